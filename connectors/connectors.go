@@ -1,0 +1,67 @@
+// Package connectors says what a product wants to be told about a survey event.
+//
+// A connector is its own configuration: a struct whose fields are the settings and whose Build makes a
+// request of an event. It does no I/O. The gateway sends, signs, retries, limits and records.
+package connectors
+
+import (
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// Connector builds the request that tells one product of one event.
+//
+// Build is pure: the same event gives the same request. It reads no clock, no random source, no
+// environment and no network, and changes neither the event nor the connector. A Skip error says that
+// there is nothing here for this product; any other error makes the delivery `rejected`.
+type Connector interface {
+	Build(ev *event.Event) (*Request, error)
+}
+
+// Judge is implemented where the status code is not the whole answer.
+type Judge interface {
+	Judge(res *Response) Verdict
+}
+
+// Batcher is implemented where the product takes many events at once.
+type Batcher interface {
+	Batch() Limit
+	// Key is the record an event changes: no two alike stand in one batch, and order is kept per key.
+	Key(ev *event.Event) string
+	BuildBatch(events []*event.Event) (*Request, error)
+}
+
+// Limit bounds a batch; zero is no bound.
+type Limit struct {
+	Events int
+	Bytes  int
+}
+
+// Validator is implemented where two settings depend on each other. It runs after defaults, connection
+// and step are laid over each other. An error made with Invalid names the setting.
+type Validator interface {
+	Validate() error
+}
+
+// Checker is implemented where credentials can be proved harmlessly.
+type Checker interface {
+	Check() *Request
+}
+
+// Skipped is the error of a Build that has nothing to tell its product; it is no failure.
+type Skipped struct{ Reason string }
+
+func (s *Skipped) Error() string { return s.Reason }
+
+// Skip says why there is nothing to send: `return nil, connectors.Skip("no e-mail")`.
+func Skip(reason string) error { return &Skipped{Reason: reason} }
+
+// InvalidError is a fault of one setting, by its name in YAML.
+type InvalidError struct {
+	Setting string
+	Reason  string
+}
+
+func (e *InvalidError) Error() string { return e.Setting + ": " + e.Reason }
+
+// Invalid is for Validate: the setting at fault and what to do about it.
+func Invalid(setting, reason string) error { return &InvalidError{Setting: setting, Reason: reason} }

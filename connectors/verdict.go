@@ -1,0 +1,89 @@
+package connectors
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Kind is what an answer means for the delivery.
+type Kind string
+
+// The verdicts, a closed set. Skipped comes from Build, the others from Judge.
+const (
+	// Delivered: the product has it.
+	Delivered Kind = "delivered"
+	// Skipping: nothing here for this product; recorded with the reason, never a failure.
+	Skipping Kind = "skipped"
+	// Retry: not now; again after Verdict.After or by the schedule.
+	Retry Kind = "retry"
+	// Rejected: this event will never pass; it becomes a dead letter.
+	Rejected Kind = "rejected"
+	// Revoked: no event will pass; the destination pauses and its events wait.
+	Revoked Kind = "revoked"
+	// Continue: one more request, Verdict.Next.
+	Continue Kind = "continue"
+)
+
+// Verdict is what one answer means.
+type Verdict struct {
+	Kind Kind
+	// After is how long the product asked to wait; 0 leaves it to the schedule.
+	After time.Duration
+	// Reason says it in words or the product's own code; it holds no body, secret or person.
+	Reason string
+	// Next is the request to go on with, for Continue.
+	Next *Request
+	// Each is one verdict per event of a batch, where they differ.
+	Each []Verdict
+}
+
+// Then is one more request within the same attempt. What comes before the last step must be harmless
+// to repeat: after a crash the chain begins again.
+func Then(next *Request) Verdict { return Verdict{Kind: Continue, Next: next} }
+
+// Verdicts of one word each, for Judge.
+func Deliver() Verdict               { return Verdict{Kind: Delivered} }
+func Reject(reason string) Verdict   { return Verdict{Kind: Rejected, Reason: reason} }
+func Revoke(reason string) Verdict   { return Verdict{Kind: Revoked, Reason: reason} }
+func TryAgain(reason string) Verdict { return Verdict{Kind: Retry, Reason: reason} }
+
+// ByStatus is the default judge of a product's answer: 2xx delivered; 408, 425, 429 and 5xx retry;
+// 401 and 403 revoked; every other status rejected. Retry-After is obeyed, up to 24 h.
+func ByStatus(res *Response) Verdict {
+	v := Verdict{Reason: strings.TrimSpace(strconv.Itoa(res.Status) + " " + http.StatusText(res.Status))}
+	switch s := res.Status; {
+	case s >= 200 && s <= 299:
+		return Verdict{Kind: Delivered}
+	case s == 408 || s == 425 || s == 429 || s >= 500:
+		v.Kind, v.After = Retry, RetryAfter(res)
+	case s == 401 || s == 403:
+		v.Kind = Revoked
+	default:
+		v.Kind = Rejected
+	}
+	return v
+}
+
+// MaxRetryAfter bounds what a receiver may ask for.
+const MaxRetryAfter = 24 * time.Hour
+
+// RetryAfter reads the Retry-After header, in seconds or as an HTTP date counted from res.At;
+// 0 where there is none, it is past or cannot be read.
+func RetryAfter(res *Response) time.Duration {
+	text := strings.TrimSpace(res.Header.Get("Retry-After"))
+	if text == "" {
+		return 0
+	}
+	var d time.Duration
+	if n, err := strconv.ParseFloat(text, 64); err == nil {
+		if n > MaxRetryAfter.Seconds() {
+			return MaxRetryAfter
+		}
+		d = time.Duration(n * float64(time.Second))
+	} else if at, err := http.ParseTime(text); err == nil {
+		d = at.Sub(res.At)
+	}
+	return min(max(d, 0), MaxRetryAfter)
+}

@@ -1,0 +1,147 @@
+// Package config turns YAML files into a typed, checked configuration, or into every fault they have at
+// once, each with its file, line and column and a remedy.
+package config
+
+import (
+	"time"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/internal/document"
+	"github.com/surveygate/surveygate/gateway/internal/outbound"
+	"github.com/surveygate/surveygate/gateway/internal/source"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/rules"
+)
+
+// Config is a whole configuration that was found without fault. It is not changed after Load.
+type Config struct {
+	// Generation is the content hash of the files, with secrets by name only.
+	Generation string
+	// Text is what Generation is the hash of: the files as written, so secrets by name only.
+	Text []byte
+
+	Listen    string
+	Data      string
+	Redis     Redis
+	Retention state.Retention
+	Outbound  outbound.Policy
+
+	Sources      []*Source
+	Destinations []*Destination // connections and webhooks
+	Rules        []*Rule        // rules, then one for each webhook that has events
+	Tokens       []*Token
+
+	// Warnings are what `check` says of a configuration that works but may surprise.
+	Warnings []document.Fault
+}
+
+// Item is what everything named has in common.
+type Item struct {
+	Tenant string
+	Name   string
+	At     document.Position
+}
+
+// Source is an instance of a platform's profile.
+type Source struct {
+	Item
+	Enabled bool
+	// Receiver verifies and normalises what comes in.
+	Receiver *source.Source
+}
+
+// Destination is a connection or a webhook: what is limited, paused and measured.
+type Destination struct {
+	Item
+	// Product is the connector's name, without an action.
+	Product string
+	Enabled bool
+	Retry   Retry
+	// Timeout bounds one request.
+	Timeout     time.Duration
+	Concurrency int
+	Rate        Rate
+	Batch       Batch
+	// CaptureAll keeps requests and responses of successes too.
+	CaptureAll bool
+	Transport  outbound.Transport
+	// Ordered ⟨later⟩ is `order: response`.
+	Ordered bool
+	// Credentials are what a pause by `revoked` is tied to; Address what one by 410 is.
+	Credentials []connectors.Secret
+	Address     string
+}
+
+// Retry is when a delivery is tried again.
+type Retry struct {
+	// Waits stand between the attempts: Waits[0] follows the first. One attempt more than waits, then it is dead.
+	Waits []time.Duration
+	// Only200 takes no other 2xx for a success.
+	Only200 bool
+}
+
+// Rate is at most Events in each Per; zero is the product's own, or none.
+type Rate struct {
+	Events int
+	Per    time.Duration
+}
+
+// Batch bounds how deliveries are gathered for products that take many.
+type Batch struct {
+	Max  int
+	Wait time.Duration
+}
+
+// Rule is a rule, or what a webhook subscribes to, with what it sends.
+type Rule struct {
+	Item
+	// Match is what the set of rules is made of; its Kind tells rule from webhook.
+	Match *rules.Rule
+	Delay time.Duration
+	// Once is `once: response`.
+	Once  bool
+	Steps []*Step
+	Tests []Test
+}
+
+// Step is one entry of a rule's `send`.
+type Step struct {
+	// Name is how it is written there, or its `as`.
+	Name string
+	// Destination is the connection's or webhook's name; it is looked up in the event's tenant.
+	Destination string
+	// Connector is product or product.action.
+	Connector string
+	// Delay is the webhook's own `delay`, added to the rule's; 0 for connections.
+	Delay time.Duration
+	// Build is the connection and the step laid over the product's defaults. For a rule of tenant "*" it holds one
+	// per tenant that has the destination.
+	Build map[string]connectors.Connector
+	At    document.Position
+}
+
+// Test is an inline test of a rule.
+type Test struct {
+	// Given is an event as a person writes it, as JSON; File a platform's own body, through Source.
+	Given  []byte
+	Source string
+	File   string
+	Expect []string
+	At     document.Position
+}
+
+// Token opens the API.
+type Token struct {
+	Name   string
+	Secret connectors.Secret
+	// Tenant is one, or "*" for a platform's own server.
+	Tenant string
+	Scopes []string
+	At     document.Position
+}
+
+// Redis is where the Redis engine is; the zero value is the embedded engine.
+type Redis struct {
+	URL    connectors.Secret
+	Prefix string
+}

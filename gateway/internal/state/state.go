@@ -1,0 +1,428 @@
+// Package state is the one interface to what the gateway keeps: events, what is owed, what happened,
+// settings and statistics. Engines stand below it; statetest is the suite that each of them passes.
+//
+// Every method is safe for concurrent use and takes a tenant, or its comment says why not. A call that
+// returned without error is as durable as the engine promises.
+package state
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// Errors that callers branch on; engines wrap them.
+var (
+	// ErrNotFound: nothing of that name or id for this tenant.
+	ErrNotFound = errors.New("not found")
+	// ErrConflict: the version is no longer the newest, or a lease is somebody else's.
+	ErrConflict = errors.New("changed meanwhile")
+	// ErrUnavailable: the engine cannot make anything durable now (full, read-only, gone). Nothing was accepted.
+	ErrUnavailable = errors.New("store unavailable")
+	// ErrClosed: the store was closed.
+	ErrClosed = errors.New("store closed")
+)
+
+// Store is what an engine does.
+type Store interface {
+	Intake
+	Deliveries
+	Reader
+	Settings
+	Upkeep
+	// Close releases what is held without counting those claims, and makes everything durable.
+	Close() error
+}
+
+// Intake is the way from an accepted event to its committed decision.
+type Intake interface {
+	// Append makes events durable, in order, and reports one result per event. Events carry their tenant.
+	// Concurrent calls share writes. Two of one id, also within one call, are duplicates of the first.
+	// An error means that none of them was accepted.
+	Append(ctx context.Context, events []*event.Event) ([]Appended, error)
+
+	// Claim waits until there are events nobody holds, or ctx ends, and holds up to max of them or the first
+	// that exceeds bytes, oldest first, for all tenants: one loop serves them all.
+	// Events whose holder died are claimed again, which raises Claimed.Claims.
+	Claim(ctx context.Context, max, bytes int) ([]Claimed, error)
+
+	// Commit applies outcomes of events and of due deliveries in one atomic step, for all tenants.
+	// Each is applied only if its fence holds: the event still held by this holder's claim, the delivery's due time
+	// still its lease. Events are applied before Due, so one Commit may hand a delivery over and settle it.
+	// Attempts behind a lost fence still enter history, marked Repeat.
+	Commit(ctx context.Context, c *Commit) (*Committed, error)
+
+	// Once reserves each key for its owner, for ttl, and says who owns it: the first to ask.
+	// Asking again for one's own key says so again.
+	Once(ctx context.Context, tenant string, keys []OnceKey, ttl time.Duration) (owners []string, err error)
+}
+
+// Appended is what became of one event.
+type Appended struct {
+	Duplicate bool
+	// Position orders events; it is that of the first where Duplicate and it is still kept, else 0.
+	Position uint64
+}
+
+// Claimed is an event held by this process.
+type Claimed struct {
+	Event    *event.Event
+	Position uint64
+	// Claims counts the claims that ended without a commit or a release, this one included: 1 at first.
+	Claims int
+}
+
+// OnceKey is a thing that happens once, and the event it may happen for.
+type OnceKey struct{ Key, Owner string }
+
+// Commit is what is applied in one step.
+type Commit struct {
+	Events []Outcome
+	Due    []Settled
+}
+
+// Outcome is one event's decision and what became of its deliveries so far. It is the record that
+// explanations begin with and the index from an event to its deliveries.
+type Outcome struct {
+	Position uint64
+	Tenant   string
+	EventID  string
+	// Release hands the event back undecided and uncounted (a drain); nothing else is read then.
+	Release bool
+	// Dead makes the event itself a dead letter, for this reason.
+	Dead string
+	// Generation is the content hash of the configuration that decided.
+	Generation string
+	// At is when it was decided.
+	At time.Time
+	// Rules are those that matched or erred; every other one is recomputed when asked for.
+	Rules []RuleOutcome
+	// Deliveries are all that the event owes: finished ones, and Waiting ones that go into the due-queue.
+	Deliveries []Delivery
+	// Free gives back keys of Once that were reserved and not used.
+	Free []string
+}
+
+// RuleOutcome is one rule or webhook that matched, or whose condition failed.
+type RuleOutcome struct {
+	Origin Origin
+	Err    string // empty: it matched
+}
+
+// Origin is the rule or webhook that a delivery is owed to.
+type Origin struct {
+	Kind OriginKind
+	Name string
+}
+
+// OriginKind is rule or webhook.
+type OriginKind string
+
+// The two origins.
+const (
+	Rule    OriginKind = "rule"
+	Webhook OriginKind = "webhook"
+)
+
+// DeliveryState is where a delivery stands.
+type DeliveryState string
+
+// The states. Waiting ones are in the due-queue; Dead ones will not be tried again by themselves.
+const (
+	Waiting   DeliveryState = "waiting"
+	Delivered DeliveryState = "delivered"
+	Skipped   DeliveryState = "skipped"
+	Dead      DeliveryState = "dead"
+	Dropped   DeliveryState = "dropped"
+)
+
+// Delivery is one event owed to one step or webhook.
+type Delivery struct {
+	ID          string // dl_<event id>_<13 base32 characters>
+	Tenant      string
+	EventID     string
+	Origin      Origin
+	Step        string // as written in send, or its `as`; the webhook's own name for a webhook
+	Destination string // name of the connection or webhook
+	Connector   string // product, with its action: slack, hubspot.note, webhook
+	State       DeliveryState
+	// Reason is why it waits, was skipped or is dead: retry, delay, circuit open, no e-mail, …
+	Reason string
+	// Attempts counts requests sent or that could not connect, over all its life.
+	Attempts int
+	// Created is when it was decided; Updated when it last changed; Due when it is next tried, for Waiting.
+	Created, Updated, Due time.Time
+	// Alone keeps it out of batches.
+	Alone bool
+	// Log are attempts. Given to Commit: those made since the last commit. Read back: all that is kept, oldest first.
+	Log []Attempt
+}
+
+// Attempt is one request, or one chain of them, that was sent or could not connect.
+type Attempt struct {
+	N       int // 1 is the first
+	At      time.Time
+	Took    time.Duration
+	Verdict string // connectors.Kind as text
+	Status  int    // 0 without an answer
+	Reason  string
+	// Sent and Received are sizes in bytes of the bodies.
+	Sent, Received int
+	// Request and Response are the transcript's texts without secrets: of failures, and of successes where captured.
+	Request, Response []byte
+	// Repeat: another holder's commit came first; this one was made nevertheless.
+	Repeat bool
+}
+
+// Settled is a due delivery after its attempt: finished, waiting again (Delivery.Due), or untouched.
+type Settled struct {
+	Delivery Delivery
+	// Lease is the due time its holder got.
+	Lease time.Time
+	// Free gives back a key of Once that was reserved and not used.
+	Free []string
+}
+
+// Committed says which fences held, in the order of the Commit.
+type Committed struct {
+	Events []bool
+	Due    []bool
+}
+
+// Deliveries is the due-queue and its holds.
+type Deliveries interface {
+	// ClaimDue leases deliveries whose time has come, going round tenants and destinations so that no backlog
+	// starves another. It never waits. Next is when to ask again; zero when nothing waits.
+	ClaimDue(ctx context.Context, ask ClaimDue) (due []Due, next time.Time, err error)
+
+	// Schedule puts deliveries into the due-queue, without their event's claim: replay, retry now. A delivery that
+	// waits or is dead is moved to its new due time; one that is leased is left alone, and its result is false.
+	Schedule(ctx context.Context, tenant string, deliveries []Delivery) ([]bool, error)
+
+	// Hold keeps a destination from being claimed until a time, in one write however much waits.
+	// A zero Hold lifts it.
+	Hold(ctx context.Context, tenant, destination string, h Hold) error
+
+	// Holds are the destinations on hold; tenant "*" is all, for the loop that serves them all.
+	Holds(ctx context.Context, tenant string) ([]Held, error)
+
+	// Drop ends a waiting or dead delivery; one that is leased is ErrConflict.
+	Drop(ctx context.Context, tenant, id string) error
+}
+
+// ClaimDue is what a loop has room for.
+type ClaimDue struct {
+	Max   int
+	Bytes int
+	// Lease is how long the holder may take: the longest timeout and 5 s.
+	Lease time.Duration
+	// Room is how many deliveries a destination may get now; nil is no bound.
+	Room func(tenant, destination string) int
+}
+
+// Due is a delivery leased to this holder, with its event.
+type Due struct {
+	Delivery Delivery
+	Event    *event.Event
+	Lease    time.Time
+}
+
+// HoldKind is why a destination is not served.
+type HoldKind string
+
+// The kinds of hold. Circuit and Rate end by themselves; Revoked and Gone when Fingerprint changes; Paused by hand.
+const (
+	HoldCircuit HoldKind = "circuit"
+	HoldRate    HoldKind = "rate"
+	HoldRevoked HoldKind = "revoked"
+	HoldGone    HoldKind = "gone"
+	HoldPaused  HoldKind = "paused"
+)
+
+// Hold keeps a destination from being served.
+type Hold struct {
+	Kind   HoldKind
+	Reason string
+	// Until is when it ends by itself; zero is never.
+	Until time.Time
+	// Fingerprint is a keyed hash of the credentials, or of the URL, that it was put on for.
+	Fingerprint string
+	Since       time.Time
+}
+
+// Held is a destination on hold.
+type Held struct {
+	Tenant, Destination string
+	Hold                Hold
+	Waiting             int
+}
+
+// Reader looks into what is kept. Lists are newest first, bounded by a page, and go on at its cursor.
+type Reader interface {
+	Event(ctx context.Context, tenant, id string) (*Record, error)
+	Events(ctx context.Context, tenant string, q EventQuery) (*Page[*Record], error)
+	// Range goes through a tenant's events from a position up, in order, as they were when it was called.
+	Range(ctx context.Context, tenant string, from uint64, each func(*Record) error) error
+
+	// Delivery is one delivery with its attempts.
+	Delivery(ctx context.Context, tenant, id string) (*Delivery, error)
+	Deliveries(ctx context.Context, tenant string, q DeliveryQuery) (*Page[Delivery], error)
+}
+
+// Record is an event as kept, with its outcome.
+type Record struct {
+	Event    *event.Event
+	Position uint64
+	// Outcome is nil until it is committed. Its deliveries are as they stand now, without their attempts.
+	Outcome *Outcome
+	Claims  int
+	// Size is the bytes it takes.
+	Size int
+}
+
+// EventQuery selects events; zero fields select nothing out. ID, Response and Respondent are indexed,
+// everything else is a scan with a budget.
+type EventQuery struct {
+	Response   string // response id
+	Respondent string // e-mail, phone or external id, as a person writes it
+	Type       string
+	Source     string
+	Survey     string
+	// Dead selects events that are themselves dead letters.
+	Dead         bool
+	Since, Until time.Time // of Received
+	Limit        int       // 0 is 50, at most 200
+	Cursor       string
+}
+
+// DeliveryQuery selects deliveries; zero fields select nothing out.
+type DeliveryQuery struct {
+	State       DeliveryState
+	Destination string
+	Rule        string // rule or webhook
+	EventID     string
+	// Failed selects deliveries with at least one attempt that was not delivered.
+	Failed       bool
+	Since, Until time.Time // of Updated
+	Limit        int       // 0 is 50, at most 200
+	Cursor       string
+}
+
+// Page is part of a list.
+type Page[T any] struct {
+	Items []T
+	// Next goes on behind the last item; empty at the end.
+	Next string
+	// SearchedBackTo is how far a scan got within its budget; zero when it reached the end.
+	SearchedBackTo time.Time
+}
+
+// Settings are small named values with versions, capped lists, and leases.
+type Settings interface {
+	// Put writes a value if version is the one kept (0: there is none yet), and returns its new version; else ErrConflict.
+	Put(ctx context.Context, tenant, kind, name string, value []byte, version uint64) (uint64, error)
+	Get(ctx context.Context, tenant, kind, name string) (Setting, error)
+	List(ctx context.Context, tenant, kind string) ([]Setting, error)
+	Delete(ctx context.Context, tenant, kind, name string, version uint64) error
+	// Watch receives the kind and name of every change of a tenant's settings until ctx ends; "*" is all tenants.
+	// A slow watcher misses no last value: after a gap it is told of the name again.
+	Watch(ctx context.Context, tenant string) (<-chan Change, error)
+
+	// Keep adds an item to a list of at most max items, each for ttl; the oldest leaves first.
+	Keep(ctx context.Context, tenant, list string, item []byte, max int, ttl time.Duration) error
+	// Kept are a list's items, newest first.
+	Kept(ctx context.Context, tenant, list string) ([][]byte, error)
+
+	// Lease gives a name to one holder for ttl, or renews it; fence rises with each new holder. Somebody else's is
+	// ErrConflict. It has no tenant: names belong to the gateway.
+	Lease(ctx context.Context, name, holder string, ttl time.Duration) (fence uint64, err error)
+}
+
+// Setting is a named value.
+type Setting struct {
+	Kind, Name string
+	Value      []byte
+	Version    uint64
+}
+
+// Change names a setting that changed.
+type Change struct{ Tenant, Kind, Name string }
+
+// Upkeep is what the gateway asks for itself; it has no tenant.
+type Upkeep interface {
+	// AddStats adds to what is kept of a destination's minutes.
+	AddStats(ctx context.Context, stats []Stat) error
+	// Stats are a tenant's minutes in a span, oldest first; destination "" is all of them.
+	Stats(ctx context.Context, tenant, destination string, since, until time.Time) ([]Stat, error)
+
+	// Trim removes what retention ends: oldest events that nothing waits for, dedupe keys, history, dead letters.
+	// Events still referred to are kept until their last reference. Waiting deliveries over the bound become dead.
+	Trim(ctx context.Context, r Retention) (*Trimmed, error)
+
+	Health(ctx context.Context) Health
+}
+
+// Stat counts a destination's attempts within one minute.
+type Stat struct {
+	Tenant, Destination string
+	Minute              time.Time
+	// Verdicts counts attempts by verdict.
+	Verdicts map[string]int64
+	// Latency counts attempts by log-bucket: bucket i holds 2^(i-1) to 2^i milliseconds, bucket 0 less than one.
+	Latency [24]int64
+}
+
+// Retention bounds what is kept, by age and bytes, whichever is first; zero is no bound.
+type Retention struct {
+	Events  Bound
+	Dedupe  Bound
+	History HistoryBound
+	Dead    Bound
+	// Waiting bounds each destination.
+	Waiting WaitingBound
+}
+
+// Bound is an age and a size in bytes.
+type Bound struct {
+	Age   time.Duration
+	Bytes int64
+}
+
+// HistoryBound bounds attempts by age and by number per destination.
+type HistoryBound struct {
+	Age            time.Duration
+	PerDestination int
+}
+
+// WaitingBound bounds what waits for one destination.
+type WaitingBound struct {
+	Age   time.Duration
+	Count int
+	Bytes int64
+}
+
+// Trimmed counts what Trim did.
+type Trimmed struct {
+	Events, Kept, Dedupe, Attempts, Dead, Overdue int
+}
+
+// Health is how the store does.
+type Health struct {
+	// Err says why nothing can be accepted; nil when it can.
+	Err error
+	// Warnings are what could lose data, in words.
+	Warnings []string
+	// Pending are events accepted and not committed; Oldest of them when it was received.
+	Pending int64
+	Oldest  time.Time
+	// Waiting and Dead count deliveries; OldestWaiting is the earliest Created among the waiting.
+	Waiting       int64
+	OldestWaiting time.Time
+	Dead          int64
+	Events        int64
+	Bytes         int64
+	// DedupeWindow is how far back duplicates are recognised now.
+	DedupeWindow time.Duration
+}
