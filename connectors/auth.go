@@ -2,36 +2,8 @@ package connectors
 
 import (
 	"fmt"
-	"log/slog"
+	"strings"
 )
-
-// Secret is text that cannot be printed: every verb, log, JSON and YAML shows [secret].
-// The zero value is an absent secret. Only the rooms that send and sign may call Expose.
-type Secret struct{ text string }
-
-// NewSecret wraps text.
-func NewSecret(text string) Secret { return Secret{text: text} }
-
-// Hidden is what stands wherever a secret would.
-const Hidden = "[secret]"
-
-func (s Secret) String() string               { return Hidden }
-func (s Secret) GoString() string             { return Hidden }
-func (s Secret) Format(f fmt.State, _ rune)   { _, _ = f.Write([]byte(Hidden)) }
-func (s Secret) MarshalText() ([]byte, error) { return []byte(Hidden), nil }
-func (s Secret) LogValue() slog.Value         { return slog.StringValue(Hidden) }
-
-// UnmarshalText takes the text as it is.
-func (s *Secret) UnmarshalText(b []byte) error { s.text = string(b); return nil }
-
-// IsZero says that there is no secret.
-func (s Secret) IsZero() bool { return s.text == "" }
-
-// Len is the length in bytes, for checks of strength.
-func (s Secret) Len() int { return len(s.text) }
-
-// Expose gives the text out. The linter allows it only where requests are sent, signed and verified.
-func (s Secret) Expose() string { return s.text }
 
 // Auth is how a request is authorised. It is a closed set, put on by gateway/internal/outbound.
 type Auth interface{ auth() }
@@ -49,7 +21,7 @@ type (
 		Name  string
 		Value Secret
 	}
-	// QueryAuth is parameters of the address.
+	// QueryAuth is a parameter of the address.
 	QueryAuth struct {
 		Name  string
 		Value Secret
@@ -65,6 +37,10 @@ type (
 	SignedAuth struct {
 		Signature Signature
 		Secrets   []Secret
+		// Event is the platform's own name of the event, and EventID the platform's own id, else ours: the
+		// chattosurvey style repeats both in its headers.
+		Event   string
+		EventID string
 	}
 )
 
@@ -76,16 +52,28 @@ func (BodyFieldAuth) auth() {}
 func (AddressAuth) auth()   {}
 func (SignedAuth) auth()    {}
 
-func Bearer(token Secret) Auth                { return BearerAuth{token} }
+// Bearer is `Authorization: Bearer …`.
+func Bearer(token Secret) Auth { return BearerAuth{token} }
+
+// Basic is `Authorization: Basic …`.
 func Basic(user string, password Secret) Auth { return BasicAuth{user, password} }
-func Header(name string, value Secret) Auth   { return HeaderAuth{name, value} }
-func Query(name string, value Secret) Auth    { return QueryAuth{name, value} }
-func BodyField(name string, v Secret) Auth    { return BodyFieldAuth{name, v} }
-func Address(url Secret) Auth                 { return AddressAuth{url} }
+
+// Header is a header of the product's own.
+func Header(name string, value Secret) Auth { return HeaderAuth{name, value} }
+
+// Query is a parameter of the address.
+func Query(name string, value Secret) Auth { return QueryAuth{name, value} }
+
+// BodyField is a top-level field of the JSON body.
+func BodyField(name string, v Secret) Auth { return BodyFieldAuth{name, v} }
+
+// Address is a URL that is itself the secret; the request's own URL stays empty.
+func Address(url Secret) Auth { return AddressAuth{url} }
 
 // Signature is a style of signing: a name (standard, ed25519, pollqr, popsee, chattosurvey, github,
 // stripe, none), or one's own, spelt with the other fields. The zero value is `standard`.
 type Signature struct {
+	// Style is the name; it is empty for one's own.
 	Style string `yaml:"-"`
 	// Header carries the signature.
 	Header string `yaml:"header"`
@@ -110,5 +98,12 @@ func (s *Signature) UnmarshalText(b []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("`%s` is no signature style; one of %v, or one's own with header, value, signed, hash, encoding", b, Signatures)
+	return fmt.Errorf("`%s` is no signature style; one of %s, or one's own with header, value, signed, hash, encoding",
+		b, strings.Join(Signatures, ", "))
 }
+
+// IsZero says that nothing was written, which stands for `standard`.
+func (s Signature) IsZero() bool { return s == Signature{} }
+
+// Unsigned says that the style signs nothing: `none`, and `chattosurvey`, which only adds headers.
+func (s Signature) Unsigned() bool { return s.Style == "none" || s.Style == "chattosurvey" }

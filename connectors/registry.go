@@ -2,6 +2,7 @@ package connectors
 
 import (
 	"fmt"
+	"regexp"
 	"sort"
 	"strings"
 	"sync"
@@ -10,11 +11,17 @@ import (
 var (
 	mu       sync.RWMutex
 	products = map[string]func() Connector{}
+
+	wellFormed = regexp.MustCompile(`^[a-z][a-z0-9]*(\.[a-z][a-z0-9_]*)?$`)
 )
 
 // Register makes a product known by its name in YAML, or one of its actions as `product.action`.
-// The function returns a new connector with its defaults. It panics on a name taken twice.
+// The function returns a new connector with its defaults. It panics on a name taken twice, or one that could
+// not be written in YAML or stand as a label of a metric.
 func Register(name string, defaults func() Connector) {
+	if !wellFormed.MatchString(name) {
+		panic(fmt.Sprintf("connectors: %q is no name of a product or of its action", name))
+	}
 	mu.Lock()
 	defer mu.Unlock()
 	if _, taken := products[name]; taken {
@@ -27,11 +34,11 @@ func Register(name string, defaults func() Connector) {
 func New(name string) (Connector, bool) {
 	mu.RLock()
 	defer mu.RUnlock()
-	make, ok := products[name]
+	defaults, ok := products[name]
 	if !ok {
 		return nil, false
 	}
-	return make(), true
+	return defaults(), true
 }
 
 // Names are all that is registered, in order; actions are `product.action`.

@@ -2,7 +2,11 @@ package connectors
 
 import (
 	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/surveygate/surveygate/rules/event"
@@ -25,8 +29,29 @@ type Request struct {
 type Field struct {
 	Name  string
 	Value string
-	// Secret values are sent as they are and stored as [secret].
+	// Secret values are sent as they are and stored, printed and compared as [secret].
 	Secret bool
+}
+
+// Format prints a secret value as [secret], whatever the verb.
+func (f Field) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, f.shown().line()) }
+
+// MarshalJSON writes a secret value as [secret].
+func (f Field) MarshalJSON() ([]byte, error) {
+	type plain Field
+	return json.Marshal(plain(f.shown()))
+}
+
+// LogValue logs a secret value as [secret].
+func (f Field) LogValue() slog.Value { return slog.StringValue(f.shown().line()) }
+
+func (f Field) line() string { return f.Name + ": " + f.Value }
+
+func (f Field) shown() Field {
+	if f.Secret {
+		f.Value = Hidden
+	}
+	return f
 }
 
 // Post is a POST of a JSON body: bytes as they are, anything else marshalled without HTML escaping.
@@ -64,13 +89,22 @@ func (r *Request) Named(name string) *Request { r.Name = name; return r }
 
 // With adds a header, or replaces one of the same name.
 func (r *Request) With(name, value string) *Request {
+	return r.with(Field{Name: name, Value: value})
+}
+
+// WithSecret adds a header whose value is sent but never stored or printed.
+func (r *Request) WithSecret(name string, value Secret) *Request {
+	return r.with(Field{Name: name, Value: value.reveal(), Secret: true})
+}
+
+func (r *Request) with(f Field) *Request {
 	for i := range r.Header {
-		if http.CanonicalHeaderKey(r.Header[i].Name) == http.CanonicalHeaderKey(name) {
-			r.Header[i].Value = value
+		if strings.EqualFold(r.Header[i].Name, f.Name) {
+			r.Header[i] = f
 			return r
 		}
 	}
-	r.Header = append(r.Header, Field{Name: name, Value: value})
+	r.Header = append(r.Header, f)
 	return r
 }
 

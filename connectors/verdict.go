@@ -37,22 +37,35 @@ type Verdict struct {
 	Next *Request
 	// Each is one verdict per event of a batch, where they differ.
 	Each []Verdict
+	// Gone says that the receiver asked never to be called again (410): the gateway disables a webhook for it.
+	Gone bool
 }
 
 // Then is one more request within the same attempt. What comes before the last step must be harmless
 // to repeat: after a crash the chain begins again.
 func Then(next *Request) Verdict { return Verdict{Kind: Continue, Next: next} }
 
-// Verdicts of one word each, for Judge.
-func Deliver() Verdict               { return Verdict{Kind: Delivered} }
-func Reject(reason string) Verdict   { return Verdict{Kind: Rejected, Reason: reason} }
-func Revoke(reason string) Verdict   { return Verdict{Kind: Revoked, Reason: reason} }
+// Deliver says that the product has it.
+func Deliver() Verdict { return Verdict{Kind: Delivered} }
+
+// Reject says that this event will never pass.
+func Reject(reason string) Verdict { return Verdict{Kind: Rejected, Reason: reason} }
+
+// Revoke says that no event will pass.
+func Revoke(reason string) Verdict { return Verdict{Kind: Revoked, Reason: reason} }
+
+// TryAgain says not now, and leaves the time to the schedule.
 func TryAgain(reason string) Verdict { return Verdict{Kind: Retry, Reason: reason} }
+
+// TryAfter says not now, and for how long if the answer has a Retry-After.
+func TryAfter(res *Response, reason string) Verdict {
+	return Verdict{Kind: Retry, Reason: reason, After: RetryAfter(res)}
+}
 
 // ByStatus is the default judge of a product's answer: 2xx delivered; 408, 425, 429 and 5xx retry;
 // 401 and 403 revoked; every other status rejected. Retry-After is obeyed, up to 24 h.
 func ByStatus(res *Response) Verdict {
-	v := Verdict{Reason: strings.TrimSpace(strconv.Itoa(res.Status) + " " + http.StatusText(res.Status))}
+	v := Verdict{Reason: StatusReason(res.Status)}
 	switch s := res.Status; {
 	case s >= 200 && s <= 299:
 		return Verdict{Kind: Delivered}
@@ -66,6 +79,11 @@ func ByStatus(res *Response) Verdict {
 	return v
 }
 
+// StatusReason is a status in words: `503 Service Unavailable`.
+func StatusReason(status int) string {
+	return strings.TrimSpace(strconv.Itoa(status) + " " + http.StatusText(status))
+}
+
 // MaxRetryAfter bounds what a receiver may ask for.
 const MaxRetryAfter = 24 * time.Hour
 
@@ -76,14 +94,18 @@ func RetryAfter(res *Response) time.Duration {
 	if text == "" {
 		return 0
 	}
-	var d time.Duration
 	if n, err := strconv.ParseFloat(text, 64); err == nil {
-		if n > MaxRetryAfter.Seconds() {
+		switch {
+		case n >= MaxRetryAfter.Seconds():
 			return MaxRetryAfter
+		case n > 0:
+			return time.Duration(n * float64(time.Second))
 		}
-		d = time.Duration(n * float64(time.Second))
-	} else if at, err := http.ParseTime(text); err == nil {
-		d = at.Sub(res.At)
+		return 0 // negative, or not a number at all
 	}
-	return min(max(d, 0), MaxRetryAfter)
+	at, err := http.ParseTime(text)
+	if err != nil || res.At.IsZero() {
+		return 0
+	}
+	return min(max(at.Sub(res.At), 0), MaxRetryAfter)
 }

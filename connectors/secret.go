@@ -1,0 +1,62 @@
+package connectors
+
+import (
+	"fmt"
+	"log/slog"
+	"net/url"
+	"unique"
+)
+
+// Secret is text that cannot be printed: every verb, log, JSON and YAML shows [secret].
+// The zero value is an absent secret, and two secrets are equal when their texts are. Only the rooms that
+// send, sign and verify may call Expose.
+//
+// The text lies behind a handle, because fmt cannot call methods on unexported fields: a Secret inside
+// somebody's private struct then prints as an address, not as its text.
+type Secret struct{ text unique.Handle[string] }
+
+// NewSecret wraps text; empty text is an absent secret.
+func NewSecret(text string) Secret {
+	if text == "" {
+		return Secret{}
+	}
+	return Secret{text: unique.Make(text)}
+}
+
+// Hidden is what stands wherever a secret would.
+const Hidden = "[secret]"
+
+func (s Secret) String() string               { return Hidden }
+func (s Secret) GoString() string             { return Hidden }
+func (s Secret) Format(f fmt.State, _ rune)   { _, _ = f.Write([]byte(Hidden)) }
+func (s Secret) MarshalText() ([]byte, error) { return []byte(Hidden), nil }
+func (s Secret) LogValue() slog.Value         { return slog.StringValue(Hidden) }
+
+// UnmarshalText takes the text as it is.
+func (s *Secret) UnmarshalText(b []byte) error { *s = NewSecret(string(b)); return nil }
+
+// IsZero says that there is no secret.
+func (s Secret) IsZero() bool { return s == Secret{} }
+
+// Len is the length in bytes, for checks of strength.
+func (s Secret) Len() int { return len(s.reveal()) }
+
+// Expose gives the text out. The linter allows it only where requests are sent, signed and verified.
+func (s Secret) Expose() string { return s.reveal() }
+
+func (s Secret) reveal() string {
+	if s.IsZero() {
+		return ""
+	}
+	return s.text.Value()
+}
+
+// CheckAddress says what is wrong with a secret that is to be an Address; nil for a good one. The fault
+// never quotes the secret.
+func CheckAddress(s Secret) error {
+	u, err := url.Parse(s.reveal())
+	if err != nil {
+		return errNoURL // url.Error quotes the text
+	}
+	return checkURL(u)
+}

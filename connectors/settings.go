@@ -1,0 +1,100 @@
+package connectors
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/surveygate/surveygate/rules/expression"
+)
+
+// URL is a whole address, as a webhook's. Whether it may be reached is the gateway's to say (outbound).
+type URL string
+
+// UnmarshalText takes an absolute http or https address without user, password or fragment.
+func (u *URL) UnmarshalText(b []byte) error {
+	parsed, err := parseURL(b)
+	if err != nil {
+		return err
+	}
+	*u = URL(parsed.String())
+	return nil
+}
+
+// BaseURL is the `base_url` of an account: host and path before the product's own, for proxies, sandboxes
+// and tests. The zero value is the product's default.
+type BaseURL string
+
+// UnmarshalText takes what URL takes, without a query; a slash at the end is dropped.
+func (u *BaseURL) UnmarshalText(b []byte) error {
+	parsed, err := parseURL(b)
+	if err != nil {
+		return err
+	}
+	if parsed.RawQuery != "" || parsed.ForceQuery {
+		return errors.New("a base URL has no query (`?…`)")
+	}
+	*u = BaseURL(strings.TrimRight(parsed.String(), "/"))
+	return nil
+}
+
+// At is the product's path below the base, or below the product's own base where none is set.
+func (u BaseURL) At(product, path string) string {
+	if u == "" {
+		return product + path
+	}
+	return string(u) + path
+}
+
+var errNoURL = errors.New("is not a URL")
+
+func parseURL(b []byte) (*url.URL, error) {
+	u, err := url.Parse(string(b))
+	if err != nil {
+		return nil, errNoURL
+	}
+	return u, checkURL(u)
+}
+
+func checkURL(u *url.URL) error {
+	switch {
+	case u.Scheme != "https" && u.Scheme != "http":
+		return errors.New("a URL begins with https://")
+	case u.Hostname() == "":
+		return errors.New("the URL names no host")
+	case u.User != nil:
+		return errors.New("no user or password in a URL: they would be printed; use a header")
+	case u.Fragment != "" || u.RawFragment != "":
+		return errors.New("no fragment (`#…`) in a URL: it is never sent")
+	}
+	return nil
+}
+
+// ValuesUnmarshaler is a setting that is written either as one word (UnmarshalText) or as a mapping of
+// values, which the reader of the configuration compiles and hands over.
+type ValuesUnmarshaler interface {
+	encoding.TextUnmarshaler
+	UnmarshalValues(values expression.Values) error
+}
+
+// Limiter is implemented where the product publishes how often it may be called. It is the rate of a
+// connection that sets none.
+type Limiter interface {
+	Rate() Rate
+}
+
+// Rate is at most Requests in each Per; the zero value is no limit.
+type Rate struct {
+	Requests int
+	Per      time.Duration
+}
+
+func (r Rate) String() string {
+	if r.Requests == 0 {
+		return "no limit"
+	}
+	return fmt.Sprintf("%d per %s", r.Requests, r.Per)
+}
