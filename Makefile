@@ -1,0 +1,56 @@
+# surveygate: every task of the house. `make help` lists them.
+
+GO       ?= go
+FUZZTIME ?= 30s
+BIN      := bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test race fuzz crash bench lint vuln docs docs-check examples check tools
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*## "} {printf "  %-12s %s\n", $$1, $$2}'
+
+run: ## show one working: the demo
+	$(GO) run ./cmd/surveygate demo
+
+build: ## build the binary into bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/surveygate ./cmd/surveygate
+
+test: ## run every test
+	$(GO) test ./...
+
+race: ## run every test with the race detector
+	$(GO) test -race ./...
+
+fuzz: ## run every fuzzer for FUZZTIME (30s)
+	@.ci/fuzz $(FUZZTIME)
+
+crash: ## kill the built binary under load, five times
+	$(GO) test -count=1 -run 'TestCrash' -v ./cmd/surveygate
+
+bench: ## run the benchmarks, and the whole way beside its limit
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime 1s ./rules/... ./connectors/... ./gateway/... ./cmd/...
+
+lint: tools ## vet, formatting and linters
+	$(GO) vet ./...
+	$(BIN)/golangci-lint run ./...
+
+vuln: ## known vulnerabilities of what is linked
+	cd .ci/tools && $(GO) build -o ../../$(BIN)/govulncheck golang.org/x/vuln/cmd/govulncheck
+	$(BIN)/govulncheck ./...
+
+docs: ## derive pages, reference configuration and schema from the code
+	$(GO) run ./cmd/docgen
+
+docs-check: ## fail when a derived page is stale
+	$(GO) run ./cmd/docgen -check
+
+examples: ## play the examples and every block of the README
+	$(GO) test -count=1 -run 'TestExamples|TestReadme' ./cmd/surveygate
+
+check: ## what CI runs, word for word
+	bash .ci/run
+
+tools:
+	@mkdir -p $(BIN)
+	cd .ci/tools && $(GO) build -o ../../$(BIN)/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint

@@ -1,0 +1,139 @@
+// Package command is surveygate's command line. It is importable, so that a company with a connector of its own
+// has a main of a few lines: its import, and Main.
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway"
+)
+
+// Exit codes, for scripts.
+const (
+	exitOK      = 0
+	exitFailed  = 1 // what was asked for did not succeed: a test failed, an event was refused
+	exitUsage   = 2 // wrong flags, or a configuration with faults
+	exitNobody  = 3 // no gateway is running there
+	exitNothing = 4 // nothing of that id or name
+)
+
+// Main runs one command and returns the process's exit code.
+func Main(args []string, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := New(stdout, stderr)
+	root.SetArgs(args)
+	return code(root.ExecuteContext(ctx), stderr)
+}
+
+// exit is an error with its code. An empty message prints nothing: it was said already.
+type exit struct {
+	code int
+	err  error
+}
+
+func (e *exit) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+func (e *exit) Unwrap() error { return e.err }
+
+func code(err error, stderr io.Writer) int {
+	if err == nil {
+		return exitOK
+	}
+	if text := err.Error(); text != "" {
+		_, _ = fmt.Fprintln(stderr, text)
+	}
+	var e *exit
+	var refused *gateway.APIError
+	switch {
+	case errors.As(err, &e):
+		return e.code
+	case errors.Is(err, gateway.ErrNotRunning):
+		return exitNobody
+	case errors.As(err, &refused):
+		if refused.Status == 404 {
+			return exitNothing
+		}
+		return exitFailed
+	}
+	return exitUsage
+}
+
+// New is the whole command tree, for Main and for a program that adds commands of its own.
+func New(stdout, stderr io.Writer) *cobra.Command {
+	g := &globals{out: stdout, err: stderr}
+	root := &cobra.Command{
+		Use:           "surveygate",
+		Short:         "An integration gateway for survey events",
+		Long:          "surveygate takes survey events in, holds them against your rules and delivers them to your tools.\nStart with `surveygate demo`.",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	flags := root.PersistentFlags()
+	flags.StringVarP(&g.config, "config", "c", env("SURVEYGATE_CONFIG", "surveygate.yaml"), "configuration: a file, or a folder of them")
+	flags.StringVar(&g.data, "data", os.Getenv("SURVEYGATE_DATA"), "folder of what the gateway keeps (default ./surveygate-data)")
+	flags.StringVar(&g.server, "server", os.Getenv("SURVEYGATE_SERVER"), "a running gateway's URL, instead of the socket in --data")
+	flags.StringVar(&g.token, "token", "", "bearer token for --server (or SURVEYGATE_TOKEN)")
+	flags.StringVar(&g.tenant, "tenant", os.Getenv("SURVEYGATE_TENANT"), "whose (default: the token's, or default)")
+	flags.BoolVar(&g.json, "json", false, "print JSON")
+	root.AddCommand(
+		g.run(), g.demo(), g.check(), g.test(), g.explain(), g.emit(), g.listen(),
+		g.deliveries(), g.dead(), g.secret(), g.version(),
+	)
+	return root
+}
+
+// globals are the flags every command has, and where it prints.
+type globals struct {
+	out, err                            io.Writer
+	config, data, server, token, tenant string
+	json                                bool
+}
+
+func env(name, fallback string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
+	}
+	return fallback
+}
+
+// dial is a client of the gateway that the flags name.
+func (g *globals) dial() (*gateway.Client, error) {
+	token := g.token
+	if token == "" {
+		token = os.Getenv("SURVEYGATE_TOKEN")
+	}
+	data := g.data
+	if data == "" {
+		data = gateway.DefaultData
+	}
+	return gateway.Dial(gateway.ClientOptions{
+		Data: data, Server: g.server, Token: connectors.NewSecret(token), Tenant: g.tenant,
+	})
+}
+
+func (g *globals) printf(format string, args ...any) { _, _ = fmt.Fprintf(g.out, format, args...) }
+
+// print writes a value as indented JSON.
+func (g *globals) print(v any) error {
+	enc := json.NewEncoder(g.out)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}

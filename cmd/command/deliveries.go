@@ -1,0 +1,202 @@
+package command
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/surveygate/surveygate/gateway"
+)
+
+func (g *globals) deliveries() *cobra.Command {
+	cmd := &cobra.Command{Use: "deliveries", Short: "Look at deliveries, and try them again"}
+	var state, destination, rule, event, cursor string
+	var limit int
+	var failed bool
+	list := &cobra.Command{
+		Use:   "list",
+		Short: "List deliveries, newest first",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			q := url.Values{}
+			for name, v := range map[string]string{"state": state, "destination": destination, "rule": rule, "event": event, "cursor": cursor} {
+				if v != "" {
+					q.Set(name, v)
+				}
+			}
+			if failed {
+				q.Set("failed", "true")
+			}
+			q.Set("limit", strconv.Itoa(limit))
+			return g.listDeliveries(cmd, q)
+		},
+	}
+	f := list.Flags()
+	f.StringVar(&state, "state", "", "waiting, delivered, skipped, dead or dropped")
+	f.StringVar(&destination, "destination", "", "to this connection or webhook")
+	f.StringVar(&rule, "rule", "", "of this rule or webhook")
+	f.StringVar(&event, "event", "", "of this event")
+	f.BoolVar(&failed, "failed", false, "with at least one failed attempt")
+	f.IntVar(&limit, "limit", 50, "how many, up to 200")
+	f.StringVar(&cursor, "cursor", "", "go on where a list ended")
+
+	show := &cobra.Command{
+		Use:   "show ID",
+		Short: "Show one delivery and its attempts",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, err := g.dial()
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			d, err := client.Delivery(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if g.json {
+				return g.print(d)
+			}
+			g.showDelivery(d)
+			return nil
+		},
+	}
+	retry := &cobra.Command{
+		Use:   "retry ID…",
+		Short: "Try waiting or dead deliveries now",
+		Args:  cobra.MinimumNArgs(1),
+		RunE:  func(cmd *cobra.Command, args []string) error { return g.each(cmd, args, "retry") },
+	}
+	cmd.AddCommand(list, show, retry)
+	return cmd
+}
+
+func (g *globals) dead() *cobra.Command {
+	cmd := &cobra.Command{Use: "dead", Short: "Look at dead letters, replay or drop them"}
+	var destination, cursor string
+	var limit int
+	list := &cobra.Command{
+		Use:   "list",
+		Short: "List dead letters, newest first",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			q := url.Values{"state": {"dead"}, "limit": {strconv.Itoa(limit)}}
+			if destination != "" {
+				q.Set("destination", destination)
+			}
+			if cursor != "" {
+				q.Set("cursor", cursor)
+			}
+			return g.listDeliveries(cmd, q)
+		},
+	}
+	list.Flags().StringVar(&destination, "destination", "", "to this connection or webhook")
+	list.Flags().IntVar(&limit, "limit", 50, "how many, up to 200")
+	list.Flags().StringVar(&cursor, "cursor", "", "go on where a list ended")
+	replay := &cobra.Command{
+		Use:   "replay ID…",
+		Short: "Deliver dead letters again; an event's id decides a dead event again",
+		Args:  cobra.MinimumNArgs(1),
+		RunE:  func(cmd *cobra.Command, args []string) error { return g.each(cmd, args, "replay") },
+	}
+	drop := &cobra.Command{
+		Use:   "drop ID…",
+		Short: "Give dead letters up for good",
+		Args:  cobra.MinimumNArgs(1),
+		RunE:  func(cmd *cobra.Command, args []string) error { return g.each(cmd, args, "drop") },
+	}
+	cmd.AddCommand(list, replay, drop)
+	return cmd
+}
+
+// each says one verb of each delivery, or of each event.
+func (g *globals) each(cmd *cobra.Command, ids []string, verb string) error {
+	client, err := g.dial()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	for _, id := range ids {
+		path := "/v1/deliveries/"
+		if !strings.HasPrefix(id, "dl_") {
+			path = "/v1/events/"
+		}
+		if err := client.Do(cmd.Context(), http.MethodPost, path+url.PathEscape(id)+"/"+verb, nil, "", nil, nil); err != nil {
+			return err
+		}
+		if !g.json {
+			g.printf("%s: %s\n", id, map[string]string{"retry": "will be tried now", "replay": "will be delivered again", "drop": "dropped"}[verb])
+		}
+	}
+	return nil
+}
+
+func (g *globals) listDeliveries(cmd *cobra.Command, q url.Values) error {
+	client, err := g.dial()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	page, err := client.Deliveries(cmd.Context(), q)
+	if err != nil {
+		return err
+	}
+	if g.json {
+		return g.print(page)
+	}
+	w := tabwriter.NewWriter(g.out, 0, 4, 2, ' ', 0)
+	for _, d := range page.Data {
+		_, _ = w.Write([]byte(strings.Join([]string{
+			d.ID, d.State, d.Destination, d.Rule(), strconv.Itoa(d.Attempts) + plural(d.Attempts, " attempt"), d.Updated.Format(time.DateTime), d.Reason,
+		}, "\t") + "\n"))
+	}
+	_ = w.Flush()
+	if len(page.Data) == 0 {
+		g.printf("none\n")
+	}
+	if page.SearchedBackTo != nil {
+		g.printf("searched back to %s\n", page.SearchedBackTo.Format(time.DateTime))
+	}
+	if page.Next != nil {
+		g.printf("more: --cursor %s\n", *page.Next)
+	}
+	return nil
+}
+
+func (g *globals) showDelivery(d *gateway.Delivery) {
+	g.printf("%s  %s\n", d.ID, d.State)
+	g.printf("  %s %s, step %s, to %s (%s)\n", d.Origin.Kind, d.Origin.Name, d.Step, d.Destination, d.Connector)
+	if d.Reason != "" {
+		g.printf("  why: %s\n", d.Reason)
+	}
+	if d.State == "waiting" && d.Due != nil {
+		g.printf("  next try: %s\n", d.Due.Format(time.RFC3339))
+	}
+	for _, a := range d.Log {
+		g.printf("  attempt %d  %s  %s  %s %s %s\n", a.N, a.At.Format(time.RFC3339), a.Took, a.Verdict, status(a.Status), a.Reason)
+		for _, text := range []string{a.Request, a.Response} {
+			if text != "" {
+				g.printf("    %s\n", strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    "))
+			}
+		}
+	}
+}
+
+func status(code int) string {
+	if code == 0 {
+		return ""
+	}
+	return strconv.Itoa(code)
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return word
+	}
+	return word + "s"
+}

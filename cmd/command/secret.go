@@ -1,0 +1,38 @@
+package command
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/surveygate/surveygate/gateway"
+)
+
+func (g *globals) secret() *cobra.Command {
+	var kind string
+	cmd := &cobra.Command{
+		Use:   "secret",
+		Short: "Print a new secret",
+		Long: `Print a new random secret, made for one purpose:
+
+  webhook  whsec_…, signs webhooks in the standard style (24 to 64 bytes are allowed, this has 32)
+  ed25519  whsk_…, signs webhooks so that receivers hold only the public key; that is printed too
+  path     the secret part of a source's URL
+  token    opens the API`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			made, err := gateway.NewSecret(kind)
+			if err != nil {
+				return &exit{exitUsage, err}
+			}
+			if g.json {
+				return g.print(made)
+			}
+			g.printf("%s\n", made.Secret)
+			if made.Public != "" {
+				g.printf("%s\n", made.Public)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&kind, "for", "webhook", "webhook, ed25519, path or token")
+	return cmd
+}

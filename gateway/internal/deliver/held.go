@@ -1,0 +1,254 @@
+package deliver
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// held is an event between its claim and its commit.
+type held struct {
+	claimed state.Claimed
+	at      time.Time // when it was claimed
+	jobs    []*job
+
+	mu        sync.Mutex
+	outcome   state.Outcome
+	open      int       // deliveries neither finished nor handed over
+	first     time.Time // when the first of them finished
+	committed bool      // the outcome is on its way; nothing is added to it any more
+}
+
+// job is one delivery on its way through a lane.
+type job struct {
+	delivery    state.Delivery
+	event       *event.Event
+	build       connectors.Connector
+	destination *config.Destination
+	once        string
+	taken       string // the event that once belongs to, if not ours
+
+	// held is the event whose first attempt this is; nil for a due delivery.
+	held *held
+	slot int
+	// Below, under held.mu while there is one.
+	done     bool
+	running  bool
+	deadline time.Time // of the running attempt
+	lease    time.Time // of a due delivery, or one handed over while it ran
+}
+
+// decide asks all rules; a panic there makes the event a dead letter, because it would come again and again.
+func (l *Loop) decide(plan *decide.Plan, c state.Claimed, now time.Time) (h *held) {
+	h = &held{claimed: c, at: now}
+	h.outcome = state.Outcome{
+		Position: c.Position, Tenant: c.Event.Tenant, EventID: c.Event.ID,
+		Generation: plan.Config.Generation, At: now,
+	}
+	if c.Claims > maxClaims {
+		h.outcome.Dead = fmt.Sprintf("claimed %d times without a commit", c.Claims-1)
+		return h
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			h.jobs, h.open = nil, 0
+			h.outcome.Dead = fmt.Sprintf("deciding panicked: %v", r)
+			l.Log.Error("deciding panicked", "event", c.Event.ID, "tenant", c.Event.Tenant, "err", r)
+		}
+	}()
+	d := plan.Decide(c.Event, now)
+	h.outcome.Rules = d.Rules
+	if len(d.Owed) == 0 {
+		return h
+	}
+	h.outcome.Deliveries = make([]state.Delivery, len(d.Owed))
+	h.jobs = make([]*job, len(d.Owed))
+	jobs := make([]job, len(d.Owed))
+	for i, o := range d.Owed {
+		jobs[i] = job{
+			delivery: o.Delivery, event: c.Event, build: o.Build, destination: o.Destination, once: o.Once,
+			held: h, slot: i,
+		}
+		h.jobs[i] = &jobs[i]
+	}
+	h.open = len(d.Owed)
+	return h
+}
+
+// start queues an event's first attempts; what cannot start now goes to the due-queue.
+func (l *Loop) start(plan *decide.Plan, h *held, now time.Time) {
+	if h.open == 0 {
+		h.committed = true
+		l.finish(h)
+		return
+	}
+	for _, j := range h.jobs {
+		d := &j.delivery
+		switch {
+		case j.taken != "":
+			d.State, d.Reason = state.Skipped, "once: event "+j.taken+" of this response came first"
+			l.settle(j, *d, "")
+		case d.Due.After(now):
+			l.postpone(j, d.Reason, d.Due)
+		default:
+			if reason, until := l.lanes.of(j).push(j, now); reason != "" {
+				l.postpone(j, reason, until)
+			}
+		}
+	}
+}
+
+// postpone hands over a delivery that was not tried; no attempt is counted.
+func (l *Loop) postpone(j *job, reason string, until time.Time) {
+	d := j.delivery
+	d.State, d.Reason, d.Due = state.Waiting, reason, until
+	h := j.held
+	if h == nil {
+		l.settleDue(j, d, nil)
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.committed || j.done {
+		return
+	}
+	j.done = true
+	h.outcome.Deliveries[j.slot] = d
+	h.open--
+	l.finishIfDone(h)
+}
+
+// settle takes the end of an attempt, or a delivery that needed none. Free gives back a key of `once`.
+func (l *Loop) settle(j *job, d state.Delivery, free string) {
+	var keys []string
+	if free != "" {
+		keys = []string{free}
+	}
+	if h := j.held; h != nil {
+		h.mu.Lock()
+		if !h.committed {
+			j.done = true
+			h.outcome.Deliveries[j.slot] = d
+			h.outcome.Free = append(h.outcome.Free, keys...)
+			h.open--
+			if h.first.IsZero() {
+				h.first = l.Clock.Now()
+			}
+			l.finishIfDone(h)
+			h.mu.Unlock()
+			return
+		}
+		lease := j.lease // handed over meanwhile: its own commit settles it
+		h.mu.Unlock()
+		l.commits.due(state.Settled{Delivery: d, Lease: lease, Free: keys})
+		return
+	}
+	l.settleDue(j, d, keys)
+}
+
+// settleDue ends this holder's lease of a due delivery.
+func (l *Loop) settleDue(j *job, d state.Delivery, free []string) {
+	l.commits.due(state.Settled{Delivery: d, Lease: j.lease, Free: free})
+	l.due.Add(-1)
+}
+
+// begins marks an attempt as running; false when the delivery was handed over before it could start.
+func (l *Loop) begins(j *job, now, deadline time.Time) bool {
+	h := j.held
+	if h == nil {
+		j.deadline = deadline
+		return true
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.committed || j.done {
+		return false
+	}
+	j.running, j.deadline = true, deadline
+	return true
+}
+
+// finishIfDone commits an event whose deliveries are all finished or handed over. h.mu is held.
+func (l *Loop) finishIfDone(h *held) {
+	if h.open > 0 || h.committed {
+		return
+	}
+	h.committed = true
+	l.finish(h)
+}
+
+func (l *Loop) finish(h *held) {
+	l.heldMu.Lock()
+	delete(l.held, h)
+	l.heldMu.Unlock()
+	l.commits.event(h)
+}
+
+// handOverLate hands over what events held for too long still owe.
+func (l *Loop) handOverLate() {
+	now := l.Clock.Now()
+	l.handOver(now, func(h *held) bool {
+		return now.Sub(h.at) >= holdFor || (!h.first.IsZero() && now.Sub(h.first) >= holdAfterFirst)
+	})
+}
+
+func (l *Loop) handOver(now time.Time, late func(*held) bool) {
+	l.heldMu.Lock()
+	all := make([]*held, 0, len(l.held))
+	for h := range l.held {
+		all = append(all, h)
+	}
+	l.heldMu.Unlock()
+	for _, h := range all {
+		h.mu.Lock()
+		if !h.committed && late(h) {
+			for _, j := range h.jobs {
+				if j.done {
+					continue
+				}
+				d := j.delivery
+				d.State, d.Reason, d.Due = state.Waiting, "queue", now
+				if j.running {
+					// Leased to this holder from the start: the attempt goes on, and its own commit settles it.
+					d.Reason, d.Due = "in flight", j.deadline.Add(leaseGrace)
+					j.lease = d.Due
+				}
+				h.outcome.Deliveries[j.slot] = d
+			}
+			h.committed = true
+			l.finish(h)
+		}
+		h.mu.Unlock()
+	}
+}
+
+// drain waits for running attempts within the bound, then hands everything over.
+func (l *Loop) drain() {
+	now := l.Clock.Now()
+	// What did not start yet need not start any more.
+	l.handOver(now, func(h *held) bool {
+		for _, j := range h.jobs {
+			if !j.done && j.running {
+				return false
+			}
+		}
+		return true
+	})
+	l.lanes.stop()
+	idle := make(chan struct{})
+	go func() { l.running.Wait(); close(idle) }()
+	c, stop := l.Clock.After(l.Drain)
+	defer stop()
+	select {
+	case <-idle:
+	case <-c:
+		l.Log.Warn("attempts still running at the end of the drain; they will be repeated", "held", l.Held())
+	}
+	l.handOver(l.Clock.Now(), func(*held) bool { return true })
+}

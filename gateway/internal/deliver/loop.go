@@ -1,0 +1,272 @@
+// Package deliver is the loop from an accepted event to its committed outcome: claim, decide, one queue per
+// destination, Build, send, Judge, commit; and the same again for what became due.
+//
+// An event is held from claim to commit. It is committed as soon as each of its deliveries is finished or handed
+// over to the due-queue, so that a slow destination delays no other one, and a crash repeats only what was held.
+package deliver
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
+	"github.com/surveygate/surveygate/gateway/internal/outbound"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+const (
+	// holdFor is how long an event is held at most, from its claim.
+	holdFor = time.Second
+	// holdAfterFirst is how long it is held once one of its deliveries has finished.
+	holdAfterFirst = 100 * time.Millisecond
+	// watchEvery is how often the two bounds above are looked at.
+	watchEvery = 20 * time.Millisecond
+	// leaseGrace is added to an attempt's deadline when it is handed over while it runs.
+	leaseGrace = 5 * time.Second
+	// maxClaims is how many claims without a commit make an event a dead letter.
+	maxClaims = 5
+
+	claimEvents  = 256
+	claimBytes   = 8 << 20
+	heldEvents   = 4096
+	heldBytes    = 64 << 20
+	dueAtOnce    = 256
+	dueInFlight  = 4096
+	commitAtMost = 512
+
+	// recheck is how often the due-queue is asked again while a destination had no room for what is due.
+	recheck = 50 * time.Millisecond
+	// refresh is how often holds put on elsewhere are learnt.
+	refresh = time.Second
+)
+
+// Sender makes one request; *outbound.Sender is the real one.
+type Sender interface {
+	Send(ctx context.Context, r *connectors.Request, o outbound.Attempt) outbound.Result
+}
+
+// Observer hears of every attempt and of the sizes of batches. It must be quick.
+type Observer interface {
+	Attempt(tenant, destination, connector, verdict string, took time.Duration, at time.Time)
+	Batch(stage string, n int)
+}
+
+// Options are what a loop works with. All are needed.
+type Options struct {
+	Store    state.Store
+	Sender   Sender
+	Plan     func() *decide.Plan
+	Clock    clock.Clock
+	Log      *slog.Logger
+	Observer Observer
+	// Jitter is from 0 to 1: the part of a tenth that is added to a wait.
+	Jitter func() float64
+	// FingerprintKey keys the fingerprints of credentials.
+	FingerprintKey []byte
+	// Drain bounds how long Run waits for running attempts once its context has ended.
+	Drain time.Duration
+}
+
+// Loop claims and delivers. Make it with New and call Run once.
+type Loop struct {
+	Options
+
+	lanes   lanes
+	commits commits
+	room    room         // for held events
+	due     atomic.Int64 // due deliveries leased and not yet committed
+
+	heldMu sync.Mutex
+	held   map[*held]struct{}
+
+	dueWake  chan struct{}
+	running  sync.WaitGroup // workers
+	draining atomic.Bool
+	starving atomic.Bool // a destination had no room for what is due
+}
+
+// New makes a loop.
+func New(o Options) *Loop {
+	l := &Loop{Options: o, held: map[*held]struct{}{}, dueWake: make(chan struct{}, 1)}
+	l.lanes.loop = l
+	l.lanes.byKey = map[laneKey]*lane{}
+	l.commits.wake = make(chan struct{}, 1)
+	l.room.init(heldEvents, heldBytes)
+	return l
+}
+
+// Held is how many events are claimed and not committed.
+func (l *Loop) Held() int {
+	l.heldMu.Lock()
+	defer l.heldMu.Unlock()
+	return len(l.held)
+}
+
+// Run claims and delivers until ctx ends, then lets running attempts finish within the bound, hands the rest over
+// and commits everything. The store must stay open until it returns.
+func (l *Loop) Run(ctx context.Context) error {
+	if err := l.learnHolds(ctx); err != nil {
+		return err
+	}
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+
+	var loops, tail sync.WaitGroup
+	loops.Go(func() { l.claim(ctx) })
+	loops.Go(func() { l.claimDue(ctx) })
+	loops.Go(func() { l.every(ctx, refresh, func() { _ = l.learnHolds(ctx) }) })
+	tail.Go(func() { l.every(work, watchEvery, l.handOverLate) })
+	tail.Go(func() { l.commit(work) })
+
+	<-ctx.Done()
+	l.draining.Store(true)
+	loops.Wait()
+	l.drain()
+	l.commits.close()
+	stop()
+	tail.Wait()
+	return nil
+}
+
+// Reloaded tells the loop that Plan returns something new: pauses whose credentials changed are lifted.
+func (l *Loop) Reloaded(ctx context.Context) error {
+	err := l.learnHolds(ctx)
+	l.wakeDue()
+	return err
+}
+
+// Wake makes the loop look at the due-queue now: something was scheduled from outside, or a hold lifted.
+func (l *Loop) Wake() { l.wakeDue() }
+
+func (l *Loop) wakeDue() {
+	select {
+	case l.dueWake <- struct{}{}:
+	default:
+	}
+}
+
+func (l *Loop) every(ctx context.Context, period time.Duration, do func()) {
+	for l.sleep(ctx, period) {
+		do()
+	}
+}
+
+// sleep is false when ctx ended.
+func (l *Loop) sleep(ctx context.Context, d time.Duration) bool {
+	c, stop := l.Clock.After(d)
+	defer stop()
+	select {
+	case <-c:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// claim takes new events, decides them and starts their first attempts.
+func (l *Loop) claim(ctx context.Context) {
+	backoff := newBackoff()
+	for ctx.Err() == nil {
+		if !l.room.wait(ctx) {
+			return
+		}
+		events, bytes := l.room.free()
+		batch, err := l.Store.Claim(ctx, min(events, claimEvents), min(bytes, claimBytes))
+		if err != nil {
+			if ctx.Err() != nil || errors.Is(err, state.ErrClosed) {
+				return
+			}
+			l.Log.Warn("cannot claim events", "err", err)
+			if !l.sleep(ctx, backoff.next()) {
+				return
+			}
+			continue
+		}
+		backoff.reset()
+		if len(batch) == 0 {
+			continue
+		}
+		l.Observer.Batch("claim", len(batch))
+		l.begin(ctx, batch)
+	}
+}
+
+// begin decides a claimed batch and queues its first attempts.
+func (l *Loop) begin(ctx context.Context, batch []state.Claimed) {
+	plan, now := l.Plan(), l.Clock.Now()
+	decided := make([]*held, len(batch))
+	for i, c := range batch {
+		decided[i] = l.decide(plan, c, now)
+		l.room.take(1, c.Event.Size())
+	}
+	if !l.reserve(ctx, decided) {
+		for i, c := range batch { // stopping: undecided and uncounted
+			decided[i].outcome = state.Outcome{Position: c.Position, Tenant: c.Event.Tenant, EventID: c.Event.ID, Release: true}
+			decided[i].committed = true
+			l.commits.event(decided[i])
+		}
+		return
+	}
+	l.heldMu.Lock()
+	for _, h := range decided {
+		l.held[h] = struct{}{}
+	}
+	l.heldMu.Unlock()
+	for _, h := range decided {
+		l.start(plan, h, now)
+	}
+}
+
+// reserve asks for the keys of `once` and skips what somebody else has. False means that ctx ended first.
+func (l *Loop) reserve(ctx context.Context, decided []*held) bool {
+	byTenant := map[string][]*job{}
+	for _, h := range decided {
+		for _, j := range h.jobs {
+			if j.once != "" {
+				byTenant[j.delivery.Tenant] = append(byTenant[j.delivery.Tenant], j)
+			}
+		}
+	}
+	for tenant, jobs := range byTenant {
+		keys := make([]state.OnceKey, len(jobs))
+		for i, j := range jobs {
+			keys[i] = state.OnceKey{Key: j.once, Owner: j.delivery.EventID}
+		}
+		backoff := newBackoff()
+		for {
+			owners, err := l.Store.Once(ctx, tenant, keys, decide.OnceFor)
+			if err == nil {
+				for i, j := range jobs {
+					if owners[i] != j.delivery.EventID {
+						j.taken = owners[i]
+					}
+				}
+				break
+			}
+			if ctx.Err() != nil {
+				return false
+			}
+			l.Log.Warn("cannot reserve what happens once", "err", err)
+			if !l.sleep(ctx, backoff.next()) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// backoff doubles from 50 ms to 5 s, for calls on the store.
+type backoff struct{ wait time.Duration }
+
+func newBackoff() *backoff { return &backoff{} }
+func (b *backoff) reset()  { b.wait = 0 }
+func (b *backoff) next() time.Duration {
+	b.wait = min(max(2*b.wait, 50*time.Millisecond), 5*time.Second)
+	return b.wait
+}
