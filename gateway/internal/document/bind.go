@@ -1,0 +1,384 @@
+package document
+
+import (
+	"encoding"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/rules/expression"
+)
+
+// Options change how Bind reads a node.
+type Options struct {
+	// Partial does not ask for required settings: the node is one of several laid over each other.
+	Partial bool
+	// Embedded binds only the fields of embedded (inline) structs and passes over every other key: what a
+	// connection gives to an action of its product.
+	Embedded bool
+	// NoSecrets refuses settings that are a Secret, with this remedy.
+	NoSecrets string
+}
+
+// Misnamer is implemented by structs that know what is often written instead of their keys. The remedy is ""
+// for a key it knows nothing about.
+type Misnamer interface {
+	Misnamed(key string) (remedy string)
+}
+
+// A struct that is bound names its settings with yaml tags, `yaml:"name,omitempty"`; without omitempty a setting
+// is required. Fields without a tag are left alone. `yaml:",inline"` embeds a struct's settings; on a
+// Map[*Node] it takes every key that no other field names. `yaml:",node"` on a *Node is the node itself.
+//
+// A type says how it is written: encoding.TextUnmarshaler takes a scalar, connectors.ValuesUnmarshaler a scalar or
+// a mapping of values, a struct a mapping, and a struct, slice or map that is a TextUnmarshaler too takes both.
+// An error "what is wrong; what to do" becomes a fault's message and remedy; an expression's errors get their
+// caret under the part that is meant.
+
+// Map is a mapping whose keys are free, in the order written.
+type Map[T any] []Entry[T]
+
+// Entry is one key of a Map.
+type Entry[T any] struct {
+	Name  string
+	Key   *Node
+	Node  *Node
+	Value T
+}
+
+// Lookup is the value of a key.
+func (m Map[T]) Lookup(name string) (value T, ok bool) {
+	for _, e := range m {
+		if e.Name == name {
+			return e.Value, true
+		}
+	}
+	return value, false
+}
+
+// Free marks a Map for those who look at types: it is a mapping with free keys.
+func (m Map[T]) Free() {}
+
+// Free is implemented by Map.
+type Free interface{ Free() }
+
+// Bind lays a node over a struct that `into` points to, strictly, and says everything that is wrong.
+func Bind(n *Node, into any, options Options) Faults {
+	b := binder{options: options}
+	b.bind(n, reflect.ValueOf(into).Elem(), "")
+	return b.faults
+}
+
+type binder struct {
+	options Options
+	faults  Faults
+}
+
+func (b *binder) fault(f Fault) { b.faults = append(b.faults, f) }
+
+var (
+	nodeType      = reflect.TypeFor[*Node]()
+	secretType    = reflect.TypeFor[connectors.Secret]()
+	valuesType    = reflect.TypeFor[expression.Values]()
+	rawType       = reflect.TypeFor[json.RawMessage]()
+	textType      = reflect.TypeFor[encoding.TextUnmarshaler]()
+	valuesUnmType = reflect.TypeFor[connectors.ValuesUnmarshaler]()
+	freeType      = reflect.TypeFor[Free]()
+)
+
+// bind lays a node over a value; name is its setting's, for messages.
+func (b *binder) bind(n *Node, v reflect.Value, name string) {
+	t := v.Type()
+	switch {
+	case t == nodeType:
+		v.Set(reflect.ValueOf(n))
+		return
+	case t == rawType:
+		v.SetBytes(n.JSON())
+		return
+	case t == secretType:
+		b.secret(n, v, name)
+		return
+	case t == valuesType:
+		b.values(n, v.Addr().Interface().(*expression.Values), name)
+		return
+	case t.Kind() == reflect.Pointer:
+		if v.IsNil() || b.options.Partial {
+			fresh := reflect.New(t.Elem())
+			if !v.IsNil() {
+				fresh.Elem().Set(v.Elem())
+			}
+			v.Set(fresh)
+		}
+		b.bind(n, v.Elem(), name)
+		return
+	}
+	unmarshals := v.CanAddr() && reflect.PointerTo(t).Implements(textType)
+	if n.Kind == Null && (unmarshals || !composite(t)) {
+		b.fault(b.empty(n, name))
+		return
+	}
+	if n.Kind == Mapping && v.CanAddr() && reflect.PointerTo(t).Implements(valuesUnmType) {
+		var values expression.Values
+		before := len(b.faults)
+		if b.values(n, &values, name); len(b.faults) == before {
+			b.refused(n, v.Addr().Interface().(connectors.ValuesUnmarshaler).UnmarshalValues(values))
+		}
+		return
+	}
+	if unmarshals && (n.Kind == Scalar || !composite(t)) {
+		if n.Kind != Scalar {
+			b.fault(b.wrongKind(n, name, "a single value"))
+			return
+		}
+		if n.Unset {
+			return
+		}
+		b.refused(n, v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(n.Text)))
+		return
+	}
+	switch {
+	case t.Implements(freeType):
+		b.free(n, v, name)
+	case t.Kind() == reflect.Struct:
+		b.structure(n, v, name)
+	case t.Kind() == reflect.Slice:
+		b.list(n, v, name)
+	case t.Kind() == reflect.Map:
+		b.mapping(n, v, name)
+	default:
+		b.scalar(n, v, name)
+	}
+}
+
+func composite(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct || t.Kind() == reflect.Slice || t.Kind() == reflect.Map
+}
+
+// secret takes a text and hides it from every fault that shows its line.
+func (b *binder) secret(n *Node, v reflect.Value, name string) {
+	switch {
+	case b.options.NoSecrets != "":
+		n.conceal()
+		b.fault(n.Fault(fmt.Sprintf("`%s` is a secret, which a rule may not set", name), b.options.NoSecrets))
+	case n.Kind == Null || (n.Kind == Scalar && n.Text == ""):
+		b.fault(b.empty(n, name))
+	case n.Kind != Scalar:
+		b.fault(b.wrongKind(n, name, "a single value"))
+	default:
+		n.conceal()
+		v.Set(reflect.ValueOf(connectors.NewSecret(n.Text)))
+	}
+}
+
+// refused turns the error of a type that reads its own text into faults with their places.
+func (b *binder) refused(n *Node, err error) {
+	var many expression.Errors
+	var one *expression.Error
+	switch {
+	case err == nil:
+	case asErrors(err, &many):
+		for _, e := range many {
+			b.fault(expressionFault(n, e))
+		}
+	case asErrors(err, &one):
+		b.fault(expressionFault(n, one))
+	default:
+		message, remedy, _ := strings.Cut(err.Error(), "; ")
+		b.fault(n.Fault(message, remedy))
+	}
+}
+
+// expressionFault puts the caret under the part of the text that is meant; its path leads to a value within n.
+func expressionFault(n *Node, e *expression.Error) Fault {
+	for _, step := range e.Path {
+		next := n.step(step)
+		if next == nil {
+			break
+		}
+		n = next
+	}
+	return n.FaultAt(e.Offset, e.Length, e.Message, e.Remedy)
+}
+
+// step is the child that a step of a path leads to.
+func (n *Node) step(step string) *Node {
+	if n.Kind == Mapping {
+		return n.Key(step)
+	}
+	var i int
+	if _, err := fmt.Sscanf(step, "%d", &i); err == nil && i >= 0 && i < len(n.Items) {
+		return n.Items[i]
+	}
+	return nil
+}
+
+// empty says that a setting has no value, or that what was meant became a comment.
+func (b *binder) empty(n *Node, name string) Fault {
+	message := "the value is empty"
+	if name != "" {
+		message = fmt.Sprintf("`%s` is empty", name)
+	}
+	if n.Kind == Null {
+		line := n.file.line(n.At.Line)
+		runes := []rune(line)
+		if from := n.At.Column - 1; from >= 0 && from <= len(runes) {
+			rest := strings.TrimSpace(string(runes[from:]))
+			if strings.HasPrefix(rest, "#") && !strings.HasPrefix(rest, "# ") {
+				comment, _, _ := strings.Cut(rest, " ")
+				if comment = strings.TrimRight(comment, ",}]"); len(comment) > 1 {
+					return n.Fault(message+": what follows is a comment", `put it in quotes: "`+comment+`"`)
+				}
+			}
+		}
+		return n.Fault(message, "give it a value or take it out")
+	}
+	return n.Fault(message, "give it a value")
+}
+
+// wrongKind says what is wanted instead.
+func (b *binder) wrongKind(n *Node, name, wanted string) Fault {
+	what := "this"
+	if name != "" {
+		what = "`" + name + "`"
+	}
+	message := fmt.Sprintf("%s is %s, wanted is %s", what, n.Kind, wanted)
+	remedy := ""
+	switch {
+	case wanted == "a list" && n.Kind == Scalar:
+		remedy = "put it in brackets: [ … ]"
+	case wanted == "a mapping" && n.Kind == Scalar:
+		remedy = "write settings as key: value"
+	case wanted == "a single value" && n.Kind == List && len(n.Items) == 1:
+		remedy = "take the brackets away"
+	case n.Kind == Mapping && wanted == "a list":
+		remedy = "begin each entry with `- `"
+	case n.Kind == List && wanted == "a mapping":
+		remedy = "write settings as key: value, without `- `"
+	}
+	return n.Fault(message, remedy)
+}
+
+// free binds a mapping whose keys are free.
+func (b *binder) free(n *Node, v reflect.Value, name string) {
+	if n.Kind == Null {
+		return
+	}
+	if n.Kind != Mapping {
+		b.fault(b.wrongKind(n, name, "a mapping"))
+		return
+	}
+	out := reflect.MakeSlice(v.Type(), 0, len(n.Pairs))
+	for _, p := range n.Pairs {
+		out = reflect.Append(out, b.entry(p, v.Type().Elem()))
+	}
+	v.Set(out)
+}
+
+func (b *binder) entry(p Pair, t reflect.Type) reflect.Value {
+	e := reflect.New(t).Elem()
+	e.FieldByName("Name").SetString(p.Key.Text)
+	e.FieldByName("Key").Set(reflect.ValueOf(p.Key))
+	e.FieldByName("Node").Set(reflect.ValueOf(p.Value))
+	b.bind(p.Value, e.FieldByName("Value"), p.Key.Text)
+	return e
+}
+
+func (b *binder) list(n *Node, v reflect.Value, name string) {
+	if n.Kind == Null {
+		return
+	}
+	if n.Kind != List {
+		b.fault(b.wrongKind(n, name, "a list"))
+		return
+	}
+	out := reflect.MakeSlice(v.Type(), len(n.Items), len(n.Items))
+	for i, item := range n.Items {
+		b.bind(item, out.Index(i), name)
+	}
+	v.Set(out)
+}
+
+func (b *binder) mapping(n *Node, v reflect.Value, name string) {
+	if n.Kind == Null {
+		return
+	}
+	if n.Kind != Mapping {
+		b.fault(b.wrongKind(n, name, "a mapping"))
+		return
+	}
+	t := v.Type()
+	out := reflect.MakeMapWithSize(t, len(n.Pairs))
+	for _, p := range n.Pairs {
+		key := reflect.New(t.Key()).Elem()
+		before := len(b.faults)
+		if b.bind(p.Key, key, p.Key.Text); len(b.faults) > before {
+			continue
+		}
+		value := reflect.New(t.Elem()).Elem()
+		b.bind(p.Value, value, p.Key.Text)
+		out.SetMapIndex(key, value)
+	}
+	v.Set(out)
+}
+
+// structure binds a mapping to the settings of a struct.
+func (b *binder) structure(n *Node, v reflect.Value, name string) {
+	fields := Fields(v.Type())
+	if n.Kind == Null {
+		n = &Node{Kind: Mapping, At: n.At, file: n.file}
+	}
+	for _, f := range fields {
+		if f.Self {
+			v.FieldByIndex(f.Index).Set(reflect.ValueOf(n))
+		}
+	}
+	if n.Kind != Mapping {
+		b.fault(b.wrongKind(n, name, "a mapping"))
+		return
+	}
+	for _, p := range n.Pairs {
+		i := slices.IndexFunc(fields, func(f Field) bool { return f.Name == p.Key.Text && f.Name != "" })
+		switch {
+		case i >= 0 && b.options.Embedded && len(fields[i].Index) == 1:
+		case i >= 0:
+			b.bind(p.Value, v.FieldByIndex(fields[i].Index), p.Key.Text)
+		case b.options.Embedded:
+		case b.rest(fields, p, v):
+		default:
+			b.unknown(p.Key, fields, v)
+		}
+	}
+	if !b.options.Partial {
+		b.faults = append(b.faults, Missing(v.Addr().Interface(), n, name)...)
+	}
+}
+
+// rest gives a key that no field names to the inline Map, where there is one.
+func (b *binder) rest(fields []Field, p Pair, v reflect.Value) bool {
+	for _, f := range fields {
+		if f.Rest {
+			into := v.FieldByIndex(f.Index)
+			into.Set(reflect.Append(into, b.entry(p, into.Type().Elem())))
+			return true
+		}
+	}
+	return false
+}
+
+// unknown names the nearest key that there is.
+func (b *binder) unknown(key *Node, fields []Field, v reflect.Value) {
+	message := fmt.Sprintf("`%s` is not a setting here", key.Text)
+	if v.CanAddr() {
+		if m, ok := v.Addr().Interface().(Misnamer); ok {
+			if remedy := m.Misnamed(key.Text); remedy != "" {
+				b.fault(key.Fault(message, remedy))
+				return
+			}
+		}
+	}
+	b.fault(key.Fault(message, DidYouMean(key.Text, Names(fields))))
+}

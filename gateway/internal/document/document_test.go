@@ -1,0 +1,464 @@
+package document
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/rules/expression"
+)
+
+// TestSyntax: a file that is not YAML says where and what to write instead, though the library knows only the
+// line of the mapping around it.
+func TestSyntax(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ name, line, want string }{
+		{
+			"colon in a plain value", `    when: feedback contains ": "`, `
+x.yaml:4:30: a colon and a space begin a new key in YAML
+    4 |     when: feedback contains ": "
+      |                              ^ put the whole value in quotes: when: 'feedback contains ": "'`,
+		},
+		{
+			"hole without quotes", `    text: {{ nps_score }}`, `
+x.yaml:4:11: ` + "`{{`" + ` opens a mapping in YAML, not a hole in a text
+    4 |     text: {{ nps_score }}
+      |           ^~~~~~~~~~~~~~~ put the text in quotes: text: "{{ nps_score }}"`,
+		},
+		{
+			"hole and more without quotes", `    text: {{ nps_score }} of "10"`, `
+x.yaml:4:11: ` + "`{{`" + ` opens a mapping in YAML, not a hole in a text
+    4 |     text: {{ nps_score }} of "10"
+      |           ^~~~~~~~~~~~~~~~~~~~~~~ put the text in quotes: text: '{{ nps_score }} of "10"'`,
+		},
+		{
+			"hole within a flow", `    slack: {text: NPS {{ nps_score }}, channel: x}`, `
+x.yaml:4:19: ` + "`{{`" + ` opens a mapping in YAML, not a hole in a text
+    4 |     slack: {text: NPS {{ nps_score }}, channel: x}
+      |                   ^~~~~~~~~~~~~~~~~~~ put the text in quotes: text: "NPS {{ nps_score }}"`,
+		},
+		{
+			"inner quotes", `    text: "{{ answer("4") }}"`, `
+x.yaml:4:22: the quotes of the text end here
+    4 |     text: "{{ answer("4") }}"
+      |                      ^~~~~~~ inside a text in double quotes write single ones: text: "{{ answer('4') }}"`,
+		},
+		{
+			"inner quotes within a flow", `    slack: {text: "{{ answer("4") }}"}`, `
+x.yaml:4:30: the quotes of the text end here
+    4 |     slack: {text: "{{ answer("4") }}"}
+      |                              ^~~~~~~ inside a text in double quotes write single ones: text: "{{ answer('4') }}"`,
+		},
+		{
+			"apostrophe", `    text: 'it's'`, `
+x.yaml:4:14: the quotes of the text end here
+    4 |     text: 'it's'
+      |              ^~ inside single quotes write it twice: text: 'it''s'`,
+		},
+		{
+			"a value that begins with quotes", `    when: "nps" in survey.title`, `
+x.yaml:4:11: the quotes end before the value does
+    4 |     when: "nps" in survey.title
+      |           ^~~~~ put the whole value in quotes: when: '"nps" in survey.title'`,
+		},
+		{
+			"not as a tag", `    when: !has(email)`, `
+x.yaml:4:11: ` + "`!has(email)`" + ` is a tag to YAML, not an expression
+    4 |     when: !has(email)
+      |           ^~~~~~~~~~~ write when: not has(email)`,
+		},
+		{
+			"not as a tag within a flow", `    x: {when: !(nps_score <= 6), name: x}`, `
+x.yaml:4:15: ` + "`!(nps_score`" + ` is a tag to YAML, not an expression
+    4 |     x: {when: !(nps_score <= 6), name: x}
+      |               ^~~~~~~~~~~~~~~~~ write when: not (nps_score <= 6)`,
+		},
+		{
+			"not that YAML would drop silently", `    when: ! has(email)`, `
+x.yaml:4:11: ` + "`!`" + ` is a tag to YAML, not an expression
+    4 |     when: ! has(email)
+      |           ^~~~~~~~~~~~ write when: not has(email)`,
+		},
+		{
+			"tab", "\twhen: 1", "\nx.yaml:4:1: a tab stands in the indentation\n    4 | \twhen: 1\n      | ^ YAML wants spaces: put two for each level",
+		},
+		{
+			"too deep", `     when: 1`, `
+x.yaml:4:6: this line is indented deeper than the one above, which has its value already
+    4 |      when: 1
+      |      ^~~~~~~ begin it in column 5, or give ` + "`name`" + ` no value of its own`,
+		},
+		{
+			"between two levels", `   when: 1`, `
+x.yaml:4:4: this line stands between two levels of indentation
+    4 |    when: 1
+      |    ^~~~~~~ begin it in the column of the lines it belongs to`,
+		},
+		{
+			"key among dashes", `  when: 1`, `
+x.yaml:4:3: a key stands in the column of a list's dashes
+    4 |   when: 1
+      |   ^~~~~~~ indent it to belong to the entry above (column 5), or begin it further left`,
+		},
+		{
+			"star", `    events: [*]`, `
+x.yaml:4:14: a value cannot begin with ` + "`*`" + ` in YAML
+    4 |     events: [*]
+      |              ^ put it in quotes: "*"`,
+		},
+		{
+			"lone star", `    tenant: *`, `
+x.yaml:4:13: a value cannot begin with ` + "`*`" + ` in YAML
+    4 |     tenant: *
+      |             ^ put it in quotes: tenant: "*"`,
+		},
+		{
+			"unknown alias", `    tenant: *all`, `
+x.yaml:4:13: ` + "`*all` stands for `&all`" + `, which is nowhere above
+    4 |     tenant: *all
+      |             ^~~~ a text that begins with * wants quotes`,
+		},
+		{
+			"at sign", `    text: @here {{ nps_score }}`, `
+x.yaml:4:11: a value cannot begin with ` + "`@`" + ` in YAML
+    4 |     text: @here {{ nps_score }}
+      |           ^~~~~~~~~~~~~~~~~~~~~ put it in quotes: text: "@here {{ nps_score }}"`,
+		},
+		{
+			"no space behind the colon", `    when:nps_score <= 6`, `
+x.yaml:4:5: ` + "`when:`" + ` needs a space behind the colon
+    4 |     when:nps_score <= 6
+      |     ^~~~~ write when: nps_score <= 6`,
+		},
+		{
+			"open bracket", `    events: [a, b`, `
+x.yaml:4:13: ` + "`[`" + ` is not closed, or a comma is missing within it
+    4 |     events: [a, b
+      |             ^ put ] at its end and a comma between its entries`,
+		},
+		{
+			"open quote", `    text: "NPS`, `
+x.yaml:4:11: the quote ` + "`\"`" + ` is not closed
+    4 |     text: "NPS
+      |           ^ put " at the end of the text`,
+		},
+		{
+			"backslash", `    when: "email matches '\d+'"`, `
+x.yaml:4:27: ` + "`\\d`" + ` means nothing within double quotes
+    4 |     when: "email matches '\d+'"
+      |                           ^~ put the value in single quotes, where a backslash is itself: 'email matches ''\d+'''`,
+		},
+		{
+			"missing comma", `    x: {a: 1 b: 2}`, `
+x.yaml:4:15: a colon and a space begin a new key in YAML
+    4 |     x: {a: 1 b: 2}
+      |               ^ put a comma before b, or put the whole value in quotes: a: '1 b: 2'`,
+		},
+		{
+			"twice", `    name: y`, `
+x.yaml:4:5: ` + "`name`" + ` stands here twice
+    4 |     name: y
+      |     ^~~~ it is also on line 3: keep one`,
+		},
+		{
+			"word alone", `    enabled`, `
+x.yaml:4:5: ` + "`enabled`" + ` is no key and no entry of a list
+    4 |     enabled
+      |     ^~~~~~~ write enabled: and its value, or - before it`,
+		},
+		{
+			"variable without quotes", `    secrets: [${SECRET}]`, `
+x.yaml:4:15: within brackets a ` + "`{`" + ` opens a mapping in YAML
+    4 |     secrets: [${SECRET}]
+      |               ^~~~~~~~~ put it in quotes: "${SECRET}"`,
+		},
+		{
+			"entry among keys", "    send:\n    - a\n    delay: 1s\n    - b", `
+x.yaml:7:5: an entry of a list stands in the column of keys
+    7 |     - b
+      |     ^~~ give the list a key of its own above it`,
+		},
+		{
+			"second document", `---`, `
+x.yaml:4:1: a second document begins here
+    4 | ---
+      | ^~~ one file is one document: take the ` + "`---`" + ` out, or make it a file of its own`,
+		},
+		{
+			"control character", "    text: a\x07b", "\nx.yaml:4:12: a control character (U+0007) stands here\n    4 |     text: a�b\n      |            ^ take it out; within double quotes it may be written as \\u0007",
+		},
+		{
+			"not UTF-8", "    text: a\xffb", "\nx.yaml:4:12: this is not UTF-8\n    4 |     text: a�b\n      |            ^ save the file as UTF-8",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			_, faults := Parse("x.yaml", []byte("a: 1\nrules:\n  - name: x\n"+tt.line+"\n    send: []\nb: 2\n"))
+			if diff := cmp.Diff(strings.TrimPrefix(tt.want, "\n"), faults.Error()); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestLocate: a byte of a scalar's text leads back to its line and column, however the scalar is written.
+func TestLocate(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, source, mark string
+		line, column       int
+	}{
+		{"plain", "a: nps_scor <= 6", "<=", 1, 13},
+		{"single", "a: 'feedback == ''x'' and email'", "email", 1, 27},
+		{"double", `a: "feedback == \"x\" and email"`, "email", 1, 27},
+		{"double with unicode escape", `a: "\u00e9 \x41 email"`, "email", 1, 17},
+		{"umlauts", "a: 'ä ö email'", "email", 1, 9},
+		{"anchored", "a: &x nps_scor <= 6", "<=", 1, 16},
+		{"literal", "a: |\n  one\n  two email\n", "email", 3, 7},
+		{"literal with blank lines", "a: |\n\n  one\n\n    two email\n", "email", 5, 9},
+		{"folded", "a: >-\n  one\n  two\n\n  three email\n", "email", 5, 9},
+		{"plain over lines", "a: one\n  two email", "email", 2, 7},
+		{"double over lines", "a: \"one\n  two \\\n  email\"", "email", 3, 3},
+		{"behind a variable", "a: '${LONG} email'", "email", 1, 13},
+		{"within a variable", "a: 'x ${LONG} email'", "value", 1, 7},
+		{"behind an escape", "a: '$${x} email'", "email", 1, 11},
+		{"windows", "b: 1\r\na: nps email\r\n", "email", 2, 8},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			root, faults := Parse("x.yaml", []byte(tt.source))
+			if faults != nil {
+				t.Fatal(faults)
+			}
+			root.Expand(Lookup{Env: func(string) (string, bool) { return "a long value", true }})
+			n := root.Key("a")
+			offset := strings.Index(n.Text, tt.mark)
+			if offset < 0 {
+				t.Fatalf("%q is not in %q", tt.mark, n.Text)
+			}
+			f := n.FaultAt(offset, len(tt.mark), "", "")
+			if f.Line != tt.line || f.Column != tt.column {
+				t.Errorf("%q is at %d:%d, want %d:%d", tt.mark, f.Line, f.Column, tt.line, tt.column)
+			}
+		})
+	}
+}
+
+type bound struct {
+	Name   string                `yaml:"name"`
+	Events []string              `yaml:"events,omitempty"`
+	When   *expression.Condition `yaml:"when,omitempty"`
+	Delay  time.Duration         `yaml:"delay,omitempty"`
+	Secret connectors.Secret     `yaml:"secret,omitempty"`
+	On     *bool                 `yaml:"enabled,omitempty"`
+	Count  int                   `yaml:"count,omitempty"`
+	Body   expression.Values     `yaml:"body,omitempty"`
+	Roles  map[string]string     `yaml:"roles,omitempty"`
+	Inner  []inner               `yaml:"inner,omitempty"`
+}
+
+type inner struct {
+	URL  string `yaml:"url"`
+	Path string `yaml:"path,omitempty"`
+}
+
+func (*bound) Misnamed(key string) string {
+	if key == "on" {
+		return "write events:"
+	}
+	return ""
+}
+
+func TestBindSaysEverythingAtOnce(t *testing.T) {
+	t.Parallel()
+	root, faults := Parse("x.yaml", []byte(`on: [a]
+evnts: x
+events: a
+when: nps_scor <= 6
+delay: 5 minutes
+secret: 12345
+enabled: yes
+count: "many"
+roles: [a]
+inner:
+  - {path: x}
+  - url
+`))
+	if faults != nil {
+		t.Fatal(faults)
+	}
+	var b bound
+	want := strings.TrimPrefix(`
+x.yaml:1:1: `+"`on`"+` is not a setting here
+    1 | on: [a]
+      | ^~ write events:
+x.yaml:1:1: `+"`name`"+` is missing
+    1 | on: [a]
+      | ^~ add name:
+x.yaml:2:1: `+"`evnts`"+` is not a setting here
+    2 | evnts: x
+      | ^~~~~ did you mean events?
+x.yaml:3:9: `+"`events`"+` is a single value, wanted is a list
+    3 | events: a
+      |         ^ put it in brackets: [ … ]
+x.yaml:4:7: `+"`nps_scor`"+` is not a name of the rule language
+    4 | when: nps_scor <= 6
+      |       ^~~~~~~~ did you mean nps_score?
+x.yaml:5:8: `+"`5 minutes`"+` is not a length of time
+    5 | delay: 5 minutes
+      |        ^~~~~~~~~ write it as 30s, 5m, 2h or 7d
+x.yaml:7:10: `+"`yes`"+` is neither true nor false
+    7 | enabled: yes
+      |          ^~~ write true or false
+x.yaml:8:8: `+"`many`"+` is not a whole number
+    8 | count: "many"
+      |        ^~~~~~
+x.yaml:9:8: `+"`roles`"+` is a list, wanted is a mapping
+    9 | roles: [a]
+      |        ^ write settings as key: value, without `+"`- `"+`
+x.yaml:11:5: `+"`url`"+` is missing in `+"`inner`"+`
+   11 |   - {path: x}
+      |     ^ add url:
+x.yaml:12:5: `+"`inner`"+` is a single value, wanted is a mapping
+   12 |   - url
+      |     ^~~ write settings as key: value`, "\n")
+	if diff := cmp.Diff(want, Bind(root, &b, Options{}).Error()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestSecretsAreMasked: a fault shows its line, but not a secret that was written there in the clear.
+func TestSecretsAreMasked(t *testing.T) {
+	t.Parallel()
+	root, _ := Parse("x.yaml", []byte(`{name: x, secret: "hunter2", counted: 1}`))
+	var b bound
+	got := Bind(root, &b, Options{}).Error()
+	if strings.Contains(got, "hunter2") || !strings.Contains(got, `secret: "*******", counted`) {
+		t.Errorf("the line shows its secret or lost its place:\n%s", got)
+	}
+}
+
+func TestExpand(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{"A": "one: {two", "EMPTY": ""}
+	root, _ := Parse("x.yaml", []byte("a: ${A}\nb: \"x ${A} ${A}\"\n${A}: key\nc: $${A} ${EMPTY}\nd: ${file:/secret}\ne: [\"${B}\", \"${C}\", '${B}']\nf: ${A:-x}\ng: ${A\nh: ${file:/none}\ni: a${B}c"))
+	unset, faults := root.Expand(Lookup{
+		Env: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
+		File: func(path string) ([]byte, error) {
+			if path == "/secret" {
+				return []byte("two\nlines\n"), nil
+			}
+			return nil, errNotThere{}
+		},
+	})
+	got := map[string]string{}
+	for _, p := range root.Pairs {
+		got[p.Key.Text] = string(p.Value.JSON())
+	}
+	want := map[string]string{
+		"a": `"one: {two"`, "b": `"x one: {two one: {two"`, "${A}": `"key"`, "c": `"${A} "`, "d": `"two\nlines"`,
+		"e": `["${B}","${C}","${B}"]`, "f": `"${A:-x}"`, "g": `"${A"`, "h": `"${file:/none}"`, "i": `"a${B}c"`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("values (-want +got):\n%s", diff)
+	}
+	var names []string
+	for _, u := range unset {
+		names = append(names, u.Name)
+	}
+	if diff := cmp.Diff([]string{"B", "C"}, names); diff != "" {
+		t.Errorf("unset (-want +got):\n%s", diff)
+	}
+	if len(faults) != 3 || faults[0].Line != 7 || faults[1].Line != 8 || faults[2].Line != 9 {
+		t.Errorf("faults: %v", faults)
+	}
+}
+
+type errNotThere struct{}
+
+func (errNotThere) Error() string { return "not there" }
+
+// TestBillionLaughs: nine lines that would be 10^9 values are refused, and so is an alias within itself.
+func TestBillionLaughs(t *testing.T) {
+	t.Parallel()
+	bomb := "a: &a [x,x,x,x,x,x,x,x,x,x]\n"
+	for c := 'b'; c <= 'i'; c++ {
+		bomb += string(c) + ": &" + string(c) + " [" + strings.TrimSuffix(strings.Repeat("*"+string(c-1)+",", 10), ",") + "]\n"
+	}
+	for _, text := range []string{bomb, "a: &a [*a]", "a: &a {b: *a}", "a: &a\n  <<: *a\n"} {
+		if _, faults := Parse("x.yaml", []byte(text)); len(faults) != 1 {
+			t.Errorf("%.20q: %d faults, want 1", text, len(faults))
+		}
+	}
+}
+
+func TestMerge(t *testing.T) {
+	t.Parallel()
+	root, faults := Parse("x.yaml", []byte("base: &b {retry: standard, timeout: 5s}\nmore: &m {rate: 1/s, timeout: 9s}\nx: {<<: [*b, *m], retry: none}\n"))
+	if faults != nil {
+		t.Fatal(faults)
+	}
+	if diff := cmp.Diff(`{"retry":"none","timeout":"5s","rate":"1/s"}`, string(root.Key("x").JSON())); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestNumbersKeepTheirDigits(t *testing.T) {
+	t.Parallel()
+	root, _ := Parse("x.yaml", []byte(`[1, 007, 1e3, +1, .5, 1., -0.50, "1", true, True, yes, null, 0x10, 12345678901234567890, 2026-01-02, 1_000]`))
+	want := `[1,"007",1e3,1,0.5,1,-0.50,"1",true,true,"yes",null,"0x10",12345678901234567890,"2026-01-02","1_000"]`
+	if diff := cmp.Diff(want, string(root.JSON())); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestParseDuration(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]time.Duration{"90s": 90 * time.Second, "7d": 168 * time.Hour, "1d12h": 36 * time.Hour, "0s": 0, "1h30m": 90 * time.Minute, "0.5d": 12 * time.Hour} {
+		if got, err := ParseDuration(text); err != nil || got != want {
+			t.Errorf("%s: %v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "5", "-5s", "d", "-1d", "1w", "1d-3h", "99999999d", "NaNd"} {
+		if got, err := ParseDuration(text); err == nil {
+			t.Errorf("%s: %v, want an error", text, got)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{"a: 1", "a: &x [*x]", "a: \"{{ x(\"y\") }}\"", "- - - -", "{[", "a: |\n b\n", "? x\n: y", "a: !x y", "\t", "a: ${B}${", "a: >\n\n b\n  c\n", "<<: {a: b}", "a: 'b''c'", "a: \"\\u12\"", "--- \n...\n--- "} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		root, faults := Parse("x.yaml", text)
+		if (root == nil) != (len(faults) > 0) {
+			t.Fatalf("node %v, faults %v", root, faults)
+		}
+		_ = faults.Error()
+		if root == nil {
+			return
+		}
+		_, expanded := root.Expand(Lookup{Env: func(name string) (string, bool) { return name, len(name) > 1 }})
+		var b bound
+		_ = append(expanded, Bind(root, &b, Options{})...).Error()
+		everyByte(root)
+	})
+}
+
+func everyByte(n *Node) {
+	for i := 0; i <= min(len(n.Text), 200); i++ {
+		_ = n.FaultAt(i, 2, "m", "r").String()
+	}
+	for _, item := range n.Items {
+		everyByte(item)
+	}
+	for _, p := range n.Pairs {
+		everyByte(p.Value)
+	}
+}

@@ -1,0 +1,170 @@
+package document
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Position is a place in a file. Lines and columns count from 1, columns in characters. Line 0 is the file as
+// a whole.
+type Position struct {
+	File   string `json:"file"`
+	Line   int    `json:"line,omitempty"`
+	Column int    `json:"column,omitempty"`
+}
+
+// String is file:line:column, as editors and terminals turn into a link.
+func (p Position) String() string {
+	if p.Line == 0 {
+		return p.File
+	}
+	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+}
+
+// Fault is one thing that is wrong, where, and what to do about it.
+type Fault struct {
+	Position
+	// Length is how many characters the caret underlines.
+	Length  int    `json:"length,omitempty"`
+	Message string `json:"message"`
+	Remedy  string `json:"remedy,omitempty"`
+
+	file *file
+}
+
+// Faults are all that is wrong at once.
+type Faults []Fault
+
+// At is a fault of a file as a whole, or of something that stands in no file.
+func At(file, message, remedy string) Fault {
+	return Fault{Position: Position{File: file}, Message: message, Remedy: remedy}
+}
+
+// Source is the line as it is written, with secrets masked.
+func (f Fault) Source() string {
+	if f.file == nil {
+		return ""
+	}
+	return f.file.line(f.Line)
+}
+
+const (
+	maxShown  = 140 // characters of a source line that are shown
+	maxBefore = 60  // characters kept before the caret when a line is longer than that
+)
+
+// String shows the place, the line, a caret under what is meant, and the remedy beside it.
+func (f Fault) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s", f.Position, f.Message)
+	if f.Line == 0 || f.file == nil {
+		if f.Remedy != "" {
+			b.WriteString("\n    " + f.Remedy)
+		}
+		return b.String()
+	}
+	source := []rune(f.Source())
+	column := min(max(f.Column-1, 0), len(source))
+	length := max(f.Length, 1)
+	if len(source) > maxShown {
+		start := max(0, column-maxBefore)
+		end := min(len(source), start+maxShown)
+		shown := append([]rune{}, source[start:end]...)
+		if start > 0 {
+			shown[0] = '…'
+		}
+		if end < len(source) {
+			shown[len(shown)-1] = '…'
+		}
+		source, column = shown, column-start
+	}
+	if column < len(source) {
+		length = min(length, len(source)-column)
+	} else {
+		length = 1
+	}
+	// A tab stays a tab above the caret, so that both lines are as wide wherever they are read.
+	pad := make([]rune, column)
+	for i := range pad {
+		pad[i] = ' '
+		if source[i] == '\t' {
+			pad[i] = '\t'
+		}
+	}
+	fmt.Fprintf(&b, "\n%5d | %s\n      | %s^%s", f.Line, printable(source), string(pad), strings.Repeat("~", length-1))
+	if f.Remedy != "" {
+		b.WriteString(" " + f.Remedy)
+	}
+	return b.String()
+}
+
+// printable keeps a file from writing to the terminal anything but text.
+func printable(source []rune) string {
+	return strings.Map(func(r rune) rune {
+		if (r < ' ' && r != '\t') || (r >= 0x7f && r < 0xa0) || r == utf8.RuneError {
+			return '�'
+		}
+		return r
+	}, strings.TrimRight(string(source), "\r "))
+}
+
+// Error shows every fault, in the order of the files.
+func (f Faults) Error() string {
+	texts := make([]string, len(f))
+	for i, fault := range f.Sorted() {
+		texts[i] = fault.String()
+	}
+	return strings.Join(texts, "\n")
+}
+
+// Sorted are the faults in the order of files and lines, each once.
+func (f Faults) Sorted() Faults {
+	sorted := slices.Clone(f)
+	slices.SortStableFunc(sorted, func(a, b Fault) int {
+		return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line, a.Column-b.Column)
+	})
+	return slices.CompactFunc(sorted, func(a, b Fault) bool {
+		return a.Position == b.Position && a.Message == b.Message
+	})
+}
+
+// file is a parsed file, which faults show lines of.
+type file struct {
+	name  string
+	lines []string
+	masks []mask // secrets that stand in the file as plain text
+}
+
+// mask hides characters of a line, columns from 1.
+type mask struct{ line, column, length int }
+
+func newFile(name string, text string) *file {
+	text = strings.ReplaceAll(text, "\r\n", "\n")
+	return &file{name: name, lines: strings.Split(text, "\n")}
+}
+
+// line is the text of a line; a secret in it shows as asterisks, so that columns stay what they are.
+func (f *file) line(number int) string {
+	if number < 1 || number > len(f.lines) {
+		return ""
+	}
+	text := f.lines[number-1]
+	for _, m := range f.masks {
+		if m.line != number {
+			continue
+		}
+		runes := []rune(text)
+		for i := m.column - 1; i >= 0 && i < len(runes) && i < m.column-1+m.length; i++ {
+			runes[i] = '*'
+		}
+		text = string(runes)
+	}
+	return text
+}
+
+func (f *file) fault(line, column, length int, message, remedy string) Fault {
+	return Fault{Position: Position{f.name, line, column}, Length: length, Message: message, Remedy: remedy, file: f}
+}

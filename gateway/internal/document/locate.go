@@ -1,0 +1,216 @@
+package document
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// place is where a byte of a scalar's text stands: line and column from 1.
+type place struct{ line, column int }
+
+// width is how many characters of the first line a node takes: all of a scalar, quotes included; of a list or
+// mapping its first key or bracket.
+func (n *Node) width() int {
+	switch {
+	case n.Kind == Mapping && len(n.Pairs) > 0 && n.Pairs[0].Key.At == n.At:
+		return n.Pairs[0].Key.width()
+	case n.Kind != Scalar:
+		return 1
+	case n.Style == Literal || n.Style == Folded:
+		return 1
+	}
+	_, end := n.places()
+	if end.line != n.At.Line {
+		return max(1, utf8.RuneCountInString(strings.TrimRight(n.file.line(n.At.Line), " "))-n.At.Column+1)
+	}
+	return max(1, end.column-n.At.Column)
+}
+
+// locate finds bytes of Text in the file. Bytes that come from a ${NAME} are found at its `${`.
+func (n *Node) locate(offset, length int) (line, column, width int) {
+	places, end := n.places()
+	places = append(places, end)
+	at := func(offset int) int {
+		offset = min(max(offset, 0), len(n.Text))
+		from := offset
+		for _, s := range n.spans {
+			if s.at > offset {
+				break
+			}
+			from = s.from
+			if !s.replaced {
+				from += offset - s.at
+			}
+		}
+		return min(from, len(places)-1)
+	}
+	start := places[at(offset)]
+	if length <= 0 {
+		return start.line, start.column, 1
+	}
+	last := places[at(offset+length-1)]
+	if last.line != start.line { // the caret stays on one line
+		rest := utf8.RuneCountInString(strings.TrimRight(n.file.line(start.line), " ")) - start.column + 1
+		return start.line, start.column, max(1, rest)
+	}
+	return start.line, start.column, max(1, last.column-start.column+1)
+}
+
+// places walks the scalar's source beside its text and says for every byte of the text where it stands, and
+// where the scalar ends. It is exact within a line; where YAML folds lines, white space may be off.
+func (n *Node) places() ([]place, place) {
+	w := walk(n.file, n.At.Line, n.At.Column)
+	text := n.Written()
+	switch n.Style {
+	case Single, Double:
+		w.skipTo('\'', '"')
+		w.next()
+	case Literal, Folded:
+		w.block()
+	case Plain:
+		if w.peek() == '&' { // an anchor stands before its value
+			for w.peek() != ' ' && w.peek() != '\n' && w.peek() != 0 {
+				w.next()
+			}
+			w.blank()
+		}
+	}
+	places := make([]place, 0, len(text))
+	for _, r := range text {
+		at := w.find(r, n.Style)
+		for range utf8.RuneLen(r) {
+			places = append(places, at)
+		}
+	}
+	if n.Style == Single || n.Style == Double {
+		w.next()
+	}
+	return places, place{w.line, w.column}
+}
+
+// walker is a place in the source that moves forward.
+type walker struct {
+	file         *file
+	line, column int
+	rest         string // of the line, from column on
+	indent       int    // of a block scalar's lines
+}
+
+// walk begins at a place.
+func walk(f *file, line, column int) *walker {
+	w := &walker{file: f}
+	w.to(line, column)
+	return w
+}
+
+func (w *walker) to(line, column int) {
+	w.line, w.column, w.rest = line, 1, ""
+	if line >= 1 && line <= len(w.file.lines) {
+		w.rest = w.file.lines[line-1]
+	}
+	w.skip(column - 1)
+}
+
+// skip goes forward within the line.
+func (w *walker) skip(characters int) {
+	for range characters {
+		_, size := utf8.DecodeRuneInString(w.rest)
+		w.rest = w.rest[size:]
+		w.column++
+	}
+}
+
+// peek is the character here: newline at a line's end, 0 behind the last line.
+func (w *walker) peek() rune {
+	if w.line < 1 || w.line > len(w.file.lines) {
+		return 0
+	}
+	if w.rest == "" {
+		return '\n'
+	}
+	r, _ := utf8.DecodeRuneInString(w.rest)
+	return r
+}
+
+func (w *walker) next() rune {
+	r := w.peek()
+	switch r {
+	case 0:
+	case '\n':
+		w.to(w.line+1, 1+w.indent)
+	default:
+		w.skip(1)
+	}
+	return r
+}
+
+func (w *walker) skipTo(any ...rune) {
+	for {
+		r := w.peek()
+		for _, wanted := range any {
+			if r == wanted {
+				return
+			}
+		}
+		if r == 0 {
+			return
+		}
+		w.next()
+	}
+}
+
+func (w *walker) blank() {
+	for r := w.peek(); r == ' ' || r == '\t' || r == '\n'; r = w.peek() {
+		w.next()
+	}
+}
+
+// block goes to the first line of a block scalar and learns its indentation.
+func (w *walker) block() {
+	for line := w.line + 1; line <= len(w.file.lines); line++ {
+		text := w.file.lines[line-1]
+		if trimmed := strings.TrimLeft(text, " "); trimmed != "" {
+			w.indent = len(text) - len(trimmed)
+			break
+		}
+	}
+	w.to(w.line+1, 1+w.indent)
+}
+
+// find goes to the source of the text's next character and behind it.
+func (w *walker) find(r rune, style Style) place {
+	here := place{w.line, w.column}
+	switch got := w.peek(); {
+	case style == Single && got == '\'' && r == '\'':
+		w.next()
+		w.next()
+		return here
+	case style == Double && got == '\\':
+		w.next()
+		switch e := w.next(); e {
+		case '\n': // the line's end is escaped: nothing in the text
+			w.blank()
+			return w.find(r, style)
+		case 'x':
+			w.skip(2)
+		case 'u':
+			w.skip(4)
+		case 'U':
+			w.skip(8)
+		}
+		return here
+	case got == r:
+		w.next()
+		return here
+	case r == ' ' || r == '\n': // a fold
+		w.blank()
+		return here
+	case got == ' ' || got == '\t' || got == '\n':
+		w.blank()
+		here = place{w.line, w.column}
+		if w.peek() == r || (style == Double && w.peek() == '\\') {
+			return w.find(r, style)
+		}
+	}
+	return here
+}
