@@ -59,8 +59,11 @@ type Event struct {
 	Raw Raw
 
 	envelope []byte // CloudEvents JSON without raw.body
-	once     sync.Once
-	data     *Data
+	// Places in envelope: `data`, and the closing brace of data.raw (0: it has none).
+	dataAt, dataEnd, rawEnd int
+
+	once sync.Once
+	data *Data
 }
 
 // Data is the event's content. Zero values are absent fields. Callers must not change it.

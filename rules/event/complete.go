@@ -1,0 +1,238 @@
+package event
+
+import (
+	"bytes"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Complete puts data into the form that every event has, whatever it was read from: text without space
+// around it, names split or joined, scores in their range, times in RFC 3339 UTC, nothing empty. What
+// it has to leave out it names in Warnings. Times without a zone are taken as of zone (nil: UTC). Doing it twice changes nothing.
+func (d *Data) Complete(zone *time.Location) {
+	for i := range leaves {
+		l := &leaves[i]
+		switch {
+		case l.time:
+			d.completeTime(l, zone)
+		case l.text != nil:
+			if p := l.text(d); *p != "" {
+				*p = strings.TrimSpace(*p)
+			}
+		case l.number != nil:
+			d.completeNumber(l)
+		case l.object != nil:
+			if p := l.object(d); emptyJSON(*p) {
+				*p = nil
+			}
+		}
+	}
+	d.Respondent.completeName()
+	d.completeAnswers()
+	kept := d.Response.Leads[:0:0]
+	for i, lead := range d.Response.Leads {
+		if emptyJSON(lead) && kept == nil {
+			kept = append(kept, d.Response.Leads[:i]...)
+			continue
+		}
+		if kept != nil && !emptyJSON(lead) {
+			kept = append(kept, lead)
+		}
+	}
+	if kept != nil {
+		d.Response.Leads = kept
+	}
+}
+
+func (d *Data) completeTime(l *node, zone *time.Location) {
+	p := l.text(d)
+	if *p == "" || canonicalTime(*p) {
+		return
+	}
+	if t, ok := ParseTime(*p, zone); ok {
+		*p = t.Format(time.RFC3339Nano)
+		return
+	}
+	d.Warn(l.Path + " left out: no time that can be read")
+	*p = ""
+}
+
+func (d *Data) completeNumber(l *node) {
+	p := l.number(d)
+	if *p == nil {
+		return
+	}
+	switch n := **p; {
+	case math.IsNaN(n) || math.IsInf(n, 0):
+		d.Warn(l.Path + " left out: no number")
+		*p = nil
+	case l.Path == pathNPS && (n < 0 || n > 10):
+		d.Warn(l.Path + " left out: not between 0 and 10")
+		*p = nil
+	case l.Path == pathDuration && n < 0:
+		d.Warn(l.Path + " left out: below 0")
+		*p = nil
+	}
+}
+
+const (
+	pathNPS      = "response.score.nps"
+	pathDuration = "response.duration_s"
+)
+
+// completeAnswers drops what says nothing. An answer with only a comment stays, with empty text as its value.
+func (d *Data) completeAnswers() {
+	all := d.Response.Answers
+	var kept []Answer // nil as long as nothing has to change: the caller's slice is not ours to write to
+	for i := range all {
+		a := &all[i]
+		empty := emptyJSON(a.Value)
+		switch {
+		case !empty && kept == nil:
+			continue
+		case kept == nil:
+			kept = append(make([]Answer, 0, len(all)), all[:i]...)
+		}
+		switch {
+		case !empty:
+			kept = append(kept, *a)
+		case a.Comment != "":
+			with := *a
+			with.Value = []byte(`""`)
+			kept = append(kept, with)
+		}
+	}
+	if kept != nil {
+		d.Response.Answers = kept
+	}
+}
+
+// emptyJSON is true for nothing, null, "", [] and {}.
+func emptyJSON(raw []byte) bool {
+	if len(raw) > 2 && raw[0] > ' ' && raw[1] > ' ' && !(raw[0] == 'n' && raw[1] == 'u') {
+		return false
+	}
+	switch raw = bytes.TrimSpace(raw); string(raw) {
+	case "", "null", `""`:
+		return true
+	}
+	return len(raw) > 1 && (raw[0] == '[' || raw[0] == '{') && len(bytes.TrimSpace(raw[1:len(raw)-1])) == 0
+}
+
+// Warn notes what was left out, once.
+func (d *Data) Warn(text string) {
+	for _, w := range d.Warnings {
+		if w == text {
+			return
+		}
+	}
+	d.Warnings = append(d.Warnings[:len(d.Warnings):len(d.Warnings)], text)
+}
+
+func (r *Respondent) completeName() {
+	switch {
+	case r.Name != "" && r.FirstName == "" && r.LastName == "":
+		r.FirstName, r.LastName = SplitName(r.Name)
+	case r.Name == "":
+		r.Name = strings.TrimSpace(r.FirstName + " " + r.LastName)
+	}
+}
+
+// SplitName is the first word of a name and the rest, with single spaces; one word has no last name.
+func SplitName(name string) (first, last string) {
+	words := strings.Fields(name)
+	if len(words) == 0 {
+		return "", ""
+	}
+	return words[0], strings.Join(words[1:], " ")
+}
+
+// NPSGroup is detractor (0 to 6), passive (7 and 8) or promoter (9 and 10); empty for anything else.
+func NPSGroup(score float64) string {
+	switch {
+	case score >= 0 && score < 7:
+		return "detractor"
+	case score >= 7 && score < 9:
+		return "passive"
+	case score >= 9 && score <= 10:
+		return "promoter"
+	}
+	return ""
+}
+
+// canonicalTime is true for what Complete would leave as it is.
+func canonicalTime(s string) bool {
+	if len(s) < len("2006-01-02T15:04:05Z") || s[len(s)-1] != 'Z' {
+		return false
+	}
+	t, err := time.Parse(time.RFC3339Nano, s)
+	return err == nil && (len(s) == len("2006-01-02T15:04:05Z") || t.Format(time.RFC3339Nano) == s)
+}
+
+// layouts are the forms of time that platforms send. Abbreviated zones other than UTC are none of them:
+// Go reads EST with an offset of 0.
+var layouts = []struct {
+	layout string
+	zoned  bool
+}{
+	{time.RFC3339Nano, true},
+	{"2006-01-02T15:04:05.999999999Z0700", true},
+	{"2006-01-02T15:04Z07:00", true},
+	{"2006-01-02 15:04:05.999999999Z07:00", true},
+	{"2006-01-02 15:04:05.999999999 Z07:00", true},
+	{"2006-01-02 15:04:05.999999999 Z0700", true},
+	{"2006-01-02 15:04:05.999999999 UTC", false},
+	{time.RFC1123Z, true},
+	{"Mon, 02 Jan 2006 15:04:05 GMT", false},
+	{"2006-01-02T15:04:05.999999999", false},
+	{"2006-01-02 15:04:05.999999999", false},
+	{"2006-01-02T15:04", false},
+	{"2006-01-02 15:04", false},
+	{"2006-01-02", false},
+}
+
+// ParseTime reads a time as platforms write it: RFC 3339 and its relatives, or seconds or milliseconds
+// since 1970. Without a zone it is taken as of zone (nil: UTC). The result is UTC; seconds with a
+// fraction are rounded to milliseconds.
+func ParseTime(text string, zone *time.Location) (time.Time, bool) {
+	text = strings.TrimSpace(text)
+	if zone == nil {
+		zone = time.UTC
+	}
+	if t, ok := parseEpoch(text); ok {
+		return t, true
+	}
+	for _, l := range layouts {
+		in := zone
+		if strings.HasSuffix(l.layout, "UTC") || strings.HasSuffix(l.layout, "GMT") || l.zoned {
+			in = time.UTC
+		}
+		if t, err := time.ParseInLocation(l.layout, text, in); err == nil {
+			t = t.UTC()
+			return t, t.Year() >= 0 && t.Year() <= 9999
+		}
+	}
+	return time.Time{}, false
+}
+
+// parseEpoch reads seconds (9 or 10 digits, perhaps a fraction) or milliseconds (12 or 13 digits).
+func parseEpoch(text string) (time.Time, bool) {
+	whole, _, fraction := strings.Cut(text, ".")
+	if len(whole) < 9 || len(whole) > 13 || strings.Trim(whole, "0123456789") != "" {
+		return time.Time{}, false
+	}
+	switch {
+	case len(whole) <= 10:
+		f, err := strconv.ParseFloat(text, 64)
+		if err != nil || strings.ContainsAny(text, "eExX_") {
+			return time.Time{}, false
+		}
+		return time.UnixMilli(int64(math.Round(f * 1000))).UTC(), true
+	case len(whole) >= 12 && !fraction:
+		ms, err := strconv.ParseInt(whole, 10, 64)
+		return time.UnixMilli(ms).UTC(), err == nil
+	}
+	return time.Time{}, false
+}

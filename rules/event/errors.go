@@ -1,0 +1,89 @@
+package event
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/surveygate/surveygate/rules/jsonpath"
+)
+
+// Limits of one event.
+const (
+	// MaxAnswers bounds the answers of one event.
+	MaxAnswers = 2000
+	// MaxDepth bounds the nesting of a body.
+	MaxDepth = jsonpath.MaxDepth
+	// MaxEvents bounds the events of one body.
+	MaxEvents = 10000
+)
+
+// Errors that callers branch on.
+var (
+	// ErrNotJSON: the body, or this part of it, is not JSON.
+	ErrNotJSON = errors.New("not JSON")
+	// ErrTooDeep: more than MaxDepth levels.
+	ErrTooDeep = jsonpath.ErrTooDeep
+	// ErrTooManyAnswers: more than MaxAnswers.
+	ErrTooManyAnswers = errors.New("more than 2000 answers")
+	// ErrTooManyEvents: more than MaxEvents in one body.
+	ErrTooManyEvents = errors.New("more than 10000 events in one body")
+)
+
+// FieldError is a fault of one field of a published event. It names no value.
+type FieldError struct {
+	// Path is the field as it was written, with dots; elements of arrays by number.
+	Path string
+	// Problem says what is wrong with it.
+	Problem string
+	// Nearest is the known field that was probably meant; empty where none is near.
+	Nearest string
+}
+
+func (e *FieldError) Error() string {
+	text := "`" + e.Path + "` " + e.Problem
+	if e.Nearest != "" {
+		text += "; did you mean `" + e.Nearest + "`?"
+	}
+	return text
+}
+
+// Nearest is the one of names that word was probably meant to be; empty where none is near enough.
+func Nearest(word string, names []string) string {
+	best, least := "", max(1, min(len(word)/3, 3))+1
+	for _, name := range names {
+		if strings.EqualFold(word, name) {
+			return name
+		}
+		if d := distance(word, name, least); d < least {
+			best, least = name, d
+		}
+	}
+	return best
+}
+
+// distance counts the letters to add, remove, change or swap to make b of a; it gives up at limit.
+func distance(a, b string, limit int) int {
+	if len(a) > 64 || len(b) > 64 || max(len(a)-len(b), len(b)-len(a)) >= limit {
+		return limit
+	}
+	before, row := make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		next := make([]int, len(b)+1)
+		next[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			next[j] = min(next[j-1]+1, row[j]+1, row[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				next[j] = min(next[j], before[j-2]+1)
+			}
+		}
+		before, row = row, next
+	}
+	return row[len(b)]
+}

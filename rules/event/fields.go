@@ -1,0 +1,213 @@
+package event
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+// Kind is what a field of an event holds.
+type Kind string
+
+// The kinds of fields.
+const (
+	String Kind = "string"
+	Number Kind = "number"
+	Bool   Kind = "bool"
+	Object Kind = "object"
+	Array  Kind = "array"
+	Any    Kind = "any"
+)
+
+// Field is one known path of an event's data.
+type Field struct {
+	Path string
+	Kind Kind
+	// Open objects hold keys of the platform's or the caller's own; everything below them is Any.
+	Open bool
+}
+
+// Shortcuts are short names and the paths in data that they stand for: in the rule language, as targets
+// of roles, in profiles and at the top level of a published event.
+var Shortcuts = map[string]string{
+	"nps_score":  "response.score.nps",
+	"csat_score": "response.score.csat",
+	"ces_score":  "response.score.ces",
+	"feedback":   "response.feedback",
+	"email":      "respondent.email",
+	"name":       "respondent.name",
+	"first_name": "respondent.first_name",
+	"last_name":  "respondent.last_name",
+	"phone":      "respondent.phone",
+	"consent":    "respondent.consent",
+	"params":     "respondent.params",
+}
+
+// Derived are names of the rule language that are no path in data: of the header, and what is worked out.
+var Derived = []string{"type", "source", "tenant", "time", "nps_group"}
+
+// node is one known place in data.
+type node struct {
+	Field
+	name  string
+	bit   uint64 // one per leaf
+	below []*node
+	index map[string]*node
+
+	text    func(*Data) *string
+	id      bool // text that may be written as a number: the token counts
+	time    bool // text in RFC 3339
+	number  func(*Data) **float64
+	truth   func(*Data) **bool
+	object  func(*Data) *json.RawMessage
+	special special
+}
+
+// special leaves have a shape of their own.
+type special uint8
+
+const (
+	answers special = iota + 1
+	leads
+	warnings
+)
+
+// leaves are the fields in the order in which an envelope holds them.
+var leaves = []node{
+	{Field: Field{Path: "account.id", Kind: String}, text: func(d *Data) *string { return &d.Account.ID }, id: true},
+	{Field: Field{Path: "survey.id", Kind: String}, text: func(d *Data) *string { return &d.Survey.ID }, id: true},
+	{Field: Field{Path: "survey.title", Kind: String}, text: func(d *Data) *string { return &d.Survey.Title }},
+	{Field: Field{Path: "survey.type", Kind: String}, text: func(d *Data) *string { return &d.Survey.Type }},
+	{Field: Field{Path: "survey.version", Kind: String}, text: func(d *Data) *string { return &d.Survey.Version }, id: true},
+	{Field: Field{Path: "response.id", Kind: String}, text: func(d *Data) *string { return &d.Response.ID }, id: true},
+	{Field: Field{Path: "response.completed", Kind: Bool}, truth: func(d *Data) **bool { return &d.Response.Completed }},
+	{Field: Field{Path: "response.started_at", Kind: String}, text: func(d *Data) *string { return &d.Response.StartedAt }, time: true},
+	{Field: Field{Path: "response.completed_at", Kind: String}, text: func(d *Data) *string { return &d.Response.CompletedAt }, time: true},
+	{Field: Field{Path: "response.updated_at", Kind: String}, text: func(d *Data) *string { return &d.Response.UpdatedAt }, time: true},
+	{Field: Field{Path: "response.duration_s", Kind: Number}, number: func(d *Data) **float64 { return &d.Response.DurationS }},
+	{Field: Field{Path: "response.permalink", Kind: String}, text: func(d *Data) *string { return &d.Response.Permalink }},
+	{Field: Field{Path: "response.review_state", Kind: String}, text: func(d *Data) *string { return &d.Response.ReviewState }},
+	{Field: Field{Path: "response.score.nps", Kind: Number}, number: func(d *Data) **float64 { return &d.Response.Score.NPS }},
+	{Field: Field{Path: "response.score.csat", Kind: Number}, number: func(d *Data) **float64 { return &d.Response.Score.CSAT }},
+	{Field: Field{Path: "response.score.ces", Kind: Number}, number: func(d *Data) **float64 { return &d.Response.Score.CES }},
+	{Field: Field{Path: "response.score.custom", Kind: Number}, number: func(d *Data) **float64 { return &d.Response.Score.Custom }},
+	{Field: Field{Path: "response.feedback", Kind: String}, text: func(d *Data) *string { return &d.Response.Feedback }},
+	{Field: Field{Path: "response.answers", Kind: Array}, special: answers},
+	{Field: Field{Path: "response.result", Kind: Object, Open: true}, object: func(d *Data) *json.RawMessage { return &d.Response.Result }},
+	{Field: Field{Path: "response.leads", Kind: Array}, special: leads},
+	{Field: Field{Path: "respondent.id", Kind: String}, text: func(d *Data) *string { return &d.Respondent.ID }, id: true},
+	{Field: Field{Path: "respondent.external_id", Kind: String}, text: func(d *Data) *string { return &d.Respondent.ExternalID }, id: true},
+	{Field: Field{Path: "respondent.email", Kind: String}, text: func(d *Data) *string { return &d.Respondent.Email }},
+	{Field: Field{Path: "respondent.name", Kind: String}, text: func(d *Data) *string { return &d.Respondent.Name }},
+	{Field: Field{Path: "respondent.first_name", Kind: String}, text: func(d *Data) *string { return &d.Respondent.FirstName }},
+	{Field: Field{Path: "respondent.last_name", Kind: String}, text: func(d *Data) *string { return &d.Respondent.LastName }},
+	{Field: Field{Path: "respondent.phone", Kind: String}, text: func(d *Data) *string { return &d.Respondent.Phone }},
+	{Field: Field{Path: "respondent.verified", Kind: Bool}, truth: func(d *Data) **bool { return &d.Respondent.Verified }},
+	{Field: Field{Path: "respondent.consent", Kind: Bool}, truth: func(d *Data) **bool { return &d.Respondent.Consent }},
+	{Field: Field{Path: "respondent.params", Kind: Object, Open: true}, object: func(d *Data) *json.RawMessage { return &d.Respondent.Params }},
+	{Field: Field{Path: "context.ip", Kind: String}, text: func(d *Data) *string { return &d.Context.IP }},
+	{Field: Field{Path: "context.user_agent", Kind: String}, text: func(d *Data) *string { return &d.Context.UserAgent }},
+	{Field: Field{Path: "context.page_url", Kind: String}, text: func(d *Data) *string { return &d.Context.PageURL }},
+	{Field: Field{Path: "context.channel", Kind: String}, text: func(d *Data) *string { return &d.Context.Channel }},
+	{Field: Field{Path: "context.language", Kind: String}, text: func(d *Data) *string { return &d.Context.Language }},
+	{Field: Field{Path: "context.country", Kind: String}, text: func(d *Data) *string { return &d.Context.Country }},
+	{Field: Field{Path: "context.collector_id", Kind: String}, text: func(d *Data) *string { return &d.Context.CollectorID }, id: true},
+	{Field: Field{Path: "warnings", Kind: Array}, special: warnings},
+}
+
+// schema is the tree of leaves.
+var schema = tree()
+
+func tree() *node {
+	root := &node{Field: Field{Kind: Object}, index: map[string]*node{}}
+	for i := range leaves {
+		at := root
+		keys := strings.Split(leaves[i].Path, ".")
+		for n, key := range keys {
+			next := at.index[key]
+			if next == nil {
+				next = &node{name: key, index: map[string]*node{}, Field: Field{Path: strings.Join(keys[:n+1], "."), Kind: Object}}
+				if n == len(keys)-1 {
+					leaf := leaves[i]
+					leaf.name, leaf.bit = key, 1<<i
+					next = &leaf
+				}
+				at.index[key] = next
+				at.below = append(at.below, next)
+			}
+			at = next
+		}
+	}
+	return root
+}
+
+// Fields are the known paths of data: groups before what is in them, in the envelope's order.
+func Fields() []Field {
+	var fields []Field
+	var walk func(n *node)
+	walk = func(n *node) {
+		for _, b := range n.below {
+			fields = append(fields, b.Field)
+			walk(b)
+		}
+	}
+	walk(schema)
+	return fields
+}
+
+// Resolve is the path in data of a name of the rule language: a shortcut, or a known path, or anything
+// below an open object or an array (params.plan, response.result.title, response.leads.0.email).
+func Resolve(name string) (path string, ok bool) {
+	path, _, ok = lookup(name)
+	return path, ok
+}
+
+// KindOf is what the path or shortcut holds.
+func KindOf(name string) (Kind, bool) {
+	_, kind, ok := lookup(name)
+	return kind, ok
+}
+
+func lookup(name string) (path string, kind Kind, ok bool) {
+	first, rest, more := strings.Cut(name, ".")
+	path = name
+	if long, is := Shortcuts[first]; is {
+		if path = long; more {
+			path += "." + rest
+		}
+	}
+	at := schema
+	for left, more := path, true; more; {
+		var key string
+		key, left, more = strings.Cut(left, ".")
+		if key == "" {
+			return "", "", false
+		}
+		next := at.index[key]
+		if next == nil {
+			return "", "", false
+		}
+		if at = next; more && (at.Open || at.special != 0) {
+			if strings.HasPrefix(left, ".") || strings.HasSuffix(left, ".") || left == "" || strings.Contains(left, "..") {
+				return "", "", false
+			}
+			return path, Any, true
+		}
+	}
+	return path, at.Kind, true
+}
+
+// Names are all names of the rule language that stand alone: shortcuts, known paths and Derived, sorted.
+func Names() []string { return slices.Clone(names) }
+
+var names = func() []string {
+	all := slices.Clone(Derived)
+	for short := range Shortcuts {
+		all = append(all, short)
+	}
+	for _, f := range Fields() {
+		all = append(all, f.Path)
+	}
+	slices.Sort(all)
+	return all
+}()

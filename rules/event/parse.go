@@ -1,0 +1,256 @@
+package event
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/surveygate/surveygate/rules/jsonpath"
+)
+
+// Defaults are what the caller knows of a published event.
+type Defaults struct {
+	// Tenant owns the event; empty: `default`.
+	Tenant string
+	// AnyTenant lets the event name its own tenant. Else naming another one is an error.
+	AnyTenant bool
+	// Source counts where the event names none; empty: `api`.
+	Source string
+	// Type counts where the event names none; empty: it must.
+	Type string
+	// Received is when it came.
+	Received time.Time
+	// Verified is how the caller was proved: token for our API.
+	Verified string
+}
+
+// ParseOne makes an event of one in our own spelling: data at top level with its shortcuts, or
+// CloudEvents in structured form with the same under `data`. The body is kept, and must not be changed.
+// Errors are *FieldError, or wrap ErrNotJSON, ErrTooDeep or ErrTooManyAnswers.
+func ParseOne(body []byte, d Defaults) (*Event, error) {
+	if err := check(body); err != nil {
+		return nil, err
+	}
+	return parse(body, d)
+}
+
+func parse(body []byte, d Defaults) (*Event, error) {
+	p := parser{event: jsonpath.Parse(body), kind: "application/json"}
+	if p.event.Kind() != jsonpath.Object {
+		return nil, &FieldError{Path: "event", Problem: "must be an object, not " + p.event.Kind().String()}
+	}
+	cloud := false
+	p.event.Each(func(key []byte, _ jsonpath.Result) bool {
+		cloud = string(key) == "specversion"
+		return !cloud
+	})
+	var err error
+	if cloud {
+		err = p.cloudEvent()
+	} else {
+		err = p.object("", schema, p.event)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p.finish(body, d)
+}
+
+// parser gathers one event.
+type parser struct {
+	event  jsonpath.Result
+	data   Data
+	head   map[string]string // type, id, time, tenant, source as the event gives them
+	seen   uint64            // leaves that were set
+	groups []string          // groups that were opened
+	at     string            // where data stands in the body: empty, or `data.`
+	kind   string            // content type
+	cloud  bool
+
+	answersAt, leadsAt []string
+}
+
+var headKeys = []string{"type", "id", "time", "tenant", "source"}
+
+// object reads the members of a group; the root also has header keys and shortcuts.
+func (p *parser) object(path string, n *node, v jsonpath.Result) (err error) {
+	v.Each(func(key []byte, v jsonpath.Result) bool {
+		err = p.member(path, string(key), n, v)
+		return err == nil
+	})
+	return err
+}
+
+func (p *parser) member(path, key string, n *node, v jsonpath.Result) error {
+	written := key
+	if path != "" {
+		written = path + "." + key
+	}
+	next := n.index[key]
+	if n == schema && next == nil {
+		if slices.Contains(headKeys, key) {
+			return p.header(key, v)
+		}
+		if long, ok := Shortcuts[key]; ok {
+			group, leaf, _ := strings.Cut(long, ".")
+			next = schema.index[group]
+			for more := true; more; {
+				group, leaf, more = strings.Cut(leaf, ".")
+				next = next.index[group]
+			}
+		}
+		if key == "raw" && p.cloud && v.Kind() == jsonpath.Object {
+			return nil // an envelope of ours: it speaks of other bytes than these
+		}
+	}
+	switch {
+	case next == nil:
+		return p.unknown(path, key, n)
+	case next.index != nil:
+		if v.Kind() == jsonpath.Null {
+			return nil
+		}
+		if v.Kind() != jsonpath.Object {
+			return wrong(written, "an object", v)
+		}
+		if slices.Contains(p.groups, next.Path) {
+			return &FieldError{Path: written, Problem: "stands twice"}
+		}
+		p.groups = append(p.groups, next.Path)
+		return p.object(written, next, v)
+	case p.seen&next.bit != 0:
+		problem := "stands twice"
+		if written != next.Path {
+			problem = "stands twice: it is `" + next.Path + "`"
+		}
+		return &FieldError{Path: written, Problem: problem}
+	}
+	p.seen |= next.bit
+	switch next.special {
+	case answers:
+		p.answersAt = []string{p.at + written}
+	case leads:
+		p.leadsAt = []string{p.at + written}
+	}
+	as := *next
+	as.Path = written // faults speak of what was written
+	return as.set(&p.data, v)
+}
+
+func (p *parser) unknown(path, key string, n *node) error {
+	known := make([]string, 0, len(n.below)+len(Shortcuts)+len(headKeys))
+	for _, b := range n.below {
+		known = append(known, b.name)
+	}
+	if n == schema {
+		known = append(known, headKeys...)
+		for _, name := range names {
+			if _, ok := Shortcuts[name]; ok {
+				known = append(known, name)
+			}
+		}
+	}
+	fault := unknown(path, key, known)
+	if fault.Nearest == "" || fault.Nearest == key {
+		// Perhaps a field of another group: `title` is survey.title.
+		fault.Nearest = ""
+		for i := range leaves {
+			if leaves[i].Path[strings.LastIndexByte(leaves[i].Path, '.')+1:] == key {
+				fault.Nearest = leaves[i].Path
+				break
+			}
+		}
+	} else if path != "" {
+		fault.Nearest = path + "." + fault.Nearest
+	}
+	return fault
+}
+
+// header takes one of headKeys; of a CloudEvent the attributes come first and stand.
+func (p *parser) header(key string, v jsonpath.Result) error {
+	if v.Kind() == jsonpath.Null {
+		return nil
+	}
+	text, err := textOf(v, key, key == "id")
+	if err != nil {
+		return err
+	}
+	if _, ok := p.head[key]; ok {
+		if p.cloud {
+			return nil
+		}
+		return &FieldError{Path: key, Problem: "stands twice"}
+	}
+	if p.head == nil {
+		p.head = map[string]string{}
+	}
+	if text != "" {
+		p.head[key] = text
+	}
+	return nil
+}
+
+// finish makes the event of what was gathered.
+func (p *parser) finish(body []byte, d Defaults) (*Event, error) {
+	h := Header{Tenant: d.Tenant, Source: d.Source, SourceKind: DefaultSource, Type: d.Type, Received: d.Received, Verified: d.Verified}
+	if h.Tenant == "" {
+		h.Tenant = DefaultTenant
+	}
+	if t := p.head["type"]; t != "" {
+		h.Type = t
+	}
+	switch {
+	case h.Type == "":
+		return nil, &FieldError{Path: "type", Problem: "is missing"}
+	case !Canonical(h.Type):
+		return nil, &FieldError{Path: "type", Problem: "is not a canonical type", Nearest: Nearest(h.Type, Types)}
+	case strings.HasPrefix(h.Type, GatewayPrefix):
+		return nil, &FieldError{Path: "type", Problem: "is kept for the gateway's own notices"}
+	}
+	if t := p.head["tenant"]; t != "" && t != h.Tenant {
+		switch {
+		case !d.AnyTenant:
+			return nil, &FieldError{Path: "tenant", Problem: "is not the one that this token publishes for"}
+		case !validName(t):
+			return nil, badName("tenant")
+		}
+		h.Tenant = t
+	}
+	h.OrigID = p.head["id"]
+	h.DedupeKey = h.OrigID
+	if s := p.head["source"]; s != "" {
+		switch {
+		case validName(s):
+			h.Source = s
+		case p.cloud:
+			// A CloudEvent's source may be any URI; with it the id is one of its own.
+			if h.DedupeKey != "" {
+				h.DedupeKey = s + "#" + h.DedupeKey
+			}
+		default:
+			return nil, badName("source")
+		}
+	}
+	if t := p.head["time"]; t != "" {
+		var ok bool
+		if h.Time, ok = ParseTime(t, nil); !ok {
+			p.data.Warn("time left out: no time that can be read")
+		}
+	}
+	raw := Raw{ContentType: p.kind, Body: body, AnswersAt: p.answersAt, LeadsAt: p.leadsAt}
+	sum := sha256.Sum256(body)
+	raw.SHA256 = hex.EncodeToString(sum[:])
+	return New(h, &p.data, raw)
+}
+
+func badName(field string) error {
+	return &FieldError{Path: field, Problem: "must be a name: small letters, digits, - and _, with a letter or digit first"}
+}
+
+// validName is [a-z0-9][a-z0-9_-]*.
+func validName(s string) bool {
+	return s != "" && len(s) <= 128 && s[0] != '-' && s[0] != '_' &&
+		strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_-") == ""
+}

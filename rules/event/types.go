@@ -1,0 +1,54 @@
+package event
+
+import "strings"
+
+// The canonical types.
+const (
+	TypeResponseStarted      = "response.started"
+	TypeResponsePartial      = "response.partial"
+	TypeResponseCompleted    = "response.completed"
+	TypeResponseUpdated      = "response.updated"
+	TypeResponseReviewed     = "response.reviewed"
+	TypeResponseDisqualified = "response.disqualified"
+	TypeResponseOverquota    = "response.overquota"
+	TypeResponseDeleted      = "response.deleted"
+	TypeAnswerUpserted       = "answer.upserted"
+	TypeSurveyClosed         = "survey.closed"
+	TypeSurveyStatusChanged  = "survey.status_changed"
+	TypeSurveyCreated        = "survey.created"
+	TypeSurveyUpdated        = "survey.updated"
+	TypeSurveyDeleted        = "survey.deleted"
+	TypeCollectorCreated     = "collector.created"
+	TypeCollectorUpdated     = "collector.updated"
+	TypeCollectorDeleted     = "collector.deleted"
+	TypeRewardRedeemed       = "reward.redeemed"
+	TypeUnsubscribed         = "respondent.unsubscribed"
+	TypeEntityUpdated        = "entity.updated"
+	TypeTest                 = "test"
+	TypeUnknown              = "unknown"
+)
+
+// GatewayPrefix begins the types of the gateway's own notices.
+const GatewayPrefix = "gateway."
+
+// Types are the canonical types, those of the gateway's own notices aside.
+var Types = []string{
+	TypeResponseStarted, TypeResponsePartial, TypeResponseCompleted, TypeResponseUpdated, TypeResponseReviewed,
+	TypeResponseDisqualified, TypeResponseOverquota, TypeResponseDeleted, TypeAnswerUpserted,
+	TypeSurveyClosed, TypeSurveyStatusChanged, TypeSurveyCreated, TypeSurveyUpdated, TypeSurveyDeleted,
+	TypeCollectorCreated, TypeCollectorUpdated, TypeCollectorDeleted,
+	TypeRewardRedeemed, TypeUnsubscribed, TypeEntityUpdated, TypeTest, TypeUnknown,
+}
+
+// Canonical says whether a type is one of ours: one of Types, or gateway. and a name.
+func Canonical(name string) bool {
+	if rest, ok := strings.CutPrefix(name, GatewayPrefix); ok {
+		return rest != "" && strings.Trim(rest, "abcdefghijklmnopqrstuvwxyz_.") == ""
+	}
+	for _, t := range Types {
+		if t == name {
+			return true
+		}
+	}
+	return false
+}

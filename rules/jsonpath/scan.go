@@ -1,0 +1,359 @@
+package jsonpath
+
+import (
+	"errors"
+	"fmt"
+	"unicode/utf8"
+)
+
+// MaxDepth is how deep what comes from outside may nest: `[` is one level.
+const MaxDepth = 64
+
+// ErrTooDeep says that JSON nests deeper than was allowed.
+var ErrTooDeep = errors.New("nested too deep")
+
+// SyntaxError says where text stops being JSON.
+type SyntaxError struct{ Offset int }
+
+func (e *SyntaxError) Error() string { return fmt.Sprintf("not JSON at byte %d", e.Offset) }
+
+// Valid says whether json is one JSON value that nests no deeper than MaxDepth.
+func Valid(json []byte) bool { return Check(json, MaxDepth) == nil }
+
+// Check is nil for one JSON value, with space around it, that nests no deeper than depth; else it is a
+// *SyntaxError or ErrTooDeep. It uses no stack, so hostile nesting costs nothing.
+func Check(json []byte, depth int) error {
+	end, err := checkValue(json, space(json, 0), depth)
+	if err != nil {
+		return err
+	}
+	if end = space(json, end); end != len(json) {
+		return &SyntaxError{end}
+	}
+	return nil
+}
+
+// First is where the first JSON value of text begins and ends, so that values after one another can be
+// read in turn; the error is as for Check.
+func First(text []byte, depth int) (start, end int, err error) {
+	start = space(text, 0)
+	end, err = checkValue(text, start, depth)
+	return start, end, err
+}
+
+// checkValue returns the end of the value that begins at i, fully checked.
+func checkValue(b []byte, i, depth int) (int, error) {
+	var objects [1024 / 64]uint64 // one bit a level: set for an object
+	level := 0
+	depth = min(depth, 1023)
+value:
+	if i >= len(b) {
+		return i, &SyntaxError{i}
+	}
+	switch c := b[i]; {
+	case c == '{' || c == '[':
+		if level == depth {
+			return i, ErrTooDeep
+		}
+		level++
+		i = space(b, i+1)
+		if c == '[' {
+			objects[level>>6] &^= 1 << (level & 63)
+			if i < len(b) && b[i] == ']' {
+				break
+			}
+			goto value
+		}
+		objects[level>>6] |= 1 << (level & 63)
+		if i < len(b) && b[i] == '}' {
+			break
+		}
+		goto key
+	case c == '"':
+		end, ok := checkString(b, i)
+		if !ok {
+			return end, &SyntaxError{end}
+		}
+		i = end
+	case c == '-' || c >= '0' && c <= '9':
+		end, ok := number(b, i)
+		if !ok {
+			return end, &SyntaxError{end}
+		}
+		i = end
+	default:
+		n := word(b[i:])
+		if n == 0 {
+			return i, &SyntaxError{i}
+		}
+		i += n
+	}
+	// After a value: close what it closes, or go on to the next member.
+	for level > 0 {
+		i = space(b, i)
+		if i >= len(b) {
+			return i, &SyntaxError{i}
+		}
+		object := objects[level>>6]&(1<<(level&63)) != 0
+		switch {
+		case b[i] == ',':
+			i = space(b, i+1)
+			if object {
+				goto key
+			}
+			goto value
+		case b[i] == '}' && object, b[i] == ']' && !object:
+			i++
+			level--
+		default:
+			return i, &SyntaxError{i}
+		}
+	}
+	return i, nil
+key:
+	if i >= len(b) || b[i] != '"' {
+		return i, &SyntaxError{i}
+	}
+	end, ok := checkString(b, i)
+	if !ok {
+		return end, &SyntaxError{end}
+	}
+	if i = space(b, end); i >= len(b) || b[i] != ':' {
+		return i, &SyntaxError{i}
+	}
+	i = space(b, i+1)
+	goto value
+}
+
+// space is the first byte at or after i that is no JSON space.
+func space(b []byte, i int) int {
+	for i < len(b) {
+		switch b[i] {
+		case ' ', '\t', '\n', '\r':
+			i++
+		default:
+			return i
+		}
+	}
+	return i
+}
+
+// word is the length of true, false or null at the beginning of b, else 0.
+func word(b []byte) int {
+	switch {
+	case len(b) >= 4 && (string(b[:4]) == "true" || string(b[:4]) == "null"):
+		return 4
+	case len(b) >= 5 && string(b[:5]) == "false":
+		return 5
+	}
+	return 0
+}
+
+// number is the end of the JSON number at i.
+func number(b []byte, i int) (int, bool) {
+	digits := func() bool {
+		from := i
+		for i < len(b) && b[i] >= '0' && b[i] <= '9' {
+			i++
+		}
+		return i > from
+	}
+	if b[i] == '-' {
+		i++
+	}
+	if i < len(b) && b[i] == '0' {
+		i++
+	} else if !digits() {
+		return i, false
+	}
+	if i < len(b) && b[i] == '.' {
+		i++
+		if !digits() {
+			return i, false
+		}
+	}
+	if i < len(b) && (b[i] == 'e' || b[i] == 'E') {
+		i++
+		if i < len(b) && (b[i] == '+' || b[i] == '-') {
+			i++
+		}
+		if !digits() {
+			return i, false
+		}
+	}
+	return i, true
+}
+
+// checkString is the end of the string whose quote is at i.
+func checkString(b []byte, i int) (int, bool) {
+	for i++; i < len(b); i++ {
+		switch c := b[i]; {
+		case c == '"':
+			return i + 1, true
+		case c < ' ':
+			return i, false
+		case c == '\\':
+			i++
+			if i >= len(b) {
+				return i, false
+			}
+			switch b[i] {
+			case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+			case 'u':
+				if _, ok := hex4(b, i+1); !ok {
+					return i, false
+				}
+				i += 4
+			default:
+				return i, false
+			}
+		}
+	}
+	return i, false
+}
+
+func hex4(b []byte, i int) (rune, bool) {
+	if i+4 > len(b) {
+		return 0, false
+	}
+	var r rune
+	for _, c := range b[i : i+4] {
+		switch {
+		case c >= '0' && c <= '9':
+			c -= '0'
+		case c >= 'a' && c <= 'f':
+			c -= 'a' - 10
+		case c >= 'A' && c <= 'F':
+			c -= 'A' - 10
+		default:
+			return 0, false
+		}
+		r = r<<4 | rune(c)
+	}
+	return r, true
+}
+
+// skipString is the end of the string whose quote is at i, in JSON that was checked before.
+func skipString(b []byte, i int) int {
+	for i++; i < len(b); i++ {
+		switch b[i] {
+		case '"':
+			return i + 1
+		case '\\':
+			i++
+		}
+	}
+	return len(b)
+}
+
+// skip is the end of the value at i, in JSON that was checked before; on anything else it still ends
+// within b.
+func skip(b []byte, i int) int {
+	if i >= len(b) {
+		return len(b)
+	}
+	switch b[i] {
+	case '"':
+		return skipString(b, i)
+	case '{', '[':
+		return skipRest(b, i+1)
+	}
+	for i < len(b) {
+		switch b[i] {
+		case ',', '}', ']', ' ', '\t', '\n', '\r', ':':
+			return i
+		}
+		i++
+	}
+	return i
+}
+
+// skipRest is the end of the object or array that i is inside of.
+func skipRest(b []byte, i int) int {
+	for level := 1; i < len(b); {
+		switch b[i] {
+		case '"':
+			i = skipString(b, i)
+			continue
+		case '{', '[':
+			level++
+		case '}', ']':
+			if level--; level == 0 {
+				return i + 1
+			}
+		}
+		i++
+	}
+	return len(b)
+}
+
+// unquote is the text of a JSON string with its quotes. Lone surrogates and bytes that are no UTF-8
+// become U+FFFD.
+func unquote(b []byte) string {
+	inner := inside(b)
+	plain := true
+	for _, c := range inner {
+		if c == '\\' || c >= utf8.RuneSelf {
+			plain = false
+			break
+		}
+	}
+	if plain {
+		return string(inner)
+	}
+	return string(appendUnquoted(make([]byte, 0, len(inner)), inner))
+}
+
+// inside is a string's bytes without its quotes.
+func inside(b []byte) []byte {
+	if len(b) < 2 {
+		return nil
+	}
+	return b[1 : len(b)-1]
+}
+
+func appendUnquoted(out, in []byte) []byte {
+	for i := 0; i < len(in); {
+		c := in[i]
+		if c != '\\' {
+			if c < utf8.RuneSelf {
+				out = append(out, c)
+				i++
+				continue
+			}
+			r, n := utf8.DecodeRune(in[i:])
+			out = utf8.AppendRune(out, r) // an invalid byte is U+FFFD here
+			i += n
+			continue
+		}
+		if i++; i >= len(in) {
+			break
+		}
+		switch in[i] {
+		case 'b':
+			out = append(out, '\b')
+		case 'f':
+			out = append(out, '\f')
+		case 'n':
+			out = append(out, '\n')
+		case 'r':
+			out = append(out, '\r')
+		case 't':
+			out = append(out, '\t')
+		case 'u':
+			r, _ := hex4(in, i+1)
+			i += 4
+			if r >= 0xD800 && r < 0xDC00 && i+6 < len(in) && in[i+1] == '\\' && in[i+2] == 'u' {
+				if low, ok := hex4(in, i+3); ok && low >= 0xDC00 && low < 0xE000 {
+					r = 0x10000 + ((r-0xD800)<<10 | (low - 0xDC00))
+					i += 6
+				}
+			}
+			out = utf8.AppendRune(out, r)
+		default:
+			out = append(out, in[i])
+		}
+		i++
+	}
+	return out
+}
