@@ -1,0 +1,175 @@
+package outbound
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// phase is how far a request came.
+type phase uint8
+
+const (
+	phaseWait phase = iota
+	phaseConnect
+	phaseTLS
+	phaseExchange
+)
+
+// phaseError is a fault with how far the request had come.
+type phaseError struct {
+	phase phase
+	err   error
+}
+
+func (e *phaseError) Error() string { return e.err.Error() }
+func (e *phaseError) Unwrap() error { return e.err }
+
+// errProtocol is a fault of the peer in words of our own.
+type errProtocol string
+
+func (e errProtocol) Error() string { return string(e) }
+
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.Is(err, fasthttp.ErrTimeout) || errors.As(err, &t) && t.Timeout()
+}
+
+// explain turns whatever went wrong into one of the kinds and words of our own: messages of libraries repeat
+// URLs, headers and bytes of the peer.
+func explain(ctx context.Context, err error, deadline time.Time, timeout time.Duration) error {
+	var own *Error
+	if errors.As(err, &own) {
+		return own
+	}
+	var refused *guardError
+	if errors.As(err, &refused) {
+		return &Error{Refused, refused.Error()}
+	}
+	at := phaseExchange
+	var p *phaseError
+	if errors.As(err, &p) {
+		at = p.phase
+	}
+	if cause := ctx.Err(); errors.Is(cause, context.Canceled) {
+		return &Error{Canceled, "the gateway gave the attempt up"}
+	}
+	over := isTimeout(err) || errors.Is(err, context.DeadlineExceeded)
+	if over && !wall.Now().Before(deadline.Add(-time.Millisecond)) {
+		return &Error{Timeout, timeoutReason(at, timeout)}
+	}
+	switch at {
+	case phaseWait:
+		return &Error{Timeout, timeoutReason(at, timeout)}
+	case phaseConnect:
+		return &Error{Connect, connectReason(err, over)}
+	case phaseTLS:
+		return &Error{TLS, tlsReason(err, over)}
+	}
+	return exchangeFailure(err, over, timeout)
+}
+
+func timeoutReason(at phase, timeout time.Duration) string {
+	switch at {
+	case phaseWait:
+		return fmt.Sprintf("no free connection within %s", timeout)
+	case phaseConnect:
+		return fmt.Sprintf("no connection within %s", timeout)
+	case phaseTLS:
+		return fmt.Sprintf("no secure connection within %s", timeout)
+	}
+	return fmt.Sprintf("no complete answer within %s", timeout)
+}
+
+func connectReason(err error, over bool) string {
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return "the host's name is not known"
+	case errors.As(err, &dns):
+		return "the host's name could not be looked up"
+	case over:
+		return fmt.Sprintf("no connection within %s", ConnectTimeout)
+	}
+	if reason := systemReason(err); reason != "" {
+		return reason
+	}
+	return "no connection"
+}
+
+// systemReason names the faults of connections that have a name.
+func systemReason(err error) string {
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "the connection was refused"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return "the connection was reset"
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return "the host is unreachable"
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return "the gateway has no file descriptor left"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return "the gateway has no free port left"
+	}
+	return ""
+}
+
+func tlsReason(err error, over bool) string {
+	var (
+		name    x509.HostnameError
+		unknown x509.UnknownAuthorityError
+		bad     x509.CertificateInvalidError
+		record  tls.RecordHeaderError
+		alert   tls.AlertError
+	)
+	switch {
+	case over:
+		return fmt.Sprintf("no secure connection within %s", ConnectTimeout)
+	case errors.As(err, &name):
+		return "the certificate is for another name"
+	case errors.As(err, &unknown):
+		return "the certificate is signed by an unknown authority"
+	case errors.As(err, &bad) && bad.Reason == x509.Expired:
+		return "the certificate has expired or is not yet valid"
+	case errors.As(err, &bad):
+		return "the certificate is not valid"
+	case errors.As(err, &record):
+		return "the peer does not speak TLS"
+	case errors.As(err, &alert):
+		return "the peer refused the secure connection: " + strings.TrimPrefix(alert.Error(), "tls: ")
+	}
+	return "no secure connection could be made"
+}
+
+func exchangeFailure(err error, over bool, timeout time.Duration) *Error {
+	var own errProtocol
+	var small *fasthttp.ErrSmallBuffer
+	switch {
+	case errors.As(err, &own):
+		return &Error{Protocol, own.Error()}
+	case over:
+		return &Error{Timeout, timeoutReason(phaseExchange, timeout)}
+	case errors.As(err, &small):
+		return &Error{Protocol, headerTooLarge}
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return &Error{Protocol, "the answer broke off"}
+	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrClosed), errors.Is(err, errStale):
+		return &Error{Protocol, "the connection was closed without an answer"}
+	}
+	if reason := systemReason(err); reason != "" {
+		return &Error{Protocol, reason}
+	}
+	return &Error{Protocol, "the answer is not HTTP"}
+}
+
+var headerTooLarge = fmt.Sprintf("the answer's header is larger than %d KiB", HeaderCap>>10)

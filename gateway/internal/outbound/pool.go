@@ -1,0 +1,188 @@
+package outbound
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+)
+
+// poolKey says which connections are alike. Trust is part of it: a connection that was allowed to reach a private
+// address must not carry a request that was not.
+type poolKey struct {
+	addr        string
+	destination string
+	max         int
+	tls         bool
+	trusted     bool
+}
+
+// conn is a connection that may carry one request after another.
+type conn struct {
+	net.Conn
+	// kept is true from the second request on.
+	kept bool
+	idle time.Time
+}
+
+// pools holds the kept connections. A timer runs only while there are any.
+type pools struct {
+	mu     sync.Mutex
+	byKey  map[poolKey]*pool
+	timer  *time.Timer
+	closed bool
+}
+
+// pool holds the connections of one key.
+type pool struct {
+	owner *pools
+	slots chan struct{} // nil: no bound
+	users int           // requests between of and leave; guarded by owner.mu
+
+	mu   sync.Mutex
+	idle []*conn // the last one is the freshest
+	dead bool
+}
+
+func newPools() *pools { return &pools{byKey: make(map[poolKey]*pool)} }
+
+// of is the pool of a key; leave gives it back.
+func (ps *pools) of(key poolKey) *pool {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	p := ps.byKey[key]
+	if p == nil {
+		p = &pool{owner: ps, dead: ps.closed}
+		if key.max > 0 {
+			p.slots = make(chan struct{}, key.max)
+		}
+		ps.byKey[key] = p
+	}
+	p.users++
+	return p
+}
+
+// enter waits for one of the key's connections to be free. On error the pool is given back.
+func (p *pool) enter(ctx context.Context, deadline time.Time) error {
+	if p.slots == nil {
+		return nil
+	}
+	select {
+	case p.slots <- struct{}{}:
+		return nil
+	default:
+	}
+	wait, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	select {
+	case p.slots <- struct{}{}:
+		return nil
+	case <-wait.Done():
+		p.gone()
+		return &phaseError{phaseWait, wait.Err()}
+	}
+}
+
+func (p *pool) leave() {
+	if p.slots != nil {
+		<-p.slots
+	}
+	p.gone()
+}
+
+// gone counts a request out and makes sure that a sweep will come.
+func (p *pool) gone() {
+	ps := p.owner
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	p.users--
+	if ps.timer == nil && !ps.closed {
+		ps.timer = time.AfterFunc(IdleTimeout, ps.sweep)
+	}
+}
+
+// take is the freshest kept connection, or nil.
+func (p *pool) take() *conn {
+	now := wall.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.idle) == 0 {
+		return nil
+	}
+	c := p.idle[len(p.idle)-1]
+	if now.Sub(c.idle) > IdleTimeout {
+		return nil // the sweep closes it, and all those before it
+	}
+	p.idle[len(p.idle)-1] = nil
+	p.idle = p.idle[:len(p.idle)-1]
+	return c
+}
+
+// put keeps a connection for the next request.
+func (p *pool) put(c *conn) {
+	c.kept, c.idle = true, wall.Now()
+	p.mu.Lock()
+	dead := p.dead
+	if !dead {
+		p.idle = append(p.idle, c)
+	}
+	p.mu.Unlock()
+	if dead {
+		_ = c.Close()
+	}
+}
+
+// sweep closes connections that were idle for too long and forgets pools that nobody uses.
+func (ps *pools) sweep() {
+	now := wall.Now()
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	ps.timer = nil
+	if ps.closed {
+		return
+	}
+	left := false
+	for key, p := range ps.byKey {
+		idle := p.expire(now)
+		if idle == 0 && p.users == 0 {
+			delete(ps.byKey, key)
+		}
+		left = left || idle > 0
+	}
+	if left {
+		ps.timer = time.AfterFunc(IdleTimeout/4, ps.sweep)
+	}
+}
+
+// expire closes what is too old and counts what is left.
+func (p *pool) expire(now time.Time) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	old := 0
+	for old < len(p.idle) && now.Sub(p.idle[old].idle) > IdleTimeout {
+		_ = p.idle[old].Close()
+		old++
+	}
+	n := copy(p.idle, p.idle[old:])
+	clear(p.idle[n:])
+	p.idle = p.idle[:n]
+	return n
+}
+
+// close closes every kept connection; those in use are closed when they come back.
+func (ps *pools) close() {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	ps.closed = true
+	if ps.timer != nil {
+		ps.timer.Stop()
+	}
+	for _, p := range ps.byKey {
+		p.mu.Lock()
+		for _, c := range p.idle {
+			_ = c.Close()
+		}
+		p.idle, p.dead = nil, true
+		p.mu.Unlock()
+	}
+}

@@ -1,0 +1,249 @@
+package outbound
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/signature"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// wire is a request with its credentials on: what both transports write.
+type wire struct {
+	method string
+	url    *url.URL
+	tls    bool
+	// addr is host:port to dial.
+	addr   string
+	target string
+	fields []connectors.Field
+	body   []byte
+	// key says which connections the request may use.
+	key poolKey
+	// request is what it was made of; its secrets are cut out of the answer.
+	request *connectors.Request
+}
+
+func invalid(format string, args ...any) error {
+	return &Error{Invalid, fmt.Sprintf(format, args...)}
+}
+
+// prepare checks a request and puts its credentials on. Errors are *Error and hold neither URL nor secret.
+func (s *Sender) prepare(req *connectors.Request, a Attempt, p Policy) (*wire, error) {
+	w := &wire{method: req.Method, body: req.Body, request: req}
+	if !isToken(req.Method) {
+		return nil, invalid("the method is no word of HTTP")
+	}
+	text := req.URL
+	if address, ok := req.Auth.(connectors.AddressAuth); ok {
+		if text != "" {
+			return nil, invalid("the request has a URL beside the one that is its secret")
+		}
+		text = address.URL.Expose()
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return nil, invalid("the URL cannot be read")
+	}
+	if err := checkURL(u, p, a.Trusted); err != nil {
+		return nil, &Error{Refused, err.Error()}
+	}
+	w.fields = make([]connectors.Field, 0, len(req.Header)+6)
+	for i := range req.Header {
+		f := &req.Header[i]
+		if reason := fieldFault(f); reason != "" {
+			return nil, invalid("%s", reason)
+		}
+		w.fields = append(w.fields, connectors.Field{Name: f.Name, Value: strings.Trim(f.Value, " \t")})
+	}
+	if err := s.authorise(w, u, req.Auth, a); err != nil {
+		return nil, err
+	}
+	w.set("User-Agent", s.agent, false)
+	u.RawQuery = escapeQuery(u.RawQuery)
+	w.url, w.tls, w.target = u, u.Scheme == "https", u.RequestURI()
+	w.addr = dialAddress(u)
+	w.key = poolKey{addr: w.addr, tls: w.tls, trusted: a.Trusted, destination: a.Destination, max: a.MaxConns}
+	return w, nil
+}
+
+// authorise puts the credentials on, over whatever stands in their place.
+func (s *Sender) authorise(w *wire, u *url.URL, auth connectors.Auth, a Attempt) error {
+	switch auth := auth.(type) {
+	case nil, connectors.AddressAuth:
+	case connectors.BearerAuth:
+		return w.secretHeader("Authorization", "Bearer "+auth.Token.Expose())
+	case connectors.BasicAuth:
+		if strings.Contains(auth.User, ":") {
+			return invalid("a user's name has no colon")
+		}
+		return w.secretHeader("Authorization", "Basic "+basic(auth))
+	case connectors.HeaderAuth:
+		return w.secretHeader(auth.Name, auth.Value.Expose())
+	case connectors.QueryAuth:
+		pair := url.QueryEscape(auth.Name) + "=" + url.QueryEscape(auth.Value.Expose())
+		if u.RawQuery != "" {
+			pair = u.RawQuery + "&" + pair
+		}
+		u.RawQuery = pair
+	case connectors.BodyFieldAuth:
+		body, err := addField(w.body, auth.Name, auth.Value.Expose())
+		if err != nil {
+			return err
+		}
+		w.body = body
+	case connectors.SignedAuth:
+		fields, err := signature.Sign(auth.Signature, auth.Secrets, signature.Message{
+			ID: a.DeliveryID, At: s.clock.Now(), Body: w.body, EventName: auth.Event, EventID: auth.EventID,
+		})
+		if err != nil {
+			return invalid("%s", err)
+		}
+		for i := range fields {
+			if reason := fieldFault(&fields[i]); reason != "" {
+				return invalid("%s", reason)
+			}
+			w.set(fields[i].Name, fields[i].Value, true)
+		}
+	default:
+		return invalid("the gateway does not know this way to authorise")
+	}
+	return nil
+}
+
+func (w *wire) secretHeader(name, value string) error {
+	f := connectors.Field{Name: name, Value: value}
+	if reason := fieldFault(&f); reason != "" {
+		return invalid("%s", reason)
+	}
+	w.set(name, value, true)
+	return nil
+}
+
+// set adds a header, or replaces those of its name if it may.
+func (w *wire) set(name, value string, replace bool) {
+	for i := range w.fields {
+		if !strings.EqualFold(w.fields[i].Name, name) {
+			continue
+		}
+		if !replace {
+			return
+		}
+		w.fields[i].Name, w.fields[i].Value = name, value
+		rest := w.fields[i+1:]
+		kept := w.fields[:i+1]
+		for _, f := range rest {
+			if !strings.EqualFold(f.Name, name) {
+				kept = append(kept, f)
+			}
+		}
+		w.fields = kept
+		return
+	}
+	w.fields = append(w.fields, connectors.Field{Name: name, Value: value})
+}
+
+func basic(a connectors.BasicAuth) string {
+	return base64.StdEncoding.EncodeToString([]byte(a.User + ":" + a.Password.Expose()))
+}
+
+// addField writes a field behind those of a JSON object. It stands last, so that readers that let the last of two
+// equal names win do not let a field of the event win.
+func addField(body []byte, name, value string) ([]byte, error) {
+	const space = " \t\r\n"
+	object := strings.Trim(string(body), space)
+	if len(object) < 2 || object[0] != '{' || object[len(object)-1] != '}' {
+		return nil, invalid("the credentials belong into the body, which is no JSON object")
+	}
+	field, err := event.Marshal(map[string]string{name: value})
+	if err != nil {
+		return nil, invalid("the credentials cannot be written as JSON")
+	}
+	fields := strings.TrimRight(object[1:len(object)-1], space)
+	out := make([]byte, 0, len(object)+len(field))
+	out = append(out, '{')
+	out = append(out, fields...)
+	if strings.Trim(fields, space) != "" {
+		out = append(out, ',')
+	}
+	return append(out, field[1:]...), nil
+}
+
+// fieldFault says why a header cannot be sent: respondents' words must not become headers of their own, and
+// what frames a request is written by the transports.
+func fieldFault(f *connectors.Field) string {
+	if !isToken(f.Name) {
+		return "a header's name is no word of HTTP"
+	}
+	for i := 0; i < len(f.Value); i++ {
+		if c := f.Value[i]; (c < ' ' && c != '\t') || c == 0x7f {
+			return "the value of header " + f.Name + " has a line break or another control character"
+		}
+	}
+	switch len(f.Name) {
+	case 2, 4, 6, 7, 10, 14, 16, 17:
+	default:
+		return ""
+	}
+	switch strings.ToLower(f.Name) {
+	case "te", "host", "expect", "trailer", "upgrade", "connection", "keep-alive", "content-length",
+		"proxy-connection", "transfer-encoding":
+		return "header " + f.Name + " is not one to set"
+	}
+	return ""
+}
+
+// isToken says that a text is a word of HTTP, as methods and names of headers are.
+func isToken(text string) bool {
+	for i := 0; i < len(text); i++ {
+		if !tokenByte[text[i]] {
+			return false
+		}
+	}
+	return text != ""
+}
+
+var tokenByte = func() (t [256]bool) {
+	for c := range t {
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		t[c] = letter || (c < 0x80 && strings.ContainsRune("!#$%&'*+-.^_`|~", rune(c)))
+	}
+	return t
+}()
+
+// escapeQuery escapes what would end the request line or is no ASCII; everything else stays as it is written.
+func escapeQuery(query string) string {
+	const digits = "0123456789ABCDEF"
+	plain := func(c byte) bool { return c > ' ' && c < 0x7f }
+	clean := true
+	for i := 0; i < len(query); i++ {
+		clean = clean && plain(query[i])
+	}
+	if clean {
+		return query
+	}
+	var b strings.Builder
+	for i := 0; i < len(query); i++ {
+		if c := query[i]; plain(c) {
+			b.WriteByte(c)
+		} else {
+			b.Write([]byte{'%', digits[c>>4], digits[c&15]})
+		}
+	}
+	return b.String()
+}
+
+func dialAddress(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = "80"
+		if u.Scheme == "https" {
+			port = "443"
+		}
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}

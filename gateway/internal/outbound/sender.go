@@ -1,0 +1,168 @@
+package outbound
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/internal/clock"
+)
+
+// wall measures real time for the network's deadlines, which a test's own clock must not shorten.
+var wall = clock.System()
+
+// Options are what a Sender is made of.
+type Options struct {
+	Policy Policy
+	// Version stands in the user agent; empty is `dev`.
+	Version string
+	// Clock dates signatures and answers; nil is the machine's.
+	Clock clock.Clock
+	// RootCAs are trusted beside no others; nil is the machine's.
+	RootCAs *x509.CertPool
+	// Resolver looks names up; nil is the machine's.
+	Resolver *net.Resolver
+}
+
+// Sender sends requests. It is safe for concurrent use, holds connections open, and ends with Close.
+type Sender struct {
+	agent    string
+	clock    clock.Clock
+	roots    *x509.CertPool
+	resolver *net.Resolver
+
+	mu     sync.Mutex // guards changes of room
+	room   atomic.Pointer[room]
+	closed atomic.Bool
+}
+
+// room is everything that hangs on one policy.
+type room struct {
+	policy Policy
+	fast   *fast
+	std    *std
+}
+
+// New makes a Sender.
+func New(o Options) *Sender {
+	s := &Sender{clock: o.Clock, roots: o.RootCAs, resolver: o.Resolver}
+	if s.clock == nil {
+		s.clock = clock.System()
+	}
+	if o.Version == "" {
+		o.Version = "dev"
+	}
+	s.agent = "surveygate/" + o.Version
+	s.SetPolicy(o.Policy)
+	return s
+}
+
+// SetPolicy changes where requests may go. Connections made under the old policy are not used again; requests
+// under way end as they began.
+func (s *Sender) SetPolicy(p Policy) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed.Load() {
+		return
+	}
+	old := s.room.Swap(&room{
+		policy: p,
+		fast:   newFast(p, s.resolver, s.tls()),
+		std:    newStd(p, s.resolver, s.tls()),
+	})
+	if old != nil {
+		old.close()
+	}
+}
+
+// tls is what every connection asks of its peer.
+func (s *Sender) tls() *tls.Config {
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		RootCAs:            s.roots,
+		ClientSessionCache: tls.NewLRUClientSessionCache(256),
+	}
+}
+
+// Close closes what is idle; requests under way close theirs when they end. Later Sends are Canceled.
+func (s *Sender) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed.Swap(true) {
+		return
+	}
+	s.room.Load().close()
+}
+
+func (r *room) close() {
+	r.fast.close()
+	r.std.close()
+}
+
+// transport carries one prepared request.
+type transport interface {
+	// send returns within the deadline. The answer's header and body are the caller's own.
+	send(ctx context.Context, w *wire, deadline time.Time) (answer, error)
+}
+
+// answer is what a transport brings back. Reached is valid beside an error too.
+type answer struct {
+	response connectors.Response
+	// received counts bytes of the body, also those that were not kept.
+	received int
+	reached  bool
+}
+
+// Send sends one request and waits for its answer. It never follows a redirect. Every failure is in the Result.
+func (s *Sender) Send(ctx context.Context, req *connectors.Request, a Attempt) Result {
+	begun := wall.Now()
+	if s.closed.Load() {
+		return Result{Kind: Canceled, Err: &Error{Canceled, "the gateway is stopping"}}
+	}
+	r := s.room.Load()
+	w, err := s.prepare(req, a, r.policy)
+	if err != nil {
+		return failed(err, answer{}, begun)
+	}
+	timeout := a.Timeout
+	if timeout <= 0 {
+		timeout = DefaultTimeout
+	}
+	deadline := begun.Add(timeout)
+	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
+		deadline = d
+	}
+	var by transport = r.fast
+	if a.Transport == Std || !r.policy.Proxy.IsZero() {
+		by = r.std
+	}
+	got, err := by.send(ctx, w, deadline)
+	if err != nil {
+		result := failed(explain(ctx, err, deadline, timeout), got, begun)
+		if got.reached {
+			result.Sent = len(w.body)
+		}
+		return result
+	}
+	res := &got.response
+	res.At, res.To = s.clock.Now(), req
+	w.cut(res)
+	return Result{
+		Kind: Answered, Response: res, Took: wall.Now().Sub(begun),
+		Reached: true, Sent: len(w.body), Received: got.received,
+	}
+}
+
+func failed(err error, got answer, begun time.Time) Result {
+	var e *Error
+	if !errors.As(err, &e) {
+		e = &Error{Protocol, "the request failed"}
+	}
+	return Result{Kind: e.Kind, Err: e, Took: wall.Now().Sub(begun), Reached: got.reached, Received: got.received}
+}

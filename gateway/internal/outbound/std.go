@@ -1,0 +1,171 @@
+package outbound
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// std is net/http: HTTP/2 where the peer has it, and egress proxies.
+type std struct {
+	// clients are apart by trust and by plain http, since a connection is checked when it is made.
+	clients [2][2]*http.Transport
+}
+
+func newStd(p Policy, r *net.Resolver, t *tls.Config) *std {
+	s := &std{}
+	for _, trusted := range []bool{false, true} {
+		for _, plain := range []bool{false, true} {
+			g := &guard{policy: p, trusted: trusted, plain: plain}
+			s.clients[index(trusted)][index(plain)] = newClient(g, r, t.Clone())
+		}
+	}
+	return s
+}
+
+func index(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func newClient(g *guard, r *net.Resolver, t *tls.Config) *http.Transport {
+	d := &net.Dialer{Timeout: ConnectTimeout, Resolver: r, Control: g.control}
+	c := &http.Transport{
+		DialContext:            d.DialContext,
+		TLSClientConfig:        t,
+		TLSHandshakeTimeout:    ConnectTimeout,
+		DisableCompression:     true, // a few bytes must not become many
+		ForceAttemptHTTP2:      true,
+		MaxIdleConnsPerHost:    64,
+		IdleConnTimeout:        IdleTimeout,
+		MaxResponseHeaderBytes: HeaderCap,
+		ReadBufferSize:         4 << 10,
+	}
+	if g.policy.Proxy.IsZero() {
+		return c
+	}
+	// The proxy is the operator's, wherever it stands; what lies behind it is for the proxy to guard.
+	proxy, err := g.policy.proxy()
+	c.Proxy = func(*http.Request) (*url.URL, error) { return proxy, err }
+	c.DialContext = (&net.Dialer{Timeout: ConnectTimeout, Resolver: r}).DialContext
+	return c
+}
+
+func (s *std) close() {
+	for _, byPlain := range s.clients {
+		for _, c := range byPlain {
+			c.CloseIdleConnections()
+		}
+	}
+}
+
+// trace follows one request, because net/http does not say how far it came.
+type trace struct {
+	connected atomic.Bool
+	secured   atomic.Bool
+	began     atomic.Bool
+	reached   atomic.Bool
+}
+
+func (t *trace) hooks() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		ConnectDone:       func(_, _ string, err error) { t.connected.Store(err == nil) },
+		TLSHandshakeStart: func() { t.began.Store(true) },
+		TLSHandshakeDone:  func(_ tls.ConnectionState, err error) { t.secured.Store(err == nil) },
+		GotConn:           func(httptrace.GotConnInfo) { t.connected.Store(true); t.secured.Store(true) },
+		WroteHeaders:      func() { t.reached.Store(true) },
+	}
+}
+
+func (s *std) send(ctx context.Context, w *wire, deadline time.Time) (answer, error) {
+	var got answer
+	var t trace
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, t.hooks()), w.method, "http://x", bytes.NewReader(w.body))
+	if err != nil {
+		return got, invalid("the request cannot be made")
+	}
+	req.URL, req.Host = w.url, w.url.Host
+	for _, f := range w.fields {
+		name := f.Name
+		if strings.EqualFold(name, "User-Agent") {
+			name = "User-Agent" // else net/http adds its own
+		}
+		req.Header[name] = append(req.Header[name], f.Value)
+	}
+	if _, ok := req.Header["Idempotency-Key"]; !ok {
+		// No value, so it is not sent: it only tells net/http that it may repeat the request on a new connection
+		// where a kept one had been closed.
+		req.Header["Idempotency-Key"] = []string{}
+	}
+	res, err := s.clients[index(w.key.trusted)][index(!w.tls)].RoundTrip(req)
+	got.reached = t.reached.Load()
+	if err != nil {
+		return got, &phaseError{t.phase(w, err), err}
+	}
+	defer func() { _ = res.Body.Close() }()
+	got.reached = true
+	got.response.Status, got.response.Header = res.StatusCode, res.Header
+	if err := got.read(res); err != nil {
+		return got, &phaseError{phaseExchange, err}
+	}
+	return got, nil
+}
+
+// phase says how far a failed request came.
+func (t *trace) phase(w *wire, err error) phase {
+	var certificate *tls.CertificateVerificationError
+	var name x509.HostnameError
+	switch {
+	case t.reached.Load():
+		return phaseExchange
+	case errors.As(err, &certificate), errors.As(err, &name):
+		return phaseTLS
+	case !t.connected.Load():
+		return phaseConnect
+	case w.tls && !t.secured.Load():
+		return phaseTLS
+	}
+	return phaseExchange
+}
+
+// read keeps up to BodyCap bytes and reads a little further, so that the connection can be kept.
+func (got *answer) read(res *http.Response) error {
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		return errProtocol("the peer switched to another protocol")
+	}
+	var b bytes.Buffer
+	if res.ContentLength > 0 {
+		b.Grow(int(min(res.ContentLength, BodyCap)) + bytes.MinRead)
+	}
+	n, err := b.ReadFrom(io.LimitReader(res.Body, BodyCap+1))
+	got.received = int(n)
+	if err != nil {
+		return err
+	}
+	if n > BodyCap {
+		got.response.Truncated = true
+		b.Truncate(BodyCap)
+		if res.ContentLength >= 0 && res.ContentLength-n <= drainBelow {
+			rest, _ := io.Copy(io.Discard, res.Body)
+			got.received += int(rest)
+		}
+	}
+	if b.Len() > 0 {
+		got.response.Body = b.Bytes()
+	}
+	return nil
+}

@@ -1,0 +1,106 @@
+package signature
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// template is a text with {holes}, split once.
+type template []segment
+
+// segment is fixed text, or a hole where name is set; `{header:X}` has name header and argument X.
+type segment struct {
+	text     string
+	name     string
+	argument string
+}
+
+// parseTemplate splits a text and refuses holes it does not know. Names that end in `:` take an argument.
+// Braces that hold no name, as in `{}` or an unclosed one, are refused too: a typing error must not be signed.
+func parseTemplate(text string, known ...string) (template, error) {
+	var t template
+	for rest := text; rest != ""; {
+		open := strings.IndexByte(rest, '{')
+		if open < 0 {
+			return append(t, segment{text: rest}), nil
+		}
+		if open > 0 {
+			t = append(t, segment{text: rest[:open]})
+		}
+		length := strings.IndexByte(rest[open:], '}')
+		if length < 0 {
+			return nil, fmt.Errorf("`%s` has a brace that is not closed", text)
+		}
+		hole := rest[open+1 : open+length]
+		rest = rest[open+length+1:]
+		name, argument, found := strings.Cut(hole, ":")
+		key := name
+		if found {
+			key += ":"
+		}
+		if !slices.Contains(known, key) || (found && argument == "") {
+			return nil, fmt.Errorf("`{%s}` in `%s` is not known; one of %s", hole, text, holes(known))
+		}
+		t = append(t, segment{name: name, argument: argument})
+	}
+	return t, nil
+}
+
+func holes(known []string) string {
+	out := make([]string, len(known))
+	for i, k := range known {
+		if strings.HasSuffix(k, ":") {
+			k += "NAME"
+		}
+		out[i] = "{" + k + "}"
+	}
+	return strings.Join(out, " ")
+}
+
+func mustTemplate(text string) template {
+	t, err := parseTemplate(text, "id", "timestamp", "body", "signature")
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
+// has says whether a hole of that name is there.
+func (t template) has(name string) bool {
+	return slices.ContainsFunc(t, func(s segment) bool { return s.name == name })
+}
+
+// append fills a template of {id}, {timestamp} and {body}.
+func (t template) append(out []byte, id, at string, body []byte) []byte {
+	for i := range t {
+		switch s := &t[i]; s.name {
+		case "":
+			out = append(out, s.text...)
+		case "id":
+			out = append(out, id...)
+		case "timestamp":
+			out = append(out, at...)
+		case "body":
+			out = append(out, body...)
+		}
+	}
+	return out
+}
+
+// appendHeader fills a template of {signature}, {id} and {timestamp}.
+func (t template) appendHeader(out []byte, signature, id, at string) []byte {
+	for i := range t {
+		switch s := &t[i]; s.name {
+		case "":
+			out = append(out, s.text...)
+		case "signature":
+			out = append(out, signature...)
+		case "id":
+			out = append(out, id...)
+		case "timestamp":
+			out = append(out, at...)
+		}
+	}
+	return out
+}

@@ -1,0 +1,407 @@
+package signature
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha512"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/surveygate/surveygate/connectors"
+)
+
+// Request is what a Verifier looks at. The source owns the decoding of forms and JSON.
+type Request interface {
+	// Header is the first value of a header, whatever the case of its name; empty where there is none.
+	Header(name string) string
+	// Query is the first value of a parameter of the URL, decoded.
+	Query(name string) string
+	// Field is a field of a form body, decoded.
+	Field(name string) (string, bool)
+	// At is the text at a path into a JSON body.
+	At(path string) (string, bool)
+	// Segment is the secret last segment of the URL's path.
+	Segment() string
+	// Body is the exact bytes received.
+	Body() []byte
+}
+
+// Keys are what a source knows of its platform.
+type Keys struct {
+	// Secrets are valid side by side while rotating, newest first.
+	Secrets []connectors.Secret
+	// Vars fill the other placeholders of `key` and `user`.
+	Vars map[string]connectors.Secret
+	// PathToken is the secret segment for kind path; with several, any is valid.
+	PathToken []connectors.Secret
+}
+
+// Proof is what a request was accepted on.
+type Proof struct {
+	// Kind is hmac, token, basic, path or none, as Event.Verified says it.
+	Kind string
+	// Secret is the index of the secret that matched; -1 where there was none to match.
+	Secret int
+}
+
+// Refused is why a request was not accepted. Its text is the same for every reason, so that an answer cannot tell
+// which check failed; Reason is for the operator's eyes only and holds nothing secret.
+type Refused struct{ Reason string }
+
+func (*Refused) Error() string { return "not verified" }
+
+func refuse(reason string) (Proof, error) { return Proof{}, &Refused{Reason: reason} }
+
+// maxSignatures bounds how many signatures of one request are looked at.
+const maxSignatures = 16
+
+// Verify proves a request by the source's keys at the time now. The error is a *Refused, also for anything
+// malformed.
+func (v *Verifier) Verify(r Request, k Keys, now time.Time) (Proof, error) {
+	if v.kind == KindNone {
+		return Proof{Kind: KindNone, Secret: -1}, nil
+	}
+	known := k.Secrets
+	if v.kind == KindPath {
+		known = k.PathToken
+	}
+	if !anySecret(known) {
+		if v.optional {
+			return Proof{Kind: KindNone, Secret: -1}, nil
+		}
+		return refuse("the source has no secret")
+	}
+	switch v.kind {
+	case KindHMAC:
+		return v.verifyHMAC(r, k, now)
+	case KindToken:
+		return v.verifyToken(r, k)
+	case KindBasic:
+		return v.verifyBasic(r, k)
+	case KindPath:
+		return matchAny(KindPath, r.Segment(), known, "the path token is missing", "the path token is wrong")
+	}
+	return refuse("kind of verification not known")
+}
+
+func anySecret(secrets []connectors.Secret) bool {
+	for _, s := range secrets {
+		if !s.IsZero() {
+			return true
+		}
+	}
+	return false
+}
+
+// matchAny compares a text with every secret, in a time that does not tell how much of it was right.
+func matchAny(kind, text string, secrets []connectors.Secret, missing, wrong string) (Proof, error) {
+	if text == "" {
+		return refuse(missing)
+	}
+	matched := -1
+	for i := len(secrets) - 1; i >= 0; i-- {
+		if !secrets[i].IsZero() && sameText(text, secrets[i].Expose()) {
+			matched = i
+		}
+	}
+	if matched < 0 {
+		return refuse(wrong)
+	}
+	return Proof{Kind: kind, Secret: matched}, nil
+}
+
+// sameText compares without telling where two texts differ. Their length may be told.
+func sameText(a, b string) bool {
+	return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1
+}
+
+func (v *Verifier) verifyToken(r Request, k Keys) (Proof, error) {
+	text, _ := v.value(r)
+	text, found := strings.CutPrefix(text, v.prefix)
+	if !found {
+		return refuse("the token is missing or lacks its prefix")
+	}
+	return matchAny(KindToken, text, k.Secrets, "the token is missing", "the token is wrong")
+}
+
+// value is what stands where the signature or token is expected.
+func (v *Verifier) value(r Request) (string, bool) {
+	switch {
+	case v.header != "":
+		text := r.Header(v.header)
+		return text, text != ""
+	case v.field != "":
+		return r.Field(v.field)
+	case v.query != "":
+		text := r.Query(v.query)
+		return text, text != ""
+	default:
+		return r.At(v.path)
+	}
+}
+
+func (v *Verifier) verifyBasic(r Request, k Keys) (Proof, error) {
+	const scheme = "Basic "
+	text := r.Header("Authorization")
+	if len(text) < len(scheme) || !strings.EqualFold(text[:len(scheme)], scheme) {
+		return refuse("there are no basic credentials")
+	}
+	given, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text[len(scheme):]))
+	if err != nil {
+		return refuse("the basic credentials are not base64")
+	}
+	if len(v.user) == 0 {
+		return matchAny(KindBasic, string(given), k.Secrets, "the basic credentials are empty", "the basic credentials are wrong")
+	}
+	user, err := fill(v.user, "", k.Vars)
+	if err != nil {
+		return refuse(err.Error())
+	}
+	name, password, found := strings.Cut(string(given), ":")
+	proof, err := matchAny(KindBasic, password, k.Secrets, "the password is missing", "the password is wrong")
+	if same := sameText(name, user); err == nil && (!found || !same) {
+		return refuse("the user is wrong")
+	}
+	return proof, err
+}
+
+func (v *Verifier) verifyHMAC(r Request, k Keys, now time.Time) (Proof, error) {
+	text, found := v.value(r)
+	if !found || text == "" {
+		return refuse("the signature is missing")
+	}
+	var stamp string
+	if v.stamp != nil {
+		stamp = r.Header(v.stamp.Header)
+		if reason := v.stamp.check(stamp, now); reason != "" {
+			return refuse(reason)
+		}
+	}
+	var room [maxSignatures][sha512.Size]byte
+	var given [maxSignatures][]byte
+	n := v.signatures(text, &room, &given)
+	if n == 0 {
+		return refuse("the signature has not the form it should have")
+	}
+	if reason := v.missing(r); reason != "" {
+		return refuse(reason)
+	}
+	if v.raw {
+		if matched, err := v.match(r, r.Body(), stamp, given[:n], k); err != nil {
+			return refuse(err.Error())
+		} else if matched >= 0 {
+			return Proof{Kind: KindHMAC, Secret: matched}, nil
+		}
+	}
+	if v.compact {
+		var b bytes.Buffer
+		if json.Compact(&b, r.Body()) == nil && !(v.raw && bytes.Equal(b.Bytes(), r.Body())) {
+			if matched, err := v.match(r, b.Bytes(), stamp, given[:n], k); err != nil {
+				return refuse(err.Error())
+			} else if matched >= 0 {
+				return Proof{Kind: KindHMAC, Secret: matched}, nil
+			}
+		}
+	}
+	return refuse("the signature does not match")
+}
+
+// signatures decodes those that have the right form into given and counts them.
+func (v *Verifier) signatures(text string, room *[maxSignatures][sha512.Size]byte, given *[maxSignatures][]byte) int {
+	n := 0
+	for rest, more := text, true; more && n < maxSignatures; {
+		one := rest
+		more = false
+		if v.separator != "" {
+			one, rest, more = strings.Cut(rest, v.separator)
+		}
+		one, found := strings.CutPrefix(one, v.prefix)
+		if !found {
+			continue
+		}
+		if b, ok := v.encoding.decode(room[n][:0], one, v.algorithm.size()); ok {
+			given[n] = b
+			n++
+		}
+	}
+	return n
+}
+
+// missing says which part of what is signed the request does not have.
+func (v *Verifier) missing(r Request) string {
+	for i := range v.signed {
+		switch s := &v.signed[i]; s.name {
+		case "header":
+			if r.Header(s.argument) == "" {
+				return "a signed header is missing"
+			}
+		case "field":
+			if _, ok := r.Field(s.argument); !ok {
+				return "a signed field is missing"
+			}
+		}
+	}
+	return ""
+}
+
+// match is the index of the secret whose signature over a body is among those given, or -1.
+func (v *Verifier) match(r Request, body []byte, stamp string, given [][]byte, k Keys) (int, error) {
+	var fault error
+	for i, secret := range k.Secrets {
+		if secret.IsZero() {
+			continue
+		}
+		key, err := v.keyOf(secret, k.Vars)
+		if err != nil {
+			fault = err
+			continue
+		}
+		m := key.take()
+		v.write(m, r, body, stamp)
+		sum := m.sum()
+		same := false
+		for _, g := range given {
+			if hmac.Equal(g, sum) {
+				same = true
+			}
+		}
+		key.put(m)
+		if same {
+			return i, nil
+		}
+	}
+	return -1, fault
+}
+
+func (v *Verifier) write(m *mac, r Request, body []byte, stamp string) {
+	m.around = m.around[:0]
+	for i := range v.signed {
+		switch s := &v.signed[i]; s.name {
+		case "":
+			m.around = append(m.around, s.text...)
+		case "timestamp":
+			m.around = append(m.around, stamp...)
+		case "header":
+			m.around = append(m.around, r.Header(s.argument)...)
+		case "field":
+			text, _ := r.Field(s.argument)
+			m.around = append(m.around, text...)
+		case "body":
+			m.flush()
+			_, _ = m.h.Write(body) // a hash never fails
+		}
+	}
+	m.flush()
+}
+
+// keyOf is the key made of a secret.
+func (v *Verifier) keyOf(secret connectors.Secret, vars map[string]connectors.Secret) (*key, error) {
+	text := secret.Expose()
+	if v.secretPrefix != "" {
+		rest, found := strings.CutPrefix(text, v.secretPrefix)
+		if !found {
+			return nil, fmt.Errorf("the secret does not begin with %s", v.secretPrefix)
+		}
+		text = rest
+	}
+	if v.plainKey {
+		return keys.of(v.algorithm, v.secretKind, text)
+	}
+	b, err := v.secretKind.bytes(text)
+	if err != nil {
+		return nil, err
+	}
+	filled, err := fill(v.key, string(b), vars)
+	if err != nil {
+		return nil, err
+	}
+	return keys.of(v.algorithm, keyText, filled)
+}
+
+// fill puts the secret and the source's vars into a text.
+func fill(t template, secret string, vars map[string]connectors.Secret) (string, error) {
+	var b strings.Builder
+	for i := range t {
+		switch s := &t[i]; s.name {
+		case "":
+			b.WriteString(s.text)
+		case "secret":
+			b.WriteString(secret)
+		default:
+			value, ok := vars[s.name]
+			if !ok || value.IsZero() {
+				return "", fmt.Errorf("the source has no vars.%s", s.name)
+			}
+			b.WriteString(value.Expose())
+		}
+	}
+	return b.String(), nil
+}
+
+// check says why a timestamp does not do; empty where it does.
+func (t *Timestamp) check(text string, now time.Time) string {
+	var at time.Time
+	if t.Format == "rfc3339" {
+		var err error
+		if at, err = time.Parse(time.RFC3339, text); err != nil {
+			return "the timestamp is missing or cannot be read"
+		}
+	} else {
+		n, err := strconv.ParseUint(text, 10, 53)
+		if err != nil {
+			return "the timestamp is missing or cannot be read"
+		}
+		if at = time.Unix(int64(n), 0); t.Format == "unix_ms" {
+			at = time.UnixMilli(int64(n))
+		}
+	}
+	if off := now.Sub(at); off > t.Tolerance || off < -t.Tolerance {
+		return "the timestamp is too far from the clock"
+	}
+	return ""
+}
+
+// Check says what is wrong with a source's keys before any request comes: none where one is needed, a secret of
+// another form, a var that is missing, a whsec_ key that is too short. It never repeats a secret.
+func (v *Verifier) Check(k Keys) error {
+	if v.kind == KindNone || v.kind == KindPath {
+		return nil // the strength of path tokens is a matter of the source
+	}
+	if len(k.Secrets) == 0 && v.optional {
+		return nil
+	}
+	if len(k.Secrets) == 0 {
+		return fmt.Errorf("%s needs a secret", v.kind)
+	}
+	for _, secret := range k.Secrets {
+		if secret.IsZero() {
+			return errEmptySecret
+		}
+		if v.kind == KindBasic && len(v.user) == 0 && !strings.Contains(secret.Expose(), ":") {
+			return errors.New("a secret for basic is written user:password")
+		}
+		if v.kind == KindBasic {
+			if _, err := fill(v.user, "", k.Vars); err != nil {
+				return err
+			}
+		}
+		if v.kind != KindHMAC {
+			continue
+		}
+		if _, err := v.keyOf(secret, k.Vars); err != nil {
+			return err
+		}
+		if v.secretPrefix == prefixSymmetric && v.secretKind == keyBase64 {
+			if b, err := keyWhsec.bytes(secret.Expose()); err == nil && len(b) < minKey {
+				return tooShort(len(b))
+			}
+		}
+	}
+	return nil
+}
