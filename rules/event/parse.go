@@ -242,6 +242,12 @@ func (p *parser) finish(body []byte, d Defaults) (*Event, error) {
 	raw := Raw{ContentType: p.kind, Body: body, AnswersAt: p.answersAt, LeadsAt: p.leadsAt}
 	sum := sha256.Sum256(body)
 	raw.SHA256 = hex.EncodeToString(sum[:])
+	if h.Type == TypeTest {
+		if h.DedupeKey == "" {
+			h.DedupeKey = raw.SHA256
+		}
+		h.DedupeKey = TestKey(h.DedupeKey, h.Received)
+	}
 	return New(h, &p.data, raw)
 }
 

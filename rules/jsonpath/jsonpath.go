@@ -156,10 +156,7 @@ func (r Result) Number() (float64, bool) {
 	case Number:
 	case String:
 		token = []byte(strings.TrimSpace(unquote(r.raw)))
-		if len(token) == 0 || token[0] != '-' && (token[0] < '0' || token[0] > '9') {
-			return 0, false
-		}
-		if end, ok := number(token, 0); !ok || end != len(token) {
+		if !IsNumber(token) {
 			return 0, false
 		}
 	default:

@@ -184,6 +184,15 @@ func number(b []byte, i int) (int, bool) {
 	return i, true
 }
 
+// IsNumber says whether a token is a number in JSON's grammar, with nothing around it.
+func IsNumber(token []byte) bool {
+	if len(token) == 0 || token[0] != '-' && (token[0] < '0' || token[0] > '9') {
+		return false
+	}
+	end, ok := number(token, 0)
+	return ok && end == len(token)
+}
+
 // checkString is the end of the string whose quote is at i.
 func checkString(b []byte, i int) (int, bool) {
 	for i++; i < len(b); i++ {

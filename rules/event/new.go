@@ -1,0 +1,161 @@
+package event
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Schema names the shape of data, as CloudEvents' dataschema.
+const Schema = "urn:surveygate:schema:survey-event:1"
+
+// Where nobody says otherwise.
+const (
+	DefaultTenant = "default"
+	DefaultSource = "api"
+)
+
+// New makes an event. It completes the header (names, id, dedupe key, times in UTC) and a copy of the
+// data (see Data.Complete), and writes the envelope once. Neither d nor what it refers to is kept; raw.Body is.
+//
+// Without a dedupe key the hash of the body is the key, and without a body that of the data.
+func New(h Header, d *Data, raw Raw) (*Event, error) {
+	var data Data
+	if d != nil {
+		data = *d
+	}
+	data.Complete(nil)
+	if len(data.Response.Answers) > MaxAnswers {
+		return nil, ErrTooManyAnswers
+	}
+	if data.Survey.ID == "" {
+		data.Survey.ID = h.SurveyID
+	}
+	if data.Response.ID == "" {
+		data.Response.ID = h.ResponseID
+	}
+	h.SurveyID, h.ResponseID = data.Survey.ID, data.Response.ID
+	if raw.SHA256 == "" {
+		sum := sha256.Sum256(raw.Body)
+		raw.SHA256 = hex.EncodeToString(sum[:])
+	}
+	if raw.ContentType == "" {
+		raw.ContentType = "application/json"
+	}
+
+	body, marks, err := appendData(make([]byte, 0, 1024+len(raw.Body)), &data, &raw)
+	if err != nil {
+		return nil, err
+	}
+	if h.DedupeKey == "" {
+		if h.DedupeKey = raw.SHA256; len(raw.Body) == 0 {
+			sum := sha256.Sum256(body)
+			h.DedupeKey = hex.EncodeToString(sum[:])
+		}
+	}
+	if err := h.complete(); err != nil {
+		return nil, err
+	}
+	e := &Event{Header: h, Raw: raw}
+	e.envelope = append(appendHeader(make([]byte, 0, 640+len(h.DedupeKey)+len(body)), &h), body...)
+	head := len(e.envelope) - len(body)
+	e.envelope = append(e.envelope, '}')
+	e.dataAt, e.dataEnd, e.rawEnd = head, head+len(body), head+marks
+	return e, nil
+}
+
+func (h *Header) complete() error {
+	if h.Tenant == "" {
+		h.Tenant = DefaultTenant
+	}
+	if h.Source == "" {
+		h.Source = DefaultSource
+	}
+	if h.SourceKind == "" {
+		h.SourceKind = DefaultSource
+	}
+	if h.Verified == "" {
+		h.Verified = "none"
+	}
+	switch {
+	case !Canonical(h.Type):
+		return fmt.Errorf("event type %q is not canonical", clip(h.Type))
+	case strings.ContainsAny(h.Tenant, "/\x00") || strings.ContainsAny(h.Source, "/\x00"):
+		return errors.New("name of the event's tenant or source holds a slash or NUL")
+	case h.Received.IsZero():
+		return errors.New("event without time of receipt")
+	}
+	switch h.Verified {
+	case "hmac", "token", "basic", "path", "none":
+	default:
+		return fmt.Errorf("event verified by %q", clip(h.Verified))
+	}
+	received := h.Received.UTC()
+	h.Received = received.Truncate(time.Millisecond)
+	if h.Time = h.Time.UTC(); h.Time.IsZero() || h.Time.Year() < 0 || h.Time.Year() > 9999 {
+		h.Time = h.Received
+	}
+	// What is not UTF-8 is written as U+FFFD; the header in hand must say what the stored one will.
+	for _, s := range []*string{&h.Tenant, &h.Source, &h.SourceKind, &h.OrigType, &h.OrigID, &h.DedupeKey, &h.SurveyID, &h.ResponseID} {
+		if !utf8.ValidString(*s) {
+			*s = string([]rune(*s))
+		}
+	}
+	h.ID = ID(h.Tenant, h.Source, h.DedupeKey)
+	return nil
+}
+
+func clip(s string) string {
+	if len(s) > 64 {
+		return strings.ToValidUTF8(s[:64], "") + "…"
+	}
+	return s
+}
+
+// TestKey is the dedupe key of an event of type test, which is never a duplicate: the second press of a
+// test button would look broken.
+func TestKey(key string, received time.Time) string {
+	return key + ":" + received.UTC().Format(time.RFC3339Nano)
+}
+
+// ID is the first 32 hex digits of SHA-256(tenant, NUL, source, NUL, dedupe key).
+func ID(tenant, source, dedupeKey string) string {
+	var room [256]byte
+	in := append(room[:0], tenant...)
+	in = append(append(in, 0), source...)
+	in = append(append(in, 0), dedupeKey...)
+	sum := sha256.Sum256(in)
+	return hex.EncodeToString(sum[:16])
+}
+
+// Envelope is the event as CloudEvents JSON, without raw.body. It must not be changed.
+func (e *Event) Envelope() []byte { return e.envelope }
+
+// DataJSON is the `data` object's bytes within Envelope. It must not be changed.
+func (e *Event) DataJSON() []byte { return e.envelope[e.dataAt:e.dataEnd:e.dataEnd] }
+
+// Size is how many bytes the event is kept with: the envelope and the raw bytes.
+func (e *Event) Size() int { return len(e.envelope) + len(e.Raw.Body) }
+
+// WithRaw is the envelope with raw.body, the exact bytes as text or in base64: for answers that show one event. Where the
+// raw bytes were not loaded it is the envelope.
+func (e *Event) WithRaw() []byte {
+	if len(e.Raw.Body) == 0 || e.rawEnd == 0 {
+		return e.envelope
+	}
+	out := make([]byte, 0, len(e.envelope)+len(e.Raw.Body)*5/4+16)
+	out = append(append(out, e.envelope[:e.rawEnd]...), `,"body":`...)
+	if encoding(e.Raw.Body) == "utf8" {
+		out = appendText(out, string(e.Raw.Body))
+	} else {
+		out = append(out, '"')
+		out = base64.StdEncoding.AppendEncode(out, e.Raw.Body)
+		out = append(out, '"')
+	}
+	return append(out, e.envelope[e.rawEnd:]...)
+}

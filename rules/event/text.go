@@ -1,0 +1,178 @@
+package event
+
+import (
+	"unicode/utf8"
+)
+
+// string copies a string, escaped as JSON.stringify does.
+func (w *writer) string() error {
+	start := w.i + 1
+	ascii := true
+	for i := start; i < len(w.in); i++ {
+		switch c := w.in[i]; {
+		case c == '"':
+			text := w.in[start:i]
+			if !ascii && !utf8.Valid(text) {
+				return w.escaped()
+			}
+			w.out = append(w.out, w.in[w.i:i+1]...)
+			w.i = i + 1
+			return nil
+		case c == '\\':
+			return w.escaped()
+		case c < ' ':
+			w.i = i
+			return w.fault()
+		case c >= utf8.RuneSelf:
+			ascii = false
+		}
+	}
+	w.i = len(w.in)
+	return w.fault()
+}
+
+// escaped is the slow way of string: it takes what is escaped apart and escapes what must be.
+func (w *writer) escaped() error {
+	w.out = append(w.out, '"')
+	for w.i++; w.i < len(w.in); {
+		c := w.in[w.i]
+		switch {
+		case c == '"':
+			w.i++
+			w.out = append(w.out, '"')
+			return nil
+		case c < ' ':
+			return w.fault()
+		case c == '\\':
+			if err := w.escape(); err != nil {
+				return err
+			}
+		case c < utf8.RuneSelf:
+			w.out = append(w.out, c)
+			w.i++
+		default:
+			r, n := utf8.DecodeRune(w.in[w.i:])
+			w.out = utf8.AppendRune(w.out, r)
+			w.i += n
+		}
+	}
+	return w.fault()
+}
+
+func (w *writer) escape() error {
+	if w.i+1 >= len(w.in) {
+		return w.fault()
+	}
+	c := w.in[w.i+1]
+	switch c {
+	case 'u':
+		r, ok := w.unit(w.i)
+		if !ok {
+			return w.fault()
+		}
+		w.i += 6
+		if r >= 0xD800 && r < 0xDC00 {
+			if low, ok := w.unit(w.i); ok && low >= 0xDC00 && low < 0xE000 {
+				w.i += 6
+				w.out = utf8.AppendRune(w.out, 0x10000+((r-0xD800)<<10|(low-0xDC00)))
+				return nil
+			}
+		}
+		w.out = appendRune(w.out, r)
+		return nil
+	case 'b':
+		w.out = append(w.out, `\b`...)
+	case 'f':
+		w.out = append(w.out, `\f`...)
+	case 'n':
+		w.out = append(w.out, `\n`...)
+	case 'r':
+		w.out = append(w.out, `\r`...)
+	case 't':
+		w.out = append(w.out, `\t`...)
+	case '"', '\\':
+		w.out = append(w.out, '\\', c)
+	case '/':
+		w.out = append(w.out, c)
+	default:
+		return w.fault()
+	}
+	w.i += 2
+	return nil
+}
+
+// unit is the UTF-16 unit of a \uXXXX at i.
+func (w *writer) unit(i int) (rune, bool) {
+	if i+6 > len(w.in) || w.in[i] != '\\' || w.in[i+1] != 'u' {
+		return 0, false
+	}
+	n := rune(0)
+	for _, c := range w.in[i+2 : i+6] {
+		switch {
+		case c >= '0' && c <= '9':
+			c -= '0'
+		case c >= 'a' && c <= 'f':
+			c -= 'a' - 10
+		case c >= 'A' && c <= 'F':
+			c -= 'A' - 10
+		default:
+			return 0, false
+		}
+		n = n<<4 | rune(c)
+	}
+	return n, true
+}
+
+// appendRune appends one character of a string as JSON.stringify writes it; half of a surrogate pair
+// stays escaped, since UTF-8 has no bytes for it.
+func appendRune(out []byte, r rune) []byte {
+	const digits = "0123456789abcdef"
+	switch {
+	case r == '"' || r == '\\':
+		return append(out, '\\', byte(r))
+	case r == '\b':
+		return append(out, `\b`...)
+	case r == '\f':
+		return append(out, `\f`...)
+	case r == '\n':
+		return append(out, `\n`...)
+	case r == '\r':
+		return append(out, `\r`...)
+	case r == '\t':
+		return append(out, `\t`...)
+	case r < ' ' || r >= 0xD800 && r < 0xE000:
+		return append(out, '\\', 'u', digits[r>>12&15], digits[r>>8&15], digits[r>>4&15], digits[r&15])
+	}
+	return utf8.AppendRune(out, r)
+}
+
+// appendText appends a Go string as a JSON string. Bytes that are no UTF-8 become U+FFFD.
+func appendText(out []byte, s string) []byte {
+	out = append(out, '"')
+	plain := true
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+			plain = false
+			break
+		}
+	}
+	if plain {
+		out = append(out, s...)
+		return append(out, '"')
+	}
+	for i := 0; i < len(s); {
+		if c := s[i]; c < utf8.RuneSelf {
+			if c >= ' ' && c != '"' && c != '\\' {
+				out = append(out, c)
+			} else {
+				out = appendRune(out, rune(c))
+			}
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(s[i:])
+		out = utf8.AppendRune(out, r)
+		i += n
+	}
+	return append(out, '"')
+}
