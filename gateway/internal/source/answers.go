@@ -1,0 +1,398 @@
+package source
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/surveygate/surveygate/rules/event"
+	"github.com/surveygate/surveygate/rules/jsonpath"
+)
+
+// answers reads every entry of the profile's answers, in their order.
+func (r *run) answers() error {
+	for i := range r.source.Profile.Answers {
+		a := &r.source.Profile.Answers[i]
+		if a.Where != nil && !r.holds(a.Where) {
+			continue
+		}
+		from := jsonpath.Parse(r.json)
+		if !a.From.IsZero() {
+			from = r.read(a.From)
+		}
+		if empty(from) {
+			continue
+		}
+		if err := r.answersOf(a, from); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) answersOf(a *Answers, from jsonpath.Result) error {
+	d := reading{run: r, answers: a}
+	place := func() string {
+		if a.From.IsZero() {
+			return "the body"
+		}
+		return "`" + shown(a.From.text) + "`"
+	}
+	switch a.Shape {
+	case ShapeObject:
+		if from.Kind() != jsonpath.Object {
+			r.warn.add("answers: %s is %s, not an object", place(), from.Kind())
+			return nil
+		}
+		d.members(from)
+	case ShapeSingle:
+		if from.Kind() != jsonpath.Object {
+			r.warn.add("answers: %s is %s, not an object", place(), from.Kind())
+			return nil
+		}
+		d.element(from, 1)
+	default:
+		switch from.Kind() {
+		case jsonpath.Object:
+			d.element(from, 1)
+		case jsonpath.Array:
+			d.rows = optionRows(a, from)
+			n := 0
+			from.Each(func(_ []byte, element jsonpath.Result) bool {
+				n++
+				d.element(element, n)
+				return d.err == nil
+			})
+		default:
+			r.warn.add("answers: %s is %s, not an array", place(), from.Kind())
+		}
+	}
+	return d.err
+}
+
+// reading is the reading of one entry of answers.
+type reading struct {
+	*run
+	answers *Answers
+	defs    []map[string]definition // built at first use
+	rows    map[string]bool         // keys of rows that only repeat an option
+	err     error
+}
+
+// add keeps an answer, up to the bound.
+func (d *reading) add(a event.Answer, name string) {
+	all := &d.data.Response.Answers
+	if len(*all) == event.MaxAnswers {
+		d.err = ErrTooManyAnswers
+		return
+	}
+	if name != "" {
+		if d.names == nil {
+			d.names = map[int]string{}
+		}
+		d.names[len(*all)] = name
+	}
+	*all = append(*all, a)
+}
+
+// members reads an object whose keys are the questions. Of a key that stands twice the first counts, as everywhere.
+func (d *reading) members(from jsonpath.Result) {
+	a := d.answers
+	before := len(d.data.Response.Answers)
+	if before == 0 {
+		n := 0
+		from.Each(func([]byte, jsonpath.Result) bool { n++; return n <= event.MaxAnswers })
+		d.data.Response.Answers = make([]event.Answer, 0, min(n, event.MaxAnswers))
+	}
+	var seen map[string]bool
+	from.Each(func(key []byte, value jsonpath.Result) bool {
+		if a.Skip != nil && a.Skip.Match(key) {
+			return true
+		}
+		text := string(key)
+		id, name, ok := d.splitKey(text)
+		if !ok {
+			return true
+		}
+		if len(d.data.Response.Answers)-before > fewAnswers && seen == nil {
+			seen = make(map[string]bool, 4*fewAnswers)
+			for _, earlier := range d.data.Response.Answers[before:] {
+				seen[earlier.QuestionID] = true
+			}
+		}
+		if d.twice(before, seen, id) {
+			d.warn.add("answers: `%s` stands twice; the first one counts", shown(id))
+			return true
+		}
+		answer := event.Answer{QuestionID: id}
+		if len(a.Each) > 0 && value.Kind() == jsonpath.Object {
+			d.parts(&answer, value)
+		} else {
+			d.value(&answer, value)
+		}
+		if answer.Value == nil && answer.Comment == "" {
+			return true
+		}
+		if seen != nil {
+			seen[id] = true
+		}
+		if len(a.Defs) > 0 {
+			d.define(&answer, text)
+		}
+		d.add(answer, name)
+		return d.err == nil
+	})
+}
+
+const fewAnswers = 16 // up to here a scan for doubles is cheaper than a map
+
+func (d *reading) twice(from int, seen map[string]bool, id string) bool {
+	if seen != nil {
+		return seen[id]
+	}
+	for _, earlier := range d.data.Response.Answers[from:] {
+		if earlier.QuestionID == id {
+			return true
+		}
+	}
+	return false
+}
+
+// splitKey is the question's id within a key, and the name beside it.
+func (d *reading) splitKey(key string) (id, name string, ok bool) {
+	pattern := d.answers.Key
+	if pattern == nil {
+		return key, "", true
+	}
+	match := pattern.FindStringSubmatch(key)
+	if match == nil {
+		return "", "", false
+	}
+	id = key
+	for i, group := range pattern.SubexpNames() {
+		switch {
+		case group == "id" && match[i] != "":
+			id = match[i]
+		case group == "name":
+			name = match[i]
+		}
+	}
+	return id, name, true
+}
+
+// element reads one answer that is an element of an array, or stands alone; n is its place, from 1.
+func (d *reading) element(element jsonpath.Result, n int) {
+	if element.Kind() != jsonpath.Object {
+		if !empty(element) {
+			d.warn.add("answers: one of them is %s, not an object", element.Kind())
+		}
+		return
+	}
+	raw := element.Raw()
+	var answer event.Answer
+	if paths := d.answers.Each[PartID]; len(paths) > 0 {
+		answer.QuestionID = d.text(raw, paths)
+	}
+	if d.rows[answer.QuestionID] {
+		return
+	}
+	d.parts(&answer, element)
+	if answer.Value == nil && answer.Comment == "" {
+		return
+	}
+	if !d.answers.Join.IsZero() {
+		d.define(&answer, plain(d.answers.Join.in(raw)))
+	}
+	if answer.QuestionID == "" {
+		// Without an id the text is what a person would look the answer up by.
+		if answer.QuestionID = answer.Question; answer.QuestionID == "" {
+			answer.QuestionID = strconv.Itoa(n)
+		}
+	}
+	d.add(answer, "")
+}
+
+// parts reads question, type, comment and value of an element.
+func (d *reading) parts(answer *event.Answer, element jsonpath.Result) {
+	raw, each := element.Raw(), d.answers.Each
+	answer.Question = d.text(raw, each[PartQuestion])
+	answer.Type = d.text(raw, each[PartType])
+	answer.Comment = d.text(raw, each[PartComment])
+	if d.answers.ValueByType {
+		d.typedValue(answer, raw)
+		return
+	}
+	value, _ := each[PartValue].in(raw)
+	if options := d.answers.Options; options != nil {
+		if d.chosen(answer, value, jsonpath.Read(raw, options.From.text), options) {
+			return
+		}
+	}
+	d.value(answer, value)
+}
+
+// text is the first alternative that is a text.
+func (d *reading) text(raw []byte, paths Paths) string {
+	for _, path := range paths {
+		if text := plain(path.in(raw)); text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+// value keeps what was answered as it was spelt. Nothing answered leaves it absent.
+func (d *reading) value(answer *event.Answer, value jsonpath.Result) {
+	switch value.Kind() {
+	case jsonpath.Absent, jsonpath.Null:
+		return
+	case jsonpath.String:
+		if len(value.Raw()) <= 2 || d.answers.SkipEmpty && plain(value) == "" {
+			return
+		}
+	case jsonpath.Array, jsonpath.Object:
+		if d.answers.SkipEmpty && empty(value) {
+			return
+		}
+	}
+	answer.Value = compact(value)
+}
+
+// typedValue is the value under the key that the element's `type` names. A choice stands there as its label with
+// ids beside it: the label is the value.
+func (d *reading) typedValue(answer *event.Answer, raw []byte) {
+	typ := plain(jsonpath.Read(raw, "type"))
+	if typ == "" {
+		return
+	}
+	value := jsonpath.Read(raw, jsonpath.Escape(typ))
+	if value.Kind() == jsonpath.Object {
+		inner := value.Raw()
+		for _, form := range [...]struct{ text, id string }{{"label", "id"}, {"labels", "ids"}} {
+			label := jsonpath.Read(inner, form.text)
+			if empty(label) {
+				if label = jsonpath.Read(inner, "other"); label.Kind() != jsonpath.String || empty(label) {
+					continue
+				}
+			}
+			answer.Value = compact(label)
+			if ids := jsonpath.Read(inner, form.id); !empty(ids) {
+				answer.ValueIDs = compact(ids)
+			}
+			return
+		}
+	}
+	d.value(answer, value)
+}
+
+// chosen turns ids of options into their texts; false where the value holds none of them.
+func (d *reading) chosen(answer *event.Answer, value, list jsonpath.Result, options *Options) bool {
+	if empty(value) || list.Kind() != jsonpath.Array {
+		return false
+	}
+	texts := map[string]jsonpath.Result{}
+	list.Each(func(_ []byte, option jsonpath.Result) bool {
+		id, text := plain(options.ID.in(option.Raw())), options.Text.in(option.Raw())
+		if id != "" && !empty(text) {
+			texts[id] = text
+		}
+		return true
+	})
+	if value.Kind() != jsonpath.Array {
+		text, ok := texts[plain(value)]
+		if ok {
+			answer.Value, answer.ValueIDs = compact(text), compact(value)
+		}
+		return ok
+	}
+	any := false
+	out := []byte{'['}
+	value.Each(func(_ []byte, id jsonpath.Result) bool {
+		if len(out) > 1 {
+			out = append(out, ',')
+		}
+		if text, ok := texts[plain(id)]; ok {
+			any = true
+			out = append(out, compact(text)...)
+		} else {
+			out = append(out, compact(id)...) // an own text among the options
+		}
+		return true
+	})
+	if any {
+		answer.Value, answer.ValueIDs = append(out, ']'), compact(value)
+	}
+	return any
+}
+
+// optionRows are keys of rows that repeat one option of another question: Tally sends a question with its options
+// and then `<key>_<option id>` as true or false for each of them.
+func optionRows(a *Answers, from jsonpath.Result) map[string]bool {
+	if a.Options == nil || len(a.Each[PartID]) == 0 {
+		return nil
+	}
+	rows := map[string]bool{}
+	from.Each(func(_ []byte, element jsonpath.Result) bool {
+		raw := element.Raw()
+		options := jsonpath.Read(raw, a.Options.From.text)
+		if options.Kind() != jsonpath.Array {
+			return true
+		}
+		key, _ := a.Each[PartID].in(raw)
+		options.Each(func(_ []byte, option jsonpath.Result) bool {
+			if id := plain(a.Options.ID.in(option.Raw())); id != "" {
+				rows[plain(key)+"_"+id] = true
+			}
+			return true
+		})
+		return true
+	})
+	return rows
+}
+
+type definition struct{ question, typ string }
+
+// define adds the texts of the definitions that have the key: the outermost first, `Your Name / First`.
+func (d *reading) define(answer *event.Answer, key string) {
+	if key == "" {
+		return
+	}
+	if d.defs == nil {
+		d.defs = d.definitions()
+	}
+	question := ""
+	for _, list := range d.defs {
+		def, ok := list[key]
+		if !ok {
+			continue
+		}
+		if answer.Type == "" {
+			answer.Type = def.typ
+		}
+		switch {
+		case def.question == "" || def.question == question:
+		case question == "":
+			question = def.question
+		default:
+			question = def.question + " / " + question
+		}
+	}
+	if answer.Question == "" {
+		answer.Question = question
+	}
+}
+
+func (d *reading) definitions() []map[string]definition {
+	lists := make([]map[string]definition, len(d.answers.Defs))
+	for i, def := range d.answers.Defs {
+		lists[i] = map[string]definition{}
+		d.read(def.From).Each(func(_ []byte, one jsonpath.Result) bool {
+			raw := one.Raw()
+			id := plain(def.ID.in(raw))
+			if _, known := lists[i][id]; id != "" && !known {
+				lists[i][id] = definition{strings.TrimSpace(plain(def.Question.in(raw))), plain(def.Type.in(raw))}
+			}
+			return true
+		})
+	}
+	return lists
+}

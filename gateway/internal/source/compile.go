@@ -1,0 +1,308 @@
+package source
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/surveygate/surveygate/gateway/internal/document"
+	"github.com/surveygate/surveygate/rules/jsonpath"
+)
+
+// program is what a profile is compiled to.
+type program struct {
+	paths  jsonpath.Paths // every plain path into the body, found in one walk
+	fields []fill         // Map, in the order of names
+	byType map[CanonicalType][]fill
+	leads  []leadPart
+
+	answersAt, leadsAt []string
+}
+
+// fill is one entry of a map.
+type fill struct {
+	field Field
+	from  Lookup
+}
+
+type leadPart struct {
+	name string
+	kind kind
+	from Paths
+}
+
+// Parse reads a profile from YAML and compiles it. Name is what faults call the file.
+func Parse(name string, text []byte) (*Profile, document.Faults) {
+	node, faults := document.Parse(name, text)
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	p := &Profile{Decode: DecodeJSON, Reply: 200}
+	if faults = document.Bind(node, p, document.Options{}); len(faults) > 0 {
+		return nil, faults
+	}
+	faults = append(p.bindMaps(node), p.check(node)...)
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	p.compile()
+	return p, nil
+}
+
+// bindMaps reads the maps, whose values have three forms, and finds fields that are mapped under both names.
+func (p *Profile) bindMaps(node *document.Node) document.Faults {
+	var faults document.Faults
+	read := func(n *document.Node) []fill {
+		var fills []fill
+		for _, pair := range pairs(n) {
+			var f Field
+			if err := f.UnmarshalText([]byte(pair.Key.Text)); err != nil {
+				continue // Bind has told
+			}
+			from, wrong := lookup(pair.Value)
+			faults = append(faults, wrong...)
+			if slices.ContainsFunc(fills, func(other fill) bool { return other.field == f }) {
+				faults = append(faults, pair.Key.Fault(fmt.Sprintf("`%s` is mapped twice", f.Name), "keep one of its two names"))
+			}
+			fills = append(fills, fill{f, from})
+		}
+		return fills
+	}
+	p.fields = read(node.Key("map"))
+	p.byType = map[CanonicalType][]fill{}
+	for _, pair := range pairs(node.Key("map_by_type")) {
+		p.byType[CanonicalType(pair.Key.Text)] = read(pair.Value)
+	}
+	return faults
+}
+
+// check finds what is wrong between settings that are each right.
+func (p *Profile) check(node *document.Node) document.Faults {
+	var faults document.Faults
+	fault := func(n *document.Node, message, remedy string) {
+		if n == nil {
+			n = node
+		}
+		faults = append(faults, n.Fault(message, remedy))
+	}
+	if !profileName(p.Name) {
+		fault(node.Key("source"), fmt.Sprintf("`%s` is no name", p.Name), "names are lower-case letters, digits, _ and -, beginning with a letter or digit")
+	}
+	if p.Reply != 200 && (p.Reply < 200 || p.Reply > 299) {
+		fault(node.Key("reply"), "the reply is no status of success", "write 200 to 299")
+	}
+	if len(p.JSONFields) > 0 && p.Decode == DecodeJSON {
+		fault(node.Named("json_fields"), "json_fields are of forms", "write decode: form or multipart")
+	}
+	if len(p.Verify) == 0 {
+		fault(node.Key("verify"), "nothing says how requests are proved", "write at least {kind: none}")
+	}
+	for i := range p.Verify {
+		if setting, message := schemeProblem(p.Verify[i]); message != "" {
+			at := item(node.Key("verify"), i)
+			if exact := at.Key(setting); exact != nil {
+				at = exact
+			}
+			fault(at, message, "")
+		}
+	}
+	if p.Type.Path.IsZero() && p.Type.Const == "" && len(p.Type.Rules) == 0 && p.Type.Default == "" {
+		fault(node.Key("type"), "nothing says what type an event has", "write path, const, rules or default")
+	}
+	if len(p.Type.Map) > 0 && p.Type.Path.IsZero() && p.Type.Const == "" {
+		fault(node.Key("type"), "the map of types has nothing to look up", "write the path of the event's name")
+	}
+	for i, rule := range p.Type.Rules {
+		if rule.When.idle() {
+			fault(item(node.Key("type").Key("rules"), i), "the condition tests nothing", "write equals, in, regex, gt or exists")
+		}
+	}
+	for i, h := range p.Handshake {
+		if (h.Method == "") == (h.When == nil) {
+			fault(item(node.Key("handshake"), i), "a handshake has a method or a condition", "write one of method and when")
+		}
+	}
+	if p.Dedupe.IsZero() {
+		fault(node.Key("dedupe"), "the dedupe key is empty", "write the placeholders that two deliveries of one event share, or {sha256}")
+	}
+	for i, part := range p.Dedupe.parts {
+		if part.what == fromQuery {
+			fault(node.Key("dedupe"), "a query parameter is no part of an event", fmt.Sprintf("take placeholder %d out", i+1))
+		}
+	}
+	for i, a := range p.Answers {
+		n := item(node.Key("answers"), i)
+		object := a.Shape == ShapeObject
+		switch {
+		case !object && (a.Key != nil || a.Skip != nil):
+			fault(n, "key and skip are of answers that are an object", "write shape: object")
+		case object && !a.Join.IsZero():
+			fault(n, "the answers of an object are joined by their keys", "take join out")
+		case !object && len(a.Defs) > 0 && a.Join.IsZero():
+			fault(n, "definitions without what to look up in them", "write join, the path of the question's id in an answer")
+		case !object && len(a.Each[PartValue]) == 0 && !a.ValueByType:
+			fault(n, "nothing says where the value of an answer is", "write each: {value: PATH} or value_by_type: true")
+		}
+	}
+	for i, s := range p.Score {
+		if s.Set.kind != kindScore && s.Set.kind != kindNPS {
+			fault(item(node.Key("score"), i).Key("set"), fmt.Sprintf("`%s` is no score", s.Set.Name), "one of: ces_score, csat_score, nps_score, response.score.custom")
+		}
+	}
+	for i, r := range p.Roles {
+		if len(r.Type) == 0 && r.Value == nil && r.Name == nil && len(r.Question) == 0 {
+			fault(item(node.Key("roles"), i), "the role fits every answer", "write type, value, name or question")
+		}
+	}
+	return faults
+}
+
+func pairs(n *document.Node) []document.Pair {
+	if n == nil {
+		return nil
+	}
+	return n.Pairs
+}
+
+func item(n *document.Node, i int) *document.Node {
+	if n == nil || i >= len(n.Items) {
+		return n
+	}
+	return n.Items[i]
+}
+
+func profileName(name string) bool {
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
+		case i > 0 && (c == '_' || c == '-'):
+		default:
+			return false
+		}
+	}
+	return name != ""
+}
+
+// compile gives every plain path into the body its slot, and orders what maps leave unordered.
+func (p *Profile) compile() {
+	p.slot(&p.Type.Path)
+	for i := range p.Type.Rules {
+		p.slot(&p.Type.Rules[i].When.Path)
+	}
+	for i := range p.Handshake {
+		p.slotCondition(p.Handshake[i].When)
+	}
+	p.slots(p.ID)
+	p.slots(p.Time)
+	for i := range p.Dedupe.parts {
+		p.slot(&p.Dedupe.parts[i].path)
+	}
+	p.slotFills(p.fields)
+	for _, fills := range p.byType {
+		p.slotFills(fills)
+	}
+	p.slots(p.Params)
+	for i := range p.Answers {
+		a := &p.Answers[i]
+		p.slot(&a.From)
+		p.slotCondition(a.Where)
+		for j := range a.Defs {
+			p.slot(&a.Defs[j].From)
+		}
+		if at := placeInBody(a.From); at != "" && !slices.Contains(p.answersAt, at) {
+			p.answersAt = append(p.answersAt, at)
+		}
+	}
+	for i := range p.Score {
+		p.slotCondition(p.Score[i].When)
+		p.slots(p.Score[i].From)
+	}
+	if p.Leads != nil {
+		p.slot(&p.Leads.From)
+		p.leads = leadParts(p.Leads.Each)
+		if at := placeInBody(p.Leads.From); at != "" {
+			p.leadsAt = []string{at}
+		}
+	}
+	if p.Decode != DecodeJSON {
+		p.answersAt, p.leadsAt = nil, nil // they are places in the form's JSON, not in the bytes that came
+	}
+}
+
+func (p *Profile) slot(path *Path) {
+	if path.IsZero() || path.fixed.Exists() || !jsonpath.Plain(path.text) {
+		return
+	}
+	if n, err := p.paths.Add(path.text); err == nil {
+		path.slot = n + 1
+	}
+}
+
+func (p *Profile) slots(paths Paths) {
+	for i := range paths {
+		p.slot(&paths[i])
+	}
+}
+
+func (p *Profile) slotCondition(c *Condition) {
+	if c != nil {
+		p.slot(&c.Path)
+	}
+}
+
+func (p *Profile) slotFills(fills []fill) {
+	for i := range fills {
+		p.slots(fills[i].from.Paths)
+	}
+}
+
+// leadOrder is how the well-known parts of a lead are written; others follow in the order of their names.
+var leadOrder = []string{"user_id", "email", "phone", "name", "first_name", "last_name", "comment", "created_at", "terms_accepted"}
+
+func leadParts(each map[string]Paths) []leadPart {
+	list := make([]leadPart, 0, len(each))
+	for name, from := range each {
+		part := leadPart{name: name, kind: kindText, from: from}
+		switch {
+		case name == "id" || strings.HasSuffix(name, "_id"):
+			part.kind = kindID
+		case strings.HasSuffix(name, "_at"):
+			part.kind = kindTime
+		case name == "terms_accepted":
+			part.kind = kindBool
+		}
+		list = append(list, part)
+	}
+	rank := func(name string) int {
+		if i := slices.Index(leadOrder, name); i >= 0 {
+			return i
+		}
+		return len(leadOrder)
+	}
+	slices.SortFunc(list, func(a, b leadPart) int {
+		if d := rank(a.name) - rank(b.name); d != 0 {
+			return d
+		}
+		return strings.Compare(a.name, b.name)
+	})
+	return list
+}
+
+// placeInBody is the part of a path that can be cut out of the body: its keys, and `#` for every element, up to
+// where it begins to compute.
+func placeInBody(path Path) string {
+	text := path.text
+	for text != "" && !jsonpath.Plain(strings.ReplaceAll(text, ".#.", ".x.")) {
+		i := strings.LastIndexAny(text, ".|")
+		if i < 0 {
+			return ""
+		}
+		text = text[:i]
+	}
+	return text
+}
+
+// idle says that a condition tests nothing.
+func (c *Condition) idle() bool {
+	return c.Equals == nil && len(c.In) == 0 && c.Regex == nil && c.Gt == nil && c.Exists == nil
+}

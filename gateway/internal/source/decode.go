@@ -1,0 +1,202 @@
+package source
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/surveygate/surveygate/rules/event"
+	"github.com/surveygate/surveygate/rules/jsonpath"
+)
+
+const maxFields = 2000 // of a form
+
+// decode makes JSON of a body. The body itself stays as it came.
+func (s *Source) decode(req *Request, warn *warnings) ([]byte, error) {
+	if s.Profile.Decode == DecodeJSON {
+		return soundJSON(req.Body, warn)
+	}
+	form, err := readForm(s.Profile.Decode, req)
+	if err != nil {
+		return nil, err
+	}
+	return s.formJSON(form, warn)
+}
+
+// soundJSON is text that was checked to be JSON of bearable depth, and UTF-8.
+func soundJSON(text []byte, warn *warnings) ([]byte, error) {
+	text = withoutBOM(text)
+	if err := jsonpath.Check(text, jsonpath.MaxDepth); err != nil {
+		if errors.Is(err, jsonpath.ErrTooDeep) {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%w: %w", ErrNotJSON, err)
+	}
+	if !utf8.Valid(text) {
+		warn.add("the body is not UTF-8; what is not reads as \uFFFD")
+		text = bytes.ToValidUTF8(text, []byte("\uFFFD"))
+	}
+	return text, nil
+}
+
+// withoutBOM takes off the mark that some senders put before UTF-8.
+func withoutBOM(text []byte) []byte { return bytes.TrimPrefix(text, []byte("\xEF\xBB\xBF")) }
+
+type formField struct{ name, value string }
+
+// readForm is a form's fields in their order. An uploaded file is its name.
+func readForm(decoder Decoder, req *Request) ([]formField, error) {
+	switch decoder {
+	case DecodeForm:
+		return readEncoded(req.Body)
+	case DecodeMultipart:
+		return readMultipart(req)
+	}
+	return nil, fmt.Errorf("%w: it is no form", ErrNotJSON)
+}
+
+func readEncoded(body []byte) ([]formField, error) {
+	var fields []formField
+	for rest, more := string(bytes.TrimSpace(body)), true; more; {
+		var pair string
+		pair, rest, more = strings.Cut(rest, "&")
+		if pair == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(pair, "=")
+		name, err1 := url.QueryUnescape(name)
+		value, err2 := url.QueryUnescape(value)
+		if err1 != nil || err2 != nil {
+			return nil, fmt.Errorf("%w: the form's encoding is broken", ErrNotJSON)
+		}
+		if fields = append(fields, formField{name, value}); len(fields) > maxFields {
+			return nil, event.ErrTooManyAnswers
+		}
+	}
+	if len(fields) == 0 {
+		return nil, fmt.Errorf("%w: the form is empty", ErrNotJSON)
+	}
+	return fields, nil
+}
+
+func readMultipart(req *Request) ([]formField, error) {
+	boundary := boundaryOf(req)
+	if boundary == "" {
+		return nil, fmt.Errorf("%w: the multipart form has no boundary", ErrNotJSON)
+	}
+	var fields []formField
+	for reader := multipart.NewReader(bytes.NewReader(req.Body), boundary); ; {
+		part, err := reader.NextRawPart()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w: the multipart form is broken", ErrNotJSON)
+		}
+		name, value := part.FormName(), part.FileName()
+		if value == "" {
+			text, err := io.ReadAll(part) // bounded by the body, which is bounded by intake
+			if err != nil {
+				return nil, fmt.Errorf("%w: the multipart form is broken", ErrNotJSON)
+			}
+			value = string(text)
+		}
+		if name == "" {
+			continue
+		}
+		if fields = append(fields, formField{name, value}); len(fields) > maxFields {
+			return nil, event.ErrTooManyAnswers
+		}
+	}
+	if len(fields) == 0 {
+		return nil, fmt.Errorf("%w: the form is empty", ErrNotJSON)
+	}
+	return fields, nil
+}
+
+// boundaryOf is what the content type says, else what the body begins with.
+func boundaryOf(req *Request) string {
+	if _, params, err := mime.ParseMediaType(req.ContentType); err == nil && params["boundary"] != "" {
+		return params["boundary"]
+	}
+	first, _, _ := bytes.Cut(req.Body, []byte("\n"))
+	first = bytes.TrimRight(first, "\r")
+	if len(first) > 2 && len(first) <= 72 && bytes.HasPrefix(first, []byte("--")) {
+		return string(first[2:])
+	}
+	return ""
+}
+
+// formJSON writes a form as an object: fields in their order, one that stands several times as an array, and
+// json_fields as what they hold.
+func (s *Source) formJSON(form []formField, warn *warnings) ([]byte, error) {
+	places := make(map[string]int, len(form))
+	var names []string
+	var values [][]string
+	for _, field := range form {
+		i, known := places[field.name]
+		if !known {
+			i = len(names)
+			places[field.name] = i
+			names, values = append(names, field.name), append(values, nil)
+		}
+		values[i] = append(values[i], field.value)
+	}
+	out := []byte{'{'}
+	for i, name := range names {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(append(out, quote(name)...), ':')
+		if len(values[i]) > 1 {
+			out = append(out, '[')
+			for j, value := range values[i] {
+				if j > 0 {
+					out = append(out, ',')
+				}
+				out = append(out, quote(value)...)
+			}
+			out = append(out, ']')
+			continue
+		}
+		value := values[i][0]
+		if s.Profile.holdsJSON(name) && strings.TrimSpace(value) != "" {
+			held, err := soundJSON([]byte(value), warn)
+			if err == nil {
+				out = append(out, bytes.TrimSpace(held)...)
+				continue
+			}
+			if errors.Is(err, jsonpath.ErrTooDeep) {
+				return nil, err
+			}
+			warn.add("the field `%s` should hold JSON and does not", shown(name))
+		}
+		out = append(out, quote(value)...)
+	}
+	out = append(out, '}')
+	return out, nil
+}
+
+func (p *Profile) holdsJSON(field string) bool {
+	for _, name := range p.JSONFields {
+		if name == field {
+			return true
+		}
+	}
+	return false
+}
+
+// quote is a text as a JSON string.
+func quote(text string) []byte {
+	quoted, err := event.Marshal(text)
+	if err != nil { // cannot be: a string always marshals
+		return []byte(`""`)
+	}
+	return quoted
+}

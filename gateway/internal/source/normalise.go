@@ -1,0 +1,384 @@
+package source
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/surveygate/surveygate/rules/event"
+	"github.com/surveygate/surveygate/rules/jsonpath"
+)
+
+// Normalise makes events of a request that was verified: one, or one for each element where the profile splits.
+// What does not map is never an error: it becomes an `unknown` event, or is left out with a warning. The errors
+// are ErrNotJSON, and the bounds ErrTooDeep, ErrTooManyAnswers and ErrTooManyEvents.
+func (s *Source) Normalise(req *Request, received time.Time) ([]*event.Event, error) {
+	var warn warnings
+	body, err := s.decode(req, &warn)
+	if err != nil {
+		if req.Verified.Test && errors.Is(err, ErrNotJSON) {
+			return s.bare(req, received)
+		}
+		return nil, err
+	}
+	raw := s.raw(req)
+	if s.Profile.Split.IsZero() {
+		ev, err := s.one(req, received, body, raw, warn)
+		if err != nil {
+			return nil, err
+		}
+		return []*event.Event{ev}, nil
+	}
+	return s.split(req, received, body, raw, warn)
+}
+
+// split makes one event of each element. A webhook is sent an event's raw bytes: those of a request with one
+// element stay as they came; of several, each event keeps its own element, in an array again where the body was
+// one, so that all of them together are no longer than the body.
+func (s *Source) split(req *Request, received time.Time, body []byte, whole event.Raw, warn warnings) ([]*event.Event, error) {
+	found := jsonpath.Read(body, s.Profile.Split.text)
+	if found.Kind() != jsonpath.Array {
+		ev, err := s.one(req, received, body, whole, warn)
+		if err != nil {
+			return nil, err
+		}
+		return []*event.Event{ev}, nil
+	}
+	var elements []jsonpath.Result
+	found.Each(func(_ []byte, element jsonpath.Result) bool {
+		elements = append(elements, element)
+		return len(elements) <= event.MaxEvents
+	})
+	if len(elements) > event.MaxEvents {
+		return nil, ErrTooManyEvents
+	}
+	if len(elements) == 0 {
+		warn.add("the array that holds the events is empty")
+		ev, err := s.one(req, received, body, whole, warn)
+		if err != nil {
+			return nil, err
+		}
+		return []*event.Event{ev}, nil
+	}
+	root := s.Profile.Split.text == "@this" && s.Profile.Decode == DecodeJSON
+	events := make([]*event.Event, 0, len(elements))
+	for _, element := range elements {
+		raw := whole
+		if len(elements) > 1 {
+			raw.Body = element.Raw()
+			if root {
+				raw.Body = append(append(make([]byte, 0, len(raw.Body)+2), '['), raw.Body...)
+				raw.Body = append(raw.Body, ']')
+			}
+			raw.SHA256 = hash(raw.Body)
+		}
+		if root {
+			raw.AnswersAt, raw.LeadsAt = below("0.", raw.AnswersAt), below("0.", raw.LeadsAt)
+		}
+		ev, err := s.one(req, received, element.Raw(), raw, warn)
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, ev)
+	}
+	return events, nil
+}
+
+func below(prefix string, paths []string) []string {
+	out := make([]string, len(paths))
+	for i, path := range paths {
+		out[i] = prefix + path
+	}
+	return out
+}
+
+// bare is the test event of a body that cannot be read: test buttons send what they like.
+func (s *Source) bare(req *Request, received time.Time) ([]*event.Event, error) {
+	d := &event.Data{Warnings: []string{"the body is not what the profile decodes"}}
+	head := s.head(req, received)
+	head.Type = event.TypeTest
+	ev, err := event.New(head, d, s.raw(req))
+	if err != nil {
+		return nil, err
+	}
+	return []*event.Event{ev}, nil
+}
+
+func (s *Source) head(req *Request, received time.Time) event.Header {
+	return event.Header{
+		Tenant: s.Tenant, Source: s.Name, SourceKind: s.Profile.Name, Type: event.TypeUnknown,
+		Time: received, Received: received, Verified: req.Verified.Kind,
+	}
+}
+
+// raw keeps the exact bytes, without the token where the body carries it.
+func (s *Source) raw(req *Request) event.Raw {
+	raw := event.Raw{
+		ContentType: req.ContentType, Body: req.Body, SHA256: hash(req.Body),
+		AnswersAt: s.Profile.answersAt, LeadsAt: s.Profile.leadsAt,
+	}
+	if raw.ContentType == "" {
+		raw.ContentType = contentTypes[s.Profile.Decode]
+	}
+	s.redact(req, &raw)
+	return raw
+}
+
+var contentTypes = map[Decoder]string{
+	DecodeJSON: "application/json", DecodeForm: "application/x-www-form-urlencoded", DecodeMultipart: "multipart/form-data",
+}
+
+func hash(body []byte) string {
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:])
+}
+
+// run is the making of one event.
+type run struct {
+	source *Source
+	req    *Request
+	json   []byte
+	object bool              // the body is one, so that it has paths
+	found  []jsonpath.Result // by slot
+	data   event.Data
+	result map[string][]byte
+	warn   warnings
+	names  map[int]string // the <name> of answers whose key the profile splits, by place, for roles
+}
+
+// one makes one event of one object.
+func (s *Source) one(req *Request, received time.Time, body []byte, raw event.Raw, warn warnings) (*event.Event, error) {
+	p := s.Profile
+	r := &run{source: s, req: req, json: body, warn: slices.Clip(warn)}
+	head := s.head(req, received)
+	root := jsonpath.Parse(body)
+	if root.Kind() != jsonpath.Object {
+		r.warn.add("the body is %s, not an object", root.Kind())
+		return r.finish(head, raw)
+	}
+	r.object = true
+	r.found = make([]jsonpath.Result, p.paths.Len())
+	p.paths.Extract(body, func(slot int, value jsonpath.Result) { r.found[slot] = value })
+
+	named := false
+	head.Type, head.OrigType, named = r.kind()
+	head.OrigID = r.id(p.ID)
+	r.times(&head)
+
+	for _, f := range p.byType[CanonicalType(head.Type)] {
+		r.place(f.field, f.from)
+	}
+	for _, f := range p.fields {
+		if f.field.absent(&r.data) {
+			r.place(f.field, f.from)
+		}
+	}
+	r.params()
+	if err := r.answers(); err != nil {
+		return nil, err
+	}
+	r.scores()
+	r.sourceRoles()
+	r.roles()
+	r.leads()
+	r.writeResult()
+	if r.data.Survey.Title == "" {
+		r.data.Survey.Title = s.Surveys[r.data.Survey.ID].Name
+	}
+	if !named && head.Type != event.TypeUnknown && r.nothing() {
+		// Only a constant or a default said what this is, and nothing in it is known.
+		head.Type = event.TypeUnknown
+		r.warn.add("nothing of the body is known to the profile %s", p.Name)
+	}
+	r.completed(head.Type)
+	return r.finish(head, raw)
+}
+
+// finish gives the event its key and makes it. A test's key gets the time of receipt from event.New, else the second
+// press of a test button looks broken.
+func (r *run) finish(head event.Header, raw event.Raw) (*event.Event, error) {
+	if r.req.Verified.Test {
+		head.Type = event.TypeTest
+	}
+	head.DedupeKey = r.key(raw.SHA256)
+	r.data.Warnings = r.warn
+	return event.New(head, &r.data, raw)
+}
+
+// read is the value at a path of the body.
+func (r *run) read(p Path) jsonpath.Result {
+	switch {
+	case p.slot > 0:
+		if p.slot > len(r.found) {
+			return jsonpath.Result{}
+		}
+		return r.found[p.slot-1]
+	case p.fixed.Exists():
+		return p.fixed
+	case p.text == "":
+		return jsonpath.Result{}
+	}
+	return jsonpath.Read(r.json, p.text)
+}
+
+// kind is the canonical type and the platform's own name. Named says that the body itself told it.
+func (r *run) kind() (canonical, own string, named bool) {
+	t := &r.source.Profile.Type
+	own = t.Const
+	if !t.Path.IsZero() {
+		own = plain(r.read(t.Path))
+	}
+	if len(own) > maxID {
+		r.warn.add("the event's name is longer than %d bytes", maxID)
+		own = ""
+	}
+	for i := range r.source.Profile.Handshake {
+		if h := &r.source.Profile.Handshake[i]; h.When != nil && r.holds(h.When) {
+			return event.TypeTest, own, true
+		}
+	}
+	for i := range t.Rules {
+		if r.holds(&t.Rules[i].When) {
+			return string(t.Rules[i].Type), own, true
+		}
+	}
+	if canonical, ok := t.Map[own]; ok && own != "" {
+		return string(canonical), own, t.Const == ""
+	}
+	if t.Default != "" {
+		canonical = string(t.Default)
+	} else {
+		canonical = event.TypeUnknown
+	}
+	if canonical == event.TypeUnknown {
+		switch {
+		case own != "":
+			r.warn.add("`%s` is no event of the profile %s", shown(own), r.source.Profile.Name)
+		case !t.Path.IsZero():
+			r.warn.add("the event's name is missing at `%s`", t.Path.text)
+		default:
+			r.warn.add("no rule of the profile %s says what this event is", r.source.Profile.Name)
+		}
+	}
+	return canonical, own, false
+}
+
+func (r *run) id(paths Paths) string {
+	for _, path := range paths {
+		if id := plain(r.read(path)); id != "" {
+			if len(id) <= maxID {
+				return id
+			}
+			r.warn.add("the event's id at `%s` is longer than %d bytes", path.text, maxID)
+		}
+	}
+	return ""
+}
+
+// times finds when it happened; without it the time of receipt stands.
+func (r *run) times(head *event.Header) {
+	for _, path := range r.source.Profile.Time {
+		text := plain(r.read(path))
+		if text == "" {
+			continue
+		}
+		if t, ok := event.ParseTime(text, r.source.zone); ok {
+			head.Time = t
+			return
+		}
+		r.warn.add("time: what `%s` holds is not a time that can be read", path.text)
+	}
+}
+
+// holds says whether a condition is true of the whole body.
+func (r *run) holds(c *Condition) bool {
+	value := r.read(c.Path)
+	there := value.Exists() && value.Kind() != jsonpath.Null
+	if c.Exists != nil && *c.Exists != there {
+		return false
+	}
+	text := ""
+	if there {
+		text = plain(value)
+	}
+	switch {
+	case c.Equals != nil && (!there || text != *c.Equals),
+		len(c.In) > 0 && (!there || !slices.Contains(c.In, text)),
+		c.Regex != nil && (!there || !c.Regex.MatchString(text)):
+		return false
+	}
+	if c.Gt != nil {
+		n, ok := number(text)
+		return ok && n > *c.Gt
+	}
+	return true
+}
+
+// key is the readable key that two deliveries of one event share. One of which every placeholder is empty is the
+// body's hash, never a constant; so is one that is too long to be kept.
+func (r *run) key(sha string) string {
+	if !r.object {
+		return sha
+	}
+	var b strings.Builder
+	full := false
+	for _, part := range r.source.Profile.Dedupe.parts {
+		text := part.literal
+		switch part.what {
+		case fromBody:
+			text = plain(r.read(part.path))
+		case fromHash:
+			text = sha
+		case fromHeader:
+			text = strings.TrimSpace(r.req.header(part.name))
+		}
+		full = full || part.what != literal && text != ""
+		b.WriteString(text)
+	}
+	if !full || b.Len() > maxID {
+		return sha
+	}
+	return strings.ToValidUTF8(b.String(), "\uFFFD")
+}
+
+// completed says whether the respondent was done, where the platform did not: by the type.
+func (r *run) completed(typ string) {
+	if r.data.Response.Completed != nil {
+		return
+	}
+	switch typ {
+	case event.TypeResponseCompleted, event.TypeResponseUpdated:
+		yes := true
+		r.data.Response.Completed = &yes
+	case event.TypeResponseStarted, event.TypeResponsePartial:
+		no := false
+		r.data.Response.Completed = &no
+	}
+}
+
+// nothing says that no field was found.
+func (r *run) nothing() bool {
+	d := &r.data
+	return d.Account == (event.Account{}) && d.Survey == (event.Survey{}) && d.Context == (event.Context{}) &&
+		d.Response.ID == "" && len(d.Response.Answers) == 0 && len(d.Response.Leads) == 0 && d.Response.Score == (event.Score{}) &&
+		len(d.Response.Result) == 0 && d.Response.CompletedAt == "" && d.Response.StartedAt == "" &&
+		d.Respondent.ID == "" && d.Respondent.Email == "" && d.Respondent.Name == "" && len(d.Respondent.Params) == 0
+}
+
+// compact is JSON without the space between its tokens; numbers and texts keep their own spelling.
+func compact(r jsonpath.Result) json.RawMessage {
+	raw := r.Raw()
+	if r.Kind() != jsonpath.Array && r.Kind() != jsonpath.Object {
+		return raw
+	}
+	var b bytes.Buffer
+	if err := json.Compact(&b, raw); err != nil { // cannot be: the body was checked
+		return nil
+	}
+	return b.Bytes()
+}

@@ -1,0 +1,213 @@
+package source
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/surveygate/surveygate/gateway/internal/document"
+	"github.com/surveygate/surveygate/rules/event"
+	"github.com/surveygate/surveygate/rules/jsonpath"
+)
+
+// Path is a place in the body, in gjson's language, or `const:x`, which is x itself. The zero value is no path.
+type Path struct {
+	text  string
+	fixed jsonpath.Result // of const:x
+	slot  int             // 1 and up: found by the one walk over the body
+}
+
+const constant = "const:"
+
+// UnmarshalText checks the path.
+func (p *Path) UnmarshalText(b []byte) error {
+	text := string(b)
+	if value, ok := strings.CutPrefix(text, constant); ok {
+		quoted, err := event.Marshal(value)
+		if err != nil {
+			return err
+		}
+		*p = Path{text: text, fixed: jsonpath.Parse(quoted)}
+		return nil
+	}
+	if len(text) > 1024 {
+		return errors.New("a path has at most 1024 bytes")
+	}
+	if err := jsonpath.CheckPath(text); err != nil {
+		return fmt.Errorf("path `%s`: %w", text, err)
+	}
+	*p = Path{text: text}
+	return nil
+}
+
+// IsZero says that there is no path.
+func (p Path) IsZero() bool { return p.text == "" }
+
+// String is the path as written.
+func (p Path) String() string { return p.text }
+
+// in reads the path within one element.
+func (p Path) in(json []byte) jsonpath.Result {
+	if p.fixed.Exists() {
+		return p.fixed
+	}
+	return jsonpath.Read(json, p.text)
+}
+
+// Paths are alternatives: a path, or a list of them of which the first that is not empty counts.
+type Paths []Path
+
+// UnmarshalText takes a single path.
+func (p *Paths) UnmarshalText(b []byte) error {
+	var path Path
+	if err := path.UnmarshalText(b); err != nil {
+		return err
+	}
+	*p = Paths{path}
+	return nil
+}
+
+// in is the first of the alternatives that is not empty within one element.
+func (p Paths) in(json []byte) (jsonpath.Result, Path) {
+	for _, path := range p {
+		if r := path.in(json); !empty(r) {
+			return r, path
+		}
+	}
+	return jsonpath.Result{}, Path{}
+}
+
+// Lookup is where a field's value comes from.
+type Lookup struct {
+	Paths  Paths  `yaml:"path"`
+	Prefix string `yaml:"prefix,omitempty"` // put before a text that is there
+}
+
+// lookup reads a path, a list of paths, or a mapping of path and prefix.
+func lookup(n *document.Node) (l Lookup, faults document.Faults) {
+	if n.Kind == document.Mapping {
+		faults = document.Bind(n, &l, document.Options{})
+		return l, faults
+	}
+	faults = document.Bind(n, &l.Paths, document.Options{})
+	return l, faults
+}
+
+// empty says that nothing was answered: absent, null, "", [] or {}.
+func empty(r jsonpath.Result) bool {
+	switch r.Kind() {
+	case jsonpath.Absent, jsonpath.Null:
+		return true
+	case jsonpath.String, jsonpath.Array, jsonpath.Object:
+		raw := r.Raw()
+		if len(raw) <= 2 {
+			return true
+		}
+		if r.Kind() == jsonpath.String {
+			return false
+		}
+		for _, c := range raw[1 : len(raw)-1] {
+			if c != ' ' && c != '\t' && c != '\n' && c != '\r' {
+				return false
+			}
+		}
+		return true
+	}
+	return false
+}
+
+// plain is a scalar as text: a number or boolean by its own token, text without the space around it. What is
+// no scalar has none.
+func plain(r jsonpath.Result) string {
+	switch r.Kind() {
+	case jsonpath.String:
+		return strings.TrimSpace(r.Text())
+	case jsonpath.Number, jsonpath.Bool:
+		return string(r.Raw())
+	}
+	return ""
+}
+
+// Template is a text with {placeholders}: a path, sha256, header:NAME, query:NAME. The zero value is empty.
+type Template struct {
+	text  string
+	parts []part
+}
+
+type part struct {
+	literal string
+	what    placeholder
+	name    string // of a header or query parameter
+	path    Path
+}
+
+type placeholder uint8
+
+const (
+	literal placeholder = iota
+	fromBody
+	fromHash
+	fromHeader
+	fromQuery
+)
+
+// UnmarshalText checks the text and its placeholders.
+func (t *Template) UnmarshalText(b []byte) error {
+	*t = Template{text: string(b)}
+	for rest := t.text; rest != ""; {
+		before, after, found := strings.Cut(rest, "{")
+		if strings.Contains(before, "}") {
+			return fmt.Errorf("`%s`: a } without its {", b)
+		}
+		if before != "" {
+			t.parts = append(t.parts, part{literal: before})
+		}
+		if !found {
+			return nil
+		}
+		inside, rest2, closed := strings.Cut(after, "}")
+		if !closed {
+			return fmt.Errorf("`%s`: a { without its }", b)
+		}
+		rest = rest2
+		p := part{}
+		kind, name, named := strings.Cut(inside, ":")
+		switch {
+		case inside == "sha256":
+			p.what = fromHash
+		case named && kind == "header" && name != "":
+			p.what, p.name = fromHeader, name
+		case named && kind == "query" && name != "":
+			p.what, p.name = fromQuery, name
+		default:
+			p.what = fromBody
+			if err := p.path.UnmarshalText([]byte(inside)); err != nil {
+				return err
+			}
+		}
+		t.parts = append(t.parts, p)
+	}
+	return nil
+}
+
+// IsZero says that the template is empty.
+func (t Template) IsZero() bool { return t.text == "" }
+
+// String is the template as written.
+func (t Template) String() string { return t.text }
+
+// answer fills a reply's text with what the request carries.
+func (t Template) answer(req *Request) string {
+	var b strings.Builder
+	for _, part := range t.parts {
+		switch part.what {
+		case literal:
+			b.WriteString(part.literal)
+		case fromHeader:
+			b.WriteString(req.header(part.name))
+		case fromQuery:
+			b.WriteString(req.query(part.name))
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,93 @@
+package source
+
+import (
+	"bytes"
+	"mime/multipart"
+	"net/url"
+	"strings"
+
+	"github.com/surveygate/surveygate/gateway/signature"
+	"github.com/surveygate/surveygate/rules/event"
+	"github.com/surveygate/surveygate/rules/jsonpath"
+)
+
+// redact takes the token out of a body that carries it, for what is kept. The hash stays that of the original.
+func (s *Source) redact(req *Request, raw *event.Raw) {
+	for _, scheme := range s.schemes() {
+		if scheme.Kind != signature.KindToken {
+			continue
+		}
+		kept := raw.Body
+		switch {
+		case scheme.Path != "" && s.Profile.Decode == DecodeJSON:
+			kept = withoutMember(kept, scheme.Path)
+		case scheme.Field != "" && s.Profile.Decode == DecodeForm:
+			kept = maskEncoded(kept, scheme.Field)
+		case scheme.Field != "" && s.Profile.Decode == DecodeMultipart:
+			kept = maskPart(kept, boundaryOf(req), scheme.Field)
+		}
+		if !bytes.Equal(kept, raw.Body) {
+			raw.Body, raw.Redacted = kept, true
+		}
+	}
+}
+
+const masked = "redacted"
+
+// withoutMember cuts a token out of JSON, also where it stands twice. A path that computes cannot be cut, so what
+// it leads to is cut as text wherever it stands.
+func withoutMember(body []byte, path string) []byte {
+	text := withoutBOM(body)
+	if jsonpath.Plain(path) {
+		if cut, err := jsonpath.Cut(text, []string{path}); err == nil {
+			return cut
+		}
+		return body // not JSON, so nothing was found in it either
+	}
+	if value := jsonpath.Read(text, path); value.Kind() == jsonpath.String && !empty(value) {
+		return bytes.ReplaceAll(body, bytes.Clone(value.Raw()), []byte(`"`+masked+`"`))
+	}
+	return body
+}
+
+// maskEncoded puts a mask where a form's field has its value, and leaves all other bytes.
+func maskEncoded(body []byte, field string) []byte {
+	pairs := strings.Split(string(body), "&")
+	for i, pair := range pairs {
+		name, _, _ := strings.Cut(pair, "=")
+		if plain, err := url.QueryUnescape(strings.TrimSpace(name)); err == nil && plain == field {
+			pairs[i] = name + "=" + masked
+		}
+	}
+	return []byte(strings.Join(pairs, "&"))
+}
+
+// maskPart does the same in a multipart form. The parts are walked by their bytes, so that the others stay exact.
+func maskPart(body []byte, boundary, field string) []byte {
+	if boundary == "" {
+		return body
+	}
+	mark := []byte("--" + boundary)
+	parts := bytes.Split(body, mark)
+	for i, part := range parts {
+		headers, value, found := bytes.Cut(part, []byte("\r\n\r\n"))
+		gap, end := "\r\n\r\n", "\r\n"
+		if !found {
+			if headers, value, found = bytes.Cut(part, []byte("\n\n")); !found {
+				continue
+			}
+			gap, end = "\n\n", "\n"
+		}
+		alone := append(append(append([]byte{}, mark...), part...), append([]byte(end), append(mark, '-', '-')...)...)
+		read, err := multipart.NewReader(bytes.NewReader(alone), boundary).NextRawPart()
+		if err != nil || read.FormName() != field {
+			continue
+		}
+		tail := ""
+		if bytes.HasSuffix(value, []byte(end)) {
+			tail = end
+		}
+		parts[i] = []byte(string(headers) + gap + masked + tail)
+	}
+	return bytes.Join(parts, mark)
+}

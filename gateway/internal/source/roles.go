@@ -1,0 +1,252 @@
+package source
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/surveygate/surveygate/rules/event"
+	"github.com/surveygate/surveygate/rules/jsonpath"
+)
+
+// params merges the profile's objects into respondent.params. Of two values for one name the first stays, null is
+// absent, and an empty array is how some senders write an empty object.
+func (r *run) params() {
+	paths := r.source.Profile.Params
+	if len(paths) == 0 {
+		return
+	}
+	var out []byte
+	var seen []string
+	for _, path := range paths {
+		value := r.read(path)
+		switch {
+		case empty(value):
+			continue
+		case value.Kind() != jsonpath.Object:
+			r.warn.add("respondent.params: `%s` is %s, not an object", path.text, value.Kind())
+			continue
+		}
+		value.Each(func(key []byte, member jsonpath.Result) bool {
+			if member.Kind() == jsonpath.Null || slices.Contains(seen, string(key)) {
+				return true
+			}
+			if len(seen) == maxParams {
+				r.warn.add("respondent.params: more than %d", maxParams)
+				return false
+			}
+			seen = append(seen, string(key))
+			if out == nil {
+				out = append(out, '{')
+			} else {
+				out = append(out, ',')
+			}
+			out = append(append(out, quote(string(key))...), ':')
+			out = append(out, compact(member)...)
+			return true
+		})
+	}
+	if out != nil {
+		r.data.Respondent.Params = append(out, '}')
+	}
+}
+
+const maxParams = 256
+
+// scores fills scores that are still absent where their condition holds.
+func (r *run) scores() {
+	for i := range r.source.Profile.Score {
+		s := &r.source.Profile.Score[i]
+		if (s.When == nil || r.holds(s.When)) && s.Set.absent(&r.data) {
+			r.place(s.Set, Lookup{Paths: s.From})
+		}
+	}
+}
+
+// sourceRoles applies what the operator says of questions: those of the survey, else of the source. They stand
+// before everything that the platform or the profile says. The first answer that fits counts.
+func (r *run) sourceRoles() {
+	roles, ok := r.source.roles[r.data.Survey.ID]
+	if !ok {
+		roles = r.source.Roles
+	}
+	if len(roles) == 0 {
+		return
+	}
+	var done []Field
+	for i := range r.data.Response.Answers {
+		a := &r.data.Response.Answers[i]
+		field, ok := roles[a.QuestionID]
+		if !ok && a.Question != "" {
+			field, ok = roles[a.Question]
+		}
+		if !ok || slices.Contains(done, field) {
+			continue
+		}
+		if a.Type == "" {
+			a.Type = field.asked
+		}
+		switch r.putText(field, strings.TrimSpace(a.Text()), "") {
+		case filled:
+			done = append(done, field)
+		case unusable:
+			r.warn.add("%s: the answer to `%s` is not %s", field.Name, shown(a.QuestionID), field.wants())
+		}
+	}
+}
+
+// roles applies the profile's, each to a field that is still absent.
+func (r *run) roles() {
+	for i := range r.source.Profile.Roles {
+		role := &r.source.Profile.Roles[i]
+		if !role.Set.absent(&r.data) {
+			continue
+		}
+		for j := range r.data.Response.Answers {
+			a := &r.data.Response.Answers[j]
+			if r.fits(role, a, j) && r.putText(role.Set, strings.TrimSpace(a.Text()), "") == filled {
+				break
+			}
+		}
+	}
+}
+
+// fits says whether an answer is what a role speaks of.
+func (r *run) fits(role *Role, a *event.Answer, place int) bool {
+	if len(role.Type) > 0 && !slices.Contains(role.Type, a.Type) {
+		return false
+	}
+	if len(role.Question) > 0 {
+		name := r.names[place]
+		if !slices.Contains(role.Question, a.QuestionID) && (a.Question == "" || !slices.Contains(role.Question, a.Question)) &&
+			(name == "" || !slices.Contains(role.Question, name)) {
+			return false
+		}
+	}
+	if role.Name != nil {
+		label := a.Question
+		if label == "" {
+			label = r.names[place]
+		}
+		if label == "" || !role.Name.MatchString(label) {
+			return false
+		}
+	}
+	if role.Value != nil {
+		value := jsonpath.Parse(a.Value)
+		switch value.Kind() {
+		case jsonpath.String, jsonpath.Number:
+			return role.Value.MatchString(plain(value))
+		}
+		return false
+	}
+	return true
+}
+
+const maxLeads = 1000
+
+// leads reads lead forms.
+func (r *run) leads() {
+	l := r.source.Profile.Leads
+	if l == nil {
+		return
+	}
+	list := r.read(l.From)
+	if list.Kind() == jsonpath.Object {
+		r.lead(list)
+		return
+	}
+	list.Each(func(_ []byte, lead jsonpath.Result) bool {
+		if len(r.data.Response.Leads) == maxLeads {
+			r.warn.add("response.leads: more than %d", maxLeads)
+			return false
+		}
+		r.lead(lead)
+		return true
+	})
+}
+
+func (r *run) lead(lead jsonpath.Result) {
+	if lead.Kind() != jsonpath.Object {
+		return
+	}
+	var out []byte
+	for _, part := range r.source.Profile.leads {
+		value, _ := part.from.in(lead.Raw())
+		raw := r.leadValue(part, value)
+		if raw == nil {
+			continue
+		}
+		if out == nil {
+			out = append(out, '{')
+		} else {
+			out = append(out, ',')
+		}
+		out = append(append(out, quote(part.name)...), ':')
+		out = append(out, raw...)
+	}
+	if out != nil {
+		r.data.Response.Leads = append(r.data.Response.Leads, append(out, '}'))
+	}
+}
+
+// leadValue is one value of a lead as JSON: ids and texts as text, times in UTC, terms_accepted as true or false.
+func (r *run) leadValue(part leadPart, value jsonpath.Result) []byte {
+	if empty(value) {
+		return nil
+	}
+	text := plain(value)
+	switch part.kind {
+	case kindTime:
+		t, ok := event.ParseTime(text, r.source.zone)
+		if !ok {
+			r.warn.add("response.leads.%s: it is not a time that can be read", part.name)
+			return nil
+		}
+		return quote(timeText(t))
+	case kindBool:
+		b, ok := truth(text)
+		switch {
+		case !ok:
+			r.warn.add("response.leads.%s: it is no clear yes or no", part.name)
+			return nil
+		case b:
+			return []byte("true")
+		}
+		return []byte("false")
+	}
+	if text == "" {
+		if value.Kind() == jsonpath.String {
+			return nil // nothing but space
+		}
+		return compact(value)
+	}
+	return quote(text)
+}
+
+// writeResult makes response.result of its members, in their usual order.
+func (r *run) writeResult() {
+	if len(r.result) == 0 {
+		return
+	}
+	names := slices.Clone(resultOrder)
+	var others []string
+	for name := range r.result {
+		if !slices.Contains(names, name) {
+			others = append(others, name)
+		}
+	}
+	slices.Sort(others)
+	out := []byte{'{'}
+	for _, name := range append(names, others...) {
+		raw, ok := r.result[name]
+		if !ok {
+			continue
+		}
+		if len(out) > 1 {
+			out = append(out, ',')
+		}
+		out = append(append(out, quote(name)...), ':')
+		out = append(out, raw...)
+	}
+	r.data.Response.Result = append(out, '}')
+}

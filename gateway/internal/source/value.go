@@ -1,0 +1,41 @@
+package source
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// timeText is how times are written on events.
+func timeText(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+
+// number reads a JSON number, also where it arrives as text. Infinity, NaN, hexadecimal and a comma are no numbers.
+func number(text string) (float64, bool) {
+	if text == "" || len(text) > 400 {
+		return 0, false
+	}
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c >= '0' && c <= '9', c == '.', c == '-', c == '+', c == 'e', c == 'E':
+		default:
+			return 0, false
+		}
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.IsInf(f, 0) {
+		return 0, false
+	}
+	return f, true
+}
+
+// truth reads a yes or a no. Words that leave a doubt are neither: a consent is never guessed.
+func truth(text string) (value, ok bool) {
+	switch strings.ToLower(text) {
+	case "true", "1", "yes", "y", "on", "accepted", "agreed", "granted":
+		return true, true
+	case "false", "0", "no", "n", "off", "declined", "refused", "dismissed", "denied":
+		return false, true
+	}
+	return false, false
+}

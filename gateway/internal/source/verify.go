@@ -1,0 +1,266 @@
+package source
+
+import (
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/signature"
+	"github.com/surveygate/surveygate/rules/jsonpath"
+)
+
+// proof is one check of a source, ready to be made.
+type proof struct {
+	scheme   signature.Scheme
+	verifier *signature.Verifier
+}
+
+// schemeProblem says what is wrong with an entry of `verify`, and in which of its settings.
+func schemeProblem(scheme signature.Scheme) (setting, message string) {
+	if scheme.Path != "" {
+		if err := jsonpath.CheckPath(scheme.Path); err != nil {
+			return "path", fmt.Sprintf("path `%s`: %v", scheme.Path, err)
+		}
+	}
+	if _, err := scheme.Compile(); err != nil {
+		setting, message, ok := strings.Cut(err.Error(), ": ")
+		if !ok || strings.ContainsAny(setting, " `") {
+			return "", err.Error()
+		}
+		return setting, message
+	}
+	return "", ""
+}
+
+func (s *Source) schemes() []signature.Scheme {
+	if s.Settings.Verify != nil {
+		return s.Settings.Verify
+	}
+	return s.Profile.Verify
+}
+
+// compileChecks makes ready what must pass. What wants a secret is left out where the source has none at all: then
+// only the path token proves anything, or the operator says that nothing needs to.
+func (s *Source) compileChecks() []Problem {
+	var problems []Problem
+	keys := s.keys()
+	unkeyed := ""
+	for i, scheme := range s.schemes() {
+		at := fmt.Sprintf("verify.%d", i)
+		if setting, message := schemeProblem(scheme); message != "" {
+			problems = append(problems, Problem{strings.TrimSuffix(at+"."+setting, "."), message, ""})
+			continue
+		}
+		verifier, err := scheme.Compile()
+		if err != nil {
+			problems = append(problems, Problem{at, err.Error(), ""})
+			continue
+		}
+		switch {
+		case scheme.Kind == signature.KindNone:
+		case scheme.Kind == signature.KindPath:
+			if s.PathToken.IsZero() {
+				problems = append(problems, Problem{"path_token", "the source is proved by its path, which has no token", "set path_token; `surveygate secret` prints one"})
+			}
+		case len(s.Secrets) == 0:
+			unkeyed = scheme.Kind
+		default:
+			if err := verifier.Check(keys); err != nil {
+				problems = append(problems, Problem{"secrets", err.Error(), ""})
+			}
+			s.checks = append(s.checks, proof{scheme, verifier})
+		}
+	}
+	if !s.Proves() && !s.Unverified && len(problems) == 0 {
+		remedy := "set path_token, or unverified: true where anybody may send"
+		if unkeyed != "" {
+			remedy = fmt.Sprintf("set secrets (%s proves its requests by %s), path_token, or unverified: true where anybody may send", s.Profile.Name, unkeyed)
+		}
+		problems = append(problems, Problem{"secrets", "nothing proves that requests come from the platform", remedy})
+	}
+	return problems
+}
+
+// Proves says whether anything but the operator's word proves this source's requests.
+func (s *Source) Proves() bool { return len(s.checks) > 0 || !s.PathToken.IsZero() }
+
+// Warnings are what works but may surprise.
+func (s *Source) Warnings() []Problem {
+	var list []Problem
+	proves := ""
+	for _, scheme := range s.schemes() {
+		if scheme.Kind != signature.KindNone && scheme.Kind != signature.KindPath {
+			proves = scheme.Kind
+		}
+	}
+	switch {
+	case len(s.Secrets) == 0 && proves != "":
+		list = append(list, Problem{"secrets", fmt.Sprintf("%s proves its requests by %s, and without secrets that is not checked", s.Profile.Name, proves), "set secrets"})
+	case len(s.Secrets) > 0 && proves == "":
+		list = append(list, Problem{"secrets", "nothing uses these secrets: the profile's requests carry no proof", "take them out, or say in verify where the platform puts its token"})
+	}
+	if s.AcceptTest > 0 {
+		list = append(list, Problem{"accept_test", fmt.Sprintf("for %s after loading, requests without proof are taken as tests", s.AcceptTest), "take it out when the platform's test has passed"})
+	}
+	return list
+}
+
+func (s *Source) keys() signature.Keys {
+	return signature.Keys{Secrets: s.Secrets, Vars: s.Vars, PathToken: []connectors.Secret{s.PathToken}}
+}
+
+// Verify proves a request over its raw bytes, before anything of it is parsed; all that the source asks for must
+// pass. It fills req.Verified. The error wraps ErrRefused and may be shown to the operator; the answer to the
+// sender must not repeat it.
+func (s *Source) Verify(req *Request) (Verified, error) {
+	verified, err := s.verify(req)
+	req.Verified = verified
+	return verified, err
+}
+
+func (s *Source) verify(req *Request) (Verified, error) {
+	if req.Received.IsZero() {
+		return Verified{}, errors.New("verify: the request has no time of receipt")
+	}
+	if !s.allowed(req) {
+		return Verified{}, refused("the address is not in allow_from")
+	}
+	result := Verified{Kind: signature.KindNone}
+	token := s.PathToken.Expose()
+	if subtle.ConstantTimeCompare([]byte(req.Token), []byte(token)) != 1 {
+		return Verified{}, refused("the path token is missing or wrong")
+	}
+	if token != "" {
+		result.Kind = signature.KindPath
+	}
+	if len(s.checks) == 0 {
+		return result, nil
+	}
+	look := &facts{req: req, profile: s.Profile}
+	keys := s.keys()
+	for _, check := range s.checks {
+		got, err := check.verifier.Verify(look, keys, req.Received)
+		if err != nil {
+			if s.testing(req.Received) && !s.carriesProof(look) {
+				result.Test = true
+				return result, nil
+			}
+			return Verified{}, refused(reason(err))
+		}
+		if strength[got.Kind] > strength[result.Kind] {
+			result.Kind, result.Secret = got.Kind, got.Secret+1
+		}
+	}
+	return result, nil
+}
+
+// strength orders kinds where several passed: the event says the strongest.
+var strength = map[string]int{
+	signature.KindNone: 0, signature.KindPath: 1, signature.KindBasic: 2, signature.KindToken: 3, signature.KindHMAC: 4,
+}
+
+func refused(reason string) error { return fmt.Errorf("%w: %s", ErrRefused, reason) }
+
+func reason(err error) string {
+	var r *signature.Refused
+	if errors.As(err, &r) {
+		return r.Reason
+	}
+	return err.Error()
+}
+
+func (s *Source) allowed(req *Request) bool {
+	if len(s.AllowFrom) == 0 {
+		return true
+	}
+	from := req.Remote.Unmap()
+	for _, prefix := range s.AllowFrom {
+		if prefix.Contains(from) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Source) testing(now time.Time) bool {
+	return s.AcceptTest > 0 && !now.Before(s.Loaded) && now.Before(s.Loaded.Add(s.AcceptTest))
+}
+
+// carriesProof says whether any proof is there at all. A platform's test button sends none; one that is wrong is
+// never a test, because it may be a real event and a mistyped secret.
+func (s *Source) carriesProof(look *facts) bool {
+	for _, check := range s.checks {
+		switch c := check.scheme; {
+		case c.Kind == signature.KindBasic:
+			if look.Header("Authorization") != "" {
+				return true
+			}
+		case c.Header != "":
+			if look.Header(c.Header) != "" {
+				return true
+			}
+		case c.Query != "":
+			if look.Query(c.Query) != "" {
+				return true
+			}
+		case c.Field != "":
+			if text, _ := look.Field(c.Field); text != "" {
+				return true
+			}
+		case c.Path != "":
+			if text, _ := look.At(c.Path); text != "" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// facts is what a verifier sees of a request. Forms and JSON are decoded only where a check looks into them.
+type facts struct {
+	req     *Request
+	profile *Profile
+	fields  map[string]string
+	decoded bool
+	json    int8 // 0 not looked at, 1 sound, -1 not
+}
+
+func (f *facts) Header(name string) string { return f.req.header(name) }
+func (f *facts) Query(name string) string  { return f.req.query(name) }
+func (f *facts) Segment() string           { return f.req.Token }
+func (f *facts) Body() []byte              { return f.req.Body }
+
+func (f *facts) Field(name string) (string, bool) {
+	if !f.decoded {
+		f.decoded = true
+		if form, err := readForm(f.profile.Decode, f.req); err == nil {
+			f.fields = make(map[string]string, len(form))
+			for _, field := range form {
+				if _, twice := f.fields[field.name]; !twice {
+					f.fields[field.name] = field.value
+				}
+			}
+		}
+	}
+	text, ok := f.fields[name]
+	return text, ok
+}
+
+func (f *facts) At(path string) (string, bool) {
+	if f.json == 0 {
+		if f.json = -1; jsonpath.Valid(withoutBOM(f.req.Body)) {
+			f.json = 1
+		}
+	}
+	if f.json < 0 {
+		return "", false
+	}
+	value := jsonpath.Read(withoutBOM(f.req.Body), path)
+	if value.Kind() != jsonpath.String && value.Kind() != jsonpath.Number {
+		return "", false
+	}
+	return value.Text(), true
+}
