@@ -98,3 +98,17 @@ func (r Rate) String() string {
 	}
 	return fmt.Sprintf("%d per %s", r.Requests, r.Per)
 }
+
+// CheckHeaderValue says what is wrong with the value of a header, nil for a good one. It never quotes it.
+func CheckHeaderValue(s Secret) error {
+	text := s.reveal()
+	switch {
+	case strings.TrimSpace(text) == "":
+		return errors.New("is empty")
+	case strings.Trim(text, " \t") != text:
+		return errors.New("begins or ends with a space")
+	case strings.ContainsFunc(text, func(r rune) bool { return r != '\t' && r < ' ' || r == 0x7f }):
+		return errors.New("holds a line break or another control character")
+	}
+	return nil
+}

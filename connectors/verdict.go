@@ -41,6 +41,21 @@ type Verdict struct {
 	Gone bool
 }
 
+// String is the verdict as transcripts and pages spell it: `retry after 2s: rate_limited`.
+func (v Verdict) String() string {
+	text := string(v.Kind)
+	if v.After > 0 {
+		text += " after " + v.After.String()
+	}
+	if v.Gone {
+		text += ", gone"
+	}
+	if v.Reason != "" {
+		text += ": " + v.Reason
+	}
+	return text
+}
+
 // Then is one more request within the same attempt. What comes before the last step must be harmless
 // to repeat: after a crash the chain begins again.
 func Then(next *Request) Verdict { return Verdict{Kind: Continue, Next: next} }

@@ -1,0 +1,7 @@
+// Package all registers every connector that is built in: one line per product.
+package all
+
+import (
+	_ "github.com/surveygate/surveygate/connectors/slack"
+	_ "github.com/surveygate/surveygate/connectors/webhook"
+)

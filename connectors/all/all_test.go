@@ -1,0 +1,36 @@
+package all_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/surveygate/surveygate/connectors"
+	_ "github.com/surveygate/surveygate/connectors/all"
+	"github.com/surveygate/surveygate/connectors/connectortest"
+)
+
+func TestEveryConnector(t *testing.T) {
+	t.Parallel()
+	connectortest.Suite(t, "..")
+}
+
+func TestFoldersImportsAndPagesAreOneList(t *testing.T) {
+	t.Parallel()
+	connectortest.Folders(t, "..")
+}
+
+func FuzzJudge(f *testing.F) {
+	f.Add(200, "", []byte("ok"))
+	f.Add(200, "", []byte(`{"ok":false,"error":"channel_not_found"}`))
+	f.Add(429, "30", []byte(`{"ok":false,"error":"ratelimited"}`))
+	f.Add(503, "Fri, 02 Jan 2026 03:05:05 GMT", []byte("<html>"))
+	f.Fuzz(func(t *testing.T, status int, retryAfter string, body []byte) {
+		status = 100 + int(uint(status)%500)
+		for _, name := range connectors.Names() {
+			c, _ := connectors.New(name)
+			connectortest.CheckVerdict(t, c, &connectors.Response{
+				Status: status, Header: http.Header{"Retry-After": {retryAfter}}, Body: body, At: connectortest.Received,
+			})
+		}
+	})
+}

@@ -1,0 +1,342 @@
+package connectortest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/connectors/declared"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// Suite is what every registered connector must pass; dir is the connectors folder. The transcripts of each
+// are its material: those of `product` in product/testdata, those of `product.action` in product/testdata/action.
+func Suite(t *testing.T, dir string) {
+	for _, name := range connectors.Names() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			product, action, _ := strings.Cut(name, ".")
+			cases := load(t, name, filepath.Join(dir, product, "testdata", action))
+			t.Run("build is the same every time, in parallel", func(t *testing.T) { t.Parallel(); sameEveryTime(t, cases) })
+			t.Run("no secret is printed", func(t *testing.T) { t.Parallel(); noSecretPrinted(t, name, cases) })
+			t.Run("every answer has a verdict", func(t *testing.T) { t.Parallel(); everyAnswer(t, name, cases) })
+			t.Run("every setting is documented", func(t *testing.T) { t.Parallel(); documented(t, name, filepath.Join(dir, product)) })
+		})
+	}
+}
+
+// example is one transcript whose event is sent.
+type example struct {
+	name    string
+	config  []byte
+	event   []byte
+	answers [][]byte
+}
+
+func load(t *testing.T, name, folder string) []example {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(folder, "*.txtar"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%s has no transcripts in %s (%v)", name, folder, err)
+	}
+	var all []example
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := example{name: filepath.Base(file)}
+		sent := false
+		for _, part := range archive.Files {
+			switch part.Name {
+			case "config.yaml":
+				e.config = part.Data
+			case "event.json":
+				e.event = part.Data
+			case "request":
+				sent = true
+			case "response":
+				e.answers = append(e.answers, part.Data)
+			}
+		}
+		if sent {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+// ready is a connector as configured and an event; both new.
+func (e example) ready(t *testing.T, name string) (connectors.Connector, *event.Event) {
+	t.Helper()
+	c, _ := connectors.New(name)
+	if err := Bind(e.config, c); err != nil {
+		t.Fatalf("%s: %v", e.name, err)
+	}
+	ev, err := Event(e.event)
+	if err != nil {
+		t.Fatalf("%s: %v", e.name, err)
+	}
+	return c, ev
+}
+
+func sameEveryTime(t *testing.T, cases []example) {
+	name := strings.Split(t.Name(), "/")[1]
+	for _, e := range cases {
+		c, ev := e.ready(t, name)
+		envelope := bytes.Clone(ev.Envelope())
+		raw := bytes.Clone(ev.Raw.Body)
+		first, err := c.Build(ev)
+		if err != nil {
+			t.Fatalf("%s: %v", e.name, err)
+		}
+		var group sync.WaitGroup
+		for range 8 {
+			group.Go(func() {
+				for range 8 {
+					again, err := c.Build(ev)
+					if err != nil || !reflect.DeepEqual(first, again) {
+						t.Errorf("%s: Build gave another request (%v)", e.name, err)
+						return
+					}
+				}
+			})
+		}
+		group.Wait()
+		fresh, freshEvent := e.ready(t, name)
+		if other, err := fresh.Build(freshEvent); err != nil || !reflect.DeepEqual(first, other) {
+			t.Errorf("%s: a new connector built another request (%v)", e.name, err)
+		}
+		if !bytes.Equal(envelope, ev.Envelope()) || !bytes.Equal(raw, ev.Raw.Body) {
+			t.Errorf("%s: Build changed the event", e.name)
+		}
+	}
+}
+
+// sentinel is what every secret is in noSecretPrinted: an address, because some are.
+const sentinel = "https://sentinel.example/sentinel-4b1d"
+
+func noSecretPrinted(t *testing.T, name string, cases []example) {
+	replaced := 0
+	for _, e := range cases {
+		c, ev := e.ready(t, name)
+		replaced += replaceSecrets(reflect.ValueOf(c).Elem())
+		req, err := c.Build(ev)
+		if err != nil {
+			t.Fatalf("%s: %v", e.name, err)
+		}
+		type private struct{ c, auth any } // fmt cannot call methods below an unexported field
+		shown := []any{c, req, *req, req.Header, req.Auth, private{c, req.Auth}}
+		if checker, ok := c.(connectors.Checker); ok {
+			shown = append(shown, checker.Check())
+		}
+		for _, v := range shown {
+			for _, text := range prints(t, v) {
+				if strings.Contains(text, "sentinel-4b1d") || strings.Contains(text, fmt.Sprintf("%x", "sentinel-4b1d")) {
+					t.Errorf("%s: %T prints a secret: %s", e.name, v, text)
+				}
+			}
+		}
+		res := &connectors.Response{Status: 400, Body: []byte(`{"ok":false,"error":"` + sentinel + `"}`), To: req, Events: []*event.Event{ev}}
+		for _, body := range [][]byte{res.Body, []byte(sentinel)} {
+			res.Body = body
+			for status := 200; status < 600; status += 100 {
+				res.Status = status
+				if v := judge(c, res); strings.Contains(v.String(), "sentinel-4b1d") {
+					t.Errorf("%s: the verdict repeats the answer's body: %v", e.name, v)
+				}
+			}
+		}
+	}
+	if replaced == 0 {
+		t.Error("no transcript has a secret in a field of its type")
+	}
+}
+
+func prints(t *testing.T, v any) []string {
+	t.Helper()
+	var texts []string
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		texts = append(texts, fmt.Sprintf(verb, v))
+	}
+	if text, err := json.Marshal(v); err == nil {
+		texts = append(texts, string(text))
+	}
+	var log bytes.Buffer
+	slog.New(slog.NewTextHandler(&log, nil)).Info("printed", "value", v)
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("printed", "value", v)
+	return append(texts, log.String())
+}
+
+var secretType = reflect.TypeFor[connectors.Secret]()
+
+// replaceSecrets puts the sentinel into every secret that is set, and counts them.
+func replaceSecrets(v reflect.Value) int {
+	replaced := 0
+	switch {
+	case v.Type() == secretType:
+		if v.CanSet() && !v.IsZero() {
+			v.Set(reflect.ValueOf(connectors.NewSecret(sentinel)))
+			replaced++
+		}
+	case v.Kind() == reflect.Struct:
+		for i := range v.NumField() {
+			if v.Field(i).CanSet() {
+				replaced += replaceSecrets(v.Field(i))
+			}
+		}
+	case v.Kind() == reflect.Slice:
+		for i := range v.Len() {
+			replaced += replaceSecrets(v.Index(i))
+		}
+	case v.Kind() == reflect.Map:
+		for _, key := range v.MapKeys() {
+			value := reflect.New(v.Type().Elem()).Elem()
+			value.Set(v.MapIndex(key))
+			replaced += replaceSecrets(value)
+			v.SetMapIndex(key, value)
+		}
+	}
+	return replaced
+}
+
+func judge(c connectors.Connector, res *connectors.Response) connectors.Verdict {
+	if j, ok := c.(connectors.Judge); ok {
+		return j.Judge(res)
+	}
+	return connectors.ByStatus(res)
+}
+
+// bodies are answers that nobody documents.
+var bodies = []string{
+	"", "ok", "null", "true", "[]", "{}", `{"ok":null}`, `{"ok":"yes"}`, `{"ok":true}`, `{"ok":false}`, `{"ok":false,"error":7}`,
+	"{", `{"error":{"a":[1]}}`, "<html><title>502</title></html>", "\x00\xff", strings.Repeat("[", 2000), strings.Repeat("a", 5000),
+}
+
+func everyAnswer(t *testing.T, name string, cases []example) {
+	for _, e := range cases {
+		c, ev := e.ready(t, name)
+		req, err := c.Build(ev)
+		if err != nil {
+			t.Fatalf("%s: %v", e.name, err)
+		}
+		answers := bodies
+		for _, text := range e.answers {
+			res, err := parseResponse(text)
+			if err != nil {
+				t.Fatalf("%s: %v", e.name, err)
+			}
+			answers = append(slices.Clone(answers), string(res.Body))
+		}
+		for status := 100; status < 600; status++ {
+			for _, body := range answers {
+				CheckVerdict(t, c, &connectors.Response{
+					Status: status, Body: []byte(body), At: Received, To: req, Events: []*event.Event{ev},
+				})
+			}
+		}
+	}
+}
+
+// CheckVerdict judges one answer, whatever it is, and says what is wrong with the verdict.
+func CheckVerdict(t *testing.T, c connectors.Connector, res *connectors.Response) {
+	t.Helper()
+	v := judge(c, res)
+	switch v.Kind {
+	case connectors.Delivered:
+		if res.Status < 200 || res.Status > 299 {
+			t.Errorf("%d is delivered", res.Status)
+		}
+	case connectors.Retry, connectors.Rejected, connectors.Revoked:
+		if v.Reason == "" || len(v.Reason) > 200 {
+			t.Errorf("%d: the reason is %q", res.Status, v.Reason)
+		}
+	case connectors.Continue:
+		if v.Next == nil {
+			t.Errorf("%d: continue without a request", res.Status)
+		}
+	default:
+		t.Errorf("%d: %q is no verdict of Judge", res.Status, v.Kind)
+	}
+	if v.After < 0 || v.After > connectors.MaxRetryAfter {
+		t.Errorf("%d: retry after %v", res.Status, v.After)
+	}
+	if res.Status >= 500 && v.Kind == connectors.Delivered {
+		t.Errorf("%d is delivered", res.Status)
+	}
+}
+
+func documented(t *testing.T, name, folder string) {
+	c, _ := connectors.New(name)
+	source, err := declared.Read(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if source.Comment == "" {
+		t.Error("the package comment is missing: it opens the page")
+	}
+	for _, s := range declared.Settings(reflect.TypeOf(c)) {
+		if s.In.PkgPath() != reflect.TypeOf(c).Elem().PkgPath() {
+			t.Errorf("%s: it is declared in %s, whose source is not this page's", s.Name, s.In.PkgPath())
+			continue
+		}
+		comment := source.Field(s.In.Name(), s.Field.Name)
+		if !strings.HasPrefix(comment, s.Field.Name+" ") || !strings.HasSuffix(comment, ".") {
+			t.Errorf("%s: its comment is %q; it begins with `%s` and is a sentence", s.Name, comment, s.Field.Name)
+		}
+	}
+}
+
+// Folders checks that the folders of products, the imports of connectors/all and the pages are the same list.
+func Folders(t *testing.T, dir string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var folders []string
+	for _, entry := range entries {
+		if entry.IsDir() && !slices.Contains([]string{"all", "connectortest", "declared"}, entry.Name()) {
+			folders = append(folders, entry.Name())
+		}
+	}
+	imports, err := os.ReadFile(filepath.Join(dir, "all", "all.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := os.ReadFile(filepath.Join(dir, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range folders {
+		if !bytes.Contains(imports, []byte(`/connectors/`+folder+`"`)) {
+			t.Errorf("connectors/all does not import %s", folder)
+		}
+		if !slices.Contains(connectors.Names(), folder) {
+			t.Errorf("%s registers no connector of its folder's name", folder)
+		}
+		if _, err := os.Stat(filepath.Join(dir, folder, "README.md")); err != nil {
+			t.Errorf("%s has no page: %v", folder, err)
+		}
+		if !bytes.Contains(table, []byte("("+folder+"/README.md)")) {
+			t.Errorf("connectors/README.md has no line for %s", folder)
+		}
+	}
+	for _, name := range connectors.Names() {
+		product, _, _ := strings.Cut(name, ".")
+		if !slices.Contains(folders, product) {
+			t.Errorf("%s is registered from elsewhere than connectors/%s", name, product)
+		}
+	}
+}

@@ -1,0 +1,63 @@
+package declared_test
+
+import (
+	"reflect"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/surveygate/surveygate/connectors/declared"
+)
+
+type account struct {
+	Token string `yaml:"token"`
+}
+
+type product struct {
+	account `yaml:",inline"`
+
+	Text   string `yaml:"text,omitempty"`
+	Hidden string `yaml:"-"`
+	Silent string
+}
+
+func TestSettingsFollowTheStruct(t *testing.T) {
+	t.Parallel()
+	type row struct {
+		Name     string
+		Required bool
+		In       string
+	}
+	var got []row
+	for _, s := range declared.Settings(reflect.TypeFor[*product]()) {
+		got = append(got, row{s.Name, s.Required, s.In.Name()})
+	}
+	want := []row{{"token", true, "account"}, {"text", false, "product"}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestCommentsComeFromTheSource(t *testing.T) {
+	t.Parallel()
+	p, err := declared.Read(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := p.Field("Setting", "Required"), "Required settings have no omitempty in their tag."; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := p.Field("Setting", "Name"); got != "" {
+		t.Errorf("a field without a comment has %q", got)
+	}
+	if p.Comment == "" {
+		t.Error("the package comment is missing")
+	}
+}
+
+func TestAFolderWithoutSourceIsAnError(t *testing.T) {
+	t.Parallel()
+	if _, err := declared.Read(t.TempDir()); err == nil {
+		t.Error("no error")
+	}
+}

@@ -1,0 +1,132 @@
+package slack
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/surveygate/surveygate/connectors"
+)
+
+// codes is what Slack's words mean, for both ways in: an incoming webhook answers them as plain text,
+// chat.postMessage as `error` beside a status of 200.
+//
+// https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks#handling_errors
+// https://docs.slack.dev/reference/methods/chat.postMessage#errors
+var codes = map[string]connectors.Kind{
+	"ratelimited":            connectors.Retry,
+	"rate_limited":           connectors.Retry,
+	"message_limit_exceeded": connectors.Retry,
+	"internal_error":         connectors.Retry,
+	"fatal_error":            connectors.Retry, // it may have been posted
+	"service_unavailable":    connectors.Retry,
+	"request_timeout":        connectors.Retry,
+	"team_added_to_org":      connectors.Retry,
+	"rollup_error":           connectors.Retry,
+
+	// The credential is no good.
+	"invalid_auth":           connectors.Revoked,
+	"not_authed":             connectors.Revoked,
+	"account_inactive":       connectors.Revoked,
+	"token_revoked":          connectors.Revoked,
+	"token_expired":          connectors.Revoked,
+	"missing_scope":          connectors.Revoked,
+	"not_allowed_token_type": connectors.Revoked,
+	"no_permission":          connectors.Revoked,
+	"org_login_required":     connectors.Revoked,
+	"ekm_access_denied":      connectors.Revoked,
+	"invalid_token":          connectors.Revoked,
+	"action_prohibited":      connectors.Revoked,
+	"no_service":             connectors.Revoked,
+	"no_service_id":          connectors.Revoked,
+	"no_team":                connectors.Revoked,
+	"no_active_hooks":        connectors.Revoked,
+
+	// The channel is no good, for this event and every other.
+	"channel_not_found":   connectors.Revoked,
+	"channel_is_archived": connectors.Revoked,
+	"is_archived":         connectors.Revoked,
+	"not_in_channel":      connectors.Revoked,
+
+	// The message is no good.
+	"invalid_payload":                   connectors.Rejected,
+	"user_not_found":                    connectors.Rejected,
+	"posting_to_general_channel_denied": connectors.Rejected,
+	"no_text":                           connectors.Rejected,
+	"invalid_blocks":                    connectors.Rejected,
+	"invalid_blocks_format":             connectors.Rejected,
+	"msg_blocks_too_long":               connectors.Rejected,
+	"msg_too_long":                      connectors.Rejected,
+	"too_many_attachments":              connectors.Rejected,
+	"attachment_payload_limit_exceeded": connectors.Rejected,
+	"invalid_arguments":                 connectors.Rejected,
+	"markdown_text_conflict":            connectors.Rejected,
+	"metadata_too_large":                connectors.Rejected,
+}
+
+// slowly is how long a workspace over its message limit is left alone, where it does not say.
+const slowly = time.Hour
+
+// Judge reads Slack's word first and the status second: chat.postMessage refuses with 200.
+func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
+	if res.Status == 429 {
+		return connectors.TryAfter(res, "rate_limited")
+	}
+	body := bytes.TrimSpace(res.Body)
+	if len(body) == 0 || body[0] != '{' {
+		return c.judgeText(res, string(body))
+	}
+	var answer struct {
+		OK    *bool  `json:"ok"`
+		Error string `json:"error"`
+	}
+	switch err := json.Unmarshal(body, &answer); {
+	case err != nil || answer.OK == nil:
+		return c.odd(res)
+	case *answer.OK:
+		return connectors.ByStatus(res)
+	}
+	if v, known := byCode(res, answer.Error); known {
+		return v
+	}
+	if res.Status >= 300 {
+		return connectors.ByStatus(res)
+	}
+	return connectors.Reject("refused without a known reason")
+}
+
+// judgeText is an incoming webhook's answer, or an odd one of chat.postMessage.
+func (c *Connector) judgeText(res *connectors.Response, word string) connectors.Verdict {
+	if v, known := byCode(res, word); known {
+		return v
+	}
+	if c.Webhook.IsZero() {
+		return c.odd(res)
+	}
+	return connectors.ByStatus(res) // `ok`, or the HTML of whatever stands before Slack
+}
+
+// odd is an answer that is not the API's: a proxy's page with 200 has not posted anything.
+func (c *Connector) odd(res *connectors.Response) connectors.Verdict {
+	if c.Webhook.IsZero() && res.Status >= 200 && res.Status <= 299 {
+		return connectors.TryAgain("the answer is not Slack's")
+	}
+	return connectors.ByStatus(res)
+}
+
+func byCode(res *connectors.Response, code string) (connectors.Verdict, bool) {
+	kind, known := codes[code]
+	if !known && strings.HasPrefix(code, "restricted_action") && len(code) < 64 {
+		kind, known = connectors.Revoked, true // the workspace lets this bot not post there; several codes
+		code = "restricted_action"
+	}
+	v := connectors.Verdict{Kind: kind, Reason: code}
+	if kind == connectors.Retry {
+		v.After = connectors.RetryAfter(res)
+	}
+	if code == "message_limit_exceeded" && v.After == 0 {
+		v.After = slowly
+	}
+	return v, known
+}

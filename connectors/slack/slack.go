@@ -1,0 +1,185 @@
+// Package slack posts survey events to a Slack channel, through an incoming webhook or as a bot.
+package slack
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/slack-go/slack"
+	"github.com/slack-go/slack/slackutilsx"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/rules/event"
+	"github.com/surveygate/surveygate/rules/expression"
+)
+
+var (
+	_ connectors.Judge     = (*Connector)(nil)
+	_ connectors.Validator = (*Connector)(nil)
+	_ connectors.Checker   = (*Connector)(nil)
+	_ connectors.Limiter   = (*Connector)(nil)
+)
+
+func init() {
+	connectors.Register("slack", func() connectors.Connector { return &Connector{} })
+}
+
+// Account is how Slack is reached: by an incoming webhook, or by a bot's token.
+type Account struct {
+	// Webhook is an incoming webhook's URL, which is itself the secret. It posts to the one channel it was made for.
+	Webhook connectors.Secret `yaml:"webhook,omitempty"`
+
+	// Token is a bot's token (`xoxb-…`) with the scope `chat:write`. It needs a `channel`.
+	Token connectors.Secret `yaml:"token,omitempty"`
+
+	// BaseURL stands before `/chat.postMessage`; without it, `https://slack.com/api`.
+	BaseURL connectors.BaseURL `yaml:"base_url,omitempty"`
+}
+
+// Connector posts one message per event.
+type Connector struct {
+	Account `yaml:",inline"`
+
+	// Channel is where a bot posts: an id (`C0123456789`), which is safest, or a name (`#nps`).
+	Channel string `yaml:"channel,omitempty"`
+
+	// Text is the message, in Slack's mrkdwn; what respondents wrote is escaped in it. Without it, the survey-aware
+	// message: an alarm for detractors, else news of the response, coloured by NPS group.
+	Text expression.Text `yaml:"text,omitempty"`
+
+	// Blocks is Block Kit JSON as Block Kit Builder gives it, a list, with holes inside its strings. `text` is then
+	// what notifications show. Blocks whose text comes out empty are left out.
+	Blocks expression.Text `yaml:"blocks,omitempty"`
+}
+
+const (
+	api = "https://slack.com/api"
+
+	// https://docs.slack.dev/changelog/2018-truncating-really-long-messages: longer text is truncated at 40,000.
+	maxText = 40_000
+	// A field of an attachment has no documented limit; this is the one of a section's field.
+	// https://docs.slack.dev/reference/block-kit/blocks/section-block
+	maxField = 2_000
+)
+
+// message is the body of both ways in. Channel is the bot's alone.
+type message struct {
+	Channel     string            `json:"channel,omitempty"`
+	Text        string            `json:"text"`
+	Blocks      []json.RawMessage `json:"blocks,omitempty"`
+	Attachments []attachment      `json:"attachments,omitempty"`
+}
+
+// attachment is slack-go's without its blocks, which it writes as null where there are none.
+type attachment struct {
+	slack.Attachment
+	Blocks []json.RawMessage `json:"blocks,omitempty"`
+}
+
+// Build posts the operator's text, or the survey-aware message.
+func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
+	m := message{Channel: c.Channel}
+	var err error
+	if m.Blocks, err = c.blocks(ev); err != nil {
+		return nil, err
+	}
+	if c.Text.IsZero() {
+		about := connectors.About(ev)
+		m.Text = escape(about.Title, maxText)
+		if m.Blocks == nil {
+			m.Attachments = attachments(about)
+		}
+	} else {
+		text, err := c.Text.Of(ev, slackutilsx.EscapeMessage)
+		if err != nil {
+			return nil, err
+		}
+		if strings.TrimSpace(text) == "" && m.Blocks == nil {
+			return nil, connectors.Skip("the text comes out empty")
+		}
+		m.Text = clip(text, maxText)
+	}
+	if !c.Webhook.IsZero() {
+		return connectors.Post("", m).As(connectors.Address(c.Webhook)), nil
+	}
+	return connectors.Post(c.BaseURL.At(api, "/chat.postMessage"), m).
+		With("Content-Type", "application/json; charset=utf-8"). // without it, a warning missing_charset in every answer
+		As(connectors.Bearer(c.Token)), nil
+}
+
+// attachments is one attachment with the group's colour, or none where it would be empty.
+func attachments(about connectors.Message) []attachment {
+	if len(about.Fields) == 0 && about.Group == "" {
+		return nil
+	}
+	a := attachment{Attachment: slack.Attachment{
+		Color:    about.Level(),
+		Fallback: escape(about.Title, maxField),
+		Fields:   make([]slack.AttachmentField, len(about.Fields)),
+	}}
+	for i, f := range about.Fields {
+		a.Fields[i] = slack.AttachmentField{Title: f.Name, Value: escape(f.Value, maxField), Short: f.Short}
+	}
+	if len(a.Fields) == 0 {
+		a.Text = about.Group // an attachment must say something to show its colour
+	}
+	return []attachment{a}
+}
+
+// Validate wants exactly one way in, and a channel only where it can be chosen.
+func (c *Connector) Validate() error {
+	webhook, token := !c.Webhook.IsZero(), !c.Token.IsZero()
+	switch {
+	case webhook && token:
+		return connectors.Invalid("token", "is a second way in beside `webhook`; leave one of them out")
+	case !webhook && !token:
+		return connectors.Invalid("webhook", "is missing: an incoming webhook's URL, or `token` and `channel` instead")
+	case webhook && c.Channel != "":
+		return connectors.Invalid("channel", "cannot be chosen with a `webhook`, which posts to the one channel it was made for; use `token`")
+	case webhook && c.BaseURL != "":
+		return connectors.Invalid("base_url", "has no meaning beside `webhook`, which is a whole URL; leave it out")
+	case token && c.Channel == "":
+		return connectors.Invalid("channel", "is missing: a bot needs one to post to; its id (`C0123456789`) is safest")
+	}
+	if webhook {
+		if err := connectors.CheckAddress(c.Webhook); err != nil {
+			return connectors.Invalid("webhook", err.Error())
+		}
+	}
+	return c.validateBlocks()
+}
+
+// Check proves a token by auth.test; nil for a webhook, which cannot be proved without posting.
+func (c *Connector) Check() *connectors.Request {
+	if c.Token.IsZero() {
+		return nil
+	}
+	return connectors.Post(c.BaseURL.At(api, "/auth.test"), []byte("{}")).
+		With("Content-Type", "application/json; charset=utf-8").
+		As(connectors.Bearer(c.Token))
+}
+
+// Rate is one message a second, for a channel and for a webhook alike.
+// https://docs.slack.dev/apis/web-api/rate-limits
+func (c *Connector) Rate() connectors.Rate {
+	return connectors.Rate{Requests: 1, Per: time.Second}
+}
+
+// escape is a respondent's words as Slack shows them and not as it obeys them (`<!channel>`).
+func escape(text string, limit int) string {
+	return clip(slackutilsx.EscapeMessage(connectors.Clip(text, limit)), limit)
+}
+
+// clip cuts escaped text, and never inside an `&amp;`, which would show its remains.
+func clip(text string, limit int) string {
+	if len(text) <= limit || utf8.RuneCountInString(text) <= limit {
+		return text
+	}
+	text = strings.TrimSuffix(connectors.Clip(text, limit), "…")
+	if at := strings.LastIndexByte(text, '&'); at >= 0 && at > len(text)-len("&amp;") && !strings.Contains(text[at:], ";") {
+		text = text[:at]
+	}
+	return text + "…"
+}

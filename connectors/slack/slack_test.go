@@ -1,0 +1,149 @@
+package slack
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/connectors/connectortest"
+)
+
+func TestTranscripts(t *testing.T) {
+	t.Parallel()
+	connectortest.Play(t, "slack")
+}
+
+// TestEveryCode holds the table against the contract: each word of each list, in both ways in.
+func TestEveryCode(t *testing.T) {
+	t.Parallel()
+	api := &Connector{Account: Account{Token: connectors.NewSecret("xoxb-1")}, Channel: "C1"}
+	hook := &Connector{Account: Account{Webhook: connectors.NewSecret("https://hooks.slack.com/services/T/B/X")}}
+	lists := map[connectors.Kind]string{
+		connectors.Retry: `ratelimited rate_limited message_limit_exceeded internal_error fatal_error service_unavailable request_timeout
+			team_added_to_org`,
+		connectors.Revoked: `invalid_auth not_authed account_inactive token_revoked token_expired missing_scope not_allowed_token_type
+			no_permission org_login_required ekm_access_denied channel_not_found not_in_channel is_archived restricted_action
+			restricted_action_thread_locked`,
+		connectors.Rejected: `no_text invalid_blocks invalid_blocks_format msg_blocks_too_long msg_too_long too_many_attachments
+			attachment_payload_limit_exceeded invalid_arguments markdown_text_conflict metadata_too_large`,
+	}
+	for kind, list := range lists {
+		for code := range strings.FieldsSeq(list) {
+			res := &connectors.Response{Status: 200, Body: []byte(`{"ok":false,"error":"` + code + `"}`)}
+			if got := api.Judge(res); got.Kind != kind {
+				t.Errorf("chat.postMessage %s: got %v, want %s", code, got, kind)
+			}
+		}
+	}
+	words := []struct {
+		status int
+		words  string
+		want   connectors.Kind
+	}{
+		{400, "invalid_payload user_not_found no_text invalid_blocks too_many_attachments posting_to_general_channel_denied", connectors.Rejected},
+		{403, "action_prohibited invalid_token", connectors.Revoked},
+		{404, "channel_not_found no_service no_service_id no_team no_active_hooks", connectors.Revoked},
+		{410, "channel_is_archived", connectors.Revoked},
+		{429, "rate_limited", connectors.Retry},
+		{500, "rollup_error", connectors.Retry},
+	}
+	for _, row := range words {
+		for word := range strings.FieldsSeq(row.words) {
+			// The published statuses come from secondary sources: the word decides under any of them.
+			for _, status := range []int{row.status, 400, 404} {
+				res := &connectors.Response{Status: status, Body: []byte(word + "\n")}
+				if got := hook.Judge(res); got.Kind != row.want || got.Reason != word {
+					t.Errorf("webhook %d %s: got %v, want %s", status, word, got, row.want)
+				}
+			}
+		}
+	}
+}
+
+func TestThrottlingIsObeyed(t *testing.T) {
+	t.Parallel()
+	c := &Connector{Account: Account{Token: connectors.NewSecret("xoxb-1")}, Channel: "C1"}
+	got := c.Judge(&connectors.Response{
+		Status: 429, Header: map[string][]string{"Retry-After": {"30"}}, Body: []byte(`{"ok":false,"error":"ratelimited"}`),
+	})
+	if want := (connectors.Verdict{Kind: connectors.Retry, After: 30 * time.Second, Reason: "rate_limited"}); !cmp.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestClipNeverCutsAnEscape(t *testing.T) {
+	t.Parallel()
+	text := strings.Repeat("é&amp;", 10)
+	for limit := 1; limit < 70; limit++ {
+		got := clip(text, limit)
+		if n := utf8.RuneCountInString(got); n > limit {
+			t.Errorf("limit %d: %d runes", limit, n)
+		}
+		bare := strings.ReplaceAll(strings.TrimSuffix(got, "…"), "&amp;", "")
+		if strings.ContainsAny(bare, "&;") || !utf8.ValidString(got) {
+			t.Errorf("limit %d cuts an escape: %q", limit, got)
+		}
+	}
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	bot := &Connector{Account: Account{Token: connectors.NewSecret("xoxb-1"), BaseURL: "https://slack.example/api"}}
+	req := bot.Check()
+	if req.Method != "POST" || req.URL != "https://slack.example/api/auth.test" {
+		t.Errorf("got %s %s", req.Method, req.URL)
+	}
+	if _, ok := req.Auth.(connectors.BearerAuth); !ok {
+		t.Errorf("the token is sent as %T", req.Auth)
+	}
+	hook := &Connector{Account: Account{Webhook: connectors.NewSecret("https://hooks.slack.com/services/T/B/X")}}
+	if hook.Check() != nil {
+		t.Error("a webhook cannot be proved without posting")
+	}
+}
+
+// FuzzBlocks: whatever a respondent writes, the message has the operator's blocks and no others, and no mention.
+func FuzzBlocks(f *testing.F) {
+	for _, seed := range []string{"slow", `"}},{"type":"header"`, "<!channel>", `\u0022`, "\\", "é", "1", "", "\x00\u2028", `"`, "]"} {
+		f.Add(seed)
+	}
+	c := &Connector{Account: Account{Webhook: connectors.NewSecret("https://hooks.slack.com/services/T/B/X")}}
+	const blocks = `[{"type":"divider"},{"type":"section","text":{"type":"mrkdwn","text":"{{ feedback }}"}}]`
+	if err := c.Blocks.UnmarshalText([]byte(blocks)); err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, feedback string) {
+		given, err := json.Marshal(map[string]any{"type": "response.completed", "feedback": feedback})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ev, err := connectortest.Event(given)
+		if err != nil {
+			return // a text that no event holds
+		}
+		req, err := c.Build(ev)
+		if err != nil {
+			t.Fatalf("%q: %v", feedback, err)
+		}
+		var m struct {
+			Blocks []struct {
+				Type string
+				Text struct{ Text string }
+			}
+		}
+		if err := json.Unmarshal(req.Body, &m); err != nil {
+			t.Fatal(err)
+		}
+		if len(m.Blocks) == 0 || len(m.Blocks) > 2 || m.Blocks[0].Type != "divider" {
+			t.Fatalf("%q made the blocks %v", feedback, m.Blocks)
+		}
+		if len(m.Blocks) == 2 && (m.Blocks[1].Type != "section" || strings.ContainsAny(m.Blocks[1].Text.Text, "<>")) {
+			t.Fatalf("%q made the block %v", feedback, m.Blocks[1])
+		}
+	})
+}

@@ -1,0 +1,193 @@
+package webhook
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/rules/event"
+	"github.com/surveygate/surveygate/rules/expression"
+	"github.com/surveygate/surveygate/rules/jsonpath"
+)
+
+// Word is a kind of body that is named by one word.
+type Word string
+
+// The words. The empty word is RawBytes, unless there are values.
+const (
+	// RawBytes are the platform's original bytes with their own content type.
+	RawBytes Word = "raw"
+	// Envelope is the normalised event.
+	Envelope Word = "event"
+	// CloudEvents is the same as a structured CloudEvent.
+	CloudEvents Word = "cloudevents"
+	// BinaryCloudEvents is the event's data, with the attributes in headers.
+	BinaryCloudEvents Word = "cloudevents-binary"
+)
+
+var words = []Word{RawBytes, Envelope, CloudEvents, BinaryCloudEvents}
+
+// Body is what a webhook sends: one of the words, or a mapping of values.
+type Body struct {
+	Word   Word
+	Values expression.Values
+}
+
+var _ connectors.ValuesUnmarshaler = (*Body)(nil)
+
+// UnmarshalText takes one of the words.
+func (b *Body) UnmarshalText(text []byte) error {
+	for _, word := range words {
+		if string(word) == string(text) {
+			*b = Body{Word: word}
+			return nil
+		}
+	}
+	return fmt.Errorf("`%s` is no body; one of raw, event, cloudevents, cloudevents-binary, or a mapping of values", text)
+}
+
+// UnmarshalValues takes a mapping.
+func (b *Body) UnmarshalValues(values expression.Values) error {
+	*b = Body{Values: values}
+	return nil
+}
+
+// IsZero says that nothing was written, which stands for `raw`.
+func (b Body) IsZero() bool { return b.Word == "" && b.Values.IsZero() }
+
+// What the answers and leads are called in the bodies that we write.
+var (
+	answersOf = map[bool]string{false: "data.response.answers", true: "response.answers"}
+	leadsOf   = map[bool]string{false: "data.response.leads", true: "response.leads"}
+)
+
+// body is the bytes and their content type. Those that we write are stable under JSON.stringify(JSON.parse(…)),
+// because receivers built from PollQR's sample verify that instead of the bytes.
+func (c *Connector) body(ev *event.Event) (body []byte, contentType string, err error) {
+	if !c.Body.Values.IsZero() {
+		values, err := c.Body.Values.Of(ev)
+		if err != nil {
+			return nil, "", err
+		}
+		body, err = event.Marshal(values)
+		return body, "application/json", err
+	}
+	switch c.Body.Word {
+	case Envelope, CloudEvents:
+		contentType = "application/json"
+		if c.Body.Word == CloudEvents {
+			contentType = "application/cloudevents+json; charset=utf-8"
+		}
+		body, err = c.without(ev.Envelope(), false)
+	case BinaryCloudEvents:
+		contentType = "application/json"
+		body, err = c.without(ev.DataJSON(), true)
+	default:
+		return c.raw(ev)
+	}
+	if err == nil {
+		body, err = event.Stable(body)
+	}
+	return body, contentType, err
+}
+
+// without cuts answers and leads out of a body of ours; data says that it is the event's data alone.
+func (c *Connector) without(body []byte, data bool) ([]byte, error) {
+	var paths []string
+	if !c.SendAnswers {
+		paths = append(paths, answersOf[data])
+	}
+	if !c.SendLeads {
+		paths = append(paths, leadsOf[data])
+	}
+	if paths == nil {
+		return body, nil
+	}
+	return jsonpath.Cut(body, paths)
+}
+
+// raw is the original bytes. What is not wanted is cut at the paths the profile names; where it names none, the
+// platform sends none.
+func (c *Connector) raw(ev *event.Event) ([]byte, string, error) {
+	if len(ev.Raw.Body) == 0 {
+		return nil, "", errors.New("the event has no original bytes")
+	}
+	contentType := ev.Raw.ContentType
+	if contentType == "" || strings.ContainsFunc(contentType, func(r rune) bool { return r < ' ' || r > '~' }) {
+		contentType = "application/json"
+	}
+	var paths []string
+	if !c.SendAnswers {
+		paths = append(paths, ev.Raw.AnswersAt...)
+	}
+	if !c.SendLeads {
+		paths = append(paths, ev.Raw.LeadsAt...)
+	}
+	if len(paths) == 0 {
+		return ev.Raw.Body, contentType, nil
+	}
+	body, err := jsonpath.Cut(ev.Raw.Body, paths)
+	return body, contentType, err
+}
+
+// attributes are the ce-* headers of the binary form; those that are empty are left out.
+func attributes(ev *event.Event) []connectors.Field {
+	fields := make([]connectors.Field, 0, 14)
+	add := func(name, value string) {
+		if value != "" {
+			fields = append(fields, connectors.Field{Name: "ce-" + name, Value: encode(value)})
+		}
+	}
+	add("specversion", "1.0")
+	add("id", ev.ID)
+	add("source", "/tenants/"+ev.Tenant+"/sources/"+ev.Source)
+	add("type", ev.Type)
+	add("subject", subject(ev))
+	add("time", ev.Time.UTC().Format(time.RFC3339Nano))
+	add("dataschema", "urn:surveygate:schema:survey-event:1")
+	add("tenant", ev.Tenant)
+	add("sourcekind", ev.SourceKind)
+	add("origtype", ev.OrigType)
+	add("origid", ev.OrigID)
+	add("dedupekey", ev.DedupeKey)
+	add("receivedtime", ev.Received.UTC().Format(time.RFC3339Nano))
+	add("verified", ev.Verified)
+	return fields
+}
+
+func subject(ev *event.Event) string {
+	switch {
+	case ev.ResponseID == "":
+		return ev.SurveyID
+	default:
+		return ev.SurveyID + "/" + ev.ResponseID
+	}
+}
+
+const upperHex = "0123456789ABCDEF"
+
+// encode writes an attribute as CloudEvents wants it in a header: space, `"`, `%` and whatever is not visible
+// ASCII as %XX.
+// https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md#3132-http-header-values
+func encode(value string) string {
+	plain := true
+	for i := range len(value) {
+		plain = plain && visible(value[i])
+	}
+	if plain {
+		return value
+	}
+	b := make([]byte, 0, len(value)+16)
+	for i := range len(value) {
+		if c := value[i]; visible(c) {
+			b = append(b, c)
+		} else {
+			b = append(b, '%', upperHex[c>>4], upperHex[c&15])
+		}
+	}
+	return string(b)
+}
+
+func visible(c byte) bool { return c > ' ' && c < 0x7f && c != '"' && c != '%' }

@@ -1,0 +1,180 @@
+package webhook
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/connectors/connectortest"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+func TestTranscripts(t *testing.T) {
+	t.Parallel()
+	connectortest.Play(t, "webhook")
+}
+
+// TestTheTable is design's table, column webhook, row for row.
+func TestTheTable(t *testing.T) {
+	t.Parallel()
+	c := &Connector{}
+	want := func(status int) connectors.Kind {
+		switch {
+		case status >= 200 && status <= 299:
+			return connectors.Delivered
+		case status == 410:
+			return connectors.Rejected
+		case status == 401, status == 403, status == 404, status == 408, status == 425, status == 429:
+			return connectors.Retry
+		case status >= 400 && status <= 499:
+			return connectors.Rejected
+		}
+		return connectors.Retry // 3xx, 5xx, and what is no answer at all
+	}
+	for status := 100; status < 600; status++ {
+		got := c.Judge(&connectors.Response{Status: status})
+		if got.Kind != want(status) {
+			t.Errorf("%d: got %v, want %s", status, got, want(status))
+		}
+		if got.Gone != (status == 410) {
+			t.Errorf("%d: gone is %v", status, got.Gone)
+		}
+	}
+}
+
+func TestPresetsAreAsPublished(t *testing.T) {
+	t.Parallel()
+	type row struct {
+		Waits   string
+		Timeout time.Duration
+		Only200 bool
+	}
+	got := map[PresetName]row{}
+	for name, preset := range Presets {
+		var waits []byte
+		for _, wait := range preset.Retry {
+			waits = append(append(waits, wait.String()...), ' ')
+		}
+		got[name] = row{string(bytes.TrimSpace(waits)), preset.Timeout, preset.Only200}
+		if preset.Signature.Style != string(name) {
+			t.Errorf("%s signs as %s", name, preset.Signature.Style)
+		}
+	}
+	want := map[PresetName]row{
+		"standard":     {"5s 5m0s 30m0s 2h0m0s 5h0m0s 10h0m0s 14h0m0s 20h0m0s 24h0m0s", 15 * time.Second, false},
+		"pollqr":       {"10s 1m0s 5m0s", 15 * time.Second, false},
+		"popsee":       {"10s 1m0s 5m0s", 5 * time.Second, false},
+		"chattosurvey": {"10s 30s 2m0s 10m0s 30m0s", 30 * time.Second, true},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestSignatureBesideAPreset(t *testing.T) {
+	t.Parallel()
+	rows := []struct {
+		preset    PresetName
+		signature connectors.Signature
+		want      connectors.Signature
+	}{
+		{"", connectors.Signature{}, connectors.Signature{Style: "standard"}},
+		{"pollqr", connectors.Signature{}, connectors.Signature{Style: "pollqr"}},
+		{"pollqr", connectors.Signature{Style: "github"}, connectors.Signature{Style: "github"}},
+		{"", connectors.Signature{Header: "X-Sign"}, connectors.Signature{Header: "X-Sign"}},
+	}
+	for _, row := range rows {
+		c := &Connector{Preset: row.preset, Signature: row.signature}
+		if got := c.Style(); got != row.want {
+			t.Errorf("%s with %v: got %v, want %v", row.preset, row.signature, got, row.want)
+		}
+	}
+}
+
+// TestRawIsByteForByte uses bytes that any re-encoding would change.
+func TestRawIsByteForByte(t *testing.T) {
+	t.Parallel()
+	raw := []byte("{ \"b\" : 1.0 ,\t\"a\":\"\\u00e9\\/\", \"a\": [ 1 , 2 ],\n\"answers\" : {\"2\": 1e2} , \"leads\":[ ] }\r\n")
+	ev := rawEvent(t, raw, "application/json; charset=utf-8")
+
+	req, err := (&Connector{SendAnswers: true, SendLeads: true}).Build(ev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(req.Body, raw) {
+		t.Errorf("the body is %q", req.Body)
+	}
+	if want := "application/json; charset=utf-8"; req.Header[0].Value != want {
+		t.Errorf("the content type is %q, want %q", req.Header[0].Value, want)
+	}
+
+	rows := []struct {
+		answers, leads bool
+		want           string
+	}{
+		{false, true, "{ \"b\" : 1.0 ,\t\"a\":\"\\u00e9\\/\", \"a\": [ 1 , 2 ] , \"leads\":[ ] }\r\n"},
+		{true, false, "{ \"b\" : 1.0 ,\t\"a\":\"\\u00e9\\/\", \"a\": [ 1 , 2 ],\n\"answers\" : {\"2\": 1e2} }\r\n"},
+		{false, false, "{ \"b\" : 1.0 ,\t\"a\":\"\\u00e9\\/\", \"a\": [ 1 , 2 ] }\r\n"},
+	}
+	for _, row := range rows {
+		req, err := (&Connector{SendAnswers: row.answers, SendLeads: row.leads}).Build(ev)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(req.Body); got != row.want {
+			t.Errorf("answers %v leads %v: got %q, want %q", row.answers, row.leads, got, row.want)
+		}
+	}
+}
+
+func TestWhatCannotBeCutIsNotSent(t *testing.T) {
+	t.Parallel()
+	ev := rawEvent(t, []byte("answers=1&leads=2"), "application/x-www-form-urlencoded")
+	if req, err := (&Connector{SendLeads: true}).Build(ev); err == nil {
+		t.Errorf("sent %q", req.Body)
+	}
+	if _, err := (&Connector{SendAnswers: true, SendLeads: true}).Build(rawEvent(t, nil, "")); err == nil {
+		t.Error("an event without its bytes was sent")
+	}
+}
+
+func TestContentTypeIsAHeader(t *testing.T) {
+	t.Parallel()
+	for _, given := range []string{"", "text/plain\r\nX-Evil: 1", "text/ş"} {
+		req, err := (&Connector{SendAnswers: true, SendLeads: true}).Build(rawEvent(t, []byte("{}"), given))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := req.Header[0].Value; got != "application/json" {
+			t.Errorf("%q became %q", given, got)
+		}
+	}
+}
+
+func TestEncode(t *testing.T) {
+	t.Parallel()
+	rows := map[string]string{
+		"plain-1:2/3": "plain-1:2/3", "a b": "a%20b", `"q"`: "%22q%22", "100%": "100%25", "ş": "%C5%9F", "\r\nX: 1": "%0D%0AX:%201", "~!": "~!",
+	}
+	for in, want := range rows {
+		if got := encode(in); got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+}
+
+func rawEvent(t testing.TB, body []byte, contentType string) *event.Event {
+	t.Helper()
+	ev, err := event.New(
+		event.Header{ID: "1", Tenant: "default", Source: "app", SourceKind: "app", Type: event.TypeResponseCompleted, Time: connectortest.Received, Received: connectortest.Received},
+		&event.Data{},
+		event.Raw{ContentType: contentType, Body: body, AnswersAt: []string{"answers"}, LeadsAt: []string{"leads"}},
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ev
+}
