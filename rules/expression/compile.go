@@ -1,0 +1,408 @@
+package expression
+
+import (
+	"fmt"
+	"regexp"
+	"regexp/syntax"
+	"strconv"
+	"strings"
+
+	"github.com/expr-lang/expr/ast"
+)
+
+// compiler turns the text of one expression into nodes, and gathers every fault it finds on the way.
+type compiler struct {
+	src    *source
+	want   purpose
+	base   int // where the expression stands in a longer text
+	scope  *scope
+	faults Errors
+	depth  int
+	inside int // predicates around
+}
+
+// purpose is what an expression is for; it decides remedies and the kind that is asked for.
+type purpose uint8
+
+const (
+	asCondition purpose = iota
+	asValue
+	asHole
+)
+
+func newCompiler(text string, base int, want purpose) *compiler {
+	return &compiler{src: newSource(text), base: base, want: want, scope: new(scope)}
+}
+
+// compile parses and checks the text. The node is of use only where there are no faults.
+func (c *compiler) compile() *node {
+	tree := c.parse()
+	if tree == nil {
+		return nil
+	}
+	root := c.node(tree)
+	if c.want == asCondition && len(c.faults) == 0 && !root.kinds.has(boolean) {
+		c.fault(tree, fmt.Sprintf("a condition is true or false, and `%s` is %s", c.show(tree), root.kinds), compareRemedy(root.kinds))
+	}
+	c.fixedWord()
+	return root
+}
+
+func compareRemedy(k kinds) string {
+	switch {
+	case k == numbers:
+		return "compare it, as in nps_score <= 6"
+	case k == texts:
+		return `compare it, as in survey.type == "nps", or ask has(x)`
+	}
+	return "ask has(x), len(x) > 0 or any(x, …)"
+}
+
+// program ends the compilation of a single expression.
+func (c *compiler) program(root *node) *program {
+	c.scope.seal()
+	return &program{text: c.src.text, roots: []*node{root}, scope: c.scope}
+}
+
+// fault notes what is wrong with a part.
+func (c *compiler) fault(at ast.Node, message, remedy string) {
+	from, to := c.src.span(at)
+	c.faultAt(from, to, message, remedy)
+}
+
+func (c *compiler) faultAt(from, to int, message, remedy string) {
+	c.faults = append(c.faults, &Error{Offset: c.base + from, Length: max(to-from, 1), Message: message, Remedy: remedy})
+}
+
+// show is a part as it was written, cut to what a message can hold.
+func (c *compiler) show(at ast.Node) string {
+	from, to := c.src.span(at)
+	return clip(c.src.text[from:to])
+}
+
+func clip(s string) string {
+	const most = 60
+	if r := []rune(s); len(r) > most {
+		return string(r[:most-1]) + "…"
+	}
+	return s
+}
+
+// node compiles a part. A part with a fault comes back as something that may be anything, so that one
+// fault is told once.
+func (c *compiler) node(n ast.Node) *node {
+	c.depth++
+	defer func() { c.depth-- }()
+	if c.depth > MaxDepth {
+		if c.depth == MaxDepth+1 {
+			c.fault(n, fmt.Sprintf("this nests deeper than %d", MaxDepth), "split the rule in two")
+		}
+		return c.unclear()
+	}
+	out := c.part(n)
+	from, to := c.src.span(n)
+	out.from, out.to = int32(from), int32(to)
+	out.weight = 1
+	for _, arg := range out.args {
+		out.weight += arg.weight
+	}
+	return out
+}
+
+func (c *compiler) unclear() *node { return &node{op: opLiteral, kinds: anything} }
+
+func (c *compiler) part(n ast.Node) *node {
+	switch n := n.(type) {
+	case *ast.IntegerNode:
+		return &node{op: opLiteral, kinds: numbers, lit: numberValue(float64(n.Value))}
+	case *ast.FloatNode:
+		return &node{op: opLiteral, kinds: numbers, lit: numberValue(n.Value)}
+	case *ast.StringNode:
+		return &node{op: opLiteral, kinds: texts, lit: textValue(n.Value)}
+	case *ast.BoolNode:
+		return &node{op: opLiteral, kinds: booleans, lit: truthValue(truthOf(n.Value))}
+	case *ast.NilNode:
+		c.fault(n, "`nil` is not a value: what is absent is unknown", "ask has(x) or not has(x)")
+	case *ast.IdentifierNode:
+		return c.name(n, []string{n.Value})
+	case *ast.ChainNode: // a?.b is a.b: what is absent is unknown anyway
+		return c.part(n.Node)
+	case *ast.MemberNode:
+		return c.member(n)
+	case *ast.PointerNode:
+		if n.Name != "" {
+			c.fault(n, fmt.Sprintf("`#%s` is not part of the rule language", n.Name), "# is the item, .name its field")
+			return c.unclear()
+		}
+		return &node{op: opItem, kinds: anything}
+	case *ast.UnaryNode:
+		return c.unary(n)
+	case *ast.BinaryNode:
+		return c.binary(n)
+	case *ast.ConditionalNode:
+		return c.choose(n)
+	case *ast.ArrayNode:
+		out := &node{op: opList, kinds: lists}
+		for _, item := range n.Nodes {
+			out.args = append(out.args, c.node(item))
+		}
+		return out
+	case *ast.BuiltinNode:
+		return c.builtin(n)
+	case *ast.CallNode:
+		return c.call(n)
+	case *ast.SliceNode:
+		c.fault(n, "slices `[from:to]` are not part of the rule language", "take one item, as in x[0], or first(x), last(x)")
+	case *ast.MapNode:
+		c.fault(n, "mappings `{…}` are not part of an expression", "write a mapping as YAML, with an expression for each field")
+	case *ast.BytesNode:
+		c.fault(n, "bytes `b'…'` are not part of the rule language", "write a text: '…'")
+	case *ast.VariableDeclaratorNode:
+		c.fault(n, "`let` is not part of the rule language", "write the expression where it is used")
+	case *ast.SequenceNode:
+		c.fault(n, "`;` is not part of the rule language", "join conditions with and, or")
+	default:
+		c.fault(n, fmt.Sprintf("`%s` is not part of the rule language", c.show(n)), "")
+	}
+	return c.unclear()
+}
+
+func (c *compiler) unary(n *ast.UnaryNode) *node {
+	arg := c.node(n.Node)
+	switch n.Operator {
+	case "-":
+		c.need(n.Node, arg, numbers, "`-` wants a number")
+		if arg.op == opLiteral && arg.lit.kind == number {
+			return &node{op: opLiteral, kinds: numbers, lit: numberValue(-arg.lit.num)}
+		}
+		return &node{op: opNegate, kinds: numbers, args: []*node{arg}}
+	case "+":
+		c.need(n.Node, arg, numbers, "`+` wants a number")
+		return arg
+	}
+	if !arg.kinds.has(boolean) {
+		remedy := "ask has(x), or compare"
+		if next := c.src.find(c.endOf(n.Node)-1) + 1; next < len(c.src.tokens) {
+			if _, is := compares[c.src.tokens[next].Value]; is {
+				remedy = "`not` binds tighter than a comparison: write not (…)"
+			}
+		}
+		c.fault(n, fmt.Sprintf("`%s` wants true or false, and `%s` is %s", n.Operator, c.show(n.Node), arg.kinds), remedy)
+		return c.unclear()
+	}
+	return &node{op: opNot, kinds: booleans, args: []*node{arg}}
+}
+
+func (c *compiler) endOf(n ast.Node) int {
+	_, to := c.src.span(n)
+	return to
+}
+
+func (c *compiler) binary(n *ast.BinaryNode) *node {
+	switch n.Operator {
+	case "and", "&&":
+		return c.junction(n, opAnd)
+	case "or", "||":
+		return c.junction(n, opOr)
+	case "..":
+		c.fault(n, "ranges `..` are not part of the rule language", "compare twice, as in x >= 1 and x <= 5")
+		return c.unclear()
+	}
+	left, right := c.node(n.Left), c.node(n.Right)
+	args := []*node{left, right}
+	if code, ok := compares[n.Operator]; ok {
+		return c.compare(n, code, args)
+	}
+	if code, ok := textOperators[n.Operator]; ok {
+		remedy := ""
+		if left.kinds == lists || left.kinds == lists|objects {
+			remedy = fmt.Sprintf("a list is searched with in: %s in %s", c.show(n.Right), c.show(n.Left))
+		}
+		c.needHint(n.Left, left, texts, fmt.Sprintf("`%s` wants a text", n.Operator), remedy)
+		c.need(n.Right, right, texts, fmt.Sprintf("`%s` wants a text", n.Operator))
+		return &node{op: opText, code: code, kinds: booleans, args: args}
+	}
+	if code, ok := computes[n.Operator]; ok {
+		return c.compute(n, code, args)
+	}
+	switch n.Operator {
+	case "matches":
+		return c.matches(n, left, right)
+	case "in":
+		return c.in(n, left, right)
+	case "??":
+		return &node{op: opCoalesce, kinds: left.kinds | right.kinds, args: args}
+	}
+	c.fault(n, fmt.Sprintf("`%s` is not an operator of the rule language", n.Operator), "")
+	return c.unclear()
+}
+
+// junction gathers a chain of one and the same word, so that a long chain is not deep.
+func (c *compiler) junction(n *ast.BinaryNode, what op) *node {
+	out := &node{op: what, kinds: booleans}
+	var gather func(ast.Node)
+	gather = func(part ast.Node) {
+		if b, ok := part.(*ast.BinaryNode); ok {
+			if w := b.Operator; (w == "and" || w == "&&") && what == opAnd || (w == "or" || w == "||") && what == opOr {
+				gather(b.Left)
+				gather(b.Right)
+				return
+			}
+		}
+		arg := c.node(part)
+		c.needHint(part, arg, booleans, fmt.Sprintf("`%s` joins what is true or false", n.Operator), c.orRemedy(n, part))
+		out.args = append(out.args, arg)
+	}
+	gather(n)
+	return out
+}
+
+// orRemedy helps with `survey.type == "nps" or "csat"`.
+func (c *compiler) orRemedy(n *ast.BinaryNode, part ast.Node) string {
+	left, ok := n.Left.(*ast.BinaryNode)
+	if _, fixed := part.(*ast.StringNode); ok && fixed && left.Operator == "==" {
+		return fmt.Sprintf("write %s in [%s, %s]", c.show(left.Left), c.show(left.Right), c.show(part))
+	}
+	return ""
+}
+
+func (c *compiler) compare(n *ast.BinaryNode, code uint8, args []*node) *node {
+	left, right := args[0], args[1]
+	out := &node{op: opCompare, code: code, kinds: booleans, args: args}
+	allowed := anything
+	if code != codeEqual && code != codeUnequal {
+		allowed = numbers | texts
+		c.need(n.Left, left, allowed, fmt.Sprintf("`%s` compares numbers or texts", n.Operator))
+		c.need(n.Right, right, allowed, fmt.Sprintf("`%s` compares numbers or texts", n.Operator))
+	}
+	if left.kinds&allowed != 0 && right.kinds&allowed != 0 && left.kinds&right.kinds == 0 {
+		c.fault(n, fmt.Sprintf("`%s` is %s and `%s` is %s: they are never compared",
+			c.show(n.Left), left.kinds, c.show(n.Right), right.kinds), c.mixed(n.Left, n.Right, left, right))
+	}
+	return out
+}
+
+// mixed says how a number and a text may be brought together.
+func (c *compiler) mixed(l, r ast.Node, left, right *node) string {
+	for range 2 {
+		if left.kinds == numbers && right.op == opLiteral && right.lit.kind == text {
+			if _, err := strconv.ParseFloat(right.lit.str, 64); err == nil {
+				return fmt.Sprintf("write %s without quotes", right.lit.str)
+			}
+			return "compare it with a number"
+		}
+		if left.kinds == texts && right.op == opLiteral && right.lit.kind == number {
+			return fmt.Sprintf("write number(%s), or %q", c.show(l), c.show(r))
+		}
+		if left.kinds == booleans && right.op == opLiteral && right.lit.kind == text {
+			return "write true or false without quotes"
+		}
+		l, r, left, right = r, l, right, left
+	}
+	return ""
+}
+
+func (c *compiler) compute(n *ast.BinaryNode, code uint8, args []*node) *node {
+	left, right := args[0], args[1]
+	out := &node{op: opCompute, code: code, kinds: numbers, args: args}
+	allowed := numbers
+	if code == codeAdd {
+		allowed = numbers | texts
+		out.kinds = left.kinds & right.kinds & allowed
+	}
+	c.need(n.Left, left, allowed, fmt.Sprintf("`%s` wants %s", n.Operator, allowed))
+	c.need(n.Right, right, allowed, fmt.Sprintf("`%s` wants %s", n.Operator, allowed))
+	if out.kinds == 0 {
+		if left.kinds&allowed != 0 && right.kinds&allowed != 0 {
+			c.fault(n, fmt.Sprintf("`%s` is %s and `%s` is %s: `+` adds numbers or joins texts",
+				c.show(n.Left), left.kinds, c.show(n.Right), right.kinds), `a text with holes joins anything: "NPS {{ nps_score }}"`)
+		}
+		out.kinds = allowed
+	}
+	return out
+}
+
+func (c *compiler) matches(n *ast.BinaryNode, left, right *node) *node {
+	c.need(n.Left, left, texts, "`matches` wants a text")
+	if right.op != opLiteral || right.lit.kind != text {
+		if right.kinds&texts == 0 || right.op != opLiteral {
+			c.fault(n.Right, "the pattern of `matches` is a fixed text", `as in feedback matches "(?i)refund"`)
+		}
+		return c.unclear()
+	}
+	out := &node{op: opMatches, kinds: booleans, args: []*node{left}}
+	tree, err := syntax.Parse(right.lit.str, syntax.Perl)
+	if err == nil {
+		var prog *syntax.Prog
+		if prog, err = syntax.Compile(tree.Simplify()); err == nil {
+			out.cost = len(prog.Inst)
+		}
+	}
+	if err == nil && out.cost > MaxPattern {
+		c.fault(n.Right, fmt.Sprintf("this pattern is too large: %d steps, at most %d", out.cost, MaxPattern), "repeat less")
+		return out
+	}
+	if err == nil {
+		out.re, err = regexp.Compile(right.lit.str)
+	}
+	if err != nil {
+		why := strings.TrimPrefix(err.Error(), "error parsing regexp: ")
+		c.fault(n.Right, "this is not a regular expression: "+why, `a sign that is meant as itself takes a backslash; in YAML write it in single quotes`)
+	}
+	return out
+}
+
+func (c *compiler) in(n *ast.BinaryNode, left, right *node) *node {
+	out := &node{op: opIn, kinds: booleans, args: []*node{left, right}}
+	if !c.needHint(n.Right, right, lists|objects, "`in` looks into a list", inRemedy(c, n, left, right)) {
+		return out
+	}
+	if right.op != opList || len(right.args) == 0 {
+		return out
+	}
+	var held kinds
+	for _, item := range right.args {
+		held |= item.kinds
+	}
+	if left.kinds&held == 0 {
+		c.fault(n, fmt.Sprintf("`%s` is %s and the list holds %s: it is never in it", c.show(n.Left), left.kinds, held),
+			c.mixed(n.Left, n.Right, left, right.args[0]))
+	}
+	return out
+}
+
+func inRemedy(c *compiler, n *ast.BinaryNode, left, right *node) string {
+	if left.kinds.has(text) && right.kinds.has(text) {
+		return fmt.Sprintf("write %s contains %s", c.show(n.Right), c.show(n.Left))
+	}
+	return `as in survey.type in ["nps", "csat"]`
+}
+
+func (c *compiler) choose(n *ast.ConditionalNode) *node {
+	if !n.Ternary {
+		c.fault(n, "`if … else` is not part of the rule language", "write condition ? this : that")
+		return c.unclear()
+	}
+	cond, yes, no := c.node(n.Cond), c.node(n.Exp1), c.node(n.Exp2)
+	c.need(n.Cond, cond, booleans, "before `?` stands what is true or false")
+	return &node{op: opChoose, kinds: yes.kinds | no.kinds, args: []*node{cond, yes, no}}
+}
+
+// need asks that a part may be one of some kinds.
+func (c *compiler) need(at ast.Node, n *node, allowed kinds, message string) bool {
+	return c.needHint(at, n, allowed, message, "")
+}
+
+func (c *compiler) needHint(at ast.Node, n *node, allowed kinds, message, remedy string) bool {
+	if n.kinds&allowed != 0 {
+		return true
+	}
+	if remedy == "" && allowed == numbers && n.kinds == texts {
+		remedy = fmt.Sprintf("write number(%s)", c.show(at))
+		if n.op == opLiteral {
+			remedy = "write it without quotes"
+		}
+	}
+	c.fault(at, fmt.Sprintf("%s, and `%s` is %s", message, c.show(at), n.kinds), remedy)
+	return false
+}

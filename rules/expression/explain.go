@@ -1,0 +1,73 @@
+package expression
+
+import (
+	"strconv"
+
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// Part is a part of a condition, as it was written, and what it came to.
+type Part struct {
+	Text string
+	// Value is true, false, unknown, a number, a quoted text, or the JSON of a list or object, cut short.
+	Value string
+	// Depth is 0 for the whole condition.
+	Depth int
+}
+
+// Explain gives the parts of the condition with their values, the whole before what it is made of: and, or,
+// comparisons, calls and names. What a list's items are asked one by one is not taken apart.
+func (c *Condition) Explain(ev *event.Event) (parts []Part, err error) {
+	if c.IsZero() {
+		return nil, nil
+	}
+	f := c.prog.scope.begin(ev)
+	defer f.end()
+	defer rescue(&err)
+	var walk func(n *node, depth int)
+	walk = func(n *node, depth int) {
+		if n.op == opLiteral {
+			return
+		}
+		f.enter(c.prog)
+		got := f.eval(n)
+		parts = append(parts, Part{Text: c.prog.source(n), Value: f.show(&got), Depth: depth})
+		if f.err != nil && err == nil {
+			err = f.err
+		}
+		args := n.args
+		if n.op == opQuantify {
+			args = args[:1]
+		}
+		for _, arg := range args {
+			if arg.from == n.from && arg.to == n.to {
+				continue // answered("4") holds the same text
+			}
+			walk(arg, depth+1)
+		}
+	}
+	walk(c.prog.roots[0], 0)
+	return parts, err
+}
+
+func (f *frame) show(v *value) string {
+	switch {
+	case f.err != nil:
+		return "error"
+	case v.kind == absent:
+		return Unknown.String()
+	case v.kind == text:
+		return strconv.Quote(clip(v.str))
+	case v.kind == list || v.kind == object:
+		out, ok := f.export(*v)
+		if !ok {
+			return Unknown.String()
+		}
+		j, err := marshal(out)
+		if err != nil {
+			return "error"
+		}
+		return clip(string(j))
+	}
+	return string(f.appendText(nil, v))
+}

@@ -1,0 +1,109 @@
+package expression
+
+import (
+	"encoding/json"
+	"strconv"
+
+	"github.com/surveygate/surveygate/rules/jsonpath"
+)
+
+// export gives a value to a connector. What is absent, also within a list, is left out.
+func (f *frame) export(v value) (out any, present bool) {
+	switch v.kind {
+	case number:
+		if v.str != "" {
+			return json.Number(v.str), true
+		}
+		return v.num, true
+	case text:
+		return v.str, true
+	case boolean:
+		return v.yes, true
+	case list:
+		t := f.open(&v)
+		if t == nil {
+			return nil, false
+		}
+		items := make([]any, 0, len(t.items))
+		for _, item := range t.items {
+			if one, ok := f.export(item); ok {
+				items = append(items, one)
+			}
+		}
+		return items, true
+	case object:
+		t := f.open(&v)
+		if t == nil {
+			return nil, false
+		}
+		members := make(Object, 0, len(t.items))
+		for i, item := range t.items {
+			if one, ok := f.export(item); ok {
+				members = append(members, Member{Key: t.keys[i], Value: one})
+			}
+		}
+		return members, true
+	}
+	return nil, false
+}
+
+// appendText writes a value into a hole: a list's items with commas between them, an object as JSON.
+func (f *frame) appendText(b []byte, v *value) []byte {
+	switch v.kind {
+	case number:
+		if v.str != "" {
+			return append(b, v.str...)
+		}
+		return appendNumber(b, v.num)
+	case text:
+		return append(b, v.str...)
+	case boolean:
+		return strconv.AppendBool(b, v.yes)
+	case list:
+		t := f.open(v)
+		if t == nil {
+			return b
+		}
+		first := true
+		for i := range t.items {
+			if t.items[i].kind == absent {
+				continue
+			}
+			if !first {
+				b = append(b, ", "...)
+			}
+			first = false
+			b = f.appendText(b, &t.items[i])
+		}
+	case object:
+		if out, ok := f.export(*v); ok {
+			if j, err := marshal(out); err == nil {
+				b = append(b, j...)
+			}
+		}
+	}
+	return b
+}
+
+// numberOf reads a number. Digits that a double cannot hold are kept beside it, for where it is written out.
+func numberOf(r jsonpath.Result) value {
+	raw := r.Raw()
+	if n, ok := smallNumber(raw); ok {
+		return numberValue(n)
+	}
+	n, ok := r.Number()
+	if !ok {
+		return value{}
+	}
+	v := numberValue(n)
+	if len(raw) > 15 {
+		whole := true
+		for _, c := range raw {
+			whole = whole && (c == '-' || c >= '0' && c <= '9')
+		}
+		if whole && string(appendNumber(nil, n)) != string(raw) {
+			v.str = textOf(raw)
+		}
+	}
+	return v
+}

@@ -1,0 +1,213 @@
+// Package expression is the language spoken about a survey event: conditions, values and texts with holes,
+// compiled and type-checked when the configuration is loaded.
+//
+// The grammar is expr's: its parser reads the text, and this package is the only door to it. Names are
+// resolved against the event, operators and functions are those the design lists, and every fault of a text
+// is an Error at its byte offset. Evaluation is this package's own, because absent is unknown here, not nil:
+// one evaluator serves events with and without the fields, spends a budget while it works, and never boxes a
+// number. That it agrees with expr's own machine where nothing is absent is proved by a fuzz test.
+package expression
+
+import (
+	"strings"
+
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// Limits of one text. They bound what a rule may cost, whoever wrote it.
+const (
+	// MaxLength is the length of one expression in bytes.
+	MaxLength = 4 << 10
+	// MaxTextLength is the length of a text with holes, in bytes; each hole is an expression.
+	MaxTextLength = 64 << 10
+	// MaxNodes is the number of parts of one expression.
+	MaxNodes = 500
+	// MaxDepth is how deep an expression may nest.
+	MaxDepth = 60
+	// MaxPattern is the number of instructions one regular expression may compile to.
+	MaxPattern = 2000
+
+	// maxSteps bounds the work of one evaluation; a step is about 10 ns.
+	maxSteps = 1_000_000
+	// maxMemory bounds what one evaluation makes: an element of a list is one, a text one per 16 bytes.
+	maxMemory = 100_000
+)
+
+// Truth is what a condition comes to: absent is unknown, not false.
+type Truth uint8
+
+// The three truths. Unknown is the zero value.
+const (
+	Unknown Truth = iota
+	False
+	True
+)
+
+func (t Truth) String() string {
+	switch t {
+	case True:
+		return "true"
+	case False:
+		return "false"
+	}
+	return "unknown"
+}
+
+// Result is what a condition said of an event.
+type Result struct {
+	Truth Truth
+	// Missing names the absent fields that made it unknown, as the condition spells them.
+	Missing []string
+	// Faults are values whose type did not fit; each made its part unknown.
+	Faults []string
+	// Err says that the evaluation was given up: it took more work than a condition may.
+	Err error
+}
+
+// Condition is a compiled condition. It is safe for concurrent use. The zero value is no condition:
+// it matches every event.
+type Condition struct {
+	text string
+	prog *program
+}
+
+// CompileCondition reads a condition. An error is Errors.
+func CompileCondition(text string) (*Condition, error) {
+	c := new(Condition)
+	if err := c.UnmarshalText([]byte(text)); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// UnmarshalText compiles the condition. An error is Errors.
+func (c *Condition) UnmarshalText(text []byte) error {
+	k := newCompiler(string(text), 0, asCondition)
+	root := k.compile()
+	if len(k.faults) > 0 {
+		return k.faults.sorted()
+	}
+	c.text = string(text)
+	c.prog = k.program(root)
+	return nil
+}
+
+// String is the condition as it was written.
+func (c *Condition) String() string { return c.text }
+
+// IsZero says that nothing was compiled.
+func (c *Condition) IsZero() bool { return c == nil || c.prog == nil }
+
+// Match asks the condition of one event.
+func (c *Condition) Match(ev *event.Event) (res Result) {
+	if c.IsZero() {
+		return Result{Truth: True}
+	}
+	f := c.prog.scope.begin(ev)
+	defer f.end()
+	defer rescue(&res.Err)
+	return f.match(c.prog)
+}
+
+// match runs fast, and once more with its eyes open when there is something to tell.
+func (f *frame) match(p *program) Result {
+	f.enter(p)
+	truth := f.truth(p.roots[0])
+	if f.err != nil {
+		return Result{Err: f.err}
+	}
+	if truth != Unknown && !f.faulted {
+		return Result{Truth: truth}
+	}
+	trace := new(trace)
+	f.enter(p)
+	f.trace = trace
+	f.truth(p.roots[0])
+	f.trace = nil
+	return Result{Truth: truth, Missing: trace.missing, Faults: trace.faults, Err: f.err}
+}
+
+// Value is a compiled expression, a text with holes or a constant: what a mapping's value is. It is safe for
+// concurrent use. The zero value is absent.
+type Value struct {
+	text string
+	prog *program
+	hole *Text // a string with {{ }}
+	word any   // a YAML number or boolean
+}
+
+// CompileValue reads a value written as a string. An error is Errors.
+func CompileValue(text string) (Value, error) {
+	var v Value
+	err := v.UnmarshalText([]byte(text))
+	return v, err
+}
+
+// Constant is a value that is itself: a number or a boolean of the configuration.
+func Constant(v any) Value { return Value{word: v} }
+
+// UnmarshalText compiles the value: a text where it has {{ }}, else an expression. An error is Errors.
+func (v *Value) UnmarshalText(text []byte) error {
+	s := string(text)
+	if strings.Contains(s, "{{") {
+		var t Text
+		if err := t.UnmarshalText(text); err != nil {
+			return err
+		}
+		*v = Value{text: s, hole: &t}
+		return nil
+	}
+	k := newCompiler(s, 0, asValue)
+	root := k.compile()
+	if len(k.faults) > 0 {
+		return k.faults.sorted()
+	}
+	*v = Value{text: s, prog: k.program(root)}
+	return nil
+}
+
+// String is the value as it was written.
+func (v Value) String() string {
+	if v.word != nil {
+		return formatAny(v.word)
+	}
+	return v.text
+}
+
+// IsZero says that there is no value.
+func (v Value) IsZero() bool { return v.prog == nil && v.hole == nil && v.word == nil }
+
+// Of evaluates the value for an event. present is false where it is absent (unknown), which leaves its field
+// out. It is a float64, string, bool, []any or Object; a constant is returned as it was given.
+func (v Value) Of(ev *event.Event) (out any, present bool, err error) {
+	switch {
+	case v.word != nil:
+		return v.word, true, nil
+	case v.hole != nil:
+		s, err := v.hole.Of(ev)
+		return s, err == nil, err
+	case v.prog == nil:
+		return nil, false, nil
+	}
+	f := v.prog.scope.begin(ev)
+	defer f.end()
+	defer rescue(&err)
+	f.enter(v.prog)
+	got := f.eval(v.prog.roots[0])
+	out, present = f.export(got)
+	if f.err != nil {
+		return nil, false, f.err
+	}
+	return out, present, nil
+}
+
+// Missing names the absent fields that leave the value absent or a hole of it empty.
+func (v Value) Missing(ev *event.Event) []string {
+	switch {
+	case v.hole != nil:
+		return v.hole.Missing(ev)
+	case v.prog == nil:
+		return nil
+	}
+	return v.prog.missing(ev)
+}

@@ -1,0 +1,71 @@
+package expression
+
+import (
+	"strings"
+
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// field is what the language knows of one name.
+type field struct {
+	path   string // in the event's data; for an attribute, its name
+	kinds  kinds
+	open   bool // its own keys are free
+	header bool // an attribute, not data
+}
+
+func (f field) slot() slot {
+	switch {
+	case f.path == "nps_group":
+		return slot{how: fromGroup, path: event.Shortcuts["nps_score"]}
+	case f.header:
+		return slot{how: fromHeader, path: f.path}
+	}
+	return slot{how: fromData, path: f.path}
+}
+
+// fields are all names that stand alone, in both spellings.
+var fields = func() map[string]field {
+	all := map[string]field{}
+	for _, f := range event.Fields() {
+		all[f.Path] = field{path: f.Path, kinds: kindsOf(f.Kind), open: f.Open}
+	}
+	for short, path := range event.Shortcuts {
+		all[short] = all[path]
+	}
+	for _, name := range event.Derived {
+		all[name] = field{path: name, kinds: texts, header: true}
+	}
+	return all
+}()
+
+func kindsOf(k event.Kind) kinds {
+	switch k {
+	case event.String:
+		return texts
+	case event.Number:
+		return numbers
+	case event.Bool:
+		return booleans
+	case event.Object:
+		return objects
+	case event.Array:
+		return lists
+	}
+	return anything
+}
+
+// nearest is the name of the event that was probably meant: one spelt alike, else one that ends or begins
+// with what was written, as `score.nps` and `nps` do.
+func nearest(name string) string {
+	names := event.Names()
+	if near := event.Nearest(name, names); near != "" {
+		return near
+	}
+	for _, candidate := range names {
+		if strings.HasSuffix(candidate, "."+name) || strings.HasPrefix(candidate, name+"_") {
+			return candidate
+		}
+	}
+	return ""
+}

@@ -1,0 +1,64 @@
+package expression
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/expr-lang/expr/ast"
+
+	"github.com/surveygate/surveygate/rules/jsonpath"
+)
+
+// name compiles a path of the event, or says which name was probably meant.
+func (c *compiler) name(n ast.Node, path []string) *node {
+	for i := len(path); i > 0; i-- {
+		prefix := strings.Join(path[:i], ".")
+		field, ok := fields[prefix]
+		if !ok {
+			continue
+		}
+		rest := path[i:]
+		switch {
+		case len(rest) == 0:
+			return &node{op: opSlot, kinds: field.kinds, slot: c.scope.slot(field.slot())}
+		case field.open:
+			var b strings.Builder
+			b.WriteString(field.path)
+			for _, key := range rest {
+				b.WriteByte('.')
+				b.WriteString(jsonpath.Escape(key))
+			}
+			return &node{op: opSlot, kinds: anything, slot: c.scope.slot(slot{how: fromData, path: b.String()})}
+		case field.kinds == objects:
+			c.unknown(n, path)
+		case field.path == "response.answers":
+			c.fault(n, fmt.Sprintf("`%s` is a list: it has no fields", prefix), fmt.Sprintf("write answer(%q)", rest[0]))
+		case field.kinds == lists:
+			c.fault(n, fmt.Sprintf("`%s` is a list: it has no fields", prefix), fmt.Sprintf("ask its items: any(%s, .%s == …)", prefix, rest[0]))
+		default:
+			c.fault(n, fmt.Sprintf("`%s` is %s: it has no fields", prefix, field.kinds), "")
+		}
+		return c.unclear()
+	}
+	c.unknown(n, path)
+	return c.unclear()
+}
+
+// unknown is the fault of a name that the event does not have.
+func (c *compiler) unknown(n ast.Node, path []string) {
+	name := strings.Join(path, ".")
+	remedy := ""
+	switch {
+	case absentWords[strings.ToLower(name)]:
+		remedy = "what is absent is unknown: ask has(x) or not has(x)"
+	case len(path) == 1 && isFunction(name):
+		remedy = "it is a function: " + functionUse(name)
+	default:
+		if near := nearest(name); near != "" {
+			remedy = fmt.Sprintf("did you mean %s?", near)
+		}
+	}
+	c.fault(n, fmt.Sprintf("`%s` is not a name of the rule language", name), remedy)
+}
+
+var absentWords = map[string]bool{"null": true, "none": true, "undefined": true, "empty": true, "nil": true, "missing": true}

@@ -1,0 +1,269 @@
+package expression
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/conf"
+	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/parser"
+	"github.com/expr-lang/expr/parser/lexer"
+)
+
+// parse reads the text with expr's parser, or notes why it cannot be read.
+func (c *compiler) parse() ast.Node {
+	text := c.src.text
+	switch {
+	case len(text) > MaxLength:
+		c.faultAt(MaxLength, MaxLength+1, fmt.Sprintf("this expression is longer than %d bytes", MaxLength), "split the rule in two")
+		return nil
+	case !utf8.ValidString(text):
+		at := 0
+		for i, r := range text {
+			if r == utf8.RuneError {
+				if _, size := utf8.DecodeRuneInString(text[i:]); size == 1 {
+					at = i
+					break
+				}
+			}
+		}
+		c.faultAt(at, at+1, "this is not UTF-8 text", "save the file as UTF-8")
+		return nil
+	case strings.TrimSpace(text) == "":
+		remedy := "as in nps_score <= 6"
+		if c.want == asValue {
+			remedy = `an empty text is quoted inside: "''"`
+		}
+		c.faultAt(0, len(text), "here stands no expression", remedy)
+		return nil
+	}
+	tree, err := parser.ParseWithConfig(text, &conf.Config{MaxNodes: MaxNodes})
+	if err == nil {
+		return tree.Node
+	}
+	c.syntax(err)
+	c.fixedWord()
+	return nil
+}
+
+var (
+	plainWords = regexp.MustCompile(`^[\pL\d][\pL\d _.,@:/!?&%#+-]*$`)
+	arithmetic = regexp.MustCompile(` [-+/%] `)
+)
+
+// fixedWord tells, for a value that is nothing but words, that a fixed word is quoted inside.
+func (c *compiler) fixedWord() {
+	if c.want != asValue || len(c.faults) == 0 {
+		return
+	}
+	word := strings.TrimSpace(c.src.text)
+	if !plainWords.MatchString(word) {
+		return
+	}
+	if arithmetic.MatchString(word) {
+		for _, t := range c.src.tokens {
+			if _, ok := fields[t.Value]; ok {
+				return // a computation with a slip in it
+			}
+		}
+	}
+	quoted := fmt.Sprintf(`a fixed word is quoted inside: "'%s'"`, word)
+	at := c.base + strings.Index(c.src.text, word)
+	first := c.faults[0]
+	if len(c.src.tokens) == 1 && len(c.faults) == 1 && c.src.broken == nil {
+		if first.Remedy != "" {
+			quoted = first.Remedy + " " + strings.ToUpper(quoted[:1]) + quoted[1:]
+		}
+		first.Remedy = quoted
+		return
+	}
+	if name := strings.Split(word, "."); len(c.faults) == 1 && len(name) > 1 && fields[name[0]].kinds == objects {
+		return // a path with a slip in it, whose own remedy is better
+	}
+	c.faults = Errors{{Offset: at, Length: len(word), Message: fmt.Sprintf("`%s` is not an expression", clip(word)), Remedy: quoted}}
+}
+
+// syntax says what is wrong with a text that expr's parser refuses: a slip that is well known, else where
+// the parser stopped.
+func (c *compiler) syntax(err error) {
+	if c.slip() {
+		return
+	}
+	var fault *file.Error
+	if !errors.As(err, &fault) {
+		c.faultAt(0, len(c.src.text), "this cannot be read: "+err.Error(), "")
+		return
+	}
+	from, to := c.src.at(fault.From), c.src.at(fault.To)
+	message := fault.Message
+	switch {
+	case strings.Contains(message, "maximum allowed nodes"):
+		c.faultAt(0, len(c.src.text), fmt.Sprintf("this expression has more than %d parts", MaxNodes), "split the rule in two")
+		return
+	case strings.Contains(message, "literal not terminated"):
+		c.unterminated()
+		return
+	case strings.HasPrefix(message, "unrecognized character"):
+		c.strange(from, to)
+		return
+	case strings.Contains(message, "cannot be mixed"):
+		c.faultAt(from, to, fmt.Sprintf("`%s` and `??` cannot be mixed without brackets", c.src.text[from:to]), "as in (nps_score ?? 10) <= 6")
+		return
+	case strings.HasPrefix(message, "unexpected token EOF"), strings.HasPrefix(message, "unexpected end"):
+		if open := c.open(); open >= 0 {
+			tok := c.src.tokens[open]
+			c.faultAt(tok.from, tok.to, fmt.Sprintf("`%s` is not closed", tok.Value), "")
+			return
+		}
+		end := len(strings.TrimRight(c.src.text, " \t\r\n"))
+		c.faultAt(max(end-1, 0), end, "this ends too early", "")
+		return
+	case strings.HasPrefix(message, "unexpected token"):
+		if to <= from {
+			to = from + 1
+		}
+		c.faultAt(from, to, fmt.Sprintf("`%s` does not belong here", c.src.text[from:min(to, len(c.src.text))]), c.between(from))
+		return
+	}
+	c.faultAt(from, max(to, from+1), "this cannot be read: "+message, "")
+}
+
+// between helps where two values stand side by side.
+func (c *compiler) between(from int) string {
+	i := c.src.find(from)
+	if i == 0 || i >= len(c.src.tokens) {
+		return ""
+	}
+	before, here := c.src.tokens[i-1], c.src.tokens[i]
+	if here.Kind == lexer.Bracket && bracket(here) < 0 && c.open() < 0 {
+		return "it closes nothing"
+	}
+	if valueLike(before) && valueLike(here) {
+		return "an operator is missing before it: and, or, ==, contains …"
+	}
+	return ""
+}
+
+func valueLike(t token) bool {
+	return t.Kind == lexer.Identifier || t.Kind == lexer.Number || t.Kind == lexer.String || t.Value == ")" || t.Value == "]"
+}
+
+// open is the last bracket that is not closed, -1 where there is none.
+func (c *compiler) open() int {
+	var stack []int
+	for i, t := range c.src.tokens {
+		switch d := bracket(t); {
+		case d > 0:
+			stack = append(stack, i)
+		case d < 0 && len(stack) > 0:
+			stack = stack[:len(stack)-1]
+		}
+	}
+	if len(stack) == 0 {
+		return -1
+	}
+	return stack[len(stack)-1]
+}
+
+// unterminated points at the quote that was not closed, which is where the readable tokens end.
+func (c *compiler) unterminated() {
+	from := 0
+	if n := len(c.src.tokens); n > 0 {
+		from = c.src.tokens[n-1].to
+	}
+	if i := strings.IndexAny(c.src.text[from:], "\"'`"); i >= 0 {
+		from += i
+	}
+	c.faultAt(from, from+1, fmt.Sprintf("the text that begins with %s is not closed", c.src.text[from:from+1]), quoteRemedy)
+}
+
+var lookalikes = map[rune]string{
+	'≤': "<=", '≥': ">=", '≠': "!=", '–': "-", '—': "-", '−': "-", '×': "*", '÷': "/", '∧': "and", '∨': "or", '¬': "not",
+}
+
+// strange is a sign that the language does not know.
+func (c *compiler) strange(from, to int) {
+	sign := c.src.text[from:to]
+	r, _ := utf8.DecodeRuneInString(sign)
+	message, remedy := fmt.Sprintf("`%s` is not a sign of the rule language", sign), ""
+	switch {
+	case strings.ContainsRune("“”„‟«»‘’‚‹›", r):
+		message, remedy = fmt.Sprintf("`%s` is a typographic quote", sign), `write ' or "`
+	case lookalikes[r] != "":
+		remedy = "write " + lookalikes[r]
+	case r == '$':
+		remedy = "names stand alone, without $"
+	}
+	c.faultAt(from, to, message, remedy)
+}
+
+// words are those of other languages, and what they are called here.
+var words = map[string]string{
+	"is": "ask has(x) or not has(x); compare with == or !=", "like": `write contains, or matches "pattern"`,
+	"between": "compare twice, as in x >= 1 and x <= 5", "equals": "write ==", "eq": "write ==", "ne": "write !=",
+	"lt": "write <", "lte": "write <=", "gt": "write >", "gte": "write >=", "includes": "write contains",
+	"xor": "write (a or b) and not (a and b)", "then": "write condition ? this : that",
+	"starts": "write startsWith", "ends": "write endsWith", "unless": "write not (…)", "when": "leave it out", "exists": "write has(x)",
+}
+
+var operatorWords = []string{"and", "or", "not", "in", "contains", "matches", "startsWith", "endsWith"}
+
+// slip finds the first of the mistakes that people bring from other languages.
+func (c *compiler) slip() bool {
+	tokens := c.src.tokens
+	for i, t := range tokens {
+		next := func(value string) bool {
+			return i+1 < len(tokens) && tokens[i+1].Value == value && tokens[i+1].from == t.to && tokens[i+1].Kind == lexer.Operator
+		}
+		switch {
+		case t.Kind == lexer.Operator && t.Value == "=":
+			switch {
+			case next(">"):
+				c.faultAt(t.from, t.to+1, "`=>` does not compare", "write >=")
+			case next("<"):
+				c.faultAt(t.from, t.to+1, "`=<` does not compare", "write <=")
+			default:
+				c.faultAt(t.from, t.to, "`=` does not compare", "write ==")
+			}
+			return true
+		case t.Kind == lexer.Operator && (t.Value == "==" || t.Value == "!=") && next("="):
+			c.faultAt(t.from, t.to+1, fmt.Sprintf("`%s=` is not an operator", t.Value), "write "+t.Value)
+			return true
+		case t.Kind == lexer.Operator && t.Value == "<" && next(">"):
+			c.faultAt(t.from, t.to+1, "`<>` is not an operator", "write !=")
+			return true
+		case t.Kind == lexer.Operator && t.Value == "&":
+			c.faultAt(t.from, t.to, "`&` is not an operator", "write and")
+			return true
+		case t.Kind == lexer.Operator && t.Value == "|" && !(i+2 < len(tokens) && tokens[i+2].Value == "("):
+			c.faultAt(t.from, t.to, "`|` does not join conditions", "write or")
+			return true
+		case t.Kind == lexer.Operator && (t.Value == "if" || t.Value == "else"):
+			c.faultAt(t.from, t.to, fmt.Sprintf("`%s` is not part of the rule language", t.Value), "write condition ? this : that")
+			return true
+		case t.Kind == lexer.Operator && t.Value == "let":
+			c.faultAt(t.from, t.to, "`let` is not part of the rule language", "write the expression where it is used")
+			return true
+		case t.Kind == lexer.Identifier:
+			beside := i > 0 && valueLike(tokens[i-1]) || i+1 < len(tokens) && valueLike(tokens[i+1])
+			if !beside {
+				continue
+			}
+			for _, word := range operatorWords {
+				if strings.EqualFold(t.Value, word) || strings.EqualFold(t.Value, word+"s") && word != "in" || strings.EqualFold(t.Value, strings.ReplaceAll(word, "sWith", "s_with")) {
+					c.faultAt(t.from, t.to, fmt.Sprintf("`%s` is not an operator", t.Value), "write "+word)
+					return true
+				}
+			}
+			if remedy, ok := words[strings.ToLower(t.Value)]; ok && i > 0 {
+				c.faultAt(t.from, t.to, fmt.Sprintf("`%s` is not an operator of the rule language", t.Value), remedy)
+				return true
+			}
+		}
+	}
+	return false
+}

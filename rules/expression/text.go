@@ -1,0 +1,168 @@
+package expression
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// Text is a text with {{ expression }} holes. It is safe for concurrent use. The zero value is no text.
+type Text struct {
+	text  string
+	words []string // what stands before each hole, and after the last
+	prog  *program // the holes; nil without any
+}
+
+// CompileText reads a text. An error is Errors.
+func CompileText(text string) (Text, error) {
+	var t Text
+	err := t.UnmarshalText([]byte(text))
+	return t, err
+}
+
+// MustText is CompileText for texts that are part of the program; it panics on a fault.
+func MustText(text string) Text {
+	t, err := CompileText(text)
+	if err != nil {
+		panic(fmt.Sprintf("text %q: %v", text, err))
+	}
+	return t
+}
+
+// UnmarshalText compiles the text. An error is Errors, with the faults of every hole.
+func (t *Text) UnmarshalText(b []byte) error {
+	s := string(b)
+	if len(s) > MaxTextLength {
+		return Errors{{Offset: MaxTextLength, Length: 1, Message: fmt.Sprintf("this text is longer than %d bytes", MaxTextLength), Remedy: "shorten it"}}
+	}
+	out := Text{text: s}
+	scope := new(scope)
+	prog := &program{text: s, scope: scope}
+	var faults Errors
+	nodes := 0
+	at := 0
+	for {
+		open := strings.Index(s[at:], "{{")
+		if open < 0 {
+			break
+		}
+		open += at
+		end, fault := hole(s, open)
+		if fault != nil {
+			faults = append(faults, fault)
+			break
+		}
+		out.words = append(out.words, s[at:open])
+		at = end + 2
+		k := newCompiler(s[open+2:end], open+2, asHole)
+		k.scope = scope
+		root := k.compile()
+		faults = append(faults, k.faults...)
+		if len(k.faults) > 0 {
+			continue
+		}
+		shift(root, int32(open+2))
+		prog.roots = append(prog.roots, root)
+		if nodes += int(root.weight); nodes > MaxNodes {
+			faults = append(faults, &Error{Offset: open, Length: end + 2 - open,
+				Message: fmt.Sprintf("the holes of this text have more than %d parts", MaxNodes), Remedy: "shorten it"})
+			break
+		}
+	}
+	if len(faults) > 0 {
+		return faults.sorted()
+	}
+	out.words = append(out.words, s[at:])
+	if len(prog.roots) > 0 {
+		scope.seal()
+		out.prog = prog
+	}
+	*t = out
+	return nil
+}
+
+// shift moves a node, compiled from a hole, to where it stands in the whole text.
+func shift(n *node, by int32) {
+	n.from += by
+	n.to += by
+	for _, arg := range n.args {
+		shift(arg, by)
+	}
+}
+
+// hole finds the }} that ends the hole at open, past texts in quotes.
+func hole(s string, open int) (end int, fault *Error) {
+	quote, quoted := byte(0), 0
+	for i := open + 2; i < len(s); i++ {
+		switch c := s[i]; {
+		case quote != 0 && c == '\\' && quote != '`':
+			i++
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			}
+		case c == '"' || c == '\'' || c == '`':
+			quote, quoted = c, i
+		case c == '}' && strings.HasPrefix(s[i:], "}}"):
+			return i, nil
+		case c == '{' && strings.HasPrefix(s[i:], "{{"):
+			return 0, unclosed(s, open)
+		}
+	}
+	if quote != 0 && strings.Contains(s[quoted:], "}}") {
+		return 0, &Error{Offset: quoted, Length: 1, Message: fmt.Sprintf("a text that begins with %c is not closed in this hole", quote), Remedy: quoteRemedy}
+	}
+	return 0, unclosed(s, open)
+}
+
+func unclosed(s string, open int) *Error {
+	remedy := "close it with }}"
+	if rest := strings.TrimSpace(s[open+2:]); strings.HasSuffix(rest, "(") {
+		remedy = quoteRemedy // YAML's own quote ended it
+	}
+	return &Error{Offset: open, Length: 2, Message: "the hole {{ is not closed", Remedy: remedy}
+}
+
+const quoteRemedy = `inside a double-quoted YAML text write single quotes: "{{ answer('4') }}"`
+
+// String is the text as it was written.
+func (t Text) String() string { return t.text }
+
+// IsZero says that there is no text.
+func (t Text) IsZero() bool { return t.text == "" }
+
+// Of fills the holes for an event. An absent hole is empty. What fills a hole goes through escape, if one is
+// given; what the operator wrote around it does not, since respondents are strangers and the operator is not.
+func (t Text) Of(ev *event.Event, escape ...func(string) string) (out string, err error) {
+	if t.prog == nil {
+		return t.text, nil
+	}
+	f := t.prog.scope.begin(ev)
+	defer f.end()
+	defer rescue(&err)
+	b := make([]byte, 0, len(t.text)+64)
+	for i, root := range t.prog.roots {
+		b = append(b, t.words[i]...)
+		f.enter(t.prog)
+		var tmp value
+		v := f.operand(root, &tmp)
+		at := len(b)
+		b = f.appendText(b, v)
+		if f.err != nil {
+			return "", f.err
+		}
+		for _, e := range escape {
+			b = append(b[:at], e(string(b[at:]))...)
+		}
+	}
+	return string(append(b, t.words[len(t.words)-1]...)), nil
+}
+
+// Missing names the absent fields that leave a hole empty.
+func (t Text) Missing(ev *event.Event) []string {
+	if t.prog == nil {
+		return nil
+	}
+	return t.prog.missing(ev)
+}

@@ -1,0 +1,201 @@
+package expression
+
+import (
+	"encoding/json"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// kind is what a value is at run time. The zero kind is absent: unknown.
+type kind uint8
+
+const (
+	absent kind = iota
+	number
+	text
+	boolean
+	list
+	object
+)
+
+var kindNames = [...]string{"absent", "a number", "a text", "true or false", "a list", "an object"}
+
+func (k kind) String() string { return kindNames[k] }
+
+// kinds is a set of kinds: what an expression may be, as far as it can be said at load.
+type kinds uint8
+
+func (k kind) set() kinds { return 1 << k }
+
+func (s kinds) has(k kind) bool { return s&k.set() != 0 }
+
+const (
+	numbers  kinds = 1 << number
+	texts    kinds = 1 << text
+	booleans kinds = 1 << boolean
+	lists    kinds = 1 << list
+	objects  kinds = 1 << object
+	anything       = numbers | texts | booleans | lists | objects
+)
+
+func (s kinds) String() string {
+	var names []string
+	for k := number; k <= object; k++ {
+		if s.has(k) {
+			names = append(names, k.String())
+		}
+	}
+	if len(names) > 1 {
+		last := len(names) - 1
+		return strings.Join(names[:last], ", ") + " or " + names[last]
+	}
+	return strings.Join(names, "")
+}
+
+// value is a number, text, boolean, list or object; the zero value is absent. Numbers are float64, as
+// JavaScript's are, which is what every receiver of our JSON reads them as.
+type value struct {
+	kind kind
+	yes  bool
+	num  float64
+	// str is a text, or the JSON of a list or object that came from the event.
+	str string
+	// tree is a list or object taken apart. Absent of one that came from the event until it is looked into.
+	tree *tree
+}
+
+// tree is the inside of a list or, with keys, of an object.
+type tree struct {
+	keys  []string
+	items []value
+}
+
+func numberValue(n float64) value { return value{kind: number, num: n} }
+func textValue(s string) value    { return value{kind: text, str: s} }
+func truthValue(t Truth) value {
+	if t == Unknown {
+		return value{}
+	}
+	return value{kind: boolean, yes: t == True}
+}
+
+func truthOf(yes bool) Truth {
+	if yes {
+		return True
+	}
+	return False
+}
+
+// appendNumber writes a number as JavaScript does.
+func appendNumber(b []byte, n float64) []byte {
+	if n == 0 {
+		return append(b, '0') // also -0
+	}
+	format := byte('f')
+	if abs := math.Abs(n); abs < 1e-6 || abs >= 1e21 {
+		format = 'e'
+	}
+	at := len(b)
+	b = strconv.AppendFloat(b, n, format, -1, 64)
+	if format == 'e' { // e-07 is e-7 in JavaScript
+		if i := slices.Index(b[at:], 'e') + at; len(b) == i+4 && b[i+2] == '0' {
+			b = append(b[:i+2], b[i+3])
+		}
+	}
+	return b
+}
+
+func formatAny(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case bool:
+		return strconv.FormatBool(v)
+	case int:
+		return strconv.Itoa(v)
+	case int64:
+		return strconv.FormatInt(v, 10)
+	case float64:
+		return string(appendNumber(nil, v))
+	}
+	b, err := marshal(v)
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
+// Object is a mapping in the order in which it was written.
+type Object []Member
+
+// Member is one field of an Object.
+type Member struct {
+	Key   string
+	Value any
+}
+
+// Lookup finds a field's value.
+func (o Object) Lookup(key string) (any, bool) {
+	for _, m := range o {
+		if m.Key == key {
+			return m.Value, true
+		}
+	}
+	return nil, false
+}
+
+// MarshalJSON writes the fields in their order, without HTML escaping.
+func (o Object) MarshalJSON() ([]byte, error) {
+	b := []byte{'{'}
+	for i, m := range o {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		key, err := marshal(m.Key)
+		if err != nil {
+			return nil, err
+		}
+		b = append(append(b, key...), ':')
+		val, err := marshal(m.Value)
+		if err != nil {
+			return nil, err
+		}
+		b = append(b, val...)
+	}
+	return append(b, '}'), nil
+}
+
+// marshal is json.Marshal without HTML escaping, and numbers without the -0 that JavaScript does not write.
+func marshal(v any) ([]byte, error) {
+	switch v := v.(type) {
+	case Object:
+		return v.MarshalJSON()
+	case []any:
+		b := []byte{'['}
+		for i, item := range v {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			one, err := marshal(item)
+			if err != nil {
+				return nil, err
+			}
+			b = append(b, one...)
+		}
+		return append(b, ']'), nil
+	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return nil, &json.UnsupportedValueError{Str: strconv.FormatFloat(v, 'g', -1, 64)}
+		}
+		return appendNumber(nil, v), nil
+	}
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return []byte(strings.TrimSuffix(b.String(), "\n")), nil
+}

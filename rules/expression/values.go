@@ -1,0 +1,148 @@
+package expression
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// Pair is one field of a mapping as the configuration has it. Value is a bool, int, int64, float64, string,
+// []any of these, or []Pair.
+type Pair struct {
+	Key   string
+	Value any
+}
+
+// Values is a compiled mapping: fields whose values are expressions, texts with holes, constants, lists or
+// mappings again. It keeps the order in which it was written, and is safe for concurrent use. The zero value
+// is an empty mapping.
+type Values struct {
+	members []member
+}
+
+// member is a field of a mapping, or an item of a list, which has no key.
+type member struct {
+	key    string
+	value  Value
+	list   []member
+	nested []member
+	isList bool
+	isMap  bool
+}
+
+// CompileValues compiles a mapping. An error is Errors, each with the path of keys to the value at fault.
+func CompileValues(pairs []Pair) (Values, error) {
+	var faults Errors
+	members := compilePairs(pairs, nil, &faults)
+	if len(faults) > 0 {
+		return Values{}, faults
+	}
+	return Values{members: members}, nil
+}
+
+func compilePairs(pairs []Pair, path []string, faults *Errors) []member {
+	members := make([]member, 0, len(pairs))
+	for _, pair := range pairs {
+		m := compileMember(pair.Value, append(path[:len(path):len(path)], pair.Key), faults)
+		m.key = pair.Key
+		members = append(members, m)
+	}
+	return members
+}
+
+func compileMember(v any, path []string, faults *Errors) member {
+	switch v := v.(type) {
+	case []Pair:
+		return member{isMap: true, nested: compilePairs(v, path, faults)}
+	case []any:
+		m := member{isList: true}
+		for i, item := range v {
+			m.list = append(m.list, compileMember(item, append(path[:len(path):len(path)], strconv.Itoa(i)), faults))
+		}
+		return m
+	case string:
+		value, err := CompileValue(v)
+		var found Errors
+		if errors.As(err, &found) {
+			for _, fault := range found {
+				fault.Path = path
+				*faults = append(*faults, fault)
+			}
+		}
+		return member{value: value}
+	case bool, int, int64, float64:
+		return member{value: Constant(v)}
+	}
+	*faults = append(*faults, &Error{Path: path, Length: 1, Message: fmt.Sprintf("%T is not a value", v),
+		Remedy: "write a number, true, false, an expression or a text; to leave the field out, leave the line out"})
+	return member{}
+}
+
+// IsZero says that the mapping has no fields.
+func (v Values) IsZero() bool { return len(v.members) == 0 }
+
+// Keys are the fields of the outermost mapping, in their order.
+func (v Values) Keys() []string {
+	keys := make([]string, len(v.members))
+	for i, m := range v.members {
+		keys[i] = m.key
+	}
+	return keys
+}
+
+// Of evaluates the mapping for an event. Absent values leave their field or item out; a mapping within that
+// comes out empty stays, because somebody wrote it.
+func (v Values) Of(ev *event.Event) (Object, error) { return objectOf(v.members, ev) }
+
+func objectOf(members []member, ev *event.Event) (Object, error) {
+	out := make(Object, 0, len(members))
+	for i := range members {
+		got, present, err := members[i].of(ev)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", members[i].key, err)
+		}
+		if present {
+			out = append(out, Member{Key: members[i].key, Value: got})
+		}
+	}
+	return out, nil
+}
+
+func (m *member) of(ev *event.Event) (any, bool, error) {
+	switch {
+	case m.isMap:
+		out, err := objectOf(m.nested, ev)
+		return out, err == nil, err
+	case m.isList:
+		items := make([]any, 0, len(m.list))
+		for i := range m.list {
+			got, present, err := m.list[i].of(ev)
+			if err != nil {
+				return nil, false, fmt.Errorf("%d: %w", i, err)
+			}
+			if present {
+				items = append(items, got)
+			}
+		}
+		return items, true, nil
+	}
+	return m.value.Of(ev)
+}
+
+// Missing names the absent fields that leave a field out or a hole empty.
+func (v Values) Missing(ev *event.Event) []string { return missingOf(v.members, ev, nil) }
+
+func missingOf(members []member, ev *event.Event, out []string) []string {
+	t := trace{missing: out}
+	for i := range members {
+		m := &members[i]
+		t.missing = missingOf(m.nested, ev, t.missing)
+		t.missing = missingOf(m.list, ev, t.missing)
+		for _, name := range m.value.Missing(ev) {
+			t.miss(name)
+		}
+	}
+	return t.missing
+}

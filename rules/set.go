@@ -1,0 +1,214 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/surveygate/surveygate/rules/event"
+	"github.com/surveygate/surveygate/rules/expression"
+)
+
+func sorted(names []string) []string { slices.Sort(names); return names }
+
+// Set is the rules of one configuration. It is not changed after it is made, and safe for concurrent use.
+type Set struct {
+	rules   []*Rule
+	batch   *expression.Batch
+	buckets map[place]*bucket
+	tenants map[string][]int32 // every rule that is on, for types that no bucket was made for
+	known   map[string]bool    // types that buckets were made for
+	scratch sync.Pool
+}
+
+// place is where an event looks for its rules.
+type place struct{ tenant, eventType string }
+
+// bucket is the rules of one tenant and type.
+type bucket struct {
+	always  []int32 // nothing to look up by
+	indexes []index
+}
+
+// index leads from the value at a slot to the rules that demand it.
+type index struct {
+	slot  int32
+	rules map[expression.Key][]int32
+}
+
+// Match is a rule that an event concerns, or one that could not be asked.
+type Match struct {
+	// Index is the rule's place in the set.
+	Index int
+	// Err says that the condition was given up or broke; the rule then neither matched nor did not.
+	Err error
+}
+
+// NewSet makes a set. The order of rules is kept: a Match names a rule by its place.
+func NewSet(rules []*Rule) *Set {
+	s := &Set{
+		rules:   slices.Clone(rules),
+		buckets: map[place]*bucket{},
+		tenants: map[string][]int32{},
+		known:   map[string]bool{},
+	}
+	s.scratch.New = func() any { return new([]int32) }
+	conditions := make([]*expression.Condition, len(rules))
+	for _, t := range event.Types {
+		s.known[t] = true
+	}
+	for i, r := range rules {
+		conditions[i] = r.When
+		for _, pattern := range r.Events {
+			if !r.Disabled && !strings.Contains(pattern, "*") {
+				s.known[pattern] = true
+			}
+		}
+	}
+	s.batch = expression.NewBatch(conditions)
+	members := map[place][]int32{}
+	for i, r := range rules {
+		if r.Disabled {
+			continue
+		}
+		s.tenants[r.Tenant] = append(s.tenants[r.Tenant], int32(i))
+		for t := range s.known {
+			if r.Hears(t) {
+				at := place{r.Tenant, t}
+				members[at] = append(members[at], int32(i))
+			}
+		}
+	}
+	// Most rules hear the same types, and equal buckets are one.
+	type group struct {
+		rules  []int32
+		bucket *bucket
+	}
+	made := map[string][]group{}
+	for at, in := range members {
+		var b *bucket
+		for _, g := range made[at.tenant] {
+			if slices.Equal(g.rules, in) {
+				b = g.bucket
+			}
+		}
+		if b == nil {
+			b = s.fill(in)
+			made[at.tenant] = append(made[at.tenant], group{in, b})
+		}
+		s.buckets[at] = b
+	}
+	return s
+}
+
+// fill indexes the rules of a bucket, each by the value that most rules are told apart by.
+func (s *Set) fill(members []int32) *bucket {
+	equalities := make([][]expression.Equality, len(members))
+	distinct := map[int32]map[expression.Key]bool{}
+	for i, rule := range members {
+		equalities[i] = s.batch.Equalities(int(rule))
+		for _, e := range equalities[i] {
+			if distinct[e.Slot] == nil {
+				distinct[e.Slot] = map[expression.Key]bool{}
+			}
+			for _, key := range e.Keys {
+				distinct[e.Slot][key] = true
+			}
+		}
+	}
+	b := new(bucket)
+	at := map[int32]int{}
+	for i, rule := range members {
+		best := -1
+		for j, e := range equalities[i] {
+			if best < 0 || len(distinct[e.Slot]) > len(distinct[equalities[i][best].Slot]) {
+				best = j
+			}
+		}
+		if best < 0 {
+			b.always = append(b.always, rule)
+			continue
+		}
+		e := equalities[i][best]
+		where, ok := at[e.Slot]
+		if !ok {
+			where = len(b.indexes)
+			at[e.Slot] = where
+			b.indexes = append(b.indexes, index{slot: e.Slot, rules: map[expression.Key][]int32{}})
+		}
+		for _, key := range e.Keys {
+			if list := b.indexes[where].rules[key]; len(list) == 0 || list[len(list)-1] != rule {
+				b.indexes[where].rules[key] = append(list, rule)
+			}
+		}
+	}
+	return b
+}
+
+// Len is the number of rules.
+func (s *Set) Len() int { return len(s.rules) }
+
+// Rule is the rule at a place.
+func (s *Set) Rule(index int) *Rule { return s.rules[index] }
+
+// Match appends the rules that an event matches, and those that could not be asked, in the order of the
+// set. One rule's error is no other's.
+func (s *Set) Match(ev *event.Event, out []Match) []Match {
+	own, all := s.buckets[place{ev.Tenant, ev.Type}], s.buckets[place{AllTenants, ev.Type}]
+	if own == nil && all == nil && s.known[ev.Type] {
+		return out
+	}
+	room := s.scratch.Get().(*[]int32)
+	candidates := (*room)[:0]
+	reading := s.batch.Read(ev)
+	if s.known[ev.Type] {
+		candidates = own.candidates(reading, candidates)
+		if ev.Tenant != AllTenants {
+			candidates = all.candidates(reading, candidates)
+		}
+	} else {
+		candidates = s.unindexed(ev, candidates)
+	}
+	slices.Sort(candidates)
+	for _, i := range candidates {
+		truth, err := s.batch.Match(reading, int(i))
+		if err != nil {
+			out = append(out, Match{Index: int(i), Err: fmt.Errorf("%s %s: %w", s.rules[i].Kind, s.rules[i].Name, err)})
+		} else if truth == expression.True {
+			out = append(out, Match{Index: int(i)})
+		}
+	}
+	reading.End()
+	*room = candidates
+	s.scratch.Put(room)
+	return out
+}
+
+func (b *bucket) candidates(r expression.Reading, out []int32) []int32 {
+	if b == nil {
+		return out
+	}
+	out = append(out, b.always...)
+	for i := range b.indexes {
+		if key, ok := r.Key(b.indexes[i].slot); ok {
+			out = append(out, b.indexes[i].rules[key]...)
+		}
+	}
+	return out
+}
+
+// unindexed serves types that are in no list of ours: the gateway's own notices.
+func (s *Set) unindexed(ev *event.Event, out []int32) []int32 {
+	for _, tenant := range []string{ev.Tenant, AllTenants} {
+		for _, i := range s.tenants[tenant] {
+			if s.rules[i].Hears(ev.Type) {
+				out = append(out, i)
+			}
+		}
+		if ev.Tenant == AllTenants {
+			break
+		}
+	}
+	return out
+}
