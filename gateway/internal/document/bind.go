@@ -19,8 +19,15 @@ type Options struct {
 	// Embedded binds only the fields of embedded (inline) structs and passes over every other key: what a
 	// connection gives to an action of its product.
 	Embedded bool
-	// NoSecrets refuses settings that are a Secret, with this remedy.
-	NoSecrets string
+	// Rule refuses what belongs to a connection: settings that are a Secret, and those of embedded structs.
+	Rule bool
+	// Known are further keys that a misspelt one may mean.
+	Known []string
+}
+
+// Binder is implemented by types that read a node themselves; name is the setting's, for messages.
+type Binder interface {
+	BindNode(n *Node, name string) Faults
 }
 
 // Misnamer is implemented by structs that know what is often written instead of their keys. The remedy is ""
@@ -87,6 +94,7 @@ var (
 	textType      = reflect.TypeFor[encoding.TextUnmarshaler]()
 	valuesUnmType = reflect.TypeFor[connectors.ValuesUnmarshaler]()
 	freeType      = reflect.TypeFor[Free]()
+	binderType    = reflect.TypeFor[Binder]()
 )
 
 // bind lays a node over a value; name is its setting's, for messages.
@@ -116,6 +124,10 @@ func (b *binder) bind(n *Node, v reflect.Value, name string) {
 		b.bind(n, v.Elem(), name)
 		return
 	}
+	if v.CanAddr() && reflect.PointerTo(t).Implements(binderType) {
+		b.faults = append(b.faults, v.Addr().Interface().(Binder).BindNode(n, name)...)
+		return
+	}
 	unmarshals := v.CanAddr() && reflect.PointerTo(t).Implements(textType)
 	if n.Kind == Null && (unmarshals || !composite(t)) {
 		b.fault(b.empty(n, name))
@@ -137,7 +149,11 @@ func (b *binder) bind(n *Node, v reflect.Value, name string) {
 		if n.Unset {
 			return
 		}
-		b.refused(n, v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(n.Text)))
+		if t == prefixType {
+			b.prefix(n, v)
+			return
+		}
+		b.refusedAs(n, name, v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(n.Text)))
 		return
 	}
 	switch {
@@ -161,9 +177,6 @@ func composite(t reflect.Type) bool {
 // secret takes a text and hides it from every fault that shows its line.
 func (b *binder) secret(n *Node, v reflect.Value, name string) {
 	switch {
-	case b.options.NoSecrets != "":
-		n.conceal()
-		b.fault(n.Fault(fmt.Sprintf("`%s` is a secret, which a rule may not set", name), b.options.NoSecrets))
 	case n.Kind == Null || (n.Kind == Scalar && n.Text == ""):
 		b.fault(b.empty(n, name))
 	case n.Kind != Scalar:
@@ -187,9 +200,31 @@ func (b *binder) refused(n *Node, err error) {
 	case asErrors(err, &one):
 		b.fault(expressionFault(n, one))
 	default:
-		message, remedy, _ := strings.Cut(err.Error(), "; ")
-		b.fault(n.Fault(message, remedy))
+		b.fault(n.Refusal("", err))
 	}
+}
+
+// refusedAs is refused for the value of a setting.
+func (b *binder) refusedAs(n *Node, name string, err error) {
+	var many expression.Errors
+	var one *expression.Error
+	if err == nil || asErrors(err, &many) || asErrors(err, &one) {
+		b.refused(n, err)
+		return
+	}
+	b.fault(n.Refusal(name, err))
+}
+
+// predicates begin errors that say something of a setting without naming it: "is missing".
+var predicates = []string{"is ", "has ", "holds ", "would ", "cannot ", "does ", "belongs ", "wants ", "needs ", "must ", "may ", "are "}
+
+// Refusal is a fault made of an error "what is wrong; what to do". Where the error leaves out of what, name says it.
+func (n *Node) Refusal(name string, err error) Fault {
+	message, remedy, _ := strings.Cut(err.Error(), "; ")
+	if name != "" && slices.ContainsFunc(predicates, func(p string) bool { return strings.HasPrefix(message, p) }) {
+		message = "`" + name + "` " + message
+	}
+	return n.Fault(message, remedy)
 }
 
 // expressionFault puts the caret under the part of the text that is meant; its path leads to a value within n.
@@ -344,6 +379,7 @@ func (b *binder) structure(n *Node, v reflect.Value, name string) {
 		i := slices.IndexFunc(fields, func(f Field) bool { return f.Name == p.Key.Text && f.Name != "" })
 		switch {
 		case i >= 0 && b.options.Embedded && len(fields[i].Index) == 1:
+		case i >= 0 && b.options.Rule && b.ofConnection(p, fields[i]):
 		case i >= 0:
 			b.bind(p.Value, v.FieldByIndex(fields[i].Index), p.Key.Text)
 		case b.options.Embedded:
@@ -355,6 +391,24 @@ func (b *binder) structure(n *Node, v reflect.Value, name string) {
 	if !b.options.Partial {
 		b.faults = append(b.faults, Missing(v.Addr().Interface(), n, name)...)
 	}
+}
+
+// ofConnection refuses in a rule what only a connection may say: who we are there, and where it is.
+func (b *binder) ofConnection(p Pair, f Field) bool {
+	t := f.Type
+	if t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	switch {
+	case t == secretType:
+		p.Value.concealAll()
+		b.fault(p.Key.Fault(fmt.Sprintf("`%s` is a secret, and a secret does not stand in a rule", f.Name), "move it to the connection"))
+	case len(f.Index) > 1:
+		b.fault(p.Key.Fault(fmt.Sprintf("`%s` belongs to the connection, not to a rule", f.Name), "move it to the connection"))
+	default:
+		return false
+	}
+	return true
 }
 
 // rest gives a key that no field names to the inline Map, where there is one.
@@ -380,5 +434,5 @@ func (b *binder) unknown(key *Node, fields []Field, v reflect.Value) {
 			}
 		}
 	}
-	b.fault(key.Fault(message, DidYouMean(key.Text, Names(fields))))
+	b.fault(key.Fault(message, DidYouMean(key.Text, append(Names(fields), b.options.Known...))))
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"regexp"
 	"strings"
-	"unicode/utf8"
 )
 
 // Kind is what a node is.
@@ -143,18 +142,44 @@ func (n *Node) conceal() {
 	if n.Kind != Scalar || (n.spans != nil && strings.HasPrefix(n.Written(), "${")) {
 		return
 	}
-	m := mask{n.At.Line, n.At.Column, n.width()}
+	if n.Style == Literal || n.Style == Folded {
+		for line := n.At.Line + 1; line <= n.At.Line+strings.Count(n.Written(), "\n")+1; line++ {
+			text := n.file.line(line)
+			column, width := content(text)
+			if strings.TrimSpace(text) == "" || column == 1 {
+				continue
+			}
+			n.file.masks = append(n.file.masks, mask{line, column, width, true})
+		}
+		return
+	}
+	m := mask{n.At.Line, n.At.Column, n.width(), false}
 	if n.Style == Single || n.Style == Double {
 		m.column, m.length = m.column+1, max(m.length-2, 0)
 	}
 	n.file.masks = append(n.file.masks, m)
-	if n.Style == Literal || n.Style == Folded {
-		for line := n.At.Line + 1; line <= n.At.Line+strings.Count(n.Written(), "\n")+1; line++ {
-			text := n.file.line(line)
-			blank := len(text) - len(strings.TrimLeft(text, " "))
-			n.file.masks = append(n.file.masks, mask{line, blank + 1, utf8.RuneCountInString(text)})
+}
+
+// concealAll conceals every scalar below.
+func (n *Node) concealAll() {
+	n.conceal()
+	for _, item := range n.Items {
+		item.concealAll()
+	}
+	for _, p := range n.Pairs {
+		p.Value.concealAll()
+	}
+}
+
+// With is a mapping of some of the pairs: those whose keys pass.
+func (n *Node) With(keep func(key string) bool) *Node {
+	part := &Node{Kind: Mapping, At: n.At, file: n.file}
+	for _, p := range n.Pairs {
+		if keep(p.Key.Text) {
+			part.Pairs = append(part.Pairs, p)
 		}
 	}
+	return part
 }
 
 // number is what counts as a number in a plain scalar: JSON's form, with + and a bare point allowed.

@@ -40,7 +40,7 @@ func (b *binder) scalar(n *Node, v reflect.Value, name string) {
 	switch {
 	case t == durationType:
 		d, err := ParseDuration(n.Text)
-		b.refused(n, err)
+		b.refusedAs(n, name, err)
 		v.SetInt(int64(d))
 	case t.Kind() == reflect.String:
 		v.SetString(n.Text)
@@ -75,6 +75,20 @@ func (b *binder) scalar(n *Node, v reflect.Value, name string) {
 	default:
 		panic(fmt.Sprintf("document: a setting of type %s cannot be bound", t))
 	}
+}
+
+// prefix reads a network, or one address, which is a network of its own.
+func (b *binder) prefix(n *Node, v reflect.Value) {
+	p, err := netip.ParsePrefix(n.Text)
+	if err != nil {
+		address, single := netip.ParseAddr(n.Text)
+		if single != nil || address.Zone() != "" {
+			b.fault(n.Fault(fmt.Sprintf("`%s` is not a network", n.shown()), "write it as 10.0.0.0/8, or as one address"))
+			return
+		}
+		p = netip.PrefixFrom(address, address.BitLen())
+	}
+	v.Set(reflect.ValueOf(p.Masked()))
 }
 
 // shown is a scalar's text for a message: what a ${NAME} stands for may be a secret, so it is shown as written.
