@@ -52,9 +52,9 @@ func (s *Source) split(req *Request, received time.Time, body []byte, whole even
 	var elements []jsonpath.Result
 	found.Each(func(_ []byte, element jsonpath.Result) bool {
 		elements = append(elements, element)
-		return len(elements) <= event.MaxEvents
+		return len(elements) <= MaxEvents
 	})
-	if len(elements) > event.MaxEvents {
+	if len(elements) > MaxEvents {
 		return nil, ErrTooManyEvents
 	}
 	if len(elements) == 0 {

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/surveygate/surveygate/gateway/signature"
 	"github.com/surveygate/surveygate/rules/event"
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
@@ -14,7 +13,7 @@ import (
 // redact takes the token out of a body that carries it, for what is kept. The hash stays that of the original.
 func (s *Source) redact(req *Request, raw *event.Raw) {
 	for _, scheme := range s.schemes() {
-		if scheme.Kind != signature.KindToken {
+		if scheme.Kind != KindToken {
 			continue
 		}
 		kept := raw.Body

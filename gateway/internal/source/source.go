@@ -24,9 +24,21 @@ var (
 	// ErrNotJSON says that a body is not what the profile decodes: JSON, or a form.
 	ErrNotJSON = event.ErrNotJSON
 	// ErrTooManyEvents, ErrTooManyAnswers and ErrTooDeep are the bounds of one request.
-	ErrTooManyEvents  = event.ErrTooManyEvents
+	ErrTooManyEvents  = fmt.Errorf("more than %d events in one request", MaxEvents)
 	ErrTooManyAnswers = event.ErrTooManyAnswers
 	ErrTooDeep        = event.ErrTooDeep
+)
+
+// MaxEvents is how many events one request may hold. Each is an entry of its own in the store.
+const MaxEvents = 1000
+
+// The kinds of verification, as profiles and sources spell them.
+const (
+	KindHMAC  = signature.KindHMAC
+	KindToken = signature.KindToken
+	KindBasic = signature.KindBasic
+	KindPath  = signature.KindPath
+	KindNone  = signature.KindNone
 )
 
 // Request is what came in over HTTP or a stream.

@@ -60,8 +60,8 @@ func (s *Source) compileChecks() []Problem {
 			continue
 		}
 		switch {
-		case scheme.Kind == signature.KindNone:
-		case scheme.Kind == signature.KindPath:
+		case scheme.Kind == KindNone:
+		case scheme.Kind == KindPath:
 			if s.PathToken.IsZero() {
 				problems = append(problems, Problem{"path_token", "the source is proved by its path, which has no token", "set path_token; `surveygate secret` prints one"})
 			}
@@ -92,7 +92,7 @@ func (s *Source) Warnings() []Problem {
 	var list []Problem
 	proves := ""
 	for _, scheme := range s.schemes() {
-		if scheme.Kind != signature.KindNone && scheme.Kind != signature.KindPath {
+		if scheme.Kind != KindNone && scheme.Kind != KindPath {
 			proves = scheme.Kind
 		}
 	}
@@ -128,13 +128,13 @@ func (s *Source) verify(req *Request) (Verified, error) {
 	if !s.allowed(req) {
 		return Verified{}, refused("the address is not in allow_from")
 	}
-	result := Verified{Kind: signature.KindNone}
+	result := Verified{Kind: KindNone}
 	token := s.PathToken.Expose()
 	if subtle.ConstantTimeCompare([]byte(req.Token), []byte(token)) != 1 {
 		return Verified{}, refused("the path token is missing or wrong")
 	}
 	if token != "" {
-		result.Kind = signature.KindPath
+		result.Kind = KindPath
 	}
 	if len(s.checks) == 0 {
 		return result, nil
@@ -159,7 +159,7 @@ func (s *Source) verify(req *Request) (Verified, error) {
 
 // strength orders kinds where several passed: the event says the strongest.
 var strength = map[string]int{
-	signature.KindNone: 0, signature.KindPath: 1, signature.KindBasic: 2, signature.KindToken: 3, signature.KindHMAC: 4,
+	KindNone: 0, KindPath: 1, KindBasic: 2, KindToken: 3, KindHMAC: 4,
 }
 
 func refused(reason string) error { return fmt.Errorf("%w: %s", ErrRefused, reason) }
@@ -194,7 +194,7 @@ func (s *Source) testing(now time.Time) bool {
 func (s *Source) carriesProof(look *facts) bool {
 	for _, check := range s.checks {
 		switch c := check.scheme; {
-		case c.Kind == signature.KindBasic:
+		case c.Kind == KindBasic:
 			if look.Header("Authorization") != "" {
 				return true
 			}
