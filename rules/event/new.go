@@ -47,6 +47,8 @@ func New(h Header, d *Data, raw Raw) (*Event, error) {
 	if raw.ContentType == "" {
 		raw.ContentType = "application/json"
 	}
+	raw.ContentType = valid(raw.ContentType)
+	raw.AnswersAt, raw.LeadsAt = validAll(raw.AnswersAt), validAll(raw.LeadsAt)
 
 	body, marks, err := appendData(make([]byte, 0, 1024+len(raw.Body)), &data, &raw)
 	if err != nil {
@@ -100,14 +102,28 @@ func (h *Header) complete() error {
 	if h.Time = h.Time.UTC(); h.Time.IsZero() || h.Time.Year() < 0 || h.Time.Year() > 9999 {
 		h.Time = h.Received
 	}
-	// What is not UTF-8 is written as U+FFFD; the header in hand must say what the stored one will.
 	for _, s := range []*string{&h.Tenant, &h.Source, &h.SourceKind, &h.OrigType, &h.OrigID, &h.DedupeKey, &h.SurveyID, &h.ResponseID} {
-		if !utf8.ValidString(*s) {
-			*s = string([]rune(*s))
-		}
+		*s = valid(*s)
 	}
 	h.ID = ID(h.Tenant, h.Source, h.DedupeKey)
 	return nil
+}
+
+// valid is what text becomes by being written: each byte that is not UTF-8 is U+FFFD. What is in hand must
+// be what is read back later.
+func valid(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	return string([]rune(s))
+}
+
+func validAll(all []string) []string {
+	var out []string
+	for _, s := range all {
+		out = append(out, valid(s))
+	}
+	return out
 }
 
 func clip(s string) string {
