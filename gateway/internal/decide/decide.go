@@ -54,7 +54,7 @@ func New(c *config.Config) *Plan {
 	for i, r := range c.Rules {
 		matches[i] = r.Match
 		for _, s := range r.Steps {
-			p.steps[stepKey{r.Tenant, originOf(r), s.Name}] = configured{r, s}
+			p.steps[stepKey{r.Tenant, OriginOf(r), s.Name}] = configured{r, s}
 		}
 	}
 	p.set = rules.NewSet(matches)
@@ -62,7 +62,8 @@ func New(c *config.Config) *Plan {
 	return p
 }
 
-func originOf(r *config.Rule) state.Origin {
+// OriginOf is how deliveries of a rule or webhook name it.
+func OriginOf(r *config.Rule) state.Origin {
 	if r.Match.Kind == rules.WebhookKind {
 		return state.Origin{Kind: state.Webhook, Name: r.Name}
 	}
@@ -96,7 +97,7 @@ func (p *Plan) Decide(ev *event.Event, now time.Time) Decision {
 	var d Decision
 	for _, m := range *buffer {
 		rule := p.Config.Rules[m.Index]
-		origin := originOf(rule)
+		origin := OriginOf(rule)
 		outcome := state.RuleOutcome{Origin: origin}
 		if m.Err != nil {
 			outcome.Err = m.Err.Error()

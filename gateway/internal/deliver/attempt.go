@@ -95,7 +95,6 @@ type trial struct {
 	bytesReceived int
 	request       *connectors.Request
 	response      *connectors.Response
-	secrets       []connectors.Secret
 }
 
 // try makes the requests of one attempt. A panic in Build or Judge is that delivery's fault alone.
@@ -120,7 +119,6 @@ func (l *Loop) try(j *job, deadline time.Time) (t trial) {
 	var trail []*connectors.Response
 	for range chainSteps {
 		t.request, t.response, t.status = req, nil, 0
-		t.secrets = append(t.secrets, outbound.Secrets(req)...)
 		left := deadline.Sub(l.Clock.Now())
 		res := l.Sender.Send(context.Background(), req, options(j, left))
 		t.sent = true
@@ -128,6 +126,9 @@ func (l *Loop) try(j *job, deadline time.Time) (t trial) {
 		t.bytesReceived += res.Received
 		if res.Err != nil || res.Response == nil {
 			t.verdict = connectors.TryAgain(reason(res))
+			if res.Kind == outbound.Invalid {
+				t.verdict.Kind = connectors.Rejected
+			}
 			return t
 		}
 		answer := res.Response
@@ -143,17 +144,17 @@ func (l *Loop) try(j *job, deadline time.Time) (t trial) {
 	if t.verdict.Kind == connectors.Continue {
 		t.verdict = connectors.Reject(fmt.Sprintf("more than %d requests in one attempt", chainSteps))
 	}
-	t.verdict.Reason = string(outbound.Cut([]byte(t.verdict.Reason), t.secrets))
 	return t
 }
 
 func options(j *job, left time.Duration) outbound.Attempt {
 	return outbound.Attempt{
-		DeliveryID: j.delivery.ID,
-		Timeout:    left,
-		Transport:  j.destination.Transport,
-		Trusted:    true, // all destinations are from the file so far
-		MaxConns:   j.destination.Concurrency,
+		DeliveryID:  j.delivery.ID,
+		Timeout:     left,
+		Transport:   j.destination.Transport,
+		Trusted:     true, // all destinations are from the file so far
+		Destination: j.delivery.Tenant + "/" + j.delivery.Destination,
+		MaxConns:    j.destination.Concurrency,
 	}
 }
 
@@ -187,11 +188,13 @@ const kept = 4 << 10
 
 // transcripts are the request before its credentials and the answer, with every secret cut out.
 func (t *trial) transcripts() (request, response []byte) {
-	if t.request != nil {
-		request = clip(outbound.Cut(t.request.Transcript(), t.secrets))
+	if t.request == nil {
+		return nil, nil
 	}
+	secrets := outbound.Secrets(t.request)
+	request = clip(outbound.Cut(t.request.Transcript(), secrets))
 	if t.response != nil {
-		response = clip(outbound.Cut(t.response.Transcript(), t.secrets))
+		response = clip(outbound.Cut(t.response.Transcript(), secrets))
 	}
 	return request, response
 }
