@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -23,8 +24,11 @@ const (
 
 var errBlocks = errors.New("is not a list of Block Kit blocks in JSON; holes stand only inside its strings")
 
+// block is one of Block Kit's as JSON: the operator may use those of tomorrow, which slack-go does not know.
+type block map[string]any
+
 // blocks fills the holes and leaves out what came out empty, because Slack refuses the whole message for it.
-func (c *Connector) blocks(ev *event.Event) ([]json.RawMessage, error) {
+func (c *Connector) blocks(ev *event.Event) ([]block, error) {
 	if c.Blocks.IsZero() {
 		return nil, nil
 	}
@@ -32,24 +36,13 @@ func (c *Connector) blocks(ev *event.Event) ([]json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all []map[string]any
+	var all []block
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.UseNumber()
 	if decoder.Decode(&all) != nil || decoder.More() {
 		return nil, errBlocks // its own error would quote the respondent
 	}
-	var kept []json.RawMessage
-	for _, block := range all {
-		if !tidy(block) {
-			continue
-		}
-		one, err := event.Marshal(block)
-		if err != nil {
-			return nil, err
-		}
-		kept = append(kept, one)
-	}
-	return kept, nil
+	return slices.DeleteFunc(all, func(b block) bool { return !tidy(b) }), nil
 }
 
 // insideString escapes what fills a hole for Slack, then for the JSON string around it. Its first character is
@@ -68,26 +61,26 @@ func insideString(text string) string {
 }
 
 // tidy clips a block's texts and says whether anything of it is left.
-func tidy(block map[string]any) bool {
-	switch block["type"] {
+func tidy(b block) bool {
+	switch b["type"] {
 	case "header":
-		return clipText(block["text"], maxHeader)
+		return clipText(b["text"], maxHeader)
 	case "section":
-		if text, has := block["text"]; has && !clipText(text, maxSection) {
-			delete(block, "text")
+		if text, has := b["text"]; has && !clipText(text, maxSection) {
+			delete(b, "text")
 		}
-		if fields, has := block["fields"].([]any); has {
+		if fields, has := b["fields"].([]any); has {
 			if fields = filter(fields, maxField); len(fields) > 0 {
-				block["fields"] = fields
+				b["fields"] = fields
 			} else {
-				delete(block, "fields")
+				delete(b, "fields")
 			}
 		}
-		return block["text"] != nil || block["fields"] != nil
+		return b["text"] != nil || b["fields"] != nil
 	case "context":
-		elements, _ := block["elements"].([]any)
+		elements, _ := b["elements"].([]any)
 		elements = filter(elements, maxSection)
-		block["elements"] = elements
+		b["elements"] = elements
 		return len(elements) > 0
 	}
 	return true

@@ -2,7 +2,6 @@
 package slack
 
 import (
-	"encoding/json"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -66,16 +65,16 @@ const (
 
 // message is the body of both ways in. Channel is the bot's alone.
 type message struct {
-	Channel     string            `json:"channel,omitempty"`
-	Text        string            `json:"text"`
-	Blocks      []json.RawMessage `json:"blocks,omitempty"`
-	Attachments []attachment      `json:"attachments,omitempty"`
+	Channel     string       `json:"channel,omitempty"`
+	Text        string       `json:"text"`
+	Blocks      []block      `json:"blocks,omitempty"`
+	Attachments []attachment `json:"attachments,omitempty"`
 }
 
 // attachment is slack-go's without its blocks, which it writes as null where there are none.
 type attachment struct {
 	slack.Attachment
-	Blocks []json.RawMessage `json:"blocks,omitempty"`
+	Blocks []block `json:"blocks,omitempty"`
 }
 
 // Build posts the operator's text, or the survey-aware message.
@@ -85,21 +84,21 @@ func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
 	if m.Blocks, err = c.blocks(ev); err != nil {
 		return nil, err
 	}
-	if c.Text.IsZero() {
-		about := connectors.About(ev)
-		m.Text = escape(about.Title, maxText)
-		if m.Blocks == nil {
-			m.Attachments = attachments(about)
-		}
-	} else {
+	if !c.Text.IsZero() {
 		text, err := c.Text.Of(ev, slackutilsx.EscapeMessage)
 		if err != nil {
 			return nil, err
 		}
-		if strings.TrimSpace(text) == "" && m.Blocks == nil {
+		if m.Text = clip(strings.TrimSpace(text), maxText); m.Text == "" && len(m.Blocks) == 0 {
 			return nil, connectors.Skip("the text comes out empty")
 		}
-		m.Text = clip(text, maxText)
+	}
+	if m.Text == "" { // also beside blocks: it is what notifications show
+		about := connectors.About(ev)
+		m.Text = escape(about.Title, maxText)
+		if len(m.Blocks) == 0 {
+			m.Attachments = attachments(about)
+		}
 	}
 	if !c.Webhook.IsZero() {
 		return connectors.Post("", m).As(connectors.Address(c.Webhook)), nil

@@ -81,8 +81,10 @@ func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
 	if c.Body.Word == BinaryCloudEvents {
 		req.Header = append(req.Header, attributes(ev)...)
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.Headers)) { // one order, so that Build is the same each time
-		req.WithSecret(name, c.Headers[name].Secret)
+	if len(c.Headers) > 0 {
+		for _, name := range slices.Sorted(maps.Keys(c.Headers)) { // one order, so that Build is the same each time
+			req.WithSecret(name, c.Headers[name].Secret)
+		}
 	}
 	return req, nil
 }

@@ -1,0 +1,95 @@
+package connectors_test
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/connectors/connectortest"
+)
+
+func TestAbout(t *testing.T) {
+	t.Parallel()
+	field := func(name, value string, short bool) connectors.MessageField {
+		return connectors.MessageField{Name: name, Value: value, Short: short}
+	}
+	type want struct {
+		Title, Group, Level string
+		Fields              []connectors.MessageField
+	}
+	rows := map[string]want{
+		`{"type": "response.completed", "nps_score": 3, "email": "jo@example.com", "name": "Jo", "feedback": "slow", "survey": {"id": "s1", "title": "Onboarding"}}`: {
+			"Low NPS Alert: Score 3/10", "detractor", "danger",
+			[]connectors.MessageField{field("Customer", "jo@example.com", true), field("Feedback", "slow", false), field("Survey", "Onboarding", true)},
+		},
+		`{"type": "response.completed", "nps_score": 0}`:                 {"Low NPS Alert: Score 0/10", "detractor", "danger", nil},
+		`{"type": "response.completed", "nps_score": 6}`:                 {"Low NPS Alert: Score 6/10", "detractor", "danger", nil},
+		`{"type": "response.completed", "nps_score": 7, "phone": "+90"}`: {"New response: Score 7/10", "passive", "warning", []connectors.MessageField{field("Customer", "+90", true)}},
+		`{"type": "response.completed", "nps_score": 8}`:                 {"New response: Score 8/10", "passive", "warning", nil},
+		`{"type": "response.completed", "nps_score": 9.0}`:               {"New response: Score 9/10", "promoter", "good", nil},
+		`{"type": "response.completed", "nps_score": 10}`:                {"New response: Score 10/10", "promoter", "good", nil},
+		`{"type": "response.completed", "csat_score": 4.5}`:              {"New response: CSAT 4.5", "", "", nil},
+		`{"type": "response.completed", "ces_score": 2}`:                 {"New response: CES 2", "", "", nil},
+		`{"type": "response.completed", "survey": {"id": "s1"}}`:         {"New response: s1", "", "", []connectors.MessageField{field("Survey", "s1", true)}},
+		`{"type": "response.completed", "response": {"id": "r1"}}`:       {"New response: r1", "", "", nil},
+		`{"type": "response.completed"}`:                                 {"New response", "", "", nil},
+		`{"type": "response.partial", "name": "Jo Doe"}`:                 {"Unfinished response", "", "", []connectors.MessageField{field("Customer", "Jo Doe", true)}},
+		`{"type": "response.updated", "nps_score": 9}`:                   {"Changed response: Score 9/10", "promoter", "good", nil},
+		`{"type": "survey.closed", "survey": {"title": "Onboarding"}}`:   {"survey.closed: Onboarding", "", "", []connectors.MessageField{field("Survey", "Onboarding", true)}},
+		`{"type": "test"}`: {"Test event", "", "", nil},
+	}
+	for given, want := range rows {
+		ev, err := connectortest.Event([]byte(given))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := connectors.About(ev)
+		if want.Fields == nil {
+			want.Fields = []connectors.MessageField{}
+		}
+		if diff := cmp.Diff(connectors.Message{Title: want.Title, Group: want.Group, Fields: want.Fields}, m); diff != "" {
+			t.Errorf("%s:\n%s", given, diff)
+		}
+		if got := m.Level(); got != want.Level {
+			t.Errorf("%s: the level is %q, want %q", given, got, want.Level)
+		}
+	}
+}
+
+func TestClip(t *testing.T) {
+	t.Parallel()
+	rows := []struct {
+		text  string
+		limit int
+		want  string
+	}{
+		{"", 0, ""}, {"", 5, ""}, {"abc", 3, "abc"}, {"abcd", 3, "ab…"}, {"abc", 1, "…"}, {"abc", 0, ""}, {"abc", -1, ""},
+		{"çğş", 3, "çğş"}, {"çğşı", 3, "çğ…"}, {"👍👍👍", 2, "👍…"},
+	}
+	for _, row := range rows {
+		if got := connectors.Clip(row.text, row.limit); got != row.want {
+			t.Errorf("%q to %d: got %q, want %q", row.text, row.limit, got, row.want)
+		}
+	}
+}
+
+func FuzzClip(f *testing.F) {
+	f.Add("abc", 2)
+	f.Add("\xff\xfe\xfd", 2)
+	f.Add(strings.Repeat("é", 100), 50)
+	f.Fuzz(func(t *testing.T, text string, limit int) {
+		got := connectors.Clip(text, limit)
+		if n := utf8.RuneCountInString(got); n > max(limit, 0) {
+			t.Errorf("%d runes, at most %d", n, limit)
+		}
+		if got != text && got != "" && !strings.HasSuffix(got, "…") {
+			t.Errorf("%q became %q without a mark", text, got)
+		}
+		if utf8.ValidString(text) && !utf8.ValidString(got) {
+			t.Errorf("%q became %q", text, got)
+		}
+	})
+}

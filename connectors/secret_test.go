@@ -1,0 +1,84 @@
+package connectors_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/surveygate/surveygate/connectors"
+)
+
+func TestSecretsAreNotPrinted(t *testing.T) {
+	t.Parallel()
+	const text = "hunter2-hunter2"
+	secret := connectors.NewSecret(text)
+	type private struct{ s connectors.Secret }
+	type public struct {
+		S connectors.Secret
+		H connectors.HeaderValue
+	}
+	header := connectors.HeaderValue{Secret: secret}
+	values := []any{
+		secret, &secret, private{secret}, &private{secret}, public{secret, header}, []connectors.Secret{secret},
+		map[string]connectors.Secret{"k": secret}, map[string]connectors.HeaderValue{"k": header}, header,
+		connectors.Bearer(secret), connectors.Basic("u", secret), connectors.Header("X", secret), connectors.Query("q", secret),
+		connectors.BodyField("f", secret), connectors.Address(secret), connectors.SignedAuth{Secrets: []connectors.Secret{secret}},
+		connectors.Get("https://a.example").WithSecret("X-Token", secret), fmt.Errorf("with %v", secret),
+	}
+	for _, v := range values {
+		var shown []string
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%T", "%p"} {
+			shown = append(shown, fmt.Sprintf(verb, v))
+		}
+		if b, err := json.Marshal(v); err == nil {
+			shown = append(shown, string(b))
+		}
+		var log bytes.Buffer
+		slog.New(slog.NewTextHandler(&log, nil)).Info("m", "v", v)
+		slog.New(slog.NewJSONHandler(&log, nil)).Info("m", "v", v)
+		for _, text := range append(shown, log.String()) {
+			if strings.Contains(text, "hunter2") || strings.Contains(strings.ToLower(text), fmt.Sprintf("%x", "hunter2")) {
+				t.Errorf("%T prints its secret: %s", v, text)
+			}
+		}
+	}
+}
+
+func TestSecret(t *testing.T) {
+	t.Parallel()
+	var zero connectors.Secret
+	if !zero.IsZero() || zero.Len() != 0 || zero.Expose() != "" || connectors.NewSecret("") != zero {
+		t.Error("the zero value is not an absent secret")
+	}
+	a, b := connectors.NewSecret("a"), connectors.NewSecret("b")
+	if a == b || a != connectors.NewSecret(strings.Clone("a")) {
+		t.Error("secrets are not equal as their texts are")
+	}
+	var read connectors.Secret
+	if err := json.Unmarshal([]byte(`"a"`), &read); err != nil || read != a || read.Expose() != "a" || read.Len() != 1 {
+		t.Errorf("read %v (%v)", read == a, err)
+	}
+}
+
+func TestCheckAddressAndHeaderValueQuoteNothing(t *testing.T) {
+	t.Parallel()
+	for _, bad := range []string{"", "hunter2", "ftp://hunter2.example", "https://", "https://u:hunter2@a.example", "https://a.example/#hunter2", "https://hunter2 .example", "%hunter2"} {
+		if err := connectors.CheckAddress(connectors.NewSecret(bad)); err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("address %q: %v", bad, err)
+		}
+	}
+	if err := connectors.CheckAddress(connectors.NewSecret("https://hooks.slack.com/services/T/B/X")); err != nil {
+		t.Error(err)
+	}
+	for _, bad := range []string{"", "  ", " hunter2", "hunter2\r\nX: 1", "hunter2\x00", "hunter2\x7f"} {
+		if err := connectors.CheckHeaderValue(connectors.NewSecret(bad)); err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("header %q: %v", bad, err)
+		}
+	}
+	if err := connectors.CheckHeaderValue(connectors.NewSecret("Bearer a\tb")); err != nil {
+		t.Error(err)
+	}
+}
