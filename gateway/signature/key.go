@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/surveygate/surveygate/connectors"
 )
@@ -70,8 +71,22 @@ func (k keyKind) bytes(text string) ([]byte, error) {
 	return out, nil
 }
 
+// privateKeys remembers the keys in use: making one of its seed costs as much as a signature.
+var privateKeys sync.Map // of connectors.Secret to ed25519.PrivateKey
+
 // privateKey reads whsk_: the seed, or the seed and the public key behind it.
 func privateKey(s connectors.Secret) (ed25519.PrivateKey, error) {
+	if key, ok := privateKeys.Load(s); ok {
+		return key.(ed25519.PrivateKey), nil
+	}
+	key, err := readPrivateKey(s)
+	if err == nil {
+		privateKeys.Store(s, key)
+	}
+	return key, err
+}
+
+func readPrivateKey(s connectors.Secret) (ed25519.PrivateKey, error) {
 	rest, found := strings.CutPrefix(s.Expose(), prefixPrivate)
 	b, err := base64.StdEncoding.DecodeString(rest)
 	if err != nil || !found {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/surveygate/surveygate/connectors"
@@ -183,17 +184,16 @@ func (v *Verifier) verifyHMAC(r Request, k Keys, now time.Time) (Proof, error) {
 			return refuse(reason)
 		}
 	}
-	var room [maxSignatures][sha512.Size]byte
-	var given [maxSignatures][]byte
-	n := v.signatures(text, &room, &given)
-	if n == 0 {
+	given := parsed.Get().(*signatures)
+	defer parsed.Put(given)
+	if v.parse(text, given); given.n == 0 {
 		return refuse("the signature has not the form it should have")
 	}
 	if reason := v.missing(r); reason != "" {
 		return refuse(reason)
 	}
 	if v.raw {
-		if matched, err := v.match(r, r.Body(), stamp, given[:n], k); err != nil {
+		if matched, err := v.match(r, r.Body(), stamp, given, k); err != nil {
 			return refuse(err.Error())
 		} else if matched >= 0 {
 			return Proof{Kind: KindHMAC, Secret: matched}, nil
@@ -202,7 +202,7 @@ func (v *Verifier) verifyHMAC(r Request, k Keys, now time.Time) (Proof, error) {
 	if v.compact {
 		var b bytes.Buffer
 		if json.Compact(&b, r.Body()) == nil && !(v.raw && bytes.Equal(b.Bytes(), r.Body())) {
-			if matched, err := v.match(r, b.Bytes(), stamp, given[:n], k); err != nil {
+			if matched, err := v.match(r, b.Bytes(), stamp, given, k); err != nil {
 				return refuse(err.Error())
 			} else if matched >= 0 {
 				return Proof{Kind: KindHMAC, Secret: matched}, nil
@@ -212,10 +212,18 @@ func (v *Verifier) verifyHMAC(r Request, k Keys, now time.Time) (Proof, error) {
 	return refuse("the signature does not match")
 }
 
-// signatures decodes those that have the right form into given and counts them.
-func (v *Verifier) signatures(text string, room *[maxSignatures][sha512.Size]byte, given *[maxSignatures][]byte) int {
-	n := 0
-	for rest, more := text, true; more && n < maxSignatures; {
+// signatures are those of one request, decoded. They are pooled: hash functions make their arguments escape.
+type signatures struct {
+	n    int
+	sums [maxSignatures][sha512.Size]byte
+}
+
+var parsed = sync.Pool{New: func() any { return new(signatures) }}
+
+// parse decodes the signatures that have the right form.
+func (v *Verifier) parse(text string, given *signatures) {
+	given.n = 0
+	for rest, more := text, true; more && given.n < maxSignatures; {
 		one := rest
 		more = false
 		if v.separator != "" {
@@ -225,12 +233,10 @@ func (v *Verifier) signatures(text string, room *[maxSignatures][sha512.Size]byt
 		if !found {
 			continue
 		}
-		if b, ok := v.encoding.decode(room[n][:0], one, v.algorithm.size()); ok {
-			given[n] = b
-			n++
+		if _, ok := v.encoding.decode(given.sums[given.n][:0], one, v.algorithm.size()); ok {
+			given.n++
 		}
 	}
-	return n
 }
 
 // missing says which part of what is signed the request does not have.
@@ -251,7 +257,7 @@ func (v *Verifier) missing(r Request) string {
 }
 
 // match is the index of the secret whose signature over a body is among those given, or -1.
-func (v *Verifier) match(r Request, body []byte, stamp string, given [][]byte, k Keys) (int, error) {
+func (v *Verifier) match(r Request, body []byte, stamp string, given *signatures, k Keys) (int, error) {
 	var fault error
 	for i, secret := range k.Secrets {
 		if secret.IsZero() {
@@ -266,8 +272,8 @@ func (v *Verifier) match(r Request, body []byte, stamp string, given [][]byte, k
 		v.write(m, r, body, stamp)
 		sum := m.sum()
 		same := false
-		for _, g := range given {
-			if hmac.Equal(g, sum) {
+		for j := range given.n {
+			if hmac.Equal(given.sums[j][:len(sum)], sum) {
 				same = true
 			}
 		}
