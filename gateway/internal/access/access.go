@@ -1,0 +1,201 @@
+// Package access says who may do what: bearer tokens, kept as SHA-256, each with a tenant and scopes.
+package access
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/binary"
+	"fmt"
+	"sort"
+	"strings"
+	"sync/atomic"
+
+	"github.com/surveygate/surveygate/gateway/config"
+)
+
+// Scope is one thing that a token may allow.
+type Scope uint8
+
+// The scopes. Secrets shows what is otherwise hidden, such as a source's path token.
+const (
+	Read Scope = 1 << iota
+	Write
+	Publish
+	Secrets
+
+	// Every is all of them.
+	Every = Read | Write | Publish | Secrets
+)
+
+var scopes = []struct {
+	scope Scope
+	name  string
+}{{Read, "read"}, {Write, "write"}, {Publish, "publish"}, {Secrets, "secrets"}}
+
+// Parse adds up scopes by their names.
+func Parse(names []string) (Scope, error) {
+	var sum Scope
+	for _, name := range names {
+		found := false
+		for _, s := range scopes {
+			if s.name == name {
+				sum |= s.scope
+				found = true
+			}
+		}
+		if !found {
+			return 0, fmt.Errorf("`%s` is no scope; they are read, write, publish and secrets", name)
+		}
+	}
+	return sum, nil
+}
+
+// Names are the scopes in it, in the order they are documented in.
+func (s Scope) Names() []string {
+	names := make([]string, 0, len(scopes))
+	for _, each := range scopes {
+		if s&each.scope != 0 {
+			names = append(names, each.name)
+		}
+	}
+	return names
+}
+
+func (s Scope) String() string { return strings.Join(s.Names(), " ") }
+
+// AnyTenant is the tenant of a grant that may speak for each of them.
+const AnyTenant = "*"
+
+// DefaultTenant is whose everything is where nobody says otherwise.
+const DefaultTenant = "default"
+
+// Grant is what a caller may do. It is never changed.
+type Grant struct {
+	// Name is the token's; "socket" for the unix socket.
+	Name string
+	// Tenant is one, or AnyTenant.
+	Tenant string
+	Scopes Scope
+}
+
+// Socket is the grant of whoever can open the unix socket: its file mode is the credential.
+var Socket = &Grant{Name: "socket", Tenant: AnyTenant, Scopes: Every}
+
+// May says whether every one of the scopes is granted.
+func (g *Grant) May(s Scope) bool { return g.Scopes&s == s }
+
+// TenantFor is the tenant a request works in: the grant's own, or for AnyTenant the one asked for, else the default.
+// It is false where the grant does not reach.
+func (g *Grant) TenantFor(asked string) (string, bool) {
+	switch {
+	case g.Tenant == AnyTenant && asked == "":
+		return DefaultTenant, true
+	case g.Tenant == AnyTenant:
+		return asked, ValidName(asked)
+	default:
+		return g.Tenant, asked == "" || asked == g.Tenant
+	}
+}
+
+// ValidName says whether a text can name a tenant, a source or anything else: [a-z0-9][a-z0-9_-]*, at most 128.
+func ValidName(text string) bool {
+	if text == "" || len(text) > 128 {
+		return false
+	}
+	for i := range len(text) {
+		c := text[i]
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && (i == 0 || c != '_' && c != '-') {
+			return false
+		}
+	}
+	return true
+}
+
+// Access knows the tokens of the running configuration. The zero value knows none; it is safe for concurrent use.
+type Access struct {
+	book atomic.Pointer[book]
+}
+
+// book is never changed once it is in use. Entries are found by the first bytes of their hash: how long that takes
+// tells a caller only about the hash of the caller's own guess.
+type book struct {
+	entries map[uint32][]entry
+	grants  []*Grant
+}
+
+type entry struct {
+	sum   [sha256.Size]byte
+	grant *Grant
+}
+
+func (b *book) add(sum [sha256.Size]byte, g *Grant) {
+	head := binary.BigEndian.Uint32(sum[:4])
+	b.entries[head] = append(b.entries[head], entry{sum, g})
+	b.grants = append(b.grants, g)
+}
+
+// Load replaces what is known by the tokens of a configuration and, where it has none, by the one made at the first
+// start (nil where that was not asked for).
+func (a *Access) Load(tokens []*config.Token, first *First) error {
+	b := &book{entries: map[uint32][]entry{}}
+	for _, t := range tokens {
+		granted, err := Parse(t.Scopes)
+		if err != nil {
+			return fmt.Errorf("token %s: %w", t.Name, err)
+		}
+		b.add(sha256.Sum256([]byte(t.Secret.Expose())), &Grant{Name: t.Name, Tenant: t.Tenant, Scopes: granted})
+	}
+	if len(tokens) == 0 && first != nil {
+		b.add(first.sum, &Grant{Name: first.name, Tenant: first.tenant, Scopes: first.scopes})
+	}
+	sort.Slice(b.grants, func(i, j int) bool { return b.grants[i].Name < b.grants[j].Name })
+	a.book.Store(b)
+	return nil
+}
+
+// Grant is what a bearer token allows; nil for one that nobody gave out.
+func (a *Access) Grant(token []byte) *Grant {
+	b := a.book.Load()
+	if b == nil || len(token) == 0 {
+		return nil
+	}
+	sum := sha256.Sum256(token)
+	var found *Grant
+	for _, e := range b.entries[binary.BigEndian.Uint32(sum[:4])] {
+		if subtle.ConstantTimeCompare(e.sum[:], sum[:]) == 1 {
+			found = e.grant
+		}
+	}
+	return found
+}
+
+// Grants are all that are known, by name; they hold no secret.
+func (a *Access) Grants() []*Grant {
+	if b := a.book.Load(); b != nil {
+		return b.grants
+	}
+	return nil
+}
+
+const bearer = "bearer "
+
+// Bearer is the token in an Authorization header; nil where it carries none.
+func Bearer(authorization []byte) []byte {
+	if len(authorization) <= len(bearer) {
+		return nil
+	}
+	for i := range len(bearer) {
+		c := authorization[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if c != bearer[i] {
+			return nil
+		}
+	}
+	token := authorization[len(bearer):]
+	for len(token) > 0 && token[0] == ' ' {
+		token = token[1:]
+	}
+	return token
+}

@@ -1,0 +1,220 @@
+package explain
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/surveygate/surveygate/gateway/internal/decide"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// ask fills in every rule and webhook as a configuration answers; nil is one that is no longer kept.
+func (x *Explanation) ask(plan *decide.Plan, ev *event.Event) {
+	if plan == nil {
+		return
+	}
+	for _, each := range plan.Explain(ev) {
+		configured := plan.Config.Rules[each.Index]
+		origin := decide.OriginOf(configured)
+		rule := Rule{
+			Kind: origin.Kind, Name: origin.Name, Matched: each.Matched, Why: each.Why,
+			Missing: each.Missing, Faults: each.Faults,
+		}
+		if !each.Rule.When.IsZero() {
+			rule.When = each.Rule.When.String()
+		}
+		if each.Err != nil {
+			rule.Error = each.Err.Error()
+		}
+		for _, p := range each.Parts {
+			rule.Parts = append(rule.Parts, Part{p.Text, p.Value, p.Depth})
+		}
+		if each.Matched {
+			for _, s := range configured.Steps {
+				step := Step{Name: s.Name, Destination: s.Destination, Connector: s.Connector}
+				if _, here := s.Build[ev.Tenant]; !here || plan.Destination(ev.Tenant, s.Destination) == nil {
+					step.Note = "not sent: tenant " + ev.Tenant + " has no " + s.Destination
+				}
+				rule.Steps = append(rule.Steps, step)
+			}
+		}
+		x.Rules = append(x.Rules, rule)
+	}
+}
+
+// record lays what was recorded over what was asked again: the record is what happened.
+func (x *Explanation) record(o *state.Outcome) {
+	for _, was := range o.Rules {
+		rule := x.rule(was.Origin)
+		if rule == nil {
+			x.Rules = append(x.Rules, Rule{Kind: was.Origin.Kind, Name: was.Origin.Name, Why: "it matched"})
+			rule = &x.Rules[len(x.Rules)-1]
+		}
+		if rule.Matched = was.Err == ""; !rule.Matched {
+			rule.Error, rule.Why = was.Err, "its condition failed: "+was.Err
+		}
+	}
+}
+
+// attach hangs deliveries and holds where they belong. A delivery whose rule was not asked about, one of a replay
+// by a later configuration, brings its rule along.
+func (x *Explanation) attach(deliveries []state.Delivery, holds []state.Held) {
+	for i := range deliveries {
+		d := &deliveries[i]
+		step := x.step(d.Origin, d.Step)
+		if step == nil || step.Delivery != nil { // the second is a fresh copy of the first
+			rule := x.rule(d.Origin)
+			if rule == nil {
+				x.Rules = append(x.Rules, Rule{Kind: d.Origin.Kind, Name: d.Origin.Name, Matched: true, Why: "it matched when the event was replayed"})
+				rule = &x.Rules[len(x.Rules)-1]
+			}
+			rule.Steps = append(rule.Steps, Step{Name: d.Step})
+			step = &rule.Steps[len(rule.Steps)-1]
+		}
+		step.Destination, step.Connector, step.Note = d.Destination, d.Connector, ""
+		step.Delivery = view(d, x)
+		for _, h := range holds {
+			if h.Destination == d.Destination && d.State == state.Waiting && (h.Hold.Until.IsZero() || h.Hold.Until.After(x.At)) {
+				step.Hold = &Hold{h.Hold.Kind, h.Hold.Reason, h.Hold.Since, h.Hold.Until}
+			}
+		}
+	}
+	if x.State == "pending" {
+		return
+	}
+	for i := range x.Rules {
+		for j := range x.Rules[i].Steps {
+			if s := &x.Rules[i].Steps[j]; s.Delivery == nil && s.Note == "" {
+				s.Note = "no delivery is kept of it"
+			}
+		}
+	}
+}
+
+func view(d *state.Delivery, x *Explanation) *Delivery {
+	v := &Delivery{ID: d.ID, State: d.State, Reason: d.Reason, Attempts: d.Attempts, Updated: d.Updated}
+	if d.State == state.Waiting {
+		v.Due = d.Due
+		v.Now = d.Leased && d.Due.After(x.At)
+	}
+	for i := range d.Log {
+		a := &d.Log[i]
+		v.Log = append(v.Log, Attempt{
+			N: a.N, At: a.At, Took: a.Took, TookMS: float64(a.Took.Microseconds()) / 1000,
+			Verdict: a.Verdict, Status: a.Status, Reason: a.Reason, Repeat: a.Repeat,
+		})
+	}
+	return v
+}
+
+// compare says what today's configuration would answer differently.
+func (x *Explanation) compare(today *decide.Plan, ev *event.Event) {
+	now := map[state.Origin]bool{}
+	for _, each := range today.Explain(ev) {
+		origin := decide.OriginOf(today.Config.Rules[each.Index])
+		now[origin] = true
+		was := x.rule(origin)
+		switch {
+		case was == nil && each.Matched && !x.Unknown:
+			x.Changed = append(x.Changed, Change{origin.Kind, origin.Name, "it is new, and would match"})
+		case was == nil && each.Matched, was != nil && !was.Matched && each.Matched:
+			x.Changed = append(x.Changed, Change{origin.Kind, origin.Name, "it would match today"})
+		case was != nil && was.Matched && !each.Matched:
+			x.Changed = append(x.Changed, Change{origin.Kind, origin.Name, "it would not match today: " + each.Why})
+		}
+	}
+	for i := range x.Rules {
+		if r := &x.Rules[i]; r.Matched && !now[state.Origin{Kind: r.Kind, Name: r.Name}] {
+			x.Changed = append(x.Changed, Change{r.Kind, r.Name, "it is gone from today's configuration"})
+		}
+	}
+}
+
+func (x *Explanation) rule(o state.Origin) *Rule {
+	for i := range x.Rules {
+		if x.Rules[i].Kind == o.Kind && x.Rules[i].Name == o.Name {
+			return &x.Rules[i]
+		}
+	}
+	return nil
+}
+
+func (x *Explanation) step(o state.Origin, name string) *Step {
+	rule := x.rule(o)
+	if rule == nil {
+		return nil
+	}
+	for i := range rule.Steps {
+		if rule.Steps[i].Name == name {
+			return &rule.Steps[i]
+		}
+	}
+	return nil
+}
+
+// summarise is the answer in one sentence.
+func (x *Explanation) summarise() string {
+	switch x.State {
+	case "pending":
+		return "it is accepted and waits for its decision"
+	case "dead":
+		return "the event itself is a dead letter: " + x.Dead
+	}
+	matched, failed := 0, 0
+	counts := map[state.DeliveryState]int{}
+	held := map[string]bool{}
+	steps, owed := 0, 0
+	for i := range x.Rules {
+		r := &x.Rules[i]
+		if r.Matched {
+			matched++
+		}
+		if r.Error != "" {
+			failed++
+		}
+		for j := range r.Steps {
+			steps++
+			if s := &r.Steps[j]; s.Delivery != nil {
+				owed++
+				counts[s.Delivery.State]++
+				if s.Hold != nil {
+					held[s.Destination] = true
+				}
+			}
+		}
+	}
+	var parts []string
+	switch {
+	case len(x.Rules) == 0:
+		parts = append(parts, "no rule and no webhook of tenant "+x.Event.Tenant+" is there to match it")
+	case matched == 0:
+		parts = append(parts, fmt.Sprintf("none of %s matched, so nothing is owed to anybody", plural(len(x.Rules), "rule or webhook", "rules and webhooks")))
+	case x.State == "dry":
+		parts = append(parts, fmt.Sprintf("%s would match and send to %s", plural(matched, "rule or webhook", "rules and webhooks"), plural(steps, "destination", "destinations")))
+	case owed == 0:
+		parts = append(parts, fmt.Sprintf("%s matched, and nothing came of it to deliver", plural(matched, "rule or webhook", "rules and webhooks")))
+	default:
+		var each []string
+		for _, s := range []state.DeliveryState{state.Delivered, state.Skipped, state.Waiting, state.Dead, state.Dropped} {
+			if counts[s] > 0 {
+				each = append(each, fmt.Sprintf("%d %s", counts[s], s))
+			}
+		}
+		parts = append(parts, plural(owed, "delivery", "deliveries")+": "+strings.Join(each, ", "))
+	}
+	if len(held) > 0 {
+		parts = append(parts, plural(len(held), "destination is", "destinations are")+" on hold")
+	}
+	if failed > 0 {
+		parts = append(parts, plural(failed, "condition", "conditions")+" failed")
+	}
+	return strings.Join(parts, "; ")
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}

@@ -1,0 +1,285 @@
+package explain
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// Text prints the explanation for a person: first the answer, then each rule and webhook with why, and what became
+// of each of its deliveries.
+func (x *Explanation) Text(w io.Writer) error {
+	p := &printer{now: x.At}
+	p.head(x)
+	p.line("")
+	p.line("%s", capital(x.Summary)+".")
+	for i := range x.Rules {
+		p.line("")
+		p.rule(&x.Rules[i])
+	}
+	if len(x.Changed) > 0 {
+		p.line("")
+		p.line("The configuration has changed since then:")
+		for _, c := range x.Changed {
+			p.line("  %s %s: %s", c.Kind, c.Name, c.Why)
+		}
+	}
+	if hint := x.hint(); hint != "" {
+		p.line("")
+		p.line("%s", hint)
+	}
+	_, err := io.WriteString(w, p.b.String())
+	return err
+}
+
+type printer struct {
+	b   strings.Builder
+	now time.Time
+}
+
+func (p *printer) line(format string, args ...any) {
+	text := strings.TrimRight(fmt.Sprintf(format, args...), " ")
+	p.b.WriteString(printable(text))
+	p.b.WriteByte('\n')
+}
+
+func (p *printer) head(x *Explanation) {
+	e := &x.Event
+	from := e.Source
+	if e.SourceKind != "" && e.SourceKind != e.Source {
+		from += " (" + e.SourceKind + ")"
+	}
+	if e.Tenant != "default" {
+		from += ", tenant " + e.Tenant
+	}
+	p.line("Event %s: %s from %s", e.ID, e.Type, from)
+	var about []string
+	switch {
+	case e.Survey != "" && e.SurveyID != "":
+		about = append(about, fmt.Sprintf("survey %q (%s)", e.Survey, e.SurveyID))
+	case e.Survey != "":
+		about = append(about, fmt.Sprintf("survey %q", e.Survey))
+	case e.SurveyID != "":
+		about = append(about, "survey "+e.SurveyID)
+	}
+	if e.ResponseID != "" {
+		about = append(about, "response "+e.ResponseID)
+	}
+	if e.OrigType != "" && e.OrigType != e.Type {
+		about = append(about, "called "+e.OrigType+" by the platform")
+	}
+	if len(about) > 0 {
+		p.line("  %s", strings.Join(about, ", "))
+	}
+	if x.State == "dry" {
+		p.line("  not stored anywhere: this is what would happen")
+	} else {
+		p.line("  received %s, verified by %s", p.when(e.Received), or(e.Verified, "nothing"))
+		if !x.DecidedAt.IsZero() {
+			p.line("  decided %s later, by configuration %s", short(x.DecidedAt.Sub(e.Received)), clip(x.Generation, 12))
+		}
+	}
+	if x.Claims > 1 {
+		p.line("  taken up %d times: a gateway stopped while it held it", x.Claims)
+	}
+	for _, warning := range e.Warnings {
+		p.line("  warning: %s", warning)
+	}
+	if x.Unknown {
+		p.line("  that configuration is no longer kept, so rules that did not match are not listed")
+	}
+}
+
+func (p *printer) rule(r *Rule) {
+	mark := "✗"
+	if r.Matched {
+		mark = "✓"
+	} else if r.Error != "" {
+		mark = "!"
+	}
+	p.line("%s %s %s: %s", mark, r.Kind, r.Name, r.Why)
+	p.parts(r.Parts)
+	for _, fault := range r.Faults {
+		p.line("    fault: %s", fault)
+	}
+	width := 0
+	for i := range r.Steps {
+		width = max(width, len([]rune(r.Steps[i].label())))
+	}
+	for i := range r.Steps {
+		p.step(&r.Steps[i], width)
+	}
+}
+
+// maxPart is where an expression's text is cut.
+const maxPart = 60
+
+func (p *printer) parts(parts []Part) {
+	width := 0
+	for _, part := range parts {
+		width = max(width, 2*part.Depth+len([]rune(clip(oneLine(part.Text), maxPart))))
+	}
+	for _, part := range parts {
+		text := strings.Repeat("  ", part.Depth) + clip(oneLine(part.Text), maxPart)
+		p.line("    %s%s   %s", text, strings.Repeat(" ", width-len([]rune(text))), oneLine(part.Value))
+	}
+}
+
+func (s *Step) label() string {
+	if s.Name == s.Destination {
+		return s.Name
+	}
+	return s.Name + " (" + s.Destination + ")"
+}
+
+func (p *printer) step(s *Step, width int) {
+	label := s.label() + strings.Repeat(" ", width-len([]rune(s.label())))
+	if s.Delivery == nil {
+		p.line("    → %s   %s: %s", label, s.Connector, or(s.Note, "not decided yet"))
+		for line := range strings.Lines(s.Request) {
+			p.line("        %s", strings.TrimRight(line, "\n"))
+		}
+		return
+	}
+	d := s.Delivery
+	text := string(d.State)
+	if d.Reason != "" && d.State != state.Delivered {
+		text += ": " + d.Reason
+	}
+	switch {
+	case d.Now:
+		text += ", being delivered just now"
+	case d.State == state.Waiting && s.Hold == nil && !d.Due.IsZero():
+		text += ", next try " + p.when(d.Due)
+	}
+	p.line("    → %s   %s %s", label, s.Connector, text)
+	p.line("        %s", d.ID)
+	for _, a := range d.Log {
+		p.attempt(a)
+	}
+	if missing := d.Attempts - len(d.Log); missing > 0 && len(d.Log) > 0 {
+		p.line("        (%s no longer kept)", plural(missing, "earlier attempt is", "earlier attempts are"))
+	}
+	if h := s.Hold; h != nil {
+		text := s.Destination + " is on hold (" + string(h.Kind) + ")"
+		if h.Reason != "" {
+			text += ": " + h.Reason
+		}
+		if !h.Since.IsZero() {
+			text += ", since " + p.when(h.Since)
+		}
+		if !h.Until.IsZero() {
+			text += ", until " + p.when(h.Until)
+		}
+		p.line("        %s", text)
+	}
+}
+
+func (p *printer) attempt(a Attempt) {
+	text := fmt.Sprintf("attempt %d  %s  %s", a.N, a.At.UTC().Format(time.DateTime), a.Verdict)
+	switch {
+	case a.Reason != "":
+		text += ": " + a.Reason
+	case a.Status != 0:
+		text += fmt.Sprintf(": %d", a.Status)
+	}
+	text += ", " + short(a.Took)
+	if a.Repeat {
+		text += " (repeat: another holder had finished it)"
+	}
+	p.line("        %s", text)
+}
+
+// hint is what a person would do next.
+func (x *Explanation) hint() string {
+	if x.State == "dead" {
+		return "To decide it again: surveygate dead replay " + x.Event.ID
+	}
+	for i := range x.Rules {
+		for j := range x.Rules[i].Steps {
+			s := &x.Rules[i].Steps[j]
+			switch {
+			case s.Hold != nil && s.Hold.Kind == state.HoldRevoked:
+				return "When the credentials of " + s.Destination + " are changed and reloaded, what waits goes out by itself."
+			case s.Delivery != nil && s.Delivery.State == state.Dead:
+				return "To deliver it after all: surveygate dead replay " + s.Delivery.ID
+			}
+		}
+	}
+	return ""
+}
+
+// when is a time and how far it is from now.
+func (p *printer) when(at time.Time) string {
+	text := at.UTC().Format(time.DateTime) + " UTC"
+	switch d := at.Sub(p.now); {
+	case d > time.Second:
+		return text + " (in " + short(d) + ")"
+	case d < -time.Second:
+		return text + " (" + short(-d) + " ago)"
+	default:
+		return text + " (now)"
+	}
+}
+
+// short is a duration with as many digits as a person reads.
+func short(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "0s"
+	case d < time.Millisecond:
+		return d.Round(10 * time.Microsecond).String()
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return d.Round(100 * time.Millisecond).String()
+	case d < time.Hour:
+		return d.Round(time.Second).String()
+	case d < 48*time.Hour:
+		return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+	default:
+		return fmt.Sprintf("%d days", int(d.Hours()/24+0.5))
+	}
+}
+
+func capital(text string) string {
+	if text == "" {
+		return text
+	}
+	return strings.ToUpper(text[:1]) + text[1:]
+}
+
+func or(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
+}
+
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+func clip(text string, most int) string {
+	runes := []rune(text)
+	if len(runes) <= most {
+		return text
+	}
+	return string(runes[:most-1]) + "…"
+}
+
+// printable keeps respondents from steering a terminal: control characters, and those that turn the direction of
+// writing, show as �.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\t':
+			return r
+		case r < 0x20, r >= 0x7f && r < 0xa0, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
+			return '\uFFFD'
+		default:
+			return r
+		}
+	}, text)
+}

@@ -1,0 +1,164 @@
+package stats
+
+import (
+	"context"
+	"fmt"
+	"math/bits"
+	"sort"
+	"sync"
+	"time"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// every is how often minutes are written: a crash loses at most so much of them, and nothing else.
+const every = 10 * time.Second
+
+// maxCells bounds the minutes in memory while the store takes none; beyond it further ones are counted as lost.
+const maxCells = 50_000
+
+// minutes gathers attempts per tenant, destination and minute.
+type minutes struct {
+	mu    sync.Mutex
+	cells map[cellKey]*cell
+	lost  int64
+}
+
+type cellKey struct {
+	tenant, destination string
+	minute              int64 // Unix seconds
+}
+
+// verdicts are counted by their place here.
+var verdicts = [...]string{
+	string(connectors.Delivered), string(connectors.Skipping), string(connectors.Retry),
+	string(connectors.Rejected), string(connectors.Revoked), string(connectors.Continue),
+}
+
+type cell struct {
+	verdicts [len(verdicts)]int64
+	latency  [24]int64
+}
+
+func (m *minutes) add(tenant, destination, verdict string, took time.Duration, at time.Time) {
+	place := -1
+	for i := range verdicts {
+		if verdicts[i] == verdict {
+			place = i
+			break
+		}
+	}
+	if place < 0 {
+		return
+	}
+	bucket := min(bits.Len64(uint64(max(took.Milliseconds(), 0))), 23)
+	second := at.Unix()
+	key := cellKey{tenant, destination, second - second%60}
+
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := m.cells[key]
+	if c == nil {
+		if len(m.cells) >= maxCells {
+			m.lost++
+			return
+		}
+		c = &cell{}
+		m.cells[key] = c
+	}
+	c.verdicts[place]++
+	c.latency[bucket]++
+}
+
+// take empties what was gathered.
+func (m *minutes) take() map[cellKey]*cell {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.cells) == 0 {
+		return nil
+	}
+	taken := m.cells
+	m.cells = make(map[cellKey]*cell, len(taken))
+	return taken
+}
+
+// back returns what could not be written, to be written with the next.
+func (m *minutes) back(taken map[cellKey]*cell) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for key, c := range taken {
+		now := m.cells[key]
+		if now == nil {
+			if len(m.cells) >= maxCells {
+				for _, n := range c.verdicts {
+					m.lost += n
+				}
+				continue
+			}
+			m.cells[key] = c
+			continue
+		}
+		for i := range c.verdicts {
+			now.verdicts[i] += c.verdicts[i]
+		}
+		for i := range c.latency {
+			now.latency[i] += c.latency[i]
+		}
+	}
+}
+
+// Run writes the minutes every ten seconds until ctx ends; what is left then is for Close.
+func (s *Stats) Run(ctx context.Context) {
+	for {
+		c, stop := s.options.Clock.After(every)
+		select {
+		case <-ctx.Done():
+			stop()
+			return
+		case <-c:
+		}
+		if err := s.flush(ctx); err != nil && ctx.Err() == nil {
+			s.options.Log.Warn("statistics wait for the store", "err", err)
+		}
+	}
+}
+
+// Close writes what was gathered since the last time.
+func (s *Stats) Close(ctx context.Context) error { return s.flush(ctx) }
+
+func (s *Stats) flush(ctx context.Context) error {
+	taken := s.minutes.take()
+	if len(taken) == 0 {
+		return nil
+	}
+	list := make([]state.Stat, 0, len(taken))
+	for key, c := range taken {
+		stat := state.Stat{
+			Tenant: key.tenant, Destination: key.destination,
+			Minute: time.Unix(key.minute, 0).UTC(), Verdicts: map[string]int64{}, Latency: c.latency,
+		}
+		for i, n := range c.verdicts {
+			if n > 0 {
+				stat.Verdicts[verdicts[i]] = n
+			}
+		}
+		list = append(list, stat)
+	}
+	sort.Slice(list, func(i, j int) bool {
+		a, b := &list[i], &list[j]
+		switch {
+		case a.Tenant != b.Tenant:
+			return a.Tenant < b.Tenant
+		case a.Destination != b.Destination:
+			return a.Destination < b.Destination
+		default:
+			return a.Minute.Before(b.Minute)
+		}
+	})
+	if err := s.options.Store.AddStats(ctx, list); err != nil {
+		s.minutes.back(taken)
+		return fmt.Errorf("write %d minutes of statistics: %w", len(list), err)
+	}
+	return nil
+}

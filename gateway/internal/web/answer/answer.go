@@ -1,0 +1,223 @@
+// Package answer is how every door of the gateway answers: one shape of JSON, one shape of error, one request id.
+package answer
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+
+	"github.com/surveygate/surveygate/gateway/internal/source"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// Type is what kind of thing went wrong, a closed set.
+type Type string
+
+// The types.
+const (
+	Validation      Type = "validation_error"
+	Authentication  Type = "authentication_error"
+	Permission      Type = "permission_error"
+	NotFound        Type = "not_found"
+	Conflict        Type = "conflict"
+	DefinedInFile   Type = "defined_in_file"
+	PlanRestriction Type = "plan_restriction"
+	DeliveryFailed  Type = "delivery_failed"
+	RateLimited     Type = "rate_limited"
+	TooLarge        Type = "too_large"
+	Unavailable     Type = "unavailable"
+	Internal        Type = "internal"
+)
+
+// Detail is one fault. Loc leads to it: the name of a parameter, or a path into the body.
+type Detail struct {
+	Msg  string   `json:"msg"`
+	Type Type     `json:"type"`
+	Loc  []string `json:"loc,omitempty"`
+}
+
+// Problem is an error that the caller is told of.
+type Problem struct {
+	Status int
+	Detail []Detail
+	// RetryAfter is told where it is not 0.
+	RetryAfter time.Duration
+	// Cause is logged and never told.
+	Cause error
+}
+
+func (p *Problem) Error() string {
+	text := strconv.Itoa(p.Status)
+	if len(p.Detail) > 0 {
+		text += " " + p.Detail[0].Msg
+	}
+	if p.Cause != nil {
+		text += ": " + p.Cause.Error()
+	}
+	return text
+}
+
+func (p *Problem) Unwrap() error { return p.Cause }
+
+// Say makes a problem of one detail.
+func Say(status int, t Type, msg string, loc ...string) *Problem {
+	return &Problem{Status: status, Detail: []Detail{{Msg: msg, Type: t, Loc: loc}}}
+}
+
+// Invalid is a 422 for what the caller wrote; loc names it.
+func Invalid(msg string, loc ...string) *Problem {
+	return Say(fiber.StatusUnprocessableEntity, Validation, msg, loc...)
+}
+
+// Missing is a 404 for a thing of a kind: also where it is another tenant's.
+func Missing(what string) *Problem { return Say(fiber.StatusNotFound, NotFound, "no such "+what) }
+
+// Clash is a 409.
+func Clash(msg string) *Problem { return Say(fiber.StatusConflict, Conflict, msg) }
+
+// Full is a 503 that asks the caller to come back.
+func Full(msg string, after time.Duration, cause error) *Problem {
+	p := Say(fiber.StatusServiceUnavailable, Unavailable, msg)
+	p.RetryAfter, p.Cause = after, cause
+	return p
+}
+
+// ComeBack is how long a 503 asks callers to wait.
+const ComeBack = 5 * time.Second
+
+// Of is the problem in an error: what stores and readers of events say becomes what a caller can act upon, and
+// anything unforeseen a 500 that tells nothing.
+func Of(err error) *Problem {
+	var problem *Problem
+	if errors.As(err, &problem) {
+		return problem
+	}
+	var web *fiber.Error
+	if errors.As(err, &web) {
+		return ofWeb(web)
+	}
+	var field *event.FieldError
+	switch {
+	case errors.As(err, &field):
+		return Invalid(field.Error(), strings.Split(field.Path, ".")...)
+	case errors.Is(err, event.ErrTooDeep), errors.Is(err, event.ErrTooManyAnswers), errors.Is(err, source.ErrTooManyEvents):
+		return Invalid(err.Error())
+	case errors.Is(err, event.ErrNotJSON), errors.Is(err, source.ErrNotJSON):
+		return Say(fiber.StatusBadRequest, Validation, "the body is not JSON")
+	case errors.Is(err, state.ErrNotFound):
+		return Say(fiber.StatusNotFound, NotFound, "no such thing here")
+	case errors.Is(err, state.ErrConflict):
+		return Clash("it is being worked on, or changed meanwhile")
+	case errors.Is(err, state.ErrUnavailable), errors.Is(err, state.ErrClosed):
+		return Full("nothing can be made durable now", ComeBack, err)
+	default:
+		return &Problem{
+			Status: fiber.StatusInternalServerError,
+			Detail: []Detail{{Msg: "something went wrong here; the request id leads to it in the log", Type: Internal}},
+			Cause:  err,
+		}
+	}
+}
+
+// ofWeb says what the router and the HTTP server refused.
+func ofWeb(err *fiber.Error) *Problem {
+	switch err.Code {
+	case fiber.StatusNotFound:
+		return Say(err.Code, NotFound, "no such path")
+	case fiber.StatusMethodNotAllowed:
+		return Say(err.Code, Validation, "this path does not know that method")
+	case fiber.StatusRequestEntityTooLarge:
+		return Say(err.Code, TooLarge, "the body is too large")
+	case fiber.StatusRequestHeaderFieldsTooLarge:
+		return Say(err.Code, TooLarge, "the headers are too large")
+	case fiber.StatusRequestTimeout:
+		return Say(err.Code, Validation, "the request took too long to arrive")
+	default:
+		// Whatever else the server could not read is the caller's; its words may quote the request.
+		return Say(fiber.StatusBadRequest, Validation, "this is no HTTP request that can be read")
+	}
+}
+
+// RequestIDHeader carries the request's id, both ways.
+const RequestIDHeader = "X-Request-Id"
+
+// RequestID is the caller's own id where it sent a decent one, else one made now. It is the same for the whole request.
+func RequestID(c *fasthttp.RequestCtx) string {
+	if id, ok := c.UserValue(RequestIDHeader).(string); ok {
+		return id
+	}
+	id := string(c.Request.Header.Peek(RequestIDHeader))
+	if !decent(id) {
+		var random [12]byte
+		_, _ = rand.Read(random[:]) // it cannot fail
+		id = "req_" + hex.EncodeToString(random[:])
+	}
+	c.SetUserValue(RequestIDHeader, id)
+	return id
+}
+
+// decent keeps strangers from writing into our logs.
+func decent(id string) bool {
+	if len(id) < 8 || len(id) > 64 {
+		return false
+	}
+	for i := range len(id) {
+		switch c := id[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '.':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+type problemBody struct {
+	Status    int      `json:"status"`
+	Detail    []Detail `json:"detail"`
+	RequestID string   `json:"request_id"`
+}
+
+// Write answers with a problem, in place of whatever was answered so far.
+func (p *Problem) Write(c *fasthttp.RequestCtx) {
+	id := RequestID(c)
+	c.Response.Header.Set(RequestIDHeader, id)
+	if p.RetryAfter > 0 {
+		c.Response.Header.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(int((p.RetryAfter+time.Second-1)/time.Second)))
+	}
+	body, err := event.Marshal(problemBody{Status: p.Status, Detail: p.Detail, RequestID: id})
+	if err != nil { // a struct of texts and a number can be written
+		body = []byte(`{"status":500,"detail":[{"msg":"something went wrong here","type":"internal"}]}`)
+	}
+	put(c, p.Status, body)
+}
+
+// JSON answers with a value.
+func JSON(c *fiber.Ctx, status int, v any) error {
+	body, err := event.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("write the answer: %w", err)
+	}
+	put(c.Context(), status, body)
+	return nil
+}
+
+// Bytes answers with JSON that is already written; it is not copied and must not change.
+func Bytes(c *fiber.Ctx, status int, body []byte) error {
+	put(c.Context(), status, body)
+	return nil
+}
+
+func put(c *fasthttp.RequestCtx, status int, body []byte) {
+	c.Response.SetStatusCode(status)
+	c.Response.Header.SetContentType("application/json")
+	c.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
+	c.Response.SetBodyRaw(body)
+}

@@ -1,0 +1,150 @@
+// Package api is the gateway's own API, /v1: events in, and everything that is kept, looked at and acted upon.
+//
+// Every route is one line of a table with the scope it needs. A handler sees one tenant, its caller's, and every
+// call of the store takes it from there.
+package api
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
+	"github.com/surveygate/surveygate/gateway/internal/explain"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+	"github.com/surveygate/surveygate/gateway/internal/web/intake"
+)
+
+// Options are what the API works with; all are required.
+type Options struct {
+	Store state.Store
+	// Plan is the running configuration.
+	Plan    func() *decide.Plan
+	Access  *access.Access
+	Explain *explain.Asker
+	// Door is where events are made durable.
+	Door  *intake.Door
+	Clock clock.Clock
+	Log   *slog.Logger
+	// Context ends when the gateway does.
+	Context context.Context
+}
+
+// API answers /v1. Make it with New; it is safe for concurrent use.
+type API struct {
+	Options
+	once once
+}
+
+// New is an API, not yet mounted.
+func New(o Options) *API {
+	return &API{Options: o, once: once{store: o.Store, log: o.Log}}
+}
+
+// Route is one path of the API.
+type Route struct {
+	Method, Path string
+	// Scope is what a token must allow.
+	Scope access.Scope
+
+	serve func(*API, *call) error
+	// once: an Idempotency-Key makes a second request answer what the first one did.
+	once bool
+	// query are the parameters it takes, besides `tenant`.
+	query []string
+}
+
+// Routes are all of them.
+func Routes() []Route {
+	events := []string{"type", "source", "survey", "response", "respondent", "dead", "since", "until", "limit", "cursor"}
+	deliveries := []string{"state", "destination", "rule", "event", "failed", "since", "until", "limit", "cursor"}
+	page := []string{"limit", "cursor"}
+	routes := []Route{
+		{Method: fiber.MethodPost, Path: "/v1/events", Scope: access.Publish, serve: (*API).publish, query: []string{"source"}},
+		{Method: fiber.MethodGet, Path: "/v1/events", Scope: access.Read, serve: (*API).events, query: events},
+		{Method: fiber.MethodGet, Path: "/v1/events/:id", Scope: access.Read, serve: (*API).event},
+		{Method: fiber.MethodGet, Path: "/v1/events/:id/explain", Scope: access.Read, serve: (*API).explain},
+		{Method: fiber.MethodPost, Path: "/v1/events/:id/replay", Scope: access.Write, serve: (*API).replayEvent, once: true,
+			query: []string{"fresh", "rule", "destination"}},
+
+		{Method: fiber.MethodGet, Path: "/v1/deliveries", Scope: access.Read, serve: (*API).deliveries, query: deliveries},
+		{Method: fiber.MethodGet, Path: "/v1/deliveries/:id", Scope: access.Read, serve: (*API).delivery},
+		{Method: fiber.MethodPost, Path: "/v1/deliveries/:id/retry", Scope: access.Write, serve: (*API).retry, once: true},
+		{Method: fiber.MethodPost, Path: "/v1/deliveries/:id/replay", Scope: access.Write, serve: (*API).replay, once: true,
+			query: []string{"fresh"}},
+		{Method: fiber.MethodPost, Path: "/v1/deliveries/:id/drop", Scope: access.Write, serve: (*API).drop, once: true},
+
+		{Method: fiber.MethodGet, Path: "/v1/destinations", Scope: access.Read, serve: (*API).destinations, query: page},
+		{Method: fiber.MethodGet, Path: "/v1/destinations/:name", Scope: access.Read, serve: (*API).destination},
+		{Method: fiber.MethodPost, Path: "/v1/destinations/:name/pause", Scope: access.Write, serve: (*API).pause, once: true,
+			query: []string{"reason"}},
+		{Method: fiber.MethodPost, Path: "/v1/destinations/:name/resume", Scope: access.Write, serve: (*API).resume, once: true},
+
+		{Method: fiber.MethodGet, Path: "/v1/sources/:name/rejected", Scope: access.Read, serve: (*API).rejected},
+		{Method: fiber.MethodGet, Path: "/v1/stats", Scope: access.Read, serve: (*API).stats,
+			query: []string{"destination", "since", "until"}},
+		{Method: fiber.MethodGet, Path: "/v1/tokens", Scope: access.Read, serve: (*API).tokens, query: page},
+	}
+	for _, kind := range []kind{sources, connections, webhooks, ruleKind} {
+		collection := "/v1/" + string(kind)
+		routes = append(routes,
+			Route{Method: fiber.MethodGet, Path: collection, Scope: access.Read, serve: kind.list, query: page},
+			Route{Method: fiber.MethodGet, Path: collection + "/:name", Scope: access.Read, serve: kind.one})
+		for _, method := range []string{fiber.MethodPut, fiber.MethodPatch, fiber.MethodDelete} {
+			routes = append(routes, Route{Method: method, Path: collection + "/:name", Scope: access.Write, serve: kind.definedInFile})
+		}
+	}
+	return routes
+}
+
+// Mount adds the routes. On the unix socket (open) nobody needs a token: whoever can open it may do everything.
+func (a *API) Mount(app *fiber.App, open bool) {
+	for _, r := range Routes() {
+		app.Add(r.Method, r.Path, a.handler(r, open))
+	}
+}
+
+// call is one request of one tenant.
+type call struct {
+	*fiber.Ctx
+	ctx    context.Context
+	tenant string
+	// named says that the caller asked for this tenant, and did not just get the default.
+	named bool
+	grant *access.Grant
+}
+
+func (a *API) handler(r Route, open bool) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		grant := access.Socket
+		if !open {
+			grant = a.Access.Grant(access.Bearer(c.Request().Header.Peek(fiber.HeaderAuthorization)))
+			if grant == nil {
+				c.Set(fiber.HeaderWWWAuthenticate, "Bearer")
+				return answer.Say(fiber.StatusUnauthorized, answer.Authentication, "a bearer token is needed, and this is none that counts here")
+			}
+		}
+		if !grant.May(r.Scope) {
+			return answer.Say(fiber.StatusForbidden, answer.Permission, "this token lacks the scope `"+r.Scope.String()+"`")
+		}
+		asked := query(c, "tenant")
+		tenant, ok := grant.TenantFor(asked)
+		if !ok {
+			return answer.Say(fiber.StatusForbidden, answer.Permission, "this token does not reach that tenant", "tenant")
+		}
+		if err := known(c, r.query); err != nil {
+			return err
+		}
+		// The id goes with every answer of the API, so that a person can quote it.
+		c.Set(answer.RequestIDHeader, answer.RequestID(c.Context()))
+		each := &call{Ctx: c, ctx: a.Context, tenant: tenant, named: asked != "", grant: grant}
+		if key := c.Request().Header.Peek("Idempotency-Key"); r.once && len(key) > 0 {
+			return a.once.serve(each, string(key), func() error { return r.serve(a, each) })
+		}
+		return r.serve(a, each)
+	}
+}

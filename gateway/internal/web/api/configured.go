@@ -1,0 +1,230 @@
+package api
+
+import (
+	"fmt"
+	"sort"
+	"strconv"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/document"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+	"github.com/surveygate/surveygate/gateway/internal/web/intake"
+	"github.com/surveygate/surveygate/rules"
+)
+
+// kind is one sort of thing that the configuration defines.
+type kind string
+
+const (
+	sources     kind = "sources"
+	connections kind = "connections"
+	webhooks    kind = "webhooks"
+	ruleKind    kind = "rules"
+)
+
+// fileView is where something is defined.
+type fileView struct {
+	File string `json:"file"`
+	Line int    `json:"line"`
+}
+
+func viewFile(at document.Position) *fileView {
+	if at.File == "" {
+		return nil
+	}
+	return &fileView{at.File, at.Line}
+}
+
+// thing is a configured thing as it is shown: never with a secret.
+type thing struct {
+	Name    string    `json:"name"`
+	Tenant  string    `json:"tenant"`
+	Enabled bool      `json:"enabled"`
+	At      *fileView `json:"defined_in,omitempty"`
+
+	*sourceView
+	*ruleView
+	*targetView
+}
+
+type sourceView struct {
+	Profile string `json:"profile"`
+	// Path is where its platform sends to; the token in it shows to whom may see secrets.
+	Path       string   `json:"path"`
+	Secrets    int      `json:"secrets"`
+	Surveys    []string `json:"surveys,omitempty"`
+	Unverified bool     `json:"unverified,omitempty"`
+}
+
+type ruleView struct {
+	Events []string   `json:"events"`
+	When   string     `json:"when,omitempty"`
+	Delay  string     `json:"delay,omitempty"`
+	Once   bool       `json:"once,omitempty"`
+	Send   []stepView `json:"send"`
+}
+
+type stepView struct {
+	Step        string `json:"step"`
+	Destination string `json:"destination"`
+	Connector   string `json:"connector"`
+}
+
+type targetView struct {
+	Product string   `json:"product"`
+	Events  []string `json:"events,omitempty"`
+}
+
+// things are a tenant's of one kind, by name. A rule of every tenant is shown in each.
+func (k kind) things(c *config.Config, tenant string, g *access.Grant) []thing {
+	var all []thing
+	switch k {
+	case sources:
+		for _, s := range c.Sources {
+			if s.Tenant == tenant {
+				all = append(all, thing{Name: s.Name, Tenant: s.Tenant, Enabled: s.Enabled, At: viewFile(s.At), sourceView: viewSource(s, g)})
+			}
+		}
+	case ruleKind:
+		for _, r := range c.Rules {
+			if r.Match.Kind == rules.RuleKind && (r.Tenant == tenant || r.Tenant == access.AnyTenant) {
+				all = append(all, thing{Name: r.Name, Tenant: r.Tenant, Enabled: !r.Match.Disabled, At: viewFile(r.At), ruleView: viewRule(r, tenant)})
+			}
+		}
+	case connections, webhooks:
+		heard := map[string][]string{}
+		for _, r := range c.Rules {
+			if r.Match.Kind == rules.WebhookKind && r.Tenant == tenant {
+				heard[r.Name] = r.Match.Events
+			}
+		}
+		for _, d := range c.Destinations {
+			if d.Tenant == tenant && (d.Product == "webhook") == (k == webhooks) {
+				all = append(all, thing{
+					Name: d.Name, Tenant: d.Tenant, Enabled: d.Enabled, At: viewFile(d.At),
+					targetView: &targetView{Product: d.Product, Events: heard[d.Name]},
+				})
+			}
+		}
+	}
+	sort.SliceStable(all, func(i, j int) bool { return all[i].Name < all[j].Name })
+	return all
+}
+
+func viewSource(s *config.Source, g *access.Grant) *sourceView {
+	v := &sourceView{
+		Profile: s.Receiver.Profile.Name, Path: "/in/" + s.Name,
+		Secrets: len(s.Receiver.Secrets), Unverified: s.Receiver.Unverified,
+	}
+	if s.Tenant != access.DefaultTenant {
+		v.Path = "/t/" + s.Tenant + v.Path
+	}
+	if token := s.Receiver.PathToken; !token.IsZero() {
+		shown := connectors.Hidden
+		if g.May(access.Secrets) {
+			shown = token.Expose()
+		}
+		v.Path += "/" + shown
+	}
+	for id := range s.Receiver.Surveys {
+		v.Surveys = append(v.Surveys, id)
+	}
+	sort.Strings(v.Surveys)
+	return v
+}
+
+func viewRule(r *config.Rule, tenant string) *ruleView {
+	v := &ruleView{Events: r.Match.Events, Once: r.Once, Send: []stepView{}}
+	if r.Match.When != nil {
+		v.When = r.Match.When.String()
+	}
+	if r.Delay > 0 {
+		v.Delay = r.Delay.String()
+	}
+	for _, s := range r.Steps {
+		if _, here := s.Build[tenant]; here {
+			v.Send = append(v.Send, stepView{s.Name, s.Destination, s.Connector})
+		}
+	}
+	return v
+}
+
+func rateText(r config.Rate) string {
+	per := r.Per.String()
+	switch r.Per {
+	case time.Second:
+		per = "s"
+	case time.Minute:
+		per = "m"
+	}
+	return strconv.Itoa(r.Events) + "/" + per
+}
+
+func (k kind) list(a *API, c *call) error {
+	return pageOf(c, k.things(a.Plan().Config, c.tenant, c.grant), func(t thing) string { return t.Name })
+}
+
+func (k kind) find(a *API, c *call) (*thing, error) {
+	name := param(c.Ctx, "name")
+	for _, t := range k.things(a.Plan().Config, c.tenant, c.grant) {
+		if t.Name == name {
+			return &t, nil
+		}
+	}
+	return nil, answer.Missing(string(k[:len(k)-1]))
+}
+
+func (k kind) one(a *API, c *call) error {
+	t, err := k.find(a, c)
+	if err != nil {
+		return err
+	}
+	return answer.JSON(c.Ctx, fiber.StatusOK, t)
+}
+
+// definedInFile refuses to change what a file defines, and says where to.
+func (k kind) definedInFile(a *API, c *call) error {
+	t, err := k.find(a, c)
+	if err != nil {
+		return err
+	}
+	where := "the configuration"
+	if t.At != nil {
+		where = fmt.Sprintf("%s:%d", t.At.File, t.At.Line)
+	}
+	return answer.Say(fiber.StatusForbidden, answer.DefinedInFile, "`"+t.Name+"` is defined in "+where+"; change it there and reload")
+}
+
+func (a *API) rejected(c *call) error {
+	// Also of a source that is gone: what it refused may be why.
+	list, err := intake.RejectedOf(c.ctx, a.Store, c.tenant, param(c.Ctx, "name"))
+	if err != nil {
+		return err
+	}
+	if list == nil {
+		list = []*intake.Rejected{}
+	}
+	return answer.JSON(c.Ctx, fiber.StatusOK, page[*intake.Rejected]{Data: list})
+}
+
+type tokenView struct {
+	Name   string   `json:"name"`
+	Tenant string   `json:"tenant"`
+	Scopes []string `json:"scopes"`
+}
+
+// tokens are those that reach this tenant.
+func (a *API) tokens(c *call) error {
+	var all []tokenView
+	for _, g := range a.Access.Grants() {
+		if g.Tenant == c.tenant || g.Tenant == access.AnyTenant && c.grant.Tenant == access.AnyTenant {
+			all = append(all, tokenView{g.Name, g.Tenant, g.Scopes.Names()})
+		}
+	}
+	return pageOf(c, all, func(t tokenView) string { return t.Name })
+}

@@ -1,0 +1,264 @@
+package api
+
+import (
+	"crypto/rand"
+	"encoding/base32"
+	"errors"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+)
+
+func (a *API) events(c *call) error {
+	q := state.EventQuery{
+		Type: query(c.Ctx, "type"), Source: query(c.Ctx, "source"), Survey: query(c.Ctx, "survey"),
+		Response: query(c.Ctx, "response"), Respondent: query(c.Ctx, "respondent"), Cursor: query(c.Ctx, "cursor"),
+	}
+	var err error
+	if q.Limit, err = c.limit(); err != nil {
+		return err
+	}
+	if q.Dead, err = c.flag("dead"); err != nil {
+		return err
+	}
+	if q.Since, q.Until, err = c.span(a.Clock.Now()); err != nil {
+		return err
+	}
+	p, err := a.Store.Events(c.ctx, c.tenant, q)
+	if err != nil {
+		return listError(err, q.Cursor)
+	}
+	return answer.JSON(c.Ctx, fiber.StatusOK, viewPage(p, viewEvent))
+}
+
+func (a *API) event(c *call) error {
+	record, err := a.record(c)
+	if err != nil {
+		return err
+	}
+	return answer.JSON(c.Ctx, fiber.StatusOK, viewRecord(record))
+}
+
+// record is the event that the path names.
+func (a *API) record(c *call) (*state.Record, error) {
+	record, err := a.Store.Event(c.ctx, c.tenant, param(c.Ctx, "id"))
+	if errors.Is(err, state.ErrNotFound) {
+		return nil, answer.Missing("event")
+	}
+	return record, err
+}
+
+func (a *API) explain(c *call) error {
+	explanation, err := a.Explain.Event(c.ctx, c.tenant, param(c.Ctx, "id"))
+	if errors.Is(err, state.ErrNotFound) {
+		return answer.Missing("event")
+	}
+	if err != nil {
+		return err
+	}
+	return answer.JSON(c.Ctx, fiber.StatusOK, explanation)
+}
+
+// replayView says what a replay of an event brought about.
+type replayView struct {
+	Scheduled []string `json:"scheduled"`
+	// LeftAlone are deliveries that are being worked on now.
+	LeftAlone []string      `json:"left_alone"`
+	Rules     []ruleOutcome `json:"rules"`
+}
+
+// replayEvent decides again, by today's configuration, and delivers what that owes; what `once` had reserved
+// does not stand against somebody's word.
+func (a *API) replayEvent(c *call) error {
+	fresh, err := c.flag("fresh")
+	if err != nil {
+		return err
+	}
+	record, err := a.record(c)
+	if err != nil {
+		return err
+	}
+	if record.Outcome == nil {
+		return answer.Clash("this event is still being worked on")
+	}
+	rule, destination := query(c.Ctx, "rule"), query(c.Ctx, "destination")
+	now := a.Clock.Now()
+	decision := a.Plan().Decide(record.Event, now)
+	view := replayView{Scheduled: []string{}, LeftAlone: []string{}, Rules: viewRules(decision.Rules)}
+	var deliveries []state.Delivery
+	for _, owed := range decision.Owed {
+		d := owed.Delivery
+		if rule != "" && d.Origin.Name != rule || destination != "" && d.Destination != destination {
+			continue
+		}
+		d.Due, d.Reason = now, "replay"
+		for _, earlier := range record.Outcome.Deliveries {
+			if earlier.ID == d.ID { // it goes on being the same delivery
+				d.Attempts, d.Created = earlier.Attempts, earlier.Created
+			}
+		}
+		if fresh {
+			d.ID, d.Attempts, d.Created = freshID(d.EventID), 0, now
+		}
+		deliveries = append(deliveries, d)
+	}
+	if len(deliveries) == 0 {
+		return answer.JSON(c.Ctx, fiber.StatusOK, view)
+	}
+	done, err := a.Store.Schedule(c.ctx, c.tenant, deliveries)
+	if err != nil {
+		return err
+	}
+	for i, d := range deliveries {
+		if done[i] {
+			view.Scheduled = append(view.Scheduled, d.ID)
+		} else {
+			view.LeftAlone = append(view.LeftAlone, d.ID)
+		}
+	}
+	return answer.JSON(c.Ctx, fiber.StatusOK, view)
+}
+
+var base32Lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// freshID is a delivery id that was never used; like every other it leads to its event.
+func freshID(event string) string {
+	var random [10]byte
+	_, _ = rand.Read(random[:]) // it cannot fail
+	return "dl_" + event + "_" + base32Lower.EncodeToString(random[:])[:13]
+}
+
+func (a *API) deliveries(c *call) error {
+	q := state.DeliveryQuery{
+		State: state.DeliveryState(query(c.Ctx, "state")), Destination: query(c.Ctx, "destination"),
+		Rule: query(c.Ctx, "rule"), EventID: query(c.Ctx, "event"), Cursor: query(c.Ctx, "cursor"),
+	}
+	switch q.State {
+	case "", state.Waiting, state.Delivered, state.Skipped, state.Dead, state.Dropped:
+	default:
+		return answer.Invalid("a delivery is waiting, delivered, skipped, dead or dropped", "state")
+	}
+	var err error
+	if q.Limit, err = c.limit(); err != nil {
+		return err
+	}
+	if q.Failed, err = c.flag("failed"); err != nil {
+		return err
+	}
+	if q.Since, q.Until, err = c.span(a.Clock.Now()); err != nil {
+		return err
+	}
+	p, err := a.Store.Deliveries(c.ctx, c.tenant, q)
+	if err != nil {
+		return listError(err, q.Cursor)
+	}
+	return answer.JSON(c.Ctx, fiber.StatusOK, viewPage(p, func(d state.Delivery) deliveryView { return viewDelivery(&d) }))
+}
+
+// listError tells a cursor that the store cannot read from a store that cannot.
+func listError(err error, cursor string) error {
+	known := errors.Is(err, state.ErrUnavailable) || errors.Is(err, state.ErrClosed) || errors.Is(err, state.ErrNotFound)
+	if cursor == "" || known {
+		return err
+	}
+	return answer.Invalid("this is no cursor of this list", "cursor")
+}
+
+func (a *API) delivery(c *call) error {
+	d, err := a.one(c)
+	if err != nil {
+		return err
+	}
+	return answer.JSON(c.Ctx, fiber.StatusOK, viewDelivery(d))
+}
+
+// one is the delivery that the path names, with its attempts.
+func (a *API) one(c *call) (*state.Delivery, error) {
+	id := param(c.Ctx, "id")
+	if !strings.HasPrefix(id, "dl_") {
+		return nil, answer.Missing("delivery")
+	}
+	d, err := a.Store.Delivery(c.ctx, c.tenant, id)
+	if errors.Is(err, state.ErrNotFound) {
+		return nil, answer.Missing("delivery")
+	}
+	return d, err
+}
+
+// retry makes a delivery that waits or is dead due now.
+func (a *API) retry(c *call) error {
+	d, err := a.one(c)
+	if err != nil {
+		return err
+	}
+	if d.State != state.Waiting && d.State != state.Dead {
+		return answer.Clash("it is " + string(d.State) + "; `replay` delivers it again")
+	}
+	return a.again(c, *d, "retry")
+}
+
+// replay delivers again on somebody's word, whatever became of it.
+func (a *API) replay(c *call) error {
+	fresh, err := c.flag("fresh")
+	if err != nil {
+		return err
+	}
+	d, err := a.one(c)
+	if err != nil {
+		return err
+	}
+	if fresh {
+		d.ID, d.Attempts, d.Created = freshID(d.EventID), 0, a.Clock.Now()
+	}
+	return a.again(c, *d, "replay")
+}
+
+func (a *API) again(c *call, d state.Delivery, reason string) error {
+	record, err := a.Store.Event(c.ctx, c.tenant, d.EventID)
+	if errors.Is(err, state.ErrNotFound) {
+		return answer.Clash("its event is no longer kept")
+	}
+	if err != nil {
+		return err
+	}
+	if _, there := a.Plan().Today(d, record.Event); !there {
+		return answer.Clash("the configuration no longer has its step")
+	}
+	now := a.Clock.Now()
+	d.State, d.Reason, d.Due, d.Updated, d.Log = state.Waiting, reason, now, now, nil
+	done, err := a.Store.Schedule(c.ctx, c.tenant, []state.Delivery{d})
+	switch {
+	case errors.Is(err, state.ErrNotFound):
+		return answer.Clash("its event is no longer kept")
+	case err != nil:
+		return err
+	case !done[0]:
+		return answer.Clash("it is being delivered just now")
+	}
+	return answer.JSON(c.Ctx, fiber.StatusOK, viewDelivery(&d))
+}
+
+// drop ends a delivery that waits or is dead.
+func (a *API) drop(c *call) error {
+	d, err := a.one(c)
+	if err != nil {
+		return err
+	}
+	if d.State != state.Waiting && d.State != state.Dead {
+		return answer.Clash("it is " + string(d.State) + "; there is nothing to drop")
+	}
+	switch err := a.Store.Drop(c.ctx, c.tenant, d.ID); {
+	case errors.Is(err, state.ErrConflict):
+		return answer.Clash("it is being delivered just now")
+	case errors.Is(err, state.ErrNotFound):
+		return answer.Missing("delivery")
+	case err != nil:
+		return err
+	}
+	d.State, d.Reason, d.Log = state.Dropped, "", nil
+	d.Updated = a.Clock.Now()
+	return answer.JSON(c.Ctx, fiber.StatusOK, viewDelivery(d))
+}

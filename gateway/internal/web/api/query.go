@@ -1,0 +1,134 @@
+package api
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+)
+
+// maxLimit is the longest page.
+const maxLimit = 200
+
+// query is a parameter, copied: fasthttp writes the next request over it.
+func query(c *fiber.Ctx, name string) string {
+	return string(c.Request().URI().QueryArgs().Peek(name))
+}
+
+// param is a part of the path, copied.
+func param(c *fiber.Ctx, name string) string { return strings.Clone(c.Params(name)) }
+
+// known refuses parameters that nobody reads: a mistyped filter would otherwise select everything.
+func known(c *fiber.Ctx, names []string) error {
+	for key := range c.Request().URI().QueryArgs().All() {
+		name := string(key)
+		if name == "tenant" || slices.Contains(names, name) {
+			continue
+		}
+		if len(names) == 0 {
+			return answer.Invalid("this path takes no parameter but `tenant`", name)
+		}
+		return answer.Invalid("this path takes "+strings.Join(names, ", ")+" and tenant", name)
+	}
+	return nil
+}
+
+func (c *call) limit() (int, error) {
+	text := query(c.Ctx, "limit")
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > maxLimit {
+		return 0, answer.Invalid("a page has 1 to "+strconv.Itoa(maxLimit)+" entries", "limit")
+	}
+	return n, nil
+}
+
+// flag reads true, false or nothing.
+func (c *call) flag(name string) (bool, error) {
+	switch query(c.Ctx, name) {
+	case "", "false":
+		return false, nil
+	case "true":
+		return true, nil
+	default:
+		return false, answer.Invalid("this is true or false", name)
+	}
+}
+
+// span reads `since` and `until`: RFC 3339, or how long ago, as 90s, 15m, 24h, 7d.
+func (c *call) span(now time.Time) (since, until time.Time, err error) {
+	if since, err = c.moment("since", now); err != nil {
+		return since, until, err
+	}
+	until, err = c.moment("until", now)
+	return since, until, err
+}
+
+func (c *call) moment(name string, now time.Time) (time.Time, error) {
+	text := query(c.Ctx, name)
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		return at.UTC(), nil
+	}
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		if n, err := strconv.Atoi(days); err == nil && n >= 0 && n <= 36500 {
+			return now.Add(-time.Duration(n) * 24 * time.Hour), nil
+		}
+	}
+	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
+		return now.Add(-ago), nil
+	}
+	return time.Time{}, answer.Invalid("this is a time as 2026-01-02T03:04:05Z, or how long ago, as 15m or 7d", name)
+}
+
+// page is a list as every one is answered.
+type page[T any] struct {
+	Data []T     `json:"data"`
+	Next *string `json:"next"`
+	// SearchedBackTo is how far a search got within its budget; `next` goes on from there.
+	SearchedBackTo string `json:"searched_back_to,omitempty"`
+}
+
+// pageOf cuts a page out of a list that is whole in memory and in the order of its names.
+func pageOf[T any](c *call, all []T, name func(T) string) error {
+	limit, err := c.limit()
+	if err != nil {
+		return err
+	}
+	if limit == 0 {
+		limit = 50
+	}
+	if after := query(c.Ctx, "cursor"); after != "" {
+		at, found := slices.BinarySearchFunc(all, after, func(item T, target string) int { return strings.Compare(name(item), target) })
+		if found {
+			at++
+		}
+		all = all[at:]
+	}
+	p := page[T]{Data: all}
+	if len(all) > limit {
+		p.Data = all[:limit]
+		next := name(all[limit-1])
+		p.Next = &next
+	}
+	if p.Data == nil {
+		p.Data = []T{}
+	}
+	return answer.JSON(c.Ctx, fiber.StatusOK, p)
+}
+
+// stamp is a time as JSON says it: RFC 3339 UTC with milliseconds; empty for none.
+func stamp(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return at.UTC().Format("2006-01-02T15:04:05.000Z07:00")
+}

@@ -1,0 +1,220 @@
+// Package intake is the door for what survey platforms send: prove the bytes, make events of them, make those
+// durable, and only then say 200.
+//
+// It is the gateway's hot path. Nothing here logs a request that went well, starts a goroutine or writes JSON by
+// reflection, and the body is copied once, after it was proved.
+package intake
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
+	"github.com/surveygate/surveygate/gateway/internal/source"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/stats"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// MaxBody is the largest body of a platform, and of one event.
+const MaxBody = 1 << 20
+
+// What may wait for the store at once. Beyond it callers are asked to come back: platforms do, and memory does not.
+const (
+	maxWaitingBytes    = 256 << 20
+	maxWaitingRequests = 8192
+)
+
+// Options are what the door works with; all are required.
+type Options struct {
+	Store state.Store
+	// Plan is the running configuration.
+	Plan  func() *decide.Plan
+	Stats *stats.Stats
+	Clock clock.Clock
+	Log   *slog.Logger
+	// Context ends when the gateway does. It bounds every append: a request has no shorter life of its own,
+	// since what was handed to the store may become durable all the same.
+	Context context.Context
+}
+
+// Door takes events in. Make it with New; it is safe for concurrent use.
+type Door struct {
+	Options
+
+	sources  atomic.Pointer[sources]
+	mu       sync.Mutex // for building sources
+	api      *stats.Source
+	readers  sync.Pool
+	lookups  *rate.Limiter // of names that are not configured
+	keeping  *rate.Limiter // of rejected requests, all sources together
+	requests atomic.Int64
+	bytes    atomic.Int64
+	draining atomic.Bool
+}
+
+// New is an open door.
+func New(o Options) *Door {
+	d := &Door{
+		Options: o,
+		api:     o.Stats.Source("default", "api"),
+		lookups: rate.NewLimiter(200, 200),
+		keeping: rate.NewLimiter(20, 100),
+	}
+	d.readers.New = func() any { return newReader() }
+	return d
+}
+
+// Drain refuses what comes from now on, so that callers go elsewhere or come back after the restart.
+func (d *Door) Drain() { d.draining.Store(true) }
+
+// Draining says whether the door is closing.
+func (d *Door) Draining() bool { return d.draining.Load() }
+
+var (
+	errDraining = errors.New("the gateway is stopping")
+	errFull     = errors.New("the gateway is full")
+)
+
+// Append makes events durable, counts them, and answers per event whether it was new. The error is a Problem that
+// asks the caller to come back.
+func (d *Door) Append(events []*event.Event, size int, started time.Time) ([]state.Appended, error) {
+	if d.draining.Load() {
+		d.count(events, nil)
+		return nil, answer.Full("the gateway is stopping", answer.ComeBack, errDraining)
+	}
+	requests, bytes := d.requests.Add(1), d.bytes.Add(int64(size))
+	defer func() {
+		d.requests.Add(-1)
+		d.bytes.Add(-int64(size))
+	}()
+	if requests > maxWaitingRequests || bytes > maxWaitingBytes {
+		d.count(events, nil)
+		return nil, answer.Full("too much is waiting to be made durable", answer.ComeBack, errFull)
+	}
+	appended, err := d.Store.Append(d.Context, events)
+	if err != nil {
+		d.count(events, nil)
+		return nil, answer.Full("nothing can be made durable now", answer.ComeBack, err)
+	}
+	d.Stats.Accept(d.Clock.Now().Sub(started))
+	d.count(events, appended)
+	return appended, nil
+}
+
+// count counts events per source; without results they were not accepted.
+func (d *Door) count(events []*event.Event, appended []state.Appended) {
+	s := d.current()
+	for i, ev := range events {
+		counts := d.api
+		if e := s.find(ev.Tenant, ev.Source); e != nil {
+			counts = e.counts
+		}
+		switch {
+		case appended == nil:
+			counts.Unavailable.Add(1)
+		case appended[i].Duplicate:
+			counts.Duplicate.Add(1)
+		default:
+			counts.Accepted.Add(1)
+		}
+	}
+}
+
+// Invalid counts published events that are none.
+func (d *Door) Invalid(n int) { d.api.Invalid.Add(n) }
+
+// Source is a tenant's source of the running configuration; nil where there is none or it is switched off.
+func (d *Door) Source(tenant, name string) *source.Source {
+	if e := d.current().find(tenant, name); e != nil && e.enabled {
+		return e.source
+	}
+	return nil
+}
+
+// sources are those of one configuration, found without an allocation.
+type sources struct {
+	plan    *decide.Plan
+	tenants map[string]map[string]*entry
+}
+
+type entry struct {
+	tenant, name string
+	enabled      bool
+	source       *source.Source
+	counts       *stats.Source
+	keeping      *rate.Limiter
+	hidden       map[string]bool // headers that carry this source's tokens, lower case
+}
+
+func (s *sources) find(tenant, name string) *entry { return s.tenants[tenant][name] }
+
+// current are the sources of the running configuration, made when it is seen for the first time.
+func (d *Door) current() *sources {
+	if s := d.sources.Load(); s != nil && s.plan == d.Plan() {
+		return s
+	}
+	return d.build()
+}
+
+func (d *Door) build() *sources {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	plan := d.Plan()
+	if s := d.sources.Load(); s != nil && s.plan == plan {
+		return s
+	}
+	s := &sources{plan: plan, tenants: map[string]map[string]*entry{}}
+	for _, each := range plan.Config.Sources {
+		if s.tenants[each.Tenant] == nil {
+			s.tenants[each.Tenant] = map[string]*entry{}
+		}
+		s.tenants[each.Tenant][each.Name] = &entry{
+			tenant: each.Tenant, name: each.Name, enabled: each.Enabled, source: each.Receiver,
+			counts:  d.Stats.Source(each.Tenant, each.Name),
+			keeping: rate.NewLimiter(1, 20),
+			hidden:  tokenHeaders(each.Receiver),
+		}
+	}
+	d.sources.Store(s)
+	return s
+}
+
+// settingKind names what remembers that a source was once configured.
+const settingKind = "source"
+
+// Remember makes it known for good that the sources of the running configuration exist: when one is taken away, its
+// platform hears 503 and keeps its events, where 404 would make it throw them away. Call it at start and after a
+// reload.
+func (d *Door) Remember(ctx context.Context) error {
+	for _, names := range d.current().tenants {
+		for _, e := range names {
+			_, err := d.Store.Get(ctx, e.tenant, settingKind, e.name)
+			if errors.Is(err, state.ErrNotFound) {
+				_, err = d.Store.Put(ctx, e.tenant, settingKind, e.name, []byte(`{}`), 0)
+			}
+			if err != nil && !errors.Is(err, state.ErrConflict) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// once says whether a source was ever configured. While strangers ask for more names than we look up, it says yes:
+// a platform that is asked to come back loses nothing.
+func (d *Door) once(tenant, name string) bool {
+	if !d.lookups.AllowN(d.Clock.Now(), 1) {
+		return true
+	}
+	_, err := d.Store.Get(d.Context, tenant, settingKind, name)
+	return !errors.Is(err, state.ErrNotFound)
+}

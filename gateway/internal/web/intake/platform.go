@@ -1,0 +1,223 @@
+package intake
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+
+	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/source"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// Mount adds the platforms' paths.
+func (d *Door) Mount(app *fiber.App) {
+	app.All("/in/:source/:token?", d.serve)
+	app.All("/t/:tenant/in/:source/:token?", d.serve)
+}
+
+// goneFor is how long a source that is switched off or gone asks its platform to wait.
+const goneFor = 5 * time.Minute
+
+func (d *Door) serve(c *fiber.Ctx) error {
+	tenant, name := c.Params("tenant", access.DefaultTenant), c.Params("source")
+	e := d.current().find(tenant, name)
+	if e == nil || !e.enabled {
+		return d.closed(strings.Clone(tenant), strings.Clone(name), e != nil)
+	}
+	r, _ := d.readers.Get().(*reader)
+	defer func() {
+		r.reset()
+		d.readers.Put(r)
+	}()
+	now := d.Clock.Now()
+	r.open(c, now)
+	if c.Method() != fiber.MethodPost {
+		return d.greet(c, e, r)
+	}
+	return d.take(c, e, r, now)
+}
+
+// closed answers for a source that does not run.
+func (d *Door) closed(tenant, name string, configured bool) error {
+	if configured || access.ValidName(tenant) && access.ValidName(name) && d.once(tenant, name) {
+		return answer.Full("this source does not take anything now", goneFor, nil)
+	}
+	return answer.Missing("source")
+}
+
+// greet answers what is no event: platforms try an address before they use it.
+func (d *Door) greet(c *fiber.Ctx, e *entry, r *reader) error {
+	reply, ok := e.source.Handshake(&r.request)
+	if !ok {
+		c.Set(fiber.HeaderAllow, "POST, GET, HEAD")
+		return fiber.ErrMethodNotAllowed
+	}
+	c.Status(reply.Status)
+	return c.SendString(reply.Body)
+}
+
+func (d *Door) take(c *fiber.Ctx, e *entry, r *reader, started time.Time) error {
+	if encoding := c.Request().Header.ContentEncoding(); len(encoding) > 0 && !bytes.EqualFold(encoding, identity) {
+		// What a platform signs is what it wrote, and a small body may unpack to a large one.
+		return d.refuse(c, e, r, rejection{reason: "encoding", problem: answer.Say(fiber.StatusBadRequest,
+			answer.Validation, "a body is taken without Content-Encoding only")})
+	}
+	body := c.Request().Body()
+	if len(body) > MaxBody {
+		return d.refuse(c, e, r, tooLarge())
+	}
+	if reply, ok := e.source.Handshake(&r.request); ok {
+		c.Status(reply.Status)
+		return c.SendString(reply.Body)
+	}
+	r.request.Body = body
+	verified, err := e.source.Verify(&r.request)
+	if err != nil {
+		return d.refuse(c, e, r, rejection{reason: "signature", cause: err, problem: answer.Say(fiber.StatusUnauthorized,
+			answer.Authentication, "this request is not proved to come from the platform")})
+	}
+	r.request.Verified = verified
+
+	body = bytes.Clone(body)
+	r.request.Body = body
+	r.request.ContentType = string(c.Request().Header.ContentType())
+	events, err := e.source.Normalise(&r.request, started)
+	if err != nil {
+		return d.refuse(c, e, r, unreadable(err))
+	}
+	appended, err := d.Append(events, len(body), started)
+	if err != nil {
+		if d.Log.Enabled(d.Context, slog.LevelDebug) {
+			d.Log.Debug("not accepted", "tenant", e.tenant, "source", e.name, "err", err)
+		}
+		return err
+	}
+	if d.Log.Enabled(d.Context, slog.LevelDebug) {
+		for i, ev := range events {
+			d.Log.Debug("accepted", "tenant", e.tenant, "source", e.name, "event", ev.ID, "status", status(appended[i]))
+		}
+	}
+	accepted(c, events, appended)
+	return nil
+}
+
+var identity = []byte("identity")
+
+func tooLarge() rejection {
+	return rejection{reason: "too large", problem: answer.Say(fiber.StatusRequestEntityTooLarge, answer.TooLarge,
+		"a body has at most 1 MiB")}
+}
+
+// unreadable says what Normalise refused of a request that was proved.
+func unreadable(err error) rejection {
+	r := rejection{proved: true, cause: err}
+	switch {
+	case errors.Is(err, source.ErrNotJSON), errors.Is(err, event.ErrNotJSON):
+		r.reason = "not json"
+		r.problem = answer.Say(fiber.StatusBadRequest, answer.Validation, "the body is not JSON")
+	case errors.Is(err, event.ErrTooDeep):
+		r.reason = "too deep"
+		r.problem = answer.Invalid("the body is nested deeper than 64 levels")
+	case errors.Is(err, event.ErrTooManyAnswers):
+		r.reason = "too many answers"
+		r.problem = answer.Invalid("one event has at most 2,000 answers")
+	case errors.Is(err, source.ErrTooManyEvents):
+		r.reason = "too many events"
+		r.problem = answer.Invalid("one request has at most 1,000 events")
+	default:
+		r.reason = "unreadable"
+		r.problem = answer.Invalid("the body cannot be read")
+	}
+	return r
+}
+
+func status(a state.Appended) string {
+	if a.Duplicate {
+		return "duplicate"
+	}
+	return "accepted"
+}
+
+// accepted writes the answer: an object for one event, `results` where a body held several or none.
+// Ids are hexadecimal, so nothing needs escaping.
+func accepted(c *fiber.Ctx, events []*event.Event, appended []state.Appended) {
+	res := c.Response()
+	res.Header.SetContentType("application/json")
+	if len(events) == 1 {
+		result(res, events[0], appended[0])
+		return
+	}
+	res.AppendBodyString(`{"results":[`)
+	for i, ev := range events {
+		if i > 0 {
+			res.AppendBodyString(",")
+		}
+		result(res, ev, appended[i])
+	}
+	res.AppendBodyString(`]}`)
+}
+
+func result(res *fasthttp.Response, ev *event.Event, a state.Appended) {
+	res.AppendBodyString(`{"id":"`)
+	res.AppendBodyString(ev.ID)
+	if a.Duplicate {
+		res.AppendBodyString(`","status":"duplicate"}`)
+		return
+	}
+	res.AppendBodyString(`","status":"accepted"}`)
+}
+
+// reader is one request as the source's room wants it. It is pooled with its two look-up functions, which would
+// otherwise be made for each request.
+type reader struct {
+	request source.Request
+	ctx     *fiber.Ctx
+}
+
+func newReader() *reader {
+	r := &reader{}
+	r.request.Header = func(name string) string { return string(r.ctx.Request().Header.Peek(name)) }
+	r.request.Query = func(name string) string { return string(r.ctx.Request().URI().QueryArgs().Peek(name)) }
+	return r
+}
+
+func (r *reader) open(c *fiber.Ctx, now time.Time) {
+	r.ctx = c
+	r.request.Method = c.Method() // one of the router's constants
+	r.request.Token = pathToken(c.Params("token"))
+	r.request.Remote = remote(c)
+	r.request.Received = now
+}
+
+func (r *reader) reset() {
+	r.ctx = nil
+	r.request = source.Request{Header: r.request.Header, Query: r.request.Query}
+}
+
+// pathToken is the secret segment, copied only where it was escaped.
+func pathToken(segment string) string {
+	if !strings.Contains(segment, "%") {
+		return segment
+	}
+	plain, err := url.PathUnescape(segment)
+	if err != nil {
+		return segment
+	}
+	return plain
+}
+
+// remote is the peer's address; none on the unix socket. Forwarded headers are not believed: anybody can write them.
+func remote(c *fiber.Ctx) netip.Addr {
+	addr, _ := netip.AddrFromSlice(c.Context().RemoteIP())
+	return addr.Unmap()
+}
