@@ -12,7 +12,9 @@ import (
 
 type silent struct{ Setting string }
 
-func (s *silent) Build(*event.Event) (*connectors.Request, error) { return nil, connectors.Skip("silent") }
+func (s *silent) Build(*event.Event) (*connectors.Request, error) {
+	return nil, connectors.Skip("silent")
+}
 
 func TestRegistry(t *testing.T) {
 	t.Parallel()

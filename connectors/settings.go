@@ -92,11 +92,17 @@ type Rate struct {
 	Per      time.Duration
 }
 
+// String is the rate as `rate:` is written: `10/s`, `100/m`.
 func (r Rate) String() string {
-	if r.Requests == 0 {
-		return "no limit"
+	switch {
+	case r.Requests == 0:
+		return "none"
+	case r.Per == time.Second:
+		return fmt.Sprintf("%d/s", r.Requests)
+	case r.Per == time.Minute:
+		return fmt.Sprintf("%d/m", r.Requests)
 	}
-	return fmt.Sprintf("%d per %s", r.Requests, r.Per)
+	return fmt.Sprintf("%d/%s", r.Requests, r.Per)
 }
 
 // CheckHeaderValue says what is wrong with the value of a header, nil for a good one. It never quotes it.

@@ -69,10 +69,12 @@ func TestSignature(t *testing.T) {
 
 func TestRate(t *testing.T) {
 	t.Parallel()
-	if got := (connectors.Rate{Requests: 10, Per: time.Second}).String(); got != "10 per 1s" {
-		t.Error(got)
+	rows := map[connectors.Rate]string{
+		{}: "none", {Requests: 1, Per: time.Second}: "1/s", {Requests: 100, Per: time.Minute}: "100/m", {Requests: 190, Per: 10 * time.Second}: "190/10s",
 	}
-	if got := (connectors.Rate{}).String(); got != "no limit" {
-		t.Error(got)
+	for rate, want := range rows {
+		if got := rate.String(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }

@@ -1,0 +1,73 @@
+// Command docgen derives pages, the reference configuration and the schema from the Go declarations.
+//
+// With -check it writes nothing and fails when a derived file is stale.
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	_ "github.com/surveygate/surveygate/connectors/all"
+)
+
+func main() {
+	root := flag.String("root", ".", "folder of the module")
+	check := flag.Bool("check", false, "write nothing; fail when a derived file is stale")
+	flag.Parse()
+	if err := run(os.Stdout, *root, *check); err != nil {
+		fmt.Fprintln(os.Stderr, "docgen:", err)
+		os.Exit(1)
+	}
+}
+
+// file is one derived file, by its path in the module.
+type file struct {
+	path string
+	text []byte
+}
+
+func run(out io.Writer, root string, check bool) error {
+	files, err := derive(root)
+	if err != nil {
+		return err
+	}
+	stale := 0
+	for _, f := range files {
+		path := filepath.Join(root, filepath.FromSlash(f.path))
+		now, err := os.ReadFile(path)
+		if err == nil && bytes.Equal(now, f.text) {
+			continue
+		}
+		if err != nil && !os.IsNotExist(err) {
+			return err
+		}
+		stale++
+		if check {
+			fmt.Fprintf(out, "%s is stale\n", f.path)
+			continue
+		}
+		if err := os.WriteFile(path, f.text, 0o644); err != nil { //nolint:gosec // pages are for everybody to read
+			return err
+		}
+		fmt.Fprintf(out, "%s written\n", f.path)
+	}
+	if check && stale > 0 {
+		return fmt.Errorf("%d derived files are stale: `make docs` writes them", stale)
+	}
+	return nil
+}
+
+// derive makes every derived file.
+func derive(root string) ([]file, error) {
+	src := &source{root: root}
+	files, err := pages(src)
+	if err != nil {
+		return nil, err
+	}
+	more, err := configuration(src)
+	return append(files, more...), err
+}
