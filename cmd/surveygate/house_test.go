@@ -130,9 +130,9 @@ func within(path, room string) bool { return path == room || strings.HasPrefix(p
 // product is the product a package belongs to; empty for the frame.
 func product(path string) string {
 	rest, ok := strings.CutPrefix(path, "connectors/")
-	if !ok || rest == "all" || rest == "connectortest" {
+	name, _, _ := strings.Cut(rest, "/")
+	if !ok || slices.Contains([]string{"all", "connectortest", "declared"}, name) {
 		return ""
 	}
-	name, _, _ := strings.Cut(rest, "/")
 	return name
 }
