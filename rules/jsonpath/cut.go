@@ -35,17 +35,20 @@ type cutting struct {
 
 func (c *cutting) add(path string) error {
 	at := c
-	for rest, more := path, true; more; {
-		key, special, after, dot, err := next(rest)
+	for rest, dot := path, true; dot; {
+		var key string
+		var more bool
+		var err error
+		key, more, rest, dot, err = next(rest)
 		switch {
 		case err != nil:
 			return fmt.Errorf("cut `%s`: it %w", path, err)
-		case key == "#" && special:
+		case key == "#" && more:
 			if at.every == nil {
 				at.every = &cutting{}
 			}
 			at = at.every
-		case special:
+		case more:
 			return fmt.Errorf("cut `%s`: it is more than keys with dots between them", path)
 		default:
 			if at.keys == nil {
@@ -56,7 +59,6 @@ func (c *cutting) add(path string) error {
 			}
 			at = at.keys[key]
 		}
-		rest, more = after, dot
 	}
 	at.gone = true
 	return nil

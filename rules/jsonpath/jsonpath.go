@@ -2,7 +2,7 @@
 //
 // Nothing here decodes more than it is asked for: results are slices of the JSON they were read from, which must
 // therefore not be changed while they are in use. Of an object that says a key twice the first one
-// counts, in every function of this package except Cut, which removes them all.
+// counts (in paths that only gjson understands: the first one that leads on), and Cut removes them all.
 package jsonpath
 
 import (
@@ -68,10 +68,14 @@ func at(b []byte, i, end int) Result {
 }
 
 // Read is the value at a path in gjson's language: https://github.com/tidwall/gjson/blob/master/SYNTAX.md.
+// A plain path means exactly what it means in Paths.
 // The JSON must have been checked before; on other bytes the result is undefined, but it does not panic.
 func Read(json []byte, path string) Result {
 	if len(json) == 0 || path == "" {
 		return Result{}
+	}
+	if found, plain := readPlain(json, path); plain {
+		return found
 	}
 	// The string shares the bytes; gjson only slices it.
 	found := gjson.Get(unsafe.String(unsafe.SliceData(json), len(json)), path)

@@ -11,32 +11,34 @@ import (
 // belongs to a key, and nothing that gjson would read as more than a key.
 func split(path string) ([]string, error) {
 	var keys []string
-	for rest, more := path, true; more; {
-		key, special, after, dot, err := next(rest)
+	for rest, dot := path, true; dot; {
+		var key string
+		var more bool
+		var err error
+		key, more, rest, dot, err = next(rest)
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("`%s` %w", path, err)
-		case special:
+		case more:
 			return nil, fmt.Errorf("`%s` is more than keys with dots between them", path)
 		}
-		keys, rest, more = append(keys, key), after, dot
+		keys = append(keys, key)
 	}
 	return keys, nil
 }
 
-// next cuts the first key off a path. Special says that it holds something unescaped that is no part of
-// a key, and dot that there is more after it.
-func next(path string) (key string, special bool, rest string, dot bool, err error) {
+// next cuts the first key off a path. More says that it is more than a key, having something special in
+// it that is not escaped, and dot that the path goes on in rest.
+func next(path string) (key string, more bool, rest string, dot bool, err error) {
 	var b strings.Builder
 	i := 0
 	for ; i < len(path) && path[i] != '.'; i++ {
-		switch path[i] {
-		case '\\':
+		if path[i] == '\\' {
 			if i++; i == len(path) {
 				return "", false, "", false, errors.New("ends in a backslash")
 			}
-		case '*', '?', '#', '|', '@', '!', '{', '}', '[', ']', '(', ')', '"':
-			special = true
+		} else if special(path[i]) {
+			more = true
 		}
 		b.WriteByte(path[i])
 	}
@@ -44,13 +46,77 @@ func next(path string) (key string, special bool, rest string, dot bool, err err
 		return "", false, "", false, errors.New("has an empty key")
 	}
 	if i < len(path) {
-		return b.String(), special, path[i+1:], true, nil
+		return b.String(), more, path[i+1:], true, nil
 	}
-	return b.String(), special, "", false, nil
+	return b.String(), more, "", false, nil
 }
 
 // Plain says whether a path is keys with dots between them and nothing more.
 func Plain(path string) bool { _, err := split(path); return err == nil }
+
+// readPlain follows a plain path; false says that it is none.
+func readPlain(json []byte, path string) (found Result, plain bool) {
+	for i := 0; i < len(path); i++ {
+		switch c := path[i]; {
+		case special(c):
+			return Result{}, false
+		case c == '\\' || c == '.' && (i == 0 || path[i-1] == '.' || i == len(path)-1):
+			keys, err := split(path)
+			if err != nil {
+				return Result{}, false
+			}
+			found = Parse(json)
+			for _, key := range keys {
+				found = found.child(key)
+			}
+			return found, true
+		}
+	}
+	found = Parse(json)
+	for more := true; more && found.kind != Absent; {
+		var key string
+		key, path, more = strings.Cut(path, ".")
+		found = found.child(key)
+	}
+	return found, true
+}
+
+// child is a member of an object or an element of an array.
+func (r Result) child(key string) (found Result) {
+	place := -1
+	if r.kind == Array {
+		if place = placeOf(key); place < 0 {
+			return Result{}
+		}
+	}
+	n := 0
+	r.Each(func(k []byte, v Result) bool {
+		if r.kind == Object && string(k) == key || r.kind == Array && n == place {
+			found = v
+			return false
+		}
+		n++
+		return true
+	})
+	return found
+}
+
+// placeOf is a key as a place in an array, else -1.
+func placeOf(key string) int {
+	if n, err := strconv.Atoi(key); err == nil && n >= 0 && strconv.Itoa(n) == key {
+		return n
+	}
+	return -1
+}
+
+// special is true for what makes a path more than keys.
+func special(c byte) bool {
+	switch c {
+	case '*', '?', '#', '|', '@', '!', '{', '}', '[', ']', '(', ')', '"':
+		return true
+	}
+	return false
+}
 
 // Escape makes a path of one literal key.
 func Escape(key string) string {
@@ -121,11 +187,7 @@ func (b *branch) add(key string) *edge {
 			return &b.edges[i]
 		}
 	}
-	place := -1
-	if n, err := strconv.Atoi(key); err == nil && n >= 0 && strconv.Itoa(n) == key {
-		place = n
-	}
-	b.edges = append(b.edges, edge{key: key, place: place, slot: -1})
+	b.edges = append(b.edges, edge{key: key, place: placeOf(key), slot: -1})
 	if len(b.edges) > fewEdges {
 		if b.index == nil {
 			b.index = map[string]int{}
