@@ -98,25 +98,36 @@ func (e *APIError) Error() string {
 // ErrNotRunning is when no gateway answers where one was looked for.
 var ErrNotRunning = errors.New("no gateway is running there")
 
-// Do makes one request and decodes the answer into the last argument, unless that is nil. A status of 400 and more
-// is an *APIError.
-func (c *Client) Do(ctx context.Context, method, path string, query url.Values, contentType string, body []byte, into any) error {
+// Call is one request of a client.
+type Call struct {
+	Method, Path string
+	Query        url.Values
+	// Body is sent as ContentType.
+	Body        []byte
+	ContentType string
+	// Into takes the answer: *[]byte as it is, anything else decoded; nil drops it.
+	Into any
+}
+
+// Do makes one request. An answer of 400 and more is an *APIError, and still goes into Into where it is of its form.
+func (c *Client) Do(ctx context.Context, call Call) error {
+	query := url.Values{}
+	for name, values := range call.Query {
+		query[name] = values
+	}
 	if c.tenant != "" {
-		if query == nil {
-			query = url.Values{}
-		}
 		query.Set("tenant", c.tenant)
 	}
-	target := c.base + path
+	target := c.base + call.Path
 	if len(query) > 0 {
 		target += "?" + query.Encode()
 	}
-	req, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, call.Method, target, bytes.NewReader(call.Body))
 	if err != nil {
 		return err
 	}
-	if contentType != "" {
-		req.Header.Set("Content-Type", contentType)
+	if call.ContentType != "" {
+		req.Header.Set("Content-Type", call.ContentType)
 	}
 	if !c.token.IsZero() {
 		req.Header.Set("Authorization", "Bearer "+c.token.Expose())
@@ -136,7 +147,7 @@ func (c *Client) Do(ctx context.Context, method, path string, query url.Values, 
 	if res.StatusCode >= 400 {
 		refusal := &APIError{}
 		if json.Unmarshal(text, refusal) != nil || len(refusal.Detail) == 0 {
-			if into != nil && json.Unmarshal(text, into) == nil {
+			if call.Into != nil && json.Unmarshal(text, call.Into) == nil {
 				return &APIError{Status: res.StatusCode}
 			}
 			refusal.Detail = []Detail{{Msg: strings.TrimSpace(string(text))}}
@@ -144,14 +155,14 @@ func (c *Client) Do(ctx context.Context, method, path string, query url.Values, 
 		refusal.Status = res.StatusCode
 		return refusal
 	}
-	if into == nil {
+	if call.Into == nil {
 		return nil
 	}
-	if raw, ok := into.(*[]byte); ok {
+	if raw, ok := call.Into.(*[]byte); ok {
 		*raw = text
 		return nil
 	}
-	if err := json.Unmarshal(text, into); err != nil {
+	if err := json.Unmarshal(text, call.Into); err != nil {
 		return fmt.Errorf("%s: the answer is not what this version understands: %w", c.where, err)
 	}
 	return nil

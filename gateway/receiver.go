@@ -30,6 +30,8 @@ type ReceiverOptions struct {
 	Secrets []string
 	// Answer decides the status for a request that was received; nil is 200 for good signatures and 401 for others.
 	Answer func(Received) int
+	// Body is what it answers with; nil is nothing.
+	Body func(Received) string
 	// Heard is called with every request, after it was answered.
 	Heard func(Received)
 }
@@ -92,6 +94,9 @@ func Listen(ctx context.Context, o ReceiverOptions) (*Receiver, error) {
 			got.Status = o.Answer(got)
 		}
 		w.WriteHeader(got.Status)
+		if o.Body != nil {
+			_, _ = io.WriteString(w, o.Body(got))
+		}
 		if o.Heard != nil {
 			o.Heard(got)
 		}

@@ -126,7 +126,7 @@ func (g *globals) each(cmd *cobra.Command, ids []string, verb string) error {
 		if !strings.HasPrefix(id, "dl_") {
 			path = "/v1/events/"
 		}
-		if err := client.Do(cmd.Context(), http.MethodPost, path+url.PathEscape(id)+"/"+verb, nil, "", nil, nil); err != nil {
+		if err := client.Do(cmd.Context(), gateway.Call{Method: http.MethodPost, Path: path + url.PathEscape(id) + "/" + verb}); err != nil {
 			return err
 		}
 		if !g.json {
@@ -152,7 +152,7 @@ func (g *globals) listDeliveries(cmd *cobra.Command, q url.Values) error {
 	w := tabwriter.NewWriter(g.out, 0, 4, 2, ' ', 0)
 	for _, d := range page.Data {
 		_, _ = w.Write([]byte(strings.Join([]string{
-			d.ID, d.State, d.Destination, d.Rule(), strconv.Itoa(d.Attempts) + plural(d.Attempts, " attempt"), d.Updated.Format(time.DateTime), d.Reason,
+			d.ID, d.State, d.Destination, d.Rule, strconv.Itoa(d.Attempts) + plural(d.Attempts, " attempt"), d.Updated.Format(time.DateTime), d.Reason,
 		}, "\t") + "\n"))
 	}
 	_ = w.Flush()
@@ -170,15 +170,15 @@ func (g *globals) listDeliveries(cmd *cobra.Command, q url.Values) error {
 
 func (g *globals) showDelivery(d *gateway.Delivery) {
 	g.printf("%s  %s\n", d.ID, d.State)
-	g.printf("  %s %s, step %s, to %s (%s)\n", d.Origin.Kind, d.Origin.Name, d.Step, d.Destination, d.Connector)
+	g.printf("  %s %s, step %s, to %s (%s)\n", d.Kind, d.Rule, d.Step, d.Destination, d.Connector)
 	if d.Reason != "" {
 		g.printf("  why: %s\n", d.Reason)
 	}
-	if d.State == "waiting" && d.Due != nil {
+	if d.State == "waiting" && !d.Due.IsZero() {
 		g.printf("  next try: %s\n", d.Due.Format(time.RFC3339))
 	}
 	for _, a := range d.Log {
-		g.printf("  attempt %d  %s  %s  %s %s %s\n", a.N, a.At.Format(time.RFC3339), a.Took, a.Verdict, status(a.Status), a.Reason)
+		g.printf("  attempt %d  %s  %s  %s %s %s\n", a.N, a.At.Format(time.RFC3339), time.Duration(a.TookMS*float64(time.Millisecond)).Round(time.Microsecond), a.Verdict, status(a.Status), a.Reason)
 		for _, text := range []string{a.Request, a.Response} {
 			if text != "" {
 				g.printf("    %s\n", strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    "))

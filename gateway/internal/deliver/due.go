@@ -64,7 +64,6 @@ func (l *Loop) claimDue(ctx context.Context) {
 
 // waitDue sleeps until something may be due; false when ctx ended.
 func (l *Loop) waitDue(ctx context.Context, next time.Time, starved bool) bool {
-	var alarm <-chan time.Time
 	wait := time.Duration(-1)
 	if !next.IsZero() {
 		wait = max(next.Sub(l.Clock.Now()), 0)
@@ -74,11 +73,11 @@ func (l *Loop) waitDue(ctx context.Context, next time.Time, starved bool) bool {
 	} else if starved {
 		wait = min(wait, recheck)
 	}
-	if wait >= 0 {
-		c, stop := l.Clock.After(wait)
-		defer stop()
-		alarm = c
+	if wait < 0 || wait > lookAgain {
+		wait = lookAgain
 	}
+	alarm, stop := l.Clock.After(wait)
+	defer stop()
 	select {
 	case <-alarm:
 	case <-l.dueWake:

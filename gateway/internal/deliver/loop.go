@@ -42,6 +42,8 @@ const (
 
 	// recheck is how often the due-queue is asked again while a destination had no room for what is due.
 	recheck = 50 * time.Millisecond
+	// lookAgain is how long the due-queue is left alone at most: what the API or another replica scheduled says nothing here.
+	lookAgain = 500 * time.Millisecond
 	// refresh is how often holds put on elsewhere are learnt.
 	refresh = time.Second
 )

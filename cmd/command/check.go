@@ -1,0 +1,41 @@
+package command
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/surveygate/surveygate/gateway"
+)
+
+func (g *globals) check() *cobra.Command {
+	var base string
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Check the configuration, and print the URLs to paste",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if err := g.needConfig(); err != nil {
+				return err
+			}
+			report, err := gateway.Check(gateway.Options{Config: g.config}, base)
+			if err != nil {
+				return &exit{exitUsage, err}
+			}
+			if g.json {
+				return g.print(report)
+			}
+			for _, w := range report.Warnings {
+				g.printf("warning: %s\n", w)
+			}
+			g.printf("%d %s, %d %s, %d %s: no faults\n",
+				len(report.Sources), plural(len(report.Sources), "source"),
+				report.Destinations, plural(report.Destinations, "destination"),
+				report.Rules, plural(report.Rules, "rule"))
+			for _, s := range report.Sources {
+				g.printf("  %-12s %-14s %s\n", s.Name, s.Profile, s.URL)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&base, "url", "http://"+gateway.DefaultListen, "how the gateway is reached from outside, for the URLs")
+	return cmd
+}

@@ -1,0 +1,283 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/surveygate/surveygate/gateway"
+)
+
+func (g *globals) demo() *cobra.Command {
+	var once bool
+	var listen string
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Show a gateway working: nothing is needed",
+		Long: `Run a gateway in a new folder, a receiver that checks signatures, and the platforms' signed samples; then tell three
+stories: an event that matched, one that did not and why, and one whose receiver failed twice. Nothing leaves this machine.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d := &demo{globals: g, listen: listen}
+			err := d.run(cmd.Context(), once)
+			if err != nil && !errors.Is(err, context.Canceled) {
+				return &exit{exitFailed, err}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&once, "once", false, "end after the stories")
+	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:0", "host:port of the gateway")
+	return cmd
+}
+
+// demo is one showing.
+type demo struct {
+	*globals
+	listen string
+	dir    string
+	token  string
+	heard  *ledger
+	client *gateway.Client
+	base   string
+	urls   map[string]string
+	tally  []*platformTally
+}
+
+// platformTally is what --json prints for each platform.
+type platformTally struct {
+	Platform    string `json:"platform"`
+	Received    int    `json:"received"`
+	Matched     int    `json:"matched"`
+	Delivered   int    `json:"delivered"`
+	SignatureOK int    `json:"signature_ok"`
+}
+
+func (d *demo) say(format string, args ...any) {
+	if !d.json {
+		d.printf(format+"\n", args...)
+	}
+}
+
+func (d *demo) run(ctx context.Context, once bool) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	dir := d.data
+	if dir == "" {
+		made, err := os.MkdirTemp("", "surveygate-demo-")
+		if err != nil {
+			return err
+		}
+		dir = made
+	}
+	d.dir = dir
+	d.heard = newLedger()
+	secrets, err := newDemoSecrets()
+	if err != nil {
+		return err
+	}
+	d.token = secrets["TOKEN"]
+	customer, err := gateway.Listen(ctx, gateway.ReceiverOptions{
+		Listen: "127.0.0.1:0", Style: "standard", Secrets: []string{secrets["HOOK"]}, Answer: d.heard.answer, Heard: d.heard.add,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = customer.Close() }()
+	chat, err := gateway.Listen(ctx, gateway.ReceiverOptions{
+		Listen: "127.0.0.1:0", Style: "none", Heard: d.heard.add,
+		Body: func(gateway.Received) string { return "ok" }, // as Slack answers
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = chat.Close() }()
+
+	file := filepath.Join(dir, "surveygate.yaml")
+	if err := os.WriteFile(file, []byte(demoConfig(customer.URL(), chat.URL(), secrets)), 0o600); err != nil {
+		return err
+	}
+	options := gateway.Options{Config: file, Data: dir, Listen: d.listen}
+	started := make(chan gateway.Started, 1)
+	options.Started = func(s gateway.Started) { started <- s }
+	ended := make(chan error, 1)
+	go func() { ended <- gateway.Run(ctx, options) }()
+	select {
+	case s := <-started:
+		d.base, d.urls = "http://"+s.Address, map[string]string{}
+		for _, source := range s.Sources {
+			d.urls[source.Name] = source.URL
+		}
+	case err := <-ended:
+		return err
+	}
+	if d.client, err = gateway.Dial(gateway.ClientOptions{Data: dir}); err != nil {
+		return err
+	}
+	defer d.client.Close()
+	if err := d.tell(ctx, options); err != nil {
+		return err
+	}
+	if !once {
+		d.say("\nEvery delivery shows up here until you press Ctrl-C.")
+		d.heard.follow(ctx, func(r gateway.Received) {
+			d.say("%s  %-11s %s", r.At.Format(time.TimeOnly), r.Path, signatureText(r))
+		})
+	}
+	cancel()
+	return <-ended
+}
+
+func (d *demo) tell(ctx context.Context, options gateway.Options) error {
+	d.say("surveygate %s on %s; its configuration and everything it keeps: %s", gateway.Version(), d.base, d.dir)
+	d.say("\nEach platform's own sample, signed as the platform signs it:")
+	for _, platform := range demoPlatforms {
+		if err := d.platform(ctx, options, platform); err != nil {
+			return err
+		}
+	}
+	if d.json {
+		if err := d.stories(ctx, options); err != nil {
+			return err
+		}
+		return d.print(d.tally)
+	}
+	if err := d.stories(ctx, options); err != nil {
+		return err
+	}
+	d.say("\nPost the next one yourself, and ask what became of it:")
+	d.say("  curl -H 'Authorization: Bearer %s' %s/v1/events \\\n    -d '{\"type\": \"response.completed\", \"nps_score\": 3, \"email\": \"jo@example.com\"}'", d.token, d.base)
+	d.say("  surveygate explain --data %s ID", d.dir)
+	return nil
+}
+
+// platform sends one sample and waits for its delivery.
+func (d *demo) platform(ctx context.Context, options gateway.Options, name string) error {
+	before := time.Now()
+	id, err := d.post(ctx, options, name, 9)
+	if err != nil {
+		return err
+	}
+	got, err := d.heard.wait(ctx, "/warehouse", id, 1)
+	if err != nil {
+		return err
+	}
+	d.say("  %-12s  accepted  →  warehouse in %3d ms, %s", name, got.At.Sub(before).Milliseconds(), signatureText(got))
+	t := &platformTally{Platform: name, Received: 1, Matched: 1, Delivered: 1}
+	if got.Good {
+		t.SignatureOK = 1
+	}
+	d.tally = append(d.tally, t)
+	return nil
+}
+
+func signatureText(r gateway.Received) string {
+	if r.Good {
+		return "signature ok"
+	}
+	return "signature WRONG: " + r.Fault
+}
+
+// stories tells three events in full.
+func (d *demo) stories(ctx context.Context, options gateway.Options) error {
+	for _, s := range []struct {
+		title, source string
+		score         float64
+		path          string
+		times         int
+	}{
+		{"1. An unhappy customer: the rule matches, Slack hears of it", "pollqr", 3, "/slack", 1},
+		{"2. A happy one: nobody is alarmed, and here is why", "popsee", 8, "/warehouse", 1},
+		{"3. A furious one: the help desk fails twice and gets it all the same", "pollqr", 0, "/helpdesk", 3},
+	} {
+		id, err := d.post(ctx, options, s.source, s.score)
+		if err != nil {
+			return err
+		}
+		if _, err := d.heard.wait(ctx, s.path, id, s.times); err != nil {
+			return err
+		}
+		x, err := d.settled(ctx, id)
+		if err != nil {
+			return err
+		}
+		if d.json {
+			continue
+		}
+		var text bytes.Buffer
+		if err := x.Text(&text); err != nil {
+			return err
+		}
+		d.say("\n%s:\n  %s", s.title, strings.ReplaceAll(strings.TrimSpace(text.String()), "\n", "\n  "))
+	}
+	return nil
+}
+
+// settled asks until nothing of an event is under way any more.
+func (d *demo) settled(ctx context.Context, id string) (*gateway.Explanation, error) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		x, err := d.client.Explain(ctx, id)
+		if err != nil || x.Settled() {
+			return x, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// post sends a sample as its platform would and returns the event's id.
+func (d *demo) post(ctx context.Context, options gateway.Options, source string, score float64) (string, error) {
+	sample, err := gateway.NewSignedSample(options, source, score)
+	if err != nil {
+		return "", err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.urls[source], bytes.NewReader(sample.Body))
+	if err != nil {
+		return "", err
+	}
+	for name, value := range sample.Headers {
+		req.Header.Set(name, value)
+	}
+	res, err := http.DefaultClient.Do(req) //nolint:forbidigo // the demo plays the platform: it posts to its own gateway
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	if err != nil {
+		return "", err
+	}
+	answer, err := gateway.ParseAnswer(text)
+	if err != nil || res.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("%s answered %d %s", req.URL, res.StatusCode, text)
+	}
+	return answer.ID, nil
+}
+
+func newDemoSecrets() (map[string]string, error) {
+	secrets := map[string]string{}
+	for name, purpose := range map[string]string{
+		"TOKEN": "token", "HOOK": "webhook", "POLLQR": "path", "POPSEE": "path", "POLLARIX": "path", "POLTIO": "path", "CHATTOSURVEY": "path",
+	} {
+		made, err := gateway.NewSecret(purpose)
+		if err != nil {
+			return nil, err
+		}
+		secrets[name] = made.Secret
+	}
+	return secrets, nil
+}

@@ -1,0 +1,87 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/surveygate/surveygate/gateway"
+)
+
+func (g *globals) emit() *cobra.Command {
+	var source, sample string
+	cmd := &cobra.Command{
+		Use:   "emit [FILE | JSON | -]",
+		Short: "Publish an event into a running gateway",
+		Long: `Publish an event: one as a person writes it, several as a JSON array or one per line, a platform's own body
+(--source, through that source's profile), or a platform's sample (--sample).`,
+		Example: `  surveygate emit '{"type": "response.completed", "nps_score": 3, "email": "jo@example.com"}'
+  surveygate emit event.json
+  surveygate emit --sample pollqr --source pollqr`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			body, err := g.emitted(cmd, args, sample)
+			if err != nil {
+				return &exit{exitUsage, err}
+			}
+			if sample != "" && source == "" {
+				source = sample
+			}
+			client, err := g.dial()
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			results, err := client.Publish(cmd.Context(), source, body)
+			if g.json && results != nil {
+				_ = g.print(results)
+			}
+			for _, r := range results {
+				if !g.json {
+					g.printf("%s\n", strings.TrimSpace(r.ID+" "+r.Status+" "+faultText(r)))
+				}
+				if r.Status == "invalid" {
+					err = &exit{exitFailed, nil}
+				}
+			}
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&source, "source", "", "the body is this source's platform's own")
+	cmd.Flags().StringVar(&sample, "sample", "", "a platform's published sample, with ids of its own each time")
+	return cmd
+}
+
+func (g *globals) emitted(cmd *cobra.Command, args []string, sample string) ([]byte, error) {
+	switch {
+	case sample != "" && len(args) > 0:
+		return nil, errors.New("either --sample or a body, not both")
+	case sample != "":
+		return gateway.Sample(sample)
+	case len(args) == 0:
+		return nil, errors.New("what is to be published? a file, JSON, - for standard input, or --sample pollqr")
+	case args[0] == "-":
+		return io.ReadAll(cmd.InOrStdin())
+	case strings.HasPrefix(strings.TrimSpace(args[0]), "{"), strings.HasPrefix(strings.TrimSpace(args[0]), "["):
+		return []byte(args[0]), nil
+	}
+	body, err := os.ReadFile(args[0])
+	if err != nil {
+		return nil, fmt.Errorf("%w (JSON is given as it is, in quotes)", err)
+	}
+	return body, nil
+}
+
+func faultText(r gateway.Published) string {
+	if r.Error == nil {
+		return ""
+	}
+	if len(r.Error.Loc) > 0 {
+		return strings.Join(r.Error.Loc, ".") + ": " + r.Error.Msg
+	}
+	return r.Error.Msg
+}

@@ -1,0 +1,62 @@
+package command
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/surveygate/surveygate/gateway"
+)
+
+func (g *globals) listen() *cobra.Command {
+	var address, style string
+	var secrets []string
+	var status int
+	cmd := &cobra.Command{
+		Use:   "listen",
+		Short: "Receive webhooks, verify them and print them",
+		Long:  "A receiver for trying webhooks out: it checks each signature, prints what came and answers 200, or 401 to what it cannot verify.",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if len(secrets) == 0 {
+				if s := os.Getenv("SURVEYGATE_SECRET"); s != "" {
+					secrets = []string{s}
+				}
+			}
+			o := gateway.ReceiverOptions{
+				Listen: address, Style: style, Secrets: secrets,
+				Heard: func(r gateway.Received) { g.heard(r) },
+			}
+			if status != 0 {
+				o.Answer = func(gateway.Received) int { return status }
+			}
+			receiver, err := gateway.Listen(cmd.Context(), o)
+			if err != nil {
+				return &exit{exitUsage, err}
+			}
+			_, _ = fmt.Fprintf(g.err, "listening on %s, checking `%s`\n", receiver.URL(), style)
+			<-cmd.Context().Done()
+			return receiver.Close()
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&address, "listen", "127.0.0.1:9000", "host:port")
+	f.StringVar(&style, "signature", "standard", "style of signature to check; `none` checks nothing")
+	f.StringArrayVar(&secrets, "secret", nil, "secret to check with, more than once while rotating (or SURVEYGATE_SECRET)")
+	f.IntVar(&status, "answer", 0, "answer every request with this status")
+	return cmd
+}
+
+func (g *globals) heard(r gateway.Received) {
+	if g.json {
+		_ = g.print(r)
+		return
+	}
+	verdict := "signature ok"
+	if !r.Good {
+		verdict = "REFUSED: " + r.Fault
+	}
+	g.printf("%s %s %s  %s  answered %d  %s\n%s\n\n", r.At.Format(time.TimeOnly), r.Method, r.Path, verdict, r.Status, r.ID, r.Body)
+}

@@ -1,0 +1,80 @@
+package command
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/surveygate/surveygate/gateway"
+)
+
+func (g *globals) run() *cobra.Command {
+	var listen, level string
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Run the gateway",
+		Long:  "Run the gateway until it is told to stop. SIGTERM drains; SIGHUP, or a changed file, reloads; a file with faults is refused and the running configuration stays.",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := g.needConfig(); err != nil {
+				return err
+			}
+			log, err := g.logger(level)
+			if err != nil {
+				return err
+			}
+			reload := make(chan os.Signal, 1)
+			signal.Notify(reload, syscall.SIGHUP)
+			defer signal.Stop(reload)
+			err = gateway.Run(cmd.Context(), gateway.Options{
+				Config: g.config, Listen: listen, Data: g.data, Log: log, Reload: reload,
+				Started: func(s gateway.Started) { g.started(s) },
+			})
+			if err != nil {
+				return &exit{exitFailed, err}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&listen, "listen", os.Getenv("SURVEYGATE_LISTEN"), "host:port (default "+gateway.DefaultListen+")")
+	cmd.Flags().StringVar(&level, "log-level", env("SURVEYGATE_LOG_LEVEL", "info"), "debug, info, warn or error")
+	return cmd
+}
+
+// needConfig is the first thing a newcomer meets: no file yet.
+func (g *globals) needConfig() error {
+	if _, err := os.Stat(g.config); os.IsNotExist(err) {
+		return &exit{exitUsage, fmt.Errorf("there is no configuration at %s: `surveygate demo` shows one working and writes it down", g.config)}
+	}
+	return nil
+}
+
+func (g *globals) logger(level string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, &exit{exitUsage, fmt.Errorf("--log-level %s: debug, info, warn or error", level)}
+	}
+	o := &slog.HandlerOptions{Level: l}
+	if g.json {
+		return slog.New(slog.NewJSONHandler(g.err, o)), nil
+	}
+	return slog.New(slog.NewTextHandler(g.err, o)), nil
+}
+
+func (g *globals) started(s gateway.Started) {
+	if g.json {
+		_ = g.print(s)
+		return
+	}
+	g.printf("listening on http://%s, keeping everything in %s\n", s.Address, s.Data)
+	if s.Token != "" {
+		g.printf("made a token for the API, shown only now: %s\n", s.Token)
+	}
+	for _, source := range s.Sources {
+		g.printf("  %-12s %s\n", source.Name, source.URL)
+	}
+}

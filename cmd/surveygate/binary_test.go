@@ -1,0 +1,263 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// binary is the built program, made once for all tests of this folder.
+var binary string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "surveygate-test-")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		binary = filepath.Join(dir, "surveygate")
+		build := exec.CommandContext(context.Background(), "go", "build", "-o", binary, ".")
+		build.Stderr = os.Stderr
+		if err := build.Run(); err != nil {
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+// process is a running gateway: the real binary.
+type process struct {
+	t       *testing.T
+	cmd     *exec.Cmd
+	address string
+	token   string
+	dir     string
+	ended   chan struct{}
+	log     *bytes.Buffer
+	logMu   *sync.Mutex
+}
+
+const testToken = "test-token-of-more-than-thirty-two-characters"
+
+// start runs the binary on a folder and waits until it listens. The same folder may be started again after it ended.
+func start(t *testing.T, dir, yaml string, env ...string) *process {
+	t.Helper()
+	config := filepath.Join(dir, "surveygate.yaml")
+	if err := os.WriteFile(config, []byte(yaml), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := &process{
+		t: t, dir: dir, ended: make(chan struct{}), log: &bytes.Buffer{}, logMu: &sync.Mutex{}, token: testToken,
+	}
+	p.cmd = exec.CommandContext(context.Background(), binary,
+		"run", "--config", config, "--data", filepath.Join(dir, "data"), "--listen", "127.0.0.1:0", "--json")
+	p.cmd.Env = append(os.Environ(), env...)
+	stdout, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.cmd.Stderr = &lockedWriter{w: p.log, mu: p.logMu}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.kill() })
+	started := make(chan string, 1)
+	go func() {
+		dec := json.NewDecoder(bufio.NewReader(stdout))
+		var s struct{ Address string }
+		if dec.Decode(&s) == nil {
+			started <- s.Address
+		} else {
+			close(started)
+		}
+		_, _ = io.Copy(io.Discard, stdout)
+		_ = p.cmd.Wait()
+		close(p.ended)
+	}()
+	select {
+	case p.address = <-started:
+	case <-time.After(30 * time.Second):
+	}
+	if p.address == "" {
+		p.kill()
+		t.Fatalf("the gateway did not start:\n%s", p.said())
+	}
+	return p
+}
+
+type lockedWriter struct {
+	w  io.Writer
+	mu *sync.Mutex
+}
+
+func (l *lockedWriter) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(b)
+}
+
+func (p *process) said() string {
+	p.logMu.Lock()
+	defer p.logMu.Unlock()
+	return p.log.String()
+}
+
+// kill ends it as a power cut would: SIGKILL, at whatever it is doing.
+func (p *process) kill() {
+	_ = p.cmd.Process.Signal(syscall.SIGKILL)
+	<-p.ended
+}
+
+// stop asks it to end and waits.
+func (p *process) stop() {
+	p.t.Helper()
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.ended:
+	case <-time.After(30 * time.Second):
+		p.t.Fatalf("the gateway did not stop:\n%s", p.said())
+	}
+}
+
+// command runs the binary for a moment and returns what it printed and its exit code.
+func command(t *testing.T, dir string, env []string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), env...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	if _, failed := err.(*exec.ExitError); err != nil && !failed { //nolint:errorlint // exec returns it as it is
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// publish posts events in the form a person writes and returns the status of the answer and the first result.
+func (p *process) publish(client *http.Client, body string) (status int, result string, err error) {
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://"+p.address+"/v1/events", strings.NewReader(body))
+	if err != nil {
+		return 0, "", err
+	}
+	req.Header.Set("Authorization", "Bearer "+p.token)
+	req.Header.Set("Content-Type", "application/json")
+	res, err := client.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer func() { _ = res.Body.Close() }()
+	var answer struct {
+		Results []struct{ ID, Status, Error string }
+	}
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		return 0, "", err
+	}
+	if json.Unmarshal(text, &answer) == nil && len(answer.Results) > 0 {
+		return res.StatusCode, answer.Results[0].Status, nil
+	}
+	return res.StatusCode, string(text), nil
+}
+
+// get reads a path of the API into a value.
+func (p *process) get(path string, into any) {
+	p.t.Helper()
+	req, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, "http://"+p.address+path, nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+p.token)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	if err := json.NewDecoder(res.Body).Decode(into); err != nil {
+		p.t.Fatalf("GET %s: %d: %v", path, res.StatusCode, err)
+	}
+}
+
+// sink is a receiver that remembers what came, by delivery.
+type sink struct {
+	server *http.Server
+	url    string
+
+	mu     sync.Mutex
+	times  map[string][]time.Time // by delivery id
+	bodies map[string]string
+	came   chan struct{} // receives after each request
+}
+
+// newSink answers with what answer says, once it says so.
+func newSink(t *testing.T, answer func(n int, r *http.Request) int) *sink {
+	t.Helper()
+	s := &sink{times: map[string][]time.Time{}, bodies: map[string]string{}, came: make(chan struct{}, 1)}
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.url = "http://" + l.Addr().String()
+	s.server = &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		id := r.Header.Get("webhook-id")
+		s.mu.Lock()
+		s.times[id] = append(s.times[id], time.Now())
+		s.bodies[id] = string(body)
+		n := len(s.times[id])
+		s.mu.Unlock()
+		status := http.StatusOK
+		if answer != nil {
+			status = answer(n, r)
+		}
+		w.WriteHeader(status)
+		select {
+		case s.came <- struct{}{}:
+		default:
+		}
+	})}
+	go func() { _ = s.server.Serve(l) }()
+	t.Cleanup(func() { _ = s.server.Close() })
+	return s
+}
+
+// await waits until the sink is as wanted; it fails the test after a bound.
+func (s *sink) await(t *testing.T, bound time.Duration, wanted func(times map[string][]time.Time) bool) {
+	t.Helper()
+	end := time.After(bound)
+	for {
+		s.mu.Lock()
+		ok := wanted(s.times)
+		n := len(s.times)
+		s.mu.Unlock()
+		if ok {
+			return
+		}
+		select {
+		case <-s.came:
+		case <-end:
+			t.Fatalf("the receiver heard of %d deliveries and that is not all", n)
+		}
+	}
+}

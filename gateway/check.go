@@ -1,0 +1,57 @@
+package gateway
+
+import (
+	"net/url"
+
+	"github.com/surveygate/surveygate/gateway/config"
+)
+
+// Report is what `check` found in a configuration without faults.
+type Report struct {
+	Generation   string      `json:"generation"`
+	Sources      []SourceURL `json:"sources"`
+	Destinations int         `json:"destinations"`
+	Rules        int         `json:"rules"`
+	Warnings     []string    `json:"warnings"`
+}
+
+// SourceURL is where a platform sends.
+type SourceURL struct {
+	Tenant  string `json:"tenant"`
+	Name    string `json:"name"`
+	Profile string `json:"profile"`
+	URL     string `json:"url"`
+}
+
+// Check loads a configuration and says what it is; every fault it has is the error, all at once. Base is how the
+// gateway is reached from outside, such as https://surveys.example.com.
+func Check(o Options, base string) (*Report, error) {
+	c, err := o.load()
+	if err != nil {
+		return nil, err
+	}
+	r := &Report{
+		Generation: c.Generation, Sources: sourceURLs(c, base), Destinations: len(c.Destinations),
+		Rules: len(c.Rules), Warnings: []string{},
+	}
+	for _, w := range c.Warnings {
+		r.Warnings = append(r.Warnings, w.String())
+	}
+	return r, nil
+}
+
+// sourceURLs are the full addresses to paste into the platforms, path tokens included.
+func sourceURLs(c *config.Config, base string) []SourceURL {
+	urls := []SourceURL{}
+	for _, s := range c.Sources {
+		path := "/in/" + s.Name
+		if s.Tenant != config.DefaultTenant {
+			path = "/t/" + s.Tenant + path
+		}
+		if token := s.Receiver.PathToken; !token.IsZero() {
+			path += "/" + url.PathEscape(token.Expose())
+		}
+		urls = append(urls, SourceURL{Tenant: s.Tenant, Name: s.Name, Profile: s.Receiver.Profile.Name, URL: base + path})
+	}
+	return urls
+}

@@ -1,0 +1,64 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
+	"github.com/surveygate/surveygate/gateway/internal/explain"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// Explanation is everything that is known of one event's way; Text prints it for a person.
+type Explanation = explain.Explanation
+
+// Explain asks a running gateway why an event arrived where it did, and why not elsewhere.
+func (c *Client) Explain(ctx context.Context, id string) (*Explanation, error) {
+	x := &Explanation{}
+	if err := c.Do(ctx, Call{Method: http.MethodGet, Path: "/v1/events/" + url.PathEscape(id) + "/explain", Into: x}); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// Explain says what a configuration would do with a body that is stored nowhere: an event as a person writes it, or,
+// with a source, that source's platform's own. Variables of the environment need not be set.
+func Explain(o Options, tenant, source string, body []byte) ([]*Explanation, error) {
+	o.allowUnset = true
+	c, err := o.load()
+	if err != nil {
+		return nil, err
+	}
+	tenant = firstOf(tenant, config.DefaultTenant)
+	events, err := eventsOf(c, tenant, source, body)
+	if err != nil {
+		return nil, err
+	}
+	plan := decide.New(c)
+	all := make([]*Explanation, len(events))
+	for i, ev := range events {
+		all[i] = explain.Dry(plan, ev, ev.Received)
+	}
+	return all, nil
+}
+
+func eventsOf(c *config.Config, tenant, source string, body []byte) ([]*event.Event, error) {
+	now := clock.System().Now().UTC()
+	if source == "" {
+		ev, err := event.ParseOne(body, event.Defaults{Tenant: tenant, Source: "api", Received: now, Verified: "token"})
+		if err != nil {
+			return nil, err
+		}
+		return []*event.Event{ev}, nil
+	}
+	for _, s := range c.Sources {
+		if s.Name == source && s.Tenant == tenant {
+			return normalise(s.Receiver, body, now)
+		}
+	}
+	return nil, fmt.Errorf("tenant %s has no source `%s`", tenant, source)
+}

@@ -1,0 +1,263 @@
+// Package gateway is the façade that the commands use: it wires the rooms below it and owns start, reload and drain.
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	mathrand "math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
+	"github.com/surveygate/surveygate/gateway/internal/deliver"
+	"github.com/surveygate/surveygate/gateway/internal/outbound"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/state/embedded"
+	"github.com/surveygate/surveygate/gateway/internal/stats"
+	"github.com/surveygate/surveygate/gateway/internal/web"
+)
+
+// Defaults where neither a flag, the environment nor the file says otherwise.
+const (
+	DefaultListen = "127.0.0.1:8080"
+	DefaultData   = "surveygate-data"
+)
+
+const (
+	// drainFor bounds how long a stop waits for running attempts.
+	drainFor = 20 * time.Second
+	// trimEvery is how often retention is looked at.
+	trimEvery = 10 * time.Second
+	// lookEvery is how often the configuration's files are looked at for changes.
+	lookEvery = 2 * time.Second
+)
+
+// Options say what to run or to look at.
+type Options struct {
+	// Config is a file, or a folder of files.
+	Config string
+	// Listen and Data win over the file; empty leaves it to the file.
+	Listen string
+	Data   string
+	// Env looks up ${NAME}; nil is the process's environment.
+	Env func(name string) (string, bool)
+	Log *slog.Logger
+	// Reload receives when the configuration is to be read again.
+	Reload <-chan os.Signal
+	// Started is called once, when everything listens.
+	Started func(Started)
+
+	allowUnset bool
+}
+
+// Started says where a gateway is.
+type Started struct {
+	// Address is host:port of the HTTP surface, with the port that was taken.
+	Address string
+	Socket  string
+	Data    string
+	// Token is the token made at the first start, to be shown once; empty at every later start.
+	Token string
+	// Sources are the paths to paste into the platforms, by source.
+	Sources []SourceURL
+}
+
+func (o Options) load() (*config.Config, error) {
+	env := o.Env
+	if env == nil {
+		env = os.LookupEnv //nolint:forbidigo // the façade is where the process's environment comes in by default
+	}
+	return config.Load(config.Options{Path: o.Config, Env: env, AllowUnset: o.allowUnset})
+}
+
+// running is a gateway between start and stop.
+type running struct {
+	options Options
+	log     *slog.Logger
+	clock   clock.Clock
+	store   state.Store
+	first   *access.First
+	access  *access.Access
+	stats   *stats.Stats
+	sender  *outbound.Sender
+	loop    *deliver.Loop
+	web     *web.App
+	plan    atomic.Pointer[decide.Plan]
+
+	generations sync.Map // hash to *decide.Plan, of configurations that are not running any more
+}
+
+// Run runs a gateway until ctx ends: then it answers no new request, hands over what is held, and returns.
+func Run(ctx context.Context, o Options) (err error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	c, err := o.load()
+	if err != nil {
+		return err
+	}
+	g := &running{options: o, log: o.Log, clock: clock.System(), access: &access.Access{}}
+	data := firstOf(o.Data, c.Data, DefaultData)
+	if g.store, err = embedded.Open(embedded.Options{Dir: filepath.Join(data, "store"), Clock: g.clock, Log: o.Log}); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, g.store.Close()) }()
+	if len(c.Tokens) == 0 {
+		if g.first, err = access.OpenFirst(ctx, g.store); err != nil {
+			return err
+		}
+	}
+	key, err := fingerprintKey(ctx, g.store)
+	if err != nil {
+		return err
+	}
+	if err := g.use(ctx, c); err != nil {
+		return err
+	}
+	g.sender = outbound.New(outbound.Options{Policy: c.Outbound, Clock: g.clock, Version: Version()})
+	defer g.sender.Close()
+	g.stats = stats.New(stats.Options{
+		Store: g.store, Clock: g.clock, Log: o.Log, Version: Version(),
+		Generation: func() string { return g.plan.Load().Config.Generation },
+	})
+	g.loop = deliver.New(deliver.Options{
+		Store: g.store, Sender: g.sender, Plan: g.plan.Load, Clock: g.clock, Log: o.Log, Observer: g.stats,
+		Jitter: mathrand.Float64, FingerprintKey: key, Drain: drainFor,
+	})
+	g.web = web.New(web.Options{
+		Store: g.store, Plan: g.plan.Load, PlanOf: g.planOf, Access: g.access, Stats: g.stats, Clock: g.clock, Log: o.Log,
+	})
+	if err := g.web.Remember(ctx); err != nil {
+		return err
+	}
+	return g.serve(ctx, c, data)
+}
+
+// serve listens, runs every loop, and stops them in order: requests first, then deliveries, then the store.
+func (g *running) serve(ctx context.Context, c *config.Config, data string) error {
+	var lc net.ListenConfig
+	public, err := lc.Listen(ctx, "tcp", firstOf(g.options.Listen, c.Listen, DefaultListen))
+	if err != nil {
+		return err
+	}
+	control, err := listenSocket(data)
+	if err != nil {
+		return errors.Join(err, public.Close())
+	}
+	failed := make(chan error, 4)
+	var servers, keepers sync.WaitGroup
+	servers.Go(func() { failed <- g.web.Serve(public) })
+	servers.Go(func() { failed <- g.web.ServeSocket(control) })
+
+	deliveries, stopDeliveries := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopDeliveries()
+	delivered := make(chan struct{})
+	go func() {
+		defer close(delivered)
+		if err := g.loop.Run(deliveries); err != nil {
+			failed <- err
+		}
+	}()
+	upkeep, stopUpkeep := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopUpkeep()
+	keepers.Go(func() { g.trim(upkeep) })
+	keepers.Go(func() { g.stats.Run(upkeep) })
+	keepers.Go(func() { g.reloads(upkeep) })
+
+	if g.options.Started != nil {
+		g.options.Started(g.started(public, data))
+	}
+	var failure error
+	select {
+	case <-ctx.Done():
+	case failure = <-failed:
+	}
+	g.log.Info("stopping: no new requests, then what is held is handed over")
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor)
+	defer cancel()
+	failure = errors.Join(failure, g.web.Shutdown(stopping))
+	servers.Wait()
+	stopDeliveries()
+	<-delivered
+	stopUpkeep()
+	keepers.Wait()
+	failure = errors.Join(failure, g.stats.Close(stopping))
+	_ = os.Remove(filepath.Join(data, SocketName))
+	return failure
+}
+
+// use makes a configuration the running one.
+func (g *running) use(ctx context.Context, c *config.Config) error {
+	before := g.plan.Load()
+	if before != nil {
+		inherit(before.Config, c)
+		g.generations.Store(before.Config.Generation, before)
+	}
+	if err := g.access.Load(c.Tokens, g.first); err != nil {
+		return err
+	}
+	// The generation is kept before anything is decided with it, so that every decision can be explained.
+	_, err := g.store.Put(ctx, systemTenant, kindGeneration, c.Generation, c.Text, 0)
+	if err != nil && !errors.Is(err, state.ErrConflict) {
+		return fmt.Errorf("keep the configuration: %w", err)
+	}
+	g.plan.Store(decide.New(c))
+	return nil
+}
+
+// inherit keeps what a reload must not restart: the windows of accept_test.
+func inherit(before, now *config.Config) {
+	old := map[[2]string]*config.Source{}
+	for _, s := range before.Sources {
+		old[[2]string{s.Tenant, s.Name}] = s
+	}
+	for _, s := range now.Sources {
+		if was := old[[2]string{s.Tenant, s.Name}]; was != nil {
+			s.Receiver.Inherit(was.Receiver)
+		}
+	}
+}
+
+const (
+	// systemTenant owns what belongs to the gateway itself. No tenant can be named so.
+	systemTenant   = "*"
+	kindGeneration = "generation"
+	kindKey        = "key"
+)
+
+// fingerprintKey keys the fingerprints of credentials; it is made at the first start.
+func fingerprintKey(ctx context.Context, store state.Settings) ([]byte, error) {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails: it ends the program instead
+	_, err := store.Put(ctx, systemTenant, kindKey, "fingerprint", key, 0)
+	if err == nil {
+		return key, nil
+	}
+	if !errors.Is(err, state.ErrConflict) {
+		return nil, fmt.Errorf("keep a key: %w", err)
+	}
+	kept, err := store.Get(ctx, systemTenant, kindKey, "fingerprint")
+	if err != nil {
+		return nil, fmt.Errorf("find the key: %w", err)
+	}
+	return kept.Value, nil
+}
+
+func firstOf(texts ...string) string {
+	for _, t := range texts {
+		if t != "" {
+			return t
+		}
+	}
+	return ""
+}

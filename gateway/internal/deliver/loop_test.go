@@ -1,0 +1,240 @@
+package deliver
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
+	"github.com/surveygate/surveygate/gateway/internal/outbound"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/state/embedded"
+	"github.com/surveygate/surveygate/rules"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// product is a connector whose request names the event, and whose Build can be made to fail.
+type product struct{ build func(ev *event.Event) error }
+
+func (p *product) Build(ev *event.Event) (*connectors.Request, error) {
+	if p.build != nil {
+		if err := p.build(ev); err != nil {
+			return nil, err
+		}
+	}
+	return connectors.Post("https://product.example/"+ev.OrigID, map[string]string{"id": ev.OrigID}), nil
+}
+
+// world answers requests; a test says how.
+type world struct {
+	mu     sync.Mutex
+	seen   []seen
+	answer func(s seen) (status int, header http.Header)
+	came   chan struct{}
+}
+
+type seen struct {
+	destination, event, delivery string
+	n                            int // of this delivery, from 1
+	at                           time.Time
+}
+
+func (w *world) Send(_ context.Context, r *connectors.Request, o outbound.Attempt) outbound.Result {
+	w.mu.Lock()
+	s := seen{destination: o.Destination, event: r.URL[len("https://product.example/"):], delivery: o.DeliveryID, n: 1, at: time.Now()}
+	for _, before := range w.seen {
+		if before.delivery == s.delivery {
+			s.n++
+		}
+	}
+	w.seen = append(w.seen, s)
+	answer := w.answer
+	w.mu.Unlock()
+	status, header := http.StatusOK, http.Header{}
+	if answer != nil {
+		status, header = answer(s)
+	}
+	select {
+	case w.came <- struct{}{}:
+	default:
+	}
+	if status == 0 {
+		return outbound.Result{Kind: outbound.Timeout, Err: &outbound.Error{Kind: outbound.Timeout, Reason: "no answer in time"}}
+	}
+	if header == nil {
+		header = http.Header{}
+	}
+	return outbound.Result{Kind: outbound.Answered, Response: &connectors.Response{Status: status, Header: header, At: time.Now()}}
+}
+
+func (w *world) count(match func(seen) bool) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for _, s := range w.seen {
+		if match(s) {
+			n++
+		}
+	}
+	return n
+}
+
+// bench is a loop over a real store.
+type bench struct {
+	t     *testing.T
+	dir   string
+	store state.Store
+	world *world
+	loop  *Loop
+	plan  *decide.Plan
+	clock clock.Clock
+	stop  func()
+	n     int
+}
+
+type nothing struct{}
+
+func (nothing) Attempt(_, _, _, _ string, _ time.Duration, _ time.Time) {}
+func (nothing) Batch(string, int)                                       {}
+
+// destinations make a configuration in which every response goes to each of them.
+func destinations(all ...*config.Destination) *config.Config {
+	c := &config.Config{Generation: "g1"}
+	for _, d := range all {
+		d.Tenant, d.Product = "default", "product"
+		if d.Timeout == 0 {
+			d.Timeout = 5 * time.Second
+		}
+		if d.Concurrency == 0 {
+			d.Concurrency = 4
+		}
+		c.Destinations = append(c.Destinations, d)
+		c.Rules = append(c.Rules, ruleTo(d.Name, &product{}))
+	}
+	return c
+}
+
+func ruleTo(destination string, build connectors.Connector) *config.Rule {
+	return &config.Rule{
+		Item:  config.Item{Tenant: "default", Name: "to-" + destination},
+		Match: &rules.Rule{Kind: rules.RuleKind, Tenant: "default", Name: "to-" + destination, Events: []string{event.TypeResponseCompleted}},
+		Steps: []*config.Step{{
+			Name: destination, Destination: destination, Connector: "product",
+			Build: map[string]connectors.Connector{"default": build},
+		}},
+	}
+}
+
+func destination(name string, waits ...time.Duration) *config.Destination {
+	return &config.Destination{Item: config.Item{Name: name}, Enabled: true, Retry: config.Retry{Waits: waits}}
+}
+
+func begin(t *testing.T, c *config.Config, answer func(seen) (int, http.Header)) *bench {
+	t.Helper()
+	b := &bench{
+		t: t, dir: t.TempDir(), clock: clock.System(), plan: decide.New(c),
+		world: &world{answer: answer, came: make(chan struct{}, 1)},
+	}
+	b.open()
+	t.Cleanup(b.close)
+	return b
+}
+
+func (b *bench) open() {
+	b.t.Helper()
+	store, err := embedded.Open(embedded.Options{Dir: b.dir, Clock: b.clock})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.store = store
+	b.loop = New(Options{
+		Store: store, Sender: b.world, Plan: func() *decide.Plan { return b.plan }, Clock: b.clock,
+		Log: slog.New(slog.DiscardHandler), Observer: nothing{}, Jitter: func() float64 { return 0 },
+		FingerprintKey: []byte("key"), Drain: 5 * time.Second,
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- b.loop.Run(ctx) }()
+	b.stop = func() {
+		cancel()
+		if err := <-ended; err != nil {
+			b.t.Error(err)
+		}
+	}
+}
+
+func (b *bench) close() {
+	if b.stop == nil {
+		return
+	}
+	b.stop()
+	b.stop = nil
+	if err := b.store.Close(); err != nil {
+		b.t.Error(err)
+	}
+}
+
+// accept appends events as the intake does, and returns their ids.
+func (b *bench) accept(n int) []string {
+	b.t.Helper()
+	events := make([]*event.Event, n)
+	ids := make([]string, n)
+	for i := range events {
+		b.n++
+		body := fmt.Sprintf(`{"type":"response.completed","id":"e%d","response":{"id":"r%d"}}`, b.n, b.n)
+		ev, err := event.ParseOne([]byte(body), event.Defaults{Tenant: "default", Source: "api", Received: b.clock.Now(), Verified: "token"})
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		events[i], ids[i] = ev, ev.ID
+	}
+	if _, err := b.store.Append(b.t.Context(), events); err != nil {
+		b.t.Fatal(err)
+	}
+	return ids
+}
+
+// until waits for a condition that becomes true by something the world or the store does.
+func (b *bench) until(what string, true func() bool) {
+	b.t.Helper()
+	end := time.After(20 * time.Second)
+	for !true() {
+		select {
+		case <-b.world.came:
+		case <-time.After(5 * time.Millisecond): // what a commit changes says nothing by itself
+		case <-end:
+			b.t.Fatalf("not reached: %s", what)
+		}
+	}
+}
+
+func (b *bench) delivery(eventID, destination string) *state.Delivery {
+	b.t.Helper()
+	id := decide.DeliveryID(eventID, state.Origin{Kind: state.Rule, Name: "to-" + destination}, destination)
+	d, err := b.store.Delivery(b.t.Context(), "default", id)
+	if err != nil {
+		return nil
+	}
+	return d
+}
+
+func (b *bench) untilState(eventID, destination string, s state.DeliveryState) *state.Delivery {
+	b.t.Helper()
+	var d *state.Delivery
+	b.until(destination+" is "+string(s), func() bool {
+		d = b.delivery(eventID, destination)
+		return d != nil && d.State == s
+	})
+	return d
+}

@@ -1,0 +1,97 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Delivery is one event owed to one step or webhook, as the API shows it.
+type Delivery struct {
+	ID          string    `json:"id"`
+	Event       string    `json:"event"`
+	Tenant      string    `json:"tenant"`
+	Kind        string    `json:"kind"`
+	Rule        string    `json:"rule"`
+	Step        string    `json:"step"`
+	Destination string    `json:"destination"`
+	Connector   string    `json:"connector"`
+	State       string    `json:"state"`
+	Reason      string    `json:"reason,omitempty"`
+	Attempts    int       `json:"attempts"`
+	Created     time.Time `json:"created"`
+	Updated     time.Time `json:"updated"`
+	Due         time.Time `json:"due,omitzero"`
+	Log         []Attempt `json:"log,omitempty"`
+}
+
+// Attempt is one request that was sent or could not connect, as the API shows it.
+type Attempt struct {
+	N        int       `json:"n"`
+	At       time.Time `json:"at"`
+	TookMS   float64   `json:"took_ms"`
+	Verdict  string    `json:"verdict"`
+	Status   int       `json:"status,omitempty"`
+	Reason   string    `json:"reason,omitempty"`
+	Sent     int       `json:"sent"`
+	Received int       `json:"received"`
+	Repeat   bool      `json:"repeat,omitempty"`
+	Request  string    `json:"request,omitempty"`
+	Response string    `json:"response,omitempty"`
+}
+
+// DeliveryPage is part of a list of deliveries, newest first.
+type DeliveryPage struct {
+	Data []Delivery `json:"data"`
+	// Next goes on behind the last; nil at the end.
+	Next *string `json:"next"`
+	// SearchedBackTo is how far the search got within its budget; nil when it reached the end.
+	SearchedBackTo *time.Time `json:"searched_back_to,omitempty"`
+}
+
+// Published is what became of one event.
+type Published struct {
+	ID     string          `json:"id,omitempty"`
+	Status string          `json:"status"` // accepted, duplicate or invalid
+	Error  *PublishedFault `json:"error,omitempty"`
+}
+
+// PublishedFault is why an event is invalid.
+type PublishedFault struct {
+	Msg  string   `json:"msg"`
+	Type string   `json:"type"`
+	Loc  []string `json:"loc,omitempty"`
+}
+
+// Deliveries lists deliveries; the query is that of GET /v1/deliveries.
+func (c *Client) Deliveries(ctx context.Context, query url.Values) (*DeliveryPage, error) {
+	page := &DeliveryPage{}
+	return page, c.Do(ctx, Call{Method: http.MethodGet, Path: "/v1/deliveries", Query: query, Into: page})
+}
+
+// Delivery is one delivery with its attempts.
+func (c *Client) Delivery(ctx context.Context, id string) (*Delivery, error) {
+	d := &Delivery{}
+	return d, c.Do(ctx, Call{Method: http.MethodGet, Path: "/v1/deliveries/" + url.PathEscape(id), Into: d})
+}
+
+// Publish posts events: one, a JSON array or one per line; with a source, that platform's own body. The results are
+// there, in order, also where the error says that none was accepted.
+func (c *Client) Publish(ctx context.Context, source string, body []byte) ([]Published, error) {
+	query := url.Values{}
+	if source != "" {
+		query.Set("source", source)
+	}
+	var answer struct {
+		Results []Published `json:"results"`
+	}
+	err := c.Do(ctx, Call{
+		Method: http.MethodPost, Path: "/v1/events", Query: query, Body: body, ContentType: "application/json", Into: &answer,
+	})
+	if err == nil && len(answer.Results) == 0 {
+		err = fmt.Errorf("%s: answered without a result", c.where)
+	}
+	return answer.Results, err
+}

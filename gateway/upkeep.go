@@ -1,0 +1,152 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// trim ends what retention ends, in small pieces, until nothing is left to end.
+func (g *running) trim(ctx context.Context) {
+	for g.pause(ctx, trimEvery) {
+		for ctx.Err() == nil {
+			done, err := g.store.Trim(ctx, g.plan.Load().Config.Retention)
+			if err != nil {
+				if ctx.Err() == nil {
+					g.log.Warn("cannot trim what is kept", "err", err)
+				}
+				break
+			}
+			if *done == (state.Trimmed{}) {
+				break
+			}
+			if done.Overdue > 0 {
+				g.log.Warn("deliveries waited too long and are dead letters now", "count", done.Overdue)
+			}
+		}
+	}
+}
+
+func (g *running) pause(ctx context.Context, d time.Duration) bool {
+	c, stop := g.clock.After(d)
+	defer stop()
+	select {
+	case <-c:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// reloads reads the configuration again when it is told to or a file changed. One with faults is refused as a whole.
+func (g *running) reloads(ctx context.Context) {
+	seen := signs(g.options.Config)
+	for {
+		c, stop := g.clock.After(lookEvery)
+		asked := false
+		select {
+		case <-ctx.Done():
+			stop()
+			return
+		case <-g.options.Reload:
+			asked = true
+		case <-c:
+		}
+		stop()
+		now := signs(g.options.Config)
+		if !asked && now == seen {
+			continue
+		}
+		seen = now
+		g.reload(ctx)
+	}
+}
+
+func (g *running) reload(ctx context.Context) {
+	loaded, err := g.options.load()
+	if err != nil {
+		g.log.Error("the new configuration is refused, the running one stays", "err", err)
+		return
+	}
+	running := g.plan.Load().Config
+	for what, differs := range map[string]bool{
+		"listen": loaded.Listen != running.Listen,
+		"data":   loaded.Data != running.Data,
+	} {
+		if differs {
+			g.log.Warn("a setting takes effect at the next start only", "setting", what)
+		}
+	}
+	if err := g.use(ctx, loaded); err != nil {
+		g.log.Error("the new configuration cannot be used, the running one stays", "err", err)
+		return
+	}
+	g.sender.SetPolicy(loaded.Outbound)
+	if err := g.web.Remember(ctx); err != nil {
+		g.log.Warn("cannot remember the sources after the reload", "err", err)
+	}
+	if err := g.loop.Reloaded(ctx); err != nil {
+		g.log.Warn("cannot look at holds after the reload", "err", err)
+	}
+	g.log.Info("configuration loaded", "generation", loaded.Generation)
+}
+
+// signs is what shows that files changed: names, sizes and times.
+func signs(path string) string {
+	var b strings.Builder
+	_ = filepath.WalkDir(path, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return nil //nolint:nilerr // a file that went away between two looks is a change in itself
+		}
+		if d.IsDir() && name != path {
+			return filepath.SkipDir
+		}
+		if info, err := os.Stat(name); err == nil && !info.IsDir() {
+			fmt.Fprintf(&b, "%s %d %d\n", name, info.Size(), info.ModTime().UnixNano())
+		}
+		return nil
+	})
+	return b.String()
+}
+
+// planOf is the configuration of a generation, also of one that is not running any more: with secrets by name only.
+func (g *running) planOf(generation string) (*decide.Plan, error) {
+	if p := g.plan.Load(); p.Config.Generation == generation {
+		return p, nil
+	}
+	if p, ok := g.generations.Load(generation); ok {
+		return p.(*decide.Plan), nil
+	}
+	kept, err := g.store.Get(context.Background(), systemTenant, kindGeneration, generation)
+	if err != nil {
+		return nil, fmt.Errorf("configuration %s: %w", generation, err)
+	}
+	c, err := config.LoadText(kept.Value)
+	if err != nil {
+		return nil, fmt.Errorf("configuration %s: %w", generation, err)
+	}
+	p := decide.New(c)
+	g.generations.Store(generation, p)
+	return p, nil
+}
+
+// started says where everything is.
+func (g *running) started(public net.Listener, data string) Started {
+	s := Started{
+		Address: public.Addr().String(), Socket: filepath.Join(data, SocketName), Data: data,
+		Sources: sourceURLs(g.plan.Load().Config, "http://"+public.Addr().String()),
+	}
+	if g.first != nil {
+		s.Token = g.first.Text
+	}
+	return s
+}
