@@ -25,13 +25,16 @@ func init() {
 	connectors.Register("slack", func() connectors.Connector { return &Connector{} })
 }
 
-// Account is how Slack is reached: by an incoming webhook, or by a bot's token.
+// Account is how Slack is reached, for every action: by an incoming webhook, or by a bot's token.
 type Account struct {
 	// Webhook is an incoming webhook's URL, which is itself the secret. It posts to the one channel it was made for.
 	Webhook connectors.Secret `yaml:"webhook,omitempty"`
 
 	// Token is a bot's token (`xoxb-…`) with the scope `chat:write`. It needs a `channel`.
 	Token connectors.Secret `yaml:"token,omitempty"`
+
+	// Channel is where a bot posts: an id (`C0123456789`), which is safest, or a name (`#nps`). A rule may choose another.
+	Channel string `yaml:"channel,omitempty"`
 
 	// BaseURL stands before `/chat.postMessage`; without it, `https://slack.com/api`.
 	BaseURL connectors.BaseURL `yaml:"base_url,omitempty"`
@@ -40,9 +43,6 @@ type Account struct {
 // Connector posts one message per event.
 type Connector struct {
 	Account `yaml:",inline"`
-
-	// Channel is where a bot posts: an id (`C0123456789`), which is safest, or a name (`#nps`).
-	Channel string `yaml:"channel,omitempty"`
 
 	// Text is the message, in Slack's mrkdwn; what respondents wrote is escaped in it. Without it, the survey-aware
 	// message: an alarm for detractors, else news of the response, coloured by NPS group.

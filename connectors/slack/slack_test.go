@@ -21,7 +21,7 @@ func TestTranscripts(t *testing.T) {
 // TestEveryCode holds the table against the contract: each word of each list, in both ways in.
 func TestEveryCode(t *testing.T) {
 	t.Parallel()
-	api := &Connector{Account: Account{Token: connectors.NewSecret("xoxb-1")}, Channel: "C1"}
+	api := &Connector{Account: Account{Token: connectors.NewSecret("xoxb-1"), Channel: "C1"}}
 	hook := &Connector{Account: Account{Webhook: connectors.NewSecret("https://hooks.slack.com/services/T/B/X")}}
 	lists := map[connectors.Kind]string{
 		connectors.Retry: `ratelimited rate_limited message_limit_exceeded internal_error fatal_error service_unavailable request_timeout
@@ -67,7 +67,7 @@ func TestEveryCode(t *testing.T) {
 
 func TestThrottlingIsObeyed(t *testing.T) {
 	t.Parallel()
-	c := &Connector{Account: Account{Token: connectors.NewSecret("xoxb-1")}, Channel: "C1"}
+	c := &Connector{Account: Account{Token: connectors.NewSecret("xoxb-1"), Channel: "C1"}}
 	got := c.Judge(&connectors.Response{
 		Status: 429, Header: map[string][]string{"Retry-After": {"30"}}, Body: []byte(`{"ok":false,"error":"ratelimited"}`),
 	})
