@@ -1,7 +1,7 @@
 // Package stats counts what the gateway does: for Prometheus, and per destination and minute for the store.
 //
-// Counting takes no lock that a scrape could hold and, but for the first of a kind, no allocation. The text format
-// is written here: it is two pages of one standard, and the hot path wants handles, not label maps.
+// Counting goes through handles that are found without a lock and, but for the first of a kind, without an
+// allocation.
 package stats
 
 import (
@@ -9,6 +9,9 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/state"
@@ -28,14 +31,12 @@ type Options struct {
 
 // Stats counts. Make it with New; it is safe for concurrent use.
 type Stats struct {
-	options Options
-	started time.Time
+	options  Options
+	registry *prometheus.Registry
 
-	events, rejected, deliveries *counters
-	delivery, accept             *histogram
-
-	batchMu sync.RWMutex
-	batches map[string]*histogram // by stage: a handful
+	events, rejected, deliveries *handles[*Counter]
+	delivery, accept             prometheus.Histogram
+	batches                      *handles[prometheus.Observer]
 
 	minutes minutes
 
@@ -49,17 +50,24 @@ func New(o Options) *Stats {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Stats{
+	r := prometheus.NewRegistry()
+	batches := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "surveygate_batch_size", Help: "How many went together, by stage.", Buckets: prometheus.ExponentialBuckets(1, 2, 11),
+	}, []string{"stage"})
+	s := &Stats{
 		options:    o,
-		started:    o.Clock.Now(),
-		events:     newCounters("surveygate_events_total", "Events taken in, by source and what became of them.", "source", "outcome"),
-		rejected:   newCounters("surveygate_rejected_total", "Requests of sources that were refused, by reason.", "source", "reason"),
-		deliveries: newCounters("surveygate_deliveries_total", "Attempts, by connector and verdict.", "connector", "verdict"),
-		delivery:   latencies("surveygate_delivery_seconds", "How long attempts took."),
-		accept:     latencies("surveygate_accept_seconds", "From a request's body to its event being durable."),
-		batches:    map[string]*histogram{},
+		registry:   r,
+		events:     counters(r, "surveygate_events_total", "Events taken in, by source and what became of them.", "source", "outcome"),
+		rejected:   counters(r, "surveygate_rejected_total", "Requests of sources that were refused, by reason.", "source", "reason"),
+		deliveries: counters(r, "surveygate_deliveries_total", "Attempts, by connector and verdict.", "connector", "verdict"),
+		delivery:   durations(r, "surveygate_delivery_seconds", "How long attempts took."),
+		accept:     durations(r, "surveygate_accept_seconds", "From a request's body to its event being durable."),
+		batches:    newHandles(1, func(l labels) prometheus.Observer { return batches.WithLabelValues(l[0]) }),
 		minutes:    minutes{cells: map[cellKey]*cell{}},
 	}
+	r.MustRegister(batches, &look{stats: s}, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return s
 }
 
 // Source is the handles of one source. It is safe for concurrent use.
@@ -88,36 +96,17 @@ func (s *Stats) Source(tenant, name string) *Source {
 func (s *Source) Rejected(reason string) { s.stats.rejected.of(labels{s.label, reason}).Add(1) }
 
 // Accept records how long it took to make a request's events durable.
-func (s *Stats) Accept(took time.Duration) { s.accept.observe(int64(took)) }
+func (s *Stats) Accept(took time.Duration) { s.accept.Observe(took.Seconds()) }
 
 // Attempt counts one attempt of the deliver loop.
 func (s *Stats) Attempt(tenant, destination, connector, verdict string, took time.Duration, at time.Time) {
 	s.deliveries.of(labels{connector, verdict}).Add(1)
-	s.delivery.observe(int64(took))
+	s.delivery.Observe(took.Seconds())
 	s.minutes.add(tenant, destination, verdict, took, at)
 }
 
 // Batch records how many went together: append, claim, commit, due.
-func (s *Stats) Batch(stage string, n int) {
-	s.batchMu.RLock()
-	h := s.batches[stage]
-	s.batchMu.RUnlock()
-	if h == nil {
-		h = s.stage(stage)
-	}
-	h.observe(int64(n))
-}
-
-func (s *Stats) stage(stage string) *histogram {
-	s.batchMu.Lock()
-	defer s.batchMu.Unlock()
-	if h := s.batches[stage]; h != nil {
-		return h
-	}
-	h := newHistogram("surveygate_batch_size", "How many went together, by stage.", 1, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
-	s.batches[stage] = h
-	return h
-}
+func (s *Stats) Batch(stage string, n int) { s.batches.of(labels{stage}).Observe(float64(n)) }
 
 // healthFor is how long the store's health is believed: readiness, scrapes and pages share one look.
 const healthFor = time.Second

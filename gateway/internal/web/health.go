@@ -72,8 +72,10 @@ func (a *App) ready(c *fiber.Ctx) error {
 }
 
 func (a *App) metrics(c *fiber.Ctx) error {
-	ctx, cancel := context.WithTimeout(context.Background(), lookFor)
-	defer cancel()
+	text, err := a.options.Stats.Scrape()
+	if err != nil {
+		return err
+	}
 	c.Set(fiber.HeaderContentType, stats.ContentType)
-	return c.Send(a.options.Stats.Scrape(ctx))
+	return c.Send(text)
 }
