@@ -44,13 +44,11 @@ func (r *run) place(f Field, from Lookup) outcome {
 
 // put reads a value as the field wants it and stores it.
 func (r *run) put(f Field, value jsonpath.Result, prefix string) outcome {
-	switch f.kind {
-	case kindResult:
+	switch {
+	case f.kind == kindResult:
 		return r.putResult(strings.TrimPrefix(f.Name, resultPrefix), value, prefix)
-	case kindText, kindID:
-		if value.Kind() == jsonpath.Array || value.Kind() == jsonpath.Object {
-			return unusable
-		}
+	case value.Kind() == jsonpath.Array, value.Kind() == jsonpath.Object:
+		return unusable
 	}
 	return r.putText(f, plain(value), prefix)
 }

@@ -1,13 +1,16 @@
 package source
 
 import (
+	"bytes"
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"strings"
 
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/gateway/signature"
 	"github.com/surveygate/surveygate/rules/event"
+	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
 // Profile says, as data, how one platform's requests are proved and what they mean. It is bound from YAML
@@ -212,7 +215,10 @@ func (t *CanonicalType) UnmarshalText(b []byte) error {
 }
 
 // Pattern is a regular expression (RE2), compiled when it is read.
-type Pattern struct{ *regexp.Regexp }
+type Pattern struct {
+	*regexp.Regexp
+	needs []byte // a literal that every match holds, where there is one: most answers fail on it
+}
 
 // UnmarshalText compiles the pattern.
 func (p *Pattern) UnmarshalText(b []byte) error {
@@ -220,8 +226,27 @@ func (p *Pattern) UnmarshalText(b []byte) error {
 	if err != nil {
 		return fmt.Errorf("pattern: %w", err)
 	}
-	p.Regexp = re
+	p.Regexp, p.needs = re, nil
+	tree, err := syntax.Parse(string(b), syntax.Perl)
+	if err != nil || tree.Op != syntax.OpConcat {
+		return nil // then every text is matched in full
+	}
+	for _, part := range tree.Sub {
+		if part.Op == syntax.OpLiteral && part.Flags&syntax.FoldCase == 0 && len(part.Rune) <= 16 {
+			p.needs = []byte(string(part.Rune))
+			return nil
+		}
+	}
 	return nil
+}
+
+// matches tells whether a scalar's text fits, mostly without unquoting it.
+func (p *Pattern) matches(value jsonpath.Result) bool {
+	raw := value.Raw()
+	if !bytes.Contains(raw, p.needs) && bytes.IndexByte(raw, '\\') < 0 {
+		return false
+	}
+	return p.MatchString(plain(value))
 }
 
 func oneOf(to *string, b []byte, what string, words ...string) error {

@@ -135,7 +135,7 @@ func (r *run) fits(role *Role, a *event.Answer, place int) bool {
 		value := jsonpath.Parse(a.Value)
 		switch value.Kind() {
 		case jsonpath.String, jsonpath.Number:
-			return role.Value.MatchString(plain(value))
+			return role.Value.matches(value)
 		}
 		return false
 	}
