@@ -101,8 +101,9 @@ func below(prefix string, paths []string) []string {
 func (s *Source) bare(req *Request, received time.Time) ([]*event.Event, error) {
 	d := &event.Data{Warnings: []string{"the body is not what the profile decodes"}}
 	head := s.head(req, received)
-	head.Type = event.TypeTest
-	ev, err := event.New(head, d, s.raw(req))
+	raw := s.raw(req)
+	head.Type, head.DedupeKey = event.TypeTest, event.TestKey(raw.SHA256, received)
+	ev, err := event.New(head, d, raw)
 	if err != nil {
 		return nil, err
 	}
@@ -199,13 +200,15 @@ func (s *Source) one(req *Request, received time.Time, body []byte, raw event.Ra
 	return r.finish(head, raw)
 }
 
-// finish gives the event its key and makes it. A test's key gets the time of receipt from event.New, else the second
-// press of a test button looks broken.
+// finish gives the event its key and makes it.
 func (r *run) finish(head event.Header, raw event.Raw) (*event.Event, error) {
 	if r.req.Verified.Test {
 		head.Type = event.TypeTest
 	}
 	head.DedupeKey = r.key(raw.SHA256)
+	if head.Type == event.TypeTest {
+		head.DedupeKey = event.TestKey(head.DedupeKey, head.Received)
+	}
 	r.data.Warnings = r.warn
 	return event.New(head, &r.data, raw)
 }
