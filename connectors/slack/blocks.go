@@ -49,16 +49,20 @@ func (c *Connector) blocks(ev *event.Event) ([]block, error) {
 // always one that is no JSON outside of a string, if need be by writing it as \uXXXX: a hole anywhere else can
 // only fail, and no respondent can write a block.
 func insideString(text string) string {
-	quoted, err := event.Marshal(slackutilsx.EscapeMessage(text))
-	if err != nil || len(quoted) <= len(`""`) {
-		return ""
+	text = slackutilsx.EscapeMessage(text)
+	b := make([]byte, 0, len(text)+len(`\u0000`))
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c < ' ', c == '"', c == '\\', i == 0 && c < utf8.RuneSelf:
+			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		default:
+			b = append(b, c)
+		}
 	}
-	inner := string(quoted[1 : len(quoted)-1])
-	if first := inner[0]; first != '\\' && first < utf8.RuneSelf {
-		return fmt.Sprintf(`\u%04x%s`, first, inner[1:])
-	}
-	return inner
+	return string(b)
 }
+
+const hex = "0123456789abcdef"
 
 // tidy clips a block's texts and says whether anything of it is left.
 func tidy(b block) bool {
