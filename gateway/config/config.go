@@ -13,6 +13,19 @@ import (
 	"github.com/surveygate/surveygate/rules"
 )
 
+// DefaultTenant owns what names no other.
+const DefaultTenant = "default"
+
+// AnyTenant is a rule's that runs in every tenant, and a token's that may speak for each of them.
+const AnyTenant = rules.AllTenants
+
+// Defaults where neither a flag, the environment nor a file says otherwise.
+const (
+	DefaultListen      = "127.0.0.1:8080"
+	DefaultData        = "surveygate-data"
+	DefaultConcurrency = 16
+)
+
 // Config is a whole configuration that was found without fault. It is not changed after Load.
 type Config struct {
 	// Generation is the content hash of the files, with secrets by name only.
@@ -32,7 +45,7 @@ type Config struct {
 	Tokens       []*Token
 
 	// Warnings are what `check` says of a configuration that works but may surprise.
-	Warnings []document.Fault
+	Warnings document.Faults
 }
 
 // Item is what everything named has in common.
@@ -46,6 +59,8 @@ type Item struct {
 type Source struct {
 	Item
 	Enabled bool
+	// Capture keeps raw requests for so long from the load that brought it; 0 keeps none.
+	Capture time.Duration
 	// Receiver verifies and normalises what comes in.
 	Receiver *source.Source
 }
@@ -88,8 +103,10 @@ type Rate struct {
 
 // Batch bounds how deliveries are gathered for products that take many.
 type Batch struct {
-	Max  int
-	Wait time.Duration
+	// Max is how many events one request tells of, at most what the product takes.
+	Max int `yaml:"max,omitempty"`
+	// Wait is how long an event waits for others.
+	Wait time.Duration `yaml:"wait,omitempty"`
 }
 
 // Rule is a rule, or what a webhook subscribes to, with what it sends.

@@ -91,3 +91,6 @@ func Missing(bound any, n *Node, name string) Faults {
 	}
 	return faults
 }
+
+// FieldsOf are the settings of the struct that a value points to.
+func FieldsOf(pointer any) []Field { return Fields(reflect.TypeOf(pointer).Elem()) }

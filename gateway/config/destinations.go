@@ -1,0 +1,400 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/connectors/webhook"
+	"github.com/surveygate/surveygate/gateway/internal/document"
+	"github.com/surveygate/surveygate/gateway/internal/outbound"
+	"github.com/surveygate/surveygate/gateway/signature"
+	"github.com/surveygate/surveygate/rules"
+)
+
+// productWebhook is the connector that webhooks are made of.
+const productWebhook = "webhook"
+
+// destination is a connection or webhook while rules are built on it.
+type destination struct {
+	*Destination
+	key *document.Node // its name
+	// settings are the product's, as they stand in the file.
+	settings *document.Node
+	// alone is the connector without any step's settings; nil where it is at fault.
+	alone connectors.Connector
+	// subscription is set for webhooks.
+	subscription *webhookSettings
+	delay        time.Duration
+	named        bool // by a rule
+}
+
+func (l *loader) addConnections(f *fileSettings) {
+	for _, e := range f.Connections {
+		s := e.Value
+		l.named(e.Key, "connection")
+		d := &destination{
+			key:         e.Key,
+			Destination: &Destination{Item: Item{Tenant: l.owner(f, s.Tenant), Name: e.Name, At: e.Key.At}},
+		}
+		if !l.take(d, "connection") || s.Node == nil || s.Node.Kind != document.Mapping {
+			continue
+		}
+		product := l.product(e)
+		if product == nil {
+			continue
+		}
+		d.Product, d.settings = product.Name, product.Node
+		connector, _ := connectors.New(d.Product)
+		l.delivery(d, e.Node, s.deliverySettings, "", connector)
+		l.connect(d, connector)
+	}
+}
+
+// take puts a destination under its name. Where the name is taken the fault is said, and false returned.
+func (l *loader) take(d *destination, what string) bool {
+	at := target{d.Tenant, d.Name}
+	if first := l.destinations[at]; first != nil {
+		if first.subscription != nil || what == productWebhook {
+			what = "destination"
+		}
+		l.twice(d.key, first.key, what, at)
+		return false
+	}
+	l.destinations[at] = d
+	l.config.Destinations = append(l.config.Destinations, d.Destination)
+	return true
+}
+
+// products are the connectors that are no action of another.
+func products() []string {
+	return slices.DeleteFunc(connectors.Names(), func(name string) bool { return strings.Contains(name, ".") })
+}
+
+// product is the one key of a connection that is no delivery setting.
+func (l *loader) product(e document.Entry[connectionSettings]) *document.Entry[*document.Node] {
+	known := products()
+	var found *document.Entry[*document.Node]
+	for i, p := range e.Value.Product {
+		switch {
+		case strings.Contains(p.Name, ".") && slices.Contains(connectors.Names(), p.Name):
+			product, action, _ := strings.Cut(p.Name, ".")
+			l.fault(p.Key.Fault(fmt.Sprintf("`%s` is an action, and a connection is a product", p.Name),
+				fmt.Sprintf("write %s: here, and %s.%s: in the rule's send", product, e.Name, action)))
+			return nil
+		case !slices.Contains(known, p.Name):
+			delivery := document.Names(document.Fields(reflect.TypeFor[deliverySettings]()))
+			remedy := "products: " + strings.Join(known, ", ")
+			if nearest := document.Nearest(p.Name, append(slices.Clone(known), delivery...)); nearest != "" {
+				remedy = "did you mean " + nearest + "? " + remedy
+			}
+			message := fmt.Sprintf("`%s` is not a product that is known here", p.Name)
+			if setting := l.settingOf(p.Name); setting != "" {
+				remedy = fmt.Sprintf("it is a setting of %s: write %s: {%s: …}", setting, setting, p.Name)
+			}
+			l.fault(p.Key.Fault(message, remedy))
+			return nil
+		case found != nil:
+			l.fault(p.Key.Fault(fmt.Sprintf("a connection is one product, and this one is `%s` already", found.Name), "make it a connection of its own, with its own name"))
+			return nil
+		}
+		found = &e.Value.Product[i]
+	}
+	if found == nil {
+		l.fault(e.Key.Fault(fmt.Sprintf("the connection `%s` names no product", e.Name), "add one with its settings: "+strings.Join(known, ", ")))
+	}
+	return found
+}
+
+// settingOf is the one product that has a setting of this name: it was written without the product.
+func (l *loader) settingOf(name string) string {
+	var of []string
+	for _, product := range products() {
+		c, _ := connectors.New(product)
+		if slices.Contains(document.Names(document.Fields(reflect.TypeOf(c).Elem())), name) && product != productWebhook {
+			of = append(of, product)
+		}
+	}
+	if len(of) == 1 {
+		return of[0]
+	}
+	return ""
+}
+
+// delivery takes the settings that every destination has.
+func (l *loader) delivery(d *destination, n *document.Node, s deliverySettings, preset webhook.PresetName, connector connectors.Connector) {
+	d.Enabled, d.CaptureAll = enabled(s.Enabled), s.Capture == "all"
+	if d.Transport = s.Transport; d.Transport == "" {
+		d.Transport = outbound.Fast
+	}
+	if preset == "" {
+		preset = "standard"
+	}
+	if s.Retry.preset != "" {
+		preset = s.Retry.preset
+	}
+	table := webhook.Presets[preset]
+	d.Retry, d.Timeout = Retry{Waits: table.Retry, Only200: table.Only200}, table.Timeout
+	if s.Retry.set && s.Retry.preset == "" {
+		d.Retry.Waits = s.Retry.waits
+	}
+	if at := n.Key("timeout"); at != nil && !at.Unset {
+		if d.Timeout = s.Timeout; s.Timeout < 100*time.Millisecond || s.Timeout > 5*time.Minute {
+			l.fault(at.Fault(fmt.Sprintf("a timeout of %s makes no sense", s.Timeout), "write 100ms to 5m"))
+		}
+	}
+	d.Concurrency = DefaultConcurrency
+	if at := n.Key("concurrency"); at != nil && !at.Unset {
+		if d.Concurrency = s.Concurrency; s.Concurrency < 1 || s.Concurrency > 1000 {
+			l.fault(at.Fault(fmt.Sprintf("a concurrency of %d makes no sense", s.Concurrency), "write 1 to 1000; enabled: false sends nothing"))
+		}
+	}
+	if d.Rate = s.Rate; d.Rate == (Rate{}) {
+		if limiter, ok := connector.(connectors.Limiter); ok {
+			own := limiter.Rate()
+			d.Rate = Rate{own.Requests, own.Per}
+		}
+	}
+	l.batch(d, n.Key("batch"), s.Batch, connector)
+}
+
+func (l *loader) batch(d *destination, n *document.Node, s Batch, connector connectors.Connector) {
+	if n == nil {
+		return
+	}
+	batcher, ok := connector.(connectors.Batcher)
+	switch {
+	case !ok:
+		l.fault(n.Fault(fmt.Sprintf("`%s` is told of one event at a time", d.Product), "take batch: out"))
+	case s.Max < 0 || (batcher.Batch().Events > 0 && s.Max > batcher.Batch().Events):
+		l.fault(n.Fault(fmt.Sprintf("`max` is %d, and %s takes at most %d", s.Max, d.Product, batcher.Batch().Events), "write less, or nothing"))
+	case s.Wait > time.Hour:
+		l.fault(n.Fault("`wait` is longer than 1h", "write less: it delays every event"))
+	}
+	d.Batch = s
+}
+
+// connect makes the connector of a destination without any step, and checks it.
+func (l *loader) connect(d *destination, connector connectors.Connector) {
+	before := len(l.faults)
+	l.fault(document.Bind(d.settings, connector, document.Options{Partial: true, Known: d.known()})...)
+	if len(l.faults) == before {
+		l.fault(document.Missing(connector, d.settings, "")...)
+	}
+	if len(l.faults) == before {
+		l.check(d, connector, d.settings)
+	}
+	if len(l.faults) > before {
+		return
+	}
+	d.alone = connector
+	d.Credentials = secretsOf(reflect.ValueOf(connector).Elem(), nil)
+	if w, ok := connector.(*webhook.Connector); ok {
+		d.Address, d.delay = string(w.URL), w.Delay
+	}
+}
+
+// known are the keys beside the connector's own that a misspelt one may mean.
+func (d *destination) known() []string {
+	if d.subscription == nil {
+		return nil
+	}
+	return document.Names(document.Fields(reflect.TypeFor[webhookSettings]()))
+}
+
+// check asks the connector whether its settings go together, and whether they may be sent with. Nodes are where
+// they stand, the innermost first. What is unset cannot be checked.
+func (l *loader) check(d *destination, connector connectors.Connector, nodes ...*document.Node) {
+	for _, n := range nodes {
+		if n.HasUnset() {
+			return
+		}
+	}
+	place := func(setting string) *document.Node {
+		for _, n := range nodes {
+			if value := n.Key(setting); value != nil {
+				return value
+			}
+		}
+		if key := nodes[0]; key != d.settings {
+			return key
+		}
+		return d.key
+	}
+	if validator, ok := connector.(connectors.Validator); ok {
+		if err := validator.Validate(); err != nil {
+			var invalid *connectors.InvalidError
+			if errors.As(err, &invalid) {
+				l.fault(place(invalid.Setting).Refusal(invalid.Setting, errors.New(invalid.Reason)))
+			} else {
+				l.fault(place("").Refusal("", err))
+			}
+			return
+		}
+	}
+	v := reflect.ValueOf(connector).Elem()
+	for _, field := range document.Fields(v.Type()) {
+		switch url := v.FieldByIndex(field.Index); field.Type {
+		case urlType, baseType:
+			if url.String() == "" {
+				continue
+			}
+			if err := outbound.CheckURL(url.String(), l.config.Outbound, true); err != nil {
+				l.fault(urlFault(place(field.Name), err))
+			}
+		}
+	}
+	if w, ok := connector.(*webhook.Connector); ok {
+		if err := signature.Check(w.Style(), w.Secrets); err != nil {
+			setting := "secrets"
+			if len(w.Secrets) == 0 || (w.Signature.Style == "" && !w.Signature.IsZero() && !strings.Contains(err.Error(), "secret")) {
+				setting = "signature"
+			}
+			l.fault(place(setting).Refusal(setting, err))
+		}
+	}
+}
+
+var (
+	urlType    = reflect.TypeFor[connectors.URL]()
+	baseType   = reflect.TypeFor[connectors.BaseURL]()
+	secretType = reflect.TypeFor[connectors.Secret]()
+)
+
+func urlFault(n *document.Node, err error) document.Fault {
+	var refused *outbound.URLError
+	if errors.As(err, &refused) {
+		return n.Fault(refused.Message, refused.Remedy)
+	}
+	return n.Refusal("url", err)
+}
+
+// secretsOf are all secrets of a connector's settings: what a pause for refused credentials is tied to.
+func secretsOf(v reflect.Value, found []connectors.Secret) []connectors.Secret {
+	for _, field := range document.Fields(v.Type()) {
+		value := v.FieldByIndex(field.Index)
+		switch {
+		case field.Type == secretType:
+			found = append(found, value.Interface().(connectors.Secret))
+		case field.Type.Kind() == reflect.Slice && field.Type.Elem() == secretType:
+			for i := range value.Len() {
+				found = append(found, value.Index(i).Interface().(connectors.Secret))
+			}
+		case field.Type.Kind() == reflect.Map && field.Type.Elem() == secretType:
+			keys := value.MapKeys()
+			slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+			for _, key := range keys {
+				found = append(found, value.MapIndex(key).Interface().(connectors.Secret))
+			}
+		}
+	}
+	return slices.DeleteFunc(found, connectors.Secret.IsZero)
+}
+
+func (l *loader) addWebhooks(f *fileSettings) {
+	for i := range f.Webhooks {
+		s := &f.Webhooks[i]
+		if s.Node == nil || s.Node.Kind != document.Mapping {
+			continue
+		}
+		name := s.Node.Key("name")
+		if name == nil {
+			name = s.Node
+		}
+		d := &destination{
+			key: name, subscription: s,
+			Destination: &Destination{Item: Item{Tenant: l.owner(f, s.Tenant), Name: string(s.Name), At: name.At}, Product: productWebhook},
+		}
+		if s.Name != "" && !l.take(d, productWebhook) {
+			continue
+		}
+		subscription := d.known()
+		d.settings = s.Node.With(func(key string) bool { return !slices.Contains(subscription, key) })
+		connector, ok := connectors.New(productWebhook)
+		if !ok {
+			l.fault(s.Node.Fault("webhooks are not built into this program", "import connectors/webhook"))
+			continue
+		}
+		l.connect(d, connector)
+		preset := webhook.PresetName("")
+		if w, ok := connector.(*webhook.Connector); ok {
+			preset = w.Preset
+		}
+		l.delivery(d, s.Node, s.deliverySettings, preset, connector)
+		l.webhooks = append(l.webhooks, d)
+	}
+}
+
+// subscribe makes a rule of every webhook that has events, behind all rules.
+func (l *loader) subscribe() {
+	for _, d := range l.webhooks {
+		s := d.subscription
+		events := l.events(s.Node.Key("events"), s.Events)
+		switch at := s.Node.Key("events"); {
+		case at == nil:
+			if when := s.Node.Named("when"); when != nil {
+				l.fault(when.Fault("`when` without `events` asks nothing", "add events: [response.completed], or move the condition to the rule that names this webhook"))
+			} else if !d.named {
+				l.warning(d.key.Fault(fmt.Sprintf("the webhook `%s` hears nothing: it has no events, and no rule names it", d.Name), "add events: [response.completed]"))
+			}
+			continue
+		case at.Kind == document.List && len(at.Items) == 0:
+			l.fault(at.Fault("`events` is empty", "name events, or take it out where rules name this webhook"))
+			continue
+		case d.alone == nil || len(events) == 0:
+			continue
+		}
+		events = l.incomplete(d, events)
+		l.config.Rules = append(l.config.Rules, &Rule{
+			Item:  d.Item,
+			Match: &rules.Rule{Kind: rules.WebhookKind, Tenant: d.Tenant, Name: d.Name, Events: events, When: s.When, Disabled: !d.Enabled},
+			Steps: []*Step{{
+				Name: d.Name, Destination: d.Name, Connector: d.Product, Delay: d.delay, At: d.At,
+				Build: map[string]connectors.Connector{d.Tenant: d.alone},
+			}},
+		})
+	}
+}
+
+const partial, completed = "response.partial", "response.completed"
+
+// incomplete makes a webhook that sends unfinished responses hear of them, and warns where it hears of them and
+// sends none.
+func (l *loader) incomplete(d *destination, events []string) []string {
+	w, ok := d.alone.(*webhook.Connector)
+	switch {
+	case !ok:
+	case w.SendIncomplete && slices.Contains(events, completed) && !(&rules.Rule{Events: events}).Hears(partial):
+		return append(slices.Clone(events), partial)
+	case !w.SendIncomplete && slices.Contains(events, partial):
+		l.warning(d.subscription.Node.Key("events").Fault("`response.partial` is heard and never sent", "add send_incomplete: true"))
+	}
+	return events
+}
+
+// events are the canonical types that names stand for.
+func (l *loader) events(n *document.Node, names []string) []string {
+	if n.HasUnset() {
+		return nil
+	}
+	events, err := rules.ExpandEvents(names, l.aliases)
+	var faults rules.EventErrors
+	if errors.As(err, &faults) {
+		for _, f := range faults {
+			at := n
+			if f.Index < len(n.Items) {
+				at = n.Items[f.Index]
+			}
+			remedy := "a type as response.completed, `response.*`, `*`, or a platform's own name"
+			if f.Nearest != "" {
+				remedy = "did you mean " + f.Nearest + "?"
+			}
+			l.fault(at.Fault(fmt.Sprintf("`%s` is not an event", f.Name), remedy))
+		}
+	}
+	return events
+}

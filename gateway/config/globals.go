@@ -1,0 +1,199 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/document"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+const day = 24 * time.Hour
+
+// defaultRetention is what holds where nothing is said.
+func defaultRetention() state.Retention {
+	return state.Retention{
+		Events:  state.Bound{Age: 7 * day, Bytes: 10 << 30},
+		Dedupe:  state.Bound{Age: 7 * day, Bytes: 512 << 20},
+		History: state.HistoryBound{Age: 30 * day, PerDestination: 10_000},
+		Dead:    state.Bound{Age: 30 * day},
+		Waiting: state.WaitingBound{Age: 14 * day, Count: 1_000_000, Bytes: 4 << 30},
+	}
+}
+
+// once says whether this file is the only one so far that has a setting of the whole gateway.
+func (l *loader) only(f *fileSettings, name string) bool {
+	key := f.Node.Named(name)
+	if key == nil {
+		return false
+	}
+	if first := l.single[name]; first != nil {
+		l.fault(key.Fault(fmt.Sprintf("`%s` is set by two files", name), fmt.Sprintf("it also stands at %s: keep one", first.At)))
+		return false
+	}
+	l.single[name] = key
+	return true
+}
+
+// globals takes the settings of the whole gateway.
+func (l *loader) globals(f *fileSettings) {
+	c := l.config
+	if l.only(f, "listen") && f.Listen != "" {
+		c.Listen = string(f.Listen)
+	}
+	if l.only(f, "data") {
+		if c.Data = f.Data; c.Data == "" {
+			l.fault(f.Node.Key("data").Fault("`data` is empty", "name a folder, or take it out"))
+		}
+	}
+	l.only(f, "redis")
+	if l.only(f, "retention") {
+		l.retention(f)
+	}
+	if l.only(f, "outbound") {
+		c.Outbound = f.Outbound
+		if proxy := f.Node.Key("outbound").Key("proxy"); proxy != nil && !proxy.Unset {
+			if err := c.Outbound.Check(); err != nil {
+				l.fault(proxy.Refusal("proxy", err))
+			}
+		}
+	}
+}
+
+// override lays flags and the environment over the files.
+func (l *loader) override() {
+	env := func(name string) string {
+		if value, ok := l.options.Env(name); ok {
+			return value
+		}
+		return ""
+	}
+	for _, o := range []struct {
+		into *string
+		from [2]string
+	}{
+		{&l.config.Listen, [2]string{l.options.Listen, env("SURVEYGATE_LISTEN")}},
+		{&l.config.Data, [2]string{l.options.Data, env("SURVEYGATE_DATA")}},
+	} {
+		for _, value := range o.from {
+			if value != "" {
+				*o.into = value
+				break
+			}
+		}
+	}
+}
+
+func (l *loader) retention(f *fileSettings) {
+	r, s := &l.config.Retention, f.Retention
+	put(&r.Events.Age, s.Events.Age)
+	put(&r.Dedupe.Age, s.Dedupe.Age)
+	put(&r.History.Age, s.History.Age)
+	put(&r.Dead.Age, s.Dead.Age)
+	put(&r.Waiting.Age, s.Waiting.Age)
+	put(&r.History.PerDestination, s.History.PerDestination)
+	put(&r.Waiting.Count, s.Waiting.Count)
+	put(&r.Events.Bytes, bytesOf(s.Events.Bytes))
+	put(&r.Dedupe.Bytes, bytesOf(s.Dedupe.Bytes))
+	put(&r.Waiting.Bytes, bytesOf(s.Waiting.Bytes))
+	node := f.Node.Key("retention")
+	for _, n := range []struct {
+		part, setting string
+		small         bool
+	}{
+		{"events", "age", r.Events.Age < time.Minute},
+		{"dedupe", "age", r.Dedupe.Age < time.Minute},
+		{"history", "age", r.History.Age < time.Minute},
+		{"dead", "age", r.Dead.Age < time.Minute},
+		{"waiting", "age", r.Waiting.Age < time.Minute},
+		{"events", "bytes", r.Events.Bytes < 1<<20},
+		{"dedupe", "bytes", r.Dedupe.Bytes < 1<<20},
+		{"waiting", "bytes", r.Waiting.Bytes < 1<<20},
+		{"waiting", "count", r.Waiting.Count < 1},
+		{"history", "per_destination", r.History.PerDestination < 1},
+	} {
+		if at := node.Key(n.part).Key(n.setting); n.small && at != nil && !at.Unset {
+			l.fault(at.Fault(fmt.Sprintf("`%s` is too small to work with", n.setting), "write at least 1m, 1MiB or 1"))
+		}
+	}
+}
+
+func put[T any](into *T, value *T) {
+	if value != nil {
+		*into = *value
+	}
+}
+
+func bytesOf(s *size) *int64 {
+	if s == nil {
+		return nil
+	}
+	n := int64(*s)
+	return &n
+}
+
+// minToken is the shortest token, in characters.
+const minToken = 32
+
+func (l *loader) addTokens(f *fileSettings) {
+	for _, s := range f.Tokens {
+		token := &Token{Name: string(s.Name), Secret: s.Secret, Tenant: l.owner(f, tenantName(s.Tenant)), At: s.Node.At}
+		for _, scope := range s.Scopes {
+			token.Scopes = append(token.Scopes, string(scope))
+		}
+		secret, scopes := s.Node.Key("secret"), s.Node.Key("scopes")
+		switch {
+		case secret == nil || secret.Unset || s.Secret.IsZero():
+		case s.Secret.Len() < minToken:
+			l.fault(secret.Fault(fmt.Sprintf("the token has %d characters and needs %d", s.Secret.Len(), minToken), "`surveygate secret` prints one"))
+		default:
+			for _, other := range l.config.Tokens {
+				if other.Secret == s.Secret {
+					l.fault(secret.Fault(fmt.Sprintf("this is also the secret of the token `%s`", other.Name), "give each token its own; `surveygate secret` prints one"))
+				}
+			}
+		}
+		if scopes != nil && scopes.Kind != document.Scalar && len(s.Scopes) == 0 {
+			l.fault(scopes.Fault("the token may do nothing", "write scopes: [publish], or more of read, write, publish, secrets"))
+		}
+		if i := slices.IndexFunc(l.config.Tokens, func(t *Token) bool {
+			return t.Name == token.Name && t.Name != "" && t.Tenant == token.Tenant
+		}); i >= 0 {
+			l.fault(s.Node.Key("name").Fault(fmt.Sprintf("the token `%s` is defined twice", token.Name), fmt.Sprintf("the other is at %s: rename one of them", l.config.Tokens[i].At)))
+		}
+		l.config.Tokens = append(l.config.Tokens, token)
+	}
+}
+
+// owner is the tenant that something belongs to: its own, the file's, or the default.
+func (l *loader) owner(f *fileSettings, own tenantName) string {
+	switch {
+	case own != "":
+		return string(own)
+	case f.Tenant != "":
+		return string(f.Tenant)
+	}
+	return DefaultTenant
+}
+
+// claim takes a name for what stands at key, and names both places where it is taken.
+func (l *loader) claim(names map[target]*document.Node, at target, key *document.Node, what string) bool {
+	if first := names[at]; first != nil {
+		l.twice(key, first, what, at)
+		return false
+	}
+	names[at] = key
+	return true
+}
+
+func (l *loader) twice(key, first *document.Node, what string, at target) {
+	of := ""
+	if at.tenant != DefaultTenant {
+		of = fmt.Sprintf(" of tenant `%s`", at.tenant)
+	}
+	l.fault(key.Fault(fmt.Sprintf("the %s `%s`%s is defined twice", what, at.name, of), fmt.Sprintf("the other is at %s: rename one of them", first.At)))
+}
+
+// enabled is true unless somebody said false.
+func enabled(setting *bool) bool { return setting == nil || *setting }

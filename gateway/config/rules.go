@@ -1,0 +1,364 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/internal/document"
+	"github.com/surveygate/surveygate/rules"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// stepSettings is one entry of a rule's `send`.
+type stepSettings struct {
+	name     string         // as written: crm or crm.note
+	key      *document.Node // where it is named
+	as       string
+	settings *document.Node // nil where the name stands alone
+}
+
+// BindNode reads `- crm`, `- crm.note: {…}` and `- {crm: {…}, as: vip}`.
+func (s *stepSettings) BindNode(n *document.Node, _ string) document.Faults {
+	switch n.Kind {
+	case document.Scalar:
+		s.name, s.key = n.Text, n
+		return nil
+	case document.Mapping:
+	default:
+		return document.Faults{n.Fault(fmt.Sprintf("an entry of `send` is %s, wanted is a name, or a name with settings", n.Kind), "write - alarms, or - crm: {…}")}
+	}
+	var faults document.Faults
+	for _, p := range n.Pairs {
+		if p.Key.Text == "as" {
+			if p.Value.Kind != document.Scalar || !validName(p.Value.Text) {
+				faults = append(faults, p.Value.Fault("`as` is a name for this step", ofNames))
+			}
+			s.as = p.Value.Text
+			continue
+		}
+		if s.key != nil {
+			faults = append(faults, p.Key.Fault(fmt.Sprintf("an entry of `send` is one destination, and this one is `%s` already", s.name), "begin an entry of its own: - "+p.Key.Text+":"))
+			continue
+		}
+		s.name, s.key = p.Key.Text, p.Key
+		switch p.Value.Kind {
+		case document.Mapping:
+			s.settings = p.Value
+		case document.Null:
+		default:
+			faults = append(faults, p.Value.Fault(fmt.Sprintf("the settings of `%s` are %s, wanted is a mapping", s.name, p.Value.Kind), fmt.Sprintf("write - %s: {setting: value}, or - %s alone", s.name, s.name)))
+		}
+	}
+	if s.key == nil && len(faults) == 0 {
+		faults = append(faults, n.Fault("an entry of `send` names no destination", "write - alarms, or - crm: {…}"))
+	}
+	return faults
+}
+
+func (l *loader) addRules(f *fileSettings) {
+	for i := range f.Rules {
+		s := &f.Rules[i]
+		if s.Node == nil || s.Node.Kind != document.Mapping {
+			continue
+		}
+		tenant, key := l.owner(f, tenantName(s.Tenant)), s.Node.Key("name")
+		if key == nil {
+			key = s.Node
+		}
+		if s.Name != "" {
+			l.claimRule(target{tenant, string(s.Name)}, key)
+		}
+		r := &Rule{
+			Item:  Item{Tenant: tenant, Name: string(s.Name), At: key.At},
+			Delay: s.Delay, Once: s.Once != "",
+			Match: &rules.Rule{Tenant: tenant, Name: string(s.Name), Events: []string{completed}, When: s.When, Disabled: !enabled(s.Enabled)},
+		}
+		if at := s.Node.Key("events"); at != nil {
+			if r.Match.Events = l.events(at, s.Events); at.Kind == document.List && len(at.Items) == 0 {
+				l.fault(at.Fault("`events` is empty", "name events, or take it out: then it is response.completed"))
+			}
+		}
+		if s.Delay > maxDelay {
+			l.fault(s.Node.Key("delay").Fault("`delay` is longer than 7d", "write at most 7d: what waits is kept with its event"))
+		}
+		if send := s.Node.Key("send"); send != nil && (send.Kind == document.List || send.Kind == document.Null) && len(s.Send) == 0 {
+			l.fault(send.Fault(fmt.Sprintf("the rule `%s` sends nowhere", s.Name), "name a connection or webhook; enabled: false switches a rule off"))
+		}
+		l.steps(r, s)
+		l.tests(r, s)
+		l.config.Rules = append(l.config.Rules, r)
+	}
+}
+
+const maxDelay = longest
+
+// claimRule takes a rule's name: a `*` rule's is taken in every tenant.
+func (l *loader) claimRule(at target, key *document.Node) {
+	for taken, first := range l.rules {
+		if taken.name == at.name && (taken.tenant == at.tenant || taken.tenant == AnyTenant || at.tenant == AnyTenant) {
+			l.twice(key, first, "rule", at)
+			return
+		}
+	}
+	l.rules[at] = key
+}
+
+// steps builds what a rule sends, for every tenant it runs in.
+func (l *loader) steps(r *Rule, s *ruleSettings) {
+	names := map[string]*document.Node{}
+	for i := range s.Send {
+		set := &s.Send[i]
+		if set.key == nil || set.key.Unset {
+			continue
+		}
+		name, action, _ := strings.Cut(set.name, ".")
+		step := &Step{Name: set.name, Destination: name, Build: map[string]connectors.Connector{}, At: set.key.At}
+		if set.as != "" {
+			step.Name = set.as
+		}
+		if first := names[step.Name]; first != nil {
+			l.fault(set.key.Fault(fmt.Sprintf("the rule sends to `%s` twice", step.Name), fmt.Sprintf("tell them apart: - {%s: …, as: %s-2}", set.name, strings.ReplaceAll(step.Name, ".", "-"))))
+			continue
+		}
+		names[step.Name] = set.key
+		found := l.find(r.Tenant, name)
+		if len(found) == 0 {
+			l.fault(l.nowhere(r, set, name))
+			continue
+		}
+		for _, d := range found {
+			d.named = true
+			step.Delay = d.delay
+			if step.Connector = d.Product; action != "" {
+				step.Connector += "." + action
+			}
+			if c := l.step(d, step.Connector, set); c != nil {
+				step.Build[d.Tenant] = c
+			}
+		}
+		r.Steps = append(r.Steps, step)
+	}
+}
+
+// find are the destinations of a name: one, or for a rule of every tenant that of each, in the order of tenants.
+func (l *loader) find(tenant, name string) []*destination {
+	if tenant != AnyTenant {
+		if d := l.destinations[target{tenant, name}]; d != nil {
+			return []*destination{d}
+		}
+		return nil
+	}
+	var found []*destination
+	for at, d := range l.destinations {
+		if at.name == name {
+			found = append(found, d)
+		}
+	}
+	slices.SortFunc(found, func(a, b *destination) int { return strings.Compare(a.Tenant, b.Tenant) })
+	return found
+}
+
+// nowhere says what a name might mean, and where it is when another tenant has it.
+func (l *loader) nowhere(r *Rule, set *stepSettings, name string) document.Fault {
+	var here []string
+	for at := range l.destinations {
+		if at.tenant == r.Tenant || r.Tenant == AnyTenant {
+			here = append(here, at.name)
+		} else if at.name == name {
+			return set.key.Fault(fmt.Sprintf("`%s` belongs to the tenant `%s`, and this rule to `%s`", name, at.tenant, r.Tenant),
+				"a rule sees its own tenant only: add tenant: "+at.tenant)
+		}
+	}
+	slices.Sort(here)
+	here = slices.Compact(here)
+	remedy := "add it under connections: or webhooks:"
+	if len(here) > 0 {
+		remedy = document.DidYouMean(name, here)
+	}
+	return set.key.Fault(fmt.Sprintf("there is no connection or webhook `%s`", name), remedy)
+}
+
+// stepOfWebhook are the settings of a webhook that a rule may change.
+var stepOfWebhook = []string{"body", "headers"}
+
+// step lays the connection and the step's settings over the product's defaults; nil where something is wrong.
+func (l *loader) step(d *destination, connector string, set *stepSettings) connectors.Connector {
+	if d.Product == "" {
+		return nil // the connection is at fault, and says so itself
+	}
+	c, known := connectors.New(connector)
+	if !known {
+		var names []string
+		for _, action := range connectors.Actions(d.Product) {
+			names = append(names, d.Name+"."+action)
+		}
+		remedy := fmt.Sprintf("%s has no actions: write - %s", d.Product, d.Name)
+		if len(names) > 0 {
+			remedy = document.DidYouMean(set.name, names)
+		}
+		l.fault(set.key.Fault(fmt.Sprintf("`%s` is not an action of %s", strings.TrimPrefix(connector, d.Product+"."), d.Product), remedy))
+		return nil
+	}
+	isAction := connector != d.Product
+	if !isAction && set.settings == nil {
+		return d.alone
+	}
+	if d.settings != nil {
+		// What is wrong with the connection is said where it is defined.
+		_ = document.Bind(d.settings, c, document.Options{Partial: true, Embedded: isAction})
+	}
+	before := len(l.faults)
+	if set.settings != nil {
+		settings := set.settings
+		if d.Product == productWebhook {
+			settings = l.ofWebhook(settings)
+		}
+		l.fault(document.Bind(settings, c, document.Options{Partial: true, Rule: true})...)
+	}
+	if d.alone == nil || len(l.faults) > before {
+		return nil
+	}
+	at := set.settings
+	if at == nil {
+		at = set.key
+	}
+	if missing := document.Missing(c, at, ""); isAction && len(missing) > 0 {
+		l.fault(missing...)
+		return nil
+	}
+	if l.check(d, c, at, d.settings); len(l.faults) > before {
+		return nil
+	}
+	return c
+}
+
+// ofWebhook refuses what a rule may not change: where a webhook goes and how it is signed.
+func (l *loader) ofWebhook(n *document.Node) *document.Node {
+	c, _ := connectors.New(productWebhook)
+	own := document.Names(document.FieldsOf(c))
+	for _, p := range n.Pairs {
+		if slices.Contains(own, p.Key.Text) && !slices.Contains(stepOfWebhook, p.Key.Text) {
+			l.fault(p.Key.Fault(fmt.Sprintf("`%s` belongs to the webhook, not to a rule", p.Key.Text), "move it to the webhook; a rule may set body and headers"))
+		}
+	}
+	return n.With(func(key string) bool {
+		return !slices.Contains(own, key) || slices.Contains(stepOfWebhook, key)
+	})
+}
+
+// tests takes a rule's tests and checks what can be said of them without playing them.
+func (l *loader) tests(r *Rule, s *ruleSettings) {
+	for _, t := range s.Tests {
+		if t.Given == nil || t.Node == nil || t.Node.Kind != document.Mapping {
+			continue
+		}
+		test := Test{Expect: t.Expect, At: t.Node.At}
+		steps := make([]string, len(r.Steps))
+		for i, step := range r.Steps {
+			steps[i] = step.Name
+		}
+		if expect := t.Node.Key("expect"); expect != nil && expect.Kind == document.List {
+			for _, item := range expect.Items {
+				if item.Kind == document.Scalar && !slices.Contains(steps, item.Text) && len(steps) == len(s.Send) {
+					l.fault(item.Fault(fmt.Sprintf("`%s` is not a step of this rule", item.Text), document.DidYouMean(item.Text, steps)))
+				}
+			}
+		}
+		given := t.Given
+		switch {
+		case given.Kind == document.Null:
+			test.Given = []byte("{}")
+		case given.Kind != document.Mapping:
+			l.fault(given.Fault(fmt.Sprintf("`given` is %s, wanted is an event", given.Kind), "write given: {nps_score: 3, email: jo@example.com}"))
+			continue
+		case given.Named("file") != nil:
+			if !l.body(r, given, &test) {
+				continue
+			}
+		default:
+			test.Given = given.JSON()
+			l.given(r, given, test.Given)
+		}
+		r.Tests = append(r.Tests, test)
+	}
+}
+
+// body takes a test of a platform's own body.
+func (l *loader) body(r *Rule, given *document.Node, test *Test) bool {
+	var set struct {
+		Source string `yaml:"source"`
+		File   string `yaml:"file"`
+	}
+	faults := document.Bind(given, &set, document.Options{})
+	l.fault(faults...)
+	if len(faults) > 0 {
+		return false
+	}
+	var names []string
+	for at := range l.sources {
+		if at.tenant == r.Tenant || r.Tenant == AnyTenant {
+			names = append(names, at.name)
+		}
+	}
+	if slices.Sort(names); !slices.Contains(names, set.Source) {
+		remedy := document.DidYouMean(set.Source, names)
+		if len(names) == 0 {
+			remedy = "add it under sources:"
+		}
+		l.fault(given.Key("source").Fault(fmt.Sprintf("there is no source `%s`", set.Source), remedy))
+		return false
+	}
+	test.Source, test.File = set.Source, set.File
+	return true
+}
+
+// given checks an event as a person writes it.
+func (l *loader) given(r *Rule, n *document.Node, body []byte) {
+	if n.HasUnset() {
+		return
+	}
+	_, err := event.ParseOne(body, event.Defaults{Tenant: firstOf(r), AnyTenant: true, Source: "api", Type: completed})
+	var field *event.FieldError
+	switch {
+	case err == nil:
+	case errors.As(err, &field):
+		at, steps := n, strings.Split(field.Path, ".")
+		for i, step := range steps {
+			if i == len(steps)-1 && at.Named(step) != nil && field.Nearest != "" {
+				at = at.Named(step)
+				break
+			}
+			next := at.Key(step)
+			if next == nil {
+				break
+			}
+			at = next
+		}
+		remedy := ""
+		if field.Nearest != "" {
+			remedy = "did you mean " + field.Nearest + "?"
+		}
+		l.fault(at.Fault("`"+field.Path+"` "+field.Problem, remedy))
+	default:
+		l.fault(n.Refusal("given", err))
+	}
+}
+
+// firstOf is the tenant that a rule's tests are played in.
+func firstOf(r *Rule) string {
+	if r.Tenant != AnyTenant {
+		return r.Tenant
+	}
+	var tenants []string
+	for _, step := range r.Steps {
+		tenants = slices.AppendSeq(tenants, maps.Keys(step.Build))
+	}
+	if len(tenants) == 0 {
+		return DefaultTenant
+	}
+	return slices.Min(tenants)
+}

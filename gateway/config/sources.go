@@ -1,0 +1,128 @@
+package config
+
+import (
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/document"
+	"github.com/surveygate/surveygate/gateway/internal/source"
+	"github.com/surveygate/surveygate/gateway/signature"
+)
+
+func (l *loader) addSources(f *fileSettings) {
+	for _, e := range f.Sources {
+		s, tenant := e.Value, l.owner(f, e.Value.Tenant)
+		l.named(e.Key, "source")
+		l.claim(l.sources, target{tenant, e.Name}, e.Key, "source")
+		if s.Node == nil || s.Profile == "" {
+			continue // said already
+		}
+		profile := l.profile(e.Node.Key("profile"))
+		l.span(e.Node, "accept_test", s.AcceptTest, day)
+		l.span(e.Node, "capture", s.Capture, 7*day)
+		if profile == nil {
+			continue
+		}
+		settings := source.Settings{
+			Tenant: tenant, Name: e.Name, Profile: profile,
+			Secrets: s.Secrets, Vars: s.Vars, PathToken: s.PathToken, Verify: s.Verify, AllowFrom: s.AllowFrom,
+			AcceptTest: s.AcceptTest, Loaded: l.options.Now, Roles: s.Roles, Surveys: s.Surveys,
+			Timezone: s.Timezone.Location, Unverified: s.Unverified,
+		}
+		if e.Node.HasUnset() { // only `surveygate test` gets further than this, and it proves no request
+			settings.Secrets, settings.Vars, settings.Verify, settings.Unverified = nil, nil, nil, true
+			if s.PathToken.IsZero() || e.Node.Key("path_token").Unset {
+				settings.PathToken = signature.NewSecret()
+			}
+		}
+		receiver, problems := source.New(settings)
+		for _, p := range problems {
+			l.fault(at(e, p.Setting).Fault(p.Message, p.Remedy))
+		}
+		if receiver == nil {
+			continue
+		}
+		for _, p := range receiver.Warnings() {
+			l.warning(at(e, p.Setting).Fault(p.Message, p.Remedy))
+		}
+		l.config.Sources = append(l.config.Sources, &Source{
+			Item:    Item{Tenant: tenant, Name: e.Name, At: e.Key.At},
+			Enabled: enabled(s.Enabled), Capture: s.Capture, Receiver: receiver,
+		})
+	}
+}
+
+// at is where a setting of a source stands (`verify.0.header`), or the nearest that stands there: else its key.
+func at(e document.Entry[sourceSettings], setting string) *document.Node {
+	n := e.Node
+	for step := range strings.SplitSeq(setting, ".") {
+		next := n.Key(step)
+		if i, err := strconv.Atoi(step); err == nil && n.Kind == document.List && i < len(n.Items) {
+			next = n.Items[i]
+		}
+		if next == nil {
+			break
+		}
+		n = next
+	}
+	if n == e.Node {
+		return e.Key
+	}
+	return n
+}
+
+// profile is a built-in profile by its name, or a file's by its path, relative to the file that names it.
+func (l *loader) profile(n *document.Node) *source.Profile {
+	if n == nil || n.Kind != document.Scalar || n.Unset {
+		return nil
+	}
+	if ext := filepath.Ext(n.Text); ext != ".yaml" && ext != ".yml" {
+		profile, ok := l.library.Profile(n.Text)
+		if !ok {
+			remedy := document.DidYouMean(n.Text, l.library.Names())
+			if !strings.HasPrefix(remedy, "did") {
+				remedy += "; or the path of your own, ./" + filepath.Base(n.Text) + ".yaml"
+			}
+			l.fault(n.Fault(fmt.Sprintf("`%s` is not a profile", n.Text), remedy))
+		}
+		return profile
+	}
+	path := n.Text
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(filepath.Dir(n.At.File), path)
+	}
+	if known, read := l.profiles[path]; read {
+		return known
+	}
+	l.profiles[path] = nil
+	text, err := l.options.ReadFile(path)
+	if err != nil {
+		l.fault(n.Fault(fmt.Sprintf("the profile's file `%s` cannot be read", n.Text), "a path counts from the folder of this file"))
+		return nil
+	}
+	profile, faults := source.Parse(path, text)
+	if len(faults) > 0 {
+		l.fault(faults...)
+		return nil
+	}
+	l.profiles[path] = profile
+	l.profileTexts = append(l.profileTexts, input{key: profilePrefix + filepath.Clean(n.Text), text: text})
+	return profile
+}
+
+// span refuses a window that is open longer than makes sense: it is meant to close again.
+func (l *loader) span(n *document.Node, setting string, value, most time.Duration) {
+	if value > most {
+		l.fault(n.Key(setting).Fault(fmt.Sprintf("`%s` is longer than %dd", setting, most/day), "it counts from each load, and is meant to end: write minutes or hours"))
+	}
+}
+
+// named checks the name of what is defined by a key.
+func (l *loader) named(key *document.Node, what string) {
+	if !validName(key.Text) {
+		l.fault(key.Fault(fmt.Sprintf("`%s` is not a %s's name", key.Text, what), ofNames))
+	}
+}

@@ -1,0 +1,43 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/surveygate/surveygate/connectors/webhook"
+	"github.com/surveygate/surveygate/gateway/internal/source"
+)
+
+// warn says what works but may surprise.
+func (l *loader) warn() {
+	for _, d := range l.webhooks {
+		w, ok := d.alone.(*webhook.Connector)
+		if !ok || w.Style().Style != "pollqr" || (w.Body.Word != "" && w.Body.Word != webhook.RawBytes) || !w.Body.Values.IsZero() {
+			continue
+		}
+		// PollQR's own sample verifies JSON.stringify of what it parsed, which `raw` passes byte for byte only
+		// where the platform's JSON is compact.
+		var loose []string
+		for _, s := range l.config.Sources {
+			if s.Tenant == d.Tenant && !compact(s.Receiver) {
+				loose = append(loose, s.Name)
+			}
+		}
+		if len(loose) > 0 {
+			l.warning(d.key.Fault(
+				fmt.Sprintf("receivers that verify as PollQR's sample does may refuse raw bodies of %s, whose JSON need not be compact", strings.Join(loose, ", ")),
+				"write body: event where they do"))
+		}
+	}
+}
+
+// compact says whether a platform is known to write compact JSON: it signs JSON.stringify of its body.
+func compact(s *source.Source) bool {
+	for _, scheme := range s.Profile.Verify {
+		if slices.Contains(scheme.Candidates, "compact") {
+			return true
+		}
+	}
+	return false
+}
