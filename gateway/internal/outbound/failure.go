@@ -130,7 +130,7 @@ func tlsReason(err error, over bool) string {
 		unknown x509.UnknownAuthorityError
 		bad     x509.CertificateInvalidError
 		record  tls.RecordHeaderError
-		alert   tls.AlertError
+		remote  *net.OpError
 	)
 	switch {
 	case over:
@@ -145,8 +145,8 @@ func tlsReason(err error, over bool) string {
 		return "the certificate is not valid"
 	case errors.As(err, &record):
 		return "the peer does not speak TLS"
-	case errors.As(err, &alert):
-		return "the peer refused the secure connection: " + strings.TrimPrefix(alert.Error(), "tls: ")
+	case errors.As(err, &remote) && remote.Op == "remote error": // an alert, whose texts are Go's own
+		return "the peer refused the secure connection: " + strings.TrimPrefix(remote.Err.Error(), "tls: ")
 	}
 	return "no secure connection could be made"
 }
@@ -159,7 +159,7 @@ func exchangeFailure(err error, over bool, timeout time.Duration) *Error {
 		return &Error{Protocol, own.Error()}
 	case over:
 		return &Error{Timeout, timeoutReason(phaseExchange, timeout)}
-	case errors.As(err, &small):
+	case errors.As(err, &small), strings.Contains(err.Error(), "response headers exceeded"): // net/http has no name for it
 		return &Error{Protocol, headerTooLarge}
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return &Error{Protocol, "the answer broke off"}

@@ -197,9 +197,12 @@ func (c *conn) write(w *wire) error {
 const maxInterim = 5
 
 func readHeader(br *bufio.Reader, resp *fasthttp.Response) error {
-	for range maxInterim + 1 {
+	for i := range maxInterim + 1 {
 		resp.Header.SetNoDefaultContentType(true)
 		if err := resp.Header.Read(br); err != nil {
+			if errors.Is(err, io.EOF) && (i > 0 || br.Buffered() > 0) {
+				return io.ErrUnexpectedEOF // not before the first byte
+			}
 			return err
 		}
 		if s := resp.StatusCode(); s >= 200 {

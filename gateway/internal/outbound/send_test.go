@@ -1,0 +1,515 @@
+package outbound_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/outbound"
+	"github.com/surveygate/surveygate/gateway/signature"
+)
+
+// TestOnTheWire compares every byte but the order of headers, which net/http chooses itself.
+func TestOnTheWire(t *testing.T) {
+	both(t, func(t *testing.T, by outbound.Transport) {
+		raw := make(chan string, 1)
+		p := listen(t, func(_ *peer, c net.Conn, _ int) {
+			b := make([]byte, 64<<10)
+			n, _ := c.Read(b)
+			for !strings.HasSuffix(string(b[:n]), "{\"a\":1}") {
+				m, err := c.Read(b[n:])
+				if n += m; err != nil {
+					break
+				}
+			}
+			raw <- string(b[:n])
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		})
+		s := sender(t, outbound.Options{Policy: loopback, Version: "1.2.3"})
+		req := post(p.url+"/a/../b//c%2Fd;e?x=%2f&y=a b&z=ü").With("x-lower", " spaced ").As(connectors.Bearer(connectors.NewSecret("tok")))
+		res := s.Send(context.Background(), req, trusted(by))
+		if res.Kind != outbound.Answered || res.Response.Status != 200 || res.Sent != 7 || !res.Reached {
+			t.Fatalf("result %+v, %v", res, res.Err)
+		}
+		head, body, _ := strings.Cut(<-raw, "\r\n\r\n")
+		lines := strings.Split(head, "\r\n")
+		slices.Sort(lines[1:])
+		want := []string{
+			"POST /a/../b//c%2Fd;e?x=%2f&y=a%20b&z=%C3%BC HTTP/1.1",
+			"Authorization: Bearer tok",
+			"Content-Length: 7",
+			"Content-Type: application/json",
+			"Host: " + strings.TrimPrefix(p.url, "http://"),
+			"User-Agent: surveygate/1.2.3",
+			"x-lower: spaced",
+		}
+		if diff := cmp.Diff(want, lines); diff != "" {
+			t.Errorf("head (-want +got):\n%s", diff)
+		}
+		if body != `{"a":1}` {
+			t.Errorf("body %q", body)
+		}
+	})
+}
+
+func TestAuth(t *testing.T) {
+	at := time.Unix(1767225600, 0)
+	whsec := signature.NewSecret()
+	both(t, func(t *testing.T, by outbound.Transport) {
+		type seen struct {
+			header http.Header
+			url    string
+			body   string
+		}
+		got := make(chan seen, 1)
+		srv := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+			b, _ := io.ReadAll(r.Body)
+			got <- seen{r.Header, r.URL.String(), string(b)}
+		})
+		s := sender(t, outbound.Options{Policy: loopback, Clock: clock.NewManual(at)})
+		secret := connectors.NewSecret("s3cret&/")
+		for name, c := range map[string]struct {
+			auth  connectors.Auth
+			check func(seen) string // what stands where the credentials should
+			want  string
+		}{
+			"none":    {nil, func(s seen) string { return s.url + " " + s.body }, `/in?a=1 {"a":1}`},
+			"bearer":  {connectors.Bearer(secret), func(s seen) string { return s.header.Get("Authorization") }, "Bearer s3cret&/"},
+			"basic":   {connectors.Basic("jo", secret), func(s seen) string { return s.header.Get("Authorization") }, "Basic am86czNjcmV0Ji8="},
+			"header":  {connectors.Header("X-Old", secret), func(s seen) string { return strings.Join(s.header["X-Old"], "|") }, "s3cret&/"},
+			"query":   {connectors.Query("api_secret", secret), func(s seen) string { return s.url }, "/in?a=1&api_secret=s3cret%26%2F"},
+			"body":    {connectors.BodyField("api_key", secret), func(s seen) string { return s.body }, `{"a":1,"api_key":"s3cret&/"}`},
+			"address": {connectors.Address(connectors.NewSecret(srv.URL + "/services/T0/B0?x=1")), func(s seen) string { return s.url }, "/services/T0/B0?x=1"},
+			"signed": {connectors.SignedAuth{Secrets: []connectors.Secret{whsec}}, func(s seen) string {
+				if err := signature.Verify(connectors.Signature{}, []connectors.Secret{whsec}, s.header.Get, []byte(s.body), at); err != nil {
+					return err.Error()
+				}
+				return s.header.Get("webhook-id") + " " + s.header.Get("webhook-timestamp")
+			}, "dl_1 1767225600"},
+			"chattosurvey": {connectors.SignedAuth{Signature: connectors.Signature{Style: "chattosurvey"}, Event: "conversation.started", EventID: "e1"}, func(s seen) string {
+				return s.header.Get("User-Agent") + " " + s.header.Get("X-Webhook-Event") + " " + s.header.Get("X-Webhook-ID")
+			}, "HS-Webhook/1.0 conversation.started e1"},
+		} {
+			req := post(srv.URL+"/in?a=1").With("x-old", "replaced by credentials")
+			if name == "address" {
+				req.URL = ""
+			}
+			res := s.Send(context.Background(), req.As(c.auth), trusted(by))
+			if res.Kind != outbound.Answered {
+				t.Errorf("%s: %v", name, res.Err)
+				continue
+			}
+			if got := c.check(<-got); got != c.want {
+				t.Errorf("%s: %q, want %q", name, got, c.want)
+			}
+			if !res.Response.At.Equal(at) || res.Response.To != req {
+				t.Errorf("%s: answered at %v to %p", name, res.Response.At, res.Response.To)
+			}
+		}
+	})
+}
+
+// TestAnswers plays odd peers. Reason is that of the error, where there is one.
+func TestAnswers(t *testing.T) {
+	big := strings.Repeat("x", outbound.BodyCap)
+	cases := map[string]struct {
+		bytes     string
+		kind      outbound.Kind
+		reason    string
+		status    int
+		body      string
+		truncated bool
+		requests  int // of two sends; 0 is not looked at
+	}{
+		"empty":           {"HTTP/1.1 204 No Content\r\n\r\n", "answered", "", 204, "", false, 2},
+		"length":          {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "answered", "", 200, "ok", false, 2},
+		"chunked":         {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n1;x=y\r\n!\r\n0\r\nX-T: 1\r\n\r\n", "answered", "", 200, "ok!", false, 2},
+		"no reason":       {"HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", "answered", "", 200, "", false, 2},
+		"odd status":      {"HTTP/1.1 599 Odd\r\nContent-Length: 0\r\n\r\n", "answered", "", 599, "", false, 2},
+		"early hints":     {"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "answered", "", 200, "ok", false, 2},
+		"redirect":        {"HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n", "answered", "", 302, "", false, 2},
+		"compressed":      {"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nzz", "answered", "", 200, "zz", false, 2},
+		"at the cap":      {fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(big), big), "answered", "", 200, big, false, 2},
+		"beyond the cap":  {fmt.Sprintf("HTTP/1.1 500 Oh\r\nContent-Length: %d\r\n\r\n%sy", len(big)+1, big), "answered", "", 500, big, true, 2},
+		"chunked, beyond": {fmt.Sprintf("HTTP/1.1 500 Oh\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n", len(big), big, len(big), big), "answered", "", 500, big, true, 2},
+		"chunked, at cap": {fmt.Sprintf("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(big), big), "answered", "", 200, big, false, 2},
+		"large header":    {"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("y", outbound.HeaderCap) + "\r\nContent-Length: 0\r\n\r\n", "protocol", "the answer's header is larger than 16 KiB", 0, "", false, 2},
+		"not HTTP":        {"SSH-2.0-OpenSSH_9.6\r\n\r\n", "protocol", "the answer is not HTTP", 0, "", false, 0},
+		"bad chunk":       {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "protocol", "the answer is not HTTP", 0, "", false, 0},
+		"upgrade":         {"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", "protocol", "the peer switched to another protocol", 0, "", false, 2},
+	}
+	both(t, func(t *testing.T, by outbound.Transport) {
+		for name, c := range cases {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				p := answers(t, c.bytes, false)
+				s := sender(t, outbound.Options{Policy: loopback})
+				for range 2 { // what is left of one answer must not disturb the next
+					res := s.Send(context.Background(), post(p.url), trusted(by))
+					if res.Kind != c.kind {
+						t.Fatalf("%s: %v", res.Kind, res.Err)
+					}
+					if res.Err != nil {
+						if res.Err.Error() != c.reason || res.Response != nil {
+							t.Errorf("reason %q, want %q", res.Err, c.reason)
+						}
+						if !res.Reached || res.Sent != 7 {
+							t.Errorf("sent %d, reached %t", res.Sent, res.Reached)
+						}
+						continue
+					}
+					r := res.Response
+					if r.Status != c.status || string(r.Body) != c.body || r.Truncated != c.truncated {
+						t.Errorf("%d, %d bytes, truncated %t", r.Status, len(r.Body), r.Truncated)
+					}
+				}
+				if n, _ := p.count(); c.requests > 0 && n != c.requests {
+					t.Errorf("the peer saw %d requests, want %d", n, c.requests)
+				}
+			})
+		}
+	})
+}
+
+// TestAnswersThatEnd plays peers that close the connection.
+func TestAnswersThatEnd(t *testing.T) {
+	both(t, func(t *testing.T, by outbound.Transport) {
+		for name, c := range map[string]struct {
+			bytes  string
+			kind   outbound.Kind
+			reason string
+			body   string
+		}{
+			"without an answer":  {"", "protocol", "the connection was closed without an answer", ""},
+			"until the end":      {"HTTP/1.1 200 OK\r\n\r\nok", "answered", "", "ok"},
+			"old":                {"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", "answered", "", "ok"},
+			"in the middle":      {"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok", "protocol", "the answer broke off", ""},
+			"in a chunk":         {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nok", "protocol", "the answer broke off", ""},
+			"in the header":      {"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n", "protocol", "the answer broke off", ""},
+			"after the word bye": {"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", "answered", "", "ok"},
+		} {
+			p := answers(t, c.bytes, true)
+			s := sender(t, outbound.Options{Policy: loopback})
+			res := s.Send(context.Background(), post(p.url), trusted(by))
+			reason := ""
+			if res.Err != nil {
+				reason = res.Err.Error()
+			}
+			if res.Kind != c.kind || reason != c.reason || !res.Reached {
+				t.Errorf("%s: %s %q, want %s %q", name, res.Kind, reason, c.kind, c.reason)
+			}
+			if res.Response != nil && string(res.Response.Body) != c.body {
+				t.Errorf("%s: body %q", name, res.Response.Body)
+			}
+			// A fresh connection that gives no answer is not tried again: the peer may have acted on the request.
+			if requests, conns := p.count(); requests != 1 || conns != 1 {
+				t.Errorf("%s: %d requests on %d connections", name, requests, conns)
+			}
+		}
+	})
+}
+
+// TestStaleConnection lets a peer close a kept connection without a word, once before the next request and once
+// after it was read.
+func TestStaleConnection(t *testing.T) {
+	both(t, func(t *testing.T, by outbound.Transport) {
+		for _, reads := range []bool{false, true} {
+			closed := make(chan struct{}, 8)
+			p := listen(t, func(p *peer, c net.Conn, n int) {
+				br := bufio.NewReader(c)
+				for i := 0; p.read(br); i++ {
+					if reads && n == 1 && i == 1 {
+						return
+					}
+					_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+					if !reads && n == 1 {
+						_ = c.Close()
+						closed <- struct{}{}
+						return
+					}
+				}
+			})
+			s := sender(t, outbound.Options{Policy: loopback})
+			for i := range 3 {
+				res := s.Send(context.Background(), post(p.url), trusted(by))
+				if res.Kind != outbound.Answered || string(res.Response.Body) != "ok" {
+					t.Fatalf("send %d: %s %v", i, res.Kind, res.Err)
+				}
+				if i == 0 && !reads {
+					<-closed
+				}
+			}
+			if _, conns := p.count(); conns != 2 {
+				t.Errorf("%d connections, want 2", conns)
+			}
+		}
+	})
+}
+
+func TestTimeouts(t *testing.T) {
+	both(t, func(t *testing.T, by outbound.Transport) {
+		hang := func(text string) func(*peer, net.Conn, int) {
+			return func(p *peer, c net.Conn, _ int) {
+				br := bufio.NewReader(c)
+				p.read(br)
+				_, _ = io.WriteString(c, text)
+				_, _ = br.ReadByte() // until the sender gives up
+			}
+		}
+		silent := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}}
+		for name, c := range map[string]struct {
+			url     string
+			reason  string
+			reached bool
+		}{
+			"no answer":    {listen(t, hang("")).url, "no complete answer within 60ms", true},
+			"half a line":  {listen(t, hang("HTTP/1.1 2")).url, "no complete answer within 60ms", true},
+			"half a body":  {listen(t, hang("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok")).url, "no complete answer within 60ms", true},
+			"half a chunk": {listen(t, hang("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nok")).url, "no complete answer within 60ms", true},
+			"no TLS": {"https" + strings.TrimPrefix(listen(t, func(_ *peer, c net.Conn, _ int) {
+				_, _ = io.Copy(io.Discard, c)
+			}).url, "http"), "no secure connection within 60ms", false},
+			"no resolver": {"https://slow.example", "no connection within 60ms", false},
+		} {
+			s := sender(t, outbound.Options{Policy: loopback, Resolver: silent})
+			a := trusted(by)
+			a.Timeout = 60 * time.Millisecond
+			res := s.Send(context.Background(), post(c.url), a)
+			if res.Kind != outbound.Timeout || res.Err.Error() != c.reason || res.Reached != c.reached {
+				t.Errorf("%s: %s %v, reached %t", name, res.Kind, res.Err, res.Reached)
+			}
+			if res.Took < 60*time.Millisecond || res.Took > 5*time.Second {
+				t.Errorf("%s: took %s", name, res.Took)
+			}
+		}
+	})
+}
+
+func TestCancel(t *testing.T) {
+	both(t, func(t *testing.T, by outbound.Transport) {
+		arrived := make(chan struct{})
+		p := listen(t, func(p *peer, c net.Conn, _ int) {
+			br := bufio.NewReader(c)
+			p.read(br)
+			close(arrived)
+			_, _ = br.ReadByte()
+		})
+		s := sender(t, outbound.Options{Policy: loopback})
+		ctx, cancel := context.WithCancel(context.Background())
+		go func() { <-arrived; cancel() }()
+		res := s.Send(ctx, post(p.url), trusted(by))
+		if res.Kind != outbound.Canceled || !res.Reached || res.Took > 5*time.Second {
+			t.Errorf("%s %v, reached %t after %s", res.Kind, res.Err, res.Reached, res.Took)
+		}
+		if res := s.Send(ctx, post(p.url), trusted(by)); res.Kind != outbound.Canceled || res.Reached {
+			t.Errorf("with an ended context: %s %v, reached %t", res.Kind, res.Err, res.Reached)
+		}
+	})
+}
+
+func TestNoConnection(t *testing.T) {
+	both(t, func(t *testing.T, by outbound.Transport) {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		gone := "http://" + l.Addr().String()
+		_ = l.Close()
+		s := sender(t, outbound.Options{Policy: loopback, Resolver: resolver(t, map[string][]netip.Addr{"none.example": nil})})
+		for url, reason := range map[string]string{
+			gone:                   "the connection was refused",
+			"https://none.example": "the host's name is not known",
+		} {
+			res := s.Send(context.Background(), post(url), trusted(by))
+			if res.Kind != outbound.Connect || res.Err.Error() != reason || res.Reached || res.Sent != 0 {
+				t.Errorf("%s: %s %v", url, res.Kind, res.Err)
+			}
+		}
+	})
+}
+
+func discard() *log.Logger { return log.New(io.Discard, "", 0) }
+
+// local is where the tests' receivers are.
+var local = []netip.Addr{netip.MustParseAddr("127.0.0.1")}
+
+func TestTLS(t *testing.T) {
+	both(t, func(t *testing.T, by outbound.Transport) {
+		srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = fmt.Fprint(w, r.Proto)
+		}))
+		srv.EnableHTTP2 = true
+		srv.Config.ErrorLog = discard()
+		srv.StartTLS()
+		t.Cleanup(srv.Close)
+		roots := x509.NewCertPool()
+		roots.AddCert(srv.Certificate())
+		known := sender(t, outbound.Options{Policy: loopback, RootCAs: roots})
+		want := map[outbound.Transport]string{outbound.Fast: "HTTP/1.1", outbound.Std: "HTTP/2.0"}[by]
+		for range 3 {
+			res := known.Send(context.Background(), post(srv.URL), trusted(by))
+			if res.Kind != outbound.Answered || string(res.Response.Body) != want {
+				t.Fatalf("%s %v", res.Kind, res.Err)
+			}
+		}
+		plain := serve(t, func(http.ResponseWriter, *http.Request) {})
+		old := httptest.NewUnstartedServer(nil)
+		old.TLS = &tls.Config{MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10} //nolint:gosec // it must be refused
+		old.Config.ErrorLog = discard()
+		old.StartTLS()
+		t.Cleanup(old.Close)
+		for name, c := range map[string]struct {
+			s      *outbound.Sender
+			url    string
+			reason string
+		}{
+			"unknown authority": {sender(t, outbound.Options{Policy: loopback}), srv.URL, "the certificate is signed by an unknown authority"},
+			"another name": {
+				sender(t, outbound.Options{Policy: loopback, RootCAs: roots, Resolver: resolver(t, map[string][]netip.Addr{"other.test": local})}),
+				strings.Replace(srv.URL, "127.0.0.1", "other.test", 1), "the certificate is for another name",
+			},
+			"no TLS":  {known, "https" + strings.TrimPrefix(plain.URL, "http"), "the peer does not speak TLS"},
+			"TLS 1.1": {known, old.URL, "the peer refused the secure connection: protocol version not supported"},
+		} {
+			res := c.s.Send(context.Background(), post(c.url), trusted(by))
+			if res.Kind != outbound.TLS || res.Err.Error() != c.reason || res.Reached {
+				t.Errorf("%s: %s %v, reached %t", name, res.Kind, res.Err, res.Reached)
+			}
+		}
+	})
+}
+
+// TestMaxConns sends more than may go at once.
+func TestMaxConns(t *testing.T) {
+	t.Parallel()
+	var now, most atomic.Int32
+	release := make(chan struct{})
+	srv := serve(t, func(http.ResponseWriter, *http.Request) {
+		n := now.Add(1)
+		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+		}
+		<-release
+		now.Add(-1)
+	})
+	s := sender(t, outbound.Options{Policy: loopback})
+	a := trusted(outbound.Fast)
+	a.Destination, a.MaxConns = "crm", 2
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			if res := s.Send(context.Background(), post(srv.URL), a); res.Kind != outbound.Answered {
+				t.Errorf("%s %v", res.Kind, res.Err)
+			}
+		})
+	}
+	// Another destination of the same host has connections of its own.
+	other := a
+	other.Destination = "wh"
+	all.Go(func() {
+		if res := s.Send(context.Background(), post(srv.URL), other); res.Kind != outbound.Answered {
+			t.Errorf("%s %v", res.Kind, res.Err)
+		}
+	})
+	for range 9 {
+		release <- struct{}{}
+	}
+	all.Wait()
+	if m := most.Load(); m > 3 {
+		t.Errorf("%d requests at once, want at most 3", m)
+	}
+	go func() { release <- struct{}{} }()
+	a.MaxConns = 1
+	hold := make(chan outbound.Result, 1)
+	busy := listen(t, func(p *peer, c net.Conn, _ int) {
+		br := bufio.NewReader(c)
+		p.read(br)
+		late := a
+		late.Timeout = 50 * time.Millisecond
+		hold <- s.Send(context.Background(), post(p.url), late)
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+	})
+	if res := s.Send(context.Background(), post(busy.url), a); res.Kind != outbound.Answered {
+		t.Errorf("%s %v", res.Kind, res.Err)
+	}
+	if res := <-hold; res.Kind != outbound.Timeout || res.Reached || res.Err.Error() != "no free connection within 50ms" {
+		t.Errorf("%s %v", res.Kind, res.Err)
+	}
+	if res := s.Send(context.Background(), post(srv.URL), a); res.Kind != outbound.Answered {
+		t.Errorf("%s %v", res.Kind, res.Err)
+	}
+}
+
+func TestClosed(t *testing.T) {
+	both(t, func(t *testing.T, by outbound.Transport) {
+		srv := serve(t, func(http.ResponseWriter, *http.Request) {})
+		s := outbound.New(outbound.Options{Policy: loopback})
+		if res := s.Send(context.Background(), post(srv.URL), trusted(by)); res.Kind != outbound.Answered {
+			t.Fatal(res.Err)
+		}
+		s.Close()
+		s.Close()
+		s.SetPolicy(outbound.Policy{})
+		var e *outbound.Error
+		res := s.Send(context.Background(), post(srv.URL), trusted(by))
+		if !errors.As(res.Err, &e) || e.Kind != outbound.Canceled || res.Kind != outbound.Canceled {
+			t.Errorf("%s %v", res.Kind, res.Err)
+		}
+	})
+}
+
+// TestInvalid sends what cannot be sent: nothing reaches anybody, and nothing is repeated in the reason.
+func TestInvalid(t *testing.T) {
+	both(t, func(t *testing.T, by outbound.Transport) {
+		s := sender(t, outbound.Options{Policy: loopback})
+		url := "https://127.0.0.1:1/hush"
+		for name, c := range map[string]struct {
+			req    *connectors.Request
+			reason string
+		}{
+			"line break":   {post(url).With("X-Name", "Jo\r\nX-Admin: 1"), "the value of header X-Name has a line break or another control character"},
+			"header name":  {post(url).With("X Name", "Jo"), "a header's name is no word of HTTP"},
+			"host":         {post(url).With("Host", "hush"), "header Host is not one to set"},
+			"length":       {post(url).With("content-length", "1"), "header content-length is not one to set"},
+			"encoding":     {post(url).With("Transfer-Encoding", "chunked"), "header Transfer-Encoding is not one to set"},
+			"method":       {&connectors.Request{Method: "GET /", URL: url}, "the method is no word of HTTP"},
+			"no method":    {&connectors.Request{URL: url}, "the method is no word of HTTP"},
+			"URL":          {post("https://%zz/hush"), "the URL cannot be read"},
+			"two URLs":     {post(url).As(connectors.Address(connectors.NewSecret(url))), "the request has a URL beside the one that is its secret"},
+			"no object":    {connectors.Post(url, []byte("[]")).As(connectors.BodyField("k", connectors.NewSecret("hush"))), "the credentials belong into the body, which is no JSON object"},
+			"token":        {post(url).As(connectors.Bearer(connectors.NewSecret("hush\n"))), "the value of header Authorization has a line break or another control character"},
+			"user":         {post(url).As(connectors.Basic("a:b", connectors.NewSecret("hush"))), "a user's name has no colon"},
+			"no secret":    {post(url).As(connectors.SignedAuth{}), "sign: style standard has no secret"},
+			"event's name": {post(url).As(connectors.SignedAuth{Signature: connectors.Signature{Style: "chattosurvey"}, Event: "a\nb"}), "the value of header X-Webhook-Event has a line break or another control character"},
+		} {
+			res := s.Send(context.Background(), c.req, trusted(by))
+			if res.Kind != outbound.Invalid || res.Err.Error() != c.reason || res.Reached || res.Response != nil {
+				t.Errorf("%s: %s %v", name, res.Kind, res.Err)
+			}
+			if strings.Contains(res.Err.Error(), "hush") {
+				t.Errorf("%s: the reason tells too much: %v", name, res.Err)
+			}
+		}
+	})
+}
