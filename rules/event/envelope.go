@@ -32,14 +32,16 @@ const (
 
 func appendHeader(out []byte, h *Header) []byte {
 	out = appendText(append(out, headID...), h.ID)
-	out = appendText(append(out, headSource...), sourcePrefix+h.Tenant+sourceMiddle+h.Source)
+	out = append(append(append(out, headSource...), '"'), sourcePrefix...)
+	out = append(appendInner(out, h.Tenant), sourceMiddle...)
+	out = append(appendInner(out, h.Source), '"')
 	out = appendText(append(out, headType...), h.Type)
 	if h.SurveyID != "" || h.ResponseID != "" {
-		subject := h.SurveyID
+		out = appendInner(append(append(out, headSubject...), '"'), h.SurveyID)
 		if h.ResponseID != "" {
-			subject += "/" + h.ResponseID
+			out = appendInner(append(out, '/'), h.ResponseID)
 		}
-		out = appendText(append(out, headSubject...), subject)
+		out = append(out, '"')
 	}
 	out = appendTime(append(out, headTime...), h.Time)
 	out = appendText(append(out, headContent...), h.Tenant)

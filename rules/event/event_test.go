@@ -140,7 +140,9 @@ func TestEnvelopesKeepToTheSchemaAndToJavaScript(t *testing.T) {
 		"sample":     func() (*Event, error) { return New(h, d, raw) },
 		"everything": func() (*Event, error) { return New(fullHead, fullData, fullRaw) },
 		"nothing":    func() (*Event, error) { return New(Header{Type: TypeTest, Received: received}, nil, Raw{}) },
-		"notice":     func() (*Event, error) { return New(Header{Type: "gateway.destination.paused", Received: received}, nil, Raw{}) },
+		"notice": func() (*Event, error) {
+			return New(Header{Type: "gateway.destination.paused", Received: received}, nil, Raw{})
+		},
 		"binary body": func() (*Event, error) {
 			return New(Header{Type: TypeUnknown, Received: received}, nil, Raw{Body: []byte{0xff, 0, 'a'}, ContentType: "text/plain"})
 		},
@@ -244,7 +246,9 @@ func TestDecodeIsTheEventAgain(t *testing.T) {
 				return
 			}
 			same("foreign", got)
-			var whole struct{ Data struct{ Raw struct{ Body *string } } }
+			var whole struct {
+				Data struct{ Raw struct{ Body *string } }
+			}
 			if err := json.Unmarshal(got.WithRaw(), &whole); err != nil {
 				t.Fatalf("%v in %s", err, got.WithRaw())
 			}
@@ -253,4 +257,13 @@ func TestDecodeIsTheEventAgain(t *testing.T) {
 			}
 		})
 	}
+}
+
+func read(tb testing.TB, path string) []byte {
+	tb.Helper()
+	file, err := os.ReadFile(path)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return file
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 )
@@ -25,10 +26,12 @@ const (
 //
 // Without a dedupe key the hash of the body is the key, and without a body that of the data.
 func New(h Header, d *Data, raw Raw) (*Event, error) {
-	var data Data
+	w := workshops.Get().(*workshop)
+	defer w.put()
 	if d != nil {
-		data = *d
+		w.data = *d
 	}
+	data := &w.data
 	data.Complete(nil)
 	if len(data.Response.Answers) > MaxAnswers {
 		return nil, ErrTooManyAnswers
@@ -49,13 +52,12 @@ func New(h Header, d *Data, raw Raw) (*Event, error) {
 	}
 	raw.ContentType = valid(raw.ContentType)
 	raw.AnswersAt, raw.LeadsAt = validAll(raw.AnswersAt), validAll(raw.LeadsAt)
-
-	body, marks, err := appendData(make([]byte, 0, 1024+len(raw.Body)), &data, &raw)
-	if err != nil {
-		return nil, err
-	}
 	if h.DedupeKey == "" {
 		if h.DedupeKey = raw.SHA256; len(raw.Body) == 0 {
+			body, _, err := appendData(nil, data, &raw)
+			if err != nil {
+				return nil, err
+			}
 			sum := sha256.Sum256(body)
 			h.DedupeKey = hex.EncodeToString(sum[:])
 		}
@@ -63,12 +65,32 @@ func New(h Header, d *Data, raw Raw) (*Event, error) {
 	if err := h.complete(); err != nil {
 		return nil, err
 	}
-	e := &Event{Header: h, Raw: raw}
-	e.envelope = append(appendHeader(make([]byte, 0, 640+len(h.DedupeKey)+len(body)), &h), body...)
-	head := len(e.envelope) - len(body)
-	e.envelope = append(e.envelope, '}')
-	e.dataAt, e.dataEnd, e.rawEnd = head, head+len(body), head+marks
+	out := appendHeader(w.out[:0], &h)
+	e := &Event{Header: h, Raw: raw, dataAt: len(out)}
+	out, rawEnd, err := appendData(out, data, &raw)
+	w.out = out
+	if err != nil {
+		return nil, err
+	}
+	e.dataEnd, e.rawEnd = len(out), rawEnd
+	e.envelope = append(append(make([]byte, 0, len(out)+1), out...), '}')
 	return e, nil
+}
+
+// workshop is what New works in: it is left behind, and only the finished envelope is carried out.
+type workshop struct {
+	data Data
+	out  []byte
+}
+
+var workshops = sync.Pool{New: func() any { return &workshop{out: make([]byte, 0, 4<<10)} }}
+
+func (w *workshop) put() {
+	w.data = Data{}
+	if cap(w.out) > 256<<10 {
+		return // one huge event should not keep its memory for ever
+	}
+	workshops.Put(w)
 }
 
 func (h *Header) complete() error {

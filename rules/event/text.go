@@ -1,8 +1,6 @@
 package event
 
-import (
-	"unicode/utf8"
-)
+import "unicode/utf8"
 
 // string copies a string, escaped as JSON.stringify does.
 func (w *writer) string() error {
@@ -148,31 +146,29 @@ func appendRune(out []byte, r rune) []byte {
 
 // appendText appends a Go string as a JSON string. Bytes that are no UTF-8 become U+FFFD.
 func appendText(out []byte, s string) []byte {
-	out = append(out, '"')
-	plain := true
-	for i := 0; i < len(s); i++ {
-		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
-			plain = false
-			break
-		}
+	return append(appendInner(append(out, '"'), s), '"')
+}
+
+// appendInner is appendText without the quotes.
+func appendInner(out []byte, s string) []byte {
+	plain := 0
+	for plain < len(s) && s[plain] >= ' ' && s[plain] < utf8.RuneSelf && s[plain] != '"' && s[plain] != '\\' {
+		plain++
 	}
-	if plain {
-		out = append(out, s...)
-		return append(out, '"')
-	}
-	for i := 0; i < len(s); {
-		if c := s[i]; c < utf8.RuneSelf {
+	out = append(out, s[:plain]...)
+	for s = s[plain:]; s != ""; {
+		if c := s[0]; c < utf8.RuneSelf {
 			if c >= ' ' && c != '"' && c != '\\' {
 				out = append(out, c)
 			} else {
 				out = appendRune(out, rune(c))
 			}
-			i++
+			s = s[1:]
 			continue
 		}
-		r, n := utf8.DecodeRuneInString(s[i:])
+		r, n := utf8.DecodeRuneInString(s)
 		out = utf8.AppendRune(out, r)
-		i += n
+		s = s[n:]
 	}
-	return append(out, '"')
+	return out
 }

@@ -1,0 +1,450 @@
+package event
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/surveygate/surveygate/rules/jsonpath"
+)
+
+var defaults = Defaults{Tenant: "acme", Source: "app", Received: received, Verified: "token"}
+
+func hash(body string) string {
+	sum := sha256.Sum256([]byte(body))
+	return hex.EncodeToString(sum[:])
+}
+
+func TestParseOneOfTheDesign(t *testing.T) {
+	t.Parallel()
+	body := `{"type": "response.completed", "id": "r1-final", "time": "2026-01-02T03:04:05Z", "tenant": "acme", "source": "app",
+ "survey": {"id": "s1", "title": "Onboarding", "type": "nps"},
+ "response": {"id": "r1", "score": {"nps": 3}, "feedback": "slow", "answers": {"why": "slow", "q4": ["a", "b"]}},
+ "respondent": {"email": "jo@example.com", "consent": true, "params": {"plan": "pro"}}}`
+	e, err := ParseOne([]byte(body), Defaults{Tenant: "acme", Received: received, Verified: "token"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(Header{
+		ID: ID("acme", "app", "r1-final"), Tenant: "acme", Source: "app", SourceKind: "api", Type: TypeResponseCompleted, SurveyID: "s1", ResponseID: "r1",
+		Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Received: received, OrigID: "r1-final", DedupeKey: "r1-final", Verified: "token",
+	}, e.Header); diff != "" {
+		t.Errorf("header (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(&Data{
+		Survey: Survey{ID: "s1", Title: "Onboarding", Type: "nps"},
+		Response: Response{
+			ID: "r1", Score: Score{NPS: ref(3.0)}, Feedback: "slow",
+			Answers: []Answer{{QuestionID: "why", Value: json.RawMessage(`"slow"`)}, {QuestionID: "q4", Value: json.RawMessage(`["a","b"]`)}},
+		},
+		Respondent: Respondent{Email: "jo@example.com", Consent: ref(true), Params: json.RawMessage(`{"plan":"pro"}`)},
+	}, e.Data()); diff != "" {
+		t.Errorf("data (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(Raw{ContentType: "application/json", Body: []byte(body), SHA256: hash(body), AnswersAt: []string{"response.answers"}}, e.Raw); diff != "" {
+		t.Errorf("raw (-want +got):\n%s", diff)
+	}
+	validate(t, validator(t), e.WithRaw())
+}
+
+// Every spelling leads to one event.
+func TestParseOneSpellings(t *testing.T) {
+	t.Parallel()
+	long := `{"type":"response.completed","response":{"score":{"nps":3,"csat":4,"ces":5},"feedback":"slow"},
+		"respondent":{"email":"jo@example.com","name":"Jo Do","first_name":"J","last_name":"D","phone":"+1","consent":false,"params":{"plan":"pro"}}}`
+	want, err := ParseOne([]byte(long), defaults)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, body := range map[string]string{
+		"shortcuts": `{"type":"response.completed","nps_score":3,"csat_score":"4","ces_score":5.0,"feedback":"slow","email":"jo@example.com","name":"Jo Do",
+			"first_name":"J","last_name":"D","phone":"+1","consent":false,"params":{"plan":"pro"}}`,
+		"both": `{"nps_score":3,"response":{"score":{"csat":4,"ces":5}},"feedback":"slow","respondent":{"email":"jo@example.com","name":"Jo Do"},
+			"first_name":"J","last_name":"D","phone":"+1","consent":false,"params":{"plan":"pro"},"type":"response.completed"}`,
+		"CloudEvents": `{"specversion":"1.0","id":"1","source":"app","type":"response.completed","traceparent":"x","subject":7,"datacontenttype":"application/json",
+			"data":{"nps_score":3,"csat_score":4,"ces_score":5,"feedback":"slow","email":"jo@example.com","name":"Jo Do","first_name":"J","last_name":"D","phone":"+1","consent":false,"params":{"plan":"pro"}}}`,
+		"nulls and nothing": `{"type":"response.completed","response":{"id":null,"score":{"nps":3,"csat":4,"ces":5,"custom":null},"feedback":"slow","answers":null,"leads":[],"result":{},"duration_s":""},
+			"survey":null,"context":{},"account":{"id":""},"time":null,"tenant":null,"warnings":[],
+			"respondent":{"id":"  ","email":" jo@example.com ","name":"Jo Do","first_name":"J","last_name":"D","phone":"+1","consent":false,"verified":null,"params":{"plan":"pro"}}}`,
+	} {
+		got, err := ParseOne([]byte(body), defaults)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if diff := cmp.Diff(want.Data(), got.Data()); diff != "" {
+			t.Errorf("%s (-long form +this):\n%s", name, diff)
+		}
+		validate(t, validator(t), got.Envelope())
+	}
+}
+
+func TestParseOneAnswers(t *testing.T) {
+	t.Parallel()
+	body := `{"type":"answer.upserted","response":{"id":12345678901234567890,"answers":[
+		{"question_id":7,"question":"Why?","type":"text","value":"slow","value_ids":["a"],"comment":"c"},
+		{"question_id":"n","value":12345678901234567890},{"question_id":"gone","value":null},{"question_id":"gone too"},{"question_id":"also","value":""},
+		{"question_id":"none","value":[]},{"question_id":"only a comment","comment":"c"},{"question_id":"no","value":false},{"question_id":"zero","value":0}],
+		"leads":[{"email":"a@b.c"}],"result":{"title":"x"}},"survey":{"id":1.50}}`
+	e, err := ParseOne([]byte(body), defaults)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]Answer{
+		{QuestionID: "7", Question: "Why?", Type: "text", Value: json.RawMessage(`"slow"`), ValueIDs: json.RawMessage(`["a"]`), Comment: "c"},
+		{QuestionID: "n", Value: json.RawMessage(`12345678901234567890`)},
+		{QuestionID: "only a comment", Value: json.RawMessage(`""`), Comment: "c"},
+		{QuestionID: "no", Value: json.RawMessage(`false`)},
+		{QuestionID: "zero", Value: json.RawMessage(`0`)},
+	}, e.Data().Response.Answers); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if e.ResponseID != "12345678901234567890" || e.SurveyID != "1.50" {
+		t.Errorf("ids %q and %q are not the tokens as written", e.ResponseID, e.SurveyID)
+	}
+	if diff := cmp.Diff([]string{"response.leads"}, e.Raw.LeadsAt); diff != "" {
+		t.Errorf("leads_at (-want +got):\n%s", diff)
+	}
+	if e.DedupeKey != hash(body) || e.OrigID != "" {
+		t.Errorf("without an id the key is %q", e.DedupeKey)
+	}
+	cut, err := jsonpath.Cut(e.Raw.Body, append(e.Raw.AnswersAt, e.Raw.LeadsAt...))
+	if err != nil || strings.Contains(string(cut), "slow") || strings.Contains(string(cut), "a@b.c") {
+		t.Errorf("answers_at and leads_at do not lead to them: %s, %v", cut, err)
+	}
+}
+
+func TestParseOneFaults(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		`{}`:                                                             "`type` is missing",
+		`{"type":""}`:                                                    "`type` is missing",
+		`{"type":"response.complete"}`:                                   "`type` is not a canonical type; did you mean `response.completed`?",
+		`{"type":"SURVEY_COMPLETED"}`:                                    "`type` is not a canonical type",
+		`{"type":"gateway.paused"}`:                                      "`type` is kept for the gateway's own notices",
+		`{"type":5}`:                                                     "`type` must be text, not a number",
+		`{"type":"test","type":"test"}`:                                  "`type` stands twice",
+		`{"type":"test","nps_scor":3}`:                                   "`nps_scor` is not a field of an event; did you mean `nps_score`?",
+		`{"type":"test","NPS_Score":3}`:                                  "`NPS_Score` is not a field of an event; did you mean `nps_score`?",
+		`{"type":"test","respons":{}}`:                                   "`respons` is not a field of an event; did you mean `response`?",
+		`{"type":"test","title":"x"}`:                                    "`title` is not a field of an event; did you mean `survey.title`?",
+		`{"type":"test","answers":{}}`:                                   "`answers` is not a field of an event; did you mean `response.answers`?",
+		`{"type":"test","zzzzzzzz":1}`:                                   "`zzzzzzzz` is not a field of an event",
+		`{"type":"test","raw":{}}`:                                       "`raw` is not a field of an event",
+		`{"type":"test","survey":{"titel":"x"}}`:                         "`survey.titel` is not a field of an event; did you mean `survey.title`?",
+		`{"type":"test","response":{"nps":1}}`:                           "`response.nps` is not a field of an event; did you mean `response.score.nps`?",
+		`{"type":"test","survey":"s1"}`:                                  "`survey` must be an object, not text",
+		`{"type":"test","response":{"score":5}}`:                         "`response.score` must be an object, not a number",
+		`{"type":"test","nps_score":"nine"}`:                             "`nps_score` must be a number, not text",
+		`{"type":"test","nps_score":true}`:                               "`nps_score` must be a number, not true or false",
+		`{"type":"test","email":["a@b.c"]}`:                              "`email` must be text, not an array",
+		`{"type":"test","phone":905551112233}`:                           "`phone` must be text, not a number",
+		`{"type":"test","consent":"yes"}`:                                "`consent` must be true or false, not text",
+		`{"type":"test","params":[]}`:                                    "`params` must be an object, not an array",
+		`{"type":"test","email":"a@b.c","respondent":{"email":"d@e.f"}}`: "`respondent.email` stands twice",
+		`{"type":"test","respondent":{"email":"d@e.f"},"email":"a@b.c"}`: "`email` stands twice: it is `respondent.email`",
+		`{"type":"test","survey":{},"survey":{}}`:                        "`survey` stands twice",
+		`{"type":"test","response":{"answers":"x"}}`:                     "`response.answers` must be an array or an object, not text",
+		`{"type":"test","response":{"answers":["x"]}}`:                   "`response.answers.0` must be an object, not text",
+		`{"type":"test","response":{"answers":[{"value":1}]}}`:           "`response.answers.0.question_id` is missing",
+		`{"type":"test","response":{"answers":[{"question_id":"a"},{"questionid":"a"}]}}`:     "`response.answers.1.questionid` is not a field of an event; did you mean `question_id`?",
+		`{"type":"test","response":{"answers":[{"question_id":"a","question":5,"value":1}]}}`: "`response.answers.0.question` must be text, not a number",
+		`{"type":"test","response":{"leads":{}}}`:                                             "`response.leads` must be an array, not an object",
+		`{"type":"test","response":{"leads":[1]}}`:                                            "`response.leads.0` must be an object, not a number",
+		`{"type":"test","warnings":[1]}`:                                                      "`warnings.0` must be text, not a number",
+		`{"type":"test","tenant":"other"}`:                                                    "`tenant` is not the one that this token publishes for",
+		`{"type":"test","source":"My App"}`:                                                   "`source` must be a name: small letters, digits, - and _, with a letter or digit first",
+		`[]`:                                                                                  "`event` must be an object, not an array",
+		`"x"`:                                                                                 "`event` must be an object, not text",
+		`{"specversion":"0.3","type":"test"}`:                                                 "`specversion` must be 1.0",
+		`{"specversion":"1.0","type":"test","data":[]}`:                                       "`data` must be an object, not an array",
+		`{"specversion":"1.0","type":"test","data_base64":"e30="}`:                            "`data_base64` is not taken: an event's data is JSON",
+		`{"specversion":"1.0","type":"test","data":{"emial":"a@b.c"}}`:                        "`emial` is not a field of an event; did you mean `email`?",
+		`{"specversion":"1.0","type":"com.example.x"}`:                                        "`type` is not a canonical type",
+	} {
+		_, err := ParseOne([]byte(body), defaults)
+		var fault *FieldError
+		if !errors.As(err, &fault) || fault.Error() != want {
+			t.Errorf("%s\n got %v\nwant %s", body, err, want)
+		}
+	}
+	long := strings.Repeat("x", 300)
+	if _, err := ParseOne([]byte(`{"type":"test","`+long+`":1}`), defaults); err == nil || len(err.Error()) > 150 {
+		t.Errorf("a long key is repeated whole: %v", err)
+	}
+}
+
+func TestParseOneLimits(t *testing.T) {
+	t.Parallel()
+	answers := func(n int, array bool) []byte {
+		var b strings.Builder
+		for i := range n {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			if array {
+				fmt.Fprintf(&b, `{"question_id":"q%d","value":1}`, i)
+			} else {
+				fmt.Fprintf(&b, `"q%d":1`, i)
+			}
+		}
+		if array {
+			return []byte(`{"type":"response.completed","response":{"answers":[` + b.String() + `]}}`)
+		}
+		return []byte(`{"type":"response.completed","response":{"answers":{` + b.String() + `}}}`)
+	}
+	for _, array := range []bool{true, false} {
+		if _, err := ParseOne(answers(MaxAnswers, array), defaults); err != nil {
+			t.Errorf("%d answers: %v", MaxAnswers, err)
+		}
+		if _, err := ParseOne(answers(MaxAnswers+1, array), defaults); !errors.Is(err, ErrTooManyAnswers) {
+			t.Errorf("%d answers: %v", MaxAnswers+1, err)
+		}
+	}
+	nested := func(n int) []byte {
+		return []byte(`{"type":"test","params":{"x":` + strings.Repeat("[", n-2) + strings.Repeat("]", n-2) + `}}`)
+	}
+	if _, err := ParseOne(nested(MaxDepth), defaults); err != nil {
+		t.Errorf("%d levels: %v", MaxDepth, err)
+	}
+	if _, err := ParseOne(nested(MaxDepth+1), defaults); !errors.Is(err, ErrTooDeep) {
+		t.Errorf("%d levels: %v", MaxDepth+1, err)
+	}
+	for _, body := range []string{``, `{`, `{"type":"test"`, "\xff", `{"type":"test"}x`} {
+		if _, err := ParseOne([]byte(body), defaults); !errors.Is(err, ErrNotJSON) {
+			t.Errorf("%q: %v, want ErrNotJSON", body, err)
+		}
+	}
+}
+
+func TestParseOneHeader(t *testing.T) {
+	t.Parallel()
+	type want struct{ Tenant, Source, Type, OrigID, Key string }
+	anyTenant := defaults
+	anyTenant.AnyTenant, anyTenant.Tenant, anyTenant.Source = true, "", ""
+	given := defaults
+	given.Type = TypeResponseCompleted
+	for _, c := range []struct {
+		body string
+		d    Defaults
+		want want
+	}{
+		{`{"type":"unknown","id":"x"}`, defaults, want{"acme", "app", "unknown", "x", "x"}},
+		{`{"type":"unknown","id":42,"tenant":"acme","source":"other"}`, defaults, want{"acme", "other", "unknown", "42", "42"}},
+		{`{"type":"unknown","id":"x","tenant":"other"}`, anyTenant, want{"other", "api", "unknown", "x", "x"}},
+		{`{"type":"unknown","id":"x"}`, anyTenant, want{"default", "api", "unknown", "x", "x"}},
+		{`{"nps_score":3,"id":"x"}`, given, want{"acme", "app", "response.completed", "x", "x"}},
+		{`{"specversion":"1.0","type":"unknown","id":"x","source":"https://example.com/a"}`, defaults, want{"acme", "app", "unknown", "x", "https://example.com/a#x"}},
+		{`{"specversion":"1.0","type":"unknown","id":"x","source":"/tenants/acme/sources/other","tenant":"acme"}`, defaults, want{"acme", "other", "unknown", "x", "x"}},
+		{`{"specversion":"1.0","type":"unknown","id":"x","source":"other","data":{"type":"test","id":"y","source":"z"}}`, defaults, want{"acme", "other", "unknown", "x", "x"}},
+		{`{"specversion":"1.0","data":{"type":"unknown","id":"y","source":"z"}}`, defaults, want{"acme", "z", "unknown", "y", "y"}},
+		{`{"type":"test","id":"x"}`, defaults, want{"acme", "app", "test", "x", "x:2024-01-01T12:00:02.113Z"}},
+	} {
+		e, err := ParseOne([]byte(c.body), c.d)
+		if err != nil {
+			t.Errorf("%s: %v", c.body, err)
+			continue
+		}
+		if diff := cmp.Diff(c.want, want{e.Tenant, e.Source, e.Type, e.OrigID, e.DedupeKey}); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.body, diff)
+		}
+		if e.ID != ID(e.Tenant, e.Source, e.DedupeKey) || e.Time != received {
+			t.Errorf("%s: id %s, time %v", c.body, e.ID, e.Time)
+		}
+	}
+	e, err := ParseOne([]byte(`{"type":"unknown","time":"01/02/2024","nps_score":11,"response":{"duration_s":-1,"started_at":"soon"}}`), defaults)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{
+		"time left out: no time that can be read", "response.started_at left out: no time that can be read",
+		"response.duration_s left out: below 0", "response.score.nps left out: not between 0 and 10",
+	}, e.Data().Warnings); diff != "" || e.Time != received {
+		t.Errorf("time %v, warnings (-want +got):\n%s", e.Time, diff)
+	}
+}
+
+// An envelope that we sent can be published again, by a gateway behind ours.
+func TestParseOneTakesOurOwnEnvelope(t *testing.T) {
+	t.Parallel()
+	want := sample(t)
+	for _, envelope := range [][]byte{want.Envelope(), want.WithRaw()} {
+		got, err := ParseOne(envelope, Defaults{Tenant: "acme", Received: received, Verified: "token"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want.Data(), got.Data()); diff != "" {
+			t.Errorf("(-sent +published):\n%s", diff)
+		}
+		if got.Source != "pollqr-main" || got.OrigID != want.ID || got.Raw.ContentType != "application/cloudevents+json" {
+			t.Errorf("source %s, id %s, content type %s", got.Source, got.OrigID, got.Raw.ContentType)
+		}
+		if cut, err := jsonpath.Cut(got.Raw.Body, got.Raw.AnswersAt); err != nil || strings.Contains(string(cut), `"question_id"`) {
+			t.Errorf("answers_at does not lead to the answers: %s, %v", cut, err)
+		}
+	}
+}
+
+func TestParseBinary(t *testing.T) {
+	t.Parallel()
+	attributes := map[string]string{"specversion": "1.0", "id": "x", "type": "response.completed", "source": "/tenants/acme/sources/other", "time": "2024-01-01T00:00:00Z"}
+	attribute := func(name string) string { return attributes[name] }
+	e, err := ParseBinary(attribute, []byte(`{"nps_score":3,"response":{"answers":{"a":1}}}`), defaults)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Source != "other" || e.OrigID != "x" || e.Type != TypeResponseCompleted || *e.Data().Response.Score.NPS != 3 || e.Time.Hour() != 0 || e.Raw.AnswersAt[0] != "response.answers" {
+		t.Errorf("got %s", e.WithRaw())
+	}
+	for _, body := range []string{`[]`, `{`, `{"nope":1}`} {
+		if _, err := ParseBinary(attribute, []byte(body), defaults); err == nil {
+			t.Errorf("%s was taken", body)
+		}
+	}
+	attributes["specversion"] = "2.0"
+	if _, err := ParseBinary(attribute, []byte(`{}`), defaults); err == nil {
+		t.Error("CloudEvents 2.0 was taken")
+	}
+}
+
+func TestParseMany(t *testing.T) {
+	t.Parallel()
+	const good, bad = `{"type":"test","id":"a"}`, `{"type":"nope"}`
+	const fault = "`type` is not a canonical type"
+	for name, c := range map[string]struct {
+		body string
+		want []string // the raw bytes, or the error
+	}{
+		"one":           {" \n" + good + "\n", []string{" \n" + good + "\n"}},
+		"one bad":       {bad, []string{fault}},
+		"one pretty":    {"{\n\"type\":\"test\"\n}", []string{"{\n\"type\":\"test\"\n}"}},
+		"array":         {"[ " + good + " ,\n" + bad + ", 5, " + good + "]", []string{good, fault, "`event` must be an object, not a number", good}},
+		"empty array":   {"[]", nil},
+		"NDJSON":        {good + "\n" + bad + "\r\n\n  " + good, []string{good, fault, good}},
+		"a broken line": {good + "\n{\"type\":}\n" + good + "\n", []string{good, "not JSON: not JSON at byte 8", good}},
+		"a CloudEvent":  {`[{"specversion":"1.0","type":"test","id":"1"}]`, []string{`{"specversion":"1.0","type":"test","id":"1"}`}},
+		"a deep line":   {good + "\n{\"params\":" + strings.Repeat(`{"a":`, 70) + "1" + strings.Repeat("}", 71), []string{good, ErrTooDeep.Error()}},
+		"a scalar":      {`5`, []string{"`event` must be an object, not a number"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			all, err := ParseMany([]byte(c.body), defaults)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, p := range all {
+				if (p.Event == nil) == (p.Err == nil) {
+					t.Errorf("event %v, error %v", p.Event, p.Err)
+				}
+				if p.Err != nil {
+					got = append(got, p.Err.Error())
+					continue
+				}
+				got = append(got, string(p.Event.Raw.Body))
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+	for body, want := range map[string]error{
+		``: ErrNotJSON, `{`: ErrNotJSON, "[" + good + ",\n" + good: ErrNotJSON, good + good: ErrNotJSON, good + "\n{\"type\":\"te": ErrNotJSON,
+		"{\"a\":\n" + good + "\n": ErrNotJSON, "a=1": ErrNotJSON, "\n": ErrNotJSON, good + "\n[]": ErrNotJSON,
+		strings.Repeat("[", 65) + strings.Repeat("]", 65): ErrTooDeep,
+		"[1" + strings.Repeat(",1", MaxEvents) + "]":      ErrTooManyEvents,
+		strings.Repeat("{}\n", MaxEvents+1):               ErrTooManyEvents,
+	} {
+		if all, err := ParseMany([]byte(body), defaults); !errors.Is(err, want) || all != nil {
+			t.Errorf("%.40q: %d results, %v; want %v", body, len(all), err, want)
+		}
+	}
+}
+
+func FuzzParseOne(f *testing.F) {
+	example, err := os.ReadFile("testdata/envelope.example.json")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(example)
+	for _, seed := range []string{
+		`{"type":"response.completed","id":"r1","time":"2026-01-02T03:04:05Z","survey":{"id":1},"response":{"id":"a/b","score":{"nps":"3"},"answers":{"why":"\ud83d","q4":["a",{"2":1,"1":2}]}},"respondent":{"params":{"plan":1e400}}}`,
+		`{"type":"test","nps_score":-0.0,"name":" Ada  Lovelace King ","response":{"answers":[{"question_id":"a","value":[[]],"value_ids":[],"comment":""}],"leads":[{}],"started_at":"1719215254.837"}}`,
+		`{"type":"unknown","warnings":["a",""],"context":{"ip":"` + "\xff" + `"},"account":{"id":"\u0000"}}`,
+		"{\"type\":\"test\"}\n{\"type\":\"test\"}",
+	} {
+		f.Add([]byte(seed))
+	}
+	schema := validator(f)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		d := defaults
+		d.AnyTenant = true
+		e, err := ParseOne(body, d)
+		if many, fault := ParseMany(body, d); err == nil && (fault != nil || len(many) != 1 || string(many[0].Event.Envelope()) != string(e.Envelope())) {
+			t.Fatalf("ParseMany says otherwise: %v, %v", many, fault)
+		}
+		if err != nil {
+			var fault *FieldError
+			if !errors.As(err, &fault) && !errors.Is(err, ErrNotJSON) && !errors.Is(err, ErrTooDeep) && !errors.Is(err, ErrTooManyAnswers) {
+				t.Fatalf("an error of no known kind: %v", err)
+			}
+			return
+		}
+		validate(t, schema, e.Envelope())
+		validate(t, schema, e.WithRaw())
+		if compact, err := Compact(e.Envelope()); err != nil || string(compact) != string(e.Envelope()) {
+			t.Fatalf("not compact: %v\n%s\n%s", err, compact, e.Envelope())
+		}
+		got, err := Decode(e.Envelope(), body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(e.Header, got.Header) + cmp.Diff(e.Raw, got.Raw); diff != "" {
+			t.Fatalf("(-parsed +decoded):\n%s", diff)
+		}
+		if string(got.DataJSON()) != string(e.DataJSON()) || string(got.WithRaw()) != string(e.WithRaw()) {
+			t.Fatalf("got %s\nwant %s", got.WithRaw(), e.WithRaw())
+		}
+		// What is read back, written again, is the same: nothing gets lost or completed twice.
+		h := got.Header
+		again, err := New(h, got.Data(), got.Raw)
+		if err != nil || string(again.Envelope()) != string(e.Envelope()) {
+			t.Fatalf("written again: %v\n%s\n%s", err, again.Envelope(), e.Envelope())
+		}
+	})
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add(sample(f).Envelope())
+	f.Add(sample(f).Envelope()[:700])
+	h, d, raw := everything()
+	e, err := New(h, d, raw)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(e.Envelope())
+	example, err := os.ReadFile("testdata/envelope.example.json")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(example)
+	f.Fuzz(func(t *testing.T, envelope []byte) {
+		e, err := Decode(envelope, []byte("body"))
+		if err != nil {
+			return
+		}
+		// Whatever the store gave back, reading it does not panic.
+		_, _, _ = e.Data(), e.WithRaw(), e.Size()
+		if len(e.DataJSON()) == 0 {
+			t.Fatalf("decoded to nothing: %q", envelope)
+		}
+	})
+}
