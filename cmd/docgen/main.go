@@ -47,13 +47,13 @@ func run(out io.Writer, root string, check bool) error {
 		}
 		stale++
 		if check {
-			fmt.Fprintf(out, "%s is stale\n", f.path)
+			_, _ = fmt.Fprintf(out, "%s is stale\n", f.path)
 			continue
 		}
 		if err := os.WriteFile(path, f.text, 0o644); err != nil { //nolint:gosec // pages are for everybody to read
 			return err
 		}
-		fmt.Fprintf(out, "%s written\n", f.path)
+		_, _ = fmt.Fprintf(out, "%s written\n", f.path)
 	}
 	if check && stale > 0 {
 		return fmt.Errorf("%d derived files are stale: `make docs` writes them", stale)

@@ -63,7 +63,7 @@ func PlayFiles(t *testing.T, name, glob string, bind Binder) {
 				return
 			}
 			if *update {
-				if err := os.WriteFile(file, got, 0o644); err != nil {
+				if err := os.WriteFile(file, got, 0o600); err != nil {
 					t.Fatal(err)
 				}
 				return
