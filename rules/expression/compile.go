@@ -18,7 +18,7 @@ type compiler struct {
 	scope  *scope
 	faults Errors
 	depth  int
-	inside int // predicates around
+	deep   bool // said already
 }
 
 // purpose is what an expression is for; it decides remedies and the kind that is asked for.
@@ -30,8 +30,9 @@ const (
 	asHole
 )
 
-func newCompiler(text string, base int, want purpose) *compiler {
-	return &compiler{src: newSource(text), base: base, want: want, scope: new(scope)}
+// newCompiler begins a text whose event values go into a scope. The scope is sealed by who made it.
+func newCompiler(text string, base int, want purpose, s *scope) *compiler {
+	return &compiler{src: newSource(text), base: base, want: want, scope: s}
 }
 
 // compile parses and checks the text. The node is of use only where there are no faults.
@@ -58,9 +59,8 @@ func compareRemedy(k kinds) string {
 	return "ask has(x), len(x) > 0 or any(x, …)"
 }
 
-// program ends the compilation of a single expression.
+// program is the compiled expression alone.
 func (c *compiler) program(root *node) *program {
-	c.scope.seal()
 	return &program{text: c.src.text, roots: []*node{root}, scope: c.scope}
 }
 
@@ -94,7 +94,8 @@ func (c *compiler) node(n ast.Node) *node {
 	c.depth++
 	defer func() { c.depth-- }()
 	if c.depth > MaxDepth {
-		if c.depth == MaxDepth+1 {
+		if !c.deep {
+			c.deep = true
 			c.fault(n, fmt.Sprintf("this nests deeper than %d", MaxDepth), "split the rule in two")
 		}
 		return c.unclear()

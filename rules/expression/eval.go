@@ -30,8 +30,7 @@ func (f *frame) truth(n *node) Truth {
 	case opHas:
 		before := f.trace
 		f.trace = nil // asked whether it is there: then it is not missed
-		var tmp value
-		there := f.operand(n.args[0], &tmp).kind != absent
+		there := f.operand(n.args[0]).kind != absent
 		f.trace = before
 		return truthOf(there)
 	case opChoose:
@@ -55,8 +54,7 @@ func (f *frame) truth(n *node) Truth {
 			return f.quantify(n)
 		}
 	}
-	var tmp value
-	v := f.operand(n, &tmp)
+	v := f.operand(n)
 	switch v.kind {
 	case boolean:
 		return truthOf(v.yes)
@@ -96,9 +94,9 @@ func (f *frame) junction(n *node) Truth {
 	return True
 }
 
-// operand gives a part's value without copying one that is at hand. The tmp is the caller's room for one
-// that is not.
-func (f *frame) operand(n *node, tmp *value) *value {
+// operand gives a part's value without copying one that is at hand. What had to be worked out lies among
+// the frame's temporaries until the expression, or the item it is asked of, is done.
+func (f *frame) operand(n *node) *value {
 	switch n.op {
 	case opSlot:
 		v := f.value(n.slot)
@@ -111,24 +109,29 @@ func (f *frame) operand(n *node, tmp *value) *value {
 	case opItem:
 		return f.items[len(f.items)-1]
 	}
-	*tmp = f.eval(n)
-	return tmp
+	f.temps = append(f.temps, f.eval(n))
+	return &f.temps[len(f.temps)-1]
+}
+
+// forget drops the temporaries after a mark.
+func (f *frame) forget(mark int) {
+	clear(f.temps[mark:])
+	f.temps = f.temps[:mark]
 }
 
 // eval evaluates any part.
 func (f *frame) eval(n *node) value {
-	var ta, tb value
 	switch n.op {
 	case opLiteral, opSlot, opItem:
-		return *f.operand(n, &ta)
+		return *f.operand(n)
 	case opMember:
-		return f.member(n, f.operand(n.args[0], &ta), n.key)
+		return f.member(n, f.operand(n.args[0]), n.key)
 	case opIndex:
-		return f.at(n, f.operand(n.args[0], &ta), f.operand(n.args[1], &tb))
+		return f.at(n, f.operand(n.args[0]), f.operand(n.args[1]))
 	case opCompute:
-		return f.compute(n, f.operand(n.args[0], &ta), f.operand(n.args[1], &tb))
+		return f.compute(n, f.operand(n.args[0]), f.operand(n.args[1]))
 	case opNegate:
-		v := f.operand(n.args[0], &ta)
+		v := f.operand(n.args[0])
 		if v.kind != number {
 			f.misfit(n, v, numbers)
 			return value{}
@@ -136,18 +139,18 @@ func (f *frame) eval(n *node) value {
 		return numberValue(-v.num)
 	case opCoalesce:
 		mark := f.mark()
-		v := f.operand(n.args[0], &ta)
+		v := f.operand(n.args[0])
 		if v.kind == absent && f.err == nil {
-			v = f.operand(n.args[1], &tb)
+			v = f.operand(n.args[1])
 		}
 		f.settle(mark, v.kind != absent)
 		return *v
 	case opChoose:
 		switch f.truth(n.args[0]) {
 		case True:
-			return *f.operand(n.args[1], &ta)
+			return *f.operand(n.args[1])
 		case False:
-			return *f.operand(n.args[2], &ta)
+			return *f.operand(n.args[2])
 		}
 		return value{}
 	case opList:
@@ -156,7 +159,7 @@ func (f *frame) eval(n *node) value {
 		}
 		items := make([]value, len(n.args))
 		for i, arg := range n.args {
-			items[i] = *f.operand(arg, &ta)
+			items[i] = *f.operand(arg)
 		}
 		return value{kind: list, tree: &tree{items: items}}
 	case opCall:
@@ -170,8 +173,7 @@ func (f *frame) eval(n *node) value {
 }
 
 func (f *frame) compare(n *node) Truth {
-	var ta, tb value
-	a, b := f.operand(n.args[0], &ta), f.operand(n.args[1], &tb)
+	a, b := f.operand(n.args[0]), f.operand(n.args[1])
 	if a.kind == absent || b.kind == absent {
 		return Unknown
 	}
@@ -180,10 +182,10 @@ func (f *frame) compare(n *node) Truth {
 		case number:
 			return truthOf(order(n.code, a.num < b.num, a.num == b.num))
 		case text:
+			f.spend(min(len(a.str), len(b.str)) / 64)
 			if n.code == codeEqual {
 				return truthOf(a.str == b.str)
 			}
-			f.spend(min(len(a.str), len(b.str)) / 64)
 			return truthOf(order(n.code, a.str < b.str, a.str == b.str))
 		}
 		if n.code == codeEqual || n.code == codeUnequal {
@@ -219,7 +221,7 @@ func (f *frame) same(a, b *value) bool {
 	case number:
 		return a.num == b.num
 	case text:
-		return a.str == b.str
+		return f.spend(min(len(a.str), len(b.str))/64) && a.str == b.str
 	case boolean:
 		return a.yes == b.yes
 	case list, object:
@@ -244,12 +246,11 @@ func (f *frame) same(a, b *value) bool {
 
 // in looks for a value in a list, or for a key in an object. An absent item leaves open what is not found.
 func (f *frame) in(n *node) Truth {
-	var ta, tb value
-	a := f.operand(n.args[0], &ta)
+	a := f.operand(n.args[0])
 	if n.args[1].op == opList {
 		return f.inList(n, a)
 	}
-	b := f.operand(n.args[1], &tb)
+	b := f.operand(n.args[1])
 	switch {
 	case a.kind == absent || b.kind == absent:
 		return Unknown
@@ -281,9 +282,8 @@ func (f *frame) inList(n *node, a *value) Truth {
 	mark := f.mark()
 	items := n.args[1].args
 	fits, open := len(items) == 0, false
-	var tmp value
 	for _, arg := range items {
-		item := f.operand(arg, &tmp)
+		item := f.operand(arg)
 		if a.kind != absent && f.same(a, item) {
 			f.settle(mark, true)
 			return True
@@ -309,11 +309,11 @@ func (f *frame) notIn(n *node, a *value, fits, open bool) Truth {
 }
 
 func (f *frame) text(n *node) Truth {
-	var ta, tb value
-	a, b := f.operand(n.args[0], &ta), f.operand(n.args[1], &tb)
+	a, b := f.operand(n.args[0]), f.operand(n.args[1])
 	if !f.fit(n, a, texts) || !f.fit(n, b, texts) {
 		return Unknown
 	}
+	f.spend(min(len(a.str), len(b.str)) / 64)
 	switch n.code {
 	case codeStartsWith:
 		return truthOf(strings.HasPrefix(a.str, b.str))
@@ -326,8 +326,7 @@ func (f *frame) text(n *node) Truth {
 
 // matches may cost the length of the text times the size of the pattern, so that much is spent.
 func (f *frame) matches(n *node) Truth {
-	var tmp value
-	a := f.operand(n.args[0], &tmp)
+	a := f.operand(n.args[0])
 	if !f.fit(n, a, texts) || !f.spend(len(a.str)*n.cost/8) {
 		return Unknown
 	}
@@ -372,10 +371,9 @@ func (f *frame) compute(n *node, a, b *value) value {
 
 func (f *frame) call(n *node) value {
 	base := len(f.args)
-	defer func() { f.args = f.args[:base] }()
-	var tmp value
+	defer func() { clear(f.args[base:]); f.args = f.args[:base] }()
 	for i, arg := range n.args {
-		v := f.operand(arg, &tmp)
+		v := f.operand(arg)
 		if !f.fit(n, v, n.fn.takes[i]) {
 			return value{}
 		}
@@ -390,8 +388,7 @@ func (f *frame) call(n *node) value {
 
 // quantify asks every item: all, any, none, one. An unknown answer leaves open what the others do not decide.
 func (f *frame) quantify(n *node) Truth {
-	var tmp value
-	items, ok := f.list(n, f.operand(n.args[0], &tmp))
+	items, ok := f.list(n, f.operand(n.args[0]))
 	if !ok {
 		return Unknown
 	}
@@ -429,8 +426,7 @@ func (f *frame) quantify(n *node) Truth {
 
 // gather is filter, map and count. As in a rule's own condition, what is unknown does not match.
 func (f *frame) gather(n *node) value {
-	var tmp value
-	items, ok := f.list(n, f.operand(n.args[0], &tmp))
+	items, ok := f.list(n, f.operand(n.args[0]))
 	if !ok {
 		return value{}
 	}
@@ -442,7 +438,9 @@ func (f *frame) gather(n *node) value {
 			if !f.push(n, &items[i]) {
 				return value{}
 			}
+			temps := len(f.temps)
 			v := f.eval(n.args[1])
+			f.forget(temps)
 			f.pop()
 			if v.kind != absent && f.take(1) {
 				kept = append(kept, v)
@@ -479,7 +477,9 @@ func (f *frame) ask(n *node, item *value) Truth {
 	if !f.push(n, item) {
 		return Unknown
 	}
+	temps := len(f.temps)
 	t := f.truth(n.args[1])
+	f.forget(temps)
 	f.pop()
 	return t
 }

@@ -24,17 +24,19 @@ func (c *Condition) Explain(ev *event.Event) (parts []Part, err error) {
 	f := c.prog.scope.begin(ev)
 	defer f.end()
 	defer rescue(&err)
+	left := 4 * maxSteps // every part is evaluated by itself, so the whole has a bound of its own
 	var walk func(n *node, depth int)
 	walk = func(n *node, depth int) {
-		if n.op == opLiteral {
+		if n.op == opLiteral || err != nil {
 			return
 		}
 		f.enter(c.prog)
 		got := f.eval(n)
-		parts = append(parts, Part{Text: c.prog.source(n), Value: f.show(&got), Depth: depth})
-		if f.err != nil && err == nil {
-			err = f.err
+		if left -= maxSteps - f.steps; left < 0 {
+			f.err = errWork
 		}
+		parts = append(parts, Part{Text: c.prog.source(n), Value: f.show(&got), Depth: depth})
+		err = f.err
 		args := n.args
 		if n.op == opQuantify {
 			args = args[:1]

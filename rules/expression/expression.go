@@ -82,11 +82,12 @@ func CompileCondition(text string) (*Condition, error) {
 
 // UnmarshalText compiles the condition. An error is Errors.
 func (c *Condition) UnmarshalText(text []byte) error {
-	k := newCompiler(string(text), 0, asCondition)
+	k := newCompiler(string(text), 0, asCondition, new(scope))
 	root := k.compile()
 	if len(k.faults) > 0 {
 		return k.faults.sorted()
 	}
+	k.scope.seal()
 	c.text = string(text)
 	c.prog = k.program(root)
 	return nil
@@ -148,22 +149,30 @@ func Constant(v any) Value { return Value{word: v} }
 
 // UnmarshalText compiles the value: a text where it has {{ }}, else an expression. An error is Errors.
 func (v *Value) UnmarshalText(text []byte) error {
-	s := string(text)
-	if strings.Contains(s, "{{") {
-		var t Text
-		if err := t.UnmarshalText(text); err != nil {
-			return err
-		}
-		*v = Value{text: s, hole: &t}
-		return nil
+	s := new(scope)
+	out, err := compileValue(string(text), s)
+	if err != nil {
+		return err
 	}
-	k := newCompiler(s, 0, asValue)
+	s.seal()
+	*v = out
+	return nil
+}
+
+func compileValue(s string, in *scope) (Value, error) {
+	if strings.Contains(s, "{{") {
+		t, err := compileText(s, in)
+		if err != nil {
+			return Value{}, err
+		}
+		return Value{text: s, hole: &t}, nil
+	}
+	k := newCompiler(s, 0, asValue, in)
 	root := k.compile()
 	if len(k.faults) > 0 {
-		return k.faults.sorted()
+		return Value{}, k.faults.sorted()
 	}
-	*v = Value{text: s, prog: k.program(root)}
-	return nil
+	return Value{text: s, prog: k.program(root)}, nil
 }
 
 // String is the value as it was written.
@@ -178,23 +187,35 @@ func (v Value) String() string {
 func (v Value) IsZero() bool { return v.prog == nil && v.hole == nil && v.word == nil }
 
 // Of evaluates the value for an event. present is false where it is absent (unknown), which leaves its field
-// out. It is a float64, string, bool, []any or Object; a constant is returned as it was given.
+// out. It is a float64, a json.Number of more digits than that holds, string, bool, []any or Object; a
+// constant is returned as it was given.
 func (v Value) Of(ev *event.Event) (out any, present bool, err error) {
+	p := v.prog
+	if v.hole != nil {
+		p = v.hole.prog
+	}
+	if p == nil {
+		return v.of(nil)
+	}
+	f := p.scope.begin(ev)
+	defer f.end()
+	defer rescue(&err)
+	return v.of(f)
+}
+
+// of evaluates the value in a frame of its scope; one without expressions needs none.
+func (v *Value) of(f *frame) (out any, present bool, err error) {
 	switch {
 	case v.word != nil:
 		return v.word, true, nil
 	case v.hole != nil:
-		s, err := v.hole.Of(ev)
+		s, err := v.hole.of(f, nil)
 		return s, err == nil, err
 	case v.prog == nil:
 		return nil, false, nil
 	}
-	f := v.prog.scope.begin(ev)
-	defer f.end()
-	defer rescue(&err)
 	f.enter(v.prog)
-	got := f.eval(v.prog.roots[0])
-	out, present = f.export(got)
+	out, present = f.export(f.eval(v.prog.roots[0]))
 	if f.err != nil {
 		return nil, false, f.err
 	}

@@ -100,6 +100,7 @@ type frame struct {
 	sink    func(int, jsonpath.Result)
 
 	items   []*value // what # is, the innermost last
+	temps   []value  // values worked out on the way
 	args    []value  // arguments of calls under way
 	answers []answer
 	read    bool // answers are filled
@@ -142,9 +143,8 @@ func (f *frame) end() {
 		f.loaded[at] = false
 	}
 	clear(f.answers)
-	clear(f.args[:cap(f.args)])
-	clear(f.items[:cap(f.items)])
-	f.touched, f.answers, f.args, f.items = f.touched[:0], f.answers[:0], f.args[:0], f.items[:0]
+	f.clear()
+	f.touched, f.answers = f.touched[:0], f.answers[:0]
 	f.ev, f.prog, f.remap, f.trace, f.read, f.raw = nil, nil, nil, nil, false, rawUnread
 	f.scope.frames.Put(f)
 }
@@ -154,7 +154,15 @@ func (f *frame) enter(p *program) {
 	f.prog, f.remap = p, p.remap
 	f.steps, f.memory = maxSteps, maxMemory
 	f.faulted, f.err = false, nil
-	f.items, f.args = f.items[:0], f.args[:0]
+	f.clear()
+}
+
+// clear drops what a finished or given-up evaluation left.
+func (f *frame) clear() {
+	clear(f.temps)
+	clear(f.args)
+	clear(f.items)
+	f.temps, f.args, f.items = f.temps[:0], f.args[:0], f.items[:0]
 }
 
 func (f *frame) store(at int, r jsonpath.Result) {

@@ -238,9 +238,7 @@ func (c *compiler) quantify(n *ast.BuiltinNode, code uint8) *node {
 	if p, ok := predicate.(*ast.PredicateNode); ok {
 		predicate = p.Node
 	}
-	c.inside++
 	ask := c.node(predicate)
-	c.inside--
 	if code != codeMap {
 		c.need(predicate, ask, booleans, fmt.Sprintf("`%s` asks each item what is true or false", n.Name))
 	}
@@ -327,6 +325,7 @@ func runNumber(f *frame, a []value) value {
 	if a[0].kind == number {
 		return a[0]
 	}
+	f.spend(len(a[0].str) / 16)
 	n, ok := parseNumber(a[0].str)
 	if !ok {
 		return value{}

@@ -65,6 +65,9 @@ func (c *compiler) fixedWord() {
 		return
 	}
 	if arithmetic.MatchString(word) {
+		if strings.HasPrefix(c.faults[0].Remedy, "did you mean") {
+			return
+		}
 		for _, t := range c.src.tokens {
 			if _, ok := fields[t.Value]; ok {
 				return // a computation with a slip in it

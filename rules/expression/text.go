@@ -32,12 +32,21 @@ func MustText(text string) Text {
 
 // UnmarshalText compiles the text. An error is Errors, with the faults of every hole.
 func (t *Text) UnmarshalText(b []byte) error {
-	s := string(b)
+	s := new(scope)
+	out, err := compileText(string(b), s)
+	if err != nil {
+		return err
+	}
+	s.seal()
+	*t = out
+	return nil
+}
+
+func compileText(s string, scope *scope) (Text, error) {
 	if len(s) > MaxTextLength {
-		return Errors{{Offset: MaxTextLength, Length: 1, Message: fmt.Sprintf("this text is longer than %d bytes", MaxTextLength), Remedy: "shorten it"}}
+		return Text{}, Errors{{Offset: MaxTextLength, Length: 1, Message: fmt.Sprintf("this text is longer than %d bytes", MaxTextLength), Remedy: "shorten it"}}
 	}
 	out := Text{text: s}
-	scope := new(scope)
 	prog := &program{text: s, scope: scope}
 	var faults Errors
 	nodes := 0
@@ -55,8 +64,7 @@ func (t *Text) UnmarshalText(b []byte) error {
 		}
 		out.words = append(out.words, s[at:open])
 		at = end + 2
-		k := newCompiler(s[open+2:end], open+2, asHole)
-		k.scope = scope
+		k := newCompiler(s[open+2:end], open+2, asHole, scope)
 		root := k.compile()
 		faults = append(faults, k.faults...)
 		if len(k.faults) > 0 {
@@ -71,15 +79,13 @@ func (t *Text) UnmarshalText(b []byte) error {
 		}
 	}
 	if len(faults) > 0 {
-		return faults.sorted()
+		return Text{}, faults.sorted()
 	}
 	out.words = append(out.words, s[at:])
 	if len(prog.roots) > 0 {
-		scope.seal()
 		out.prog = prog
 	}
-	*t = out
-	return nil
+	return out, nil
 }
 
 // shift moves a node, compiled from a hole, to where it stands in the whole text.
@@ -141,14 +147,19 @@ func (t Text) Of(ev *event.Event, escape ...func(string) string) (out string, er
 	f := t.prog.scope.begin(ev)
 	defer f.end()
 	defer rescue(&err)
+	return t.of(f, escape)
+}
+
+func (t *Text) of(f *frame, escape []func(string) string) (string, error) {
+	if t.prog == nil {
+		return t.text, nil
+	}
 	b := make([]byte, 0, len(t.text)+64)
 	for i, root := range t.prog.roots {
 		b = append(b, t.words[i]...)
 		f.enter(t.prog)
-		var tmp value
-		v := f.operand(root, &tmp)
 		at := len(b)
-		b = f.appendText(b, v)
+		b = f.appendText(b, f.operand(root))
 		if f.err != nil {
 			return "", f.err
 		}

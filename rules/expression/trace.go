@@ -26,8 +26,11 @@ func (f *frame) mark() int {
 }
 
 func (f *frame) settle(mark int, known bool) {
-	if known && f.trace != nil {
+	if known && f.trace != nil && len(f.trace.missing) > mark {
 		f.trace.missing = f.trace.missing[:mark]
+		if mark == 0 {
+			f.trace.missing = nil
+		}
 	}
 }
 

@@ -20,6 +20,7 @@ type Pair struct {
 // is an empty mapping.
 type Values struct {
 	members []member
+	scope   *scope
 }
 
 // member is a field of a mapping, or an item of a list, which has no key.
@@ -35,35 +36,37 @@ type member struct {
 // CompileValues compiles a mapping. An error is Errors, each with the path of keys to the value at fault.
 func CompileValues(pairs []Pair) (Values, error) {
 	var faults Errors
-	members := compilePairs(pairs, nil, &faults)
+	s := new(scope)
+	members := s.pairs(pairs, nil, &faults)
 	if len(faults) > 0 {
 		return Values{}, faults
 	}
-	return Values{members: members}, nil
+	s.seal()
+	return Values{members: members, scope: s}, nil
 }
 
-func compilePairs(pairs []Pair, path []string, faults *Errors) []member {
+func (s *scope) pairs(pairs []Pair, path []string, faults *Errors) []member {
 	members := make([]member, 0, len(pairs))
 	for _, pair := range pairs {
-		m := compileMember(pair.Value, append(path[:len(path):len(path)], pair.Key), faults)
+		m := s.member(pair.Value, append(path[:len(path):len(path)], pair.Key), faults)
 		m.key = pair.Key
 		members = append(members, m)
 	}
 	return members
 }
 
-func compileMember(v any, path []string, faults *Errors) member {
+func (s *scope) member(v any, path []string, faults *Errors) member {
 	switch v := v.(type) {
 	case []Pair:
-		return member{isMap: true, nested: compilePairs(v, path, faults)}
+		return member{isMap: true, nested: s.pairs(v, path, faults)}
 	case []any:
 		m := member{isList: true}
 		for i, item := range v {
-			m.list = append(m.list, compileMember(item, append(path[:len(path):len(path)], strconv.Itoa(i)), faults))
+			m.list = append(m.list, s.member(item, append(path[:len(path):len(path)], strconv.Itoa(i)), faults))
 		}
 		return m
 	case string:
-		value, err := CompileValue(v)
+		value, err := compileValue(v, s)
 		var found Errors
 		if errors.As(err, &found) {
 			for _, fault := range found {
@@ -94,12 +97,20 @@ func (v Values) Keys() []string {
 
 // Of evaluates the mapping for an event. Absent values leave their field or item out; a mapping within that
 // comes out empty stays, because somebody wrote it.
-func (v Values) Of(ev *event.Event) (Object, error) { return objectOf(v.members, ev) }
+func (v Values) Of(ev *event.Event) (out Object, err error) {
+	if v.scope == nil {
+		return Object{}, nil
+	}
+	f := v.scope.begin(ev)
+	defer f.end()
+	defer rescue(&err)
+	return objectOf(v.members, f)
+}
 
-func objectOf(members []member, ev *event.Event) (Object, error) {
+func objectOf(members []member, f *frame) (Object, error) {
 	out := make(Object, 0, len(members))
 	for i := range members {
-		got, present, err := members[i].of(ev)
+		got, present, err := members[i].of(f)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", members[i].key, err)
 		}
@@ -110,15 +121,15 @@ func objectOf(members []member, ev *event.Event) (Object, error) {
 	return out, nil
 }
 
-func (m *member) of(ev *event.Event) (any, bool, error) {
+func (m *member) of(f *frame) (any, bool, error) {
 	switch {
 	case m.isMap:
-		out, err := objectOf(m.nested, ev)
+		out, err := objectOf(m.nested, f)
 		return out, err == nil, err
 	case m.isList:
 		items := make([]any, 0, len(m.list))
 		for i := range m.list {
-			got, present, err := m.list[i].of(ev)
+			got, present, err := m.list[i].of(f)
 			if err != nil {
 				return nil, false, fmt.Errorf("%d: %w", i, err)
 			}
@@ -128,7 +139,7 @@ func (m *member) of(ev *event.Event) (any, bool, error) {
 		}
 		return items, true, nil
 	}
-	return m.value.Of(ev)
+	return m.value.of(f)
 }
 
 // Missing names the absent fields that leave a field out or a hole empty.
