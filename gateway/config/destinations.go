@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -98,6 +99,14 @@ func (l *loader) product(e document.Entry[connectionSettings]) *document.Entry[*
 			}
 			l.fault(p.Key.Fault(message, remedy))
 			return nil
+		case p.Value.Kind == document.Scalar:
+			p.Value.Conceal()
+			remedy := fmt.Sprintf("write %s: and its settings below", p.Name)
+			if setting := l.settingOf(p.Name); setting != "" {
+				remedy = fmt.Sprintf("did you mean the setting of %s? Write %s: {%s: …}", setting, setting, p.Name)
+			}
+			l.fault(p.Key.Fault(fmt.Sprintf("`%s` is a product, and here it has a value instead of settings", p.Name), remedy))
+			return nil
 		case found != nil:
 			l.fault(p.Key.Fault(fmt.Sprintf("a connection is one product, and this one is `%s` already", found.Name), "make it a connection of its own, with its own name"))
 			return nil
@@ -142,13 +151,13 @@ func (l *loader) delivery(d *destination, n *document.Node, s deliverySettings, 
 	if s.Retry.set && s.Retry.preset == "" {
 		d.Retry.Waits = s.Retry.waits
 	}
-	if at := n.Key("timeout"); at != nil && !at.Unset {
+	if at := n.Key("timeout"); at != nil && !at.Unset && !l.told(at) {
 		if d.Timeout = s.Timeout; s.Timeout < 100*time.Millisecond || s.Timeout > 5*time.Minute {
 			l.fault(at.Fault(fmt.Sprintf("a timeout of %s makes no sense", s.Timeout), "write 100ms to 5m"))
 		}
 	}
 	d.Concurrency = DefaultConcurrency
-	if at := n.Key("concurrency"); at != nil && !at.Unset {
+	if at := n.Key("concurrency"); at != nil && !at.Unset && !l.told(at) {
 		if d.Concurrency = s.Concurrency; s.Concurrency < 1 || s.Concurrency > 1000 {
 			l.fault(at.Fault(fmt.Sprintf("a concurrency of %d makes no sense", s.Concurrency), "write 1 to 1000; enabled: false sends nothing"))
 		}
@@ -163,7 +172,7 @@ func (l *loader) delivery(d *destination, n *document.Node, s deliverySettings, 
 }
 
 func (l *loader) batch(d *destination, n *document.Node, s Batch, connector connectors.Connector) {
-	if n == nil {
+	if n == nil || l.told(n) {
 		return
 	}
 	batcher, ok := connector.(connectors.Batcher)
@@ -181,7 +190,11 @@ func (l *loader) batch(d *destination, n *document.Node, s Batch, connector conn
 // connect makes the connector of a destination without any step, and checks it.
 func (l *loader) connect(d *destination, connector connectors.Connector) {
 	before := len(l.faults)
-	l.fault(document.Bind(d.settings, connector, document.Options{Partial: true, Known: d.known()})...)
+	options := document.Options{Partial: true, Known: d.known()}
+	if d.subscription != nil {
+		options.Misnamed = d.subscription
+	}
+	l.fault(document.Bind(d.settings, connector, options)...)
 	if len(l.faults) == before {
 		l.fault(document.Missing(connector, d.settings, "")...)
 	}
@@ -229,7 +242,7 @@ func (l *loader) check(d *destination, connector connectors.Connector, nodes ...
 		if err := validator.Validate(); err != nil {
 			var invalid *connectors.InvalidError
 			if errors.As(err, &invalid) {
-				l.fault(place(invalid.Setting).Refusal(invalid.Setting, errors.New(invalid.Reason)))
+				l.fault(exact(place(invalid.Setting), invalid.Reason).Refusal(invalid.Setting, errors.New(invalid.Reason)))
 			} else {
 				l.fault(place("").Refusal("", err))
 			}
@@ -254,9 +267,39 @@ func (l *loader) check(d *destination, connector connectors.Connector, nodes ...
 			if len(w.Secrets) == 0 || (w.Signature.Style == "" && !w.Signature.IsZero() && !strings.Contains(err.Error(), "secret")) {
 				setting = "signature"
 			}
-			l.fault(place(setting).Refusal(setting, err))
+			l.fault(secretAt(place(setting), &err).Refusal(setting, err))
 		}
 	}
+}
+
+// exact is the key of a mapping that a reason begins with: "`Host` is set by HTTP itself".
+func exact(n *document.Node, reason string) *document.Node {
+	if rest, ok := strings.CutPrefix(reason, "`"); ok {
+		key, _, _ := strings.Cut(rest, "`")
+		if named := n.Named(key); named != nil {
+			return named
+		}
+	}
+	return n
+}
+
+// secretAt is the one of several secrets that an error speaks of ("secret 2: …"), or the only one.
+func secretAt(n *document.Node, err *error) *document.Node {
+	if n.Kind != document.List {
+		return n
+	}
+	number := 1
+	if text, ok := strings.CutPrefix((*err).Error(), "secret "); ok {
+		if first, rest, ok := strings.Cut(text, ": "); ok {
+			if i, wrong := strconv.Atoi(first); wrong == nil {
+				number, *err = i, errors.New(rest)
+			}
+		}
+	}
+	if number >= 1 && number <= len(n.Items) {
+		return n.Items[number-1]
+	}
+	return n
 }
 
 var (

@@ -113,7 +113,7 @@ func (l *loader) retention(f *fileSettings) {
 		{"waiting", "count", r.Waiting.Count < 1},
 		{"history", "per_destination", r.History.PerDestination < 1},
 	} {
-		if at := node.Key(n.part).Key(n.setting); n.small && at != nil && !at.Unset {
+		if at := node.Key(n.part).Key(n.setting); n.small && at != nil && !at.Unset && !l.told(at) {
 			l.fault(at.Fault(fmt.Sprintf("`%s` is too small to work with", n.setting), "write at least 1m, 1MiB or 1"))
 		}
 	}
@@ -144,7 +144,7 @@ func (l *loader) addTokens(f *fileSettings) {
 		}
 		secret, scopes := s.Node.Key("secret"), s.Node.Key("scopes")
 		switch {
-		case secret == nil || secret.Unset || s.Secret.IsZero():
+		case secret == nil || secret.Unset || l.told(secret):
 		case s.Secret.Len() < minToken:
 			l.fault(secret.Fault(fmt.Sprintf("the token has %d characters and needs %d", s.Secret.Len(), minToken), "`surveygate secret` prints one"))
 		default:
@@ -154,7 +154,7 @@ func (l *loader) addTokens(f *fileSettings) {
 				}
 			}
 		}
-		if scopes != nil && scopes.Kind != document.Scalar && len(s.Scopes) == 0 {
+		if scopes != nil && len(s.Scopes) == 0 && !l.told(scopes) {
 			l.fault(scopes.Fault("the token may do nothing", "write scopes: [publish], or more of read, write, publish, secrets"))
 		}
 		if i := slices.IndexFunc(l.config.Tokens, func(t *Token) bool {

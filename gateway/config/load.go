@@ -194,6 +194,11 @@ type loader struct {
 
 func (l *loader) fault(f ...document.Fault) { l.faults = append(l.faults, f...) }
 
+// told says that something is wrong with a value already, so that what follows from it is not said too.
+func (l *loader) told(n *document.Node) bool {
+	return slices.ContainsFunc(l.faults, func(f document.Fault) bool { return f.Position == n.At })
+}
+
 func (l *loader) warning(f document.Fault) {
 	l.config.Warnings = append(l.config.Warnings, f)
 }

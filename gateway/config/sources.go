@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,7 +24,7 @@ func (l *loader) addSources(f *fileSettings) {
 		profile := l.profile(e.Node.Key("profile"))
 		l.span(e.Node, "accept_test", s.AcceptTest, day)
 		l.span(e.Node, "capture", s.Capture, 7*day)
-		if profile == nil {
+		if profile == nil || l.unproved(e.Node) {
 			continue
 		}
 		settings := source.Settings{
@@ -54,6 +55,24 @@ func (l *loader) addSources(f *fileSettings) {
 		})
 	}
 }
+
+// unproved says that a fault was said of what proves a source, or of a key that may have been meant for it.
+func (l *loader) unproved(n *document.Node) bool {
+	for _, p := range n.Pairs {
+		if l.told(p.Key) {
+			return true
+		}
+		switch p.Key.Text {
+		case "secrets", "path_token", "verify", "unverified":
+			if l.told(p.Value) || slices.ContainsFunc(p.Value.Items, l.unprovedItem) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (l *loader) unprovedItem(n *document.Node) bool { return l.told(n) || l.unproved(n) }
 
 // at is where a setting of a source stands (`verify.0.header`), or the nearest that stands there: else its key.
 func at(e document.Entry[sourceSettings], setting string) *document.Node {

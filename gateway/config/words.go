@@ -83,7 +83,7 @@ func word[T ~string](into *T, b []byte, what string, words ...string) error {
 type capture string
 
 func (c *capture) UnmarshalText(b []byte) error {
-	return word(c, b, "what is captured", "failures", "all")
+	return word(c, b, "known to `capture`", "failures", "all")
 }
 
 // once is what a step is told of at most once.
@@ -177,7 +177,7 @@ func (r *retrySettings) BindNode(n *document.Node, name string) document.Faults 
 		}
 		if err := r.preset.UnmarshalText([]byte(n.Text)); err != nil {
 			return document.Faults{n.Fault(fmt.Sprintf("`%s` is not a retry preset", n.Text),
-				document.DidYouMean(n.Text, webhook.PresetNames())+"; or a list of waits: [5s, 30s, 5m]")}
+				document.DidYouMean(n.Text, webhook.PresetNames())+" (or a list of waits: [5s, 30s, 5m])")}
 		}
 		r.set = true
 		return nil

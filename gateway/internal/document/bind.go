@@ -21,8 +21,9 @@ type Options struct {
 	Embedded bool
 	// Rule refuses what belongs to a connection: settings that are a Secret, and those of embedded structs.
 	Rule bool
-	// Known are further keys that a misspelt one may mean.
-	Known []string
+	// Known are further keys that a misspelt one may mean, and Misnamed knows what to write instead of others.
+	Known    []string
+	Misnamed Misnamer
 }
 
 // Binder is implemented by types that read a node themselves; name is the setting's, for messages.
@@ -82,6 +83,7 @@ func Bind(n *Node, into any, options Options) Faults {
 type binder struct {
 	options Options
 	faults  Faults
+	depth   int // of structs; Partial is about the outermost only
 }
 
 func (b *binder) fault(f Fault) { b.faults = append(b.faults, f) }
@@ -114,14 +116,14 @@ func (b *binder) bind(n *Node, v reflect.Value, name string) {
 		b.values(n, v.Addr().Interface().(*expression.Values), name)
 		return
 	case t.Kind() == reflect.Pointer:
-		if v.IsNil() || b.options.Partial {
-			fresh := reflect.New(t.Elem())
-			if !v.IsNil() {
-				fresh.Elem().Set(v.Elem())
-			}
+		fresh := reflect.New(t.Elem())
+		if !v.IsNil() {
+			fresh.Elem().Set(v.Elem())
+		}
+		before := len(b.faults)
+		if b.bind(n, fresh.Elem(), name); len(b.faults) == before {
 			v.Set(fresh)
 		}
-		b.bind(n, v.Elem(), name)
 		return
 	}
 	if v.CanAddr() && reflect.PointerTo(t).Implements(binderType) {
@@ -153,6 +155,7 @@ func (b *binder) bind(n *Node, v reflect.Value, name string) {
 			b.prefix(n, v)
 			return
 		}
+		n.concealUser()
 		b.refusedAs(n, name, v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(n.Text)))
 		return
 	}
@@ -363,6 +366,8 @@ func (b *binder) mapping(n *Node, v reflect.Value, name string) {
 // structure binds a mapping to the settings of a struct.
 func (b *binder) structure(n *Node, v reflect.Value, name string) {
 	fields := Fields(v.Type())
+	b.depth++
+	defer func() { b.depth-- }()
 	if n.Kind == Null {
 		n = &Node{Kind: Mapping, At: n.At, file: n.file}
 	}
@@ -385,10 +390,13 @@ func (b *binder) structure(n *Node, v reflect.Value, name string) {
 		case b.options.Embedded:
 		case b.rest(fields, p, v):
 		default:
+			if secretly.MatchString(p.Key.Text) {
+				p.Value.concealAll()
+			}
 			b.unknown(p.Key, fields, v)
 		}
 	}
-	if !b.options.Partial {
+	if !b.options.Partial || b.depth > 1 {
 		b.faults = append(b.faults, Missing(v.Addr().Interface(), n, name)...)
 	}
 }
@@ -426,12 +434,14 @@ func (b *binder) rest(fields []Field, p Pair, v reflect.Value) bool {
 // unknown names the nearest key that there is.
 func (b *binder) unknown(key *Node, fields []Field, v reflect.Value) {
 	message := fmt.Sprintf("`%s` is not a setting here", key.Text)
-	if v.CanAddr() {
-		if m, ok := v.Addr().Interface().(Misnamer); ok {
-			if remedy := m.Misnamed(key.Text); remedy != "" {
-				b.fault(key.Fault(message, remedy))
-				return
-			}
+	own, _ := v.Addr().Interface().(Misnamer)
+	for _, m := range []Misnamer{own, b.options.Misnamed} {
+		if m == nil {
+			continue
+		}
+		if remedy := m.Misnamed(key.Text); remedy != "" {
+			b.fault(key.Fault(message, remedy))
+			return
 		}
 	}
 	b.fault(key.Fault(message, DidYouMean(key.Text, append(Names(fields), b.options.Known...))))

@@ -84,6 +84,9 @@ func Missing(bound any, n *Node, name string) Faults {
 			continue
 		}
 		message := fmt.Sprintf("`%s` is missing", f.Name)
+		if own := n.Key("name"); own != nil && own.Kind == Scalar {
+			name = own.Text
+		}
 		if name != "" {
 			message += fmt.Sprintf(" in `%s`", name)
 		}

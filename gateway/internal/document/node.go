@@ -160,6 +160,28 @@ func (n *Node) conceal() {
 	n.file.masks = append(n.file.masks, m)
 }
 
+// secretly matches keys whose values are secrets, in files that cannot be bound.
+var secretly = regexp.MustCompile(`(?i)(secret|token|password|api_?key|private_?key|webhook)`)
+
+// secretValue matches such a key with its value on a line.
+var secretValue = regexp.MustCompile(`(?i)(?:secrets?|token|password|api_?key|private_?key|webhook)["']?\s*:\s*\[?\s*["']?([^\s"',{}\[\]$][^\s"',}\]]*)`)
+
+// credentials matches user and password in a URL.
+var credentials = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://([^/@]+)@`)
+
+// concealUser hides user and password of a URL, which is refused for them and must not show them all the same.
+func (n *Node) concealUser() {
+	m := credentials.FindStringSubmatchIndex(n.Text)
+	if m == nil || n.Kind != Scalar || n.spans != nil {
+		return
+	}
+	line, column, width := n.locate(m[2], m[3]-m[2])
+	n.file.masks = append(n.file.masks, mask{line, column, width, true})
+}
+
+// Conceal hides every scalar of a node from faults, where it may be a secret in the wrong place.
+func (n *Node) Conceal() { n.concealAll() }
+
 // concealAll conceals every scalar below.
 func (n *Node) concealAll() {
 	n.conceal()

@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/netip"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -182,8 +183,13 @@ func (b *binder) value(n *Node) any {
 	return n.plain()
 }
 
+var digits = regexp.MustCompile(`^[0-9]{1,9}$`)
+
 // ParseDuration reads Go's durations and days: 90s, 1h30m, 7d.
 func ParseDuration(text string) (time.Duration, error) {
+	if digits.MatchString(text) && text != "0" {
+		return 0, fmt.Errorf("`%s` has no unit; write %ss, %sm, %sh or %sd", text, text, text, text, text)
+	}
 	days, rest := time.Duration(0), text
 	if before, after, ok := strings.Cut(text, "d"); ok {
 		n, err := strconv.ParseFloat(before, 64)
