@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,16 +20,21 @@ import (
 // noon is when test requests come in.
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 123_000_000, time.UTC)
 
-// library is the built-in profiles and, under testdata, those of the platforms that test the language further.
-func library(t testing.TB) *Library {
-	t.Helper()
+// everything is the built-in profiles and, under testdata, those of the platforms that test the language further.
+var everything = sync.OnceValues(func() (*Library, error) {
 	l := Builtin()
 	faults, err := l.AddFiles(os.DirFS("testdata/profiles"))
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	return l, err
+})
+
+func library(t testing.TB) *Library {
+	t.Helper()
+	l, err := everything()
 	if err != nil {
 		t.Fatal(err)
-	}
-	if len(faults) > 0 {
-		t.Fatal(faults)
 	}
 	return l
 }
@@ -111,15 +117,19 @@ func one(t testing.TB, s *Source, body string) *event.Event {
 	return events[0]
 }
 
-func schema(t testing.TB) *jsonschema.Schema {
-	t.Helper()
+var compiled = sync.OnceValues(func() (*jsonschema.Schema, error) {
 	c := jsonschema.NewCompiler()
 	c.AssertFormat()
-	compiled, err := c.Compile("testdata/envelope.schema.json")
+	return c.Compile("testdata/envelope.schema.json")
+})
+
+func schema(t testing.TB) *jsonschema.Schema {
+	t.Helper()
+	s, err := compiled()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return compiled
+	return s
 }
 
 // conforms checks both forms of an envelope against the published schema, and that nothing in it is empty.

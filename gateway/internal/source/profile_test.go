@@ -1,0 +1,177 @@
+package source
+
+import (
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestProfileFaults: a bad profile says what is wrong, in which file, line and column, and what to do.
+func TestProfileFaults(t *testing.T) {
+	t.Parallel()
+	const good = "source: x\nverify: [{kind: none}]\ntype: {path: t}\ndedupe: \"{id}\"\n" // the next line is 5
+	tests := []struct{ name, text, want string }{
+		{"unknown key", good + "maps: {survey.id: id}\n", "x.yaml:5:1: `maps` is not a setting here"},
+		{"unknown key within", good + "answers:\n  - {from: a, each: {value: v}, joins: x}\n", "x.yaml:6:33: `joins` is not a setting here"},
+		{"no such field", good + "map: {nps_scor: a}\n", "x.yaml:5:7: `nps_scor` is no field of an event"},
+		{"no such field, remedy", good + "map: {nps_scor: a}\n", "did you mean nps_score?"},
+		{"field of another kind", good + "map: {params: a}\n", "x.yaml:5:7: `params` is no field of an event"},
+		{"mapped twice", good + "map: {nps_score: a, response.score.nps: b}\n", "x.yaml:5:21: `response.score.nps` is mapped twice"},
+		{"broken path", good + "map: {email: 'a.#(b==\"c\"'}\n", "x.yaml:5:14: path `a.#(b==\"c\"`"},
+		{"no such modifier", good + "map: {email: 'a.@nope'}\n", "x.yaml:5:14: path `a.@nope`: `@nope` is no modifier"},
+		{"empty path", good + "map: {email: ''}\n", "x.yaml:5:14: path ``: empty path"},
+		{"broken pattern", good + "roles: [{set: email, value: '(a'}]\n", "x.yaml:5:29: pattern: error parsing regexp"},
+		{"no canonical type", "source: x\nverify: [{kind: none}]\ntype: {path: t, map: {a: response.complete}}\ndedupe: \"{id}\"\n", "x.yaml:3:26: `response.complete` is no canonical type"},
+		{"no canonical type, remedy", "source: x\nverify: [{kind: none}]\ntype: {path: t, map: {a: response.complete}}\ndedupe: \"{id}\"\n", "did you mean response.completed?"},
+		{"template not closed", "source: x\nverify: [{kind: none}]\ntype: {path: t}\ndedupe: \"{id\"\n", "x.yaml:4:9: `{id`: a { without its }"},
+		{"template not opened", "source: x\nverify: [{kind: none}]\ntype: {path: t}\ndedupe: \"id}\"\n", "x.yaml:4:9: `id}`: a } without its {"},
+		{"template with a query", "source: x\nverify: [{kind: none}]\ntype: {path: t}\ndedupe: \"{query:a}\"\n", "x.yaml:4:9: a query parameter is no part of an event"},
+		{"no verify", "source: x\ntype: {path: t}\ndedupe: \"{id}\"\n", "`verify` is missing"},
+		{"empty verify", "source: x\nverify: []\ntype: {path: t}\ndedupe: \"{id}\"\n", "x.yaml:2:9: nothing says how requests are proved"},
+		{"verify of no kind", "source: x\nverify: [{kind: magic}]\ntype: {path: t}\ndedupe: \"{id}\"\n", "x.yaml:2:17: `magic` is no kind of verification"},
+		{"hmac nowhere", "source: x\nverify: [{kind: hmac}]\ntype: {path: t}\ndedupe: \"{id}\"\n", "x.yaml:2:10: an hmac stands in one place"},
+		{"hash of no kind", "source: x\nverify: [{kind: hmac, header: X, hash: md5}]\ntype: {path: t}\ndedupe: \"{id}\"\n", "x.yaml:2:40: `md5` is no hash"},
+		{"token path broken", "source: x\nverify: [{kind: token, path: 'a.#('}]\ntype: {path: t}\ndedupe: \"{id}\"\n", "x.yaml:2:30: path `a.#(`"},
+		{"no dedupe", "source: x\nverify: [{kind: none}]\ntype: {path: t}\n", "`dedupe` is missing"},
+		{"no type", "source: x\nverify: [{kind: none}]\ntype: {}\ndedupe: \"{id}\"\n", "x.yaml:3:7: nothing says what type an event has"},
+		{"a map without its key", "source: x\nverify: [{kind: none}]\ntype: {map: {a: test}, default: unknown}\ndedupe: \"{id}\"\n", "x.yaml:3:7: the map of types has nothing to look up"},
+		{"idle condition", "source: x\nverify: [{kind: none}]\ntype: {rules: [{when: {path: a}, type: test}]}\ndedupe: \"{id}\"\n", "the condition tests nothing"},
+		{"bad name", "source: Poll QR\nverify: [{kind: none}]\ntype: {path: t}\ndedupe: \"{id}\"\n", "x.yaml:1:9: `Poll QR` is no name"},
+		{"bad decoder", "source: x\ndecode: xml\nverify: [{kind: none}]\ntype: {path: t}\ndedupe: \"{id}\"\n", "x.yaml:2:9: `xml` is not a decoder"},
+		{"json_fields of JSON", good + "json_fields: [a]\n", "x.yaml:5:1: json_fields are of forms"},
+		{"reply of no success", good + "reply: 404\n", "x.yaml:5:8: the reply is no status of success"},
+		{"bad shape", good + "answers: [{from: a, shape: list}]\n", "x.yaml:5:28: `list` is not a shape of answers"},
+		{"bad part", good + "answers: [{from: a, each: {id: b, value: v}}]\n", "x.yaml:5:28: `id` is not a part of an answer"},
+		{"no value", good + "answers: [{from: a, each: {question_id: b}}]\n", "x.yaml:5:11: nothing says where the value of an answer is"},
+		{"key of an array", good + "answers: [{from: a, key: b, each: {value: v}}]\n", "x.yaml:5:11: key and skip are of answers that are an object"},
+		{"definitions alone", good + "answers: [{from: a, each: {value: v}, defs: [{from: d, id: i}]}]\n", "x.yaml:5:11: definitions without what to look up in them"},
+		{"score of no score", good + "score: [{set: email, from: a}]\n", "x.yaml:5:15: `respondent.email` is no score"},
+		{"role that fits all", good + "roles: [{set: email}]\n", "x.yaml:5:9: the role fits every answer"},
+		{"handshake of nothing", good + "handshake: [{reply: 200}]\n", "x.yaml:5:13: a handshake has a method or a condition"},
+		{"a list where text is wanted", good + "split: [a]\n", "x.yaml:5:8"},
+		{"not YAML", "source: [", "x.yaml:1"},
+		{"empty", "", "`source` is missing"},
+		{"a list", "- a\n", "x.yaml:1:1"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p, faults := Parse("x.yaml", []byte(tt.text))
+			if len(faults) == 0 || p != nil {
+				t.Fatalf("no fault, want %q", tt.want)
+			}
+			if !strings.Contains(faults.Error(), tt.want) {
+				t.Errorf("faults:\n%v\nwant %q", faults, tt.want)
+			}
+		})
+	}
+	t.Run("all at once", func(t *testing.T) {
+		t.Parallel()
+		_, faults := Parse("x.yaml", []byte(good+"map: {emai: a}\nroles: [{set: phon, type: [x]}]\nsplits: a\n"))
+		if len(faults) != 3 {
+			t.Errorf("%d faults, want 3:\n%v", len(faults), faults)
+		}
+	})
+}
+
+func TestLibrary(t *testing.T) {
+	t.Parallel()
+	l := Builtin()
+	if diff := cmp.Diff([]string{"chattosurvey", "pollarix", "pollqr", "poltio", "popsee"}, l.Names()); diff != "" {
+		t.Errorf("built-in profiles (-want +got):\n%s", diff)
+	}
+	const own = "source: pollqr\nverify: [{kind: none}]\ntype: {path: kind}\ndedupe: \"{id}\"\n"
+	files := fstest.MapFS{
+		"a.yaml":      {Data: []byte(own)},
+		"b.yml":       {Data: []byte(strings.Replace(own, "pollqr", "mine", 1))},
+		"notes.txt":   {Data: []byte("not a profile")},
+		"deep/c.yaml": {Data: []byte("not: read")},
+	}
+	if faults, err := l.AddFiles(files); err != nil || len(faults) > 0 {
+		t.Fatal(err, faults)
+	}
+	if p, ok := l.Profile("pollqr"); !ok || p.Type.Path.String() != "kind" {
+		t.Errorf("a file did not take the built-in profile's place: %v", p)
+	}
+	if _, ok := l.Profile("mine"); !ok {
+		t.Error("a file's profile is not there")
+	}
+	if p, _ := Builtin().Profile("pollqr"); p.Type.Path.String() != "event" {
+		t.Error("another library changed")
+	}
+	faults := l.Add("c.yaml", []byte(own))
+	if len(faults) != 1 || !strings.Contains(faults.Error(), "c.yaml: the profile pollqr is already defined by a.yaml") {
+		t.Errorf("two files of one name: %v", faults)
+	}
+	if faults := l.Add("d.yaml", []byte("source: d\n")); len(faults) == 0 || !strings.Contains(faults.Error(), "d.yaml:1:1") {
+		t.Errorf("a bad file: %v", faults)
+	}
+}
+
+func TestAliases(t *testing.T) {
+	t.Parallel()
+	got := Builtin().Aliases()
+	want := map[string][]string{
+		"SURVEY_COMPLETED": {"response.completed"}, "SURVEY_STATUS_CHANGED": {"survey.status_changed"}, "COUPON_REDEEMED": {"reward.redeemed"},
+		"response.created": {"response.completed"}, "response.updated": {"response.updated"}, "survey.completed": {"survey.closed"},
+		"response.completed":   {"response.completed"},
+		"conversation.started": {"response.started"}, "conversation.completed": {"response.completed"},
+		"question_response.upserted": {"answer.upserted"}, "test.webhook": {"test"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	l := Builtin()
+	if faults := l.Add("x.yaml", []byte("source: x\nverify: [{kind: none}]\ntype: {path: e, map: {survey.completed: response.completed}}\ndedupe: \"{id}\"\n")); len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	if diff := cmp.Diff([]string{"response.completed", "survey.closed"}, l.Aliases()["survey.completed"]); diff != "" {
+		t.Errorf("a name of two platforms (-want +got):\n%s", diff)
+	}
+}
+
+func TestHandshake(t *testing.T) {
+	t.Parallel()
+	s := inline(t, `
+source: x
+verify: [{kind: none}]
+type: {path: e, map: {done: response.completed}}
+dedupe: "{id}"
+reply: 202
+handshake:
+  - {method: PUT, reply: 201, reply_body: "{query:challenge}/{header:X-Hook}"}
+  - {when: {path: e, equals: ping}, reply: 200}
+`)
+	tests := []struct {
+		method string
+		reply  Reply
+		ok     bool
+	}{
+		{"PUT", Reply{201, "abc/h"}, true},
+		{"GET", Reply{Status: 200}, true},
+		{"HEAD", Reply{Status: 200}, true},
+		{"POST", Reply{}, false},
+		{"DELETE", Reply{}, false},
+	}
+	for _, tt := range tests {
+		req := request(nil, "X-Hook", "h")
+		req.Method = tt.method
+		req.Query = func(name string) string {
+			if name == "challenge" {
+				return "abc"
+			}
+			return ""
+		}
+		if reply, ok := s.Handshake(req); reply != tt.reply || ok != tt.ok {
+			t.Errorf("%s: %+v %v, want %+v %v", tt.method, reply, ok, tt.reply, tt.ok)
+		}
+	}
+	if ev := one(t, s, `{"e":"ping"}`); ev.Type != "test" {
+		t.Errorf("a handshake in the body is %s", ev.Type)
+	}
+	if s.Reply() != 202 {
+		t.Errorf("reply %d", s.Reply())
+	}
+}
