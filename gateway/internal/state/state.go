@@ -21,6 +21,8 @@ var (
 	ErrConflict = errors.New("changed meanwhile")
 	// ErrUnavailable: the engine cannot make anything durable now (full, read-only, gone). Nothing was accepted.
 	ErrUnavailable = errors.New("store unavailable")
+	// ErrCursor: the cursor is not one that this list gave.
+	ErrCursor = errors.New("not a cursor of this list")
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("store closed")
 )
@@ -156,6 +158,9 @@ type Delivery struct {
 	Created, Updated, Due time.Time
 	// Alone keeps it out of batches.
 	Alone bool
+	// Leased says that somebody has it until Due. Given to Commit: a running attempt that is handed over; Schedule
+	// and Drop leave it alone until then. Read back: of Waiting ones, whether a holder has it now.
+	Leased bool
 	// Log are attempts. Given to Commit: those made since the last commit. Read back: all that is kept, oldest first.
 	Log []Attempt
 }

@@ -1,0 +1,204 @@
+package embedded
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// fresh is an event just appended.
+type fresh struct {
+	pos uint64
+	ev  *event.Event
+}
+
+// appending is Append on its way. Records are made by the caller, so that the writer only copies them.
+type appending struct {
+	events  []*event.Event
+	results []state.Appended
+	items   []item
+	buf     []byte
+}
+
+// item is one event's record: offsets in buf.
+type item struct {
+	terms    terms
+	id       [2]int
+	record   [2]int
+	timeline [2]int
+}
+
+var appendings = sync.Pool{New: func() any { return new(appending) }}
+
+// Append makes events durable.
+func (s *store) Append(ctx context.Context, events []*event.Event) ([]state.Appended, error) {
+	if len(events) == 0 {
+		return nil, s.check(ctx)
+	}
+	a := appendings.Get().(*appending)
+	if err := a.prepare(s, events); err != nil {
+		appendings.Put(a)
+		return nil, err
+	}
+	err := s.do(ctx, &call{op: a, size: len(a.buf), sync: true, grows: true})
+	if err != nil {
+		// The writer may still be at it, so what it uses is not used again.
+		return nil, fmt.Errorf("append: %w", err)
+	}
+	results := a.results
+	a.events, a.results = nil, nil
+	clear(a.items)
+	if cap(a.buf) <= 1<<20 {
+		appendings.Put(a)
+	}
+	return results, nil
+}
+
+func (a *appending) prepare(s *store, events []*event.Event) error {
+	a.events, a.results = events, make([]state.Appended, len(events))
+	a.items, a.buf = a.items[:0], a.buf[:0]
+	for _, ev := range events {
+		if ev.Tenant == "" || ev.ID == "" {
+			return fmt.Errorf("append: event %q of tenant %q: tenant and id are required", ev.ID, ev.Tenant)
+		}
+		it := item{terms: termsOf(ev)}
+		it.terms.persons = s.persons(ev)
+		from := len(a.buf)
+		a.buf = append(a.buf, tabID)
+		a.buf = appendID(appendText(a.buf, ev.Tenant), ev.ID)
+		it.id = [2]int{from, len(a.buf)}
+		from = len(a.buf)
+		a.buf = appendEvent(a.buf, &it.terms, ev.Envelope(), ev.Raw.Body)
+		it.record = [2]int{from, len(a.buf)}
+		from = len(a.buf)
+		a.buf = appendTimeline(a.buf, &it.terms, it.record[1]-it.record[0])
+		it.timeline = [2]int{from, len(a.buf)}
+		a.items = append(a.items, it)
+	}
+	return nil
+}
+
+func (a *appending) stage(t *tx) error {
+	c := &t.s.w.counters
+	for i := range a.items {
+		it := &a.items[i]
+		id := a.buf[it.id[0]:it.id[1]]
+		if pos, ok := t.ids[string(id)]; ok {
+			a.results[i] = state.Appended{Duplicate: true, Position: pos}
+			continue
+		}
+		if pos, ok := t.seenBefore(id); ok {
+			a.results[i] = state.Appended{Duplicate: true, Position: pos}
+			continue
+		}
+		pos := c.next
+		c.next++
+		record := a.buf[it.record[0]:it.record[1]]
+		t.set(posKey(t.key, tabEvent, pos), record)
+		t.val = appendIDRecord(t.val[:0], pos, t.now)
+		t.set(id, t.val)
+		t.ids[string(id)] = pos
+		t.set(timelineKey(t.key, it.terms.tenant, pos), a.buf[it.timeline[0]:it.timeline[1]])
+		t.index(&it.terms, pos, true)
+		c.events++
+		c.bytes += int64(len(record))
+		c.pending++
+		a.results[i] = state.Appended{Position: pos}
+		t.fresh = append(t.fresh, fresh{pos, a.events[i]})
+		t.s.w.dirty = true
+	}
+	return nil
+}
+
+// index puts an event into the indexes of its response and its persons, or takes it out.
+func (t *tx) index(e *terms, pos uint64, in bool) {
+	entry := t.set
+	if !in {
+		entry = func(key, _ []byte) { t.del(key) }
+	}
+	if e.response != "" {
+		entry(appendU64(responsePrefix(t.key, e.tenant, e.response), pos), nil)
+	}
+	for _, p := range e.persons {
+		entry(appendU64(personPrefix(t.key, e.tenant, p), pos), nil)
+	}
+}
+
+// seenBefore says whether an id is known, and where its event is if it is still kept.
+func (t *tx) seenBefore(id []byte) (pos uint64, ok bool) {
+	v, closer, err := t.s.db.Get(id)
+	if err != nil {
+		if !isNotFound(err) {
+			must(err)
+		}
+		return 0, false
+	}
+	pos, _, err = readIDRecord(v)
+	must(errors.Join(err, closer.Close()))
+	if pos < t.s.w.counters.first && t.get(posKey(t.key, tabKept, pos)) == nil {
+		pos = 0
+	}
+	return pos, true
+}
+
+// persons are keyed hashes of what names the respondent.
+func (s *store) persons(ev *event.Event) [][]byte {
+	d := ev.Data()
+	if d == nil {
+		return nil
+	}
+	r := &d.Respondent
+	var hashes [][]byte
+	for _, name := range [...]string{r.Email, r.Phone, r.ExternalID} {
+		if name = strings.TrimSpace(name); name != "" {
+			hashes = append(hashes, s.person(name))
+		}
+	}
+	return hashes
+}
+
+// person is the keyed hash of a name of a respondent. The key keeps a copied database from being searched for people.
+func (s *store) person(name string) []byte {
+	h := hmac.New(sha256.New, s.key)
+	h.Write([]byte(strings.ToLower(strings.TrimSpace(name))))
+	return h.Sum(nil)[:hashSize]
+}
+
+// respondentKey reads the key of respondents' hashes, and makes it at the first start.
+func respondentKey(dir string) ([]byte, error) {
+	path := filepath.Join(dir, "respondents.key")
+	key, err := os.ReadFile(path)
+	if err == nil {
+		if len(key) != 32 {
+			return nil, fmt.Errorf("%s holds %d bytes, not the 32 of a key; without it, respondents cannot be looked up", path, len(key))
+		}
+		return key, nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	key = make([]byte, 32)
+	if _, err := rand.Read(key); err != nil {
+		return nil, err
+	}
+	// Written aside and moved, so that a crash leaves a whole key or none.
+	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	_, err = f.Write(key)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return nil, err
+	}
+	return key, os.Rename(path+".new", path)
+}

@@ -1,0 +1,269 @@
+package embedded
+
+import (
+	"bytes"
+	"container/heap"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// atOnce is the most that a destination gets in one turn while others are ready too.
+const atOnce = 32
+
+// round is one ClaimDue: an iterator over tabDue, made at its first use, and what was picked.
+type round struct {
+	s      *store
+	q      *dueQueue
+	it     *pebble.Iterator
+	now    int64
+	until  int64
+	picked []*lease
+	sizes  int
+	key    []byte
+}
+
+// ClaimDue leases deliveries whose time has come.
+func (s *store) ClaimDue(ctx context.Context, ask state.ClaimDue) (due []state.Due, next time.Time, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, time.Time{}, err
+	}
+	if err := s.enter(); err != nil {
+		return nil, time.Time{}, err
+	}
+	defer s.leave()
+	if err := s.broken(); err != nil {
+		return nil, time.Time{}, err
+	}
+	now := s.clock.Now()
+	r := &round{s: s, q: &s.due, now: nanos(now), until: nanos(now.Add(ask.Lease))}
+	at, err := r.pick(ask)
+	if r.it != nil {
+		err = errors.Join(err, r.it.Close())
+	}
+	if err == nil {
+		due, err = r.load()
+	}
+	if err != nil {
+		s.due.unlease(r.picked, r.now)
+		return nil, time.Time{}, fmt.Errorf("claim due: %w", err)
+	}
+	if at != never {
+		next = fromNanos(at)
+	}
+	return due, next, nil
+}
+
+// pick goes round tenants, in each round its destinations, and leases what is due. It says when to ask again.
+func (r *round) pick(ask state.ClaimDue) (next int64, err error) {
+	q := r.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.expire(r.now)
+
+	room := map[*dest]int{}
+	var full []*dest // ready, but the caller has no room: put back at the end
+	enough := func() bool {
+		return len(r.picked) >= ask.Max || ask.Bytes > 0 && r.sizes >= ask.Bytes
+	}
+	defer func() {
+		for _, d := range full {
+			q.put(d, r.now)
+		}
+	}()
+	for len(q.turns) > 0 && !enough() {
+		t := q.turns[0]
+		q.turns = q.turns[1:]
+		if len(t.ready) == 0 {
+			t.turn = false
+			continue
+		}
+		d := t.ready[0]
+		t.ready[0] = nil
+		t.ready = t.ready[1:]
+		d.where = nowhere
+		most := ask.Max - len(r.picked)
+		if len(t.ready) > 0 || len(q.turns) > 0 {
+			most = min(most, atOnce, max(1, most/(len(t.ready)+len(q.turns)+1)))
+		}
+		left := math.MaxInt
+		if ask.Room != nil {
+			n, asked := room[d]
+			if !asked {
+				n = ask.Room(d.tenant, d.name)
+			}
+			room[d], left = n, n
+		}
+		if left <= 0 {
+			full = append(full, d)
+		} else {
+			n, err := r.serve(d, min(most, left), ask.Bytes)
+			if err != nil {
+				d.stale = true
+				q.put(d, r.now)
+				q.turns = append(q.turns, t)
+				return 0, err
+			}
+			if room[d] -= n; ask.Room != nil && room[d] <= 0 && d.service() <= r.now {
+				full = append(full, d)
+			} else {
+				q.put(d, r.now)
+			}
+		}
+		if t.turn = len(t.ready) > 0; t.turn {
+			q.turns = append(q.turns, t)
+		}
+	}
+	return r.next()
+}
+
+// next is the time of the next service. Destinations without room do not count: who asked knows when it has some.
+func (r *round) next() (int64, error) {
+	q := r.q
+	for _, t := range q.turns {
+		if len(t.ready) > 0 {
+			return r.now, nil
+		}
+	}
+	at := int64(never)
+	if len(q.ends) > 0 {
+		at = q.ends[0].until
+	}
+	for len(q.later) > 0 {
+		d := q.later[0]
+		if !d.stale || d.at >= at {
+			return min(at, d.at), nil
+		}
+		// Its head was settled, dropped or moved: the next one is looked for only now that it matters.
+		if _, err := r.serve(d, 0, 0); err != nil {
+			return 0, err
+		}
+		q.put(d, r.now)
+		if d.where == inReady {
+			return r.now, nil
+		}
+	}
+	return at, nil
+}
+
+// serve leases up to most due deliveries of a destination and finds its next head. The caller holds q.mu.
+func (r *round) serve(d *dest, most, bytesAtMost int) (n int, err error) {
+	if r.it == nil {
+		if r.it, err = r.s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{tabDue}, UpperBound: []byte{tabDue + 1}}); err != nil {
+			return 0, err
+		}
+	}
+	prefix := destPrefix(nil, tabDue, d.tenant, d.name)
+	r.key = d.cursor.append(append(r.key[:0], prefix...))
+	d.some, d.stale = false, false
+	for ok := r.it.SeekGE(r.key); ok && bytes.HasPrefix(r.it.Key(), prefix); ok = r.it.Next() {
+		p, valid := cutPlace(r.it.Key()[len(prefix):])
+		if !valid {
+			return n, errCorrupt
+		}
+		name := owedName{p.pos, p.suffix}
+		if r.q.taken(name, r.now) {
+			d.cursor = p.after()
+			continue
+		}
+		if p.at > r.now || n >= most || bytesAtMost > 0 && r.sizes >= bytesAtMost {
+			d.head, d.some = p, true
+			return n, nil
+		}
+		size, err := r.it.ValueAndErr()
+		if err != nil {
+			return n, err
+		}
+		l := &lease{name: name, d: d, place: p, until: r.until}
+		r.q.leases[name] = l
+		heap.Push(&r.q.ends, l)
+		r.picked = append(r.picked, l)
+		v := reader{b: size}
+		r.sizes += int(v.uint())
+		d.cursor = p.after()
+		n++
+	}
+	return n, r.it.Error()
+}
+
+// after is the first place behind p.
+func (p place) after() place {
+	p.suffix += "\x00"
+	return p
+}
+
+// load reads what was picked. What was settled or dropped meanwhile is left out.
+func (r *round) load() ([]state.Due, error) {
+	due := make([]state.Due, 0, len(r.picked))
+	var key, val []byte
+	var gone []*lease
+	lease := fromNanos(r.until)
+	for _, l := range r.picked {
+		key = owedKey(key, l.name.pos, l.name.suffix)
+		var err error
+		if val, err = r.s.read(r.s.db, key, val); err != nil {
+			return nil, err
+		}
+		if val == nil {
+			gone = append(gone, l)
+			continue
+		}
+		o, err := readOwed(l.d.tenant, l.name.pos, l.name.suffix, val)
+		if err != nil {
+			return nil, err
+		}
+		if o.State != state.Waiting || nanos(o.Due) != l.place.at {
+			gone = append(gone, l)
+			continue
+		}
+		record, err := r.s.eventRecord(r.s.db, l.name.pos)
+		if err != nil {
+			return nil, err
+		}
+		if record == nil {
+			// Only one whose reference was not counted could be missing: it is said, and tried again at the lease's end.
+			r.s.log.Error("a waiting delivery's event is gone", "delivery", o.ID, "tenant", o.Tenant)
+			continue
+		}
+		ev, err := decodeEvent(record)
+		if err != nil {
+			return nil, err
+		}
+		o.Leased = true
+		due = append(due, state.Due{Delivery: o.Delivery, Event: ev, Lease: lease})
+	}
+	if len(gone) > 0 {
+		r.s.due.unlease(gone, r.now)
+	}
+	return due, nil
+}
+
+// unlease takes leases back that nobody got.
+func (q *dueQueue) unlease(leases []*lease, now int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, l := range leases {
+		if q.leases[l.name] != l {
+			continue
+		}
+		delete(q.leases, l.name)
+		q.insert(l.d, l.place)
+		l.d.stale = true
+		q.put(l.d, now)
+	}
+}
+
+// eventRecord is a kept event's record, wherever it is; nil: it is gone.
+func (s *store) eventRecord(from pebble.Reader, pos uint64) ([]byte, error) {
+	v, err := s.read(from, posKey(nil, tabEvent, pos), nil)
+	if v != nil || err != nil {
+		return v, err
+	}
+	return s.read(from, posKey(nil, tabKept, pos), nil)
+}

@@ -1,0 +1,280 @@
+package embedded
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// committing is Commit on its way. What does not depend on a fence is made by the caller.
+type committing struct {
+	c        *state.Commit
+	result   *state.Committed
+	now      int64
+	outcomes []prepared
+	buf      []byte
+
+	// Of all outcomes, one after the other; deliveries is of the one being prepared.
+	deliveries []state.Delivery
+	suffixes   []string
+	links      []link
+	entries    [][2]int
+}
+
+// prepared is an outcome and its deliveries as they will be written if the event is still pending.
+type prepared struct {
+	record   [2]int // of the outcome
+	suffixes []string
+	links    []link
+	entries  [][2]int // history of each delivery; empty: none
+}
+
+var committings = sync.Pool{New: func() any { return new(committing) }}
+
+// Commit applies outcomes of events and of due deliveries.
+func (s *store) Commit(ctx context.Context, c *state.Commit) (*state.Committed, error) {
+	if len(c.Events)+len(c.Due) == 0 {
+		return &state.Committed{}, s.check(ctx)
+	}
+	op := committings.Get().(*committing)
+	if err := op.prepare(s, c); err != nil {
+		committings.Put(op)
+		return nil, fmt.Errorf("commit: %w", err)
+	}
+	err := s.do(ctx, &call{op: op, size: len(op.buf), sync: durable(c)})
+	if err != nil {
+		return nil, fmt.Errorf("commit: %w", err)
+	}
+	result := op.result
+	op.c, op.result = nil, nil
+	clear(op.outcomes)
+	clear(op.deliveries)
+	clear(op.suffixes)
+	if cap(op.buf) <= 1<<20 {
+		committings.Put(op)
+	}
+	return result, nil
+}
+
+// durable says whether a commit is more than an end that may be repeated: without power, deliveries whose end was not
+// written yet are delivered again, as at least once allows; a schedule or a dead letter must not be forgotten.
+func durable(c *state.Commit) bool {
+	for i := range c.Events {
+		if c.Events[i].Dead != "" {
+			return true
+		}
+		for k := range c.Events[i].Deliveries {
+			if s := c.Events[i].Deliveries[k].State; s == state.Waiting || s == state.Dead {
+				return true
+			}
+		}
+	}
+	for i := range c.Due {
+		if s := c.Due[i].Delivery.State; s == state.Waiting || s == state.Dead {
+			return true
+		}
+	}
+	return false
+}
+
+func (op *committing) prepare(s *store, c *state.Commit) error {
+	op.c, op.now = c, nanos(s.clock.Now())
+	op.result = &state.Committed{Events: make([]bool, len(c.Events)), Due: make([]bool, len(c.Due))}
+	op.buf, op.outcomes = op.buf[:0], op.outcomes[:0]
+	op.suffixes, op.links, op.entries = op.suffixes[:0], op.links[:0], op.entries[:0]
+	for i := range c.Events {
+		p, err := op.outcome(s, &c.Events[i])
+		if err != nil {
+			return err
+		}
+		op.outcomes = append(op.outcomes, p)
+	}
+	for i := range c.Due {
+		d := &c.Due[i].Delivery
+		if _, err := suffixOf(d.ID, d.EventID); err != nil {
+			return err
+		}
+		if err := valid(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// suffixOf is the part of a delivery's id behind its event's, by which the id leads to the event.
+func suffixOf(id, eventID string) (string, error) {
+	event, suffix, ok := splitID(id)
+	if !ok || eventID != "" && event != eventID {
+		return "", fmt.Errorf("delivery id %q does not lead to event %q", id, eventID)
+	}
+	return suffix, nil
+}
+
+func valid(d *state.Delivery) error {
+	switch d.State {
+	case state.Waiting, state.Delivered, state.Skipped, state.Dead, state.Dropped:
+	default:
+		return fmt.Errorf("delivery %s has no state: %q", d.ID, d.State)
+	}
+	if d.Destination == "" {
+		return fmt.Errorf("delivery %s has no destination", d.ID)
+	}
+	return nil
+}
+
+func (op *committing) outcome(s *store, o *state.Outcome) (p prepared, err error) {
+	if o.Release {
+		return p, nil
+	}
+	op.deliveries = append(op.deliveries[:0], o.Deliveries...)
+	n := len(op.suffixes)
+	for i := range op.deliveries {
+		d := &op.deliveries[i]
+		suffix, err := suffixOf(d.ID, o.EventID)
+		if err != nil {
+			return p, err
+		}
+		if err := valid(d); err != nil {
+			return p, err
+		}
+		if slices.Contains(op.suffixes[n:], suffix) {
+			return p, fmt.Errorf("delivery %s is owed twice by event %s", d.ID, o.EventID)
+		}
+		stamp(d, o, op.now)
+		var l link
+		var at [2]int
+		if hasEntry(d) {
+			l = link{tableFor(d), op.now, d.Destination}
+			from := len(op.buf)
+			op.buf = appendEntry(op.buf, d, link{}, op.now, false)
+			at = [2]int{from, len(op.buf)}
+		}
+		op.suffixes, op.links, op.entries = append(op.suffixes, suffix), append(op.links, l), append(op.entries, at)
+	}
+	p.suffixes, p.links, p.entries = op.suffixes[n:], op.links[n:], op.entries[n:]
+	own := *o
+	own.Deliveries = op.deliveries
+	own.At = decided(o, op.now)
+	from := len(op.buf)
+	op.buf = appendOutcome(op.buf, &own, s.generations.of(o.Generation), p.suffixes, p.links)
+	p.record = [2]int{from, len(op.buf)}
+	return p, nil
+}
+
+func decided(o *state.Outcome, now int64) time.Time {
+	if o.At.IsZero() {
+		return fromNanos(now)
+	}
+	return o.At
+}
+
+// stamp completes a delivery at its event's commit.
+func stamp(d *state.Delivery, o *state.Outcome, now int64) {
+	d.Tenant, d.EventID, d.Updated = o.Tenant, o.EventID, fromNanos(now)
+	if d.Created.IsZero() {
+		d.Created = d.Updated
+	}
+	if d.State == state.Waiting {
+		if d.Due.IsZero() {
+			d.Due = d.Updated
+		}
+	} else {
+		d.Due, d.Leased = fromNanos(noTime), false
+	}
+}
+
+// hasEntry says whether a commit of a delivery enters history: what was tried, and what ended.
+func hasEntry(d *state.Delivery) bool { return len(d.Log) > 0 || d.State != state.Waiting }
+
+// tableFor keeps failures apart, so that a day of successes does not push the one failure out of sight.
+func tableFor(d *state.Delivery) byte {
+	if failed(d) {
+		return tabFailures
+	}
+	return tabHistory
+}
+
+func failed(d *state.Delivery) bool {
+	for i := range d.Log {
+		if d.Log[i].Verdict != string(state.Delivered) && d.Log[i].Verdict != string(state.Skipped) {
+			return true
+		}
+	}
+	return false
+}
+
+func (op *committing) stage(t *tx) error {
+	for i := range op.c.Events {
+		o := &op.c.Events[i]
+		switch {
+		case o.Release:
+			op.result.Events[i] = op.release(t, o)
+		default:
+			op.result.Events[i] = op.decide(t, o, &op.outcomes[i])
+		}
+	}
+	for i := range op.c.Due {
+		op.result.Due[i] = op.settle(t, &op.c.Due[i])
+	}
+	return nil
+}
+
+func (op *committing) release(t *tx, o *state.Outcome) bool {
+	c, ok := t.s.window.free(o.Position, o.Tenant, o.EventID)
+	if !ok {
+		return false
+	}
+	t.set(posKey(t.key, tabClaims, o.Position), c.append(nil))
+	t.freed = true
+	t.free(o.Tenant, o.EventID, o.Free)
+	return true
+}
+
+func (op *committing) decide(t *tx, o *state.Outcome, p *prepared) bool {
+	size, ok := t.s.window.settle(o.Position, o.Tenant, o.EventID)
+	if !ok {
+		for i := range o.Deliveries {
+			t.repeat(o.Tenant, o.EventID, p.suffixes[i], &o.Deliveries[i])
+		}
+		return false
+	}
+	t.put(posKey(t.key, tabOutcome, o.Position), op.buf[p.record[0]:p.record[1]])
+	for i := range o.Deliveries {
+		d := &o.Deliveries[i]
+		dest := t.s.due.find(o.Tenant, d.Destination)
+		if at := p.entries[i]; at[1] > 0 {
+			t.enter(dest, place{p.links[i].at, o.Position, p.suffixes[i]}, p.links[i].table, op.buf[at[0]:at[1]])
+		}
+		if d.State != state.Waiting && d.State != state.Dead {
+			continue
+		}
+		w := owed{Delivery: *d, pos: o.Position, suffix: p.suffixes[i], size: size, newest: p.links[i], failedAt: noTime}
+		stamp(&w.Delivery, o, op.now)
+		if p.links[i].table == tabFailures {
+			w.failedAt = p.links[i].at
+		}
+		t.addOwed(dest, &w)
+	}
+	if o.Dead != "" {
+		t.set(deadEventKey(t.key, o.Tenant, nanos(decided(o, op.now)), o.Position), nil)
+	}
+	t.free(o.Tenant, o.EventID, o.Free)
+	t.s.w.counters.pending--
+	t.s.w.dirty = true
+	return true
+}
+
+// enter adds an entry to a destination's history.
+func (t *tx) enter(d *dest, p place, table byte, entry []byte) {
+	t.s.due.lowerTo(d, table, p)
+	t.set(listKey(t.key, table, d.tenant, d.name, p), entry)
+	if table == tabFailures {
+		t.counts(d).failures++
+	} else {
+		t.counts(d).history++
+	}
+}

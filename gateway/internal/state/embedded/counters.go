@@ -1,0 +1,211 @@
+package embedded
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+var (
+	metaLayout     = metaKey("layout")
+	metaCounters   = metaKey("counters")
+	metaGeneration = "generation/"
+)
+
+// counters are marks and totals. They are written with whatever changed them, so they are never wrong by a crash.
+type counters struct {
+	next    uint64 // position of the next event
+	first   uint64 // no event below it is in tabEvent; those still referred to are in tabKept
+	low     uint64 // no event below it is pending
+	dedupe  uint64 // no record below it is in tabDedupe
+	version uint64 // newest version of any setting
+
+	// Events without a record of claims are held by somebody when they lie between these two: what a crash leaves
+	// counts as claimed.
+	heldFrom, heldTo uint64
+
+	events, bytes            int64 // in tabEvent and tabKept
+	kept, keptBytes          int64 // in tabKept
+	pending                  int64
+	waiting, dead            int64
+	dedupeCount, dedupeBytes int64
+
+	mu    sync.Mutex
+	shown shown // what Health reads
+}
+
+// shown is the part of the counters that others than the writer may see.
+type shown struct {
+	events, bytes, pending, waiting, dead int64
+	low, first, dedupe, next              uint64
+	dedupeCount, dedupeBytes              int64
+}
+
+func (c *counters) append(b []byte) []byte {
+	b = append(b, 1)
+	for _, n := range [...]uint64{c.next, c.first, c.low, c.dedupe, c.version, c.heldFrom, c.heldTo} {
+		b = binary.AppendUvarint(b, n)
+	}
+	for _, n := range [...]int64{c.events, c.bytes, c.kept, c.keptBytes, c.pending, c.waiting, c.dead, c.dedupeCount, c.dedupeBytes} {
+		b = binary.AppendVarint(b, n)
+	}
+	return b
+}
+
+func (c *counters) read(b []byte) error {
+	r := reader{b: b}
+	r.version(1)
+	for _, n := range [...]*uint64{&c.next, &c.first, &c.low, &c.dedupe, &c.version, &c.heldFrom, &c.heldTo} {
+		*n = r.uint()
+	}
+	for _, n := range [...]*int64{&c.events, &c.bytes, &c.kept, &c.keptBytes, &c.pending, &c.waiting, &c.dead, &c.dedupeCount, &c.dedupeBytes} {
+		*n = r.int()
+	}
+	return r.err()
+}
+
+func (c *counters) show() {
+	c.mu.Lock()
+	c.shown = shown{
+		events: c.events + c.kept, bytes: c.bytes + c.keptBytes, pending: c.pending, waiting: c.waiting, dead: c.dead,
+		low: c.low, first: c.first, dedupe: c.dedupe, next: c.next,
+		dedupeCount: c.dedupeCount, dedupeBytes: c.dedupeBytes,
+	}
+	c.mu.Unlock()
+}
+
+func (c *counters) look() shown {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.shown
+}
+
+// load reads what a start needs: marks, destinations, holds. It does not depend on how many events there are.
+func (s *store) load() error {
+	layout, err := s.read(s.db, metaLayout, nil)
+	if err != nil {
+		return err
+	}
+	c := &s.w.counters
+	if layout == nil {
+		c.next, c.first, c.low, c.dedupe = 1, 1, 1, 1
+		b := s.db.NewBatch()
+		defer b.Close()
+		if err := errors.Join(
+			b.Set(metaLayout, binary.AppendUvarint(nil, layoutVersion), nil),
+			b.Set(metaCounters, c.append(nil), nil),
+			b.Commit(pebble.Sync),
+		); err != nil {
+			return err
+		}
+	} else {
+		if v, n := binary.Uvarint(layout); n <= 0 || v != layoutVersion {
+			return fmt.Errorf("the folder holds layout %d, this version reads layout %d", v, layoutVersion)
+		}
+		kept, err := s.read(s.db, metaCounters, nil)
+		if err != nil {
+			return err
+		}
+		if err := c.read(kept); err != nil {
+			return fmt.Errorf("counters: %w", err)
+		}
+	}
+	c.show()
+	if err := s.generations.load(s); err != nil {
+		return err
+	}
+	s.window.init(s, c)
+	return s.due.load(s)
+}
+
+// scan goes through all keys with a prefix.
+func scan(from pebble.Reader, prefix []byte, each func(rest, value []byte) error) error {
+	return between(from, prefix, behind(prefix), func(key, value []byte) error { return each(key[len(prefix):], value) })
+}
+
+// between goes through all keys from one up to another.
+func between(from pebble.Reader, lower, upper []byte, each func(key, value []byte) error) error {
+	it, err := from.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		return err
+	}
+	for ok := it.First(); ok; ok = it.Next() {
+		v, err := it.ValueAndErr()
+		if err == nil {
+			err = each(it.Key(), v)
+		}
+		if err != nil {
+			return errors.Join(err, it.Close())
+		}
+	}
+	return errors.Join(it.Error(), it.Close())
+}
+
+// generations are the configurations that decided, by a number that takes a byte or two in each outcome.
+type generations struct {
+	mu     sync.RWMutex
+	number map[string]uint64
+	name   []string // by number
+	fresh  []string // not written yet
+}
+
+func (g *generations) load(s *store) error {
+	g.number, g.name = map[string]uint64{"": 0}, []string{""}
+	return scan(s.db, metaKey(metaGeneration), func(rest, value []byte) error {
+		n := binary.BigEndian.Uint64(rest)
+		if n != uint64(len(g.name)) {
+			return fmt.Errorf("generation %d: %w", n, errCorrupt)
+		}
+		g.name = append(g.name, string(value))
+		g.number[string(value)] = n
+		return nil
+	})
+}
+
+// of is a generation's number; a new one is written with the next batch, which is not later than who uses it.
+func (g *generations) of(name string) uint64 {
+	g.mu.RLock()
+	n, ok := g.number[name]
+	g.mu.RUnlock()
+	if ok {
+		return n
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if n, ok := g.number[name]; ok {
+		return n
+	}
+	n = uint64(len(g.name))
+	g.name = append(g.name, name)
+	g.number[name] = n
+	g.fresh = append(g.fresh, name)
+	return n
+}
+
+func (g *generations) named(n uint64) string {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	if n < uint64(len(g.name)) {
+		return g.name[n]
+	}
+	return ""
+}
+
+func (g *generations) flush(t *tx) {
+	g.mu.RLock()
+	some := len(g.fresh) > 0
+	g.mu.RUnlock()
+	if !some {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i, name := range g.fresh {
+		n := uint64(len(g.name) - len(g.fresh) + i)
+		t.set(appendU64(metaKey(metaGeneration), n), []byte(name))
+	}
+	g.fresh = nil
+}

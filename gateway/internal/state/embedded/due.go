@@ -1,0 +1,353 @@
+package embedded
+
+import (
+	"container/heap"
+	"math"
+	"sync"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// dueQueue knows, in memory, when each destination is to be served next, and which deliveries are leased. The
+// deliveries themselves are in tabDue. A lease that nobody settles makes its delivery due again at its end.
+type dueQueue struct {
+	mu     sync.Mutex
+	dests  map[destName]*dest
+	later  byService // served at a time to come
+	turns  []*tenant // with a destination to be served now; the first is next
+	tenant map[string]*tenant
+	leases map[owedName]*lease
+	ends   byEnd
+}
+
+type destName struct{ tenant, name string }
+
+type owedName struct {
+	pos    uint64
+	suffix string
+}
+
+// tenant is a tenant's destinations that can be served now; the first is next.
+type tenant struct {
+	ready []*dest
+	turn  bool // it is in turns
+}
+
+// dest is a destination.
+type dest struct {
+	tenant, name string
+	counts       destCounts // written by the writer, under mu
+
+	// Every entry of tabDue before cursor is leased or gone, so that nothing consumed is gone through again.
+	cursor place
+	head   place // the first unleased entry, or one before it; meaningful where some
+	some   bool  // there is an unleased entry
+	stale  bool  // head may be gone, or was never looked for
+
+	// No entry of waiting, dead, history and failures is before these; under mu.
+	low [tabFailures - tabWaiting + 1]place
+
+	hold  state.Hold
+	held  bool
+	where whereabouts
+	index int   // in later
+	at    int64 // of service, while in later
+}
+
+type whereabouts byte
+
+const (
+	nowhere whereabouts = iota
+	inLater
+	inReady
+)
+
+// lease is a delivery's holder. It stays after its end until the delivery is claimed again: its holder may still settle it.
+type lease struct {
+	name  owedName
+	d     *dest
+	place place
+	until int64
+	busy  bool // the writer is about to change the delivery
+}
+
+const never = math.MaxInt64
+
+var start = place{at: math.MinInt64}
+
+// service is when a destination is to be served next: the later of its earliest due and the end of its hold.
+func (d *dest) service() int64 {
+	if !d.some {
+		return never
+	}
+	at := d.head.at
+	if d.held {
+		if d.hold.Until.IsZero() {
+			return never
+		}
+		at = max(at, nanos(d.hold.Until))
+	}
+	return at
+}
+
+func (q *dueQueue) load(s *store) error {
+	q.dests, q.tenant, q.leases = map[destName]*dest{}, map[string]*tenant{}, map[owedName]*lease{}
+	err := scan(s.db, []byte{tabDest}, func(rest, value []byte) error {
+		d, err := q.named(rest)
+		if err != nil {
+			return err
+		}
+		d.counts, err = readDest(value)
+		if d.counts.waiting > 0 {
+			d.some, d.stale, d.head = true, true, start
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	err = scan(s.db, []byte{tabHold}, func(rest, value []byte) error {
+		d, err := q.named(rest)
+		if err != nil {
+			return err
+		}
+		d.held = true
+		d.hold, err = readHold(value)
+		return err
+	})
+	now := nanos(s.clock.Now())
+	for _, d := range q.dests {
+		q.put(d, now)
+	}
+	return err
+}
+
+func (q *dueQueue) named(key []byte) (*dest, error) {
+	tenant, rest, ok := cutText(key)
+	name, rest, ok2 := cutText(rest)
+	if !ok || !ok2 || len(rest) > 0 {
+		return nil, errCorrupt
+	}
+	return q.dest(tenant, name), nil
+}
+
+// dest is the destination of a name, new or not. The caller holds mu.
+func (q *dueQueue) dest(tenant, name string) *dest {
+	n := destName{tenant, name}
+	d := q.dests[n]
+	if d == nil {
+		d = &dest{tenant: tenant, name: name, cursor: start}
+		for i := range d.low {
+			d.low[i] = start
+		}
+		q.dests[n] = d
+	}
+	return d
+}
+
+// lower makes room for an entry before all that are known.
+func (q *dueQueue) lower(d *dest, o *owed) {
+	switch o.State {
+	case state.Waiting:
+		q.lowerTo(d, tabWaiting, o.waitingPlace())
+	case state.Dead:
+		q.lowerTo(d, tabDead, o.deadPlace())
+	}
+}
+
+func (q *dueQueue) lowerTo(d *dest, table byte, p place) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if low := &d.low[table-tabWaiting]; p.less(*low) {
+		*low = p
+	}
+}
+
+func (q *dueQueue) lowered(low *place, p place) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	*low = p
+}
+
+func (q *dueQueue) find(tenant, name string) *dest {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.dest(tenant, name)
+}
+
+// of are a tenant's destinations; "*" is all tenants'.
+func (q *dueQueue) of(tenant string) []*dest {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var all []*dest
+	for n, d := range q.dests {
+		if tenant == "*" || n.tenant == tenant {
+			all = append(all, d)
+		}
+	}
+	return all
+}
+
+// put places a destination where it belongs by its next service.
+func (q *dueQueue) put(d *dest, now int64) {
+	at := d.service()
+	switch {
+	case at == never:
+		q.remove(d)
+	case at <= now:
+		if d.where == inReady {
+			return
+		}
+		q.remove(d)
+		t := q.tenant[d.tenant]
+		if t == nil {
+			t = &tenant{}
+			q.tenant[d.tenant] = t
+		}
+		t.ready = append(t.ready, d)
+		d.where = inReady
+		if !t.turn {
+			t.turn = true
+			q.turns = append(q.turns, t)
+		}
+	default:
+		if d.where == inLater {
+			d.at = at
+			heap.Fix(&q.later, d.index)
+			return
+		}
+		q.remove(d)
+		d.at, d.where = at, inLater
+		heap.Push(&q.later, d)
+	}
+}
+
+func (q *dueQueue) remove(d *dest) {
+	switch d.where {
+	case inLater:
+		heap.Remove(&q.later, d.index)
+	case inReady:
+		t := q.tenant[d.tenant]
+		for i, r := range t.ready {
+			if r == d {
+				t.ready = append(t.ready[:i], t.ready[i+1:]...)
+				break
+			}
+		}
+	}
+	d.where = nowhere
+}
+
+// insert makes an entry of tabDue known.
+func (q *dueQueue) insert(d *dest, p place) {
+	if p.less(d.cursor) {
+		d.cursor = p
+	}
+	if !d.some || p.less(d.head) {
+		d.head, d.some = p, true
+		d.stale = q.leases[owedName{p.pos, p.suffix}] != nil // claimed between its batch and here
+	}
+}
+
+// dueChange is an entry of tabDue that was added or removed.
+type dueChange struct {
+	d       *dest
+	place   place
+	added   bool
+	settled bool // its lease is over
+}
+
+// apply makes changes known that were written.
+func (q *dueQueue) apply(changes []dueChange, deltas map[*dest]*destCounts, now int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for d, c := range deltas {
+		d.counts = *c
+	}
+	for _, c := range changes {
+		name := owedName{c.place.pos, c.place.suffix}
+		if c.settled {
+			delete(q.leases, name)
+		}
+		if c.added {
+			q.insert(c.d, c.place)
+		} else if c.d.some && c.place == c.d.head {
+			c.d.stale = true
+		}
+		q.put(c.d, now)
+	}
+}
+
+// leased is the lease of a delivery; ok is false where there was none since the start.
+func (q *dueQueue) leased(pos uint64, suffix string) (until int64, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	l := q.leases[owedName{pos, suffix}]
+	if l == nil || l.busy {
+		return 0, false
+	}
+	return l.until, true
+}
+
+// seize keeps an unleased delivery from being claimed until the batch under way is written; false: it is leased.
+func (q *dueQueue) seize(d *dest, p place, now int64) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	name := owedName{p.pos, p.suffix}
+	if l := q.leases[name]; l != nil && !l.busy && l.until > now {
+		return false
+	}
+	q.leases[name] = &lease{name: name, d: d, place: p, until: never, busy: true}
+	return true
+}
+
+// expire makes deliveries due again whose holders did not settle them.
+func (q *dueQueue) expire(now int64) {
+	for len(q.ends) > 0 && q.ends[0].until <= now {
+		l := heap.Pop(&q.ends).(*lease)
+		if q.leases[l.name] == l {
+			q.insert(l.d, l.place)
+			q.put(l.d, now)
+		}
+	}
+	for len(q.later) > 0 && q.later[0].at <= now {
+		q.put(q.later[0], now)
+	}
+}
+
+// taken says whether somebody has a delivery at a time.
+func (q *dueQueue) taken(name owedName, now int64) bool {
+	l := q.leases[name]
+	return l != nil && l.until > now
+}
+
+type byService []*dest
+
+func (h byService) Len() int           { return len(h) }
+func (h byService) Less(i, j int) bool { return h[i].at < h[j].at }
+func (h byService) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
+}
+func (h *byService) Push(x any) {
+	d := x.(*dest)
+	d.index = len(*h)
+	*h = append(*h, d)
+}
+func (h *byService) Pop() any {
+	last := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
+	return last
+}
+
+type byEnd []*lease
+
+func (h byEnd) Len() int           { return len(h) }
+func (h byEnd) Less(i, j int) bool { return h[i].until < h[j].until }
+func (h byEnd) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *byEnd) Push(x any)        { *h = append(*h, x.(*lease)) }
+func (h *byEnd) Pop() any {
+	last := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
+	return last
+}

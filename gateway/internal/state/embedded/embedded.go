@@ -1,0 +1,264 @@
+// Package embedded keeps the gateway's state in a folder of its own: the engine of a laptop and of one server.
+//
+// One goroutine writes. Whatever waits for it goes into one batch and shares one fsync, so that a thousand callers
+// cost little more than one, and a lone one waits for nobody. Nothing is answered before its batch is written; what
+// was accepted or scheduled is on disk before it is answered. Who holds what (claims, leases) lives in memory: a
+// process that dies holds nothing, so after a crash everything unfinished is simply there again.
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// Options say where and how to keep the state. Dir is required.
+type Options struct {
+	// Dir is the folder; it is made, with mode 0700, where it does not exist. One process at a time may have it open.
+	Dir    string
+	Clock  clock.Clock
+	Logger *slog.Logger
+	// Reserve is how much of the disk stays free: below it nothing new is accepted, so that what was accepted can
+	// still be finished. Zero is 256 MiB.
+	Reserve int64
+	// Memory is how many bytes of new events are kept at hand for Claim. Zero is 32 MiB.
+	Memory int
+
+	fs vfs.FS // tests put a failing or a crashing disk here
+}
+
+const (
+	memTableSize   = 64 << 20
+	blockCache     = 32 << 20
+	defaultMemory  = 32 << 20
+	defaultReserve = 256 << 20
+	stopWritesAt   = 64 // tables in L0; writes wait for compaction beyond it
+)
+
+// store implements state.Store.
+type store struct {
+	opts  Options
+	db    *pebble.DB
+	lock  *pebble.Lock
+	clock clock.Clock
+	log   *slog.Logger
+	key   []byte // of respondents' hashes
+
+	calls   chan *call
+	closing chan struct{}
+	stopped chan struct{} // closed when the writer has ended, whatever the reason
+	once    sync.Once
+	closed  error
+	fault   atomic.Pointer[error] // what broke the store; nothing is written after it
+	life    sync.RWMutex          // held for reading by whoever reads db, for writing by Close
+	dead    bool                  // under life: db is closed
+
+	lastTidy atomic.Int64
+
+	w           writer
+	window      window
+	due         dueQueue
+	generations generations
+	watchers    watchers
+	space       space
+}
+
+var _ state.Store = (*store)(nil)
+
+// Open opens the store in a folder, and makes it at the first start.
+func Open(opts Options) (state.Store, error) { return open(opts) }
+
+func open(opts Options) (*store, error) {
+	if opts.Dir == "" {
+		return nil, errors.New("open store: no folder is named")
+	}
+	if opts.Clock == nil {
+		opts.Clock = clock.System()
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.Reserve == 0 {
+		opts.Reserve = defaultReserve
+	}
+	if opts.Memory == 0 {
+		opts.Memory = defaultMemory
+	}
+	disk := opts.fs
+	if disk == nil {
+		disk = vfs.Default
+	}
+	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	s := &store{
+		opts: opts, clock: opts.Clock, log: opts.Logger,
+		calls: make(chan *call, maxGroup), closing: make(chan struct{}), stopped: make(chan struct{}),
+	}
+	var err error
+	if s.key, err = respondentKey(opts.Dir); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	folder := filepath.Join(opts.Dir, "events")
+	s.space.init(disk, opts.Dir, opts.Reserve)
+	// After a fault nothing may reach the disk any more, also not from Pebble's own goroutines: what they would write
+	// then, the next process may already have written otherwise.
+	fs := errorfs.Wrap(s.space.guard(disk), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if s.fault.Load() != nil && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+			return errBroken
+		}
+		return nil
+	}))
+	if err := fs.MkdirAll(folder, 0o700); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	if s.lock, err = pebble.LockDirectory(folder, fs); err != nil {
+		return nil, fmt.Errorf("open store %s: another process has it open: %w", opts.Dir, err)
+	}
+	if s.db, err = pebble.Open(folder, s.pebbleOptions(fs)); err != nil {
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", opts.Dir, err), s.lock.Close())
+	}
+	if err := s.load(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", opts.Dir, err), s.db.Close(), s.lock.Close())
+	}
+	go s.write()
+	return s, nil
+}
+
+func (s *store) pebbleOptions(fs vfs.FS) *pebble.Options {
+	logger := pebbleLogger{s}
+	o := &pebble.Options{
+		FS: fs, Lock: s.lock, Logger: logger,
+		CacheSize:                   blockCache,
+		MemTableSize:                memTableSize, // grown to, from 256 KiB
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       4,
+		L0StopWritesThreshold:       stopWritesAt,
+		MaxOpenFiles:                512,
+		FormatMajorVersion:          pebble.FormatNewest,
+		EventListener: &pebble.EventListener{
+			BackgroundError: func(err error) { logger.Errorf("background: %v", err) },
+			DataCorruption: func(info pebble.DataCorruptionInfo) {
+				s.log.Error("the store is damaged", "err", info.Details, "path", info.Path)
+			},
+			DiskSlow: func(info pebble.DiskSlowInfo) {
+				s.log.Warn("the disk is slow", "took", info.Duration, "path", info.Path)
+			},
+		},
+	}
+	for i := range o.Levels {
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		o.Levels[i].BlockSize = 16 << 10
+	}
+	return o
+}
+
+// pebbleLogger passes on what needs attention. Fatalf must not return: Pebble calls it where it cannot go on, with the
+// disk gone or full. Ending the process would be its default; instead the store is broken, says so to everybody, and
+// the goroutine ends.
+type pebbleLogger struct{ s *store }
+
+func (l pebbleLogger) Infof(string, ...any) {}
+
+func (l pebbleLogger) Errorf(format string, args ...any) {
+	l.s.log.Error("store", "err", fmt.Sprintf(format, args...))
+}
+
+func (l pebbleLogger) Fatalf(format string, args ...any) {
+	l.s.breakWith(fmt.Errorf(format, args...))
+	panicOrExit()
+}
+
+// Close releases what is held without counting those claims, and makes everything durable.
+func (s *store) Close() error {
+	s.once.Do(func() {
+		close(s.closing)
+		<-s.stopped
+		s.watchers.close()
+		s.space.close()
+		s.life.Lock()
+		s.dead = true
+		s.life.Unlock()
+		if err := s.broken(); err != nil {
+			// Its goroutines may hold Pebble's locks for ever; closing it would wait for them. Nothing it does can
+			// reach the disk any more, so the folder may be opened again.
+			s.closed = errors.Join(err, s.lock.Close())
+			return
+		}
+		s.closed = errors.Join(s.db.Close(), s.lock.Close())
+	})
+	return s.closed
+}
+
+var errBroken = errors.New("the disk failed; the gateway must be started again")
+
+// breakWith ends all writing. The first fault is the one that is told.
+func (s *store) breakWith(err error) {
+	err = fmt.Errorf("%w: %w: %w", state.ErrUnavailable, errBroken, err)
+	if s.fault.CompareAndSwap(nil, &err) {
+		s.log.Error("store is broken", "err", err)
+	}
+}
+
+func (s *store) broken() error {
+	if p := s.fault.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// enter begins a read; leave ends it. Between them the database stays open.
+func (s *store) enter() error {
+	s.life.RLock()
+	if s.dead {
+		s.life.RUnlock()
+		return state.ErrClosed
+	}
+	return nil
+}
+
+func (s *store) leave() { s.life.RUnlock() }
+
+// why says why the writer has ended.
+func (s *store) why() error {
+	if err := s.broken(); err != nil {
+		return err
+	}
+	return state.ErrClosed
+}
+
+// read copies a value; nil without error: there is none.
+func (s *store) read(from pebble.Reader, key, into []byte) ([]byte, error) {
+	v, closer, err := from.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	into = append(into[:0], v...)
+	if into == nil {
+		into = []byte{}
+	}
+	return into, closer.Close()
+}
+
+func (s *store) check(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,123 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// Health is how the store does. It reads a few keys, however much is kept.
+func (s *store) Health(ctx context.Context) state.Health {
+	var h state.Health
+	if h.Err = s.check(ctx); h.Err != nil {
+		return h
+	}
+	if h.Err = s.enter(); h.Err != nil {
+		return h
+	}
+	defer s.leave()
+	c := s.w.counters.look()
+	h.Pending, h.Waiting, h.Dead, h.Events, h.Bytes = c.pending, c.waiting, c.dead, c.events, c.bytes
+	now := s.clock.Now()
+	h.Err = s.broken()
+	if h.Err == nil {
+		h.Err = s.space.says()
+	}
+	if h.Err == nil {
+		h.Err = s.ages(&h, now)
+	}
+	if s.space.given.Load() {
+		h.Warnings = append(h.Warnings, "the disk was full and the reserve file was given up: free some space")
+	}
+	return h
+}
+
+func (s *store) ages(h *state.Health, now time.Time) error {
+	w := &s.window
+	w.mu.Lock()
+	low := w.low
+	w.mu.Unlock()
+	if h.Pending > 0 {
+		v, err := s.read(s.db, posKey(nil, tabEvent, low), nil)
+		if err != nil {
+			return err
+		}
+		if v != nil {
+			t, _, _, err := readEvent(v)
+			if err != nil {
+				return err
+			}
+			h.Oldest = fromNanos(t.received)
+		}
+	}
+	if h.Waiting > 0 {
+		for _, d := range s.due.of("*") {
+			at, ok, err := s.oldest(d)
+			if err != nil {
+				return err
+			}
+			if created := fromNanos(at.at); ok && (h.OldestWaiting.IsZero() || created.Before(h.OldestWaiting)) {
+				h.OldestWaiting = created
+			}
+		}
+	}
+	oldest, err := s.oldestDuplicate()
+	if err == nil && oldest != noTime {
+		h.DedupeWindow = max(now.Sub(fromNanos(oldest)), 0)
+	}
+	return err
+}
+
+// oldest is the place of what waits longest for a destination.
+func (s *store) oldest(d *dest) (p place, ok bool, err error) {
+	s.due.mu.Lock()
+	low, some := d.low[0], d.counts.waiting > 0
+	s.due.mu.Unlock()
+	if !some {
+		return p, false, nil
+	}
+	prefix := destPrefix(nil, tabWaiting, d.tenant, d.name)
+	it, err := s.db.NewIter(&pebble.IterOptions{
+		LowerBound: low.append(append([]byte(nil), prefix...)), UpperBound: behind(prefix),
+	})
+	if err != nil {
+		return p, false, err
+	}
+	if it.First() {
+		p, ok = cutPlace(it.Key()[len(prefix):])
+	}
+	return p, ok, errors.Join(it.Error(), it.Close())
+}
+
+// oldestDuplicate is when the oldest id was accepted that is still recognised.
+func (s *store) oldestDuplicate() (at int64, err error) {
+	at = noTime
+	c := s.w.counters.look()
+	err = between(s.db, posKey(nil, tabDedupe, c.dedupe), []byte{tabDedupe + 1}, func(_, value []byte) error {
+		d, err := readDedupe(value)
+		at = d.at
+		return errors.Join(err, errEnough)
+	})
+	if err != nil && !errors.Is(err, errEnough) || at != noTime {
+		return at, ignoreEnough(err)
+	}
+	err = between(s.db, posKey(nil, tabEvent, c.first), []byte{tabEvent + 1}, func(_, value []byte) error {
+		t, _, _, err := readEvent(value)
+		at = t.received
+		return errors.Join(err, errEnough)
+	})
+	return at, ignoreEnough(err)
+}
+
+var errEnough = errors.New("enough")
+
+func ignoreEnough(err error) error {
+	if errors.Is(err, errEnough) && !errors.Is(err, errCorrupt) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,259 @@
+package embedded
+
+import (
+	"encoding/binary"
+	"strings"
+)
+
+// The key space. The first byte names the table; numbers are big-endian, so that their order is the keys' order;
+// text is escaped and ended (appendText), so that no name can reach into another's keys; `tenant` and `dest` are text.
+//
+//	table     key                                         value
+//	meta      name                                        layout version, counters, marks
+//	event     position                                    the event: index terms, envelope, raw bytes
+//	kept      position                                    the same, of an event retention passed and something refers to
+//	outcome   position                                    the committed decision; its existence is the acknowledgement
+//	claims    position                                    claims that ended without commit or release, and whether one is open
+//	owed      position suffix                             a delivery not finished by its event's commit, as it stands now
+//	id        tenant id                                   position, time: index and dedupe record in one
+//	dedupe    position                                    tenant, id, time of an event that is gone and still deduplicated
+//	timeline  tenant position                             type, source, survey, time: what scans and filters read
+//	response  tenant response position                    -
+//	person    tenant hash position                        -
+//	due       tenant dest due position suffix             bytes of its event
+//	waiting   tenant dest created position suffix         -
+//	dead      tenant dest time position suffix            -
+//	history   tenant dest time position suffix            what one commit said of a delivery, with its attempts
+//	failures  tenant dest time position suffix            the same, where an attempt was not delivered
+//	deadEvent tenant time position                        -
+//	dest      tenant dest                                 counts of the five lists above
+//	hold      tenant dest                                 a hold
+//	once      tenant key                                  owner, end
+//	onceEnd   end tenant key                              -
+//	setting   tenant kind name                            version, value
+//	list      tenant list                                 first and last number
+//	listItem  tenant list number                          end, item
+//	lease     name                                        holder, end, fence
+//	stats     tenant minute dest                          counts
+//
+// An event's number is its position: what belongs to an event is found by it, and leaves with it in one range.
+// A delivery is (position, suffix), where the suffix is the part of its id behind the event's.
+const (
+	tabMeta byte = iota + 1
+	tabEvent
+	tabKept
+	tabOutcome
+	tabClaims
+	tabOwed
+	tabID
+	tabDedupe
+	tabTimeline
+	tabResponse
+	tabPerson
+	tabDue
+	tabWaiting
+	tabDead
+	tabHistory
+	tabFailures
+	tabDeadEvent
+	tabDest
+	tabHold
+	tabOnce
+	tabOnceEnd
+	tabSetting
+	tabList
+	tabListItem
+	tabLease
+	tabStats
+)
+
+// layoutVersion is written at first start; a store of another version is refused, not guessed at.
+const layoutVersion = 1
+
+func appendU64(b []byte, n uint64) []byte { return binary.BigEndian.AppendUint64(b, n) }
+
+// appendTime orders times before 1970 too, which a Manual clock may show.
+func appendTime(b []byte, ns int64) []byte { return appendU64(b, uint64(ns)^1<<63) }
+
+func keyTime(b []byte) int64 { return int64(binary.BigEndian.Uint64(b) ^ 1<<63) }
+
+// appendText writes s so that concatenated texts sort by their parts and none is a prefix of another:
+// NUL becomes 00 FF, the end is 00 01.
+func appendText(b []byte, s string) []byte {
+	for {
+		i := strings.IndexByte(s, 0)
+		if i < 0 {
+			b = append(b, s...)
+			return append(b, 0, 1)
+		}
+		b = append(b, s[:i]...)
+		b = append(b, 0, 0xff)
+		s = s[i+1:]
+	}
+}
+
+// cutText reads what appendText wrote.
+func cutText(b []byte) (s string, rest []byte, ok bool) {
+	for i := 0; i+1 < len(b); i++ {
+		if b[i] != 0 {
+			continue
+		}
+		if b[i+1] == 1 {
+			if s == "" {
+				return string(b[:i]), b[i+2:], true
+			}
+			return s + string(b[:i]), b[i+2:], true
+		}
+		if b[i+1] != 0xff {
+			return "", nil, false
+		}
+		s += string(b[:i]) + "\x00"
+		b = b[i+2:]
+		i = -1
+	}
+	return "", nil, false
+}
+
+// appendID writes an event's id in half its bytes where it is what event.ID makes: 32 lower-case hex digits.
+func appendID(b []byte, id string) []byte {
+	if len(id) != 32 {
+		return appendText(append(b, 2), id)
+	}
+	start := len(b)
+	b = append(b, 1)
+	for i := 0; i < 32; i += 2 {
+		hi, lo := hexValue(id[i]), hexValue(id[i+1])
+		if hi > 15 || lo > 15 {
+			return appendText(append(b[:start], 2), id)
+		}
+		b = append(b, hi<<4|lo)
+	}
+	return b
+}
+
+func hexValue(c byte) byte {
+	switch {
+	case c >= '0' && c <= '9':
+		return c - '0'
+	case c >= 'a' && c <= 'f':
+		return c - 'a' + 10
+	}
+	return 255
+}
+
+// cutID reads what appendID wrote.
+func cutID(b []byte) (id string, rest []byte, ok bool) {
+	const digits = "0123456789abcdef"
+	if len(b) == 0 {
+		return "", nil, false
+	}
+	if b[0] == 2 {
+		return cutText(b[1:])
+	}
+	if b[0] != 1 || len(b) < 17 {
+		return "", nil, false
+	}
+	var text [32]byte
+	for i, c := range b[1:17] {
+		text[2*i], text[2*i+1] = digits[c>>4], digits[c&15]
+	}
+	return string(text[:]), b[17:], true
+}
+
+func metaKey(name string) []byte { return append([]byte{tabMeta}, name...) }
+
+// posKey is the key of a table whose key is a position.
+func posKey(b []byte, table byte, pos uint64) []byte {
+	return appendU64(append(b[:0], table), pos)
+}
+
+func owedKey(b []byte, pos uint64, suffix string) []byte {
+	return append(posKey(b, tabOwed, pos), suffix...)
+}
+
+func idKey(b []byte, tenant, id string) []byte {
+	return appendID(appendText(append(b[:0], tabID), tenant), id)
+}
+
+func timelineKey(b []byte, tenant string, pos uint64) []byte {
+	return appendU64(appendText(append(b[:0], tabTimeline), tenant), pos)
+}
+
+func responsePrefix(b []byte, tenant, response string) []byte {
+	return appendText(appendText(append(b[:0], tabResponse), tenant), response)
+}
+
+func personPrefix(b []byte, tenant string, hash []byte) []byte {
+	return append(appendText(append(b[:0], tabPerson), tenant), hash...)
+}
+
+// destPrefix is where a destination's part of a list begins; with no table but its own key of tabDest and tabHold.
+func destPrefix(b []byte, table byte, tenant, dest string) []byte {
+	return appendText(appendText(append(b[:0], table), tenant), dest)
+}
+
+// place is where a delivery stands in one of its destination's lists.
+type place struct {
+	at     int64
+	pos    uint64
+	suffix string
+}
+
+func (p place) append(b []byte) []byte {
+	return append(appendU64(appendTime(b, p.at), p.pos), p.suffix...)
+}
+
+func cutPlace(b []byte) (place, bool) {
+	if len(b) < 16 {
+		return place{}, false
+	}
+	return place{at: keyTime(b), pos: binary.BigEndian.Uint64(b[8:]), suffix: string(b[16:])}, true
+}
+
+// less is the order of keys.
+func (p place) less(q place) bool {
+	if p.at != q.at {
+		return p.at < q.at
+	}
+	if p.pos != q.pos {
+		return p.pos < q.pos
+	}
+	return p.suffix < q.suffix
+}
+
+func listKey(b []byte, table byte, tenant, dest string, p place) []byte {
+	return p.append(destPrefix(b, table, tenant, dest))
+}
+
+func textKey(table byte, parts ...string) []byte {
+	b := make([]byte, 0, 64)
+	b = append(b, table)
+	for _, p := range parts {
+		b = appendText(b, p)
+	}
+	return b
+}
+
+// behind is the first key after all that begin with prefix.
+func behind(prefix []byte) []byte {
+	end := append([]byte(nil), prefix...)
+	for i := len(end) - 1; i >= 0; i-- {
+		if end[i]++; end[i] != 0 {
+			return end[:i+1]
+		}
+	}
+	return nil
+}
+
+// splitID takes a delivery's id apart: dl_<event id>_<suffix>.
+func splitID(id string) (eventID, suffix string, ok bool) {
+	rest, ok := strings.CutPrefix(id, "dl_")
+	if !ok {
+		return "", "", false
+	}
+	i := strings.LastIndexByte(rest, '_')
+	if i <= 0 || i == len(rest)-1 {
+		return "", "", false
+	}
+	return rest[:i], rest[i+1:], true
+}

@@ -1,0 +1,188 @@
+package embedded
+
+import (
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// addOwed begins to keep a delivery as waiting or dead.
+func (t *tx) addOwed(d *dest, o *owed) {
+	t.val = appendOwed(t.val[:0], o)
+	t.put(owedKey(t.key, o.pos, o.suffix), t.val)
+	t.list(d, o, 1)
+}
+
+// list puts a waiting or dead delivery into its destination's lists (by is 1), or takes it out (-1).
+func (t *tx) list(d *dest, o *owed, by int64) {
+	c := t.counts(d)
+	n := &t.s.w.counters
+	if by > 0 {
+		t.s.due.lower(d, o)
+	}
+	write := t.set
+	if by < 0 {
+		write = func(key, _ []byte) { t.del(key) }
+	}
+	switch o.State {
+	case state.Waiting:
+		due := o.duePlace()
+		t.val = appendUint(t.val[:0], uint64(o.size))
+		write(listKey(t.key, tabDue, d.tenant, d.name, due), t.val)
+		write(listKey(t.key, tabWaiting, d.tenant, d.name, o.waitingPlace()), nil)
+		t.due = append(t.due, dueChange{d: d, place: due, added: by > 0, settled: by < 0})
+		c.waiting += by
+		c.waitingBytes += by * int64(o.size)
+		n.waiting += by
+	case state.Dead:
+		write(listKey(t.key, tabDead, d.tenant, d.name, o.deadPlace()), nil)
+		c.dead += by
+		c.deadBytes += by * int64(o.size)
+		n.dead += by
+	}
+	t.s.w.dirty = true
+}
+
+func (o *owed) duePlace() place     { return place{nanos(o.Due), o.pos, o.suffix} }
+func (o *owed) waitingPlace() place { return place{nanos(o.Created), o.pos, o.suffix} }
+func (o *owed) deadPlace() place    { return place{nanos(o.Updated), o.pos, o.suffix} }
+
+// owed reads a delivery that was owed once; nil: its event's commit finished it, or there is none.
+func (t *tx) owed(tenant string, pos uint64, suffix string) *owed {
+	v := t.get(owedKey(t.key, pos, suffix))
+	if v == nil {
+		return nil
+	}
+	o, err := readOwed(tenant, pos, suffix, v)
+	must(err)
+	return o
+}
+
+// position is where an event is; false: there is none of that id, or no longer.
+func (t *tx) position(tenant, id string) (uint64, bool) {
+	key := idKey(t.key, tenant, id)
+	pos, ok := t.ids[string(key)]
+	if !ok {
+		pos, ok = t.seenBefore(key)
+	}
+	return pos, ok && pos != 0
+}
+
+// current is a delivery as it stands: what is owed, or what its event's commit said of it; nil: there is none.
+func (t *tx) current(tenant, eventID string, pos uint64, suffix string) *owed {
+	if o := t.owed(tenant, pos, suffix); o != nil {
+		return o
+	}
+	v := t.get(posKey(t.key, tabOutcome, pos))
+	if v == nil {
+		return nil
+	}
+	out, err := readOutcome(tenant, eventID, pos, v)
+	must(err)
+	return out.delivery(pos, suffix)
+}
+
+// settle applies what became of a due delivery, if its lease still stands.
+func (op *committing) settle(t *tx, s *state.Settled) bool {
+	given := &s.Delivery
+	eventID, suffix, _ := splitID(given.ID)
+	pos, ok := t.position(given.Tenant, eventID)
+	if !ok {
+		return false // the event left with its last reference: whoever ended this delivery said so in history
+	}
+	o := t.owed(given.Tenant, pos, suffix)
+	if o == nil || o.State != state.Waiting || !t.holds(o, nanos(s.Lease)) {
+		t.repeat(given.Tenant, eventID, suffix, given)
+		return false
+	}
+	t.free(given.Tenant, eventID, s.Free)
+	t.change(o, given)
+	return true
+}
+
+// holds says whether a lease is still the delivery's due time: its leased one, or its own where nobody claimed it.
+func (t *tx) holds(o *owed, lease int64) bool {
+	if until, ok := t.s.due.leased(o.pos, o.suffix); ok {
+		return until == lease
+	}
+	return nanos(o.Due) == lease
+}
+
+// change moves a delivery on: waiting again, finished, dead or dropped.
+func (t *tx) change(o *owed, to *state.Delivery) {
+	old := t.s.due.find(o.Tenant, o.Destination)
+	t.list(old, o, -1)
+
+	o.State, o.Reason, o.Attempts, o.Alone = to.State, to.Reason, to.Attempts, to.Alone
+	o.Step, o.Destination, o.Connector = to.Step, to.Destination, to.Connector
+	o.Updated, o.Log = fromNanos(max(t.now, o.newest.at+1)), to.Log
+	if o.newest.table == 0 {
+		o.Updated = fromNanos(t.now)
+	}
+	o.Due, o.Leased = fromNanos(noTime), false
+	if o.State == state.Waiting {
+		if o.Due, o.Leased = to.Due, to.Leased; o.Due.IsZero() {
+			o.Due = o.Updated
+		}
+	}
+	d := t.s.due.find(o.Tenant, o.Destination)
+	if hasEntry(&o.Delivery) {
+		t.enterOwed(d, o, false)
+	}
+	o.Log = nil
+	t.addOwed(d, o)
+	if !o.open() {
+		t.orphan(o.pos)
+	}
+}
+
+// enterOwed adds what was done to a delivery to history, and links it.
+func (t *tx) enterOwed(d *dest, o *owed, repeat bool) {
+	at := max(t.now, o.newest.at+1)
+	if o.newest.table == 0 {
+		at = t.now
+	}
+	table := tableFor(&o.Delivery)
+	t.val = appendEntry(t.val[:0], &o.Delivery, o.newest, at, repeat)
+	t.enter(d, place{at, o.pos, o.suffix}, table, t.val)
+	o.newest = link{table, at, d.name}
+	if table == tabFailures {
+		o.failedAt = at
+	}
+}
+
+// repeat keeps the attempts behind a lost fence, marked as such; the delivery stays as it is.
+func (t *tx) repeat(tenant, eventID, suffix string, given *state.Delivery) {
+	if len(given.Log) == 0 {
+		return
+	}
+	pos, ok := t.position(tenant, eventID)
+	if !ok {
+		return
+	}
+	o := t.current(tenant, eventID, pos, suffix)
+	if o == nil {
+		return // the winner's decision owed no such delivery
+	}
+	now := o.Delivery
+	o.Log = given.Log
+	t.enterOwed(t.s.due.find(tenant, o.Destination), o, true)
+	o.Delivery = now
+	t.val = appendOwed(t.val[:0], o)
+	t.put(owedKey(t.key, pos, suffix), t.val)
+}
+
+// free gives back keys of once that are the event's.
+func (t *tx) free(tenant, owner string, keys []string) {
+	for _, key := range keys {
+		k := textKey(tabOnce, tenant, key)
+		v := t.get(k)
+		if v == nil {
+			continue
+		}
+		who, end, err := readOnce(v)
+		must(err)
+		if who == owner {
+			t.drop(k)
+			t.del(onceEndKey(end, tenant, key))
+		}
+	}
+}

@@ -1,0 +1,371 @@
+package embedded
+
+import (
+	"container/heap"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// placeBudget is how many entries one page of deliveries may look at.
+const placeBudget = 5000
+
+func cursor(p place) string { return base64.RawURLEncoding.EncodeToString(p.append([]byte{1})) }
+
+func readCursor(text string) (place, error) {
+	b, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil || len(b) == 0 || b[0] != 1 {
+		return place{}, state.ErrCursor
+	}
+	p, ok := cutPlace(b[1:])
+	if !ok {
+		return place{}, state.ErrCursor
+	}
+	return p, nil
+}
+
+// Delivery is one delivery with its attempts.
+func (s *store) Delivery(ctx context.Context, tenant, id string) (*state.Delivery, error) {
+	if err := s.check(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	d, err := s.delivery(tenant, id)
+	if err != nil {
+		return nil, fmt.Errorf("delivery %s: %w", id, err)
+	}
+	return d, nil
+}
+
+func (s *store) delivery(tenant, id string) (*state.Delivery, error) {
+	eventID, suffix, ok := splitID(id)
+	if !ok {
+		return nil, state.ErrNotFound
+	}
+	pos, err := s.position(s.db, tenant, eventID)
+	if err != nil {
+		return nil, err
+	}
+	o, err := s.current(s.db, tenant, eventID, pos, suffix)
+	if err != nil {
+		return nil, err
+	}
+	if o == nil {
+		return nil, state.ErrNotFound
+	}
+	return s.whole(s.db, o)
+}
+
+// current is a delivery as it stands; nil: there is none.
+func (s *store) current(from pebble.Reader, tenant, eventID string, pos uint64, suffix string) (*owed, error) {
+	v, err := s.read(from, owedKey(nil, pos, suffix), nil)
+	if err != nil {
+		return nil, err
+	}
+	if v != nil {
+		return readOwed(tenant, pos, suffix, v)
+	}
+	if v, err = s.read(from, posKey(nil, tabOutcome, pos), nil); v == nil || err != nil {
+		return nil, err
+	}
+	out, err := readOutcome(tenant, eventID, pos, v)
+	if err != nil {
+		return nil, err
+	}
+	return out.delivery(pos, suffix), nil
+}
+
+// delivery is what an outcome says of a delivery; nil: it owes none of that name.
+func (o *outcome) delivery(pos uint64, suffix string) *owed {
+	for i := range o.Deliveries {
+		if o.suffixes[i] != suffix {
+			continue
+		}
+		d := &owed{Delivery: o.Deliveries[i], pos: pos, suffix: suffix, newest: o.links[i], failedAt: noTime}
+		if d.newest.table == tabFailures {
+			d.failedAt = d.newest.at
+		}
+		return d
+	}
+	return nil
+}
+
+// whole is a delivery with all attempts that are kept, oldest first.
+func (s *store) whole(from pebble.Reader, o *owed) (*state.Delivery, error) {
+	d := s.shown(o, nanos(s.clock.Now()))
+	d.Log = nil
+	for l := o.newest; l.table != 0; {
+		p := place{l.at, o.pos, o.suffix}
+		v, err := s.read(from, listKey(nil, l.table, o.Tenant, l.dest, p), nil)
+		if err != nil {
+			return nil, err
+		}
+		if v == nil {
+			break // retention took it, and what was before it
+		}
+		e, err := readEntry(o.Tenant, p, v)
+		if err != nil {
+			return nil, err
+		}
+		d.Log = append(e.Log, d.Log...)
+		l = e.before
+	}
+	return &d, nil
+}
+
+// Deliveries selects deliveries.
+func (s *store) Deliveries(ctx context.Context, tenant string, q state.DeliveryQuery) (*state.Page[state.Delivery], error) {
+	if err := s.check(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	m := &merge{s: s, tenant: tenant, q: &q, since: math.MinInt64, until: math.MaxInt64}
+	if !q.Since.IsZero() {
+		m.since = nanos(q.Since)
+	}
+	if !q.Until.IsZero() {
+		m.until = nanos(q.Until)
+	}
+	page, err := m.page(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("deliveries: %w", err)
+	}
+	return page, nil
+}
+
+// merge goes through lists of a tenant's destinations at once, newest first.
+type merge struct {
+	s            *store
+	tenant       string
+	q            *state.DeliveryQuery
+	since, until int64
+	snap         *pebble.Snapshot
+	it           *pebble.Iterator
+	lists        lists
+}
+
+// lists is a heap, the one with the newest entry first.
+type lists []*listed
+
+// listed is one destination's part of one list, at the entry that is next.
+type listed struct {
+	table  byte
+	prefix []byte
+	at     place
+	value  []byte
+}
+
+func (h lists) Len() int           { return len(h) }
+func (h lists) Less(i, j int) bool { return h[j].at.less(h[i].at) }
+func (h lists) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *lists) Push(x any)        { *h = append(*h, x.(*listed)) }
+func (h *lists) Pop() any {
+	last := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
+	return last
+}
+
+// tables are the lists in which deliveries of a query are found.
+func (m *merge) tables() []byte {
+	switch {
+	case m.q.Failed:
+		return []byte{tabFailures}
+	case m.q.State == state.Waiting:
+		return []byte{tabWaiting}
+	case m.q.State == state.Dead:
+		return []byte{tabDead}
+	case m.q.State == "":
+		return []byte{tabWaiting, tabDead, tabHistory, tabFailures}
+	}
+	return []byte{tabHistory, tabFailures}
+}
+
+func (m *merge) page(ctx context.Context) (page *state.Page[state.Delivery], err error) {
+	top := place{at: math.MaxInt64, pos: math.MaxUint64}
+	if m.q.Cursor != "" {
+		if top, err = readCursor(m.q.Cursor); err != nil {
+			return nil, err
+		}
+	}
+	m.snap = m.s.db.NewSnapshot()
+	defer func() { err = errors.Join(err, m.snap.Close()) }()
+	if m.q.EventID != "" {
+		return m.ofEvent(top)
+	}
+	if m.it, err = m.snap.NewIter(&pebble.IterOptions{LowerBound: []byte{tabWaiting}, UpperBound: []byte{tabFailures + 1}}); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, m.it.Close()) }()
+	for _, d := range m.s.due.of(m.tenant) {
+		if d.tenant != m.tenant || m.q.Destination != "" && d.name != m.q.Destination {
+			continue
+		}
+		for _, table := range m.tables() {
+			l := &listed{table: table, prefix: destPrefix(nil, table, d.tenant, d.name)}
+			from := top
+			if table != tabWaiting && m.until != math.MaxInt64 {
+				if bound := (place{at: m.until}); bound.less(from) {
+					from = bound
+				}
+			}
+			l.at = from
+			if ok, err := m.step(l); err != nil {
+				return nil, err
+			} else if ok {
+				m.lists = append(m.lists, l)
+			}
+		}
+	}
+	heap.Init(&m.lists)
+	page = &state.Page[state.Delivery]{}
+	most := limit(m.q.Limit)
+	for budget := placeBudget; len(m.lists) > 0; budget-- {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		l := m.lists[0]
+		if len(page.Items) == most || budget == 0 {
+			return page, nil
+		}
+		at := l.at
+		d, err := m.item(l)
+		if err != nil {
+			return nil, err
+		}
+		if d != nil {
+			page.Items = append(page.Items, *d)
+		}
+		if ok, err := m.step(l); err != nil {
+			return nil, err
+		} else if ok {
+			heap.Fix(&m.lists, 0)
+		} else {
+			heap.Pop(&m.lists)
+		}
+		page.Next = ""
+		if len(m.lists) > 0 {
+			page.Next = cursor(at)
+			if budget == 1 && len(page.Items) < most {
+				page.SearchedBackTo = fromNanos(at.at)
+			}
+		}
+	}
+	return page, nil
+}
+
+// step goes to a list's next older entry; false: there is none that the query could want.
+func (m *merge) step(l *listed) (bool, error) {
+	key := l.at.append(append([]byte(nil), l.prefix...))
+	if !m.it.SeekLT(key) || len(m.it.Key()) < len(l.prefix) || string(m.it.Key()[:len(l.prefix)]) != string(l.prefix) {
+		return false, m.it.Error()
+	}
+	p, ok := cutPlace(m.it.Key()[len(l.prefix):])
+	if !ok {
+		return false, errCorrupt
+	}
+	if l.table != tabWaiting && p.at < m.since {
+		return false, nil
+	}
+	v, err := m.it.ValueAndErr()
+	l.at, l.value = p, append(l.value[:0], v...)
+	return err == nil, err
+}
+
+// item is the delivery of an entry; nil: it is not wanted, or listed elsewhere.
+func (m *merge) item(l *listed) (*state.Delivery, error) {
+	v, err := m.s.read(m.snap, owedKey(nil, l.at.pos, l.at.suffix), nil)
+	if err != nil {
+		return nil, err
+	}
+	var o *owed
+	if v != nil {
+		if o, err = readOwed(m.tenant, l.at.pos, l.at.suffix, v); err != nil {
+			return nil, err
+		}
+	}
+	switch l.table {
+	case tabWaiting, tabDead:
+		if o == nil {
+			return nil, nil
+		}
+	case tabFailures, tabHistory:
+		if o == nil {
+			e, err := readEntry(m.tenant, l.at, l.value)
+			if err != nil {
+				return nil, err
+			}
+			if e.State == state.Waiting || e.State == state.Dead {
+				return nil, nil // it went on; what became of it is another entry
+			}
+			o = &owed{Delivery: e.Delivery, pos: l.at.pos, suffix: l.at.suffix, newest: link{l.table, l.at.at, e.Destination}}
+			break
+		}
+		newest := link{l.table, l.at.at, o.Destination}
+		if m.q.Failed {
+			if o.failedAt != l.at.at {
+				return nil, nil // it failed again later: listed there
+			}
+		} else if o.open() || o.newest.table != newest.table || o.newest.at != newest.at {
+			return nil, nil
+		}
+	}
+	if !m.wants(&o.Delivery) {
+		return nil, nil
+	}
+	return m.s.whole(m.snap, o)
+}
+
+func (m *merge) wants(d *state.Delivery) bool {
+	updated := nanos(d.Updated)
+	return (m.q.State == "" || d.State == m.q.State) &&
+		(m.q.Destination == "" || d.Destination == m.q.Destination) &&
+		(m.q.Rule == "" || d.Origin.Name == m.q.Rule) &&
+		updated >= m.since && updated < m.until
+}
+
+// ofEvent are an event's deliveries: few, so a page is cut out of all of them.
+func (m *merge) ofEvent(top place) (*state.Page[state.Delivery], error) {
+	page := &state.Page[state.Delivery]{}
+	pos, err := m.s.position(m.snap, m.tenant, m.q.EventID)
+	if errors.Is(err, state.ErrNotFound) {
+		return page, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	all, err := m.s.deliveriesOf(m.snap, m.tenant, m.q.EventID, pos)
+	if err != nil {
+		return nil, err
+	}
+	most := limit(m.q.Limit)
+	for _, o := range all {
+		at := place{nanos(o.Updated), pos, o.suffix}
+		if !at.less(top) || !m.wants(&o.Delivery) || m.q.Failed && o.failedAt == noTime {
+			continue
+		}
+		if len(page.Items) == most {
+			last := page.Items[most-1]
+			_, suffix, _ := splitID(last.ID)
+			page.Next = cursor(place{nanos(last.Updated), pos, suffix})
+			return page, nil
+		}
+		d, err := m.s.whole(m.snap, o)
+		if err != nil {
+			return nil, err
+		}
+		page.Items = append(page.Items, *d)
+	}
+	return page, nil
+}

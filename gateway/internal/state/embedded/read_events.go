@@ -1,0 +1,347 @@
+package embedded
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+const (
+	pageSize = 50
+	pageMost = 200
+	// lineBudget is how many lines of the timeline one page may look at: some 20 ms of work.
+	lineBudget = 20000
+	// slack is how much later than a newer event an older one may have been received.
+	slack = 10 * time.Minute
+)
+
+func limit(n int) int {
+	switch {
+	case n <= 0:
+		return pageSize
+	case n > pageMost:
+		return pageMost
+	}
+	return n
+}
+
+// Event is one event with its outcome.
+func (s *store) Event(ctx context.Context, tenant, id string) (*state.Record, error) {
+	if err := s.check(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	pos, err := s.position(s.db, tenant, id)
+	if err != nil {
+		return nil, fmt.Errorf("event %s: %w", id, err)
+	}
+	r, err := s.record(s.db, tenant, pos)
+	if err == nil && r == nil {
+		err = state.ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("event %s: %w", id, err)
+	}
+	return r, nil
+}
+
+func (s *store) position(from pebble.Reader, tenant, id string) (uint64, error) {
+	v, err := s.read(from, idKey(nil, tenant, id), nil)
+	if err != nil {
+		return 0, err
+	}
+	if v == nil {
+		return 0, state.ErrNotFound
+	}
+	pos, _, err := readIDRecord(v)
+	return pos, err
+}
+
+// record is an event as kept, with its outcome; nil: it is gone.
+func (s *store) record(from pebble.Reader, tenant string, pos uint64) (*state.Record, error) {
+	record, err := s.eventRecord(from, pos)
+	if record == nil || err != nil {
+		return nil, err
+	}
+	e, err := decodeEvent(record)
+	if err != nil {
+		return nil, err
+	}
+	if e.Tenant != tenant {
+		return nil, nil // no index leads here, and none ever must
+	}
+	r := &state.Record{Event: e, Position: pos, Size: len(record)}
+	v, err := s.read(from, posKey(nil, tabOutcome, pos), nil)
+	if err != nil {
+		return nil, err
+	}
+	if r.Claims, err = s.claims(pos, v != nil); err != nil {
+		return nil, err
+	}
+	out := &outcome{Outcome: state.Outcome{Position: pos, Tenant: tenant, EventID: e.ID}}
+	if v != nil {
+		if out, err = readOutcome(tenant, e.ID, pos, v); err != nil {
+			return nil, err
+		}
+		out.Generation = s.generations.named(out.generation)
+		r.Outcome = &out.Outcome
+	}
+	// What is owed speaks for itself: it is newer than the outcome.
+	at := map[string]int{}
+	for i, suffix := range out.suffixes {
+		at[suffix] = i
+	}
+	now := nanos(s.clock.Now())
+	err = scan(from, posKey(nil, tabOwed, pos), func(rest, value []byte) error {
+		o, err := readOwed(tenant, pos, string(rest), value)
+		if err != nil {
+			return err
+		}
+		d := s.shown(o, now)
+		if i, ok := at[o.suffix]; ok {
+			out.Deliveries[i] = d
+		} else {
+			out.Deliveries = append(out.Deliveries, d)
+		}
+		return nil
+	})
+	return r, err
+}
+
+// shown is what is owed, as others see it.
+func (s *store) shown(o *owed, now int64) state.Delivery {
+	d := o.Delivery
+	if d.State != state.Waiting {
+		d.Leased = false
+		return d
+	}
+	d.Leased = d.Leased && nanos(d.Due) > now
+	if until, ok := s.due.leased(o.pos, o.suffix); ok && until > now {
+		d.Leased = true
+	}
+	return d
+}
+
+// claims are an event's claims so far that were not released.
+func (s *store) claims(pos uint64, committed bool) (int, error) {
+	w := &s.window
+	w.mu.Lock()
+	if pos >= w.low && pos < w.next {
+		if sl := w.slot(pos); sl.state != slotDone {
+			n := sl.claims
+			if sl.state == slotHeld {
+				n++
+			}
+			w.mu.Unlock()
+			return n, nil
+		}
+	}
+	w.mu.Unlock()
+	if committed {
+		return 0, nil
+	}
+	n, _, err := w.claimsOf(pos)
+	return n, err
+}
+
+// Events selects events.
+func (s *store) Events(ctx context.Context, tenant string, q state.EventQuery) (*state.Page[*state.Record], error) {
+	if err := s.check(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	page, err := s.events(ctx, tenant, q)
+	if err != nil {
+		return nil, fmt.Errorf("events: %w", err)
+	}
+	return page, nil
+}
+
+func (s *store) events(ctx context.Context, tenant string, q state.EventQuery) (page *state.Page[*state.Record], err error) {
+	prefix, timed := appendText([]byte{tabTimeline}, tenant), false
+	switch {
+	case q.Response != "":
+		prefix = responsePrefix(nil, tenant, q.Response)
+	case q.Respondent != "":
+		prefix = personPrefix(nil, tenant, s.person(q.Respondent))
+	case q.Dead:
+		prefix, timed = appendText([]byte{tabDeadEvent}, tenant), true
+	}
+	upper := behind(prefix)
+	if q.Cursor != "" {
+		at, err := readCursor(q.Cursor)
+		if err != nil {
+			return nil, err
+		}
+		upper = append([]byte(nil), prefix...)
+		if timed {
+			upper = appendTime(upper, at.at)
+		}
+		upper = appendU64(upper, at.pos)
+	}
+	snap := s.db.NewSnapshot()
+	defer func() { err = errors.Join(err, snap.Close()) }()
+	it, err := snap.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: upper})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+
+	since, until := int64(math.MinInt64), int64(math.MaxInt64)
+	if !q.Since.IsZero() {
+		since = nanos(q.Since)
+	}
+	if !q.Until.IsZero() {
+		until = nanos(q.Until)
+	}
+	page = &state.Page[*state.Record]{}
+	most, budget := limit(q.Limit), lineBudget
+	ok := it.Last()
+	if prefix[0] == tabTimeline && q.Cursor == "" && until != math.MaxInt64 {
+		ok = s.seekTime(it, prefix, until)
+	}
+	var key, val []byte
+	for ; ok; ok = it.Prev() {
+		if budget--; budget%1024 == 0 {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+		}
+		rest := it.Key()[len(prefix):]
+		at := place{}
+		if timed {
+			at.at, rest = keyTime(rest), rest[8:]
+		}
+		at.pos = keyPos(append([]byte{0}, rest...))
+		if val, err = it.ValueAndErr(); err != nil {
+			return nil, err
+		}
+		if prefix[0] != tabTimeline {
+			key = timelineKey(key, tenant, at.pos)
+			if val, err = s.read(snap, key, nil); err != nil {
+				return nil, err
+			}
+			if val == nil {
+				continue
+			}
+		}
+		l, err := readTimeline(val)
+		if err != nil {
+			return nil, err
+		}
+		if prefix[0] == tabTimeline && l.received < since && since-l.received > int64(slack) {
+			return page, nil
+		}
+		if l.received >= since && l.received < until && l.fits(&q) {
+			r, err := s.record(snap, tenant, at.pos)
+			if err != nil {
+				return nil, err
+			}
+			if r != nil && s.fits(r, &q) {
+				page.Items = append(page.Items, r)
+			}
+		}
+		if len(page.Items) == most || budget <= 0 {
+			if !it.Prev() {
+				return page, it.Error()
+			}
+			page.Next = cursor(at)
+			if len(page.Items) < most {
+				page.SearchedBackTo = fromNanos(l.received)
+			}
+			return page, nil
+		}
+	}
+	return page, it.Error()
+}
+
+// seekTime goes to the newest line that was received before a time, by halving positions; lines between may lie up to
+// slack out of order, so it goes further up by that.
+func (s *store) seekTime(it *pebble.Iterator, prefix []byte, until int64) bool {
+	bound := until + int64(slack)
+	c := s.w.counters.look()
+	base := uint64(1)
+	n := int(c.next - base)
+	i := sort.Search(n, func(i int) bool {
+		if !it.SeekGE(appendU64(append([]byte(nil), prefix...), base+uint64(i))) {
+			return true
+		}
+		v, err := it.ValueAndErr()
+		if err != nil {
+			return false
+		}
+		l, err := readTimeline(v)
+		return err == nil && l.received > bound
+	})
+	return it.SeekLT(appendU64(append([]byte(nil), prefix...), base+uint64(i)))
+}
+
+func (l *line) fits(q *state.EventQuery) bool {
+	return (q.Type == "" || string(l.kind) == q.Type) &&
+		(q.Source == "" || string(l.source) == q.Source) &&
+		(q.Survey == "" || string(l.survey) == q.Survey)
+}
+
+// fits are the conditions that another index than the one gone through would have answered.
+func (s *store) fits(r *state.Record, q *state.EventQuery) bool {
+	if q.Respondent != "" {
+		hash := s.person(q.Respondent)
+		if !slices.ContainsFunc(s.persons(r.Event), func(h []byte) bool { return bytes.Equal(h, hash) }) {
+			return false
+		}
+	}
+	return (q.Response == "" || r.Event.ResponseID == q.Response) &&
+		(!q.Dead || r.Outcome != nil && r.Outcome.Dead != "")
+}
+
+// Range goes through a tenant's events in order, as they were when it was called.
+func (s *store) Range(ctx context.Context, tenant string, from uint64, each func(*state.Record) error) (err error) {
+	if err := s.check(ctx); err != nil {
+		return err
+	}
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	snap := s.db.NewSnapshot()
+	defer func() { err = errors.Join(err, snap.Close()) }()
+	prefix := appendText([]byte{tabTimeline}, tenant)
+	it, err := snap.NewIter(&pebble.IterOptions{
+		LowerBound: appendU64(append([]byte(nil), prefix...), from), UpperBound: behind(prefix),
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	for ok := it.First(); ok; ok = it.Next() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		r, err := s.record(snap, tenant, keyPos(it.Key()[len(prefix)-1:]))
+		if err != nil {
+			return fmt.Errorf("range: %w", err)
+		}
+		if r == nil {
+			continue
+		}
+		if err := each(r); err != nil {
+			return err
+		}
+	}
+	return it.Error()
+}

@@ -1,0 +1,196 @@
+package embedded
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+type scheduling struct {
+	tenant     string
+	deliveries []state.Delivery
+	result     []bool
+}
+
+// Schedule puts deliveries into the due-queue.
+func (s *store) Schedule(ctx context.Context, tenant string, deliveries []state.Delivery) ([]bool, error) {
+	op := &scheduling{tenant: tenant, deliveries: deliveries, result: make([]bool, len(deliveries))}
+	for i := range deliveries {
+		d := &deliveries[i]
+		if _, err := suffixOf(d.ID, d.EventID); err != nil {
+			return nil, fmt.Errorf("schedule: %w", err)
+		}
+		if d.Tenant != "" && d.Tenant != tenant {
+			return nil, fmt.Errorf("schedule: delivery %s of tenant %q: %w", d.ID, tenant, state.ErrNotFound)
+		}
+	}
+	if len(deliveries) == 0 {
+		return nil, s.check(ctx)
+	}
+	if err := s.do(ctx, &call{op: op, size: 512 * len(deliveries), sync: true}); err != nil {
+		return nil, fmt.Errorf("schedule: %w", err)
+	}
+	return op.result, nil
+}
+
+func (op *scheduling) stage(t *tx) error {
+	for i := range op.deliveries {
+		op.result[i] = op.schedule(t, &op.deliveries[i])
+	}
+	return nil
+}
+
+func (op *scheduling) schedule(t *tx, given *state.Delivery) bool {
+	eventID, suffix, _ := splitID(given.ID)
+	pos, ok := t.position(op.tenant, eventID)
+	if !ok {
+		return false
+	}
+	due := given.Due
+	if due.IsZero() {
+		due = fromNanos(t.now)
+	}
+	o := t.current(op.tenant, eventID, pos, suffix)
+	if o != nil && o.open() {
+		if o.State == state.Waiting && !t.seize(o) {
+			return false
+		}
+		to := o.Delivery
+		to.State, to.Due, to.Reason, to.Alone, to.Leased = state.Waiting, due, given.Reason, given.Alone || o.Alone, false
+		t.change(o, &to)
+		return true
+	}
+	if given.Destination == "" {
+		if o == nil {
+			return false // nothing is known of it: it must be told where it goes
+		}
+		due := due
+		reason := given.Reason
+		given = &o.Delivery
+		given.Due, given.Reason = due, reason
+	}
+	if o == nil {
+		o = &owed{Delivery: *given, pos: pos, suffix: suffix, failedAt: noTime}
+	}
+	created, attempts := o.Created, o.Attempts
+	o.Delivery = *given
+	o.Attempts = max(given.Attempts, attempts)
+	if o.Created = given.Created; o.Created.IsZero() {
+		o.Created = created
+	}
+	o.ID, o.Tenant, o.EventID, o.State = deliveryID(eventID, suffix), op.tenant, eventID, state.Waiting
+	o.Updated, o.Due, o.Leased, o.Log = fromNanos(t.now), due, false, nil
+	if o.Created.IsZero() {
+		o.Created = o.Updated
+	}
+	o.size = t.eventSize(pos)
+	t.addOwed(t.s.due.find(op.tenant, o.Destination), o)
+	return true
+}
+
+// eventSize is the bytes of an event as Claim counts them.
+func (t *tx) eventSize(pos uint64) int {
+	record, err := t.s.eventRecord(t.s.db, pos)
+	must(err)
+	_, envelope, raw, err := readEvent(record)
+	must(err)
+	return len(envelope) + len(raw)
+}
+
+// seize keeps a waiting delivery for this batch; false: a holder has it.
+func (t *tx) seize(o *owed) bool {
+	if o.Leased && nanos(o.Due) > t.now {
+		return false
+	}
+	return t.s.due.seize(t.s.due.find(o.Tenant, o.Destination), o.duePlace(), t.now)
+}
+
+type dropping struct{ tenant, id string }
+
+// Drop ends a waiting or dead delivery.
+func (s *store) Drop(ctx context.Context, tenant, id string) error {
+	if _, _, ok := splitID(id); !ok {
+		return fmt.Errorf("drop delivery %s: %w", id, state.ErrNotFound)
+	}
+	if err := s.do(ctx, &call{op: &dropping{tenant, id}, size: 512, sync: true}); err != nil {
+		return fmt.Errorf("drop delivery %s: %w", id, err)
+	}
+	return nil
+}
+
+func (op *dropping) stage(t *tx) error {
+	eventID, suffix, _ := splitID(op.id)
+	pos, ok := t.position(op.tenant, eventID)
+	if !ok {
+		return state.ErrNotFound
+	}
+	o := t.owed(op.tenant, pos, suffix)
+	if o == nil || !o.open() {
+		return state.ErrNotFound
+	}
+	if o.State == state.Waiting && !t.seize(o) {
+		return state.ErrConflict
+	}
+	to := o.Delivery
+	to.State, to.Reason = state.Dropped, ""
+	t.change(o, &to)
+	return nil
+}
+
+type holding struct {
+	tenant, destination string
+	hold                state.Hold
+}
+
+// Hold keeps a destination from being claimed.
+func (s *store) Hold(ctx context.Context, tenant, destination string, h state.Hold) error {
+	// A pause by hand or by a credential must outlive a power cut; circuits and rates are found out again.
+	keep := h.Kind != state.HoldCircuit && h.Kind != state.HoldRate
+	if err := s.do(ctx, &call{op: &holding{tenant, destination, h}, size: 256, sync: keep}); err != nil {
+		return fmt.Errorf("hold %s: %w", destination, err)
+	}
+	return nil
+}
+
+func (op *holding) stage(t *tx) error {
+	key := destPrefix(t.key, tabHold, op.tenant, op.destination)
+	lifted := op.hold == state.Hold{}
+	if lifted {
+		t.del(key)
+	} else {
+		t.val = appendHold(t.val[:0], &op.hold)
+		t.set(key, t.val)
+	}
+	d, q, now := t.s.due.find(op.tenant, op.destination), &t.s.due, t.now
+	t.after = append(t.after, func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		d.held, d.hold = !lifted, op.hold
+		q.put(d, now)
+	})
+	return nil
+}
+
+// Holds are the destinations on hold. One whose time is over is none.
+func (s *store) Holds(ctx context.Context, tenant string) ([]state.Held, error) {
+	if err := s.check(ctx); err != nil {
+		return nil, err
+	}
+	now := s.clock.Now()
+	q := &s.due
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var held []state.Held
+	for n, d := range q.dests {
+		if !d.held || tenant != "*" && n.tenant != tenant {
+			continue
+		}
+		if !d.hold.Until.IsZero() && !d.hold.Until.After(now) {
+			continue
+		}
+		held = append(held, state.Held{Tenant: n.tenant, Destination: n.name, Hold: d.hold, Waiting: int(d.counts.waiting)})
+	}
+	sortHeld(held)
+	return held, nil
+}

@@ -1,0 +1,212 @@
+package embedded
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+type putting struct {
+	tenant, kind, name string
+	value              []byte
+	version            uint64
+	remove             bool
+}
+
+// Put writes a value if version is the one kept. Versions rise over all settings, so that one made again after it was
+// deleted is never taken for the old one.
+func (s *store) Put(ctx context.Context, tenant, kind, name string, value []byte, version uint64) (uint64, error) {
+	op := &putting{tenant: tenant, kind: kind, name: name, value: value, version: version}
+	if err := s.do(ctx, &call{op: op, size: len(value) + 128, sync: true}); err != nil {
+		return 0, fmt.Errorf("put %s %s: %w", kind, name, err)
+	}
+	return op.version, nil
+}
+
+// Delete removes a value if version is the one kept.
+func (s *store) Delete(ctx context.Context, tenant, kind, name string, version uint64) error {
+	op := &putting{tenant: tenant, kind: kind, name: name, version: version, remove: true}
+	if err := s.do(ctx, &call{op: op, size: 128, sync: true}); err != nil {
+		return fmt.Errorf("delete %s %s: %w", kind, name, err)
+	}
+	return nil
+}
+
+func (op *putting) stage(t *tx) error {
+	key := textKey(tabSetting, op.tenant, op.kind, op.name)
+	var kept uint64
+	if v := t.get(key); v != nil {
+		kept = binary.BigEndian.Uint64(v)
+	}
+	switch {
+	case op.remove && kept == 0:
+		return state.ErrNotFound
+	case kept != op.version:
+		return state.ErrConflict
+	}
+	if op.remove {
+		t.drop(key)
+	} else {
+		c := &t.s.w.counters
+		c.version++
+		t.s.w.dirty = true
+		op.version = c.version
+		t.put(key, append(appendU64(nil, c.version), op.value...))
+	}
+	change := state.Change{Tenant: op.tenant, Kind: op.kind, Name: op.name}
+	watchers := &t.s.watchers
+	t.after = append(t.after, func() { watchers.tell(change) })
+	return nil
+}
+
+// Get is a named value.
+func (s *store) Get(ctx context.Context, tenant, kind, name string) (state.Setting, error) {
+	if err := s.check(ctx); err != nil {
+		return state.Setting{}, err
+	}
+	if err := s.enter(); err != nil {
+		return state.Setting{}, err
+	}
+	defer s.leave()
+	v, err := s.read(s.db, textKey(tabSetting, tenant, kind, name), nil)
+	if err == nil && v == nil {
+		err = state.ErrNotFound
+	}
+	if err != nil {
+		return state.Setting{}, fmt.Errorf("%s %s: %w", kind, name, err)
+	}
+	return setting(kind, name, v), nil
+}
+
+func setting(kind, name string, v []byte) state.Setting {
+	return state.Setting{Kind: kind, Name: name, Version: binary.BigEndian.Uint64(v), Value: v[8:]}
+}
+
+// List are a kind's values by name.
+func (s *store) List(ctx context.Context, tenant, kind string) ([]state.Setting, error) {
+	if err := s.check(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	var all []state.Setting
+	err := scan(s.db, textKey(tabSetting, tenant, kind), func(rest, value []byte) error {
+		name, _, ok := cutText(rest)
+		if !ok || len(value) < 8 {
+			return errCorrupt
+		}
+		all = append(all, setting(kind, name, append([]byte(nil), value...)))
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", kind, err)
+	}
+	return all, nil
+}
+
+type keeping struct {
+	tenant, list string
+	item         []byte
+	max          int
+	ttl          time.Duration
+}
+
+// Keep adds an item to a capped list.
+func (s *store) Keep(ctx context.Context, tenant, list string, item []byte, most int, ttl time.Duration) error {
+	op := &keeping{tenant, list, item, most, ttl}
+	if err := s.do(ctx, &call{op: op, size: len(item) + 128}); err != nil {
+		return fmt.Errorf("keep in %s: %w", list, err)
+	}
+	return nil
+}
+
+// stage numbers items in a row, so that the list's length is the difference of two numbers.
+func (op *keeping) stage(t *tx) error {
+	key := textKey(tabList, op.tenant, op.list)
+	first, next := uint64(1), uint64(1)
+	if v := t.get(key); v != nil {
+		r := reader{b: v}
+		first, next = r.uint(), r.uint()
+		must(r.err())
+	}
+	items := textKey(tabListItem, op.tenant, op.list)
+	if op.max > 0 {
+		t.set(appendU64(append([]byte(nil), items...), next), append(appendTime(nil, t.now+int64(op.ttl)), op.item...))
+		next++
+	}
+	for next-first > uint64(max(op.max, 0)) {
+		t.del(appendU64(append([]byte(nil), items...), first))
+		first++
+	}
+	t.put(key, appendUint(appendUint(nil, first), next))
+	return nil
+}
+
+// Kept are a list's items, newest first.
+func (s *store) Kept(ctx context.Context, tenant, list string) ([][]byte, error) {
+	if err := s.check(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	now := nanos(s.clock.Now())
+	var all [][]byte
+	err := scan(s.db, textKey(tabListItem, tenant, list), func(_, value []byte) error {
+		if len(value) < 8 {
+			return errCorrupt
+		}
+		if keyTime(value) > now {
+			all = append(all, append([]byte{}, value[8:]...))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", list, err)
+	}
+	for i, j := 0, len(all)-1; i < j; i, j = i+1, j-1 {
+		all[i], all[j] = all[j], all[i]
+	}
+	return all, nil
+}
+
+type leasing struct {
+	name, holder string
+	ttl          time.Duration
+	fence        uint64
+}
+
+// Lease gives a name to one holder.
+func (s *store) Lease(ctx context.Context, name, holder string, ttl time.Duration) (uint64, error) {
+	op := &leasing{name: name, holder: holder, ttl: ttl}
+	if err := s.do(ctx, &call{op: op, size: 128, sync: true}); err != nil {
+		return 0, fmt.Errorf("lease %s: %w", name, err)
+	}
+	return op.fence, nil
+}
+
+func (op *leasing) stage(t *tx) error {
+	key := textKey(tabLease, op.name)
+	var holder string
+	var end int64
+	if v := t.get(key); v != nil {
+		r := reader{b: v}
+		op.fence, end, holder = r.uint(), r.int(), r.text()
+		must(r.err())
+	}
+	live := end > t.now
+	if live && holder != op.holder {
+		return state.ErrConflict
+	}
+	if !live || holder != op.holder {
+		op.fence++ // also to the same holder after its end: between, it did not have it
+	}
+	t.put(key, appendBytes(appendInt(appendUint(nil, op.fence), t.now+int64(op.ttl)), op.holder))
+	return nil
+}

@@ -1,0 +1,111 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// Trim works through the writer in slices of a millisecond or two, so that traffic goes between them, and ends after
+// sliceBudget of them even where more is left: the next call goes on.
+const (
+	sliceBudget = 400
+	sliceEvents = 256
+	sliceBytes  = 4 << 20
+	sliceList   = 512
+	sliceDests  = 16
+)
+
+// slice is one piece of Trim. It says in more whether another of its kind is worth while.
+type slice struct {
+	work func(t *tx, s *slice)
+	r    *state.Retention
+	now  int64
+	done state.Trimmed
+	more bool
+}
+
+func (s *slice) stage(t *tx) error {
+	s.more = false
+	s.work(t, s)
+	return nil
+}
+
+// before is the time before which an age is over; false: there is no such bound.
+func (s *slice) before(age time.Duration) (int64, bool) {
+	return s.now - int64(age), age > 0
+}
+
+// Trim removes what retention ends.
+func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, error) {
+	now := s.clock.Now()
+	sl := &slice{r: &r, now: nanos(now)}
+	budget := sliceBudget
+	run := func(work func(*tx, *slice)) error {
+		for {
+			if budget--; budget < 0 {
+				return nil
+			}
+			step := &slice{r: &r, now: sl.now, work: work}
+			// Not synced: what retention did is done again if power takes it back.
+			if err := s.do(ctx, &call{op: step, alone: true}); err != nil {
+				return err
+			}
+			add(&sl.done, &step.done)
+			if !step.more {
+				return nil
+			}
+		}
+	}
+	err := run(overdueEvents)
+	if err == nil {
+		err = run(overdueKept)
+	}
+	if err == nil {
+		err = run(trimEvents)
+	}
+	if err == nil {
+		err = run(trimDedupe)
+	}
+	if err == nil {
+		err = run(trimOnce)
+	}
+	for group := range slices.Chunk(s.due.of("*"), sliceDests) {
+		if err == nil {
+			err = run(func(t *tx, sl *slice) {
+				for _, d := range group {
+					trimDest(t, sl, d)
+				}
+			})
+		}
+	}
+	if err == nil && r.Dead.Bytes > 0 {
+		err = run(trimDeadBytes)
+	}
+	if err == nil && s.tidied(now) {
+		err = errors.Join(run(trimStats), run(trimLists))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("trim: %w", err)
+	}
+	return &sl.done, nil
+}
+
+func add(to, n *state.Trimmed) {
+	to.Events += n.Events
+	to.Kept += n.Kept
+	to.Dedupe += n.Dedupe
+	to.Attempts += n.Attempts
+	to.Dead += n.Dead
+	to.Overdue += n.Overdue
+}
+
+// tidied says, once in an hour, that what is small may be gone through whole.
+func (s *store) tidied(now time.Time) bool {
+	last := s.lastTidy.Load()
+	return now.UnixNano()-last >= int64(time.Hour) && s.lastTidy.CompareAndSwap(last, now.UnixNano())
+}

@@ -1,0 +1,288 @@
+package embedded
+
+import (
+	"bytes"
+	"container/heap"
+	"errors"
+	"math"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+const waitedTooLong = "waited too long"
+
+// front goes through a destination's part of a list from its oldest entry on, from where it last began: what is in
+// front of that is gone, and going through what is gone is what makes such lists slow. Only the writer moves it.
+func (t *tx) front(d *dest, table byte, each func(p place) bool) {
+	prefix := destPrefix(nil, table, d.tenant, d.name)
+	low := &d.low[table-tabWaiting]
+	it, err := t.s.db.NewIter(&pebble.IterOptions{
+		LowerBound: low.append(append([]byte(nil), prefix...)), UpperBound: behind(prefix),
+	})
+	must(err)
+	first := true
+	for ok := it.First(); ok; ok = it.Next() {
+		p, valid := cutPlace(it.Key()[len(prefix):])
+		if !valid || !bytes.HasPrefix(it.Key(), prefix) {
+			must(errCorrupt)
+		}
+		if first {
+			t.s.due.lowered(low, p)
+			first = false
+		}
+		if !each(p) {
+			break
+		}
+	}
+	must(errors.Join(it.Error(), it.Close()))
+}
+
+// trimDest bounds one destination's lists.
+func trimDest(t *tx, s *slice, d *dest) {
+	trimWaiting(t, s, d)
+	trimDead(t, s, d)
+	trimHistory(t, s, d, tabHistory)
+	trimHistory(t, s, d, tabFailures)
+}
+
+// trimWaiting makes the oldest of what waits dead letters. What is leased is left for the next time.
+func trimWaiting(t *tx, s *slice, d *dest) {
+	b := s.r.Waiting
+	before, aged := s.before(b.Age)
+	left := d.counts
+	if left.waiting == 0 {
+		return
+	}
+	over := func() bool {
+		return b.Count > 0 && left.waiting > int64(b.Count) || b.Bytes > 0 && left.waitingBytes > b.Bytes
+	}
+	n := 0
+	t.front(d, tabWaiting, func(p place) bool {
+		if !over() && !(aged && p.at < before) {
+			return false
+		}
+		if n++; n > sliceEvents {
+			s.more = true
+			return false
+		}
+		o := t.owed(d.tenant, p.pos, p.suffix)
+		if o == nil || o.State != state.Waiting || !t.seize(o) {
+			return true
+		}
+		to := o.Delivery
+		to.State, to.Reason = state.Dead, waitedTooLong
+		t.change(o, &to)
+		left.waiting--
+		left.waitingBytes -= int64(o.size)
+		s.done.Overdue++
+		return true
+	})
+}
+
+// trimDead lets dead letters go.
+func trimDead(t *tx, s *slice, d *dest) {
+	before, aged := s.before(s.r.Dead.Age)
+	if d.counts.dead == 0 || !aged {
+		return
+	}
+	n := 0
+	t.front(d, tabDead, func(p place) bool {
+		if p.at >= before {
+			return false
+		}
+		if n++; n > sliceEvents {
+			s.more = true
+			return false
+		}
+		t.bury(d, p, s)
+		return true
+	})
+}
+
+// bury ends a dead letter; its record stays with its event and says so.
+func (t *tx) bury(d *dest, p place, s *slice) {
+	o := t.owed(d.tenant, p.pos, p.suffix)
+	if o == nil || o.State != state.Dead {
+		return
+	}
+	t.list(d, o, -1)
+	o.State = state.Dropped
+	t.val = appendOwed(t.val[:0], o)
+	t.put(owedKey(t.key, o.pos, o.suffix), t.val)
+	t.orphan(o.pos)
+	s.done.Dead++
+}
+
+// orphan has an event looked at whose last reference may have left.
+func (t *tx) orphan(pos uint64) {
+	if w := &t.s.w; pos < w.counters.first {
+		w.orphans = append(w.orphans, pos)
+	}
+}
+
+func trimHistory(t *tx, s *slice, d *dest, table byte) {
+	before, aged := s.before(s.r.History.Age)
+	total := d.counts.history
+	if table == tabFailures {
+		total = d.counts.failures
+	}
+	if total == 0 {
+		return
+	}
+	extra := int64(0)
+	if most := int64(s.r.History.PerDestination); most > 0 {
+		extra = total - most
+	}
+	n := int64(0)
+	var last place
+	from := d.low[table-tabWaiting]
+	t.front(d, table, func(p place) bool {
+		if n >= extra && !(aged && p.at < before) {
+			return false
+		}
+		if n == 4*sliceList {
+			s.more = true
+			return false
+		}
+		last = p
+		n++
+		return true
+	})
+	if n == 0 {
+		return
+	}
+	must(t.b.DeleteRange(listKey(nil, table, d.tenant, d.name, from), listKey(nil, table, d.tenant, d.name, last.after()), nil))
+	t.s.due.lowered(&d.low[table-tabWaiting], last.after())
+	c := t.counts(d)
+	if table == tabFailures {
+		c.failures -= n
+	} else {
+		c.history -= n
+	}
+	s.done.Attempts += int(n)
+}
+
+// trimDeadBytes bounds the events that dead letters keep, oldest first over all destinations.
+func trimDeadBytes(t *tx, s *slice) {
+	var h deadHeads
+	total := int64(0)
+	for _, d := range t.s.due.of("*") {
+		if d.counts.dead == 0 {
+			continue
+		}
+		total += d.counts.deadBytes
+		head := deadHead{d: d}
+		t.front(d, tabDead, func(p place) bool {
+			head.at = append(head.at, p)
+			return len(head.at) < sliceEvents
+		})
+		if len(head.at) > 0 {
+			h = append(h, head)
+		}
+	}
+	heap.Init(&h)
+	for n := 0; total > s.r.Dead.Bytes && len(h) > 0; n++ {
+		if n == sliceEvents {
+			s.more = true
+			return
+		}
+		d, p := h[0].d, h[0].at[0]
+		if o := t.owed(d.tenant, p.pos, p.suffix); o != nil {
+			total -= int64(o.size)
+		}
+		t.bury(d, p, s)
+		if h[0].at = h[0].at[1:]; len(h[0].at) == 0 {
+			heap.Pop(&h)
+			s.more = true
+		} else {
+			heap.Fix(&h, 0)
+		}
+	}
+	s.more = s.more && total > s.r.Dead.Bytes
+}
+
+type deadHead struct {
+	d  *dest
+	at []place
+}
+
+type deadHeads []deadHead
+
+func (h deadHeads) Len() int           { return len(h) }
+func (h deadHeads) Less(i, j int) bool { return h[i].at[0].less(h[j].at[0]) }
+func (h deadHeads) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *deadHeads) Push(x any)        { *h = append(*h, x.(deadHead)) }
+func (h *deadHeads) Pop() any {
+	last := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
+	return last
+}
+
+// trimOnce gives up reservations whose time is over.
+func trimOnce(t *tx, s *slice) {
+	w := &t.s.w
+	from := appendTime([]byte{tabOnceEnd}, math.MinInt64)
+	if w.onceFrom != nil {
+		from = w.onceFrom
+	}
+	n := 0
+	var last []byte
+	must(ignoreEnough(between(t.s.db, from, appendTime([]byte{tabOnceEnd}, s.now+1), func(key, _ []byte) error {
+		tenant, rest, ok := cutText(key[9:])
+		name, _, ok2 := cutText(rest)
+		if !ok || !ok2 {
+			return errCorrupt
+		}
+		t.drop(textKey(tabOnce, tenant, name))
+		last = append(append(last[:0], key...), 0)
+		if n++; n == sliceList {
+			s.more = true
+			return errEnough
+		}
+		return nil
+	})))
+	if n > 0 {
+		must(t.b.DeleteRange(from, last, nil))
+		w.onceFrom = last
+	}
+}
+
+// trimStats removes minutes older than history.
+func trimStats(t *tx, s *slice) {
+	before, aged := s.before(s.r.History.Age)
+	if !aged {
+		return
+	}
+	seen := map[string]bool{}
+	for _, d := range t.s.due.of("*") {
+		if seen[d.tenant] {
+			continue
+		}
+		seen[d.tenant] = true
+		prefix := textKey(tabStats, d.tenant)
+		must(t.b.DeleteRange(prefix, appendTime(append([]byte(nil), prefix...), before), nil))
+	}
+}
+
+// trimLists removes items whose time is over.
+func trimLists(t *tx, s *slice) {
+	must(scan(t.s.db, []byte{tabList}, func(rest, value []byte) error {
+		r := reader{b: value}
+		first, next := r.uint(), r.uint()
+		items := append([]byte{tabListItem}, rest...)
+		was := first
+		for ; first < next; first++ {
+			key := appendU64(append([]byte(nil), items...), first)
+			if v := t.get(key); len(v) >= 8 && keyTime(v) > s.now {
+				break
+			}
+			t.del(key)
+		}
+		if first > was {
+			t.put(append([]byte{tabList}, rest...), appendUint(appendUint(nil, first), next))
+		}
+		return r.err()
+	}))
+}

@@ -1,0 +1,267 @@
+package embedded
+
+import (
+	"errors"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// dedupeRecord is an id that is still recognised though its event is gone.
+type dedupeRecord struct {
+	tenant, id string
+	at         int64
+}
+
+func appendDedupe(b []byte, t *terms) []byte {
+	return appendID(appendBytes(appendInt(b, t.received), t.tenant), t.id)
+}
+
+func readDedupe(b []byte) (d dedupeRecord, err error) {
+	r := reader{b: b}
+	d.at, d.tenant, d.id = r.int(), r.text(), r.id()
+	return d, r.err()
+}
+
+// dedupeBytes is what recognising an id takes: its record, and the one in tabID.
+func dedupeBytes(value []byte) int64 { return 2*int64(len(value)) + 16 }
+
+// trimEvents takes the oldest events out, never one that is pending. What something refers to is kept aside.
+func trimEvents(t *tx, s *slice) {
+	c := &t.s.w.counters
+	before, aged := s.before(s.r.Events.Age)
+	over := func() bool { return s.r.Events.Bytes > 0 && c.bytes > s.r.Events.Bytes }
+	if !aged && !over() {
+		return
+	}
+	db := t.s.db
+	it, err := db.NewIter(&pebble.IterOptions{
+		LowerBound: posKey(nil, tabEvent, c.first), UpperBound: posKey(nil, tabEvent, c.low),
+	})
+	must(err)
+	refs := references{t: t, open: map[uint64]bool{}}
+	n, size, run := 0, 0, c.first
+	ok := it.First()
+	for ; ok && n < sliceEvents && size < sliceBytes; ok = it.Next() {
+		pos := keyPos(it.Key())
+		record, err := it.ValueAndErr()
+		must(err)
+		e, _, _, err := readEvent(record)
+		bad := err != nil // it cannot be read; what it was indexed under is not known any more
+		if !over() && !(aged && (bad || e.received < before)) {
+			break
+		}
+		if n == 0 {
+			refs.load(c.first, c.first+4*sliceEvents)
+		}
+		n++
+		size += len(record)
+		c.events--
+		c.bytes -= int64(len(record))
+		if !bad && refs.of(&e, pos) {
+			t.forgetRun(run, pos)
+			run = pos + 1
+			t.del(posKey(t.key, tabEvent, pos))
+			t.put(posKey(t.key, tabKept, pos), record)
+			c.kept++
+			c.keptBytes += int64(len(record))
+			s.done.Kept++
+		} else {
+			if !bad {
+				t.forget(&e, pos, s)
+			}
+			s.done.Events++
+		}
+		c.first = pos + 1
+	}
+	must(errors.Join(it.Error(), it.Close()))
+	if n > 0 {
+		t.forgetRun(run, c.first)
+		t.s.w.dirty = true
+	}
+	s.more = ok && n > 0
+}
+
+// forgetRun removes what is kept by position of events in a row. Runs of one are common where much is referred to.
+func (t *tx) forgetRun(from, to uint64) {
+	if from >= to {
+		return
+	}
+	for _, table := range [...]byte{tabEvent, tabOutcome, tabClaims, tabOwed} {
+		must(t.b.DeleteRange(posKey(nil, table, from), posKey(nil, table, to), nil))
+	}
+}
+
+// forget takes an event out of the indexes. Its id is recognised as long as deduplication says.
+func (t *tx) forget(e *terms, pos uint64, s *slice) {
+	c := &t.s.w.counters
+	t.del(timelineKey(t.key, e.tenant, pos))
+	t.index(e, pos, false)
+	if before, ends := s.before(s.r.Dedupe.Age); ends && e.received < before {
+		t.drop(idKey(t.key, e.tenant, e.id))
+		s.done.Dedupe++
+		return
+	}
+	t.val = appendDedupe(t.val[:0], e)
+	t.set(posKey(t.key, tabDedupe, pos), t.val)
+	c.dedupe = min(c.dedupe, pos)
+	c.dedupeCount++
+	c.dedupeBytes += dedupeBytes(t.val)
+}
+
+// references knows which events of a stretch are referred to: by an open delivery, or as dead letters of their own.
+type references struct {
+	t        *tx
+	open     map[uint64]bool
+	from, to uint64
+}
+
+func (r *references) load(from, to uint64) {
+	r.from, r.to = from, to
+	clear(r.open)
+	must(between(r.t.s.db, posKey(nil, tabOwed, from), posKey(nil, tabOwed, to), func(key, value []byte) error {
+		pos := keyPos(key)
+		if r.open[pos] {
+			return nil
+		}
+		o, err := readOwed("", pos, string(key[9:]), value)
+		if err == nil && o.open() {
+			r.open[pos] = true
+		}
+		return err
+	}))
+}
+
+func (r *references) of(e *terms, pos uint64) bool {
+	if pos >= r.to {
+		r.load(pos, pos+4*sliceEvents)
+	}
+	if r.open[pos] {
+		return true
+	}
+	v := r.t.get(posKey(r.t.key, tabOutcome, pos))
+	if v == nil || !isDeadOutcome(v) {
+		return false
+	}
+	out, err := readOutcome(e.tenant, e.id, pos, v)
+	must(err)
+	return r.t.get(deadEventKey(r.t.key, e.tenant, nanos(out.At), pos)) != nil
+}
+
+// sweeping removes kept events whose last reference has left.
+type sweeping struct{ positions []uint64 }
+
+func (op *sweeping) stage(t *tx) error {
+	// Deduplication's bounds are not known here: the id goes on the list, and Trim takes it from there.
+	s := &slice{r: &state.Retention{}, now: t.now}
+	for _, pos := range op.positions {
+		t.sweep(pos, s)
+	}
+	return nil
+}
+
+func (t *tx) sweep(pos uint64, s *slice) {
+	c := &t.s.w.counters
+	record := t.get(posKey(t.key, tabKept, pos))
+	if record == nil {
+		return
+	}
+	e, _, _, err := readEvent(record)
+	must(err)
+	refs := references{t: t, open: map[uint64]bool{}}
+	refs.load(pos, pos+1)
+	if refs.of(&e, pos) {
+		return
+	}
+	t.drop(posKey(t.key, tabKept, pos))
+	t.forgetRun(pos, pos+1)
+	t.forget(&e, pos, s)
+	c.kept--
+	c.keptBytes -= int64(len(record))
+	t.s.w.dirty = true
+	s.done.Events++
+}
+
+// overdueKept looks at kept events in turn: a crash between the last reference's end and the sweep leaves one behind.
+func overdueKept(t *tx, s *slice) {
+	w := &t.s.w
+	var some []uint64
+	must(ignoreEnough(between(t.s.db, posKey(nil, tabKept, w.keptAt), []byte{tabKept + 1}, func(key, _ []byte) error {
+		some = append(some, keyPos(key))
+		if len(some) == sliceEvents {
+			return errEnough
+		}
+		return nil
+	})))
+	w.keptAt = 0
+	if len(some) == sliceEvents {
+		w.keptAt = some[len(some)-1] + 1
+	}
+	for _, pos := range some {
+		t.sweep(pos, s)
+	}
+}
+
+// trimDedupe forgets ids of events that are gone.
+func trimDedupe(t *tx, s *slice) {
+	c := &t.s.w.counters
+	before, aged := s.before(s.r.Dedupe.Age)
+	over := func() bool { return s.r.Dedupe.Bytes > 0 && c.dedupeBytes > s.r.Dedupe.Bytes }
+	if c.dedupeCount == 0 || !aged && !over() {
+		return
+	}
+	from, n := c.dedupe, 0
+	must(ignoreEnough(between(t.s.db, posKey(nil, tabDedupe, from), []byte{tabDedupe + 1}, func(key, value []byte) error {
+		d, err := readDedupe(value)
+		if err != nil {
+			return err
+		}
+		if !over() && !(aged && d.at < before) {
+			return errEnough
+		}
+		t.drop(idKey(t.key, d.tenant, d.id))
+		c.dedupe = keyPos(key) + 1
+		c.dedupeCount--
+		c.dedupeBytes -= dedupeBytes(value)
+		if n++; n == sliceList {
+			s.more = true
+			return errEnough
+		}
+		return nil
+	})))
+	if n > 0 {
+		must(t.b.DeleteRange(posKey(nil, tabDedupe, from), posKey(nil, tabDedupe, c.dedupe), nil))
+		t.s.w.dirty = true
+		s.done.Dedupe += n
+	}
+}
+
+// overdueEvents lets go of events that were dead letters of their own for long enough.
+func overdueEvents(t *tx, s *slice) {
+	before, aged := s.before(s.r.Dead.Age)
+	if !aged {
+		return
+	}
+	n := 0
+	must(ignoreEnough(scan(t.s.db, []byte{tabDeadEvent}, func(rest, _ []byte) error {
+		_, at, ok := cutText(rest)
+		if !ok || len(at) != 16 {
+			return errCorrupt
+		}
+		if keyTime(at) >= before {
+			return nil
+		}
+		pos := keyPos(at[7:])
+		t.drop(append([]byte{tabDeadEvent}, rest...))
+		if pos < t.s.w.counters.first {
+			t.s.w.orphans = append(t.s.w.orphans, pos)
+		}
+		s.done.Dead++
+		if n++; n == sliceEvents {
+			s.more = true
+			return errEnough
+		}
+		return nil
+	})))
+}

@@ -1,0 +1,156 @@
+package embedded
+
+import (
+	"container/heap"
+	"encoding/binary"
+	"errors"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+func isNotFound(err error) bool { return errors.Is(err, pebble.ErrNotFound) }
+
+func keyPos(key []byte) uint64 { return binary.BigEndian.Uint64(key[1:]) }
+
+// decodeEvent reads a kept event; it copies the record.
+func decodeEvent(record []byte) (*event.Event, error) {
+	own := append(make([]byte, 0, len(record)), record...)
+	_, envelope, raw, err := readEvent(own)
+	if err != nil {
+		return nil, err
+	}
+	return event.Decode(envelope, raw)
+}
+
+// held is the event at a position while somebody has claimed it; nil otherwise.
+func (w *window) held(pos uint64) *event.Event {
+	if pos < w.low || pos >= w.next {
+		return nil
+	}
+	return w.slot(pos).ev
+}
+
+// settle ends a claim: it is the fence of an event's outcome. The first commit of an event that is still pending wins.
+func (w *window) settle(pos uint64, tenant, id string) (size int, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	ev := w.held(pos)
+	if ev == nil || ev.ID != id || ev.Tenant != tenant {
+		return 0, false
+	}
+	sl := w.slot(pos)
+	if sl.record {
+		delete(w.records, pos)
+	}
+	*sl = slot{}
+	w.advance()
+	return ev.Size(), true
+}
+
+// free hands an event back, uncounted. It is claimed again when the batch is written.
+func (w *window) free(pos uint64, tenant, id string) (claims, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	ev := w.held(pos)
+	if ev == nil || ev.ID != id || ev.Tenant != tenant || w.slot(pos).state != slotHeld {
+		return claims{}, false
+	}
+	sl := w.slot(pos)
+	sl.state, sl.record = slotFree, true
+	delete(w.records, pos)
+	heap.Push(&w.back, pos)
+	return claims{sl.claims, false}, true
+}
+
+// advance moves low over what is done.
+func (w *window) advance() {
+	for w.low < w.next && w.slots[w.head].state == slotDone {
+		w.head++
+		w.low++
+	}
+	if w.head > 1024 && w.head > len(w.slots)/2 {
+		n := copy(w.slots, w.slots[w.head:])
+		clear(w.slots[n:])
+		w.slots, w.head = w.slots[:n], 0
+	}
+}
+
+// marks writes down, with the batch under way, how far events are committed and claimed.
+func (w *window) marks(c *counters) (changed bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return false
+	}
+	w.marking = false
+	t := &w.s.w.tx
+	for pos, n := range w.records {
+		t.set(posKey(t.key, tabClaims, pos), n.append(nil))
+		delete(w.records, pos)
+	}
+	to := w.next
+	if w.heldFrom < w.heldTo {
+		to = max(to, w.heldTo) // what the process before us held and nobody has claimed again
+	}
+	if c.low == w.low && c.heldTo == to {
+		return false
+	}
+	c.low, c.heldFrom, c.heldTo = w.low, w.low, to
+	return true
+}
+
+// release is Close: what is held now goes back uncounted; what a dead process held and nobody claimed since does not.
+func (w *window) release(c *counters, t *tx) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for pos := w.low; pos < w.next; pos++ {
+		if sl := w.slot(pos); sl.state == slotHeld && sl.record {
+			w.records[pos] = claims{sl.claims, false}
+		}
+	}
+	from, to := w.next, w.next
+	if w.heldFrom < w.heldTo {
+		from, to = max(from, w.heldFrom), max(to, w.heldTo)
+	}
+	for pos, n := range w.records {
+		t.set(posKey(t.key, tabClaims, pos), n.append(nil))
+	}
+	clear(w.records)
+	c.low, c.heldFrom, c.heldTo = w.low, from, to
+	w.closed = true
+}
+
+// burial makes an event a dead letter that nobody can decide about, because it cannot be read.
+type burial struct {
+	pos    uint64
+	reason string
+}
+
+func (b *burial) stage(t *tx) error {
+	w, c := &t.s.window, &t.s.w.counters
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if b.pos < w.low || w.slot(b.pos).state != slotFree {
+		return nil
+	}
+	*w.slot(b.pos) = slot{}
+	w.advance()
+	t.s.log.Error("an event cannot be read", "err", b.reason)
+	o := state.Outcome{Dead: b.reason, At: fromNanos(t.now)}
+	t.put(posKey(t.key, tabOutcome, b.pos), appendOutcome(nil, &o, 0, nil, nil))
+	c.pending--
+	t.s.w.dirty = true
+	if record := t.get(posKey(t.key, tabEvent, b.pos)); record != nil {
+		if e, _, _, err := readEvent(record); err == nil {
+			t.set(deadEventKey(t.key, e.tenant, t.now, b.pos), nil)
+		}
+	}
+	return nil
+}
+
+func deadEventKey(b []byte, tenant string, at int64, pos uint64) []byte {
+	return appendU64(appendTime(appendText(append(b[:0], tabDeadEvent), tenant), at), pos)
+}

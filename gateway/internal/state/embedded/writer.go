@@ -1,0 +1,328 @@
+package embedded
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+const (
+	maxGroup      = 512     // calls in one batch
+	maxGroupBytes = 4 << 20 // of what callers prepared
+)
+
+// op is something the writer does. stage reads and writes through the tx; an error it returns goes to its caller
+// alone, so it must come before its first write.
+type op interface{ stage(t *tx) error }
+
+// call is an op on its way through the writer.
+type call struct {
+	op
+	size  int  // about as many bytes will be written
+	sync  bool // its caller is answered only when it is on disk
+	grows bool // refused where the disk is nearly full
+	alone bool // it looks at the database with iterators, so what was staged before it is written first
+	err   error
+	done  chan error // nil: nobody waits
+}
+
+// do passes a call to the writer and waits for its end. Where ctx ends first, what becomes of it is unknown.
+func (s *store) do(ctx context.Context, c *call) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	c.done = make(chan error, 1)
+	select {
+	case <-s.stopped:
+		return s.why()
+	default:
+	}
+	select {
+	case s.calls <- c:
+	case <-s.stopped:
+		return s.why()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-c.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.stopped:
+		select {
+		case err := <-c.done: // it was answered before the end
+			return err
+		default:
+			return s.why()
+		}
+	}
+}
+
+// writer is what belongs to the writing goroutine alone.
+type writer struct {
+	counters counters
+	dirty    bool // counters changed in this group
+	tx       tx
+	group    []*call
+	staged   []*call
+
+	orphans  []uint64 // kept events to be looked at, whose last reference may have left
+	keptAt   uint64   // where overdueKept goes on
+	onceFrom []byte   // no key before it is in tabOnceEnd
+}
+
+// write is the writing goroutine. It ends when the store is closed or broken.
+func (s *store) write() {
+	defer close(s.stopped)
+	defer func() {
+		// Pebble ends this goroutine from inside where a write failed; callers are answered by s.stopped.
+		if r := recover(); r != nil {
+			s.breakWith(fault(r))
+		}
+	}()
+	for {
+		select {
+		case c := <-s.calls:
+			s.group(c)
+		case <-s.closing:
+			for {
+				select {
+				case c := <-s.calls:
+					s.group(c)
+					continue
+				default:
+				}
+				s.commit(&call{op: farewell{}, sync: true})
+				return
+			}
+		}
+	}
+}
+
+func fault(r any) error {
+	if err, ok := r.(error); ok {
+		return err
+	}
+	return fmt.Errorf("writer: %v", r)
+}
+
+// group commits a call together with all that wait now.
+func (s *store) group(c *call) {
+	w := &s.w
+	w.group = append(w.group[:0], c)
+	for size := c.size; len(w.group) < maxGroup && size < maxGroupBytes; {
+		select {
+		case c := <-s.calls:
+			w.group = append(w.group, c)
+			size += c.size
+			continue
+		default:
+		}
+		break
+	}
+	s.commit(w.group...)
+	clear(w.group)
+	if len(w.orphans) > 0 {
+		op := &sweeping{w.orphans}
+		w.orphans = nil
+		s.commit(&call{op: op, alone: true})
+	}
+}
+
+func (s *store) commit(calls ...*call) {
+	w := &s.w
+	refuse := s.space.refuses()
+	w.staged = w.staged[:0]
+	for _, c := range calls {
+		if c.grows && refuse != nil {
+			c.answer(refuse)
+			continue
+		}
+		if c.alone && len(w.staged) > 0 {
+			s.flush()
+		}
+		if w.tx.b == nil {
+			w.tx.begin(s)
+		}
+		w.staged = append(w.staged, c)
+		if c.err = c.stage(&w.tx); c.err == nil {
+			w.tx.sync = w.tx.sync || c.sync
+		}
+		if c.alone {
+			s.flush()
+		}
+	}
+	if len(w.staged) > 0 {
+		s.flush()
+	}
+}
+
+// flush writes the batch, then lets everybody see it.
+func (s *store) flush() {
+	w := &s.w
+	t := &w.tx
+	if t.b != nil {
+		t.finish()
+		if !t.b.Empty() {
+			if err := s.broken(); err != nil {
+				panic(err)
+			}
+			s.space.wrote(t.b.Len())
+			options := pebble.NoSync
+			if t.sync {
+				options = pebble.Sync
+			}
+			if err := t.b.Commit(options); err != nil {
+				panic(err)
+			}
+			if err := s.broken(); err != nil { // an unsynced write failed in the background
+				panic(err)
+			}
+		}
+		t.end()
+	}
+	for i, c := range w.staged {
+		c.answer(c.err)
+		w.staged[i] = nil
+	}
+	w.staged = w.staged[:0]
+}
+
+func (c *call) answer(err error) {
+	if c.done != nil {
+		c.done <- err
+	}
+}
+
+// tx is one batch being made. What is written through put is read back through get in the same batch.
+type tx struct {
+	s    *store
+	b    *pebble.Batch
+	now  int64
+	sync bool
+
+	seen   map[string][]byte // written in this batch; nil is deleted
+	ids    map[string]uint64 // events appended in this batch
+	deltas map[*dest]*destCounts
+	fresh  []fresh     // appended, for Claim
+	freed  bool        // some were released
+	due    []dueChange // to be made known when written
+	after  []func()
+	key    []byte
+	val    []byte
+}
+
+func (t *tx) begin(s *store) {
+	t.s, t.b, t.now, t.sync = s, s.db.NewBatch(), nanos(s.clock.Now()), false
+	if t.seen == nil {
+		t.key = make([]byte, 0, 512)
+		t.seen, t.ids, t.deltas = map[string][]byte{}, map[string]uint64{}, map[*dest]*destCounts{}
+	}
+}
+
+// finish adds what belongs to the batch as a whole.
+func (t *tx) finish() {
+	s := t.s
+	for d, delta := range t.deltas {
+		delta.add(&d.counts)
+		t.val = appendDest(t.val[:0], delta)
+		t.set(destPrefix(t.key, tabDest, d.tenant, d.name), t.val)
+	}
+	s.generations.flush(t)
+	if s.window.marks(&s.w.counters) || s.w.dirty {
+		t.val = s.w.counters.append(t.val[:0])
+		t.set(metaCounters, t.val)
+		s.w.dirty = false
+	}
+}
+
+// end makes known what was written.
+func (t *tx) end() {
+	s := t.s
+	if len(t.due)+len(t.deltas) > 0 {
+		s.due.apply(t.due, t.deltas, t.now)
+	}
+	if len(t.fresh) > 0 || t.freed {
+		s.window.publish(t.fresh)
+	}
+	s.w.counters.show()
+	for _, f := range t.after {
+		f()
+	}
+	_ = t.b.Close()
+	clear(t.seen)
+	clear(t.ids)
+	clear(t.deltas)
+	clear(t.fresh)
+	clear(t.due)
+	clear(t.after)
+	t.b, t.freed = nil, false
+	t.fresh, t.due, t.after = t.fresh[:0], t.due[:0], t.after[:0]
+}
+
+// must ends the writer: a store that cannot be read must not be written by guesswork.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// set writes what is not read back within a batch.
+func (t *tx) set(key, value []byte) { must(t.b.Set(key, value, nil)) }
+
+func (t *tx) del(key []byte) { must(t.b.Delete(key, nil)) }
+
+// put writes what get may be asked for.
+func (t *tx) put(key, value []byte) {
+	t.set(key, value)
+	t.seen[string(key)] = append([]byte{}, value...)
+}
+
+func (t *tx) drop(key []byte) {
+	t.del(key)
+	t.seen[string(key)] = nil
+}
+
+// get reads a value as this batch leaves it; nil: there is none. The value is the caller's.
+func (t *tx) get(key []byte) []byte {
+	if v, ok := t.seen[string(key)]; ok {
+		return v
+	}
+	v, err := t.s.read(t.s.db, key, nil)
+	must(err)
+	return v
+}
+
+// counts are the changes this batch makes to a destination's lists.
+func (t *tx) counts(d *dest) *destCounts {
+	c := t.deltas[d]
+	if c == nil {
+		c = &destCounts{}
+		t.deltas[d] = c
+	}
+	return c
+}
+
+func (c *destCounts) add(d *destCounts) {
+	c.waiting += d.waiting
+	c.waitingBytes += d.waitingBytes
+	c.dead += d.dead
+	c.deadBytes += d.deadBytes
+	c.history += d.history
+	c.failures += d.failures
+}
+
+// farewell is the last thing written: what is held now was not lost by a crash.
+type farewell struct{}
+
+func (farewell) stage(t *tx) error {
+	t.s.window.release(&t.s.w.counters, t)
+	t.s.w.dirty = true
+	return nil
+}
+
+// panicOrExit ends a goroutine of Pebble's that cannot go on, and unlocks what it had locked.
+func panicOrExit() { runtime.Goexit() }
