@@ -1,6 +1,7 @@
 package event
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/surveygate/surveygate/rules/jsonpath"
@@ -19,7 +20,7 @@ func (p *parser) cloudEvent() error {
 				err = &FieldError{Path: name, Problem: "must be 1.0"}
 			}
 		case "id", "type", "time", "tenant", "source":
-			err = p.attribute(name, v)
+			err = p.attribute(slices.Index(headKeys, name), v)
 		case "data":
 			if !data.Exists() {
 				data = v
@@ -40,20 +41,17 @@ func (p *parser) cloudEvent() error {
 	return p.object("", schema, data)
 }
 
-func (p *parser) attribute(name string, v jsonpath.Result) error {
-	if name == "source" && v.Kind() == jsonpath.String {
+func (p *parser) attribute(i int, v jsonpath.Result) error {
+	if i == givenSource && v.Kind() == jsonpath.String {
 		// Our own envelope, published again, comes from the source it names.
 		if rest, ok := strings.CutPrefix(v.Text(), sourcePrefix); ok {
 			if _, source, ok := strings.Cut(rest, sourceMiddle); ok && validName(source) {
-				if p.head == nil {
-					p.head = map[string]string{}
-				}
-				p.head[name] = source
+				p.head[i], p.given[i] = source, true
 				return nil
 			}
 		}
 	}
-	return p.header(name, v)
+	return p.header(i, v)
 }
 
 // ParseBinary is ParseOne for CloudEvents in binary form: attribute gives the value of a `ce-` header
@@ -66,9 +64,9 @@ func ParseBinary(attribute func(name string) string, body []byte, d Defaults) (*
 	if attribute("specversion") != "1.0" {
 		return nil, &FieldError{Path: "specversion", Problem: "must be 1.0"}
 	}
-	for _, name := range headKeys {
+	for i, name := range headKeys {
 		if value := attribute(name); value != "" {
-			if err := p.attribute(name, jsonpath.Parse(appendText(nil, value))); err != nil {
+			if err := p.attribute(i, jsonpath.Parse(appendText(nil, value))); err != nil {
 				return nil, err
 			}
 		}

@@ -334,7 +334,7 @@ func decodeData(text []byte) *Data {
 				walk(next, v)
 			case seen&next.bit == 0:
 				seen |= next.bit
-				_ = next.set(d, v)
+				_ = next.set(d, next.Path, v, true)
 			}
 			return true
 		})

@@ -50,7 +50,7 @@ var Derived = []string{"type", "source", "tenant", "time", "nps_group"}
 type node struct {
 	Field
 	name  string
-	bit   uint64 // one per leaf
+	bit   uint64 // one per node
 	below []*node
 	index map[string]*node
 
@@ -120,17 +120,20 @@ var schema = tree()
 
 func tree() *node {
 	root := &node{Field: Field{Kind: Object}, index: map[string]*node{}}
+	groups := len(leaves)
 	for i := range leaves {
 		at := root
 		keys := strings.Split(leaves[i].Path, ".")
 		for n, key := range keys {
 			next := at.index[key]
 			if next == nil {
-				next = &node{name: key, index: map[string]*node{}, Field: Field{Path: strings.Join(keys[:n+1], "."), Kind: Object}}
 				if n == len(keys)-1 {
 					leaf := leaves[i]
 					leaf.name, leaf.bit = key, 1<<i
 					next = &leaf
+				} else {
+					next = &node{name: key, bit: 1 << groups, index: map[string]*node{}, Field: Field{Path: strings.Join(keys[:n+1], "."), Kind: Object}}
+					groups++
 				}
 				at.index[key] = next
 				at.below = append(at.below, next)

@@ -60,19 +60,28 @@ func parse(body []byte, d Defaults) (*Event, error) {
 
 // parser gathers one event.
 type parser struct {
-	event  jsonpath.Result
-	data   Data
-	head   map[string]string // type, id, time, tenant, source as the event gives them
-	seen   uint64            // leaves that were set
-	groups []string          // groups that were opened
-	at     string            // where data stands in the body: empty, or `data.`
-	kind   string            // content type
-	cloud  bool
+	event jsonpath.Result
+	data  Data
+	head  [5]string // headKeys as the event gives them
+	given [5]bool
+	seen  uint64 // nodes that were met
+	at    string // where data stands in the body: empty, or `data.`
+	kind  string // content type
+	cloud bool
 
 	answersAt, leadsAt []string
 }
 
 var headKeys = []string{"type", "id", "time", "tenant", "source"}
+
+// Places in headKeys.
+const (
+	givenType = iota
+	givenID
+	givenTime
+	givenTenant
+	givenSource
+)
 
 // object reads the members of a group; the root also has header keys and shortcuts.
 func (p *parser) object(path string, n *node, v jsonpath.Result) (err error) {
@@ -84,14 +93,14 @@ func (p *parser) object(path string, n *node, v jsonpath.Result) (err error) {
 }
 
 func (p *parser) member(path, key string, n *node, v jsonpath.Result) error {
-	written := key
-	if path != "" {
-		written = path + "." + key
-	}
 	next := n.index[key]
+	written := key
+	if n != schema && next != nil {
+		written = next.Path // groups have no shortcuts, so what is below one is written in full
+	}
 	if n == schema && next == nil {
-		if slices.Contains(headKeys, key) {
-			return p.header(key, v)
+		if i := slices.Index(headKeys, key); i >= 0 {
+			return p.header(i, v)
 		}
 		if long, ok := Shortcuts[key]; ok {
 			group, leaf, _ := strings.Cut(long, ".")
@@ -108,18 +117,6 @@ func (p *parser) member(path, key string, n *node, v jsonpath.Result) error {
 	switch {
 	case next == nil:
 		return p.unknown(path, key, n)
-	case next.index != nil:
-		if v.Kind() == jsonpath.Null {
-			return nil
-		}
-		if v.Kind() != jsonpath.Object {
-			return wrong(written, "an object", v)
-		}
-		if slices.Contains(p.groups, next.Path) {
-			return &FieldError{Path: written, Problem: "stands twice"}
-		}
-		p.groups = append(p.groups, next.Path)
-		return p.object(written, next, v)
 	case p.seen&next.bit != 0:
 		problem := "stands twice"
 		if written != next.Path {
@@ -128,15 +125,22 @@ func (p *parser) member(path, key string, n *node, v jsonpath.Result) error {
 		return &FieldError{Path: written, Problem: problem}
 	}
 	p.seen |= next.bit
+	if next.index != nil {
+		switch v.Kind() {
+		case jsonpath.Null:
+			return nil
+		case jsonpath.Object:
+			return p.object(written, next, v)
+		}
+		return wrong(written, "an object", v)
+	}
 	switch next.special {
 	case answers:
 		p.answersAt = []string{p.at + written}
 	case leads:
 		p.leadsAt = []string{p.at + written}
 	}
-	as := *next
-	as.Path = written // faults speak of what was written
-	return as.set(&p.data, v)
+	return next.set(&p.data, written, v, false)
 }
 
 func (p *parser) unknown(path, key string, n *node) error {
@@ -169,26 +173,21 @@ func (p *parser) unknown(path, key string, n *node) error {
 }
 
 // header takes one of headKeys; of a CloudEvent the attributes come first and stand.
-func (p *parser) header(key string, v jsonpath.Result) error {
+func (p *parser) header(i int, v jsonpath.Result) error {
 	if v.Kind() == jsonpath.Null {
 		return nil
 	}
-	text, err := textOf(v, key, key == "id")
+	text, err := textOf(v, headKeys[i], i == givenID)
 	if err != nil {
 		return err
 	}
-	if _, ok := p.head[key]; ok {
+	if p.given[i] {
 		if p.cloud {
 			return nil
 		}
-		return &FieldError{Path: key, Problem: "stands twice"}
+		return &FieldError{Path: headKeys[i], Problem: "stands twice"}
 	}
-	if p.head == nil {
-		p.head = map[string]string{}
-	}
-	if text != "" {
-		p.head[key] = text
-	}
+	p.head[i], p.given[i] = text, true
 	return nil
 }
 
@@ -198,7 +197,7 @@ func (p *parser) finish(body []byte, d Defaults) (*Event, error) {
 	if h.Tenant == "" {
 		h.Tenant = DefaultTenant
 	}
-	if t := p.head["type"]; t != "" {
+	if t := p.head[givenType]; t != "" {
 		h.Type = t
 	}
 	switch {
@@ -209,7 +208,7 @@ func (p *parser) finish(body []byte, d Defaults) (*Event, error) {
 	case strings.HasPrefix(h.Type, GatewayPrefix):
 		return nil, &FieldError{Path: "type", Problem: "is kept for the gateway's own notices"}
 	}
-	if t := p.head["tenant"]; t != "" && t != h.Tenant {
+	if t := p.head[givenTenant]; t != "" && t != h.Tenant {
 		switch {
 		case !d.AnyTenant:
 			return nil, &FieldError{Path: "tenant", Problem: "is not the one that this token publishes for"}
@@ -218,9 +217,9 @@ func (p *parser) finish(body []byte, d Defaults) (*Event, error) {
 		}
 		h.Tenant = t
 	}
-	h.OrigID = p.head["id"]
+	h.OrigID = p.head[givenID]
 	h.DedupeKey = h.OrigID
-	if s := p.head["source"]; s != "" {
+	if s := p.head[givenSource]; s != "" {
 		switch {
 		case validName(s):
 			h.Source = s
@@ -233,7 +232,7 @@ func (p *parser) finish(body []byte, d Defaults) (*Event, error) {
 			return nil, badName("source")
 		}
 	}
-	if t := p.head["time"]; t != "" {
+	if t := p.head[givenTime]; t != "" {
 		var ok bool
 		if h.Time, ok = ParseTime(t, nil); !ok {
 			p.data.Warn("time left out: no time that can be read")

@@ -2,19 +2,21 @@ package event
 
 import (
 	"encoding/json"
+	"errors"
 	"strconv"
 
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// set puts a value into its field of data. Null and empty text leave the field absent.
-func (n *node) set(d *Data, v jsonpath.Result) error {
+// set puts a value into its field of data; path is what faults call the field. Null and empty text leave
+// it absent. Loose reading of what is stored passes over parts of answers and leads that it does not know.
+func (n *node) set(d *Data, path string, v jsonpath.Result, loose bool) error {
 	if v.Kind() == jsonpath.Null {
 		return nil
 	}
 	switch {
 	case n.text != nil:
-		s, err := textOf(v, n.Path, n.id)
+		s, err := textOf(v, path, n.id)
 		if err != nil {
 			return err
 		}
@@ -25,60 +27,64 @@ func (n *node) set(d *Data, v jsonpath.Result) error {
 			if v.Kind() == jsonpath.String && v.Text() == "" {
 				return nil
 			}
-			return wrong(n.Path, "a number", v)
+			return wrong(path, "a number", v)
 		}
 		*n.number(d) = &f
 	case n.truth != nil:
 		b, ok := v.Bool()
 		if !ok {
-			return wrong(n.Path, "true or false", v)
+			return wrong(path, "true or false", v)
 		}
 		*n.truth(d) = &b
 	case n.object != nil:
 		if v.Kind() != jsonpath.Object {
-			return wrong(n.Path, "an object", v)
+			return wrong(path, "an object", v)
 		}
 		*n.object(d) = json.RawMessage(v.Raw())
 	default:
-		return n.setSpecial(d, v)
+		return n.setSpecial(d, path, v, loose)
 	}
 	return nil
 }
 
-func (n *node) setSpecial(d *Data, v jsonpath.Result) (err error) {
+func (n *node) setSpecial(d *Data, path string, v jsonpath.Result, loose bool) (err error) {
 	if n.special == answers {
-		d.Response.Answers, err = answersOf(v, n.Path)
+		d.Response.Answers, err = answersOf(v, path, loose)
 		return err
 	}
 	if v.Kind() != jsonpath.Array {
-		return wrong(n.Path, "an array", v)
+		return wrong(path, "an array", v)
 	}
 	i := 0
 	v.Each(func(_ []byte, v jsonpath.Result) bool {
-		path := n.Path + "." + strconv.Itoa(i)
+		path := path + "." + strconv.Itoa(i)
 		i++
 		if n.special == leads {
 			if v.Kind() != jsonpath.Object {
-				err = wrong(path, "an object", v)
-				return false
+				if !loose {
+					err = wrong(path, "an object", v)
+				}
+				return loose
 			}
 			d.Response.Leads = append(d.Response.Leads, json.RawMessage(v.Raw()))
 			return true
 		}
-		var s string
-		if s, err = textOf(v, path, false); err != nil {
-			return false
+		s, fault := textOf(v, path, false)
+		if fault == nil {
+			d.Warnings = append(d.Warnings, s)
+		} else if !loose {
+			err = fault
 		}
-		d.Warnings = append(d.Warnings, s)
-		return true
+		return err == nil
 	})
 	return err
 }
 
-// textOf is a field's text; ids may be written as numbers, whose digits are taken as they are.
+// textOf is a field's text; ids may be written as numbers, whose digits are taken as they are. It shares the
+// bytes of what is read: envelopes and bodies that were handed over are never changed.
 func textOf(v jsonpath.Result, path string, id bool) (string, error) {
 	if v.Kind() == jsonpath.String || id && v.Kind() == jsonpath.Number {
-		return v.Text(), nil
+		return v.Shared(), nil
 	}
 	return "", wrong(path, "text", v)
 }
@@ -88,7 +94,7 @@ func wrong(path, want string, v jsonpath.Result) error {
 }
 
 // answersOf reads answers as an array of answers, or as an object of question ids and values.
-func answersOf(v jsonpath.Result, path string) (all []Answer, err error) {
+func answersOf(v jsonpath.Result, path string, loose bool) (all []Answer, err error) {
 	switch v.Kind() {
 	case jsonpath.Object:
 		v.Each(func(key []byte, v jsonpath.Result) bool {
@@ -108,7 +114,11 @@ func answersOf(v jsonpath.Result, path string) (all []Answer, err error) {
 				return false
 			}
 			var a Answer
-			if a, err = answerOf(v, path+"."+strconv.Itoa(i)); err != nil {
+			if a, err = answerOf(v, loose); err != nil {
+				var fault *FieldError
+				if errors.As(err, &fault) {
+					fault.Path = path + "." + strconv.Itoa(i) + fault.Path
+				}
 				return false
 			}
 			i++
@@ -122,9 +132,13 @@ func answersOf(v jsonpath.Result, path string) (all []Answer, err error) {
 
 var answerKeys = []string{"question_id", "question", "type", "value", "value_ids", "comment"}
 
-func answerOf(v jsonpath.Result, path string) (a Answer, err error) {
+// answerOf reads one answer; paths of its faults begin with what stands below it.
+func answerOf(v jsonpath.Result, loose bool) (a Answer, err error) {
 	if v.Kind() != jsonpath.Object {
-		return a, wrong(path, "an object", v)
+		if loose {
+			return a, nil
+		}
+		return a, wrong("", "an object", v)
 	}
 	v.Each(func(key []byte, v jsonpath.Result) bool {
 		if v.Kind() == jsonpath.Null {
@@ -147,14 +161,25 @@ func answerOf(v jsonpath.Result, path string) (a Answer, err error) {
 			a.ValueIDs = json.RawMessage(v.Raw())
 			return true
 		default:
-			err = unknown(path, string(key), answerKeys)
+			if loose {
+				return true
+			}
+			fault := unknown("", string(key), answerKeys)
+			fault.Path = "." + fault.Path
+			err = fault
 			return false
 		}
-		*into, err = textOf(v, path+"."+string(key), into == &a.QuestionID)
+		var s string
+		s, err = textOf(v, "."+string(key), into == &a.QuestionID)
+		if err == nil {
+			*into = s
+		} else if loose {
+			err = nil
+		}
 		return err == nil
 	})
-	if err == nil && a.QuestionID == "" {
-		err = &FieldError{Path: path + ".question_id", Problem: "is missing"}
+	if err == nil && a.QuestionID == "" && !loose {
+		err = &FieldError{Path: ".question_id", Problem: "is missing"}
 	}
 	return a, err
 }

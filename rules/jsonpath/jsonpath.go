@@ -6,6 +6,7 @@
 package jsonpath
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strconv"
@@ -153,13 +154,28 @@ func (r Result) Text() string {
 	return string(r.raw)
 }
 
+// Shared is Text without a copy where none is needed: the string shares the JSON's bytes, so it keeps all of
+// them alive and is only for JSON that nobody will ever change.
+func (r Result) Shared() string {
+	switch r.kind {
+	case String:
+		if inner := inside(r.raw); plain(inner) {
+			return unsafe.String(unsafe.SliceData(inner), len(inner))
+		}
+		return unquote(r.raw)
+	case Absent, Null:
+		return ""
+	}
+	return unsafe.String(unsafe.SliceData(r.raw), len(r.raw))
+}
+
 // Number is a number's value, or that of text that is nothing but a JSON number with space around it.
 func (r Result) Number() (float64, bool) {
 	token := r.raw
 	switch r.kind {
 	case Number:
 	case String:
-		token = []byte(strings.TrimSpace(unquote(r.raw)))
+		token = bytes.TrimSpace([]byte(unquote(r.raw)))
 		if !IsNumber(token) {
 			return 0, false
 		}

@@ -1,6 +1,7 @@
 package jsonpath
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"unicode/utf8"
@@ -300,17 +301,23 @@ func skipRest(b []byte, i int) int {
 // become U+FFFD.
 func unquote(b []byte) string {
 	inner := inside(b)
-	plain := true
-	for _, c := range inner {
-		if c == '\\' || c >= utf8.RuneSelf {
-			plain = false
-			break
-		}
-	}
-	if plain {
+	if plain(inner) {
 		return string(inner)
 	}
 	return string(appendUnquoted(make([]byte, 0, len(inner)), inner))
+}
+
+// plain is true for the inside of a string that is its own text.
+func plain(inner []byte) bool {
+	for i, c := range inner {
+		if c == '\\' {
+			return false
+		}
+		if c >= utf8.RuneSelf {
+			return bytes.IndexByte(inner[i:], '\\') < 0 && utf8.Valid(inner[i:])
+		}
+	}
+	return true
 }
 
 // inside is a string's bytes without its quotes.
