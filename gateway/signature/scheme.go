@@ -12,12 +12,14 @@ type Scheme struct {
 	// Kind is hmac, token, basic, path or none.
 	Kind string `yaml:"kind"`
 
-	// Header, Field (of a form), Query and Path (into a JSON body) are where the signature or token stands;
-	// an hmac stands in a header or a field.
+	// Header is the header in which the signature or token stands.
 	Header string `yaml:"header,omitempty"`
-	Field  string `yaml:"field,omitempty"`
-	Query  string `yaml:"query,omitempty"`
-	Path   string `yaml:"path,omitempty"`
+	// Field is the field of a form in which it stands instead.
+	Field string `yaml:"field,omitempty"`
+	// Query is the parameter of the URL in which a token stands instead; an hmac stands in a header or a field.
+	Query string `yaml:"query,omitempty"`
+	// Path leads into a JSON body, where a token stands instead.
+	Path string `yaml:"path,omitempty"`
 	// Prefix stands before the signature or token, as `sha256=` or `Bearer `.
 	Prefix string `yaml:"prefix,omitempty"`
 
@@ -31,8 +33,9 @@ type Scheme struct {
 	Signed string `yaml:"signed,omitempty"`
 	// Key is the key: a text with {secret} and the source's vars; {secret} by default.
 	Key string `yaml:"key,omitempty"`
-	// SecretPrefix is taken off a secret, which then is decoded by SecretEncoding (hex or base64; none by default).
-	SecretPrefix   string `yaml:"secret_prefix,omitempty"`
+	// SecretPrefix is taken off a secret before it is decoded.
+	SecretPrefix string `yaml:"secret_prefix,omitempty"`
+	// SecretEncoding is how a secret is decoded: hex or base64; none by default.
 	SecretEncoding string `yaml:"secret_encoding,omitempty"`
 	// Candidates are the forms of the body that are tried: raw (the default), compact (JSON without white space).
 	Candidates []string `yaml:"candidates,omitempty"`
@@ -48,6 +51,7 @@ type Scheme struct {
 
 // Timestamp says where a request's signed time stands.
 type Timestamp struct {
+	// Header is the header in which it stands.
 	Header string `yaml:"header"`
 	// Format is unix (seconds, the default), unix_ms or rfc3339.
 	Format string `yaml:"format,omitempty"`
