@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"regexp/syntax"
-	"strconv"
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
@@ -47,16 +46,6 @@ func (c *compiler) compile() *node {
 	}
 	c.fixedWord()
 	return root
-}
-
-func compareRemedy(k kinds) string {
-	switch {
-	case k == numbers:
-		return "compare it, as in nps_score <= 6"
-	case k == texts:
-		return `compare it, as in survey.type == "nps", or ask has(x)`
-	}
-	return "ask has(x), len(x) > 0 or any(x, …)"
 }
 
 // program is the compiled expression alone.
@@ -258,15 +247,6 @@ func (c *compiler) junction(n *ast.BinaryNode, what op) *node {
 	return out
 }
 
-// orRemedy helps with `survey.type == "nps" or "csat"`.
-func (c *compiler) orRemedy(n *ast.BinaryNode, part ast.Node) string {
-	left, ok := n.Left.(*ast.BinaryNode)
-	if _, fixed := part.(*ast.StringNode); ok && fixed && left.Operator == "==" {
-		return fmt.Sprintf("write %s in [%s, %s]", c.show(left.Left), c.show(left.Right), c.show(part))
-	}
-	return ""
-}
-
 func (c *compiler) compare(n *ast.BinaryNode, code uint8, args []*node) *node {
 	left, right := args[0], args[1]
 	out := &node{op: opCompare, code: code, kinds: booleans, args: args}
@@ -281,26 +261,6 @@ func (c *compiler) compare(n *ast.BinaryNode, code uint8, args []*node) *node {
 			c.show(n.Left), left.kinds, c.show(n.Right), right.kinds), c.mixed(n.Left, n.Right, left, right))
 	}
 	return out
-}
-
-// mixed says how a number and a text may be brought together.
-func (c *compiler) mixed(l, r ast.Node, left, right *node) string {
-	for range 2 {
-		if left.kinds == numbers && right.op == opLiteral && right.lit.kind == text {
-			if _, err := strconv.ParseFloat(right.lit.str, 64); err == nil {
-				return fmt.Sprintf("write %s without quotes", right.lit.str)
-			}
-			return "compare it with a number"
-		}
-		if left.kinds == texts && right.op == opLiteral && right.lit.kind == number {
-			return fmt.Sprintf("write number(%s), or %q", c.show(l), c.show(r))
-		}
-		if left.kinds == booleans && right.op == opLiteral && right.lit.kind == text {
-			return "write true or false without quotes"
-		}
-		l, r, left, right = r, l, right, left
-	}
-	return ""
 }
 
 func (c *compiler) compute(n *ast.BinaryNode, code uint8, args []*node) *node {
@@ -372,13 +332,6 @@ func (c *compiler) in(n *ast.BinaryNode, left, right *node) *node {
 	return out
 }
 
-func inRemedy(c *compiler, n *ast.BinaryNode, left, right *node) string {
-	if left.kinds.has(text) && right.kinds.has(text) {
-		return fmt.Sprintf("write %s contains %s", c.show(n.Right), c.show(n.Left))
-	}
-	return `as in survey.type in ["nps", "csat"]`
-}
-
 func (c *compiler) choose(n *ast.ConditionalNode) *node {
 	if !n.Ternary {
 		c.fault(n, "`if … else` is not part of the rule language", "write condition ? this : that")
@@ -387,23 +340,4 @@ func (c *compiler) choose(n *ast.ConditionalNode) *node {
 	cond, yes, no := c.node(n.Cond), c.node(n.Exp1), c.node(n.Exp2)
 	c.need(n.Cond, cond, booleans, "before `?` stands what is true or false")
 	return &node{op: opChoose, kinds: yes.kinds | no.kinds, args: []*node{cond, yes, no}}
-}
-
-// need asks that a part may be one of some kinds.
-func (c *compiler) need(at ast.Node, n *node, allowed kinds, message string) bool {
-	return c.needHint(at, n, allowed, message, "")
-}
-
-func (c *compiler) needHint(at ast.Node, n *node, allowed kinds, message, remedy string) bool {
-	if n.kinds&allowed != 0 {
-		return true
-	}
-	if remedy == "" && allowed == numbers && n.kinds == texts {
-		remedy = fmt.Sprintf("write number(%s)", c.show(at))
-		if n.op == opLiteral {
-			remedy = "write it without quotes"
-		}
-	}
-	c.fault(at, fmt.Sprintf("%s, and `%s` is %s", message, c.show(at), n.kinds), remedy)
-	return false
 }

@@ -310,9 +310,14 @@ func smallNumber(raw []byte) (float64, bool) {
 	return float64(n), len(raw) > 0
 }
 
-func textOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+// textOf and bytesOf see the event's bytes as text and back without a copy. Nobody ever changes them.
+func textOf(b []byte) string {
+	return unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // the bytes of an event are never changed
+}
 
-func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
+func bytesOf(s string) []byte {
+	return unsafe.Slice(unsafe.StringData(s), len(s)) //nolint:gosec // read only, by jsonpath
+}
 
 // open takes a list or object apart, one level, and remembers it. It is nil when that is too much.
 func (f *frame) open(v *value) *tree {

@@ -37,7 +37,7 @@ func FuzzCondition(f *testing.F) {
 		"nps_score <= 6", "not has(email) and feedback contains 'x'", `any(response.answers, .value == "slow")`,
 		`answer("4")[0] in ["red"] or raw("a.#.b") == 1`, "(nps_score ?? 10) <= 6 ? consent : true", "feedback matches '(?i)s.*w'",
 		"nps_score = 6", "“x”", "((((", "a.b.c[1]['x'].d", "count(filter(map(params.list, #), # > 1)) > 1", "1 < 2 < 3", "-+-1 ** 2 ^ 3 % 4 == 1",
-		"feedback | lower() | split('s') | len() > 1", "`x``y` == email", "params?.o?.k == 1", "first([]) == last([nil])", "not", "x -> y", "{{", "\"\\u12\"",
+		"feedback | lower() | split('s') | len() > 1", "`x``y` == email", "params?.o?.k == 1", "first([]) == last([nil])", "not", "x -> y", "{{", "\"\\u12\"", "0?𗗗",
 	} {
 		f.Add(seed)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/expr-lang/expr/ast"
@@ -122,8 +123,9 @@ func (c *compiler) syntax(err error) {
 			c.faultAt(tok.from, tok.to, fmt.Sprintf("`%s` is not closed", tok.Value), "")
 			return
 		}
-		end := len(strings.TrimRight(c.src.text, " \t\r\n"))
-		c.faultAt(max(end-1, 0), end, "this ends too early", "")
+		rest := strings.TrimRightFunc(c.src.text, unicode.IsSpace)
+		_, last := utf8.DecodeLastRuneInString(rest)
+		c.faultAt(len(rest)-last, len(rest), "this ends too early", "")
 		return
 	case strings.HasPrefix(message, "unexpected token"):
 		if to <= from {
