@@ -108,7 +108,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	g := &running{options: o, log: o.Log, clock: clock.System(), access: &access.Access{}}
 	data := firstOf(o.Data, c.Data, DefaultData)
-	if g.store, err = embedded.Open(embedded.Options{Dir: filepath.Join(data, "store"), Clock: g.clock, Log: o.Log}); err != nil {
+	if g.store, err = embedded.Open(embedded.Options{Dir: filepath.Join(data, "store"), Clock: g.clock, Logger: o.Log}); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, g.store.Close()) }()

@@ -75,7 +75,7 @@ func sorted(list []string) []string {
 func given(c *config.Config, r *config.Rule, t config.Test) ([]*event.Event, error) {
 	now := clock.System().Now().UTC()
 	tenant := r.Tenant
-	if tenant == rules.AnyTenant {
+	if tenant == rules.AllTenants {
 		tenant = firstTenant(r)
 	}
 	if t.File == "" {
@@ -108,7 +108,7 @@ func given(c *config.Config, r *config.Rule, t config.Test) ([]*event.Event, err
 func normalise(s *source.Source, body []byte, now time.Time) ([]*event.Event, error) {
 	return s.Normalise(&source.Request{
 		Method: "POST", Body: body, ContentType: "application/json", Received: now, Verified: source.Verified{Kind: "token"},
-	})
+	}, now)
 }
 
 // withType adds the type that a test leaves out: the one its rule listens to.

@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 
 // process is a running gateway: the real binary.
 type process struct {
-	t       *testing.T
+	t       testing.TB
 	cmd     *exec.Cmd
 	address string
 	token   string
@@ -55,7 +55,7 @@ type process struct {
 const testToken = "test-token-of-more-than-thirty-two-characters"
 
 // start runs the binary on a folder and waits until it listens. The same folder may be started again after it ended.
-func start(t *testing.T, dir, yaml string, env ...string) *process {
+func start(t testing.TB, dir, yaml string, env ...string) *process {
 	t.Helper()
 	config := filepath.Join(dir, "surveygate.yaml")
 	if err := os.WriteFile(config, []byte(yaml), 0o600); err != nil {

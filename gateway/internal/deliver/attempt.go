@@ -22,12 +22,16 @@ func (l *Loop) attempt(lane *lane, j *job) {
 	now := l.Clock.Now()
 	deadline := now.Add(j.destination.Timeout)
 	if !l.begins(j, now, deadline) {
-		lane.unprobe()
+		if j.probe {
+			lane.unprobe()
+		}
 		return
 	}
 	if j.held == nil && deadline.After(j.lease) {
 		// It waited too long for its turn: somebody else may have it by the time it ends.
-		lane.unprobe()
+		if j.probe {
+			lane.unprobe()
+		}
 		l.postpone(j, j.delivery.Reason, now)
 		return
 	}
@@ -76,7 +80,7 @@ func (l *Loop) attempt(lane *lane, j *job) {
 		l.Log.Warn("dead letter", "tenant", d.Tenant, "event", d.EventID, "destination", d.Destination,
 			"connector", d.Connector, "delivery", d.ID, "attempt", d.Attempts, "verdict", v.Kind, "status", try.status, "err", d.Reason)
 	}
-	lane.judge(v, try, end)
+	lane.judge(v, try, j.probe, end)
 	l.settle(j, d, free)
 }
 

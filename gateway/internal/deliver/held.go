@@ -42,6 +42,8 @@ type job struct {
 	running  bool
 	deadline time.Time // of the running attempt
 	lease    time.Time // of a due delivery, or one handed over while it ran
+
+	probe bool // under lane.mu: its answer closes the lane's circuit or opens it again
 }
 
 // decide asks all rules; a panic there makes the event a dead letter, because it would come again and again.

@@ -12,9 +12,11 @@ import (
 
 // judge keeps the lane's health after an answer: it opens and closes the circuit, obeys a throttle, and pauses a
 // destination that will take nothing any more.
-func (l *lane) judge(v connectors.Verdict, t trial, now time.Time) {
+func (l *lane) judge(v connectors.Verdict, t trial, probe bool, now time.Time) {
 	if v.Kind == connectors.Skipping || !t.sent {
-		l.unprobe()
+		if probe {
+			l.unprobe()
+		}
 		return
 	}
 	l.mu.Lock()
@@ -25,14 +27,16 @@ func (l *lane) judge(v connectors.Verdict, t trial, now time.Time) {
 	case v.Kind == connectors.Revoked:
 		hold = &state.Hold{Kind: state.HoldRevoked, Reason: v.Reason, Since: now, Fingerprint: l.fingerprint(state.HoldRevoked)}
 	case v.Kind == connectors.Retry:
-		hold = l.failed(v, t.status, now)
+		hold = l.failed(v, t.status, probe, now)
 	default:
 		l.failures, l.opened = 0, 0
 		if l.hold.Kind == state.HoldCircuit {
 			hold = &state.Hold{}
 		}
 	}
-	l.probing = false
+	if probe {
+		l.probing = false
+	}
 	if hold == nil || !replaces(hold.Kind, l.hold.Kind) {
 		l.mu.Unlock()
 		return
@@ -44,13 +48,13 @@ func (l *lane) judge(v connectors.Verdict, t trial, now time.Time) {
 }
 
 // failed counts a `retry` and says what it means for the destination. l.mu is held.
-func (l *lane) failed(v connectors.Verdict, status int, now time.Time) *state.Hold {
+func (l *lane) failed(v connectors.Verdict, status int, probe bool, now time.Time) *state.Hold {
 	l.failures++
 	if status == 429 && v.After > 0 {
 		return &state.Hold{Kind: state.HoldRate, Reason: v.Reason, Since: now, Until: now.Add(v.After)}
 	}
 	open := l.hold.Kind == state.HoldCircuit && l.hold.Until.After(now)
-	if open || !(l.failures >= circuitAfter || l.probing) {
+	if open || !(l.failures >= circuitAfter || probe) {
 		return nil
 	}
 	wait := min(circuitFirst<<min(l.opened, 10), circuitMost)

@@ -189,7 +189,7 @@ func (l *lane) pushDue(j *job, now time.Time) (reason string, until time.Time) {
 // add queues a job and sees to it that somebody works. l.mu is held.
 func (l *lane) add(j *job) {
 	if l.hold.Kind == state.HoldCircuit {
-		l.probing = true
+		l.probing, j.probe = true, true
 	}
 	if l.head > 64 && l.head*2 > len(l.queue) {
 		l.queue = append(l.queue[:0], l.queue[l.head:]...)
@@ -230,36 +230,43 @@ func (l *lane) caughtUp() {
 	l.mu.Unlock()
 }
 
-func (l *lane) next() *job {
+// next is the job to do, or one that has to wait after all because the lane was blocked while it was queued.
+func (l *lane) next() (j *job, reason string, until time.Time) {
+	now := l.loop.Clock.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.head == len(l.queue) {
 		l.queue, l.head = l.queue[:0], 0
 		l.workers--
-		return nil
+		return nil, "", now
 	}
-	j := l.queue[l.head]
+	j = l.queue[l.head]
 	l.queue[l.head] = nil
 	l.head++
-	return j
+	if l.stopped {
+		return j, reasonStopping, now
+	}
+	if reason, until = l.blocked(now); reason != "" && !(j.probe && l.hold.Kind == state.HoldCircuit) {
+		l.backlog = true
+		return j, reason, until
+	}
+	return j, "", now
 }
 
 // work runs until the queue is empty; idle destinations have no goroutine.
 func (l *lane) work() {
 	for {
-		j := l.next()
+		j, reason, until := l.next()
 		if j == nil {
 			l.loop.wakeDueIfStarved()
 			return
 		}
-		l.mu.Lock()
-		stopped := l.stopped
-		l.mu.Unlock()
-		if stopped {
-			if j.held == nil {
-				l.loop.postpone(j, j.delivery.Reason, l.loop.Clock.Now())
+		if reason != "" {
+			if j.probe {
+				l.unprobe()
 			}
-			continue // held ones are handed over by the drain
+			l.loop.postpone(j, reason, until)
+			continue
 		}
 		l.loop.attempt(l, j)
 	}

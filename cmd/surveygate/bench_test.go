@@ -1,0 +1,224 @@
+package main
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+const (
+	benchEvents   = 20_000
+	benchSenders  = 64
+	benchPlatform = "bench-platform-secret"
+	benchHook     = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+)
+
+// verifying is a receiver that checks each signature and counts.
+type verifying struct {
+	url   string
+	good  atomic.Int64
+	bad   atomic.Int64
+	want  atomic.Int64
+	ready chan struct{}
+}
+
+func newVerifying(b *testing.B) *verifying {
+	b.Helper()
+	v := &verifying{ready: make(chan struct{}, 1)}
+	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(benchHook, "whsec_"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	macs := sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}
+	server := &fasthttp.Server{NoDefaultServerHeader: true, Handler: func(c *fasthttp.RequestCtx) {
+		if want := c.Request.Header.Peek("webhook-signature"); len(want) > 0 {
+			mac := macs.Get().(interface {
+				Write([]byte) (int, error)
+				Sum([]byte) []byte
+				Reset()
+			})
+			mac.Reset()
+			_, _ = mac.Write(c.Request.Header.Peek("webhook-id"))
+			_, _ = mac.Write([]byte{'.'})
+			_, _ = mac.Write(c.Request.Header.Peek("webhook-timestamp"))
+			_, _ = mac.Write([]byte{'.'})
+			_, _ = mac.Write(c.PostBody())
+			sum := mac.Sum(nil)
+			macs.Put(mac)
+			if !bytes.Equal(want, append([]byte("v1,"), base64.StdEncoding.EncodeToString(sum)...)) {
+				v.bad.Add(1)
+			}
+		}
+		if v.good.Add(1) == v.want.Load() {
+			select {
+			case v.ready <- struct{}{}:
+			default:
+			}
+		}
+	}}
+	var lc net.ListenConfig
+	l, err := lc.Listen(b.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	v.url = "http://" + l.Addr().String() + "/"
+	go func() { _ = server.Serve(l) }()
+	b.Cleanup(func() { _ = server.Shutdown() })
+	return v
+}
+
+func (v *verifying) expect(n int) { v.want.Store(v.good.Load() + int64(n)) }
+
+func (v *verifying) wait(b *testing.B) {
+	b.Helper()
+	for v.good.Load() < v.want.Load() {
+		select {
+		case <-v.ready:
+		case <-time.After(60 * time.Second):
+			b.Fatalf("%d of %d came", v.good.Load(), v.want.Load())
+		}
+	}
+	if n := v.bad.Load(); n > 0 {
+		b.Fatalf("%d signatures were wrong", n)
+	}
+}
+
+// request is a prepared POST.
+type request struct{ body, signature []byte }
+
+var benchRun atomic.Int64
+
+// pollqr prepares responses as PollQR sends them, each a new one.
+func pollqr(n int) []request {
+	run := benchRun.Add(1)
+	all := make([]request, n)
+	for i := range all {
+		body := fmt.Appendf(nil, `{"event":"response.created","survey_id":"550e8400-e29b-41d4-a716-446655440000","response_id":"%08x-9dad-11d1-80b4-%012x","timestamp":"2024-01-01T12:00:00.000Z","business_id":"550e8400-e29b-41d4-a716-446655440001","survey":{"title":"Customer Satisfaction Survey","template_type":"nps"},"response":{"answers":{"1":9,"2":"Great service and friendly staff!","3":"john%d@example.com","4":"+1234567890"},"nps_score":9,"completion_time":45,"ip_address":"192.168.1.1","user_agent":"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0 Safari/537.36"}}`, run, i, i)
+		mac := hmac.New(sha256.New, []byte(benchPlatform))
+		mac.Write(body)
+		all[i] = request{body, []byte(hex.EncodeToString(mac.Sum(nil)))}
+	}
+	return all
+}
+
+// fire posts them all over a number of connections.
+func fire(b *testing.B, url string, all []request) {
+	b.Helper()
+	client := &fasthttp.Client{MaxConnsPerHost: benchSenders, NoDefaultUserAgentHeader: true}
+	defer client.CloseIdleConnections()
+	var next atomic.Int64
+	var load sync.WaitGroup
+	for range benchSenders {
+		load.Go(func() {
+			req, res := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
+			defer fasthttp.ReleaseRequest(req)
+			defer fasthttp.ReleaseResponse(res)
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(all) {
+					return
+				}
+				req.Reset()
+				req.SetRequestURI(url)
+				req.Header.SetMethod(fasthttp.MethodPost)
+				req.Header.SetContentType("application/json")
+				req.Header.SetBytesV("X-PollQR-Signature", all[i].signature)
+				req.SetBodyRaw(all[i].body)
+				if err := client.DoTimeout(req, res, 30*time.Second); err != nil || res.StatusCode() != fasthttp.StatusOK {
+					b.Errorf("%d %s %v", res.StatusCode(), res.Body(), err)
+					return
+				}
+			}
+		})
+	}
+	load.Wait()
+}
+
+// BenchmarkWholeWay is signed PollQR events in, one rule and one signed webhook out, the built binary on the embedded
+// engine with everything kept; beside it, in the same run, the same load straight into the receiver. Generator and
+// receiver share the machine with the gateway.
+func BenchmarkWholeWay(b *testing.B) {
+	receiver := newVerifying(b)
+	dir, err := os.MkdirTemp("", "surveygate-bench-")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	p := start(b, dir, fmt.Sprintf(`
+outbound: {allow_addresses: ["127.0.0.0/8"], allow_http: true}
+sources:
+  pollqr: {profile: pollqr, secrets: [%q]}
+connections:
+  alarms: {slack: {webhook: "https://hooks.slack.com/services/T0/B0/unused"}}
+webhooks:
+  - {name: sink, url: %q, events: [response.completed], secrets: [%q], concurrency: 64}
+rules:
+  - {name: detractor, when: nps_score <= 6, send: [alarms]}
+`, benchPlatform, receiver.url, benchHook))
+	in := "http://" + p.address + "/in/pollqr"
+
+	warm := pollqr(2000)
+	receiver.expect(len(warm))
+	fire(b, in, warm)
+	receiver.wait(b)
+
+	var through, direct time.Duration
+	cpu := cpuOf(b, p.cmd.Process.Pid)
+	b.ResetTimer()
+	for range b.N {
+		b.StopTimer()
+		load := pollqr(benchEvents)
+		receiver.expect(len(load))
+		b.StartTimer()
+		began := time.Now()
+		fire(b, in, load)
+		receiver.wait(b)
+		through += time.Since(began)
+	}
+	b.StopTimer()
+	cpu = cpuOf(b, p.cmd.Process.Pid) - cpu
+	for range b.N {
+		load := pollqr(benchEvents)
+		receiver.expect(len(load))
+		began := time.Now()
+		fire(b, receiver.url, load)
+		receiver.wait(b)
+		direct += time.Since(began)
+	}
+	total := float64(b.N * benchEvents)
+	rate, limit := total/through.Seconds(), total/direct.Seconds()
+	b.ReportMetric(rate, "events/s")
+	b.ReportMetric(limit, "direct/s")
+	b.ReportMetric(rate/limit, "of-direct")
+	b.ReportMetric(cpu.Seconds()*1e6/total, "cpu-µs/event")
+	b.ReportMetric(0, "ns/op")
+}
+
+// cpuOf is the processor time that a process has used.
+func cpuOf(b *testing.B, pid int) time.Duration {
+	b.Helper()
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		b.Fatal(err)
+	}
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	user, err1 := strconv.Atoi(fields[11])
+	system, err2 := strconv.Atoi(fields[12])
+	if err1 != nil || err2 != nil {
+		b.Fatal(err1, err2)
+	}
+	return time.Duration(user+system) * 10 * time.Millisecond // USER_HZ is 100 on Linux
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
+)
+
+var update = flag.Bool("update", false, "rewrite what is expected")
+
+// exampleEnv is what the examples and the README leave to the environment.
+var exampleEnv = []string{
+	"POLLQR_SECRET=pollqr-example-secret",
+	"POPSEE_SECRET=popsee-example-secret",
+	"SLACK_WEBHOOK=https://hooks.slack.com/services/T0/B0/example",
+	"HOOK_SECRET=whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+	"CRM_SECRET=the-secret-that-the-crm-already-checks",
+}
+
+// Each example is checked, its rules' tests pass, and each of its expected/*.txtar is a command and what it prints.
+func TestExamples(t *testing.T) {
+	t.Parallel()
+	stories, err := filepath.Glob("../../examples/*/surveygate.yaml")
+	if err != nil || len(stories) < 2 {
+		t.Fatal("the examples are gone", err)
+	}
+	for _, story := range stories {
+		dir := filepath.Dir(story)
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			t.Parallel()
+			for _, args := range [][]string{{"check"}, {"test"}} {
+				if out, errs, code := command(t, dir, exampleEnv, args...); code != 0 {
+					t.Errorf("surveygate %s: exit %d\n%s%s", args, code, out, errs)
+				}
+			}
+			expected := filepath.Join(dir, "expected.txtar")
+			archive, err := txtar.ParseFile(expected)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(archive.Files) == 0 {
+				t.Fatalf("%s expects nothing", expected)
+			}
+			for i, file := range archive.Files {
+				out, errs, _ := command(t, dir, exampleEnv, strings.Fields(file.Name)[1:]...)
+				if got := out + errs; got != string(file.Data) {
+					if *update {
+						archive.Files[i].Data = []byte(got)
+						continue
+					}
+					t.Errorf("%s (-want +got):\n%s", file.Name, cmp.Diff(string(file.Data), got))
+				}
+			}
+			if *update {
+				if err := os.WriteFile(expected, txtar.Format(archive), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}

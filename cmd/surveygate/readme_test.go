@@ -1,0 +1,218 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/surveygate/surveygate/gateway"
+)
+
+// block is a fenced block of a page.
+type block struct {
+	page, language, text string
+	line                 int
+}
+
+func blocks(t *testing.T, path string) []block {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []block
+	var open *block
+	scanner := bufio.NewScanner(strings.NewReader(string(text)))
+	scanner.Buffer(nil, 1<<20)
+	for n := 1; scanner.Scan(); n++ {
+		line := scanner.Text()
+		language, fence := strings.CutPrefix(line, "```")
+		switch {
+		case fence && open == nil:
+			open = &block{page: path, language: language, line: n}
+		case fence:
+			all = append(all, *open)
+			open = nil
+		case open != nil:
+			open.text += line + "\n"
+		}
+	}
+	if open != nil {
+		t.Fatalf("%s:%d: the block never ends", path, open.line)
+	}
+	return all
+}
+
+// Every YAML block of every page that is a configuration loads.
+func TestReadmeYAML(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{}
+	for _, pair := range exampleEnv {
+		name, value, _ := strings.Cut(pair, "=")
+		env[name] = value
+	}
+	played := 0
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && strings.HasPrefix(d.Name(), ".") && len(d.Name()) > 2 {
+			return filepath.SkipDir
+		}
+		if filepath.Ext(path) != ".md" {
+			return nil
+		}
+		for _, b := range blocks(t, path) {
+			if b.language != "yaml" {
+				continue
+			}
+			played++
+			file := filepath.Join(t.TempDir(), "surveygate.yaml")
+			if err := os.WriteFile(file, []byte(b.text), 0o600); err != nil {
+				return err
+			}
+			lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
+			if _, err := gateway.Check(gateway.Options{Config: file, Env: lookup}, ""); err != nil {
+				t.Errorf("%s:%d: the block does not load:\n%v", path, b.line, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if played < 2 {
+		t.Fatalf("only %d blocks were found", played)
+	}
+}
+
+var (
+	volatile = []struct {
+		what *regexp.Regexp
+		with string
+	}{
+		{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`), "UUID"},
+		{regexp.MustCompile(`[0-9a-f]{32}`), "ID"},
+		{regexp.MustCompile(`127\.0\.0\.1:\d+`), "ADDRESS"},
+		{regexp.MustCompile(`\S*surveygate-demo-\d+\S*`), "FOLDER"},
+		{regexp.MustCompile(`sg_[A-Za-z0-9_-]+`), "TOKEN"},
+		{regexp.MustCompile(`configuration [0-9a-f]+`), "configuration HASH"},
+		{regexp.MustCompile(`\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?`), "TIME"},
+		{regexp.MustCompile(`\d\d:\d\d:\d\d(\.\d+)?`), "TIME"},
+		{regexp.MustCompile(`surveygate (v[0-9.]\S*|devel\S*)`), "surveygate VERSION"},
+		{regexp.MustCompile(`resp_\d+`), "RESPONSE"},
+		{regexp.MustCompile(`[0-9.]+ ?(ms|µs|s)\b`), "TOOK"},
+		{regexp.MustCompile(` +`), " "},
+	}
+	demoOutput = regexp.MustCompile("(?s)<!-- demo -->\n```text\n(.*?)```\n<!-- /demo -->")
+)
+
+func steady(text string) string {
+	for _, v := range volatile {
+		text = v.what.ReplaceAllString(text, v.with)
+	}
+	return text
+}
+
+// The README's first screen shows what the demo really prints, but for ids, times and addresses.
+func TestReadmeDemo(t *testing.T) {
+	t.Parallel()
+	out, errs, code := command(t, t.TempDir(), nil, "demo", "--once")
+	if code != 0 {
+		t.Fatalf("exit %d\n%s%s", code, out, errs)
+	}
+	if n := strings.Count(out, "\n"); n > 60 {
+		t.Errorf("the demo prints %d lines; at most 60 are read", n)
+	}
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := demoOutput.FindStringSubmatch(string(readme))
+	if shown == nil {
+		t.Fatal("the README shows no output of the demo")
+	}
+	if diff := cmp.Diff(strings.Split(steady(shown[1]), "\n"), strings.Split(steady(out), "\n")); diff != "" {
+		if *update {
+			fresh := strings.Replace(string(readme), shown[1], out, 1)
+			if err := os.WriteFile("../../README.md", []byte(fresh), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+		t.Errorf("the README shows something else than the demo prints (-README +demo):\n%s", diff)
+	}
+}
+
+// Every command of the README's shell blocks runs: those of the gateway as they stand, in a folder with the twelve lines.
+func TestReadmeCommands(t *testing.T) {
+	t.Parallel()
+	all := blocks(t, "../../README.md")
+	var twelve string
+	for _, b := range all {
+		if b.language == "yaml" && twelve == "" {
+			twelve = b.text
+		}
+	}
+	dir := t.TempDir()
+	p := start(t, dir, twelve+fmt.Sprintf("tokens: [{name: readme, secret: %q, scopes: [publish, read]}]\n", testToken), exampleEnv...)
+	for _, b := range all {
+		if b.language != "sh" {
+			continue
+		}
+		for _, line := range commands(b.text) {
+			t.Run(line, func(t *testing.T) {
+				switch name := strings.Fields(line)[0]; name {
+				case "go": // the demo, which TestReadmeDemo plays with the binary; here only that it is there
+					if !strings.HasPrefix(line, "go run ./cmd/surveygate demo") {
+						t.Errorf("nobody plays %q", line)
+					}
+				case "make":
+					cmd := exec.CommandContext(t.Context(), "make", "-n", strings.Fields(line)[1])
+					cmd.Dir = "../.."
+					if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "go test") {
+						t.Errorf("%v\n%s", err, out)
+					}
+				case "surveygate":
+					args := strings.Fields(line)[1:]
+					if args[0] == "run" {
+						return // p is it
+					}
+					if out, errs, code := command(t, dir, exampleEnv, args...); code != 0 {
+						t.Errorf("exit %d\n%s%s", code, out, errs)
+					}
+				case "curl":
+					script := strings.ReplaceAll(line, "http://127.0.0.1:8080", "http://"+p.address)
+					cmd := exec.CommandContext(t.Context(), "bash", "-c", script+" -sS --fail-with-body")
+					cmd.Env = append(os.Environ(), "TOKEN="+testToken)
+					out, err := cmd.CombinedOutput()
+					if err != nil || !strings.Contains(string(out), `"status":"accepted"`) {
+						t.Errorf("%v\n%s", err, out)
+					}
+				default:
+					t.Errorf("nobody plays %q", line)
+				}
+			})
+		}
+	}
+}
+
+// commands are a shell block's lines, continued ones joined, comments cut off.
+func commands(text string) []string {
+	var all []string
+	for line := range strings.Lines(strings.ReplaceAll(text, "\\\n", " ")) {
+		line, _, _ = strings.Cut(line, "  # ")
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			all = append(all, line)
+		}
+	}
+	return all
+}
