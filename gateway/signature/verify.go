@@ -1,17 +1,11 @@
 package signature
 
 import (
-	"bytes"
-	"crypto/hmac"
-	"crypto/sha512"
 	"crypto/subtle"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/surveygate/surveygate/connectors"
@@ -58,9 +52,6 @@ type Refused struct{ Reason string }
 func (*Refused) Error() string { return "not verified" }
 
 func refuse(reason string) (Proof, error) { return Proof{}, &Refused{Reason: reason} }
-
-// maxSignatures bounds how many signatures of one request are looked at.
-const maxSignatures = 16
 
 // Verify proves a request by the source's keys at the time now. The error is a *Refused, also for anything
 // malformed.
@@ -170,207 +161,6 @@ func (v *Verifier) verifyBasic(r Request, k Keys) (Proof, error) {
 		return refuse("the user is wrong")
 	}
 	return proof, err
-}
-
-func (v *Verifier) verifyHMAC(r Request, k Keys, now time.Time) (Proof, error) {
-	text, found := v.value(r)
-	if !found || text == "" {
-		return refuse("the signature is missing")
-	}
-	var stamp string
-	if v.stamp != nil {
-		stamp = r.Header(v.stamp.Header)
-		if reason := v.stamp.check(stamp, now); reason != "" {
-			return refuse(reason)
-		}
-	}
-	given := parsed.Get().(*signatures)
-	defer parsed.Put(given)
-	if v.parse(text, given); given.n == 0 {
-		return refuse("the signature has not the form it should have")
-	}
-	if reason := v.missing(r); reason != "" {
-		return refuse(reason)
-	}
-	if v.raw {
-		if matched, err := v.match(r, r.Body(), stamp, given, k); err != nil {
-			return refuse(err.Error())
-		} else if matched >= 0 {
-			return Proof{Kind: KindHMAC, Secret: matched}, nil
-		}
-	}
-	if v.compact {
-		var b bytes.Buffer
-		if json.Compact(&b, r.Body()) == nil && !(v.raw && bytes.Equal(b.Bytes(), r.Body())) {
-			if matched, err := v.match(r, b.Bytes(), stamp, given, k); err != nil {
-				return refuse(err.Error())
-			} else if matched >= 0 {
-				return Proof{Kind: KindHMAC, Secret: matched}, nil
-			}
-		}
-	}
-	return refuse("the signature does not match")
-}
-
-// signatures are those of one request, decoded. They are pooled: hash functions make their arguments escape.
-type signatures struct {
-	n    int
-	sums [maxSignatures][sha512.Size]byte
-}
-
-var parsed = sync.Pool{New: func() any { return new(signatures) }}
-
-// parse decodes the signatures that have the right form.
-func (v *Verifier) parse(text string, given *signatures) {
-	given.n = 0
-	for rest, more := text, true; more && given.n < maxSignatures; {
-		one := rest
-		more = false
-		if v.separator != "" {
-			one, rest, more = strings.Cut(rest, v.separator)
-		}
-		one, found := strings.CutPrefix(one, v.prefix)
-		if !found {
-			continue
-		}
-		if _, ok := v.encoding.decode(given.sums[given.n][:0], one, v.algorithm.size()); ok {
-			given.n++
-		}
-	}
-}
-
-// missing says which part of what is signed the request does not have.
-func (v *Verifier) missing(r Request) string {
-	for i := range v.signed {
-		switch s := &v.signed[i]; s.name {
-		case "header":
-			if r.Header(s.argument) == "" {
-				return "a signed header is missing"
-			}
-		case "field":
-			if _, ok := r.Field(s.argument); !ok {
-				return "a signed field is missing"
-			}
-		}
-	}
-	return ""
-}
-
-// match is the index of the secret whose signature over a body is among those given, or -1.
-func (v *Verifier) match(r Request, body []byte, stamp string, given *signatures, k Keys) (int, error) {
-	var fault error
-	for i, secret := range k.Secrets {
-		if secret.IsZero() {
-			continue
-		}
-		key, err := v.keyOf(secret, k.Vars)
-		if err != nil {
-			fault = err
-			continue
-		}
-		m := key.take()
-		v.write(m, r, body, stamp)
-		sum := m.sum()
-		same := false
-		for j := range given.n {
-			if hmac.Equal(given.sums[j][:len(sum)], sum) {
-				same = true
-			}
-		}
-		key.put(m)
-		if same {
-			return i, nil
-		}
-	}
-	return -1, fault
-}
-
-func (v *Verifier) write(m *mac, r Request, body []byte, stamp string) {
-	m.around = m.around[:0]
-	for i := range v.signed {
-		switch s := &v.signed[i]; s.name {
-		case "":
-			m.around = append(m.around, s.text...)
-		case "timestamp":
-			m.around = append(m.around, stamp...)
-		case "header":
-			m.around = append(m.around, r.Header(s.argument)...)
-		case "field":
-			text, _ := r.Field(s.argument)
-			m.around = append(m.around, text...)
-		case "body":
-			m.flush()
-			_, _ = m.h.Write(body) // a hash never fails
-		}
-	}
-	m.flush()
-}
-
-// keyOf is the key made of a secret.
-func (v *Verifier) keyOf(secret connectors.Secret, vars map[string]connectors.Secret) (*key, error) {
-	text := secret.Expose()
-	if v.secretPrefix != "" {
-		rest, found := strings.CutPrefix(text, v.secretPrefix)
-		if !found {
-			return nil, fmt.Errorf("the secret does not begin with %s", v.secretPrefix)
-		}
-		text = rest
-	}
-	if v.plainKey {
-		return keys.of(v.algorithm, v.secretKind, text)
-	}
-	b, err := v.secretKind.bytes(text)
-	if err != nil {
-		return nil, err
-	}
-	filled, err := fill(v.key, string(b), vars)
-	if err != nil {
-		return nil, err
-	}
-	return keys.of(v.algorithm, keyText, filled)
-}
-
-// fill puts the secret and the source's vars into a text.
-func fill(t template, secret string, vars map[string]connectors.Secret) (string, error) {
-	var b strings.Builder
-	for i := range t {
-		switch s := &t[i]; s.name {
-		case "":
-			b.WriteString(s.text)
-		case "secret":
-			b.WriteString(secret)
-		default:
-			value, ok := vars[s.name]
-			if !ok || value.IsZero() {
-				return "", fmt.Errorf("the source has no vars.%s", s.name)
-			}
-			b.WriteString(value.Expose())
-		}
-	}
-	return b.String(), nil
-}
-
-// check says why a timestamp does not do; empty where it does.
-func (t *Timestamp) check(text string, now time.Time) string {
-	var at time.Time
-	if t.Format == "rfc3339" {
-		var err error
-		if at, err = time.Parse(time.RFC3339, text); err != nil {
-			return "the timestamp is missing or cannot be read"
-		}
-	} else {
-		n, err := strconv.ParseUint(text, 10, 53)
-		if err != nil {
-			return "the timestamp is missing or cannot be read"
-		}
-		if at = time.Unix(int64(n), 0); t.Format == "unix_ms" {
-			at = time.UnixMilli(int64(n))
-		}
-	}
-	if off := now.Sub(at); off > t.Tolerance || off < -t.Tolerance {
-		return "the timestamp is too far from the clock"
-	}
-	return ""
 }
 
 // Check says what is wrong with a source's keys before any request comes: none where one is needed, a secret of

@@ -143,6 +143,9 @@ func (s *Sender) Send(ctx context.Context, req *connectors.Request, a Attempt) R
 		by = r.std
 	}
 	got, err := by.send(ctx, w, deadline)
+	if status := got.response.Status; err == nil && (status < 200 || status > 999) {
+		err = &phaseError{phaseExchange, errProtocol("the answer is not HTTP")}
+	}
 	if err != nil {
 		result := failed(explain(ctx, err, deadline, timeout), got, begun)
 		if got.reached {
