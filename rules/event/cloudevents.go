@@ -1,6 +1,7 @@
 package event
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 
@@ -55,7 +56,8 @@ func (p *parser) attribute(i int, v jsonpath.Result) error {
 }
 
 // ParseBinary is ParseOne for CloudEvents in binary form: attribute gives the value of a `ce-` header
-// by its name without the prefix, and the body is the data.
+// by its name without the prefix, as the header holds it: percent-encoding is undone here. The body is the data.
+// https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md#3132-http-header-values
 func ParseBinary(attribute func(name string) string, body []byte, d Defaults) (*Event, error) {
 	if err := check(body); err != nil {
 		return nil, err
@@ -66,6 +68,9 @@ func ParseBinary(attribute func(name string) string, body []byte, d Defaults) (*
 	}
 	for i, name := range headKeys {
 		if value := attribute(name); value != "" {
+			if decoded, err := url.PathUnescape(value); err == nil {
+				value = decoded
+			}
 			if err := p.attribute(i, jsonpath.Parse(appendText(nil, value))); err != nil {
 				return nil, err
 			}

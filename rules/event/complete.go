@@ -18,7 +18,7 @@ func (d *Data) Complete(zone *time.Location) {
 		case l.time:
 			d.completeTime(l, zone)
 		case l.text != nil:
-			if p := l.text(d); *p != "" {
+			if p := l.text(d); edged(*p) {
 				*p = strings.TrimSpace(*p)
 			}
 		case l.number != nil:
@@ -44,6 +44,11 @@ func (d *Data) Complete(zone *time.Location) {
 	if kept != nil {
 		d.Response.Leads = kept
 	}
+}
+
+// edged is true for text that may have space at an end: most has none, and asking is cheaper than trimming.
+func edged(s string) bool {
+	return s != "" && (s[0]-'!' >= 0x7f-'!' || s[len(s)-1]-'!' >= 0x7f-'!')
 }
 
 func (d *Data) completeTime(l *node, zone *time.Location) {

@@ -309,6 +309,14 @@ func TestParseBinary(t *testing.T) {
 			t.Errorf("%s was taken", body)
 		}
 	}
+	attributes["id"] = "caf%C3%A9%20%25"
+	if e, err := ParseBinary(attribute, []byte(`{}`), defaults); err != nil || e.OrigID != "café %" {
+		t.Errorf("the header's id was read as %v, %v", e, err)
+	}
+	attributes["id"] = "100%"
+	if e, err := ParseBinary(attribute, []byte(`{}`), defaults); err != nil || e.OrigID != "100%" {
+		t.Errorf("the header's id was read as %v, %v", e, err)
+	}
 	attributes["specversion"] = "2.0"
 	if _, err := ParseBinary(attribute, []byte(`{}`), defaults); err == nil {
 		t.Error("CloudEvents 2.0 was taken")

@@ -149,13 +149,6 @@ func TestCheckPath(t *testing.T) {
 	}
 }
 
-func TestFirst(t *testing.T) {
-	t.Parallel()
-	if start, end, err := First([]byte("\n {\"a\":1} [2]"), 8); start != 2 || end != 9 || err != nil {
-		t.Errorf("got %d to %d, %v", start, end, err)
-	}
-}
-
 func TestOffset(t *testing.T) {
 	t.Parallel()
 	in := []byte(` {"a": {"b": [1, 22]}}`)

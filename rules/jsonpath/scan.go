@@ -34,14 +34,6 @@ func Check(json []byte, depth int) error {
 	return nil
 }
 
-// First is where the first JSON value of text begins and ends, so that values after one another can be
-// read in turn; the error is as for Check.
-func First(text []byte, depth int) (start, end int, err error) {
-	start = space(text, 0)
-	end, err = checkValue(text, start, depth)
-	return start, end, err
-}
-
 // checkValue returns the end of the value that begins at i, fully checked.
 func checkValue(b []byte, i, depth int) (int, error) {
 	var objects [1024 / 64]uint64 // one bit a level: set for an object
