@@ -101,7 +101,7 @@ func view(d *state.Delivery, x *Explanation) *Delivery {
 	for i := range d.Log {
 		a := &d.Log[i]
 		v.Log = append(v.Log, Attempt{
-			N: a.N, At: a.At, Took: a.Took, TookMS: float64(a.Took.Microseconds()) / 1000,
+			N: a.N, At: a.At, TookMS: float64(a.Took.Microseconds()) / 1000,
 			Verdict: a.Verdict, Status: a.Status, Reason: a.Reason, Repeat: a.Repeat,
 		})
 	}

@@ -115,14 +115,13 @@ type Delivery struct {
 
 // Attempt is one request that was sent or could not connect.
 type Attempt struct {
-	N       int           `json:"n"`
-	At      time.Time     `json:"at"`
-	Took    time.Duration `json:"-"`
-	TookMS  float64       `json:"took_ms"`
-	Verdict string        `json:"verdict"`
-	Status  int           `json:"status,omitempty"`
-	Reason  string        `json:"reason,omitempty"`
-	Repeat  bool          `json:"repeat,omitempty"`
+	N       int       `json:"n"`
+	At      time.Time `json:"at"`
+	TookMS  float64   `json:"took_ms"`
+	Verdict string    `json:"verdict"`
+	Status  int       `json:"status,omitempty"`
+	Reason  string    `json:"reason,omitempty"`
+	Repeat  bool      `json:"repeat,omitempty"`
 }
 
 // Hold is why a destination is not served.

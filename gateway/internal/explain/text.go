@@ -186,7 +186,7 @@ func (p *printer) attempt(a Attempt) {
 	case a.Status != 0:
 		text += fmt.Sprintf(": %d", a.Status)
 	}
-	text += ", " + short(a.Took)
+	text += ", " + short(time.Duration(a.TookMS*float64(time.Millisecond)))
 	if a.Repeat {
 		text += " (repeat: another holder had finished it)"
 	}

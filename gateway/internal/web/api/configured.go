@@ -46,6 +46,8 @@ type thing struct {
 	Tenant  string    `json:"tenant"`
 	Enabled bool      `json:"enabled"`
 	At      *fileView `json:"defined_in,omitempty"`
+	// Events are those that a rule or a webhook hears.
+	Events []string `json:"events,omitempty"`
 
 	*sourceView
 	*ruleView
@@ -62,11 +64,10 @@ type sourceView struct {
 }
 
 type ruleView struct {
-	Events []string   `json:"events"`
-	When   string     `json:"when,omitempty"`
-	Delay  string     `json:"delay,omitempty"`
-	Once   bool       `json:"once,omitempty"`
-	Send   []stepView `json:"send"`
+	When  string     `json:"when,omitempty"`
+	Delay string     `json:"delay,omitempty"`
+	Once  bool       `json:"once,omitempty"`
+	Send  []stepView `json:"send"`
 }
 
 type stepView struct {
@@ -76,8 +77,7 @@ type stepView struct {
 }
 
 type targetView struct {
-	Product string   `json:"product"`
-	Events  []string `json:"events,omitempty"`
+	Product string `json:"product"`
 }
 
 // things are a tenant's of one kind, by name. A rule of every tenant is shown in each.
@@ -93,7 +93,7 @@ func (k kind) things(c *config.Config, tenant string, g *access.Grant) []thing {
 	case ruleKind:
 		for _, r := range c.Rules {
 			if r.Match.Kind == rules.RuleKind && (r.Tenant == tenant || r.Tenant == access.AnyTenant) {
-				all = append(all, thing{Name: r.Name, Tenant: r.Tenant, Enabled: !r.Match.Disabled, At: viewFile(r.At), ruleView: viewRule(r, tenant)})
+				all = append(all, thing{Name: r.Name, Tenant: r.Tenant, Enabled: !r.Match.Disabled, At: viewFile(r.At), Events: r.Match.Events, ruleView: viewRule(r, tenant)})
 			}
 		}
 	case connections, webhooks:
@@ -106,8 +106,8 @@ func (k kind) things(c *config.Config, tenant string, g *access.Grant) []thing {
 		for _, d := range c.Destinations {
 			if d.Tenant == tenant && (d.Product == "webhook") == (k == webhooks) {
 				all = append(all, thing{
-					Name: d.Name, Tenant: d.Tenant, Enabled: d.Enabled, At: viewFile(d.At),
-					targetView: &targetView{Product: d.Product, Events: heard[d.Name]},
+					Name: d.Name, Tenant: d.Tenant, Enabled: d.Enabled, At: viewFile(d.At), Events: heard[d.Name],
+					targetView: &targetView{Product: d.Product},
 				})
 			}
 		}
@@ -139,7 +139,7 @@ func viewSource(s *config.Source, g *access.Grant) *sourceView {
 }
 
 func viewRule(r *config.Rule, tenant string) *ruleView {
-	v := &ruleView{Events: r.Match.Events, Once: r.Once, Send: []stepView{}}
+	v := &ruleView{Once: r.Once, Send: []stepView{}}
 	if r.Match.When != nil {
 		v.When = r.Match.When.String()
 	}

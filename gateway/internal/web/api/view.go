@@ -108,8 +108,8 @@ type deliveryView struct {
 	State       state.DeliveryState `json:"state"`
 	Reason      string              `json:"reason,omitempty"`
 	Attempts    int                 `json:"attempts"`
-	Created     string              `json:"created"`
-	Updated     string              `json:"updated"`
+	Created     string              `json:"created,omitempty"`
+	Updated     string              `json:"updated,omitempty"`
 	Due         string              `json:"due,omitempty"`
 	Log         []attemptView       `json:"log,omitempty"`
 }

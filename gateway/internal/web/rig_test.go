@@ -1,0 +1,263 @@
+package web
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/valyala/fasthttp/fasthttputil"
+	"go.uber.org/goleak"
+
+	_ "github.com/surveygate/surveygate/connectors/all"
+	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/state/embedded"
+	"github.com/surveygate/surveygate/gateway/internal/stats"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// Both end by themselves: the one with the process, the other at its next look, 10 s after its server stopped.
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
+}
+
+var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+
+const (
+	pollqrSecret = "pollqr-secret-0123456789"
+	pathToken    = "0123456789abcdefghijkl"
+	everyToken   = "every-0123456789-0123456789-01234"
+	acmeToken    = "acme-0123456789-0123456789-012345"
+	readToken    = "read-0123456789-0123456789-012345"
+	publishToken = "publ-0123456789-0123456789-012345"
+	platformWide = "wide-0123456789-0123456789-012345"
+)
+
+const settings = `
+sources:
+  pollqr: {profile: pollqr, secrets: [` + pollqrSecret + `]}
+  poltio: {profile: poltio, path_token: ` + pathToken + `}
+  anyone: {profile: popsee, unverified: true}
+  off:    {profile: pollqr, secrets: [` + pollqrSecret + `], enabled: false}
+  branch: {profile: pollqr, secrets: [acme-` + pollqrSecret + `], tenant: acme}
+connections:
+  alarms: {slack: {webhook: "https://hooks.slack.com/services/T0/B0/abcdefghijkl"}}
+  crm:    {slack: {webhook: "https://hooks.slack.com/services/T1/B1/abcdefghijkl"}, tenant: acme}
+webhooks:
+  - {name: warehouse, url: "https://hook.example.com/in", events: [response.updated], secrets: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw]}
+rules:
+  - {name: detractor, when: nps_score <= 6, send: [alarms]}
+  - {name: promoter, when: nps_score >= 9, send: [alarms, warehouse]}
+  - {name: angry, when: nps_score <= 3, send: [crm], tenant: acme}
+tokens:
+  - {name: every, secret: ` + everyToken + `, tenant: default, scopes: [read, write, publish, secrets]}
+  - {name: acme, secret: ` + acmeToken + `, tenant: acme, scopes: [read, write, publish]}
+  - {name: reader, secret: ` + readToken + `, tenant: default, scopes: [read]}
+  - {name: publisher, secret: ` + publishToken + `, tenant: default, scopes: [publish]}
+  - {name: wide, secret: ` + platformWide + `, tenant: "*", scopes: [read, write, publish, secrets]}
+`
+
+// rig is a server over a store of its own.
+type rig struct {
+	app    *App
+	store  state.Store
+	clock  *clock.Manual
+	plan   atomic.Pointer[decide.Plan]
+	tcp    *http.Client
+	socket *http.Client
+	dial   func() (net.Conn, error) // over TCP
+}
+
+func load(t testing.TB, text string) *decide.Plan {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "surveygate.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(config.Options{Path: path, Env: func(string) (string, bool) { return "", false }, Now: noon})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return decide.New(c)
+}
+
+func newRig(t testing.TB) *rig {
+	t.Helper()
+	r := &rig{clock: clock.NewManual(noon)}
+	var err error
+	if r.store, err = embedded.Open(embedded.Options{Dir: t.TempDir(), Clock: r.clock}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.store.Close() })
+	return r.start(t)
+}
+
+// start serves whatever store the rig has.
+func (r *rig) start(t testing.TB) *rig {
+	t.Helper()
+	r.plan.Store(load(t, settings))
+	doors := &access.Access{}
+	if err := doors.Load(r.plan.Load().Config.Tokens, nil); err != nil {
+		t.Fatal(err)
+	}
+	r.app = New(Options{
+		Store: r.store, Plan: r.plan.Load, Access: doors, Clock: r.clock,
+		PlanOf: func(string) (*decide.Plan, error) { return nil, state.ErrNotFound },
+		Stats:  stats.New(stats.Options{Store: r.store, Clock: r.clock, Version: "test"}),
+	})
+	if err := r.app.Remember(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	r.tcp, r.dial = serveOn(t, r.app.Serve)
+	r.socket, _ = serveOn(t, r.app.ServeSocket)
+	t.Cleanup(func() {
+		r.tcp.CloseIdleConnections()
+		r.socket.CloseIdleConnections()
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := r.app.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+func serveOn(t testing.TB, serve func(net.Listener) error) (*http.Client, func() (net.Conn, error)) {
+	ln := fasthttputil.NewInmemoryListener()
+	ended := make(chan error, 1)
+	go func() { ended <- serve(ln) }()
+	t.Cleanup(func() {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return ln.Dial() }}
+	return &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, ln.Dial
+}
+
+// ask is one request; zero fields are GET, no token, over TCP.
+type ask struct {
+	method, path, token string
+	header              map[string]string
+	body                string
+	socket              bool
+}
+
+// told is its answer.
+type told struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (r *rig) ask(t testing.TB, a ask) told {
+	t.Helper()
+	if a.method == "" {
+		a.method = http.MethodGet
+	}
+	req, err := http.NewRequest(a.method, "http://gateway"+a.path, strings.NewReader(a.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.token != "" {
+		req.Header.Set("Authorization", "Bearer "+a.token)
+	}
+	for name, value := range a.header {
+		req.Header.Set(name, value)
+	}
+	client := r.tcp
+	if a.socket {
+		client = r.socket
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		t.Fatalf("%s %s: %v", a.method, a.path, err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return told{res.StatusCode, res.Header, string(body)}
+}
+
+// claim is a request that says how long its body is and sends none of it: what the server refuses unread.
+func (r *rig) claim(t testing.TB, path, token string, length int) told {
+	t.Helper()
+	conn, err := r.dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n", path, token, length); err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return told{res.StatusCode, res.Header, string(body)}
+}
+
+var (
+	ids        = regexp.MustCompile(`[0-9a-f]{32}`)
+	requestIDs = regexp.MustCompile(`req_[0-9a-f]{24}`)
+)
+
+// plain is an answer with its ids replaced.
+func plain(body string) string {
+	return requestIDs.ReplaceAllString(ids.ReplaceAllString(body, "ID"), "REQ")
+}
+
+// sign is what PollQR puts into its header.
+func sign(secret, body string) string {
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(body))
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// pollqr is a body as PollQR sends it.
+func pollqr(response string, score int) string {
+	return `{"event":"response.created","survey_id":"s1","response_id":"` + response + `","timestamp":"2026-01-02T11:59:59.000Z",` +
+		`"business_id":"b1","survey":{"title":"Onboarding","template_type":"nps"},` +
+		`"response":{"answers":{"1":` + string(rune('0'+score)) + `,"2":"slow"},"nps_score":` + string(rune('0'+score)) + `}}`
+}
+
+func signed(body string) map[string]string {
+	return map[string]string{"Content-Type": "application/json", "X-PollQR-Signature": sign(pollqrSecret, body)}
+}
+
+// accept takes one event in and gives its id.
+func (r *rig) accept(t testing.TB, body string) string {
+	t.Helper()
+	got := r.ask(t, ask{method: "POST", path: "/in/pollqr", header: signed(body), body: body})
+	if got.status != http.StatusOK {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	return ids.FindString(got.body)
+}
+
+func repeat(text string, n int) string { return string(bytes.Repeat([]byte(text), n)) }
