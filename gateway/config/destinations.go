@@ -83,11 +83,13 @@ func (l *loader) product(e document.Entry[connectionSettings]) *document.Entry[*
 	for i, p := range e.Value.Product {
 		switch {
 		case strings.Contains(p.Name, ".") && slices.Contains(connectors.Names(), p.Name):
+			document.Pair{Key: p.Key, Value: p.Node}.Conceal()
 			product, action, _ := strings.Cut(p.Name, ".")
 			l.fault(p.Key.Fault(fmt.Sprintf("`%s` is an action, and a connection is a product", p.Name),
 				fmt.Sprintf("write %s: here, and %s.%s: in the rule's send", product, e.Name, action)))
 			return nil
 		case !slices.Contains(known, p.Name):
+			document.Pair{Key: p.Key, Value: p.Node}.Conceal()
 			delivery := document.Names(document.Fields(reflect.TypeFor[deliverySettings]()))
 			remedy := "products: " + strings.Join(known, ", ")
 			if nearest := document.Nearest(p.Name, append(slices.Clone(known), delivery...)); nearest != "" {
@@ -100,7 +102,7 @@ func (l *loader) product(e document.Entry[connectionSettings]) *document.Entry[*
 			l.fault(p.Key.Fault(message, remedy))
 			return nil
 		case p.Value.Kind == document.Scalar:
-			p.Value.Conceal()
+			document.Pair{Key: p.Key, Value: p.Node}.Conceal()
 			remedy := fmt.Sprintf("write %s: and its settings below", p.Name)
 			if setting := l.settingOf(p.Name); setting != "" {
 				remedy = fmt.Sprintf("did you mean the setting of %s? Write %s: {%s: …}", setting, setting, p.Name)

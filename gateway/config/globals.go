@@ -22,7 +22,7 @@ func defaultRetention() state.Retention {
 	}
 }
 
-// once says whether this file is the only one so far that has a setting of the whole gateway.
+// only says whether this file is the only one so far that has a setting of the whole gateway.
 func (l *loader) only(f *fileSettings, name string) bool {
 	key := f.Node.Named(name)
 	if key == nil {

@@ -139,7 +139,7 @@ func load(o Options, inputs []input) (*Config, error) {
 	l := &loader{
 		options: o, library: source.Builtin(),
 		single: map[string]*document.Node{}, profiles: map[string]*source.Profile{},
-		destinations: map[target]*destination{}, sources: map[target]*document.Node{}, rules: map[target]*document.Node{},
+		destinations: map[target]*destination{}, sources: map[target]*document.Node{}, rules: map[string]map[string]*document.Node{},
 		config: &Config{Listen: DefaultListen, Data: DefaultData, Retention: defaultRetention()},
 	}
 	l.aliases = l.library.Aliases()
@@ -187,8 +187,8 @@ type loader struct {
 	profiles     map[string]*source.Profile // from files
 	profileTexts []input
 	destinations map[target]*destination
-	sources      map[target]*document.Node // keys
-	rules        map[target]*document.Node // keys
+	sources      map[target]*document.Node            // keys
+	rules        map[string]map[string]*document.Node // names, by rule and tenant
 	webhooks     []*destination
 }
 

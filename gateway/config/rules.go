@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/internal/document"
@@ -98,13 +99,18 @@ const maxDelay = longest
 
 // claimRule takes a rule's name: a `*` rule's is taken in every tenant.
 func (l *loader) claimRule(at target, key *document.Node) {
-	for taken, first := range l.rules {
-		if taken.name == at.name && (taken.tenant == at.tenant || taken.tenant == AnyTenant || at.tenant == AnyTenant) {
+	taken := l.rules[at.name]
+	if taken == nil {
+		taken = map[string]*document.Node{}
+		l.rules[at.name] = taken
+	}
+	for tenant, first := range taken {
+		if tenant == at.tenant || tenant == AnyTenant || at.tenant == AnyTenant {
 			l.twice(key, first, "rule", at)
 			return
 		}
 	}
-	l.rules[at] = key
+	taken[at.tenant] = key
 }
 
 // steps builds what a rule sends, for every tenant it runs in.
@@ -316,12 +322,15 @@ func (l *loader) body(r *Rule, given *document.Node, test *Test) bool {
 	return true
 }
 
+// epoch stands for the time of receipt where an event is only looked at.
+var epoch = time.Unix(0, 0).UTC()
+
 // given checks an event as a person writes it.
 func (l *loader) given(r *Rule, n *document.Node, body []byte) {
 	if n.HasUnset() {
 		return
 	}
-	_, err := event.ParseOne(body, event.Defaults{Tenant: firstOf(r), AnyTenant: true, Source: "api", Type: completed})
+	_, err := event.ParseOne(body, event.Defaults{Tenant: firstOf(r), AnyTenant: true, Source: "api", Type: completed, Received: epoch})
 	var field *event.FieldError
 	switch {
 	case err == nil:

@@ -19,7 +19,7 @@ type Options struct {
 	// Embedded binds only the fields of embedded (inline) structs and passes over every other key: what a
 	// connection gives to an action of its product.
 	Embedded bool
-	// Rule refuses what belongs to a connection: settings that are a Secret, and those of embedded structs.
+	// Rule refuses what belongs to a connection: settings that are a Secret, and those that say where requests go.
 	Rule bool
 	// Known are further keys that a misspelt one may mean, and Misnamed knows what to write instead of others.
 	Known    []string
@@ -92,6 +92,8 @@ var (
 	nodeType      = reflect.TypeFor[*Node]()
 	secretType    = reflect.TypeFor[connectors.Secret]()
 	valuesType    = reflect.TypeFor[expression.Values]()
+	urlType       = reflect.TypeFor[connectors.URL]()
+	baseType      = reflect.TypeFor[connectors.BaseURL]()
 	rawType       = reflect.TypeFor[json.RawMessage]()
 	textType      = reflect.TypeFor[encoding.TextUnmarshaler]()
 	valuesUnmType = reflect.TypeFor[connectors.ValuesUnmarshaler]()
@@ -390,7 +392,7 @@ func (b *binder) structure(n *Node, v reflect.Value, name string) {
 		case b.options.Embedded:
 		case b.rest(fields, p, v):
 		default:
-			if secretly.MatchString(p.Key.Text) {
+			if secretly.MatchString(p.Key.Text) || meansSecret(p.Key.Text, fields) {
 				p.Value.concealAll()
 			}
 			b.unknown(p.Key, fields, v)
@@ -411,7 +413,7 @@ func (b *binder) ofConnection(p Pair, f Field) bool {
 	case t == secretType:
 		p.Value.concealAll()
 		b.fault(p.Key.Fault(fmt.Sprintf("`%s` is a secret, and a secret does not stand in a rule", f.Name), "move it to the connection"))
-	case len(f.Index) > 1:
+	case t == urlType || t == baseType:
 		b.fault(p.Key.Fault(fmt.Sprintf("`%s` belongs to the connection, not to a rule", f.Name), "move it to the connection"))
 	default:
 		return false
@@ -429,6 +431,14 @@ func (b *binder) rest(fields []Field, p Pair, v reflect.Value) bool {
 		}
 	}
 	return false
+}
+
+// meansSecret says that a misspelt key most likely means a secret.
+func meansSecret(key string, fields []Field) bool {
+	nearest := Nearest(key, Names(fields))
+	return slices.ContainsFunc(fields, func(f Field) bool {
+		return f.Name == nearest && nearest != "" && (f.Type == secretType || (f.Type.Kind() == reflect.Slice && f.Type.Elem() == secretType))
+	})
 }
 
 // unknown names the nearest key that there is.

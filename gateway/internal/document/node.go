@@ -179,8 +179,17 @@ func (n *Node) concealUser() {
 	n.file.masks = append(n.file.masks, mask{line, column, width, true})
 }
 
-// Conceal hides every scalar of a node from faults, where it may be a secret in the wrong place.
-func (n *Node) Conceal() { n.concealAll() }
+// Conceal hides from faults what may be a secret in the wrong place: the value, where the key says so, or where
+// keys within it do.
+func (p Pair) Conceal() {
+	if secretly.MatchString(p.Key.Text) {
+		p.Value.concealAll()
+		return
+	}
+	for _, inner := range p.Value.Pairs {
+		inner.Conceal()
+	}
+}
 
 // concealAll conceals every scalar below.
 func (n *Node) concealAll() {

@@ -153,6 +153,10 @@ func (f *file) quoted(n int, line string) (Fault, bool) {
 		case flow && strings.IndexByte(",}]", rest[0]) >= 0:
 			continue
 		}
+		if key, _, ok := strings.Cut(rest, ":"); ok && flow && setting.MatchString(key) {
+			at := end + 1 + len(line[end+1:]) - len(rest)
+			return f.fault(n, columnAt(line, at), utf8.RuneCountInString(key), "a comma is missing", "put one before "+key+":"), true
+		}
 		// What follows has the same quote again: it was meant as part of the text.
 		key := ""
 		if m[2] >= 0 {

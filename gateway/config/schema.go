@@ -1,0 +1,227 @@
+package config
+
+import (
+	"encoding"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/connectors/webhook"
+	"github.com/surveygate/surveygate/gateway/internal/document"
+	"github.com/surveygate/surveygate/gateway/internal/outbound"
+	"github.com/surveygate/surveygate/gateway/internal/source"
+	"github.com/surveygate/surveygate/gateway/signature"
+	"github.com/surveygate/surveygate/rules/expression"
+)
+
+// Schema is a JSON Schema (2020-12) of a configuration file for editors, made of the structs that files are bound
+// to and of every registered connector. Doc is the comment of a struct's field; types are named as Go prints them
+// (`slack.Account`, `config.ruleSettings`). It may be nil.
+func Schema(doc func(typeName, field string) string) ([]byte, error) {
+	if doc == nil {
+		doc = func(string, string) string { return "" }
+	}
+	s := &schema{doc: doc, defs: object{}}
+	root := s.structure(reflect.TypeFor[fileSettings]())
+	root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+	root["title"] = "surveygate configuration"
+	root["$defs"] = s.defs
+	return json.MarshalIndent(root, "", "  ")
+}
+
+type object = map[string]any
+
+// schema makes the schema of types. Connectors go to $defs, because both connections and steps use them.
+type schema struct {
+	doc  func(typeName, field string) string
+	defs object
+}
+
+// scalarOrHole is a value of a form, or a ${NAME} that stands for one.
+func scalarOrHole(form object) object {
+	return object{"anyOf": []any{form, object{"type": "string", "pattern": `\$\{`}}}
+}
+
+func words(list ...string) object { return object{"enum": list} }
+
+const durationPattern = `^([0-9.]+d)?([0-9.]+(ns|us|µs|ms|s|m|h))*$`
+
+// forms are the types that read their own text.
+func (s *schema) form(t reflect.Type) object {
+	text := object{"type": "string"}
+	switch t {
+	case reflect.TypeFor[later]():
+		return object{"not": object{}}
+	case reflect.TypeFor[time.Duration]():
+		return object{"type": "string", "pattern": durationPattern + `|\$\{`, "examples": []string{"30s", "5m", "7d"}}
+	case reflect.TypeFor[size]():
+		return object{"type": []string{"string", "integer"}, "examples": []string{"512MiB", "10GiB"}}
+	case reflect.TypeFor[Rate]():
+		return object{"type": "string", "pattern": `^[0-9]+/[smh]$|\$\{`, "examples": []string{"10/s", "600/m"}}
+	case reflect.TypeFor[entityName](), reflect.TypeFor[tenantName]():
+		return object{"type": "string", "pattern": `^[a-z0-9][a-z0-9_-]*$`}
+	case reflect.TypeFor[ruleTenant]():
+		return object{"type": "string", "pattern": `^([a-z0-9][a-z0-9_-]*|\*)$`}
+	case reflect.TypeFor[capture]():
+		return words("failures", "all")
+	case reflect.TypeFor[once]():
+		return words("response")
+	case reflect.TypeFor[scope]():
+		return words("read", "write", "publish", "secrets")
+	case reflect.TypeFor[outbound.Transport]():
+		return words(string(outbound.Fast), string(outbound.Std))
+	case reflect.TypeFor[webhook.PresetName]():
+		return words(webhook.PresetNames()...)
+	case reflect.TypeFor[retrySettings]():
+		return object{"anyOf": []any{words(webhook.PresetNames()...), object{"type": "array", "items": s.form(reflect.TypeFor[time.Duration]())}}}
+	case reflect.TypeFor[stepSettings]():
+		return s.step()
+	case reflect.TypeFor[connectors.Secret]():
+		return object{"type": []string{"string", "number"}}
+	case reflect.TypeFor[expression.Values]():
+		return object{"type": "object"}
+	case reflect.TypeFor[expression.Text](), reflect.TypeFor[expression.Condition](), reflect.TypeFor[expression.Value]():
+		return object{"type": []string{"string", "number", "boolean"}}
+	case reflect.TypeFor[connectors.Signature]():
+		return object{"anyOf": []any{words(connectors.Signatures...), s.structure(t)}}
+	case reflect.TypeFor[netip.Prefix](), reflect.TypeFor[address](), reflect.TypeFor[zone](), reflect.TypeFor[source.Field]():
+		return text
+	case reflect.TypeFor[*document.Node]():
+		return object{}
+	}
+	switch {
+	case reflect.PointerTo(t).Implements(reflect.TypeFor[connectors.ValuesUnmarshaler]()):
+		return object{"type": []string{"string", "object"}}
+	case reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()):
+		return object{"type": []string{"string", "number", "boolean"}}
+	}
+	return nil
+}
+
+// of is the schema of a type.
+func (s *schema) of(t reflect.Type) object {
+	if form := s.form(t); form != nil {
+		return form
+	}
+	switch t.Kind() {
+	case reflect.Pointer:
+		return s.of(t.Elem())
+	case reflect.Bool:
+		return scalarOrHole(object{"type": "boolean"})
+	case reflect.Int, reflect.Int64, reflect.Uint, reflect.Uint64:
+		return scalarOrHole(object{"type": "integer"})
+	case reflect.Float64:
+		return scalarOrHole(object{"type": "number"})
+	case reflect.String:
+		return object{"type": []string{"string", "number", "boolean"}}
+	case reflect.Map:
+		return object{"type": "object", "additionalProperties": s.of(t.Elem())}
+	case reflect.Slice:
+		if t.Implements(reflect.TypeFor[document.Free]()) {
+			value, _ := t.Elem().FieldByName("Value")
+			return object{"type": []string{"object", "null"}, "additionalProperties": s.of(value.Type)}
+		}
+		return object{"type": []string{"array", "null"}, "items": s.of(t.Elem())}
+	case reflect.Struct:
+		return s.structure(t)
+	}
+	panic(fmt.Sprintf("config: the schema knows no %s", t))
+}
+
+// structure is the schema of a struct's settings.
+func (s *schema) structure(t reflect.Type) object {
+	properties, required := object{}, []string{}
+	for _, f := range document.Fields(t) {
+		switch {
+		case f.Self:
+			continue
+		case f.Rest:
+			required = append(required, s.rest(t, properties)...)
+			continue
+		}
+		property := s.of(f.Type)
+		if text := s.doc(f.Owner.String(), f.Go); text != "" {
+			property["description"] = strings.TrimSpace(text)
+		}
+		properties[f.Name] = property
+		if f.Required {
+			required = append(required, f.Name)
+		}
+	}
+	if t == reflect.TypeFor[sourceSettings]() {
+		properties["profile"].(object)["examples"] = source.Builtin().Names()
+		properties["verify"] = object{"type": "array", "items": s.structure(reflect.TypeFor[signature.Scheme]())}
+	}
+	out := object{"type": "object", "properties": properties, "additionalProperties": false}
+	if len(required) > 0 {
+		out["required"] = required
+	}
+	if t == reflect.TypeFor[connectionSettings]() {
+		var one []any
+		for _, product := range products() {
+			one = append(one, object{"required": []string{product}})
+		}
+		out["oneOf"] = one
+	}
+	return out
+}
+
+// rest adds what a struct leaves to connectors: the products of a connection, the settings of a webhook. It
+// returns those that are required.
+func (s *schema) rest(t reflect.Type, properties object) []string {
+	if t == reflect.TypeFor[webhookSettings]() {
+		connector := s.connector(productWebhook)
+		for name, property := range connector["properties"].(object) {
+			properties[name] = property
+		}
+		required, _ := connector["required"].([]string)
+		return required
+	}
+	for _, product := range products() {
+		s.defs[product] = s.connector(product)
+		properties[product] = object{"$ref": "#/$defs/" + product}
+	}
+	return nil
+}
+
+// connector is the schema of one connector's settings.
+func (s *schema) connector(name string) object {
+	c, ok := connectors.New(name)
+	if !ok {
+		return object{"type": "object", "properties": object{}}
+	}
+	out := s.structure(reflect.TypeOf(c).Elem())
+	out["type"] = []string{"object", "null"}
+	return out
+}
+
+// step is an entry of `send`: a name, or a name with what a step of any product may set.
+func (s *schema) step() object {
+	settings := object{}
+	for _, name := range connectors.Names() {
+		c, _ := connectors.New(name)
+		own := s.connector(name)["properties"].(object)
+		for _, f := range document.FieldsOf(c) {
+			ofConnection := f.Type == secretType || f.Type == urlType || f.Type == baseType
+			if name == productWebhook {
+				ofConnection = !slices.Contains(stepOfWebhook, f.Name)
+			}
+			if !ofConnection {
+				settings[f.Name] = own[f.Name]
+			}
+		}
+	}
+	return object{"anyOf": []any{
+		object{"type": "string"},
+		object{
+			"type":                 "object",
+			"properties":           object{"as": object{"type": "string", "description": "what the step is called, where its name is taken"}},
+			"additionalProperties": object{"type": []string{"object", "null"}, "properties": settings},
+		},
+	}}
+}
