@@ -189,8 +189,20 @@ func TestCancel(t *testing.T) {
 		if res.Kind != outbound.Canceled || !res.Reached || res.Took > 5*time.Second {
 			t.Errorf("%s %v, reached %t after %s", res.Kind, res.Err, res.Reached, res.Took)
 		}
-		if res := s.Send(ctx, post(p.url), trusted(by)); res.Kind != outbound.Canceled || res.Reached {
+		kept := answers(t, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", false)
+		if res := s.Send(context.Background(), post(kept.url), trusted(by)); res.Kind != outbound.Answered {
+			t.Errorf("%s %v", res.Kind, res.Err)
+		}
+		if res := s.Send(ctx, post(kept.url), trusted(by)); res.Kind != outbound.Canceled || res.Reached {
 			t.Errorf("with an ended context: %s %v, reached %t", res.Kind, res.Err, res.Reached)
+		}
+		over, cancel := context.WithTimeout(context.Background(), -1)
+		defer cancel()
+		if res := s.Send(over, post(kept.url), trusted(by)); res.Kind != outbound.Timeout || res.Reached {
+			t.Errorf("after its time: %s %v, reached %t", res.Kind, res.Err, res.Reached)
+		}
+		if n, _ := kept.count(); n != 1 {
+			t.Errorf("%d requests arrived, want 1", n)
 		}
 	})
 }

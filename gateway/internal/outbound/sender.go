@@ -138,6 +138,9 @@ func (s *Sender) Send(ctx context.Context, req *connectors.Request, a Attempt) R
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
 	}
+	if err := ctx.Err(); err != nil { // else a kept connection would carry the request before anybody notices
+		return failed(explain(ctx, &phaseError{phaseConnect, err}, deadline, timeout), answer{}, begun)
+	}
 	var by transport = r.fast
 	if a.Transport == Std || !r.policy.Proxy.IsZero() {
 		by = r.std
