@@ -18,13 +18,17 @@ type Parsed struct {
 // ParseOne does, and gives one result for each, in order. An event's raw bytes are its own part of the body.
 // An error speaks of the whole body; of NDJSON a line that is not JSON is that line's error only.
 func ParseMany(body []byte, d Defaults) ([]Parsed, error) {
-	err := check(body)
+	// Elements of an array may nest as deep as one event alone, and one that is too deep is its own fault only.
+	err := checkTo(body, maxArrayDepth)
 	switch {
 	case err == nil:
 		if whole := jsonpath.Parse(body); whole.Kind() == jsonpath.Array {
 			return parseArray(whole, d)
 		}
-		ev, err := parse(body, d)
+		ev, err := ParseOne(body, d)
+		if errors.Is(err, ErrTooDeep) {
+			return nil, err
+		}
 		return []Parsed{{ev, err}}, nil
 	case errors.Is(err, ErrNotJSON):
 		if parsed, ok, err := parseLines(body, d); ok {
@@ -34,13 +38,16 @@ func ParseMany(body []byte, d Defaults) ([]Parsed, error) {
 	return nil, err
 }
 
+// maxArrayDepth is how deep a body is looked into to tell its elements apart.
+const maxArrayDepth = 1000
+
 func parseArray(whole jsonpath.Result, d Defaults) ([]Parsed, error) {
 	var all []Parsed
 	whole.Each(func(_ []byte, v jsonpath.Result) bool {
 		if len(all) > MaxEvents {
 			return false
 		}
-		ev, err := parse(v.Raw(), d)
+		ev, err := ParseOne(v.Raw(), d)
 		all = append(all, Parsed{ev, err})
 		return true
 	})
@@ -76,8 +83,10 @@ func parseLines(body []byte, d Defaults) (all []Parsed, ok bool, err error) {
 }
 
 // check is nil for JSON that is not too deep; else it wraps ErrNotJSON or is ErrTooDeep.
-func check(body []byte) error {
-	err := jsonpath.Check(body, MaxDepth)
+func check(body []byte) error { return checkTo(body, MaxDepth) }
+
+func checkTo(body []byte, depth int) error {
+	err := jsonpath.Check(body, depth)
 	if err == nil || errors.Is(err, ErrTooDeep) {
 		return err
 	}
