@@ -5,8 +5,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/surveygate/surveygate/gateway/config"
 )
 
 const root = "../.."
@@ -32,28 +35,91 @@ func TestStaleFilesAreSeenAndWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, f := range files {
-		path := filepath.Join(dir, filepath.FromSlash(f.path))
-		if err := os.WriteFile(path, []byte("stale"), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, f.path), []byte("stale"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		var out bytes.Buffer
-		if err := run(&out, dir, true); err == nil || !strings.Contains(out.String(), f.path+" is stale") {
-			t.Errorf("%s: -check said %v\n%s", f.path, err, &out)
+	}
+	var out bytes.Buffer
+	if err := run(&out, dir, true); err == nil {
+		t.Error("-check found nothing")
+	}
+	for _, f := range files {
+		if !strings.Contains(out.String(), f.path+" is stale\n") {
+			t.Errorf("-check did not name %s:\n%s", f.path, &out)
 		}
-		if text, err := os.ReadFile(path); err != nil || string(text) != "stale" {
-			t.Errorf("%s: -check wrote it", f.path)
+		if text, err := os.ReadFile(filepath.Join(dir, f.path)); err != nil || string(text) != "stale" {
+			t.Errorf("-check wrote %s (%v)", f.path, err)
 		}
-		if err := run(io.Discard, dir, false); err != nil {
-			t.Fatal(err)
-		}
-		if text, err := os.ReadFile(path); err != nil || !bytes.Equal(text, f.text) {
+	}
+	if err := run(io.Discard, dir, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if text, err := os.ReadFile(filepath.Join(dir, f.path)); err != nil || !bytes.Equal(text, f.text) {
 			t.Errorf("%s was not written (%v)", f.path, err)
 		}
 	}
 }
 
 // sources are what pages are made of.
-var sources = []string{"connectors"}
+var sources = []string{"connectors", "configs", "gateway/config", "gateway/signature", "gateway/internal/outbound", "gateway/internal/source"}
+
+func TestTheReferenceIsAConfiguration(t *testing.T) {
+	t.Parallel()
+	if _, err := config.Load(config.Options{Path: filepath.Join(root, "configs", "surveygate.yaml")}); err != nil {
+		t.Errorf("as it stands: %v", err)
+	}
+	text, err := os.ReadFile(filepath.Join(root, "configs", "surveygate.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, line := range strings.Split(string(text), "\n") {
+		if line != "" && !strings.HasPrefix(line, "#") {
+			t.Errorf("line %d sets something: %s", i+1, line)
+		}
+	}
+}
+
+// Uncommented, the reference is a configuration too: every name is known, and every sample fits.
+func TestTheReferenceUncommented(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(root, "configs", "surveygate.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimPrefix(line, "#")
+		b.WriteString(strings.ReplaceAll(strings.ReplaceAll(line, "${NAME}", "${X}"), "NAME", "name"))
+	}
+	// No product that is built in takes batches yet.
+	uncommented := regexp.MustCompile(`(?m)^ +batch:\n( +(#|max:|wait:).*\n)+`).ReplaceAllString(b.String(), "")
+	path := filepath.Join(t.TempDir(), "surveygate.yaml")
+	if err := os.WriteFile(path, []byte(uncommented), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// What is unset is not checked, so that settings which exclude each other may stand together.
+	c, err := config.Load(config.Options{Path: path, AllowUnset: true, Env: func(string) (string, bool) { return "", false }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Sources) != 1 || len(c.Destinations) != 2 || len(c.Rules) != 2 || len(c.Tokens) != 1 {
+		t.Errorf("it has %d sources, %d destinations, %d rules, %d tokens", len(c.Sources), len(c.Destinations), len(c.Rules), len(c.Tokens))
+	}
+}
+
+func TestEverySampleIsOfASetting(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(root, "configs", "surveygate.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, sample := range samples {
+		if !strings.Contains(string(text), name+": "+sample+"\n") {
+			t.Errorf("no setting has the sample of `%s`", name)
+		}
+	}
+}
 
 func TestASettingWithoutACommentIsAnError(t *testing.T) {
 	t.Parallel()

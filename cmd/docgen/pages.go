@@ -120,7 +120,7 @@ func actionsOf(name string) []string {
 func settingsTable(b *bytes.Buffer, src *source, title string, c connectors.Connector) error {
 	fmt.Fprintf(b, "\n## %s\n\n| Setting | Kind | Meaning |\n| --- | --- | --- |\n", title)
 	for _, s := range declared.Settings(reflect.TypeOf(c)) {
-		comment, err := src.comment(s.In, s.Field.Name, s.Name)
+		comment, err := src.comment(s.In, s.Field.Name)
 		if err != nil {
 			return err
 		}

@@ -32,26 +32,23 @@ func (s *source) read(path string) (*declared.Package, error) {
 	return p, nil
 }
 
-// comment is what stands above a struct's field: `Text is the message` becomes `The message`, and any other
-// begins with the name as users write it.
-func (s *source) comment(owner reflect.Type, field, setting string) (string, error) {
+// comment is what stands above a struct's field, as pages show it.
+func (s *source) comment(owner reflect.Type, field string) (string, error) {
 	path, ours := strings.CutPrefix(owner.PkgPath(), module)
 	if !ours {
 		return "", fmt.Errorf("%s is not declared in this module", owner)
 	}
+	return s.describe(path, owner.Name(), field)
+}
+
+func (s *source) describe(path, typeName, field string) (string, error) {
 	p, err := s.read(path)
 	if err != nil {
 		return "", err
 	}
-	text := p.Field(owner.Name(), field)
+	text := p.Describe(typeName, field)
 	if text == "" {
-		return "", fmt.Errorf("%s.%s has no comment", owner, field)
-	}
-	if rest, ok := strings.CutPrefix(text, field+" is "); ok {
-		return strings.ToUpper(rest[:1]) + rest[1:], nil
-	}
-	if rest, ok := strings.CutPrefix(text, field+" "); ok {
-		return "`" + setting + "` " + rest, nil
+		return "", fmt.Errorf("%s: %s.%s has no comment", path, typeName, field)
 	}
 	return text, nil
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 )
 
@@ -54,8 +55,11 @@ func settings(t reflect.Type, index []int) []Setting {
 type Package struct {
 	// Comment is the package comment.
 	Comment string
-	types   map[string]map[string]string
+	types   map[string]map[string]declaration
 }
+
+// declaration is a field as its source says it.
+type declaration struct{ comment, setting string }
 
 // Read parses the source of the package in a folder, without its tests.
 func Read(dir string) (*Package, error) {
@@ -63,7 +67,7 @@ func Read(dir string) (*Package, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Package{types: map[string]map[string]string{}}
+	p := &Package{types: map[string]map[string]declaration{}}
 	set := token.NewFileSet()
 	for _, name := range files {
 		if strings.HasSuffix(name, "_test.go") {
@@ -97,10 +101,16 @@ func (p *Package) look(node ast.Node) bool {
 	if !ok {
 		return true
 	}
-	fields := map[string]string{}
+	fields := map[string]declaration{}
 	for _, field := range body.Fields.List {
+		setting := ""
+		if field.Tag != nil {
+			if tag, err := strconv.Unquote(field.Tag.Value); err == nil {
+				setting, _, _ = strings.Cut(reflect.StructTag(tag).Get("yaml"), ",")
+			}
+		}
 		for _, name := range field.Names {
-			fields[name.Name] = join(field.Doc)
+			fields[name.Name] = declaration{join(field.Doc), setting}
 		}
 	}
 	p.types[declared.Name.Name] = fields
@@ -108,7 +118,23 @@ func (p *Package) look(node ast.Node) bool {
 }
 
 // Field is the comment of a struct's field, without its line breaks; empty where there is none.
-func (p *Package) Field(structName, field string) string { return p.types[structName][field] }
+func (p *Package) Field(structName, field string) string { return p.types[structName][field].comment }
+
+// Describe is the same comment as pages show it, which know the name in YAML and not the one in Go: `Text is the
+// message.` becomes `The message.`, and `Secrets sign the body.` begins with the setting's name in backquotes.
+func (p *Package) Describe(structName, field string) string {
+	of := p.types[structName][field]
+	if rest, ok := strings.CutPrefix(of.comment, field+" is "); ok && rest != "" {
+		if first, next, _ := strings.Cut(rest, " "); strings.HasSuffix(first, ",") || strings.HasPrefix(next, "(") {
+			return rest // a list of words to write: `sha1, sha256 (the default) or sha512`
+		}
+		return strings.ToUpper(rest[:1]) + rest[1:]
+	}
+	if rest, ok := strings.CutPrefix(of.comment, field+" "); ok {
+		return "`" + of.setting + "` " + rest
+	}
+	return of.comment
+}
 
 // join makes paragraphs of a comment's lines.
 func join(group *ast.CommentGroup) string {

@@ -1,6 +1,8 @@
 package declared_test
 
 import (
+	"os"
+	"path/filepath"
 	"reflect"
 	"testing"
 
@@ -10,12 +12,14 @@ import (
 )
 
 type account struct {
+	// Token is the credential.
 	Token string `yaml:"token"`
 }
 
 type product struct {
 	account `yaml:",inline"`
 
+	// Text says something.
 	Text   string `yaml:"text,omitempty"`
 	Hidden string `yaml:"-"`
 	Silent string
@@ -52,6 +56,30 @@ func TestCommentsComeFromTheSource(t *testing.T) {
 	}
 	if p.Comment == "" {
 		t.Error("the package comment is missing")
+	}
+}
+
+func TestDescribeSpeaksOfTheSetting(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	text, err := os.ReadFile("declared_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "copy.go"), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, err := declared.Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for field, want := range map[string]string{"Text": "`text` says something.", "Silent": ""} {
+		if got := p.Describe("product", field); got != want {
+			t.Errorf("%s: got %q, want %q", field, got, want)
+		}
+	}
+	if got, want := p.Describe("account", "Token"), "The credential."; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
