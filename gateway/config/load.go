@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/gateway/internal/source"
 )
@@ -32,7 +33,7 @@ type Options struct {
 	AllowUnset bool
 	// Listen and Data are flags, which win over SURVEYGATE_LISTEN and SURVEYGATE_DATA, which win over the files.
 	Listen, Data string
-	// Now is the time of loading, which accept_test counts from.
+	// Now is the time of loading, which accept_test counts from; zero is now.
 	Now time.Time
 	// ReadFile reads what ${file:…} and profile files name; nil is os.ReadFile.
 	ReadFile func(path string) ([]byte, error)
@@ -55,6 +56,9 @@ func Load(o Options) (*Config, error) {
 	}
 	if o.Path == "" {
 		o.Path = DefaultPath
+	}
+	if o.Now.IsZero() {
+		o.Now = clock.System().Now()
 	}
 	inputs, err := read(o.Path)
 	if err != nil {

@@ -1,0 +1,116 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/connectors/webhook"
+	"github.com/surveygate/surveygate/gateway/internal/document"
+	"github.com/surveygate/surveygate/rules"
+)
+
+func (l *loader) addWebhooks(f *fileSettings) {
+	for i := range f.Webhooks {
+		s := &f.Webhooks[i]
+		if s.Node == nil || s.Node.Kind != document.Mapping {
+			continue
+		}
+		name := s.Node.Key("name")
+		if name == nil {
+			name = s.Node
+		}
+		d := &destination{
+			key: name, subscription: s,
+			Destination: &Destination{Item: Item{Tenant: l.owner(f, s.Tenant), Name: string(s.Name), At: name.At}, Product: productWebhook},
+		}
+		if s.Name != "" && !l.take(d, productWebhook) {
+			continue
+		}
+		subscription := d.known()
+		d.settings = s.Node.With(func(key string) bool { return !slices.Contains(subscription, key) })
+		connector, ok := connectors.New(productWebhook)
+		if !ok {
+			l.fault(s.Node.Fault("webhooks are not built into this program", "import connectors/webhook"))
+			continue
+		}
+		l.connect(d, connector)
+		preset := webhook.PresetName("")
+		if w, ok := connector.(*webhook.Connector); ok {
+			preset = w.Preset
+		}
+		l.delivery(d, s.Node, s.deliverySettings, preset, connector)
+		l.webhooks = append(l.webhooks, d)
+	}
+}
+
+// subscribe makes a rule of every webhook that has events, behind all rules.
+func (l *loader) subscribe() {
+	for _, d := range l.webhooks {
+		s := d.subscription
+		events := l.events(s.Node.Key("events"), s.Events)
+		switch at := s.Node.Key("events"); {
+		case at == nil:
+			if when := s.Node.Named("when"); when != nil {
+				l.fault(when.Fault("`when` without `events` asks nothing", "add events: [response.completed], or move the condition to the rule that names this webhook"))
+			} else if !d.named {
+				l.warning(d.key.Fault(fmt.Sprintf("the webhook `%s` hears nothing: it has no events, and no rule names it", d.Name), "add events: [response.completed]"))
+			}
+			continue
+		case at.Kind == document.List && len(at.Items) == 0:
+			l.fault(at.Fault("`events` is empty", "name events, or take it out where rules name this webhook"))
+			continue
+		case d.alone == nil || len(events) == 0:
+			continue
+		}
+		events = l.incomplete(d, events)
+		l.config.Rules = append(l.config.Rules, &Rule{
+			Item:  d.Item,
+			Match: &rules.Rule{Kind: rules.WebhookKind, Tenant: d.Tenant, Name: d.Name, Events: events, When: s.When, Disabled: !d.Enabled},
+			Steps: []*Step{{
+				Name: d.Name, Destination: d.Name, Connector: d.Product, Delay: d.delay, At: d.At,
+				Build: map[string]connectors.Connector{d.Tenant: d.alone},
+			}},
+		})
+	}
+}
+
+const partial, completed = "response.partial", "response.completed"
+
+// incomplete makes a webhook that sends unfinished responses hear of them, and warns where it hears of them and
+// sends none.
+func (l *loader) incomplete(d *destination, events []string) []string {
+	w, ok := d.alone.(*webhook.Connector)
+	switch {
+	case !ok:
+	case w.SendIncomplete && slices.Contains(events, completed) && !(&rules.Rule{Events: events}).Hears(partial):
+		return append(slices.Clone(events), partial)
+	case !w.SendIncomplete && slices.Contains(events, partial):
+		l.warning(d.subscription.Node.Key("events").Fault("`response.partial` is heard and never sent", "add send_incomplete: true"))
+	}
+	return events
+}
+
+// events are the canonical types that names stand for.
+func (l *loader) events(n *document.Node, names []string) []string {
+	if n.HasUnset() {
+		return nil
+	}
+	events, err := rules.ExpandEvents(names, l.aliases)
+	var faults rules.EventErrors
+	if errors.As(err, &faults) {
+		for _, f := range faults {
+			at := n
+			if f.Index < len(n.Items) {
+				at = n.Items[f.Index]
+			}
+			remedy := "a type as response.completed, `response.*`, `*`, or a platform's own name"
+			if f.Nearest != "" {
+				remedy = "did you mean " + f.Nearest + "?"
+			}
+			l.fault(at.Fault(fmt.Sprintf("`%s` is not an event", f.Name), remedy))
+		}
+	}
+	return events
+}
