@@ -205,6 +205,7 @@ rules:
 	b.ReportMetric(rate/limit, "of-direct")
 	b.ReportMetric(cpu.Seconds()*1e6/total, "cpu-µs/event")
 	b.ReportMetric(0, "ns/op")
+	p.stop()
 }
 
 // cpuOf is the processor time that a process has used.

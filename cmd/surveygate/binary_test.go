@@ -30,6 +30,9 @@ func TestMain(m *testing.M) {
 			return 1
 		}
 		defer func() { _ = os.RemoveAll(dir) }()
+		if binary = os.Getenv("SURVEYGATE_BENCH_BINARY"); binary != "" {
+			return m.Run() // a build with a profiler in it
+		}
 		binary = filepath.Join(dir, "surveygate")
 		build := exec.CommandContext(context.Background(), "go", "build", "-o", binary, ".")
 		build.Stderr = os.Stderr
@@ -134,8 +137,8 @@ func (p *process) stop() {
 	}
 }
 
-// command runs the binary for a moment and returns what it printed and its exit code.
-func command(t *testing.T, dir string, env []string, args ...string) (stdout, stderr string, code int) {
+// invoke runs the binary for a moment and returns what it printed and its exit code.
+func invoke(t *testing.T, dir string, env []string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

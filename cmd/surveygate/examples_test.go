@@ -34,7 +34,7 @@ func TestExamples(t *testing.T) {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			t.Parallel()
 			for _, args := range [][]string{{"check"}, {"test"}} {
-				if out, errs, code := command(t, dir, exampleEnv, args...); code != 0 {
+				if out, errs, code := invoke(t, dir, exampleEnv, args...); code != 0 {
 					t.Errorf("surveygate %s: exit %d\n%s%s", args, code, out, errs)
 				}
 			}
@@ -47,7 +47,7 @@ func TestExamples(t *testing.T) {
 				t.Fatalf("%s expects nothing", expected)
 			}
 			for i, file := range archive.Files {
-				out, errs, _ := command(t, dir, exampleEnv, strings.Fields(file.Name)[1:]...)
+				out, errs, _ := invoke(t, dir, exampleEnv, strings.Fields(file.Name)[1:]...)
 				if got := out + errs; got != string(file.Data) {
 					if *update {
 						archive.Files[i].Data = []byte(got)

@@ -125,7 +125,7 @@ func steady(text string) string {
 // The README's first screen shows what the demo really prints, but for ids, times and addresses.
 func TestReadmeDemo(t *testing.T) {
 	t.Parallel()
-	out, errs, code := command(t, t.TempDir(), nil, "demo", "--once")
+	out, errs, code := invoke(t, t.TempDir(), nil, "demo", "--once")
 	if code != 0 {
 		t.Fatalf("exit %d\n%s%s", code, out, errs)
 	}
@@ -186,7 +186,7 @@ func TestReadmeCommands(t *testing.T) {
 					if args[0] == "run" {
 						return // p is it
 					}
-					if out, errs, code := command(t, dir, exampleEnv, args...); code != 0 {
+					if out, errs, code := invoke(t, dir, exampleEnv, args...); code != 0 {
 						t.Errorf("exit %d\n%s%s", code, out, errs)
 					}
 				case "curl":
