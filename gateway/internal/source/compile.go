@@ -98,7 +98,7 @@ func (p *Profile) check(node *document.Node) document.Faults {
 		fault(node.Key("verify"), "nothing says how requests are proved", "write at least {kind: none}")
 	}
 	for i := range p.Verify {
-		if setting, message := schemeProblem(p.Verify[i]); message != "" {
+		if setting, message := schemeProblem(p.Verify[i], p.Decode); message != "" {
 			at := item(node.Key("verify"), i)
 			if exact := at.Key(setting); exact != nil {
 				at = exact

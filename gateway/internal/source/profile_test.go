@@ -34,6 +34,8 @@ func TestProfileFaults(t *testing.T) {
 		{"hmac nowhere", "source: x\nverify: [{kind: hmac}]\ntype: {path: t}\ndedupe: \"{id}\"\n", "x.yaml:2:10: an hmac stands in one place"},
 		{"hash of no kind", "source: x\nverify: [{kind: hmac, header: X, hash: md5}]\ntype: {path: t}\ndedupe: \"{id}\"\n", "x.yaml:2:40: `md5` is no hash"},
 		{"token path broken", "source: x\nverify: [{kind: token, path: 'a.#('}]\ntype: {path: t}\ndedupe: \"{id}\"\n", "x.yaml:2:30: path `a.#(`"},
+		{"a form's field in JSON", "source: x\nverify: [{kind: token, field: key}]\ntype: {path: t}\ndedupe: \"{id}\"\n", "x.yaml:2:31: a JSON body has no form fields"},
+		{"a path in a form", "source: x\ndecode: form\nverify: [{kind: token, path: key}]\ntype: {path: t}\ndedupe: \"{id}\"\n", "x.yaml:3:30: a form has fields, not paths"},
 		{"no dedupe", "source: x\nverify: [{kind: none}]\ntype: {path: t}\n", "`dedupe` is missing"},
 		{"no type", "source: x\nverify: [{kind: none}]\ntype: {}\ndedupe: \"{id}\"\n", "x.yaml:3:7: nothing says what type an event has"},
 		{"a map without its key", "source: x\nverify: [{kind: none}]\ntype: {map: {a: test}, default: unknown}\ndedupe: \"{id}\"\n", "x.yaml:3:7: the map of types has nothing to look up"},

@@ -18,8 +18,14 @@ type proof struct {
 	verifier *signature.Verifier
 }
 
-// schemeProblem says what is wrong with an entry of `verify`, and in which of its settings.
-func schemeProblem(scheme signature.Scheme) (setting, message string) {
+// schemeProblem says what is wrong with an entry of `verify` of bodies that are decoded so, and in which of its settings.
+func schemeProblem(scheme signature.Scheme, decoder Decoder) (setting, message string) {
+	switch {
+	case scheme.Field != "" && decoder == DecodeJSON:
+		return "field", "a JSON body has no form fields"
+	case scheme.Path != "" && decoder != DecodeJSON:
+		return "path", "a form has fields, not paths"
+	}
 	if scheme.Path != "" {
 		if err := jsonpath.CheckPath(scheme.Path); err != nil {
 			return "path", fmt.Sprintf("path `%s`: %v", scheme.Path, err)
@@ -50,7 +56,7 @@ func (s *Source) compileChecks() []Problem {
 	unkeyed := ""
 	for i, scheme := range s.schemes() {
 		at := fmt.Sprintf("verify.%d", i)
-		if setting, message := schemeProblem(scheme); message != "" {
+		if setting, message := schemeProblem(scheme, s.Profile.Decode); message != "" {
 			problems = append(problems, Problem{strings.TrimSuffix(at+"."+setting, "."), message, ""})
 			continue
 		}

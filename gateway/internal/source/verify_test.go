@@ -175,6 +175,7 @@ func TestSettingsProblems(t *testing.T) {
 		{"verify by path without token", "poltio", Settings{Unverified: true, Verify: []signature.Scheme{{Kind: "path"}}}, "path_token", "no token"},
 		{"verify of no kind", "poltio", Settings{Unverified: true, Verify: []signature.Scheme{{Kind: "hmacc", Header: "X"}}}, "verify.0.kind", "no kind"},
 		{"verify without a place", "poltio", Settings{Secrets: secrets("x"), Verify: []signature.Scheme{{Kind: "token"}}}, "verify.0", "one place"},
+		{"verify by a form's field", "poltio", Settings{Secrets: secrets("x"), Verify: []signature.Scheme{{Kind: "token", Field: "key"}}}, "verify.0.field", "no form fields"},
 		{"secrets of another form", "formbricks", Settings{Secrets: secrets("short")}, "secrets", ""},
 		{"vars missing", "surveymonkey", Settings{Secrets: secrets("x")}, "secrets", "vars.api_key"},
 		{"no profile", "", Settings{}, "profile", "needs a profile"},
