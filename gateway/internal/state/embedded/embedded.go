@@ -125,6 +125,12 @@ func open(opts Options) (*store, error) {
 	if err := fs.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
+	// A folder whose name is not on disk takes everything in it along when power goes.
+	for _, dir := range []string{opts.Dir, filepath.Dir(opts.Dir)} {
+		if err := syncDir(fs, dir); err != nil {
+			return nil, fmt.Errorf("open store: %w", err)
+		}
+	}
 	if s.lock, err = pebble.LockDirectory(folder, fs); err != nil {
 		return nil, fmt.Errorf("open store %s: another process has it open: %w", opts.Dir, err)
 	}
@@ -136,6 +142,14 @@ func open(opts Options) (*store, error) {
 	}
 	go s.write()
 	return s, nil
+}
+
+func syncDir(fs vfs.FS, path string) error {
+	dir, err := fs.OpenDir(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 func (s *store) pebbleOptions(fs vfs.FS) *pebble.Options {

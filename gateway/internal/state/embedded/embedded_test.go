@@ -1,0 +1,95 @@
+package embedded
+
+import (
+	"math/rand/v2"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"go.uber.org/goleak"
+
+	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/state/statetest"
+)
+
+func TestMain(m *testing.M) {
+	if child() {
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// harness is the engine on a disk in memory that can lose power.
+type harness struct {
+	t     *testing.T
+	dir   string
+	disk  *vfs.MemFS
+	clock *clock.Manual
+	opts  statetest.Options
+	store *store
+}
+
+func (h *harness) Store() state.Store  { return h.store }
+func (h *harness) Second() state.Store { return h.store }
+func (h *harness) Now() time.Time      { return h.clock.Now() }
+
+func (h *harness) Advance(d time.Duration) { h.clock.Advance(d) }
+
+func (h *harness) open() {
+	h.t.Helper()
+	opts := Options{Dir: h.dir, Clock: h.clock, fs: h.disk}
+	if h.opts.Small {
+		opts.Memory = 1
+	}
+	s, err := open(opts)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.store = s
+}
+
+func (h *harness) Reopen() {
+	h.t.Helper()
+	if err := h.store.Close(); err != nil {
+		h.t.Fatal(err)
+	}
+	h.open()
+}
+
+// Crash takes away everything that was not synced, and a part of it in every other round.
+func (h *harness) Crash() {
+	h.t.Helper()
+	lost := h.disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rand.IntN(2) * 50, RNG: rand.New(rand.NewPCG(1, 2))})
+	if err := h.store.Close(); err != nil { // writes to a disk that is no more
+		h.t.Fatal(err)
+	}
+	h.disk = lost
+	h.open()
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	statetest.Run(t, func(t *testing.T, opts statetest.Options) statetest.Harness {
+		h := &harness{t: t, dir: filepath.Join(t.TempDir(), "data"), disk: vfs.NewCrashableMem(), clock: clock.NewManual(opts.Start), opts: opts}
+		if err := h.disk.MkdirAll(h.dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for dir := filepath.Dir(h.dir); ; dir = filepath.Dir(dir) {
+			if err := syncDir(h.disk, dir); err != nil {
+				t.Fatal(err)
+			}
+			if dir == filepath.Dir(dir) {
+				break
+			}
+		}
+		h.open()
+		t.Cleanup(func() {
+			if err := h.store.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return h
+	})
+}

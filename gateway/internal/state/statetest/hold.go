@@ -1,0 +1,193 @@
+package statetest
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+var holds = []test{
+	{name: "keeps a destination, however much waits, and is lifted", run: func(s *suite) {
+		for _, k := range numbered(20) {
+			s.waiting(k, s.h.Now(), "crm")
+		}
+		s.waiting("other", s.h.Now(), "mail")
+		h := state.Hold{Kind: state.HoldRevoked, Reason: "401", Fingerprint: "f1", Since: s.h.Now()}
+		s.ok(s.store().Hold(s.ctx, acme, "crm", h))
+		got, _ := s.claimDue(100)
+		s.same("served", destinationsOf(got), []string{"mail"})
+		held, err := s.store().Holds(s.ctx, acme)
+		s.ok(err)
+		s.same("holds", held, []state.Held{{Tenant: acme, Destination: "crm", Hold: h, Waiting: 20}})
+		s.ok(s.store().Hold(s.ctx, acme, "crm", state.Hold{}))
+		if got, _ = s.claimDue(100); len(got) != 20 {
+			s.Fatalf("%d served after it was lifted", len(got))
+		}
+		held, err = s.store().Holds(s.ctx, acme)
+		s.ok(err)
+		s.same("holds", held, []state.Held{})
+	}},
+	{name: "ends at its time", run: func(s *suite) {
+		s.waiting("a", s.h.Now(), "crm")
+		s.ok(s.store().Hold(s.ctx, acme, "crm", state.Hold{Kind: state.HoldRate, Until: s.h.Now().Add(time.Minute)}))
+		s.noneDue()
+		s.h.Advance(time.Minute)
+		s.oneDue()
+		held, err := s.store().Holds(s.ctx, acme)
+		s.ok(err)
+		s.same("holds", held, []state.Held{})
+	}},
+	{name: "is respected by what is scheduled under it", run: func(s *suite) {
+		s.ok(s.store().Hold(s.ctx, acme, "crm", state.Hold{Kind: state.HoldPaused, Reason: "by hand"}))
+		e := s.waiting("a", s.h.Now(), "crm")
+		s.noneDue()
+		done, err := s.store().Schedule(s.ctx, acme, []state.Delivery{{ID: id(e, "crm")}})
+		s.ok(err)
+		s.same("scheduled", done, []bool{true})
+		s.noneDue()
+		s.ok(s.store().Hold(s.ctx, acme, "crm", state.Hold{}))
+		s.oneDue()
+	}},
+	{name: "is one tenant's", run: func(s *suite) {
+		s.waiting("a", s.h.Now(), "crm")
+		s.waitingOf("zeta", "b", s.h.Now(), "crm")
+		s.ok(s.store().Hold(s.ctx, acme, "crm", state.Hold{Kind: state.HoldPaused}))
+		s.same("tenant", s.oneDue().Delivery.Tenant, "zeta")
+		all, err := s.store().Holds(s.ctx, "*")
+		s.ok(err)
+		others, err := s.store().Holds(s.ctx, "zeta")
+		s.ok(err)
+		if len(all) != 1 || len(others) != 0 {
+			s.Fatalf("%d holds of all, %d of the other", len(all), len(others))
+		}
+	}},
+	{name: "is kept without a delivery, over a restart", run: func(s *suite) {
+		h := state.Hold{Kind: state.HoldGone, Reason: "410", Fingerprint: "u", Since: s.h.Now()}
+		s.ok(s.store().Hold(s.ctx, acme, "hook", h))
+		s.h.Crash()
+		held, err := s.store().Holds(s.ctx, "*")
+		s.ok(err)
+		s.same("holds", held, []state.Held{{Tenant: acme, Destination: "hook", Hold: h}})
+		s.waiting("a", s.h.Now(), "hook")
+		s.noneDue()
+	}},
+}
+
+var schedules = []test{
+	{name: "moves what waits", run: func(s *suite) {
+		e := s.waiting("a", s.h.Now().Add(time.Hour), "crm")
+		done, err := s.store().Schedule(s.ctx, acme, []state.Delivery{{ID: id(e, "crm"), Reason: "retry now"}})
+		s.ok(err)
+		s.same("scheduled", done, []bool{true})
+		d := s.oneDue()
+		if d.Delivery.Reason != "retry now" || d.Delivery.Origin.Name != "rule-crm" {
+			s.Fatalf("got %+v", d.Delivery)
+		}
+		s.h.Advance(2 * time.Hour)
+		s.oneDue() // by the end of the lease, and only once
+		s.noneDue()
+	}},
+	{name: "leaves what is leased alone", run: func(s *suite) {
+		e := s.waiting("a", s.h.Now(), "crm")
+		d := s.oneDue()
+		done, err := s.store().Schedule(s.ctx, acme, []state.Delivery{{ID: id(e, "crm")}})
+		s.ok(err)
+		s.same("scheduled", done, []bool{false})
+		d.Delivery.State = state.Delivered
+		s.same("fence", s.settle(state.Settled{Delivery: d.Delivery, Lease: d.Lease}), []bool{true})
+	}},
+	{name: "revives the dead, with their history", run: func(s *suite) {
+		e := s.finished("a", "crm", state.Dead, tried(1, s.h.Now(), "rejected", 422))
+		at := s.h.Now().Add(time.Minute)
+		done, err := s.store().Schedule(s.ctx, acme, []state.Delivery{{ID: id(e, "crm"), Due: at}})
+		s.ok(err)
+		s.same("scheduled", done, []bool{true})
+		if h := s.store().Health(s.ctx); h.Dead != 0 || h.Waiting != 1 {
+			s.Fatalf("%d dead, %d waiting", h.Dead, h.Waiting)
+		}
+		s.noneDue()
+		s.h.Advance(time.Minute)
+		d := s.oneDue()
+		tried(2, s.h.Now(), "delivered", 200)(&d.Delivery)
+		d.Delivery.State = state.Delivered
+		s.settle(state.Settled{Delivery: d.Delivery, Lease: d.Lease})
+		got := s.delivery(id(e, "crm"))
+		if got.State != state.Delivered || len(got.Log) != 2 || got.Attempts != 2 {
+			s.Fatalf("got %+v", got)
+		}
+	}},
+	{name: "replays what was delivered, under its id or a fresh one", run: func(s *suite) {
+		e := s.finished("a", "crm", state.Delivered, tried(1, s.h.Now(), "delivered", 200))
+		replay := s.owe(e, "crm", state.Waiting, func(d *state.Delivery) { d.Reason, d.Attempts = "replay", 1 })
+		fresh := replay
+		fresh.ID = "dl_" + e.ID + "_freshfreshfre"
+		done, err := s.store().Schedule(s.ctx, acme, []state.Delivery{replay, fresh})
+		s.ok(err)
+		s.same("scheduled", done, []bool{true, true})
+		got, _ := s.claimDue(10)
+		if len(got) != 2 {
+			s.Fatalf("%d due", len(got))
+		}
+		if d := s.delivery(replay.ID); d.State != state.Waiting || len(d.Log) != 1 {
+			s.Fatalf("got %+v", d)
+		}
+		s.same("deliveries of the event", len(s.record(e.ID).Outcome.Deliveries), 2)
+	}},
+	{name: "an event that is not there is not scheduled", run: func(s *suite) {
+		e := s.event(acme, "never accepted")
+		done, err := s.store().Schedule(s.ctx, acme, []state.Delivery{s.owe(e, "crm", state.Waiting)})
+		s.ok(err)
+		s.same("scheduled", done, []bool{false})
+		s.noneDue()
+	}},
+	{name: "drop ends what waits and what is dead", run: func(s *suite) {
+		waits := s.waiting("a", s.h.Now(), "crm")
+		dead := s.finished("b", "mail", state.Dead, tried(1, s.h.Now(), "rejected", 400))
+		done := s.finished("c", "crm", state.Delivered)
+		s.ok(s.store().Drop(s.ctx, acme, id(waits, "crm")))
+		s.ok(s.store().Drop(s.ctx, acme, id(dead, "mail")))
+		s.noneDue()
+		for _, gone := range []string{id(waits, "crm"), id(done, "crm"), id(waits, "none"), "x"} {
+			if err := s.store().Drop(s.ctx, acme, gone); !errors.Is(err, state.ErrNotFound) {
+				s.Errorf("dropping %s: %v", gone, err)
+			}
+		}
+		s.same("state", s.delivery(id(waits, "crm")).State, state.Dropped)
+		s.same("state", s.delivery(id(dead, "mail")).State, state.Dropped)
+		if h := s.store().Health(s.ctx); h.Dead != 0 || h.Waiting != 0 {
+			s.Fatalf("%d dead, %d waiting", h.Dead, h.Waiting)
+		}
+	}},
+	{name: "drop of what is leased is a conflict", run: func(s *suite) {
+		e := s.waiting("a", s.h.Now(), "crm")
+		d := s.oneDue()
+		if err := s.store().Drop(s.ctx, acme, id(e, "crm")); !errors.Is(err, state.ErrConflict) {
+			s.Fatalf("got %v", err)
+		}
+		s.h.Advance(leaseTime)
+		s.ok(s.store().Drop(s.ctx, acme, id(e, "crm")))
+		s.same("the old lease", s.settle(state.Settled{Delivery: d.Delivery, Lease: d.Lease}), []bool{false})
+		s.noneDue()
+	}},
+	{name: "scheduling many twice is no more than once", run: func(s *suite) {
+		var all []state.Delivery
+		for i := range 50 {
+			e := s.finished(fmt.Sprint(i), "crm", state.Delivered)
+			all = append(all, s.owe(e, "crm", state.Waiting))
+		}
+		for range 2 {
+			if _, err := s.store().Schedule(s.ctx, acme, all); err != nil {
+				s.Fatal(err)
+			}
+		}
+		got, _ := s.claimDue(200)
+		if len(got) != 50 {
+			s.Fatalf("%d due", len(got))
+		}
+		if got, _ = s.claimDue(200); len(got) != 0 {
+			s.Fatalf("%d due again", len(got))
+		}
+	}},
+}

@@ -1,0 +1,248 @@
+package statetest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// pages goes through all pages of events; each is at most limit long.
+func (s *suite) pages(q state.EventQuery, between func()) (keys []string) {
+	s.Helper()
+	for range 1000 {
+		page, err := s.store().Events(s.ctx, acme, q)
+		s.ok(err)
+		if q.Limit > 0 && len(page.Items) > q.Limit {
+			s.Fatalf("%d items on a page of %d", len(page.Items), q.Limit)
+		}
+		for _, r := range page.Items {
+			keys = append(keys, r.Event.DedupeKey)
+		}
+		if page.Next == "" {
+			return keys
+		}
+		if between != nil {
+			between()
+		}
+		q.Cursor = page.Next
+	}
+	s.Fatal("the list does not end")
+	return nil
+}
+
+func (s *suite) deliveryPages(q state.DeliveryQuery, between func()) (ids []string) {
+	s.Helper()
+	for range 1000 {
+		page, err := s.store().Deliveries(s.ctx, acme, q)
+		s.ok(err)
+		if q.Limit > 0 && len(page.Items) > q.Limit {
+			s.Fatalf("%d items on a page of %d", len(page.Items), q.Limit)
+		}
+		for _, d := range page.Items {
+			ids = append(ids, d.ID)
+		}
+		if page.Next == "" {
+			return ids
+		}
+		if between != nil {
+			between()
+		}
+		q.Cursor = page.Next
+	}
+	s.Fatal("the list does not end")
+	return nil
+}
+
+func reversed(keys []string) []string {
+	keys = slices.Clone(keys)
+	slices.Reverse(keys)
+	return keys
+}
+
+var eventLists = []test{
+	{name: "newest first, page by page", run: func(s *suite) {
+		keys := numbered(25)
+		s.accept(keys...)
+		for _, limit := range []int{0, 1, 7, 25, 26} {
+			s.same(fmt.Sprint("pages of ", limit), s.pages(state.EventQuery{Limit: limit}, nil), reversed(keys))
+		}
+	}},
+	{name: "cursors stand while events come", run: func(s *suite) {
+		keys := numbered(12)
+		s.accept(keys...)
+		n := 0
+		got := s.pages(state.EventQuery{Limit: 5}, func() { n++; s.accept(fmt.Sprint("new", n)) })
+		s.same("pages", got, reversed(keys))
+	}},
+	{name: "selected by type, source, survey and time", run: func(s *suite) {
+		add := func(key string, change func(*event.Header, *event.Data)) {
+			s.append(s.event(acme, key, change))
+			s.h.Advance(time.Hour)
+		}
+		add("plain", func(*event.Header, *event.Data) {})
+		add("partial", func(h *event.Header, _ *event.Data) { h.Type = "response.partial" })
+		add("other source", func(h *event.Header, _ *event.Data) { h.Source = "pollqr" })
+		add("other survey", func(h *event.Header, d *event.Data) { h.SurveyID, d.Survey.ID = "s2", "s2" })
+		for want, q := range map[string]state.EventQuery{
+			"partial":      {Type: "response.partial"},
+			"other source": {Source: "pollqr"},
+			"other survey": {Survey: "s2"},
+			"plain":        {Until: Begin.Add(time.Minute)},
+		} {
+			s.same(want, s.pages(q, nil), []string{want})
+		}
+		s.same("a span", s.pages(state.EventQuery{Since: Begin.Add(time.Hour), Until: Begin.Add(3 * time.Hour)}, nil), []string{"other source", "partial"})
+		s.same("nothing", s.pages(state.EventQuery{Survey: "s3"}, nil), []string{})
+	}},
+	{name: "by response", run: func(s *suite) {
+		s.accept("a", "b")
+		s.append(s.event(acme, "a2", func(h *event.Header, d *event.Data) { h.ResponseID, d.Response.ID = "r-a", "r-a" }))
+		s.same("found", s.pages(state.EventQuery{Response: "r-a"}, nil), []string{"a2", "a"})
+		s.same("not found", s.pages(state.EventQuery{Response: "r-"}, nil), []string{})
+	}},
+	{name: "by respondent, as a person writes it", run: func(s *suite) {
+		s.append(
+			s.event(acme, "mail", func(_ *event.Header, d *event.Data) { d.Respondent.Email = "Jo.Do@Example.com" }),
+			s.event(acme, "phone", func(_ *event.Header, d *event.Data) { d.Respondent.Phone = "+4930123" }),
+			s.event(acme, "ours", func(_ *event.Header, d *event.Data) { d.Respondent.ExternalID = "C-17" }),
+			s.event(acme, "nobody"),
+		)
+		for name, want := range map[string][]string{
+			"jo.do@example.com": {"mail"}, " JO.DO@EXAMPLE.COM ": {"mail"}, "+4930123": {"phone"}, "c-17": {"ours"}, "jo": {},
+		} {
+			s.same(name, s.pages(state.EventQuery{Respondent: name}, nil), want)
+		}
+		s.same("and by response", s.pages(state.EventQuery{Respondent: "C-17", Response: "r-mail"}, nil), []string{})
+	}},
+	{name: "a cursor of no list is refused", run: func(s *suite) {
+		if _, err := s.store().Events(s.ctx, acme, state.EventQuery{Cursor: "nonsense!"}); !errors.Is(err, state.ErrCursor) {
+			s.Errorf("events: %v", err)
+		}
+		if _, err := s.store().Deliveries(s.ctx, acme, state.DeliveryQuery{Cursor: "nonsense!"}); !errors.Is(err, state.ErrCursor) {
+			s.Errorf("deliveries: %v", err)
+		}
+	}},
+	{name: "range goes in order, as it was when it was called", run: func(s *suite) {
+		keys := numbered(10)
+		s.accept(keys...)
+		var got []string
+		var from uint64
+		s.ok(s.store().Range(s.ctx, acme, 0, func(r *state.Record) error {
+			got = append(got, r.Event.DedupeKey)
+			if len(got) == 1 {
+				s.accept("came later")
+			}
+			if len(got) == 4 {
+				from = r.Position
+			}
+			return nil
+		}))
+		s.same("all", got, keys)
+		got = nil
+		stop := errors.New("stop")
+		err := s.store().Range(s.ctx, acme, from, func(r *state.Record) error {
+			if got = append(got, r.Event.DedupeKey); len(got) == 2 {
+				return stop
+			}
+			return nil
+		})
+		if !errors.Is(err, stop) {
+			s.Fatalf("got %v", err)
+		}
+		s.same("from a position", got, keys[3:5])
+	}},
+	{name: "what is not there is not found", run: func(s *suite) {
+		if _, err := s.store().Event(s.ctx, acme, "none"); !errors.Is(err, state.ErrNotFound) {
+			s.Errorf("event: %v", err)
+		}
+		for _, id := range []string{"none", "dl_none_aaaaaaaaaaaaa", "dl__"} {
+			if _, err := s.store().Delivery(s.ctx, acme, id); !errors.Is(err, state.ErrNotFound) {
+				s.Errorf("delivery %s: %v", id, err)
+			}
+		}
+	}},
+}
+
+var deliveryLists = []test{
+	{name: "by state, each once", run: func(s *suite) {
+		now := s.h.Now()
+		delivered := s.finished("a", "crm", state.Delivered, tried(1, now, "delivered", 200))
+		s.h.Advance(time.Second)
+		skipped := s.finished("b", "crm", state.Skipped)
+		s.h.Advance(time.Second)
+		dead := s.finished("c", "mail", state.Dead, tried(1, now, "rejected", 400))
+		s.h.Advance(time.Second)
+		waits := s.waiting("d", now.Add(time.Hour), "crm")
+		s.h.Advance(time.Second)
+		retried := s.waiting("e", s.h.Now(), "mail")
+		for n := 1; n <= 3; n++ {
+			d := s.oneDue()
+			tried(n, s.h.Now(), "retry", 500)(&d.Delivery)
+			d.Delivery.Due = s.h.Now().Add(time.Second)
+			if n == 3 {
+				d.Delivery.State = state.Delivered
+				d.Delivery.Log = nil
+				tried(3, s.h.Now(), "delivered", 200)(&d.Delivery)
+			}
+			s.settle(state.Settled{Delivery: d.Delivery, Lease: d.Lease})
+			s.h.Advance(time.Second)
+		}
+		for what, want := range map[string]struct {
+			q   state.DeliveryQuery
+			ids []string
+		}{
+			"all":       {state.DeliveryQuery{}, []string{id(retried, "mail"), id(waits, "crm"), id(dead, "mail"), id(skipped, "crm"), id(delivered, "crm")}},
+			"delivered": {state.DeliveryQuery{State: state.Delivered}, []string{id(retried, "mail"), id(delivered, "crm")}},
+			"skipped":   {state.DeliveryQuery{State: state.Skipped}, []string{id(skipped, "crm")}},
+			"dead":      {state.DeliveryQuery{State: state.Dead}, []string{id(dead, "mail")}},
+			"waiting":   {state.DeliveryQuery{State: state.Waiting}, []string{id(waits, "crm")}},
+			"failed":    {state.DeliveryQuery{Failed: true}, []string{id(retried, "mail"), id(dead, "mail")}},
+			"recovered": {state.DeliveryQuery{Failed: true, State: state.Delivered}, []string{id(retried, "mail")}},
+			"of crm":    {state.DeliveryQuery{Destination: "crm"}, []string{id(waits, "crm"), id(skipped, "crm"), id(delivered, "crm")}},
+			"of a rule": {state.DeliveryQuery{Rule: "rule-mail"}, []string{id(retried, "mail"), id(dead, "mail")}},
+			"of event":  {state.DeliveryQuery{EventID: dead.ID}, []string{id(dead, "mail")}},
+			"in a span": {state.DeliveryQuery{Since: Begin.Add(time.Second), Until: Begin.Add(3 * time.Second)}, []string{id(dead, "mail"), id(skipped, "crm")}},
+			"nothing":   {state.DeliveryQuery{Destination: "none"}, []string{}},
+		} {
+			s.same(what, s.deliveryPages(want.q, nil), want.ids)
+			want.q.Limit = 1
+			s.same(what+", one by one", s.deliveryPages(want.q, nil), want.ids)
+		}
+		page, err := s.store().Deliveries(s.ctx, acme, state.DeliveryQuery{State: state.Delivered, Destination: "mail"})
+		s.ok(err)
+		s.same("attempts in the list", len(page.Items[0].Log), 3)
+	}},
+	{name: "cursors stand while deliveries come", run: func(s *suite) {
+		var want []string
+		for _, k := range numbered(12) {
+			want = append(want, id(s.finished(k, "crm", state.Delivered), "crm"))
+			s.h.Advance(time.Second)
+		}
+		n := 0
+		got := s.deliveryPages(state.DeliveryQuery{Limit: 5}, func() { n++; s.finished(fmt.Sprint("new", n), "mail", state.Delivered) })
+		s.same("pages", got, reversed(want))
+	}},
+	{name: "over many destinations in order of time", run: func(s *suite) {
+		var want []string
+		for i, k := range numbered(40) {
+			dest := fmt.Sprint("d", i*7%10)
+			want = append(want, id(s.finished(k, dest, state.Delivered), dest))
+			s.h.Advance(time.Second)
+		}
+		s.same("list", s.deliveryPages(state.DeliveryQuery{Limit: 9}, nil), reversed(want))
+	}},
+	{name: "failures outlast successes", run: func(s *suite) {
+		failed := s.finished("bad", "crm", state.Dead, tried(1, s.h.Now(), "rejected", 400))
+		for _, k := range numbered(30) {
+			s.h.Advance(time.Second)
+			s.finished(k, "crm", state.Delivered, tried(1, s.h.Now(), "delivered", 200))
+		}
+		s.trim(state.Retention{History: state.HistoryBound{PerDestination: 10}})
+		s.same("failed", s.deliveryPages(state.DeliveryQuery{Failed: true}, nil), []string{id(failed, "crm")})
+		s.same("delivered", len(s.deliveryPages(state.DeliveryQuery{State: state.Delivered}, nil)), 10)
+	}},
+}

@@ -1,0 +1,214 @@
+package statetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+var settings = []test{
+	{name: "are written by compare and set", run: func(s *suite) {
+		st := s.store()
+		v1, err := st.Put(s.ctx, acme, "webhook", "hook", []byte("one"), 0)
+		s.ok(err)
+		if _, err := st.Put(s.ctx, acme, "webhook", "hook", []byte("x"), 0); !errors.Is(err, state.ErrConflict) {
+			s.Fatalf("made twice: %v", err)
+		}
+		v2, err := s.h.Second().Put(s.ctx, acme, "webhook", "hook", []byte("two"), v1)
+		s.ok(err)
+		if _, err := st.Put(s.ctx, acme, "webhook", "hook", []byte("x"), v1); !errors.Is(err, state.ErrConflict) {
+			s.Fatalf("written over a newer one: %v", err)
+		}
+		got, err := st.Get(s.ctx, acme, "webhook", "hook")
+		s.ok(err)
+		s.same("setting", got, state.Setting{Kind: "webhook", Name: "hook", Value: []byte("two"), Version: v2})
+		if err := st.Delete(s.ctx, acme, "webhook", "hook", v1); !errors.Is(err, state.ErrConflict) {
+			s.Fatalf("deleted by an old version: %v", err)
+		}
+		s.ok(st.Delete(s.ctx, acme, "webhook", "hook", v2))
+		for what, err := range map[string]error{
+			"get":    func() error { _, err := st.Get(s.ctx, acme, "webhook", "hook"); return err }(),
+			"delete": st.Delete(s.ctx, acme, "webhook", "hook", v2),
+		} {
+			if !errors.Is(err, state.ErrNotFound) {
+				s.Errorf("%s: %v", what, err)
+			}
+		}
+		v3, err := st.Put(s.ctx, acme, "webhook", "hook", []byte("three"), 0)
+		s.ok(err)
+		if v3 == v1 || v3 == v2 {
+			s.Fatal("a setting made again has a version it had before")
+		}
+	}},
+	{name: "are listed by kind, and kept", run: func(s *suite) {
+		for _, n := range []string{"b", "a", "a/b", "ü", "c"} {
+			_, err := s.store().Put(s.ctx, acme, "rule", n, []byte("v "+n), 0)
+			s.ok(err)
+		}
+		_, err := s.store().Put(s.ctx, acme, "rules", "other", nil, 0)
+		s.ok(err)
+		s.h.Reopen()
+		all, err := s.store().List(s.ctx, acme, "rule")
+		s.ok(err)
+		var names []string
+		for _, x := range all {
+			names = append(names, x.Name)
+			s.same("value", string(x.Value), "v "+x.Name)
+		}
+		s.same("names", names, []string{"a", "a/b", "b", "c", "ü"})
+		got, err := s.store().Get(s.ctx, acme, "rules", "other")
+		s.ok(err)
+		s.same("an empty value", len(got.Value), 0)
+	}},
+	{name: "names cannot reach into others", run: func(s *suite) {
+		st := s.store()
+		_, err := st.Put(s.ctx, acme, "kind\x00name", "x", []byte("1"), 0)
+		s.ok(err)
+		if _, err := st.Get(s.ctx, acme, "kind", "name\x00x"); !errors.Is(err, state.ErrNotFound) {
+			s.Errorf("got %v", err)
+		}
+		if _, err := st.Get(s.ctx, acme+"\x00kind", "name", "x"); !errors.Is(err, state.ErrNotFound) {
+			s.Errorf("got %v", err)
+		}
+	}},
+	{name: "changes are watched", run: func(s *suite) {
+		ctx, cancel := context.WithCancel(s.ctx)
+		mine, err := s.store().Watch(ctx, acme)
+		s.ok(err)
+		all, err := s.h.Second().Watch(ctx, "*")
+		s.ok(err)
+		v, err := s.store().Put(s.ctx, acme, "rule", "a", nil, 0)
+		s.ok(err)
+		s.ok(s.store().Delete(s.ctx, acme, "rule", "a", v))
+		_, err = s.store().Put(s.ctx, "zeta", "rule", "z", nil, 0)
+		s.ok(err)
+		s.sees(mine, state.Change{Tenant: acme, Kind: "rule", Name: "a"})
+		s.sees(all, state.Change{Tenant: acme, Kind: "rule", Name: "a"})
+		s.sees(all, state.Change{Tenant: "zeta", Kind: "rule", Name: "z"})
+		cancel()
+		for range mine { //nolint:revive // drained until it is closed
+		}
+		for range all { //nolint:revive // drained until it is closed
+		}
+	}},
+	{name: "a slow watcher misses no last value", run: func(s *suite) {
+		changes, err := s.store().Watch(s.ctx, acme)
+		s.ok(err)
+		last := map[string]uint64{}
+		for i := range 300 {
+			name := fmt.Sprint("n", i%5)
+			v, err := s.store().Put(s.ctx, acme, "rule", name, []byte(fmt.Sprint(i)), last[name])
+			s.ok(err)
+			last[name] = v
+		}
+		seen := map[string]uint64{}
+		for !same(seen, last) {
+			select {
+			case c := <-changes:
+				got, err := s.store().Get(s.ctx, c.Tenant, c.Kind, c.Name)
+				s.ok(err)
+				seen[c.Name] = got.Version
+			case <-s.ctx.Done():
+				s.Fatalf("saw %v of %v", seen, last)
+			}
+		}
+	}},
+	{name: "lists are capped and forget", run: func(s *suite) {
+		st := s.store()
+		keep := func(item string, ttl time.Duration) {
+			s.ok(st.Keep(s.ctx, acme, "rejected/app", []byte(item), 3, ttl))
+		}
+		kept := func() []string {
+			items, err := s.store().Kept(s.ctx, acme, "rejected/app")
+			s.ok(err)
+			var all []string
+			for _, i := range items {
+				all = append(all, string(i))
+			}
+			return all
+		}
+		s.same("empty", kept(), []string{})
+		for _, i := range []string{"1", "2", "3", "4"} {
+			keep(i, time.Hour)
+		}
+		s.same("newest first", kept(), []string{"4", "3", "2"})
+		s.h.Advance(59 * time.Minute)
+		keep("5", time.Hour)
+		s.h.Advance(2 * time.Minute)
+		s.same("in time", kept(), []string{"5"})
+		s.trim(state.Retention{})
+		s.h.Reopen()
+		s.same("kept", kept(), []string{"5"})
+		other, err := s.store().Kept(s.ctx, "zeta", "rejected/app")
+		s.ok(err)
+		s.same("another tenant's", other, [][]byte{})
+	}},
+}
+
+func same(a, b map[string]uint64) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for k, v := range a {
+		if b[k] != v {
+			return false
+		}
+	}
+	return true
+}
+
+// sees waits for a change; others may come before it.
+func (s *suite) sees(changes <-chan state.Change, want state.Change) {
+	s.Helper()
+	for {
+		select {
+		case c, ok := <-changes:
+			if !ok {
+				s.Fatalf("the watch ended before %v", want)
+			}
+			if c == want {
+				return
+			}
+		case <-s.ctx.Done():
+			s.Fatalf("no change %v", want)
+		}
+	}
+}
+
+var statistics = []test{
+	{name: "are added up by minute", run: func(s *suite) {
+		stat := func(dest string, at time.Time, delivered int64) state.Stat {
+			st := state.Stat{Tenant: acme, Destination: dest, Minute: at.Truncate(time.Minute), Verdicts: map[string]int64{"delivered": delivered, "odd": 1}}
+			st.Latency[5] = delivered
+			st.Latency[23] = 1
+			return st
+		}
+		now := s.h.Now()
+		s.ok(s.store().AddStats(s.ctx, []state.Stat{stat("crm", now, 2), stat("crm", now, 3), stat("mail", now, 7)}))
+		s.ok(s.h.Second().AddStats(s.ctx, []state.Stat{stat("crm", now, 10), stat("crm", now.Add(time.Minute), 1)}))
+		got, err := s.store().Stats(s.ctx, acme, "crm", now, now.Add(time.Hour))
+		s.ok(err)
+		want := stat("crm", now, 15)
+		want.Verdicts["odd"], want.Latency[23] = 3, 3
+		s.same("crm", got, []state.Stat{want, stat("crm", now.Add(time.Minute), 1)})
+		got, err = s.store().Stats(s.ctx, acme, "", now, now.Add(time.Minute))
+		s.ok(err)
+		s.same("all destinations of one minute", len(got), 2)
+		got, err = s.store().Stats(s.ctx, "zeta", "", time.Time{}, time.Time{})
+		s.ok(err)
+		s.same("another tenant's", got, []state.Stat{})
+	}},
+	{name: "many at once", run: func(s *suite) {
+		var all []state.Stat
+		for i := range 1000 {
+			all = append(all, state.Stat{Tenant: acme, Destination: fmt.Sprint("d", i), Minute: s.h.Now(), Verdicts: map[string]int64{"retry": 1}})
+		}
+		s.ok(s.store().AddStats(s.ctx, all))
+		got, err := s.store().Stats(s.ctx, acme, "", time.Time{}, time.Time{})
+		s.ok(err)
+		s.same("minutes", len(got), 1000)
+	}},
+}

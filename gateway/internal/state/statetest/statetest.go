@@ -1,0 +1,337 @@
+// Package statetest is the suite that every engine of package state passes: each promise of the interface is a test of
+// its own name. It asks the engine for nothing but its interface; closing, crashing, a second holder and the time come
+// from the engine's Harness.
+package statetest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// Options say what a test needs of its engine.
+type Options struct {
+	// Start is what the engine's clock shows first.
+	Start time.Time
+	// Small asks for caches so small that everything is read back from where it is kept.
+	Small bool
+}
+
+// Harness is one engine with data of its own, and power over it. It cleans up after itself when the test ends.
+type Harness interface {
+	// Store is the first holder.
+	Store() state.Store
+	// Second is another holder of the same data. An engine for one process gives the first again.
+	Second() state.Store
+	// Reopen closes all holders, and opens the first again.
+	Reopen()
+	// Crash ends all holders without Close, takes away what a power cut takes, and opens the first again. When it
+	// returns, what was held can be claimed.
+	Crash()
+	// Advance moves the engine's time.
+	Advance(d time.Duration)
+	Now() time.Time
+}
+
+// Begin is where the suite's clocks begin: a whole second, so that engines of any resolution agree.
+var Begin = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+type test struct {
+	name string
+	run  func(s *suite)
+	opts Options
+}
+
+// Run plays the whole suite, every test on an engine of its own.
+func Run(t *testing.T, open func(t *testing.T, opts Options) Harness) {
+	for _, group := range []struct {
+		name  string
+		tests []test
+	}{
+		{"intake", intake}, {"claim", claims}, {"commit", commits}, {"once", onces}, {"due", dues}, {"lease", leases},
+		{"hold", holds}, {"schedule", schedules}, {"events", eventLists}, {"deliveries", deliveryLists},
+		{"settings", settings}, {"statistics", statistics}, {"retention", retentions}, {"restart", restarts}, {"tenants", tenants},
+	} {
+		t.Run(group.name, func(t *testing.T) {
+			t.Parallel()
+			for _, test := range group.tests {
+				t.Run(strings.ReplaceAll(test.name, " ", "_"), func(t *testing.T) {
+					t.Parallel()
+					test.opts.Start = Begin
+					ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+					t.Cleanup(cancel)
+					test.run(&suite{T: t, h: open(t, test.opts), ctx: ctx})
+				})
+			}
+		})
+	}
+}
+
+// suite is one test on its engine.
+type suite struct {
+	*testing.T
+	h   Harness
+	ctx context.Context
+}
+
+func (s *suite) store() state.Store { return s.h.Store() }
+
+func (s *suite) ok(err error) {
+	s.Helper()
+	if err != nil {
+		s.Fatal(err)
+	}
+}
+
+func (s *suite) same(what string, got, want any) {
+	s.Helper()
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+		s.Fatalf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+const acme = "acme"
+
+// event makes an event; what is not said is derived from its key.
+func (s *suite) event(tenant, key string, change ...func(*event.Header, *event.Data)) *event.Event {
+	s.Helper()
+	now := s.h.Now()
+	h := event.Header{
+		ID: event.ID(tenant, "app", key), Tenant: tenant, Source: "app", SourceKind: "api", Type: "response.completed",
+		SurveyID: "s1", ResponseID: "r-" + key, Time: now, Received: now, DedupeKey: key, Verified: "token",
+	}
+	d := event.Data{Survey: event.Survey{ID: "s1"}, Response: event.Response{ID: "r-" + key}}
+	for _, c := range change {
+		c(&h, &d)
+	}
+	raw := event.Raw{ContentType: "application/json", Body: []byte(`{"key":"` + key + `"}`)}
+	e, err := event.New(h, &d, raw)
+	s.ok(err)
+	return e
+}
+
+// accept appends events of acme, one for each key.
+func (s *suite) accept(keys ...string) []*event.Event {
+	s.Helper()
+	var all []*event.Event
+	for _, k := range keys {
+		all = append(all, s.event(acme, k))
+	}
+	s.append(all...)
+	return all
+}
+
+func (s *suite) append(events ...*event.Event) []state.Appended {
+	s.Helper()
+	results, err := s.store().Append(s.ctx, events)
+	s.ok(err)
+	if len(results) != len(events) {
+		s.Fatalf("%d results of %d events", len(results), len(events))
+	}
+	return results
+}
+
+// numbered are keys in a row.
+func numbered(n int) []string {
+	keys := make([]string, n)
+	for i := range keys {
+		keys[i] = fmt.Sprintf("k%05d", i)
+	}
+	return keys
+}
+
+// claim holds exactly n events, in as many calls as it takes.
+func (s *suite) claim(n int) []state.Claimed {
+	s.Helper()
+	var all []state.Claimed
+	for len(all) < n {
+		ctx, cancel := context.WithTimeout(s.ctx, 10*time.Second)
+		some, err := s.store().Claim(ctx, n-len(all), 0)
+		cancel()
+		if err != nil {
+			s.Fatalf("claimed %d of %d: %v", len(all), n, err)
+		}
+		all = append(all, some...)
+	}
+	return all
+}
+
+// nothing is left to be claimed.
+func (s *suite) claimsNothing(of state.Store) {
+	s.Helper()
+	// There is no way to see that a call goes on waiting but to wait for it; what it must not find is there already.
+	ctx, cancel := context.WithTimeout(s.ctx, 30*time.Millisecond)
+	defer cancel()
+	if some, err := of.Claim(ctx, 10, 0); err == nil {
+		s.Fatalf("claimed %s, want nothing", some[0].Event.DedupeKey)
+	}
+}
+
+func keysOf(claimed []state.Claimed) []string {
+	var keys []string
+	for _, c := range claimed {
+		keys = append(keys, c.Event.DedupeKey)
+	}
+	return keys
+}
+
+// outcome is that of a claimed event, owing deliveries.
+func outcome(c state.Claimed, deliveries ...state.Delivery) state.Outcome {
+	o := state.Outcome{
+		Position: c.Position, Tenant: c.Event.Tenant, EventID: c.Event.ID, Generation: "generation-1",
+		At: c.Event.Received, Deliveries: deliveries,
+	}
+	for _, d := range deliveries {
+		o.Rules = append(o.Rules, state.RuleOutcome{Origin: d.Origin})
+	}
+	return o
+}
+
+// suffix is 13 characters, as the ids of deliveries end with.
+func suffix(destination string) string { return (destination + "aaaaaaaaaaaaa")[:13] }
+
+// owe is a delivery of an event to a destination.
+func (s *suite) owe(e *event.Event, destination string, st state.DeliveryState, change ...func(*state.Delivery)) state.Delivery {
+	d := state.Delivery{
+		ID: "dl_" + e.ID + "_" + suffix(destination), Tenant: e.Tenant, EventID: e.ID,
+		Origin: state.Origin{Kind: state.Rule, Name: "rule-" + destination}, Step: destination, Destination: destination,
+		Connector: "hubspot", State: st, Created: s.h.Now(),
+	}
+	if st == state.Waiting {
+		d.Reason, d.Due = "delay", s.h.Now()
+	}
+	for _, c := range change {
+		c(&d)
+	}
+	return d
+}
+
+func due(at time.Time) func(*state.Delivery) {
+	return func(d *state.Delivery) { d.Due = at }
+}
+
+// tried adds an attempt.
+func tried(n int, at time.Time, verdict string, status int) func(*state.Delivery) {
+	return func(d *state.Delivery) {
+		d.Attempts = n
+		a := state.Attempt{N: n, At: at, Took: 12 * time.Millisecond, Verdict: verdict, Status: status, Sent: 700, Received: 20}
+		if verdict != "delivered" {
+			a.Reason, a.Request, a.Response = "answered "+fmt.Sprint(status), []byte("POST [secret]\n\n{}"), []byte("no")
+		}
+		d.Log = append(d.Log, a)
+	}
+}
+
+// commit applies and wants every fence to hold.
+func (s *suite) commit(outcomes ...state.Outcome) {
+	s.Helper()
+	done, err := s.store().Commit(s.ctx, &state.Commit{Events: outcomes})
+	s.ok(err)
+	for i, held := range done.Events {
+		if !held {
+			s.Fatalf("the fence of event %s was lost", outcomes[i].EventID)
+		}
+	}
+}
+
+// settle applies what became of due deliveries, and says which fences held.
+func (s *suite) settle(settled ...state.Settled) []bool {
+	s.Helper()
+	done, err := s.store().Commit(s.ctx, &state.Commit{Due: settled})
+	s.ok(err)
+	return done.Due
+}
+
+// waiting has an event accepted, claimed and committed with deliveries that wait for destinations.
+func (s *suite) waiting(key string, at time.Time, destinations ...string) *event.Event {
+	s.Helper()
+	return s.waitingOf(acme, key, at, destinations...)
+}
+
+func (s *suite) waitingOf(tenant, key string, at time.Time, destinations ...string) *event.Event {
+	s.Helper()
+	e := s.event(tenant, key)
+	s.append(e)
+	c := s.claim(1)[0]
+	var owed []state.Delivery
+	for _, d := range destinations {
+		owed = append(owed, s.owe(e, d, state.Waiting, due(at)))
+	}
+	s.commit(outcome(c, owed...))
+	return e
+}
+
+// finished has an event accepted, claimed and committed with a delivery that ended.
+func (s *suite) finished(key, destination string, st state.DeliveryState, change ...func(*state.Delivery)) *event.Event {
+	s.Helper()
+	e := s.event(acme, key)
+	s.append(e)
+	c := s.claim(1)[0]
+	s.commit(outcome(c, s.owe(e, destination, st, change...)))
+	return e
+}
+
+const leaseTime = time.Minute
+
+func (s *suite) claimDue(most int) ([]state.Due, time.Time) {
+	s.Helper()
+	due, next, err := s.store().ClaimDue(s.ctx, state.ClaimDue{Max: most, Lease: leaseTime})
+	s.ok(err)
+	return due, next
+}
+
+// oneDue is the only delivery that is due.
+func (s *suite) oneDue() state.Due {
+	s.Helper()
+	due, _ := s.claimDue(10)
+	if len(due) != 1 {
+		s.Fatalf("%d deliveries are due, want 1", len(due))
+	}
+	return due[0]
+}
+
+func (s *suite) noneDue() {
+	s.Helper()
+	if due, _ := s.claimDue(10); len(due) > 0 {
+		s.Fatalf("%s is due, want nothing", due[0].Delivery.ID)
+	}
+}
+
+func destinationsOf(due []state.Due) []string {
+	var names []string
+	for _, d := range due {
+		names = append(names, d.Delivery.Destination)
+	}
+	return names
+}
+
+func (s *suite) delivery(id string) *state.Delivery {
+	s.Helper()
+	d, err := s.store().Delivery(s.ctx, acme, id)
+	s.ok(err)
+	return d
+}
+
+func (s *suite) record(id string) *state.Record {
+	s.Helper()
+	r, err := s.store().Event(s.ctx, acme, id)
+	s.ok(err)
+	return r
+}
+
+func (s *suite) trim(r state.Retention) *state.Trimmed {
+	s.Helper()
+	done, err := s.store().Trim(s.ctx, r)
+	s.ok(err)
+	return done
+}
+
+func id(e *event.Event, destination string) string { return "dl_" + e.ID + "_" + suffix(destination) }
