@@ -55,11 +55,13 @@ type demo struct {
 
 // platformTally is what --json prints for each platform.
 type platformTally struct {
-	Platform    string `json:"platform"`
-	Received    int    `json:"received"`
-	Matched     int    `json:"matched"`
-	Delivered   int    `json:"delivered"`
-	SignatureOK int    `json:"signature_ok"`
+	Platform string `json:"platform"`
+	// Received counts events that were accepted, Matched rules and webhooks that wanted them, Delivered deliveries,
+	// SignatureOK those of them whose signature the receiver found right.
+	Received    int `json:"received"`
+	Matched     int `json:"matched"`
+	Delivered   int `json:"delivered"`
+	SignatureOK int `json:"signature_ok"`
 }
 
 func (d *demo) say(format string, args ...any) {
@@ -172,10 +174,22 @@ func (d *demo) platform(ctx context.Context, options gateway.Options, name strin
 		return err
 	}
 	d.say("  %-12s  accepted  →  warehouse in %3d ms, %s", name, got.At.Sub(before).Milliseconds(), signatureText(got))
-	t := &platformTally{Platform: name, Received: 1, Matched: 1, Delivered: 1}
-	if got.Good {
-		t.SignatureOK = 1
+	x, err := d.settled(ctx, id)
+	if err != nil {
+		return err
 	}
+	t := &platformTally{Platform: name, Received: 1}
+	for _, r := range x.Rules {
+		if r.Matched {
+			t.Matched++
+		}
+		for _, step := range r.Steps {
+			if step.Delivery != nil && step.Delivery.State == "delivered" {
+				t.Delivered++
+			}
+		}
+	}
+	t.SignatureOK = d.heard.good("/warehouse", id)
 	d.tally = append(d.tally, t)
 	return nil
 }
@@ -214,10 +228,10 @@ func (d *demo) stories(ctx context.Context, options gateway.Options) error {
 			continue
 		}
 		var text bytes.Buffer
-		if err := x.Text(&text); err != nil {
+		if err := x.Brief(&text); err != nil {
 			return err
 		}
-		d.say("\n%s:\n  %s", s.title, strings.ReplaceAll(strings.TrimSpace(text.String()), "\n", "\n  "))
+		d.say("\n%s\n  event %s from %s, score %g:\n  %s", s.title, id, s.source, s.score, strings.ReplaceAll(strings.TrimSpace(text.String()), "\n", "\n  "))
 	}
 	return nil
 }

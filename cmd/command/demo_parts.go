@@ -104,6 +104,19 @@ func (l *ledger) wait(ctx context.Context, path, id string, n int) (gateway.Rece
 	}
 }
 
+// good counts an event's deliveries at a path whose signature was right.
+func (l *ledger) good(path, id string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for _, r := range l.all {
+		if r.Path == path && r.Good && strings.HasPrefix(r.ID, "dl_"+id+"_") {
+			n++
+		}
+	}
+	return n
+}
+
 // follow calls back for every request from now on, until ctx ends.
 func (l *ledger) follow(ctx context.Context, each func(gateway.Received)) {
 	l.mu.Lock()

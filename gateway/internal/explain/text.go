@@ -35,9 +35,20 @@ func (x *Explanation) Text(w io.Writer) error {
 	return err
 }
 
+// Brief prints only each rule and webhook with why, and how its deliveries went.
+func (x *Explanation) Brief(w io.Writer) error {
+	p := &printer{now: x.At, brief: true}
+	for i := range x.Rules {
+		p.rule(&x.Rules[i])
+	}
+	_, err := io.WriteString(w, p.b.String())
+	return err
+}
+
 type printer struct {
-	b   strings.Builder
-	now time.Time
+	b     strings.Builder
+	now   time.Time
+	brief bool // no ids
 }
 
 func (p *printer) line(format string, args ...any) {
@@ -156,7 +167,9 @@ func (p *printer) step(s *Step, width int) {
 		text += ", next try " + p.when(d.Due)
 	}
 	p.line("    → %s   %s %s", label, s.Connector, text)
-	p.line("        %s", d.ID)
+	if !p.brief {
+		p.line("        %s", d.ID)
+	}
 	for _, a := range d.Log {
 		p.attempt(a)
 	}
