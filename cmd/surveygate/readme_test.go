@@ -104,7 +104,7 @@ var (
 		{regexp.MustCompile(`127\.0\.0\.1:\d+`), "ADDRESS"},
 		{regexp.MustCompile(`\S*surveygate-demo-\d+\S*`), "FOLDER"},
 		{regexp.MustCompile(`sg_[A-Za-z0-9_-]+`), "TOKEN"},
-		{regexp.MustCompile(`configuration [0-9a-f]+`), "configuration HASH"},
+		{regexp.MustCompile(`by configuration [0-9a-f]+`), "by configuration HASH"},
 		{regexp.MustCompile(`\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?`), "TIME"},
 		{regexp.MustCompile(`\d\d:\d\d:\d\d(\.\d+)?`), "TIME"},
 		{regexp.MustCompile(`surveygate (v[0-9.]\S*|devel\S*)`), "surveygate VERSION"},
@@ -136,13 +136,14 @@ func TestReadmeDemo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shown := demoOutput.FindStringSubmatch(string(readme))
-	if shown == nil {
+	at := demoOutput.FindSubmatchIndex(readme)
+	if at == nil {
 		t.Fatal("the README shows no output of the demo")
 	}
-	if diff := cmp.Diff(strings.Split(steady(shown[1]), "\n"), strings.Split(steady(out), "\n")); diff != "" {
+	shown := string(readme[at[2]:at[3]])
+	if diff := cmp.Diff(strings.Split(steady(shown), "\n"), strings.Split(steady(out), "\n")); diff != "" {
 		if *update {
-			fresh := strings.Replace(string(readme), shown[1], out, 1)
+			fresh := string(readme[:at[2]]) + out + string(readme[at[3]:])
 			if err := os.WriteFile("../../README.md", []byte(fresh), 0o600); err != nil {
 				t.Fatal(err)
 			}
