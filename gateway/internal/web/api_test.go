@@ -100,7 +100,7 @@ func TestPublish(t *testing.T) {
 		{name: "no platform's body", ask: ask{path: "/v1/events?source=pollqr", token: publishToken, body: "x"}, want: 400},
 		{name: "not JSON", ask: ask{token: publishToken, body: "x=1"}, want: 400},
 		{name: "empty", ask: ask{token: publishToken}, want: 400},
-		{name: "too deep", ask: ask{token: publishToken, body: repeat(`[`, 70) + repeat(`]`, 70)}, want: 422},
+		{name: "too deep", ask: ask{token: publishToken, body: `{"type":"test","params":` + repeat(`[`, 70) + repeat(`]`, 70) + `}`}, want: 422},
 		{name: "one too large", ask: ask{token: publishToken, body: large}, want: 413},
 		{
 			name: "one too large among others", want: 200,
@@ -296,6 +296,36 @@ func TestEventsAndDeliveries(t *testing.T) {
 	}
 	r.plan.Store(load(t, "sources: {pollqr: {profile: pollqr, secrets: ["+pollqrSecret+"]}}"))
 	verb(delivery, "replay", 409) // no longer configured
+}
+
+// An event that became a dead letter itself is decided again on somebody's word.
+func TestDeadEvent(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	ctx := context.Background()
+	id := r.accept(t, pollqr("r1", 3))
+	claimed, err := r.store.Claim(ctx, 1, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead := state.Outcome{Position: claimed[0].Position, Tenant: "default", EventID: id, At: noon, Dead: "claimed five times without a commit"}
+	if _, err := r.store.Commit(ctx, &state.Commit{Events: []state.Outcome{dead}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.ask(t, ask{path: "/v1/events?dead=true", token: readToken}); !strings.Contains(got.body, `"state":"dead","dead":"claimed five times without a commit"`) {
+		t.Error(got.body)
+	}
+	if got := r.ask(t, ask{method: "POST", path: "/v1/events/" + id + "/drop", token: everyToken}); got.status != 409 {
+		t.Errorf("drop: %d %s", got.status, got.body)
+	}
+	got := r.ask(t, ask{method: "POST", path: "/v1/events/" + id + "/replay", token: everyToken})
+	if got.status != 200 || !strings.Contains(got.body, `"scheduled":["dl_`+id) || !strings.Contains(got.body, `"name":"detractor"`) {
+		t.Errorf("replay: %d %s", got.status, got.body)
+	}
+	due, _, err := r.store.ClaimDue(ctx, state.ClaimDue{Max: 10, Bytes: 1 << 20, Lease: time.Minute})
+	if err != nil || len(due) != 1 || due[0].Event.ID != id {
+		t.Errorf("%+v, %v", due, err)
+	}
 }
 
 // One Idempotency-Key is one replay, however often it is sent.

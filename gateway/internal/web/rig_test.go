@@ -150,7 +150,7 @@ func serveOn(t testing.TB, serve func(net.Listener) error) (*http.Client, func()
 		}
 	})
 	transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return ln.Dial() }}
-	return &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, ln.Dial
+	return &http.Client{Timeout: time.Minute, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, ln.Dial
 }
 
 // ask is one request; zero fields are GET, no token, over TCP.

@@ -70,6 +70,7 @@ func Routes() []Route {
 		{Method: fiber.MethodGet, Path: "/v1/events/:id/explain", Scope: access.Read, serve: (*API).explain},
 		{Method: fiber.MethodPost, Path: "/v1/events/:id/replay", Scope: access.Write, serve: (*API).replayEvent, once: true,
 			query: []string{"fresh", "rule", "destination"}},
+		{Method: fiber.MethodPost, Path: "/v1/events/:id/drop", Scope: access.Write, serve: (*API).dropEvent},
 
 		{Method: fiber.MethodGet, Path: "/v1/deliveries", Scope: access.Read, serve: (*API).deliveries, query: deliveries},
 		{Method: fiber.MethodGet, Path: "/v1/deliveries/:id", Scope: access.Read, serve: (*API).delivery},

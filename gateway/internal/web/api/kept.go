@@ -122,6 +122,14 @@ func (a *API) replayEvent(c *call) error {
 	return answer.JSON(c.Ctx, fiber.StatusOK, view)
 }
 
+// dropEvent says why there is nothing to do: an event owes nothing by itself, only its deliveries do.
+func (a *API) dropEvent(c *call) error {
+	if _, err := a.record(c); err != nil {
+		return err
+	}
+	return answer.Clash("an event is not dropped, it leaves with its retention; drop its deliveries")
+}
+
 var base32Lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
 // freshID is a delivery id that was never used; like every other it leads to its event.

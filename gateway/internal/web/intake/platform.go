@@ -90,7 +90,7 @@ func (d *Door) take(c *fiber.Ctx, e *entry, r *reader, started time.Time) error 
 
 	body = bytes.Clone(body)
 	r.request.Body = body
-	r.request.ContentType = string(c.Request().Header.ContentType())
+	r.request.ContentType = contentType(c.Request().Header.ContentType())
 	events, err := e.source.Normalise(&r.request, started)
 	if err != nil {
 		return d.refuse(c, e, r, unreadable(err))
@@ -152,7 +152,7 @@ func status(a state.Appended) string {
 // Ids are hexadecimal, so nothing needs escaping.
 func accepted(c *fiber.Ctx, events []*event.Event, appended []state.Appended) {
 	res := c.Response()
-	res.Header.SetContentType("application/json")
+	res.Header.SetContentType(jsonType)
 	if len(events) == 1 {
 		result(res, events[0], appended[0])
 		return
@@ -215,6 +215,16 @@ func pathToken(segment string) string {
 	}
 	return plain
 }
+
+// contentType is a copy, and none of what nearly all send.
+func contentType(b []byte) string {
+	if string(b) == jsonType {
+		return jsonType
+	}
+	return string(b)
+}
+
+const jsonType = "application/json"
 
 // remote is the peer's address; none on the unix socket. Forwarded headers are not believed: anybody can write them.
 func remote(c *fiber.Ctx) netip.Addr {
