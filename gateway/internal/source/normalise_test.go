@@ -61,6 +61,35 @@ func TestBadBodies(t *testing.T) {
 	}
 }
 
+// TestBounds: what is just within them is taken.
+func TestBounds(t *testing.T) {
+	t.Parallel()
+	answers := strings.TrimSuffix(strings.Repeat(`{"questionId":"q","value":1},`, 2000), ",")
+	ev := one(t, open(t, profile(t, "popsee"), Settings{}), `{"event":"response.completed","response":{"answers":[`+answers+`]}}`)
+	if n := len(ev.Data().Response.Answers); n != 2000 {
+		t.Errorf("%d answers, want 2000", n)
+	}
+	batch := "[" + strings.TrimSuffix(strings.Repeat(`{"id":1},`, MaxEvents), ",") + "]"
+	events, err := open(t, profile(t, "smartsurvey"), Settings{}).Normalise(request([]byte(batch)), noon)
+	if err != nil || len(events) != MaxEvents {
+		t.Errorf("%d events, %v", len(events), err)
+	}
+}
+
+// TestNotUTF8: the bytes are kept as they came, the event is text, and a person is told.
+func TestNotUTF8(t *testing.T) {
+	t.Parallel()
+	body := "{\"event\":\"response.created\",\"response_id\":\"r\xff\",\"response\":{\"answers\":{\"1\":\"caf\xe9\"}}}"
+	ev := one(t, open(t, profile(t, "pollqr"), Settings{}), body)
+	if string(ev.Raw.Body) != body || ev.ResponseID != "r\uFFFD" || string(ev.Data().Response.Answers[0].Value) != `"caf`+"\uFFFD"+`"` {
+		t.Errorf("id %q, answer %s", ev.ResponseID, ev.Data().Response.Answers[0].Value)
+	}
+	if len(ev.Data().Warnings) != 1 || !strings.Contains(ev.Data().Warnings[0], "not UTF-8") || strings.Contains(ev.Data().Warnings[0], "caf") {
+		t.Errorf("warnings %q", ev.Data().Warnings)
+	}
+	conforms(t, schema(t), ev)
+}
+
 // TestStrangeBodies is JSON that does not map: always one event, of type unknown, with its bytes and a warning.
 func TestStrangeBodies(t *testing.T) {
 	t.Parallel()
