@@ -42,7 +42,7 @@ type Options struct {
 
 const (
 	memTableSize   = 64 << 20
-	blockCache     = 32 << 20
+	blockCache     = 192 << 20 // Pebble takes its memtables out of this; less leaves no cache at all under load
 	defaultMemory  = 32 << 20
 	defaultReserve = 256 << 20
 	stopWritesAt   = 64 // tables in L0; writes wait for compaction beyond it
