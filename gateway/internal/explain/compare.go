@@ -2,6 +2,7 @@ package explain
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/surveygate/surveygate/gateway/internal/decide"
@@ -28,7 +29,11 @@ func (x *Explanation) ask(plan *decide.Plan, ev *event.Event) {
 			rule.Error = each.Err.Error()
 		}
 		for _, p := range each.Parts {
-			rule.Parts = append(rule.Parts, Part{p.Text, p.Value, p.Depth})
+			part := Part{p.Text, p.Value, p.Depth}
+			if slices.Contains(each.Missing, p.Text) {
+				part.Value = "absent" // what makes the rest unknown
+			}
+			rule.Parts = append(rule.Parts, part)
 		}
 		if each.Matched {
 			for _, s := range configured.Steps {

@@ -114,7 +114,9 @@ func (p *printer) rule(r *Rule) {
 	p.line("%s %s %s: %s", mark, r.Kind, r.Name, r.Why)
 	p.parts(r.Parts)
 	for _, fault := range r.Faults {
-		p.line("    fault: %s", fault)
+		if !strings.Contains(r.Why, fault) {
+			p.line("    fault: %s", fault)
+		}
 	}
 	width := 0
 	for i := range r.Steps {
