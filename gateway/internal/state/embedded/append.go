@@ -153,13 +153,9 @@ func (t *tx) seenBefore(id []byte) (pos uint64, ok bool) {
 
 // persons are keyed hashes of what names the respondent.
 func (s *store) persons(ev *event.Event) [][]byte {
-	d := ev.Data()
-	if d == nil {
-		return nil
-	}
-	r := &d.Respondent
+	email, phone, external := ev.Person()
 	var hashes [][]byte
-	for _, name := range [...]string{r.Email, r.Phone, r.ExternalID} {
+	for _, name := range [...]string{email, phone, external} {
 		if name = strings.TrimSpace(name); name != "" {
 			hashes = append(hashes, s.person(name))
 		}
