@@ -138,7 +138,7 @@ func (p *process) stop() {
 }
 
 // invoke runs the binary for a moment and returns what it printed and its exit code.
-func invoke(t *testing.T, dir string, env []string, args ...string) (stdout, stderr string, code int) {
+func invoke(t testing.TB, dir string, env []string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -178,24 +178,6 @@ func (p *process) publish(client *http.Client, body string) (status int, result 
 		return res.StatusCode, answer.Results[0].Status, nil
 	}
 	return res.StatusCode, string(text), nil
-}
-
-// get reads a path of the API into a value.
-func (p *process) get(path string, into any) {
-	p.t.Helper()
-	req, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, "http://"+p.address+path, nil)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+p.token)
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	if err := json.NewDecoder(res.Body).Decode(into); err != nil {
-		p.t.Fatalf("GET %s: %d: %v", path, res.StatusCode, err)
-	}
 }
 
 // sink is a receiver that remembers what came, by delivery.

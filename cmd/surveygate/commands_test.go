@@ -1,0 +1,214 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// ask runs a command against a running gateway's folder and decodes its JSON.
+func (p *process) ask(into any, args ...string) {
+	p.t.Helper()
+	args = append(args, "--data", filepath.Join(p.dir, "data"), "--json")
+	out, errs, code := invoke(p.t, p.dir, nil, args...)
+	if code != 0 {
+		p.t.Fatalf("surveygate %s: exit %d\n%s%s", strings.Join(args, " "), code, out, errs)
+	}
+	if into == nil {
+		return
+	}
+	if err := json.Unmarshal([]byte(out), into); err != nil {
+		p.t.Fatalf("surveygate %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+// say runs a command and returns what it prints for people.
+func (p *process) say(args ...string) (string, int) {
+	p.t.Helper()
+	out, errs, code := invoke(p.t, p.dir, nil, append(args, "--data", filepath.Join(p.dir, "data"))...)
+	return out + errs, code
+}
+
+type shownDelivery struct {
+	ID, Event, State, Reason, Destination string
+	Attempts                              int
+	Log                                   []struct {
+		N                                  int
+		Verdict, Reason, Request, Response string
+		Status                             int
+	}
+}
+
+// until asks again until the answer is as wanted.
+func until(t *testing.T, what string, true func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !true(); {
+		if time.Now().After(end) {
+			t.Fatalf("not reached: %s", what)
+		}
+	}
+}
+
+// From an event to its dead letter and its replay, by the commands alone.
+func TestCommandsFromEmitToReplay(t *testing.T) {
+	t.Parallel()
+	var status atomic.Int32
+	status.Store(http.StatusUnprocessableEntity)
+	receiver := newSink(t, func(int, *http.Request) int { return int(status.Load()) })
+	p := start(t, t.TempDir(), fmt.Sprintf(`
+outbound: {allow_addresses: ["127.0.0.0/8"], allow_http: true}
+webhooks:
+  - {name: crm, url: %q, events: [response.completed], when: nps_score <= 6, signature: none}
+`, receiver.url))
+
+	var emitted []struct{ ID, Status string }
+	p.ask(&emitted, "emit", `{"type": "response.completed", "id": "one", "nps_score": 3}`)
+	if len(emitted) != 1 || emitted[0].Status != "accepted" {
+		t.Fatal(emitted)
+	}
+	p.ask(&emitted, "emit", `{"type": "response.completed", "id": "one", "nps_score": 3}`)
+	if emitted[0].Status != "duplicate" {
+		t.Errorf("the second one is %s", emitted[0].Status)
+	}
+	id := emitted[0].ID
+
+	var page struct{ Data []shownDelivery }
+	until(t, "a dead letter", func() bool {
+		p.ask(&page, "dead", "list")
+		return len(page.Data) == 1
+	})
+	dead := page.Data[0]
+	if dead.Event != id || dead.Attempts != 1 || !strings.Contains(dead.Reason, "422") {
+		t.Errorf("%+v", dead)
+	}
+	var full shownDelivery
+	p.ask(&full, "deliveries", "show", dead.ID)
+	if len(full.Log) != 1 || full.Log[0].Status != 422 || !strings.HasPrefix(full.Log[0].Request, "POST "+receiver.url) {
+		t.Errorf("%+v", full)
+	}
+	text, code := p.say("explain", id)
+	if code != 0 || !strings.Contains(text, "nps_score <= 6") || !strings.Contains(text, "dead replay "+dead.ID) {
+		t.Errorf("exit %d: %s", code, text)
+	}
+
+	status.Store(http.StatusOK)
+	p.ask(nil, "dead", "replay", dead.ID)
+	until(t, "delivered after the replay", func() bool {
+		p.ask(&full, "deliveries", "show", dead.ID)
+		return full.State == "delivered"
+	})
+	if full.Attempts != 2 {
+		t.Errorf("%d attempts", full.Attempts)
+	}
+
+	// One that does not match, and why.
+	p.ask(&emitted, "emit", `{"type": "response.completed", "id": "two"}`)
+	text, _ = p.say("explain", emitted[0].ID)
+	if !strings.Contains(text, "nps_score") || !strings.Contains(text, "✗") {
+		t.Errorf("nothing says that the score is missing:\n%s", text)
+	}
+
+	// A dead letter that is given up.
+	status.Store(http.StatusUnprocessableEntity)
+	p.ask(nil, "emit", `{"type": "response.completed", "id": "three", "nps_score": 0}`)
+	until(t, "a dead letter", func() bool {
+		p.ask(&page, "dead", "list")
+		return len(page.Data) == 1
+	})
+	p.ask(nil, "dead", "drop", page.Data[0].ID)
+	p.ask(&page, "dead", "list")
+	if len(page.Data) != 0 {
+		t.Errorf("still dead: %+v", page.Data)
+	}
+	p.stop()
+}
+
+func TestExitCodes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	bad := filepath.Join(dir, "bad.yaml")
+	if err := os.WriteFile(bad, []byte("rules:\n  - {name: r, when: nps_scor <= 6, send: [nobody]}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	failing := filepath.Join(dir, "failing.yaml")
+	if err := os.WriteFile(failing, []byte(`connections: {a: {slack: {webhook: "${X}"}}}
+rules:
+  - {name: r, when: nps_score <= 6, send: [a], tests: [{given: {nps_score: 9}, expect: [a]}]}
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cases := []struct {
+		args string
+		code int
+		says string
+	}{
+		{"version", 0, "surveygate "},
+		{"secret", 0, "whsec_"},
+		{"secret --for nothing", 2, "webhook, ed25519, path or token"},
+		{"check --config " + bad, 2, "bad.yaml:2:21: `nps_scor` is not a name"},
+		{"check", 2, "surveygate demo"},
+		{"run", 2, "surveygate demo"},
+		{"test --config " + failing, 1, "expected [a], got []"},
+		{"deliveries list", 3, "no gateway is running there"},
+		{"explain 98f112ad9000831e10656e02964b1bb9", 3, "no gateway is running there"},
+		{"emit", 2, "what is to be published"},
+		{"nothing", 2, "unknown command"},
+		{"listen --signature standard", 2, "secret"},
+	}
+	for _, c := range cases {
+		out, errs, code := invoke(t, dir, nil, strings.Fields(c.args)...)
+		if code != c.code || !strings.Contains(out+errs, c.says) {
+			t.Errorf("surveygate %s: exit %d, want %d with %q:\n%s%s", c.args, code, c.code, c.says, out, errs)
+		}
+	}
+}
+
+// SIGHUP loads a changed file; one with faults is refused and the running configuration stays; SIGTERM drains.
+func TestReloadAndDrain(t *testing.T) {
+	t.Parallel()
+	first, second := newSink(t, nil), newSink(t, nil)
+	config := `
+outbound: {allow_addresses: ["127.0.0.0/8"], allow_http: true}
+webhooks:
+  - {name: hook, url: %q, events: [response.completed], signature: none}
+`
+	p := start(t, t.TempDir(), fmt.Sprintf(config, first.url))
+	file := filepath.Join(p.dir, "surveygate.yaml")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := 0
+	emit := func() {
+		n++
+		p.ask(nil, "emit", fmt.Sprintf(`{"type": "response.completed", "id": "r-%d"}`, n))
+	}
+	emit()
+	first.await(t, 10*time.Second, func(times map[string][]time.Time) bool { return len(times) == 1 })
+
+	write("webhooks: [{name: hook, url: nonsense}]\n")
+	until(t, "the refusal is logged", func() bool { return strings.Contains(p.said(), "refused") })
+	emit()
+	first.await(t, 10*time.Second, func(times map[string][]time.Time) bool { return len(times) == 2 })
+
+	write(fmt.Sprintf(config, second.url))
+	until(t, "the new configuration is loaded", func() bool { return strings.Contains(p.said(), "configuration loaded") })
+	emit()
+	second.await(t, 10*time.Second, func(times map[string][]time.Time) bool { return len(times) == 1 })
+	p.stop()
+	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("exit %d after SIGTERM:\n%s", code, p.said())
+	}
+}
