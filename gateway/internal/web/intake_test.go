@@ -243,6 +243,48 @@ func TestDraining(t *testing.T) {
 	}
 }
 
+// What is no HTTP, or tries to be too much of it, is refused in the shape of every error.
+func TestRawRequests(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for name, c := range map[string]struct {
+		request string
+		want    int
+	}{
+		"no HTTP":                 {"hello\r\n\r\n", 400},
+		"large chunk":             {"POST /in/pollqr HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n200000\r\n", 413},
+		"headers without an end":  {"GET /in/pollqr HTTP/1.1\r\nHost: x\r\nX: " + repeat("x", maxHeader) + "\r\n\r\n", 431},
+		"odd method":              {"BREW /in/pollqr HTTP/1.1\r\nHost: x\r\n\r\n", 405},
+		"negative length":         {"POST /in/pollqr HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n", 400},
+		"two lengths":             {"POST /in/pollqr HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400},
+		"absolute, another host":  {"GET http://elsewhere/healthz HTTP/1.1\r\nHost: x\r\n\r\n", 200},
+		"dots in the path":        {"POST /in/../v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", 404},
+		"old HTTP without a host": {"GET /healthz HTTP/1.0\r\n\r\n", 200},
+	} {
+		got := r.raw(t, c.request)
+		if got.status != c.want {
+			t.Errorf("%s: %d, want %d: %s", name, got.status, c.want, got.body)
+		}
+		if got.status >= 400 && !strings.Contains(got.body, `"request_id":"`) {
+			t.Errorf("%s: not the shape of an error: %s", name, got.body)
+		}
+	}
+}
+
+func TestReadiness(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.accept(t, pollqr("r1", 3))
+	r.clock.Advance(61 * time.Second)
+	got := r.ask(t, ask{path: "/readyz"})
+	if got.status != 200 || !strings.Contains(got.body, `1 events wait for their decision, the oldest for 1m1s`) {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	if got := r.ask(t, ask{path: "/healthz"}); got.status != 200 || got.body != `{"status":"alive"}` {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
 // A store that cannot make anything durable is told of with 503, whatever the door.
 func TestStoreDown(t *testing.T) {
 	t.Parallel()

@@ -202,12 +202,18 @@ func (r *rig) ask(t testing.TB, a ask) told {
 // claim is a request that says how long its body is and sends none of it: what the server refuses unread.
 func (r *rig) claim(t testing.TB, path, token string, length int) told {
 	t.Helper()
+	return r.raw(t, fmt.Sprintf("POST %s HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n", path, token, length))
+}
+
+// raw is a request byte for byte.
+func (r *rig) raw(t testing.TB, request string) told {
+	t.Helper()
 	conn, err := r.dial()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	if _, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n", path, token, length); err != nil {
+	if _, err := io.WriteString(conn, request); err != nil {
 		t.Fatal(err)
 	}
 	res, err := http.ReadResponse(bufio.NewReader(conn), nil)

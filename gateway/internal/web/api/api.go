@@ -52,7 +52,8 @@ type Route struct {
 	Scope access.Scope
 
 	serve func(*API, *call) error
-	// once: an Idempotency-Key makes a second request answer what the first one did.
+	// once: an Idempotency-Key makes a second request answer what the first one did. Publishing needs none: an
+	// event's `id`, or its body, is that key, for longer.
 	once bool
 	// query are the parameters it takes, besides `tenant`.
 	query []string

@@ -226,8 +226,12 @@ func contentType(b []byte) string {
 
 const jsonType = "application/json"
 
-// remote is the peer's address; none on the unix socket. Forwarded headers are not believed: anybody can write them.
+// remote is the peer's address; none on the unix socket, which fasthttp calls 0.0.0.0. Forwarded headers are not
+// believed: anybody can write them.
 func remote(c *fiber.Ctx) netip.Addr {
 	addr, _ := netip.AddrFromSlice(c.Context().RemoteIP())
+	if addr.IsUnspecified() {
+		return netip.Addr{}
+	}
 	return addr.Unmap()
 }
