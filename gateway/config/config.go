@@ -82,7 +82,8 @@ type Destination struct {
 	Transport  outbound.Transport
 	// Ordered ⟨later⟩ is `order: response`.
 	Ordered bool
-	// Credentials are what a pause by `revoked` is tied to; Address what one by 410 is.
+	// Credentials are what a pause by `revoked` is tied to: the secrets, and what else the connection says. Address is
+	// what one by 410 is tied to.
 	Credentials []connectors.Secret
 	Address     string
 }

@@ -206,7 +206,8 @@ func (l *loader) connect(d *destination, connector connectors.Connector) {
 		return
 	}
 	d.alone = connector
-	d.Credentials = secretsOf(reflect.ValueOf(connector).Elem(), nil)
+	// A product also refuses what is no secret (a Slack channel, an audience), so whatever is mended lifts the pause.
+	d.Credentials = append(secretsOf(reflect.ValueOf(connector).Elem(), nil), connectors.NewSecret(string(d.settings.JSON())))
 	if w, ok := connector.(*webhook.Connector); ok {
 		d.Address, d.delay = string(w.URL), w.Delay
 	}
