@@ -140,7 +140,7 @@ func TestWhole(t *testing.T) {
 
 	alarms := destination(t, c, "alarms")
 	if alarms.Rate != (config.Rate{Events: 10, Per: time.Second}) || alarms.Timeout != 3*time.Second || alarms.Concurrency != 2 ||
-		!alarms.CaptureAll || alarms.Transport != "std" || len(alarms.Retry.Waits) != 9 || len(alarms.Credentials) != 1 {
+		!alarms.CaptureAll || alarms.Transport != "std" || len(alarms.Retry.Waits) != 9 || len(alarms.Credentials) != 2 {
 		t.Errorf("alarms %+v", alarms)
 	}
 	if bot := destination(t, c, "bot"); !slices.Equal(bot.Retry.Waits, []time.Duration{5 * time.Second, time.Minute}) || bot.Concurrency != 16 || bot.Timeout != 15*time.Second {

@@ -99,7 +99,7 @@ rules:
 	if steps[2].Name != "main.note" || steps[2].Connector != "crm.note" || steps[2].Destination != "main" || got.Token != connectors.NewSecret("t") || got.Text.String() != "NPS {{ nps_score }}" {
 		t.Errorf("action: %+v, %+v", steps[2], got)
 	}
-	if d := c.Destinations[0]; d.Rate != (config.Rate{Events: 9, Per: time.Second}) || len(d.Credentials) != 1 {
+	if d := c.Destinations[0]; d.Rate != (config.Rate{Events: 9, Per: time.Second}) || len(d.Credentials) != 2 {
 		t.Errorf("destination: %+v", d)
 	}
 }
