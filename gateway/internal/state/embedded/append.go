@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -104,12 +106,17 @@ func (a *appending) stage(t *tx) error {
 		pos := c.next
 		c.next++
 		record := a.buf[it.record[0]:it.record[1]]
-		t.set(posKey(t.key, tabEvent, pos), record)
+		must(t.part(partEvents).Set(posKey(t.key, tabEvent, pos), record, nil))
 		t.val = appendIDRecord(t.val[:0], pos, t.now)
-		t.set(id, t.val)
+		must(t.part(partIDs).Set(id, t.val, nil))
 		t.ids[string(id)] = pos
-		t.set(timelineKey(t.key, it.terms.tenant, pos), a.buf[it.timeline[0]:it.timeline[1]])
-		t.index(&it.terms, pos, true)
+		must(t.part(partTimeline).Set(timelineKey(t.key, it.terms.tenant, pos), a.buf[it.timeline[0]:it.timeline[1]], nil))
+		if r := it.terms.response; r != "" {
+			must(t.part(partResponses).Set(appendU64(responsePrefix(t.key, it.terms.tenant, r), pos), nil, nil))
+		}
+		for _, p := range it.terms.persons {
+			must(t.part(partPersons).Set(appendU64(personPrefix(t.key, it.terms.tenant, p), pos), nil, nil))
+		}
 		c.events++
 		c.bytes += int64(len(record))
 		c.pending++
@@ -120,17 +127,13 @@ func (a *appending) stage(t *tx) error {
 	return nil
 }
 
-// index puts an event into the indexes of its response and its persons, or takes it out.
-func (t *tx) index(e *terms, pos uint64, in bool) {
-	entry := t.set
-	if !in {
-		entry = func(key, _ []byte) { t.del(key) }
-	}
+// unindex takes an event out of the indexes of its response and its persons.
+func (t *tx) unindex(e *terms, pos uint64) {
 	if e.response != "" {
-		entry(appendU64(responsePrefix(t.key, e.tenant, e.response), pos), nil)
+		t.del(appendU64(responsePrefix(t.key, e.tenant, e.response), pos))
 	}
 	for _, p := range e.persons {
-		entry(appendU64(personPrefix(t.key, e.tenant, p), pos), nil)
+		t.del(appendU64(personPrefix(t.key, e.tenant, p), pos))
 	}
 }
 
@@ -157,7 +160,9 @@ func (s *store) persons(ev *event.Event) [][]byte {
 	var hashes [][]byte
 	for _, name := range [...]string{email, phone, external} {
 		if name = strings.TrimSpace(name); name != "" {
-			hashes = append(hashes, s.person(name))
+			if h := s.person(name); !slices.ContainsFunc(hashes, func(g []byte) bool { return bytes.Equal(g, h) }) {
+				hashes = append(hashes, h)
+			}
 		}
 	}
 	return hashes

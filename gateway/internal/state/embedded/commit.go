@@ -242,7 +242,9 @@ func (op *committing) decide(t *tx, o *state.Outcome, p *prepared) bool {
 		}
 		return false
 	}
-	t.put(posKey(t.key, tabOutcome, o.Position), op.buf[p.record[0]:p.record[1]])
+	record := op.buf[p.record[0]:p.record[1]]
+	must(t.part(partOutcomes).Set(posKey(t.key, tabOutcome, o.Position), record, nil))
+	t.outcomes[o.Position] = record
 	for i := range o.Deliveries {
 		d := &o.Deliveries[i]
 		dest := t.s.due.find(o.Tenant, d.Destination)
@@ -271,7 +273,7 @@ func (op *committing) decide(t *tx, o *state.Outcome, p *prepared) bool {
 // enter adds an entry to a destination's history.
 func (t *tx) enter(d *dest, p place, table byte, entry []byte) {
 	t.s.due.lowerTo(d, table, p)
-	t.set(listKey(t.key, table, d.tenant, d.name, p), entry)
+	must(t.part(partHistory).Set(listKey(t.key, table, d.tenant, d.name, p), entry, nil))
 	if table == tabFailures {
 		t.counts(d).failures++
 	} else {

@@ -159,7 +159,8 @@ func (s *store) pebbleOptions(fs vfs.FS) *pebble.Options {
 		CacheSize:                   blockCache,
 		MemTableSize:                memTableSize, // grown to, from 256 KiB
 		MemTableStopWritesThreshold: 4,
-		L0CompactionThreshold:       4,
+		L0CompactionThreshold:       8,
+		LBaseMaxBytes:               512 << 20,
 		L0StopWritesThreshold:       stopWritesAt,
 		MaxOpenFiles:                512,
 		FormatMajorVersion:          pebble.FormatNewest,
@@ -209,7 +210,7 @@ func (s *store) Close() error {
 		if err := s.broken(); err != nil {
 			// Its goroutines may hold Pebble's locks for ever; closing it would wait for them. Nothing it does can
 			// reach the disk any more, so the folder may be opened again.
-			s.closed = errors.Join(err, s.lock.Close())
+			s.closed = errors.Join(err, s.lock.Close(), s.lock.Close()) // Pebble's share of the lock, and ours
 			return
 		}
 		s.closed = errors.Join(s.db.Close(), s.lock.Close())

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -17,6 +18,9 @@ import (
 func TestMain(m *testing.M) {
 	if child() {
 		return
+	}
+	if os.Getenv(alone) != "" {
+		os.Exit(m.Run())
 	}
 	goleak.VerifyTestMain(m)
 }

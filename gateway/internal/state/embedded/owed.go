@@ -71,7 +71,10 @@ func (t *tx) current(tenant, eventID string, pos uint64, suffix string) *owed {
 	if o := t.owed(tenant, pos, suffix); o != nil {
 		return o
 	}
-	v := t.get(posKey(t.key, tabOutcome, pos))
+	v := t.outcomes[pos]
+	if v == nil {
+		v = t.get(posKey(t.key, tabOutcome, pos))
+	}
 	if v == nil {
 		return nil
 	}

@@ -21,18 +21,20 @@ const ballastSize = 32 << 20
 
 // space watches the disk. Below the reserve nothing new is accepted, so that commits can still be written.
 type space struct {
-	fs      vfs.FS
+	fs      vfs.FS // the disk itself, without guard
 	dir     string
 	ballast string
 	reserve int64
 
-	since   int // bytes written since the last look; the writer's
+	// The writer's.
+	since   int // bytes written since the last look
 	looked  bool
-	lacking bool // the writer's: the last look found too little
+	lacking bool
 
-	given  atomic.Bool // the ballast was given up
-	said   atomic.Pointer[error]
-	making sync.WaitGroup
+	said   atomic.Pointer[error] // why nothing is accepted, for Health
+	given  atomic.Bool           // the ballast was given up
+	making atomic.Bool
+	makers sync.WaitGroup
 }
 
 func (p *space) init(fs vfs.FS, dir string, reserve int64) {
@@ -44,7 +46,7 @@ func (p *space) init(fs vfs.FS, dir string, reserve int64) {
 func (p *space) guard(fs vfs.FS) vfs.FS {
 	return vfs.OnDiskFull(fs, func() {
 		p.given.Store(true)
-		_ = p.fs.Remove(p.ballast)
+		_ = p.fs.Remove(p.ballast) // where there is none, the write fails as it would have
 	})
 }
 
@@ -54,26 +56,60 @@ var errFull = errors.New("the disk is nearly full")
 
 // refuses says why nothing new can be accepted; nil: it can. Only the writer asks. While space lacks, each asking looks.
 func (p *space) refuses() error {
-	if p.looked && !p.lacking && p.since < lookEvery {
+	if p.looked && !p.lacking && p.since < lookEvery && !p.given.Load() {
 		return nil
 	}
 	p.looked, p.since = true, 0
 	usage, err := p.fs.GetDiskUsage(p.dir)
 	if err != nil {
-		p.lacking = false // a disk that cannot be asked (in memory) says by itself when it is full
-		if p.given.Load() {
-			p.lacking = true
-		}
-	} else {
-		p.lacking = usage.AvailBytes < uint64(p.reserve)
+		p.lacking = false // a disk that cannot be asked says by itself when it is full
+		return nil
 	}
-	if !p.lacking {
+	if p.lacking = usage.AvailBytes < uint64(p.reserve); !p.lacking {
 		p.said.Store(nil)
+		p.prepare(usage.AvailBytes)
 		return nil
 	}
 	err = fmt.Errorf("%w: %w: %d MiB free, %d MiB are kept in reserve", state.ErrUnavailable, errFull, usage.AvailBytes>>20, p.reserve>>20)
 	p.said.Store(&err)
 	return err
+}
+
+// prepare makes the ballast, aside and without anybody waiting, where there is none and room enough for it.
+func (p *space) prepare(free uint64) {
+	if free < uint64(p.reserve)+2*ballastSize || !p.making.CompareAndSwap(false, true) {
+		return
+	}
+	p.makers.Go(func() {
+		defer p.making.Store(false)
+		if _, err := p.fs.Stat(p.ballast); err == nil {
+			p.given.Store(false)
+			return
+		}
+		if err := p.fill(p.ballast + ".new"); err != nil {
+			_ = p.fs.Remove(p.ballast + ".new")
+			return // the reserve still stands; the next look tries again
+		}
+		if p.fs.Rename(p.ballast+".new", p.ballast) == nil {
+			p.given.Store(false)
+		}
+	})
+}
+
+// fill makes a file of the ballast's size. Where the system can, its blocks are taken without being written.
+func (p *space) fill(name string) error {
+	f, err := p.fs.Create(name, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	err = f.Preallocate(0, ballastSize)
+	if info, statErr := f.Stat(); err == nil && (statErr != nil || info.Size() < ballastSize) {
+		block := make([]byte, 1<<20)
+		for n := 0; n < ballastSize && err == nil; n += len(block) {
+			_, err = f.Write(block)
+		}
+	}
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 // says is what refuses last said, for Health.
@@ -84,4 +120,4 @@ func (p *space) says() error {
 	return nil
 }
 
-func (p *space) close() { p.making.Wait() }
+func (p *space) close() { p.makers.Wait() }

@@ -41,6 +41,7 @@ func trimEvents(t *tx, s *slice) {
 	})
 	must(err)
 	refs := references{t: t, open: map[uint64]bool{}}
+	owners := map[string]bool{} // tenants of events in the run
 	n, size, run := 0, 0, c.first
 	ok := it.First()
 	for ; ok && n < sliceEvents && size < sliceBytes; ok = it.Next() {
@@ -60,7 +61,7 @@ func trimEvents(t *tx, s *slice) {
 		c.events--
 		c.bytes -= int64(len(record))
 		if !bad && refs.of(&e, pos) {
-			t.forgetRun(run, pos)
+			t.forgetRun(run, pos, owners)
 			run = pos + 1
 			t.del(posKey(t.key, tabEvent, pos))
 			t.put(posKey(t.key, tabKept, pos), record)
@@ -69,6 +70,7 @@ func trimEvents(t *tx, s *slice) {
 			s.done.Kept++
 		} else {
 			if !bad {
+				owners[e.tenant] = true
 				t.forget(&e, pos, s)
 			}
 			s.done.Events++
@@ -77,16 +79,20 @@ func trimEvents(t *tx, s *slice) {
 	}
 	must(errors.Join(it.Error(), it.Close()))
 	if n > 0 {
-		t.forgetRun(run, c.first)
+		t.forgetRun(run, c.first, owners)
 		t.s.w.dirty = true
 	}
 	s.more = ok && n > 0
 }
 
 // forgetRun removes what is kept by position of events in a row. Runs of one are common where much is referred to.
-func (t *tx) forgetRun(from, to uint64) {
+func (t *tx) forgetRun(from, to uint64, owners map[string]bool) {
 	if from >= to {
 		return
+	}
+	for tenant := range owners {
+		must(t.b.DeleteRange(timelineKey(nil, tenant, from), timelineKey(nil, tenant, to), nil))
+		delete(owners, tenant)
 	}
 	for _, table := range [...]byte{tabEvent, tabOutcome, tabClaims, tabOwed} {
 		must(t.b.DeleteRange(posKey(nil, table, from), posKey(nil, table, to), nil))
@@ -96,8 +102,7 @@ func (t *tx) forgetRun(from, to uint64) {
 // forget takes an event out of the indexes. Its id is recognised as long as deduplication says.
 func (t *tx) forget(e *terms, pos uint64, s *slice) {
 	c := &t.s.w.counters
-	t.del(timelineKey(t.key, e.tenant, pos))
-	t.index(e, pos, false)
+	t.unindex(e, pos)
 	if before, ends := s.before(s.r.Dedupe.Age); ends && e.received < before {
 		t.drop(idKey(t.key, e.tenant, e.id))
 		s.done.Dedupe++
@@ -175,7 +180,7 @@ func (t *tx) sweep(pos uint64, s *slice) {
 		return
 	}
 	t.drop(posKey(t.key, tabKept, pos))
-	t.forgetRun(pos, pos+1)
+	t.forgetRun(pos, pos+1, map[string]bool{e.tenant: true})
 	t.forget(&e, pos, s)
 	c.kept--
 	c.keptBytes -= int64(len(record))

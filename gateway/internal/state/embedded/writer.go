@@ -197,6 +197,18 @@ func (c *call) answer(err error) {
 	}
 }
 
+// The parts of a batch.
+const (
+	partEvents = iota
+	partTimeline
+	partIDs
+	partResponses
+	partPersons
+	partOutcomes
+	partHistory
+	parts
+)
+
 // tx is one batch being made. What is written through put is read back through get in the same batch.
 type tx struct {
 	s    *store
@@ -204,15 +216,20 @@ type tx struct {
 	now  int64
 	sync bool
 
-	seen   map[string][]byte // written in this batch; nil is deleted
-	ids    map[string]uint64 // events appended in this batch
-	deltas map[*dest]*destCounts
-	fresh  []fresh     // appended, for Claim
-	freed  bool        // some were released
-	due    []dueChange // to be made known when written
-	after  []func()
-	key    []byte
-	val    []byte
+	// parts are batches of one table each, for what comes by the hundred: put into the memtable table by table, keys in
+	// a row cost a third of what they do in turns.
+	parts [parts]*pebble.Batch
+
+	seen     map[string][]byte // written in this batch; nil is deleted
+	ids      map[string]uint64 // events appended in this batch
+	outcomes map[uint64][]byte // committed in this batch
+	deltas   map[*dest]*destCounts
+	fresh    []fresh     // appended, for Claim
+	freed    bool        // some were released
+	due      []dueChange // to be made known when written
+	after    []func()
+	key      []byte
+	val      []byte
 }
 
 func (t *tx) begin(s *store) {
@@ -220,12 +237,29 @@ func (t *tx) begin(s *store) {
 	if t.seen == nil {
 		t.key = make([]byte, 0, 512)
 		t.seen, t.ids, t.deltas = map[string][]byte{}, map[string]uint64{}, map[*dest]*destCounts{}
+		t.outcomes = map[uint64][]byte{}
 	}
+}
+
+// part is the batch of one table.
+func (t *tx) part(n int) *pebble.Batch {
+	if t.parts[n] == nil {
+		t.parts[n] = t.s.db.NewBatch()
+	}
+	return t.parts[n]
 }
 
 // finish adds what belongs to the batch as a whole.
 func (t *tx) finish() {
 	s := t.s
+	for i, p := range t.parts {
+		if p == nil {
+			continue
+		}
+		must(t.b.Apply(p, nil))
+		must(p.Close())
+		t.parts[i] = nil
+	}
 	for d, delta := range t.deltas {
 		delta.add(&d.counts)
 		t.val = appendDest(t.val[:0], delta)
@@ -255,6 +289,7 @@ func (t *tx) end() {
 	_ = t.b.Close()
 	clear(t.seen)
 	clear(t.ids)
+	clear(t.outcomes)
 	clear(t.deltas)
 	clear(t.fresh)
 	clear(t.due)
