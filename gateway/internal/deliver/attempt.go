@@ -1,7 +1,6 @@
 package deliver
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -21,7 +20,7 @@ const chainSteps = 5
 func (l *Loop) attempt(lane *lane, j *job) {
 	now := l.Clock.Now()
 	deadline := now.Add(j.destination.Timeout)
-	if !l.begins(j, now, deadline) {
+	if !l.begins(j, deadline) {
 		if j.probe {
 			lane.unprobe()
 		}
@@ -39,6 +38,14 @@ func (l *Loop) attempt(lane *lane, j *job) {
 	try := l.try(j, deadline)
 	end := l.Clock.Now()
 	d.Updated = end
+	if try.givenUp {
+		if j.probe {
+			lane.unprobe()
+		}
+		d.State, d.Reason, d.Due = state.Waiting, reasonStopping, end
+		l.settle(j, d, "")
+		return
+	}
 
 	if try.sent {
 		d.Attempts++
@@ -94,6 +101,7 @@ func (l *Loop) wait(scheduled, asked time.Duration) time.Duration {
 type trial struct {
 	verdict       connectors.Verdict
 	sent          bool // a request went out, or could not connect
+	givenUp       bool // the gateway stops before the answer came: no attempt, it is made again
 	status        int
 	bytesSent     int
 	bytesReceived int
@@ -124,8 +132,16 @@ func (l *Loop) try(j *job, deadline time.Time) (t trial) {
 	for range chainSteps {
 		t.request, t.response, t.status = req, nil, 0
 		left := deadline.Sub(l.Clock.Now())
-		res := l.Sender.Send(context.Background(), req, options(j, left))
-		t.sent = true
+		if left <= 0 {
+			t.verdict = connectors.TryAgain(fmt.Sprintf("no time left for request %d of the attempt", len(trail)+1))
+			return t
+		}
+		res := l.Sender.Send(l.sending, req, options(j, left))
+		if res.Kind == outbound.Canceled {
+			t.givenUp = true
+			return t
+		}
+		t.sent = t.sent || res.Kind != outbound.Invalid
 		t.bytesSent += res.Sent
 		t.bytesReceived += res.Received
 		if res.Err != nil || res.Response == nil {

@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/surveygate/surveygate/gateway/internal/state"
@@ -45,21 +46,23 @@ func (c *commits) signal() {
 	}
 }
 
-// take is the next batch, in the order it came. Events go first, so that what was handed over is there when it is settled.
+// take is the next batch, in the order it came. A delivery that was handed over is settled only after its event was
+// taken, so that it never comes before it.
 func (c *commits) take() (events []*held, settled []state.Settled, closed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n := min(len(c.events), commitAtMost)
-	events, c.events = c.events[:n:n], c.events[n:]
-	if len(c.events) == 0 {
-		c.events = nil
-		m := min(len(c.settled), commitAtMost)
-		settled, c.settled = c.settled[:m:m], c.settled[m:]
-		if len(c.settled) == 0 {
-			c.settled = nil
-		}
-	}
+	events, c.events = cut(c.events)
+	settled, c.settled = cut(c.settled)
 	return events, settled, c.closed
+}
+
+// cut takes what one commit holds off the front.
+func cut[T any](list []T) (front, rest []T) {
+	n := min(len(list), commitAtMost)
+	if n == len(list) {
+		return list, nil
+	}
+	return list[:n:n], list[n:]
 }
 
 // commit writes outcomes until it is closed and nothing is left. A store that cannot take them is asked again:
@@ -76,15 +79,10 @@ func (l *Loop) commit(ctx context.Context) {
 			continue
 		}
 		batch := state.Commit{Events: make([]state.Outcome, len(events)), Due: settled}
-		waiting := false
+		waiting := slices.ContainsFunc(settled, func(s state.Settled) bool { return s.Delivery.State == state.Waiting })
 		for i, h := range events {
-			batch.Events[i] = h.outcome
-			for k := range h.outcome.Deliveries {
-				waiting = waiting || h.outcome.Deliveries[k].State == state.Waiting
-			}
-		}
-		for i := range settled {
-			waiting = waiting || settled[i].Delivery.State == state.Waiting
+			batch.Events[i] = h.seal()
+			waiting = waiting || slices.ContainsFunc(batch.Events[i].Deliveries, func(d state.Delivery) bool { return d.State == state.Waiting })
 		}
 		for {
 			_, err := l.Store.Commit(context.WithoutCancel(ctx), &batch)
@@ -103,7 +101,7 @@ func (l *Loop) commit(ctx context.Context) {
 		l.Observer.Batch("commit", len(events)+len(settled))
 		bytes := 0
 		for _, h := range events {
-			bytes += h.claimed.Event.Size()
+			bytes += h.size
 		}
 		l.room.give(len(events), bytes)
 		if waiting {

@@ -148,7 +148,7 @@ func TestRevokedPausesAndHeals(t *testing.T) {
 	fixed := *d
 	fixed.Credentials = []connectors.Secret{connectors.NewSecret("new")}
 	b.close()
-	b.plan = decide.New(destinations(&fixed))
+	b.plan.Store(decide.New(destinations(&fixed)))
 	b.open()
 	for _, id := range append(later, first) {
 		b.untilState(id, "crm", state.Delivered)
@@ -201,7 +201,7 @@ func TestNoLongerConfigured(t *testing.T) {
 	id := b.accept(1)[0]
 	b.untilState(id, "crm", state.Waiting)
 	b.close()
-	b.plan = decide.New(&config.Config{Generation: "g2"})
+	b.plan.Store(decide.New(&config.Config{Generation: "g2"}))
 	b.open()
 	if d := b.untilState(id, "crm", state.Dead); d.Reason != "no longer configured" {
 		t.Errorf("reason %q", d.Reason)

@@ -115,7 +115,7 @@ func leaseFor(plan *decide.Plan) time.Duration {
 func (l *Loop) again(plan *decide.Plan, due *state.Due, now time.Time) {
 	l.due.Add(1)
 	j := &job{delivery: due.Delivery, event: due.Event, lease: due.Lease}
-	j.delivery.Log = nil
+	j.delivery.Log, j.delivery.Leased = nil, false // its lease ends with what comes of it
 	owed, ok := plan.Today(j.delivery, due.Event)
 	if !ok {
 		d := j.delivery

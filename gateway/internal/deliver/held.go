@@ -14,15 +14,17 @@ import (
 
 // held is an event between its claim and its commit.
 type held struct {
-	claimed state.Claimed
-	at      time.Time // when it was claimed
-	jobs    []*job
+	at   time.Time // when it was claimed
+	size int       // of the event, in bytes
+	jobs []*job
 
 	mu        sync.Mutex
 	outcome   state.Outcome
 	open      int       // deliveries neither finished nor handed over
 	first     time.Time // when the first of them finished
-	committed bool      // the outcome is on its way; nothing is added to it any more
+	started   bool      // every delivery was queued, delayed or skipped; before, none may be handed over
+	committed bool      // the outcome waits for its commit
+	sealed    bool      // the commit has begun: what ends now is settled by itself
 }
 
 // job is one delivery on its way through a lane.
@@ -48,7 +50,7 @@ type job struct {
 
 // decide asks all rules; a panic there makes the event a dead letter, because it would come again and again.
 func (l *Loop) decide(plan *decide.Plan, c state.Claimed, now time.Time) (h *held) {
-	h = &held{claimed: c, at: now}
+	h = &held{at: now, size: c.Event.Size()}
 	h.outcome = state.Outcome{
 		Position: c.Position, Tenant: c.Event.Tenant, EventID: c.Event.ID,
 		Generation: plan.Config.Generation, At: now,
@@ -84,12 +86,7 @@ func (l *Loop) decide(plan *decide.Plan, c state.Claimed, now time.Time) (h *hel
 }
 
 // start queues an event's first attempts; what cannot start now goes to the due-queue.
-func (l *Loop) start(plan *decide.Plan, h *held, now time.Time) {
-	if h.open == 0 {
-		h.committed = true
-		l.finish(h)
-		return
-	}
+func (l *Loop) start(h *held, now time.Time) {
 	for _, j := range h.jobs {
 		d := &j.delivery
 		switch {
@@ -104,6 +101,10 @@ func (l *Loop) start(plan *decide.Plan, h *held, now time.Time) {
 			}
 		}
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.started = true
+	l.finishIfDone(h) // here where nothing is owed
 }
 
 // postpone hands over a delivery that was not tried; no attempt is counted.
@@ -132,26 +133,29 @@ func (l *Loop) settle(j *job, d state.Delivery, free string) {
 	if free != "" {
 		keys = []string{free}
 	}
-	if h := j.held; h != nil {
-		h.mu.Lock()
-		if !h.committed {
-			j.done = true
-			h.outcome.Deliveries[j.slot] = d
-			h.outcome.Free = append(h.outcome.Free, keys...)
-			h.open--
-			if h.first.IsZero() {
-				h.first = l.Clock.Now()
-			}
-			l.finishIfDone(h)
-			h.mu.Unlock()
-			return
-		}
-		lease := j.lease // handed over meanwhile: its own commit settles it
-		h.mu.Unlock()
-		l.commits.due(state.Settled{Delivery: d, Lease: lease, Free: keys})
+	h := j.held
+	if h == nil {
+		l.settleDue(j, d, keys)
 		return
 	}
-	l.settleDue(j, d, keys)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.sealed {
+		l.commits.due(state.Settled{Delivery: d, Lease: j.lease, Free: keys})
+		return
+	}
+	// Also where it was handed over meanwhile: written as still waiting, it could be due before its end is written.
+	j.done = true
+	h.outcome.Deliveries[j.slot] = d
+	h.outcome.Free = append(h.outcome.Free, keys...)
+	if h.committed {
+		return
+	}
+	h.open--
+	if h.first.IsZero() {
+		h.first = l.Clock.Now()
+	}
+	l.finishIfDone(h)
 }
 
 // settleDue ends this holder's lease of a due delivery.
@@ -161,10 +165,9 @@ func (l *Loop) settleDue(j *job, d state.Delivery, free []string) {
 }
 
 // begins marks an attempt as running; false when the delivery was handed over before it could start.
-func (l *Loop) begins(j *job, now, deadline time.Time) bool {
+func (l *Loop) begins(j *job, deadline time.Time) bool {
 	h := j.held
 	if h == nil {
-		j.deadline = deadline
 		return true
 	}
 	h.mu.Lock()
@@ -174,6 +177,19 @@ func (l *Loop) begins(j *job, now, deadline time.Time) bool {
 	}
 	j.running, j.deadline = true, deadline
 	return true
+}
+
+// seal is the outcome to be written. Lanes that hang may keep jobs for long that were handed over: without their event.
+func (h *held) seal() state.Outcome {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sealed = true
+	for _, j := range h.jobs {
+		if !j.running || j.done {
+			j.event = nil
+		}
+	}
+	return h.outcome
 }
 
 // finishIfDone commits an event whose deliveries are all finished or handed over. h.mu is held.
@@ -209,7 +225,7 @@ func (l *Loop) handOver(now time.Time, late func(*held) bool) {
 	l.heldMu.Unlock()
 	for _, h := range all {
 		h.mu.Lock()
-		if !h.committed && late(h) {
+		if h.started && !h.committed && late(h) {
 			for _, j := range h.jobs {
 				if j.done {
 					continue
@@ -218,7 +234,7 @@ func (l *Loop) handOver(now time.Time, late func(*held) bool) {
 				d.State, d.Reason, d.Due = state.Waiting, "queue", now
 				if j.running {
 					// Leased to this holder from the start: the attempt goes on, and its own commit settles it.
-					d.Reason, d.Due = "in flight", j.deadline.Add(leaseGrace)
+					d.Reason, d.Due, d.Leased = "in flight", j.deadline.Add(leaseGrace), true
 					j.lease = d.Due
 				}
 				h.outcome.Deliveries[j.slot] = d
@@ -230,11 +246,10 @@ func (l *Loop) handOver(now time.Time, late func(*held) bool) {
 	}
 }
 
-// drain waits for running attempts within the bound, then hands everything over.
+// drain waits for running attempts within the bound, hands everything over, and gives up what still runs.
 func (l *Loop) drain() {
-	now := l.Clock.Now()
 	// What did not start yet need not start any more.
-	l.handOver(now, func(h *held) bool {
+	l.handOver(l.Clock.Now(), func(h *held) bool {
 		for _, j := range h.jobs {
 			if !j.done && j.running {
 				return false
@@ -245,12 +260,22 @@ func (l *Loop) drain() {
 	l.lanes.stop()
 	idle := make(chan struct{})
 	go func() { l.running.Wait(); close(idle) }()
-	c, stop := l.Clock.After(l.Drain)
-	defer stop()
-	select {
-	case <-idle:
-	case <-c:
+	if !l.within(l.Drain, idle) {
 		l.Log.Warn("attempts still running at the end of the drain; they will be repeated", "held", l.Held())
 	}
 	l.handOver(l.Clock.Now(), func(*held) bool { return true })
+	l.giveUp()
+	l.within(giveUpFor, idle)
+}
+
+// within waits until done is closed; false when it was not in time.
+func (l *Loop) within(d time.Duration, done <-chan struct{}) bool {
+	late, stop := l.Clock.After(d)
+	defer stop()
+	select {
+	case <-done:
+		return true
+	case <-late:
+		return false
+	}
 }

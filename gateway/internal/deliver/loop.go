@@ -29,6 +29,8 @@ const (
 	watchEvery = 20 * time.Millisecond
 	// leaseGrace is added to an attempt's deadline when it is handed over while it runs.
 	leaseGrace = 5 * time.Second
+	// giveUpFor is how long attempts get to end that were given up at the end of a drain.
+	giveUpFor = time.Second
 	// maxClaims is how many claims without a commit make an event a dead letter.
 	maxClaims = 5
 
@@ -88,7 +90,9 @@ type Loop struct {
 	held   map[*held]struct{}
 
 	dueWake  chan struct{}
-	running  sync.WaitGroup // workers
+	running  sync.WaitGroup  // workers
+	sending  context.Context // of every request; ends when the drain is over
+	giveUp   context.CancelFunc
 	draining atomic.Bool
 	starving atomic.Bool // a destination had no room for what is due
 }
@@ -96,6 +100,7 @@ type Loop struct {
 // New makes a loop.
 func New(o Options) *Loop {
 	l := &Loop{Options: o, held: map[*held]struct{}{}, dueWake: make(chan struct{}, 1)}
+	l.sending, l.giveUp = context.WithCancel(context.Background())
 	l.lanes.loop = l
 	l.lanes.byKey = map[laneKey]*lane{}
 	l.commits.wake = make(chan struct{}, 1)
@@ -221,7 +226,7 @@ func (l *Loop) begin(ctx context.Context, batch []state.Claimed) {
 	}
 	l.heldMu.Unlock()
 	for _, h := range decided {
-		l.start(plan, h, now)
+		l.start(h, now)
 	}
 }
 

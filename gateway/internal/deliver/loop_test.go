@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -41,7 +42,9 @@ type world struct {
 	mu     sync.Mutex
 	seen   []seen
 	answer func(s seen) (status int, header http.Header)
-	came   chan struct{}
+	// send, where it is set, is asked instead of answer.
+	send func(ctx context.Context, s seen, o outbound.Attempt) outbound.Result
+	came chan struct{}
 }
 
 type seen struct {
@@ -50,7 +53,7 @@ type seen struct {
 	at                           time.Time
 }
 
-func (w *world) Send(_ context.Context, r *connectors.Request, o outbound.Attempt) outbound.Result {
+func (w *world) Send(ctx context.Context, r *connectors.Request, o outbound.Attempt) outbound.Result {
 	w.mu.Lock()
 	s := seen{destination: o.Destination, event: r.URL[len("https://product.example/"):], delivery: o.DeliveryID, n: 1, at: time.Now()}
 	for _, before := range w.seen {
@@ -59,8 +62,11 @@ func (w *world) Send(_ context.Context, r *connectors.Request, o outbound.Attemp
 		}
 	}
 	w.seen = append(w.seen, s)
-	answer := w.answer
+	answer, send := w.answer, w.send
 	w.mu.Unlock()
+	if send != nil {
+		return send(ctx, s, o)
+	}
 	status, header := http.StatusOK, http.Header{}
 	if answer != nil {
 		status, header = answer(s)
@@ -97,10 +103,13 @@ type bench struct {
 	store state.Store
 	world *world
 	loop  *Loop
-	plan  *decide.Plan
+	plan  atomic.Pointer[decide.Plan]
 	clock clock.Clock
-	stop  func()
-	n     int
+	drain time.Duration
+	// wrap stands between the loop and the store; nil is nothing.
+	wrap func(state.Store) state.Store
+	stop func()
+	n    int
 }
 
 type nothing struct{}
@@ -142,27 +151,45 @@ func destination(name string, waits ...time.Duration) *config.Destination {
 
 func begin(t *testing.T, c *config.Config, answer func(seen) (int, http.Header)) *bench {
 	t.Helper()
+	b := prepare(t, c, answer)
+	b.open()
+	return b
+}
+
+// prepare is a bench whose loop does not run yet.
+func prepare(t *testing.T, c *config.Config, answer func(seen) (int, http.Header)) *bench {
+	t.Helper()
 	b := &bench{
-		t: t, dir: t.TempDir(), clock: clock.System(), plan: decide.New(c),
+		t: t, dir: t.TempDir(), clock: clock.System(), drain: 5 * time.Second,
 		world: &world{answer: answer, came: make(chan struct{}, 1)},
 	}
-	b.open()
+	b.plan.Store(decide.New(c))
 	t.Cleanup(b.close)
 	return b
 }
 
-func (b *bench) open() {
+// make opens the store and makes a loop that does not run.
+func (b *bench) make() {
 	b.t.Helper()
 	store, err := embedded.Open(embedded.Options{Dir: b.dir, Clock: b.clock})
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	b.store = store
+	if b.wrap != nil {
+		store = b.wrap(store)
+	}
 	b.loop = New(Options{
-		Store: store, Sender: b.world, Plan: func() *decide.Plan { return b.plan }, Clock: b.clock,
+		Store: store, Sender: b.world, Plan: b.plan.Load, Clock: b.clock,
 		Log: slog.New(slog.DiscardHandler), Observer: nothing{}, Jitter: func() float64 { return 0 },
-		FingerprintKey: []byte("key"), Drain: 5 * time.Second,
+		FingerprintKey: []byte("key"), Drain: b.drain,
 	})
+	b.stop = func() {}
+}
+
+func (b *bench) open() {
+	b.t.Helper()
+	b.make()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- b.loop.Run(ctx) }()
@@ -185,14 +212,25 @@ func (b *bench) close() {
 	}
 }
 
+// reload makes a configuration the running one.
+func (b *bench) reload(c *config.Config) {
+	b.t.Helper()
+	b.plan.Store(decide.New(c))
+	if err := b.loop.Reloaded(b.t.Context()); err != nil {
+		b.t.Error(err)
+	}
+}
+
 // accept appends events as the intake does, and returns their ids.
-func (b *bench) accept(n int) []string {
+func (b *bench) accept(n int) []string { return b.acceptType(event.TypeResponseCompleted, n) }
+
+func (b *bench) acceptType(kind string, n int) []string {
 	b.t.Helper()
 	events := make([]*event.Event, n)
 	ids := make([]string, n)
 	for i := range events {
 		b.n++
-		body := fmt.Sprintf(`{"type":"response.completed","id":"e%d","response":{"id":"r%d"}}`, b.n, b.n)
+		body := fmt.Sprintf(`{"type":%q,"id":"e%d","response":{"id":"r%d"}}`, kind, b.n, b.n)
 		ev, err := event.ParseOne([]byte(body), event.Defaults{Tenant: "default", Source: "api", Received: b.clock.Now(), Verified: "token"})
 		if err != nil {
 			b.t.Fatal(err)
@@ -237,4 +275,8 @@ func (b *bench) untilState(eventID, destination string, s state.DeliveryState) *
 		return d != nil && d.State == s
 	})
 	return d
+}
+
+func ok() outbound.Result {
+	return outbound.Result{Kind: outbound.Answered, Response: &connectors.Response{Status: http.StatusOK, Header: http.Header{}, At: time.Now()}}
 }

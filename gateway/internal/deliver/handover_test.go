@@ -1,0 +1,195 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/outbound"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// An attempt that runs when it is handed over belongs to this holder: nobody may send or end its delivery meanwhile.
+func TestHandedOverIsLeased(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	b := begin(t, destinations(destination("crm", time.Minute)), func(seen) (int, http.Header) {
+		<-release
+		return 200, nil
+	})
+	var once sync.Once
+	t.Cleanup(func() { once.Do(func() { close(release) }) })
+	id := b.accept(1)[0]
+	d := b.untilState(id, "crm", state.Waiting)
+	if !d.Leased {
+		t.Error("a running attempt was handed over without a lease")
+	}
+	if err := b.store.Drop(t.Context(), "default", d.ID); !errors.Is(err, state.ErrConflict) {
+		t.Errorf("dropped under a running attempt: %v", err)
+	}
+	if moved, err := b.store.Schedule(t.Context(), "default", []state.Delivery{{ID: d.ID, EventID: id}}); err != nil || moved[0] {
+		t.Errorf("scheduled under a running attempt: %v, %v", moved, err)
+	}
+	once.Do(func() { close(release) })
+	b.untilState(id, "crm", state.Delivered)
+	if n := b.world.count(func(seen) bool { return true }); n != 1 {
+		t.Errorf("%d requests", n)
+	}
+}
+
+// What waits for its retry is nobody's: a person may ask for it now.
+func TestRetryNowBetweenAttempts(t *testing.T) {
+	t.Parallel()
+	var good atomic.Bool
+	b := begin(t, destinations(destination("crm", 5*time.Millisecond, time.Hour)), func(seen) (int, http.Header) {
+		return map[bool]int{true: 200, false: 500}[good.Load()], nil
+	})
+	id := b.accept(1)[0]
+	var d *state.Delivery
+	b.until("waiting for an hour, leased to nobody", func() bool {
+		d = b.delivery(id, "crm")
+		return d != nil && d.Attempts == 2 && !d.Leased
+	})
+	good.Store(true)
+	if moved, err := b.store.Schedule(t.Context(), "default", []state.Delivery{{ID: d.ID, EventID: id}}); err != nil || !moved[0] {
+		t.Fatalf("retry now: %v, %v", moved, err)
+	}
+	b.loop.Wake()
+	b.untilState(id, "crm", state.Delivered)
+}
+
+// Between its claim and its start an event is late for nobody: handed over then, a delay or a `once` were forgotten.
+func TestNothingIsHandedOverBeforeItStarted(t *testing.T) {
+	t.Parallel()
+	conf := destinations(destination("later"), destination("taken"))
+	conf.Rules[0].Delay = time.Hour
+	b := prepare(t, conf, nil)
+	b.make()
+	b.accept(1)
+	claimed, err := b.store.Claim(t.Context(), 1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := b.clock.Now()
+	h := b.loop.decide(b.plan.Load(), claimed[0], now.Add(-time.Minute)) // the keys of once took so long
+	h.jobs[1].taken = "another"
+	b.loop.heldMu.Lock()
+	b.loop.held[h] = struct{}{}
+	b.loop.heldMu.Unlock()
+	b.loop.handOverLate()
+	b.loop.start(h, now)
+	if later, taken := h.outcome.Deliveries[0], h.outcome.Deliveries[1]; later.Reason != "delay" || taken.State != state.Skipped {
+		t.Errorf("delayed: %s until %s; taken: %s", later.Reason, later.Due.Sub(now), taken.State)
+	}
+	if events, settled, _ := b.loop.commits.take(); len(events) != 1 || len(settled) != 0 {
+		t.Errorf("%d outcomes, %d settled", len(events), len(settled))
+	}
+}
+
+// An attempt that ends while its hand-over still waits for its commit ends there: with a store that was away for
+// longer than the lease, the delivery would else be due between two commits, and sent again.
+func TestSettledBeforeTheHandOverIsCommitted(t *testing.T) {
+	t.Parallel()
+	b := prepare(t, destinations(destination("crm")), nil)
+	b.make()
+	b.accept(1)
+	claimed, err := b.store.Claim(t.Context(), 1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, now := b.loop, b.clock.Now()
+	h := l.decide(b.plan.Load(), claimed[0], now)
+
+	h.started = true
+	l.held[h] = struct{}{}
+	j := h.jobs[0]
+	if !l.begins(j, now.Add(time.Second)) {
+		t.Fatal("not begun")
+	}
+	l.handOver(now, func(*held) bool { return true })
+	if got := h.outcome.Deliveries[0]; got.State != state.Waiting || !got.Leased {
+		t.Fatalf("handed over as %s, leased %t", got.State, got.Leased)
+	}
+	d := j.delivery
+	d.State = state.Delivered
+	l.settle(j, d, "")
+	events, settled, _ := l.commits.take()
+	if len(events) != 1 || len(settled) != 0 || events[0].outcome.Deliveries[0].State != state.Delivered {
+		t.Errorf("%d outcomes, %d settled", len(events), len(settled))
+	}
+}
+
+// away is a store that cannot commit for a while.
+type away struct {
+	state.Store
+	times atomic.Int32
+}
+
+func (s *away) Commit(ctx context.Context, c *state.Commit) (*state.Committed, error) {
+	if s.times.Add(-1) >= 0 {
+		return nil, state.ErrUnavailable
+	}
+	return s.Store.Commit(ctx, c)
+}
+
+// A store that is away for a while loses nothing and repeats nothing.
+func TestCommitsWhenTheStoreComesBack(t *testing.T) {
+	t.Parallel()
+	b := prepare(t, destinations(destination("crm", time.Minute)), nil)
+	b.wrap = func(s state.Store) state.Store {
+		a := &away{Store: s}
+		a.times.Store(4)
+		return a
+	}
+	b.open()
+	for _, id := range b.accept(700) {
+		b.untilState(id, "crm", state.Delivered)
+	}
+	if n := b.world.count(func(seen) bool { return true }); n != 700 {
+		t.Errorf("%d requests for 700 deliveries", n)
+	}
+	b.until("everything has room again", func() bool {
+		events, bytes := b.loop.room.free()
+		return b.loop.Held() == 0 && events == heldEvents && bytes == heldBytes
+	})
+}
+
+// At the end of the drain running attempts are given up: nothing of the loop outlives Run, and they are repeated later.
+func TestDrainIsBounded(t *testing.T) {
+	t.Parallel()
+	var running, given atomic.Int32
+	var good atomic.Bool
+	b := prepare(t, destinations(destination("crm", time.Hour)), nil)
+	b.drain = 20 * time.Millisecond
+	b.world.send = func(ctx context.Context, s seen, _ outbound.Attempt) outbound.Result {
+		running.Add(1)
+		defer running.Add(-1)
+		if !good.Load() {
+			select {
+			case <-ctx.Done():
+			case <-time.After(10 * time.Second):
+				given.Add(1)
+			}
+			return outbound.Result{Kind: outbound.Canceled, Err: &outbound.Error{Kind: outbound.Canceled, Reason: "given up"}}
+		}
+		return ok()
+	}
+	b.open()
+	ids := b.accept(30) // some run, some are queued
+	b.until("attempts run", func() bool { return running.Load() == 4 })
+	b.close()
+	if n := running.Load(); n > 0 || given.Load() > 0 {
+		t.Fatalf("%d attempts outlived Run, %d ended by themselves", n, given.Load())
+	}
+	good.Store(true)
+	b.open()
+	for _, id := range ids {
+		if d := b.untilState(id, "crm", state.Delivered); d.Attempts != 1 {
+			t.Errorf("%d attempts", d.Attempts)
+		}
+	}
+}
