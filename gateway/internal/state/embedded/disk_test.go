@@ -24,10 +24,11 @@ const alone = "SURVEYGATE_STATE_TEST_ALONE"
 // disk is one in memory that can be full, or fail, when a test says so.
 type disk struct {
 	vfs.FS
-	free    atomic.Uint64 // what GetDiskUsage says
-	full    atomic.Bool   // every write fails for want of space while the ballast is there
-	failing atomic.Bool   // every write fails
-	ballast string
+	free     atomic.Uint64 // what GetDiskUsage says
+	full     atomic.Bool   // every write fails for want of space while the ballast is there
+	failing  atomic.Bool   // every write fails
+	manifest atomic.Bool   // every write to the list of tables fails, which only background work does
+	ballast  string
 }
 
 func newDisk(t *testing.T) (d *disk, dir string) {
@@ -39,6 +40,9 @@ func newDisk(t *testing.T) (d *disk, dir string) {
 	d.FS = errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if op.Kind.ReadOrWrite() != errorfs.OpIsWrite || op.Kind == errorfs.OpRemove || strings.Contains(op.Path, "ballast") {
 			return nil
+		}
+		if d.manifest.Load() && strings.Contains(op.Path, "MANIFEST") {
+			return syscall.EIO
 		}
 		if d.failing.Load() {
 			return syscall.EIO
@@ -152,21 +156,66 @@ func TestFull(t *testing.T) {
 	}
 }
 
+// lonely runs a test in a process of its own: a broken store is left to the end of its process, and Pebble's goroutines
+// with it. It says whether this is that process.
+func lonely(t *testing.T) bool {
+	t.Helper()
+	if os.Getenv(alone) != "" {
+		return true
+	}
+	binary, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), binary, "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=1m")
+	cmd.Env = append(os.Environ(), alone+"=1")
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return false
+}
+
+// TestManifestFailing: a fault that only Pebble's own goroutines meet breaks the store as well, and nobody waits for ever.
+func TestManifestFailing(t *testing.T) {
+	t.Parallel()
+	if !lonely(t) {
+		return
+	}
+	d, dir := newDisk(t)
+	s := openOn(t, d, dir)
+	events := benchEvents(t, 0, 200)
+	if _, err := s.Append(t.Context(), events[:1]); err != nil {
+		t.Fatal(err)
+	}
+	d.manifest.Store(true)
+	if _, err := s.db.AsyncFlush(); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	accepted := int64(1)
+	for i := 1; err == nil; i++ {
+		var r []state.Appended
+		if r, err = s.Append(t.Context(), events[i%len(events):i%len(events)+1]); err == nil && !r[0].Duplicate {
+			accepted++
+		}
+	}
+	if !errors.Is(err, state.ErrUnavailable) {
+		t.Fatalf("append: %v", err)
+	}
+	if err := s.Close(); !errors.Is(err, state.ErrUnavailable) {
+		t.Fatalf("close: %v", err)
+	}
+	d.manifest.Store(false)
+	if n := openOn(t, d, dir).Health(t.Context()).Pending; n < accepted {
+		t.Fatalf("%d were acknowledged, %d are there", accepted, n)
+	}
+}
+
 // TestFailing: after a write that failed nothing is accepted any more, everybody is told so, and what was acknowledged
 // is there when the folder is opened again.
 func TestFailing(t *testing.T) {
 	t.Parallel()
-	if os.Getenv(alone) == "" {
-		// A broken store is left to the end of its process, and Pebble's goroutines with it: it gets a process of its own.
-		binary, err := os.Executable()
-		if err != nil {
-			t.Fatal(err)
-		}
-		cmd := exec.CommandContext(t.Context(), binary, "-test.run=^TestFailing$", "-test.v")
-		cmd.Env = append(os.Environ(), alone+"=1")
-		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: TestFailing") {
-			t.Fatalf("%v\n%s", err, out)
-		}
+	if !lonely(t) {
 		return
 	}
 	d, dir := newDisk(t)

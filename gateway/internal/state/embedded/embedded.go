@@ -59,8 +59,9 @@ type store struct {
 
 	calls   chan *call
 	closing chan struct{}
-	stopped chan struct{} // closed when the writer has ended, whatever the reason
-	once    sync.Once
+	stopped chan struct{} // closed when nothing is written any more, whatever the reason
+	stop    sync.Once     // closes it
+	once    sync.Once     // of Close
 	closed  error
 	fault   atomic.Pointer[error] // what broke the store; nothing is written after it
 	life    sync.RWMutex          // held for reading by whoever reads db, for writing by Close
@@ -226,6 +227,8 @@ func (s *store) breakWith(err error) {
 	if s.fault.CompareAndSwap(nil, &err) {
 		s.log.Error("store is broken", "err", err)
 	}
+	// The writer itself may wait inside Pebble for ever; nobody shall wait for it.
+	s.stop.Do(func() { close(s.stopped) })
 }
 
 func (s *store) broken() error {

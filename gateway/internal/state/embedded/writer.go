@@ -76,7 +76,7 @@ type writer struct {
 
 // write is the writing goroutine. It ends when the store is closed or broken.
 func (s *store) write() {
-	defer close(s.stopped)
+	defer s.stop.Do(func() { close(s.stopped) })
 	defer func() {
 		// Pebble ends this goroutine from inside where a write failed; callers are answered by s.stopped.
 		if r := recover(); r != nil {
