@@ -106,7 +106,7 @@ func (a *appending) stage(t *tx) error {
 		pos := c.next
 		c.next++
 		record := a.buf[it.record[0]:it.record[1]]
-		must(t.part(partEvents).Set(posKey(t.key, tabEvent, pos), record, nil))
+		t.set(posKey(t.key, tabEvent, pos), record)
 		t.val = appendIDRecord(t.val[:0], pos, t.now)
 		must(t.part(partIDs).Set(id, t.val, nil))
 		t.ids[string(id)] = pos

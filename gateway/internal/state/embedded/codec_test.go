@@ -107,7 +107,6 @@ func FuzzCodec(f *testing.F) {
 		_, _, _ = cutText(bad)
 		_, _, _ = cutID(bad)
 		_, _ = cutPlace(bad)
-		_ = isDeadOutcome(bad)
 		r := reader{b: bad}
 		_ = r.stat()
 		_ = new(counters).read(bad)

@@ -61,13 +61,6 @@ func readOutcome(tenant, eventID string, pos uint64, b []byte) (*outcome, error)
 	return o, nil
 }
 
-// isDead reads no further than whether the event itself is a dead letter.
-func isDeadOutcome(b []byte) bool {
-	r := reader{b: b}
-	r.version(outcomeV1)
-	return len(r.bytes()) > 0
-}
-
 func appendHold(b []byte, h *state.Hold) []byte {
 	b = append(b, holdV1)
 	b = appendCode(b, holdWords, string(h.Kind))

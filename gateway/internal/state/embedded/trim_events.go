@@ -40,7 +40,7 @@ func trimEvents(t *tx, s *slice) {
 		LowerBound: posKey(nil, tabEvent, c.first), UpperBound: posKey(nil, tabEvent, c.low),
 	})
 	must(err)
-	refs := references{t: t, open: map[uint64]bool{}}
+	refs := references{t: t, some: map[uint64]bool{}}
 	owners := map[string]bool{} // tenants of events in the run
 	n, size, run := 0, 0, c.first
 	ok := it.First()
@@ -60,7 +60,7 @@ func trimEvents(t *tx, s *slice) {
 		size += len(record)
 		c.events--
 		c.bytes -= int64(len(record))
-		if !bad && refs.of(&e, pos) {
+		if !bad && refs.of(pos) {
 			t.forgetRun(run, pos, owners)
 			run = pos + 1
 			t.del(posKey(t.key, tabEvent, pos))
@@ -118,40 +118,41 @@ func (t *tx) forget(e *terms, pos uint64, s *slice) {
 // references knows which events of a stretch are referred to: by an open delivery, or as dead letters of their own.
 type references struct {
 	t        *tx
-	open     map[uint64]bool
+	some     map[uint64]bool
 	from, to uint64
 }
 
 func (r *references) load(from, to uint64) {
 	r.from, r.to = from, to
-	clear(r.open)
+	clear(r.some)
 	must(between(r.t.s.db, posKey(nil, tabOwed, from), posKey(nil, tabOwed, to), func(key, value []byte) error {
 		pos := keyPos(key)
-		if r.open[pos] {
+		if r.some[pos] {
 			return nil
 		}
 		o, err := readOwed("", pos, string(key[9:]), value)
 		if err == nil && o.open() {
-			r.open[pos] = true
+			r.some[pos] = true
 		}
 		return err
 	}))
+	// Dead events are so few that reading all of them is cheaper than asking for each event.
+	must(scan(r.t.s.db, []byte{tabDeadEvent}, func(rest, _ []byte) error {
+		if len(rest) < 16 {
+			return errCorrupt
+		}
+		if pos := keyPos(rest[len(rest)-9:]); pos >= from && pos < to {
+			r.some[pos] = true
+		}
+		return nil
+	}))
 }
 
-func (r *references) of(e *terms, pos uint64) bool {
+func (r *references) of(pos uint64) bool {
 	if pos >= r.to {
 		r.load(pos, pos+4*sliceEvents)
 	}
-	if r.open[pos] {
-		return true
-	}
-	v := r.t.get(posKey(r.t.key, tabOutcome, pos))
-	if v == nil || !isDeadOutcome(v) {
-		return false
-	}
-	out, err := readOutcome(e.tenant, e.id, pos, v)
-	must(err)
-	return r.t.get(deadEventKey(r.t.key, e.tenant, nanos(out.At), pos)) != nil
+	return r.some[pos]
 }
 
 // sweeping removes kept events whose last reference has left.
@@ -174,9 +175,9 @@ func (t *tx) sweep(pos uint64, s *slice) {
 	}
 	e, _, _, err := readEvent(record)
 	must(err)
-	refs := references{t: t, open: map[uint64]bool{}}
+	refs := references{t: t, some: map[uint64]bool{}}
 	refs.load(pos, pos+1)
-	if refs.of(&e, pos) {
+	if refs.of(pos) {
 		return
 	}
 	t.drop(posKey(t.key, tabKept, pos))

@@ -144,7 +144,7 @@ func (s *store) commit(calls ...*call) {
 		if c.alone && len(w.staged) > 0 {
 			s.flush()
 		}
-		if w.tx.b == nil {
+		if !w.tx.open {
 			w.tx.begin(s)
 		}
 		w.staged = append(w.staged, c)
@@ -164,7 +164,7 @@ func (s *store) commit(calls ...*call) {
 func (s *store) flush() {
 	w := &s.w
 	t := &w.tx
-	if t.b != nil {
+	if t.open {
 		t.finish()
 		if !t.b.Empty() {
 			if err := s.broken(); err != nil {
@@ -199,8 +199,7 @@ func (c *call) answer(err error) {
 
 // The parts of a batch.
 const (
-	partEvents = iota
-	partTimeline
+	partTimeline = iota
 	partIDs
 	partResponses
 	partPersons
@@ -212,7 +211,8 @@ const (
 // tx is one batch being made. What is written through put is read back through get in the same batch.
 type tx struct {
 	s    *store
-	b    *pebble.Batch
+	b    *pebble.Batch // the same one again and again
+	open bool          // something is being staged
 	now  int64
 	sync bool
 
@@ -233,18 +233,22 @@ type tx struct {
 }
 
 func (t *tx) begin(s *store) {
-	t.s, t.b, t.now, t.sync = s, s.db.NewBatch(), nanos(s.clock.Now()), false
-	if t.seen == nil {
+	t.s, t.open, t.now, t.sync = s, true, nanos(s.clock.Now()), false
+	if t.b == nil {
+		t.b = s.db.NewBatch(pebble.WithMaxRetainedSizeBytes(keptBatch))
 		t.key = make([]byte, 0, 512)
 		t.seen, t.ids, t.deltas = map[string][]byte{}, map[string]uint64{}, map[*dest]*destCounts{}
 		t.outcomes = map[uint64][]byte{}
 	}
 }
 
+// keptBatch is how large a batch's memory may be to be used again.
+const keptBatch = 8 << 20
+
 // part is the batch of one table.
 func (t *tx) part(n int) *pebble.Batch {
 	if t.parts[n] == nil {
-		t.parts[n] = t.s.db.NewBatch()
+		t.parts[n] = t.s.db.NewBatch(pebble.WithMaxRetainedSizeBytes(keptBatch))
 	}
 	return t.parts[n]
 }
@@ -252,13 +256,11 @@ func (t *tx) part(n int) *pebble.Batch {
 // finish adds what belongs to the batch as a whole.
 func (t *tx) finish() {
 	s := t.s
-	for i, p := range t.parts {
-		if p == nil {
-			continue
+	for _, p := range t.parts {
+		if p != nil && !p.Empty() {
+			must(t.b.Apply(p, nil))
+			p.Reset()
 		}
-		must(t.b.Apply(p, nil))
-		must(p.Close())
-		t.parts[i] = nil
 	}
 	for d, delta := range t.deltas {
 		delta.add(&d.counts)
@@ -286,7 +288,7 @@ func (t *tx) end() {
 	for _, f := range t.after {
 		f()
 	}
-	_ = t.b.Close()
+	t.b.Reset()
 	clear(t.seen)
 	clear(t.ids)
 	clear(t.outcomes)
@@ -294,7 +296,7 @@ func (t *tx) end() {
 	clear(t.fresh)
 	clear(t.due)
 	clear(t.after)
-	t.b, t.freed = nil, false
+	t.open, t.freed = false, false
 	t.fresh, t.due, t.after = t.fresh[:0], t.due[:0], t.after[:0]
 }
 
