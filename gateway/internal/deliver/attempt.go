@@ -21,16 +21,12 @@ func (l *Loop) attempt(lane *lane, j *job) {
 	now := l.Clock.Now()
 	deadline := now.Add(j.destination.Timeout)
 	if !l.begins(j, deadline) {
-		if j.probe {
-			lane.unprobe()
-		}
+		lane.unprobe(j)
 		return
 	}
 	if j.held == nil && deadline.After(j.lease) {
 		// It waited too long for its turn: somebody else may have it by the time it ends.
-		if j.probe {
-			lane.unprobe()
-		}
+		lane.unprobe(j)
 		l.postpone(j, j.delivery.Reason, now)
 		return
 	}
@@ -39,9 +35,7 @@ func (l *Loop) attempt(lane *lane, j *job) {
 	end := l.Clock.Now()
 	d.Updated = end
 	if try.givenUp {
-		if j.probe {
-			lane.unprobe()
-		}
+		lane.unprobe(j)
 		d.State, d.Reason, d.Due = state.Waiting, reasonStopping, end
 		l.settle(j, d, "")
 		return
@@ -87,7 +81,7 @@ func (l *Loop) attempt(lane *lane, j *job) {
 		l.Log.Warn("dead letter", "tenant", d.Tenant, "event", d.EventID, "destination", d.Destination,
 			"connector", d.Connector, "delivery", d.ID, "attempt", d.Attempts, "verdict", v.Kind, "status", try.status, "err", d.Reason)
 	}
-	lane.judge(v, try, j.probe, end)
+	lane.judge(v, try, j, end)
 	l.settle(j, d, free)
 }
 

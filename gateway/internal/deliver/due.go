@@ -14,21 +14,13 @@ func (l *Loop) claimDue(ctx context.Context) {
 	backoff := newBackoff()
 	for ctx.Err() == nil {
 		plan, now := l.Plan(), l.Clock.Now()
-		free := dueInFlight - int(l.due.Load())
-		given := map[laneKey]int{}
-		starved := free <= 0
+		round := dueRound{loop: l, plan: plan, now: now, left: map[laneKey]int{}}
 		var claimed []state.Due
 		var next time.Time
-		if free > 0 {
+		if free := dueInFlight - int(l.due.Load()); free > 0 {
 			var err error
 			claimed, next, err = l.Store.ClaimDue(ctx, state.ClaimDue{
-				Max: min(free, dueAtOnce), Bytes: claimBytes, Lease: leaseFor(plan),
-				Room: func(tenant, destination string) int {
-					n, wants := l.roomFor(plan, laneKey{tenant, destination}, now)
-					given[laneKey{tenant, destination}] = n
-					starved = starved || n == 0 && wants
-					return n
-				},
+				Max: min(free, dueAtOnce), Bytes: claimBytes, Lease: leaseFor(plan), Room: round.room,
 			})
 			if err != nil {
 				if ctx.Err() != nil || errors.Is(err, state.ErrClosed) {
@@ -41,40 +33,43 @@ func (l *Loop) claimDue(ctx context.Context) {
 				continue
 			}
 			backoff.reset()
+		} else {
+			round.later(now)
 		}
 		for i := range claimed {
-			given[laneKey{claimed[i].Delivery.Tenant, claimed[i].Delivery.Destination}]--
+			round.left[laneKey{claimed[i].Delivery.Tenant, claimed[i].Delivery.Destination}]--
 			l.again(plan, &claimed[i], now)
 		}
-		for key, left := range given {
+		for key, left := range round.left {
 			if left > 0 {
-				l.lanes.at(key).caughtUp()
+				l.lanes.at(key).caughtUp(now)
 			}
 		}
 		if len(claimed) > 0 {
 			l.Observer.Batch("due", len(claimed))
 			continue
 		}
-		l.starving.Store(starved)
-		if !l.waitDue(ctx, next, starved) {
+		for _, lane := range l.lanes.withBacklog() {
+			if _, waits := round.left[lane.key]; !waits {
+				lane.caughtUp(now)
+			}
+		}
+		if !l.waitDue(ctx, now, next, round.again) {
 			return
 		}
 	}
 }
 
 // waitDue sleeps until something may be due; false when ctx ended.
-func (l *Loop) waitDue(ctx context.Context, next time.Time, starved bool) bool {
-	wait := time.Duration(-1)
-	if !next.IsZero() {
-		wait = max(next.Sub(l.Clock.Now()), 0)
+func (l *Loop) waitDue(ctx context.Context, now, next, again time.Time) bool {
+	wait := lookAgain
+	for _, at := range []time.Time{next, again} {
+		if !at.IsZero() {
+			wait = min(wait, at.Sub(now))
+		}
 	}
-	if starved && (wait < 0 || wait < recheck) || wait == 0 {
+	if wait <= 0 {
 		wait = recheck
-	} else if starved {
-		wait = min(wait, recheck)
-	}
-	if wait < 0 || wait > lookAgain {
-		wait = lookAgain
 	}
 	alarm, stop := l.Clock.After(wait)
 	defer stop()
@@ -87,19 +82,41 @@ func (l *Loop) waitDue(ctx context.Context, next time.Time, starved bool) bool {
 	return true
 }
 
-// roomFor is how many due deliveries a destination takes now; wants is false where only a configuration, a hand or a
-// time already known to the store can make room.
-func (l *Loop) roomFor(plan *decide.Plan, key laneKey, now time.Time) (n int, wants bool) {
-	d := plan.Destination(key.tenant, key.name)
-	if d == nil {
-		return dueAtOnce, true // they become dead letters: no longer configured
+// dueRound is one look at the due-queue.
+type dueRound struct {
+	loop  *Loop
+	plan  *decide.Plan
+	now   time.Time
+	left  map[laneKey]int // the room that destinations with due deliveries had, and have left
+	again time.Time       // when time alone makes room for the first of them; zero is never
+}
+
+// room is how many due deliveries a destination takes now.
+func (r *dueRound) room(tenant, destination string) int {
+	key, n, again := laneKey{tenant, destination}, 0, time.Time{}
+	switch d := r.plan.Destination(tenant, destination); {
+	case d == nil:
+		n = dueAtOnce // they become dead letters: no longer configured
+	case d.Enabled:
+		lane := r.loop.lanes.at(key)
+		lane.use(d)
+		n, again = lane.space(r.now)
 	}
-	if !d.Enabled {
-		return 0, false
+	if !again.IsZero() {
+		r.later(again)
 	}
-	lane := l.lanes.at(key)
-	lane.use(d)
-	return lane.space(now), true
+	r.left[key] = n
+	return n
+}
+
+// later asks for another look, not too soon: what has a rate is given several at once.
+func (r *dueRound) later(at time.Time) {
+	if soonest := r.now.Add(recheck); at.Before(soonest) {
+		at = soonest
+	}
+	if r.again.IsZero() || at.Before(r.again) {
+		r.again = at
+	}
 }
 
 // leaseFor is longer than any due delivery can take: its turn behind one queued before it, and its own attempt.
@@ -124,17 +141,7 @@ func (l *Loop) again(plan *decide.Plan, due *state.Due, now time.Time) {
 		return
 	}
 	j.delivery, j.build, j.destination, j.once = owed.Delivery, owed.Build, owed.Destination, owed.Once
-	if reason, until := l.lanes.of(j).pushDue(j, now); reason != "" {
-		l.postpone(j, reason, until)
-	}
-}
-
-// wakeDueIfStarved lets the due loop ask again when a lane has run empty.
-func (l *Loop) wakeDueIfStarved() {
-	if l.draining.Load() {
-		return
-	}
-	if l.starving.Load() {
-		l.wakeDue()
+	if reason := l.lanes.of(j).pushDue(j, now); reason != "" {
+		l.postpone(j, reason, now)
 	}
 }

@@ -96,8 +96,8 @@ func (l *Loop) start(h *held, now time.Time) {
 		case d.Due.After(now):
 			l.postpone(j, d.Reason, d.Due)
 		default:
-			if reason, until := l.lanes.of(j).push(j, now); reason != "" {
-				l.postpone(j, reason, until)
+			if reason := l.lanes.of(j).push(j, now); reason != "" {
+				l.postpone(j, reason, now)
 			}
 		}
 	}
@@ -107,10 +107,11 @@ func (l *Loop) start(h *held, now time.Time) {
 	l.finishIfDone(h) // here where nothing is owed
 }
 
-// postpone hands over a delivery that was not tried; no attempt is counted.
-func (l *Loop) postpone(j *job, reason string, until time.Time) {
+// postpone hands over a delivery that was not tried; no attempt is counted. What a hold keeps back is due all the
+// same: it goes on as soon as the hold ends, also where that is sooner than thought.
+func (l *Loop) postpone(j *job, reason string, due time.Time) {
 	d := j.delivery
-	d.State, d.Reason, d.Due = state.Waiting, reason, until
+	d.State, d.Reason, d.Due = state.Waiting, reason, due
 	h := j.held
 	if h == nil {
 		l.settleDue(j, d, nil)

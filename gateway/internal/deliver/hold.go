@@ -2,64 +2,88 @@ package deliver
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
 // judge keeps the lane's health after an answer: it opens and closes the circuit, obeys a throttle, and pauses a
 // destination that will take nothing any more.
-func (l *lane) judge(v connectors.Verdict, t trial, probe bool, now time.Time) {
+func (l *lane) judge(v connectors.Verdict, t trial, j *job, now time.Time) {
 	if v.Kind == connectors.Skipping || !t.sent {
-		if probe {
-			l.unprobe()
-		}
+		l.unprobe(j)
 		return
 	}
 	l.mu.Lock()
-	var hold *state.Hold
+	changed := false
 	switch {
 	case v.Gone:
-		hold = &state.Hold{Kind: state.HoldGone, Reason: v.Reason, Since: now, Fingerprint: l.fingerprint(state.HoldGone)}
+		changed = l.refused(state.HoldGone, v, j, now)
 	case v.Kind == connectors.Revoked:
-		hold = &state.Hold{Kind: state.HoldRevoked, Reason: v.Reason, Since: now, Fingerprint: l.fingerprint(state.HoldRevoked)}
+		changed = l.refused(state.HoldRevoked, v, j, now)
 	case v.Kind == connectors.Retry:
-		hold = l.failed(v, t.status, probe, now)
+		changed = l.failed(v, t.status, j.probe, now)
 	default:
 		l.failures, l.opened = 0, 0
-		if l.hold.Kind == state.HoldCircuit {
-			hold = &state.Hold{}
+		if changed = l.hold.Kind == state.HoldCircuit; changed {
+			l.change(state.Hold{})
 		}
 	}
-	if probe {
+	if j.probe {
 		l.probing = false
 	}
-	if hold == nil || !replaces(hold.Kind, l.hold.Kind) {
-		l.mu.Unlock()
-		return
-	}
-	l.hold = *hold
-	l.heldAt++
 	l.mu.Unlock()
-	l.loop.hold(l.key, *hold)
+	if changed {
+		l.writeHold()
+	}
 }
 
-// failed counts a `retry` and says what it means for the destination. l.mu is held.
-func (l *lane) failed(v connectors.Verdict, status int, probe bool, now time.Time) *state.Hold {
+// refused puts on a hold for what the attempt was made with, which may not be what a reload has brought since.
+// l.mu is held.
+func (l *lane) refused(kind state.HoldKind, v connectors.Verdict, j *job, now time.Time) bool {
+	h := state.Hold{Kind: kind, Reason: v.Reason, Since: now, Fingerprint: l.loop.fingerprint(j.destination, kind)}
+	if !replaces(kind, l.hold.Kind) || l.hold.Kind == kind && l.hold.Fingerprint == h.Fingerprint {
+		return false
+	}
+	l.change(h)
+	return true
+}
+
+// failed counts a `retry` and says whether it is a hold. Attempts that began before the circuit opened say nothing
+// new of it: the probe alone does. l.mu is held.
+func (l *lane) failed(v connectors.Verdict, status int, probe bool, now time.Time) bool {
 	l.failures++
-	if status == 429 && v.After > 0 {
-		return &state.Hold{Kind: state.HoldRate, Reason: v.Reason, Since: now, Until: now.Add(v.After)}
+	h := state.Hold{Reason: v.Reason, Since: now}
+	switch {
+	case status == http.StatusTooManyRequests && v.After > 0:
+		h.Kind, h.Until = state.HoldRate, now.Add(v.After)
+	case probe, l.failures >= circuitAfter && l.hold.Kind != state.HoldCircuit:
+		h.Kind, h.Until = state.HoldCircuit, now.Add(min(circuitFirst<<min(l.opened, 10), circuitMost))
+	default:
+		return false
 	}
-	open := l.hold.Kind == state.HoldCircuit && l.hold.Until.After(now)
-	if open || !(l.failures >= circuitAfter || probe) {
-		return nil
+	if !replaces(h.Kind, l.hold.Kind) || l.hold.Until.After(h.Until) {
+		return false
 	}
-	wait := min(circuitFirst<<min(l.opened, 10), circuitMost)
-	l.opened++
-	return &state.Hold{Kind: state.HoldCircuit, Reason: v.Reason, Since: now, Until: now.Add(wait)}
+	if h.Kind == state.HoldCircuit {
+		l.opened++
+	}
+	l.change(h)
+	return true
+}
+
+// openings is how often a circuit has opened in a row, read from how long it is open now.
+func openings(h state.Hold) int {
+	n := 1
+	for wait := circuitFirst; wait < h.Until.Sub(h.Since) && wait < circuitMost; wait *= 2 {
+		n++
+	}
+	return n
 }
 
 // replaces: what was put on by hand or for good stays, whatever late answers say.
@@ -71,15 +95,68 @@ func replaces(by, old state.HoldKind) bool {
 	return rank[by] >= rank[old] && old != state.HoldPaused
 }
 
-func (l *lane) unprobe() {
+// unprobe lets another attempt be the probe where this one says nothing of the destination.
+func (l *lane) unprobe(j *job) {
+	if !j.probe {
+		return
+	}
 	l.mu.Lock()
 	l.probing = false
 	l.mu.Unlock()
+	l.loop.wakeDue()
 }
 
-// fingerprint is what the pause is tied to. l.mu is held.
-func (l *lane) fingerprint(kind state.HoldKind) string {
-	return l.loop.fingerprint(l.destination, kind)
+// change is a hold that the lane puts on or lifts itself; writeHold follows. l.mu is held.
+func (l *lane) change(h state.Hold) {
+	l.hold, l.unwritten = h, true
+	l.changes++
+}
+
+// writeHold makes the lane's own hold known to the store, so that the due-queue keeps what waits and a restart knows.
+// A stronger one that was put on elsewhere meanwhile stays.
+func (l *lane) writeHold() {
+	l.writing.Lock() // else two changes could be written in the other order
+	defer l.writing.Unlock()
+	l.mu.Lock()
+	h, change, unwritten := l.hold, l.changes, l.unwritten
+	l.mu.Unlock()
+	if !unwritten {
+		return
+	}
+	ctx, log := context.Background(), l.loop.Log.With("tenant", l.key.tenant, "destination", l.key.name)
+	stored, err := l.loop.storedHold(ctx, l.key)
+	switch {
+	case err != nil:
+	case replaces(h.Kind, stored.Kind):
+		err = l.loop.Store.Hold(ctx, l.key.tenant, l.key.name, h)
+	default:
+		h = stored
+	}
+	if err != nil {
+		log.Warn("cannot write a hold", "err", err) // the next look at the holds tries again
+		return
+	}
+	l.mu.Lock()
+	if l.changes == change {
+		l.hold, l.unwritten = h, false
+	}
+	l.mu.Unlock()
+	if h.Kind == "" {
+		log.Info("destination serves again")
+		l.loop.wakeDue()
+		return
+	}
+	log.Warn("destination held", "status", h.Kind, "err", h.Reason, "until", h.Until)
+}
+
+func (l *Loop) storedHold(ctx context.Context, key laneKey) (state.Hold, error) {
+	holds, err := l.Store.Holds(ctx, key.tenant)
+	for _, h := range holds {
+		if h.Destination == key.name {
+			return h.Hold, err
+		}
+	}
+	return state.Hold{}, err
 }
 
 func (l *Loop) fingerprint(d *config.Destination, kind state.HoldKind) string {
@@ -89,55 +166,34 @@ func (l *Loop) fingerprint(d *config.Destination, kind state.HoldKind) string {
 	return outbound.Fingerprint(l.FingerprintKey, d.Credentials)
 }
 
-// hold writes a hold, so that the due-queue keeps what waits and a restart knows. The lane has it already.
-func (l *Loop) hold(key laneKey, h state.Hold) {
-	if h.Kind == "" {
-		l.Log.Info("destination serves again", "tenant", key.tenant, "destination", key.name)
-	} else {
-		l.Log.Warn("destination held", "tenant", key.tenant, "destination", key.name, "status", h.Kind, "err", h.Reason, "until", h.Until)
-	}
-	if err := l.Store.Hold(context.Background(), key.tenant, key.name, h); err != nil {
-		l.Log.Warn("cannot write a hold", "tenant", key.tenant, "destination", key.name, "err", err)
-	}
-	if h.Kind == "" {
-		l.wakeDue()
-	}
-}
-
 // learnHolds takes over holds put on or lifted elsewhere, and lifts those whose credentials have changed.
 func (l *Loop) learnHolds(ctx context.Context) error {
+	const unwritten = ^uint64(0)
 	before := map[*lane]uint64{}
 	for _, lane := range l.lanes.all() {
+		lane.writeHold() // what the store did not take yet
 		lane.mu.Lock()
-		before[lane] = lane.heldAt
+		if before[lane] = lane.changes; lane.unwritten {
+			before[lane] = unwritten
+		}
 		lane.mu.Unlock()
 	}
 	holds, err := l.Store.Holds(ctx, "*")
 	if err != nil {
 		return err
 	}
-	plan := l.Plan()
+	plan, now := l.Plan(), l.Clock.Now()
 	listed := map[*lane]state.Hold{}
 	for _, h := range holds {
-		if d := plan.Destination(h.Tenant, h.Destination); d != nil && h.Hold.Fingerprint != "" &&
-			h.Hold.Fingerprint != l.fingerprint(d, h.Hold.Kind) {
-			l.hold(laneKey{h.Tenant, h.Destination}, state.Hold{})
-			continue
+		if !l.lift(ctx, plan, h) {
+			listed[l.lanes.at(laneKey{h.Tenant, h.Destination})] = h.Hold
 		}
-		listed[l.lanes.at(laneKey{h.Tenant, h.Destination})] = h.Hold
 	}
 	lifted := false
 	for _, lane := range l.lanes.all() {
 		lane.mu.Lock()
-		h, held := listed[lane]
-		if lane.heldAt == before[lane] {
-			switch {
-			case held && h.Kind != lane.hold.Kind:
-				lane.hold = h
-			case !held && lane.hold.Kind != "" && lane.hold.Kind != state.HoldCircuit && lane.hold.Kind != state.HoldRate:
-				lane.hold, lifted = state.Hold{}, true
-				lane.failures, lane.opened = 0, 0
-			}
+		if h := listed[lane]; lane.changes == before[lane] { // else the lane knows better
+			lifted = lane.learn(h, now) || lifted
 		}
 		lane.mu.Unlock()
 	}
@@ -145,4 +201,36 @@ func (l *Loop) learnHolds(ctx context.Context) error {
 		l.wakeDue()
 	}
 	return nil
+}
+
+// lift ends a hold that was put on for credentials, or for a URL, that are others today.
+func (l *Loop) lift(ctx context.Context, plan *decide.Plan, h state.Held) bool {
+	d := plan.Destination(h.Tenant, h.Destination)
+	if d == nil || h.Hold.Fingerprint == "" || h.Hold.Fingerprint == l.fingerprint(d, h.Hold.Kind) {
+		return false
+	}
+	if err := l.Store.Hold(ctx, h.Tenant, h.Destination, state.Hold{}); err != nil {
+		l.Log.Warn("cannot lift a hold", "tenant", h.Tenant, "destination", h.Destination, "err", err)
+		return false
+	}
+	l.Log.Info("destination serves again: its configuration changed", "tenant", h.Tenant, "destination", h.Destination)
+	return true
+}
+
+// learn takes over the hold that the store has, and says whether one was lifted. l.mu is held.
+func (l *lane) learn(h state.Hold, now time.Time) (lifted bool) {
+	if h.Kind == l.hold.Kind && h.Until.Equal(l.hold.Until) {
+		return false
+	}
+	if h.Kind == "" {
+		if over := !l.hold.Until.IsZero() && !l.hold.Until.After(now); over {
+			return false // the store lists none that is over, but an open circuit still wants its probe
+		}
+		l.failures, l.opened = 0, 0
+	}
+	if h.Kind == state.HoldCircuit {
+		l.opened = openings(h)
+	}
+	l.hold = h
+	return h.Kind == ""
 }

@@ -1,6 +1,8 @@
 package deliver
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,12 +45,16 @@ type lane struct {
 	workers     int
 	limiter     *rate.Limiter // nil without a rate
 	hold        state.Hold    // zero: none
-	heldAt      uint64        // counts changes of hold, so that a refresh overwrites no newer one
+	changes     uint64        // of hold by the lane itself, so that a refresh overwrites no newer one
+	unwritten   bool          // the store does not know hold yet
 	failures    int           // `retry` in a row
 	opened      int           // how often the circuit opened since the last success
 	probing     bool          // the one attempt that decides whether the circuit closes
 	backlog     bool          // deliveries wait that a limit kept back; new ones go behind them
+	hungry      bool          // the due-queue had more than the lane had room for
 	stopped     bool
+
+	writing sync.Mutex // of hold into the store, one change after the other
 }
 
 // lanes are made when first used and stay: one per destination.
@@ -56,6 +62,7 @@ type lanes struct {
 	loop    *Loop
 	mu      sync.RWMutex
 	byKey   map[laneKey]*lane
+	behind  map[*lane]struct{} // those with a backlog
 	stopped bool
 }
 
@@ -91,6 +98,12 @@ func (ls *lanes) all() []*lane {
 	return all
 }
 
+func (ls *lanes) withBacklog() []*lane {
+	ls.mu.RLock()
+	defer ls.mu.RUnlock()
+	return slices.Collect(maps.Keys(ls.behind))
+}
+
 // stop lets running attempts go on and starts no new ones.
 func (ls *lanes) stop() {
 	ls.mu.Lock()
@@ -122,16 +135,16 @@ func (l *lane) use(d *config.Destination) {
 	}
 }
 
-// blocked says why nothing may start now, and until when. l.mu is held.
+// blocked says why nothing may start now, and until when where time ends it. l.mu is held.
 func (l *lane) blocked(now time.Time) (reason string, until time.Time) {
 	if !l.destination.Enabled {
-		return reasonDisabled, now
+		return reasonDisabled, until
 	}
 	switch {
 	case l.hold.Kind == "":
-		return "", now
+		return "", until
 	case l.hold.Until.IsZero():
-		return string(l.hold.Kind) + ": " + l.hold.Reason, now
+		return string(l.hold.Kind) + ": " + l.hold.Reason, until
 	case l.hold.Until.After(now):
 		reason = reasonRate
 		if l.hold.Kind == state.HoldCircuit {
@@ -139,51 +152,54 @@ func (l *lane) blocked(now time.Time) (reason string, until time.Time) {
 		}
 		return reason, l.hold.Until
 	case l.hold.Kind == state.HoldCircuit && l.probing:
-		return reasonCircuit, now
+		return reasonCircuit, until
 	}
-	return "", now
+	return "", until
 }
 
-// push queues a first attempt, or says why it has to wait and until when.
-func (l *lane) push(j *job, now time.Time) (reason string, until time.Time) {
+// push queues a first attempt, or says why it has to wait.
+func (l *lane) push(j *job, now time.Time) (reason string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.stopped {
-		return reasonStopping, now
-	}
-	if reason, until = l.blocked(now); reason != "" {
-		return reason, until
+	if reason = l.refuses(now); reason != "" {
+		return reason
 	}
 	if l.backlog {
-		return reasonBacklog, now
+		return reasonBacklog
 	}
-	if len(l.queue)-l.head >= laneQueue {
-		l.backlog = true
-		return reasonQueue, now
+	if l.queued() >= laneQueue {
+		l.fallBehind()
+		return reasonQueue
 	}
 	if l.limiter != nil && !l.limiter.AllowN(now, 1) {
-		l.backlog = true
-		return reasonRate, now
+		l.fallBehind()
+		return reasonRate
 	}
 	l.add(j)
-	return "", now
+	return ""
 }
 
 // pushDue queues a delivery claimed from the due-queue: room was asked for before, so only a change since then refuses it.
-func (l *lane) pushDue(j *job, now time.Time) (reason string, until time.Time) {
+func (l *lane) pushDue(j *job, now time.Time) (reason string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.stopped {
-		return reasonStopping, now
-	}
-	if reason, until = l.blocked(now); reason != "" {
-		return reason, until
+	if reason = l.refuses(now); reason != "" {
+		return reason
 	}
 	if l.limiter != nil {
 		l.limiter.AllowN(now, 1)
 	}
 	l.add(j)
-	return "", now
+	return ""
+}
+
+// refuses says why the lane takes nothing. l.mu is held.
+func (l *lane) refuses(now time.Time) (reason string) {
+	if l.stopped {
+		return reasonStopping
+	}
+	reason, _ = l.blocked(now)
+	return reason
 }
 
 // add queues a job and sees to it that somebody works. l.mu is held.
@@ -192,8 +208,7 @@ func (l *lane) add(j *job) {
 		l.probing, j.probe = true, true
 	}
 	if l.head > 64 && l.head*2 > len(l.queue) {
-		l.queue = append(l.queue[:0], l.queue[l.head:]...)
-		l.head = 0
+		l.queue, l.head = slices.Delete(l.queue, 0, l.head), 0
 	}
 	l.queue = append(l.queue, j)
 	if l.workers < l.destination.Concurrency {
@@ -202,70 +217,102 @@ func (l *lane) add(j *job) {
 	}
 }
 
-// space is how many due deliveries the lane takes now: what its workers get through soon, within its limits.
-func (l *lane) space(now time.Time) int {
+func (l *lane) queued() int { return len(l.queue) - l.head }
+
+// space is how many due deliveries the lane takes now: what its workers get through soon, within its limits. Again is
+// when there will be more where time alone makes it; a worker that runs out of work says so itself.
+func (l *lane) space(now time.Time) (n int, again time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.stopped || l.destination == nil {
-		return 0
+		return 0, again
 	}
-	if reason, _ := l.blocked(now); reason != "" {
-		return 0
+	if reason, until := l.blocked(now); reason != "" {
+		return 0, until
 	}
-	queued := len(l.queue) - l.head
-	space := 2*l.destination.Concurrency - l.workers - queued
+	if n = 2*l.destination.Concurrency - l.workers - l.queued(); n <= 0 {
+		l.hungry = true
+		return 0, again
+	}
 	if l.hold.Kind == state.HoldCircuit {
-		space = min(space, 1) // the probe
+		n = 1 // the probe
 	}
 	if l.limiter != nil {
-		space = min(space, int(l.limiter.TokensAt(now)))
+		tokens := l.limiter.TokensAt(now)
+		if n = min(n, int(tokens)); n <= 0 {
+			return 0, now.Add(time.Duration((1 - tokens) / float64(l.limiter.Limit()) * float64(time.Second)))
+		}
 	}
-	return max(space, 0)
+	return n, again
 }
 
-// caughtUp says that the due-queue had less for the lane than it had room for.
-func (l *lane) caughtUp() {
+// fallBehind sends new deliveries behind those that wait in the due-queue. l.mu is held.
+func (l *lane) fallBehind() {
+	if l.backlog {
+		return
+	}
+	l.backlog = true
+	l.loop.lanes.mu.Lock()
+	l.loop.lanes.behind[l] = struct{}{}
+	l.loop.lanes.mu.Unlock()
+}
+
+// caughtUp says that the due-queue had less for the lane than it had room for. While nothing may start it says nothing.
+func (l *lane) caughtUp(now time.Time) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.backlog {
+		return
+	}
+	if reason, _ := l.blocked(now); reason != "" {
+		return
+	}
 	l.backlog = false
-	l.mu.Unlock()
+	l.loop.lanes.mu.Lock()
+	delete(l.loop.lanes.behind, l)
+	l.loop.lanes.mu.Unlock()
 }
 
-// next is the job to do, or one that has to wait after all because the lane was blocked while it was queued.
-func (l *lane) next() (j *job, reason string, until time.Time) {
+// next is the job to do, or one that has to wait after all because the lane was blocked while it was queued; nil
+// where a worker is not needed any more.
+func (l *lane) next() (j *job, reason string) {
 	now := l.loop.Clock.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.head == len(l.queue) {
-		l.queue, l.head = l.queue[:0], 0
+	if l.hungry && l.queued() < l.destination.Concurrency {
+		l.hungry = false
+		l.loop.wakeDue()
+	}
+	if l.queued() == 0 || l.workers > l.destination.Concurrency { // a reload may have lowered it
 		l.workers--
-		return nil, "", now
+		return nil, ""
 	}
 	j = l.queue[l.head]
 	l.queue[l.head] = nil
 	l.head++
 	if l.stopped {
-		return j, reasonStopping, now
+		return j, reasonStopping
 	}
-	if reason, until = l.blocked(now); reason != "" && !(j.probe && l.hold.Kind == state.HoldCircuit) {
-		l.backlog = true
-		return j, reason, until
+	if reason, _ = l.blocked(now); reason != "" && !(j.probe && l.hold.Kind == state.HoldCircuit) {
+		l.fallBehind()
+		return j, reason
 	}
-	return j, "", now
+	if l.hold.Kind == state.HoldCircuit && !j.probe { // queued before it opened
+		l.probing, j.probe = true, true
+	}
+	return j, ""
 }
 
 // work runs until the queue is empty; idle destinations have no goroutine.
 func (l *lane) work() {
 	for {
-		j, reason, until := l.next()
+		j, reason := l.next()
 		if j == nil {
-			l.loop.wakeDueIfStarved()
 			return
 		}
 		if reason != "" {
-			if j.probe {
-				l.unprobe()
-			}
-			l.loop.postpone(j, reason, until)
+			l.unprobe(j)
+			l.loop.postpone(j, reason, l.loop.Clock.Now())
 			continue
 		}
 		l.loop.attempt(l, j)

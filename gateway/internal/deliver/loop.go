@@ -42,7 +42,7 @@ const (
 	dueInFlight  = 4096
 	commitAtMost = 512
 
-	// recheck is how often the due-queue is asked again while a destination had no room for what is due.
+	// recheck is how soon the due-queue is asked again at the earliest for what it could not give.
 	recheck = 50 * time.Millisecond
 	// lookAgain is how long the due-queue is left alone at most: what the API or another replica scheduled says nothing here.
 	lookAgain = 500 * time.Millisecond
@@ -94,7 +94,6 @@ type Loop struct {
 	sending  context.Context // of every request; ends when the drain is over
 	giveUp   context.CancelFunc
 	draining atomic.Bool
-	starving atomic.Bool // a destination had no room for what is due
 }
 
 // New makes a loop.
@@ -102,7 +101,7 @@ func New(o Options) *Loop {
 	l := &Loop{Options: o, held: map[*held]struct{}{}, dueWake: make(chan struct{}, 1)}
 	l.sending, l.giveUp = context.WithCancel(context.Background())
 	l.lanes.loop = l
-	l.lanes.byKey = map[laneKey]*lane{}
+	l.lanes.byKey, l.lanes.behind = map[laneKey]*lane{}, map[*lane]struct{}{}
 	l.commits.wake = make(chan struct{}, 1)
 	l.room.init(heldEvents, heldBytes)
 	return l

@@ -1,0 +1,275 @@
+package deliver
+
+import (
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+func withToken(token string) *config.Config {
+	d := destination("crm", 10*time.Millisecond)
+	d.Credentials = []connectors.Secret{connectors.NewSecret(token)}
+	return destinations(d)
+}
+
+// A late refusal of old credentials must not pause the destination for the new ones.
+func TestLateRefusalOfOldCredentials(t *testing.T) {
+	t.Parallel()
+	refuse := make(chan struct{})
+	var once sync.Once
+	b := begin(t, withToken("old"), func(s seen) (int, http.Header) {
+		if s.event == "e1" && s.n == 1 {
+			<-refuse
+			return 401, nil
+		}
+		return 200, nil
+	})
+	t.Cleanup(func() { once.Do(func() { close(refuse) }) })
+	first := b.accept(1)[0]
+	b.until("the old credentials are tried", func() bool { return b.world.count(func(seen) bool { return true }) == 1 })
+	b.reload(withToken("new"))
+	b.untilState(b.accept(1)[0], "crm", state.Delivered)
+	once.Do(func() { close(refuse) })
+	b.untilState(first, "crm", state.Delivered)
+}
+
+// lane is a destination's lane of a loop that does not run, and what its answers are made of.
+func idleLane(t *testing.T) (*bench, *lane, *clock.Manual, func(status int, after time.Duration, probe bool)) {
+	t.Helper()
+	b := prepare(t, destinations(destination("crm", time.Hour)), nil)
+	manual := clock.NewManual(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+	b.clock = manual
+	b.make()
+	l := b.loop.lanes.at(laneKey{"default", "crm"})
+	l.use(b.plan.Load().Destination("default", "crm"))
+	return b, l, manual, func(status int, after time.Duration, probe bool) {
+		t.Helper()
+		v := connectors.Verdict{Kind: connectors.Retry, Reason: connectors.StatusReason(status), After: after}
+		if status == 200 {
+			v = connectors.Deliver()
+		}
+		j := &job{destination: l.destination, probe: probe}
+		l.judge(v, trial{sent: true, status: status, verdict: v}, j, manual.Now())
+	}
+}
+
+func (b *bench) hold() state.Hold {
+	b.t.Helper()
+	holds, err := b.store.Holds(b.t.Context(), "*")
+	if err != nil || len(holds) > 1 {
+		b.t.Fatal(holds, err)
+	}
+	if len(holds) == 0 {
+		return state.Hold{}
+	}
+	return holds[0].Hold
+}
+
+// The circuit opens after ten in a row, for 10 s, doubling to 10 min with every probe that fails, also over a restart;
+// one good answer closes it.
+func TestCircuit(t *testing.T) {
+	t.Parallel()
+	b, l, now, answer := idleLane(t)
+	for range circuitAfter - 1 {
+		answer(503, 0, false)
+	}
+	answer(200, 0, false)
+	for range circuitAfter - 1 {
+		answer(503, 0, false)
+	}
+	if h := b.hold(); h.Kind != "" {
+		t.Fatalf("open after nine in a row: %+v", h)
+	}
+	answer(503, 0, false)
+	for i, want := range []time.Duration{
+		10 * time.Second, 20 * time.Second, 40 * time.Second, 80 * time.Second, 160 * time.Second, 320 * time.Second,
+		10 * time.Minute, 10 * time.Minute,
+	} {
+		h := b.hold()
+		if got := h.Until.Sub(now.Now()); h.Kind != state.HoldCircuit || got != want {
+			t.Fatalf("opening %d is for %s (%s), want %s", i+1, got, h.Kind, want)
+		}
+		answer(503, 0, false) // one that began before it opened changes nothing
+		if h2 := b.hold(); h2 != h {
+			t.Fatalf("a late answer changed %+v to %+v", h, h2)
+		}
+		if i == 3 {
+			b.close()
+			b.make()
+			if err := b.loop.learnHolds(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			l = b.loop.lanes.at(laneKey{"default", "crm"})
+			l.use(b.plan.Load().Destination("default", "crm"))
+			answer = func(status int, after time.Duration, probe bool) {
+				v := connectors.Verdict{Kind: connectors.Retry, Reason: "503", After: after}
+				if status == 200 {
+					v = connectors.Deliver()
+				}
+				l.judge(v, trial{sent: true, status: status, verdict: v}, &job{destination: l.destination, probe: probe}, now.Now())
+			}
+		}
+		now.Advance(want)
+		answer(503, 0, true)
+	}
+	now.Advance(circuitMost)
+	answer(200, 0, true)
+	if h := b.hold(); h.Kind != "" || l.hold.Kind != "" {
+		t.Errorf("not closed: %+v, %+v", h, l.hold)
+	}
+}
+
+// Exactly one attempt goes out when the time of an open circuit is over.
+func TestOneProbe(t *testing.T) {
+	t.Parallel()
+	b, l, now, answer := idleLane(t)
+	for range circuitAfter {
+		answer(503, 0, false)
+	}
+	push := func() *job {
+		ids := b.accept(1)
+		claimed, err := b.store.Claim(t.Context(), 1, 0)
+		if err != nil {
+			t.Fatal(ids, err)
+		}
+		return b.loop.decide(b.plan.Load(), claimed[0], now.Now()).jobs[0]
+	}
+	if reason := l.push(push(), now.Now()); reason != reasonCircuit {
+		t.Fatalf("pushed into an open circuit: %q", reason)
+	}
+	if n, again := l.space(now.Now()); n != 0 || again.Sub(now.Now()) != circuitFirst {
+		t.Errorf("an open circuit has room for %d, and more at %s", n, again)
+	}
+	now.Advance(circuitFirst)
+	if n, _ := l.space(now.Now()); n != 1 {
+		t.Errorf("room for %d probes", n)
+	}
+	l.workers = l.destination.Concurrency // nobody works: the probe stays queued
+	probe := push()
+	if reason := l.push(probe, now.Now()); reason != "" || !probe.probe {
+		t.Fatalf("no probe: %q", reason)
+	}
+	if reason := l.push(push(), now.Now()); reason != reasonCircuit {
+		t.Errorf("a second one beside the probe: %q", reason)
+	}
+	if n, _ := l.space(now.Now()); n != 0 {
+		t.Errorf("room for %d beside the probe", n)
+	}
+}
+
+// A short Retry-After takes nothing from a longer hold, be it another's Retry-After or an open circuit.
+func TestShorterHoldShortensNothing(t *testing.T) {
+	t.Parallel()
+	b, _, now, answer := idleLane(t)
+	answer(429, time.Hour, false)
+	answer(429, time.Second, false)
+	if got := b.hold().Until.Sub(now.Now()); got != time.Hour {
+		t.Errorf("held for %s, want 1h", got)
+	}
+	now.Advance(time.Hour)
+	for range circuitAfter {
+		answer(503, 0, false)
+	}
+	answer(429, time.Second, false)
+	if h := b.hold(); h.Kind != state.HoldCircuit || h.Until.Sub(now.Now()) != circuitFirst {
+		t.Errorf("a late 429 made %+v of an open circuit", h)
+	}
+}
+
+// A pause by hand stays, also where the lane opens or closes its circuit before it has heard of it.
+func TestPauseByHandStays(t *testing.T) {
+	t.Parallel()
+	b, l, _, answer := idleLane(t)
+	pause := state.Hold{Kind: state.HoldPaused, Reason: "by hand", Since: b.clock.Now()}
+	for _, status := range []int{503, 200} {
+		if err := b.store.Hold(t.Context(), "default", "crm", pause); err != nil {
+			t.Fatal(err)
+		}
+		for range circuitAfter {
+			answer(status, 0, false)
+		}
+		if h := b.hold(); h.Kind != state.HoldPaused {
+			t.Errorf("after %d: the pause became %+v", status, h)
+		}
+		if l.hold.Kind != state.HoldPaused {
+			t.Errorf("after %d: the lane knows only %+v", status, l.hold)
+		}
+	}
+}
+
+// What somebody resumes is served within a second, though its circuit were open for longer.
+func TestResumeClosesTheCircuit(t *testing.T) {
+	t.Parallel()
+	var good atomic.Bool
+	b := begin(t, destinations(destination("crm", time.Hour)), func(seen) (int, http.Header) {
+		return map[bool]int{true: 200, false: 503}[good.Load()], nil
+	})
+	b.accept(circuitAfter)
+	b.until("open", func() bool { return b.hold().Kind == state.HoldCircuit })
+	until := b.hold().Until
+	good.Store(true)
+	if err := b.store.Hold(t.Context(), "default", "crm", state.Hold{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range b.accept(5) {
+		b.untilState(id, "crm", state.Delivered)
+	}
+	if now := b.clock.Now(); !now.Before(until) {
+		t.Errorf("served only when the circuit would have ended")
+	}
+}
+
+// A hold that the store does not know yet is not taken for one that was lifted.
+func TestUnwrittenHoldStays(t *testing.T) {
+	t.Parallel()
+	b, l, now, _ := idleLane(t)
+	l.mu.Lock()
+	l.change(state.Hold{Kind: state.HoldRevoked, Reason: "401", Since: now.Now(), Fingerprint: b.loop.fingerprint(l.destination, state.HoldRevoked)})
+	l.mu.Unlock()
+	if err := b.loop.learnHolds(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if l.hold.Kind != state.HoldRevoked || b.hold().Kind != state.HoldRevoked {
+		t.Errorf("lane %+v, store %+v", l.hold, b.hold())
+	}
+}
+
+// 410 disables a webhook until its URL is another one.
+func TestGone(t *testing.T) {
+	t.Parallel()
+	at := func(url string) *config.Config {
+		d := destination("hook", time.Hour)
+		d.Address = url
+		c := destinations(d)
+		c.Rules[0].Steps[0].Build["default"] = &gone{}
+		return c
+	}
+	b := begin(t, at("https://a.example/"), func(s seen) (int, http.Header) {
+		return map[bool]int{true: 410, false: 200}[s.event == "e1"], nil
+	})
+	b.untilState(b.accept(1)[0], "hook", state.Dead)
+	b.until("disabled", func() bool { return b.hold().Kind == state.HoldGone })
+	waits := b.accept(1)[0]
+	b.untilState(waits, "hook", state.Waiting)
+	b.reload(at("https://a.example/"))
+	if b.hold().Kind != state.HoldGone {
+		t.Error("lifted by a reload that changed nothing")
+	}
+	b.reload(at("https://b.example/"))
+	b.untilState(waits, "hook", state.Delivered)
+}
+
+type gone struct{ product }
+
+func (*gone) Judge(res *connectors.Response) connectors.Verdict {
+	v := connectors.ByStatus(res)
+	v.Gone = res.Status == http.StatusGone
+	return v
+}
