@@ -125,13 +125,6 @@ func TestLoweredConcurrency(t *testing.T) {
 	ids := b.accept(60)
 	b.until("eight run", func() bool { return b.world.count(func(seen) bool { return true }) == 8 })
 	b.reload(with(1))
-	ids = append(ids, b.accept(1)...)
-	b.until("the lane knows", func() bool {
-		lane := b.loop.lanes.at(laneKey{"default", "crm"})
-		lane.mu.Lock()
-		defer lane.mu.Unlock()
-		return lane.destination.Concurrency == 1
-	})
 	after.Store(true)
 	close(release)
 	for _, id := range ids {

@@ -89,11 +89,10 @@ type Loop struct {
 	heldMu sync.Mutex
 	held   map[*held]struct{}
 
-	dueWake  chan struct{}
-	running  sync.WaitGroup  // workers
-	sending  context.Context // of every request; ends when the drain is over
-	giveUp   context.CancelFunc
-	draining atomic.Bool
+	dueWake chan struct{}
+	running sync.WaitGroup  // workers
+	sending context.Context // of every request; ends when the drain is over
+	giveUp  context.CancelFunc
 }
 
 // New makes a loop.
@@ -117,11 +116,11 @@ func (l *Loop) Held() int {
 // Run claims and delivers until ctx ends, then lets running attempts finish within the bound, hands the rest over
 // and commits everything. The store must stay open until it returns.
 func (l *Loop) Run(ctx context.Context) error {
-	if err := l.learnHolds(ctx); err != nil {
-		return err
-	}
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	if err := l.learnHolds(work); err != nil {
+		return err
+	}
 
 	var loops, tail sync.WaitGroup
 	loops.Go(func() { l.claim(ctx) })
@@ -131,7 +130,6 @@ func (l *Loop) Run(ctx context.Context) error {
 	tail.Go(func() { l.commit(work) })
 
 	<-ctx.Done()
-	l.draining.Store(true)
 	loops.Wait()
 	l.drain()
 	l.commits.close()
@@ -140,8 +138,15 @@ func (l *Loop) Run(ctx context.Context) error {
 	return nil
 }
 
-// Reloaded tells the loop that Plan returns something new: pauses whose credentials changed are lifted.
+// Reloaded tells the loop that Plan returns something new: lanes obey their new settings, and pauses whose credentials
+// changed are lifted.
 func (l *Loop) Reloaded(ctx context.Context) error {
+	plan := l.Plan()
+	for _, lane := range l.lanes.all() {
+		if d := plan.Destination(lane.key.tenant, lane.key.name); d != nil {
+			lane.use(d)
+		}
+	}
 	err := l.learnHolds(ctx)
 	l.wakeDue()
 	return err
