@@ -51,6 +51,25 @@ type DeliveryPage struct {
 	SearchedBackTo *time.Time `json:"searched_back_to,omitempty"`
 }
 
+// DeadEvent is an event that will not be decided again by itself, as the API shows it.
+type DeadEvent struct {
+	ID       string    `json:"id"`
+	Type     string    `json:"type"`
+	Source   string    `json:"source"`
+	Tenant   string    `json:"tenant"`
+	Received time.Time `json:"received"`
+	Dead     string    `json:"dead"`
+}
+
+// DeadEvents lists the newest events that are themselves dead letters.
+func (c *Client) DeadEvents(ctx context.Context) ([]DeadEvent, error) {
+	var page struct {
+		Data []DeadEvent `json:"data"`
+	}
+	err := c.Do(ctx, Call{Method: http.MethodGet, Path: "/v1/events", Query: url.Values{"dead": {"true"}}, Into: &page})
+	return page.Data, err
+}
+
 // Published is what became of one event.
 type Published struct {
 	ID     string          `json:"id,omitempty"`

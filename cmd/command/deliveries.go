@@ -92,7 +92,10 @@ func (g *globals) dead() *cobra.Command {
 			if cursor != "" {
 				q.Set("cursor", cursor)
 			}
-			return g.listDeliveries(cmd, q)
+			if destination != "" || cursor != "" {
+				return g.listDeliveries(cmd, q)
+			}
+			return g.listDead(cmd, q)
 		},
 	}
 	list.Flags().StringVar(&destination, "destination", "", "to this connection or webhook")
@@ -149,6 +152,41 @@ func (g *globals) listDeliveries(cmd *cobra.Command, q url.Values) error {
 	if g.json {
 		return g.print(page)
 	}
+	g.printDeliveries(page)
+	return nil
+}
+
+// listDead lists events that are dead letters, then deliveries that are.
+func (g *globals) listDead(cmd *cobra.Command, q url.Values) error {
+	client, err := g.dial()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	events, err := client.DeadEvents(cmd.Context())
+	if err != nil {
+		return err
+	}
+	page, err := client.Deliveries(cmd.Context(), q)
+	if err != nil {
+		return err
+	}
+	if g.json {
+		return g.print(struct {
+			*gateway.DeliveryPage
+			Events []gateway.DeadEvent `json:"events"`
+		}{page, events})
+	}
+	for _, e := range events {
+		g.printf("%s  event %s from %s  %s  %s\n", e.ID, e.Type, e.Source, e.Received.Format(time.DateTime), e.Dead)
+	}
+	if len(page.Data) > 0 || len(events) == 0 {
+		g.printDeliveries(page)
+	}
+	return nil
+}
+
+func (g *globals) printDeliveries(page *gateway.DeliveryPage) {
 	w := tabwriter.NewWriter(g.out, 0, 4, 2, ' ', 0)
 	for _, d := range page.Data {
 		_, _ = w.Write([]byte(strings.Join([]string{
@@ -165,7 +203,6 @@ func (g *globals) listDeliveries(cmd *cobra.Command, q url.Values) error {
 	if page.Next != nil {
 		g.printf("more: --cursor %s\n", *page.Next)
 	}
-	return nil
 }
 
 func (g *globals) showDelivery(d *gateway.Delivery) {
