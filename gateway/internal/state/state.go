@@ -21,6 +21,9 @@ var (
 	ErrConflict = errors.New("changed meanwhile")
 	// ErrUnavailable: the engine cannot make anything durable now (full, read-only, gone). Nothing was accepted.
 	ErrUnavailable = errors.New("store unavailable")
+	// ErrInvalid: what was given can never be applied, however often it is tried: an id that leads to another event, a
+	// delivery without destination or state. Nothing of the call was applied.
+	ErrInvalid = errors.New("invalid")
 	// ErrCursor: the cursor is not one that this list gave.
 	ErrCursor = errors.New("not a cursor of this list")
 	// ErrClosed: the store was closed.
@@ -51,6 +54,7 @@ type Intake interface {
 	Claim(ctx context.Context, max, bytes int) ([]Claimed, error)
 
 	// Commit applies outcomes of events and of due deliveries in one atomic step, for all tenants.
+	// The store sets Updated of each delivery, and Created where it is zero.
 	// Each is applied only if its fence holds: the event still held by this holder's claim, the delivery's due time
 	// still its lease. Events are applied before Due, so one Commit may hand a delivery over and settle it.
 	// Attempts behind a lost fence still enter history, marked Repeat.
@@ -203,7 +207,8 @@ type Deliveries interface {
 	ClaimDue(ctx context.Context, ask ClaimDue) (due []Due, next time.Time, err error)
 
 	// Schedule puts deliveries into the due-queue, without their event's claim: replay, retry now. A delivery that
-	// waits or is dead is moved to its new due time; one that is leased is left alone, and its result is false.
+	// waits or is dead is moved to its new due time, and only that and its reason are read; one that is leased is left
+	// alone, and its result is false. So is that of a delivery whose event is gone, or not committed yet.
 	Schedule(ctx context.Context, tenant string, deliveries []Delivery) ([]bool, error)
 
 	// Hold keeps a destination from being claimed until a time, in one write however much waits.
@@ -268,10 +273,12 @@ type Held struct {
 type Reader interface {
 	Event(ctx context.Context, tenant, id string) (*Record, error)
 	Events(ctx context.Context, tenant string, q EventQuery) (*Page[*Record], error)
-	// Range goes through a tenant's events from a position up, in order, as they were when it was called.
+	// Range goes through a tenant's events from a position up, in order, as they were when it was called. The error of
+	// each ends it and is returned.
 	Range(ctx context.Context, tenant string, from uint64, each func(*Record) error) error
 
-	// Delivery is one delivery with its attempts.
+	// Delivery is one delivery with its attempts, as long as its event is kept. Deliveries shows what ended for as long
+	// as history is; waiting ones stand in its order by Created, all others by Updated.
 	Delivery(ctx context.Context, tenant, id string) (*Delivery, error)
 	Deliveries(ctx context.Context, tenant string, q DeliveryQuery) (*Page[Delivery], error)
 }

@@ -71,7 +71,7 @@ func (a *appending) prepare(s *store, events []*event.Event) error {
 	a.items, a.buf = a.items[:0], a.buf[:0]
 	for _, ev := range events {
 		if ev.Tenant == "" || ev.ID == "" {
-			return fmt.Errorf("append: event %q of tenant %q: tenant and id are required", ev.ID, ev.Tenant)
+			return fmt.Errorf("append: %w: event %q of tenant %q: tenant and id are required", state.ErrInvalid, ev.ID, ev.Tenant)
 		}
 		it := item{terms: termsOf(ev)}
 		it.terms.persons = s.persons(ev)

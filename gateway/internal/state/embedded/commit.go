@@ -109,7 +109,7 @@ func (op *committing) prepare(s *store, c *state.Commit) error {
 func suffixOf(id, eventID string) (string, error) {
 	event, suffix, ok := splitID(id)
 	if !ok || eventID != "" && event != eventID {
-		return "", fmt.Errorf("delivery id %q does not lead to event %q", id, eventID)
+		return "", fmt.Errorf("%w: delivery id %q does not lead to event %q", state.ErrInvalid, id, eventID)
 	}
 	return suffix, nil
 }
@@ -118,10 +118,10 @@ func valid(d *state.Delivery) error {
 	switch d.State {
 	case state.Waiting, state.Delivered, state.Skipped, state.Dead, state.Dropped:
 	default:
-		return fmt.Errorf("delivery %s has no state: %q", d.ID, d.State)
+		return fmt.Errorf("%w: delivery %s has no state: %q", state.ErrInvalid, d.ID, d.State)
 	}
 	if d.Destination == "" {
-		return fmt.Errorf("delivery %s has no destination", d.ID)
+		return fmt.Errorf("%w: delivery %s has no destination", state.ErrInvalid, d.ID)
 	}
 	return nil
 }
@@ -142,7 +142,7 @@ func (op *committing) outcome(s *store, o *state.Outcome) (p prepared, err error
 			return p, err
 		}
 		if slices.Contains(op.suffixes[n:], suffix) {
-			return p, fmt.Errorf("delivery %s is owed twice by event %s", d.ID, o.EventID)
+			return p, fmt.Errorf("%w: delivery %s is owed twice by event %s", state.ErrInvalid, d.ID, o.EventID)
 		}
 		stamp(d, o, op.now)
 		var l link

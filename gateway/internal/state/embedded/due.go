@@ -175,6 +175,21 @@ func (q *dueQueue) find(tenant, name string) *dest {
 	return q.dest(tenant, name)
 }
 
+// counted is the length of one of a destination's lists.
+func (q *dueQueue) counted(d *dest, table byte) int64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch table {
+	case tabWaiting:
+		return d.counts.waiting
+	case tabDead:
+		return d.counts.dead
+	case tabFailures:
+		return d.counts.failures
+	}
+	return d.counts.history
+}
+
 // of are a tenant's destinations; "*" is all tenants'.
 func (q *dueQueue) of(tenant string) []*dest {
 	q.mu.Lock()

@@ -10,11 +10,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -46,6 +48,7 @@ const (
 	defaultMemory  = 32 << 20
 	defaultReserve = 256 << 20
 	stopWritesAt   = 64 // tables in L0; writes wait for compaction beyond it
+	slowDisk       = 5 * time.Second
 )
 
 // store implements state.Store.
@@ -53,6 +56,7 @@ type store struct {
 	opts  Options
 	db    *pebble.DB
 	lock  *pebble.Lock
+	watch io.Closer // of slow writes; nil on a test's disk
 	clock clock.Clock
 	log   *slog.Logger
 	key   []byte // of respondents' hashes
@@ -64,8 +68,7 @@ type store struct {
 	once    sync.Once     // of Close
 	closed  error
 	fault   atomic.Pointer[error] // what broke the store; nothing is written after it
-	life    sync.RWMutex          // held for reading by whoever reads db, for writing by Close
-	dead    bool                  // under life: db is closed
+	gate    gate                  // passed by whoever reads db, shut by Close
 
 	lastTidy atomic.Int64
 
@@ -80,9 +83,15 @@ type store struct {
 var _ state.Store = (*store)(nil)
 
 // Open opens the store in a folder, and makes it at the first start.
-func Open(opts Options) (state.Store, error) { return open(opts) }
+func Open(opts Options) (state.Store, error) {
+	s, err := open(opts)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
 
-func open(opts Options) (*store, error) {
+func open(opts Options) (s *store, err error) {
 	if opts.Dir == "" {
 		return nil, errors.New("open store: no folder is named")
 	}
@@ -99,17 +108,24 @@ func open(opts Options) (*store, error) {
 		opts.Memory = defaultMemory
 	}
 	disk := opts.fs
+	var watch io.Closer
 	if disk == nil {
-		disk = vfs.Default
+		disk, watch = vfs.WithDiskHealthChecks(vfs.Default, slowDisk, nil, func(info vfs.DiskSlowInfo) {
+			opts.Logger.Warn("the disk is slow", "took", info.Duration, "path", info.Path)
+		})
 	}
+	defer func() {
+		if err != nil && watch != nil {
+			err = errors.Join(err, watch.Close())
+		}
+	}()
 	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	s := &store{
+	s = &store{
 		opts: opts, clock: opts.Clock, log: opts.Logger,
-		calls: make(chan *call, maxGroup), closing: make(chan struct{}), stopped: make(chan struct{}),
+		watch: watch, calls: make(chan *call, maxGroup), closing: make(chan struct{}), stopped: make(chan struct{}),
 	}
-	var err error
 	if s.key, err = respondentKey(opts.Dir); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
@@ -170,9 +186,6 @@ func (s *store) pebbleOptions(fs vfs.FS) *pebble.Options {
 			DataCorruption: func(info pebble.DataCorruptionInfo) {
 				s.log.Error("the store is damaged", "err", info.Details, "path", info.Path)
 			},
-			DiskSlow: func(info pebble.DiskSlowInfo) {
-				s.log.Warn("the disk is slow", "took", info.Duration, "path", info.Path)
-			},
 		},
 	}
 	for i := range o.Levels {
@@ -205,16 +218,17 @@ func (s *store) Close() error {
 		<-s.stopped
 		s.watchers.close()
 		s.space.close()
-		s.life.Lock()
-		s.dead = true
-		s.life.Unlock()
+		s.gate.shut()
 		if err := s.broken(); err != nil {
 			// Its goroutines may hold Pebble's locks for ever; closing it would wait for them. Nothing it does can
 			// reach the disk any more, so the folder may be opened again.
 			s.closed = errors.Join(err, s.lock.Close(), s.lock.Close()) // Pebble's share of the lock, and ours
-			return
+		} else {
+			s.closed = errors.Join(s.db.Close(), s.lock.Close())
 		}
-		s.closed = errors.Join(s.db.Close(), s.lock.Close())
+		if s.watch != nil {
+			s.closed = errors.Join(s.closed, s.watch.Close())
+		}
 	})
 	return s.closed
 }
@@ -238,17 +252,45 @@ func (s *store) broken() error {
 	return nil
 }
 
+// gate counts who is reading. Passing it twice at once, as a callback of Range may, never waits.
+type gate struct {
+	mu     sync.Mutex
+	inside int
+	closed bool
+	empty  chan struct{}
+}
+
+// shut lets nobody in any more and waits for those inside.
+func (g *gate) shut() {
+	g.mu.Lock()
+	g.closed, g.empty = true, make(chan struct{})
+	if g.inside == 0 {
+		close(g.empty)
+	}
+	g.mu.Unlock()
+	<-g.empty
+}
+
 // enter begins a read; leave ends it. Between them the database stays open.
 func (s *store) enter() error {
-	s.life.RLock()
-	if s.dead {
-		s.life.RUnlock()
+	g := &s.gate
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
 		return state.ErrClosed
 	}
+	g.inside++
 	return nil
 }
 
-func (s *store) leave() { s.life.RUnlock() }
+func (s *store) leave() {
+	g := &s.gate
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.inside--; g.closed && g.inside == 0 {
+		close(g.empty)
+	}
+}
 
 // why says why the writer has ended.
 func (s *store) why() error {

@@ -213,6 +213,9 @@ func (m *merge) page(ctx context.Context) (page *state.Page[state.Delivery], err
 			continue
 		}
 		for _, table := range m.tables() {
+			if m.s.due.counted(d, table) == 0 {
+				continue
+			}
 			l := &listed{table: table, prefix: destPrefix(nil, table, d.tenant, d.name)}
 			from := top
 			if table != tabWaiting && m.until != math.MaxInt64 {

@@ -332,6 +332,11 @@ func (s *store) Range(ctx context.Context, tenant string, from uint64, each func
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		select {
+		case <-s.closing:
+			return state.ErrClosed // Close waits for whoever reads
+		default:
+		}
 		r, err := s.record(snap, tenant, keyPos(it.Key()[len(prefix)-1:]))
 		if err != nil {
 			return fmt.Errorf("range: %w", err)

@@ -61,6 +61,9 @@ func (op *scheduling) schedule(t *tx, given *state.Delivery) bool {
 		t.change(o, &to)
 		return true
 	}
+	if o == nil && !t.committed(pos) {
+		return false // its own commit will say what it owes
+	}
 	if given.Destination == "" {
 		if o == nil {
 			return false // nothing is known of it: it must be told where it goes
@@ -87,6 +90,10 @@ func (op *scheduling) schedule(t *tx, given *state.Delivery) bool {
 	o.size = t.eventSize(pos)
 	t.addOwed(t.s.due.find(op.tenant, o.Destination), o)
 	return true
+}
+
+func (t *tx) committed(pos uint64) bool {
+	return t.outcomes[pos] != nil || t.get(posKey(t.key, tabOutcome, pos)) != nil
 }
 
 // eventSize is the bytes of an event as Claim counts them.

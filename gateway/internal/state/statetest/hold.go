@@ -142,6 +142,20 @@ var schedules = []test{
 		s.same("scheduled", done, []bool{false})
 		s.noneDue()
 	}},
+	{name: "an event that is still pending owes nothing yet", run: func(s *suite) {
+		e := s.accept("a")[0]
+		replay := []state.Delivery{s.owe(e, "crm", state.Waiting)}
+		for range 2 {
+			done, err := s.store().Schedule(s.ctx, acme, replay)
+			s.ok(err)
+			s.same("scheduled", done, []bool{false})
+		}
+		c := s.claim(1)[0]
+		s.commit(outcome(c, s.owe(e, "crm", state.Waiting)))
+		s.oneDue()
+		s.noneDue()
+		s.same("waiting", s.store().Health(s.ctx).Waiting, int64(1))
+	}},
 	{name: "drop ends what waits and what is dead", run: func(s *suite) {
 		waits := s.waiting("a", s.h.Now(), "crm")
 		dead := s.finished("b", "mail", state.Dead, tried(1, s.h.Now(), "rejected", 400))

@@ -155,6 +155,23 @@ var eventLists = []test{
 		}
 		s.same("from a position", got, keys[3:5])
 	}},
+	{name: "range may ask the store, also while it is closed", run: func(s *suite) {
+		s.accept("a", "b")
+		st := s.store()
+		n := 0
+		err := st.Range(s.ctx, acme, 0, func(r *state.Record) error {
+			if n++; n == 1 {
+				closed := make(chan struct{})
+				go func() { defer close(closed); s.h.Reopen() }()
+				s.Cleanup(func() { <-closed })
+			}
+			_, err := st.Event(s.ctx, acme, r.Event.ID)
+			return err
+		})
+		if err != nil && !errors.Is(err, state.ErrClosed) {
+			s.Fatalf("got %v", err)
+		}
+	}},
 	{name: "what is not there is not found", run: func(s *suite) {
 		if _, err := s.store().Event(s.ctx, acme, "none"); !errors.Is(err, state.ErrNotFound) {
 			s.Errorf("event: %v", err)

@@ -1,0 +1,106 @@
+package embedded
+
+import (
+	"encoding/binary"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// TestLayout: a folder of another layout is refused and left as it is.
+func TestLayout(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := open(Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.db.Set(metaLayout, binary.AppendUvarint(nil, layoutVersion+1), pebble.Sync); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the lock was given back
+		if _, err := open(Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "layout 2") {
+			t.Fatalf("got %v", err)
+		}
+	}
+}
+
+// TestFiles: only the owner can read what is kept, and a damaged key of respondents is refused, not replaced.
+func TestFiles(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	s, err := open(Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	key := filepath.Join(dir, "respondents.key")
+	for path, want := range map[string]fs.FileMode{dir: 0o700, key: 0o600} {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := info.Mode().Perm(); got != want {
+			t.Errorf("%s has mode %o, want %o", path, got, want)
+		}
+	}
+	if err := os.WriteFile(key, []byte("short"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open(Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "respondents.key") {
+		t.Fatalf("got %v", err)
+	}
+}
+
+// TestUnreadable: an event that cannot be read becomes a dead letter and holds up nobody.
+func TestUnreadable(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := open(Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	events := benchEvents(t, 0, 3)
+	if _, err := s.Append(t.Context(), events); err != nil {
+		t.Fatal(err)
+	}
+	terms := termsOf(events[1])
+	for pos, bad := range map[uint64][]byte{1: {99}, 2: appendEvent(nil, &terms, []byte("no envelope"), nil)} {
+		if err := s.db.Set(posKey(nil, tabEvent, pos), bad, pebble.Sync); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = open(Options{Dir: dir}); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	claimed, err := s.Claim(t.Context(), 10, 0)
+	if err != nil || len(claimed) != 1 || claimed[0].Event.ID != events[2].ID {
+		t.Fatalf("%d claimed, %v", len(claimed), err)
+	}
+	if n := s.Health(t.Context()).Pending; n != 1 {
+		t.Fatalf("%d pending", n)
+	}
+	if done, err := s.Trim(t.Context(), state.Retention{Events: state.Bound{Age: time.Nanosecond}}); err != nil || done.Events+done.Kept != 2 {
+		t.Fatalf("trimmed %+v, %v", done, err)
+	}
+}
