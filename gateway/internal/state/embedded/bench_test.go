@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -168,8 +169,9 @@ func BenchmarkCommit256(b *testing.B) {
 	b.ReportAllocs()
 	defer cpu(b)()
 	for n := 0; n < b.N; n += 256 {
-		if _, err := s.Commit(context.Background(), &state.Commit{Events: outcomes[n:min(n+256, b.N)]}); err != nil {
-			b.Fatal(err)
+		done, err := s.Commit(context.Background(), &state.Commit{Events: outcomes[n:min(n+256, b.N)]})
+		if err != nil || slices.Contains(done.Events, false) {
+			b.Fatal("a fence was lost", err)
 		}
 	}
 }
