@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -61,7 +62,7 @@ func Dial(o ClientOptions) (*Client, error) {
 	dialer := &net.Dialer{Timeout: 5 * time.Second}
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, "unix", shortSocket(socket))
+			return dialSocket(ctx, dialer, socket)
 		},
 	}
 	return &Client{
@@ -112,9 +113,7 @@ type Call struct {
 // Do makes one request. An answer of 400 and more is an *APIError, and still goes into Into where it is of its form.
 func (c *Client) Do(ctx context.Context, call Call) error {
 	query := url.Values{}
-	for name, values := range call.Query {
-		query[name] = values
-	}
+	maps.Copy(query, call.Query)
 	if c.tenant != "" {
 		query.Set("tenant", c.tenant)
 	}

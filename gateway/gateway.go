@@ -29,8 +29,8 @@ import (
 
 // Defaults where neither a flag, the environment nor the file says otherwise.
 const (
-	DefaultListen = "127.0.0.1:8080"
-	DefaultData   = "surveygate-data"
+	DefaultListen = config.DefaultListen
+	DefaultData   = config.DefaultData
 )
 
 const (
@@ -83,6 +83,9 @@ func (o Options) load() (*config.Config, error) {
 // running is a gateway between start and stop.
 type running struct {
 	options Options
+	data    string
+	listen  string
+	files   string // what showed of the configuration's files when they were last read
 	log     *slog.Logger
 	clock   clock.Clock
 	store   state.Store
@@ -98,34 +101,47 @@ type running struct {
 }
 
 // Run runs a gateway until ctx ends: then it answers no new request, hands over what is held, and returns.
-func Run(ctx context.Context, o Options) (err error) {
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	c, err := o.load()
+func Run(ctx context.Context, o Options) error {
+	g, err := open(ctx, o)
 	if err != nil {
 		return err
 	}
-	g := &running{options: o, log: o.Log, clock: clock.System(), access: &access.Access{}}
-	data := firstOf(o.Data, c.Data, DefaultData)
-	if g.store, err = embedded.Open(embedded.Options{Dir: filepath.Join(data, "store"), Clock: g.clock, Logger: o.Log}); err != nil {
-		return err
+	return errors.Join(g.serve(ctx), g.close())
+}
+
+// open makes everything ready that needs no listener. What it opened is closed again where it fails.
+func open(ctx context.Context, o Options) (_ *running, err error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
-	defer func() { err = errors.Join(err, g.store.Close()) }()
+	// Looked at before they are read, so that a change in between is not missed.
+	g := &running{options: o, log: o.Log, clock: clock.System(), access: &access.Access{}, files: signs(o.Config)}
+	c, err := o.load()
+	if err != nil {
+		return nil, err
+	}
+	g.data, g.listen = firstOf(o.Data, c.Data, DefaultData), firstOf(o.Listen, c.Listen, DefaultListen)
+	if g.store, err = embedded.Open(embedded.Options{Dir: filepath.Join(g.data, "store"), Clock: g.clock, Logger: o.Log}); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, g.close())
+		}
+	}()
 	if len(c.Tokens) == 0 {
 		if g.first, err = access.OpenFirst(ctx, g.store); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	key, err := fingerprintKey(ctx, g.store)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := g.use(ctx, c); err != nil {
-		return err
+		return nil, err
 	}
 	g.sender = outbound.New(outbound.Options{Policy: c.Outbound, Clock: g.clock, Version: Version()})
-	defer g.sender.Close()
 	g.stats = stats.New(stats.Options{
 		Store: g.store, Clock: g.clock, Log: o.Log, Version: Version(),
 		Generation: func() string { return g.plan.Load().Config.Generation },
@@ -138,23 +154,30 @@ func Run(ctx context.Context, o Options) (err error) {
 		Store: g.store, Plan: g.plan.Load, PlanOf: g.planOf, Access: g.access, Stats: g.stats, Clock: g.clock, Log: o.Log,
 	})
 	if err := g.web.Remember(ctx); err != nil {
-		return err
+		return nil, err
 	}
-	return g.serve(ctx, c, data)
+	return g, nil
 }
 
-// serve listens, runs every loop, and stops them in order: requests first, then deliveries, then the store.
-func (g *running) serve(ctx context.Context, c *config.Config, data string) error {
+func (g *running) close() error {
+	if g.sender != nil {
+		g.sender.Close()
+	}
+	return g.store.Close()
+}
+
+// serve listens, runs every loop, and stops them in order: requests first, then deliveries, then what keeps the store.
+func (g *running) serve(ctx context.Context) error {
 	var lc net.ListenConfig
-	public, err := lc.Listen(ctx, "tcp", firstOf(g.options.Listen, c.Listen, DefaultListen))
+	public, err := lc.Listen(ctx, "tcp", g.listen)
 	if err != nil {
 		return err
 	}
-	control, err := listenSocket(data)
+	control, err := listenSocket(ctx, g.data)
 	if err != nil {
 		return errors.Join(err, public.Close())
 	}
-	failed := make(chan error, 4)
+	failed := make(chan error, 3) // one for each that sends
 	var servers, keepers sync.WaitGroup
 	servers.Go(func() { failed <- g.web.Serve(public) })
 	servers.Go(func() { failed <- g.web.ServeSocket(control) })
@@ -175,7 +198,7 @@ func (g *running) serve(ctx context.Context, c *config.Config, data string) erro
 	keepers.Go(func() { g.reloads(upkeep) })
 
 	if g.options.Started != nil {
-		g.options.Started(g.started(public, data))
+		g.options.Started(g.started(public))
 	}
 	var failure error
 	select {
@@ -183,33 +206,39 @@ func (g *running) serve(ctx context.Context, c *config.Config, data string) erro
 	case failure = <-failed:
 	}
 	g.log.Info("stopping: no new requests, then what is held is handed over")
-	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor)
-	defer cancel()
-	failure = errors.Join(failure, g.web.Shutdown(stopping))
+	failure = errors.Join(failure, within(ctx, g.web.Shutdown))
+	// A server that had not begun to serve when it was shut down would serve for ever.
+	_, _ = public.Close(), control.Close()
 	servers.Wait()
 	stopDeliveries()
 	<-delivered
 	stopUpkeep()
 	keepers.Wait()
-	failure = errors.Join(failure, g.stats.Close(stopping))
-	_ = os.Remove(filepath.Join(data, SocketName))
+	failure = errors.Join(failure, within(ctx, g.stats.Close))
+	_ = os.Remove(filepath.Join(g.data, SocketName))
 	return failure
 }
 
-// use makes a configuration the running one.
+// within gives one step of a stop its own time, whatever those before it took.
+func within(ctx context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor)
+	defer cancel()
+	return do(ctx)
+}
+
+// use makes a configuration the running one, or changes nothing.
 func (g *running) use(ctx context.Context, c *config.Config) error {
-	before := g.plan.Load()
-	if before != nil {
-		inherit(before.Config, c)
-		g.generations.Store(before.Config.Generation, before)
-	}
-	if err := g.access.Load(c.Tokens, g.first); err != nil {
-		return err
-	}
 	// The generation is kept before anything is decided with it, so that every decision can be explained.
 	_, err := g.store.Put(ctx, systemTenant, kindGeneration, c.Generation, c.Text, 0)
 	if err != nil && !errors.Is(err, state.ErrConflict) {
 		return fmt.Errorf("keep the configuration: %w", err)
+	}
+	if err := g.access.Load(c.Tokens, g.first); err != nil {
+		return err
+	}
+	if before := g.plan.Load(); before != nil {
+		inherit(before.Config, c)
+		g.generations.Store(before.Config.Generation, before)
 	}
 	g.plan.Store(decide.New(c))
 	return nil

@@ -85,8 +85,7 @@ func Listen(ctx context.Context, o ReceiverOptions) (*Receiver, error) {
 		}
 		if err := signature.Verify(style, secrets, r.Header.Get, body, got.At); err != nil {
 			got.Good, got.Fault, got.Status = false, err.Error(), http.StatusUnauthorized
-			var refused *signature.Refused
-			if errors.As(err, &refused) {
+			if refused, ok := errors.AsType[*signature.Refused](err); ok {
 				got.Fault = refused.Reason
 			}
 		}
@@ -115,6 +114,8 @@ func (r *Receiver) URL() string { return "http://" + r.listener.Addr().String() 
 // Close stops it.
 func (r *Receiver) Close() error {
 	err := r.server.Close()
-	<-r.served
+	if served := <-r.served; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
 	return err
 }

@@ -1,12 +1,12 @@
 package gateway
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
-	"sync"
 )
 
 // maxSocketPath is what sun_path holds on Linux and the BSDs, without its final zero.
@@ -14,15 +14,18 @@ const maxSocketPath = 103
 
 // listenSocket makes the control socket, readable by its owner alone. One left behind by a killed gateway is taken
 // over: the store's lock has already shown that nobody else runs here.
-func listenSocket(dir string) (net.Listener, error) {
+func listenSocket(ctx context.Context, dir string) (net.Listener, error) {
 	path := filepath.Join(dir, SocketName)
 	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
-	l, err := net.Listen("unix", shortSocket(path)) //nolint:noctx // a listener lives as long as the gateway
+	var lc net.ListenConfig
+	l, err := throughFolder(path, func(address string) (net.Listener, error) { return lc.Listen(ctx, "unix", address) })
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
+	// Its address may lead elsewhere by then; the gateway removes the file by its path.
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
 	if err := os.Chmod(path, 0o600); err != nil {
 		_ = l.Close()
 		return nil, fmt.Errorf("control socket: %w", err)
@@ -30,20 +33,20 @@ func listenSocket(dir string) (net.Listener, error) {
 	return l, nil
 }
 
-// shortSocket is a way to a socket whose path is longer than the system takes: through an open folder.
-func shortSocket(path string) string {
+func dialSocket(ctx context.Context, d *net.Dialer, path string) (net.Conn, error) {
+	return throughFolder(path, func(address string) (net.Conn, error) { return d.DialContext(ctx, "unix", address) })
+}
+
+// throughFolder uses a socket whose path may be longer than the system takes: through its folder, open meanwhile.
+func throughFolder[T any](path string, use func(address string) (T, error)) (T, error) {
 	if len(path) <= maxSocketPath {
-		return path
+		return use(path)
 	}
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
-		return path
+		var none T
+		return none, err
 	}
-	// The descriptor stays open: the address is used for as long as the process may dial or listen on it.
-	short := filepath.Join("/proc/self/fd", strconv.Itoa(int(dir.Fd())), filepath.Base(path))
-	socketFolders.Store(path, dir)
-	return short
+	defer func() { _ = dir.Close() }()
+	return use(filepath.Join("/proc/self/fd", strconv.Itoa(int(dir.Fd())), filepath.Base(path)))
 }
-
-// socketFolders keeps folders open whose sockets have long paths, by path.
-var socketFolders sync.Map

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -98,11 +99,16 @@ func given(c *config.Config, r *config.Rule, t config.Test) ([]*event.Event, err
 		return nil, fmt.Errorf("given: %w", err)
 	}
 	for _, s := range c.Sources {
-		if s.Name == t.Source && s.Tenant == tenant {
+		if s.Name == t.Source && (s.Tenant == r.Tenant || r.Tenant == rules.AllTenants && builtFor(r, s.Tenant)) {
 			return normalise(s.Receiver, body, now)
 		}
 	}
 	return nil, fmt.Errorf("given: there is no source `%s`", t.Source)
+}
+
+// builtFor says whether a tenant has a destination of the rule.
+func builtFor(r *config.Rule, tenant string) bool {
+	return slices.ContainsFunc(r.Steps, func(s *config.Step) bool { return s.Build[tenant] != nil })
 }
 
 func normalise(s *source.Source, body []byte, now time.Time) ([]*event.Event, error) {
@@ -133,18 +139,16 @@ func withType(given []byte, r *config.Rule) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
+// firstTenant is one in which a rule of every tenant sends, the same each time.
 func firstTenant(r *config.Rule) string {
-	first := config.DefaultTenant
 	var all []string
 	for _, s := range r.Steps {
-		for tenant := range s.Build {
-			all = append(all, tenant)
-		}
+		all = slices.AppendSeq(all, maps.Keys(s.Build))
 	}
-	if len(all) > 0 {
-		first = slices.Min(all)
+	if len(all) == 0 {
+		return config.DefaultTenant
 	}
-	return first
+	return slices.Min(all)
 }
 
 // play is what one rule sends for an event, and what kept the rest back.

@@ -49,7 +49,6 @@ func (g *running) pause(ctx context.Context, d time.Duration) bool {
 
 // reloads reads the configuration again when it is told to or a file changed. One with faults is refused as a whole.
 func (g *running) reloads(ctx context.Context) {
-	seen := signs(g.options.Config)
 	for {
 		c, stop := g.clock.After(lookEvery)
 		asked := false
@@ -63,10 +62,10 @@ func (g *running) reloads(ctx context.Context) {
 		}
 		stop()
 		now := signs(g.options.Config)
-		if !asked && now == seen {
+		if !asked && now == g.files {
 			continue
 		}
-		seen = now
+		g.files = now
 		g.reload(ctx)
 	}
 }
@@ -140,9 +139,9 @@ func (g *running) planOf(generation string) (*decide.Plan, error) {
 }
 
 // started says where everything is.
-func (g *running) started(public net.Listener, data string) Started {
+func (g *running) started(public net.Listener) Started {
 	s := Started{
-		Address: public.Addr().String(), Socket: filepath.Join(data, SocketName), Data: data,
+		Address: public.Addr().String(), Socket: filepath.Join(g.data, SocketName), Data: g.data,
 		Sources: sourceURLs(g.plan.Load().Config, "http://"+public.Addr().String()),
 	}
 	if g.first != nil {
