@@ -1,0 +1,184 @@
+package decide
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/rules"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+type product struct{ name string }
+
+func (product) Build(*event.Event) (*connectors.Request, error) { return nil, nil }
+
+func rule(tenant, name string, steps ...*config.Step) *config.Rule {
+	return &config.Rule{
+		Item:  config.Item{Tenant: tenant, Name: name},
+		Match: &rules.Rule{Kind: rules.RuleKind, Tenant: tenant, Name: name, Events: []string{event.TypeResponseCompleted}},
+		Steps: steps,
+	}
+}
+
+// step sends to a destination in each of the tenants named.
+func step(name, destination string, tenants ...string) *config.Step {
+	s := &config.Step{Name: name, Destination: destination, Connector: "product", Build: map[string]connectors.Connector{}}
+	for _, tenant := range tenants {
+		s.Build[tenant] = product{tenant + "/" + name}
+	}
+	return s
+}
+
+func plan(destinations []string, all ...*config.Rule) *Plan {
+	c := &config.Config{Generation: "g", Rules: all}
+	for _, at := range destinations {
+		tenant, name, _ := strings.Cut(at, "/")
+		c.Destinations = append(c.Destinations, &config.Destination{Item: config.Item{Tenant: tenant, Name: name}})
+	}
+	return New(c)
+}
+
+func parse(t *testing.T, tenant, body string) *event.Event {
+	t.Helper()
+	ev, err := event.ParseOne([]byte(body), event.Defaults{Tenant: tenant, Source: "api", Received: now, Verified: "token"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ev
+}
+
+var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+const completed = `{"type":"response.completed","id":"e1","response":{"id":"r1"}}`
+
+func TestDecide(t *testing.T) {
+	t.Parallel()
+	slow := rule("acme", "slow", step("crm", "crm", "acme"))
+	slow.Delay, slow.Steps[0].Delay = time.Minute, time.Second
+	hook := rule("acme", "hook", step("hook", "hook", "acme"))
+	hook.Match.Kind = rules.WebhookKind
+	off := rule("acme", "off", step("crm", "crm", "acme"))
+	off.Match.Disabled = true
+	p := plan([]string{"acme/crm", "acme/hook", "other/crm"},
+		rule("acme", "two", step("crm", "crm", "acme"), step("vip", "crm", "acme")),
+		slow, hook, off,
+		rule("other", "foreign", step("crm", "crm", "other")),
+		rule("*", "everybody", step("crm", "crm", "acme", "other"), step("chat", "chat", "third")),
+	)
+	cases := []struct {
+		tenant string
+		want   []string // origin/step → destination, after its delay
+	}{
+		{"acme", []string{
+			"rule two/crm → acme/crm after 0s", "rule two/vip → acme/crm after 0s", "rule slow/crm → acme/crm after 1m1s",
+			"webhook hook/hook → acme/hook after 0s", "rule everybody/crm → acme/crm after 0s",
+		}},
+		{"other", []string{"rule foreign/crm → other/crm after 0s", "rule everybody/crm → other/crm after 0s"}},
+		{"third", nil}, // its steps name nothing that is there
+	}
+	for _, c := range cases {
+		t.Run(c.tenant, func(t *testing.T) {
+			t.Parallel()
+			ev := parse(t, c.tenant, completed)
+			d := p.Decide(ev, now)
+			var got []string
+			ids := map[string]bool{}
+			for _, o := range d.Owed {
+				x := o.Delivery
+				got = append(got, string(x.Origin.Kind)+" "+x.Origin.Name+"/"+x.Step+" → "+o.Destination.Tenant+"/"+o.Destination.Name+" after "+x.Due.Sub(now).String())
+				if x.State != state.Waiting || x.Tenant != c.tenant || x.EventID != ev.ID || ids[x.ID] {
+					t.Errorf("delivery %+v", x)
+				}
+				ids[x.ID] = true
+				again, ok := p.Today(x, ev)
+				if !ok || again.Build != o.Build || again.Destination != o.Destination {
+					t.Errorf("today %s is another one: %+v", x.Step, again)
+				}
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Error(diff)
+			}
+			if diff := cmp.Diff(d, p.Decide(ev, now), cmp.Comparer(func(a, b *config.Destination) bool { return a == b }),
+				cmp.Comparer(func(a, b connectors.Connector) bool { return a == b })); diff != "" {
+				t.Errorf("decided again: %s", diff)
+			}
+		})
+	}
+}
+
+// A step that is gone, or whose destination is, has no build today; one that moved goes to its new destination.
+func TestToday(t *testing.T) {
+	t.Parallel()
+	ev := parse(t, "acme", completed)
+	before := plan([]string{"acme/crm"}, rule("acme", "r", step("note", "crm", "acme")))
+	owed := before.Decide(ev, now).Owed[0].Delivery
+	cases := []struct {
+		name string
+		plan *Plan
+		to   string // empty: no longer configured
+	}{
+		{"as it was", before, "crm"},
+		{"rule gone", plan([]string{"acme/crm"}), ""},
+		{"step gone", plan([]string{"acme/crm"}, rule("acme", "r", step("other", "crm", "acme"))), ""},
+		{"destination gone", plan(nil, rule("acme", "r", step("note", "crm", "acme"))), ""},
+		{"moved", plan([]string{"acme/new"}, rule("acme", "r", step("note", "new", "acme"))), "new"},
+		{"for everybody now", plan([]string{"acme/crm"}, rule("*", "r", step("note", "crm", "acme"))), "crm"},
+		{"another tenant's", plan([]string{"acme/crm", "b/crm"}, rule("b", "r", step("note", "crm", "b"))), ""},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			got, ok := c.plan.Today(owed, ev)
+			if ok != (c.to != "") || got.Delivery.Destination != c.to || ok && got.Delivery.ID != owed.ID {
+				t.Errorf("%t, %+v", ok, got.Delivery)
+			}
+		})
+	}
+}
+
+// The id is a promise to receivers, who know deliveries by it: it must never become another one.
+func TestDeliveryIDStays(t *testing.T) {
+	t.Parallel()
+	origin := state.Origin{Kind: state.Rule, Name: "detractor"}
+	if got, want := DeliveryID("0123", origin, "crm.note"), "dl_0123_b7lnjsiaipcfp"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	seen := map[string]bool{}
+	for _, o := range []state.Origin{origin, {Kind: state.Webhook, Name: "detractor"}, {Kind: state.Rule, Name: "detractorc"}} {
+		for _, s := range []string{"crm", "rm", "crm.note"} {
+			seen[DeliveryID("0123", o, s)] = true
+		}
+	}
+	if len(seen) != 9 {
+		t.Errorf("%d ids of 9 deliveries", len(seen))
+	}
+}
+
+// Once is for one response, one rule and one step; without a response there is nothing to tell apart by.
+func TestOnceKey(t *testing.T) {
+	t.Parallel()
+	r := rule("acme", "r", step("a", "crm", "acme"), step("b", "crm", "acme"))
+	r.Once = true
+	p := plan([]string{"acme/crm"}, r)
+	keys := map[string]int{}
+	for _, body := range []string{
+		completed, `{"type":"response.completed","id":"e2","response":{"id":"r1"}}`,
+		`{"type":"response.completed","id":"e3","response":{"id":"r2"}}`, `{"type":"response.completed","id":"e4"}`,
+	} {
+		for _, o := range p.Decide(parse(t, "acme", body), now).Owed {
+			keys[o.Once]++
+		}
+	}
+	want := map[string]int{
+		"rule\x00r\x00a\x00r1": 2, "rule\x00r\x00b\x00r1": 2, "rule\x00r\x00a\x00r2": 1, "rule\x00r\x00b\x00r2": 1, "": 2,
+	}
+	if diff := cmp.Diff(want, keys); diff != "" {
+		t.Error(diff)
+	}
+}
