@@ -68,7 +68,6 @@ func cut[T any](list []T) (front, rest []T) {
 // commit writes outcomes until it is closed and nothing is left. A store that cannot take them is asked again:
 // the events stay held meanwhile, so nothing is lost and claiming stops by itself.
 func (l *Loop) commit(ctx context.Context) {
-	backoff := newBackoff()
 	for {
 		events, settled, closed := l.commits.take()
 		if len(events)+len(settled) == 0 {
@@ -80,32 +79,74 @@ func (l *Loop) commit(ctx context.Context) {
 		}
 		batch := state.Commit{Events: make([]state.Outcome, len(events)), Due: settled}
 		waiting := slices.ContainsFunc(settled, func(s state.Settled) bool { return s.Delivery.State == state.Waiting })
+		bytes := 0
 		for i, h := range events {
 			batch.Events[i] = h.seal()
 			waiting = waiting || slices.ContainsFunc(batch.Events[i].Deliveries, func(d state.Delivery) bool { return d.State == state.Waiting })
-		}
-		for {
-			_, err := l.Store.Commit(context.WithoutCancel(ctx), &batch)
-			if err == nil {
-				backoff.reset()
-				break
-			}
-			l.Log.Warn("cannot commit outcomes", "err", err, "events", len(events), "deliveries", len(settled))
-			if errors.Is(err, state.ErrClosed) || (closed && ctx.Err() != nil) {
-				return // stopping on a broken store: what was held comes again
-			}
-			if !l.sleep(ctx, backoff.next()) {
-				closed = true
-			}
-		}
-		l.Observer.Batch("commit", len(events)+len(settled))
-		bytes := 0
-		for _, h := range events {
 			bytes += h.size
 		}
+		if !l.write(ctx, &batch) {
+			return // stopping on a broken store: what was held comes again
+		}
+		l.Observer.Batch("commit", len(events)+len(settled))
 		l.room.give(len(events), bytes)
 		if waiting {
 			l.wakeDue()
 		}
 	}
+}
+
+// write commits a batch, however long the store takes for it; false where ctx ended first.
+func (l *Loop) write(ctx context.Context, batch *state.Commit) bool {
+	backoff := newBackoff()
+	for {
+		_, err := l.Store.Commit(context.WithoutCancel(ctx), batch)
+		switch {
+		case err == nil:
+			return true
+		case errors.Is(err, state.ErrInvalid):
+			return l.writeEach(ctx, batch, err)
+		}
+		l.Log.Warn("cannot commit outcomes", "err", err, "events", len(batch.Events), "deliveries", len(batch.Due))
+		if ctx.Err() != nil || errors.Is(err, state.ErrClosed) {
+			return false
+		}
+		l.sleep(ctx, backoff.next())
+	}
+}
+
+// writeEach finds what is invalid in a batch, so that it holds up nothing else, and ends it.
+func (l *Loop) writeEach(ctx context.Context, batch *state.Commit, err error) bool {
+	if len(batch.Events)+len(batch.Due) == 1 {
+		return l.bury(ctx, batch, err)
+	}
+	for i := range batch.Events {
+		if !l.write(ctx, &state.Commit{Events: batch.Events[i : i+1]}) {
+			return false
+		}
+	}
+	for i := range batch.Due {
+		if !l.write(ctx, &state.Commit{Due: batch.Due[i : i+1]}) {
+			return false
+		}
+	}
+	return true
+}
+
+// bury makes an event a dead letter whose outcome the store can never apply.
+func (l *Loop) bury(ctx context.Context, batch *state.Commit, err error) bool {
+	if len(batch.Events) == 0 {
+		d := &batch.Due[0].Delivery
+		l.Log.Error("the end of a delivery cannot be kept", "tenant", d.Tenant, "delivery", d.ID, "err", err)
+		return true
+	}
+	o := &batch.Events[0]
+	l.Log.Error("an outcome cannot be kept", "tenant", o.Tenant, "event", o.EventID, "err", err)
+	if o.Dead != "" {
+		return true
+	}
+	return l.write(ctx, &state.Commit{Events: []state.Outcome{{
+		Position: o.Position, Tenant: o.Tenant, EventID: o.EventID, Generation: o.Generation, At: o.At, Rules: o.Rules,
+		Free: o.Free, Dead: "its outcome cannot be kept: " + err.Error(),
+	}}})
 }

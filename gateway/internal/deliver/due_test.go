@@ -240,3 +240,25 @@ func TestDeadEvents(t *testing.T) {
 		t.Errorf("%d outcomes", len(events))
 	}
 }
+
+// An outcome that the store can never apply ends its own event and holds up no other's.
+func TestInvalidOutcome(t *testing.T) {
+	t.Parallel()
+	conf := destinations(destination("crm"), destination("odd"))
+	odd := conf.Rules[1]
+	odd.Match.Events = []string{event.TypeResponsePartial}
+	odd.Steps = append(odd.Steps, odd.Steps[0]) // one delivery owed twice, which no configuration can say
+	b := begin(t, conf, nil)
+	bad := b.acceptType(event.TypeResponsePartial, 1)[0]
+	for _, id := range b.accept(20) {
+		b.untilState(id, "crm", state.Delivered)
+	}
+	b.until("a dead letter", func() bool {
+		r, err := b.store.Event(t.Context(), "default", bad)
+		return err == nil && r.Outcome != nil && r.Outcome.Dead != ""
+	})
+	b.until("nothing is held", func() bool {
+		events, bytes := b.loop.room.free()
+		return b.loop.Held() == 0 && events == heldEvents && bytes == heldBytes
+	})
+}
