@@ -9,8 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/rules/event"
 )
 
 // An attempt that runs when it is handed over belongs to this holder: nobody may send or end its delivery meanwhile.
@@ -191,5 +195,134 @@ func TestDrainIsBounded(t *testing.T) {
 		if d := b.untilState(id, "crm", state.Delivered); d.Attempts != 1 {
 			t.Errorf("%d attempts", d.Attempts)
 		}
+	}
+}
+
+// An event is handed over a second after its claim, or a tenth of one after its first delivery has ended.
+func TestWhenItIsHandedOver(t *testing.T) {
+	t.Parallel()
+	b := prepare(t, destinations(destination("one"), destination("two")), nil)
+	manual := clock.NewManual(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+	b.clock = manual
+	b.make()
+	l := b.loop
+	start := func() *held {
+		b.accept(1)
+		claimed, err := b.store.Claim(t.Context(), 1, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := l.decide(b.plan.Load(), claimed[0], manual.Now())
+		h.started = true
+		l.held[h] = struct{}{}
+		for _, j := range h.jobs {
+			if !l.begins(j, manual.Now().Add(time.Minute)) {
+				t.Fatal("not begun")
+			}
+		}
+		return h
+	}
+	expect := func(h *held, after time.Duration) {
+		t.Helper()
+		manual.Advance(after - time.Nanosecond)
+		if l.handOverLate(); h.committed {
+			t.Fatalf("committed before %s", after)
+		}
+		manual.Advance(time.Nanosecond)
+		if l.handOverLate(); !h.committed || l.Held() != 0 {
+			t.Fatalf("not committed after %s", after)
+		}
+	}
+	expect(start(), holdFor)
+
+	h := start()
+	manual.Advance(200 * time.Millisecond)
+	d := h.jobs[0].delivery
+	d.State = state.Delivered
+	l.settle(h.jobs[0], d, "")
+	expect(h, holdAfterFirst)
+
+	h = start()
+	for _, j := range h.jobs {
+		d := j.delivery
+		d.State = state.Delivered
+		l.settle(j, d, "")
+	}
+	if !h.committed {
+		t.Error("all ended, and it is still held")
+	}
+}
+
+// A key of `once` is given back by `skipped`, at the first attempt and at a later one; nothing else gives it back.
+func TestOnceIsFreedBySkipped(t *testing.T) {
+	t.Parallel()
+	skip := func(*event.Event) error { return connectors.Skip("no e-mail") }
+	cases := []struct {
+		name   string
+		first  func(*event.Event) error // what the first event's Build says
+		delay  time.Duration
+		status int
+		ends   state.DeliveryState
+		second state.DeliveryState
+	}{
+		{"skipped at once", skip, 0, 200, state.Skipped, state.Delivered},
+		{"skipped when due", skip, 10 * time.Millisecond, 200, state.Skipped, state.Delivered},
+		{"rejected", nil, 0, 422, state.Dead, state.Skipped},
+		{"delivered when due", nil, 10 * time.Millisecond, 200, state.Delivered, state.Skipped},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			conf := destinations(destination("crm", time.Minute))
+			conf.Rules = []*config.Rule{ruleTo("crm", &product{build: func(ev *event.Event) error {
+				if ev.OrigID == "first" && c.first != nil {
+					return c.first(ev)
+				}
+				return nil
+			}})}
+			conf.Rules[0].Once, conf.Rules[0].Delay = true, c.delay
+			b := begin(t, conf, func(seen) (int, http.Header) { return c.status, nil })
+			for _, want := range []struct {
+				id    string
+				state state.DeliveryState
+			}{{"first", c.ends}, {"second", c.second}} {
+				body := `{"type":"response.completed","id":"` + want.id + `","response":{"id":"same"}}`
+				ev, err := event.ParseOne([]byte(body), event.Defaults{Tenant: "default", Source: "api", Received: b.clock.Now(), Verified: "token"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := b.store.Append(t.Context(), []*event.Event{ev}); err != nil {
+					t.Fatal(err)
+				}
+				b.untilState(ev.ID, "crm", want.state)
+			}
+		})
+	}
+}
+
+// Retry-After is obeyed up to a day, the schedule where it is longer; jitter only adds, a tenth at most.
+func TestWait(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		scheduled, asked time.Duration
+		jitter           float64
+		want             time.Duration
+	}{
+		{time.Minute, 0, 0, time.Minute},
+		{time.Minute, time.Second, 0, time.Minute},
+		{time.Minute, time.Hour, 0, time.Hour},
+		{time.Minute, 0, 1, 66 * time.Second},
+		{0, time.Hour, 0.5, 63 * time.Minute},
+	}
+	for _, c := range cases {
+		l := New(Options{Jitter: func() float64 { return c.jitter }})
+		if got := l.wait(c.scheduled, c.asked); got != c.want {
+			t.Errorf("%s, asked for %s, jitter %g: %s, want %s", c.scheduled, c.asked, c.jitter, got, c.want)
+		}
+		l.giveUp()
+	}
+	late := connectors.Response{Status: 503, Header: http.Header{"Retry-After": {"999999"}}, At: time.Now()}
+	if v := judge(&product{}, destination("crm"), &late); v.After != 24*time.Hour {
+		t.Errorf("asked for 11 days: %s", v.After)
 	}
 }
