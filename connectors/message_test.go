@@ -66,8 +66,16 @@ func TestClip(t *testing.T) {
 		limit int
 		want  string
 	}{
-		{"", 0, ""}, {"", 5, ""}, {"abc", 3, "abc"}, {"abcd", 3, "ab…"}, {"abc", 1, "…"}, {"abc", 0, ""}, {"abc", -1, ""},
-		{"çğş", 3, "çğş"}, {"çğşı", 3, "çğ…"}, {"👍👍👍", 2, "👍…"},
+		{"", 0, ""},
+		{"", 5, ""},
+		{"abc", 3, "abc"},
+		{"abcd", 3, "ab…"},
+		{"abc", 1, "…"},
+		{"abc", 0, ""},
+		{"abc", -1, ""},
+		{"çğş", 3, "çğş"},
+		{"çğşı", 3, "çğ…"},
+		{"👍👍👍", 2, "👍…"},
 	}
 	for _, row := range rows {
 		if got := connectors.Clip(row.text, row.limit); got != row.want {

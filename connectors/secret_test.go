@@ -22,10 +22,17 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	}
 	header := connectors.HeaderValue{Secret: secret}
 	values := []any{
-		secret, &secret, private{secret}, &private{secret}, public{secret, header}, []connectors.Secret{secret},
-		map[string]connectors.Secret{"k": secret}, map[string]connectors.HeaderValue{"k": header}, header,
+		secret, &secret,
+		private{secret},
+		&private{secret},
+		public{secret, header},
+		[]connectors.Secret{secret},
+		map[string]connectors.Secret{"k": secret},
+		map[string]connectors.HeaderValue{"k": header},
+		header,
 		connectors.Bearer(secret), connectors.Basic("u", secret), connectors.Header("X", secret), connectors.Query("q", secret),
-		connectors.BodyField("f", secret), connectors.Address(secret), connectors.SignedAuth{Secrets: []connectors.Secret{secret}},
+		connectors.BodyField("f", secret), connectors.Address(secret),
+		connectors.SignedAuth{Secrets: []connectors.Secret{secret}},
 		connectors.Get("https://a.example").WithSecret("X-Token", secret), fmt.Errorf("with %v", secret),
 	}
 	for _, v := range values {

@@ -37,10 +37,14 @@ func BenchmarkSet(b *testing.B) {
 		var indexed, plain []*Rule
 		for i := range n {
 			events := []string{event.TypeResponseCompleted}
-			indexed = append(indexed, &Rule{Tenant: "default", Name: fmt.Sprint(i), Events: events,
-				When: condition(b, fmt.Sprintf(`nps_score <= 6 and survey.id == "s%d" and context.country == "TR"`, i))})
-			plain = append(plain, &Rule{Tenant: "default", Name: fmt.Sprint(i), Events: events,
-				When: condition(b, fmt.Sprintf(`nps_score <= 6 and survey.title startsWith "Onboard" and params.seats >= %d`, 12+i))})
+			indexed = append(indexed, &Rule{
+				Tenant: "default", Name: fmt.Sprint(i), Events: events,
+				When: condition(b, fmt.Sprintf(`nps_score <= 6 and survey.id == "s%d" and context.country == "TR"`, i)),
+			})
+			plain = append(plain, &Rule{
+				Tenant: "default", Name: fmt.Sprint(i), Events: events,
+				When: condition(b, fmt.Sprintf(`nps_score <= 6 and survey.title startsWith "Onboard" and params.seats >= %d`, 12+i)),
+			})
 		}
 		for name, rules := range map[string][]*Rule{"equality": indexed, "without": plain} {
 			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {

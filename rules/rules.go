@@ -58,10 +58,10 @@ func (r *Rule) Hears(eventType string) bool {
 // Hears says whether a pattern takes an event type: the type itself, `prefix.*`, or `*`, which leaves out
 // what must be named.
 func Hears(pattern, eventType string) bool {
-	switch {
-	case pattern == eventType:
+	switch pattern {
+	case eventType:
 		return true
-	case pattern == "*":
+	case "*":
 		return !mustBeNamed(eventType)
 	}
 	prefix, ok := strings.CutSuffix(pattern, "*")

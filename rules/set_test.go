@@ -59,8 +59,10 @@ func TestSet(t *testing.T) {
 		event string
 		want  []string
 	}{
-		{`{"type":"response.completed","nps_score":3,"survey":{"type":"nps"},"source":"app"}`,
-			[]string{"detractor", "nps", "either", "group", "all-types", "responses", "everywhere"}},
+		{
+			`{"type":"response.completed","nps_score":3,"survey":{"type":"nps"},"source":"app"}`,
+			[]string{"detractor", "nps", "either", "group", "all-types", "responses", "everywhere"},
+		},
 		{`{"type":"response.completed","nps_score":9,"survey":{"type":"csat"}}`, []string{"either", "nine", "all-types", "responses"}},
 		{`{"type":"response.completed","consent":true}`, []string{"consent", "all-types", "responses"}},
 		{`{"type":"response.completed","tenant":"acme","nps_score":3,"source":"app"}`, []string{"everywhere", "other-tenant"}},
@@ -181,8 +183,10 @@ func TestSetInParallel(t *testing.T) {
 	t.Parallel()
 	var rules []*Rule
 	for i := range 50 {
-		rules = append(rules, &Rule{Tenant: "default", Name: fmt.Sprint(i), Events: []string{"*"},
-			When: condition(t, fmt.Sprintf(`nps_score == %d and any(response.answers, .value == "x%d") and answer("q") == "x%d"`, i%10, i%10, i%10))})
+		rules = append(rules, &Rule{
+			Tenant: "default", Name: fmt.Sprint(i), Events: []string{"*"},
+			When: condition(t, fmt.Sprintf(`nps_score == %d and any(response.answers, .value == "x%d") and answer("q") == "x%d"`, i%10, i%10, i%10)),
+		})
 	}
 	set := NewSet(rules)
 	var wg sync.WaitGroup
@@ -287,9 +291,17 @@ func TestHears(t *testing.T) {
 		pattern, eventType string
 		want               bool
 	}{
-		{"*", "response.completed", true}, {"*", "test", false}, {"*", "unknown", false}, {"*", "gateway.paused", false},
-		{"test", "test", true}, {"response.*", "response.completed", true}, {"response.*", "respondent.unsubscribed", false},
-		{"response.*", "response.", false}, {"gateway.*", "gateway.paused", true}, {"respon*", "response.completed", false}, {"response.completed", "response.partial", false},
+		{"*", "response.completed", true},
+		{"*", "test", false},
+		{"*", "unknown", false},
+		{"*", "gateway.paused", false},
+		{"test", "test", true},
+		{"response.*", "response.completed", true},
+		{"response.*", "respondent.unsubscribed", false},
+		{"response.*", "response.", false},
+		{"gateway.*", "gateway.paused", true},
+		{"respon*", "response.completed", false},
+		{"response.completed", "response.partial", false},
 	} {
 		if got := Hears(tt.pattern, tt.eventType); got != tt.want {
 			t.Errorf("%s hears %s: %v, want %v", tt.pattern, tt.eventType, got, tt.want)

@@ -248,5 +248,5 @@ func (w *writer) prose(text string, required bool, depth int) {
 func (w *writer) comment(text string, depth int) { w.line("# "+text, depth) }
 
 func (w *writer) line(text string, depth int) {
-	fmt.Fprintf(w, "#%s%s\n", strings.Repeat("  ", depth), text)
+	_, _ = fmt.Fprintf(w, "#%s%s\n", strings.Repeat("  ", depth), text)
 }

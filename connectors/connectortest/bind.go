@@ -85,10 +85,10 @@ func bind(node *yaml.Node, into reflect.Value, path string) error {
 			return fail(err)
 		}
 	}
-	if text, ok := into.Addr().Interface().(encoding.TextUnmarshaler); ok && node.Kind == yaml.ScalarNode {
+	if text, ok := reflect.TypeAssert[encoding.TextUnmarshaler](into.Addr()); ok && node.Kind == yaml.ScalarNode {
 		return fail(text.UnmarshalText([]byte(node.Value)))
 	}
-	if _, ok := into.Interface().(time.Duration); ok {
+	if _, ok := reflect.TypeAssert[time.Duration](into); ok {
 		d, err := time.ParseDuration(node.Value)
 		into.SetInt(int64(d))
 		return fail(err)

@@ -191,9 +191,9 @@ func replaceSecrets(v reflect.Value) int {
 			replaced++
 		}
 	case v.Kind() == reflect.Struct:
-		for i := range v.NumField() {
-			if v.Field(i).CanSet() {
-				replaced += replaceSecrets(v.Field(i))
+		for _, field := range v.Fields() {
+			if field.CanSet() {
+				replaced += replaceSecrets(field)
 			}
 		}
 	case v.Kind() == reflect.Slice:

@@ -158,8 +158,8 @@ func attributes(ev *event.Event) []connectors.Field {
 }
 
 func subject(ev *event.Event) string {
-	switch {
-	case ev.ResponseID == "":
+	switch ev.ResponseID {
+	case "":
 		return ev.SurveyID
 	default:
 		return ev.SurveyID + "/" + ev.ResponseID

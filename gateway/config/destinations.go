@@ -242,8 +242,7 @@ func (l *loader) check(d *destination, connector connectors.Connector, nodes ...
 	}
 	if validator, ok := connector.(connectors.Validator); ok {
 		if err := validator.Validate(); err != nil {
-			var invalid *connectors.InvalidError
-			if errors.As(err, &invalid) {
+			if invalid, ok := errors.AsType[*connectors.InvalidError](err); ok {
 				l.fault(exact(place(invalid.Setting), invalid.Reason).Refusal(invalid.Setting, errors.New(invalid.Reason)))
 			} else {
 				l.fault(place("").Refusal("", err))
@@ -311,8 +310,7 @@ var (
 )
 
 func urlFault(n *document.Node, err error) document.Fault {
-	var refused *outbound.URLError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*outbound.URLError](err); ok {
 		return n.Fault(refused.Message, refused.Remedy)
 	}
 	return n.Refusal("url", err)

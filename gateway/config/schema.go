@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -176,9 +177,7 @@ func (s *schema) structure(t reflect.Type) object {
 func (s *schema) rest(t reflect.Type, properties object) []string {
 	if t == reflect.TypeFor[webhookSettings]() {
 		connector := s.connector(productWebhook)
-		for name, property := range connector["properties"].(object) {
-			properties[name] = property
-		}
+		maps.Copy(properties, connector["properties"].(object))
 		required, _ := connector["required"].([]string)
 		return required
 	}

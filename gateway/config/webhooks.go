@@ -98,8 +98,7 @@ func (l *loader) events(n *document.Node, names []string) []string {
 		return nil
 	}
 	events, err := rules.ExpandEvents(names, l.aliases)
-	var faults rules.EventErrors
-	if errors.As(err, &faults) {
+	if faults, ok := errors.AsType[rules.EventErrors](err); ok {
 		for _, f := range faults {
 			at := n
 			if f.Index < len(n.Items) {

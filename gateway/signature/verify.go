@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -97,8 +98,8 @@ func matchAny(kind, text string, secrets []connectors.Secret, missing, wrong str
 		return refuse(missing)
 	}
 	matched := -1
-	for i := len(secrets) - 1; i >= 0; i-- {
-		if !secrets[i].IsZero() && sameText(text, secrets[i].Expose()) {
+	for i, secret := range slices.Backward(secrets) {
+		if !secret.IsZero() && sameText(text, secret.Expose()) {
 			matched = i
 		}
 	}

@@ -179,8 +179,7 @@ func TestTokenBasicPathNone(t *testing.T) {
 			t.Parallel()
 			proof, err := compile(t, c.scheme).Verify(c.request, c.keys, time.Unix(0, 0))
 			got := map[int]string{-1: "-1", 0: "0", 1: "1"}[proof.Secret]
-			var refused *signature.Refused
-			if errors.As(err, &refused) {
+			if refused, ok := errors.AsType[*signature.Refused](err); ok {
 				got = refused.Reason
 			} else if proof.Kind != c.scheme.Kind {
 				t.Errorf("kind = %s", proof.Kind)

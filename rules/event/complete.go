@@ -3,6 +3,7 @@ package event
 import (
 	"bytes"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -116,7 +117,7 @@ func (d *Data) completeAnswers() {
 
 // emptyJSON is true for nothing, null, "", [] and {}.
 func emptyJSON(raw []byte) bool {
-	if len(raw) > 2 && raw[0] > ' ' && raw[1] > ' ' && !(raw[0] == 'n' && raw[1] == 'u') {
+	if len(raw) > 2 && raw[0] > ' ' && raw[1] > ' ' && (raw[0] != 'n' || raw[1] != 'u') {
 		return false
 	}
 	switch raw = bytes.TrimSpace(raw); string(raw) {
@@ -128,12 +129,10 @@ func emptyJSON(raw []byte) bool {
 
 // Warn notes what was left out, once.
 func (d *Data) Warn(text string) {
-	for _, w := range d.Warnings {
-		if w == text {
-			return
-		}
+	if slices.Contains(d.Warnings, text) {
+		return
 	}
-	d.Warnings = append(d.Warnings[:len(d.Warnings):len(d.Warnings)], text)
+	d.Warnings = append(slices.Clip(d.Warnings), text)
 }
 
 func (r *Respondent) completeName() {

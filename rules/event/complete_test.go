@@ -40,7 +40,7 @@ func TestCompleteNames(t *testing.T) {
 func TestCompleteScores(t *testing.T) {
 	t.Parallel()
 	for n, kept := range map[float64]bool{0: true, 10: true, 7.5: true, -1: false, 10.01: false, 42: false, math.Inf(1): false, math.NaN(): false} {
-		d := Data{Response: Response{Score: Score{NPS: &n, CSAT: ref(42.0), CES: ref(-3.0)}}}
+		d := Data{Response: Response{Score: Score{NPS: &n, CSAT: new(42.0), CES: new(-3.0)}}}
 		d.Complete(nil)
 		if (d.Response.Score.NPS != nil) != kept || (len(d.Warnings) == 0) != kept {
 			t.Errorf("%v: kept %v, warnings %q", n, d.Response.Score.NPS, d.Warnings)

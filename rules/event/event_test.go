@@ -11,7 +11,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-func ref[T any](v T) *T { return &v }
+//go:fix inline
 
 var received = time.Date(2024, 1, 1, 12, 0, 2, 113_000_000, time.UTC)
 
@@ -31,7 +31,7 @@ func sampleParts(tb testing.TB) (Header, *Data, Raw) {
 		Account: Account{ID: "550e8400-e29b-41d4-a716-446655440001"},
 		Survey:  Survey{ID: "550e8400-e29b-41d4-a716-446655440000", Title: "Customer Satisfaction Survey", Type: "nps"},
 		Response: Response{
-			ID: "6ba7b810-9dad-11d1-80b4-00c04fd430c8", CompletedAt: "2024-01-01T12:00:00.000Z", DurationS: ref(45.0), Score: Score{NPS: ref(9.0)},
+			ID: "6ba7b810-9dad-11d1-80b4-00c04fd430c8", CompletedAt: "2024-01-01T12:00:00.000Z", DurationS: new(45.0), Score: Score{NPS: new(9.0)},
 			Answers: []Answer{
 				{QuestionID: "1", Type: "nps", Value: json.RawMessage(`9`)},
 				{QuestionID: "2", Value: json.RawMessage(`"Great service and friendly staff!"`)},
@@ -112,8 +112,8 @@ func everything() (Header, *Data, Raw) {
 		Account: Account{ID: odd},
 		Survey:  Survey{ID: "s/" + odd, Title: odd, Type: odd, Version: odd},
 		Response: Response{
-			ID: "r/" + odd, Completed: ref(false), StartedAt: "2024-01-01T10:00:00+02:00", CompletedAt: "2024-01-01 11:00:00", UpdatedAt: "1704106800",
-			DurationS: ref(1.25), Permalink: odd, ReviewState: odd, Score: Score{NPS: ref(0.0), CSAT: ref(-1.5), CES: ref(1e21), Custom: ref(1e-7)}, Feedback: odd,
+			ID: "r/" + odd, Completed: new(false), StartedAt: "2024-01-01T10:00:00+02:00", CompletedAt: "2024-01-01 11:00:00", UpdatedAt: "1704106800",
+			DurationS: new(1.25), Permalink: odd, ReviewState: odd, Score: Score{NPS: new(0.0), CSAT: new(-1.5), CES: new(1e21), Custom: new(1e-7)}, Feedback: odd,
 			Answers: []Answer{
 				{QuestionID: odd, Question: odd, Type: odd, Value: json.RawMessage(` [ "b" , 12345678901234567890 ] `), ValueIDs: json.RawMessage(`["1","2"]`), Comment: odd},
 				{QuestionID: "m", Value: json.RawMessage(`{"row": {"2": true, "1": 1.0}}`)},
@@ -122,7 +122,7 @@ func everything() (Header, *Data, Raw) {
 			Leads:  []json.RawMessage{json.RawMessage(`{"email": "a@b.c", "terms_accepted": true}`), json.RawMessage(`{"phone": "+1"}`)},
 		},
 		Respondent: Respondent{
-			ID: odd, ExternalID: odd, Email: " A@b.C ", Name: "Ada  King", FirstName: "", LastName: "", Phone: "+90 555", Verified: ref(true), Consent: ref(false),
+			ID: odd, ExternalID: odd, Email: " A@b.C ", Name: "Ada  King", FirstName: "", LastName: "", Phone: "+90 555", Verified: new(true), Consent: new(false),
 			Params: json.RawMessage(`{"plan": "pro", "a.b": {"c": 1}}`),
 		},
 		Context:  Context{IP: "::1", UserAgent: odd, PageURL: odd, Channel: odd, Language: "tr", Country: "TR", CollectorID: odd},

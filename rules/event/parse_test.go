@@ -41,10 +41,10 @@ func TestParseOneOfTheDesign(t *testing.T) {
 	if diff := cmp.Diff(&Data{
 		Survey: Survey{ID: "s1", Title: "Onboarding", Type: "nps"},
 		Response: Response{
-			ID: "r1", Score: Score{NPS: ref(3.0)}, Feedback: "slow",
+			ID: "r1", Score: Score{NPS: new(3.0)}, Feedback: "slow",
 			Answers: []Answer{{QuestionID: "why", Value: json.RawMessage(`"slow"`)}, {QuestionID: "q4", Value: json.RawMessage(`["a","b"]`)}},
 		},
-		Respondent: Respondent{Email: "jo@example.com", Consent: ref(true), Params: json.RawMessage(`{"plan":"pro"}`)},
+		Respondent: Respondent{Email: "jo@example.com", Consent: new(true), Params: json.RawMessage(`{"plan":"pro"}`)},
 	}, e.Data()); diff != "" {
 		t.Errorf("data (-want +got):\n%s", diff)
 	}

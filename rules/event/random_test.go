@@ -73,9 +73,9 @@ func (r dice) data() *Data {
 		case l.text != nil:
 			*l.text(d) = r.text()
 		case l.number != nil:
-			*l.number(d) = ref([]float64{0, 9, -1, 11, 0.5, 1e22, 1e-9}[r.IntN(7)])
+			*l.number(d) = new([]float64{0, 9, -1, 11, 0.5, 1e22, 1e-9}[r.IntN(7)])
 		case l.truth != nil:
-			*l.truth(d) = ref(r.IntN(2) == 0)
+			*l.truth(d) = new(r.IntN(2) == 0)
 		case l.object != nil:
 			*l.object(d) = r.object(0)
 		case l.special == answers:
@@ -162,7 +162,7 @@ func TestDecodePassesOverWhatItDoesNotKnow(t *testing.T) {
 		"respondent":{"params":1,"email":["x"],"name":"Jo"},"warnings":[1,"w"],"account":null}`))
 	want := &Data{
 		Response: Response{
-			ID: "5", Score: Score{CSAT: ref(2.0)}, Leads: []json.RawMessage{json.RawMessage(`{"a":1}`)},
+			ID: "5", Score: Score{CSAT: new(2.0)}, Leads: []json.RawMessage{json.RawMessage(`{"a":1}`)},
 			Answers: []Answer{{}, {Value: json.RawMessage(`1`)}, {QuestionID: "a", Value: json.RawMessage(`2`)}},
 		},
 		Respondent: Respondent{Name: "Jo"},

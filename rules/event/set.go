@@ -115,8 +115,7 @@ func answersOf(v jsonpath.Result, path string, loose bool) (all []Answer, err er
 			}
 			var a Answer
 			if a, err = answerOf(v, loose); err != nil {
-				var fault *FieldError
-				if errors.As(err, &fault) {
+				if fault, ok := errors.AsType[*FieldError](err); ok {
 					fault.Path = path + "." + strconv.Itoa(i) + fault.Path
 				}
 				return false

@@ -95,8 +95,7 @@ func TestStableRefusesWhatIsNotJSON(t *testing.T) {
 		`[1 2]`, `{"a":1 "b":2}`, `01`, `1.`, `.5`, `1e`, `+1`, `-`, `--1`, `1e+`, `0x1`, `NaN`, `Infinity`, `1 2`, `{}]`, `'a'`, "\ufeff1",
 	} {
 		got, err := Stable([]byte(text))
-		var syntax *jsonpath.SyntaxError
-		if !errors.As(err, &syntax) {
+		if _, ok := errors.AsType[*jsonpath.SyntaxError](err); !ok {
 			t.Errorf("Stable(%q) = %q, %v; want a syntax error", text, got, err)
 		}
 		if json.Valid([]byte(text)) {

@@ -1,6 +1,9 @@
 package event
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // The canonical types.
 const (
@@ -45,10 +48,5 @@ func Canonical(name string) bool {
 	if rest, ok := strings.CutPrefix(name, GatewayPrefix); ok {
 		return rest != "" && strings.Trim(rest, "abcdefghijklmnopqrstuvwxyz_.") == ""
 	}
-	for _, t := range Types {
-		if t == name {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(Types, name)
 }

@@ -2,6 +2,7 @@ package expression
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -257,9 +258,7 @@ func checkAgreement(t testing.TB, seed uint64) {
 	}
 	for range 3 {
 		filled := newWorld(r)
-		for name, v := range part {
-			filled[name] = v
-		}
+		maps.Copy(filled, part)
 		if want, _ := oracle(t, condition, filled); some.Truth != truthOf(want) {
 			t.Fatalf("seed %d: %s\nis %v of %v, but %v of %v", seed, condition, some.Truth, part, want, filled)
 		}

@@ -47,10 +47,10 @@ func (c *compiler) mixed(l, r ast.Node, left, right *node) string {
 }
 
 func compareRemedy(k kinds) string {
-	switch {
-	case k == numbers:
+	switch k {
+	case numbers:
 		return "compare it, as in nps_score <= 6"
-	case k == texts:
+	case texts:
 		return `compare it, as in survey.type == "nps", or ask has(x)`
 	}
 	return "ask has(x), len(x) > 0 or any(x, …)"

@@ -244,7 +244,7 @@ func (c *compiler) slip() bool {
 		case t.Kind == lexer.Operator && t.Value == "&":
 			c.faultAt(t.from, t.to, "`&` is not an operator", "write and")
 			return true
-		case t.Kind == lexer.Operator && t.Value == "|" && !(i+2 < len(tokens) && tokens[i+2].Value == "("):
+		case t.Kind == lexer.Operator && t.Value == "|" && (i+2 >= len(tokens) || tokens[i+2].Value != "("):
 			c.faultAt(t.from, t.to, "`|` does not join conditions", "write or")
 			return true
 		case t.Kind == lexer.Operator && (t.Value == "if" || t.Value == "else"):

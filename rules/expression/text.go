@@ -73,8 +73,10 @@ func compileText(s string, scope *scope) (Text, error) {
 		shift(root, int32(open+2))
 		prog.roots = append(prog.roots, root)
 		if nodes += int(root.weight); nodes > MaxNodes {
-			faults = append(faults, &Error{Offset: open, Length: end + 2 - open,
-				Message: fmt.Sprintf("the holes of this text have more than %d parts", MaxNodes), Remedy: "shorten it"})
+			faults = append(faults, &Error{
+				Offset: open, Length: end + 2 - open,
+				Message: fmt.Sprintf("the holes of this text have more than %d parts", MaxNodes), Remedy: "shorten it",
+			})
 			break
 		}
 	}

@@ -3,6 +3,7 @@ package expression
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/surveygate/surveygate/rules/event"
@@ -48,7 +49,7 @@ func CompileValues(pairs []Pair) (Values, error) {
 func (s *scope) pairs(pairs []Pair, path []string, faults *Errors) []member {
 	members := make([]member, 0, len(pairs))
 	for _, pair := range pairs {
-		m := s.member(pair.Value, append(path[:len(path):len(path)], pair.Key), faults)
+		m := s.member(pair.Value, append(slices.Clip(path), pair.Key), faults)
 		m.key = pair.Key
 		members = append(members, m)
 	}
@@ -62,13 +63,12 @@ func (s *scope) member(v any, path []string, faults *Errors) member {
 	case []any:
 		m := member{isList: true}
 		for i, item := range v {
-			m.list = append(m.list, s.member(item, append(path[:len(path):len(path)], strconv.Itoa(i)), faults))
+			m.list = append(m.list, s.member(item, append(slices.Clip(path), strconv.Itoa(i)), faults))
 		}
 		return m
 	case string:
 		value, err := compileValue(v, s)
-		var found Errors
-		if errors.As(err, &found) {
+		if found, ok := errors.AsType[Errors](err); ok {
 			for _, fault := range found {
 				fault.Path = path
 				*faults = append(*faults, fault)
@@ -78,8 +78,10 @@ func (s *scope) member(v any, path []string, faults *Errors) member {
 	case bool, int, int64, float64:
 		return member{value: Constant(v)}
 	}
-	*faults = append(*faults, &Error{Path: path, Length: 1, Message: fmt.Sprintf("%T is not a value", v),
-		Remedy: "write a number, true, false, an expression or a text; to leave the field out, leave the line out"})
+	*faults = append(*faults, &Error{
+		Path: path, Length: 1, Message: fmt.Sprintf("%T is not a value", v),
+		Remedy: "write a number, true, false, an expression or a text; to leave the field out, leave the line out",
+	})
 	return member{}
 }
 

@@ -70,8 +70,17 @@ func TestCut(t *testing.T) {
 func TestCutRefuses(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ text, path string }{
-		{`a=1&b=2`, "a"}, {``, "a"}, {`{"a":1`, "a"},
-		{`{"a":1}`, ""}, {`{"a":1}`, "@this"}, {`{"a":1}`, "a.#(x==1)"}, {`{"a":1}`, "a*"}, {`{"a":1}`, "a..b"}, {`{"a":1}`, "a|b"}, {`{"a":1}`, `a\`}, {`{"a":1}`, "a.#x"},
+		{`a=1&b=2`, "a"},
+		{``, "a"},
+		{`{"a":1`, "a"},
+		{`{"a":1}`, ""},
+		{`{"a":1}`, "@this"},
+		{`{"a":1}`, "a.#(x==1)"},
+		{`{"a":1}`, "a*"},
+		{`{"a":1}`, "a..b"},
+		{`{"a":1}`, "a|b"},
+		{`{"a":1}`, `a\`},
+		{`{"a":1}`, "a.#x"},
 	} {
 		if got, err := Cut([]byte(c.text), []string{c.path}); err == nil {
 			t.Errorf("Cut(%s, %s) = %s", c.text, c.path, got)

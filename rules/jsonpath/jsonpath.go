@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -235,10 +236,8 @@ func (r Result) Each(f func(key []byte, value Result) bool) {
 // keyText is the text of a quoted key, a slice of it where nothing is escaped.
 func keyText(quoted []byte) []byte {
 	inner := inside(quoted)
-	for _, c := range inner {
-		if c == '\\' {
-			return appendUnquoted(make([]byte, 0, len(inner)), inner)
-		}
+	if slices.Contains(inner, '\\') {
+		return appendUnquoted(make([]byte, 0, len(inner)), inner)
 	}
 	return inner
 }

@@ -245,7 +245,7 @@ func (b *branch) walk(json []byte, i int, f func(int, Result), outermost bool) i
 	left := len(b.edges)
 	i = space(json, i+1)
 	for n := 0; i < len(json) && json[i] != '}' && json[i] != ']'; n++ {
-		which := -1
+		var which int
 		if object {
 			if json[i] != '"' {
 				return len(json)

@@ -38,17 +38,20 @@ func TestExtract(t *testing.T) {
 		want  map[string]string
 	}{
 		"nested": {
-			`{"a":{"b":{"c":1},"x":2},"d":"e"}`, []string{"a.b.c", "a", "a.b", "d", "a.y", "z"},
+			`{"a":{"b":{"c":1},"x":2},"d":"e"}`,
+			[]string{"a.b.c", "a", "a.b", "d", "a.y", "z"},
 			map[string]string{"a.b.c": "1", "a": `{"b":{"c":1},"x":2}`, "a.b": `{"c":1}`, "d": `"e"`},
 		},
 		"a literal dotted key is no nested path": {
-			`{"survey.type":"nps","survey":{"type":"csat"},"response.score":{"nps":1}}`, []string{"survey.type", "response.score.nps"},
+			`{"survey.type":"nps","survey":{"type":"csat"},"response.score":{"nps":1}}`,
+			[]string{"survey.type", "response.score.nps"},
 			map[string]string{"survey.type": `"csat"`},
 		},
 		"only the literal key": {`{"a.b":1,"a":{"b.c":2}}`, []string{"a.b", "a.b.c"}, map[string]string{}},
 		"an escaped dot":       {`{"a.b":1,"a":{"b":2}}`, []string{`a\.b`}, map[string]string{`a\.b`: "1"}},
 		"arrays by place": {
-			`{"l":[{"e":"x"},{"e":"y"}],"0":"key"}`, []string{"l.1.e", "l.0", "0", "l.2", "l.e"},
+			`{"l":[{"e":"x"},{"e":"y"}],"0":"key"}`,
+			[]string{"l.1.e", "l.0", "0", "l.2", "l.e"},
 			map[string]string{"l.1.e": `"y"`, "l.0": `{"e":"x"}`, "0": `"key"`},
 		},
 		"an array at the top":   {` [ 1 , [ 2 ] ] `, []string{"1.0", "0"}, map[string]string{"1.0": "2", "0": "1"}},

@@ -113,11 +113,11 @@ func (b *binder) ofConnection(p Pair, f Field) bool {
 	if t.Kind() == reflect.Slice {
 		t = t.Elem()
 	}
-	switch {
-	case t == secretType:
+	switch t {
+	case secretType:
 		p.Value.concealAll()
 		b.fault(p.Key.Fault(fmt.Sprintf("`%s` is a secret, and a secret does not stand in a rule", f.Name), "move it to the connection"))
-	case t == urlType || t == baseType:
+	case urlType, baseType:
 		b.fault(p.Key.Fault(fmt.Sprintf("`%s` belongs to the connection, not to a rule", f.Name), "move it to the connection"))
 	default:
 		return false
@@ -148,7 +148,7 @@ func meansSecret(key string, fields []Field) bool {
 // unknown names the nearest key that there is.
 func (b *binder) unknown(key *Node, fields []Field, v reflect.Value) {
 	message := fmt.Sprintf("`%s` is not a setting here", key.Text)
-	own, _ := v.Addr().Interface().(Misnamer)
+	own, _ := reflect.TypeAssert[Misnamer](v.Addr())
 	for _, m := range []Misnamer{own, b.options.Misnamed} {
 		if m == nil {
 			continue

@@ -1,6 +1,7 @@
 package document
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -147,10 +148,8 @@ func (w *walker) next() rune {
 func (w *walker) skipTo(any ...rune) {
 	for {
 		r := w.peek()
-		for _, wanted := range any {
-			if r == wanted {
-				return
-			}
+		if slices.Contains(any, r) {
+			return
 		}
 		if r == 0 {
 			return

@@ -31,8 +31,7 @@ func Parse(name string, text []byte) (*Node, Faults) {
 	}
 	root, err := decode(bytes.NewReader(text), f)
 	if err != nil {
-		var faults Faults
-		if errors.As(err, &faults) {
+		if faults, ok := errors.AsType[Faults](err); ok {
 			return nil, faults
 		}
 		return nil, Faults{f.explain(text, err)}
@@ -67,10 +66,10 @@ func (f *file) unreadable(text []byte) (Fault, bool) {
 
 // control is what YAML forbids, and the line ends that only YAML 1.1 knows, which would shift every line number.
 func control(r rune) bool {
-	switch {
-	case r == '\t' || r == '\n' || r == '\r':
+	switch r {
+	case '\t', '\n', '\r':
 		return false
-	case r == 0x85 || r == 0x2028 || r == 0x2029 || r == 0xfeff || r == 0xfffe || r == 0xffff:
+	case 0x85, 0x2028, 0x2029, 0xfeff, 0xfffe, 0xffff:
 		return true
 	}
 	return r < ' ' || (r >= 0x7f && r < 0xa0)

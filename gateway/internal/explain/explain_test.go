@@ -78,7 +78,6 @@ type world struct {
 	plan   *decide.Plan
 	plans  map[string]*decide.Plan
 	asker  *Asker
-	ids    map[string]string // delivery ids, to be told apart in golden texts
 	tenant string
 }
 
@@ -232,7 +231,7 @@ func TestText(t *testing.T) {
     nps_score >= 9   false
       nps_score      3
 
-✗ rule odd: its condition is unknown: `+"`params.seats > 3`"+`: a text is not compared with a number
+✗ rule odd: its condition is unknown: ` + "`params.seats > 3`" + `: a text is not compared with a number
     params.seats > 3   unknown
       params.seats     "nine"
 

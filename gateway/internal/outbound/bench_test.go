@@ -2,7 +2,6 @@ package outbound_test
 
 import (
 	"bufio"
-	"context"
 	"io"
 	"net"
 	"strings"
@@ -48,8 +47,7 @@ func BenchmarkSend(b *testing.B) {
 		b.Run(string(by), func(b *testing.B) {
 			b.ReportAllocs()
 			b.SetParallelism(32)
-			ctx, cancel := context.WithCancel(context.Background())
-			defer cancel()
+			ctx := b.Context()
 			b.RunParallel(func(pb *testing.PB) {
 				req := connectors.Post(p.url+"/in", body).As(connectors.SignedAuth{Secrets: []connectors.Secret{secret}})
 				a := trusted(by)

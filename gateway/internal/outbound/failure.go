@@ -48,17 +48,14 @@ func isTimeout(err error) bool {
 // explain turns whatever went wrong into one of the kinds and words of our own: messages of libraries repeat
 // URLs, headers and bytes of the peer.
 func explain(ctx context.Context, err error, deadline time.Time, timeout time.Duration) error {
-	var own *Error
-	if errors.As(err, &own) {
+	if own, ok := errors.AsType[*Error](err); ok {
 		return own
 	}
-	var refused *guardError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*guardError](err); ok {
 		return &Error{Refused, refused.Error()}
 	}
 	at := phaseExchange
-	var p *phaseError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*phaseError](err); ok {
 		at = p.phase
 	}
 	if cause := ctx.Err(); errors.Is(cause, context.Canceled) {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -285,7 +286,7 @@ func copyHeader(h *fasthttp.ResponseHeader) http.Header {
 		values = append(values, all[at+len(k):at+len(k)+len(v)])
 		at += len(k) + len(v)
 		if had, ok := out[name]; ok {
-			out[name] = append(had[:len(had):len(had)], values[len(values)-1])
+			out[name] = append(slices.Clip(had), values[len(values)-1])
 			continue
 		}
 		out[name] = values[len(values)-1 : len(values) : len(values)]

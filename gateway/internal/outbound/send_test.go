@@ -254,7 +254,7 @@ func TestTLS(t *testing.T) {
 		}
 		plain := serve(t, func(http.ResponseWriter, *http.Request) {})
 		old := httptest.NewUnstartedServer(nil)
-		old.TLS = &tls.Config{MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10} //nolint:gosec // it must be refused
+		old.TLS = &tls.Config{MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}
 		old.Config.ErrorLog = discard()
 		old.StartTLS()
 		t.Cleanup(old.Close)

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -184,12 +185,7 @@ func (s *Source) formJSON(form []formField, warn *warnings) ([]byte, error) {
 }
 
 func (p *Profile) holdsJSON(field string) bool {
-	for _, name := range p.JSONFields {
-		if name == field {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(p.JSONFields, field)
 }
 
 // quote is a text as a JSON string.

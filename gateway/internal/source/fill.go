@@ -22,13 +22,14 @@ const (
 // place takes the first alternative that can be used and puts it where the field is; what stands there already is
 // overwritten. Alternatives that are there but do not fit are told only where none fits.
 func (r *run) place(f Field, from Lookup) outcome {
-	got, bad := missing, Path{}
+	var bad Path
 	for _, path := range from.Paths {
 		value := r.read(path)
 		if empty(value) {
 			continue
 		}
-		if got = r.put(f, value, from.Prefix); got == filled {
+		got := r.put(f, value, from.Prefix)
+		if got == filled {
 			return filled
 		}
 		if got == unusable && bad.IsZero() {

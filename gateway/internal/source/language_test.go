@@ -26,43 +26,53 @@ func TestAnswers(t *testing.T) {
 		},
 		{
 			"a lone object counts as one", `answers: [{from: a, each: {question_id: q, value: v}}]`,
-			`{"id":1,"a":{"q":1,"v":"x"}}`, []answer{{"1", "", "", `"x"`}},
+			`{"id":1,"a":{"q":1,"v":"x"}}`,
+			[]answer{{"1", "", "", `"x"`}},
 		},
 		{
 			"elements that are none", `answers: [{from: a, each: {question_id: q, value: v}}]`,
-			`{"id":1,"a":[1,null,"x",[],{"q":1},{"q":2,"v":""},{"q":3,"v":0}]}`, []answer{{"3", "", "", "0"}},
+			`{"id":1,"a":[1,null,"x",[],{"q":1},{"q":2,"v":""},{"q":3,"v":0}]}`,
+			[]answer{{"3", "", "", "0"}},
 		},
 		{
 			"without an id the text, else the place", `answers: [{from: a, each: {question_id: q, question: t, value: v}}]`,
-			`{"id":1,"a":[{"t":"Why?","v":1},{"v":2}]}`, []answer{{"Why?", "Why?", "", "1"}, {"2", "", "", "2"}},
+			`{"id":1,"a":[{"t":"Why?","v":1},{"v":2}]}`,
+			[]answer{{"Why?", "Why?", "", "1"}, {"2", "", "", "2"}},
 		},
 		{
 			"single with constants", `answers: [{from: a, shape: single, each: {question_id: "const:score", type: ["missing", "const:nps"], value: s}}]`,
-			`{"id":1,"a":{"s":"9"}}`, []answer{{"score", "", "nps", `"9"`}},
+			`{"id":1,"a":{"s":"9"}}`,
+			[]answer{{"score", "", "nps", `"9"`}},
 		},
 		{
 			"the whole body", `answers: [{shape: object, skip: '^(id|_)'}]`,
-			`{"id":1,"_x":2,"a/b":"c","d.e":1}`, []answer{{"a/b", "", "", `"c"`}, {"d.e", "", "", "1"}},
+			`{"id":1,"_x":2,"a/b":"c","d.e":1}`,
+			[]answer{{"a/b", "", "", `"c"`}, {"d.e", "", "", "1"}},
 		},
 		{
 			"keys that are split", `answers: [{from: a, shape: object, key: '^q(?P<id>[0-9]+)_(?P<name>.+)$'}]`,
-			`{"id":1,"a":{"q3_email":"x","slug":"y","q4_b":"z"}}`, []answer{{"3", "", "", `"x"`}, {"4", "", "", `"z"`}},
+			`{"id":1,"a":{"q3_email":"x","slug":"y","q4_b":"z"}}`,
+			[]answer{{"3", "", "", `"x"`}, {"4", "", "", `"z"`}},
 		},
 		{
 			"keys that are picked", `answers: [{from: a, shape: object, key: '^Field[0-9]+$'}]`,
-			`{"id":1,"a":{"Field1":"x","IP":"y"}}`, []answer{{"Field1", "", "", `"x"`}},
+			`{"id":1,"a":{"Field1":"x","IP":"y"}}`,
+			[]answer{{"Field1", "", "", `"x"`}},
 		},
 		{
 			"parts inside an object", `answers: [{from: a, shape: object, each: {value: [value, ids], type: k}}]`,
-			`{"id":1,"a":{"q1":{"value":null,"ids":["a"],"k":"multi"},"q2":"plain"}}`, []answer{{"q1", "", "multi", `["a"]`}, {"q2", "", "", `"plain"`}},
+			`{"id":1,"a":{"q1":{"value":null,"ids":["a"],"k":"multi"},"q2":"plain"}}`,
+			[]answer{{"q1", "", "multi", `["a"]`}, {"q2", "", "", `"plain"`}},
 		},
 		{
 			"skip_empty", `answers: [{from: a, shape: object, skip_empty: true}]`,
-			`{"id":1,"a":{"b":"  ","c":[],"d":" x "}}`, []answer{{"d", "", "", `" x "`}},
+			`{"id":1,"a":{"b":"  ","c":[],"d":" x "}}`,
+			[]answer{{"d", "", "", `" x "`}},
 		},
 		{
 			"where of the whole body", `answers: [{from: a, shape: object, where: {path: kind, equals: yes}}, {from: b, shape: object, where: {path: kind, equals: no}}]`,
-			`{"id":1,"kind":"no","a":{"x":1},"b":{"y":2}}`, []answer{{"y", "", "", "2"}},
+			`{"id":1,"kind":"no","a":{"x":1},"b":{"y":2}}`,
+			[]answer{{"y", "", "", "2"}},
 		},
 		{
 			"value by type", `answers: [{from: a, value_by_type: true, each: {question_id: id, type: k}}]`,

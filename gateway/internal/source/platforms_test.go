@@ -87,7 +87,8 @@ func TestSeeds(t *testing.T) {
 				"context.channel": "email", "context.collector_id": "col_789",
 			},
 			[]answer{
-				{"q1", "How satisfied are you?", "rating", "9"}, {"q2", "Would you recommend us?", "boolean", "true"},
+				{"q1", "How satisfied are you?", "rating", "9"},
+				{"q2", "Would you recommend us?", "boolean", "true"},
 				{"q3", "Additional comments", "text", `"Great service!"`},
 			},
 			nil,

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -117,9 +118,7 @@ func TestPollQRPayloads(t *testing.T) {
 			ev := deliver(t, s, body)
 			want := map[string]any{}
 			for _, part := range tt.want {
-				for key, value := range part {
-					want[key] = value
-				}
+				maps.Copy(want, part)
 			}
 			if diff := cmp.Diff(want, factsOf(ev)); diff != "" {
 				t.Errorf("fields (-want +got):\n%s", diff)

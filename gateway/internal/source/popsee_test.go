@@ -1,6 +1,7 @@
 package source
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -56,12 +57,8 @@ func TestPopseePayload(t *testing.T) {
 			body := payload(t, "popsee-response.completed.json")
 			ev := deliver(t, s, body)
 			all := map[string]any{}
-			for key, value := range want {
-				all[key] = value
-			}
-			for key, value := range tt.want {
-				all[key] = value
-			}
+			maps.Copy(all, want)
+			maps.Copy(all, tt.want)
 			if diff := cmp.Diff(all, factsOf(ev)); diff != "" {
 				t.Errorf("fields (-want +got):\n%s", diff)
 			}

@@ -8,6 +8,7 @@ package source
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"sort"
 	"time"
@@ -153,12 +154,8 @@ func New(settings Settings) (*Source, []Problem) {
 	}
 	for id, survey := range s.Surveys {
 		merged := make(map[string]Field, len(s.Roles)+len(survey.Roles))
-		for question, field := range s.Roles {
-			merged[question] = field
-		}
-		for question, field := range survey.Roles {
-			merged[question] = field
-		}
+		maps.Copy(merged, s.Roles)
+		maps.Copy(merged, survey.Roles)
 		s.roles[id] = merged
 	}
 	problems := s.compileChecks()

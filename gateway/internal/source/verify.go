@@ -171,8 +171,7 @@ var strength = map[string]int{
 func refused(reason string) error { return fmt.Errorf("%w: %s", ErrRefused, reason) }
 
 func reason(err error) string {
-	var r *signature.Refused
-	if errors.As(err, &r) {
+	if r, ok := errors.AsType[*signature.Refused](err); ok {
 		return r.Reason
 	}
 	return err.Error()

@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"maps"
 	"sync"
 	"sync/atomic"
 
@@ -53,9 +54,7 @@ func (h *handles[T]) add(key labels) T {
 		}
 	}
 	more := make(map[labels]T, len(old)+1)
-	for k, v := range old {
-		more[k] = v
-	}
+	maps.Copy(more, old)
 	made := h.make(key)
 	more[key] = made
 	h.series.Store(&more)

@@ -50,7 +50,8 @@ func TestScrape(t *testing.T) {
 			Dead: 1, Events: 9, Bytes: 4096, DedupeWindow: time.Hour,
 		},
 		held: []state.Held{
-			{Hold: state.Hold{Kind: state.HoldPaused}}, {Hold: state.Hold{Kind: state.HoldCircuit, Until: start.Add(time.Minute)}},
+			{Hold: state.Hold{Kind: state.HoldPaused}},
+			{Hold: state.Hold{Kind: state.HoldCircuit, Until: start.Add(time.Minute)}},
 			{Hold: state.Hold{Kind: state.HoldCircuit, Until: start.Add(-time.Minute)}}, // over
 		},
 	}

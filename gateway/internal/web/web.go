@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -177,12 +178,7 @@ func (a *App) guard(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 var errPanic = errors.New("panic")
 
 func knownMethod(method []byte) bool {
-	for _, known := range fiber.DefaultMethods {
-		if known == string(method) {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(fiber.DefaultMethods, string(method))
 }
 
 // failed is what is answered where a handler, the router or the HTTP server found fault.

@@ -93,7 +93,7 @@ func (s *store) load() error {
 	if layout == nil {
 		c.next, c.first, c.low, c.dedupe = 1, 1, 1, 1
 		b := s.db.NewBatch()
-		defer b.Close()
+		defer func() { _ = b.Close() }()
 		if err := errors.Join(
 			b.Set(metaLayout, binary.AppendUvarint(nil, layoutVersion), nil),
 			b.Set(metaCounters, c.append(nil), nil),

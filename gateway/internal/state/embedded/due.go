@@ -344,11 +344,13 @@ func (h byService) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
 	h[i].index, h[j].index = i, j
 }
+
 func (h *byService) Push(x any) {
 	d := x.(*dest)
 	d.index = len(*h)
 	*h = append(*h, d)
 }
+
 func (h *byService) Pop() any {
 	last := (*h)[len(*h)-1]
 	*h = (*h)[:len(*h)-1]

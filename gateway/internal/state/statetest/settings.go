@@ -89,9 +89,9 @@ var settings = []test{
 		s.sees(all, state.Change{Tenant: acme, Kind: "rule", Name: "a"})
 		s.sees(all, state.Change{Tenant: "zeta", Kind: "rule", Name: "z"})
 		cancel()
-		for range mine { //nolint:revive // drained until it is closed
+		for range mine {
 		}
-		for range all { //nolint:revive // drained until it is closed
+		for range all {
 		}
 	}},
 	{name: "a slow watcher misses no last value", run: func(s *suite) {

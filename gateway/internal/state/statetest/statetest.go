@@ -56,9 +56,21 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) Harness) {
 		name  string
 		tests []test
 	}{
-		{"intake", intake}, {"claim", claims}, {"commit", commits}, {"once", onces}, {"due", dues}, {"lease", leases},
-		{"hold", holds}, {"schedule", schedules}, {"events", eventLists}, {"deliveries", deliveryLists},
-		{"settings", settings}, {"statistics", statistics}, {"retention", retentions}, {"restart", restarts}, {"tenants", tenants},
+		{"intake", intake},
+		{"claim", claims},
+		{"commit", commits},
+		{"once", onces},
+		{"due", dues},
+		{"lease", leases},
+		{"hold", holds},
+		{"schedule", schedules},
+		{"events", eventLists},
+		{"deliveries", deliveryLists},
+		{"settings", settings},
+		{"statistics", statistics},
+		{"retention", retentions},
+		{"restart", restarts},
+		{"tenants", tenants},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()

@@ -96,12 +96,10 @@ const ComeBack = 5 * time.Second
 // Of is the problem in an error: what stores and readers of events say becomes what a caller can act upon, and
 // anything unforeseen a 500 that tells nothing.
 func Of(err error) *Problem {
-	var problem *Problem
-	if errors.As(err, &problem) {
+	if problem, ok := errors.AsType[*Problem](err); ok {
 		return problem
 	}
-	var web *fiber.Error
-	if errors.As(err, &web) {
+	if web, ok := errors.AsType[*fiber.Error](err); ok {
 		return ofWeb(web)
 	}
 	var field *event.FieldError

@@ -69,26 +69,34 @@ func Routes() []Route {
 		{Method: fiber.MethodGet, Path: "/v1/events", Scope: access.Read, serve: (*API).events, query: events},
 		{Method: fiber.MethodGet, Path: "/v1/events/:id", Scope: access.Read, serve: (*API).event},
 		{Method: fiber.MethodGet, Path: "/v1/events/:id/explain", Scope: access.Read, serve: (*API).explain},
-		{Method: fiber.MethodPost, Path: "/v1/events/:id/replay", Scope: access.Write, serve: (*API).replayEvent, once: true,
-			query: []string{"fresh", "rule", "destination"}},
+		{
+			Method: fiber.MethodPost, Path: "/v1/events/:id/replay", Scope: access.Write, serve: (*API).replayEvent, once: true,
+			query: []string{"fresh", "rule", "destination"},
+		},
 		{Method: fiber.MethodPost, Path: "/v1/events/:id/drop", Scope: access.Write, serve: (*API).dropEvent},
 
 		{Method: fiber.MethodGet, Path: "/v1/deliveries", Scope: access.Read, serve: (*API).deliveries, query: deliveries},
 		{Method: fiber.MethodGet, Path: "/v1/deliveries/:id", Scope: access.Read, serve: (*API).delivery},
 		{Method: fiber.MethodPost, Path: "/v1/deliveries/:id/retry", Scope: access.Write, serve: (*API).retry, once: true},
-		{Method: fiber.MethodPost, Path: "/v1/deliveries/:id/replay", Scope: access.Write, serve: (*API).replay, once: true,
-			query: []string{"fresh"}},
+		{
+			Method: fiber.MethodPost, Path: "/v1/deliveries/:id/replay", Scope: access.Write, serve: (*API).replay, once: true,
+			query: []string{"fresh"},
+		},
 		{Method: fiber.MethodPost, Path: "/v1/deliveries/:id/drop", Scope: access.Write, serve: (*API).drop, once: true},
 
 		{Method: fiber.MethodGet, Path: "/v1/destinations", Scope: access.Read, serve: (*API).destinations, query: page},
 		{Method: fiber.MethodGet, Path: "/v1/destinations/:name", Scope: access.Read, serve: (*API).destination},
-		{Method: fiber.MethodPost, Path: "/v1/destinations/:name/pause", Scope: access.Write, serve: (*API).pause, once: true,
-			query: []string{"reason"}},
+		{
+			Method: fiber.MethodPost, Path: "/v1/destinations/:name/pause", Scope: access.Write, serve: (*API).pause, once: true,
+			query: []string{"reason"},
+		},
 		{Method: fiber.MethodPost, Path: "/v1/destinations/:name/resume", Scope: access.Write, serve: (*API).resume, once: true},
 
 		{Method: fiber.MethodGet, Path: "/v1/sources/:name/rejected", Scope: access.Read, serve: (*API).rejected},
-		{Method: fiber.MethodGet, Path: "/v1/stats", Scope: access.Read, serve: (*API).stats,
-			query: []string{"destination", "since", "until"}},
+		{
+			Method: fiber.MethodGet, Path: "/v1/stats", Scope: access.Read, serve: (*API).stats,
+			query: []string{"destination", "since", "until"},
+		},
 		{Method: fiber.MethodGet, Path: "/v1/tokens", Scope: access.Read, serve: (*API).tokens, query: page},
 	}
 	for _, kind := range []kind{sources, connections, webhooks, ruleKind} {
