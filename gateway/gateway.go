@@ -97,7 +97,15 @@ type running struct {
 	web     *web.App
 	plan    atomic.Pointer[decide.Plan]
 
-	generations sync.Map // hash to *decide.Plan, of configurations that are not running any more
+	counting    atomic.Pointer[stats.Stats] // stats, for the store, which writes before they are there
+	generations sync.Map                    // hash to *decide.Plan, of configurations that are not running any more
+}
+
+// grouped counts how many of the store's callers shared a write.
+func (g *running) grouped(calls int) {
+	if s := g.counting.Load(); s != nil {
+		s.Batch("write", calls)
+	}
 }
 
 // Run runs a gateway until ctx ends: then it answers no new request, hands over what is held, and returns.
@@ -121,7 +129,7 @@ func open(ctx context.Context, o Options) (_ *running, err error) {
 		return nil, err
 	}
 	g.data, g.listen = firstOf(o.Data, c.Data, DefaultData), firstOf(o.Listen, c.Listen, DefaultListen)
-	if g.store, err = embedded.Open(embedded.Options{Dir: filepath.Join(g.data, "store"), Clock: g.clock, Logger: o.Log}); err != nil {
+	if g.store, err = embedded.Open(embedded.Options{Dir: filepath.Join(g.data, "store"), Clock: g.clock, Logger: o.Log, Grouped: g.grouped}); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -146,6 +154,7 @@ func open(ctx context.Context, o Options) (_ *running, err error) {
 		Store: g.store, Clock: g.clock, Log: o.Log, Version: Version(),
 		Generation: func() string { return g.plan.Load().Config.Generation },
 	})
+	g.counting.Store(g.stats)
 	g.loop = deliver.New(deliver.Options{
 		Store: g.store, Sender: g.sender, Plan: g.plan.Load, Clock: g.clock, Log: o.Log, Observer: g.stats,
 		Jitter: mathrand.Float64, FingerprintKey: key, Drain: drainFor,

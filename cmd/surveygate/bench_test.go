@@ -21,7 +21,7 @@ import (
 
 const (
 	benchEvents   = 20_000
-	benchSenders  = 64
+	benchSenders  = 128
 	benchPlatform = "bench-platform-secret"
 	benchHook     = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 )

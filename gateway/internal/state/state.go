@@ -218,7 +218,8 @@ type Deliveries interface {
 	// Holds are the destinations on hold; tenant "*" is all, for the loop that serves them all.
 	Holds(ctx context.Context, tenant string) ([]Held, error)
 
-	// Drop ends a waiting or dead delivery; one that is leased is ErrConflict.
+	// Drop ends a waiting or dead delivery; one that is leased is ErrConflict. Given an event's id, it takes that event
+	// out of the dead letters; its outcome goes on saying why it was one.
 	Drop(ctx context.Context, tenant, id string) error
 }
 

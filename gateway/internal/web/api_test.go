@@ -174,9 +174,6 @@ func TestDeadEvent(t *testing.T) {
 	if got := r.ask(t, ask{path: "/v1/events?dead=true", token: readToken}); !strings.Contains(got.body, `"state":"dead","dead":"claimed five times without a commit"`) {
 		t.Error(got.body)
 	}
-	if got := r.ask(t, ask{method: "POST", path: "/v1/events/" + id + "/drop", token: everyToken}); got.status != 409 {
-		t.Errorf("drop: %d %s", got.status, got.body)
-	}
 	got := r.ask(t, ask{method: "POST", path: "/v1/events/" + id + "/replay", token: everyToken})
 	if got.status != 200 || !strings.Contains(got.body, `"scheduled":["dl_`+id) || !strings.Contains(got.body, `"name":"detractor"`) {
 		t.Errorf("replay: %d %s", got.status, got.body)
@@ -184,6 +181,12 @@ func TestDeadEvent(t *testing.T) {
 	due, _, err := r.store.ClaimDue(ctx, state.ClaimDue{Max: 10, Bytes: 1 << 20, Lease: time.Minute})
 	if err != nil || len(due) != 1 || due[0].Event.ID != id {
 		t.Errorf("%+v, %v", due, err)
+	}
+	if got := r.ask(t, ask{path: "/v1/events?dead=true", token: readToken}); !strings.Contains(got.body, `"data":[]`) {
+		t.Errorf("still a dead letter after its replay: %s", got.body)
+	}
+	if got := r.ask(t, ask{method: "POST", path: "/v1/events/" + id + "/drop", token: everyToken}); got.status != 409 {
+		t.Errorf("dropped although it is none any more: %d %s", got.status, got.body)
 	}
 }
 

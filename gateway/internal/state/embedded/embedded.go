@@ -39,6 +39,9 @@ type Options struct {
 	// Memory is how many bytes of new events are kept at hand for Claim. Zero is 32 MiB.
 	Memory int
 
+	// Grouped hears how many calls shared each write; nil: nobody. It must be quick.
+	Grouped func(calls int)
+
 	fs vfs.FS // tests put a failing or a crashing disk here
 }
 

@@ -115,10 +115,13 @@ func (t *tx) seize(o *owed) bool {
 
 type dropping struct{ tenant, id string }
 
-// Drop ends a waiting or dead delivery.
+// Drop ends a waiting or dead delivery, or takes an event out of the dead letters.
 func (s *store) Drop(ctx context.Context, tenant, id string) error {
 	if _, _, ok := splitID(id); !ok {
-		return fmt.Errorf("drop delivery %s: %w", id, state.ErrNotFound)
+		if err := s.do(ctx, &call{op: &forgiving{tenant, id}, size: 64, sync: true, alone: true}); err != nil {
+			return fmt.Errorf("drop event %s: %w", id, err)
+		}
+		return nil
 	}
 	if err := s.do(ctx, &call{op: &dropping{tenant, id}, size: 512, sync: true}); err != nil {
 		return fmt.Errorf("drop delivery %s: %w", id, err)
@@ -142,6 +145,32 @@ func (op *dropping) stage(t *tx) error {
 	to := o.Delivery
 	to.State, to.Reason = state.Dropped, ""
 	t.change(o, &to)
+	return nil
+}
+
+// forgiving takes an event out of the dead letters. It is found by looking at all of the tenant's: they are few.
+type forgiving struct{ tenant, event string }
+
+func (op *forgiving) stage(t *tx) error {
+	pos, ok := t.position(op.tenant, op.event)
+	if !ok {
+		return state.ErrNotFound
+	}
+	var found []byte
+	prefix := appendText([]byte{tabDeadEvent}, op.tenant)
+	must(scan(t.s.db, prefix, func(rest, _ []byte) error {
+		if len(rest) == 16 && keyPos(rest[7:]) == pos {
+			found = append(append([]byte{}, prefix...), rest...)
+		}
+		return nil
+	}))
+	if found == nil {
+		return state.ErrNotFound
+	}
+	t.drop(found)
+	if pos < t.s.w.counters.first {
+		t.s.w.orphans = append(t.s.w.orphans, pos)
+	}
 	return nil
 }
 

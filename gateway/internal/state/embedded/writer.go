@@ -124,6 +124,9 @@ func (s *store) group(c *call) {
 		break
 	}
 	s.commit(w.group...)
+	if s.opts.Grouped != nil {
+		s.opts.Grouped(len(w.group))
+	}
 	clear(w.group)
 	if len(w.orphans) > 0 {
 		op := &sweeping{w.orphans}

@@ -208,5 +208,16 @@ var commits = []test{
 		if len(page.Items) != 1 || page.Items[0].Event.ID != e.ID {
 			s.Fatalf("%d dead events are listed", len(page.Items))
 		}
+		if err := s.store().Drop(s.ctx, "other", e.ID); !errors.Is(err, state.ErrNotFound) {
+			s.Errorf("dropped by another tenant: %v", err)
+		}
+		s.ok(s.store().Drop(s.ctx, acme, e.ID))
+		s.same("listed after the drop", s.pages(state.EventQuery{Dead: true}, nil), []string{})
+		if r := s.record(e.ID); r.Outcome == nil || r.Outcome.Dead != o.Dead {
+			s.Fatalf("the outcome no longer says why: %+v", r.Outcome)
+		}
+		if err := s.store().Drop(s.ctx, acme, e.ID); !errors.Is(err, state.ErrNotFound) {
+			s.Errorf("dropped again: %v", err)
+		}
 	}},
 }

@@ -105,12 +105,16 @@ func (a *API) replayEvent(c *call) error {
 		}
 		deliveries = append(deliveries, d)
 	}
-	if len(deliveries) == 0 {
-		return answer.JSON(c.Ctx, fiber.StatusOK, view)
+	var done []bool
+	if len(deliveries) > 0 {
+		if done, err = a.Store.Schedule(c.ctx, c.tenant, deliveries); err != nil {
+			return err
+		}
 	}
-	done, err := a.Store.Schedule(c.ctx, c.tenant, deliveries)
-	if err != nil {
-		return err
+	if record.Outcome.Dead != "" { // somebody has seen to it
+		if err := a.Store.Drop(c.ctx, c.tenant, record.Event.ID); err != nil && !errors.Is(err, state.ErrNotFound) {
+			return err
+		}
 	}
 	for i, d := range deliveries {
 		if done[i] {
@@ -122,12 +126,22 @@ func (a *API) replayEvent(c *call) error {
 	return answer.JSON(c.Ctx, fiber.StatusOK, view)
 }
 
-// dropEvent says why there is nothing to do: an event owes nothing by itself, only its deliveries do.
+// dropEvent takes an event that is a dead letter itself out of the dead letters.
 func (a *API) dropEvent(c *call) error {
-	if _, err := a.record(c); err != nil {
+	record, err := a.record(c)
+	if err != nil {
 		return err
 	}
-	return answer.Clash("an event is not dropped, it leaves with its retention; drop its deliveries")
+	if record.Outcome == nil || record.Outcome.Dead == "" {
+		return answer.Clash("this event is no dead letter; it leaves with its retention")
+	}
+	if err := a.Store.Drop(c.ctx, c.tenant, record.Event.ID); err != nil {
+		if errors.Is(err, state.ErrNotFound) {
+			return answer.Clash("this event is no dead letter any more")
+		}
+		return err
+	}
+	return answer.JSON(c.Ctx, fiber.StatusOK, viewEvent(record))
 }
 
 var base32Lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
