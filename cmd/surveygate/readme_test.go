@@ -176,6 +176,12 @@ func TestReadmeCommands(t *testing.T) {
 					if !strings.HasPrefix(line, "go run ./cmd/surveygate demo") {
 						t.Errorf("nobody plays %q", line)
 					}
+				case "apt-get": // what it installs is there: other commands of the page run with it
+					for _, tool := range strings.Fields(line)[3:] {
+						if _, err := exec.LookPath(tool); err != nil {
+							t.Error(err)
+						}
+					}
 				case "make":
 					cmd := exec.CommandContext(t.Context(), "make", "-n", strings.Fields(line)[1])
 					cmd.Dir = "../.."

@@ -253,6 +253,10 @@ func (l *loader) check(d *destination, connector connectors.Connector, nodes ...
 	v := reflect.ValueOf(connector).Elem()
 	for _, field := range document.Fields(v.Type()) {
 		switch url := v.FieldByIndex(field.Index); field.Type {
+		case secretType:
+			if err := outbound.CheckAddress(url.Interface().(connectors.Secret), l.config.Outbound, true); err != nil {
+				l.fault(urlFault(place(field.Name), err))
+			}
 		case urlType, baseType:
 			if url.String() == "" {
 				continue
