@@ -246,3 +246,19 @@ func (s *sink) await(t *testing.T, bound time.Duration, wanted func(times map[st
 		}
 	}
 }
+
+// reload gives the gateway another configuration, and waits until it runs.
+func (p *process) reload(yaml string) {
+	p.t.Helper()
+	if err := os.WriteFile(filepath.Join(p.dir, "surveygate.yaml"), []byte(yaml), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		p.t.Fatal(err)
+	}
+	for end := time.Now().Add(20 * time.Second); !strings.Contains(p.said(), "configuration loaded"); {
+		if time.Now().After(end) {
+			p.t.Fatalf("not loaded:\n%s", p.said())
+		}
+	}
+}

@@ -84,3 +84,34 @@ webhooks:
 		}
 	}
 }
+
+// A mapping that is corrected while a delivery waits goes out corrected.
+func TestRetryIsBuiltFromTodaysConfiguration(t *testing.T) {
+	t.Parallel()
+	receiver := newSink(t, func(n int, _ *http.Request) int { return map[bool]int{true: 503, false: 200}[n == 1] })
+	config := `
+outbound: {allow_addresses: ["127.0.0.0/8"], allow_http: true}
+tokens: [{name: load, secret: %q, scopes: [publish, read]}]
+webhooks:
+  - {name: crm, url: %q, events: [response.completed], signature: none, retry: [3s], body: {segment: %q}}
+`
+	p := start(t, t.TempDir(), fmt.Sprintf(config, testToken, receiver.url, "'wrong'"))
+	if status, result, err := p.publish(http.DefaultClient, `{"type":"response.completed","id":"m-1"}`); err != nil || status != http.StatusOK {
+		t.Fatal(status, result, err)
+	}
+	receiver.await(t, 10*time.Second, func(times map[string][]time.Time) bool { return len(times) == 1 })
+	p.reload(fmt.Sprintf(config, testToken, receiver.url, "'right'"))
+	receiver.await(t, 20*time.Second, func(times map[string][]time.Time) bool {
+		for _, all := range times {
+			return len(all) == 2
+		}
+		return false
+	})
+	receiver.mu.Lock()
+	defer receiver.mu.Unlock()
+	for _, body := range receiver.bodies {
+		if body != `{"segment":"right"}` {
+			t.Errorf("the second attempt sent %s", body)
+		}
+	}
+}
