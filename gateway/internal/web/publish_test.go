@@ -106,11 +106,11 @@ func TestTooLarge(t *testing.T) {
 		path, token string
 		length      int
 	}{
-		{"/in/pollqr", "", intake.MaxBody + 1},
-		{"/t/acme/in/branch", "", intake.MaxBody + 1},
-		{"/in/pollqr", publishToken, intake.MaxBody + 1},
-		{"/v1/events", "", intake.MaxBody + 1},
-		{"/v1/events", readToken, intake.MaxBody + 1},
+		{"/in/pollqr", "", intake.MaxRead + 1},
+		{"/t/acme/in/branch", "", intake.MaxRead + 1},
+		{"/in/pollqr", publishToken, intake.MaxRead + 1},
+		{"/v1/events", "", intake.MaxRead + 1},
+		{"/v1/events", readToken, intake.MaxRead + 1},
 		{"/v1/events", publishToken, api.MaxBody + 1},
 		{"/nowhere", publishToken, 1 << 40},
 	} {
@@ -121,7 +121,7 @@ func TestTooLarge(t *testing.T) {
 		}
 	}
 	kept, err := intake.RejectedOf(context.Background(), r.store, "acme", "branch")
-	if err != nil || len(kept) != 1 || kept[0].Reason != "too large" || kept[0].Size != intake.MaxBody+1 || kept[0].Path != "/t/acme/in/branch" {
+	if err != nil || len(kept) != 1 || kept[0].Reason != "too large" || kept[0].Size != intake.MaxRead+1 || kept[0].Path != "/t/acme/in/branch" {
 		t.Errorf("kept: %+v, %v", kept, err)
 	}
 }

@@ -119,7 +119,7 @@ func (a *App) server(management *api.API, open bool) *fiber.App {
 		CaseSensitive:         true,
 		StrictRouting:         false, // platforms add slashes
 		ErrorHandler:          a.failed,
-		BodyLimit:             intake.MaxBody,
+		BodyLimit:             intake.MaxRead,
 		Concurrency:           maxConnections,
 		ReadBufferSize:        maxHeader,
 		ReadTimeout:           readTimeout,

@@ -27,6 +27,10 @@ import (
 // MaxBody is the largest body of a platform, and of one event.
 const MaxBody = 1 << 20
 
+// MaxRead is the largest body that is read at all. Those between the two are refused after they were read: a client
+// that is still writing when the connection closes sees a broken connection and not the 413.
+const MaxRead = 2 * MaxBody
+
 // What may wait for the store at once. Beyond it callers are asked to come back: platforms do, and memory does not.
 const (
 	maxWaitingBytes    = 256 << 20
