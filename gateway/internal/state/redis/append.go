@@ -1,0 +1,181 @@
+package redis
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// tagSize is how much of a term's hash an index entry has; what it leads to is compared whole.
+const tagSize = 6
+
+// entryFields is how many arguments an entry's fields and values are.
+const entryFields = 22
+
+// appending is the part of an Append that goes to one shard.
+type appending struct {
+	args    []any // of the script, for each event
+	events  int
+	bytes   int
+	results []state.Appended
+	ended   chan error
+}
+
+func (a *appending) weight() (items, bytes int) { return a.events, a.bytes }
+func (a *appending) done(err error)             { a.ended <- err }
+
+// position orders events; its shard can be told from it.
+func (s *store) position(sh *shard, n uint64) uint64 { return n*uint64(len(s.shards)) + uint64(sh.n) }
+
+// at is where a position is.
+func (s *store) at(position uint64) (*shard, uint64) {
+	n := uint64(len(s.shards))
+	return s.shards[position%n], position / n
+}
+
+// Append makes events durable. On a Cluster a call whose events are of several shards may end with an error after some
+// were accepted; given again, those are duplicates of themselves.
+func (s *store) Append(ctx context.Context, events []*event.Event) ([]state.Appended, error) {
+	if err := s.check(ctx); err != nil || len(events) == 0 {
+		return nil, err
+	}
+	if s.full.Load() {
+		return nil, fmt.Errorf("append: %w: Redis has almost no memory left", state.ErrUnavailable)
+	}
+	for _, ev := range events {
+		if ev.Tenant == "" || ev.ID == "" {
+			return nil, fmt.Errorf("append: %w: event %q of tenant %q: tenant and id are required", state.ErrInvalid, ev.ID, ev.Tenant)
+		}
+	}
+	parts := make([]*appending, len(s.shards))
+	where := make([]int, len(events))
+	for i, ev := range events {
+		name := ev.ResponseID
+		if name == "" {
+			name = ev.ID
+		}
+		where[i] = shardOf(ev.Tenant, name, len(s.shards))
+		a := parts[where[i]]
+		if a == nil {
+			a = &appending{ended: make(chan error, 1)}
+			parts[where[i]] = a
+		}
+		a.add(s, ev)
+	}
+	for n, a := range parts {
+		if a != nil {
+			s.shards[n].appends.add(a)
+		}
+	}
+	for _, a := range parts {
+		if a == nil {
+			continue
+		}
+		select {
+		case err := <-a.ended:
+			if err != nil {
+				return nil, fmt.Errorf("append: %w", err)
+			}
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	results := make([]state.Appended, len(events))
+	for i, n := range where {
+		a := parts[n]
+		results[i], a.results = a.results[0], a.results[1:]
+	}
+	return results, nil
+}
+
+// add writes the script's arguments for an event.
+func (a *appending) add(s *store, ev *event.Event) {
+	terms := s.terms(ev)
+	a.args = append(a.args, slotOf(ev.ID), fieldOf(ev.Tenant, ev.ID), escape(ev.Tenant), len(terms)/2)
+	a.args = append(a.args, terms...)
+	a.args = append(a.args, entryFields,
+		"v", "1", "id", ev.ID, "tenant", ev.Tenant, "type", ev.Type, "source", ev.Source, "survey", ev.SurveyID,
+		"response", ev.ResponseID, "time", strconv.FormatInt(ev.Time.UnixMilli(), 10),
+		"received", strconv.FormatInt(ev.Received.UnixMilli(), 10), "event", ev.Envelope(), "raw", ev.Raw.Body)
+	a.events++
+	a.bytes += ev.Size() + 512
+}
+
+// appendGroup is one call of the script.
+func (s *store) appendGroup(sh *shard, calls []*appending) {
+	args := []any{s.now()}
+	for _, a := range calls {
+		args = append(args, a.args...)
+	}
+	ctx, cancel := s.detached(s.ctx)
+	defer cancel()
+	got, err := s.run(ctx, appendScript, sh.base, args...)
+	results := asList(got)
+	for _, a := range calls {
+		if err == nil && len(results) < a.events {
+			err = fmt.Errorf("%w: the script answered for %d events less", errCorrupt, a.events-len(results))
+		}
+		if err != nil {
+			a.done(err)
+			continue
+		}
+		for _, r := range results[:a.events] {
+			text, duplicate := strings.CutPrefix(asText(r), "-")
+			n := uint64(asInt(text))
+			to := state.Appended{Duplicate: duplicate}
+			if n > 0 {
+				to.Position = s.position(sh, n)
+			}
+			a.results = append(a.results, to)
+		}
+		results = results[a.events:]
+		a.done(nil)
+	}
+}
+
+// terms are what an event is indexed under: bucket and tag of each.
+func (s *store) terms(ev *event.Event) []any {
+	var all []any
+	if ev.ResponseID != "" {
+		bucket, tag := term(ev.Tenant, "r", ev.ResponseID)
+		all = append(all, bucket, tag)
+	}
+	for _, p := range s.persons(ev) {
+		bucket, tag := term(ev.Tenant, "p", p)
+		all = append(all, bucket, tag)
+	}
+	return all
+}
+
+func term(tenant, kind, value string) (bucket, tag string) {
+	sum := sha256.Sum256([]byte(tenant + "\x00" + kind + "\x00" + value))
+	return strconv.Itoa(int(sum[31]) % buckets), string(sum[:tagSize])
+}
+
+// persons are keyed hashes of what names the respondent.
+func (s *store) persons(ev *event.Event) []string {
+	email, phone, external := ev.Person()
+	var hashes []string
+	for _, name := range [...]string{email, phone, external} {
+		if name = strings.TrimSpace(name); name != "" {
+			if h := s.person(name); !slices.Contains(hashes, h) {
+				hashes = append(hashes, h)
+			}
+		}
+	}
+	return hashes
+}
+
+// person is the keyed hash of a name of a respondent. The key keeps a copied index from being searched for people.
+func (s *store) person(name string) string {
+	h := hmac.New(sha256.New, s.key)
+	h.Write([]byte(strings.ToLower(strings.TrimSpace(name))))
+	return string(h.Sum(nil)[:12])
+}

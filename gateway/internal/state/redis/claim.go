@@ -1,0 +1,294 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+const (
+	claimMost  = 256
+	claimBytes = 8 << 20
+	// pollEvery is how long a message that something can be claimed may be missed.
+	pollEvery = 500 * time.Millisecond
+)
+
+// Claim waits until there are events nobody holds.
+func (s *store) Claim(ctx context.Context, most, bytes int) ([]state.Claimed, error) {
+	for {
+		if err := s.check(ctx); err != nil {
+			return nil, err
+		}
+		some, err := s.claim(ctx, most, bytes)
+		if err != nil {
+			return nil, fmt.Errorf("claim: %w", err)
+		}
+		if len(some) > 0 || most <= 0 {
+			return some, nil
+		}
+		timer := time.NewTimer(pollEvery)
+		select {
+		case <-s.wake:
+		case <-timer.C:
+		case <-ctx.Done():
+		case <-s.ctx.Done():
+		}
+		timer.Stop()
+	}
+}
+
+// claim asks each shard in turn, and answers with what the first has. The call does not end with ctx: what Redis says
+// we hold, we must know of.
+func (s *store) claim(ctx context.Context, most, bytes int) ([]state.Claimed, error) {
+	s.claims.Lock()
+	defer s.claims.Unlock()
+	if err := s.check(ctx); err != nil {
+		return nil, err
+	}
+	first := int(s.turn.Add(1))
+	for i := range s.shards {
+		sh := s.shards[(first+i)%len(s.shards)]
+		some, err := s.claimFrom(ctx, sh, most, bytes)
+		if err != nil || len(some) == 0 {
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if len(s.shards) > 1 || len(some) == most {
+			s.nudge() // another caller may find more
+		}
+		return some, nil
+	}
+	return nil, nil
+}
+
+func (s *store) nudge() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (s *store) claimFrom(ctx context.Context, sh *shard, most, bytes int) ([]state.Claimed, error) {
+	call, cancel := s.detached(ctx)
+	defer cancel()
+	if err := s.find(call, sh); err != nil {
+		return nil, err
+	}
+	if some := sh.handOut(most, bytes); len(some) > 0 {
+		return some, nil
+	}
+	bound := claimBytes
+	if bytes > 0 {
+		bound = min(bound, bytes)
+	}
+	sh.mu.Lock()
+	count := min(most, claimMost, max(1, bound/sh.largest))
+	sh.lost = true // until the answer is here
+	sh.mu.Unlock()
+	got, err := s.run(call, claimScript, sh.base, s.now(), s.holder, count, bound)
+	if err != nil && strings.Contains(err.Error(), "NOGROUP") {
+		if err = s.regroup(call, sh); err != nil {
+			return nil, err
+		}
+		got, err = s.run(call, claimScript, sh.base, s.now(), s.holder, count, bound)
+	}
+	if err != nil {
+		return nil, err
+	}
+	some, err := s.take(call, sh, asList(got))
+	sh.mu.Lock()
+	sh.lost = err != nil
+	sh.mu.Unlock()
+	return some, err
+}
+
+// handOut is what was claimed before and could not be given to its caller.
+func (sh *shard) handOut(most, bytes int) []state.Claimed {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	n, size := 0, 0
+	for n < len(sh.left) && n < most && (bytes <= 0 || size < bytes) {
+		size += sh.left[n].Event.Size()
+		n++
+	}
+	some := sh.left[:n:n]
+	sh.left = sh.left[n:]
+	return some
+}
+
+// find looks for events that Redis says this process holds and it does not know of: their answer was lost.
+func (s *store) find(ctx context.Context, sh *shard) error {
+	sh.mu.Lock()
+	lost := sh.lost
+	sh.mu.Unlock()
+	if !lost {
+		return nil
+	}
+	from := "-"
+	for {
+		held, err := s.client.Do(ctx, "XPENDING", sh.base+"events", group, from, "+", 256, s.holder).Result()
+		if err != nil {
+			if strings.Contains(err.Error(), "NOGROUP") {
+				break
+			}
+			return s.fault(err)
+		}
+		all := asList(held)
+		if len(all) == 0 {
+			break
+		}
+		var found []any
+		for _, p := range all {
+			id := asText(asList(p)[0])
+			from = "(" + id
+			if sh.holds(number(id)) {
+				continue
+			}
+			entry, err := s.client.Do(ctx, "XRANGE", sh.base+"events", id, id).Result()
+			if err != nil {
+				return s.fault(err)
+			}
+			if e := asList(entry); len(e) == 1 {
+				found = append(found, []any{id, asList(e[0])[1], asList(p)[3]})
+			}
+		}
+		some, err := s.take(ctx, sh, found)
+		if err != nil {
+			return err
+		}
+		sh.mu.Lock()
+		sh.left = append(sh.left, some...)
+		sh.mu.Unlock()
+	}
+	sh.mu.Lock()
+	sh.lost = false
+	sh.mu.Unlock()
+	return nil
+}
+
+func (sh *shard) holds(n uint64) bool {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	_, ok := sh.held[n]
+	return ok
+}
+
+// number is the N of a stream id N-0.
+func number(id string) uint64 {
+	text, _, _ := strings.Cut(id, "-")
+	n, _ := strconv.ParseUint(text, 10, 64) //nolint:errcheck // what is not a number is no event's
+	return n
+}
+
+// take reads claimed entries. One that cannot be read is buried: nobody could ever decide about it.
+func (s *store) take(ctx context.Context, sh *shard, entries []any) ([]state.Claimed, error) {
+	some := make([]state.Claimed, 0, len(entries))
+	largest := 0
+	for _, e := range entries {
+		e := asList(e)
+		if len(e) < 3 {
+			return nil, errCorrupt
+		}
+		n := number(asText(e[0]))
+		f := fieldsOf(e[1])
+		ev, err := event.Decode([]byte(f["event"]), []byte(f["raw"]))
+		if err == nil && ev.Tenant != f["tenant"] {
+			err = errors.New("its fields and its envelope name different tenants")
+		}
+		if err != nil {
+			s.log.Error("an event cannot be read", "event", f["id"], "tenant", f["tenant"], "err", err)
+			if err := s.buryEvent(ctx, sh, n, f["tenant"], "unreadable: "+err.Error()); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		largest = max(largest, ev.Size())
+		some = append(some, state.Claimed{Event: ev, Position: s.position(sh, n), Claims: int(asInt(e[2]))})
+		sh.mu.Lock()
+		sh.held[n] = ev.Size()
+		sh.mu.Unlock()
+	}
+	if largest > 0 {
+		sh.mu.Lock()
+		sh.largest = largest
+		sh.mu.Unlock()
+	}
+	return some, nil
+}
+
+func fieldsOf(v any) map[string]string {
+	all := asList(v)
+	f := make(map[string]string, len(all)/2)
+	for i := 0; i+1 < len(all); i += 2 {
+		f[asText(all[i])] = asText(all[i+1])
+	}
+	return f
+}
+
+func (s *store) buryEvent(ctx context.Context, sh *shard, n uint64, tenant, reason string) error {
+	var fresh []any
+	o := state.Outcome{Dead: reason, At: s.clock.Now()}
+	record := s.appendOutcome(nil, &o, nil, nil, &fresh)
+	if err := s.keepNames(ctx, fresh); err != nil {
+		return err
+	}
+	_, err := s.run(ctx, commitScript, sh.base, s.now(), "B", n, escape(tenant), record)
+	return err
+}
+
+// regroup makes a lost consumer group again, and what belongs to the store as a whole if that is lost too.
+func (s *store) regroup(ctx context.Context, sh *shard) error {
+	s.log.Error("the consumer group is gone: Redis lost data; made again at the low mark", "key", sh.base+"events")
+	if err := s.layout(ctx); err != nil {
+		return err
+	}
+	s.names.forget()
+	sh.mu.Lock()
+	clear(sh.held)
+	sh.mu.Unlock()
+	_, err := s.run(ctx, groupScript, sh.base, s.now())
+	return err
+}
+
+// beats says every second that this process lives, and frees what dead ones hold.
+func (s *store) beats() {
+	tick := time.NewTicker(beatEvery)
+	defer tick.Stop()
+	failing := false
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		ctx, cancel := context.WithTimeout(s.ctx, lostAfter)
+		err := s.look(ctx)
+		for _, sh := range s.shards {
+			err = errors.Join(err, s.beat(ctx, sh))
+		}
+		cancel()
+		if s.ctx.Err() != nil {
+			return
+		}
+		if err != nil && !failing {
+			s.log.Warn("Redis cannot be reached", "err", err)
+		}
+		failing = err != nil
+	}
+}
+
+func (s *store) beat(ctx context.Context, sh *shard) error {
+	freed, err := s.run(ctx, beatScript, sh.base, "", s.holder, deadAfter.Microseconds())
+	if n := asInt(freed); err == nil && n > 0 {
+		s.log.Info("took over from a dead holder", "events", n)
+	}
+	return err
+}

@@ -1,0 +1,375 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// committing is the part of a Commit that goes to one shard.
+type committing struct {
+	args   []any
+	items  int
+	bytes  int
+	events []int // their place in the Commit
+	due    []int
+	held   []bool
+	fresh  []any
+	ended  chan error
+}
+
+func (c *committing) weight() (items, bytes int) { return c.items, c.bytes }
+func (c *committing) done(err error)             { c.ended <- err }
+
+// Commit applies outcomes of events and of due deliveries: on a Cluster one step for each shard.
+func (s *store) Commit(ctx context.Context, c *state.Commit) (*state.Committed, error) {
+	result := &state.Committed{Events: make([]bool, len(c.Events)), Due: make([]bool, len(c.Due))}
+	if err := s.check(ctx); err != nil || len(c.Events)+len(c.Due) == 0 {
+		return result, err
+	}
+	parts, err := s.prepare(ctx, c)
+	if err != nil {
+		return nil, fmt.Errorf("commit: %w", err)
+	}
+	var fresh []any
+	for _, p := range parts {
+		if p != nil {
+			fresh = append(fresh, p.fresh...)
+		}
+	}
+	if err := s.keepNames(ctx, fresh); err != nil {
+		return nil, fmt.Errorf("commit: %w", err)
+	}
+	for n, p := range parts {
+		if p != nil {
+			s.shards[n].commits.add(p)
+		}
+	}
+	for n, p := range parts {
+		if p == nil {
+			continue
+		}
+		select {
+		case err := <-p.ended:
+			if err != nil {
+				return nil, fmt.Errorf("commit: %w", err)
+			}
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		for i, at := range p.events {
+			result.Events[at] = p.held[i]
+			if o := &c.Events[at]; p.held[i] || !o.Release {
+				_, number := s.at(o.Position)
+				s.shards[n].drop(number)
+			}
+		}
+		for i, at := range p.due {
+			result.Due[at] = p.held[len(p.events)+i]
+		}
+	}
+	if err := s.after(ctx, c, result); err != nil {
+		return nil, fmt.Errorf("commit: %w", err)
+	}
+	return result, nil
+}
+
+func (sh *shard) drop(n uint64) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	delete(sh.held, n)
+}
+
+// prepare writes the scripts' arguments: events first, as one Commit may hand a delivery over and settle it.
+func (s *store) prepare(ctx context.Context, c *state.Commit) ([]*committing, error) {
+	parts := make([]*committing, len(s.shards))
+	part := func(sh *shard) *committing {
+		if parts[sh.n] == nil {
+			parts[sh.n] = &committing{ended: make(chan error, 1)}
+		}
+		return parts[sh.n]
+	}
+	now := s.clock.Now()
+	for i := range c.Events {
+		o := &c.Events[i]
+		sh, n := s.at(o.Position)
+		p := part(sh)
+		p.events = append(p.events, i)
+		if err := p.event(s, sh, n, o, now); err != nil {
+			return nil, err
+		}
+	}
+	for i := range c.Due {
+		d := &c.Due[i].Delivery
+		if _, _, err := suffixOf(d); err != nil {
+			return nil, err
+		}
+		if err := valid(d); err != nil {
+			return nil, err
+		}
+	}
+	where, err := s.shardsOf(ctx, c.Due)
+	if err != nil {
+		return nil, err
+	}
+	for i := range c.Due {
+		p := part(where[i])
+		p.due = append(p.due, i)
+		p.settle(s, where[i], &c.Due[i], now)
+	}
+	return parts, nil
+}
+
+// suffixOf takes a delivery's id apart: the id leads to its event.
+func suffixOf(d *state.Delivery) (eventID, suffix string, err error) {
+	eventID, suffix, ok := splitID(d.ID)
+	if !ok || d.EventID != "" && d.EventID != eventID {
+		return "", "", fmt.Errorf("%w: delivery id %q does not lead to event %q", state.ErrInvalid, d.ID, d.EventID)
+	}
+	return eventID, suffix, nil
+}
+
+func valid(d *state.Delivery) error {
+	if letters[d.State] == 0 {
+		return fmt.Errorf("%w: delivery %s has no state: %q", state.ErrInvalid, d.ID, d.State)
+	}
+	if d.Destination == "" {
+		return fmt.Errorf("%w: delivery %s has no destination", state.ErrInvalid, d.ID)
+	}
+	return nil
+}
+
+func (p *committing) event(s *store, sh *shard, n uint64, o *state.Outcome, now time.Time) error {
+	slot, field := slotOf(o.EventID), fieldOf(o.Tenant, o.EventID)
+	p.items++
+	if o.Release {
+		p.args = append(p.args, "R", n, slot, field)
+		return nil
+	}
+	own := *o
+	if own.At.IsZero() {
+		own.At = now
+	}
+	own.Deliveries = slices.Clone(o.Deliveries)
+	suffixes, shapes := make([]string, len(own.Deliveries)), make([]string, len(own.Deliveries))
+	for i := range own.Deliveries {
+		d := &own.Deliveries[i]
+		if d.EventID == "" {
+			d.EventID = o.EventID
+		}
+		eventID, suffix, err := suffixOf(d)
+		if err != nil {
+			return err
+		}
+		if eventID != o.EventID {
+			return fmt.Errorf("%w: delivery id %q does not lead to event %q", state.ErrInvalid, d.ID, o.EventID)
+		}
+		if err := valid(d); err != nil {
+			return err
+		}
+		if slices.Contains(suffixes[:i], suffix) {
+			return fmt.Errorf("%w: delivery %s is owed twice by event %s", state.ErrInvalid, d.ID, o.EventID)
+		}
+		d.Tenant, d.EventID = o.Tenant, o.EventID
+		stamp(d, now)
+		suffixes[i], shapes[i] = suffix, s.names.of(shape(d), &p.fresh)
+	}
+	record := s.appendOutcome(nil, &own, suffixes, shapes, &p.fresh)
+	dead := "0"
+	if own.Dead != "" {
+		dead = micros(own.At)
+	}
+	p.args = append(p.args, "E", n, slot, field, escape(o.Tenant), record, dead)
+	p.free(s, sh, o.Tenant, o.EventID, o.Free)
+	p.args = append(p.args, len(own.Deliveries))
+	p.bytes += len(record) + 128
+	sh.mu.Lock()
+	size, known := sh.held[n]
+	sh.mu.Unlock()
+	if !known {
+		size = -1
+	}
+	for i := range own.Deliveries {
+		p.delivery(&own.Deliveries[i], suffixes[i], shapes[i], size, now)
+	}
+	return nil
+}
+
+// stamp completes a delivery at a commit.
+func stamp(d *state.Delivery, now time.Time) {
+	d.Updated = now
+	if d.Created.IsZero() {
+		d.Created = now
+	}
+	if d.State == state.Waiting {
+		if d.Due.IsZero() {
+			d.Due = now
+		}
+	} else {
+		d.Due, d.Leased = time.Time{}, false
+	}
+}
+
+func (p *committing) settle(s *store, sh *shard, given *state.Settled, now time.Time) {
+	d := given.Delivery
+	eventID, suffix, _ := splitID(d.ID)
+	d.EventID = eventID
+	stamp(&d, now)
+	p.items++
+	p.args = append(p.args, "D", slotOf(eventID), fieldOf(d.Tenant, eventID), micros(given.Lease))
+	p.free(s, sh, d.Tenant, eventID, given.Free)
+	p.delivery(&d, suffix, s.names.of(shape(&d), &p.fresh), 0, now)
+}
+
+// free gives the keys of once back that are in this shard; on one shard that is all of them, in the same step.
+func (p *committing) free(s *store, sh *shard, tenant, owner string, keys []string) {
+	at := len(p.args)
+	p.args = append(p.args, 0)
+	n := 0
+	for _, k := range keys {
+		if s.onceShard(tenant, k) == sh {
+			p.args = append(p.args, onceKey(tenant, k), owner)
+			n++
+		}
+	}
+	p.args[at] = n
+}
+
+func (p *committing) delivery(d *state.Delivery, suffix, shape string, size int, now time.Time) {
+	list, entry := "", []byte(nil)
+	if len(d.Log) > 0 || d.State != state.Waiting { // what was tried, and what ended
+		list, entry = listFor(d), appendEntry(nil, d, suffix, shape)
+	}
+	p.args = append(p.args, deliveryValues(d, suffix, shape, size, now)...)
+	p.args = append(p.args, list, entry)
+	p.items++
+	p.bytes += len(entry) + 256
+}
+
+func deliveryValues(d *state.Delivery, suffix, shape string, size int, now time.Time) []any {
+	leased := 0
+	if d.Leased {
+		leased = 1
+	}
+	wait := int64(0)
+	if d.State == state.Waiting {
+		wait = unixMicro(d.Due) - unixMicro(now)
+	}
+	return []any{
+		token(d.Tenant, d.Destination), suffix, string(letters[d.State]), leased, size,
+		micros(d.Created), strconv.FormatInt(wait, 10), micros(d.Due), plain(d.Reason), appendTail(nil, d, shape),
+	}
+}
+
+// listFor keeps failures apart, so that a day of successes does not push the one failure out of sight.
+func listFor(d *state.Delivery) string {
+	for i := range d.Log {
+		if v := d.Log[i].Verdict; v != string(state.Delivered) && v != string(state.Skipped) {
+			return "f"
+		}
+	}
+	return "h"
+}
+
+// commitGroup is one call of the script: events of all calls, then due deliveries of all.
+func (s *store) commitGroup(sh *shard, calls []*committing) {
+	args := []any{s.now()}
+	n := 0
+	for _, c := range calls {
+		args = append(args, c.args...)
+		n += len(c.events) + len(c.due)
+	}
+	ctx, cancel := s.detached(s.ctx)
+	defer cancel()
+	got, err := s.run(ctx, commitScript, sh.base, args...)
+	results := asList(got)
+	if err == nil && len(results) != n {
+		err = fmt.Errorf("%w: the script answered for %d of %d", errCorrupt, len(results), n)
+	}
+	for _, c := range calls {
+		if err == nil {
+			for range len(c.events) + len(c.due) {
+				c.held = append(c.held, asInt(results[0]) == 1)
+				results = results[1:]
+			}
+		}
+		c.done(err)
+	}
+}
+
+// after does what fences decide: attempts behind a lost one enter history as repeats, and keys of once that are in
+// other shards are given back.
+func (s *store) after(ctx context.Context, c *state.Commit, result *state.Committed) error {
+	repeats := map[*shard][]any{}
+	for i := range c.Events {
+		o := &c.Events[i]
+		if o.Release {
+			continue
+		}
+		sh, _ := s.at(o.Position)
+		if result.Events[i] {
+			if err := s.freeElsewhere(ctx, sh, o.Tenant, o.EventID, o.Free); err != nil {
+				return err
+			}
+			continue
+		}
+		for k := range o.Deliveries {
+			d := o.Deliveries[k]
+			d.Tenant, d.EventID = o.Tenant, o.EventID
+			if err := s.repeat(ctx, &d, repeats); err != nil {
+				return err
+			}
+		}
+	}
+	for i := range c.Due {
+		d := c.Due[i].Delivery
+		d.EventID, _, _ = splitID(d.ID)
+		if !result.Due[i] {
+			if err := s.repeat(ctx, &d, repeats); err != nil {
+				return err
+			}
+			continue
+		}
+		if len(c.Due[i].Free) > 0 && len(s.shards) > 1 {
+			sh, _, err := s.locate(ctx, d.Tenant, d.EventID)
+			if err != nil {
+				return err
+			}
+			if err := s.freeElsewhere(ctx, sh, d.Tenant, d.EventID, c.Due[i].Free); err != nil {
+				return err
+			}
+		}
+	}
+	for sh, args := range repeats {
+		if _, err := s.run(ctx, repeatScript, sh.base, append([]any{s.now()}, args...)...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// repeat prepares attempts behind a lost fence for history; the delivery stays as it is.
+func (s *store) repeat(ctx context.Context, given *state.Delivery, to map[*shard][]any) error {
+	if len(given.Log) == 0 {
+		return nil
+	}
+	eventID, suffix, _ := splitID(given.ID)
+	o, err := s.current(ctx, given.Tenant, eventID, suffix)
+	if err != nil || o == nil {
+		return err // nil: the winner's decision owed no such delivery, or its event is gone
+	}
+	d := o.Delivery
+	d.Log = given.Log
+	shape := ref(shape(&d))
+	record := ""
+	if o.raw == "" {
+		record = writeOwed(o, shape)
+	}
+	to[o.shard] = append(to[o.shard], slotOf(eventID), fieldOf(given.Tenant, eventID), suffix,
+		listFor(&d), appendEntry(nil, &d, suffix, shape), record)
+	return nil
+}

@@ -1,0 +1,218 @@
+package redis
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+const (
+	readyMost = 512 // destinations of one round
+	atOnce    = 32  // the most a destination gets in one turn while others are ready too
+	dueBytes  = 8 << 20
+	dueMost   = 512
+)
+
+// turns knows who was served last, so that tenants, and within one its destinations, are served in turn.
+type turns struct {
+	mu     sync.Mutex
+	count  uint64
+	served map[string]uint64 // by tenant, and by token
+}
+
+// ready is a destination that can be served now.
+type ready struct {
+	token, tenant, name string
+	due                 int
+	give                int
+}
+
+// ClaimDue leases deliveries whose time has come: one call asks which destinations are ready, one leases from those
+// whose turn it is. Nothing ready is one call.
+func (s *store) ClaimDue(ctx context.Context, ask state.ClaimDue) ([]state.Due, time.Time, error) {
+	if err := s.check(ctx); err != nil {
+		return nil, time.Time{}, err
+	}
+	r := &round{s: s, ask: ask, room: map[string]int{}, next: math.MaxInt64, now: s.clock.Now(), left: min(ask.Max, dueMost), bytes: ask.Bytes}
+	if r.bytes <= 0 || r.bytes > dueBytes {
+		r.bytes = dueBytes
+	}
+	first := int(s.turn.Load())
+	for i := range s.shards {
+		if err := r.of(ctx, s.shards[(first+i)%len(s.shards)]); err != nil {
+			if len(r.due) > 0 {
+				break // what is leased is handed out; the next call says what is wrong
+			}
+			return nil, time.Time{}, fmt.Errorf("claim due: %w", err)
+		}
+	}
+	var next time.Time
+	if r.next != math.MaxInt64 {
+		next = fromMicro(r.next)
+	}
+	return r.due, next, nil
+}
+
+// round is one ClaimDue over all shards.
+type round struct {
+	s     *store
+	ask   state.ClaimDue
+	now   time.Time
+	room  map[string]int
+	due   []state.Due
+	left  int
+	bytes int
+	next  int64 // by the caller's clock
+}
+
+// at is a time of Redis by the caller's clock.
+func (r *round) at(script, reply any) int64 {
+	if asText(reply) == "" {
+		return math.MaxInt64
+	}
+	return unixMicro(r.now) + asInt(reply) - asInt(script)
+}
+
+func (r *round) of(ctx context.Context, sh *shard) error {
+	got, err := r.s.run(ctx, readyScript, sh.base, r.s.now(), readyMost)
+	if err != nil {
+		return err
+	}
+	reply := asList(got)
+	if len(reply) < 2 {
+		return errCorrupt
+	}
+	r.next = min(r.next, r.at(reply[0], reply[1]))
+	var all []*ready
+	for i := 2; i+1 < len(reply); i += 2 {
+		d := &ready{token: asText(reply[i]), due: int(asInt(reply[i+1]))}
+		d.tenant, d.name = untoken(d.token)
+		if r.roomOf(d) > 0 {
+			all = append(all, d)
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	served := r.s.turns.share(all, r.left, r.room)
+	for _, d := range all {
+		if d.give < d.due && r.roomOf(d) > 0 {
+			r.next = unixMicro(r.now) // there is more than was asked for
+		}
+	}
+	if len(served) == 0 || r.bytes <= 0 {
+		return nil
+	}
+	return r.lease(ctx, sh, served)
+}
+
+func (r *round) roomOf(d *ready) int {
+	n, asked := r.room[d.token]
+	if !asked {
+		n = math.MaxInt
+		if r.ask.Room != nil {
+			n = r.ask.Room(d.tenant, d.name)
+		}
+		r.room[d.token] = n
+	}
+	return n
+}
+
+// share gives each destination its part: tenants in turn, in each its destinations, those first that waited longest.
+func (t *turns) share(all []*ready, left int, room map[string]int) []*ready {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.served == nil || len(t.served) > 100_000 {
+		t.served = map[string]uint64{}
+	}
+	chunk := min(atOnce, max(1, left/len(all)))
+	if len(all) == 1 {
+		chunk = max(left, 1)
+	}
+	slices.SortStableFunc(all, func(a, b *ready) int { return cmp.Compare(t.served[a.token], t.served[b.token]) })
+	queues := map[string][]*ready{}
+	var tenants []string
+	for _, d := range all {
+		if queues[d.tenant] == nil {
+			tenants = append(tenants, d.tenant)
+		}
+		queues[d.tenant] = append(queues[d.tenant], d)
+	}
+	slices.SortStableFunc(tenants, func(a, b string) int { return cmp.Compare(t.served[a+"/"], t.served[b+"/"]) })
+	var served []*ready
+	for left > 0 && len(tenants) > 0 {
+		tenant := tenants[0]
+		tenants = tenants[1:]
+		q := queues[tenant]
+		d := q[0]
+		q = q[1:]
+		n := min(chunk, left, d.due-d.give, room[d.token])
+		if n > 0 {
+			if d.give == 0 {
+				served = append(served, d)
+			}
+			d.give, left = d.give+n, left-n
+			room[d.token] -= n
+			t.count++
+			t.served[d.token], t.served[tenant+"/"] = t.count, t.count
+			if d.give < d.due && room[d.token] > 0 {
+				q = append(q, d)
+			}
+		}
+		if queues[tenant] = q; len(q) > 0 {
+			tenants = append(tenants, tenant)
+		}
+	}
+	return served
+}
+
+func (r *round) lease(ctx context.Context, sh *shard, served []*ready) error {
+	lease := unixMicro(r.now.Add(r.ask.Lease))
+	args := []any{r.s.now(), span(r.ask.Lease), lease, r.bytes}
+	for _, d := range served {
+		args = append(args, d.token, d.give)
+	}
+	call, cancel := r.s.detached(ctx)
+	defer cancel()
+	got, err := r.s.run(call, leaseScript, sh.base, args...)
+	if err != nil {
+		return err
+	}
+	reply := asList(got)
+	if len(reply) < 3 {
+		return errCorrupt
+	}
+	r.next = min(r.next, r.at(reply[0], reply[1]))
+	given := 0
+	for i := 3; i+3 < len(reply); i += 4 {
+		f := fieldsOf(reply[i+3])
+		o, err := r.s.readOwed(call, f["tenant"], sh, uint64(asInt(reply[i])), asText(reply[i+1]), asText(reply[i+2]))
+		if err != nil {
+			return err
+		}
+		ev, err := event.Decode([]byte(f["event"]), []byte(f["raw"]))
+		if err != nil {
+			return fmt.Errorf("delivery %s: %w", o.ID, err)
+		}
+		o.Leased = true
+		r.due = append(r.due, state.Due{Delivery: o.Delivery, Event: ev, Lease: fromMicro(lease)})
+		r.left--
+		r.bytes -= ev.Size()
+		given++
+	}
+	want := 0
+	for _, d := range served {
+		want += d.give
+	}
+	if given < want && asInt(reply[2]) > 0 {
+		r.next = unixMicro(r.now) // bytes ended it
+	}
+	return nil
+}

@@ -1,0 +1,187 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// fullAt is the share of maxmemory at which nothing new is accepted, so that what was accepted has room to end.
+const fullAt = 0.95
+
+// node is what a Redis says of itself.
+type node map[string]string
+
+func (n node) number(name string) int64 {
+	v, _ := strconv.ParseInt(n[name], 10, 64) //nolint:errcheck // what it does not say is 0
+	return v
+}
+
+// nodes asks the Redis, or every master of the Cluster.
+func (s *store) nodes(ctx context.Context) ([]node, error) {
+	var mu sync.Mutex
+	var all []node
+	ask := func(ctx context.Context, c *goredis.Client) error {
+		text, err := c.Info(ctx).Result()
+		if err != nil {
+			return err
+		}
+		n := node{}
+		for l := range strings.SplitSeq(text, "\n") {
+			if name, value, ok := strings.Cut(strings.TrimSpace(l), ":"); ok {
+				n[name] = value
+			}
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, n)
+		return nil
+	}
+	var err error
+	switch c := s.client.(type) {
+	case *goredis.ClusterClient:
+		err = c.ForEachMaster(ctx, ask)
+	case *goredis.Client:
+		err = ask(ctx, c)
+	}
+	if err != nil {
+		return nil, s.fault(err)
+	}
+	return all, nil
+}
+
+// admit refuses a Redis that would lose what was accepted, by design or by age.
+func (s *store) admit(ctx context.Context) error {
+	all, err := s.nodes(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range all {
+		major, _, _ := strings.Cut(n["redis_version"], ".")
+		if v, err := strconv.Atoi(major); err != nil || v < 7 {
+			return fmt.Errorf("this Redis is version %s, want 7 or newer (or Valkey)", n["redis_version"])
+		}
+		if p := n["maxmemory_policy"]; p != "noeviction" && p != "" {
+			return fmt.Errorf("this Redis has maxmemory-policy %s, which throws events away when memory is full: set `maxmemory-policy noeviction`", p)
+		}
+	}
+	for _, w := range warnings(all) {
+		s.log.Warn("Redis may lose data", "err", w)
+	}
+	return nil
+}
+
+// warnings are what could lose what was accepted.
+func warnings(all []node) []string {
+	var words []string
+	add := func(format string, args ...any) {
+		text := fmt.Sprintf(format, args...)
+		for _, w := range words {
+			if w == text {
+				return
+			}
+		}
+		words = append(words, text)
+	}
+	for _, n := range all {
+		if n["aof_enabled"] != "1" {
+			add("appendonly is no: what was accepted since the last snapshot is lost when Redis stops; set `appendonly yes`")
+		}
+		if n["aof_enabled"] == "1" && n["aof_last_write_status"] != "ok" {
+			add("Redis cannot write its append-only file: look at its log and its disk")
+		}
+		if n.number("maxmemory") == 0 {
+			add("maxmemory is not set: Redis may be killed when the machine has no memory left; set `maxmemory`")
+		}
+		if max := n.number("maxmemory"); max > 0 && float64(n.number("used_memory")) > 0.85*float64(max) {
+			add("Redis uses more than 85 %% of maxmemory")
+		}
+		if n["role"] == "master" && n.number("connected_slaves") > 0 {
+			add("Redis replicates asynchronously: a failover may lose what was accepted last")
+		}
+	}
+	return words
+}
+
+// look finds out whether there is room, once a second.
+func (s *store) look(ctx context.Context) error {
+	all, err := s.nodes(ctx)
+	if err != nil {
+		return err
+	}
+	full := false
+	for _, n := range all {
+		max := n.number("maxmemory")
+		full = full || max > 0 && float64(n.number("used_memory")) > fullAt*float64(max)
+	}
+	if s.full.Swap(full) != full {
+		if full {
+			s.log.Error("Redis has almost no memory left: nothing new is accepted")
+		} else {
+			s.log.Info("Redis has memory again")
+		}
+	}
+	return nil
+}
+
+// Health is how the store does.
+func (s *store) Health(ctx context.Context) state.Health {
+	var h state.Health
+	if h.Err = s.check(ctx); h.Err != nil {
+		return h
+	}
+	all, err := s.nodes(ctx)
+	if err != nil {
+		h.Err = fmt.Errorf("health: %w", err)
+		return h
+	}
+	h.Warnings = warnings(all)
+	for _, n := range all {
+		switch max := n.number("maxmemory"); {
+		case n["role"] == "slave":
+			h.Err = fmt.Errorf("%w: Redis is a replica, which is read-only", state.ErrUnavailable)
+		case max > 0 && float64(n.number("used_memory")) > fullAt*float64(max):
+			h.Err = fmt.Errorf("%w: Redis has almost no memory left", state.ErrUnavailable)
+		case n["aof_enabled"] == "1" && n["aof_last_write_status"] != "ok" && n["aof_last_write_status"] != "":
+			h.Err = fmt.Errorf("%w: Redis cannot write its append-only file", state.ErrUnavailable)
+		}
+		if p := n["maxmemory_policy"]; p != "noeviction" && p != "" {
+			h.Err = errors.Join(h.Err, fmt.Errorf("%w: maxmemory-policy is %s now: set `maxmemory-policy noeviction`", state.ErrUnavailable, p))
+		}
+	}
+	now := s.clock.Now()
+	for _, sh := range s.shards {
+		got, err := s.run(ctx, healthScript, sh.base, s.now())
+		if err != nil {
+			h.Err = errors.Join(h.Err, fmt.Errorf("health: %w", err))
+			return h
+		}
+		v := asList(got)
+		h.Pending += asInt(v[1])
+		h.Waiting += asInt(v[2])
+		h.Dead += asInt(v[3])
+		h.Events += asInt(v[4])
+		h.Bytes += asInt(v[5])
+		h.Oldest = earlier(h.Oldest, asInt(v[6]))
+		h.OldestWaiting = earlier(h.OldestWaiting, asInt(v[8]))
+		if at := asInt(v[7]); at > 0 {
+			h.DedupeWindow = max(h.DedupeWindow, now.Sub(fromMicro(at)), time.Duration(0))
+		}
+	}
+	return h
+}
+
+func earlier(t time.Time, us int64) time.Time {
+	if at := fromMicro(us); us > 0 && (t.IsZero() || at.Before(t)) {
+		return at
+	}
+	return t
+}

@@ -1,0 +1,141 @@
+package redis
+
+import (
+	"encoding/hex"
+	"hash/fnv"
+	"strconv"
+	"strings"
+)
+
+// The key space. Everything begins with the prefix and a hash tag: a shard's number, or `meta` for what belongs to the
+// gateway as a whole. A script touches keys of one tag only. Names of tenants and destinations are escaped (escape);
+// `dest` is tenant/destination, N an event's number within its shard, counted up by the append script without gaps.
+//
+//	key of a shard        type    holds
+//	events                stream  N-0: v id tenant type source survey response time received event raw (public)
+//	meta                  hash    next, first, low, counters
+//	id:SLOT               hash    id and tenant -> N: the look-up of an event, and what a duplicate is recognised by
+//	ids                   list    ids of events that are gone and still recognised
+//	line:TENANT:SLICE     string  two bytes for each event of a tenant within 65,536 numbers
+//	index:SLICE:BUCKET    string  eight bytes for each response and respondent of an event: tag, number
+//	outcome:N/64          hash    the committed decision; its existence is the acknowledgement
+//	owed:N/16             hash    deliveries not finished by their event's commit, as they stand now
+//	due:dest              zset    what waits, by due time; a lease moves it
+//	wait:dest, dead:dest  zset    what waits by creation, what is dead by its end
+//	h:dest, f:dest        stream  history: what commits said of deliveries; f: where an attempt was not delivered
+//	service               zset    destinations by the time of their next service
+//	holds                 hash    dest -> until when, why
+//	waitbytes             hash    dest -> bytes of the events that deliveries wait with
+//	gone:TENANT           zset    events that are dead letters themselves
+//	kept:N, kept          hash, zset  events that retention passed and something refers to
+//	orphans               set     kept events that something ceased to refer to
+//	dests, tenants        set     names
+//	holders               zset    consumers by their last sign of life
+//	once:TENANT:KEY       string  end, owner
+//	wake                  channel something may be claimed
+//
+//	key of meta           type    holds
+//	layout                hash    version, shards, key of respondents' hashes
+//	names                 hash    reference -> text of what records would repeat
+//	set:TENANT:KIND       hash    name -> version, value
+//	version, changed      string, zset  newest version; what changed by version
+//	changes               channel a setting changed
+//	list:TENANT:LIST      list    end, item
+//	lease:NAME            hash    holder, until, fence
+//	stats:TENANT:MINUTE   hash    destination and count -> number
+//	minutes:TENANT        zset    minutes that have statistics
+//
+// Memory is what Redis costs, so what an event has in these is packed: see the benchmarks.
+const layoutVersion = "1"
+
+const (
+	slots   = 16384 // hashes of ids: each packed by Redis up to 128 ids, two million events in a shard
+	sliced  = 65536 // events in a slice of the indexes
+	buckets = 256   // of an index slice
+	group   = "gateway"
+)
+
+// escape makes any text a part of a key: the separators : and / and the braces of a hash tag cannot be in it, nor NUL,
+// which ends text in records.
+func escape(s string) string {
+	if !strings.ContainsAny(s, "%:/{}\x00") {
+		return s
+	}
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; strings.IndexByte("%:/{}\x00", c) >= 0 {
+			b.WriteString("%" + hex.EncodeToString([]byte{c}))
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+func unescape(s string) string {
+	if !strings.Contains(s, "%") {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			if c, err := hex.DecodeString(s[i+1 : i+3]); err == nil {
+				b.WriteByte(c[0])
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// token is a destination's name in keys.
+func token(tenant, destination string) string { return escape(tenant) + "/" + escape(destination) }
+
+func untoken(t string) (tenant, destination string) {
+	tenant, destination, _ = strings.Cut(t, "/")
+	return unescape(tenant), unescape(destination)
+}
+
+// slotOf and fieldOf are where an event's id is kept; the library of scripts computes the same.
+func slotOf(id string) string {
+	slot := 0
+	for i := range len(id) {
+		slot = (slot*31 + int(id[i])) % slots
+	}
+	return strconv.Itoa(slot)
+}
+
+func fieldOf(tenant, id string) string {
+	if len(id) == 32 && strings.ToLower(id) == id {
+		if raw, err := hex.DecodeString(id); err == nil {
+			return string(raw) + tenant
+		}
+	}
+	return id + "\x00" + tenant
+}
+
+// shardOf keeps a response's events, and so what happens once for it, in one shard.
+func shardOf(tenant, name string, shards int) int {
+	if shards == 1 {
+		return 0
+	}
+	h := fnv.New32a()
+	h.Write([]byte(tenant))
+	h.Write([]byte{0})
+	h.Write([]byte(name))
+	return int(h.Sum32() % uint32(shards))
+}
+
+// splitID takes a delivery's id apart: dl_<event id>_<suffix>.
+func splitID(id string) (eventID, suffix string, ok bool) {
+	rest, ok := strings.CutPrefix(id, "dl_")
+	i := strings.LastIndexByte(rest, '_')
+	if !ok || i <= 0 || i == len(rest)-1 || strings.IndexByte(rest, 0) >= 0 {
+		return "", "", false
+	}
+	return rest[:i], rest[i+1:], true
+}
+
+func deliveryID(eventID, suffix string) string { return "dl_" + eventID + "_" + suffix }

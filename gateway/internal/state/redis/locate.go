@@ -1,0 +1,120 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// locate finds an event by its id. The shard is that of its response, which the id does not tell: all are asked at once.
+// A nil shard: there is none of that id.
+func (s *store) locate(ctx context.Context, tenant, id string) (*shard, uint64, error) {
+	slot, field := slotOf(id), fieldOf(tenant, id)
+	if len(s.shards) == 1 {
+		v, err := s.client.HGet(ctx, s.shards[0].base+"id:"+slot, field).Uint64()
+		if errors.Is(err, goredis.Nil) {
+			return nil, 0, nil
+		}
+		return s.shards[0], v, s.fault(err)
+	}
+	pipe := s.client.Pipeline()
+	asked := make([]*goredis.StringCmd, len(s.shards))
+	for i, sh := range s.shards {
+		asked[i] = pipe.HGet(ctx, sh.base+"id:"+slot, field)
+	}
+	if err := s.exec(ctx, pipe); err != nil {
+		return nil, 0, err
+	}
+	for i, v := range asked {
+		if n, err := v.Uint64(); err == nil {
+			return s.shards[i], n, nil
+		}
+	}
+	return nil, 0, nil
+}
+
+// exec runs a pipeline; that a key is not there is no error.
+func (s *store) exec(ctx context.Context, pipe goredis.Pipeliner) error {
+	cmds, err := pipe.Exec(ctx)
+	if err == nil || errors.Is(err, goredis.Nil) {
+		for _, c := range cmds {
+			if err := c.Err(); err != nil && !errors.Is(err, goredis.Nil) {
+				return s.fault(err)
+			}
+		}
+		return nil
+	}
+	return s.fault(err)
+}
+
+// shardsOf are the shards of due deliveries, by their events.
+func (s *store) shardsOf(ctx context.Context, due []state.Settled) ([]*shard, error) {
+	where := make([]*shard, len(due))
+	for i := range due {
+		where[i] = s.shards[0] // also of what is gone: its fence is lost anywhere
+	}
+	if len(s.shards) == 1 || len(due) == 0 {
+		return where, nil
+	}
+	pipe := s.client.Pipeline()
+	asked := make([][]*goredis.StringCmd, len(due))
+	for i := range due {
+		id, _, _ := splitID(due[i].Delivery.ID)
+		slot, field := slotOf(id), fieldOf(due[i].Delivery.Tenant, id)
+		for _, sh := range s.shards {
+			asked[i] = append(asked[i], pipe.HGet(ctx, sh.base+"id:"+slot, field))
+		}
+	}
+	if err := s.exec(ctx, pipe); err != nil {
+		return nil, err
+	}
+	for i := range due {
+		for k, v := range asked[i] {
+			if v.Err() == nil {
+				where[i] = s.shards[k]
+			}
+		}
+	}
+	return where, nil
+}
+
+func text(n uint64) string { return strconv.FormatUint(n, 10) }
+
+func outcomeAt(sh *shard, n uint64) (key, field string) {
+	return sh.base + "outcome:" + text(n/64), text(n % 64)
+}
+
+func owedAt(sh *shard, n uint64, suffix string) (key, field string) {
+	return sh.base + "owed:" + text(n/16), string([]byte{byte(n % 16)}) + suffix
+}
+
+// current is a delivery as it stands: what is owed, or what its event's commit said of it; nil: there is none.
+func (s *store) current(ctx context.Context, tenant, eventID, suffix string) (*owed, error) {
+	sh, n, err := s.locate(ctx, tenant, eventID)
+	if sh == nil || err != nil {
+		return nil, err
+	}
+	pipe := s.client.Pipeline()
+	key, field := owedAt(sh, n, suffix)
+	o := pipe.HGet(ctx, key, field)
+	key, field = outcomeAt(sh, n)
+	decided := pipe.HGet(ctx, key, field)
+	if err := s.exec(ctx, pipe); err != nil {
+		return nil, err
+	}
+	if o.Err() == nil {
+		return s.readOwed(ctx, tenant, sh, n, suffix, o.Val())
+	}
+	if decided.Err() != nil {
+		return nil, nil
+	}
+	out, err := s.readOutcome(ctx, sh, n, tenant, eventID, decided.Val())
+	if err != nil {
+		return nil, err
+	}
+	return out.delivery(sh, n, suffix), nil
+}

@@ -1,0 +1,56 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+func onceKey(tenant, key string) string { return "once:" + escape(tenant) + ":" + key }
+
+func (s *store) onceShard(tenant, key string) *shard {
+	return s.shards[shardOf(tenant, key, len(s.shards))]
+}
+
+// Once reserves each key for its owner.
+func (s *store) Once(ctx context.Context, tenant string, keys []state.OnceKey, ttl time.Duration) ([]string, error) {
+	owners := make([]string, len(keys))
+	if err := s.check(ctx); err != nil || len(keys) == 0 {
+		return owners, err
+	}
+	args, where := map[*shard][]any{}, map[*shard][]int{}
+	for i, k := range keys {
+		sh := s.onceShard(tenant, k.Key)
+		args[sh] = append(args[sh], onceKey(tenant, k.Key), k.Owner)
+		where[sh] = append(where[sh], i)
+	}
+	for sh, pairs := range args {
+		got, err := s.run(ctx, onceScript, sh.base, append([]any{s.now(), span(ttl)}, pairs...)...)
+		if err != nil {
+			return nil, fmt.Errorf("once: %w", err)
+		}
+		for i, owner := range asList(got) {
+			owners[where[sh][i]] = asText(owner)
+		}
+	}
+	return owners, nil
+}
+
+// freeElsewhere gives keys back that are in other shards than their event: there it cannot be one step. A crash between
+// leaves them reserved until they end.
+func (s *store) freeElsewhere(ctx context.Context, own *shard, tenant, owner string, keys []string) error {
+	args := map[*shard][]any{}
+	for _, k := range keys {
+		if sh := s.onceShard(tenant, k); sh != own {
+			args[sh] = append(args[sh], onceKey(tenant, k), owner)
+		}
+	}
+	for sh, pairs := range args {
+		if _, err := s.run(ctx, freeScript, sh.base, append([]any{s.now()}, pairs...)...); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,507 @@
+package redis
+
+import (
+	"cmp"
+	"container/heap"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// placeBudget is how many entries one page of deliveries may look at.
+const placeBudget = 5000
+
+// place is where a delivery stands in a list.
+type place struct {
+	at, n  uint64
+	suffix string
+	shard  int
+}
+
+func (p place) compare(q place) int {
+	return cmp.Or(cmp.Compare(p.at, q.at), cmp.Compare(p.n, q.n), cmp.Compare(p.shard, q.shard), cmp.Compare(p.suffix, q.suffix))
+}
+
+func cursor(p place) string {
+	b := appendUint(appendUint(appendUint([]byte{1}, p.at), p.n), uint64(p.shard))
+	return base64.RawURLEncoding.EncodeToString(append(b, p.suffix...))
+}
+
+func readCursor(text string) (p place, err error) {
+	b, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil || len(b) == 0 || b[0] != 1 {
+		return place{}, state.ErrCursor
+	}
+	r := reader{b: string(b[1:])}
+	p.at, p.n, p.shard = r.uint(), r.uint(), int(r.uint())
+	if p.suffix = r.b; r.bad {
+		return place{}, state.ErrCursor
+	}
+	return p, nil
+}
+
+// Delivery is one delivery with its attempts.
+func (s *store) Delivery(ctx context.Context, tenant, id string) (*state.Delivery, error) {
+	if err := s.check(ctx); err != nil {
+		return nil, err
+	}
+	eventID, suffix, ok := splitID(id)
+	if !ok {
+		return nil, fmt.Errorf("delivery %s: %w", id, state.ErrNotFound)
+	}
+	o, err := s.current(ctx, tenant, eventID, suffix)
+	if err == nil && o == nil {
+		err = state.ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("delivery %s: %w", id, err)
+	}
+	return s.whole(ctx, o)
+}
+
+// whole is a delivery with all attempts that are kept, oldest first.
+func (s *store) whole(ctx context.Context, o *owed) (*state.Delivery, error) {
+	d := s.shown(o)
+	d.Log = nil
+	for l := o.newest; l.list != '-'; {
+		id := text(l.at) + "-" + text(l.seq)
+		found, err := s.client.XRange(ctx, o.shard.base+string(l.list)+":"+l.dest, id, id).Result()
+		if err != nil {
+			return nil, s.fault(err)
+		}
+		if len(found) == 0 {
+			break // retention took it, and what was before it
+		}
+		e, err := s.readEntry(ctx, o.Tenant, l.dest, o.shard, l.at, asText(found[0].Values["d"]))
+		if err != nil {
+			return nil, err
+		}
+		if e.n != o.n || e.suffix != o.suffix {
+			break
+		}
+		d.Log = append(e.Log, d.Log...)
+		l = e.before
+	}
+	return &d, nil
+}
+
+// Deliveries selects deliveries.
+func (s *store) Deliveries(ctx context.Context, tenant string, q state.DeliveryQuery) (*state.Page[state.Delivery], error) {
+	if err := s.check(ctx); err != nil {
+		return nil, err
+	}
+	m := &merge{s: s, tenant: tenant, q: &q, until: math.MaxInt64}
+	if !q.Since.IsZero() {
+		m.since = uint64(max(unixMicro(q.Since), 0))
+	}
+	if !q.Until.IsZero() {
+		m.until = uint64(max(unixMicro(q.Until), 0))
+	}
+	page, err := m.page(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("deliveries: %w", err)
+	}
+	return page, nil
+}
+
+// merge goes through lists of a tenant's destinations at once, newest first.
+type merge struct {
+	s            *store
+	tenant       string
+	q            *state.DeliveryQuery
+	since, until uint64
+	top          place
+	chunk        int64
+	lists        lists
+}
+
+// lists is a heap, the one with the newest entry first.
+type lists []*listed
+
+// listed is one destination's part of one list.
+type listed struct {
+	sh    *shard
+	list  byte // W, X, h or f
+	key   string
+	dest  string
+	upto  uint64 // what is read next is not newer
+	open  bool   // and older than upto
+	items []placed
+	end   bool
+}
+
+type placed struct {
+	place
+	seq  uint64
+	raw  string // entry of history
+	owed string // the delivery's record; empty: none is kept
+}
+
+func (h lists) Len() int           { return len(h) }
+func (h lists) Less(i, j int) bool { return h[i].items[0].compare(h[j].items[0].place) > 0 }
+func (h lists) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *lists) Push(x any)        { *h = append(*h, x.(*listed)) }
+func (h *lists) Pop() any {
+	last := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
+	return last
+}
+
+// kinds are the lists in which deliveries of a query are found.
+func (m *merge) kinds() string {
+	switch {
+	case m.q.Failed:
+		return "f"
+	case m.q.State == state.Waiting:
+		return "W"
+	case m.q.State == state.Dead:
+		return "X"
+	case m.q.State == "":
+		return "WXhf"
+	}
+	return "hf"
+}
+
+func (m *merge) page(ctx context.Context) (*state.Page[state.Delivery], error) {
+	m.top = place{at: math.MaxInt64, n: math.MaxUint64}
+	if m.q.Cursor != "" {
+		var err error
+		if m.top, err = readCursor(m.q.Cursor); err != nil {
+			return nil, err
+		}
+	}
+	if m.q.EventID != "" {
+		return m.ofEvent(ctx)
+	}
+	most := limit(m.q.Limit)
+	m.chunk = int64(most + 1)
+	var all []*listed
+	for _, sh := range m.s.shards {
+		dests, err := m.dests(ctx, sh)
+		if err != nil {
+			return nil, err
+		}
+		for _, dest := range dests {
+			for _, kind := range []byte(m.kinds()) {
+				l := &listed{sh: sh, list: kind, dest: dest, upto: m.top.at}
+				if kind != 'W' && m.until < l.upto {
+					l.upto, l.open = m.until, true
+				}
+				name := map[byte]string{'W': "wait:", 'X': "dead:", 'h': "h:", 'f': "f:"}[kind]
+				l.key = sh.base + name + dest
+				all = append(all, l)
+			}
+		}
+	}
+	if err := m.fill(ctx, all); err != nil {
+		return nil, err
+	}
+	for _, l := range all {
+		if len(l.items) > 0 {
+			m.lists = append(m.lists, l)
+		}
+	}
+	heap.Init(&m.lists)
+	page := &state.Page[state.Delivery]{}
+	var last place
+	for budget := placeBudget; len(m.lists) > 0; budget-- {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if len(page.Items) == most || budget == 0 {
+			page.Next = cursor(last)
+			if len(page.Items) < most {
+				page.SearchedBackTo = fromMicro(int64(last.at))
+			}
+			return page, nil
+		}
+		l := m.lists[0]
+		it := l.items[0]
+		d, err := m.item(ctx, l, it)
+		if err != nil {
+			return nil, err
+		}
+		if d != nil {
+			page.Items = append(page.Items, *d)
+		}
+		last = it.place
+		if l.items = l.items[1:]; len(l.items) == 0 {
+			if err := m.fill(ctx, []*listed{l}); err != nil {
+				return nil, err
+			}
+		}
+		if len(l.items) > 0 {
+			heap.Fix(&m.lists, 0)
+		} else {
+			heap.Pop(&m.lists)
+		}
+	}
+	return page, nil
+}
+
+func (m *merge) dests(ctx context.Context, sh *shard) ([]string, error) {
+	if m.q.Destination != "" {
+		return []string{token(m.tenant, m.q.Destination)}, nil
+	}
+	all, err := m.s.client.SMembers(ctx, sh.base+"dests").Result()
+	if err != nil {
+		return nil, m.s.fault(err)
+	}
+	all = slices.DeleteFunc(all, func(t string) bool { return !strings.HasPrefix(t, escape(m.tenant)+"/") })
+	slices.Sort(all)
+	return all, nil
+}
+
+// fill reads the next entries of lists that have none: in one round trip for all, a second where entries of one time
+// are more than were asked for, and one for the deliveries' records.
+func (m *merge) fill(ctx context.Context, all []*listed) error {
+	all = slices.DeleteFunc(slices.Clone(all), func(l *listed) bool { return l.end })
+	for len(all) > 0 {
+		var again []*listed
+		if err := m.read(ctx, all, m.chunk); err != nil {
+			return err
+		}
+		for _, l := range all {
+			if !l.end && len(l.items) == 0 {
+				again = append(again, l)
+			}
+		}
+		if err := m.records(ctx, all); err != nil {
+			return err
+		}
+		all = again
+	}
+	return nil
+}
+
+func (m *merge) read(ctx context.Context, all []*listed, chunk int64) error {
+	pipe := m.s.client.Pipeline()
+	asked := make([]goredis.Cmder, len(all))
+	for i, l := range all {
+		asked[i] = l.ask(ctx, pipe, "", chunk)
+	}
+	if err := m.s.exec(ctx, pipe); err != nil {
+		return err
+	}
+	pipe = m.s.client.Pipeline()
+	whole := make([]goredis.Cmder, len(all))
+	for i, l := range all {
+		found := l.found(asked[i])
+		if int64(len(found)) < chunk {
+			l.end = true
+		} else {
+			// Of the last time there may be more, and not in the order of places: all of it is read.
+			at := found[len(found)-1].at
+			for len(found) > 0 && found[len(found)-1].at == at {
+				found = found[:len(found)-1]
+			}
+			whole[i] = l.ask(ctx, pipe, text(at), 0)
+			l.upto, l.open = at, true
+		}
+		l.items = found
+	}
+	if pipe.Len() > 0 {
+		if err := m.s.exec(ctx, pipe); err != nil {
+			return err
+		}
+	}
+	for i, l := range all {
+		if whole[i] != nil {
+			l.items = append(l.items, l.found(whole[i])...)
+		}
+		slices.SortStableFunc(l.items, func(a, b placed) int { return b.compare(a.place) })
+		l.items = slices.DeleteFunc(l.items, func(p placed) bool { return p.compare(m.top) >= 0 })
+		if l.list != 'W' {
+			if old := slices.IndexFunc(l.items, func(p placed) bool { return p.at < m.since }); old >= 0 {
+				l.items, l.end = l.items[:old], true
+			}
+		}
+	}
+	return nil
+}
+
+// ask asks for the next entries, or for all of one time.
+func (l *listed) ask(ctx context.Context, pipe goredis.Pipeliner, at string, count int64) goredis.Cmder {
+	from, to := "-inf", text(l.upto)
+	if l.open {
+		to = "(" + to
+	}
+	if at != "" {
+		from, to = at, at
+	}
+	if l.list == 'W' || l.list == 'X' {
+		return pipe.ZRevRangeByScoreWithScores(ctx, l.key, &goredis.ZRangeBy{Min: from, Max: to, Count: count})
+	}
+	switch {
+	case at != "":
+		return pipe.XRevRange(ctx, l.key, at+"-18446744073709551615", at+"-0")
+	case l.open:
+		to += "-0"
+	default:
+		to += "-18446744073709551615"
+	}
+	return pipe.XRevRangeN(ctx, l.key, to, "-", count)
+}
+
+func (l *listed) found(c goredis.Cmder) []placed {
+	var all []placed
+	switch c := c.(type) {
+	case *goredis.ZSliceCmd:
+		for _, z := range c.Val() {
+			r := reader{b: asText(z.Member)}
+			n := r.big(8)
+			all = append(all, placed{place: place{at: uint64(z.Score), n: n, suffix: r.b, shard: l.sh.n}})
+		}
+	case *goredis.XMessageSliceCmd:
+		for _, m := range c.Val() {
+			at, seq, _ := strings.Cut(m.ID, "-")
+			raw := asText(m.Values["d"])
+			all = append(all, placed{place: place{at: number(at), shard: l.sh.n}, seq: number(seq), raw: raw})
+			p := &all[len(all)-1]
+			p.n, p.suffix = entryPlace(raw)
+		}
+	}
+	return all
+}
+
+// entryPlace is the event and the suffix of an entry, without the rest.
+func entryPlace(raw string) (n uint64, suffix string) {
+	r := reader{b: raw}
+	r.byte()
+	n = r.big(6)
+	if r.byte() != '-' {
+		r.take(9)
+		r.zero()
+	}
+	if r.byte() == 'o' {
+		return n, r.zero()
+	}
+	r.byte()
+	return n, r.text()
+}
+
+// records reads what is kept of the deliveries of entries.
+func (m *merge) records(ctx context.Context, all []*listed) error {
+	pipe := m.s.client.Pipeline()
+	var asked []*goredis.StringCmd
+	for _, l := range all {
+		for i := range l.items {
+			key, field := owedAt(l.sh, l.items[i].n, l.items[i].suffix)
+			asked = append(asked, pipe.HGet(ctx, key, field))
+		}
+	}
+	if len(asked) == 0 {
+		return nil
+	}
+	if err := m.s.exec(ctx, pipe); err != nil {
+		return err
+	}
+	for _, l := range all {
+		for i := range l.items {
+			l.items[i].owed = asked[0].Val()
+			asked = asked[1:]
+		}
+	}
+	return nil
+}
+
+// item is the delivery of an entry; nil: it is not wanted, or listed elsewhere.
+func (m *merge) item(ctx context.Context, l *listed, p placed) (*state.Delivery, error) {
+	var o *owed
+	var err error
+	if p.owed != "" {
+		if o, err = m.s.readOwed(ctx, m.tenant, l.sh, p.n, p.suffix, p.owed); err != nil {
+			return nil, err
+		}
+	}
+	switch l.list {
+	case 'W', 'X':
+		if o == nil {
+			return nil, nil
+		}
+	default:
+		newest := link{list: l.list, at: p.at, seq: p.seq, dest: l.dest}
+		if o == nil {
+			e, err := m.s.readEntry(ctx, m.tenant, l.dest, l.sh, p.at, p.raw)
+			if err != nil {
+				return nil, err
+			}
+			if e.open() {
+				return nil, nil // it went on; what became of it is another entry
+			}
+			o = &e.owed
+			o.newest = newest
+		} else if m.q.Failed {
+			if o.failed != p.at {
+				return nil, nil // it failed again later: listed there
+			}
+		} else if o.open() || o.newest != newest {
+			return nil, nil
+		}
+	}
+	if !m.wants(&o.Delivery) {
+		return nil, nil
+	}
+	return m.s.whole(ctx, o)
+}
+
+func (m *merge) wants(d *state.Delivery) bool {
+	updated := uint64(max(unixMicro(d.Updated), 0))
+	return (m.q.State == "" || d.State == m.q.State) &&
+		(m.q.Destination == "" || d.Destination == m.q.Destination) &&
+		(m.q.Rule == "" || d.Origin.Name == m.q.Rule) &&
+		updated >= m.since && updated < m.until
+}
+
+// ofEvent are an event's deliveries: few, so a page is cut out of all of them.
+func (m *merge) ofEvent(ctx context.Context) (*state.Page[state.Delivery], error) {
+	page := &state.Page[state.Delivery]{}
+	sh, n, err := m.s.locate(ctx, m.tenant, m.q.EventID)
+	if sh == nil || err != nil {
+		return page, err
+	}
+	found, err := m.s.records(ctx, sh, m.tenant, []uint64{n})
+	if err != nil || len(found) == 0 || found[0].Outcome == nil {
+		return page, err
+	}
+	var all []*owed
+	for i := range found[0].Outcome.Deliveries {
+		_, suffix, _ := splitID(found[0].Outcome.Deliveries[i].ID)
+		o, err := m.s.current(ctx, m.tenant, m.q.EventID, suffix)
+		if err != nil {
+			return nil, err
+		}
+		if o != nil {
+			all = append(all, o)
+		}
+	}
+	at := func(o *owed) place {
+		return place{at: uint64(max(unixMicro(o.Updated), 0)), n: n, suffix: o.suffix, shard: sh.n}
+	}
+	slices.SortFunc(all, func(a, b *owed) int { return at(b).compare(at(a)) })
+	most := limit(m.q.Limit)
+	var last place
+	for _, o := range all {
+		if at(o).compare(m.top) >= 0 || !m.wants(&o.Delivery) || m.q.Failed && o.failed == 0 {
+			continue
+		}
+		if len(page.Items) == most {
+			page.Next = cursor(last)
+			return page, nil
+		}
+		d, err := m.s.whole(ctx, o)
+		if err != nil {
+			return nil, err
+		}
+		page.Items = append(page.Items, *d)
+		last = at(o)
+	}
+	return page, nil
+}

@@ -1,0 +1,543 @@
+package redis
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+const (
+	pageSize = 50
+	pageMost = 200
+	// lineBudget is how many events one page may look at: each costs Redis some microseconds.
+	lineBudget = 5000
+	lineChunk  = 256
+	// slack is how much later than a newer event an older one may have been received.
+	slack = 10 * time.Minute
+)
+
+func limit(n int) int {
+	switch {
+	case n <= 0:
+		return pageSize
+	case n > pageMost:
+		return pageMost
+	}
+	return n
+}
+
+// Event is one event with its outcome.
+func (s *store) Event(ctx context.Context, tenant, id string) (*state.Record, error) {
+	if err := s.check(ctx); err != nil {
+		return nil, err
+	}
+	sh, n, err := s.locate(ctx, tenant, id)
+	if err == nil && sh == nil {
+		err = state.ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("event %s: %w", id, err)
+	}
+	found, err := s.records(ctx, sh, tenant, []uint64{n})
+	if err == nil && len(found) == 0 {
+		err = state.ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("event %s: %w", id, err)
+	}
+	return found[0], nil
+}
+
+// loading is what is asked for one record.
+type loading struct {
+	entry   *goredis.XMessageSliceCmd
+	kept    *goredis.MapStringStringCmd
+	outcome *goredis.StringCmd
+	owed    *goredis.MapStringStringCmd
+	pending *goredis.Cmd
+}
+
+// records are events with their outcomes; what is gone, or another tenant's, is left out.
+func (s *store) records(ctx context.Context, sh *shard, tenant string, ns []uint64) ([]*state.Record, error) {
+	pipe := s.client.Pipeline()
+	asked := make([]loading, len(ns))
+	for i, n := range ns {
+		id := text(n) + "-0"
+		a := &asked[i]
+		a.entry = pipe.XRange(ctx, sh.base+"events", id, id)
+		a.kept = pipe.HGetAll(ctx, sh.base+"kept:"+text(n))
+		key, field := outcomeAt(sh, n)
+		a.outcome = pipe.HGet(ctx, key, field)
+		key, _ = owedAt(sh, n, "")
+		a.owed = pipe.HGetAll(ctx, key)
+		a.pending = pipe.Do(ctx, "XPENDING", sh.base+"events", group, id, id, 1)
+	}
+	if _, err := pipe.Exec(ctx); err != nil && asked[0].entry.Err() != nil {
+		return nil, s.fault(err)
+	}
+	all := make([]*state.Record, 0, len(ns))
+	for i, n := range ns {
+		r, err := s.record(ctx, sh, tenant, n, &asked[i])
+		if err != nil {
+			return nil, err
+		}
+		if r != nil {
+			all = append(all, r)
+		}
+	}
+	return all, nil
+}
+
+func (s *store) record(ctx context.Context, sh *shard, tenant string, n uint64, a *loading) (*state.Record, error) {
+	fields := a.kept.Val()
+	if m := a.entry.Val(); len(m) == 1 {
+		fields = map[string]string{}
+		for k, v := range m[0].Values {
+			fields[k] = asText(v)
+		}
+	}
+	if len(fields) == 0 || fields["tenant"] != tenant {
+		return nil, nil
+	}
+	ev, err := event.Decode([]byte(fields["event"]), []byte(fields["raw"]))
+	if err != nil {
+		return nil, fmt.Errorf("event %s: %w", fields["id"], err)
+	}
+	r := &state.Record{Event: ev, Position: s.position(sh, n)}
+	for k, v := range fields {
+		r.Size += len(k) + len(v)
+	}
+	if p := asList(a.pending.Val()); a.pending.Err() == nil && len(p) == 1 {
+		r.Claims = int(asInt(asList(p[0])[3]))
+	}
+	out := &outcome{}
+	if a.outcome.Err() == nil {
+		if out, err = s.readOutcome(ctx, sh, n, tenant, ev.ID, a.outcome.Val()); err != nil {
+			return nil, err
+		}
+		r.Outcome = &out.Outcome
+	}
+	// What is owed speaks for itself: it is newer than the outcome.
+	for _, o := range slices.Sorted(suffixes(a.owed.Val(), n)) {
+		d, err := s.readOwed(ctx, tenant, sh, n, o, a.owed.Val()[string([]byte{byte(n % 16)})+o])
+		if err != nil {
+			return nil, err
+		}
+		shown := s.shown(d)
+		if at := slices.Index(out.suffixes, o); at >= 0 {
+			out.Deliveries[at] = shown
+		} else {
+			out.Deliveries = append(out.Deliveries, shown)
+		}
+	}
+	return r, nil
+}
+
+// suffixes are the suffixes of an event's deliveries in a hash of several events'.
+func suffixes(fields map[string]string, n uint64) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for f := range fields {
+			if f != "" && f[0] == byte(n%16) && !yield(f[1:]) {
+				return
+			}
+		}
+	}
+}
+
+// shown is what is owed, as others see it.
+func (s *store) shown(o *owed) state.Delivery {
+	d := o.Delivery
+	d.Leased = d.State == state.Waiting && d.Leased && d.Due.After(s.clock.Now())
+	return d
+}
+
+// line is an event that a list may show.
+type line struct {
+	n        uint64
+	received int64 // milliseconds
+	fits     bool
+}
+
+// strand is a list's part of one shard, newest first.
+type strand struct {
+	sh    *shard
+	below uint64 // what was gone through so far
+	lines []line
+	read  uint64 // what was read so far
+	end   bool
+}
+
+// Events selects events. On a Cluster it goes through all shards at once, by when events were received.
+func (s *store) Events(ctx context.Context, tenant string, q state.EventQuery) (*state.Page[*state.Record], error) {
+	if err := s.check(ctx); err != nil {
+		return nil, err
+	}
+	page, err := s.events(ctx, tenant, &q)
+	if err != nil {
+		return nil, fmt.Errorf("events: %w", err)
+	}
+	return page, nil
+}
+
+func (s *store) events(ctx context.Context, tenant string, q *state.EventQuery) (*state.Page[*state.Record], error) {
+	strands := make([]*strand, len(s.shards))
+	for i, sh := range s.shards {
+		strands[i] = &strand{sh: sh, below: math.MaxUint64}
+	}
+	if q.Cursor != "" {
+		if err := readPlaces(q.Cursor, strands); err != nil {
+			return nil, err
+		}
+	}
+	since, until := int64(math.MinInt64), int64(math.MaxInt64)
+	if !q.Since.IsZero() {
+		since = ceilMilli(q.Since)
+	}
+	if !q.Until.IsZero() {
+		until = ceilMilli(q.Until)
+	}
+	for _, st := range strands {
+		st.read = st.below
+	}
+	page := &state.Page[*state.Record]{}
+	most, budget := limit(q.Limit), lineBudget
+	scan := q.Response == "" && q.Respondent == "" && !q.Dead
+	chunk := lineChunk
+	if scan && q.Type == "" && q.Source == "" && q.Survey == "" && q.Since.IsZero() && q.Until.IsZero() {
+		chunk = most + 1
+	}
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		var newest *strand
+		for _, st := range strands {
+			if err := s.fill(ctx, st, tenant, q, chunk); err != nil {
+				return nil, err
+			}
+			if len(st.lines) > 0 && (newest == nil || st.lines[0].received > newest.lines[0].received) {
+				newest = st
+			}
+		}
+		if newest == nil {
+			return page, nil
+		}
+		if len(page.Items) == most || budget <= 0 {
+			page.Next = places(strands)
+			if len(page.Items) < most {
+				page.SearchedBackTo = time.UnixMilli(newest.lines[0].received).UTC()
+			}
+			return page, nil
+		}
+		l := newest.lines[0]
+		if scan && l.received < since && since-l.received > slack.Milliseconds() {
+			newest.lines, newest.end = nil, true
+			continue
+		}
+		newest.lines = newest.lines[1:]
+		newest.below = l.n
+		budget--
+		if !l.fits || l.received < since || l.received >= until {
+			continue
+		}
+		found, err := s.records(ctx, newest.sh, tenant, []uint64{l.n})
+		if err != nil {
+			return nil, err
+		}
+		if len(found) == 1 && s.fits(found[0], q) {
+			page.Items = append(page.Items, found[0])
+		}
+	}
+}
+
+func ceilMilli(t time.Time) int64 {
+	ms := t.UnixMilli()
+	if time.UnixMilli(ms).Before(t) {
+		ms++
+	}
+	return ms
+}
+
+// fill reads a strand's next lines and has Redis look which of them fit.
+func (s *store) fill(ctx context.Context, st *strand, tenant string, q *state.EventQuery, chunk int) error {
+	for !st.end && len(st.lines) == 0 {
+		ns, err := s.walk(ctx, st.sh, tenant, q, st.read, chunk)
+		if err != nil {
+			return err
+		}
+		if len(ns) == 0 {
+			st.end = true
+			return nil
+		}
+		st.read = ns[len(ns)-1]
+		args := []any{"", tenant, q.Type, q.Source, q.Survey}
+		for _, n := range ns {
+			args = append(args, text(n))
+		}
+		got, err := s.run(ctx, matchScript, st.sh.base, args...)
+		if err != nil {
+			return err
+		}
+		for i, r := range asList(got) {
+			if at := asInt(r); at > 0 {
+				st.lines = append(st.lines, line{ns[i], at, true})
+			} else if at < 0 {
+				st.lines = append(st.lines, line{ns[i], -at, false})
+			}
+		}
+	}
+	return nil
+}
+
+// fits are the conditions that the index gone through does not answer.
+func (s *store) fits(r *state.Record, q *state.EventQuery) bool {
+	if q.Respondent != "" && !slices.Contains(s.persons(r.Event), s.person(q.Respondent)) {
+		return false
+	}
+	return (q.Response == "" || r.Event.ResponseID == q.Response) &&
+		(!q.Dead || r.Outcome != nil && r.Outcome.Dead != "")
+}
+
+// walk are the next events of a list below a number, newest first.
+func (s *store) walk(ctx context.Context, sh *shard, tenant string, q *state.EventQuery, below uint64, most int) ([]uint64, error) {
+	switch {
+	case q.Response != "":
+		bucket, tag := term(tenant, "r", q.Response)
+		return s.posted(ctx, sh, bucket, tag, below, most)
+	case q.Respondent != "":
+		bucket, tag := term(tenant, "p", s.person(q.Respondent))
+		return s.posted(ctx, sh, bucket, tag, below, most)
+	case q.Dead:
+		// They are few, as each is kept by hand or ends by its age.
+		all, err := s.client.ZRange(ctx, sh.base+"gone:"+escape(tenant), 0, -1).Result()
+		if err != nil {
+			return nil, s.fault(err)
+		}
+		var ns []uint64
+		for _, m := range all {
+			if n, err := strconv.ParseUint(m, 10, 64); err == nil && n < below {
+				ns = append(ns, n)
+			}
+		}
+		slices.Sort(ns)
+		slices.Reverse(ns)
+		return ns[:min(len(ns), most)], nil
+	}
+	return s.timeline(ctx, sh, tenant, below, most)
+}
+
+// marks are a shard's first event in the stream, the next to come and the first slice of its indexes.
+func (s *store) marks(ctx context.Context, sh *shard) (first, next, slice uint64, err error) {
+	v, err := s.client.HMGet(ctx, sh.base+"meta", "first", "next", "slice").Result()
+	if err != nil {
+		return 0, 0, 0, s.fault(err)
+	}
+	first, next = max(uint64(asInt(v[0])), 1), max(uint64(asInt(v[1])), 1)
+	return first, next, uint64(asInt(v[2])), nil
+}
+
+// timeline are a tenant's events: those in the stream by the slices of two bytes each, then those kept.
+func (s *store) timeline(ctx context.Context, sh *shard, tenant string, below uint64, most int) ([]uint64, error) {
+	first, next, _, err := s.marks(ctx, sh)
+	if err != nil {
+		return nil, err
+	}
+	below = min(below, next)
+	var ns []uint64
+	for slice := int64(below / sliced); below > first && slice >= int64(first/sliced) && len(ns) < most; slice-- {
+		offsets, err := s.slice(ctx, sh, tenant, uint64(slice))
+		if err != nil {
+			return nil, err
+		}
+		for i := len(offsets) - 1; i >= 0 && len(ns) < most; i-- {
+			if n := offsets[i]; n < below && n >= first {
+				ns = append(ns, n)
+			}
+		}
+	}
+	if len(ns) < most {
+		kept, err := s.client.ZRevRangeByScore(ctx, sh.base+"kept", &goredis.ZRangeBy{
+			Min: "-inf", Max: "(" + text(min(below, first)), Count: int64(most - len(ns)),
+		}).Result()
+		if err != nil {
+			return nil, s.fault(err)
+		}
+		for _, m := range kept {
+			ns = append(ns, number(m))
+		}
+	}
+	return ns, nil
+}
+
+// slice are the numbers of a tenant's events within a slice, in order.
+func (s *store) slice(ctx context.Context, sh *shard, tenant string, slice uint64) ([]uint64, error) {
+	raw, err := s.client.Get(ctx, sh.base+"line:"+escape(tenant)+":"+text(slice)).Bytes()
+	if err != nil && err != goredis.Nil { //nolint:errorlint // go-redis returns it bare
+		return nil, s.fault(err)
+	}
+	ns := make([]uint64, 0, len(raw)/2)
+	for i := 0; i+1 < len(raw); i += 2 {
+		ns = append(ns, slice*sliced+uint64(binary.BigEndian.Uint16(raw[i:])))
+	}
+	return ns, nil
+}
+
+// posted are the events that an index has under a tag.
+func (s *store) posted(ctx context.Context, sh *shard, bucket, tag string, below uint64, most int) ([]uint64, error) {
+	_, next, from, err := s.marks(ctx, sh)
+	if err != nil {
+		return nil, err
+	}
+	below = min(below, next)
+	var ns []uint64
+	for slice := int64(below / sliced); slice >= int64(from) && len(ns) < most; {
+		var keys []string
+		var slices []uint64
+		for ; slice >= int64(from) && len(keys) < 16; slice-- {
+			keys = append(keys, sh.base+"index:"+text(uint64(slice))+":"+bucket)
+			slices = append(slices, uint64(slice))
+		}
+		values, err := s.client.MGet(ctx, keys...).Result()
+		if err != nil {
+			return nil, s.fault(err)
+		}
+		for i, v := range values {
+			raw := asText(v)
+			for at := len(raw) - tagSize - 2; at >= 0 && len(ns) < most; at -= tagSize + 2 {
+				if raw[at:at+tagSize] != tag {
+					continue
+				}
+				n := slices[i]*sliced + uint64(raw[at+tagSize])<<8 + uint64(raw[at+tagSize+1])
+				if n < below && (len(ns) == 0 || ns[len(ns)-1] != n) {
+					ns = append(ns, n)
+				}
+			}
+		}
+	}
+	return ns, nil
+}
+
+// Cursors of events say how far each shard was gone through.
+func places(strands []*strand) string {
+	b := []byte{2}
+	for _, st := range strands {
+		b = appendUint(b, st.below)
+	}
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+func readPlaces(cursor string, strands []*strand) error {
+	b, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil || len(b) == 0 || b[0] != 2 {
+		return state.ErrCursor
+	}
+	r := reader{b: string(b[1:])}
+	for _, st := range strands {
+		st.below = r.uint()
+	}
+	if r.bad || r.b != "" {
+		return state.ErrCursor
+	}
+	return nil
+}
+
+// Range goes through a tenant's events in order, as they were when it was called.
+func (s *store) Range(ctx context.Context, tenant string, from uint64, each func(*state.Record) error) error {
+	if err := s.check(ctx); err != nil {
+		return err
+	}
+	rising := make([]*rise, len(s.shards))
+	shards := uint64(len(s.shards))
+	for i, sh := range s.shards {
+		first, next, _, err := s.marks(ctx, sh)
+		if err != nil {
+			return fmt.Errorf("range: %w", err)
+		}
+		r := &rise{sh: sh, next: next, slice: first / sliced}
+		if from > uint64(i) {
+			r.from = (from - uint64(i) + shards - 1) / shards
+		}
+		kept, err := s.client.ZRangeByScore(ctx, sh.base+"kept", &goredis.ZRangeBy{
+			Min: text(r.from), Max: "(" + text(first),
+		}).Result()
+		if err != nil {
+			return fmt.Errorf("range: %w", s.fault(err))
+		}
+		for _, m := range kept {
+			r.ns = append(r.ns, number(m))
+		}
+		r.from = max(r.from, first)
+		r.slice = max(r.slice, r.from/sliced)
+		rising[i] = r
+	}
+	for {
+		var lowest *rise
+		for _, r := range rising {
+			if err := s.rise(ctx, r, tenant); err != nil {
+				return fmt.Errorf("range: %w", err)
+			}
+			if len(r.found) > 0 && (lowest == nil || r.found[0].Position < lowest.found[0].Position) {
+				lowest = r
+			}
+		}
+		if lowest == nil {
+			return nil
+		}
+		if err := s.check(ctx); err != nil {
+			return err
+		}
+		record := lowest.found[0]
+		lowest.found = lowest.found[1:]
+		if err := each(record); err != nil {
+			return err
+		}
+	}
+}
+
+// rise is a shard's part of a Range.
+type rise struct {
+	sh         *shard
+	from, next uint64
+	slice      uint64
+	ns         []uint64
+	found      []*state.Record
+}
+
+// rise reads a shard's next events.
+func (s *store) rise(ctx context.Context, r *rise, tenant string) error {
+	for len(r.found) == 0 {
+		if len(r.ns) == 0 {
+			if r.slice > r.next/sliced {
+				return nil
+			}
+			all, err := s.slice(ctx, r.sh, tenant, r.slice)
+			if err != nil {
+				return err
+			}
+			r.slice++
+			for _, n := range all {
+				if n >= r.from && n < r.next {
+					r.ns = append(r.ns, n)
+				}
+			}
+			continue
+		}
+		some := r.ns[:min(len(r.ns), 64)]
+		r.ns = r.ns[len(some):]
+		var err error
+		if r.found, err = s.records(ctx, r.sh, tenant, some); err != nil {
+			return err
+		}
+	}
+	return nil
+}

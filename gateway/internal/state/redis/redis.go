@@ -1,0 +1,278 @@
+// Package redis keeps the gateway's state in Redis (7 or newer, or Valkey): the engine of several replicas.
+//
+// Events are a stream that anybody may read; who holds what is its consumer group. Every change of several keys is one
+// script, and whatever waits for one goes into one call together, without timers. Scripts use Redis' own time; callers
+// pass durations, so that a clock that steps on one machine moves nothing.
+//
+// A Cluster has shards: each is a whole store under one hash tag, and no script touches two. What is one step on a
+// single Redis is one step for each shard there.
+package redis
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// Options say where and how to keep the state. URL is required.
+type Options struct {
+	// URL leads to one Redis, to sentinels or to a Cluster; parse documents its forms. It holds a password: it is in no error.
+	URL string
+	// Prefix begins every key: `surveygate` where nothing is said.
+	Prefix string
+	// Shards is how many shards a new store has: 1, or 4 on a Cluster, where nothing is said. A store that was made with
+	// another number is refused.
+	Shards int
+	// Holder begins the name of this process among the stream's consumers; the rest is random.
+	Holder string
+	// Clock is the callers' clock. Another than the system's also replaces Redis' own, which is what tests want.
+	Clock  clock.Clock
+	Logger *slog.Logger
+}
+
+const (
+	deadAfter = 10 * time.Second // without a sign of life a holder's events are free
+	beatEvery = time.Second
+	lostAfter = 5 * time.Second // of a call that nobody waits for any more
+)
+
+// store implements state.Store.
+type store struct {
+	opts   Options
+	client goredis.UniversalClient
+	kind   kind
+	clock  clock.Clock
+	manual bool // scripts are told the time
+	log    *slog.Logger
+	holder string
+	key    []byte // of respondents' hashes
+	meta   string // prefix of the keys of the gateway as a whole
+	shards []*shard
+	names  names
+	turns  turns
+	watch  watchers
+	full   atomic.Bool
+	calls  atomic.Int64 // of scripts, for the benchmarks
+
+	wake    chan struct{}
+	turn    atomic.Uint32 // the shard that is asked first
+	claims  sync.Mutex    // one claim at a time: what it held and could not hand out comes first
+	ctx     context.Context
+	cancel  context.CancelFunc
+	ending  sync.WaitGroup
+	once    sync.Once
+	closing atomic.Bool
+	closed  error
+}
+
+var _ state.Store = (*store)(nil)
+
+// shard is one part of the store, under one hash tag.
+type shard struct {
+	n       int
+	base    string
+	appends *batcher[*appending]
+	commits *batcher[*committing]
+
+	mu      sync.Mutex
+	held    map[uint64]int // bytes of the events that this process holds
+	left    []state.Claimed
+	lost    bool // a claim's answer was lost: what it held is still to be found
+	largest int  // entry of the last claim
+}
+
+// Open opens the store, and makes it at the first start.
+func Open(opts Options) (state.Store, error) { return open(opts) }
+
+func open(opts Options) (*store, error) {
+	if opts.Prefix == "" {
+		opts.Prefix = "surveygate"
+	}
+	if opts.Clock == nil {
+		opts.Clock = clock.System()
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	o, k, err := parse(opts.URL)
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	var suffix [6]byte
+	if _, err := rand.Read(suffix[:]); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	if opts.Holder == "" {
+		opts.Holder = "gateway"
+	}
+	s := &store{
+		opts: opts, kind: k, clock: opts.Clock, manual: opts.Clock != clock.System(), log: opts.Logger,
+		holder: opts.Holder + "-" + hex.EncodeToString(suffix[:]), meta: escape(opts.Prefix) + ":{meta}:",
+		wake: make(chan struct{}, 1),
+	}
+	s.client = newClient(o)
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	ctx, cancel := context.WithTimeout(s.ctx, 15*time.Second)
+	defer cancel()
+	if err := s.begin(ctx); err != nil {
+		s.cancel()
+		return nil, errors.Join(fmt.Errorf("open store: %w", err), s.client.Close())
+	}
+	s.ending.Go(s.beats)
+	s.ending.Go(s.listen)
+	return s, nil
+}
+
+// newClient makes the client of an address. What it would log of its own goes nowhere: what fails is said by who asked.
+func newClient(o *goredis.UniversalOptions) goredis.UniversalClient {
+	quiet.Do(func() { goredis.SetLogger(silence{}) })
+	return goredis.NewUniversalClient(o)
+}
+
+var quiet sync.Once
+
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}
+
+// begin looks whether this Redis can keep anything, and finds or makes the layout.
+func (s *store) begin(ctx context.Context) error {
+	if err := s.admit(ctx); err != nil {
+		return err
+	}
+	if err := s.layout(ctx); err != nil {
+		return err
+	}
+	for _, sh := range s.shards {
+		if _, err := s.run(ctx, groupScript, sh.base, ""); err != nil {
+			return err
+		}
+		if err := s.beat(ctx, sh); err != nil {
+			return err
+		}
+	}
+	return s.watchFrom(ctx)
+}
+
+// layout reads what was written down at the first start, or writes it.
+func (s *store) layout(ctx context.Context) error {
+	shards := s.opts.Shards
+	if shards == 0 {
+		shards = 1
+		if s.kind == cluster {
+			shards = 4
+		}
+	}
+	key := s.key
+	if key == nil {
+		key = make([]byte, 32)
+		if _, err := rand.Read(key); err != nil {
+			return err
+		}
+	}
+	at := s.meta + "layout"
+	pipe := s.client.Pipeline()
+	pipe.HSetNX(ctx, at, "version", layoutVersion)
+	pipe.HSetNX(ctx, at, "shards", shards)
+	pipe.HSetNX(ctx, at, "respondents", key)
+	kept := pipe.HGetAll(ctx, at)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return s.fault(err)
+	}
+	if v := kept.Val()["version"]; v != layoutVersion {
+		return fmt.Errorf("the store in Redis has layout %s, this is %s", v, layoutVersion)
+	}
+	n, err := strconv.Atoi(kept.Val()["shards"])
+	if err != nil || n < 1 {
+		return fmt.Errorf("the store in Redis has %q shards", kept.Val()["shards"])
+	}
+	if s.opts.Shards != 0 && n != s.opts.Shards || s.shards != nil && n != len(s.shards) {
+		return fmt.Errorf("the store in Redis was made with %d shards, not %d: what it keeps would not be found again", n, shards)
+	}
+	s.key = []byte(kept.Val()["respondents"])
+	if s.shards != nil {
+		return nil
+	}
+	for i := range n {
+		sh := &shard{n: i, base: fmt.Sprintf("%s:{%d}:", escape(s.opts.Prefix), i), held: map[uint64]int{}, largest: 64 << 10}
+		sh.appends = newBatcher(func(group []*appending) { s.appendGroup(sh, group) })
+		sh.commits = newBatcher(func(group []*committing) { s.commitGroup(sh, group) })
+		s.shards = append(s.shards, sh)
+	}
+	return nil
+}
+
+// now is what scripts are told of the time: nothing, but in tests.
+func (s *store) now() string {
+	if s.manual {
+		return micros(s.clock.Now())
+	}
+	return ""
+}
+
+func (s *store) ended() bool { return s.closing.Load() }
+
+func (s *store) check(ctx context.Context) error {
+	if s.ended() {
+		return state.ErrClosed
+	}
+	return ctx.Err()
+}
+
+// detached is for a call whose effect must be known: it does not end with its caller.
+func (s *store) detached(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), lostAfter)
+}
+
+// Close releases what is held without counting those claims.
+func (s *store) Close() error {
+	s.once.Do(func() {
+		s.closing.Store(true)
+		for _, sh := range s.shards {
+			sh.appends.close()
+			sh.commits.close()
+		}
+		s.claims.Lock() // a claim under way ends first, so that what it took is released too
+		defer s.claims.Unlock()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), lostAfter)
+		defer cancel()
+		s.cancel()
+		s.ending.Wait()
+		s.watch.close()
+		var errs []error
+		for _, sh := range s.shards {
+			if err := leaveScript.Run(ctx, s.client, []string{sh.base}, s.now(), s.holder).Err(); err != nil {
+				errs = append(errs, fmt.Errorf("close store: %w: %w", state.ErrUnavailable, err))
+			}
+		}
+		s.closed = errors.Join(append(errs, s.client.Close())...)
+	})
+	return s.closed
+}
+
+// abandon ends the process's part without a word to Redis, as a kill does. Tests use it.
+func (s *store) abandon() {
+	s.once.Do(func() {
+		s.closing.Store(true)
+		s.cancel()
+		for _, sh := range s.shards {
+			sh.appends.close()
+			sh.commits.close()
+		}
+		s.ending.Wait()
+		s.watch.close()
+		s.closed = s.client.Close()
+	})
+}

@@ -1,0 +1,130 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/state/statetest"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+var prefixes atomic.Int64
+
+// harness is the engine in a Redis that several tests share, each with a prefix of its own.
+type harness struct {
+	t      *testing.T
+	url    string
+	prefix string
+	clock  *clock.Manual
+	mu     sync.Mutex
+	stores []*store
+}
+
+func (h *harness) open() *store {
+	h.t.Helper()
+	s, err := open(Options{URL: h.url, Prefix: h.prefix, Clock: h.clock})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return s
+}
+
+func (h *harness) Store() state.Store {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.stores[0]
+}
+
+func (h *harness) Second() state.Store {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.stores) == 1 {
+		h.stores = append(h.stores, h.open())
+	}
+	return h.stores[1]
+}
+
+func (h *harness) Reopen() {
+	h.t.Helper()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, s := range h.stores {
+		if err := s.Close(); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	h.stores = []*store{h.open()}
+}
+
+// Crash ends the holders without a word, and makes it long ago that they gave a sign of life.
+func (h *harness) Crash() {
+	h.t.Helper()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, s := range h.stores {
+		s.abandon()
+	}
+	c := h.raw()
+	defer c.client.Close() //nolint:errcheck // of a test
+	for _, s := range h.stores {
+		for _, sh := range s.shards {
+			if err := c.client.Do(context.Background(), "ZADD", sh.base+"holders", 1, s.holder).Err(); err != nil {
+				h.t.Fatal(err)
+			}
+		}
+	}
+	h.stores = []*store{h.open()}
+}
+
+func (h *harness) raw() *store {
+	h.t.Helper()
+	o, _, err := parse(h.url)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return &store{client: newClient(o)}
+}
+
+func (h *harness) Advance(d time.Duration) { h.clock.Advance(d) }
+func (h *harness) Now() time.Time          { return h.clock.Now() }
+
+// conform plays the suite against an address.
+func conform(t *testing.T, url string) {
+	t.Helper()
+	statetest.Run(t, func(t *testing.T, opts statetest.Options) statetest.Harness {
+		h := &harness{t: t, url: url, prefix: fmt.Sprintf("t%d", prefixes.Add(1)), clock: clock.NewManual(opts.Start)}
+		h.stores = []*store{h.open()}
+		t.Cleanup(func() {
+			for _, s := range h.stores {
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		return h
+	})
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	conform(t, start(t).url())
+}

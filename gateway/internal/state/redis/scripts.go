@@ -1,0 +1,95 @@
+package redis
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+//go:embed scripts/*.lua
+var sources embed.FS
+
+var (
+	appendScript = script("append")
+	claimScript  = script("claim")
+	groupScript  = script("group")
+	beatScript   = script("beat")
+	leaveScript  = script("leave")
+	commitScript = script("commit")
+	changeScript = script("change")
+	repeatScript = script("repeat")
+	readyScript  = script("ready")
+	leaseScript  = script("lease")
+	holdScript   = script("hold")
+	matchScript  = script("match")
+	trimScript   = script("trim")
+	forgetScript = script("forget")
+	destScript   = script("trimdest")
+	buryScript   = script("bury")
+	pardonScript = script("pardon")
+	endedScript  = script("ended")
+	onceScript   = script("once")
+	freeScript   = script("free")
+	putScript    = script("put")
+	keepScript   = script("keep")
+	holderScript = script("holder")
+	healthScript = script("health")
+)
+
+func source(name string) string {
+	text, err := sources.ReadFile("scripts/" + name + ".lua")
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	return string(text)
+}
+
+// script puts the library behind a script's first line, which says how Redis is to run it.
+func script(name string) *goredis.Script {
+	first, rest, _ := strings.Cut(source(name), "\n")
+	return goredis.NewScript(first + "\n" + source("lib") + rest)
+}
+
+// run calls a script on a shard's keys.
+func (s *store) run(ctx context.Context, sc *goredis.Script, base string, args ...any) (any, error) {
+	s.calls.Add(1)
+	got, err := sc.Run(ctx, s.client, []string{base}, args...).Result()
+	if err != nil && !errors.Is(err, goredis.Nil) {
+		return nil, s.fault(err)
+	}
+	return got, nil
+}
+
+// fault says what an error of Redis means to the store's callers: all but a few mean that it cannot be used now.
+func (s *store) fault(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, goredis.ErrClosed) || s.ended():
+		return state.ErrClosed
+	case errors.Is(err, context.Canceled):
+		return err
+	}
+	text := err.Error()
+	var network net.Error
+	if errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%w: %w", state.ErrUnavailable, err)
+	}
+	for _, word := range [...]string{
+		"OOM", "READONLY", "MISCONF", "LOADING", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "NOAUTH",
+		"WRONGPASS", "NOPERM", "connection", "pool", "sentinel", "redis: all",
+	} {
+		if strings.Contains(text, word) {
+			return fmt.Errorf("%w: %w", state.ErrUnavailable, err)
+		}
+	}
+	return err
+}

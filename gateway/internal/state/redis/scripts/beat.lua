@@ -1,0 +1,43 @@
+#!lua flags=allow-oom
+-- A holder says that it lives, and those that have not said so for long are taken over: what they held is free, with
+-- its count. A consumer is deleted only when it holds nothing: Redis would forget what it holds. Time is always Redis'.
+--   ARGV  empty, consumer (empty: none), microseconds after which a holder is dead
+--   returns the events that were freed
+local holders, freed = base .. 'holders', 0
+if ARGV[2] ~= '' then redis.call('ZADD', holders, text(now), ARGV[2]) end
+for _, dead in ipairs(redis.call('ZRANGEBYSCORE', holders, '-inf', text(now - tonumber(ARGV[3])))) do
+  local held
+  repeat
+    held = redis.pcall('XPENDING', events, group, '-', '+', 256, dead)
+    if held.err then held = {} end
+    local ids = {}
+    for _, p in ipairs(held) do ids[#ids + 1] = p[1] end
+    if #ids > 0 then
+      redis.call('XCLAIM', events, group, 'free', 0, unpack(ids), 'JUSTID')
+      freed = freed + #ids
+      local left = redis.call('XPENDING', events, group, '-', '+', 1, dead)
+      if left[1] and left[1][1] == ids[1] then break end -- it cannot be moved; better late than never ending
+    end
+  until #held == 0
+  if #held == 0 then
+    redis.pcall('XGROUP', 'DELCONSUMER', events, group, dead)
+    redis.call('ZREM', holders, dead)
+  end
+end
+local pending = redis.pcall('XPENDING', events, group)
+if not pending.err then
+  local low = pending[1] > 0 and string.match(pending[2], '^%d+') or nil
+  if not low then
+    for _, g in ipairs(redis.call('XINFO', 'GROUPS', events)) do
+      local named, last
+      for i = 1, #g, 2 do
+        if g[i] == 'name' then named = g[i + 1] == group end
+        if g[i] == 'last-delivered-id' then last = g[i + 1] end
+      end
+      if named then low = text(tonumber(string.match(last, '^%d+')) + 1) end
+    end
+  end
+  if low then redis.call('HSET', meta, 'low', low) end
+end
+if freed > 0 then redis.call('PUBLISH', base .. 'wake', '') end
+return freed

@@ -1,0 +1,19 @@
+#!lua flags=allow-oom
+-- Drops dead letters by name: those that retention's bytes end.
+--   ARGV  time, then destination, position and suffix of each
+--   returns how many were dropped
+local dropped = 0
+for i = 2, #ARGV, 3 do
+  local n, suffix = tonumber(ARGV[i + 1]), ARGV[i + 2]
+  local kept = redis.call('HGET', owedkey(n), owedfield(n, suffix))
+  local o = kept and unowed(kept)
+  if o and o.state == 'X' then
+    unlisted(o, n, suffix)
+    o.state = 'P'
+    redis.call('HSET', owedkey(n), owedfield(n, suffix), owed(o))
+    orphan(n)
+    dropped = dropped + 1
+  end
+end
+counted()
+return dropped

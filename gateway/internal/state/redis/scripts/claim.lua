@@ -1,0 +1,44 @@
+#!lua flags=allow-oom
+-- Holds events for a consumer: first those that were released or whose holder died, then new ones.
+--   ARGV  time, consumer, most events, most bytes (0: any)
+--   returns for each event its stream id, its fields and how often it was claimed; an error NOGROUP when the group is gone
+local consumer, most, bound = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local results, bytes, over = {}, 0, false
+local regrouped = tonumber(redis.call('HGET', meta, 'regrouped') or '0')
+
+-- Gives an event back, or takes it: bounds are found out only by reading.
+local function take(entry, claims)
+  local id = entry[1]
+  local n = tonumber(string.match(id, '^%d+'))
+  if n <= regrouped and redis.call('HEXISTS', base .. 'outcome:' .. text(math.floor(n / 64)), n % 64) == 1 then
+    redis.call('XACK', events, group, id) -- committed before the group was lost
+    return
+  end
+  if over then
+    redis.call('XCLAIM', events, group, 'free', 0, id, 'RETRYCOUNT', claims - 1, 'JUSTID')
+    return
+  end
+  results[#results + 1] = { id, entry[2], claims }
+  bytes = bytes + size(entry[2])
+  over = bound > 0 and bytes >= bound
+end
+
+local free = redis.pcall('XPENDING', events, group, '-', '+', most, 'free')
+if free.err then return free end
+if #free > 0 then
+  local ids, claims = {}, {}
+  for _, p in ipairs(free) do
+    ids[#ids + 1] = p[1]
+    claims[p[1]] = p[4] + 1
+  end
+  for _, entry in ipairs(redis.call('XCLAIM', events, group, consumer, 0, unpack(ids))) do
+    if entry then take(entry, claims[entry[1]]) end
+  end
+end
+if not over and #results < most then
+  local new = redis.call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', most - #results, 'STREAMS', events, '>')
+  if new then
+    for _, entry in ipairs(new[1][2]) do take(entry, 1) end
+  end
+end
+return results

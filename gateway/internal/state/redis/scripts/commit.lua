@@ -1,0 +1,131 @@
+#!lua flags=allow-oom
+-- Applies outcomes of events and of due deliveries, each only if its fence holds, in one step. It works when memory is
+-- full: what was accepted must be able to end.
+--   ARGV  time, then operations:
+--     R release: position, slot, field
+--     B burial of what cannot be read: position, slot and field (empty: unknown), tenant, outcome
+--     E event: position, slot, field, tenant, outcome, dead at (0: it is not), keys of once, deliveries
+--     D due delivery: slot, field, lease, keys of once, one delivery
+--   keys of once are a number, then key and owner of each
+--   a delivery is: destination, suffix, state, leased, size (-1: as it is), created, microseconds until due, due,
+--         reason, tail, list of its history entry (or empty), entry
+--   returns for each operation whether its fence held
+local results, i, published = {}, 2, false
+
+local function delivery()
+  local d = {
+    dest = ARGV[i], suffix = ARGV[i + 1], state = ARGV[i + 2], leased = tonumber(ARGV[i + 3]), size = tonumber(ARGV[i + 4]),
+    created = tonumber(ARGV[i + 5]), score = now + tonumber(ARGV[i + 6]), due = tonumber(ARGV[i + 7]),
+    reason = ARGV[i + 8], tail = ARGV[i + 9], to = ARGV[i + 10], entry = ARGV[i + 11],
+    updated = now, failed = 0, list = '-', at = 0, seq = 0, where = '',
+  }
+  i = i + 12
+  return d
+end
+
+local function free()
+  local keys = {}
+  local n = tonumber(ARGV[i])
+  for k = i + 1, i + 2 * n, 2 do keys[#keys + 1] = { ARGV[k], ARGV[k + 1] } end
+  i = i + 1 + 2 * n
+  return keys
+end
+local function freed(keys)
+  for _, k in ipairs(keys) do
+    local v = redis.call('GET', base .. k[1])
+    if v and string.sub(v, 8) == k[2] then redis.call('DEL', base .. k[1]) end
+  end
+end
+
+-- Writes a delivery's history entry and its record, if it needs one.
+local function apply(d, n)
+  if d.to ~= '' then
+    local at, seq = enter(d.to, d.dest, before(d, n, 'n', d.dest) .. d.entry)
+    d.list, d.at, d.seq, d.where = d.to, at, seq, ''
+    if d.to == 'f' then d.failed = at end
+  end
+end
+
+local function pending(n, slot, field)
+  return redis.call('HGET', base .. 'id:' .. slot, field) == n
+end
+
+while i <= #ARGV do
+  local op, held = ARGV[i], 0
+  if op == 'R' then
+    local n, slot, field = ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+    i = i + 4
+    if pending(n, slot, field) then
+      local p = redis.call('XPENDING', events, group, n .. '-0', n .. '-0', 1)[1]
+      if p and p[2] ~= 'free' then
+        redis.call('XCLAIM', events, group, 'free', 0, p[1], 'RETRYCOUNT', math.max(p[4] - 1, 0), 'JUSTID')
+        held, published = 1, true
+      end
+    end
+  elseif op == 'B' then
+    local n, tenant, outcome = ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+    i = i + 4
+    if redis.call('XACK', events, group, n .. '-0') == 1 then
+      held = 1
+      redis.call('HSET', base .. 'outcome:' .. text(math.floor(n / 64)), n % 64, outcome)
+      if tenant ~= '' then redis.call('ZADD', base .. 'gone:' .. tenant, text(now), n) end
+      count('pending', -1)
+    end
+  elseif op == 'E' then
+    local n, slot, field, tenant, outcome, dead = ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5], ARGV[i + 6]
+    i = i + 7
+    local keys = free()
+    local deliveries = tonumber(ARGV[i])
+    i = i + 1
+    if pending(n, slot, field) and redis.call('XACK', events, group, n .. '-0') == 1 then
+      held = 1
+      local number, links = tonumber(n), {}
+      for k = 1, deliveries do
+        local d = delivery()
+        apply(d, number)
+        if d.list == '-' then
+          links[k] = '-'
+        else
+          links[k] = struct.pack('>c1I7I2', d.list, d.at, d.seq)
+        end
+        if d.state == 'W' or d.state == 'X' then
+          if d.size < 0 then d.size = size(fields(number)) end
+          redis.call('HSET', owedkey(number), owedfield(number, d.suffix), owed(d))
+          listed(d, number, d.suffix, d.score)
+          redis.call('SADD', base .. 'dests', d.dest)
+        end
+      end
+      redis.call('HSET', base .. 'outcome:' .. text(math.floor(number / 64)), number % 64, outcome .. table.concat(links))
+      if dead ~= '0' then redis.call('ZADD', base .. 'gone:' .. tenant, dead, n) end
+      freed(keys)
+      count('pending', -1)
+    else
+      i = i + 12 * deliveries
+    end
+  else
+    local slot, field, lease = ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])
+    i = i + 4
+    local keys = free()
+    local d = delivery()
+    local n = tonumber(redis.call('HGET', base .. 'id:' .. slot, field) or '0')
+    local kept = n > 0 and redis.call('HGET', owedkey(n), owedfield(n, d.suffix))
+    local old = kept and unowed(kept)
+    if old and old.state == 'W' and old.due == lease then
+      held = 1
+      unlisted(old, n, d.suffix)
+      d.size, d.created, d.failed = old.size, old.created, old.failed
+      d.list, d.at, d.seq, d.where = old.list, old.at, old.seq, old.where
+      if d.where == '' and d.list ~= '-' and d.dest ~= old.dest then d.where = old.dest end
+      apply(d, n)
+      redis.call('HSET', owedkey(n), owedfield(n, d.suffix), owed(d))
+      listed(d, n, d.suffix, d.score)
+      freed(keys)
+      if d.state ~= 'W' and d.state ~= 'X' then orphan(n) end
+    end
+  end
+  results[#results + 1] = held
+end
+settled()
+counted()
+if published then redis.call('PUBLISH', base .. 'wake', '') end
+return results

@@ -1,0 +1,35 @@
+#!lua
+-- What a shard holds, and since when.
+--   ARGV  time
+--   returns the time, pending, waiting, dead, events, bytes, when the oldest pending event and the oldest recognised id
+--         were received, when the oldest waiting delivery was created (microseconds; 0: none)
+local m = redis.call('HMGET', meta, 'pending', 'waiting', 'dead', 'events', 'bytes', 'kept', 'keptbytes', 'low')
+local function n(i) return tonumber(m[i] or '0') end
+local function received(entry) return entry and (tonumber(field(entry[2], 'received')) or 0) * 1000 or 0 end
+local oldest, first = 0, received(redis.call('XRANGE', events, '-', '+', 'COUNT', 1)[1])
+if n(1) > 0 then
+  local from = '-'
+  local pending = redis.pcall('XPENDING', events, group)
+  if not pending.err then
+    if pending[1] > 0 then
+      from = pending[2]
+    else
+      for _, g in ipairs(redis.call('XINFO', 'GROUPS', events)) do
+        local f = {}
+        for i = 1, #g, 2 do f[g[i]] = g[i + 1] end
+        if f.name == group then from = '(' .. f['last-delivered-id'] end
+      end
+    end
+  end
+  oldest = received(redis.call('XRANGE', events, from, '+', 'COUNT', 1)[1])
+end
+local id = redis.call('LINDEX', base .. 'ids', 0)
+if id then first = struct.unpack('>I7', id) end
+local waits = 0
+if n(2) > 0 then
+  for _, dest in ipairs(redis.call('SMEMBERS', base .. 'dests')) do
+    local w = redis.call('ZRANGE', base .. 'wait:' .. dest, 0, 0, 'WITHSCORES')
+    if w[2] and (waits == 0 or tonumber(w[2]) < waits) then waits = tonumber(w[2]) end
+  end
+end
+return { text(now), text(n(1)), text(n(2)), text(n(3)), text(n(4) + n(6)), text(n(5) + n(7)), text(oldest), text(first), text(waits) }

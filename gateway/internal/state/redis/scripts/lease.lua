@@ -1,0 +1,38 @@
+#!lua flags=allow-oom
+-- Leases due deliveries by moving their due time: a holder that dies needs no clean-up.
+--   ARGV  time, length of the lease, due time to write (the caller's word for the lease), most bytes (0: any), then
+--         destination and most deliveries in turn
+--   returns the time, the time of the next service (or empty), what is left ready, then for each delivery:
+--         position, suffix, its record as it was, its event's fields
+local length, lease, bound = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local results, bytes = { text(now), '', 0 }, 0
+for i = 5, #ARGV, 2 do
+  local dest = ARGV[i]
+  if bound > 0 and bytes >= bound then break end
+  for _, m in ipairs(redis.call('ZRANGEBYSCORE', base .. 'due:' .. dest, '-inf', text(now), 'LIMIT', 0, ARGV[i + 1])) do
+    if bound > 0 and bytes >= bound then break end
+    local n, at = struct.unpack('>I8', m)
+    local suffix = string.sub(m, at)
+    local kept = redis.call('HGET', owedkey(n), owedfield(n, suffix))
+    local all = kept and fields(n)
+    if all then
+      local o = unowed(kept)
+      o.leased, o.due = 1, lease
+      redis.call('HSET', owedkey(n), owedfield(n, suffix), owed(o))
+      redis.call('ZADD', base .. 'due:' .. dest, text(now + length), m)
+      bytes = bytes + o.size
+      for _, v in ipairs({ text(n), suffix, kept, all }) do results[#results + 1] = v end
+    else -- nothing can be sent without its event
+      redis.call('ZREM', base .. 'due:' .. dest, m)
+      redis.call('ZREM', base .. 'wait:' .. dest, m)
+      count('waiting', -1)
+    end
+  end
+  touch(dest, now)
+end
+counted()
+local queue = base .. 'service'
+local next = redis.call('ZRANGEBYSCORE', queue, '(' .. text(now), '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+results[2] = next[2] or ''
+results[3] = redis.call('ZCOUNT', queue, '-inf', text(now))
+return results

@@ -1,0 +1,152 @@
+-- What every script begins with. KEYS[1] is the shard's prefix with its hash tag; every key that a script touches is
+-- that prefix and a name, so that a script never leaves its shard. ARGV[1] is the time in microseconds, or empty:
+-- then it is Redis' own, so that all replicas share one clock.
+local base = KEYS[1]
+local now
+if ARGV[1] ~= '' then
+  now = tonumber(ARGV[1])
+else
+  local t = redis.call('TIME')
+  now = t[1] * 1000000 + t[2]
+end
+local events, meta, group = base .. 'events', base .. 'meta', 'gateway'
+
+-- A number as text: Lua alone would write a microsecond time as 1.7e+15.
+local function text(n) return string.format('%.0f', n) end
+
+-- Counters change once per call, however many events it carries.
+local deltas = {}
+local function count(name, by) deltas[name] = (deltas[name] or 0) + by end
+local function counted()
+  for name, by in pairs(deltas) do
+    if by ~= 0 then redis.call('HINCRBY', meta, name, text(by)) end
+  end
+end
+
+-- Where an event's id is kept: small hashes, which Redis packs. Go computes the same.
+local function idplace(tenant, id)
+  local slot = 0
+  for i = 1, #id do slot = (slot * 31 + string.byte(id, i)) % 16384 end
+  if #id == 32 and not string.find(id, '[^0-9a-f]') then
+    id = string.gsub(id, '..', function(h) return string.char(tonumber(h, 16)) end)
+  else
+    id = id .. '\0'
+  end
+  return base .. 'id:' .. slot, id .. tenant
+end
+
+local function owedkey(n) return base .. 'owed:' .. text(math.floor(n / 16)) end
+local function owedfield(n, suffix) return string.char(n % 16) .. suffix end
+local function member(n, suffix) return struct.pack('>I8', n) .. suffix end
+
+-- An owed delivery: what scripts must read is a header, everything else is the caller's and follows it.
+--   state: W waiting, X dead, D delivered, S skipped, P dropped
+--   link: the newest entry of its history: list (h, f or -), time, sequence, destination (empty: its own)
+local layout = '>c1BI4I7I7I7I7c1I7I2sss'
+local function unowed(v)
+  local o, tail = {}, nil
+  o.state, o.leased, o.size, o.created, o.updated, o.due, o.failed, o.list, o.at, o.seq, o.where, o.dest, o.reason, tail =
+    struct.unpack(layout, v)
+  o.tail = string.sub(v, tail)
+  return o
+end
+local function owed(o)
+  return struct.pack(layout, o.state, o.leased, o.size, o.created, o.updated, o.due, o.failed, o.list, o.at, o.seq,
+    o.where, o.dest, o.reason) .. o.tail
+end
+
+local touched = {}
+local function listed(o, n, suffix, score)
+  local m = member(n, suffix)
+  if o.state == 'W' then
+    redis.call('ZADD', base .. 'due:' .. o.dest, text(score), m)
+    redis.call('ZADD', base .. 'wait:' .. o.dest, text(o.created), m)
+    redis.call('HINCRBY', base .. 'waitbytes', o.dest, o.size)
+    count('waiting', 1)
+    touched[o.dest] = true
+  elseif o.state == 'X' then
+    redis.call('ZADD', base .. 'dead:' .. o.dest, text(o.updated), m)
+    count('dead', 1)
+    count('deadbytes', o.size)
+  end
+end
+local function unlisted(o, n, suffix)
+  local m = member(n, suffix)
+  if o.state == 'W' then
+    redis.call('ZREM', base .. 'due:' .. o.dest, m)
+    redis.call('ZREM', base .. 'wait:' .. o.dest, m)
+    redis.call('HINCRBY', base .. 'waitbytes', o.dest, -o.size)
+    count('waiting', -1)
+    touched[o.dest] = true
+  elseif o.state == 'X' then
+    redis.call('ZREM', base .. 'dead:' .. o.dest, m)
+    count('dead', -1)
+    count('deadbytes', -o.size)
+  end
+end
+
+-- Where a destination stands in the queue of destinations: at the latest of its earliest due, the end of its hold and
+-- the time it was served last. One on hold without an end is not in the queue.
+local function touch(dest, served)
+  local queue = base .. 'service'
+  local first = redis.call('ZRANGE', base .. 'due:' .. dest, 0, 0, 'WITHSCORES')
+  if not first[2] then return redis.call('ZREM', queue, dest) end
+  local at = math.max(tonumber(first[2]), served or 0)
+  local hold = redis.call('HGET', base .. 'holds', dest)
+  if hold then
+    local till = struct.unpack('>I7', hold)
+    if till == 0 then return redis.call('ZREM', queue, dest) end
+    at = math.max(at, till)
+  end
+  redis.call('ZADD', queue, text(at), dest)
+end
+local function settled()
+  for dest in pairs(touched) do touch(dest) end
+end
+
+-- Adds an entry to a destination's history. Where the clock stepped back, the list's last time goes on.
+local function enter(list, dest, entry)
+  local k = base .. list .. ':' .. dest
+  local id = redis.pcall('XADD', k, text(now) .. '-*', 'd', entry)
+  if type(id) == 'table' then
+    local info = redis.call('XINFO', 'STREAM', k)
+    for i = 1, #info, 2 do
+      if info[i] == 'last-generated-id' then
+        id = redis.call('XADD', k, string.match(info[i + 1], '^%d+') .. '-*', 'd', entry)
+      end
+    end
+  end
+  redis.call('SADD', base .. 'dests', dest)
+  local at, seq = string.match(id, '^(%d+)-(%d+)$')
+  return tonumber(at), tonumber(seq)
+end
+
+-- An entry of history begins with whether it is a repeat, its event and what was before it.
+local function before(o, n, again, dest)
+  again = again .. struct.pack('>I6', n)
+  local where = o.where == '' and o.dest or o.where
+  if where == dest then where = '' end
+  if o.list == '-' then return again .. '-' end
+  return again .. struct.pack('>c1I7I2s', o.list, o.at, o.seq, where)
+end
+
+-- An event's fields, wherever it is kept; nil: it is gone.
+local function fields(n)
+  local found = redis.call('XRANGE', events, text(n) .. '-0', text(n) .. '-0')
+  if found[1] then return found[1][2] end
+  local kept = redis.call('HGETALL', base .. 'kept:' .. text(n))
+  if kept[1] then return kept end
+  return nil
+end
+local function field(all, name)
+  for i = 1, #all, 2 do
+    if all[i] == name then return all[i + 1] end
+  end
+  return ''
+end
+local function size(all) return #field(all, 'event') + #field(all, 'raw') end
+
+-- Whether an event that retention passed is still referred to is asked when a reference ends.
+local function orphan(n)
+  if n < tonumber(redis.call('HGET', meta, 'first') or '1') then redis.call('SADD', base .. 'orphans', text(n)) end
+end

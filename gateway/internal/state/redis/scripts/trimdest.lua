@@ -1,0 +1,61 @@
+#!lua flags=allow-oom
+-- Bounds one destination's lists: the oldest of what waits become dead letters, dead letters are dropped, history ends.
+--   ARGV  time, destination, waiting: age, number, bytes; dead: age; history: age, number; most at once
+--         (ages in microseconds; 0: no bound)
+--   returns overdue, dead letters dropped, history entries removed, whether more is to be done
+local dest, most = ARGV[2], tonumber(ARGV[9])
+local wage, wcount, wbytes, dage, hage, hcount =
+  tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local overdue, dropped, ended, more = 0, 0, 0, false
+
+local waits = redis.call('ZCARD', base .. 'wait:' .. dest)
+local bytes = tonumber(redis.call('HGET', base .. 'waitbytes', dest) or '0')
+local oldest = redis.call('ZRANGE', base .. 'wait:' .. dest, 0, most - 1, 'WITHSCORES')
+for i = 1, #oldest, 2 do
+  local over = wcount > 0 and waits > wcount or wbytes > 0 and bytes > wbytes
+  if not over and not (wage > 0 and tonumber(oldest[i + 1]) < now - wage) then break end
+  local m = oldest[i]
+  local n, at = struct.unpack('>I8', m)
+  local suffix = string.sub(m, at)
+  local kept = redis.call('HGET', owedkey(n), owedfield(n, suffix))
+  local o = kept and unowed(kept)
+  local score = tonumber(redis.call('ZSCORE', base .. 'due:' .. dest, m) or '0')
+  if o and not (o.leased == 1 and score > now) then
+    unlisted(o, n, suffix)
+    o.state, o.reason, o.leased, o.due, o.updated = 'X', 'waited too long', 0, 0, now
+    -- History says what ended: here as the record itself, as scripts cannot write what the caller would.
+    local at, seq = enter('h', dest, before(o, n, 'n', dest) .. 'o' .. struct.pack('>s', suffix) .. owed(o))
+    o.list, o.at, o.seq, o.where = 'h', at, seq, ''
+    redis.call('HSET', owedkey(n), owedfield(n, suffix), owed(o))
+    listed(o, n, suffix, 0)
+    waits, bytes, overdue = waits - 1, bytes - o.size, overdue + 1
+  end
+end
+more = more or overdue == most
+
+if dage > 0 then
+  for _, m in ipairs(redis.call('ZRANGEBYSCORE', base .. 'dead:' .. dest, '-inf', '(' .. text(now - dage), 'LIMIT', 0, most)) do
+    local n, at = struct.unpack('>I8', m)
+    local suffix = string.sub(m, at)
+    local kept = redis.call('HGET', owedkey(n), owedfield(n, suffix))
+    if kept then
+      local o = unowed(kept)
+      unlisted(o, n, suffix)
+      o.state = 'P'
+      redis.call('HSET', owedkey(n), owedfield(n, suffix), owed(o))
+      orphan(n)
+      dropped = dropped + 1
+    end
+  end
+  more = more or dropped == most
+end
+
+for _, list in ipairs({ 'h', 'f' }) do
+  local k = base .. list .. ':' .. dest
+  if hage > 0 then ended = ended + redis.call('XTRIM', k, 'MINID', text(now - hage)) end
+  if hcount > 0 then ended = ended + redis.call('XTRIM', k, 'MAXLEN', hcount) end
+  if redis.call('EXISTS', k) == 1 and redis.call('XLEN', k) == 0 then redis.call('DEL', k) end
+end
+settled()
+counted()
+return { overdue, dropped, ended, more and 1 or 0 }

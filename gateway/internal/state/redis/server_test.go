@@ -1,0 +1,174 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// server is a redis-server of a test's own, in a folder of its own, on a port that was free.
+type server struct {
+	t    testing.TB
+	dir  string
+	port int
+	args []string
+	cmd  *exec.Cmd
+	done chan struct{}
+}
+
+const install = "redis-server is not installed; the tests of this engine need it: sudo apt-get install -y redis-server"
+
+func redisServer(t testing.TB) string {
+	t.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		t.Fatal(install)
+	}
+	return path
+}
+
+// freePort is a port that nobody has now.
+func freePort(t testing.TB) int {
+	t.Helper()
+	for range 100 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := l.Addr().(*net.TCPAddr).Port
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if port < 55000 { // a Cluster's bus is 10,000 higher
+			return port
+		}
+	}
+	t.Fatal("no port is free")
+	return 0
+}
+
+// start starts a server that ends with its test. Another process may take a free port first: then another is tried.
+func start(t testing.TB, args ...string) *server {
+	t.Helper()
+	s := &server{t: t, dir: t.TempDir(), args: args}
+	for range 5 {
+		s.port = freePort(t)
+		if s.run() {
+			return s
+		}
+	}
+	t.Fatalf("redis-server does not start: %s", s.log())
+	return nil
+}
+
+func (s *server) log() string {
+	text, err := os.ReadFile(filepath.Join(s.dir, "log"))
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+// run starts the process and waits until it answers; false: it ended.
+func (s *server) run() bool {
+	s.t.Helper()
+	args := append([]string{
+		"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--logfile", "log",
+		"--enable-debug-command", "yes",
+	}, s.args...)
+	s.cmd = exec.Command(redisServer(s.t), args...) //nolint:gosec // a test's own server
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	done := make(chan struct{})
+	s.done = done
+	cmd := s.cmd
+	go func() {
+		cmd.Wait() //nolint:errcheck // it is killed
+		close(done)
+	}()
+	s.t.Cleanup(func() {
+		cmd.Process.Kill() //nolint:errcheck // it may have ended
+		<-done
+	})
+	c := s.client()
+	defer c.Close() //nolint:errcheck // of a test
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+		if err := c.Ping(s.t.Context()).Err(); err == nil {
+			return true
+		}
+		select {
+		case <-done:
+			return false
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	return false
+}
+
+// kill ends it as kill -9 does.
+func (s *server) kill() {
+	s.t.Helper()
+	if err := s.cmd.Process.Kill(); err != nil {
+		s.t.Fatal(err)
+	}
+	<-s.done
+}
+
+// again starts it on the same port and folder.
+func (s *server) again() {
+	s.t.Helper()
+	until(s.t, "redis starts again", s.run)
+}
+
+func (s *server) url() string { return fmt.Sprintf("redis://127.0.0.1:%d/0", s.port) }
+
+func (s *server) client() *goredis.Client {
+	return goredis.NewClient(&goredis.Options{Addr: fmt.Sprintf("127.0.0.1:%d", s.port), Protocol: 2, MaxRetries: -1})
+}
+
+// do runs one command.
+func (s *server) do(args ...any) any {
+	s.t.Helper()
+	c := s.client()
+	defer c.Close() //nolint:errcheck // of a test
+	v, err := c.Do(context.Background(), args...).Result()
+	if err != nil && err != goredis.Nil { //nolint:errorlint // go-redis returns it bare
+		s.t.Fatalf("%v: %v", args, err)
+	}
+	return v
+}
+
+func (s *server) config(name, value string) { s.t.Helper(); s.do("CONFIG", "SET", name, value) }
+
+// info is a number that Redis says of itself.
+func (s *server) info(section, name string) string {
+	s.t.Helper()
+	for l := range strings.SplitSeq(asText(s.do("INFO", section)), "\n") {
+		if n, v, ok := strings.Cut(strings.TrimSpace(l), ":"); ok && n == name {
+			return v
+		}
+	}
+	return ""
+}
+
+// until waits for a condition, and no longer than half a minute.
+func until(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+		if is() {
+			return
+		}
+		time.Sleep(5 * time.Millisecond) // between looks at another process
+	}
+	t.Fatalf("waited in vain: %s", what)
+}

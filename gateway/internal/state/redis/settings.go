@@ -1,0 +1,263 @@
+package redis
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+func settingKey(tenant, kind string) string { return "set:" + escape(tenant) + ":" + escape(kind) }
+
+// Put writes a value if version is the one kept.
+func (s *store) Put(ctx context.Context, tenant, kind, name string, value []byte, version uint64) (uint64, error) {
+	v, err := s.put(ctx, tenant, kind, name, version, "put", value)
+	if err != nil {
+		return 0, fmt.Errorf("put %s %s: %w", kind, name, err)
+	}
+	return v, nil
+}
+
+// Delete removes a value if version is the one kept.
+func (s *store) Delete(ctx context.Context, tenant, kind, name string, version uint64) error {
+	if _, err := s.put(ctx, tenant, kind, name, version, "delete", nil); err != nil {
+		return fmt.Errorf("delete %s %s: %w", kind, name, err)
+	}
+	return nil
+}
+
+func (s *store) put(ctx context.Context, tenant, kind, name string, version uint64, verb string, value []byte) (uint64, error) {
+	if err := s.check(ctx); err != nil {
+		return 0, err
+	}
+	change := appendText(appendText(appendText(nil, tenant), kind), name)
+	got, err := s.run(ctx, putScript, s.meta, s.now(), settingKey(tenant, kind), name, text(version), change, verb, value)
+	if err != nil {
+		return 0, err
+	}
+	switch v := asInt(got); v {
+	case 0:
+		return 0, state.ErrConflict
+	case -1:
+		return 0, state.ErrNotFound
+	default:
+		return uint64(v), nil
+	}
+}
+
+func setting(kind, name, raw string) (state.Setting, error) {
+	r := reader{b: raw}
+	v := state.Setting{Kind: kind, Name: name, Version: r.big(8)}
+	v.Value = []byte(r.b)
+	return v, r.err()
+}
+
+// Get is a named value.
+func (s *store) Get(ctx context.Context, tenant, kind, name string) (state.Setting, error) {
+	if err := s.check(ctx); err != nil {
+		return state.Setting{}, err
+	}
+	raw, err := s.client.HGet(ctx, s.meta+settingKey(tenant, kind), name).Result()
+	if errors.Is(err, goredis.Nil) {
+		return state.Setting{}, fmt.Errorf("%s %s: %w", kind, name, state.ErrNotFound)
+	}
+	if err != nil {
+		return state.Setting{}, fmt.Errorf("%s %s: %w", kind, name, s.fault(err))
+	}
+	return setting(kind, name, raw)
+}
+
+// List are a kind's values by name.
+func (s *store) List(ctx context.Context, tenant, kind string) ([]state.Setting, error) {
+	if err := s.check(ctx); err != nil {
+		return nil, err
+	}
+	kept, err := s.client.HGetAll(ctx, s.meta+settingKey(tenant, kind)).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", kind, s.fault(err))
+	}
+	all := make([]state.Setting, 0, len(kept))
+	for name, raw := range kept {
+		v, err := setting(kind, name, raw)
+		if err != nil {
+			return nil, fmt.Errorf("%s %s: %w", kind, name, err)
+		}
+		all = append(all, v)
+	}
+	slices.SortFunc(all, func(a, b state.Setting) int { return cmp.Compare(a.Name, b.Name) })
+	return all, nil
+}
+
+func listKey(tenant, list string) string { return "list:" + escape(tenant) + ":" + escape(list) }
+
+// Keep adds an item to a capped list.
+func (s *store) Keep(ctx context.Context, tenant, list string, item []byte, most int, ttl time.Duration) error {
+	if err := s.check(ctx); err != nil {
+		return err
+	}
+	if _, err := s.run(ctx, keepScript, s.meta, s.now(), listKey(tenant, list), item, max(most, 0), span(ttl)); err != nil {
+		return fmt.Errorf("keep in %s: %w", list, err)
+	}
+	return nil
+}
+
+// Kept are a list's items, newest first.
+func (s *store) Kept(ctx context.Context, tenant, list string) ([][]byte, error) {
+	if err := s.check(ctx); err != nil {
+		return nil, err
+	}
+	items, err := s.client.LRange(ctx, s.meta+listKey(tenant, list), 0, -1).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", list, s.fault(err))
+	}
+	now, err := s.time(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", list, err)
+	}
+	var all [][]byte
+	for _, raw := range items {
+		r := reader{b: raw}
+		if end := int64(r.big(8)); end > now && !r.bad {
+			all = append(all, []byte(r.b))
+		}
+	}
+	return all, nil
+}
+
+// time is what scripts call now, in microseconds.
+func (s *store) time(ctx context.Context) (int64, error) {
+	if s.manual {
+		return unixMicro(s.clock.Now()), nil
+	}
+	t, err := s.client.Time(ctx).Result()
+	return unixMicro(t), s.fault(err)
+}
+
+// Lease gives a name to one holder.
+func (s *store) Lease(ctx context.Context, name, holder string, ttl time.Duration) (uint64, error) {
+	if err := s.check(ctx); err != nil {
+		return 0, err
+	}
+	got, err := s.run(ctx, holderScript, s.meta, s.now(), "lease:"+escape(name), holder, span(ttl))
+	if err == nil && asInt(got) == 0 {
+		err = state.ErrConflict
+	}
+	if err != nil {
+		return 0, fmt.Errorf("lease %s: %w", name, err)
+	}
+	return uint64(asInt(got)), nil
+}
+
+// Statistics: a hash for each minute of a tenant, and the minutes that there are.
+
+func statField(dest, count string) string { return string(appendText(nil, dest)) + count }
+
+// AddStats adds to destinations' minutes.
+func (s *store) AddStats(ctx context.Context, stats []state.Stat) error {
+	if err := s.check(ctx); err != nil || len(stats) == 0 {
+		return err
+	}
+	for some := range slices.Chunk(stats, 256) {
+		pipe := s.client.Pipeline()
+		for i := range some {
+			st := &some[i]
+			minute := micros(st.Minute.Truncate(time.Minute))
+			key := s.meta + "stats:" + escape(st.Tenant) + ":" + minute
+			pipe.ZAdd(ctx, s.meta+"minutes:"+escape(st.Tenant), goredis.Z{Score: float64(asInt(minute)), Member: minute})
+			pipe.SAdd(ctx, s.meta+"tenants", escape(st.Tenant))
+			for v, n := range st.Verdicts {
+				pipe.HIncrBy(ctx, key, statField(st.Destination, "v"+v), n)
+			}
+			for b, n := range st.Latency {
+				if n != 0 {
+					pipe.HIncrBy(ctx, key, statField(st.Destination, "l"+strconv.Itoa(b)), n)
+				}
+			}
+		}
+		if err := s.exec(ctx, pipe); err != nil {
+			return fmt.Errorf("add statistics: %w", err)
+		}
+	}
+	return nil
+}
+
+// Stats are a tenant's minutes in a span, oldest first.
+func (s *store) Stats(ctx context.Context, tenant, destination string, since, until time.Time) ([]state.Stat, error) {
+	if err := s.check(ctx); err != nil {
+		return nil, err
+	}
+	by := &goredis.ZRangeBy{Min: "-inf", Max: "+inf"}
+	if !since.IsZero() {
+		by.Min = micros(since)
+	}
+	if !until.IsZero() {
+		by.Max = "(" + micros(until)
+	}
+	minutes, err := s.client.ZRangeByScore(ctx, s.meta+"minutes:"+escape(tenant), by).Result()
+	if err != nil {
+		return nil, fmt.Errorf("statistics: %w", s.fault(err))
+	}
+	var all []state.Stat
+	for some := range slices.Chunk(minutes, 256) {
+		pipe := s.client.Pipeline()
+		var asked []*goredis.MapStringStringCmd
+		for _, m := range some {
+			asked = append(asked, pipe.HGetAll(ctx, s.meta+"stats:"+escape(tenant)+":"+m))
+		}
+		if err := s.exec(ctx, pipe); err != nil {
+			return nil, fmt.Errorf("statistics: %w", err)
+		}
+		for i, cmd := range asked {
+			found, err := readStats(cmd.Val(), destination)
+			if err != nil {
+				return nil, fmt.Errorf("statistics: %w", err)
+			}
+			for _, st := range found {
+				st.Tenant, st.Minute = tenant, fromMicro(asInt(some[i]))
+				all = append(all, *st)
+			}
+		}
+	}
+	return all, nil
+}
+
+func readStats(fields map[string]string, destination string) ([]*state.Stat, error) {
+	by := map[string]*state.Stat{}
+	for f, n := range fields {
+		r := reader{b: f}
+		dest := r.text()
+		if destination != "" && dest != destination {
+			continue
+		}
+		st := by[dest]
+		if st == nil {
+			st = &state.Stat{Destination: dest, Verdicts: map[string]int64{}}
+			by[dest] = st
+		}
+		switch kind := r.byte(); kind {
+		case 'v':
+			st.Verdicts[r.b] = asInt(n)
+		case 'l':
+			b, err := strconv.Atoi(r.b)
+			if err != nil || b < 0 || b >= len(st.Latency) {
+				return nil, errCorrupt
+			}
+			st.Latency[b] = asInt(n)
+		default:
+			return nil, errCorrupt
+		}
+	}
+	all := make([]*state.Stat, 0, len(by))
+	for _, st := range by {
+		all = append(all, st)
+	}
+	slices.SortFunc(all, func(a, b *state.Stat) int { return cmp.Compare(a.Destination, b.Destination) })
+	return all, nil
+}
