@@ -96,6 +96,9 @@ func (g *running) reload(ctx context.Context) {
 	if err := g.loop.Reloaded(ctx); err != nil {
 		g.log.Warn("cannot look at holds after the reload", "err", err)
 	}
+	if len(loaded.Tokens) == 0 && g.first == nil {
+		g.log.Warn("the configuration has no tokens any more: until the next start the API is open over the socket only")
+	}
 	g.log.Info("configuration loaded", "generation", loaded.Generation)
 }
 
