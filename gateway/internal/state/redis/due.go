@@ -29,6 +29,7 @@ type turns struct {
 
 // ready is a destination that can be served now.
 type ready struct {
+	shard               *shard
 	token, tenant, name string
 	due                 int
 	give                int
@@ -44,20 +45,49 @@ func (s *store) ClaimDue(ctx context.Context, ask state.ClaimDue) ([]state.Due, 
 	if r.bytes <= 0 || r.bytes > dueBytes {
 		r.bytes = dueBytes
 	}
-	first := int(s.turn.Load())
-	for i := range s.shards {
-		if err := r.of(ctx, s.shards[(first+i)%len(s.shards)]); err != nil {
-			if len(r.due) > 0 {
-				break // what is leased is handed out; the next call says what is wrong
-			}
-			return nil, time.Time{}, fmt.Errorf("claim due: %w", err)
-		}
-	}
+	if err := r.serve(ctx); err != nil && len(r.due) == 0 {
+		return nil, time.Time{}, fmt.Errorf("claim due: %w", err)
+	} // what is leased is handed out; the next call says what is wrong
 	var next time.Time
 	if r.next != math.MaxInt64 {
 		next = fromMicro(r.next)
 	}
 	return r.due, next, nil
+}
+
+// serve shares what there is room for among the ready destinations of all shards, so that none starves another.
+func (r *round) serve(ctx context.Context) error {
+	var all []*ready
+	for _, sh := range r.s.shards {
+		some, err := r.of(ctx, sh)
+		if err != nil {
+			return err
+		}
+		all = append(all, some...)
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	served := r.s.turns.share(all, r.left, r.room)
+	for _, d := range all {
+		if d.give < d.due && r.roomOf(d) > 0 {
+			r.next = unixMicro(r.now) // there is more than was asked for
+		}
+	}
+	for _, sh := range r.s.shards {
+		own := slices.DeleteFunc(slices.Clone(served), func(d *ready) bool { return d.shard != sh })
+		if len(own) == 0 {
+			continue
+		}
+		if r.bytes <= 0 {
+			r.next = unixMicro(r.now)
+			return nil
+		}
+		if err := r.lease(ctx, sh, own); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // round is one ClaimDue over all shards.
@@ -80,37 +110,26 @@ func (r *round) at(script, reply any) int64 {
 	return unixMicro(r.now) + asInt(reply) - asInt(script)
 }
 
-func (r *round) of(ctx context.Context, sh *shard) error {
+// of are the destinations of a shard that can be served now and that the caller has room for.
+func (r *round) of(ctx context.Context, sh *shard) ([]*ready, error) {
 	got, err := r.s.run(ctx, readyScript, sh.base, r.s.now(), readyMost)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	reply := asList(got)
 	if len(reply) < 2 {
-		return errCorrupt
+		return nil, errCorrupt
 	}
 	r.next = min(r.next, r.at(reply[0], reply[1]))
 	var all []*ready
 	for i := 2; i+1 < len(reply); i += 2 {
-		d := &ready{token: asText(reply[i]), due: int(asInt(reply[i+1]))}
+		d := &ready{shard: sh, token: asText(reply[i]), due: int(asInt(reply[i+1]))}
 		d.tenant, d.name = untoken(d.token)
 		if r.roomOf(d) > 0 {
 			all = append(all, d)
 		}
 	}
-	if len(all) == 0 {
-		return nil
-	}
-	served := r.s.turns.share(all, r.left, r.room)
-	for _, d := range all {
-		if d.give < d.due && r.roomOf(d) > 0 {
-			r.next = unixMicro(r.now) // there is more than was asked for
-		}
-	}
-	if len(served) == 0 || r.bytes <= 0 {
-		return nil
-	}
-	return r.lease(ctx, sh, served)
+	return all, nil
 }
 
 func (r *round) roomOf(d *ready) int {

@@ -44,8 +44,8 @@ func (s *store) keepNames(ctx context.Context, fresh []any) error {
 	if len(fresh) == 0 {
 		return nil
 	}
-	if err := s.client.HSet(ctx, s.meta+"names", fresh...).Err(); err != nil {
-		return s.fault(err)
+	if _, err := s.run(ctx, namesScript, s.meta, append([]any{""}, fresh...)...); err != nil {
+		return err
 	}
 	n := &s.names
 	n.mu.Lock()

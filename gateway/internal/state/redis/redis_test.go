@@ -34,6 +34,7 @@ type harness struct {
 	t      *testing.T
 	url    string
 	prefix string
+	shards int
 	clock  *clock.Manual
 	mu     sync.Mutex
 	stores []*store
@@ -41,7 +42,7 @@ type harness struct {
 
 func (h *harness) open() *store {
 	h.t.Helper()
-	s, err := open(Options{URL: h.url, Prefix: h.prefix, Clock: h.clock})
+	s, err := open(Options{URL: h.url, Prefix: h.prefix, Shards: h.shards, Clock: h.clock})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -108,10 +109,10 @@ func (h *harness) Advance(d time.Duration) { h.clock.Advance(d) }
 func (h *harness) Now() time.Time          { return h.clock.Now() }
 
 // conform plays the suite against an address.
-func conform(t *testing.T, url string) {
+func conform(t *testing.T, url string, shards int, without ...string) {
 	t.Helper()
 	statetest.Run(t, func(t *testing.T, opts statetest.Options) statetest.Harness {
-		h := &harness{t: t, url: url, prefix: fmt.Sprintf("t%d", prefixes.Add(1)), clock: clock.NewManual(opts.Start)}
+		h := &harness{t: t, url: url, shards: shards, prefix: fmt.Sprintf("t%d", prefixes.Add(1)), clock: clock.NewManual(opts.Start)}
 		h.stores = []*store{h.open()}
 		t.Cleanup(func() {
 			for _, s := range h.stores {
@@ -121,10 +122,10 @@ func conform(t *testing.T, url string) {
 			}
 		})
 		return h
-	})
+	}, without...)
 }
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	conform(t, start(t).url())
+	conform(t, start(t).url(), 1)
 }

@@ -35,6 +35,7 @@ var (
 	destScript   = script("trimdest")
 	buryScript   = script("bury")
 	pardonScript = script("pardon")
+	namesScript  = script("names")
 	endedScript  = script("ended")
 	onceScript   = script("once")
 	freeScript   = script("free")

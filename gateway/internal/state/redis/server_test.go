@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,12 +18,13 @@ import (
 
 // server is a redis-server of a test's own, in a folder of its own, on a port that was free.
 type server struct {
-	t    testing.TB
-	dir  string
-	port int
-	args []string
-	cmd  *exec.Cmd
-	done chan struct{}
+	t     testing.TB
+	dir   string
+	port  int
+	args  []string
+	first []string // arguments before all others
+	cmd   *exec.Cmd
+	done  chan struct{}
 }
 
 const install = "redis-server is not installed; the tests of this engine need it: sudo apt-get install -y redis-server"
@@ -81,10 +83,13 @@ func (s *server) log() string {
 // run starts the process and waits until it answers; false: it ended.
 func (s *server) run() bool {
 	s.t.Helper()
-	args := append([]string{
-		"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--logfile", "log",
-		"--enable-debug-command", "yes",
-	}, s.args...)
+	args := append(slices.Clone(s.first),
+		"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--dir", s.dir, "--logfile", filepath.Join(s.dir, "log"),
+	)
+	if s.first == nil {
+		args = append(args, "--save", "", "--enable-debug-command", "yes")
+	}
+	args = append(args, s.args...)
 	s.cmd = exec.Command(redisServer(s.t), args...) //nolint:gosec // a test's own server
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)

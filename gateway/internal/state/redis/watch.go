@@ -168,6 +168,16 @@ func (s *store) listen() {
 func (s *store) changed(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lostAfter)
 	defer cancel()
+	newest, err := s.client.Get(ctx, s.meta+"version").Uint64()
+	if err != nil && !errors.Is(err, goredis.Nil) {
+		return s.fault(err)
+	}
+	if newest == s.watch.seen {
+		return nil
+	}
+	if newest < s.watch.seen {
+		s.watch.seen = 0 // Redis lost data: everything there is now is news
+	}
 	all, err := s.client.ZRangeByScoreWithScores(ctx, s.meta+"changed", &goredis.ZRangeBy{
 		Min: "(" + strconv.FormatUint(s.watch.seen, 10), Max: "+inf",
 	}).Result()

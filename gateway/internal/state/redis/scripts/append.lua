@@ -3,17 +3,17 @@
 --   ARGV  time, then for each event: slot, field (of its id), tenant, number of index terms,
 --         the terms (bucket, tag), number of fields, the entry's fields and values
 --   returns for each event its position, or 0 minus the position of the first; -0 as '-0': that one is gone
-local start = redis.call('HMGET', meta, 'next', 'first')
-local pos, first = tonumber(start[1]), tonumber(start[2] or '1')
-if not pos then
-  pos = 1
-  if redis.call('EXISTS', events) == 1 then -- the counters are gone, the stream is not
-    local info = redis.call('XINFO', 'STREAM', events)
-    for i = 1, #info, 2 do
-      if info[i] == 'last-generated-id' then pos = tonumber(string.match(info[i + 1], '^%d+')) + 1 end
-    end
+-- The number behind the last entry: what anybody else wrote into the stream, or what it has where the counters are gone.
+local function behind()
+  if redis.call('EXISTS', events) == 0 then return 1 end
+  local info = redis.call('XINFO', 'STREAM', events)
+  for i = 1, #info, 2 do
+    if info[i] == 'last-generated-id' then return tonumber(string.match(info[i + 1], '^%d+')) + 1 end
   end
 end
+local start = redis.call('HMGET', meta, 'next', 'first')
+local pos, first = tonumber(start[1]), tonumber(start[2] or '1')
+if not pos then pos = behind() end
 local results, i, fresh, bytes, tenants = {}, 2, 0, 0, {}
 while i <= #ARGV do
   local ids, field, tenant, terms = base .. 'id:' .. ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])
@@ -27,7 +27,12 @@ while i <= #ARGV do
     results[#results + 1] = '-' .. text(n)
   else
     local n = text(pos)
-    redis.call('XADD', events, n .. '-0', unpack(ARGV, at + 1, last))
+    local added = redis.pcall('XADD', events, n .. '-0', unpack(ARGV, at + 1, last))
+    if type(added) == 'table' then
+      pos = behind()
+      n = text(pos)
+      redis.call('XADD', events, n .. '-0', unpack(ARGV, at + 1, last))
+    end
     redis.call('HSET', ids, field, n)
     local slice, offset = text(math.floor(pos / 65536)), struct.pack('>I2', pos % 65536)
     redis.call('APPEND', base .. 'line:' .. tenant .. ':' .. slice, offset)

@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=no-writes
 -- What a shard holds, and since when.
 --   ARGV  time
 --   returns the time, pending, waiting, dead, events, bytes, when the oldest pending event and the oldest recognised id

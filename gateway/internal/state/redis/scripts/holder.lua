@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Gives a name to one holder, or renews it. The fence rises with each new holder, and to the same one after its end.
 --   ARGV  time, name, holder, how long in microseconds
 --   returns the fence, 0 when somebody else has it

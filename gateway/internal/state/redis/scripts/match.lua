@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=no-writes
 -- Says which events fit a query, without moving them out of Redis.
 --   ARGV  empty, tenant, type, source, survey (empty: any), positions
 --   returns for each position when it was received in milliseconds, negative where it does not fit, 0 where it is gone

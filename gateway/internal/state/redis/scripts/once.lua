@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Reserves keys for their owners: the first to ask has it.
 --   ARGV  time, how long in microseconds, then key and owner in turn
 --   returns each key's owner

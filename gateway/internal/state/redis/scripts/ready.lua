@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=no-writes
 -- The destinations that can be served now, those that wait longest first, and how much is due for each.
 --   ARGV  time, most destinations
 --   returns the time, the time of the next service behind now (or empty), then destination and number in turn

@@ -1,0 +1,149 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// startCluster is three nodes that have a third of the slots each.
+func startCluster(t testing.TB) (url string, nodes []*server) {
+	t.Helper()
+	var hosts []string
+	for i, slots := range [][2]int{{0, 5460}, {5461, 10922}, {10923, 16383}} {
+		n := start(t, "--cluster-enabled", "yes", "--cluster-config-file", "nodes", "--cluster-node-timeout", "2000")
+		n.do("CLUSTER", "ADDSLOTSRANGE", slots[0], slots[1])
+		n.do("CLUSTER", "SET-CONFIG-EPOCH", i+1)
+		nodes = append(nodes, n)
+		hosts = append(hosts, fmt.Sprintf("127.0.0.1:%d", n.port))
+	}
+	for _, n := range nodes[1:] {
+		nodes[0].do("CLUSTER", "MEET", "127.0.0.1", n.port)
+	}
+	for _, n := range nodes {
+		until(t, "the cluster is whole", func() bool {
+			text := asText(n.do("CLUSTER", "INFO"))
+			return strings.Contains(text, "cluster_state:ok") && strings.Contains(text, "cluster_known_nodes:3")
+		})
+	}
+	return "redis://" + strings.Join(hosts, ",") + "?cluster=true", nodes
+}
+
+func TestClusterConformance(t *testing.T) {
+	t.Parallel()
+	url, _ := startCluster(t)
+	conform(t, url, 1)
+}
+
+// Over four shards there is an order within each, and bounds are each shard's part: tests of one order over all events
+// and of bounds to the piece are left out.
+func TestShardsConformance(t *testing.T) {
+	t.Parallel()
+	url, _ := startCluster(t)
+	conform(t, url, 4, ordered...)
+}
+
+func TestClusterHasFourShards(t *testing.T) {
+	t.Parallel()
+	url, _ := startCluster(t)
+	s := gate(t, url)
+	if len(s.shards) != 4 {
+		t.Fatalf("%d shards", len(s.shards))
+	}
+	keys := make([]string, 200)
+	for i := range keys {
+		keys[i] = fmt.Sprint("k", i)
+	}
+	accept(t, s, keys...)
+	for _, c := range hold(t, s, 200) {
+		commit(t, s, decided(c))
+	}
+	seen := map[string]bool{}
+	for _, sh := range s.shards {
+		n, err := s.client.XLen(t.Context(), sh.base+"events").Result()
+		if err != nil || n == 0 {
+			t.Errorf("shard %d has %d events, %v", sh.n, n, err)
+		}
+		slot, err := s.client.ClusterKeySlot(t.Context(), sh.base).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[fmt.Sprint(slot/5461)] = true
+	}
+	if len(seen) != 3 {
+		t.Errorf("the shards are on %d of three nodes", len(seen))
+	}
+	if h := s.Health(t.Context()); h.Err != nil || h.Events != 200 || h.Pending != 0 {
+		t.Errorf("health %+v", h)
+	}
+}
+
+// That the suite passes on a Cluster proves that no script touches two shards, as Redis refuses one that does.
+func TestTwoShardsInOneScriptAreRefused(t *testing.T) {
+	t.Parallel()
+	url, _ := startCluster(t)
+	s := gate(t, url)
+	err := s.client.Eval(t.Context(), "#!lua\nreturn redis.call('GET', ARGV[1])", []string{s.shards[0].base + "x"}, s.shards[1].base+"x").Err()
+	if err == nil {
+		t.Fatal("a script reached into another shard")
+	}
+	err = s.client.Do(t.Context(), "MGET", s.shards[0].base+"x", s.shards[1].base+"x").Err()
+	if err == nil || !strings.Contains(err.Error(), "CROSSSLOT") {
+		t.Fatalf("got %v", err)
+	}
+}
+
+// The master of three sentinels is killed: a replica takes its place, and the gateway goes on by itself.
+func TestSentinelFailover(t *testing.T) {
+	t.Parallel()
+	master := start(t)
+	replica := start(t, "--replicaof", fmt.Sprintf("127.0.0.1 %d", master.port))
+	until(t, "the replica is in step", func() bool { return replica.info("replication", "master_link_status") == "up" })
+	var hosts []string
+	for range 3 {
+		hosts = append(hosts, fmt.Sprintf("127.0.0.1:%d", startSentinel(t, master.port).port))
+	}
+	s := gate(t, "redis://"+strings.Join(hosts, ",")+"?sentinel=main")
+	accept(t, s, "a", "b")
+	commit(t, s, decided(hold(t, s, 1)[0]))
+	until(t, "the replica has all", func() bool {
+		return master.info("replication", "master_repl_offset") == replica.info("replication", "slave_repl_offset")
+	})
+	master.kill()
+	began := time.Now()
+	until(t, "events are accepted by the other", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := s.Append(ctx, []*event.Event{made(t, "c")})
+		return err == nil
+	})
+	t.Logf("failed over in %v", time.Since(began).Round(time.Millisecond))
+	same(t, "claimed", keysOf(hold(t, s, 2)), []string{"b", "c"})
+}
+
+func startSentinel(t testing.TB, master int) *server {
+	t.Helper()
+	s := &server{t: t, dir: t.TempDir()}
+	for range 5 {
+		s.port = freePort(t)
+		path := filepath.Join(s.dir, "sentinel.conf")
+		text := fmt.Sprintf("sentinel monitor main 127.0.0.1 %d 2\nsentinel down-after-milliseconds main 1000\n"+
+			"sentinel failover-timeout main 5000\n", master)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s.first = []string{path, "--sentinel"}
+		if s.run() {
+			until(t, "the sentinel knows all", func() bool { return len(asList(s.do("SENTINEL", "REPLICAS", "main"))) == 1 })
+			return s
+		}
+	}
+	t.Fatalf("the sentinel does not start: %s", s.log())
+	return nil
+}
