@@ -40,6 +40,8 @@ type Options struct {
 	// Clock is the callers' clock. Another than the system's also replaces Redis' own, which is what tests want.
 	Clock  clock.Clock
 	Logger *slog.Logger
+	// Grouped hears how many calls shared each write; nil: nobody. It must be quick.
+	Grouped func(calls int)
 }
 
 const (
@@ -207,11 +209,17 @@ func (s *store) layout(ctx context.Context) error {
 	}
 	for i := range n {
 		sh := &shard{n: i, base: fmt.Sprintf("%s:{%d}:", escape(s.opts.Prefix), i), held: map[uint64]int{}, largest: 64 << 10}
-		sh.appends = newBatcher(func(group []*appending) { s.appendGroup(sh, group) })
-		sh.commits = newBatcher(func(group []*committing) { s.commitGroup(sh, group) })
+		sh.appends = newBatcher(func(group []*appending) { s.grouped(len(group)); s.appendGroup(sh, group) })
+		sh.commits = newBatcher(func(group []*committing) { s.grouped(len(group)); s.commitGroup(sh, group) })
 		s.shards = append(s.shards, sh)
 	}
 	return nil
+}
+
+func (s *store) grouped(calls int) {
+	if s.opts.Grouped != nil {
+		s.opts.Grouped(calls)
+	}
 }
 
 // now is what scripts are told of the time: nothing, but in tests.

@@ -58,4 +58,10 @@ for _, list in ipairs({ 'h', 'f' }) do
 end
 settled()
 counted()
+local names = {}
+for i, list in ipairs({ 'wait:', 'dead:', 'h:', 'f:' }) do names[i] = base .. list .. dest end
+if redis.call('EXISTS', unpack(names)) == 0 then -- nothing is kept of it: lists need not look there
+  redis.call('SREM', base .. 'dests', dest)
+  redis.call('HDEL', base .. 'waitbytes', dest)
+end
 return { overdue, dropped, ended, more and 1 or 0 }

@@ -1,0 +1,228 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// The benchmarks stand beside the embedded engine's: the same events (some 700 bytes raw, 2 KB in all), everything
+// kept, AOF everysec as in production. `rt/op` are calls of Redis for one event, `redis-us/op` is Redis' CPU.
+
+var filler = func() []byte {
+	b := make([]byte, 640)
+	for i := range b {
+		b[i] = 'a' + byte(i*7%26)
+	}
+	return b
+}()
+
+func benchEvents(tb testing.TB, from, n int) []*event.Event {
+	tb.Helper()
+	now := time.Now().UTC()
+	all := make([]*event.Event, n)
+	for i := range all {
+		key := fmt.Sprintf("k%09d", from+i)
+		e, err := event.New(event.Header{
+			ID: event.ID("default", "app", key), Tenant: "default", Source: "app", SourceKind: "pollqr", Type: "response.completed",
+			Time: now, Received: now, DedupeKey: key, Verified: "hmac", OrigType: "response.created",
+		}, &event.Data{
+			Survey:     event.Survey{ID: "550e8400-e29b-41d4-a716-446655440000", Title: "Onboarding"},
+			Response:   event.Response{ID: "r-" + key, Feedback: string(filler[:400])},
+			Respondent: event.Respondent{Email: key + "@example.com"},
+		}, event.Raw{ContentType: "application/json", Body: append([]byte(`{"response":"`+key+`","text":"`), append(filler, `"}`...)...)})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		all[i] = e
+	}
+	return all
+}
+
+// measured is what a stretch of a benchmark took.
+type measured struct {
+	b      *testing.B
+	srv    *server
+	s      *store
+	calls  int64
+	own    time.Duration
+	redis  float64
+	memory int64
+}
+
+func ownCPU(tb testing.TB) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		tb.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func (m *measured) redisCPU() float64 {
+	user, _ := strconv.ParseFloat(m.srv.info("cpu", "used_cpu_user"), 64)  //nolint:errcheck // it is a number
+	system, _ := strconv.ParseFloat(m.srv.info("cpu", "used_cpu_sys"), 64) //nolint:errcheck // it is a number
+	return (user + system) * 1e6
+}
+
+func begin(b *testing.B, srv *server, s *store) *measured {
+	b.Helper()
+	m := &measured{b: b, srv: srv, s: s, calls: s.calls.Load(), own: ownCPU(b), memory: asInt(srv.info("memory", "used_memory"))}
+	m.redis = m.redisCPU()
+	b.ResetTimer()
+	return m
+}
+
+func (m *measured) end(name string) {
+	m.b.Helper()
+	m.b.StopTimer()
+	n := float64(m.b.N)
+	m.b.ReportMetric(n/m.b.Elapsed().Seconds(), "op/s")
+	m.b.ReportMetric(float64(m.s.calls.Load()-m.calls)/n, "rt/op")
+	m.b.ReportMetric(float64((ownCPU(m.b)-m.own).Microseconds())/n, "cpu-us/op")
+	m.b.ReportMetric((m.redisCPU()-m.redis)/n, "redis-us/op")
+	m.b.ReportMetric(float64(asInt(m.srv.info("memory", "used_memory"))-m.memory)/n, name)
+}
+
+func benchStore(b *testing.B) (*server, *store) {
+	b.Helper()
+	srv := start(b, "--appendonly", "yes", "--appendfsync", "everysec", "--auto-aof-rewrite-percentage", "0")
+	return srv, gate(b, srv.url())
+}
+
+func each(n, workers int, do func(int)) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				do(i)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func BenchmarkAppend(b *testing.B) {
+	for _, w := range []int{1, 16, 256} {
+		b.Run(fmt.Sprintf("callers=%d", w), func(b *testing.B) {
+			srv, s := benchStore(b)
+			events := benchEvents(b, 0, b.N)
+			m := begin(b, srv, s)
+			each(b.N, w, func(i int) {
+				if _, err := s.Append(context.Background(), events[i:i+1]); err != nil {
+					b.Error(err)
+				}
+			})
+			m.end("B/event")
+		})
+	}
+}
+
+func appendAll(tb testing.TB, s *store, events []*event.Event) {
+	tb.Helper()
+	for len(events) > 0 {
+		n := min(len(events), 256)
+		if _, err := s.Append(context.Background(), events[:n]); err != nil {
+			tb.Fatal(err)
+		}
+		events = events[n:]
+	}
+}
+
+func benchDelivery(ev *event.Event, i int, st state.DeliveryState, now time.Time) state.Delivery {
+	d := state.Delivery{
+		ID: "dl_" + ev.ID + "_aaaaaaaaaaaaa", Tenant: ev.Tenant, EventID: ev.ID, Origin: state.Origin{Kind: state.Webhook, Name: "warehouse"},
+		Step: "warehouse", Destination: fmt.Sprint("warehouse", i%10), Connector: "webhook", State: st, Created: now,
+	}
+	if st == state.Waiting {
+		d.Reason, d.Due = "retry", now.Add(time.Hour)
+	} else {
+		d.Attempts = 1
+		d.Log = []state.Attempt{{N: 1, At: now, Took: 12 * time.Millisecond, Verdict: "delivered", Status: 200, Sent: 2100, Received: 2}}
+	}
+	return d
+}
+
+// BenchmarkCommit claims and commits: one delivery each, that ended or that waits.
+func BenchmarkCommit(b *testing.B) {
+	for _, st := range []state.DeliveryState{state.Delivered, state.Waiting} {
+		b.Run(string(st), func(b *testing.B) {
+			srv, s := benchStore(b)
+			appendAll(b, s, benchEvents(b, 0, b.N))
+			m := begin(b, srv, s)
+			for done := 0; done < b.N; {
+				some, err := s.Claim(context.Background(), 256, 0)
+				if err != nil {
+					b.Fatal(err)
+				}
+				c := &state.Commit{}
+				now := time.Now()
+				for i, x := range some {
+					c.Events = append(c.Events, state.Outcome{
+						Position: x.Position, Tenant: x.Event.Tenant, EventID: x.Event.ID, Generation: "4f1c", At: now,
+						Rules:      []state.RuleOutcome{{Origin: state.Origin{Kind: state.Webhook, Name: "warehouse"}}},
+						Deliveries: []state.Delivery{benchDelivery(x.Event, i, st, now)},
+					})
+				}
+				if _, err := s.Commit(context.Background(), c); err != nil {
+					b.Fatal(err)
+				}
+				done += len(some)
+			}
+			m.end("B/delivery")
+		})
+	}
+}
+
+// BenchmarkWhole is the way of an event: accepted by 256 callers while it is claimed and committed.
+func BenchmarkWhole(b *testing.B) {
+	srv, s := benchStore(b)
+	events := benchEvents(b, 0, b.N)
+	m := begin(b, srv, s)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		each(b.N, 256, func(i int) {
+			if _, err := s.Append(context.Background(), events[i:i+1]); err != nil {
+				b.Error(err)
+			}
+		})
+	})
+	commits := make(chan []state.Claimed, 4)
+	for range 2 {
+		wg.Go(func() {
+			for some := range commits {
+				c := &state.Commit{}
+				now := time.Now()
+				for i, x := range some {
+					c.Events = append(c.Events, state.Outcome{
+						Position: x.Position, Tenant: x.Event.Tenant, EventID: x.Event.ID, Generation: "4f1c", At: now,
+						Rules:      []state.RuleOutcome{{Origin: state.Origin{Kind: state.Webhook, Name: "warehouse"}}},
+						Deliveries: []state.Delivery{benchDelivery(x.Event, i, state.Delivered, now)},
+					})
+				}
+				if _, err := s.Commit(context.Background(), c); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	for done := 0; done < b.N; {
+		some, err := s.Claim(context.Background(), 256, 0)
+		if err != nil {
+			b.Fatal(err)
+		}
+		done += len(some)
+		commits <- some
+	}
+	close(commits)
+	wg.Wait()
+	m.end("B/event")
+}

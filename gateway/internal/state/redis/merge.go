@@ -1,0 +1,162 @@
+package redis
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// fill reads the next entries of lists that have none: in one round trip for all, a second where entries of one time
+// are more than were asked for, and one for the deliveries' records.
+func (m *merge) fill(ctx context.Context, all []*listed) error {
+	all = slices.DeleteFunc(slices.Clone(all), func(l *listed) bool { return l.end })
+	for len(all) > 0 {
+		var again []*listed
+		if err := m.read(ctx, all, m.chunk); err != nil {
+			return err
+		}
+		for _, l := range all {
+			if !l.end && len(l.items) == 0 {
+				again = append(again, l)
+			}
+		}
+		if err := m.records(ctx, all); err != nil {
+			return err
+		}
+		all = again
+	}
+	return nil
+}
+
+func (m *merge) read(ctx context.Context, all []*listed, chunk int64) error {
+	pipe := m.s.client.Pipeline()
+	asked := make([]goredis.Cmder, len(all))
+	for i, l := range all {
+		asked[i] = l.ask(ctx, pipe, "", chunk)
+	}
+	if err := m.s.exec(ctx, pipe); err != nil {
+		return err
+	}
+	pipe = m.s.client.Pipeline()
+	whole := make([]goredis.Cmder, len(all))
+	for i, l := range all {
+		found := l.found(asked[i])
+		if int64(len(found)) < chunk {
+			l.end = true
+		} else {
+			// Of the last time there may be more, and not in the order of places: all of it is read.
+			at := found[len(found)-1].at
+			for len(found) > 0 && found[len(found)-1].at == at {
+				found = found[:len(found)-1]
+			}
+			whole[i] = l.ask(ctx, pipe, text(at), 0)
+			l.upto, l.open = at, true
+		}
+		l.items = found
+	}
+	if pipe.Len() > 0 {
+		if err := m.s.exec(ctx, pipe); err != nil {
+			return err
+		}
+	}
+	for i, l := range all {
+		if whole[i] != nil {
+			l.items = append(l.items, l.found(whole[i])...)
+		}
+		slices.SortStableFunc(l.items, func(a, b placed) int { return b.compare(a.place) })
+		l.items = slices.DeleteFunc(l.items, func(p placed) bool { return p.compare(m.top) >= 0 })
+		if l.list != 'W' {
+			if old := slices.IndexFunc(l.items, func(p placed) bool { return p.at < m.since }); old >= 0 {
+				l.items, l.end = l.items[:old], true
+			}
+		}
+	}
+	return nil
+}
+
+// ask asks for the next entries, or for all of one time.
+func (l *listed) ask(ctx context.Context, pipe goredis.Pipeliner, at string, count int64) goredis.Cmder {
+	from, to := "-inf", text(l.upto)
+	if l.open {
+		to = "(" + to
+	}
+	if at != "" {
+		from, to = at, at
+	}
+	if l.list == 'W' || l.list == 'X' {
+		return pipe.ZRevRangeByScoreWithScores(ctx, l.key, &goredis.ZRangeBy{Min: from, Max: to, Count: count})
+	}
+	switch {
+	case at != "":
+		return pipe.XRevRange(ctx, l.key, at+"-18446744073709551615", at+"-0")
+	case l.open:
+		to += "-0"
+	default:
+		to += "-18446744073709551615"
+	}
+	return pipe.XRevRangeN(ctx, l.key, to, "-", count)
+}
+
+func (l *listed) found(c goredis.Cmder) []placed {
+	var all []placed
+	switch c := c.(type) {
+	case *goredis.ZSliceCmd:
+		for _, z := range c.Val() {
+			r := reader{b: asText(z.Member)}
+			n := r.big(8)
+			all = append(all, placed{place: place{at: uint64(z.Score), n: n, suffix: r.b, shard: l.sh.n}})
+		}
+	case *goredis.XMessageSliceCmd:
+		for _, m := range c.Val() {
+			at, seq, _ := strings.Cut(m.ID, "-")
+			raw := asText(m.Values["d"])
+			all = append(all, placed{place: place{at: number(at), shard: l.sh.n}, seq: number(seq), raw: raw})
+			p := &all[len(all)-1]
+			p.n, p.suffix = entryPlace(raw)
+		}
+	}
+	return all
+}
+
+// entryPlace is the event and the suffix of an entry, without the rest.
+func entryPlace(raw string) (n uint64, suffix string) {
+	r := reader{b: raw}
+	r.byte()
+	n = r.big(6)
+	if r.byte() != '-' {
+		r.take(9)
+		r.zero()
+	}
+	if r.byte() == 'o' {
+		return n, r.zero()
+	}
+	r.byte()
+	return n, r.text()
+}
+
+// records reads what is kept of the deliveries of entries.
+func (m *merge) records(ctx context.Context, all []*listed) error {
+	pipe := m.s.client.Pipeline()
+	var asked []*goredis.StringCmd
+	for _, l := range all {
+		for i := range l.items {
+			key, field := owedAt(l.sh, l.items[i].n, l.items[i].suffix)
+			asked = append(asked, pipe.HGet(ctx, key, field))
+		}
+	}
+	if len(asked) == 0 {
+		return nil
+	}
+	if err := m.s.exec(ctx, pipe); err != nil {
+		return err
+	}
+	for _, l := range all {
+		for i := range l.items {
+			l.items[i].owed = asked[0].Val()
+			asked = asked[1:]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// Range goes through a tenant's events in order, as they were when it was called.
+func (s *store) Range(ctx context.Context, tenant string, from uint64, each func(*state.Record) error) error {
+	if err := s.check(ctx); err != nil {
+		return err
+	}
+	rising := make([]*rise, len(s.shards))
+	shards := uint64(len(s.shards))
+	for i, sh := range s.shards {
+		first, next, _, err := s.marks(ctx, sh)
+		if err != nil {
+			return fmt.Errorf("range: %w", err)
+		}
+		r := &rise{sh: sh, next: next, slice: first / sliced}
+		if from > uint64(i) {
+			r.from = (from - uint64(i) + shards - 1) / shards
+		}
+		kept, err := s.client.ZRangeByScore(ctx, sh.base+"kept", &goredis.ZRangeBy{
+			Min: text(r.from), Max: "(" + text(first),
+		}).Result()
+		if err != nil {
+			return fmt.Errorf("range: %w", s.fault(err))
+		}
+		for _, m := range kept {
+			r.ns = append(r.ns, number(m))
+		}
+		r.from = max(r.from, first)
+		r.slice = max(r.slice, r.from/sliced)
+		rising[i] = r
+	}
+	for {
+		var lowest *rise
+		for _, r := range rising {
+			if err := s.rise(ctx, r, tenant); err != nil {
+				return fmt.Errorf("range: %w", err)
+			}
+			if len(r.found) > 0 && (lowest == nil || r.found[0].Position < lowest.found[0].Position) {
+				lowest = r
+			}
+		}
+		if lowest == nil {
+			return nil
+		}
+		if err := s.check(ctx); err != nil {
+			return err
+		}
+		record := lowest.found[0]
+		lowest.found = lowest.found[1:]
+		if err := each(record); err != nil {
+			return err
+		}
+	}
+}
+
+// rise is a shard's part of a Range.
+type rise struct {
+	sh         *shard
+	from, next uint64
+	slice      uint64
+	ns         []uint64
+	found      []*state.Record
+}
+
+// rise reads a shard's next events.
+func (s *store) rise(ctx context.Context, r *rise, tenant string) error {
+	for len(r.found) == 0 {
+		if len(r.ns) == 0 {
+			if r.slice > r.next/sliced {
+				return nil
+			}
+			all, err := s.slice(ctx, r.sh, tenant, r.slice)
+			if err != nil {
+				return err
+			}
+			r.slice++
+			for _, n := range all {
+				if n >= r.from && n < r.next {
+					r.ns = append(r.ns, n)
+				}
+			}
+			continue
+		}
+		some := r.ns[:min(len(r.ns), 64)]
+		r.ns = r.ns[len(some):]
+		var err error
+		if r.found, err = s.records(ctx, r.sh, tenant, some); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,190 @@
+package redis
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// The answer to a claim is lost on its way: what Redis gave us is found again, by us.
+func TestLostAnswerOfAClaim(t *testing.T) {
+	t.Parallel()
+	srv := start(t)
+	s := gate(t, srv.url())
+	accept(t, s, "a", "b", "c")
+	first := hold(t, s, 1)
+	srv.do("XREADGROUP", "GROUP", "gateway", s.holder, "COUNT", 1, "STREAMS", "surveygate:{0}:events", ">")
+	s.shards[0].lost = true
+	same(t, "claimed", keysOf(hold(t, s, 2)), []string{"b", "c"})
+	commit(t, s, decided(first[0]))
+}
+
+// A holder that lives keeps its own however slow it is; a consumer that still holds something is never deleted.
+func TestOnlyTheDeadAreTakenOver(t *testing.T) {
+	t.Parallel()
+	srv := start(t)
+	a, b := gate(t, srv.url()), gate(t, srv.url())
+	accept(t, a, "a", "b")
+	held := hold(t, a, 2)
+	srv.do("XCLAIM", "surveygate:{0}:events", "gateway", a.holder, 0, "1-0", "2-0", "IDLE", 3_600_000, "JUSTID")
+	if err := b.beat(t.Context(), b.shards[0]); err != nil {
+		t.Fatal(err)
+	}
+	commit(t, a, decided(held[0]))
+	a.abandon()
+	srv.do("ZADD", "surveygate:{0}:holders", 1, a.holder)
+	again := hold(t, b, 1)
+	if again[0].Event.DedupeKey != "b" || again[0].Claims != 2 {
+		t.Fatalf("got %s with %d claims", again[0].Event.DedupeKey, again[0].Claims)
+	}
+	until(t, "the dead consumer is gone", func() bool {
+		return !strings.Contains(fmt.Sprint(srv.do("XINFO", "CONSUMERS", "surveygate:{0}:events", "gateway")), a.holder)
+	})
+	commit(t, b, decided(again[0]))
+}
+
+func TestTakeoverWithin15Seconds(t *testing.T) {
+	t.Parallel()
+	srv := start(t)
+	a, b := gate(t, srv.url()), gate(t, srv.url())
+	accept(t, a, "a", "b", "c")
+	hold(t, a, 3)
+	died := time.Now()
+	a.abandon()
+	same(t, "claimed", keysOf(hold(t, b, 3)), []string{"a", "b", "c"})
+	if took := time.Since(died); took > 15*time.Second {
+		t.Fatalf("it took %v", took)
+	}
+}
+
+// One of two replicas is killed under load: what it held comes to the other, and nothing accepted is lost.
+func TestReplicaKilledUnderLoad(t *testing.T) {
+	t.Parallel()
+	srv := start(t)
+	a, b := gate(t, srv.url()), gate(t, srv.url())
+	stopA, stopB := load(t, a, "a"), load(t, b, "b")
+	until(t, "both work", func() bool { return b.Health(t.Context()).Events > 2000 })
+	a.abandon()
+	acceptedA, committedA := stopA()
+	srv.do("ZADD", "surveygate:{0}:holders", 1, a.holder) // ten seconds later
+	accepted, committed := stopB()
+	for key := range acceptedA {
+		accepted[key] = true
+	}
+	for key := range committedA {
+		if committed[key] {
+			t.Errorf("%s was committed twice", key)
+		}
+	}
+	if lost := finish(t, b, accepted); lost > 0 {
+		t.Errorf("%d of %d lost", lost, len(accepted))
+	}
+}
+
+func TestReplicasShareTheWork(t *testing.T) {
+	t.Parallel()
+	srv := start(t)
+	a, b := gate(t, srv.url()), gate(t, srv.url())
+	stopA, stopB := load(t, a, "a"), load(t, b, "b")
+	until(t, "both work", func() bool { return a.Health(t.Context()).Events > 2000 })
+	acceptedA, committedA := stopA()
+	acceptedB, committedB := stopB()
+	for key := range committedA {
+		if committedB[key] {
+			t.Errorf("%s was committed twice", key)
+		}
+	}
+	if len(committedA) == 0 || len(committedB) == 0 {
+		t.Errorf("%d and %d committed: the work is not shared", len(committedA), len(committedB))
+	}
+	// What either held when it was stopped is its own until it leaves.
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for key := range acceptedB {
+		acceptedA[key] = true
+	}
+	if lost := finish(t, a, acceptedA); lost > 0 {
+		t.Errorf("%d lost", lost)
+	}
+}
+
+// Replicas hear of each other's settings within a second, also where messages are cut off.
+func TestReplicasAgreeWithinASecond(t *testing.T) {
+	t.Parallel()
+	srv := start(t)
+	a, b := gate(t, srv.url()), gate(t, srv.url())
+	heard, err := b.Watch(t.Context(), "*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.do("CLIENT", "KILL", "TYPE", "pubsub")
+	began := time.Now()
+	if _, err := a.Put(t.Context(), acme, "rule", "x", nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "change", <-heard, state.Change{Tenant: acme, Kind: "rule", Name: "x"})
+	if took := time.Since(began); took > 1500*time.Millisecond {
+		t.Fatalf("it took %v", took)
+	}
+}
+
+// What somebody else wrote into the stream, or what became unreadable, holds nobody up.
+func TestMalformedEntryIsBuried(t *testing.T) {
+	t.Parallel()
+	srv := start(t)
+	s := gate(t, srv.url())
+	accept(t, s, "a")
+	srv.do("XADD", "surveygate:{0}:events", "2-0", "nonsense", "1")
+	srv.do("XADD", "surveygate:{0}:events", "3-0", "tenant", acme, "event", "{", "raw", "")
+	accept(t, s, "b")
+	same(t, "claimed", keysOf(hold(t, s, 2)), []string{"a", "b"})
+	if n := asInt(asList(srv.do("XPENDING", "surveygate:{0}:events", "gateway"))[0]); n != 2 {
+		t.Fatalf("%d pending, want the two that can be read", n)
+	}
+}
+
+// The caller's clock is an hour ahead of Redis': what it means by times are durations.
+func TestClocksMayDiffer(t *testing.T) {
+	t.Parallel()
+	srv := start(t)
+	ahead := clock.NewManual(time.Now().Add(time.Hour))
+	s := gate(t, srv.url(), func(o *Options) { o.Clock = ahead })
+	s.manual = false
+	accept(t, s, "a", "b")
+	c := hold(t, s, 2)
+	commit(t, s, decided(c[0], owing(c[0], state.Waiting, ahead.Now())), decided(c[1], owing(c[1], state.Waiting, ahead.Now().Add(time.Minute))))
+	due, next, err := s.ClaimDue(t.Context(), state.ClaimDue{Max: 5, Lease: 2 * time.Minute})
+	if err != nil || len(due) != 1 || due[0].Event.DedupeKey != "a" {
+		t.Fatalf("%d due, %v", len(due), err)
+	}
+	if wait := next.Sub(ahead.Now()); wait < 50*time.Second || wait > time.Minute {
+		t.Fatalf("next in %v", wait)
+	}
+	due[0].Delivery.State = state.Delivered
+	done, err := s.Commit(t.Context(), &state.Commit{Due: []state.Settled{{Delivery: due[0].Delivery, Lease: due[0].Lease}}})
+	if err != nil || !done.Due[0] {
+		t.Fatalf("settled %v, %v", done, err)
+	}
+}
+
+func TestAddresses(t *testing.T) {
+	t.Parallel()
+	for _, bad := range []string{
+		"", "localhost", "http://x", "redis://", "redis://a:1,b:2", "redis://a/x", "redis://a?pool=1", "redis://a?timeout=x",
+		"redis://a?unknown=1", "redis://a?sentinel=m&cluster=true", "redis://a/1?cluster=true", "redis://:secret@a:b",
+	} {
+		if _, _, err := parse(bad); err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+	o, k, err := parse("rediss://u:p@a,b:7?sentinel=main&sentinel_password=q")
+	if err != nil || k != sentinel || o.MasterName != "main" || o.Username != "u" || o.Password != "p" || o.SentinelPassword != "q" || o.TLSConfig == nil {
+		t.Fatalf("%+v, %v", o, err)
+	}
+	same(t, "hosts", o.Addrs, []string{"a:26379", "b:7"})
+}

@@ -1,0 +1,131 @@
+package redis
+
+import (
+	"context"
+	"encoding/binary"
+	"slices"
+	"strconv"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// walk are the next events of a list below a number, newest first.
+func (s *store) walk(ctx context.Context, sh *shard, tenant string, q *state.EventQuery, below uint64, most int) ([]uint64, error) {
+	switch {
+	case q.Response != "":
+		bucket, tag := term(tenant, "r", q.Response)
+		return s.posted(ctx, sh, bucket, tag, below, most)
+	case q.Respondent != "":
+		bucket, tag := term(tenant, "p", s.person(q.Respondent))
+		return s.posted(ctx, sh, bucket, tag, below, most)
+	case q.Dead:
+		// They are few, as each is kept by hand or ends by its age.
+		all, err := s.client.ZRange(ctx, sh.base+"gone:"+escape(tenant), 0, -1).Result()
+		if err != nil {
+			return nil, s.fault(err)
+		}
+		var ns []uint64
+		for _, m := range all {
+			if n, err := strconv.ParseUint(m, 10, 64); err == nil && n < below {
+				ns = append(ns, n)
+			}
+		}
+		slices.Sort(ns)
+		slices.Reverse(ns)
+		return ns[:min(len(ns), most)], nil
+	}
+	return s.timeline(ctx, sh, tenant, below, most)
+}
+
+// marks are a shard's first event in the stream, the next to come and the first slice of its indexes.
+func (s *store) marks(ctx context.Context, sh *shard) (first, next, slice uint64, err error) {
+	v, err := s.client.HMGet(ctx, sh.base+"meta", "first", "next", "slice").Result()
+	if err != nil {
+		return 0, 0, 0, s.fault(err)
+	}
+	first, next = max(uint64(asInt(v[0])), 1), max(uint64(asInt(v[1])), 1)
+	return first, next, uint64(asInt(v[2])), nil
+}
+
+// timeline are a tenant's events: those in the stream by the slices of two bytes each, then those kept.
+func (s *store) timeline(ctx context.Context, sh *shard, tenant string, below uint64, most int) ([]uint64, error) {
+	first, next, _, err := s.marks(ctx, sh)
+	if err != nil {
+		return nil, err
+	}
+	below = min(below, next)
+	var ns []uint64
+	for slice := int64(below / sliced); below > first && slice >= int64(first/sliced) && len(ns) < most; slice-- {
+		offsets, err := s.slice(ctx, sh, tenant, uint64(slice))
+		if err != nil {
+			return nil, err
+		}
+		for i := len(offsets) - 1; i >= 0 && len(ns) < most; i-- {
+			if n := offsets[i]; n < below && n >= first {
+				ns = append(ns, n)
+			}
+		}
+	}
+	if len(ns) < most {
+		kept, err := s.client.ZRevRangeByScore(ctx, sh.base+"kept", &goredis.ZRangeBy{
+			Min: "-inf", Max: "(" + text(min(below, first)), Count: int64(most - len(ns)),
+		}).Result()
+		if err != nil {
+			return nil, s.fault(err)
+		}
+		for _, m := range kept {
+			ns = append(ns, number(m))
+		}
+	}
+	return ns, nil
+}
+
+// slice are the numbers of a tenant's events within a slice, in order.
+func (s *store) slice(ctx context.Context, sh *shard, tenant string, slice uint64) ([]uint64, error) {
+	raw, err := s.client.Get(ctx, sh.base+"line:"+escape(tenant)+":"+text(slice)).Bytes()
+	if err != nil && err != goredis.Nil { //nolint:errorlint // go-redis returns it bare
+		return nil, s.fault(err)
+	}
+	ns := make([]uint64, 0, len(raw)/2)
+	for i := 0; i+1 < len(raw); i += 2 {
+		ns = append(ns, slice*sliced+uint64(binary.BigEndian.Uint16(raw[i:])))
+	}
+	return ns, nil
+}
+
+// posted are the events that an index has under a tag.
+func (s *store) posted(ctx context.Context, sh *shard, bucket, tag string, below uint64, most int) ([]uint64, error) {
+	_, next, from, err := s.marks(ctx, sh)
+	if err != nil {
+		return nil, err
+	}
+	below = min(below, next)
+	var ns []uint64
+	for slice := int64(below / sliced); slice >= int64(from) && len(ns) < most; {
+		var keys []string
+		var slices []uint64
+		for ; slice >= int64(from) && len(keys) < 16; slice-- {
+			keys = append(keys, sh.base+"index:"+text(uint64(slice))+":"+bucket)
+			slices = append(slices, uint64(slice))
+		}
+		values, err := s.client.MGet(ctx, keys...).Result()
+		if err != nil {
+			return nil, s.fault(err)
+		}
+		for i, v := range values {
+			raw := asText(v)
+			for at := len(raw) - tagSize - 2; at >= 0 && len(ns) < most; at -= tagSize + 2 {
+				if raw[at:at+tagSize] != tag {
+					continue
+				}
+				n := slices[i]*sliced + uint64(raw[at+tagSize])<<8 + uint64(raw[at+tagSize+1])
+				if n < below && (len(ns) == 0 || ns[len(ns)-1] != n) {
+					ns = append(ns, n)
+				}
+			}
+		}
+	}
+	return ns, nil
+}
