@@ -67,8 +67,8 @@ func ownCPU(tb testing.TB) time.Duration {
 }
 
 func (m *measured) redisCPU() float64 {
-	user, _ := strconv.ParseFloat(m.srv.info("cpu", "used_cpu_user"), 64)  //nolint:errcheck // it is a number
-	system, _ := strconv.ParseFloat(m.srv.info("cpu", "used_cpu_sys"), 64) //nolint:errcheck // it is a number
+	user, _ := strconv.ParseFloat(m.srv.info("cpu", "used_cpu_user"), 64)
+	system, _ := strconv.ParseFloat(m.srv.info("cpu", "used_cpu_sys"), 64)
 	return (user + system) * 1e6
 }
 

@@ -22,8 +22,8 @@ type committing struct {
 	ended  chan error
 }
 
-func (c *committing) weight() (items, bytes int) { return c.items, c.bytes }
-func (c *committing) done(err error)             { c.ended <- err }
+func (p *committing) weight() (items, bytes int) { return p.items, p.bytes }
+func (p *committing) done(err error)             { p.ended <- err }
 
 // Commit applies outcomes of events and of due deliveries: on a Cluster one step for each shard.
 func (s *store) Commit(ctx context.Context, c *state.Commit) (*state.Committed, error) {
@@ -66,6 +66,9 @@ func (s *store) Commit(ctx context.Context, c *state.Commit) (*state.Committed, 
 			if o := &c.Events[at]; p.held[i] || !o.Release {
 				_, number := s.at(o.Position)
 				s.shards[n].drop(number)
+				if o.Release {
+					s.shards[n].free()
+				}
 			}
 		}
 		for i, at := range p.due {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,7 +22,7 @@ const fullAt = 0.95
 type node map[string]string
 
 func (n node) number(name string) int64 {
-	v, _ := strconv.ParseInt(n[name], 10, 64) //nolint:errcheck // what it does not say is 0
+	v, _ := strconv.ParseInt(n[name], 10, 64)
 	return v
 }
 
@@ -84,10 +85,8 @@ func warnings(all []node) []string {
 	var words []string
 	add := func(format string, args ...any) {
 		text := fmt.Sprintf(format, args...)
-		for _, w := range words {
-			if w == text {
-				return
-			}
+		if slices.Contains(words, text) {
+			return
 		}
 		words = append(words, text)
 	}

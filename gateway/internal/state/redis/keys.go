@@ -51,7 +51,7 @@ const layoutVersion = "1"
 const (
 	slots   = 16384 // hashes of ids: each packed by Redis up to 128 ids, two million events in a shard
 	sliced  = 65536 // events in a slice of the indexes
-	buckets = 256   // of an index slice
+	buckets = 32    // of an index slice: so few that one call of many events writes to each once
 	group   = "gateway"
 )
 

@@ -92,6 +92,7 @@ type shard struct {
 	held    map[uint64]int // bytes of the events that this process holds
 	left    []state.Claimed
 	lost    bool // a claim's answer was lost: what it held is still to be found
+	freed   bool // some were released, or their holder died: those come before new ones
 	largest int  // entry of the last claim
 }
 
@@ -208,7 +209,7 @@ func (s *store) layout(ctx context.Context) error {
 		return nil
 	}
 	for i := range n {
-		sh := &shard{n: i, base: fmt.Sprintf("%s:{%d}:", escape(s.opts.Prefix), i), held: map[uint64]int{}, largest: 64 << 10}
+		sh := &shard{n: i, base: fmt.Sprintf("%s:{%d}:", escape(s.opts.Prefix), i), held: map[uint64]int{}, largest: 64 << 10, freed: true}
 		sh.appends = newBatcher(func(group []*appending) { s.grouped(len(group)); s.appendGroup(sh, group) })
 		sh.commits = newBatcher(func(group []*committing) { s.grouped(len(group)); s.commitGroup(sh, group) })
 		s.shards = append(s.shards, sh)

@@ -85,7 +85,7 @@ func (h *harness) Crash() {
 		s.abandon()
 	}
 	c := h.raw()
-	defer c.client.Close() //nolint:errcheck // of a test
+	defer c.client.Close()
 	for _, s := range h.stores {
 		for _, sh := range s.shards {
 			if err := c.client.Do(context.Background(), "ZADD", sh.base+"holders", 1, s.holder).Err(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -204,9 +205,7 @@ func (s *store) Holds(ctx context.Context, tenant string) ([]state.Held, error) 
 		if err != nil {
 			return nil, fmt.Errorf("holds: %w", s.fault(err))
 		}
-		for t, raw := range all {
-			tokens[t] = raw
-		}
+		maps.Copy(tokens, all)
 	}
 	now := s.clock.Now()
 	var held []state.Held

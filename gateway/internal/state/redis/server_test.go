@@ -90,7 +90,7 @@ func (s *server) run() bool {
 		args = append(args, "--save", "", "--enable-debug-command", "yes")
 	}
 	args = append(args, s.args...)
-	s.cmd = exec.Command(redisServer(s.t), args...) //nolint:gosec // a test's own server
+	s.cmd = exec.Command(redisServer(s.t), args...)
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
@@ -98,15 +98,15 @@ func (s *server) run() bool {
 	s.done = done
 	cmd := s.cmd
 	go func() {
-		cmd.Wait() //nolint:errcheck // it is killed
+		cmd.Wait()
 		close(done)
 	}()
 	s.t.Cleanup(func() {
-		cmd.Process.Kill() //nolint:errcheck // it may have ended
+		cmd.Process.Kill()
 		<-done
 	})
 	c := s.client()
-	defer c.Close() //nolint:errcheck // of a test
+	defer c.Close()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
 		if err := c.Ping(s.t.Context()).Err(); err == nil {
 			return true
@@ -145,7 +145,7 @@ func (s *server) client() *goredis.Client {
 func (s *server) do(args ...any) any {
 	s.t.Helper()
 	c := s.client()
-	defer c.Close() //nolint:errcheck // of a test
+	defer c.Close()
 	v, err := c.Do(context.Background(), args...).Result()
 	if err != nil && err != goredis.Nil { //nolint:errorlint // go-redis returns it bare
 		s.t.Fatalf("%v: %v", args, err)

@@ -15,29 +15,37 @@ local start = redis.call('HMGET', meta, 'next', 'first')
 local pos, first = tonumber(start[1]), tonumber(start[2] or '1')
 if not pos then pos = behind() end
 local results, i, fresh, bytes, tenants = {}, 2, 0, 0, {}
+
+-- Indexes grow once per call.
+local grown = {}
+local function grow(name, by)
+  local parts = grown[name]
+  if parts then parts[#parts + 1] = by else grown[name] = { by } end
+end
+
 while i <= #ARGV do
   local ids, field, tenant, terms = base .. 'id:' .. ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])
   i = i + 4
   local at = i + 2 * terms
   local last = at + tonumber(ARGV[at])
-  local known = redis.call('HGET', ids, field)
-  if known then
-    local n = tonumber(known)
-    if n < first and redis.call('EXISTS', base .. 'kept:' .. known) == 0 then n = 0 end
-    results[#results + 1] = '-' .. text(n)
+  local n = text(pos)
+  if redis.call('HSETNX', ids, field, n) == 0 then
+    local known = redis.call('HGET', ids, field)
+    local kept = tonumber(known)
+    if kept < first and redis.call('EXISTS', base .. 'kept:' .. known) == 0 then kept = 0 end
+    results[#results + 1] = '-' .. text(kept)
   else
-    local n = text(pos)
     local added = redis.pcall('XADD', events, n .. '-0', unpack(ARGV, at + 1, last))
     if type(added) == 'table' then
       pos = behind()
       n = text(pos)
       redis.call('XADD', events, n .. '-0', unpack(ARGV, at + 1, last))
+      redis.call('HSET', ids, field, n)
     end
-    redis.call('HSET', ids, field, n)
     local slice, offset = text(math.floor(pos / 65536)), struct.pack('>I2', pos % 65536)
-    redis.call('APPEND', base .. 'line:' .. tenant .. ':' .. slice, offset)
+    grow('line:' .. tenant .. ':' .. slice, offset)
     for t = i, at - 1, 2 do
-      redis.call('APPEND', base .. 'index:' .. slice .. ':' .. ARGV[t], ARGV[t + 1] .. offset)
+      grow('index:' .. slice .. ':' .. ARGV[t], ARGV[t + 1] .. offset)
     end
     for f = at + 1, last do bytes = bytes + #ARGV[f] end
     results[#results + 1] = n
@@ -47,6 +55,7 @@ while i <= #ARGV do
   i = last + 1
 end
 if fresh > 0 then
+  for name, parts in pairs(grown) do redis.call('APPEND', base .. name, table.concat(parts)) end
   for tenant in pairs(tenants) do redis.call('SADD', base .. 'tenants', tenant) end
   redis.call('HSET', meta, 'next', text(pos))
   count('events', fresh)

@@ -42,7 +42,7 @@ for i = 2, #ARGV, 17 do
       end
       redis.call('HSET', owedkey(n), owedfield(n, suffix), owed(d))
       listed(d, n, suffix, d.score)
-      redis.call('SADD', base .. 'dests', d.dest)
+      destination(d.dest)
       if d.state ~= 'W' and d.state ~= 'X' then orphan(n) end
     end
   end

@@ -92,7 +92,7 @@ while i <= #ARGV do
           if d.size < 0 then d.size = size(fields(number)) end
           redis.call('HSET', owedkey(number), owedfield(number, d.suffix), owed(d))
           listed(d, number, d.suffix, d.score)
-          redis.call('SADD', base .. 'dests', d.dest)
+          destination(d.dest)
         end
       end
       redis.call('HSET', base .. 'outcome:' .. text(math.floor(number / 64)), number % 64, outcome .. table.concat(links))

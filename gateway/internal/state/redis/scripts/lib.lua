@@ -104,6 +104,15 @@ local function settled()
   for dest in pairs(touched) do touch(dest) end
 end
 
+-- The names of destinations are kept once per call.
+local known = {}
+local function destination(dest)
+  if not known[dest] then
+    known[dest] = true
+    redis.call('SADD', base .. 'dests', dest)
+  end
+end
+
 -- Adds an entry to a destination's history. Where the clock stepped back, the list's last time goes on.
 local function enter(list, dest, entry)
   local k = base .. list .. ':' .. dest
@@ -116,7 +125,7 @@ local function enter(list, dest, entry)
       end
     end
   end
-  redis.call('SADD', base .. 'dests', dest)
+  destination(dest)
   local at, seq = string.match(id, '^(%d+)-(%d+)$')
   return tonumber(at), tonumber(seq)
 end

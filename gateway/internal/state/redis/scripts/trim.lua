@@ -111,7 +111,7 @@ if slice < last and redis.call('ZCOUNT', base .. 'kept', slice * 65536, slice * 
   for _, tenant in ipairs(redis.call('SMEMBERS', base .. 'tenants')) do
     redis.call('DEL', base .. 'line:' .. tenant .. ':' .. text(slice))
   end
-  for bucket = 0, 255 do redis.call('DEL', base .. 'index:' .. text(slice) .. ':' .. bucket) end
+  for bucket = 0, 31 do redis.call('DEL', base .. 'index:' .. text(slice) .. ':' .. bucket) end
   redis.call('HSET', meta, 'slice', text(slice + 1))
   more = more or slice + 1 < last
 end
