@@ -89,6 +89,7 @@ func TestOneDoorPerLibrary(t *testing.T) {
 		"github.com/expr-lang/expr":           {"rules/expression"},
 		"go.yaml.in/yaml":                     {"gateway/internal/document", "connectors/connectortest"},
 		"github.com/cockroachdb/pebble":       {"gateway/internal/state/embedded"},
+		"github.com/redis/go-redis":           {"gateway/internal/state/redis"},
 		"github.com/gofiber/fiber":            {"gateway/internal/web"},
 		"github.com/slack-go/slack":           {"connectors/slack"},
 		"github.com/prometheus/client_golang": {"gateway/internal/stats"},

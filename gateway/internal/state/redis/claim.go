@@ -147,10 +147,11 @@ func (s *store) askNew(ctx context.Context, sh *shard, count, _ int) ([]any, err
 	}
 	sh.mu.Lock()
 	sh.freed = sh.freed || len(asList(free.Val())) > 0
+	freed := sh.freed
 	sh.mu.Unlock()
 	streams := asList(read.Val())
 	if len(streams) == 0 {
-		if sh.freed {
+		if freed {
 			s.nudge()
 		}
 		return nil, nil
