@@ -94,7 +94,7 @@ func (s *Stream) Close() error { return s.client.Close() }
 func (s *Stream) Run(ctx context.Context, take func(ctx context.Context, entries []Entry) error) error {
 	pause := streamPause
 	rest := func(what string, err error) {
-		s.opts.Logger.Warn(what, "source", s.opts.Stream, "err", err)
+		s.opts.Logger.Warn("a stream cannot be read", "source", s.opts.Stream, "doing", what, "err", err)
 		c, stop := s.opts.Clock.After(pause)
 		defer stop()
 		select {

@@ -32,7 +32,7 @@ func reading(t *testing.T, url string, take func([]Entry) error, change ...func(
 		once.Do(func() {
 			cancel()
 			wg.Wait()
-			s.Close() //nolint:errcheck // of a test
+			s.Close()
 		})
 	}
 	t.Cleanup(stop)
