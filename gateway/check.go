@@ -24,11 +24,14 @@ type SourceURL struct {
 }
 
 // Check loads a configuration and says what it is; every fault it has is the error, all at once. Base is how the
-// gateway is reached from outside, such as https://surveys.example.com.
+// gateway is reached from outside, such as https://surveys.example.com; empty is where it listens.
 func Check(o Options, base string) (*Report, error) {
 	c, err := o.load()
 	if err != nil {
 		return nil, err
+	}
+	if base == "" {
+		base = "http://" + firstOf(c.Listen, DefaultListen)
 	}
 	r := &Report{
 		Generation: c.Generation, Sources: sourceURLs(c, base), Destinations: len(c.Destinations),

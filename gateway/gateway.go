@@ -95,10 +95,27 @@ type running struct {
 	sender  *outbound.Sender
 	loop    *deliver.Loop
 	web     *web.App
+	public  net.Listener
+	control net.Listener
 	plan    atomic.Pointer[decide.Plan]
 
 	counting    atomic.Pointer[stats.Stats] // stats, for the store, which writes before they are there
 	generations sync.Map                    // hash to *decide.Plan, of configurations that are not running any more
+}
+
+// listenAll takes the port and the control socket, or neither.
+func (g *running) listenAll(ctx context.Context) error {
+	var lc net.ListenConfig
+	public, err := lc.Listen(ctx, "tcp", g.listen)
+	if err != nil {
+		return err
+	}
+	control, err := listenSocket(ctx, g.data)
+	if err != nil {
+		return errors.Join(err, public.Close())
+	}
+	g.public, g.control = public, control
+	return nil
 }
 
 // grouped counts how many of the store's callers shared a write.
@@ -135,6 +152,15 @@ func open(ctx context.Context, o Options) (_ *running, err error) {
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, g.close())
+		}
+	}()
+	// Before a first token is made: it is shown only once, and a start that fails afterwards would never show it.
+	if err = g.listenAll(ctx); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, g.public.Close(), g.control.Close())
 		}
 	}()
 	if len(c.Tokens) == 0 {
@@ -177,15 +203,7 @@ func (g *running) close() error {
 
 // serve listens, runs every loop, and stops them in order: requests first, then deliveries, then what keeps the store.
 func (g *running) serve(ctx context.Context) error {
-	var lc net.ListenConfig
-	public, err := lc.Listen(ctx, "tcp", g.listen)
-	if err != nil {
-		return err
-	}
-	control, err := listenSocket(ctx, g.data)
-	if err != nil {
-		return errors.Join(err, public.Close())
-	}
+	public, control := g.public, g.control
 	failed := make(chan error, 3) // one for each that sends
 	var servers, keepers sync.WaitGroup
 	servers.Go(func() { failed <- g.web.Serve(public) })

@@ -36,6 +36,6 @@ func (g *globals) check() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&base, "url", "http://"+gateway.DefaultListen, "how the gateway is reached from outside, for the URLs")
+	cmd.Flags().StringVar(&base, "url", "", "how the gateway is reached from outside, for the URLs (default: where it listens)")
 	return cmd
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -8,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -122,4 +125,41 @@ func TestOneGatewayPerFolder(t *testing.T) {
 		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}
 	p.ask(nil, "emit", `{"type":"response.completed","id":"still"}`)
+}
+
+// A start that fails must not make the API's first token: it is shown only once.
+func TestFirstTokenSurvivesAFailedStart(t *testing.T) {
+	t.Parallel()
+	taken := newSink(t, nil)
+	dir := t.TempDir()
+	config := filepath.Join(dir, "surveygate.yaml")
+	if err := os.WriteFile(config, []byte("listen: 127.0.0.1:18181\nsources: {s: {profile: pollqr, secrets: [x]}}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"run", "--config", config, "--data", filepath.Join(dir, "data"), "--listen"}
+	out, errs, code := invoke(t, dir, nil, append(args, strings.TrimPrefix(taken.url, "http://"))...)
+	if code != 1 || !strings.Contains(errs, "address already in use") {
+		t.Fatalf("exit %d\n%s%s", code, out, errs)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, append(args, "127.0.0.1:0", "--json")...)
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var started struct{ Token string }
+	err = json.NewDecoder(stdout).Decode(&started)
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	if err != nil || !strings.HasPrefix(started.Token, "sg_") {
+		t.Errorf("no token is shown: %q, %v", started.Token, err)
+	}
+	out, _, _ = invoke(t, dir, nil, "check", "--config", config)
+	if !strings.Contains(out, "http://127.0.0.1:18181/in/s") {
+		t.Errorf("check prints another address than the file's:\n%s", out)
+	}
 }

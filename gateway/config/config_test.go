@@ -263,7 +263,7 @@ func TestFolder(t *testing.T) {
 	if empty := write(t, map[string]string{"notes.txt": ""}); !errors.Is(loadError(config.Options{Path: empty}), config.ErrNone) {
 		t.Error("a folder without files is no configuration")
 	}
-	if err := loadError(config.Options{Path: filepath.Join(folder, "none.yaml")}); !errors.Is(err, config.ErrNone) || !strings.Contains(err.Error(), "surveygate init") {
+	if err := loadError(config.Options{Path: filepath.Join(folder, "none.yaml")}); !errors.Is(err, config.ErrNone) || !strings.Contains(err.Error(), "surveygate demo") {
 		t.Errorf("no file: %v", err)
 	}
 }

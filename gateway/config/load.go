@@ -92,7 +92,7 @@ func LoadText(text []byte) (*Config, error) {
 func read(path string) ([]input, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: %s is not there; `surveygate demo` shows one working, `surveygate init` writes one", ErrNone, path)
+		return nil, fmt.Errorf("%w: %s is not there; `surveygate demo` shows one working and writes it down", ErrNone, path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
