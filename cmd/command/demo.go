@@ -27,8 +27,8 @@ func (g *globals) demo() *cobra.Command {
 stories: an event that matched, one that did not and why, and one whose receiver failed twice. Nothing leaves this machine.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			d := &demo{globals: g, listen: listen}
-			err := d.run(cmd.Context(), once)
+			d := &demo{globals: g, listen: listen, once: once}
+			err := d.run(cmd.Context())
 			if err != nil && !errors.Is(err, context.Canceled) {
 				return &exit{exitFailed, err}
 			}
@@ -44,6 +44,7 @@ stories: an event that matched, one that did not and why, and one whose receiver
 type demo struct {
 	*globals
 	listen string
+	once   bool
 	dir    string
 	token  string
 	heard  *ledger
@@ -70,7 +71,7 @@ func (d *demo) say(format string, args ...any) {
 	}
 }
 
-func (d *demo) run(ctx context.Context, once bool) error {
+func (d *demo) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	dir := d.data
@@ -129,7 +130,7 @@ func (d *demo) run(ctx context.Context, once bool) error {
 	if err := d.tell(ctx, options); err != nil {
 		return err
 	}
-	if !once {
+	if !d.once {
 		d.say("\nEvery delivery shows up here until you press Ctrl-C.")
 		d.heard.follow(ctx, func(r gateway.Received) {
 			d.say("%s  %-11s %s", r.At.Format(time.TimeOnly), r.Path, signatureText(r))
@@ -156,7 +157,11 @@ func (d *demo) tell(ctx context.Context, options gateway.Options) error {
 	if err := d.stories(ctx, options); err != nil {
 		return err
 	}
-	d.say("\nPost the next one yourself, and ask what became of it:")
+	if d.once {
+		d.say("\nThis gateway ends now. Without --once it stays up: post the next one yourself, and ask what became of it:")
+	} else {
+		d.say("\nPost the next one yourself, and ask what became of it:")
+	}
 	d.say("  curl -H 'Authorization: Bearer %s' %s/v1/events \\\n    -d '{\"type\": \"response.completed\", \"nps_score\": 3, \"email\": \"jo@example.com\"}'", d.token, d.base)
 	d.say("  surveygate explain --data %s ID", d.dir)
 	return nil
