@@ -133,6 +133,7 @@ func FuzzExtract(f *testing.F) {
 	f.Add([]byte(doc), "a.b.1.c")
 	f.Add([]byte(`{"a":1,"a":{"b":2}}`), "a.b")
 	f.Add([]byte(`{"\u0061":{"b":[{"c":"\\\""}]}}`), "a.b.0.c")
+	f.Add([]byte(`"[{0000)M0"`), "1")
 	f.Fuzz(func(t *testing.T, text []byte, path string) {
 		if !Valid(text) {
 			return
@@ -146,8 +147,9 @@ func FuzzExtract(f *testing.F) {
 		if want := Read(text, path); string(want.Raw()) != string(got.Raw()) {
 			t.Fatalf("%s of %q: Extract gives %q, Read %q", path, text, got.Raw(), want.Raw())
 		}
-		// gjson agrees, but for spellings that it reads in ways of its own, half surrogates and keys that stand twice.
-		if strings.ContainsAny(path, "\\:~^%<>=,") || strings.HasPrefix(path, "0") || strings.Contains(path, ".0") || len(path) > 60 ||
+		// gjson agrees, but for spellings that it reads in ways of its own, half surrogates, keys that stand twice, and
+		// brackets inside a document that is nothing but a text: it looks into those.
+		if strings.HasPrefix(strings.TrimSpace(string(text)), `"`) || strings.ContainsAny(path, "\\:~^%<>=,") || strings.HasPrefix(path, "0") || strings.Contains(path, ".0") || len(path) > 60 ||
 			strings.Contains(strings.ToLower(string(text)), `\u`) || twice(text) {
 			return
 		}
