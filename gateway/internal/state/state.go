@@ -158,6 +158,10 @@ type Delivery struct {
 	Reason string
 	// Attempts counts requests sent or that could not connect, over all its life.
 	Attempts int
+	// Forgiven is how many of Attempts use nothing up of the retry schedule: those made before somebody had it tried
+	// again, and those that were refused for the credentials. Commit keeps what it is given; Schedule sets it to
+	// Attempts, so that what is retried or replayed by hand begins a fresh schedule.
+	Forgiven int
 	// Created is when it was decided; Updated when it last changed; Due when it is next tried, for Waiting.
 	Created, Updated, Due time.Time
 	// Alone keeps it out of batches.
@@ -208,7 +212,8 @@ type Deliveries interface {
 
 	// Schedule puts deliveries into the due-queue, without their event's claim: replay, retry now. A delivery that
 	// waits or is dead is moved to its new due time, and only that and its reason are read; one that is leased is left
-	// alone, and its result is false. So is that of a delivery whose event is gone, or not committed yet.
+	// alone, and its result is false. So is that of a delivery whose event is gone, or not committed yet. All attempts
+	// so far are Forgiven.
 	Schedule(ctx context.Context, tenant string, deliveries []Delivery) ([]bool, error)
 
 	// Hold keeps a destination from being claimed until a time, in one write however much waits.

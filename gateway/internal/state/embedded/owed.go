@@ -114,7 +114,8 @@ func (t *tx) change(o *owed, to *state.Delivery) {
 	old := t.s.due.find(o.Tenant, o.Destination)
 	t.list(old, o, -1)
 
-	o.State, o.Reason, o.Attempts, o.Alone = to.State, to.Reason, to.Attempts, to.Alone
+	o.State, o.Reason, o.Alone = to.State, to.Reason, to.Alone
+	o.Attempts, o.Forgiven = to.Attempts, to.Forgiven
 	o.Step, o.Destination, o.Connector = to.Step, to.Destination, to.Connector
 	o.Updated, o.Log = fromNanos(max(t.now, o.newest.at+1)), to.Log
 	if o.newest.table == 0 {

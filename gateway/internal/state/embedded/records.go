@@ -118,6 +118,7 @@ const (
 	flagLeased
 	flagStepIsName // the step has the rule's or webhook's name
 	flagStepIsDest // the step has the destination's name
+	flagForgiven   // how many attempts are forgiven follows their number
 )
 
 // appendDelivery writes all of a delivery but its tenant, its event and its log, which its key and its place say.
@@ -134,6 +135,9 @@ func appendDelivery(b []byte, d *state.Delivery) []byte {
 	} else if d.Step == d.Destination {
 		flags |= flagStepIsDest
 	}
+	if d.Forgiven > 0 {
+		flags |= flagForgiven
+	}
 	b = append(b, deliveryV1, flags)
 	b = appendCode(b, stateWords, string(d.State))
 	b = appendCode(b, kindWords, string(d.Origin.Kind))
@@ -145,6 +149,9 @@ func appendDelivery(b []byte, d *state.Delivery) []byte {
 	b = appendBytes(b, d.Connector)
 	b = appendBytes(b, d.Reason)
 	b = appendUint(b, uint64(d.Attempts))
+	if d.Forgiven > 0 {
+		b = appendUint(b, uint64(d.Forgiven))
+	}
 	created := nanos(d.Created)
 	b = appendInt(b, created)
 	b = appendInt(b, nanos(d.Updated)-created)
@@ -169,6 +176,9 @@ func (r *reader) delivery() (d state.Delivery) {
 	}
 	d.Connector, d.Reason = r.text(), r.text()
 	d.Attempts = int(r.uint())
+	if flags&flagForgiven != 0 {
+		d.Forgiven = int(r.uint())
+	}
 	created := r.int()
 	d.Created = fromNanos(created)
 	d.Updated, d.Due = fromNanos(created+r.int()), fromNanos(created+r.int())

@@ -58,6 +58,7 @@ func (op *scheduling) schedule(t *tx, given *state.Delivery) bool {
 		}
 		to := o.Delivery
 		to.State, to.Due, to.Reason, to.Alone, to.Leased = state.Waiting, due, given.Reason, given.Alone || o.Alone, false
+		to.Forgiven = to.Attempts
 		t.change(o, &to)
 		return true
 	}
@@ -79,6 +80,7 @@ func (op *scheduling) schedule(t *tx, given *state.Delivery) bool {
 	created, attempts := o.Created, o.Attempts
 	o.Delivery = *given
 	o.Attempts = max(given.Attempts, attempts)
+	o.Forgiven = o.Attempts
 	if o.Created = given.Created; o.Created.IsZero() {
 		o.Created = created
 	}

@@ -33,7 +33,35 @@ var (
 const (
 	flagAlone = 1 << iota
 	flagLeased
+	flagForgiven // how many attempts are forgiven follows their number
 )
+
+func flagsOf(d *state.Delivery) (flags byte) {
+	if d.Alone {
+		flags |= flagAlone
+	}
+	if d.Forgiven > 0 {
+		flags |= flagForgiven
+	}
+	return flags
+}
+
+// appendAttempts writes the number of attempts behind the flags that say what follows.
+func appendAttempts(b []byte, d *state.Delivery) []byte {
+	b = appendUint(b, uint64(max(d.Attempts, 0)))
+	if d.Forgiven > 0 {
+		b = appendUint(b, uint64(d.Forgiven))
+	}
+	return b
+}
+
+func (r *reader) attempts(flags byte, d *state.Delivery) {
+	d.Alone = flags&flagAlone != 0
+	d.Attempts = int(r.uint())
+	if flags&flagForgiven != 0 {
+		d.Forgiven = int(r.uint())
+	}
+}
 
 // link leads to the newest entry of a delivery's history: list h or f, or - where there is none.
 type link struct {
@@ -62,12 +90,8 @@ func (o *owed) open() bool { return o.State == state.Waiting || o.State == state
 // appendTail is the part of an owed delivery that scripts only pass on.
 func appendTail(b []byte, d *state.Delivery, shape string) []byte {
 	b = append(b, shape...)
-	var flags byte
-	if d.Alone {
-		flags |= flagAlone
-	}
-	b = append(b, flags)
-	b = appendUint(b, uint64(max(d.Attempts, 0)))
+	b = append(b, flagsOf(d))
+	b = appendAttempts(b, d)
 	return appendID(b, d.EventID)
 }
 
@@ -94,8 +118,7 @@ func (s *store) ownedBy(ctx context.Context, r *reader, o *owed) error {
 		o.newest.dest = o.dest
 	}
 	shape := r.take(refSize)
-	o.Alone = r.byte()&flagAlone != 0
-	o.Attempts = int(r.uint())
+	r.attempts(r.byte(), &o.Delivery)
 	o.EventID = r.id()
 	if err := r.err(); err != nil {
 		return err
@@ -134,14 +157,10 @@ func appendEntry(b []byte, d *state.Delivery, suffix, shape string) []byte {
 	b = appendText(b, suffix)
 	b = appendID(b, d.EventID)
 	b = append(b, letters[d.State])
-	var flags byte
-	if d.Alone {
-		flags |= flagAlone
-	}
-	b = append(b, flags)
+	b = append(b, flagsOf(d))
 	b = append(b, shape...)
 	b = appendText(b, d.Reason)
-	b = appendUint(b, uint64(max(d.Attempts, 0)))
+	b = appendAttempts(b, d)
 	b = appendInt(b, unixMicro(d.Created))
 	if d.State == state.Waiting {
 		b = appendInt(b, unixMicro(d.Due))
@@ -218,10 +237,10 @@ func (s *store) readEntry(ctx context.Context, tenant, dest string, sh *shard, a
 		}
 		e.suffix, e.EventID = r.text(), r.id()
 		e.State = states[r.byte()]
-		e.Alone = r.byte()&flagAlone != 0
+		flags := r.byte()
 		shape := r.take(refSize)
 		e.Reason = r.text()
-		e.Attempts = int(r.uint())
+		r.attempts(flags, &e.Delivery)
 		e.Created = fromMicro(r.int())
 		if e.State == state.Waiting {
 			e.Due = fromMicro(r.int())
@@ -268,17 +287,14 @@ func (s *store) appendOutcome(b []byte, o *state.Outcome, suffixes, shapes []str
 		d := &o.Deliveries[i]
 		b = appendText(b, suffixes[i])
 		b = append(b, letters[d.State])
-		var flags byte
-		if d.Alone {
-			flags |= flagAlone
-		}
+		flags := flagsOf(d)
 		if d.Leased {
 			flags |= flagLeased
 		}
 		b = append(b, flags)
 		b = append(b, shapes[i]...)
 		b = appendText(b, d.Reason)
-		b = appendUint(b, uint64(max(d.Attempts, 0)))
+		b = appendAttempts(b, d)
 		b = appendInt(b, unixMicro(d.Created)-at)
 		b = appendInt(b, unixMicro(d.Updated)-at)
 		if d.State == state.Waiting {
@@ -325,10 +341,10 @@ func (s *store) outcome(ctx context.Context, tenant, eventID, raw string) (*outc
 		suffix := r.text()
 		d.ID, d.State = deliveryID(eventID, suffix), states[r.byte()]
 		flags := r.byte()
-		d.Alone, d.Leased = flags&flagAlone != 0, flags&flagLeased != 0
+		d.Leased = flags&flagLeased != 0
 		shape := r.take(refSize)
 		d.Reason = r.text()
-		d.Attempts = int(r.uint())
+		r.attempts(flags, &d)
 		d.Created, d.Updated = fromMicro(at+r.int()), fromMicro(at+r.int())
 		if d.State == state.Waiting {
 			d.Due = fromMicro(at + r.int())

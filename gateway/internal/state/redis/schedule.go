@@ -75,6 +75,7 @@ func (s *store) schedule(ctx context.Context, tenant string, given *state.Delive
 		default:
 			return false, nil // nothing is known of it: it must be told where it goes
 		}
+		to.Forgiven = to.Attempts
 		to.Tenant, to.EventID, to.Log, to.Leased = tenant, eventID, nil, false
 		to.State, to.Due = state.Waiting, given.Due
 		stamp(&to.Delivery, now)

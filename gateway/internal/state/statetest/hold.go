@@ -135,6 +135,47 @@ var schedules = []test{
 		}
 		s.same("deliveries of the event", len(s.record(e.ID).Outcome.Deliveries), 2)
 	}},
+	{name: "begins a fresh retry schedule", run: func(s *suite) {
+		dead := s.finished("a", "crm", state.Dead, tried(9, s.h.Now(), "retry", 503))
+		s.same("forgiven", s.delivery(id(dead, "crm")).Forgiven, 0)
+		_, err := s.store().Schedule(s.ctx, acme, []state.Delivery{{ID: id(dead, "crm")}})
+		s.ok(err)
+		s.h.Reopen()
+		d := s.oneDue()
+		s.same("attempts", []int{d.Delivery.Attempts, d.Delivery.Forgiven}, []int{9, 9})
+
+		// What a commit says stands, in the queue and in history.
+		tried(10, s.h.Now(), "retry", 503)(&d.Delivery)
+		d.Delivery.State = state.Waiting
+		s.same("fence", s.settle(state.Settled{Delivery: d.Delivery, Lease: d.Lease}), []bool{true})
+		d = s.oneDue()
+		s.same("attempts", []int{d.Delivery.Attempts, d.Delivery.Forgiven}, []int{10, 9})
+		d.Delivery.State, d.Delivery.Forgiven = state.Delivered, 10
+		s.settle(state.Settled{Delivery: d.Delivery, Lease: d.Lease})
+		s.same("forgiven", s.delivery(id(dead, "crm")).Forgiven, 10)
+		page, err := s.store().Deliveries(s.ctx, acme, state.DeliveryQuery{State: state.Delivered})
+		s.ok(err)
+		s.same("forgiven of those listed", []int{len(page.Items), page.Items[0].Forgiven}, []int{1, 10})
+
+		// A replay of what is finished, as given and by its id alone.
+		for _, replay := range []state.Delivery{s.owe(dead, "crm", state.Waiting), {ID: id(dead, "crm")}} {
+			_, err = s.store().Schedule(s.ctx, acme, []state.Delivery{replay})
+			s.ok(err)
+			d = s.oneDue()
+			s.same("attempts", []int{d.Delivery.Attempts, d.Delivery.Forgiven}, []int{10, 10})
+			d.Delivery.State = state.Delivered
+			s.settle(state.Settled{Delivery: d.Delivery, Lease: d.Lease})
+		}
+	}},
+	{name: "a commit keeps what is forgiven", run: func(s *suite) {
+		refused := func(d *state.Delivery) { d.Forgiven = 2 }
+		waits := s.finished("a", "crm", state.Waiting, tried(3, s.h.Now(), "revoked", 401), refused)
+		ended := s.finished("b", "mail", state.Delivered, tried(3, s.h.Now(), "delivered", 200), refused)
+		for _, id := range []string{id(waits, "crm"), id(ended, "mail")} {
+			s.same("forgiven", s.delivery(id).Forgiven, 2)
+		}
+		s.same("forgiven of the event's", s.record(ended.ID).Outcome.Deliveries[0].Forgiven, 2)
+	}},
 	{name: "an event that is not there is not scheduled", run: func(s *suite) {
 		e := s.event(acme, "never accepted")
 		done, err := s.store().Schedule(s.ctx, acme, []state.Delivery{s.owe(e, "crm", state.Waiting)})
