@@ -1,7 +1,7 @@
 package event
 
 import (
-	"net/url"
+	"encoding/hex"
 	"slices"
 	"strings"
 
@@ -22,6 +22,10 @@ func (p *parser) cloudEvent() error {
 			}
 		case "id", "type", "time", "tenant", "source":
 			err = p.attribute(slices.Index(headKeys, name), v)
+		case "dedupekey", "origid", "origtype", "sourcekind":
+			if v.Kind() == jsonpath.String {
+				p.own.set(name, v.Text())
+			}
 		case "data":
 			if !data.Exists() {
 				data = v
@@ -55,10 +59,44 @@ func (p *parser) attribute(i int, v jsonpath.Result) error {
 	return p.header(i, v)
 }
 
+// ParseStructured is ParseOne for a body that was sent as a CloudEvent: one that is none is a fault.
+func ParseStructured(body []byte, d Defaults) (*Event, error) {
+	if err := check(body); err != nil {
+		return nil, err
+	}
+	if err := declared(jsonpath.Parse(body)); err != nil {
+		return nil, err
+	}
+	return parse(body, d)
+}
+
+// ParseBatch reads an array of CloudEvents, with one result for each. An error speaks of the whole body.
+func ParseBatch(body []byte, d Defaults) ([]Parsed, error) {
+	if err := checkTo(body, maxArrayDepth); err != nil {
+		return nil, err
+	}
+	whole := jsonpath.Parse(body)
+	if whole.Kind() != jsonpath.Array {
+		return nil, wrong("body", "an array of CloudEvents", whole)
+	}
+	return parseArray(whole, d, ParseStructured)
+}
+
+// declared refuses an object that is no CloudEvent; what is no object at all is told of later.
+func declared(v jsonpath.Result) error {
+	if v.Kind() == jsonpath.Object && !jsonpath.Read(v.Raw(), "specversion").Exists() {
+		return &FieldError{Path: "specversion", Problem: "is missing, which every CloudEvent has"}
+	}
+	return nil
+}
+
 // ParseBinary is ParseOne for CloudEvents in binary form: attribute gives the value of a `ce-` header
-// by its name without the prefix, as the header holds it: percent-encoding is undone here. The body is the data.
-// https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md#3132-http-header-values
+// by its name without the prefix, as the header holds it: its encoding is undone here. The body is the data; an
+// empty one is an event without data.
 func ParseBinary(attribute func(name string) string, body []byte, d Defaults) (*Event, error) {
+	if len(body) == 0 {
+		body = []byte("{}")
+	}
 	if err := check(body); err != nil {
 		return nil, err
 	}
@@ -67,14 +105,14 @@ func ParseBinary(attribute func(name string) string, body []byte, d Defaults) (*
 		return nil, &FieldError{Path: "specversion", Problem: "must be 1.0"}
 	}
 	for i, name := range headKeys {
-		if value := attribute(name); value != "" {
-			if decoded, err := url.PathUnescape(value); err == nil {
-				value = decoded
-			}
+		if value := headerText(attribute(name)); value != "" {
 			if err := p.attribute(i, jsonpath.Parse(appendText(nil, value))); err != nil {
 				return nil, err
 			}
 		}
+	}
+	for _, name := range []string{"dedupekey", "origid", "origtype", "sourcekind"} {
+		p.own.set(name, headerText(attribute(name)))
 	}
 	if p.event.Kind() != jsonpath.Object {
 		return nil, wrong("data", "an object", p.event)
@@ -83,4 +121,59 @@ func ParseBinary(attribute func(name string) string, body []byte, d Defaults) (*
 		return nil, err
 	}
 	return p.finish(body, d)
+}
+
+// headerText undoes what CloudEvents does to a value in a header: quotes around it, then one round of
+// percent-encoding. What is no encoding stays as it is.
+// https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md#3132-http-header-values
+func headerText(value string) string {
+	if n := len(value); n >= 2 && value[0] == '"' && value[n-1] == '"' {
+		quoted := value[1 : n-1]
+		plain := make([]byte, 0, len(quoted))
+		for i := 0; i < len(quoted); i++ {
+			if quoted[i] == '\\' && i+1 < len(quoted) {
+				i++
+			}
+			plain = append(plain, quoted[i])
+		}
+		value = string(plain)
+	}
+	if !strings.Contains(value, "%") {
+		return value
+	}
+	out := make([]byte, 0, len(value))
+	for i := 0; i < len(value); i++ {
+		if value[i] == '%' && i+2 < len(value) {
+			if b, err := hex.DecodeString(value[i+1 : i+3]); err == nil {
+				out = append(out, b[0])
+				i += 2
+				continue
+			}
+		}
+		out = append(out, value[i])
+	}
+	return string(out)
+}
+
+// origin is what an envelope of ours says of where its event comes from.
+type origin struct{ key, id, kind, sourceKind string }
+
+func (o *origin) set(name, value string) {
+	switch name {
+	case "dedupekey":
+		o.key = value
+	case "origid":
+		o.id = value
+	case "origtype":
+		o.kind = value
+	case "sourcekind":
+		o.sourceKind = value
+	}
+}
+
+// of says whether a CloudEvent is one of ours: its id is made of its tenant, source and dedupe key. Published again
+// it stays the same event, here and at a gateway behind ours; so one that is sent to its own gateway ends there, as a
+// duplicate.
+func (o *origin) of(h *Header) bool {
+	return o.key != "" && ID(h.Tenant, h.Source, o.key) == h.OrigID
 }

@@ -12,6 +12,8 @@ import (
 type Parsed struct {
 	Event *Event
 	Err   error
+	// Line is where it stands in NDJSON, from 1; 0 in any other body.
+	Line int
 }
 
 // ParseMany reads a body that holds one event, a JSON array of them, or one to a line (NDJSON), each as
@@ -23,17 +25,15 @@ func ParseMany(body []byte, d Defaults) ([]Parsed, error) {
 	switch {
 	case err == nil:
 		if whole := jsonpath.Parse(body); whole.Kind() == jsonpath.Array {
-			return parseArray(whole, d)
+			return parseArray(whole, d, ParseOne)
 		}
 		ev, err := ParseOne(body, d)
 		if errors.Is(err, ErrTooDeep) {
 			return nil, err
 		}
-		return []Parsed{{ev, err}}, nil
-	case errors.Is(err, ErrNotJSON):
-		if parsed, ok, err := parseLines(body, d); ok {
-			return parsed, err
-		}
+		return []Parsed{{Event: ev, Err: err}}, nil
+	case errors.Is(err, ErrNotJSON) && looksLikeLines(body):
+		return ParseLines(body, d)
 	}
 	return nil, err
 }
@@ -41,14 +41,14 @@ func ParseMany(body []byte, d Defaults) ([]Parsed, error) {
 // maxArrayDepth is how deep a body is looked into to tell its elements apart.
 const maxArrayDepth = 1000
 
-func parseArray(whole jsonpath.Result, d Defaults) ([]Parsed, error) {
+func parseArray(whole jsonpath.Result, d Defaults, one func([]byte, Defaults) (*Event, error)) ([]Parsed, error) {
 	var all []Parsed
 	whole.Each(func(_ []byte, v jsonpath.Result) bool {
 		if len(all) > MaxEvents {
 			return false
 		}
-		ev, err := ParseOne(v.Raw(), d)
-		all = append(all, Parsed{ev, err})
+		ev, err := one(v.Raw(), d)
+		all = append(all, Parsed{Event: ev, Err: err})
 		return true
 	})
 	if len(all) > MaxEvents {
@@ -57,29 +57,46 @@ func parseArray(whole jsonpath.Result, d Defaults) ([]Parsed, error) {
 	return all, nil
 }
 
-// parseLines reads NDJSON; ok is false where the body is none: then not each line begins and ends as an
-// object does, which a broken or cut-off body of another form might do on some.
-func parseLines(body []byte, d Defaults) (all []Parsed, ok bool, err error) {
-	var lines [][]byte
+// ParseLines reads NDJSON, also of one line. A line that cannot be read is that line's fault alone.
+func ParseLines(body []byte, d Defaults) ([]Parsed, error) {
+	var all []Parsed
+	number := 0
+	for line := range bytes.Lines(body) {
+		number++
+		if line = bytes.TrimSpace(line); len(line) == 0 {
+			continue
+		}
+		if len(all) == MaxEvents {
+			return nil, ErrTooManyEvents
+		}
+		ev, err := ParseOne(line, d)
+		all = append(all, Parsed{ev, err, number})
+	}
+	if len(all) == 0 {
+		return nil, ErrNotJSON
+	}
+	return all, nil
+}
+
+// looksLikeLines says whether a body that is not JSON is NDJSON with faults, and not a document that is broken or cut
+// off: its first line is an object by itself, or most of its lines are. Of a document that is spread over lines the
+// first is none, and most others end in a comma.
+func looksLikeLines(body []byte) bool {
+	lines, objects, first := 0, 0, false
 	for line := range bytes.Lines(body) {
 		if line = bytes.TrimSpace(line); len(line) == 0 {
 			continue
 		}
-		if line[0] != '{' || line[len(line)-1] != '}' {
-			return nil, false, nil
+		lines++
+		if first && lines == 2 {
+			return true
 		}
-		if lines = append(lines, line); len(lines) > MaxEvents {
-			return nil, true, ErrTooManyEvents
+		if line[0] == '{' && !errors.Is(checkTo(line, maxArrayDepth), ErrNotJSON) {
+			objects++
+			first = first || lines == 1
 		}
 	}
-	if len(lines) < 2 {
-		return nil, false, nil
-	}
-	for _, line := range lines {
-		ev, err := ParseOne(line, d)
-		all = append(all, Parsed{ev, err})
-	}
-	return all, true, nil
+	return lines > 1 && 2*objects > lines
 }
 
 // check is nil for JSON that is not too deep; else it wraps ErrNotJSON or is ErrTooDeep.

@@ -26,6 +26,9 @@ func TestParseMany(t *testing.T) {
 		"empty array":   {"[]", nil},
 		"NDJSON":        {good + "\n" + bad + "\r\n\n  " + good, []string{good, fault, good}},
 		"a broken line": {good + "\n{\"type\":}\n" + good + "\n", []string{good, "not JSON: not JSON at byte 8", good}},
+		"cut off":       {good + "\n{\"type\":\"te", []string{good, "not JSON: not JSON at byte 11"}},
+		"other lines":   {good + "\n[]\nx", []string{good, "`event` must be an object, not an array", "not JSON: not JSON at byte 0"}},
+		"bad first":     {"x\n" + good + "\n" + good, []string{"not JSON: not JSON at byte 0", good, good}},
 		"a CloudEvent":  {`[{"specversion":"1.0","type":"test","id":"1"}]`, []string{`{"specversion":"1.0","type":"test","id":"1"}`}},
 		"a deep line":   {good + "\n{\"params\":" + strings.Repeat(`{"a":`, 70) + "1" + strings.Repeat("}", 71), []string{good, ErrTooDeep.Error()}},
 		"deep element":  {"[" + good + `,{"params":` + strings.Repeat(`{"a":`, 70) + "1" + strings.Repeat("}", 71) + "]", []string{good, ErrTooDeep.Error()}},
@@ -55,8 +58,9 @@ func TestParseMany(t *testing.T) {
 		})
 	}
 	for body, want := range map[string]error{
-		``: ErrNotJSON, `{`: ErrNotJSON, "[" + good + ",\n" + good: ErrNotJSON, good + good: ErrNotJSON, good + "\n{\"type\":\"te": ErrNotJSON,
-		"{\"a\":\n" + good + "\n": ErrNotJSON, "a=1": ErrNotJSON, "\n": ErrNotJSON, good + "\n[]": ErrNotJSON,
+		``: ErrNotJSON, `{`: ErrNotJSON, "[" + good + ",\n" + good: ErrNotJSON, good + good: ErrNotJSON,
+		"{\"a\":\n" + good + "\n": ErrNotJSON, "a=1": ErrNotJSON, "\n": ErrNotJSON, "x\n" + good: ErrNotJSON,
+		"[\n" + good + ",\n" + good + ",\n" + good + "\n":                                        ErrNotJSON,
 		`{"type":"test","params":` + strings.Repeat(`{"a":`, 64) + "1" + strings.Repeat("}", 65): ErrTooDeep,
 		nested(64): ErrTooDeep,
 		strings.Repeat("[", 1001) + strings.Repeat("]", 1001): ErrTooDeep,
@@ -64,6 +68,34 @@ func TestParseMany(t *testing.T) {
 		strings.Repeat("{}\n", MaxEvents+1):                   ErrTooManyEvents,
 	} {
 		if all, err := ParseMany([]byte(body), defaults); !errors.Is(err, want) || all != nil {
+			t.Errorf("%.40q: %d results, %v; want %v", body, len(all), err, want)
+		}
+	}
+}
+
+// NDJSON says of each line where it stands, whatever is between the lines.
+func TestParseLines(t *testing.T) {
+	t.Parallel()
+	const good = `{"type":"test","id":"a"}`
+	all, err := ParseLines([]byte("\n"+good+"\r\n\n{\n"+good), defaults)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []int
+	for _, p := range all {
+		if (p.Err == nil) != (p.Line != 4) {
+			t.Errorf("line %d: %v", p.Line, p.Err)
+		}
+		got = append(got, p.Line)
+	}
+	if diff := cmp.Diff([]int{2, 4, 5}, got); diff != "" {
+		t.Error(diff)
+	}
+	if one, err := ParseLines([]byte(good), defaults); err != nil || len(one) != 1 || one[0].Line != 1 {
+		t.Errorf("%v, %v", one, err)
+	}
+	for body, want := range map[string]error{"": ErrNotJSON, " \n": ErrNotJSON, strings.Repeat("x\n", MaxEvents+1): ErrTooManyEvents} {
+		if all, err := ParseLines([]byte(body), defaults); !errors.Is(err, want) || all != nil {
 			t.Errorf("%.40q: %d results, %v; want %v", body, len(all), err, want)
 		}
 	}

@@ -68,6 +68,7 @@ type parser struct {
 	at    string // where data stands in the body: empty, or `data.`
 	kind  string // content type
 	cloud bool
+	own   origin
 
 	answersAt, leadsAt []string
 }
@@ -241,7 +242,13 @@ func (p *parser) finish(body []byte, d Defaults) (*Event, error) {
 	raw := Raw{ContentType: p.kind, Body: body, AnswersAt: p.answersAt, LeadsAt: p.leadsAt}
 	sum := sha256.Sum256(body)
 	raw.SHA256 = hex.EncodeToString(sum[:])
-	if h.Type == TypeTest {
+	switch {
+	case p.own.of(&h):
+		h.DedupeKey, h.OrigID, h.OrigType = p.own.key, p.own.id, p.own.kind
+		if validName(p.own.sourceKind) {
+			h.SourceKind = p.own.sourceKind
+		}
+	case h.Type == TypeTest:
 		if h.DedupeKey == "" {
 			h.DedupeKey = raw.SHA256
 		}

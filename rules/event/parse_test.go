@@ -271,7 +271,7 @@ func TestParseOneHeader(t *testing.T) {
 	}
 }
 
-// An envelope that we sent can be published again, by a gateway behind ours.
+// An envelope that we sent and that is published again, by a gateway behind ours, is the same event.
 func TestParseOneTakesOurOwnEnvelope(t *testing.T) {
 	t.Parallel()
 	want := sample(t)
@@ -283,8 +283,10 @@ func TestParseOneTakesOurOwnEnvelope(t *testing.T) {
 		if diff := cmp.Diff(want.Data(), got.Data()); diff != "" {
 			t.Errorf("(-sent +published):\n%s", diff)
 		}
-		if got.Source != "pollqr-main" || got.OrigID != want.ID || got.Raw.ContentType != "application/cloudevents+json" {
-			t.Errorf("source %s, id %s, content type %s", got.Source, got.OrigID, got.Raw.ContentType)
+		header := want.Header
+		header.Received, header.Verified = received, "token" // of this gateway
+		if diff := cmp.Diff(header, got.Header); diff != "" || got.Raw.ContentType != "application/cloudevents+json" {
+			t.Errorf("content type %s (-sent +published):\n%s", got.Raw.ContentType, diff)
 		}
 		if cut, err := jsonpath.Cut(got.Raw.Body, got.Raw.AnswersAt); err != nil || strings.Contains(string(cut), `"question_id"`) {
 			t.Errorf("answers_at does not lead to the answers: %s, %v", cut, err)
@@ -303,21 +305,72 @@ func TestParseBinary(t *testing.T) {
 	if e.Source != "other" || e.OrigID != "x" || e.Type != TypeResponseCompleted || *e.Data().Response.Score.NPS != 3 || e.Time.Hour() != 0 || e.Raw.AnswersAt[0] != "response.answers" {
 		t.Errorf("got %s", e.WithRaw())
 	}
+	if e, err := ParseBinary(attribute, nil, defaults); err != nil || e.OrigID != "x" || string(e.Raw.Body) != "{}" {
+		t.Errorf("without data: %v, %v", e, err)
+	}
 	for _, body := range []string{`[]`, `{`, `{"nope":1}`} {
 		if _, err := ParseBinary(attribute, []byte(body), defaults); err == nil {
 			t.Errorf("%s was taken", body)
 		}
 	}
-	attributes["id"] = "caf%C3%A9%20%25"
-	if e, err := ParseBinary(attribute, []byte(`{}`), defaults); err != nil || e.OrigID != "café %" {
-		t.Errorf("the header's id was read as %v, %v", e, err)
-	}
-	attributes["id"] = "100%"
-	if e, err := ParseBinary(attribute, []byte(`{}`), defaults); err != nil || e.OrigID != "100%" {
-		t.Errorf("the header's id was read as %v, %v", e, err)
+	for header, want := range map[string]string{
+		"caf%C3%A9%20%25": "café %", "café": "café", "100%": "100%", "50%25%": "50%%", "%zz%41": "%zzA", "%2541": "%41",
+		`"say \"x\""`: `say "x"`, `"a\\b%20"`: `a\b `, `"`: `"`, "%FF": "\uFFFD",
+	} {
+		attributes["id"] = header
+		if e, err := ParseBinary(attribute, []byte(`{}`), defaults); err != nil || e.OrigID != want {
+			t.Errorf("the header's id %s was read as %v, %v", header, e, err)
+		}
 	}
 	attributes["specversion"] = "2.0"
 	if _, err := ParseBinary(attribute, []byte(`{}`), defaults); err == nil {
 		t.Error("CloudEvents 2.0 was taken")
+	}
+}
+
+// What is sent as a CloudEvent is one, or says why not; and a batch says so of each.
+func TestParseDeclared(t *testing.T) {
+	t.Parallel()
+	const good = `{"specversion":"1.0","type":"test","id":"1","source":"app"}`
+	if _, err := ParseStructured([]byte(good), defaults); err != nil {
+		t.Error(err)
+	}
+	for body, want := range map[string]string{
+		`{"type":"test"}`: "`specversion` is missing, which every CloudEvent has", `[` + good + `]`: "`event` must be an object, not an array",
+		`{`: "not JSON: not JSON at byte 1", `{"specversion":1.0,"type":"test"}`: "",
+	} {
+		if _, err := ParseStructured([]byte(body), defaults); want == "" && err != nil || want != "" && (err == nil || err.Error() != want) {
+			t.Errorf("%s: %v, want %s", body, err, want)
+		}
+	}
+	all, err := ParseBatch([]byte(`[`+good+`,{"type":"test"},5]`), defaults)
+	if err != nil || len(all) != 3 || all[0].Err != nil || all[1].Err == nil || all[2].Err == nil {
+		t.Errorf("%v, %v", all, err)
+	}
+	if _, err := ParseBatch([]byte(good), defaults); err == nil || err.Error() != "`body` must be an array of CloudEvents, not an object" {
+		t.Error(err)
+	}
+	if _, err := ParseBatch([]byte(`[`+good), defaults); !errors.Is(err, ErrNotJSON) {
+		t.Error(err)
+	}
+}
+
+// Only an id that is made of its tenant, source and key is one of ours; of another the CloudEvent's own id counts.
+func TestParseForeignKey(t *testing.T) {
+	t.Parallel()
+	id := ID("acme", "app", "k1")
+	for body, want := range map[string][3]string{
+		`{"specversion":"1.0","type":"test","id":"` + id + `","source":"/tenants/acme/sources/app","dedupekey":"k1","origid":"o","sourcekind":"pollqr"}`: {"k1", "o", "pollqr"},
+		`{"specversion":"1.0","type":"unknown","id":"` + id + `","source":"/tenants/acme/sources/app","dedupekey":"k2","origid":"o"}`:                    {id, id, "api"},
+		`{"specversion":"1.0","type":"unknown","id":"` + id + `","source":"/tenants/acme/sources/b","dedupekey":"k1"}`:                                   {id, id, "api"},
+		`{"specversion":"1.0","type":"unknown","id":"x","source":"app","dedupekey":7}`:                                                                   {"x", "x", "api"},
+	} {
+		e, err := ParseOne([]byte(body), defaults)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, [3]string{e.DedupeKey, e.OrigID, e.SourceKind}); diff != "" {
+			t.Errorf("%s\n%s", body, diff)
+		}
 	}
 }

@@ -34,6 +34,10 @@ const (
 // GatewayPrefix begins the types of the gateway's own notices.
 const GatewayPrefix = "gateway."
 
+// TypeEntry is an entry of a stream that no event can be made of: a dead letter from the start, whose raw bytes are
+// the entry and whose first warning says why. Nobody can publish one.
+const TypeEntry = GatewayPrefix + "entry"
+
 // Types are the canonical types, those of the gateway's own notices aside.
 var Types = []string{
 	TypeResponseStarted, TypeResponsePartial, TypeResponseCompleted, TypeResponseUpdated, TypeResponseReviewed,
