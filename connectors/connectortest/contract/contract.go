@@ -1,0 +1,165 @@
+// Package contract holds requests against the documents that vendors publish: OpenAPI 3, or Swagger 2.
+//
+// It is stricter than the documents where a typing error would hide behind them: a parameter or a property that a
+// document does not name is a fault, unless it says that it takes more.
+package contract
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi2"
+	"github.com/getkin/kin-openapi/openapi2conv"
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+)
+
+// Variable is the environment's name of the folder that holds the documents.
+const Variable = "SURVEYGATE_SPECS"
+
+// Document is one vendor's.
+type Document struct {
+	// Name is the file's, without its extension.
+	Name string
+
+	doc *openapi3.T
+}
+
+// Documents are all of one product: each describes other paths, or the same ones in another version.
+type Documents []*Document
+
+// Of loads the documents of a product: PRODUCT.json or PRODUCT.yaml of a folder, and those named PRODUCT-….
+func Of(folder, product string) (Documents, error) {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return nil, fmt.Errorf("vendors' documents: %w", err)
+	}
+	var all Documents
+	for _, entry := range entries {
+		ext := filepath.Ext(entry.Name())
+		name := strings.TrimSuffix(entry.Name(), ext)
+		if ext != ".json" && ext != ".yaml" || name != product && !strings.HasPrefix(name, product+"-") {
+			continue
+		}
+		d, err := load(filepath.Join(folder, entry.Name()))
+		if err != nil {
+			return nil, fmt.Errorf("document %s: %w", entry.Name(), err)
+		}
+		d.Name = name
+		all = append(all, d)
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("no document of %s in %s", product, folder)
+	}
+	return all, nil
+}
+
+func load(path string) (*Document, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var version struct {
+		Swagger string `json:"swagger"`
+	}
+	loader := openapi3.NewLoader()
+	doc := &openapi3.T{}
+	if json.Unmarshal(text, &version) == nil && version.Swagger != "" {
+		var old openapi2.T
+		if err := json.Unmarshal(text, &old); err != nil {
+			return nil, err
+		}
+		if doc, err = openapi2conv.ToV3(&old); err != nil {
+			return nil, err
+		}
+	} else if doc, err = loader.LoadFromData(text); err != nil {
+		return nil, err
+	}
+	if len(doc.Servers) == 0 {
+		return nil, errors.New("it names no server")
+	}
+	seen := map[*openapi3.Schema]bool{}
+	for _, item := range doc.Paths.Map() {
+		for _, operation := range item.Operations() {
+			if operation.RequestBody == nil || operation.RequestBody.Value == nil {
+				continue
+			}
+			for _, media := range operation.RequestBody.Value.Content {
+				closeSchema(media.Schema, seen)
+			}
+		}
+	}
+	return &Document{doc: doc}, nil
+}
+
+// closeSchema makes an object take no property but its own, where the document leaves that open.
+func closeSchema(ref *openapi3.SchemaRef, seen map[*openapi3.Schema]bool) {
+	if ref == nil || ref.Value == nil || seen[ref.Value] {
+		return
+	}
+	s := ref.Value
+	seen[s] = true
+	parts := slices.Concat(s.AllOf, s.OneOf, s.AnyOf)
+	shared := slices.ContainsFunc(parts, func(p *openapi3.SchemaRef) bool { return p.Value != nil && len(p.Value.Properties) > 0 })
+	extra := &s.AdditionalProperties
+	if len(s.Properties) > 0 && extra.Has == nil && extra.Schema == nil && !shared {
+		extra.Has = new(bool)
+	}
+	for _, part := range parts {
+		if len(s.AllOf) > 0 && part.Value != nil { // each part of allOf sees the properties of all
+			seen[part.Value] = true
+			for _, property := range part.Value.Properties {
+				closeSchema(property, seen)
+			}
+			continue
+		}
+		closeSchema(part, seen)
+	}
+	for _, property := range s.Properties {
+		closeSchema(property, seen)
+	}
+	closeSchema(s.Items, seen)
+	closeSchema(extra.Schema, seen)
+}
+
+// Check says what is wrong with a request, and which document knows it. Its body has been read already. A host
+// that ends in .example, or a loopback address, stands for any server's.
+func (all Documents) Check(r *http.Request, body []byte) (*Document, error) {
+	var asked []string
+	for _, d := range all {
+		route, params := d.find(r)
+		if route == nil {
+			asked = append(asked, d.Name)
+			continue
+		}
+		if err := d.check(r, body, route, params); err != nil {
+			return d, fmt.Errorf("%s: %s %s: %w", d.Name, route.Method, route.Path, err)
+		}
+		return d, nil
+	}
+	return nil, fmt.Errorf("%s %s on %s is in no document (%s)", r.Method, r.URL.Path, r.URL.Host, strings.Join(asked, ", "))
+}
+
+func (d *Document) check(r *http.Request, body []byte, route *routers.Route, params map[string]string) error {
+	known := slices.Concat(route.PathItem.Parameters, route.Operation.Parameters)
+	for name := range r.URL.Query() {
+		if known.GetByInAndName(openapi3.ParameterInQuery, name) == nil && !d.authorises(openapi3.ParameterInQuery, name) {
+			return fmt.Errorf("the query's %q is in no parameter", name)
+		}
+	}
+	r = r.Clone(r.Context())
+	r.Body, r.ContentLength = readerOf(body), int64(len(body))
+	return openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
+		Request: r, PathParams: params, Route: route,
+		Options: &openapi3filter.Options{
+			AuthenticationFunc: authenticate, RejectWhenRequestBodyNotSpecified: true, SkipSettingDefaults: true, MultiError: true,
+		},
+	})
+}

@@ -1,0 +1,133 @@
+package contract
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+)
+
+func readerOf(body []byte) io.ReadCloser { return io.NopCloser(bytes.NewReader(body)) }
+
+// placeholders are names in the addresses of servers that stand for something else: a document of Swagger 2 has no
+// variables for them. https://mailchimp.com/developer/marketing/docs/fundamentals/#api-structure
+var placeholders = map[string]string{"server.api.mailchimp.com": "*.api.mailchimp.com"}
+
+// find is the operation a request is for: of all paths that fit, the one with the fewest parameters.
+func (d *Document) find(r *http.Request) (best *routers.Route, params map[string]string) {
+	fewest := 0
+	for _, server := range d.doc.Servers {
+		rest, ok := below(server.URL, r)
+		if !ok {
+			continue
+		}
+		for path, item := range d.doc.Paths.Map() {
+			operation := item.GetOperation(r.Method)
+			found, ok := match(path, rest)
+			if operation == nil || !ok || best != nil && len(found) >= fewest {
+				continue
+			}
+			best = &routers.Route{Spec: d.doc, Server: server, Path: path, PathItem: item, Method: r.Method, Operation: operation}
+			params, fewest = found, len(found)
+		}
+	}
+	return best, params
+}
+
+// below is the request's path below a server's.
+func below(server string, r *http.Request) (rest string, ok bool) {
+	u, err := url.Parse(server)
+	if err != nil {
+		return "", false
+	}
+	host := r.URL.Host
+	if host == "" {
+		host = r.Host
+	}
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	if !strings.HasSuffix(host, ".example") && !net.ParseIP(host).IsLoopback() {
+		want := u.Host
+		if pattern, has := placeholders[want]; has {
+			want = pattern
+		}
+		suffix, wild := strings.CutPrefix(want, "*")
+		if !strings.EqualFold(host, want) && !(wild && strings.HasSuffix(host, suffix)) {
+			return "", false
+		}
+	}
+	return strings.CutPrefix(r.URL.EscapedPath(), strings.TrimSuffix(u.Path, "/"))
+}
+
+// match holds a path against a template: `{name}` is one part, and never empty.
+func match(template, path string) (params map[string]string, ok bool) {
+	wanted, parts := strings.Split(template, "/"), strings.Split(path, "/")
+	if len(wanted) != len(parts) {
+		return nil, false
+	}
+	params = map[string]string{}
+	for i, want := range wanted {
+		part, err := url.PathUnescape(parts[i])
+		if err != nil {
+			return nil, false
+		}
+		if name, is := strings.CutPrefix(want, "{"); is && strings.HasSuffix(name, "}") && part != "" {
+			params[strings.TrimSuffix(name, "}")] = part
+		} else if want != part {
+			return nil, false
+		}
+	}
+	return params, true
+}
+
+// authorises says that a parameter is how the document is authorised.
+func (d *Document) authorises(in, name string) bool {
+	if d.doc.Components == nil {
+		return false
+	}
+	for _, scheme := range d.doc.Components.SecuritySchemes {
+		if s := scheme.Value; s.Type == "apiKey" && s.In == in && s.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+var errUnauthorised = errors.New("the credentials are not where the document wants them")
+
+// authenticate looks where the credentials are, not what they are.
+func authenticate(_ context.Context, in *openapi3filter.AuthenticationInput) error {
+	r, scheme := in.RequestValidationInput.Request, in.SecurityScheme
+	given := ""
+	switch {
+	case scheme.Type == "http" && scheme.Scheme == "basic":
+		if _, given, _ = r.BasicAuth(); given == "" {
+			return errUnauthorised
+		}
+	case scheme.Type == "http" && scheme.Scheme == "bearer", scheme.Type == "oauth2", scheme.Type == "openIdConnect":
+		given, _ = strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if given == r.Header.Get("Authorization") {
+			return errUnauthorised
+		}
+	case scheme.Type == "apiKey" && scheme.In == openapi3.ParameterInHeader:
+		given = r.Header.Get(scheme.Name)
+	case scheme.Type == "apiKey" && scheme.In == openapi3.ParameterInQuery:
+		given = r.URL.Query().Get(scheme.Name)
+	default:
+		return fmt.Errorf("the way to authorise %q is not known here", in.SecuritySchemeName)
+	}
+	if given == "" {
+		return errUnauthorised
+	}
+	return nil
+}
