@@ -22,29 +22,39 @@ type Judge interface {
 	Judge(res *Response) Verdict
 }
 
-// Batcher is implemented where the product takes many events at once.
-type Batcher interface {
-	Batch() Limit
-	// Key is the record an event changes: no two alike stand in one batch, and order is kept per key.
+// Keyer is implemented where an event changes a record that others change too: deliveries of one step and one key
+// are made one after the other, in order. The empty key is nobody's.
+type Keyer interface {
+	// Key is the record, such as the e-mail address in the product's own spelling.
 	Key(ev *event.Event) string
+}
+
+// Batcher is implemented where the product takes many events at once. No two of one key stand in one batch.
+//
+// Build is still asked, for an event alone. An error of BuildBatch is nobody's in particular: the gateway asks Build
+// of each event whose it is, and BuildBatch again without those.
+type Batcher interface {
+	Keyer
+	Batch() Limit
 	BuildBatch(events []*event.Event) (*Request, error)
 }
 
-// Limit bounds a batch; zero is no bound.
+// Limit bounds a batch, in events and in bytes of the request's body; zero is no bound.
 type Limit struct {
 	Events int
 	Bytes  int
+}
+
+// Cautious is implemented where a repeat may count twice at the product.
+type Cautious interface {
+	// Retries is how often a delivery is tried again at most, where its schedule allows more.
+	Retries() int
 }
 
 // Validator is implemented where two settings depend on each other. It runs after defaults, connection
 // and step are laid over each other. An error made with Invalid names the setting.
 type Validator interface {
 	Validate() error
-}
-
-// Checker is implemented where credentials can be proved harmlessly.
-type Checker interface {
-	Check() *Request
 }
 
 // Skipped is the error of a Build that has nothing to tell its product; it is no failure.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"regexp"
 	"unique"
 )
 
@@ -49,6 +50,19 @@ func (s Secret) reveal() string {
 		return ""
 	}
 	return s.text.Value()
+}
+
+// regionSuffix is a data centre as keys name theirs: us6, eu1, usw2.
+var regionSuffix = regexp.MustCompile(`-([a-z]{2,3}[0-9]{1,3})$`)
+
+// Region is the data centre that a key names behind its last `-` (`…-us6`); "" where it names none. That much of a
+// key is no secret: it is part of the host that every request shows.
+func (s Secret) Region() string {
+	found := regionSuffix.FindStringSubmatch(s.reveal())
+	if found == nil {
+		return ""
+	}
+	return found[1]
 }
 
 // CheckAddress says what is wrong with a secret that is to be an Address; nil for a good one. The fault

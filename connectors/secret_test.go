@@ -89,3 +89,17 @@ func TestCheckAddressAndHeaderValueQuoteNothing(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestRegionGivesNoMoreOfAKey(t *testing.T) {
+	t.Parallel()
+	rows := map[string]string{
+		"0123456789abcdef0123456789abcdef-us6": "us6", "key-eu21": "eu21", "a-b-usw2": "usw2",
+		"": "", "us6": "", "key-": "", "key-US6": "", "key-us6/": "", "key-us6 ": "", "key-a8f3c2": "", "key-1234": "",
+		"550e8400-e29b-41d4-a716-446655440000": "", "key-us1234": "", "key-us.6": "", "key-us6\nx": "",
+	}
+	for key, want := range rows {
+		if got := connectors.NewSecret(key).Region(); got != want {
+			t.Errorf("%q: %q, want %q", key, got, want)
+		}
+	}
+}

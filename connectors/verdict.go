@@ -37,6 +37,10 @@ type Verdict struct {
 	Next *Request
 	// Each is one verdict per event of a batch, where they differ.
 	Each []Verdict
+	// Setting names the setting that the product refuses for every event (a channel, an audience), for Revoked. Where
+	// the rule's step writes it itself, the step alone is at fault: its deliveries are retried by the schedule, so that
+	// a corrected rule lets them through, and the connection goes on for all others.
+	Setting string
 	// Gone says that the receiver asked never to be called again (410): the gateway disables a webhook for it.
 	Gone bool
 }
@@ -49,6 +53,9 @@ func (v Verdict) String() string {
 	}
 	if v.Gone {
 		text += ", gone"
+	}
+	if v.Setting != "" {
+		text += " for " + v.Setting
 	}
 	if v.Reason != "" {
 		text += ": " + v.Reason
@@ -68,6 +75,9 @@ func Reject(reason string) Verdict { return Verdict{Kind: Rejected, Reason: reas
 
 // Revoke says that no event will pass.
 func Revoke(reason string) Verdict { return Verdict{Kind: Revoked, Reason: reason} }
+
+// Of names the setting at fault: `Revoke("channel_not_found").Of("channel")`.
+func (v Verdict) Of(setting string) Verdict { v.Setting = setting; return v }
 
 // TryAgain says not now, and leaves the time to the schedule.
 func TryAgain(reason string) Verdict { return Verdict{Kind: Retry, Reason: reason} }

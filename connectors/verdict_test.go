@@ -78,3 +78,20 @@ func TestVerdictInWords(t *testing.T) {
 		}
 	}
 }
+
+func TestARevokedSettingIsNamed(t *testing.T) {
+	t.Parallel()
+	v := connectors.Revoke("channel_not_found").Of("channel")
+	if v.Kind != connectors.Revoked || v.String() != "revoked for channel: channel_not_found" {
+		t.Errorf("got %v", v)
+	}
+}
+
+func TestProofByStatus(t *testing.T) {
+	t.Parallel()
+	for status, missing := range map[int]int{200: 0, 204: 0, 302: 1, 400: 1, 401: 1, 403: 1, 404: 1} {
+		if p := connectors.ProofByStatus(&connectors.Response{Status: status}); len(p.Missing) != missing || len(p.Unproved) != 0 {
+			t.Errorf("%d: got %v", status, p)
+		}
+	}
+}

@@ -150,14 +150,22 @@ func (c *Connector) Validate() error {
 	return c.validateBlocks()
 }
 
-// Check proves a token by auth.test; nil for a webhook, which cannot be proved without posting.
-func (c *Connector) Check() *connectors.Request {
+// Check proves a token by auth.test; a webhook cannot be proved without posting.
+func (c *Connector) Check() []*connectors.Request {
 	if c.Token.IsZero() {
 		return nil
 	}
-	return connectors.Post(c.BaseURL.At(api, "/auth.test"), []byte("{}")).
+	return []*connectors.Request{connectors.Post(c.BaseURL.At(api, "/auth.test"), []byte("{}")).
 		With("Content-Type", "application/json; charset=utf-8").
-		As(connectors.Bearer(c.Token))
+		As(connectors.Bearer(c.Token))}
+}
+
+// Checked reads auth.test, which like every method refuses with 200.
+func (c *Connector) Checked(res *connectors.Response) connectors.Proof {
+	if v := c.Judge(res); v.Kind != connectors.Delivered {
+		return connectors.Lacks("a token that Slack takes (" + v.Reason + ")")
+	}
+	return connectors.Proof{}
 }
 
 // Rate is one message a second, for a channel and for a webhook alike.

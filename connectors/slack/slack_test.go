@@ -94,7 +94,7 @@ func TestClipNeverCutsAnEscape(t *testing.T) {
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	bot := &Connector{Account: Account{Token: connectors.NewSecret("xoxb-1"), BaseURL: "https://slack.example/api"}}
-	req := bot.Check()
+	req := bot.Check()[0]
 	if req.Method != "POST" || req.URL != "https://slack.example/api/auth.test" {
 		t.Errorf("got %s %s", req.Method, req.URL)
 	}
@@ -102,7 +102,7 @@ func TestCheck(t *testing.T) {
 		t.Errorf("the token is sent as %T", req.Auth)
 	}
 	hook := &Connector{Account: Account{Webhook: connectors.NewSecret("https://hooks.slack.com/services/T/B/X")}}
-	if hook.Check() != nil {
+	if len(hook.Check()) != 0 {
 		t.Error("a webhook cannot be proved without posting")
 	}
 }

@@ -1,0 +1,111 @@
+// Package ga4 counts survey responses as events of a Google Analytics 4 web stream, through the Measurement Protocol.
+//
+// Google answers 2xx to whatever it gets, also to what it drops, and counts a repeated event twice. So names and
+// values are held against its limits before they leave, an answer of 4xx is final, and anything else is tried at
+// most three times more. Never map e-mail addresses, phone numbers or names: Google's terms forbid to send them.
+package ga4
+
+import (
+	"net/url"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/rules/event"
+	"github.com/surveygate/surveygate/rules/expression"
+)
+
+var (
+	_ connectors.Judge     = (*Connector)(nil)
+	_ connectors.Validator = (*Connector)(nil)
+)
+
+func init() {
+	connectors.Register("ga4", func() connectors.Connector {
+		return &Connector{Account: Account{Region: Global}, Event: "survey_response"}
+	})
+}
+
+// Account is a web stream and how it is reached.
+type Account struct {
+	// MeasurementID is the web stream's (`G-…`), not the number of the stream.
+	MeasurementID string `yaml:"measurement_id"`
+
+	// APISecret is made in Admin, Data streams, the stream, Measurement Protocol API secrets.
+	APISecret connectors.Secret `yaml:"api_secret"`
+
+	// Region is `global`, or `eu`: collected in the European Union.
+	Region Region `yaml:"region,omitempty"`
+
+	// BaseURL stands before `/mp/collect`, instead of the region's.
+	BaseURL connectors.BaseURL `yaml:"base_url,omitempty"`
+}
+
+// Connector sends one event per survey event.
+type Connector struct {
+	Account `yaml:",inline"`
+
+	// Event is the name that Google counts under.
+	Event string `yaml:"event,omitempty"`
+
+	// Params are added to `survey_type nps_score survey_id response_id session_id engagement_time_msec`, or replace
+	// them. Numbers and texts; texts are cut to 100 characters, true and false are sent as texts.
+	Params expression.Values `yaml:"params,omitempty"`
+
+	// ClientID is the visitor's, as the `_ga` cookie of the page has it, from a hidden field of the survey. Without
+	// it, one that is made of the respondent and stays the same, but is nobody Google has seen before.
+	ClientID expression.Value `yaml:"client_id,omitempty"`
+
+	// UserID is your own number or word for a visitor who is signed in; at most 256 characters, and never an e-mail address.
+	UserID expression.Value `yaml:"user_id,omitempty"`
+}
+
+// payload is the body. https://developers.google.com/analytics/devguides/collection/protocol/ga4/reference
+type payload struct {
+	ClientID  string     `json:"client_id"`
+	UserID    string     `json:"user_id,omitempty"`
+	Timestamp int64      `json:"timestamp_micros,omitempty"`
+	Events    [1]counted `json:"events"`
+}
+
+type counted struct {
+	Name   string            `json:"name"`
+	Params expression.Object `json:"params"`
+}
+
+// Build counts the event for its respondent, at the time it happened where Google takes that.
+func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
+	p := payload{Events: [1]counted{{Name: c.Event}}}
+	var err error
+	if p.ClientID, err = c.client(ev); err != nil {
+		return nil, err
+	}
+	if p.UserID, err = identity("user_id", c.UserID, ev); err != nil {
+		return nil, err
+	}
+	if p.Events[0].Params, err = c.params(ev); err != nil {
+		return nil, err
+	}
+	if timely(ev) {
+		p.Timestamp = ev.Time.UnixMicro()
+	}
+	return connectors.Post(c.at("/mp/collect"), p).As(connectors.Query("api_secret", c.APISecret)), nil
+}
+
+func (c *Connector) at(path string) string {
+	return c.BaseURL.At(c.Region.host(), path) + "?measurement_id=" + url.QueryEscape(c.MeasurementID)
+}
+
+// Judge takes 2xx for what it is, a request that arrived. Everything from 300 to 499 is final but a throttle.
+// https://developers.google.com/analytics/devguides/collection/protocol/ga4/reference#response_codes
+func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
+	v := connectors.ByStatus(res)
+	switch {
+	case v.Kind == connectors.Delivered:
+		v.Reason = "accepted, not confirmed"
+		if len(res.Events) > 0 && !timely(res.Events[0]) {
+			v.Reason += "; sent without its time, which is not of the past 72 hours"
+		}
+	case res.Status < 500 && res.Status != 429:
+		v = connectors.Reject(v.Reason)
+	}
+	return v
+}

@@ -1,0 +1,224 @@
+package ga4
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/rules/event"
+	"github.com/surveygate/surveygate/rules/expression"
+)
+
+// Limits: https://developers.google.com/analytics/devguides/collection/protocol/ga4/sending-events#limitations
+const (
+	maxName   = 40
+	maxParams = 25
+	maxText   = 100
+)
+
+// engagement is how long a visitor was engaged, in milliseconds: without it, and a session, standard reports do not
+// show an event at all. How long an answer took says nothing of it, so it is Google's own example.
+const engagement = 100
+
+// ours are the parameters of every event.
+var ours = []string{"survey_type", "nps_score", "survey_id", "response_id", "session_id", "engagement_time_msec"}
+
+// params are ours and the operator's, as Google takes them. What the operator names and an event lacks is left out,
+// but for the two that every report needs.
+func (c *Connector) params(ev *event.Event) (expression.Object, error) {
+	own, err := c.Params.Of(ev)
+	if err != nil {
+		return nil, err
+	}
+	d := ev.Data()
+	all := make(expression.Object, 0, len(ours)+len(own))
+	named := c.Params.Keys()
+	text := func(name, value string) {
+		if value != "" && !slices.Contains(named, name) {
+			all = append(all, expression.Member{Key: name, Value: connectors.Clip(value, maxText)})
+		}
+	}
+	text("survey_type", d.Survey.Type)
+	if nps := d.Response.Score.NPS; nps != nil && !slices.Contains(named, "nps_score") {
+		all = append(all, expression.Member{Key: "nps_score", Value: *nps})
+	}
+	text("survey_id", d.Survey.ID)
+	text("response_id", d.Response.ID)
+	for _, m := range own {
+		value, err := parameter(m.Key, m.Value)
+		if err != nil {
+			return nil, err
+		}
+		if value != "" {
+			all = append(all, expression.Member{Key: m.Key, Value: value})
+		}
+	}
+	if _, has := all.Lookup("session_id"); !has { // Google's own are named by their start too
+		all = append(all, expression.Member{Key: "session_id", Value: strconv.FormatInt(ev.Time.Unix(), 10)})
+	}
+	if _, has := all.Lookup("engagement_time_msec"); !has {
+		all = append(all, expression.Member{Key: "engagement_time_msec", Value: engagement})
+	}
+	return all, nil
+}
+
+// parameter is a value as Google takes it: a number or a text; "" where it says nothing.
+func parameter(name string, v any) (any, error) {
+	text, ok := word(v)
+	switch {
+	case !ok:
+		return nil, fmt.Errorf("`%s` is an object, and Google takes texts and numbers alone", name)
+	case address(text):
+		return nil, fmt.Errorf("`%s` is an e-mail address, and Google's terms forbid to send one", name)
+	case text != "" && (name == "session_id" || name == "engagement_time_msec"):
+		n, err := strconv.ParseFloat(text, 64)
+		if n = math.Round(n); err != nil || n < 1 || n > 1<<53 {
+			return nil, fmt.Errorf("`%s` is no number above 0, and Google would not report the event", name)
+		}
+		return strconv.FormatInt(int64(n), 10), nil
+	}
+	switch v := v.(type) {
+	case float64, int, int64, json.Number:
+		return v, nil
+	case bool:
+		if name == "debug_mode" {
+			return v, nil
+		}
+	}
+	return connectors.Clip(text, maxText), nil
+}
+
+// word is a value as text, the items of a list with commas between them; false for an object.
+func word(v any) (string, bool) {
+	switch v := v.(type) {
+	case nil:
+		return "", true
+	case string:
+		return strings.TrimSpace(v), true
+	case bool:
+		return strconv.FormatBool(v), true
+	case json.Number:
+		return v.String(), true
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64), true
+	case int:
+		return strconv.Itoa(v), true
+	case int64:
+		return strconv.FormatInt(v, 10), true
+	case []any:
+		items := make([]string, 0, len(v))
+		for _, item := range v {
+			text, ok := word(item)
+			if !ok {
+				return "", false
+			}
+			if text != "" {
+				items = append(items, text)
+			}
+		}
+		return strings.Join(items, ", "), true
+	}
+	return "", false
+}
+
+// Region is where Google collects.
+type Region string
+
+// The regions.
+const (
+	Global Region = "global"
+	EU     Region = "eu"
+)
+
+// UnmarshalText takes the name of a region.
+func (r *Region) UnmarshalText(b []byte) error {
+	switch *r = Region(b); *r {
+	case Global, EU:
+		return nil
+	}
+	return fmt.Errorf("`%s` is no region; one of global, eu", b)
+}
+
+// https://developers.google.com/analytics/devguides/collection/protocol/ga4/reference#transport
+func (r Region) host() string {
+	if r == EU {
+		return "https://region1.google-analytics.com"
+	}
+	return "https://www.google-analytics.com"
+}
+
+var (
+	measurementID = regexp.MustCompile(`^G-[A-Z0-9]+$`)
+	wellFormed    = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*$`)
+)
+
+// https://developers.google.com/analytics/devguides/collection/protocol/ga4/reference#reserved_names
+var (
+	reservedEvents = strings.Fields(`ad_activeview ad_click ad_exposure ad_impression ad_query adunit_exposure app_clear_data
+		app_install app_update app_remove error first_open first_visit in_app_purchase notification_dismiss
+		notification_foreground notification_open notification_receive os_update screen_view session_start user_engagement`)
+	reservedPrefixes = []string{"_", "firebase_", "ga_", "google_", "gtag."}
+)
+
+// nothing is an event without any content: what is written in `params` as it stands shows without one.
+var nothing = []byte(`{"type":"test"}`)
+
+// Validate holds what is known at load against Google's rules, because nothing else will tell of a fault.
+func (c *Connector) Validate() error {
+	if !measurementID.MatchString(c.MeasurementID) {
+		return connectors.Invalid("measurement_id", "is no measurement id (`G-` and capital letters or digits); it stands on the page of the data stream")
+	}
+	if reason := badName(c.Event); reason != "" {
+		return connectors.Invalid("event", reason)
+	}
+	if slices.Contains(reservedEvents, c.Event) {
+		return connectors.Invalid("event", "is a name that Google keeps to itself; choose another")
+	}
+	keys := slices.Clone(ours)
+	for _, key := range c.Params.Keys() {
+		if reason := badName(key); reason != "" {
+			return connectors.Invalid("params", "`"+key+"` "+reason)
+		}
+		if key == "items" { // a list of objects that shops send
+			return connectors.Invalid("params", "`"+key+"` is a name that Google keeps to itself; choose another")
+		}
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	if n := len(slices.Compact(keys)); n > maxParams {
+		return connectors.Invalid("params", fmt.Sprintf("would make %d parameters with ours, and Google takes %d; take some out", n, maxParams))
+	}
+	ev, err := event.ParseOne(nothing, event.Defaults{Received: time.Unix(0, 0)})
+	if err != nil {
+		return err
+	}
+	own, err := c.Params.Of(ev)
+	if err != nil {
+		return connectors.Invalid("params", err.Error())
+	}
+	for _, m := range own {
+		if _, err := parameter(m.Key, m.Value); err != nil {
+			return connectors.Invalid("params", err.Error())
+		}
+	}
+	return nil
+}
+
+// badName says what is wrong with a name of an event or a parameter.
+func badName(name string) string {
+	switch {
+	case !wellFormed.MatchString(name):
+		return "is no name that Google takes; begin with a letter, then letters, digits and `_`"
+	case len(name) > maxName:
+		return fmt.Sprintf("is longer than the %d characters that Google takes", maxName)
+	case slices.ContainsFunc(reservedPrefixes, func(p string) bool { return strings.HasPrefix(name, p) }):
+		return "begins as names do that Google keeps to itself (`ga_`, `google_`, `firebase_`); choose another"
+	}
+	return ""
+}
