@@ -1,6 +1,7 @@
 package expression
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
 	"slices"
@@ -147,55 +148,67 @@ func (o Object) Lookup(key string) (any, bool) {
 }
 
 // MarshalJSON writes the fields in their order, without HTML escaping.
-func (o Object) MarshalJSON() ([]byte, error) {
-	b := []byte{'{'}
-	for i, m := range o {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		key, err := marshal(m.Key)
-		if err != nil {
-			return nil, err
-		}
-		b = append(append(b, key...), ':')
-		val, err := marshal(m.Value)
-		if err != nil {
-			return nil, err
-		}
-		b = append(b, val...)
-	}
-	return append(b, '}'), nil
-}
+func (o Object) MarshalJSON() ([]byte, error) { return appendJSON(make([]byte, 0, 64*len(o)+2), o) }
 
 // marshal is json.Marshal without HTML escaping, and numbers without the -0 that JavaScript does not write.
-func marshal(v any) ([]byte, error) {
+func marshal(v any) ([]byte, error) { return appendJSON(nil, v) }
+
+func appendJSON(b []byte, v any) (_ []byte, err error) {
 	switch v := v.(type) {
 	case Object:
-		return v.MarshalJSON()
+		b = append(b, '{')
+		for i := range v {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			if b, err = appendJSONText(b, v[i].Key); err != nil {
+				return nil, err
+			}
+			if b, err = appendJSON(append(b, ':'), v[i].Value); err != nil {
+				return nil, err
+			}
+		}
+		return append(b, '}'), nil
 	case []any:
-		b := []byte{'['}
+		b = append(b, '[')
 		for i, item := range v {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			one, err := marshal(item)
-			if err != nil {
+			if b, err = appendJSON(b, item); err != nil {
 				return nil, err
 			}
-			b = append(b, one...)
 		}
 		return append(b, ']'), nil
+	case string:
+		return appendJSONText(b, v)
+	case bool:
+		return strconv.AppendBool(b, v), nil
 	case float64:
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return nil, &json.UnsupportedValueError{Str: strconv.FormatFloat(v, 'g', -1, 64)}
 		}
-		return appendNumber(nil, v), nil
+		return appendNumber(b, v), nil
 	}
-	var b strings.Builder
-	enc := json.NewEncoder(&b)
+	return encode(b, v)
+}
+
+// appendJSONText writes a text; most have nothing in them to escape.
+func appendJSONText(b []byte, s string) ([]byte, error) {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
+			return encode(b, s)
+		}
+	}
+	return append(append(append(b, '"'), s...), '"'), nil
+}
+
+func encode(b []byte, v any) ([]byte, error) {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
 		return nil, err
 	}
-	return []byte(strings.TrimSuffix(b.String(), "\n")), nil
+	return append(b, bytes.TrimSuffix(out.Bytes(), []byte("\n"))...), nil
 }
