@@ -7,13 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/surveygate/surveygate/gateway/internal/clock"
-	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
 // StreamOptions say which stream of somebody else's is read. URL and Stream are required.
@@ -29,28 +27,40 @@ type StreamOptions struct {
 	Stale  time.Duration
 	Clock  clock.Clock
 	Logger *slog.Logger
+	// Report hears why the stream cannot be read or its entries cannot be taken now, and nil when they can again. It
+	// may be nil.
+	Report func(err error)
 }
 
 // Entry is an entry of the stream.
 type Entry struct {
 	ID     string
 	Fields map[string]string
-	// Read counts how often it was given out, this time included.
+	// Read counts how often it was given out, this time included. From the third time on it is given alone, so that one
+	// that ends its reader takes no others with it.
 	Read int64
 }
 
 const (
-	streamCount = 128
-	streamWait  = time.Second
 	streamPause = 100 * time.Millisecond
 	pauseMost   = 5 * time.Second
+	// streamGrace is how long entries may still be taken once a reader is to stop.
+	streamGrace = 5 * time.Second
+	// sayAgain is how often the same problem is logged.
+	sayAgain = time.Minute
 )
 
-// Stream reads another program's stream with a consumer group of its own.
+// Stream reads another program's stream with a consumer group of its own. It is for one Run.
 type Stream struct {
 	opts   StreamOptions
 	client goredis.UniversalClient
 	holder string
+
+	largest        int       // bytes of the largest entry of the last read
+	looked, tidied time.Time // when stale entries were looked for, and readers that are gone
+	problem        string    // as it was reported
+	problemAt      time.Time // when it was logged
+	pause          time.Duration
 }
 
 // OpenStream makes a reader. It does not connect: a stream's Redis that is gone must not keep the gateway from starting.
@@ -77,12 +87,25 @@ func OpenStream(opts StreamOptions) (*Stream, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
+	if opts.Report == nil {
+		opts.Report = func(error) {}
+	}
 	var suffix [6]byte
 	if _, err := rand.Read(suffix[:]); err != nil {
 		return nil, fmt.Errorf("open stream: %w", err)
 	}
 	o.ReadTimeout += streamWait // a read waits that long on purpose
-	return &Stream{opts: opts, client: newClient(o), holder: opts.Holder + "-" + hex.EncodeToString(suffix[:])}, nil
+	o.MinIdleConns = 0          // one reader needs one connection
+	return &Stream{
+		opts: opts, client: newClient(o), holder: opts.Holder + "-" + hex.EncodeToString(suffix[:]),
+		largest: streamBytes / streamFirst, pause: streamPause,
+	}, nil
+}
+
+// CheckURL says what is wrong with an address of Redis; nothing of it is in the error.
+func CheckURL(address string) error {
+	_, _, err := parse(address)
+	return err
 }
 
 // Close ends the connection. What is not acknowledged comes to another reader when it is stale.
@@ -91,105 +114,81 @@ func (s *Stream) Close() error { return s.client.Close() }
 // Run gives entries to take until ctx ends, oldest first, and acknowledges them when it returns nil: then they are
 // accepted, or kept as dead letters because nothing can be made of them. With an error all of them are given again,
 // after a pause that grows; they stay ours meanwhile. What a dead reader held is taken over.
+//
+// The context of take outlives ctx a little, so that what was begun is finished and acknowledged.
 func (s *Stream) Run(ctx context.Context, take func(ctx context.Context, entries []Entry) error) error {
-	pause := streamPause
-	rest := func(what string, err error) {
-		s.opts.Logger.Warn("a stream cannot be read", "source", s.opts.Stream, "doing", what, "err", err)
-		c, stop := s.opts.Clock.After(pause)
-		defer stop()
-		select {
-		case <-c:
-		case <-ctx.Done():
-		}
-		pause = min(2*pause, pauseMost)
-	}
+	work, stop := s.grace(ctx)
+	defer stop()
 	for ctx.Err() == nil {
 		entries, err := s.next(ctx)
 		if err != nil {
-			if ctx.Err() == nil {
-				rest("cannot read the stream", err)
-			}
+			s.rest(ctx, fmt.Errorf("read: %w", err))
 			continue
 		}
-		if len(entries) == 0 {
-			continue
-		}
-		for ctx.Err() == nil {
-			if err := take(ctx, entries); err == nil {
+		for len(entries) > 0 {
+			err := take(work, entries)
+			if err == nil {
 				break
-			} else if ctx.Err() == nil {
-				rest("cannot accept entries of the stream", err)
-				s.keep(ctx, entries)
+			}
+			if s.rest(ctx, fmt.Errorf("accept entries: %w", err)); ctx.Err() != nil {
+				return ctx.Err() // they are pending, and another reader's when they are stale
+			}
+			s.keep(work, entries)
+		}
+		if len(entries) > 0 {
+			if err := s.ack(work, entries); err != nil {
+				s.rest(ctx, fmt.Errorf("acknowledge entries: %w", err)) // they come again, as duplicates of themselves
+				continue
 			}
 		}
-		if ctx.Err() != nil {
-			break
-		}
-		if err := s.ack(ctx, entries); err != nil {
-			rest("cannot acknowledge entries of the stream", err) // they come again, as duplicates of themselves
-			continue
-		}
-		pause = streamPause
+		s.well()
 	}
+	s.depart(work, s.holder)
 	return ctx.Err()
 }
 
-// next are entries that nobody has: first stale ones, then new ones.
-func (s *Stream) next(ctx context.Context) ([]Entry, error) {
-	got, err := s.client.Do(ctx, "XAUTOCLAIM", s.opts.Stream, s.opts.Group, s.holder, s.opts.Stale.Milliseconds(), "0-0", "COUNT", streamCount).Result()
-	if err == nil {
-		if all := asList(got); len(all) > 1 && len(asList(all[1])) > 0 {
-			return entriesOf(asList(all[1]), 2), nil
+// grace is a context that ends a little after ctx.
+func (s *Stream) grace(ctx context.Context) (context.Context, func()) {
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		c, release := s.opts.Clock.After(streamGrace)
+		defer release()
+		select {
+		case <-c:
+			cancel()
+		case <-work.Done():
 		}
-		got, err = s.client.Do(ctx, "XREADGROUP", "GROUP", s.opts.Group, s.holder, "COUNT", streamCount,
-			"BLOCK", streamWait.Milliseconds(), "STREAMS", s.opts.Stream, ">").Result()
+	})
+	return work, func() {
+		stop()
+		cancel()
 	}
-	switch {
-	case errors.Is(err, goredis.Nil):
-		return nil, nil
-	case err != nil && strings.Contains(err.Error(), "NOGROUP"):
-		// From the beginning, also where the group was lost: what was accepted before is recognised as a duplicate, and
-		// what was not must not be passed over.
-		err = s.client.XGroupCreateMkStream(ctx, s.opts.Stream, s.opts.Group, "0").Err()
-		if err != nil && strings.Contains(err.Error(), "BUSYGROUP") {
-			err = nil
-		}
-		return nil, err
-	case err != nil:
-		return nil, fmt.Errorf("%w: %w", state.ErrUnavailable, err)
-	}
-	streams := asList(got)
-	if len(streams) == 0 {
-		return nil, nil
-	}
-	return entriesOf(asList(asList(streams[0])[1]), 1), nil
 }
 
-func entriesOf(all []any, read int64) []Entry {
-	entries := make([]Entry, 0, len(all))
-	for _, e := range all {
-		if e := asList(e); len(e) == 2 {
-			entries = append(entries, Entry{ID: asText(e[0]), Fields: fieldsOf(e[1]), Read: read})
-		}
+// rest reports a problem and waits, longer each time. A problem that lasts is logged now and then.
+func (s *Stream) rest(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return
 	}
-	return entries
+	s.opts.Report(err)
+	if now := s.opts.Clock.Now(); err.Error() != s.problem || now.Sub(s.problemAt) >= sayAgain {
+		s.opts.Logger.Warn("a stream cannot be read now; it is tried again", "stream", s.opts.Stream, "group", s.opts.Group, "err", err)
+		s.problem, s.problemAt = err.Error(), now
+	}
+	c, stop := s.opts.Clock.After(s.pause)
+	defer stop()
+	select {
+	case <-c:
+	case <-ctx.Done():
+	}
+	s.pause = min(2*s.pause, pauseMost)
 }
 
-func (s *Stream) ids(verb string, entries []Entry, before, behind []any) []any {
-	args := append([]any{verb, s.opts.Stream, s.opts.Group}, before...)
-	for _, e := range entries {
-		args = append(args, e.ID)
+// well is after everything went as it should.
+func (s *Stream) well() {
+	if s.problem != "" {
+		s.opts.Logger.Info("the stream is read again", "stream", s.opts.Stream, "group", s.opts.Group)
+		s.opts.Report(nil)
 	}
-	return append(args, behind...)
-}
-
-func (s *Stream) ack(ctx context.Context, entries []Entry) error {
-	return s.client.Do(ctx, s.ids("XACK", entries, nil, nil)...).Err()
-}
-
-// keep makes entries young again that are waited with, so that nobody takes them for stale.
-func (s *Stream) keep(ctx context.Context, entries []Entry) {
-	if err := s.client.Do(ctx, s.ids("XCLAIM", entries, []any{s.holder, 0}, []any{"JUSTID"})...).Err(); err != nil {
-		s.opts.Logger.Debug("cannot keep entries of the stream", "source", s.opts.Stream, "err", err)
-	}
+	s.problem, s.pause = "", streamPause
 }

@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // reading runs a reader until the test ends, and hears what it was given.
@@ -124,4 +128,139 @@ func TestStreamGroupLostIsMadeAgain(t *testing.T) {
 	if _, err := OpenStream(StreamOptions{URL: srv.url()}); err == nil {
 		t.Error("a stream without a name was opened")
 	}
+}
+
+// An entry that ends its reader again and again is given alone from its third time on, and the others go on.
+func TestStreamPoisonIsGivenAlone(t *testing.T) {
+	t.Parallel()
+	srv := start(t)
+	for i := range 5 {
+		srv.do("XADD", "survey-events", "*", "event", fmt.Sprint(i))
+	}
+	accepted := map[string]int{}
+	var reads []int64 // of the poison, by death
+	// untilDeath is a reader that dies of entry 2: then it is true; false when nothing is left.
+	untilDeath := func() bool {
+		t.Helper()
+		s, err := OpenStream(StreamOptions{URL: srv.url(), Stream: "survey-events", Stale: 50 * time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		for {
+			entries, err := s.next(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range entries {
+				if e.Read >= readAlone && len(entries) > 1 {
+					t.Errorf("given with others for the time %d: %v", e.Read, entries)
+				}
+				if e.Fields["event"] == "2" && len(reads) < 6 {
+					reads = append(reads, e.Read)
+					return true
+				}
+			}
+			if len(entries) == 0 {
+				continue
+			}
+			for _, e := range entries {
+				accepted[e.Fields["event"]]++
+			}
+			if err := s.ack(t.Context(), entries); err != nil {
+				t.Fatal(err)
+			}
+			if len(accepted) == 5 {
+				return false
+			}
+		}
+	}
+	for untilDeath() {
+	}
+	if diff := cmp.Diff([]int64{1, 2, 3, 4, 5, 6}, reads); diff != "" {
+		t.Errorf("the poison was given for these times (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]int{"0": 1, "1": 1, "2": 1, "3": 1, "4": 1}, accepted); diff != "" {
+		t.Errorf("accepted (-want +got):\n%s", diff)
+	}
+}
+
+// A reader that stops finishes what it began, and leaves no name behind; those of dead ones are taken out too.
+func TestStreamReaderLeaves(t *testing.T) {
+	t.Parallel()
+	srv := start(t)
+	srv.do("XGROUP", "CREATE", "survey-events", "surveygate", "0", "MKSTREAM")
+	srv.do("XGROUP", "CREATECONSUMER", "survey-events", "surveygate", "long-gone")
+	srv.do("XADD", "survey-events", "*", "event", "a")
+	began, finish := make(chan struct{}), make(chan struct{})
+	stop := reading(t, srv.url(), func([]Entry) error {
+		close(began)
+		<-finish
+		return nil
+	})
+	<-began
+	stopped := make(chan struct{})
+	go func() {
+		stop()
+		close(stopped)
+	}()
+	close(finish)
+	<-stopped
+	if n := pending(srv); n != 0 {
+		t.Errorf("%d pending after an orderly stop", n)
+	}
+	if names := asList(srv.do("XINFO", "CONSUMERS", "survey-events", "surveygate")); len(names) != 1 {
+		t.Errorf("%d readers are known, want the silent one only: %v", len(names), names)
+	}
+	s, err := OpenStream(StreamOptions{URL: srv.url(), Stream: "survey-events"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	srv.do("XADD", "survey-events", "*", "event", "b")
+	srv.do("XREADGROUP", "GROUP", "surveygate", "holding", "STREAMS", "survey-events", ">")
+	for _, name := range []string{"long-gone", "holding"} {
+		s.depart(t.Context(), name)
+	}
+	if names := asList(srv.do("XINFO", "CONSUMERS", "survey-events", "surveygate")); len(names) != 1 || pending(srv) != 1 {
+		t.Errorf("left are %v and %d pending; who holds something must stay", names, pending(srv))
+	}
+}
+
+// Large entries are read few at a time.
+func TestStreamReadsAreBoundedInBytes(t *testing.T) {
+	t.Parallel()
+	srv := start(t)
+	large := strings.Repeat("x", 4<<20)
+	for range 40 {
+		srv.do("XADD", "survey-events", "*", "event", large)
+	}
+	var most, all atomic.Int64
+	reading(t, srv.url(), func(e []Entry) error {
+		if all.Add(int64(len(e))) > streamFirst {
+			most.Store(max(most.Load(), int64(len(e))))
+		}
+		return nil
+	})
+	until(t, "all were read", func() bool { return all.Load() == 40 })
+	if most.Load() > 2 {
+		t.Errorf("%d entries of 4 MiB in one read", most.Load())
+	}
+}
+
+// Who reads hears of a Redis that is gone, and that it is back.
+func TestStreamReportsAndGoesOn(t *testing.T) {
+	t.Parallel()
+	srv := start(t, "--appendonly", "yes", "--appendfsync", "always")
+	srv.do("XADD", "survey-events", "*", "event", "a")
+	var h heard
+	var bad atomic.Bool
+	reading(t, srv.url(), func(e []Entry) error { h.add(e); return nil },
+		func(o *StreamOptions) { o.Report = func(err error) { bad.Store(err != nil) } })
+	until(t, "it was read", func() bool { return h.count() == 1 && pending(srv) == 0 })
+	srv.kill()
+	until(t, "it says so", bad.Load)
+	srv.again()
+	srv.do("XADD", "survey-events", "*", "event", "b")
+	until(t, "it goes on", func() bool { return h.count() == 2 && !bad.Load() })
 }

@@ -1,0 +1,176 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+const (
+	// streamBytes is about how much one read brings, and streamCount how many entries at most: how many fit is guessed by
+	// the largest of the read before. The first read takes streamFirst.
+	streamBytes = 8 << 20
+	streamCount = 128
+	streamFirst = 16
+	streamWait  = time.Second
+
+	// readAlone is from which time on an entry is given alone.
+	readAlone = 3
+	// tidyEvery is how often readers are looked for that are gone, and goneAfter how long they were silent then.
+	tidyEvery = time.Minute
+	goneAfter = 10 * time.Minute
+)
+
+var departScript = goredis.NewScript(source("depart"))
+
+// next are entries that nobody has: first stale ones, then new ones.
+func (s *Stream) next(ctx context.Context) ([]Entry, error) {
+	entries, err := s.stale(ctx)
+	if err == nil && len(entries) == 0 {
+		entries, err = s.fresh(ctx)
+	}
+	switch {
+	case errors.Is(err, goredis.Nil):
+		return nil, nil
+	case err != nil && strings.Contains(err.Error(), "NOGROUP"):
+		// From the beginning, also where the group was lost: what was accepted before is recognised as a duplicate, and
+		// what was not must not be passed over.
+		err = s.client.XGroupCreateMkStream(ctx, s.opts.Stream, s.opts.Group, "0").Err()
+		if err != nil && strings.Contains(err.Error(), "BUSYGROUP") {
+			err = nil
+		}
+		if err != nil {
+			err = fmt.Errorf("%w: %w", state.ErrUnavailable, err)
+		}
+		return nil, err
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", state.ErrUnavailable, err)
+	}
+	if len(entries) > 0 {
+		s.largest = 1
+		for _, e := range entries {
+			s.largest = max(s.largest, e.size())
+		}
+	}
+	return entries, nil
+}
+
+func (e *Entry) size() int {
+	n := len(e.ID)
+	for name, value := range e.Fields {
+		n += len(name) + len(value)
+	}
+	return n
+}
+
+func (s *Stream) count() int { return min(max(streamBytes/s.largest, 1), streamCount) }
+
+func (s *Stream) fresh(ctx context.Context) ([]Entry, error) {
+	got, err := s.client.Do(ctx, "XREADGROUP", "GROUP", s.opts.Group, s.holder, "COUNT", s.count(),
+		"BLOCK", streamWait.Milliseconds(), "STREAMS", s.opts.Stream, ">").Result()
+	streams := asList(got)
+	if err != nil || len(streams) == 0 {
+		return nil, err
+	}
+	return entriesOf(asList(asList(streams[0])[1]), nil), nil
+}
+
+// stale takes over entries that their reader had for too long: it died. Now and then it is looked for them.
+func (s *Stream) stale(ctx context.Context) ([]Entry, error) {
+	now := s.opts.Clock.Now()
+	if since := now.Sub(s.looked); since >= 0 && since < s.opts.Stale/5 {
+		return nil, nil
+	}
+	got, err := s.client.Do(ctx, "XPENDING", s.opts.Stream, s.opts.Group, "IDLE", s.opts.Stale.Milliseconds(), "-", "+", s.count()).Result()
+	if err != nil {
+		return nil, err
+	}
+	read := map[string]int64{}
+	claim := []any{"XCLAIM", s.opts.Stream, s.opts.Group, s.holder, s.opts.Stale.Milliseconds()}
+	for _, p := range asList(got) {
+		p := asList(p)
+		if len(p) != 4 {
+			continue
+		}
+		id, times := asText(p[0]), asInt(p[3])
+		alone := times+1 >= readAlone
+		if alone && len(read) > 0 {
+			break
+		}
+		read[id], claim = times+1, append(claim, id)
+		if alone {
+			break
+		}
+	}
+	if len(read) == 0 { // as long as there are any, the next look is at once
+		s.looked = now
+		s.tidy(ctx, now)
+		return nil, nil
+	}
+	got, err = s.client.Do(ctx, claim...).Result()
+	if err != nil {
+		return nil, err
+	}
+	return entriesOf(asList(got), read), nil
+}
+
+// tidy takes readers out of the group that are gone for good and hold nothing: each start has a name of its own.
+func (s *Stream) tidy(ctx context.Context, now time.Time) {
+	if since := now.Sub(s.tidied); since >= 0 && since < tidyEvery {
+		return
+	}
+	s.tidied = now
+	readers, err := s.client.XInfoConsumers(ctx, s.opts.Stream, s.opts.Group).Result()
+	if err != nil {
+		return // whoever may not ask reads all the same
+	}
+	for _, r := range readers {
+		if r.Name != s.holder && r.Pending == 0 && r.Idle > goneAfter {
+			s.depart(ctx, r.Name)
+		}
+	}
+}
+
+// depart takes a reader out of the group if it holds nothing. What cannot be done now, another reader does later.
+func (s *Stream) depart(ctx context.Context, holder string) {
+	if err := departScript.Run(ctx, s.client, []string{s.opts.Stream}, s.opts.Group, holder).Err(); err != nil {
+		s.opts.Logger.Debug("a reader's name stays in its group", "stream", s.opts.Stream, "group", s.opts.Group, "err", err)
+	}
+}
+
+// entriesOf reads entries, which were given out as often as read says: else for the first time.
+func entriesOf(all []any, read map[string]int64) []Entry {
+	entries := make([]Entry, 0, len(all))
+	for _, e := range all {
+		if e := asList(e); len(e) == 2 {
+			id := asText(e[0])
+			entries = append(entries, Entry{ID: id, Fields: fieldsOf(e[1]), Read: max(read[id], 1)})
+		}
+	}
+	return entries
+}
+
+func (s *Stream) ids(verb string, entries []Entry, before, behind []any) []any {
+	args := append([]any{verb, s.opts.Stream, s.opts.Group}, before...)
+	for _, e := range entries {
+		args = append(args, e.ID)
+	}
+	return append(args, behind...)
+}
+
+func (s *Stream) ack(ctx context.Context, entries []Entry) error {
+	return s.client.Do(ctx, s.ids("XACK", entries, nil, nil)...).Err()
+}
+
+// keep makes entries young again that are waited with, so that nobody takes them for stale.
+func (s *Stream) keep(ctx context.Context, entries []Entry) {
+	if err := s.client.Do(ctx, s.ids("XCLAIM", entries, []any{s.holder, 0}, []any{"JUSTID"})...).Err(); err != nil {
+		s.opts.Logger.Debug("cannot keep entries of the stream", "stream", s.opts.Stream, "err", err)
+	}
+}
