@@ -262,3 +262,28 @@ func TestInvalidOutcome(t *testing.T) {
 		return b.loop.Held() == 0 && events == heldEvents && bytes == heldBytes
 	})
 }
+
+// An entry of a stream that is no event is a dead letter from the start: no rule is asked, not even one that hears
+// everything of the gateway's own.
+func TestUnreadEntryIsDead(t *testing.T) {
+	t.Parallel()
+	conf := destinations(destination("crm"))
+	conf.Rules[0].Match.Events = []string{event.TypeEntry}
+	b := begin(t, conf, nil)
+	ev, err := event.New(event.Header{Type: event.TypeEntry, Received: b.clock.Now()}, &event.Data{Warnings: []string{"not JSON"}}, event.Raw{Body: []byte("{}")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.store.Append(t.Context(), []*event.Event{ev}); err != nil {
+		t.Fatal(err)
+	}
+	var r *state.Record
+	b.until("a dead letter", func() bool {
+		var err error
+		r, err = b.store.Event(t.Context(), "default", ev.ID)
+		return err == nil && r.Outcome != nil
+	})
+	if o := r.Outcome; o.Dead != "not JSON" || len(o.Deliveries) > 0 || len(o.Rules) > 0 {
+		t.Errorf("dead %q, %d deliveries, rules %v", o.Dead, len(o.Deliveries), o.Rules)
+	}
+}

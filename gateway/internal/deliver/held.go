@@ -59,6 +59,10 @@ func (l *Loop) decide(plan *decide.Plan, c state.Claimed, now time.Time) (h *hel
 		h.outcome.Dead = fmt.Sprintf("claimed %d times without a commit", c.Claims-1)
 		return h
 	}
+	if c.Event.Type == event.TypeEntry {
+		h.outcome.Dead = unread(c.Event)
+		return h
+	}
 	defer func() {
 		if r := recover(); r != nil {
 			h.jobs, h.open = nil, 0
@@ -83,6 +87,14 @@ func (l *Loop) decide(plan *decide.Plan, c state.Claimed, now time.Time) (h *hel
 	}
 	h.open = len(d.Owed)
 	return h
+}
+
+// unread is why an entry of a stream is no event.
+func unread(ev *event.Event) string {
+	if d := ev.Data(); d != nil && len(d.Warnings) > 0 {
+		return d.Warnings[0]
+	}
+	return "no event can be made of this entry"
 }
 
 // start queues an event's first attempts; what cannot start now goes to the due-queue.
