@@ -16,6 +16,8 @@ import (
 var (
 	_ connectors.Judge     = (*Connector)(nil)
 	_ connectors.Validator = (*Connector)(nil)
+	_ connectors.Cautious  = (*Connector)(nil)
+	_ connectors.Checker   = (*Connector)(nil)
 )
 
 func init() {
@@ -73,25 +75,31 @@ type counted struct {
 
 // Build counts the event for its respondent, at the time it happened where Google takes that.
 func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
-	p := payload{Events: [1]counted{{Name: c.Event}}}
-	var err error
-	if p.ClientID, err = c.client(ev); err != nil {
-		return nil, err
-	}
-	if p.UserID, err = identity("user_id", c.UserID, ev); err != nil {
-		return nil, err
-	}
-	if p.Events[0].Params, err = c.params(ev); err != nil {
+	p, err := c.payload(ev)
+	if err != nil {
 		return nil, err
 	}
 	if timely(ev) {
 		p.Timestamp = ev.Time.UnixMicro()
 	}
-	return connectors.Post(c.at("/mp/collect"), p).As(connectors.Query("api_secret", c.APISecret)), nil
+	return c.post("/mp/collect", p), nil
 }
 
-func (c *Connector) at(path string) string {
-	return c.BaseURL.At(c.Region.host(), path) + "?measurement_id=" + url.QueryEscape(c.MeasurementID)
+func (c *Connector) payload(ev *event.Event) (p payload, err error) {
+	if p.ClientID, err = c.client(ev); err != nil {
+		return p, err
+	}
+	if p.UserID, err = identity("user_id", c.UserID, ev); err != nil {
+		return p, err
+	}
+	p.Events[0].Name = c.Event
+	p.Events[0].Params, err = c.params(ev)
+	return p, err
+}
+
+func (c *Connector) post(path string, p payload) *connectors.Request {
+	return connectors.Post(c.BaseURL.At(c.Region.host(), path)+"?measurement_id="+url.QueryEscape(c.MeasurementID), p).
+		As(connectors.Query("api_secret", c.APISecret))
 }
 
 // Judge takes 2xx for what it is, a request that arrived. Everything from 300 to 499 is final but a throttle.
@@ -109,3 +117,6 @@ func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 	}
 	return v
 }
+
+// Retries are few, because nothing tells Google that an event is one it has counted already.
+func (c *Connector) Retries() int { return 3 }

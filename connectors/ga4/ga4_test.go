@@ -3,10 +3,108 @@ package ga4
 import (
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/connectors/connectortest"
 )
 
 func TestTranscripts(t *testing.T) {
 	t.Parallel()
 	connectortest.Play(t, "ga4")
+}
+
+// TestCheck: the check server is shown what would be sent, and its answer is read without repeating it.
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	c, _ := connectors.New("ga4")
+	settings := "measurement_id: G-1\napi_secret: x\nregion: eu\nparams: {plan: \"'pro'\"}"
+	if err := connectortest.Bind([]byte(settings), c); err != nil {
+		t.Fatal(err)
+	}
+	checker := c.(connectors.Checker)
+	asked := checker.Check()
+	if len(asked) != 1 {
+		t.Fatalf("%d requests", len(asked))
+	}
+	const want = `POST https://region1.google-analytics.com/debug/mp/collect?measurement_id=G-1
+
+{
+  "client_id": "367501903.140584302",
+  "events": [
+    {
+      "name": "survey_response",
+      "params": {
+        "survey_type": "nps",
+        "nps_score": 9,
+        "survey_id": "example",
+        "response_id": "example",
+        "plan": "pro",
+        "session_id": "1767323045",
+        "engagement_time_msec": 100
+      }
+    }
+  ]
+}
+`
+	if diff := cmp.Diff(want, string(asked[0].Transcript())); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	rows := []struct {
+		status int
+		body   string
+		want   connectors.Proof
+	}{
+		{200, `{"validationMessages":[]}`, connectors.Proof{Unproved: []string{unchecked}}},
+		{200, `{"validationMessages":[{"fieldPath":"events","description":"bad [x]","validationCode":"NAME_INVALID"},{"validationCode":"secret x"}]}`,
+			connectors.Proof{Missing: []string{"a body that Google takes (NAME_INVALID)", "a body that Google takes"}, Unproved: []string{unchecked}}},
+		{200, `<html>`, connectors.Lacks("an answer of Google's check server")},
+		{200, `{}`, connectors.Lacks("an answer of Google's check server")},
+		{404, ``, connectors.Lacks("an answer to the check (404 Not Found)")},
+	}
+	for _, row := range rows {
+		got := checker.Checked(&connectors.Response{Status: row.status, Body: []byte(row.body), To: asked[0]})
+		if diff := cmp.Diff(row.want, got); diff != "" {
+			t.Errorf("%d %s (-want +got):\n%s", row.status, row.body, diff)
+		}
+	}
+}
+
+func TestARepeatMayCountTwice(t *testing.T) {
+	t.Parallel()
+	if got := (&Connector{}).Retries(); got != 3 {
+		t.Errorf("%d retries, want 3", got)
+	}
+}
+
+// TestOneRespondentIsOneClient: the same for the same person, however the address is spelt; another for another,
+// and for the same one in another stream.
+func TestOneRespondentIsOneClient(t *testing.T) {
+	t.Parallel()
+	client := func(stream, given string) string {
+		ev, err := connectortest.Event([]byte(given))
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, err := (&Connector{Account: Account{MeasurementID: stream}}).client(ev)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	jo := client("G-1", `{"type":"response.completed","email":"jo@example.com","response":{"id":"r1"}}`)
+	if again := client("G-1", `{"type":"response.completed","email":"Jo@Example.com","response":{"id":"r2"}}`); again != jo {
+		t.Errorf("one person is %s and %s", jo, again)
+	}
+	for _, other := range []string{
+		client("G-2", `{"type":"response.completed","email":"jo@example.com"}`),
+		client("G-1", `{"type":"response.completed","email":"mo@example.com"}`),
+		client("G-1", `{"type":"response.completed","phone":"+905551234567"}`),
+		client("G-1", `{"type":"response.completed","response":{"id":"r1"}}`),
+		client("G-1", `{"type":"response.completed","response":{"id":"r2"}}`),
+	} {
+		if other == jo {
+			t.Errorf("somebody else is %s too", other)
+		}
+	}
 }

@@ -1,0 +1,57 @@
+package ga4
+
+import (
+	"regexp"
+	"time"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// example is the event that the check server is shown.
+var example = []byte(`{"type":"response.completed","nps_score":9,"survey":{"id":"example","type":"nps"},"response":{"id":"example"}}`)
+
+// Check shows an example to the check server, which counts nothing.
+// https://developers.google.com/analytics/devguides/collection/protocol/ga4/validating-events
+func (c *Connector) Check() []*connectors.Request {
+	ev, err := event.ParseOne(example, event.Defaults{Received: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)})
+	if err != nil {
+		return nil
+	}
+	p, err := c.payload(ev)
+	if err != nil {
+		return nil // the settings want what the example has not
+	}
+	return []*connectors.Request{c.post("/debug/mp/collect", p)}
+}
+
+// unchecked is what a wrong answer would be lost on: Google takes any pair of them.
+const unchecked = "measurement_id and api_secret: the check server does not look at them"
+
+// codeOf is the form of the server's words: what else it says may repeat what it was sent.
+var codeOf = regexp.MustCompile(`^[A-Z_]{1,40}$`)
+
+// Checked reads what the check server found.
+func (c *Connector) Checked(res *connectors.Response) connectors.Proof {
+	if res.Status < 200 || res.Status > 299 {
+		return connectors.ProofByStatus(res)
+	}
+	var answer struct {
+		Messages *[]struct {
+			Path string `json:"fieldPath"`
+			Code string `json:"validationCode"`
+		} `json:"validationMessages"`
+	}
+	if res.JSON(&answer) != nil || answer.Messages == nil {
+		return connectors.Lacks("an answer of Google's check server")
+	}
+	proof := connectors.Proof{Unproved: []string{unchecked}}
+	for _, m := range *answer.Messages {
+		what := "a body that Google takes"
+		if codeOf.MatchString(m.Code) {
+			what += " (" + m.Code + ")"
+		}
+		proof.Missing = append(proof.Missing, what)
+	}
+	return proof
+}
