@@ -143,6 +143,7 @@ var kinds = map[reflect.Type]string{
 	reflect.TypeFor[connectors.BaseURL]():     "URL",
 	reflect.TypeFor[connectors.Signature]():   "word or mapping",
 	reflect.TypeFor[expression.Text]():        "text with `{{ }}`",
+	reflect.TypeFor[expression.Value]():       "value",
 	reflect.TypeFor[expression.Values]():      "mapping of values",
 	reflect.TypeFor[time.Duration]():          "duration",
 }
