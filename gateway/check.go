@@ -8,7 +8,9 @@ import (
 
 // Report is what `check` found in a configuration without faults.
 type Report struct {
-	Generation   string      `json:"generation"`
+	Generation string `json:"generation"`
+	// Engine is what would keep the state.
+	Engine       Engine      `json:"engine"`
 	Sources      []SourceURL `json:"sources"`
 	Destinations int         `json:"destinations"`
 	Rules        int         `json:"rules"`
@@ -34,7 +36,7 @@ func Check(o Options, base string) (*Report, error) {
 		base = "http://" + firstOf(c.Listen, DefaultListen)
 	}
 	r := &Report{
-		Generation: c.Generation, Sources: sourceURLs(c, base), Destinations: len(c.Destinations),
+		Generation: c.Generation, Engine: engineOf(c), Sources: sourceURLs(c, base), Destinations: len(c.Destinations),
 		Rules: len(c.Rules), Warnings: []string{},
 	}
 	for _, w := range c.Warnings {

@@ -22,7 +22,6 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/deliver"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/gateway/internal/state"
-	"github.com/surveygate/surveygate/gateway/internal/state/embedded"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
 	"github.com/surveygate/surveygate/gateway/internal/web"
 )
@@ -46,9 +45,10 @@ const (
 type Options struct {
 	// Config is a file, or a folder of files.
 	Config string
-	// Listen and Data win over the file; empty leaves it to the file.
+	// Listen, Data and Redis win over the file; empty leaves it to the file. Redis is a URL and may hold a password.
 	Listen string
 	Data   string
+	Redis  string
 	// Env looks up ${NAME}; nil is the process's environment.
 	Env func(name string) (string, bool)
 	Log *slog.Logger
@@ -66,6 +66,11 @@ type Started struct {
 	Address string
 	Socket  string
 	Data    string
+	// Engine is what keeps the state: embedded in Data, or in Redis under keys that begin with Prefix.
+	Engine Engine
+	Prefix string `json:",omitempty"`
+	// Warnings are what could lose data, in words.
+	Warnings []string `json:",omitempty"`
 	// Token is the token made at the first start, to be shown once; empty at every later start.
 	Token string
 	// Sources are the paths to paste into the platforms, by source.
@@ -77,7 +82,7 @@ func (o Options) load() (*config.Config, error) {
 	if env == nil {
 		env = os.LookupEnv //nolint:forbidigo // the façade is where the process's environment comes in by default
 	}
-	return config.Load(config.Options{Path: o.Config, Env: env, AllowUnset: o.allowUnset})
+	return config.Load(config.Options{Path: o.Config, Env: env, AllowUnset: o.allowUnset, Redis: o.Redis})
 }
 
 // running is a gateway between start and stop.
@@ -146,7 +151,7 @@ func open(ctx context.Context, o Options) (_ *running, err error) {
 		return nil, err
 	}
 	g.data, g.listen = firstOf(o.Data, c.Data, DefaultData), firstOf(o.Listen, c.Listen, DefaultListen)
-	if g.store, err = embedded.Open(embedded.Options{Dir: filepath.Join(g.data, "store"), Clock: g.clock, Logger: o.Log, Grouped: g.grouped}); err != nil {
+	if g.store, err = g.openStore(ctx, c); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -225,7 +230,7 @@ func (g *running) serve(ctx context.Context) error {
 	keepers.Go(func() { g.reloads(upkeep) })
 
 	if g.options.Started != nil {
-		g.options.Started(g.started(public))
+		g.options.Started(g.started(ctx, public))
 	}
 	var failure error
 	select {

@@ -2,20 +2,25 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 )
 
 // maxSocketPath is what sun_path holds on Linux and the BSDs, without its final zero.
 const maxSocketPath = 103
 
 // listenSocket makes the control socket, readable by its owner alone. One left behind by a killed gateway is taken
-// over: the store's lock has already shown that nobody else runs here.
+// over. That nobody else runs here is shown by the embedded store's lock already; with Redis, by nobody answering.
 func listenSocket(ctx context.Context, dir string) (net.Listener, error) {
 	path := filepath.Join(dir, SocketName)
+	if there, err := dialSocket(ctx, &net.Dialer{Timeout: time.Second}, path); err == nil {
+		return nil, errors.Join(fmt.Errorf("control socket: another gateway runs in %s: give each a folder of its own (--data)", dir), there.Close())
+	}
 	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}

@@ -77,6 +77,10 @@ func (g *running) reload(ctx context.Context) {
 		return
 	}
 	running := g.plan.Load().Config
+	if loaded.Redis != running.Redis {
+		g.log.Error("the new configuration is refused, the running one stays: `redis` changed, which needs a restart")
+		return
+	}
 	for what, differs := range map[string]bool{
 		"listen": loaded.Listen != running.Listen,
 		"data":   loaded.Data != running.Data,
@@ -142,10 +146,12 @@ func (g *running) planOf(generation string) (*decide.Plan, error) {
 }
 
 // started says where everything is.
-func (g *running) started(public net.Listener) Started {
+func (g *running) started(ctx context.Context, public net.Listener) Started {
+	c := g.plan.Load().Config
 	s := Started{
 		Address: public.Addr().String(), Socket: filepath.Join(g.data, SocketName), Data: g.data,
-		Sources: sourceURLs(g.plan.Load().Config, "http://"+public.Addr().String()),
+		Engine: engineOf(c), Prefix: c.Redis.Prefix, Warnings: g.store.Health(ctx).Warnings,
+		Sources: sourceURLs(c, "http://"+public.Addr().String()),
 	}
 	if g.first != nil {
 		s.Token = g.first.Text

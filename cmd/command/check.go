@@ -6,8 +6,14 @@ import (
 	"github.com/surveygate/surveygate/gateway"
 )
 
+// engineText says what an engine is to whoever has to back it up.
+var engineText = map[gateway.Engine]string{
+	gateway.Embedded: "embedded, in the data folder",
+	gateway.Redis:    "Redis; the data folder holds the control socket only, and each replica needs its own",
+}
+
 func (g *globals) check() *cobra.Command {
-	var base string
+	var base, redis string
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Check the configuration, and print the URLs to paste",
@@ -16,7 +22,7 @@ func (g *globals) check() *cobra.Command {
 			if err := g.needConfig(); err != nil {
 				return err
 			}
-			report, err := gateway.Check(gateway.Options{Config: g.config}, base)
+			report, err := gateway.Check(gateway.Options{Config: g.config, Redis: redis}, base)
 			if err != nil {
 				return &exit{exitUsage, err}
 			}
@@ -30,12 +36,14 @@ func (g *globals) check() *cobra.Command {
 				len(report.Sources), plural(len(report.Sources), "source"),
 				report.Destinations, plural(report.Destinations, "destination"),
 				report.Rules, plural(report.Rules, "rule"))
+			g.printf("state: %s\n", engineText[report.Engine])
 			for _, s := range report.Sources {
 				g.printf("  %-12s %-14s %s\n", s.Name, s.Profile, s.URL)
 			}
 			return nil
 		},
 	}
+	redisFlag(cmd, &redis)
 	cmd.Flags().StringVar(&base, "url", "", "how the gateway is reached from outside, for the URLs (default: where it listens)")
 	return cmd
 }

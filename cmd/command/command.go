@@ -106,6 +106,12 @@ type globals struct {
 	json                                bool
 }
 
+// redisFlag is for commands that load a configuration as `run` does. Its default is not the environment's value, which
+// the help would print.
+func redisFlag(cmd *cobra.Command, url *string) {
+	cmd.Flags().StringVar(url, "redis", "", "keep everything in Redis: redis://host:6379/0 (with a password better SURVEYGATE_REDIS, which the list of processes does not show)")
+}
+
 func env(name, fallback string) string {
 	if v := os.Getenv(name); v != "" {
 		return v

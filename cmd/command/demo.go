@@ -109,7 +109,10 @@ func (d *demo) run(ctx context.Context) error {
 	if err := os.WriteFile(file, []byte(demoConfig(customer.URL(), chat.URL(), secrets)), 0o600); err != nil {
 		return err
 	}
-	options := gateway.Options{Config: file, Data: dir, Listen: d.listen}
+	options := gateway.Options{
+		Config: file, Data: dir, Listen: d.listen,
+		Env: func(string) (string, bool) { return "", false }, // the demo's file names no variable, and is in nobody's Redis
+	}
 	started := make(chan gateway.Started, 1)
 	options.Started = func(s gateway.Started) { started <- s }
 	ended := make(chan error, 1)

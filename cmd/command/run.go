@@ -13,7 +13,7 @@ import (
 )
 
 func (g *globals) run() *cobra.Command {
-	var listen, level string
+	var listen, level, redis string
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the gateway",
@@ -31,7 +31,7 @@ func (g *globals) run() *cobra.Command {
 			signal.Notify(reload, syscall.SIGHUP)
 			defer signal.Stop(reload)
 			err = gateway.Run(cmd.Context(), gateway.Options{
-				Config: g.config, Listen: listen, Data: g.data, Log: log, Reload: reload,
+				Config: g.config, Listen: listen, Data: g.data, Redis: redis, Log: log, Reload: reload,
 				Started: func(s gateway.Started) { g.started(s) },
 			})
 			if err != nil {
@@ -41,6 +41,7 @@ func (g *globals) run() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", os.Getenv("SURVEYGATE_LISTEN"), "host:port (default "+gateway.DefaultListen+")")
+	redisFlag(cmd, &redis)
 	cmd.Flags().StringVar(&level, "log-level", env("SURVEYGATE_LOG_LEVEL", "info"), "debug, info, warn or error")
 	return cmd
 }
@@ -70,7 +71,14 @@ func (g *globals) started(s gateway.Started) {
 		_ = g.print(s)
 		return
 	}
-	g.printf("listening on http://%s, keeping everything in %s\n", s.Address, s.Data)
+	if s.Engine == gateway.Redis {
+		g.printf("listening on http://%s, keeping everything in Redis under %s:…, the control socket in %s\n", s.Address, s.Prefix, s.Data)
+	} else {
+		g.printf("listening on http://%s, keeping everything in %s\n", s.Address, s.Data)
+	}
+	for _, w := range s.Warnings {
+		g.printf("WARNING: %s\n", w)
+	}
 	if s.Token != "" {
 		g.printf("made a token for the API, shown only now: %s\n", s.Token)
 	}

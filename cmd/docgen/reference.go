@@ -50,6 +50,7 @@ var samples = map[string]string{
 	"prefix":          `"sha256="`,
 	"profile":         "pollqr",
 	"query":           "token",
+	"redis":           `"${REDIS_URL}"`,
 	"retry":           "standard",
 	"roles":           `{"3": email}`,
 	"secret_encoding": "base64",

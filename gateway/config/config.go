@@ -63,6 +63,21 @@ type Source struct {
 	Capture time.Duration
 	// Receiver verifies and normalises what comes in.
 	Receiver *source.Source
+	// Stream is what is read instead of taking requests; nil takes requests.
+	Stream *Stream
+}
+
+// Stream is a Redis stream of somebody else's.
+type Stream struct {
+	Name string
+	// URL is where it is; zero is the Redis that everything is kept in.
+	URL connectors.Secret
+	// Headers says that entries which carry headers are proved by them: the source has secrets.
+	Headers bool
+	// Bare says that the source has no profile and takes events in our own spelling only.
+	Bare bool
+
+	at *document.Node
 }
 
 // Destination is a connection or a webhook: what is limited, paused and measured.
@@ -130,6 +145,8 @@ type Step struct {
 	Destination string
 	// Connector is product or product.action.
 	Connector string
+	// Sets are the settings that the step writes itself, beside those of its connection.
+	Sets []string
 	// Delay is the webhook's own `delay`, added to the rule's; 0 for connections.
 	Delay time.Duration
 	// Build is the connection and the step laid over the product's defaults. For a rule of tenant "*" it holds one

@@ -47,7 +47,9 @@ func (l *loader) globals(f *fileSettings) {
 			l.fault(f.Node.Key("data").Fault("`data` is empty", "name a folder, or take it out"))
 		}
 	}
-	l.only(f, "redis")
+	if l.only(f, "redis") {
+		l.redis(f)
+	}
 	if l.only(f, "retention") {
 		l.retention(f)
 	}
@@ -83,6 +85,7 @@ func (l *loader) override() {
 			}
 		}
 	}
+	l.overrideRedis(env)
 }
 
 func (l *loader) retention(f *fileSettings) {

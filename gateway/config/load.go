@@ -31,8 +31,9 @@ type Options struct {
 	Env func(name string) (string, bool)
 	// AllowUnset takes ${NAME} without a value, as tests of rules need no secrets. What depends on it is not checked.
 	AllowUnset bool
-	// Listen and Data are flags, which win over SURVEYGATE_LISTEN and SURVEYGATE_DATA, which win over the files.
-	Listen, Data string
+	// Listen, Data and Redis are flags, which win over SURVEYGATE_LISTEN, SURVEYGATE_DATA and SURVEYGATE_REDIS, which win
+	// over the files.
+	Listen, Data, Redis string
 	// Now is the time of loading, which accept_test counts from; zero is now.
 	Now time.Time
 	// ReadFile reads what ${file:…} and profile files name; nil is os.ReadFile.
@@ -162,6 +163,7 @@ func load(o Options, inputs []input) (*Config, error) {
 	}
 	l.subscribe()
 	l.override()
+	l.streams()
 	l.warn()
 	if len(l.faults) > 0 {
 		return nil, l.faults.Sorted()

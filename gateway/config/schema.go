@@ -58,6 +58,8 @@ func (s *schema) form(t reflect.Type) object {
 	switch t {
 	case reflect.TypeFor[later]():
 		return object{"not": object{}}
+	case reflect.TypeFor[redisSettings]():
+		return object{"anyOf": []any{object{"type": "string", "pattern": `^rediss?://|\$\{`}, s.structure(t)}}
 	case reflect.TypeFor[time.Duration]():
 		return object{"type": "string", "pattern": durationPattern + `|\$\{`, "examples": []string{"30s", "5m", "7d"}}
 	case reflect.TypeFor[size]():
@@ -161,6 +163,9 @@ func (s *schema) structure(t reflect.Type) object {
 	out := object{"type": "object", "properties": properties, "additionalProperties": false}
 	if len(required) > 0 {
 		out["required"] = required
+	}
+	if t == reflect.TypeFor[sourceSettings]() {
+		out["anyOf"] = []any{object{"required": []string{"profile"}}, object{"required": []string{"redis_stream"}}}
 	}
 	if t == reflect.TypeFor[connectionSettings]() {
 		var one []any

@@ -22,11 +22,13 @@ type fileSettings struct {
 	// Listen is the address of the HTTP surface; without it, `127.0.0.1:8080`.
 	Listen address `yaml:"listen,omitempty"`
 
-	// Data is the folder of everything that is kept; without it, `./surveygate-data`.
+	// Data is the folder of everything that is kept and of the control socket; without it, `./surveygate-data`. With
+	// `redis` it holds the control socket only, and each replica needs its own.
 	Data string `yaml:"data,omitempty"`
 
-	// Redis cannot be set yet.
-	Redis later `yaml:"redis,omitempty"`
+	// Redis keeps everything in Redis instead of `data`, so that several replicas can share the work: a URL, or `{url, prefix}`,
+	// where the prefix (`surveygate`) begins every key.
+	Redis redisSettings `yaml:"redis,omitempty"`
 
 	// Retention bounds what is kept, by age and size, whichever is first.
 	Retention retentionSettings `yaml:"retention,omitempty"`
@@ -52,10 +54,21 @@ type fileSettings struct {
 	Node *document.Node `yaml:",node"`
 }
 
+// redisSettings is where Redis is.
+type redisSettings struct {
+	// URL leads to one Redis, `redis://user:password@host:6379/0` (`rediss://` with TLS), to sentinels, `redis://a:26379,b:26379/0?sentinel=NAME`,
+	// or to a Cluster, `redis://a:6379,b:6379?cluster=true`.
+	URL connectors.Secret `yaml:"url"`
+
+	// Prefix begins every key, so that gateways can share a Redis; without it, `surveygate`.
+	Prefix entityName `yaml:"prefix,omitempty"`
+}
+
 // sourceSettings is an instance of a platform's profile.
 type sourceSettings struct {
-	// Profile is the platform: a name, or the path of a profile's file (`./acme.yaml`).
-	Profile string `yaml:"profile"`
+	// Profile is the platform: a name, or the path of a profile's file (`./acme.yaml`). Only a `redis_stream` that
+	// carries nothing but events in our own spelling can do without.
+	Profile string `yaml:"profile,omitempty"`
 
 	// Secrets are those the platform signs with; any may match, so that they can be changed without a gap.
 	Secrets []connectors.Secret `yaml:"secrets,omitempty"`
@@ -90,8 +103,12 @@ type sourceSettings struct {
 	// Capture keeps raw requests for so long after loading, to see what a platform really sends.
 	Capture time.Duration `yaml:"capture,omitempty"`
 
-	// RedisStream cannot be set yet.
-	RedisStream later `yaml:"redis_stream,omitempty"`
+	// RedisStream is a Redis stream that is read instead of taking requests: each entry has the field `event`, in our own
+	// spelling, or `body` and perhaps `headers` (a JSON object), for the profile.
+	RedisStream string `yaml:"redis_stream,omitempty"`
+
+	// Redis is where that stream is, as `redis://host:6379/0`; without it, the Redis that everything is kept in.
+	Redis connectors.Secret `yaml:"redis,omitempty"`
 
 	// Enabled false takes nothing in.
 	Enabled *bool `yaml:"enabled,omitempty"`

@@ -18,10 +18,20 @@ func (l *loader) addSources(f *fileSettings) {
 		s, tenant := e.Value, l.owner(f, e.Value.Tenant)
 		l.named(e.Key, "source")
 		l.claim(l.sources, target{tenant, e.Name}, e.Key, "source")
-		if s.Node == nil || s.Profile == "" {
+		if s.Node == nil {
 			continue // said already
 		}
-		profile := l.profile(e.Node.Key("profile"))
+		stream := l.stream(e)
+		if s.Profile == "" && (stream == nil || !stream.Bare) {
+			if e.Node.Key("profile") == nil && e.Node.Key("redis_stream") == nil {
+				l.fault(e.Node.Fault(fmt.Sprintf("`profile` is missing in `%s`", e.Name), "add profile: and the platform's name"))
+			}
+			continue
+		}
+		profile := source.Own()
+		if stream == nil || !stream.Bare {
+			profile = l.profile(e.Node.Key("profile"))
+		}
 		l.span(e.Node, "accept_test", s.AcceptTest, day)
 		l.span(e.Node, "capture", s.Capture, 7*day)
 		if profile == nil || l.unproved(e.Node) {
@@ -39,6 +49,9 @@ func (l *loader) addSources(f *fileSettings) {
 				settings.PathToken = signature.NewSecret()
 			}
 		}
+		if stream != nil {
+			stream.prove(&settings)
+		}
 		receiver, problems := source.New(settings)
 		for _, p := range problems {
 			l.fault(at(e, p.Setting).Fault(p.Message, p.Remedy))
@@ -51,7 +64,7 @@ func (l *loader) addSources(f *fileSettings) {
 		}
 		l.config.Sources = append(l.config.Sources, &Source{
 			Item:    Item{Tenant: tenant, Name: e.Name, At: e.Key.At},
-			Enabled: enabled(s.Enabled), Capture: s.Capture, Receiver: receiver,
+			Enabled: enabled(s.Enabled), Capture: s.Capture, Receiver: receiver, Stream: stream,
 		})
 	}
 }

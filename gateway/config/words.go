@@ -201,9 +201,7 @@ func (r *retrySettings) BindNode(n *document.Node, name string) document.Faults 
 type later struct{}
 
 var laterRemedies = map[string]string{
-	"redis":        "take it out: everything is kept in the folder `data`",
-	"redis_stream": "take it out: let the platform post to the source's URL, or publish on POST /v1/events",
-	"order":        "take it out: deliveries are made as soon as they can be, in no order",
+	"order": "take it out: deliveries are made as soon as they can be, in no order",
 }
 
 // BindNode refuses the setting, so that nobody believes it works.

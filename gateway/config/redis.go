@@ -1,0 +1,73 @@
+package config
+
+import (
+	"strings"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/internal/document"
+	"github.com/surveygate/surveygate/gateway/internal/state/redis"
+)
+
+// DefaultPrefix begins every key in Redis where nothing is said.
+const DefaultPrefix = "surveygate"
+
+// BindNode reads a URL alone, or a mapping.
+func (r *redisSettings) BindNode(n *document.Node, name string) document.Faults {
+	if n.Kind == document.Mapping {
+		type mapping redisSettings // without this method
+		return document.Bind(n, (*mapping)(r), document.Options{})
+	}
+	if n.Kind != document.Scalar || n.Text == "" {
+		return document.Faults{n.Fault("`"+name+"` is no address of a Redis", `write redis: "${REDIS_URL}", or redis: {url: "${REDIS_URL}", prefix: surveygate}`)}
+	}
+	return document.Bind(n, &r.URL, document.Options{})
+}
+
+// redis takes where Redis is from a file.
+func (l *loader) redis(f *fileSettings) {
+	node := f.Node.Key("redis")
+	if node != nil && node.Kind == document.Mapping {
+		node = node.Key("url")
+	}
+	if node == nil || l.told(node) {
+		return
+	}
+	l.config.Redis = Redis{URL: f.Redis.URL, Prefix: string(f.Redis.Prefix)}
+	if !node.Unset {
+		if message, remedy := addressFault(f.Redis.URL); message != "" {
+			l.fault(node.Fault(message, remedy))
+		}
+	}
+}
+
+// overrideRedis lays the flag, or else the environment, over the URL of the files. The prefix stays theirs.
+func (l *loader) overrideRedis(env func(name string) string) {
+	for _, o := range []struct{ name, url string }{
+		{"--redis", l.options.Redis}, {"SURVEYGATE_REDIS", env("SURVEYGATE_REDIS")},
+	} {
+		if o.url == "" {
+			continue
+		}
+		l.config.Redis.URL = connectors.NewSecret(o.url)
+		if message, remedy := addressFault(l.config.Redis.URL); message != "" {
+			l.fault(document.At(o.name, message, remedy))
+		}
+		break
+	}
+	if l.config.Redis.Prefix == "" && !l.config.Redis.URL.IsZero() {
+		l.config.Redis.Prefix = DefaultPrefix
+	}
+}
+
+// addressFault is what is wrong with a URL. It may hold a password, so nothing of it is repeated.
+func addressFault(url connectors.Secret) (message, remedy string) {
+	err := redis.CheckURL(url.Expose())
+	if err == nil {
+		return "", ""
+	}
+	message, remedy, _ = strings.Cut(err.Error(), ": ")
+	if remedy == "" {
+		remedy = "write it as redis://user:password@host:6379/0"
+	}
+	return message, remedy
+}

@@ -1,0 +1,185 @@
+// Package redistest runs real redis-server processes for tests of other rooms, each in a folder and on a port of its own.
+package redistest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// Server is one redis-server. It ends with its test.
+type Server struct {
+	t    testing.TB
+	dir  string
+	port int
+	args []string
+	cmd  *exec.Cmd
+	done chan struct{}
+}
+
+// Durable are the arguments of a Redis that loses nothing it has answered for.
+var Durable = []string{"--appendonly", "yes", "--appendfsync", "always"}
+
+// EverySecond are those of one that may lose its last second, which is how Redis is usually run.
+var EverySecond = []string{"--appendonly", "yes", "--appendfsync", "everysec"}
+
+// New finds a folder and a port for a server that is not started yet.
+func New(t testing.TB, args ...string) *Server {
+	t.Helper()
+	return &Server{t: t, dir: t.TempDir(), port: freePort(t), args: args}
+}
+
+// Start starts a server. Another process may take its port first: then another is tried.
+func Start(t testing.TB, args ...string) *Server {
+	t.Helper()
+	s := New(t, args...)
+	for range 5 {
+		if s.run() {
+			return s
+		}
+		s.port = freePort(t)
+	}
+	t.Fatalf("redis-server does not start:\n%s", s.log())
+	return nil
+}
+
+// freePort is a port that nobody has now. It is below those that the system gives to clients, so that no connection
+// takes it while the server is down.
+func freePort(t testing.TB) int {
+	t.Helper()
+	var lc net.ListenConfig
+	for n := range 1000 {
+		port := 20000 + (os.Getpid()*37+n*101+int(time.Now().UnixNano()>>10))%10000
+		l, err := lc.Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			continue
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return port
+	}
+	t.Fatal("no port is free")
+	return 0
+}
+
+func (s *Server) log() string {
+	text, err := os.ReadFile(filepath.Join(s.dir, "log"))
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+// run starts the process and waits until it answers; false: it ended.
+func (s *Server) run() bool {
+	s.t.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		s.t.Fatal("redis-server is not installed; these tests need it: sudo apt-get install -y redis-server")
+	}
+	args := append([]string{
+		"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--dir", s.dir, "--logfile", filepath.Join(s.dir, "log"), "--save", "",
+	}, s.args...)
+	cmd := exec.CommandContext(context.Background(), path, args...)
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(done)
+	}()
+	s.cmd, s.done = cmd, done
+	s.t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-done
+	})
+	c := s.client()
+	defer func() { _ = c.Close() }()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+		if c.Ping(context.Background()).Err() == nil {
+			return true
+		}
+		select {
+		case <-done:
+			return false
+		case <-time.After(5 * time.Millisecond): // between looks at another process
+		}
+	}
+	return false
+}
+
+// Again starts it, on the same port and folder as before.
+func (s *Server) Again() {
+	s.t.Helper()
+	for range 20 { // the port of a killed server may be busy for a moment
+		if s.run() {
+			return
+		}
+	}
+	s.t.Fatalf("redis-server does not start again:\n%s", s.log())
+}
+
+// Kill ends it as kill -9 does.
+func (s *Server) Kill() {
+	_ = s.cmd.Process.Kill()
+	<-s.done
+}
+
+// Freeze stops it from running and Thaw lets it go on, as a machine that hangs.
+func (s *Server) Freeze() { s.signal(syscall.SIGSTOP) }
+
+// Thaw ends Freeze.
+func (s *Server) Thaw() { s.signal(syscall.SIGCONT) }
+
+func (s *Server) signal(sig os.Signal) {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(sig); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// PID is its process.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
+
+// URL is how a gateway reaches it.
+func (s *Server) URL() string { return fmt.Sprintf("redis://127.0.0.1:%d/0", s.port) }
+
+func (s *Server) client() *goredis.Client {
+	return goredis.NewClient(&goredis.Options{Addr: fmt.Sprintf("127.0.0.1:%d", s.port), Protocol: 2, MaxRetries: -1, PoolSize: 1})
+}
+
+// Do runs one command.
+func (s *Server) Do(args ...any) any {
+	s.t.Helper()
+	c := s.client()
+	defer func() { _ = c.Close() }()
+	v, err := c.Do(context.Background(), args...).Result()
+	if err != nil && err != goredis.Nil { //nolint:errorlint // go-redis returns it bare
+		s.t.Fatalf("%v: %v", args, err)
+	}
+	return v
+}
+
+// Info is one line of what Redis says of itself.
+func (s *Server) Info(section, name string) string {
+	s.t.Helper()
+	text, _ := s.Do("INFO", section).(string)
+	for l := range strings.SplitSeq(text, "\n") {
+		if n, v, ok := strings.Cut(strings.TrimSpace(l), ":"); ok && n == name {
+			return v
+		}
+	}
+	return ""
+}

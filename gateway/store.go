@@ -1,0 +1,75 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/state/embedded"
+	"github.com/surveygate/surveygate/gateway/internal/state/redis"
+)
+
+// Engine is what keeps the state.
+type Engine string
+
+// The engines.
+const (
+	Embedded Engine = "embedded"
+	Redis    Engine = "redis"
+)
+
+// engineOf is the engine that a configuration asks for.
+func engineOf(c *config.Config) Engine {
+	if c.Redis.URL.IsZero() {
+		return Embedded
+	}
+	return Redis
+}
+
+const (
+	// awaitRedis is how long a start waits for a Redis that does not answer: containers start in any order.
+	awaitRedis = time.Minute
+	// askRedisEvery is the longest wait between two tries.
+	askRedisEvery = 5 * time.Second
+)
+
+// openStore opens the engine that the configuration names.
+func (g *running) openStore(ctx context.Context, c *config.Config) (state.Store, error) {
+	if engineOf(c) == Embedded {
+		return embedded.Open(embedded.Options{Dir: filepath.Join(g.data, "store"), Clock: g.clock, Logger: g.log, Grouped: g.grouped})
+	}
+	// The embedded store locks the folder; here only the socket lives in it.
+	if err := os.MkdirAll(g.data, 0o700); err != nil {
+		return nil, fmt.Errorf("folder of the control socket: %w", err)
+	}
+	host, _ := os.Hostname()
+	return g.await(ctx, func() (state.Store, error) {
+		return redis.Open(redis.Options{
+			URL: c.Redis.URL.Expose(), Prefix: c.Redis.Prefix, Holder: host, Clock: g.clock, Logger: g.log, Grouped: g.grouped,
+		})
+	})
+}
+
+// await opens a store that may not be there yet. What waiting cannot mend is said at once.
+func (g *running) await(ctx context.Context, open func() (state.Store, error)) (state.Store, error) {
+	began := g.clock.Now()
+	for wait := time.Second; ; wait = min(2*wait, askRedisEvery) {
+		store, err := open()
+		if err == nil || !errors.Is(err, state.ErrUnavailable) {
+			return store, err
+		}
+		took := g.clock.Now().Sub(began)
+		if took >= awaitRedis {
+			return nil, fmt.Errorf("redis did not answer for %s: %w", awaitRedis, err)
+		}
+		g.log.Warn("Redis does not answer yet, it is asked again", "took", took.Round(time.Second), "err", err)
+		if !g.pause(ctx, wait) {
+			return nil, fmt.Errorf("stopped while waiting for Redis: %w", err)
+		}
+	}
+}
