@@ -70,7 +70,7 @@ func (c *Connector) params(ev *event.Event) (expression.Object, error) {
 
 // parameter is a value as Google takes it: a number or a text; "" where it says nothing.
 func parameter(name string, v any) (any, error) {
-	text, ok := word(v)
+	text, ok := connectors.Plain(v)
 	switch {
 	case !ok:
 		return nil, fmt.Errorf("`%s` is an object, and Google takes texts and numbers alone", name)
@@ -92,39 +92,6 @@ func parameter(name string, v any) (any, error) {
 		}
 	}
 	return connectors.Clip(text, maxText), nil
-}
-
-// word is a value as text, the items of a list with commas between them; false for an object.
-func word(v any) (string, bool) {
-	switch v := v.(type) {
-	case nil:
-		return "", true
-	case string:
-		return strings.TrimSpace(v), true
-	case bool:
-		return strconv.FormatBool(v), true
-	case json.Number:
-		return v.String(), true
-	case float64:
-		return strconv.FormatFloat(v, 'f', -1, 64), true
-	case int:
-		return strconv.Itoa(v), true
-	case int64:
-		return strconv.FormatInt(v, 10), true
-	case []any:
-		items := make([]string, 0, len(v))
-		for _, item := range v {
-			text, ok := word(item)
-			if !ok {
-				return "", false
-			}
-			if text != "" {
-				items = append(items, text)
-			}
-		}
-		return strings.Join(items, ", "), true
-	}
-	return "", false
 }
 
 // Region is where Google collects.

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/rules/event"
 	"github.com/surveygate/surveygate/rules/expression"
 )
@@ -37,7 +38,7 @@ func identity(setting string, from expression.Value, ev *event.Event) (string, e
 	if err != nil {
 		return "", err
 	}
-	id, ok := word(v)
+	id, ok := connectors.Plain(v)
 	switch {
 	case !ok:
 		return "", fmt.Errorf("`%s` is an object, and Google takes a text", setting)
