@@ -86,6 +86,12 @@ type Limiter interface {
 	Rate() Rate
 }
 
+// Narrow is implemented where the product takes fewer requests at once than is usual.
+type Narrow interface {
+	// Concurrency is that of a connection that sets none.
+	Concurrency() int
+}
+
 // Rate is at most Requests in each Per; the zero value is no limit.
 type Rate struct {
 	Requests int

@@ -158,6 +158,9 @@ func (l *loader) delivery(d *destination, n *document.Node, s deliverySettings, 
 		}
 	}
 	d.Concurrency = DefaultConcurrency
+	if narrow, ok := connector.(connectors.Narrow); ok {
+		d.Concurrency = narrow.Concurrency()
+	}
 	if at := n.Key("concurrency"); at != nil && !at.Unset && !l.told(at) {
 		if d.Concurrency = s.Concurrency; s.Concurrency < 1 || s.Concurrency > 1000 {
 			l.fault(at.Fault(fmt.Sprintf("a concurrency of %d makes no sense", s.Concurrency), "write 1 to 1000; enabled: false sends nothing"))
@@ -172,11 +175,18 @@ func (l *loader) delivery(d *destination, n *document.Node, s deliverySettings, 
 	l.batch(d, n.Key("batch"), s.Batch, connector)
 }
 
+// batchWait is how long an event waits for others where nothing else is said: too short for anybody to notice, and
+// long enough that a busy connection's requests are full.
+const batchWait = 100 * time.Millisecond
+
 func (l *loader) batch(d *destination, n *document.Node, s Batch, connector connectors.Connector) {
+	batcher, ok := connector.(connectors.Batcher)
+	if ok {
+		d.Batch = Batch{Max: batcher.Batch().Events, Wait: batchWait}
+	}
 	if n == nil || l.told(n) {
 		return
 	}
-	batcher, ok := connector.(connectors.Batcher)
 	switch {
 	case !ok:
 		l.fault(n.Fault(fmt.Sprintf("`%s` is told of one event at a time", d.Product), "take batch: out"))
@@ -185,7 +195,12 @@ func (l *loader) batch(d *destination, n *document.Node, s Batch, connector conn
 	case s.Wait > time.Hour:
 		l.fault(n.Fault("`wait` is longer than 1h", "write less: it delays every event"))
 	}
-	d.Batch = s
+	if s.Max > 0 {
+		d.Batch.Max = s.Max
+	}
+	if n.Key("wait") != nil {
+		d.Batch.Wait = s.Wait
+	}
 }
 
 // connect makes the connector of a destination without any step, and checks it.
