@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha512"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -55,6 +56,32 @@ func (v *Verifier) verifyHMAC(r Request, k Keys, now time.Time) (Proof, error) {
 		}
 	}
 	return refuse("the signature does not match")
+}
+
+// Sign is the signature that the platform would put on a request, made with the first of the secrets: for samples
+// and tests. The headers and fields that are signed must be there.
+func (v *Verifier) Sign(r Request, k Keys) (string, error) {
+	if v.kind != KindHMAC {
+		return "", fmt.Errorf("%s signs nothing", v.kind)
+	}
+	if len(k.Secrets) == 0 || k.Secrets[0].IsZero() {
+		return "", errEmptySecret
+	}
+	if reason := v.missing(r); reason != "" {
+		return "", errors.New(reason)
+	}
+	stamp := ""
+	if v.stamp != nil {
+		stamp = r.Header(v.stamp.Header)
+	}
+	key, err := v.keyOf(k.Secrets[0], k.Vars)
+	if err != nil {
+		return "", err
+	}
+	m := key.take()
+	defer key.put(m)
+	v.write(m, r, r.Body(), stamp)
+	return v.prefix + v.encoding.text(m.sum()), nil
 }
 
 // signatures are those of one request, decoded. They are pooled: hash functions make their arguments escape.

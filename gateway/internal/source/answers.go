@@ -233,11 +233,15 @@ func (d *reading) parts(answer *event.Answer, element jsonpath.Result) {
 	}
 	value, _ := each[PartValue].in(raw)
 	if options := d.answers.Options; options != nil {
-		if d.chosen(answer, value, jsonpath.Read(raw, options.From.text), options) {
+		if d.chosen(answer, value, raw, options) {
 			return
 		}
 	}
-	d.value(answer, value)
+	if d.value(answer, value); answer.Value != nil {
+		if ids, _ := each[PartValueIDs].in(raw); !empty(ids) {
+			answer.ValueIDs = compact(ids)
+		}
+	}
 }
 
 // text is the first alternative that is a text.

@@ -1,25 +1,24 @@
 package source
 
 import (
-	"strings"
+	"slices"
 
 	"github.com/surveygate/surveygate/rules/event"
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
 // chosen turns ids of options into their texts; false where the value holds none of them.
-func (d *reading) chosen(answer *event.Answer, value, list jsonpath.Result, options *Options) bool {
-	if empty(value) || list.Kind() != jsonpath.Array {
+func (d *reading) chosen(answer *event.Answer, value jsonpath.Result, element []byte, options *Options) bool {
+	if empty(value) {
 		return false
 	}
-	texts := map[string]jsonpath.Result{}
-	list.Each(func(_ []byte, option jsonpath.Result) bool {
-		id, text := plain(options.ID.in(option.Raw())), options.Text.in(option.Raw())
-		if id != "" && !empty(text) {
-			texts[id] = text
-		}
-		return true
-	})
+	if value.Kind() == jsonpath.Object {
+		return d.matrix(answer, value, element, options)
+	}
+	texts := options.texts(options.From, element)
+	if len(texts) == 0 {
+		return false
+	}
 	if value.Kind() != jsonpath.Array {
 		text, ok := texts[plain(value)]
 		if ok {
@@ -27,8 +26,67 @@ func (d *reading) chosen(answer *event.Answer, value, list jsonpath.Result, opti
 		}
 		return ok
 	}
-	any := false
-	out := []byte{'['}
+	out, any := named(value, texts)
+	if any {
+		answer.Value, answer.ValueIDs = out, compact(value)
+	}
+	return any
+}
+
+// texts is a list of choices by their ids.
+func (o *Options) texts(from Path, element []byte) map[string]jsonpath.Result {
+	if from.IsZero() {
+		return nil
+	}
+	texts := map[string]jsonpath.Result{}
+	from.in(element).Each(func(_ []byte, option jsonpath.Result) bool {
+		id, text := plain(o.ID.in(option.Raw())), o.Text.in(option.Raw())
+		if id != "" && !empty(text) {
+			texts[id] = text
+		}
+		return true
+	})
+	return texts
+}
+
+// matrix turns an object of row ids with column ids into one of their texts.
+func (d *reading) matrix(answer *event.Answer, value jsonpath.Result, element []byte, options *Options) bool {
+	rows, columns := options.texts(options.Rows, element), options.texts(options.Columns, element)
+	if len(rows) == 0 {
+		return false
+	}
+	known := true
+	var said []string
+	out := []byte{'{'}
+	value.Each(func(key []byte, chosen jsonpath.Result) bool {
+		row, ok := rows[string(key)]
+		if known = ok && row.Kind() == jsonpath.String && !slices.Contains(said, row.Text()); !known {
+			return false // a row without a text of its own: the ids are all that is sure
+		}
+		said = append(said, row.Text())
+		if len(out) > 1 {
+			out = append(out, ',')
+		}
+		out = append(append(out, compact(row)...), ':')
+		if chosen.Kind() == jsonpath.Array {
+			texts, _ := named(chosen, columns)
+			out = append(out, texts...)
+		} else if text, ok := columns[plain(chosen)]; ok {
+			out = append(out, compact(text)...)
+		} else {
+			out = append(out, compact(chosen)...)
+		}
+		return true
+	})
+	if known {
+		answer.Value, answer.ValueIDs = append(out, '}'), compact(value)
+	}
+	return known
+}
+
+// named is a list of ids with each id that has a text as that text, and whether any had.
+func named(value jsonpath.Result, texts map[string]jsonpath.Result) (out []byte, any bool) {
+	out = []byte{'['}
 	value.Each(func(_ []byte, id jsonpath.Result) bool {
 		if len(out) > 1 {
 			out = append(out, ',')
@@ -41,10 +99,7 @@ func (d *reading) chosen(answer *event.Answer, value, list jsonpath.Result, opti
 		}
 		return true
 	})
-	if any {
-		answer.Value, answer.ValueIDs = append(out, ']'), compact(value)
-	}
-	return any
+	return append(out, ']'), any
 }
 
 // optionRows are keys of rows that repeat one option of another question: Tally sends a question with its options
@@ -111,11 +166,30 @@ func (d *reading) definitions() []map[string]definition {
 		d.read(def.From).Each(func(_ []byte, one jsonpath.Result) bool {
 			raw := one.Raw()
 			id := plain(def.ID.in(raw))
+			whole := definition{plain(def.Question.in(raw)), plain(def.Type.in(raw))}
 			if _, known := lists[i][id]; id != "" && !known {
-				lists[i][id] = definition{strings.TrimSpace(plain(def.Question.in(raw))), plain(def.Type.in(raw))}
+				lists[i][id] = whole
+			}
+			if def.Sub != nil {
+				def.Sub.define(lists[i], id, whole, raw)
 			}
 			return true
 		})
 	}
 	return lists
+}
+
+// define adds the parts of a question: each is the question's text and its own.
+func (p *Parts) define(list map[string]definition, question string, whole definition, raw []byte) {
+	p.From.in(raw).Each(func(_ []byte, part jsonpath.Result) bool {
+		id, text := plain(p.ID.in(part.Raw())), plain(p.Question.in(part.Raw()))
+		if _, known := list[id]; id == "" || text == "" || known && id != question {
+			return true
+		}
+		if whole.question != "" && text != whole.question {
+			text = whole.question + " / " + text
+		}
+		list[id] = definition{text, whole.typ}
+		return true
+	})
 }

@@ -140,6 +140,8 @@ func (p *Profile) check(node *document.Node) document.Faults {
 			fault(n, "the answers of an object are joined by their keys", "take join out")
 		case !object && len(a.Defs) > 0 && a.Join.IsZero():
 			fault(n, "definitions without what to look up in them", "write join, the path of the question's id in an answer")
+		case a.Options != nil && a.Options.Rows.IsZero() != a.Options.Columns.IsZero():
+			fault(n, "a matrix has rows and columns", "write both in options")
 		case !object && len(a.Each[PartValue]) == 0 && !a.ValueByType:
 			fault(n, "nothing says where the value of an answer is", "write each: {value: PATH} or value_by_type: true")
 		}
@@ -149,6 +151,7 @@ func (p *Profile) check(node *document.Node) document.Faults {
 			fault(item(node.Key("score"), i).Key("set"), fmt.Sprintf("`%s` is no score", s.Set.Name), "one of: ces_score, csat_score, nps_score, response.score.custom")
 		}
 	}
+	faults = append(faults, p.About.check(node)...)
 	for i, r := range p.Roles {
 		if len(r.Type) == 0 && r.Value == nil && r.Name == nil && len(r.Question) == 0 {
 			fault(item(node.Key("roles"), i), "the role fits every answer", "write type, value, name or question")

@@ -67,6 +67,9 @@ func (r *run) putText(f Field, text, prefix string) outcome {
 		}
 		*f.text(d) = text
 	case kindTime:
+		if r.source.Profile.noTime(text) {
+			return missing
+		}
 		t, ok := event.ParseTime(text, r.source.zone)
 		if !ok {
 			return unusable

@@ -20,28 +20,9 @@ import (
 // noon is when test requests come in.
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 123_000_000, time.UTC)
 
-// everything is the built-in profiles and, under testdata, those of the platforms that test the language further.
-var everything = sync.OnceValues(func() (*Library, error) {
-	l := Builtin()
-	faults, err := l.AddFiles(os.DirFS("testdata/profiles"))
-	if len(faults) > 0 {
-		return nil, faults
-	}
-	return l, err
-})
-
-func library(t testing.TB) *Library {
-	t.Helper()
-	l, err := everything()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l
-}
-
 func profile(t testing.TB, name string) *Profile {
 	t.Helper()
-	p, ok := library(t).Profile(name)
+	p, ok := Builtin().Profile(name)
 	if !ok {
 		t.Fatalf("no profile %s", name)
 	}

@@ -18,6 +18,9 @@ import (
 // What does not map is never an error: it becomes an `unknown` event, or is left out with a warning. The errors
 // are ErrNotJSON, and the bounds ErrTooDeep, ErrTooManyAnswers and ErrTooManyEvents.
 func (s *Source) Normalise(req *Request, received time.Time) ([]*event.Event, error) {
+	if s.Profile == own {
+		return s.ownEvent(req, received)
+	}
 	var warn warnings
 	body, err := s.decode(req, &warn)
 	if err != nil {
@@ -70,12 +73,12 @@ func (s *Source) split(req *Request, received time.Time, body []byte, whole even
 	for _, element := range elements {
 		raw := whole
 		if len(elements) > 1 {
-			raw.Body = element.Raw()
+			raw.Body = s.masked(element.Raw())
 			if root {
 				raw.Body = append(append(make([]byte, 0, len(raw.Body)+2), '['), raw.Body...)
 				raw.Body = append(raw.Body, ']')
 			}
-			raw.SHA256 = hash(raw.Body)
+			raw.SHA256 = hash(raw.Body) // of what is kept: the element alone never had a hash at the platform
 		}
 		if root {
 			raw.AnswersAt, raw.LeadsAt = below("0.", raw.AnswersAt), below("0.", raw.LeadsAt)
@@ -205,7 +208,7 @@ func (r *run) finish(head event.Header, raw event.Raw) (*event.Event, error) {
 	if r.req.Verified.Test {
 		head.Type = event.TypeTest
 	}
-	head.DedupeKey = r.key(raw.SHA256)
+	head.DedupeKey = r.key(&head, raw.SHA256)
 	if head.Type == event.TypeTest {
 		head.DedupeKey = event.TestKey(head.DedupeKey, head.Received)
 	}
@@ -287,7 +290,7 @@ func (r *run) id(paths Paths) string {
 func (r *run) times(head *event.Header) {
 	for _, path := range r.source.Profile.Time {
 		text := plain(r.read(path))
-		if text == "" {
+		if text == "" || r.source.Profile.noTime(text) {
 			continue
 		}
 		if t, ok := event.ParseTime(text, r.source.zone); ok {
@@ -323,13 +326,15 @@ func (r *run) holds(c *Condition) bool {
 }
 
 // key is the readable key that two deliveries of one event share. One of which every placeholder is empty is the
-// body's hash, never a constant; so is one that is too long to be kept.
-func (r *run) key(sha string) string {
+// body's hash, never a constant; so is one that is too long to be kept. Where a placeholder is empty and the event
+// has no id, neither its own nor the response's, the hash stands behind: another respondent's event would have the
+// same key otherwise, and be swallowed.
+func (r *run) key(head *event.Header, sha string) string {
 	if !r.object {
 		return sha
 	}
 	var b strings.Builder
-	full := false
+	full, whole := false, true
 	for _, part := range r.source.Profile.Dedupe.parts {
 		text := part.literal
 		switch part.what {
@@ -341,12 +346,21 @@ func (r *run) key(sha string) string {
 			text = strings.TrimSpace(r.req.header(part.name))
 		}
 		full = full || part.what != literal && text != ""
+		whole = whole && (part.what == literal || text != "")
 		b.WriteString(text)
+	}
+	if !whole && head.OrigID == "" && r.data.Response.ID == "" && ofSomebody(head.Type) {
+		b.WriteString(":" + sha)
 	}
 	if !full || b.Len() > maxID {
 		return sha
 	}
 	return strings.ToValidUTF8(b.String(), "\uFFFD")
+}
+
+// ofSomebody says whether an event of this type is one respondent's, or may be.
+func ofSomebody(typ string) bool {
+	return strings.HasPrefix(typ, "response.") || strings.HasPrefix(typ, "answer.") || typ == event.TypeUnknown
 }
 
 // completed says whether the respondent was done, where the platform did not: by the type.

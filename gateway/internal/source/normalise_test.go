@@ -139,11 +139,11 @@ func TestDedupeKeys(t *testing.T) {
 		{`"{b}/{s}"`, "true/y"},
 		{`"{o.x}-{header:Webhook-Id}"`, "1-wid"},
 		{`"{t}:{sha256}"`, "a:" + sha},
-		{`"{t}:{nothing}"`, "a:"},
+		{`"{t}:{nothing}"`, "a::" + sha}, // nothing in it is the respondent's own
 		{`"{nothing}:{n}"`, sha},
 		{`"{o}"`, sha},
 		{`"fixed {header:none}"`, sha},
-		{`"{t}{t}{t}{big}"`, "aaa"},
+		{`"{t}{t}{t}"`, "aaa"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.template, func(t *testing.T) {

@@ -1,13 +1,17 @@
 package source
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/rules/event"
 )
 
@@ -16,7 +20,7 @@ import (
 func TestEveryPayload(t *testing.T) {
 	t.Parallel()
 	schema := schema(t)
-	l := library(t)
+	l := Builtin()
 	files, err := filepath.Glob("testdata/payloads/*")
 	if err != nil {
 		t.Fatal(err)
@@ -161,6 +165,26 @@ func TestSeeds(t *testing.T) {
 	}
 }
 
+// secretsOf are settings with which a platform's requests are proved, where they carry a proof.
+func secretsOf(t testing.TB, platform string) Settings {
+	d := profile(t, platform).Platform()
+	settings := Settings{Vars: map[string]connectors.Secret{}}
+	switch {
+	case !d.Secrets:
+		settings.PathToken = connectors.NewSecret(pathToken)
+	case platform == "formbricks":
+		settings.Secrets = secrets("whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
+	default:
+		settings.Secrets = secrets("a secret of the platform")
+	}
+	for _, name := range d.Vars {
+		settings.Vars[name] = connectors.NewSecret("the " + name)
+	}
+	return settings
+}
+
+// TestSamples: of every platform that ships there is a sample, proved as the platform proves it, new each time, and
+// the same event when it is sent twice.
 func TestSamples(t *testing.T) {
 	t.Parallel()
 	schema := schema(t)
@@ -168,62 +192,105 @@ func TestSamples(t *testing.T) {
 		t.Fatalf("platforms with a sample (-built in +samples):\n%s", diff)
 	}
 	three := 3.0
+	noID := []string{"productfruits"}
 	for _, platform := range Samples() {
 		t.Run(platform, func(t *testing.T) {
 			t.Parallel()
-			settings := Settings{Secrets: secrets("a secret of the platform")}
-			if platform == "poltio" || platform == "chattosurvey" {
-				settings = Settings{}
-			}
-			s := open(t, profile(t, platform), settings)
+			s := open(t, profile(t, platform), secretsOf(t, platform))
+			kind := samples[platform]
 			take := func(v Variation) *event.Event {
 				sample, err := NewSample(platform, v)
 				if err != nil {
 					t.Fatal(err)
 				}
-				return deliver(t, s, sample.Body)
+				return prove(t, s, sample)
 			}
 			first, same, other := take(Variation{Seed: "1", At: noon}), take(Variation{Seed: "1", At: noon}), take(Variation{Seed: "2", At: noon})
-			if first.ID != same.ID || first.ID == other.ID || first.ResponseID == other.ResponseID {
+			if first.ID != same.ID || first.ID == other.ID {
 				t.Errorf("ids %s %s %s", first.ID, same.ID, other.ID)
 			}
-			if first.Type != event.TypeResponseCompleted || len(first.Data().Warnings) > 0 {
+			if without := slices.Contains(noID, platform); !without && first.ResponseID == other.ResponseID || without != (first.ResponseID == "") {
+				t.Errorf("response ids %q %q", first.ResponseID, other.ResponseID)
+			}
+			if (first.Type != event.TypeResponseCompleted) != kind.open || len(first.Data().Warnings) > 0 {
 				t.Errorf("type %s, warnings %q", first.Type, first.Data().Warnings)
 			}
-			if late := noon.Sub(first.Time); late < 0 || late > 1e9 {
+			if late := noon.Sub(first.Time); late < 0 || late > 6*time.Second {
 				t.Errorf("time %s", first.Time)
 			}
 			conforms(t, schema, first)
-			text, err := sampleFiles.ReadFile("samples/" + platform + ".json")
+			text, err := sampleBody(platform)
 			if err != nil {
 				t.Fatal(err)
 			}
-			compacted := strings.NewReplacer(": ", ":", "\n", "", "  ", "").Replace(string(text))
-			kind := samples[platform]
-			for _, literal := range append(append([]string{}, kind.ids...), kind.scores...) {
-				if !strings.Contains(compacted, literal) {
-					t.Errorf("the sample does not hold %s", literal)
-				}
-			}
-			for literal := range kind.times {
-				if !strings.Contains(compacted, literal) {
+			for _, literal := range slices.Concat(kind.ids, kind.scores, slices.Collect(maps.Keys(kind.times))) {
+				if !strings.Contains(string(text), literal) {
 					t.Errorf("the sample does not hold %s", literal)
 				}
 			}
 			if len(kind.scores) > 0 {
-				low := take(Variation{Seed: "3", At: noon, Score: &three})
-				if got := string(low.Data().Response.Answers[0].Value); got != "3" {
-					t.Errorf("answer %s, want 3", got)
+				low := take(Variation{Seed: "1", At: noon, Score: &three})
+				changed := 0
+				for i, a := range low.Data().Response.Answers {
+					if was := first.Data().Response.Answers[i]; string(a.Value) != string(was.Value) {
+						changed++
+						if a.Text() != "3" || was.Text() != "9" {
+							t.Errorf("%s became %s", was.Value, a.Value)
+						}
+					}
+				}
+				if changed != 1 {
+					t.Errorf("%d answers changed with the score", changed)
+				}
+				if nps := low.Data().Response.Score.NPS; nps != nil && *nps != 3 {
+					t.Errorf("NPS %v", *nps)
 				}
 			}
 		})
 	}
-	if _, err := NewSample("pollqrr", Variation{}); err == nil {
-		t.Error("a sample of no platform")
+	if _, err := NewSample("pollqrr", Variation{}); err == nil || !strings.Contains(err.Error(), "typeform") {
+		t.Errorf("a sample of no platform: %v", err)
 	}
-	if p, err := NewSample("pollqr", Variation{Seed: "x", At: noon, Score: &three}); err != nil {
-		t.Error(err)
-	} else if ev := one(t, open(t, profile(t, "pollqr"), Settings{}), string(p.Body)); *ev.Data().Response.Score.NPS != 3 {
-		t.Errorf("NPS %v", *ev.Data().Response.Score.NPS)
+}
+
+// prove sends a sample as the platform would: with what proves it, through Verify and Normalise.
+func prove(t testing.TB, s *Source, sample Sample) *event.Event {
+	t.Helper()
+	sent, fields, err := s.Prove(sample, noon)
+	if err != nil {
+		t.Fatal(err)
 	}
+	req := request(sent.Body)
+	req.ContentType, req.Token = sent.ContentType, s.PathToken.Expose()
+	req.Header = func(name string) string {
+		for _, f := range fields {
+			if strings.EqualFold(f.Name, name) {
+				return f.Value
+			}
+		}
+		return ""
+	}
+	verified, err := s.Verify(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if (verified.Kind == KindPath) != (len(s.checks) == 0) {
+		t.Fatalf("proved as %+v", verified)
+	}
+	changed := *req
+	if changed.Body = append(slices.Clone(sent.Body), ' '); verified.Kind == KindHMAC && s.Profile.Name != "qualtrics" && s.Profile.Name != "pollqr" && s.Profile.Name != "tally" {
+		if _, err := s.Verify(&changed); err == nil {
+			t.Error("another body passed with the same proof")
+		}
+	}
+	events, err := s.Normalise(req, noon)
+	if err != nil || len(events) != 1 {
+		t.Fatalf("%d events, %v", len(events), err)
+	}
+	for _, secret := range append(slices.Clone(s.Secrets), s.PathToken) {
+		if text := secret.Expose(); text != "" && (strings.Contains(string(events[0].WithRaw()), text) || strings.Contains(string(events[0].Raw.Body), text)) {
+			t.Error("the event holds the secret")
+		}
+	}
+	return events[0]
 }

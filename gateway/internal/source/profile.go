@@ -53,7 +53,10 @@ type Profile struct {
 	Roles []Role `yaml:"roles,omitempty"`
 	// Leads says where lead forms are.
 	Leads *Leads `yaml:"leads,omitempty"`
+	// NoTime is what the platform writes where it has no time: such a text is absent, not a time.
+	NoTime *Pattern `yaml:"no_time,omitempty"`
 
+	About `yaml:",inline"`
 	program
 }
 
@@ -106,7 +109,7 @@ type Answers struct {
 	Join Path `yaml:"join,omitempty"`
 	// Defs are lists of question definitions; the texts of several that fit are joined, outermost first.
 	Defs []Definitions `yaml:"defs,omitempty"`
-	// Options turn ids of choices into their texts; the ids go to value_ids.
+	// Options turn ids of choices, and of a matrix's rows and columns, into their texts; the ids go to value_ids.
 	Options *Options `yaml:"options,omitempty"`
 	// Key picks keys of an object and splits them by its groups <id> and <name>.
 	Key *Pattern `yaml:"key,omitempty"`
@@ -124,6 +127,16 @@ type Definitions struct {
 	ID       Path `yaml:"id"`
 	Question Path `yaml:"question,omitempty"`
 	Type     Path `yaml:"type,omitempty"`
+	// Sub are parts of a question that have ids of their own. Their texts stand behind the question's, `Your Name / First`,
+	// and a part that has its question's id stands for it.
+	Sub *Parts `yaml:"sub,omitempty"`
+}
+
+// Parts is a list of parts inside a question's definition.
+type Parts struct {
+	From     Path `yaml:"from"`
+	ID       Path `yaml:"id"`
+	Question Path `yaml:"question"`
 }
 
 // Options is a list of choices inside an answer.
@@ -131,6 +144,9 @@ type Options struct {
 	From Path `yaml:"from"`
 	ID   Path `yaml:"id"`
 	Text Path `yaml:"text"`
+	// Rows and Columns are such lists too, of a matrix whose value is an object: row id to column ids.
+	Rows    Path `yaml:"rows,omitempty"`
+	Columns Path `yaml:"columns,omitempty"`
 }
 
 // Score fills a score from a path where a condition holds.
@@ -147,6 +163,8 @@ type Role struct {
 	Value    *Pattern `yaml:"value,omitempty"`
 	Name     *Pattern `yaml:"name,omitempty"`
 	Question []string `yaml:"question,omitempty"`
+	// Part is the place within an answer that is an object or a list; without it the whole answer counts.
+	Part Path `yaml:"part,omitempty"`
 }
 
 // Leads is a list of lead forms.
@@ -185,7 +203,7 @@ func (s *Shape) UnmarshalText(b []byte) error {
 	return oneOf((*string)(s), b, "a shape of answers", "array", "object", "single")
 }
 
-// Part is a part of an answer: question_id, question, type, value or comment.
+// Part is a part of an answer: question_id, question, type, value, value_ids or comment.
 type Part string
 
 // The parts of an answer.
@@ -194,12 +212,13 @@ const (
 	PartQuestion Part = "question"
 	PartType     Part = "type"
 	PartValue    Part = "value"
+	PartValueIDs Part = "value_ids"
 	PartComment  Part = "comment"
 )
 
 // UnmarshalText takes one of the parts.
 func (p *Part) UnmarshalText(b []byte) error {
-	return oneOf((*string)(p), b, "a part of an answer", "question_id", "question", "type", "value", "comment")
+	return oneOf((*string)(p), b, "a part of an answer", "question_id", "question", "type", "value", "value_ids", "comment")
 }
 
 // CanonicalType is one of the event types of the gateway.

@@ -10,7 +10,8 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// redact takes the token out of a body that carries it, for what is kept. The hash stays that of the original.
+// redact takes the token out of a body that carries it, for what is kept: the body's own, and the path token where a
+// platform repeats the address it sends to (Jotform). The hash stays that of the original.
 func (s *Source) redact(req *Request, raw *event.Raw) {
 	for _, scheme := range s.schemes() {
 		if scheme.Kind != KindToken {
@@ -29,7 +30,31 @@ func (s *Source) redact(req *Request, raw *event.Raw) {
 			raw.Body, raw.Redacted = kept, true
 		}
 	}
+	if token := s.PathToken.Expose(); token != "" && bytes.Contains(raw.Body, []byte(token)) {
+		raw.Body, raw.Redacted = bytes.ReplaceAll(raw.Body, []byte(token), []byte(masked)), true
+	}
 }
+
+// masked is a part of a body without the secrets that the whole may carry.
+func (s *Source) masked(part []byte) []byte {
+	mask := func(secret string) {
+		if len(secret) >= minMasked && bytes.Contains(part, []byte(secret)) {
+			part = bytes.ReplaceAll(part, []byte(secret), []byte(masked))
+		}
+	}
+	mask(s.PathToken.Expose())
+	for _, scheme := range s.schemes() {
+		if scheme.Kind != KindToken || scheme.Path == "" && scheme.Field == "" {
+			continue
+		}
+		for _, secret := range s.Secrets {
+			mask(secret.Expose())
+		}
+	}
+	return part
+}
+
+const minMasked = 4 // a shorter secret would blot out ordinary text
 
 const masked = "redacted"
 

@@ -2,6 +2,7 @@ package source
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/surveygate/surveygate/rules/event"
@@ -73,26 +74,52 @@ func (r *run) sourceRoles() {
 		return
 	}
 	var done []Field
+	apply := func(field Field, text, question string) {
+		if slices.Contains(done, field) {
+			return
+		}
+		switch r.putText(field, text, "") {
+		case filled:
+			done = append(done, field)
+		case unusable:
+			r.warn.add("%s: the answer to `%s` is not %s", field.Name, shown(question), field.wants())
+		}
+	}
 	for i := range r.data.Response.Answers {
 		a := &r.data.Response.Answers[i]
 		field, ok := roles[a.QuestionID]
 		if !ok && a.Question != "" {
 			field, ok = roles[a.Question]
 		}
-		if !ok || slices.Contains(done, field) {
+		if ok {
+			if a.Type == "" && !slices.Contains(done, field) {
+				a.Type = field.asked
+			}
+			apply(field, strings.TrimSpace(a.Text()), a.QuestionID)
 			continue
 		}
-		if a.Type == "" {
-			a.Type = field.asked
+		// A name, an address or a contact is one answer of several parts: `contact.2`, `3.first`.
+		parts := jsonpath.Parse(a.Value)
+		if kind := parts.Kind(); kind != jsonpath.Array && kind != jsonpath.Object {
+			continue
 		}
-		switch r.putText(field, strings.TrimSpace(a.Text()), "") {
-		case filled:
-			done = append(done, field)
-		case unusable:
-			r.warn.add("%s: the answer to `%s` is not %s", field.Name, shown(a.QuestionID), field.wants())
-		}
+		n := 0
+		parts.ForEach(func(key string, part jsonpath.Result) bool {
+			if parts.Kind() == jsonpath.Array {
+				key = strconv.Itoa(n)
+			}
+			if n++; n > maxParts {
+				return false
+			}
+			if field, ok := roles[a.QuestionID+"."+key]; ok {
+				apply(field, plain(part), a.QuestionID+"."+key)
+			}
+			return true
+		})
 	}
 }
+
+const maxParts = 64 // of one answer that roles can speak of
 
 // roles applies the profile's, each to a field that is still absent.
 func (r *run) roles() {
@@ -103,7 +130,14 @@ func (r *run) roles() {
 		}
 		for j := range r.data.Response.Answers {
 			a := &r.data.Response.Answers[j]
-			if r.fits(role, a, j) && r.putText(role.Set, strings.TrimSpace(a.Text()), "") == filled {
+			if !r.fits(role, a, j) {
+				continue
+			}
+			text := a.Text()
+			if !role.Part.IsZero() {
+				text = plain(role.Part.in(a.Value))
+			}
+			if r.putText(role.Set, strings.TrimSpace(text), "") == filled {
 				break
 			}
 		}
@@ -197,6 +231,9 @@ func (r *run) leadValue(part leadPart, value jsonpath.Result) []byte {
 	text := plain(value)
 	switch part.kind {
 	case kindTime:
+		if r.source.Profile.noTime(text) {
+			return nil
+		}
 		t, ok := event.ParseTime(text, r.source.zone)
 		if !ok {
 			r.warn.add("response.leads.%s: it is not a time that can be read", part.name)

@@ -39,3 +39,6 @@ func truth(text string) (value, ok bool) {
 	}
 	return false, false
 }
+
+// noTime says that a text is what the platform writes where it has no time.
+func (p *Profile) noTime(text string) bool { return p.NoTime != nil && p.NoTime.MatchString(text) }

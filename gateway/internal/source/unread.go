@@ -1,0 +1,227 @@
+package source
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/surveygate/surveygate/rules/event"
+	"github.com/surveygate/surveygate/rules/jsonpath"
+)
+
+// Unread is a place of a body on which nothing of its events depends.
+type Unread struct {
+	// Path is the place, with # for every element of a list.
+	Path string
+	// Why is what the profile says of it, that an alternative stood before it, or "" where nobody thought of it.
+	Why string
+}
+
+const (
+	maxUnread   = 2000 // places of one body that are looked at
+	alternative = "read where what stands before it is empty"
+)
+
+// Unread finds what of a body becomes nothing, for who writes a profile: each place is changed in turn, and what then
+// gives the same events was not read. Bodies are normalised several times for each of their places.
+func (s *Source) Unread(req *Request, received time.Time) ([]Unread, error) {
+	var warn warnings
+	body, err := s.decode(req, &warn)
+	if err != nil {
+		return nil, err
+	}
+	elements := []jsonpath.Result{jsonpath.Parse(body)}
+	if found := jsonpath.Read(body, s.Profile.Split.text); found.Kind() == jsonpath.Array {
+		elements = elements[:0]
+		found.Each(func(_ []byte, element jsonpath.Result) bool {
+			elements = append(elements, element)
+			return len(elements) < MaxEvents
+		})
+	}
+	var order []string
+	read := map[string]bool{}
+	for _, element := range elements {
+		if element.Kind() != jsonpath.Object {
+			continue
+		}
+		places := places(element)
+		before, err := s.without(req, received, element.Raw())
+		if err != nil {
+			return nil, err
+		}
+		for _, place := range places {
+			if _, known := read[place]; !known {
+				order = append(order, place)
+			}
+			for _, probe := range probes {
+				if read[place] {
+					break
+				}
+				after, err := s.without(req, received, replaced(element, place, probe))
+				read[place] = err != nil || after != before
+			}
+		}
+	}
+	var unread []Unread
+	for _, place := range order {
+		if read[place] {
+			continue
+		}
+		why := s.Profile.reason(place)
+		if why == "" && s.Profile.mentions(place) {
+			why = alternative
+		}
+		unread = append(unread, Unread{place, why})
+	}
+	return unread, nil
+}
+
+// probes are what is put in a value's place: one of them makes a difference wherever it is read.
+var probes = []string{"null", `"surveygate-probe"`, "7.25"}
+
+// without is all of the event made of a body but the body itself.
+func (s *Source) without(req *Request, received time.Time, body []byte) (string, error) {
+	same := *req
+	same.Verified = Verified{Kind: KindNone}
+	ev, err := s.one(&same, received, body, event.Raw{ContentType: "application/json", SHA256: hash(nil)}, nil)
+	if err != nil {
+		return "", err
+	}
+	data, err := json.Marshal(ev.Data())
+	return strings.Join([]string{ev.Type, ev.OrigType, ev.OrigID, ev.DedupeKey, timeText(ev.Time), string(data)}, "\n"), err
+}
+
+// kindOf is a value's kind; an object or list with nothing in it has none, as a scalar.
+func kindOf(value jsonpath.Result) jsonpath.Kind {
+	if kind := value.Kind(); kind != jsonpath.Object && kind != jsonpath.Array || !empty(value) {
+		return kind
+	}
+	return jsonpath.Absent
+}
+
+// places are the scalars below a value, and what is empty, each once, in their order.
+func places(value jsonpath.Result) []string {
+	var all []string
+	seen := map[string]bool{}
+	var walk func(at string, value jsonpath.Result)
+	walk = func(at string, value jsonpath.Result) {
+		if len(all) == maxUnread {
+			return
+		}
+		switch kindOf(value) {
+		case jsonpath.Object:
+			value.Each(func(key []byte, member jsonpath.Result) bool {
+				walk(join(at, keyName.Replace(string(key))), member)
+				return true
+			})
+		case jsonpath.Array:
+			value.Each(func(_ []byte, element jsonpath.Result) bool {
+				walk(join(at, "#"), element)
+				return true
+			})
+		default:
+			if !seen[at] {
+				seen[at] = true
+				all = append(all, at)
+			}
+		}
+	}
+	walk("", value)
+	return all
+}
+
+// keyName is a key as it stands in a place.
+var keyName = strings.NewReplacer(`\`, `\\`, ".", `\.`, "#", `\#`)
+
+func join(at, key string) string {
+	if at == "" {
+		return key
+	}
+	return at + "." + key
+}
+
+// replaced is a value with a probe at a place, in every element of the lists on the way.
+func replaced(value jsonpath.Result, place, probe string) []byte {
+	var out []byte
+	var walk func(at string, value jsonpath.Result)
+	list := func(open, close byte, each func(first *bool)) {
+		out = append(out, open)
+		first := true
+		each(&first)
+		out = append(out, close)
+	}
+	comma := func(first *bool) {
+		if !*first {
+			out = append(out, ',')
+		}
+		*first = false
+	}
+	walk = func(at string, value jsonpath.Result) {
+		if at != "" && at != place && !strings.HasPrefix(place, at+".") {
+			out = append(out, value.Raw()...)
+			return
+		}
+		switch kindOf(value) {
+		case jsonpath.Object:
+			list('{', '}', func(first *bool) {
+				value.Each(func(key []byte, member jsonpath.Result) bool {
+					comma(first)
+					out = append(append(out, quote(string(key))...), ':')
+					walk(join(at, keyName.Replace(string(key))), member)
+					return true
+				})
+			})
+		case jsonpath.Array:
+			list('[', ']', func(first *bool) {
+				value.Each(func(_ []byte, element jsonpath.Result) bool {
+					comma(first)
+					walk(join(at, "#"), element)
+					return true
+				})
+			})
+		default:
+			if at == place {
+				out = append(out, probe...)
+			} else {
+				out = append(out, value.Raw()...)
+			}
+		}
+	}
+	walk("", value)
+	return out
+}
+
+// leads says whether a path goes to a place or on below it, where nothing stands at the place.
+func leads(path, place string) bool { return path == place || strings.HasPrefix(path, place+".") }
+
+// mentions says whether the profile has a plain path to a place, as an alternative that was not needed.
+func (p *Profile) mentions(place string) bool {
+	has := func(paths Paths) bool {
+		return slices.ContainsFunc(paths, func(path Path) bool { return leads(path.text, place) })
+	}
+	fills := slices.Clone(p.fields)
+	for _, more := range p.byType {
+		fills = append(fills, more...)
+	}
+	for _, f := range fills {
+		if has(f.from.Paths) {
+			return true
+		}
+	}
+	for i := range p.Answers {
+		a := &p.Answers[i]
+		prefix := ""
+		if !a.From.IsZero() {
+			prefix = a.From.text + "."
+		}
+		for _, paths := range a.Each {
+			if slices.ContainsFunc(paths, func(path Path) bool {
+				return leads(prefix+path.text, place) || leads(prefix+"#."+path.text, place)
+			}) {
+				return true
+			}
+		}
+	}
+	return has(p.ID) || has(p.Time) || has(p.Params)
+}

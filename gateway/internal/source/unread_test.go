@@ -1,0 +1,151 @@
+package source
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"mime/multipart"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// published are the payloads of a platform that are requests to us, by file name.
+func published(t testing.TB, platform string) []string {
+	t.Helper()
+	files, err := filepath.Glob("testdata/payloads/" + platform + "-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, file := range files {
+		name := filepath.Base(file)
+		switch {
+		case name == "surveymonkey-response-details.json": // an answer of their API, not a webhook
+		case strings.HasPrefix(name, "pollarix-api-"): // of its management API
+		case strings.Contains(name, "malformed"): // among the bad bodies
+		default:
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// requestOf is a published payload as a request.
+func requestOf(t testing.TB, name string) *Request {
+	t.Helper()
+	platform, _, _ := strings.Cut(name, "-")
+	req := request(payload(t, name))
+	decoder := profile(t, platform).Decode
+	req.ContentType = contentTypes[decoder]
+	if decoder == DecodeJSON || strings.HasSuffix(name, ".txt") {
+		return req
+	}
+	// A form as it is after decoding: it is put into one again.
+	var fields map[string]string
+	if err := json.Unmarshal(req.Body, &fields); err != nil {
+		t.Fatal(err)
+	}
+	var form bytes.Buffer
+	writer := multipart.NewWriter(&form)
+	values := url.Values{}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		values.Set(name, fields[name])
+		if err := writer.WriteField(name, fields[name]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := writer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if decoder == DecodeForm {
+		req.Body = []byte(values.Encode())
+		return req
+	}
+	req.Body, req.ContentType = form.Bytes(), writer.FormDataContentType()
+	return req
+}
+
+// TestEveryFieldIsMapped: of every published payload each field becomes something of the event, or the profile says
+// why it does not; and what it says is true of at least one payload.
+func TestEveryFieldIsMapped(t *testing.T) {
+	t.Parallel()
+	// Said of fields that the platforms' pages name and no published payload holds.
+	unseen := map[string][]string{
+		"pollarix":    {"data.status", "data.previousStatus", "data.couponCode", "data.coupon"},
+		"kobotoolbox": {"today", "deviceid"},
+	}
+	for _, platform := range Builtin().Names() {
+		t.Run(platform, func(t *testing.T) {
+			t.Parallel()
+			p := profile(t, platform)
+			s := open(t, p, Settings{})
+			var used []string
+			names := published(t, platform)
+			if len(names) == 0 {
+				t.Fatal("no payload")
+			}
+			for _, name := range names {
+				unread, err := s.Unread(requestOf(t, name), noon)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, u := range unread {
+					if u.Why == "" {
+						t.Errorf("%s: nothing becomes of `%s`, and the profile does not say why", name, u.Path)
+					}
+					for said := range p.Unmapped {
+						if u.Path == said || strings.HasPrefix(u.Path, said+".") {
+							used = append(used, said)
+						}
+					}
+				}
+			}
+			for said := range p.Unmapped {
+				if !slices.Contains(used, said) && !slices.Contains(unseen[platform], said) {
+					t.Errorf("unmapped says `%s`, which no payload holds or which is read", said)
+				}
+			}
+		})
+	}
+}
+
+func TestUnread(t *testing.T) {
+	t.Parallel()
+	s := inline(t, `
+source: x
+verify: [{kind: none}]
+type: {path: event, map: {done: response.completed}}
+dedupe: "{webhook}:{id}"
+map: {response.id: [id, other], response.completed: finished}
+params: [person]
+answers: [{from: list, each: {question_id: q, value: v}}]
+unmapped: {meta: of the delivery}
+`)
+	body := `{"event":"done","webhook":"w","id":1,"other":2,"finished":true,"person":{"a":1},"list":[{"q":1,"v":2,"n":3},{"q":2,"v":null,"n":4}],` +
+		`"meta":{"at":{"b":1},"c":[1]},"meta2":1,"a.b":{"#":null},"nothing":{},"none":[]}`
+	got, err := s.Unread(request([]byte(body)), noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Unread{
+		{"other", alternative}, {"list.#.n", ""}, {"meta.at.b", "of the delivery"}, {"meta.c.#", "of the delivery"}, {"meta2", ""}, {`a\.b.\#`, ""}, {"nothing", ""}, {"none", ""},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if _, err := s.Unread(request([]byte("{")), noon); err == nil {
+		t.Error("no JSON, no fault")
+	}
+	if got, err := s.Unread(request([]byte("[1]")), noon); err != nil || got != nil {
+		t.Errorf("%v, %v", got, err)
+	}
+	split := open(t, profile(t, "smartsurvey"), Settings{})
+	if got, err := split.Unread(request([]byte(`[{"id":1,"x":1},5,{"id":2,"x":1,"y":1}]`)), noon); err != nil || len(got) != 2 {
+		t.Errorf("%v, %v", got, err)
+	}
+}
