@@ -43,17 +43,22 @@ type Store interface {
 
 // Intake is the way from an accepted event to its committed decision.
 type Intake interface {
-	// Append makes events durable, in order, and reports one result per event. Events carry their tenant.
-	// Concurrent calls share writes. Two of one id, also within one call, are duplicates of the first.
-	// An error means that none of them was accepted.
+	// Append makes events durable and reports one result per event. Events carry their tenant. Events of one response
+	// keep the order of the call; engines of one shard keep it for all. Concurrent calls share writes. Two of one id,
+	// also within one call, are duplicates of the first.
+	// An error means that the call is not accepted, though an engine of several shards may keep some of its events:
+	// given again, those are duplicates of themselves, and nothing is kept twice.
 	Append(ctx context.Context, events []*event.Event) ([]Appended, error)
 
 	// Claim waits until there are events nobody holds, or ctx ends, and holds up to max of them or the first
-	// that exceeds bytes, oldest first, for all tenants: one loop serves them all.
+	// that exceeds bytes, for all tenants: one loop serves them all. Events of one response come oldest first; engines
+	// of one shard claim all in that order.
 	// Events whose holder died are claimed again, which raises Claimed.Claims.
 	Claim(ctx context.Context, max, bytes int) ([]Claimed, error)
 
-	// Commit applies outcomes of events and of due deliveries in one atomic step, for all tenants.
+	// Commit applies outcomes of events and of due deliveries in one atomic step, for all tenants; with several shards
+	// it is one step for each. After an error the same Commit is given again until there is none: what was applied then
+	// is not applied twice, and its fences read as they were.
 	// The store sets Updated of each delivery, and Created where it is zero.
 	// Each is applied only if its fence holds: the event still held by this holder's claim, the delivery's due time
 	// still its lease. Events are applied before Due, so one Commit may hand a delivery over and settle it.
@@ -279,7 +284,7 @@ type Held struct {
 type Reader interface {
 	Event(ctx context.Context, tenant, id string) (*Record, error)
 	Events(ctx context.Context, tenant string, q EventQuery) (*Page[*Record], error)
-	// Range goes through a tenant's events from a position up, in order, as they were when it was called. The error of
+	// Range goes through a tenant's events from a position up, in the order of positions, as they were when it was called. The error of
 	// each ends it and is returned.
 	Range(ctx context.Context, tenant string, from uint64, each func(*Record) error) error
 

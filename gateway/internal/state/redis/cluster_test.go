@@ -41,12 +41,10 @@ func TestClusterConformance(t *testing.T) {
 	conform(t, url, 1)
 }
 
-// Over four shards there is an order within each, and bounds are each shard's part: tests of one order over all events
-// and of bounds to the piece are left out.
 func TestShardsConformance(t *testing.T) {
 	t.Parallel()
 	url, _ := startCluster(t)
-	conform(t, url, 4, ordered...)
+	conform(t, url, 4)
 }
 
 func TestClusterHasFourShards(t *testing.T) {

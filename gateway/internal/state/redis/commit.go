@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -25,14 +26,17 @@ type committing struct {
 func (p *committing) weight() (items, bytes int) { return p.items, p.bytes }
 func (p *committing) done(err error)             { p.ended <- err }
 
-// Commit applies outcomes of events and of due deliveries: on a Cluster one step for each shard.
+// Commit applies outcomes of events and of due deliveries: on a Cluster one step for each shard. Where a shard fails,
+// the call does; given again, what the others applied is not applied again.
 func (s *store) Commit(ctx context.Context, c *state.Commit) (*state.Committed, error) {
 	result := &state.Committed{Events: make([]bool, len(c.Events)), Due: make([]bool, len(c.Due))}
 	if err := s.check(ctx); err != nil || len(c.Events)+len(c.Due) == 0 {
 		return result, err
 	}
-	parts, err := s.prepare(ctx, c)
+	known := s.partly.recall(c)
+	parts, err := s.prepare(ctx, c, known)
 	if err != nil {
+		s.partly.remember(c, known)
 		return nil, fmt.Errorf("commit: %w", err)
 	}
 	var fresh []any
@@ -41,14 +45,25 @@ func (s *store) Commit(ctx context.Context, c *state.Commit) (*state.Committed, 
 			fresh = append(fresh, p.fresh...)
 		}
 	}
-	if err := s.keepNames(ctx, fresh); err != nil {
+	if err = s.keepNames(ctx, fresh); err == nil {
+		err = s.apply(ctx, c, parts, known)
+	}
+	known.into(result)
+	if err = errors.Join(err, s.after(ctx, c, known)); err != nil {
+		s.partly.remember(c, known)
 		return nil, fmt.Errorf("commit: %w", err)
 	}
+	return result, nil
+}
+
+// apply sends each shard its part, and waits for all of them.
+func (s *store) apply(ctx context.Context, c *state.Commit, parts []*committing, known *fates) error {
 	for n, p := range parts {
 		if p != nil {
 			s.shards[n].commits.add(p)
 		}
 	}
+	var errs []error
 	for n, p := range parts {
 		if p == nil {
 			continue
@@ -56,13 +71,15 @@ func (s *store) Commit(ctx context.Context, c *state.Commit) (*state.Committed, 
 		select {
 		case err := <-p.ended:
 			if err != nil {
-				return nil, fmt.Errorf("commit: %w", err)
+				errs = append(errs, err)
+				continue
 			}
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			errs = append(errs, ctx.Err())
+			continue
 		}
 		for i, at := range p.events {
-			result.Events[at] = p.held[i]
+			known.events[at] = fate{known: true, held: p.held[i]}
 			if o := &c.Events[at]; p.held[i] || !o.Release {
 				_, number := s.at(o.Position)
 				s.shards[n].drop(number)
@@ -72,13 +89,10 @@ func (s *store) Commit(ctx context.Context, c *state.Commit) (*state.Committed, 
 			}
 		}
 		for i, at := range p.due {
-			result.Due[at] = p.held[len(p.events)+i]
+			known.due[at] = fate{known: true, held: p.held[len(p.events)+i]}
 		}
 	}
-	if err := s.after(ctx, c, result); err != nil {
-		return nil, fmt.Errorf("commit: %w", err)
-	}
-	return result, nil
+	return errors.Join(errs...)
 }
 
 func (sh *shard) drop(n uint64) {
@@ -88,7 +102,7 @@ func (sh *shard) drop(n uint64) {
 }
 
 // prepare writes the scripts' arguments: events first, as one Commit may hand a delivery over and settle it.
-func (s *store) prepare(ctx context.Context, c *state.Commit) ([]*committing, error) {
+func (s *store) prepare(ctx context.Context, c *state.Commit, known *fates) ([]*committing, error) {
 	parts := make([]*committing, len(s.shards))
 	part := func(sh *shard) *committing {
 		if parts[sh.n] == nil {
@@ -98,6 +112,9 @@ func (s *store) prepare(ctx context.Context, c *state.Commit) ([]*committing, er
 	}
 	now := s.clock.Now()
 	for i := range c.Events {
+		if known.events[i].known {
+			continue
+		}
 		o := &c.Events[i]
 		sh, n := s.at(o.Position)
 		p := part(sh)
@@ -120,6 +137,9 @@ func (s *store) prepare(ctx context.Context, c *state.Commit) ([]*committing, er
 		return nil, err
 	}
 	for i := range c.Due {
+		if known.due[i].known {
+			continue
+		}
 		p := part(where[i])
 		p.due = append(p.due, i)
 		p.settle(s, where[i], &c.Due[i], now)
@@ -302,77 +322,4 @@ func (s *store) commitGroup(sh *shard, calls []*committing) {
 		}
 		c.done(err)
 	}
-}
-
-// after does what fences decide: attempts behind a lost one enter history as repeats, and keys of once that are in
-// other shards are given back.
-func (s *store) after(ctx context.Context, c *state.Commit, result *state.Committed) error {
-	repeats := map[*shard][]any{}
-	for i := range c.Events {
-		o := &c.Events[i]
-		if o.Release {
-			continue
-		}
-		sh, _ := s.at(o.Position)
-		if result.Events[i] {
-			if err := s.freeElsewhere(ctx, sh, o.Tenant, o.EventID, o.Free); err != nil {
-				return err
-			}
-			continue
-		}
-		for k := range o.Deliveries {
-			d := o.Deliveries[k]
-			d.Tenant, d.EventID = o.Tenant, o.EventID
-			if err := s.repeat(ctx, &d, repeats); err != nil {
-				return err
-			}
-		}
-	}
-	for i := range c.Due {
-		d := c.Due[i].Delivery
-		d.EventID, _, _ = splitID(d.ID)
-		if !result.Due[i] {
-			if err := s.repeat(ctx, &d, repeats); err != nil {
-				return err
-			}
-			continue
-		}
-		if len(c.Due[i].Free) > 0 && len(s.shards) > 1 {
-			sh, _, err := s.locate(ctx, d.Tenant, d.EventID)
-			if err != nil {
-				return err
-			}
-			if err := s.freeElsewhere(ctx, sh, d.Tenant, d.EventID, c.Due[i].Free); err != nil {
-				return err
-			}
-		}
-	}
-	for sh, args := range repeats {
-		if _, err := s.run(ctx, repeatScript, sh.base, append([]any{s.now()}, args...)...); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// repeat prepares attempts behind a lost fence for history; the delivery stays as it is.
-func (s *store) repeat(ctx context.Context, given *state.Delivery, to map[*shard][]any) error {
-	if len(given.Log) == 0 {
-		return nil
-	}
-	eventID, suffix, _ := splitID(given.ID)
-	o, err := s.current(ctx, given.Tenant, eventID, suffix)
-	if err != nil || o == nil {
-		return err // nil: the winner's decision owed no such delivery, or its event is gone
-	}
-	d := o.Delivery
-	d.Log = given.Log
-	shape := ref(shape(&d))
-	record := ""
-	if o.raw == "" {
-		record = writeOwed(o, shape)
-	}
-	to[o.shard] = append(to[o.shard], slotOf(eventID), fieldOf(given.Tenant, eventID), suffix,
-		listFor(&d), appendEntry(nil, &d, suffix, shape), record)
-	return nil
 }

@@ -63,6 +63,7 @@ type store struct {
 	meta   string // prefix of the keys of the gateway as a whole
 	shards []*shard
 	names  names
+	partly partly
 	turns  turns
 	watch  watchers
 	full   atomic.Bool

@@ -109,7 +109,7 @@ func (h *harness) Advance(d time.Duration) { h.clock.Advance(d) }
 func (h *harness) Now() time.Time          { return h.clock.Now() }
 
 // conform plays the suite against an address.
-func conform(t *testing.T, url string, shards int, without ...string) {
+func conform(t *testing.T, url string, shards int) {
 	t.Helper()
 	statetest.Run(t, func(t *testing.T, opts statetest.Options) statetest.Harness {
 		h := &harness{t: t, url: url, shards: shards, prefix: fmt.Sprintf("t%d", prefixes.Add(1)), clock: clock.NewManual(opts.Start)}
@@ -122,7 +122,7 @@ func conform(t *testing.T, url string, shards int, without ...string) {
 			}
 		})
 		return h
-	}, without...)
+	})
 }
 
 func TestConformance(t *testing.T) {

@@ -153,6 +153,18 @@ func (s *server) do(args ...any) any {
 	return v
 }
 
+// try runs one command, and has nothing where it fails.
+func (s *server) try(args ...any) any {
+	s.t.Helper()
+	c := s.client()
+	defer c.Close()
+	v, err := c.Do(context.Background(), args...).Result()
+	if err != nil {
+		return nil
+	}
+	return v
+}
+
 func (s *server) config(name, value string) { s.t.Helper(); s.do("CONFIG", "SET", name, value) }
 
 // info is a number that Redis says of itself.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -30,21 +31,54 @@ type trimming struct {
 	budget int
 }
 
-// Trim removes what retention ends, in each shard its part of the bytes.
+// Trim removes what retention ends. Bounds hold for all shards together: each has the part that is its part of what is
+// kept.
 func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
 	}
 	t := &trimming{s: s, ctx: ctx, r: r, budget: sliceBudget}
-	for _, sh := range s.shards {
-		if err := t.shard(sh); err != nil {
-			return nil, fmt.Errorf("trim: %w", err)
-		}
-	}
-	if err := t.minutes(); err != nil {
+	if err := t.all(); err != nil {
 		return nil, fmt.Errorf("trim: %w", err)
 	}
 	return &t.done, nil
+}
+
+func (t *trimming) all() error {
+	sums, err := t.measure()
+	if err != nil {
+		return err
+	}
+	events := shares(t.r.Events.Bytes, sums, func(m *inShard) int64 { return m.bytes })
+	most := int64(0)
+	if t.r.Dedupe.Bytes > 0 {
+		most = max(t.r.Dedupe.Bytes/idBytes, 1)
+	}
+	ids := shares(most, sums, func(m *inShard) int64 { return m.ids })
+	for i := range sums {
+		if err := t.events(sums[i].sh, events[i]); err != nil {
+			return err
+		}
+		if err := t.ids(sums[i].sh, ids[i]); err != nil {
+			return err
+		}
+	}
+	if err := t.dests(); err != nil {
+		return err
+	}
+	if t.r.Dead.Bytes > 0 {
+		if sums, err = t.measure(); err != nil { // dead letters came and went
+			return err
+		}
+		dead := shares(t.r.Dead.Bytes, sums, func(m *inShard) int64 { return m.dead })
+		for i := range sums {
+			err := t.slices(func() (bool, error) { return t.deadBytes(sums[i].sh, dead[i]) })
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return t.minutes()
 }
 
 // slices runs a script until it says that nothing more is to be done.
@@ -61,15 +95,7 @@ func (t *trimming) slices(step func() (more bool, err error)) error {
 	return nil
 }
 
-// part is a shard's part of a bound in bytes.
-func (t *trimming) part(bytes int64) int64 {
-	if bytes <= 0 {
-		return 0
-	}
-	return max(bytes/int64(len(t.s.shards)), 1)
-}
-
-func (t *trimming) shard(sh *shard) error {
+func (t *trimming) events(sh *shard, bytes int64) error {
 	s := t.s
 	if t.r.Dead.Age > 0 {
 		err := t.slices(func() (bool, error) {
@@ -81,8 +107,8 @@ func (t *trimming) shard(sh *shard) error {
 			return err
 		}
 	}
-	err := t.slices(func() (bool, error) {
-		got, err := s.run(t.ctx, trimScript, sh.base, s.now(), span(t.r.Events.Age), t.part(t.r.Events.Bytes), span(t.r.Dedupe.Age), sliceEvents)
+	return t.slices(func() (bool, error) {
+		got, err := s.run(t.ctx, trimScript, sh.base, s.now(), span(t.r.Events.Age), bytes, span(t.r.Dedupe.Age), sliceEvents)
 		if err != nil {
 			return false, err
 		}
@@ -92,61 +118,56 @@ func (t *trimming) shard(sh *shard) error {
 		t.done.Dedupe += int(asInt(n[2]))
 		return asInt(n[3]) == 1, nil
 	})
+}
+
+func (t *trimming) ids(sh *shard, most int64) error {
+	if most == 0 && t.r.Dedupe.Age <= 0 {
+		return nil
+	}
+	return t.slices(func() (bool, error) {
+		got, err := t.s.run(t.ctx, forgetScript, sh.base, t.s.now(), span(t.r.Dedupe.Age), most, sliceList)
+		if err != nil {
+			return false, err
+		}
+		t.done.Dedupe += int(asInt(asList(got)[0]))
+		return asInt(asList(got)[1]) == 1, nil
+	})
+}
+
+// dests bounds each destination's lists.
+func (t *trimming) dests() error {
+	w, h := t.r.Waiting, t.r.History
+	if w == (state.WaitingBound{}) && h == (state.HistoryBound{}) && t.r.Dead.Age <= 0 {
+		return nil
+	}
+	by, err := t.lists()
 	if err != nil {
 		return err
 	}
-	most := int64(0)
-	if t.r.Dedupe.Bytes > 0 {
-		most = max(t.part(t.r.Dedupe.Bytes)/idBytes, 1)
-	}
-	if most > 0 || t.r.Dedupe.Age > 0 {
-		err := t.slices(func() (bool, error) {
-			got, err := s.run(t.ctx, forgetScript, sh.base, s.now(), span(t.r.Dedupe.Age), most, sliceList)
-			if err != nil {
-				return false, err
-			}
-			t.done.Dedupe += int(asInt(asList(got)[0]))
-			return asInt(asList(got)[1]) == 1, nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	dests, err := s.client.SMembers(t.ctx, sh.base+"dests").Result()
-	if err != nil {
-		return s.fault(err)
-	}
-	slices.Sort(dests)
-	if t.r.Waiting != (state.WaitingBound{}) || t.r.Dead.Age > 0 || t.r.History != (state.HistoryBound{}) {
-		for _, dest := range dests {
-			if err := t.dest(sh, dest); err != nil {
+	for _, dest := range slices.Sorted(maps.Keys(by)) {
+		all := by[dest]
+		counts := shares(int64(w.Count), all, func(m *inShard) int64 { return m.waiting })
+		bytes := shares(w.Bytes, all, func(m *inShard) int64 { return m.bytes })
+		history := shares(int64(h.PerDestination), all, func(m *inShard) int64 { return m.history })
+		failures := shares(int64(h.PerDestination), all, func(m *inShard) int64 { return m.failures })
+		for i := range all {
+			if err := t.dest(all[i].sh, dest, counts[i], bytes[i], history[i], failures[i]); err != nil {
 				return err
 			}
 		}
 	}
-	if t.r.Dead.Bytes > 0 {
-		return t.slices(func() (bool, error) { return t.deadBytes(sh, dests) })
-	}
 	return nil
 }
 
-func (t *trimming) dest(sh *shard, dest string) error {
-	w, h := t.r.Waiting, t.r.History
-	shards := len(t.s.shards)
-	each := func(n int) int {
-		if n <= 0 {
-			return 0
-		}
-		return max(n/shards, 1)
-	}
+func (t *trimming) dest(sh *shard, dest string, count, bytes, history, failures int64) error {
 	// An age below a microsecond is still one.
-	age := w.Age
+	age := t.r.Waiting.Age
 	if age > 0 {
 		age = max(age, time.Microsecond)
 	}
 	return t.slices(func() (bool, error) {
-		got, err := t.s.run(t.ctx, destScript, sh.base, t.s.now(), dest, span(age), each(w.Count), t.part(w.Bytes),
-			span(t.r.Dead.Age), span(h.Age), each(h.PerDestination), sliceList)
+		got, err := t.s.run(t.ctx, destScript, sh.base, t.s.now(), dest, span(age), count, bytes,
+			span(t.r.Dead.Age), span(t.r.History.Age), history, failures, sliceList)
 		if err != nil {
 			return false, err
 		}
@@ -159,12 +180,16 @@ func (t *trimming) dest(sh *shard, dest string) error {
 }
 
 // deadBytes bounds the events that dead letters keep, oldest first over all destinations.
-func (t *trimming) deadBytes(sh *shard, dests []string) (more bool, err error) {
+func (t *trimming) deadBytes(sh *shard, most int64) (more bool, err error) {
+	dests, err := t.s.client.SMembers(t.ctx, sh.base+"dests").Result()
+	if err != nil {
+		return false, t.s.fault(err)
+	}
 	total, err := t.s.client.HGet(t.ctx, sh.base+"meta", "deadbytes").Int64()
 	if err != nil && err != goredis.Nil { //nolint:errorlint // go-redis returns it bare
 		return false, t.s.fault(err)
 	}
-	over := total - t.part(t.r.Dead.Bytes)
+	over := total - most
 	if over <= 0 {
 		return false, nil
 	}

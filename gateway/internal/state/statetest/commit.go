@@ -103,10 +103,10 @@ var commits = []test{
 		s.same("claimed", keysOf(s.claim(1)), []string{"a"})
 	}},
 	{name: "a position of another event is no fence", run: func(s *suite) {
-		all := s.accept("a", "b")
+		s.accept("a", "b")
 		c := s.claim(2)
 		wrong := outcome(c[0])
-		wrong.EventID = all[1].ID
+		wrong.EventID = c[1].Event.ID
 		foreign := outcome(c[0])
 		foreign.Tenant = "zeta"
 		done, err := s.store().Commit(s.ctx, &state.Commit{Events: []state.Outcome{wrong, foreign}})
@@ -129,17 +129,18 @@ var commits = []test{
 	{name: "many events and due deliveries in one step", run: func(s *suite) {
 		const n = 300
 		keys := numbered(n)
-		events := s.accept(keys...)
+		s.accept(keys...)
 		claimed := s.claim(n)
 		var outcomes []state.Outcome
-		for i, c := range claimed {
-			outcomes = append(outcomes, outcome(c, s.owe(events[i], "crm", state.Waiting)))
+		for _, c := range claimed {
+			outcomes = append(outcomes, outcome(c, s.owe(c.Event, "crm", state.Waiting)))
 		}
 		s.commit(outcomes...)
 		got, _ := s.claimDue(n)
 		if len(got) != n {
 			s.Fatalf("%d due, want %d", len(got), n)
 		}
+		s.noneDue()
 		var settled []state.Settled
 		for _, d := range got {
 			tried(1, s.h.Now(), "delivered", 200)(&d.Delivery)
@@ -195,8 +196,9 @@ var commits = []test{
 		s.same("the new one", s.settle(state.Settled{Delivery: late, Lease: d.Lease}), []bool{true})
 	}},
 	{name: "an event can be a dead letter itself", run: func(s *suite) {
-		e := s.accept("a", "b")[0]
+		s.accept("a", "b")
 		c := s.claim(2)
+		e := c[0].Event
 		o := outcome(c[0])
 		o.Dead = "claimed 5 times without a commit"
 		s.commit(o, outcome(c[1]))

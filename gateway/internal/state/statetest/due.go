@@ -56,7 +56,7 @@ var dues = []test{
 			s.Fatalf("%d due, next at %v: the lease ends first", len(got), next)
 		}
 	}},
-	{name: "earliest first", run: func(s *suite) {
+	{name: "earliest first", ordered: true, run: func(s *suite) {
 		now := s.h.Now()
 		for i, offset := range []int{5, 1, 4, 2, 3} {
 			s.waiting(fmt.Sprint(i), now.Add(time.Duration(offset)*time.Second), "crm")

@@ -25,7 +25,7 @@ var intake = []test{
 			s.same(from+": e-mail", got.Data().Respondent.Email, "jo@example.com")
 		}
 	}},
-	{name: "positions rise in the order of the call", run: func(s *suite) {
+	{name: "positions rise in the order of the call", ordered: true, run: func(s *suite) {
 		var last uint64
 		for range 3 {
 			for i, r := range s.append(s.event(acme, fmt.Sprint("a", last)), s.event(acme, fmt.Sprint("b", last))) {
@@ -42,7 +42,7 @@ var intake = []test{
 		if r[0].Duplicate || !r[1].Duplicate || r[2].Duplicate || r[1].Position != r[0].Position {
 			s.Fatalf("got %+v", r)
 		}
-		s.same("claimed", keysOf(s.claim(2)), []string{"a", "b"})
+		s.sameSet("claimed", keysOf(s.claim(2)), []string{"a", "b"})
 		s.claimsNothing(s.store())
 	}},
 	{name: "a duplicate names the position of the first", run: func(s *suite) {
@@ -130,11 +130,30 @@ var intake = []test{
 }
 
 var claims = []test{
-	{name: "oldest first", run: oldestFirst},
-	{name: "oldest first, read back", run: oldestFirst, opts: Options{Small: true}},
+	{name: "oldest first", ordered: true, run: oldestFirst},
+	{name: "oldest first, read back", ordered: true, run: oldestFirst, opts: Options{Small: true}},
+	{name: "each response's in order", run: func(s *suite) {
+		const responses, each = 40, 10
+		for n := range each {
+			var all []*event.Event
+			for r := range responses {
+				all = append(all, s.event(acme, fmt.Sprint(r, "/", n), func(h *event.Header, d *event.Data) {
+					h.ResponseID, d.Response.ID = fmt.Sprint(r), fmt.Sprint(r)
+				}))
+			}
+			s.append(all...)
+		}
+		got := map[string]int{}
+		for _, c := range s.claim(responses * each) {
+			r := c.Event.ResponseID
+			s.same("next of response "+r, c.Event.DedupeKey, fmt.Sprint(r, "/", got[r]))
+			got[r]++
+		}
+		s.claimsNothing(s.store())
+	}},
 	{name: "for all tenants", run: func(s *suite) {
 		s.append(s.event(acme, "a"), s.event("zeta", "b"))
-		s.same("claimed", keysOf(s.claim(2)), []string{"a", "b"})
+		s.sameSet("claimed", keysOf(s.claim(2)), []string{"a", "b"})
 	}},
 	{name: "never two holders of one event", run: func(s *suite) {
 		const n, holders = 400, 4
@@ -184,7 +203,7 @@ var claims = []test{
 			}
 		}
 	}},
-	{name: "bounded in bytes", run: func(s *suite) {
+	{name: "bounded in bytes", ordered: true, run: func(s *suite) {
 		s.accept(numbered(10)...)
 		some, err := s.store().Claim(s.ctx, 10, 1)
 		s.ok(err)
@@ -222,8 +241,8 @@ var claims = []test{
 			s.Fatalf("got %v", err)
 		}
 	}},
-	{name: "released is claimed again, uncounted", run: released},
-	{name: "released is claimed again, uncounted, read back", run: released, opts: Options{Small: true}},
+	{name: "released is claimed again, uncounted", ordered: true, run: released},
+	{name: "released is claimed again, uncounted, read back", ordered: true, run: released, opts: Options{Small: true}},
 	{name: "new events come while old ones are held", run: func(s *suite) {
 		s.accept("a")
 		held := s.claim(1)[0]

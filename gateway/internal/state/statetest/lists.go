@@ -66,14 +66,28 @@ func reversed(keys []string) []string {
 var eventLists = []test{
 	{name: "newest first, page by page", run: func(s *suite) {
 		keys := numbered(25)
-		s.accept(keys...)
+		s.acceptInTurn(keys...)
 		for _, limit := range []int{0, 1, 7, 25, 26} {
 			s.same(fmt.Sprint("pages of ", limit), s.pages(state.EventQuery{Limit: limit}, nil), reversed(keys))
 		}
 	}},
+	{name: "newest first among those of one time", ordered: true, run: func(s *suite) {
+		keys := numbered(25)
+		s.accept(keys...)
+		for _, limit := range []int{0, 7} {
+			s.same(fmt.Sprint("pages of ", limit), s.pages(state.EventQuery{Limit: limit}, nil), reversed(keys))
+		}
+	}},
+	{name: "each once, however many were received at one time", run: func(s *suite) {
+		keys := numbered(60)
+		s.accept(keys...)
+		for _, limit := range []int{1, 7, 60} {
+			s.sameSet(fmt.Sprint("pages of ", limit), s.pages(state.EventQuery{Limit: limit}, nil), keys)
+		}
+	}},
 	{name: "cursors stand while events come", run: func(s *suite) {
 		keys := numbered(12)
-		s.accept(keys...)
+		s.acceptInTurn(keys...)
 		n := 0
 		got := s.pages(state.EventQuery{Limit: 5}, func() { n++; s.accept(fmt.Sprint("new", n)) })
 		s.same("pages", got, reversed(keys))
@@ -126,7 +140,7 @@ var eventLists = []test{
 			s.Errorf("deliveries: %v", err)
 		}
 	}},
-	{name: "range goes in order, as it was when it was called", run: func(s *suite) {
+	{name: "range goes in order, as it was when it was called", ordered: true, run: func(s *suite) {
 		keys := numbered(10)
 		s.accept(keys...)
 		var got []string
@@ -154,6 +168,28 @@ var eventLists = []test{
 			s.Fatalf("got %v", err)
 		}
 		s.same("from a position", got, keys[3:5])
+	}},
+	{name: "range goes through all events, each at a higher position", run: func(s *suite) {
+		keys := numbered(200)
+		s.accept(keys...)
+		var got []string
+		var last, middle uint64
+		s.ok(s.store().Range(s.ctx, acme, 0, func(r *state.Record) error {
+			if got = append(got, r.Event.DedupeKey); r.Position <= last {
+				s.Fatalf("position %d after %d", r.Position, last)
+			}
+			if last = r.Position; len(got) == 100 {
+				middle = last
+			}
+			return nil
+		}))
+		s.sameSet("all", got, keys)
+		var rest []string
+		s.ok(s.store().Range(s.ctx, acme, middle, func(r *state.Record) error {
+			rest = append(rest, r.Event.DedupeKey)
+			return nil
+		}))
+		s.same("from a position", rest, got[99:])
 	}},
 	{name: "range may ask the store, also while it is closed", run: func(s *suite) {
 		s.accept("a", "b")

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/rules/event"
 )
 
 var (
@@ -61,7 +62,7 @@ var retentions = []test{
 		s.trim(noEvents)
 		s.same("none", s.pages(state.EventQuery{}, nil), []string{})
 	}},
-	{name: "never past what is pending", run: func(s *suite) {
+	{name: "never past what is pending", ordered: true, run: func(s *suite) {
 		s.decided("a")
 		s.accept("held", "waits")
 		held := s.claim(1)[0]
@@ -74,7 +75,7 @@ var retentions = []test{
 		s.trim(noEvents)
 		s.same("left", s.pages(state.EventQuery{}, nil), []string{"waits"})
 	}},
-	{name: "never past a released event", run: func(s *suite) {
+	{name: "never past a released event", ordered: true, run: func(s *suite) {
 		s.accept("a", "b")
 		c := s.claim(2)
 		s.commit(outcome(c[1]), state.Outcome{Position: c[0].Position, Tenant: acme, EventID: c[0].Event.ID, Release: true})
@@ -139,7 +140,7 @@ var retentions = []test{
 		s.same("young", s.delivery(id(young, "crm")).State, state.Dead)
 		s.same("counted", s.store().Health(s.ctx).Dead, int64(1))
 	}},
-	{name: "dead letters end by bytes, oldest first", run: func(s *suite) {
+	{name: "dead letters end by bytes, oldest first", ordered: true, run: func(s *suite) {
 		for i, k := range numbered(10) {
 			s.finished(k, fmt.Sprint("d", i%3), state.Dead)
 			s.h.Advance(time.Second)
@@ -185,7 +186,7 @@ var retentions = []test{
 		}
 		s.same("young", s.delivery(id(young, "crm")).State, state.Waiting)
 	}},
-	{name: "what waits is bounded per destination, the oldest leaves", run: func(s *suite) {
+	{name: "what waits is bounded per destination, the oldest leaves", ordered: true, run: func(s *suite) {
 		var all []string
 		for _, k := range numbered(20) {
 			all = append(all, id(s.waiting(k, s.h.Now(), "crm", "mail"), "crm"))
@@ -224,6 +225,39 @@ var retentions = []test{
 		d := s.delivery(id(s.event(acme, "k00000"), "crm"))
 		if d.State != state.Delivered || d.Attempts != 1 || len(d.Log) != 0 {
 			s.Fatalf("got %+v", d)
+		}
+	}},
+	{name: "bounds hold in sum, however events are spread", run: func(s *suite) {
+		s.ok(s.store().Hold(s.ctx, acme, "slow", state.Hold{Kind: state.HoldPaused}))
+		const n = 60
+		for i, k := range numbered(n) {
+			// Half are of one response.
+			e := s.event(acme, k, func(h *event.Header, d *event.Data) {
+				if i%2 == 0 {
+					h.ResponseID, d.Response.ID = "r-one", "r-one"
+				}
+			})
+			s.append(e)
+			s.commit(outcome(s.claim(1)[0], s.owe(e, "slow", state.Waiting), s.owe(e, "dead", state.Dead),
+				s.owe(e, "crm", state.Delivered, tried(1, s.h.Now(), "delivered", 200))))
+			s.h.Advance(time.Second)
+		}
+		s.same("within the bounds", *s.trim(state.Retention{
+			Waiting: state.WaitingBound{Count: n}, History: state.HistoryBound{PerDestination: n},
+		}), state.Trimmed{})
+		s.same("overdue", s.trim(state.Retention{Waiting: state.WaitingBound{Count: 20}}).Overdue, 40)
+		// Of crm, of dead, and of slow what became overdue.
+		s.same("history", s.trim(state.Retention{History: state.HistoryBound{PerDestination: 30}}).Attempts, 30+30+10)
+		s.same("waiting", len(s.deliveryPages(state.DeliveryQuery{State: state.Waiting}, nil)), 20)
+
+		size := int64(s.event(acme, "k00000").Size())
+		s.trim(state.Retention{Dead: state.Bound{Bytes: 50*size + size/2}})
+		if n := s.store().Health(s.ctx).Dead; n < 45 || n > 50 {
+			s.Errorf("%d dead letters are left, the bound is 50", n)
+		}
+		s.trim(state.Retention{Waiting: state.WaitingBound{Bytes: 10*size + size/2}})
+		if n := s.store().Health(s.ctx).Waiting; n < 6 || n > 10 {
+			s.Errorf("%d wait, the bound is 10", n)
 		}
 	}},
 	{name: "duplicates are recognised after their event, as long as deduplication says", run: func(s *suite) {

@@ -49,11 +49,13 @@ type test struct {
 	name string
 	run  func(s *suite)
 	opts Options
+	// ordered makes all events of one response: an engine of several shards keeps an order for each response, and no
+	// other. Tests without it ask for no order among events that were accepted at one time.
+	ordered bool
 }
 
-// Run plays the whole suite, every test on an engine of its own. An engine that is spread over shards leaves out, by
-// name, the tests of an order or a bound over all of them.
-func Run(t *testing.T, open func(t *testing.T, opts Options) Harness, without ...string) {
+// Run plays the whole suite, every test on an engine of its own.
+func Run(t *testing.T, open func(t *testing.T, opts Options) Harness) {
 	for _, group := range []struct {
 		name  string
 		tests []test
@@ -77,15 +79,12 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) Harness, without ..
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()
 			for _, test := range group.tests {
-				if slices.Contains(without, test.name) {
-					continue
-				}
 				t.Run(strings.ReplaceAll(test.name, " ", "_"), func(t *testing.T) {
 					t.Parallel()
 					test.opts.Start = Begin
 					ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 					t.Cleanup(cancel)
-					test.run(&suite{T: t, h: open(t, test.opts), ctx: ctx})
+					test.run(&suite{T: t, h: open(t, test.opts), ctx: ctx, ordered: test.ordered})
 				})
 			}
 		})
@@ -95,8 +94,9 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) Harness, without ..
 // suite is one test on its engine.
 type suite struct {
 	*testing.T
-	h   Harness
-	ctx context.Context
+	h       Harness
+	ctx     context.Context
+	ordered bool
 }
 
 func (s *suite) store() state.Store { return s.h.Store() }
@@ -115,17 +115,27 @@ func (s *suite) same(what string, got, want any) {
 	}
 }
 
+// sameSet compares without an order.
+func (s *suite) sameSet(what string, got, want []string) {
+	s.Helper()
+	s.same(what, slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want)))
+}
+
 const acme = "acme"
 
 // event makes an event; what is not said is derived from its key.
 func (s *suite) event(tenant, key string, change ...func(*event.Header, *event.Data)) *event.Event {
 	s.Helper()
 	now := s.h.Now()
+	response := "r-" + key
+	if s.ordered {
+		response = "r-one"
+	}
 	h := event.Header{
 		ID: event.ID(tenant, "app", key), Tenant: tenant, Source: "app", SourceKind: "api", Type: "response.completed",
-		SurveyID: "s1", ResponseID: "r-" + key, Time: now, Received: now, DedupeKey: key, Verified: "token",
+		SurveyID: "s1", ResponseID: response, Time: now, Received: now, DedupeKey: key, Verified: "token",
 	}
-	d := event.Data{Survey: event.Survey{ID: "s1"}, Response: event.Response{ID: "r-" + key}}
+	d := event.Data{Survey: event.Survey{ID: "s1"}, Response: event.Response{ID: response}}
 	for _, c := range change {
 		c(&h, &d)
 	}
@@ -133,6 +143,15 @@ func (s *suite) event(tenant, key string, change ...func(*event.Header, *event.D
 	e, err := event.New(h, &d, raw)
 	s.ok(err)
 	return e
+}
+
+// acceptInTurn appends events of acme, one for each key, each a millisecond after the one before: lists order by that.
+func (s *suite) acceptInTurn(keys ...string) {
+	s.Helper()
+	for _, k := range keys {
+		s.accept(k)
+		s.h.Advance(time.Millisecond)
+	}
 }
 
 // accept appends events of acme, one for each key.

@@ -1,11 +1,12 @@
 #!lua flags=allow-oom
 -- Bounds one destination's lists: the oldest of what waits become dead letters, dead letters are dropped, history ends.
---   ARGV  time, destination, waiting: age, number, bytes; dead: age; history: age, number; most at once
+--   ARGV  time, destination, waiting: age, number, bytes; dead: age; history: age, number, number of failures; most at once
 --         (ages in microseconds; 0: no bound)
 --   returns overdue, dead letters dropped, history entries removed, whether more is to be done
-local dest, most = ARGV[2], tonumber(ARGV[9])
-local wage, wcount, wbytes, dage, hage, hcount =
-  tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local dest, most = ARGV[2], tonumber(ARGV[10])
+local wage, wcount, wbytes, dage, hage =
+  tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local hcount = { h = tonumber(ARGV[8]), f = tonumber(ARGV[9]) }
 local overdue, dropped, ended, more = 0, 0, 0, false
 
 local waits = redis.call('ZCARD', base .. 'wait:' .. dest)
@@ -53,7 +54,7 @@ end
 for _, list in ipairs({ 'h', 'f' }) do
   local k = base .. list .. ':' .. dest
   if hage > 0 then ended = ended + redis.call('XTRIM', k, 'MINID', text(now - hage)) end
-  if hcount > 0 then ended = ended + redis.call('XTRIM', k, 'MAXLEN', hcount) end
+  if hcount[list] > 0 then ended = ended + redis.call('XTRIM', k, 'MAXLEN', hcount[list]) end
   if redis.call('EXISTS', k) == 1 and redis.call('XLEN', k) == 0 then redis.call('DEL', k) end
 end
 settled()

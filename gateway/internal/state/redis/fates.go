@@ -1,0 +1,168 @@
+package redis
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// fate is what became of one event or due delivery of a Commit.
+type fate struct {
+	known bool // its shard has answered
+	held  bool // its fence held, so it was applied
+	ended bool // what follows from that is done too
+}
+
+// fates are those of a Commit's events and due deliveries.
+type fates struct{ events, due []fate }
+
+func (f *fates) into(result *state.Committed) {
+	for i := range f.events {
+		result.Events[i] = f.events[i].held
+	}
+	for i := range f.due {
+		result.Due[i] = f.due[i].held
+	}
+}
+
+// partly remembers what shards applied of Commits that failed in another shard. The caller gives those again as they
+// were, and must not hear that it lost a fence to itself: its attempts would enter history twice.
+type partly struct {
+	mu     sync.Mutex
+	events map[uint64]fate // by position
+	due    map[lease]fate
+}
+
+type lease struct {
+	id string
+	at time.Time
+}
+
+// partlyMost bounds what is remembered; callers repeat at once, so it is hardly ever more than one Commit.
+const partlyMost = 8192
+
+// recall takes out what is remembered of a Commit.
+func (p *partly) recall(c *state.Commit) *fates {
+	f := &fates{make([]fate, len(c.Events)), make([]fate, len(c.Due))}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.events)+len(p.due) == 0 {
+		return f
+	}
+	for i := range c.Events {
+		at := c.Events[i].Position
+		f.events[i] = p.events[at]
+		delete(p.events, at)
+	}
+	for i := range c.Due {
+		l := lease{c.Due[i].Delivery.ID, c.Due[i].Lease.UTC()}
+		f.due[i] = p.due[l]
+		delete(p.due, l)
+	}
+	return f
+}
+
+func (p *partly) remember(c *state.Commit, f *fates) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.events == nil || len(p.events)+len(p.due) > partlyMost {
+		p.events, p.due = map[uint64]fate{}, map[lease]fate{}
+	}
+	for i, v := range f.events {
+		if v.known {
+			p.events[c.Events[i].Position] = v
+		}
+	}
+	for i, v := range f.due {
+		if v.known {
+			p.due[lease{c.Due[i].Delivery.ID, c.Due[i].Lease.UTC()}] = v
+		}
+	}
+}
+
+// after does what fences decide, for what became known: attempts behind a lost one enter history as repeats, and keys
+// of once that are in other shards are given back.
+func (s *store) after(ctx context.Context, c *state.Commit, known *fates) error {
+	repeats := map[*shard][]any{}
+	var ended []*fate
+	for i := range c.Events {
+		o, f := &c.Events[i], &known.events[i]
+		if !f.known || f.ended || o.Release {
+			continue
+		}
+		if f.held {
+			sh, _ := s.at(o.Position)
+			if err := s.freeElsewhere(ctx, sh, o.Tenant, o.EventID, o.Free); err != nil {
+				return err
+			}
+			f.ended = true
+			continue
+		}
+		for k := range o.Deliveries {
+			d := o.Deliveries[k]
+			d.Tenant, d.EventID = o.Tenant, o.EventID
+			if err := s.repeat(ctx, &d, repeats); err != nil {
+				return err
+			}
+		}
+		ended = append(ended, f)
+	}
+	for i := range c.Due {
+		f := &known.due[i]
+		if !f.known || f.ended {
+			continue
+		}
+		d := c.Due[i].Delivery
+		d.EventID, _, _ = splitID(d.ID)
+		if !f.held {
+			if err := s.repeat(ctx, &d, repeats); err != nil {
+				return err
+			}
+			ended = append(ended, f)
+			continue
+		}
+		if len(c.Due[i].Free) > 0 && len(s.shards) > 1 {
+			sh, _, err := s.locate(ctx, d.Tenant, d.EventID)
+			if err != nil {
+				return err
+			}
+			if err := s.freeElsewhere(ctx, sh, d.Tenant, d.EventID, c.Due[i].Free); err != nil {
+				return err
+			}
+		}
+		f.ended = true
+	}
+	for sh, args := range repeats {
+		if _, err := s.run(ctx, repeatScript, sh.base, append([]any{s.now()}, args...)...); err != nil {
+			return err
+		}
+	}
+	for _, f := range ended {
+		f.ended = true
+	}
+	return nil
+}
+
+// repeat prepares attempts behind a lost fence for history; the delivery stays as it is.
+func (s *store) repeat(ctx context.Context, given *state.Delivery, to map[*shard][]any) error {
+	if len(given.Log) == 0 {
+		return nil
+	}
+	eventID, suffix, _ := splitID(given.ID)
+	o, err := s.current(ctx, given.Tenant, eventID, suffix)
+	if err != nil || o == nil {
+		return err // nil: the winner's decision owed no such delivery, or its event is gone
+	}
+	d := o.Delivery
+	d.Log = given.Log
+	shape := ref(shape(&d))
+	record := ""
+	if o.raw == "" {
+		record = writeOwed(o, shape)
+	}
+	to[o.shard] = append(to[o.shard], slotOf(eventID), fieldOf(given.Tenant, eventID), suffix,
+		listFor(&d), appendEntry(nil, &d, suffix, shape), record)
+	return nil
+}
