@@ -10,7 +10,8 @@ import (
 // Kind is what an answer means for the delivery.
 type Kind string
 
-// The verdicts, a closed set. Skipped comes from Build, the others from Judge.
+// The verdicts, a closed set. Skipping comes from Build, and from Judge where an answer says no more than Build could
+// have known (somebody has opted out); the others come from Judge.
 const (
 	// Delivered: the product has it.
 	Delivered Kind = "delivered"

@@ -63,6 +63,9 @@ func tableRow(name, what string) (string, error) {
 	if l, ok := c.(connectors.Limiter); ok {
 		limit = l.Rate().String()
 	}
+	if n, ok := c.(connectors.Narrow); ok {
+		limit = strings.TrimPrefix(limit+", ", "none, ") + fmt.Sprintf("%d at once", n.Concurrency())
+	}
 	actions := make([]string, 0, 2)
 	for _, action := range connectors.Actions(name) {
 		actions = append(actions, "`."+action+"`")
@@ -145,6 +148,7 @@ var kinds = map[reflect.Type]string{
 	reflect.TypeFor[expression.Text]():        "text with `{{ }}`",
 	reflect.TypeFor[expression.Value]():       "value",
 	reflect.TypeFor[expression.Values]():      "mapping of values",
+	reflect.TypeFor[[]expression.Text]():      "list of texts with `{{ }}`",
 	reflect.TypeFor[time.Duration]():          "duration",
 }
 
@@ -183,6 +187,7 @@ func example(b *bytes.Buffer, folder, name string) error {
 	if err != nil {
 		return err
 	}
+	lead := "is sent as"
 	fmt.Fprintf(b, "\n## An example\n\n%s\n", strings.TrimSpace(string(archive.Comment)))
 	for _, part := range archive.Files {
 		text := strings.TrimRight(string(part.Data), "\n")
@@ -192,7 +197,8 @@ func example(b *bytes.Buffer, folder, name string) error {
 		case "event.json":
 			fmt.Fprintf(b, "\nthis event\n\n```json\n%s\n```\n", text)
 		case "request":
-			fmt.Fprintf(b, "\nis sent as\n\n```http\n%s\n```\n", text)
+			fmt.Fprintf(b, "\n%s\n\n```http\n%s\n```\n", lead, text)
+			lead = "is followed by"
 		case "response":
 			fmt.Fprintf(b, "\nand the answer\n\n```http\n%s\n```\n", text)
 		case "verdict":

@@ -260,7 +260,7 @@ func CheckVerdict(t *testing.T, c connectors.Connector, res *connectors.Response
 		if res.Status < 200 || res.Status > 299 {
 			t.Errorf("%d is delivered", res.Status)
 		}
-	case connectors.Retry, connectors.Rejected, connectors.Revoked:
+	case connectors.Retry, connectors.Rejected, connectors.Revoked, connectors.Skipping:
 		if v.Reason == "" || len(v.Reason) > 200 {
 			t.Errorf("%d: the reason is %q", res.Status, v.Reason)
 		}

@@ -108,3 +108,25 @@ func TestOneRespondentIsOneClient(t *testing.T) {
 		}
 	}
 }
+
+// TestFields is the contract's table.
+func TestFields(t *testing.T) {
+	t.Parallel()
+	connectortest.Fields(t, "ga4", "measurement_id: G-AB12\napi_secret: x\nuser_id: respondent.external_id\nclient_id: params.ga\nparams: {comment: feedback, country: context.country}", []connectortest.Field{
+		{To: "method", From: "always", Want: "POST"},
+		{To: "url", From: "measurement_id", Want: "https://www.google-analytics.com/mp/collect?measurement_id=G-AB12"},
+		{To: "header.Content-Type", From: "always", Want: "application/json"},
+		{To: "client_id", From: "respondent.params.ga", Sample: "1234567890.1795214596"},
+		{To: "user_id", From: "respondent.external_id", Sample: "u-42"},
+		{To: "timestamp_micros", From: "time", Sample: "2026-01-02T03:00:00.123456Z", Want: 1767322800123456},
+		{To: "events.0.name", From: "always", Want: "survey_response"},
+		{To: "events.0.params.survey_type", From: "survey.type", Sample: "nps"},
+		{To: "events.0.params.nps_score", From: "response.score.nps", Sample: 9},
+		{To: "events.0.params.survey_id", From: "survey.id", Sample: "s1"},
+		{To: "events.0.params.response_id", From: "response.id", Sample: "r1"},
+		{To: "events.0.params.session_id", From: "seconds of the time", Want: "1767322800"},
+		{To: "events.0.params.engagement_time_msec", From: "always", Want: 100},
+		{To: "events.0.params.comment", From: "response.feedback", Sample: "Fast"},
+		{To: "events.0.params.country", From: "context.country", Sample: "TR"},
+	})
+}

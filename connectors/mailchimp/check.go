@@ -1,0 +1,43 @@
+package mailchimp
+
+import (
+	"slices"
+
+	"github.com/surveygate/surveygate/connectors"
+)
+
+// Check reads the audience's merge fields: the key, the audience and what a step writes are proved in one.
+// https://mailchimp.com/developer/marketing/api/list-merges/list-merge-fields/
+func (c *Connector) Check() []*connectors.Request {
+	return []*connectors.Request{connectors.Get(c.at("/merge-fields?fields=merge_fields.tag&count=1000")).As(c.auth())}
+}
+
+// Checked says which of the fields that a step names the audience has not: Mailchimp would ignore them.
+func (c *Connector) Checked(res *connectors.Response) connectors.Proof {
+	p, genuine := read(res)
+	switch {
+	case res.Status == 404 && genuine:
+		return connectors.Lacks("the audience " + c.Audience)
+	case res.Status == 401 || res.Status == 403:
+		return connectors.Lacks("an API key that Mailchimp takes (" + p.reason(res) + ")")
+	case res.Status < 200 || res.Status > 299:
+		return connectors.ProofByStatus(res)
+	}
+	var audience struct {
+		Fields *[]mergeField `json:"merge_fields"`
+	}
+	if res.JSON(&audience) != nil || audience.Fields == nil {
+		return connectors.Lacks("an answer of Mailchimp's")
+	}
+	var proof connectors.Proof
+	for _, tag := range c.MergeFields.Keys() {
+		if !slices.Contains(*audience.Fields, mergeField{tag}) {
+			proof.Missing = append(proof.Missing, "the merge field "+tag)
+		}
+	}
+	return proof
+}
+
+type mergeField struct {
+	Tag string `json:"tag"`
+}

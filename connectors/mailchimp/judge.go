@@ -1,0 +1,108 @@
+package mailchimp
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/surveygate/surveygate/connectors"
+)
+
+// problem is how Mailchimp refuses. https://mailchimp.com/developer/marketing/docs/errors/
+type problem struct {
+	Title  string `json:"title"`
+	Detail string `json:"detail"`
+	Errors []struct {
+		Field string `json:"field"`
+	} `json:"errors"`
+}
+
+// titles are those that Mailchimp documents: any other text of an answer may hold a person.
+// https://mailchimp.com/developer/marketing/docs/errors/#error-glossary
+var titles = []string{
+	"Bad Request", "Invalid Action", "Invalid Resource", "JSON Parse Error", "Member In Compliance State",
+	"Forgotten Email Not Subscribed", "API Key Missing", "API Key Invalid", "Forbidden", "User Disabled",
+	"Wrong Datacenter", "Resource Not Found", "Method Not Allowed", "Too Many Requests", "Internal Server Error",
+}
+
+const (
+	// blocked is how long Mailchimp is left alone when what stands before it refuses everybody.
+	blocked = 30 * time.Minute
+	// crowded is how long somebody is left alone who has signed up to many lists within moments.
+	crowded = 6 * time.Hour
+)
+
+// Judge follows a contact with its tags, and reads the title of a refusal after its status.
+func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
+	if res.Status >= 200 && res.Status <= 299 {
+		return c.accepted(res)
+	}
+	p, genuine := read(res)
+	second := res.To != nil && res.To.Name == tagged
+	reason := p.reason(res)
+	switch {
+	case res.Status == 403 && !genuine:
+		return connectors.Verdict{Kind: connectors.Retry, After: max(connectors.RetryAfter(res), blocked), Reason: "403 without a word of Mailchimp's"}
+	case res.Status == 404 && genuine && !second: // the request makes the contact, so it is the audience that is not there
+		return connectors.Revoke(reason).Of("audience")
+	case res.Status != 400:
+		v := connectors.ByStatus(res)
+		v.Reason = reason
+		return v
+	case p.Title == "Member In Compliance State": // who has opted out is respected, and that is no failure
+		return connectors.Verdict{Kind: connectors.Skipping, Reason: "opted out of this audience"}
+	case p.Title == "Invalid Resource" && strings.Contains(p.Detail, "signed up to a lot of lists very recently"):
+		return connectors.Verdict{Kind: connectors.Retry, After: crowded, Reason: reason + ": signed up to many lists very recently"}
+	}
+	return connectors.Reject(reason)
+}
+
+// accepted goes on with the tags. An answer that is not Mailchimp's, as a proxy's page is not, has changed nothing.
+func (c *Connector) accepted(res *connectors.Response) connectors.Verdict {
+	if res.To != nil && res.To.Name == tagged {
+		return connectors.Deliver()
+	}
+	if body := bytes.TrimSpace(res.Body); len(body) == 0 || body[0] != '{' {
+		return connectors.TryAgain("the answer is not Mailchimp's")
+	}
+	if len(res.Events) == 0 {
+		return connectors.Deliver()
+	}
+	next, err := c.tag(res.Events[0])
+	switch {
+	case err != nil:
+		return connectors.Reject("the tags cannot be built: " + err.Error())
+	case next == nil:
+		return connectors.Deliver()
+	}
+	return connectors.Then(next)
+}
+
+// read says whether an answer is Mailchimp's own.
+func read(res *connectors.Response) (p problem, genuine bool) {
+	genuine = json.Unmarshal(res.Body, &p) == nil && p.Title != ""
+	return p, genuine
+}
+
+// reason is the status, Mailchimp's title and the fields at fault, as far as they are words of Mailchimp's.
+func (p problem) reason(res *connectors.Response) string {
+	text := connectors.StatusReason(res.Status)
+	if !slices.Contains(titles, p.Title) {
+		return text
+	}
+	if number, words, _ := strings.Cut(text, " "); words != p.Title {
+		text = number + " " + p.Title
+	}
+	var fields []string
+	for _, e := range p.Errors {
+		if len(fields) < 5 && len(e.Field) <= 20 && (e.Field == "email_address" || mergeTag.MatchString(e.Field)) && !slices.Contains(fields, e.Field) {
+			fields = append(fields, e.Field)
+		}
+	}
+	if len(fields) > 0 {
+		text += ": " + strings.Join(fields, ", ")
+	}
+	return text
+}

@@ -1,0 +1,135 @@
+package mailchimp
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/connectors/connectortest"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+func TestTranscripts(t *testing.T) {
+	t.Parallel()
+	connectortest.Play(t, "mailchimp")
+}
+
+const account = "api_key: 0123456789abcdef-us6\naudience: a1b2c3d4e5\n"
+
+// TestFields is the contract's table of the upsert, and of the tags that follow.
+func TestFields(t *testing.T) {
+	t.Parallel()
+	connectortest.Fields(t, "mailchimp", account+"merge_fields: {SCORE: nps_score, COMMENT: feedback, CITY: params.city}", []connectortest.Field{
+		{To: "method", From: "always", Want: "PUT"},
+		{To: "url", From: "data centre of the key, audience, MD5 of the lower-case address",
+			Want: "https://us6.api.mailchimp.com/3.0/lists/a1b2c3d4e5/members/9e26471d35a78862c17e467d87cddedf?skip_merge_validation=true"},
+		{To: "header.Content-Type", From: "always", Want: "application/json"},
+		{To: "email_address", From: "respondent.email", Sample: "Jane@Example.com"},
+		{To: "status_if_new", From: "respondent.consent", Sample: true, Want: "subscribed"},
+		{To: "merge_fields.FNAME", From: "respondent.first_name", Sample: "Jane"},
+		{To: "merge_fields.LNAME", From: "respondent.last_name", Sample: "de la Cruz"},
+		{To: "merge_fields.SCORE", From: "response.score.nps", Sample: 9},
+		{To: "merge_fields.COMMENT", From: "response.feedback", Sample: "Fast"},
+		{To: "merge_fields.CITY", From: "respondent.params.city", Sample: "Bursa"},
+	})
+
+	c := bound(t, account)
+	ev, err := connectortest.Event([]byte(`{"type":"response.completed","email":"Jane@Example.com","consent":true,"survey":{"title":"Onboarding"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := c.Build(ev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := c.Judge(&connectors.Response{Status: 200, Body: []byte("{}"), To: req, Events: []*event.Event{ev}})
+	if v.Kind != connectors.Continue {
+		t.Fatalf("after the contact comes %v", v)
+	}
+	connectortest.HoldFields(t, v.Next, map[string]any{
+		"method":        "POST",
+		"url":           "https://us6.api.mailchimp.com/3.0/lists/a1b2c3d4e5/members/9e26471d35a78862c17e467d87cddedf/tags",
+		"tags.0.name":   "Onboarding", // survey.title
+		"tags.0.status": "active",
+	})
+}
+
+func bound(t testing.TB, config string) *Connector {
+	t.Helper()
+	c, _ := connectors.New("mailchimp")
+	if err := connectortest.Bind([]byte(config), c); err != nil {
+		t.Fatal(err)
+	}
+	return c.(*Connector)
+}
+
+// TestOneContactIsOneKey: what responses of one person write comes in order.
+func TestOneContactIsOneKey(t *testing.T) {
+	t.Parallel()
+	for given, want := range map[string]string{
+		`{"type":"response.completed","email":"Jane@Example.com"}`: "jane@example.com",
+		`{"type":"response.completed","phone":"+90555"}`:           "",
+	} {
+		ev, err := connectortest.Event([]byte(given))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := (&Connector{}).Key(ev); got != want {
+			t.Errorf("%s: the key is %q, want %q", given, got, want)
+		}
+	}
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	c := bound(t, account+"merge_fields: {SCORE: nps_score, PLAN: params.plan, FNAME: name}")
+	asked := c.Check()
+	if len(asked) != 1 {
+		t.Fatalf("%d requests", len(asked))
+	}
+	connectortest.HoldFields(t, asked[0], map[string]any{
+		"method": "GET",
+		"url":    "https://us6.api.mailchimp.com/3.0/lists/a1b2c3d4e5/merge-fields?fields=merge_fields.tag&count=1000",
+	})
+	rows := []struct {
+		status int
+		body   string
+		want   connectors.Proof
+	}{
+		{200, `{"merge_fields":[{"tag":"FNAME"},{"tag":"SCORE"},{"tag":"PLAN"}]}`, connectors.Proof{}},
+		{200, `{"merge_fields":[{"tag":"FNAME"},{"tag":"LNAME"}]}`, connectors.Lacks("the merge field SCORE", "the merge field PLAN")},
+		{200, `<html>`, connectors.Lacks("an answer of Mailchimp's")},
+		{401, `{"title":"API Key Invalid"}`, connectors.Lacks("an API key that Mailchimp takes (401 API Key Invalid)")},
+		{403, `{"title":"User Disabled"}`, connectors.Lacks("an API key that Mailchimp takes (403 User Disabled)")},
+		{404, `{"title":"Resource Not Found"}`, connectors.Lacks("the audience a1b2c3d4e5")},
+		{404, `<html>`, connectors.Lacks("an answer to the check (404 Not Found)")},
+	}
+	for _, row := range rows {
+		got := c.Checked(&connectors.Response{Status: row.status, Body: []byte(row.body), To: asked[0]})
+		if diff := cmp.Diff(row.want, got); diff != "" {
+			t.Errorf("%d %s (-want +got):\n%s", row.status, row.body, diff)
+		}
+	}
+}
+
+// TestHash is the contract's example.
+func TestHash(t *testing.T) {
+	t.Parallel()
+	if got := hash("Jane@Example.COM"); got != "9e26471d35a78862c17e467d87cddedf" {
+		t.Error(got)
+	}
+}
+
+func TestClip(t *testing.T) {
+	t.Parallel()
+	for n := range 12 {
+		text := strings.Repeat("a", 240) + strings.Repeat("ş", n)
+		got := clip(text)
+		if len(got) > maxField || !utf8.ValidString(got) || len(text) <= maxField && got != text || len(text) > maxField && !strings.HasSuffix(got, "…") {
+			t.Errorf("%d bytes became %d: %q", len(text), len(got), got)
+		}
+	}
+}
