@@ -83,10 +83,10 @@ func opening(p *declared.Package, name string) string {
 }
 
 func firstSentence(text string) string {
+	text, _, _ = strings.Cut(text, "\n")
 	if end := strings.Index(text, ". "); end >= 0 {
 		return text[:end+1]
 	}
-	text, _, _ = strings.Cut(text, "\n")
 	return text
 }
 
