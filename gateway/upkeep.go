@@ -19,7 +19,7 @@ import (
 func (g *running) trim(ctx context.Context) {
 	for g.pause(ctx, trimEvery) {
 		for ctx.Err() == nil {
-			done, err := g.store.Trim(ctx, g.plan.Load().Config.Retention)
+			done, err := g.trimOnce(ctx)
 			if err != nil {
 				if ctx.Err() == nil {
 					g.log.Warn("cannot trim what is kept", "err", err)
@@ -34,6 +34,15 @@ func (g *running) trim(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// trimOnce asks the store for the bounds that the configuration does not say.
+func (g *running) trimOnce(ctx context.Context) (*state.Trimmed, error) {
+	shares, err := g.store.Shares(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return g.store.Trim(ctx, g.plan.Load().Config.Retention.With(shares))
 }
 
 func (g *running) pause(ctx context.Context, d time.Duration) bool {

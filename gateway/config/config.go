@@ -33,9 +33,10 @@ type Config struct {
 	// Text is what Generation is the hash of: the files as written, so secrets by name only.
 	Text []byte
 
-	Listen    string
-	Data      string
-	Redis     Redis
+	Listen string
+	Data   string
+	Redis  Redis
+	// Retention has no bytes where the files say none: then they are the store's shares.
 	Retention state.Retention
 	Outbound  outbound.Policy
 

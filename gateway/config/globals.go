@@ -11,14 +11,14 @@ import (
 
 const day = 24 * time.Hour
 
-// defaultRetention is what holds where nothing is said.
+// defaultRetention is what holds where nothing is said. Bytes are the store's to say, which knows what it has room for.
 func defaultRetention() state.Retention {
 	return state.Retention{
-		Events:  state.Bound{Age: 7 * day, Bytes: 10 << 30},
-		Dedupe:  state.Bound{Age: 7 * day, Bytes: 512 << 20},
+		Events:  state.Bound{Age: 7 * day},
+		Dedupe:  state.Bound{Age: 7 * day},
 		History: state.HistoryBound{Age: 30 * day, PerDestination: 10_000},
 		Dead:    state.Bound{Age: 30 * day},
-		Waiting: state.WaitingBound{Age: 14 * day, Count: 1_000_000, Bytes: 4 << 30},
+		Waiting: state.WaitingBound{Age: 14 * day, Count: 1_000_000},
 	}
 }
 

@@ -6,6 +6,7 @@
 package state
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -384,6 +385,10 @@ type Upkeep interface {
 	// Events still referred to are kept until their last reference. Waiting deliveries over the bound become dead.
 	Trim(ctx context.Context, r Retention) (*Trimmed, error)
 
+	// Shares are the bounds in bytes where nobody says any: what fits where this engine keeps things. They may change
+	// while it runs, so each Trim asks again and fills what is not said: Trim(ctx, r.With(shares)).
+	Shares(ctx context.Context) (Shares, error)
+
 	Health(ctx context.Context) Health
 }
 
@@ -405,6 +410,17 @@ type Retention struct {
 	Dead    Bound
 	// Waiting bounds each destination.
 	Waiting WaitingBound
+}
+
+// Shares are sizes in bytes. Waiting is that of each destination.
+type Shares struct{ Events, Dedupe, Waiting int64 }
+
+// With is the retention with the bounds in bytes that it does not say.
+func (r Retention) With(s Shares) Retention {
+	r.Events.Bytes = cmp.Or(r.Events.Bytes, s.Events)
+	r.Dedupe.Bytes = cmp.Or(r.Dedupe.Bytes, s.Dedupe)
+	r.Waiting.Bytes = cmp.Or(r.Waiting.Bytes, s.Waiting)
+	return r
 }
 
 // Bound is an age and a size in bytes.

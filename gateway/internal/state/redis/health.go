@@ -26,20 +26,29 @@ func (n node) number(name string) int64 {
 	return v
 }
 
+// about asks one Redis about itself.
+func about(ctx context.Context, c *goredis.Client, sections ...string) (node, error) {
+	text, err := c.Info(ctx, sections...).Result()
+	if err != nil {
+		return nil, err
+	}
+	n := node{}
+	for l := range strings.SplitSeq(text, "\n") {
+		if name, value, ok := strings.Cut(strings.TrimSpace(l), ":"); ok {
+			n[name] = value
+		}
+	}
+	return n, nil
+}
+
 // nodes asks the Redis, or every master of the Cluster.
 func (s *store) nodes(ctx context.Context) ([]node, error) {
 	var mu sync.Mutex
 	var all []node
 	ask := func(ctx context.Context, c *goredis.Client) error {
-		text, err := c.Info(ctx).Result()
+		n, err := about(ctx, c)
 		if err != nil {
 			return err
-		}
-		n := node{}
-		for l := range strings.SplitSeq(text, "\n") {
-			if name, value, ok := strings.Cut(strings.TrimSpace(l), ":"); ok {
-				n[name] = value
-			}
 		}
 		mu.Lock()
 		defer mu.Unlock()

@@ -1,0 +1,74 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// What events, recognised ids and the waiting of a destination may take of maxmemory, in hundredths: 60 in all. The rest
+// is for history, indexes, dead letters and Redis itself, which needs room while it writes a snapshot.
+const (
+	eventsShare  = 40
+	dedupeShare  = 5
+	waitingShare = 15
+	allShares    = eventsShare + dedupeShare + waitingShare
+	// unbounded is what all of them take together where Redis has no maxmemory.
+	unbounded = 1 << 30
+)
+
+// Shares are parts of maxmemory.
+func (s *store) Shares(ctx context.Context) (state.Shares, error) {
+	if err := s.check(ctx); err != nil {
+		return state.Shares{}, err
+	}
+	room, err := s.room(ctx)
+	if err != nil {
+		return state.Shares{}, fmt.Errorf("shares of memory: %w", err)
+	}
+	all := int64(unbounded)
+	if room > 0 {
+		all = room / 100 * allShares
+	}
+	of := func(share int64) int64 { return max(all/allShares*share, 1) }
+	return state.Shares{Events: of(eventsShare), Dedupe: of(dedupeShare), Waiting: of(waitingShare)}, nil
+}
+
+// room is the maxmemory that there is for all shards; 0: none is set. Events spread evenly over shards, so the node that
+// has least for each of its shards says what all can have.
+func (s *store) room(ctx context.Context) (int64, error) {
+	cluster, ok := s.client.(*goredis.ClusterClient)
+	if !ok {
+		c, ok := s.client.(*goredis.Client)
+		if !ok {
+			return 0, nil
+		}
+		n, err := about(ctx, c, "memory")
+		return n.number("maxmemory"), s.fault(err)
+	}
+	shards := map[string]int64{}
+	masters := map[string]*goredis.Client{}
+	for _, sh := range s.shards {
+		c, err := cluster.MasterForKey(ctx, sh.base+"meta")
+		if err != nil {
+			return 0, s.fault(err)
+		}
+		shards[c.Options().Addr]++
+		masters[c.Options().Addr] = c
+	}
+	var least int64
+	for addr, c := range masters {
+		n, err := about(ctx, c, "memory")
+		if err != nil {
+			return 0, s.fault(err)
+		}
+		each := n.number("maxmemory") / shards[addr]
+		if each > 0 && (least == 0 || each < least) {
+			least = each
+		}
+	}
+	return least * int64(len(s.shards)), nil
+}
