@@ -94,6 +94,7 @@ type running struct {
 	log     *slog.Logger
 	clock   clock.Clock
 	store   state.Store
+	newest  *newest // nil on the embedded engine, which has no replicas
 	first   *access.First
 	access  *access.Access
 	stats   *stats.Stats
@@ -159,6 +160,9 @@ func open(ctx context.Context, o Options) (_ *running, err error) {
 			err = errors.Join(err, g.close())
 		}
 	}()
+	if engineOf(c) == Redis {
+		g.newest = &newest{store: g.store, clock: g.clock}
+	}
 	// Before a first token is made: it is shown only once, and a start that fails afterwards would never show it.
 	if err = g.listenAll(ctx); err != nil {
 		return nil, err
@@ -180,6 +184,10 @@ func open(ctx context.Context, o Options) (_ *running, err error) {
 	if err := g.use(ctx, c); err != nil {
 		return nil, err
 	}
+	var isNewest func(context.Context) bool
+	if g.newest != nil {
+		isNewest = g.isNewest
+	}
 	g.sender = outbound.New(outbound.Options{Policy: c.Outbound, Clock: g.clock, Version: Version()})
 	g.stats = stats.New(stats.Options{
 		Store: g.store, Clock: g.clock, Log: o.Log, Version: Version(),
@@ -188,7 +196,7 @@ func open(ctx context.Context, o Options) (_ *running, err error) {
 	g.counting.Store(g.stats)
 	g.loop = deliver.New(deliver.Options{
 		Store: g.store, Sender: g.sender, Plan: g.plan.Load, Clock: g.clock, Log: o.Log, Observer: g.stats,
-		Jitter: mathrand.Float64, FingerprintKey: key, Drain: drainFor,
+		Jitter: mathrand.Float64, FingerprintKey: key, Drain: drainFor, Newest: isNewest,
 	})
 	g.web = web.New(web.Options{
 		Store: g.store, Plan: g.plan.Load, PlanOf: g.planOf, Access: g.access, Stats: g.stats, Clock: g.clock, Log: o.Log,
@@ -228,6 +236,9 @@ func (g *running) serve(ctx context.Context) error {
 	keepers.Go(func() { g.trim(upkeep) })
 	keepers.Go(func() { g.stats.Run(upkeep) })
 	keepers.Go(func() { g.reloads(upkeep) })
+	if g.newest != nil {
+		keepers.Go(func() { g.sayNewest(upkeep) })
+	}
 
 	if g.options.Started != nil {
 		g.options.Started(g.started(ctx, public))
@@ -262,8 +273,14 @@ func within(ctx context.Context, do func(context.Context) error) error {
 func (g *running) use(ctx context.Context, c *config.Config) error {
 	// The generation is kept before anything is decided with it, so that every decision can be explained.
 	_, err := g.store.Put(ctx, systemTenant, kindGeneration, c.Generation, c.Text, 0)
-	if err != nil && !errors.Is(err, state.ErrConflict) {
+	seen := errors.Is(err, state.ErrConflict)
+	if err != nil && !seen {
 		return fmt.Errorf("keep the configuration: %w", err)
+	}
+	if g.newest != nil && (!seen || g.plan.Load() != nil) {
+		if err := g.newest.take(ctx, c.Generation); err != nil {
+			return err
+		}
 	}
 	if err := g.access.Load(c.Tokens, g.first); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"sync"
@@ -207,6 +208,63 @@ func TestNoLongerConfigured(t *testing.T) {
 		t.Errorf("reason %q", d.Reason)
 	}
 	b.close()
+}
+
+// While replicas have different configurations, what only the newer one has is left to those that have it: nothing is
+// counted, nothing becomes a dead letter.
+func TestStepOfANewerConfiguration(t *testing.T) {
+	t.Parallel()
+	for name, older := range map[string]*config.Config{
+		"destination": {Generation: "older"},
+		"step":        {Generation: "older", Destinations: []*config.Destination{destination("crm")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			newer := destinations(destination("crm", time.Hour))
+			var mu sync.Mutex
+			status := 503
+			b := begin(t, newer, func(seen) (int, http.Header) {
+				mu.Lock()
+				defer mu.Unlock()
+				return status, nil
+			})
+			id := b.accept(1)[0]
+			b.untilState(id, "crm", state.Waiting)
+			b.close()
+			mu.Lock()
+			status = 200
+			mu.Unlock()
+
+			b.plan.Store(decide.New(older))
+			asked := make(chan struct{}, 1)
+			b.newest = func(context.Context) bool {
+				select {
+				case asked <- struct{}{}:
+				default:
+				}
+				return false
+			}
+			b.open()
+			waiting := b.untilState(id, "crm", state.Waiting)
+			waiting.Due, waiting.Log = b.clock.Now(), nil
+			if moved, err := b.store.Schedule(t.Context(), "default", []state.Delivery{*waiting}); err != nil || !moved[0] {
+				t.Fatal(moved, err)
+			}
+			b.loop.Wake()
+			for range 2 {
+				<-asked
+			}
+			if d := b.untilState(id, "crm", state.Waiting); d.Attempts != 1 {
+				t.Errorf("%d attempts, one of them with the newer configuration", d.Attempts)
+			}
+			b.close()
+			b.plan.Store(decide.New(newer))
+			b.newest = nil
+			b.open()
+			b.untilState(id, "crm", state.Delivered)
+			b.close()
+		})
+	}
 }
 
 // A rate is kept, and what it keeps back is delivered later without a lost or counted attempt.

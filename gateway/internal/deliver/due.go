@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/decide"
@@ -14,7 +15,7 @@ func (l *Loop) claimDue(ctx context.Context) {
 	backoff := newBackoff()
 	for ctx.Err() == nil {
 		plan, now := l.Plan(), l.Clock.Now()
-		round := dueRound{loop: l, plan: plan, now: now, left: map[laneKey]int{}}
+		round := dueRound{loop: l, plan: plan, now: now, left: map[laneKey]int{}, newest: l.newest(ctx)}
 		var claimed []state.Due
 		var next time.Time
 		if free := dueInFlight - int(l.due.Load()); free > 0 {
@@ -36,9 +37,10 @@ func (l *Loop) claimDue(ctx context.Context) {
 		} else {
 			round.later(now)
 		}
+		newest := l.newest(ctx) // asked again: what is claimed may be owed to a configuration that came meanwhile
 		for i := range claimed {
 			round.left[laneKey{claimed[i].Delivery.Tenant, claimed[i].Delivery.Destination}]--
-			l.again(plan, &claimed[i], now)
+			l.again(plan, &claimed[i], now, newest)
 		}
 		for key, left := range round.left {
 			if left > 0 {
@@ -84,19 +86,22 @@ func (l *Loop) waitDue(ctx context.Context, now, next, again time.Time) bool {
 
 // dueRound is one look at the due-queue.
 type dueRound struct {
-	loop  *Loop
-	plan  *decide.Plan
-	now   time.Time
-	left  map[laneKey]int // the room that destinations with due deliveries had, and have left
-	again time.Time       // when time alone makes room for the first of them; zero is never
+	loop *Loop
+	plan *decide.Plan
+	now  time.Time
+	// newest says whether what the plan does not have is gone.
+	newest func() bool
+	left   map[laneKey]int // the room that destinations with due deliveries had, and have left
+	again  time.Time       // when time alone makes room for the first of them; zero is never
 }
 
 // room is how many due deliveries a destination takes now.
 func (r *dueRound) room(tenant, destination string) int {
 	key, n, again := laneKey{tenant, destination}, 0, time.Time{}
 	switch d := r.plan.Destination(tenant, destination); {
-	case d == nil:
+	case d == nil && r.newest():
 		n = dueAtOnce // they become dead letters: no longer configured
+	case d == nil: // other replicas know it
 	case d.Enabled:
 		lane := r.loop.lanes.at(key)
 		lane.use(d)
@@ -128,12 +133,22 @@ func leaseFor(plan *decide.Plan) time.Duration {
 	return 3*longest + leaseGrace
 }
 
-// again queues a due delivery with today's step; a step that is gone makes it a dead letter.
-func (l *Loop) again(plan *decide.Plan, due *state.Due, now time.Time) {
+// newest is Options.Newest, asked when it is needed and then once.
+func (l *Loop) newest(ctx context.Context) func() bool {
+	return sync.OnceValue(func() bool { return l.Newest == nil || l.Newest(ctx) })
+}
+
+// again queues a due delivery with today's step. A step that is gone makes it a dead letter; one that only a newer
+// configuration has is left to the replicas that have it, with no attempt counted.
+func (l *Loop) again(plan *decide.Plan, due *state.Due, now time.Time, newest func() bool) {
 	l.due.Add(1)
 	j := &job{delivery: due.Delivery, event: due.Event, lease: due.Lease}
 	j.delivery.Log, j.delivery.Leased = nil, false // its lease ends with what comes of it
 	owed, ok := plan.Today(j.delivery, due.Event)
+	if !ok && !newest() {
+		l.postpone(j, "only a newer configuration has its step", now.Add(leaveFor))
+		return
+	}
 	if !ok {
 		d := j.delivery
 		d.State, d.Reason, d.Updated = state.Dead, "no longer configured", now

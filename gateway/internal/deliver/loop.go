@@ -46,6 +46,8 @@ const (
 	recheck = 50 * time.Millisecond
 	// lookAgain is how long the due-queue is left alone at most: what the API or another replica scheduled says nothing here.
 	lookAgain = 500 * time.Millisecond
+	// leaveFor is how long a delivery whose step only a newer configuration has is left to the replicas that have it.
+	leaveFor = time.Second
 	// refresh is how often holds put on elsewhere are learnt.
 	refresh = time.Second
 )
@@ -61,7 +63,7 @@ type Observer interface {
 	Batch(stage string, n int)
 }
 
-// Options are what a loop works with. All are needed.
+// Options are what a loop works with. All but Newest are needed.
 type Options struct {
 	Store    state.Store
 	Sender   Sender
@@ -69,6 +71,9 @@ type Options struct {
 	Clock    clock.Clock
 	Log      *slog.Logger
 	Observer Observer
+	// Newest says whether no replica was given a newer configuration than Plan's: what it does not have is then gone for
+	// good. Nil: there are no other replicas.
+	Newest func(ctx context.Context) bool
 	// Jitter is from 0 to 1: the part of a tenth that is added to a wait.
 	Jitter func() float64
 	// FingerprintKey keys the fingerprints of credentials.

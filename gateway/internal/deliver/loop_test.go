@@ -106,6 +106,8 @@ type bench struct {
 	plan  atomic.Pointer[decide.Plan]
 	clock clock.Clock
 	drain time.Duration
+	// newest is Options.Newest.
+	newest func(context.Context) bool
 	// wrap stands between the loop and the store; nil is nothing.
 	wrap func(state.Store) state.Store
 	stop func()
@@ -182,7 +184,7 @@ func (b *bench) make() {
 	b.loop = New(Options{
 		Store: store, Sender: b.world, Plan: b.plan.Load, Clock: b.clock,
 		Log: slog.New(slog.DiscardHandler), Observer: nothing{}, Jitter: func() float64 { return 0 },
-		FingerprintKey: []byte("key"), Drain: b.drain,
+		FingerprintKey: []byte("key"), Drain: b.drain, Newest: b.newest,
 	})
 	b.stop = func() {}
 }
