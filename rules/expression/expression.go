@@ -195,21 +195,21 @@ func (v Value) Of(ev *event.Event) (out any, present bool, err error) {
 		p = v.hole.prog
 	}
 	if p == nil {
-		return v.of(nil)
+		return v.of(nil, nil)
 	}
 	f := p.scope.begin(ev)
 	defer f.end()
 	defer rescue(&err)
-	return v.of(f)
+	return v.of(f, nil)
 }
 
 // of evaluates the value in a frame of its scope; one without expressions needs none.
-func (v *Value) of(f *frame) (out any, present bool, err error) {
+func (v *Value) of(f *frame, escape []func(string) string) (out any, present bool, err error) {
 	switch {
 	case v.word != nil:
 		return v.word, true, nil
 	case v.hole != nil:
-		s, err := v.hole.of(f, nil)
+		s, err := v.hole.of(f, escape)
 		return s, err == nil, err
 	case v.prog == nil:
 		return nil, false, nil
@@ -219,7 +219,30 @@ func (v *Value) of(f *frame) (out any, present bool, err error) {
 	if f.err != nil {
 		return nil, false, f.err
 	}
+	if len(escape) > 0 && v.prog.roots[0].op != opLiteral {
+		out = escaped(out, escape)
+	}
 	return out, present, nil
+}
+
+// escaped is a value with its texts escaped, those in lists and objects too.
+func escaped(v any, escape []func(string) string) any {
+	switch v := v.(type) {
+	case string:
+		for _, e := range escape {
+			v = e(v)
+		}
+		return v
+	case []any:
+		for i := range v {
+			v[i] = escaped(v[i], escape)
+		}
+	case Object:
+		for i := range v {
+			v[i].Value = escaped(v[i].Value, escape)
+		}
+	}
+	return v
 }
 
 // Missing names the absent fields that leave the value absent or a hole of it empty.

@@ -98,21 +98,22 @@ func (v Values) Keys() []string {
 }
 
 // Of evaluates the mapping for an event. Absent values leave their field or item out; a mapping within that
-// comes out empty stays, because somebody wrote it.
-func (v Values) Of(ev *event.Event) (out Object, err error) {
+// comes out empty stays, because somebody wrote it. Texts that come from an expression, and those that fill a hole,
+// go through escape, if one is given; words that stand in the mapping do not, as in Text.
+func (v Values) Of(ev *event.Event, escape ...func(string) string) (out Object, err error) {
 	if v.scope == nil {
 		return Object{}, nil
 	}
 	f := v.scope.begin(ev)
 	defer f.end()
 	defer rescue(&err)
-	return objectOf(v.members, f)
+	return objectOf(v.members, f, escape)
 }
 
-func objectOf(members []member, f *frame) (Object, error) {
+func objectOf(members []member, f *frame, escape []func(string) string) (Object, error) {
 	out := make(Object, 0, len(members))
 	for i := range members {
-		got, present, err := members[i].of(f)
+		got, present, err := members[i].of(f, escape)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", members[i].key, err)
 		}
@@ -123,15 +124,15 @@ func objectOf(members []member, f *frame) (Object, error) {
 	return out, nil
 }
 
-func (m *member) of(f *frame) (any, bool, error) {
+func (m *member) of(f *frame, escape []func(string) string) (any, bool, error) {
 	switch {
 	case m.isMap:
-		out, err := objectOf(m.nested, f)
+		out, err := objectOf(m.nested, f, escape)
 		return out, err == nil, err
 	case m.isList:
 		items := make([]any, 0, len(m.list))
 		for i := range m.list {
-			got, present, err := m.list[i].of(f)
+			got, present, err := m.list[i].of(f, escape)
 			if err != nil {
 				return nil, false, fmt.Errorf("%d: %w", i, err)
 			}
@@ -141,7 +142,7 @@ func (m *member) of(f *frame) (any, bool, error) {
 		}
 		return items, true, nil
 	}
-	return m.value.of(f)
+	return m.value.of(f, escape)
 }
 
 // Missing names the absent fields that leave a field out or a hole empty.

@@ -265,3 +265,44 @@ func TestTextBudget(t *testing.T) {
 		t.Errorf("is %v, %v, want it given up", got, err)
 	}
 }
+
+func TestValuesEscapeWhatRespondentsWrote(t *testing.T) {
+	t.Parallel()
+	ev := parse(t, valuesEvent)
+	v, err := CompileValues([]Pair{
+		{Key: "expression", Value: "feedback"},
+		{Key: "hole", Value: "<{{ feedback }}>"},
+		{Key: "word", Value: "'<here>'"},
+		{Key: "number", Value: "nps_score"},
+		{Key: "list", Value: "[feedback, '<in it>']"},
+		{Key: "items", Value: []any{"feedback", "'<b>'"}},
+		{Key: "nested", Value: []Pair{{Key: "again", Value: "feedback"}}},
+		{Key: "object", Value: "params.o"},
+		{Key: "constant", Value: true},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := v.Of(ev, func(text string) string { return strings.NewReplacer("<", "(", ">", ")").Replace(text) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	const safe = "slow & (b)"
+	want := Object{
+		{"expression", safe},
+		{"hole", "<" + safe + ">"},
+		{"word", "<here>"},
+		{"number", 3.0},
+		{"list", []any{safe, "(in it)"}},
+		{"items", []any{safe, "<b>"}},
+		{"nested", Object{{"again", safe}}},
+		{"object", Object{{"z", 1.0}, {"a", Object{{"b", 2.0}}}}},
+		{"constant", true},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if plain, err := v.Of(ev); err != nil || plain[0].Value != "slow & <b>" {
+		t.Errorf("without an escape: %v, %v", plain, err)
+	}
+}
