@@ -45,7 +45,10 @@ func TestMalformedIsNever500(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for _, body := range malformed {
-		for _, contentType := range []string{"", "application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "multipart/form-data", "\x80"} {
+		for _, contentType := range []string{
+			"", "application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "multipart/form-data", "application/cloudevents+json",
+			"application/cloudevents-batch+json", "application/x-ndjson", "\x80",
+		} {
 			header := map[string]string{"X-PollQR-Signature": sign(pollqrSecret, body)}
 			if contentType != "" && contentType != "\x80" {
 				header["Content-Type"] = contentType
@@ -56,6 +59,8 @@ func TestMalformedIsNever500(t *testing.T) {
 			for _, path := range []string{"/v1/events", "/v1/events?source=pollqr"} {
 				check(t, path, r.ask(t, ask{method: "POST", path: path, token: publishToken, header: header, body: body}))
 			}
+			header["Ce-Specversion"], header["Ce-Id"], header["Ce-Type"] = "1.0", "%%%\"\\", "test"
+			check(t, "binary", r.ask(t, ask{method: "POST", path: "/v1/events", token: publishToken, header: header, body: body}))
 		}
 	}
 	odd := []string{"%00", "%ff", "..%2f..", "a%2fb", strings.Repeat("x", 3000), "dl_", "dl__", "dl_%00_a", "*", "'", "%"}

@@ -43,6 +43,34 @@ func TestPublish(t *testing.T) {
 			body: `{"results":[{"id":"ID","status":"accepted"},{"id":"ID","status":"accepted"}]}`,
 		},
 		{
+			name: "lines, one unreadable", want: 200,
+			ask: ask{token: publishToken, body: one + "\n\n{\"type\":\n" + `{"type":"test","nps_scor":3}` + "\n" + `{"type":"response.started"}` + "\n"},
+			body: `{"results":[{"id":"ID","status":"accepted"},` +
+				`{"status":"invalid","error":{"msg":"the line is not JSON","type":"validation_error","line":3}},` +
+				`{"status":"invalid","error":{"msg":"` + "`nps_scor` is not a field of an event; did you mean `nps_score`?" + `","type":"validation_error","loc":["nps_scor"],"line":4}},` +
+				`{"id":"ID","status":"accepted"}]}`,
+		},
+		{
+			name: "lines, the first unreadable", want: 200,
+			ask:  ask{token: publishToken, header: map[string]string{"Content-Type": "application/x-ndjson"}, body: "x\n" + one},
+			body: `{"results":[{"status":"invalid","error":{"msg":"the line is not JSON","type":"validation_error","line":1}},{"id":"ID","status":"accepted"}]}`,
+		},
+		{
+			name: "lines, one that is invalid", want: 200,
+			ask:  ask{token: publishToken, header: map[string]string{"Content-Type": "application/x-ndjson"}, body: `{"type":"nonsense"}`},
+			body: `{"results":[{"status":"invalid","error":{"msg":"` + "`type` is not a canonical type" + `","type":"validation_error","loc":["type"],"line":1}}]}`,
+		},
+		{
+			name: "what does not fit", want: 200,
+			ask:  ask{token: publishToken, body: `{"type":"response.completed","time":"yesterday","nps_score":42}`},
+			body: `{"results":[{"id":"ID","status":"accepted","warnings":["time left out: no time that can be read","response.score.nps left out: not between 0 and 10"]}]}`,
+		},
+		{
+			name: "what does not fit of a platform", want: 200,
+			ask:  ask{path: "/v1/events?source=pollqr", token: publishToken, body: `{"event":"response.created","response_id":"r1","response":{"nps_score":42}}`},
+			body: `{"results":[{"id":"ID","status":"accepted","warnings":["response.score.nps: what ` + "`response.nps_score`" + ` holds is not a number from 0 to 10"]}]}`,
+		},
+		{
 			name: "CloudEvents", want: 200, body: `{"results":[{"id":"ID","status":"accepted"}]}`,
 			ask: ask{token: publishToken, body: `{"specversion":"1.0","type":"response.completed","id":"x","source":"app","data":{"nps_score":3}}`},
 		},
@@ -59,7 +87,14 @@ func TestPublish(t *testing.T) {
 		{name: "another tenant's source", ask: ask{path: "/v1/events?source=branch", token: publishToken, body: pollqr("r1", 3)}, want: 404},
 		{name: "no platform's body", ask: ask{path: "/v1/events?source=pollqr", token: publishToken, body: "x"}, want: 400},
 		{name: "not JSON", ask: ask{token: publishToken, body: "x=1"}, want: 400},
-		{name: "empty", ask: ask{token: publishToken}, want: 400},
+		{
+			name: "empty", ask: ask{token: publishToken, body: " \n"}, want: 400,
+			body: `{"status":400,"detail":[{"msg":"the body is empty: publish an event, such as {\"type\": \"response.completed\", \"id\": \"r1\", \"nps_score\": 9}","type":"validation_error"}],"request_id":"REQ"}`,
+		},
+		{
+			name: "empty, of a platform", ask: ask{path: "/v1/events?source=pollqr", token: publishToken}, want: 400,
+			body: `{"status":400,"detail":[{"msg":"the body is empty: with ` + "`source`" + ` it is what that platform sends","type":"validation_error"}],"request_id":"REQ"}`,
+		},
 		{name: "too deep", ask: ask{token: publishToken, body: `{"type":"test","params":` + repeat(`[`, 70) + repeat(`]`, 70) + `}`}, want: 422},
 		{name: "one too large", ask: ask{token: publishToken, body: large}, want: 413},
 		{

@@ -84,6 +84,7 @@ type rig struct {
 	tcp    *http.Client
 	socket *http.Client
 	dial   func() (net.Conn, error) // over TCP
+	port   bool                     // tcp is a real port
 }
 
 func load(t testing.TB, text string) *decide.Plan {
@@ -101,7 +102,18 @@ func load(t testing.TB, text string) *decide.Plan {
 
 func newRig(t testing.TB) *rig {
 	t.Helper()
-	r := &rig{clock: clock.NewManual(noon)}
+	return (&rig{}).open(t)
+}
+
+// newPort is a rig that listens on a real port.
+func newPort(t testing.TB) *rig {
+	t.Helper()
+	return (&rig{port: true}).open(t)
+}
+
+func (r *rig) open(t testing.TB) *rig {
+	t.Helper()
+	r.clock = clock.NewManual(noon)
 	var err error
 	if r.store, err = embedded.Open(embedded.Options{Dir: t.TempDir(), Clock: r.clock}); err != nil {
 		t.Fatal(err)
@@ -113,7 +125,9 @@ func newRig(t testing.TB) *rig {
 // start serves whatever store the rig has.
 func (r *rig) start(t testing.TB) *rig {
 	t.Helper()
-	r.plan.Store(load(t, settings))
+	if r.plan.Load() == nil {
+		r.plan.Store(load(t, settings))
+	}
 	doors := &access.Access{}
 	if err := doors.Load(r.plan.Load().Config.Tokens, nil); err != nil {
 		t.Fatal(err)
@@ -126,8 +140,8 @@ func (r *rig) start(t testing.TB) *rig {
 	if err := r.app.Remember(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	r.tcp, r.dial = serveOn(t, r.app.Serve)
-	r.socket, _ = serveOn(t, r.app.ServeSocket)
+	r.tcp, r.dial = serveOn(t, r.app.Serve, r.port)
+	r.socket, _ = serveOn(t, r.app.ServeSocket, false)
 	t.Cleanup(func() {
 		r.tcp.CloseIdleConnections()
 		r.socket.CloseIdleConnections()
@@ -140,8 +154,23 @@ func (r *rig) start(t testing.TB) *rig {
 	return r
 }
 
-func serveOn(t testing.TB, serve func(net.Listener) error) (*http.Client, func() (net.Conn, error)) {
-	ln := fasthttputil.NewInmemoryListener()
+func serveOn(t testing.TB, serve func(net.Listener) error, port bool) (*http.Client, func() (net.Conn, error)) {
+	t.Helper()
+	memory := fasthttputil.NewInmemoryListener()
+	var ln net.Listener = memory
+	dial := memory.Dial
+	if port {
+		var lc net.ListenConfig
+		var err error
+		if ln, err = lc.Listen(context.Background(), "tcp", "127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+		address := ln.Addr().String()
+		dial = func() (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(context.Background(), "tcp", address)
+		}
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- serve(ln) }()
 	t.Cleanup(func() {
@@ -149,8 +178,8 @@ func serveOn(t testing.TB, serve func(net.Listener) error) (*http.Client, func()
 			t.Error(err)
 		}
 	})
-	transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return ln.Dial() }}
-	return &http.Client{Timeout: time.Minute, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, ln.Dial
+	transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return dial() }}
+	return &http.Client{Timeout: time.Minute, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, dial
 }
 
 // ask is one request; zero fields are GET, no token, over TCP.

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/source"
@@ -39,22 +41,84 @@ func (a *API) publish(c *call) error {
 		return a.publishAs(c, name, started)
 	}
 	body := bytes.Clone(c.Request().Body())
-	defaults := event.Defaults{
+	form := formOf(header)
+	if len(bytes.TrimSpace(body)) == 0 && form != binaryForm {
+		return answer.Say(fiber.StatusBadRequest, answer.Validation, emptyBody)
+	}
+	parsed, alone, err := read(form, header, body, event.Defaults{
 		Tenant: c.tenant, AnyTenant: c.grant.Tenant == access.AnyTenant && !c.named,
 		Received: started, Verified: verifiedByToken,
-	}
-	if len(header.Peek("Ce-Specversion")) > 0 {
-		ev, err := event.ParseBinary(func(name string) string { return string(header.Peek("Ce-" + name)) }, body, defaults)
-		return a.accept(c, []event.Parsed{{Event: ev, Err: err}}, true, body, started)
-	}
-	parsed, err := event.ParseMany(body, defaults)
+	})
 	if errors.Is(err, event.ErrTooManyEvents) {
 		return answer.Say(fiber.StatusRequestEntityTooLarge, answer.TooLarge, "a body has at most 10,000 events")
 	}
 	if err != nil {
 		return err
 	}
-	return a.accept(c, parsed, len(parsed) == 1 && !isArray(body), body, started)
+	return a.accept(c, parsed, alone, body, started)
+}
+
+const emptyBody = "the body is empty: publish an event, such as {\"type\": \"response.completed\", \"id\": \"r1\", \"nps_score\": 9}"
+
+// form is how published events are written, where the headers say so.
+type form uint8
+
+const (
+	anyForm form = iota // told from the bytes
+	lineForm
+	structuredForm
+	batchForm
+	binaryForm
+	unknownForm // of CloudEvents
+)
+
+// formOf reads the headers as CloudEvents' HTTP binding asks for: the content type first, then `ce-` headers.
+// https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md#3-http-message-mapping
+func formOf(header *fasthttp.RequestHeader) form {
+	media, _, _ := strings.Cut(strings.ToLower(string(header.ContentType())), ";")
+	switch media = strings.TrimSpace(media); media {
+	case "application/cloudevents+json":
+		return structuredForm
+	case "application/cloudevents-batch+json":
+		return batchForm
+	case "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines":
+		return lineForm
+	}
+	if strings.HasPrefix(media, "application/cloudevents") {
+		return unknownForm
+	}
+	for _, name := range []string{"Ce-Specversion", "Ce-Type", "Ce-Id", "Ce-Source"} {
+		if len(header.Peek(name)) > 0 {
+			return binaryForm
+		}
+	}
+	return anyForm
+}
+
+// read makes events of a body. Alone says that it is one event, whose fault is the request's.
+func read(f form, header *fasthttp.RequestHeader, body []byte, d event.Defaults) (parsed []event.Parsed, alone bool, err error) {
+	switch f {
+	case lineForm:
+		parsed, err = event.ParseLines(body, d)
+		return parsed, false, err
+	case batchForm:
+		parsed, err = event.ParseBatch(body, d)
+		return parsed, false, err
+	case structuredForm:
+		ev, err := event.ParseStructured(body, d)
+		return []event.Parsed{{Event: ev, Err: err}}, true, nil
+	case binaryForm:
+		ev, err := event.ParseBinary(func(name string) string { return string(header.Peek("Ce-" + name)) }, body, d)
+		if errors.Is(err, event.ErrNotJSON) {
+			err = answer.Say(fiber.StatusBadRequest, answer.Validation, "the data is not JSON, which an event's data is, whatever Content-Type (`datacontenttype`) says")
+		}
+		return []event.Parsed{{Event: ev, Err: err}}, true, nil
+	case unknownForm:
+		return nil, false, answer.Say(fiber.StatusUnsupportedMediaType, answer.Validation,
+			"CloudEvents are taken in JSON: application/cloudevents+json, application/cloudevents-batch+json, or with ce- headers", "Content-Type")
+	}
+	parsed, err = event.ParseMany(body, d)
+	return parsed, len(parsed) == 1 && parsed[0].Line == 0 && !isArray(body), err
 }
 
 func isArray(body []byte) bool {
@@ -79,7 +143,10 @@ func (a *API) accept(c *call, parsed []event.Parsed, alone bool, body []byte, st
 				return err
 			}
 			d := problem.Detail[0]
-			results[i] = resultView{Status: "invalid", Error: &errorView{Msg: d.Msg, Type: string(d.Type), Loc: d.Loc}}
+			if p.Line > 0 && errors.Is(err, event.ErrNotJSON) {
+				d.Msg = "the line is not JSON"
+			}
+			results[i] = resultView{Status: "invalid", Error: &errorView{Msg: d.Msg, Type: string(d.Type), Loc: d.Loc, Line: p.Line}}
 			continue
 		}
 		valid = append(valid, p.Event)
@@ -104,6 +171,9 @@ func (a *API) publishAs(c *call, name string, started time.Time) error {
 		return answer.Missing("source")
 	}
 	body := bytes.Clone(c.Request().Body())
+	if len(bytes.TrimSpace(body)) == 0 {
+		return answer.Say(fiber.StatusBadRequest, answer.Validation, "the body is empty: with `source` it is what that platform sends")
+	}
 	if len(body) > intake.MaxBody {
 		return answer.Say(fiber.StatusRequestEntityTooLarge, answer.TooLarge, "a platform's body has at most 1 MiB")
 	}

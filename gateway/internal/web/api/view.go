@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"time"
 
@@ -26,8 +27,16 @@ type eventView struct {
 	// State is pending (no decision yet), decided or dead.
 	State string `json:"state"`
 	Dead  string `json:"dead,omitempty"`
+	// Entry is where it stood, of an entry of a stream that no event could be made of.
+	Entry *entryView `json:"entry,omitempty"`
 	// Deliveries counts what it owes, by state.
 	Deliveries map[state.DeliveryState]int `json:"deliveries"`
+}
+
+// entryView is an entry of a source's Redis stream.
+type entryView struct {
+	Stream string `json:"stream"`
+	ID     string `json:"id"`
 }
 
 func viewEvent(r *state.Record) eventView {
@@ -37,6 +46,9 @@ func viewEvent(r *state.Record) eventView {
 		SurveyID: ev.SurveyID, ResponseID: ev.ResponseID, OrigType: ev.OrigType, OrigID: ev.OrigID,
 		Time: stamp(ev.Time), Received: stamp(ev.Received), Verified: ev.Verified, Size: r.Size,
 		State: "pending", Deliveries: map[state.DeliveryState]int{},
+	}
+	if ev.Type == event.TypeEntry {
+		v.Entry = &entryView{Stream: ev.OrigType, ID: ev.OrigID}
 	}
 	if o := r.Outcome; o != nil {
 		v.State = "decided"
@@ -165,6 +177,8 @@ func viewPage[T, V any](p *state.Page[T], view func(T) V) page[V] {
 type resultView struct {
 	ID     string `json:"id,omitempty"`
 	Status string `json:"status"`
+	// Warnings are what did not fit and was left out.
+	Warnings []string `json:"warnings,omitempty"`
 	// Error is there for invalid ones.
 	Error *errorView `json:"error,omitempty"`
 }
@@ -173,11 +187,24 @@ type errorView struct {
 	Msg  string   `json:"msg"`
 	Type string   `json:"type"`
 	Loc  []string `json:"loc,omitempty"`
+	// Line is where it stands in NDJSON, from 1.
+	Line int `json:"line,omitempty"`
 }
 
 func viewResult(ev *event.Event, a state.Appended) resultView {
+	v := resultView{ID: ev.ID, Status: "accepted", Warnings: warningsOf(ev)}
 	if a.Duplicate {
-		return resultView{ID: ev.ID, Status: "duplicate"}
+		v.Status = "duplicate"
 	}
-	return resultView{ID: ev.ID, Status: "accepted"}
+	return v
+}
+
+var warningsKey = []byte(`"warnings":[`)
+
+// warningsOf are an event's, which decodes its data only where it has some.
+func warningsOf(ev *event.Event) []string {
+	if !bytes.Contains(ev.DataJSON(), warningsKey) {
+		return nil
+	}
+	return ev.Data().Warnings
 }
