@@ -1,6 +1,7 @@
 package source
 
 import (
+	"encoding/json"
 	"strconv"
 
 	"github.com/surveygate/surveygate/rules/event"
@@ -239,9 +240,46 @@ func (d *reading) parts(answer *event.Answer, element jsonpath.Result) {
 	}
 	if d.value(answer, value); answer.Value != nil {
 		if ids, _ := each[PartValueIDs].in(raw); !empty(ids) {
-			answer.ValueIDs = compact(ids)
+			answer.ValueIDs = texts(ids)
 		}
 	}
+}
+
+// texts is JSON in which every scalar is text, as ids are, by its own token; null is absent.
+func texts(ids jsonpath.Result) json.RawMessage {
+	var out []byte
+	var write func(v jsonpath.Result)
+	list := func(open, close byte, named bool, v jsonpath.Result) {
+		out = append(out, open)
+		first := true
+		v.Each(func(key []byte, one jsonpath.Result) bool {
+			if one.Kind() == jsonpath.Null {
+				return true
+			}
+			if !first {
+				out = append(out, ',')
+			}
+			first = false
+			if named {
+				out = append(append(out, quote(string(key))...), ':')
+			}
+			write(one)
+			return true
+		})
+		out = append(out, close)
+	}
+	write = func(v jsonpath.Result) {
+		switch v.Kind() {
+		case jsonpath.Array:
+			list('[', ']', false, v)
+		case jsonpath.Object:
+			list('{', '}', true, v)
+		default:
+			out = append(out, quote(plain(v))...)
+		}
+	}
+	write(ids)
+	return out
 }
 
 // text is the first alternative that is a text.
@@ -290,7 +328,7 @@ func (d *reading) typedValue(answer *event.Answer, raw []byte) {
 			}
 			answer.Value = compact(label)
 			if ids := jsonpath.Read(inner, form.id); !empty(ids) {
-				answer.ValueIDs = compact(ids)
+				answer.ValueIDs = texts(ids)
 			}
 			return
 		}

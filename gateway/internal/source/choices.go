@@ -15,26 +15,26 @@ func (d *reading) chosen(answer *event.Answer, value jsonpath.Result, element []
 	if value.Kind() == jsonpath.Object {
 		return d.matrix(answer, value, element, options)
 	}
-	texts := options.texts(options.From, element)
-	if len(texts) == 0 {
+	known := options.known(options.From, element)
+	if len(known) == 0 {
 		return false
 	}
 	if value.Kind() != jsonpath.Array {
-		text, ok := texts[plain(value)]
+		text, ok := known[plain(value)]
 		if ok {
-			answer.Value, answer.ValueIDs = compact(text), compact(value)
+			answer.Value, answer.ValueIDs = compact(text), texts(value)
 		}
 		return ok
 	}
-	out, any := named(value, texts)
+	out, any := named(value, known)
 	if any {
-		answer.Value, answer.ValueIDs = out, compact(value)
+		answer.Value, answer.ValueIDs = out, texts(value)
 	}
 	return any
 }
 
-// texts is a list of choices by their ids.
-func (o *Options) texts(from Path, element []byte) map[string]jsonpath.Result {
+// known is a list of choices by their ids.
+func (o *Options) known(from Path, element []byte) map[string]jsonpath.Result {
 	if from.IsZero() {
 		return nil
 	}
@@ -51,16 +51,16 @@ func (o *Options) texts(from Path, element []byte) map[string]jsonpath.Result {
 
 // matrix turns an object of row ids with column ids into one of their texts.
 func (d *reading) matrix(answer *event.Answer, value jsonpath.Result, element []byte, options *Options) bool {
-	rows, columns := options.texts(options.Rows, element), options.texts(options.Columns, element)
+	rows, columns := options.known(options.Rows, element), options.known(options.Columns, element)
 	if len(rows) == 0 {
 		return false
 	}
-	known := true
+	all := true
 	var said []string
 	out := []byte{'{'}
 	value.Each(func(key []byte, chosen jsonpath.Result) bool {
 		row, ok := rows[string(key)]
-		if known = ok && row.Kind() == jsonpath.String && !slices.Contains(said, row.Text()); !known {
+		if all = ok && row.Kind() == jsonpath.String && !slices.Contains(said, row.Text()); !all {
 			return false // a row without a text of its own: the ids are all that is sure
 		}
 		said = append(said, row.Text())
@@ -78,10 +78,10 @@ func (d *reading) matrix(answer *event.Answer, value jsonpath.Result, element []
 		}
 		return true
 	})
-	if known {
-		answer.Value, answer.ValueIDs = append(out, '}'), compact(value)
+	if all {
+		answer.Value, answer.ValueIDs = append(out, '}'), texts(value)
 	}
-	return known
+	return all
 }
 
 // named is a list of ids with each id that has a text as that text, and whether any had.

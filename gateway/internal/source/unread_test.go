@@ -1,74 +1,12 @@
 package source
 
 import (
-	"bytes"
-	"encoding/json"
-	"maps"
-	"mime/multipart"
-	"net/url"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
-
-// published are the payloads of a platform that are requests to us, by file name.
-func published(t testing.TB, platform string) []string {
-	t.Helper()
-	files, err := filepath.Glob("testdata/payloads/" + platform + "-*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, file := range files {
-		name := filepath.Base(file)
-		switch {
-		case name == "surveymonkey-response-details.json": // an answer of their API, not a webhook
-		case strings.HasPrefix(name, "pollarix-api-"): // of its management API
-		case strings.Contains(name, "malformed"): // among the bad bodies
-		default:
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-// requestOf is a published payload as a request.
-func requestOf(t testing.TB, name string) *Request {
-	t.Helper()
-	platform, _, _ := strings.Cut(name, "-")
-	req := request(payload(t, name))
-	decoder := profile(t, platform).Decode
-	req.ContentType = contentTypes[decoder]
-	if decoder == DecodeJSON || strings.HasSuffix(name, ".txt") {
-		return req
-	}
-	// A form as it is after decoding: it is put into one again.
-	var fields map[string]string
-	if err := json.Unmarshal(req.Body, &fields); err != nil {
-		t.Fatal(err)
-	}
-	var form bytes.Buffer
-	writer := multipart.NewWriter(&form)
-	values := url.Values{}
-	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		values.Set(name, fields[name])
-		if err := writer.WriteField(name, fields[name]); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := writer.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if decoder == DecodeForm {
-		req.Body = []byte(values.Encode())
-		return req
-	}
-	req.Body, req.ContentType = form.Bytes(), writer.FormDataContentType()
-	return req
-}
 
 // TestEveryFieldIsMapped: of every published payload each field becomes something of the event, or the profile says
 // why it does not; and what it says is true of at least one payload.
