@@ -22,7 +22,17 @@ type SourceURL struct {
 	Tenant  string `json:"tenant"`
 	Name    string `json:"name"`
 	Profile string `json:"profile"`
-	URL     string `json:"url"`
+	URL     string `json:"url,omitempty"`
+	// Stream is the Redis stream that the source reads; then it has no URL.
+	Stream string `json:"redis_stream,omitempty"`
+}
+
+// Where is the source's URL, or its stream in words.
+func (s SourceURL) Where() string {
+	if s.Stream != "" {
+		return "reads the Redis stream " + s.Stream
+	}
+	return s.URL
 }
 
 // Check loads a configuration and says what it is; every fault it has is the error, all at once. Base is how the
@@ -49,6 +59,10 @@ func Check(o Options, base string) (*Report, error) {
 func sourceURLs(c *config.Config, base string) []SourceURL {
 	urls := []SourceURL{}
 	for _, s := range c.Sources {
+		if s.Stream != nil {
+			urls = append(urls, SourceURL{Tenant: s.Tenant, Name: s.Name, Profile: s.Receiver.Profile.Name, Stream: s.Stream.Name})
+			continue
+		}
 		path := "/in/" + s.Name
 		if s.Tenant != config.DefaultTenant {
 			path = "/t/" + s.Tenant + path

@@ -23,6 +23,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
+	"github.com/surveygate/surveygate/gateway/internal/stream"
 	"github.com/surveygate/surveygate/gateway/internal/web"
 )
 
@@ -100,6 +101,7 @@ type running struct {
 	stats   *stats.Stats
 	sender  *outbound.Sender
 	loop    *deliver.Loop
+	streams *stream.Readers
 	web     *web.App
 	public  net.Listener
 	control net.Listener
@@ -198,8 +200,13 @@ func open(ctx context.Context, o Options) (_ *running, err error) {
 		Store: g.store, Sender: g.sender, Plan: g.plan.Load, Clock: g.clock, Log: o.Log, Observer: g.stats,
 		Jitter: mathrand.Float64, FingerprintKey: key, Drain: drainFor, Newest: isNewest,
 	})
+	host, _ := os.Hostname()
+	g.streams = stream.New(stream.Options{
+		Store: g.store, Stats: g.stats, Clock: g.clock, Log: o.Log, Redis: c.Redis.URL.Expose(), Prefix: c.Redis.Prefix, Holder: host,
+	})
 	g.web = web.New(web.Options{
 		Store: g.store, Plan: g.plan.Load, PlanOf: g.planOf, Access: g.access, Stats: g.stats, Clock: g.clock, Log: o.Log,
+		Problems: g.streams.Problems,
 	})
 	if err := g.web.Remember(ctx); err != nil {
 		return nil, err
@@ -217,7 +224,7 @@ func (g *running) close() error {
 // serve listens, runs every loop, and stops them in order: requests first, then deliveries, then what keeps the store.
 func (g *running) serve(ctx context.Context) error {
 	public, control := g.public, g.control
-	failed := make(chan error, 3) // one for each that sends
+	failed := make(chan error, 4) // one for each that sends
 	var servers, keepers sync.WaitGroup
 	servers.Go(func() { failed <- g.web.Serve(public) })
 	servers.Go(func() { failed <- g.web.ServeSocket(control) })
@@ -235,6 +242,9 @@ func (g *running) serve(ctx context.Context) error {
 	defer stopUpkeep()
 	keepers.Go(func() { g.trim(upkeep) })
 	keepers.Go(func() { g.stats.Run(upkeep) })
+	if err := g.streams.Use(g.plan.Load().Config); err != nil {
+		failed <- err
+	}
 	keepers.Go(func() { g.reloads(upkeep) })
 	if g.newest != nil {
 		keepers.Go(func() { g.sayNewest(upkeep) })
@@ -249,6 +259,8 @@ func (g *running) serve(ctx context.Context) error {
 	case failure = <-failed:
 	}
 	g.log.Info("stopping: no new requests, then what is held is handed over")
+	g.web.Drain()
+	g.streams.Stop()
 	failure = errors.Join(failure, within(ctx, g.web.Shutdown))
 	// A server that had not begun to serve when it was shut down would serve for ever.
 	_, _ = public.Close(), control.Close()

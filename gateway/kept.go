@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 )
 
@@ -59,15 +60,32 @@ type DeadEvent struct {
 	Tenant   string    `json:"tenant"`
 	Received time.Time `json:"received"`
 	Dead     string    `json:"dead"`
+	// Entry is where it stood, of an entry of a stream that no event could be made of.
+	Entry *StreamEntry `json:"entry,omitempty"`
 }
 
-// DeadEvents lists the newest events that are themselves dead letters.
-func (c *Client) DeadEvents(ctx context.Context) ([]DeadEvent, error) {
+// StreamEntry is an entry of a source's Redis stream.
+type StreamEntry struct {
+	Stream string `json:"stream"`
+	ID     string `json:"id"`
+}
+
+// Kind is what sort of dead letter it is: event, or entry of a stream.
+func (e *DeadEvent) Kind() string {
+	if e.Entry != nil {
+		return "entry"
+	}
+	return "event"
+}
+
+// DeadEvents lists the newest events, up to 200, that are themselves dead letters; more says that there are others.
+func (c *Client) DeadEvents(ctx context.Context, limit int) (events []DeadEvent, more bool, err error) {
 	var page struct {
 		Data []DeadEvent `json:"data"`
+		Next *string     `json:"next"`
 	}
-	err := c.Do(ctx, Call{Method: http.MethodGet, Path: "/v1/events", Query: url.Values{"dead": {"true"}}, Into: &page})
-	return page.Data, err
+	err = c.Do(ctx, Call{Method: http.MethodGet, Path: "/v1/events", Query: url.Values{"dead": {"true"}, "limit": {strconv.Itoa(limit)}}, Into: &page})
+	return page.Data, page.Next != nil, err
 }
 
 // Published is what became of one event.

@@ -106,6 +106,9 @@ func (g *running) reload(ctx context.Context) {
 	if err := g.web.Remember(ctx); err != nil {
 		g.log.Warn("cannot remember the sources after the reload", "err", err)
 	}
+	if err := g.streams.Use(loaded); err != nil {
+		g.log.Error("a stream of the new configuration cannot be read", "err", err)
+	}
 	if err := g.loop.Reloaded(ctx); err != nil {
 		g.log.Warn("cannot look at holds after the reload", "err", err)
 	}

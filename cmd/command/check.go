@@ -38,7 +38,7 @@ func (g *globals) check() *cobra.Command {
 				report.Rules, plural(report.Rules, "rule"))
 			g.printf("state: %s\n", engineText[report.Engine])
 			for _, s := range report.Sources {
-				g.printf("  %-12s %-14s %s\n", s.Name, s.Profile, s.URL)
+				g.printf("  %-12s %-14s %s\n", s.Name, s.Profile, s.Where())
 			}
 			return nil
 		},

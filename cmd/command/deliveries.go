@@ -93,9 +93,9 @@ func (g *globals) dead() *cobra.Command {
 				q.Set("cursor", cursor)
 			}
 			if destination != "" || cursor != "" {
-				return g.listDeliveries(cmd, q)
+				return g.listDeliveries(cmd, q) // only deliveries have one
 			}
-			return g.listDead(cmd, q)
+			return g.listDead(cmd, q, limit)
 		},
 	}
 	list.Flags().StringVar(&destination, "destination", "", "to this connection or webhook")
@@ -103,7 +103,7 @@ func (g *globals) dead() *cobra.Command {
 	list.Flags().StringVar(&cursor, "cursor", "", "go on where a list ended")
 	replay := &cobra.Command{
 		Use:   "replay ID…",
-		Short: "Deliver dead letters again; an event's id decides a dead event again",
+		Short: "Deliver dead letters again; an event's id decides a dead event again, or reads a stream's entry again",
 		Args:  cobra.MinimumNArgs(1),
 		RunE:  func(cmd *cobra.Command, args []string) error { return g.each(cmd, args, "replay") },
 	}
@@ -129,10 +129,19 @@ func (g *globals) each(cmd *cobra.Command, ids []string, verb string) error {
 		if !strings.HasPrefix(id, "dl_") {
 			path = "/v1/events/"
 		}
-		if err := client.Do(cmd.Context(), gateway.Call{Method: http.MethodPost, Path: path + url.PathEscape(id) + "/" + verb}); err != nil {
+		var did struct {
+			Events []gateway.Published `json:"events"`
+		}
+		if err := client.Do(cmd.Context(), gateway.Call{Method: http.MethodPost, Path: path + url.PathEscape(id) + "/" + verb, Into: &did}); err != nil {
 			return err
 		}
-		if !g.json {
+		if g.json {
+			continue
+		}
+		for _, e := range did.Events {
+			g.printf("%s: read again, event %s %s\n", id, e.ID, e.Status)
+		}
+		if len(did.Events) == 0 {
 			g.printf("%s: %s\n", id, map[string]string{"retry": "will be tried now", "replay": "will be delivered again", "drop": "dropped"}[verb])
 		}
 	}
@@ -156,14 +165,14 @@ func (g *globals) listDeliveries(cmd *cobra.Command, q url.Values) error {
 	return nil
 }
 
-// listDead lists events that are dead letters, then deliveries that are.
-func (g *globals) listDead(cmd *cobra.Command, q url.Values) error {
+// listDead lists events and entries of streams that are dead letters, then deliveries that are.
+func (g *globals) listDead(cmd *cobra.Command, q url.Values, limit int) error {
 	client, err := g.dial()
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	events, err := client.DeadEvents(cmd.Context())
+	events, more, err := client.DeadEvents(cmd.Context(), limit)
 	if err != nil {
 		return err
 	}
@@ -178,9 +187,19 @@ func (g *globals) listDead(cmd *cobra.Command, q url.Values) error {
 		}{page, events})
 	}
 	for _, e := range events {
-		g.printf("%s  event %s from %s  %s  %s\n", e.ID, e.Type, e.Source, e.Received.Format(time.DateTime), e.Dead)
+		what := e.Type + " from " + e.Source
+		if e.Entry != nil {
+			what = e.Entry.ID + " of stream " + e.Entry.Stream + ", source " + e.Source
+		}
+		g.printf("%s  %s %s  %s  %s\n", e.ID, e.Kind(), what, e.Received.Format(time.DateTime), e.Dead)
+	}
+	if more {
+		g.printf("more events and entries: see to some of these first, or --limit, up to 200\n")
 	}
 	if len(page.Data) > 0 || len(events) == 0 {
+		for i := range page.Data {
+			page.Data[i].State = "delivery" // beside events and entries: what it is, for all of them are dead
+		}
 		g.printDeliveries(page)
 	}
 	return nil

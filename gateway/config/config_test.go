@@ -3,6 +3,7 @@ package config_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -412,4 +413,33 @@ func FuzzConfig(f *testing.F) {
 			_ = err.Error()
 		}
 	})
+}
+
+// A source that reads a stream is proved by its Redis, and by headers where it has the secrets for them.
+func TestStreams(t *testing.T) {
+	t.Parallel()
+	c := load(t, config.Options{}, `
+redis: redis://engine:6379/0
+sources:
+  bare:   {redis_stream: a}
+  plain:  {redis_stream: b, profile: pollqr}
+  proved: {redis_stream: c, profile: pollqr, secrets: [x], redis: redis://other:6379/0}
+  path:   {redis_stream: d, profile: poltio}
+  http:   {profile: pollqr, secrets: [x]}
+`)
+	want := map[string]string{"bare": "a bare=true headers=false own=false", "plain": "b bare=false headers=false own=false",
+		"proved": "c bare=false headers=true own=true", "path": "d bare=false headers=false own=false", "http": "none"}
+	got := map[string]string{}
+	for _, s := range c.Sources {
+		got[s.Name] = "none"
+		if s.Stream != nil {
+			got[s.Name] = fmt.Sprintf("%s bare=%t headers=%t own=%t", s.Stream.Name, s.Stream.Bare, s.Stream.Headers, !s.Stream.URL.IsZero())
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if len(c.Warnings) > 0 {
+		t.Errorf("warned: %v", c.Warnings)
+	}
 }

@@ -20,7 +20,7 @@ func (l *loader) warn() {
 		// where the platform's JSON is compact.
 		var loose []string
 		for _, s := range l.config.Sources {
-			if s.Tenant == d.Tenant && !compact(s.Receiver) {
+			if s.Tenant == d.Tenant && (s.Stream == nil || !s.Stream.Bare) && !compact(s.Receiver) {
 				loose = append(loose, s.Name)
 			}
 		}

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -54,6 +55,9 @@ func (a *App) ready(c *fiber.Ctx) error {
 		Status: "ready", Warnings: h.Warnings, Pending: h.Pending, OldestPendingS: since(h.Oldest),
 		Waiting: h.Waiting, OldestWaitingS: since(h.OldestWaiting), Dead: h.Dead,
 		Generation: a.options.Plan().Config.Generation,
+	}
+	if a.options.Problems != nil {
+		r.Warnings = append(slices.Clone(r.Warnings), a.options.Problems()...)
 	}
 	if h.Err != nil {
 		r.Reasons = append(r.Reasons, "the store cannot make events durable: "+h.Err.Error())

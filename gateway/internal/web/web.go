@@ -39,7 +39,7 @@ const (
 	idleTimeout    = 75 * time.Second
 )
 
-// Options are what the server works with. All but Log are required.
+// Options are what the server works with. All but Log and Problems are required.
 type Options struct {
 	Store state.Store
 	// Plan is the running configuration; a reload swaps it. PlanOf is one that ran before, by its generation.
@@ -48,6 +48,8 @@ type Options struct {
 	Access *access.Access
 	Stats  *stats.Stats
 	Clock  clock.Clock
+	// Problems are what readiness warns of besides the store's own; nil is none.
+	Problems func() []string
 	// Log is where problems go; nil drops them.
 	Log *slog.Logger
 }

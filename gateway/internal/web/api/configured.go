@@ -57,7 +57,9 @@ type thing struct {
 type sourceView struct {
 	Profile string `json:"profile"`
 	// Path is where its platform sends to; the token in it shows to whom may see secrets.
-	Path       string   `json:"path"`
+	Path string `json:"path,omitempty"`
+	// Stream is the Redis stream that it reads instead.
+	Stream     string   `json:"redis_stream,omitempty"`
 	Secrets    int      `json:"secrets"`
 	Surveys    []string `json:"surveys,omitempty"`
 	Unverified bool     `json:"unverified,omitempty"`
@@ -130,6 +132,9 @@ func viewSource(s *config.Source, g *access.Grant) *sourceView {
 			shown = token.Expose()
 		}
 		v.Path += "/" + shown
+	}
+	if s.Stream != nil {
+		v.Path, v.Stream, v.Unverified = "", s.Stream.Name, false
 	}
 	for id := range s.Receiver.Surveys {
 		v.Surveys = append(v.Surveys, id)

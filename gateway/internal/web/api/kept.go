@@ -4,12 +4,16 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/stream"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+	"github.com/surveygate/surveygate/rules/event"
 )
 
 func (a *API) events(c *call) error {
@@ -68,6 +72,8 @@ type replayView struct {
 	// LeftAlone are deliveries that are being worked on now.
 	LeftAlone []string      `json:"left_alone"`
 	Rules     []ruleOutcome `json:"rules"`
+	// Events are those that a stream's entry was read as.
+	Events []resultView `json:"events,omitempty"`
 }
 
 // replayEvent decides again, by today's configuration, and delivers what that owes; what `once` had reserved
@@ -83,6 +89,9 @@ func (a *API) replayEvent(c *call) error {
 	}
 	if record.Outcome == nil {
 		return answer.Clash("this event is still being worked on")
+	}
+	if record.Event.Type == event.TypeEntry {
+		return a.readAgain(c, record)
 	}
 	rule, destination := query(c.Ctx, "rule"), query(c.Ctx, "destination")
 	now := a.Clock.Now()
@@ -111,10 +120,8 @@ func (a *API) replayEvent(c *call) error {
 			return err
 		}
 	}
-	if record.Outcome.Dead != "" { // somebody has seen to it
-		if err := a.Store.Drop(c.ctx, c.tenant, record.Event.ID); err != nil && !errors.Is(err, state.ErrNotFound) {
-			return err
-		}
+	if err := a.seenTo(c, record); err != nil {
+		return err
 	}
 	for i, d := range deliveries {
 		if done[i] {
@@ -122,6 +129,46 @@ func (a *API) replayEvent(c *call) error {
 		} else {
 			view.LeftAlone = append(view.LeftAlone, d.ID)
 		}
+	}
+	return answer.JSON(c.Ctx, fiber.StatusOK, view)
+}
+
+// seenTo takes an event out of the dead letters if it is one.
+func (a *API) seenTo(c *call, record *state.Record) error {
+	if record.Outcome.Dead == "" {
+		return nil
+	}
+	if err := a.Store.Drop(c.ctx, c.tenant, record.Event.ID); err != nil && !errors.Is(err, state.ErrNotFound) {
+		return err
+	}
+	return nil
+}
+
+// readAgain reads a stream's entry, of which no event could be made, through its source as that is today. Events that it
+// makes go their way as if they had just come, and then the dead letter is done with.
+func (a *API) readAgain(c *call, record *state.Record) error {
+	started := a.Clock.Now()
+	sources := a.Plan().Config.Sources
+	i := slices.IndexFunc(sources, func(s *config.Source) bool {
+		return s.Tenant == record.Event.Tenant && s.Name == record.Event.Source
+	})
+	if i < 0 {
+		return answer.Clash("the configuration no longer has the source `" + record.Event.Source + "`")
+	}
+	events, err := stream.Again(sources[i], record.Event, started)
+	if err != nil {
+		return answer.Clash("it still cannot be read: " + err.Error())
+	}
+	appended, err := a.Door.Append(events, len(record.Event.Raw.Body), started)
+	if err != nil {
+		return err
+	}
+	if err := a.seenTo(c, record); err != nil {
+		return err
+	}
+	view := replayView{Scheduled: []string{}, LeftAlone: []string{}, Rules: []ruleOutcome{}}
+	for i, ev := range events {
+		view.Events = append(view.Events, viewResult(ev, appended[i]))
 	}
 	return answer.JSON(c.Ctx, fiber.StatusOK, view)
 }

@@ -153,6 +153,7 @@ type sources struct {
 type entry struct {
 	tenant, name string
 	enabled      bool
+	stream       bool // read from a Redis stream; it takes no requests
 	source       *source.Source
 	counts       *stats.Source
 	keeping      *rate.Limiter
@@ -182,7 +183,7 @@ func (d *Door) build() *sources {
 			s.tenants[each.Tenant] = map[string]*entry{}
 		}
 		s.tenants[each.Tenant][each.Name] = &entry{
-			tenant: each.Tenant, name: each.Name, enabled: each.Enabled, source: each.Receiver,
+			tenant: each.Tenant, name: each.Name, enabled: each.Enabled, stream: each.Stream != nil, source: each.Receiver,
 			counts:  d.Stats.Source(each.Tenant, each.Name),
 			keeping: rate.NewLimiter(1, 20),
 			hidden:  tokenHeaders(each.Receiver),
@@ -201,6 +202,9 @@ const settingKind = "source"
 func (d *Door) Remember(ctx context.Context) error {
 	for _, names := range d.current().tenants {
 		for _, e := range names {
+			if e.stream {
+				continue
+			}
 			_, err := d.Store.Get(ctx, e.tenant, settingKind, e.name)
 			if errors.Is(err, state.ErrNotFound) {
 				_, err = d.Store.Put(ctx, e.tenant, settingKind, e.name, []byte(`{}`), 0)

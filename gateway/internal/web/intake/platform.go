@@ -31,8 +31,8 @@ const goneFor = 5 * time.Minute
 func (d *Door) serve(c *fiber.Ctx) error {
 	tenant, name := c.Params("tenant", access.DefaultTenant), c.Params("source")
 	e := d.current().find(tenant, name)
-	if e == nil || !e.enabled {
-		return d.closed(strings.Clone(tenant), strings.Clone(name), e != nil)
+	if e == nil || !e.enabled || e.stream {
+		return d.closed(strings.Clone(tenant), strings.Clone(name), e)
 	}
 	r, _ := d.readers.Get().(*reader)
 	defer func() {
@@ -47,10 +47,14 @@ func (d *Door) serve(c *fiber.Ctx) error {
 	return d.take(c, e, r, now)
 }
 
-// closed answers for a source that does not run.
-func (d *Door) closed(tenant, name string, configured bool) error {
+// closed answers for a source that takes no requests: there is none (nil), it is switched off, or it reads a stream.
+func (d *Door) closed(tenant, name string, e *entry) error {
+	configured := e != nil && !e.stream
 	if configured || access.ValidName(tenant) && access.ValidName(name) && d.once(tenant, name) {
 		return answer.Full("this source does not take anything now", goneFor, nil)
+	}
+	if e != nil {
+		return answer.Say(fiber.StatusNotFound, answer.NotFound, "this source reads a Redis stream and takes no requests")
 	}
 	return answer.Missing("source")
 }

@@ -87,7 +87,7 @@ func (d *Door) TooLarge(c *fiber.Ctx) {
 		return
 	}
 	e := d.current().find(tenant, parts[1])
-	if e == nil || !e.enabled {
+	if e == nil || !e.enabled || e.stream {
 		return
 	}
 	_ = d.refuse(c, e, &reader{ctx: c}, tooLarge()) // the server's own answer stands

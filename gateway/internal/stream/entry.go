@@ -1,0 +1,155 @@
+package stream
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/source"
+	"github.com/surveygate/surveygate/gateway/internal/state/redis"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// MaxEntry bounds the field `event` or `body` of an entry, as it does a platform's body.
+const MaxEntry = 1 << 20
+
+// The fields that an entry may have. Others are the sender's own and are passed over.
+const (
+	fieldEvent   = "event"
+	fieldBody    = "body"
+	fieldHeaders = "headers"
+)
+
+// maxReads is how often an entry may have been given out without an answer: then reading it ends the process.
+const maxReads = 5
+
+// read makes events of an entry through its source, or says why there are none: then trying again changes nothing until
+// the source is changed.
+func read(s *config.Source, e redis.Entry, now time.Time) (events []*event.Event, err error) {
+	if e.Read > maxReads {
+		return nil, fmt.Errorf("read %d times without an end: the gateway stopped each time", e.Read-1)
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			events, err = nil, fmt.Errorf("reading it panicked: %v", r)
+		}
+	}()
+	own, isOwn := e.Fields[fieldEvent]
+	body, isBody := e.Fields[fieldBody]
+	switch {
+	case isOwn && isBody:
+		return nil, errors.New("it has both `event` and `body`: one of them is wanted")
+	case !isOwn && !isBody:
+		return nil, errors.New("it has neither `event` nor `body`" + butHas(e.Fields))
+	case len(own)+len(body) > MaxEntry:
+		return nil, fmt.Errorf("it has %d bytes, and an event has at most 1 MiB", len(own)+len(body))
+	case isOwn:
+		return ownEvent(s, own, now)
+	case s.Stream != nil && s.Stream.Bare:
+		return nil, errors.New("it has `body`, and its source has no profile to read one")
+	}
+	return platformBody(s, e, []byte(body), now)
+}
+
+// butHas names some fields, so that a misspelt one shows.
+func butHas(fields map[string]string) string {
+	var names []string
+	for name := range fields {
+		names = append(names, strconv.Quote(clip(name, 32)))
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	slices.Sort(names)
+	if len(names) > 5 {
+		names = append(names[:5], "…")
+	}
+	return ", but " + strings.Join(names, ", ")
+}
+
+func clip(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
+}
+
+// ownEvent reads an event in our own spelling. It is its source's tenant's, whatever it says.
+func ownEvent(s *config.Source, text string, now time.Time) ([]*event.Event, error) {
+	ev, err := event.ParseOne([]byte(text), event.Defaults{
+		Tenant: s.Tenant, Source: s.Name, Received: now, Verified: source.KindNone,
+	})
+	var field *event.FieldError
+	if errors.As(err, &field) && field.Path == "tenant" {
+		return nil, fmt.Errorf("`tenant` is not its source's, which is %s", s.Tenant)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return []*event.Event{ev}, nil
+}
+
+// platformBody reads a platform's own body. Where its headers came along and the source has secrets, they must prove it.
+func platformBody(s *config.Source, e redis.Entry, body []byte, now time.Time) ([]*event.Event, error) {
+	headers, err := headersOf(e.Fields)
+	if err != nil {
+		return nil, err
+	}
+	req := &source.Request{
+		Method: "POST", Body: body, ContentType: headers["content-type"], Received: now,
+		Header:   func(name string) string { return headers[strings.ToLower(name)] },
+		Verified: source.Verified{Kind: source.KindNone},
+	}
+	if s.Stream != nil && s.Stream.Headers && headers != nil {
+		// A signature with a time is judged by when it was put here: it may lie in the stream for long.
+		req.Received = added(e.ID, now)
+		if _, err := s.Receiver.Verify(req); err != nil {
+			return nil, err
+		}
+		req.Received = now
+	}
+	return s.Receiver.Normalise(req, now)
+}
+
+// headersOf are an entry's headers by their names in lower case; nil where it has none.
+func headersOf(fields map[string]string) (map[string]string, error) {
+	text, ok := fields[fieldHeaders]
+	if !ok {
+		return nil, nil
+	}
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(text), &all); err != nil || all == nil {
+		return nil, errors.New("`headers` is not a JSON object")
+	}
+	headers := make(map[string]string, len(all))
+	for name, value := range all {
+		var one string
+		var many []string
+		switch {
+		case json.Unmarshal(value, &one) == nil && !bytes.Equal(value, []byte("null")):
+		case json.Unmarshal(value, &many) == nil && len(many) > 0:
+			one = many[0]
+		default:
+			return nil, errors.New("`headers` holds a value that is no text")
+		}
+		headers[strings.ToLower(name)] = one
+	}
+	return headers, nil
+}
+
+// added is when an entry was added, where its id says so: Redis' own begin with the time in milliseconds. Else it is now.
+func added(id string, now time.Time) time.Time {
+	text, _, _ := strings.Cut(id, "-")
+	ms, err := strconv.ParseInt(text, 10, 64)
+	at := time.UnixMilli(ms)
+	if err != nil || at.After(now) || now.Sub(at) > 366*24*time.Hour {
+		return now
+	}
+	return at
+}
