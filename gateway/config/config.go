@@ -120,9 +120,9 @@ type Rate struct {
 
 // Batch bounds how deliveries are gathered for products that take many.
 type Batch struct {
-	// Max is how many events one request tells of, at most what the product takes.
+	// Max is how many events one request tells of; without it, as many as the product takes.
 	Max int `yaml:"max,omitempty"`
-	// Wait is how long an event waits for others.
+	// Wait is how long an event waits for others; without it, 100ms. Longer than 500ms, it waits on disk.
 	Wait time.Duration `yaml:"wait,omitempty"`
 }
 

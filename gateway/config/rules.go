@@ -126,6 +126,11 @@ func (l *loader) steps(r *Rule, s *ruleSettings) {
 		if set.as != "" {
 			step.Name = set.as
 		}
+		if set.settings != nil {
+			for _, p := range set.settings.Pairs {
+				step.Sets = append(step.Sets, p.Key.Text)
+			}
+		}
 		if first := names[step.Name]; first != nil {
 			l.fault(set.key.Fault(fmt.Sprintf("the rule sends to `%s` twice", step.Name), fmt.Sprintf("tell them apart: - {%s: …, as: %s-2}", set.name, strings.ReplaceAll(step.Name, ".", "-"))))
 			continue

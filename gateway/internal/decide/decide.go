@@ -83,6 +83,8 @@ type Owed struct {
 	Delivery    state.Delivery
 	Destination *config.Destination
 	Build       connectors.Connector
+	// Sets are the settings that the step writes itself.
+	Sets []string
 	// Once is the key to reserve before the first attempt; empty where it may happen again.
 	Once string
 }
@@ -120,6 +122,7 @@ func (p *Plan) Decide(ev *event.Event, now time.Time) Decision {
 				},
 				Destination: destination,
 				Build:       build,
+				Sets:        step.Sets,
 			}
 			if wait := rule.Delay + step.Delay; wait > 0 {
 				owed.Delivery.Due = now.Add(wait)
@@ -146,7 +149,7 @@ func (p *Plan) Today(d state.Delivery, ev *event.Event) (Owed, bool) {
 		return Owed{}, false
 	}
 	d.Destination, d.Connector = c.step.Destination, c.step.Connector
-	return Owed{Delivery: d, Destination: destination, Build: build, Once: onceKey(c.rule, d.Origin, d.Step, ev)}, true
+	return Owed{Delivery: d, Destination: destination, Build: build, Sets: c.step.Sets, Once: onceKey(c.rule, d.Origin, d.Step, ev)}, true
 }
 
 // Destination is one of a tenant's; nil where there is none.

@@ -155,7 +155,8 @@ func (l *Loop) again(plan *decide.Plan, due *state.Due, now time.Time, newest fu
 		l.settle(j, d, "")
 		return
 	}
-	j.delivery, j.build, j.destination, j.once = owed.Delivery, owed.Build, owed.Destination, owed.Once
+	j.delivery, j.build, j.destination, j.once, j.sets = owed.Delivery, owed.Build, owed.Destination, owed.Once, owed.Sets
+	l.gathers(j)
 	if reason := l.lanes.of(j).pushDue(j, now); reason != "" {
 		l.postpone(j, reason, now)
 	}

@@ -189,7 +189,8 @@ func TestChainSharesItsTime(t *testing.T) {
 		<-time.After(deadline.Sub(b.clock.Now())) // as long as the attempt may take
 		return ok()
 	}
-	try := b.loop.try(b.loop.decide(b.plan.Load(), claimed[0], b.clock.Now()).jobs[0], deadline)
+	try := &trial{jobs: b.loop.decide(b.plan.Load(), claimed[0], b.clock.Now()).jobs}
+	b.loop.try(try, deadline)
 	if sent != 1 || try.verdict.Kind != connectors.Retry || !try.sent {
 		t.Errorf("%d sent, %s", sent, try.verdict)
 	}

@@ -34,7 +34,12 @@ type job struct {
 	build       connectors.Connector
 	destination *config.Destination
 	once        string
-	taken       string // the event that once belongs to, if not ours
+	taken       string   // the event that once belongs to, if not ours
+	sets        []string // the settings that the step writes itself
+	most        int      // how many may stand in one batch with it; 0 where the product has neither batches nor keys
+	key         string   // of the record that it changes
+	batch       *batch   // under lane.mu until a worker has it; nil for one alone
+	self        [1]*job
 
 	// held is the event whose first attempt this is; nil for a due delivery.
 	held *held
@@ -42,8 +47,9 @@ type job struct {
 	// Below, under held.mu while there is one.
 	done     bool
 	running  bool
+	gathered time.Time // when the batch that it waits in is complete; set before it is queued
 	deadline time.Time // of the running attempt
-	lease    time.Time // of a due delivery, or one handed over while it ran
+	lease    time.Time // of a due delivery, or one handed over while it ran or gathered
 
 	probe bool // under lane.mu: its answer closes the lane's circuit or opens it again
 }
@@ -81,7 +87,7 @@ func (l *Loop) decide(plan *decide.Plan, c state.Claimed, now time.Time) (h *hel
 	for i, o := range d.Owed {
 		jobs[i] = job{
 			delivery: o.Delivery, event: c.Event, build: o.Build, destination: o.Destination, once: o.Once,
-			held: h, slot: i,
+			sets: o.Sets, held: h, slot: i,
 		}
 		h.jobs[i] = &jobs[i]
 	}
@@ -108,6 +114,14 @@ func (l *Loop) start(h *held, now time.Time) {
 		case d.Due.After(now):
 			l.postpone(j, d.Reason, d.Due)
 		default:
+			l.gathers(j)
+			if at := j.later(now); !at.IsZero() {
+				l.postpone(j, reasonBatch, at)
+				continue
+			}
+			if j.most > 1 {
+				j.gathered = now.Add(gatherFor(j.destination))
+			}
 			if reason := l.lanes.of(j).push(j, now); reason != "" {
 				l.postpone(j, reason, now)
 			}
@@ -131,11 +145,18 @@ func (l *Loop) postpone(j *job, reason string, due time.Time) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.committed || j.done {
-		return
+	if j.done || (h.committed && j.lease.IsZero()) {
+		return // it is somebody else's
 	}
 	j.done = true
+	if h.sealed { // handed over while it gathered: give the lease back
+		l.commits.due(state.Settled{Delivery: d, Lease: j.lease})
+		return
+	}
 	h.outcome.Deliveries[j.slot] = d
+	if h.committed {
+		return
+	}
 	h.open--
 	l.finishIfDone(h)
 }
@@ -177,19 +198,30 @@ func (l *Loop) settleDue(j *job, d state.Delivery, free []string) {
 	l.due.Add(-1)
 }
 
-// begins marks an attempt as running; false when the delivery was handed over before it could start.
+// begins marks an attempt as running; false when the delivery was handed over before it could start, or waited too
+// long for its turn: somebody else may have it by the time it ends.
 func (l *Loop) begins(j *job, deadline time.Time) bool {
 	h := j.held
 	if h == nil {
-		return true
+		return l.inTime(j, deadline)
 	}
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.committed || j.done {
-		return false
+	if !h.committed && !j.done {
+		j.running, j.deadline = true, deadline
+		h.mu.Unlock()
+		return true
 	}
-	j.running, j.deadline = true, deadline
-	return true
+	leased := !j.done && !j.lease.IsZero()
+	h.mu.Unlock()
+	return leased && l.inTime(j, deadline)
+}
+
+func (l *Loop) inTime(j *job, deadline time.Time) bool {
+	if !deadline.After(j.lease) {
+		return true
+	}
+	l.postpone(j, j.delivery.Reason, l.Clock.Now())
+	return false
 }
 
 // seal is the outcome to be written. Lanes that hang may keep jobs for long that were handed over: without their event.
@@ -198,7 +230,7 @@ func (h *held) seal() state.Outcome {
 	defer h.mu.Unlock()
 	h.sealed = true
 	for _, j := range h.jobs {
-		if !j.running || j.done {
+		if j.done || (!j.running && j.lease.IsZero()) {
 			j.event = nil
 		}
 	}
@@ -245,9 +277,13 @@ func (l *Loop) handOver(now time.Time, late func(*held) bool) {
 				}
 				d := j.delivery
 				d.State, d.Reason, d.Due = state.Waiting, "queue", now
-				if j.running {
+				switch {
+				case j.running:
 					// Leased to this holder from the start: the attempt goes on, and its own commit settles it.
 					d.Reason, d.Due, d.Leased = "in flight", j.deadline.Add(leaseGrace), true
+					j.lease = d.Due
+				case j.gathered.After(now): // as well: else it would leave the batch that is about to go
+					d.Reason, d.Due, d.Leased = reasonBatch, j.gathered.Add(j.destination.Timeout+leaseGrace), true
 					j.lease = d.Due
 				}
 				h.outcome.Deliveries[j.slot] = d

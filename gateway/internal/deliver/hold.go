@@ -14,27 +14,27 @@ import (
 
 // judge keeps the lane's health after an answer: it opens and closes the circuit, obeys a throttle, and pauses a
 // destination that will take nothing any more.
-func (l *lane) judge(v connectors.Verdict, t trial, j *job, now time.Time) {
+func (l *lane) judge(v connectors.Verdict, t *trial, d *config.Destination, probe bool, now time.Time) {
 	if v.Kind == connectors.Skipping || !t.sent {
-		l.unprobe(j)
+		l.unprobe(probe)
 		return
 	}
 	l.mu.Lock()
 	changed := false
 	switch {
 	case v.Gone:
-		changed = l.refused(state.HoldGone, v, j, now)
+		changed = l.refused(state.HoldGone, v, d, now)
 	case v.Kind == connectors.Revoked:
-		changed = l.refused(state.HoldRevoked, v, j, now)
+		changed = l.refused(state.HoldRevoked, v, d, now)
 	case v.Kind == connectors.Retry:
-		changed = l.failed(v, t.status, j.probe, now)
+		changed = l.failed(v, t.status, probe, now)
 	default:
 		l.failures, l.opened = 0, 0
 		if changed = l.hold.Kind == state.HoldCircuit; changed {
 			l.change(state.Hold{})
 		}
 	}
-	if j.probe {
+	if probe {
 		l.probing = false
 	}
 	l.mu.Unlock()
@@ -45,8 +45,8 @@ func (l *lane) judge(v connectors.Verdict, t trial, j *job, now time.Time) {
 
 // refused puts on a hold for what the attempt was made with, which may not be what a reload has brought since.
 // l.mu is held.
-func (l *lane) refused(kind state.HoldKind, v connectors.Verdict, j *job, now time.Time) bool {
-	h := state.Hold{Kind: kind, Reason: v.Reason, Since: now, Fingerprint: l.loop.fingerprint(j.destination, kind)}
+func (l *lane) refused(kind state.HoldKind, v connectors.Verdict, d *config.Destination, now time.Time) bool {
+	h := state.Hold{Kind: kind, Reason: v.Reason, Since: now, Fingerprint: l.loop.fingerprint(d, kind)}
 	if !replaces(kind, l.hold.Kind) || l.hold.Kind == kind && l.hold.Fingerprint == h.Fingerprint {
 		return false
 	}
@@ -96,8 +96,8 @@ func replaces(by, old state.HoldKind) bool {
 }
 
 // unprobe lets another attempt be the probe where this one says nothing of the destination.
-func (l *lane) unprobe(j *job) {
-	if !j.probe {
+func (l *lane) unprobe(probe bool) {
+	if !probe {
 		return
 	}
 	l.mu.Lock()

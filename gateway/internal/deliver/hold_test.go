@@ -55,8 +55,7 @@ func idleLane(t *testing.T) (*bench, *lane, *clock.Manual, func(status int, afte
 		if status == 200 {
 			v = connectors.Deliver()
 		}
-		j := &job{destination: l.destination, probe: probe}
-		l.judge(v, trial{sent: true, status: status, verdict: v}, j, manual.Now())
+		l.judge(v, &trial{sent: true, status: status, verdict: v}, l.destination, probe, manual.Now())
 	}
 }
 
@@ -113,7 +112,7 @@ func TestCircuit(t *testing.T) {
 				if status == 200 {
 					v = connectors.Deliver()
 				}
-				l.judge(v, trial{sent: true, status: status, verdict: v}, &job{destination: l.destination, probe: probe}, now.Now())
+				l.judge(v, &trial{sent: true, status: status, verdict: v}, l.destination, probe, now.Now())
 			}
 		}
 		now.Advance(want)

@@ -15,6 +15,9 @@ import (
 const (
 	// laneQueue bounds the first attempts that wait in memory for one destination; more go to the due-queue.
 	laneQueue = 512
+	// laneBatched bounds the due deliveries that a destination which takes batches has in memory, so that it leaves room
+	// for the others: more than it needs for full requests one after the other.
+	laneBatched = 256
 	// circuitAfter is how many `retry` in a row open a circuit; it opens for circuitFirst, doubling to circuitMost.
 	circuitAfter = 10
 	circuitFirst = 10 * time.Second
@@ -29,6 +32,7 @@ const (
 	reasonBacklog  = "behind what already waits"
 	reasonDisabled = "disabled in the configuration"
 	reasonStopping = "gateway stopping"
+	reasonBatch    = "gathering a batch"
 )
 
 type laneKey struct{ tenant, name string }
@@ -40,9 +44,12 @@ type lane struct {
 
 	mu          sync.Mutex
 	destination *config.Destination
-	queue       []*job // from head on
+	queue       []*job // from head on; of a batch, the one that leads it
 	head        int
+	waits       int // deliveries that no worker has yet: queued ones, and those of gathering batches
+	under       int // deliveries that workers have
 	workers     int
+	gather      gathering
 	limiter     *rate.Limiter // nil without a rate
 	hold        state.Hold    // zero: none
 	changes     uint64        // of hold by the lane itself, so that a refresh overwrites no newer one
@@ -112,6 +119,7 @@ func (ls *lanes) stop() {
 	for _, l := range ls.all() {
 		l.mu.Lock()
 		l.stopped = true
+		l.release()
 		l.mu.Unlock()
 	}
 }
@@ -167,28 +175,40 @@ func (l *lane) push(j *job, now time.Time) (reason string) {
 	if l.backlog {
 		return reasonBacklog
 	}
-	if l.queued() >= laneQueue {
+	if l.waits >= laneQueue {
 		l.fallBehind()
 		return reasonQueue
+	}
+	if j.most > 0 {
+		if reason = l.collect(j, now, false); reason != "" {
+			l.fallBehind()
+		}
+		return reason
 	}
 	if l.limiter != nil && !l.limiter.AllowN(now, 1) {
 		l.fallBehind()
 		return reasonRate
 	}
+	l.waits++
 	l.add(j)
 	return ""
 }
 
-// pushDue queues a delivery claimed from the due-queue: room was asked for before, so only a change since then refuses it.
+// pushDue queues a delivery claimed from the due-queue: room was asked for before, so only a change since then refuses
+// it, or more batches than were thought.
 func (l *lane) pushDue(j *job, now time.Time) (reason string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if reason = l.refuses(now); reason != "" {
 		return reason
 	}
+	if j.most > 0 {
+		return l.collect(j, now, true)
+	}
 	if l.limiter != nil {
 		l.limiter.AllowN(now, 1)
 	}
+	l.waits++
 	l.add(j)
 	return ""
 }
@@ -202,11 +222,16 @@ func (l *lane) refuses(now time.Time) (reason string) {
 	return reason
 }
 
-// add queues a job and sees to it that somebody works. l.mu is held.
+// add queues a job; where the circuit is open it is the probe. l.mu is held.
 func (l *lane) add(j *job) {
 	if l.hold.Kind == state.HoldCircuit {
 		l.probing, j.probe = true, true
 	}
+	l.line(j)
+}
+
+// line puts a job at the end of the queue and sees to it that somebody works. l.mu is held.
+func (l *lane) line(j *job) {
 	if l.head > 64 && l.head*2 > len(l.queue) {
 		l.queue, l.head = slices.Delete(l.queue, 0, l.head), 0
 	}
@@ -219,6 +244,12 @@ func (l *lane) add(j *job) {
 
 func (l *lane) queued() int { return len(l.queue) - l.head }
 
+// most is how many deliveries the lane works at, waiting ones included: what its workers get through soon.
+func (l *lane) most() int {
+	most := 2 * l.destination.Concurrency
+	return max(most, min(most*l.destination.Batch.Max, laneBatched))
+}
+
 // space is how many due deliveries the lane takes now: what its workers get through soon, within its limits. Again is
 // when there will be more where time alone makes it; a worker that runs out of work says so itself.
 func (l *lane) space(now time.Time) (n int, again time.Time) {
@@ -230,7 +261,7 @@ func (l *lane) space(now time.Time) (n int, again time.Time) {
 	if reason, until := l.blocked(now); reason != "" {
 		return 0, until
 	}
-	if n = 2*l.destination.Concurrency - l.workers - l.queued(); n <= 0 {
+	if n = l.most() - l.waits - l.under; n <= 0 {
 		l.hungry = true
 		return 0, again
 	}
@@ -239,7 +270,7 @@ func (l *lane) space(now time.Time) (n int, again time.Time) {
 	}
 	if l.limiter != nil {
 		tokens := l.limiter.TokensAt(now)
-		if n = min(n, int(tokens)); n <= 0 {
+		if n = min(n, int(tokens)*l.perRequest()); n <= 0 {
 			return 0, now.Add(time.Duration((1 - tokens) / float64(l.limiter.Limit()) * float64(time.Second)))
 		}
 	}
@@ -279,7 +310,7 @@ func (l *lane) next() (j *job, reason string) {
 	now := l.loop.Clock.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.hungry && l.queued() < l.destination.Concurrency {
+	if l.hungry && l.waits+l.under < l.most() {
 		l.hungry = false
 		l.loop.wakeDue()
 	}
@@ -290,6 +321,9 @@ func (l *lane) next() (j *job, reason string) {
 	j = l.queue[l.head]
 	l.queue[l.head] = nil
 	l.head++
+	n := l.took(j)
+	l.waits -= n
+	l.under += n
 	if l.stopped {
 		return j, reasonStopping
 	}
@@ -311,10 +345,13 @@ func (l *lane) work() {
 			return
 		}
 		if reason != "" {
-			l.unprobe(j)
-			l.loop.postpone(j, reason, l.loop.Clock.Now())
-			continue
+			l.unprobe(j.probe)
+			for _, j := range j.unit() {
+				l.loop.postpone(j, reason, l.loop.Clock.Now())
+			}
+		} else {
+			l.loop.attempt(l, j)
 		}
-		l.loop.attempt(l, j)
+		l.ended(j)
 	}
 }

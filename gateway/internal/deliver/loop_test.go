@@ -108,6 +108,8 @@ type bench struct {
 	drain time.Duration
 	// newest is Options.Newest.
 	newest func(context.Context) bool
+	// sender is asked instead of the world; nil is the world.
+	sender Sender
 	// wrap stands between the loop and the store; nil is nothing.
 	wrap func(state.Store) state.Store
 	stop func()
@@ -181,8 +183,12 @@ func (b *bench) make() {
 	if b.wrap != nil {
 		store = b.wrap(store)
 	}
+	sender := b.sender
+	if sender == nil {
+		sender = b.world
+	}
 	b.loop = New(Options{
-		Store: store, Sender: b.world, Plan: b.plan.Load, Clock: b.clock,
+		Store: store, Sender: sender, Plan: b.plan.Load, Clock: b.clock,
 		Log: slog.New(slog.DiscardHandler), Observer: nothing{}, Jitter: func() float64 { return 0 },
 		FingerprintKey: []byte("key"), Drain: b.drain, Newest: b.newest,
 	})

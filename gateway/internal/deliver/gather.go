@@ -1,0 +1,292 @@
+package deliver
+
+import (
+	"time"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+const (
+	// gatherMost is how long deliveries gather in memory; those that may wait longer do it in the due-queue.
+	gatherMost = 500 * time.Millisecond
+	// gatherDue is how long those gather at least that were claimed together from the due-queue.
+	gatherDue = 20 * time.Millisecond
+	// rateAhead is how far ahead a due batch may book its turn under the destination's rate.
+	rateAhead = time.Second
+	// batchMost bounds a batch where neither the product nor the configuration does.
+	batchMost = 256
+)
+
+// group is what may stand in one batch: deliveries of one step.
+type group struct {
+	origin state.Origin
+	step   string
+}
+
+// record is what a delivery changes at the product.
+type record struct {
+	group group
+	key   string
+}
+
+// batch is deliveries of one step that one request tells of. It is queued as soon as nothing holds it back any more:
+// its time, its turn under the rate, and earlier batches with a record that it has too. A product that takes one
+// event at a time and has keys gets batches of one.
+type batch struct {
+	group group
+	build connectors.Connector // all members have it
+	most  int
+	jobs  []*job // the first one leads; no more are added once a worker has it
+	holds int
+	// behind are later batches that wait for the end of this one.
+	behind []*batch
+	queued bool
+	// early ends the wait before its time.
+	early chan struct{}
+	turn  time.Time // under the rate
+}
+
+// gathering is what a lane knows of its batches. Its zero value is ready.
+type gathering struct {
+	open map[group]*batch    // that a delivery may still join
+	last map[record]*batch   // the latest unfinished one with the record
+	held map[*batch]struct{} // not queued yet
+	// What the last round of the due-queue came to: deliveries, and the requests they made.
+	jobs, requests int
+	ratio          int
+}
+
+// gathers reads what the connector and its destination say of batches. Key is the connector's code.
+func (l *Loop) gathers(j *job) {
+	keyer, ok := j.build.(connectors.Keyer)
+	if !ok {
+		return
+	}
+	j.most = 1
+	if batcher, ok := j.build.(connectors.Batcher); ok && !j.delivery.Alone {
+		j.most = batchMost
+		for _, bound := range []int{batcher.Batch().Events, j.destination.Batch.Max} {
+			if bound > 0 {
+				j.most = min(j.most, bound)
+			}
+		}
+	}
+	defer func() {
+		if recover() != nil {
+			j.key = "" // Build fails as well, and is heard there
+		}
+	}()
+	j.key = keyer.Key(j.event)
+}
+
+// gatherFor is how long a destination's deliveries wait for others in memory.
+func gatherFor(d *config.Destination) time.Duration { return min(d.Batch.Wait, gatherMost) }
+
+// later is when a first attempt goes on that waits for others in the due-queue; zero where it waits in memory, or not.
+// All of one span are due together.
+func (j *job) later(now time.Time) (at time.Time) {
+	if wait := j.destination.Batch.Wait; j.most > 1 && wait > gatherMost {
+		at = now.Truncate(wait).Add(wait)
+	}
+	return at
+}
+
+// collect puts a delivery into a batch, or says why it has to wait. Who joins one needs no turn under the rate: it is
+// one request. l.mu is held.
+func (l *lane) collect(j *job, now time.Time, due bool) (reason string) {
+	g := &l.gather
+	if g.open == nil {
+		g.open, g.last, g.held = map[group]*batch{}, map[record]*batch{}, map[*batch]struct{}{}
+	}
+	of := record{group{j.delivery.Origin, j.delivery.Step}, j.key}
+	var before *batch
+	if j.key != "" {
+		before = g.last[of]
+	}
+	if due {
+		g.jobs++
+	}
+	b := g.open[of.group]
+	if b == nil || b.build != j.build || len(b.jobs) >= min(b.most, j.most) || b == before || (before != nil && b.queued) {
+		if due {
+			g.requests++
+		}
+		if b, reason = l.begin(j, of.group, now, due); reason != "" {
+			return reason
+		}
+	}
+	if before != nil {
+		b.holds++
+		before.behind = append(before.behind, b)
+	}
+	if j.key != "" {
+		g.last[of] = b
+	}
+	j.batch = b
+	b.jobs = append(b.jobs, j)
+	l.waits++
+	switch {
+	case b.queued:
+	case b.holds == 0:
+		l.enqueue(b)
+	case len(b.jobs) == b.most && !b.turn.After(now):
+		b.hurry()
+	}
+	if len(b.jobs) >= b.most && g.open[b.group] == b {
+		delete(g.open, b.group)
+	}
+	return ""
+}
+
+// begin is a new batch, where the rate has a turn for it. l.mu is held.
+func (l *lane) begin(j *job, of group, now time.Time, due bool) (*batch, string) {
+	b := &batch{group: of, build: j.build, most: j.most, turn: now}
+	if l.limiter != nil {
+		turn, ahead := l.limiter.ReserveN(now, 1), time.Duration(0)
+		if due {
+			ahead = rateAhead
+		}
+		delay := turn.DelayFrom(now)
+		if delay > ahead {
+			turn.CancelAt(now)
+			return nil, reasonRate
+		}
+		b.turn = now.Add(delay)
+	}
+	wait := time.Duration(0)
+	if b.most > 1 {
+		if wait = gatherFor(l.destination); due {
+			wait = max(wait, gatherDue)
+		}
+	}
+	if l.hold.Kind == state.HoldCircuit {
+		l.probing, j.probe = true, true // and nobody joins: the probe is one delivery
+		wait = 0
+	}
+	if wait = max(wait, b.turn.Sub(now)); wait > 0 {
+		early := make(chan struct{})
+		b.holds, b.early = 1, early
+		alarm, stop := l.loop.Clock.After(wait)
+		l.loop.running.Go(func() {
+			defer stop()
+			l.wait(b, alarm, early)
+		})
+	}
+	l.gather.open[of], l.gather.held[b] = b, struct{}{}
+	return b, ""
+}
+
+// wait lets a batch go when its time has come, or early.
+func (l *lane) wait(b *batch, alarm <-chan time.Time, early <-chan struct{}) {
+	select {
+	case <-alarm:
+	case <-early:
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.unhold(b)
+}
+
+// hurry ends the wait of a batch that is full. The lane's mu is held.
+func (b *batch) hurry() {
+	if b.early != nil {
+		close(b.early)
+		b.early = nil
+	}
+}
+
+// unhold takes one of the reasons away for which a batch is not queued. l.mu is held.
+func (l *lane) unhold(b *batch) {
+	if b.holds--; b.holds == 0 {
+		l.enqueue(b)
+	}
+}
+
+// enqueue gives a batch to the workers; it can still be joined until one has it. l.mu is held.
+func (l *lane) enqueue(b *batch) {
+	if b.queued {
+		return
+	}
+	b.queued = true
+	delete(l.gather.held, b)
+	l.line(b.jobs[0])
+}
+
+// release lets every batch go whatever holds it: the gateway stops, and they are handed back. l.mu is held.
+func (l *lane) release() {
+	for b := range l.gather.held {
+		b.hurry()
+		l.enqueue(b)
+	}
+}
+
+// took closes the batch of a job that a worker begins with, and says how many deliveries it has. l.mu is held.
+func (l *lane) took(j *job) int {
+	b := j.batch
+	if b == nil {
+		return 1
+	}
+	if l.gather.open[b.group] == b {
+		delete(l.gather.open, b.group)
+	}
+	return len(b.jobs)
+}
+
+// ended makes room for what comes next, and lets later batches with the same records go.
+func (l *lane) ended(j *job) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := j.batch
+	if b == nil {
+		l.under--
+		return
+	}
+	l.under -= len(b.jobs)
+	for _, j := range b.jobs {
+		of := record{b.group, j.key}
+		if l.gather.last[of] == b {
+			delete(l.gather.last, of)
+		}
+	}
+	for _, next := range b.behind {
+		l.unhold(next)
+	}
+}
+
+// anotherTurn is booked for a batch that needs a second request, because it was too large for one.
+func (l *lane) anotherTurn() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.limiter != nil {
+		l.limiter.ReserveN(l.loop.Clock.Now(), 1)
+	}
+}
+
+// perRequest is how many due deliveries are asked for where the rate allows one request: twice what a request told of
+// in the last round, so that it grows as long as they go together, and most of them need no second turn where they do
+// not. l.mu is held.
+func (l *lane) perRequest() int {
+	if l.destination.Batch.Max <= 1 {
+		return 1
+	}
+	g := &l.gather
+	if g.requests > 0 {
+		g.ratio = (g.jobs + g.requests - 1) / g.requests
+		g.jobs, g.requests = 0, 0
+	}
+	if g.ratio == 0 {
+		return l.destination.Batch.Max
+	}
+	return min(2*g.ratio, l.destination.Batch.Max)
+}
+
+// unit is everything that goes with a job: its batch, or itself alone.
+func (j *job) unit() []*job {
+	if j.batch != nil {
+		return j.batch.jobs
+	}
+	j.self[0] = j
+	return j.self[:]
+}

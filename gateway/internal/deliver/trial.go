@@ -1,0 +1,299 @@
+package deliver
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/outbound"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// chainSteps bounds the requests of one attempt.
+const chainSteps = 5
+
+// trial is what one attempt came to.
+type trial struct {
+	jobs          []*job // that the request told of
+	unsent        []unsent
+	verdict       connectors.Verdict
+	sent          bool // a request went out, or could not connect
+	givenUp       bool // the gateway stops before the answer came: no attempt, it is made again
+	status        int
+	bytesSent     int
+	bytesReceived int
+	request       *connectors.Request
+	response      *connectors.Response
+}
+
+// unsent is a member of a batch that was left out of its request.
+type unsent struct {
+	job     *job
+	verdict connectors.Verdict
+}
+
+// of is the verdict on one of the deliveries.
+func (t *trial) of(i int) connectors.Verdict {
+	if len(t.verdict.Each) > 0 {
+		return t.verdict.Each[i]
+	}
+	return t.verdict
+}
+
+// refused says that a verdict is a batch's as a whole, and so may be the fault of any one in it.
+func (t *trial) refused(v connectors.Verdict) bool {
+	return len(t.jobs) > 1 && len(t.verdict.Each) == 0 && v.Kind == connectors.Rejected
+}
+
+// health is what the answer says of the destination: a revoked part of it is revoked, and one that took anything or
+// knew its mind about it is well. So is one that refuses what the step asks for.
+func (t *trial) health() connectors.Verdict {
+	v := t.verdict
+	if len(v.Each) > 0 {
+		v = v.Each[0]
+	}
+	for _, each := range t.verdict.Each {
+		if each.Kind == connectors.Revoked && !t.jobs[0].atFault(each) {
+			return each
+		}
+		if each.Kind != connectors.Retry {
+			v = each
+		}
+	}
+	if v.Kind == connectors.Revoked && t.jobs[0].atFault(v) {
+		return connectors.Deliver()
+	}
+	return v
+}
+
+// try makes the requests of one attempt; rest are the deliveries that had no room in it. A panic in Build or Judge is
+// its delivery's fault alone, or its batch's.
+func (l *Loop) try(t *trial, deadline time.Time) (rest []*job) {
+	defer func() {
+		if r := recover(); r != nil {
+			d := t.jobs[0].delivery
+			l.Log.Error("connector panicked", "tenant", d.Tenant, "event", d.EventID,
+				"destination", d.Destination, "connector", d.Connector, "err", fmt.Sprint(r))
+			t.verdict = connectors.Reject("the connector panicked")
+		}
+	}()
+	req, rest := t.compose()
+	if req == nil {
+		return rest
+	}
+	first := t.jobs[0]
+	if _, ok := first.build.(connectors.Batcher); ok {
+		l.Observer.Batch("deliver", len(t.jobs))
+	}
+	events := make([]*event.Event, len(t.jobs))
+	for i, j := range t.jobs {
+		events[i] = j.event
+	}
+	var trail []*connectors.Response
+	for range chainSteps {
+		t.request, t.response, t.status = req, nil, 0
+		left := deadline.Sub(l.Clock.Now())
+		if left <= 0 {
+			t.verdict = connectors.TryAgain(fmt.Sprintf("no time left for request %d of the attempt", len(trail)+1))
+			return rest
+		}
+		res := l.Sender.Send(l.sending, req, options(first, left))
+		if res.Kind == outbound.Canceled {
+			t.givenUp = true
+			return rest
+		}
+		t.sent = t.sent || res.Kind != outbound.Invalid
+		t.bytesSent += res.Sent
+		t.bytesReceived += res.Received
+		if res.Err != nil || res.Response == nil {
+			t.verdict = connectors.TryAgain(reason(res))
+			if res.Kind == outbound.Invalid {
+				t.verdict.Kind = connectors.Rejected
+			}
+			return rest
+		}
+		answer := res.Response
+		answer.To, answer.Events, answer.Trail = req, events, trail
+		t.response, t.status = answer, answer.Status
+		t.verdict = judge(first.build, first.destination, answer)
+		if t.verdict.Kind != connectors.Continue || t.verdict.Next == nil {
+			break
+		}
+		trail = append(trail, answer)
+		req = t.verdict.Next
+	}
+	if t.verdict.Kind == connectors.Continue {
+		t.verdict = connectors.Reject(fmt.Sprintf("more than %d requests in one attempt", chainSteps))
+	}
+	return rest
+}
+
+// compose makes the request of what may go together, and leaves in t.jobs those it tells of; nil where it tells of
+// none. A panic of one member's Build is that member's.
+func (t *trial) compose() (req *connectors.Request, rest []*job) {
+	if len(t.jobs) == 1 {
+		req, err := t.jobs[0].build.Build(t.jobs[0].event)
+		if err != nil {
+			t.verdict = refusal(err)
+			return nil, nil
+		}
+		return req, nil
+	}
+	batcher := t.jobs[0].build.(connectors.Batcher)
+	req, err := buildBatch(batcher, t.jobs)
+	if err != nil {
+		switch found := t.sort(); {
+		case len(t.jobs) == 0:
+			return nil, nil
+		case found:
+			return t.compose()
+		}
+		t.verdict = refusal(err) // each of them alone is good
+		return nil, nil
+	}
+	if most := batcher.Batch().Bytes; most > 0 && len(req.Body) > most {
+		half := len(t.jobs) / 2
+		t.jobs, rest = t.jobs[:half:half], t.jobs[half:]
+		req, more := t.compose()
+		return req, append(more, rest...)
+	}
+	return req, nil
+}
+
+// sort takes out the members for which nothing can be sent, each with its own reason; false where there are none.
+func (t *trial) sort() bool {
+	good := make([]*job, 0, len(t.jobs))
+	for _, j := range t.jobs {
+		if _, err := buildOne(j); err != nil {
+			t.unsent = append(t.unsent, unsent{j, refusal(err)})
+			continue
+		}
+		good = append(good, j)
+	}
+	found := len(good) < len(t.jobs)
+	t.jobs = good
+	return found
+}
+
+// buildBatch turns a panic into an error, so that the member it comes from is found.
+func buildBatch(c connectors.Batcher, jobs []*job) (req *connectors.Request, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = errPanicked
+		}
+	}()
+	events := make([]*event.Event, len(jobs))
+	for i, j := range jobs {
+		events[i] = j.event
+	}
+	return c.BuildBatch(events)
+}
+
+func buildOne(j *job) (req *connectors.Request, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = errPanicked
+		}
+	}()
+	return j.build.Build(j.event)
+}
+
+var errPanicked = errors.New("the connector panicked")
+
+// refusal is what an error of Build means.
+func refusal(err error) connectors.Verdict {
+	var skip *connectors.Skipped
+	switch {
+	case errors.As(err, &skip):
+		return connectors.Verdict{Kind: connectors.Skipping, Reason: skip.Reason}
+	case errors.Is(err, errPanicked):
+		return connectors.Reject(err.Error())
+	}
+	return connectors.Reject("cannot be built: " + err.Error())
+}
+
+func options(j *job, left time.Duration) outbound.Attempt {
+	return outbound.Attempt{
+		DeliveryID:  j.delivery.ID,
+		Timeout:     left,
+		Transport:   j.destination.Transport,
+		Trusted:     true, // all destinations are from the file so far
+		Destination: j.delivery.Tenant + "/" + j.delivery.Destination,
+		MaxConns:    j.destination.Concurrency,
+	}
+}
+
+func reason(res outbound.Result) string {
+	if res.Err == nil {
+		return "no answer"
+	}
+	return res.Err.Error()
+}
+
+// judge asks the connector, or the status where it has no opinion, and holds a success against the preset.
+func judge(c connectors.Connector, d *config.Destination, res *connectors.Response) connectors.Verdict {
+	var v connectors.Verdict
+	if judge, ok := c.(connectors.Judge); ok {
+		v = judge.Judge(res)
+	} else {
+		v = connectors.ByStatus(res)
+	}
+	switch n := len(v.Each); {
+	case n == 0:
+	case n != len(res.Events):
+		return connectors.Reject(fmt.Sprintf("the connector gave %d verdicts on %d events", n, len(res.Events)))
+	case n == 1:
+		v = v.Each[0]
+	}
+	if v.Kind == connectors.Delivered && d.Retry.Only200 && res.Status != 200 {
+		return connectors.TryAgain(fmt.Sprintf("answered %d, and only 200 counts", res.Status))
+	}
+	v.After = clamp(v.After)
+	for i := range v.Each {
+		v.Each[i].After = clamp(v.Each[i].After)
+		if v.Each[i].Kind == connectors.Continue {
+			v.Each[i] = connectors.Reject("one event of a batch cannot go on alone")
+		}
+	}
+	return v
+}
+
+func clamp(after time.Duration) time.Duration { return min(max(after, 0), connectors.MaxRetryAfter) }
+
+// kept bounds what is kept of a request or a response.
+const kept = 4 << 10
+
+// transcripts are the request before its credentials and the answer, with every secret cut out. Of a batch it is the
+// delivery's own part, as it were sent alone, and the answer's head: its body may tell of the others.
+func (t *trial) transcripts(j *job) (request, response []byte) {
+	req, res := t.request, t.response
+	if len(t.jobs) > 1 {
+		own, err := buildOne(j)
+		if err != nil {
+			return nil, nil
+		}
+		req = own
+		if res != nil {
+			res = &connectors.Response{Status: res.Status, Header: res.Header}
+		}
+	}
+	if req == nil {
+		return nil, nil
+	}
+	secrets := outbound.Secrets(req)
+	request = clip(outbound.Cut(req.Transcript(), secrets))
+	if res != nil {
+		response = clip(outbound.Cut(res.Transcript(), secrets))
+	}
+	return request, response
+}
+
+func clip(text []byte) []byte {
+	if len(text) <= kept {
+		return text
+	}
+	return append([]byte(strings.ToValidUTF8(string(text[:kept]), "")), "\n…"...)
+}
