@@ -164,6 +164,9 @@ func (x *Explanation) summarise() string {
 	case "pending":
 		return "it is accepted and waits for its decision"
 	case "dead":
+		if x.Event.Stream != "" {
+			return "no event can be made of this entry: " + x.Dead
+		}
 		return "the event itself is a dead letter: " + x.Dead
 	}
 	matched, failed := 0, 0

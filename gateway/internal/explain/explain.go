@@ -58,6 +58,9 @@ type Event struct {
 	Received   time.Time `json:"received"`
 	Verified   string    `json:"verified,omitempty"`
 	Warnings   []string  `json:"warnings,omitempty"`
+	// Stream and Entry are where it stood, of an entry of a Redis stream that no event could be made of.
+	Stream string `json:"redis_stream,omitempty"`
+	Entry  string `json:"entry,omitempty"`
 }
 
 // Rule is one rule or webhook of the event's tenant.
@@ -178,12 +181,14 @@ func (a *Asker) Event(ctx context.Context, tenant, id string) (*Explanation, err
 			return nil, err
 		}
 	}
-	x.ask(then, record.Event)
+	if record.Event.Type != event.TypeEntry { // of which nobody was asked
+		x.ask(then, record.Event)
+	}
 	if record.Outcome != nil {
 		x.record(record.Outcome)
 	}
 	x.attach(deliveries, holds)
-	if then != today {
+	if then != today && record.Event.Type != event.TypeEntry {
 		x.compare(today, record.Event)
 	}
 	x.Summary = x.summarise()
@@ -259,6 +264,9 @@ func begin(ev *event.Event, now time.Time) *Explanation {
 		ID: ev.ID, Type: ev.Type, Tenant: ev.Tenant, Source: ev.Source, SourceKind: ev.SourceKind, OrigType: ev.OrigType,
 		SurveyID: ev.SurveyID, ResponseID: ev.ResponseID, Time: ev.Time, Received: ev.Received, Verified: ev.Verified,
 	}}
+	if ev.Type == event.TypeEntry {
+		x.Event.Stream, x.Event.Entry, x.Event.OrigType = ev.OrigType, ev.OrigID, ""
+	}
 	if d := ev.Data(); d != nil {
 		x.Event.Survey, x.Event.Warnings = d.Survey.Title, d.Warnings
 	}

@@ -82,6 +82,9 @@ func (p *printer) head(x *Explanation) {
 	if e.OrigType != "" && e.OrigType != e.Type {
 		about = append(about, "called "+e.OrigType+" by the platform")
 	}
+	if e.Stream != "" {
+		about = append(about, "entry "+e.Entry+" of the Redis stream "+e.Stream)
+	}
 	if len(about) > 0 {
 		p.line("  %s", strings.Join(about, ", "))
 	}
@@ -210,6 +213,9 @@ func (p *printer) attempt(a Attempt) {
 
 // hint is what a person would do next.
 func (x *Explanation) hint() string {
+	if x.State == "dead" && x.Event.Stream != "" {
+		return "To read it again, once its source can: surveygate dead replay " + x.Event.ID + "\nTo give it up: surveygate dead drop " + x.Event.ID
+	}
 	if x.State == "dead" {
 		return "To decide it again: surveygate dead replay " + x.Event.ID
 	}

@@ -24,6 +24,7 @@ func TestProfileFaults(t *testing.T) {
 		{"empty path", good + "map: {email: ''}\n", "x.yaml:5:14: path ``: empty path"},
 		{"broken pattern", good + "roles: [{set: email, value: '(a'}]\n", "x.yaml:5:29: pattern: error parsing regexp"},
 		{"no canonical type", "source: x\nverify: [{kind: none}]\ntype: {path: t, map: {a: response.complete}}\ndedupe: \"{id}\"\n", "x.yaml:3:26: `response.complete` is no canonical type"},
+		{"a type of the gateway's own", "source: x\nverify: [{kind: none}]\ntype: {path: t, map: {a: gateway.entry}}\ndedupe: \"{id}\"\n", "x.yaml:3:26: `gateway.entry` is no canonical type"},
 		{"no canonical type, remedy", "source: x\nverify: [{kind: none}]\ntype: {path: t, map: {a: response.complete}}\ndedupe: \"{id}\"\n", "did you mean response.completed?"},
 		{"template not closed", "source: x\nverify: [{kind: none}]\ntype: {path: t}\ndedupe: \"{id\"\n", "x.yaml:4:9: `{id`: a { without its }"},
 		{"template not opened", "source: x\nverify: [{kind: none}]\ntype: {path: t}\ndedupe: \"id}\"\n", "x.yaml:4:9: `id}`: a } without its {"},
