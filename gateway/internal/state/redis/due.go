@@ -3,6 +3,7 @@ package redis
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -213,12 +214,16 @@ func (r *round) lease(ctx context.Context, sh *shard, served []*ready) error {
 	for i := 3; i+3 < len(reply); i += 4 {
 		f := fieldsOf(reply[i+3])
 		o, err := r.s.readOwed(call, f["tenant"], sh, uint64(asInt(reply[i])), asText(reply[i+1]), asText(reply[i+2]))
-		if err != nil {
+		if errors.Is(err, state.ErrUnavailable) {
 			return err
 		}
-		ev, err := event.Decode([]byte(f["event"]), []byte(f["raw"]))
-		if err != nil {
-			return fmt.Errorf("delivery %s: %w", o.ID, err)
+		var ev *event.Event
+		if err == nil {
+			ev, err = event.Decode([]byte(f["event"]), []byte(f["raw"]))
+		}
+		if err != nil { // it stays leased, and holds up no other
+			r.s.log.Error("a due delivery cannot be read", "event", f["id"], "tenant", f["tenant"], "err", err)
+			continue
 		}
 		o.Leased = true
 		r.due = append(r.due, state.Due{Delivery: o.Delivery, Event: ev, Lease: fromMicro(lease)})

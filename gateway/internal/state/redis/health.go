@@ -18,6 +18,9 @@ import (
 // fullAt is the share of maxmemory at which nothing new is accepted, so that what was accepted has room to end.
 const fullAt = 0.95
 
+// foreignFor is how long it is said that somebody else wrote into our stream.
+const foreignFor = 24 * time.Hour
+
 // node is what a Redis says of itself.
 type node map[string]string
 
@@ -173,6 +176,10 @@ func (s *store) Health(ctx context.Context) state.Health {
 			return h
 		}
 		v := asList(got)
+		if n := asInt(v[9]); n > 0 && asInt(v[0])-asInt(v[10]) < foreignFor.Microseconds() {
+			h.Warnings = append(h.Warnings, fmt.Sprintf("somebody else writes into the stream %sevents (noticed %d times): such entries are no events; "+
+				"publish through the API, or into a stream of your own that is a source", sh.base, n))
+		}
 		h.Pending += asInt(v[1])
 		h.Waiting += asInt(v[2])
 		h.Dead += asInt(v[3])

@@ -14,6 +14,7 @@ import (
 //	key of a shard        type    holds
 //	events                stream  N-0: v id tenant type source survey response time received event raw (public)
 //	meta                  hash    next, first, low, counters
+//	slices                zset    slices of the indexes that there are
 //	id:SLOT               hash    id and tenant -> N: the look-up of an event, and what a duplicate is recognised by
 //	ids                   list    ids of events that are gone and still recognised
 //	line:TENANT:SLICE     string  two bytes for each event of a tenant within 65,536 numbers

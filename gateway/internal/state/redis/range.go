@@ -17,16 +17,16 @@ func (s *store) Range(ctx context.Context, tenant string, from uint64, each func
 	rising := make([]*rise, len(s.shards))
 	shards := uint64(len(s.shards))
 	for i, sh := range s.shards {
-		first, next, _, err := s.marks(ctx, sh)
+		m, err := s.marks(ctx, sh)
 		if err != nil {
 			return fmt.Errorf("range: %w", err)
 		}
-		r := &rise{sh: sh, next: next, slice: first / sliced}
+		r := &rise{sh: sh, next: m.next}
 		if from > uint64(i) {
 			r.from = (from - uint64(i) + shards - 1) / shards
 		}
 		kept, err := s.client.ZRangeByScore(ctx, sh.base+"kept", &goredis.ZRangeBy{
-			Min: text(r.from), Max: "(" + text(first),
+			Min: text(r.from), Max: "(" + text(m.first),
 		}).Result()
 		if err != nil {
 			return fmt.Errorf("range: %w", s.fault(err))
@@ -34,8 +34,12 @@ func (s *store) Range(ctx context.Context, tenant string, from uint64, each func
 		for _, m := range kept {
 			r.ns = append(r.ns, number(m))
 		}
-		r.from = max(r.from, first)
-		r.slice = max(r.slice, r.from/sliced)
+		r.from = max(r.from, m.first)
+		for _, slice := range m.slices {
+			if slice >= r.from/sliced {
+				r.slices = append(r.slices, slice)
+			}
+		}
 		rising[i] = r
 	}
 	for {
@@ -66,7 +70,7 @@ func (s *store) Range(ctx context.Context, tenant string, from uint64, each func
 type rise struct {
 	sh         *shard
 	from, next uint64
-	slice      uint64
+	slices     []uint64
 	ns         []uint64
 	found      []*state.Record
 }
@@ -75,14 +79,14 @@ type rise struct {
 func (s *store) rise(ctx context.Context, r *rise, tenant string) error {
 	for len(r.found) == 0 {
 		if len(r.ns) == 0 {
-			if r.slice > r.next/sliced {
+			if len(r.slices) == 0 {
 				return nil
 			}
-			all, err := s.slice(ctx, r.sh, tenant, r.slice)
+			all, err := s.slice(ctx, r.sh, tenant, r.slices[0])
 			if err != nil {
 				return err
 			}
-			r.slice++
+			r.slices = r.slices[1:]
 			for _, n := range all {
 				if n >= r.from && n < r.next {
 					r.ns = append(r.ns, n)

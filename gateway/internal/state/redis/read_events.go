@@ -108,8 +108,9 @@ func (s *store) record(ctx context.Context, sh *shard, tenant string, n uint64, 
 		return nil, nil
 	}
 	ev, err := event.Decode([]byte(fields["event"]), []byte(fields["raw"]))
-	if err != nil {
-		return nil, fmt.Errorf("event %s: %w", fields["id"], err)
+	if err != nil { // one that cannot be read hides no other
+		s.log.Error("an event cannot be read", "event", fields["id"], "tenant", tenant, "err", err)
+		return nil, nil
 	}
 	r := &state.Record{Event: ev, Position: s.position(sh, n)}
 	for k, v := range fields {
@@ -204,12 +205,17 @@ func (s *store) events(ctx context.Context, tenant string, q *state.EventQuery) 
 	if !q.Until.IsZero() {
 		until = ceilMilli(q.Until)
 	}
+	scan := q.Response == "" && q.Respondent == "" && !q.Dead
+	if scan && q.Cursor == "" && until != math.MaxInt64 {
+		if err := s.seek(ctx, strands, until); err != nil {
+			return nil, err
+		}
+	}
 	for _, st := range strands {
 		st.read = st.below
 	}
 	page := &state.Page[*state.Record]{}
 	most, budget := limit(q.Limit), lineBudget
-	scan := q.Response == "" && q.Respondent == "" && !q.Dead
 	chunk := lineChunk
 	if scan && q.Type == "" && q.Source == "" && q.Survey == "" && q.Since.IsZero() && q.Until.IsZero() {
 		chunk = most + 1
@@ -256,6 +262,18 @@ func (s *store) events(ctx context.Context, tenant string, q *state.EventQuery) 
 			page.Items = append(page.Items, found[0])
 		}
 	}
+}
+
+// seek goes past what was received later than a list's end, which would use up the budget of its first pages.
+func (s *store) seek(ctx context.Context, strands []*strand, until int64) error {
+	for _, st := range strands {
+		got, err := s.run(ctx, seekScript, st.sh.base, "", until+slack.Milliseconds())
+		if err != nil {
+			return err
+		}
+		st.below = uint64(asInt(got))
+	}
+	return nil
 }
 
 func ceilMilli(t time.Time) int64 {

@@ -30,6 +30,7 @@ var (
 	leaseScript  = script("lease")
 	holdScript   = script("hold")
 	matchScript  = script("match")
+	seekScript   = script("seek")
 	trimScript   = script("trim")
 	forgetScript = script("forget")
 	destScript   = script("trimdest")

@@ -39,26 +39,44 @@ func (s *store) walk(ctx context.Context, sh *shard, tenant string, q *state.Eve
 	return s.timeline(ctx, sh, tenant, below, most)
 }
 
-// marks are a shard's first event in the stream, the next to come and the first slice of its indexes.
-func (s *store) marks(ctx context.Context, sh *shard) (first, next, slice uint64, err error) {
-	v, err := s.client.HMGet(ctx, sh.base+"meta", "first", "next", "slice").Result()
-	if err != nil {
-		return 0, 0, 0, s.fault(err)
+// marks are where a shard's events are: its first in the stream, the next to come, and the slices of its indexes, oldest
+// first. Numbers jump where somebody else wrote into the stream, so slices are listed, not counted.
+type marks struct {
+	first, next uint64
+	slices      []uint64
+}
+
+func (s *store) marks(ctx context.Context, sh *shard) (*marks, error) {
+	pipe := s.client.Pipeline()
+	counters := pipe.HMGet(ctx, sh.base+"meta", "first", "next")
+	slices := pipe.ZRange(ctx, sh.base+"slices", 0, -1)
+	if err := s.exec(ctx, pipe); err != nil {
+		return nil, err
 	}
-	first, next = max(uint64(asInt(v[0])), 1), max(uint64(asInt(v[1])), 1)
-	return first, next, uint64(asInt(v[2])), nil
+	v := counters.Val()
+	m := &marks{first: max(uint64(asInt(v[0])), 1), next: max(uint64(asInt(v[1])), 1)}
+	for _, name := range slices.Val() {
+		m.slices = append(m.slices, number(name))
+	}
+	return m, nil
 }
 
 // timeline are a tenant's events: those in the stream by the slices of two bytes each, then those kept.
 func (s *store) timeline(ctx context.Context, sh *shard, tenant string, below uint64, most int) ([]uint64, error) {
-	first, next, _, err := s.marks(ctx, sh)
+	m, err := s.marks(ctx, sh)
 	if err != nil {
 		return nil, err
 	}
-	below = min(below, next)
+	below, first := min(below, m.next), m.first
 	var ns []uint64
-	for slice := int64(below / sliced); below > first && slice >= int64(first/sliced) && len(ns) < most; slice-- {
-		offsets, err := s.slice(ctx, sh, tenant, uint64(slice))
+	for _, slice := range slices.Backward(m.slices) {
+		if slice > below/sliced {
+			continue
+		}
+		if below <= first || slice < first/sliced || len(ns) >= most {
+			break
+		}
+		offsets, err := s.slice(ctx, sh, tenant, slice)
 		if err != nil {
 			return nil, err
 		}
@@ -97,18 +115,20 @@ func (s *store) slice(ctx context.Context, sh *shard, tenant string, slice uint6
 
 // posted are the events that an index has under a tag.
 func (s *store) posted(ctx context.Context, sh *shard, bucket, tag string, below uint64, most int) ([]uint64, error) {
-	_, next, from, err := s.marks(ctx, sh)
+	m, err := s.marks(ctx, sh)
 	if err != nil {
 		return nil, err
 	}
-	below = min(below, next)
+	below = min(below, m.next)
+	newest := slices.DeleteFunc(m.slices, func(slice uint64) bool { return slice > below/sliced })
+	slices.Reverse(newest)
 	var ns []uint64
-	for slice := int64(below / sliced); slice >= int64(from) && len(ns) < most; {
+	for len(newest) > 0 && len(ns) < most {
+		some := newest[:min(len(newest), 16)]
+		newest = newest[len(some):]
 		var keys []string
-		var slices []uint64
-		for ; slice >= int64(from) && len(keys) < 16; slice-- {
-			keys = append(keys, sh.base+"index:"+text(uint64(slice))+":"+bucket)
-			slices = append(slices, uint64(slice))
+		for _, slice := range some {
+			keys = append(keys, sh.base+"index:"+text(slice)+":"+bucket)
 		}
 		values, err := s.client.MGet(ctx, keys...).Result()
 		if err != nil {
@@ -120,7 +140,7 @@ func (s *store) posted(ctx context.Context, sh *shard, bucket, tag string, below
 				if raw[at:at+tagSize] != tag {
 					continue
 				}
-				n := slices[i]*sliced + uint64(raw[at+tagSize])<<8 + uint64(raw[at+tagSize+1])
+				n := some[i]*sliced + uint64(raw[at+tagSize])<<8 + uint64(raw[at+tagSize+1])
 				if n < below && (len(ns) == 0 || ns[len(ns)-1] != n) {
 					ns = append(ns, n)
 				}

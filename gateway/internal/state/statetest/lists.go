@@ -112,6 +112,39 @@ var eventLists = []test{
 		s.same("a span", s.pages(state.EventQuery{Since: Begin.Add(time.Hour), Until: Begin.Add(3 * time.Hour)}, nil), []string{"other source", "partial"})
 		s.same("nothing", s.pages(state.EventQuery{Survey: "s3"}, nil), []string{})
 	}},
+	{name: "long ago, behind more than one page looks at", run: func(s *suite) {
+		s.accept("old")
+		s.h.Advance(time.Hour)
+		keys := numbered(6000)
+		for some := range slices.Chunk(keys, 500) {
+			s.accept(some...)
+		}
+		page, err := s.store().Events(s.ctx, acme, state.EventQuery{Until: Begin.Add(time.Minute), Type: "response.completed"})
+		s.ok(err)
+		if len(page.Items) != 1 || page.Items[0].Event.DedupeKey != "old" || page.Next != "" {
+			s.Fatalf("%d found, searched back to %v", len(page.Items), page.SearchedBackTo)
+		}
+	}},
+	{name: "a page of a scan is bounded, and says how far it looked", run: func(s *suite) {
+		s.append(s.event(acme, "rare", func(h *event.Header, _ *event.Data) { h.Type = "response.partial" }))
+		s.h.Advance(time.Second)
+		for some := range slices.Chunk(numbered(6000), 500) {
+			s.accept(some...)
+		}
+		page, err := s.store().Events(s.ctx, acme, state.EventQuery{Type: "response.partial"})
+		s.ok(err)
+		pages := 1
+		for ; page.Next != ""; pages++ {
+			if len(page.Items) == 0 && page.SearchedBackTo.IsZero() {
+				s.Fatal("an empty page does not say how far it looked")
+			}
+			page, err = s.store().Events(s.ctx, acme, state.EventQuery{Type: "response.partial", Cursor: page.Next})
+			s.ok(err)
+		}
+		if len(page.Items) != 1 || pages > 5 {
+			s.Fatalf("%d found on page %d", len(page.Items), pages)
+		}
+	}},
 	{name: "by response", run: func(s *suite) {
 		s.accept("a", "b")
 		s.append(s.event(acme, "a2", func(h *event.Header, d *event.Data) { h.ResponseID, d.Response.ID = "r-a", "r-a" }))

@@ -14,7 +14,7 @@ end
 local start = redis.call('HMGET', meta, 'next', 'first')
 local pos, first = tonumber(start[1]), tonumber(start[2] or '1')
 if not pos then pos = behind() end
-local results, i, fresh, bytes, tenants = {}, 2, 0, 0, {}
+local results, i, fresh, bytes, tenants, slices = {}, 2, 0, 0, {}, {}
 
 -- Indexes grow once per call.
 local grown = {}
@@ -37,12 +37,14 @@ while i <= #ARGV do
   else
     local added = redis.pcall('XADD', events, n .. '-0', unpack(ARGV, at + 1, last))
     if type(added) == 'table' then
+      foreign()
       pos = behind()
       n = text(pos)
       redis.call('XADD', events, n .. '-0', unpack(ARGV, at + 1, last))
       redis.call('HSET', ids, field, n)
     end
     local slice, offset = text(math.floor(pos / 65536)), struct.pack('>I2', pos % 65536)
+    slices[slice] = true
     grow('line:' .. tenant .. ':' .. slice, offset)
     for t = i, at - 1, 2 do
       grow('index:' .. slice .. ':' .. ARGV[t], ARGV[t + 1] .. offset)
@@ -57,6 +59,7 @@ end
 if fresh > 0 then
   for name, parts in pairs(grown) do redis.call('APPEND', base .. name, table.concat(parts)) end
   for tenant in pairs(tenants) do redis.call('SADD', base .. 'tenants', tenant) end
+  for slice in pairs(slices) do redis.call('ZADD', base .. 'slices', slice, slice) end
   redis.call('HSET', meta, 'next', text(pos))
   count('events', fresh)
   count('bytes', bytes)

@@ -3,7 +3,7 @@
 -- full: what was accepted must be able to end.
 --   ARGV  time, then operations:
 --     R release: position, slot, field
---     B burial of what cannot be read: position, slot and field (empty: unknown), tenant, outcome
+--     B burial of what cannot be read: position, tenant, outcome
 --     E event: position, slot, field, tenant, outcome, dead at (0: it is not), keys of once, deliveries
 --     D due delivery: slot, field, lease, keys of once, one delivery
 --   keys of once are a number, then key and owner of each
@@ -50,6 +50,19 @@ local function pending(n, slot, field)
   return redis.call('HGET', base .. 'id:' .. slot, field) == n
 end
 
+-- An entry that somebody else wrote, which reads like an event of ours, is no event: it is acknowledged, or it would be
+-- pending for ever.
+local function stray(n, slot, place)
+  local p = redis.call('XPENDING', events, group, n .. '-0', n .. '-0', 1)[1]
+  local all = p and fields(n)
+  if not all or ours(n, all) then return end
+  local ids, id = idplace(field(all, 'tenant'), field(all, 'id'))
+  if ids == base .. 'id:' .. slot and id == place then
+    redis.call('XACK', events, group, n .. '-0')
+    foreign()
+  end
+end
+
 while i <= #ARGV do
   local op, held = ARGV[i], 0
   if op == 'R' then
@@ -65,11 +78,16 @@ while i <= #ARGV do
   elseif op == 'B' then
     local n, tenant, outcome = ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
     i = i + 4
+    local all = fields(n)
     if redis.call('XACK', events, group, n .. '-0') == 1 then
       held = 1
       redis.call('HSET', base .. 'outcome:' .. text(math.floor(n / 64)), n % 64, outcome)
-      if tenant ~= '' then redis.call('ZADD', base .. 'gone:' .. tenant, text(now), n) end
-      count('pending', -1)
+      if all and ours(n, all) then
+        count('pending', -1)
+        if tenant ~= '' then redis.call('ZADD', base .. 'gone:' .. tenant, text(now), n) end
+      else
+        foreign()
+      end
     end
   elseif op == 'E' then
     local n, slot, field, tenant, outcome, dead = ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5], ARGV[i + 6]
@@ -101,6 +119,7 @@ while i <= #ARGV do
       count('pending', -1)
     else
       i = i + 12 * deliveries
+      stray(n, slot, field)
     end
   else
     local slot, field, lease = ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])

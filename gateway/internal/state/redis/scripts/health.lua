@@ -2,8 +2,9 @@
 -- What a shard holds, and since when.
 --   ARGV  time
 --   returns the time, pending, waiting, dead, events, bytes, when the oldest pending event and the oldest recognised id
---         were received, when the oldest waiting delivery was created (microseconds; 0: none)
-local m = redis.call('HMGET', meta, 'pending', 'waiting', 'dead', 'events', 'bytes', 'kept', 'keptbytes', 'low')
+--         were received, when the oldest waiting delivery was created (microseconds; 0: none),
+--         how often somebody else was found to have written into the stream, and when last
+local m = redis.call('HMGET', meta, 'pending', 'waiting', 'dead', 'events', 'bytes', 'kept', 'keptbytes', 'foreign', 'foreignat')
 local function n(i) return tonumber(m[i] or '0') end
 local function received(entry) return entry and (tonumber(field(entry[2], 'received')) or 0) * 1000 or 0 end
 local oldest, first = 0, received(redis.call('XRANGE', events, '-', '+', 'COUNT', 1)[1])
@@ -32,4 +33,5 @@ if n(2) > 0 then
     if w[2] and (waits == 0 or tonumber(w[2]) < waits) then waits = tonumber(w[2]) end
   end
 end
-return { text(now), text(n(1)), text(n(2)), text(n(3)), text(n(4) + n(6)), text(n(5) + n(7)), text(oldest), text(first), text(waits) }
+return { text(now), text(n(1)), text(n(2)), text(n(3)), text(n(4) + n(6)), text(n(5) + n(7)), text(oldest), text(first), text(waits),
+  text(n(8)), text(n(9)) }

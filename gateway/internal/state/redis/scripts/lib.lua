@@ -155,6 +155,16 @@ local function field(all, name)
 end
 local function size(all) return #field(all, 'event') + #field(all, 'raw') end
 
+-- Whether an entry of the stream was appended by the append script: its id leads to it. Anybody may write into a stream.
+local function ours(n, all)
+  local ids, id = idplace(field(all, 'tenant'), field(all, 'id'))
+  return redis.call('HGET', ids, id) == text(n)
+end
+local function foreign()
+  count('foreign', 1)
+  redis.call('HSET', meta, 'foreignat', text(now))
+end
+
 -- Whether an event that retention passed is still referred to is asked when a reference ends.
 local function orphan(n)
   if n < tonumber(redis.call('HGET', meta, 'first') or '1') then redis.call('SADD', base .. 'orphans', text(n)) end

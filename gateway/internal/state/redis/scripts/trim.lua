@@ -82,11 +82,18 @@ if low > 1 and (age > 0 or bound > 0) then
     local all = entry[2]
     if not over(received(all)) then break end
     local n = tonumber(string.match(entry[1], '^%d+'))
-    bytes = bytes - length(all)
-    count('events', -1)
-    count('bytes', -length(all))
-    local open, mine = references(n, field(all, 'tenant'))
-    if open then
+    local own, open, mine = ours(n, all), false, {}
+    if own then
+      bytes = bytes - length(all)
+      count('events', -1)
+      count('bytes', -length(all))
+      open, mine = references(n, field(all, 'tenant'))
+    end
+    if not own then
+      -- Nothing was counted of what somebody else wrote, and its id may be that of an event.
+      redis.call('HDEL', base .. 'outcome:' .. text(math.floor(n / 64)), n % 64)
+      done = done + 1
+    elseif open then
       redis.call('HSET', base .. 'kept:' .. text(n), unpack(all))
       redis.call('ZADD', base .. 'kept', text(n), text(n))
       count('kept', 1)
@@ -105,15 +112,17 @@ if low > 1 and (age > 0 or bound > 0) then
 end
 
 -- Indexes leave by the slice, when nothing in it is kept.
-local slice = tonumber(redis.call('HGET', meta, 'slice') or '0')
 local last = math.floor((first or tonumber(redis.call('HGET', meta, 'first') or '1')) / 65536)
-if slice < last and redis.call('ZCOUNT', base .. 'kept', slice * 65536, slice * 65536 + 65535) == 0 then
-  for _, tenant in ipairs(redis.call('SMEMBERS', base .. 'tenants')) do
-    redis.call('DEL', base .. 'line:' .. tenant .. ':' .. text(slice))
+local old = redis.call('ZRANGEBYSCORE', base .. 'slices', '-inf', '(' .. text(last), 'LIMIT', 0, 64)
+for _, slice in ipairs(old) do
+  if redis.call('ZCOUNT', base .. 'kept', slice * 65536, slice * 65536 + 65535) == 0 then
+    for _, tenant in ipairs(redis.call('SMEMBERS', base .. 'tenants')) do
+      redis.call('DEL', base .. 'line:' .. tenant .. ':' .. slice)
+    end
+    for bucket = 0, 31 do redis.call('DEL', base .. 'index:' .. slice .. ':' .. bucket) end
+    redis.call('ZREM', base .. 'slices', slice)
+    more = more or #old == 64
   end
-  for bucket = 0, 31 do redis.call('DEL', base .. 'index:' .. text(slice) .. ':' .. bucket) end
-  redis.call('HSET', meta, 'slice', text(slice + 1))
-  more = more or slice + 1 < last
 end
 counted()
 return { done, kept, forgotten, more and 1 or 0 }
