@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -165,7 +166,11 @@ func kindOf(t reflect.Type) string {
 	case reflect.String:
 		return "word"
 	case reflect.Slice:
-		return "list of " + kindOf(t.Elem()) + "s"
+		list := "list of " + strings.Replace(kindOf(t.Elem())+"s", "mapping of valuess", "mappings of values", 1)
+		if reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
+			return "text, or " + list
+		}
+		return list
 	case reflect.Map:
 		return "mapping of " + kindOf(t.Elem()) + "s"
 	}

@@ -1,143 +1,160 @@
 package slack
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/slack-go/slack/slackutilsx"
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/rules/event"
+	"github.com/surveygate/surveygate/rules/expression"
 )
 
-// Limits of Block Kit: https://docs.slack.dev/reference/block-kit/blocks
-const (
-	maxBlocks  = 50
-	maxHeader  = 150
-	maxSection = 3_000
-)
+// Blocks are Block Kit blocks, each a mapping of values. They may also be one text: the list in JSON that Block Kit
+// Builder gives, whose strings are words, or texts where they have holes. The operator may use blocks of tomorrow.
+type Blocks []expression.Values
 
-var errBlocks = errors.New("is not a list of Block Kit blocks in JSON; holes stand only inside its strings")
+var errBlocks = errors.New("is not a list of Block Kit blocks in JSON; holes stand only inside its strings, with single quotes in them")
 
-// block is one of Block Kit's as JSON: the operator may use those of tomorrow, which slack-go does not know.
-type block map[string]any
-
-// blocks fills the holes and leaves out what came out empty, because Slack refuses the whole message for it.
-func (c *Connector) blocks(ev *event.Event) ([]block, error) {
-	if c.Blocks.IsZero() {
-		return nil, nil
+// UnmarshalText takes the list in JSON.
+func (b *Blocks) UnmarshalText(text []byte) error {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	list, err := decode(decoder)
+	if err != nil {
+		return errBlocks // its own error would quote the text
 	}
-	text, err := c.Blocks.Of(ev, insideString)
+	items, ok := list.([]any)
+	if _, err := decoder.Token(); !ok || !errors.Is(err, io.EOF) {
+		return errBlocks
+	}
+	all := make(Blocks, len(items))
+	for i, item := range items {
+		pairs, ok := item.([]expression.Pair)
+		if !ok {
+			return errBlocks
+		}
+		if all[i], err = expression.CompileValues(pairs); err != nil {
+			return inBlock(i, err)
+		}
+	}
+	*b = all
+	return nil
+}
+
+// inBlock says in which block a hole is at fault; its place in the whole text is not known.
+func inBlock(i int, err error) error {
+	var faults expression.Errors
+	if !errors.As(err, &faults) || len(faults) == 0 {
+		return err
+	}
+	first := faults[0]
+	return fmt.Errorf("block %d, %s: %s; %s", i+1, strings.Join(first.Path, "."), first.Message, first.Remedy)
+}
+
+// decode reads one value as expression.Pair wants it, with the keys of objects in their order.
+func decode(d *json.Decoder) (any, error) {
+	token, err := d.Token()
 	if err != nil {
 		return nil, err
 	}
-	var all []block
-	decoder := json.NewDecoder(strings.NewReader(text))
-	decoder.UseNumber()
-	if decoder.Decode(&all) != nil || decoder.More() {
-		return nil, errBlocks // its own error would quote the respondent
-	}
-	return slices.DeleteFunc(all, func(b block) bool { return !tidy(b) }), nil
-}
-
-// insideString escapes what fills a hole for Slack, then for the JSON string around it. Its first character is
-// always one that is no JSON outside of a string, if need be by writing it as \uXXXX: a hole anywhere else can
-// only fail, and no respondent can write a block.
-func insideString(text string) string {
-	text = slackutilsx.EscapeMessage(text)
-	b := make([]byte, 0, len(text)+len(`\u0000`))
-	for i := range len(text) {
-		switch c := text[i]; {
-		case c < ' ', c == '"', c == '\\', i == 0 && c < utf8.RuneSelf:
-			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		default:
-			b = append(b, c)
-		}
-	}
-	return string(b)
-}
-
-const hex = "0123456789abcdef"
-
-// tidy clips a block's texts and says whether anything of it is left.
-func tidy(b block) bool {
-	switch b["type"] {
-	case "header":
-		return clipText(b["text"], maxHeader)
-	case "section":
-		if text, has := b["text"]; has && !clipText(text, maxSection) {
-			delete(b, "text")
-		}
-		if fields, has := b["fields"].([]any); has {
-			if fields = filter(fields, maxField); len(fields) > 0 {
-				b["fields"] = fields
-			} else {
-				delete(b, "fields")
+	switch token := token.(type) {
+	case json.Delim:
+		if token == '[' {
+			list := []any{}
+			for d.More() {
+				item, err := decode(d)
+				if err != nil {
+					return nil, err
+				}
+				list = append(list, item)
 			}
+			_, err := d.Token()
+			return list, err
 		}
-		return b["text"] != nil || b["fields"] != nil
-	case "context":
-		elements, _ := b["elements"].([]any)
-		elements = filter(elements, maxSection)
-		b["elements"] = elements
-		return len(elements) > 0
+		pairs := []expression.Pair{}
+		for d.More() {
+			key, err := d.Token()
+			if err != nil {
+				return nil, err
+			}
+			value, err := decode(d)
+			if err != nil {
+				return nil, err
+			}
+			pairs = append(pairs, expression.Pair{Key: fmt.Sprint(key), Value: value})
+		}
+		_, err := d.Token()
+		return pairs, err
+	case json.Number:
+		if n, err := token.Int64(); err == nil {
+			return n, nil
+		}
+		return token.Float64()
+	case string:
+		if strings.Contains(token, "{{") {
+			return token, nil
+		}
+		return strconv.Quote(token), nil // a word, spelt as an expression
+	case bool:
+		return token, nil
 	}
-	return true
+	return nil, errBlocks
 }
 
-func filter(texts []any, limit int) []any {
-	kept := texts[:0]
-	for _, text := range texts {
-		if clipText(text, limit) {
-			kept = append(kept, text)
+// of fills the blocks and leaves out what came out empty, because Slack refuses the whole message for it.
+func (b Blocks) of(ev *event.Event) ([]expression.Object, error) {
+	if len(b) == 0 {
+		return nil, nil
+	}
+	all := make([]expression.Object, 0, len(b))
+	for i, values := range b {
+		block, err := values.Of(ev, slackutilsx.EscapeMessage)
+		if err != nil {
+			return nil, fmt.Errorf("block %d: %w", i+1, err)
+		}
+		unescape(block)
+		if block, ok := tidy(block); ok {
+			all = append(all, block)
 		}
 	}
-	return kept
+	return all, nil
 }
 
-// clipText clips a text object; false says that it is empty. Anything else is left as it is.
-func clipText(object any, limit int) bool {
-	m, _ := object.(map[string]any)
-	text, has := m["text"].(string)
-	if !has {
-		return m != nil
-	}
-	m["text"] = clip(text, limit)
-	return text != ""
-}
-
-// nothing is an event without any content, to see at load whether the blocks are JSON when every hole is empty.
+// nothing is an event without any content: what the operator wrote shows without one.
 var nothing = []byte(`{"type":"test"}`)
 
-func (c *Connector) validateBlocks() error {
-	if c.Blocks.IsZero() {
+func (b Blocks) validate() error {
+	if b == nil {
 		return nil
+	}
+	if len(b) == 0 || len(b) > maxBlocks {
+		return connectors.Invalid("blocks", fmt.Sprintf("holds %d blocks; Slack takes 1 to %d", len(b), maxBlocks))
 	}
 	ev, err := event.ParseOne(nothing, event.Defaults{Received: time.Unix(0, 0)})
 	if err != nil {
 		return err
 	}
-	text, err := c.Blocks.Of(ev, insideString)
-	if err != nil {
-		return connectors.Invalid("blocks", err.Error())
-	}
-	var all []struct {
-		Type string `json:"type"`
-	}
-	if err := json.Unmarshal([]byte(text), &all); err != nil {
-		return connectors.Invalid("blocks", errBlocks.Error())
-	}
-	if len(all) == 0 || len(all) > maxBlocks {
-		return connectors.Invalid("blocks", fmt.Sprintf("holds %d blocks; Slack takes 1 to %d", len(all), maxBlocks))
-	}
-	for i, block := range all {
-		if block.Type == "" {
+	for i, values := range b {
+		if !slices.Contains(values.Keys(), "type") {
 			return connectors.Invalid("blocks", fmt.Sprintf("block %d has no `type`", i+1))
+		}
+		block, err := values.Of(ev)
+		if err != nil {
+			return connectors.Invalid("blocks", err.Error())
+		}
+		for key, most := range lists[word(block, "type")] {
+			if items, _ := value(block, key).([]any); len(items) > most {
+				return connectors.Invalid("blocks", fmt.Sprintf("block %d has %d %s; Slack takes %d", i+1, len(items), key, most))
+			}
 		}
 	}
 	return nil

@@ -3,6 +3,8 @@ package slack
 import (
 	"bytes"
 	"encoding/json"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,11 +45,12 @@ var codes = map[string]connectors.Kind{
 	"no_team":                connectors.Revoked,
 	"no_active_hooks":        connectors.Revoked,
 
-	// The channel is no good, for this event and every other.
-	"channel_not_found":   connectors.Revoked,
-	"channel_is_archived": connectors.Revoked,
-	"is_archived":         connectors.Revoked,
-	"not_in_channel":      connectors.Revoked,
+	"access_denied":             connectors.Revoked,
+	"accesslimited":             connectors.Revoked,
+	"app_access_restricted":     connectors.Revoked,
+	"enterprise_is_restricted":  connectors.Revoked,
+	"team_not_found":            connectors.Revoked,
+	"two_factor_setup_required": connectors.Revoked,
 
 	// The message is no good.
 	"invalid_payload":                   connectors.Rejected,
@@ -63,19 +66,32 @@ var codes = map[string]connectors.Kind{
 	"invalid_arguments":                 connectors.Rejected,
 	"markdown_text_conflict":            connectors.Rejected,
 	"metadata_too_large":                connectors.Rejected,
+	"cannot_reply_to_message":           connectors.Rejected,
+	threadLocked:                        connectors.Rejected, // this one thread, not the channel
 }
+
+// targets are words about the channel. It may be the one that a rule's step chose; an incoming webhook has but one,
+// which is then gone for everybody.
+var targets = []string{
+	"channel_not_found", "channel_is_archived", "is_archived", "not_in_channel", "messages_tab_disabled",
+}
+
+const threadLocked = "restricted_action_thread_locked"
+
+// wordOfSlacks is what every code looks like; anything else of an answer may hold a person.
+var wordOfSlacks = regexp.MustCompile(`^[a-z][a-z0-9_]{1,59}$`)
 
 // slowly is how long a workspace over its message limit is left alone, where it does not say.
 const slowly = time.Hour
 
 // Judge reads Slack's word first and the status second: chat.postMessage refuses with 200.
-func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
+func (a *Account) Judge(res *connectors.Response) connectors.Verdict {
 	if res.Status == 429 {
 		return connectors.TryAfter(res, "rate_limited")
 	}
 	body := bytes.TrimSpace(res.Body)
 	if len(body) == 0 || body[0] != '{' {
-		return c.judgeText(res, string(body))
+		return a.judgeText(res, string(body))
 	}
 	var answer struct {
 		OK    *bool  `json:"ok"`
@@ -83,46 +99,53 @@ func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 	}
 	switch err := json.Unmarshal(body, &answer); {
 	case err != nil || answer.OK == nil:
-		return c.odd(res)
+		return a.odd(res)
 	case *answer.OK:
 		return connectors.ByStatus(res)
 	}
-	if v, known := byCode(res, answer.Error); known {
+	if v, known := a.byCode(res, answer.Error); known {
 		return v
 	}
 	if res.Status >= 300 {
 		return connectors.ByStatus(res)
 	}
-	return connectors.Reject("refused without a known reason")
+	if wordOfSlacks.MatchString(answer.Error) {
+		return connectors.Reject("refused: " + answer.Error)
+	}
+	return connectors.Reject("refused without a reason")
 }
 
 // judgeText is an incoming webhook's answer, or an odd one of chat.postMessage.
-func (c *Connector) judgeText(res *connectors.Response, word string) connectors.Verdict {
-	if v, known := byCode(res, word); known {
+func (a *Account) judgeText(res *connectors.Response, word string) connectors.Verdict {
+	if v, known := a.byCode(res, word); known {
 		return v
 	}
-	if c.Webhook.IsZero() {
-		return c.odd(res)
+	if a.Webhook.IsZero() {
+		return a.odd(res)
 	}
 	return connectors.ByStatus(res) // `ok`, or the HTML of whatever stands before Slack
 }
 
 // odd is an answer that is not the API's: a proxy's page with 200 has not posted anything.
-func (c *Connector) odd(res *connectors.Response) connectors.Verdict {
-	if c.Webhook.IsZero() && res.Status >= 200 && res.Status <= 299 {
+func (a *Account) odd(res *connectors.Response) connectors.Verdict {
+	if a.Webhook.IsZero() && res.Status >= 200 && res.Status <= 299 {
 		return connectors.TryAgain("the answer is not Slack's")
 	}
 	return connectors.ByStatus(res)
 }
 
-func byCode(res *connectors.Response, code string) (connectors.Verdict, bool) {
+func (a *Account) byCode(res *connectors.Response, code string) (connectors.Verdict, bool) {
 	kind, known := codes[code]
-	if !known && strings.HasPrefix(code, "restricted_action") && len(code) < 64 {
-		kind, known = connectors.Revoked, true // the workspace lets this bot not post there; several codes
-		code = "restricted_action"
-	}
+	// The workspace lets this bot not post there; several codes, restricted_action_read_only_channel among them.
+	restricted := strings.HasPrefix(code, "restricted_action") && code != threadLocked && wordOfSlacks.MatchString(code)
 	v := connectors.Verdict{Kind: kind, Reason: code}
-	if kind == connectors.Retry {
+	switch {
+	case slices.Contains(targets, code) || restricted:
+		v, known = connectors.Revoke(code), true
+		if a.Webhook.IsZero() {
+			v = v.Of("channel")
+		}
+	case kind == connectors.Retry:
 		v.After = connectors.RetryAfter(res)
 	}
 	if code == "message_limit_exceeded" && v.After == 0 {

@@ -4,7 +4,6 @@ package slack
 import (
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/slack-go/slack"
 	"github.com/slack-go/slack/slackutilsx"
@@ -23,6 +22,7 @@ var (
 
 func init() {
 	connectors.Register("slack", func() connectors.Connector { return &Connector{} })
+	connectors.Register("slack.thread", func() connectors.Connector { return &Thread{} })
 }
 
 // Account is how Slack is reached, for every action: by an incoming webhook, or by a bot's token.
@@ -48,9 +48,10 @@ type Connector struct {
 	// message: an alarm for detractors, else news of the response, coloured by NPS group.
 	Text expression.Text `yaml:"text,omitempty"`
 
-	// Blocks is Block Kit JSON as Block Kit Builder gives it, a list, with holes inside its strings. `text` is then
-	// what notifications show. Blocks whose text comes out empty are left out.
-	Blocks expression.Text `yaml:"blocks,omitempty"`
+	// Blocks are Block Kit blocks, each a mapping of values (a fixed word is quoted inside: `type: "'section'"`); or,
+	// as one text, the list in JSON that Block Kit Builder gives, with holes inside its strings. `text` is then what
+	// notifications show. What comes out empty is left out, what is too long is cut.
+	Blocks Blocks `yaml:"blocks,omitempty"`
 }
 
 const (
@@ -63,49 +64,67 @@ const (
 	maxField = 2_000
 )
 
-// message is the body of both ways in. Channel is the bot's alone.
+// message is the body of both ways in. Channel and thread are the bot's alone.
 type message struct {
-	Channel     string       `json:"channel,omitempty"`
-	Text        string       `json:"text"`
-	Blocks      []block      `json:"blocks,omitempty"`
-	Attachments []attachment `json:"attachments,omitempty"`
+	Channel     string              `json:"channel,omitempty"`
+	Thread      string              `json:"thread_ts,omitempty"`
+	Text        string              `json:"text"`
+	Blocks      []expression.Object `json:"blocks,omitempty"`
+	Attachments []attachment        `json:"attachments,omitempty"`
 }
 
 // attachment is slack-go's without its blocks, which it writes as null where there are none.
 type attachment struct {
 	slack.Attachment
-	Blocks []block `json:"blocks,omitempty"`
+	Blocks []expression.Object `json:"blocks,omitempty"`
 }
 
 // Build posts the operator's text, or the survey-aware message.
 func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
-	m := message{Channel: c.Channel}
-	var err error
-	if m.Blocks, err = c.blocks(ev); err != nil {
+	blocks, err := c.Blocks.of(ev)
+	if err != nil {
 		return nil, err
 	}
-	if !c.Text.IsZero() {
-		text, err := c.Text.Of(ev, slackutilsx.EscapeMessage)
+	m, err := compose(c.Text, blocks, ev)
+	if err != nil {
+		return nil, err
+	}
+	return c.post(m), nil
+}
+
+// compose is the message that a text and blocks make, or the survey-aware one without them.
+func compose(own expression.Text, blocks []expression.Object, ev *event.Event) (message, error) {
+	m := message{Blocks: blocks}
+	if !own.IsZero() {
+		text, err := own.Of(ev, slackutilsx.EscapeMessage)
 		if err != nil {
-			return nil, err
+			return m, err
 		}
-		if m.Text = clip(strings.TrimSpace(text), maxText); m.Text == "" && len(m.Blocks) == 0 {
-			return nil, connectors.Skip("the text comes out empty")
+		if m.Text = clip(strings.TrimSpace(text), maxText); m.Text == "" && len(blocks) == 0 {
+			return m, connectors.Skip("the text comes out empty")
 		}
 	}
 	if m.Text == "" { // also beside blocks: it is what notifications show
 		about := connectors.About(ev)
 		m.Text = escape(about.Title, maxText)
-		if len(m.Blocks) == 0 {
+		if len(blocks) == 0 {
 			m.Attachments = attachments(about)
 		}
 	}
-	if !c.Webhook.IsZero() {
-		return connectors.Post("", m).As(connectors.Address(c.Webhook)), nil
+	return m, nil
+}
+
+// post is the request that posts a message.
+func (a *Account) post(m message) *connectors.Request {
+	if !a.Webhook.IsZero() {
+		return connectors.Post("", m).As(connectors.Address(a.Webhook))
 	}
-	return connectors.Post(c.BaseURL.At(api, "/chat.postMessage"), m).
+	if m.Channel == "" {
+		m.Channel = a.Channel
+	}
+	return connectors.Post(a.BaseURL.At(api, "/chat.postMessage"), m).
 		With("Content-Type", "application/json; charset=utf-8"). // without it, a warning missing_charset in every answer
-		As(connectors.Bearer(c.Token)), nil
+		As(connectors.Bearer(a.Token))
 }
 
 // attachments is one attachment with the group's colour, or none where it would be empty.
@@ -129,64 +148,53 @@ func attachments(about connectors.Message) []attachment {
 
 // Validate wants exactly one way in, and a channel only where it can be chosen.
 func (c *Connector) Validate() error {
-	webhook, token := !c.Webhook.IsZero(), !c.Token.IsZero()
+	if err := c.validate(); err != nil {
+		return err
+	}
+	return c.Blocks.validate()
+}
+
+func (a *Account) validate() error {
+	webhook, token := !a.Webhook.IsZero(), !a.Token.IsZero()
 	switch {
 	case webhook && token:
 		return connectors.Invalid("token", "is a second way in beside `webhook`; leave one of them out")
 	case !webhook && !token:
 		return connectors.Invalid("webhook", "is missing: an incoming webhook's URL, or `token` and `channel` instead")
-	case webhook && c.Channel != "":
+	case webhook && a.Channel != "":
 		return connectors.Invalid("channel", "cannot be chosen with a `webhook`, which posts to the one channel it was made for; use `token`")
-	case webhook && c.BaseURL != "":
+	case webhook && a.BaseURL != "":
 		return connectors.Invalid("base_url", "has no meaning beside `webhook`, which is a whole URL; leave it out")
-	case token && c.Channel == "":
+	case token && a.Channel == "":
 		return connectors.Invalid("channel", "is missing: a bot needs one to post to; its id (`C0123456789`) is safest")
-	}
-	if webhook {
-		if err := connectors.CheckAddress(c.Webhook); err != nil {
+	case webhook:
+		if err := connectors.CheckAddress(a.Webhook); err != nil {
 			return connectors.Invalid("webhook", err.Error())
 		}
 	}
-	return c.validateBlocks()
+	return nil
 }
 
 // Check proves a token by auth.test; a webhook cannot be proved without posting.
-func (c *Connector) Check() []*connectors.Request {
-	if c.Token.IsZero() {
+func (a *Account) Check() []*connectors.Request {
+	if a.Token.IsZero() {
 		return nil
 	}
-	return []*connectors.Request{connectors.Post(c.BaseURL.At(api, "/auth.test"), []byte("{}")).
+	return []*connectors.Request{connectors.Post(a.BaseURL.At(api, "/auth.test"), []byte("{}")).
 		With("Content-Type", "application/json; charset=utf-8").
-		As(connectors.Bearer(c.Token))}
+		As(connectors.Bearer(a.Token))}
 }
 
-// Checked reads auth.test, which like every method refuses with 200.
-func (c *Connector) Checked(res *connectors.Response) connectors.Proof {
-	if v := c.Judge(res); v.Kind != connectors.Delivered {
+// Checked reads auth.test, which like every method refuses with 200. It knows no channel.
+func (a *Account) Checked(res *connectors.Response) connectors.Proof {
+	if v := a.Judge(res); v.Kind != connectors.Delivered {
 		return connectors.Lacks("a token that Slack takes (" + v.Reason + ")")
 	}
-	return connectors.Proof{}
+	return connectors.Proof{Unproved: []string{"that the bot may post to " + a.Channel}}
 }
 
 // Rate is one message a second, for a channel and for a webhook alike.
 // https://docs.slack.dev/apis/web-api/rate-limits
-func (c *Connector) Rate() connectors.Rate {
+func (a *Account) Rate() connectors.Rate {
 	return connectors.Rate{Requests: 1, Per: time.Second}
-}
-
-// escape is a respondent's words as Slack shows them and not as it obeys them (`<!channel>`).
-func escape(text string, limit int) string {
-	return clip(slackutilsx.EscapeMessage(connectors.Clip(text, limit)), limit)
-}
-
-// clip cuts escaped text, and never inside an `&amp;`, which would show its remains.
-func clip(text string, limit int) string {
-	if len(text) <= limit || utf8.RuneCountInString(text) <= limit {
-		return text
-	}
-	text = strings.TrimSuffix(connectors.Clip(text, limit), "…")
-	if at := strings.LastIndexByte(text, '&'); at >= 0 && at > len(text)-len("&amp;") && !strings.Contains(text[at:], ";") {
-		text = text[:at]
-	}
-	return text + "…"
 }

@@ -11,11 +11,13 @@ import (
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/connectors/connectortest"
+	"github.com/surveygate/surveygate/rules/event"
 )
 
 func TestTranscripts(t *testing.T) {
 	t.Parallel()
 	connectortest.Play(t, "slack")
+	connectortest.PlayFiles(t, "slack.thread", "testdata/thread/*.txtar", connectortest.Bind)
 }
 
 // TestEveryCode holds the table against the contract: each word of each list, in both ways in.
@@ -27,10 +29,11 @@ func TestEveryCode(t *testing.T) {
 		connectors.Retry: `ratelimited rate_limited message_limit_exceeded internal_error fatal_error service_unavailable request_timeout
 			team_added_to_org`,
 		connectors.Revoked: `invalid_auth not_authed account_inactive token_revoked token_expired missing_scope not_allowed_token_type
-			no_permission org_login_required ekm_access_denied channel_not_found not_in_channel is_archived restricted_action
-			restricted_action_thread_locked`,
+			no_permission org_login_required ekm_access_denied access_denied accesslimited app_access_restricted
+			enterprise_is_restricted team_not_found two_factor_setup_required`,
 		connectors.Rejected: `no_text invalid_blocks invalid_blocks_format msg_blocks_too_long msg_too_long too_many_attachments
-			attachment_payload_limit_exceeded invalid_arguments markdown_text_conflict metadata_too_large`,
+			attachment_payload_limit_exceeded invalid_arguments markdown_text_conflict metadata_too_large cannot_reply_to_message
+			restricted_action_thread_locked`,
 	}
 	for kind, list := range lists {
 		for code := range strings.FieldsSeq(list) {
@@ -38,6 +41,14 @@ func TestEveryCode(t *testing.T) {
 			if got := api.Judge(res); got.Kind != kind {
 				t.Errorf("chat.postMessage %s: got %v, want %s", code, got, kind)
 			}
+		}
+	}
+	// What speaks of the channel names the setting: a rule's step may have chosen it.
+	for code := range strings.FieldsSeq(`channel_not_found not_in_channel is_archived messages_tab_disabled restricted_action
+		restricted_action_read_only_channel restricted_action_thread_only_channel`) {
+		got := api.Judge(&connectors.Response{Status: 200, Body: []byte(`{"ok":false,"error":"` + code + `"}`)})
+		if want := connectors.Revoke(code).Of("channel"); !cmp.Equal(got, want) {
+			t.Errorf("chat.postMessage %s: got %v, want %v", code, got, want)
 		}
 	}
 	words := []struct {
@@ -57,7 +68,7 @@ func TestEveryCode(t *testing.T) {
 			// The published statuses come from secondary sources: the word decides under any of them.
 			for _, status := range []int{row.status, 400, 404} {
 				res := &connectors.Response{Status: status, Body: []byte(word + "\n")}
-				if got := hook.Judge(res); got.Kind != row.want || got.Reason != word {
+				if got := hook.Judge(res); got.Kind != row.want || got.Reason != word || got.Setting != "" {
 					t.Errorf("webhook %d %s: got %v, want %s", status, word, got, row.want)
 				}
 			}
@@ -93,7 +104,7 @@ func TestClipNeverCutsAnEscape(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	t.Parallel()
-	bot := &Connector{Account: Account{Token: connectors.NewSecret("xoxb-1"), BaseURL: "https://slack.example/api"}}
+	bot := &Connector{Account: Account{Token: connectors.NewSecret("xoxb-1"), Channel: "#nps", BaseURL: "https://slack.example/api"}}
 	req := bot.Check()[0]
 	if req.Method != "POST" || req.URL != "https://slack.example/api/auth.test" {
 		t.Errorf("got %s %s", req.Method, req.URL)
@@ -101,10 +112,66 @@ func TestCheck(t *testing.T) {
 	if _, ok := req.Auth.(connectors.BearerAuth); !ok {
 		t.Errorf("the token is sent as %T", req.Auth)
 	}
+	for body, want := range map[string]connectors.Proof{
+		`{"ok":true,"team":"T"}`:              {Unproved: []string{"that the bot may post to #nps"}},
+		`{"ok":false,"error":"invalid_auth"}`: connectors.Lacks("a token that Slack takes (invalid_auth)"),
+		`<html>`:                              connectors.Lacks("a token that Slack takes (the answer is not Slack's)"),
+	} {
+		if diff := cmp.Diff(want, bot.Checked(&connectors.Response{Status: 200, Body: []byte(body), To: req})); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", body, diff)
+		}
+	}
 	hook := &Connector{Account: Account{Webhook: connectors.NewSecret("https://hooks.slack.com/services/T/B/X")}}
 	if len(hook.Check()) != 0 {
 		t.Error("a webhook cannot be proved without posting")
 	}
+}
+
+// TestFields is the contract's table, of both ways in and of a thread's reply.
+func TestFields(t *testing.T) {
+	t.Parallel()
+	table := []connectortest.Field{
+		{To: "method", From: "always", Want: "POST"},
+		{To: "text", From: "response.score.nps", Sample: 3, Want: "Low NPS Alert: Score 3/10"},
+		{To: "attachments.0.fallback", From: "the same", Want: "Low NPS Alert: Score 3/10"},
+		{To: "attachments.0.color", From: "group of the score", Want: "danger"},
+		{To: "attachments.0.fields.0.title", From: "always", Want: "Customer"},
+		{To: "attachments.0.fields.0.value", From: "respondent.email", Sample: "jo@example.com"},
+		{To: "attachments.0.fields.0.short", From: "always", Want: true},
+		{To: "attachments.0.fields.1.title", From: "always", Want: "Feedback"},
+		{To: "attachments.0.fields.1.value", From: "response.feedback", Sample: "slow <&>", Want: "slow &lt;&amp;&gt;"},
+		{To: "attachments.0.fields.1.short", From: "always", Want: false},
+		{To: "attachments.0.fields.2.title", From: "always", Want: "Survey"},
+		{To: "attachments.0.fields.2.value", From: "survey.title", Sample: "Onboarding"},
+		{To: "attachments.0.fields.2.short", From: "always", Want: true},
+	}
+	connectortest.Fields(t, "slack", "webhook: https://hooks.slack.com/services/T/B/X",
+		append(table, connectortest.Field{To: "url", From: "the webhook, which is a secret", Want: ""},
+			connectortest.Field{To: "header.Content-Type", From: "always", Want: "application/json"}))
+	bot := append(table, connectortest.Field{To: "url", From: "always", Want: "https://slack.com/api/chat.postMessage"},
+		connectortest.Field{To: "channel", From: "channel", Want: "C1"},
+		connectortest.Field{To: "header.Content-Type", From: "always", Want: "application/json; charset=utf-8"})
+	connectortest.Fields(t, "slack", "{token: xoxb-1, channel: C1}", bot)
+	connectortest.Fields(t, "slack.thread", "{token: xoxb-1, channel: C1}", bot)
+
+	c, _ := connectors.New("slack.thread")
+	if err := connectortest.Bind([]byte("{token: xoxb-1, channel: C1, reply: '{{ feedback }}'}"), c); err != nil {
+		t.Fatal(err)
+	}
+	ev, err := connectortest.Event([]byte(`{"type":"response.completed","feedback":"slow"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := c.(connectors.Judge).Judge(&connectors.Response{Status: 200, Body: []byte(`{"ok":true,"channel":"C9","ts":"1.2"}`), Events: []*event.Event{ev}})
+	if v.Kind != connectors.Continue {
+		t.Fatalf("after the message comes %v", v)
+	}
+	connectortest.HoldFields(t, v.Next, map[string]any{
+		"url":       "https://slack.com/api/chat.postMessage",
+		"channel":   "C9",  // of the answer
+		"thread_ts": "1.2", // of the answer
+		"text":      "slow",
+	})
 }
 
 // FuzzBlocks: whatever a respondent writes, the message has the operator's blocks and no others, and no mention.

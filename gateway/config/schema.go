@@ -100,6 +100,8 @@ func (s *schema) form(t reflect.Type) object {
 	switch {
 	case reflect.PointerTo(t).Implements(reflect.TypeFor[connectors.ValuesUnmarshaler]()):
 		return object{"type": []string{"string", "object"}}
+	case t.Kind() == reflect.Slice && reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()):
+		return object{"type": []string{"string", "array"}, "items": s.of(t.Elem())}
 	case reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()):
 		return object{"type": []string{"string", "number", "boolean"}}
 	}

@@ -1,0 +1,121 @@
+package slack
+
+import (
+	"encoding/json"
+	"regexp"
+	"strings"
+
+	"github.com/slack-go/slack/slackutilsx"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/rules/event"
+	"github.com/surveygate/surveygate/rules/expression"
+)
+
+var (
+	_ connectors.Judge     = (*Thread)(nil)
+	_ connectors.Validator = (*Thread)(nil)
+	_ connectors.Checker   = (*Thread)(nil)
+	_ connectors.Limiter   = (*Thread)(nil)
+)
+
+// Thread posts a message and a reply under it. Slack knows no key by which a repeat could be told: if the gateway
+// dies between the two, or the reply is refused for now, the message is posted once more.
+type Thread struct {
+	Account `yaml:",inline"`
+
+	// Text is the message, as that of the connection without an action.
+	Text expression.Text `yaml:"text,omitempty"`
+
+	// Reply is posted under it; without it, the answers, one a line. Where it comes out empty there is none.
+	Reply expression.Text `yaml:"reply,omitempty"`
+}
+
+// Build posts the message; the reply follows when Slack has said where.
+func (t *Thread) Build(ev *event.Event) (*connectors.Request, error) {
+	m, err := compose(t.Text, nil, ev)
+	if err != nil {
+		return nil, err
+	}
+	return t.post(m), nil
+}
+
+// Validate wants a bot: an incoming webhook does not say what it has posted.
+func (t *Thread) Validate() error {
+	if !t.Webhook.IsZero() {
+		return connectors.Invalid("webhook", "cannot begin a thread: it does not say what it has posted; use `token` and `channel`")
+	}
+	return t.validate()
+}
+
+// reply names the second request.
+const reply = "reply"
+
+var (
+	timestamp = regexp.MustCompile(`^\d+\.\d+$`)
+	channelID = regexp.MustCompile(`^[A-Z][A-Z0-9]+$`)
+)
+
+// Judge follows the message with its reply.
+func (t *Thread) Judge(res *connectors.Response) connectors.Verdict {
+	v := t.Account.Judge(res)
+	if v.Kind != connectors.Delivered || len(res.Events) == 0 || res.To != nil && res.To.Name == reply {
+		return v
+	}
+	text, err := t.reply(res.Events[0])
+	switch {
+	case err != nil:
+		return connectors.Reject("the reply cannot be built: " + err.Error())
+	case text == "":
+		return v
+	}
+	var posted struct {
+		Timestamp string `json:"ts"`
+		Channel   string `json:"channel"`
+	}
+	if res.JSON(&posted) != nil || !timestamp.MatchString(posted.Timestamp) {
+		return connectors.Reject("posted, and Slack did not say what the reply belongs under")
+	}
+	m := message{Thread: posted.Timestamp, Text: text}
+	if channelID.MatchString(posted.Channel) {
+		m.Channel = posted.Channel // a message to a person stands in a channel of its own
+	}
+	return connectors.Then(t.post(m).Named(reply))
+}
+
+func (t *Thread) reply(ev *event.Event) (string, error) {
+	if t.Reply.IsZero() {
+		return answers(ev), nil
+	}
+	text, err := t.Reply.Of(ev, slackutilsx.EscapeMessage)
+	return clip(strings.TrimSpace(text), maxText), err
+}
+
+// answers are the questions and what was answered, one a line.
+func answers(ev *event.Event) string {
+	var b strings.Builder
+	for _, a := range ev.Data().Response.Answers {
+		question := a.Question
+		if question == "" {
+			question = a.QuestionID
+		}
+		b.WriteString("*" + escape(question, maxField) + "*: " + escape(answered(a), maxField) + "\n")
+	}
+	return clip(strings.TrimSpace(b.String()), maxText)
+}
+
+// answered is an answer in words, its comment behind it.
+func answered(a event.Answer) string {
+	var v any
+	text, ok := "", false
+	if json.Unmarshal(a.Value, &v) == nil {
+		text, ok = connectors.Plain(v)
+	}
+	if !ok {
+		text = string(a.Value) // an object, as the platform wrote it
+	}
+	if a.Comment != "" {
+		text = strings.TrimSpace(text + " (" + a.Comment + ")")
+	}
+	return text
+}
