@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	_ "github.com/surveygate/surveygate/connectors/all"
+	"github.com/surveygate/surveygate/gateway/config"
 )
 
 func main() {
@@ -68,6 +69,10 @@ func derive(root string) ([]file, error) {
 	if err != nil {
 		return nil, err
 	}
+	all, err := platforms(config.Platforms())
+	if err != nil {
+		return nil, err
+	}
 	more, err := configuration(src)
-	return append(files, more...), err
+	return append(append(files, all), more...), err
 }

@@ -79,7 +79,14 @@ func TestReadmeYAML(t *testing.T) {
 			if err := os.WriteFile(file, []byte(b.text), 0o600); err != nil {
 				return err
 			}
-			lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
+			lookup := func(name string) (string, bool) {
+				v, ok := env[name]
+				if !ok && strings.HasPrefix(filepath.ToSlash(path), "../../configs/sources/") {
+					// The page of platforms has a variable for each of them; this value does as every kind of secret.
+					return env["HOOK_SECRET"], true
+				}
+				return v, ok
+			}
 			if _, err := gateway.Check(gateway.Options{Config: file, Env: lookup}, ""); err != nil {
 				t.Errorf("%s:%d: the block does not load:\n%v", path, b.line, err)
 			}

@@ -17,6 +17,9 @@ type About struct {
 	Docs []string `yaml:"docs,omitempty"`
 	// Setup is what to do at the platform, step by step.
 	Setup []string `yaml:"setup,omitempty"`
+	// Script is what sends at a platform that sends nothing by itself, to be pasted there; Language is what it is written in.
+	Script   string `yaml:"script,omitempty"`
+	Language string `yaml:"language,omitempty"`
 	// Traps are what surprises people.
 	Traps []string `yaml:"traps,omitempty"`
 	// Unmapped are places of the body that fill no field, each with the reason. A place stands for all below it, and
@@ -41,6 +44,9 @@ func (a *About) check(node *document.Node) document.Faults {
 				faults = append(faults, item(node.Key(list.name), i).Fault("an entry is one line of text", "write a sentence"))
 			}
 		}
+	}
+	if (a.Script == "") != (a.Language == "") {
+		faults = append(faults, node.Fault("a script and the language it is written in belong together", "write both script and language"))
 	}
 	for _, pair := range pairs(node.Key("unmapped")) {
 		if strings.TrimSpace(pair.Value.Text) == "" {
