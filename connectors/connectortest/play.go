@@ -2,8 +2,9 @@
 //
 // A transcript is a txtar file: a comment, `config.yaml`, `event.json`, the `request` that Build makes of them
 // (or `build`, where it makes none), and any number of `response`s, each followed by its `verdict`, or by the next
-// `request` where one follows. Responses after a verdict are other answers to the same request. With -update the
-// requests and verdicts are rewritten; a person reads the diff.
+// `request` where one follows. Responses after a verdict are other answers to the same request. Several `event.json`
+// are a batch: `build` says which of them stay out of it and why, and a verdict has a line for each of the others
+// where they differ. With -update the requests and verdicts are rewritten; a person reads the diff.
 package connectortest
 
 import (
@@ -77,15 +78,15 @@ func PlayFiles(t *testing.T, name, glob string, bind Binder) {
 func Transcribe(name string, text []byte, bind Binder) ([]byte, error) {
 	in := txtar.Parse(text)
 	out := &txtar.Archive{Comment: in.Comment}
-	var config, given []byte
-	var responses [][]byte
+	var config []byte
+	var given, responses [][]byte
 	for _, file := range in.Files {
 		switch file.Name {
 		case "config.yaml":
 			config = file.Data
 			out.Files = append(out.Files, file)
 		case "event.json":
-			given = file.Data
+			given = append(given, file.Data)
 			out.Files = append(out.Files, file)
 		case "response":
 			responses = append(responses, file.Data)
@@ -94,7 +95,7 @@ func Transcribe(name string, text []byte, bind Binder) ([]byte, error) {
 			return nil, fmt.Errorf("`%s` is no part of a transcript", file.Name)
 		}
 	}
-	if config == nil || given == nil {
+	if config == nil || len(given) == 0 {
 		return nil, errors.New("a transcript has a config.yaml and an event.json")
 	}
 	c, ok := connectors.New(name)
@@ -108,18 +109,21 @@ func Transcribe(name string, text []byte, bind Binder) ([]byte, error) {
 		add("build", "invalid: "+err.Error())
 		return txtar.Format(out), nil
 	}
-	ev, err := Event(given)
+	events := make([]*event.Event, len(given))
+	for i, text := range given {
+		var err error
+		if events[i], err = Event(text); err != nil {
+			return nil, err
+		}
+	}
+	req, events, unsent, err := compose(c, events)
 	if err != nil {
 		return nil, err
 	}
-	req, err := c.Build(ev)
-	var skipped *connectors.Skipped
-	switch {
-	case errors.As(err, &skipped):
-		add("build", "skip: "+skipped.Reason)
-		return txtar.Format(out), nil
-	case err != nil:
-		add("build", "error: "+err.Error())
+	if len(unsent) > 0 {
+		add("build", strings.Join(unsent, "\n"))
+	}
+	if req == nil {
 		return txtar.Format(out), nil
 	}
 	add("request", string(req.Transcript()))
@@ -129,13 +133,13 @@ func Transcribe(name string, text []byte, bind Binder) ([]byte, error) {
 		judge = j.Judge
 	}
 	var trail []*connectors.Response
-	for _, text := range responses {
-		res, err := parseResponse(text)
+	for _, answer := range responses {
+		res, err := parseResponse(answer)
 		if err != nil {
 			return nil, err
 		}
-		res.To, res.Events, res.Trail = req, []*event.Event{ev}, trail
-		out.Files = append(out.Files, txtar.File{Name: "response", Data: text})
+		res.To, res.Events, res.Trail = req, events, trail
+		out.Files = append(out.Files, txtar.File{Name: "response", Data: answer})
 		verdict := judge(res)
 		if verdict.Kind == connectors.Continue {
 			trail = append(trail, res)
@@ -143,9 +147,74 @@ func Transcribe(name string, text []byte, bind Binder) ([]byte, error) {
 			add("request", string(req.Transcript()))
 			continue
 		}
-		add("verdict", verdict.String())
+		text, err := verdictText(verdict, len(events))
+		if err != nil {
+			return nil, err
+		}
+		add("verdict", text)
 	}
 	return txtar.Format(out), nil
+}
+
+// compose makes the request of the events as the gateway does, and says of which there is nothing to send.
+func compose(c connectors.Connector, events []*event.Event) (req *connectors.Request, told []*event.Event, unsent []string, err error) {
+	if len(events) == 1 {
+		if req, err = c.Build(events[0]); err != nil {
+			return nil, nil, []string{unsentText(err)}, nil
+		}
+		return req, events, nil, nil
+	}
+	batcher, ok := c.(connectors.Batcher)
+	if !ok {
+		return nil, nil, nil, errors.New("several events, and the connector takes one at a time")
+	}
+	if limit := batcher.Batch().Events; limit > 0 && len(events) > limit {
+		return nil, nil, nil, fmt.Errorf("%d events, and a batch has %d at most", len(events), limit)
+	}
+	keys := map[string]bool{"": false}
+	for i, ev := range events {
+		if _, err := c.Build(ev); err != nil {
+			unsent = append(unsent, fmt.Sprintf("%d: %s", i+1, unsentText(err)))
+			continue
+		}
+		key := batcher.Key(ev)
+		if keys[key] {
+			return nil, nil, nil, fmt.Errorf("event %d has the key of another, and no two of one key stand in one batch", i+1)
+		}
+		keys[key] = key != ""
+		told = append(told, ev)
+	}
+	switch len(told) {
+	case 0:
+		return nil, nil, unsent, nil
+	case 1:
+		req, err = c.Build(told[0])
+	default:
+		req, err = batcher.BuildBatch(told)
+	}
+	return req, told, unsent, err
+}
+
+func unsentText(err error) string {
+	if skipped, ok := errors.AsType[*connectors.Skipped](err); ok {
+		return "skip: " + skipped.Reason
+	}
+	return "error: " + err.Error()
+}
+
+// verdictText is a verdict on so many events: one line, or one for each of them.
+func verdictText(v connectors.Verdict, events int) (string, error) {
+	if len(v.Each) == 0 {
+		return v.String(), nil
+	}
+	if len(v.Each) != events {
+		return "", fmt.Errorf("%d verdicts on %d events", len(v.Each), events)
+	}
+	lines := make([]string, events)
+	for i, each := range v.Each {
+		lines[i] = fmt.Sprintf("%d: %s", i+1, each)
+	}
+	return strings.Join(lines, "\n"), nil
 }
 
 // Event reads the event of a transcript.

@@ -40,7 +40,7 @@ func Suite(t *testing.T, dir string) {
 type example struct {
 	name    string
 	config  []byte
-	event   []byte
+	events  [][]byte // more than one are a batch
 	answers [][]byte
 }
 
@@ -63,7 +63,7 @@ func load(t *testing.T, name, folder string) []example {
 			case "config.yaml":
 				e.config = part.Data
 			case "event.json":
-				e.event = part.Data
+				e.events = append(e.events, part.Data)
 			case "request":
 				sent = true
 			case "response":
@@ -77,49 +77,76 @@ func load(t *testing.T, name, folder string) []example {
 	return all
 }
 
-// ready is a connector as configured and an event; both new.
-func (e example) ready(t *testing.T, name string) (connectors.Connector, *event.Event) {
+// ready is a connector as configured and the events that it is told of; all new.
+func (e example) ready(t *testing.T, name string) (connectors.Connector, []*event.Event) {
 	t.Helper()
 	c, _ := connectors.New(name)
 	if err := Bind(e.config, c); err != nil {
 		t.Fatalf("%s: %v", e.name, err)
 	}
-	ev, err := Event(e.event)
+	events := make([]*event.Event, len(e.events))
+	for i, text := range e.events {
+		ev, err := Event(text)
+		if err != nil {
+			t.Fatalf("%s: %v", e.name, err)
+		}
+		events[i] = ev
+	}
+	_, events, _, err := compose(c, events)
 	if err != nil {
 		t.Fatalf("%s: %v", e.name, err)
 	}
-	return c, ev
+	return c, events
+}
+
+// build makes the one request of them.
+func build(c connectors.Connector, events []*event.Event) (*connectors.Request, error) {
+	if len(events) == 1 {
+		return c.Build(events[0])
+	}
+	return c.(connectors.Batcher).BuildBatch(events)
 }
 
 func sameEveryTime(t *testing.T, cases []example) {
 	name := strings.Split(t.Name(), "/")[1]
 	for _, e := range cases {
-		c, ev := e.ready(t, name)
-		envelope := bytes.Clone(ev.Envelope())
-		raw := bytes.Clone(ev.Raw.Body)
-		first, err := c.Build(ev)
+		c, events := e.ready(t, name)
+		var before [][]byte
+		for _, ev := range events {
+			before = append(before, bytes.Clone(ev.Envelope()), bytes.Clone(ev.Raw.Body))
+		}
+		first, err := build(c, events)
 		if err != nil {
 			t.Fatalf("%s: %v", e.name, err)
 		}
+		key := func() string {
+			if keyer, ok := c.(connectors.Keyer); ok {
+				return keyer.Key(events[0])
+			}
+			return ""
+		}
+		of := key()
 		var group sync.WaitGroup
 		for range 8 {
 			group.Go(func() {
 				for range 8 {
-					again, err := c.Build(ev)
-					if err != nil || !reflect.DeepEqual(first, again) {
-						t.Errorf("%s: Build gave another request (%v)", e.name, err)
+					again, err := build(c, events)
+					if err != nil || !reflect.DeepEqual(first, again) || key() != of {
+						t.Errorf("%s: Build gave another request, or Key another key (%v)", e.name, err)
 						return
 					}
 				}
 			})
 		}
 		group.Wait()
-		fresh, freshEvent := e.ready(t, name)
-		if other, err := fresh.Build(freshEvent); err != nil || !reflect.DeepEqual(first, other) {
+		fresh, freshEvents := e.ready(t, name)
+		if other, err := build(fresh, freshEvents); err != nil || !reflect.DeepEqual(first, other) {
 			t.Errorf("%s: a new connector built another request (%v)", e.name, err)
 		}
-		if !bytes.Equal(envelope, ev.Envelope()) || !bytes.Equal(raw, ev.Raw.Body) {
-			t.Errorf("%s: Build changed the event", e.name)
+		for i, ev := range events {
+			if !bytes.Equal(before[2*i], ev.Envelope()) || !bytes.Equal(before[2*i+1], ev.Raw.Body) {
+				t.Errorf("%s: Build changed the event", e.name)
+			}
 		}
 	}
 }
@@ -130,9 +157,9 @@ const sentinel = "https://sentinel.example/sentinel-4b1d"
 func noSecretPrinted(t *testing.T, name string, cases []example) {
 	replaced := 0
 	for _, e := range cases {
-		c, ev := e.ready(t, name)
+		c, events := e.ready(t, name)
 		replaced += replaceSecrets(reflect.ValueOf(c).Elem())
-		req, err := c.Build(ev)
+		req, err := build(c, events)
 		if err != nil {
 			t.Fatalf("%s: %v", e.name, err)
 		}
@@ -150,7 +177,7 @@ func noSecretPrinted(t *testing.T, name string, cases []example) {
 				}
 			}
 		}
-		res := &connectors.Response{Status: 400, Body: []byte(`{"ok":false,"error":"` + sentinel + `"}`), To: req, Events: []*event.Event{ev}}
+		res := &connectors.Response{Status: 400, Body: []byte(`{"ok":false,"error":"` + sentinel + `"}`), To: req, Events: events}
 		for _, body := range [][]byte{res.Body, []byte(sentinel)} {
 			res.Body = body
 			for status := 200; status < 600; status += 100 {
@@ -228,8 +255,8 @@ var bodies = []string{
 
 func everyAnswer(t *testing.T, name string, cases []example) {
 	for _, e := range cases {
-		c, ev := e.ready(t, name)
-		req, err := c.Build(ev)
+		c, events := e.ready(t, name)
+		req, err := build(c, events)
 		if err != nil {
 			t.Fatalf("%s: %v", e.name, err)
 		}
@@ -244,7 +271,7 @@ func everyAnswer(t *testing.T, name string, cases []example) {
 		for status := 100; status < 600; status++ {
 			for _, body := range answers {
 				CheckVerdict(t, c, &connectors.Response{
-					Status: status, Body: []byte(body), At: Received, To: req, Events: []*event.Event{ev},
+					Status: status, Body: []byte(body), At: Received, To: req, Events: events,
 				})
 			}
 		}
@@ -255,27 +282,38 @@ func everyAnswer(t *testing.T, name string, cases []example) {
 func CheckVerdict(t *testing.T, c connectors.Connector, res *connectors.Response) {
 	t.Helper()
 	v := judge(c, res)
+	if len(v.Each) > 0 && len(v.Each) != len(res.Events) {
+		t.Errorf("%d: %d verdicts on %d events", res.Status, len(v.Each), len(res.Events))
+	}
+	for _, each := range v.Each {
+		checkVerdict(t, each, res.Status)
+	}
+	checkVerdict(t, v, res.Status)
+}
+
+func checkVerdict(t *testing.T, v connectors.Verdict, status int) {
+	t.Helper()
 	switch v.Kind {
 	case connectors.Delivered:
-		if res.Status < 200 || res.Status > 299 {
-			t.Errorf("%d is delivered", res.Status)
+		if status < 200 || status > 299 {
+			t.Errorf("%d is delivered", status)
 		}
 	case connectors.Retry, connectors.Rejected, connectors.Revoked, connectors.Skipping:
 		if v.Reason == "" || len(v.Reason) > 200 {
-			t.Errorf("%d: the reason is %q", res.Status, v.Reason)
+			t.Errorf("%d: the reason is %q", status, v.Reason)
 		}
 	case connectors.Continue:
 		if v.Next == nil {
-			t.Errorf("%d: continue without a request", res.Status)
+			t.Errorf("%d: continue without a request", status)
 		}
 	default:
-		t.Errorf("%d: %q is no verdict of Judge", res.Status, v.Kind)
+		t.Errorf("%d: %q is no verdict of Judge", status, v.Kind)
 	}
 	if v.After < 0 || v.After > connectors.MaxRetryAfter {
-		t.Errorf("%d: retry after %v", res.Status, v.After)
+		t.Errorf("%d: retry after %v", status, v.After)
 	}
-	if res.Status >= 500 && v.Kind == connectors.Delivered {
-		t.Errorf("%d is delivered", res.Status)
+	if status >= 500 && v.Kind == connectors.Delivered {
+		t.Errorf("%d is delivered", status)
 	}
 }
 
