@@ -214,7 +214,7 @@ func (p *printer) attempt(a Attempt) {
 // hint is what a person would do next.
 func (x *Explanation) hint() string {
 	if x.State == "dead" && x.Event.Stream != "" {
-		return "To read it again, once its source can: surveygate dead replay " + x.Event.ID + "\nTo give it up: surveygate dead drop " + x.Event.ID
+		return "To read it again, once its source can: surveygate dead replay " + x.Event.ID
 	}
 	if x.State == "dead" {
 		return "To decide it again: surveygate dead replay " + x.Event.ID

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// localRedis is a redis-server of a test's own, spoken to as a person would: with redis-cli.
+type localRedis struct {
+	t    testing.TB
+	port string
+}
+
+func startRedis(t testing.TB, args ...string) *localRedis {
+	t.Helper()
+	for range 5 {
+		var lc net.ListenConfig
+		l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, port, _ := net.SplitHostPort(l.Addr().String())
+		_ = l.Close()
+		if r := (&localRedis{t, port}); r.run(args) {
+			return r
+		}
+	}
+	t.Fatal("redis-server does not start; where it is not installed: make redis-server")
+	return nil
+}
+
+// run is false where somebody else took the port.
+func (r *localRedis) run(args []string) bool {
+	r.t.Helper()
+	dir, err := os.MkdirTemp("", "surveygate-redis-")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	cmd := exec.Command("redis-server", append([]string{ //nolint:noctx // it ends with the test
+		"--port", r.port, "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--logfile", filepath.Join(dir, "log"),
+	}, args...)...)
+	if err := cmd.Start(); err != nil {
+		r.t.Fatalf("%v; make redis-server installs it", err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(ended)
+	}()
+	r.t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-ended
+	})
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+		if out, err := exec.CommandContext(r.t.Context(), "redis-cli", "-p", r.port, "PING").Output(); err == nil && strings.HasPrefix(string(out), "PONG") {
+			return true
+		}
+		select {
+		case <-ended:
+			return false
+		case <-time.After(10 * time.Millisecond): // between looks at another process
+		}
+	}
+	return false
+}
+
+func (r *localRedis) url() string { return "redis://127.0.0.1:" + r.port + "/0" }
+
+// do runs a command and returns its answer as redis-cli prints it, line by line.
+func (r *localRedis) do(args ...any) string {
+	r.t.Helper()
+	line := []string{"-p", r.port}
+	for _, a := range args {
+		line = append(line, fmt.Sprint(a))
+	}
+	out, err := exec.CommandContext(r.t.Context(), "redis-cli", line...).CombinedOutput()
+	text := strings.TrimSpace(string(out))
+	if err != nil || strings.HasPrefix(text, "ERR ") || strings.HasPrefix(text, "NOGROUP ") {
+		r.t.Fatalf("%v: %v\n%s", args, err, text)
+	}
+	return text
+}
+
+// pending is how many entries of a stream were given to a group and not acknowledged.
+func (r *localRedis) pending(stream, group string) string {
+	r.t.Helper()
+	count, _, _ := strings.Cut(r.do("XPENDING", stream, group), "\n")
+	return count
+}
