@@ -20,6 +20,11 @@ const (
 	ConsentStore Consent = "store"
 )
 
+// Words are all three.
+func (Consent) Words() []string {
+	return []string{string(ConsentRequired), string(ConsentAssume), string(ConsentStore)}
+}
+
 // UnmarshalText takes one of the three words.
 func (c *Consent) UnmarshalText(b []byte) error {
 	switch word := Consent(b); word {

@@ -80,6 +80,9 @@ type ValuesUnmarshaler interface {
 	UnmarshalValues(values expression.Values) error
 }
 
+// Worded is implemented by settings that are one of a few words, for pages and editors.
+type Worded interface{ Words() []string }
+
 // Limiter is implemented where the product publishes how often it may be called. It is the rate of a
 // connection that sets none.
 type Limiter interface {

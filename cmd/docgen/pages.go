@@ -157,6 +157,9 @@ func kindOf(t reflect.Type) string {
 	if kind, ok := kinds[t]; ok {
 		return kind
 	}
+	if worded, ok := reflect.TypeAssert[connectors.Worded](reflect.Zero(t)); ok {
+		return "`" + strings.Join(worded.Words(), "`, `") + "`"
+	}
 	if reflect.PointerTo(t).Implements(reflect.TypeFor[connectors.ValuesUnmarshaler]()) {
 		return "word or mapping of values"
 	}

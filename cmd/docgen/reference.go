@@ -24,15 +24,19 @@ var samples = map[string]string{
 	"age":             "7d",
 	"allow_addresses": `["127.0.0.0/8"]`,
 	"allow_from":      `["203.0.113.0/24"]`,
+	"api_key":         `"${NAME}-us6"`,
+	"audience":        "a1b2c3d4e5",
 	"base_url":        "https://proxy.example.com",
-	"blocks":          `'[{"type": "section", "text": {"type": "mrkdwn", "text": "{{ feedback }}"}}]'`,
+	"blocks":          `[{type: "'section'", text: {type: "'mrkdwn'", text: "{{ feedback }}"}}]`,
 	"body":            "raw",
 	"bytes":           "10GiB",
 	"candidates":      "[raw, compact]",
 	"channel":         `"#nps"`,
+	"client_id":       "params.ga",
 	"count":           "1000000",
 	"data":            "./surveygate-data",
 	"encoding":        "hex",
+	"event":           "survey_response",
 	"events":          "[response.completed]",
 	"expect":          "[NAME]",
 	"field":           "signature",
@@ -44,7 +48,10 @@ var samples = map[string]string{
 	"key":             `"{secret}"`,
 	"kind":            "hmac",
 	"listen":          "127.0.0.1:8080",
+	"measurement_id":  "G-AB12CD34EF",
+	"merge_fields":    "{SCORE: nps_score}",
 	"name":            "example",
+	"params":          "{plan: params.plan}",
 	"path":            "data.token",
 	"per_destination": "10000",
 	"prefix":          `"sha256="`,
@@ -55,14 +62,16 @@ var samples = map[string]string{
 	"roles":           `{"3": email}`,
 	"secret_encoding": "base64",
 	"secret_prefix":   "whsec_",
-	"send":            `[NAME, {NAME: {text: "NPS {{ nps_score }}"}, as: loud}]`,
+	"send":            `[NAME, {NAME-slack: {text: "NPS {{ nps_score }}"}, as: loud}]`,
 	"separator":       `" "`,
 	"signed":          `"{body}"`,
+	"tags":            `["nps-{{ nps_group }}", "{{ survey.title }}"]`,
 	"tenant":          "default",
 	"text":            `"NPS {{ nps_score }}: {{ feedback ?? 'no comment' }}"`,
 	"timezone":        "Europe/Istanbul",
 	"url":             "https://hook.example.com/in",
 	"user":            "survey",
+	"user_id":         "respondent.external_id",
 	"when":            "nps_score <= 6",
 }
 
@@ -135,6 +144,7 @@ func (w *writer) properties(n, order *node, depth int, dash bool) error {
 		}
 		return strings.Compare(a, b)
 	})
+	products := 0
 	for _, name := range names {
 		property := w.resolve(n.Properties[name], w.defs)
 		if property.Not != nil || strings.HasSuffix(property.Description, "cannot be set yet.") {
@@ -142,6 +152,11 @@ func (w *writer) properties(n, order *node, depth int, dash bool) error {
 		}
 		if n.Properties[name].Ref == "#/$defs/webhook" {
 			continue // webhooks have a list of their own
+		}
+		if n.Properties[name].Ref != "" {
+			if products++; products > 1 {
+				w.line("NAME-"+name+":", depth-1) // a connection is one product
+			}
 		}
 		if depth == 0 {
 			w.WriteByte('\n')

@@ -103,6 +103,9 @@ const (
 	EU     Region = "eu"
 )
 
+// Words are both.
+func (Region) Words() []string { return []string{string(Global), string(EU)} }
+
 // UnmarshalText takes the name of a region.
 func (r *Region) UnmarshalText(b []byte) error {
 	switch *r = Region(b); *r {

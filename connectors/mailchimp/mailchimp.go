@@ -79,6 +79,9 @@ const (
 	kept Status = "transactional"
 )
 
+// Words are those to choose from.
+func (Status) Words() []string { return []string{string(Subscribed), string(Pending)} }
+
 // UnmarshalText takes one of the two words.
 func (s *Status) UnmarshalText(b []byte) error {
 	switch *s = Status(b); *s {

@@ -97,6 +97,9 @@ func (s *schema) form(t reflect.Type) object {
 	case reflect.TypeFor[*document.Node]():
 		return object{}
 	}
+	if worded, ok := reflect.TypeAssert[connectors.Worded](reflect.Zero(t)); ok {
+		return words(worded.Words()...)
+	}
 	switch {
 	case reflect.PointerTo(t).Implements(reflect.TypeFor[connectors.ValuesUnmarshaler]()):
 		return object{"type": []string{"string", "object"}}
