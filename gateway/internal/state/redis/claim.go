@@ -268,7 +268,14 @@ func (s *store) take(ctx context.Context, sh *shard, entries []any) ([]state.Cla
 		if len(e) < 3 {
 			return nil, errCorrupt
 		}
-		n := number(asText(e[0]))
+		id := asText(e[0])
+		if !strings.HasSuffix(id, "-0") { // ours are all N-0
+			if _, err := s.run(ctx, strayScript, sh.base, s.now(), id); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		n := number(id)
 		f := fieldsOf(e[1])
 		ev, err := event.Decode([]byte(f["event"]), []byte(f["raw"]))
 		if err == nil && ev.Tenant != f["tenant"] {

@@ -112,12 +112,12 @@ func same(t testing.TB, what string, got, want any) {
 	}
 }
 
-// load accepts, claims and commits from several goroutines until it is stopped. It counts what was accepted and what
-// was committed; errors are waited out, as the gateway does.
-func load(t testing.TB, s *store, prefix string) (stop func() (accepted, committed map[string]bool)) {
+// load accepts, claims and commits from several goroutines until it is stopped. It knows what was accepted, and when,
+// and what was committed; errors are waited out, as the gateway does.
+func load(t testing.TB, s *store, prefix string) (stop func() (accepted map[string]time.Time, committed map[string]bool)) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var mu sync.Mutex
-	accepted, committed := map[string]bool{}, map[string]bool{}
+	accepted, committed := map[string]time.Time{}, map[string]bool{}
 	var wg sync.WaitGroup
 	pause := func() {
 		select {
@@ -135,7 +135,7 @@ func load(t testing.TB, s *store, prefix string) (stop func() (accepted, committ
 					continue
 				}
 				mu.Lock()
-				accepted[key] = true
+				accepted[key] = time.Now()
 				mu.Unlock()
 			}
 		})
@@ -168,7 +168,7 @@ func load(t testing.TB, s *store, prefix string) (stop func() (accepted, committ
 			}
 		}
 	})
-	return func() (map[string]bool, map[string]bool) {
+	return func() (map[string]time.Time, map[string]bool) {
 		cancel()
 		wg.Wait()
 		return accepted, committed
@@ -176,7 +176,7 @@ func load(t testing.TB, s *store, prefix string) (stop func() (accepted, committ
 }
 
 // finish claims and commits what is left, and says what was accepted and never came.
-func finish(t testing.TB, s *store, accepted map[string]bool) (lost int) {
+func finish(t testing.TB, s *store, accepted map[string]time.Time) (lost []string) {
 	t.Helper()
 	// Whoever was stopped held some: they are given again, as if the answers to their claims had been lost.
 	sh := s.shards[0]
@@ -203,7 +203,7 @@ func finish(t testing.TB, s *store, accepted map[string]bool) (lost int) {
 	for key := range accepted {
 		r, err := s.Event(t.Context(), acme, event.ID(acme, "app", key))
 		if errors.Is(err, state.ErrNotFound) {
-			lost++
+			lost = append(lost, key)
 		} else if err != nil || r.Outcome == nil {
 			t.Errorf("%s: %v", key, err)
 		}

@@ -20,6 +20,7 @@ var sources embed.FS
 var (
 	appendScript = script("append")
 	claimScript  = script("claim")
+	strayScript  = script("stray")
 	groupScript  = script("group")
 	beatScript   = script("beat")
 	leaveScript  = script("leave")

@@ -2,9 +2,11 @@ package redis
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -27,7 +29,8 @@ const (
 //	redis://host-1:26379,host-2:26379,host-3:26379/0?sentinel=NAME       the master NAME of these sentinels
 //	redis://host-1:6379,host-2:6379?cluster=true                         a Cluster that any of these leads to
 //
-// Parameters: sentinel_user, sentinel_password; pool (connections for each node), timeout (of one call, 5s).
+// Parameters: sentinel_user, sentinel_password; pool (connections for each node), timeout (of one call, 5s); with TLS
+// also ca (a file of certificates to trust instead of the system's), cert and key (files of our own certificate).
 // Nothing of the address is in an error, as it holds a password.
 func parse(address string) (*goredis.UniversalOptions, kind, error) {
 	u, err := url.Parse(address)
@@ -93,14 +96,45 @@ func parse(address string) (*goredis.UniversalOptions, kind, error) {
 		}
 		o.DialTimeout, o.ReadTimeout, o.WriteTimeout = d, d, d
 	}
+	if err := files(o.TLSConfig, q); err != nil {
+		return nil, 0, err
+	}
 	for name := range q {
 		switch name {
-		case "sentinel", "cluster", "sentinel_user", "sentinel_password", "pool", "timeout":
+		case "sentinel", "cluster", "sentinel_user", "sentinel_password", "pool", "timeout", "ca", "cert", "key":
 		default:
 			return nil, 0, fmt.Errorf("the address of Redis has an unknown parameter %q", name)
 		}
 	}
 	return o, k, nil
+}
+
+// files puts the certificates of an address into its TLS.
+func files(to *tls.Config, q url.Values) error {
+	if to == nil {
+		if q.Has("ca") || q.Has("cert") || q.Has("key") {
+			return errors.New("the address of Redis names certificates, and does not begin with rediss://")
+		}
+		return nil
+	}
+	if path := q.Get("ca"); path != "" {
+		text, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+		if err != nil {
+			return fmt.Errorf("ca in the address of Redis: %w", err)
+		}
+		to.RootCAs = x509.NewCertPool()
+		if !to.RootCAs.AppendCertsFromPEM(text) {
+			return fmt.Errorf("ca in the address of Redis: %s has no certificate in PEM", path)
+		}
+	}
+	if q.Has("cert") || q.Has("key") {
+		own, err := tls.LoadX509KeyPair(q.Get("cert"), q.Get("key"))
+		if err != nil {
+			return fmt.Errorf("cert and key in the address of Redis: %w", err)
+		}
+		to.Certificates = []tls.Certificate{own}
+	}
+	return nil
 }
 
 func hasPort(host string) bool {

@@ -8,18 +8,20 @@ local made = redis.pcall('XGROUP', 'CREATE', events, group, text(low - 1) .. '-0
 if made.err then return 0 end
 -- Above the mark some are committed: they are told from the others by their outcome.
 redis.call('HSET', meta, 'regrouped', text(tonumber(redis.call('HGET', meta, 'next') or '1') - 1))
--- What is pending is counted again: entries may be lost too. Everything below the mark is committed.
-local committed = 0
-local slice = math.floor(low / 65536)
-for _, name in ipairs(redis.call('ZRANGEBYSCORE', base .. 'slices', text(slice), '+inf')) do
-  for bucket = math.max(math.floor(low / 64), name * 1024), name * 1024 + 1023 do
-    committed = committed + redis.call('HLEN', base .. 'outcome:' .. text(bucket))
+-- What is pending is counted again, as entries may be lost too: all there are from the mark on, but those committed.
+local pending, oldest = 0, redis.call('XRANGE', events, text(low) .. '-0', '+', 'COUNT', 1)[1]
+if oldest then
+  local from = tonumber(string.match(oldest[1], '^%d+'))
+  pending = redis.call('XLEN', events)
+  local first = redis.call('XRANGE', events, '-', '+', 'COUNT', 1)[1]
+  pending = pending - (from - tonumber(string.match(first[1], '^%d+')))
+  for _, slice in ipairs(redis.call('ZRANGEBYSCORE', base .. 'slices', text(math.floor(from / 65536)), '+inf')) do
+    for bucket = math.max(math.floor(from / 64), slice * 1024), slice * 1024 + 1023 do
+      pending = pending - redis.call('HLEN', base .. 'outcome:' .. text(bucket))
+    end
   end
+  local at = base .. 'outcome:' .. text(math.floor(from / 64))
+  for n = 0, from % 64 - 1 do pending = pending + redis.call('HEXISTS', at, n) end
 end
-local at = base .. 'outcome:' .. text(math.floor(low / 64))
-for n = 0, low % 64 - 1 do committed = committed - redis.call('HEXISTS', at, n) end
-local first = redis.call('XRANGE', events, '-', '+', 'COUNT', 1)[1]
-local below = 0
-if first then below = math.max(low - tonumber(string.match(first[1], '^%d+')), 0) end
-redis.call('HSET', meta, 'pending', text(math.max(redis.call('XLEN', events) - below - committed, 0)))
+redis.call('HSET', meta, 'pending', text(math.max(pending, 0)))
 return 1
