@@ -15,7 +15,7 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/state"
-	"github.com/surveygate/surveygate/gateway/internal/state/redis/redistest"
+	"github.com/surveygate/surveygate/gateway/redistest"
 )
 
 // lines is a log that can be read while it is written.

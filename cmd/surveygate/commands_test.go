@@ -49,8 +49,12 @@ type shownDelivery struct {
 // until asks again until the answer is as wanted.
 func until(t *testing.T, what string, true func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !true(); {
-		if time.Now().After(end) {
+	tick := time.NewTicker(20 * time.Millisecond) // between looks at another process
+	defer tick.Stop()
+	for end := time.After(time.Minute); !true(); {
+		select {
+		case <-tick.C:
+		case <-end:
 			t.Fatalf("not reached: %s", what)
 		}
 	}

@@ -9,12 +9,25 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/surveygate/surveygate/gateway/redistest"
 )
 
 // Killed five times at random moments under load, the gateway loses nothing that it answered 200 for, and delivers
 // twice only what was held when it was killed.
 func TestCrashLosesNothing(t *testing.T) {
 	t.Parallel()
+	t.Run("embedded", func(t *testing.T) {
+		t.Parallel()
+		crash(t, "")
+	})
+	t.Run("redis", func(t *testing.T) {
+		t.Parallel()
+		crash(t, fmt.Sprintf("redis: %q\n", redistest.Start(t, redistest.EverySecond...).URL()))
+	})
+}
+
+func crash(t *testing.T, engine string) {
 	const (
 		kills   = 5
 		senders = 8
@@ -23,7 +36,7 @@ func TestCrashLosesNothing(t *testing.T) {
 		heldAtMost = 3 * time.Second
 	)
 	receiver := newSink(t, nil)
-	config := fmt.Sprintf(`
+	config := engine + fmt.Sprintf(`
 outbound: {allow_addresses: ["127.0.0.0/8"], allow_http: true}
 tokens: [{name: load, secret: %q, scopes: [publish, read]}]
 webhooks:

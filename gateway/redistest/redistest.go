@@ -2,8 +2,11 @@
 package redistest
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -13,8 +16,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	goredis "github.com/redis/go-redis/v9"
 )
 
 // Server is one redis-server. It ends with its test.
@@ -105,10 +106,8 @@ func (s *Server) run() bool {
 		_ = cmd.Process.Kill()
 		<-done
 	})
-	c := s.client()
-	defer func() { _ = c.Close() }()
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
-		if c.Ping(context.Background()).Err() == nil {
+		if s.answers() {
 			return true
 		}
 		select {
@@ -156,17 +155,17 @@ func (s *Server) PID() int { return s.cmd.Process.Pid }
 // URL is how a gateway reaches it.
 func (s *Server) URL() string { return fmt.Sprintf("redis://127.0.0.1:%d/0", s.port) }
 
-func (s *Server) client() *goredis.Client {
-	return goredis.NewClient(&goredis.Options{Addr: fmt.Sprintf("127.0.0.1:%d", s.port), Protocol: 2, MaxRetries: -1, PoolSize: 1})
+// answers says whether it takes commands.
+func (s *Server) answers() bool {
+	_, err := s.command("PING")
+	return err == nil
 }
 
-// Do runs one command.
-func (s *Server) Do(args ...any) any {
+// Do runs one command and returns its reply: a string, an int, nil, or a list of these.
+func (s *Server) Do(args ...string) any {
 	s.t.Helper()
-	c := s.client()
-	defer func() { _ = c.Close() }()
-	v, err := c.Do(context.Background(), args...).Result()
-	if err != nil && err != goredis.Nil { //nolint:errorlint // go-redis returns it bare
+	v, err := s.command(args...)
+	if err != nil {
 		s.t.Fatalf("%v: %v", args, err)
 	}
 	return v
@@ -182,4 +181,59 @@ func (s *Server) Info(section, name string) string {
 		}
 	}
 	return ""
+}
+
+// command speaks Redis' protocol itself: its library has one door, which is not this one.
+func (s *Server) command(args ...string) (any, error) {
+	var d net.Dialer
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	c, err := d.DialContext(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", s.port))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = c.Close() }()
+	if end, ok := ctx.Deadline(); ok {
+		_ = c.SetDeadline(end)
+	}
+	request := fmt.Appendf(nil, "*%d\r\n", len(args))
+	for _, a := range args {
+		request = fmt.Appendf(request, "$%d\r\n%s\r\n", len(a), a)
+	}
+	if _, err := c.Write(request); err != nil {
+		return nil, err
+	}
+	return reply(bufio.NewReader(c))
+}
+
+func reply(r *bufio.Reader) (any, error) {
+	line, err := r.ReadString('\n')
+	if err != nil {
+		return nil, err
+	}
+	kind, text := line[0], strings.TrimSpace(line[1:])
+	switch kind {
+	case '+':
+		return text, nil
+	case '-':
+		return nil, errors.New(text)
+	}
+	n, err := strconv.Atoi(text)
+	switch {
+	case err != nil || kind == ':':
+		return n, err
+	case n < 0:
+		return nil, nil
+	case kind == '$':
+		b := make([]byte, n+2)
+		_, err := io.ReadFull(r, b)
+		return string(b[:n]), err
+	}
+	list := make([]any, n)
+	for i := range list {
+		if list[i], err = reply(r); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
 }

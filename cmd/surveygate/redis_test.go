@@ -1,0 +1,239 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/redistest"
+)
+
+const redisHook = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+
+// onRedis is a configuration that keeps everything in a Redis and sends every response to a receiver.
+func onRedis(server *redistest.Server, receiver *sink, settings string) string {
+	return fmt.Sprintf(`
+redis: %q
+outbound: {allow_addresses: ["127.0.0.0/8"], allow_http: true}
+tokens: [{name: load, secret: %q, scopes: [publish, read, write]}]
+webhooks:
+  - {name: sink, url: %q, events: [response.completed], secrets: [%q]%s}
+`, server.URL(), testToken, receiver.url, redisHook, settings)
+}
+
+// request asks a gateway's API, or reads its metrics.
+func (p *process) request(method, path string) (status int, body string) {
+	p.t.Helper()
+	req, err := http.NewRequestWithContext(p.t.Context(), method, "http://"+p.address+path, http.NoBody)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+p.token)
+	client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := client.Do(req)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return res.StatusCode, string(text)
+}
+
+// delivered is how many deliveries a gateway made itself.
+func (p *process) delivered() (n int) {
+	p.t.Helper()
+	_, text := p.request(http.MethodGet, "/metrics")
+	for line := range strings.SplitSeq(text, "\n") {
+		if strings.HasPrefix(line, "surveygate_deliveries_total") && strings.Contains(line, `verdict="delivered"`) {
+			_, _ = fmt.Sscanf(line[strings.LastIndexByte(line, ' ')+1:], "%d", &n)
+		}
+	}
+	return n
+}
+
+// Two replicas on one Redis share the work, also where all of it comes in at one of them. What is put on hold at one is
+// on hold at the other.
+func TestReplicas(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, redistest.EverySecond...)
+	receiver := newSink(t, nil)
+	a := start(t, t.TempDir(), onRedis(server, receiver, ""))
+	b := start(t, t.TempDir(), onRedis(server, receiver, ""))
+
+	l := newLoad(t, 400, func(int) *process { return a })
+	until(t, "both deliver", func() bool { return a.delivered() > 0 && b.delivered() > 0 })
+	l.end()
+	if lost := l.lost(receiver, 30*time.Second); len(lost) > 0 {
+		t.Fatalf("%d events did not arrive", len(lost))
+	}
+	if _, repeated := receiver.first(t); repeated > 0 {
+		t.Errorf("%d deliveries were made twice", repeated)
+	}
+	t.Logf("of %d events that one took in, it delivered %d and the other %d", l.accepted.Load(), a.delivered(), b.delivered())
+
+	if status, text := a.request(http.MethodPost, "/v1/destinations/sink/pause"); status != http.StatusOK {
+		t.Fatal(status, text)
+	}
+	paused := func(p *process) bool {
+		_, text := p.request(http.MethodGet, "/v1/destinations/sink")
+		return strings.Contains(text, `"paused"`)
+	}
+	until(t, "the other sees the pause", func() bool { return paused(b) })
+	if status, text := b.request(http.MethodPost, "/v1/destinations/sink/resume"); status != http.StatusOK {
+		t.Fatal(status, text)
+	}
+	until(t, "the first sees its end", func() bool { return !paused(a) })
+	again := newLoad(t, 200, func(int) *process { return a })
+	again.more(20)
+}
+
+// A replica killed under load loses nothing, and another one goes on with what it held.
+func TestCrashOfAReplica(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, redistest.EverySecond...)
+	receiver := newSink(t, func(int, *http.Request) int {
+		time.Sleep(100 * time.Millisecond) // a receiver that takes its time, so that much is held when the kill comes
+		return http.StatusOK
+	})
+	a := start(t, t.TempDir(), onRedis(server, receiver, ", concurrency: 64"))
+	b := start(t, t.TempDir(), onRedis(server, receiver, ", concurrency: 64"))
+	var alone atomic.Bool
+	l := newLoad(t, 600, func(n int) *process {
+		if n%2 == 0 && !alone.Load() {
+			return a
+		}
+		return b
+	})
+	l.more(600)
+	a.kill()
+	killed := time.Now()
+	alone.Store(true)
+	l.more(600)
+	l.end()
+	if lost := l.lost(receiver, time.Minute); len(lost) > 0 {
+		t.Fatalf("%d of %d accepted events were lost", len(lost), l.accepted.Load())
+	}
+	until(t, "what the killed one held is taken over", func() bool {
+		_, text := b.request(http.MethodGet, "/readyz")
+		return strings.Contains(text, `"pending":0,`)
+	})
+	took := time.Since(killed)
+	// Ten seconds without a sign of life, and a little; twice that is a machine that is busy with other things.
+	if took > 30*time.Second {
+		t.Errorf("what it held was taken over after %s", took)
+	}
+	_, repeated := receiver.first(t)
+	t.Logf("%d events: 0 lost, %d delivered twice; what the killed one held was taken over after %s", l.accepted.Load(), repeated, took.Round(time.Millisecond))
+}
+
+// The only gateway on a Redis, told to stop under load and started again, hands over what it holds: nothing is lost and
+// nothing is delivered twice.
+func TestDrainOnRedis(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, redistest.EverySecond...)
+	var asked, refused atomic.Int64
+	receiver := newSink(t, func(n int, _ *http.Request) int {
+		if n == 1 && asked.Add(1)%5 == 0 { // not ten in a row, which would open the circuit
+			refused.Add(1)
+			return http.StatusServiceUnavailable // its retry may be another process's
+		}
+		return http.StatusOK
+	})
+	dir, config := t.TempDir(), onRedis(server, receiver, ", retry: [1s, 1s, 1s, 1s]")
+	var current atomic.Pointer[process]
+	current.Store(start(t, dir, config))
+	l := newLoad(t, 300, func(int) *process { return current.Load() })
+	for range 3 {
+		l.more(150)
+		current.Load().stop()
+		current.Store(start(t, dir, config))
+	}
+	l.end()
+	if lost := l.lost(receiver, time.Minute); len(lost) > 0 {
+		t.Fatalf("%d of %d accepted events were lost", len(lost), l.accepted.Load())
+	}
+	until(t, "nothing waits any more", func() bool {
+		_, text := current.Load().request(http.MethodGet, "/v1/deliveries?state=waiting&limit=1")
+		return strings.Contains(text, `"data":[]`)
+	})
+	if _, repeated := receiver.first(t); int64(repeated) != refused.Load() {
+		t.Errorf("%d deliveries were sent again, and %d were refused once", repeated, refused.Load())
+	}
+	t.Logf("%d events over 3 restarts", l.accepted.Load())
+}
+
+// While replicas have different configurations, a delivery whose step only the newer one has waits for it: the older one
+// counts no attempt and makes no dead letter of it.
+func TestReplicasOfTwoConfigurations(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, redistest.EverySecond...)
+	var well atomic.Bool
+	receiver := newSink(t, func(_ int, r *http.Request) int {
+		if r.Header.Get("X-Step") == "late" && !well.Load() {
+			return http.StatusServiceUnavailable
+		}
+		return http.StatusOK
+	})
+	rules := func(send string) string {
+		return strings.Replace(onRedis(server, receiver, ", retry: [2s, 2s, 2s, 2s, 2s, 2s, 2s, 2s]"), "events: [response.completed], ", "", 1) +
+			"rules:\n  - {name: all, when: nps_score <= 10, send: [" + send + "]}\n"
+	}
+	older := start(t, t.TempDir(), rules("sink"))
+	newer := start(t, t.TempDir(), rules("sink, {sink: {headers: {X-Step: late}}, as: late}"))
+
+	// The newer one decides, and its first attempt fails.
+	older.signal(syscall.SIGSTOP)
+	if status, result, err := newer.publish(http.DefaultClient, `{"type":"response.completed","id":"rolling","nps_score":3}`); err != nil || status != http.StatusOK {
+		t.Fatal(status, result, err)
+	}
+	type owed struct {
+		State, Step, Reason string
+		Attempts            int
+	}
+	late := func(p *process) (d owed) {
+		_, text := p.request(http.MethodGet, "/v1/deliveries")
+		var page struct {
+			Data []owed
+		}
+		if err := json.Unmarshal([]byte(text), &page); err != nil {
+			t.Fatal(err, text)
+		}
+		for _, found := range page.Data {
+			if found.Step == "late" {
+				d = found
+			}
+		}
+		return d
+	}
+	until(t, "it waits for its retry", func() bool { d := late(newer); return d.State == "waiting" && d.Attempts == 1 })
+	// The older one claims it, with nobody else there.
+	newer.signal(syscall.SIGSTOP)
+	older.signal(syscall.SIGCONT)
+	until(t, "the older one left it alone", func() bool {
+		d := late(older)
+		if d.State != "waiting" || d.Attempts != 1 {
+			t.Fatalf("the older configuration made it %+v", d)
+		}
+		return strings.Contains(d.Reason, "newer configuration")
+	})
+	well.Store(true)
+	newer.signal(syscall.SIGCONT)
+	until(t, "the newer one delivers it", func() bool { return late(newer).State == "delivered" })
+}
+
+// signal sends a signal, and one that stops it is taken back when the test ends.
+func (p *process) signal(s syscall.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
