@@ -76,6 +76,17 @@ func PlayFiles(t *testing.T, name, glob string, bind Binder) {
 
 // Transcribe plays one transcript and returns it with the requests and verdicts that came out.
 func Transcribe(name string, text []byte, bind Binder) ([]byte, error) {
+	out, _, err := transcribe(name, text, bind)
+	return out, err
+}
+
+// Requests are those that a transcript sends, in order.
+func Requests(name string, text []byte, bind Binder) ([]*connectors.Request, error) {
+	_, requests, err := transcribe(name, text, bind)
+	return requests, err
+}
+
+func transcribe(name string, text []byte, bind Binder) (_ []byte, requests []*connectors.Request, err error) {
 	in := txtar.Parse(text)
 	out := &txtar.Archive{Comment: in.Comment}
 	var config []byte
@@ -92,41 +103,42 @@ func Transcribe(name string, text []byte, bind Binder) ([]byte, error) {
 			responses = append(responses, file.Data)
 		case "request", "build", "verdict":
 		default:
-			return nil, fmt.Errorf("`%s` is no part of a transcript", file.Name)
+			return nil, nil, fmt.Errorf("`%s` is no part of a transcript", file.Name)
 		}
 	}
 	if config == nil || len(given) == 0 {
-		return nil, errors.New("a transcript has a config.yaml and an event.json")
+		return nil, nil, errors.New("a transcript has a config.yaml and an event.json")
 	}
 	c, ok := connectors.New(name)
 	if !ok {
-		return nil, fmt.Errorf("no connector is registered as %s", name)
+		return nil, nil, fmt.Errorf("no connector is registered as %s", name)
 	}
 	add := func(name, text string) {
 		out.Files = append(out.Files, txtar.File{Name: name, Data: []byte(strings.TrimRight(text, "\n") + "\n")})
 	}
 	if err := bind(config, c); err != nil {
 		add("build", "invalid: "+err.Error())
-		return txtar.Format(out), nil
+		return txtar.Format(out), requests, nil
 	}
 	events := make([]*event.Event, len(given))
 	for i, text := range given {
 		var err error
 		if events[i], err = Event(text); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	req, events, unsent, err := compose(c, events)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if len(unsent) > 0 {
 		add("build", strings.Join(unsent, "\n"))
 	}
 	if req == nil {
-		return txtar.Format(out), nil
+		return txtar.Format(out), requests, nil
 	}
 	add("request", string(req.Transcript()))
+	requests = append(requests, req)
 
 	judge := connectors.ByStatus
 	if j, ok := c.(connectors.Judge); ok {
@@ -136,7 +148,7 @@ func Transcribe(name string, text []byte, bind Binder) ([]byte, error) {
 	for _, answer := range responses {
 		res, err := parseResponse(answer)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		res.To, res.Events, res.Trail = req, events, trail
 		out.Files = append(out.Files, txtar.File{Name: "response", Data: answer})
@@ -145,15 +157,16 @@ func Transcribe(name string, text []byte, bind Binder) ([]byte, error) {
 			trail = append(trail, res)
 			req = verdict.Next
 			add("request", string(req.Transcript()))
+			requests = append(requests, req)
 			continue
 		}
 		text, err := verdictText(verdict, len(events))
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		add("verdict", text)
 	}
-	return txtar.Format(out), nil
+	return txtar.Format(out), requests, nil
 }
 
 // compose makes the request of the events as the gateway does, and says of which there is nothing to send.
