@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/surveygate/surveygate/gateway/internal/source"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
 )
@@ -158,9 +159,19 @@ func TestRejectedWithoutSecrets(t *testing.T) {
 	}
 	got := kept[0]
 	want := &intake.Rejected{
-		At: noon, Reason: "signature", Detail: got.Detail, Status: 401, RequestID: "caller-42", Method: "POST",
-		Path: "/in/pollqr/[secret]?token=[secret]&x=1", Remote: got.Remote, Headers: got.Headers, Size: len(body),
-		Body: `{"api_key": "[secret]", "nested": {"accessToken" : "[secret]", "note": "my [secret] is here"}, "score": 3`,
+		Request: intake.Request{
+			At: noon, Status: 401, RequestID: "caller-42", Method: "POST",
+			Path: "/in/pollqr/[secret]?token=[secret]&x=1", Remote: got.Remote, Headers: got.Headers, Size: len(body), SHA256: got.SHA256,
+			Body: `{"api_key": "[secret]", "nested": {"accessToken" : "[secret]", "note": "my [secret] is here"}, "score": 3`,
+		},
+		Reason: "signature", Detail: got.Detail,
+		Checks: []source.Check{
+			{Kind: "path", Asks: "the path token ends the URL", Reason: "the URL ends in a token, and the source has none"},
+			{
+				Kind: "hmac", Asks: "HMAC-SHA256 in hex in header `X-PollQR-Signature`, over the body",
+				Reason: "the signature has not the form it should have", Signed: "{body}, or that with the body's white space taken out", Given: "00ff",
+			},
+		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

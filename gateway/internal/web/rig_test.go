@@ -111,6 +111,23 @@ func newPort(t testing.TB) *rig {
 	return (&rig{port: true}).open(t)
 }
 
+// newRigOf is a rig on a real port that runs sources of its own, with the tokens of every other.
+func newRigOf(t testing.TB, sources string) *rig {
+	t.Helper()
+	r := &rig{port: true}
+	r.plan.Store(load(t, sources+settings[strings.Index(settings, "tokens:"):]))
+	return r.open(t)
+}
+
+// reload runs another configuration from now on.
+func (r *rig) reload(t testing.TB, sources string) {
+	t.Helper()
+	r.plan.Store(load(t, sources+settings[strings.Index(settings, "tokens:"):]))
+	if err := r.app.Remember(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (r *rig) open(t testing.TB) *rig {
 	t.Helper()
 	r.clock = clock.NewManual(noon)

@@ -64,16 +64,17 @@ func Routes() []Route {
 	events := []string{"type", "source", "survey", "response", "respondent", "dead", "since", "until", "limit", "cursor"}
 	deliveries := []string{"state", "destination", "rule", "event", "failed", "since", "until", "limit", "cursor"}
 	page := []string{"limit", "cursor"}
+	named := []string{"source"} // of an event by the id it was published with
 	routes := []Route{
 		{Method: fiber.MethodPost, Path: "/v1/events", Scope: access.Publish, serve: (*API).publish, query: []string{"source"}},
 		{Method: fiber.MethodGet, Path: "/v1/events", Scope: access.Read, serve: (*API).events, query: events},
-		{Method: fiber.MethodGet, Path: "/v1/events/:id", Scope: access.Read, serve: (*API).event},
-		{Method: fiber.MethodGet, Path: "/v1/events/:id/explain", Scope: access.Read, serve: (*API).explain},
+		{Method: fiber.MethodGet, Path: "/v1/events/:id", Scope: access.Read, serve: (*API).event, query: named},
+		{Method: fiber.MethodGet, Path: "/v1/events/:id/explain", Scope: access.Read, serve: (*API).explain, query: named},
 		{
 			Method: fiber.MethodPost, Path: "/v1/events/:id/replay", Scope: access.Write, serve: (*API).replayEvent, once: true,
-			query: []string{"fresh", "rule", "destination"},
+			query: []string{"fresh", "rule", "destination", "source"},
 		},
-		{Method: fiber.MethodPost, Path: "/v1/events/:id/drop", Scope: access.Write, serve: (*API).dropEvent},
+		{Method: fiber.MethodPost, Path: "/v1/events/:id/drop", Scope: access.Write, serve: (*API).dropEvent, query: named},
 
 		{Method: fiber.MethodGet, Path: "/v1/deliveries", Scope: access.Read, serve: (*API).deliveries, query: deliveries},
 		{Method: fiber.MethodGet, Path: "/v1/deliveries/:id", Scope: access.Read, serve: (*API).delivery},
@@ -93,6 +94,7 @@ func Routes() []Route {
 		{Method: fiber.MethodPost, Path: "/v1/destinations/:name/resume", Scope: access.Write, serve: (*API).resume, once: true},
 
 		{Method: fiber.MethodGet, Path: "/v1/sources/:name/rejected", Scope: access.Read, serve: (*API).rejected},
+		{Method: fiber.MethodGet, Path: "/v1/sources/:name/captured", Scope: access.Read, serve: (*API).captured},
 		{
 			Method: fiber.MethodGet, Path: "/v1/stats", Scope: access.Read, serve: (*API).stats,
 			query: []string{"destination", "since", "until"},

@@ -13,7 +13,6 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
-	"github.com/surveygate/surveygate/gateway/internal/web/intake"
 	"github.com/surveygate/surveygate/rules"
 )
 
@@ -181,7 +180,12 @@ func (k kind) find(a *API, c *call) (*thing, error) {
 			return &t, nil
 		}
 	}
-	return nil, answer.Missing(string(k[:len(k)-1]))
+	things := k.things(a.Plan().Config, c.tenant, c.grant)
+	names := make([]string, len(things))
+	for i := range things {
+		names[i] = things[i].Name
+	}
+	return nil, noSuch(string(k[:len(k)-1]), name, names)
 }
 
 func (k kind) one(a *API, c *call) error {
@@ -203,18 +207,6 @@ func (k kind) definedInFile(a *API, c *call) error {
 		where = fmt.Sprintf("%s:%d", t.At.File, t.At.Line)
 	}
 	return answer.Say(fiber.StatusForbidden, answer.DefinedInFile, "`"+t.Name+"` is defined in "+where+"; change it there and reload")
-}
-
-func (a *API) rejected(c *call) error {
-	// Also of a source that is gone: what it refused may be why.
-	list, err := intake.RejectedOf(c.ctx, a.Store, c.tenant, param(c.Ctx, "name"))
-	if err != nil {
-		return err
-	}
-	if list == nil {
-		list = []*intake.Rejected{}
-	}
-	return answer.JSON(c.Ctx, fiber.StatusOK, page[*intake.Rejected]{Data: list})
 }
 
 type tokenView struct {

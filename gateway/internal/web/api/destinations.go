@@ -82,7 +82,7 @@ func (a *API) destinations(c *call) error {
 func (a *API) destination(c *call) error {
 	d := a.Plan().Destination(c.tenant, param(c.Ctx, "name"))
 	if d == nil {
-		return answer.Missing("destination")
+		return noSuch("destination", param(c.Ctx, "name"), a.destinationNames(c.tenant))
 	}
 	held, err := a.held(c)
 	if err != nil {
@@ -109,7 +109,7 @@ func (a *API) resume(c *call) error { return a.hold(c, state.Hold{}) }
 func (a *API) hold(c *call, h state.Hold) error {
 	name := param(c.Ctx, "name")
 	if a.Plan().Destination(c.tenant, name) == nil {
-		return answer.Missing("destination")
+		return noSuch("destination", name, a.destinationNames(c.tenant))
 	}
 	if err := a.Store.Hold(c.ctx, c.tenant, name, h); err != nil {
 		return err
@@ -144,9 +144,15 @@ func (a *API) stats(c *call) error {
 	if span := until.Sub(since); span < 0 || span > maxSpan {
 		return answer.Invalid("statistics are given for up to 7 days at once", "since")
 	}
-	list, err := a.Store.Stats(c.ctx, c.tenant, query(c.Ctx, "destination"), since, until)
+	destination := query(c.Ctx, "destination")
+	list, err := a.Store.Stats(c.ctx, c.tenant, destination, since, until)
 	if err != nil && !errors.Is(err, state.ErrNotFound) {
 		return err
+	}
+	if len(list) == 0 {
+		if err := a.knownTarget(c, destination, ""); err != nil {
+			return err
+		}
 	}
 	out := page[statView]{Data: make([]statView, 0, len(list))}
 	for _, s := range list {

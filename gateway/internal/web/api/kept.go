@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"errors"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -35,6 +36,11 @@ func (a *API) events(c *call) error {
 	if err != nil {
 		return listError(err, q.Cursor)
 	}
+	if nothing(p, q.Cursor) && q.Source != "" && q.Source != event.DefaultSource {
+		if err := a.knownSource(c, q.Source); err != nil {
+			return err
+		}
+	}
 	return answer.JSON(c.Ctx, fiber.StatusOK, viewPage(p, viewEvent))
 }
 
@@ -46,17 +52,54 @@ func (a *API) event(c *call) error {
 	return answer.JSON(c.Ctx, fiber.StatusOK, viewRecord(record))
 }
 
-// record is the event that the path names.
+// record is the event that the path names: by its id, or by the one it was published with.
 func (a *API) record(c *call) (*state.Record, error) {
-	record, err := a.Store.Event(c.ctx, c.tenant, param(c.Ctx, "id"))
+	id := param(c.Ctx, "id")
+	record, err := a.Store.Event(c.ctx, c.tenant, id)
 	if errors.Is(err, state.ErrNotFound) {
-		return nil, answer.Missing("event")
+		return a.published(c, id)
 	}
 	return record, err
 }
 
+// maxNamed bounds the sources that an id is looked for in.
+const maxNamed = 100
+
+// published finds an event by the caller's own id, from which its id is made: with the source that was named, else
+// with our API's and each that is configured.
+func (a *API) published(c *call, id string) (*state.Record, error) {
+	if plain, err := url.PathUnescape(id); err == nil {
+		id = plain
+	}
+	names := append([]string{event.DefaultSource}, a.sourceNames(c.tenant)...)
+	if name := query(c.Ctx, "source"); name != "" {
+		names = []string{name}
+	}
+	var found *state.Record
+	for _, name := range names[:min(len(names), maxNamed)] {
+		record, err := a.Store.Event(c.ctx, c.tenant, event.ID(c.tenant, name, id))
+		switch {
+		case errors.Is(err, state.ErrNotFound):
+		case err != nil:
+			return nil, err
+		case found != nil && found.Event.ID != record.Event.ID:
+			return nil, answer.Clash("the sources " + found.Event.Source + " and " + record.Event.Source + " both have an event of that id: say which with `source`")
+		default:
+			found = record
+		}
+	}
+	if found == nil {
+		return nil, answer.Missing("event")
+	}
+	return found, nil
+}
+
 func (a *API) explain(c *call) error {
-	explanation, err := a.Explain.Event(c.ctx, c.tenant, param(c.Ctx, "id"))
+	record, err := a.record(c)
+	if err != nil {
+		return err
+	}
+	explanation, err := a.Explain.Event(c.ctx, c.tenant, record.Event.ID)
 	if errors.Is(err, state.ErrNotFound) {
 		return answer.Missing("event")
 	}
@@ -224,7 +267,29 @@ func (a *API) deliveries(c *call) error {
 	if err != nil {
 		return listError(err, q.Cursor)
 	}
+	if nothing(p, q.Cursor) {
+		if err := a.knownTarget(c, q.Destination, q.Rule); err != nil {
+			return err
+		}
+	}
 	return answer.JSON(c.Ctx, fiber.StatusOK, viewPage(p, func(d state.Delivery) deliveryView { return viewDelivery(&d) }))
+}
+
+// nothing says that a list is empty from its beginning to its end: then a name in its filters may be mistyped.
+func nothing[T any](p *state.Page[T], cursor string) bool {
+	return len(p.Items) == 0 && cursor == "" && p.Next == "" && p.SearchedBackTo.IsZero()
+}
+
+// knownTarget refuses a destination or rule of which nothing is kept and which is not configured.
+func (a *API) knownTarget(c *call, destination, rule string) error {
+	destinations := a.destinationNames(c.tenant)
+	if destination != "" && !slices.Contains(destinations, destination) {
+		return noSuch("destination", destination, destinations)
+	}
+	if rules := append(a.ruleNames(c.tenant), destinations...); rule != "" && !slices.Contains(rules, rule) {
+		return noSuch("rule or webhook", rule, rules)
+	}
+	return nil
 }
 
 // listError tells a cursor that the store cannot read from a store that cannot.

@@ -168,7 +168,7 @@ func (a *API) accept(c *call, parsed []event.Parsed, alone bool, body []byte, st
 func (a *API) publishAs(c *call, name string, started time.Time) error {
 	through := a.Door.Source(c.tenant, name)
 	if through == nil {
-		return answer.Missing("source")
+		return noSuch("source", name, a.sourceNames(c.tenant))
 	}
 	body := bytes.Clone(c.Request().Body())
 	if len(bytes.TrimSpace(body)) == 0 {

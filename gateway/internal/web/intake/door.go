@@ -54,15 +54,17 @@ type Options struct {
 type Door struct {
 	Options
 
-	sources  atomic.Pointer[sources]
-	mu       sync.Mutex // for building sources
-	api      *stats.Source
-	readers  sync.Pool
-	lookups  *rate.Limiter // of names that are not configured
-	keeping  *rate.Limiter // of rejected requests, all sources together
-	requests atomic.Int64
-	bytes    atomic.Int64
-	draining atomic.Bool
+	sources atomic.Pointer[sources]
+	mu      sync.Mutex // for building sources
+	api     *stats.Source
+	readers sync.Pool
+	lookups *rate.Limiter // of names that are not configured
+	keeping *rate.Limiter // of rejected requests, all sources together
+	// capturing bounds how many requests are captured, all sources together.
+	capturing *rate.Limiter
+	requests  atomic.Int64
+	bytes     atomic.Int64
+	draining  atomic.Bool
 }
 
 // New is an open door.
@@ -72,6 +74,8 @@ func New(o Options) *Door {
 		api:     o.Stats.Source("default", "api"),
 		lookups: rate.NewLimiter(200, 200),
 		keeping: rate.NewLimiter(20, 100),
+
+		capturing: rate.NewLimiter(20, 100),
 	}
 	d.readers.New = func() any { return newReader() }
 	return d
@@ -157,10 +161,19 @@ type entry struct {
 	source       *source.Source
 	counts       *stats.Source
 	keeping      *rate.Limiter
+	capture      time.Duration
+	captureUntil time.Time // zero: it keeps none
+	capturing    *rate.Limiter
 	hidden       map[string]bool // headers that carry this source's tokens, lower case
 }
 
-func (s *sources) find(tenant, name string) *entry { return s.tenants[tenant][name] }
+// find is nil where there is none, also before there are any sources.
+func (s *sources) find(tenant, name string) *entry {
+	if s == nil {
+		return nil
+	}
+	return s.tenants[tenant][name]
+}
 
 // current are the sources of the running configuration, made when it is seen for the first time.
 func (d *Door) current() *sources {
@@ -174,9 +187,11 @@ func (d *Door) build() *sources {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	plan := d.Plan()
-	if s := d.sources.Load(); s != nil && s.plan == plan {
-		return s
+	before := d.sources.Load()
+	if before != nil && before.plan == plan {
+		return before
 	}
+	now := d.Clock.Now()
 	s := &sources{plan: plan, tenants: map[string]map[string]*entry{}}
 	for _, each := range plan.Config.Sources {
 		if s.tenants[each.Tenant] == nil {
@@ -187,6 +202,15 @@ func (d *Door) build() *sources {
 			counts:  d.Stats.Source(each.Tenant, each.Name),
 			keeping: rate.NewLimiter(1, 20),
 			hidden:  tokenHeaders(each.Receiver),
+
+			capture: each.Capture, capturing: rate.NewLimiter(2, 20),
+		}
+		if each.Capture > 0 {
+			s.tenants[each.Tenant][each.Name].captureUntil = now.Add(each.Capture)
+		}
+		// It lasts from the load that brought it: one that changed something else does not make it longer.
+		if was := before.find(each.Tenant, each.Name); was != nil && was.capture == each.Capture {
+			s.tenants[each.Tenant][each.Name].captureUntil = was.captureUntil
 		}
 	}
 	d.sources.Store(s)

@@ -65,12 +65,12 @@ func (m mask) text(b []byte) []byte {
 }
 
 // body is a copy of a body without secrets, whatever it is: JSON, a form, or neither of them, whole or cut off.
-func (m mask) body(b, contentType []byte) []byte {
-	b = m.text(b)
+func (m mask) body(p part, contentType []byte) part {
+	b := m.text(p.bytes)
 	if bytes.Contains(bytes.ToLower(contentType), []byte("x-www-form-urlencoded")) {
-		return m.form(b)
+		return part{m.form(b), p.cut}
 	}
-	return fields(b)
+	return part{fields(b), p.cut}
 }
 
 // form hides the values of parameters with telling names.

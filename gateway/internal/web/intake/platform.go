@@ -41,10 +41,16 @@ func (d *Door) serve(c *fiber.Ctx) error {
 	}()
 	now := d.Clock.Now()
 	r.open(c, now)
+	var err error
 	if c.Method() != fiber.MethodPost {
-		return d.greet(c, e, r)
+		err = d.greet(c, e, r)
+	} else {
+		err = d.take(c, e, r, now)
 	}
-	return d.take(c, e, r, now)
+	if e.captures(now) {
+		d.capture(c, e, r, now, err)
+	}
+	return err
 }
 
 // closed answers for a source that takes no requests: there is none (nil), it is switched off, or it reads a stream.

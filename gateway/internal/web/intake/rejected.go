@@ -1,16 +1,12 @@
 package intake
 
 import (
-	"bytes"
-	"cmp"
 	"context"
-	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -25,8 +21,6 @@ const (
 	rejectedKept    = 100
 	rejectedFor     = 24 * time.Hour
 	rejectedMaxBody = 64 << 10
-	rejectedHeaders = 64
-	rejectedValue   = 1024
 )
 
 // rejection is a refusal of one request.
@@ -42,21 +36,13 @@ type rejection struct {
 
 // Rejected is a refused request as it is kept: without secrets.
 type Rejected struct {
-	At        time.Time   `json:"at"`
-	Reason    string      `json:"reason"`
-	Detail    string      `json:"detail,omitempty"`
-	Status    int         `json:"status"`
-	Proved    bool        `json:"proved"`
-	RequestID string      `json:"request_id"`
-	Method    string      `json:"method"`
-	Path      string      `json:"path"`
-	Remote    string      `json:"remote,omitempty"`
-	Headers   [][2]string `json:"headers"`
-	Size      int         `json:"size"`
-	Body      string      `json:"body,omitempty"`
-	// Encoding is base64 where the body is no UTF-8.
-	Encoding  string `json:"encoding,omitempty"`
-	Truncated bool   `json:"truncated,omitempty"`
+	Request
+	Reason string `json:"reason"`
+	Detail string `json:"detail,omitempty"`
+	// Proved says that the platform sent it. Of those that were not proved, Checks says what was asked of them, and
+	// what a signature would have been made of.
+	Proved bool           `json:"proved"`
+	Checks []source.Check `json:"checks,omitempty"`
 }
 
 // refuse counts a rejection, keeps the request if its source has not just kept many, and is what is answered.
@@ -94,55 +80,21 @@ func (d *Door) TooLarge(c *fiber.Ctx) {
 }
 
 func (d *Door) describe(c *fiber.Ctx, e *entry, r *reader, why rejection, now time.Time) *Rejected {
-	kept := &Rejected{
-		At: now.UTC(), Reason: why.reason, Status: why.problem.Status, Proved: why.proved,
-		RequestID: answer.RequestID(c.Context()), Method: strings.Clone(c.Method()),
-	}
 	mask := newMask(e.source)
+	kept := &Rejected{
+		Request: requestOf(c, e, r, mask, now), Reason: why.reason, Proved: why.proved,
+	}
+	kept.Status = why.problem.Status
 	if why.cause != nil {
 		kept.Detail = string(mask.text([]byte(why.cause.Error())))
 	}
-	kept.Path = "/in/" + e.name
-	if e.tenant != "default" {
-		kept.Path = "/t/" + e.tenant + kept.Path
-	}
-	if r.request.Token != "" {
-		kept.Path += "/" + hidden
-	}
-	if args := c.Request().URI().QueryArgs(); args.Len() > 0 {
-		kept.Path += "?" + string(mask.form(bytes.Clone(args.QueryString())))
-	}
-	if r.request.Remote.IsValid() {
-		kept.Remote = r.request.Remote.String()
-	}
-	for name, value := range c.Request().Header.All() {
-		if len(kept.Headers) == rejectedHeaders {
-			break
+	kept.keep(mask.body(head(c.Request().Body(), rejectedMaxBody), c.Request().Header.ContentType()))
+	if errors.Is(why.cause, source.ErrRefused) {
+		kept.Checks = e.source.Inspect(&r.request)
+		for i := range kept.Checks {
+			check := &kept.Checks[i]
+			check.Signed, check.Given = string(mask.text([]byte(check.Signed))), string(mask.text([]byte(check.Given)))
 		}
-		text := hidden
-		if !secretName(name) && !e.hidden[strings.ToLower(string(name))] {
-			text = string(mask.text(value[:min(len(value), rejectedValue)]))
-		}
-		kept.Headers = append(kept.Headers, [2]string{string(name), strings.ToValidUTF8(text, "\uFFFD")})
-	}
-	body := c.Request().Body()
-	kept.Size = max(len(body), c.Request().Header.ContentLength())
-	if len(body) > rejectedMaxBody {
-		body, kept.Truncated = body[:rejectedMaxBody], true
-	}
-	masked := mask.body(body, c.Request().Header.ContentType())
-	if kept.Truncated {
-		for range utf8.UTFMax - 1 { // the cut may have split a character
-			if r, size := utf8.DecodeLastRune(masked); r != utf8.RuneError || size != 1 {
-				break
-			}
-			masked = masked[:len(masked)-1]
-		}
-	}
-	if utf8.Valid(masked) {
-		kept.Body = string(masked)
-	} else {
-		kept.Body, kept.Encoding = base64.StdEncoding.EncodeToString(masked), "base64"
 	}
 	return kept
 }
@@ -158,20 +110,13 @@ func rejectedList(name string, proved bool) string {
 func RejectedOf(ctx context.Context, store state.Settings, tenant, name string) ([]*Rejected, error) {
 	var all []*Rejected
 	for _, proved := range []bool{true, false} {
-		items, err := store.Kept(ctx, tenant, rejectedList(name, proved))
+		more, err := keptOf[Rejected](ctx, store, tenant, rejectedList(name, proved))
 		if err != nil {
 			return nil, fmt.Errorf("rejected requests of %s: %w", name, err)
 		}
-		for _, item := range items {
-			each := &Rejected{}
-			if err := json.Unmarshal(item, each); err != nil {
-				return nil, fmt.Errorf("rejected requests of %s: %w", name, err)
-			}
-			all = append(all, each)
-		}
+		all = append(all, more...)
 	}
-	slices.SortStableFunc(all, func(a, b *Rejected) int { return cmp.Compare(b.At.UnixNano(), a.At.UnixNano()) })
-	return all[:min(len(all), rejectedKept)], nil
+	return newest(all), nil
 }
 
 // tokenHeaders are the headers in which a source's tokens come, lower case.

@@ -1,0 +1,96 @@
+package api
+
+import (
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+	"github.com/surveygate/surveygate/gateway/internal/web/intake"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// rejected are what a source refused, newest first: also of one that is gone, for what it refused may be why.
+func (a *API) rejected(c *call) error {
+	name := param(c.Ctx, "name")
+	list, err := intake.RejectedOf(c.ctx, a.Store, c.tenant, name)
+	if err != nil {
+		return err
+	}
+	if len(list) == 0 {
+		if err := a.knownSource(c, name); err != nil {
+			return err
+		}
+		list = []*intake.Rejected{}
+	}
+	return answer.JSON(c.Ctx, fiber.StatusOK, page[*intake.Rejected]{Data: list})
+}
+
+// capturedView is what a source captured, and until when it does.
+type capturedView struct {
+	page[*intake.Captured]
+	CaptureUntil string `json:"capture_until,omitempty"`
+}
+
+func (a *API) captured(c *call) error {
+	name := param(c.Ctx, "name")
+	list, err := intake.CapturedOf(c.ctx, a.Store, c.tenant, name)
+	if err != nil {
+		return err
+	}
+	if len(list) == 0 {
+		if err := a.knownSource(c, name); err != nil {
+			return err
+		}
+		list = []*intake.Captured{}
+	}
+	return answer.JSON(c.Ctx, fiber.StatusOK, capturedView{
+		page[*intake.Captured]{Data: list}, stamp(a.Door.CaptureUntil(c.tenant, name)),
+	})
+}
+
+// knownSource refuses the name of a source that the tenant never had.
+func (a *API) knownSource(c *call, name string) error {
+	knew, err := a.Door.Knew(c.tenant, name)
+	if err != nil || knew {
+		return err
+	}
+	return noSuch("source", name, a.sourceNames(c.tenant))
+}
+
+func (a *API) sourceNames(tenant string) []string {
+	var names []string
+	for _, s := range a.Plan().Config.Sources {
+		if s.Tenant == tenant {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
+func (a *API) destinationNames(tenant string) []string {
+	var names []string
+	for _, d := range a.Plan().Config.Destinations {
+		if d.Tenant == tenant {
+			names = append(names, d.Name)
+		}
+	}
+	return names
+}
+
+func (a *API) ruleNames(tenant string) []string {
+	names := []string{}
+	for _, r := range a.Plan().Config.Rules {
+		if r.Tenant == tenant || r.Tenant == "*" {
+			names = append(names, r.Name)
+		}
+	}
+	return names
+}
+
+// noSuch is a 404 that names what was probably meant, of the tenant's own.
+func noSuch(what, name string, names []string) *answer.Problem {
+	problem := answer.Missing(what)
+	if near := event.Nearest(name, names); near != "" {
+		problem.Detail[0].Msg += " `" + name + "`; did you mean `" + near + "`?"
+	}
+	return problem
+}

@@ -1,0 +1,100 @@
+package intake
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+)
+
+// How captured requests are kept, while a source's `capture` lasts. As with rejected ones, strangers fill a list of
+// their own.
+const (
+	capturedKept    = 50
+	capturedFor     = 24 * time.Hour
+	capturedMaxBody = 256 << 10
+)
+
+// Captured is a request of any method as a source with `capture` got it, whatever became of it. Its body is exact, but
+// for the source's own secrets: what an unknown platform sends cannot be told from a secret by its name.
+type Captured struct {
+	Request
+	// Proved says that the source's checks passed, where it has any.
+	Proved bool `json:"proved"`
+	// Redacted says that one of the source's secrets stood in the body and was taken out, so no signature fits it.
+	Redacted bool `json:"redacted,omitempty"`
+}
+
+// captures says whether requests of now are kept.
+func (e *entry) captures(now time.Time) bool { return now.Before(e.captureUntil) }
+
+// capture keeps a request after it was answered; err is what it was refused with.
+func (d *Door) capture(c *fiber.Ctx, e *entry, r *reader, now time.Time, err error) {
+	if !e.capturing.AllowN(now, 1) || !d.capturing.AllowN(now, 1) {
+		return
+	}
+	mask := newMask(e.source)
+	kept := &Captured{Request: requestOf(c, e, r, mask, now), Proved: r.request.Verified.Kind != ""}
+	kept.Status = c.Response().StatusCode()
+	if err != nil {
+		kept.Status = answer.Of(err).Status
+	}
+	body := head(c.Request().Body(), capturedMaxBody)
+	plain := mask.text(body.bytes)
+	kept.Redacted = !bytes.Equal(plain, body.bytes)
+	kept.keep(part{plain, body.cut})
+	item, err := json.Marshal(kept)
+	if err == nil {
+		err = d.Store.Keep(d.Context, e.tenant, capturedList(e.name, kept.Proved), item, capturedKept, capturedFor)
+	}
+	if err != nil {
+		d.Log.Warn("captured request is not kept", "tenant", e.tenant, "source", e.name, "err", err)
+	}
+}
+
+func capturedList(name string, proved bool) string {
+	if proved {
+		return "captured/" + name
+	}
+	return "captured/" + name + "/unproved"
+}
+
+// CapturedOf are a source's captured requests, newest first.
+func CapturedOf(ctx context.Context, store state.Settings, tenant, name string) ([]*Captured, error) {
+	var all []*Captured
+	for _, proved := range []bool{true, false} {
+		more, err := keptOf[Captured](ctx, store, tenant, capturedList(name, proved))
+		if err != nil {
+			return nil, fmt.Errorf("captured requests of %s: %w", name, err)
+		}
+		all = append(all, more...)
+	}
+	return newest(all), nil
+}
+
+// CaptureUntil is how long a source's requests are kept; zero where they are not.
+func (d *Door) CaptureUntil(tenant, name string) time.Time {
+	if e := d.current().find(tenant, name); e != nil && e.enabled && e.captures(d.Clock.Now()) {
+		return e.captureUntil
+	}
+	return time.Time{}
+}
+
+// Knew says whether a tenant has a source, or had one.
+func (d *Door) Knew(tenant, name string) (bool, error) {
+	if d.current().find(tenant, name) != nil {
+		return true, nil
+	}
+	_, err := d.Store.Get(d.Context, tenant, settingKind, name)
+	if errors.Is(err, state.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}

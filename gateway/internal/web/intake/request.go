@@ -1,0 +1,142 @@
+package intake
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+)
+
+const (
+	maxHeaders = 64
+	maxValue   = 1024
+)
+
+// Request is a request as it is kept: without secrets.
+type Request struct {
+	At        time.Time   `json:"at"`
+	Status    int         `json:"status"`
+	RequestID string      `json:"request_id"`
+	Method    string      `json:"method"`
+	Path      string      `json:"path"`
+	Remote    string      `json:"remote,omitempty"`
+	Headers   [][2]string `json:"headers"`
+	// Size and SHA256 are of the body as it came.
+	Size   int    `json:"size"`
+	SHA256 string `json:"sha256,omitempty"`
+	Body   string `json:"body,omitempty"`
+	// Encoding is base64 where the body is no UTF-8.
+	Encoding  string `json:"encoding,omitempty"`
+	Truncated bool   `json:"truncated,omitempty"`
+}
+
+// Bytes are the body's.
+func (r *Request) Bytes() ([]byte, error) {
+	if r.Encoding == "base64" {
+		return base64.StdEncoding.DecodeString(r.Body)
+	}
+	return []byte(r.Body), nil
+}
+
+// requestOf is all of a request but its body and how it was answered.
+func requestOf(c *fiber.Ctx, e *entry, r *reader, mask mask, now time.Time) Request {
+	kept := Request{
+		At: now.UTC(), RequestID: answer.RequestID(c.Context()), Method: strings.Clone(c.Method()), Path: "/in/" + e.name,
+	}
+	if e.tenant != access.DefaultTenant {
+		kept.Path = "/t/" + e.tenant + kept.Path
+	}
+	if r.request.Token != "" {
+		kept.Path += "/" + hidden
+	}
+	if args := c.Request().URI().QueryArgs(); args.Len() > 0 {
+		kept.Path += "?" + string(mask.form(bytes.Clone(args.QueryString())))
+	}
+	if r.request.Remote.IsValid() {
+		kept.Remote = r.request.Remote.String()
+	}
+	for name, value := range c.Request().Header.All() {
+		if len(kept.Headers) == maxHeaders {
+			break
+		}
+		text := hidden
+		if !secretName(name) && !e.hidden[strings.ToLower(string(name))] {
+			text = string(mask.text(value[:min(len(value), maxValue)]))
+		}
+		kept.Headers = append(kept.Headers, [2]string{string(name), strings.ToValidUTF8(text, "\uFFFD")})
+	}
+	body := c.Request().Body()
+	if kept.Size = max(len(body), c.Request().Header.ContentLength()); len(body) > 0 {
+		sum := sha256.Sum256(body)
+		kept.SHA256 = hex.EncodeToString(sum[:])
+	}
+	return kept
+}
+
+// part is a body, or its beginning.
+type part struct {
+	bytes []byte
+	cut   bool
+}
+
+func head(body []byte, most int) part {
+	if len(body) <= most {
+		return part{bytes: body}
+	}
+	return part{body[:most], true}
+}
+
+// keep puts a body, without its secrets, into the request: as text where it is one.
+func (r *Request) keep(body part) {
+	b := body.bytes
+	if r.Truncated = body.cut; r.Truncated {
+		for range utf8.UTFMax - 1 { // the cut may have split a character
+			if last, size := utf8.DecodeLastRune(b); last != utf8.RuneError || size != 1 {
+				break
+			}
+			b = b[:len(b)-1]
+		}
+	}
+	if utf8.Valid(b) {
+		r.Body = string(b)
+	} else {
+		r.Body, r.Encoding = base64.StdEncoding.EncodeToString(b), "base64"
+	}
+}
+
+// keptOf reads what was kept in a list.
+func keptOf[T any](ctx context.Context, store state.Settings, tenant, list string) ([]*T, error) {
+	items, err := store.Kept(ctx, tenant, list)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]*T, len(items))
+	for i, item := range items {
+		all[i] = new(T)
+		if err := json.Unmarshal(item, all[i]); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+func (r *Request) when() time.Time { return r.At }
+
+// newest puts what stood in several lists in one order, newest first.
+func newest[T interface{ when() time.Time }](all []T) []T {
+	slices.SortStableFunc(all, func(a, b T) int { return cmp.Compare(b.when().UnixNano(), a.when().UnixNano()) })
+	return all
+}
