@@ -73,10 +73,10 @@ func TestRedisGone(t *testing.T) {
 			away[0](server)
 			back := time.After(gone)
 			until(t, "intake refuses", func() bool { return l.refused.Load() > 0 })
-			if status, text := p.request(http.MethodGet, "/readyz"); status != http.StatusServiceUnavailable {
+			if status, text := p.request(t, http.MethodGet, "/readyz"); status != http.StatusServiceUnavailable {
 				t.Errorf("ready without a store: %d %s", status, text)
 			}
-			if status, _ := p.request(http.MethodGet, "/healthz"); status != http.StatusOK {
+			if status, _ := p.request(t, http.MethodGet, "/healthz"); status != http.StatusOK {
 				t.Errorf("a restart would mend nothing, and it asks for one: %d", status)
 			}
 			<-back // the time itself is what is tested
@@ -86,7 +86,7 @@ func TestRedisGone(t *testing.T) {
 			if lost := l.lost(receiver, time.Minute); len(lost) > 0 {
 				t.Errorf("%d of %d accepted events were lost", len(lost), l.accepted.Load())
 			}
-			until(t, "it is ready again", func() bool { status, _ := p.request(http.MethodGet, "/readyz"); return status == http.StatusOK })
+			until(t, "it is ready again", func() bool { status, _ := p.request(t, http.MethodGet, "/readyz"); return status == http.StatusOK })
 			_, repeated := receiver.first(t)
 			t.Logf("%d events, %d times 503: 0 lost, %d delivered twice", l.accepted.Load(), l.refused.Load(), repeated)
 		})
@@ -125,15 +125,15 @@ func TestRedisFull(t *testing.T) {
 			t.Fatal("it is never full")
 		}
 	}
-	if status, text := p.request(http.MethodGet, "/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(text, "memory") {
+	if status, text := p.request(t, http.MethodGet, "/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(text, "memory") {
 		t.Errorf("full, and it says %d %s", status, text)
 	}
 	well.Store(true)
 	until(t, "what waits is delivered", func() bool {
-		_, text := p.request(http.MethodGet, "/v1/deliveries?state=waiting&limit=1")
+		_, text := p.request(t, http.MethodGet, "/v1/deliveries?state=waiting&limit=1")
 		return strings.Contains(text, `"data":[]`)
 	})
-	if _, dead := p.request(http.MethodGet, "/v1/deliveries?state=dead&limit=1"); !strings.Contains(dead, `"data":[]`) {
+	if _, dead := p.request(t, http.MethodGet, "/v1/deliveries?state=dead&limit=1"); !strings.Contains(dead, `"data":[]`) {
 		t.Errorf("dead letters: %s", dead)
 	}
 	server.Do("CONFIG", "SET", "maxmemory", "100mb")

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -27,31 +26,10 @@ webhooks:
 `, server.URL(), testToken, receiver.url, redisHook, settings)
 }
 
-// request asks a gateway's API, or reads its metrics.
-func (p *process) request(method, path string) (status int, body string) {
-	p.t.Helper()
-	req, err := http.NewRequestWithContext(p.t.Context(), method, "http://"+p.address+path, http.NoBody)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+p.token)
-	client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	res, err := client.Do(req)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return res.StatusCode, string(text)
-}
-
 // delivered is how many deliveries a gateway made itself.
-func (p *process) delivered() (n int) {
-	p.t.Helper()
-	_, text := p.request(http.MethodGet, "/metrics")
+func (p *process) delivered(t *testing.T) (n int) {
+	t.Helper()
+	_, text := p.request(t, http.MethodGet, "/metrics")
 	for line := range strings.SplitSeq(text, "\n") {
 		if strings.HasPrefix(line, "surveygate_deliveries_total") && strings.Contains(line, `verdict="delivered"`) {
 			_, _ = fmt.Sscanf(line[strings.LastIndexByte(line, ' ')+1:], "%d", &n)
@@ -70,7 +48,7 @@ func TestReplicas(t *testing.T) {
 	b := start(t, t.TempDir(), onRedis(server, receiver, ""))
 
 	l := newLoad(t, 400, func(int) *process { return a })
-	until(t, "both deliver", func() bool { return a.delivered() > 0 && b.delivered() > 0 })
+	until(t, "both deliver", func() bool { return a.delivered(t) > 0 && b.delivered(t) > 0 })
 	l.end()
 	if lost := l.lost(receiver, 30*time.Second); len(lost) > 0 {
 		t.Fatalf("%d events did not arrive", len(lost))
@@ -78,17 +56,17 @@ func TestReplicas(t *testing.T) {
 	if _, repeated := receiver.first(t); repeated > 0 {
 		t.Errorf("%d deliveries were made twice", repeated)
 	}
-	t.Logf("of %d events that one took in, it delivered %d and the other %d", l.accepted.Load(), a.delivered(), b.delivered())
+	t.Logf("of %d events that one took in, it delivered %d and the other %d", l.accepted.Load(), a.delivered(t), b.delivered(t))
 
-	if status, text := a.request(http.MethodPost, "/v1/destinations/sink/pause"); status != http.StatusOK {
+	if status, text := a.request(t, http.MethodPost, "/v1/destinations/sink/pause"); status != http.StatusOK {
 		t.Fatal(status, text)
 	}
 	paused := func(p *process) bool {
-		_, text := p.request(http.MethodGet, "/v1/destinations/sink")
+		_, text := p.request(t, http.MethodGet, "/v1/destinations/sink")
 		return strings.Contains(text, `"paused"`)
 	}
 	until(t, "the other sees the pause", func() bool { return paused(b) })
-	if status, text := b.request(http.MethodPost, "/v1/destinations/sink/resume"); status != http.StatusOK {
+	if status, text := b.request(t, http.MethodPost, "/v1/destinations/sink/resume"); status != http.StatusOK {
 		t.Fatal(status, text)
 	}
 	until(t, "the first sees its end", func() bool { return !paused(a) })
@@ -123,7 +101,7 @@ func TestCrashOfAReplica(t *testing.T) {
 		t.Fatalf("%d of %d accepted events were lost", len(lost), l.accepted.Load())
 	}
 	until(t, "what the killed one held is taken over", func() bool {
-		_, text := b.request(http.MethodGet, "/readyz")
+		_, text := b.request(t, http.MethodGet, "/readyz")
 		return strings.Contains(text, `"pending":0,`)
 	})
 	took := time.Since(killed)
@@ -162,7 +140,7 @@ func TestDrainOnRedis(t *testing.T) {
 		t.Fatalf("%d of %d accepted events were lost", len(lost), l.accepted.Load())
 	}
 	until(t, "nothing waits any more", func() bool {
-		_, text := current.Load().request(http.MethodGet, "/v1/deliveries?state=waiting&limit=1")
+		_, text := current.Load().request(t, http.MethodGet, "/v1/deliveries?state=waiting&limit=1")
 		return strings.Contains(text, `"data":[]`)
 	})
 	if _, repeated := receiver.first(t); int64(repeated) != refused.Load() {
@@ -200,7 +178,7 @@ func TestReplicasOfTwoConfigurations(t *testing.T) {
 		Attempts            int
 	}
 	late := func(p *process) (d owed) {
-		_, text := p.request(http.MethodGet, "/v1/deliveries")
+		_, text := p.request(t, http.MethodGet, "/v1/deliveries")
 		var page struct {
 			Data []owed
 		}
