@@ -97,6 +97,53 @@ func TestTwoShardsInOneScriptAreRefused(t *testing.T) {
 	}
 }
 
+// A master of a Cluster is killed under load: its replica takes its place, and the gateway goes on by itself. What the
+// replica had is all there; what was accepted last may be lost, as Redis replicates asynchronously.
+func TestClusterFailover(t *testing.T) {
+	t.Parallel()
+	url, nodes := startCluster(t)
+	replica := start(t, "--cluster-enabled", "yes", "--cluster-config-file", "nodes", "--cluster-node-timeout", "2000")
+	replica.do("CLUSTER", "MEET", "127.0.0.1", nodes[0].port)
+	master := asText(nodes[0].do("CLUSTER", "MYID"))
+	until(t, "the replica replicates", func() bool { return replica.try("CLUSTER", "REPLICATE", master) != nil })
+	until(t, "the replica is in step", func() bool { return replica.info("replication", "master_link_status") == "up" })
+	for _, n := range nodes {
+		until(t, "all know the replica", func() bool { return strings.Contains(asText(n.do("CLUSTER", "NODES")), "slave "+master) })
+	}
+	s := gate(t, url)
+	before := make([]string, 40)
+	for i := range before {
+		before[i] = fmt.Sprint("before", i)
+	}
+	accept(t, s, before...)
+	until(t, "the replica has all", func() bool {
+		return nodes[0].info("replication", "master_repl_offset") == replica.info("replication", "slave_repl_offset")
+	})
+	nodes[0].kill()
+	began := time.Now()
+	n := 0
+	until(t, "events of all shards are accepted again", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		var all []*event.Event
+		for i := range 20 {
+			all = append(all, made(t, fmt.Sprint("after", i)))
+		}
+		n = len(all)
+		_, err := s.Append(ctx, all)
+		return err == nil
+	})
+	t.Logf("failed over in %v", time.Since(began).Round(time.Millisecond))
+	seen := map[string]bool{}
+	for _, c := range hold(t, s, len(before)+n) {
+		seen[c.Event.DedupeKey] = true
+		commit(t, s, decided(c))
+	}
+	if len(seen) != len(before)+n {
+		t.Errorf("%d events came, want %d", len(seen), len(before)+n)
+	}
+}
+
 // The master of three sentinels is killed: a replica takes its place, and the gateway goes on by itself.
 func TestSentinelFailover(t *testing.T) {
 	t.Parallel()
