@@ -253,10 +253,15 @@ func (g *running) serve(ctx context.Context) error {
 	if g.options.Started != nil {
 		g.options.Started(g.started(ctx, public))
 	}
+	var broken <-chan struct{}
+	if b, ok := g.store.(state.Breaker); ok {
+		broken = b.Broken()
+	}
 	var failure error
 	select {
 	case <-ctx.Done():
 	case failure = <-failed:
+	case <-broken: // whoever watches over the process starts another one; closing the store says why
 	}
 	g.log.Info("stopping: no new requests, then what is held is handed over")
 	g.web.Drain()

@@ -69,6 +69,39 @@ func TestChangedWhileStarting(t *testing.T) {
 	}
 }
 
+// breaking is a store that breaks when it is told to.
+type breaking struct {
+	state.Store
+	broken chan struct{}
+	why    error
+}
+
+func (b *breaking) Broken() <-chan struct{} { return b.broken }
+func (b *breaking) Close() error            { return errors.Join(b.why, b.Store.Close()) }
+
+// A store that only another start mends ends the gateway, and why is the gateway's last word.
+func TestStoreBreaks(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	g, err := open(t.Context(), s.options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &breaking{Store: g.store, broken: make(chan struct{}), why: errors.New("the disk failed")}
+	g.store = b
+	ended := make(chan error, 1)
+	go func() { ended <- errors.Join(g.serve(t.Context()), g.close()) }()
+	close(b.broken)
+	select {
+	case err := <-ended:
+		if !errors.Is(err, b.why) {
+			t.Errorf("ended with %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("it goes on without a store")
+	}
+}
+
 // blind is a store that cannot say what is on hold.
 type blind struct{ state.Store }
 

@@ -60,6 +60,11 @@ const testToken = "test-token-of-more-than-thirty-two-characters"
 // start runs the binary on a folder and waits until it listens. The same folder may be started again after it ended.
 func start(t testing.TB, dir, yaml string, env ...string) *process {
 	t.Helper()
+	return startWith(t, binary, dir, yaml, env...)
+}
+
+func startWith(t testing.TB, program, dir, yaml string, env ...string) *process {
+	t.Helper()
 	config := filepath.Join(dir, "surveygate.yaml")
 	if err := os.WriteFile(config, []byte(yaml), 0o600); err != nil {
 		t.Fatal(err)
@@ -67,7 +72,7 @@ func start(t testing.TB, dir, yaml string, env ...string) *process {
 	p := &process{
 		t: t, dir: dir, ended: make(chan struct{}), log: &bytes.Buffer{}, logMu: &sync.Mutex{}, token: testToken,
 	}
-	p.cmd = exec.CommandContext(context.Background(), binary,
+	p.cmd = exec.CommandContext(context.Background(), program,
 		"run", "--config", config, "--data", filepath.Join(dir, "data"), "--listen", "127.0.0.1:0", "--json")
 	p.cmd.Env = append(os.Environ(), env...)
 	stdout, err := p.cmd.StdoutPipe()

@@ -42,6 +42,12 @@ type Store interface {
 	Close() error
 }
 
+// Breaker is implemented by engines that may break for good, as one does whose disk fails: only another start mends it.
+type Breaker interface {
+	// Broken is closed when the store has broken; Close then says why.
+	Broken() <-chan struct{}
+}
+
 // Intake is the way from an accepted event to its committed decision.
 type Intake interface {
 	// Append makes events durable and reports one result per event. Events carry their tenant. Events of one response

@@ -70,6 +70,7 @@ type store struct {
 	stop    sync.Once     // closes it
 	once    sync.Once     // of Close
 	closed  error
+	broke   chan struct{}         // closed when the store broke
 	fault   atomic.Pointer[error] // what broke the store; nothing is written after it
 	gate    gate                  // passed by whoever reads db, shut by Close
 
@@ -83,7 +84,10 @@ type store struct {
 	space       space
 }
 
-var _ state.Store = (*store)(nil)
+var (
+	_ state.Store   = (*store)(nil)
+	_ state.Breaker = (*store)(nil)
+)
 
 // Open opens the store in a folder, and makes it at the first start.
 func Open(opts Options) (state.Store, error) {
@@ -127,7 +131,7 @@ func open(opts Options) (s *store, err error) {
 	}
 	s = &store{
 		opts: opts, clock: opts.Clock, log: opts.Logger,
-		watch: watch, calls: make(chan *call, maxGroup), closing: make(chan struct{}), stopped: make(chan struct{}),
+		watch: watch, calls: make(chan *call, maxGroup), closing: make(chan struct{}), stopped: make(chan struct{}), broke: make(chan struct{}),
 	}
 	if s.key, err = respondentKey(opts.Dir); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -243,10 +247,14 @@ func (s *store) breakWith(err error) {
 	err = fmt.Errorf("%w: %w: %w", state.ErrUnavailable, errBroken, err)
 	if s.fault.CompareAndSwap(nil, &err) {
 		s.log.Error("store is broken", "err", err)
+		close(s.broke)
 	}
 	// The writer itself may wait inside Pebble for ever; nobody shall wait for it.
 	s.stop.Do(func() { close(s.stopped) })
 }
+
+// Broken is closed when the disk failed.
+func (s *store) Broken() <-chan struct{} { return s.broke }
 
 func (s *store) broken() error {
 	if p := s.fault.Load(); p != nil {
