@@ -5,7 +5,7 @@ FUZZTIME ?= 30s
 BIN      := bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race fuzz crash bench lint vuln docs docs-check examples check tools
+.PHONY: help run build test contracts race fuzz crash bench lint vuln docs docs-check examples check needs tools
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*## "} {printf "  %-12s %s\n", $$1, $$2}'
@@ -16,8 +16,19 @@ run: ## show one working: the demo
 build: ## build the binary into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/surveygate ./cmd/surveygate
 
-test: ## run every test
+test: ## run every test; with SURVEYGATE_SPECS the contracts too
 	$(GO) test ./...
+ifdef SURVEYGATE_SPECS
+	@$(MAKE) --no-print-directory contracts
+else
+	@echo "NOT RUN: make contracts. SURVEYGATE_SPECS names no folder of vendors' documents to hold the requests against."
+endif
+
+contracts: ## hold every request against the vendors' documents in SURVEYGATE_SPECS
+ifndef SURVEYGATE_SPECS
+	$(error SURVEYGATE_SPECS names no folder of vendors' documents)
+endif
+	$(GO) test -count=1 -tags contracts -run 'Contracts|WrongRequests' ./gateway/internal/outbound
 
 race: ## run every test with the race detector
 	$(GO) test -race ./...
@@ -47,6 +58,9 @@ docs-check: ## fail when a derived page is stale
 
 examples: ## play the examples and every block of the README
 	$(GO) test -count=1 -run 'TestExamples|TestReadme' ./cmd/surveygate
+
+needs: ## install what the tests start and is missing: Redis, and its client for Python
+	@.ci/need redis-server redis-cli python3 python3-redis
 
 check: ## what CI runs, word for word
 	bash .ci/run

@@ -92,6 +92,7 @@ func TestOneDoorPerLibrary(t *testing.T) {
 		"github.com/redis/go-redis":           {"gateway/internal/state/redis"},
 		"github.com/gofiber/fiber":            {"gateway/internal/web"},
 		"github.com/slack-go/slack":           {"connectors/slack"},
+		"github.com/getkin/kin-openapi":       {"connectors/connectortest/contract"},
 		"github.com/prometheus/client_golang": {"gateway/internal/stats"},
 		"github.com/spf13/cobra":              {"cmd"},
 		"net/http/httputil":                   {},

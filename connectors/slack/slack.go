@@ -2,6 +2,7 @@
 package slack
 
 import (
+	"net/http"
 	"strings"
 	"time"
 
@@ -180,9 +181,8 @@ func (a *Account) Check() []*connectors.Request {
 	if a.Token.IsZero() {
 		return nil
 	}
-	return []*connectors.Request{connectors.Post(a.BaseURL.At(api, "/auth.test"), []byte("{}")).
-		With("Content-Type", "application/json; charset=utf-8").
-		As(connectors.Bearer(a.Token))}
+	ask := &connectors.Request{Method: http.MethodPost, URL: a.BaseURL.At(api, "/auth.test")}
+	return []*connectors.Request{ask.As(connectors.Bearer(a.Token))}
 }
 
 // Checked reads auth.test, which like every method refuses with 200. It knows no channel.
