@@ -80,7 +80,7 @@ type store struct {
 	window      window
 	due         dueQueue
 	generations generations
-	watchers    watchers
+	watchers    state.Watchers
 	space       space
 }
 
@@ -223,7 +223,7 @@ func (s *store) Close() error {
 	s.once.Do(func() {
 		close(s.closing)
 		<-s.stopped
-		s.watchers.close()
+		s.watchers.Close()
 		s.space.close()
 		s.gate.shut()
 		if err := s.broken(); err != nil {

@@ -58,7 +58,7 @@ func (op *putting) stage(t *tx) error {
 	}
 	change := state.Change{Tenant: op.tenant, Kind: op.kind, Name: op.name}
 	watchers := &t.s.watchers
-	t.after = append(t.after, func() { watchers.tell(change) })
+	t.after = append(t.after, func() { watchers.Tell(change) })
 	return nil
 }
 
@@ -209,4 +209,12 @@ func (op *leasing) stage(t *tx) error {
 	}
 	t.put(key, appendBytes(appendInt(appendUint(nil, op.fence), t.now+int64(op.ttl)), op.holder))
 	return nil
+}
+
+// Watch receives the kind and name of every change.
+func (s *store) Watch(ctx context.Context, tenant string) (<-chan state.Change, error) {
+	if err := s.check(ctx); err != nil {
+		return nil, err
+	}
+	return s.watchers.Watch(ctx, tenant)
 }

@@ -39,7 +39,8 @@ import (
 //	layout                hash    version, shards, key of respondents' hashes
 //	names                 hash    reference -> text of what records would repeat
 //	set:TENANT:KIND       hash    name -> version, value
-//	version, changed      string, zset  newest version; what changed by version
+//	version, changed      string, zset  newest version; what changed by version, the newest of them
+//	forgotten             string  newest version that left changed
 //	changes               channel a setting changed
 //	list:TENANT:LIST      list    end, item
 //	lease:NAME            hash    holder, until, fence

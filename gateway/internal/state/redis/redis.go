@@ -48,26 +48,30 @@ const (
 	deadAfter = 10 * time.Second // without a sign of life a holder's events are free
 	beatEvery = time.Second
 	lostAfter = 5 * time.Second // of a call that nobody waits for any more
+	// recentMost is how many settings are remembered to have changed. Who missed more is told of all there are.
+	recentMost = 65536
 )
 
 // store implements state.Store.
 type store struct {
-	opts   Options
-	client goredis.UniversalClient
-	kind   kind
-	clock  clock.Clock
-	manual bool // scripts are told the time
-	log    *slog.Logger
-	holder string
-	key    []byte // of respondents' hashes
-	meta   string // prefix of the keys of the gateway as a whole
-	shards []*shard
-	names  names
-	partly partly
-	turns  turns
-	watch  watchers
-	full   atomic.Bool
-	calls  atomic.Int64 // of scripts, for the benchmarks
+	opts     Options
+	client   goredis.UniversalClient
+	kind     kind
+	clock    clock.Clock
+	manual   bool // scripts are told the time
+	log      *slog.Logger
+	holder   string
+	key      []byte // of respondents' hashes
+	meta     string // prefix of the keys of the gateway as a whole
+	shards   []*shard
+	names    names
+	partly   partly
+	turns    turns
+	watchers state.Watchers
+	seen     uint64 // newest version of a setting that watchers were told of
+	recent   int    // changes of settings that are remembered for who missed them
+	full     atomic.Bool
+	calls    atomic.Int64 // of scripts, for the benchmarks
 
 	wake    chan struct{}
 	turn    atomic.Uint32 // the shard that is asked first
@@ -124,7 +128,7 @@ func open(opts Options) (*store, error) {
 	s := &store{
 		opts: opts, kind: k, clock: opts.Clock, manual: opts.Clock != clock.System(), log: opts.Logger,
 		holder: opts.Holder + "-" + hex.EncodeToString(suffix[:]), meta: escape(opts.Prefix) + ":{meta}:",
-		wake: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), recent: recentMost,
 	}
 	s.client = newClient(o)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -260,7 +264,7 @@ func (s *store) Close() error {
 		defer cancel()
 		s.cancel()
 		s.ending.Wait()
-		s.watch.close()
+		s.watchers.Close()
 		var errs []error
 		for _, sh := range s.shards {
 			if err := leaveScript.Run(ctx, s.client, []string{sh.base}, s.now(), s.holder).Err(); err != nil {
@@ -282,7 +286,7 @@ func (s *store) abandon() {
 			sh.commits.close()
 		}
 		s.ending.Wait()
-		s.watch.close()
+		s.watchers.Close()
 		s.closed = s.client.Close()
 	})
 }

@@ -130,6 +130,42 @@ func TestReplicasAgreeWithinASecond(t *testing.T) {
 	}
 }
 
+// A replica that was away for more changes than are remembered hears of every setting there is.
+func TestMoreChangesThanAreRemembered(t *testing.T) {
+	t.Parallel()
+	srv := start(t)
+	a, b := gate(t, srv.url(), func(o *Options) { o.Prefix = "odd*[x]?" }), gate(t, srv.url(), func(o *Options) { o.Prefix = "odd*[x]?" })
+	b.cancel() // what it does by itself ends here
+	b.ending.Wait()
+	heard, err := b.Watch(t.Context(), "*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.recent = 3
+	want := map[state.Change]bool{}
+	for i := range 10 {
+		c := state.Change{Tenant: "a:b", Kind: "rule/{x}", Name: fmt.Sprint("n:", i)}
+		if _, err := a.Put(t.Context(), c.Tenant, c.Kind, c.Name, nil, 0); err != nil {
+			t.Fatal(err)
+		}
+		want[c] = true
+	}
+	if n := asInt(srv.do("ZCARD", a.meta+"changed")); n != 3 {
+		t.Errorf("%d changes are remembered, want 3", n)
+	}
+	if err := b.changed(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for len(want) > 0 {
+		select {
+		case c := <-heard:
+			delete(want, c)
+		case <-time.After(10 * time.Second):
+			t.Fatalf("not told of %v", want)
+		}
+	}
+}
+
 // What somebody else wrote into the stream, or what became unreadable, holds nobody up.
 func TestMalformedEntryIsBuried(t *testing.T) {
 	t.Parallel()

@@ -38,7 +38,7 @@ func (s *store) put(ctx context.Context, tenant, kind, name string, version uint
 		return 0, err
 	}
 	change := appendText(appendText(appendText(nil, tenant), kind), name)
-	got, err := s.run(ctx, putScript, s.meta, s.now(), settingKey(tenant, kind), name, text(version), change, verb, value)
+	got, err := s.run(ctx, putScript, s.meta, s.now(), settingKey(tenant, kind), name, text(version), change, verb, value, s.recent)
 	if err != nil {
 		return 0, err
 	}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
-	"sync"
+	"strings"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -12,114 +12,15 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// watchers are told of changed settings. Messages only say that something changed: what it was is read from the
-// changes by version, so that a message that was missed is made up for within a second. What a slow watcher has not
-// received yet is kept once for each name, so that the last change of each always arrives.
-type watchers struct {
-	mu     sync.Mutex
-	all    map[*watcher]struct{}
-	closed bool
-	ended  sync.WaitGroup
-	seen   uint64 // newest version that was told
-}
-
-type watcher struct {
-	tenant string
-	mu     sync.Mutex
-	order  []state.Change
-	waits  map[state.Change]bool
-	wake   chan struct{}
-	stop   chan struct{}
-}
+// Messages only say that something changed: what it was is read from the changes by version, so that a message that was
+// missed is made up for within a second.
 
 // Watch receives the kind and name of every change.
 func (s *store) Watch(ctx context.Context, tenant string) (<-chan state.Change, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
 	}
-	w := &watcher{tenant: tenant, waits: map[state.Change]bool{}, wake: make(chan struct{}, 1), stop: make(chan struct{})}
-	out := make(chan state.Change)
-	ws := &s.watch
-	ws.mu.Lock()
-	if ws.closed {
-		ws.mu.Unlock()
-		return nil, state.ErrClosed
-	}
-	if ws.all == nil {
-		ws.all = map[*watcher]struct{}{}
-	}
-	ws.all[w] = struct{}{}
-	ws.ended.Add(1)
-	ws.mu.Unlock()
-	go func() {
-		defer ws.ended.Done()
-		defer close(out)
-		w.run(ctx, out)
-		ws.mu.Lock()
-		delete(ws.all, w)
-		ws.mu.Unlock()
-	}()
-	return out, nil
-}
-
-func (w *watcher) run(ctx context.Context, out chan<- state.Change) {
-	for {
-		w.mu.Lock()
-		var next state.Change
-		some := len(w.order) > 0
-		if some {
-			next = w.order[0]
-			w.order = w.order[1:]
-			delete(w.waits, next) // from here on a change of that name is news again
-		}
-		w.mu.Unlock()
-		if !some {
-			select {
-			case <-w.wake:
-				continue
-			case <-ctx.Done():
-			case <-w.stop:
-			}
-			return
-		}
-		select {
-		case out <- next:
-		case <-ctx.Done():
-			return
-		case <-w.stop:
-			return
-		}
-	}
-}
-
-func (ws *watchers) tell(c state.Change) {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	for w := range ws.all {
-		if w.tenant != "*" && w.tenant != c.Tenant {
-			continue
-		}
-		w.mu.Lock()
-		if !w.waits[c] {
-			w.waits[c] = true
-			w.order = append(w.order, c)
-		}
-		w.mu.Unlock()
-		select {
-		case w.wake <- struct{}{}:
-		default:
-		}
-	}
-}
-
-func (ws *watchers) close() {
-	ws.mu.Lock()
-	ws.closed = true
-	for w := range ws.all {
-		close(w.stop)
-	}
-	ws.mu.Unlock()
-	ws.ended.Wait()
+	return s.watchers.Watch(ctx, tenant)
 }
 
 // watchFrom begins behind what changed before.
@@ -128,7 +29,7 @@ func (s *store) watchFrom(ctx context.Context) error {
 	if err != nil && !errors.Is(err, goredis.Nil) {
 		return s.fault(err)
 	}
-	s.watch.seen = v
+	s.seen = v
 	return nil
 }
 
@@ -172,14 +73,23 @@ func (s *store) changed(ctx context.Context) error {
 	if err != nil && !errors.Is(err, goredis.Nil) {
 		return s.fault(err)
 	}
-	if newest == s.watch.seen {
+	if newest == s.seen {
 		return nil
 	}
-	if newest < s.watch.seen {
-		s.watch.seen = 0 // Redis lost data: everything there is now is news
+	if newest < s.seen {
+		s.seen = 0 // Redis lost data: everything there is now is news
+	}
+	forgotten, err := s.client.Get(ctx, s.meta+"forgotten").Uint64()
+	if err != nil && !errors.Is(err, goredis.Nil) {
+		return s.fault(err)
+	}
+	if s.seen < forgotten {
+		if err := s.tellAll(ctx); err != nil {
+			return err
+		}
 	}
 	all, err := s.client.ZRangeByScoreWithScores(ctx, s.meta+"changed", &goredis.ZRangeBy{
-		Min: "(" + strconv.FormatUint(s.watch.seen, 10), Max: "+inf",
+		Min: "(" + strconv.FormatUint(s.seen, 10), Max: "+inf",
 	}).Result()
 	if err != nil {
 		return s.fault(err)
@@ -189,9 +99,39 @@ func (s *store) changed(ctx context.Context) error {
 		r := reader{b: name}
 		c := state.Change{Tenant: r.text(), Kind: r.text(), Name: r.text()}
 		if r.err() == nil {
-			s.watch.tell(c)
+			s.watchers.Tell(c)
 		}
-		s.watch.seen = max(s.watch.seen, uint64(z.Score))
+		s.seen = max(s.seen, uint64(z.Score))
 	}
 	return nil
+}
+
+// tellAll tells watchers of every setting there is: this process missed more changes than are remembered.
+func (s *store) tellAll(ctx context.Context) error {
+	prefix := s.meta + "set:"
+	master := s.client
+	if c, ok := s.client.(*goredis.ClusterClient); ok { // all keys of meta are in one node
+		var err error
+		if master, err = c.MasterForKey(ctx, s.meta); err != nil {
+			return s.fault(err)
+		}
+	}
+	for it := master.ScanType(ctx, 0, globbed(prefix)+"*", 1000, "hash").Iterator(); ; {
+		if !it.Next(ctx) {
+			return s.fault(it.Err())
+		}
+		tenant, kind, _ := strings.Cut(strings.TrimPrefix(it.Val(), prefix), ":")
+		names, err := s.client.HKeys(ctx, it.Val()).Result()
+		if err != nil {
+			return s.fault(err)
+		}
+		for _, name := range names {
+			s.watchers.Tell(state.Change{Tenant: unescape(tenant), Kind: unescape(kind), Name: name})
+		}
+	}
+}
+
+// globbed is a text that a pattern takes as it is.
+func globbed(text string) string {
+	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(text)
 }

@@ -1,15 +1,13 @@
-package embedded
+package state
 
 import (
 	"context"
 	"sync"
-
-	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// watchers are told of changed settings. What a slow one has not received yet is kept once for each name, so that it
+// Watchers are told of changed settings; engines share them. The zero value is ready. What a slow one has not received yet is kept once for each name, so that it
 // is bounded by the settings there are, and the last change of each name always arrives.
-type watchers struct {
+type Watchers struct {
 	mu     sync.Mutex
 	all    map[*watcher]struct{}
 	closed bool
@@ -19,24 +17,20 @@ type watchers struct {
 type watcher struct {
 	tenant string
 	mu     sync.Mutex
-	order  []state.Change
-	waits  map[state.Change]bool
+	order  []Change
+	waits  map[Change]bool
 	wake   chan struct{}
 	stop   chan struct{}
 }
 
-// Watch receives the kind and name of every change.
-func (s *store) Watch(ctx context.Context, tenant string) (<-chan state.Change, error) {
-	if err := s.check(ctx); err != nil {
-		return nil, err
-	}
-	w := &watcher{tenant: tenant, waits: map[state.Change]bool{}, wake: make(chan struct{}, 1), stop: make(chan struct{})}
-	out := make(chan state.Change)
-	ws := &s.watchers
+// Watch receives what Tell is told of a tenant, "*" is all, until ctx ends or the watchers are closed.
+func (ws *Watchers) Watch(ctx context.Context, tenant string) (<-chan Change, error) {
+	w := &watcher{tenant: tenant, waits: map[Change]bool{}, wake: make(chan struct{}, 1), stop: make(chan struct{})}
+	out := make(chan Change)
 	ws.mu.Lock()
 	if ws.closed {
 		ws.mu.Unlock()
-		return nil, state.ErrClosed
+		return nil, ErrClosed
 	}
 	if ws.all == nil {
 		ws.all = map[*watcher]struct{}{}
@@ -55,10 +49,10 @@ func (s *store) Watch(ctx context.Context, tenant string) (<-chan state.Change, 
 	return out, nil
 }
 
-func (w *watcher) run(ctx context.Context, out chan<- state.Change) {
+func (w *watcher) run(ctx context.Context, out chan<- Change) {
 	for {
 		w.mu.Lock()
-		var next state.Change
+		var next Change
 		some := len(w.order) > 0
 		if some {
 			next = w.order[0]
@@ -86,7 +80,8 @@ func (w *watcher) run(ctx context.Context, out chan<- state.Change) {
 	}
 }
 
-func (ws *watchers) tell(c state.Change) {
+// Tell has every watcher of its tenant hear of a change. It does not wait for them.
+func (ws *Watchers) Tell(c Change) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	for w := range ws.all {
@@ -106,7 +101,8 @@ func (ws *watchers) tell(c state.Change) {
 	}
 }
 
-func (ws *watchers) close() {
+// Close ends all watchers, and waits for them.
+func (ws *Watchers) Close() {
 	ws.mu.Lock()
 	ws.closed = true
 	for w := range ws.all {
