@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -16,10 +17,15 @@ import (
 // Explanation is everything that is known of one event's way; Text prints it for a person.
 type Explanation = explain.Explanation
 
-// Explain asks a running gateway why an event arrived where it did, and why not elsewhere.
-func (c *Client) Explain(ctx context.Context, id string) (*Explanation, error) {
+// Explain asks a running gateway why an event arrived where it did, and why not elsewhere. The id is the event's, or
+// the one it was published with; then source says through which, where it was not our API or one that is configured.
+func (c *Client) Explain(ctx context.Context, id, source string) (*Explanation, error) {
 	x := &Explanation{}
-	if err := c.Do(ctx, Call{Method: http.MethodGet, Path: "/v1/events/" + url.PathEscape(id) + "/explain", Into: x}); err != nil {
+	query := url.Values{}
+	if source != "" {
+		query.Set("source", source)
+	}
+	if err := c.Do(ctx, Call{Method: http.MethodGet, Path: "/v1/events/" + url.PathEscape(id) + "/explain", Query: query, Into: x}); err != nil {
 		return nil, err
 	}
 	return x, nil
@@ -60,5 +66,19 @@ func eventsOf(c *config.Config, tenant, source string, body []byte) ([]*event.Ev
 			return normalise(s.Receiver, body, now)
 		}
 	}
-	return nil, fmt.Errorf("tenant %s has no source `%s`", tenant, source)
+	fault := fmt.Sprintf("tenant %s has no source `%s`", tenant, source)
+	if near := event.Nearest(source, namesOf(c, tenant)); near != "" {
+		fault += "; did you mean `" + near + "`?"
+	}
+	return nil, errors.New(fault)
+}
+
+func namesOf(c *config.Config, tenant string) []string {
+	var names []string
+	for _, s := range c.Sources {
+		if s.Tenant == tenant {
+			names = append(names, s.Name)
+		}
+	}
+	return names
 }

@@ -141,7 +141,7 @@ func (s *site) until(what string, true func() bool) {
 
 func (s *site) explained(id string) *Explanation {
 	s.t.Helper()
-	x, err := s.client.Explain(s.t.Context(), id)
+	x, err := s.client.Explain(s.t.Context(), id, "")
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -201,7 +201,7 @@ func TestLife(t *testing.T) {
 	if _, err := os.Stat(first.Socket); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the socket is left behind: %v", err)
 	}
-	if _, err := s.client.Explain(t.Context(), low); !errors.Is(err, ErrNotRunning) {
+	if _, err := s.client.Explain(t.Context(), low, ""); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("asked after the stop: %v", err)
 	}
 	s.write(10)

@@ -90,9 +90,11 @@ func (c *Client) DeadEvents(ctx context.Context, limit int) (events []DeadEvent,
 
 // Published is what became of one event.
 type Published struct {
-	ID     string          `json:"id,omitempty"`
-	Status string          `json:"status"` // accepted, duplicate or invalid
-	Error  *PublishedFault `json:"error,omitempty"`
+	ID     string `json:"id,omitempty"`
+	Status string `json:"status"` // accepted, duplicate or invalid
+	// Warnings are what did not fit and was left out.
+	Warnings []string        `json:"warnings,omitempty"`
+	Error    *PublishedFault `json:"error,omitempty"`
 }
 
 // PublishedFault is why an event is invalid.
@@ -100,6 +102,8 @@ type PublishedFault struct {
 	Msg  string   `json:"msg"`
 	Type string   `json:"type"`
 	Loc  []string `json:"loc,omitempty"`
+	// Line is where it stands in a body with one event to a line, from 1; 0 in any other.
+	Line int `json:"line,omitempty"`
 }
 
 // Deliveries lists deliveries; the query is that of GET /v1/deliveries.

@@ -126,7 +126,7 @@ func (g *globals) each(cmd *cobra.Command, ids []string, verb string) error {
 	defer client.Close()
 	for _, id := range ids {
 		path := "/v1/deliveries/"
-		if !strings.HasPrefix(id, "dl_") {
+		if verb != "retry" && !strings.HasPrefix(id, "dl_") { // an event is not retried
 			path = "/v1/events/"
 		}
 		var did struct {

@@ -249,7 +249,7 @@ func (d *demo) settled(ctx context.Context, id string) (*gateway.Explanation, er
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		x, err := d.client.Explain(ctx, id)
+		x, err := d.client.Explain(ctx, id, "")
 		if err != nil || x.Settled() {
 			return x, err
 		}

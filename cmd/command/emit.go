@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -43,6 +44,9 @@ func (g *globals) emit() *cobra.Command {
 			for _, r := range results {
 				if !g.json {
 					g.printf("%s\n", strings.TrimSpace(r.ID+" "+r.Status+" "+faultText(r)))
+					for _, w := range r.Warnings {
+						g.printf("  warning: %s\n", w)
+					}
 				}
 				if r.Status == "invalid" {
 					err = &exit{exitFailed, nil}
@@ -80,8 +84,12 @@ func faultText(r gateway.Published) string {
 	if r.Error == nil {
 		return ""
 	}
+	text := r.Error.Msg
 	if len(r.Error.Loc) > 0 {
-		return strings.Join(r.Error.Loc, ".") + ": " + r.Error.Msg
+		text = strings.Join(r.Error.Loc, ".") + ": " + text
 	}
-	return r.Error.Msg
+	if r.Error.Line > 0 {
+		text = "line " + strconv.Itoa(r.Error.Line) + ": " + text
+	}
+	return text
 }

@@ -1,12 +1,17 @@
 package command
 
 import (
+	"errors"
+	"fmt"
+	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/surveygate/surveygate/gateway"
+	"github.com/surveygate/surveygate/rules/event"
 )
 
 func (g *globals) explain() *cobra.Command {
@@ -14,8 +19,8 @@ func (g *globals) explain() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain EVENT-ID | FILE",
 		Short: "Say why an event arrived where it did, and why not elsewhere",
-		Long: `With an event's id: ask a running gateway what became of it, rule by rule and delivery by delivery.
-With a file: say what the configuration would do with it; nothing is sent or stored.`,
+		Long: `With an event's id, or the one you published it with: ask a running gateway what became of it, rule by rule and
+delivery by delivery. With a file: say what the configuration would do with it; nothing is sent or stored.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if _, err := os.Stat(args[0]); err == nil {
@@ -26,7 +31,11 @@ With a file: say what the configuration would do with it; nothing is sent or sto
 				return err
 			}
 			defer client.Close()
-			x, err := client.Explain(cmd.Context(), eventID(args[0]))
+			x, err := client.Explain(cmd.Context(), eventID(args[0]), source)
+			var refused *gateway.APIError
+			if errors.As(err, &refused) && refused.Status == http.StatusNotFound && looksLikePath(args[0]) {
+				return &exit{exitNothing, fmt.Errorf("there is no file `%s`, and no event of that id either", args[0])}
+			}
 			if err != nil {
 				return err
 			}
@@ -36,8 +45,17 @@ With a file: say what the configuration would do with it; nothing is sent or sto
 			return x.Text(g.out)
 		},
 	}
-	cmd.Flags().StringVar(&source, "source", "", "the file is this source's platform's own body")
+	cmd.Flags().StringVar(&source, "source", "", "the file is this source's platform's own body; or the id was published with this source")
 	return cmd
+}
+
+// looksLikePath says that a person meant a file.
+func looksLikePath(text string) bool {
+	switch filepath.Ext(text) {
+	case ".json", ".ndjson", ".txt", ".body", ".yaml":
+		return true
+	}
+	return strings.ContainsRune(text, filepath.Separator) || strings.HasPrefix(text, ".")
 }
 
 // eventID takes a delivery's id for its event's: dl_<event>_<step>.
@@ -57,6 +75,9 @@ func (g *globals) explainFile(path, source string) error {
 		return &exit{exitUsage, err}
 	}
 	all, err := gateway.Explain(gateway.Options{Config: g.config}, g.tenant, source, body)
+	if _, fault := errors.AsType[*event.FieldError](err); fault && source == "" {
+		err = fmt.Errorf("%w\nif %s is what a platform sends, name the source it comes through: --source NAME", err, path)
+	}
 	if err != nil {
 		return &exit{exitUsage, err}
 	}

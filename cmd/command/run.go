@@ -14,12 +14,16 @@ import (
 
 func (g *globals) run() *cobra.Command {
 	var listen, level, redis string
+	var health bool
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the gateway",
 		Long:  "Run the gateway until it is told to stop. SIGTERM drains; SIGHUP, or a changed file, reloads; a file with faults is refused and the running configuration stays.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if health {
+				return g.health(cmd.Context())
+			}
 			if err := g.needConfig(); err != nil {
 				return err
 			}
@@ -42,6 +46,7 @@ func (g *globals) run() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&listen, "listen", os.Getenv("SURVEYGATE_LISTEN"), "host:port (default "+gateway.DefaultListen+")")
 	redisFlag(cmd, &redis)
+	cmd.Flags().BoolVar(&health, "health", false, "run nothing: ask the gateway that runs in --data whether it is ready, for probes")
 	cmd.Flags().StringVar(&level, "log-level", env("SURVEYGATE_LOG_LEVEL", "info"), "debug, info, warn or error")
 	return cmd
 }

@@ -13,9 +13,9 @@ import (
 // Unread is a place of a body on which nothing of its events depends.
 type Unread struct {
 	// Path is the place, with # for every element of a list.
-	Path string
+	Path string `json:"path"`
 	// Why is what the profile says of it, that an alternative stood before it, or "" where nobody thought of it.
-	Why string
+	Why string `json:"why,omitempty"`
 }
 
 const (

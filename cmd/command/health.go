@@ -1,0 +1,52 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway"
+)
+
+// askFor bounds how long a probe waits for an answer.
+const askFor = 4 * time.Second
+
+// health asks the gateway that runs in the data folder whether it is ready: for containers without a shell. Its exit code
+// is 0 or 1, which is all that Docker knows.
+func (g *globals) health(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, askFor)
+	defer cancel()
+	client, err := g.dial()
+	if err != nil {
+		return &exit{exitFailed, err}
+	}
+	defer client.Close()
+	var ready struct {
+		Status   string   `json:"status"`
+		Reasons  []string `json:"reasons,omitempty"`
+		Warnings []string `json:"warnings,omitempty"`
+	}
+	err = client.Do(ctx, gateway.Call{Method: http.MethodGet, Path: "/readyz", Into: &ready})
+	var refused *gateway.APIError
+	if err != nil && (!errors.As(err, &refused) || ready.Status == "") {
+		return &exit{exitFailed, err}
+	}
+	if g.json {
+		if err := g.print(ready); err != nil {
+			return err
+		}
+	} else {
+		g.printf("%s\n", ready.Status)
+		for _, reason := range ready.Reasons {
+			g.printf("  %s\n", reason)
+		}
+		for _, warning := range ready.Warnings {
+			g.printf("  warning: %s\n", warning)
+		}
+	}
+	if err != nil {
+		return &exit{exitFailed, nil}
+	}
+	return nil
+}

@@ -1,0 +1,268 @@
+package command
+
+import (
+	"fmt"
+	"mime"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/surveygate/surveygate/gateway"
+)
+
+func (g *globals) source() *cobra.Command {
+	cmd := &cobra.Command{Use: "source", Short: "Look at sources, and write profiles of platforms"}
+	list := &cobra.Command{
+		Use:   "list",
+		Short: "List sources, where their platforms send to, and when the newest event came",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return g.listSources(cmd) },
+	}
+	var limit int
+	rejected := &cobra.Command{
+		Use:   "rejected SOURCE",
+		Short: "Show what a source refused in the last day: why, the bytes, and what was signed",
+		Args:  cobra.ExactArgs(1),
+		RunE:  func(cmd *cobra.Command, args []string) error { return g.rejected(cmd, args[0], limit) },
+	}
+	rejected.Flags().IntVar(&limit, "limit", 10, "how many, newest first")
+	var save string
+	captured := &cobra.Command{
+		Use:   "captured SOURCE",
+		Short: "List requests that came while `capture` lasted, and save them for `source test`",
+		Args:  cobra.ExactArgs(1),
+		RunE:  func(cmd *cobra.Command, args []string) error { return g.captured(cmd, args[0], save) },
+	}
+	captured.Flags().StringVar(&save, "save", "", "write each body, and its headers beside it, into this folder")
+	cmd.AddCommand(g.sourceTest(), rejected, captured, list)
+	return cmd
+}
+
+func (g *globals) listSources(cmd *cobra.Command) error {
+	client, err := g.dial()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	all, err := client.Sources(cmd.Context())
+	if err != nil {
+		return err
+	}
+	if g.json {
+		return g.print(all)
+	}
+	if len(all) == 0 {
+		g.printf("none\n")
+		return nil
+	}
+	w := tabwriter.NewWriter(g.out, 0, 4, 2, ' ', 0)
+	for _, s := range all {
+		where, last := s.Path, "no event"
+		if s.Stream != "" {
+			where = "stream " + s.Stream
+		}
+		if !s.Enabled {
+			where += " (off)"
+		}
+		if !s.Last.IsZero() {
+			last = "last event " + s.Last.Format(time.RFC3339)
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", s.Name, s.Profile, where, last)
+	}
+	return w.Flush()
+}
+
+func (g *globals) rejected(cmd *cobra.Command, name string, limit int) error {
+	if limit < 1 {
+		return &exit{exitUsage, fmt.Errorf("--limit %d: at least 1", limit)}
+	}
+	client, err := g.dial()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	all, err := client.Rejected(cmd.Context(), name)
+	if err != nil {
+		return err
+	}
+	shown := all[:min(limit, len(all))]
+	if g.json {
+		if shown == nil {
+			shown = []gateway.RejectedRequest{}
+		}
+		return g.print(shown)
+	}
+	if len(all) == 0 {
+		g.printf("none in the last day\n")
+		return nil
+	}
+	for i := range shown {
+		if i > 0 {
+			g.printf("\n")
+		}
+		g.showRejected(&shown[i])
+	}
+	if more := len(all) - len(shown); more > 0 {
+		g.printf("\n%d more: --limit %d\n", more, len(all))
+	}
+	return nil
+}
+
+func (g *globals) showRejected(r *gateway.RejectedRequest) {
+	g.printf("%s  %d  %s\n", r.At.Format(time.RFC3339), r.Status, r.Reason)
+	if r.Detail != "" {
+		g.printf("  why: %s\n", r.Detail)
+	}
+	g.showChecks(r.Checks, "  ")
+	g.showRequest(&r.Request)
+}
+
+// showChecks prints what was asked of a request and how it stood to it.
+func (g *globals) showChecks(checks []gateway.SourceCheck, indent string) {
+	for _, c := range checks {
+		outcome := "failed: " + c.Reason
+		switch {
+		case c.Passed && c.Secret > 0:
+			outcome = fmt.Sprintf("passed, with secret %d", c.Secret)
+		case c.Passed:
+			outcome = "passed"
+		}
+		g.printf("%s%s: %s\n", indent, c.Asks, outcome)
+		if c.Signed != "" {
+			g.printf("%s  signed: %s\n", indent, c.Signed)
+		}
+		if c.Given != "" {
+			g.printf("%s  came:   %s\n", indent, c.Given)
+		}
+	}
+}
+
+func (g *globals) showRequest(r *gateway.KeptRequest) {
+	g.printf("  %s %s", r.Method, r.Path)
+	if r.Remote != "" {
+		g.printf("  from %s", r.Remote)
+	}
+	g.printf("  (%s)\n", r.RequestID)
+	for _, h := range r.Headers {
+		g.printf("    %s: %s\n", h[0], h[1])
+	}
+	what := fmt.Sprintf("%d bytes", r.Size)
+	if r.SHA256 != "" {
+		what += ", sha256 " + r.SHA256
+	}
+	if r.Truncated {
+		what += ", of which this is the beginning"
+	}
+	if r.Encoding != "" {
+		what += ", in " + r.Encoding
+	}
+	g.printf("  body: %s\n", what)
+	if r.Body != "" {
+		g.printf("    %s\n", strings.ReplaceAll(strings.TrimRight(r.Body, "\r\n"), "\n", "\n    "))
+	}
+}
+
+func (g *globals) captured(cmd *cobra.Command, name, folder string) error {
+	client, err := g.dial()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	all, until, err := client.Captured(cmd.Context(), name)
+	if err != nil {
+		return err
+	}
+	var files []string
+	if folder != "" {
+		if files, err = save(all, name, folder); err != nil {
+			return &exit{exitFailed, err}
+		}
+	}
+	if g.json {
+		if all == nil {
+			all = []gateway.CapturedRequest{}
+		}
+		return g.print(struct {
+			Data  []gateway.CapturedRequest `json:"data"`
+			Files []string                  `json:"files,omitempty"`
+		}{all, files})
+	}
+	for i := range all {
+		r := &all[i]
+		where := ""
+		if files != nil {
+			where = "  " + files[i]
+		}
+		g.printf("%s  %d  %s %s  %d bytes%s\n", r.At.Format(time.RFC3339), r.Status, r.Method, r.Path, r.Size, where)
+	}
+	switch {
+	case len(all) == 0 && until.IsZero():
+		g.printf("none: `capture: 1h` on the source keeps what comes in the hour after it is loaded\n")
+	case len(all) == 0:
+		g.printf("none yet; what comes until %s is kept\n", until.Format(time.RFC3339))
+	}
+	if len(files) > 0 {
+		g.printf("try a profile on the newest: surveygate source test PROFILE %s --headers %s\n", files[0], files[0]+headersSuffix)
+	}
+	return nil
+}
+
+const headersSuffix = ".headers"
+
+// save writes each body into a folder, and beside it its headers but those that were hidden. It returns the bodies'
+// files, in the order of the requests.
+func save(all []gateway.CapturedRequest, name, folder string) ([]string, error) {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, err
+	}
+	files := make([]string, len(all))
+	taken := map[string]int{}
+	for i := len(all) - 1; i >= 0; i-- { // oldest first: it keeps its name however often it is saved
+		r := &all[i]
+		body, err := r.Bytes()
+		if err != nil {
+			return nil, err
+		}
+		var headers strings.Builder
+		kind := ""
+		for _, h := range r.Headers {
+			if strings.Contains(h[1], "[secret]") {
+				continue
+			}
+			if strings.EqualFold(h[0], "Content-Type") {
+				kind = h[1]
+			}
+			fmt.Fprintf(&headers, "%s: %s\n", h[0], h[1])
+		}
+		file := name + "-" + r.At.Format("20060102T150405.000")
+		if taken[file]++; taken[file] > 1 {
+			file += fmt.Sprintf("-%d", taken[file])
+		}
+		files[i] = filepath.Join(folder, file+extension(kind))
+		if err := os.WriteFile(files[i], body, 0o600); err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(files[i]+headersSuffix, []byte(headers.String()), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+}
+
+// extension is a file's, by its content type.
+func extension(contentType string) string {
+	media, _, err := mime.ParseMediaType(contentType)
+	switch {
+	case err != nil:
+		return ".body"
+	case media == "application/json" || strings.HasSuffix(media, "+json"):
+		return ".json"
+	case media == "application/x-www-form-urlencoded":
+		return ".form"
+	}
+	return ".body"
+}
