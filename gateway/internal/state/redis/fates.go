@@ -151,7 +151,7 @@ func (s *store) repeat(ctx context.Context, given *state.Delivery, to map[*shard
 		return nil
 	}
 	eventID, suffix, _ := splitID(given.ID)
-	o, err := s.current(ctx, given.Tenant, eventID, suffix)
+	o, err := s.current(ctx, given.Tenant, given.ID)
 	if err != nil || o == nil {
 		return err // nil: the winner's decision owed no such delivery, or its event is gone
 	}

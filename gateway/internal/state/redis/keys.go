@@ -47,6 +47,10 @@ import (
 //	stats:TENANT:MINUTE   hash    destination and count -> number
 //	minutes:TENANT        zset    minutes that have statistics
 //
+// Anybody may read the stream of events; nobody else may write into it. An entry that another program adds takes a number
+// of ours away: XADD with * makes them jump to the milliseconds since 1970. That is survived: numbers go on behind it, such
+// entries are acknowledged and leave with their age, and health says so for a day.
+//
 // Memory is what Redis costs, so what an event has in these is packed: see the benchmarks.
 const layoutVersion = "1"
 

@@ -92,29 +92,80 @@ func owedAt(sh *shard, n uint64, suffix string) (key, field string) {
 	return sh.base + "owed:" + text(n/16), string([]byte{byte(n % 16)}) + suffix
 }
 
-// current is a delivery as it stands: what is owed, or what its event's commit said of it; nil: there is none.
-func (s *store) current(ctx context.Context, tenant, eventID, suffix string) (*owed, error) {
-	sh, n, err := s.locate(ctx, tenant, eventID)
-	if sh == nil || err != nil {
-		return nil, err
-	}
+// standing is where an event is, and its delivery as it stands.
+type standing struct {
+	shard *shard // nil: the event is gone
+	n     uint64
+	owed  *owed // what is owed, or what the event's commit said of it; nil: there is none
+}
+
+// standings finds deliveries by their ids: two round trips, however many they are.
+func (s *store) standings(ctx context.Context, tenant string, ids []string) ([]standing, error) {
+	found := make([]standing, len(ids))
 	pipe := s.client.Pipeline()
-	key, field := owedAt(sh, n, suffix)
-	o := pipe.HGet(ctx, key, field)
-	key, field = outcomeAt(sh, n)
-	decided := pipe.HGet(ctx, key, field)
+	asked := make([][]*goredis.StringCmd, len(ids))
+	for i, id := range ids {
+		eventID, _, _ := splitID(id)
+		slot, field := slotOf(eventID), fieldOf(tenant, eventID)
+		for _, sh := range s.shards {
+			asked[i] = append(asked[i], pipe.HGet(ctx, sh.base+"id:"+slot, field))
+		}
+	}
 	if err := s.exec(ctx, pipe); err != nil {
 		return nil, err
 	}
-	if o.Err() == nil {
-		return s.readOwed(ctx, tenant, sh, n, suffix, o.Val())
+	pipe = s.client.Pipeline()
+	records := make([][2]*goredis.StringCmd, len(ids))
+	for i, id := range ids {
+		for k, cmd := range asked[i] {
+			n, err := cmd.Uint64()
+			if err != nil {
+				continue
+			}
+			sh := s.shards[k]
+			found[i].shard, found[i].n = sh, n
+			_, suffix, _ := splitID(id)
+			key, field := owedAt(sh, n, suffix)
+			records[i][0] = pipe.HGet(ctx, key, field)
+			key, field = outcomeAt(sh, n)
+			records[i][1] = pipe.HGet(ctx, key, field)
+			break
+		}
 	}
-	if decided.Err() != nil {
-		return nil, nil
+	if pipe.Len() == 0 {
+		return found, nil
 	}
-	out, err := s.readOutcome(ctx, sh, n, tenant, eventID, decided.Val())
+	if err := s.exec(ctx, pipe); err != nil {
+		return nil, err
+	}
+	for i, id := range ids {
+		st := &found[i]
+		if st.shard == nil {
+			continue
+		}
+		eventID, suffix, _ := splitID(id)
+		var err error
+		switch own, decided := records[i][0], records[i][1]; {
+		case own.Err() == nil:
+			st.owed, err = s.readOwed(ctx, tenant, st.shard, st.n, suffix, own.Val())
+		case decided.Err() == nil:
+			var out *outcome
+			if out, err = s.readOutcome(ctx, st.shard, st.n, tenant, eventID, decided.Val()); err == nil {
+				st.owed = out.delivery(st.shard, st.n, suffix)
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// current is a delivery as it stands; nil: there is none.
+func (s *store) current(ctx context.Context, tenant, id string) (*owed, error) {
+	found, err := s.standings(ctx, tenant, []string{id})
 	if err != nil {
 		return nil, err
 	}
-	return out.delivery(sh, n, suffix), nil
+	return found[0].owed, nil
 }

@@ -50,11 +50,10 @@ func (s *store) Delivery(ctx context.Context, tenant, id string) (*state.Deliver
 	if err := s.check(ctx); err != nil {
 		return nil, err
 	}
-	eventID, suffix, ok := splitID(id)
-	if !ok {
+	if _, _, ok := splitID(id); !ok {
 		return nil, fmt.Errorf("delivery %s: %w", id, state.ErrNotFound)
 	}
-	o, err := s.current(ctx, tenant, eventID, suffix)
+	o, err := s.current(ctx, tenant, id)
 	if err == nil && o == nil {
 		err = state.ErrNotFound
 	}
@@ -316,15 +315,18 @@ func (m *merge) ofEvent(ctx context.Context) (*state.Page[state.Delivery], error
 	if err != nil || len(found) == 0 || found[0].Outcome == nil {
 		return page, err
 	}
+	ids := make([]string, len(found[0].Outcome.Deliveries))
+	for i := range ids {
+		ids[i] = found[0].Outcome.Deliveries[i].ID
+	}
+	standings, err := m.s.standings(ctx, m.tenant, ids)
+	if err != nil {
+		return nil, err
+	}
 	var all []*owed
-	for i := range found[0].Outcome.Deliveries {
-		_, suffix, _ := splitID(found[0].Outcome.Deliveries[i].ID)
-		o, err := m.s.current(ctx, m.tenant, m.q.EventID, suffix)
-		if err != nil {
-			return nil, err
-		}
-		if o != nil {
-			all = append(all, o)
+	for _, st := range standings {
+		if st.owed != nil {
+			all = append(all, st.owed)
 		}
 	}
 	at := func(o *owed) place {

@@ -389,26 +389,3 @@ func (o *outcome) delivery(sh *shard, n uint64, suffix string) *owed {
 	}
 	return nil
 }
-
-func appendHold(b []byte, h *state.Hold) []byte {
-	b = append(b, holdV1)
-	b = appendCode(b, holdWords, string(h.Kind))
-	b = appendText(b, h.Reason)
-	b = appendInt(b, unixMicro(h.Until))
-	b = appendText(b, h.Fingerprint)
-	return appendInt(b, unixMicro(h.Since))
-}
-
-func readHold(raw string) (h state.Hold, err error) {
-	r := reader{b: raw}
-	r.big(7) // when it ends by Redis' clock
-	if r.byte() != holdV1 {
-		r.fail()
-	}
-	h.Kind = state.HoldKind(r.code(holdWords))
-	h.Reason = r.text()
-	h.Until = fromMicro(r.int())
-	h.Fingerprint = r.text()
-	h.Since = fromMicro(r.int())
-	return h, r.err()
-}

@@ -221,3 +221,39 @@ func TestAddresses(t *testing.T) {
 	}
 	same(t, "hosts", o.Addrs, []string{"a:26379", "b:7"})
 }
+
+// A replay of many takes a few round trips, not some for each.
+func TestScheduleManyAtOnce(t *testing.T) {
+	t.Parallel()
+	srv := start(t)
+	s := gate(t, srv.url(), func(o *Options) { o.Shards = 4 })
+	names := make([]string, 600)
+	for i := range names {
+		names[i] = fmt.Sprint("s", i)
+	}
+	accept(t, s, names...)
+	var all []state.Delivery
+	for _, c := range hold(t, s, len(names)) {
+		d := owing(c, state.Delivered, time.Time{})
+		commit(t, s, decided(c, d))
+		d.State = state.Waiting
+		all = append(all, d)
+	}
+	all = append(all, all[0]) // twice in one call
+	before := s.calls.Load()
+	done, err := s.Schedule(t.Context(), acme, all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, ok := range done {
+		if !ok {
+			t.Errorf("delivery %d was not scheduled", i)
+		}
+	}
+	if n := s.calls.Load() - before; n > 3*4+2 {
+		t.Errorf("%d scripts for %d deliveries in four shards", n, len(all))
+	}
+	if h := s.Health(t.Context()); h.Waiting != int64(len(names)) {
+		t.Errorf("%d wait", h.Waiting)
+	}
+}

@@ -1,15 +1,11 @@
 package redis
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
-
-	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
@@ -19,7 +15,10 @@ const changes = 16
 
 var errChanged = errors.New("it changes all the time")
 
-// Schedule puts deliveries into the due-queue, each a step of its own.
+// scheduleMost is how many deliveries one script moves.
+const scheduleMost = 256
+
+// Schedule puts deliveries into the due-queue, each a step of its own, in a few round trips for all of them.
 func (s *store) Schedule(ctx context.Context, tenant string, deliveries []state.Delivery) ([]bool, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
@@ -34,88 +33,128 @@ func (s *store) Schedule(ctx context.Context, tenant string, deliveries []state.
 		}
 	}
 	result := make([]bool, len(deliveries))
-	for i := range deliveries {
-		done, err := s.schedule(ctx, tenant, &deliveries[i])
-		if err != nil {
-			return nil, fmt.Errorf("schedule %s: %w", deliveries[i].ID, err)
+	all := make([]int, len(deliveries))
+	for i := range all {
+		all[i] = i
+	}
+	for some := range slices.Chunk(all, scheduleMost) {
+		for round := 0; len(some) > 0; round++ {
+			if round == changes {
+				return nil, fmt.Errorf("schedule %s: %w", deliveries[some[0]].ID, errChanged)
+			}
+			again, err := s.schedule(ctx, tenant, deliveries, some, result)
+			if err != nil {
+				return nil, fmt.Errorf("schedule: %w", err)
+			}
+			some = again
 		}
-		result[i] = done
 	}
 	return result, nil
 }
 
-func (s *store) schedule(ctx context.Context, tenant string, given *state.Delivery) (bool, error) {
-	eventID, suffix, _ := splitID(given.ID)
-	for range changes {
-		sh, n, err := s.locate(ctx, tenant, eventID)
-		if err != nil || sh == nil {
-			return false, err
-		}
-		o, err := s.current(ctx, tenant, eventID, suffix)
-		if err != nil {
-			return false, err
-		}
-		now := s.clock.Now()
-		to := &owed{shard: sh, n: n, suffix: suffix, newest: noLink}
-		if o != nil {
-			*to = *o
-		}
-		switch {
-		case o != nil && o.open():
-			to.Reason, to.Alone = given.Reason, given.Alone || o.Alone
-		case given.Destination != "":
-			created, attempts := to.Created, to.Attempts
-			to.Delivery = *given
-			to.Attempts = max(given.Attempts, attempts)
-			if to.Created.IsZero() {
-				to.Created = created
-			}
-		case o != nil:
-			to.Reason = given.Reason
-		default:
-			return false, nil // nothing is known of it: it must be told where it goes
-		}
-		to.Forgiven = to.Attempts
-		to.Tenant, to.EventID, to.Log, to.Leased = tenant, eventID, nil, false
-		to.State, to.Due = state.Waiting, given.Due
-		stamp(&to.Delivery, now)
-		switch done, err := s.change(ctx, to, false, now); {
-		case err != nil:
-			return false, err
-		case done >= 0:
-			return done == 1, nil
+// schedule moves some of the deliveries, and says which are to be tried again: they changed meanwhile.
+func (s *store) schedule(ctx context.Context, tenant string, deliveries []state.Delivery, some []int, result []bool) (again []int, err error) {
+	ids := make([]string, len(some))
+	for i, at := range some {
+		ids[i] = deliveries[at].ID
+	}
+	now := s.clock.Now()
+	found, err := s.standings(ctx, tenant, ids)
+	if err != nil {
+		return nil, err
+	}
+	var moved []*owed
+	var places []int
+	for i, at := range some {
+		if to := found[i].scheduled(tenant, &deliveries[at], now); to != nil {
+			moved, places = append(moved, to), append(places, at)
 		}
 	}
-	return false, errChanged
+	done, err := s.change(ctx, moved, false, now)
+	if err != nil {
+		return nil, err
+	}
+	for i, at := range places {
+		if done[i] < 0 {
+			again = append(again, at)
+		}
+		result[at] = done[i] == 1
+	}
+	return again, nil
 }
 
-// change writes a delivery if it is still as it was read: 1 when it was, 0 when somebody has it, -1 when it changed.
-func (s *store) change(ctx context.Context, to *owed, ends bool, now time.Time) (int, error) {
+// scheduled is a delivery as it is to be; nil: nothing is known of it, or its event is gone.
+func (st *standing) scheduled(tenant string, given *state.Delivery, now time.Time) *owed {
+	if st.shard == nil {
+		return nil
+	}
+	eventID, suffix, _ := splitID(given.ID)
+	to := &owed{shard: st.shard, n: st.n, suffix: suffix, newest: noLink}
+	o := st.owed
+	if o != nil {
+		*to = *o
+	}
+	switch {
+	case o != nil && o.open():
+		to.Reason, to.Alone = given.Reason, given.Alone || o.Alone
+	case given.Destination != "":
+		created, attempts := to.Created, to.Attempts
+		to.Delivery = *given
+		to.Attempts = max(given.Attempts, attempts)
+		if to.Created.IsZero() {
+			to.Created = created
+		}
+	case o != nil:
+		to.Reason = given.Reason
+	default:
+		return nil // it must be told where it goes
+	}
+	to.Forgiven = to.Attempts
+	to.Tenant, to.EventID, to.Log, to.Leased = tenant, eventID, nil, false
+	to.State, to.Due = state.Waiting, given.Due
+	stamp(&to.Delivery, now)
+	return to
+}
+
+// change writes deliveries that are still as they were read: 1 for each that was, 0 where somebody has it, -1 where it
+// changed.
+func (s *store) change(ctx context.Context, all []*owed, ends bool, now time.Time) ([]int, error) {
+	if len(all) == 0 {
+		return nil, nil
+	}
 	var fresh []any
-	sh := s.names.of(shape(&to.Delivery), &fresh)
+	args, places := map[*shard][]any{}, map[*shard][]int{}
+	for i, to := range all {
+		sh := s.names.of(shape(&to.Delivery), &fresh)
+		l, v := to.newest, deliveryValues(&to.Delivery, to.suffix, sh, 0, now)
+		entry := ""
+		if ends {
+			entry = listFor(&to.Delivery) + string(appendEntry(nil, &to.Delivery, to.suffix, sh))
+		}
+		args[to.shard] = append(args[to.shard],
+			slotOf(to.EventID), fieldOf(to.Tenant, to.EventID), to.suffix, to.raw,
+			string(l.list), text(l.at), text(l.seq), l.dest, text(to.failed),
+			v[0], v[2], v[5], v[6], v[7], v[8], v[9], entry)
+		places[to.shard] = append(places[to.shard], i)
+	}
 	if err := s.keepNames(ctx, fresh); err != nil {
-		return 0, err
+		return nil, err
 	}
-	l := to.newest
-	args := []any{
-		s.now(), slotOf(to.EventID), fieldOf(to.Tenant, to.EventID), to.suffix, to.raw,
-		string(l.list), text(l.at), text(l.seq), l.dest, text(to.failed),
+	done := make([]int, len(all))
+	for sh, own := range args {
+		got, err := s.run(ctx, changeScript, sh.base, append([]any{s.now()}, own...)...)
+		if err != nil {
+			return nil, err
+		}
+		answers := asList(got)
+		if len(answers) != len(places[sh]) {
+			return nil, errCorrupt
+		}
+		for i, at := range places[sh] {
+			done[at] = int(asInt(answers[i]))
+		}
 	}
-	v := deliveryValues(&to.Delivery, to.suffix, sh, 0, now)
-	args = append(args, v[0], v[2], v[5], v[6], v[7], v[8], v[9])
-	entry := ""
-	if ends {
-		entry = listFor(&to.Delivery) + string(appendEntry(nil, &to.Delivery, to.suffix, sh))
-	}
-	got, err := s.run(ctx, changeScript, to.shard.base, append(args, entry)...)
-	if err != nil {
-		return 0, err
-	}
-	all := asList(got)
-	if len(all) != 1 {
-		return 0, errCorrupt
-	}
-	return int(asInt(all[0])), nil
+	return done, nil
 }
 
 // Drop ends a waiting or dead delivery, or takes an event out of the dead letters.
@@ -130,12 +169,11 @@ func (s *store) Drop(ctx context.Context, tenant, id string) error {
 }
 
 func (s *store) drop(ctx context.Context, tenant, id string) error {
-	eventID, suffix, ok := splitID(id)
-	if !ok {
+	if _, _, ok := splitID(id); !ok {
 		return s.pardon(ctx, tenant, id)
 	}
 	for range changes {
-		o, err := s.current(ctx, tenant, eventID, suffix)
+		o, err := s.current(ctx, tenant, id)
 		if err != nil {
 			return err
 		}
@@ -145,12 +183,13 @@ func (s *store) drop(ctx context.Context, tenant, id string) error {
 		now := s.clock.Now()
 		o.State, o.Reason = state.Dropped, ""
 		stamp(&o.Delivery, now)
-		switch done, err := s.change(ctx, o, true, now); {
+		done, err := s.change(ctx, []*owed{o}, true, now)
+		switch {
 		case err != nil:
 			return err
-		case done == 1:
+		case done[0] == 1:
 			return nil
-		case done == 0:
+		case done[0] == 0:
 			return state.ErrConflict
 		}
 	}
@@ -171,76 +210,4 @@ func (s *store) pardon(ctx context.Context, tenant, id string) error {
 		err = state.ErrNotFound
 	}
 	return err
-}
-
-// Hold keeps a destination from being claimed: in every shard, one after the other.
-func (s *store) Hold(ctx context.Context, tenant, destination string, h state.Hold) error {
-	if err := s.check(ctx); err != nil {
-		return err
-	}
-	var record []byte
-	till := ""
-	if h != (state.Hold{}) {
-		record = appendHold(nil, &h)
-		if !h.Until.IsZero() {
-			till = span(h.Until.Sub(s.clock.Now()))
-		}
-	}
-	for _, sh := range s.shards {
-		if _, err := s.run(ctx, holdScript, sh.base, s.now(), token(tenant, destination), till, record); err != nil {
-			return fmt.Errorf("hold %s: %w", destination, err)
-		}
-	}
-	return nil
-}
-
-// Holds are the destinations on hold. One whose time is over is none.
-func (s *store) Holds(ctx context.Context, tenant string) ([]state.Held, error) {
-	if err := s.check(ctx); err != nil {
-		return nil, err
-	}
-	// Every shard has all of them; where a crash came between, the one that says so counts.
-	tokens := map[string]string{}
-	for _, sh := range s.shards {
-		all, err := s.client.HGetAll(ctx, sh.base+"holds").Result()
-		if err != nil {
-			return nil, fmt.Errorf("holds: %w", s.fault(err))
-		}
-		maps.Copy(tokens, all)
-	}
-	now := s.clock.Now()
-	var held []state.Held
-	var counts [][]*goredis.IntCmd
-	pipe := s.client.Pipeline()
-	for t, raw := range tokens {
-		h, err := readHold(raw)
-		if err != nil {
-			return nil, fmt.Errorf("hold of %s: %w", t, err)
-		}
-		of, dest := untoken(t)
-		if tenant != "*" && of != tenant || !h.Until.IsZero() && !h.Until.After(now) {
-			continue
-		}
-		held = append(held, state.Held{Tenant: of, Destination: dest, Hold: h})
-		var waiting []*goredis.IntCmd
-		for _, sh := range s.shards {
-			waiting = append(waiting, pipe.ZCard(ctx, sh.base+"wait:"+t))
-		}
-		counts = append(counts, waiting)
-	}
-	if len(held) == 0 {
-		return nil, nil
-	}
-	if err := s.exec(ctx, pipe); err != nil {
-		return nil, fmt.Errorf("holds: %w", err)
-	}
-	for i := range held {
-		for _, c := range counts[i] {
-			held[i].Waiting += int(c.Val())
-		}
-	}
-	slices.SortFunc(held, func(a, b state.Held) int {
-		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Destination, b.Destination))
-	})
-	return held, nil
 }

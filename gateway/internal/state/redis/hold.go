@@ -1,0 +1,108 @@
+package redis
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// Hold keeps a destination from being claimed: in every shard, one after the other.
+func (s *store) Hold(ctx context.Context, tenant, destination string, h state.Hold) error {
+	if err := s.check(ctx); err != nil {
+		return err
+	}
+	var record []byte
+	till := ""
+	if h != (state.Hold{}) {
+		record = appendHold(nil, &h)
+		if !h.Until.IsZero() {
+			till = span(h.Until.Sub(s.clock.Now()))
+		}
+	}
+	for _, sh := range s.shards {
+		if _, err := s.run(ctx, holdScript, sh.base, s.now(), token(tenant, destination), till, record); err != nil {
+			return fmt.Errorf("hold %s: %w", destination, err)
+		}
+	}
+	return nil
+}
+
+// Holds are the destinations on hold. One whose time is over is none.
+func (s *store) Holds(ctx context.Context, tenant string) ([]state.Held, error) {
+	if err := s.check(ctx); err != nil {
+		return nil, err
+	}
+	// Every shard has all of them; where a crash came between, the one that says so counts.
+	tokens := map[string]string{}
+	for _, sh := range s.shards {
+		all, err := s.client.HGetAll(ctx, sh.base+"holds").Result()
+		if err != nil {
+			return nil, fmt.Errorf("holds: %w", s.fault(err))
+		}
+		maps.Copy(tokens, all)
+	}
+	now := s.clock.Now()
+	var held []state.Held
+	var counts [][]*goredis.IntCmd
+	pipe := s.client.Pipeline()
+	for t, raw := range tokens {
+		h, err := readHold(raw)
+		if err != nil {
+			return nil, fmt.Errorf("hold of %s: %w", t, err)
+		}
+		of, dest := untoken(t)
+		if tenant != "*" && of != tenant || !h.Until.IsZero() && !h.Until.After(now) {
+			continue
+		}
+		held = append(held, state.Held{Tenant: of, Destination: dest, Hold: h})
+		var waiting []*goredis.IntCmd
+		for _, sh := range s.shards {
+			waiting = append(waiting, pipe.ZCard(ctx, sh.base+"wait:"+t))
+		}
+		counts = append(counts, waiting)
+	}
+	if len(held) == 0 {
+		return nil, nil
+	}
+	if err := s.exec(ctx, pipe); err != nil {
+		return nil, fmt.Errorf("holds: %w", err)
+	}
+	for i := range held {
+		for _, c := range counts[i] {
+			held[i].Waiting += int(c.Val())
+		}
+	}
+	slices.SortFunc(held, func(a, b state.Held) int {
+		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Destination, b.Destination))
+	})
+	return held, nil
+}
+
+func appendHold(b []byte, h *state.Hold) []byte {
+	b = append(b, holdV1)
+	b = appendCode(b, holdWords, string(h.Kind))
+	b = appendText(b, h.Reason)
+	b = appendInt(b, unixMicro(h.Until))
+	b = appendText(b, h.Fingerprint)
+	return appendInt(b, unixMicro(h.Since))
+}
+
+func readHold(raw string) (h state.Hold, err error) {
+	r := reader{b: raw}
+	r.big(7) // when it ends by Redis' clock
+	if r.byte() != holdV1 {
+		r.fail()
+	}
+	h.Kind = state.HoldKind(r.code(holdWords))
+	h.Reason = r.text()
+	h.Until = fromMicro(r.int())
+	h.Fingerprint = r.text()
+	h.Since = fromMicro(r.int())
+	return h, r.err()
+}
