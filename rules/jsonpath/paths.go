@@ -65,24 +65,31 @@ func readPlain(json []byte, path string) (found Result, plain bool) {
 			if err != nil {
 				return Result{}, false
 			}
-			found = Parse(json)
+			found = Begin(json)
 			for _, key := range keys {
-				found = found.child(key)
+				found = found.Child(key)
 			}
 			return found, true
 		}
 	}
-	found = Parse(json)
+	found = Begin(json)
 	for more := true; more && found.kind != Absent; {
 		var key string
 		key, path, more = strings.Cut(path, ".")
-		found = found.child(key)
+		found = found.Child(key)
 	}
 	return found, true
 }
 
-// child is a member of an object or an element of an array.
-func (r Result) child(key string) (found Result) {
+// Begin is Parse without looking for the value's end: of the result, Kind, Child and Each are what Parse's are, and Raw
+// goes on to the end of the JSON.
+func Begin(json []byte) Result {
+	i := space(json, 0)
+	return at(json, i, len(json))
+}
+
+// Child is a member of an object by its literal key, or an element of an array by its place.
+func (r Result) Child(key string) (found Result) {
 	place := -1
 	if r.kind == Array {
 		if place = placeOf(key); place < 0 {
@@ -232,6 +239,29 @@ func (p *Paths) Extract(json []byte, f func(slot int, value Result)) {
 	}
 	if i := space(json, 0); i < len(json) {
 		p.root.walk(json, i, f, true)
+	}
+}
+
+// Elements walks a list once. For each element it calls f for every path that is there, as Extract does, and then
+// done with the element itself, until that returns false.
+func (p *Paths) Elements(list Result, f func(slot int, value Result), done func(element Result) bool) {
+	if list.kind != Array {
+		return
+	}
+	b := list.raw
+	for i := space(b, 1); i < len(b) && b[i] != ']'; {
+		end := 0
+		if len(p.root.edges) > 0 {
+			end = p.root.walk(b, i, f, false)
+		} else {
+			end = skip(b, i)
+		}
+		if end == i || !done(at(b, i, end)) {
+			return
+		}
+		if i = space(b, end); i < len(b) && b[i] == ',' {
+			i = space(b, i+1)
+		}
 	}
 }
 

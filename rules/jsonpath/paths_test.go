@@ -188,3 +188,77 @@ func BenchmarkCheck(b *testing.B) {
 		}
 	}
 }
+
+// TestElements: one walk over a list finds what Read finds in each of its elements.
+func TestElements(t *testing.T) {
+	t.Parallel()
+	paths := []string{"a", "b.c", "b.d.0", "x y", "0"}
+	var p Paths
+	for _, path := range paths {
+		if _, err := p.Add(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, list := range []string{
+		`[]`, ` [ ] `, `[1,"a",null,true]`, `[{"a":1}]`, `[{"a":1,"b":{"c":2,"d":[3]}} , {"b":{"d":[]},"x y":{"a":5}},[7,{"a":1}],{"a":1,"a":2}]`,
+		`[{"a":"]}\"\\"},{"a":"\\\\"}]`, `{"a":[1]}`, `"a"`, `[[[]],{"a":{"b":1}}]`,
+	} {
+		whole := Parse([]byte(list))
+		var want []Result
+		if whole.Kind() == Array {
+			whole.Each(func(_ []byte, element Result) bool {
+				want = append(want, element)
+				return true
+			})
+		}
+		n := 0
+		found := make([]Result, p.Len())
+		p.Elements(whole, func(slot int, value Result) { found[slot] = value }, func(element Result) bool {
+			if n >= len(want) || string(element.Raw()) != string(want[n].Raw()) || element.Kind() != want[n].Kind() {
+				t.Fatalf("%s: element %d is %s", list, n, element.Raw())
+			}
+			for slot, path := range paths {
+				if read := Read(element.Raw(), path); string(read.Raw()) != string(found[slot].Raw()) || read.Kind() != found[slot].Kind() {
+					t.Errorf("%s: %s of element %d is %s, want %s", list, path, n, found[slot].Raw(), read.Raw())
+				}
+			}
+			clear(found)
+			n++
+			return true
+		})
+		if n != len(want) {
+			t.Errorf("%s: %d elements, want %d", list, n, len(want))
+		}
+	}
+	n := 0
+	(&Paths{}).Elements(Parse([]byte(`[1,2,3]`)), nil, func(Result) bool { n++; return n < 2 })
+	if n != 2 {
+		t.Errorf("%d elements until told to stop", n)
+	}
+}
+
+// TestLongStrings: what ends a string, or must not be in it, is seen wherever it stands.
+func TestLongStrings(t *testing.T) {
+	t.Parallel()
+	for n := range 40 {
+		fill := strings.Repeat("x", n)
+		for text, good := range map[string]bool{
+			`"` + fill + `"`: true, `"` + fill + `\""`: true, `"` + fill + `é\\"`: true, `"` + fill + "\x7f\u0080ÿ\"": true,
+			`"` + fill: false, `"` + fill + `\"`: false, `"` + fill + "\x1f" + fill + `"`: false, `"` + fill + "\x00\"": false, `"` + fill + `\`: false, `"` + fill + `\x"`: false,
+		} {
+			if err := Check([]byte(text), 1); (err == nil) != good {
+				t.Errorf("%q: %v", text, err)
+			}
+			if !good {
+				continue
+			}
+			body := `{"a":` + text + `,"b":[` + text + `,7],"c":9}`
+			if got := Read([]byte(body), "a"); string(got.Raw()) != text {
+				t.Errorf("%q read as %q", text, got.Raw())
+			}
+			if got := Read([]byte(body), "c"); string(got.Raw()) != "9" {
+				t.Errorf("behind %q stands %q", text, got.Raw())
+			}
+		}
+	}
+}

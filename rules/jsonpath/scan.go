@@ -2,8 +2,10 @@ package jsonpath
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/bits"
 	"unicode/utf8"
 )
 
@@ -186,9 +188,35 @@ func IsNumber(token []byte) bool {
 	return ok && end == len(token)
 }
 
+// Eight bytes at once: each of these has a bit set in the topmost bit of a byte where it may be what is looked for. The
+// lowest such byte is always right; above it there may be false ones, so only the first counts.
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+func zeros(w uint64) uint64 { return (w - ones) &^ w & highs }
+
+// ends marks quotes and backslashes.
+func ends(w uint64) uint64 { return zeros(w^'"'*ones) | zeros(w^'\\'*ones) }
+
+// controls marks bytes below space.
+func controls(w uint64) uint64 { return (w - ' '*ones) &^ w & highs }
+
 // checkString is the end of the string whose quote is at i.
 func checkString(b []byte, i int) (int, bool) {
 	for i++; i < len(b); i++ {
+		for i+8 <= len(b) {
+			w := binary.LittleEndian.Uint64(b[i:])
+			if stop := ends(w) | controls(w); stop != 0 {
+				i += bits.TrailingZeros64(stop) >> 3
+				break
+			}
+			i += 8
+		}
+		if i >= len(b) {
+			break
+		}
 		switch c := b[i]; {
 		case c == '"':
 			return i + 1, true
@@ -238,6 +266,16 @@ func hex4(b []byte, i int) (rune, bool) {
 // skipString is the end of the string whose quote is at i, in JSON that was checked before.
 func skipString(b []byte, i int) int {
 	for i++; i < len(b); i++ {
+		for i+8 <= len(b) {
+			if stop := ends(binary.LittleEndian.Uint64(b[i:])); stop != 0 {
+				i += bits.TrailingZeros64(stop) >> 3
+				break
+			}
+			i += 8
+		}
+		if i >= len(b) {
+			break
+		}
 		switch b[i] {
 		case '"':
 			return i + 1

@@ -18,7 +18,7 @@ func (r *run) answers() error {
 		if a.Where != nil && !r.holds(a.Where) {
 			continue
 		}
-		from := jsonpath.Parse(r.json)
+		from := r.root
 		if !a.From.IsZero() {
 			from = r.read(a.From)
 		}
@@ -33,7 +33,7 @@ func (r *run) answers() error {
 }
 
 func (r *run) answersOf(a *Answers, from jsonpath.Result) error {
-	d := reading{run: r, answers: a}
+	d := reading{run: r, answers: a, found: make([]jsonpath.Result, a.elements.Len())}
 	place := func() string {
 		if a.From.IsZero() {
 			return "the body"
@@ -52,20 +52,24 @@ func (r *run) answersOf(a *Answers, from jsonpath.Result) error {
 			r.warn.add("answers: %s is %s, not an object", place(), from.Kind())
 			return nil
 		}
+		d.walk(from)
 		d.element(from, 1)
 	default:
 		switch from.Kind() {
 		case jsonpath.Object:
+			d.walk(from)
 			d.element(from, 1)
 		case jsonpath.Array:
 			d.rows = optionRows(a, from)
+			d.expect(len(from.Raw()) / likelyAnswer)
 			n := 0
-			from.Each(func(_ []byte, element jsonpath.Result) bool {
+			a.elements.Elements(from, d.meet, func(element jsonpath.Result) bool {
 				if n++; n > maxElements {
 					d.err = ErrTooManyAnswers
 					return false
 				}
 				d.element(element, n)
+				clear(d.found)
 				return d.err == nil
 			})
 		default:
@@ -79,9 +83,28 @@ func (r *run) answersOf(a *Answers, from jsonpath.Result) error {
 type reading struct {
 	*run
 	answers *Answers
+	found   []jsonpath.Result       // of the element that is read, by slot
 	defs    []map[string]definition // built at first use
 	rows    map[string]bool         // keys of rows that only repeat an option
 	err     error
+}
+
+// meet keeps what was found of an element.
+func (d *reading) meet(slot int, value jsonpath.Result) { d.found[slot] = value }
+
+// walk finds what is asked for of one element.
+func (d *reading) walk(element jsonpath.Result) {
+	clear(d.found)
+	d.answers.elements.Extract(element.Raw(), d.meet)
+}
+
+const likelyAnswer = 128 // bytes
+
+// expect makes room for so many answers, where there are none yet.
+func (d *reading) expect(n int) {
+	if all := &d.data.Response.Answers; len(*all) == 0 && n > cap(*all) {
+		*all = make([]event.Answer, 0, min(n, event.MaxAnswers))
+	}
 }
 
 // add keeps an answer, up to the bound.
@@ -104,11 +127,9 @@ func (d *reading) add(a event.Answer, name string) {
 func (d *reading) members(from jsonpath.Result) {
 	a := d.answers
 	before := len(d.data.Response.Answers)
-	if before == 0 {
-		n := 0
-		from.Each(func([]byte, jsonpath.Result) bool { n++; return n <= event.MaxAnswers })
-		d.data.Response.Answers = make([]event.Answer, 0, min(n, event.MaxAnswers))
-	}
+	n := 0
+	from.Each(func([]byte, jsonpath.Result) bool { n++; return n <= event.MaxAnswers })
+	d.expect(n)
 	var seen map[string]bool
 	looked := 0
 	from.Each(func(key []byte, value jsonpath.Result) bool {
@@ -136,6 +157,7 @@ func (d *reading) members(from jsonpath.Result) {
 		}
 		answer := event.Answer{QuestionID: id}
 		if len(a.Each) > 0 && value.Kind() == jsonpath.Object {
+			d.walk(value)
 			d.parts(&answer, value)
 		} else {
 			d.value(&answer, value)
@@ -211,7 +233,7 @@ func (d *reading) element(element jsonpath.Result, n int) {
 		return
 	}
 	if !d.answers.Join.IsZero() {
-		d.define(&answer, plain(d.answers.Join.in(raw)))
+		d.define(&answer, shared(d.answers.Join.among(d.found, raw)))
 	}
 	if answer.QuestionID == "" {
 		// Without an id the text is what a person would look the answer up by.
@@ -229,17 +251,17 @@ func (d *reading) parts(answer *event.Answer, element jsonpath.Result) {
 	answer.Type = d.text(raw, each[PartType])
 	answer.Comment = d.text(raw, each[PartComment])
 	if d.answers.ValueByType {
-		d.typedValue(answer, raw)
+		d.typedValue(answer, element)
 		return
 	}
-	value, _ := each[PartValue].in(raw)
+	value := each[PartValue].among(d.found, raw)
 	if options := d.answers.Options; options != nil {
 		if d.chosen(answer, value, raw, options) {
 			return
 		}
 	}
 	if d.value(answer, value); answer.Value != nil {
-		if ids, _ := each[PartValueIDs].in(raw); !empty(ids) {
+		if ids := each[PartValueIDs].among(d.found, raw); !empty(ids) {
 			answer.ValueIDs = texts(ids)
 		}
 	}
@@ -285,7 +307,7 @@ func texts(ids jsonpath.Result) json.RawMessage {
 // text is the first alternative that is a text.
 func (d *reading) text(raw []byte, paths Paths) string {
 	for _, path := range paths {
-		if text := plain(path.in(raw)); text != "" {
+		if text := shared(path.among(d.found, raw)); text != "" {
 			return text
 		}
 	}
@@ -311,23 +333,22 @@ func (d *reading) value(answer *event.Answer, value jsonpath.Result) {
 
 // typedValue is the value under the key that the element's `type` names. A choice stands there as its label with
 // ids beside it: the label is the value.
-func (d *reading) typedValue(answer *event.Answer, raw []byte) {
-	typ := plain(jsonpath.Read(raw, "type"))
+func (d *reading) typedValue(answer *event.Answer, element jsonpath.Result) {
+	typ := shared(element.Child("type"))
 	if typ == "" {
 		return
 	}
-	value := jsonpath.Read(raw, jsonpath.Escape(typ))
+	value := element.Child(typ)
 	if value.Kind() == jsonpath.Object {
-		inner := value.Raw()
 		for _, form := range [...]struct{ text, id string }{{"label", "id"}, {"labels", "ids"}} {
-			label := jsonpath.Read(inner, form.text)
+			label := value.Child(form.text)
 			if empty(label) {
-				if label = jsonpath.Read(inner, "other"); label.Kind() != jsonpath.String || empty(label) {
+				if label = value.Child("other"); label.Kind() != jsonpath.String || empty(label) {
 					continue
 				}
 			}
 			answer.Value = compact(label)
-			if ids := jsonpath.Read(inner, form.id); !empty(ids) {
+			if ids := value.Child(form.id); !empty(ids) {
 				answer.ValueIDs = texts(ids)
 			}
 			return

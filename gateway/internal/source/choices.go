@@ -161,12 +161,16 @@ func (d *reading) define(answer *event.Answer, key string) {
 
 func (d *reading) definitions() []map[string]definition {
 	lists := make([]map[string]definition, len(d.answers.Defs))
-	for i, def := range d.answers.Defs {
-		lists[i] = map[string]definition{}
-		d.read(def.From).Each(func(_ []byte, one jsonpath.Result) bool {
+	for i := range d.answers.Defs {
+		def := &d.answers.Defs[i]
+		from := d.read(def.From)
+		lists[i] = make(map[string]definition, len(from.Raw())/(2*likelyAnswer))
+		found := make([]jsonpath.Result, def.elements.Len())
+		def.elements.Elements(from, func(slot int, value jsonpath.Result) { found[slot] = value }, func(one jsonpath.Result) bool {
 			raw := one.Raw()
-			id := plain(def.ID.in(raw))
-			whole := definition{plain(def.Question.in(raw)), plain(def.Type.in(raw))}
+			id := shared(def.ID.among(found, raw))
+			whole := definition{shared(def.Question.among(found, raw)), shared(def.Type.among(found, raw))}
+			clear(found)
 			if _, known := lists[i][id]; id != "" && !known {
 				lists[i][id] = whole
 			}
@@ -182,7 +186,7 @@ func (d *reading) definitions() []map[string]definition {
 // define adds the parts of a question: each is the question's text and its own.
 func (p *Parts) define(list map[string]definition, question string, whole definition, raw []byte) {
 	p.From.in(raw).Each(func(_ []byte, part jsonpath.Result) bool {
-		id, text := plain(p.ID.in(part.Raw())), plain(p.Question.in(part.Raw()))
+		id, text := shared(p.ID.in(part.Raw())), shared(p.Question.in(part.Raw()))
 		if _, known := list[id]; id == "" || text == "" || known && id != question {
 			return true
 		}

@@ -210,8 +210,18 @@ func (p *Profile) compile() {
 		p.slot(&a.From)
 		p.slotCondition(a.Where)
 		for j := range a.Defs {
-			p.slot(&a.Defs[j].From)
+			d := &a.Defs[j]
+			p.slot(&d.From)
+			for _, path := range [...]*Path{&d.ID, &d.Question, &d.Type} {
+				slotIn(&d.elements, path)
+			}
 		}
+		for _, paths := range a.Each {
+			for j := range paths {
+				slotIn(&a.elements, &paths[j])
+			}
+		}
+		slotIn(&a.elements, &a.Join)
 		if at := placeInBody(a.From); at != "" && !slices.Contains(p.answersAt, at) {
 			p.answersAt = append(p.answersAt, at)
 		}
@@ -232,11 +242,13 @@ func (p *Profile) compile() {
 	}
 }
 
-func (p *Profile) slot(path *Path) {
+func (p *Profile) slot(path *Path) { slotIn(&p.paths, path) }
+
+func slotIn(paths *jsonpath.Paths, path *Path) {
 	if path.IsZero() || path.fixed.Exists() || !jsonpath.Plain(path.text) {
 		return
 	}
-	if n, err := p.paths.Add(path.text); err == nil {
+	if n, err := paths.Add(path.text); err == nil {
 		path.slot = n + 1
 	}
 }

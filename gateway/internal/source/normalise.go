@@ -147,6 +147,7 @@ type run struct {
 	source *Source
 	req    *Request
 	json   []byte
+	root   jsonpath.Result
 	object bool              // the body is one, so that it has paths
 	found  []jsonpath.Result // by slot
 	data   event.Data
@@ -158,11 +159,10 @@ type run struct {
 // one makes one event of one object.
 func (s *Source) one(req *Request, received time.Time, body []byte, raw event.Raw, warn warnings) (*event.Event, error) {
 	p := s.Profile
-	r := &run{source: s, req: req, json: body, warn: slices.Clip(warn)}
+	r := &run{source: s, req: req, json: body, root: jsonpath.Begin(body), warn: slices.Clip(warn)}
 	head := s.head(req, received)
-	root := jsonpath.Parse(body)
-	if root.Kind() != jsonpath.Object {
-		r.warn.add("the body is %s, not an object", root.Kind())
+	if r.root.Kind() != jsonpath.Object {
+		r.warn.add("the body is %s, not an object", r.root.Kind())
 		return r.finish(head, raw)
 	}
 	r.object = true

@@ -14,7 +14,7 @@ import (
 type Path struct {
 	text  string
 	fixed jsonpath.Result // of const:x
-	slot  int             // 1 and up: found by the one walk over the body
+	slot  int             // 1 and up: found by the one walk over the body, or over an element of a list
 }
 
 const constant = "const:"
@@ -65,6 +65,24 @@ func (p *Paths) UnmarshalText(b []byte) error {
 	}
 	*p = Paths{path}
 	return nil
+}
+
+// among is the path within an element that was walked, of which found are the slots.
+func (p Path) among(found []jsonpath.Result, element []byte) jsonpath.Result {
+	if p.slot > 0 {
+		return found[p.slot-1]
+	}
+	return p.in(element)
+}
+
+// among is the first of the alternatives that is not empty.
+func (p Paths) among(found []jsonpath.Result, element []byte) jsonpath.Result {
+	for _, path := range p {
+		if r := path.among(found, element); !empty(r) {
+			return r
+		}
+	}
+	return jsonpath.Result{}
 }
 
 // in is the first of the alternatives that is not empty within one element.
@@ -124,6 +142,16 @@ func plain(r jsonpath.Result) string {
 		return strings.TrimSpace(r.Text())
 	case jsonpath.Number, jsonpath.Bool:
 		return string(r.Raw())
+	}
+	return ""
+}
+
+// shared is plain without a copy: the text shares the body's bytes. It is for what goes no further than event.New,
+// which keeps nothing of what it is given.
+func shared(r jsonpath.Result) string {
+	switch r.Kind() {
+	case jsonpath.String, jsonpath.Number, jsonpath.Bool:
+		return strings.TrimSpace(r.Shared())
 	}
 	return ""
 }

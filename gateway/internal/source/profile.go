@@ -1,10 +1,7 @@
 package source
 
 import (
-	"bytes"
 	"fmt"
-	"regexp"
-	"regexp/syntax"
 	"strings"
 
 	"github.com/surveygate/surveygate/gateway/internal/document"
@@ -119,6 +116,8 @@ type Answers struct {
 	SkipEmpty bool `yaml:"skip_empty,omitempty"`
 	// Where must hold for the whole body.
 	Where *Condition `yaml:"where,omitempty"`
+
+	elements jsonpath.Paths // the plain paths of Each and Join, found in one walk over an element
 }
 
 // Definitions is a list of questions inside the body.
@@ -130,6 +129,8 @@ type Definitions struct {
 	// Sub are parts of a question that have ids of their own. Their texts stand behind the question's, `Your Name / First`,
 	// and a part that has its question's id stands for it.
 	Sub *Parts `yaml:"sub,omitempty"`
+
+	elements jsonpath.Paths
 }
 
 // Parts is a list of parts inside a question's definition.
@@ -231,41 +232,6 @@ func (t *CanonicalType) UnmarshalText(b []byte) error {
 	}
 	*t = CanonicalType(b)
 	return nil
-}
-
-// Pattern is a regular expression (RE2), compiled when it is read.
-type Pattern struct {
-	*regexp.Regexp
-	needs []byte // a literal that every match holds, where there is one: most answers fail on it
-}
-
-// UnmarshalText compiles the pattern.
-func (p *Pattern) UnmarshalText(b []byte) error {
-	re, err := regexp.Compile(string(b))
-	if err != nil {
-		return fmt.Errorf("pattern: %w", err)
-	}
-	p.Regexp, p.needs = re, nil
-	tree, err := syntax.Parse(string(b), syntax.Perl)
-	if err != nil || tree.Op != syntax.OpConcat {
-		return nil // then every text is matched in full
-	}
-	for _, part := range tree.Sub {
-		if part.Op == syntax.OpLiteral && part.Flags&syntax.FoldCase == 0 && len(part.Rune) <= 16 {
-			p.needs = []byte(string(part.Rune))
-			return nil
-		}
-	}
-	return nil
-}
-
-// matches tells whether a scalar's text fits, mostly without unquoting it.
-func (p *Pattern) matches(value jsonpath.Result) bool {
-	raw := value.Raw()
-	if !bytes.Contains(raw, p.needs) && bytes.IndexByte(raw, '\\') < 0 {
-		return false
-	}
-	return p.MatchString(plain(value))
 }
 
 func oneOf(to *string, b []byte, what string, words ...string) error {

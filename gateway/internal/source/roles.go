@@ -161,7 +161,7 @@ func (r *run) fits(role *Role, a *event.Answer, place int) bool {
 		if label == "" {
 			label = r.names[place]
 		}
-		if label == "" || !role.Name.MatchString(label) {
+		if label == "" || !role.Name.fits(label) {
 			return false
 		}
 	}

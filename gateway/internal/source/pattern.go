@@ -1,0 +1,91 @@
+package source
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"regexp/syntax"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/surveygate/surveygate/rules/jsonpath"
+)
+
+// Pattern is a regular expression (RE2), compiled when it is read.
+type Pattern struct {
+	*regexp.Regexp
+	// needs is a literal that every match holds, where there is one: most answers and labels fail on it, and a look for
+	// it costs a fraction of a match. With fold it is lower-case, and either case does.
+	needs string
+	fold  bool
+}
+
+// UnmarshalText compiles the pattern.
+func (p *Pattern) UnmarshalText(b []byte) error {
+	re, err := regexp.Compile(string(b))
+	if err != nil {
+		return fmt.Errorf("pattern: %w", err)
+	}
+	*p = Pattern{Regexp: re}
+	tree, err := syntax.Parse(string(b), syntax.Perl)
+	if err != nil {
+		return nil // then every text is matched in full
+	}
+	parts := []*syntax.Regexp{tree}
+	if tree.Op == syntax.OpConcat {
+		parts = tree.Sub
+	}
+	for _, part := range parts {
+		if part.Op != syntax.OpLiteral || len(part.Rune) > 32 {
+			continue
+		}
+		literal := string(part.Rune)
+		if part.Flags&syntax.FoldCase == 0 {
+			p.needs, p.fold = literal, false
+			return nil
+		}
+		if p.needs == "" && ascii(literal) {
+			p.needs, p.fold = strings.ToLower(literal), true
+		}
+	}
+	return nil
+}
+
+// fits says whether a text matches.
+func (p *Pattern) fits(text string) bool { return p.may(text) && p.MatchString(text) }
+
+// may is false for what cannot match.
+func (p *Pattern) may(text string) bool {
+	switch {
+	case p.needs == "":
+		return true
+	case !p.fold:
+		return strings.Contains(text, p.needs)
+	case !ascii(text):
+		return true // letters beyond ASCII fold into it: K is a k
+	}
+	for i := 0; i+len(p.needs) <= len(text); i++ {
+		if strings.EqualFold(text[i:i+len(p.needs)], p.needs) {
+			return true
+		}
+	}
+	return false
+}
+
+// matches tells whether a scalar's text fits, mostly without unquoting it.
+func (p *Pattern) matches(value jsonpath.Result) bool {
+	raw := value.Raw()
+	if !p.fold && !bytes.Contains(raw, []byte(p.needs)) && bytes.IndexByte(raw, '\\') < 0 {
+		return false
+	}
+	return p.fits(plain(value))
+}
+
+func ascii(text string) bool {
+	for i := range len(text) {
+		if text[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
