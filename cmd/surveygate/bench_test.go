@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"github.com/surveygate/surveygate/gateway/redistest"
 )
 
 const (
@@ -147,17 +149,26 @@ func fire(b *testing.B, url string, all []request) {
 	load.Wait()
 }
 
-// BenchmarkWholeWay is signed PollQR events in, one rule and one signed webhook out, the built binary on the embedded
-// engine with everything kept; beside it, in the same run, the same load straight into the receiver. Generator and
-// receiver share the machine with the gateway.
+// BenchmarkWholeWay is signed PollQR events in, one rule and one signed webhook out, the built binary with everything
+// kept, on either engine; beside it, in the same run, the same load straight into the receiver. Generator, receiver and
+// Redis share the machine with the gateway.
 func BenchmarkWholeWay(b *testing.B) {
+	b.Run("embedded", func(b *testing.B) { wholeWay(b, nil) })
+	b.Run("redis", func(b *testing.B) { wholeWay(b, redistest.Start(b, redistest.EverySecond...)) })
+}
+
+func wholeWay(b *testing.B, server *redistest.Server) {
 	receiver := newVerifying(b)
 	dir, err := os.MkdirTemp("", "surveygate-bench-")
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	p := start(b, dir, fmt.Sprintf(`
+	engine := ""
+	if server != nil {
+		engine = fmt.Sprintf("redis: %q\n", server.URL())
+	}
+	p := start(b, dir, engine+fmt.Sprintf(`
 outbound: {allow_addresses: ["127.0.0.0/8"], allow_http: true}
 sources:
   pollqr: {profile: pollqr, secrets: [%q]}
@@ -176,7 +187,11 @@ rules:
 	receiver.wait(b)
 
 	var through, direct time.Duration
+	var before traffic
 	cpu := cpuOf(b, p.cmd.Process.Pid)
+	if server != nil {
+		before = trafficOf(b, server)
+	}
 	b.ResetTimer()
 	for range b.N {
 		b.StopTimer()
@@ -189,6 +204,16 @@ rules:
 		through += time.Since(began)
 	}
 	b.StopTimer()
+	total := float64(b.N * benchEvents)
+	if server != nil {
+		now := trafficOf(b, server)
+		b.ReportMetric((now.calls-before.calls)/total, "round-trips/event")
+		b.ReportMetric((now.commands-before.commands)/total, "commands/event")
+		b.ReportMetric((now.in-before.in)/total, "B-to-redis/event")
+		b.ReportMetric((now.out-before.out)/total, "B-from-redis/event")
+		b.ReportMetric((now.memory-before.memory)/total, "B-kept/event")
+		b.ReportMetric((now.cpu-before.cpu).Seconds()*1e6/total, "redis-cpu-µs/event")
+	}
 	cpu = cpuOf(b, p.cmd.Process.Pid) - cpu
 	for range b.N {
 		load := pollqr(benchEvents)
@@ -198,7 +223,6 @@ rules:
 		receiver.wait(b)
 		direct += time.Since(began)
 	}
-	total := float64(b.N * benchEvents)
 	rate, limit := total/through.Seconds(), total/direct.Seconds()
 	b.ReportMetric(rate, "events/s")
 	b.ReportMetric(limit, "direct/s")
@@ -206,6 +230,35 @@ rules:
 	b.ReportMetric(cpu.Seconds()*1e6/total, "cpu-µs/event")
 	b.ReportMetric(0, "ns/op")
 	p.stop()
+}
+
+// traffic is what a Redis says it did. Calls are those of scripts, which is what the gateway sends one at a time;
+// commands are all, those within scripts too.
+type traffic struct {
+	calls, commands, in, out, memory float64
+	cpu                              time.Duration
+}
+
+func trafficOf(b *testing.B, server *redistest.Server) traffic {
+	b.Helper()
+	number := func(section, name string) float64 {
+		n, err := strconv.ParseFloat(server.Info(section, name), 64)
+		if err != nil {
+			b.Fatalf("%s: %v", name, err)
+		}
+		return n
+	}
+	calls := 0.0
+	for _, name := range []string{"cmdstat_evalsha", "cmdstat_evalsha_ro"} {
+		var n float64
+		_, _ = fmt.Sscanf(server.Info("commandstats", name), "calls=%g,", &n) // none, where it was never called
+		calls += n
+	}
+	return traffic{
+		calls: calls, commands: number("stats", "total_commands_processed"),
+		in: number("stats", "total_net_input_bytes"), out: number("stats", "total_net_output_bytes"),
+		memory: number("memory", "used_memory"), cpu: cpuOf(b, server.PID()),
+	}
 }
 
 // cpuOf is the processor time that a process has used.
