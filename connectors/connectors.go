@@ -51,6 +51,12 @@ type Cautious interface {
 	Retries() int
 }
 
+// Chained is implemented where an event takes more than one request, so that a rate counts them all.
+type Chained interface {
+	// Requests are how many at most.
+	Requests() int
+}
+
 // Validator is implemented where two settings depend on each other. It runs after defaults, connection
 // and step are laid over each other. An error made with Invalid names the setting.
 type Validator interface {

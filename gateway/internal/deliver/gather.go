@@ -53,15 +53,22 @@ type gathering struct {
 	open map[group]*batch    // that a delivery may still join
 	last map[record]*batch   // the latest unfinished one with the record
 	held map[*batch]struct{} // not queued yet
-	// What the last round of the due-queue came to: deliveries, and the requests they made.
+	// What the last round of the due-queue came to: deliveries, and the requests they make.
 	jobs, requests int
-	ratio          int
+	ratio          float64
 }
 
 // gathers reads what the connector and its destination say of batches. Key is the connector's code.
 func (l *Loop) gathers(j *job) {
+	j.requests = 1
+	if chained, ok := j.build.(connectors.Chained); ok {
+		j.requests = max(chained.Requests(), 1)
+	}
 	keyer, ok := j.build.(connectors.Keyer)
 	if !ok {
+		if j.destination.Batch.Max > 1 {
+			j.most = 1 // beside others that gather; the due-queue is asked for all of them
+		}
 		return
 	}
 	j.most = 1
@@ -111,7 +118,7 @@ func (l *lane) collect(j *job, now time.Time, due bool) (reason string) {
 	b := g.open[of.group]
 	if b == nil || b.build != j.build || len(b.jobs) >= min(b.most, j.most) || b == before || (before != nil && b.queued) {
 		if due {
-			g.requests++
+			g.requests += j.requests
 		}
 		if b, reason = l.begin(j, of.group, now, due); reason != "" {
 			return reason
@@ -144,7 +151,7 @@ func (l *lane) collect(j *job, now time.Time, due bool) (reason string) {
 func (l *lane) begin(j *job, of group, now time.Time, due bool) (*batch, string) {
 	b := &batch{group: of, build: j.build, most: j.most, turn: now}
 	if l.limiter != nil {
-		turn, ahead := l.limiter.ReserveN(now, 1), time.Duration(0)
+		turn, ahead := l.limiter.ReserveN(now, l.turns(j)), time.Duration(0)
 		if due {
 			ahead = rateAhead
 		}
@@ -255,6 +262,9 @@ func (l *lane) ended(j *job) {
 	}
 }
 
+// turns are what a delivery, or its batch, takes of the rate. l.mu is held.
+func (l *lane) turns(j *job) int { return min(j.requests, l.limiter.Burst()) }
+
 // anotherTurn is booked for a batch that needs a second request, because it was too large for one.
 func (l *lane) anotherTurn() {
 	l.mu.Lock()
@@ -264,22 +274,23 @@ func (l *lane) anotherTurn() {
 	}
 }
 
-// perRequest is how many due deliveries are asked for where the rate allows one request: twice what a request told of
-// in the last round, so that it grows as long as they go together, and most of them need no second turn where they do
-// not. l.mu is held.
-func (l *lane) perRequest() int {
-	if l.destination.Batch.Max <= 1 {
-		return 1
+// underRate is how many due deliveries are asked for where the rate allows so many requests: twice what they told of in
+// the last round, so that it grows as long as they go together, and few have to go back where they do not. l.mu is
+// held.
+func (l *lane) underRate(requests int) int {
+	most := l.destination.Batch.Max
+	if most <= 1 || requests <= 0 {
+		return requests
 	}
 	g := &l.gather
 	if g.requests > 0 {
-		g.ratio = (g.jobs + g.requests - 1) / g.requests
+		g.ratio = float64(g.jobs) / float64(g.requests)
 		g.jobs, g.requests = 0, 0
 	}
 	if g.ratio == 0 {
-		return l.destination.Batch.Max
+		return requests * most
 	}
-	return min(2*g.ratio, l.destination.Batch.Max)
+	return max(1, min(int(2*g.ratio*float64(requests)), requests*most))
 }
 
 // unit is everything that goes with a job: its batch, or itself alone.

@@ -38,6 +38,7 @@ type job struct {
 	sets        []string // the settings that the step writes itself
 	most        int      // how many may stand in one batch with it; 0 where the product has neither batches nor keys
 	key         string   // of the record that it changes
+	requests    int      // that it makes
 	batch       *batch   // under lane.mu until a worker has it; nil for one alone
 	self        [1]*job
 

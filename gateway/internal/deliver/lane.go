@@ -185,7 +185,7 @@ func (l *lane) push(j *job, now time.Time) (reason string) {
 		}
 		return reason
 	}
-	if l.limiter != nil && !l.limiter.AllowN(now, 1) {
+	if l.limiter != nil && !l.limiter.AllowN(now, l.turns(j)) {
 		l.fallBehind()
 		return reasonRate
 	}
@@ -206,7 +206,7 @@ func (l *lane) pushDue(j *job, now time.Time) (reason string) {
 		return l.collect(j, now, true)
 	}
 	if l.limiter != nil {
-		l.limiter.AllowN(now, 1)
+		l.limiter.ReserveN(now, l.turns(j)) // a debt that the next ones wait for
 	}
 	l.waits++
 	l.add(j)
@@ -270,7 +270,7 @@ func (l *lane) space(now time.Time) (n int, again time.Time) {
 	}
 	if l.limiter != nil {
 		tokens := l.limiter.TokensAt(now)
-		if n = min(n, int(tokens)*l.perRequest()); n <= 0 {
+		if n = min(n, l.underRate(int(tokens))); n <= 0 {
 			return 0, now.Add(time.Duration((1 - tokens) / float64(l.limiter.Limit()) * float64(time.Second)))
 		}
 	}

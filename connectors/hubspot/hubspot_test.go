@@ -1,0 +1,223 @@
+package hubspot
+
+import (
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/connectors/connectortest"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+func TestTranscripts(t *testing.T) {
+	t.Parallel()
+	connectortest.Play(t, "hubspot")
+}
+
+func TestNoteTranscripts(t *testing.T) {
+	t.Parallel()
+	connectortest.PlayFiles(t, "hubspot.note", "testdata/note/*.txtar", connectortest.Bind)
+}
+
+const token = "token: pat-eu1-1\n"
+
+// TestFields is the contract's table of the upsert, and of the search and the note that follow.
+func TestFields(t *testing.T) {
+	t.Parallel()
+	connectortest.Fields(t, "hubspot", token+"properties: {sg_nps: nps_score, sg_comment: feedback, sg_vip: respondent.params.vip}", []connectortest.Field{
+		{To: "method", From: "always", Want: "POST"},
+		{To: "url", From: "api_version", Want: "https://api.hubapi.com/crm/v3/objects/contacts/batch/upsert"},
+		{To: "header.Content-Type", From: "always", Want: "application/json"},
+		{To: "inputs.0.id", From: "respondent.email", Sample: "Jane@Example.com", Want: "jane@example.com"},
+		{To: "inputs.0.idProperty", From: "key", Want: "email"},
+		{To: "inputs.0.objectWriteTraceId", From: "the event's id", Want: "c5f1d3274e204a0b36cb7dc9ab1aa6a8"},
+		{To: "inputs.0.properties.email", From: "respondent.email", Sample: "Jane@Example.com", Want: "jane@example.com"},
+		{To: "inputs.0.properties.firstname", From: "respondent.first_name", Sample: "Jane"},
+		{To: "inputs.0.properties.lastname", From: "respondent.last_name", Sample: "de la Cruz"},
+		{To: "inputs.0.properties.phone", From: "respondent.phone", Sample: "+905550001122"},
+		{To: "inputs.0.properties.sg_nps", From: "response.score.nps", Sample: 9, Want: "9"},
+		{To: "inputs.0.properties.sg_comment", From: "response.feedback", Sample: "Fast"},
+		{To: "inputs.0.properties.sg_vip", From: "respondent.params.vip", Sample: true, Want: "true"},
+	})
+
+	c, _ := connectors.New("hubspot.note")
+	if err := connectortest.Bind([]byte(token+"api_version: 2026-03"), c); err != nil {
+		t.Fatal(err)
+	}
+	n := c.(*Note)
+	ev := given(t, `{"type":"response.completed","time":"2026-01-02T03:00:00Z","email":"jane@example.com","feedback":"Fast","nps_score":9,"response":{"id":"r1"}}`)
+	contact := &connectors.Response{Status: 200, Body: []byte(`{"status":"COMPLETE","results":[{"id":"512"}]}`), Events: []*event.Event{ev}}
+	search := n.Judge(contact).Next
+	connectortest.HoldFields(t, search, map[string]any{
+		"method":                                "POST",
+		"url":                                   "https://api.hubapi.com/crm/objects/2026-03/notes/search",
+		"filterGroups.0.filters.0.propertyName": "hs_note_body",
+		"filterGroups.0.filters.0.operator":     "CONTAINS_TOKEN",
+		"filterGroups.0.filters.0.value":        "r1", // response.id
+		"properties.0":                          "hs_note_body",
+		"limit":                                 10,
+		"after":                                 "0",
+	})
+	none := &connectors.Response{Status: 200, Body: []byte(`{"total":0,"results":[]}`), To: search, Events: contact.Events, Trail: []*connectors.Response{contact}}
+	connectortest.HoldFields(t, n.Judge(none).Next, map[string]any{
+		"method":                  "POST",
+		"url":                     "https://api.hubapi.com/crm/objects/2026-03/notes",
+		"properties.hs_timestamp": "2026-01-02T03:00:00Z", // the event's time
+		"properties.hs_note_body": "New response: Score 9/10<br>Feedback: Fast<br>[sg:r1]",
+		"associations.0.to.id":    "512", // the contact
+		"associations.0.types.0.associationCategory": "HUBSPOT_DEFINED",
+		"associations.0.types.0.associationTypeId":   202,
+	})
+}
+
+func given(t testing.TB, text string) *event.Event {
+	t.Helper()
+	ev, err := connectortest.Event([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ev
+}
+
+func bound(t testing.TB, name, config string) connectors.Connector {
+	t.Helper()
+	c, _ := connectors.New(name)
+	if err := connectortest.Bind([]byte(token+config), c); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// TestOneContactIsOneKey, however its address is spelt: HubSpot refuses a batch that names one twice.
+func TestOneContactIsOneKey(t *testing.T) {
+	t.Parallel()
+	rows := []struct{ product, config, event, want string }{
+		{"hubspot", "", `{"type":"test","email":"Jane@Example.com"}`, "jane@example.com"},
+		{"hubspot", "", `{"type":"test"}`, ""},
+		{"hubspot", "properties: {email: params.mail}", `{"type":"test","email":"a@example.com","params":{"mail":"B@example.com"}}`, "b@example.com"},
+		{"hubspot", "key: customer_no", `{"type":"test","email":"a@example.com","respondent":{"external_id":"U1"}}`, "u1"},
+		{"hubspot", "key: customer_no", `{"type":"test","email":"a@example.com"}`, ""},
+		{"hubspot.note", "", `{"type":"test","email":"Jane@Example.com"}`, "jane@example.com"},
+	}
+	for _, row := range rows {
+		if got := bound(t, row.product, row.config).(connectors.Keyer).Key(given(t, row.event)); got != row.want {
+			t.Errorf("%s %s: %q, want %q", row.product, row.config, got, row.want)
+		}
+	}
+}
+
+// TestPartOfABatch: 207 gives each contact its own verdict where HubSpot says whom it speaks of, and refuses the whole
+// where it does not, which is then tried one by one.
+func TestPartOfABatch(t *testing.T) {
+	t.Parallel()
+	c := bound(t, "hubspot", "").(*Connector)
+	events := []*event.Event{given(t, `{"type":"test","id":"1","email":"a@example.com"}`), given(t, `{"type":"test","id":"2","email":"b@example.com"}`), given(t, `{"type":"test","id":"3","email":"c@example.com"}`)}
+	named := func(i int) string { return `"` + events[i].ID + `"` }
+	res := &connectors.Response{Status: 207, Events: events, Body: []byte(`{"status":"COMPLETE","results":[{"id":"1","objectWriteTraceId":` + named(0) + `}],
+		"errors":[{"category":"VALIDATION_ERROR","context":{"objectWriteTraceId":[` + named(1) + `]}},{"category":"RATE_LIMITS","context":{"objectWriteTraceId":[` + named(2) + `]}}]}`)}
+	v := c.Judge(res)
+	var kinds []connectors.Kind
+	for _, each := range v.Each {
+		kinds = append(kinds, each.Kind)
+	}
+	if diff := cmp.Diff([]connectors.Kind{connectors.Delivered, connectors.Rejected, connectors.Retry}, kinds); diff != "" {
+		t.Errorf("%v (-want +got):\n%s", v, diff)
+	}
+	for name, body := range map[string]string{
+		"no trace": `{"status":"COMPLETE","results":[{"id":"1"},{"id":"2"}],"errors":[{"category":"VALIDATION_ERROR"}]}`,
+		"one left": `{"status":"COMPLETE","results":[{"id":"1","objectWriteTraceId":` + named(0) + `}],"errors":[{"category":"VALIDATION_ERROR","context":{"objectWriteTraceId":[` + named(1) + `]}}]}`,
+	} {
+		if v := c.Judge(&connectors.Response{Status: 207, Events: events, Body: []byte(body)}); v.Kind != connectors.Rejected || v.Each != nil {
+			t.Errorf("%s: %v, want the whole refused", name, v)
+		}
+	}
+	if v := c.Judge(&connectors.Response{Status: 207, Events: events, Body: []byte(`{"status":"COMP`), Truncated: true}); v.Kind != connectors.Rejected {
+		t.Errorf("207 cut short: %v", v)
+	}
+	if v := c.Judge(&connectors.Response{Status: 200, Events: events, Body: []byte(`{"status":"COMP`), Truncated: true}); v.Kind != connectors.Delivered {
+		t.Errorf("200 cut short: %v", v)
+	}
+}
+
+func TestTheDayEndsWithHalfAnHour(t *testing.T) {
+	t.Parallel()
+	for at, want := range map[string]time.Duration{"03:04:05": 25*time.Minute + 55*time.Second, "03:30:00": 30 * time.Minute, "23:59:59": time.Second} {
+		clock, err := time.Parse(time.DateTime, "2026-01-02 "+at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := (problem{PolicyName: "DAILY"}).wait(clock); got != want {
+			t.Errorf("%s: %s, want %s", at, got, want)
+		}
+	}
+}
+
+// TestClipLeavesNoRemains of an entity or a tag.
+func TestClipLeavesNoRemains(t *testing.T) {
+	t.Parallel()
+	text := strings.Repeat("é&amp;<b>x</b>", 10)
+	for limit := 1; limit < 130; limit++ {
+		got := clip(text, limit)
+		if utf8.RuneCountInString(got) > limit || !utf8.ValidString(got) {
+			t.Errorf("limit %d: %q", limit, got)
+		}
+		bare := strings.NewReplacer("&amp;", "", "<b>", "", "</b>", "").Replace(got)
+		if strings.ContainsAny(bare, "&;<>") {
+			t.Errorf("limit %d cuts inside: %q", limit, got)
+		}
+	}
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	for version, want := range map[string][]string{
+		"v3": {"GET /account-info/v3/details", "POST /crm/v3/objects/contacts/search", "POST /crm/v3/objects/contacts/batch/upsert", "GET /crm/v3/properties/contacts"},
+		"2026-03": {
+			"GET /account-info/2026-03/details", "POST /crm/objects/2026-03/contacts/search",
+			"POST /crm/objects/2026-03/contacts/batch/upsert", "GET /crm/properties/2026-03/contacts",
+		},
+	} {
+		for _, name := range []string{"hubspot", "hubspot.note"} {
+			var got []string
+			for _, req := range bound(t, name, "api_version: "+version).(connectors.Checker).Check() {
+				got = append(got, req.Method+" "+strings.TrimPrefix(req.URL, "https://api.hubapi.com"))
+				if _, ok := req.Auth.(connectors.BearerAuth); !ok {
+					t.Errorf("%s goes without its token", req.URL)
+				}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s %s (-want +got):\n%s", name, version, diff)
+			}
+		}
+	}
+	c := bound(t, "hubspot", "key: customer_no\nproperties: {sg_nps: nps_score}").(*Connector)
+	usual := `{"name":"email"},{"name":"firstname"},{"name":"lastname"},{"name":"phone"},`
+	rows := []struct {
+		ask    string
+		status int
+		body   string
+		want   connectors.Proof
+	}{
+		{account, 200, `{"portalId":1}`, connectors.Proof{}},
+		{account, 401, `{"category":"INVALID_AUTHENTICATION"}`, connectors.Lacks("a token that HubSpot takes (401 Unauthorized: INVALID_AUTHENTICATION)")},
+		{account, 403, `{"category":"MISSING_SCOPES"}`, connectors.Proof{}},
+		{reading, 403, `{"category":"MISSING_SCOPES"}`, connectors.Lacks("the scope crm.objects.contacts.read")},
+		{writing, 403, `{"category":"MISSING_SCOPES"}`, connectors.Lacks("the scope crm.objects.contacts.write")},
+		{writing, 400, `{"category":"VALIDATION_ERROR"}`, connectors.Proof{}},
+		{writing, 404, ``, connectors.Lacks("an answer to the check (404 Not Found)")},
+		{properties, 403, `{}`, connectors.Proof{Unproved: []string{"that its properties exist: the token lacks the scope crm.schemas.contacts.read"}}},
+		{properties, 200, `{"results":[` + usual + `{"name":"customer_no","hasUniqueValue":true},{"name":"sg_nps"}]}`, connectors.Proof{}},
+		{properties, 200, `{"results":[` + usual + `{"name":"customer_no"}]}`, connectors.Lacks("the property sg_nps", "unique values of the property customer_no")},
+		{properties, 200, `<html>`, connectors.Proof{Unproved: []string{"that its properties exist: the answer is not HubSpot's"}}},
+	}
+	for _, row := range rows {
+		got := c.Checked(&connectors.Response{Status: row.status, Body: []byte(row.body), To: &connectors.Request{Name: row.ask}})
+		if diff := cmp.Diff(row.want, got); diff != "" {
+			t.Errorf("%s %d (-want +got):\n%s", row.ask, row.status, diff)
+		}
+	}
+}
