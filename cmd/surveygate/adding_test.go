@@ -1,0 +1,185 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestAddingAPlatform follows configs/sources/ADDING.md to the letter: its files are written, its commands run, and
+// what it shows is printed.
+func TestAddingAPlatform(t *testing.T) {
+	t.Parallel()
+	all := blocks(t, "../../configs/sources/ADDING.md")
+	page := &pageReader{t: t, dir: t.TempDir(), address: "127.0.0.1:8080", receiver: freePort(t)}
+	played := map[string]int{}
+	for i, b := range all {
+		kind, name, _ := strings.Cut(b.language, " ")
+		played[kind]++
+		switch {
+		case kind == "text":
+			page.shows(b)
+		case kind == "sh":
+			page.expect = nil
+			if i+1 < len(all) && all[i+1].language == "text" {
+				page.expect = shown(all[i+1])
+			}
+			for _, line := range commands(b.text) {
+				page.do(b, line)
+			}
+		case name != "":
+			page.write(name, b.text)
+		default:
+			t.Errorf("%s:%d: nobody plays a block of %q", b.page, b.line, b.language)
+		}
+		if name == "acme.yaml" && strings.Count(b.text, "\n") > 15 {
+			t.Errorf("%s:%d: the profile has %d lines; 15 are promised", b.page, b.line, strings.Count(b.text, "\n"))
+		}
+	}
+	if played["sh"] < 5 || played["text"] < 3 || played["yaml"] < 4 {
+		t.Errorf("the page lost its steps: %v", played)
+	}
+	if out, code := page.receiverSaid(), page.gateway; code == nil || !strings.Contains(out, "signature ok") || !strings.Contains(out, `"full_name": "Jo Doe"`) {
+		t.Errorf("the receiver heard:\n%s", out)
+	}
+}
+
+// pageReader does what a page says.
+type pageReader struct {
+	t                 *testing.T
+	dir               string
+	address, receiver string // what stands for the page's 127.0.0.1:8080 and :9000
+	env               []string
+	gateway           *process
+	out               string   // of the last command
+	expect            []string // what it should print
+
+	mu    sync.Mutex
+	heard bytes.Buffer
+}
+
+func (f *pageReader) receiverSaid() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.heard.String()
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+func (f *pageReader) here(text string) string {
+	return strings.NewReplacer("127.0.0.1:8080", f.address, "127.0.0.1:9000", f.receiver).Replace(text)
+}
+
+func (f *pageReader) write(name, text string) {
+	f.t.Helper()
+	if name == "surveygate.yaml" && f.gateway != nil {
+		f.gateway.reload(f.here(text))
+		return
+	}
+	if err := os.WriteFile(filepath.Join(f.dir, name), []byte(f.here(text)), 0o600); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func (f *pageReader) shell(line string) *exec.Cmd {
+	cmd := exec.CommandContext(context.Background(), "bash", "-c", "set -o pipefail; "+f.here(line))
+	cmd.Dir = f.dir
+	cmd.Env = append(append(os.Environ(), f.env...),
+		"PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"), "SURVEYGATE_DATA="+filepath.Join(f.dir, "data"))
+	return cmd
+}
+
+func (f *pageReader) do(b block, line string) {
+	f.t.Helper()
+	if pair, ok := strings.CutPrefix(line, "export "); ok {
+		f.env = append(f.env, pair)
+		return
+	}
+	switch {
+	case line == "surveygate run":
+		text, err := os.ReadFile(filepath.Join(f.dir, "surveygate.yaml"))
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		f.gateway = start(f.t, f.dir, string(text), f.env...)
+		f.address = f.gateway.address
+		return
+	case strings.HasPrefix(line, "surveygate listen"):
+		f.listen(line)
+		return
+	}
+	for end := time.Now().Add(20 * time.Second); ; {
+		out, err := f.shell(line).CombinedOutput()
+		if f.out = string(out); err != nil {
+			f.t.Fatalf("%s:%d: %s: %v\n%s", b.page, b.line, line, err, out)
+		}
+		// What is shown of a delivery is true as soon as it is delivered.
+		if !strings.HasPrefix(line, "surveygate explain") || len(missing(f.out, f.expect)) == 0 || time.Now().After(end) {
+			return
+		}
+	}
+}
+
+// listen starts the receiver, which ends with the test.
+func (f *pageReader) listen(line string) {
+	f.t.Helper()
+	cmd := f.shell("exec " + line)
+	writer := &lockedWriter{w: &f.heard, mu: &f.mu}
+	cmd.Stdout, cmd.Stderr = writer, writer
+	if err := cmd.Start(); err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait()
+	})
+	until(f.t, "the receiver listens", func() bool { return strings.Contains(f.receiverSaid(), "listening on") })
+}
+
+// shown are the lines of a text block.
+func shown(b block) []string {
+	var lines []string
+	for line := range strings.Lines(b.text) {
+		if line = strings.TrimRight(line, "\n"); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// missing are lines that do not stand in a text, in their order.
+func missing(text string, lines []string) (gone []string) {
+	for _, line := range lines {
+		_, after, found := strings.Cut(text, line)
+		if !found {
+			gone = append(gone, line)
+			continue
+		}
+		text = after
+	}
+	return gone
+}
+
+func (f *pageReader) shows(b block) {
+	f.t.Helper()
+	for _, line := range missing(f.out, shown(b)) {
+		f.t.Errorf("%s:%d: it prints no %q:\n%s", b.page, b.line, line, f.out)
+	}
+}
