@@ -7,6 +7,8 @@ package api
 import (
 	"context"
 	"log/slog"
+	"slices"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -50,64 +52,81 @@ type Route struct {
 	Method, Path string
 	// Scope is what a token must allow.
 	Scope access.Scope
+	// For says what it is for, in few words.
+	For string
+	// Query are the parameters it takes, besides `tenant`.
+	Query []string
+	// Once: an Idempotency-Key makes a second request answer what the first one did. Publishing needs none: an
+	// event's `id`, or its body, is that key, for longer.
+	Once bool
 
 	serve func(*API, *call) error
-	// once: an Idempotency-Key makes a second request answer what the first one did. Publishing needs none: an
-	// event's `id`, or its body, is that key, for longer.
-	once bool
-	// query are the parameters it takes, besides `tenant`.
-	query []string
 }
+
+// What several routes take.
+var (
+	pageQuery = []string{"limit", "cursor"}
+	spanQuery = []string{"since", "until"}
+	// ofEvent says which source an event was published with, where it is named by the id it was published with.
+	ofEvent = []string{"source"}
+)
+
+func params(lists ...[]string) []string { return slices.Concat(lists...) }
 
 // Routes are all of them.
 func Routes() []Route {
-	events := []string{"type", "source", "survey", "response", "respondent", "dead", "since", "until", "limit", "cursor"}
-	deliveries := []string{"state", "destination", "rule", "event", "failed", "since", "until", "limit", "cursor"}
-	page := []string{"limit", "cursor"}
-	named := []string{"source"} // of an event by the id it was published with
 	routes := []Route{
-		{Method: fiber.MethodPost, Path: "/v1/events", Scope: access.Publish, serve: (*API).publish, query: []string{"source"}},
-		{Method: fiber.MethodGet, Path: "/v1/events", Scope: access.Read, serve: (*API).events, query: events},
-		{Method: fiber.MethodGet, Path: "/v1/events/:id", Scope: access.Read, serve: (*API).event, query: named},
-		{Method: fiber.MethodGet, Path: "/v1/events/:id/explain", Scope: access.Read, serve: (*API).explain, query: named},
+		{Method: fiber.MethodPost, Path: "/v1/events", Scope: access.Publish, serve: (*API).publish, Query: []string{"source"}, For: "publish events"},
 		{
-			Method: fiber.MethodPost, Path: "/v1/events/:id/replay", Scope: access.Write, serve: (*API).replayEvent, once: true,
-			query: []string{"fresh", "rule", "destination", "source"},
+			Method: fiber.MethodGet, Path: "/v1/events", Scope: access.Read, serve: (*API).events, For: "list events",
+			Query: params([]string{"type", "source", "survey", "response", "respondent", "dead"}, spanQuery, pageQuery),
 		},
-		{Method: fiber.MethodPost, Path: "/v1/events/:id/drop", Scope: access.Write, serve: (*API).dropEvent, query: named},
+		{Method: fiber.MethodGet, Path: "/v1/events/:id", Scope: access.Read, serve: (*API).event, Query: ofEvent, For: "one event in full, with its deliveries"},
+		{Method: fiber.MethodGet, Path: "/v1/events/:id/explain", Scope: access.Read, serve: (*API).explain, Query: ofEvent, For: "why it arrived where it did, and why not elsewhere"},
+		{
+			Method: fiber.MethodPost, Path: "/v1/events/:id/replay", Scope: access.Write, serve: (*API).replayEvent, Once: true,
+			Query: params([]string{"fresh", "rule", "destination"}, ofEvent), For: "decide again by today's configuration, and deliver",
+		},
+		{Method: fiber.MethodPost, Path: "/v1/events/:id/drop", Scope: access.Write, serve: (*API).dropEvent, Query: ofEvent, For: "take it out of the dead letters"},
 
-		{Method: fiber.MethodGet, Path: "/v1/deliveries", Scope: access.Read, serve: (*API).deliveries, query: deliveries},
-		{Method: fiber.MethodGet, Path: "/v1/deliveries/:id", Scope: access.Read, serve: (*API).delivery},
-		{Method: fiber.MethodPost, Path: "/v1/deliveries/:id/retry", Scope: access.Write, serve: (*API).retry, once: true},
 		{
-			Method: fiber.MethodPost, Path: "/v1/deliveries/:id/replay", Scope: access.Write, serve: (*API).replay, once: true,
-			query: []string{"fresh"},
+			Method: fiber.MethodGet, Path: "/v1/deliveries", Scope: access.Read, serve: (*API).deliveries, For: "list deliveries; dead letters are `state=dead`",
+			Query: params([]string{"state", "destination", "rule", "event", "failed"}, spanQuery, pageQuery),
 		},
-		{Method: fiber.MethodPost, Path: "/v1/deliveries/:id/drop", Scope: access.Write, serve: (*API).drop, once: true},
+		{Method: fiber.MethodGet, Path: "/v1/deliveries/:id", Scope: access.Read, serve: (*API).delivery, For: "one delivery, with its attempts"},
+		{Method: fiber.MethodPost, Path: "/v1/deliveries/:id/retry", Scope: access.Write, serve: (*API).retry, Once: true, For: "try now what waits or is dead"},
+		{
+			Method: fiber.MethodPost, Path: "/v1/deliveries/:id/replay", Scope: access.Write, serve: (*API).replay, Once: true,
+			Query: []string{"fresh"}, For: "deliver again, whatever became of it; `fresh=true` with an id of its own",
+		},
+		{Method: fiber.MethodPost, Path: "/v1/deliveries/:id/drop", Scope: access.Write, serve: (*API).drop, Once: true, For: "give up what waits or is dead"},
 
-		{Method: fiber.MethodGet, Path: "/v1/destinations", Scope: access.Read, serve: (*API).destinations, query: page},
-		{Method: fiber.MethodGet, Path: "/v1/destinations/:name", Scope: access.Read, serve: (*API).destination},
+		{Method: fiber.MethodGet, Path: "/v1/destinations", Scope: access.Read, serve: (*API).destinations, Query: pageQuery, For: "connections and webhooks, and what holds them"},
+		{Method: fiber.MethodGet, Path: "/v1/destinations/:name", Scope: access.Read, serve: (*API).destination, For: "one of them"},
 		{
-			Method: fiber.MethodPost, Path: "/v1/destinations/:name/pause", Scope: access.Write, serve: (*API).pause, once: true,
-			query: []string{"reason"},
+			Method: fiber.MethodPost, Path: "/v1/destinations/:name/pause", Scope: access.Write, serve: (*API).pause, Once: true,
+			Query: []string{"reason"}, For: "send it nothing until it is resumed; what is owed waits",
 		},
-		{Method: fiber.MethodPost, Path: "/v1/destinations/:name/resume", Scope: access.Write, serve: (*API).resume, once: true},
+		{Method: fiber.MethodPost, Path: "/v1/destinations/:name/resume", Scope: access.Write, serve: (*API).resume, Once: true, For: "lift whatever holds it"},
 
-		{Method: fiber.MethodGet, Path: "/v1/sources/:name/rejected", Scope: access.Read, serve: (*API).rejected},
-		{Method: fiber.MethodGet, Path: "/v1/sources/:name/captured", Scope: access.Read, serve: (*API).captured},
+		{Method: fiber.MethodGet, Path: "/v1/sources/:name/rejected", Scope: access.Read, serve: (*API).rejected, For: "requests it refused in the last day"},
+		{Method: fiber.MethodGet, Path: "/v1/sources/:name/captured", Scope: access.Read, serve: (*API).captured, For: "requests it kept while `capture` lasted"},
 		{
-			Method: fiber.MethodGet, Path: "/v1/stats", Scope: access.Read, serve: (*API).stats,
-			query: []string{"destination", "since", "until"},
+			Method: fiber.MethodGet, Path: "/v1/stats", Scope: access.Read, serve: (*API).stats, For: "attempts by minute and verdict, of up to 7 days",
+			Query: params([]string{"destination"}, spanQuery),
 		},
-		{Method: fiber.MethodGet, Path: "/v1/tokens", Scope: access.Read, serve: (*API).tokens, query: page},
+		{Method: fiber.MethodGet, Path: "/v1/tokens", Scope: access.Read, serve: (*API).tokens, Query: pageQuery, For: "tokens, without their secrets"},
 	}
 	for _, kind := range []kind{sources, connections, webhooks, ruleKind} {
-		collection := "/v1/" + string(kind)
+		collection, one := "/v1/"+string(kind), strings.TrimSuffix(string(kind), "s")
 		routes = append(routes,
-			Route{Method: fiber.MethodGet, Path: collection, Scope: access.Read, serve: kind.list, query: page},
-			Route{Method: fiber.MethodGet, Path: collection + "/:name", Scope: access.Read, serve: kind.one})
+			Route{Method: fiber.MethodGet, Path: collection, Scope: access.Read, serve: kind.list, Query: pageQuery, For: "list " + string(kind)},
+			Route{Method: fiber.MethodGet, Path: collection + "/:name", Scope: access.Read, serve: kind.one, For: "one " + one})
 		for _, method := range []string{fiber.MethodPut, fiber.MethodPatch, fiber.MethodDelete} {
-			routes = append(routes, Route{Method: method, Path: collection + "/:name", Scope: access.Write, serve: kind.definedInFile})
+			routes = append(routes, Route{
+				Method: method, Path: collection + "/:name", Scope: access.Write, serve: kind.definedInFile,
+				For: "refused: a file defines it, and the answer says where",
+			})
 		}
 	}
 	return routes
@@ -148,13 +167,13 @@ func (a *API) handler(r Route, open bool) fiber.Handler {
 		if !ok {
 			return answer.Say(fiber.StatusForbidden, answer.Permission, "this token does not reach that tenant", "tenant")
 		}
-		if err := known(c, r.query); err != nil {
+		if err := known(c, r.Query); err != nil {
 			return err
 		}
 		// The id goes with every answer of the API, so that a person can quote it.
 		c.Set(answer.RequestIDHeader, answer.RequestID(c.Context()))
 		each := &call{Ctx: c, ctx: a.Context, tenant: tenant, named: asked != "", grant: grant}
-		if key := c.Request().Header.Peek("Idempotency-Key"); r.once && len(key) > 0 {
+		if key := c.Request().Header.Peek("Idempotency-Key"); r.Once && len(key) > 0 {
 			return a.once.serve(each, string(key), func() error { return r.serve(a, each) })
 		}
 		return r.serve(a, each)
