@@ -145,9 +145,15 @@ func (p *process) stop() {
 // invoke runs the binary for a moment and returns what it printed and its exit code.
 func invoke(t testing.TB, dir string, env []string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
+	return call(t, binary, dir, env, args...)
+}
+
+// call is invoke for another program.
+func call(t testing.TB, program, dir string, env []string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), env...)
 	var out, errs bytes.Buffer

@@ -20,6 +20,11 @@ var exampleEnv = []string{
 	"SLACK_WEBHOOK=https://hooks.slack.com/services/T0/B0/example",
 	"HOOK_SECRET=whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
 	"CRM_SECRET=the-secret-that-the-crm-already-checks",
+	"SLACK_TOKEN=xoxb-1234-example",
+	"HUBSPOT_TOKEN=pat-eu1-example",
+	"MAILCHIMP_KEY=0123456789abcdef0123456789abcdef-us6",
+	"GA4_SECRET=example-secret",
+	"PAGER_TOKEN=example-token",
 }
 
 // Each example is checked, its rules' tests pass, and each of its expected/*.txtar is a command and what it prints.
@@ -33,8 +38,12 @@ func TestExamples(t *testing.T) {
 		dir := filepath.Dir(story)
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			t.Parallel()
+			program := binary
+			if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+				program = buildOwn(t, dir)
+			}
 			for _, args := range [][]string{{"check"}, {"test"}} {
-				if out, errs, code := invoke(t, dir, exampleEnv, args...); code != 0 {
+				if out, errs, code := call(t, program, dir, exampleEnv, args...); code != 0 {
 					t.Errorf("surveygate %s: exit %d\n%s%s", args, code, out, errs)
 				}
 			}
@@ -47,7 +56,7 @@ func TestExamples(t *testing.T) {
 				t.Fatalf("%s expects nothing", expected)
 			}
 			for i, file := range archive.Files {
-				out, errs, _ := invoke(t, dir, exampleEnv, strings.Fields(file.Name)[1:]...)
+				out, errs, _ := call(t, program, dir, exampleEnv, strings.Fields(file.Name)[1:]...)
 				if got := out + errs; got != string(file.Data) {
 					if *update {
 						archive.Files[i].Data = []byte(got)
