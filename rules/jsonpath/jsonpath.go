@@ -2,7 +2,8 @@
 //
 // Nothing here decodes more than it is asked for: results are slices of the JSON they were read from, which must
 // therefore not be changed while they are in use. Of an object that says a key twice the first one
-// counts (in paths that only gjson understands: the first one that leads on), and Cut removes them all.
+// counts (behind the first part of a path that only gjson understands: the first one that leads on), and Cut removes
+// them all.
 package jsonpath
 
 import (
@@ -78,6 +79,9 @@ func Read(json []byte, path string) Result {
 	}
 	if found, plain := readPlain(json, path); plain {
 		return found
+	}
+	if json, path = lead(json, path); path == "" {
+		return Result{}
 	}
 	// The string shares the bytes; gjson only slices it.
 	found := gjson.Get(unsafe.String(unsafe.SliceData(json), len(json)), path)

@@ -81,6 +81,21 @@ func readPlain(json []byte, path string) (found Result, plain bool) {
 	return found, true
 }
 
+// lead follows the plain keys that a path begins with; an empty path says that they lead nowhere.
+func lead(json []byte, path string) ([]byte, string) {
+	at := Begin(json)
+	for {
+		key, more, rest, dot, err := next(path)
+		if err != nil || more || !dot {
+			return at.raw, path
+		}
+		if at = at.Child(key); at.kind == Absent {
+			return nil, ""
+		}
+		path = rest
+	}
+}
+
 // Begin is Parse without looking for the value's end: of the result, Kind, Child and Each are what Parse's are, and Raw
 // goes on to the end of the JSON.
 func Begin(json []byte) Result {

@@ -262,3 +262,27 @@ func TestLongStrings(t *testing.T) {
 		}
 	}
 }
+
+// TestFirstOfTwo: also on the way to what only gjson understands, of two equal keys the first counts.
+func TestFirstOfTwo(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ text, path, want string }{
+		{`{"a":[{"b":1}],"a":[{"b":2}]}`, "a.#.b", `[1]`},
+		{`{"a":5,"a":[{"b":2}]}`, "a.#.b", ``},
+		{`{"a":null,"a":[{"b":2}]}`, "a.#.b", ``},
+		{`{"x":{"a":[]},"x":{"a":[{"b":2}]}}`, "x.a.#.b", `[]`},
+		{`{"x":{},"x":{"a":[{"b":2}]}}`, "x.a.#(b==2).b", ``},
+		{`{"x":{"k1":1},"x":{"k2":1}}`, "x.@keys.0", `"k1"`},
+		{`{"x":[[1],[2]],"x":[[3]]}`, "x|@flatten", `[1,2]`},
+		{`{"x":"s"}`, "x.@this", `"s"`},
+		{`{"a.b":[{"c":1}]}`, `a\.b.#.c`, `[1]`},
+		{`[{"a":[{"c":1}]}]`, `0.a.#.c`, `[1]`},
+		{`[{"a":[{"c":1}]}]`, `1.a.#.c`, ``},
+		{`{"a":{"b":[{"t":"x.y","c":1}]}}`, `a.b.#(t=="x.y").c`, `1`},
+	}
+	for _, tt := range tests {
+		if got := string(Read([]byte(tt.text), tt.path).Raw()); got != tt.want {
+			t.Errorf("%s of %s is %q, want %q", tt.path, tt.text, got, tt.want)
+		}
+	}
+}

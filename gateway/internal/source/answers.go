@@ -131,6 +131,7 @@ func (d *reading) members(from jsonpath.Result) {
 	from.Each(func([]byte, jsonpath.Result) bool { n++; return n <= event.MaxAnswers })
 	d.expect(n)
 	var seen map[string]bool
+	var silent keys
 	looked := 0
 	from.Each(func(key []byte, value jsonpath.Result) bool {
 		if looked++; looked > maxElements {
@@ -151,6 +152,9 @@ func (d *reading) members(from jsonpath.Result) {
 				seen[earlier.QuestionID] = true
 			}
 		}
+		if silent[id] {
+			return true
+		}
 		if d.twice(before, seen, id) {
 			d.warn.add("answers: `%s` stands twice; the first one counts", shown(id))
 			return true
@@ -163,6 +167,7 @@ func (d *reading) members(from jsonpath.Result) {
 			d.value(&answer, value)
 		}
 		if answer.Value == nil && answer.Comment == "" {
+			silent.add([]byte(id))
 			return true
 		}
 		if seen != nil {

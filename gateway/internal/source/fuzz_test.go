@@ -4,14 +4,43 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
 	"unicode/utf8"
 )
 
+// TestMutations plays a fixed share of what FuzzProfile's seeds lead to, so that every test run has them.
+func TestMutations(t *testing.T) {
+	t.Parallel()
+	for i, p := range pairsOf(t) {
+		for seed := range uint64(80) {
+			p.play(t, rand.New(rand.NewPCG(seed, uint64(i))))
+		}
+	}
+}
+
+// play mutates a published payload: nothing but events or a named error comes of it, and never a field from another
+// respondent, whether that one's request came before, or stands behind one's own values, or in the same batch.
+func (p persons) play(t testing.TB, r *rand.Rand) {
+	t.Helper()
+	form := p.s.Profile.Decode != DecodeJSON
+	p.foreign(t, mutate(r, p.one, p.two, form), markTwo)
+	p.foreign(t, mutate(r, p.two, p.one, form), markOne)
+	p.batch(t, r)
+}
+
+// promised fails for what is none of the errors that Normalise promises: it would be answered 500.
+func promised(t testing.TB, profile string, err error) {
+	t.Helper()
+	if !errors.Is(err, ErrNotJSON) && !errors.Is(err, ErrTooDeep) && !errors.Is(err, ErrTooManyAnswers) && !errors.Is(err, ErrTooManyEvents) {
+		t.Fatalf("%s: normalise: %v", profile, err)
+	}
+}
+
 // FuzzProfile sends mutated bodies through every profile: events or one of the named errors, never a panic, never
-// anything else, and every envelope is JSON of a canonical type.
+// anything else, and every envelope is JSON of a canonical type. The seed mutates a published payload besides; see play.
 func FuzzProfile(f *testing.F) {
 	files, err := filepath.Glob("testdata/payloads/*")
 	if err != nil {
@@ -25,11 +54,11 @@ func FuzzProfile(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(body, "application/json", "sig")
+		f.Add(body, "application/json", "sig", uint64(len(body)))
 	}
 	for _, v := range vectors(f) {
 		for _, value := range v.Headers {
-			f.Add([]byte(v.Body), v.ContentType, value)
+			f.Add([]byte(v.Body), v.ContentType, value, uint64(len(v.Body)))
 		}
 	}
 	l := Builtin()
@@ -39,7 +68,9 @@ func FuzzProfile(f *testing.F) {
 		s := Settings{Roles: map[string]Field{"1": field(f, "nps_score"), "q1": field(f, "consent")}}
 		sources = append(sources, open(f, p, s))
 	}
-	f.Fuzz(func(t *testing.T, body []byte, contentType, header string) {
+	people := pairsOf(f)
+	f.Fuzz(func(t *testing.T, body []byte, contentType, header string, seed uint64) {
+		people[seed%uint64(len(people))].play(t, rand.New(rand.NewPCG(seed, 0)))
 		before := bytes.Clone(body)
 		for _, s := range sources {
 			req := request(body)
@@ -50,9 +81,7 @@ func FuzzProfile(f *testing.F) {
 			}
 			events, err := s.Normalise(req, noon)
 			if err != nil {
-				if !errors.Is(err, ErrNotJSON) && !errors.Is(err, ErrTooDeep) && !errors.Is(err, ErrTooManyAnswers) && !errors.Is(err, ErrTooManyEvents) {
-					t.Fatalf("%s: normalise: %v", s.Profile.Name, err)
-				}
+				promised(t, s.Profile.Name, err)
 				continue
 			}
 			if len(events) == 0 {

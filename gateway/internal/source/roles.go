@@ -27,8 +27,13 @@ func (r *run) params() {
 			r.warn.add("respondent.params: `%s` is %s, not an object", path.text, value.Kind())
 			continue
 		}
+		var nulls keys
 		value.Each(func(key []byte, member jsonpath.Result) bool {
-			if member.Kind() == jsonpath.Null || slices.Contains(seen, string(key)) {
+			if member.Kind() == jsonpath.Null {
+				nulls.add(key)
+				return true
+			}
+			if nulls[string(key)] || slices.Contains(seen, string(key)) {
 				return true
 			}
 			if len(seen) == maxParams {
@@ -52,6 +57,17 @@ func (r *run) params() {
 }
 
 const maxParams = 256
+
+// keys are those of an object that stood there without a value: what stands under the same key behind them does not
+// count.
+type keys map[string]bool
+
+func (k *keys) add(key []byte) {
+	if *k == nil {
+		*k = keys{}
+	}
+	(*k)[string(key)] = true
+}
 
 // scores fills scores that are still absent where their condition holds.
 func (r *run) scores() {
