@@ -15,7 +15,8 @@ import (
 )
 
 // The benchmarks stand beside the embedded engine's: the same events (some 700 bytes raw, 2 KB in all), everything
-// kept, AOF everysec as in production. `rt/op` are calls of Redis for one event, `redis-us/op` is Redis' CPU.
+// kept, AOF everysec as in production. Of one event: `rt/op` are calls over the network, `cmd/op` the commands that Redis
+// ran, in scripts too, `net-B/op` the bytes to and from it, `cpu-us/op` our CPU and `redis-us/op` that of Redis.
 
 var filler = func() []byte {
 	b := make([]byte, 640)
@@ -56,6 +57,9 @@ type measured struct {
 	own    time.Duration
 	redis  float64
 	memory int64
+	full   bool // it is at full load, where round trips are bounded
+	cmds   int64
+	net    int64
 }
 
 func ownCPU(tb testing.TB) time.Duration {
@@ -76,8 +80,14 @@ func begin(b *testing.B, srv *server, s *store) *measured {
 	b.Helper()
 	m := &measured{b: b, srv: srv, s: s, calls: s.calls.Load(), own: ownCPU(b), memory: asInt(srv.info("memory", "used_memory"))}
 	m.redis = m.redisCPU()
+	m.cmds, m.net = m.traffic()
 	b.ResetTimer()
 	return m
+}
+
+func (m *measured) traffic() (commands, bytes int64) {
+	number := func(name string) int64 { return asInt(m.srv.info("stats", name)) }
+	return number("total_commands_processed"), number("total_net_input_bytes") + number("total_net_output_bytes")
 }
 
 func (m *measured) end(name string) {
@@ -85,7 +95,14 @@ func (m *measured) end(name string) {
 	m.b.StopTimer()
 	n := float64(m.b.N)
 	m.b.ReportMetric(n/m.b.Elapsed().Seconds(), "op/s")
-	m.b.ReportMetric(float64(m.s.calls.Load()-m.calls)/n, "rt/op")
+	cmds, net := m.traffic()
+	m.b.ReportMetric(float64(cmds-m.cmds)/n, "cmd/op")
+	m.b.ReportMetric(float64(net-m.net)/n, "net-B/op")
+	rt := float64(m.s.calls.Load()-m.calls) / n
+	m.b.ReportMetric(rt, "rt/op")
+	if m.full && m.b.N > 10_000 && rt > 0.2 {
+		m.b.Errorf("%.3f round trips per event at full load, want 0.2 or less", rt)
+	}
 	m.b.ReportMetric(float64((ownCPU(m.b)-m.own).Microseconds())/n, "cpu-us/op")
 	m.b.ReportMetric((m.redisCPU()-m.redis)/n, "redis-us/op")
 	m.b.ReportMetric(float64(asInt(m.srv.info("memory", "used_memory"))-m.memory)/n, name)
@@ -187,6 +204,7 @@ func BenchmarkWhole(b *testing.B) {
 	srv, s := benchStore(b)
 	events := benchEvents(b, 0, b.N)
 	m := begin(b, srv, s)
+	m.full = true
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		each(b.N, 256, func(i int) {
