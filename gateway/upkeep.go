@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
+	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
@@ -82,10 +84,11 @@ func (g *running) reloads(ctx context.Context) {
 func (g *running) reload(ctx context.Context) {
 	loaded, err := g.options.load()
 	if err != nil {
-		g.log.Error("the new configuration is refused, the running one stays", "err", err)
+		g.refused(err)
 		return
 	}
-	running := g.plan.Load().Config
+	before := g.plan.Load()
+	running := before.Config
 	if loaded.Redis != running.Redis {
 		g.log.Error("the new configuration is refused, the running one stays: `redis` changed, which needs a restart")
 		return
@@ -102,6 +105,7 @@ func (g *running) reload(ctx context.Context) {
 		g.log.Error("the new configuration cannot be used, the running one stays", "err", err)
 		return
 	}
+	g.warnOfGone(ctx, before, g.plan.Load())
 	g.sender.SetPolicy(loaded.Outbound)
 	if err := g.web.Remember(ctx); err != nil {
 		g.log.Warn("cannot remember the sources after the reload", "err", err)
@@ -116,6 +120,23 @@ func (g *running) reload(ctx context.Context) {
 		g.log.Warn("the configuration has no tokens any more: until the next start the API is open over the socket only")
 	}
 	g.log.Info("configuration loaded", "generation", loaded.Generation)
+}
+
+// refused says what is wrong with a new configuration: a line for each fault, as a line of a log is one.
+func (g *running) refused(err error) {
+	const message = "the new configuration is refused, the running one stays"
+	var faults document.Faults
+	if !errors.As(err, &faults) {
+		g.log.Error(message, "err", err)
+		return
+	}
+	for _, f := range faults.Sorted() {
+		text := f.Message
+		if f.Remedy != "" {
+			text += "; " + f.Remedy
+		}
+		g.log.Error(message, "at", f.Position.String(), "err", text)
+	}
 }
 
 // signs is what shows that files changed: names, sizes and times.

@@ -6,11 +6,15 @@ import (
 	"strings"
 
 	"github.com/surveygate/surveygate/connectors/webhook"
+	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/gateway/internal/source"
 )
 
 // warn says what works but may surprise.
 func (l *loader) warn() {
+	if c := l.config; len(c.Sources)+len(c.Destinations)+len(c.Rules)+len(c.Tokens) == 0 && len(l.faults) == 0 {
+		l.warning(document.At(l.options.Path, "nothing is configured: no platform can send, and nobody is told of anything", "`surveygate demo` shows a configuration that works and writes it down"))
+	}
 	for _, d := range l.webhooks {
 		w, ok := d.alone.(*webhook.Connector)
 		if !ok || w.Style().Style != "pollqr" || (w.Body.Word != "" && w.Body.Word != webhook.RawBytes) || !w.Body.Values.IsZero() {

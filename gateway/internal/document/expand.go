@@ -21,6 +21,9 @@ type Unset struct {
 	Fault Fault
 }
 
+// shellName matches what a shell would replace: a value that is nothing but $NAME.
+var shellName = regexp.MustCompile(`^\$[A-Z_][A-Z0-9_]*$`)
+
 var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // Expand replaces ${NAME} and ${file:/path} in every scalar of the tree, never in keys and never as YAML: what
@@ -46,8 +49,13 @@ func (e *expander) node(n *Node) {
 	for _, p := range n.Pairs {
 		e.node(p.Value)
 	}
-	if n.Kind == Scalar && n.spans == nil && strings.Contains(n.Text, "${") {
+	switch {
+	case n.Kind != Scalar || n.spans != nil:
+	case strings.Contains(n.Text, "${"):
 		e.scalar(n)
+	case shellName.MatchString(n.Text):
+		// It is not repeated: it could be a password all the same, which then has to come from the environment.
+		e.faults = append(e.faults, n.Fault("`$NAME` is not replaced by the environment's value", `write "${NAME}", with braces`))
 	}
 }
 
