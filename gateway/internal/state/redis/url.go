@@ -118,7 +118,7 @@ func files(to *tls.Config, q url.Values) error {
 		return nil
 	}
 	if path := q.Get("ca"); path != "" {
-		text, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+		text, err := os.ReadFile(path)
 		if err != nil {
 			return fmt.Errorf("ca in the address of Redis: %w", err)
 		}

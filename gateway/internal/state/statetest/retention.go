@@ -313,6 +313,19 @@ var retentions = []test{
 		s.ok(err)
 		s.same("owner", owners, []string{"e2"})
 	}},
+	{name: "the store says what nobody says", run: func(s *suite) {
+		shares, err := s.store().Shares(s.ctx)
+		s.ok(err)
+		if shares.Dedupe < 1<<20 || shares.Waiting < shares.Dedupe || shares.Events < shares.Waiting {
+			s.Fatalf("got %+v", shares)
+		}
+		s.decided("a")
+		s.same("trimmed within them", *s.trim(state.Retention{}.With(shares)), state.Trimmed{})
+		said := state.Retention{Events: state.Bound{Bytes: 1}, Waiting: state.WaitingBound{Count: 7}}.With(shares)
+		s.same("what is said stands", said, state.Retention{
+			Events: state.Bound{Bytes: 1}, Dedupe: state.Bound{Bytes: shares.Dedupe}, Waiting: state.WaitingBound{Count: 7, Bytes: shares.Waiting},
+		})
+	}},
 	{name: "nothing is bounded by nothing", run: func(s *suite) {
 		s.decided(numbered(5)...)
 		s.finished("d", "crm", state.Dead)
