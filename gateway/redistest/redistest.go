@@ -161,10 +161,14 @@ func (s *Server) answers() bool {
 	return err == nil
 }
 
-// Do runs one command and returns its reply: a string, an int, nil, or a list of these.
-func (s *Server) Do(args ...string) any {
+// Do runs one command and returns its reply: a string, an int64, nil, or a list of these.
+func (s *Server) Do(args ...any) any {
 	s.t.Helper()
-	v, err := s.command(args...)
+	texts := make([]string, len(args))
+	for i, a := range args {
+		texts[i] = fmt.Sprint(a)
+	}
+	v, err := s.command(texts...)
 	if err != nil {
 		s.t.Fatalf("%v: %v", args, err)
 	}
@@ -218,7 +222,7 @@ func reply(r *bufio.Reader) (any, error) {
 	case '-':
 		return nil, errors.New(text)
 	}
-	n, err := strconv.Atoi(text)
+	n, err := strconv.ParseInt(text, 10, 64)
 	switch {
 	case err != nil || kind == ':':
 		return n, err

@@ -19,8 +19,8 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/state/embedded"
-	"github.com/surveygate/surveygate/gateway/internal/state/redis/redistest"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
+	"github.com/surveygate/surveygate/gateway/redistest"
 	"github.com/surveygate/surveygate/rules/event"
 )
 
