@@ -72,7 +72,6 @@ func TestOwnConnector(t *testing.T) {
 	t.Parallel()
 	const example = "../../examples/own-connector"
 	module := ownModule(t, example)
-	goTool(t, module, "vet", "./...")
 	goTool(t, module, "test", "./...")
 	program := filepath.Join(module, "bin", "surveygate")
 	goTool(t, module, "build", "-o", program, ".")
