@@ -15,6 +15,8 @@ type Report struct {
 	Destinations int         `json:"destinations"`
 	Rules        int         `json:"rules"`
 	Warnings     []string    `json:"warnings"`
+	// Connections are those that were proved, with --live.
+	Connections []Connection `json:"connections,omitempty"`
 }
 
 // SourceURL is where a platform sends.

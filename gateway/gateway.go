@@ -31,6 +31,8 @@ import (
 const (
 	DefaultListen = config.DefaultListen
 	DefaultData   = config.DefaultData
+	// DefaultTenant owns what names no other.
+	DefaultTenant = config.DefaultTenant
 )
 
 const (

@@ -1,6 +1,9 @@
 package command
 
 import (
+	"errors"
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"github.com/surveygate/surveygate/gateway"
@@ -14,20 +17,46 @@ var engineText = map[gateway.Engine]string{
 
 func (g *globals) check() *cobra.Command {
 	var base, redis string
+	var live bool
 	cmd := &cobra.Command{
-		Use:   "check",
+		Use:   "check [--live [CONNECTION...]]",
 		Short: "Check the configuration, and print the URLs to paste",
-		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		Long: `Check the configuration, and print the URLs to paste.
+
+With --live each connection, or each of those named, is proved as well: its product is asked what changes nothing
+there, whether it takes the credentials and has what the rules write (scopes, properties, audiences, fields).
+Exit 1 says that something is missing or could not be reached.`,
+		RunE: func(cmd *cobra.Command, names []string) error {
+			if len(names) > 0 && !live {
+				return &exit{exitUsage, errors.New("connections are named for --live only: surveygate check --live " + strings.Join(names, " "))}
+			}
 			if err := g.needConfig(); err != nil {
 				return err
 			}
-			report, err := gateway.Check(gateway.Options{Config: g.config, Redis: redis}, base)
+			o := gateway.Options{Config: g.config, Redis: redis}
+			report, err := gateway.Check(o, base)
 			if err != nil {
 				return &exit{exitUsage, err}
 			}
+			fault := error(nil)
+			if live {
+				if report.Connections, err = gateway.Live(cmd.Context(), o, g.tenant, names); err != nil {
+					if _, unknown := errors.AsType[*gateway.UnknownError](err); unknown {
+						return &exit{exitNothing, err}
+					}
+					return err
+				}
+				for _, c := range report.Connections {
+					if c.Standing == gateway.Missing || c.Standing == gateway.Unreachable {
+						fault = &exit{code: exitFailed}
+					}
+				}
+			}
 			if g.json {
-				return g.print(report)
+				if err := g.print(report); err != nil {
+					return err
+				}
+				return fault
 			}
 			for _, w := range report.Warnings {
 				g.printf("warning: %s\n", w)
@@ -40,10 +69,37 @@ func (g *globals) check() *cobra.Command {
 			for _, s := range report.Sources {
 				g.printf("  %-12s %-14s %s\n", s.Name, s.Profile, s.Where())
 			}
-			return nil
+			for _, c := range report.Connections {
+				g.connection(c)
+			}
+			return fault
 		},
 	}
 	redisFlag(cmd, &redis)
+	cmd.Flags().BoolVar(&live, "live", false, "also ask the products whether the connections will work")
 	cmd.Flags().StringVar(&base, "url", "", "how the gateway is reached from outside, for the URLs (default: where it listens)")
 	return cmd
+}
+
+// connection prints what the proof of one connection came to: a line of what stands, and one for each thing that does not.
+func (g *globals) connection(c gateway.Connection) {
+	name := c.Name
+	if g.tenant == "" && c.Tenant != gateway.DefaultTenant {
+		name = c.Tenant + "/" + name
+	}
+	g.printf("  %-12s %-14s %s", name, c.Product, c.Standing)
+	if c.Reason != "" {
+		g.printf(": %s", c.Reason)
+	}
+	g.printf("\n")
+	for _, lack := range c.Missing {
+		g.printf("    missing: %s", lack.What)
+		if len(lack.Steps) > 0 {
+			g.printf(" (for %s)", strings.Join(lack.Steps, ", "))
+		}
+		g.printf("\n")
+	}
+	for _, what := range c.Unproved {
+		g.printf("    not proved: %s\n", what)
+	}
 }

@@ -86,6 +86,8 @@ type Destination struct {
 	Item
 	// Product is the connector's name, without an action.
 	Product string
+	// Alone is the connector without any step's settings.
+	Alone   connectors.Connector
 	Enabled bool
 	Retry   Retry
 	// Timeout bounds one request.

@@ -220,7 +220,7 @@ func (l *loader) connect(d *destination, connector connectors.Connector) {
 	if len(l.faults) > before {
 		return
 	}
-	d.alone = connector
+	d.alone, d.Alone = connector, connector
 	// A product also refuses what is no secret (a Slack channel, an audience), so whatever is mended lifts the pause.
 	d.Credentials = append(secretsOf(reflect.ValueOf(connector).Elem(), nil), connectors.NewSecret(string(d.settings.JSON())))
 	if w, ok := connector.(*webhook.Connector); ok {

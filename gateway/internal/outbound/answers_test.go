@@ -6,9 +6,13 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 )
 
@@ -144,6 +148,29 @@ func TestStaleConnection(t *testing.T) {
 			}
 			if _, conns := p.count(); conns != 2 {
 				t.Errorf("%d connections, want 2", conns)
+			}
+		}
+	})
+}
+
+// An attempt may ask for more of an answer than deliveries do.
+func TestKeep(t *testing.T) {
+	body := strings.Repeat("x", outbound.BodyCap+10)
+	both(t, func(t *testing.T, by outbound.Transport) {
+		for _, chunked := range []bool{true, false} {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				if !chunked {
+					w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+				}
+				_, _ = io.WriteString(w, body)
+			}))
+			t.Cleanup(server.Close)
+			s := sender(t, outbound.Options{Policy: loopback})
+			for keep, want := range map[int]int{0: outbound.BodyCap, 10: 10, outbound.BodyCap + 10: len(body), 1 << 20: len(body)} {
+				res := s.Send(t.Context(), connectors.Get(server.URL), outbound.Attempt{Trusted: true, Transport: by, Keep: keep})
+				if res.Err != nil || len(res.Response.Body) != want || res.Response.Truncated != (want < len(body)) {
+					t.Errorf("chunked %t, keep %d: %v, want %d bytes", chunked, keep, res.Err, want)
+				}
 			}
 		}
 	})

@@ -148,7 +148,7 @@ func (c *conn) roundTrip(w *wire, got *answer) (bool, error) {
 	}
 	got.response.Status = resp.StatusCode()
 	got.response.Header = copyHeader(&resp.Header)
-	whole, err := readBody(br, resp, w.method == http.MethodHead, got)
+	whole, err := readBody(br, resp, w, got)
 	if err != nil {
 		return false, &phaseError{phaseExchange, err}
 	}
@@ -218,14 +218,14 @@ func readHeader(br *bufio.Reader, resp *fasthttp.Response) error {
 // drainBelow is how much of a body beyond the cap is read so that its connection can be kept.
 const drainBelow = 256 << 10
 
-// readBody keeps up to BodyCap bytes and says whether the body was read to its end.
-func readBody(br *bufio.Reader, resp *fasthttp.Response, head bool, got *answer) (bool, error) {
+// readBody keeps as many bytes as are asked for and says whether the body was read to its end.
+func readBody(br *bufio.Reader, resp *fasthttp.Response, w *wire, got *answer) (bool, error) {
 	status := resp.StatusCode()
-	if head || status == http.StatusNoContent || status == http.StatusNotModified {
+	if w.method == http.MethodHead || status == http.StatusNoContent || status == http.StatusNotModified {
 		return true, nil
 	}
 	if length := resp.Header.ContentLength(); length >= 0 {
-		keep := min(length, BodyCap)
+		keep := min(length, w.keep)
 		if keep > 0 {
 			got.response.Body = make([]byte, keep)
 			n, err := io.ReadFull(br, got.response.Body)
@@ -253,17 +253,17 @@ func readBody(br *bufio.Reader, resp *fasthttp.Response, head bool, got *answer)
 	}
 	defer func() { _ = resp.CloseBodyStream() }()
 	var b bytes.Buffer
-	n, err := b.ReadFrom(io.LimitReader(resp.BodyStream(), BodyCap+1))
+	n, err := b.ReadFrom(io.LimitReader(resp.BodyStream(), int64(w.keep)+1))
 	got.received = int(n)
 	if err != nil {
 		return false, err
 	}
-	if n > BodyCap {
+	if int(n) > w.keep {
 		got.response.Truncated = true
-		b.Truncate(BodyCap)
+		b.Truncate(w.keep)
 	}
 	got.response.Body = b.Bytes()
-	return n <= BodyCap, nil
+	return int(n) <= w.keep, nil
 }
 
 // copyHeader makes a header of its own with three allocations: what fasthttp holds is reused.

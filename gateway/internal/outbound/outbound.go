@@ -64,7 +64,7 @@ const (
 	ConnectTimeout = 5 * time.Second
 	// DefaultTimeout is that of a request which names none.
 	DefaultTimeout = 15 * time.Second
-	// BodyCap is how much of an answer is kept; Response.Truncated says that there was more.
+	// BodyCap is how much of an answer is kept, unless Attempt.Keep says more; Response.Truncated says that there was more.
 	BodyCap = 64 << 10
 	// HeaderCap bounds an answer's header section.
 	HeaderCap = 16 << 10
@@ -85,4 +85,6 @@ type Attempt struct {
 	Destination string
 	// MaxConns bounds the destination's connections; 0 is no bound. HTTP/2 shares one anyway.
 	MaxConns int
+	// Keep is how much of the answer is kept; 0 is BodyCap.
+	Keep int
 }

@@ -26,6 +26,8 @@ type wire struct {
 	key poolKey
 	// request is what it was made of; its secrets are cut out of the answer.
 	request *connectors.Request
+	// keep is how much of the answer's body is.
+	keep int
 }
 
 func invalid(format string, args ...any) error {
@@ -34,7 +36,10 @@ func invalid(format string, args ...any) error {
 
 // prepare checks a request and puts its credentials on. Errors are *Error and hold neither URL nor secret.
 func (s *Sender) prepare(req *connectors.Request, a Attempt, p Policy) (*wire, error) {
-	w := &wire{method: req.Method, body: req.Body, request: req}
+	w := &wire{method: req.Method, body: req.Body, request: req, keep: BodyCap}
+	if a.Keep > 0 {
+		w.keep = a.Keep
+	}
 	if !isToken(req.Method) {
 		return nil, invalid("the method is no word of HTTP")
 	}

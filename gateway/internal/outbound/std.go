@@ -119,7 +119,7 @@ func (s *std) send(ctx context.Context, w *wire, deadline time.Time) (answer, er
 	defer func() { _ = res.Body.Close() }()
 	got.reached = true
 	got.response.Status, got.response.Header = res.StatusCode, res.Header
-	if err := got.read(res); err != nil {
+	if err := got.read(res, w.keep); err != nil {
 		return got, &phaseError{phaseExchange, err}
 	}
 	return got, nil
@@ -142,23 +142,23 @@ func (t *trace) phase(w *wire, err error) phase {
 	return phaseExchange
 }
 
-// read keeps up to BodyCap bytes and reads a little further, so that the connection can be kept.
-func (got *answer) read(res *http.Response) error {
+// read keeps so many bytes and reads a little further, so that the connection can be kept.
+func (got *answer) read(res *http.Response, keep int) error {
 	if res.StatusCode == http.StatusSwitchingProtocols {
 		return errProtocol("the peer switched to another protocol")
 	}
 	var b bytes.Buffer
 	if res.ContentLength > 0 {
-		b.Grow(int(min(res.ContentLength, BodyCap)) + bytes.MinRead)
+		b.Grow(int(min(res.ContentLength, int64(keep))) + bytes.MinRead)
 	}
-	n, err := b.ReadFrom(io.LimitReader(res.Body, BodyCap+1))
+	n, err := b.ReadFrom(io.LimitReader(res.Body, int64(keep)+1))
 	got.received = int(n)
 	if err != nil {
 		return err
 	}
-	if n > BodyCap {
+	if int(n) > keep {
 		got.response.Truncated = true
-		b.Truncate(BodyCap)
+		b.Truncate(keep)
 		if res.ContentLength >= 0 && res.ContentLength-n <= drainBelow {
 			rest, _ := io.Copy(io.Discard, res.Body)
 			got.received += int(rest)
