@@ -3,9 +3,11 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -118,6 +120,19 @@ func (c *Client) Delivery(ctx context.Context, id string) (*Delivery, error) {
 	return d, c.Do(ctx, Call{Method: http.MethodGet, Path: "/v1/deliveries/" + url.PathEscape(id), Into: d})
 }
 
+// contentType is what a body is: with a source it may be a form.
+func contentType(source string, body []byte) string {
+	text := strings.TrimLeft(string(body[:min(len(body), 256)]), " \t\r\n\uFEFF")
+	switch {
+	case source == "" || text == "" || strings.ContainsAny(text[:1], "{["):
+		return "application/json"
+	case strings.HasPrefix(text, "--"):
+		boundary, _, _ := strings.Cut(text[2:], "\n")
+		return mime.FormatMediaType("multipart/form-data", map[string]string{"boundary": strings.TrimRight(boundary, "\r")})
+	}
+	return "application/x-www-form-urlencoded"
+}
+
 // Publish posts events: one, a JSON array or one per line; with a source, that platform's own body. The results are
 // there, in order, also where the error says that none was accepted.
 func (c *Client) Publish(ctx context.Context, source string, body []byte) ([]Published, error) {
@@ -129,7 +144,7 @@ func (c *Client) Publish(ctx context.Context, source string, body []byte) ([]Pub
 		Results []Published `json:"results"`
 	}
 	err := c.Do(ctx, Call{
-		Method: http.MethodPost, Path: "/v1/events", Query: query, Body: body, ContentType: "application/json", Into: &answer,
+		Method: http.MethodPost, Path: "/v1/events", Query: query, Body: body, ContentType: contentType(source, body), Into: &answer,
 	})
 	if err == nil && len(answer.Results) == 0 {
 		err = fmt.Errorf("%s: answered without a result", c.where)

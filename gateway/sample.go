@@ -26,7 +26,8 @@ type SignedSample struct {
 	Headers  map[string]string
 }
 
-// NewSignedSample is a sample of a score as the platform of a source would send it there: with its signature.
+// NewSignedSample is a sample of a score as the platform of a source would send it there: with its signature or token,
+// where it has one.
 func NewSignedSample(o Options, name string, score float64) (*SignedSample, error) {
 	c, err := o.load()
 	if err != nil {
@@ -42,7 +43,7 @@ func NewSignedSample(o Options, name string, score float64) (*SignedSample, erro
 		if err != nil {
 			return nil, err
 		}
-		fields, err := s.Receiver.Sign(sample.Body, now)
+		sample, fields, err := s.Receiver.Prove(sample, now)
 		if err != nil {
 			return nil, err
 		}

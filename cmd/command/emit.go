@@ -19,7 +19,9 @@ func (g *globals) emit() *cobra.Command {
 		Use:   "emit [FILE | JSON | -]",
 		Short: "Publish an event into a running gateway",
 		Long: `Publish an event: one as a person writes it, several as a JSON array or one per line, a platform's own body
-(--source, through that source's profile), or a platform's sample (--sample).`,
+(--source, through that source's profile), or a platform's sample (--sample), into a source of that platform: the one of
+its name, or --source. There are samples of
+` + list(gateway.Samples(), 100),
 		Example: `  surveygate emit '{"type": "response.completed", "nps_score": 3, "email": "jo@example.com"}'
   surveygate emit event.json
   surveygate emit --sample pollqr --source pollqr`,
@@ -57,7 +59,28 @@ func (g *globals) emit() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&source, "source", "", "the body is this source's platform's own")
 	cmd.Flags().StringVar(&sample, "sample", "", "a platform's published sample, with ids of its own each time")
+	_ = cmd.RegisterFlagCompletionFunc("sample", cobra.FixedCompletions(gateway.Samples(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
+}
+
+// list writes words with commas between them, in lines of so many characters.
+func list(words []string, width int) string {
+	var b strings.Builder
+	line := 0
+	for i, word := range words {
+		if i > 0 {
+			b.WriteString(",")
+			if line += 2; line+len(word) > width {
+				b.WriteString("\n")
+				line = 0
+			} else {
+				b.WriteString(" ")
+			}
+		}
+		b.WriteString(word)
+		line += len(word)
+	}
+	return b.String() + "."
 }
 
 func (g *globals) emitted(cmd *cobra.Command, args []string, sample string) ([]byte, error) {

@@ -21,13 +21,14 @@ sources:
 ` + "```" + `
 
 - The URL to paste into the platform is printed by ` + "`surveygate check`" + `: ` + "`/in/SOURCE`" + `, and with a path token ` + "`/in/SOURCE/TOKEN`" + `.
-- ` + "`surveygate secret`" + ` makes secrets and path tokens. While one is changed, ` + "`secrets`" + ` takes both, the new one first.
+- ` + "`surveygate secret`" + ` makes secrets, ` + "`surveygate secret --for path`" + ` path tokens. While one is changed, ` + "`secrets`" + ` takes both, the new one first.
 - A platform that proves nothing has its URL as the only secret: ` + "`path_token`" + `, or ` + "`unverified: true`" + ` where anybody may send.
   ` + "`path_token`" + ` and ` + "`allow_from`" + ` do beside every proof.
 - ` + "`roles`" + ` say what a question is (` + "`roles: {\"2\": feedback}`" + `), ` + "`surveys: {ID: {roles: …}}`" + ` what it is in one survey: no platform's
   rating is an NPS unless it says so itself.
 - ` + "`surveygate emit --sample NAME --source SOURCE`" + ` publishes the sample of a platform.
 - What fills no field is not lost: ` + "`raw(\"path\")`" + ` reads it from the body.
+- A platform that is not here: [ten minutes](ADDING.md).
 
 `
 
@@ -64,11 +65,11 @@ func needs(p config.Platform) string {
 	if !p.Secrets {
 		return "`path_token`"
 	}
-	text := "`secrets`"
+	all := []string{"`secrets`"}
 	for _, name := range p.Vars {
-		text += ", `vars: {" + name + ": …}`"
+		all = append(all, "`vars: {"+name+": …}`")
 	}
-	return text
+	return strings.Join(all, ", ")
 }
 
 func platform(b *strings.Builder, p config.Platform) {
