@@ -35,6 +35,9 @@ func (p *parser) cloudEvent() error {
 		}
 		return err == nil
 	})
+	if err == nil {
+		err = p.foreign()
+	}
 	switch {
 	case err != nil:
 		return err
@@ -114,6 +117,9 @@ func ParseBinary(attribute func(name string) string, body []byte, d Defaults) (*
 	for _, name := range []string{"dedupekey", "origid", "origtype", "sourcekind"} {
 		p.own.set(name, headerText(attribute(name)))
 	}
+	if err := p.foreign(); err != nil {
+		return nil, err
+	}
 	if p.event.Kind() != jsonpath.Object {
 		return nil, wrong("data", "an object", p.event)
 	}
@@ -121,6 +127,14 @@ func ParseBinary(attribute func(name string) string, body []byte, d Defaults) (*
 		return nil, err
 	}
 	return p.finish(body, d)
+}
+
+// foreign is the fault of a type that is none of ours, which says more than those of the data that comes with it.
+func (p *parser) foreign() error {
+	if !p.given[givenType] || p.head[givenType] == "" {
+		return nil // it may stand in the data
+	}
+	return checkType(p.head[givenType])
 }
 
 // headerText undoes what CloudEvents does to a value in a header: quotes around it, then one round of

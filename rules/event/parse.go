@@ -201,13 +201,8 @@ func (p *parser) finish(body []byte, d Defaults) (*Event, error) {
 	if t := p.head[givenType]; t != "" {
 		h.Type = t
 	}
-	switch {
-	case h.Type == "":
-		return nil, &FieldError{Path: "type", Problem: "is missing"}
-	case !Canonical(h.Type):
-		return nil, &FieldError{Path: "type", Problem: "is not a canonical type", Nearest: Nearest(h.Type, Types)}
-	case strings.HasPrefix(h.Type, GatewayPrefix):
-		return nil, &FieldError{Path: "type", Problem: "is kept for the gateway's own notices"}
+	if err := checkType(h.Type); err != nil {
+		return nil, err
 	}
 	if t := p.head[givenTenant]; t != "" && t != h.Tenant {
 		switch {
@@ -255,6 +250,18 @@ func (p *parser) finish(body []byte, d Defaults) (*Event, error) {
 		h.DedupeKey = TestKey(h.DedupeKey, h.Received)
 	}
 	return New(h, &p.data, raw)
+}
+
+func checkType(t string) error {
+	switch {
+	case t == "":
+		return &FieldError{Path: "type", Problem: "is missing"}
+	case !Canonical(t):
+		return &FieldError{Path: "type", Problem: "is not a canonical type", Nearest: Nearest(t, Types)}
+	case strings.HasPrefix(t, GatewayPrefix):
+		return &FieldError{Path: "type", Problem: "is kept for the gateway's own notices"}
+	}
+	return nil
 }
 
 func badName(field string) error {

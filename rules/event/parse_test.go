@@ -167,6 +167,7 @@ func TestParseOneFaults(t *testing.T) {
 		`{"specversion":"1.0","type":"test","data":[]}`:                                       "`data` must be an object, not an array",
 		`{"specversion":"1.0","type":"test","data_base64":"e30="}`:                            "`data_base64` is not taken: an event's data is JSON",
 		`{"specversion":"1.0","type":"test","data":{"emial":"a@b.c"}}`:                        "`emial` is not a field of an event; did you mean `email`?",
+		`{"specversion":"1.0","type":"com.example.x","data":{"order":7}}`:                     "`type` is not a canonical type",
 		`{"specversion":"1.0","type":"com.example.x"}`:                                        "`type` is not a canonical type",
 	} {
 		_, err := ParseOne([]byte(body), defaults)
