@@ -31,7 +31,7 @@ func startRedis(t testing.TB, args ...string) *localRedis {
 			return r
 		}
 	}
-	t.Fatal("redis-server does not start; where it is not installed: make redis-server")
+	t.Fatal("redis-server does not start; where it is not installed: make needs")
 	return nil
 }
 
@@ -47,7 +47,7 @@ func (r *localRedis) run(args []string) bool {
 		"--port", r.port, "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--logfile", filepath.Join(dir, "log"),
 	}, args...)...)
 	if err := cmd.Start(); err != nil {
-		r.t.Fatalf("%v; make redis-server installs it", err)
+		r.t.Fatalf("%v; `make needs` installs it", err)
 	}
 	ended := make(chan struct{})
 	go func() {

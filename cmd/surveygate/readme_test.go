@@ -195,6 +195,10 @@ func TestReadmeCommands(t *testing.T) {
 					if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "go test") {
 						t.Errorf("%v\n%s", err, out)
 					}
+				case "docker": // TestCompose plays the file, and TestDockerfile the image
+					if !strings.HasPrefix(line, "docker compose up") {
+						t.Errorf("nobody plays %q", line)
+					}
 				case "surveygate":
 					args := strings.Fields(line)[1:]
 					if args[0] == "run" {
