@@ -56,6 +56,7 @@ var samples = map[string]string{
 	"per_destination": "10000",
 	"prefix":          `"sha256="`,
 	"profile":         "pollqr",
+	"properties":      "{last_nps: nps_score}",
 	"query":           "token",
 	"redis":           `"${REDIS_URL}"`,
 	"retry":           "standard",
@@ -235,7 +236,7 @@ func value(n *node) string {
 	case kind == "integer", kind == "number":
 		return "1"
 	case kind == "object":
-		return "{NAME: expression}"
+		return "{NAME: nps_score}"
 	}
 	return "NAME"
 }

@@ -56,8 +56,10 @@ func TestCheck(t *testing.T) {
 		want   connectors.Proof
 	}{
 		{200, `{"validationMessages":[]}`, connectors.Proof{Unproved: []string{unchecked}}},
-		{200, `{"validationMessages":[{"fieldPath":"events","description":"bad [x]","validationCode":"NAME_INVALID"},{"validationCode":"secret x"}]}`,
-			connectors.Proof{Missing: []string{"a body that Google takes (NAME_INVALID)", "a body that Google takes"}, Unproved: []string{unchecked}}},
+		{
+			200, `{"validationMessages":[{"fieldPath":"events","description":"bad [x]","validationCode":"NAME_INVALID"},{"validationCode":"secret x"}]}`,
+			connectors.Proof{Missing: []string{"a body that Google takes (NAME_INVALID)", "a body that Google takes"}, Unproved: []string{unchecked}},
+		},
 		{200, `<html>`, connectors.Lacks("an answer of Google's check server")},
 		{200, `{}`, connectors.Lacks("an answer of Google's check server")},
 		{404, ``, connectors.Lacks("an answer to the check (404 Not Found)")},

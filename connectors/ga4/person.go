@@ -70,8 +70,11 @@ func (c *Connector) client(ev *event.Event) (string, error) {
 	d := ev.Data()
 	kind, id := "event", ev.ID
 	for _, known := range [...]struct{ kind, id string }{
-		{"email", strings.ToLower(d.Respondent.Email)}, {"phone", d.Respondent.Phone},
-		{"external", d.Respondent.ExternalID}, {"respondent", d.Respondent.ID}, {"response", d.Response.ID},
+		{"email", strings.ToLower(d.Respondent.Email)},
+		{"phone", d.Respondent.Phone},
+		{"external", d.Respondent.ExternalID},
+		{"respondent", d.Respondent.ID},
+		{"response", d.Response.ID},
 	} {
 		if known.id != "" {
 			kind, id = known.kind, known.id

@@ -24,8 +24,10 @@ func TestFields(t *testing.T) {
 	t.Parallel()
 	connectortest.Fields(t, "mailchimp", account+"merge_fields: {SCORE: nps_score, COMMENT: feedback, CITY: params.city}", []connectortest.Field{
 		{To: "method", From: "always", Want: "PUT"},
-		{To: "url", From: "data centre of the key, audience, MD5 of the lower-case address",
-			Want: "https://us6.api.mailchimp.com/3.0/lists/a1b2c3d4e5/members/9e26471d35a78862c17e467d87cddedf?skip_merge_validation=true"},
+		{
+			To: "url", From: "data centre of the key, audience, MD5 of the lower-case address",
+			Want: "https://us6.api.mailchimp.com/3.0/lists/a1b2c3d4e5/members/9e26471d35a78862c17e467d87cddedf?skip_merge_validation=true",
+		},
 		{To: "header.Content-Type", From: "always", Want: "application/json"},
 		{To: "email_address", From: "respondent.email", Sample: "Jane@Example.com"},
 		{To: "status_if_new", From: "respondent.consent", Sample: true, Want: "subscribed"},
