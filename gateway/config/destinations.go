@@ -179,10 +179,16 @@ func (l *loader) delivery(d *destination, n *document.Node, s deliverySettings, 
 // long enough that a busy connection's requests are full.
 const batchWait = 100 * time.Millisecond
 
+// batchMax is how many go together where the product names no bound.
+const batchMax = 256
+
 func (l *loader) batch(d *destination, n *document.Node, s Batch, connector connectors.Connector) {
 	batcher, ok := connector.(connectors.Batcher)
 	if ok {
 		d.Batch = Batch{Max: batcher.Batch().Events, Wait: batchWait}
+		if d.Batch.Max == 0 {
+			d.Batch.Max = batchMax
+		}
 	}
 	if n == nil || l.told(n) {
 		return

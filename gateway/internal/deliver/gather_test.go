@@ -251,3 +251,57 @@ func TestOnlyOneStepInABatch(t *testing.T) {
 		t.Errorf("requests %v, want %v", all, want)
 	}
 }
+
+// chained is a product that takes three requests for an event.
+type chained struct{ many }
+
+func (*chained) Requests() int { return 3 }
+
+// A rate counts the requests of a chain, and a rate too low for a whole chain at once still lets one go.
+func TestARateCountsChains(t *testing.T) {
+	t.Parallel()
+	for most, want := range map[int]int{10: 3, 1: 1} {
+		d := &config.Destination{Rate: config.Rate{Events: most, Per: time.Second}, Batch: config.Batch{Max: 100, Wait: 100 * time.Millisecond}}
+		b, _, l, manual := idle(t, &many{limit: connectors.Limit{Events: 1}}, d)
+		conf := b.plan.Load().Config
+		conf.Rules[0].Steps[0].Build["default"] = &chained{many{limit: connectors.Limit{Events: 1}}}
+		passed := 0
+		for _, j := range b.owed(5) {
+			switch reason := l.push(j, manual.Now()); reason {
+			case "":
+				passed++
+			case reasonRate, reasonBacklog:
+			default:
+				t.Error(reason)
+			}
+		}
+		if passed != want {
+			t.Errorf("rate %d/s: %d chains of three at once, want %d", most, passed, want)
+		}
+		b.until("sent", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.waits == 0 && l.under == 0 })
+	}
+}
+
+// What has neither batches nor keys stands beside those that do, under the same rate: the due-queue gives for all.
+func TestSinglesBesideBatches(t *testing.T) {
+	t.Parallel()
+	d := &config.Destination{Rate: config.Rate{Events: 2, Per: time.Second}, Batch: config.Batch{Max: 100, Wait: 100 * time.Millisecond}}
+	b, _, l, manual := idle(t, &many{}, d)
+	b.plan.Load().Config.Rules[0].Steps[0].Build["default"] = &product{}
+	n, _ := l.space(manual.Now())
+	refused := 0
+	jobs := b.owed(n)
+	for _, j := range jobs {
+		if l.pushDue(j, manual.Now()) != "" {
+			refused++
+		}
+	}
+	if taken := len(jobs) - refused; taken < 2 || taken > 4 { // two now, and what may book the second ahead
+		t.Errorf("%d of %d taken at 2/s", taken, len(jobs))
+	}
+	if again, _ := l.space(manual.Now().Add(2 * time.Second)); again > 8 {
+		t.Errorf("room for %d the next time, though nothing goes together", again)
+	}
+	l.loop.lanes.stop()
+	b.until("handed back", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.waits == 0 && l.under == 0 })
+}
