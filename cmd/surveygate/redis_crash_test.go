@@ -93,6 +93,27 @@ func TestRedisGone(t *testing.T) {
 	}
 }
 
+// A gateway whose Redis is gone can still be told to stop; what it held is delivered by the next one.
+func TestStopWithoutRedis(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, redistest.Durable...)
+	receiver := newSink(t, nil)
+	dir, config := t.TempDir(), onRedis(server, receiver, "")
+	p := start(t, dir, config)
+	l := newLoad(t, 400, func(int) *process { return p })
+	l.more(200)
+	server.Kill()
+	refused := l.refused.Load()
+	until(t, "intake refuses", func() bool { return l.refused.Load() > refused })
+	l.end()
+	p.stop()
+	server.Again()
+	start(t, dir, config)
+	if lost := l.lost(receiver, time.Minute); len(lost) > 0 {
+		t.Errorf("%d of %d accepted events were lost", len(lost), l.accepted.Load())
+	}
+}
+
 // A Redis that is full takes nothing new in, but what waits still drains; with room again it goes on.
 func TestRedisFull(t *testing.T) {
 	t.Parallel()
