@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -15,8 +16,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// ownModule copies a module of a company's own, which stands in this repository, to where it stands alone: it replaces
-// this module by its folder, and its checksums are ours.
+// ownModule copies a module of a company's own, which stands in this repository, to where it stands alone. It replaces
+// this module by its folder, and what `go mod tidy` would write is taken from this module's own: what is required, and
+// the checksums. So it needs nothing that this module does not need, and nothing is fetched.
 func ownModule(t *testing.T, dir string) string {
 	t.Helper()
 	root, err := filepath.Abs("../..")
@@ -35,6 +37,13 @@ func ownModule(t *testing.T, dir string) string {
 	if absolute == string(mod) {
 		t.Fatal("its go.mod does not replace this module by its folder")
 	}
+	ours, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, required := range regexp.MustCompile(`(?ms)^require \(\n.*?^\)\n`).FindAllString(string(ours), -1) {
+		absolute += "\n" + required
+	}
 	sum, err := os.ReadFile(filepath.Join(root, "go.sum"))
 	if err != nil {
 		t.Fatal(err)
@@ -47,12 +56,12 @@ func ownModule(t *testing.T, dir string) string {
 	return alone
 }
 
-// goTool runs go in a module of a company's own: everything it needs this module has already, so nothing is fetched.
+// goTool runs go in a module of a company's own, offline.
 func goTool(t *testing.T, dir string, args ...string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GOWORK=off")
+	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=readonly", "GOPROXY=off", "GOWORK=off")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go %s: %v\n%s", args, err, out)
 	}
