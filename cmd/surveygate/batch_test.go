@@ -1,0 +1,207 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// contacts is a fake of HubSpot's upsert: it remembers who was in each request, and may be told to keep them waiting.
+type contacts struct {
+	*httptest.Server
+	mu      sync.Mutex
+	times   map[string]int
+	largest int
+	refuse  string // one record that makes its whole batch a 400
+	hang    chan struct{}
+	hanging chan struct{}
+}
+
+func newContacts(t *testing.T) *contacts {
+	t.Helper()
+	c := &contacts{times: map[string]int{}, hanging: make(chan struct{}, 1)}
+	c.Server = httptest.NewServer(c)
+	t.Cleanup(c.Close)
+	return c
+}
+
+func (c *contacts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var body struct{ Inputs []struct{ ID string } }
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	c.mu.Lock()
+	c.largest = max(c.largest, len(body.Inputs))
+	bad := false
+	for _, in := range body.Inputs {
+		c.times[in.ID]++
+		bad = bad || in.ID == c.refuse
+	}
+	hang := c.hang
+	c.mu.Unlock()
+	if hang != nil {
+		select {
+		case c.hanging <- struct{}{}:
+		default:
+		}
+		select {
+		case <-hang:
+		case <-r.Context().Done():
+			return
+		}
+	}
+	if bad {
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = fmt.Fprint(w, `{"status":"error","category":"VALIDATION_ERROR","errors":[{"code":"INVALID_EMAIL","context":{"propertyName":["email"]}}]}`)
+		return
+	}
+	_, _ = fmt.Fprint(w, `{"status":"COMPLETE","results":[]}`)
+}
+
+// told counts how many of the people between two numbers were told of, and how many more than once.
+func (c *contacts) told(from, to int) (once, more int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := from; i < to; i++ {
+		switch c.times[person(i)] {
+		case 0:
+		case 1:
+			once++
+		default:
+			more++
+		}
+	}
+	return once, more
+}
+
+func person(i int) string { return fmt.Sprintf("p%d@example.com", i) }
+
+func people(from, to int) string {
+	var b strings.Builder
+	for i := from; i < to; i++ {
+		fmt.Fprintf(&b, "{\"type\":\"response.completed\",\"id\":\"r%d\",\"email\":%q}\n", i, person(i))
+	}
+	return b.String()
+}
+
+// A kill in the middle of a batch repeats what was held, and nothing that was committed before.
+func TestKilledInTheMiddleOfABatch(t *testing.T) {
+	t.Parallel()
+	fake := newContacts(t)
+	dir := t.TempDir()
+	config := fmt.Sprintf(`
+outbound: {allow_addresses: ["127.0.0.0/8"], allow_http: true}
+tokens: [{name: test, secret: %q, scopes: [publish, read]}]
+connections:
+  crm: {hubspot: {token: pat, base_url: %q}, rate: 1000/s}
+rules:
+  - {name: everybody, send: [crm]}
+`, testToken, fake.URL)
+	p := start(t, dir, config)
+	send := func(from, to int) {
+		t.Helper()
+		status, result, err := p.publishLines(people(from, to))
+		if err != nil || status != http.StatusOK {
+			t.Fatal(status, result, err)
+		}
+	}
+	const first, all = 40, 240
+	send(0, first)
+	until(t, "the first are committed", func() bool {
+		return strings.Count(p.fetch(t, "/v1/deliveries?state=delivered&limit=200"), `"dl_`) >= first
+	})
+	if metrics := p.fetch(t, "/metrics"); !strings.Contains(metrics, `surveygate_batch_size_count{stage="deliver"}`) {
+		t.Error("the sizes of batches are not measured")
+	}
+
+	fake.mu.Lock()
+	fake.hang = make(chan struct{})
+	hang := fake.hang
+	fake.mu.Unlock()
+	send(first, all)
+	<-fake.hanging
+	p.kill()
+	close(hang)
+	fake.mu.Lock()
+	fake.hang = nil
+	fake.mu.Unlock()
+
+	p = start(t, dir, config)
+	until(t, "everybody is told of", func() bool {
+		once, more := fake.told(0, all)
+		return once+more == all
+	})
+	if once, more := fake.told(0, first); once != first {
+		t.Errorf("%d of %d that were committed before the kill are repeated", more, first)
+	}
+	if fake.largest > 100 || fake.largest < 2 {
+		t.Errorf("the largest request told of %d", fake.largest)
+	}
+	p.stop()
+}
+
+// One bad record costs itself alone, whoever it went with.
+func TestOneBadRecordOfABatch(t *testing.T) {
+	t.Parallel()
+	fake := newContacts(t)
+	fake.refuse = person(7)
+	p := start(t, t.TempDir(), fmt.Sprintf(`
+outbound: {allow_addresses: ["127.0.0.0/8"], allow_http: true}
+tokens: [{name: test, secret: %q, scopes: [publish, read]}]
+connections:
+  crm: {hubspot: {token: pat, base_url: %q}, rate: 1000/s}
+rules:
+  - {name: everybody, send: [crm]}
+`, testToken, fake.URL))
+	if status, result, err := p.publishLines(people(0, 30)); err != nil || status != http.StatusOK {
+		t.Fatal(status, result, err)
+	}
+	until(t, "the others are delivered", func() bool {
+		return strings.Count(p.fetch(t, "/v1/deliveries?state=delivered&limit=200"), `"dl_`) >= 29
+	})
+	until(t, "the bad one is a dead letter", func() bool {
+		return strings.Contains(p.fetch(t, "/v1/deliveries?state=dead"), "VALIDATION_ERROR INVALID_EMAIL email")
+	})
+}
+
+// publishLines posts events as NDJSON.
+func (p *process) publishLines(lines string) (status int, result string, err error) {
+	req, err := http.NewRequestWithContext(p.t.Context(), http.MethodPost, "http://"+p.address+"/v1/events", strings.NewReader(lines))
+	if err != nil {
+		return 0, "", err
+	}
+	req.Header.Set("Authorization", "Bearer "+p.token)
+	req.Header.Set("Content-Type", "application/x-ndjson")
+	return do(req)
+}
+
+// fetch is the body of a GET.
+func (p *process) fetch(t *testing.T, path string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+p.address+path, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+p.token)
+	status, body, err := do(req)
+	if err != nil || status != http.StatusOK {
+		t.Fatal(path, status, body, err)
+	}
+	return body
+}
+
+func do(req *http.Request) (status int, body string, err error) {
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(res.Body)
+	return res.StatusCode, string(text), err
+}
