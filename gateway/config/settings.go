@@ -82,7 +82,7 @@ type sourceSettings struct {
 	// Verify replaces the profile's own, in the same language.
 	Verify []signature.Scheme `yaml:"verify,omitempty"`
 
-	// AllowFrom are the networks that may send; without any, all.
+	// AllowFrom are the networks that may send; without any, all. What counts is the connection: behind a proxy, the proxy.
 	AllowFrom []netip.Prefix `yaml:"allow_from,omitempty"`
 
 	// AcceptTest is how long after loading requests without proof are taken as tests.
