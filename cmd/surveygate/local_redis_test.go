@@ -43,7 +43,7 @@ func (r *localRedis) run(args []string) bool {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	cmd := exec.Command("redis-server", append([]string{ //nolint:noctx // it ends with the test
+	cmd := exec.Command("redis-server", append([]string{
 		"--port", r.port, "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--logfile", filepath.Join(dir, "log"),
 	}, args...)...)
 	if err := cmd.Start(); err != nil {

@@ -42,7 +42,7 @@ func TestRedisOut(t *testing.T) {
 		t.Fatal("the page makes no user")
 	}
 	var words []any
-	for _, w := range strings.Fields(setUser) {
+	for w := range strings.FieldsSeq(setUser) {
 		words = append(words, w)
 	}
 	server.do(words...)
@@ -151,7 +151,9 @@ func TestRedisOutPage(t *testing.T) {
 	if out, err := script.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	until(t, "the event is in the public stream", func() bool { return server.do("EXISTS", "surveygate:{0}:events") == "1" && server.do("XLEN", "surveygate:{0}:events") == "1" })
+	until(t, "the event is in the public stream", func() bool {
+		return server.do("EXISTS", "surveygate:{0}:events") == "1" && server.do("XLEN", "surveygate:{0}:events") == "1"
+	})
 	documented := regexp.MustCompile("(?m)^\\| (`[a-z`, ]+`) \\|").FindAllSubmatch(page, -1)
 	var names []string
 	for _, row := range documented {

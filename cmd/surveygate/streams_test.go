@@ -48,7 +48,8 @@ func TestStreamSourceAndItsDeadLetters(t *testing.T) {
 			server.do("XADD", "survey-events", "*", "event", `{"type":"response.completed","id":"good","nps_score":3}`)
 			entries := []string{}
 			for _, field := range [][2]string{
-				{"event", `{"type":"response.completed","nps":3}`}, {"evnt", "{}"},
+				{"event", `{"type":"response.completed","nps":3}`},
+				{"evnt", "{}"},
 				{"body", `{"event":"response.created","survey_id":"s1","response_id":"r1","timestamp":"2026-03-01T11:59:00Z","response":{"nps_score":3}}`},
 			} {
 				entries = append(entries, server.do("XADD", "survey-events", "*", field[0], field[1]))

@@ -119,8 +119,8 @@ func TestSignatureIsJudgedByTheEntrysTime(t *testing.T) {
 	fields := map[string]string{"body": pollqrBody, "headers": fmt.Sprintf(`{"X-Time":%q,"X-Sign":%q}`, at, signed(at+"."+pollqrBody, "s3cret"))}
 	late := noon.Add(3 * time.Hour)
 	for id, ok := range map[string]bool{
-		fmt.Sprintf("%d-0", noon.UnixMilli()):                 true,
-		fmt.Sprintf("%d-0", noon.Add(time.Hour).UnixMilli()):  false,
+		fmt.Sprintf("%d-0", noon.UnixMilli()):                true,
+		fmt.Sprintf("%d-0", noon.Add(time.Hour).UnixMilli()): false,
 		"1-1": false, // an id of the sender's own says nothing of time: it is judged by now
 	} {
 		events, err := read(s, redis.Entry{ID: id, Fields: fields, Read: 1}, late)

@@ -274,7 +274,7 @@ func (r *reader) append(ctx context.Context, events []*event.Event, started time
 func sum(fields map[string]string) string {
 	h := sha256.New()
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		fmt.Fprintf(h, "%d %d %s%s", len(name), len(fields[name]), name, fields[name])
+		_, _ = fmt.Fprintf(h, "%d %d %s%s", len(name), len(fields[name]), name, fields[name])
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }

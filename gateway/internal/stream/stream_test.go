@@ -150,7 +150,9 @@ func (r *rig) untilKept(tenant string, want ...string) {
 	}
 }
 
-func ours(id string) string { return fmt.Sprintf(`{"type":"response.completed","id":%q,"nps_score":3}`, id) }
+func ours(id string) string {
+	return fmt.Sprintf(`{"type":"response.completed","id":%q,"nps_score":3}`, id)
+}
 
 // Good entries become events and bad ones dead letters; neither waits for the other, and all are acknowledged.
 func TestGoodAndBadEntries(t *testing.T) {
