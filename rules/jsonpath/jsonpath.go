@@ -10,7 +10,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -240,7 +239,7 @@ func (r Result) Each(f func(key []byte, value Result) bool) {
 // keyText is the text of a quoted key, a slice of it where nothing is escaped.
 func keyText(quoted []byte) []byte {
 	inner := inside(quoted)
-	if slices.Contains(inner, '\\') {
+	if bytes.IndexByte(inner, '\\') >= 0 {
 		return appendUnquoted(make([]byte, 0, len(inner)), inner)
 	}
 	return inner

@@ -1,6 +1,7 @@
 package jsonpath
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strconv"
@@ -104,23 +105,53 @@ func Begin(json []byte) Result {
 }
 
 // Child is a member of an object by its literal key, or an element of an array by its place.
-func (r Result) Child(key string) (found Result) {
+func (r Result) Child(key string) Result {
 	place := -1
-	if r.kind == Array {
+	switch r.kind {
+	case Object:
+	case Array:
 		if place = placeOf(key); place < 0 {
 			return Result{}
 		}
+	default:
+		return Result{}
 	}
-	n := 0
-	r.Each(func(k []byte, v Result) bool {
-		if r.kind == Object && string(k) == key || r.kind == Array && n == place {
-			found = v
-			return false
+	b := r.raw
+	i := space(b, 1)
+	for n := 0; i < len(b) && b[i] != '}' && b[i] != ']'; n++ {
+		same := n == place
+		if r.kind == Object {
+			if b[i] != '"' {
+				return Result{}
+			}
+			end := skipString(b, i)
+			same = keyIs(b[i:end], key)
+			if i = space(b, end); i >= len(b) || b[i] != ':' {
+				return Result{}
+			}
+			i = space(b, i+1)
 		}
-		n++
-		return true
-	})
-	return found
+		end := skip(b, i)
+		if end == i {
+			return Result{}
+		}
+		if same {
+			return at(b, i, end)
+		}
+		if i = space(b, end); i < len(b) && b[i] == ',' {
+			i = space(b, i+1)
+		}
+	}
+	return Result{}
+}
+
+// keyIs says whether a quoted key is this one.
+func keyIs(quoted []byte, key string) bool {
+	inner := inside(quoted)
+	if bytes.IndexByte(inner, '\\') < 0 {
+		return string(inner) == key
+	}
+	return string(keyText(quoted)) == key
 }
 
 // placeOf is a key as a place in an array, else -1.

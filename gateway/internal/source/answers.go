@@ -83,9 +83,9 @@ func (r *run) answersOf(a *Answers, from jsonpath.Result) error {
 type reading struct {
 	*run
 	answers *Answers
-	found   []jsonpath.Result       // of the element that is read, by slot
-	defs    []map[string]definition // built at first use
-	rows    map[string]bool         // keys of rows that only repeat an option
+	found   []jsonpath.Result // of the element that is read, by slot
+	defined bool              // the definitions were read
+	rows    map[string]bool   // keys of rows that only repeat an option
 	err     error
 }
 
@@ -102,7 +102,11 @@ const likelyAnswer = 128 // bytes
 
 // expect makes room for so many answers, where there are none yet.
 func (d *reading) expect(n int) {
-	if all := &d.data.Response.Answers; len(*all) == 0 && n > cap(*all) {
+	all := &d.data.Response.Answers
+	if cap(*all) == 0 {
+		*all, d.room = d.room, nil
+	}
+	if len(*all) == 0 && n > cap(*all) {
 		*all = make([]event.Answer, 0, min(n, event.MaxAnswers))
 	}
 }
@@ -339,7 +343,7 @@ func (d *reading) value(answer *event.Answer, value jsonpath.Result) {
 // typedValue is the value under the key that the element's `type` names. A choice stands there as its label with
 // ids beside it: the label is the value.
 func (d *reading) typedValue(answer *event.Answer, element jsonpath.Result) {
-	typ := shared(element.Child("type"))
+	typ := shared(d.answers.named.among(d.found, element.Raw()))
 	if typ == "" {
 		return
 	}

@@ -134,11 +134,12 @@ func (d *reading) define(answer *event.Answer, key string) {
 	if key == "" {
 		return
 	}
-	if d.defs == nil {
-		d.defs = d.definitions()
+	if !d.defined {
+		d.defined = true
+		d.definitions()
 	}
 	question := ""
-	for _, list := range d.defs {
+	for _, list := range d.defs[:len(d.answers.Defs)] {
 		def, ok := list[key]
 		if !ok {
 			continue
@@ -159,28 +160,30 @@ func (d *reading) define(answer *event.Answer, key string) {
 	}
 }
 
-func (d *reading) definitions() []map[string]definition {
-	lists := make([]map[string]definition, len(d.answers.Defs))
+// definitions reads the lists of questions, into maps that are used again.
+func (d *reading) definitions() {
 	for i := range d.answers.Defs {
 		def := &d.answers.Defs[i]
-		from := d.read(def.From)
-		lists[i] = make(map[string]definition, len(from.Raw())/(2*likelyAnswer))
+		if i == len(d.defs) {
+			d.defs = append(d.defs, map[string]definition{})
+		}
+		list := d.defs[i]
+		clear(list)
 		found := make([]jsonpath.Result, def.elements.Len())
-		def.elements.Elements(from, func(slot int, value jsonpath.Result) { found[slot] = value }, func(one jsonpath.Result) bool {
+		def.elements.Elements(d.read(def.From), func(slot int, value jsonpath.Result) { found[slot] = value }, func(one jsonpath.Result) bool {
 			raw := one.Raw()
 			id := shared(def.ID.among(found, raw))
 			whole := definition{shared(def.Question.among(found, raw)), shared(def.Type.among(found, raw))}
 			clear(found)
-			if _, known := lists[i][id]; id != "" && !known {
-				lists[i][id] = whole
+			if _, known := list[id]; id != "" && !known {
+				list[id] = whole
 			}
 			if def.Sub != nil {
-				def.Sub.define(lists[i], id, whole, raw)
+				def.Sub.define(list, id, whole, raw)
 			}
 			return true
 		})
 	}
-	return lists
 }
 
 // define adds the parts of a question: each is the question's text and its own.

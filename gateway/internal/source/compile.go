@@ -222,6 +222,10 @@ func (p *Profile) compile() {
 			}
 		}
 		slotIn(&a.elements, &a.Join)
+		if a.ValueByType {
+			a.named = Path{text: "type"}
+			slotIn(&a.elements, &a.named)
+		}
 		if at := placeInBody(a.From); at != "" && !slices.Contains(p.answersAt, at) {
 			p.answersAt = append(p.answersAt, at)
 		}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/surveygate/surveygate/rules/event"
@@ -154,19 +155,51 @@ type run struct {
 	result map[string][]byte
 	warn   warnings
 	names  map[int]string // the <name> of answers whose key the profile splits, by place, for roles
+
+	room []event.Answer // for answers, empty
+	defs []map[string]definition
+}
+
+// runs are left behind by events that were made: event.New keeps nothing of what it is given.
+var runs = sync.Pool{New: func() any { return new(run) }}
+
+// mostRoom is how many answers a run keeps room for.
+const mostRoom = 512
+
+func (r *run) leave() {
+	room := r.data.Response.Answers
+	clear(room) // what is behind it never held anything
+	switch {
+	case cap(room) == 0:
+		room = r.room
+	case cap(room) > mostRoom:
+		room = nil
+	}
+	clear(r.found)
+	for _, list := range r.defs {
+		if len(list) > mostRoom {
+			r.defs = nil
+			break
+		}
+		clear(list)
+	}
+	*r = run{found: r.found[:0], room: room[:0], defs: r.defs}
+	runs.Put(r)
 }
 
 // one makes one event of one object.
 func (s *Source) one(req *Request, received time.Time, body []byte, raw event.Raw, warn warnings) (*event.Event, error) {
 	p := s.Profile
-	r := &run{source: s, req: req, json: body, root: jsonpath.Begin(body), warn: slices.Clip(warn)}
+	r := runs.Get().(*run)
+	defer r.leave()
+	r.source, r.req, r.json, r.root, r.warn = s, req, body, jsonpath.Begin(body), slices.Clip(warn)
 	head := s.head(req, received)
 	if r.root.Kind() != jsonpath.Object {
 		r.warn.add("the body is %s, not an object", r.root.Kind())
 		return r.finish(head, raw)
 	}
 	r.object = true
-	r.found = make([]jsonpath.Result, p.paths.Len())
+	r.found = slices.Grow(r.found, p.paths.Len())[:p.paths.Len()]
 	p.paths.Extract(body, func(slot int, value jsonpath.Result) { r.found[slot] = value })
 
 	named := false

@@ -65,7 +65,7 @@ func (p *Pattern) may(text string) bool {
 		return true // letters beyond ASCII fold into it: K is a k
 	}
 	for i := 0; i+len(p.needs) <= len(text); i++ {
-		if strings.EqualFold(text[i:i+len(p.needs)], p.needs) {
+		if c := text[i] | 0x20; (c == p.needs[0]|0x20) && strings.EqualFold(text[i:i+len(p.needs)], p.needs) {
 			return true
 		}
 	}

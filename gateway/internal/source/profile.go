@@ -118,6 +118,7 @@ type Answers struct {
 	Where *Condition `yaml:"where,omitempty"`
 
 	elements jsonpath.Paths // the plain paths of Each and Join, found in one walk over an element
+	named    Path           // `type`, where the value stands under the key that it names
 }
 
 // Definitions is a list of questions inside the body.
