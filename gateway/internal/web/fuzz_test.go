@@ -87,6 +87,9 @@ func FuzzIntake(f *testing.F) {
 	f.Add("/in/pollqr/x", "text/plain", []byte(pollqr("r1", 3)))
 	f.Add("/t/acme/in/branch/", "", []byte(pollqr("r1", 9)))
 	f.Add("/v1/events", "application/x-ndjson", []byte("{\"type\":\"test\"}\n{\"type\":\"test\"}"))
+	f.Add("/v1/events", "application/x-ndjson", []byte("\n{\"type\":\n{\"type\":\"test\",\"time\":\"soon\"}"))
+	f.Add("/v1/events", "application/cloudevents+json", []byte(`{"specversion":"1.0","type":"test","id":"1","source":"/tenants/default/sources/a","dedupekey":"k","data":{}}`))
+	f.Add("/v1/events", "application/cloudevents-batch+json", []byte(`[{"specversion":"1.0","type":"test"},{"type":"x"},7]`))
 	r := newRig(f)
 	f.Fuzz(func(t *testing.T, path, contentType string, body []byte) {
 		if !strings.HasPrefix(path, "/in/") && !strings.HasPrefix(path, "/t/") && !strings.HasPrefix(path, "/v1/events") {
