@@ -55,17 +55,22 @@ func (l *Loop) attemptOf(lane *lane, jobs []*job, probe bool) (rest []*job) {
 	return rest
 }
 
-// begun are the deliveries that are still this holder's, marked as running.
+// begun are the deliveries that are still this holder's, marked as running. The batch itself stays as it is: it ends
+// for all of its members.
 func (l *Loop) begun(jobs []*job, deadline time.Time) []*job {
-	lost := 0
-	for i, j := range jobs {
-		if !l.begins(j, deadline) {
-			lost++
-		} else if lost > 0 {
-			jobs[i-lost] = j
+	if len(jobs) == 1 { // as nearly always
+		if l.begins(jobs[0], deadline) {
+			return jobs
+		}
+		return nil
+	}
+	begun := make([]*job, 0, len(jobs))
+	for _, j := range jobs {
+		if l.begins(j, deadline) {
+			begun = append(begun, j)
 		}
 	}
-	return jobs[:len(jobs)-lost]
+	return begun
 }
 
 // end settles one delivery after its attempt, or its part in one.
