@@ -427,8 +427,10 @@ sources:
   path:   {redis_stream: d, profile: poltio}
   http:   {profile: pollqr, secrets: [x]}
 `)
-	want := map[string]string{"bare": "a bare=true headers=false own=false", "plain": "b bare=false headers=false own=false",
-		"proved": "c bare=false headers=true own=true", "path": "d bare=false headers=false own=false", "http": "none"}
+	want := map[string]string{
+		"bare": "a bare=true headers=false own=false", "plain": "b bare=false headers=false own=false",
+		"proved": "c bare=false headers=true own=true", "path": "d bare=false headers=false own=false", "http": "none",
+	}
 	got := map[string]string{}
 	for _, s := range c.Sources {
 		got[s.Name] = "none"
