@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -36,7 +37,10 @@ func (g *globals) run() *cobra.Command {
 			defer signal.Stop(reload)
 			err = gateway.Run(cmd.Context(), gateway.Options{
 				Config: g.config, Listen: listen, Data: g.data, Redis: redis, Log: log, Reload: reload,
-				Started: func(s gateway.Started) { g.started(s) },
+				Started: func(s gateway.Started) {
+					thrifty(s.Engine)
+					g.started(s)
+				},
 			})
 			if err != nil {
 				return &exit{exitFailed, err}
@@ -49,6 +53,14 @@ func (g *globals) run() *cobra.Command {
 	cmd.Flags().BoolVar(&health, "health", false, "run nothing: ask the gateway that runs in --data whether it is ready, for probes")
 	cmd.Flags().StringVar(&level, "log-level", env("SURVEYGATE_LOG_LEVEL", "info"), "debug, info, warn or error")
 	return cmd
+}
+
+// thrifty has the heap collected more rarely where it is small: with Redis that costs some 25 MiB at full load and saves a
+// tenth of the processor's time. The embedded engine's caches make a heap of another size. GOGC says otherwise.
+func thrifty(e gateway.Engine) {
+	if e == gateway.Redis && os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
 }
 
 // needConfig is the first thing a newcomer meets: no file yet.

@@ -232,8 +232,8 @@ rules:
 	p.stop()
 }
 
-// traffic is what a Redis says it did. Calls are those of scripts, which is what the gateway sends one at a time;
-// commands are all, those within scripts too.
+// traffic is what a Redis says it did. Calls are scripts, and claims, which are one round trip of a few commands; commands
+// are all, those within scripts too.
 type traffic struct {
 	calls, commands, in, out, memory float64
 	cpu                              time.Duration
@@ -249,7 +249,7 @@ func trafficOf(b *testing.B, server *redistest.Server) traffic {
 		return n
 	}
 	calls := 0.0
-	for _, name := range []string{"cmdstat_evalsha", "cmdstat_evalsha_ro"} {
+	for _, name := range []string{"cmdstat_evalsha", "cmdstat_evalsha_ro", "cmdstat_xreadgroup"} {
 		var n float64
 		_, _ = fmt.Sscanf(server.Info("commandstats", name), "calls=%g,", &n) // none, where it was never called
 		calls += n
