@@ -129,6 +129,7 @@ func TestPartOfABatch(t *testing.T) {
 	}
 	for name, body := range map[string]string{
 		"no trace": `{"status":"COMPLETE","results":[{"id":"1"},{"id":"2"}],"errors":[{"category":"VALIDATION_ERROR"}]}`,
+		"in a word": `{"status":"COMPLETE","results":[],"errors":[{"category":"VALIDATION_ERROR","context":{"id":"a@example.com"}}]}`,
 		"one left": `{"status":"COMPLETE","results":[{"id":"1","objectWriteTraceId":` + named(0) + `}],"errors":[{"category":"VALIDATION_ERROR","context":{"objectWriteTraceId":[` + named(1) + `]}}]}`,
 	} {
 		if v := c.Judge(&connectors.Response{Status: 207, Events: events, Body: []byte(body)}); v.Kind != connectors.Rejected || v.Each != nil {
@@ -140,6 +141,9 @@ func TestPartOfABatch(t *testing.T) {
 	}
 	if v := c.Judge(&connectors.Response{Status: 200, Events: events, Body: []byte(`{"status":"COMP`), Truncated: true}); v.Kind != connectors.Delivered {
 		t.Errorf("200 cut short: %v", v)
+	}
+	if v := c.Judge(&connectors.Response{Status: 200, Events: events, Body: []byte(`<html><title>Sign in</title>`), Truncated: true}); v.Kind != connectors.Retry {
+		t.Errorf("a long page of somebody else's: %v", v)
 	}
 }
 

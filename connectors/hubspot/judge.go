@@ -28,13 +28,30 @@ func spelt(name string) string {
 // problem is how HubSpot refuses a request, or one record of it.
 // https://developers.hubspot.com/docs/api-reference/error-handling
 type problem struct {
-	Category   string              `json:"category"`
-	PolicyName string              `json:"policyName"`
-	Context    map[string][]string `json:"context"`
+	Category   string           `json:"category"`
+	PolicyName string           `json:"policyName"`
+	Context    map[string]texts `json:"context"`
 	Errors     []struct {
-		Code    string              `json:"code"`
-		Context map[string][]string `json:"context"`
+		Code    string           `json:"code"`
+		Context map[string]texts `json:"context"`
 	} `json:"errors"`
+}
+
+// texts are a list; HubSpot's document also writes one word without it.
+type texts []string
+
+// UnmarshalJSON takes both, and leaves out what is neither: it is only what an error is about.
+func (t *texts) UnmarshalJSON(b []byte) error {
+	var one string
+	if json.Unmarshal(b, &one) == nil {
+		*t = texts{one}
+		return nil
+	}
+	var list []string
+	if json.Unmarshal(b, &list) == nil {
+		*t = list
+	}
+	return nil
 }
 
 // written is the answer of the upsert.
@@ -53,7 +70,7 @@ func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 		return refused(res)
 	}
 	var w written
-	if err := json.Unmarshal(res.Body, &w); err != nil && res.Truncated && res.Status == 200 {
+	if err := json.Unmarshal(res.Body, &w); err != nil && res.Truncated && res.Status == 200 && genuine(res) {
 		return connectors.Deliver() // of a full batch HubSpot repeats more than is kept
 	} else if err != nil || w.Status == "" {
 		return odd(res)
@@ -72,7 +89,7 @@ func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 // odd is an answer that is not HubSpot's, as a proxy's page is not: it has changed nothing. Cut short, nobody knows
 // whom it speaks of.
 func odd(res *connectors.Response) connectors.Verdict {
-	if res.Truncated {
+	if res.Truncated && res.Status == 207 && genuine(res) {
 		return connectors.Reject("207 with an answer that is too long to read")
 	}
 	return connectors.TryAgain("the answer is not HubSpot's")
