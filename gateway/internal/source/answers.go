@@ -2,6 +2,7 @@ package source
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 
 	"github.com/surveygate/surveygate/rules/event"
@@ -349,19 +350,29 @@ func (d *reading) typedValue(answer *event.Answer, element jsonpath.Result) {
 	}
 	value := element.Child(typ)
 	if value.Kind() == jsonpath.Object {
+		var label json.RawMessage
 		for _, form := range [...]struct{ text, id string }{{"label", "id"}, {"labels", "ids"}} {
-			label := value.Child(form.text)
-			if empty(label) {
-				if label = value.Child("other"); label.Kind() != jsonpath.String || empty(label) {
-					continue
+			if found := value.Child(form.text); label == nil && !empty(found) {
+				label = compact(found)
+				if ids := value.Child(form.id); !empty(ids) {
+					answer.ValueIDs = texts(ids)
 				}
 			}
-			answer.Value = compact(label)
-			if ids := value.Child(form.id); !empty(ids) {
-				answer.ValueIDs = texts(ids)
-			}
+		}
+		if answer.Value = withOther(label, value.Child("other")); answer.Value != nil {
 			return
 		}
 	}
 	d.value(answer, value)
+}
+
+// withOther is what was chosen with what was written beside it: the last of a list of labels, or in place of a label.
+func withOther(label json.RawMessage, other jsonpath.Result) json.RawMessage {
+	switch {
+	case other.Kind() != jsonpath.String || empty(other):
+		return label
+	case len(label) > 0 && label[0] == '[':
+		return slices.Concat(label[:len(label)-1], []byte{','}, other.Raw(), []byte{']'})
+	}
+	return other.Raw()
 }

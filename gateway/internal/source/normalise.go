@@ -359,30 +359,37 @@ func (r *run) holds(c *Condition) bool {
 }
 
 // key is the readable key that two deliveries of one event share. One of which every placeholder is empty is the
-// body's hash, never a constant; so is one that is too long to be kept. Where a placeholder is empty and the event
-// has no id, neither its own nor the response's, the hash stands behind: another respondent's event would have the
-// same key otherwise, and be swallowed.
+// body's hash, never a constant; so is one that is too long to be kept. Where a placeholder is empty, what it would
+// have told apart would be swallowed: the hash stands behind. Placeholders with nothing between them are one, of which
+// one has to say something.
 func (r *run) key(head *event.Header, sha string) string {
 	if !r.object {
 		return sha
 	}
 	var b strings.Builder
-	full, whole := false, true
-	for _, part := range r.source.Profile.Dedupe.parts {
+	full, whole, said, hashed := false, true, false, false
+	parts := r.source.Profile.Dedupe.parts
+	for i, part := range parts {
 		text := part.literal
 		switch part.what {
 		case fromBody:
 			text = plain(r.read(part.path))
 		case fromHash:
-			text = sha
+			text, hashed = sha, true
 		case fromHeader:
 			text = strings.TrimSpace(r.req.header(part.name))
 		}
-		full = full || part.what != literal && text != ""
-		whole = whole && (part.what == literal || text != "")
 		b.WriteString(text)
+		if part.what == literal {
+			continue
+		}
+		full = full || text != ""
+		said = text != "" || said && i > 0 && parts[i-1].what != literal
+		if i+1 == len(parts) || parts[i+1].what == literal {
+			whole = whole && said
+		}
 	}
-	if !whole && head.OrigID == "" && r.data.Response.ID == "" && ofSomebody(head.Type) {
+	if !whole && !hashed && ofSomebody(head.Type) {
 		b.WriteString(":" + sha)
 	}
 	if !full || b.Len() > maxID {
@@ -391,9 +398,9 @@ func (r *run) key(head *event.Header, sha string) string {
 	return strings.ToValidUTF8(b.String(), "\uFFFD")
 }
 
-// ofSomebody says whether an event of this type is one respondent's, or may be.
+// ofSomebody says whether an event of this type is one respondent's, or may be. A survey's own has no response.
 func ofSomebody(typ string) bool {
-	return strings.HasPrefix(typ, "response.") || strings.HasPrefix(typ, "answer.") || typ == event.TypeUnknown
+	return !strings.HasPrefix(typ, "survey.") && !strings.HasPrefix(typ, "collector.") && typ != event.TypeTest
 }
 
 // completed says whether the respondent was done, where the platform did not: by the type.

@@ -215,6 +215,17 @@ func TestNobodyIsSwallowed(t *testing.T) {
 		{"pollqr", `{"event":"response.created","survey_id":"s","response":{"nps_score":1}}`, `{"event":"response.created","survey_id":"s","response":{"nps_score":2}}`},
 		{"pollqr", `{"event":"response.deleted","survey_id":"s","a":1}`, `{"event":"response.deleted","survey_id":"s","a":2}`},
 		{"asknicely", `{"count":1,"question":{"score":"1"}}`, `{"count":1,"question":{"score":"2"}}`},
+		// What is there of the key is not enough to tell two apart.
+		{"wufoo", "EntryId=7&Field1=a", "EntryId=7&Field1=b"},
+		{"kobotoolbox", `{"_xform_id_string":"f","meta/rootUuid":"uuid:1","q":"a"}`, `{"_xform_id_string":"f","meta/rootUuid":"uuid:2","q":"b"}`},
+		{"jotform", formPart("formID", "1") + formPart("rawRequest", `{"event_id":"e1","q1_a":"a"}`) + "--b--\r\n", formPart("formID", "1") + formPart("rawRequest", `{"event_id":"e2","q1_a":"b"}`) + "--b--\r\n"},
+		{"pollarix", `{"event":"COUPON_REDEEMED","webhookId":"w","timestamp":"2026-01-01T00:00:00Z","data":{"surveyId":"s","couponCode":"A"}}`, `{"event":"COUPON_REDEEMED","webhookId":"w","timestamp":"2026-01-01T00:00:00Z","data":{"surveyId":"s","couponCode":"B"}}`},
+		{"formbricks", `{"event":"responseUpdated","data":{"id":"r","data":{"q":"a"}}}`, `{"event":"responseUpdated","data":{"id":"r","data":{"q":"b"}}}`},
+		// The same response, changed or further on.
+		{"refiner", `{"uuid":"u","received_at":"2026-01-01 00:00:00","data":{"q":"a"}}`, `{"uuid":"u","received_at":"2026-01-01 00:00:00","data":{"q":"b"}}`},
+		{"refiner", `{"uuid":"u","last_data_reception_at":"2026-01-01 00:00:00","data":{"q":"a"}}`, `{"uuid":"u","last_data_reception_at":"2026-01-01 00:00:00","completed_at":"2026-01-01 00:00:00","data":{"q":"a"}}`},
+		{"questionpro", `{"surveyID":1,"responseID":2,"responseStatus":"Completed","utctimestamp":1769630453}`, `{"surveyID":1,"responseID":2,"responseStatus":"Completed","utctimestamp":1769630999}`},
+		{"jotform", formPart("formID", "1") + formPart("submissionID", "2") + formPart("rawRequest", `{"event_id":"e1","q1_a":"a"}`) + "--b--\r\n", formPart("formID", "1") + formPart("submissionID", "2") + formPart("rawRequest", `{"event_id":"e2","q1_a":"b"}`) + "--b--\r\n"},
 		{"jotform", "--b\r\nContent-Disposition: form-data; name=\"formID\"\r\n\r\n1\r\n--b--\r\n", "--b\r\nContent-Disposition: form-data; name=\"formID\"\r\n\r\n1\r\n--b--\r\n\r\n"},
 	}
 	for _, tt := range tests {
@@ -227,9 +238,23 @@ func TestNobodyIsSwallowed(t *testing.T) {
 			t.Errorf("%s: two bodies have %q", tt.platform, first.DedupeKey)
 		}
 	}
+	// A key may say the same thing at one of two places, and have one that only some events fill.
+	for _, tt := range []struct{ platform, body, want string }{
+		{"qualtrics", "Topic=b.surveyengine.completedResponse.SV_1&ResponseID=R_1&CompletedDate=2026-01-02+03%3A04%3A05", "b.surveyengine.completedResponse.SV_1:R_1:2026-01-02 03:04:05"},
+		{"feedbackspark", `{"event":"survey_completed","webhook_id":"w","answer_group_id":1,"answered_at":2,"qna":[{"order":0,"answer":"5"}]}`, "w:survey_completed:1:2"},
+	} {
+		if ev := one(t, open(t, profile(t, tt.platform), Settings{}), tt.body); ev.DedupeKey != tt.want {
+			t.Errorf("%s: %q, want %q", tt.platform, ev.DedupeKey, tt.want)
+		}
+	}
 	// A survey's own event has no response, and needs none.
 	ev := one(t, open(t, profile(t, "pollqr"), Settings{}), `{"event":"survey.completed","survey_id":"s","timestamp":"2026-01-01T00:00:00Z"}`)
 	if ev.Type != event.TypeSurveyClosed || ev.DedupeKey != "survey.completed:s::2026-01-01T00:00:00Z" {
 		t.Errorf("%s %s", ev.Type, ev.DedupeKey)
 	}
+}
+
+// formPart is one field of a multipart form, whose boundary is b.
+func formPart(name, value string) string {
+	return "--b\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + value + "\r\n"
 }

@@ -189,11 +189,11 @@ func TestPublished(t *testing.T) {
 		},
 		{
 			file: "feedbackspark-survey_answered.json", typ: "answer.upserted", verified: "path", survey: "183", response: "24943", time: "2024-06-24T07:47:34.837Z",
-			csat: 5.0, answers: 1, dedupe: "7cf5a7cd-ee0e-42d6-bc0d-b03a256ea341:survey_answered:24943:2:1719215254.837",
+			csat: 5.0, answers: 1, dedupe: "7cf5a7cd-ee0e-42d6-bc0d-b03a256ea341:survey_answered2:24943:1719215254.837",
 		},
 		{
 			file: "feedbackspark-survey_completed.json", typ: "response.completed", verified: "path", survey: "183", response: "24943", time: "2024-06-24T07:47:34.837Z",
-			nps: 10.0, csat: 5.0, answers: 2, dedupe: "2189da30-1d73-43e3-b63f-e6d9b972ac25:survey_completed:24943::1719215254.837",
+			nps: 10.0, csat: 5.0, answers: 2, dedupe: "2189da30-1d73-43e3-b63f-e6d9b972ac25:survey_completed:24943:1719215254.837",
 		},
 		{
 			file: "formbricks-responseCreated.json", typ: "response.started", verified: "hmac", survey: "surveyId", response: "responseId", time: "2025-07-24T07:47:29.507Z",
@@ -218,11 +218,11 @@ func TestPublished(t *testing.T) {
 		},
 		{
 			file: "jotform-submission.multipart.txt", typ: "response.completed", verified: "path", survey: "70936128142151", response: "3859755280104305944", time: received,
-			email: "kin@example.com", nps: 9.0, answers: 7, dedupe: "70936128142151:3859755280104305944", first: "Kin", last: "Lane",
+			email: "kin@example.com", nps: 9.0, answers: 7, dedupe: "70936128142151:3859755280104305944:1510165948969_70936128142151_FE1smSr", first: "Kin", last: "Lane",
 		},
 		{
 			file: "jotform-submission.json", typ: "response.completed", verified: "path", survey: "70936128142151", response: "3859755280104305944", time: received,
-			email: "kin@example.com", nps: 9.0, answers: 7, dedupe: "70936128142151:3859755280104305944", first: "Kin", last: "Lane",
+			email: "kin@example.com", nps: 9.0, answers: 7, dedupe: "70936128142151:3859755280104305944:1510165948969_70936128142151_FE1smSr", first: "Kin", last: "Lane",
 		},
 		{
 			file: "kobotoolbox-submission.json", typ: "response.completed", verified: "token", survey: "afKfAnPYX3X7kojqM2cJDb", response: "uuid:faa38eee-4e3f-419e-bac0-e95f1085d998",
@@ -299,11 +299,11 @@ func TestPublished(t *testing.T) {
 		},
 		{
 			file: "questionpro-complete_response.json", typ: "response.completed", verified: "path", survey: "13383722", response: "202881004", time: "2026-01-28T20:00:53Z", completed: "2026-01-28T20:00:53Z",
-			answers: 1, dedupe: "13383722:202881004:Completed",
+			answers: 1, dedupe: "13383722:202881004:Completed:1769630453",
 		},
 		{
 			file: "refiner-response.json", typ: "response.completed", verified: "path", survey: "3894dc20-8fe9-11ea-892e-d13af52e06ae", response: "cb47c260-ed64-11ea-8187-a7fc8351fba4",
-			time: "2020-09-02T21:53:33Z", completed: "2020-09-02T21:53:33Z", email: "jane@awesome.com", answers: 2, dedupe: "cb47c260-ed64-11ea-8187-a7fc8351fba4:2020-09-02 21:53:33", first: "Jane", last: "Doe",
+			time: "2020-09-02T21:53:33Z", completed: "2020-09-02T21:53:33Z", email: "jane@awesome.com", answers: 2, dedupe: "cb47c260-ed64-11ea-8187-a7fc8351fba4:2020-09-02 21:53:33:2020-09-02 21:53:33", first: "Jane", last: "Doe",
 		},
 		{
 			file: "smartsurvey-response.json", typ: "response.completed", verified: "hmac", survey: "12345", response: "123456789", time: "2016-06-13T15:35:31Z", completed: "2016-06-13T15:35:31Z",
