@@ -128,9 +128,9 @@ func TestPartOfABatch(t *testing.T) {
 		t.Errorf("%v (-want +got):\n%s", v, diff)
 	}
 	for name, body := range map[string]string{
-		"no trace": `{"status":"COMPLETE","results":[{"id":"1"},{"id":"2"}],"errors":[{"category":"VALIDATION_ERROR"}]}`,
+		"no trace":  `{"status":"COMPLETE","results":[{"id":"1"},{"id":"2"}],"errors":[{"category":"VALIDATION_ERROR"}]}`,
 		"in a word": `{"status":"COMPLETE","results":[],"errors":[{"category":"VALIDATION_ERROR","context":{"id":"a@example.com"}}]}`,
-		"one left": `{"status":"COMPLETE","results":[{"id":"1","objectWriteTraceId":` + named(0) + `}],"errors":[{"category":"VALIDATION_ERROR","context":{"objectWriteTraceId":[` + named(1) + `]}}]}`,
+		"one left":  `{"status":"COMPLETE","results":[{"id":"1","objectWriteTraceId":` + named(0) + `}],"errors":[{"category":"VALIDATION_ERROR","context":{"objectWriteTraceId":[` + named(1) + `]}}]}`,
 	} {
 		if v := c.Judge(&connectors.Response{Status: 207, Events: events, Body: []byte(body)}); v.Kind != connectors.Rejected || v.Each != nil {
 			t.Errorf("%s: %v, want the whole refused", name, v)

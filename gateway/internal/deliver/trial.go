@@ -27,6 +27,7 @@ type trial struct {
 	bytesReceived int
 	request       *connectors.Request
 	response      *connectors.Response
+	panicked      *panicked // the last panic of a Build, for the log
 }
 
 // unsent is a member of a batch that was left out of its request.
@@ -72,15 +73,22 @@ func (t *trial) health() connectors.Verdict {
 // try makes the requests of one attempt; rest are the deliveries that had no room in it. A panic in Build or Judge is
 // its delivery's fault alone, or its batch's.
 func (l *Loop) try(t *trial, deadline time.Time) (rest []*job) {
+	d := t.jobs[0].delivery
+	report := func(p *panicked) {
+		l.Log.Error("connector panicked", "tenant", d.Tenant, "event", d.EventID,
+			"destination", d.Destination, "connector", d.Connector, "err", fmt.Sprint(p.value))
+	}
 	defer func() {
 		if r := recover(); r != nil {
-			d := t.jobs[0].delivery
-			l.Log.Error("connector panicked", "tenant", d.Tenant, "event", d.EventID,
-				"destination", d.Destination, "connector", d.Connector, "err", fmt.Sprint(r))
-			t.verdict = connectors.Reject("the connector panicked")
+			p := &panicked{r}
+			report(p)
+			t.verdict = refusal(p)
 		}
 	}()
 	req, rest := t.compose()
+	if t.panicked != nil {
+		report(t.panicked)
+	}
 	if req == nil {
 		return rest
 	}
@@ -119,7 +127,7 @@ func (l *Loop) try(t *trial, deadline time.Time) (rest []*job) {
 		answer.To, answer.Events, answer.Trail = req, events, trail
 		t.response, t.status = answer, answer.Status
 		t.verdict = judge(first.build, first.destination, answer)
-		if t.verdict.Kind != connectors.Continue || t.verdict.Next == nil {
+		if t.verdict.Kind != connectors.Continue {
 			break
 		}
 		trail = append(trail, answer)
@@ -135,7 +143,7 @@ func (l *Loop) try(t *trial, deadline time.Time) (rest []*job) {
 // none. A panic of one member's Build is that member's.
 func (t *trial) compose() (req *connectors.Request, rest []*job) {
 	if len(t.jobs) == 1 {
-		req, err := t.jobs[0].build.Build(t.jobs[0].event)
+		req, err := t.build(t.jobs[0])
 		if err != nil {
 			t.verdict = refusal(err)
 			return nil, nil
@@ -143,7 +151,7 @@ func (t *trial) compose() (req *connectors.Request, rest []*job) {
 		return req, nil
 	}
 	batcher := t.jobs[0].build.(connectors.Batcher)
-	req, err := buildBatch(batcher, t.jobs)
+	req, err := t.buildBatch(batcher)
 	if err != nil {
 		switch found := t.sort(); {
 		case len(t.jobs) == 0:
@@ -151,7 +159,8 @@ func (t *trial) compose() (req *connectors.Request, rest []*job) {
 		case found:
 			return t.compose()
 		}
-		t.verdict = refusal(err) // each of them alone is good
+		// Each of them alone is good, so nothing that is said of them together is true of one.
+		t.verdict = connectors.Reject("cannot be built together: " + err.Error())
 		return nil, nil
 	}
 	if most := batcher.Batch().Bytes; most > 0 && len(req.Body) > most {
@@ -167,7 +176,7 @@ func (t *trial) compose() (req *connectors.Request, rest []*job) {
 func (t *trial) sort() bool {
 	good := make([]*job, 0, len(t.jobs))
 	for _, j := range t.jobs {
-		if _, err := buildOne(j); err != nil {
+		if _, err := t.build(j); err != nil {
 			t.unsent = append(t.unsent, unsent{j, refusal(err)})
 			continue
 		}
@@ -178,38 +187,52 @@ func (t *trial) sort() bool {
 	return found
 }
 
-// buildBatch turns a panic into an error, so that the member it comes from is found.
-func buildBatch(c connectors.Batcher, jobs []*job) (req *connectors.Request, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = errPanicked
-		}
-	}()
-	events := make([]*event.Event, len(jobs))
-	for i, j := range jobs {
+// build makes the request of one, and turns a panic into an error, so that the member it comes from is found.
+func (t *trial) build(j *job) (req *connectors.Request, err error) {
+	defer t.recovered(&err)
+	return made(j.build.Build(j.event))
+}
+
+func (t *trial) buildBatch(c connectors.Batcher) (req *connectors.Request, err error) {
+	defer t.recovered(&err)
+	events := make([]*event.Event, len(t.jobs))
+	for i, j := range t.jobs {
 		events[i] = j.event
 	}
-	return c.BuildBatch(events)
+	return made(c.BuildBatch(events))
 }
 
-func buildOne(j *job) (req *connectors.Request, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = errPanicked
-		}
-	}()
-	return j.build.Build(j.event)
+// recovered is deferred.
+func (t *trial) recovered(err *error) {
+	if r := recover(); r != nil {
+		t.panicked = &panicked{r}
+		*err = t.panicked
+	}
 }
 
-var errPanicked = errors.New("the connector panicked")
+// made refuses what a faulty connector may give: neither a request nor a reason.
+func made(req *connectors.Request, err error) (*connectors.Request, error) {
+	if req == nil && err == nil {
+		return nil, errNoRequest
+	}
+	return req, err
+}
+
+var errNoRequest = errors.New("the connector built no request")
+
+// panicked is a panic of a connector. Its value may hold a person, and is for the log alone.
+type panicked struct{ value any }
+
+func (*panicked) Error() string { return "the connector panicked" }
 
 // refusal is what an error of Build means.
 func refusal(err error) connectors.Verdict {
 	var skip *connectors.Skipped
+	var p *panicked
 	switch {
 	case errors.As(err, &skip):
 		return connectors.Verdict{Kind: connectors.Skipping, Reason: skip.Reason}
-	case errors.Is(err, errPanicked):
+	case errors.As(err, &p), errors.Is(err, errNoRequest):
 		return connectors.Reject(err.Error())
 	}
 	return connectors.Reject("cannot be built: " + err.Error())
@@ -251,13 +274,23 @@ func judge(c connectors.Connector, d *config.Destination, res *connectors.Respon
 	if v.Kind == connectors.Delivered && d.Retry.Only200 && res.Status != 200 {
 		return connectors.TryAgain(fmt.Sprintf("answered %d, and only 200 counts", res.Status))
 	}
-	v.After = clamp(v.After)
+	if len(v.Each) == 0 {
+		v = settled(v)
+	}
 	for i := range v.Each {
-		v.Each[i].After = clamp(v.Each[i].After)
-		if v.Each[i].Kind == connectors.Continue {
+		if v.Each[i] = settled(v.Each[i]); v.Each[i].Kind == connectors.Continue {
 			v.Each[i] = connectors.Reject("one event of a batch cannot go on alone")
 		}
 	}
+	return v
+}
+
+// settled is a verdict within its bounds; one that is none is a fault of the connector.
+func settled(v connectors.Verdict) connectors.Verdict {
+	if v.Kind == "" || v.Kind == connectors.Continue && v.Next == nil {
+		return connectors.Reject("the connector gave no verdict")
+	}
+	v.After = clamp(v.After)
 	return v
 }
 
@@ -271,7 +304,7 @@ const kept = 4 << 10
 func (t *trial) transcripts(j *job) (request, response []byte) {
 	req, res := t.request, t.response
 	if len(t.jobs) > 1 {
-		own, err := buildOne(j)
+		own, err := t.build(j)
 		if err != nil {
 			return nil, nil
 		}
