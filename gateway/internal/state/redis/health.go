@@ -82,6 +82,9 @@ func (s *store) admit(ctx context.Context) error {
 		if v, err := strconv.Atoi(major); err != nil || v < 7 {
 			return fmt.Errorf("this Redis is version %s, want 7 or newer (or Valkey)", n["redis_version"])
 		}
+		if s.kind != cluster && n["redis_mode"] == "cluster" {
+			return errors.New("this Redis is a node of a Cluster: add ?cluster=true to its address")
+		}
 		if p := n["maxmemory_policy"]; p != "noeviction" && p != "" {
 			return fmt.Errorf("this Redis has maxmemory-policy %s, which throws events away when memory is full: set `maxmemory-policy noeviction`", p)
 		}

@@ -136,7 +136,7 @@ func open(opts Options) (*store, error) {
 	defer cancel()
 	if err := s.begin(ctx); err != nil {
 		s.cancel()
-		return nil, errors.Join(fmt.Errorf("open store: %w", err), s.client.Close())
+		return nil, errors.Join(fmt.Errorf("open store: %w", lockedOut(err)), s.client.Close())
 	}
 	s.ending.Go(s.beats)
 	s.ending.Go(s.listen)

@@ -87,11 +87,25 @@ func (s *store) fault(err error) error {
 		return fmt.Errorf("%w: %w", state.ErrUnavailable, err)
 	}
 	for _, word := range [...]string{
-		"OOM", "READONLY", "MISCONF", "LOADING", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "NOAUTH",
-		"WRONGPASS", "NOPERM", "connection", "pool", "sentinel", "redis: all",
+		"OOM", "READONLY", "MISCONF", "LOADING", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK", "BUSY",
+		"NOAUTH", "WRONGPASS", "NOPERM", "max number of clients", "connection", "pool", "sentinel", "redis: all",
 	} {
 		if strings.Contains(text, word) {
 			return fmt.Errorf("%w: %w", state.ErrUnavailable, err)
+		}
+	}
+	return err
+}
+
+// lockedOut is for a start: a Redis that does not let us in is there, and waiting for it changes nothing.
+func lockedOut(err error) error {
+	var said goredis.Error
+	if !errors.As(err, &said) {
+		return err
+	}
+	for _, word := range [...]string{"NOAUTH", "WRONGPASS", "NOPERM"} {
+		if strings.HasPrefix(said.Error(), word) {
+			return fmt.Errorf("%w: look at the user and the password in its address, and at what Redis lets that user do", said)
 		}
 	}
 	return err

@@ -63,6 +63,8 @@ func parse(address string) (*goredis.UniversalOptions, kind, error) {
 		o.SentinelUsername, o.SentinelPassword = q.Get("sentinel_user"), q.Get("sentinel_password")
 	case q.Get("cluster") == "true":
 		k, o.IsClusterMode = cluster, true
+	case q.Get("cluster") != "" && q.Get("cluster") != "false":
+		return nil, 0, errors.New("cluster in the address of Redis is neither true nor false")
 	}
 	for host := range strings.SplitSeq(u.Host, ",") {
 		if host == "" {
@@ -103,6 +105,9 @@ func parse(address string) (*goredis.UniversalOptions, kind, error) {
 		switch name {
 		case "sentinel", "cluster", "sentinel_user", "sentinel_password", "pool", "timeout", "ca", "cert", "key":
 		default:
+			if strings.Contains(u.RawQuery, "@") {
+				return nil, 0, errors.New("the address of Redis has a password with a question mark: write it as %3F")
+			}
 			return nil, 0, fmt.Errorf("the address of Redis has an unknown parameter %q", name)
 		}
 	}
