@@ -78,9 +78,16 @@ func (l *loader) streams() {
 			l.fault(at.Fault("`redis_stream` needs a Redis, and everything is kept in a folder here",
 				"add redis: redis://host:6379/0 beside it, or keep everything in Redis (--redis)"))
 		}
-		ours := s.Stream.URL.IsZero() || s.Stream.URL == engine.URL
-		if ours && strings.HasPrefix(s.Stream.Name, cmp.Or(engine.Prefix, "surveygate")+":{") {
-			l.fault(at.Fault("this is the gateway's own stream, whose events would come again for ever", "name the stream that your program adds to"))
+		if engine.URL.IsZero() || !strings.HasPrefix(s.Stream.Name, cmp.Or(engine.Prefix, DefaultPrefix)+":{") {
+			continue
 		}
+		const remedy = "name the stream that your program adds to"
+		if s.Stream.URL.IsZero() || s.Stream.URL == engine.URL {
+			l.fault(at.Fault("this is the gateway's own stream, whose events would come again for ever", remedy))
+			continue
+		}
+		// One Redis has many addresses, and nothing is asked here.
+		l.fault(at.Fault("this may be the gateway's own stream under another address: then its events would come again for ever",
+			remedy+"; where it is another gateway's, give this one a prefix of its own (redis: {url: …, prefix: …})"))
 	}
 }
