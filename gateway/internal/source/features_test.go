@@ -83,20 +83,26 @@ func TestSixFeatures(t *testing.T) {
 			return []any{answersOf(e)[0], d[1].Comment}
 		}, []any{answer{"1", "", "", `["tea"]`}, "only"}},
 
-		{"nothing lost: labels and one's own words", "typeform", nil, `{"event_type":"form_response","event_id":"e","form_response":{"answers":[{"type":"choices","choices":{"ids":["x"],"labels":["London"],"other":"Rome"},"field":{"id":"a","type":"multiple_choice"}},{"type":"choices","choices":{"other":"Oslo"},"field":{"id":"b","type":"multiple_choice"}},{"type":"choice","choice":{"label":"Other","other":"Paris"},"field":{"id":"c","type":"multiple_choice"}}]}}`, answers,
-			[]answer{{"a", "", "multiple_choice", `["London","Rome"]`}, {"b", "", "multiple_choice", `"Oslo"`}, {"c", "", "multiple_choice", `"Paris"`}}},
-		{"nothing lost: what was written beside a choice", "smartsurvey", nil, `[{"id":1,"status":"completed","pages":[{"questions":[` +
-			`{"id":1,"answers":[{"type":"checkbox","choice_title":"A","choice_id":7},{"type":"other","choice_title":"Other","choice_id":8,"value":"mine"}]},` +
-			`{"id":2,"answers":[{"type":"text","choice_title":"Name","value":"Jo"},{"type":"text","choice_title":"City","value":"Rome"}]},` +
-			`{"id":3,"answers":[{"type":"text","choice_title":"","value":"free"}]},` +
-			`{"id":4,"answers":[{"type":"radio","choice_title":"B","value":""}]},` +
-			`{"id":5,"answers":[{"type":"slider","choice_title":"","value":7}]}]}]}]`, answers,
-			[]answer{{"1", "", "", `["A","mine"]`}, {"2", "", "", `["Jo","Rome"]`}, {"3", "", "", `["free"]`}, {"4", "", "", `["B"]`}, {"5", "", "", `[7]`}}},
-		{"nothing lost: what was written beside a choice", "questionpro", nil, `{"responseID":1,"responseStatus":"Completed","responseSet":[` +
-			`{"questionCode":"Q1","answerValues":[{"answerText":"A","value":{"other":"","text":""}},{"answerText":"Other","value":{"other":"mine","text":""}}]},` +
-			`{"questionCode":"Q2","answerValues":[{"answerText":"Row 1","value":{"text":"Good"}}]},` +
-			`{"questionCode":"Q3","answerValues":[{"answerText":"","value":{"scale":"4","text":"","other":""}}]}]}`, answers,
-			[]answer{{"Q1", "", "", `["A","Other","mine"]`}, {"Q2", "", "", `["Row 1","Good"]`}, {"Q3", "", "", `["4"]`}}},
+		{
+			"nothing lost: labels and one's own words", "typeform", nil, `{"event_type":"form_response","event_id":"e","form_response":{"answers":[{"type":"choices","choices":{"ids":["x"],"labels":["London"],"other":"Rome"},"field":{"id":"a","type":"multiple_choice"}},{"type":"choices","choices":{"other":"Oslo"},"field":{"id":"b","type":"multiple_choice"}},{"type":"choice","choice":{"label":"Other","other":"Paris"},"field":{"id":"c","type":"multiple_choice"}}]}}`, answers,
+			[]answer{{"a", "", "multiple_choice", `["London","Rome"]`}, {"b", "", "multiple_choice", `"Oslo"`}, {"c", "", "multiple_choice", `"Paris"`}},
+		},
+		{
+			"nothing lost: what was written beside a choice", "smartsurvey", nil, `[{"id":1,"status":"completed","pages":[{"questions":[` +
+				`{"id":1,"answers":[{"type":"checkbox","choice_title":"A","choice_id":7},{"type":"other","choice_title":"Other","choice_id":8,"value":"mine"}]},` +
+				`{"id":2,"answers":[{"type":"text","choice_title":"Name","value":"Jo"},{"type":"text","choice_title":"City","value":"Rome"}]},` +
+				`{"id":3,"answers":[{"type":"text","choice_title":"","value":"free"}]},` +
+				`{"id":4,"answers":[{"type":"radio","choice_title":"B","value":""}]},` +
+				`{"id":5,"answers":[{"type":"slider","choice_title":"","value":7}]}]}]}]`, answers,
+			[]answer{{"1", "", "", `["A","mine"]`}, {"2", "", "", `["Jo","Rome"]`}, {"3", "", "", `["free"]`}, {"4", "", "", `["B"]`}, {"5", "", "", `[7]`}},
+		},
+		{
+			"nothing lost: what was written beside a choice", "questionpro", nil, `{"responseID":1,"responseStatus":"Completed","responseSet":[` +
+				`{"questionCode":"Q1","answerValues":[{"answerText":"A","value":{"other":"","text":""}},{"answerText":"Other","value":{"other":"mine","text":""}}]},` +
+				`{"questionCode":"Q2","answerValues":[{"answerText":"Row 1","value":{"text":"Good"}}]},` +
+				`{"questionCode":"Q3","answerValues":[{"answerText":"","value":{"scale":"4","text":"","other":""}}]}]}`, answers,
+			[]answer{{"Q1", "", "", `["A","Other","mine"]`}, {"Q2", "", "", `["Row 1","Good"]`}, {"Q3", "", "", `["4"]`}},
+		},
 		{"nothing lost: the file's address", "wufoo", nil, "EntryId=7&Field6=pic.png&Field6-url=https%3A%2F%2Fx%2Fpic.png", answers, []answer{{"Field6", "", "", `"pic.png"`}, {"Field6-url", "", "", `"https://x/pic.png"`}}},
 		{"nothing lost: several choices with a comment", "survicate", nil, `{"messageId":"m","event":{"questionAnswered":{"question":{"id":1},"choices":[{"id":1,"body":"A","comment":null},{"id":2,"body":"B","comment":"why"}]}}}`, func(e *event.Event) any {
 			return []any{answersOf(e), e.Data().Response.Answers[0].Comment}
