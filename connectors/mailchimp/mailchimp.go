@@ -24,6 +24,7 @@ var (
 	_ connectors.Validator = (*Connector)(nil)
 	_ connectors.Checker   = (*Connector)(nil)
 	_ connectors.Narrow    = (*Connector)(nil)
+	_ connectors.Chained   = (*Connector)(nil)
 )
 
 func init() {
@@ -125,6 +126,9 @@ func (c *Connector) Key(ev *event.Event) string {
 	email, _, _ := ev.Person()
 	return strings.ToLower(email)
 }
+
+// Requests are the contact and its tags.
+func (c *Connector) Requests() int { return 1 + min(len(c.Tags), 1) }
 
 // hash is a contact's name in addresses.
 // https://mailchimp.com/developer/marketing/docs/methods-parameters/#path-parameters

@@ -135,3 +135,17 @@ func TestClip(t *testing.T) {
 		}
 	}
 }
+
+// A rate counts the tags' request, where there is one.
+func TestRequests(t *testing.T) {
+	t.Parallel()
+	for config, want := range map[string]int{"": 2, "tags: []": 1, "tags: [a, b]": 2} {
+		c, _ := connectors.New("mailchimp")
+		if err := connectortest.Bind([]byte("api_key: k-us6\naudience: a1\n"+config), c); err != nil {
+			t.Fatal(err)
+		}
+		if got := c.(connectors.Chained).Requests(); got != want {
+			t.Errorf("%q: %d requests, want %d", config, got, want)
+		}
+	}
+}

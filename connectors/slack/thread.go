@@ -17,6 +17,7 @@ var (
 	_ connectors.Validator = (*Thread)(nil)
 	_ connectors.Checker   = (*Thread)(nil)
 	_ connectors.Limiter   = (*Thread)(nil)
+	_ connectors.Chained   = (*Thread)(nil)
 )
 
 // Thread posts a message and a reply under it. Slack knows no key by which a repeat could be told: if the gateway
@@ -39,6 +40,9 @@ func (t *Thread) Build(ev *event.Event) (*connectors.Request, error) {
 	}
 	return t.post(m), nil
 }
+
+// Requests are the message and its reply.
+func (t *Thread) Requests() int { return 2 }
 
 // Validate wants a bot: an incoming webhook does not say what it has posted.
 func (t *Thread) Validate() error {

@@ -161,6 +161,7 @@ func (l *lane) begin(j *job, of group, now time.Time, due bool) (*batch, string)
 			return nil, reasonRate
 		}
 		b.turn = now.Add(delay)
+		l.owes(j, now)
 	}
 	wait := time.Duration(0)
 	if b.most > 1 {
@@ -262,8 +263,16 @@ func (l *lane) ended(j *job) {
 	}
 }
 
-// turns are what a delivery, or its batch, takes of the rate. l.mu is held.
+// turns are what a delivery, or its batch, takes of the rate before it begins. l.mu is held.
 func (l *lane) turns(j *job) int { return min(j.requests, l.limiter.Burst()) }
+
+// owes books the rest of a chain that is longer than what the rate allows at once: the next ones wait for it. l.mu is
+// held.
+func (l *lane) owes(j *job, now time.Time) {
+	for rest := j.requests - l.turns(j); rest > 0; rest -= l.limiter.Burst() {
+		l.limiter.ReserveN(now, min(rest, l.limiter.Burst()))
+	}
+}
 
 // anotherTurn is booked for a batch that needs a second request, because it was too large for one.
 func (l *lane) anotherTurn() {

@@ -305,3 +305,33 @@ func TestSinglesBesideBatches(t *testing.T) {
 	l.loop.lanes.stop()
 	b.until("handed back", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.waits == 0 && l.under == 0 })
 }
+
+// A chain longer than what a rate allows at once is a debt that the next ones wait for: the rate holds in the long run.
+func TestAChainLongerThanTheRateIsPaidFor(t *testing.T) {
+	t.Parallel()
+	for name, push := range map[string]func(*lane, *job, time.Time) string{"first": (*lane).push, "due": (*lane).pushDue} {
+		d := &config.Destination{Rate: config.Rate{Events: 1, Per: time.Second}, Batch: config.Batch{Max: 100, Wait: 100 * time.Millisecond}}
+		b, c, l, manual := idle(t, &many{}, d)
+		b.plan.Load().Config.Rules[0].Steps[0].Build["default"] = &chained{many{limit: connectors.Limit{Events: 1}}}
+		begun := manual.Now()
+		var came []time.Duration
+		jobs := b.owed(3)
+		for len(came) < 3 && manual.Now().Sub(begun) < time.Minute {
+			if push(l, jobs[len(came)], manual.Now()) == "" {
+				came = append(came, manual.Now().Sub(begun))
+			}
+			l.caughtUp(manual.Now()) // the due-queue is empty
+			manual.Advance(500 * time.Millisecond)
+		}
+		for i, at := range came {
+			if want := time.Duration(i) * 3 * time.Second; at < want-rateAhead || at > want+500*time.Millisecond {
+				t.Errorf("%s: chain %d of three requests began after %s at 1/s, want %s", name, i+1, at, want)
+			}
+		}
+		manual.Advance(rateAhead)
+		b.until("sent", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.waits == 0 && l.under == 0 })
+		if len(c.all()) != 3 {
+			t.Errorf("%s: requests %v", name, c.all())
+		}
+	}
+}

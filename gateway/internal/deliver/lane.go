@@ -185,9 +185,12 @@ func (l *lane) push(j *job, now time.Time) (reason string) {
 		}
 		return reason
 	}
-	if l.limiter != nil && !l.limiter.AllowN(now, l.turns(j)) {
-		l.fallBehind()
-		return reasonRate
+	if l.limiter != nil {
+		if !l.limiter.AllowN(now, l.turns(j)) {
+			l.fallBehind()
+			return reasonRate
+		}
+		l.owes(j, now)
 	}
 	l.waits++
 	l.add(j)
@@ -207,6 +210,7 @@ func (l *lane) pushDue(j *job, now time.Time) (reason string) {
 	}
 	if l.limiter != nil {
 		l.limiter.ReserveN(now, l.turns(j)) // a debt that the next ones wait for
+		l.owes(j, now)
 	}
 	l.waits++
 	l.add(j)
