@@ -131,7 +131,8 @@ func (s *Stream) Run(ctx context.Context, take func(ctx context.Context, entries
 				break
 			}
 			if s.rest(ctx, fmt.Errorf("accept entries: %w", err)); ctx.Err() != nil {
-				return ctx.Err() // they are pending, and another reader's when they are stale
+				s.giveBack(work, entries)
+				return ctx.Err() // they are pending, and anybody's
 			}
 			s.keep(work, entries)
 		}

@@ -168,6 +168,20 @@ func (s *Stream) ack(ctx context.Context, entries []Entry) error {
 	return s.client.Do(ctx, s.ids("XACK", entries, nil, nil)...).Err()
 }
 
+// giveBack makes entries stale that could not be taken, as often read as before: whoever comes next takes them at once.
+func (s *Stream) giveBack(ctx context.Context, entries []Entry) {
+	read := map[int64][]Entry{}
+	for _, e := range entries {
+		read[e.Read] = append(read[e.Read], e)
+	}
+	for times, some := range read {
+		args := s.ids("XCLAIM", some, []any{s.holder, 0}, []any{"IDLE", s.opts.Stale.Milliseconds(), "RETRYCOUNT", times - 1, "JUSTID"})
+		if err := s.client.Do(ctx, args...).Err(); err != nil {
+			s.opts.Logger.Debug("cannot give entries of the stream back", "stream", s.opts.Stream, "err", err)
+		}
+	}
+}
+
 // keep makes entries young again that are waited with, so that nobody takes them for stale.
 func (s *Stream) keep(ctx context.Context, entries []Entry) {
 	if err := s.client.Do(ctx, s.ids("XCLAIM", entries, []any{s.holder, 0}, []any{"JUSTID"})...).Err(); err != nil {

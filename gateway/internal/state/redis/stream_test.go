@@ -227,6 +227,32 @@ func TestStreamReaderLeaves(t *testing.T) {
 	}
 }
 
+// A reader that is told to stop while nothing can be kept gives its entries back: nobody waits until they are stale, and
+// that they were given out counts for nothing, as it is no sign of poison.
+func TestStreamReaderGivesBack(t *testing.T) {
+	t.Parallel()
+	srv := start(t)
+	for i := range 3 {
+		srv.do("XADD", "survey-events", "*", "event", fmt.Sprint(i))
+	}
+	for range 4 {
+		var once sync.Once
+		refused := make(chan []Entry, 1)
+		stop := reading(t, srv.url(), func(e []Entry) error {
+			once.Do(func() { refused <- e })
+			return errors.New("full")
+		}, func(o *StreamOptions) { o.Stale = time.Hour })
+		entries := <-refused
+		stop()
+		if len(entries) != 3 || entries[0].Read != 1 {
+			t.Fatalf("%d entries were given, the first for the %d. time", len(entries), entries[0].Read)
+		}
+	}
+	if n := pending(srv); n != 3 {
+		t.Errorf("%d pending", n)
+	}
+}
+
 // Large entries are read few at a time.
 func TestStreamReadsAreBoundedInBytes(t *testing.T) {
 	t.Parallel()
