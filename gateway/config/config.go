@@ -110,7 +110,7 @@ type Destination struct {
 type Retry struct {
 	// Waits stand between the attempts: Waits[0] follows the first. One attempt more than waits, then it is dead.
 	Waits []time.Duration
-	// Only200 takes no other 2xx for a success.
+	// Only200 takes no other 2xx for a success of a webhook.
 	Only200 bool
 }
 

@@ -345,13 +345,14 @@ webhooks:
   - {name: c, url: "https://example.com", preset: popsee, secrets: [x], timeout: 9s, events: [test]}
   - {name: d, url: "https://example.com", signature: none, retry: [], events: [test]}
 connections:
-  e: {slack: {webhook: "${SLACK}"}, retry: chattosurvey}
+  e: {ga4: {measurement_id: G-AB12, api_secret: x}, retry: chattosurvey}   # answers 204, and counts a repeat twice
+  f: {webhook: {url: "https://example.com", signature: none}, retry: chattosurvey}
 `)
 	for name, want := range map[string]struct {
 		waits   int
 		timeout time.Duration
 		only200 bool
-	}{"a": {9, 15 * time.Second, false}, "b": {5, 30 * time.Second, true}, "c": {3, 9 * time.Second, false}, "d": {0, 15 * time.Second, false}, "e": {5, 30 * time.Second, true}} {
+	}{"a": {9, 15 * time.Second, false}, "b": {5, 30 * time.Second, true}, "c": {3, 9 * time.Second, false}, "d": {0, 15 * time.Second, false}, "e": {5, 30 * time.Second, false}, "f": {5, 30 * time.Second, true}} {
 		d := destination(t, c, name)
 		if len(d.Retry.Waits) != want.waits || d.Timeout != want.timeout || d.Retry.Only200 != want.only200 {
 			t.Errorf("%s: %+v", name, d)

@@ -148,7 +148,9 @@ func (l *loader) delivery(d *destination, n *document.Node, s deliverySettings, 
 		preset = s.Retry.preset
 	}
 	table := webhook.Presets[preset]
-	d.Retry, d.Timeout = Retry{Waits: table.Retry, Only200: table.Only200}, table.Timeout
+	// What a success is, a receiver's preset says; a product's own answers (204, of some) are its connector's to read.
+	_, receiver := connector.(*webhook.Connector)
+	d.Retry, d.Timeout = Retry{Waits: table.Retry, Only200: table.Only200 && receiver}, table.Timeout
 	if s.Retry.set && s.Retry.preset == "" {
 		d.Retry.Waits = s.Retry.waits
 	}
