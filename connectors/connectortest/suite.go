@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -295,7 +296,8 @@ func checkVerdict(t *testing.T, v connectors.Verdict, status int) {
 	t.Helper()
 	switch v.Kind {
 	case connectors.Delivered:
-		if status < 200 || status > 299 {
+		// 409 is how some products answer a repeat: they have it already.
+		if (status < 200 || status > 299) && status != http.StatusConflict {
 			t.Errorf("%d is delivered", status)
 		}
 	case connectors.Retry, connectors.Rejected, connectors.Revoked, connectors.Skipping:
@@ -311,9 +313,6 @@ func checkVerdict(t *testing.T, v connectors.Verdict, status int) {
 	}
 	if v.After < 0 || v.After > connectors.MaxRetryAfter {
 		t.Errorf("%d: retry after %v", status, v.After)
-	}
-	if status >= 500 && v.Kind == connectors.Delivered {
-		t.Errorf("%d is delivered", status)
 	}
 }
 

@@ -18,6 +18,8 @@ func (c *Connector) Checked(res *connectors.Response) connectors.Proof {
 	switch {
 	case res.Status == 404 && genuine:
 		return connectors.Lacks("the audience " + c.Audience)
+	case res.Status == 403 && !genuine: // what stands before Mailchimp refuses everybody for a while
+		return connectors.Lacks("an answer of Mailchimp's (" + connectors.StatusReason(res.Status) + ")")
 	case res.Status == 401 || res.Status == 403:
 		return connectors.Lacks("an API key that Mailchimp takes (" + p.reason(res) + ")")
 	case res.Status < 200 || res.Status > 299:

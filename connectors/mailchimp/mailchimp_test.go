@@ -105,6 +105,7 @@ func TestCheck(t *testing.T) {
 		{200, `{"merge_fields":[{"tag":"FNAME"},{"tag":"LNAME"}]}`, connectors.Lacks("the merge field SCORE", "the merge field PLAN")},
 		{200, `<html>`, connectors.Lacks("an answer of Mailchimp's")},
 		{401, `{"title":"API Key Invalid"}`, connectors.Lacks("an API key that Mailchimp takes (401 API Key Invalid)")},
+		{403, `<html>Access denied</html>`, connectors.Lacks("an answer of Mailchimp's (403 Forbidden)")},
 		{403, `{"title":"User Disabled"}`, connectors.Lacks("an API key that Mailchimp takes (403 User Disabled)")},
 		{404, `{"title":"Resource Not Found"}`, connectors.Lacks("the audience a1b2c3d4e5")},
 		{404, `<html>`, connectors.Lacks("an answer to the check (404 Not Found)")},

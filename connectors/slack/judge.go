@@ -120,16 +120,23 @@ func (a *Account) judgeText(res *connectors.Response, word string) connectors.Ve
 	if v, known := a.byCode(res, word); known {
 		return v
 	}
-	if a.Webhook.IsZero() {
+	switch {
+	case a.Webhook.IsZero():
 		return a.odd(res)
+	case strings.HasPrefix(word, "<") && res.Status >= 200 && res.Status <= 299: // Slack says `ok`
+		return connectors.TryAgain(notSlacks)
+	case res.Status == 404 || res.Status == 410: // whatever the word: the webhook, or its channel, is gone
+		return connectors.Revoke(connectors.StatusReason(res.Status))
 	}
-	return connectors.ByStatus(res) // `ok`, or the HTML of whatever stands before Slack
+	return connectors.ByStatus(res)
 }
+
+const notSlacks = "the answer is not Slack's"
 
 // odd is an answer that is not the API's: a proxy's page with 200 has not posted anything.
 func (a *Account) odd(res *connectors.Response) connectors.Verdict {
 	if a.Webhook.IsZero() && res.Status >= 200 && res.Status <= 299 {
-		return connectors.TryAgain("the answer is not Slack's")
+		return connectors.TryAgain(notSlacks)
 	}
 	return connectors.ByStatus(res)
 }

@@ -146,7 +146,10 @@ func (l *lane) writeHold() {
 		l.loop.wakeDue()
 		return
 	}
-	log.Warn("destination held", "status", h.Kind, "err", h.Reason, "until", h.Until)
+	if !h.Until.IsZero() {
+		log = log.With("until", h.Until)
+	}
+	log.Warn("destination held", "status", h.Kind, "err", h.Reason)
 }
 
 func (l *Loop) storedHold(ctx context.Context, key laneKey) (state.Hold, error) {

@@ -77,6 +77,9 @@ func explain(ctx context.Context, err error, deadline time.Time, timeout time.Du
 }
 
 func timeoutReason(at phase, timeout time.Duration) string {
+	if timeout > 10*time.Millisecond { // what was left of an attempt is no round number
+		timeout = timeout.Round(10 * time.Millisecond)
+	}
 	switch at {
 	case phaseWait:
 		return fmt.Sprintf("no free connection within %s", timeout)
