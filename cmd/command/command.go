@@ -75,7 +75,7 @@ func code(err error, stderr io.Writer) int {
 
 // New is the whole command tree, for Main and for a program that adds commands of its own.
 func New(stdout, stderr io.Writer) *cobra.Command {
-	g := &globals{out: stdout, err: stderr}
+	g := &globals{out: visible{stdout}, err: visible{stderr}}
 	root := &cobra.Command{
 		Use:           "surveygate",
 		Short:         "An integration gateway for survey events",

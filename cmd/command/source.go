@@ -141,6 +141,9 @@ func (g *globals) showChecks(checks []gateway.SourceCheck, indent string) {
 	}
 }
 
+// maxShown is what a person sees of one body.
+const maxShown = 4096
+
 func (g *globals) showRequest(r *gateway.KeptRequest) {
 	g.printf("  %s %s", r.Method, r.Path)
 	if r.Remote != "" {
@@ -161,8 +164,17 @@ func (g *globals) showRequest(r *gateway.KeptRequest) {
 		what += ", in " + r.Encoding
 	}
 	g.printf("  body: %s\n", what)
-	if r.Body != "" {
-		g.printf("    %s\n", strings.ReplaceAll(strings.TrimRight(r.Body, "\r\n"), "\n", "\n    "))
+	if r.Body == "" {
+		return
+	}
+	body := strings.TrimRight(r.Body, "\r\n")
+	cut := len(body) > maxShown
+	if cut {
+		body = strings.ToValidUTF8(body[:maxShown], "")
+	}
+	g.printf("    %s\n", strings.ReplaceAll(strings.ReplaceAll(body, "\r\n", "\n"), "\n", "\n    "))
+	if cut {
+		g.printf("    … %d more with --json\n", len(r.Body)-len(body))
 	}
 }
 

@@ -98,6 +98,33 @@ func TestSourceCommands(t *testing.T) {
 	}
 }
 
+// Anybody may send a body that is refused: shown to a person, it must neither steer the terminal nor flood it.
+func TestRefusedBodiesAreShownSafely(t *testing.T) {
+	t.Parallel()
+	p := start(t, t.TempDir(), twoTenants)
+	for _, body := range []string{"{\"a\": \"\x1b]0;title\a\x1b[31mred\u009b2J\r\"}\n", strings.Repeat("x", 100_000)} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+p.address+"/in/pollqr", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+	}
+	text, code := p.say("source", "rejected", "pollqr")
+	if code != 0 || strings.ContainsAny(text, "\x1b\a\r\u009b") || !strings.Contains(text, `{"a": "\x1b]0;title\x07\x1b[31mred\u009b2J\x0d"}`) {
+		t.Errorf("exit %d: %q", code, text[max(0, len(text)-600):])
+	}
+	if len(text) > 8_000 || !strings.Contains(text, "100000 bytes") || !strings.Contains(text, "more with --json") {
+		t.Errorf("%d characters: %q", len(text), text[max(0, len(text)-600):])
+	}
+	if whole, _ := p.say("source", "rejected", "pollqr", "--json"); !strings.Contains(whole, strings.Repeat("x", 60_000)) || !strings.Contains(whole, `\u001b]0;title`) {
+		t.Errorf("--json cuts: %d characters, %.400q", len(whole), whole)
+	}
+}
+
 func TestSourceTest(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
