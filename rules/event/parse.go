@@ -213,6 +213,10 @@ func (p *parser) finish(body []byte, d Defaults) (*Event, error) {
 		}
 		h.Tenant = t
 	}
+	if p.cloud && p.head[givenID] == "" {
+		// The hash of the data would stand for it, and what two respondents say alike would be one event.
+		return nil, &FieldError{Path: "id", Problem: "is missing, which every CloudEvent has"}
+	}
 	h.OrigID = p.head[givenID]
 	h.DedupeKey = h.OrigID
 	if s := p.head[givenSource]; s != "" {

@@ -221,7 +221,10 @@ func TestCloudEventsModes(t *testing.T) {
 		"binary, foreign type":            {binary("Ce-Type", "com.example.order.placed"), `{}`, 422, problem("422", "`type` is not a canonical type", `,"loc":["type"]`)},
 		"binary, foreign data":            {binary(), `{"order":7}`, 422, problem("422", "`order` is not a field of an event", `,"loc":["order"]`)},
 		"binary, for another tenant":      {binary("Ce-Tenant", "acme"), `{}`, 422, problem("422", "`tenant` is not the one that this token publishes for", `,"loc":["tenant"]`)},
-		"binary, odd bytes":               {binary("Ce-Id", "%FF%zz", "Ce-Time", "%", "Ce-Subject", "%00"), `{}`, 200, `{"results":[{"id":"ID","status":"accepted","warnings":["time left out: no time that can be read"]}]}`},
+		// Two respondents may say the same: without an id the second would be the first one's duplicate.
+		"binary, without an id":     {binary("Ce-Id", ""), `{"nps_score":3}`, 422, problem("422", "`id` is missing, which every CloudEvent has", `,"loc":["id"]`)},
+		"structured, without an id": {media("application/cloudevents+json"), `{"specversion":"1.0","type":"response.completed","source":"app","data":{"nps_score":3}}`, 422, problem("422", "`id` is missing, which every CloudEvent has", `,"loc":["id"]`)},
+		"binary, odd bytes":         {binary("Ce-Id", "%FF%zz", "Ce-Time", "%", "Ce-Subject", "%00"), `{}`, 200, `{"results":[{"id":"ID","status":"accepted","warnings":["time left out: no time that can be read"]}]}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
