@@ -164,15 +164,20 @@ func (s *Server) answers() bool {
 // Do runs one command and returns its reply: a string, an int64, nil, or a list of these.
 func (s *Server) Do(args ...any) any {
 	s.t.Helper()
-	texts := make([]string, len(args))
-	for i, a := range args {
-		texts[i] = fmt.Sprint(a)
-	}
-	v, err := s.command(texts...)
+	v, err := s.Try(args...)
 	if err != nil {
 		s.t.Fatalf("%v: %v", args, err)
 	}
 	return v
+}
+
+// Try is Do for a command that may be refused.
+func (s *Server) Try(args ...any) (any, error) {
+	texts := make([]string, len(args))
+	for i, a := range args {
+		texts[i] = fmt.Sprint(a)
+	}
+	return s.command(texts...)
 }
 
 // Info is one line of what Redis says of itself.

@@ -1,0 +1,42 @@
+package redistest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// StartCluster starts a Cluster of three masters that have a third of the slots each, and says how a gateway reaches it.
+func StartCluster(t testing.TB, args ...string) (url string, nodes []*Server) {
+	t.Helper()
+	var hosts []string
+	for i, slots := range [][2]int{{0, 5460}, {5461, 10922}, {10923, 16383}} {
+		n := Start(t, append([]string{"--cluster-enabled", "yes", "--cluster-config-file", "nodes", "--cluster-node-timeout", "2000"}, args...)...)
+		n.Do("CLUSTER", "ADDSLOTSRANGE", slots[0], slots[1])
+		n.Do("CLUSTER", "SET-CONFIG-EPOCH", i+1)
+		nodes = append(nodes, n)
+		hosts = append(hosts, fmt.Sprintf("127.0.0.1:%d", n.port))
+	}
+	for _, n := range nodes[1:] {
+		nodes[0].Do("CLUSTER", "MEET", "127.0.0.1", n.port)
+	}
+	for _, n := range nodes {
+		n.whole()
+	}
+	return "redis://" + strings.Join(hosts, ",") + "?cluster=true", nodes
+}
+
+// whole waits until a node says that all of its Cluster is there.
+func (s *Server) whole() {
+	s.t.Helper()
+	said := ""
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
+		said = fmt.Sprint(s.Do("CLUSTER", "INFO"))
+		if strings.Contains(said, "cluster_state:ok") && strings.Contains(said, "cluster_known_nodes:3") {
+			return
+		}
+		time.Sleep(5 * time.Millisecond) // between looks at another process
+	}
+	s.t.Fatalf("the Cluster is not whole:\n%s", said)
+}
