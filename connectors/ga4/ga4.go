@@ -109,8 +109,12 @@ func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 	switch {
 	case v.Kind == connectors.Delivered:
 		v.Reason = "accepted, not confirmed"
-		if len(res.Events) > 0 && !timely(res.Events[0]) {
+		switch {
+		case len(res.Events) == 0:
+		case !timely(res.Events[0]):
 			v.Reason += "; sent without its time, which is not of the past 72 hours"
+		case res.At.Sub(res.Events[0].Time) > takenFor: // it waited, or was replayed
+			v.Reason += "; sent with its time, which is more than 72 hours ago by now: Google may drop it"
 		}
 	case res.Status < 500 && res.Status != 429:
 		v = connectors.Reject(v.Reason)

@@ -2,11 +2,13 @@ package ga4
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/connectors/connectortest"
+	"github.com/surveygate/surveygate/rules/event"
 )
 
 func TestTranscripts(t *testing.T) {
@@ -131,4 +133,28 @@ func TestFields(t *testing.T) {
 		{To: "events.0.params.comment", From: "response.feedback", Sample: "Fast"},
 		{To: "events.0.params.country", From: "context.country", Sample: "TR"},
 	})
+}
+
+// TestAStaleTime: what waited for days was built with a time that Google does not take any more, and that is said.
+func TestAStaleTime(t *testing.T) {
+	t.Parallel()
+	c, _ := connectors.New("ga4")
+	if err := connectortest.Bind([]byte("measurement_id: G-AB12\napi_secret: x"), c); err != nil {
+		t.Fatal(err)
+	}
+	ev, err := connectortest.Event([]byte(`{"type":"response.completed","nps_score":7}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for waited, want := range map[time.Duration]string{
+		72 * time.Hour:             "accepted, not confirmed",
+		72*time.Hour + time.Second: "accepted, not confirmed; sent with its time, which is more than 72 hours ago by now: Google may drop it",
+		30 * 24 * time.Hour:        "accepted, not confirmed; sent with its time, which is more than 72 hours ago by now: Google may drop it",
+		-time.Second:               "accepted, not confirmed", // clocks
+	} {
+		v := c.(connectors.Judge).Judge(&connectors.Response{Status: 204, At: ev.Time.Add(waited), Events: []*event.Event{ev}})
+		if v.Kind != connectors.Delivered || v.Reason != want {
+			t.Errorf("after %s: %v, want %q", waited, v, want)
+		}
+	}
 }

@@ -18,7 +18,10 @@ import (
 // Google takes times of the past 72 hours. Whether an event is younger is asked as of its receipt, because a request
 // must come out the same whenever it is built; an hour is left for the attempts that follow the first.
 // https://developers.google.com/analytics/devguides/collection/protocol/ga4/sending-events
-const maxAge = 72*time.Hour - time.Hour
+const (
+	takenFor = 72 * time.Hour
+	maxAge   = takenFor - time.Hour
+)
 
 // timely says that Google still takes the time at which an event happened. Those from the future it never takes.
 func timely(ev *event.Event) bool {

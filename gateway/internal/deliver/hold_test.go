@@ -125,6 +125,25 @@ func TestCircuit(t *testing.T) {
 	}
 }
 
+// Whoever says that one event is nothing for it (somebody has opted out) is well.
+func TestAnAnswerThatSkipsClosesTheCircuit(t *testing.T) {
+	t.Parallel()
+	b, l, now, answer := idleLane(t)
+	for range circuitAfter {
+		answer(503, 0, false)
+	}
+	now.Advance(circuitFirst)
+	skip := connectors.Verdict{Kind: connectors.Skipping, Reason: "opted out"}
+	l.judge(skip, &trial{verdict: skip}, l.destination, true, now.Now())
+	if l.hold.Kind != state.HoldCircuit { // the store lists none whose time is over
+		t.Fatalf("closed by what was never sent: %+v", l.hold)
+	}
+	l.judge(skip, &trial{sent: true, status: 400, verdict: skip}, l.destination, true, now.Now())
+	if h := b.hold(); h.Kind != "" || l.hold.Kind != "" || l.probing {
+		t.Errorf("still %+v, %+v, probing %t", h, l.hold, l.probing)
+	}
+}
+
 // Exactly one attempt goes out when the time of an open circuit is over.
 func TestOneProbe(t *testing.T) {
 	t.Parallel()
