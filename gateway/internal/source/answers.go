@@ -352,11 +352,12 @@ func (d *reading) typedValue(answer *event.Answer, element jsonpath.Result) {
 	if value.Kind() == jsonpath.Object {
 		var label json.RawMessage
 		for _, form := range [...]struct{ text, id string }{{"label", "id"}, {"labels", "ids"}} {
-			if found := value.Child(form.text); label == nil && !empty(found) {
+			if found := value.Child(form.text); !empty(found) {
 				label = compact(found)
 				if ids := value.Child(form.id); !empty(ids) {
 					answer.ValueIDs = texts(ids)
 				}
+				break
 			}
 		}
 		if answer.Value = withOther(label, value.Child("other")); answer.Value != nil {
