@@ -1,6 +1,8 @@
 package command
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -117,13 +119,14 @@ func (g *globals) dead() *cobra.Command {
 	return cmd
 }
 
-// each says one verb of each delivery, or of each event.
+// each says one verb of each delivery, or of each event. One that is refused keeps none behind it from it.
 func (g *globals) each(cmd *cobra.Command, ids []string, verb string) error {
 	client, err := g.dial()
 	if err != nil {
 		return err
 	}
 	defer client.Close()
+	var faults []error
 	for _, id := range ids {
 		path := "/v1/deliveries/"
 		if verb != "retry" && !strings.HasPrefix(id, "dl_") { // an event is not retried
@@ -133,7 +136,14 @@ func (g *globals) each(cmd *cobra.Command, ids []string, verb string) error {
 			Events []gateway.Published `json:"events"`
 		}
 		if err := client.Do(cmd.Context(), gateway.Call{Method: http.MethodPost, Path: path + url.PathEscape(id) + "/" + verb, Into: &did}); err != nil {
-			return err
+			if len(ids) > 1 {
+				err = fmt.Errorf("%s: %w", id, err)
+			}
+			faults = append(faults, err)
+			if refused := (*gateway.APIError)(nil); !errors.As(err, &refused) {
+				break // nobody is there
+			}
+			continue
 		}
 		if g.json {
 			continue
@@ -145,7 +155,7 @@ func (g *globals) each(cmd *cobra.Command, ids []string, verb string) error {
 			g.printf("%s: %s\n", id, map[string]string{"retry": "will be tried now", "replay": "will be delivered again", "drop": "dropped"}[verb])
 		}
 	}
-	return nil
+	return errors.Join(faults...)
 }
 
 func (g *globals) listDeliveries(cmd *cobra.Command, q url.Values) error {

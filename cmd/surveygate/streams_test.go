@@ -65,10 +65,10 @@ func TestStreamSourceAndItsDeadLetters(t *testing.T) {
 			if field.Entry == nil || field.Entry.Stream != "survey-events" || field.Entry.ID != entries[0] || !strings.Contains(field.Dead, "`nps`") {
 				t.Errorf("listed %+v", field)
 			}
-			text, _ := p.say("dead", "list")
+			listed, _ := p.say("dead", "list")
 			for _, want := range []string{body.ID + "  entry " + entries[2] + " of stream survey-events, source app", "its source has no profile"} {
-				if !strings.Contains(text, want) {
-					t.Errorf("`dead list` does not say %q:\n%s", want, text)
+				if !strings.Contains(listed, want) {
+					t.Errorf("`dead list` does not say %q:\n%s", want, listed)
 				}
 			}
 			if text, _ := p.say("explain", body.ID); !strings.Contains(text, "entry "+entries[2]+" of the Redis stream survey-events") || !strings.Contains(text, "dead replay "+body.ID) {
@@ -80,7 +80,9 @@ func TestStreamSourceAndItsDeadLetters(t *testing.T) {
 			}
 			// With a profile it can.
 			p.reload(top + fmt.Sprintf(streamSources, receiver.url, at+", profile: pollqr"))
-			if text, code := p.say("dead", "replay", body.ID); code != 0 || !strings.Contains(text, "read again, event ") || !strings.Contains(text, "accepted") {
+			// One that still cannot be read keeps none behind it from being read.
+			text, code := p.say("dead", "replay", field.ID, body.ID)
+			if code != 1 || !strings.Contains(text, field.ID+": it still cannot be read") || !strings.Contains(text, body.ID+": read again, event ") || !strings.Contains(text, "accepted") {
 				t.Errorf("exit %d: %s", code, text)
 			}
 			receiver.await(t, time.Minute, func(times map[string][]time.Time) bool { return len(times) == 2 })
