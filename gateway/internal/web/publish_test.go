@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -177,5 +178,13 @@ func TestPublishForTenants(t *testing.T) {
 		if _, err := r.store.Event(context.Background(), c.want, ids.FindString(got.body)); err != nil {
 			t.Errorf("%s is not tenant %s's: %v", c.body, c.want, err)
 		}
+		if strings.Contains(got.body, "warnings") != (c.want == "beta") {
+			t.Errorf("%s: %s", c.body, got.body)
+		}
+	}
+	// A misspelt tenant would take the event where nobody looks for it.
+	got := r.ask(t, ask{method: "POST", path: "/v1/events", token: platformWide, body: `[{"type":"test","tenant":"acm"},{"type":"test","tenant":"acme"}]`})
+	if got.status != 200 || strings.Count(got.body, "warnings") != 1 || !strings.Contains(got.body, `"warnings":["nothing is configured for the tenant `+"`acm`; did you mean `acme`?"+`"]`) {
+		t.Errorf("%d %s", got.status, got.body)
 	}
 }

@@ -3,7 +3,9 @@ package api
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -160,8 +162,39 @@ func (a *API) accept(c *call, parsed []event.Parsed, alone bool, body []byte, st
 		for i := range valid {
 			results[at[i]] = viewResult(valid[i], appended[i])
 		}
+		if c.grant.Tenant == access.AnyTenant {
+			a.warnOfTenants(valid, func(i int) *resultView { return &results[at[i]] })
+		}
 	}
 	return answer.JSON(c.Ctx, fiber.StatusOK, resultsView{results})
+}
+
+// warnOfTenants tells who may publish for every tenant of those that nothing is configured for: a name that is misspelt
+// takes an event where nobody looks for it.
+func (a *API) warnOfTenants(events []*event.Event, result func(int) *resultView) {
+	known := map[string]bool{access.DefaultTenant: true}
+	c := a.Plan().Config
+	for _, s := range c.Sources {
+		known[s.Tenant] = true
+	}
+	for _, d := range c.Destinations {
+		known[d.Tenant] = true
+	}
+	for _, r := range c.Rules {
+		known[r.Tenant] = true
+	}
+	delete(known, access.AnyTenant)
+	for i, ev := range events {
+		if known[ev.Tenant] {
+			continue
+		}
+		msg := "nothing is configured for the tenant `" + ev.Tenant + "`"
+		if near := event.Nearest(ev.Tenant, slices.Sorted(maps.Keys(known))); near != "" {
+			msg += "; did you mean `" + near + "`?"
+		}
+		r := result(i)
+		r.Warnings = append(slices.Clone(r.Warnings), msg)
+	}
 }
 
 // publishAs takes a platform's own body through its source's profile: the token stands for the signature.
