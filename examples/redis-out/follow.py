@@ -3,7 +3,8 @@
 
     REDIS_URL=redis://127.0.0.1:6379/0 python3 follow.py
 
-With --once it ends when there is nothing more, for cron. Several of them with one GROUP share the work.
+With --once it ends when there is nothing more, for cron. Several of them with one GROUP share the work; on
+one machine each needs a NAME of its own.
 """
 
 import json
