@@ -199,7 +199,7 @@ func (x *Explanation) summarise() string {
 	case matched == 0:
 		parts = append(parts, fmt.Sprintf("none of %s matched, so nothing is owed to anybody", plural(len(x.Rules), "rule or webhook", "rules and webhooks")))
 	case x.State == "dry":
-		parts = append(parts, fmt.Sprintf("%s would match and send to %s", plural(matched, "rule or webhook", "rules and webhooks"), plural(steps, "destination", "destinations")))
+		parts = append(parts, fmt.Sprintf("%s would match and owe %s", plural(matched, "rule or webhook", "rules and webhooks"), plural(steps, "delivery", "deliveries")))
 	case owed == 0:
 		parts = append(parts, fmt.Sprintf("%s matched, and nothing came of it to deliver", plural(matched, "rule or webhook", "rules and webhooks")))
 	default:

@@ -320,7 +320,7 @@ func TestDry(t *testing.T) {
 	got := w.plain(t, Dry(w.plan, ev, noon))
 	for _, line := range []string{
 		"  not stored anywhere: this is what would happen\n",
-		"1 rule or webhook would match and send to 2 destinations.\n",
+		"1 rule or webhook would match and owe 2 deliveries.\n",
 		"    → crm-note (crm)   slack: would be sent\n",
 		"        POST [secret]\n",
 	} {
