@@ -244,7 +244,7 @@ func (g *globals) showDelivery(d *gateway.Delivery) {
 		g.printf("  next try: %s\n", d.Due.Format(time.RFC3339))
 	}
 	for _, a := range d.Log {
-		g.printf("  attempt %d  %s  %s  %s %s %s\n", a.N, a.At.Format(time.RFC3339), time.Duration(a.TookMS*float64(time.Millisecond)).Round(time.Microsecond), a.Verdict, status(a.Status), a.Reason)
+		g.printf("  attempt %d  %s  %s  %s\n", a.N, a.At.Format(time.RFC3339), time.Duration(a.TookMS*float64(time.Millisecond)).Round(time.Microsecond), answered(a.Verdict, a.Status, a.Reason))
 		for _, text := range []string{a.Request, a.Response} {
 			if text != "" {
 				g.printf("    %s\n", strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    "))
@@ -253,11 +253,16 @@ func (g *globals) showDelivery(d *gateway.Delivery) {
 	}
 }
 
-func status(code int) string {
-	if code == 0 {
-		return ""
+// answered is an attempt's end in words: `retry: 503 Service Unavailable`, `delivered: 200`. Most reasons begin with
+// the status.
+func answered(verdict string, status int, reason string) string {
+	if code := strconv.Itoa(status); status != 0 && !strings.HasPrefix(reason, code) {
+		reason = strings.TrimSuffix(code+", "+reason, ", ")
 	}
-	return strconv.Itoa(code)
+	if reason == "" {
+		return verdict
+	}
+	return verdict + ": " + reason
 }
 
 func plural(n int, word string) string {
