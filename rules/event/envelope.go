@@ -113,6 +113,10 @@ func (o *object) raw(name string, raw json.RawMessage) {
 	if o.err != nil {
 		return
 	}
+	if plainString(raw) { // as most answers are
+		o.out = append(o.out, raw...)
+		return
+	}
 	out, err := appendExact(o.out, raw)
 	if err != nil {
 		o.err = fmt.Errorf("%s: %w", name, err)

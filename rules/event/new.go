@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -73,7 +74,8 @@ func New(h Header, d *Data, raw Raw) (*Event, error) {
 		return nil, err
 	}
 	e.dataEnd, e.rawEnd = len(out), rawEnd
-	e.envelope = append(append(make([]byte, 0, len(out)+1), out...), '}')
+	w.out = append(out, '}')
+	e.envelope = bytes.Clone(w.out)
 	return e, nil
 }
 

@@ -151,10 +151,7 @@ func appendText(out []byte, s string) []byte {
 
 // appendInner is appendText without the quotes.
 func appendInner(out []byte, s string) []byte {
-	plain := 0
-	for plain < len(s) && s[plain] >= ' ' && s[plain] < utf8.RuneSelf && s[plain] != '"' && s[plain] != '\\' {
-		plain++
-	}
+	plain := plainPrefix(s)
 	out = append(out, s[:plain]...)
 	for s = s[plain:]; s != ""; {
 		if c := s[0]; c < utf8.RuneSelf {
@@ -171,4 +168,29 @@ func appendInner(out []byte, s string) []byte {
 		s = s[n:]
 	}
 	return out
+}
+
+// plainString is true for a JSON string that Compact would leave as it is, without a look at what is no ASCII.
+func plainString(raw []byte) bool {
+	last := len(raw) - 1
+	return last > 0 && raw[0] == '"' && raw[last] == '"' && plainPrefix(raw[1:last]) == last-1
+}
+
+// plainPrefix is how much of a text begins it that stands in JSON as it is, eight bytes at once.
+func plainPrefix[T string | []byte](s T) int {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		w := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
+			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
+		quote, slash := w^'"'*ones, w^'\\'*ones
+		// The topmost bit of a byte may be set where it is a control, a quote, a backslash, or no ASCII.
+		if ((w-' '*ones)|(quote-ones)|(slash-ones)|w)&highs != 0 {
+			break
+		}
+	}
+	for i < len(s) && s[i] >= ' ' && s[i] < utf8.RuneSelf && s[i] != '"' && s[i] != '\\' {
+		i++
+	}
+	return i
 }
