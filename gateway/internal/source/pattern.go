@@ -61,15 +61,16 @@ func (p *Pattern) may(text string) bool {
 		return true
 	case !p.fold:
 		return strings.Contains(text, p.needs)
-	case !ascii(text):
-		return true // letters beyond ASCII fold into it: K is a k
 	}
-	for i := 0; i+len(p.needs) <= len(text); i++ {
-		if c := text[i] | 0x20; (c == p.needs[0]|0x20) && strings.EqualFold(text[i:i+len(p.needs)], p.needs) {
+	var any byte
+	for i := range len(text) {
+		c := text[i]
+		any |= c
+		if c|0x20 == p.needs[0]|0x20 && len(text)-i >= len(p.needs) && strings.EqualFold(text[i:i+len(p.needs)], p.needs) {
 			return true
 		}
 	}
-	return false
+	return any >= utf8.RuneSelf // letters beyond ASCII fold into it: K is a k
 }
 
 // matches tells whether a scalar's text fits, mostly without unquoting it.

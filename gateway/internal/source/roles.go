@@ -139,9 +139,13 @@ const maxParts = 64 // of one answer that roles can speak of
 
 // roles applies the profile's, each to a field that is still absent.
 func (r *run) roles() {
+	if len(r.source.Profile.Roles) == 0 {
+		return
+	}
+	types, all := typesOf(r.data.Response.Answers)
 	for i := range r.source.Profile.Roles {
 		role := &r.source.Profile.Roles[i]
-		if !role.Set.absent(&r.data) {
+		if !role.Set.absent(&r.data) || all && len(role.Type) > 0 && !slices.ContainsFunc(role.Type, func(typ string) bool { return slices.Contains(types, typ) }) {
 			continue
 		}
 		for j := range r.data.Response.Answers {
@@ -158,6 +162,24 @@ func (r *run) roles() {
 			}
 		}
 	}
+}
+
+// fewTypes is how many types of questions a form has at most, for typesOf.
+const fewTypes = 32
+
+// typesOf are the types of answers, each once, and whether these are all: most roles speak of a type that none has.
+func typesOf(answers []event.Answer) (types []string, all bool) {
+	for i := range answers {
+		typ := answers[i].Type
+		if len(types) > 0 && types[len(types)-1] == typ || slices.Contains(types, typ) {
+			continue
+		}
+		if len(types) == fewTypes {
+			return types, false
+		}
+		types = append(types, typ)
+	}
+	return types, true
 }
 
 // fits says whether an answer is what a role speaks of.
