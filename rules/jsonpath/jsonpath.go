@@ -37,8 +37,10 @@ func (k Kind) String() string {
 
 // Result is a value within some JSON. The zero value is absent.
 type Result struct {
-	raw  []byte
-	kind Kind
+	raw   []byte
+	kind  Kind
+	plain bool   // a string that is known to be its own text
+	token uint32 // of the index that it is of, if any
 }
 
 // Parse is the whole of json as a result, without the space around it. It does not check it; see Check.
@@ -151,6 +153,9 @@ func (r Result) Raw() []byte { return r.raw }
 func (r Result) Text() string {
 	switch r.kind {
 	case String:
+		if r.plain {
+			return string(inside(r.raw))
+		}
 		return unquote(r.raw)
 	case Absent, Null:
 		return ""
@@ -163,7 +168,7 @@ func (r Result) Text() string {
 func (r Result) Shared() string {
 	switch r.kind {
 	case String:
-		if inner := inside(r.raw); plain(inner) {
+		if inner := inside(r.raw); r.plain || plain(inner) {
 			return unsafe.String(unsafe.SliceData(inner), len(inner))
 		}
 		return unquote(r.raw)

@@ -288,29 +288,6 @@ func (p *Paths) Extract(json []byte, f func(slot int, value Result)) {
 	}
 }
 
-// Elements walks a list once. For each element it calls f for every path that is there, as Extract does, and then
-// done with the element itself, until that returns false.
-func (p *Paths) Elements(list Result, f func(slot int, value Result), done func(element Result) bool) {
-	if list.kind != Array {
-		return
-	}
-	b := list.raw
-	for i := space(b, 1); i < len(b) && b[i] != ']'; {
-		end := 0
-		if len(p.root.edges) > 0 {
-			end = p.root.walk(b, i, f, false)
-		} else {
-			end = skip(b, i)
-		}
-		if end == i || !done(at(b, i, end)) {
-			return
-		}
-		if i = space(b, end); i < len(b) && b[i] == ',' {
-			i = space(b, i+1)
-		}
-	}
-}
-
 // walk reads the value at i and returns its end; of the outermost value it stops once all is found.
 func (b *branch) walk(json []byte, i int, f func(int, Result), outermost bool) int {
 	if json[i] != '{' && json[i] != '[' {

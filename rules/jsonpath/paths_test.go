@@ -27,6 +27,19 @@ func extract(t testing.TB, text string, paths ...string) map[string]string {
 		}
 		found[slots[slot]] = string(v.Raw())
 	})
+	indexed := map[string]string{}
+	if x := new(Index); x.Check([]byte(text), MaxDepth) == nil {
+		all := make([]Result, p.Len())
+		x.Extract(&p, x.Root(), all)
+		for slot, v := range all {
+			if v.Exists() {
+				indexed[slots[slot]] = string(v.Raw())
+			}
+		}
+	}
+	if diff := cmp.Diff(found, indexed); diff != "" {
+		t.Errorf("an index finds other values (-want +got):\n%s", diff)
+	}
 	return found
 }
 
@@ -144,6 +157,7 @@ func FuzzExtract(f *testing.F) {
 		}
 		var got Result
 		p.Extract(text, func(_ int, r Result) { got = r })
+		sameByIndex(t, text, &p, got)
 		if want := Read(text, path); string(want.Raw()) != string(got.Raw()) {
 			t.Fatalf("%s of %q: Extract gives %q, Read %q", path, text, got.Raw(), want.Raw())
 		}
@@ -186,54 +200,6 @@ func BenchmarkCheck(b *testing.B) {
 		if err := Check(text, MaxDepth); err != nil {
 			b.Fatal(err)
 		}
-	}
-}
-
-// TestElements: one walk over a list finds what Read finds in each of its elements.
-func TestElements(t *testing.T) {
-	t.Parallel()
-	paths := []string{"a", "b.c", "b.d.0", "x y", "0"}
-	var p Paths
-	for _, path := range paths {
-		if _, err := p.Add(path); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, list := range []string{
-		`[]`, ` [ ] `, `[1,"a",null,true]`, `[{"a":1}]`, `[{"a":1,"b":{"c":2,"d":[3]}} , {"b":{"d":[]},"x y":{"a":5}},[7,{"a":1}],{"a":1,"a":2}]`,
-		`[{"a":"]}\"\\"},{"a":"\\\\"}]`, `{"a":[1]}`, `"a"`, `[[[]],{"a":{"b":1}}]`,
-	} {
-		whole := Parse([]byte(list))
-		var want []Result
-		if whole.Kind() == Array {
-			whole.Each(func(_ []byte, element Result) bool {
-				want = append(want, element)
-				return true
-			})
-		}
-		n := 0
-		found := make([]Result, p.Len())
-		p.Elements(whole, func(slot int, value Result) { found[slot] = value }, func(element Result) bool {
-			if n >= len(want) || string(element.Raw()) != string(want[n].Raw()) || element.Kind() != want[n].Kind() {
-				t.Fatalf("%s: element %d is %s", list, n, element.Raw())
-			}
-			for slot, path := range paths {
-				if read := Read(element.Raw(), path); string(read.Raw()) != string(found[slot].Raw()) || read.Kind() != found[slot].Kind() {
-					t.Errorf("%s: %s of element %d is %s, want %s", list, path, n, found[slot].Raw(), read.Raw())
-				}
-			}
-			clear(found)
-			n++
-			return true
-		})
-		if n != len(want) {
-			t.Errorf("%s: %d elements, want %d", list, n, len(want))
-		}
-	}
-	n := 0
-	(&Paths{}).Elements(Parse([]byte(`[1,2,3]`)), nil, func(Result) bool { n++; return n < 2 })
-	if n != 2 {
-		t.Errorf("%d elements until told to stop", n)
 	}
 }
 

@@ -1,7 +1,6 @@
 package jsonpath
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -25,8 +24,10 @@ func Valid(json []byte) bool { return Check(json, MaxDepth) == nil }
 
 // Check is nil for one JSON value, with space around it, that nests no deeper than depth; else it is a
 // *SyntaxError or ErrTooDeep. It uses no stack, so hostile nesting costs nothing.
-func Check(json []byte, depth int) error {
-	end, err := checkValue(json, space(json, 0), depth)
+func Check(json []byte, depth int) error { return check(json, depth, nil) }
+
+func check(json []byte, depth int, x *Index) error {
+	end, err := checkValue(json, space(json, 0), depth, x)
 	if err != nil {
 		return err
 	}
@@ -36,8 +37,9 @@ func Check(json []byte, depth int) error {
 	return nil
 }
 
-// checkValue returns the end of the value that begins at i, fully checked.
-func checkValue(b []byte, i, depth int) (int, error) {
+// checkValue returns the end of the value that begins at i, fully checked, and tells an index what is where.
+func checkValue(b []byte, i, depth int, x *Index) (int, error) {
+	var open uint32               // the token of what i is inside of
 	var objects [1024 / 64]uint64 // one bit a level: set for an object
 	level := 0
 	depth = min(depth, 1023)
@@ -51,6 +53,9 @@ value:
 			return i, ErrTooDeep
 		}
 		level++
+		if x != nil {
+			open = x.open(i, open)
+		}
 		i = space(b, i+1)
 		if c == '[' {
 			objects[level>>6] &^= 1 << (level & 63)
@@ -65,9 +70,12 @@ value:
 		}
 		goto key
 	case c == '"':
-		end, ok := checkString(b, i)
+		end, plain, ok := checkString(b, i)
 		if !ok {
 			return end, &SyntaxError{end}
+		}
+		if x != nil {
+			x.add(i, end, plain)
 		}
 		i = end
 	case c == '-' || c >= '0' && c <= '9':
@@ -75,11 +83,17 @@ value:
 		if !ok {
 			return end, &SyntaxError{end}
 		}
+		if x != nil {
+			x.add(i, end, false)
+		}
 		i = end
 	default:
 		n := word(b[i:])
 		if n == 0 {
 			return i, &SyntaxError{i}
+		}
+		if x != nil {
+			x.add(i, i+n, false)
 		}
 		i += n
 	}
@@ -100,6 +114,9 @@ value:
 		case b[i] == '}' && object, b[i] == ']' && !object:
 			i++
 			level--
+			if x != nil {
+				open = x.close(open, i)
+			}
 		default:
 			return i, &SyntaxError{i}
 		}
@@ -109,9 +126,12 @@ key:
 	if i >= len(b) || b[i] != '"' {
 		return i, &SyntaxError{i}
 	}
-	end, ok := checkString(b, i)
+	end, plain, ok := checkString(b, i)
 	if !ok {
 		return end, &SyntaxError{end}
+	}
+	if x != nil {
+		x.add(i, end, plain)
 	}
 	if i = space(b, end); i >= len(b) || b[i] != ':' {
 		return i, &SyntaxError{i}
@@ -203,15 +223,18 @@ func ends(w uint64) uint64 { return zeros(w^'"'*ones) | zeros(w^'\\'*ones) }
 // controls marks bytes below space.
 func controls(w uint64) uint64 { return (w - ' '*ones) &^ w & highs }
 
-// checkString is the end of the string whose quote is at i.
-func checkString(b []byte, i int) (int, bool) {
+// checkString is the end of the string whose quote is at i, and whether it is ASCII without an escape.
+func checkString(b []byte, i int) (end int, plain, ok bool) {
+	plain = true
 	for i++; i < len(b); i++ {
 		for i+8 <= len(b) {
 			w := binary.LittleEndian.Uint64(b[i:])
 			if stop := ends(w) | controls(w); stop != 0 {
+				plain = plain && w&highs&(stop&-stop-1) == 0
 				i += bits.TrailingZeros64(stop) >> 3
 				break
 			}
+			plain = plain && w&highs == 0
 			i += 8
 		}
 		if i >= len(b) {
@@ -219,27 +242,30 @@ func checkString(b []byte, i int) (int, bool) {
 		}
 		switch c := b[i]; {
 		case c == '"':
-			return i + 1, true
+			return i + 1, plain, true
 		case c < ' ':
-			return i, false
+			return i, false, false
+		case c >= utf8.RuneSelf:
+			plain = false
 		case c == '\\':
+			plain = false
 			i++
 			if i >= len(b) {
-				return i, false
+				return i, false, false
 			}
 			switch b[i] {
 			case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
 			case 'u':
 				if _, ok := hex4(b, i+1); !ok {
-					return i, false
+					return i, false, false
 				}
 				i += 4
 			default:
-				return i, false
+				return i, false, false
 			}
 		}
 	}
-	return i, false
+	return i, false, false
 }
 
 func hex4(b []byte, i int) (rune, bool) {
@@ -325,81 +351,4 @@ func skipRest(b []byte, i int) int {
 		i++
 	}
 	return len(b)
-}
-
-// unquote is the text of a JSON string with its quotes. Lone surrogates and bytes that are no UTF-8
-// become U+FFFD.
-func unquote(b []byte) string {
-	inner := inside(b)
-	if plain(inner) {
-		return string(inner)
-	}
-	return string(appendUnquoted(make([]byte, 0, len(inner)), inner))
-}
-
-// plain is true for the inside of a string that is its own text.
-func plain(inner []byte) bool {
-	for i, c := range inner {
-		if c == '\\' {
-			return false
-		}
-		if c >= utf8.RuneSelf {
-			return bytes.IndexByte(inner[i:], '\\') < 0 && utf8.Valid(inner[i:])
-		}
-	}
-	return true
-}
-
-// inside is a string's bytes without its quotes.
-func inside(b []byte) []byte {
-	if len(b) < 2 {
-		return nil
-	}
-	return b[1 : len(b)-1]
-}
-
-func appendUnquoted(out, in []byte) []byte {
-	for i := 0; i < len(in); {
-		c := in[i]
-		if c != '\\' {
-			if c < utf8.RuneSelf {
-				out = append(out, c)
-				i++
-				continue
-			}
-			r, n := utf8.DecodeRune(in[i:])
-			out = utf8.AppendRune(out, r) // an invalid byte is U+FFFD here
-			i += n
-			continue
-		}
-		if i++; i >= len(in) {
-			break
-		}
-		switch in[i] {
-		case 'b':
-			out = append(out, '\b')
-		case 'f':
-			out = append(out, '\f')
-		case 'n':
-			out = append(out, '\n')
-		case 'r':
-			out = append(out, '\r')
-		case 't':
-			out = append(out, '\t')
-		case 'u':
-			r, _ := hex4(in, i+1)
-			i += 4
-			if r >= 0xD800 && r < 0xDC00 && i+6 < len(in) && in[i+1] == '\\' && in[i+2] == 'u' {
-				if low, ok := hex4(in, i+3); ok && low >= 0xDC00 && low < 0xE000 {
-					r = 0x10000 + ((r-0xD800)<<10 | (low - 0xDC00))
-					i += 6
-				}
-			}
-			out = utf8.AppendRune(out, r)
-		default:
-			out = append(out, in[i])
-		}
-		i++
-	}
-	return out
 }

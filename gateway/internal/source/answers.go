@@ -64,13 +64,12 @@ func (r *run) answersOf(a *Answers, from jsonpath.Result) error {
 			d.rows = optionRows(a, from)
 			d.expect(len(from.Raw()) / likelyAnswer)
 			n := 0
-			a.elements.Elements(from, d.meet, func(element jsonpath.Result) bool {
+			d.doc.Elements(&a.elements, from, d.found, func(element jsonpath.Result) bool {
 				if n++; n > maxElements {
 					d.err = ErrTooManyAnswers
 					return false
 				}
 				d.element(element, n)
-				clear(d.found)
 				return d.err == nil
 			})
 		default:
@@ -90,14 +89,8 @@ type reading struct {
 	err     error
 }
 
-// meet keeps what was found of an element.
-func (d *reading) meet(slot int, value jsonpath.Result) { d.found[slot] = value }
-
 // walk finds what is asked for of one element.
-func (d *reading) walk(element jsonpath.Result) {
-	clear(d.found)
-	d.answers.elements.Extract(element.Raw(), d.meet)
-}
+func (d *reading) walk(element jsonpath.Result) { d.doc.Extract(&d.answers.elements, element, d.found) }
 
 const likelyAnswer = 128 // bytes
 
@@ -232,9 +225,7 @@ func (d *reading) element(element jsonpath.Result, n int) {
 	}
 	raw := element.Raw()
 	var answer event.Answer
-	if paths := d.answers.Each[PartID]; len(paths) > 0 {
-		answer.QuestionID = d.text(raw, paths)
-	}
+	answer.QuestionID = d.text(raw, d.answers.parts.id)
 	if d.rows[answer.QuestionID] {
 		return
 	}
@@ -256,22 +247,22 @@ func (d *reading) element(element jsonpath.Result, n int) {
 
 // parts reads question, type, comment and value of an element.
 func (d *reading) parts(answer *event.Answer, element jsonpath.Result) {
-	raw, each := element.Raw(), d.answers.Each
-	answer.Question = d.text(raw, each[PartQuestion])
-	answer.Type = d.text(raw, each[PartType])
-	answer.Comment = d.text(raw, each[PartComment])
+	raw, parts := element.Raw(), &d.answers.parts
+	answer.Question = d.text(raw, parts.question)
+	answer.Type = d.text(raw, parts.typ)
+	answer.Comment = d.text(raw, parts.comment)
 	if d.answers.ValueByType {
 		d.typedValue(answer, element)
 		return
 	}
-	value := each[PartValue].among(d.found, raw)
+	value := parts.value.among(d.found, raw)
 	if options := d.answers.Options; options != nil {
 		if d.chosen(answer, value, raw, options) {
 			return
 		}
 	}
 	if d.value(answer, value); answer.Value != nil {
-		if ids := each[PartValueIDs].among(d.found, raw); !empty(ids) {
+		if ids := parts.valueIDs.among(d.found, raw); !empty(ids) {
 			answer.ValueIDs = texts(ids)
 		}
 	}
@@ -316,8 +307,8 @@ func texts(ids jsonpath.Result) json.RawMessage {
 
 // text is the first alternative that is a text.
 func (d *reading) text(raw []byte, paths Paths) string {
-	for _, path := range paths {
-		if text := shared(path.among(d.found, raw)); text != "" {
+	for i := range paths {
+		if text := shared(paths[i].among(d.found, raw)); text != "" {
 			return text
 		}
 	}
@@ -348,7 +339,7 @@ func (d *reading) typedValue(answer *event.Answer, element jsonpath.Result) {
 	if typ == "" {
 		return
 	}
-	value := element.Child(typ)
+	value := d.doc.Child(element, typ)
 	if value.Kind() == jsonpath.Object {
 		var label json.RawMessage
 		for _, form := range [...]struct{ text, id string }{{"label", "id"}, {"labels", "ids"}} {

@@ -170,11 +170,10 @@ func (d *reading) definitions() {
 		list := d.defs[i]
 		clear(list)
 		found := make([]jsonpath.Result, def.elements.Len())
-		def.elements.Elements(d.read(def.From), func(slot int, value jsonpath.Result) { found[slot] = value }, func(one jsonpath.Result) bool {
+		d.doc.Elements(&def.elements, d.read(def.From), found, func(one jsonpath.Result) bool {
 			raw := one.Raw()
 			id := shared(def.ID.among(found, raw))
 			whole := definition{shared(def.Question.among(found, raw)), shared(def.Type.among(found, raw))}
-			clear(found)
 			if _, known := list[id]; id != "" && !known {
 				list[id] = whole
 			}

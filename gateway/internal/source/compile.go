@@ -221,6 +221,10 @@ func (p *Profile) compile() {
 				slotIn(&a.elements, &paths[j])
 			}
 		}
+		a.parts = parts{
+			id: a.Each[PartID], question: a.Each[PartQuestion], typ: a.Each[PartType],
+			comment: a.Each[PartComment], value: a.Each[PartValue], valueIDs: a.Each[PartValueIDs],
+		}
 		slotIn(&a.elements, &a.Join)
 		if a.ValueByType {
 			a.named = Path{text: "type"}

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/surveygate/surveygate/rules/event"
@@ -18,32 +19,45 @@ import (
 
 const maxFields = 2000 // of a form
 
-// decode makes JSON of a body. The body itself stays as it came.
-func (s *Source) decode(req *Request, warn *warnings) ([]byte, error) {
+// decode makes JSON of a body and indexes it. The body itself stays as it came.
+func (s *Source) decode(req *Request, doc *jsonpath.Index, warn *warnings) error {
 	if s.Profile.Decode == DecodeJSON {
-		return soundJSON(req.Body, warn)
+		return soundJSON(doc, req.Body, warn)
 	}
 	form, err := readForm(s.Profile.Decode, req)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return s.formJSON(form, warn)
+	text, err := s.formJSON(form, warn)
+	if err != nil {
+		return err
+	}
+	return doc.Check(text, maxDepth)
 }
 
-// soundJSON is text that was checked to be JSON of bearable depth, and UTF-8.
-func soundJSON(text []byte, warn *warnings) ([]byte, error) {
+// maxDepth is that of a form: it is one level around what its fields hold.
+const maxDepth = jsonpath.MaxDepth + 1
+
+// soundJSON indexes text that is JSON of bearable depth, as UTF-8.
+func soundJSON(doc *jsonpath.Index, text []byte, warn *warnings) error {
 	text = withoutBOM(text)
-	if err := jsonpath.Check(text, jsonpath.MaxDepth); err != nil {
-		if errors.Is(err, jsonpath.ErrTooDeep) {
-			return nil, err
-		}
-		return nil, fmt.Errorf("%w: %w", ErrNotJSON, err)
-	}
-	if !utf8.Valid(text) {
+	err := doc.Check(text, jsonpath.MaxDepth)
+	if err == nil && !utf8.Valid(text) {
 		warn.add("the body is not UTF-8; what is not reads as \uFFFD")
-		text = bytes.ToValidUTF8(text, []byte("\uFFFD"))
+		err = doc.Check(bytes.ToValidUTF8(text, []byte("\uFFFD")), jsonpath.MaxDepth)
 	}
-	return text, nil
+	if err == nil || errors.Is(err, jsonpath.ErrTooDeep) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrNotJSON, err)
+}
+
+// documents are indexes that were used before.
+var documents = sync.Pool{New: func() any { return new(jsonpath.Index) }}
+
+func release(doc *jsonpath.Index) {
+	doc.Reset()
+	documents.Put(doc)
 }
 
 // withoutBOM takes off the mark that some senders put before UTF-8.
@@ -168,9 +182,10 @@ func (s *Source) formJSON(form []formField, warn *warnings) ([]byte, error) {
 		}
 		value := values[i][0]
 		if s.Profile.holdsJSON(name) && strings.TrimSpace(value) != "" {
-			held, err := soundJSON([]byte(value), warn)
+			var held jsonpath.Index
+			err := soundJSON(&held, []byte(value), warn)
 			if err == nil {
-				out = append(out, bytes.TrimSpace(held)...)
+				out = append(out, held.Root().Raw()...)
 				continue
 			}
 			if errors.Is(err, jsonpath.ErrTooDeep) {

@@ -23,8 +23,9 @@ func (s *Source) Normalise(req *Request, received time.Time) ([]*event.Event, er
 		return s.ownEvent(req, received)
 	}
 	var warn warnings
-	body, err := s.decode(req, &warn)
-	if err != nil {
+	doc := documents.Get().(*jsonpath.Index)
+	defer release(doc)
+	if err := s.decode(req, doc, &warn); err != nil {
 		if req.Verified.Test && errors.Is(err, ErrNotJSON) {
 			return s.bare(req, received)
 		}
@@ -32,22 +33,22 @@ func (s *Source) Normalise(req *Request, received time.Time) ([]*event.Event, er
 	}
 	raw := s.raw(req)
 	if s.Profile.Split.IsZero() {
-		ev, err := s.one(req, received, body, raw, warn)
+		ev, err := s.one(req, received, doc, doc.Root(), raw, warn)
 		if err != nil {
 			return nil, err
 		}
 		return []*event.Event{ev}, nil
 	}
-	return s.split(req, received, body, raw, warn)
+	return s.split(req, received, doc, raw, warn)
 }
 
 // split makes one event of each element. A webhook is sent an event's raw bytes: those of a request with one
 // element stay as they came; of several, each event keeps its own element, in an array again where the body was
 // one, so that all of them together are no longer than the body.
-func (s *Source) split(req *Request, received time.Time, body []byte, whole event.Raw, warn warnings) ([]*event.Event, error) {
-	found := jsonpath.Read(body, s.Profile.Split.text)
+func (s *Source) split(req *Request, received time.Time, doc *jsonpath.Index, whole event.Raw, warn warnings) ([]*event.Event, error) {
+	found := jsonpath.Read(doc.JSON(), s.Profile.Split.text)
 	if found.Kind() != jsonpath.Array {
-		ev, err := s.one(req, received, body, whole, warn)
+		ev, err := s.one(req, received, doc, doc.Root(), whole, warn)
 		if err != nil {
 			return nil, err
 		}
@@ -63,7 +64,7 @@ func (s *Source) split(req *Request, received time.Time, body []byte, whole even
 	}
 	if len(elements) == 0 {
 		warn.add("the array that holds the events is empty")
-		ev, err := s.one(req, received, body, whole, warn)
+		ev, err := s.one(req, received, doc, doc.Root(), whole, warn)
 		if err != nil {
 			return nil, err
 		}
@@ -84,7 +85,7 @@ func (s *Source) split(req *Request, received time.Time, body []byte, whole even
 		if root {
 			raw.AnswersAt, raw.LeadsAt = below("0.", raw.AnswersAt), below("0.", raw.LeadsAt)
 		}
-		ev, err := s.one(req, received, element.Raw(), raw, warn)
+		ev, err := s.one(req, received, doc, element, raw, warn)
 		if err != nil {
 			return nil, err
 		}
@@ -147,8 +148,8 @@ func hash(body []byte) string {
 type run struct {
 	source *Source
 	req    *Request
-	json   []byte
-	root   jsonpath.Result
+	doc    *jsonpath.Index
+	root   jsonpath.Result   // of doc: all of it, or an element
 	object bool              // the body is one, so that it has paths
 	found  []jsonpath.Result // by slot
 	data   event.Data
@@ -187,12 +188,12 @@ func (r *run) leave() {
 	runs.Put(r)
 }
 
-// one makes one event of one object.
-func (s *Source) one(req *Request, received time.Time, body []byte, raw event.Raw, warn warnings) (*event.Event, error) {
+// one makes one event of one object of what came.
+func (s *Source) one(req *Request, received time.Time, doc *jsonpath.Index, root jsonpath.Result, raw event.Raw, warn warnings) (*event.Event, error) {
 	p := s.Profile
 	r := runs.Get().(*run)
 	defer r.leave()
-	r.source, r.req, r.json, r.root, r.warn = s, req, body, jsonpath.Begin(body), slices.Clip(warn)
+	r.source, r.req, r.doc, r.root, r.warn = s, req, doc, root, slices.Clip(warn)
 	head := s.head(req, received)
 	if r.root.Kind() != jsonpath.Object {
 		r.warn.add("the body is %s, not an object", r.root.Kind())
@@ -200,7 +201,7 @@ func (s *Source) one(req *Request, received time.Time, body []byte, raw event.Ra
 	}
 	r.object = true
 	r.found = slices.Grow(r.found, p.paths.Len())[:p.paths.Len()]
-	p.paths.Extract(body, func(slot int, value jsonpath.Result) { r.found[slot] = value })
+	doc.Extract(&p.paths, root, r.found)
 
 	named := false
 	head.Type, head.OrigType, named = r.kind()
@@ -262,7 +263,7 @@ func (r *run) read(p Path) jsonpath.Result {
 	case p.text == "":
 		return jsonpath.Result{}
 	}
-	return jsonpath.Read(r.json, p.text)
+	return jsonpath.Read(r.root.Raw(), p.text)
 }
 
 // kind is the canonical type and the platform's own name. Named says that the body itself told it.

@@ -68,7 +68,7 @@ func (p *Paths) UnmarshalText(b []byte) error {
 }
 
 // among is the path within an element that was walked, of which found are the slots.
-func (p Path) among(found []jsonpath.Result, element []byte) jsonpath.Result {
+func (p *Path) among(found []jsonpath.Result, element []byte) jsonpath.Result {
 	if p.slot > 0 {
 		return found[p.slot-1]
 	}
@@ -77,8 +77,8 @@ func (p Path) among(found []jsonpath.Result, element []byte) jsonpath.Result {
 
 // among is the first of the alternatives that is not empty.
 func (p Paths) among(found []jsonpath.Result, element []byte) jsonpath.Result {
-	for _, path := range p {
-		if r := path.among(found, element); !empty(r) {
+	for i := range p {
+		if r := p[i].among(found, element); !empty(r) {
 			return r
 		}
 	}
@@ -151,7 +151,11 @@ func plain(r jsonpath.Result) string {
 func shared(r jsonpath.Result) string {
 	switch r.Kind() {
 	case jsonpath.String, jsonpath.Number, jsonpath.Bool:
-		return strings.TrimSpace(r.Shared())
+		text := r.Shared()
+		if text != "" && text[0] > ' ' && text[0] <= '~' && text[len(text)-1] > ' ' && text[len(text)-1] <= '~' {
+			return text // as most: asking is cheaper than trimming
+		}
+		return strings.TrimSpace(text)
 	}
 	return ""
 }

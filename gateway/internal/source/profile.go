@@ -119,7 +119,11 @@ type Answers struct {
 
 	elements jsonpath.Paths // the plain paths of Each and Join, found in one walk over an element
 	named    Path           // `type`, where the value stands under the key that it names
+	parts    parts          // of Each
 }
+
+// parts are where the parts of one answer are.
+type parts struct{ id, question, typ, comment, value, valueIDs Paths }
 
 // Definitions is a list of questions inside the body.
 type Definitions struct {

@@ -27,12 +27,12 @@ const (
 // gives the same events was not read. Bodies are normalised several times for each of their places.
 func (s *Source) Unread(req *Request, received time.Time) ([]Unread, error) {
 	var warn warnings
-	body, err := s.decode(req, &warn)
-	if err != nil {
+	var doc jsonpath.Index
+	if err := s.decode(req, &doc, &warn); err != nil {
 		return nil, err
 	}
-	elements := []jsonpath.Result{jsonpath.Parse(body)}
-	if found := jsonpath.Read(body, s.Profile.Split.text); found.Kind() == jsonpath.Array {
+	elements := []jsonpath.Result{doc.Root()}
+	if found := jsonpath.Read(doc.JSON(), s.Profile.Split.text); found.Kind() == jsonpath.Array {
 		elements = elements[:0]
 		found.Each(func(_ []byte, element jsonpath.Result) bool {
 			elements = append(elements, element)
@@ -84,7 +84,11 @@ var probes = []string{"null", `"surveygate-probe"`, "7.25"}
 func (s *Source) without(req *Request, received time.Time, body []byte) (string, error) {
 	same := *req
 	same.Verified = Verified{Kind: KindNone}
-	ev, err := s.one(&same, received, body, event.Raw{ContentType: "application/json", SHA256: hash(nil)}, nil)
+	var doc jsonpath.Index
+	if err := doc.Check(body, maxDepth); err != nil {
+		return "", err
+	}
+	ev, err := s.one(&same, received, &doc, doc.Root(), event.Raw{ContentType: "application/json", SHA256: hash(nil)}, nil)
 	if err != nil {
 		return "", err
 	}

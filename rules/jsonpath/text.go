@@ -1,0 +1,83 @@
+package jsonpath
+
+import (
+	"bytes"
+	"unicode/utf8"
+)
+
+// unquote is the text of a JSON string with its quotes. Lone surrogates and bytes that are no UTF-8
+// become U+FFFD.
+func unquote(b []byte) string {
+	inner := inside(b)
+	if plain(inner) {
+		return string(inner)
+	}
+	return string(appendUnquoted(make([]byte, 0, len(inner)), inner))
+}
+
+// plain is true for the inside of a string that is its own text.
+func plain(inner []byte) bool {
+	for i, c := range inner {
+		if c == '\\' {
+			return false
+		}
+		if c >= utf8.RuneSelf {
+			return bytes.IndexByte(inner[i:], '\\') < 0 && utf8.Valid(inner[i:])
+		}
+	}
+	return true
+}
+
+// inside is a string's bytes without its quotes.
+func inside(b []byte) []byte {
+	if len(b) < 2 {
+		return nil
+	}
+	return b[1 : len(b)-1]
+}
+
+func appendUnquoted(out, in []byte) []byte {
+	for i := 0; i < len(in); {
+		c := in[i]
+		if c != '\\' {
+			if c < utf8.RuneSelf {
+				out = append(out, c)
+				i++
+				continue
+			}
+			r, n := utf8.DecodeRune(in[i:])
+			out = utf8.AppendRune(out, r) // an invalid byte is U+FFFD here
+			i += n
+			continue
+		}
+		if i++; i >= len(in) {
+			break
+		}
+		switch in[i] {
+		case 'b':
+			out = append(out, '\b')
+		case 'f':
+			out = append(out, '\f')
+		case 'n':
+			out = append(out, '\n')
+		case 'r':
+			out = append(out, '\r')
+		case 't':
+			out = append(out, '\t')
+		case 'u':
+			r, _ := hex4(in, i+1)
+			i += 4
+			if r >= 0xD800 && r < 0xDC00 && i+6 < len(in) && in[i+1] == '\\' && in[i+2] == 'u' {
+				if low, ok := hex4(in, i+3); ok && low >= 0xDC00 && low < 0xE000 {
+					r = 0x10000 + ((r-0xD800)<<10 | (low - 0xDC00))
+					i += 6
+				}
+			}
+			out = utf8.AppendRune(out, r)
+		default:
+			out = append(out, in[i])
+		}
+		i++
+	}
+	return out
+}
