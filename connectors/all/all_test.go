@@ -14,6 +14,15 @@ func TestEveryConnector(t *testing.T) {
 	connectortest.Suite(t, "..")
 }
 
+//nolint:paralleltest // what others allocate meanwhile would be counted
+func TestBuildAllocates(t *testing.T) {
+	connectortest.HoldCosts(t, "..")
+}
+
+func BenchmarkBuild(b *testing.B) {
+	connectortest.MeasureCosts(b, "..")
+}
+
 func TestFoldersImportsAndPagesAreOneList(t *testing.T) {
 	t.Parallel()
 	connectortest.Folders(t, "..")

@@ -27,8 +27,8 @@ func Suite(t *testing.T, dir string) {
 	for _, name := range connectors.Names() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			product, action, _ := strings.Cut(name, ".")
-			cases := load(t, name, filepath.Join(dir, product, "testdata", action))
+			product, _, _ := strings.Cut(name, ".")
+			cases := examples(t, dir, name)
 			t.Run("build is the same every time, in parallel", func(t *testing.T) { t.Parallel(); sameEveryTime(t, cases) })
 			t.Run("no secret is printed", func(t *testing.T) { t.Parallel(); noSecretPrinted(t, name, cases) })
 			t.Run("every answer has a verdict", func(t *testing.T) { t.Parallel(); everyAnswer(t, name, cases) })
@@ -45,7 +45,14 @@ type example struct {
 	answers [][]byte
 }
 
-func load(t *testing.T, name, folder string) []example {
+// examples are the transcripts of a connector whose events are sent.
+func examples(t testing.TB, dir, name string) []example {
+	t.Helper()
+	product, action, _ := strings.Cut(name, ".")
+	return load(t, name, filepath.Join(dir, product, "testdata", action))
+}
+
+func load(t testing.TB, name, folder string) []example {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(folder, "*.txtar"))
 	if err != nil || len(files) == 0 {
@@ -79,7 +86,7 @@ func load(t *testing.T, name, folder string) []example {
 }
 
 // ready is a connector as configured and the events that it is told of; all new.
-func (e example) ready(t *testing.T, name string) (connectors.Connector, []*event.Event) {
+func (e example) ready(t testing.TB, name string) (connectors.Connector, []*event.Event) {
 	t.Helper()
 	c, _ := connectors.New(name)
 	if err := Bind(e.config, c); err != nil {
