@@ -63,10 +63,11 @@ func (p *Pattern) may(text string) bool {
 		return strings.Contains(text, p.needs)
 	}
 	var any byte
+	needs, first := p.needs, p.needs[0]|0x20
 	for i := range len(text) {
 		c := text[i]
 		any |= c
-		if c|0x20 == p.needs[0]|0x20 && len(text)-i >= len(p.needs) && strings.EqualFold(text[i:i+len(p.needs)], p.needs) {
+		if c|0x20 == first && len(text)-i >= len(needs) && strings.EqualFold(text[i:i+len(needs)], needs) {
 			return true
 		}
 	}
