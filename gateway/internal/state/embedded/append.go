@@ -1,17 +1,12 @@
 package embedded
 
 import (
-	"bytes"
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
 
 	"github.com/surveygate/surveygate/gateway/internal/state"
@@ -74,7 +69,7 @@ func (a *appending) prepare(s *store, events []*event.Event) error {
 			return fmt.Errorf("append: %w: event %q of tenant %q: tenant and id are required", state.ErrInvalid, ev.ID, ev.Tenant)
 		}
 		it := item{terms: termsOf(ev)}
-		it.terms.persons = s.persons(ev)
+		it.terms.persons = s.people.Of(ev)
 		from := len(a.buf)
 		a.buf = append(a.buf, tabID)
 		a.buf = appendID(appendText(a.buf, ev.Tenant), ev.ID)
@@ -152,27 +147,6 @@ func (t *tx) seenBefore(id []byte) (pos uint64, ok bool) {
 		pos = 0
 	}
 	return pos, true
-}
-
-// persons are keyed hashes of what names the respondent.
-func (s *store) persons(ev *event.Event) [][]byte {
-	email, phone, external := ev.Person()
-	var hashes [][]byte
-	for _, name := range [...]string{email, phone, external} {
-		if name = strings.TrimSpace(name); name != "" {
-			if h := s.person(name); !slices.ContainsFunc(hashes, func(g []byte) bool { return bytes.Equal(g, h) }) {
-				hashes = append(hashes, h)
-			}
-		}
-	}
-	return hashes
-}
-
-// person is the keyed hash of a name of a respondent. The key keeps a copied database from being searched for people.
-func (s *store) person(name string) []byte {
-	h := hmac.New(sha256.New, s.key)
-	h.Write([]byte(strings.ToLower(strings.TrimSpace(name))))
-	return h.Sum(nil)[:hashSize]
 }
 
 // respondentKey reads the key of respondents' hashes, and makes it at the first start.

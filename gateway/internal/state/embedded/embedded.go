@@ -57,13 +57,13 @@ const (
 
 // store implements state.Store.
 type store struct {
-	opts  Options
-	db    *pebble.DB
-	lock  *pebble.Lock
-	watch io.Closer // of slow writes; nil on a test's disk
-	clock clock.Clock
-	log   *slog.Logger
-	key   []byte // of respondents' hashes
+	opts   Options
+	db     *pebble.DB
+	lock   *pebble.Lock
+	watch  io.Closer // of slow writes; nil on a test's disk
+	clock  clock.Clock
+	log    *slog.Logger
+	people *state.People
 
 	calls   chan *call
 	closing chan struct{}
@@ -134,9 +134,11 @@ func open(opts Options) (s *store, err error) {
 		opts: opts, clock: opts.Clock, log: opts.Logger,
 		watch: watch, calls: make(chan *call, maxGroup), closing: make(chan struct{}), stopped: make(chan struct{}), broke: make(chan struct{}),
 	}
-	if s.key, err = respondentKey(opts.Dir); err != nil {
+	key, err := respondentKey(opts.Dir)
+	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
+	s.people = state.NewPeople(key)
 	folder := filepath.Join(opts.Dir, "events")
 	s.space.init(disk, opts.Dir, opts.Reserve)
 	// After a fault nothing may reach the disk any more, also not from Pebble's own goroutines: what they would write

@@ -1,12 +1,10 @@
 package embedded
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"sort"
 	"time"
 
@@ -178,7 +176,7 @@ func (s *store) events(ctx context.Context, tenant string, q state.EventQuery) (
 	case q.Response != "":
 		prefix = responsePrefix(nil, tenant, q.Response)
 	case q.Respondent != "":
-		prefix = personPrefix(nil, tenant, s.person(q.Respondent))
+		prefix = personPrefix(nil, tenant, s.people.Person(q.Respondent))
 	case q.Dead:
 		prefix, timed = appendText([]byte{tabDeadEvent}, tenant), true
 	}
@@ -299,11 +297,8 @@ func (l *line) fits(q *state.EventQuery) bool {
 
 // fits are the conditions that another index than the one gone through would have answered.
 func (s *store) fits(r *state.Record, q *state.EventQuery) bool {
-	if q.Respondent != "" {
-		hash := s.person(q.Respondent)
-		if !slices.ContainsFunc(s.persons(r.Event), func(h []byte) bool { return bytes.Equal(h, hash) }) {
-			return false
-		}
+	if q.Respondent != "" && !s.people.Is(r.Event, q.Respondent) {
+		return false
 	}
 	return (q.Response == "" || r.Event.ResponseID == q.Response) &&
 		(!q.Dead || r.Outcome != nil && r.Outcome.Dead != "")

@@ -20,9 +20,6 @@ const (
 	statV1     = 1
 )
 
-// hashSize is how much of a respondent's keyed hash is kept: at 96 bits no two of any plausible number meet.
-const hashSize = 12
-
 // terms are what an event is indexed under, and what a scan filters by. They are kept beside the envelope, so that
 // retention can take an event out of its indexes without decoding it.
 type terms struct {

@@ -2,10 +2,8 @@ package redis
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/sha256"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -147,8 +145,8 @@ func (s *store) terms(ev *event.Event) []any {
 		bucket, tag := term(ev.Tenant, "r", ev.ResponseID)
 		all = append(all, bucket, tag)
 	}
-	for _, p := range s.persons(ev) {
-		bucket, tag := term(ev.Tenant, "p", p)
+	for _, p := range s.people.Load().Of(ev) {
+		bucket, tag := term(ev.Tenant, "p", string(p))
 		all = append(all, bucket, tag)
 	}
 	return all
@@ -157,25 +155,4 @@ func (s *store) terms(ev *event.Event) []any {
 func term(tenant, kind, value string) (bucket, tag string) {
 	sum := sha256.Sum256([]byte(tenant + "\x00" + kind + "\x00" + value))
 	return strconv.Itoa(int(sum[31]) % buckets), string(sum[:tagSize])
-}
-
-// persons are keyed hashes of what names the respondent.
-func (s *store) persons(ev *event.Event) []string {
-	email, phone, external := ev.Person()
-	var hashes []string
-	for _, name := range [...]string{email, phone, external} {
-		if name = strings.TrimSpace(name); name != "" {
-			if h := s.person(name); !slices.Contains(hashes, h) {
-				hashes = append(hashes, h)
-			}
-		}
-	}
-	return hashes
-}
-
-// person is the keyed hash of a name of a respondent. The key keeps a copied index from being searched for people.
-func (s *store) person(name string) string {
-	h := hmac.New(sha256.New, s.key)
-	h.Write([]byte(strings.ToLower(strings.TrimSpace(name))))
-	return string(h.Sum(nil)[:12])
 }

@@ -61,7 +61,8 @@ type store struct {
 	manual   bool // scripts are told the time
 	log      *slog.Logger
 	holder   string
-	key      []byte // of respondents' hashes
+	key      []byte // of people, as this process read it
+	people   atomic.Pointer[state.People]
 	meta     string // prefix of the keys of the gateway as a whole
 	shards   []*shard
 	names    names
@@ -210,6 +211,7 @@ func (s *store) layout(ctx context.Context) error {
 		return fmt.Errorf("the store in Redis was made with %d shards, not %d: what it keeps would not be found again", n, shards)
 	}
 	s.key = []byte(kept.Val()["respondents"])
+	s.people.Store(state.NewPeople(s.key))
 	if s.shards != nil {
 		return nil
 	}
