@@ -233,7 +233,7 @@ func (m *merge) page(ctx context.Context) (page *state.Page[state.Delivery], err
 	}
 	heap.Init(&m.lists)
 	page = &state.Page[state.Delivery]{}
-	most := limit(m.q.Limit)
+	most := state.PageLimit(m.q.Limit)
 	for budget := placeBudget; len(m.lists) > 0; budget-- {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -352,7 +352,7 @@ func (m *merge) ofEvent(top place) (*state.Page[state.Delivery], error) {
 	if err != nil {
 		return nil, err
 	}
-	most := limit(m.q.Limit)
+	most := state.PageLimit(m.q.Limit)
 	for _, o := range all {
 		at := place{nanos(o.Updated), pos, o.suffix}
 		if !at.less(top) || !m.wants(&o.Delivery) || m.q.Failed && o.failedAt == noTime {

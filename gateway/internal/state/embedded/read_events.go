@@ -14,23 +14,11 @@ import (
 )
 
 const (
-	pageSize = 50
-	pageMost = 200
 	// lineBudget is how many lines of the timeline one page may look at: some 20 ms of work.
 	lineBudget = 20000
 	// slack is how much later than a newer event an older one may have been received.
 	slack = 10 * time.Minute
 )
-
-func limit(n int) int {
-	switch {
-	case n <= 0:
-		return pageSize
-	case n > pageMost:
-		return pageMost
-	}
-	return n
-}
 
 // Event is one event with its outcome.
 func (s *store) Event(ctx context.Context, tenant, id string) (*state.Record, error) {
@@ -208,7 +196,7 @@ func (s *store) events(ctx context.Context, tenant string, q state.EventQuery) (
 		until = nanos(q.Until)
 	}
 	page = &state.Page[*state.Record]{}
-	most, budget := limit(q.Limit), lineBudget
+	most, budget := state.PageLimit(q.Limit), lineBudget
 	ok := it.Last()
 	if prefix[0] == tabTimeline && q.Cursor == "" && until != math.MaxInt64 {
 		ok = s.seekTime(it, prefix, until)

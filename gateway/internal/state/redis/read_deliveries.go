@@ -177,7 +177,7 @@ func (m *merge) page(ctx context.Context) (*state.Page[state.Delivery], error) {
 	if m.q.EventID != "" {
 		return m.ofEvent(ctx)
 	}
-	most := limit(m.q.Limit)
+	most := state.PageLimit(m.q.Limit)
 	m.chunk = int64(most + 1)
 	var all []*listed
 	for _, sh := range m.s.shards {
@@ -333,7 +333,7 @@ func (m *merge) ofEvent(ctx context.Context) (*state.Page[state.Delivery], error
 		return place{at: uint64(max(unixMicro(o.Updated), 0)), n: n, suffix: o.suffix, shard: sh.n}
 	}
 	slices.SortFunc(all, func(a, b *owed) int { return at(b).compare(at(a)) })
-	most := limit(m.q.Limit)
+	most := state.PageLimit(m.q.Limit)
 	var last place
 	for _, o := range all {
 		if at(o).compare(m.top) >= 0 || !m.wants(&o.Delivery) || m.q.Failed && o.failed == 0 {

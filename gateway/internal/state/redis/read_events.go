@@ -15,24 +15,12 @@ import (
 )
 
 const (
-	pageSize = 50
-	pageMost = 200
 	// lineBudget is how many events one page may look at: each costs Redis some microseconds.
 	lineBudget = 5000
 	lineChunk  = 256
 	// slack is how much later than a newer event an older one may have been received.
 	slack = 10 * time.Minute
 )
-
-func limit(n int) int {
-	switch {
-	case n <= 0:
-		return pageSize
-	case n > pageMost:
-		return pageMost
-	}
-	return n
-}
 
 // Event is one event with its outcome.
 func (s *store) Event(ctx context.Context, tenant, id string) (*state.Record, error) {
@@ -215,7 +203,7 @@ func (s *store) events(ctx context.Context, tenant string, q *state.EventQuery) 
 		st.read = st.below
 	}
 	page := &state.Page[*state.Record]{}
-	most, budget := limit(q.Limit), lineBudget
+	most, budget := state.PageLimit(q.Limit), lineBudget
 	chunk := lineChunk
 	if scan && q.Type == "" && q.Source == "" && q.Survey == "" && q.Since.IsZero() && q.Until.IsZero() {
 		chunk = most + 1

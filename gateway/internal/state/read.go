@@ -1,0 +1,83 @@
+package state
+
+import (
+	"context"
+	"time"
+
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// Reader looks into what is kept. Lists are newest first, bounded by a page, and go on at its cursor.
+type Reader interface {
+	Event(ctx context.Context, tenant, id string) (*Record, error)
+	Events(ctx context.Context, tenant string, q EventQuery) (*Page[*Record], error)
+	// Range goes through a tenant's events from a position up, in the order of positions, as they were when it was called. The error of
+	// each ends it and is returned.
+	Range(ctx context.Context, tenant string, from uint64, each func(*Record) error) error
+
+	// Delivery is one delivery with its attempts, as long as its event is kept. Deliveries shows what ended for as long
+	// as history is; waiting ones stand in its order by Created, all others by Updated.
+	Delivery(ctx context.Context, tenant, id string) (*Delivery, error)
+	Deliveries(ctx context.Context, tenant string, q DeliveryQuery) (*Page[Delivery], error)
+}
+
+// Record is an event as kept, with its outcome.
+type Record struct {
+	Event    *event.Event
+	Position uint64
+	// Outcome is nil until it is committed. Its deliveries are as they stand now, without their attempts.
+	Outcome *Outcome
+	Claims  int
+	// Size is the bytes it takes.
+	Size int
+}
+
+// EventQuery selects events; zero fields select nothing out. ID, Response and Respondent are indexed,
+// everything else is a scan with a budget.
+type EventQuery struct {
+	Response   string // response id
+	Respondent string // e-mail, phone or external id, as a person writes it
+	Type       string
+	Source     string
+	Survey     string
+	// Dead selects events that are themselves dead letters.
+	Dead         bool
+	Since, Until time.Time // of Received
+	Limit        int       // 0 is 50, at most 200
+	Cursor       string
+}
+
+// DeliveryQuery selects deliveries; zero fields select nothing out.
+type DeliveryQuery struct {
+	State       DeliveryState
+	Destination string
+	Rule        string // rule or webhook
+	EventID     string
+	// Failed selects deliveries with at least one attempt that was not delivered.
+	Failed       bool
+	Since, Until time.Time // of Updated
+	Limit        int       // 0 is 50, at most 200
+	Cursor       string
+}
+
+// Page is part of a list.
+type Page[T any] struct {
+	Items []T
+	// Next goes on behind the last item; empty at the end.
+	Next string
+	// SearchedBackTo is how far a scan got within its budget; zero when it reached the end.
+	SearchedBackTo time.Time
+}
+
+const (
+	pageSize = 50
+	pageMost = 200
+)
+
+// PageLimit is how many items a page has where a query asks for limit.
+func PageLimit(limit int) int {
+	if limit <= 0 {
+		return pageSize
+	}
+	return min(limit, pageMost)
+}
