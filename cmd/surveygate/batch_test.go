@@ -140,8 +140,11 @@ rules:
 	if once, more := fake.told(0, first); once != first {
 		t.Errorf("%d of %d that were committed before the kill are repeated", more, first)
 	}
-	if fake.largest > 100 || fake.largest < 2 {
-		t.Errorf("the largest request told of %d", fake.largest)
+	fake.mu.Lock()
+	largest := fake.largest
+	fake.mu.Unlock()
+	if largest > 100 || largest < 2 {
+		t.Errorf("the largest request told of %d", largest)
 	}
 	p.stop()
 }
