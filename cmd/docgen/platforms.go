@@ -113,6 +113,9 @@ func platform(b *strings.Builder, p config.Platform) {
 		fmt.Fprintf(b, "\nProof: %s.\n", strings.Join(p.Proof, "; "))
 	}
 	fmt.Fprintf(b, "Duplicates share `%s`.\n", p.Dedupe)
+	for _, of := range p.DedupeOf {
+		fmt.Fprintf(b, "Those of `%s` share `%s`.\n", of.Type, of.Key)
+	}
 	if len(p.About.Traps) > 0 {
 		b.WriteString("\nTraps:\n\n")
 		for _, trap := range p.About.Traps {

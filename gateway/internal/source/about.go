@@ -2,6 +2,7 @@ package source
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -81,9 +82,13 @@ type Platform struct {
 	// Secrets and Vars are what a source must set so that requests are proved.
 	Secrets bool
 	Vars    []string
-	// Dedupe is the key that two deliveries of one event share.
-	Dedupe string
+	// Dedupe is the key that two deliveries of one event share, DedupeOf those of single types, in order of the types.
+	Dedupe   string
+	DedupeOf []DedupeKey
 }
+
+// DedupeKey is the key of events of one canonical type.
+type DedupeKey struct{ Type, Key string }
 
 // EventName is what a platform calls an event, or the condition that makes it one.
 type EventName struct{ Own, Canonical string }
@@ -112,6 +117,9 @@ func (p *Profile) Platform() Platform {
 	}
 	if p.Type.Default != "" && p.Type.Default != "unknown" {
 		d.Events = append(d.Events, EventName{"everything else", string(p.Type.Default)})
+	}
+	for _, typ := range slices.Sorted(maps.Keys(p.DedupeByType)) {
+		d.DedupeOf = append(d.DedupeOf, DedupeKey{string(typ), p.DedupeByType[typ].text})
 	}
 	for _, scheme := range p.Verify {
 		if scheme.Kind == KindNone || scheme.Kind == KindPath {

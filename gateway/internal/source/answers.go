@@ -63,7 +63,7 @@ func (r *run) answersOf(a *Answers, from jsonpath.Result) error {
 		case jsonpath.Array:
 			d.rows = optionRows(a, from)
 			d.expect(len(from.Raw()) / likelyAnswer)
-			n := 0
+			n, before := 0, len(d.data.Response.Answers)
 			d.doc.Elements(&a.elements, from, d.found, func(element jsonpath.Result) bool {
 				if n++; n > maxElements {
 					d.err = ErrTooManyAnswers
@@ -72,6 +72,9 @@ func (r *run) answersOf(a *Answers, from jsonpath.Result) error {
 				d.element(element, n)
 				return d.err == nil
 			})
+			if n > 0 && len(d.data.Response.Answers) == before {
+				r.warn.add("answers: %s holds %d, none of which says anything that the profile can read", place(), n)
+			}
 		default:
 			r.warn.add("answers: %s is %s, not an array", place(), from.Kind())
 		}

@@ -122,13 +122,9 @@ func (p *Profile) check(node *document.Node) document.Faults {
 			fault(item(node.Key("handshake"), i), "a handshake has a method or a condition", "write one of method and when")
 		}
 	}
-	if p.Dedupe.IsZero() {
-		fault(node.Key("dedupe"), "the dedupe key is empty", "write the placeholders that two deliveries of one event share, or {sha256}")
-	}
-	for i, part := range p.Dedupe.parts {
-		if part.what == fromQuery {
-			fault(node.Key("dedupe"), "a query parameter is no part of an event", fmt.Sprintf("take placeholder %d out", i+1))
-		}
+	faults = append(faults, p.Dedupe.checkKey(node.Key("dedupe"))...)
+	for _, pair := range pairs(node.Key("dedupe_by_type")) {
+		faults = append(faults, p.DedupeByType[CanonicalType(pair.Key.Text)].checkKey(pair.Value)...)
 	}
 	for i, a := range p.Answers {
 		n := item(node.Key("answers"), i)
@@ -155,6 +151,22 @@ func (p *Profile) check(node *document.Node) document.Faults {
 	for i, r := range p.Roles {
 		if len(r.Type) == 0 && r.Value == nil && r.Name == nil && len(r.Question) == 0 {
 			fault(item(node.Key("roles"), i), "the role fits every answer", "write type, value, name or question")
+		}
+		if !r.Part.IsZero() && len(r.Parts) > 0 {
+			fault(item(node.Key("roles"), i), "a role takes one part or several", "keep one of part and parts")
+		}
+	}
+	return faults
+}
+
+// checkKey finds what is wrong with the template of a dedupe key.
+func (t Template) checkKey(n *document.Node) (faults document.Faults) {
+	if t.IsZero() {
+		faults = append(faults, n.Fault("the dedupe key is empty", "write the placeholders that two deliveries of one event share, or {sha256}"))
+	}
+	for i, part := range t.parts {
+		if part.what == fromQuery {
+			faults = append(faults, n.Fault("a query parameter is no part of an event", fmt.Sprintf("take placeholder %d out", i+1)))
 		}
 	}
 	return faults
@@ -197,8 +209,9 @@ func (p *Profile) compile() {
 	}
 	p.slots(p.ID)
 	p.slots(p.Time)
-	for i := range p.Dedupe.parts {
-		p.slot(&p.Dedupe.parts[i].path)
+	p.slotTemplate(p.Dedupe)
+	for _, key := range p.DedupeByType {
+		p.slotTemplate(key)
 	}
 	p.slotFills(p.fields)
 	for _, fills := range p.byType {
@@ -264,6 +277,12 @@ func slotIn(paths *jsonpath.Paths, path *Path) {
 func (p *Profile) slots(paths Paths) {
 	for i := range paths {
 		p.slot(&paths[i])
+	}
+}
+
+func (p *Profile) slotTemplate(t Template) {
+	for i := range t.parts {
+		p.slot(&t.parts[i].path)
 	}
 }
 

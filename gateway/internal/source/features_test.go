@@ -22,6 +22,14 @@ func TestSixFeatures(t *testing.T) {
 	typ := func(e *event.Event) any { return e.Type }
 	answers := func(e *event.Event) any { return answersOf(e) }
 	warned := func(e *event.Event) any { return strings.Join(e.Data().Warnings, "; ") }
+	phone := func(e *event.Event) any { return e.Data().Respondent.Phone }
+	phoneOf := func(answer string) string {
+		return formPart("submissionID", "1") + formPart("rawRequest", `{"q5_phoneNumber":`+answer+`}`) + "--b--\r\n"
+	}
+	ids := func(e *event.Event) any {
+		d := e.Data()
+		return strings.Join([]string{e.Type, d.Survey.ID, d.Response.ID, d.Context.CollectorID}, " ")
+	}
 	tests := []struct {
 		name, profile string
 		roles         map[string]string
@@ -110,6 +118,24 @@ func TestSixFeatures(t *testing.T) {
 		{"nothing lost: a date", "survicate", nil, `{"messageId":"m","event":{"questionAnswered":{"question":{"id":1},"date":"2019-05-22"}}}`, answers, []answer{{"1", "", "", `"2019-05-22"`}}},
 		{"nothing lost: a matrix", "survicate", nil, `{"messageId":"m","event":{"questionAnswered":{"question":{"id":1},"matrix":[{"id":4,"body":"Price","value":"Neutral"}]}}}`, answers, []answer{{"1", "", "", `[{"id":4,"body":"Price","value":"Neutral"}]`}}},
 		{"nothing lost: a ranking", "survicate", nil, `{"messageId":"m","event":{"questionAnswered":{"question":{"id":1},"ranking":[{"body":"Price","value":1}]}}}`, answers, []answer{{"1", "", "", `[{"body":"Price","value":1}]`}}},
+		{"no answer unseen: an answer of another shape", "survicate", nil, `{"messageId":"m","event":{"questionAnswered":{"responseUuid":"r","question":{"id":1,"body":"q"},"slider":{"position":"secret words"}}}}`, warned, "answers: none that the profile can read; the body is kept as it came"},
+		{"no answer unseen: at another place", "chattosurvey", nil, `{"id":"e","event":"question_response.upserted","data":{"conversation":{"id":"c"},"response":{"value":"x"}}}`, warned, "answers: none that the profile can read; the body is kept as it came"},
+		{"no answer unseen: of the whole conversation", "chattosurvey", nil, `{"id":"e","event":"conversation.completed","data":{"conversation":{"id":"c"},"question_responses":[{"question":{"id":"q"},"content":"x"},{"question":{"id":"p"},"content":"y"}]}}`, warned, "answers: `data.question_responses` holds 2, none of which says anything that the profile can read"},
+		{"no answer unseen: but nothing was asked", "chattosurvey", nil, `{"id":"e","event":"conversation.completed","data":{"conversation":{"id":"c"},"question_responses":[]}}`, warned, ""},
+
+		{"a phone in parts", "jotform", nil, phoneOf(`{"area":"555","phone":"010-0100"}`), phone, "555 010-0100"},
+		{"a phone in parts, with its country", "jotform", nil, phoneOf(`{"country":"+90","area":"212","phone":"5550100"}`), phone, "+90 212 5550100"},
+		{"a phone in parts, of which one stands alone", "jotform", nil, phoneOf(`{"area":"","phone":"5550100"}`), phone, "5550100"},
+		{"a phone in parts, and no number", "jotform", nil, phoneOf(`{"area":"555","phone":""}`), phone, ""},
+		{"a phone as it was masked", "jotform", nil, phoneOf(`{"full":"(555) 010-0100"}`), phone, "(555) 010-0100"},
+		{"a phone as text", "jotform", nil, phoneOf(`"+90 212 555 01 00"`), phone, "+90 212 555 01 00"},
+		{"what only speaks of phones", "jotform", nil, phoneOf(`"I have none"`), phone, ""},
+
+		{"an object that is no response", "surveymonkey", nil, `{"event_type":"survey_updated","event_id":"1","object_type":"survey","object_id":"77","event_datetime":"2016-01-01T21:56:31.182613+00:00","resources":{"survey_id":"77","user_id":"5"}}`, ids, "survey.updated 77  "},
+		{"an object that is no response", "surveymonkey", nil, `{"event_type":"survey_deleted","event_id":"1","object_type":"survey","object_id":"77","resources":{}}`, ids, "survey.deleted 77  "},
+		{"an object that is no response", "surveymonkey", nil, `{"event_type":"collector_created","event_id":"1","object_type":"collector","object_id":"88","resources":{"survey_id":"77"}}`, ids, "collector.created 77  88"},
+		{"an object that is a response", "surveymonkey", nil, `{"event_type":"response_disqualified","event_id":"1","object_type":"response","object_id":"99","resources":{"survey_id":"77","collector_id":"88"}}`, ids, "response.disqualified 77 99 88"},
+		{"when nothing was completed", "questionpro", nil, `{"surveyID":1,"responseID":2,"responseStatus":"Started","utctimestamp":1769630453}`, func(e *event.Event) any { return timeText(e.Time) + e.Data().Response.CompletedAt }, "2026-01-28T20:00:53Z"},
 		{"the whole survey", "survicate", nil, `{"messageId":"m","event":{"surveyCompleted":{"responseUuid":"r","survey":{"id":"s","name":"Satisfaction"},"url":"https://x","timestamp":"2019-05-10T06:46:02+00:00","respondent":{"uuid":"u","attributes":{"email":"jo@example.com"}}}}}`, func(e *event.Event) any {
 			return []string{e.Type, e.SurveyID, e.ResponseID, timeText(e.Time), e.Data().Respondent.ID, e.Data().Respondent.Email}
 		}, []string{"response.completed", "s", "r", "2019-05-10T06:46:02Z", "u", "jo@example.com"}},

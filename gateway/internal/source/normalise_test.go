@@ -158,6 +158,17 @@ func TestDedupeKeys(t *testing.T) {
 			}
 		})
 	}
+	t.Run("by type", func(t *testing.T) {
+		t.Parallel()
+		s := inline(t, strings.Replace(head, "{test: test}", "{test: test, a: reward.redeemed, b: response.updated}", 1)+"\"{id}\"\n"+
+			"dedupe_by_type: {response.started: \"S{id}\", reward.redeemed: \"{b}:{id}\"}")
+		if ev := one(t, s, body); ev.Type != event.TypeRewardRedeemed || ev.DedupeKey != "true:12345678901234567890" {
+			t.Errorf("%s %q", ev.Type, ev.DedupeKey)
+		}
+		if ev := one(t, s, strings.Replace(body, `"a"`, `"b"`, 1)); ev.Type != event.TypeResponseUpdated || ev.DedupeKey != "12345678901234567890" {
+			t.Errorf("%s %q", ev.Type, ev.DedupeKey)
+		}
+	})
 	t.Run("too long to keep", func(t *testing.T) {
 		t.Parallel()
 		long := `{"t":"` + strings.Repeat("x", 1020) + `","id":"` + strings.Repeat("y", 20) + `"}`

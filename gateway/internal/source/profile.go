@@ -36,6 +36,8 @@ type Profile struct {
 	Time Paths `yaml:"time,omitempty"`
 	// Dedupe is the key that two deliveries of one event share.
 	Dedupe Template `yaml:"dedupe"`
+	// DedupeByType is the key of one canonical type, in place of Dedupe.
+	DedupeByType map[CanonicalType]Template `yaml:"dedupe_by_type,omitempty"`
 	// Map fills fields of the event: with a path, a list of alternatives, or {path, prefix}.
 	Map map[Field]*document.Node `yaml:"map,omitempty"`
 	// MapByType are additions for one canonical type, which stand before Map.
@@ -171,6 +173,8 @@ type Role struct {
 	Question []string `yaml:"question,omitempty"`
 	// Part is the place within an answer that is an object or a list; without it the whole answer counts.
 	Part Path `yaml:"part,omitempty"`
+	// Parts are several such places, whose texts are put together with spaces; where one of them is empty, none counts.
+	Parts []Path `yaml:"parts,omitempty"`
 }
 
 // Leads is a list of lead forms.

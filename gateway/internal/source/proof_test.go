@@ -220,6 +220,10 @@ func TestNobodyIsSwallowed(t *testing.T) {
 		{"kobotoolbox", `{"_xform_id_string":"f","meta/rootUuid":"uuid:1","q":"a"}`, `{"_xform_id_string":"f","meta/rootUuid":"uuid:2","q":"b"}`},
 		{"jotform", formPart("formID", "1") + formPart("rawRequest", `{"event_id":"e1","q1_a":"a"}`) + "--b--\r\n", formPart("formID", "1") + formPart("rawRequest", `{"event_id":"e2","q1_a":"b"}`) + "--b--\r\n"},
 		{"pollarix", `{"event":"COUPON_REDEEMED","webhookId":"w","timestamp":"2026-01-01T00:00:00Z","data":{"surveyId":"s","couponCode":"A"}}`, `{"event":"COUPON_REDEEMED","webhookId":"w","timestamp":"2026-01-01T00:00:00Z","data":{"surveyId":"s","couponCode":"B"}}`},
+		// What tells two coupons of one response apart is not published, and their times have no fractions.
+		{"pollarix", `{"event":"COUPON_REDEEMED","webhookId":"w","timestamp":"2026-01-01T00:00:00Z","data":{"surveyId":"s","responseId":"r","code":"A"}}`, `{"event":"COUPON_REDEEMED","webhookId":"w","timestamp":"2026-01-01T00:00:00Z","data":{"surveyId":"s","responseId":"r","code":"B"}}`},
+		{"pollarix", `{"event":"SURVEY_STATUS_CHANGED","webhookId":"w","timestamp":"2026-01-01T00:00:00Z","data":{"surveyId":"s","state":"A"}}`, `{"event":"SURVEY_STATUS_CHANGED","webhookId":"w","timestamp":"2026-01-01T00:00:00Z","data":{"surveyId":"s","state":"B"}}`},
+		{"pollarix", `{"event":"CONTACT_ADDED","webhookId":"w","timestamp":"2026-01-01T00:00:00Z","data":{"surveyId":"s","responseId":"r","n":1}}`, `{"event":"CONTACT_ADDED","webhookId":"w","timestamp":"2026-01-01T00:00:00Z","data":{"surveyId":"s","responseId":"r","n":2}}`},
 		{"formbricks", `{"event":"responseUpdated","data":{"id":"r","data":{"q":"a"}}}`, `{"event":"responseUpdated","data":{"id":"r","data":{"q":"b"}}}`},
 		// The same response, changed or further on.
 		{"refiner", `{"uuid":"u","received_at":"2026-01-01 00:00:00","data":{"q":"a"}}`, `{"uuid":"u","received_at":"2026-01-01 00:00:00","data":{"q":"b"}}`},

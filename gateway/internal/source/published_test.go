@@ -218,11 +218,11 @@ func TestPublished(t *testing.T) {
 		},
 		{
 			file: "jotform-submission.multipart.txt", typ: "response.completed", verified: "path", survey: "70936128142151", response: "3859755280104305944", time: received,
-			email: "kin@example.com", nps: 9.0, answers: 7, dedupe: "70936128142151:3859755280104305944:1510165948969_70936128142151_FE1smSr", first: "Kin", last: "Lane",
+			email: "kin@example.com", nps: 9.0, answers: 7, dedupe: "70936128142151:3859755280104305944:1510165948969_70936128142151_FE1smSr", first: "Kin", last: "Lane", phone: "555 0100",
 		},
 		{
 			file: "jotform-submission.json", typ: "response.completed", verified: "path", survey: "70936128142151", response: "3859755280104305944", time: received,
-			email: "kin@example.com", nps: 9.0, answers: 7, dedupe: "70936128142151:3859755280104305944:1510165948969_70936128142151_FE1smSr", first: "Kin", last: "Lane",
+			email: "kin@example.com", nps: 9.0, answers: 7, dedupe: "70936128142151:3859755280104305944:1510165948969_70936128142151_FE1smSr", first: "Kin", last: "Lane", phone: "555 0100",
 		},
 		{
 			file: "kobotoolbox-submission.json", typ: "response.completed", verified: "token", survey: "afKfAnPYX3X7kojqM2cJDb", response: "uuid:faa38eee-4e3f-419e-bac0-e95f1085d998",
@@ -250,11 +250,11 @@ func TestPublished(t *testing.T) {
 		},
 		{
 			file: "pollarix-SURVEY_STATUS_CHANGED.derived.json", typ: "survey.status_changed", verified: "token", survey: "survey_123", time: "2024-01-15T10:30:00Z",
-			dedupe: "wh_abc123:SURVEY_STATUS_CHANGED:survey_123::2024-01-15T10:30:00Z",
+			dedupe: "wh_abc123:SURVEY_STATUS_CHANGED:survey_123::2024-01-15T10:30:00Z:" + sha("pollarix-SURVEY_STATUS_CHANGED.derived.json"),
 		},
 		{
 			file: "pollarix-COUPON_REDEEMED.derived.json", typ: "reward.redeemed", verified: "token", survey: "survey_123", response: "resp_456", time: "2024-01-15T10:30:00Z",
-			dedupe: "wh_abc123:COUPON_REDEEMED:survey_123:resp_456:2024-01-15T10:30:00Z",
+			dedupe: "wh_abc123:COUPON_REDEEMED:survey_123:resp_456:2024-01-15T10:30:00Z:" + sha("pollarix-COUPON_REDEEMED.derived.json"),
 		},
 		{
 			file: "pollqr-response.created.json", typ: "response.completed", verified: "hmac", survey: pollqr, response: answered, time: "2024-01-01T12:00:00Z", completed: "2024-01-01T12:00:00Z",

@@ -153,15 +153,28 @@ func (r *run) roles() {
 			if !r.fits(role, a, j) {
 				continue
 			}
-			text := a.Text()
-			if !role.Part.IsZero() {
-				text = plain(role.Part.in(a.Value))
-			}
-			if r.putText(role.Set, strings.TrimSpace(text), "") == filled {
+			if r.putText(role.Set, role.text(a), "") == filled {
 				break
 			}
 		}
 	}
+}
+
+// text is what an answer says of a role: all of it, or its parts.
+func (role *Role) text(a *event.Answer) string {
+	if !role.Part.IsZero() {
+		return plain(role.Part.in(a.Value))
+	}
+	if len(role.Parts) == 0 {
+		return strings.TrimSpace(a.Text())
+	}
+	said := make([]string, len(role.Parts))
+	for i, part := range role.Parts {
+		if said[i] = plain(part.in(a.Value)); said[i] == "" {
+			return ""
+		}
+	}
+	return strings.Join(said, " ")
 }
 
 // fewTypes is how many types of questions a form has at most, for typesOf.
