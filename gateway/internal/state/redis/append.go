@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,9 +14,6 @@ import (
 
 // tagSize is how much of a term's hash an index entry has; what it leads to is compared whole.
 const tagSize = 6
-
-// entryFields is how many arguments an entry's fields and values are.
-const entryFields = 22
 
 // appending is the part of an Append that goes to one shard.
 type appending struct {
@@ -96,12 +94,11 @@ func (s *store) Append(ctx context.Context, events []*event.Event) ([]state.Appe
 // add writes the script's arguments for an event.
 func (a *appending) add(s *store, ev *event.Event) {
 	terms := s.terms(ev)
-	a.args = append(a.args, slotOf(ev.ID), fieldOf(ev.Tenant, ev.ID), escape(ev.Tenant), len(terms)/2)
+	a.args = slices.Grow(a.args, 14+len(terms))
+	a.args = append(a.args, slotOf(ev.ID), fieldOf(ev.Tenant, ev.ID), escape(ev.Tenant),
+		ev.ID, ev.Tenant, ev.Type, ev.Source, ev.SurveyID, ev.ResponseID, ev.Time.UnixMilli(), ev.Received.UnixMilli(),
+		ev.Envelope(), ev.Raw.Body, len(terms)/2)
 	a.args = append(a.args, terms...)
-	a.args = append(a.args, entryFields,
-		"v", "1", "id", ev.ID, "tenant", ev.Tenant, "type", ev.Type, "source", ev.Source, "survey", ev.SurveyID,
-		"response", ev.ResponseID, "time", strconv.FormatInt(ev.Time.UnixMilli(), 10),
-		"received", strconv.FormatInt(ev.Received.UnixMilli(), 10), "event", ev.Envelope(), "raw", ev.Raw.Body)
 	a.events++
 	a.bytes += ev.Size() + 512
 }

@@ -217,7 +217,7 @@ func (p *committing) event(s *store, sh *shard, n uint64, o *state.Outcome, now 
 		size = -1
 	}
 	for i := range own.Deliveries {
-		p.delivery(&own.Deliveries[i], suffixes[i], shapes[i], size, now)
+		p.delivery(&own.Deliveries[i], suffixes[i], shapes[i], size, now, false)
 	}
 	return nil
 }
@@ -245,7 +245,7 @@ func (p *committing) settle(s *store, sh *shard, given *state.Settled, now time.
 	p.items++
 	p.args = append(p.args, "D", slotOf(eventID), fieldOf(d.Tenant, eventID), micros(given.Lease))
 	p.free(s, sh, d.Tenant, eventID, given.Free)
-	p.delivery(&d, suffix, s.names.of(shape(&d), &p.fresh), 0, now)
+	p.delivery(&d, suffix, s.names.of(shape(&d), &p.fresh), 0, now, true)
 }
 
 // free gives the keys of once back that are in this shard; on one shard that is all of them, in the same step.
@@ -262,29 +262,45 @@ func (p *committing) free(s *store, sh *shard, tenant, owner string, keys []stri
 	p.args[at] = n
 }
 
-func (p *committing) delivery(d *state.Delivery, suffix, shape string, size int, now time.Time) {
+// delivery writes the script's arguments for a delivery. Of one that ended with its event only the history is kept;
+// whole is for one that has a record of its own.
+func (p *committing) delivery(d *state.Delivery, suffix, shape string, size int, now time.Time, whole bool) {
 	list, entry := "", []byte(nil)
 	if len(d.Log) > 0 || d.State != state.Waiting { // what was tried, and what ended
 		list, entry = listFor(d), appendEntry(nil, d, suffix, shape)
 	}
-	p.args = append(p.args, deliveryValues(d, suffix, shape, size, now)...)
-	p.args = append(p.args, list, entry)
+	p.args = append(p.args, letterOf(d.State), token(d.Tenant, d.Destination), list, entry)
+	if whole || d.State == state.Waiting || d.State == state.Dead {
+		v := valuesOf(d, shape, now)
+		p.args = append(p.args, suffix, leased(d), size, v.created, v.wait, v.due, v.reason, v.tail)
+	}
 	p.items++
 	p.bytes += len(entry) + 256
 }
 
-func deliveryValues(d *state.Delivery, suffix, shape string, size int, now time.Time) []any {
-	leased := 0
+func leased(d *state.Delivery) int {
 	if d.Leased {
-		leased = 1
+		return 1
 	}
+	return 0
+}
+
+func letterOf(s state.DeliveryState) string { return string(letters[s]) }
+
+// values are what scripts are told of a delivery that has a record.
+type values struct {
+	created, wait, due, reason string
+	tail                       []byte
+}
+
+func valuesOf(d *state.Delivery, shape string, now time.Time) values {
 	wait := int64(0)
 	if d.State == state.Waiting {
 		wait = unixMicro(d.Due) - unixMicro(now)
 	}
-	return []any{
-		token(d.Tenant, d.Destination), suffix, string(letters[d.State]), leased, size,
-		micros(d.Created), strconv.FormatInt(wait, 10), micros(d.Due), plain(d.Reason), appendTail(nil, d, shape),
+	return values{
+		created: micros(d.Created), wait: strconv.FormatInt(wait, 10), due: micros(d.Due), reason: plain(d.Reason),
+		tail: appendTail(nil, d, shape),
 	}
 }
 

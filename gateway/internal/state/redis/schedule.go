@@ -126,7 +126,7 @@ func (s *store) change(ctx context.Context, all []*owed, ends bool, now time.Tim
 	args, places := map[*shard][]any{}, map[*shard][]int{}
 	for i, to := range all {
 		sh := s.names.of(shape(&to.Delivery), &fresh)
-		l, v := to.newest, deliveryValues(&to.Delivery, to.suffix, sh, 0, now)
+		l, v := to.newest, valuesOf(&to.Delivery, sh, now)
 		entry := ""
 		if ends {
 			entry = listFor(&to.Delivery) + string(appendEntry(nil, &to.Delivery, to.suffix, sh))
@@ -134,7 +134,7 @@ func (s *store) change(ctx context.Context, all []*owed, ends bool, now time.Tim
 		args[to.shard] = append(args[to.shard],
 			slotOf(to.EventID), fieldOf(to.Tenant, to.EventID), to.suffix, to.raw,
 			string(l.list), text(l.at), text(l.seq), l.dest, text(to.failed),
-			v[0], v[2], v[5], v[6], v[7], v[8], v[9], entry)
+			token(to.Tenant, to.Destination), letterOf(to.State), v.created, v.wait, v.due, v.reason, v.tail, entry)
 		places[to.shard] = append(places[to.shard], i)
 	}
 	if err := s.keepNames(ctx, fresh); err != nil {

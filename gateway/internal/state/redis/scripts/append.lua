@@ -1,7 +1,7 @@
 #!lua
 -- Appends events, each once by its id. It is refused by Redis as a whole when memory is full.
---   ARGV  time, then for each event: slot, field (of its id), tenant, number of index terms,
---         the terms (bucket, tag), number of fields, the entry's fields and values
+--   ARGV  time, then for each event: slot, field (of its id), tenant (as a part of keys), id, tenant, type, source,
+--         survey, response, time, received, event, raw, number of index terms, the terms (bucket, tag)
 --   returns for each event its position, or 0 minus the position of the first; -0 as '-0': that one is gone
 -- The number behind the last entry: what anybody else wrote into the stream, or what it has where the counters are gone.
 local function behind()
@@ -23,38 +23,45 @@ local function grow(name, by)
   if parts then parts[#parts + 1] = by else grown[name] = { by } end
 end
 
-while i <= #ARGV do
-  local ids, field, tenant, terms = base .. 'id:' .. ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])
-  i = i + 4
-  local at = i + 2 * terms
-  local last = at + tonumber(ARGV[at])
-  local n = text(pos)
+-- An entry's fields are public: their names and the first value are the same in all, and 54 bytes together.
+local function add(call, n, i)
+  return call('XADD', events, n .. '-0', 'v', '1', 'id', ARGV[i], 'tenant', ARGV[i + 1], 'type', ARGV[i + 2],
+    'source', ARGV[i + 3], 'survey', ARGV[i + 4], 'response', ARGV[i + 5], 'time', ARGV[i + 6],
+    'received', ARGV[i + 7], 'event', ARGV[i + 8], 'raw', ARGV[i + 9])
+end
+
+local most = #ARGV
+while i <= most do
+  local ids, field, tenant, terms = base .. 'id:' .. ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 13])
+  local n, at = text(pos), i + 3
+  i = i + 14
   if redis.call('HSETNX', ids, field, n) == 0 then
     local known = redis.call('HGET', ids, field)
     local kept = tonumber(known)
     if kept < first and redis.call('EXISTS', base .. 'kept:' .. known) == 0 then kept = 0 end
     results[#results + 1] = '-' .. text(kept)
   else
-    local added = redis.pcall('XADD', events, n .. '-0', unpack(ARGV, at + 1, last))
-    if type(added) == 'table' then
+    if type(add(redis.pcall, n, at)) == 'table' then
       foreign()
       pos = behind()
       n = text(pos)
-      redis.call('XADD', events, n .. '-0', unpack(ARGV, at + 1, last))
+      add(redis.call, n, at)
       redis.call('HSET', ids, field, n)
     end
     local slice, offset = text(math.floor(pos / 65536)), struct.pack('>I2', pos % 65536)
     slices[slice] = true
     grow('line:' .. tenant .. ':' .. slice, offset)
-    for t = i, at - 1, 2 do
-      grow('index:' .. slice .. ':' .. ARGV[t], ARGV[t + 1] .. offset)
+    local index = 'index:' .. slice .. ':'
+    for t = i, i + 2 * terms - 1, 2 do
+      grow(index .. ARGV[t], ARGV[t + 1] .. offset)
     end
-    for f = at + 1, last do bytes = bytes + #ARGV[f] end
+    bytes = bytes + 54
+    for f = at, at + 9 do bytes = bytes + #ARGV[f] end
     results[#results + 1] = n
     pos, fresh = pos + 1, fresh + 1
     tenants[tenant] = true
   end
-  i = last + 1
+  i = i + 2 * terms
 end
 if fresh > 0 then
   for name, parts in pairs(grown) do redis.call('APPEND', base .. name, table.concat(parts)) end

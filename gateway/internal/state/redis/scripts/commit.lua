@@ -4,40 +4,65 @@
 --   ARGV  time, then operations:
 --     R release: position, slot, field
 --     B burial of what cannot be read: position, tenant, outcome
---     E event: position, slot, field, tenant, outcome, dead at (0: it is not), keys of once, deliveries
+--     E event: position, slot, field, tenant, outcome, dead at (0: it is not), keys of once, number of deliveries, those
 --     D due delivery: slot, field, lease, keys of once, one delivery
 --   keys of once are a number, then key and owner of each
---   a delivery is: destination, suffix, state, leased, size (-1: as it is), created, microseconds until due, due,
---         reason, tail, list of its history entry (or empty), entry
+--   a delivery is: state, destination, list of its history entry (or empty), entry; and unless an event's ended with it:
+--         suffix, leased, size (-1: as it is), created, microseconds until due, due, reason, tail
 --   returns for each operation whether its fence held
 local results, i, published = {}, 2, false
 
-local function delivery()
+-- One that ended with its event leaves no more than its entry in history.
+local function ended(state) return state ~= 'W' and state ~= 'X' end
+local function delivery(whole)
   local d = {
-    dest = ARGV[i], suffix = ARGV[i + 1], state = ARGV[i + 2], leased = tonumber(ARGV[i + 3]), size = tonumber(ARGV[i + 4]),
-    created = tonumber(ARGV[i + 5]), score = now + tonumber(ARGV[i + 6]), due = tonumber(ARGV[i + 7]),
-    reason = ARGV[i + 8], tail = ARGV[i + 9], to = ARGV[i + 10], entry = ARGV[i + 11],
-    updated = now, failed = 0, list = '-', at = 0, seq = 0, where = '',
+    state = ARGV[i], dest = ARGV[i + 1], to = ARGV[i + 2], entry = ARGV[i + 3], list = '-', at = 0, seq = 0, where = '',
   }
-  i = i + 12
+  i = i + 4
+  if whole or not ended(d.state) then
+    d.suffix, d.leased, d.size, d.created = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
+    d.score, d.due = now + tonumber(ARGV[i + 4]), tonumber(ARGV[i + 5])
+    d.reason, d.tail, d.updated, d.failed = ARGV[i + 6], ARGV[i + 7], now, 0
+    i = i + 8
+  end
   return d
 end
 
 local function free()
-  local keys = {}
   local n = tonumber(ARGV[i])
+  if n == 0 then
+    i = i + 1
+    return nil
+  end
+  local keys = {}
   for k = i + 1, i + 2 * n, 2 do keys[#keys + 1] = { ARGV[k], ARGV[k + 1] } end
   i = i + 1 + 2 * n
   return keys
 end
 local function freed(keys)
-  for _, k in ipairs(keys) do
+  for _, k in ipairs(keys or {}) do
     local v = redis.call('GET', base .. k[1])
     if v and string.sub(v, 8) == k[2] then redis.call('DEL', base .. k[1]) end
   end
 end
 
--- Writes a delivery's history entry and its record, if it needs one.
+-- Outcomes are written at the end, those that are kept together at once.
+local outcomes = {}
+local function decided(n, outcome)
+  local bucket = math.floor(n / 64)
+  local all = outcomes[bucket]
+  if not all then
+    all = {}
+    outcomes[bucket] = all
+  end
+  all[#all + 1] = n % 64
+  all[#all + 1] = outcome
+end
+local function written()
+  for bucket, all in pairs(outcomes) do redis.call('HSET', base .. 'outcome:' .. text(bucket), unpack(all)) end
+end
+
+-- Writes a delivery's history entry.
 local function apply(d, n)
   if d.to ~= '' then
     local at, seq = enter(d.to, d.dest, before(d, n, 'n', d.dest) .. d.entry)
@@ -81,7 +106,7 @@ while i <= #ARGV do
     local all = fields(n)
     if redis.call('XACK', events, group, n .. '-0') == 1 then
       held = 1
-      redis.call('HSET', base .. 'outcome:' .. text(math.floor(n / 64)), n % 64, outcome)
+      decided(tonumber(n), outcome)
       if all and ours(n, all) then
         count('pending', -1)
         if tenant ~= '' then redis.call('ZADD', base .. 'gone:' .. tenant, text(now), n) end
@@ -95,37 +120,39 @@ while i <= #ARGV do
     local keys = free()
     local deliveries = tonumber(ARGV[i])
     i = i + 1
-    if pending(n, slot, field) and redis.call('XACK', events, group, n .. '-0') == 1 then
-      held = 1
-      local number, links = tonumber(n), {}
-      for k = 1, deliveries do
-        local d = delivery()
+    local holds = pending(n, slot, field) and redis.call('XACK', events, group, n .. '-0') == 1
+    local number, links = tonumber(n), {}
+    for k = 1, deliveries do
+      local d = delivery(false)
+      if holds then
         apply(d, number)
         if d.list == '-' then
           links[k] = '-'
         else
           links[k] = struct.pack('>c1I7I2', d.list, d.at, d.seq)
         end
-        if d.state == 'W' or d.state == 'X' then
+        if not ended(d.state) then
           if d.size < 0 then d.size = size(fields(number)) end
           redis.call('HSET', owedkey(number), owedfield(number, d.suffix), owed(d))
           listed(d, number, d.suffix, d.score)
           destination(d.dest)
         end
       end
-      redis.call('HSET', base .. 'outcome:' .. text(math.floor(number / 64)), number % 64, outcome .. table.concat(links))
+    end
+    if holds then
+      held = 1
+      decided(number, outcome .. table.concat(links))
       if dead ~= '0' then redis.call('ZADD', base .. 'gone:' .. tenant, dead, n) end
       freed(keys)
       count('pending', -1)
     else
-      i = i + 12 * deliveries
       stray(n, slot, field)
     end
   else
     local slot, field, lease = ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])
     i = i + 4
     local keys = free()
-    local d = delivery()
+    local d = delivery(true)
     local n = tonumber(redis.call('HGET', base .. 'id:' .. slot, field) or '0')
     local kept = n > 0 and redis.call('HGET', owedkey(n), owedfield(n, d.suffix))
     local old = kept and unowed(kept)
@@ -139,11 +166,12 @@ while i <= #ARGV do
       redis.call('HSET', owedkey(n), owedfield(n, d.suffix), owed(d))
       listed(d, n, d.suffix, d.score)
       freed(keys)
-      if d.state ~= 'W' and d.state ~= 'X' then orphan(n) end
+      if ended(d.state) then orphan(n) end
     end
   end
   results[#results + 1] = held
 end
+written()
 settled()
 counted()
 if published then redis.call('PUBLISH', base .. 'wake', '') end
