@@ -26,14 +26,16 @@ const (
 	fieldHeaders = "headers"
 )
 
-// maxReads is how often an entry may have been given out without an answer: then reading it ends the process.
+// maxReads is how often an entry may have been given out without an answer. Another time it is not read: what is in it may
+// be what ends its readers.
 const maxReads = 5
 
 // read makes events of an entry through its source, or says why there are none: then trying again changes nothing until
 // the source is changed.
 func read(s *config.Source, e redis.Entry, now time.Time) (events []*event.Event, err error) {
 	if e.Read > maxReads {
-		return nil, fmt.Errorf("read %d times without an end: the gateway stopped each time", e.Read-1)
+		return nil, fmt.Errorf("given out %d times and never acknowledged: each time its reader stopped before it was done, "+
+			"or lost the connection to Redis; replay it if nothing is wrong with it", e.Read-1)
 	}
 	defer func() {
 		if r := recover(); r != nil {

@@ -144,6 +144,17 @@ func TestPoisonIsNotReadASixthTime(t *testing.T) {
 	}
 }
 
+// What buries an entry that was given out too often says what is known, and no more: why none of its readers answered,
+// Redis does not say.
+func TestEntryThatNobodyAnsweredFor(t *testing.T) {
+	t.Parallel()
+	_, err := read(one(t, "tenant: acme"), redis.Entry{ID: "1-0", Fields: map[string]string{"event": `{"type":"test"}`}, Read: maxReads + 1}, noon)
+	want := "given out 5 times and never acknowledged: each time its reader stopped before it was done, or lost the connection to Redis; replay it if nothing is wrong with it"
+	if err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
 func TestLetter(t *testing.T) {
 	t.Parallel()
 	s := one(t, "tenant: acme")

@@ -36,8 +36,9 @@ type StreamOptions struct {
 type Entry struct {
 	ID     string
 	Fields map[string]string
-	// Read counts how often it was given out, this time included. From the third time on it is given alone, so that one
-	// that ends its reader takes no others with it.
+	// Read counts how often it was given out, this time included. Answers that were lost on their way to a reader that
+	// still lives count as one. From the third time on it is given alone, so that one that ends its reader takes no others
+	// with it.
 	Read int64
 }
 
@@ -56,7 +57,7 @@ type Stream struct {
 	client goredis.UniversalClient
 	holder string
 
-	largest        int       // bytes of the largest entry of the last read
+	singly         bool      // no scripts may be run there: entries are read one at a time
 	looked, tidied time.Time // when stale entries were looked for, and readers that are gone
 	problem        string    // as it was reported
 	problemAt      time.Time // when it was logged
@@ -98,7 +99,7 @@ func OpenStream(opts StreamOptions) (*Stream, error) {
 	o.MinIdleConns = 0          // one reader needs one connection
 	return &Stream{
 		opts: opts, client: newClient(o), holder: opts.Holder + "-" + hex.EncodeToString(suffix[:]),
-		largest: streamBytes / streamFirst, pause: streamPause,
+		pause: streamPause,
 	}, nil
 }
 

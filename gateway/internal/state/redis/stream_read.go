@@ -13,11 +13,10 @@ import (
 )
 
 const (
-	// streamBytes is about how much one read brings, and streamCount how many entries at most: how many fit is guessed by
-	// the largest of the read before. The first read takes streamFirst.
+	// streamBytes is how much one read brings, and one entry more: what it may cost us must not depend on who fills the
+	// stream. streamCount is how many entries it brings at most.
 	streamBytes = 8 << 20
 	streamCount = 128
-	streamFirst = 16
 	streamWait  = time.Second
 
 	// readAlone is from which time on an entry is given alone.
@@ -27,7 +26,10 @@ const (
 	goneAfter = 10 * time.Minute
 )
 
-var departScript = goredis.NewScript(source("depart"))
+var (
+	departScript = goredis.NewScript(source("depart"))
+	readScript   = goredis.NewScript(source("read"))
+)
 
 // next are entries that nobody has: first stale ones, then new ones.
 func (s *Stream) next(ctx context.Context) ([]Entry, error) {
@@ -52,12 +54,6 @@ func (s *Stream) next(ctx context.Context) ([]Entry, error) {
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", state.ErrUnavailable, err)
 	}
-	if len(entries) > 0 {
-		s.largest = 1
-		for _, e := range entries {
-			s.largest = max(s.largest, e.size())
-		}
-	}
 	return entries, nil
 }
 
@@ -69,55 +65,88 @@ func (e *Entry) size() int {
 	return n
 }
 
-func (s *Stream) count() int { return min(max(streamBytes/s.largest, 1), streamCount) }
-
+// fresh takes new entries: all that fit at once, and where there is none, the next one to come.
 func (s *Stream) fresh(ctx context.Context) ([]Entry, error) {
-	got, err := s.client.Do(ctx, "XREADGROUP", "GROUP", s.opts.Group, s.holder, "COUNT", s.count(),
+	if !s.singly {
+		got, err := readScript.Run(ctx, s.client, []string{s.opts.Stream}, s.opts.Group, s.holder, streamCount, streamBytes).Result()
+		if all := asList(got); err == nil && len(all) > 0 {
+			return entriesOf(all), nil
+		}
+		if s.singly = refusesScripts(err); err != nil && !s.singly {
+			return nil, err
+		}
+		if s.singly {
+			s.opts.Logger.Warn("the stream's Redis lets us run no scripts: entries are read one at a time", "stream", s.opts.Stream, "err", err)
+		}
+	}
+	got, err := s.client.Do(ctx, "XREADGROUP", "GROUP", s.opts.Group, s.holder, "COUNT", 1,
 		"BLOCK", streamWait.Milliseconds(), "STREAMS", s.opts.Stream, ">").Result()
 	streams := asList(got)
 	if err != nil || len(streams) == 0 {
 		return nil, err
 	}
-	return entriesOf(asList(asList(streams[0])[1]), nil), nil
+	return entriesOf(asList(asList(streams[0])[1])), nil
 }
 
-// stale takes over entries that their reader had for too long: it died. Now and then it is looked for them.
+// refusesScripts is when our user may not run one, or nobody may.
+func refusesScripts(err error) bool {
+	if err == nil {
+		return false
+	}
+	text := err.Error()
+	return (strings.Contains(text, "NOPERM") || strings.Contains(text, "unknown command")) && strings.Contains(text, "eval")
+}
+
+// stale takes over entries that their reader had for too long: it died. Now and then it is looked for them. They are
+// taken one by one, as each may be large.
 func (s *Stream) stale(ctx context.Context) ([]Entry, error) {
 	now := s.opts.Clock.Now()
 	if since := now.Sub(s.looked); since >= 0 && since < s.opts.Stale/5 {
 		return nil, nil
 	}
-	got, err := s.client.Do(ctx, "XPENDING", s.opts.Stream, s.opts.Group, "IDLE", s.opts.Stale.Milliseconds(), "-", "+", s.count()).Result()
+	idle := s.opts.Stale.Milliseconds()
+	got, err := s.client.Do(ctx, "XPENDING", s.opts.Stream, s.opts.Group, "IDLE", idle, "-", "+", streamCount).Result()
 	if err != nil {
 		return nil, err
 	}
-	read := map[string]int64{}
-	claim := []any{"XCLAIM", s.opts.Stream, s.opts.Group, s.holder, s.opts.Stale.Milliseconds()}
-	for _, p := range asList(got) {
-		p := asList(p)
-		if len(p) != 4 {
-			continue
-		}
-		id, times := asText(p[0]), asInt(p[3])
-		alone := times+1 >= readAlone
-		if alone && len(read) > 0 {
-			break
-		}
-		read[id], claim = times+1, append(claim, id)
-		if alone {
-			break
-		}
-	}
-	if len(read) == 0 { // as long as there are any, the next look is at once
+	all := asList(got)
+	if len(all) == 0 { // as long as there are any, the next look is at once
 		s.looked = now
 		s.tidy(ctx, now)
 		return nil, nil
 	}
-	got, err = s.client.Do(ctx, claim...).Result()
-	if err != nil {
-		return nil, err
+	var entries []Entry
+	for size := 0; len(all) > 0 && size < streamBytes; all = all[1:] {
+		p := asList(all[0])
+		if len(p) != 4 {
+			continue
+		}
+		id, times := asText(p[0]), asInt(p[3])+1
+		claim := []any{"XCLAIM", s.opts.Stream, s.opts.Group, s.holder, idle, id}
+		if asText(p[1]) == s.holder { // its answer, or that to its acknowledgement, was lost: we live, so it is no poison
+			times = max(times-1, 1)
+			claim = append(claim, "RETRYCOUNT", times)
+		}
+		alone := times >= readAlone
+		if alone && len(entries) > 0 {
+			break
+		}
+		got, err := s.client.Do(ctx, claim...).Result()
+		if err != nil && len(entries) == 0 {
+			return nil, err
+		}
+		if err != nil {
+			break // those that are here are not to wait for it
+		}
+		for _, e := range entriesOf(asList(got)) {
+			e.Read = times
+			entries, size = append(entries, e), size+e.size()
+		}
+		if alone && len(entries) > 0 {
+			break
+		}
 	}
-	return entriesOf(asList(got), read), nil
+	return entries, nil
 }
 
 // tidy takes readers out of the group that are gone for good and hold nothing: each start has a name of its own.
@@ -144,13 +173,12 @@ func (s *Stream) depart(ctx context.Context, holder string) {
 	}
 }
 
-// entriesOf reads entries, which were given out as often as read says: else for the first time.
-func entriesOf(all []any, read map[string]int64) []Entry {
+// entriesOf reads entries that are given out for the first time.
+func entriesOf(all []any) []Entry {
 	entries := make([]Entry, 0, len(all))
 	for _, e := range all {
 		if e := asList(e); len(e) == 2 {
-			id := asText(e[0])
-			entries = append(entries, Entry{ID: id, Fields: fieldsOf(e[1]), Read: max(read[id], 1)})
+			entries = append(entries, Entry{ID: asText(e[0]), Fields: fieldsOf(e[1]), Read: 1})
 		}
 	}
 	return entries
