@@ -120,7 +120,9 @@ type SourceTest struct {
 type SourceTested struct {
 	Profile string `json:"profile"`
 	// Asks says what proves the platform's requests. Checks are made only with secrets, and Proved says that all passed.
-	Asks   []string      `json:"asks"`
+	Asks []string `json:"asks"`
+	// Vars are what that proof needs beside a secret.
+	Vars   []string      `json:"vars,omitempty"`
 	Checks []SourceCheck `json:"checks,omitempty"`
 	Proved bool          `json:"proved"`
 	// Error is why no event could be made of the body.
@@ -156,6 +158,12 @@ func TestSource(t SourceTest) (*SourceTested, error) {
 	for _, s := range t.Secrets {
 		settings.Secrets = append(settings.Secrets, connectors.NewSecret(s))
 	}
+	vars := profile.Platform().Vars
+	for _, name := range vars {
+		if len(t.Secrets) > 0 && t.Vars[name] == "" {
+			return nil, fmt.Errorf("%s proves its requests with `%s` beside the secret: add --var %s=VALUE", profile.Name, name, name)
+		}
+	}
 	for name, value := range t.Vars {
 		settings.Vars[name] = connectors.NewSecret(value)
 	}
@@ -172,7 +180,7 @@ func TestSource(t SourceTest) (*SourceTested, error) {
 		ContentType: t.Header.Get("Content-Type"), Remote: netip.Addr{}, Received: t.At,
 		Verified: source.Verified{Kind: source.KindNone},
 	}
-	tested := &SourceTested{Profile: profile.Name, Asks: profile.Asks(), Events: []TestedEvent{}, Unmapped: []Unmapped{}}
+	tested := &SourceTested{Profile: profile.Name, Asks: profile.Asks(), Vars: vars, Events: []TestedEvent{}, Unmapped: []Unmapped{}}
 	if len(t.Secrets) > 0 {
 		for _, c := range s.Inspect(req) {
 			if c.Kind != source.KindPath {

@@ -128,20 +128,30 @@ func (p *Profile) Platform() Platform {
 		d.Secrets = true
 		d.Optional = d.Optional || scheme.Optional
 		d.Proof = append(d.Proof, proofWords(scheme))
-		for _, template := range []string{scheme.Key, scheme.User} {
-			for rest := template; ; {
-				_, after, found := strings.Cut(rest, "{")
-				name, tail, closed := strings.Cut(after, "}")
-				if !found || !closed {
-					break
-				}
-				if rest = tail; name != "secret" && !slices.Contains(d.Vars, name) {
-					d.Vars = append(d.Vars, name)
-				}
+		for _, name := range varsOf(scheme) {
+			if !slices.Contains(d.Vars, name) {
+				d.Vars = append(d.Vars, name)
 			}
 		}
 	}
 	return d
+}
+
+// varsOf are the placeholders of a proof that a source fills beside its secrets.
+func varsOf(scheme signature.Scheme) (names []string) {
+	for _, template := range []string{scheme.Key, scheme.User} {
+		for rest := template; ; {
+			_, after, found := strings.Cut(rest, "{")
+			name, tail, closed := strings.Cut(after, "}")
+			if !found || !closed {
+				break
+			}
+			if rest = tail; name != "secret" && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
 }
 
 func namedBy(path Path, own string) string { return fmt.Sprintf("`%s` is `%s`", path.text, own) }

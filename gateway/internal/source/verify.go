@@ -73,6 +73,12 @@ func (s *Source) compileChecks() []Problem {
 			}
 		case len(s.Secrets) == 0:
 			unkeyed = scheme.Kind
+		case s.lacks(scheme) != "":
+			name := s.lacks(scheme)
+			problems = append(problems, Problem{
+				"vars", fmt.Sprintf("`%s` is missing: %s proves its requests by %s", name, s.Profile.Name, proofWords(scheme)),
+				fmt.Sprintf("set vars: {%s: …}", name),
+			})
 		default:
 			if err := verifier.Check(keys); err != nil {
 				problems = append(problems, Problem{"secrets", err.Error(), ""})
@@ -88,6 +94,16 @@ func (s *Source) compileChecks() []Problem {
 		problems = append(problems, Problem{"secrets", "nothing proves that requests come from the platform", remedy})
 	}
 	return problems
+}
+
+// lacks is the first of a proof's placeholders that the source does not fill.
+func (s *Source) lacks(scheme signature.Scheme) string {
+	for _, name := range varsOf(scheme) {
+		if s.Vars[name].IsZero() {
+			return name
+		}
+	}
+	return ""
 }
 
 // Proves says whether anything but the operator's word proves this source's requests.

@@ -177,7 +177,8 @@ func TestSettingsProblems(t *testing.T) {
 		{"verify without a place", "poltio", Settings{Secrets: secrets("x"), Verify: []signature.Scheme{{Kind: "token"}}}, "verify.0", "one place"},
 		{"verify by a form's field", "poltio", Settings{Secrets: secrets("x"), Verify: []signature.Scheme{{Kind: "token", Field: "key"}}}, "verify.0.field", "no form fields"},
 		{"secrets of another form", "formbricks", Settings{Secrets: secrets("short")}, "secrets", ""},
-		{"vars missing", "surveymonkey", Settings{Secrets: secrets("x")}, "secrets", "vars.api_key"},
+		{"vars missing", "surveymonkey", Settings{Secrets: secrets("x")}, "vars", "`api_key` is missing: surveymonkey proves its requests by HMAC-SHA1"},
+		{"an empty var", "surveymonkey", Settings{Secrets: secrets("x"), Vars: map[string]connectors.Secret{"api_key": {}}}, "vars", "`api_key` is missing"},
 		{"no profile", "", Settings{}, "profile", "needs a profile"},
 	}
 	for _, tt := range tests {
