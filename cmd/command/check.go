@@ -67,7 +67,7 @@ Exit 1 says that something is missing or could not be reached.`,
 				report.Rules, plural(report.Rules, "rule"))
 			g.printf("state: %s\n", engineText[report.Engine])
 			for _, s := range report.Sources {
-				g.printf("  %-12s %-14s %s\n", s.Name, s.Profile, s.Where())
+				g.printf("  %-12s %-14s %s\n", owned(s.Tenant, s.Name), s.Profile, s.Where())
 			}
 			for _, c := range report.Connections {
 				g.connection(c)
@@ -81,11 +81,19 @@ Exit 1 says that something is missing or could not be reached.`,
 	return cmd
 }
 
+// owned is a name with its tenant before it, where that is not the default one: two may name theirs alike.
+func owned(tenant, name string) string {
+	if tenant == gateway.DefaultTenant {
+		return name
+	}
+	return tenant + "/" + name
+}
+
 // connection prints what the proof of one connection came to: a line of what stands, and one for each thing that does not.
 func (g *globals) connection(c gateway.Connection) {
 	name := c.Name
-	if g.tenant == "" && c.Tenant != gateway.DefaultTenant {
-		name = c.Tenant + "/" + name
+	if g.tenant == "" {
+		name = owned(c.Tenant, name)
 	}
 	g.printf("  %-12s %-14s %s", name, c.Product, c.Standing)
 	if c.Reason != "" {

@@ -100,6 +100,6 @@ func (g *globals) started(s gateway.Started) {
 		g.printf("made a token for the API, shown only now: %s\n", s.Token)
 	}
 	for _, source := range s.Sources {
-		g.printf("  %-12s %s\n", source.Name, source.Where())
+		g.printf("  %-12s %s\n", owned(source.Tenant, source.Name), source.Where())
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -8,6 +9,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -103,6 +107,50 @@ func TestStreamSourceAndItsDeadLetters(t *testing.T) {
 			}
 			p.stop()
 		})
+	}
+}
+
+// Two customers may name their sources alike: what is printed at the start and by `check` says whose each is.
+func TestSourcesAreNamedWithTheirTenant(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	const yaml = `
+tokens: [{name: test, secret: "` + testToken + `", scopes: [publish]}]
+sources:
+  app:  {redis_stream: survey-events, redis: "redis://127.0.0.1:1/0"}
+  shop: {redis_stream: acme-events, redis: "redis://127.0.0.1:1/0", tenant: acme}
+`
+	config := filepath.Join(dir, "surveygate.yaml")
+	if err := os.WriteFile(config, []byte(yaml), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	checked, errs, code := invoke(t, dir, nil, "check", "--config", config)
+	if code != 0 {
+		t.Fatal(checked, errs)
+	}
+	cmd := exec.CommandContext(t.Context(), binary, "run", "--config", config, "--data", filepath.Join(dir, "data"), "--listen", "127.0.0.1:0")
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	var started strings.Builder
+	for lines := bufio.NewScanner(stdout); lines.Scan(); {
+		started.WriteString(lines.Text() + "\n")
+		if strings.Contains(lines.Text(), "reads the Redis stream acme-events") {
+			break // it is the last line
+		}
+	}
+	for what, text := range map[string]string{"check": checked, "run": started.String()} {
+		if !strings.Contains(text, "\n  acme/shop ") || !strings.Contains(text, "\n  app ") {
+			t.Errorf("%s names no tenant:\n%s", what, text)
+		}
 	}
 }
 
