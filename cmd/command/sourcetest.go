@@ -137,11 +137,11 @@ func (g *globals) showTested(t *gateway.SourceTested) error {
 	case len(t.Asks) == 0:
 		g.printf("proof: %s asks for none; its URL must be the secret (path_token)\n", t.Profile)
 	default:
-		flags := "--secret"
+		flags := []string{"--secret"}
 		for _, name := range t.Vars {
-			flags += " and --var " + name + "=VALUE"
+			flags = append(flags, "--var "+name+"=VALUE")
 		}
-		g.printf("proof: not checked, without %s; %s asks for\n  %s\n", flags, t.Profile, strings.Join(t.Asks, "\n  "))
+		g.printf("proof: not checked, without %s; %s asks for\n  %s\n", strings.Join(flags, " and "), t.Profile, strings.Join(t.Asks, "\n  "))
 	}
 	if t.Error != "" {
 		return nil
