@@ -128,10 +128,13 @@ func (s *store) askFreed(ctx context.Context, sh *shard, count, bound int) ([]an
 		return nil, err
 	}
 	entries := asList(got)
+	if len(entries) == 0 {
+		return nil, errCorrupt
+	}
 	sh.mu.Lock()
-	sh.freed = len(entries) >= count || bound < claimBytes && len(entries) > 0 // else there is none left
+	sh.freed = asInt(entries[0]) == 1 // else there is none left
 	sh.mu.Unlock()
-	return entries, nil
+	return entries[1:], nil
 }
 
 // askNew claims what is new with Redis' own command, which costs a third of a script that passes events on. What

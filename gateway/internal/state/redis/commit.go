@@ -202,13 +202,11 @@ func (p *committing) event(s *store, sh *shard, n uint64, o *state.Outcome, now 
 		suffixes[i], shapes[i] = suffix, s.names.of(shape(d), &p.fresh)
 	}
 	record := s.appendOutcome(nil, &own, suffixes, shapes, &p.fresh)
-	dead := "0"
-	if own.Dead != "" {
-		dead = micros(own.At)
+	op := "E"
+	if own.Dead != "" || len(own.Free) > 0 {
+		op = "F"
 	}
-	p.args = append(p.args, "E", n, slot, field, escape(o.Tenant), record, dead)
-	p.free(s, sh, o.Tenant, o.EventID, o.Free)
-	p.args = append(p.args, len(own.Deliveries))
+	p.args = append(p.args, op, n, slot, field, record, len(own.Deliveries))
 	p.bytes += len(record) + 128
 	sh.mu.Lock()
 	size, known := sh.held[n]
@@ -218,6 +216,14 @@ func (p *committing) event(s *store, sh *shard, n uint64, o *state.Outcome, now 
 	}
 	for i := range own.Deliveries {
 		p.delivery(&own.Deliveries[i], suffixes[i], shapes[i], size, now, false)
+	}
+	if op == "F" {
+		dead := "0"
+		if own.Dead != "" {
+			dead = micros(own.At)
+		}
+		p.args = append(p.args, escape(o.Tenant), dead)
+		p.free(s, sh, o.Tenant, o.EventID, o.Free)
 	}
 	return nil
 }

@@ -1,9 +1,10 @@
 #!lua flags=allow-oom
 -- Holds events for a consumer: first those that were released or whose holder died, then new ones.
 --   ARGV  time, consumer, most events, most bytes (0: any)
---   returns for each event its stream id, its fields and how often it was claimed; an error NOGROUP when the group is gone
+--   returns whether there may be more that were released, then for each event its stream id, its fields and how often it
+--         was claimed; an error NOGROUP when the group is gone
 local consumer, most, bound = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local results, bytes, over = {}, 0, false
+local results, bytes, over = { 0 }, 0, false
 local regrouped = tonumber(redis.call('HGET', meta, 'regrouped') or '0')
 
 -- Gives an event back, or takes it: bounds are found out only by reading.
@@ -35,10 +36,11 @@ if #free > 0 then
     if entry then take(entry, claims[entry[1]]) end
   end
 end
-if not over and #results < most then
-  local new = redis.call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', most - #results, 'STREAMS', events, '>')
+if #free < most and not over then
+  local new = redis.call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', most - #free, 'STREAMS', events, '>')
   if new then
     for _, entry in ipairs(new[1][2]) do take(entry, 1) end
   end
 end
+if #free == most or over then results[1] = 1 end
 return results

@@ -4,7 +4,9 @@
 --   ARGV  time, then operations:
 --     R release: position, slot, field
 --     B burial of what cannot be read: position, tenant, outcome
---     E event: position, slot, field, tenant, outcome, dead at (0: it is not), keys of once, number of deliveries, those
+--     E event: position, slot, field, outcome, number of deliveries, those
+--     F event that is a dead letter or gives keys of once back: position, slot, field, outcome, number of deliveries,
+--       those, tenant, dead at (0: it is not), keys of once
 --     D due delivery: slot, field, lease, keys of once, one delivery
 --   keys of once are a number, then key and owner of each
 --   a delivery is: state, destination, list of its history entry (or empty), entry; and unless an event's ended with it:
@@ -29,18 +31,14 @@ local function delivery(whole)
 end
 
 local function free()
-  local n = tonumber(ARGV[i])
-  if n == 0 then
-    i = i + 1
-    return nil
-  end
   local keys = {}
+  local n = tonumber(ARGV[i])
   for k = i + 1, i + 2 * n, 2 do keys[#keys + 1] = { ARGV[k], ARGV[k + 1] } end
   i = i + 1 + 2 * n
   return keys
 end
 local function freed(keys)
-  for _, k in ipairs(keys or {}) do
+  for _, k in ipairs(keys) do
     local v = redis.call('GET', base .. k[1])
     if v and string.sub(v, 8) == k[2] then redis.call('DEL', base .. k[1]) end
   end
@@ -114,12 +112,9 @@ while i <= #ARGV do
         foreign()
       end
     end
-  elseif op == 'E' then
-    local n, slot, field, tenant, outcome, dead = ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5], ARGV[i + 6]
-    i = i + 7
-    local keys = free()
-    local deliveries = tonumber(ARGV[i])
-    i = i + 1
+  elseif op == 'E' or op == 'F' then
+    local n, slot, field, outcome, deliveries = ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], tonumber(ARGV[i + 5])
+    i = i + 6
     local holds = pending(n, slot, field) and redis.call('XACK', events, group, n .. '-0') == 1
     local number, links = tonumber(n), {}
     for k = 1, deliveries do
@@ -142,11 +137,18 @@ while i <= #ARGV do
     if holds then
       held = 1
       decided(number, outcome .. table.concat(links))
-      if dead ~= '0' then redis.call('ZADD', base .. 'gone:' .. tenant, dead, n) end
-      freed(keys)
       count('pending', -1)
     else
       stray(n, slot, field)
+    end
+    if op == 'F' then
+      local tenant, dead = ARGV[i], ARGV[i + 1]
+      i = i + 2
+      local keys = free()
+      if holds then
+        if dead ~= '0' then redis.call('ZADD', base .. 'gone:' .. tenant, dead, n) end
+        freed(keys)
+      end
     end
   else
     local slot, field, lease = ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])

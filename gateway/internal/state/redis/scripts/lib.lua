@@ -114,29 +114,28 @@ local function destination(dest)
 end
 
 -- Adds an entry to a destination's history. Where the clock stepped back, the list's last time goes on.
+local stamp = text(now) .. '-'
 local function enter(list, dest, entry)
   local k = base .. list .. ':' .. dest
-  local id = redis.pcall('XADD', k, text(now) .. '-*', 'd', entry)
-  if type(id) == 'table' then
-    local info = redis.call('XINFO', 'STREAM', k)
-    for i = 1, #info, 2 do
-      if info[i] == 'last-generated-id' then
-        id = redis.call('XADD', k, string.match(info[i + 1], '^%d+') .. '-*', 'd', entry)
-      end
+  local id = redis.pcall('XADD', k, stamp .. '*', 'd', entry)
+  destination(dest)
+  if type(id) ~= 'table' then return now, tonumber(string.sub(id, #stamp + 1)) end
+  local info = redis.call('XINFO', 'STREAM', k)
+  for i = 1, #info, 2 do
+    if info[i] == 'last-generated-id' then
+      id = redis.call('XADD', k, string.match(info[i + 1], '^%d+') .. '-*', 'd', entry)
     end
   end
-  destination(dest)
   local at, seq = string.match(id, '^(%d+)-(%d+)$')
   return tonumber(at), tonumber(seq)
 end
 
 -- An entry of history begins with whether it is a repeat, its event and what was before it.
 local function before(o, n, again, dest)
-  again = again .. struct.pack('>I6', n)
+  if o.list == '-' then return again .. struct.pack('>I6', n) .. '-' end
   local where = o.where == '' and o.dest or o.where
   if where == dest then where = '' end
-  if o.list == '-' then return again .. '-' end
-  return again .. struct.pack('>c1I7I2s', o.list, o.at, o.seq, where)
+  return again .. struct.pack('>I6', n) .. struct.pack('>c1I7I2s', o.list, o.at, o.seq, where)
 end
 
 -- An event's fields, wherever it is kept; nil: it is gone.
