@@ -132,7 +132,8 @@ type deliverySettings struct {
 	// Rate is how many requests are made at most, as `10/s` or `600/m`; without it, the product's own.
 	Rate Rate `yaml:"rate,omitempty"`
 
-	// Retry is when a delivery is tried again: a preset's name, or a list of waits (`[5s, 30s, 5m]`).
+	// Retry is when a delivery is tried again: a preset's name, or a list of waits (`[5s, 30s, 5m]`). An answer below 500
+	// that says when to come back, as of an exhausted limit, is obeyed and uses up none of them.
 	Retry retrySettings `yaml:"retry,omitempty"`
 
 	// Batch bounds how events are gathered, for products that take many at once.

@@ -8,6 +8,10 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
+// patienceMost is how long a delivery that was put off waits at most, where neither its schedule nor the product asks
+// for more.
+const patienceMost = 10 * time.Minute
+
 // attempt builds, sends and judges one delivery, or a batch of them, and settles each.
 func (l *Loop) attempt(lane *lane, lead *job) {
 	jobs, probe := lead.unit(), lead.probe
@@ -106,6 +110,12 @@ func (l *Loop) end(t *trial, j *job, v connectors.Verdict, began, end time.Time)
 	case v.Kind == connectors.Revoked && !j.atFault(v):
 		d.State, d.Reason, d.Due = state.Waiting, v.Reason, end
 		d.Forgiven++
+	case j.putOff(v, t.status):
+		d.Forgiven++
+		waits := j.destination.Retry.Waits
+		at := min(max(d.Attempts-d.Forgiven-1, 0), len(waits)-1) // a reload may have shortened the schedule
+		d.State, d.Reason = state.Waiting, v.Reason
+		d.Due = end.Add(l.wait(max(waits[at], patience(waits[0], d.Forgiven)), v.After))
 	case v.Kind == connectors.Revoked, v.Kind == connectors.Retry:
 		waits := j.waits()
 		used := d.Attempts - d.Forgiven // at least this one: what is forgiven came before it
@@ -123,6 +133,24 @@ func (l *Loop) end(t *trial, j *job, v connectors.Verdict, began, end time.Time)
 			"connector", d.Connector, "delivery", d.ID, "attempt", d.Attempts, "verdict", v.Kind, "status", t.status, "err", d.Reason)
 	}
 	l.settle(j, d, free)
+}
+
+// putOff says that the product is there, took nothing, and said when to come back: an exhausted limit, be it the day's.
+// That is no failure, so it uses nothing up of the schedule; what bounds it is how long deliveries wait at all. A
+// server's fault (5xx) counts whatever it asks for, and so does everything where a repeat may count twice.
+func (j *job) putOff(v connectors.Verdict, status int) bool {
+	_, cautious := j.build.(connectors.Cautious)
+	return v.Kind == connectors.Retry && v.After > 0 && status < 500 && !cautious &&
+		len(j.destination.Retry.Waits) > 0
+}
+
+// patience is the least wait of a delivery that was put off so often: from the schedule's first wait on it doubles, so
+// that a product which says "in a second" for days is not asked every second.
+func patience(first time.Duration, times int) time.Duration {
+	if first >= patienceMost {
+		return first
+	}
+	return min(first<<min(times-1, 20), patienceMost)
 }
 
 // waits is the retry schedule: the destination's, and no longer than a product allows where a repeat may count twice.
