@@ -23,6 +23,8 @@ type Request struct {
 	Auth Auth
 	// Name tells the requests of a chain apart; empty for the only or first one.
 	Name string
+	// Keep is how many bytes of the answer Judge needs, where the gateway's 64 KiB are too few; at most 8 MiB.
+	Keep int
 }
 
 // Field is one header.
@@ -86,6 +88,9 @@ func (r *Request) As(a Auth) *Request { r.Auth = a; return r }
 
 // Named names the request within a chain.
 func (r *Request) Named(name string) *Request { r.Name = name; return r }
+
+// Keeping asks for more of the answer than the gateway keeps by itself.
+func (r *Request) Keeping(bytes int) *Request { r.Keep = bytes; return r }
 
 // With adds a header, or replaces one of the same name.
 func (r *Request) With(name, value string) *Request {

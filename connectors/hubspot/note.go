@@ -38,6 +38,10 @@ const (
 	noted    = "note"
 	// contactOfNote is HubSpot's own kind of association. https://developers.hubspot.com/docs/guides/api/crm/associations
 	contactOfNote = 202
+	// searchMost is how many notes the search gives, and foundMost what they take with every character as \u0000: read
+	// only in part, the mark of a long one would not be seen, and the note be written again.
+	searchMost = 10
+	foundMost  = searchMost * (6*maxText + 4096)
 )
 
 // Build makes or changes the contact; the search for its note follows, and then the note.
@@ -116,9 +120,9 @@ func (n *Note) search(ev *event.Event) *connectors.Request {
 		Groups:     []group{{[]filter{{"hs_note_body", "CONTAINS_TOKEN", response(ev)}}}},
 		Properties: []string{"hs_note_body"},
 		Sorts:      []string{},
-		Limit:      10,
+		Limit:      searchMost,
 		After:      "0",
-	}).Named(searched).As(connectors.Bearer(n.Token))
+	}).Named(searched).Keeping(foundMost).As(connectors.Bearer(n.Token))
 }
 
 // found ends with the note that is there already, or writes it.

@@ -108,7 +108,7 @@ func (l *Loop) try(t *trial, deadline time.Time) (rest []*job) {
 			t.verdict = connectors.TryAgain(fmt.Sprintf("no time left for request %d of the attempt", len(trail)+1))
 			return rest
 		}
-		res := l.Sender.Send(l.sending, req, options(first, left))
+		res := l.Sender.Send(l.sending, req, options(first, req, left))
 		if res.Kind == outbound.Canceled {
 			t.givenUp = true
 			return rest
@@ -238,7 +238,10 @@ func refusal(err error) connectors.Verdict {
 	return connectors.Reject("cannot be built: " + err.Error())
 }
 
-func options(j *job, left time.Duration) outbound.Attempt {
+// keepMost bounds what a request may ask for of its answer.
+const keepMost = 8 << 20
+
+func options(j *job, req *connectors.Request, left time.Duration) outbound.Attempt {
 	return outbound.Attempt{
 		DeliveryID:  j.delivery.ID,
 		Timeout:     left,
@@ -246,6 +249,7 @@ func options(j *job, left time.Duration) outbound.Attempt {
 		Trusted:     true, // all destinations are from the file so far
 		Destination: j.delivery.Tenant + "/" + j.delivery.Destination,
 		MaxConns:    j.destination.Concurrency,
+		Keep:        min(req.Keep, keepMost),
 	}
 }
 
