@@ -24,6 +24,7 @@ var samples = map[string]string{
 	"age":             "7d",
 	"allow_addresses": `["127.0.0.0/8"]`,
 	"allow_from":      `["203.0.113.0/24"]`,
+	"trusted_proxies": `["10.0.0.0/8"]`,
 	"api_key":         `"${NAME}-us6"`,
 	"audience":        "a1b2c3d4e5",
 	"base_url":        "https://proxy.example.com",

@@ -3,6 +3,7 @@
 package config
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/surveygate/surveygate/connectors"
@@ -34,8 +35,11 @@ type Config struct {
 	Text []byte
 
 	Listen string
-	Data   string
-	Redis  Redis
+	// TrustedProxies are those whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
+
+	Data  string
+	Redis Redis
 	// Retention has no bytes where the files say none: then they are the store's shares.
 	Retention state.Retention
 	Outbound  outbound.Policy

@@ -42,6 +42,9 @@ func (l *loader) globals(f *fileSettings) {
 	if l.only(f, "listen") && f.Listen != "" {
 		c.Listen = string(f.Listen)
 	}
+	if l.only(f, "trusted_proxies") {
+		l.proxies(f)
+	}
 	if l.only(f, "data") {
 		if c.Data = f.Data; c.Data == "" {
 			l.fault(f.Node.Key("data").Fault("`data` is empty", "name a folder, or take it out"))
@@ -59,6 +62,17 @@ func (l *loader) globals(f *fileSettings) {
 			if err := c.Outbound.Check(); err != nil {
 				l.fault(proxy.Refusal("proxy", err))
 			}
+		}
+	}
+}
+
+// proxies takes the networks whose word is believed. All addresses are none: then every sender could write its own.
+func (l *loader) proxies(f *fileSettings) {
+	l.config.TrustedProxies = f.TrustedProxies
+	node := f.Node.Key("trusted_proxies")
+	for i, network := range f.TrustedProxies {
+		if network.IsValid() && network.Bits() == 0 && len(node.Items) == len(f.TrustedProxies) {
+			l.fault(node.Items[i].Fault(fmt.Sprintf("`%s` trusts everybody, and every sender could write its own address", network), "write the networks of your proxies, as 10.0.0.0/8"))
 		}
 	}
 }

@@ -22,6 +22,11 @@ type fileSettings struct {
 	// Listen is the address of the HTTP surface; without it, `127.0.0.1:8080`.
 	Listen address `yaml:"listen,omitempty"`
 
+	// TrustedProxies are the networks of the reverse proxies in front of the gateway. Of what one of them passes on, the sender is
+	// the last address in `X-Forwarded-For` that is no proxy's: `allow_from` goes by it, and refused requests show it. Whoever
+	// else writes that header is not believed. Without any, the connection counts.
+	TrustedProxies []netip.Prefix `yaml:"trusted_proxies,omitempty"`
+
 	// Data is the folder of everything that is kept and of the control socket; without it, `./surveygate-data`. With
 	// `redis` it holds the control socket only, and each replica needs its own.
 	Data string `yaml:"data,omitempty"`
@@ -84,7 +89,8 @@ type sourceSettings struct {
 	// Verify replaces the profile's own, in the same language.
 	Verify []signature.Scheme `yaml:"verify,omitempty"`
 
-	// AllowFrom are the networks that may send; without any, all. What counts is the connection: behind a proxy, the proxy.
+	// AllowFrom are the networks that may send; without any, all. What counts is the connection; behind a proxy that is the
+	// proxy's, unless `trusted_proxies` names it.
 	AllowFrom []netip.Prefix `yaml:"allow_from,omitempty"`
 
 	// AcceptTest is how long after loading requests without proof are taken as tests.

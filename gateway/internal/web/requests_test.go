@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -257,6 +258,47 @@ sources:
 	kept, _ := list[intake.Rejected](t, r.ask(t, ask{path: "/v1/sources/far/rejected", token: readToken}))
 	if len(kept) != 2 || kept[0].Remote != "127.0.0.1" || kept[0].Checks[0].Reason != "it came from 127.0.0.1" {
 		t.Errorf("%+v", kept)
+	}
+}
+
+// Behind proxies that the configuration names, the sender is who the last of them that is trusted saw.
+func TestTrustedProxies(t *testing.T) {
+	t.Parallel()
+	const near = `
+sources: {near: {profile: popsee, unverified: true, allow_from: ["203.0.113.0/24"]}}
+`
+	r := newRigOf(t, "trusted_proxies: [\"127.0.0.0/8\", \"10.0.0.0/8\"]\n"+near)
+	send := func(forwarded string) int {
+		var header map[string]string
+		if forwarded != "" {
+			header = map[string]string{"X-Forwarded-For": forwarded}
+		}
+		return r.ask(t, ask{method: "POST", path: "/in/near", header: header, body: `{"event":"response.completed","survey":{"id":"s"},"response":{"id":"r"}}`}).status
+	}
+	for forwarded, want := range map[string]int{
+		"203.0.113.9":                200,
+		"198.51.100.7, 203.0.113.9":  200,
+		"203.0.113.9, 10.1.2.3":      200,
+		"203.0.113.9, 198.51.100.7":  401, // whoever sent it wrote the first one
+		"203.0.113.9, unknown":       401,
+		"":                           401,
+		"198.51.100.7":               401,
+		"203.0.113.9, 198.51.100.7,": 401,
+	} {
+		if got := send(forwarded); got != want {
+			t.Errorf("%q: %d, want %d", forwarded, got, want)
+		}
+	}
+	_ = send("203.0.113.9, 198.51.100.8")
+	kept, _ := list[intake.Rejected](t, r.ask(t, ask{path: "/v1/sources/near/rejected", token: readToken}))
+	if !slices.ContainsFunc(kept, func(k intake.Rejected) bool {
+		return k.Remote == "198.51.100.8" && k.Checks[0].Reason == "it came from 198.51.100.8"
+	}) {
+		t.Errorf("%+v", kept)
+	}
+	r.reload(t, near) // and nobody is trusted any more
+	if got := send("203.0.113.9"); got != 401 {
+		t.Errorf("of a proxy that is no longer trusted: %d", got)
 	}
 }
 

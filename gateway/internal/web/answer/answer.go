@@ -115,7 +115,7 @@ func Of(err error) *Problem {
 	case errors.Is(err, state.ErrConflict):
 		return Clash("it is being worked on, or changed meanwhile")
 	case errors.Is(err, state.ErrUnavailable), errors.Is(err, state.ErrClosed):
-		return Full("nothing can be made durable now", ComeBack, err)
+		return Full("nothing can be read or kept now; /readyz says why", ComeBack, err)
 	default:
 		return &Problem{
 			Status: fiber.StatusInternalServerError,

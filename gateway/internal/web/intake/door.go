@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -151,6 +152,7 @@ func (d *Door) Source(tenant, name string) *source.Source {
 // sources are those of one configuration, found without an allocation.
 type sources struct {
 	plan    *decide.Plan
+	proxies []netip.Prefix // whose word on who sent a request is believed
 	tenants map[string]map[string]*entry
 }
 
@@ -192,7 +194,7 @@ func (d *Door) build() *sources {
 		return before
 	}
 	now := d.Clock.Now()
-	s := &sources{plan: plan, tenants: map[string]map[string]*entry{}}
+	s := &sources{plan: plan, proxies: plan.Config.TrustedProxies, tenants: map[string]map[string]*entry{}}
 	for _, each := range plan.Config.Sources {
 		if s.tenants[each.Tenant] == nil {
 			s.tenants[each.Tenant] = map[string]*entry{}

@@ -30,7 +30,8 @@ const goneFor = 5 * time.Minute
 
 func (d *Door) serve(c *fiber.Ctx) error {
 	tenant, name := c.Params("tenant", access.DefaultTenant), c.Params("source")
-	e := d.current().find(tenant, name)
+	all := d.current()
+	e := all.find(tenant, name)
 	if e == nil || !e.enabled || e.stream {
 		return d.closed(strings.Clone(tenant), strings.Clone(name), e)
 	}
@@ -40,7 +41,7 @@ func (d *Door) serve(c *fiber.Ctx) error {
 		d.readers.Put(r)
 	}()
 	now := d.Clock.Now()
-	r.open(c, now)
+	r.open(c, now, all.proxies)
 	var err error
 	if c.Method() != fiber.MethodPost {
 		err = d.greet(c, e, r)
@@ -201,11 +202,11 @@ func newReader() *reader {
 	return r
 }
 
-func (r *reader) open(c *fiber.Ctx, now time.Time) {
+func (r *reader) open(c *fiber.Ctx, now time.Time, proxies []netip.Prefix) {
 	r.ctx = c
 	r.request.Method = c.Method() // one of the router's constants
 	r.request.Token = pathToken(c.Params("token"))
-	r.request.Remote = remote(c)
+	r.request.Remote = remote(c, proxies)
 	r.request.Received = now
 }
 
@@ -235,13 +236,3 @@ func contentType(b []byte) string {
 }
 
 const jsonType = "application/json"
-
-// remote is the peer's address; none on the unix socket, which fasthttp calls 0.0.0.0. Forwarded headers are not
-// believed: anybody can write them.
-func remote(c *fiber.Ctx) netip.Addr {
-	addr, _ := netip.AddrFromSlice(c.Context().RemoteIP())
-	if addr.IsUnspecified() {
-		return netip.Addr{}
-	}
-	return addr.Unmap()
-}
