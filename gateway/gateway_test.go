@@ -19,10 +19,11 @@ import (
 	"go.uber.org/goleak"
 
 	_ "github.com/surveygate/surveygate/connectors/all"
+	"github.com/surveygate/surveygate/gateway/internal/leaktest"
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
+	leaktest.Main(m,
 		// Both end by themselves: the one with the process, the other at its next look, 10 s after its server stopped.
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))

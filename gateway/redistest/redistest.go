@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -37,7 +38,13 @@ var EverySecond = []string{"--appendonly", "yes", "--appendfsync", "everysec"}
 // New finds a folder and a port for a server that is not started yet.
 func New(t testing.TB, args ...string) *Server {
 	t.Helper()
-	return &Server{t: t, dir: t.TempDir(), port: freePort(t), args: args}
+	dir, err := os.MkdirTemp("", "surveygate-redis-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Not the test's own folder, whose end must find it empty: a child of Redis may still write into it.
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return &Server{t: t, dir: dir, port: Port(t), args: args}
 }
 
 // Start starts a server. Another process may take its port first: then another is tried.
@@ -48,19 +55,19 @@ func Start(t testing.TB, args ...string) *Server {
 		if s.run() {
 			return s
 		}
-		s.port = freePort(t)
+		s.port = Port(t)
 	}
 	t.Fatalf("redis-server does not start:\n%s", s.log())
 	return nil
 }
 
-// freePort is a port that nobody has now. It is below those that the system gives to clients, so that no connection
-// takes it while the server is down.
-func freePort(t testing.TB) int {
+// Port is a port that nobody has now. It is below those that the system gives to clients, so that no connection takes it
+// while its server is down, and so is that of a Cluster's bus, which is 10,000 higher.
+func Port(t testing.TB) int {
 	t.Helper()
 	var lc net.ListenConfig
-	for n := range 1000 {
-		port := 20000 + (os.Getpid()*37+n*101+int(time.Now().UnixNano()>>10))%10000
+	for range 1000 {
+		port := 10000 + rand.IntN(11000)
 		l, err := lc.Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
 			continue
@@ -106,7 +113,7 @@ func (s *Server) run() bool {
 		_ = cmd.Process.Kill()
 		<-done
 	})
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); {
 		if s.answers() {
 			return true
 		}
@@ -122,10 +129,11 @@ func (s *Server) run() bool {
 // Again starts it, on the same port and folder as before.
 func (s *Server) Again() {
 	s.t.Helper()
-	for range 20 { // the port of a killed server may be busy for a moment
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); { // the port of a killed server may be busy for a moment
 		if s.run() {
 			return
 		}
+		time.Sleep(10 * time.Millisecond) // between looks at another process
 	}
 	s.t.Fatalf("redis-server does not start again:\n%s", s.log())
 }
@@ -155,10 +163,14 @@ func (s *Server) PID() int { return s.cmd.Process.Pid }
 // URL is how a gateway reaches it.
 func (s *Server) URL() string { return fmt.Sprintf("redis://127.0.0.1:%d/0", s.port) }
 
-// answers says whether it takes commands.
+// answers says whether it takes commands: it, and not another's that has the port.
 func (s *Server) answers() bool {
-	_, err := s.command("PING")
-	return err == nil
+	if _, err := s.command("PING"); err != nil {
+		return false
+	}
+	text, err := s.command("INFO", "server")
+	said, _ := text.(string)
+	return err == nil && strings.Contains(said, fmt.Sprintf("\r\nprocess_id:%d\r\n", s.PID()))
 }
 
 // Do runs one command and returns its reply: a string, an int64, nil, or a list of these.

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"go.uber.org/goleak"
 
 	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/leaktest"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/state/statetest"
 )
@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(alone) != "" {
 		os.Exit(m.Run())
 	}
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }
 
 // harness is the engine on a disk in memory that can lose power.

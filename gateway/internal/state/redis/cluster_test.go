@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/surveygate/surveygate/gateway/redistest"
 	"github.com/surveygate/surveygate/rules/event"
 )
 
@@ -31,6 +32,9 @@ func startCluster(t testing.TB) (url string, nodes []*server) {
 			text := asText(n.do("CLUSTER", "INFO"))
 			return strings.Contains(text, "cluster_state:ok") && strings.Contains(text, "cluster_known_nodes:3")
 		})
+	}
+	for _, n := range nodes { // found each other quickly; from now on one that is slow is not taken for dead
+		n.config("cluster-node-timeout", "15000")
 	}
 	return "redis://" + strings.Join(hosts, ",") + "?cluster=true", nodes
 }
@@ -102,7 +106,7 @@ func TestTwoShardsInOneScriptAreRefused(t *testing.T) {
 func TestClusterFailover(t *testing.T) {
 	t.Parallel()
 	url, nodes := startCluster(t)
-	replica := start(t, "--cluster-enabled", "yes", "--cluster-config-file", "nodes", "--cluster-node-timeout", "2000")
+	replica := start(t, "--cluster-enabled", "yes", "--cluster-config-file", "nodes", "--cluster-node-timeout", "15000")
 	replica.do("CLUSTER", "MEET", "127.0.0.1", nodes[0].port)
 	master := asText(nodes[0].do("CLUSTER", "MYID"))
 	until(t, "the replica replicates", func() bool { return replica.try("CLUSTER", "REPLICATE", master) != nil })
@@ -119,11 +123,14 @@ func TestClusterFailover(t *testing.T) {
 	until(t, "the replica has all", func() bool {
 		return nodes[0].info("replication", "master_repl_offset") == replica.info("replication", "slave_repl_offset")
 	})
+	for _, n := range []*server{nodes[1], nodes[2], replica} { // one that is dead is soon seen to be
+		n.config("cluster-node-timeout", "2000")
+	}
 	nodes[0].kill()
 	began := time.Now()
 	n := 0
 	until(t, "events of all shards are accepted again", func() bool {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		var all []*event.Event
 		for i := range 20 {
@@ -151,8 +158,11 @@ func TestSentinelFailover(t *testing.T) {
 	replica := start(t, "--replicaof", fmt.Sprintf("127.0.0.1 %d", master.port))
 	until(t, "the replica is in step", func() bool { return replica.info("replication", "master_link_status") == "up" })
 	var hosts []string
+	var sentinels []*server
 	for range 3 {
-		hosts = append(hosts, fmt.Sprintf("127.0.0.1:%d", startSentinel(t, master.port).port))
+		n := startSentinel(t, master.port)
+		sentinels = append(sentinels, n)
+		hosts = append(hosts, fmt.Sprintf("127.0.0.1:%d", n.port))
 	}
 	s := gate(t, "redis://"+strings.Join(hosts, ",")+"?sentinel=main")
 	accept(t, s, "a", "b")
@@ -160,10 +170,13 @@ func TestSentinelFailover(t *testing.T) {
 	until(t, "the replica has all", func() bool {
 		return master.info("replication", "master_repl_offset") == replica.info("replication", "slave_repl_offset")
 	})
+	for _, n := range sentinels { // one that is dead is soon seen to be, and until now one that was slow was not
+		n.do("SENTINEL", "SET", "main", "down-after-milliseconds", 1000)
+	}
 	master.kill()
 	began := time.Now()
 	until(t, "events are accepted by the other", func() bool {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		_, err := s.Append(ctx, []*event.Event{made(t, "c")})
 		return err == nil
@@ -174,11 +187,11 @@ func TestSentinelFailover(t *testing.T) {
 
 func startSentinel(t testing.TB, master int) *server {
 	t.Helper()
-	s := &server{t: t, dir: t.TempDir()}
+	s := &server{t: t, dir: folder(t)}
 	for range 5 {
-		s.port = freePort(t)
+		s.port = redistest.Port(t)
 		path := filepath.Join(s.dir, "sentinel.conf")
-		text := fmt.Sprintf("sentinel monitor main 127.0.0.1 %d 2\nsentinel down-after-milliseconds main 1000\n"+
+		text := fmt.Sprintf("sentinel monitor main 127.0.0.1 %d 2\nsentinel down-after-milliseconds main 60000\n"+
 			"sentinel failover-timeout main 5000\n", master)
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

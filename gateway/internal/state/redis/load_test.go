@@ -60,7 +60,7 @@ func accept(t testing.TB, s *store, keys ...string) []*event.Event {
 
 func hold(t testing.TB, s *store, n int) []state.Claimed {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	var all []state.Claimed
 	for len(all) < n {

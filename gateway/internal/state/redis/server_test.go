@@ -3,7 +3,6 @@ package redis
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +13,8 @@ import (
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/surveygate/surveygate/gateway/redistest"
 )
 
 // server is a redis-server of a test's own, in a folder of its own, on a port that was free.
@@ -38,38 +39,30 @@ func redisServer(t testing.TB) string {
 	return path
 }
 
-// freePort is a port that nobody has now.
-func freePort(t testing.TB) int {
-	t.Helper()
-	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if port < 55000 { // a Cluster's bus is 10,000 higher
-			return port
-		}
-	}
-	t.Fatal("no port is free")
-	return 0
-}
-
 // start starts a server that ends with its test. Another process may take a free port first: then another is tried.
 func start(t testing.TB, args ...string) *server {
 	t.Helper()
-	s := &server{t: t, dir: t.TempDir(), args: args}
+	s := &server{t: t, dir: folder(t), args: args}
 	for range 5 {
-		s.port = freePort(t)
+		s.port = redistest.Port(t)
 		if s.run() {
 			return s
 		}
 	}
 	t.Fatalf("redis-server does not start: %s", s.log())
 	return nil
+}
+
+// folder is one for a server's files. It is not the test's own, whose end must find it empty: a child of Redis may still
+// write into it.
+func folder(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "surveygate-redis-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
 
 func (s *server) log() string {
@@ -107,8 +100,9 @@ func (s *server) run() bool {
 	})
 	c := s.client()
 	defer c.Close()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
-		if err := c.Ping(s.t.Context()).Err(); err == nil {
+	mine := fmt.Sprintf("\r\nprocess_id:%d\r\n", cmd.Process.Pid) // and not another's that has the port
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); {
+		if c.Ping(s.t.Context()).Err() == nil && strings.Contains(c.Info(s.t.Context(), "server").Val(), mine) {
 			return true
 		}
 		select {
@@ -178,10 +172,10 @@ func (s *server) info(section, name string) string {
 	return ""
 }
 
-// until waits for a condition, and no longer than half a minute.
+// until waits for a condition. Its bound is for a machine that is slow and busy with other things.
 func until(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); {
 		if is() {
 			return
 		}

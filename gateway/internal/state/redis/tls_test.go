@@ -17,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/surveygate/surveygate/gateway/redistest"
 )
 
 // certificate makes one that signs itself, for this machine.
@@ -55,7 +57,7 @@ func certificate(t *testing.T) (cert, key string) {
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	cert, key := certificate(t)
-	port := freePort(t)
+	port := redistest.Port(t)
 	start(t, "--tls-port", strconv.Itoa(port), "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert)
 	address := fmt.Sprintf("rediss://127.0.0.1:%d/0", port)
 	s := gate(t, address+"?"+url.Values{"ca": {cert}, "cert": {cert}, "key": {key}}.Encode())

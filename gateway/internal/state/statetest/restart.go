@@ -128,7 +128,7 @@ var restarts = []test{
 	{name: "claiming goes on from the first call after a restart", run: func(s *suite) {
 		s.accept("a")
 		s.h.Reopen()
-		ctx, cancel := context.WithTimeout(s.ctx, 10*time.Second)
+		ctx, cancel := context.WithTimeout(s.ctx, time.Minute)
 		defer cancel()
 		if _, err := s.store().Claim(ctx, 1, 0); err != nil {
 			s.Fatal(err)

@@ -189,7 +189,7 @@ func (s *suite) claim(n int) []state.Claimed {
 	s.Helper()
 	var all []state.Claimed
 	for len(all) < n {
-		ctx, cancel := context.WithTimeout(s.ctx, 10*time.Second)
+		ctx, cancel := context.WithTimeout(s.ctx, time.Minute)
 		some, err := s.store().Claim(ctx, n-len(all), 0)
 		cancel()
 		if err != nil {
