@@ -405,14 +405,39 @@ func TestABatchOverTheLimitInBytes(t *testing.T) {
 	}
 }
 
+// handing is a store that remembers which deliveries were handed over.
+type handing struct {
+	state.Store
+	mu   sync.Mutex
+	over []state.Delivery
+}
+
+func (s *handing) Commit(ctx context.Context, c *state.Commit) (*state.Committed, error) {
+	s.mu.Lock()
+	for _, o := range c.Events {
+		s.over = append(s.over, o.Deliveries...)
+	}
+	s.mu.Unlock()
+	return s.Store.Commit(ctx, c)
+}
+
 // Deliveries that may wait longer do it in the due-queue and come back together.
 func TestLongWaitsAreInTheDueQueue(t *testing.T) {
 	t.Parallel()
 	b, c := gathered(t, &many{}, config.Batch{Wait: 1200 * time.Millisecond}, nil)
+	store := &handing{}
+	b.wrap = func(s state.Store) state.Store { store.Store = s; return store }
 	b.open()
 	first, second := b.accept(10), b.accept(10)
-	if d := b.untilState(first[0], "crm", state.Waiting); d.Reason != reasonBatch || d.Attempts != 0 {
-		t.Errorf("waits for %q after %d attempts", d.Reason, d.Attempts)
+	b.until("all are handed over", func() bool {
+		store.mu.Lock()
+		defer store.mu.Unlock()
+		return len(store.over) == 20
+	})
+	for _, d := range store.over {
+		if d.State != state.Waiting || d.Reason != reasonBatch || d.Attempts != 0 {
+			t.Errorf("%s, waits for %q after %d attempts", d.State, d.Reason, d.Attempts)
+		}
 	}
 	for _, id := range append(first, second...) {
 		b.untilState(id, "crm", state.Delivered)

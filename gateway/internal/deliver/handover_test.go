@@ -175,7 +175,7 @@ func TestDrainIsBounded(t *testing.T) {
 		if !good.Load() {
 			select {
 			case <-ctx.Done():
-			case <-time.After(10 * time.Second):
+			case <-time.After(time.Minute):
 				given.Add(1)
 			}
 			return outbound.Result{Kind: outbound.Canceled, Err: &outbound.Error{Kind: outbound.Canceled, Reason: "given up"}}

@@ -126,7 +126,7 @@ func destinations(all ...*config.Destination) *config.Config {
 	for _, d := range all {
 		d.Tenant, d.Product = "default", "product"
 		if d.Timeout == 0 {
-			d.Timeout = 5 * time.Second
+			d.Timeout = time.Minute // no lease ends within a test, however slow the machine is
 		}
 		if d.Concurrency == 0 {
 			d.Concurrency = 4
@@ -163,7 +163,7 @@ func begin(t *testing.T, c *config.Config, answer func(seen) (int, http.Header))
 func prepare(t *testing.T, c *config.Config, answer func(seen) (int, http.Header)) *bench {
 	t.Helper()
 	b := &bench{
-		t: t, dir: t.TempDir(), clock: clock.System(), drain: 5 * time.Second,
+		t: t, dir: t.TempDir(), clock: clock.System(), drain: time.Minute,
 		world: &world{answer: answer, came: make(chan struct{}, 1)},
 	}
 	b.plan.Store(decide.New(c))
@@ -253,7 +253,7 @@ func (b *bench) acceptType(kind string, n int) []string {
 // until waits for a condition that becomes true by something the world or the store does.
 func (b *bench) until(what string, true func() bool) {
 	b.t.Helper()
-	end := time.After(20 * time.Second)
+	end := time.After(2 * time.Minute)
 	for !true() {
 		select {
 		case <-b.world.came:
