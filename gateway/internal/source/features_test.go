@@ -26,6 +26,10 @@ func TestSixFeatures(t *testing.T) {
 	phoneOf := func(answer string) string {
 		return formPart("submissionID", "1") + formPart("rawRequest", `{"q5_phoneNumber":`+answer+`}`) + "--b--\r\n"
 	}
+	person := func(e *event.Event) any {
+		d := e.Data().Respondent
+		return strings.Join([]string{d.Email, d.FirstName, d.LastName, d.Phone}, " ")
+	}
 	ids := func(e *event.Event) any {
 		d := e.Data()
 		return strings.Join([]string{e.Type, d.Survey.ID, d.Response.ID, d.Context.CollectorID}, " ")
@@ -135,6 +139,8 @@ func TestSixFeatures(t *testing.T) {
 		{"an object that is no response", "surveymonkey", nil, `{"event_type":"survey_deleted","event_id":"1","object_type":"survey","object_id":"77","resources":{}}`, ids, "survey.deleted 77  "},
 		{"an object that is no response", "surveymonkey", nil, `{"event_type":"collector_created","event_id":"1","object_type":"collector","object_id":"88","resources":{"survey_id":"77"}}`, ids, "collector.created 77  88"},
 		{"an object that is a response", "surveymonkey", nil, `{"event_type":"response_disqualified","event_id":"1","object_type":"response","object_id":"99","resources":{"survey_id":"77","collector_id":"88"}}`, ids, "response.disqualified 77 99 88"},
+		{"one person: what is known of somebody", "survicate", nil, `{"messageId":"m","event":{"questionAnswered":{"question":{"id":1},"respondent":{"attributes":{"email":"ann@example.com","first_name":"Ann","last_name":"Lee","phone":"+1"}},"fields":{"email":"bob@example.com","firstName":"Bob","lastName":"Ray","phone":"+2"}}}}`, person, "ann@example.com Ann Lee +1"},
+		{"one person: what somebody wrote", "survicate", nil, `{"messageId":"m","event":{"questionAnswered":{"question":{"id":1},"respondent":{"attributes":[]},"fields":{"email":"bob@example.com","firstName":"Bob","lastName":"Ray","phone":"+2"}}}}`, person, "bob@example.com Bob Ray +2"},
 		{"when nothing was completed", "questionpro", nil, `{"surveyID":1,"responseID":2,"responseStatus":"Started","utctimestamp":1769630453}`, func(e *event.Event) any { return timeText(e.Time) + e.Data().Response.CompletedAt }, "2026-01-28T20:00:53Z"},
 		{"the whole survey", "survicate", nil, `{"messageId":"m","event":{"surveyCompleted":{"responseUuid":"r","survey":{"id":"s","name":"Satisfaction"},"url":"https://x","timestamp":"2019-05-10T06:46:02+00:00","respondent":{"uuid":"u","attributes":{"email":"jo@example.com"}}}}}`, func(e *event.Event) any {
 			return []string{e.Type, e.SurveyID, e.ResponseID, timeText(e.Time), e.Data().Respondent.ID, e.Data().Respondent.Email}

@@ -224,6 +224,9 @@ func TestNobodyIsSwallowed(t *testing.T) {
 		{"pollarix", `{"event":"COUPON_REDEEMED","webhookId":"w","timestamp":"2026-01-01T00:00:00Z","data":{"surveyId":"s","responseId":"r","code":"A"}}`, `{"event":"COUPON_REDEEMED","webhookId":"w","timestamp":"2026-01-01T00:00:00Z","data":{"surveyId":"s","responseId":"r","code":"B"}}`},
 		{"pollarix", `{"event":"SURVEY_STATUS_CHANGED","webhookId":"w","timestamp":"2026-01-01T00:00:00Z","data":{"surveyId":"s","state":"A"}}`, `{"event":"SURVEY_STATUS_CHANGED","webhookId":"w","timestamp":"2026-01-01T00:00:00Z","data":{"surveyId":"s","state":"B"}}`},
 		{"pollarix", `{"event":"CONTACT_ADDED","webhookId":"w","timestamp":"2026-01-01T00:00:00Z","data":{"surveyId":"s","responseId":"r","n":1}}`, `{"event":"CONTACT_ADDED","webhookId":"w","timestamp":"2026-01-01T00:00:00Z","data":{"surveyId":"s","responseId":"r","n":2}}`},
+		// Its topic does not say which survey was switched off.
+		{"qualtrics", "Topic=b.controlpanel.deactivateSurvey&MSG=%7B%22SurveyID%22%3A%22SV_1%22%7D", "Topic=b.controlpanel.deactivateSurvey&MSG=%7B%22SurveyID%22%3A%22SV_2%22%7D"},
+		{"qualtrics", "Topic=b.controlpanel.activateSurvey&SurveyID=SV_1&At=1", "Topic=b.controlpanel.activateSurvey&SurveyID=SV_1&At=2"},
 		{"formbricks", `{"event":"responseUpdated","data":{"id":"r","data":{"q":"a"}}}`, `{"event":"responseUpdated","data":{"id":"r","data":{"q":"b"}}}`},
 		// The same response, changed or further on.
 		{"refiner", `{"uuid":"u","received_at":"2026-01-01 00:00:00","data":{"q":"a"}}`, `{"uuid":"u","received_at":"2026-01-01 00:00:00","data":{"q":"b"}}`},
