@@ -72,8 +72,6 @@ func written(t *testing.T, text string) string {
 func TestLive(t *testing.T) {
 	t.Parallel()
 	fake := newHubspot(t)
-	gone := httptest.NewServer(http.NotFoundHandler())
-	gone.Close()
 	o := Options{Config: written(t, fmt.Sprintf(`
 outbound: {allow_addresses: ["127.0.0.0/8"], allow_http: true}
 connections:
@@ -81,7 +79,7 @@ connections:
   blind: {hubspot: {token: blind-secret, base_url: %[1]q}}
   bad: {hubspot: {token: bad-secret, base_url: %[1]q}}
   busy: {hubspot: {token: busy-secret, base_url: %[1]q}}
-  gone: {hubspot: {token: gone-secret, base_url: %[2]q}}
+  gone: {hubspot: {token: gone-secret, base_url: "http://127.0.0.1:1"}} # a port that no system gives to anybody
   chat: {slack: {webhook: "https://hooks.slack.com/services/T/B/chat-secret"}}
   theirs: {tenant: acme, hubspot: {token: good-secret, base_url: %[1]q}}
 webhooks:
@@ -92,7 +90,7 @@ rules:
   - name: second
     send: [{good: {properties: {sg_nsp: nps_score}}}, {chat: {text: "NPS {{ nps_score }}"}}]
   - {name: third, tenant: acme, send: [theirs]}
-`, fake.URL, gone.URL))}
+`, fake.URL))}
 
 	found, err := Live(t.Context(), o, "", nil)
 	if err != nil {

@@ -97,7 +97,7 @@ func TestStoreBreaks(t *testing.T) {
 		if !errors.Is(err, b.why) {
 			t.Errorf("ended with %v", err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Error("it goes on without a store")
 	}
 }
@@ -125,7 +125,7 @@ func TestLoopFails(t *testing.T) {
 		if !errors.Is(err, state.ErrUnavailable) {
 			t.Errorf("ended with %v", err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Error("it goes on without its loop")
 	}
 	if err := g.close(); err != nil {

@@ -46,7 +46,7 @@ func sender(t testing.TB, o outbound.Options) *outbound.Sender {
 
 // trusted is an attempt of a destination from the file.
 func trusted(by outbound.Transport) outbound.Attempt {
-	return outbound.Attempt{DeliveryID: "dl_1", Transport: by, Trusted: true, Timeout: 10 * time.Second}
+	return outbound.Attempt{DeliveryID: "dl_1", Transport: by, Trusted: true, Timeout: time.Minute}
 }
 
 func serve(t testing.TB, h http.HandlerFunc) *httptest.Server {

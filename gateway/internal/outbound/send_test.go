@@ -147,25 +147,25 @@ func TestTimeouts(t *testing.T) {
 			reason  string
 			reached bool
 		}{
-			"no answer":    {listen(t, hang("")).url, "no complete answer within 500ms", true},
-			"half a line":  {listen(t, hang("HTTP/1.1 2")).url, "no complete answer within 500ms", true},
-			"half a body":  {listen(t, hang("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok")).url, "no complete answer within 500ms", true},
-			"half a chunk": {listen(t, hang("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nok")).url, "no complete answer within 500ms", true},
+			"no answer":    {listen(t, hang("")).url, "no complete answer within 2s", true},
+			"half a line":  {listen(t, hang("HTTP/1.1 2")).url, "no complete answer within 2s", true},
+			"half a body":  {listen(t, hang("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok")).url, "no complete answer within 2s", true},
+			"half a chunk": {listen(t, hang("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nok")).url, "no complete answer within 2s", true},
 			"no TLS": {"https" + strings.TrimPrefix(listen(t, func(_ *peer, c net.Conn, _ int) {
 				_, _ = io.Copy(io.Discard, c)
-			}).url, "http"), "no secure connection within 500ms", false},
-			"no resolver": {"https://slow.example", "no connection within 500ms", false},
+			}).url, "http"), "no secure connection within 2s", false},
+			"no resolver": {"https://slow.example", "no connection within 2s", false},
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				s := sender(t, outbound.Options{Policy: loopback, Resolver: silent})
 				a := trusted(by)
-				a.Timeout = 500 * time.Millisecond
+				a.Timeout = 2 * time.Second // enough to come as far as the case says, on a busy machine too
 				res := s.Send(context.Background(), post(c.url), a)
 				if res.Kind != outbound.Timeout || res.Err.Error() != c.reason || res.Reached != c.reached {
 					t.Errorf("%s %v, reached %t", res.Kind, res.Err, res.Reached)
 				}
-				if res.Took < 500*time.Millisecond || res.Took > 5*time.Second {
+				if res.Took < 2*time.Second || res.Took > 30*time.Second {
 					t.Errorf("took %s", res.Took)
 				}
 			})
@@ -186,7 +186,7 @@ func TestCancel(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		go func() { <-arrived; cancel() }()
 		res := s.Send(ctx, post(p.url), trusted(by))
-		if res.Kind != outbound.Canceled || !res.Reached || res.Took > 5*time.Second {
+		if res.Kind != outbound.Canceled || !res.Reached || res.Took > 30*time.Second {
 			t.Errorf("%s %v, reached %t after %s", res.Kind, res.Err, res.Reached, res.Took)
 		}
 		kept := answers(t, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", false)
@@ -209,15 +209,9 @@ func TestCancel(t *testing.T) {
 
 func TestNoConnection(t *testing.T) {
 	both(t, func(t *testing.T, by outbound.Transport) {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		gone := "http://" + l.Addr().String()
-		_ = l.Close()
 		s := sender(t, outbound.Options{Policy: loopback, Resolver: resolver(t, map[string][]netip.Addr{"none.example": nil})})
 		for url, reason := range map[string]string{
-			gone:                   "the connection was refused",
+			"http://127.0.0.1:1":   "the connection was refused", // a port that no system gives to anybody
 			"https://none.example": "the host's name is not known",
 		} {
 			res := s.Send(context.Background(), post(url), trusted(by))
@@ -324,14 +318,14 @@ func TestMaxConns(t *testing.T) {
 		br := bufio.NewReader(c)
 		p.read(br)
 		late := a
-		late.Timeout = 50 * time.Millisecond
+		late.Timeout = 2 * time.Second
 		hold <- s.Send(context.Background(), post(p.url), late)
 		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 	})
 	if res := s.Send(context.Background(), post(busy.url), a); res.Kind != outbound.Answered {
 		t.Errorf("%s %v", res.Kind, res.Err)
 	}
-	if res := <-hold; res.Kind != outbound.Timeout || res.Reached || res.Err.Error() != "no free connection within 50ms" {
+	if res := <-hold; res.Kind != outbound.Timeout || res.Reached || res.Err.Error() != "no free connection within 2s" {
 		t.Errorf("%s %v", res.Kind, res.Err)
 	}
 	if res := s.Send(context.Background(), post(srv.URL), a); res.Kind != outbound.Answered {

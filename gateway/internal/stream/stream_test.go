@@ -123,7 +123,7 @@ const nothingPending = "[0 <nil> <nil> <nil>]"
 
 func (r *rig) until(what string, is func() bool) {
 	r.t.Helper()
-	end := time.After(30 * time.Second)
+	end := time.After(2 * time.Minute)
 	for !is() {
 		select {
 		case <-time.After(5 * time.Millisecond): // between looks at other processes
@@ -137,7 +137,7 @@ func (r *rig) untilKept(tenant string, want ...string) {
 	r.t.Helper()
 	slices.Sort(want)
 	var got []string
-	end := time.Now().Add(30 * time.Second)
+	end := time.Now().Add(2 * time.Minute)
 	for time.Now().Before(end) {
 		if got = r.kept(tenant); len(got) >= len(want) {
 			break
