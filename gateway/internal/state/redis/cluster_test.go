@@ -2,13 +2,16 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/redistest"
 	"github.com/surveygate/surveygate/rules/event"
 )
@@ -98,6 +101,31 @@ func TestTwoShardsInOneScriptAreRefused(t *testing.T) {
 	err = s.client.Do(t.Context(), "MGET", s.shards[0].base+"x", s.shards[1].base+"x").Err()
 	if err == nil || !strings.Contains(err.Error(), "CROSSSLOT") {
 		t.Fatalf("got %v", err)
+	}
+}
+
+// A node that hangs costs a call its timeout once, not once for each time that the client would ask it and others again.
+func TestClusterThatHangs(t *testing.T) {
+	t.Parallel()
+	url, nodes := startCluster(t)
+	s := gate(t, url+"&timeout=500ms")
+	id := accept(t, s, "a")[0].ID
+	send := func(sig os.Signal) {
+		for _, n := range nodes {
+			if err := n.cmd.Process.Signal(sig); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	send(syscall.SIGSTOP)
+	t.Cleanup(func() { send(syscall.SIGCONT) }) // before the store is closed, which says goodbye
+	_, err := s.Event(t.Context(), acme, id)
+	if !errors.Is(err, state.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("one command: %v", err)
+	}
+	_, err = s.Events(t.Context(), acme, state.EventQuery{})
+	if !errors.Is(err, state.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a pipeline: %v", err)
 	}
 }
 

@@ -147,7 +147,36 @@ func open(opts Options) (*store, error) {
 // newClient makes the client of an address. What it would log of its own goes nowhere: what fails is said by who asked.
 func newClient(o *goredis.UniversalOptions) goredis.UniversalClient {
 	quiet.Do(func() { goredis.SetLogger(silence{}) })
-	return goredis.NewUniversalClient(o)
+	c := goredis.NewUniversalClient(o)
+	if o.IsClusterMode {
+		c.AddHook(bounded(o.ReadTimeout))
+	}
+	return c
+}
+
+// bounded is how long a call may take on a Cluster, where the client asks a node that does not answer again, and then
+// others: each time for as long as one call may take.
+type bounded time.Duration
+
+// DialHook changes nothing.
+func (bounded) DialHook(next goredis.DialHook) goredis.DialHook { return next }
+
+// ProcessHook bounds one command.
+func (b bounded) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
+	return func(ctx context.Context, cmd goredis.Cmder) error {
+		ctx, cancel := context.WithTimeout(ctx, time.Duration(b))
+		defer cancel()
+		return next(ctx, cmd)
+	}
+}
+
+// ProcessPipelineHook bounds several.
+func (b bounded) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []goredis.Cmder) error {
+		ctx, cancel := context.WithTimeout(ctx, time.Duration(b))
+		defer cancel()
+		return next(ctx, cmds)
+	}
 }
 
 var quiet sync.Once
