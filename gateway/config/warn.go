@@ -17,7 +17,11 @@ func (l *loader) warn() {
 	}
 	for _, d := range l.webhooks {
 		w, ok := d.alone.(*webhook.Connector)
-		if !ok || w.Style().Style != "pollqr" || (w.Body.Word != "" && w.Body.Word != webhook.RawBytes) || !w.Body.Values.IsZero() {
+		if !ok || (w.Body.Word != "" && w.Body.Word != webhook.RawBytes) || !w.Body.Values.IsZero() {
+			continue
+		}
+		l.warnOfUncut(d, w)
+		if w.Style().Style != "pollqr" {
 			continue
 		}
 		// PollQR's own sample verifies JSON.stringify of what it parsed, which `raw` passes byte for byte only
@@ -33,6 +37,33 @@ func (l *loader) warn() {
 				fmt.Sprintf("receivers that verify as PollQR's sample does may refuse raw bodies of %s, whose JSON need not be compact", strings.Join(loose, ", ")),
 				"write body: event where they do"))
 		}
+	}
+}
+
+// warnOfUncut tells where answers or leads go out although the webhook says that they must not: in the bodies of platforms
+// out of which they cannot be cut.
+func (l *loader) warnOfUncut(d *destination, w *webhook.Connector) {
+	var answers, leads []string
+	for _, s := range l.config.Sources {
+		if s.Tenant != d.Tenant || s.Stream != nil && s.Stream.Bare {
+			continue
+		}
+		stay, too := s.Receiver.Profile.Uncut()
+		if stay {
+			answers = append(answers, s.Name)
+		}
+		if too {
+			leads = append(leads, s.Name)
+		}
+	}
+	tell := func(setting string, sources []string) {
+		l.warning(d.key.Fault(fmt.Sprintf("`%s: false` cuts nothing out of raw bodies of %s", setting, strings.Join(sources, ", ")), "write body: event"))
+	}
+	if !w.SendAnswers && len(answers) > 0 {
+		tell("send_answers", answers)
+	}
+	if !w.SendLeads && len(leads) > 0 {
+		tell("send_leads", leads)
 	}
 }
 

@@ -20,3 +20,39 @@ func TestEmptyIsWarnedOf(t *testing.T) {
 		t.Errorf("warned: %v", c.Warnings)
 	}
 }
+
+// Answers that cannot be cut out of a platform's own bytes go out all the same: who said that they must not is told.
+func TestUncutAnswersAreWarnedOf(t *testing.T) {
+	t.Parallel()
+	const sources = `
+sources:
+  pollqr: {profile: pollqr, secrets: [s]}
+  poltio: {profile: poltio, unverified: true}
+  jotform: {profile: jotform, unverified: true}
+  kobo: {profile: kobotoolbox, unverified: true, secrets: [s]}
+  monkey: {profile: surveymonkey, unverified: true}
+  elsewhere: {profile: wufoo, secrets: [s], tenant: other}
+`
+	for settings, want := range map[string]string{
+		"send_answers: false":                         "`send_answers: false` cuts nothing out of raw bodies of jotform, kobo",
+		"send_answers: false, body: raw":              "`send_answers: false` cuts nothing out of raw bodies of jotform, kobo",
+		"send_answers: false, body: event":            "",
+		"send_leads: false":                           "",
+		"send_answers: true":                          "",
+		"send_answers: false, body: {a: response.id}": "",
+	} {
+		c := load(t, config.Options{}, sources+`webhooks: [{name: w, url: "https://hook.example.com/in", events: ["*"], signature: none, `+settings+"}]\n")
+		var said []string
+		for _, w := range c.Warnings {
+			if strings.Contains(w.Message, "cuts nothing") {
+				said = append(said, w.Message)
+				if w.Remedy != "write body: event" || w.Line == 0 {
+					t.Errorf("%s: %+v", settings, w)
+				}
+			}
+		}
+		if got := strings.Join(said, "; "); got != want {
+			t.Errorf("%s: %q, want %q", settings, got, want)
+		}
+	}
+}

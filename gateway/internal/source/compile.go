@@ -263,6 +263,15 @@ func (p *Profile) compile() {
 	}
 }
 
+// Uncut says what cannot be cut out of this platform's own bodies: forms have no places, and answers that are the whole
+// body would leave nothing.
+func (p *Profile) Uncut() (answers, leads bool) {
+	for i := range p.Answers {
+		answers = answers || p.Decode != DecodeJSON || placeInBody(p.Answers[i].From) == ""
+	}
+	return answers, p.Leads != nil && len(p.leadsAt) == 0
+}
+
 func (p *Profile) slot(path *Path) { slotIn(&p.paths, path) }
 
 func slotIn(paths *jsonpath.Paths, path *Path) {
