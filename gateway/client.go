@@ -136,6 +136,9 @@ func (c *Client) Do(ctx context.Context, call Call) error {
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 			return fmt.Errorf("%w: %s (start one with `surveygate run`, or name its folder with --data)", ErrNotRunning, c.where)
 		}
+		if _, unreached := errors.AsType[*net.OpError](err); !unreached && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			return fmt.Errorf("%s: the gateway there gave no answer within %s", c.where, c.http.Timeout)
+		}
 		return fmt.Errorf("%s: %w", c.where, err)
 	}
 	defer func() { _ = res.Body.Close() }()
