@@ -30,6 +30,10 @@ func TestSixFeatures(t *testing.T) {
 		d := e.Data().Respondent
 		return strings.Join([]string{d.Email, d.FirstName, d.LastName, d.Phone}, " ")
 	}
+	unsubscribed := func(e *event.Event) any {
+		d := e.Data()
+		return strings.Join([]string{e.Type, d.Respondent.ID, d.Respondent.Email, d.Respondent.Name, timeText(e.Time), d.Response.ID + d.Response.CompletedAt}, " ")
+	}
 	ids := func(e *event.Event) any {
 		d := e.Data()
 		return strings.Join([]string{e.Type, d.Survey.ID, d.Response.ID, d.Context.CollectorID}, " ")
@@ -141,6 +145,8 @@ func TestSixFeatures(t *testing.T) {
 		{"an object that is a response", "surveymonkey", nil, `{"event_type":"response_disqualified","event_id":"1","object_type":"response","object_id":"99","resources":{"survey_id":"77","collector_id":"88"}}`, ids, "response.disqualified 77 99 88"},
 		{"one person: what is known of somebody", "survicate", nil, `{"messageId":"m","event":{"questionAnswered":{"question":{"id":1},"respondent":{"attributes":{"email":"ann@example.com","first_name":"Ann","last_name":"Lee","phone":"+1"}},"fields":{"email":"bob@example.com","firstName":"Bob","lastName":"Ray","phone":"+2"}}}}`, person, "ann@example.com Ann Lee +1"},
 		{"one person: what somebody wrote", "survicate", nil, `{"messageId":"m","event":{"questionAnswered":{"question":{"id":1},"respondent":{"attributes":[]},"fields":{"email":"bob@example.com","firstName":"Bob","lastName":"Ray","phone":"+2"}}}}`, person, "bob@example.com Bob Ray +2"},
+		{"who unsubscribed", "delighted", nil, `{"event_type":"unsubscribe.created","event_id":"e","event_data":{"id":"9","created_at":1732186844,"person":{"id":"5975","email":"jo@example.com","name":"Jo"}}}`, unsubscribed, "respondent.unsubscribed 5975 jo@example.com Jo 2024-11-21T11:00:44Z "},
+		{"who unsubscribed, as its API lists them", "delighted", nil, `{"event_type":"unsubscribe.created","event_id":"e","event_data":{"person_id":"5975","email":"jo@example.com","name":"Jo","unsubscribed_at":1732186844}}`, unsubscribed, "respondent.unsubscribed 5975 jo@example.com Jo 2024-11-21T11:00:44Z "},
 		{"when nothing was completed", "questionpro", nil, `{"surveyID":1,"responseID":2,"responseStatus":"Started","utctimestamp":1769630453}`, func(e *event.Event) any { return timeText(e.Time) + e.Data().Response.CompletedAt }, "2026-01-28T20:00:53Z"},
 		{"the whole survey", "survicate", nil, `{"messageId":"m","event":{"surveyCompleted":{"responseUuid":"r","survey":{"id":"s","name":"Satisfaction"},"url":"https://x","timestamp":"2019-05-10T06:46:02+00:00","respondent":{"uuid":"u","attributes":{"email":"jo@example.com"}}}}}`, func(e *event.Event) any {
 			return []string{e.Type, e.SurveyID, e.ResponseID, timeText(e.Time), e.Data().Respondent.ID, e.Data().Respondent.Email}
