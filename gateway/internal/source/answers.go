@@ -23,6 +23,7 @@ func (r *run) answers() error {
 		if !a.From.IsZero() {
 			from = r.read(a.From)
 		}
+		r.asked = r.asked || from.Exists()
 		if empty(from) {
 			continue
 		}

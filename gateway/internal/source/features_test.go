@@ -129,6 +129,8 @@ func TestSixFeatures(t *testing.T) {
 		{"no answer unseen: an answer of another shape", "survicate", nil, `{"messageId":"m","event":{"questionAnswered":{"responseUuid":"r","question":{"id":1,"body":"q"},"slider":{"position":"secret words"}}}}`, warned, "answers: none that the profile can read; the body is kept as it came"},
 		{"no answer unseen: at another place", "chattosurvey", nil, `{"id":"e","event":"question_response.upserted","data":{"conversation":{"id":"c"},"response":{"value":"x"}}}`, warned, "answers: none that the profile can read; the body is kept as it came"},
 		{"no answer unseen: of the whole conversation", "chattosurvey", nil, `{"id":"e","event":"conversation.completed","data":{"conversation":{"id":"c"},"question_responses":[{"question":{"id":"q"},"content":"x"},{"question":{"id":"p"},"content":"y"}]}}`, warned, "answers: `data.question_responses` holds 2, none of which says anything that the profile can read"},
+		{"no answer unseen: of a conversation, at another place", "chattosurvey", nil, `{"id":"e","event":"conversation.completed","data":{"conversation":{"id":"c"},"responses":[{"question":"q","answer":"x"}]}}`, warned, "answers: none that the profile can read; the body is kept as it came"},
+		{"no answer unseen: of one that only began", "chattosurvey", nil, `{"id":"e","event":"conversation.started","data":{"conversation":{"id":"c"}}}`, warned, ""},
 		{"no answer unseen: but nothing was asked", "chattosurvey", nil, `{"id":"e","event":"conversation.completed","data":{"conversation":{"id":"c"},"question_responses":[]}}`, warned, ""},
 
 		{"a phone in parts", "jotform", nil, phoneOf(`{"area":"555","phone":"010-0100"}`), phone, "555 010-0100"},

@@ -150,6 +150,7 @@ type run struct {
 	doc    *jsonpath.Index
 	root   jsonpath.Result   // of doc: all of it, or an element
 	object bool              // the body is one, so that it has paths
+	asked  bool              // it has a place of answers, even if there are none
 	found  []jsonpath.Result // by slot
 	data   event.Data
 	result map[string][]byte
@@ -219,7 +220,7 @@ func (s *Source) one(req *Request, received time.Time, doc *jsonpath.Index, root
 	if err := r.answers(); err != nil {
 		return nil, err
 	}
-	if head.Type == event.TypeAnswerUpserted && len(r.data.Response.Answers) == 0 {
+	if len(r.data.Response.Answers) == 0 && (head.Type == event.TypeAnswerUpserted || !r.asked && slices.Contains(p.Answered, CanonicalType(head.Type))) {
 		r.warn.add("answers: none that the profile can read; the body is kept as it came")
 	}
 	r.scores()

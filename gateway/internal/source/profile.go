@@ -46,6 +46,9 @@ type Profile struct {
 	Params Paths `yaml:"params,omitempty"`
 	// Answers says where answers are; all entries are read, in this order.
 	Answers []Answers `yaml:"answers,omitempty"`
+	// Answered are canonical types whose events hold answers, be it none: one that has none of the places of Answers says so in
+	// its warnings. An answer.upserted does so by itself.
+	Answered []CanonicalType `yaml:"answered,omitempty"`
 	// Score fills scores under a condition.
 	Score []Score `yaml:"score,omitempty"`
 	// Roles turn answers into fields; each fills only what is still absent.
