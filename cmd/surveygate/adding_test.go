@@ -3,7 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
-	"net"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,13 +12,15 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/surveygate/surveygate/gateway/redistest"
 )
 
 // TestAddingAPlatform follows configs/sources/ADDING.md to the letter: its files are written, its commands run, and
 // what it shows is printed.
 func TestAddingAPlatform(t *testing.T) {
 	t.Parallel()
-	page := &pageReader{t: t, dir: t.TempDir(), address: "127.0.0.1:8080", receiver: freePort(t)}
+	page := &pageReader{t: t, dir: t.TempDir(), address: "127.0.0.1:8080", receiver: fmt.Sprint("127.0.0.1:", redistest.Port(t))}
 	played := page.follow("../../configs/sources/ADDING.md")
 	if played["sh"] < 5 || played["text"] < 3 || played["yaml"] < 4 {
 		t.Errorf("the page lost its steps: %v", played)
@@ -84,17 +86,6 @@ func (f *pageReader) receiverSaid() string {
 	return f.heard.String()
 }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	var lc net.ListenConfig
-	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
-}
-
 func (f *pageReader) here(text string) string {
 	return strings.NewReplacer("127.0.0.1:8080", f.address, "127.0.0.1:9000", f.receiver, "dl_DELIVERY", f.delivery).Replace(text)
 }
@@ -115,7 +106,7 @@ func (f *pageReader) shell(line string) *exec.Cmd {
 	cmd := exec.CommandContext(context.Background(), "bash", "-c", "set -o pipefail; "+f.here(line))
 	cmd.Dir = f.dir
 	cmd.Env = append(append(os.Environ(), f.env...),
-		"PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"), "SURVEYGATE_DATA="+filepath.Join(f.dir, "data"))
+		"NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1", "PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"), "SURVEYGATE_DATA="+filepath.Join(f.dir, "data"))
 	return cmd
 }
 
@@ -138,7 +129,7 @@ func (f *pageReader) do(b block, line string) {
 		f.listen(line)
 		return
 	}
-	for end := time.Now().Add(20 * time.Second); ; {
+	for end := time.Now().Add(patience); ; {
 		out, err := f.shell(line).CombinedOutput()
 		if f.out = string(out); err != nil {
 			f.t.Fatalf("%s:%d: %s: %v\n%s", b.page, b.line, line, err, out)

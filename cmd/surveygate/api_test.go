@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/surveygate/surveygate/gateway"
+	"github.com/surveygate/surveygate/gateway/redistest"
 )
 
 const apiPage = "../../gateway/API.md"
@@ -15,7 +16,7 @@ const apiPage = "../../gateway/API.md"
 // TestAPIPage makes every request of gateway/API.md, and finds in each answer what the page shows.
 func TestAPIPage(t *testing.T) {
 	t.Parallel()
-	page := &pageReader{t: t, dir: t.TempDir(), address: "127.0.0.1:8080", receiver: freePort(t)}
+	page := &pageReader{t: t, dir: t.TempDir(), address: "127.0.0.1:8080", receiver: fmt.Sprint("127.0.0.1:", redistest.Port(t))}
 	played := page.follow(apiPage)
 	if played["sh"] < 10 || played["text"] < 10 {
 		t.Errorf("the page lost its examples: %v", played)

@@ -98,7 +98,7 @@ rules:
 	}
 	var emitted []struct{ ID, Status string }
 	p.ask(&emitted, "emit", `{"type":"response.completed","id":"f","nps_score":3,"response":{"answers":{`+strings.Join(answers, ",")+`}}}`)
-	receiver.await(t, 20*time.Second, func(times map[string][]time.Time) bool { return len(times) == 1 })
+	receiver.await(t, func(times map[string][]time.Time) bool { return len(times) == 1 })
 	until(t, "the error is recorded", func() bool {
 		var x struct {
 			Rules []struct {
@@ -141,7 +141,7 @@ func TestFirstTokenSurvivesAFailedStart(t *testing.T) {
 	if code != 1 || !strings.Contains(errs, "address already in use") {
 		t.Fatalf("exit %d\n%s%s", code, out, errs)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, append(args, "127.0.0.1:0", "--json")...)
 	stdout, err := cmd.StdoutPipe()

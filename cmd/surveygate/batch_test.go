@@ -153,7 +153,9 @@ rules:
 func TestOneBadRecordOfABatch(t *testing.T) {
 	t.Parallel()
 	fake := newContacts(t)
+	fake.mu.Lock()
 	fake.refuse = person(7)
+	fake.mu.Unlock()
 	p := start(t, t.TempDir(), fmt.Sprintf(`
 outbound: {allow_addresses: ["127.0.0.0/8"], allow_http: true}
 tokens: [{name: test, secret: %q, scopes: [publish, read]}]

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -47,11 +46,11 @@ type shownDelivery struct {
 }
 
 // until asks again until the answer is as wanted.
-func until(t *testing.T, what string, true func() bool) {
+func until(t testing.TB, what string, true func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond) // between looks at another process
 	defer tick.Stop()
-	for end := time.After(time.Minute); !true(); {
+	for end := time.After(patience); !true(); {
 		select {
 		case <-tick.C:
 		case <-end:
@@ -184,33 +183,22 @@ webhooks:
   - {name: hook, url: %q, events: [response.completed], signature: none}
 `
 	p := start(t, t.TempDir(), fmt.Sprintf(config, first.url))
-	file := filepath.Join(p.dir, "surveygate.yaml")
-	write := func(text string) {
-		t.Helper()
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
-			t.Fatal(err)
-		}
-	}
 	n := 0
 	emit := func() {
 		n++
 		p.ask(nil, "emit", fmt.Sprintf(`{"type": "response.completed", "id": "r-%d"}`, n))
 	}
 	emit()
-	first.await(t, 10*time.Second, func(times map[string][]time.Time) bool { return len(times) == 1 })
+	first.await(t, func(times map[string][]time.Time) bool { return len(times) == 1 })
 
-	write("webhooks: [{name: hook, url: nonsense}]\n")
+	p.rewrite("webhooks: [{name: hook, url: nonsense}]\n")
 	until(t, "the refusal is logged", func() bool { return strings.Contains(p.said(), "refused") })
 	emit()
-	first.await(t, 10*time.Second, func(times map[string][]time.Time) bool { return len(times) == 2 })
+	first.await(t, func(times map[string][]time.Time) bool { return len(times) == 2 })
 
-	write(fmt.Sprintf(config, second.url))
-	until(t, "the new configuration is loaded", func() bool { return strings.Contains(p.said(), "configuration loaded") })
+	p.reload(fmt.Sprintf(config, second.url))
 	emit()
-	second.await(t, 10*time.Second, func(times map[string][]time.Time) bool { return len(times) == 1 })
+	second.await(t, func(times map[string][]time.Time) bool { return len(times) == 1 })
 	p.stop()
 	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("exit %d after SIGTERM:\n%s", code, p.said())

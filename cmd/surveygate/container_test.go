@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -77,7 +78,7 @@ func TestDockerfile(t *testing.T) {
 			built = true
 			out := filepath.Join(t.TempDir(), "surveygate")
 			cmd := exec.CommandContext(t.Context(), "sh", "-c", strings.ReplaceAll(in[1], "/out/surveygate", out))
-			cmd.Dir, cmd.Env = "../..", append(os.Environ(), "VERSION=1.2.3")
+			cmd.Dir, cmd.Env = "../..", append(os.Environ(), "VERSION=1.2.3", "GOFLAGS=-buildvcs=false")
 			if text, err := cmd.CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, text)
 			}
@@ -172,14 +173,20 @@ func TestCompose(t *testing.T) {
 	}
 	gateway := run(strings.Split(strings.ReplaceAll(strings.Join(list(t, commands[1][1]), "\x00"), "redis://redis:6379/0", server.url()), "\x00")...)
 	var log bytes.Buffer
-	gateway.Stderr = &log
+	var logMu sync.Mutex
+	gateway.Stderr = &lockedWriter{w: &log, mu: &logMu}
+	said := func() string {
+		logMu.Lock()
+		defer logMu.Unlock()
+		return log.String()
+	}
 	gateway.Cancel = func() error { return gateway.Process.Signal(os.Interrupt) }
 	if err := gateway.Start(); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- gateway.Wait() }()
-	for end := time.Now().Add(30 * time.Second); ; {
+	for end := time.Now().Add(patience); ; {
 		out, ok := healthy()
 		if ok {
 			var ready struct {
@@ -192,7 +199,7 @@ func TestCompose(t *testing.T) {
 			break
 		}
 		if time.Now().After(end) {
-			t.Fatalf("never healthy: %s\n%s", out, log.String())
+			t.Fatalf("never healthy: %s\n%s", out, said())
 		}
 		time.Sleep(20 * time.Millisecond) // between looks at another process
 	}
@@ -200,7 +207,7 @@ func TestCompose(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := <-ended; err != nil {
-		t.Errorf("stopped with %v\n%s", err, log.String())
+		t.Errorf("stopped with %v\n%s", err, said())
 	}
 	if out, ok := healthy(); ok {
 		t.Errorf("healthy after it ended: %s", out)

@@ -104,7 +104,7 @@ func (l *load) publish(client *http.Client, p *process, id string, n int) bool {
 // more waits until so many more are accepted.
 func (l *load) more(n int64) {
 	l.t.Helper()
-	end := time.After(time.Minute)
+	end := time.After(patience)
 	for until := l.accepted.Load() + n; l.accepted.Load() < until; {
 		select {
 		case <-l.came:
@@ -141,8 +141,8 @@ func (s *sink) first(t *testing.T) (heard map[string]time.Time, repeated int) {
 	return heard, repeated
 }
 
-// lost waits until a receiver heard of every accepted event but at most so many, or of nothing more for the whole bound,
-// and returns when those that it never heard of were accepted.
+// lost waits until a receiver heard of every accepted event, or for the whole bound, and returns when those that it never
+// heard of were accepted.
 func (l *load) lost(receiver *sink, bound time.Duration) (lost map[string]time.Time) {
 	l.t.Helper()
 	end := time.After(bound)

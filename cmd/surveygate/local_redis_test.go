@@ -2,13 +2,15 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/surveygate/surveygate/gateway/redistest"
 )
 
 // localRedis is a redis-server of a test's own, spoken to as a person would: with redis-cli.
@@ -20,14 +22,7 @@ type localRedis struct {
 func startRedis(t testing.TB, args ...string) *localRedis {
 	t.Helper()
 	for range 5 {
-		var lc net.ListenConfig
-		l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, port, _ := net.SplitHostPort(l.Addr().String())
-		_ = l.Close()
-		if r := (&localRedis{t, port}); r.run(args) {
+		if r := (&localRedis{t, strconv.Itoa(redistest.Port(t))}); r.run(args) {
 			return r
 		}
 	}
@@ -58,9 +53,13 @@ func (r *localRedis) run(args []string) bool {
 		_ = cmd.Process.Kill()
 		<-ended
 	})
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
-		if out, err := exec.CommandContext(r.t.Context(), "redis-cli", "-p", r.port, "PING").Output(); err == nil && strings.HasPrefix(string(out), "PONG") {
-			return true
+	mine := fmt.Sprintf("process_id:%d\r", cmd.Process.Pid) // and not another's that has the port
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		pong, err := exec.CommandContext(r.t.Context(), "redis-cli", "-p", r.port, "PING").Output()
+		if err == nil && strings.HasPrefix(string(pong), "PONG") {
+			if out, err := exec.CommandContext(r.t.Context(), "redis-cli", "-p", r.port, "INFO", "server").Output(); err == nil && strings.Contains(string(out), mine) {
+				return true
+			}
 		}
 		select {
 		case <-ended:

@@ -61,7 +61,7 @@ func goTool(t *testing.T, dir string, args ...string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=readonly", "GOPROXY=off", "GOWORK=off")
+	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=readonly -buildvcs=false", "GOPROXY=off", "GOWORK=off")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go %s: %v\n%s", args, err, out)
 	}
@@ -96,7 +96,7 @@ func TestOwnConnector(t *testing.T) {
 		w.WriteHeader(http.StatusAccepted)
 	}))
 	t.Cleanup(pager.Close)
-	p := startWith(t, program, t.TempDir(), fmt.Sprintf(`
+	p := startWith(t, []string{program}, t.TempDir(), fmt.Sprintf(`
 outbound: {allow_addresses: ["127.0.0.0/8"], allow_http: true}
 tokens: [{name: load, secret: %q, scopes: [publish, read]}]
 connections:
@@ -119,7 +119,7 @@ rules:
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		t.Fatalf("nobody was called:\n%s", p.said())
 	}
 	p.stop()

@@ -101,7 +101,7 @@ func (f *fake) await(t *testing.T, name string, things []string) {
 	for _, what := range things {
 		want[what] = 1
 	}
-	for end := time.After(2 * time.Minute); ; {
+	for end := time.After(patience); ; {
 		f.mu.Lock()
 		n, diff := len(f.told), cmp.Diff(want, f.told)
 		f.mu.Unlock()

@@ -210,7 +210,7 @@ func TestReadmeCommands(t *testing.T) {
 				case "curl":
 					script := strings.ReplaceAll(line, "http://127.0.0.1:8080", "http://"+p.address)
 					cmd := exec.CommandContext(t.Context(), "bash", "-c", script+" -sS --fail-with-body")
-					cmd.Env = append(os.Environ(), "TOKEN="+testToken)
+					cmd.Env = append(os.Environ(), "NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1", "TOKEN="+testToken)
 					out, err := cmd.CombinedOutput()
 					if err != nil || !strings.Contains(string(out), `"status":"accepted"`) {
 						t.Errorf("%v\n%s", err, out)

