@@ -89,7 +89,7 @@ func (v *verifying) wait(b *testing.B) {
 	for v.good.Load() < v.want.Load() {
 		select {
 		case <-v.ready:
-		case <-time.After(60 * time.Second):
+		case <-time.After(5 * time.Minute):
 			b.Fatalf("%d of %d came", v.good.Load(), v.want.Load())
 		}
 	}
@@ -139,7 +139,7 @@ func fire(b *testing.B, url string, all []request) {
 				req.Header.SetContentType("application/json")
 				req.Header.SetBytesV("X-PollQR-Signature", all[i].signature)
 				req.SetBodyRaw(all[i].body)
-				if err := client.DoTimeout(req, res, 30*time.Second); err != nil || res.StatusCode() != fasthttp.StatusOK {
+				if err := client.DoTimeout(req, res, time.Minute); err != nil || res.StatusCode() != fasthttp.StatusOK {
 					b.Errorf("%d %s %v", res.StatusCode(), res.Body(), err)
 					return
 				}

@@ -234,7 +234,7 @@ func TestBudget(t *testing.T) {
 			if got.Err == nil || got.Truth != Unknown {
 				t.Errorf("is %v, %v; want it given up", got.Truth, got.Err)
 			}
-			if took := time.Since(start); took > 5*time.Second {
+			if took := time.Since(start); took > time.Minute { // half a second under the race detector; without its budget, hours
 				t.Errorf("took %v", took)
 			}
 		})

@@ -70,7 +70,7 @@ func FuzzCondition(f *testing.F) {
 		if _, err := c.Explain(ev); err != nil && !errors.Is(err, errWork) {
 			t.Fatalf("%q panics when explained: %v", text, err)
 		}
-		if took := time.Since(start); took > 5*time.Second {
+		if took := time.Since(start); took > time.Minute {
 			t.Fatalf("%q took %v", text, took)
 		}
 	})

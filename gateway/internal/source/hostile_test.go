@@ -12,7 +12,7 @@ import (
 // take, so that one sender cannot stop the others.
 func TestHostileBodies(t *testing.T) {
 	const size = 1 << 20
-	const limit = 2 * time.Second // measured: below 70 ms, and ten times that under -race
+	const limit = 15 * time.Second // measured: below 70 ms, and ten times that under -race; the rest is for a slow machine
 	fill := func(head, element, tail string) string {
 		n := (size - len(head) - len(tail)) / (len(element) + 1)
 		return head + strings.Repeat(element+",", n) + element + tail

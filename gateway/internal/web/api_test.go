@@ -13,7 +13,7 @@ import (
 // decide commits the next claimed event as the loop would, with its deliveries in a given state.
 func (r *rig) decide(t testing.TB, as state.DeliveryState) *state.Outcome {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	claimed, err := r.store.Claim(ctx, 1, 1<<20)
 	if err != nil {
