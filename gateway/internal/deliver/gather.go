@@ -25,21 +25,24 @@ type group struct {
 	step   string
 }
 
-// record is what a delivery changes at the product.
-type record struct {
-	group group
-	key   string
+// place is where a delivery may join a batch. Those that wait for an earlier one of their record gather apart from
+// those that need not.
+type place struct {
+	group  group
+	behind bool
 }
 
 // batch is deliveries of one step that one request tells of. It is queued as soon as nothing holds it back any more:
 // its time, its turn under the rate, and earlier batches with a record that it has too. A product that takes one
 // event at a time and has keys gets batches of one.
 type batch struct {
-	group group
+	place place
 	build connectors.Connector // all members have it
 	most  int
 	jobs  []*job // the first one leads; no more are added once a worker has it
 	holds int
+	// before is how many of holds are earlier batches with a record that it has too.
+	before int
 	// behind are later batches that wait for the end of this one.
 	behind []*batch
 	queued bool
@@ -50,9 +53,13 @@ type batch struct {
 
 // gathering is what a lane knows of its batches. Its zero value is ready.
 type gathering struct {
-	open map[group]*batch    // that a delivery may still join
+	open map[place]*batch    // that a delivery may still join
 	last map[record]*batch   // the latest unfinished one with the record
 	held map[*batch]struct{} // not queued yet
+	// back are the records of which deliveries went back to the due-queue; backs are all of those since then.
+	back       map[record]sentBack
+	backs      int
+	backsSince time.Time
 	// What the last round of the due-queue came to: deliveries, and the requests they make.
 	jobs, requests int
 	ratio          float64
@@ -105,28 +112,31 @@ func (j *job) later(now time.Time) (at time.Time) {
 func (l *lane) collect(j *job, now time.Time, due bool) (reason string) {
 	g := &l.gather
 	if g.open == nil {
-		g.open, g.last, g.held = map[group]*batch{}, map[record]*batch{}, map[*batch]struct{}{}
+		g.open, g.last, g.held = map[place]*batch{}, map[record]*batch{}, map[*batch]struct{}{}
 	}
 	of := record{group{j.delivery.Origin, j.delivery.Step}, j.key}
 	var before *batch
 	if j.key != "" {
 		before = g.last[of]
+		if j.back = l.goesBack(of, before != nil, now); !j.back.IsZero() {
+			return reasonRecord
+		}
 	}
+	at := place{of.group, before != nil}
 	if due {
 		g.jobs++
 	}
-	b := g.open[of.group]
+	b := g.open[at]
 	if b == nil || b.build != j.build || len(b.jobs) >= min(b.most, j.most) || b == before || (before != nil && b.queued) {
 		if due {
 			g.requests += j.requests
 		}
-		if b, reason = l.begin(j, of.group, now, due); reason != "" {
+		if b, reason = l.begin(j, at, now, due); reason != "" {
 			return reason
 		}
 	}
 	if before != nil {
-		b.holds++
-		before.behind = append(before.behind, b)
+		l.park(b, before)
 	}
 	if j.key != "" {
 		g.last[of] = b
@@ -134,6 +144,9 @@ func (l *lane) collect(j *job, now time.Time, due bool) (reason string) {
 	j.batch = b
 	b.jobs = append(b.jobs, j)
 	l.waits++
+	if b.before > 0 {
+		l.parked++
+	}
 	switch {
 	case b.queued:
 	case b.holds == 0:
@@ -141,15 +154,15 @@ func (l *lane) collect(j *job, now time.Time, due bool) (reason string) {
 	case len(b.jobs) == b.most && !b.turn.After(now):
 		b.hurry()
 	}
-	if len(b.jobs) >= b.most && g.open[b.group] == b {
-		delete(g.open, b.group)
+	if len(b.jobs) >= b.most && g.open[b.place] == b {
+		delete(g.open, b.place)
 	}
 	return ""
 }
 
 // begin is a new batch, where the rate has a turn for it. l.mu is held.
-func (l *lane) begin(j *job, of group, now time.Time, due bool) (*batch, string) {
-	b := &batch{group: of, build: j.build, most: j.most, turn: now}
+func (l *lane) begin(j *job, at place, now time.Time, due bool) (*batch, string) {
+	b := &batch{place: at, build: j.build, most: j.most, turn: now}
 	if l.limiter != nil {
 		turn, ahead := l.limiter.ReserveN(now, l.turns(j)), time.Duration(0)
 		if due {
@@ -182,7 +195,7 @@ func (l *lane) begin(j *job, of group, now time.Time, due bool) (*batch, string)
 			l.wait(b, alarm, early)
 		})
 	}
-	l.gather.open[of], l.gather.held[b] = b, struct{}{}
+	l.gather.open[at], l.gather.held[b] = b, struct{}{}
 	return b, ""
 }
 
@@ -236,8 +249,11 @@ func (l *lane) took(j *job) int {
 	if b == nil {
 		return 1
 	}
-	if l.gather.open[b.group] == b {
-		delete(l.gather.open, b.group)
+	if l.gather.open[b.place] == b {
+		delete(l.gather.open, b.place)
+	}
+	for b.before > 0 { // the gateway stops
+		l.unpark(b)
 	}
 	return len(b.jobs)
 }
@@ -253,12 +269,13 @@ func (l *lane) ended(j *job) {
 	}
 	l.under -= len(b.jobs)
 	for _, j := range b.jobs {
-		of := record{b.group, j.key}
+		of := record{b.place.group, j.key}
 		if l.gather.last[of] == b {
 			delete(l.gather.last, of)
 		}
 	}
 	for _, next := range b.behind {
+		l.unpark(next)
 		l.unhold(next)
 	}
 }

@@ -34,12 +34,13 @@ type job struct {
 	build       connectors.Connector
 	destination *config.Destination
 	once        string
-	taken       string   // the event that once belongs to, if not ours
-	sets        []string // the settings that the step writes itself
-	most        int      // how many may stand in one batch with it; 0 where the product has neither batches nor keys
-	key         string   // of the record that it changes
-	requests    int      // that it makes
-	batch       *batch   // under lane.mu until a worker has it; nil for one alone
+	taken       string    // the event that once belongs to, if not ours
+	sets        []string  // the settings that the step writes itself
+	most        int       // how many may stand in one batch with it; 0 where the product has neither batches nor keys
+	key         string    // of the record that it changes
+	requests    int       // that it makes
+	batch       *batch    // under lane.mu until a worker has it; nil for one alone
+	back        time.Time // when it is due again that had to go back for others of its record
 	self        [1]*job
 
 	// held is the event whose first attempt this is; nil for a due delivery.
@@ -124,7 +125,7 @@ func (l *Loop) start(h *held, now time.Time) {
 				j.gathered = now.Add(gatherFor(j.destination))
 			}
 			if reason := l.lanes.of(j).push(j, now); reason != "" {
-				l.postpone(j, reason, now)
+				l.postpone(j, reason, later(now, j.back))
 			}
 		}
 	}

@@ -33,6 +33,7 @@ const (
 	reasonDisabled = "disabled in the configuration"
 	reasonStopping = "gateway stopping"
 	reasonBatch    = "gathering a batch"
+	reasonRecord   = "behind others of its record"
 )
 
 type laneKey struct{ tenant, name string }
@@ -47,6 +48,7 @@ type lane struct {
 	queue       []*job // from head on; of a batch, the one that leads it
 	head        int
 	waits       int // deliveries that no worker has yet: queued ones, and those of gathering batches
+	parked      int // of them, those of batches that wait for an earlier one with their record
 	under       int // deliveries that workers have
 	workers     int
 	gather      gathering
@@ -175,12 +177,12 @@ func (l *lane) push(j *job, now time.Time) (reason string) {
 	if l.backlog {
 		return reasonBacklog
 	}
-	if l.waits >= laneQueue {
+	if l.waits-l.parked >= laneQueue {
 		l.fallBehind()
 		return reasonQueue
 	}
 	if j.most > 0 {
-		if reason = l.collect(j, now, false); reason != "" {
+		if reason = l.collect(j, now, false); reason != "" && j.back.IsZero() {
 			l.fallBehind()
 		}
 		return reason
@@ -265,8 +267,11 @@ func (l *lane) space(now time.Time) (n int, again time.Time) {
 	if reason, until := l.blocked(now); reason != "" {
 		return 0, until
 	}
-	if n = l.most() - l.waits - l.under; n <= 0 {
+	if n = l.most() - (l.waits - l.parked) - l.under; n <= 0 {
 		l.hungry = true
+		return 0, again
+	}
+	if again = l.lookingBack(now); !again.IsZero() {
 		return 0, again
 	}
 	if l.hold.Kind == state.HoldCircuit {
@@ -314,7 +319,7 @@ func (l *lane) next() (j *job, reason string) {
 	now := l.loop.Clock.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.hungry && l.waits+l.under < l.most() {
+	if l.hungry && l.waits-l.parked+l.under < l.most() {
 		l.hungry = false
 		l.loop.wakeDue()
 	}

@@ -1,0 +1,88 @@
+package deliver
+
+import (
+	"maps"
+	"time"
+)
+
+const (
+	// parkedMost bounds the deliveries that wait in memory for an earlier one of their record. They take no room from
+	// others; more of them go back to the due-queue.
+	parkedMost = 128
+	// backEach bounds how many of a lane go back in backFirst, and so how often they are claimed for nothing. They are
+	// due again together, in the order of their events, when all of them can have been looked at: after backFirst and
+	// longer the more they are, and after backMost at the latest.
+	backEach  = 4096
+	backFirst = time.Second
+	backMost  = time.Minute
+)
+
+// record is what a delivery changes at the product.
+type record struct {
+	group group
+	key   string
+}
+
+// sentBack are the deliveries of a record that went back to the due-queue.
+type sentBack struct {
+	until time.Time // when they are due again
+	n     int
+}
+
+// goesBack says when a delivery is due again that finds too many before it that change its record; zero where it may
+// wait in memory, or need not wait. Until those come that went back, those behind them go back as well. l.mu is held.
+func (l *lane) goesBack(of record, busy bool, now time.Time) (until time.Time) {
+	g := &l.gather
+	back := g.back[of]
+	if !back.until.After(now) {
+		if !busy || l.parked < parkedMost {
+			return until
+		}
+		if g.back == nil {
+			g.back = map[record]sentBack{}
+		}
+		maps.DeleteFunc(g.back, func(_ record, b sentBack) bool { return b.until.Before(now.Add(-backMost)) })
+		back = sentBack{until: now.Add(min(backFirst+time.Duration(back.n)*backFirst/backEach, backMost))}
+	}
+	back.n++
+	g.back[of] = back
+	g.backs++
+	return back.until
+}
+
+// lookingBack says until when nothing more is claimed for the lane, because so many of it had to go back. l.mu is held.
+func (l *lane) lookingBack(now time.Time) (until time.Time) {
+	g := &l.gather
+	if now.Sub(g.backsSince) >= backFirst {
+		g.backsSince, g.backs = now, 0
+	}
+	if g.backs < backEach {
+		return until
+	}
+	return g.backsSince.Add(backFirst)
+}
+
+// park makes a batch wait for one that is before it with the same record. l.mu is held.
+func (l *lane) park(b, before *batch) {
+	if b.before++; b.before == 1 {
+		l.parked += len(b.jobs)
+	}
+	b.holds++
+	before.behind = append(before.behind, b)
+}
+
+// unpark is the end of one that it waits for. l.mu is held.
+func (l *lane) unpark(b *batch) {
+	if b.before == 1 {
+		l.parked -= len(b.jobs)
+	}
+	b.before = max(b.before-1, 0)
+}
+
+// later is the second time where it is later than the first.
+func later(now, then time.Time) time.Time {
+	if then.After(now) {
+		return then
+	}
+	return now
+}
