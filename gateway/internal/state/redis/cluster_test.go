@@ -108,7 +108,7 @@ func TestTwoShardsInOneScriptAreRefused(t *testing.T) {
 func TestClusterThatHangs(t *testing.T) {
 	t.Parallel()
 	url, nodes := startCluster(t)
-	s := gate(t, url+"&timeout=500ms")
+	s := gate(t, url+"&timeout=2s")
 	id := accept(t, s, "a")[0].ID
 	send := func(sig os.Signal) {
 		for _, n := range nodes {
