@@ -300,20 +300,6 @@ func TestStreamReadsAreBoundedInBytes(t *testing.T) {
 	}
 }
 
-// Who may run no scripts reads all the same: one entry at a time.
-func TestStreamIsReadWithoutScripts(t *testing.T) {
-	t.Parallel()
-	srv := start(t)
-	srv.do("ACL", "SETUSER", "reader", "on", ">secret", "~survey-events", "+@all", "-@scripting")
-	for i := range 20 {
-		srv.do("XADD", "survey-events", "*", "event", fmt.Sprint(i))
-	}
-	var h heard
-	url := fmt.Sprintf("redis://reader:secret@127.0.0.1:%d/0", srv.port)
-	reading(t, url, func(e []Entry) error { h.add(e); return nil })
-	until(t, "all were read", func() bool { return h.count() == 20 && pending(srv) == 0 })
-}
-
 // An entry whose answer was lost on its way to a reader that lives is no sign of poison, however often it happens.
 func TestStreamAnswersThatAreLostCountOnce(t *testing.T) {
 	t.Parallel()
