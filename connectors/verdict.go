@@ -30,7 +30,8 @@ const (
 // Verdict is what one answer means.
 type Verdict struct {
 	Kind Kind
-	// After is how long the product asked to wait; 0 leaves it to the schedule.
+	// After is how long the product asked to wait; 0 leaves it to the schedule. A `retry` that has it, of an answer below
+	// 500, uses up no attempt: the product is well, took nothing and said when it will.
 	After time.Duration
 	// Reason says it in words or the product's own code; it holds no body, secret or person.
 	Reason string

@@ -113,18 +113,17 @@ func (l *Loop) end(t *trial, j *job, v connectors.Verdict, began, end time.Time)
 	case j.putOff(v, t.status):
 		d.Forgiven++
 		waits := j.destination.Retry.Waits
-		at := min(max(d.Attempts-d.Forgiven-1, 0), len(waits)-1) // a reload may have shortened the schedule
 		d.State, d.Reason = state.Waiting, v.Reason
-		d.Due = end.Add(l.wait(max(waits[at], patience(waits[0], d.Forgiven)), v.After))
+		d.Due = end.Add(l.wait(max(after(waits, d.Attempts-d.Forgiven), patience(waits[0], d.Forgiven)), v.After))
 	case v.Kind == connectors.Revoked, v.Kind == connectors.Retry:
 		waits := j.waits()
-		used := d.Attempts - d.Forgiven // at least this one: what is forgiven came before it
+		used := d.Attempts - d.Forgiven
 		if used > len(waits) {
 			d.State, d.Reason = state.Dead, "no attempts left: "+v.Reason
 			break
 		}
 		d.State, d.Reason = state.Waiting, v.Reason
-		d.Due = end.Add(l.wait(waits[max(used-1, 0)], v.After))
+		d.Due = end.Add(l.wait(after(waits, used), v.After))
 	default:
 		d.State, d.Reason = state.Dead, v.Reason
 	}
@@ -160,6 +159,15 @@ func (j *job) waits() []time.Duration {
 		waits = waits[:min(len(waits), max(c.Retries(), 0))]
 	}
 	return waits
+}
+
+// after is the schedule's wait after so many attempts that count. There may be none, where nothing could be sent; and
+// more than there are waits, where a reload has shortened the schedule.
+func after(waits []time.Duration, used int) time.Duration {
+	if len(waits) == 0 {
+		return 0
+	}
+	return waits[min(max(used-1, 0), len(waits)-1)]
 }
 
 // atFault says that the setting which the product refuses is the step's own.

@@ -8,6 +8,7 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/rules/event"
 )
 
 // limited is a product that may say itself when to come back.
@@ -131,5 +132,22 @@ func TestPatience(t *testing.T) {
 		if got := patience(c.first, c.times); got != c.want {
 			t.Errorf("%s, %d times: %s, want %s", c.first, c.times, got, c.want)
 		}
+	}
+}
+
+// Where no time was left to ask even once, as on a machine that stood still, nothing is used up: also of a delivery that
+// may be tried only once.
+func TestNoTimeToAsk(t *testing.T) {
+	t.Parallel()
+	m := &many{}
+	b, c, l, manual := idle(t, m, &config.Destination{Timeout: 5 * time.Second, Batch: config.Batch{Max: 1}})
+	m.build = func(*event.Event) error { manual.Advance(5 * time.Second); return nil }
+	j := b.owed(1)[0]
+	if reason := l.push(j, manual.Now()); reason != "" {
+		t.Fatal(reason)
+	}
+	b.until("settled", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.waits == 0 && l.under == 0 })
+	if d := j.held.outcome.Deliveries[0]; d.State != state.Waiting || d.Attempts != 0 || len(c.all()) != 0 {
+		t.Errorf("%s after %d attempts: %s", d.State, d.Attempts, d.Reason)
 	}
 }
