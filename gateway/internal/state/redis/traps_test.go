@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -188,7 +189,7 @@ func TestSlowIsWaitedFor(t *testing.T) {
 		t.Fatalf("append: %v", err)
 	}
 	accept(t, s, "b")
-	same(t, "claimed", keysOf(hold(t, s, 2)), []string{"a", "b"})
+	same(t, "claimed", slices.Sorted(slices.Values(keysOf(hold(t, s, 2)))), []string{"a", "b"}) // Redis went on with either first
 }
 
 func TestEvictionPolicyIsRefused(t *testing.T) {
