@@ -1,7 +1,7 @@
 // Package hubspot keeps respondents as contacts of HubSpot, with what they answered in properties.
 //
 // Contacts are written by their e-mail address, many in one request: whoever is new is added, whoever is known is
-// changed.
+// changed. Over one of HubSpot's limits, also that of the day, they wait until it ends, and that uses up no attempt.
 package hubspot
 
 import (
