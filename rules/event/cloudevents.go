@@ -17,7 +17,9 @@ func (p *parser) cloudEvent() error {
 	p.event.Each(func(key []byte, v jsonpath.Result) bool {
 		switch name := string(key); name {
 		case "specversion":
-			if v.Text() != "1.0" {
+			if v.Kind() != jsonpath.String {
+				err = wrong(name, "text", v)
+			} else if v.Text() != "1.0" {
 				err = &FieldError{Path: name, Problem: "must be 1.0"}
 			}
 		case "id", "type", "time", "tenant", "source":
