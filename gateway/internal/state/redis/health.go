@@ -82,7 +82,7 @@ func (s *store) admit(ctx context.Context) error {
 		if v, err := strconv.Atoi(major); err != nil || v < 7 {
 			return fmt.Errorf("this Redis is version %s, want 7 or newer (or Valkey)", n["redis_version"])
 		}
-		if s.kind != cluster && n["redis_mode"] == "cluster" {
+		if s.kind != cluster && n["cluster_enabled"] == "1" { // redis_mode is server_mode in Valkey
 			return errors.New("this Redis is a node of a Cluster: add ?cluster=true to its address")
 		}
 		if p := n["maxmemory_policy"]; p != "noeviction" && p != "" {
