@@ -2,6 +2,7 @@
 
 GO       ?= go
 FUZZTIME ?= 30s
+TESTTIME ?= 30m
 BIN      := bin
 
 .DEFAULT_GOAL := help
@@ -18,7 +19,7 @@ build: ## build the binary into bin/
 
 # Without cgo, as the binary is shipped: what is compiled here is linked again by the test of the image.
 test: needs ## run every test; with SURVEYGATE_SPECS the contracts too
-	CGO_ENABLED=0 $(GO) test ./...
+	CGO_ENABLED=0 $(GO) test -timeout $(TESTTIME) ./...
 ifdef SURVEYGATE_SPECS
 	@$(MAKE) --no-print-directory contracts
 else
@@ -32,7 +33,7 @@ endif
 	$(GO) test -count=1 -tags contracts -run 'Contracts|WrongRequests' ./gateway/internal/outbound
 
 race: needs ## run every test with the race detector
-	$(GO) test -race ./...
+	$(GO) test -race -timeout $(TESTTIME) ./...
 
 fuzz: ## run every fuzzer for FUZZTIME (30s)
 	@.ci/fuzz $(FUZZTIME)
