@@ -17,11 +17,11 @@ import (
 )
 
 // startCluster is three nodes that have a third of the slots each.
-func startCluster(t testing.TB) (url string, nodes []*server) {
+func startCluster(t testing.TB, args ...string) (url string, nodes []*server) {
 	t.Helper()
 	var hosts []string
 	for i, slots := range [][2]int{{0, 5460}, {5461, 10922}, {10923, 16383}} {
-		n := start(t, "--cluster-enabled", "yes", "--cluster-config-file", "nodes", "--cluster-node-timeout", "2000")
+		n := start(t, append([]string{"--cluster-enabled", "yes", "--cluster-config-file", "nodes", "--cluster-node-timeout", "2000"}, args...)...)
 		n.do("CLUSTER", "ADDSLOTSRANGE", slots[0], slots[1])
 		n.do("CLUSTER", "SET-CONFIG-EPOCH", i+1)
 		nodes = append(nodes, n)

@@ -59,15 +59,17 @@ func (s *store) ClaimDue(ctx context.Context, ask state.ClaimDue) ([]state.Due, 
 // serve shares what there is room for among the ready destinations of all shards, so that none starves another.
 func (r *round) serve(ctx context.Context) error {
 	var all []*ready
+	var sick error // of a shard: what is due in the others does not wait for it
 	for _, sh := range r.s.shards {
 		some, err := r.of(ctx, sh)
 		if err != nil {
-			return err
+			sick = err
+			continue
 		}
 		all = append(all, some...)
 	}
 	if len(all) == 0 {
-		return nil
+		return sick
 	}
 	served := r.s.turns.share(all, r.left, r.room)
 	for _, d := range all {
@@ -85,10 +87,10 @@ func (r *round) serve(ctx context.Context) error {
 			return nil
 		}
 		if err := r.lease(ctx, sh, own); err != nil {
-			return err
+			sick = err
 		}
 	}
-	return nil
+	return sick
 }
 
 // round is one ClaimDue over all shards.

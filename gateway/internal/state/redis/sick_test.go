@@ -1,0 +1,58 @@
+package redis
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// sickable is a node of a Cluster that has a shard, and not what all shards share; without it the others go on.
+func sickable(t *testing.T) (s *store, node *server, sick map[int]bool) {
+	t.Helper()
+	url, nodes := startCluster(t, "--cluster-require-full-coverage", "no")
+	s = gate(t, url+"&timeout=1s")
+	for _, n := range nodes {
+		if n.try("EXISTS", s.meta+"layout") != nil { // elsewhere it is MOVED
+			continue
+		}
+		sick = map[int]bool{}
+		for _, sh := range s.shards {
+			if n.try("EXISTS", sh.base+"events") != nil {
+				sick[sh.n] = true
+			}
+		}
+		if len(sick) > 0 {
+			return s, n, sick
+		}
+	}
+	t.Fatal("no node has a shard and not what all share")
+	return nil, nil, nil
+}
+
+// A node of a Cluster is gone and no replica takes its place: what is due in the other shards is leased as ever.
+func TestClaimDueWhereOneShardIsSick(t *testing.T) {
+	t.Parallel()
+	s, node, sick := sickable(t)
+	var keys []string
+	for i := 0; len(keys) < 12; i++ {
+		key := fmt.Sprint("e", i)
+		if !sick[shardOf(acme, made(t, key).ResponseID, len(s.shards))] {
+			keys = append(keys, key)
+		}
+	}
+	accept(t, s, keys...)
+	for _, c := range hold(t, s, len(keys)) {
+		d := owing(c, state.Waiting, time.Now())
+		d.Reason = "retry"
+		commit(t, s, decided(c, d))
+	}
+	node.kill()
+	came := 0
+	until(t, "all that is due in the others was leased", func() bool {
+		due, _, _ := s.ClaimDue(t.Context(), state.ClaimDue{Max: 100, Lease: time.Minute})
+		came += len(due)
+		return came == len(keys)
+	})
+}
