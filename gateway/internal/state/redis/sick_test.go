@@ -12,7 +12,7 @@ import (
 func sickable(t *testing.T) (s *store, node *server, sick map[int]bool) {
 	t.Helper()
 	url, nodes := startCluster(t, "--cluster-require-full-coverage", "no")
-	s = gate(t, url+"&timeout=1s")
+	s = gate(t, url+"&timeout=3s")
 	for _, n := range nodes {
 		if n.try("EXISTS", s.meta+"layout") != nil { // elsewhere it is MOVED
 			continue
