@@ -24,6 +24,7 @@ import (
 const (
 	benchEvents   = 20_000
 	benchSenders  = 128
+	benchBatch    = 50
 	benchPlatform = "bench-platform-secret"
 	benchHook     = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 )
@@ -98,8 +99,22 @@ func (v *verifying) wait(b *testing.B) {
 	}
 }
 
-// request is a prepared POST.
+// request is a prepared POST; one without a signature is the API's.
 type request struct{ body, signature []byte }
+
+// feed is a way in: what is posted where, over how many connections, and how many events each request has.
+type feed struct {
+	path          string
+	senders, each int
+	requests      func(n int) []request
+}
+
+var (
+	// platforms send each response by itself.
+	webhooks = feed{"/in/pollqr", benchSenders, 1, pollqr}
+	// publishers with that much to say send many events at once.
+	batches = feed{"/v1/events", 4, benchBatch, published}
+)
 
 var benchRun atomic.Int64
 
@@ -116,14 +131,28 @@ func pollqr(n int) []request {
 	return all
 }
 
+// published prepares the same responses in our own spelling, as NDJSON.
+func published(n int) []request {
+	run := benchRun.Add(1)
+	all := make([]request, 0, n/benchBatch)
+	for i := 0; i < n; i += benchBatch {
+		var body []byte
+		for k := i; k < i+benchBatch; k++ {
+			body = fmt.Appendf(body, `{"type":"response.completed","id":"%08x-9dad-11d1-80b4-%012x","time":"2024-01-01T12:00:00.000Z","nps_score":9,"survey":{"id":"550e8400-e29b-41d4-a716-446655440000","title":"Customer Satisfaction Survey","type":"nps"},"response":{"answers":{"1":9,"2":"Great service and friendly staff!","3":"john%d@example.com","4":"+1234567890"}},"respondent":{"email":"john%d@example.com","phone":"+1234567890"},"context":{"ip":"192.168.1.1","user_agent":"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0 Safari/537.36"}}`+"\n", run, k, k, k)
+		}
+		all = append(all, request{body: body})
+	}
+	return all
+}
+
 // fire posts them all over a number of connections.
-func fire(b *testing.B, url string, all []request) {
+func fire(b *testing.B, url string, senders int, all []request) {
 	b.Helper()
-	client := &fasthttp.Client{MaxConnsPerHost: benchSenders, NoDefaultUserAgentHeader: true}
+	client := &fasthttp.Client{MaxConnsPerHost: senders, NoDefaultUserAgentHeader: true}
 	defer client.CloseIdleConnections()
 	var next atomic.Int64
 	var load sync.WaitGroup
-	for range benchSenders {
+	for range senders {
 		load.Go(func() {
 			req, res := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
 			defer fasthttp.ReleaseRequest(req)
@@ -136,10 +165,15 @@ func fire(b *testing.B, url string, all []request) {
 				req.Reset()
 				req.SetRequestURI(url)
 				req.Header.SetMethod(fasthttp.MethodPost)
-				req.Header.SetContentType("application/json")
-				req.Header.SetBytesV("X-PollQR-Signature", all[i].signature)
+				if all[i].signature != nil {
+					req.Header.SetContentType("application/json")
+					req.Header.SetBytesV("X-PollQR-Signature", all[i].signature)
+				} else {
+					req.Header.SetContentType("application/x-ndjson")
+					req.Header.Set("Authorization", "Bearer "+testToken)
+				}
 				req.SetBodyRaw(all[i].body)
-				if err := client.DoTimeout(req, res, time.Minute); err != nil || res.StatusCode() != fasthttp.StatusOK {
+				if err := client.DoTimeout(req, res, time.Minute); err != nil || res.StatusCode() != fasthttp.StatusOK || bytes.Contains(res.Body(), []byte(`"invalid"`)) {
 					b.Errorf("%d %s %v", res.StatusCode(), res.Body(), err)
 					return
 				}
@@ -152,12 +186,17 @@ func fire(b *testing.B, url string, all []request) {
 // BenchmarkWholeWay is signed PollQR events in, one rule and one signed webhook out, the built binary with everything
 // kept, on either engine; beside it, in the same run, the same load straight into the receiver. Generator, receiver and
 // Redis share the machine with the gateway.
-func BenchmarkWholeWay(b *testing.B) {
-	b.Run("embedded", func(b *testing.B) { wholeWay(b, nil) })
-	b.Run("redis", func(b *testing.B) { wholeWay(b, redistest.Start(b, redistest.EverySecond...)) })
+func BenchmarkWholeWay(b *testing.B) { wholeWays(b, webhooks) }
+
+// BenchmarkWholeWayPublished is the same way for events that come by the API, many in a request.
+func BenchmarkWholeWayPublished(b *testing.B) { wholeWays(b, batches) }
+
+func wholeWays(b *testing.B, in feed) {
+	b.Run("embedded", func(b *testing.B) { wholeWay(b, nil, in) })
+	b.Run("redis", func(b *testing.B) { wholeWay(b, redistest.Start(b, redistest.EverySecond...), in) })
 }
 
-func wholeWay(b *testing.B, server *redistest.Server) {
+func wholeWay(b *testing.B, server *redistest.Server, from feed) {
 	receiver := newVerifying(b)
 	dir, err := os.MkdirTemp("", "surveygate-bench-")
 	if err != nil {
@@ -172,18 +211,18 @@ func wholeWay(b *testing.B, server *redistest.Server) {
 outbound: {allow_addresses: ["127.0.0.0/8"], allow_http: true}
 sources:
   pollqr: {profile: pollqr, secrets: [%q]}
+tokens: [{name: load, secret: %q, scopes: [publish]}]
 connections:
   alarms: {slack: {webhook: "https://hooks.slack.com/services/T0/B0/unused"}}
 webhooks:
   - {name: sink, url: %q, events: [response.completed], secrets: [%q], concurrency: 64}
 rules:
   - {name: detractor, when: nps_score <= 6, send: [alarms]}
-`, benchPlatform, receiver.url, benchHook))
-	in := "http://" + p.address + "/in/pollqr"
+`, benchPlatform, testToken, receiver.url, benchHook))
+	in := "http://" + p.address + from.path
 
-	warm := pollqr(2000)
-	receiver.expect(len(warm))
-	fire(b, in, warm)
+	receiver.expect(2000)
+	fire(b, in, from.senders, from.requests(2000))
 	receiver.wait(b)
 
 	var through, direct time.Duration
@@ -195,11 +234,11 @@ rules:
 	b.ResetTimer()
 	for range b.N {
 		b.StopTimer()
-		load := pollqr(benchEvents)
-		receiver.expect(len(load))
+		load := from.requests(benchEvents)
+		receiver.expect(benchEvents)
 		b.StartTimer()
 		began := time.Now()
-		fire(b, in, load)
+		fire(b, in, from.senders, load)
 		receiver.wait(b)
 		through += time.Since(began)
 	}
@@ -219,7 +258,7 @@ rules:
 		load := pollqr(benchEvents)
 		receiver.expect(len(load))
 		began := time.Now()
-		fire(b, receiver.url, load)
+		fire(b, receiver.url, benchSenders, load)
 		receiver.wait(b)
 		direct += time.Since(began)
 	}
