@@ -317,7 +317,7 @@ func TestARevokedBatchWaits(t *testing.T) {
 		holds, err := b.store.Holds(t.Context(), "default")
 		return err == nil && len(holds) == 1 && holds[0].Hold.Kind == state.HoldRevoked
 	})
-	if err := b.store.Hold(t.Context(), "default", "crm", state.Hold{}); err != nil {
+	if err := b.store.Hold(t.Context(), "default", "crm", state.Hold{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.loop.Reloaded(t.Context()); err != nil {

@@ -57,7 +57,7 @@ func TestRefusedCredentialsCostNothing(t *testing.T) {
 			d := b.delivery(id, "crm")
 			return err == nil && len(holds) == 1 && d != nil && d.Attempts == n && d.State == state.Waiting
 		})
-		if err := b.store.Hold(t.Context(), "default", "crm", state.Hold{}); err != nil {
+		if err := b.store.Hold(t.Context(), "default", "crm", state.Hold{}, nil); err != nil {
 			t.Fatal(err)
 		}
 		if err := b.loop.Reloaded(t.Context()); err != nil {

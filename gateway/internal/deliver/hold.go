@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -124,14 +125,7 @@ func (l *lane) writeHold() {
 		return
 	}
 	ctx, log := context.Background(), l.loop.Log.With("tenant", l.key.tenant, "destination", l.key.name)
-	stored, err := l.loop.storedHold(ctx, l.key)
-	switch {
-	case err != nil:
-	case replaces(h.Kind, stored.Kind):
-		err = l.loop.Store.Hold(ctx, l.key.tenant, l.key.name, h)
-	default:
-		h = stored
-	}
+	h, err := l.loop.putHold(ctx, l.key, h)
 	if err != nil {
 		log.Warn("cannot write a hold", "err", err) // the next look at the holds tries again
 		return
@@ -150,6 +144,20 @@ func (l *lane) writeHold() {
 		log = log.With("until", h.Until)
 	}
 	log.Warn("destination held", "status", h.Kind, "err", h.Reason)
+}
+
+// putHold is the hold that stands afterwards: this one, or a stronger one that was put on elsewhere, even a moment ago.
+func (l *Loop) putHold(ctx context.Context, key laneKey, h state.Hold) (state.Hold, error) {
+	const tries = 3
+	for try := 1; ; try++ {
+		stored, err := l.storedHold(ctx, key)
+		if err != nil || !replaces(h.Kind, stored.Kind) {
+			return stored, err
+		}
+		if err = l.Store.Hold(ctx, key.tenant, key.name, h, &stored); !errors.Is(err, state.ErrConflict) || try == tries {
+			return h, err
+		}
+	}
 }
 
 func (l *Loop) storedHold(ctx context.Context, key laneKey) (state.Hold, error) {
@@ -212,7 +220,11 @@ func (l *Loop) lift(ctx context.Context, plan *decide.Plan, h state.Held) bool {
 	if d == nil || h.Hold.Fingerprint == "" || h.Hold.Fingerprint == l.fingerprint(d, h.Hold.Kind) {
 		return false
 	}
-	if err := l.Store.Hold(ctx, h.Tenant, h.Destination, state.Hold{}); err != nil {
+	err := l.Store.Hold(ctx, h.Tenant, h.Destination, state.Hold{}, &h.Hold)
+	if errors.Is(err, state.ErrConflict) {
+		return false // another was put on meanwhile: the next look sees it
+	}
+	if err != nil {
 		l.Log.Warn("cannot lift a hold", "tenant", h.Tenant, "destination", h.Destination, "err", err)
 		return false
 	}

@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"context"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -207,7 +208,7 @@ func TestPauseByHandStays(t *testing.T) {
 	b, l, _, answer := idleLane(t)
 	pause := state.Hold{Kind: state.HoldPaused, Reason: "by hand", Since: b.clock.Now()}
 	for _, status := range []int{503, 200} {
-		if err := b.store.Hold(t.Context(), "default", "crm", pause); err != nil {
+		if err := b.store.Hold(t.Context(), "default", "crm", pause, nil); err != nil {
 			t.Fatal(err)
 		}
 		for range circuitAfter {
@@ -222,6 +223,67 @@ func TestPauseByHandStays(t *testing.T) {
 	}
 }
 
+// late is a store where somebody pauses the destination between a look at the holds and what is done upon it.
+type late struct {
+	state.Store
+	pause func()
+}
+
+func (s *late) Holds(ctx context.Context, tenant string) ([]state.Held, error) {
+	holds, err := s.Store.Holds(ctx, tenant)
+	if pause := s.pause; pause != nil {
+		s.pause = nil
+		pause()
+	}
+	return holds, err
+}
+
+// A pause by hand stays, also where it comes between the lane's look at what stands and its write.
+func TestPauseAtTheSameTimeStays(t *testing.T) {
+	t.Parallel()
+	for name, was := range map[string]state.Hold{
+		"opens":  {},
+		"closes": {Kind: state.HoldCircuit},
+		"lifts":  {Kind: state.HoldRevoked, Fingerprint: "of other credentials"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, l, now, answer := idleLane(t)
+			if was.Kind != "" {
+				was.Since = now.Now()
+				if was.Kind == state.HoldCircuit {
+					was.Until = now.Now().Add(time.Minute)
+				}
+				if err := b.store.Hold(t.Context(), "default", "crm", was, nil); err != nil {
+					t.Fatal(err)
+				}
+				l.hold = was
+			}
+			pause := state.Hold{Kind: state.HoldPaused, Reason: "by hand", Since: now.Now()}
+			b.loop.Store = &late{b.store, func() {
+				if err := b.store.Hold(t.Context(), "default", "crm", pause, nil); err != nil {
+					t.Error(err)
+				}
+			}}
+			switch name {
+			case "opens":
+				for range circuitAfter {
+					answer(503, 0, false)
+				}
+			case "closes":
+				answer(200, 0, true)
+			case "lifts":
+				if err := b.loop.learnHolds(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if h := b.hold(); h.Kind != state.HoldPaused {
+				t.Errorf("the pause became %+v", h)
+			}
+		})
+	}
+}
+
 // What somebody resumes is served soon, though its circuit were open for longer.
 func TestResumeClosesTheCircuit(t *testing.T) {
 	t.Parallel()
@@ -233,7 +295,7 @@ func TestResumeClosesTheCircuit(t *testing.T) {
 	b.until("open", func() bool { return b.hold().Kind == state.HoldCircuit })
 	hour := b.hold()
 	hour.Until = hour.Until.Add(time.Hour)
-	if err := b.store.Hold(t.Context(), "default", "crm", hour); err != nil {
+	if err := b.store.Hold(t.Context(), "default", "crm", hour, nil); err != nil {
 		t.Fatal(err)
 	}
 	lane := b.loop.lanes.at(laneKey{"default", "crm"})
@@ -243,7 +305,7 @@ func TestResumeClosesTheCircuit(t *testing.T) {
 		return lane.hold.Until.Equal(b.hold().Until)
 	})
 	good.Store(true)
-	if err := b.store.Hold(t.Context(), "default", "crm", state.Hold{}); err != nil {
+	if err := b.store.Hold(t.Context(), "default", "crm", state.Hold{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range b.accept(5) {

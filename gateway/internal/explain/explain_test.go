@@ -244,7 +244,7 @@ func TestText(t *testing.T) {
 			name: "on hold and dead", with: func(t *testing.T, w *world) {
 				w.commit(t, map[string]func(*state.Delivery){"alarms": dead, "crm-note": waiting})
 				hold := state.Hold{Kind: state.HoldRevoked, Reason: "invalid_auth", Since: noon}
-				if err := w.store.Hold(context.Background(), "default", "crm", hold); err != nil {
+				if err := w.store.Hold(context.Background(), "default", "crm", hold, nil); err != nil {
 					t.Fatal(err)
 				}
 				w.clock.Advance(time.Hour)

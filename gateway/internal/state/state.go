@@ -229,8 +229,10 @@ type Deliveries interface {
 	Schedule(ctx context.Context, tenant string, deliveries []Delivery) ([]bool, error)
 
 	// Hold keeps a destination from being claimed until a time, in one write however much waits.
-	// A zero Hold lifts it.
-	Hold(ctx context.Context, tenant, destination string, h Hold) error
+	// A zero Hold lifts it. Who decided by what stood puts it on over that alone: where another stands by now, which
+	// somebody put on meanwhile, that one stays and the error is ErrConflict. nil is over whatever stands. One that is
+	// over stands no more.
+	Hold(ctx context.Context, tenant, destination string, h Hold, over *Hold) error
 
 	// Holds are the destinations on hold; tenant "*" is all, for the loop that serves them all.
 	Holds(ctx context.Context, tenant string) ([]Held, error)

@@ -248,7 +248,7 @@ func TestFailing(t *testing.T) {
 			return err
 		}(),
 		"due":    func() error { _, _, err := s.ClaimDue(ctx, state.ClaimDue{Max: 1, Lease: time.Second}); return err }(),
-		"hold":   s.Hold(ctx, "default", "crm", state.Hold{Kind: state.HoldPaused}),
+		"hold":   s.Hold(ctx, "default", "crm", state.Hold{Kind: state.HoldPaused}, nil),
 		"health": s.Health(ctx).Err,
 	} {
 		if !errors.Is(err, state.ErrUnavailable) {

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 
@@ -179,13 +180,14 @@ func (op *forgiving) stage(t *tx) error {
 type holding struct {
 	tenant, destination string
 	hold                state.Hold
+	over                *state.Hold
 }
 
 // Hold keeps a destination from being claimed.
-func (s *store) Hold(ctx context.Context, tenant, destination string, h state.Hold) error {
+func (s *store) Hold(ctx context.Context, tenant, destination string, h state.Hold, over *state.Hold) error {
 	// A pause by hand or by a credential must outlive a power cut; circuits and rates are found out again.
 	keep := h.Kind != state.HoldCircuit && h.Kind != state.HoldRate
-	if err := s.do(ctx, &call{op: &holding{tenant, destination, h}, size: 256, sync: keep}); err != nil {
+	if err := s.do(ctx, &call{op: &holding{tenant, destination, h, over}, size: 256, sync: keep}); err != nil {
 		return fmt.Errorf("hold %s: %w", destination, err)
 	}
 	return nil
@@ -193,6 +195,17 @@ func (s *store) Hold(ctx context.Context, tenant, destination string, h state.Ho
 
 func (op *holding) stage(t *tx) error {
 	key := destPrefix(t.key, tabHold, op.tenant, op.destination)
+	if op.over != nil {
+		if was := t.get(key); was != nil && !bytes.Equal(was, appendHold(nil, op.over)) {
+			stands, err := readHold(was)
+			if err != nil {
+				return err
+			}
+			if stands.Until.IsZero() || nanos(stands.Until) > t.now {
+				return state.ErrConflict
+			}
+		}
+	}
 	lifted := op.hold == state.Hold{}
 	if lifted {
 		t.del(key)

@@ -43,8 +43,9 @@ func (s *store) Claim(ctx context.Context, most, bytes int) ([]state.Claimed, er
 	}
 }
 
-// claim asks each shard in turn, and answers with what the first has. The call does not end with ctx: what Redis says
-// we hold, we must know of.
+// claim asks each shard in turn, and answers with what the first has. One that fails is passed over, and left alone for
+// as long as it took to fail several times over: the others' events do not wait for it. Only where none answers that is
+// the error. The call does not end with ctx: what Redis says we hold, we must know of.
 func (s *store) claim(ctx context.Context, most, bytes int) ([]state.Claimed, error) {
 	s.claims.Lock()
 	defer s.claims.Unlock()
@@ -52,13 +53,28 @@ func (s *store) claim(ctx context.Context, most, bytes int) ([]state.Claimed, er
 		return nil, err
 	}
 	first := int(s.turn.Add(1))
+	var sick error
+	answered := false
 	for i := range s.shards {
 		sh := s.shards[(first+i)%len(s.shards)]
+		began := s.clock.Now()
+		if began.Before(sh.rests) {
+			continue
+		}
 		some, err := s.claimFrom(ctx, sh, most, bytes)
-		if err != nil || len(some) == 0 {
-			if err != nil {
+		if err != nil {
+			if !errors.Is(err, state.ErrUnavailable) {
 				return nil, err
 			}
+			sick = err
+			if len(s.shards) > 1 {
+				now := s.clock.Now()
+				sh.rests = now.Add(max(pollEvery, 4*now.Sub(began)))
+			}
+			continue
+		}
+		answered = true
+		if len(some) == 0 {
 			continue
 		}
 		if len(s.shards) > 1 || len(some) == most {
@@ -66,7 +82,10 @@ func (s *store) claim(ctx context.Context, most, bytes int) ([]state.Claimed, er
 		}
 		return some, nil
 	}
-	return nil, nil
+	if answered {
+		return nil, nil
+	}
+	return nil, sick
 }
 
 func (s *store) nudge() {

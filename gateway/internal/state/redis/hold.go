@@ -12,8 +12,9 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// Hold keeps a destination from being claimed: in every shard, one after the other.
-func (s *store) Hold(ctx context.Context, tenant, destination string, h state.Hold) error {
+// Hold keeps a destination from being claimed: in every shard, one after the other. Whether another hold stands is said by
+// the first; in the others too nothing but what stood is replaced, so that two writers leave all shards the same.
+func (s *store) Hold(ctx context.Context, tenant, destination string, h state.Hold, over *state.Hold) error {
 	if err := s.check(ctx); err != nil {
 		return err
 	}
@@ -25,8 +26,16 @@ func (s *store) Hold(ctx context.Context, tenant, destination string, h state.Ho
 			till = span(h.Until.Sub(s.clock.Now()))
 		}
 	}
-	for _, sh := range s.shards {
-		if _, err := s.run(ctx, holdScript, sh.base, s.now(), token(tenant, destination), till, record); err != nil {
+	args := []any{s.now(), token(tenant, destination), till, record}
+	if over != nil {
+		args = append(args, appendHold(nil, over))
+	}
+	for i, sh := range s.shards {
+		done, err := s.run(ctx, holdScript, sh.base, args...)
+		if err == nil && i == 0 && asInt(done) == 0 {
+			err = state.ErrConflict
+		}
+		if err != nil {
 			return fmt.Errorf("hold %s: %w", destination, err)
 		}
 	}
@@ -38,9 +47,9 @@ func (s *store) Holds(ctx context.Context, tenant string) ([]state.Held, error) 
 	if err := s.check(ctx); err != nil {
 		return nil, err
 	}
-	// Every shard has all of them; where a crash came between, the one that says so counts.
+	// Every shard has all of them; where a crash came between, the first that says so counts, as it does for Hold.
 	tokens := map[string]string{}
-	for _, sh := range s.shards {
+	for _, sh := range slices.Backward(s.shards) {
 		all, err := s.client.HGetAll(ctx, sh.base+"holds").Result()
 		if err != nil {
 			return nil, fmt.Errorf("holds: %w", s.fault(err))

@@ -100,6 +100,8 @@ type shard struct {
 	lost    bool // a claim's answer was lost: what it held is still to be found
 	freed   bool // some were released, or their holder died: those come before new ones
 	largest int  // entry of the last claim
+
+	rests time.Time // it failed, and is not asked for events until then; under the store's claims
 }
 
 // Open opens the store, and makes it at the first start.

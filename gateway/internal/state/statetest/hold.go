@@ -15,13 +15,13 @@ var holds = []test{
 		}
 		s.waiting("other", s.h.Now(), "mail")
 		h := state.Hold{Kind: state.HoldRevoked, Reason: "401", Fingerprint: "f1", Since: s.h.Now()}
-		s.ok(s.store().Hold(s.ctx, acme, "crm", h))
+		s.ok(s.store().Hold(s.ctx, acme, "crm", h, nil))
 		got, _ := s.claimDue(100)
 		s.same("served", destinationsOf(got), []string{"mail"})
 		held, err := s.store().Holds(s.ctx, acme)
 		s.ok(err)
 		s.same("holds", held, []state.Held{{Tenant: acme, Destination: "crm", Hold: h, Waiting: 20}})
-		s.ok(s.store().Hold(s.ctx, acme, "crm", state.Hold{}))
+		s.ok(s.store().Hold(s.ctx, acme, "crm", state.Hold{}, nil))
 		if got, _ = s.claimDue(100); len(got) != 20 {
 			s.Fatalf("%d served after it was lifted", len(got))
 		}
@@ -31,7 +31,7 @@ var holds = []test{
 	}},
 	{name: "ends at its time", run: func(s *suite) {
 		s.waiting("a", s.h.Now(), "crm")
-		s.ok(s.store().Hold(s.ctx, acme, "crm", state.Hold{Kind: state.HoldRate, Until: s.h.Now().Add(time.Minute)}))
+		s.ok(s.store().Hold(s.ctx, acme, "crm", state.Hold{Kind: state.HoldRate, Until: s.h.Now().Add(time.Minute)}, nil))
 		s.noneDue()
 		s.h.Advance(time.Minute)
 		s.oneDue()
@@ -40,20 +40,20 @@ var holds = []test{
 		s.same("holds", held, []state.Held{})
 	}},
 	{name: "is respected by what is scheduled under it", run: func(s *suite) {
-		s.ok(s.store().Hold(s.ctx, acme, "crm", state.Hold{Kind: state.HoldPaused, Reason: "by hand"}))
+		s.ok(s.store().Hold(s.ctx, acme, "crm", state.Hold{Kind: state.HoldPaused, Reason: "by hand"}, nil))
 		e := s.waiting("a", s.h.Now(), "crm")
 		s.noneDue()
 		done, err := s.store().Schedule(s.ctx, acme, []state.Delivery{{ID: id(e, "crm")}})
 		s.ok(err)
 		s.same("scheduled", done, []bool{true})
 		s.noneDue()
-		s.ok(s.store().Hold(s.ctx, acme, "crm", state.Hold{}))
+		s.ok(s.store().Hold(s.ctx, acme, "crm", state.Hold{}, nil))
 		s.oneDue()
 	}},
 	{name: "is one tenant's", run: func(s *suite) {
 		s.waiting("a", s.h.Now(), "crm")
 		s.waitingOf("zeta", "b", s.h.Now(), "crm")
-		s.ok(s.store().Hold(s.ctx, acme, "crm", state.Hold{Kind: state.HoldPaused}))
+		s.ok(s.store().Hold(s.ctx, acme, "crm", state.Hold{Kind: state.HoldPaused}, nil))
 		s.same("tenant", s.oneDue().Delivery.Tenant, "zeta")
 		all, err := s.store().Holds(s.ctx, "*")
 		s.ok(err)
@@ -63,9 +63,40 @@ var holds = []test{
 			s.Fatalf("%d holds of all, %d of the other", len(all), len(others))
 		}
 	}},
+	{name: "replaces what it was decided by, and nothing that was put on since", run: func(s *suite) {
+		circuit := state.Hold{Kind: state.HoldCircuit, Reason: "503", Since: s.h.Now(), Until: s.h.Now().Add(time.Minute)}
+		longer, paused := circuit, state.Hold{Kind: state.HoldPaused, Reason: "by hand", Since: s.h.Now()}
+		longer.Until = s.h.Now().Add(time.Hour)
+		stands := func(what string, want ...state.Held) {
+			held, err := s.store().Holds(s.ctx, acme)
+			s.ok(err)
+			if len(want) == 0 {
+				want = []state.Held{}
+			}
+			s.same(what, held, want)
+		}
+		of := func(h state.Hold) state.Held { return state.Held{Tenant: acme, Destination: "crm", Hold: h} }
+		hold := func(h, over state.Hold) error { return s.store().Hold(s.ctx, acme, "crm", h, &over) }
+
+		s.ok(hold(circuit, state.Hold{}))
+		s.ok(hold(longer, circuit))
+		s.ok(s.store().Hold(s.ctx, acme, "crm", paused, nil))
+		for _, late := range []struct{ h, over state.Hold }{{circuit, state.Hold{}}, {circuit, longer}, {state.Hold{}, longer}} {
+			if err := hold(late.h, late.over); !errors.Is(err, state.ErrConflict) {
+				s.Errorf("%+v over %+v: %v", late.h, late.over, err)
+			}
+		}
+		stands("what was put on by hand", of(paused))
+		s.ok(hold(state.Hold{}, paused))
+		stands("lifted")
+		s.ok(hold(circuit, paused)) // nothing stands
+		s.h.Advance(time.Minute)
+		s.ok(hold(longer, state.Hold{})) // what is over stands no more
+		stands("after one that is over", of(longer))
+	}},
 	{name: "is kept without a delivery, over a restart", run: func(s *suite) {
 		h := state.Hold{Kind: state.HoldGone, Reason: "410", Fingerprint: "u", Since: s.h.Now()}
-		s.ok(s.store().Hold(s.ctx, acme, "hook", h))
+		s.ok(s.store().Hold(s.ctx, acme, "hook", h, nil))
 		s.h.Crash()
 		held, err := s.store().Holds(s.ctx, "*")
 		s.ok(err)

@@ -219,7 +219,7 @@ var tenants = []test{
 		s.ok(err)
 		s.ok(st.Keep(s.ctx, acme, "list", []byte("x"), 5, time.Hour))
 		s.ok(st.AddStats(s.ctx, []state.Stat{{Tenant: acme, Destination: "crm", Minute: s.h.Now(), Verdicts: map[string]int64{"retry": 1}}}))
-		s.ok(st.Hold(s.ctx, acme, "mail", state.Hold{Kind: state.HoldPaused}))
+		s.ok(st.Hold(s.ctx, acme, "mail", state.Hold{Kind: state.HoldPaused}, nil))
 
 		for _, tenant := range []string{other, "", "acm", "acme\x00", "acme2", "ACME"} {
 			if _, err := st.Event(s.ctx, tenant, waits.ID); err == nil {

@@ -176,7 +176,7 @@ var retentions = []test{
 		s.same("listed", s.pages(state.EventQuery{Dead: true}, nil), []string{})
 	}},
 	{name: "what waits too long becomes a dead letter, by age", run: func(s *suite) {
-		s.ok(s.store().Hold(s.ctx, acme, "crm", state.Hold{Kind: state.HoldPaused}))
+		s.ok(s.store().Hold(s.ctx, acme, "crm", state.Hold{Kind: state.HoldPaused}, nil))
 		old := s.waiting("a", s.h.Now(), "crm")
 		s.h.Advance(2 * time.Hour)
 		young := s.waiting("b", s.h.Now(), "crm")
@@ -228,7 +228,7 @@ var retentions = []test{
 		}
 	}},
 	{name: "bounds hold in sum, however events are spread", run: func(s *suite) {
-		s.ok(s.store().Hold(s.ctx, acme, "slow", state.Hold{Kind: state.HoldPaused}))
+		s.ok(s.store().Hold(s.ctx, acme, "slow", state.Hold{Kind: state.HoldPaused}, nil))
 		const n = 60
 		for i, k := range numbered(n) {
 			// Half are of one response.

@@ -111,7 +111,7 @@ func (a *API) hold(c *call, h state.Hold) error {
 	if a.Plan().Destination(c.tenant, name) == nil {
 		return noSuch("destination", name, a.destinationNames(c.tenant))
 	}
-	if err := a.Store.Hold(c.ctx, c.tenant, name, h); err != nil {
+	if err := a.Store.Hold(c.ctx, c.tenant, name, h, nil); err != nil {
 		return err
 	}
 	return a.destination(c)
