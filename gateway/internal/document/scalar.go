@@ -78,7 +78,8 @@ func (b *binder) scalar(n *Node, v reflect.Value, name string) {
 	}
 }
 
-// prefix reads a network, or one address, which is a network of its own.
+// prefix reads a network, or one address, which is a network of its own. IPv4 in IPv6's clothes is IPv4, as addresses are
+// where they are compared.
 func (b *binder) prefix(n *Node, v reflect.Value) {
 	p, err := netip.ParsePrefix(n.Text)
 	if err != nil {
@@ -89,7 +90,10 @@ func (b *binder) prefix(n *Node, v reflect.Value) {
 		}
 		p = netip.PrefixFrom(address, address.BitLen())
 	}
-	v.Set(reflect.ValueOf(p.Masked()))
+	if p = p.Masked(); p.Addr().Is4In6() {
+		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+	}
+	v.Set(reflect.ValueOf(p))
 }
 
 // shown is a scalar's text for a message: what a ${NAME} stands for may be a secret, so it is shown as written.

@@ -239,24 +239,32 @@ func TestAllowFrom(t *testing.T) {
 sources:
   near: {profile: popsee, unverified: true, allow_from: ["10.0.0.0/8", "127.0.0.0/8"]}
   far:  {profile: popsee, unverified: true, allow_from: ["10.0.0.0/8", "2001:db8::/32"]}
+  nobody: {profile: popsee, unverified: true, allow_from: ["0.0.0.0/8", "::/0"]}
 `)
 	body := `{"event":"response.completed","survey":{"id":"s"},"response":{"id":"r"}}`
 	for _, c := range []struct {
 		path   string
 		header map[string]string
+		socket bool
 		want   int
 	}{
-		{"/in/near", nil, 200},
-		{"/in/near", map[string]string{"X-Forwarded-For": "203.0.113.9"}, 200},
-		{"/in/far", nil, 401},
-		{"/in/far", map[string]string{"X-Forwarded-For": "10.1.2.3", "X-Real-Ip": "10.1.2.3", "Forwarded": "for=10.1.2.3", "Cf-Connecting-Ip": "10.1.2.3"}, 401},
+		{"/in/near", nil, false, 200},
+		{"/in/near", map[string]string{"X-Forwarded-For": "203.0.113.9"}, false, 200},
+		{"/in/far", nil, false, 401},
+		{"/in/far", map[string]string{"X-Forwarded-For": "10.1.2.3", "X-Real-Ip": "10.1.2.3", "Forwarded": "for=10.1.2.3", "Cf-Connecting-Ip": "10.1.2.3"}, false, 401},
+		{"/in/nobody", nil, true, 401},
 	} {
-		if got := r.ask(t, ask{method: "POST", path: c.path, header: c.header, body: body}); got.status != c.want {
+		if got := r.ask(t, ask{method: "POST", path: c.path, header: c.header, body: body, socket: c.socket}); got.status != c.want {
 			t.Errorf("%s with %v: %d, want %d: %s", c.path, c.header, got.status, c.want, got.body)
 		}
 	}
 	kept, _ := list[intake.Rejected](t, r.ask(t, ask{path: "/v1/sources/far/rejected", token: readToken}))
 	if len(kept) != 2 || kept[0].Remote != "127.0.0.1" || kept[0].Checks[0].Reason != "it came from 127.0.0.1" {
+		t.Errorf("%+v", kept)
+	}
+	// The control socket has no addresses.
+	kept, _ = list[intake.Rejected](t, r.ask(t, ask{path: "/v1/sources/nobody/rejected", token: readToken}))
+	if len(kept) != 1 || kept[0].Remote != "" || kept[0].Checks[0].Reason != "it came from no address" {
 		t.Errorf("%+v", kept)
 	}
 }

@@ -12,11 +12,12 @@ import (
 // believed of trusted proxies only: anybody can write them.
 func remote(c *fiber.Ctx, proxies []netip.Prefix) netip.Addr {
 	peer, _ := netip.AddrFromSlice(c.Context().RemoteIP())
+	peer = peer.Unmap()
 	if peer.IsUnspecified() {
 		return netip.Addr{}
 	}
 	if len(proxies) == 0 {
-		return peer.Unmap()
+		return peer
 	}
 	return sender(peer, proxies, c.Request().Header.PeekAll(fiber.HeaderXForwardedFor))
 }
