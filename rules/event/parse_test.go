@@ -338,7 +338,7 @@ func TestParseDeclared(t *testing.T) {
 	}
 	for body, want := range map[string]string{
 		`{"type":"test"}`: "`specversion` is missing, which every CloudEvent has", `[` + good + `]`: "`event` must be an object, not an array",
-		`{`: "not JSON: not JSON at byte 1", `{"specversion":1.0,"type":"test","id":"1"}`: "`specversion` must be text, not a number",
+		`{`: "not JSON: broken at byte 1", `{"specversion":1.0,"type":"test","id":"1"}`: "`specversion` must be text, not a number",
 		`{"specversion":"1.0","type":"test","source":"app"}`: "`id` is missing, which every CloudEvent has", `{"specversion":"1.0","type":"test","id":"","source":"app"}`: "`id` is missing, which every CloudEvent has",
 	} {
 		if _, err := ParseStructured([]byte(body), defaults); want == "" && err != nil || want != "" && (err == nil || err.Error() != want) {

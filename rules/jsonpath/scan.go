@@ -17,7 +17,7 @@ var ErrTooDeep = errors.New("nested too deep")
 // SyntaxError says where text stops being JSON.
 type SyntaxError struct{ Offset int }
 
-func (e *SyntaxError) Error() string { return fmt.Sprintf("not JSON at byte %d", e.Offset) }
+func (e *SyntaxError) Error() string { return fmt.Sprintf("broken at byte %d", e.Offset) }
 
 // Valid says whether json is one JSON value that nests no deeper than MaxDepth.
 func Valid(json []byte) bool { return Check(json, MaxDepth) == nil }
