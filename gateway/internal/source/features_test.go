@@ -135,6 +135,7 @@ func TestSixFeatures(t *testing.T) {
 
 		{"a phone in parts", "jotform", nil, phoneOf(`{"area":"555","phone":"010-0100"}`), phone, "555 010-0100"},
 		{"a phone in parts, with its country", "jotform", nil, phoneOf(`{"country":"+90","area":"212","phone":"5550100"}`), phone, "+90 212 5550100"},
+		{"a phone in parts, with its country and no area", "jotform", nil, phoneOf(`{"country":"+90","area":"","phone":"2125550100"}`), phone, "+90 2125550100"},
 		{"a phone in parts, of which one stands alone", "jotform", nil, phoneOf(`{"area":"","phone":"5550100"}`), phone, "5550100"},
 		{"a phone in parts, and no number", "jotform", nil, phoneOf(`{"area":"555","phone":""}`), phone, ""},
 		{"a phone as it was masked", "jotform", nil, phoneOf(`{"full":"(555) 010-0100"}`), phone, "(555) 010-0100"},
@@ -146,6 +147,7 @@ func TestSixFeatures(t *testing.T) {
 		{"an object that is no response", "surveymonkey", nil, `{"event_type":"collector_created","event_id":"1","object_type":"collector","object_id":"88","resources":{"survey_id":"77"}}`, ids, "collector.created 77  88"},
 		{"an object that is a response", "surveymonkey", nil, `{"event_type":"response_disqualified","event_id":"1","object_type":"response","object_id":"99","resources":{"survey_id":"77","collector_id":"88"}}`, ids, "response.disqualified 77 99 88"},
 		{"one person: what is known of somebody", "survicate", nil, `{"messageId":"m","event":{"questionAnswered":{"question":{"id":1},"respondent":{"attributes":{"email":"ann@example.com","first_name":"Ann","last_name":"Lee","phone":"+1"}},"fields":{"email":"bob@example.com","firstName":"Bob","lastName":"Ray","phone":"+2"}}}}`, person, "ann@example.com Ann Lee +1"},
+		{"one person: who is known by the e-mail alone", "survicate", nil, `{"messageId":"m","event":{"questionAnswered":{"question":{"id":1},"respondent":{"attributes":{"email":"ann@example.com"}},"fields":{"email":"ann.lee@example.com","firstName":"Ann"}}}}`, person, "ann@example.com Ann  "},
 		{"one person: what somebody wrote", "survicate", nil, `{"messageId":"m","event":{"questionAnswered":{"question":{"id":1},"respondent":{"attributes":[]},"fields":{"email":"bob@example.com","firstName":"Bob","lastName":"Ray","phone":"+2"}}}}`, person, "bob@example.com Bob Ray +2"},
 		{"one person: of a whole survey", "survicate", nil, `{"messageId":"m","event":{"surveyCompleted":{"respondent":{"id":"7","attributes":{"email":"ann@example.com","first_name":"Ann","last_name":"Lee","phone":"+1"}}}}}`, func(e *event.Event) any { return e.Data().Respondent.ID + " " + person(e).(string) }, "7 ann@example.com Ann Lee +1"},
 		{"who unsubscribed", "delighted", nil, `{"event_type":"unsubscribe.created","event_id":"e","event_data":{"id":"9","created_at":1732186844,"person":{"id":"5975","email":"jo@example.com","name":"Jo"}}}`, unsubscribed, "respondent.unsubscribed 5975 jo@example.com Jo 2024-11-21T11:00:44Z "},
