@@ -58,6 +58,7 @@ type gathering struct {
 	held map[*batch]struct{} // not queued yet
 	// back are the records of which deliveries went back to the due-queue; backs are all of those since then.
 	back       map[record]sentBack
+	forgot     time.Time // when those of back were taken out that were quiet
 	backs      int
 	backsSince time.Time
 	// What the last round of the due-queue came to: deliveries, and the requests they make.

@@ -174,4 +174,18 @@ func TestGoingBackIsBounded(t *testing.T) {
 	if n := len(l.gather.back); n != 1 {
 		t.Errorf("%d records are remembered, want the one of today", n)
 	}
+	// All of them are looked through now and then only: many records may be busy, and the lane waits meanwhile.
+	l.gather.back[of] = sentBack{until: now.Add(-3 * backMost)}
+	for _, want := range []int{3, 3} {
+		now = now.Add(time.Second)
+		l.goesBack(record{key: "a third"}, true, now)
+		if n := len(l.gather.back); n != want {
+			t.Errorf("%d records are remembered, want %d: it was looked through a moment ago", n, want)
+		}
+	}
+	now = now.Add(backMost)
+	l.goesBack(record{key: "a third"}, true, now)
+	if _, kept := l.gather.back[of]; kept {
+		t.Error("a record that was quiet for long is remembered")
+	}
 }

@@ -41,13 +41,24 @@ func (l *lane) goesBack(of record, busy bool, now time.Time) (until time.Time) {
 		if g.back == nil {
 			g.back = map[record]sentBack{}
 		}
-		maps.DeleteFunc(g.back, func(_ record, b sentBack) bool { return b.until.Before(now.Add(-backMost)) })
+		l.forget(now)
 		back = sentBack{until: now.Add(min(backFirst+time.Duration(back.n)*backFirst/backEach, backMost))}
 	}
 	back.n++
 	g.back[of] = back
 	g.backs++
 	return back.until
+}
+
+// forget takes out the records that have been quiet for long: each time over all of them would cost the more, the more
+// records are busy. l.mu is held.
+func (l *lane) forget(now time.Time) {
+	g := &l.gather
+	if since := now.Sub(g.forgot); since >= 0 && since < backMost/4 {
+		return
+	}
+	g.forgot = now
+	maps.DeleteFunc(g.back, func(_ record, b sentBack) bool { return b.until.Before(now.Add(-backMost)) })
 }
 
 // lookingBack says until when nothing more is claimed for the lane, because so many of it had to go back. l.mu is held.
