@@ -34,7 +34,7 @@ func (s *store) Commit(ctx context.Context, c *state.Commit) (*state.Committed, 
 		return result, err
 	}
 	known := s.partly.recall(c)
-	parts, err := s.prepare(ctx, c, known)
+	parts, missing, err := s.prepare(ctx, c, known)
 	if err != nil {
 		s.partly.remember(c, known)
 		return nil, fmt.Errorf("commit: %w", err)
@@ -49,7 +49,7 @@ func (s *store) Commit(ctx context.Context, c *state.Commit) (*state.Committed, 
 		err = s.apply(ctx, c, parts, known)
 	}
 	known.into(result)
-	if err = errors.Join(err, s.after(ctx, c, known)); err != nil {
+	if err = errors.Join(err, missing, s.after(ctx, c, known)); err != nil {
 		s.partly.remember(c, known)
 		return nil, fmt.Errorf("commit: %w", err)
 	}
@@ -101,9 +101,10 @@ func (sh *shard) drop(n uint64) {
 	delete(sh.held, n)
 }
 
-// prepare writes the scripts' arguments: events first, as one Commit may hand a delivery over and settle it.
-func (s *store) prepare(ctx context.Context, c *state.Commit, known *fates) ([]*committing, error) {
-	parts := make([]*committing, len(s.shards))
+// prepare writes the scripts' arguments: events first, as one Commit may hand a delivery over and settle it. Missing
+// says why deliveries are left out whose shard is not known: one does not answer.
+func (s *store) prepare(ctx context.Context, c *state.Commit, known *fates) (parts []*committing, missing, err error) {
+	parts = make([]*committing, len(s.shards))
 	part := func(sh *shard) *committing {
 		if parts[sh.n] == nil {
 			parts[sh.n] = &committing{ended: make(chan error, 1)}
@@ -120,31 +121,32 @@ func (s *store) prepare(ctx context.Context, c *state.Commit, known *fates) ([]*
 		p := part(sh)
 		p.events = append(p.events, i)
 		if err := p.event(s, sh, n, o, now); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	for i := range c.Due {
 		d := &c.Due[i].Delivery
 		if _, _, err := suffixOf(d); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if err := valid(d); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	where, err := s.shardsOf(ctx, c.Due)
-	if err != nil {
-		return nil, err
-	}
+	where, sick := s.shardsOf(ctx, c.Due)
 	for i := range c.Due {
 		if known.due[i].known {
+			continue
+		}
+		if where[i] == nil {
+			missing = sick
 			continue
 		}
 		p := part(where[i])
 		p.due = append(p.due, i)
 		p.settle(s, where[i], &c.Due[i], now)
 	}
-	return parts, nil
+	return parts, missing, nil
 }
 
 // suffixOf takes a delivery's id apart: the id leads to its event.

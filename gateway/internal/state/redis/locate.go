@@ -10,8 +10,8 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// locate finds an event by its id. The shard is that of its response, which the id does not tell: all are asked at once.
-// A nil shard: there is none of that id.
+// locate finds an event by its id. The shard is that of its response, which the id does not tell: all are asked at once,
+// and one that does not answer is missed only where no other knows it. A nil shard: there is none of that id.
 func (s *store) locate(ctx context.Context, tenant, id string) (*shard, uint64, error) {
 	slot, field := slotOf(id), fieldOf(tenant, id)
 	if len(s.shards) == 1 {
@@ -26,15 +26,13 @@ func (s *store) locate(ctx context.Context, tenant, id string) (*shard, uint64, 
 	for i, sh := range s.shards {
 		asked[i] = pipe.HGet(ctx, sh.base+"id:"+slot, field)
 	}
-	if err := s.exec(ctx, pipe); err != nil {
-		return nil, 0, err
-	}
+	sick := s.exec(ctx, pipe)
 	for i, v := range asked {
 		if n, err := v.Uint64(); err == nil {
 			return s.shards[i], n, nil
 		}
 	}
-	return nil, 0, nil
+	return nil, 0, sick
 }
 
 // exec runs a pipeline; that a key is not there is no error.
@@ -51,13 +49,14 @@ func (s *store) exec(ctx context.Context, pipe goredis.Pipeliner) error {
 	return s.fault(err)
 }
 
-// shardsOf are the shards of due deliveries, by their events.
-func (s *store) shardsOf(ctx context.Context, due []state.Settled) ([]*shard, error) {
-	where := make([]*shard, len(due))
-	for i := range due {
-		where[i] = s.shards[0] // also of what is gone: its fence is lost anywhere
-	}
+// shardsOf are the shards of due deliveries, by their events. Where a shard does not answer, sick says so, and those have
+// none that no other shard knows.
+func (s *store) shardsOf(ctx context.Context, due []state.Settled) (where []*shard, sick error) {
+	where = make([]*shard, len(due))
 	if len(s.shards) == 1 || len(due) == 0 {
+		for i := range due {
+			where[i] = s.shards[0]
+		}
 		return where, nil
 	}
 	pipe := s.client.Pipeline()
@@ -69,17 +68,18 @@ func (s *store) shardsOf(ctx context.Context, due []state.Settled) ([]*shard, er
 			asked[i] = append(asked[i], pipe.HGet(ctx, sh.base+"id:"+slot, field))
 		}
 	}
-	if err := s.exec(ctx, pipe); err != nil {
-		return nil, err
-	}
+	sick = s.exec(ctx, pipe)
 	for i := range due {
+		if sick == nil {
+			where[i] = s.shards[0] // of what is gone: its fence is lost anywhere
+		}
 		for k, v := range asked[i] {
-			if v.Err() == nil {
+			if _, err := v.Uint64(); err == nil { // one that was not asked has no error of its own
 				where[i] = s.shards[k]
 			}
 		}
 	}
-	return where, nil
+	return where, sick
 }
 
 func text(n uint64) string { return strconv.FormatUint(n, 10) }
