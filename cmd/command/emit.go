@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"strconv"
 	"strings"
@@ -31,7 +32,8 @@ its name, or --source. There are samples of
 			if err != nil {
 				return &exit{exitUsage, err}
 			}
-			if sample != "" && source == "" {
+			named := sample != "" && source == "" // by the sample
+			if named {
 				source = sample
 			}
 			client, err := g.dial()
@@ -40,6 +42,9 @@ its name, or --source. There are samples of
 			}
 			defer client.Close()
 			results, err := client.Publish(cmd.Context(), source, body)
+			if refused, ok := errors.AsType[*gateway.APIError](err); ok && named && refused.Status == http.StatusNotFound {
+				return fmt.Errorf("%w: a sample goes to the source of its name, `%s`; --source NAME names another one of that platform", err, sample)
+			}
 			if g.json && results != nil {
 				_ = g.print(results)
 			}
