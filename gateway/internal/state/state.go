@@ -170,9 +170,9 @@ type Delivery struct {
 	// Attempts counts requests sent or that could not connect, over all its life.
 	Attempts int
 	// Forgiven is how many of Attempts use nothing up of the retry schedule: those made before somebody had it tried
-	// again, those that were refused for the credentials, and those that the product put off to a time of its own.
-	// Commit keeps what it is given; Schedule sets it to Attempts, so that what is retried or replayed by hand begins a
-	// fresh schedule.
+	// again, those refused for the credentials or with their whole batch, and those that the product put off to a time
+	// of its own. Commit keeps what it is given; Schedule sets it to Attempts, so that what is retried or replayed by
+	// hand begins a fresh schedule.
 	Forgiven int
 	// Created is when it was decided; Updated when it last changed; Due when it is next tried, for Waiting.
 	Created, Updated, Due time.Time
