@@ -101,6 +101,7 @@ func (l *Loop) write(ctx context.Context, batch *state.Commit) bool {
 	backoff := newBackoff()
 	for {
 		_, err := l.Store.Commit(context.WithoutCancel(ctx), batch)
+		l.unkept.Store(err != nil && !errors.Is(err, state.ErrInvalid))
 		switch {
 		case err == nil:
 			return true

@@ -18,7 +18,10 @@ func (l *Loop) claimDue(ctx context.Context) {
 		round := dueRound{loop: l, plan: plan, now: now, left: map[laneKey]int{}, newest: l.newest(ctx)}
 		var claimed []state.Due
 		var next time.Time
-		if free := dueInFlight - int(l.due.Load()); free > 0 {
+		// While the store keeps no end of a delivery, none is taken: it would be made again whenever its lease ends.
+		free := dueInFlight - int(l.due.Load())
+		asks := free > 0 && !l.unkept.Load()
+		if asks {
 			var err error
 			claimed, next, err = l.Store.ClaimDue(ctx, state.ClaimDue{
 				Max: min(free, dueAtOnce), Bytes: claimBytes, Lease: leaseFor(plan), Room: round.room,
@@ -51,7 +54,11 @@ func (l *Loop) claimDue(ctx context.Context) {
 			l.Observer.Batch("due", len(claimed))
 			continue
 		}
-		for _, lane := range l.lanes.withBacklog() {
+		behind := l.lanes.withBacklog()
+		if !asks {
+			behind = nil // nobody knows what waits for them
+		}
+		for _, lane := range behind {
 			if _, waits := round.left[lane.key]; !waits {
 				lane.caughtUp(now)
 			}

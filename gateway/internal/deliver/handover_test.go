@@ -326,3 +326,54 @@ func TestWait(t *testing.T) {
 		t.Errorf("asked for 11 days: %s", v.After)
 	}
 }
+
+// stuck is a store that gives due deliveries and keeps nothing, as one of which a part is gone.
+type stuck struct {
+	state.Store
+	broken         atomic.Bool
+	refused, asked atomic.Int32
+}
+
+func (s *stuck) Commit(ctx context.Context, c *state.Commit) (*state.Committed, error) {
+	if s.broken.Load() {
+		s.refused.Add(1)
+		return nil, state.ErrUnavailable
+	}
+	return s.Store.Commit(ctx, c)
+}
+
+func (s *stuck) ClaimDue(ctx context.Context, ask state.ClaimDue) ([]state.Due, time.Time, error) {
+	s.asked.Add(1)
+	return s.Store.ClaimDue(ctx, ask)
+}
+
+// While no end of a delivery can be kept, none is taken from the due-queue: it would be made again whenever its lease
+// ends.
+func TestNothingIsClaimedWhileNothingIsKept(t *testing.T) {
+	t.Parallel()
+	b := prepare(t, destinations(destination("crm", time.Minute)), nil)
+	store := &stuck{}
+	b.wrap = func(s state.Store) state.Store { store.Store = s; return store }
+	store.broken.Store(true)
+	b.open()
+	id := b.accept(1)[0]
+	b.until("its end is refused", func() bool { return store.refused.Load() >= 2 })
+	asked := store.asked.Load()
+	l, since := b.loop.lanes.at(laneKey{"default", "crm"}), int32(0)
+	b.until("new deliveries stay behind those that wait, of which nobody knows", func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if !l.backlog { // the look that was under way may have said so
+			l.fallBehind()
+			since = store.refused.Load()
+		}
+		return store.refused.Load() >= since+4
+	})
+	if n := store.asked.Load() - asked; n > 1 { // one was under way
+		t.Errorf("the due-queue was asked %d times", n)
+	}
+	store.broken.Store(false)
+	b.untilState(id, "crm", state.Delivered)
+	asked = store.asked.Load()
+	b.until("it is asked again", func() bool { return store.asked.Load() > asked })
+}

@@ -90,6 +90,7 @@ type Loop struct {
 	commits commits
 	room    room         // for held events
 	due     atomic.Int64 // due deliveries leased and not yet committed
+	unkept  atomic.Bool  // the store did not take the last commit
 
 	heldMu sync.Mutex
 	held   map[*held]struct{}
