@@ -132,7 +132,7 @@ func steady(text string) string {
 // The README's first screen shows what the demo really prints, but for ids, times and addresses.
 func TestReadmeDemo(t *testing.T) {
 	t.Parallel()
-	out, errs, code := invoke(t, t.TempDir(), nil, "demo", "--once")
+	out, errs, code := invoke(t, t.TempDir(), []string{"TMPDIR=" + t.TempDir()}, "demo", "--once") // which leaves its folder behind
 	if code != 0 {
 		t.Fatalf("exit %d\n%s%s", code, out, errs)
 	}
