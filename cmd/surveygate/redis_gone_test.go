@@ -68,8 +68,8 @@ func TestCommandsWhileRedisIsGone(t *testing.T) {
 			}
 			say("gone")
 			said := p.said()
-			lines := strings.Split(said[:strings.LastIndexByte(said, '\n')], "\n") // what follows may come in parts
-			for _, line := range lines {
+			whole := said[:strings.LastIndexByte(said, '\n')] // what follows may come in parts
+			for line := range strings.SplitSeq(whole, "\n") {
 				var entry struct{ Time, Level, Msg string }
 				if err := json.Unmarshal([]byte(line), &entry); err != nil || entry.Time == "" || entry.Level == "" || entry.Msg == "" {
 					t.Errorf("not a line of the log: %q", line)
