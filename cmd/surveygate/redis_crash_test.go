@@ -43,7 +43,7 @@ func TestCrashOfRedis(t *testing.T) {
 				within := false
 				for _, k := range killed {
 					// Redis' own bound is two, and a busy machine may add to that, and hear late of what was accepted.
-					within = within || at.Before(k.Add(5*time.Second)) && at.After(k.Add(-5*time.Second))
+					within = within || at.Before(k.Add(2*time.Second)) && at.After(k.Add(-3*time.Second))
 				}
 				if !within {
 					t.Errorf("%s was accepted at %s, and Redis was killed at %s", id, at, killed)

@@ -58,7 +58,7 @@ func TestTakeover(t *testing.T) {
 	a.abandon()
 	same(t, "claimed", keysOf(hold(t, b, 3)), []string{"a", "b", "c"})
 	// Ten seconds without a sign of life, and a little; the rest is for a machine that is busy with other things.
-	if took := time.Since(died); took > time.Minute {
+	if took := time.Since(died); took > 30*time.Second {
 		t.Fatalf("it took %v", took)
 	}
 }
@@ -127,7 +127,7 @@ func TestReplicasAgree(t *testing.T) {
 	select { // within a second, on a machine that does nothing else
 	case c := <-heard:
 		same(t, "change", c, state.Change{Tenant: acme, Kind: "rule", Name: "x"})
-	case <-time.After(30 * time.Second):
+	case <-time.After(10 * time.Second):
 		t.Fatal("not told")
 	}
 }
