@@ -48,7 +48,7 @@ func TestOnlyTheDeadAreTakenOver(t *testing.T) {
 	commit(t, b, decided(again[0]))
 }
 
-func TestTakeover(t *testing.T) {
+func TestTakeoverWithin15Seconds(t *testing.T) {
 	t.Parallel()
 	srv := start(t)
 	a, b := gate(t, srv.url()), gate(t, srv.url())
@@ -57,8 +57,7 @@ func TestTakeover(t *testing.T) {
 	died := time.Now()
 	a.abandon()
 	same(t, "claimed", keysOf(hold(t, b, 3)), []string{"a", "b", "c"})
-	// Ten seconds without a sign of life, and a little; the rest is for a machine that is busy with other things.
-	if took := time.Since(died); took > 30*time.Second {
+	if took := time.Since(died); took > 15*time.Second {
 		t.Fatalf("it took %v", took)
 	}
 }
@@ -124,10 +123,10 @@ func TestReplicasAgree(t *testing.T) {
 	if _, err := a.Put(t.Context(), acme, "rule", "x", nil, 0); err != nil {
 		t.Fatal(err)
 	}
-	select { // within a second, on a machine that does nothing else
+	select { // within a second, with room for a busy machine
 	case c := <-heard:
 		same(t, "change", c, state.Change{Tenant: acme, Kind: "rule", Name: "x"})
-	case <-time.After(10 * time.Second):
+	case <-time.After(3 * time.Second):
 		t.Fatal("not told")
 	}
 }

@@ -54,8 +54,8 @@ func TestRestartedWithoutTheStream(t *testing.T) {
 }
 
 // everysec is what a kill may take with appendfsync everysec: Redis writes before it answers, but puts that off for at
-// most two seconds where the disk still works on the sync of the second before; and a busy machine may add to that.
-const everysec = 3 * time.Second
+// most two seconds where the disk still works on the sync of the second before.
+const everysec = 2 * time.Second
 
 func TestKilledWithAOF(t *testing.T) {
 	t.Parallel()

@@ -39,7 +39,8 @@ type Options struct {
 // API answers /v1. Make it with New; it is safe for concurrent use.
 type API struct {
 	Options
-	once once
+	once    once
+	tenants tenants
 }
 
 // New is an API, not yet mounted.

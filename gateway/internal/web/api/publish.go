@@ -7,12 +7,14 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
 	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/source"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
@@ -172,18 +174,7 @@ func (a *API) accept(c *call, parsed []event.Parsed, alone bool, body []byte, st
 // warnOfTenants tells who may publish for every tenant of those that nothing is configured for: a name that is misspelt
 // takes an event where nobody looks for it.
 func (a *API) warnOfTenants(events []*event.Event, result func(int) *resultView) {
-	known := map[string]bool{access.DefaultTenant: true}
-	c := a.Plan().Config
-	for _, s := range c.Sources {
-		known[s.Tenant] = true
-	}
-	for _, d := range c.Destinations {
-		known[d.Tenant] = true
-	}
-	for _, r := range c.Rules {
-		known[r.Tenant] = true
-	}
-	delete(known, access.AnyTenant)
+	known := a.tenants.of(a.Plan())
 	for i, ev := range events {
 		if known[ev.Tenant] {
 			continue
@@ -195,6 +186,33 @@ func (a *API) warnOfTenants(events []*event.Event, result func(int) *resultView)
 		r := result(i)
 		r.Warnings = append(slices.Clone(r.Warnings), msg)
 	}
+}
+
+// tenants are those that a configuration names, found once for each. Its zero value is ready.
+type tenants struct{ last atomic.Pointer[tenantsOf] }
+
+type tenantsOf struct {
+	plan  *decide.Plan
+	named map[string]bool
+}
+
+func (t *tenants) of(plan *decide.Plan) map[string]bool {
+	if last := t.last.Load(); last != nil && last.plan == plan {
+		return last.named
+	}
+	named := map[string]bool{access.DefaultTenant: true}
+	for _, s := range plan.Config.Sources {
+		named[s.Tenant] = true
+	}
+	for _, d := range plan.Config.Destinations {
+		named[d.Tenant] = true
+	}
+	for _, r := range plan.Config.Rules {
+		named[r.Tenant] = true
+	}
+	delete(named, access.AnyTenant)
+	t.last.Store(&tenantsOf{plan, named})
+	return named
 }
 
 // publishAs takes a platform's own body through its source's profile: the token stands for the signature.
