@@ -177,6 +177,8 @@ func TestSource(t SourceTest) (*SourceTested, error) {
 	}
 	req := &source.Request{
 		Method: http.MethodPost, Token: token, Header: t.Header.Get, Query: t.Query.Get, Body: t.Body,
+		HeaderTwice: func(name string) bool { return len(t.Header.Values(name)) > 1 },
+		QueryTwice:  func(name string) bool { return len(t.Query[name]) > 1 },
 		ContentType: t.Header.Get("Content-Type"), Remote: netip.Addr{}, Received: t.At,
 		Verified: source.Verified{Kind: source.KindNone},
 	}

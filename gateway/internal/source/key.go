@@ -1,6 +1,8 @@
 package source
 
 import (
+	"bytes"
+	"encoding/json"
 	"strings"
 
 	"github.com/surveygate/surveygate/rules/event"
@@ -9,10 +11,10 @@ import (
 // key is the readable key that two deliveries of one event share. One of which every placeholder is empty is the
 // body's hash, never a constant; so is one that is too long to be kept. Where a placeholder is empty, what it would
 // have told apart would be swallowed: the hash stands behind. Placeholders with nothing between them are one, of which
-// one has to say something.
-func (r *run) key(head *event.Header, sha string) string {
+// one has to say something. Nothing of a key is read from what the source's proof does not cover.
+func (r *run) key(head *event.Header, raw *event.Raw) string {
 	if !r.object {
-		return sha
+		return r.digest(raw)
 	}
 	var b strings.Builder
 	full, whole, said, hashed := false, true, false, false
@@ -23,8 +25,11 @@ func (r *run) key(head *event.Header, sha string) string {
 		case fromBody:
 			text = plain(r.read(part.path))
 		case fromHash:
-			text, hashed = sha, true
+			text, hashed = r.digest(raw), true
 		case fromHeader:
+			if !r.source.cover.header(part.name) {
+				break
+			}
 			text = strings.TrimSpace(r.req.header(part.name))
 		}
 		b.WriteString(text)
@@ -37,13 +42,33 @@ func (r *run) key(head *event.Header, sha string) string {
 			whole = whole && said
 		}
 	}
-	if !whole && !hashed && ofSomebody(head.Type) {
-		b.WriteString(":" + sha)
+	// A type that a hint may have said does not decide what stands in the key.
+	if !whole && !hashed && (ofSomebody(head.Type) || len(r.source.Profile.Hints) > 0) {
+		b.WriteString(":" + r.digest(raw))
 	}
 	if !full || b.Len() > maxID {
-		return sha
+		return r.digest(raw)
 	}
 	return strings.ToValidUTF8(b.String(), "\uFFFD")
+}
+
+// digest is the hash that stands for an event in its key. Of a request of which not every byte is proved, it is that of
+// what is: else one proof would be good for any number of events.
+func (r *run) digest(raw *event.Raw) string {
+	text, compact := r.in.proved, r.source.cover.compact
+	switch {
+	case !compact && (text == nil || r.part):
+		return raw.SHA256
+	case r.part:
+		text = raw.Body
+	case text == nil:
+		text = r.req.Body
+	}
+	var b bytes.Buffer
+	if compact && json.Compact(&b, text) == nil {
+		text = b.Bytes()
+	}
+	return hash(text)
 }
 
 // key is the template of the dedupe key of events of a type.

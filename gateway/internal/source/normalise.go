@@ -21,10 +21,9 @@ func (s *Source) Normalise(req *Request, received time.Time) ([]*event.Event, er
 	if s.Profile == own {
 		return s.ownEvent(req, received)
 	}
-	var warn warnings
-	doc := documents.Get().(*jsonpath.Index)
-	defer release(doc)
-	if err := s.decode(req, doc, &warn); err != nil {
+	in := contents.Get().(*content)
+	defer in.release()
+	if err := s.decode(req, in); err != nil {
 		if req.Verified.Test && errors.Is(err, ErrNotJSON) {
 			return s.bare(req, received)
 		}
@@ -32,22 +31,22 @@ func (s *Source) Normalise(req *Request, received time.Time) ([]*event.Event, er
 	}
 	raw := s.raw(req)
 	if s.Profile.Split.IsZero() {
-		ev, err := s.one(req, received, doc, doc.Root(), raw, warn)
+		ev, err := s.one(req, received, in, in.doc.Root(), raw, false)
 		if err != nil {
 			return nil, err
 		}
 		return []*event.Event{ev}, nil
 	}
-	return s.split(req, received, doc, raw, warn)
+	return s.split(req, received, in, raw)
 }
 
 // split makes one event of each element. A webhook is sent an event's raw bytes: those of a request with one
 // element stay as they came; of several, each event keeps its own element, in an array again where the body was
 // one, so that all of them together are no longer than the body.
-func (s *Source) split(req *Request, received time.Time, doc *jsonpath.Index, whole event.Raw, warn warnings) ([]*event.Event, error) {
-	found := jsonpath.Read(doc.JSON(), s.Profile.Split.text)
+func (s *Source) split(req *Request, received time.Time, in *content, whole event.Raw) ([]*event.Event, error) {
+	found := jsonpath.Read(in.doc.JSON(), s.Profile.Split.text)
 	if found.Kind() != jsonpath.Array {
-		ev, err := s.one(req, received, doc, doc.Root(), whole, warn)
+		ev, err := s.one(req, received, in, in.doc.Root(), whole, false)
 		if err != nil {
 			return nil, err
 		}
@@ -62,8 +61,8 @@ func (s *Source) split(req *Request, received time.Time, doc *jsonpath.Index, wh
 		return nil, ErrTooManyEvents
 	}
 	if len(elements) == 0 {
-		warn.add("the array that holds the events is empty")
-		ev, err := s.one(req, received, doc, doc.Root(), whole, warn)
+		in.warn.add("the array that holds the events is empty")
+		ev, err := s.one(req, received, in, in.doc.Root(), whole, false)
 		if err != nil {
 			return nil, err
 		}
@@ -84,7 +83,7 @@ func (s *Source) split(req *Request, received time.Time, doc *jsonpath.Index, wh
 		if root {
 			raw.AnswersAt, raw.LeadsAt = below("0.", raw.AnswersAt), below("0.", raw.LeadsAt)
 		}
-		ev, err := s.one(req, received, doc, element, raw, warn)
+		ev, err := s.one(req, received, in, element, raw, len(elements) > 1)
 		if err != nil {
 			return nil, err
 		}
@@ -147,8 +146,10 @@ func hash(body []byte) string {
 type run struct {
 	source *Source
 	req    *Request
-	doc    *jsonpath.Index
+	in     *content
+	doc    *jsonpath.Index   // of in
 	root   jsonpath.Result   // of doc: all of it, or an element
+	part   bool              // it is one of several elements
 	object bool              // the body is one, so that it has paths
 	asked  bool              // it has a place of answers, even if there are none
 	found  []jsonpath.Result // by slot
@@ -189,11 +190,11 @@ func (r *run) leave() {
 }
 
 // one makes one event of one object of what came.
-func (s *Source) one(req *Request, received time.Time, doc *jsonpath.Index, root jsonpath.Result, raw event.Raw, warn warnings) (*event.Event, error) {
+func (s *Source) one(req *Request, received time.Time, in *content, root jsonpath.Result, raw event.Raw, part bool) (*event.Event, error) {
 	p := s.Profile
 	r := runs.Get().(*run)
 	defer r.leave()
-	r.source, r.req, r.doc, r.root, r.warn = s, req, doc, root, slices.Clip(warn)
+	r.source, r.req, r.in, r.doc, r.root, r.part, r.warn = s, req, in, &in.doc, root, part, slices.Clip(in.warn)
 	head := s.head(req, received)
 	if r.root.Kind() != jsonpath.Object {
 		r.warn.add("the body is %s, not an object", r.root.Kind())
@@ -201,7 +202,7 @@ func (s *Source) one(req *Request, received time.Time, doc *jsonpath.Index, root
 	}
 	r.object = true
 	r.found = slices.Grow(r.found, p.paths.Len())[:p.paths.Len()]
-	doc.Extract(&p.paths, root, r.found)
+	in.doc.Extract(&p.paths, root, r.found)
 
 	named := false
 	head.Type, head.OrigType, named = r.kind()
@@ -245,7 +246,7 @@ func (r *run) finish(head event.Header, raw event.Raw) (*event.Event, error) {
 	if r.req.Verified.Test {
 		head.Type = event.TypeTest
 	}
-	head.DedupeKey = r.key(&head, raw.SHA256)
+	head.DedupeKey = r.key(&head, &raw)
 	if head.Type == event.TypeTest {
 		head.DedupeKey = event.TestKey(head.DedupeKey, head.Received)
 	}
@@ -274,7 +275,7 @@ func (r *run) kind() (canonical, own string, named bool) {
 	t := &r.source.Profile.Type
 	own = t.Const
 	if !t.Path.IsZero() {
-		own = plain(r.read(t.Path))
+		own = plain(r.said(t.Path))
 	}
 	if len(own) > maxID {
 		r.warn.add("the event's name is longer than %d bytes", maxID)
@@ -286,7 +287,7 @@ func (r *run) kind() (canonical, own string, named bool) {
 		}
 	}
 	for i := range t.Rules {
-		if r.holds(&t.Rules[i].When) {
+		if when := &t.Rules[i].When; when.holds(r.said(when.Path)) {
 			return string(t.Rules[i].Type), own, true
 		}
 	}
@@ -338,9 +339,19 @@ func (r *run) times(head *event.Header) {
 	}
 }
 
+// said is the value at a path that says the type, which a hint may too.
+func (r *run) said(p Path) jsonpath.Result {
+	if value := r.read(p); value.Exists() || r.in.hints == nil || p.IsZero() {
+		return value
+	}
+	return jsonpath.Read(r.in.hints, p.text)
+}
+
 // holds says whether a condition is true of the whole body.
-func (r *run) holds(c *Condition) bool {
-	value := r.read(c.Path)
+func (r *run) holds(c *Condition) bool { return c.holds(r.read(c.Path)) }
+
+// holds says whether a condition is true of a value.
+func (c *Condition) holds(value jsonpath.Result) bool {
 	there := value.Exists() && value.Kind() != jsonpath.Null
 	if c.Exists != nil && *c.Exists != there {
 		return false
