@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/surveygate/surveygate/rules/event"
 )
@@ -23,14 +24,16 @@ func (r *run) key(head *event.Header, raw *event.Raw) string {
 		text := part.literal
 		switch part.what {
 		case fromBody:
-			text = plain(r.read(part.path))
+			text = r.known(r.read(part.path), part.path.text)
 		case fromHash:
 			text, hashed = r.digest(raw), true
 		case fromHeader:
 			if !r.source.cover.header(part.name) {
 				break
 			}
-			text = strings.TrimSpace(r.req.header(part.name))
+			if text = strings.TrimSpace(r.req.header(part.name)); !utf8.ValidString(text) && r.fault == nil {
+				r.fault = event.NotText("header:" + shown(part.name))
+			}
 		}
 		b.WriteString(text)
 		if part.what == literal {
@@ -49,7 +52,7 @@ func (r *run) key(head *event.Header, raw *event.Raw) string {
 	if !full || b.Len() > maxID {
 		return r.digest(raw)
 	}
-	return strings.ToValidUTF8(b.String(), "\uFFFD")
+	return strings.ToValidUTF8(b.String(), replacement) // literals of the profile are text; this is for them alone
 }
 
 // digest is the hash that stands for an event in its key. Of a request of which not every byte is proved, it is that of

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,7 +17,8 @@ import (
 
 // Normalise makes events of a request that was verified: one, or one for each element where the profile splits.
 // What does not map is never an error: it becomes an `unknown` event, or is left out with a warning. The errors
-// are ErrNotJSON, and the bounds ErrTooDeep, ErrTooManyAnswers and ErrTooManyEvents.
+// are ErrNotJSON, the bounds ErrTooDeep, ErrTooManyAnswers and ErrTooManyEvents, and an *event.FieldError for an id that is
+// no text.
 func (s *Source) Normalise(req *Request, received time.Time) ([]*event.Event, error) {
 	if s.Profile == own {
 		return s.ownEvent(req, received)
@@ -154,6 +156,7 @@ type run struct {
 	asked  bool              // it has a place of answers, even if there are none
 	found  []jsonpath.Result // by slot
 	data   event.Data
+	fault  error // an id is no text
 	result map[string][]byte
 	warn   warnings
 	names  map[int]string // the <name> of answers whose key the profile splits, by place, for roles
@@ -247,6 +250,9 @@ func (r *run) finish(head event.Header, raw event.Raw) (*event.Event, error) {
 		head.Type = event.TypeTest
 	}
 	head.DedupeKey = r.key(&head, &raw)
+	if r.fault != nil {
+		return nil, r.fault
+	}
 	if head.Type == event.TypeTest {
 		head.DedupeKey = event.TestKey(head.DedupeKey, head.Received)
 	}
@@ -312,9 +318,26 @@ func (r *run) kind() (canonical, own string, named bool) {
 	return canonical, own, false
 }
 
+// known is a scalar by which an event or a response is known. One that is no text is a fault: two that differ would be
+// one.
+func (r *run) known(value jsonpath.Result, place string) string {
+	if !r.isText(value) && r.fault == nil {
+		r.fault = event.NotText(shown(place))
+	}
+	return plain(value)
+}
+
+// isText says whether a scalar reads as what was sent.
+func (r *run) isText(value jsonpath.Result) bool {
+	return value.IsText() && !(r.in.mangled && strings.Contains(plain(value), replacement))
+}
+
+// replacement stands for what is not UTF-8.
+const replacement = "\uFFFD"
+
 func (r *run) id(paths Paths) string {
 	for _, path := range paths {
-		if id := plain(r.read(path)); id != "" {
+		if id := r.known(r.read(path), path.text); id != "" {
 			if len(id) <= maxID {
 				return id
 			}

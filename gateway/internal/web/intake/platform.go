@@ -132,6 +132,10 @@ func tooLarge() rejection {
 // unreadable says what Normalise refused of a request that was proved.
 func unreadable(err error) rejection {
 	r := rejection{proved: true, cause: err}
+	if field, ok := errors.AsType[*event.FieldError](err); ok {
+		r.reason, r.problem = "invalid", answer.Of(field)
+		return r
+	}
 	switch {
 	case errors.Is(err, source.ErrNotJSON), errors.Is(err, event.ErrNotJSON):
 		r.reason = "not json"
