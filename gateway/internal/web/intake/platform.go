@@ -85,7 +85,11 @@ func (d *Door) take(c *fiber.Ctx, e *entry, r *reader, started time.Time) error 
 	}
 	body := c.Request().Body()
 	if len(body) > MaxBody {
-		return d.refuse(c, e, r, tooLarge())
+		r.request.Body = body
+		why := tooLarge()
+		_, err := e.source.Verify(&r.request) // nothing is made of it, but it is kept as whose it is
+		why.proved = err == nil && r.proved()
+		return d.refuse(c, e, r, why)
 	}
 	if reply, ok := e.source.Handshake(&r.request); ok {
 		c.Status(reply.Status)
