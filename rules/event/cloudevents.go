@@ -197,16 +197,21 @@ func headerText(value string) string {
 // origin is what an envelope of ours says of where its event comes from.
 type origin struct{ key, id, kind, sourceKind string }
 
+// set keeps an attribute; of one that stands twice the first counts.
 func (o *origin) set(name, value string) {
+	var to *string
 	switch name {
 	case "dedupekey":
-		o.key = value
+		to = &o.key
 	case "origid":
-		o.id = value
+		to = &o.id
 	case "origtype":
-		o.kind = value
+		to = &o.kind
 	case "sourcekind":
-		o.sourceKind = value
+		to = &o.sourceKind
+	}
+	if to != nil && *to == "" {
+		*to = value
 	}
 }
 

@@ -327,3 +327,35 @@ func TestTwice(t *testing.T) {
 		}
 	}
 }
+
+// TestHintSaysTheTypeAlone: what a hint says makes no other event and no other response of a request.
+func TestHintSaysTheTypeAlone(t *testing.T) {
+	t.Parallel()
+	s := open(t, profile(t, "qualtrics"), Settings{Secrets: secrets("s3cret")})
+	msg := url.Values{"MSG": {`{"SurveyID":"SV_1","BrandID":"b"}`}}.Encode()
+	ids := map[string]bool{}
+	for topic, want := range map[string]string{
+		"":                                     event.TypeUnknown,
+		"b.threesixty.created":                 event.TypeUnknown,
+		"b.controlpanel.activateSurvey":        event.TypeSurveyStatusChanged,
+		"b.controlpanel.deactivateSurvey":      event.TypeSurveyClosed,
+		"b.surveyengine.completedResponse.S_1": event.TypeResponseCompleted,
+	} {
+		r := signedBody(t, s, Sample{Body: []byte(msg + "&" + url.Values{"Topic": {topic}}.Encode()), ContentType: contentTypes[DecodeForm]})
+		req := r.request()
+		if _, err := s.Verify(req); err != nil {
+			t.Fatal(err)
+		}
+		events, err := s.Normalise(req, noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if events[0].Type != want {
+			t.Errorf("%q makes %s of it, want %s", topic, events[0].Type, want)
+		}
+		ids[identity(events[0])] = true
+	}
+	if len(ids) != 1 {
+		t.Errorf("%d events of one signed field: %v", len(ids), ids)
+	}
+}

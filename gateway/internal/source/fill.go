@@ -29,7 +29,7 @@ func (r *run) place(f Field, from Lookup) outcome {
 			continue
 		}
 		if f.identity() {
-			r.known(value, path.text)
+			r.wantText(value, path.text)
 		}
 		got := r.put(f, value, from.Prefix)
 		if got == filled {

@@ -13,7 +13,7 @@ import (
 // body's hash, never a constant; so is one that is too long to be kept. Where a placeholder is empty, what it would
 // have told apart would be swallowed: the hash stands behind. Placeholders with nothing between them are one, of which
 // one has to say something. Nothing of a key is read from what the source's proof does not cover.
-func (r *run) key(head *event.Header, raw *event.Raw) string {
+func (r *run) key(head *event.Header, raw event.Raw) string {
 	if !r.object {
 		return r.digest(raw)
 	}
@@ -57,7 +57,7 @@ func (r *run) key(head *event.Header, raw *event.Raw) string {
 
 // digest is the hash that stands for an event in its key. Of a request of which not every byte is proved, it is that of
 // what is: else one proof would be good for any number of events.
-func (r *run) digest(raw *event.Raw) string {
+func (r *run) digest(raw event.Raw) string {
 	text, compact := r.in.proved, r.source.cover.compact
 	switch {
 	case !compact && (text == nil || r.part):

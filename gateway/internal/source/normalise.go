@@ -249,7 +249,7 @@ func (r *run) finish(head event.Header, raw event.Raw) (*event.Event, error) {
 	if r.req.Verified.Test {
 		head.Type = event.TypeTest
 	}
-	head.DedupeKey = r.key(&head, &raw)
+	head.DedupeKey = r.key(&head, raw)
 	if r.fault != nil {
 		return nil, r.fault
 	}
@@ -318,18 +318,18 @@ func (r *run) kind() (canonical, own string, named bool) {
 	return canonical, own, false
 }
 
-// known is a scalar by which an event or a response is known. One that is no text is a fault: two that differ would be
-// one.
+// known is a scalar by which an event or a response is known.
 func (r *run) known(value jsonpath.Result, place string) string {
-	if !r.isText(value) && r.fault == nil {
-		r.fault = event.NotText(shown(place))
-	}
+	r.wantText(value, place)
 	return plain(value)
 }
 
-// isText says whether a scalar reads as what was sent.
-func (r *run) isText(value jsonpath.Result) bool {
-	return value.IsText() && !(r.in.mangled && strings.Contains(plain(value), replacement))
+// wantText is the run's fault where a scalar by which an event or a response is known does not read as what was sent: two
+// that differ would be one.
+func (r *run) wantText(value jsonpath.Result, place string) {
+	if r.fault == nil && (!value.IsText() || r.in.mangled && strings.Contains(plain(value), replacement)) {
+		r.fault = event.NotText(shown(place))
+	}
 }
 
 // replacement stands for what is not UTF-8.
