@@ -95,8 +95,11 @@ func (s *Source) compileChecks() []Problem {
 	}
 	s.cover = coverOf(verifiers)
 	if s.Settings.Verify != nil && len(problems) == 0 { // of its own proof a profile was asked when it was compiled
-		for _, u := range s.Profile.unproved(nil, s.cover, true) {
-			message, remedy := u.words(s.cover)
+		if all := s.Profile.unproved(nil, s.cover, true); len(all) > 0 {
+			message, remedy := all[0].words(s.cover)
+			if more := len(all) - 1; more > 0 {
+				message += fmt.Sprintf(" (and %d more that the profile reads)", more)
+			}
 			problems = append(problems, Problem{"verify", fmt.Sprintf("the profile %s does not fit: %s", s.Profile.Name, message), remedy + ", in a profile of your own"})
 		}
 	}

@@ -9,22 +9,22 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/source"
 )
 
-// chore is work that anybody can cause and that is therefore bounded, each kind by itself: what strangers cause takes no
+// task is work that anybody can cause and that is therefore bounded, each kind by itself: what strangers cause takes no
 // room from what the platform itself sent.
-type chore uint8
+type task uint8
 
 const (
-	keepProved   chore = iota // a refused request of the platform
+	keepProved   task = iota // a refused request of the platform
 	keepStranger              // a refused request that was not proved
 	captureProved
 	captureStranger
 	lookUp // whether a source of that name was ever configured
-	chores
+	tasks
 )
 
-// paces bound each kind of chore: of one source, of a tenant's share, and of all together. A tenant's share is its own
+// paces bound each kind of task: of one source, of a tenant's share, and of all together. A tenant's share is its own
 // and is taken first: what others cause cannot use it up.
-var paces = [chores]struct{ source, share, all pace }{
+var paces = [tasks]struct{ source, share, all pace }{
 	keepProved:      {pace{1, 20}, pace{0.5, 10}, pace{20, 100}},
 	keepStranger:    {pace{1, 20}, pace{0.5, 10}, pace{20, 100}},
 	captureProved:   {pace{2, 20}, pace{0.5, 10}, pace{20, 100}},
@@ -40,16 +40,16 @@ type pace struct {
 
 func (p pace) limiter() *rate.Limiter { return rate.NewLimiter(rate.Limit(p.perSecond), p.burst) }
 
-// limits are one limiter for each chore.
-type limits [chores]*rate.Limiter
+// limits are one limiter for each task.
+type limits [tasks]*rate.Limiter
 
-func sourceLimits() *limits { return limitsOf(func(c chore) pace { return paces[c].source }) }
-func shareLimits() *limits  { return limitsOf(func(c chore) pace { return paces[c].share }) }
-func allLimits() *limits    { return limitsOf(func(c chore) pace { return paces[c].all }) }
+func sourceLimits() *limits { return limitsOf(func(c task) pace { return paces[c].source }) }
+func shareLimits() *limits  { return limitsOf(func(c task) pace { return paces[c].share }) }
+func allLimits() *limits    { return limitsOf(func(c task) pace { return paces[c].all }) }
 
-func limitsOf(of func(chore) pace) *limits {
+func limitsOf(of func(task) pace) *limits {
 	var l limits
-	for c := range chores {
+	for c := range tasks {
 		l[c] = of(c).limiter()
 	}
 	return &l
@@ -61,13 +61,13 @@ func (r *reader) proved() bool {
 	return kind != "" && kind != source.KindNone
 }
 
-// may says whether a chore of a source may be done now.
-func (d *Door) may(e *entry, c chore, now time.Time) bool {
+// may says whether a task of a source may be done now.
+func (d *Door) may(e *entry, c task, now time.Time) bool {
 	return e.limits[c].AllowN(now, 1) && d.shared(e.share, c, now)
 }
 
-// shared says whether a chore of a tenant may be done now; a tenant without a configuration has no share.
-func (d *Door) shared(share *limits, c chore, now time.Time) bool {
+// shared says whether a task of a tenant may be done now; a tenant without a configuration has no share.
+func (d *Door) shared(share *limits, c task, now time.Time) bool {
 	return share != nil && share[c].AllowN(now, 1) || d.limits[c].AllowN(now, 1)
 }
 

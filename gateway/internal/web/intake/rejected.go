@@ -49,11 +49,11 @@ type Rejected struct {
 func (d *Door) refuse(c *fiber.Ctx, e *entry, r *reader, why rejection) error {
 	e.counts.Rejected(why.reason)
 	now := d.Clock.Now()
-	work := keepStranger
+	of := keepStranger
 	if r.proved() {
-		work = keepProved
+		of = keepProved
 	}
-	if !d.may(e, work, now) {
+	if !d.may(e, of, now) {
 		e.missed.add(why.proved, now)
 		return why.problem
 	}
