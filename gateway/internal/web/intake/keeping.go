@@ -15,7 +15,7 @@ type task uint8
 
 const (
 	keepProved   task = iota // a refused request of the platform
-	keepStranger              // a refused request that was not proved
+	keepStranger             // a refused request that was not proved
 	captureProved
 	captureStranger
 	lookUp // whether a source of that name was ever configured
