@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/surveygate/surveygate/rules/event"
+	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
 // key is the readable key that two deliveries of one event share. One of which every placeholder is empty is the
@@ -85,4 +86,33 @@ func (p *Profile) key(typ string) Template {
 // ofSomebody says whether an event of this type is one respondent's, or may be. A survey's own has no response.
 func ofSomebody(typ string) bool {
 	return !strings.HasPrefix(typ, "survey.") && !strings.HasPrefix(typ, "collector.") && typ != event.TypeTest
+}
+
+// known is a scalar by which an event or a response is known.
+func (r *run) known(value jsonpath.Result, place string) string {
+	r.wantText(value, place)
+	return plain(value)
+}
+
+// wantText is the run's fault where a scalar by which an event or a response is known does not read as what was sent: two
+// that differ would be one.
+func (r *run) wantText(value jsonpath.Result, place string) {
+	if r.fault == nil && (!value.IsText() || r.in.mangled && strings.Contains(plain(value), replacement)) {
+		r.fault = event.NotText(shown(place))
+	}
+}
+
+// replacement stands for what is not UTF-8.
+const replacement = "\uFFFD"
+
+func (r *run) id(paths Paths) string {
+	for _, path := range paths {
+		if id := r.known(r.read(path), path.text); id != "" {
+			if len(id) <= maxID {
+				return id
+			}
+			r.warn.add("the event's id at `%s` is longer than %d bytes", path.text, maxID)
+		}
+	}
+	return ""
 }
