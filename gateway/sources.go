@@ -24,6 +24,8 @@ import (
 type (
 	// RejectedRequest is one that was refused.
 	RejectedRequest = intake.Rejected
+	// NotKept counts those that were refused and not kept.
+	NotKept = intake.NotKept
 	// CapturedRequest is one that came while `capture` lasted.
 	CapturedRequest = intake.Captured
 	// KeptRequest is what both have in common.
@@ -82,13 +84,14 @@ func (c *Client) Sources(ctx context.Context) ([]SourceInfo, error) {
 	return all, nil
 }
 
-// Rejected lists what a source refused, newest first.
-func (c *Client) Rejected(ctx context.Context, name string) ([]RejectedRequest, error) {
+// Rejected lists what a source refused, newest first, and says how much of it was not kept; nil where all was.
+func (c *Client) Rejected(ctx context.Context, name string) ([]RejectedRequest, *NotKept, error) {
 	var page struct {
-		Data []RejectedRequest `json:"data"`
+		Data    []RejectedRequest `json:"data"`
+		NotKept *NotKept          `json:"not_kept"`
 	}
 	err := c.Do(ctx, Call{Method: http.MethodGet, Path: "/v1/sources/" + url.PathEscape(name) + "/rejected", Into: &page})
-	return page.Data, err
+	return page.Data, page.NotKept, err
 }
 
 // Captured lists what a source captured, newest first, and says until when it does; zero where it does not.
@@ -177,6 +180,8 @@ func TestSource(t SourceTest) (*SourceTested, error) {
 	}
 	req := &source.Request{
 		Method: http.MethodPost, Token: token, Header: t.Header.Get, Query: t.Query.Get, Body: t.Body,
+		HeaderTwice: func(name string) bool { return len(t.Header.Values(name)) > 1 },
+		QueryTwice:  func(name string) bool { return len(t.Query[name]) > 1 },
 		ContentType: t.Header.Get("Content-Type"), Remote: netip.Addr{}, Received: t.At,
 		Verified: source.Verified{Kind: source.KindNone},
 	}

@@ -85,7 +85,7 @@ func (g *globals) rejected(cmd *cobra.Command, name string, limit int) error {
 		return err
 	}
 	defer client.Close()
-	all, err := client.Rejected(cmd.Context(), name)
+	all, missed, err := client.Rejected(cmd.Context(), name)
 	if err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func (g *globals) rejected(cmd *cobra.Command, name string, limit int) error {
 		}
 		return g.print(shown)
 	}
-	if len(all) == 0 {
+	if len(all) == 0 && missed == nil {
 		g.printf("none in the last day\n")
 		return nil
 	}
@@ -108,6 +108,10 @@ func (g *globals) rejected(cmd *cobra.Command, name string, limit int) error {
 	}
 	if more := len(all) - len(shown); more > 0 {
 		g.printf("\n%d more: --limit %d\n", more, len(all))
+	}
+	if missed != nil {
+		g.printf("\n%d more were refused and not kept since %s, too many at once: %d that were proved, %d that were not\n",
+			missed.Proved+missed.Unproved, missed.Since.Format(time.RFC3339), missed.Proved, missed.Unproved)
 	}
 	return nil
 }

@@ -112,6 +112,9 @@ func platform(b *strings.Builder, p config.Platform) {
 	default:
 		fmt.Fprintf(b, "\nProof: %s.\n", strings.Join(p.Proof, "; "))
 	}
+	if len(p.Hints) > 0 {
+		fmt.Fprintf(b, "Not signed, and read for the type alone: `%s`.\n", strings.Join(p.Hints, "`, `"))
+	}
 	fmt.Fprintf(b, "Duplicates share `%s`.\n", p.Dedupe)
 	for _, of := range p.DedupeOf {
 		fmt.Fprintf(b, "Those of `%s` share `%s`.\n", of.Type, of.Key)

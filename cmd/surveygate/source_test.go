@@ -105,7 +105,8 @@ func TestSourceCommands(t *testing.T) {
 func TestRefusedBodiesAreShownSafely(t *testing.T) {
 	t.Parallel()
 	p := start(t, t.TempDir(), twoTenants)
-	for _, body := range []string{"{\"a\": \"\x1b]0;title\a\x1b[31mred\u009b2J\r\"}\n", strings.Repeat("x", 100_000)} {
+	send := func(body string) {
+		t.Helper()
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+p.address+"/in/pollqr", strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
@@ -116,6 +117,8 @@ func TestRefusedBodiesAreShownSafely(t *testing.T) {
 		}
 		_ = res.Body.Close()
 	}
+	send("{\"a\": \"\x1b]0;title\a\x1b[31mred\u009b2J\r\"}\n")
+	send(strings.Repeat("x", 100_000))
 	text, code := p.say("source", "rejected", "pollqr")
 	if code != 0 || strings.ContainsAny(text, "\x1b\a\r\u009b") || !strings.Contains(text, `{"a": "\x1b]0;title\x07\x1b[31mred\u009b2J\x0d"}`) {
 		t.Errorf("exit %d: %q", code, text[max(0, len(text)-600):])
@@ -125,6 +128,15 @@ func TestRefusedBodiesAreShownSafely(t *testing.T) {
 	}
 	if whole, _ := p.say("source", "rejected", "pollqr", "--json"); !strings.Contains(whole, strings.Repeat("x", 60_000)) || !strings.Contains(whole, `\u001b]0;title`) {
 		t.Errorf("--json cuts: %d characters, %.400q", len(whole), whole)
+	}
+	// Of very many at once some are not kept, and that is said.
+	for text, code = p.say("source", "rejected", "pollqr"); code == 0 && !strings.Contains(text, "were refused and not kept since"); text, code = p.say("source", "rejected", "pollqr") {
+		for range 100 {
+			send("x")
+		}
+	}
+	if code != 0 || !strings.Contains(text, "too many at once: 0 that were proved, ") {
+		t.Errorf("exit %d: %q", code, text[max(0, len(text)-600):])
 	}
 }
 

@@ -86,6 +86,36 @@ type Verifier struct {
 // Kind is hmac, token, basic, path or none.
 func (v *Verifier) Kind() string { return v.kind }
 
+// Parts are what a signature is made of. What is not among them may be anybody's in a request that is signed.
+type Parts struct {
+	// Body says that the whole body is signed; Compact that it may be signed without its white space too.
+	Body, Compact bool
+	// Fields are those of a form, in the order in which they are signed.
+	Fields []string
+	// Headers are those that are signed as they are, Timestamp the one of the signed time; empty where there is none.
+	Headers   []string
+	Timestamp string
+}
+
+// Parts says what an hmac is made of; a proof of another kind is made of nothing.
+func (v *Verifier) Parts() Parts {
+	parts := Parts{Compact: v.compact}
+	for i := range v.signed {
+		switch s := &v.signed[i]; s.name {
+		case "body":
+			parts.Body = true
+		case "field":
+			parts.Fields = append(parts.Fields, s.argument)
+		case "header":
+			parts.Headers = append(parts.Headers, s.argument)
+		}
+	}
+	if v.stamp != nil {
+		parts.Timestamp = v.stamp.Header
+	}
+	return parts
+}
+
 // Optional says that unsigned requests pass as long as there is no secret.
 func (v *Verifier) Optional() bool { return v.optional }
 

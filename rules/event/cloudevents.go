@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
@@ -26,6 +27,9 @@ func (p *parser) cloudEvent() error {
 			err = p.attribute(slices.Index(headKeys, name), v)
 		case "dedupekey", "origid", "origtype", "sourcekind":
 			if v.Kind() == jsonpath.String {
+				if !v.IsText() {
+					err = NotText(name)
+				}
 				p.own.set(name, v.Text())
 			}
 		case "data":
@@ -38,6 +42,7 @@ func (p *parser) cloudEvent() error {
 		return err == nil
 	})
 	if err == nil {
+		p.required()
 		err = p.foreign()
 	}
 	switch {
@@ -110,15 +115,22 @@ func ParseBinary(attribute func(name string) string, body []byte, d Defaults) (*
 		return nil, &FieldError{Path: "specversion", Problem: "must be 1.0"}
 	}
 	for i, name := range headKeys {
-		if value := headerText(attribute(name)); value != "" {
+		if value := headerText(attribute(name)); !utf8.ValidString(value) {
+			return nil, NotText(name)
+		} else if value != "" {
 			if err := p.attribute(i, jsonpath.Parse(appendText(nil, value))); err != nil {
 				return nil, err
 			}
 		}
 	}
 	for _, name := range []string{"dedupekey", "origid", "origtype", "sourcekind"} {
-		p.own.set(name, headerText(attribute(name)))
+		value := headerText(attribute(name))
+		if !utf8.ValidString(value) {
+			return nil, NotText(name)
+		}
+		p.own.set(name, value)
 	}
+	p.required()
 	if err := p.foreign(); err != nil {
 		return nil, err
 	}
@@ -131,10 +143,21 @@ func ParseBinary(attribute func(name string) string, body []byte, d Defaults) (*
 	return p.finish(body, d)
 }
 
+// required remembers which attribute of every CloudEvent is missing. Without an id the hash of the data would stand for it,
+// and what two respondents say alike would be one event; without a source two senders' ids would be alike.
+func (p *parser) required() {
+	for _, i := range [...]int{givenID, givenSource, givenType} {
+		if p.head[i] == "" {
+			p.bare = headKeys[i]
+			return
+		}
+	}
+}
+
 // foreign is the fault of a type that is none of ours, which says more than those of the data that comes with it.
 func (p *parser) foreign() error {
-	if !p.given[givenType] || p.head[givenType] == "" {
-		return nil // it may stand in the data
+	if p.head[givenType] == "" {
+		return nil // which is told later
 	}
 	return checkType(p.head[givenType])
 }
@@ -174,16 +197,21 @@ func headerText(value string) string {
 // origin is what an envelope of ours says of where its event comes from.
 type origin struct{ key, id, kind, sourceKind string }
 
+// set keeps an attribute; of one that stands twice the first counts.
 func (o *origin) set(name, value string) {
+	var to *string
 	switch name {
 	case "dedupekey":
-		o.key = value
+		to = &o.key
 	case "origid":
-		o.id = value
+		to = &o.id
 	case "origtype":
-		o.kind = value
+		to = &o.kind
 	case "sourcekind":
-		o.sourceKind = value
+		to = &o.sourceKind
+	}
+	if to != nil && *to == "" {
+		*to = value
 	}
 }
 

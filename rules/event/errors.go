@@ -47,6 +47,11 @@ func (e *FieldError) Error() string {
 	return text
 }
 
+// NotText is the fault of an id that would read as another one, because its bytes are no text.
+func NotText(path string) error {
+	return &FieldError{Path: path, Problem: "is no text: it holds bytes that are not UTF-8, or half of a surrogate pair"}
+}
+
 // Nearest is the one of names that word was probably meant to be; empty where none is near enough.
 func Nearest(word string, names []string) string {
 	best, least := "", max(1, min(len(word)/3, 3))+1

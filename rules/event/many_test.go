@@ -29,7 +29,7 @@ func TestParseMany(t *testing.T) {
 		"cut off":       {good + "\n{\"type\":\"te", []string{good, "not JSON: broken at byte 11"}},
 		"other lines":   {good + "\n[]\nx", []string{good, "`event` must be an object, not an array", "not JSON: broken at byte 0"}},
 		"bad first":     {"x\n" + good + "\n" + good, []string{"not JSON: broken at byte 0", good, good}},
-		"a CloudEvent":  {`[{"specversion":"1.0","type":"test","id":"1"}]`, []string{`{"specversion":"1.0","type":"test","id":"1"}`}},
+		"a CloudEvent":  {`[{"specversion":"1.0","type":"test","id":"1","source":"a"}]`, []string{`{"specversion":"1.0","type":"test","id":"1","source":"a"}`}},
 		"a deep line":   {good + "\n{\"params\":" + strings.Repeat(`{"a":`, 70) + "1" + strings.Repeat("}", 71), []string{good, ErrTooDeep.Error()}},
 		"deep element":  {"[" + good + `,{"params":` + strings.Repeat(`{"a":`, 70) + "1" + strings.Repeat("}", 71) + "]", []string{good, ErrTooDeep.Error()}},
 		"deepest one":   {"[" + nested(63) + "]", []string{nested(63)}},

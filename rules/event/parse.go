@@ -68,6 +68,7 @@ type parser struct {
 	at    string // where data stands in the body: empty, or `data.`
 	kind  string // content type
 	cloud bool
+	bare  string // the first attribute that every CloudEvent has and this one does not
 	own   origin
 
 	answersAt, leadsAt []string
@@ -182,6 +183,9 @@ func (p *parser) header(i int, v jsonpath.Result) error {
 	if err != nil {
 		return err
 	}
+	if !v.IsText() {
+		return NotText(headKeys[i])
+	}
 	if p.given[i] {
 		if p.cloud {
 			return nil
@@ -194,6 +198,9 @@ func (p *parser) header(i int, v jsonpath.Result) error {
 
 // finish makes the event of what was gathered.
 func (p *parser) finish(body []byte, d Defaults) (*Event, error) {
+	if p.bare != "" {
+		return nil, &FieldError{Path: p.bare, Problem: "is missing, which every CloudEvent has"}
+	}
 	h := Header{Tenant: d.Tenant, Source: d.Source, SourceKind: DefaultSource, Type: d.Type, Received: d.Received, Verified: d.Verified}
 	if h.Tenant == "" {
 		h.Tenant = DefaultTenant
@@ -212,10 +219,6 @@ func (p *parser) finish(body []byte, d Defaults) (*Event, error) {
 			return nil, badName("tenant")
 		}
 		h.Tenant = t
-	}
-	if p.cloud && p.head[givenID] == "" {
-		// The hash of the data would stand for it, and what two respondents say alike would be one event.
-		return nil, &FieldError{Path: "id", Problem: "is missing, which every CloudEvent has"}
 	}
 	h.OrigID = p.head[givenID]
 	h.DedupeKey = h.OrigID

@@ -245,7 +245,6 @@ func TestParseOneHeader(t *testing.T) {
 		{`{"specversion":"1.0","type":"unknown","id":"x","source":"https://example.com/a"}`, defaults, want{"acme", "app", "unknown", "x", "https://example.com/a#x"}},
 		{`{"specversion":"1.0","type":"unknown","id":"x","source":"/tenants/acme/sources/other","tenant":"acme"}`, defaults, want{"acme", "other", "unknown", "x", "x"}},
 		{`{"specversion":"1.0","type":"unknown","id":"x","source":"other","data":{"type":"test","id":"y","source":"z"}}`, defaults, want{"acme", "other", "unknown", "x", "x"}},
-		{`{"specversion":"1.0","data":{"type":"unknown","id":"y","source":"z"}}`, defaults, want{"acme", "z", "unknown", "y", "y"}},
 		{`{"type":"test","id":"x"}`, defaults, want{"acme", "app", "test", "x", "x:2024-01-01T12:00:02.113Z"}},
 	} {
 		e, err := ParseOne([]byte(c.body), c.d)
@@ -316,7 +315,7 @@ func TestParseBinary(t *testing.T) {
 	}
 	for header, want := range map[string]string{
 		"caf%C3%A9%20%25": "café %", "café": "café", "100%": "100%", "50%25%": "50%%", "%zz%41": "%zzA", "%2541": "%41",
-		`"say \"x\""`: `say "x"`, `"a\\b%20"`: `a\b `, `"`: `"`, "%FF": "\uFFFD",
+		`"say \"x\""`: `say "x"`, `"a\\b%20"`: `a\b `, `"`: `"`,
 	} {
 		attributes["id"] = header
 		if e, err := ParseBinary(attribute, []byte(`{}`), defaults); err != nil || e.OrigID != want {

@@ -3,6 +3,7 @@ package event
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 
 	"github.com/surveygate/surveygate/rules/jsonpath"
@@ -19,6 +20,9 @@ func (n *node) set(d *Data, path string, v jsonpath.Result, loose bool) error {
 		s, err := textOf(v, path, n.id)
 		if err != nil {
 			return err
+		}
+		if n.id && !loose && !v.IsText() {
+			return NotText(path)
 		}
 		*n.text(d) = s
 	case n.number != nil:
@@ -95,11 +99,16 @@ func wrong(path, want string, v jsonpath.Result) error {
 
 // answersOf reads answers as an array of answers, or as an object of question ids and values.
 func answersOf(v jsonpath.Result, path string, loose bool) (all []Answer, err error) {
+	var seen questions
 	switch v.Kind() {
 	case jsonpath.Object:
 		v.Each(func(key []byte, v jsonpath.Result) bool {
 			if len(all) == MaxAnswers {
 				err = ErrTooManyAnswers
+				return false
+			}
+			if !loose && seen.twice(all, key) {
+				err = &FieldError{Path: path + "." + clip(string(key)), Problem: "stands twice"}
 				return false
 			}
 			all = append(all, Answer{QuestionID: string(key), Value: json.RawMessage(v.Raw())})
@@ -129,6 +138,31 @@ func answersOf(v jsonpath.Result, path string, loose bool) (all []Answer, err er
 	return nil, wrong(path, "an array or an object", v)
 }
 
+// questions are ids that were met; few answers are looked through instead.
+type questions map[string]bool
+
+const fewAnswers = 16
+
+func (q *questions) twice(all []Answer, id []byte) bool {
+	if len(all) < fewAnswers {
+		for i := range all {
+			if all[i].QuestionID == string(id) {
+				return true
+			}
+		}
+		return false
+	}
+	if *q == nil {
+		*q = make(questions, 4*fewAnswers)
+		for i := range all {
+			(*q)[all[i].QuestionID] = true
+		}
+	}
+	was := (*q)[string(id)]
+	(*q)[string(id)] = true
+	return was
+}
+
 var answerKeys = []string{"question_id", "question", "type", "value", "value_ids", "comment"}
 
 // answerOf reads one answer; paths of its faults begin with what stands below it.
@@ -139,7 +173,17 @@ func answerOf(v jsonpath.Result, loose bool) (a Answer, err error) {
 		}
 		return a, wrong("", "an object", v)
 	}
+	seen := 0 // a bit for each of answerKeys
 	v.Each(func(key []byte, v jsonpath.Result) bool {
+		if i := slices.Index(answerKeys, string(key)); i >= 0 {
+			if was := seen; was&(1<<i) != 0 {
+				if !loose {
+					err = &FieldError{Path: "." + answerKeys[i], Problem: "stands twice"}
+				}
+				return loose // the first counts
+			}
+			seen |= 1 << i
+		}
 		if v.Kind() == jsonpath.Null {
 			return true
 		}

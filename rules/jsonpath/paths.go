@@ -52,6 +52,14 @@ func next(path string) (key string, more bool, rest string, dot bool, err error)
 	return b.String(), more, "", false, nil
 }
 
+// First is the key that a path begins with; empty where it begins with more than a key.
+func First(path string) string {
+	if key, more, _, _, err := next(path); err == nil && !more {
+		return key
+	}
+	return ""
+}
+
 // Plain says whether a path is keys with dots between them and nothing more.
 func Plain(path string) bool { _, err := split(path); return err == nil }
 

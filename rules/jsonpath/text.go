@@ -15,6 +15,43 @@ func unquote(b []byte) string {
 	return string(appendUnquoted(make([]byte, 0, len(inner)), inner))
 }
 
+// IsText says whether a value is text that Text gives as it is meant: bytes that are UTF-8, and no half of a surrogate
+// pair. Of other text two that differ may be the same to Text, with U+FFFD where they differ. What is no string is text.
+func (r Result) IsText() bool {
+	if r.kind != String || r.plain {
+		return true
+	}
+	inner := inside(r.raw)
+	if plain(inner) {
+		return true
+	}
+	if !utf8.Valid(inner) {
+		return false
+	}
+	for i := 0; i < len(inner); i++ {
+		if inner[i] != '\\' {
+			continue
+		}
+		if i++; i >= len(inner) || inner[i] != 'u' {
+			continue
+		}
+		unit, _ := hex4(inner, i+1)
+		i += 4
+		if unit < 0xD800 || unit >= 0xE000 {
+			continue
+		}
+		low, ok := rune(0), false
+		if i+6 < len(inner) && inner[i+1] == '\\' && inner[i+2] == 'u' {
+			low, ok = hex4(inner, i+3)
+		}
+		if unit >= 0xDC00 || !ok || low < 0xDC00 || low >= 0xE000 {
+			return false
+		}
+		i += 6
+	}
+	return true
+}
+
 // plain is true for the inside of a string that is its own text.
 func plain(inner []byte) bool {
 	for i, c := range inner {

@@ -79,6 +79,8 @@ type Platform struct {
 	Proof []string
 	// Optional says that the platform signs only where it was given a secret.
 	Optional bool
+	// Hints are fields that the proof leaves out and that may yet say the type.
+	Hints []string
 	// Secrets and Vars are what a source must set so that requests are proved.
 	Secrets bool
 	Vars    []string
@@ -95,7 +97,7 @@ type EventName struct{ Own, Canonical string }
 
 // Platform describes a profile.
 func (p *Profile) Platform() Platform {
-	d := Platform{Name: p.Name, About: p.About, Decode: string(p.Decode), Dedupe: p.Dedupe.text}
+	d := Platform{Name: p.Name, About: p.About, Decode: string(p.Decode), Dedupe: p.Dedupe.text, Hints: p.Hints}
 	for i := range p.Handshake {
 		if h := &p.Handshake[i]; h.When != nil {
 			d.Events = append(d.Events, EventName{h.When.words(), "test"})

@@ -41,7 +41,7 @@ func (o *Options) known(from Path, element []byte) map[string]jsonpath.Result {
 	texts := map[string]jsonpath.Result{}
 	from.in(element).Each(func(_ []byte, option jsonpath.Result) bool {
 		id, text := plain(o.ID.in(option.Raw())), o.Text.in(option.Raw())
-		if id != "" && !empty(text) {
+		if _, known := texts[id]; id != "" && !known && !empty(text) {
 			texts[id] = text
 		}
 		return true
@@ -57,8 +57,13 @@ func (d *reading) matrix(answer *event.Answer, value jsonpath.Result, element []
 	}
 	all := true
 	var said []string
+	var seen keys
 	out := []byte{'{'}
 	value.Each(func(key []byte, chosen jsonpath.Result) bool {
+		if seen[string(key)] {
+			return true // of a row that stands twice the first counts
+		}
+		seen.add(key)
 		row, ok := rows[string(key)]
 		if all = ok && row.Kind() == jsonpath.String && !slices.Contains(said, row.Text()); !all {
 			return false // a row without a text of its own: the ids are all that is sure

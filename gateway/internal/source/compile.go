@@ -122,6 +122,7 @@ func (p *Profile) check(node *document.Node) document.Faults {
 			fault(item(node.Key("handshake"), i), "a handshake has a method or a condition", "write one of method and when")
 		}
 	}
+	faults = append(faults, p.checkProof(node)...)
 	faults = append(faults, p.Dedupe.checkKey(node.Key("dedupe"))...)
 	for _, pair := range pairs(node.Key("dedupe_by_type")) {
 		faults = append(faults, p.DedupeByType[CanonicalType(pair.Key.Text)].checkKey(pair.Value)...)

@@ -19,31 +19,64 @@ import (
 
 const maxFields = 2000 // of a form
 
+// content is a request's body as a profile reads it. Of a form whose signature covers some fields it is these alone.
+type content struct {
+	doc jsonpath.Index
+	// hints is an object of the fields that the signature leaves out and the profile lists as hints; nil where there are none.
+	hints []byte
+	// proved is what stands for the event in its key where that is not the body: the proved fields of a form.
+	proved []byte
+	// mangled says that the body holds what is not UTF-8, which reads as U+FFFD.
+	mangled bool
+	warn    warnings
+}
+
 // decode makes JSON of a body and indexes it. The body itself stays as it came.
-func (s *Source) decode(req *Request, doc *jsonpath.Index, warn *warnings) error {
+func (s *Source) decode(req *Request, c *content) error {
 	if s.Profile.Decode == DecodeJSON {
-		return soundJSON(doc, req.Body, warn)
+		return c.soundJSON(&c.doc, req.Body)
 	}
-	form, err := readForm(s.Profile.Decode, req)
+	form, err := s.readForm(req)
 	if err != nil {
 		return err
 	}
-	text, err := s.formJSON(form, warn)
+	if s.cover.partial() {
+		if err := c.takeHints(s.Profile, form); err != nil {
+			return err
+		}
+		form = s.cover.of(form)
+	}
+	text, err := c.formJSON(s.Profile, form)
 	if err != nil {
 		return err
 	}
-	return doc.Check(text, maxDepth)
+	if s.cover.partial() && len(form) > 0 {
+		c.proved = text
+	}
+	return c.doc.Check(text, maxDepth)
+}
+
+// takeHints keeps the fields that the profile lists as hints.
+func (c *content) takeHints(p *Profile, form []formField) (err error) {
+	var hints []formField
+	for _, name := range p.Hints {
+		hints = append(hints, fieldsNamed(form, name)...)
+	}
+	if len(hints) > 0 {
+		c.hints, err = c.formJSON(p, hints)
+	}
+	return err
 }
 
 // maxDepth is that of a form: it is one level around what its fields hold.
 const maxDepth = jsonpath.MaxDepth + 1
 
 // soundJSON indexes text that is JSON of bearable depth, as UTF-8.
-func soundJSON(doc *jsonpath.Index, text []byte, warn *warnings) error {
+func (c *content) soundJSON(doc *jsonpath.Index, text []byte) error {
 	text = withoutBOM(text)
 	err := doc.Check(text, jsonpath.MaxDepth)
 	if err == nil && !utf8.Valid(text) {
-		warn.add("the body is not UTF-8; what is not reads as \uFFFD")
+		c.mangle()
 		err = doc.Check(bytes.ToValidUTF8(text, []byte("\uFFFD")), jsonpath.MaxDepth)
 	}
 	if err == nil || errors.Is(err, jsonpath.ErrTooDeep) {
@@ -52,12 +85,18 @@ func soundJSON(doc *jsonpath.Index, text []byte, warn *warnings) error {
 	return fmt.Errorf("%w: %w", ErrNotJSON, err)
 }
 
-// documents are indexes that were used before.
-var documents = sync.Pool{New: func() any { return new(jsonpath.Index) }}
+func (c *content) mangle() {
+	c.mangled = true
+	c.warn.add("the body is not UTF-8; what is not reads as \uFFFD")
+}
 
-func release(doc *jsonpath.Index) {
-	doc.Reset()
-	documents.Put(doc)
+// contents are left behind by bodies that were read: their indexes are used again.
+var contents = sync.Pool{New: func() any { return new(content) }}
+
+func (c *content) release() {
+	c.doc.Reset()
+	*c = content{doc: c.doc}
+	contents.Put(c)
 }
 
 // withoutBOM takes off the mark that some senders put before UTF-8.
@@ -66,12 +105,12 @@ func withoutBOM(text []byte) []byte { return bytes.TrimPrefix(text, []byte("\xEF
 type formField struct{ name, value string }
 
 // readForm is a form's fields in their order. An uploaded file is its name.
-func readForm(decoder Decoder, req *Request) ([]formField, error) {
-	switch decoder {
+func (s *Source) readForm(req *Request) ([]formField, error) {
+	switch s.Profile.Decode {
 	case DecodeForm:
 		return readEncoded(req.Body)
 	case DecodeMultipart:
-		return readMultipart(req)
+		return readMultipart(req.Body, s.boundary(req))
 	}
 	return nil, fmt.Errorf("%w: it is no form", ErrNotJSON)
 }
@@ -100,13 +139,12 @@ func readEncoded(body []byte) ([]formField, error) {
 	return fields, nil
 }
 
-func readMultipart(req *Request) ([]formField, error) {
-	boundary := boundaryOf(req)
+func readMultipart(body []byte, boundary string) ([]formField, error) {
 	if boundary == "" {
 		return nil, fmt.Errorf("%w: the multipart form has no boundary", ErrNotJSON)
 	}
 	var fields []formField
-	for reader := multipart.NewReader(bytes.NewReader(req.Body), boundary); ; {
+	for reader := multipart.NewReader(bytes.NewReader(body), boundary); ; {
 		part, err := reader.NextRawPart()
 		if errors.Is(err, io.EOF) {
 			break
@@ -135,12 +173,18 @@ func readMultipart(req *Request) ([]formField, error) {
 	return fields, nil
 }
 
-// boundaryOf is what the content type says, else what the body begins with.
-func boundaryOf(req *Request) string {
-	if _, params, err := mime.ParseMediaType(req.ContentType); err == nil && params["boundary"] != "" {
+// boundary is what the content type says, else what the body begins with. No signature covers the content type: of a
+// body that is signed, another boundary could make other fields.
+func (s *Source) boundary(req *Request) string {
+	if _, params, err := mime.ParseMediaType(req.ContentType); err == nil && params["boundary"] != "" && s.cover.whole {
 		return params["boundary"]
 	}
-	first, _, _ := bytes.Cut(req.Body, []byte("\n"))
+	return boundaryIn(req.Body)
+}
+
+// boundaryIn is the boundary that a multipart form begins with; empty where it does not.
+func boundaryIn(body []byte) string {
+	first, _, _ := bytes.Cut(body, []byte("\n"))
 	first = bytes.TrimRight(first, "\r")
 	if len(first) > 2 && len(first) <= 72 && bytes.HasPrefix(first, []byte("--")) {
 		return string(first[2:])
@@ -150,11 +194,14 @@ func boundaryOf(req *Request) string {
 
 // formJSON writes a form as an object: fields in their order, one that stands several times as an array, and
 // json_fields as what they hold.
-func (s *Source) formJSON(form []formField, warn *warnings) ([]byte, error) {
+func (c *content) formJSON(p *Profile, form []formField) ([]byte, error) {
 	places := make(map[string]int, len(form))
 	var names []string
 	var values [][]string
 	for _, field := range form {
+		if !utf8.ValidString(field.name) || !utf8.ValidString(field.value) {
+			c.mangle()
+		}
 		i, known := places[field.name]
 		if !known {
 			i = len(names)
@@ -181,9 +228,9 @@ func (s *Source) formJSON(form []formField, warn *warnings) ([]byte, error) {
 			continue
 		}
 		value := values[i][0]
-		if s.Profile.holdsJSON(name) && strings.TrimSpace(value) != "" {
+		if p.holdsJSON(name) && strings.TrimSpace(value) != "" {
 			var held jsonpath.Index
-			err := soundJSON(&held, []byte(value), warn)
+			err := c.soundJSON(&held, []byte(value))
 			if err == nil {
 				out = append(out, held.Root().Raw()...)
 				continue
@@ -191,7 +238,7 @@ func (s *Source) formJSON(form []formField, warn *warnings) ([]byte, error) {
 			if errors.Is(err, jsonpath.ErrTooDeep) {
 				return nil, err
 			}
-			warn.add("the field `%s` should hold JSON and does not", shown(name))
+			c.warn.add("the field `%s` should hold JSON and does not", shown(name))
 		}
 		out = append(out, quote(value)...)
 	}

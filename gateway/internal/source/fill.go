@@ -28,6 +28,9 @@ func (r *run) place(f Field, from Lookup) outcome {
 		if empty(value) {
 			continue
 		}
+		if f.identity() {
+			r.wantText(value, path.text)
+		}
 		got := r.put(f, value, from.Prefix)
 		if got == filled {
 			return filled
@@ -62,7 +65,7 @@ func (r *run) putText(f Field, text, prefix string) outcome {
 	d := &r.data
 	switch f.kind {
 	case kindText, kindID:
-		if text = prefix + text; f.kind == kindID && len(text) > maxID {
+		if text = prefix + text; f.kind == kindID && (len(text) > maxID || !f.identity() && strings.Contains(text, replacement)) {
 			return unusable
 		}
 		*f.text(d) = text
@@ -98,6 +101,9 @@ func (r *run) putText(f Field, text, prefix string) outcome {
 	return filled
 }
 
+// identity says whether a response is known by the field.
+func (f Field) identity() bool { return f.Name == "survey.id" || f.Name == "response.id" }
+
 // absent says whether nothing stands at the field yet.
 func (f Field) absent(d *event.Data) bool {
 	switch {
@@ -125,7 +131,7 @@ func (f Field) wants() string {
 	case kindBool:
 		return "a clear yes or no"
 	case kindID:
-		return "an id of at most 1024 bytes"
+		return "an id of at most 1024 bytes of UTF-8"
 	}
 	return "a text"
 }

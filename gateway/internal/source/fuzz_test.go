@@ -7,8 +7,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/surveygate/surveygate/rules/event"
 )
 
 // TestMutations plays a fixed share of what FuzzProfile's seeds lead to, so that every test run has them.
@@ -34,6 +37,9 @@ func (p persons) play(t testing.TB, r *rand.Rand) {
 // promised fails for what is none of the errors that Normalise promises: it would be answered 500.
 func promised(t testing.TB, profile string, err error) {
 	t.Helper()
+	if field, ok := errors.AsType[*event.FieldError](err); ok && strings.HasPrefix(field.Problem, "is no text") {
+		return
+	}
 	if !errors.Is(err, ErrNotJSON) && !errors.Is(err, ErrTooDeep) && !errors.Is(err, ErrTooManyAnswers) && !errors.Is(err, ErrTooManyEvents) {
 		t.Fatalf("%s: normalise: %v", profile, err)
 	}

@@ -41,7 +41,7 @@ func (s *Source) Inspect(req *Request) []Check {
 	if !s.PathToken.IsZero() || req.Token != "" {
 		c := Check{Kind: KindPath, Asks: "the path token ends the URL"}
 		token, _ := signature.Scheme{Kind: KindPath}.Compile() // it takes nothing that could be wrong
-		switch _, err := token.Verify(&facts{req: req, profile: s.Profile}, signature.Keys{PathToken: []connectors.Secret{s.PathToken}}, req.Received); {
+		switch _, err := token.Verify(&facts{req: req, source: s}, signature.Keys{PathToken: []connectors.Secret{s.PathToken}}, req.Received); {
 		case s.PathToken.IsZero():
 			c.Reason = "the URL ends in a token, and the source has none"
 		case err != nil:
@@ -51,10 +51,11 @@ func (s *Source) Inspect(req *Request) []Check {
 		}
 		all = append(all, c)
 	}
-	look := &facts{req: req, profile: s.Profile}
-	for _, check := range s.checks {
+	look := &facts{req: req, source: s}
+	for i := range s.checks {
+		check := &s.checks[i]
 		c := Check{Kind: check.scheme.Kind, Asks: proofWords(check.scheme)}
-		proof, err := check.verifier.Verify(look, s.keys(), req.Received)
+		proof, err := check.verify(look, s.keys(), req.Received)
 		if c.Passed = err == nil; c.Passed {
 			c.Secret = proof.Secret + 1
 		} else {

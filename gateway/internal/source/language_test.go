@@ -346,7 +346,8 @@ func TestBodyTokensAreNotKept(t *testing.T) {
 			s := open(t, p, Settings{Secrets: secrets("s3cret")})
 			req := request([]byte(tt.body), "X-Key", "s3cret")
 			req.ContentType = ""
-			if v, err := s.Verify(req); err != nil || v.Kind != "token" {
+			// One that stands twice is refused as the platform's, and may be published with a token of our API.
+			if v, err := s.Verify(req); (err != nil) != (tt.name == "JSON, twice") || err == nil && v.Kind != "token" {
 				t.Fatal(v, err)
 			}
 			events, err := s.Normalise(req, noon)

@@ -171,12 +171,11 @@ func pairsOf(t testing.TB) []persons {
 	for _, platform := range Builtin().Names() {
 		s := open(t, profile(t, platform), Settings{Roles: map[string]Field{"1": field(t, "feedback"), "q1": field(t, "name")}})
 		for _, name := range published(t, platform) {
-			var warn warnings
-			var doc jsonpath.Index
-			if err := s.decode(requestOf(t, name), &doc, &warn); err != nil {
+			var in content
+			if err := s.decode(requestOf(t, name), &in); err != nil {
 				t.Fatal(err)
 			}
-			body := doc.JSON()
+			body := in.doc.JSON()
 			p := persons{platform: platform, s: s, one: marked(t, s, body, markOne), two: marked(t, s, body, markTwo)}
 			if n := strings.Count(p.one.String(), markOne); n < 2 && !strings.Contains(name, "testEndpoint") && !strings.Contains(name, "test.webhook") {
 				t.Fatalf("%s holds %d marks: %s", name, n, p.one)

@@ -16,15 +16,15 @@ import (
 
 // Normalise makes events of a request that was verified: one, or one for each element where the profile splits.
 // What does not map is never an error: it becomes an `unknown` event, or is left out with a warning. The errors
-// are ErrNotJSON, and the bounds ErrTooDeep, ErrTooManyAnswers and ErrTooManyEvents.
+// are ErrNotJSON, the bounds ErrTooDeep, ErrTooManyAnswers and ErrTooManyEvents, and an *event.FieldError for an id that is
+// no text.
 func (s *Source) Normalise(req *Request, received time.Time) ([]*event.Event, error) {
 	if s.Profile == own {
 		return s.ownEvent(req, received)
 	}
-	var warn warnings
-	doc := documents.Get().(*jsonpath.Index)
-	defer release(doc)
-	if err := s.decode(req, doc, &warn); err != nil {
+	in := contents.Get().(*content)
+	defer in.release()
+	if err := s.decode(req, in); err != nil {
 		if req.Verified.Test && errors.Is(err, ErrNotJSON) {
 			return s.bare(req, received)
 		}
@@ -32,22 +32,22 @@ func (s *Source) Normalise(req *Request, received time.Time) ([]*event.Event, er
 	}
 	raw := s.raw(req)
 	if s.Profile.Split.IsZero() {
-		ev, err := s.one(req, received, doc, doc.Root(), raw, warn)
+		ev, err := s.one(req, received, in, in.doc.Root(), raw, false)
 		if err != nil {
 			return nil, err
 		}
 		return []*event.Event{ev}, nil
 	}
-	return s.split(req, received, doc, raw, warn)
+	return s.split(req, received, in, raw)
 }
 
 // split makes one event of each element. A webhook is sent an event's raw bytes: those of a request with one
 // element stay as they came; of several, each event keeps its own element, in an array again where the body was
 // one, so that all of them together are no longer than the body.
-func (s *Source) split(req *Request, received time.Time, doc *jsonpath.Index, whole event.Raw, warn warnings) ([]*event.Event, error) {
-	found := jsonpath.Read(doc.JSON(), s.Profile.Split.text)
+func (s *Source) split(req *Request, received time.Time, in *content, whole event.Raw) ([]*event.Event, error) {
+	found := jsonpath.Read(in.doc.JSON(), s.Profile.Split.text)
 	if found.Kind() != jsonpath.Array {
-		ev, err := s.one(req, received, doc, doc.Root(), whole, warn)
+		ev, err := s.one(req, received, in, in.doc.Root(), whole, false)
 		if err != nil {
 			return nil, err
 		}
@@ -62,8 +62,8 @@ func (s *Source) split(req *Request, received time.Time, doc *jsonpath.Index, wh
 		return nil, ErrTooManyEvents
 	}
 	if len(elements) == 0 {
-		warn.add("the array that holds the events is empty")
-		ev, err := s.one(req, received, doc, doc.Root(), whole, warn)
+		in.warn.add("the array that holds the events is empty")
+		ev, err := s.one(req, received, in, in.doc.Root(), whole, false)
 		if err != nil {
 			return nil, err
 		}
@@ -84,7 +84,7 @@ func (s *Source) split(req *Request, received time.Time, doc *jsonpath.Index, wh
 		if root {
 			raw.AnswersAt, raw.LeadsAt = below("0.", raw.AnswersAt), below("0.", raw.LeadsAt)
 		}
-		ev, err := s.one(req, received, doc, element, raw, warn)
+		ev, err := s.one(req, received, in, element, raw, len(elements) > 1)
 		if err != nil {
 			return nil, err
 		}
@@ -147,12 +147,15 @@ func hash(body []byte) string {
 type run struct {
 	source *Source
 	req    *Request
-	doc    *jsonpath.Index
+	in     *content
+	doc    *jsonpath.Index   // of in
 	root   jsonpath.Result   // of doc: all of it, or an element
+	part   bool              // it is one of several elements
 	object bool              // the body is one, so that it has paths
 	asked  bool              // it has a place of answers, even if there are none
 	found  []jsonpath.Result // by slot
 	data   event.Data
+	fault  error // an id is no text
 	result map[string][]byte
 	warn   warnings
 	names  map[int]string // the <name> of answers whose key the profile splits, by place, for roles
@@ -189,11 +192,11 @@ func (r *run) leave() {
 }
 
 // one makes one event of one object of what came.
-func (s *Source) one(req *Request, received time.Time, doc *jsonpath.Index, root jsonpath.Result, raw event.Raw, warn warnings) (*event.Event, error) {
+func (s *Source) one(req *Request, received time.Time, in *content, root jsonpath.Result, raw event.Raw, part bool) (*event.Event, error) {
 	p := s.Profile
 	r := runs.Get().(*run)
 	defer r.leave()
-	r.source, r.req, r.doc, r.root, r.warn = s, req, doc, root, slices.Clip(warn)
+	r.source, r.req, r.in, r.doc, r.root, r.part, r.warn = s, req, in, &in.doc, root, part, slices.Clip(in.warn)
 	head := s.head(req, received)
 	if r.root.Kind() != jsonpath.Object {
 		r.warn.add("the body is %s, not an object", r.root.Kind())
@@ -201,7 +204,7 @@ func (s *Source) one(req *Request, received time.Time, doc *jsonpath.Index, root
 	}
 	r.object = true
 	r.found = slices.Grow(r.found, p.paths.Len())[:p.paths.Len()]
-	doc.Extract(&p.paths, root, r.found)
+	in.doc.Extract(&p.paths, root, r.found)
 
 	named := false
 	head.Type, head.OrigType, named = r.kind()
@@ -245,7 +248,10 @@ func (r *run) finish(head event.Header, raw event.Raw) (*event.Event, error) {
 	if r.req.Verified.Test {
 		head.Type = event.TypeTest
 	}
-	head.DedupeKey = r.key(&head, raw.SHA256)
+	head.DedupeKey = r.key(&head, raw)
+	if r.fault != nil {
+		return nil, r.fault
+	}
 	if head.Type == event.TypeTest {
 		head.DedupeKey = event.TestKey(head.DedupeKey, head.Received)
 	}
@@ -269,60 +275,6 @@ func (r *run) read(p Path) jsonpath.Result {
 	return jsonpath.Read(r.root.Raw(), p.text)
 }
 
-// kind is the canonical type and the platform's own name. Named says that the body itself told it.
-func (r *run) kind() (canonical, own string, named bool) {
-	t := &r.source.Profile.Type
-	own = t.Const
-	if !t.Path.IsZero() {
-		own = plain(r.read(t.Path))
-	}
-	if len(own) > maxID {
-		r.warn.add("the event's name is longer than %d bytes", maxID)
-		own = ""
-	}
-	for i := range r.source.Profile.Handshake {
-		if h := &r.source.Profile.Handshake[i]; h.When != nil && r.holds(h.When) {
-			return event.TypeTest, own, true
-		}
-	}
-	for i := range t.Rules {
-		if r.holds(&t.Rules[i].When) {
-			return string(t.Rules[i].Type), own, true
-		}
-	}
-	if canonical, ok := t.Map[own]; ok && own != "" {
-		return string(canonical), own, t.Const == ""
-	}
-	if t.Default != "" {
-		canonical = string(t.Default)
-	} else {
-		canonical = event.TypeUnknown
-	}
-	if canonical == event.TypeUnknown {
-		switch {
-		case own != "":
-			r.warn.add("`%s` is no event of the profile %s", shown(own), r.source.Profile.Name)
-		case !t.Path.IsZero():
-			r.warn.add("the event's name is missing at `%s`", t.Path.text)
-		default:
-			r.warn.add("no rule of the profile %s says what this event is", r.source.Profile.Name)
-		}
-	}
-	return canonical, own, false
-}
-
-func (r *run) id(paths Paths) string {
-	for _, path := range paths {
-		if id := plain(r.read(path)); id != "" {
-			if len(id) <= maxID {
-				return id
-			}
-			r.warn.add("the event's id at `%s` is longer than %d bytes", path.text, maxID)
-		}
-	}
-	return ""
-}
-
 // times finds when it happened; without it the time of receipt stands.
 func (r *run) times(head *event.Header) {
 	for _, path := range r.source.Profile.Time {
@@ -336,30 +288,6 @@ func (r *run) times(head *event.Header) {
 		}
 		r.warn.add("time: what `%s` holds is not a time that can be read", path.text)
 	}
-}
-
-// holds says whether a condition is true of the whole body.
-func (r *run) holds(c *Condition) bool {
-	value := r.read(c.Path)
-	there := value.Exists() && value.Kind() != jsonpath.Null
-	if c.Exists != nil && *c.Exists != there {
-		return false
-	}
-	text := ""
-	if there {
-		text = plain(value)
-	}
-	switch {
-	case c.Equals != nil && (!there || text != *c.Equals),
-		len(c.In) > 0 && (!there || !slices.Contains(c.In, text)),
-		c.Regex != nil && (!there || !c.Regex.MatchString(text)):
-		return false
-	}
-	if c.Gt != nil {
-		n, ok := number(text)
-		return ok && n > *c.Gt
-	}
-	return true
 }
 
 // completed says whether the respondent was done, where the platform did not: by the type.

@@ -28,6 +28,9 @@ type Profile struct {
 	Reply int `yaml:"reply,omitempty"`
 	// Verify must all pass.
 	Verify []signature.Scheme `yaml:"verify"`
+	// Hints are fields of a form that its signature leaves out, and that may yet say the event's type. Nothing else reads
+	// them: they are no part of a key, an id or a field of the event.
+	Hints []string `yaml:"hints,omitempty"`
 	// Type finds the platform's event name and what it means.
 	Type TypeOf `yaml:"type"`
 	// ID is the platform's own id of the event.

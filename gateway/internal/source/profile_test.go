@@ -12,6 +12,9 @@ import (
 func TestProfileFaults(t *testing.T) {
 	t.Parallel()
 	const good = "source: x\nverify: [{kind: none}]\ntype: {path: t}\ndedupe: \"{id}\"\n" // the next line is 5
+	// A form of which only the field M is signed, without and with sources that have no secret; dedupe is line 5.
+	const partial = "source: x\ndecode: form\nverify: [{kind: hmac, field: S, signed: \"{field:M}\"}]\ntype: {path: M.t}\n"
+	const optional = "source: x\ndecode: form\nverify: [{kind: hmac, field: S, signed: \"{field:M}\", optional: true}]\ntype: {path: M.t}\n"
 	tests := []struct{ name, text, want string }{
 		{"unknown key", good + "maps: {survey.id: id}\n", "x.yaml:5:1: `maps` is not a setting here"},
 		{"unknown key within", good + "answers:\n  - {from: a, each: {value: v}, joins: x}\n", "x.yaml:6:33: `joins` is not a setting here"},
@@ -58,6 +61,22 @@ func TestProfileFaults(t *testing.T) {
 		{"role that fits all", good + "roles: [{set: email}]\n", "x.yaml:5:9: the role fits every answer"},
 		{"handshake of nothing", good + "handshake: [{reply: 200}]\n", "x.yaml:5:13: a handshake has a method or a condition"},
 		{"a list where text is wanted", good + "split: [a]\n", "x.yaml:5:8"},
+		{"a key beside the signature", partial + "dedupe: \"{M.id}:{Topic}\"\n", "x.yaml:5:9: the dedupe key reads `Topic`, which the signature does not cover: it covers the field `M`"},
+		{"a key of a header beside the signature", "source: x\nverify: [{kind: hmac, header: S}]\ntype: {path: t}\ndedupe: \"{header:X-Id}\"\n", "x.yaml:4:9: the dedupe key reads `header:X-Id`, which the signature does not cover: it covers the body"},
+		{"a key of a type beside the signature", partial + "dedupe: \"{M.id}\"\ndedupe_by_type: {survey.closed: \"{At}\"}\n", "the dedupe key of survey.closed reads `At`"},
+		{"an id beside the signature", partial + "dedupe: \"{M.id}\"\nid: [M.id, id]\n", "x.yaml:6:5: the event's id reads `id`"},
+		{"a type beside the signature", "source: x\ndecode: form\nverify: [{kind: hmac, field: S, signed: \"{field:M}\"}]\ntype: {path: Topic}\ndedupe: \"{M.id}\"\n", "or write hints: [Topic]: a hint may say the type, and nothing else"},
+		{"a field beside the signature", partial + "dedupe: \"{M.id}\"\nmap: {email: mail}\n", "x.yaml:6:6: `respondent.email` reads `mail`"},
+		{"answers beside the signature", partial + "dedupe: \"{M.id}\"\nanswers: [{from: list, each: {value: v}}]\n", "x.yaml:6:11: answers reads `list`"},
+		{"a hint as a key", partial + "dedupe: \"{M.id}:{Hint}\"\nhints: [Hint]\n", "x.yaml:5:9: the dedupe key reads `Hint`"},
+		{"only what an optional signature leaves out", optional + "dedupe: \"{M.id}{id}:{at}\"\n", "x.yaml:5:9: the dedupe key reads `at`"},
+		{"hints of a signed body", good + "hints: [a]\n", "x.yaml:5:8: hints are fields that a signature leaves out"},
+		{"a hint that is signed", partial + "dedupe: \"{M.id}\"\nhints: [M]\n", "x.yaml:6:9: `M` is signed"},
+		{"a key chosen by a hint", partial + "dedupe: \"{M.id}\"\nhints: [Topic]\ndedupe_by_type: {survey.closed: \"{M.at}\"}\n", "hints say the type, so it must not choose the dedupe key"},
+		{"an id chosen by a hint", partial + "dedupe: \"{M.id}\"\nhints: [Topic]\nmap_by_type: {survey.closed: {response.id: M.at}}\n", "so it must not choose `response.id`"},
+		{"a test made by a hint", "source: x\ndecode: form\nverify: [{kind: hmac, field: S, signed: \"{field:M}\"}]\ntype: {path: Topic, map: {ping: test}}\ndedupe: \"{M.id}\"\nhints: [Topic]\n", "a hint must not make a test"},
+		{"a test for want of a hint", "source: x\ndecode: form\nverify: [{kind: hmac, field: S, signed: \"{field:M}\"}]\ntype: {path: Topic, default: test}\ndedupe: \"{M.id}\"\nhints: [Topic]\n", "a hint must not make a test"},
+		{"a signed field of JSON", "source: x\nverify: [{kind: hmac, header: S, signed: \"{field:M}\"}]\ntype: {path: t}\ndedupe: \"{id}\"\n", "x.yaml:2:42: a JSON body has no form fields"},
 		{"not YAML", "source: [", "x.yaml:1"},
 		{"empty", "", "`source` is missing"},
 		{"a list", "- a\n", "x.yaml:1:1"},

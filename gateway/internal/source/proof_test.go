@@ -247,7 +247,7 @@ func TestNobodyIsSwallowed(t *testing.T) {
 	}
 	// A key may say the same thing at one of two places, and have one that only some events fill.
 	for _, tt := range []struct{ platform, body, want string }{
-		{"qualtrics", "Topic=b.surveyengine.completedResponse.SV_1&ResponseID=R_1&CompletedDate=2026-01-02+03%3A04%3A05", "b.surveyengine.completedResponse.SV_1:R_1:2026-01-02 03:04:05"},
+		{"qualtrics", "Topic=b.surveyengine.completedResponse.SV_1&Status=Complete&SurveyID=SV_1&ResponseID=R_1&CompletedDate=2026-01-02+03%3A04%3A05", "Complete:SV_1:R_1:2026-01-02 03:04:05"},
 		{"feedbackspark", `{"event":"survey_completed","webhook_id":"w","answer_group_id":1,"answered_at":2,"qna":[{"order":0,"answer":"5"}]}`, "w:survey_completed:1:2"},
 	} {
 		if ev := one(t, open(t, profile(t, tt.platform), Settings{}), tt.body); ev.DedupeKey != tt.want {

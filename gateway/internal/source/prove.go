@@ -68,7 +68,7 @@ func (s *Source) proveOne(check proof, sample Sample, fields []connectors.Field,
 		if scheme.Timestamp != nil {
 			fields = append(fields, connectors.Field{Name: scheme.Timestamp.Header, Value: stamp(scheme.Timestamp.Format, at)})
 		}
-		for _, name := range signedHeaders(scheme.Signed) {
+		for _, name := range check.verifier.Parts().Headers {
 			fields = append(fields, connectors.Field{Name: name, Value: "msg_" + hash(sample.Body)[:32]})
 		}
 		value, err := check.verifier.Sign(&facts{req: &Request{
@@ -81,7 +81,7 @@ func (s *Source) proveOne(check proof, sample Sample, fields []connectors.Field,
 				}
 				return ""
 			},
-		}, profile: s.Profile}, s.keys())
+		}, source: s}, s.keys())
 		if err != nil {
 			return nil, nil, err
 		}
@@ -133,19 +133,6 @@ func withField(body []byte, name, value string) []byte {
 		}
 	}
 	return []byte(strings.Join(append(pairs, pair), "&"))
-}
-
-// signedHeaders are the headers that a signature covers.
-func signedHeaders(template string) []string {
-	var names []string
-	for rest := template; ; {
-		_, after, found := strings.Cut(rest, "{header:")
-		name, tail, closed := strings.Cut(after, "}")
-		if !found || !closed {
-			return names
-		}
-		names, rest = append(names, name), tail
-	}
 }
 
 // stamp is a time as a scheme's timestamp is written.

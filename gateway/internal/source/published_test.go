@@ -287,15 +287,15 @@ func TestPublished(t *testing.T) {
 		},
 		{
 			file: "qualtrics-completedResponse.form.txt", typ: "response.completed", verified: "hmac", survey: "SV_22VlHYNeldrrrkp", response: "R_1l9mcVuXubb4aGm", time: "2019-06-26T13:28:11Z", completed: "2019-06-26T13:28:11Z",
-			dedupe: "sapdevelopment.surveyengine.completedResponse.SV_22VlHYNeldrrrkp:R_1l9mcVuXubb4aGm:2019-06-26 13:28:11",
+			dedupe: "Complete:SV_22VlHYNeldrrrkp:R_1l9mcVuXubb4aGm:2019-06-26 13:28:11",
 		},
 		{
 			file: "qualtrics-completedResponse.json", typ: "response.completed", verified: "hmac", survey: "SV_22VlHYNeldrrrkp", response: "R_1l9mcVuXubb4aGm", time: "2019-06-26T13:28:11Z", completed: "2019-06-26T13:28:11Z",
-			dedupe: "sapdevelopment.surveyengine.completedResponse.SV_22VlHYNeldrrrkp:R_1l9mcVuXubb4aGm:2019-06-26 13:28:11",
+			dedupe: "Complete:SV_22VlHYNeldrrrkp:R_1l9mcVuXubb4aGm:2019-06-26 13:28:11",
 		},
 		{
 			file: "qualtrics-completedResponse.nosig.json", typ: "response.completed", verified: "hmac", survey: "SV_cVn9uBwheR9hz01", response: "R_suq806jn8LGzhx7", time: "2020-10-22T12:31:40Z", completed: "2020-10-22T12:31:40Z",
-			dedupe: "peopleplus.surveyengine.completedResponse.SV_cVn9uBwheR9hz01:R_suq806jn8LGzhx7:2020-10-22 12:31:40",
+			dedupe: "Complete:SV_cVn9uBwheR9hz01:R_suq806jn8LGzhx7:2020-10-22 12:31:40",
 		},
 		{
 			file: "questionpro-complete_response.json", typ: "response.completed", verified: "path", survey: "13383722", response: "202881004", time: "2026-01-28T20:00:53Z", completed: "2026-01-28T20:00:53Z",

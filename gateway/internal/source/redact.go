@@ -24,7 +24,7 @@ func (s *Source) redact(req *Request, raw *event.Raw) {
 		case scheme.Field != "" && s.Profile.Decode == DecodeForm:
 			kept = maskEncoded(kept, scheme.Field)
 		case scheme.Field != "" && s.Profile.Decode == DecodeMultipart:
-			kept = maskPart(kept, boundaryOf(req), scheme.Field)
+			kept = maskPart(kept, s.boundary(req), scheme.Field)
 		}
 		if !bytes.Equal(kept, raw.Body) {
 			raw.Body, raw.Redacted = kept, true

@@ -58,8 +58,7 @@ func (r *run) params() {
 
 const maxParams = 256
 
-// keys are those of an object that stood there without a value: what stands under the same key behind them does not
-// count.
+// keys are those of an object that were met: what stands under the same key behind them does not count.
 type keys map[string]bool
 
 func (k *keys) add(key []byte) {

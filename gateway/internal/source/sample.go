@@ -72,7 +72,7 @@ func NewSample(platform string, v Variation) (Sample, error) {
 	s.ContentType = contentTypes[DecodeJSON]
 	if path.Ext(kind.file) == ".txt" {
 		s.ContentType = contentTypes[DecodeForm]
-		if boundary := boundaryOf(&Request{Body: s.Body}); boundary != "" {
+		if boundary := boundaryIn(s.Body); boundary != "" {
 			s.ContentType = contentTypes[DecodeMultipart] + "; boundary=" + boundary
 		}
 	}

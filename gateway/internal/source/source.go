@@ -50,6 +50,10 @@ type Request struct {
 	// Header and Query look values up, the empty text where there is none. Header ignores case. nil is none at all.
 	Header func(name string) string
 	Query  func(name string) string
+	// HeaderTwice and QueryTwice say whether a name stands there more than once, of which Header and Query give the first
+	// value. nil is never.
+	HeaderTwice func(name string) bool
+	QueryTwice  func(name string) bool
 	// Body is kept by the events made of it, so it must not be changed afterwards.
 	Body        []byte
 	ContentType string
@@ -74,6 +78,10 @@ func (r *Request) query(name string) string {
 	}
 	return r.Query(name)
 }
+
+func (r *Request) headerTwice(name string) bool { return r.HeaderTwice != nil && r.HeaderTwice(name) }
+
+func (r *Request) queryTwice(name string) bool { return r.QueryTwice != nil && r.QueryTwice(name) }
 
 // Verified says how a request was proved.
 type Verified struct {
@@ -139,6 +147,7 @@ type Source struct {
 	Settings
 
 	checks []proof
+	cover  cover // of checks
 	zone   *time.Location
 	roles  map[string]map[string]Field // merged, by survey id
 }

@@ -26,13 +26,12 @@ const (
 // Unread finds what of a body becomes nothing, for who writes a profile: each place is changed in turn, and what then
 // gives the same events was not read. Bodies are normalised several times for each of their places.
 func (s *Source) Unread(req *Request, received time.Time) ([]Unread, error) {
-	var warn warnings
-	var doc jsonpath.Index
-	if err := s.decode(req, &doc, &warn); err != nil {
+	var in content
+	if err := s.decode(req, &in); err != nil {
 		return nil, err
 	}
-	elements := []jsonpath.Result{doc.Root()}
-	if found := jsonpath.Read(doc.JSON(), s.Profile.Split.text); found.Kind() == jsonpath.Array {
+	elements := []jsonpath.Result{in.doc.Root()}
+	if found := jsonpath.Read(in.doc.JSON(), s.Profile.Split.text); found.Kind() == jsonpath.Array {
 		elements = elements[:0]
 		found.Each(func(_ []byte, element jsonpath.Result) bool {
 			elements = append(elements, element)
@@ -46,7 +45,7 @@ func (s *Source) Unread(req *Request, received time.Time) ([]Unread, error) {
 			continue
 		}
 		places := places(element)
-		before, err := s.without(req, received, element.Raw())
+		before, err := s.without(req, received, &in, element.Raw())
 		if err != nil {
 			return nil, err
 		}
@@ -58,7 +57,7 @@ func (s *Source) Unread(req *Request, received time.Time) ([]Unread, error) {
 				if read[place] {
 					break
 				}
-				after, err := s.without(req, received, replaced(element, place, probe))
+				after, err := s.without(req, received, &in, replaced(element, place, probe))
 				read[place] = err != nil || after != before
 			}
 		}
@@ -80,15 +79,15 @@ func (s *Source) Unread(req *Request, received time.Time) ([]Unread, error) {
 // probes are what is put in a value's place: one of them makes a difference wherever it is read.
 var probes = []string{"null", `"surveygate-probe"`, "7.25"}
 
-// without is all of the event made of a body but the body itself.
-func (s *Source) without(req *Request, received time.Time, body []byte) (string, error) {
+// without is all of the event made of a body but the body itself; what else came is that of whole.
+func (s *Source) without(req *Request, received time.Time, whole *content, body []byte) (string, error) {
 	same := *req
 	same.Verified = Verified{Kind: KindNone}
-	var doc jsonpath.Index
-	if err := doc.Check(body, maxDepth); err != nil {
+	in := content{hints: whole.hints}
+	if err := in.doc.Check(body, maxDepth); err != nil {
 		return "", err
 	}
-	ev, err := s.one(&same, received, &doc, doc.Root(), event.Raw{ContentType: "application/json", SHA256: hash(nil)}, nil)
+	ev, err := s.one(&same, received, &in, in.doc.Root(), event.Raw{ContentType: "application/json", SHA256: hash(nil)}, false)
 	if err != nil {
 		return "", err
 	}

@@ -16,6 +16,7 @@ import (
 type proof struct {
 	scheme   signature.Scheme
 	verifier *signature.Verifier
+	parts    signature.Parts // of what it signs
 }
 
 // schemeProblem says what is wrong with an entry of `verify` of bodies that are decoded so, and in which of its settings.
@@ -25,6 +26,8 @@ func schemeProblem(scheme signature.Scheme, decoder Decoder) (setting, message s
 		return "field", "a JSON body has no form fields"
 	case scheme.Path != "" && decoder != DecodeJSON:
 		return "path", "a form has fields, not paths"
+	case decoder == DecodeJSON && strings.Contains(scheme.Signed, "{field:"):
+		return "signed", "a JSON body has no form fields"
 	}
 	if scheme.Path != "" {
 		if err := jsonpath.CheckPath(scheme.Path); err != nil {
@@ -83,7 +86,21 @@ func (s *Source) compileChecks() []Problem {
 			if err := verifier.Check(keys); err != nil {
 				problems = append(problems, Problem{"secrets", err.Error(), ""})
 			}
-			s.checks = append(s.checks, proof{scheme, verifier})
+			s.checks = append(s.checks, proof{scheme, verifier, verifier.Parts()})
+		}
+	}
+	verifiers := make([]*signature.Verifier, len(s.checks))
+	for i := range s.checks {
+		verifiers[i] = s.checks[i].verifier
+	}
+	s.cover = coverOf(verifiers)
+	if s.Settings.Verify != nil && len(problems) == 0 { // of its own proof a profile was asked when it was compiled
+		if all := s.Profile.unproved(nil, s.cover, true); len(all) > 0 {
+			message, remedy := all[0].words(s.cover)
+			if more := len(all) - 1; more > 0 {
+				message += fmt.Sprintf(" (and %d more that the profile reads)", more)
+			}
+			problems = append(problems, Problem{"verify", fmt.Sprintf("the profile %s does not fit: %s", s.Profile.Name, message), remedy + ", in a profile of your own"})
 		}
 	}
 	if !s.Proves() && !s.Unverified && len(problems) == 0 {
@@ -161,10 +178,10 @@ func (s *Source) verify(req *Request) (Verified, error) {
 	if len(s.checks) == 0 {
 		return result, nil
 	}
-	look := &facts{req: req, profile: s.Profile}
+	look := &facts{req: req, source: s}
 	keys := s.keys()
-	for _, check := range s.checks {
-		got, err := check.verifier.Verify(look, keys, req.Received)
+	for i := range s.checks {
+		got, err := s.checks[i].verify(look, keys, req.Received)
 		if err != nil {
 			if s.testing(req.Received) && !s.carriesProof(look) {
 				result.Test = true
@@ -177,6 +194,15 @@ func (s *Source) verify(req *Request) (Verified, error) {
 		}
 	}
 	return result, nil
+}
+
+// verify makes the check. A place of it that stands twice in the request is refused: what is verified and what is read,
+// here or by what stands before us, might not be the same one.
+func (p *proof) verify(look *facts, keys signature.Keys, now time.Time) (signature.Proof, error) {
+	if place := look.twice(p); place != "" {
+		return signature.Proof{}, &signature.Refused{Reason: place + " stands twice"}
+	}
+	return p.verifier.Verify(look, keys, now)
 }
 
 // strength orders kinds where several passed: the event says the strongest.
@@ -213,8 +239,11 @@ func (s *Source) testing(now time.Time) bool {
 // carriesProof says whether any proof is there at all. A platform's test button sends none; one that is wrong is
 // never a test, because it may be a real event and a mistyped secret.
 func (s *Source) carriesProof(look *facts) bool {
-	for _, check := range s.checks {
-		switch c := check.scheme; {
+	for i := range s.checks {
+		if look.twice(&s.checks[i]) != "" {
+			return true
+		}
+		switch c := s.checks[i].scheme; {
 		case c.Kind == KindBasic:
 			if look.Header("Authorization") != "" {
 				return true
@@ -243,8 +272,8 @@ func (s *Source) carriesProof(look *facts) bool {
 // facts is what a verifier sees of a request. Forms and JSON are decoded only where a check looks into them.
 type facts struct {
 	req     *Request
-	profile *Profile
-	fields  map[string]string
+	source  *Source
+	form    []formField
 	decoded bool
 	json    int8 // 0 not looked at, 1 sound, -1 not
 }
@@ -255,28 +284,68 @@ func (f *facts) Segment() string           { return f.req.Token }
 func (f *facts) Body() []byte              { return f.req.Body }
 
 func (f *facts) Field(name string) (string, bool) {
-	if !f.decoded {
-		f.decoded = true
-		if form, err := readForm(f.profile.Decode, f.req); err == nil {
-			f.fields = make(map[string]string, len(form))
-			for _, field := range form {
-				if _, twice := f.fields[field.name]; !twice {
-					f.fields[field.name] = field.value
-				}
-			}
-		}
+	if all := f.fields(name); len(all) > 0 {
+		return all[0].value, true
 	}
-	text, ok := f.fields[name]
-	return text, ok
+	return "", false
 }
 
-func (f *facts) At(path string) (string, bool) {
+// fields are those of a form that have a name.
+func (f *facts) fields(name string) []formField {
+	if !f.decoded {
+		f.decoded = true
+		if form, err := f.source.readForm(f.req); err == nil {
+			f.form = form
+		}
+	}
+	return fieldsNamed(f.form, name)
+}
+
+// isJSON says whether the body is JSON.
+func (f *facts) isJSON() bool {
 	if f.json == 0 {
 		if f.json = -1; jsonpath.Valid(withoutBOM(f.req.Body)) {
 			f.json = 1
 		}
 	}
-	if f.json < 0 {
+	return f.json > 0
+}
+
+// twice names a place of a proof that stands twice in the request; empty where none does.
+func (f *facts) twice(p *proof) string {
+	scheme, parts := &p.scheme, &p.parts
+	header := func(name string) bool { return name != "" && f.req.headerTwice(name) }
+	field := func(name string) bool { return name != "" && len(f.fields(name)) > 1 }
+	words := func(what, name string) string { return "the " + what + " `" + name + "`" }
+	switch {
+	case scheme.Kind == KindBasic && header("Authorization"):
+		return words("header", "Authorization")
+	case header(scheme.Header):
+		return words("header", scheme.Header)
+	case header(parts.Timestamp):
+		return words("header", parts.Timestamp)
+	case field(scheme.Field):
+		return words("form field", scheme.Field)
+	case scheme.Query != "" && f.req.queryTwice(scheme.Query):
+		return words("query parameter", scheme.Query)
+	case scheme.Path != "" && f.isJSON() && jsonpath.Twice(withoutBOM(f.req.Body), scheme.Path):
+		return words("place", scheme.Path) + " of the body"
+	}
+	for _, name := range parts.Headers {
+		if header(name) {
+			return words("header", name)
+		}
+	}
+	for _, name := range parts.Fields {
+		if field(name) {
+			return words("form field", name)
+		}
+	}
+	return ""
+}
+
+func (f *facts) At(path string) (string, bool) {
+	if !f.isJSON() {
 		return "", false
 	}
 	value := jsonpath.Read(withoutBOM(f.req.Body), path)

@@ -1,8 +1,6 @@
 package stream
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,6 +12,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/source"
 	"github.com/surveygate/surveygate/gateway/internal/state/redis"
 	"github.com/surveygate/surveygate/rules/event"
+	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
 // MaxEntry bounds the field `event` or `body` of an entry, as it does a platform's body.
@@ -104,9 +103,10 @@ func platformBody(s *config.Source, e redis.Entry, body []byte, now time.Time) (
 		return nil, err
 	}
 	req := &source.Request{
-		Method: "POST", Body: body, ContentType: headers["content-type"], Received: now,
-		Header:   func(name string) string { return headers[strings.ToLower(name)] },
-		Verified: source.Verified{Kind: source.KindNone},
+		Method: "POST", Body: body, ContentType: headers.get("Content-Type"), Received: now,
+		Header:      headers.get,
+		HeaderTwice: func(name string) bool { return headers != nil && headers.twice[strings.ToLower(name)] },
+		Verified:    source.Verified{Kind: source.KindNone},
 	}
 	if s.Stream != nil && s.Stream.Headers && headers != nil {
 		// A signature with a time is judged by when it was put here: it may lie in the stream for long.
@@ -119,30 +119,62 @@ func platformBody(s *config.Source, e redis.Entry, body []byte, now time.Time) (
 	return s.Receiver.Normalise(req, now)
 }
 
-// headersOf are an entry's headers by their names in lower case; nil where it has none.
-func headersOf(fields map[string]string) (map[string]string, error) {
+// headers are those of an entry, by their names in lower case.
+type headers struct {
+	first map[string]string
+	twice map[string]bool // names that stand there more than once
+}
+
+// headersOf are an entry's headers; nil where it has none.
+func headersOf(fields map[string]string) (*headers, error) {
 	text, ok := fields[fieldHeaders]
 	if !ok {
 		return nil, nil
 	}
-	var all map[string]json.RawMessage
-	if err := json.Unmarshal([]byte(text), &all); err != nil || all == nil {
+	object := jsonpath.Parse([]byte(text))
+	if !jsonpath.Valid([]byte(text)) || object.Kind() != jsonpath.Object {
 		return nil, errors.New("`headers` is not a JSON object")
 	}
-	headers := make(map[string]string, len(all))
-	for name, value := range all {
-		var one string
-		var many []string
-		switch {
-		case json.Unmarshal(value, &one) == nil && !bytes.Equal(value, []byte("null")):
-		case json.Unmarshal(value, &many) == nil && len(many) > 0:
-			one = many[0]
-		default:
-			return nil, errors.New("`headers` holds a value that is no text")
+	all := &headers{map[string]string{}, map[string]bool{}}
+	var wrong error
+	object.ForEach(func(name string, value jsonpath.Result) bool {
+		values := []jsonpath.Result{value}
+		if value.Kind() == jsonpath.Array {
+			values = nil
+			value.ForEach(func(_ string, one jsonpath.Result) bool { values = append(values, one); return true })
 		}
-		headers[strings.ToLower(name)] = one
+		for _, one := range values {
+			if one.Kind() != jsonpath.String || !one.IsText() {
+				wrong = errors.New("`headers` holds a value that is no text")
+				return false
+			}
+			all.add(strings.ToLower(name), one.Text())
+		}
+		if len(values) == 0 {
+			wrong = errors.New("`headers` holds a value that is no text")
+		}
+		return wrong == nil
+	})
+	if wrong != nil {
+		return nil, wrong
 	}
-	return headers, nil
+	return all, nil
+}
+
+func (h *headers) add(name, value string) {
+	if _, known := h.first[name]; known {
+		h.twice[name] = true
+		return
+	}
+	h.first[name] = value
+}
+
+// get is the first value of a header.
+func (h *headers) get(name string) string {
+	if h == nil {
+		return ""
+	}
+	return h.first[strings.ToLower(name)]
 }
 
 // added is when an entry was added, where its id says so: Redis' own begin with the time in milliseconds. Else it is now.

@@ -88,6 +88,11 @@ func TestRead(t *testing.T) {
 		"signed":                 {secret, map[string]string{"body": pollqrBody, "headers": headers(signed(pollqrBody, "s3cret"))}, "default app response.completed hmac"},
 		"wrongly signed":         {secret, map[string]string{"body": pollqrBody, "headers": headers(signed(pollqrBody, "other"))}, "not verified"},
 		"no signature":           {secret, map[string]string{"body": pollqrBody, "headers": "{}"}, "not verified"},
+		"a header twice":         {secret, map[string]string{"body": pollqrBody, "headers": fmt.Sprintf(`{"X-PollQR-Signature":[%q,"x"]}`, signed(pollqrBody, "s3cret"))}, "the header `X-PollQR-Signature` stands twice"},
+		"a header twice, apart":  {secret, map[string]string{"body": pollqrBody, "headers": fmt.Sprintf(`{"x-pollqr-signature":"x","X-PollQR-Signature":%q}`, signed(pollqrBody, "s3cret"))}, "the header `X-PollQR-Signature` stands twice"},
+		"a header of no text":    {plain, map[string]string{"body": pollqrBody, "headers": `{"a":"\ud800"}`}, "holds a value that is no text"},
+		"an id of no text":       {bare, map[string]string{"event": `{"type":"test","id":"\ud800"}`}, "`id` is no text"},
+		"a platform's, no text":  {plain, map[string]string{"body": strings.Replace(pollqrBody, "r1", "r\xff", 1)}, "`response_id` is no text"},
 		"no headers":             {secret, map[string]string{"body": pollqrBody}, "default app response.completed none"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -226,7 +226,9 @@ func TestCloudEventsModes(t *testing.T) {
 		// Two respondents may say the same: without an id the second would be the first one's duplicate.
 		"binary, without an id":     {binary("Ce-Id", ""), `{"nps_score":3}`, 422, problem("422", "`id` is missing, which every CloudEvent has", `,"loc":["id"]`)},
 		"structured, without an id": {media("application/cloudevents+json"), `{"specversion":"1.0","type":"response.completed","source":"app","data":{"nps_score":3}}`, 422, problem("422", "`id` is missing, which every CloudEvent has", `,"loc":["id"]`)},
-		"binary, odd bytes":         {binary("Ce-Id", "%FF%zz", "Ce-Time", "%", "Ce-Subject", "%00"), `{}`, 200, `{"results":[{"id":"ID","status":"accepted","warnings":["time left out: no time that can be read"]}]}`},
+		"structured, no source":     {media("application/cloudevents+json"), `{"specversion":"1.0","type":"response.completed","id":"x","data":{"source":"app"}}`, 422, problem("422", "`source` is missing, which every CloudEvent has", `,"loc":["source"]`)},
+		"binary, an id of no text":  {binary("Ce-Id", "a%FF"), `{}`, 422, problem("422", "`id` is no text: it holds bytes that are not UTF-8, or half of a surrogate pair", `,"loc":["id"]`)},
+		"binary, odd bytes":         {binary("Ce-Id", "%c3%a9%zz", "Ce-Time", "%", "Ce-Subject", "%FF"), `{}`, 200, `{"results":[{"id":"ID","status":"accepted","warnings":["time left out: no time that can be read"]}]}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -204,6 +204,7 @@ func serveOn(t testing.TB, serve func(net.Listener) error, port bool) (*http.Cli
 type ask struct {
 	method, path, token string
 	header              map[string]string
+	again               map[string]string // headers that stand there besides, also of the same names
 	body                string
 	socket              bool
 }
@@ -229,6 +230,9 @@ func (r *rig) ask(t testing.TB, a ask) told {
 	}
 	for name, value := range a.header {
 		req.Header.Set(name, value)
+	}
+	for name, value := range a.again {
+		req.Header.Add(name, value)
 	}
 	client := r.tcp
 	if a.socket {

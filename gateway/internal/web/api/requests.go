@@ -21,7 +21,13 @@ func (a *API) rejected(c *call) error {
 		}
 		list = []*intake.Rejected{}
 	}
-	return answer.JSON(c.Ctx, fiber.StatusOK, page[*intake.Rejected]{Data: list})
+	return answer.JSON(c.Ctx, fiber.StatusOK, rejectedView{page[*intake.Rejected]{Data: list}, a.Door.NotKept(c.tenant, name)})
+}
+
+// rejectedView is what a source refused, and how much of it was not kept.
+type rejectedView struct {
+	page[*intake.Rejected]
+	NotKept *intake.NotKept `json:"not_kept,omitempty"`
 }
 
 // capturedView is what a source captured, and until when it does.

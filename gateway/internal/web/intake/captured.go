@@ -37,7 +37,11 @@ func (e *entry) captures(now time.Time) bool { return now.Before(e.captureUntil)
 
 // capture keeps a request after it was answered; err is what it was refused with.
 func (d *Door) capture(c *fiber.Ctx, e *entry, r *reader, now time.Time, err error) {
-	if !e.capturing.AllowN(now, 1) || !d.capturing.AllowN(now, 1) {
+	of := captureStranger
+	if r.proved() {
+		of = captureProved
+	}
+	if !d.may(e, of, now) {
 		return
 	}
 	mask := newMask(e.source)

@@ -14,8 +14,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/source"
@@ -59,13 +57,11 @@ type Door struct {
 	mu      sync.Mutex // for building sources
 	api     *stats.Source
 	readers sync.Pool
-	lookups *rate.Limiter // of names that are not configured
-	keeping *rate.Limiter // of rejected requests, all sources together
-	// capturing bounds how many requests are captured, all sources together.
-	capturing *rate.Limiter
-	requests  atomic.Int64
-	bytes     atomic.Int64
-	draining  atomic.Bool
+	limits  *limits // of all sources together
+
+	requests atomic.Int64
+	bytes    atomic.Int64
+	draining atomic.Bool
 }
 
 // New is an open door.
@@ -73,10 +69,7 @@ func New(o Options) *Door {
 	d := &Door{
 		Options: o,
 		api:     o.Stats.Source("default", "api"),
-		lookups: rate.NewLimiter(200, 200),
-		keeping: rate.NewLimiter(20, 100),
-
-		capturing: rate.NewLimiter(20, 100),
+		limits:  allLimits(),
 	}
 	d.readers.New = func() any { return newReader() }
 	return d
@@ -154,6 +147,7 @@ type sources struct {
 	plan    *decide.Plan
 	proxies []netip.Prefix // whose word on who sent a request is believed
 	tenants map[string]map[string]*entry
+	shares  map[string]*limits // by tenant
 }
 
 type entry struct {
@@ -162,10 +156,11 @@ type entry struct {
 	stream       bool // read from a Redis stream; it takes no requests
 	source       *source.Source
 	counts       *stats.Source
-	keeping      *rate.Limiter
+	limits       *limits // its own
+	share        *limits // its tenant's
+	missed       *missed
 	capture      time.Duration
-	captureUntil time.Time // zero: it keeps none
-	capturing    *rate.Limiter
+	captureUntil time.Time       // zero: it keeps none
 	hidden       map[string]bool // headers that carry this source's tokens, lower case
 }
 
@@ -194,29 +189,46 @@ func (d *Door) build() *sources {
 		return before
 	}
 	now := d.Clock.Now()
-	s := &sources{plan: plan, proxies: plan.Config.TrustedProxies, tenants: map[string]map[string]*entry{}}
+	s := &sources{plan: plan, proxies: plan.Config.TrustedProxies, tenants: map[string]map[string]*entry{}, shares: map[string]*limits{}}
 	for _, each := range plan.Config.Sources {
 		if s.tenants[each.Tenant] == nil {
 			s.tenants[each.Tenant] = map[string]*entry{}
+			s.shares[each.Tenant] = before.share(each.Tenant)
 		}
 		s.tenants[each.Tenant][each.Name] = &entry{
 			tenant: each.Tenant, name: each.Name, enabled: each.Enabled, stream: each.Stream != nil, source: each.Receiver,
-			counts:  d.Stats.Source(each.Tenant, each.Name),
-			keeping: rate.NewLimiter(1, 20),
-			hidden:  tokenHeaders(each.Receiver),
+			counts: d.Stats.Source(each.Tenant, each.Name),
+			limits: sourceLimits(), share: s.shares[each.Tenant], missed: &missed{},
+			hidden: tokenHeaders(each.Receiver),
 
-			capture: each.Capture, capturing: rate.NewLimiter(2, 20),
+			capture: each.Capture,
 		}
 		if each.Capture > 0 {
 			s.tenants[each.Tenant][each.Name].captureUntil = now.Add(each.Capture)
 		}
-		// It lasts from the load that brought it: one that changed something else does not make it longer.
-		if was := before.find(each.Tenant, each.Name); was != nil && was.capture == each.Capture {
-			s.tenants[each.Tenant][each.Name].captureUntil = was.captureUntil
+		if was := before.find(each.Tenant, each.Name); was != nil {
+			s.tenants[each.Tenant][each.Name].carryOver(was)
 		}
 	}
 	d.sources.Store(s)
 	return s
+}
+
+// carryOver keeps what a reload does not begin anew.
+func (e *entry) carryOver(was *entry) {
+	e.limits, e.missed = was.limits, was.missed
+	// Capturing lasts from the load that brought it: one that changed something else does not make it longer.
+	if was.capture == e.capture {
+		e.captureUntil = was.captureUntil
+	}
+}
+
+// share is the limits of a tenant's share, new ones for a tenant that there was not.
+func (s *sources) share(tenant string) *limits {
+	if s != nil && s.shares[tenant] != nil {
+		return s.shares[tenant]
+	}
+	return shareLimits()
 }
 
 // settingKind names what remembers that a source was once configured.
@@ -246,7 +258,7 @@ func (d *Door) Remember(ctx context.Context) error {
 // once says whether a source was ever configured. While strangers ask for more names than we look up, it says yes:
 // a platform that is asked to come back loses nothing.
 func (d *Door) once(tenant, name string) bool {
-	if !d.lookups.AllowN(d.Clock.Now(), 1) {
+	if !d.shared(d.current().shares[tenant], lookUp, d.Clock.Now()) {
 		return true
 	}
 	_, err := d.Store.Get(d.Context, tenant, settingKind, name)

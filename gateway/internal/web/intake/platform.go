@@ -85,7 +85,11 @@ func (d *Door) take(c *fiber.Ctx, e *entry, r *reader, started time.Time) error 
 	}
 	body := c.Request().Body()
 	if len(body) > MaxBody {
-		return d.refuse(c, e, r, tooLarge())
+		r.request.Body = body
+		why := tooLarge()
+		_, err := e.source.Verify(&r.request) // nothing is made of it, but it is kept as whose it is
+		why.proved = err == nil && r.proved()
+		return d.refuse(c, e, r, why)
 	}
 	if reply, ok := e.source.Handshake(&r.request); ok {
 		c.Status(reply.Status)
@@ -132,6 +136,10 @@ func tooLarge() rejection {
 // unreadable says what Normalise refused of a request that was proved.
 func unreadable(err error) rejection {
 	r := rejection{proved: true, cause: err}
+	if field, ok := errors.AsType[*event.FieldError](err); ok {
+		r.reason, r.problem = "invalid", answer.Of(field)
+		return r
+	}
 	switch {
 	case errors.Is(err, source.ErrNotJSON), errors.Is(err, event.ErrNotJSON):
 		r.reason = "not json"
@@ -188,8 +196,8 @@ func result(res *fasthttp.Response, ev *event.Event, a state.Appended) {
 	res.AppendBodyString(`","status":"accepted"}`)
 }
 
-// reader is one request as the source's room wants it. It is pooled with its two look-up functions, which would
-// otherwise be made for each request.
+// reader is one request as the source's room wants it. It is pooled with its look-up functions, which would otherwise be
+// made for each request.
 type reader struct {
 	request source.Request
 	ctx     *fiber.Ctx
@@ -199,6 +207,8 @@ func newReader() *reader {
 	r := &reader{}
 	r.request.Header = func(name string) string { return string(r.ctx.Request().Header.Peek(name)) }
 	r.request.Query = func(name string) string { return string(r.ctx.Request().URI().QueryArgs().Peek(name)) }
+	r.request.HeaderTwice = func(name string) bool { return len(r.ctx.Request().Header.PeekAll(name)) > 1 }
+	r.request.QueryTwice = func(name string) bool { return len(r.ctx.Request().URI().QueryArgs().PeekMulti(name)) > 1 }
 	return r
 }
 
@@ -212,7 +222,9 @@ func (r *reader) open(c *fiber.Ctx, now time.Time, proxies []netip.Prefix) {
 
 func (r *reader) reset() {
 	r.ctx = nil
-	r.request = source.Request{Header: r.request.Header, Query: r.request.Query}
+	r.request = source.Request{
+		Header: r.request.Header, Query: r.request.Query, HeaderTwice: r.request.HeaderTwice, QueryTwice: r.request.QueryTwice,
+	}
 }
 
 // pathToken is the secret segment, copied only where it was escaped.

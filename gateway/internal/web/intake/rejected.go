@@ -49,7 +49,12 @@ type Rejected struct {
 func (d *Door) refuse(c *fiber.Ctx, e *entry, r *reader, why rejection) error {
 	e.counts.Rejected(why.reason)
 	now := d.Clock.Now()
-	if !e.keeping.AllowN(now, 1) || !d.keeping.AllowN(now, 1) {
+	of := keepStranger
+	if r.proved() {
+		of = keepProved
+	}
+	if !d.may(e, of, now) {
+		e.missed.add(why.proved, now)
 		return why.problem
 	}
 	item, err := json.Marshal(d.describe(c, e, r, why, now))
@@ -57,6 +62,7 @@ func (d *Door) refuse(c *fiber.Ctx, e *entry, r *reader, why rejection) error {
 		err = d.Store.Keep(d.Context, e.tenant, rejectedList(e.name, why.proved), item, rejectedKept, rejectedFor)
 	}
 	if err != nil {
+		e.missed.add(why.proved, now)
 		d.Log.Warn("rejected request is not kept", "tenant", e.tenant, "source", e.name, "err", err)
 	}
 	return why.problem
