@@ -3,8 +3,10 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
@@ -80,10 +82,8 @@ func (l *loader) proxies(f *fileSettings) {
 // override lays flags and the environment over the files.
 func (l *loader) override() {
 	env := func(name string) string {
-		if value, ok := l.options.Env(name); ok {
-			return value
-		}
-		return ""
+		value, _ := l.options.Env(name)
+		return strings.TrimFunc(value, connectors.Blank)
 	}
 	for _, o := range []struct {
 		into *string
