@@ -135,12 +135,14 @@ func readMultipart(req *Request) ([]formField, error) {
 	return fields, nil
 }
 
-// boundaryOf is what the content type says, else what the body begins with.
-func boundaryOf(req *Request) string {
-	if _, params, err := mime.ParseMediaType(req.ContentType); err == nil && params["boundary"] != "" {
+func boundaryOf(req *Request) string { return Boundary(req.ContentType, req.Body) }
+
+// Boundary is that of a multipart form: what its content type says, else what the body begins with.
+func Boundary(contentType string, body []byte) string {
+	if _, params, err := mime.ParseMediaType(contentType); err == nil && params["boundary"] != "" {
 		return params["boundary"]
 	}
-	first, _, _ := bytes.Cut(req.Body, []byte("\n"))
+	first, _, _ := bytes.Cut(body, []byte("\n"))
 	first = bytes.TrimRight(first, "\r")
 	if len(first) > 2 && len(first) <= 72 && bytes.HasPrefix(first, []byte("--")) {
 		return string(first[2:])

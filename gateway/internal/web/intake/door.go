@@ -166,7 +166,6 @@ type entry struct {
 	capture      time.Duration
 	captureUntil time.Time // zero: it keeps none
 	capturing    *rate.Limiter
-	hidden       map[string]bool // headers that carry this source's tokens, lower case
 }
 
 // find is nil where there is none, also before there are any sources.
@@ -203,7 +202,6 @@ func (d *Door) build() *sources {
 			tenant: each.Tenant, name: each.Name, enabled: each.Enabled, stream: each.Stream != nil, source: each.Receiver,
 			counts:  d.Stats.Source(each.Tenant, each.Name),
 			keeping: rate.NewLimiter(1, 20),
-			hidden:  tokenHeaders(each.Receiver),
 
 			capture: each.Capture, capturing: rate.NewLimiter(2, 20),
 		}

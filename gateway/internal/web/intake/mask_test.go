@@ -13,7 +13,8 @@ func masked() mask {
 	return newMask(&source.Source{Settings: source.Settings{
 		Secrets: []connectors.Secret{connectors.NewSecret("topsecret"), connectors.NewSecret("topsecret-too")},
 		Vars:    map[string]connectors.Secret{"api_key": connectors.NewSecret("varvalue"), "short": connectors.NewSecret("no")},
-	}})
+		Profile: &source.Profile{},
+	}}, nil)
 }
 
 func TestMaskBody(t *testing.T) {
