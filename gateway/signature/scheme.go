@@ -29,7 +29,8 @@ type Scheme struct {
 	Encoding string `yaml:"encoding,omitempty"`
 	// Separator stands between several signatures, of which one must match.
 	Separator string `yaml:"separator,omitempty"`
-	// Signed is what is signed: a text with {body}, {timestamp}, {header:NAME}, {field:NAME}; {body} by default.
+	// Signed is what is signed: a text with {body}, {timestamp}, {header:NAME}, {field:NAME}; {body} by default. A request
+	// whose header or field holds what separates it from the next part is refused.
 	Signed string `yaml:"signed,omitempty"`
 	// Key is the key: a text with {secret} and the source's vars; {secret} by default.
 	Key string `yaml:"key,omitempty"`
@@ -73,6 +74,7 @@ type Verifier struct {
 	encoding     encoding
 	separator    string
 	signed       template
+	joints       []joint // of signed
 	key          template
 	plainKey     bool // the key is the secret itself
 	secretPrefix string
@@ -200,7 +202,15 @@ func (v *Verifier) compileHMAC(s Scheme) error {
 	if v.compact && !v.signed.has("body") {
 		return errors.New("candidates: compact is a form of {body}, which is not signed")
 	}
-	return v.compileTimestamp(s.Timestamp)
+	if err := v.compileTimestamp(s.Timestamp); err != nil {
+		return err
+	}
+	clock := ""
+	if v.stamp != nil {
+		clock = v.stamp.Format
+	}
+	v.joints = v.signed.joints(clock)
+	return nil
 }
 
 // compileTimestamp insists that what is compared with the clock is signed: else anybody may write it.
