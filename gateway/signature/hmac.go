@@ -195,7 +195,7 @@ func (v *Verifier) keyOf(secret connectors.Secret, vars map[string]connectors.Se
 	text := secret.Expose()
 	if v.secretPrefix != "" {
 		rest, found := strings.CutPrefix(text, v.secretPrefix)
-		if !found {
+		if !found && v.secretKind == keyText { // one that is decoded shows by that whether it is one
 			return nil, fmt.Errorf("the secret does not begin with %s", v.secretPrefix)
 		}
 		text = rest

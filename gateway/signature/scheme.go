@@ -34,7 +34,7 @@ type Scheme struct {
 	Signed string `yaml:"signed,omitempty"`
 	// Key is the key: a text with {secret} and the source's vars; {secret} by default.
 	Key string `yaml:"key,omitempty"`
-	// SecretPrefix is taken off a secret before it is decoded.
+	// SecretPrefix is taken off a secret before it is decoded; a secret that is decoded may lack it.
 	SecretPrefix string `yaml:"secret_prefix,omitempty"`
 	// SecretEncoding is how a secret is decoded: hex or base64; none by default.
 	SecretEncoding string `yaml:"secret_encoding,omitempty"`

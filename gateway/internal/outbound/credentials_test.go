@@ -92,7 +92,7 @@ func TestCredentialsOfAStyle(t *testing.T) {
 			"user's line":   {connectors.Basic("a\nb", secret), "the user's name holds a control character"},
 			"header's name": {connectors.Header("X Key", secret), "a header's name is no word of HTTP"},
 			"no secret":     {signed(connectors.Signature{}), "sign: style standard has no secret"},
-			"no key":        {signed(connectors.Signature{Style: "standard"}, secret), "sign: style standard: the secret is no whsec_ followed by base64; `surveygate secret` prints one"},
+			"no key":        {signed(connectors.Signature{Style: "standard"}, connectors.NewSecret("hush!")), "sign: style standard: the secret is not base64, with or without whsec_ before it; `surveygate secret` prints one"},
 			"no private":    {signed(connectors.Signature{Style: "ed25519"}, secret), "sign: style ed25519: the secret is no whsk_ followed by base64 of 32 or 64 bytes"},
 			"no style":      {signed(connectors.Signature{Style: "own"}, secret), "`own` is no signature style"},
 		} {
