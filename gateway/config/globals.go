@@ -82,8 +82,10 @@ func (l *loader) proxies(f *fileSettings) {
 // override lays flags and the environment over the files.
 func (l *loader) override() {
 	env := func(name string) string {
-		value, _ := l.options.Env(name)
-		return strings.TrimFunc(value, connectors.Blank)
+		if value, ok := l.options.Env(name); ok {
+			return strings.TrimFunc(value, connectors.Blank)
+		}
+		return ""
 	}
 	for _, o := range []struct {
 		into *string

@@ -3,6 +3,7 @@ package web
 import (
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -143,29 +144,45 @@ func TestPlacesOfSecrets(t *testing.T) {
 		name, source string
 		ask          ask
 	}{
-		{"header", `{profile: popsee, verify: [{kind: token, header: X-Acme-Proof, prefix: "Key "}], secrets: [` + right + `]}`,
-			ask{header: map[string]string{"X-Acme-Proof": "Key " + wrong}}},
-		{"header that only the profile names", `{profile: popsee, verify: [{kind: token, header: X-Acme-Proof}], path_token: ` + pathToken + `}`,
-			ask{header: map[string]string{"X-Acme-Proof": wrong}}},
+		{
+			"header", `{profile: popsee, verify: [{kind: token, header: X-Acme-Proof, prefix: "Key "}], secrets: [` + right + `]}`,
+			ask{header: map[string]string{"X-Acme-Proof": "Key " + wrong}},
+		},
+		{
+			"header that only the profile names", `{profile: popsee, verify: [{kind: token, header: X-Acme-Proof}], path_token: ` + pathToken + `}`,
+			ask{header: map[string]string{"X-Acme-Proof": wrong}},
+		},
 		{"query", `{profile: popsee, verify: [{kind: token, query: k}], secrets: [` + right + `]}`, ask{path: "?a=1&%6B=" + encoded + "&b=2"}},
 		{"query twice", `{profile: popsee, verify: [{kind: token, query: k}], secrets: [` + right + `]}`, ask{path: "?k=" + right + "1&k=" + encoded}},
-		{"form", `{profile: wufoo, verify: [{kind: token, field: k}], secrets: [` + right + `]}`,
-			ask{body: "a=1&%6b=" + encoded + "&b=2", header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}}},
+		{
+			"form", `{profile: wufoo, verify: [{kind: token, field: k}], secrets: [` + right + `]}`,
+			ask{body: "a=1&%6b=" + encoded + "&b=2", header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}},
+		},
 		{"form without a type", `{profile: wufoo, verify: [{kind: token, field: k}], secrets: [` + right + `]}`, ask{body: "a=1&k=" + encoded + "&b=2"}},
-		{"form twice", `{profile: wufoo, verify: [{kind: token, field: k}], secrets: [` + right + `]}`,
-			ask{body: "k=x&k=" + encoded, header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}}},
-		{"multipart", `{profile: jotform, verify: [{kind: token, field: k}], secrets: [` + right + `]}`,
-			ask{body: strings.NewReplacer(`"x"`, `"k"`, "%", wrong).Replace(multipartForm), header: map[string]string{"Content-Type": "multipart/form-data; boundary=B"}}},
-		{"multipart cut off", `{profile: jotform, verify: [{kind: token, field: k}], secrets: [` + right + `]}`,
-			ask{body: strings.NewReplacer(`"x"`, `"k"`, "%", wrong, "--B--\r\n", "").Replace(multipartForm), header: map[string]string{"Content-Type": "multipart/form-data; boundary=B"}}},
+		{
+			"form twice", `{profile: wufoo, verify: [{kind: token, field: k}], secrets: [` + right + `]}`,
+			ask{body: "k=x&k=" + encoded, header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}},
+		},
+		{
+			"multipart", `{profile: jotform, verify: [{kind: token, field: k}], secrets: [` + right + `]}`,
+			ask{body: strings.NewReplacer(`"x"`, `"k"`, "%", wrong).Replace(multipartForm), header: map[string]string{"Content-Type": "multipart/form-data; boundary=B"}},
+		},
+		{
+			"multipart cut off", `{profile: jotform, verify: [{kind: token, field: k}], secrets: [` + right + `]}`,
+			ask{body: strings.NewReplacer(`"x"`, `"k"`, "%", wrong, "--B--\r\n", "").Replace(multipartForm), header: map[string]string{"Content-Type": "multipart/form-data; boundary=B"}},
+		},
 		{"JSON", `{profile: popsee, verify: [{kind: token, path: auth.k}], secrets: [` + right + `]}`, ask{body: `{"auth": {"k": "` + quoted + `"}, "a": 1}`}},
 		{"JSON, escaped", `{profile: popsee, verify: [{kind: token, path: auth.k}], secrets: [` + right + `]}`, ask{body: `{"auth": {"\u006b": "` + quoted + `"}, "a": 1}`}},
 		{"JSON, broken", `{profile: popsee, verify: [{kind: token, path: auth.k}], secrets: [` + right + `]}`, ask{body: `{"auth": {"k": "` + quoted + `"`}},
 		{"JSON, a list", `{profile: popsee, verify: [{kind: token, path: auth.k}], secrets: [` + right + `]}`, ask{body: `{"auth": {"k": ["` + quoted + `"]}}`}},
-		{"JSON, a path that computes", `{profile: popsee, verify: [{kind: token, path: 'l.#(n=="k").v'}], secrets: [` + right + `]}`,
-			ask{body: `{"l": [{"n": "k", "v": "` + quoted + `"}]}`}},
-		{"basic", `{profile: popsee, verify: [{kind: basic}], secrets: ["jo:` + right + `"]}`,
-			ask{header: map[string]string{"Authorization": "Basic " + base64.StdEncoding.EncodeToString([]byte("jo:"+wrong)), "X-Again": echo}}},
+		{
+			"JSON, a path that computes", `{profile: popsee, verify: [{kind: token, path: 'l.#(n=="k").v'}], secrets: [` + right + `]}`,
+			ask{body: `{"l": [{"n": "k", "v": "` + quoted + `"}]}`},
+		},
+		{
+			"basic", `{profile: popsee, verify: [{kind: basic}], secrets: ["jo:` + right + `"]}`,
+			ask{header: map[string]string{"Authorization": "Basic " + base64.StdEncoding.EncodeToString([]byte("jo:"+wrong)), "X-Again": echo}},
+		},
 		{"path token", `{profile: popsee, path_token: ` + pathToken + `}`, ask{path: "/" + inPath}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -174,9 +191,7 @@ func TestPlacesOfSecrets(t *testing.T) {
 			a := c.ask
 			a.method, a.path = "POST", "/in/mine"+a.path
 			headers := map[string]string{"Referer": "https://gate.example/in/mine/" + inPath + "?a=1&k=" + encoded, "X-Again": echo}
-			for name, value := range a.header {
-				headers[name] = value
-			}
+			maps.Copy(headers, a.header)
 			if broken := strings.Contains(c.name, "twice") || strings.Contains(c.name, "broken") || strings.Contains(c.name, "list") || strings.Contains(c.name, "cut off"); broken {
 				delete(headers, "X-Again") // nobody can tell what that is
 				headers["Referer"] = "https://gate.example/in/mine/" + inPath

@@ -12,7 +12,7 @@ import (
 )
 
 // Secret has characters that each spelling writes in its own way, and none of which a header or YAML would object to.
-const Secret = `s3cr"t+/&<x> \7üş😀-end`
+const Secret = `s3cr"t+/&<x> \7üş😀-end` //nolint:gosec // it opens nothing
 
 // Plain is a secret as products make them.
 const Plain = "xoxb-2345678901-AbCdEfGhIj"
