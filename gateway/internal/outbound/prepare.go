@@ -43,10 +43,11 @@ func unusable(format string, args ...any) error {
 }
 
 // checkCredential refuses a secret that a peer would not read as it is meant: one that is empty, that no header can
-// carry, or that has white space at an end, which a URL would carry as %0A and the product take for part of it.
-func checkCredential(what string, s connectors.Secret) error {
+// carry, or that has white space at an end, which a URL would carry as %0A and the product take for part of it. What and
+// name say where it stands.
+func checkCredential(what, name string, s connectors.Secret) error {
 	if err := connectors.CheckSecret(s); err != nil {
-		return unusable("%s %s", what, err)
+		return unusable("%s%s %s", what, name, err)
 	}
 	return nil
 }
@@ -95,7 +96,7 @@ func address(req *connectors.Request) (*url.URL, error) {
 		if req.URL != "" {
 			return nil, invalid("the request has a URL beside the one that is its secret")
 		}
-		if err := checkCredential("the URL that is a secret", auth.URL); err != nil {
+		if err := checkCredential("the URL that is a secret", "", auth.URL); err != nil {
 			return nil, err
 		}
 		u, err := url.Parse(auth.URL.Expose())
@@ -129,7 +130,7 @@ func (s *Sender) authorise(w *wire, u *url.URL, auth connectors.Auth, a Attempt)
 	case connectors.HeaderAuth:
 		return w.secretHeader(auth.Name, "", auth.Value)
 	case connectors.QueryAuth:
-		if err := checkCredential("the parameter "+auth.Name, auth.Value); err != nil {
+		if err := checkCredential("the parameter ", auth.Name, auth.Value); err != nil {
 			return err
 		}
 		pair := url.QueryEscape(auth.Name) + "=" + url.QueryEscape(auth.Value.Expose())
@@ -139,7 +140,7 @@ func (s *Sender) authorise(w *wire, u *url.URL, auth connectors.Auth, a Attempt)
 		u.RawQuery = pair
 		return nil
 	case connectors.BodyFieldAuth:
-		if err := checkCredential("the field "+auth.Name, auth.Value); err != nil {
+		if err := checkCredential("the field ", auth.Name, auth.Value); err != nil {
 			return err
 		}
 		body, err := addField(w.body, auth.Name, auth.Value.Expose())
@@ -153,7 +154,7 @@ func (s *Sender) authorise(w *wire, u *url.URL, auth connectors.Auth, a Attempt)
 
 func (s *Sender) sign(w *wire, auth connectors.SignedAuth, a Attempt) error {
 	for _, secret := range auth.Secrets {
-		if err := checkCredential("the secret to sign with", secret); err != nil {
+		if err := checkCredential("the secret to sign with", "", secret); err != nil {
 			return err
 		}
 	}
@@ -183,7 +184,7 @@ func (w *wire) basic(auth connectors.BasicAuth) error {
 		return unusable("the user's name holds a control character")
 	case auth.Password.IsZero() && auth.User != "": // some products take a key for the user, and no password
 	default:
-		if err := checkCredential("the password", auth.Password); err != nil {
+		if err := checkCredential("the password", "", auth.Password); err != nil {
 			return err
 		}
 	}
@@ -192,7 +193,7 @@ func (w *wire) basic(auth connectors.BasicAuth) error {
 }
 
 func (w *wire) secretHeader(name, before string, secret connectors.Secret) error {
-	if err := checkCredential("the value of header "+name, secret); err != nil {
+	if err := checkCredential("the value of header ", name, secret); err != nil {
 		return err
 	}
 	f := connectors.Field{Name: name, Value: before + secret.Expose()}
