@@ -126,8 +126,8 @@ func (m mask) hide(p part, contentType []byte, names redact.Hide) part {
 		b = redact.Multipart(b, source.Boundary(string(contentType), p.bytes), inFields, hidden)
 	case kind == "application/x-www-form-urlencoded", m.decode == source.DecodeForm && !isJSON:
 		b = redact.Form(b, inFields, hidden)
-	default:
-		b = redact.JSON(b, func(name string) bool { return m.places.Members[name] }, names, hidden)
 	}
+	// Whatever a request says of its body: it may be JSON, or hold some.
+	b = redact.JSON(b, func(name string) bool { return m.places.Members[name] }, names, hidden)
 	return part{b, p.cut}
 }

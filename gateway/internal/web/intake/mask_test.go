@@ -31,6 +31,8 @@ func TestMaskBody(t *testing.T) {
 		{"application/json", `{"token":`, `{"token":`},
 		{"application/json", `{"token":"a\`, `{"token":"[secret]"`},
 		{"application/x-www-form-urlencoded; charset=utf-8", "a=1&HandshakeKey=x&token=&flag", "a=1&HandshakeKey=[secret]&token=[secret]&flag"},
+		{"application/x-www-form-urlencoded", `{"token":"a","b":1}`, `{"token":"[secret]","b":1}`},
+		{"multipart/form-data; boundary=B", "--B\r\nContent-Disposition: form-data; name=\"token\"\r\n\r\na\r\n--B--", "--B\r\nContent-Disposition: form-data; name=\"token\"\r\n\r\n[secret]\r\n--B--"},
 		{"text/plain", "topsecret", "[secret]"},
 		{"", "", ""},
 	} {
