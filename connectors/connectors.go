@@ -12,7 +12,8 @@ import (
 //
 // Build is pure: the same event gives the same request. It reads no clock, no random source, no
 // environment and no network, and changes neither the event nor the connector. A Skip error says that
-// there is nothing here for this product; any other error makes the delivery `rejected`.
+// there is nothing here for this product, an Unusable error that no event can be sent with these credentials
+// (`revoked`); any other error makes the delivery `rejected`.
 type Connector interface {
 	Build(ev *event.Event) (*Request, error)
 }
@@ -70,6 +71,15 @@ func (s *Skipped) Error() string { return s.Reason }
 
 // Skip says why there is nothing to send: `return nil, connectors.Skip("no e-mail")`.
 func Skip(reason string) error { return &Skipped{Reason: reason} }
+
+// UnusableError is the error of a Build that can make no request at all of the connection's credentials.
+type UnusableError struct{ Reason string }
+
+func (e *UnusableError) Error() string { return e.Reason }
+
+// Unusable says why the credentials make no request: `return nil, connectors.Unusable("the key names no data centre")`.
+// The connection pauses and its events wait until the credentials change. The reason holds nothing of them.
+func Unusable(reason string) error { return &UnusableError{Reason: reason} }
 
 // InvalidError is a fault of one setting, by its name in YAML.
 type InvalidError struct {

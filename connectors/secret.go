@@ -1,10 +1,14 @@
 package connectors
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
 	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 	"unique"
 )
 
@@ -63,6 +67,41 @@ func (s Secret) Region() string {
 		return ""
 	}
 	return found[1]
+}
+
+// Blank reports whether a rune at an end of a credential is white space, or a mark that editors and web pages put there
+// and nobody sees: a byte order mark, a space of no width.
+func Blank(r rune) bool { return unicode.IsSpace(r) || r == '\ufeff' || r == '\u200b' }
+
+// CheckSecret says why a secret cannot be a credential, nil for one that can. No header carries a line break, and a
+// product would compare white space with the rest: a secret that ends in one was copied with too much. A secret that is
+// bytes or several lines is written in base64 or hexadecimal. The fault never quotes the secret.
+func CheckSecret(s Secret) error {
+	text := s.reveal()
+	if graphic(text) { // as nearly all are: this is asked of every request
+		return nil
+	}
+	switch {
+	case strings.TrimFunc(text, Blank) == "":
+		return errors.New("is empty")
+	case !utf8.ValidString(text):
+		return errors.New("is not text (UTF-8)")
+	case strings.TrimFunc(text, Blank) != text:
+		return errors.New("begins or ends with white space")
+	case strings.ContainsFunc(text, unicode.IsControl):
+		return errors.New("holds a line break or another control character")
+	}
+	return nil
+}
+
+// graphic says that a text is not empty and holds nothing but visible ASCII.
+func graphic(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c <= ' ' || c > '~' {
+			return false
+		}
+	}
+	return text != ""
 }
 
 // CheckAddress says what is wrong with a secret that is to be an Address; nil for a good one. The fault

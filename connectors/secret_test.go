@@ -103,3 +103,23 @@ func TestRegionGivesNoMoreOfAKey(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckSecret: what nobody can see, or no header carries, is no part of a credential.
+func TestCheckSecret(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"": "is empty", " \t\n": "is empty", "\ufeff": "is empty",
+		"abc\n": "begins or ends with white space", "\u00a0abc": "begins or ends with white space", "abc\u200b": "begins or ends with white space",
+		"a\nb": "holds a line break or another control character", "a\x7fb": "holds a line break or another control character", "a\u0085b": "holds a line break or another control character",
+		"a\xffb": "is not text (UTF-8)",
+		"abc":    "", "a": "", "a b": "", "pässwörd 😀": "", "100%": "", "~": "",
+	} {
+		got := ""
+		if err := connectors.CheckSecret(connectors.NewSecret(text)); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}

@@ -118,10 +118,10 @@ func (r Rate) String() string {
 func CheckHeaderValue(s Secret) error {
 	text := s.reveal()
 	switch {
-	case strings.TrimSpace(text) == "":
+	case strings.TrimFunc(text, Blank) == "":
 		return errors.New("is empty")
-	case strings.Trim(text, " \t") != text:
-		return errors.New("begins or ends with a space")
+	case strings.TrimFunc(text, Blank) != text:
+		return errors.New("begins or ends with white space")
 	case strings.ContainsFunc(text, func(r rune) bool { return r != '\t' && r < ' ' || r == 0x7f }):
 		return errors.New("holds a line break or another control character")
 	}

@@ -162,6 +162,10 @@ func (p *proof) ask(ctx context.Context, c connectors.Connector, step string) {
 	for _, req := range checker.Check() {
 		p.asked = true
 		res := p.send(ctx, req)
+		if res.Kind == outbound.Credentials {
+			p.lacks("credentials that can be sent ("+res.Err.Error()+")", step)
+			return
+		}
 		if res.Err != nil || res.Response == nil {
 			p.found.Reason = "no answer"
 			if res.Err != nil {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -87,10 +88,10 @@ func New(stdout, stderr io.Writer) *cobra.Command {
 	root.SetErr(stderr)
 	flags := root.PersistentFlags()
 	flags.StringVarP(&g.config, "config", "c", env("SURVEYGATE_CONFIG", "surveygate.yaml"), "configuration: a file, or a folder of them")
-	flags.StringVar(&g.data, "data", os.Getenv("SURVEYGATE_DATA"), "folder of what the gateway keeps (default ./surveygate-data)")
-	flags.StringVar(&g.server, "server", os.Getenv("SURVEYGATE_SERVER"), "a running gateway's URL, instead of the socket in --data")
+	flags.StringVar(&g.data, "data", environ("SURVEYGATE_DATA"), "folder of what the gateway keeps (default ./surveygate-data)")
+	flags.StringVar(&g.server, "server", environ("SURVEYGATE_SERVER"), "a running gateway's URL, instead of the socket in --data")
 	flags.StringVar(&g.token, "token", "", "bearer token for --server (or SURVEYGATE_TOKEN)")
-	flags.StringVar(&g.tenant, "tenant", os.Getenv("SURVEYGATE_TENANT"), "whose (default: the token's, or default)")
+	flags.StringVar(&g.tenant, "tenant", environ("SURVEYGATE_TENANT"), "whose (default: the token's, or default)")
 	flags.BoolVar(&g.json, "json", false, "print JSON")
 	root.AddCommand(
 		g.run(), g.demo(), g.check(), g.test(), g.explain(), g.emit(), g.listen(),
@@ -112,8 +113,12 @@ func redisFlag(cmd *cobra.Command, url *string) {
 	cmd.Flags().StringVar(url, "redis", "", "keep everything in Redis: redis://host:6379/0 (with a password better SURVEYGATE_REDIS, which the list of processes does not show)")
 }
 
+// environ is a variable of the environment. White space at its ends is dropped: `$(cat token)` and mounted secrets leave
+// some there.
+func environ(name string) string { return strings.TrimFunc(os.Getenv(name), connectors.Blank) }
+
 func env(name, fallback string) string {
-	if v := os.Getenv(name); v != "" {
+	if v := environ(name); v != "" {
 		return v
 	}
 	return fallback
@@ -123,7 +128,7 @@ func env(name, fallback string) string {
 func (g *globals) dial() (*gateway.Client, error) {
 	token := g.token
 	if token == "" {
-		token = os.Getenv("SURVEYGATE_TOKEN")
+		token = environ("SURVEYGATE_TOKEN")
 	}
 	data := g.data
 	if data == "" {

@@ -2,7 +2,6 @@ package command
 
 import (
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,7 +20,7 @@ func (g *globals) listen() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if len(secrets) == 0 {
-				if s := os.Getenv("SURVEYGATE_SECRET"); s != "" {
+				if s := environ("SURVEYGATE_SECRET"); s != "" {
 					secrets = []string{s}
 				}
 			}

@@ -48,7 +48,7 @@ func (g *globals) run() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&listen, "listen", os.Getenv("SURVEYGATE_LISTEN"), "host:port (default "+gateway.DefaultListen+")")
+	cmd.Flags().StringVar(&listen, "listen", environ("SURVEYGATE_LISTEN"), "host:port (default "+gateway.DefaultListen+")")
 	redisFlag(cmd, &redis)
 	cmd.Flags().BoolVar(&health, "health", false, "run nothing: ask the gateway that runs in --data whether it is ready, for probes")
 	cmd.Flags().StringVar(&level, "log-level", env("SURVEYGATE_LOG_LEVEL", "info"), "debug, info, warn or error")

@@ -102,6 +102,9 @@ type member struct {
 
 // Build makes or changes the contact; the tags follow in a request of their own.
 func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
+	if c.BaseURL == "" && c.APIKey.Region() == "" {
+		return nil, connectors.Unusable("the key names no data centre")
+	}
 	address := ev.Data().Respondent.Email
 	if address == "" {
 		return nil, connectors.Skip("no e-mail")

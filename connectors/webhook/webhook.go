@@ -1,4 +1,10 @@
 // Package webhook delivers survey events to any URL as a signed POST, in the platform's own bytes or in ours.
+//
+// To rotate a secret with `standard`, `ed25519` or `stripe`, whose header carries one signature for each secret: write the
+// new secret before the old one here, give the new one to the receiver, and then take the old one out. With every other
+// signature the header has room for one, which the first secret makes: let the receiver accept the new secret beside the
+// old one, write the new one alone here, and then let the receiver forget the old one. A receiver that knows only one
+// secret at a time refuses what comes between the two changes; that is tried again by the schedule where it answers 401.
 package webhook
 
 import (
@@ -29,7 +35,8 @@ type Connector struct {
 	// URL is where events are posted. It is https, unless `outbound` allows otherwise.
 	URL connectors.URL `yaml:"url"`
 
-	// Secrets sign the body; while rotating two of them, the newest first. `surveygate secret` prints one.
+	// Secrets sign the body: one, or while rotating two, the newest first. `surveygate secret` prints one. With `standard`
+	// it is base64 of 24 bytes or more, with or without `whsec_` before it.
 	Secrets []connectors.Secret `yaml:"secrets,omitempty"`
 
 	// Preset delivers as a platform does: `standard`, `pollqr`, `popsee` or `chattosurvey`. It sets signature,

@@ -3,8 +3,10 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
@@ -81,7 +83,7 @@ func (l *loader) proxies(f *fileSettings) {
 func (l *loader) override() {
 	env := func(name string) string {
 		if value, ok := l.options.Env(name); ok {
-			return value
+			return strings.TrimFunc(value, connectors.Blank)
 		}
 		return ""
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/surveygate/surveygate/connectors/webhook"
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/gateway/internal/source"
+	"github.com/surveygate/surveygate/gateway/signature"
 )
 
 // warn says what works but may surprise.
@@ -17,6 +18,9 @@ func (l *loader) warn() {
 	}
 	for _, d := range l.webhooks {
 		w, ok := d.alone.(*webhook.Connector)
+		if ok {
+			l.warnOfSecrets(d, w)
+		}
 		if !ok || (w.Body.Word != "" && w.Body.Word != webhook.RawBytes) || !w.Body.Values.IsZero() {
 			continue
 		}
@@ -38,6 +42,24 @@ func (l *loader) warn() {
 				"write body: event where they do"))
 		}
 	}
+}
+
+// warnOfSecrets tells that the second of two secrets does nothing, where the style's header has room for one signature.
+func (l *loader) warnOfSecrets(d *destination, w *webhook.Connector) {
+	if len(w.Secrets) < 2 || signature.Several(w.Style()) {
+		return
+	}
+	style := w.Style().Style
+	if style == "" {
+		style = w.Style().Header
+	}
+	at := d.key
+	if secrets := d.subscription.Node.Key("secrets"); secrets != nil && len(secrets.Items) > 1 {
+		at = secrets.Items[1]
+	}
+	l.warning(at.Fault(
+		fmt.Sprintf("the second secret signs nothing: the signature `%s` has room for one, which is made with the first", style),
+		"rotating: let the receiver accept the new secret beside the old one, then write the new one alone here"))
 }
 
 // warnOfUncut tells where answers or leads go out although the webhook says that they must not: in the bodies of platforms

@@ -21,6 +21,37 @@ func TestEmptyIsWarnedOf(t *testing.T) {
 	}
 }
 
+// Two secrets are for rotating, and with most styles only the first of them signs.
+func TestSecondSecretIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	const base = "TUZLUTlyOEdLWXFyVHdqVVBEOElMUFpJbzJMYUxhU3c="
+	said := func(settings string) (all []string) {
+		c := load(t, config.Options{}, `webhooks: [{name: w, url: "https://hook.example.com/in", events: ["*"], body: event, `+settings+"}]\n")
+		for _, w := range c.Warnings {
+			all = append(all, w.Message)
+			if w.Line != 1 || !strings.Contains(w.Remedy, "rotating") {
+				t.Errorf("%s: %+v", settings, w)
+			}
+		}
+		return all
+	}
+	for signature, several := range map[string]bool{
+		"": true, "signature: standard": true, "signature: stripe": true,
+		"signature: pollqr": false, "signature: popsee": false, "signature: github": false, "preset: pollqr": false, "preset: popsee": false,
+		"signature: {header: X-Sign}": false,
+	} {
+		if signature != "" {
+			signature += ", "
+		}
+		if got := said(signature + "secrets: [whsec_" + base + "]"); len(got) > 0 {
+			t.Errorf("%s with one secret: %v", signature, got)
+		}
+		if got := said(signature + "secrets: [whsec_" + base + ", A" + base[1:] + "]"); len(got) != map[bool]int{true: 0, false: 1}[several] {
+			t.Errorf("%s with two secrets: %v", signature, got)
+		}
+	}
+}
+
 // Answers that cannot be cut out of a platform's own bytes go out all the same: who said that they must not is told.
 func TestUncutAnswersAreWarnedOf(t *testing.T) {
 	t.Parallel()

@@ -46,6 +46,11 @@ func customStyle(sig connectors.Signature) (*style, error) {
 	if !s.signed.has("body") {
 		return nil, errors.New("signature signed: {body} is missing, so that nothing would be proved")
 	}
+	for _, j := range s.signed.joints("unix") {
+		if s.signed[j.at].name == "id" && !strings.ContainsFunc(j.separator, notInOurIDs) {
+			return nil, fmt.Errorf("signature signed: `%s` beside {id} may be part of an id, so that receivers could not tell where it ends; put a `.` there", j.separator)
+		}
+	}
 	customs.Store(sig, s)
 	return s, nil
 }
@@ -56,6 +61,9 @@ func orElse(text, other string) string {
 	}
 	return text
 }
+
+// notInOurIDs says that a character is in none of the gateway's ids, as dl_ev_0a1b_2c3d.
+func notInOurIDs(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '_' }
 
 func notInHeader(r rune) bool { return (r < ' ' && r != '\t') || r > '~' }
 

@@ -35,7 +35,7 @@ func (v *Verifier) verifyHMAC(r Request, k Keys, now time.Time) (Proof, error) {
 	if v.parse(text, given); given.n == 0 {
 		return refuse("the signature has not the form it should have")
 	}
-	if reason := v.missing(r); reason != "" {
+	if reason := v.unsound(r, stamp); reason != "" {
 		return refuse(reason)
 	}
 	if v.raw {
@@ -67,12 +67,12 @@ func (v *Verifier) Sign(r Request, k Keys) (string, error) {
 	if len(k.Secrets) == 0 || k.Secrets[0].IsZero() {
 		return "", errEmptySecret
 	}
-	if reason := v.missing(r); reason != "" {
-		return "", errors.New(reason)
-	}
 	stamp := ""
 	if v.stamp != nil {
 		stamp = r.Header(v.stamp.Header)
+	}
+	if reason := v.unsound(r, stamp); reason != "" {
+		return "", errors.New(reason)
 	}
 	key, err := v.keyOf(k.Secrets[0], k.Vars)
 	if err != nil {
@@ -111,8 +111,8 @@ func (v *Verifier) parse(text string, given *signatures) {
 	}
 }
 
-// missing says which part of what is signed the request does not have.
-func (v *Verifier) missing(r Request) string {
+// unsound says which part of what is signed the request does not have, or has in a way that could be read as another.
+func (v *Verifier) unsound(r Request, stamp string) string {
 	for i := range v.signed {
 		switch s := &v.signed[i]; s.name {
 		case "header":
@@ -123,6 +123,18 @@ func (v *Verifier) missing(r Request) string {
 			if _, ok := r.Field(s.argument); !ok {
 				return "a signed field is missing"
 			}
+		}
+	}
+	for _, j := range v.joints {
+		value := stamp
+		switch s := &v.signed[j.at]; s.name {
+		case "header":
+			value = r.Header(s.argument)
+		case "field":
+			value, _ = r.Field(s.argument)
+		}
+		if j.splits(value) {
+			return "a signed " + v.signed[j.at].name + " holds what separates the parts that are signed"
 		}
 	}
 	return ""
@@ -183,7 +195,7 @@ func (v *Verifier) keyOf(secret connectors.Secret, vars map[string]connectors.Se
 	text := secret.Expose()
 	if v.secretPrefix != "" {
 		rest, found := strings.CutPrefix(text, v.secretPrefix)
-		if !found {
+		if !found && v.secretKind == keyText { // one that is decoded shows by that whether it is one
 			return nil, fmt.Errorf("the secret does not begin with %s", v.secretPrefix)
 		}
 		text = rest

@@ -29,7 +29,7 @@ type keyKind uint8
 
 const (
 	keyText  keyKind = iota // the text itself
-	keyWhsec                // whsec_ and base64
+	keyWhsec                // base64, with or without whsec_ before it
 	keyWhsk                 // whsk_ and base64: ed25519
 	keyBase64
 	keyHex
@@ -37,7 +37,7 @@ const (
 
 var (
 	errEmptySecret = errors.New("the secret is empty")
-	errWhsec       = errors.New("the secret is no whsec_ followed by base64; `surveygate secret` prints one")
+	errWhsec       = errors.New("the secret is not base64, with or without whsec_ before it; `surveygate secret` prints one")
 	errWhsk        = errors.New("the secret is no whsk_ followed by base64 of 32 or 64 bytes")
 	errWhpk        = errors.New("the key is no whpk_ followed by base64 of 32 bytes")
 	errKeyBase64   = errors.New("the secret is not base64")
@@ -50,12 +50,12 @@ func (k keyKind) bytes(text string) ([]byte, error) {
 	var err error
 	switch k {
 	case keyWhsec:
-		rest, found := strings.CutPrefix(text, prefixSymmetric)
-		if out, err = base64.StdEncoding.DecodeString(rest); err != nil || !found {
+		// The prefix is for people; the libraries of Standard Webhooks take a secret without it.
+		if out, err = decodeBase64(strings.TrimPrefix(text, prefixSymmetric)); err != nil {
 			return nil, errWhsec
 		}
 	case keyBase64:
-		if out, err = base64.StdEncoding.DecodeString(text); err != nil {
+		if out, err = decodeBase64(text); err != nil {
 			return nil, errKeyBase64
 		}
 	case keyHex:
@@ -69,6 +69,12 @@ func (k keyKind) bytes(text string) ([]byte, error) {
 		return nil, errEmptySecret
 	}
 	return out, nil
+}
+
+// decodeBase64 reads base64 with its padding or without: not all who print a secret write it, and not all libraries ask
+// for it.
+func decodeBase64(text string) ([]byte, error) {
+	return base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "="))
 }
 
 // privateKeys remembers the keys in use: making one of its seed costs as much as a signature.
@@ -88,7 +94,7 @@ func privateKey(s connectors.Secret) (ed25519.PrivateKey, error) {
 
 func readPrivateKey(s connectors.Secret) (ed25519.PrivateKey, error) {
 	rest, found := strings.CutPrefix(s.Expose(), prefixPrivate)
-	b, err := base64.StdEncoding.DecodeString(rest)
+	b, err := decodeBase64(rest)
 	if err != nil || !found {
 		return nil, errWhsk
 	}
@@ -116,7 +122,7 @@ func publicKey(s connectors.Secret) (ed25519.PublicKey, error) {
 		return key.Public().(ed25519.PublicKey), nil
 	}
 	rest, found := strings.CutPrefix(text, prefixPublic)
-	b, err := base64.StdEncoding.DecodeString(rest)
+	b, err := decodeBase64(rest)
 	if err != nil || !found || len(b) != ed25519.PublicKeySize {
 		return nil, errWhpk
 	}
@@ -146,6 +152,13 @@ func PublicKey(private connectors.Secret) (string, error) {
 		return "", err
 	}
 	return prefixPublic + base64.StdEncoding.EncodeToString(key.Public().(ed25519.PublicKey)), nil
+}
+
+// Several says that a style carries one signature for each secret, so that while rotating receivers may know either.
+// The others carry one, made with the first secret. It is false for what is no style.
+func Several(sig connectors.Signature) bool {
+	s, err := styleOf(sig)
+	return err == nil && s.several
 }
 
 // Check says what is wrong with a webhook's signature and secrets before anything is signed with them: no secret,

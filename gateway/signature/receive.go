@@ -51,6 +51,12 @@ func Verify(sig connectors.Signature, secrets []connectors.Secret, header func(s
 			return &Refused{Reason: reason}
 		}
 	}
+	for _, j := range s.signed.joints("unix") {
+		part := map[string]string{"id": id, "timestamp": at}[s.signed[j.at].name]
+		if j.splits(part) {
+			return &Refused{Reason: "the webhook-id holds what separates the parts that are signed"}
+		}
+	}
 	given := []string{value}
 	if s.several {
 		given = strings.SplitN(value, s.separator, maxSignatures+1)

@@ -29,11 +29,12 @@ type Scheme struct {
 	Encoding string `yaml:"encoding,omitempty"`
 	// Separator stands between several signatures, of which one must match.
 	Separator string `yaml:"separator,omitempty"`
-	// Signed is what is signed: a text with {body}, {timestamp}, {header:NAME}, {field:NAME}; {body} by default.
+	// Signed is what is signed: a text with {body}, {timestamp}, {header:NAME}, {field:NAME}; {body} by default. A request
+	// whose header or field holds what separates it from the next part is refused.
 	Signed string `yaml:"signed,omitempty"`
 	// Key is the key: a text with {secret} and the source's vars; {secret} by default.
 	Key string `yaml:"key,omitempty"`
-	// SecretPrefix is taken off a secret before it is decoded.
+	// SecretPrefix is taken off a secret before it is decoded; a secret that is decoded may lack it.
 	SecretPrefix string `yaml:"secret_prefix,omitempty"`
 	// SecretEncoding is how a secret is decoded: hex or base64; none by default.
 	SecretEncoding string `yaml:"secret_encoding,omitempty"`
@@ -73,6 +74,7 @@ type Verifier struct {
 	encoding     encoding
 	separator    string
 	signed       template
+	joints       []joint // of signed
 	key          template
 	plainKey     bool // the key is the secret itself
 	secretPrefix string
@@ -230,7 +232,15 @@ func (v *Verifier) compileHMAC(s Scheme) error {
 	if v.compact && !v.signed.has("body") {
 		return errors.New("candidates: compact is a form of {body}, which is not signed")
 	}
-	return v.compileTimestamp(s.Timestamp)
+	if err := v.compileTimestamp(s.Timestamp); err != nil {
+		return err
+	}
+	clock := ""
+	if v.stamp != nil {
+		clock = v.stamp.Format
+	}
+	v.joints = v.signed.joints(clock)
+	return nil
 }
 
 // compileTimestamp insists that what is compared with the clock is signed: else anybody may write it.

@@ -37,12 +37,16 @@ type Message struct {
 	EventName, EventID string
 }
 
+// ErrID is the error of Sign for a message whose id cannot be signed. Every other error of Sign is of the style or the
+// secrets, the same for every message.
+var ErrID = errors.New("sign: the id must be visible ASCII without a full stop")
+
 // Sign returns the headers that go with a body: `webhook-id`, `webhook-timestamp` and those of the style.
 // Secrets stand newest first: styles that carry several signatures carry one for each, the others the newest's.
 // It is safe for concurrent use.
 func Sign(sig connectors.Signature, secrets []connectors.Secret, m Message) ([]connectors.Field, error) {
 	if m.ID == "" || strings.IndexFunc(m.ID, notInID) >= 0 {
-		return nil, errors.New("sign: the id must be visible ASCII without a full stop")
+		return nil, ErrID
 	}
 	at := strconv.FormatInt(m.At.Unix(), 10)
 	fields := make([]connectors.Field, 2, 6)

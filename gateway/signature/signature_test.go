@@ -155,6 +155,55 @@ func TestStandardAgainstTheLibrary(t *testing.T) {
 	}
 }
 
+// TestSecretsOfTheLibraries: a secret of Standard Webhooks is the same key with and without its prefix and its padding,
+// for signing, for receivers of ours, and for what platforms sign. The official library agrees where it takes the secret.
+func TestSecretsOfTheLibraries(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(clock.System().Now().Unix(), 0) // the library reads the machine's clock
+	body := []byte(`{"a":1}`)
+	for range 20 {
+		padded := signature.NewSecret().Expose() // 32 bytes, so that there is a =
+		bare := strings.TrimPrefix(padded, "whsec_")
+		spellings := []string{padded, bare, strings.TrimRight(padded, "="), strings.TrimRight(bare, "=")}
+		for _, one := range spellings {
+			if err := signature.Check(named("standard"), secrets(one)); err != nil {
+				t.Fatalf("Check: %v", err)
+			}
+			fields, err := signature.Sign(named("standard"), secrets(one), signature.Message{ID: "msg_1", At: now, Body: body})
+			if err != nil {
+				t.Fatal(err)
+			}
+			header := http.Header{}
+			for _, f := range fields {
+				header.Set(f.Name, f.Value)
+			}
+			for _, other := range spellings {
+				if err := signature.Verify(named("standard"), secrets(other), header.Get, body, now); err != nil {
+					t.Errorf("signed with %d characters, not verified with %d", len(one), len(other))
+				}
+				v := compile(t, schemes["formbricks"])
+				keys := signature.Keys{Secrets: secrets(other)}
+				if err := v.Check(keys); err != nil {
+					t.Errorf("Check: %v", err)
+				}
+				if _, err := v.Verify(request{header: header, body: body}, keys, now); err != nil {
+					t.Errorf("signed with %d characters, not verified as a platform's with %d", len(one), len(other))
+				}
+				wh, err := standardwebhooks.NewWebhook(other)
+				if err != nil {
+					if strings.HasSuffix(other, "=") {
+						t.Errorf("the library takes no secret of %d characters: %v", len(other), err)
+					}
+					continue // Go's is strict about padding, others are not
+				}
+				if err := wh.Verify(body, header); err != nil {
+					t.Errorf("the library refuses what was signed: %v", err)
+				}
+			}
+		}
+	}
+}
+
 func TestRotation(t *testing.T) {
 	t.Parallel()
 	at := time.Unix(1767225600, 0)
@@ -172,6 +221,9 @@ func TestRotation(t *testing.T) {
 			newest, older = a.Expose(), b.Expose()
 		case "custom":
 			sig = connectors.Signature{Header: "X-Sign", Value: "t={timestamp};s={signature};i={id}", Signed: "{id}:{timestamp}:{body}", Hash: "sha512", Encoding: "base64"}
+		}
+		if signature.Several(sig) != several {
+			t.Errorf("%s: Several = %t, want %t", style, !several, several)
 		}
 		fields, err := signature.Sign(sig, secrets(newest, older), signature.Message{ID: "dl_1", At: at, Body: body})
 		if err != nil {
@@ -260,8 +312,8 @@ func TestCheck(t *testing.T) {
 		"new secret":     {named("standard"), []connectors.Secret{signature.NewSecret()}, ""},
 		"24 bytes":       {named("standard"), secrets(whsec), ""},
 		"23 bytes":       {named("standard"), secrets("whsec_MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM="), "the whsec_ key has 23 bytes and needs 24; `surveygate secret` prints one"},
-		"no whsec":       {named("standard"), secrets("a long enough but plain secret"), "the secret is no whsec_ followed by base64; `surveygate secret` prints one"},
-		"second":         {named("standard"), secrets(whsec, "x"), "secret 2: the secret is no whsec_ followed by base64; `surveygate secret` prints one"},
+		"no whsec":       {named("standard"), secrets("a long enough but plain secret"), "the secret is not base64, with or without whsec_ before it; `surveygate secret` prints one"},
+		"second":         {named("standard"), secrets(whsec, "x"), "secret 2: the secret is not base64, with or without whsec_ before it; `surveygate secret` prints one"},
 		"none":           {named("none"), nil, ""},
 		"none, secret":   {named("none"), secrets("s"), "signature `none` signs nothing, so its secrets would never be used"},
 		"missing":        {named("github"), nil, "signature `github` needs a secret; `signature: none` sends unsigned"},

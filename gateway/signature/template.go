@@ -71,6 +71,59 @@ func (t template) has(name string) bool {
 	return slices.ContainsFunc(t, func(s segment) bool { return s.name == name })
 }
 
+// joint is a place where two values stand on either side of a separator. One of them must not hold it: else the same
+// bytes are those of other values as well, and whoever has seen one request signed could make another of it.
+type joint struct {
+	// at is the segment whose value must not hold the separator.
+	at        int
+	separator string
+	// behind says that the separator stands behind the value, and not before it.
+	behind bool
+}
+
+// joints are those of a template. The body may hold anything, else the last value: what stands before it is read from the
+// front, what stands behind it from the back. Values with nothing between them cannot be told apart, and are not among
+// them; nor is a time in RFC 3339, which ends where it ends, whatever follows.
+func (t template) joints(clock string) []joint {
+	free, last := -1, -1
+	for i := range t {
+		if t[i].name != "" {
+			last = i
+		}
+		if t[i].name == "body" && free < 0 {
+			free = i
+		}
+	}
+	if free < 0 {
+		free = last
+	}
+	var all []joint
+	for i := range t {
+		if name := t[i].name; name == "" || name == "body" || name == "timestamp" && clock == "rfc3339" {
+			continue
+		}
+		switch {
+		case i < free && t[i+1].name == "":
+			all = append(all, joint{i, t[i+1].text, true})
+		case i > free && t[i-1].name == "":
+			all = append(all, joint{i, t[i-1].text, false})
+		}
+	}
+	return all
+}
+
+// splits says whether a value holds the separator, also where it only begins or ends in it.
+func (j joint) splits(value string) bool {
+	switch {
+	case len(j.separator) == 1:
+	case j.behind:
+		value += j.separator[:len(j.separator)-1]
+	default:
+		value = j.separator[1:] + value
+	}
+	return strings.Contains(value, j.separator)
+}
+
 // append fills a template of {id}, {timestamp} and {body}.
 func (t template) append(out []byte, id, at string, body []byte) []byte {
 	for i := range t {

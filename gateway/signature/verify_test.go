@@ -270,7 +270,9 @@ func TestCheckOfKeys(t *testing.T) {
 		"needed":           {"pollqr", signature.Keys{}, "hmac needs a secret"},
 		"empty":            {"pollqr", signature.Keys{Secrets: secrets("")}, "the secret is empty"},
 		"var missing":      {"surveymonkey", signature.Keys{Secrets: secrets("s")}, "the source has no vars.api_key"},
-		"no prefix":        {"formbricks", signature.Keys{Secrets: secrets("MfKQ")}, "the secret does not begin with whsec_"},
+		"no prefix":        {"formbricks", signature.Keys{Secrets: secrets("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")}, ""},
+		"no padding":       {"formbricks", signature.Keys{Secrets: secrets("whsec_MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NQ")}, ""},
+		"neither, short":   {"formbricks", signature.Keys{Secrets: secrets("MfKQ")}, "the whsec_ key has 3 bytes and needs 24; `surveygate secret` prints one"},
 		"whsec, no base64": {"formbricks", signature.Keys{Secrets: secrets("whsec_*")}, "the secret is not base64"},
 		"whsec, too short": {"formbricks", signature.Keys{Secrets: secrets("whsec_AAAA")}, "the whsec_ key has 3 bytes and needs 24; `surveygate secret` prints one"},
 	} {

@@ -109,7 +109,9 @@ func (l *Loop) end(t *trial, j *job, v connectors.Verdict, began, end time.Time)
 		d.State, d.Reason, free = state.Skipped, v.Reason, j.once
 	case v.Kind == connectors.Revoked && !j.atFault(v):
 		d.State, d.Reason, d.Due = state.Waiting, v.Reason, end
-		d.Forgiven++
+		if t.sent {
+			d.Forgiven++
+		}
 	case j.putOff(v, t.status):
 		d.Forgiven++
 		waits := j.destination.Retry.Waits

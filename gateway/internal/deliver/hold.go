@@ -16,7 +16,7 @@ import (
 // judge keeps the lane's health after an answer: it opens and closes the circuit, obeys a throttle, and pauses a
 // destination that will take nothing any more.
 func (l *lane) judge(v connectors.Verdict, t *trial, d *config.Destination, probe bool, now time.Time) {
-	if !t.sent {
+	if !t.sent && v.Kind != connectors.Revoked { // it says nothing of the destination
 		l.unprobe(probe)
 		return
 	}

@@ -113,14 +113,11 @@ func (l *Loop) try(t *trial, deadline time.Time) (rest []*job) {
 			t.givenUp = true
 			return rest
 		}
-		t.sent = t.sent || res.Kind != outbound.Invalid
+		t.sent = t.sent || res.Kind != outbound.Invalid && res.Kind != outbound.Credentials
 		t.bytesSent += res.Sent
 		t.bytesReceived += res.Received
 		if res.Err != nil || res.Response == nil {
-			t.verdict = connectors.TryAgain(reason(res))
-			if res.Kind == outbound.Invalid {
-				t.verdict.Kind = connectors.Rejected
-			}
+			t.verdict = unanswered(res)
 			return rest
 		}
 		answer := res.Response
@@ -153,11 +150,18 @@ func (t *trial) compose() (req *connectors.Request, rest []*job) {
 	batcher := t.jobs[0].build.(connectors.Batcher)
 	req, err := t.buildBatch(batcher)
 	if err != nil {
+		if v := refusal(err); v.Kind == connectors.Revoked { // said of all of them
+			t.verdict = v
+			return nil, nil
+		}
 		switch found := t.sort(); {
 		case len(t.jobs) == 0:
 			return nil, nil
 		case found:
 			return t.compose()
+		}
+		if t.verdict.Kind == connectors.Revoked {
+			return nil, nil
 		}
 		// Each of them alone is good, so nothing that is said of them together is true of one.
 		t.verdict = connectors.Reject("cannot be built together: " + err.Error())
@@ -172,12 +176,18 @@ func (t *trial) compose() (req *connectors.Request, rest []*job) {
 	return req, nil
 }
 
-// sort takes out the members for which nothing can be sent, each with its own reason; false where there are none.
+// sort takes out the members for which nothing can be sent, each with its own reason; false where there are none, or
+// where the credentials make no request of anybody, which is then the verdict.
 func (t *trial) sort() bool {
-	good := make([]*job, 0, len(t.jobs))
+	good, before := make([]*job, 0, len(t.jobs)), len(t.unsent)
 	for _, j := range t.jobs {
 		if _, err := t.build(j); err != nil {
-			t.unsent = append(t.unsent, unsent{j, refusal(err)})
+			v := refusal(err)
+			if v.Kind == connectors.Revoked { // whatever else is wrong with others, this is said of all
+				t.verdict, t.unsent = v, t.unsent[:before]
+				return false
+			}
+			t.unsent = append(t.unsent, unsent{j, v})
 			continue
 		}
 		good = append(good, j)
@@ -228,8 +238,11 @@ func (*panicked) Error() string { return "the connector panicked" }
 // refusal is what an error of Build means.
 func refusal(err error) connectors.Verdict {
 	var skip *connectors.Skipped
+	var unusable *connectors.UnusableError
 	var p *panicked
 	switch {
+	case errors.As(err, &unusable):
+		return connectors.Revoke(unusable.Reason)
 	case errors.As(err, &skip):
 		return connectors.Verdict{Kind: connectors.Skipping, Reason: skip.Reason}
 	case errors.As(err, &p), errors.Is(err, errNoRequest):
@@ -251,6 +264,18 @@ func options(j *job, req *connectors.Request, left time.Duration) outbound.Attem
 		MaxConns:    j.destination.Concurrency,
 		Keep:        min(req.Keep, keepMost),
 	}
+}
+
+// unanswered is what a request without an answer means for its delivery.
+func unanswered(res outbound.Result) connectors.Verdict {
+	v := connectors.TryAgain(reason(res))
+	switch res.Kind {
+	case outbound.Invalid:
+		v.Kind = connectors.Rejected
+	case outbound.Credentials:
+		v.Kind = connectors.Revoked
+	}
+	return v
 }
 
 func reason(res outbound.Result) string {

@@ -188,8 +188,28 @@ func (b *binder) secret(n *Node, v reflect.Value, name string) {
 		b.fault(b.wrongKind(n, name, "a single value"))
 	default:
 		n.conceal()
-		v.Set(reflect.ValueOf(connectors.NewSecret(n.Text)))
+		secret := connectors.NewSecret(n.Text)
+		v.Set(reflect.ValueOf(secret))
+		if err := connectors.CheckSecret(secret); err != nil && !n.Unset {
+			b.fault(n.Refusal(name, fmt.Errorf("%w; %s", err, n.secretRemedy())))
+		}
 	}
+}
+
+// secretRemedy says how a secret is written that was refused, by the way in which this one is.
+func (n *Node) secretRemedy() string {
+	ends := strings.TrimFunc(n.Text, connectors.Blank)
+	switch {
+	case ends == "":
+		return "give it a value"
+	case ends == n.Text && n.spans != nil:
+		return "look at what the ${…} stands for: it is one line, and bytes are written in base64 or hexadecimal"
+	case ends == n.Text:
+		return "copy it again: it is one line, and bytes are written in base64 or hexadecimal"
+	case (n.Style == Literal || n.Style == Folded) && ends+"\n" == n.Text:
+		return "a block ends in a line break: write `|-` instead of `|` (`>-` instead of `>`), or the value in one line"
+	}
+	return "take the white space away"
 }
 
 // refused turns the error of a type that reads its own text into faults with their places.
@@ -221,7 +241,7 @@ func (b *binder) refusedAs(n *Node, name string, err error) {
 }
 
 // predicates begin errors that say something of a setting without naming it: "is missing".
-var predicates = []string{"is ", "has ", "holds ", "would ", "cannot ", "does ", "belongs ", "wants ", "needs ", "must ", "may ", "are "}
+var predicates = []string{"is ", "has ", "holds ", "would ", "cannot ", "does ", "belongs ", "wants ", "needs ", "must ", "may ", "are ", "begins "}
 
 // Refusal is a fault made of an error "what is wrong; what to do". Where the error leaves out of what, name says it.
 func (n *Node) Refusal(name string, err error) Fault {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/surveygate/surveygate/connectors"
 )
 
 // Lookup says what names stand for.
@@ -27,8 +29,8 @@ var shellName = regexp.MustCompile(`^\$[A-Z_][A-Z0-9_]*$`)
 var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // Expand replaces ${NAME} and ${file:/path} in every scalar of the tree, never in keys and never as YAML: what
-// stands in a variable is text, whatever it holds. `$${` is `${`. A final newline of a file is dropped, because
-// editors put it there. Names without a value are left as they are and returned, each once; such nodes say Unset.
+// stands in a variable is text, whatever it holds. `$${` is `${`. White space at the ends of a variable and of a file
+// is dropped, because editors, `echo` and mounted secrets put it there; what is written around a ${…} stays. Names without a value are left as they are and returned, each once; such nodes say Unset.
 func (n *Node) Expand(l Lookup) ([]Unset, Faults) {
 	e := expander{lookup: l, seen: map[string]bool{}}
 	e.node(n)
@@ -118,7 +120,7 @@ func (e *expander) replace(n *Node, hole string, at int) string {
 			e.faults = append(e.faults, fault(fmt.Sprintf("the file `%s` cannot be read: %v", path, reason(err)), "a path begins with /, and the gateway's user must be able to read it"))
 			return hole
 		}
-		return strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
+		return strings.TrimFunc(string(text), connectors.Blank)
 	}
 	if !envName.MatchString(inner) {
 		n.Unset = true
@@ -127,7 +129,7 @@ func (e *expander) replace(n *Node, hole string, at int) string {
 	}
 	if e.lookup.Env != nil {
 		if value, ok := e.lookup.Env(inner); ok {
-			return value
+			return strings.TrimFunc(value, connectors.Blank)
 		}
 	}
 	n.Unset = true

@@ -30,6 +30,8 @@ const (
 	Protocol Kind = "protocol"
 	// Invalid: the request cannot be sent as it was built, now or later.
 	Invalid Kind = "invalid"
+	// Credentials: the request cannot carry its credentials. No request of this destination can, until they change.
+	Credentials Kind = "credentials"
 	// Canceled: the caller's context ended first.
 	Canceled Kind = "canceled"
 )

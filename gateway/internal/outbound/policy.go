@@ -110,6 +110,14 @@ func CheckAddress(s connectors.Secret, p Policy, trusted bool) error {
 }
 
 func checkURL(u *url.URL, p Policy, trusted bool) error {
+	if err := checkForm(u); err != nil {
+		return err
+	}
+	return p.checkReach(u, trusted)
+}
+
+// checkForm says what is wrong with a URL whatever the policy is.
+func checkForm(u *url.URL) error {
 	host := u.Hostname()
 	switch {
 	case u.Scheme == "" || (u.Scheme != "http" && u.Scheme != "https"):
@@ -132,6 +140,15 @@ func checkURL(u *url.URL, p Policy, trusted bool) error {
 		if fault := checkName(host); fault != nil {
 			return fault
 		}
+	}
+	return nil
+}
+
+// checkReach says why the policy does not let requests reach a URL.
+func (p Policy) checkReach(u *url.URL, trusted bool) error {
+	host := u.Hostname()
+	addr, literal := literalAddress(host)
+	if !literal {
 		if u.Scheme == "http" && !p.AllowHTTP {
 			return &URLError{"plain http is not allowed", "use https, or set outbound.allow_http: true"}
 		}

@@ -2,10 +2,13 @@ package outbound
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/signature"
@@ -34,6 +37,21 @@ func invalid(format string, args ...any) error {
 	return &Error{Invalid, fmt.Sprintf(format, args...)}
 }
 
+// unusable says what is wrong with the credentials of a request.
+func unusable(format string, args ...any) error {
+	return &Error{Credentials, fmt.Sprintf(format, args...)}
+}
+
+// checkCredential refuses a secret that a peer would not read as it is meant: one that is empty, that no header can
+// carry, or that has white space at an end, which a URL would carry as %0A and the product take for part of it. What and
+// name say where it stands.
+func checkCredential(what, name string, s connectors.Secret) error {
+	if err := connectors.CheckSecret(s); err != nil {
+		return unusable("%s%s %s", what, name, err)
+	}
+	return nil
+}
+
 // prepare checks a request and puts its credentials on. Errors are *Error and hold neither URL nor secret.
 func (s *Sender) prepare(req *connectors.Request, a Attempt, p Policy) (*wire, error) {
 	w := &wire{method: req.Method, body: req.Body, request: req, keep: BodyCap}
@@ -43,24 +61,20 @@ func (s *Sender) prepare(req *connectors.Request, a Attempt, p Policy) (*wire, e
 	if !isToken(req.Method) {
 		return nil, invalid("the method is no word of HTTP")
 	}
-	text := req.URL
-	if address, ok := req.Auth.(connectors.AddressAuth); ok {
-		if text != "" {
-			return nil, invalid("the request has a URL beside the one that is its secret")
-		}
-		text = address.URL.Expose()
-	}
-	u, err := url.Parse(text)
+	u, err := address(req)
 	if err != nil {
-		return nil, invalid("the URL cannot be read")
+		return nil, err
 	}
-	if err := checkURL(u, p, a.Trusted); err != nil {
+	if err := p.checkReach(u, a.Trusted); err != nil {
 		return nil, &Error{Refused, err.Error()}
 	}
 	w.fields = make([]connectors.Field, 0, len(req.Header)+6)
 	for i := range req.Header {
 		f := &req.Header[i]
 		if reason := fieldFault(f); reason != "" {
+			if f.Secret { // the operator's, the same in every request
+				return nil, unusable("%s", reason)
+			}
 			return nil, invalid("%s", reason)
 		}
 		w.fields = append(w.fields, connectors.Field{Name: f.Name, Value: strings.Trim(f.Value, " \t")})
@@ -76,56 +90,117 @@ func (s *Sender) prepare(req *connectors.Request, a Attempt, p Policy) (*wire, e
 	return w, nil
 }
 
+// address is the URL that a request goes to: its own, or the one that is its secret.
+func address(req *connectors.Request) (*url.URL, error) {
+	if auth, ok := req.Auth.(connectors.AddressAuth); ok {
+		if req.URL != "" {
+			return nil, invalid("the request has a URL beside the one that is its secret")
+		}
+		if err := checkCredential("the URL that is a secret", "", auth.URL); err != nil {
+			return nil, err
+		}
+		u, err := url.Parse(auth.URL.Expose())
+		if err != nil {
+			return nil, unusable("the URL that is a secret cannot be read")
+		}
+		if err := checkForm(u); err != nil {
+			return nil, &Error{Credentials, err.Error()}
+		}
+		return u, nil
+	}
+	u, err := url.Parse(req.URL)
+	if err != nil {
+		return nil, invalid("the URL cannot be read")
+	}
+	if err := checkForm(u); err != nil {
+		return nil, &Error{Refused, err.Error()}
+	}
+	return u, nil
+}
+
 // authorise puts the credentials on, over whatever stands in their place.
 func (s *Sender) authorise(w *wire, u *url.URL, auth connectors.Auth, a Attempt) error {
 	switch auth := auth.(type) {
 	case nil, connectors.AddressAuth:
+		return nil
 	case connectors.BearerAuth:
-		return w.secretHeader("Authorization", "Bearer "+auth.Token.Expose())
+		return w.secretHeader("Authorization", "Bearer ", auth.Token)
 	case connectors.BasicAuth:
-		if strings.Contains(auth.User, ":") {
-			return invalid("a user's name has no colon")
-		}
-		return w.secretHeader("Authorization", "Basic "+basic(auth))
+		return w.basic(auth)
 	case connectors.HeaderAuth:
-		return w.secretHeader(auth.Name, auth.Value.Expose())
+		return w.secretHeader(auth.Name, "", auth.Value)
 	case connectors.QueryAuth:
+		if err := checkCredential("the parameter ", auth.Name, auth.Value); err != nil {
+			return err
+		}
 		pair := url.QueryEscape(auth.Name) + "=" + url.QueryEscape(auth.Value.Expose())
 		if u.RawQuery != "" {
 			pair = u.RawQuery + "&" + pair
 		}
 		u.RawQuery = pair
+		return nil
 	case connectors.BodyFieldAuth:
-		body, err := addField(w.body, auth.Name, auth.Value.Expose())
-		if err != nil {
+		if err := checkCredential("the field ", auth.Name, auth.Value); err != nil {
 			return err
 		}
+		body, err := addField(w.body, auth.Name, auth.Value.Expose())
 		w.body = body
+		return err
 	case connectors.SignedAuth:
-		fields, err := signature.Sign(auth.Signature, auth.Secrets, signature.Message{
-			ID: a.DeliveryID, At: s.clock.Now(), Body: w.body, EventName: auth.Event, EventID: auth.EventID,
-		})
-		if err != nil {
-			return invalid("%s", err)
+		return s.sign(w, auth, a)
+	}
+	return unusable("the gateway does not know this way to authorise")
+}
+
+func (s *Sender) sign(w *wire, auth connectors.SignedAuth, a Attempt) error {
+	for _, secret := range auth.Secrets {
+		if err := checkCredential("the secret to sign with", "", secret); err != nil {
+			return err
 		}
-		for i := range fields {
-			if reason := fieldFault(&fields[i]); reason != "" {
-				return invalid("%s", reason)
-			}
-			w.set(fields[i].Name, fields[i].Value, true)
+	}
+	fields, err := signature.Sign(auth.Signature, auth.Secrets, signature.Message{
+		ID: a.DeliveryID, At: s.clock.Now(), Body: w.body, EventName: auth.Event, EventID: auth.EventID,
+	})
+	if errors.Is(err, signature.ErrID) {
+		return invalid("%s", err)
+	}
+	if err != nil {
+		return unusable("%s", err)
+	}
+	for i := range fields {
+		if reason := fieldFault(&fields[i]); reason != "" { // the event's name or id
+			return invalid("%s", reason)
 		}
-	default:
-		return invalid("the gateway does not know this way to authorise")
+		w.set(fields[i].Name, fields[i].Value, true)
 	}
 	return nil
 }
 
-func (w *wire) secretHeader(name, value string) error {
-	f := connectors.Field{Name: name, Value: value}
-	if reason := fieldFault(&f); reason != "" {
-		return invalid("%s", reason)
+func (w *wire) basic(auth connectors.BasicAuth) error {
+	switch {
+	case strings.Contains(auth.User, ":"):
+		return unusable("a user's name has no colon")
+	case !utf8.ValidString(auth.User) || strings.ContainsFunc(auth.User, unicode.IsControl):
+		return unusable("the user's name holds a control character")
+	case auth.Password.IsZero() && auth.User != "": // some products take a key for the user, and no password
+	default:
+		if err := checkCredential("the password", "", auth.Password); err != nil {
+			return err
+		}
 	}
-	w.set(name, value, true)
+	w.set("Authorization", "Basic "+basic(auth), true)
+	return nil
+}
+
+func (w *wire) secretHeader(name, before string, secret connectors.Secret) error {
+	if err := checkCredential("the value of header ", name, secret); err != nil {
+		return err
+	}
+	f := connectors.Field{Name: name, Value: before + secret.Expose()}
+	if reason := fieldFault(&f); reason != "" {
+		return unusable("%s", reason)
+	}
+	w.set(name, f.Value, true)
 	return nil
 }
 

@@ -1,19 +1,16 @@
 package outbound
 
 import (
-	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
-	"html"
 	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/internal/redact"
 )
 
 // Secrets are all that a request carries: its credentials and its secret headers.
@@ -59,6 +56,9 @@ func secretTexts(req *connectors.Request, out []string) []string {
 	for i := range req.Header {
 		if f := &req.Header[i]; f.Secret && len(f.Value) >= minHeader {
 			out = append(out, f.Value)
+			if _, token, found := strings.Cut(f.Value, " "); found && len(token) >= minPart { // behind `Bearer`
+				out = append(out, token)
+			}
 		}
 	}
 	return slices.DeleteFunc(out, func(s string) bool { return s == "" })
@@ -89,95 +89,14 @@ func addressTexts(text string, out []string) []string {
 	return out
 }
 
-// forms are the ways in which a text may be written in an answer.
-func forms(text string, out []string) []string {
-	out = append(out, text)
-	add := func(other string) {
-		if other != text {
-			out = append(out, other)
-		}
-	}
-	query := url.QueryEscape(text)
-	add(query)
-	add(url.PathEscape(text))
-	add(lowerEscapes(query))
-	add(html.EscapeString(text))
-	quoted, _ := json.Marshal(text) // a string cannot fail
-	add(string(quoted[1 : len(quoted)-1]))
-	var plain bytes.Buffer
-	e := json.NewEncoder(&plain)
-	e.SetEscapeHTML(false)
-	_ = e.Encode(text)
-	add(strings.Trim(strings.TrimSuffix(plain.String(), "\n"), `"`))
-	add(strings.ReplaceAll(text, "/", `\/`))
-	b := []byte(text)
-	add(base64.RawStdEncoding.EncodeToString(b))
-	add(base64.RawURLEncoding.EncodeToString(b))
-	add(hex.EncodeToString(b))
-	return out
-}
-
-// lowerEscapes writes %2F as %2f.
-func lowerEscapes(text string) string {
-	b := []byte(text)
-	for i := 0; i+2 < len(b); i++ {
-		if b[i] == '%' {
-			copy(b[i+1:i+3], bytes.ToLower(b[i+1:i+3]))
-			i += 2
-		}
-	}
-	return string(b)
-}
-
-var hidden = []byte(connectors.Hidden)
-
-// Cut puts [secret] where a text holds one of the secrets, as it is or escaped for a URL, JSON or HTML, or as base64
-// or hexadecimal. The text given is not changed; it is returned where there is nothing to cut.
+// Cut puts [secret] where a text holds one of the secrets, in any of the spellings that redact.Cutter knows. The text
+// given is not changed; it is returned where there is nothing to cut.
 func Cut(text []byte, secrets []connectors.Secret) []byte {
-	texts := make([]string, 0, len(secrets))
-	for _, s := range secrets {
-		if !s.IsZero() {
-			texts = append(texts, s.Expose())
-		}
+	texts := make([]string, len(secrets))
+	for i, s := range secrets {
+		texts[i] = s.Expose()
 	}
-	return cutForms(text, allForms(texts), false)
-}
-
-// allForms are the forms of all texts, longest first: a part must not be cut out of a whole.
-func allForms(texts []string) []string {
-	var all []string
-	for _, text := range texts {
-		all = forms(text, all)
-	}
-	slices.SortFunc(all, func(a, b string) int {
-		if len(a) != len(b) {
-			return len(b) - len(a)
-		}
-		return strings.Compare(a, b)
-	})
-	return slices.Compact(all)
-}
-
-// minEnd is the length from which the beginning of a secret is cut off the end of a text that was cut short.
-const minEnd = 4
-
-func cutForms(text []byte, forms []string, truncated bool) []byte {
-	for _, form := range forms {
-		if len(form) <= len(text) && bytes.Contains(text, []byte(form)) {
-			text = bytes.ReplaceAll(text, []byte(form), hidden)
-		}
-	}
-	if !truncated {
-		return text
-	}
-	for _, form := range forms {
-		for n := min(len(form)-1, len(text)); n >= minEnd; n-- {
-			if bytes.HasSuffix(text, []byte(form[:n])) {
-				return append(text[:len(text)-n:len(text)-n], hidden...)
-			}
-		}
-	}
-	return text
+	return redact.New(texts...).Cut(text, false)
 }
 
 // cut cuts the secrets of the request out of its answer. Answers too short to hold one cost nothing.
@@ -188,20 +107,20 @@ func (w *wire) cut(res *connectors.Response) {
 	for _, text := range texts {
 		shortest = min(shortest, len(text))
 	}
-	var all []string
+	var cutter *redact.Cutter // made for the first text that is long enough
 	if len(res.Body) >= shortest || (res.Truncated && len(texts) > 0) {
-		all = allForms(texts)
-		res.Body = cutForms(res.Body, all, res.Truncated)
+		cutter = redact.New(texts...)
+		res.Body = cutter.Cut(res.Body, res.Truncated)
 	}
 	for _, values := range res.Header {
 		for i, v := range values {
 			if len(v) < shortest {
 				continue
 			}
-			if all == nil {
-				all = allForms(texts)
+			if cutter == nil {
+				cutter = redact.New(texts...)
 			}
-			values[i] = string(cutForms([]byte(v), all, false))
+			values[i] = cutter.Text(v)
 		}
 	}
 }

@@ -3,9 +3,6 @@ package outbound_test
 import (
 	"context"
 	"encoding/base64"
-	"encoding/hex"
-	"encoding/json"
-	"html"
 	"io"
 	"net/http"
 	"net/url"
@@ -14,25 +11,22 @@ import (
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
+	"github.com/surveygate/surveygate/gateway/internal/redact/redacttest"
 )
 
-const hush = `hu"sh+/&<x> 7ü`
+const hush = redacttest.Secret
 
 // TestAnswersLoseSecrets lets a peer repeat what it was sent in every form: none of it is in the answer.
 func TestAnswersLoseSecrets(t *testing.T) {
 	secret := connectors.NewSecret(hush)
 	plain := "plain-token-1234567890"
 	both(t, func(t *testing.T, by outbound.Transport) {
-		quoted, _ := json.Marshal(hush)
-		b := []byte(hush)
-		forms := []string{
-			hush, url.QueryEscape(hush), strings.ToLower(url.QueryEscape(hush)), url.PathEscape(hush), html.EscapeString(hush),
-			string(quoted[1 : len(quoted)-1]), strings.ReplaceAll(hush, `"`, `\"`), strings.ReplaceAll(hush, "/", `\/`),
-			base64.StdEncoding.EncodeToString(b), base64.RawURLEncoding.EncodeToString(b), hex.EncodeToString(b),
-			base64.StdEncoding.EncodeToString([]byte("jo:" + hush)),
+		forms := []string{base64.StdEncoding.EncodeToString([]byte("jo:" + hush))}
+		for _, s := range redacttest.Spellings() {
+			forms = append(forms, s.Write(hush))
 		}
 		srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("X-Echo", url.QueryEscape(hush))
+			w.Header().Set("X-Echo", strings.Join(forms, " | "))
 			w.Header().Set("Location", "https://elsewhere.example"+r.URL.RequestURI())
 			w.WriteHeader(400)
 			_, _ = io.WriteString(w, strings.Join(forms, " | ")+" | "+r.Header.Get("Authorization")+" | "+r.URL.RequestURI()+" | "+r.Header.Get("X-Custom"))
@@ -55,9 +49,6 @@ func TestAnswersLoseSecrets(t *testing.T) {
 			}
 			text := string(res.Response.Transcript())
 			for _, form := range append(forms, plain, url.QueryEscape(plain)) {
-				if name != "basic" && strings.HasPrefix(form, "am86") {
-					continue // not a form of what was sent
-				}
 				if strings.Contains(text, form) {
 					t.Errorf("%s: the answer still holds %q:\n%s", name, form, text)
 				}

@@ -173,13 +173,21 @@ func readMultipart(body []byte, boundary string) ([]formField, error) {
 	return fields, nil
 }
 
-// boundary is what the content type says, else what the body begins with. No signature covers the content type: of a
-// body that is signed, another boundary could make other fields.
+// boundary is that of a multipart form. No signature covers the content type: of a body that is signed, another boundary
+// could make other fields, so that what the body begins with counts.
 func (s *Source) boundary(req *Request) string {
-	if _, params, err := mime.ParseMediaType(req.ContentType); err == nil && params["boundary"] != "" && s.cover.whole {
-		return params["boundary"]
+	if s.cover.whole {
+		return Boundary(req.ContentType, req.Body)
 	}
 	return boundaryIn(req.Body)
+}
+
+// Boundary is that of a multipart form: what its content type says, else what the body begins with.
+func Boundary(contentType string, body []byte) string {
+	if _, params, err := mime.ParseMediaType(contentType); err == nil && params["boundary"] != "" {
+		return params["boundary"]
+	}
+	return boundaryIn(body)
 }
 
 // boundaryIn is the boundary that a multipart form begins with; empty where it does not.

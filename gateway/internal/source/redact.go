@@ -2,10 +2,8 @@ package source
 
 import (
 	"bytes"
-	"mime/multipart"
-	"net/url"
-	"strings"
 
+	"github.com/surveygate/surveygate/gateway/internal/redact"
 	"github.com/surveygate/surveygate/rules/event"
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
@@ -22,9 +20,9 @@ func (s *Source) redact(req *Request, raw *event.Raw) {
 		case scheme.Path != "" && s.Profile.Decode == DecodeJSON:
 			kept = withoutMember(kept, scheme.Path)
 		case scheme.Field != "" && s.Profile.Decode == DecodeForm:
-			kept = maskEncoded(kept, scheme.Field)
+			kept = redact.Form(kept, only(scheme.Field), masked)
 		case scheme.Field != "" && s.Profile.Decode == DecodeMultipart:
-			kept = maskPart(kept, s.boundary(req), scheme.Field)
+			kept = redact.Multipart(kept, s.boundary(req), only(scheme.Field), masked)
 		}
 		if !bytes.Equal(kept, raw.Body) {
 			raw.Body, raw.Redacted = kept, true
@@ -34,6 +32,9 @@ func (s *Source) redact(req *Request, raw *event.Raw) {
 		raw.Body, raw.Redacted = bytes.ReplaceAll(raw.Body, []byte(token), []byte(masked)), true
 	}
 }
+
+// only hides one field.
+func only(field string) redact.Hide { return func(name string) bool { return name == field } }
 
 // masked is a part of a body without the secrets that the whole may carry.
 func (s *Source) masked(part []byte) []byte {
@@ -72,46 +73,4 @@ func withoutMember(body []byte, path string) []byte {
 		return bytes.ReplaceAll(body, bytes.Clone(value.Raw()), []byte(`"`+masked+`"`))
 	}
 	return body
-}
-
-// maskEncoded puts a mask where a form's field has its value, and leaves all other bytes.
-func maskEncoded(body []byte, field string) []byte {
-	pairs := strings.Split(string(body), "&")
-	for i, pair := range pairs {
-		name, _, _ := strings.Cut(pair, "=")
-		if plain, err := url.QueryUnescape(strings.TrimSpace(name)); err == nil && plain == field {
-			pairs[i] = name + "=" + masked
-		}
-	}
-	return []byte(strings.Join(pairs, "&"))
-}
-
-// maskPart does the same in a multipart form. The parts are walked by their bytes, so that the others stay exact.
-func maskPart(body []byte, boundary, field string) []byte {
-	if boundary == "" {
-		return body
-	}
-	mark := []byte("--" + boundary)
-	parts := bytes.Split(body, mark)
-	for i, part := range parts {
-		headers, value, found := bytes.Cut(part, []byte("\r\n\r\n"))
-		gap, end := "\r\n\r\n", "\r\n"
-		if !found {
-			if headers, value, found = bytes.Cut(part, []byte("\n\n")); !found {
-				continue
-			}
-			gap, end = "\n\n", "\n"
-		}
-		alone := append(append(append([]byte{}, mark...), part...), append([]byte(end), append(mark, '-', '-')...)...)
-		read, err := multipart.NewReader(bytes.NewReader(alone), boundary).NextRawPart()
-		if err != nil || read.FormName() != field {
-			continue
-		}
-		tail := ""
-		if bytes.HasSuffix(value, []byte(end)) {
-			tail = end
-		}
-		parts[i] = []byte(string(headers) + gap + masked + tail)
-	}
-	return bytes.Join(parts, mark)
 }

@@ -23,7 +23,7 @@ const (
 )
 
 // Captured is a request of any method as a source with `capture` got it, whatever became of it. Its body is exact, but
-// for the source's own secrets: what an unknown platform sends cannot be told from a secret by its name.
+// for secrets: the source's own, those that the request brought, and what stands where `verify` looks. What an unknown platform sends cannot be told from a secret by its name.
 type Captured struct {
 	Request
 	// Proved says that the source's checks passed, where it has any.
@@ -44,16 +44,16 @@ func (d *Door) capture(c *fiber.Ctx, e *entry, r *reader, now time.Time, err err
 	if !d.may(e, of, now) {
 		return
 	}
-	mask := newMask(e.source)
+	mask := newMask(e.source, &r.request)
 	kept := &Captured{Request: requestOf(c, e, r, mask, now), Proved: r.request.Verified.Kind != ""}
 	kept.Status = c.Response().StatusCode()
 	if err != nil {
 		kept.Status = answer.Of(err).Status
 	}
 	body := head(c.Request().Body(), capturedMaxBody)
-	plain := mask.text(body.bytes)
-	kept.Redacted = !bytes.Equal(plain, body.bytes)
-	kept.keep(part{plain, body.cut})
+	masked := mask.exact(body, c.Request().Header.ContentType())
+	kept.Redacted = !bytes.Equal(masked.bytes, body.bytes)
+	kept.keep(masked)
 	item, err := json.Marshal(kept)
 	if err == nil {
 		err = d.Store.Keep(d.Context, e.tenant, capturedList(e.name, kept.Proved), item, capturedKept, capturedFor)

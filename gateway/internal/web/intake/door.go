@@ -160,8 +160,7 @@ type entry struct {
 	share        *limits // its tenant's
 	missed       *missed
 	capture      time.Duration
-	captureUntil time.Time       // zero: it keeps none
-	hidden       map[string]bool // headers that carry this source's tokens, lower case
+	captureUntil time.Time // zero: it keeps none
 }
 
 // find is nil where there is none, also before there are any sources.
@@ -199,7 +198,6 @@ func (d *Door) build() *sources {
 			tenant: each.Tenant, name: each.Name, enabled: each.Enabled, stream: each.Stream != nil, source: each.Receiver,
 			counts: d.Stats.Source(each.Tenant, each.Name),
 			limits: sourceLimits(), share: s.shares[each.Tenant], missed: &missed{},
-			hidden: tokenHeaders(each.Receiver),
 
 			capture: each.Capture,
 		}

@@ -2,9 +2,11 @@ package intake
 
 import (
 	"bytes"
-	"sort"
+	"mime"
+	"strings"
 
 	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/internal/redact"
 	"github.com/surveygate/surveygate/gateway/internal/source"
 )
 
@@ -12,143 +14,120 @@ import (
 const hidden = connectors.Hidden
 
 // secretWords make the name of a header, a parameter or a JSON field suspicious.
-var secretWords = [][]byte{
-	[]byte("authorization"), []byte("secret"), []byte("token"), []byte("cookie"), []byte("password"), []byte("passwd"),
-	[]byte("api-key"), []byte("api_key"), []byte("apikey"), []byte("handshakekey"), []byte("credential"),
+var secretWords = []string{
+	"authorization", "secret", "token", "cookie", "password", "passwd", "api-key", "api_key", "apikey", "handshakekey", "credential",
 }
 
-// secretName says whether what goes by this name is likely a secret.
-func secretName(name []byte) bool {
+// telling says whether what goes by this name is likely a secret.
+func telling(name string) bool {
 	if len(name) > 256 {
 		return true
 	}
-	lower := bytes.ToLower(name)
+	lower := strings.ToLower(name)
 	for _, word := range secretWords {
-		if bytes.Contains(lower, word) {
+		if strings.Contains(lower, word) {
 			return true
 		}
 	}
 	return false
 }
 
-// mask takes secrets out of what is kept: those that go by a telling name, and the source's own wherever they stand.
-type mask struct{ own [][]byte }
+func never(string) bool { return false }
 
-func newMask(s *source.Source) mask {
-	var m mask
-	add := func(secret connectors.Secret) {
-		if secret.Len() > 3 { // a shorter one would blot out ordinary text
-			m.own = append(m.own, []byte(secret.Expose()))
+// mask takes secrets out of what is kept of one request: the source's own and those that the request brought, wherever
+// and however they are written; what stands where the source's `verify` looks for a secret; and what goes by a telling
+// name.
+type mask struct {
+	cutter *redact.Cutter
+	places source.Places
+	// path is what stands before a path token in the source's address.
+	path []byte
+	// decode is how the source's platform writes bodies, whatever a request says of its own.
+	decode source.Decoder
+}
+
+// minMasked is the length below which a secret would blot out ordinary text.
+const minMasked = 4
+
+// newMask is the mask for a request, which may be nil.
+func newMask(s *source.Source, req *source.Request) mask {
+	var texts []string
+	add := func(text string) {
+		if len(text) >= minMasked {
+			texts = append(texts, text)
 		}
 	}
-	add(s.PathToken)
+	add(s.PathToken.Expose())
 	for _, secret := range s.Secrets {
-		add(secret)
+		text := secret.Expose()
+		add(text)
+		if _, password, found := strings.Cut(text, ":"); found { // basic's, written user:password
+			add(password)
+		}
 	}
 	for _, secret := range s.Vars {
-		add(secret)
+		add(secret.Expose())
 	}
-	// The longest first: one secret may be part of another.
-	sort.Slice(m.own, func(i, j int) bool { return len(m.own[i]) > len(m.own[j]) })
+	if req != nil {
+		for _, text := range s.Given(req) {
+			add(text)
+		}
+	}
+	m := mask{cutter: redact.New(texts...), places: s.Places(), path: []byte("/in/" + s.Name + "/")}
+	if s.Profile != nil {
+		m.decode = s.Profile.Decode
+	}
 	return m
 }
 
-// text is a copy without the source's own secrets.
-func (m mask) text(b []byte) []byte {
-	b = bytes.Clone(b)
-	for _, secret := range m.own {
-		if bytes.Contains(b, secret) {
-			b = bytes.ReplaceAll(b, secret, []byte(hidden))
-		}
-	}
-	return b
+// text is a text that is kept whole, without secrets. What is given is not changed.
+func (m mask) text(text string) string { return m.cutter.Text(text) }
+
+// query is the part of an address behind its question mark.
+func (m mask) query(b []byte) []byte {
+	return redact.Form(m.cutter.Cut(b, false), m.inQuery, hidden)
 }
 
-// body is a copy of a body without secrets, whatever it is: JSON, a form, or neither of them, whole or cut off.
-func (m mask) body(p part, contentType []byte) part {
-	b := m.text(p.bytes)
-	if bytes.Contains(bytes.ToLower(contentType), []byte("x-www-form-urlencoded")) {
-		return part{m.form(b), p.cut}
+func (m mask) inQuery(name string) bool { return m.places.Query[name] || telling(name) }
+
+// header is the value of a header. One that holds an address, as Referer does, may repeat the source's own.
+func (m mask) header(name string, value []byte) string {
+	if telling(name) || m.places.Headers[strings.ToLower(name)] {
+		return hidden
 	}
-	return part{fields(b), p.cut}
+	p := head(value, maxValue)
+	b := redact.Address(m.cutter.Cut(p.bytes, p.cut), m.inQuery, hidden)
+	if at := bytes.Index(b, m.path); at >= 0 {
+		token := b[at+len(m.path):]
+		if end := bytes.IndexAny(token, "/?# \t,"); end >= 0 {
+			token = token[:end]
+		}
+		if len(token) > 0 {
+			from := at + len(m.path)
+			b = append(append(append([]byte(nil), b[:from]...), hidden...), b[from+len(token):]...)
+		}
+	}
+	return strings.ToValidUTF8(string(b), "\uFFFD")
 }
 
-// form hides the values of parameters with telling names.
-func (m mask) form(b []byte) []byte {
-	out := make([]byte, 0, len(b))
-	for i, pair := range bytes.Split(m.text(b), []byte("&")) {
-		if i > 0 {
-			out = append(out, '&')
-		}
-		name, _, valued := bytes.Cut(pair, []byte("="))
-		if !valued || !secretName(name) {
-			out = append(out, pair...)
-			continue
-		}
-		out = append(out, name...)
-		out = append(out, '=')
-		out = append(out, hidden...)
-	}
-	return out
-}
+// body is a body without secrets, whatever it is: JSON, a form, or neither of them, whole or cut off.
+func (m mask) body(p part, contentType []byte) part { return m.hide(p, contentType, telling) }
 
-// fields hides the scalar values of JSON fields with telling names. It reads tokens, not a document, so a body that
-// is broken somewhere is masked all the same.
-func fields(b []byte) []byte {
-	var out []byte // nil while nothing was hidden
-	from := 0
-	for i := 0; i < len(b); {
-		if b[i] != '"' {
-			i++
-			continue
-		}
-		end := stringEnd(b, i)
-		value := skipSpace(b, end)
-		if value == len(b) || b[value] != ':' || !secretName(b[i:end]) {
-			i = end
-			continue
-		}
-		value = skipSpace(b, value+1)
-		stop := value
-		switch {
-		case value == len(b) || b[value] == '{' || b[value] == '[':
-			i = value
-			continue
-		case b[value] == '"':
-			stop = stringEnd(b, value)
-		default:
-			for stop < len(b) && !bytes.ContainsRune([]byte(",}] \t\r\n"), rune(b[stop])) {
-				stop++
-			}
-		}
-		out = append(out, b[from:value]...)
-		out = append(out, '"')
-		out = append(out, hidden...)
-		out = append(out, '"')
-		from, i = stop, stop
-	}
-	if out == nil {
-		return b
-	}
-	return append(out, b[from:]...)
-}
+// exact is a body of which only what is known to be secret is taken out, and nothing for its name alone.
+func (m mask) exact(p part, contentType []byte) part { return m.hide(p, contentType, never) }
 
-// stringEnd is behind the string that starts at i, or the end of a broken one.
-func stringEnd(b []byte, i int) int {
-	for i++; i < len(b); i++ {
-		switch b[i] {
-		case '\\':
-			i++
-		case '"':
-			return i + 1
-		}
+func (m mask) hide(p part, contentType []byte, names redact.Hide) part {
+	b := m.cutter.Cut(p.bytes, p.cut)
+	inFields := func(name string) bool { return m.places.Fields[name] || names(name) }
+	kind, _, _ := mime.ParseMediaType(string(contentType))
+	isJSON := kind == "application/json"
+	switch {
+	case kind == "multipart/form-data", m.decode == source.DecodeMultipart && !isJSON:
+		b = redact.Multipart(b, source.Boundary(string(contentType), p.bytes), inFields, hidden)
+	case kind == "application/x-www-form-urlencoded", m.decode == source.DecodeForm && !isJSON:
+		b = redact.Form(b, inFields, hidden)
 	}
-	return len(b)
-}
-
-func skipSpace(b []byte, i int) int {
-	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == '\n' || b[i] == '\r') {
-		i++
-	}
-	return i
+	// Whatever a request says of its body: it may be JSON, or hold some.
+	b = redact.JSON(b, func(name string) bool { return m.places.Members[name] }, names, hidden)
+	return part{b, p.cut}
 }

@@ -13,7 +13,8 @@ func masked() mask {
 	return newMask(&source.Source{Settings: source.Settings{
 		Secrets: []connectors.Secret{connectors.NewSecret("topsecret"), connectors.NewSecret("topsecret-too")},
 		Vars:    map[string]connectors.Secret{"api_key": connectors.NewSecret("varvalue"), "short": connectors.NewSecret("no")},
-	}})
+		Profile: &source.Profile{},
+	}}, nil)
 }
 
 func TestMaskBody(t *testing.T) {
@@ -30,6 +31,8 @@ func TestMaskBody(t *testing.T) {
 		{"application/json", `{"token":`, `{"token":`},
 		{"application/json", `{"token":"a\`, `{"token":"[secret]"`},
 		{"application/x-www-form-urlencoded; charset=utf-8", "a=1&HandshakeKey=x&token=&flag", "a=1&HandshakeKey=[secret]&token=[secret]&flag"},
+		{"application/x-www-form-urlencoded", `{"token":"a","b":1}`, `{"token":"[secret]","b":1}`},
+		{"multipart/form-data; boundary=B", "--B\r\nContent-Disposition: form-data; name=\"token\"\r\n\r\na\r\n--B--", "--B\r\nContent-Disposition: form-data; name=\"token\"\r\n\r\n[secret]\r\n--B--"},
 		{"text/plain", "topsecret", "[secret]"},
 		{"", "", ""},
 	} {

@@ -86,20 +86,20 @@ func (d *Door) TooLarge(c *fiber.Ctx) {
 }
 
 func (d *Door) describe(c *fiber.Ctx, e *entry, r *reader, why rejection, now time.Time) *Rejected {
-	mask := newMask(e.source)
+	mask := newMask(e.source, &r.request)
 	kept := &Rejected{
 		Request: requestOf(c, e, r, mask, now), Reason: why.reason, Proved: why.proved,
 	}
 	kept.Status = why.problem.Status
 	if why.cause != nil {
-		kept.Detail = string(mask.text([]byte(why.cause.Error())))
+		kept.Detail = mask.text(why.cause.Error())
 	}
 	kept.keep(mask.body(head(c.Request().Body(), rejectedMaxBody), c.Request().Header.ContentType()))
 	if errors.Is(why.cause, source.ErrRefused) {
 		kept.Checks = e.source.Inspect(&r.request)
 		for i := range kept.Checks {
 			check := &kept.Checks[i]
-			check.Signed, check.Given = string(mask.text([]byte(check.Signed))), string(mask.text([]byte(check.Given)))
+			check.Signed, check.Given = mask.text(check.Signed), mask.text(check.Given)
 		}
 	}
 	return kept
@@ -123,19 +123,4 @@ func RejectedOf(ctx context.Context, store state.Settings, tenant, name string) 
 		all = append(all, more...)
 	}
 	return newest(all), nil
-}
-
-// tokenHeaders are the headers in which a source's tokens come, lower case.
-func tokenHeaders(s *source.Source) map[string]bool {
-	names := map[string]bool{}
-	checks := s.Settings.Verify
-	if checks == nil {
-		checks = s.Profile.Verify
-	}
-	for _, v := range checks {
-		if v.Kind == source.KindToken && v.Header != "" {
-			names[strings.ToLower(v.Header)] = true
-		}
-	}
-	return names
 }

@@ -1,7 +1,6 @@
 package intake
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -63,7 +62,7 @@ func requestOf(c *fiber.Ctx, e *entry, r *reader, mask mask, now time.Time) Requ
 		kept.Path += "/" + hidden
 	}
 	if args := c.Request().URI().QueryArgs(); args.Len() > 0 {
-		kept.Path += "?" + string(mask.form(bytes.Clone(args.QueryString())))
+		kept.Path += "?" + strings.ToValidUTF8(string(mask.query(args.QueryString())), "\uFFFD")
 	}
 	if r.request.Remote.IsValid() {
 		kept.Remote = r.request.Remote.String()
@@ -72,11 +71,7 @@ func requestOf(c *fiber.Ctx, e *entry, r *reader, mask mask, now time.Time) Requ
 		if len(kept.Headers) == maxHeaders {
 			break
 		}
-		text := hidden
-		if !secretName(name) && !e.hidden[strings.ToLower(string(name))] {
-			text = string(mask.text(value[:min(len(value), maxValue)]))
-		}
-		kept.Headers = append(kept.Headers, [2]string{string(name), strings.ToValidUTF8(text, "\uFFFD")})
+		kept.Headers = append(kept.Headers, [2]string{string(name), mask.header(string(name), value)})
 	}
 	body := c.Request().Body()
 	if kept.Size = max(len(body), c.Request().Header.ContentLength()); len(body) > 0 {
