@@ -145,9 +145,9 @@ type Change struct {
 // Asker explains events of a running gateway. All fields are required; it is safe for concurrent use.
 type Asker struct {
 	Store state.Store
-	// Plan is the running configuration; PlanOf one that ran before.
+	// Plan is the running configuration; PlanOf one that ran before, as a tenant sees it.
 	Plan   func() *decide.Plan
-	PlanOf func(generation string) (*decide.Plan, error)
+	PlanOf func(ctx context.Context, tenant, generation string) (*decide.Plan, error)
 	Clock  clock.Clock
 }
 
@@ -173,7 +173,11 @@ func (a *Asker) Event(ctx context.Context, tenant, id string) (*Explanation, err
 			x.State = "dead"
 		}
 		if o.Generation != today.Config.Generation && o.Generation != "" {
-			if then, err = a.PlanOf(o.Generation); err != nil {
+			then, err = a.PlanOf(ctx, tenant, o.Generation)
+			switch {
+			case ctx.Err() != nil, errors.Is(err, state.ErrUnavailable):
+				return nil, fmt.Errorf("explain: %w", err) // it may be there the next time
+			case err != nil:
 				then, x.Unknown = nil, true
 			}
 		}

@@ -44,11 +44,15 @@ func (s *Sender) prepare(req *connectors.Request, a Attempt, p Policy) (*wire, e
 		return nil, invalid("the method is no word of HTTP")
 	}
 	text := req.URL
+	secret := req.Address
 	if address, ok := req.Auth.(connectors.AddressAuth); ok {
+		secret = address.URL
+	}
+	if !secret.IsZero() {
 		if text != "" {
 			return nil, invalid("the request has a URL beside the one that is its secret")
 		}
-		text = address.URL.Expose()
+		text = secret.Expose()
 	}
 	u, err := url.Parse(text)
 	if err != nil {

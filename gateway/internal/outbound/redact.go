@@ -16,7 +16,7 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 )
 
-// Secrets are all that a request carries: its credentials and its secret headers.
+// Secrets are all that a request carries: its credentials, an address that is one, and its secret headers.
 func Secrets(req *connectors.Request) []connectors.Secret {
 	texts := secretTexts(req, nil)
 	out := make([]connectors.Secret, len(texts))
@@ -55,6 +55,9 @@ func secretTexts(req *connectors.Request, out []string) []string {
 				}
 			}
 		}
+	}
+	if !req.Address.IsZero() {
+		out = addressTexts(req.Address.Expose(), out)
 	}
 	for i := range req.Header {
 		if f := &req.Header[i]; f.Secret && len(f.Value) >= minHeader {

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -117,7 +118,7 @@ func open(opts Options) (*store, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	o, k, err := parse(opts.URL)
+	o, k, err := parseWith(opts.URL, os.ReadFile, opts.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}

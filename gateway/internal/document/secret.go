@@ -1,0 +1,244 @@
+package document
+
+import (
+	"encoding/binary"
+	"io"
+	"reflect"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/surveygate/surveygate/connectors"
+)
+
+// Secrets are hidden from everything that shows a line of a file. A file knows them twice: where they stand, and what
+// they say, so that a comment beside one does not repeat it.
+
+// exposer is implemented by connectors.Secret and by whatever embeds one, as the value of a header.
+type exposer interface{ Expose() string }
+
+// referenced is implemented by settings that are secrets where they come from a ${…}, as a webhook's URL.
+type referenced interface {
+	Referenced()
+	IsSecret() bool
+}
+
+var (
+	exposerType = reflect.TypeFor[exposer]()
+	secretType  = reflect.TypeFor[connectors.Secret]()
+)
+
+// isSecret says that a type holds a secret.
+func isSecret(t reflect.Type) bool { return t.Implements(exposerType) }
+
+// holdsSecrets says that a setting is a secret, or a list or mapping of them.
+func holdsSecrets(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Slice, reflect.Map, reflect.Pointer:
+		return isSecret(t.Elem())
+	}
+	return isSecret(t)
+}
+
+// secretly matches keys whose values are secrets, in files that cannot be bound.
+var secretly = regexp.MustCompile(`(?i)(secret|token|password|api_?key|private_?key|webhook|authorization|cookie)`)
+
+// secretValue matches such a key with its value on a line.
+var secretValue = regexp.MustCompile(`(?i)(?:secrets?|token|password|api_?key|private_?key|webhook|authorization|cookie)["']?\s*:\s*\[?\s*["']?([^\s"',{}\[\]$][^"',}\]]*)`)
+
+// credentials matches user and password in a URL.
+var credentials = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://([^/@]+)@`)
+
+// reference matches a text that is nothing but ${…}.
+var reference = regexp.MustCompile(`^(\$\{[^{}]*\})+$`)
+
+// minRepeated is the length from which a secret is also hidden where its text stands again: shorter ones are words.
+const minRepeated = 8
+
+// conceal makes a scalar a secret. Where it is written as ${NAME}, that stays to be seen.
+func (n *Node) conceal() {
+	if n.Kind != Scalar || n.secret {
+		return
+	}
+	n.secret = true
+	for line := range strings.SplitSeq(n.Text, "\n") {
+		if line = strings.TrimSpace(line); utf8.RuneCountInString(line) >= minRepeated && !n.Unset {
+			n.file.secrets = append(n.file.secrets, line)
+		}
+	}
+	if !n.isReference() {
+		n.file.masks = append(n.file.masks, n.extent()...)
+	}
+}
+
+// concealAll conceals every scalar below.
+func (n *Node) concealAll() {
+	n.conceal()
+	for _, item := range n.Items {
+		item.concealAll()
+	}
+	for _, p := range n.Pairs {
+		p.Value.concealAll()
+	}
+}
+
+// concealLine hides the rest of a line on which a secret was expected and a comment stands.
+func (n *Node) concealLine() {
+	n.file.masks = append(n.file.masks, mask{n.At.Line, n.At.Column, maxColumn})
+}
+
+// concealUser hides user and password of a URL, which is refused for them and must not show them all the same.
+func (n *Node) concealUser() {
+	m := credentials.FindStringSubmatchIndex(n.Text)
+	if m == nil || n.Kind != Scalar || n.spans != nil {
+		return
+	}
+	line, column, width := n.locate(m[2], m[3]-m[2])
+	n.file.masks = append(n.file.masks, mask{line, column, width})
+}
+
+// Conceal hides from faults what may be a secret in the wrong place: the value, where the key says so, or where
+// keys within it do.
+func (p Pair) Conceal() {
+	if secretly.MatchString(p.Key.Text) {
+		p.Value.concealAll()
+		return
+	}
+	for _, inner := range p.Value.Pairs {
+		inner.Conceal()
+	}
+}
+
+// isReference says that a scalar is written as nothing but ${…}.
+func (n *Node) isReference() bool { return n.spans != nil && reference.MatchString(n.Written()) }
+
+// HasReference says that part of a scalar comes from a ${…}.
+func (n *Node) HasReference() bool {
+	for _, s := range n.spans {
+		if s.replaced {
+			return true
+		}
+	}
+	return false
+}
+
+// maxColumn stands for the end of a line.
+const maxColumn = 1 << 30
+
+// extent is every place in the file that a scalar takes, without its quotes.
+func (n *Node) extent() []mask {
+	w := walk(n.file, n.At.Line, n.At.Column)
+	w.anchor()
+	switch n.Style {
+	case Literal, Folded:
+		return n.file.block(w.line, strings.Count(n.Written(), "\n")+1)
+	case Single, Double:
+		quote := w.next()
+		start := place{w.line, w.column}
+		for r := w.peek(); r != 0; r = w.peek() {
+			here := place{w.line, w.column}
+			w.next()
+			switch {
+			case r == '\\' && quote == '"':
+				w.next()
+			case r == quote && quote == '\'' && w.peek() == '\'': // '' is a quote within the text
+				w.next()
+			case r == quote:
+				return masks(start, here)
+			}
+		}
+		return masks(start, place{w.line, w.column})
+	}
+	start := place{w.line, w.column}
+	_, end := n.places()
+	if end.line != start.line {
+		end.column = maxColumn // where YAML folds lines, the column may be off
+	}
+	return masks(start, end)
+}
+
+// masks hides what stands from start to before end.
+func masks(start, end place) []mask {
+	var all []mask
+	for line := start.line; line <= end.line; line++ {
+		from, to := 1, maxColumn
+		if line == start.line {
+			from = start.column
+		}
+		if line == end.line {
+			to = end.column
+		}
+		all = append(all, mask{line, from, to - from})
+	}
+	return all
+}
+
+// indentation matches the head of a block scalar that says how far its lines are indented.
+var indentation = regexp.MustCompile(`[|>][+-]?[1-9]`)
+
+// block masks the lines of a block scalar whose head stands on a line: at least so many, blank ones left out, and as long
+// as they are indented as the first is. Where the head says the indentation, the first line may be indented further.
+func (f *file) block(head, least int) []mask {
+	var all []mask
+	indent := 0
+	for line := head + 1; line <= len(f.lines); line++ {
+		text := f.lines[line-1]
+		trimmed := strings.TrimLeft(text, " ")
+		own := len(text) - len(trimmed)
+		switch {
+		case strings.TrimSpace(trimmed) == "":
+			continue
+		case indent == 0:
+			if indent = own; indentation.MatchString(f.lines[head-1]) {
+				first := f.lines[head-1]
+				indent = len(first) - len(strings.TrimLeft(first, " ")) + 1
+			}
+		case own < indent && len(all) >= least:
+			return all
+		}
+		if own == 0 && len(all) > 0 && len(all) >= least {
+			return all
+		}
+		all = append(all, mask{line, own + 1, maxColumn})
+	}
+	return all
+}
+
+// Digest writes what a tree says, for a hash: whatever is written alike has one digest, and of a secret only its ${NAME}
+// counts.
+func (n *Node) Digest(w io.Writer) {
+	switch n.Kind {
+	case Scalar:
+		text, kind := n.Written(), "s"
+		switch {
+		case n.secret && !n.isReference():
+			text, kind = "", "h"
+		case n.Style != Plain:
+			kind = "q" // "3" is a text, and 3 a number
+		}
+		writeDigest(w, kind, text)
+	case List:
+		writeDigest(w, "l", "")
+		for _, item := range n.Items {
+			item.Digest(w)
+		}
+		writeDigest(w, "e", "")
+	case Mapping:
+		writeDigest(w, "m", "")
+		for _, p := range n.Pairs {
+			writeDigest(w, "k", p.Key.Text)
+			p.Value.Digest(w)
+		}
+		writeDigest(w, "e", "")
+	default:
+		writeDigest(w, "n", "")
+	}
+}
+
+func writeDigest(w io.Writer, kind, text string) {
+	var length [8]byte
+	binary.BigEndian.PutUint64(length[:], uint64(len(text)))
+	_, _ = io.WriteString(w, kind) // a hash takes everything
+	_, _ = w.Write(length[:])
+	_, _ = io.WriteString(w, text)
+}

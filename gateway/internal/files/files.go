@@ -1,0 +1,185 @@
+// Package files reads the files of a configuration and remembers what each looked like, so that a change in any of them
+// is noticed.
+//
+// Whatever a configuration reads is read through a Reader: its own files, profiles, secrets in files, certificates. A
+// path that was looked for and is not there is remembered too, and so is where a link leads: Kubernetes replaces a
+// mounted folder by turning one link.
+package files
+
+import (
+	"crypto/sha256"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Reader reads files and remembers them. The zero value is ready to use; it is safe for concurrent use.
+type Reader struct {
+	mu   sync.Mutex
+	seen map[string]*look
+}
+
+// look is a path as it was when it was read.
+type look struct {
+	keep func(name string) bool // of a folder: the names that count
+	was  stamp
+}
+
+// small is up to which size a file's content is compared too. A secret that is replaced by one of the same length may
+// keep its time: file systems count time in ticks, and some tools set it.
+const small = 16 << 10
+
+// stamp is what a path looks like.
+type stamp struct {
+	fault  string // why it cannot be read
+	target string // where links lead
+	info   fs.FileInfo
+	sum    [sha256.Size]byte // of a small file's content
+	names  string            // of a folder's files
+}
+
+// ReadFile reads a file, and remembers it whether it can be read or not.
+func (r *Reader) ReadFile(path string) ([]byte, error) {
+	s := stat(path) // before it is read, so that a change in between shows
+	text, err := os.ReadFile(path)
+	s.read(text, err)
+	r.remember(path, &look{was: s})
+	return text, err
+}
+
+// Folder lists the files of a folder whose names pass, links to files included, in the order of their names. A path that
+// is no folder gives isFolder false and is not remembered: reading it as a file does.
+func (r *Reader) Folder(path string, keep func(name string) bool) (names []string, isFolder bool, err error) {
+	s := stat(path)
+	if s.info == nil || !s.info.IsDir() {
+		if s.fault != "" {
+			r.remember(path, &look{was: s})
+			_, err = os.Stat(path)
+		}
+		return nil, false, err
+	}
+	names, err = list(path, keep)
+	s.list(names, err)
+	r.remember(path, &look{keep: keep, was: s})
+	return names, true, err
+}
+
+func list(path string, keep func(name string) bool) ([]string, error) {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, entry := range entries {
+		if !keep(entry.Name()) {
+			continue
+		}
+		if info, err := os.Stat(filepath.Join(path, entry.Name())); err == nil && !info.IsDir() { // follows links
+			names = append(names, entry.Name())
+		}
+	}
+	return names, nil
+}
+
+func (r *Reader) remember(path string, l *look) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.seen == nil {
+		r.seen = map[string]*look{}
+	}
+	if r.seen[path] == nil { // the first look counts: what changed since then was read in part
+		r.seen[path] = l
+	}
+}
+
+// Paths are all that were read or looked for.
+func (r *Reader) Paths() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	paths := make([]string, 0, len(r.seen))
+	for path := range r.seen {
+		paths = append(paths, path)
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+// Changed is a path that looks different from when it was read; "" where none does.
+func (r *Reader) Changed() string {
+	for _, path := range r.Paths() {
+		r.mu.Lock()
+		l := r.seen[path]
+		r.mu.Unlock()
+		if now := l.again(path); !l.was.same(&now) {
+			return path
+		}
+	}
+	return ""
+}
+
+func (l *look) again(path string) stamp {
+	s := stat(path)
+	switch {
+	case l.keep != nil && s.info != nil && s.info.IsDir():
+		s.list(list(path, l.keep))
+	case l.keep == nil && s.small():
+		s.read(os.ReadFile(path))
+	}
+	return s
+}
+
+// stat follows links and says where they lead.
+func stat(path string) stamp {
+	info, err := os.Stat(path)
+	if err != nil {
+		return stamp{fault: reason(err)}
+	}
+	target, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		target = "" // as of a pipe, which has no path of its own
+	}
+	return stamp{info: info, target: target}
+}
+
+// small says that the content counts. A pipe is never read again.
+func (s *stamp) small() bool {
+	return s.info != nil && s.info.Mode().IsRegular() && s.info.Size() <= small
+}
+
+func (s *stamp) read(text []byte, err error) {
+	switch {
+	case err != nil:
+		s.fault = reason(err)
+	case s.small():
+		s.sum = sha256.Sum256(text)
+	}
+}
+
+func (s *stamp) list(names []string, err error) {
+	if s.names = strings.Join(names, "/"); err != nil {
+		s.fault = reason(err)
+	}
+}
+
+// reason is an error without its path.
+func reason(err error) string {
+	if inner, ok := errors.AsType[*fs.PathError](err); ok {
+		return inner.Err.Error()
+	}
+	return err.Error()
+}
+
+// same says that nothing shows a change.
+func (s *stamp) same(o *stamp) bool {
+	if s.fault != o.fault || s.target != o.target || s.names != o.names || s.sum != o.sum || (s.info == nil) != (o.info == nil) {
+		return false
+	}
+	if s.info == nil || !s.info.Mode().IsRegular() && s.info.Mode().Type() == o.info.Mode().Type() {
+		return true
+	}
+	return os.SameFile(s.info, o.info) && s.info.Size() == o.info.Size() && s.info.ModTime().Equal(o.info.ModTime())
+}
