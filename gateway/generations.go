@@ -35,7 +35,7 @@ type oldPlan struct {
 }
 
 const (
-	// maxPlans and maxRules bound what is remembered; the one asked for last is, whatever its size. A rule takes some 5 KiB.
+	// maxPlans and maxRules bound what is remembered; the one asked for last is, whatever its size. A rule takes some 4 KiB.
 	maxPlans, maxRules = 32, 2000
 	// maxLoads is how many are made at once, over all tenants; of one tenant it is one.
 	maxLoads = 2
