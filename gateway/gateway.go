@@ -78,7 +78,8 @@ type Started struct {
 	Warnings []string `json:",omitempty"`
 	// Token is the token made at the first start, to be shown once; empty at every later start.
 	Token string
-	// Sources are the paths to paste into the platforms, by source.
+	// Sources are where platforms send to, by source, with [secret] for path tokens: what is said at every start stands in
+	// logs. Check and Client.Sources show them.
 	Sources []SourceURL
 }
 

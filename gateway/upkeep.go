@@ -177,7 +177,7 @@ func (g *running) started(ctx context.Context, public net.Listener) Started {
 	s := Started{
 		Address: public.Addr().String(), Socket: filepath.Join(g.data, SocketName), Data: g.data,
 		Engine: engineOf(c), Prefix: c.Redis.Prefix, Warnings: g.store.Health(ctx).Warnings,
-		Sources: sourceURLs(c, "http://"+public.Addr().String()),
+		Sources: sourceURLs(c, "http://"+public.Addr().String(), false),
 	}
 	if g.first != nil {
 		s.Token = g.first.Text
