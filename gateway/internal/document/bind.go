@@ -103,7 +103,7 @@ var (
 // bind lays a node over a value; name is its setting's, for messages.
 func (b *binder) bind(n *Node, v reflect.Value, name string) {
 	t := v.Type()
-	if isSecret(t) {
+	if IsSecret(t) || n.Kind != Scalar && mayBeSecret(t) { // what is written as a list may be a secret in brackets
 		n.concealAll()
 	}
 	switch {

@@ -24,20 +24,26 @@ type referenced interface {
 }
 
 var (
-	exposerType = reflect.TypeFor[exposer]()
-	secretType  = reflect.TypeFor[connectors.Secret]()
+	exposerType    = reflect.TypeFor[exposer]()
+	referencedType = reflect.TypeFor[referenced]()
+	secretType     = reflect.TypeFor[connectors.Secret]()
 )
 
-// isSecret says that a type holds a secret.
-func isSecret(t reflect.Type) bool { return t.Implements(exposerType) }
+// IsSecret says that a type holds a secret.
+func IsSecret(t reflect.Type) bool { return t.Implements(exposerType) }
 
-// holdsSecrets says that a setting is a secret, or a list or mapping of them.
+// mayBeSecret says that a type holds a secret, or what is one where it comes from a ${…}.
+func mayBeSecret(t reflect.Type) bool {
+	return IsSecret(t) || reflect.PointerTo(t).Implements(referencedType)
+}
+
+// holdsSecrets says that a setting may be a secret, or a list or mapping of them.
 func holdsSecrets(t reflect.Type) bool {
 	switch t.Kind() {
 	case reflect.Slice, reflect.Map, reflect.Pointer:
-		return isSecret(t.Elem())
+		return mayBeSecret(t.Elem())
 	}
-	return isSecret(t)
+	return mayBeSecret(t)
 }
 
 // secretly matches keys whose values are secrets, in files that cannot be bound.
