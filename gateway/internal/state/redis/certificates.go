@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"os"
 	"sync"
 	"time"
 
@@ -25,6 +26,12 @@ type certificates struct {
 	mu      sync.Mutex
 	last    *tls.Config // of the files as they could be read last
 	problem string      // as it was logged
+}
+
+// parseToConnect is parseWith for who connects. The files were read through gateway/internal/files when the configuration
+// was checked, so whoever watches it knows them.
+func parseToConnect(address string, log *slog.Logger) (*goredis.UniversalOptions, kind, error) {
+	return parseWith(address, os.ReadFile, log)
 }
 
 // certificatesOf are those of an address. They must be readable; secure says that the address is one of TLS.

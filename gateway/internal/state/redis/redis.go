@@ -15,7 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -118,7 +117,7 @@ func open(opts Options) (*store, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	o, k, err := parseWith(opts.URL, os.ReadFile, opts.Logger)
+	o, k, err := parseToConnect(opts.URL, opts.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -70,7 +69,7 @@ func OpenStream(opts StreamOptions) (*Stream, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	o, _, err := parseWith(opts.URL, os.ReadFile, opts.Logger)
+	o, _, err := parseToConnect(opts.URL, opts.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("open stream: %w", err)
 	}

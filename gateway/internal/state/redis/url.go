@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -23,9 +22,9 @@ const (
 	cluster
 )
 
-// parse is parseWith for who connects.
+// parse is parseToConnect without a log.
 func parse(address string) (*goredis.UniversalOptions, kind, error) {
-	return parseWith(address, os.ReadFile, slog.New(slog.DiscardHandler))
+	return parseToConnect(address, slog.New(slog.DiscardHandler))
 }
 
 // parseWith reads an address:
