@@ -27,7 +27,8 @@ func init() {
 // Connector posts every event to one receiver, signed so that the receiver knows who sent it.
 type Connector struct {
 	// URL is where events are posted. It is https, unless `outbound` allows otherwise. One that is itself the credential, as
-	// Zapier, Make and Teams give out, is written as `${NAME}`: then it is shown and kept nowhere.
+	// Zapier, Make and Teams give out, is written as `${NAME}`: then it is shown and kept nowhere. Written out, it is hidden
+	// only where it looks like one: by a long key in its path, or a parameter such as `sig` or `token`.
 	URL connectors.URL `yaml:"url"`
 
 	// Secrets sign the body; while rotating two of them, the newest first. `surveygate secret` prints one.

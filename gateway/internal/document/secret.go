@@ -137,7 +137,13 @@ func (n *Node) extent() []mask {
 	w.anchor()
 	switch n.Style {
 	case Literal, Folded:
-		return n.file.block(w.line, strings.Count(n.Written(), "\n")+1)
+		lines := 0
+		for line := range strings.SplitSeq(n.Written(), "\n") {
+			if strings.TrimSpace(line) != "" {
+				lines++
+			}
+		}
+		return n.file.block(w.line, lines)
 	case Single, Double:
 		quote := w.next()
 		start := place{w.line, w.column}
@@ -182,8 +188,8 @@ func masks(start, end place) []mask {
 // indentation matches the head of a block scalar that says how far its lines are indented.
 var indentation = regexp.MustCompile(`[|>][+-]?[1-9]`)
 
-// block masks the lines of a block scalar whose head stands on a line: at least so many, blank ones left out, and as long
-// as they are indented as the first is. Where the head says the indentation, the first line may be indented further.
+// block masks the lines of a block scalar whose head stands on a line, as long as they are indented as the first is, and
+// at least so many, blank ones left out. Where the head says the indentation, the first line may be indented further.
 func (f *file) block(head, least int) []mask {
 	var all []mask
 	indent := 0
@@ -200,9 +206,6 @@ func (f *file) block(head, least int) []mask {
 				indent = len(first) - len(strings.TrimLeft(first, " ")) + 1
 			}
 		case own < indent && len(all) >= least:
-			return all
-		}
-		if own == 0 && len(all) > 0 && len(all) >= least {
 			return all
 		}
 		all = append(all, mask{line, own + 1, maxColumn})

@@ -2,8 +2,8 @@
 // is noticed.
 //
 // Whatever a configuration reads is read through a Reader: its own files, profiles, secrets in files, certificates. A
-// path that was looked for and is not there is remembered too, and so is where a link leads: Kubernetes replaces a
-// mounted folder by turning one link.
+// path that was looked for and is not there is remembered too. Links are followed, and it is the file behind them that
+// counts: Kubernetes replaces a mounted folder by turning one link, which makes every path in it another file.
 package files
 
 import (
@@ -35,11 +35,10 @@ const small = 16 << 10
 
 // stamp is what a path looks like.
 type stamp struct {
-	fault  string // why it cannot be read
-	target string // where links lead
-	info   fs.FileInfo
-	sum    [sha256.Size]byte // of a small file's content
-	names  string            // of a folder's files
+	fault string // why it cannot be read
+	info  fs.FileInfo
+	sum   [sha256.Size]byte // of a small file's content
+	names string            // of a folder's files
 }
 
 // ReadFile reads a file, and remembers it whether it can be read or not.
@@ -132,17 +131,13 @@ func (l *look) again(path string) stamp {
 	return s
 }
 
-// stat follows links and says where they lead.
+// stat follows links.
 func stat(path string) stamp {
 	info, err := os.Stat(path)
 	if err != nil {
 		return stamp{fault: reason(err)}
 	}
-	target, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		target = "" // as of a pipe, which has no path of its own
-	}
-	return stamp{info: info, target: target}
+	return stamp{info: info}
 }
 
 // small says that the content counts. A pipe is never read again.
@@ -175,11 +170,11 @@ func reason(err error) string {
 
 // same says that nothing shows a change.
 func (s *stamp) same(o *stamp) bool {
-	if s.fault != o.fault || s.target != o.target || s.names != o.names || s.sum != o.sum || (s.info == nil) != (o.info == nil) {
+	if s.fault != o.fault || s.names != o.names || s.sum != o.sum || (s.info == nil) != (o.info == nil) {
 		return false
 	}
 	if s.info == nil || !s.info.Mode().IsRegular() && s.info.Mode().Type() == o.info.Mode().Type() {
-		return true
+		return true // a folder is its names, and of a pipe nothing is known
 	}
 	return os.SameFile(s.info, o.info) && s.info.Size() == o.info.Size() && s.info.ModTime().Equal(o.info.ModTime())
 }
