@@ -31,8 +31,12 @@ func (u *URL) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// Referenced makes the address a secret: it was written as ${…}.
-func (u *URL) Referenced() { u.secret = true }
+// Referenced makes the address a secret: it was written as ${…}. Where that has no value, text stands for it.
+func (u *URL) Referenced(text string) {
+	if u.secret = true; u.text.IsZero() {
+		u.text = NewSecret(text)
+	}
+}
 
 // IsSecret says that the address is itself a credential.
 func (u URL) IsSecret() bool { return u.secret }

@@ -33,7 +33,7 @@ func TestURLIsSecret(t *testing.T) {
 		if !secret && u.String() != text {
 			t.Errorf("%s prints as %s", text, u)
 		}
-		u.Referenced()
+		u.Referenced("${HOOK}")
 		holder := struct {
 			U connectors.URL
 			u connectors.URL

@@ -58,6 +58,7 @@ func (g *running) pause(ctx context.Context, d time.Duration) bool {
 // reloads reads the configuration again when it is told to, or when something that was read last time changed. One with
 // faults is refused as a whole.
 func (g *running) reloads(ctx context.Context) {
+	again := false // the store did not take the last one
 	for {
 		c, stop := g.clock.After(lookEvery)
 		asked := false
@@ -71,28 +72,30 @@ func (g *running) reloads(ctx context.Context) {
 		}
 		stop()
 		changed := g.files.Changed()
-		if !asked && changed == "" {
+		if !asked && !again && changed == "" {
 			continue
 		}
 		if changed != "" {
 			g.log.Info("a file of the configuration changed", "path", changed)
 		}
-		g.reload(ctx)
+		again = !g.reload(ctx)
 	}
 }
 
-func (g *running) reload(ctx context.Context) {
+// reload loads the configuration, and makes it the running one where it has no fault. It is false where that is worth
+// another try with the same files.
+func (g *running) reload(ctx context.Context) bool {
 	loaded, err := g.load()
 	if err != nil {
 		g.refused(err)
-		return
+		return true
 	}
 	before := g.plan.Load()
 	running := before.Config
 	if loaded.Redis != running.Redis {
 		g.stale("`redis` changed, which needs a restart")
 		g.log.Error("the new configuration is refused, the running one stays: `redis` changed, which needs a restart")
-		return
+		return true
 	}
 	for what, differs := range map[string]bool{
 		"listen": loaded.Listen != running.Listen,
@@ -105,7 +108,7 @@ func (g *running) reload(ctx context.Context) {
 	if err := g.use(ctx, loaded); err != nil {
 		g.stale("the store did not take it")
 		g.log.Error("the new configuration cannot be used, the running one stays", "err", err)
-		return
+		return false
 	}
 	g.stale("")
 	g.warnOfGone(ctx, before, g.plan.Load())
@@ -123,6 +126,7 @@ func (g *running) reload(ctx context.Context) {
 		g.log.Warn("the configuration has no tokens any more: until the next start the API is open over the socket only")
 	}
 	g.log.Info("configuration loaded", "generation", loaded.Generation)
+	return true
 }
 
 // load reads the configuration and remembers what that was made of, whether it has faults or not.

@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -10,7 +12,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
 func put(t *testing.T, path, text string) {
@@ -169,4 +174,42 @@ rules:
 	s.until("the connection is paused", func() bool { _, held := state(); return held })
 	put(t, secret, fresh)
 	s.until("what waited is delivered", func() bool { now, _ := state(); return now == "delivered" })
+}
+
+// unkeeping is a store that keeps no configuration until it may.
+type unkeeping struct {
+	state.Store
+	may atomic.Bool
+}
+
+func (u *unkeeping) Put(ctx context.Context, tenant, kind, name string, value []byte, version uint64) (uint64, error) {
+	if kind == kindGeneration && !u.may.Load() {
+		return 0, state.ErrUnavailable
+	}
+	return u.Store.Put(ctx, tenant, kind, name, value, version)
+}
+
+// A change that the store could not keep is tried again, without a further change.
+func TestReloadIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	said := &lines{}
+	s := newSite(t)
+	s.options.Log = slog.New(slog.NewTextHandler(said, nil))
+	g, err := open(t.Context(), s.options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := &unkeeping{Store: g.store}
+	g.store = store
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- g.serve(ctx) }()
+	s.write(9)
+	s.until("the store refuses", func() bool { return strings.Contains(said.String(), "cannot be used") })
+	store.may.Store(true)
+	s.until("the change is loaded", func() bool { return strings.Contains(said.String(), "configuration loaded") })
+	cancel()
+	if err := errors.Join(<-ended, g.close()); err != nil {
+		t.Error(err)
+	}
 }

@@ -75,7 +75,9 @@ func secretConfiguration(m *markers, peer, redis string) object {
 			"events":  array{"response.completed"},
 		}},
 		"rules": array{object{"name": "all", "send": array{
-			"analytics", "contacts", object{"contacts.note": object{"text": "x"}, "as": "note"}, "list", "bot", "channel", "receiver",
+			"analytics", "contacts",
+			object{"contacts.note": object{"text": "x"}, "as": "note"},
+			"list", "bot", "channel", "receiver",
 			object{"hook": object{"headers": object{"X-Step": m.of("%s")}}, "as": "step"},
 		}}},
 	}

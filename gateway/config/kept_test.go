@@ -53,8 +53,12 @@ func TestGeneration(t *testing.T) {
 		}
 	}
 	for _, change := range [][2]string{
-		{"127.0.0.1:9999", "127.0.0.1:9998"}, {"nps_score <= 6\n    delay", "nps_score <= 5\n    delay"}, {"rate: 10/s", "rate: 11/s"},
-		{"${SLACK_TOKEN", "${HOOK"}, {"2\": feedback", "2\": last_name"}, {"scopes: [publish", "scopes: [write"},
+		{"127.0.0.1:9999", "127.0.0.1:9998"},
+		{"nps_score <= 6\n    delay", "nps_score <= 5\n    delay"},
+		{"rate: 10/s", "rate: 11/s"},
+		{"${SLACK_TOKEN", "${HOOK"},
+		{"2\": feedback", "2\": last_name"},
+		{"scopes: [publish", "scopes: [write"},
 	} {
 		if !strings.Contains(whole, change[0]) {
 			t.Fatalf("%q is not there", change[0])

@@ -152,7 +152,11 @@ func (b *binder) bind(n *Node, v reflect.Value, name string) {
 			b.fault(b.wrongKind(n, name, "a single value"))
 			return
 		}
+		address, isAddress := reflect.TypeAssert[referenced](v.Addr())
 		if n.Unset {
+			if isAddress {
+				address.Referenced(n.Text)
+			}
 			return
 		}
 		if t == prefixType {
@@ -161,9 +165,9 @@ func (b *binder) bind(n *Node, v reflect.Value, name string) {
 		}
 		n.concealUser()
 		b.refusedAs(n, name, v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(n.Text)))
-		if address, ok := v.Addr().Interface().(referenced); ok {
+		if isAddress {
 			if n.HasReference() {
-				address.Referenced()
+				address.Referenced(n.Text)
 			}
 			if address.IsSecret() {
 				n.conceal()

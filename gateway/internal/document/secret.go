@@ -19,7 +19,7 @@ type exposer interface{ Expose() string }
 
 // referenced is implemented by settings that are secrets where they come from a ${…}, as a webhook's URL.
 type referenced interface {
-	Referenced()
+	Referenced(text string)
 	IsSecret() bool
 }
 
