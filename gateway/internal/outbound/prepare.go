@@ -24,8 +24,10 @@ type wire struct {
 	body   []byte
 	// key says which connections the request may use.
 	key poolKey
-	// request is what it was made of; its secrets are cut out of the answer.
+	// request is what it was made of; its secrets are cut out of the answer, and so is its address where that is one, in the
+	// forms of address.
 	request *connectors.Request
+	address []string
 	// keep is how much of the answer's body is.
 	keep int
 }
@@ -44,11 +46,7 @@ func (s *Sender) prepare(req *connectors.Request, a Attempt, p Policy) (*wire, e
 		return nil, invalid("the method is no word of HTTP")
 	}
 	text := req.URL
-	secret := req.Address
-	if address, ok := req.Auth.(connectors.AddressAuth); ok {
-		secret = address.URL
-	}
-	if !secret.IsZero() {
+	if secret := addressOf(req); !secret.IsZero() {
 		if text != "" {
 			return nil, invalid("the request has a URL beside the one that is its secret")
 		}

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/surveygate/surveygate/connectors"
 )
@@ -32,6 +33,22 @@ const minHeader = 4
 
 // secretTexts are the secrets of a request in the forms in which a peer that repeats them would know them.
 func secretTexts(req *connectors.Request, out []string) []string {
+	if address := addressOf(req); !address.IsZero() {
+		out = addressTexts(address.Expose(), out)
+	}
+	return credentialTexts(req, out)
+}
+
+// addressOf is where a request goes, if that is a secret.
+func addressOf(req *connectors.Request) connectors.Secret {
+	if auth, ok := req.Auth.(connectors.AddressAuth); ok {
+		return auth.URL
+	}
+	return req.Address
+}
+
+// credentialTexts are secretTexts without those of an address.
+func credentialTexts(req *connectors.Request, out []string) []string {
 	switch auth := req.Auth.(type) {
 	case connectors.BearerAuth:
 		out = append(out, auth.Token.Expose())
@@ -43,8 +60,6 @@ func secretTexts(req *connectors.Request, out []string) []string {
 		out = append(out, auth.Value.Expose())
 	case connectors.BodyFieldAuth:
 		out = append(out, auth.Value.Expose())
-	case connectors.AddressAuth:
-		out = addressTexts(auth.URL.Expose(), out)
 	case connectors.SignedAuth:
 		for _, s := range auth.Secrets {
 			text := s.Expose()
@@ -55,9 +70,6 @@ func secretTexts(req *connectors.Request, out []string) []string {
 				}
 			}
 		}
-	}
-	if !req.Address.IsZero() {
-		out = addressTexts(req.Address.Expose(), out)
 	}
 	for i := range req.Header {
 		if f := &req.Header[i]; f.Secret && len(f.Value) >= minHeader {
@@ -185,15 +197,26 @@ func cutForms(text []byte, forms []string, truncated bool) []byte {
 
 // cut cuts the secrets of the request out of its answer. Answers too short to hold one cost nothing.
 func (w *wire) cut(res *connectors.Response) {
+	if len(w.address) > 0 {
+		cutAnswer(res, len(w.address[len(w.address)-1]), func() []string { return w.address })
+	}
 	var room [8]string
-	texts := secretTexts(w.request, room[:0])
+	texts := credentialTexts(w.request, room[:0])
+	if len(texts) == 0 {
+		return
+	}
 	shortest := 1 << 30
 	for _, text := range texts {
 		shortest = min(shortest, len(text))
 	}
+	cutAnswer(res, shortest, func() []string { return allForms(texts) })
+}
+
+// cutAnswer cuts forms out of an answer, and asks for them only where something is as long as the shortest of them.
+func cutAnswer(res *connectors.Response, shortest int, forms func() []string) {
 	var all []string
-	if len(res.Body) >= shortest || (res.Truncated && len(texts) > 0) {
-		all = allForms(texts)
+	if len(res.Body) >= shortest || res.Truncated {
+		all = forms()
 		res.Body = cutForms(res.Body, all, res.Truncated)
 	}
 	for _, values := range res.Header {
@@ -202,11 +225,24 @@ func (w *wire) cut(res *connectors.Response) {
 				continue
 			}
 			if all == nil {
-				all = allForms(texts)
+				all = forms()
 			}
 			values[i] = string(cutForms([]byte(v), all, false))
 		}
 	}
+}
+
+// addressForms remembers the forms of secret addresses, in which every answer of theirs is looked through. It lives as
+// long as a room, so that it forgets addresses that are used no more.
+type addressForms struct{ of sync.Map } // connectors.Secret to []string, longest first
+
+func (f *addressForms) find(address connectors.Secret) []string {
+	if known, ok := f.of.Load(address); ok {
+		return known.([]string)
+	}
+	forms := allForms(addressTexts(address.Expose(), nil))
+	f.of.Store(address, forms)
+	return forms
 }
 
 // Transcript is the text of a request that may be kept: before its credentials, and without any secret.
