@@ -159,15 +159,17 @@ func (w *walker) blank() {
 	}
 }
 
-// anchor goes behind the anchor that stands before a value, where there is one.
+// anchor goes behind the anchor that stands before a value, and comments behind that, where there is one.
 func (w *walker) anchor() {
 	if w.peek() != '&' {
 		return
 	}
-	for w.peek() != ' ' && w.peek() != '\n' && w.peek() != 0 {
+	for w.peek() != ' ' && w.peek() != '\t' && w.peek() != '\n' && w.peek() != 0 {
 		w.next()
 	}
-	w.blank()
+	for w.blank(); w.peek() == '#'; w.blank() {
+		w.skipTo('\n')
+	}
 }
 
 // block goes to the first line of a block scalar and learns its indentation.

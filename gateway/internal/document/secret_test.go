@@ -30,6 +30,7 @@ func TestLinesWithoutSecrets(t *testing.T) {
 		{"anchored", "secret: &a hunter\nafter: x", "secret: &a ******\nafter: x"},
 		{"anchored and quoted", "secret: &a 'hunter'\nafter: x", "secret: &a '******'\nafter: x"},
 		{"anchored on the next line", "secret: &a\n  hunter\nafter: x", "secret: &a\n  ******\nafter: x"},
+		{"anchored above a comment", "secret: &a # short\n  # too\n  hunter\nafter: x", "secret: &a # short\n  # too\n  ******\nafter: x"},
 		{"aliased", "name: &n hunter-two\nsecret: *n\nafter: x", "name: &n **********\nsecret: *n\nafter: x"},
 		{"literal", "secret: |\n  one\n\n    two\nafter: x", "secret: |\n  ***\n\n    ***\nafter: x"},
 		{"folded", "secret: >-\n  one\n  two\n  three\nafter: x", "secret: >-\n  ***\n  ***\n  *****\nafter: x"},
