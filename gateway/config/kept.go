@@ -104,15 +104,15 @@ func generationOf(kept []byte) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// errKeptForm says that what is kept was written by a version that wrote it otherwise.
-var errKeptForm = errors.New("it was kept in another form")
+// ErrUnreadable says that what is kept cannot be read, now or later: a version of another form wrote it.
+var ErrUnreadable = errors.New("what is kept of the configuration cannot be read")
 
 // LoadKept reads one tenant's part of what was kept of a configuration, with the rules that run in every tenant. What
 // comes out answers what was decided, and can send nothing: its destinations are names, and its steps build no request.
 func LoadKept(kept []byte, tenant string) (*Config, error) {
 	head, rest, ok := bytes.Cut(kept, []byte("\n"))
 	if !ok || !bytes.HasPrefix(head, []byte(keptForm)) {
-		return nil, errKeptForm
+		return nil, ErrUnreadable
 	}
 	c := &Config{Generation: generationOf(kept)}
 	products := map[string]string{}
@@ -125,7 +125,7 @@ func LoadKept(kept []byte, tenant string) (*Config, error) {
 		}
 		var k keptLine
 		if err := json.Unmarshal(text, &k); err != nil {
-			return nil, fmt.Errorf("what is kept cannot be read: %w", err)
+			return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
 		}
 		for name, product := range k.Destinations {
 			products[name] = product
@@ -136,7 +136,7 @@ func LoadKept(kept []byte, tenant string) (*Config, error) {
 		}
 		r, err := k.Rule.load(string(owner), tenant, products)
 		if err != nil {
-			return nil, fmt.Errorf("the rule %s cannot be read: %w", k.Rule.Name, err)
+			return nil, fmt.Errorf("%w: the rule %s: %w", ErrUnreadable, k.Rule.Name, err)
 		}
 		c.Rules = append(c.Rules, r)
 	}

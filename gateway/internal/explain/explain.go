@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
@@ -175,10 +176,10 @@ func (a *Asker) Event(ctx context.Context, tenant, id string) (*Explanation, err
 		if o.Generation != today.Config.Generation && o.Generation != "" {
 			then, err = a.PlanOf(ctx, tenant, o.Generation)
 			switch {
-			case ctx.Err() != nil, errors.Is(err, state.ErrUnavailable):
-				return nil, fmt.Errorf("explain: %w", err) // it may be there the next time
-			case err != nil:
+			case errors.Is(err, state.ErrNotFound), errors.Is(err, config.ErrUnreadable):
 				then, x.Unknown = nil, true
+			case err != nil:
+				return nil, fmt.Errorf("explain: %w", err) // it may be there the next time
 			}
 		}
 		if deliveries, err = a.deliveries(ctx, tenant, o.Deliveries); err != nil {
