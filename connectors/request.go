@@ -17,7 +17,7 @@ type Request struct {
 	Method string
 	// URL is absolute; it is empty where Auth is an Address, or where Address says it.
 	URL string
-	// Address is the URL of a request whose credentials are others and whose address is a secret too.
+	// Address is the URL if it is a secret and Auth holds another credential, as for a signed webhook.
 	Address Secret
 	Header  []Field
 	Body    []byte
@@ -88,7 +88,7 @@ func withJSON(method, url string, body any) *Request {
 // As puts the credentials beside the request.
 func (r *Request) As(a Auth) *Request { r.Auth = a; return r }
 
-// To says where the request goes: a URL that is a secret is printed and kept nowhere.
+// To sets the URL, or Address if it is a secret.
 func (r *Request) To(u URL) *Request {
 	if u.IsSecret() {
 		r.URL, r.Address = "", u.Secret()

@@ -7,14 +7,14 @@ import (
 
 // URL is a whole address, as a webhook's. Whether it may be reached is the gateway's to say (outbound).
 //
-// Many receivers (Zapier, Make, Teams) give out an address that is itself the credential. A URL that came from a ${…},
-// or looks like such an address, is a secret: it prints as [secret], and its text is only to be had as a Secret.
+// Many receivers (Zapier, Make, Teams) give out an address that is itself the credential. A URL that came from a ${…}, or
+// looks like such an address, is a secret: it prints as [secret], and only Secret returns its text.
 type URL struct {
 	text   Secret
 	secret bool
 }
 
-// NewURL is an address as UnmarshalText takes it, for code and tests.
+// NewURL reads an address as UnmarshalText does.
 func NewURL(text string) (URL, error) {
 	var u URL
 	err := u.UnmarshalText([]byte(text))
@@ -31,20 +31,20 @@ func (u *URL) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// Referenced makes the address a secret: it was written as ${…}. Where that has no value, text stands for it.
+// Referenced marks the address as a secret, because it was written as ${…}. If that has no value, text takes its place.
 func (u *URL) Referenced(text string) {
 	if u.secret = true; u.text.IsZero() {
 		u.text = NewSecret(text)
 	}
 }
 
-// IsSecret says that the address is itself a credential.
+// IsSecret reports whether the address is itself a credential.
 func (u URL) IsSecret() bool { return u.secret }
 
 // IsZero says that there is no address.
 func (u URL) IsZero() bool { return u.text.IsZero() }
 
-// Secret is the address, whether it is a secret or not.
+// Secret returns the address, whether it is a secret or not.
 func (u URL) Secret() Secret { return u.text }
 
 // String is the address, or [secret].
@@ -61,10 +61,10 @@ func (u URL) GoString() string { return u.String() }
 // MarshalText writes what String prints.
 func (u URL) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
 
-// credentialHosts give every customer an address that nothing else proves, in a path too short to tell.
+// credentialHosts are services whose addresses are credentials although their paths are too short to look like one.
 var credentialHosts = []string{"hooks.zapier.com", "pipedream.net"}
 
-// credentialNames begin or are the names of parameters that hold credentials.
+// credentialNames are names of parameters that hold credentials.
 var credentialNames = []string{"sig", "signature", "token", "access_token", "key", "api_key", "apikey", "code", "secret", "auth", "password"}
 
 const (
@@ -74,7 +74,7 @@ const (
 	minParameter = 8
 )
 
-// isCredential says that an address looks as if knowing it were enough to use it.
+// isCredential reports whether an address looks like a credential.
 func isCredential(u *url.URL) bool {
 	host := strings.ToLower(u.Hostname())
 	for _, known := range credentialHosts {

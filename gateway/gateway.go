@@ -113,8 +113,8 @@ type running struct {
 	plan    atomic.Pointer[decide.Plan]
 
 	counting    atomic.Pointer[stats.Stats] // stats, for the store, which writes before they are there
-	generations *generations                // configurations that do not run any more
-	behind      atomic.Pointer[string]      // why the running configuration is not the newest one
+	generations *generations                // older configurations, for explanations
+	behind      atomic.Pointer[string]      // why the changed configuration is not in use
 }
 
 // listenAll takes the port and the control socket, or neither.

@@ -12,34 +12,35 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// generations are configurations that decided events and do not run any more, as explanations ask for them. Of each only
-// the asking tenant's part is made, and few are remembered: what one tenant asks costs no other tenant's rules.
+// generations loads and caches configurations that decided events and no longer run, for explanations. It compiles only
+// the asking tenant's rules, so the cost of one tenant's question does not grow with the other tenants.
 type generations struct {
 	store state.Settings
-	// turns bounds how many are made at once.
+	// turns bounds the loads that run at once.
 	turns chan struct{}
 
 	mu      sync.Mutex
 	plans   map[tenantGeneration]*list.Element // of *oldPlan
-	recent  *list.List                         // the one asked for last in front
-	rules   int                                // in all of them
-	loading map[string]chan struct{}           // by tenant, closed when its load ends
+	recent  *list.List                         // least recently used at the back
+	rules   int                                // of all cached plans
+	loading map[string]chan struct{}           // by tenant; closed when the load ends
 }
 
 type tenantGeneration struct{ tenant, generation string }
 
-// oldPlan is one that is remembered.
+// oldPlan is an entry of the cache.
 type oldPlan struct {
 	of   tenantGeneration
 	plan *decide.Plan
 }
 
 const (
-	// maxPlans and maxRules bound what is remembered; the one asked for last is, whatever its size. A rule takes some 4 KiB.
+	// maxPlans and maxRules bound the cache; the most recently used plan stays whatever its size. A compiled rule takes
+	// about 4 KiB, so the cache takes at most about 8 MiB.
 	maxPlans, maxRules = 32, 2000
-	// maxLoads is how many are made at once, over all tenants; of one tenant it is one.
+	// maxLoads is how many loads run at once over all tenants. One tenant has at most one.
 	maxLoads = 2
-	// loadFor bounds how long the store is asked.
+	// loadFor is the timeout of one read of the store.
 	loadFor = 30 * time.Second
 )
 
@@ -50,8 +51,8 @@ func newGenerations(store state.Settings) *generations {
 	}
 }
 
-// plan is what a configuration decides for a tenant. Callers that ask for the same one wait for one load, and a tenant's
-// loads follow each other. It answers questions only: see config.LoadKept.
+// plan returns a tenant's part of a configuration. Callers that ask for the same one share one load; a tenant's loads run
+// one after the other. The plan can explain but not send: see config.LoadKept.
 func (g *generations) plan(ctx context.Context, tenant, generation string) (*decide.Plan, error) {
 	of := tenantGeneration{tenant, generation}
 	for {
@@ -77,7 +78,7 @@ func (g *generations) plan(ctx context.Context, tenant, generation string) (*dec
 	}
 }
 
-// load makes one. It goes on when its caller gives up, as others may wait for it.
+// load reads and caches one. It continues when its caller gives up, because others may wait for it.
 func (g *generations) load(ctx context.Context, of tenantGeneration, running chan struct{}) (*decide.Plan, error) {
 	type result struct {
 		plan *decide.Plan
@@ -119,7 +120,7 @@ func (g *generations) read(ctx context.Context, of tenantGeneration) (*decide.Pl
 	return decide.New(c), nil
 }
 
-// remember keeps a plan, and forgets those that nobody asked for the longest. g.mu is held.
+// remember caches a plan and evicts the least recently used ones beyond the bounds. g.mu is held.
 func (g *generations) remember(of tenantGeneration, plan *decide.Plan) {
 	g.plans[of] = g.recent.PushFront(&oldPlan{of, plan})
 	g.rules += len(plan.Config.Rules)

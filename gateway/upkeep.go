@@ -58,7 +58,7 @@ func (g *running) pause(ctx context.Context, d time.Duration) bool {
 // reloads reads the configuration again when it is told to, or when something that was read last time changed. One with
 // faults is refused as a whole.
 func (g *running) reloads(ctx context.Context) {
-	again := false // the store did not take the last one
+	again := false // the store failed at the last reload
 	for {
 		c, stop := g.clock.After(lookEvery)
 		asked := false
@@ -82,8 +82,7 @@ func (g *running) reloads(ctx context.Context) {
 	}
 }
 
-// reload loads the configuration, and makes it the running one where it has no fault. It is false where that is worth
-// another try with the same files.
+// reload loads the configuration and uses it if it has no faults. It returns false if the same files should be tried again.
 func (g *running) reload(ctx context.Context) bool {
 	loaded, err := g.load()
 	if err != nil {
@@ -129,7 +128,7 @@ func (g *running) reload(ctx context.Context) bool {
 	return true
 }
 
-// load reads the configuration and remembers what that was made of, whether it has faults or not.
+// load reads the configuration and remembers the files it read, also when they have faults.
 func (g *running) load() (*config.Config, error) {
 	g.files = &files.Reader{}
 	o := g.options
@@ -137,10 +136,10 @@ func (g *running) load() (*config.Config, error) {
 	return o.load()
 }
 
-// stale remembers why the running configuration is not the newest one, for readiness; "" where it is.
+// stale records for readiness why the changed configuration is not in use; "" means that it is.
 func (g *running) stale(why string) { g.behind.Store(&why) }
 
-// problems are what a person should see to, in words.
+// problems lists what a person should look at, as sentences for readiness.
 func (g *running) problems() []string {
 	all := g.streams.Problems()
 	if why := g.behind.Load(); why != nil && *why != "" {
@@ -167,7 +166,7 @@ func (g *running) refused(err error) {
 	}
 }
 
-// planOf is the configuration of a generation as a tenant sees it, also of one that is not running any more.
+// planOf returns a tenant's part of a generation: the running plan, or an older one that can only explain.
 func (g *running) planOf(ctx context.Context, tenant, generation string) (*decide.Plan, error) {
 	if p := g.plan.Load(); p.Config.Generation == generation {
 		return p, nil

@@ -31,7 +31,7 @@ const (
 type Config struct {
 	// Generation is the content hash of the files, with secrets by name only.
 	Generation string
-	// Kept is what explanations will need of this configuration, and what Generation is the hash of. See LoadKept.
+	// Kept is the form that is stored for later explanations, without any secret. Generation is its hash. See LoadKept.
 	Kept []byte
 
 	Listen string

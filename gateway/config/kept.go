@@ -15,18 +15,18 @@ import (
 	"github.com/surveygate/surveygate/rules/expression"
 )
 
-// What is kept of a configuration is what decides, and nothing else: each tenant's rules with their conditions, and the
-// names of its destinations. A secret cannot be in it, because no setting of a source, connection or token is; and it
-// does not depend on how the files are written, because it is made of what was read from them. Of everything else there
-// is a digest, so that two configurations that differ have different generations.
+// The kept form of a configuration stores only what later explanations need: each tenant's rules with their conditions,
+// and the names of its destinations. It holds no setting of a source, connection or token, so it cannot hold a secret.
+// It is built from the loaded rules, so the style of the YAML does not matter. A digest of everything else makes
+// configurations that differ have different generations.
 //
-// The first line is the form and the digest. Each further line is one tenant's: its name, a space, and JSON. So one tenant's
-// part is read without the others'.
+// The first line holds the format and the digest. Each further line belongs to one tenant: the tenant's name, a space, and
+// JSON. A reader skips the lines of other tenants without parsing them.
 
-// keptForm begins what is kept, and says how it is written.
+// keptForm begins the first line and names the format.
 const keptForm = "surveygate-rules/1 "
 
-// keptLine is what a line holds: a tenant's destinations, or one rule.
+// keptLine is one line: a tenant's destinations, or one rule.
 type keptLine struct {
 	// Destinations are products by the destinations' names.
 	Destinations map[string]string `json:"destinations,omitempty"`
@@ -42,14 +42,14 @@ type keptRule struct {
 	Steps    []keptStep `json:"steps"`
 }
 
-// keptStep is a step. Its connector is the destination's product, with the action behind a full stop.
+// keptStep is one step of a rule. Its connector is the destination's product, followed by a full stop and the action.
 type keptStep struct {
 	Name        string `json:"name"`
 	Destination string `json:"destination"`
 	Action      string `json:"action,omitempty"`
 }
 
-// digest is a hash of everything that was read, with secrets by name only.
+// digest hashes every file and profile that was read. Of a secret only its ${NAME} counts.
 func (l *loader) digest() string {
 	h := sha256.New()
 	for i, f := range l.files {
@@ -62,7 +62,7 @@ func (l *loader) digest() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// keep writes what is kept of a configuration.
+// keep writes the kept form of a configuration.
 func keep(c *Config, digest string) []byte {
 	var b bytes.Buffer
 	b.WriteString(keptForm + digest + "\n")
@@ -104,11 +104,11 @@ func generationOf(kept []byte) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// ErrUnreadable says that what is kept cannot be read, now or later: a version of another form wrote it.
+// ErrUnreadable is returned for a kept form that this version can never read: another version wrote it.
 var ErrUnreadable = errors.New("what is kept of the configuration cannot be read")
 
-// LoadKept reads one tenant's part of what was kept of a configuration, with the rules that run in every tenant. What
-// comes out answers what was decided, and can send nothing: its destinations are names, and its steps build no request.
+// LoadKept reads one tenant's part of a kept form, and the rules that run in every tenant. The result can explain a
+// decision but cannot send: its destinations have no settings, and its steps no connectors.
 func LoadKept(kept []byte, tenant string) (*Config, error) {
 	head, rest, ok := bytes.Cut(kept, []byte("\n"))
 	if !ok || !bytes.HasPrefix(head, []byte(keptForm)) {
@@ -143,7 +143,7 @@ func LoadKept(kept []byte, tenant string) (*Config, error) {
 	return c, nil
 }
 
-// load makes a rule as a tenant sees it.
+// load compiles a rule for one tenant.
 func (k *keptRule) load(owner, tenant string, products map[string]string) (*Rule, error) {
 	match := &rules.Rule{Tenant: owner, Name: k.Name, Events: k.Events, Disabled: k.Disabled}
 	if k.Kind == rules.WebhookKind.String() {

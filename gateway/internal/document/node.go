@@ -54,7 +54,7 @@ type Node struct {
 	file    *file
 	written string // Text before ${…} was replaced
 	spans   []span // where in written the parts of Text come from; nil where they are the same
-	secret  bool   // its text is a secret, which nothing shows
+	secret  bool   // its text is a secret
 }
 
 // Pair is one key of a mapping with its value.

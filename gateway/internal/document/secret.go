@@ -11,13 +11,13 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 )
 
-// Secrets are hidden from everything that shows a line of a file. A file knows them twice: where they stand, and what
-// they say, so that a comment beside one does not repeat it.
+// Faults show lines of files, and must not show secrets. A file masks each secret by its place, and by its text wherever
+// that appears again, for example in a comment.
 
-// exposer is implemented by connectors.Secret and by whatever embeds one, as the value of a header.
+// exposer is implemented by connectors.Secret and by types that embed it, such as the value of a header.
 type exposer interface{ Expose() string }
 
-// referenced is implemented by settings that are secrets where they come from a ${…}, as a webhook's URL.
+// referenced is implemented by settings that are secret when they come from a ${…}, such as a webhook's URL.
 type referenced interface {
 	Referenced(text string)
 	IsSecret() bool
@@ -29,15 +29,15 @@ var (
 	secretType     = reflect.TypeFor[connectors.Secret]()
 )
 
-// IsSecret says that a type holds a secret.
+// IsSecret reports whether a type is a secret.
 func IsSecret(t reflect.Type) bool { return t.Implements(exposerType) }
 
-// mayBeSecret says that a type holds a secret, or what is one where it comes from a ${…}.
+// mayBeSecret reports whether values of a type can be secrets.
 func mayBeSecret(t reflect.Type) bool {
 	return IsSecret(t) || reflect.PointerTo(t).Implements(referencedType)
 }
 
-// holdsSecrets says that a setting may be a secret, or a list or mapping of them.
+// holdsSecrets reports whether a setting can be a secret, or a list or mapping of secrets.
 func holdsSecrets(t reflect.Type) bool {
 	switch t.Kind() {
 	case reflect.Slice, reflect.Map, reflect.Pointer:
@@ -58,10 +58,10 @@ var credentials = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://([^/@]+)@`)
 // reference matches a text that is nothing but ${…}.
 var reference = regexp.MustCompile(`^(\$\{[^{}]*\})+$`)
 
-// minRepeated is the length from which a secret is also hidden where its text stands again: shorter ones are words.
+// minRepeated is the length from which a secret is masked wherever its text appears: shorter texts are common words.
 const minRepeated = 8
 
-// conceal makes a scalar a secret. Where it is written as ${NAME}, that stays to be seen.
+// conceal marks a scalar as a secret and masks it. A scalar that is written as ${NAME} stays visible.
 func (n *Node) conceal() {
 	if n.Kind != Scalar || n.secret {
 		return
@@ -88,7 +88,7 @@ func (n *Node) concealAll() {
 	}
 }
 
-// concealLine hides the rest of a line on which a secret was expected and a comment stands.
+// concealLine masks the rest of a line where a secret is missing: it became a comment if it begins with #.
 func (n *Node) concealLine() {
 	n.file.masks = append(n.file.masks, mask{n.At.Line, n.At.Column, maxColumn})
 }
@@ -115,10 +115,10 @@ func (p Pair) Conceal() {
 	}
 }
 
-// isReference says that a scalar is written as nothing but ${…}.
+// isReference reports whether a scalar is written as ${…} and nothing else.
 func (n *Node) isReference() bool { return n.spans != nil && reference.MatchString(n.Written()) }
 
-// HasReference says that part of a scalar comes from a ${…}.
+// HasReference reports whether part of a scalar comes from a ${…}.
 func (n *Node) HasReference() bool {
 	for _, s := range n.spans {
 		if s.replaced {
@@ -131,7 +131,7 @@ func (n *Node) HasReference() bool {
 // maxColumn stands for the end of a line.
 const maxColumn = 1 << 30
 
-// extent is every place in the file that a scalar takes, without its quotes.
+// extent returns the places of a scalar in the file, without its quotes.
 func (n *Node) extent() []mask {
 	w := walk(n.file, n.At.Line, n.At.Column)
 	w.anchor()
@@ -169,7 +169,7 @@ func (n *Node) extent() []mask {
 	return masks(start, end)
 }
 
-// masks hides what stands from start to before end.
+// masks covers the characters from start up to end.
 func masks(start, end place) []mask {
 	var all []mask
 	for line := start.line; line <= end.line; line++ {
@@ -188,8 +188,8 @@ func masks(start, end place) []mask {
 // indentation matches the head of a block scalar that says how far its lines are indented.
 var indentation = regexp.MustCompile(`[|>][+-]?[1-9]`)
 
-// block masks the lines of a block scalar whose head stands on a line, as long as they are indented as the first is, and
-// at least so many, blank ones left out. Where the head says the indentation, the first line may be indented further.
+// block masks the lines of a block scalar below the line of its head: at least so many lines that are not blank, and all
+// that are indented as the first. If the head states the indentation, the first line may be indented further than the rest.
 func (f *file) block(head, least int) []mask {
 	var all []mask
 	indent := 0
@@ -213,8 +213,8 @@ func (f *file) block(head, least int) []mask {
 	return all
 }
 
-// Digest writes what a tree says, for a hash: whatever is written alike has one digest, and of a secret only its ${NAME}
-// counts.
+// Digest writes a canonical form of the tree into a hash. Comments, layout and quoting style do not count, and of a secret
+// only its ${NAME} does.
 func (n *Node) Digest(w io.Writer) {
 	switch n.Kind {
 	case Scalar:

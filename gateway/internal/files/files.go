@@ -1,9 +1,9 @@
 // Package files reads the files of a configuration and remembers what each looked like, so that a change in any of them
 // is noticed.
 //
-// Whatever a configuration reads is read through a Reader: its own files, profiles, secrets in files, certificates. A
-// path that was looked for and is not there is remembered too. Links are followed, and it is the file behind them that
-// counts: Kubernetes replaces a mounted folder by turning one link, which makes every path in it another file.
+// A configuration reads everything through a Reader: its own files, profiles, secrets in files, certificates. A Reader also
+// remembers paths that were missing. It follows links and compares the files behind them: Kubernetes replaces a mounted
+// folder by changing one link, which makes every path below it another file.
 package files
 
 import (
@@ -23,17 +23,17 @@ type Reader struct {
 	seen map[string]*look
 }
 
-// look is a path as it was when it was read.
+// look is one path with its stamp at the first read.
 type look struct {
 	keep func(name string) bool // of a folder: the names that count
 	was  stamp
 }
 
-// small is up to which size a file's content is compared too. A secret that is replaced by one of the same length may
-// keep its time: file systems count time in ticks, and some tools set it.
+// small is the size up to which content is compared as well. A secret that is replaced by one of the same length may keep
+// its modification time: file systems have a coarse clock, and some tools set the time.
 const small = 16 << 10
 
-// stamp is what a path looks like.
+// stamp is what is compared to find a change.
 type stamp struct {
 	fault string // why it cannot be read
 	info  fs.FileInfo
@@ -90,12 +90,12 @@ func (r *Reader) remember(path string, l *look) {
 	if r.seen == nil {
 		r.seen = map[string]*look{}
 	}
-	if r.seen[path] == nil { // the first look counts: what changed since then was read in part
+	if r.seen[path] == nil { // a change between two reads must show, so the first stamp stays
 		r.seen[path] = l
 	}
 }
 
-// Paths are all that were read or looked for.
+// Paths lists every path that was read or looked for.
 func (r *Reader) Paths() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -107,7 +107,7 @@ func (r *Reader) Paths() []string {
 	return paths
 }
 
-// Changed is a path that looks different from when it was read; "" where none does.
+// Changed returns a path that changed since it was read, or "".
 func (r *Reader) Changed() string {
 	for _, path := range r.Paths() {
 		r.mu.Lock()
@@ -140,7 +140,7 @@ func stat(path string) stamp {
 	return stamp{info: info}
 }
 
-// small says that the content counts. A pipe is never read again.
+// small reports whether the content is compared. Only regular files are read again: reading a pipe would block.
 func (s *stamp) small() bool {
 	return s.info != nil && s.info.Mode().IsRegular() && s.info.Size() <= small
 }
@@ -168,13 +168,13 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// same says that nothing shows a change.
+// same reports whether two stamps are equal.
 func (s *stamp) same(o *stamp) bool {
 	if s.fault != o.fault || s.names != o.names || s.sum != o.sum || (s.info == nil) != (o.info == nil) {
 		return false
 	}
 	if s.info == nil || !s.info.Mode().IsRegular() && s.info.Mode().Type() == o.info.Mode().Type() {
-		return true // a folder is its names, and of a pipe nothing is known
+		return true // a folder is compared by its names; a pipe has nothing to compare
 	}
 	return os.SameFile(s.info, o.info) && s.info.Size() == o.info.Size() && s.info.ModTime().Equal(o.info.ModTime())
 }

@@ -39,7 +39,7 @@ func secretTexts(req *connectors.Request, out []string) []string {
 	return credentialTexts(req, out)
 }
 
-// addressOf is where a request goes, if that is a secret.
+// addressOf returns the request's address if it is a secret.
 func addressOf(req *connectors.Request) connectors.Secret {
 	if auth, ok := req.Auth.(connectors.AddressAuth); ok {
 		return auth.URL
@@ -212,7 +212,7 @@ func (w *wire) cut(res *connectors.Response) {
 	cutAnswer(res, shortest, func() []string { return allForms(texts) })
 }
 
-// cutAnswer cuts forms out of an answer, and asks for them only where something is as long as the shortest of them.
+// cutAnswer cuts forms out of an answer. It computes them only if some part is as long as the shortest one.
 func cutAnswer(res *connectors.Response, shortest int, forms func() []string) {
 	var all []string
 	if len(res.Body) >= shortest || res.Truncated {
@@ -232,8 +232,8 @@ func cutAnswer(res *connectors.Response, shortest int, forms func() []string) {
 	}
 }
 
-// addressForms remembers the forms of secret addresses, in which every answer of theirs is looked through. It lives as
-// long as a room, so that it forgets addresses that are used no more.
+// addressForms caches the forms of secret addresses, which are cut out of every answer. A reload makes a new room and with
+// it a new cache, so addresses that are no longer used are dropped.
 type addressForms struct{ of sync.Map } // connectors.Secret to []string, longest first
 
 func (f *addressForms) find(address connectors.Secret) []string {

@@ -16,25 +16,25 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// certificates are the files that an address names: whom to trust, and who we are. They are read again for each new
-// connection, so that certificates which are renewed while the gateway runs need no restart.
+// certificates are the files that an address names: the authorities to trust, and our own certificate with its key. They
+// are read again for each new connection, so renewed certificates need no restart.
 type certificates struct {
 	ca, cert, key string
 	readFile      func(path string) ([]byte, error)
 	log           *slog.Logger
 
 	mu      sync.Mutex
-	last    *tls.Config // of the files as they could be read last
+	last    *tls.Config // from the last successful read
 	problem string      // as it was logged
 }
 
-// parseToConnect is parseWith for who connects. The files were read through gateway/internal/files when the configuration
-// was checked, so whoever watches it knows them.
+// parseToConnect is parseWith for a client. CheckURL has read the same files through gateway/internal/files, so they are
+// watched.
 func parseToConnect(address string, log *slog.Logger) (*goredis.UniversalOptions, kind, error) {
 	return parseWith(address, os.ReadFile, log)
 }
 
-// certificatesOf are those of an address. They must be readable; secure says that the address is one of TLS.
+// certificatesOf reads the certificates of an address once, to refuse bad ones. It returns nil for an address without TLS.
 func certificatesOf(q url.Values, secure bool, readFile func(string) ([]byte, error), log *slog.Logger) (*certificates, error) {
 	if !secure {
 		if q.Has("ca") || q.Has("cert") || q.Has("key") {
@@ -51,8 +51,7 @@ func certificatesOf(q url.Values, secure bool, readFile func(string) ([]byte, er
 	return c, nil
 }
 
-// read reads the files as they are now. Both of a pair are read whatever the other is, so that a change in either is
-// noticed by whoever watches what was read.
+// read reads the files. It reads both files of a pair even if one is bad, so that both are watched.
 func (c *certificates) read() (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if c.ca != "" {
@@ -80,7 +79,7 @@ func (c *certificates) read() (*tls.Config, error) {
 	return config, nil
 }
 
-// now are the files as they are now, or as they could be read last: one half of a pair is replaced before the other.
+// now reads the files, and falls back to the last good ones: during a renewal, certificate and key may not match.
 func (c *certificates) now() *tls.Config {
 	config, err := c.read()
 	c.mu.Lock()
@@ -96,10 +95,10 @@ func (c *certificates) now() *tls.Config {
 	return c.last
 }
 
-// keepAlive is how often an idle connection is probed, as the client does by itself.
+// keepAlive is the probe interval of idle connections; the same as the client's default.
 const keepAlive = 5 * time.Minute
 
-// dialer connects with the certificates of the moment.
+// dialer connects with the current certificates.
 func (c *certificates) dialer(o *goredis.UniversalOptions) func(ctx context.Context, network, address string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		ctx, cancel := context.WithTimeout(ctx, o.DialTimeout)
