@@ -47,7 +47,7 @@ func holdsSecrets(t reflect.Type) bool {
 }
 
 // secretly matches keys whose values are secrets, in files that cannot be bound.
-var secretly = regexp.MustCompile(`(?i)(secret|token|password|api_?key|private_?key|webhook|authorization|cookie)`)
+var secretly = regexp.MustCompile(`(?i)(secret|token|passw|pwd|(api|private|access)_?key|^key$|^pat$|webhook|auth|bearer|credential|cookie)`)
 
 // secretValue matches such a key with its value on a line.
 var secretValue = regexp.MustCompile(`(?i)(?:secrets?|token|password|api_?key|private_?key|webhook|authorization|cookie)["']?\s*:\s*\[?\s*["']?([^\s"',{}\[\]$][^"',}\]]*)`)
@@ -103,17 +103,8 @@ func (n *Node) concealUser() {
 	n.file.masks = append(n.file.masks, mask{line, column, width})
 }
 
-// Conceal hides from faults what may be a secret in the wrong place: the value, where the key says so, or where
-// keys within it do.
-func (p Pair) Conceal() {
-	if secretly.MatchString(p.Key.Text) {
-		p.Value.concealAll()
-		return
-	}
-	for _, inner := range p.Value.Pairs {
-		inner.Conceal()
-	}
-}
+// Conceal masks every value below a key that nobody knows: what its settings are is unknown too, so any may be a secret.
+func (p Pair) Conceal() { p.Value.concealAll() }
 
 // isReference reports whether a scalar is written as ${…} and nothing else.
 func (n *Node) isReference() bool { return n.spans != nil && reference.MatchString(n.Written()) }
