@@ -12,7 +12,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/surveygate/surveygate/connectors"
 )
@@ -37,14 +36,6 @@ func secretTexts(req *connectors.Request, out []string) []string {
 		out = addressTexts(address.Expose(), out)
 	}
 	return credentialTexts(req, out)
-}
-
-// addressOf returns the request's address if it is a secret.
-func addressOf(req *connectors.Request) connectors.Secret {
-	if auth, ok := req.Auth.(connectors.AddressAuth); ok {
-		return auth.URL
-	}
-	return req.Address
 }
 
 // credentialTexts are secretTexts without those of an address.
@@ -197,26 +188,16 @@ func cutForms(text []byte, forms []string, truncated bool) []byte {
 
 // cut cuts the secrets of the request out of its answer. Answers too short to hold one cost nothing.
 func (w *wire) cut(res *connectors.Response) {
-	if len(w.address) > 0 {
-		cutAnswer(res, len(w.address[len(w.address)-1]), func() []string { return w.address })
-	}
+	w.cutAddress(res)
 	var room [8]string
 	texts := credentialTexts(w.request, room[:0])
-	if len(texts) == 0 {
-		return
-	}
 	shortest := 1 << 30
 	for _, text := range texts {
 		shortest = min(shortest, len(text))
 	}
-	cutAnswer(res, shortest, func() []string { return allForms(texts) })
-}
-
-// cutAnswer cuts forms out of an answer. It computes them only if some part is as long as the shortest one.
-func cutAnswer(res *connectors.Response, shortest int, forms func() []string) {
 	var all []string
-	if len(res.Body) >= shortest || res.Truncated {
-		all = forms()
+	if len(res.Body) >= shortest || (res.Truncated && len(texts) > 0) {
+		all = allForms(texts)
 		res.Body = cutForms(res.Body, all, res.Truncated)
 	}
 	for _, values := range res.Header {
@@ -225,24 +206,11 @@ func cutAnswer(res *connectors.Response, shortest int, forms func() []string) {
 				continue
 			}
 			if all == nil {
-				all = forms()
+				all = allForms(texts)
 			}
 			values[i] = string(cutForms([]byte(v), all, false))
 		}
 	}
-}
-
-// addressForms caches the forms of secret addresses, which are cut out of every answer. A reload makes a new room and with
-// it a new cache, so addresses that are no longer used are dropped.
-type addressForms struct{ of sync.Map } // connectors.Secret to []string, longest first
-
-func (f *addressForms) find(address connectors.Secret) []string {
-	if known, ok := f.of.Load(address); ok {
-		return known.([]string)
-	}
-	forms := allForms(addressTexts(address.Expose(), nil))
-	f.of.Store(address, forms)
-	return forms
 }
 
 // Transcript is the text of a request that may be kept: before its credentials, and without any secret.
