@@ -47,7 +47,7 @@ func holdsSecrets(t reflect.Type) bool {
 }
 
 // secretly matches keys whose values are secrets, in files that cannot be bound.
-var secretly = regexp.MustCompile(`(?i)(secret|token|passw|pwd|(api|private|access)_?key|^key$|^pat$|webhook|auth|bearer|credential|cookie)`)
+var secretly = regexp.MustCompile(`(?i)(secret|token|passw|pwd|(api|private|access)_?key|^pat$|webhook|auth|bearer|credential|cookie)`)
 
 // secretValue matches such a key with its value on a line.
 var secretValue = regexp.MustCompile(`(?i)(?:secrets?|token|password|api_?key|private_?key|webhook|authorization|cookie)["']?\s*:\s*\[?\s*["']?([^\s"',{}\[\]$][^"',}\]]*)`)
