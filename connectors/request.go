@@ -15,10 +15,12 @@ import (
 // Request is one HTTP request before its credentials, so it can be printed, stored and compared.
 type Request struct {
 	Method string
-	// URL is absolute; it is empty where Auth is an Address.
-	URL    string
-	Header []Field
-	Body   []byte
+	// URL is absolute; it is empty where Auth is an Address, or where Address says it.
+	URL string
+	// Address is the URL if it is a secret and Auth holds another credential, as for a signed webhook.
+	Address Secret
+	Header  []Field
+	Body    []byte
 	// Auth is put on last, by the gateway.
 	Auth Auth
 	// Name tells the requests of a chain apart; empty for the only or first one.
@@ -85,6 +87,16 @@ func withJSON(method, url string, body any) *Request {
 
 // As puts the credentials beside the request.
 func (r *Request) As(a Auth) *Request { r.Auth = a; return r }
+
+// To sets the URL, or Address if it is a secret.
+func (r *Request) To(u URL) *Request {
+	if u.IsSecret() {
+		r.URL, r.Address = "", u.Secret()
+		return r
+	}
+	r.URL, r.Address = u.String(), Secret{}
+	return r
+}
 
 // Named names the request within a chain.
 func (r *Request) Named(name string) *Request { r.Name = name; return r }

@@ -11,19 +11,6 @@ import (
 	"github.com/surveygate/surveygate/rules/expression"
 )
 
-// URL is a whole address, as a webhook's. Whether it may be reached is the gateway's to say (outbound).
-type URL string
-
-// UnmarshalText takes an absolute http or https address without user, password or fragment.
-func (u *URL) UnmarshalText(b []byte) error {
-	parsed, err := parseURL(b)
-	if err != nil {
-		return err
-	}
-	*u = URL(parsed.String())
-	return nil
-}
-
 // BaseURL is the `base_url` of an account: host and path before the product's own, for proxies, sandboxes
 // and tests. The zero value is the product's default.
 type BaseURL string

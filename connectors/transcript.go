@@ -15,7 +15,7 @@ func (r *Request) Transcript() []byte {
 	var b bytes.Buffer
 	b.WriteString(r.Method)
 	b.WriteByte(' ')
-	if _, secret := r.Auth.(AddressAuth); secret && r.URL == "" {
+	if _, secret := r.Auth.(AddressAuth); r.URL == "" && (secret || !r.Address.IsZero()) {
 		b.WriteString(Hidden)
 	} else {
 		b.WriteString(r.URL)

@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/url"
 
+	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/config"
 )
 
@@ -37,7 +38,8 @@ func (s SourceURL) Where() string {
 	return s.URL
 }
 
-// Check loads a configuration and says what it is; every fault it has is the error, all at once. Base is how the
+// Check loads a configuration and says what it is; every fault it has is the error, all at once. The URLs to paste are
+// whole, path tokens included: whoever may read the file may know them. Base is how the
 // gateway is reached from outside, such as https://surveys.example.com; empty is where it listens.
 func Check(o Options, base string) (*Report, error) {
 	c, err := o.load()
@@ -48,7 +50,7 @@ func Check(o Options, base string) (*Report, error) {
 		base = "http://" + firstOf(c.Listen, DefaultListen)
 	}
 	r := &Report{
-		Generation: c.Generation, Engine: engineOf(c), Sources: sourceURLs(c, base), Destinations: len(c.Destinations),
+		Generation: c.Generation, Engine: engineOf(c), Sources: sourceURLs(c, base, true), Destinations: len(c.Destinations),
 		Rules: len(c.Rules), Warnings: []string{},
 	}
 	for _, w := range c.Warnings {
@@ -57,8 +59,8 @@ func Check(o Options, base string) (*Report, error) {
 	return r, nil
 }
 
-// sourceURLs are the full addresses to paste into the platforms, path tokens included.
-func sourceURLs(c *config.Config, base string) []SourceURL {
+// sourceURLs are the addresses that platforms send to, with [secret] for path tokens unless they are to be shown.
+func sourceURLs(c *config.Config, base string, showSecrets bool) []SourceURL {
 	urls := []SourceURL{}
 	for _, s := range c.Sources {
 		if s.Stream != nil {
@@ -70,7 +72,11 @@ func sourceURLs(c *config.Config, base string) []SourceURL {
 			path = "/t/" + s.Tenant + path
 		}
 		if token := s.Receiver.PathToken; !token.IsZero() {
-			path += "/" + url.PathEscape(token.Expose())
+			shown := connectors.Hidden
+			if showSecrets {
+				shown = url.PathEscape(token.Expose())
+			}
+			path += "/" + shown
 		}
 		urls = append(urls, SourceURL{Tenant: s.Tenant, Name: s.Name, Profile: s.Receiver.Profile.Name, URL: base + path})
 	}

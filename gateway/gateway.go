@@ -20,6 +20,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/deliver"
+	"github.com/surveygate/surveygate/gateway/internal/files"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
@@ -61,6 +62,7 @@ type Options struct {
 	Started func(Started)
 
 	allowUnset bool
+	files      *files.Reader // what reads the configuration; nil is a new one
 }
 
 // Started says where a gateway is.
@@ -76,7 +78,8 @@ type Started struct {
 	Warnings []string `json:",omitempty"`
 	// Token is the token made at the first start, to be shown once; empty at every later start.
 	Token string
-	// Sources are the paths to paste into the platforms, by source.
+	// Sources are where platforms send to, by source, with [secret] for path tokens: what is said at every start stands in
+	// logs. Check and Client.Sources show them.
 	Sources []SourceURL
 }
 
@@ -85,7 +88,7 @@ func (o Options) load() (*config.Config, error) {
 	if env == nil {
 		env = os.LookupEnv //nolint:forbidigo // the façade is where the process's environment comes in by default
 	}
-	return config.Load(config.Options{Path: o.Config, Env: env, AllowUnset: o.allowUnset, Redis: o.Redis})
+	return config.Load(config.Options{Path: o.Config, Env: env, AllowUnset: o.allowUnset, Redis: o.Redis, Files: o.files})
 }
 
 // running is a gateway between start and stop.
@@ -93,7 +96,7 @@ type running struct {
 	options Options
 	data    string
 	listen  string
-	files   string // what showed of the configuration's files when they were last read
+	files   *files.Reader // what the configuration was read from last
 	log     *slog.Logger
 	clock   clock.Clock
 	store   state.Store
@@ -110,7 +113,8 @@ type running struct {
 	plan    atomic.Pointer[decide.Plan]
 
 	counting    atomic.Pointer[stats.Stats] // stats, for the store, which writes before they are there
-	generations sync.Map                    // hash to *decide.Plan, of configurations that are not running any more
+	generations *generations                // older configurations, for explanations
+	behind      atomic.Pointer[string]      // why the changed configuration is not in use
 }
 
 // listenAll takes the port and the control socket, or neither.
@@ -149,9 +153,8 @@ func open(ctx context.Context, o Options) (_ *running, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	// Looked at before they are read, so that a change in between is not missed.
-	g := &running{options: o, log: o.Log, clock: clock.System(), access: &access.Access{}, files: signs(o.Config)}
-	c, err := o.load()
+	g := &running{options: o, log: o.Log, clock: clock.System(), access: &access.Access{}}
+	c, err := g.load()
 	if err != nil {
 		return nil, err
 	}
@@ -164,6 +167,7 @@ func open(ctx context.Context, o Options) (_ *running, err error) {
 			err = errors.Join(err, g.close())
 		}
 	}()
+	g.generations = newGenerations(g.store)
 	if engineOf(c) == Redis {
 		g.newest = &newest{store: g.store, clock: g.clock}
 	}
@@ -208,7 +212,7 @@ func open(ctx context.Context, o Options) (_ *running, err error) {
 	})
 	g.web = web.New(web.Options{
 		Store: g.store, Plan: g.plan.Load, PlanOf: g.planOf, Access: g.access, Stats: g.stats, Clock: g.clock, Log: o.Log,
-		Problems: g.streams.Problems,
+		Problems: g.problems,
 	})
 	if err := g.web.Remember(ctx); err != nil {
 		return nil, err
@@ -291,7 +295,7 @@ func within(ctx context.Context, do func(context.Context) error) error {
 // use makes a configuration the running one, or changes nothing.
 func (g *running) use(ctx context.Context, c *config.Config) error {
 	// The generation is kept before anything is decided with it, so that every decision can be explained.
-	_, err := g.store.Put(ctx, systemTenant, kindGeneration, c.Generation, c.Text, 0)
+	_, err := g.store.Put(ctx, systemTenant, kindGeneration, c.Generation, c.Kept, 0)
 	seen := errors.Is(err, state.ErrConflict)
 	if err != nil && !seen {
 		return fmt.Errorf("keep the configuration: %w", err)
@@ -306,7 +310,6 @@ func (g *running) use(ctx context.Context, c *config.Config) error {
 	}
 	if before := g.plan.Load(); before != nil {
 		inherit(before.Config, c)
-		g.generations.Store(before.Config.Generation, before)
 	}
 	g.plan.Store(decide.New(c))
 	return nil

@@ -5,8 +5,12 @@ import (
 	"encoding/base64"
 	"fmt"
 
+	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/signature"
 )
+
+// Hidden is what stands wherever a secret would.
+const Hidden = connectors.Hidden
 
 // Made is a new secret, and the public key that belongs to it, if any.
 type Made struct {

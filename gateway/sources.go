@@ -42,17 +42,21 @@ type SourceInfo struct {
 	Tenant  string `json:"tenant"`
 	Enabled bool   `json:"enabled"`
 	Profile string `json:"profile"`
-	// Path is where its platform sends to, Stream the Redis stream it reads instead.
+	// Path is where its platform sends to, with [secret] for its token unless that was asked for; Stream the Redis stream
+	// it reads instead.
 	Path   string `json:"path,omitempty"`
 	Stream string `json:"redis_stream,omitempty"`
 	// Last is when its newest event came; zero where none is kept.
 	Last time.Time `json:"last_event,omitzero"`
 }
 
-// Sources lists a tenant's sources, by name.
-func (c *Client) Sources(ctx context.Context) ([]SourceInfo, error) {
+// Sources lists a tenant's sources, by name. With showSecrets their paths are whole, which needs the scope `secrets`.
+func (c *Client) Sources(ctx context.Context, showSecrets bool) ([]SourceInfo, error) {
 	var all []SourceInfo
 	query := url.Values{"limit": {"200"}}
+	if showSecrets {
+		query.Set("show_secrets", "true")
+	}
 	for {
 		var page struct {
 			Data []SourceInfo `json:"data"`

@@ -3,17 +3,14 @@ package gateway
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
 	"net"
-	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/document"
+	"github.com/surveygate/surveygate/gateway/internal/files"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
@@ -58,8 +55,10 @@ func (g *running) pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// reloads reads the configuration again when it is told to or a file changed. One with faults is refused as a whole.
+// reloads reads the configuration again when it is told to, or when something that was read last time changed. One with
+// faults is refused as a whole.
 func (g *running) reloads(ctx context.Context) {
+	again := false // the store failed at the last reload
 	for {
 		c, stop := g.clock.After(lookEvery)
 		asked := false
@@ -72,26 +71,30 @@ func (g *running) reloads(ctx context.Context) {
 		case <-c:
 		}
 		stop()
-		now := signs(g.options.Config)
-		if !asked && now == g.files {
+		changed := g.files.Changed()
+		if !asked && !again && changed == "" {
 			continue
 		}
-		g.files = now
-		g.reload(ctx)
+		if changed != "" {
+			g.log.Info("a file of the configuration changed", "path", changed)
+		}
+		again = !g.reload(ctx)
 	}
 }
 
-func (g *running) reload(ctx context.Context) {
-	loaded, err := g.options.load()
+// reload loads the configuration and uses it if it has no faults. It returns false if the same files should be tried again.
+func (g *running) reload(ctx context.Context) bool {
+	loaded, err := g.load()
 	if err != nil {
 		g.refused(err)
-		return
+		return true
 	}
 	before := g.plan.Load()
 	running := before.Config
 	if loaded.Redis != running.Redis {
+		g.stale("`redis` changed, which needs a restart")
 		g.log.Error("the new configuration is refused, the running one stays: `redis` changed, which needs a restart")
-		return
+		return true
 	}
 	for what, differs := range map[string]bool{
 		"listen": loaded.Listen != running.Listen,
@@ -102,9 +105,11 @@ func (g *running) reload(ctx context.Context) {
 		}
 	}
 	if err := g.use(ctx, loaded); err != nil {
+		g.stale("the store did not take it")
 		g.log.Error("the new configuration cannot be used, the running one stays", "err", err)
-		return
+		return false
 	}
+	g.stale("")
 	g.warnOfGone(ctx, before, g.plan.Load())
 	g.sender.SetPolicy(loaded.Outbound)
 	if err := g.web.Remember(ctx); err != nil {
@@ -120,11 +125,33 @@ func (g *running) reload(ctx context.Context) {
 		g.log.Warn("the configuration has no tokens any more: until the next start the API is open over the socket only")
 	}
 	g.log.Info("configuration loaded", "generation", loaded.Generation)
+	return true
+}
+
+// load reads the configuration and remembers the files it read, also when they have faults.
+func (g *running) load() (*config.Config, error) {
+	g.files = &files.Reader{}
+	o := g.options
+	o.files = g.files
+	return o.load()
+}
+
+// stale records for readiness why the changed configuration is not in use; "" means that it is.
+func (g *running) stale(why string) { g.behind.Store(&why) }
+
+// problems lists what a person should look at, as sentences for readiness.
+func (g *running) problems() []string {
+	all := g.streams.Problems()
+	if why := g.behind.Load(); why != nil && *why != "" {
+		all = append(all, "the configuration that was changed is not in use: "+*why+"; the log says more")
+	}
+	return all
 }
 
 // refused says what is wrong with a new configuration: a line for each fault, as a line of a log is one.
 func (g *running) refused(err error) {
 	const message = "the new configuration is refused, the running one stays"
+	g.stale("it has faults")
 	var faults document.Faults
 	if !errors.As(err, &faults) {
 		g.log.Error(message, "err", err)
@@ -139,43 +166,12 @@ func (g *running) refused(err error) {
 	}
 }
 
-// signs is what shows that files changed: names, sizes and times.
-func signs(path string) string {
-	var b strings.Builder
-	_ = filepath.WalkDir(path, func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return nil //nolint:nilerr // a file that went away between two looks is a change in itself
-		}
-		if d.IsDir() && name != path {
-			return filepath.SkipDir
-		}
-		if info, err := os.Stat(name); err == nil && !info.IsDir() {
-			fmt.Fprintf(&b, "%s %d %d\n", name, info.Size(), info.ModTime().UnixNano())
-		}
-		return nil
-	})
-	return b.String()
-}
-
-// planOf is the configuration of a generation, also of one that is not running any more: with secrets by name only.
-func (g *running) planOf(generation string) (*decide.Plan, error) {
+// planOf returns a tenant's part of a generation: the running plan, or an older one that can only explain.
+func (g *running) planOf(ctx context.Context, tenant, generation string) (*decide.Plan, error) {
 	if p := g.plan.Load(); p.Config.Generation == generation {
 		return p, nil
 	}
-	if p, ok := g.generations.Load(generation); ok {
-		return p.(*decide.Plan), nil
-	}
-	kept, err := g.store.Get(context.Background(), systemTenant, kindGeneration, generation)
-	if err != nil {
-		return nil, fmt.Errorf("configuration %s: %w", generation, err)
-	}
-	c, err := config.LoadText(kept.Value)
-	if err != nil {
-		return nil, fmt.Errorf("configuration %s: %w", generation, err)
-	}
-	p := decide.New(c)
-	g.generations.Store(generation, p)
-	return p, nil
+	return g.generations.plan(ctx, tenant, generation)
 }
 
 // started says where everything is.
@@ -184,7 +180,7 @@ func (g *running) started(ctx context.Context, public net.Listener) Started {
 	s := Started{
 		Address: public.Addr().String(), Socket: filepath.Join(g.data, SocketName), Data: g.data,
 		Engine: engineOf(c), Prefix: c.Redis.Prefix, Warnings: g.store.Health(ctx).Warnings,
-		Sources: sourceURLs(c, "http://"+public.Addr().String()),
+		Sources: sourceURLs(c, "http://"+public.Addr().String(), false),
 	}
 	if g.first != nil {
 		s.Token = g.first.Text

@@ -21,7 +21,7 @@ func (g *globals) check() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [--live [CONNECTION...]]",
 		Short: "Check the configuration, and print the URLs to paste",
-		Long: `Check the configuration, and print the URLs to paste.
+		Long: `Check the configuration, and print the URLs to paste, path tokens included.
 
 With --live each connection, or each of those named, is proved as well: its product is asked what changes nothing
 there, whether it takes the credentials and has what the rules write (scopes, properties, audiences, fields).

@@ -120,11 +120,15 @@ func (d *demo) run(ctx context.Context) error {
 	select {
 	case s := <-started:
 		d.base, d.urls = "http://"+s.Address, map[string]string{}
-		for _, source := range s.Sources {
-			d.urls[source.Name] = source.URL
-		}
 	case err := <-ended:
 		return err
+	}
+	report, err := gateway.Check(options, d.base)
+	if err != nil {
+		return err
+	}
+	for _, source := range report.Sources {
+		d.urls[source.Name] = source.URL
 	}
 	if d.client, err = gateway.Dial(gateway.ClientOptions{Data: dir}); err != nil {
 		return err

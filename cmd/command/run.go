@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -101,5 +103,8 @@ func (g *globals) started(s gateway.Started) {
 	}
 	for _, source := range s.Sources {
 		g.printf("  %-12s %s\n", owned(source.Tenant, source.Name), source.Where())
+	}
+	if slices.ContainsFunc(s.Sources, func(source gateway.SourceURL) bool { return strings.HasSuffix(source.URL, "/"+gateway.Hidden) }) {
+		g.printf("surveygate source list --show-secrets prints the URLs whole\n")
 	}
 }

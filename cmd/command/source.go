@@ -16,12 +16,14 @@ import (
 
 func (g *globals) source() *cobra.Command {
 	cmd := &cobra.Command{Use: "source", Short: "Look at sources, and write profiles of platforms"}
+	var showSecrets bool
 	list := &cobra.Command{
 		Use:   "list",
 		Short: "List sources, where their platforms send to, and when the newest event came",
 		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return g.listSources(cmd) },
+		RunE:  func(cmd *cobra.Command, _ []string) error { return g.listSources(cmd, showSecrets) },
 	}
+	list.Flags().BoolVar(&showSecrets, "show-secrets", false, "print path tokens too; with --server this needs a token of the scope secrets")
 	var limit int
 	rejected := &cobra.Command{
 		Use:   "rejected SOURCE",
@@ -42,13 +44,13 @@ func (g *globals) source() *cobra.Command {
 	return cmd
 }
 
-func (g *globals) listSources(cmd *cobra.Command) error {
+func (g *globals) listSources(cmd *cobra.Command, showSecrets bool) error {
 	client, err := g.dial()
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	all, err := client.Sources(cmd.Context())
+	all, err := client.Sources(cmd.Context(), showSecrets)
 	if err != nil {
 		return err
 	}

@@ -3,9 +3,14 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -124,6 +129,52 @@ func TestConnectorsDoNoIO(t *testing.T) {
 				t.Errorf("%s imports %s: Build reads no clock, chance, environment, log or network", r.ImportPath, imported)
 			}
 		}
+	}
+}
+
+// What a configuration is made of is read through one door, which remembers it: else a change in it would not be noticed.
+func TestConfigurationIsReadThroughOneDoor(t *testing.T) {
+	t.Parallel()
+	readers := []string{
+		"os.ReadFile", "os.Open", "os.OpenFile", "os.ReadDir", "os.Stat", "os.Lstat", "os.DirFS", "filepath.WalkDir", "filepath.Walk", "filepath.Glob",
+		"tls.LoadX509KeyPair",
+	}
+	elsewhere := []string{
+		"gateway/internal/files/",                          // the door
+		"gateway/internal/state/embedded/",                 // the store's own folder
+		"gateway/internal/state/redis/certificates.go",     // read again for each connection; config reads them through the door
+		"gateway/internal/leaktest/", "gateway/redistest/", // tests
+	}
+	looked := 0
+	for _, room := range []string{"gateway/config", "gateway/internal"} {
+		err := filepath.WalkDir(filepath.Join("../..", room), func(path string, d fs.DirEntry, err error) error {
+			name := strings.TrimPrefix(filepath.ToSlash(path), "../../")
+			if err != nil || d.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") ||
+				slices.ContainsFunc(elsewhere, func(part string) bool { return strings.HasPrefix(name, part) }) {
+				return err
+			}
+			looked++
+			positions := token.NewFileSet()
+			file, err := parser.ParseFile(positions, path, nil, 0)
+			if err != nil {
+				return err
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				if s, ok := n.(*ast.SelectorExpr); ok {
+					if of, ok := s.X.(*ast.Ident); ok && slices.Contains(readers, of.Name+"."+s.Sel.Name) {
+						t.Errorf("%s: %s.%s: read it through gateway/internal/files", positions.Position(s.Pos()), of.Name, s.Sel.Name)
+					}
+				}
+				return true
+			})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if looked < 100 {
+		t.Errorf("looked at %d files", looked)
 	}
 }
 

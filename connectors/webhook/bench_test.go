@@ -25,9 +25,13 @@ func cases(t testing.TB) (map[string]*Connector, *event.Event) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	address, err := connectors.NewURL("https://hook.example.com/in")
+	if err != nil {
+		t.Fatal(err)
+	}
 	of := func(body Body, all bool) *Connector {
 		return &Connector{
-			URL: "https://hook.example.com/in", Secrets: []connectors.Secret{connectors.NewSecret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")},
+			URL: address, Secrets: []connectors.Secret{connectors.NewSecret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")},
 			Body: body, SendAnswers: all, SendLeads: all,
 		}
 	}

@@ -32,7 +32,9 @@ func init() {
 
 // Connector posts every event to one receiver, signed so that the receiver knows who sent it.
 type Connector struct {
-	// URL is where events are posted. It is https, unless `outbound` allows otherwise.
+	// URL is where events are posted. It is https, unless `outbound` allows otherwise. One that is itself the credential, as
+	// Zapier, Make and Teams give out, is written as `${NAME}`: then it is shown and kept nowhere. Written out, it is hidden
+	// only where it looks like one: by a long key in its path, or a parameter such as `sig` or `token`.
 	URL connectors.URL `yaml:"url"`
 
 	// Secrets sign the body: one, or while rotating two, the newest first. `surveygate secret` prints one. With `standard`
@@ -81,10 +83,11 @@ func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
 		return nil, err
 	}
 	req := &connectors.Request{
-		Method: http.MethodPost, URL: string(c.URL), Body: body,
+		Method: http.MethodPost, Body: body,
 		Header: []connectors.Field{{Name: "Content-Type", Value: contentType}},
 		Auth:   c.auth(ev),
 	}
+	req.To(c.URL)
 	if c.Body.Word == BinaryCloudEvents {
 		req.Header = append(req.Header, attributes(ev)...)
 	}

@@ -31,8 +31,8 @@ const (
 type Config struct {
 	// Generation is the content hash of the files, with secrets by name only.
 	Generation string
-	// Text is what Generation is the hash of: the files as written, so secrets by name only.
-	Text []byte
+	// Kept is the form that is stored for later explanations, without any secret. Generation is its hash. See LoadKept.
+	Kept []byte
 
 	Listen string
 	// TrustedProxies are those whose X-Forwarded-For is believed.
@@ -107,7 +107,7 @@ type Destination struct {
 	// Credentials are what a pause by `revoked` is tied to: the secrets, and what else the connection says. Address is
 	// what one by 410 is tied to.
 	Credentials []connectors.Secret
-	Address     string
+	Address     connectors.Secret
 }
 
 // Retry is when a delivery is tried again.

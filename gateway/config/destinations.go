@@ -232,7 +232,7 @@ func (l *loader) connect(d *destination, connector connectors.Connector) {
 	// A product also refuses what is no secret (a Slack channel, an audience), so whatever is mended lifts the pause.
 	d.Credentials = append(secretsOf(reflect.ValueOf(connector).Elem(), nil), connectors.NewSecret(string(d.settings.JSON())))
 	if w, ok := connector.(*webhook.Connector); ok {
-		d.Address, d.delay = string(w.URL), w.Delay
+		d.Address, d.delay = w.URL.Secret(), w.Delay
 	}
 }
 
@@ -280,7 +280,11 @@ func (l *loader) check(d *destination, connector connectors.Connector, nodes ...
 			if err := outbound.CheckAddress(url.Interface().(connectors.Secret), l.config.Outbound, true); err != nil {
 				l.fault(urlFault(place(field.Name), err))
 			}
-		case urlType, baseType:
+		case urlType:
+			if err := outbound.CheckAddress(url.Interface().(connectors.URL).Secret(), l.config.Outbound, true); err != nil {
+				l.fault(urlFault(place(field.Name), err))
+			}
+		case baseType:
 			if url.String() == "" {
 				continue
 			}

@@ -1,8 +1,6 @@
 package config
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/document"
+	"github.com/surveygate/surveygate/gateway/internal/files"
 	"github.com/surveygate/surveygate/gateway/internal/source"
 )
 
@@ -36,11 +35,12 @@ type Options struct {
 	Listen, Data, Redis string
 	// Now is the time of loading, which accept_test counts from; zero is now.
 	Now time.Time
-	// ReadFile reads what ${file:…} and profile files name; nil is os.ReadFile.
-	ReadFile func(path string) ([]byte, error)
+	// Files reads everything that a configuration is made of, and knows afterwards what that was, also where Load fails;
+	// nil is a new one.
+	Files *files.Reader
 }
 
-// input is one file as it was read. Name is for faults, key for the text that is kept.
+// input is one file as it was read. Name is for faults, key the same wherever the folder is.
 type input struct {
 	name, key string
 	text      []byte
@@ -52,8 +52,8 @@ func Load(o Options) (*Config, error) {
 	if o.Env == nil {
 		o.Env = os.LookupEnv
 	}
-	if o.ReadFile == nil {
-		o.ReadFile = os.ReadFile
+	if o.Files == nil {
+		o.Files = &files.Reader{}
 	}
 	if o.Path == "" {
 		o.Path = DefaultPath
@@ -61,52 +61,40 @@ func Load(o Options) (*Config, error) {
 	if o.Now.IsZero() {
 		o.Now = clock.System().Now()
 	}
-	inputs, err := read(o.Path)
+	inputs, err := read(o.Files, o.Path)
 	if err != nil {
 		return nil, err
 	}
-	return load(o, inputs)
+	return load(o, o.Files.ReadFile, inputs)
 }
 
-// LoadText reads a configuration from Config.Text, as it was kept: its secrets are names without a value.
+// LoadText reads a configuration that is one text in no folder: no variable has a value, and there are no other files.
 func LoadText(text []byte) (*Config, error) {
-	files := map[string][]byte{}
-	var inputs []input
-	for _, in := range unpack(text) {
-		if files[in.key] = in.text; !strings.HasPrefix(in.key, profilePrefix) {
-			inputs = append(inputs, in)
-		}
-	}
-	return load(Options{
-		AllowUnset: true,
-		Env:        func(string) (string, bool) { return "", false },
-		ReadFile: func(path string) ([]byte, error) {
-			if text, ok := files[profilePrefix+path]; ok {
-				return text, nil
-			}
-			return nil, fs.ErrNotExist
-		},
-	}, inputs)
+	return load(Options{AllowUnset: true, Env: func(string) (string, bool) { return "", false }},
+		func(string) ([]byte, error) { return nil, fs.ErrNotExist }, []input{{DefaultPath, DefaultPath, text}})
 }
 
-// read reads a file, or every .yaml of a folder.
-func read(path string) ([]input, error) {
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
+// read reads a file, or every .yaml and .yml of a folder, in the order of their names.
+func read(from *files.Reader, path string) ([]input, error) {
+	inFolder, isFolder, err := from.Folder(path, isOurs)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%w: %s is not there; `surveygate demo` shows one working and writes it down", ErrNone, path)
-	}
-	if err != nil {
+	case err != nil:
 		return nil, fmt.Errorf("read configuration: %w", err)
+	case isFolder && len(inFolder) == 0:
+		return nil, fmt.Errorf("%w: the folder %s holds no .yaml file", ErrNone, path)
 	}
 	names := []string{path}
-	if info.IsDir() {
-		if names, err = filesOf(path); err != nil {
-			return nil, err
+	if isFolder {
+		names = names[:0]
+		for _, name := range inFolder {
+			names = append(names, filepath.Join(path, name))
 		}
 	}
 	inputs := make([]input, 0, len(names))
 	for _, name := range names {
-		text, err := os.ReadFile(name)
+		text, err := from.ReadFile(name)
 		if err != nil {
 			return nil, fmt.Errorf("read configuration: %w", err)
 		}
@@ -115,34 +103,17 @@ func read(path string) ([]input, error) {
 	return inputs, nil
 }
 
-// filesOf are the .yaml and .yml files of a folder, in the order of their names. Those that begin with a dot are
-// an editor's or Kubernetes' own.
-func filesOf(folder string) ([]string, error) {
-	entries, err := os.ReadDir(folder)
-	if err != nil {
-		return nil, fmt.Errorf("read configuration: %w", err)
-	}
-	var names []string
-	for _, entry := range entries {
-		name := entry.Name()
-		if ext := filepath.Ext(name); strings.HasPrefix(name, ".") || (ext != ".yaml" && ext != ".yml") {
-			continue
-		}
-		path := filepath.Join(folder, name)
-		if info, err := os.Stat(path); err == nil && !info.IsDir() { // follows links, as those of mounted secrets
-			names = append(names, path)
-		}
-	}
-	if len(names) == 0 {
-		return nil, fmt.Errorf("%w: the folder %s holds no .yaml file", ErrNone, folder)
-	}
-	return names, nil
+// isOurs says that a file of a folder is part of the configuration. Those that begin with a dot are an editor's or
+// Kubernetes' own.
+func isOurs(name string) bool {
+	ext := filepath.Ext(name)
+	return !strings.HasPrefix(name, ".") && (ext == ".yaml" || ext == ".yml")
 }
 
 // load builds a configuration from its files and says everything that is wrong with them at once.
-func load(o Options, inputs []input) (*Config, error) {
+func load(o Options, read func(path string) ([]byte, error), inputs []input) (*Config, error) {
 	l := &loader{
-		options: o, library: source.Builtin(),
+		options: o, read: read, library: source.Builtin(),
 		single: map[string]*document.Node{}, profiles: map[string]*source.Profile{},
 		destinations: map[target]*destination{}, sources: map[target]*document.Node{}, rules: map[string]map[string]*document.Node{},
 		config: &Config{Listen: DefaultListen, Data: DefaultData, Retention: defaultRetention()},
@@ -169,9 +140,8 @@ func load(o Options, inputs []input) (*Config, error) {
 		return nil, l.faults.Sorted()
 	}
 	l.config.Warnings = l.config.Warnings.Sorted()
-	l.config.Text = pack(l.texts())
-	sum := sha256.Sum256(l.config.Text)
-	l.config.Generation = hex.EncodeToString(sum[:8])
+	l.config.Kept = keep(l.config, l.digest())
+	l.config.Generation = generationOf(l.config.Kept)
 	return l.config, nil
 }
 
@@ -181,11 +151,12 @@ type target struct{ tenant, name string }
 // loader holds what is known while a configuration is built.
 type loader struct {
 	options Options
+	read    func(path string) ([]byte, error) // every file but the configuration's own, as secrets and profiles
 	config  *Config
 	faults  document.Faults
 
 	files   []*fileSettings
-	keys    []string // of files, as in the text that is kept
+	keys    []string // of files, for the digest
 	library *source.Library
 	aliases map[string][]string
 
@@ -235,7 +206,7 @@ func (l *loader) parse(inputs []input) {
 
 // file reads what ${file:…} names. Where names need no value, files need not be there.
 func (l *loader) file(path string) ([]byte, error) {
-	text, err := l.options.ReadFile(path)
+	text, err := l.read(path)
 	if err != nil && l.options.AllowUnset {
 		return []byte("${file:" + path + "}"), nil
 	}
@@ -262,42 +233,4 @@ func unsetFault(unset []document.Unset) document.Fault {
 		f.Remedy = "set them before the start; `surveygate test` does not need them"
 	}
 	return f
-}
-
-// profilePrefix marks profile files in the text that is kept.
-const profilePrefix = "profile:"
-
-// texts are the files as written, with ${HIDDEN} for secrets that stand in them as plain text.
-func (l *loader) texts() []input {
-	texts := make([]input, 0, len(l.files)+len(l.profileTexts))
-	for i, f := range l.files {
-		texts = append(texts, input{key: l.keys[i], text: f.Node.Redacted()})
-	}
-	return append(texts, l.profileTexts...)
-}
-
-// pack writes files one after the other: `-- name --`, then as many bytes as it says.
-func pack(inputs []input) []byte {
-	var b []byte
-	for _, in := range inputs {
-		b = fmt.Appendf(b, "-- %d %s --\n", len(in.text), in.key)
-		b = append(append(b, in.text...), '\n')
-	}
-	return b
-}
-
-// unpack is the inverse of pack. What is not packed is one file.
-func unpack(text []byte) []input {
-	var inputs []input
-	for rest := text; len(rest) > 0; {
-		head, body, ok := strings.Cut(string(rest), "\n")
-		var length int
-		if _, err := fmt.Sscanf(head, "-- %d ", &length); !ok || err != nil || length < 0 || length >= len(body) {
-			return []input{{DefaultPath, DefaultPath, text}}
-		}
-		_, key, _ := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(head, "-- "), " --"), " ")
-		inputs = append(inputs, input{key, key, []byte(body[:length])})
-		rest = []byte(body[length+1:])
-	}
-	return inputs
 }

@@ -34,7 +34,7 @@ func (l *loader) redis(f *fileSettings) {
 	}
 	l.config.Redis = Redis{URL: f.Redis.URL, Prefix: string(f.Redis.Prefix)}
 	if !node.Unset {
-		if message, remedy := addressFault(f.Redis.URL); message != "" {
+		if message, remedy := l.addressFault(f.Redis.URL); message != "" {
 			l.fault(node.Fault(message, remedy))
 		}
 	}
@@ -49,7 +49,7 @@ func (l *loader) overrideRedis(env func(name string) string) {
 			continue
 		}
 		l.config.Redis.URL = connectors.NewSecret(o.url)
-		if message, remedy := addressFault(l.config.Redis.URL); message != "" {
+		if message, remedy := l.addressFault(l.config.Redis.URL); message != "" {
 			l.fault(document.At(o.name, message, remedy))
 		}
 		break
@@ -60,8 +60,8 @@ func (l *loader) overrideRedis(env func(name string) string) {
 }
 
 // addressFault is what is wrong with a URL. It may hold a password, so nothing of it is repeated.
-func addressFault(url connectors.Secret) (message, remedy string) {
-	err := redis.CheckURL(url.Expose())
+func (l *loader) addressFault(url connectors.Secret) (message, remedy string) {
+	err := redis.CheckURL(url.Expose(), l.read)
 	if err == nil {
 		return "", ""
 	}

@@ -59,7 +59,7 @@ func (s *schema) form(t reflect.Type) object {
 	case reflect.TypeFor[later]():
 		return object{"not": object{}}
 	case reflect.TypeFor[redisSettings]():
-		return object{"anyOf": []any{object{"type": "string", "pattern": `^rediss?://|\$\{`}, s.structure(t)}}
+		return object{"anyOf": []any{object{"type": "string", "pattern": `^rediss?://|\$\{`, "writeOnly": true}, s.structure(t)}}
 	case reflect.TypeFor[time.Duration]():
 		return object{"type": "string", "pattern": durationPattern + `|\$\{`, "examples": []string{"30s", "5m", "7d"}}
 	case reflect.TypeFor[size]():
@@ -85,7 +85,7 @@ func (s *schema) form(t reflect.Type) object {
 	case reflect.TypeFor[stepSettings]():
 		return s.step()
 	case reflect.TypeFor[connectors.Secret]():
-		return object{"type": []string{"string", "number"}}
+		return object{"type": []string{"string", "number"}, "writeOnly": true}
 	case reflect.TypeFor[expression.Values]():
 		return object{"type": "object"}
 	case reflect.TypeFor[expression.Text](), reflect.TypeFor[expression.Condition](), reflect.TypeFor[expression.Value]():
@@ -105,6 +105,8 @@ func (s *schema) form(t reflect.Type) object {
 		return object{"type": []string{"string", "object"}}
 	case t.Kind() == reflect.Slice && reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()):
 		return object{"type": []string{"string", "array"}, "items": s.of(t.Elem())}
+	case document.IsSecret(t):
+		return object{"type": []string{"string", "number", "boolean"}, "writeOnly": true}
 	case reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()):
 		return object{"type": []string{"string", "number", "boolean"}}
 	}

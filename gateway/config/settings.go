@@ -34,7 +34,8 @@ type fileSettings struct {
 	// Redis keeps everything in Redis instead of `data`, so that several replicas can share the work: a URL, or `{url, prefix}`,
 	// where the prefix (`surveygate`) begins every key. Parameters of the URL: `sentinel=NAME`, `sentinel_user` and
 	// `sentinel_password`; `cluster=true`; `pool` (16 connections to each node); `timeout` (5s, of one call); with `rediss://`
-	// also `ca`, `cert` and `key` (files in PEM: whom to trust instead of the system's, and who we are).
+	// also `ca`, `cert` and `key` (files in PEM: whom to trust instead of the system's, and who we are; read again for each
+	// new connection).
 	Redis redisSettings `yaml:"redis,omitempty"`
 
 	// Retention bounds what is kept, by age and size, whichever is first.

@@ -130,7 +130,7 @@ func (l *loader) profile(n *document.Node) *source.Profile {
 		return known
 	}
 	l.profiles[path] = nil
-	text, err := l.options.ReadFile(path)
+	text, err := l.read(path)
 	if err != nil {
 		l.fault(n.Fault(fmt.Sprintf("the profile's file `%s` cannot be read", n.Text), "a path counts from the folder of this file"))
 		return nil
@@ -141,7 +141,7 @@ func (l *loader) profile(n *document.Node) *source.Profile {
 		return nil
 	}
 	l.profiles[path] = profile
-	l.profileTexts = append(l.profileTexts, input{key: profilePrefix + filepath.Clean(n.Text), text: text})
+	l.profileTexts = append(l.profileTexts, input{key: filepath.Clean(n.Text), text: text})
 	return profile
 }
 

@@ -41,7 +41,7 @@ func (l *loader) stream(e document.Entry[sourceSettings]) *Stream {
 		}
 	}
 	if url != nil && !url.Unset && !l.told(url) {
-		if err := redis.CheckURL(s.URL.Expose()); err != nil {
+		if err := redis.CheckURL(s.URL.Expose(), l.read); err != nil {
 			l.fault(url.Fault(err.Error(), "write redis://host:6379/0, or rediss:// with TLS"))
 		}
 	}
@@ -74,6 +74,7 @@ func (l *loader) streams() {
 			continue
 		}
 		at := s.Stream.at
+		s.Stream.at = nil // which would hold the whole file in memory
 		if engine.URL.IsZero() && s.Stream.URL.IsZero() && !l.options.AllowUnset {
 			l.fault(at.Fault("`redis_stream` needs a Redis, and everything is kept in a folder here",
 				"add redis: redis://host:6379/0 beside it, or keep everything in Redis (--redis)"))

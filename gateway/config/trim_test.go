@@ -54,7 +54,7 @@ webhooks:
 	same("Authorization", hook.Headers["Authorization"].Secret, "Bearer abc def")
 	same("X-Two", hook.Headers["X-Two"].Secret, "abc def-pat-1!")
 	same("redis", c.Redis.URL, "redis://127.0.0.1:6379/0")
-	if counts.MeasurementID != "G-1" || hook.URL != "https://hook.example.com/in" || c.Listen != "127.0.0.1:9090" {
-		t.Errorf("%q %q %q", counts.MeasurementID, hook.URL, c.Listen)
+	if counts.MeasurementID != "G-1" || hook.URL.Secret() != connectors.NewSecret("https://hook.example.com/in") || c.Listen != "127.0.0.1:9090" {
+		t.Errorf("%q %q %q", counts.MeasurementID, hook.URL.Secret().Expose(), c.Listen)
 	}
 }

@@ -172,7 +172,7 @@ func (l *Loop) storedHold(ctx context.Context, key laneKey) (state.Hold, error) 
 
 func (l *Loop) fingerprint(d *config.Destination, kind state.HoldKind) string {
 	if kind == state.HoldGone {
-		return outbound.Fingerprint(l.FingerprintKey, []connectors.Secret{connectors.NewSecret(d.Address)})
+		return outbound.Fingerprint(l.FingerprintKey, []connectors.Secret{d.Address})
 	}
 	return outbound.Fingerprint(l.FingerprintKey, d.Credentials)
 }

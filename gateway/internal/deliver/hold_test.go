@@ -333,7 +333,7 @@ func TestGone(t *testing.T) {
 	t.Parallel()
 	at := func(url string) *config.Config {
 		d := destination("hook", time.Hour)
-		d.Address = url
+		d.Address = connectors.NewSecret(url)
 		c := destinations(d)
 		c.Rules[0].Steps[0].Build["default"] = &gone{}
 		return c

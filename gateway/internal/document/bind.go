@@ -90,7 +90,6 @@ func (b *binder) fault(f Fault) { b.faults = append(b.faults, f) }
 
 var (
 	nodeType      = reflect.TypeFor[*Node]()
-	secretType    = reflect.TypeFor[connectors.Secret]()
 	valuesType    = reflect.TypeFor[expression.Values]()
 	urlType       = reflect.TypeFor[connectors.URL]()
 	baseType      = reflect.TypeFor[connectors.BaseURL]()
@@ -104,6 +103,9 @@ var (
 // bind lays a node over a value; name is its setting's, for messages.
 func (b *binder) bind(n *Node, v reflect.Value, name string) {
 	t := v.Type()
+	if IsSecret(t) || n.Kind != Scalar && mayBeSecret(t) { // what is written as a list may be a secret in brackets
+		n.concealAll()
+	}
 	switch {
 	case t == nodeType:
 		v.Set(reflect.ValueOf(n))
@@ -145,12 +147,16 @@ func (b *binder) bind(n *Node, v reflect.Value, name string) {
 		}
 		return
 	}
-	if unmarshals && (n.Kind == Scalar || !composite(t)) {
+	if unmarshals && (n.Kind == Scalar || !composite(t) || isText(t)) {
 		if n.Kind != Scalar {
 			b.fault(b.wrongKind(n, name, "a single value"))
 			return
 		}
+		address, isAddress := reflect.TypeAssert[referenced](v.Addr())
 		if n.Unset {
+			if isAddress {
+				address.Referenced(n.Text)
+			}
 			return
 		}
 		if t == prefixType {
@@ -159,6 +165,14 @@ func (b *binder) bind(n *Node, v reflect.Value, name string) {
 		}
 		n.concealUser()
 		b.refusedAs(n, name, v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(n.Text)))
+		if isAddress {
+			if n.HasReference() {
+				address.Referenced(n.Text)
+			}
+			if address.IsSecret() {
+				n.conceal()
+			}
+		}
 		return
 	}
 	switch {
@@ -175,19 +189,24 @@ func (b *binder) bind(n *Node, v reflect.Value, name string) {
 	}
 }
 
+// isText says that a struct has no settings of its own: it is written as a text.
+func isText(t reflect.Type) bool { return t.Kind() == reflect.Struct && len(Fields(t)) == 0 }
+
 func composite(t reflect.Type) bool {
 	return t.Kind() == reflect.Struct || t.Kind() == reflect.Slice || t.Kind() == reflect.Map
 }
 
-// secret takes a text and hides it from every fault that shows its line.
+// secret takes a text, which bind has hidden from every fault that shows its line.
 func (b *binder) secret(n *Node, v reflect.Value, name string) {
 	switch {
-	case n.Kind == Null || (n.Kind == Scalar && n.Text == ""):
+	case n.Kind == Null:
+		n.concealLine() // what became a comment was meant to be the secret
+		b.fault(n.Fault(fmt.Sprintf("`%s` is empty", name), "give it a value, in quotes where it begins with #"))
+	case n.Kind == Scalar && n.Text == "":
 		b.fault(b.empty(n, name))
 	case n.Kind != Scalar:
 		b.fault(b.wrongKind(n, name, "a single value"))
 	default:
-		n.conceal()
 		secret := connectors.NewSecret(n.Text)
 		v.Set(reflect.ValueOf(secret))
 		if err := connectors.CheckSecret(secret); err != nil && !n.Unset {

@@ -141,7 +141,7 @@ func (b *binder) rest(fields []Field, p Pair, v reflect.Value) bool {
 func meansSecret(key string, fields []Field) bool {
 	nearest := Nearest(key, Names(fields))
 	return slices.ContainsFunc(fields, func(f Field) bool {
-		return f.Name == nearest && nearest != "" && (f.Type == secretType || (f.Type.Kind() == reflect.Slice && f.Type.Elem() == secretType))
+		return f.Name == nearest && nearest != "" && holdsSecrets(f.Type)
 	})
 }
 

@@ -135,14 +135,13 @@ func (f Faults) Sorted() Faults {
 type file struct {
 	name  string
 	lines []string
-	masks []mask // secrets that stand in the file as plain text
+	masks []mask // where secrets stand
+	// secrets are their texts, which may stand in a comment again.
+	secrets []string
 }
 
-// mask hides characters of a line, columns from 1; block says that they are a line of a block scalar.
-type mask struct {
-	line, column, length int
-	block                bool
-}
+// mask hides characters of a line, columns from 1.
+type mask struct{ line, column, length int }
 
 func newFile(name string, text string) *file {
 	text = strings.ReplaceAll(text, "\r\n", "\n")
@@ -155,6 +154,11 @@ func (f *file) line(number int) string {
 		return ""
 	}
 	text := f.lines[number-1]
+	for _, secret := range f.secrets {
+		if strings.Contains(text, secret) {
+			text = strings.ReplaceAll(text, secret, strings.Repeat("*", utf8.RuneCountInString(secret)))
+		}
+	}
 	for _, m := range f.masks {
 		if m.line != number {
 			continue
@@ -166,31 +170,6 @@ func (f *file) line(number int) string {
 		text = string(runes)
 	}
 	return text
-}
-
-// Redacted is the file that a node is of, as it is written, but with ${HIDDEN} in the place of every secret that
-// stands in it as plain text. It is complete once everything of the file is bound.
-func (n *Node) Redacted() []byte {
-	f := n.file
-	lines := slices.Clone(f.lines)
-	masks := slices.Clone(f.masks)
-	slices.SortStableFunc(masks, func(a, b mask) int { return b.column - a.column }) // from the right, so that columns hold
-	done := map[mask]bool{}
-	for _, m := range masks {
-		if done[m] || m.line > len(lines) {
-			continue
-		}
-		done[m] = true
-		runes := []rune(lines[m.line-1])
-		from := min(m.column-1, len(runes))
-		to := min(from+m.length, len(runes))
-		text := "${HIDDEN}"
-		if !m.block && (from == 0 || (runes[from-1] != '"' && runes[from-1] != '\'')) {
-			text = `"` + text + `"`
-		}
-		lines[m.line-1] = string(runes[:from]) + text + string(runes[to:])
-	}
-	return []byte(strings.Join(lines, "\n"))
 }
 
 func (f *file) fault(line, column, length int, message, remedy string) Fault {

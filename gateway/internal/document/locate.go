@@ -69,12 +69,7 @@ func (n *Node) places() ([]place, place) {
 	case Literal, Folded:
 		w.block()
 	case Plain:
-		if w.peek() == '&' { // an anchor stands before its value
-			for w.peek() != ' ' && w.peek() != '\n' && w.peek() != 0 {
-				w.next()
-			}
-			w.blank()
-		}
+		w.anchor()
 	}
 	places := make([]place, 0, len(text))
 	for _, r := range text {
@@ -161,6 +156,19 @@ func (w *walker) skipTo(any ...rune) {
 func (w *walker) blank() {
 	for r := w.peek(); r == ' ' || r == '\t' || r == '\n'; r = w.peek() {
 		w.next()
+	}
+}
+
+// anchor goes behind the anchor that stands before a value, and comments behind that, where there is one.
+func (w *walker) anchor() {
+	if w.peek() != '&' {
+		return
+	}
+	for w.peek() != ' ' && w.peek() != '\t' && w.peek() != '\n' && w.peek() != 0 {
+		w.next()
+	}
+	for w.blank(); w.peek() == '#'; w.blank() {
+		w.skipTo('\n')
 	}
 }
 

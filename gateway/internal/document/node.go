@@ -54,6 +54,7 @@ type Node struct {
 	file    *file
 	written string // Text before ${…} was replaced
 	spans   []span // where in written the parts of Text come from; nil where they are the same
+	secret  bool   // its text is a secret
 }
 
 // Pair is one key of a mapping with its value.
@@ -135,71 +136,6 @@ func (n *Node) Written() string {
 		return n.written
 	}
 	return n.Text
-}
-
-// conceal hides a scalar that is a secret from every fault that shows its line. A ${NAME} is no secret.
-func (n *Node) conceal() {
-	if n.Kind != Scalar || (n.spans != nil && strings.HasPrefix(n.Written(), "${")) {
-		return
-	}
-	if n.Style == Literal || n.Style == Folded {
-		for line := n.At.Line + 1; line <= n.At.Line+strings.Count(n.Written(), "\n")+1; line++ {
-			text := n.file.line(line)
-			column, width := content(text)
-			if strings.TrimSpace(text) == "" || column == 1 {
-				continue
-			}
-			n.file.masks = append(n.file.masks, mask{line, column, width, true})
-		}
-		return
-	}
-	m := mask{n.At.Line, n.At.Column, n.width(), false}
-	if n.Style == Single || n.Style == Double {
-		m.column, m.length = m.column+1, max(m.length-2, 0)
-	}
-	n.file.masks = append(n.file.masks, m)
-}
-
-// secretly matches keys whose values are secrets, in files that cannot be bound.
-var secretly = regexp.MustCompile(`(?i)(secret|token|password|api_?key|private_?key|webhook)`)
-
-// secretValue matches such a key with its value on a line.
-var secretValue = regexp.MustCompile(`(?i)(?:secrets?|token|password|api_?key|private_?key|webhook)["']?\s*:\s*\[?\s*["']?([^\s"',{}\[\]$][^\s"',}\]]*)`)
-
-// credentials matches user and password in a URL.
-var credentials = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://([^/@]+)@`)
-
-// concealUser hides user and password of a URL, which is refused for them and must not show them all the same.
-func (n *Node) concealUser() {
-	m := credentials.FindStringSubmatchIndex(n.Text)
-	if m == nil || n.Kind != Scalar || n.spans != nil {
-		return
-	}
-	line, column, width := n.locate(m[2], m[3]-m[2])
-	n.file.masks = append(n.file.masks, mask{line, column, width, true})
-}
-
-// Conceal hides from faults what may be a secret in the wrong place: the value, where the key says so, or where
-// keys within it do.
-func (p Pair) Conceal() {
-	if secretly.MatchString(p.Key.Text) {
-		p.Value.concealAll()
-		return
-	}
-	for _, inner := range p.Value.Pairs {
-		inner.Conceal()
-	}
-}
-
-// concealAll conceals every scalar below.
-func (n *Node) concealAll() {
-	n.conceal()
-	for _, item := range n.Items {
-		item.concealAll()
-	}
-	for _, p := range n.Pairs {
-		p.Value.concealAll()
-	}
 }
 
 // With is a mapping of some of the pairs: those whose keys pass.

@@ -33,7 +33,7 @@ func (f *file) explain(text []byte, err error) Fault {
 	fault := f.explained(text, err)
 	if line := f.line(fault.Line); line != "" {
 		for _, m := range secretValue.FindAllStringSubmatchIndex(line, -1) {
-			f.masks = append(f.masks, mask{fault.Line, columnAt(line, m[2]), utf8.RuneCountInString(line[m[2]:m[3]]), true})
+			f.masks = append(f.masks, mask{fault.Line, columnAt(line, m[2]), utf8.RuneCountInString(line[m[2]:m[3]])})
 		}
 	}
 	return fault

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
@@ -145,9 +146,9 @@ type Change struct {
 // Asker explains events of a running gateway. All fields are required; it is safe for concurrent use.
 type Asker struct {
 	Store state.Store
-	// Plan is the running configuration; PlanOf one that ran before.
+	// Plan is the running configuration; PlanOf one that ran before, as a tenant sees it.
 	Plan   func() *decide.Plan
-	PlanOf func(generation string) (*decide.Plan, error)
+	PlanOf func(ctx context.Context, tenant, generation string) (*decide.Plan, error)
 	Clock  clock.Clock
 }
 
@@ -173,8 +174,12 @@ func (a *Asker) Event(ctx context.Context, tenant, id string) (*Explanation, err
 			x.State = "dead"
 		}
 		if o.Generation != today.Config.Generation && o.Generation != "" {
-			if then, err = a.PlanOf(o.Generation); err != nil {
+			then, err = a.PlanOf(ctx, tenant, o.Generation)
+			switch {
+			case errors.Is(err, state.ErrNotFound), errors.Is(err, config.ErrUnreadable):
 				then, x.Unknown = nil, true
+			case err != nil:
+				return nil, fmt.Errorf("explain: %w", err) // it may be there the next time
 			}
 		}
 		if deliveries, err = a.deliveries(ctx, tenant, o.Deliveries); err != nil {

@@ -94,7 +94,7 @@ func newWorld(t *testing.T) *world {
 		}
 	})
 	w.plans[w.plan.Config.Generation] = w.plan
-	w.asker = &Asker{Store: w.store, Clock: w.clock, Plan: func() *decide.Plan { return w.plan }, PlanOf: func(g string) (*decide.Plan, error) {
+	w.asker = &Asker{Store: w.store, Clock: w.clock, Plan: func() *decide.Plan { return w.plan }, PlanOf: func(_ context.Context, _, g string) (*decide.Plan, error) {
 		if p := w.plans[g]; p != nil {
 			return p, nil
 		}

@@ -43,13 +43,21 @@ func BenchmarkSend(b *testing.B) {
 	secret := signature.NewSecret()
 	s := outbound.New(outbound.Options{Policy: loopback})
 	defer s.Close()
-	for _, by := range []outbound.Transport{outbound.Fast, outbound.Std} {
-		b.Run(string(by), func(b *testing.B) {
+	for _, c := range []struct {
+		name   string
+		by     outbound.Transport
+		secret bool // the address is a secret too
+	}{{"fast", outbound.Fast, false}, {"std", outbound.Std, false}, {"secret-address", outbound.Fast, true}} {
+		by := c.by
+		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			b.SetParallelism(32)
 			ctx := b.Context()
 			b.RunParallel(func(pb *testing.PB) {
 				req := connectors.Post(p.url+"/in", body).As(connectors.SignedAuth{Secrets: []connectors.Secret{secret}})
+				if c.secret {
+					req.URL, req.Address = "", connectors.NewSecret(p.url+"/hooks/catch/1234567/abcdefgh?sig=0123456789abcdef")
+				}
 				a := trusted(by)
 				a.Destination = "wh"
 				for pb.Next() {

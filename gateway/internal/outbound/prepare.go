@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/internal/redact"
 	"github.com/surveygate/surveygate/gateway/signature"
 	"github.com/surveygate/surveygate/rules/event"
 )
@@ -27,8 +28,10 @@ type wire struct {
 	body   []byte
 	// key says which connections the request may use.
 	key poolKey
-	// request is what it was made of; its secrets are cut out of the answer.
+	// request is what it was made of. Its secrets are cut out of the answer; address cuts its URL where that is one, else it
+	// is nil.
 	request *connectors.Request
+	address *redact.Cutter
 	// keep is how much of the answer's body is.
 	keep int
 }
@@ -92,14 +95,14 @@ func (s *Sender) prepare(req *connectors.Request, a Attempt, p Policy) (*wire, e
 
 // address is the URL that a request goes to: its own, or the one that is its secret.
 func address(req *connectors.Request) (*url.URL, error) {
-	if auth, ok := req.Auth.(connectors.AddressAuth); ok {
+	if secret := addressOf(req); !secret.IsZero() || isAddressAuth(req.Auth) {
 		if req.URL != "" {
 			return nil, invalid("the request has a URL beside the one that is its secret")
 		}
-		if err := checkCredential("the URL that is a secret", "", auth.URL); err != nil {
+		if err := checkCredential("the URL that is a secret", "", secret); err != nil {
 			return nil, err
 		}
-		u, err := url.Parse(auth.URL.Expose())
+		u, err := url.Parse(secret.Expose())
 		if err != nil {
 			return nil, unusable("the URL that is a secret cannot be read")
 		}
@@ -116,6 +119,11 @@ func address(req *connectors.Request) (*url.URL, error) {
 		return nil, &Error{Refused, err.Error()}
 	}
 	return u, nil
+}
+
+func isAddressAuth(auth connectors.Auth) bool {
+	_, ok := auth.(connectors.AddressAuth)
+	return ok
 }
 
 // authorise puts the credentials on, over whatever stands in their place.

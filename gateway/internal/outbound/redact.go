@@ -13,7 +13,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/redact"
 )
 
-// Secrets are all that a request carries: its credentials and its secret headers.
+// Secrets are all that a request carries: its credentials, an address that is one, and its secret headers.
 func Secrets(req *connectors.Request) []connectors.Secret {
 	texts := secretTexts(req, nil)
 	out := make([]connectors.Secret, len(texts))
@@ -29,6 +29,14 @@ const minHeader = 4
 
 // secretTexts are the secrets of a request in the forms in which a peer that repeats them would know them.
 func secretTexts(req *connectors.Request, out []string) []string {
+	if address := addressOf(req); !address.IsZero() {
+		out = addressTexts(address.Expose(), out)
+	}
+	return credentialTexts(req, out)
+}
+
+// credentialTexts are secretTexts without those of an address.
+func credentialTexts(req *connectors.Request, out []string) []string {
 	switch auth := req.Auth.(type) {
 	case connectors.BearerAuth:
 		out = append(out, auth.Token.Expose())
@@ -40,8 +48,6 @@ func secretTexts(req *connectors.Request, out []string) []string {
 		out = append(out, auth.Value.Expose())
 	case connectors.BodyFieldAuth:
 		out = append(out, auth.Value.Expose())
-	case connectors.AddressAuth:
-		out = addressTexts(auth.URL.Expose(), out)
 	case connectors.SignedAuth:
 		for _, s := range auth.Secrets {
 			text := s.Expose()
@@ -101,8 +107,9 @@ func Cut(text []byte, secrets []connectors.Secret) []byte {
 
 // cut cuts the secrets of the request out of its answer. Answers too short to hold one cost nothing.
 func (w *wire) cut(res *connectors.Response) {
+	w.cutAddress(res)
 	var room [8]string
-	texts := secretTexts(w.request, room[:0])
+	texts := credentialTexts(w.request, room[:0])
 	shortest := 1 << 30
 	for _, text := range texts {
 		shortest = min(shortest, len(text))

@@ -44,9 +44,10 @@ type Sender struct {
 
 // room is everything that hangs on one policy.
 type room struct {
-	policy Policy
-	fast   *fast
-	std    *std
+	policy    Policy
+	fast      *fast
+	std       *std
+	addresses addressCutters
 }
 
 // New makes a Sender.
@@ -129,6 +130,9 @@ func (s *Sender) Send(ctx context.Context, req *connectors.Request, a Attempt) R
 	w, err := s.prepare(req, a, r.policy)
 	if err != nil {
 		return failed(err, answer{}, begun)
+	}
+	if address := addressOf(req); !address.IsZero() {
+		w.address = r.addresses.find(address)
 	}
 	timeout := a.Timeout
 	if timeout <= 0 {

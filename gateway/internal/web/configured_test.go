@@ -65,8 +65,16 @@ func TestConfigured(t *testing.T) {
 			}
 		}
 	}
-	if body := get("/v1/sources/poltio", everyToken); !strings.Contains(body, "/in/poltio/"+pathToken) {
-		t.Errorf("the scope `secrets` does not show the path: %s", body)
+	for _, path := range []string{"/v1/sources/poltio", "/v1/sources"} {
+		if body := get(path, everyToken); strings.Contains(body, pathToken) || !strings.Contains(body, "/in/poltio/[secret]") {
+			t.Errorf("%s shows a path token that nobody asked for: %s", path, body)
+		}
+		if body := get(path+"?show_secrets=true", everyToken); !strings.Contains(body, "/in/poltio/"+pathToken) {
+			t.Errorf("%s: the scope `secrets` does not show the path: %s", path, body)
+		}
+		if got := r.ask(t, ask{path: path + "?show_secrets=true", token: readToken}); got.status != 403 || strings.Contains(got.body, pathToken) {
+			t.Errorf("%s: without the scope `secrets`: %d %s", path, got.status, got.body)
+		}
 	}
 	for _, method := range []string{"PUT", "PATCH", "DELETE"} {
 		got := r.ask(t, ask{method: method, path: "/v1/rules/detractor", token: everyToken, body: `{}`})

@@ -152,7 +152,7 @@ func (r *rig) start(t testing.TB) *rig {
 	}
 	r.app = New(Options{
 		Store: r.store, Plan: r.plan.Load, Access: doors, Clock: r.clock,
-		PlanOf: func(string) (*decide.Plan, error) { return nil, state.ErrNotFound },
+		PlanOf: func(context.Context, string, string) (*decide.Plan, error) { return nil, state.ErrNotFound },
 		Stats:  stats.New(stats.Options{Store: r.store, Clock: r.clock, Version: "test"}),
 	})
 	if err := r.app.Remember(context.Background()); err != nil {

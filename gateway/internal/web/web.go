@@ -42,9 +42,10 @@ const (
 // Options are what the server works with. All but Log and Problems are required.
 type Options struct {
 	Store state.Store
-	// Plan is the running configuration; a reload swaps it. PlanOf is one that ran before, by its generation.
+	// Plan is the running configuration; a reload swaps it. PlanOf is one that ran before, by its generation, as a tenant
+	// sees it.
 	Plan   func() *decide.Plan
-	PlanOf func(generation string) (*decide.Plan, error)
+	PlanOf func(ctx context.Context, tenant, generation string) (*decide.Plan, error)
 	Access *access.Access
 	Stats  *stats.Stats
 	Clock  clock.Clock

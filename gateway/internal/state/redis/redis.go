@@ -117,7 +117,7 @@ func open(opts Options) (*store, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	o, k, err := parse(opts.URL)
+	o, k, err := parseToConnect(opts.URL, opts.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}

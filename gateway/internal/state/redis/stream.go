@@ -66,7 +66,10 @@ type Stream struct {
 
 // OpenStream makes a reader. It does not connect: a stream's Redis that is gone must not keep the gateway from starting.
 func OpenStream(opts StreamOptions) (*Stream, error) {
-	o, _, err := parse(opts.URL)
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	o, _, err := parseToConnect(opts.URL, opts.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("open stream: %w", err)
 	}
@@ -85,9 +88,6 @@ func OpenStream(opts StreamOptions) (*Stream, error) {
 	if opts.Clock == nil {
 		opts.Clock = clock.System()
 	}
-	if opts.Logger == nil {
-		opts.Logger = slog.New(slog.DiscardHandler)
-	}
 	if opts.Report == nil {
 		opts.Report = func(error) {}
 	}
@@ -103,9 +103,10 @@ func OpenStream(opts StreamOptions) (*Stream, error) {
 	}, nil
 }
 
-// CheckURL says what is wrong with an address of Redis; nothing of it is in the error.
-func CheckURL(address string) error {
-	_, _, err := parse(address)
+// CheckURL says what is wrong with an address of Redis; nothing of it is in the error. The certificates that it names are
+// read by readFile.
+func CheckURL(address string, readFile func(path string) ([]byte, error)) error {
+	_, _, err := parseWith(address, readFile, slog.New(slog.DiscardHandler))
 	return err
 }
 

@@ -2,11 +2,10 @@ package redis
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -23,7 +22,12 @@ const (
 	cluster
 )
 
-// parse reads an address:
+// parse is parseToConnect without a log.
+func parse(address string) (*goredis.UniversalOptions, kind, error) {
+	return parseToConnect(address, slog.New(slog.DiscardHandler))
+}
+
+// parseWith reads an address:
 //
 //	redis://user:password@host:6379/0                                    one Redis; rediss:// with TLS
 //	redis://host-1:26379,host-2:26379,host-3:26379/0?sentinel=NAME       the master NAME of these sentinels
@@ -31,8 +35,9 @@ const (
 //
 // Parameters: sentinel_user, sentinel_password; pool (connections for each node), timeout (of one call, 5s); with TLS
 // also ca (a file of certificates to trust instead of the system's), cert and key (files of our own certificate).
-// Nothing of the address is in an error, as it holds a password.
-func parse(address string) (*goredis.UniversalOptions, kind, error) {
+// Nothing of the address is in an error, as it holds a password. Files are read by readFile; log hears of certificates
+// that cannot be read later on.
+func parseWith(address string, readFile func(path string) ([]byte, error), log *slog.Logger) (*goredis.UniversalOptions, kind, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		// url.Error repeats its input. Several hosts with ports are refused by no check of net/url but the last port's.
@@ -98,8 +103,12 @@ func parse(address string) (*goredis.UniversalOptions, kind, error) {
 		}
 		o.DialTimeout, o.ReadTimeout, o.WriteTimeout = d, d, d
 	}
-	if err := files(o.TLSConfig, q); err != nil {
+	certificates, err := certificatesOf(q, o.TLSConfig != nil, readFile, log)
+	if err != nil {
 		return nil, 0, err
+	}
+	if certificates != nil {
+		o.Dialer = certificates.dialer(o)
 	}
 	for name := range q {
 		switch name {
@@ -112,34 +121,6 @@ func parse(address string) (*goredis.UniversalOptions, kind, error) {
 		}
 	}
 	return o, k, nil
-}
-
-// files puts the certificates of an address into its TLS.
-func files(to *tls.Config, q url.Values) error {
-	if to == nil {
-		if q.Has("ca") || q.Has("cert") || q.Has("key") {
-			return errors.New("the address of Redis names certificates, and does not begin with rediss://")
-		}
-		return nil
-	}
-	if path := q.Get("ca"); path != "" {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return fmt.Errorf("ca in the address of Redis: %w", err)
-		}
-		to.RootCAs = x509.NewCertPool()
-		if !to.RootCAs.AppendCertsFromPEM(text) {
-			return fmt.Errorf("ca in the address of Redis: %s has no certificate in PEM", path)
-		}
-	}
-	if q.Has("cert") || q.Has("key") {
-		own, err := tls.LoadX509KeyPair(q.Get("cert"), q.Get("key"))
-		if err != nil {
-			return fmt.Errorf("cert and key in the address of Redis: %w", err)
-		}
-		to.Certificates = []tls.Certificate{own}
-	}
-	return nil
 }
 
 func hasPort(host string) bool {

@@ -70,6 +70,8 @@ var (
 	spanQuery = []string{"since", "until"}
 	// ofEvent says which source an event was published with, where it is named by the id it was published with.
 	ofEvent = []string{"source"}
+	// secretsQuery shows path tokens to whoever may see them.
+	secretsQuery = []string{"show_secrets"}
 )
 
 func params(lists ...[]string) []string { return slices.Concat(lists...) }
@@ -120,9 +122,13 @@ func Routes() []Route {
 	}
 	for _, kind := range []kind{sources, connections, webhooks, ruleKind} {
 		collection, one := "/v1/"+string(kind), strings.TrimSuffix(string(kind), "s")
+		var secret []string
+		if kind == sources {
+			secret = secretsQuery
+		}
 		routes = append(routes,
-			Route{Method: fiber.MethodGet, Path: collection, Scope: access.Read, serve: kind.list, Query: pageQuery, For: "list " + string(kind)},
-			Route{Method: fiber.MethodGet, Path: collection + "/:name", Scope: access.Read, serve: kind.one, For: "one " + one})
+			Route{Method: fiber.MethodGet, Path: collection, Scope: access.Read, serve: kind.list, Query: params(pageQuery, secret), For: "list " + string(kind)},
+			Route{Method: fiber.MethodGet, Path: collection + "/:name", Scope: access.Read, serve: kind.one, Query: secret, For: "one " + one})
 		for _, method := range []string{fiber.MethodPut, fiber.MethodPatch, fiber.MethodDelete} {
 			routes = append(routes, Route{
 				Method: method, Path: collection + "/:name", Scope: access.Write, serve: kind.definedInFile,

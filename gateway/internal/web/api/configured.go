@@ -55,7 +55,7 @@ type thing struct {
 
 type sourceView struct {
 	Profile string `json:"profile"`
-	// Path is where its platform sends to; the token in it shows to whom may see secrets.
+	// Path is where its platform sends to. The token in it shows where it is asked for with `show_secrets`.
 	Path string `json:"path,omitempty"`
 	// Stream is the Redis stream that it reads instead.
 	Stream     string   `json:"redis_stream,omitempty"`
@@ -82,13 +82,13 @@ type targetView struct {
 }
 
 // things are a tenant's of one kind, by name. A rule of every tenant is shown in each.
-func (k kind) things(c *config.Config, tenant string, g *access.Grant) []thing {
+func (k kind) things(c *config.Config, tenant string, showSecrets bool) []thing {
 	var all []thing
 	switch k {
 	case sources:
 		for _, s := range c.Sources {
 			if s.Tenant == tenant {
-				all = append(all, thing{Name: s.Name, Tenant: s.Tenant, Enabled: s.Enabled, At: viewFile(s.At), sourceView: viewSource(s, g)})
+				all = append(all, thing{Name: s.Name, Tenant: s.Tenant, Enabled: s.Enabled, At: viewFile(s.At), sourceView: viewSource(s, showSecrets)})
 			}
 		}
 	case ruleKind:
@@ -117,7 +117,7 @@ func (k kind) things(c *config.Config, tenant string, g *access.Grant) []thing {
 	return all
 }
 
-func viewSource(s *config.Source, g *access.Grant) *sourceView {
+func viewSource(s *config.Source, showSecrets bool) *sourceView {
 	v := &sourceView{
 		Profile: s.Receiver.Profile.Name, Path: "/in/" + s.Name,
 		Secrets: len(s.Receiver.Secrets), Unverified: s.Receiver.Unverified,
@@ -127,7 +127,7 @@ func viewSource(s *config.Source, g *access.Grant) *sourceView {
 	}
 	if token := s.Receiver.PathToken; !token.IsZero() {
 		shown := connectors.Hidden
-		if g.May(access.Secrets) {
+		if showSecrets {
 			shown = token.Expose()
 		}
 		v.Path += "/" + shown
@@ -169,18 +169,35 @@ func rateText(r config.Rate) string {
 	return strconv.Itoa(r.Events) + "/" + per
 }
 
+// showSecrets says whether the caller asks for secrets, and may see them.
+func (c *call) showSecrets() (bool, error) {
+	asked, err := c.flag("show_secrets")
+	if err == nil && asked && !c.grant.May(access.Secrets) {
+		err = answer.Say(fiber.StatusForbidden, answer.Permission, "this token lacks the scope `"+access.Secrets.String()+"`", "show_secrets")
+	}
+	return asked, err
+}
+
 func (k kind) list(a *API, c *call) error {
-	return pageOf(c, k.things(a.Plan().Config, c.tenant, c.grant), func(t thing) string { return t.Name })
+	shown, err := c.showSecrets()
+	if err != nil {
+		return err
+	}
+	return pageOf(c, k.things(a.Plan().Config, c.tenant, shown), func(t thing) string { return t.Name })
 }
 
 func (k kind) find(a *API, c *call) (*thing, error) {
+	shown, err := c.showSecrets()
+	if err != nil {
+		return nil, err
+	}
 	name := param(c.Ctx, "name")
-	for _, t := range k.things(a.Plan().Config, c.tenant, c.grant) {
-		if t.Name == name {
-			return &t, nil
+	things := k.things(a.Plan().Config, c.tenant, shown)
+	for i := range things {
+		if things[i].Name == name {
+			return &things[i], nil
 		}
 	}
-	things := k.things(a.Plan().Config, c.tenant, c.grant)
 	names := make([]string, len(things))
 	for i := range things {
 		names[i] = things[i].Name

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// markers are the secrets of a configuration, each one's own text.
+type markers struct {
+	texts []string
+	// values are the settings that hold them, as the configuration would write them.
+	values []string
+}
+
+// of makes a secret: format holds %s for it.
+func (m *markers) of(format string) string {
+	return m.add(fmt.Sprintf("MARKER%02dx0123456789x0123456789", len(m.texts)), format)
+}
+
+func (m *markers) add(text, format string) string {
+	value := strings.ReplaceAll(format, "%s", text)
+	m.texts, m.values = append(m.texts, text), append(m.values, value)
+	return value
+}
+
+// shownIn are those that a text holds.
+func (m *markers) shownIn(text string) []string {
+	var found []string
+	for _, marker := range m.texts {
+		if strings.Contains(text, marker) {
+			found = append(found, marker)
+		}
+	}
+	return found
+}
+
+// object and list are JSON, which is YAML.
+type (
+	object = map[string]any
+	array  = []any
+)
+
+// secretConfiguration sets every setting that is a secret; peer answers for every product, and is the proxy to them.
+func secretConfiguration(m *markers, peer, redis string) object {
+	own := strings.TrimPrefix(peer, "http://")
+	key := base64.StdEncoding.EncodeToString([]byte("a key of more than twenty-four bytes"))
+	another := base64.StdEncoding.EncodeToString([]byte("another key of more than twenty-four bytes"))
+	return object{
+		"outbound": object{"allow_addresses": array{"127.0.0.0/8"}, "allow_http": true, "proxy": m.of("http://proxy:%s@" + own)},
+		"redis":    object{"url": m.of(strings.Replace(redis, "redis://", "redis://default:%s@", 1))},
+		"tokens":   array{object{"name": "all", "secret": m.of("%s-and-some-more"), "scopes": array{"read", "write", "publish", "secrets"}}},
+		"sources": object{
+			"monkey": object{"profile": "surveymonkey", "secrets": array{m.of("%s"), m.of("%s")}, "vars": object{"api_key": m.of("%s")}},
+			"poltio": object{"profile": "poltio", "path_token": m.of("%s")},
+			"stream": object{"redis_stream": "theirs", "redis": m.of(strings.Replace(redis, "redis://", "redis://default:%s@", 1))},
+		},
+		"connections": object{
+			"analytics": object{"ga4": object{"measurement_id": "G-1234567", "api_secret": m.of("%s"), "base_url": peer + "/ga4"}, "capture": "all"},
+			"contacts":  object{"hubspot": object{"token": m.of("%s"), "base_url": peer + "/hubspot"}, "capture": "all"},
+			"list":      object{"mailchimp": object{"api_key": m.of("%s-us6"), "audience": "a1", "consent": "assume", "base_url": peer + "/mailchimp"}, "capture": "all"},
+			"bot":       object{"slack": object{"token": m.of("xoxb-%s"), "channel": "C1", "base_url": peer + "/slack"}, "capture": "all"},
+			"receiver": object{"webhook": object{
+				"url": peer + "/in", "secrets": array{m.add(another, "whsec_%s")}, "headers": object{"X-Key": m.of("%s")},
+			}, "capture": "all"},
+			"channel": object{"slack": object{"webhook": m.of(peer + "/services/T/B/%s")}, "capture": "all"},
+		},
+		"webhooks": array{object{
+			"name": "hook", "url": m.of(peer + "/hooks/catch/%s/?sig=%s"), "secrets": array{m.add(key, "whsec_%s")}, "capture": "all",
+			"headers": object{"Authorization": m.of("Bearer %s"), "X-Key": m.of("%s")},
+			"events":  array{"response.completed"},
+		}},
+		"rules": array{object{"name": "all", "send": array{
+			"analytics", "contacts",
+			object{"contacts.note": object{"text": "x"}, "as": "note"},
+			"list", "bot", "channel", "receiver",
+			object{"hook": object{"headers": object{"X-Step": m.of("%s")}}, "as": "step"},
+		}}},
+	}
+}
+
+// secretPaths are the places of a configuration whose settings are secrets by the schema: names of things are `*`.
+func secretPaths(t *testing.T) []string {
+	t.Helper()
+	text, err := os.ReadFile("../../configs/schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var root object
+	if err := json.Unmarshal(text, &root); err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	var walk func(at string, node any)
+	walk = func(at string, node any) {
+		n, ok := node.(object)
+		if !ok {
+			return
+		}
+		if ref, ok := n["$ref"].(string); ok {
+			walk(at, root["$defs"].(object)[strings.TrimPrefix(ref, "#/$defs/")])
+		}
+		if n["writeOnly"] == true {
+			found = append(found, at)
+		}
+		for _, part := range []string{"anyOf", "oneOf", "allOf"} {
+			list, _ := n[part].(array)
+			for _, each := range list {
+				walk(at, each)
+			}
+		}
+		properties, _ := n["properties"].(object)
+		for name, each := range properties {
+			walk(at+"."+name, each)
+		}
+		walk(at+".*", n["additionalProperties"])
+		walk(at+"[]", n["items"])
+	}
+	walk("", root)
+	slices.Sort(found)
+	return slices.Compact(found)
+}
+
+// markedPaths are the places at which a configuration holds a marker.
+func markedPaths(value any, at string, free map[string]bool) []string {
+	var found []string
+	switch v := value.(type) {
+	case string:
+		if strings.Contains(v, "MARKER") || strings.HasPrefix(v, "whsec_") {
+			found = append(found, at)
+		}
+	case array:
+		for _, each := range v {
+			found = append(found, markedPaths(each, at+"[]", free)...)
+		}
+	case object:
+		for name, each := range v {
+			if free[at] {
+				name = "*"
+			}
+			found = append(found, markedPaths(each, at+"."+name, free)...)
+		}
+	}
+	return found
+}
+
+// freeNames are the mappings whose keys are names of things.
+var freeNames = map[string]bool{
+	".sources": true, ".sources.*.vars": true, ".connections": true, ".webhooks[].headers": true, ".rules[].send[]": true,
+	".rules[].send[].*.headers": true, ".connections.*.webhook.headers": true,
+}
+
+func quoted(text string) string {
+	b, _ := json.Marshal(text) // a string always marshals
+	return string(b)
+}
+
+func pathToken(c object) string {
+	return c["sources"].(object)["poltio"].(object)["path_token"].(string)
+}

@@ -1,0 +1,101 @@
+package connectors
+
+import (
+	"net/url"
+	"strings"
+)
+
+// URL is a whole address, as a webhook's. Whether it may be reached is the gateway's to say (outbound).
+//
+// Many receivers (Zapier, Make, Teams) give out an address that is itself the credential. A URL that came from a ${…}, or
+// looks like such an address, is a secret: it prints as [secret], and only Secret returns its text.
+type URL struct {
+	text   Secret
+	secret bool
+}
+
+// NewURL reads an address as UnmarshalText does.
+func NewURL(text string) (URL, error) {
+	var u URL
+	err := u.UnmarshalText([]byte(text))
+	return u, err
+}
+
+// UnmarshalText takes an absolute http or https address without user, password or fragment.
+func (u *URL) UnmarshalText(b []byte) error {
+	parsed, err := parseURL(b)
+	if err != nil {
+		return err
+	}
+	*u = URL{text: NewSecret(parsed.String()), secret: isCredential(parsed)}
+	return nil
+}
+
+// Referenced marks the address as a secret, because it was written as ${…}. If that has no value, text takes its place.
+func (u *URL) Referenced(text string) {
+	if u.secret = true; u.text.IsZero() {
+		u.text = NewSecret(text)
+	}
+}
+
+// IsSecret reports whether the address is itself a credential.
+func (u URL) IsSecret() bool { return u.secret }
+
+// IsZero says that there is no address.
+func (u URL) IsZero() bool { return u.text.IsZero() }
+
+// Secret returns the address, whether it is a secret or not.
+func (u URL) Secret() Secret { return u.text }
+
+// String is the address, or [secret].
+func (u URL) String() string {
+	if u.secret {
+		return Hidden
+	}
+	return u.text.reveal()
+}
+
+// GoString prints what String does.
+func (u URL) GoString() string { return u.String() }
+
+// MarshalText writes what String prints.
+func (u URL) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
+
+// credentialHosts are services whose addresses are credentials although their paths are too short to look like one.
+var credentialHosts = []string{"hooks.zapier.com", "pipedream.net"}
+
+// credentialNames are names of parameters that hold credentials.
+var credentialNames = []string{"sig", "signature", "token", "access_token", "key", "api_key", "apikey", "code", "secret", "auth", "password"}
+
+const (
+	// minCredential is the length from which a segment of letters and digits is more likely a key than a word.
+	minCredential = 20
+	// minParameter is the length from which a parameter with a credential's name is taken for one.
+	minParameter = 8
+)
+
+// isCredential reports whether an address looks like a credential.
+func isCredential(u *url.URL) bool {
+	host := strings.ToLower(u.Hostname())
+	for _, known := range credentialHosts {
+		if host == known || strings.HasSuffix(host, "."+known) {
+			return true
+		}
+	}
+	for segment := range strings.SplitSeq(u.Path, "/") {
+		if len(segment) >= minCredential && strings.ContainsAny(segment, "0123456789") && strings.ContainsFunc(segment, isLetter) &&
+			!strings.ContainsFunc(segment, func(r rune) bool { return !isLetter(r) && !strings.ContainsRune("0123456789-_.~=@", r) }) {
+			return true
+		}
+	}
+	for name, values := range u.Query() {
+		for _, known := range credentialNames {
+			if strings.EqualFold(name, known) && len(values[0]) >= minParameter {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func isLetter(r rune) bool { return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' }

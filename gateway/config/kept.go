@@ -1,0 +1,171 @@
+package config
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/rules"
+	"github.com/surveygate/surveygate/rules/expression"
+)
+
+// The kept form of a configuration stores only what later explanations need: each tenant's rules with their conditions,
+// and the names of its destinations. It holds no setting of a source, connection or token, so it cannot hold a secret.
+// It is built from the loaded rules, so the style of the YAML does not matter. A digest of everything else makes
+// configurations that differ have different generations.
+//
+// The first line holds the format and the digest. Each further line belongs to one tenant: the tenant's name, a space, and
+// JSON. A reader skips the lines of other tenants without parsing them.
+
+// keptForm begins the first line and names the format.
+const keptForm = "surveygate-rules/1 "
+
+// keptLine is one line: a tenant's destinations, or one rule.
+type keptLine struct {
+	// Destinations are products by the destinations' names.
+	Destinations map[string]string `json:"destinations,omitempty"`
+	Rule         *keptRule         `json:"rule,omitempty"`
+}
+
+type keptRule struct {
+	Kind     string     `json:"kind"`
+	Name     string     `json:"name"`
+	Events   []string   `json:"events"`
+	When     string     `json:"when,omitempty"`
+	Disabled bool       `json:"disabled,omitempty"`
+	Steps    []keptStep `json:"steps"`
+}
+
+// keptStep is one step of a rule. Its connector is the destination's product, followed by a full stop and the action.
+type keptStep struct {
+	Name        string `json:"name"`
+	Destination string `json:"destination"`
+	Action      string `json:"action,omitempty"`
+}
+
+// digest hashes every file and profile that was read. Of a secret only its ${NAME} counts.
+func (l *loader) digest() string {
+	h := sha256.New()
+	for i, f := range l.files {
+		_, _ = fmt.Fprintf(h, "file %q ", l.keys[i]) // a hash takes everything
+		f.Node.Digest(h)
+	}
+	for _, p := range l.profileTexts {
+		_, _ = fmt.Fprintf(h, "profile %q %x ", p.key, sha256.Sum256(p.text))
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// keep writes the kept form of a configuration.
+func keep(c *Config, digest string) []byte {
+	var b bytes.Buffer
+	b.WriteString(keptForm + digest + "\n")
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	write := func(tenant string, line keptLine) {
+		b.WriteString(tenant + " ")
+		_ = e.Encode(line) // texts, lists of texts and nothing else; it ends the line
+	}
+	products := map[string]map[string]string{}
+	var tenants []string
+	for _, d := range c.Destinations {
+		if products[d.Tenant] == nil {
+			products[d.Tenant] = map[string]string{}
+			tenants = append(tenants, d.Tenant)
+		}
+		products[d.Tenant][d.Name] = d.Product
+	}
+	slices.Sort(tenants)
+	for _, tenant := range tenants {
+		write(tenant, keptLine{Destinations: products[tenant]})
+	}
+	for _, r := range c.Rules {
+		kept := &keptRule{Kind: r.Match.Kind.String(), Name: r.Name, Events: r.Match.Events, Disabled: r.Match.Disabled}
+		if !r.Match.When.IsZero() {
+			kept.When = r.Match.When.String()
+		}
+		for _, s := range r.Steps {
+			_, action, _ := strings.Cut(s.Connector, ".")
+			kept.Steps = append(kept.Steps, keptStep{s.Name, s.Destination, action})
+		}
+		write(r.Tenant, keptLine{Rule: kept})
+	}
+	return b.Bytes()
+}
+
+func generationOf(kept []byte) string {
+	sum := sha256.Sum256(kept)
+	return hex.EncodeToString(sum[:8])
+}
+
+// ErrUnreadable is returned for a kept form that this version can never read: another version wrote it.
+var ErrUnreadable = errors.New("what is kept of the configuration cannot be read")
+
+// LoadKept reads one tenant's part of a kept form, and the rules that run in every tenant. The result can explain a
+// decision but cannot send: its destinations have no settings, and its steps no connectors.
+func LoadKept(kept []byte, tenant string) (*Config, error) {
+	head, rest, ok := bytes.Cut(kept, []byte("\n"))
+	if !ok || !bytes.HasPrefix(head, []byte(keptForm)) {
+		return nil, ErrUnreadable
+	}
+	c := &Config{Generation: generationOf(kept)}
+	products := map[string]string{}
+	for len(rest) > 0 {
+		var line []byte
+		line, rest, _ = bytes.Cut(rest, []byte("\n"))
+		owner, text, _ := bytes.Cut(line, []byte(" "))
+		if string(owner) != tenant && string(owner) != AnyTenant {
+			continue
+		}
+		var k keptLine
+		if err := json.Unmarshal(text, &k); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
+		}
+		for name, product := range k.Destinations {
+			products[name] = product
+			c.Destinations = append(c.Destinations, &Destination{Item: Item{Tenant: tenant, Name: name}, Product: product})
+		}
+		if k.Rule == nil {
+			continue
+		}
+		r, err := k.Rule.load(string(owner), tenant, products)
+		if err != nil {
+			return nil, fmt.Errorf("%w: the rule %s: %w", ErrUnreadable, k.Rule.Name, err)
+		}
+		c.Rules = append(c.Rules, r)
+	}
+	return c, nil
+}
+
+// load compiles a rule for one tenant.
+func (k *keptRule) load(owner, tenant string, products map[string]string) (*Rule, error) {
+	match := &rules.Rule{Tenant: owner, Name: k.Name, Events: k.Events, Disabled: k.Disabled}
+	if k.Kind == rules.WebhookKind.String() {
+		match.Kind = rules.WebhookKind
+	}
+	if k.When != "" {
+		when, err := expression.CompileCondition(k.When)
+		if err != nil {
+			return nil, err
+		}
+		match.When = when
+	}
+	r := &Rule{Item: Item{Tenant: owner, Name: k.Name}, Match: match}
+	for _, s := range k.Steps {
+		step := &Step{Name: s.Name, Destination: s.Destination, Build: map[string]connectors.Connector{}}
+		if product, here := products[s.Destination]; here {
+			step.Connector, step.Build[tenant] = product, nil
+			if s.Action != "" {
+				step.Connector += "." + s.Action
+			}
+		}
+		r.Steps = append(r.Steps, step)
+	}
+	return r, nil
+}

@@ -1,0 +1,244 @@
+package document
+
+import (
+	"encoding/binary"
+	"io"
+	"reflect"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/surveygate/surveygate/connectors"
+)
+
+// Faults show lines of files, and must not show secrets. A file masks each secret by its place, and by its text wherever
+// that appears again, for example in a comment.
+
+// exposer is implemented by connectors.Secret and by types that embed it, such as the value of a header.
+type exposer interface{ Expose() string }
+
+// referenced is implemented by settings that are secret when they come from a ${…}, such as a webhook's URL.
+type referenced interface {
+	Referenced(text string)
+	IsSecret() bool
+}
+
+var (
+	exposerType    = reflect.TypeFor[exposer]()
+	referencedType = reflect.TypeFor[referenced]()
+	secretType     = reflect.TypeFor[connectors.Secret]()
+)
+
+// IsSecret reports whether a type is a secret.
+func IsSecret(t reflect.Type) bool { return t.Implements(exposerType) }
+
+// mayBeSecret reports whether values of a type can be secrets.
+func mayBeSecret(t reflect.Type) bool {
+	return IsSecret(t) || reflect.PointerTo(t).Implements(referencedType)
+}
+
+// holdsSecrets reports whether a setting can be a secret, or a list or mapping of secrets.
+func holdsSecrets(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Slice, reflect.Map, reflect.Pointer:
+		return mayBeSecret(t.Elem())
+	}
+	return mayBeSecret(t)
+}
+
+// secretly matches keys whose values are secrets, in files that cannot be bound.
+var secretly = regexp.MustCompile(`(?i)(secret|token|passw|pwd|(api|private|access)_?key|^pat$|webhook|auth|bearer|credential|cookie)`)
+
+// secretValue matches such a key with its value on a line.
+var secretValue = regexp.MustCompile(`(?i)(?:secrets?|token|password|api_?key|private_?key|webhook|authorization|cookie)["']?\s*:\s*\[?\s*["']?([^\s"',{}\[\]$][^"',}\]]*)`)
+
+// credentials matches user and password in a URL.
+var credentials = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://([^/@]+)@`)
+
+// reference matches a text that is nothing but ${…}.
+var reference = regexp.MustCompile(`^(\$\{[^{}]*\})+$`)
+
+// minRepeated is the length from which a secret is masked wherever its text appears: shorter texts are common words.
+const minRepeated = 8
+
+// conceal marks a scalar as a secret and masks it. A scalar that is written as ${NAME} stays visible.
+func (n *Node) conceal() {
+	if n.Kind != Scalar || n.secret {
+		return
+	}
+	n.secret = true
+	for line := range strings.SplitSeq(n.Text, "\n") {
+		if line = strings.TrimSpace(line); utf8.RuneCountInString(line) >= minRepeated && !n.Unset {
+			n.file.secrets = append(n.file.secrets, line)
+		}
+	}
+	if !n.isReference() {
+		n.file.masks = append(n.file.masks, n.extent()...)
+	}
+}
+
+// concealAll conceals every scalar below.
+func (n *Node) concealAll() {
+	n.conceal()
+	for _, item := range n.Items {
+		item.concealAll()
+	}
+	for _, p := range n.Pairs {
+		p.Value.concealAll()
+	}
+}
+
+// concealLine masks the rest of a line where a secret is missing: it became a comment if it begins with #.
+func (n *Node) concealLine() {
+	n.file.masks = append(n.file.masks, mask{n.At.Line, n.At.Column, maxColumn})
+}
+
+// concealUser hides user and password of a URL, which is refused for them and must not show them all the same.
+func (n *Node) concealUser() {
+	m := credentials.FindStringSubmatchIndex(n.Text)
+	if m == nil || n.Kind != Scalar || n.spans != nil {
+		return
+	}
+	line, column, width := n.locate(m[2], m[3]-m[2])
+	n.file.masks = append(n.file.masks, mask{line, column, width})
+}
+
+// Conceal masks every value below a key that nobody knows: what its settings are is unknown too, so any may be a secret.
+func (p Pair) Conceal() { p.Value.concealAll() }
+
+// isReference reports whether a scalar is written as ${…} and nothing else.
+func (n *Node) isReference() bool { return n.spans != nil && reference.MatchString(n.Written()) }
+
+// HasReference reports whether part of a scalar comes from a ${…}.
+func (n *Node) HasReference() bool {
+	for _, s := range n.spans {
+		if s.replaced {
+			return true
+		}
+	}
+	return false
+}
+
+// maxColumn stands for the end of a line.
+const maxColumn = 1 << 30
+
+// extent returns the places of a scalar in the file, without its quotes.
+func (n *Node) extent() []mask {
+	w := walk(n.file, n.At.Line, n.At.Column)
+	w.anchor()
+	switch n.Style {
+	case Literal, Folded:
+		lines := 0
+		for line := range strings.SplitSeq(n.Written(), "\n") {
+			if strings.TrimSpace(line) != "" {
+				lines++
+			}
+		}
+		return n.file.block(w.line, lines)
+	case Single, Double:
+		quote := w.next()
+		start := place{w.line, w.column}
+		for r := w.peek(); r != 0; r = w.peek() {
+			here := place{w.line, w.column}
+			w.next()
+			switch {
+			case r == '\\' && quote == '"':
+				w.next()
+			case r == quote && quote == '\'' && w.peek() == '\'': // '' is a quote within the text
+				w.next()
+			case r == quote:
+				return masks(start, here)
+			}
+		}
+		return masks(start, place{w.line, w.column})
+	}
+	start := place{w.line, w.column}
+	_, end := n.places()
+	if end.line != start.line {
+		end.column = maxColumn // where YAML folds lines, the column may be off
+	}
+	return masks(start, end)
+}
+
+// masks covers the characters from start up to end.
+func masks(start, end place) []mask {
+	var all []mask
+	for line := start.line; line <= end.line; line++ {
+		from, to := 1, maxColumn
+		if line == start.line {
+			from = start.column
+		}
+		if line == end.line {
+			to = end.column
+		}
+		all = append(all, mask{line, from, to - from})
+	}
+	return all
+}
+
+// indentation matches the head of a block scalar that says how far its lines are indented.
+var indentation = regexp.MustCompile(`[|>][+-]?[1-9]`)
+
+// block masks the lines of a block scalar below the line of its head: at least so many lines that are not blank, and all
+// that are indented as the first. If the head states the indentation, the first line may be indented further than the rest.
+func (f *file) block(head, least int) []mask {
+	var all []mask
+	indent := 0
+	for line := head + 1; line <= len(f.lines); line++ {
+		text := f.lines[line-1]
+		trimmed := strings.TrimLeft(text, " ")
+		own := len(text) - len(trimmed)
+		switch {
+		case strings.TrimSpace(trimmed) == "":
+			continue
+		case indent == 0:
+			if indent = own; indentation.MatchString(f.lines[head-1]) {
+				first := f.lines[head-1]
+				indent = len(first) - len(strings.TrimLeft(first, " ")) + 1
+			}
+		case own < indent && len(all) >= least:
+			return all
+		}
+		all = append(all, mask{line, own + 1, maxColumn})
+	}
+	return all
+}
+
+// Digest writes a canonical form of the tree into a hash. Comments, layout and quoting style do not count, and of a secret
+// only its ${NAME} does.
+func (n *Node) Digest(w io.Writer) {
+	switch n.Kind {
+	case Scalar:
+		text, kind := n.Written(), "s"
+		switch {
+		case n.secret && !n.isReference():
+			text, kind = "", "h"
+		case n.Style != Plain:
+			kind = "q" // "3" is a text, and 3 a number
+		}
+		writeDigest(w, kind, text)
+	case List:
+		writeDigest(w, "l", "")
+		for _, item := range n.Items {
+			item.Digest(w)
+		}
+		writeDigest(w, "e", "")
+	case Mapping:
+		writeDigest(w, "m", "")
+		for _, p := range n.Pairs {
+			writeDigest(w, "k", p.Key.Text)
+			p.Value.Digest(w)
+		}
+		writeDigest(w, "e", "")
+	default:
+		writeDigest(w, "n", "")
+	}
+}
+
+func writeDigest(w io.Writer, kind, text string) {
+	var length [8]byte
+	binary.BigEndian.PutUint64(length[:], uint64(len(text)))
+	_, _ = io.WriteString(w, kind) // a hash takes everything
+	_, _ = w.Write(length[:])
+	_, _ = io.WriteString(w, text)
+}
