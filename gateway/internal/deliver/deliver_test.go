@@ -296,18 +296,22 @@ func TestOnce(t *testing.T) {
 	conf.Rules[0].Once = true
 	b := begin(t, conf, nil)
 	for _, e := range []struct {
-		source, survey, key string
-		want                state.DeliveryState
+		source, survey, key, verified string
+		want                          state.DeliveryState
 	}{
-		{"limesurvey", "1", "a", state.Delivered},
-		{"limesurvey", "1", "b", state.Skipped},
-		{"limesurvey", "2", "c", state.Delivered},
-		{"wufoo", "1", "d", state.Delivered},
-		{"wufoo", "1", "e", state.Skipped},
-		{"wufoo", "2", "f", state.Delivered},
+		{"limesurvey", "1", "a", "token", state.Delivered},
+		{"limesurvey", "1", "b", "token", state.Skipped},
+		{"limesurvey", "2", "c", "token", state.Delivered},
+		{"wufoo", "1", "d", "token", state.Delivered},
+		{"wufoo", "1", "e", "token", state.Skipped},
+		{"wufoo", "2", "f", "token", state.Delivered},
+		// Somebody who proves nothing takes no response from the source that is named.
+		{"wufoo", "3", "g", "none", state.Delivered},
+		{"wufoo", "3", "h", "token", state.Delivered},
+		{"wufoo", "3", "i", "none", state.Skipped},
 	} {
 		body := fmt.Sprintf(`{"type":"response.completed","id":%q,"survey":{"id":%q},"response":{"id":"1"}}`, e.key, e.survey)
-		ev, err := event.ParseOne([]byte(body), event.Defaults{Tenant: "default", Source: e.source, Received: b.clock.Now(), Verified: "token"})
+		ev, err := event.ParseOne([]byte(body), event.Defaults{Tenant: "default", Source: e.source, Received: b.clock.Now(), Verified: e.verified})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -316,8 +320,8 @@ func TestOnce(t *testing.T) {
 		}
 		b.untilState(ev.ID, "crm", e.want)
 	}
-	if n := b.world.count(func(seen) bool { return true }); n != 4 {
-		t.Errorf("%d requests, want one for each of four responses", n)
+	if n := b.world.count(func(seen) bool { return true }); n != 6 {
+		t.Errorf("%d requests, want one for each of six responses", n)
 	}
 }
 
