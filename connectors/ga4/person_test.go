@@ -29,7 +29,8 @@ func TestStrangersAreNotOneVisitor(t *testing.T) {
 		return id
 	}
 	type who struct{ tenant, source, survey string }
-	var limesurvey, survey2, wufoo, zeta = who{"acme", "limesurvey", "1"}, who{"acme", "limesurvey", "2"}, who{"acme", "wufoo", "1"}, who{"zeta", "limesurvey", "1"}
+	limesurvey, survey2 := who{"acme", "limesurvey", "1"}, who{"acme", "limesurvey", "2"}
+	wufoo, zeta := who{"acme", "wufoo", "1"}, who{"zeta", "limesurvey", "1"}
 	for respondent, others := range map[string]struct{ same, apart []who }{
 		`{}`:                         {nil, []who{survey2, wufoo, zeta}},
 		`{"id":"1"}`:                 {[]who{survey2}, []who{wufoo, zeta}},
