@@ -78,7 +78,8 @@ func (c *Connector) client(ev *event.Event) (string, error) {
 }
 
 // known is what tells an event's respondent from all others. An address and the operator's own id mean the same person
-// wherever they come from; what a platform counts itself does so only within its source, and for a response within its survey.
+// wherever they come from. A platform's own id of a respondent means one within its source alone, and that of a response within
+// its survey.
 func known(ev *event.Event) (kind, id string) {
 	d := ev.Data()
 	switch r := &d.Respondent; {

@@ -6,8 +6,8 @@ import "strconv"
 // are of the same response exactly if their tenants and their keys are equal.
 //
 // A response id alone identifies nothing: platforms count 1, 2, 3 for each survey. So the key holds the source and the survey
-// too, each behind its length, because ids may hold any separator. An event that its source did not prove has a key of its own,
-// so that nobody who only names another's source can take a response from it.
+// too, each behind its length, because ids may hold any separator. Events that their source did not prove have other keys than
+// those that it did, so that nobody takes a response from a source by naming it.
 func (h *Header) ResponseKey() string {
 	if h.ResponseID == "" {
 		return ""
@@ -15,7 +15,7 @@ func (h *Header) ResponseKey() string {
 	b := make([]byte, 0, len(h.Source)+len(h.SurveyID)+len(h.ResponseID)+16)
 	switch h.Verified {
 	case "hmac", "token", "basic", "path":
-	default: // a key of proved events begins with a digit
+	default: // unlike the key of a proved event, it begins with no digit
 		b = append(append(b, h.Verified...), '?')
 	}
 	b = appendCounted(b, h.Source)

@@ -11,8 +11,8 @@ func (p *Profile) unsurveyed() []string {
 	var with, without []string
 	for typ := range p.types() {
 		switch {
-		case !p.maps(typ, "response.id"):
-		case p.maps(typ, "survey.id"):
+		case !p.fills(typ, "response.id"):
+		case p.fills(typ, "survey.id"):
 			with = append(with, string(typ))
 		default:
 			without = append(without, string(typ))
@@ -40,8 +40,8 @@ func (p *Profile) types() map[CanonicalType]bool {
 	return all
 }
 
-// maps says whether a field is filled for a type.
-func (p *Profile) maps(typ CanonicalType, field string) bool {
-	fills := func(f fill) bool { return f.field.Name == field }
-	return slices.ContainsFunc(p.byType[typ], fills) || slices.ContainsFunc(p.fields, fills)
+// fills says whether a field is filled for a type.
+func (p *Profile) fills(typ CanonicalType, field string) bool {
+	named := func(f fill) bool { return f.field.Name == field }
+	return slices.ContainsFunc(p.byType[typ], named) || slices.ContainsFunc(p.fields, named)
 }
