@@ -49,11 +49,14 @@ type Connector struct {
 	Event string `yaml:"event,omitempty"`
 
 	// Params are added to `survey_type nps_score survey_id response_id session_id engagement_time_msec`, or replace
-	// them. Numbers and texts; texts are cut to 100 characters, true and false are sent as texts.
+	// them. Numbers and texts; texts are cut to 100 characters, true and false are sent as texts. Platforms count
+	// `response_id` for each survey: reports on several sources in one stream need `survey_source: source` beside it.
 	Params expression.Values `yaml:"params,omitempty"`
 
 	// ClientID is the visitor's, as the `_ga` cookie of the page has it, from a hidden field of the survey. Without
-	// it, one that is made of the respondent and stays the same, but is nobody Google has seen before.
+	// it, one that is made of the respondent and stays the same, but is nobody Google has seen before: of the e-mail
+	// address, the phone number or your own id; else of the platform's id of the respondent, within its source; else
+	// of the response, within its source and survey. So a source that is renamed makes new users in reports.
 	ClientID expression.Value `yaml:"client_id,omitempty"`
 
 	// UserID is your own number or word for a visitor who is signed in; at most 256 characters, and never an e-mail address.

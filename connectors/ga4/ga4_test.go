@@ -32,7 +32,7 @@ func TestCheck(t *testing.T) {
 	const want = `POST https://region1.google-analytics.com/debug/mp/collect?measurement_id=G-1
 
 {
-  "client_id": "367501903.140584302",
+  "client_id": "1232601095.2617887801",
   "events": [
     {
       "name": "survey_response",

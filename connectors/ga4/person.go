@@ -70,24 +70,32 @@ func (c *Connector) client(ev *event.Event) (string, error) {
 		}
 		return given, nil
 	}
-	d := ev.Data()
-	kind, id := "event", ev.ID
-	for _, known := range [...]struct{ kind, id string }{
-		{"email", strings.ToLower(d.Respondent.Email)},
-		{"phone", d.Respondent.Phone},
-		{"external", d.Respondent.ExternalID},
-		{"respondent", d.Respondent.ID},
-		{"response", d.Response.ID},
-	} {
-		if known.id != "" {
-			kind, id = known.kind, known.id
-			break
-		}
-	}
+	kind, id := known(ev)
 	// Of one stream alone, so that nobody is followed from one to another by it.
 	sum := sha256.Sum256([]byte(c.MeasurementID + "\x00" + kind + "\x00" + id))
 	b := strconv.AppendUint(nil, uint64(binary.BigEndian.Uint32(sum[:4])), 10)
 	return string(strconv.AppendUint(append(b, '.'), uint64(binary.BigEndian.Uint32(sum[4:8])), 10)), nil
+}
+
+// known is what tells an event's respondent from all others. An address and the operator's own id mean the same person
+// wherever they come from. A platform's own id of a respondent means one within its source alone, and that of a response within
+// its survey.
+func known(ev *event.Event) (kind, id string) {
+	d := ev.Data()
+	switch r := &d.Respondent; {
+	case r.Email != "":
+		return "email", strings.ToLower(r.Email)
+	case r.Phone != "":
+		return "phone", r.Phone
+	case r.ExternalID != "":
+		return "external", r.ExternalID
+	case r.ID != "":
+		return "respondent", ev.Tenant + "\x00" + ev.Source + "\x00" + r.ID
+	}
+	if response := ev.ResponseKey(); response != "" {
+		return "response", ev.Tenant + "\x00" + response
+	}
+	return "event", ev.ID
 }
 
 // address says that a text is an e-mail address and nothing else.

@@ -57,7 +57,7 @@ func TestFields(t *testing.T) {
 		"url":                                   "https://api.hubapi.com/crm/objects/2026-03/notes/search",
 		"filterGroups.0.filters.0.propertyName": "hs_note_body",
 		"filterGroups.0.filters.0.operator":     "CONTAINS_TOKEN",
-		"filterGroups.0.filters.0.value":        "r1", // response.id
+		"filterGroups.0.filters.0.value":        "2j3f7f25l6fmabulko23", // the response
 		"properties.0":                          "hs_note_body",
 		"limit":                                 10,
 		"after":                                 "0",
@@ -67,7 +67,7 @@ func TestFields(t *testing.T) {
 		"method":                  "POST",
 		"url":                     "https://api.hubapi.com/crm/objects/2026-03/notes",
 		"properties.hs_timestamp": "2026-01-02T03:00:00Z", // the event's time
-		"properties.hs_note_body": "New response: Score 9/10<br>Feedback: Fast<br>[sg:r1]",
+		"properties.hs_note_body": "New response: Score 9/10<br>Feedback: Fast<br>[sg:2j3f7f25l6fmabulko23]",
 		"associations.0.to.id":    "512", // the contact
 		"associations.0.types.0.associationCategory": "HUBSPOT_DEFINED",
 		"associations.0.types.0.associationTypeId":   202,

@@ -1,6 +1,8 @@
 package hubspot
 
 import (
+	"crypto/sha256"
+	"encoding/base32"
 	"encoding/json"
 	"html"
 	"strings"
@@ -24,12 +26,14 @@ func init() {
 	connectors.Register("hubspot.note", func() connectors.Connector { return &Note{Account: defaults()} })
 }
 
-// Note leaves a note on the respondent's contact, once per response.
+// Note leaves a note on the respondent's contact, once per response. A response is one of its tenant, source and survey: other
+// responses of the same id have notes of their own.
 type Note struct {
 	Account `yaml:",inline"`
 
 	// Text is the note, HTML as HubSpot shows it; what respondents wrote is escaped in it. Without it, the score, the
-	// feedback and the survey. A mark behind it, `[sg:…]`, names the response: where a note has it, none is written again.
+	// feedback and the survey. A mark behind it, `[sg:…]`, is made of the tenant, the source, the survey and the response:
+	// where a note has it, none is written again.
 	Text expression.Text `yaml:"text,omitempty"`
 }
 
@@ -117,7 +121,7 @@ func (n *Note) search(ev *event.Event) *connectors.Request {
 		Limit      int      `json:"limit"`
 		After      string   `json:"after"`
 	}{
-		Groups:     []group{{[]filter{{"hs_note_body", "CONTAINS_TOKEN", response(ev)}}}},
+		Groups:     []group{{[]filter{{"hs_note_body", "CONTAINS_TOKEN", code(ev)}}}},
 		Properties: []string{"hs_note_body"},
 		Sorts:      []string{},
 		Limit:      searchMost,
@@ -221,14 +225,20 @@ func escape(text string) string {
 }
 
 // mark names the response in its note.
-func mark(ev *event.Event) string { return "[sg:" + html.EscapeString(response(ev)) + "]" }
+func mark(ev *event.Event) string { return "[sg:" + code(ev) + "]" }
 
-// response is the platform's id of the response; ours of the event where it has none.
-func response(ev *event.Event) string {
-	if ev.ResponseID != "" {
-		return ev.ResponseID
+var letters = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// code identifies the response, or the event where it has none, among all that are written to one account, be it by several
+// tenants: 100 bits of a hash, as letters and digits, which HubSpot's search takes for one word. Marks of before were the
+// response's id alone. They are not looked for: they do not say of which survey they are.
+func code(ev *event.Event) string {
+	kind, id := "response", ev.ResponseKey()
+	if id == "" {
+		kind, id = "event", ev.ID
 	}
-	return ev.ID
+	sum := sha256.Sum256([]byte(kind + "\x00" + ev.Tenant + "\x00" + id))
+	return letters.EncodeToString(sum[:])[:20]
 }
 
 // clip cuts HTML, and never inside `&amp;` or a tag, whose remains would show.

@@ -144,7 +144,7 @@ func attributes(ev *event.Event) []connectors.Field {
 	add("id", ev.ID)
 	add("source", "/tenants/"+ev.Tenant+"/sources/"+ev.Source)
 	add("type", ev.Type)
-	add("subject", subject(ev))
+	add("subject", ev.Subject())
 	add("time", ev.Time.UTC().Format(time.RFC3339Nano))
 	add("dataschema", "urn:surveygate:schema:survey-event:1")
 	add("tenant", ev.Tenant)
@@ -155,15 +155,6 @@ func attributes(ev *event.Event) []connectors.Field {
 	add("receivedtime", ev.Received.UTC().Format(time.RFC3339Nano))
 	add("verified", ev.Verified)
 	return fields
-}
-
-func subject(ev *event.Event) string {
-	switch ev.ResponseID {
-	case "":
-		return ev.SurveyID
-	default:
-		return ev.SurveyID + "/" + ev.ResponseID
-	}
 }
 
 const upperHex = "0123456789ABCDEF"

@@ -207,7 +207,8 @@ type ruleSettings struct {
 	// Delay is how long after the event the first attempt is made.
 	Delay time.Duration `yaml:"delay,omitempty"`
 
-	// Once `response` sends of one response at most once to each step.
+	// Once `response` sends of one response at most once to each step, within 30 days. The same response id from another source or
+	// of another survey is another response; events without a response id are all sent.
 	Once once `yaml:"once,omitempty"`
 
 	// Enabled false sends nothing.

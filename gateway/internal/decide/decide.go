@@ -14,7 +14,7 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// OnceFor is how long `once: response` remembers whom it told.
+// OnceFor is how long `once: response` remembers which responses it told.
 const OnceFor = 30 * 24 * time.Hour
 
 // Plan is one configuration made ready to decide with. It is safe for concurrent use and never changes.
@@ -177,10 +177,15 @@ func DeliveryID(eventID string, origin state.Origin, step string) string {
 	return "dl_" + eventID + "_" + string(code[:13])
 }
 
-// onceKey is what `once: response` reserves for one step of a rule; empty where nothing is reserved.
+// onceKey is what `once: response` reserves for one step of a rule; empty where nothing is reserved. Neither the kind nor
+// the names can hold NUL.
 func onceKey(r *config.Rule, origin state.Origin, step string, ev *event.Event) string {
-	if !r.Once || ev.ResponseID == "" {
+	if !r.Once {
 		return ""
 	}
-	return string(origin.Kind) + "\x00" + origin.Name + "\x00" + step + "\x00" + ev.ResponseID
+	response := ev.ResponseKey()
+	if response == "" {
+		return ""
+	}
+	return string(origin.Kind) + "\x00" + origin.Name + "\x00" + step + "\x00" + response
 }

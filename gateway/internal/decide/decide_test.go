@@ -166,19 +166,35 @@ func TestOnceKey(t *testing.T) {
 	r := rule("acme", "r", step("a", "crm", "acme"), step("b", "crm", "acme"))
 	r.Once = true
 	p := plan([]string{"acme/crm"}, r)
-	keys := map[string]int{}
-	for _, body := range []string{
-		completed, `{"type":"response.completed","id":"e2","response":{"id":"r1"}}`,
-		`{"type":"response.completed","id":"e3","response":{"id":"r2"}}`, `{"type":"response.completed","id":"e4"}`,
+	seen := map[string]string{} // what a key is for
+	for name, same := range map[string][]string{
+		"r1":                     {completed, `{"type":"response.completed","id":"e2","response":{"id":"r1"}}`},
+		"r2":                     {`{"type":"response.completed","id":"e3","response":{"id":"r2"}}`},
+		"r1 of a survey":         {`{"type":"response.completed","id":"e4","survey":{"id":"s1"},"response":{"id":"r1"}}`},
+		"r1 of another survey":   {`{"type":"response.completed","id":"e5","survey":{"id":"s2"},"response":{"id":"r1"}}`},
+		"r1 of another platform": {`{"type":"response.completed","id":"e6","source":"wufoo","survey":{"id":"s1"},"response":{"id":"r1"}}`},
 	} {
-		for _, o := range p.Decide(parse(t, "acme", body), now).Owed {
-			keys[o.Once]++
+		keys := map[string]bool{}
+		for _, body := range same {
+			owed := p.Decide(parse(t, "acme", body), now).Owed
+			if len(owed) != 2 {
+				t.Fatalf("%s: %d deliveries", name, len(owed))
+			}
+			for _, o := range owed {
+				keys[o.Once] = true
+				if to, ok := seen[o.Once]; ok && to != name+o.Delivery.Step {
+					t.Errorf("%s has the key of %s", name+o.Delivery.Step, to)
+				}
+				seen[o.Once] = name + o.Delivery.Step
+			}
+		}
+		if len(keys) != 2 {
+			t.Errorf("%s: %d keys, want one for each step: %v", name, len(keys), keys)
 		}
 	}
-	want := map[string]int{
-		"rule\x00r\x00a\x00r1": 2, "rule\x00r\x00b\x00r1": 2, "rule\x00r\x00a\x00r2": 1, "rule\x00r\x00b\x00r2": 1, "": 2,
-	}
-	if diff := cmp.Diff(want, keys); diff != "" {
-		t.Error(diff)
+	for _, o := range p.Decide(parse(t, "acme", `{"type":"response.completed","id":"e7"}`), now).Owed {
+		if o.Once != "" {
+			t.Errorf("without a response the key is %q", o.Once)
+		}
 	}
 }

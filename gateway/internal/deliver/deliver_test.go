@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"testing"
@@ -287,29 +288,40 @@ func TestRate(t *testing.T) {
 	}
 }
 
+// What a response is told once, another survey's and another platform's response of the same id is told too: platforms
+// count them 1, 2, 3.
 func TestOnce(t *testing.T) {
 	t.Parallel()
 	conf := destinations(destination("crm", time.Minute))
 	conf.Rules[0].Once = true
 	b := begin(t, conf, nil)
-	var ids []string
-	for _, body := range []string{
-		`{"type":"response.completed","id":"a","response":{"id":"same"}}`,
-		`{"type":"response.completed","id":"b","response":{"id":"same"}}`,
+	for _, e := range []struct {
+		source, survey, key, verified string
+		want                          state.DeliveryState
+	}{
+		{"limesurvey", "1", "a", "token", state.Delivered},
+		{"limesurvey", "1", "b", "token", state.Skipped},
+		{"limesurvey", "2", "c", "token", state.Delivered},
+		{"wufoo", "1", "d", "token", state.Delivered},
+		{"wufoo", "1", "e", "token", state.Skipped},
+		{"wufoo", "2", "f", "token", state.Delivered},
+		// Somebody who proves nothing takes no response from the source that is named.
+		{"wufoo", "3", "g", "none", state.Delivered},
+		{"wufoo", "3", "h", "token", state.Delivered},
+		{"wufoo", "3", "i", "none", state.Skipped},
 	} {
-		ev, err := event.ParseOne([]byte(body), event.Defaults{Tenant: "default", Source: "api", Received: b.clock.Now(), Verified: "token"})
+		body := fmt.Sprintf(`{"type":"response.completed","id":%q,"survey":{"id":%q},"response":{"id":"1"}}`, e.key, e.survey)
+		ev, err := event.ParseOne([]byte(body), event.Defaults{Tenant: "default", Source: e.source, Received: b.clock.Now(), Verified: e.verified})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, err := b.store.Append(t.Context(), []*event.Event{ev}); err != nil {
 			t.Fatal(err)
 		}
-		ids = append(ids, ev.ID)
+		b.untilState(ev.ID, "crm", e.want)
 	}
-	b.untilState(ids[0], "crm", state.Delivered)
-	b.untilState(ids[1], "crm", state.Skipped)
-	if n := b.world.count(func(seen) bool { return true }); n != 1 {
-		t.Errorf("%d requests, want one", n)
+	if n := b.world.count(func(seen) bool { return true }); n != 6 {
+		t.Errorf("%d requests, want one for each of six responses", n)
 	}
 }
 

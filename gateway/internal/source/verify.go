@@ -144,6 +144,13 @@ func (s *Source) Warnings() []Problem {
 	if s.AcceptTest > 0 {
 		list = append(list, Problem{"accept_test", fmt.Sprintf("for %s after loading, requests without proof are taken as tests", s.AcceptTest), "take it out when the platform's test has passed"})
 	}
+	if types := s.Profile.unsurveyed(); len(types) > 0 {
+		list = append(list, Problem{
+			"profile",
+			fmt.Sprintf("%s has a response and no survey in %s: these count as events of other responses, because a response is one of its survey", s.Profile.Name, strings.Join(types, ", ")),
+			"map survey.id for every type that has response.id, or for none",
+		})
+	}
 	return list
 }
 

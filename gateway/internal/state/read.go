@@ -35,7 +35,9 @@ type Record struct {
 // EventQuery selects events; zero fields select nothing out. ID, Response and Respondent are indexed,
 // everything else is a scan with a budget.
 type EventQuery struct {
-	Response   string // response id
+	// Response is a response id, as a person has it in hand: it selects the responses of all sources and surveys that have it.
+	// With Source and Survey it is one response.
+	Response   string
 	Respondent string // e-mail, phone or external id, as a person writes it
 	Type       string
 	Source     string

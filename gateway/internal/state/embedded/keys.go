@@ -179,6 +179,7 @@ func timelineKey(b []byte, tenant string, pos uint64) []byte {
 	return appendU64(appendText(append(b[:0], tabTimeline), tenant), pos)
 }
 
+// responsePrefix is a search term: a response id leads to the events of every response that has it, whatever its source and survey.
 func responsePrefix(b []byte, tenant, response string) []byte {
 	return appendText(appendText(append(b[:0], tabResponse), tenant), response)
 }

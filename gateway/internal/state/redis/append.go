@@ -135,7 +135,8 @@ func (s *store) appendGroup(sh *shard, calls []*appending) {
 	}
 }
 
-// terms are what an event is indexed under: bucket and tag of each.
+// terms are what an event is indexed under: bucket and tag of each. The response id is one, as people have it in hand: it leads
+// to every response that has it, whatever its source and survey.
 func (s *store) terms(ev *event.Event) []any {
 	var all []any
 	if ev.ResponseID != "" {

@@ -151,6 +151,20 @@ var eventLists = []test{
 		s.same("found", s.pages(state.EventQuery{Response: "r-a"}, nil), []string{"a2", "a"})
 		s.same("not found", s.pages(state.EventQuery{Response: "r-"}, nil), []string{})
 	}},
+	{name: "by response id, of every source and survey, and narrowed to one response", run: func(s *suite) {
+		for _, e := range []struct{ source, survey string }{{"limesurvey", "1"}, {"limesurvey", "2"}, {"wufoo", "1"}, {"limesurvey", "1"}} {
+			s.append(s.event(acme, s.h.Now().Sub(Begin).String()+" "+e.source+" "+e.survey, func(h *event.Header, d *event.Data) {
+				h.Source, h.SurveyID, h.ResponseID, d.Survey.ID, d.Response.ID = e.source, e.survey, "1", e.survey, "1"
+			}))
+			s.h.Advance(time.Second)
+		}
+		s.accept("another id")
+		all := []string{"3s limesurvey 1", "2s wufoo 1", "1s limesurvey 2", "0s limesurvey 1"}
+		s.same("the id", s.pages(state.EventQuery{Response: "1", Limit: 3}, nil), all)
+		s.same("a source", s.pages(state.EventQuery{Response: "1", Source: "limesurvey", Limit: 1}, nil), []string{all[0], all[2], all[3]})
+		s.same("a response", s.pages(state.EventQuery{Response: "1", Source: "limesurvey", Survey: "1", Limit: 1}, nil), []string{all[0], all[3]})
+		s.same("another source's", s.pages(state.EventQuery{Response: "1", Source: "wufoo", Survey: "2"}, nil), []string{})
+	}},
 	{name: "by respondent, as a person writes it", run: func(s *suite) {
 		s.append(
 			s.event(acme, "mail", func(_ *event.Header, d *event.Data) { d.Respondent.Email = "Jo.Do@Example.com" }),
