@@ -232,6 +232,9 @@ func (p *parser) finish(body []byte, d Defaults) (*Event, error) {
 			return nil, badName("source")
 		}
 	}
+	if h.Source != d.Source && (h.Source != DefaultSource || d.Source != "") && h.Verified != "none" && h.Verified != "" {
+		h.Verified = VerifiedAPI // what was proved is who published it, which is not the source that it names
+	}
 	if t := p.head[givenTime]; t != "" {
 		var ok bool
 		if h.Time, ok = ParseTime(t, nil); !ok {
