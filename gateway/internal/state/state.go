@@ -51,7 +51,7 @@ type Breaker interface {
 type Intake interface {
 	// Append makes events durable and reports one result per event. Events carry their tenant. Events of one response
 	// keep the order of the call; engines of one shard keep it for all. Concurrent calls share writes. Two of one id,
-	// also within one call, are duplicates of the first.
+	// also within one call, are duplicates of the first; so is one of which a better id is known (event.Header.Better).
 	// An error means that the call is not accepted, though an engine of several shards may keep some of its events:
 	// given again, those are duplicates of themselves, and nothing is kept twice.
 	Append(ctx context.Context, events []*event.Event) ([]Appended, error)
@@ -81,6 +81,8 @@ type Appended struct {
 	Duplicate bool
 	// Position orders events; it is that of the first where Duplicate and it is still kept, else 0.
 	Position uint64
+	// Of is the id of the first where Duplicate and that is another than the event's own: a better proved one's.
+	Of string
 }
 
 // Claimed is an event held by this process.

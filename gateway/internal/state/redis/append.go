@@ -17,7 +17,8 @@ const tagSize = 6
 
 // appending is the part of an Append that goes to one shard.
 type appending struct {
-	args    []any // of the script, for each event
+	args    []any      // of the script, for each event
+	better  [][]string // ids of each event's better proved ones
 	events  int
 	bytes   int
 	results []state.Appended
@@ -94,11 +95,16 @@ func (s *store) Append(ctx context.Context, events []*event.Event) ([]state.Appe
 // add writes the script's arguments for an event.
 func (a *appending) add(s *store, ev *event.Event) {
 	terms := s.terms(ev)
-	a.args = slices.Grow(a.args, 14+len(terms))
+	better := ev.Better()
+	a.args = slices.Grow(a.args, 15+len(terms)+2*len(better))
 	a.args = append(a.args, slotOf(ev.ID), fieldOf(ev.Tenant, ev.ID), escape(ev.Tenant),
 		ev.ID, ev.Tenant, ev.Type, ev.Source, ev.SurveyID, ev.ResponseID, ev.Time.UnixMilli(), ev.Received.UnixMilli(),
 		ev.Envelope(), ev.Raw.Body, len(terms)/2)
-	a.args = append(a.args, terms...)
+	a.args = append(append(a.args, terms...), len(better))
+	for _, id := range better {
+		a.args = append(a.args, slotOf(id), fieldOf(ev.Tenant, id))
+	}
+	a.better = append(a.better, better)
 	a.events++
 	a.bytes += ev.Size() + 512
 }
@@ -121,10 +127,14 @@ func (s *store) appendGroup(sh *shard, calls []*appending) {
 			a.done(err)
 			continue
 		}
-		for _, r := range results[:a.events] {
+		for i, r := range results[:a.events] {
 			text, duplicate := strings.CutPrefix(asText(r), "-")
+			text, better, isBetter := strings.Cut(text, "+")
 			n := uint64(asInt(text))
 			to := state.Appended{Duplicate: duplicate}
+			if k := asInt(better); isBetter && k >= 1 && int(k) <= len(a.better[i]) {
+				to.Of = a.better[i][k-1]
+			}
 			if n > 0 {
 				to.Position = s.position(sh, n)
 			}
