@@ -85,6 +85,14 @@ type Appended struct {
 	Of string
 }
 
+// ID is the id that an event is kept under.
+func (a Appended) ID(ev *event.Event) string {
+	if a.Of != "" {
+		return a.Of
+	}
+	return ev.ID
+}
+
 // Claimed is an event held by this process.
 type Claimed struct {
 	Event    *event.Event
