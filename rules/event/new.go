@@ -129,7 +129,7 @@ func (h *Header) complete() error {
 	for _, s := range []*string{&h.Tenant, &h.Source, &h.SourceKind, &h.OrigType, &h.OrigID, &h.DedupeKey, &h.SurveyID, &h.ResponseID} {
 		*s = valid(*s)
 	}
-	h.ID = idIn(h.space(), h.Tenant, h.Source, h.DedupeKey)
+	h.ID = inSpace(h.space(), ID(h.Tenant, h.Source, h.DedupeKey))
 	return nil
 }
 

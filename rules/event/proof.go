@@ -21,30 +21,40 @@ const (
 	spaces
 )
 
-// spaceMarks begin what an id is the hash of. NUL begins no tenant's name, so no two spaces share an id, whatever a key
-// holds.
+// spaceMarks begin what an id of a weaker proof is the hash of. NUL begins no tenant's name, so no two spaces share an id,
+// whatever a key holds.
 var spaceMarks = [spaces]string{"", "\x00api\x00", "\x00none\x00"}
 
 // ID is the first 32 hex digits of SHA-256(tenant, NUL, source, NUL, dedupe key): the id of an event that its source
 // proved. IDs has those of the others.
-func ID(tenant, source, dedupeKey string) string { return idIn(provedSpace, tenant, source, dedupeKey) }
+func ID(tenant, source, dedupeKey string) string {
+	var room [256]byte
+	in := append(room[:0], tenant...)
+	in = append(append(in, 0), source...)
+	in = append(append(in, 0), dedupeKey...)
+	sum := sha256.Sum256(in)
+	return hex.EncodeToString(sum[:16])
+}
 
 // IDs are the ids that events of one dedupe key have, by how well they are proved: strongest first.
-func IDs(tenant, source, dedupeKey string) []string {
+func IDs(tenant, source, dedupeKey string) []string { return Family(ID(tenant, source, dedupeKey)) }
+
+// Family are the ids of one dedupe key, strongest proof first, from the first of them.
+func Family(strongest string) []string {
 	ids := make([]string, spaces)
 	for space := range ids {
-		ids[space] = idIn(space, tenant, source, dedupeKey)
+		ids[space] = inSpace(space, strongest)
 	}
 	return ids
 }
 
-func idIn(space int, tenant, source, dedupeKey string) string {
-	var room [256]byte
-	in := append(room[:0], spaceMarks[space]...)
-	in = append(append(in, tenant...), 0)
-	in = append(append(in, source...), 0)
-	in = append(in, dedupeKey...)
-	sum := sha256.Sum256(in)
+// inSpace is the id that an event has in a key space: that of the strongest proof, or a hash of it.
+func inSpace(space int, strongest string) string {
+	if space == provedSpace {
+		return strongest
+	}
+	var room [64]byte
+	sum := sha256.Sum256(append(append(room[:0], spaceMarks[space]...), strongest...))
 	return hex.EncodeToString(sum[:16])
 }
 
@@ -67,6 +77,14 @@ func (h *Header) Better() []string {
 		return nil
 	}
 	return h.without(IDs(h.Tenant, h.Source, h.DedupeKey)[:space])
+}
+
+// Strongest is the id that the event has where its source proves it: what all events of its dedupe key have in common.
+func (h *Header) Strongest() string {
+	if h.space() == provedSpace {
+		return h.ID
+	}
+	return ID(h.Tenant, h.Source, h.DedupeKey)
 }
 
 // Weaker are the ids that the same event has where it is less well proved, strongest first.
