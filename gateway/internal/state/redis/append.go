@@ -51,7 +51,6 @@ func (s *store) Append(ctx context.Context, events []*event.Event) ([]state.Appe
 			return nil, fmt.Errorf("append: %w: event %q of tenant %q: tenant and id are required", state.ErrInvalid, ev.ID, ev.Tenant)
 		}
 	}
-	parts := make([]*appending, len(s.shards))
 	where := make([]int, len(events))
 	for i, ev := range events {
 		name := ev.ResponseID
@@ -59,6 +58,12 @@ func (s *store) Append(ctx context.Context, events []*event.Event) ([]state.Appe
 			name = ev.ID
 		}
 		where[i] = shardOf(ev.Tenant, name, len(s.shards))
+	}
+	if err := s.follow(ctx, events, where); err != nil {
+		return nil, fmt.Errorf("append: %w", err)
+	}
+	parts := make([]*appending, len(s.shards))
+	for i, ev := range events {
 		a := parts[where[i]]
 		if a == nil {
 			a = &appending{ended: make(chan error, 1)}
