@@ -1,6 +1,7 @@
 package event
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
@@ -232,7 +233,7 @@ func (p *parser) finish(body []byte, d Defaults) (*Event, error) {
 			return nil, badName("source")
 		}
 	}
-	if h.Source != d.Source && (h.Source != DefaultSource || d.Source != "") && h.Verified != "none" && h.Verified != "" {
+	if cmp.Or(h.Source, DefaultSource) != cmp.Or(d.Source, DefaultSource) && h.space() == provedSpace {
 		h.Verified = VerifiedAPI // what was proved is who published it, which is not the source that it names
 	}
 	if t := p.head[givenTime]; t != "" {

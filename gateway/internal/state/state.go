@@ -50,7 +50,8 @@ type Breaker interface {
 // Intake is the way from an accepted event to its committed decision.
 type Intake interface {
 	// Append makes events durable and reports one result per event. Events carry their tenant. Events of one response
-	// keep the order of the call; engines of one shard keep it for all. Concurrent calls share writes. Two of one id,
+	// keep the order of the call; engines of one shard keep it for all, those of several keep the events of one dedupe key
+	// together before those of one response. Concurrent calls share writes. Two of one id,
 	// also within one call, are duplicates of the first; so is one of which a better id is known (event.Header.Better).
 	// An error means that the call is not accepted, though an engine of several shards may keep some of its events:
 	// given again, those are duplicates of themselves, and nothing is kept twice.

@@ -17,8 +17,8 @@ const tagSize = 6
 
 // appending is the part of an Append that goes to one shard.
 type appending struct {
-	args    []any      // of the script, for each event
-	better  [][]string // ids of each event's better proved ones
+	args    []any            // of the script, for each event
+	better  map[int][]string // ids of the better proved ones, of those events that have some
 	events  int
 	bytes   int
 	results []state.Appended
@@ -109,7 +109,12 @@ func (a *appending) add(s *store, ev *event.Event) {
 	for _, id := range better {
 		a.args = append(a.args, slotOf(id), fieldOf(ev.Tenant, id))
 	}
-	a.better = append(a.better, better)
+	if better != nil {
+		if a.better == nil {
+			a.better = map[int][]string{}
+		}
+		a.better[a.events] = better
+	}
 	a.events++
 	a.bytes += ev.Size() + 512
 }
