@@ -78,9 +78,8 @@ type Grant struct {
 	// Tenant is one, or AnyTenant.
 	Tenant string
 	Scopes Scope
-	// Sources are those it may publish as, config.AnySource being each of them; with none it is `api` alone. Who
-	// publishes as a platform's source speaks for that platform, and only who may do so has keys to what its genuine
-	// events are known by.
+	// Sources are those it may publish as, config.AnySource being each of them; with none it is `api` alone: who
+	// publishes as a platform's source speaks for that platform.
 	Sources []string
 }
 
@@ -98,7 +97,7 @@ func (g *Grant) PublishesAs() []string {
 	return g.Sources
 }
 
-// MayPublishAs says whether it may publish events of a source. What it may not, the error says, and how it could.
+// MayPublishAs is nil where it may publish events of a source; else the error says what to set.
 func (g *Grant) MayPublishAs(source string) error {
 	may := g.PublishesAs()
 	if slices.Contains(may, source) || slices.Contains(may, config.AnySource) {

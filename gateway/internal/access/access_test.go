@@ -203,3 +203,25 @@ func TestOpenFirstFails(t *testing.T) {
 		}
 	}
 }
+
+func TestMayPublishAs(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		sources []string
+		as      string
+		refused string
+	}{
+		{nil, "api", ""},
+		{nil, "pollqr", "the token `ci` may publish as `api` only, not as `pollqr`: set `sources: [api, pollqr]` on a token under `tokens` in the configuration"},
+		{[]string{"shop"}, "shop", ""},
+		{[]string{"shop"}, "api", "may publish as `shop` only, not as `api`: set `sources: [shop, api]`"},
+		{[]string{"api", "shop"}, "pollqr", "may publish as `api`, `shop` only, not as `pollqr`"},
+		{[]string{"*"}, "pollqr", ""},
+		{Socket.Sources, "pollqr", ""},
+	} {
+		err := (&Grant{Name: "ci", Sources: c.sources}).MayPublishAs(c.as)
+		if (err == nil) != (c.refused == "") || err != nil && !strings.Contains(err.Error(), c.refused) {
+			t.Errorf("sources %v, as %s: %v", c.sources, c.as, err)
+		}
+	}
+}
