@@ -21,7 +21,7 @@ func (g *globals) emit() *cobra.Command {
 		Short: "Publish an event into a running gateway",
 		Long: `Publish an event: one as a person writes it, several as a JSON array or one per line, a platform's own body
 (--source, through that source's profile), or a platform's sample (--sample), into a source of that platform: the one of
-its name, or --source. There are samples of
+its name, or --source. With --token, that token's ` + "`sources`" + ` must name the source. There are samples of
 ` + list(gateway.Samples(), 100),
 		Example: `  surveygate emit '{"type": "response.completed", "nps_score": 3, "email": "jo@example.com"}'
   surveygate emit event.json

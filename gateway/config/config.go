@@ -179,8 +179,13 @@ type Token struct {
 	// Tenant is one, or "*" for a platform's own server.
 	Tenant string
 	Scopes []string
-	At     document.Position
+	// Sources are those it may publish as; AnySource is each of them.
+	Sources []string
+	At      document.Position
 }
+
+// AnySource among a token's sources lets it publish as every source.
+const AnySource = "*"
 
 // Redis is where the Redis engine is; the zero value is the embedded engine.
 type Redis struct {

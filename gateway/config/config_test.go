@@ -135,6 +135,9 @@ func TestWhole(t *testing.T) {
 	if len(c.Tokens) != 1 || c.Tokens[0].Tenant != config.DefaultTenant || !slices.Equal(c.Tokens[0].Scopes, []string{"publish", "read"}) {
 		t.Errorf("tokens %+v", c.Tokens)
 	}
+	if !slices.Equal(c.Tokens[0].Sources, []string{"api"}) {
+		t.Errorf("without sources a token publishes as %q", c.Tokens[0].Sources)
+	}
 	if len(c.Sources) != 2 || !c.Sources[0].Enabled || c.Sources[1].Enabled || c.Sources[1].Capture != time.Hour || c.Sources[1].Receiver.Timezone.String() != "Europe/Istanbul" {
 		t.Errorf("sources %+v", c.Sources)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/rules/event"
 )
 
 const day = 24 * time.Hour
@@ -161,7 +162,13 @@ func (l *loader) addTokens(f *fileSettings) {
 		for _, scope := range s.Scopes {
 			token.Scopes = append(token.Scopes, string(scope))
 		}
-		secret, scopes := s.Node.Key("secret"), s.Node.Key("scopes")
+		for _, name := range s.Sources {
+			token.Sources = append(token.Sources, string(name))
+		}
+		if len(token.Sources) == 0 {
+			token.Sources = []string{event.DefaultSource}
+		}
+		secret, scopes, sources := s.Node.Key("secret"), s.Node.Key("scopes"), s.Node.Key("sources")
 		switch {
 		case secret == nil || secret.Unset || l.told(secret):
 		case s.Secret.Len() < minToken:
@@ -175,6 +182,13 @@ func (l *loader) addTokens(f *fileSettings) {
 		}
 		if scopes != nil && len(s.Scopes) == 0 && !l.told(scopes) {
 			l.fault(scopes.Fault("the token may do nothing", "write scopes: [publish], or more of read, write, publish, secrets"))
+		}
+		switch {
+		case sources == nil || l.told(sources):
+		case len(s.Sources) == 0:
+			l.fault(sources.Fault("the token may publish as no source", "write the names of sources, or take it out: then it publishes as `api`"))
+		case scopes != nil && !l.told(scopes) && !slices.Contains(token.Scopes, "publish"):
+			l.fault(sources.Fault("`sources` are for publishing, which this token may not", "add publish to its scopes, or take sources out"))
 		}
 		if i := slices.IndexFunc(l.config.Tokens, func(t *Token) bool {
 			return t.Name == token.Name && t.Name != "" && t.Tenant == token.Tenant

@@ -68,7 +68,7 @@ func (s *schema) form(t reflect.Type) object {
 		return object{"type": "string", "pattern": `^[0-9]+/[smh]$|\$\{`, "examples": []string{"10/s", "600/m"}}
 	case reflect.TypeFor[entityName](), reflect.TypeFor[tenantName]():
 		return object{"type": "string", "pattern": `^[a-z0-9][a-z0-9_-]*$`}
-	case reflect.TypeFor[ruleTenant]():
+	case reflect.TypeFor[ruleTenant](), reflect.TypeFor[sourceName]():
 		return object{"type": "string", "pattern": `^([a-z0-9][a-z0-9_-]*|\*)$`}
 	case reflect.TypeFor[capture]():
 		return words("failures", "all")

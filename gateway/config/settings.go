@@ -248,6 +248,10 @@ type tokenSettings struct {
 	// Scopes are what it may do: `read`, `write`, `publish`, `secrets`.
 	Scopes []scope `yaml:"scopes"`
 
+	// Sources are the sources that it may publish as: with `?source=`, or where an event names its own. Without it `api`
+	// alone; `*` is every source.
+	Sources []sourceName `yaml:"sources,omitempty"`
+
 	Node *document.Node `yaml:",node"`
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/gateway/internal/source"
 	"github.com/surveygate/surveygate/gateway/signature"
+	"github.com/surveygate/surveygate/rules/event"
 )
 
 func (l *loader) addSources(f *fileSettings) {
@@ -18,6 +19,9 @@ func (l *loader) addSources(f *fileSettings) {
 		s, tenant := e.Value, l.owner(f, e.Value.Tenant)
 		l.named(e.Key, "source")
 		l.claim(l.sources, target{tenant, e.Name}, e.Key, "source")
+		if e.Name == event.DefaultSource {
+			l.fault(e.Key.Fault(fmt.Sprintf("`%s` is the source of what tokens publish, and no platform's", e.Name), "give this one another name"))
+		}
 		if s.Node == nil {
 			continue // said already
 		}

@@ -70,6 +70,17 @@ func (n *ruleTenant) UnmarshalText(b []byte) error {
 	return nil
 }
 
+// sourceName is the name of one source, or `*` for all.
+type sourceName string
+
+func (n *sourceName) UnmarshalText(b []byte) error {
+	if string(b) != AnySource && !validName(string(b)) {
+		return fmt.Errorf("`%s` is not a source's name; %s; \"*\" is all", b, ofNames)
+	}
+	*n = sourceName(b)
+	return nil
+}
+
 // word is UnmarshalText of a closed set of words.
 func word[T ~string](into *T, b []byte, what string, words ...string) error {
 	if !slices.Contains(words, string(b)) {

@@ -216,8 +216,8 @@ func (o *origin) set(name, value string) {
 }
 
 // of says whether a CloudEvent is one of ours: its id is made of its tenant, source and dedupe key. Published again
-// it stays the same event, here and at a gateway behind ours; so one that is sent to its own gateway ends there, as a
+// it keeps its dedupe key, here and at a gateway behind ours; so one that is sent to its own gateway ends there, as a
 // duplicate.
 func (o *origin) of(h *Header) bool {
-	return o.key != "" && ID(h.Tenant, h.Source, o.key) == h.OrigID
+	return o.key != "" && slices.Contains(IDs(h.Tenant, h.Source, o.key), h.OrigID)
 }

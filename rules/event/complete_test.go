@@ -167,7 +167,7 @@ func TestNewCompletesTheHeader(t *testing.T) {
 	}
 	at := time.Date(2024, 5, 1, 11, 0, 0, 123_000_000, time.UTC)
 	if diff := cmp.Diff(Header{
-		ID: ID("default", "api", hash("x")), Tenant: "default", Source: "api", SourceKind: "api", Type: TypeUnknown, Time: at, Received: at, DedupeKey: hash("x"), Verified: "none",
+		ID: IDs("default", "api", hash("x"))[unprovedSpace], Tenant: "default", Source: "api", SourceKind: "api", Type: TypeUnknown, Time: at, Received: at, DedupeKey: hash("x"), Verified: "none",
 	}, e.Header); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

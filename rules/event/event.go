@@ -12,7 +12,7 @@ import (
 
 // Header is what is known of an event without looking inside it.
 type Header struct {
-	// ID is the first 32 hex digits of SHA-256(tenant, NUL, source, NUL, dedupe key).
+	// ID is a hash of tenant, source, dedupe key and who proves the event: see ID and IDs.
 	ID string
 	// Tenant owns the event; "default" where nobody says otherwise.
 	Tenant string
@@ -34,7 +34,8 @@ type Header struct {
 	OrigID   string
 	// DedupeKey is the readable key that ID is made from.
 	DedupeKey string
-	// Verified says how the request was proved: hmac, token, basic, path or none.
+	// Verified says how the source proved the request (hmac, token, basic, path), that a token of our API vouches for
+	// it instead (VerifiedAPI), or none. For our API's own source the token is that proof.
 	Verified string
 }
 

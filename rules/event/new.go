@@ -117,7 +117,7 @@ func (h *Header) complete() error {
 		return errors.New("event without time of receipt")
 	}
 	switch h.Verified {
-	case "hmac", "token", "basic", "path", "none":
+	case "hmac", "token", "basic", "path", "none", VerifiedAPI:
 	default:
 		return fmt.Errorf("event verified by %q", clip(h.Verified))
 	}
@@ -129,7 +129,7 @@ func (h *Header) complete() error {
 	for _, s := range []*string{&h.Tenant, &h.Source, &h.SourceKind, &h.OrigType, &h.OrigID, &h.DedupeKey, &h.SurveyID, &h.ResponseID} {
 		*s = valid(*s)
 	}
-	h.ID = ID(h.Tenant, h.Source, h.DedupeKey)
+	h.ID = inSpace(h.space(), ID(h.Tenant, h.Source, h.DedupeKey))
 	return nil
 }
 
@@ -161,16 +161,6 @@ func clip(s string) string {
 // test button would look broken.
 func TestKey(key string, received time.Time) string {
 	return key + ":" + received.UTC().Format(time.RFC3339Nano)
-}
-
-// ID is the first 32 hex digits of SHA-256(tenant, NUL, source, NUL, dedupe key).
-func ID(tenant, source, dedupeKey string) string {
-	var room [256]byte
-	in := append(room[:0], tenant...)
-	in = append(append(in, 0), source...)
-	in = append(append(in, 0), dedupeKey...)
-	sum := sha256.Sum256(in)
-	return hex.EncodeToString(sum[:16])
 }
 
 // Envelope is the event as CloudEvents JSON, without raw.body. It must not be changed.

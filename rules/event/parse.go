@@ -1,6 +1,7 @@
 package event
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
@@ -234,6 +235,9 @@ func (p *parser) finish(body []byte, d Defaults) (*Event, error) {
 		default:
 			return nil, badName("source")
 		}
+	}
+	if cmp.Or(h.Source, DefaultSource) != cmp.Or(d.Source, DefaultSource) && h.space() == provedSpace {
+		h.Verified = VerifiedAPI // what was proved is who published it, which is not the source that it names
 	}
 	if t := p.head[givenTime]; t != "" {
 		var ok bool

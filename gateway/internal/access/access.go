@@ -6,11 +6,13 @@ import (
 	"crypto/subtle"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"sync/atomic"
 
 	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/rules/event"
 )
 
 // Scope is one thing that a token may allow.
@@ -76,10 +78,34 @@ type Grant struct {
 	// Tenant is one, or AnyTenant.
 	Tenant string
 	Scopes Scope
+	// Sources are those it may publish as, config.AnySource being each of them; with none it is `api` alone: who
+	// publishes as a platform's source speaks for that platform.
+	Sources []string
 }
 
 // Socket is the grant of whoever can open the unix socket: its file mode is the credential.
-var Socket = &Grant{Name: "socket", Tenant: AnyTenant, Scopes: Every}
+var Socket = &Grant{Name: "socket", Tenant: AnyTenant, Scopes: Every, Sources: []string{config.AnySource}}
+
+// apiOnly is what a grant without sources may publish as.
+var apiOnly = []string{event.DefaultSource}
+
+// PublishesAs are the sources it may publish as.
+func (g *Grant) PublishesAs() []string {
+	if len(g.Sources) == 0 {
+		return apiOnly
+	}
+	return g.Sources
+}
+
+// MayPublishAs is nil where it may publish events of a source; else the error says what to set.
+func (g *Grant) MayPublishAs(source string) error {
+	may := g.PublishesAs()
+	if slices.Contains(may, source) || slices.Contains(may, config.AnySource) {
+		return nil
+	}
+	return fmt.Errorf("the token `%s` may publish as `%s` only, not as `%s`: set `sources: [%s]` on a token under `tokens` in the configuration",
+		g.Name, strings.Join(may, "`, `"), source, strings.Join(append(slices.Clone(may), source), ", "))
+}
 
 // May says whether every one of the scopes is granted.
 func (g *Grant) May(s Scope) bool { return g.Scopes&s == s }
@@ -143,7 +169,7 @@ func (a *Access) Load(tokens []*config.Token, first *First) error {
 		if err != nil {
 			return fmt.Errorf("token %s: %w", t.Name, err)
 		}
-		b.add(sha256.Sum256([]byte(t.Secret.Expose())), &Grant{Name: t.Name, Tenant: t.Tenant, Scopes: granted})
+		b.add(sha256.Sum256([]byte(t.Secret.Expose())), &Grant{Name: t.Name, Tenant: t.Tenant, Scopes: granted, Sources: t.Sources})
 	}
 	if len(tokens) == 0 && first != nil {
 		b.add(first.sum, &Grant{Name: first.name, Tenant: first.tenant, Scopes: first.scopes})

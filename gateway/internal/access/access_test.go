@@ -35,8 +35,8 @@ func TestGrant(t *testing.T) {
 		token string
 		want  *Grant
 	}{
-		"one tenant, one scope": {ci, &Grant{"ci", "acme", Publish}},
-		"every tenant":          {ops, &Grant{"ops", "*", Every}},
+		"one tenant, one scope": {ci, &Grant{"ci", "acme", Publish, nil}},
+		"every tenant":          {ops, &Grant{"ops", "*", Every, nil}},
 		"cut off":               {ci[:len(ci)-1], nil},
 		"longer":                {ci + "0", nil},
 		"other case":            {strings.ToUpper(ci), nil},
@@ -168,7 +168,7 @@ func TestOpenFirst(t *testing.T) {
 		if err := a.Load(nil, first); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(&Grant{"first", "default", Every}, a.Grant([]byte(text))); diff != "" {
+		if diff := cmp.Diff(&Grant{"first", "default", Every, nil}, a.Grant([]byte(text))); diff != "" {
 			t.Fatal(diff)
 		}
 	}
@@ -200,6 +200,28 @@ func TestOpenFirstFails(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		} else if store.fail != nil && !errors.Is(err, store.fail) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestMayPublishAs(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		sources []string
+		as      string
+		refused string
+	}{
+		{nil, "api", ""},
+		{nil, "pollqr", "the token `ci` may publish as `api` only, not as `pollqr`: set `sources: [api, pollqr]` on a token under `tokens` in the configuration"},
+		{[]string{"shop"}, "shop", ""},
+		{[]string{"shop"}, "api", "may publish as `shop` only, not as `api`: set `sources: [shop, api]`"},
+		{[]string{"api", "shop"}, "pollqr", "may publish as `api`, `shop` only, not as `pollqr`"},
+		{[]string{"*"}, "pollqr", ""},
+		{Socket.Sources, "pollqr", ""},
+	} {
+		err := (&Grant{Name: "ci", Sources: c.sources}).MayPublishAs(c.as)
+		if (err == nil) != (c.refused == "") || err != nil && !strings.Contains(err.Error(), c.refused) {
+			t.Errorf("sources %v, as %s: %v", c.sources, c.as, err)
 		}
 	}
 }

@@ -36,8 +36,9 @@ type kept struct {
 	Scopes []string `json:"scopes"`
 }
 
-// OpenFirst finds the token of the first start, or makes it: tenant default, every scope. Of two gateways that start
-// at once on one store, one makes it and the other finds it.
+// OpenFirst finds the token of the first start, or makes it: tenant default, every scope, and the source `api`, since people
+// put this one into programs of their own. Of two gateways that start at once on one store, one makes it and the other
+// finds it.
 func OpenFirst(ctx context.Context, store state.Settings) (*First, error) {
 	first, err := findFirst(ctx, store)
 	if !errors.Is(err, state.ErrNotFound) {

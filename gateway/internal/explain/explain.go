@@ -28,6 +28,8 @@ type Explanation struct {
 	State string `json:"state"`
 	// Summary is the answer in one sentence.
 	Summary string `json:"summary"`
+	// Same are this event as it came with other proofs.
+	Same []Same `json:"same_event,omitempty"`
 	// Position orders the events that are kept.
 	Position uint64 `json:"position,omitempty"`
 	// Dead is why the event is a dead letter.
@@ -165,6 +167,9 @@ func (a *Asker) Event(ctx context.Context, tenant, id string) (*Explanation, err
 	today := a.Plan()
 	x := begin(record.Event, a.Clock.Now())
 	x.Position, x.Claims, x.State = record.Position, record.Claims, "pending"
+	if x.Same, err = SameEvent(ctx, a.Store, record.Event); err != nil {
+		return nil, fmt.Errorf("explain: %w", err)
+	}
 
 	then := today
 	var deliveries []state.Delivery

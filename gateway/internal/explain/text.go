@@ -91,10 +91,13 @@ func (p *printer) head(x *Explanation) {
 	if x.State == "dry" {
 		p.line("  not stored anywhere: this is what would happen")
 	} else {
-		p.line("  received %s, verified by %s", p.when(e.Received), or(e.Verified, "nothing"))
+		p.line("  received %s, verified by %s", p.when(e.Received), verifier(e.Verified))
 		if !x.DecidedAt.IsZero() {
 			p.line("  decided %s later, by configuration %s", short(x.DecidedAt.Sub(e.Received)), clip(x.Generation, 12))
 		}
+	}
+	for i := range x.Same {
+		p.line("  %s", x.Same[i].sentence(e.Received, p.when))
 	}
 	if x.Claims > 1 {
 		p.line("  taken up %d times: a gateway stopped while it held it", x.Claims)

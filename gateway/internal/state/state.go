@@ -50,8 +50,9 @@ type Breaker interface {
 // Intake is the way from an accepted event to its committed decision.
 type Intake interface {
 	// Append makes events durable and reports one result per event. Events carry their tenant. Events of one response
-	// keep the order of the call; engines of one shard keep it for all. Concurrent calls share writes. Two of one id,
-	// also within one call, are duplicates of the first.
+	// keep the order of the call; engines of one shard keep it for all, those of several keep the events of one dedupe key
+	// together before those of one response. Concurrent calls share writes. Two of one id,
+	// also within one call, are duplicates of the first; so is one of which a better id is known (event.Header.Better).
 	// An error means that the call is not accepted, though an engine of several shards may keep some of its events:
 	// given again, those are duplicates of themselves, and nothing is kept twice.
 	Append(ctx context.Context, events []*event.Event) ([]Appended, error)
@@ -81,6 +82,16 @@ type Appended struct {
 	Duplicate bool
 	// Position orders events; it is that of the first where Duplicate and it is still kept, else 0.
 	Position uint64
+	// Of is the id of the first where Duplicate and that is another than the event's own: a better proved one's.
+	Of string
+}
+
+// ID is the id that an event is kept under.
+func (a Appended) ID(ev *event.Event) string {
+	if a.Of != "" {
+		return a.Of
+	}
+	return ev.ID
 }
 
 // Claimed is an event held by this process.

@@ -72,7 +72,7 @@ tokens:
   - {name: every, secret: ` + everyToken + `, tenant: default, scopes: [read, write, publish, secrets]}
   - {name: acme, secret: ` + acmeToken + `, tenant: acme, scopes: [read, write, publish]}
   - {name: reader, secret: ` + readToken + `, tenant: default, scopes: [read]}
-  - {name: publisher, secret: ` + publishToken + `, tenant: default, scopes: [publish]}
+  - {name: publisher, secret: ` + publishToken + `, tenant: default, scopes: [publish], sources: ["*"]}
   - {name: wide, secret: ` + platformWide + `, tenant: "*", scopes: [read, write, publish, secrets]}
 `
 

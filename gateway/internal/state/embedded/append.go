@@ -31,6 +31,7 @@ type appending struct {
 type item struct {
 	terms    terms
 	id       [2]int
+	better   [][2]int // ids of the event's better proved ones, as keys
 	record   [2]int
 	timeline [2]int
 }
@@ -74,6 +75,12 @@ func (a *appending) prepare(s *store, events []*event.Event) error {
 		a.buf = append(a.buf, tabID)
 		a.buf = appendID(appendText(a.buf, ev.Tenant), ev.ID)
 		it.id = [2]int{from, len(a.buf)}
+		for _, id := range ev.Better() {
+			from = len(a.buf)
+			a.buf = append(a.buf, tabID)
+			a.buf = appendID(appendText(a.buf, ev.Tenant), id)
+			it.better = append(it.better, [2]int{from, len(a.buf)})
+		}
 		from = len(a.buf)
 		a.buf = appendEvent(a.buf, &it.terms, ev.Envelope(), ev.Raw.Body)
 		it.record = [2]int{from, len(a.buf)}
@@ -90,11 +97,11 @@ func (a *appending) stage(t *tx) error {
 	for i := range a.items {
 		it := &a.items[i]
 		id := a.buf[it.id[0]:it.id[1]]
-		if pos, ok := t.ids[string(id)]; ok {
-			a.results[i] = state.Appended{Duplicate: true, Position: pos}
+		if better, pos := a.betterKnown(t, it); better >= 0 {
+			a.results[i] = state.Appended{Duplicate: true, Position: pos, Of: a.events[i].Better()[better]}
 			continue
 		}
-		if pos, ok := t.seenBefore(id); ok {
+		if pos, ok := t.known(id); ok {
 			a.results[i] = state.Appended{Duplicate: true, Position: pos}
 			continue
 		}
@@ -120,6 +127,24 @@ func (a *appending) stage(t *tx) error {
 		t.s.w.dirty = true
 	}
 	return nil
+}
+
+// betterKnown is which of an event's better ids is known, and where that event is; -1 for none.
+func (a *appending) betterKnown(t *tx, it *item) (which int, pos uint64) {
+	for which, at := range it.better {
+		if pos, ok := t.known(a.buf[at[0]:at[1]]); ok {
+			return which, pos
+		}
+	}
+	return -1, 0
+}
+
+// known says whether an id is known, to the batch under way or from before it, and where its event is if that is kept.
+func (t *tx) known(id []byte) (pos uint64, ok bool) {
+	if pos, ok := t.ids[string(id)]; ok {
+		return pos, true
+	}
+	return t.seenBefore(id)
 }
 
 // unindex takes an event out of the indexes of its response and its persons.

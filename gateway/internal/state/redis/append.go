@@ -17,7 +17,8 @@ const tagSize = 6
 
 // appending is the part of an Append that goes to one shard.
 type appending struct {
-	args    []any // of the script, for each event
+	args    []any            // of the script, for each event
+	better  map[int][]string // ids of the better proved ones, of those events that have some
 	events  int
 	bytes   int
 	results []state.Appended
@@ -50,7 +51,6 @@ func (s *store) Append(ctx context.Context, events []*event.Event) ([]state.Appe
 			return nil, fmt.Errorf("append: %w: event %q of tenant %q: tenant and id are required", state.ErrInvalid, ev.ID, ev.Tenant)
 		}
 	}
-	parts := make([]*appending, len(s.shards))
 	where := make([]int, len(events))
 	for i, ev := range events {
 		name := ev.ResponseID
@@ -58,6 +58,12 @@ func (s *store) Append(ctx context.Context, events []*event.Event) ([]state.Appe
 			name = ev.ID
 		}
 		where[i] = shardOf(ev.Tenant, name, len(s.shards))
+	}
+	if err := s.follow(ctx, events, where); err != nil {
+		return nil, fmt.Errorf("append: %w", err)
+	}
+	parts := make([]*appending, len(s.shards))
+	for i, ev := range events {
 		a := parts[where[i]]
 		if a == nil {
 			a = &appending{ended: make(chan error, 1)}
@@ -94,11 +100,21 @@ func (s *store) Append(ctx context.Context, events []*event.Event) ([]state.Appe
 // add writes the script's arguments for an event.
 func (a *appending) add(s *store, ev *event.Event) {
 	terms := s.terms(ev)
-	a.args = slices.Grow(a.args, 14+len(terms))
+	better := ev.Better()
+	a.args = slices.Grow(a.args, 15+len(terms)+2*len(better))
 	a.args = append(a.args, slotOf(ev.ID), fieldOf(ev.Tenant, ev.ID), escape(ev.Tenant),
 		ev.ID, ev.Tenant, ev.Type, ev.Source, ev.SurveyID, ev.ResponseID, ev.Time.UnixMilli(), ev.Received.UnixMilli(),
 		ev.Envelope(), ev.Raw.Body, len(terms)/2)
-	a.args = append(a.args, terms...)
+	a.args = append(append(a.args, terms...), len(better))
+	for _, id := range better {
+		a.args = append(a.args, slotOf(id), fieldOf(ev.Tenant, id))
+	}
+	if better != nil {
+		if a.better == nil {
+			a.better = map[int][]string{}
+		}
+		a.better[a.events] = better
+	}
 	a.events++
 	a.bytes += ev.Size() + 512
 }
@@ -121,10 +137,14 @@ func (s *store) appendGroup(sh *shard, calls []*appending) {
 			a.done(err)
 			continue
 		}
-		for _, r := range results[:a.events] {
+		for i, r := range results[:a.events] {
 			text, duplicate := strings.CutPrefix(asText(r), "-")
+			text, better, isBetter := strings.Cut(text, "+")
 			n := uint64(asInt(text))
 			to := state.Appended{Duplicate: duplicate}
+			if k := asInt(better); isBetter && k >= 1 && int(k) <= len(a.better[i]) {
+				to.Of = a.better[i][k-1]
+			}
 			if n > 0 {
 				to.Position = s.position(sh, n)
 			}

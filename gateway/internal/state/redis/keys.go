@@ -17,6 +17,8 @@ import (
 //	slices                zset    slices of the indexes that there are
 //	id:SLOT               hash    id and tenant -> N: the look-up of an event, and what a duplicate is recognised by
 //	ids                   list    ids of events that are gone and still recognised
+//	route:SLOT            hash    id and tenant -> shard, when it was asked for: where the id's events are; of several shards
+//	routes                list    ids that have a route, oldest first
 //	line:TENANT:SLICE     string  two bytes for each event of a tenant within 65,536 numbers
 //	index:SLICE:BUCKET    string  eight bytes for each response and respondent of an event: tag, number
 //	outcome:N/64          hash    the committed decision; its existence is the acknowledgement

@@ -91,6 +91,7 @@ var _ state.Store = (*store)(nil)
 type shard struct {
 	n       int
 	base    string
+	routes  *batcher[*routing] // of ids that lead here
 	appends *batcher[*appending]
 	commits *batcher[*committing]
 
@@ -100,6 +101,8 @@ type shard struct {
 	lost    bool // a claim's answer was lost: what it held is still to be found
 	freed   bool // some were released, or their holder died: those come before new ones
 	largest int  // entry of the last claim
+
+	routesRest atomic.Pointer[time.Time] // it failed to answer for routes, and is not asked until then
 
 	rests time.Time // it failed, and is not asked for events until then; under the store's claims
 }
@@ -248,6 +251,7 @@ func (s *store) layout(ctx context.Context) error {
 	}
 	for i := range n {
 		sh := &shard{n: i, base: fmt.Sprintf("%s:{%d}:", escape(s.opts.Prefix), i), held: map[uint64]int{}, largest: 64 << 10, freed: true}
+		sh.routes = newBatcher(func(group []*routing) { s.routeGroup(sh, group) })
 		sh.appends = newBatcher(func(group []*appending) { s.grouped(len(group)); s.appendGroup(sh, group) })
 		sh.commits = newBatcher(func(group []*committing) { s.grouped(len(group)); s.commitGroup(sh, group) })
 		s.shards = append(s.shards, sh)
@@ -288,6 +292,7 @@ func (s *store) Close() error {
 	s.once.Do(func() {
 		s.closing.Store(true)
 		for _, sh := range s.shards {
+			sh.routes.close()
 			sh.appends.close()
 			sh.commits.close()
 		}
@@ -315,6 +320,7 @@ func (s *store) abandon() {
 		s.closing.Store(true)
 		s.cancel()
 		for _, sh := range s.shards {
+			sh.routes.close()
 			sh.appends.close()
 			sh.commits.close()
 		}

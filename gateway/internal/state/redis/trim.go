@@ -52,7 +52,11 @@ func (t *trimming) all() error {
 	events := shares(t.r.Events.Bytes, sums, func(m *inShard) int64 { return m.bytes })
 	most := int64(0)
 	if t.r.Dedupe.Bytes > 0 {
-		most = max(t.r.Dedupe.Bytes/idBytes, 1)
+		each := int64(idBytes)
+		if len(t.s.shards) > 1 {
+			each += idBytes // its route
+		}
+		most = max(t.r.Dedupe.Bytes/each, 1)
 	}
 	ids := shares(most, sums, func(m *inShard) int64 { return m.ids })
 	for i := range sums {
@@ -62,6 +66,9 @@ func (t *trimming) all() error {
 		if err := t.ids(sums[i].sh, ids[i]); err != nil {
 			return err
 		}
+	}
+	if err := t.routes(); err != nil {
+		return err
 	}
 	if err := t.dests(); err != nil {
 		return err

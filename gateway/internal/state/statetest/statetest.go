@@ -61,6 +61,7 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) Harness) {
 		tests []test
 	}{
 		{"intake", intake},
+		{"identity", identities},
 		{"claim", claims},
 		{"commit", commits},
 		{"once", onces},

@@ -230,6 +230,8 @@ type tokenView struct {
 	Name   string   `json:"name"`
 	Tenant string   `json:"tenant"`
 	Scopes []string `json:"scopes"`
+	// Sources are those it may publish as; absent where it may not publish.
+	Sources []string `json:"sources,omitempty"`
 }
 
 // tokens are those that reach this tenant.
@@ -237,7 +239,11 @@ func (a *API) tokens(c *call) error {
 	var all []tokenView
 	for _, g := range a.Access.Grants() {
 		if g.Tenant == c.tenant || g.Tenant == access.AnyTenant && c.grant.Tenant == access.AnyTenant {
-			all = append(all, tokenView{g.Name, g.Tenant, g.Scopes.Names()})
+			v := tokenView{Name: g.Name, Tenant: g.Tenant, Scopes: g.Scopes.Names()}
+			if g.May(access.Publish) {
+				v.Sources = g.PublishesAs()
+			}
+			all = append(all, v)
 		}
 	}
 	return pageOf(c, all, func(t tokenView) string { return t.Name })

@@ -4,13 +4,13 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"errors"
-	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/explain"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/stream"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
@@ -56,49 +56,11 @@ func (a *API) event(c *call) error {
 	if err != nil {
 		return err
 	}
-	return answer.JSON(c.Ctx, fiber.StatusOK, viewRecord(record))
-}
-
-// record is the event that the path names: by its id, or by the one it was published with.
-func (a *API) record(c *call) (*state.Record, error) {
-	id := param(c.Ctx, "id")
-	record, err := a.Store.Event(c.ctx, c.tenant, id)
-	if errors.Is(err, state.ErrNotFound) {
-		return a.published(c, id)
+	v := viewRecord(record)
+	if v.SameEvent, err = explain.SameEvent(c.ctx, a.Store, record.Event); err != nil {
+		return err
 	}
-	return record, err
-}
-
-// maxNamed bounds the sources that an id is looked for in.
-const maxNamed = 100
-
-// published finds an event by the caller's own id, from which its id is made: with the source that was named, else
-// with our API's and each that is configured.
-func (a *API) published(c *call, id string) (*state.Record, error) {
-	if plain, err := url.PathUnescape(id); err == nil {
-		id = plain
-	}
-	names := append([]string{event.DefaultSource}, a.sourceNames(c.tenant)...)
-	if name := query(c.Ctx, "source"); name != "" {
-		names = []string{name}
-	}
-	var found *state.Record
-	for _, name := range names[:min(len(names), maxNamed)] {
-		record, err := a.Store.Event(c.ctx, c.tenant, event.ID(c.tenant, name, id))
-		switch {
-		case errors.Is(err, state.ErrNotFound):
-		case err != nil:
-			return nil, err
-		case found != nil && found.Event.ID != record.Event.ID:
-			return nil, answer.Clash("the sources " + found.Event.Source + " and " + record.Event.Source + " both have an event of that id: say which with `source`")
-		default:
-			found = record
-		}
-	}
-	if found == nil {
-		return nil, answer.Missing("event")
-	}
-	return found, nil
+	return answer.JSON(c.Ctx, fiber.StatusOK, v)
 }
 
 func (a *API) explain(c *call) error {

@@ -24,7 +24,7 @@ import (
 // MaxBody is the largest body of published events; each event in it has at most intake.MaxBody.
 const MaxBody = 10 << 20
 
-// verifiedByToken is how published events were proved.
+// verifiedByToken is how events of our API's own source were proved; event.VerifiedAPI is how those of others were.
 const verifiedByToken = "token"
 
 type resultsView struct {
@@ -59,7 +59,20 @@ func (a *API) publish(c *call) error {
 	if err != nil {
 		return err
 	}
+	for i, p := range parsed {
+		if p.Err == nil {
+			parsed[i].Err = mayPublishAs(c.grant, p.Event.Source)
+		}
+	}
 	return a.accept(c, parsed, alone, body, started)
+}
+
+// mayPublishAs refuses a source that the caller's token does not publish as.
+func mayPublishAs(grant *access.Grant, source string) error {
+	if err := grant.MayPublishAs(source); err != nil {
+		return answer.Say(fiber.StatusForbidden, answer.Permission, err.Error(), "source")
+	}
+	return nil
 }
 
 const emptyBody = "the body is empty: publish an event, such as {\"type\": \"response.completed\", \"id\": \"r1\", \"nps_score\": 9}"
@@ -215,8 +228,12 @@ func (t *tenants) of(plan *decide.Plan) map[string]bool {
 	return named
 }
 
-// publishAs takes a platform's own body through its source's profile: the token stands for the signature.
+// publishAs takes a platform's own body through its source's profile: the token stands for the signature, and what it
+// vouches for has keys of its own.
 func (a *API) publishAs(c *call, name string, started time.Time) error {
+	if err := mayPublishAs(c.grant, name); err != nil {
+		return err
+	}
 	through := a.Door.Source(c.tenant, name)
 	if through == nil {
 		return noSuch("source", name, a.sourceNames(c.tenant))
@@ -235,7 +252,7 @@ func (a *API) publishAs(c *call, name string, started time.Time) error {
 		Header: func(name string) string { return string(header.Peek(name)) },
 		Query:  func(name string) string { return query(c.Ctx, name) },
 		Body:   body, ContentType: string(header.ContentType()), Remote: remote.Unmap(),
-		Received: started, Verified: source.Verified{Kind: verifiedByToken},
+		Received: started, Verified: source.Verified{Kind: event.VerifiedAPI},
 	}, started)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/surveygate/surveygate/gateway/internal/explain"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/rules/event"
 )
@@ -69,6 +70,8 @@ type recordView struct {
 	Position uint64          `json:"position"`
 	Claims   int             `json:"claims,omitempty"`
 	Outcome  *outcomeView    `json:"outcome,omitempty"`
+	// SameEvent are this event as it came with other proofs.
+	SameEvent []explain.Same `json:"same_event,omitempty"`
 	// Deliveries takes the place of the counts.
 	Deliveries []deliveryView `json:"deliveries"`
 }
@@ -192,7 +195,7 @@ type errorView struct {
 }
 
 func viewResult(ev *event.Event, a state.Appended) resultView {
-	v := resultView{ID: ev.ID, Status: "accepted", Warnings: warningsOf(ev)}
+	v := resultView{ID: a.ID(ev), Status: "accepted", Warnings: warningsOf(ev)}
 	if a.Duplicate {
 		v.Status = "duplicate"
 	}

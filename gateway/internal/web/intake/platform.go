@@ -188,7 +188,7 @@ func accepted(c *fiber.Ctx, events []*event.Event, appended []state.Appended) {
 
 func result(res *fasthttp.Response, ev *event.Event, a state.Appended) {
 	res.AppendBodyString(`{"id":"`)
-	res.AppendBodyString(ev.ID)
+	res.AppendBodyString(a.ID(ev))
 	if a.Duplicate {
 		res.AppendBodyString(`","status":"duplicate"}`)
 		return

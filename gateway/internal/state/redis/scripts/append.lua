@@ -1,8 +1,10 @@
 #!lua
 -- Appends events, each once by its id. It is refused by Redis as a whole when memory is full.
 --   ARGV  time, then for each event: slot, field (of its id), tenant (as a part of keys), id, tenant, type, source,
---         survey, response, time, received, event, raw, number of index terms, the terms (bucket, tag)
---   returns for each event its position, or 0 minus the position of the first; -0 as '-0': that one is gone
+--         survey, response, time, received, event, raw, number of index terms, the terms (bucket, tag),
+--         number of better ids, those (slot, field), strongest first
+--   returns for each event its position, or 0 minus the position of the first; -0 as '-0': that one is gone. Where the
+--   first has one of the better ids, + and which of them follow
 -- The number behind the last entry: what anybody else wrote into the stream, or what it has where the counters are gone.
 local function behind()
   if redis.call('EXISTS', events) == 0 then return 1 end
@@ -30,16 +32,31 @@ local function add(call, n, i)
     'received', ARGV[i + 7], 'event', ARGV[i + 8], 'raw', ARGV[i + 9])
 end
 
+-- The number of the event that an id is of, as a duplicate's answer has it: 0 where it is gone.
+local function keptat(known)
+  local kept = tonumber(known)
+  if kept < first and redis.call('EXISTS', base .. 'kept:' .. known) == 0 then kept = 0 end
+  return text(kept)
+end
+
+-- Which of the better ids that stand at an argument is known: the answer of a duplicate, or nil.
+local function better(at)
+  for k = 1, tonumber(ARGV[at]) do
+    local known = redis.call('HGET', base .. 'id:' .. ARGV[at + 2 * k - 1], ARGV[at + 2 * k])
+    if known then return '-' .. keptat(known) .. '+' .. k end
+  end
+end
+
 local most = #ARGV
 while i <= most do
   local ids, field, tenant, terms = base .. 'id:' .. ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 13])
   local n, at = text(pos), i + 3
   i = i + 14
-  if redis.call('HSETNX', ids, field, n) == 0 then
-    local known = redis.call('HGET', ids, field)
-    local kept = tonumber(known)
-    if kept < first and redis.call('EXISTS', base .. 'kept:' .. known) == 0 then kept = 0 end
-    results[#results + 1] = '-' .. text(kept)
+  local of = better(i + 2 * terms)
+  if of then
+    results[#results + 1] = of
+  elseif redis.call('HSETNX', ids, field, n) == 0 then
+    results[#results + 1] = '-' .. keptat(redis.call('HGET', ids, field))
   else
     if type(add(redis.pcall, n, at)) == 'table' then
       foreign()
@@ -62,6 +79,7 @@ while i <= most do
     tenants[tenant] = true
   end
   i = i + 2 * terms
+  i = i + 1 + 2 * tonumber(ARGV[i])
 end
 if fresh > 0 then
   for name, parts in pairs(grown) do redis.call('APPEND', base .. name, table.concat(parts)) end

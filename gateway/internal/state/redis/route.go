@@ -1,0 +1,265 @@
+package redis
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// Of several shards, an event lives in its response's. What it is known by lives there too, so one id that comes with
+// another response would be accepted once more by another shard. A route prevents that: the shard that an id itself leads
+// to keeps which shard the id went to first, and every event of that dedupe key follows, however it is proved.
+//
+// A route is made before its event is appended. A crash between leaves a route without an event, which the platform's
+// repeat follows: nothing is lost and nothing is accepted twice. One shard needs no routes.
+
+const (
+	// routeIdle is how long nobody has asked for a route that is taken away: longer than any append that asked for it
+	// can be on its way.
+	routeIdle = 10 * time.Minute
+	// routeRest is how long a shard is not asked for routes after it failed to answer.
+	routeRest = 5 * time.Second
+	// routeBatch is how many routes one step of Trim looks at.
+	routeBatch = 256
+)
+
+// routing asks one shard for routes.
+type routing struct {
+	args   []any // of the script, for each id
+	ids    int
+	shards []any
+	ended  chan error
+}
+
+func (r *routing) weight() (items, bytes int) { return r.ids, 64 * r.ids }
+func (r *routing) done(err error)             { r.ended <- err }
+
+// follow changes the shards that events would go to for their responses to those that their ids are routed to.
+//
+// A shard that does not answer routes nothing: its ids go where their responses do, so that one sick shard does not stop
+// what the others accept. While that lasts, an id that comes with another response may be accepted once more.
+func (s *store) follow(ctx context.Context, events []*event.Event, where []int) error {
+	if len(s.shards) == 1 {
+		return nil
+	}
+	asked := make([]*routing, len(s.shards))
+	now := s.clock.Now()
+	of := make([]int, len(events)) // the shard that each one's id leads to; -1 is not asked
+	for i, ev := range events {
+		id := ev.Strongest()
+		n := shardOf(ev.Tenant, id, len(s.shards))
+		if until := s.shards[n].routesRest.Load(); until != nil && now.Before(*until) {
+			of[i] = -1
+			continue
+		}
+		of[i] = n
+		r := asked[n]
+		if r == nil {
+			r = &routing{ended: make(chan error, 1)}
+			asked[n] = r
+		}
+		field := fieldOf(ev.Tenant, id)
+		r.args = append(r.args, slotOf(id), field, idLength(field, ev.Tenant), where[i])
+		r.ids++
+	}
+	for n, r := range asked {
+		if r != nil {
+			s.shards[n].routes.add(r)
+		}
+	}
+	for n, r := range asked {
+		if r == nil {
+			continue
+		}
+		select {
+		case err := <-r.ended:
+			if errors.Is(err, state.ErrUnavailable) {
+				asked[n] = nil
+			} else if err != nil {
+				return fmt.Errorf("route: %w", err)
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	for i, n := range of {
+		if n < 0 || asked[n] == nil {
+			continue
+		}
+		r := asked[n]
+		to := asInt(r.shards[0])
+		if r.shards = r.shards[1:]; to < 0 || int(to) >= len(s.shards) {
+			return fmt.Errorf("%w: a route leads to shard %d of %d", errCorrupt, to, len(s.shards))
+		}
+		where[i] = int(to)
+	}
+	return nil
+}
+
+// idLength is how much of a field is the id, packed or as text; a text has NUL behind it.
+func idLength(field, tenant string) int {
+	if n := len(field) - len(tenant); n == 16 {
+		return n
+	}
+	return len(field) - len(tenant) - 1
+}
+
+// routeGroup is one call of the script.
+func (s *store) routeGroup(sh *shard, calls []*routing) {
+	args := []any{s.now()}
+	for _, r := range calls {
+		args = append(args, r.args...)
+	}
+	ctx, cancel := s.detached(s.ctx)
+	defer cancel()
+	got, err := s.run(ctx, routeScript, sh.base, args...)
+	if errors.Is(err, state.ErrUnavailable) {
+		until := s.clock.Now().Add(routeRest)
+		sh.routesRest.Store(&until)
+	}
+	shards := asList(got)
+	for _, r := range calls {
+		if err == nil && len(shards) < r.ids {
+			err = fmt.Errorf("%w: the script answered for %d routes less", errCorrupt, r.ids-len(shards))
+		}
+		if err == nil {
+			r.shards, shards = shards[:r.ids], shards[r.ids:]
+		}
+		r.done(err)
+	}
+}
+
+// oldRoute is an entry of a shard's list of routes.
+type oldRoute struct {
+	entry, slot, tenant string
+	made                time.Time
+	ids                 []string // all that the route is for
+	place               *goredis.StringCmd
+	known               []*goredis.StringCmd
+}
+
+func readRoute(entry string) (r oldRoute, ok bool) {
+	if len(entry) < 6 {
+		return r, false
+	}
+	head := []byte(entry[:6])
+	r.entry, r.made = entry, time.Unix(int64(binary.BigEndian.Uint32(head)), 0)
+	field, n := entry[6:], int(binary.BigEndian.Uint16(head[4:]))
+	if len(field) < n {
+		return r, false
+	}
+	id := field[:n]
+	if n == 16 {
+		id = hex.EncodeToString([]byte(id))
+		r.tenant = field[n:]
+	} else if r.tenant = field[n:]; r.tenant != "" {
+		r.tenant = r.tenant[1:]
+	}
+	r.slot, r.ids = slotOf(id), event.Family(id)
+	return r, true
+}
+
+// routes takes routes away whose ids are known no more, oldest first: those older than ids are known for, and as many as
+// there are more routes than ids that are known. So they are bounded as what they lead to is.
+func (t *trimming) routes() error {
+	s := t.s
+	if len(s.shards) == 1 {
+		return nil
+	}
+	pipe := s.client.Pipeline()
+	counts := make([]*goredis.SliceCmd, len(s.shards))
+	for i, sh := range s.shards {
+		counts[i] = pipe.HMGet(t.ctx, sh.base+"meta", "events", "kept", "ids", "routes")
+	}
+	if err := s.exec(t.ctx, pipe); err != nil {
+		return err
+	}
+	var known, routed int64
+	for _, c := range counts {
+		v := c.Val()
+		known, routed = known+asInt(v[0])+asInt(v[1])+asInt(v[2]), routed+asInt(v[3])
+	}
+	// Routes without an event, which a crash leaves, are few: an eighth of them waits for its age.
+	over := routed - known - known/8 - routeBatch
+	for _, sh := range s.shards {
+		var seen int64
+		err := t.slices(func() (bool, error) {
+			looked, gone, err := t.oldRoutes(sh, over > 0)
+			over -= int64(gone)
+			seen += int64(looked)
+			return looked == routeBatch && seen <= routed, err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// oldRoutes looks at a shard's oldest routes: at those of every age, or only at those older than ids are known for.
+func (t *trimming) oldRoutes(sh *shard, every bool) (looked, gone int, err error) {
+	s := t.s
+	entries, err := s.client.LRange(t.ctx, sh.base+"routes", 0, routeBatch-1).Result()
+	if err != nil {
+		return 0, 0, s.fault(err)
+	}
+	var old []oldRoute
+	now := s.clock.Now()
+	for _, entry := range entries {
+		r, ok := readRoute(entry)
+		age := now.Sub(r.made)
+		if ok && (age < routeIdle || !every && (t.r.Dedupe.Age <= 0 || age < t.r.Dedupe.Age)) {
+			break
+		}
+		r.entry = entry // one that cannot be read leaves
+		old = append(old, r)
+	}
+	if len(old) == 0 {
+		return 0, 0, nil
+	}
+	pipe := s.client.Pipeline()
+	for i := range old {
+		if r := &old[i]; r.ids != nil {
+			r.place = pipe.HGet(t.ctx, sh.base+"route:"+r.slot, fieldOf(r.tenant, r.ids[0]))
+		}
+	}
+	if err := s.exec(t.ctx, pipe); err != nil {
+		return 0, 0, err
+	}
+	pipe = s.client.Pipeline()
+	for i := range old {
+		r := &old[i]
+		if r.place == nil || len(r.place.Val()) != 6 {
+			continue
+		}
+		to := s.shards[int(binary.BigEndian.Uint16([]byte(r.place.Val())))%len(s.shards)]
+		for _, id := range r.ids {
+			r.known = append(r.known, pipe.HGet(t.ctx, to.base+"id:"+slotOf(id), fieldOf(r.tenant, id)))
+		}
+	}
+	if pipe.Len() > 0 {
+		if err := s.exec(t.ctx, pipe); err != nil { // a shard that does not answer may know them
+			return 0, 0, err
+		}
+	}
+	args := []any{s.now(), int64(routeIdle / time.Second)}
+	for _, r := range old {
+		known := 0
+		for _, k := range r.known {
+			if k.Err() == nil {
+				known = 1
+			}
+		}
+		args = append(args, r.entry, r.slot, known)
+	}
+	got, err := s.run(t.ctx, unrouteScript, sh.base, args...)
+	return len(old), int(asInt(got)), err
+}

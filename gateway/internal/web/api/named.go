@@ -1,0 +1,63 @@
+package api
+
+import (
+	"errors"
+	"net/url"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// record is the event that the path names: by its id, or by the one it was published with.
+func (a *API) record(c *call) (*state.Record, error) {
+	id := param(c.Ctx, "id")
+	record, err := a.Store.Event(c.ctx, c.tenant, id)
+	if errors.Is(err, state.ErrNotFound) {
+		return a.published(c, id)
+	}
+	return record, err
+}
+
+// maxNamed bounds the sources that an id is looked for in.
+const maxNamed = 100
+
+// published finds an event by the caller's own id, from which its id is made: with the source that was named, else
+// with our API's and each that is configured.
+func (a *API) published(c *call, id string) (*state.Record, error) {
+	if plain, err := url.PathUnescape(id); err == nil {
+		id = plain
+	}
+	names := append([]string{event.DefaultSource}, a.sourceNames(c.tenant)...)
+	if name := query(c.Ctx, "source"); name != "" {
+		names = []string{name}
+	}
+	var found *state.Record
+	for _, name := range names[:min(len(names), maxNamed)] {
+		record, err := a.bestProved(c, event.IDs(c.tenant, name, id))
+		switch {
+		case err != nil:
+			return nil, err
+		case record == nil:
+		case found != nil && found.Event.ID != record.Event.ID:
+			return nil, answer.Clash("the sources " + found.Event.Source + " and " + record.Event.Source + " both have an event of that id: say which with `source`")
+		default:
+			found = record
+		}
+	}
+	if found == nil {
+		return nil, answer.Missing("event")
+	}
+	return found, nil
+}
+
+// bestProved is the first of an event's ids that is kept, from the best proved on; nil where none is.
+func (a *API) bestProved(c *call, ids []string) (*state.Record, error) {
+	for _, id := range ids {
+		record, err := a.Store.Event(c.ctx, c.tenant, id)
+		if !errors.Is(err, state.ErrNotFound) {
+			return record, err
+		}
+	}
+	return nil, nil //nolint:nilnil // none is no error
+}
