@@ -16,7 +16,14 @@ import (
 //	meta                  hash    next, first, low, counters
 //	slices                zset    slices of the indexes that there are
 //	id:SLOT               hash    id and tenant -> N: the look-up of an event, and what a duplicate is recognised by
-//	ids                   list    ids of events that are gone and still recognised
+//	ids:TENANT            list    ids of events that are gone and still recognised
+//	idcount, idage        zset    tenants by how many such ids they have, and by when their oldest was received
+//	ids                   list    the same of all tenants, as former versions kept it
+//	used                  zset    tenants by the bytes of their events that count for retention: in the stream and in shares
+//	share:TENANT          stream  N-0, as in events: those that retention passed for what other tenants take
+//	shares                zset    tenants by when the oldest event in their share was received
+//	sharebytes            hash    TENANT -> bytes in its share
+//	aside:SLICE           string  a bit for each event that is in a share
 //	line:TENANT:SLICE     string  two bytes for each event of a tenant within 65,536 numbers
 //	index:SLICE:BUCKET    string  eight bytes for each response and respondent of an event: tag, number
 //	outcome:N/64          hash    the committed decision; its existence is the acknowledgement

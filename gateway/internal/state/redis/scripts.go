@@ -32,7 +32,10 @@ var (
 	holdScript   = script("hold")
 	matchScript  = script("match")
 	seekScript   = script("seek")
-	trimScript   = script("trim")
+	trimScript   = script("trim", "retain")
+	shedScript   = script("shed", "retain")
+	countScript  = script("count")
+	spreadScript = script("spread")
 	forgetScript = script("forget")
 	destScript   = script("trimdest")
 	buryScript   = script("bury")
@@ -55,10 +58,15 @@ func source(name string) string {
 	return string(text)
 }
 
-// script puts the library behind a script's first line, which says how Redis is to run it.
-func script(name string) *goredis.Script {
+// script puts the library, and what else a script shares with others, behind its first line, which says how Redis is to
+// run it.
+func script(name string, shared ...string) *goredis.Script {
 	first, rest, _ := strings.Cut(source(name), "\n")
-	return goredis.NewScript(first + "\n" + source("lib") + rest)
+	text := first + "\n" + source("lib")
+	for _, s := range shared {
+		text += source(s)
+	}
+	return goredis.NewScript(text + rest)
 }
 
 // run calls a script on a shard's keys.

@@ -45,38 +45,17 @@ func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, er
 }
 
 func (t *trimming) all() error {
-	sums, err := t.measure()
-	if err != nil {
+	if err := t.events(); err != nil {
 		return err
 	}
-	events := shares(t.r.Events.Bytes, sums, func(m *inShard) int64 { return m.bytes })
-	most := int64(0)
-	if t.r.Dedupe.Bytes > 0 {
-		most = max(t.r.Dedupe.Bytes/idBytes, 1)
-	}
-	ids := shares(most, sums, func(m *inShard) int64 { return m.ids })
-	for i := range sums {
-		if err := t.events(sums[i].sh, events[i]); err != nil {
-			return err
-		}
-		if err := t.ids(sums[i].sh, ids[i]); err != nil {
-			return err
-		}
+	if err := t.ids(); err != nil {
+		return err
 	}
 	if err := t.dests(); err != nil {
 		return err
 	}
-	if t.r.Dead.Bytes > 0 {
-		if sums, err = t.measure(); err != nil { // dead letters came and went
-			return err
-		}
-		dead := shares(t.r.Dead.Bytes, sums, func(m *inShard) int64 { return m.dead })
-		for i := range sums {
-			err := t.slices(func() (bool, error) { return t.deadBytes(sums[i].sh, dead[i]) })
-			if err != nil {
-				return err
-			}
-		}
+	if err := t.dead(); err != nil {
+		return err
 	}
 	return t.minutes()
 }
@@ -93,45 +72,6 @@ func (t *trimming) slices(step func() (more bool, err error)) error {
 		}
 	}
 	return nil
-}
-
-func (t *trimming) events(sh *shard, bytes int64) error {
-	s := t.s
-	if t.r.Dead.Age > 0 {
-		err := t.slices(func() (bool, error) {
-			got, err := s.run(t.ctx, endedScript, sh.base, s.now(), span(t.r.Dead.Age), sliceEvents)
-			t.done.Dead += int(asInt(got))
-			return asInt(got) >= sliceEvents, err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return t.slices(func() (bool, error) {
-		got, err := s.run(t.ctx, trimScript, sh.base, s.now(), span(t.r.Events.Age), bytes, span(t.r.Dedupe.Age), sliceEvents)
-		if err != nil {
-			return false, err
-		}
-		n := asList(got)
-		t.done.Events += int(asInt(n[0]))
-		t.done.Kept += int(asInt(n[1]))
-		t.done.Dedupe += int(asInt(n[2]))
-		return asInt(n[3]) == 1, nil
-	})
-}
-
-func (t *trimming) ids(sh *shard, most int64) error {
-	if most == 0 && t.r.Dedupe.Age <= 0 {
-		return nil
-	}
-	return t.slices(func() (bool, error) {
-		got, err := t.s.run(t.ctx, forgetScript, sh.base, t.s.now(), span(t.r.Dedupe.Age), most, sliceList)
-		if err != nil {
-			return false, err
-		}
-		t.done.Dedupe += int(asInt(asList(got)[0]))
-		return asInt(asList(got)[1]) == 1, nil
-	})
 }
 
 // dests bounds each destination's lists.
@@ -177,6 +117,23 @@ func (t *trimming) dest(sh *shard, dest string, count, bytes, history, failures 
 		t.done.Attempts += int(asInt(n[2]))
 		return asInt(n[3]) == 1, nil
 	})
+}
+
+func (t *trimming) dead() error {
+	if t.r.Dead.Bytes <= 0 {
+		return nil
+	}
+	sums, err := t.measure()
+	if err != nil {
+		return err
+	}
+	dead := shares(t.r.Dead.Bytes, sums, func(m *inShard) int64 { return m.dead })
+	for i := range sums {
+		if err := t.slices(func() (bool, error) { return t.deadBytes(sums[i].sh, dead[i]) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // deadBytes bounds the events that dead letters keep, oldest first over all destinations.

@@ -38,7 +38,7 @@ while i <= most do
   if redis.call('HSETNX', ids, field, n) == 0 then
     local known = redis.call('HGET', ids, field)
     local kept = tonumber(known)
-    if kept < first and redis.call('EXISTS', base .. 'kept:' .. known) == 0 then kept = 0 end
+    if kept < first and not fields(kept, tenant) then kept = 0 end
     results[#results + 1] = '-' .. text(kept)
   else
     if type(add(redis.pcall, n, at)) == 'table' then
@@ -55,21 +55,26 @@ while i <= most do
     for t = i, i + 2 * terms - 1, 2 do
       grow(index .. ARGV[t], ARGV[t + 1] .. offset)
     end
-    bytes = bytes + 54
-    for f = at, at + 9 do bytes = bytes + #ARGV[f] end
+    local size = 54
+    for f = at, at + 9 do size = size + #ARGV[f] end
+    bytes = bytes + size
     results[#results + 1] = n
     pos, fresh = pos + 1, fresh + 1
-    tenants[tenant] = true
+    tenants[tenant] = (tenants[tenant] or 0) + size
   end
   i = i + 2 * terms
 end
 if fresh > 0 then
   for name, parts in pairs(grown) do redis.call('APPEND', base .. name, table.concat(parts)) end
-  for tenant in pairs(tenants) do redis.call('SADD', base .. 'tenants', tenant) end
+  for tenant, size in pairs(tenants) do
+    redis.call('SADD', base .. 'tenants', tenant)
+    redis.call('ZINCRBY', base .. 'used', text(size), tenant)
+  end
   for slice in pairs(slices) do redis.call('ZADD', base .. 'slices', slice, slice) end
   redis.call('HSET', meta, 'next', text(pos))
   count('events', fresh)
   count('bytes', bytes)
+  count('used', bytes)
   count('pending', fresh)
   counted()
   redis.call('PUBLISH', base .. 'wake', '')
