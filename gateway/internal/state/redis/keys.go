@@ -34,6 +34,7 @@ import (
 //	service               zset    destinations by the time of their next service
 //	holds                 hash    dest -> until when, why
 //	waitbytes             hash    dest -> bytes of the events that deliveries wait with
+//	deadbytes             hash    dest -> bytes of the events that dead letters keep
 //	gone:TENANT           zset    events that are dead letters themselves
 //	kept:N, kept          hash, zset  events that retention passed and something refers to
 //	orphans               set     kept events that something ceased to refer to

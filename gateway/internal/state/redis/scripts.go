@@ -38,6 +38,7 @@ var (
 	spreadScript = script("spread")
 	forgetScript = script("forget")
 	destScript   = script("trimdest")
+	weighScript  = script("weigh")
 	buryScript   = script("bury")
 	pardonScript = script("pardon")
 	namesScript  = script("names")

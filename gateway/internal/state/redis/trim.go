@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -117,82 +116,6 @@ func (t *trimming) dest(sh *shard, dest string, count, bytes, history, failures 
 		t.done.Attempts += int(asInt(n[2]))
 		return asInt(n[3]) == 1, nil
 	})
-}
-
-func (t *trimming) dead() error {
-	if t.r.Dead.Bytes <= 0 {
-		return nil
-	}
-	sums, err := t.measure()
-	if err != nil {
-		return err
-	}
-	dead := shares(t.r.Dead.Bytes, sums, func(m *inShard) int64 { return m.dead })
-	for i := range sums {
-		if err := t.slices(func() (bool, error) { return t.deadBytes(sums[i].sh, dead[i]) }); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// deadBytes bounds the events that dead letters keep, oldest first over all destinations.
-func (t *trimming) deadBytes(sh *shard, most int64) (more bool, err error) {
-	dests, err := t.s.client.SMembers(t.ctx, sh.base+"dests").Result()
-	if err != nil {
-		return false, t.s.fault(err)
-	}
-	total, err := t.s.client.HGet(t.ctx, sh.base+"meta", "deadbytes").Int64()
-	if err != nil && err != goredis.Nil { //nolint:errorlint // go-redis returns it bare
-		return false, t.s.fault(err)
-	}
-	over := total - most
-	if over <= 0 {
-		return false, nil
-	}
-	type head struct {
-		dest  string
-		score float64
-		n     uint64
-		name  string
-		owed  *goredis.StringCmd
-	}
-	var heads []head
-	pipe := t.s.client.Pipeline()
-	asked := make([]*goredis.ZSliceCmd, len(dests))
-	for i, dest := range dests {
-		asked[i] = pipe.ZRangeWithScores(t.ctx, sh.base+"dead:"+dest, 0, sliceEvents-1)
-	}
-	if err := t.s.exec(t.ctx, pipe); err != nil {
-		return false, err
-	}
-	pipe = t.s.client.Pipeline()
-	for i, cmd := range asked {
-		for _, z := range cmd.Val() {
-			r := reader{b: asText(z.Member)}
-			h := head{dest: dests[i], score: z.Score, n: r.big(8), name: r.b}
-			key, field := owedAt(sh, h.n, h.name)
-			h.owed = pipe.HGet(t.ctx, key, field)
-			heads = append(heads, h)
-		}
-	}
-	if err := t.s.exec(t.ctx, pipe); err != nil {
-		return false, err
-	}
-	slices.SortFunc(heads, func(a, b head) int { return cmp.Or(cmp.Compare(a.score, b.score), cmp.Compare(a.n, b.n)) })
-	args := []any{t.s.now()}
-	for _, h := range heads {
-		if over <= 0 || len(args) > 3*sliceEvents {
-			break
-		}
-		r := reader{b: h.owed.Val()}
-		r.take(2)
-		over -= int64(r.big(4))
-		args = append(args, h.dest, text(h.n), h.name)
-	}
-	got, err := t.s.run(t.ctx, buryScript, sh.base, args...)
-	t.done.Dead += int(asInt(got))
-	return over > 0 && asInt(got) > 0, err
 }
 
 // minutes removes statistics older than history.

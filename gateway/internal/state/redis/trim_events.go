@@ -32,11 +32,12 @@ type shedding struct {
 	bound int64  // what may stay in the shard; 0: nothing must leave
 	over  []shed // tenants that have more than their level, those with most first
 	rest  string // the level of all others, where it is known
+	used  map[string]int64
 }
 
 // plan says what each shard must end for a bound: tenants come down to one level over all shards, in each by its part of
-// what they have there. Key holds what they have.
-func (t *trimming) plan(key string, bound int64, sums []inShard, of func(*inShard) int64) ([]shedding, error) {
+// what they have there.
+func (t *trimming) plan(bound int64, sums []inShard, of func(*inShard) int64, usedIn func(*shard) (map[string]int64, error)) ([]shedding, error) {
 	plans := make([]shedding, len(sums))
 	var total int64
 	for i := range sums {
@@ -46,13 +47,12 @@ func (t *trimming) plan(key string, bound int64, sums []inShard, of func(*inShar
 		return plans, nil
 	}
 	all := map[string]int64{}
-	in := make([]map[string]int64, len(sums))
 	for i := range sums {
 		var err error
-		if in[i], err = t.used(sums[i].sh, key); err != nil {
+		if plans[i].used, err = usedIn(sums[i].sh); err != nil {
 			return nil, err
 		}
-		for tenant, n := range in[i] {
+		for tenant, n := range plans[i].used {
 			all[tenant] += n
 		}
 	}
@@ -71,7 +71,7 @@ func (t *trimming) plan(key string, bound int64, sums []inShard, of func(*inShar
 			if all[tenant] <= level {
 				break
 			}
-			if n := in[i][tenant]; n > 0 {
+			if n := p.used[tenant]; n > 0 {
 				part := int64(float64(n) / float64(all[tenant]) * float64(level))
 				p.over = append(p.over, shed{tenant, part})
 				p.bound -= n - part
@@ -85,11 +85,15 @@ func (t *trimming) plan(key string, bound int64, sums []inShard, of func(*inShar
 	return plans, nil
 }
 
-// used is what tenants have in a shard.
-func (t *trimming) used(sh *shard, key string) (map[string]int64, error) {
+// ranked reads what tenants have in a shard.
+func (t *trimming) ranked(key string) func(*shard) (map[string]int64, error) {
+	return func(sh *shard) (map[string]int64, error) { return t.ranks(sh.base + key) }
+}
+
+func (t *trimming) ranks(key string) (map[string]int64, error) {
 	all := map[string]int64{}
 	for from := int64(0); ; from += usedChunk {
-		some, err := t.s.client.ZRevRangeWithScores(t.ctx, sh.base+key, from, from+usedChunk-1).Result()
+		some, err := t.s.client.ZRevRangeWithScores(t.ctx, key, from, from+usedChunk-1).Result()
 		if err != nil {
 			return nil, t.s.fault(err)
 		}
@@ -116,7 +120,7 @@ func (t *trimming) events() error {
 	}
 	var plans []shedding
 	if counted {
-		plans, err = t.plan("used", t.r.Events.Bytes, sums, func(m *inShard) int64 { return m.bytes })
+		plans, err = t.plan(t.r.Events.Bytes, sums, func(m *inShard) int64 { return m.bytes }, t.ranked("used"))
 		if err != nil {
 			return err
 		}
@@ -247,66 +251,4 @@ func (t *trimming) withShare(sh *shard, over []shed) (some []shed, err error) {
 		}
 	}
 	return some, nil
-}
-
-// ids forgets ids of events that are gone.
-func (t *trimming) ids() error {
-	if t.r.Dedupe == (state.Bound{}) {
-		return nil
-	}
-	s, age := t.s, span(t.r.Dedupe.Age)
-	for _, sh := range s.shards {
-		if err := t.slices(func() (bool, error) {
-			got, err := s.run(t.ctx, spreadScript, sh.base, s.now(), age, sliceList)
-			if err != nil {
-				return false, err
-			}
-			n := asList(got)
-			t.done.Dedupe += int(asInt(n[0]))
-			t.done.Moved += int(asInt(n[1]))
-			return asInt(n[2]) == 1, nil
-		}); err != nil {
-			return err
-		}
-	}
-	sums, err := t.measure()
-	if err != nil {
-		return err
-	}
-	most := int64(0)
-	if t.r.Dedupe.Bytes > 0 {
-		most = max(t.r.Dedupe.Bytes/idBytes, 1)
-	}
-	for i := range sums {
-		if sums[i].former > 0 {
-			most = 0 // not all are known by tenant: the next call goes on
-		}
-	}
-	plans, err := t.plan("idcount", most, sums, func(m *inShard) int64 { return m.ids })
-	if err != nil {
-		return err
-	}
-	for i := range sums {
-		forget := func(named ...any) error {
-			return t.slices(func() (bool, error) {
-				got, err := s.run(t.ctx, forgetScript, sums[i].sh.base, append([]any{s.now(), age, sliceList}, named...)...)
-				if err != nil {
-					return false, err
-				}
-				t.done.Dedupe += int(asInt(asList(got)[0]))
-				return asInt(asList(got)[1]) == 1, nil
-			})
-		}
-		if t.r.Dedupe.Age > 0 {
-			if err := forget(); err != nil {
-				return err
-			}
-		}
-		for some := range slices.Chunk(plans[i].over, shedTenants) {
-			if err := forget(named(some)...); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

@@ -55,6 +55,19 @@ local function owed(o)
     o.where, o.dest, o.reason) .. o.tail
 end
 
+-- The bytes of a destination's dead letters are counted from its first on. Where a former version listed some, they are
+-- estimated once it matters (weigh.lua).
+local function deadbytes(dest, by)
+  local left = redis.call('ZCARD', base .. 'dead:' .. dest)
+  if left == 0 then
+    redis.call('HDEL', base .. 'deadbytes', dest)
+  elseif left == 1 and by > 0 then
+    redis.call('HSET', base .. 'deadbytes', dest, by)
+  elseif redis.call('HEXISTS', base .. 'deadbytes', dest) == 1 then
+    redis.call('HINCRBY', base .. 'deadbytes', dest, by)
+  end
+end
+
 local touched = {}
 local function listed(o, n, suffix, score)
   local m = member(n, suffix)
@@ -66,6 +79,7 @@ local function listed(o, n, suffix, score)
     touched[o.dest] = true
   elseif o.state == 'X' then
     redis.call('ZADD', base .. 'dead:' .. o.dest, text(o.updated), m)
+    deadbytes(o.dest, o.size)
     count('dead', 1)
     count('deadbytes', o.size)
   end
@@ -80,6 +94,7 @@ local function unlisted(o, n, suffix)
     touched[o.dest] = true
   elseif o.state == 'X' then
     redis.call('ZREM', base .. 'dead:' .. o.dest, m)
+    deadbytes(o.dest, -o.size)
     count('dead', -1)
     count('deadbytes', -o.size)
   end
