@@ -19,6 +19,7 @@ const (
 	usedChunk    = 1000 // tenants that are asked for at once
 	shedTenants  = 16   // that one script ends something of
 	namedTenants = 128  // whose levels one script is told
+	everybody    = "-"  // has more than its level
 )
 
 // shed is what one tenant may keep in one shard.
@@ -125,10 +126,10 @@ func (t *trimming) events() error {
 			return err
 		}
 	} else {
-		// Until it is known what tenants have, the oldest leave, whosever they are.
+		// What tenants have is known in a moment. Where that takes long, the oldest leave, whosever they are.
 		plans = make([]shedding, len(sums))
-		for i, part := range shares(t.r.Events.Bytes, sums, func(m *inShard) int64 { return m.bytes }) {
-			plans[i] = shedding{bound: part, rest: "-1"}
+		for i, part := range shares(t.r.Events.Bytes/8*9, sums, func(m *inShard) int64 { return m.bytes }) {
+			plans[i] = shedding{bound: part, rest: everybody}
 		}
 	}
 	for i := range sums {
@@ -213,6 +214,9 @@ func (t *trimming) shardEvents(m *inShard, p *shedding) error {
 		}); err != nil {
 			return err
 		}
+	}
+	if err := t.pack(sh); err != nil {
+		return err
 	}
 	levels := append([]any{p.rest}, named(p.over[:min(len(p.over), namedTenants)])...)
 	return t.slices(func() (bool, error) {

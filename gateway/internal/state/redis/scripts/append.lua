@@ -38,7 +38,10 @@ while i <= most do
   if redis.call('HSETNX', ids, field, n) == 0 then
     local known = redis.call('HGET', ids, field)
     local kept = tonumber(known)
-    if kept < first and not fields(kept, tenant) then kept = 0 end
+    if kept < first and redis.call('EXISTS', base .. 'kept:' .. known) == 0
+      and redis.call('GETBIT', base .. 'aside:' .. text(math.floor(kept / 65536)), kept % 65536) == 0 then
+      kept = 0
+    end
     results[#results + 1] = '-' .. text(kept)
   else
     if type(add(redis.pcall, n, at)) == 'table' then

@@ -2,10 +2,10 @@
 -- Takes the oldest events out, never one that is pending or was not delivered to the group: Redis would lose it
 -- silently. What something refers to is kept aside, and leaves with its last reference. Where bytes are exceeded, those
 -- leave whose tenants have more than their level; what belongs to others is put into its tenant's share.
---   ARGV  those of retain.lua, then the level of tenants that are not named (empty: none is over it; -1: all are), and
+--   ARGV  those of retain.lua, then the level of tenants that are not named (empty: none is over it; '-': all are), and
 --         tenants and their levels in turn
 --   returns events, kept, ids forgotten, whether more is to be done, how many were put aside, bytes freed
-local rest, levels = tonumber(ARGV[6]) or math.huge, {}
+local rest, levels = tonumber(ARGV[6]) or (ARGV[6] == '-' and -math.huge or math.huge), {}
 for i = 7, #ARGV, 2 do levels[ARGV[i]] = tonumber(ARGV[i + 1]) end
 
 -- First the events whose last reference left.
