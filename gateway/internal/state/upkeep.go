@@ -36,7 +36,8 @@ type Stat struct {
 	Latency [24]int64
 }
 
-// Retention bounds what is kept, by age and bytes, whichever is first; zero is no bound.
+// Retention bounds what is kept, by age and bytes, whichever is first; zero is no bound. Bytes of events, dedupe keys and
+// dead letters are those of all tenants together; see Level.
 type Retention struct {
 	Events  Bound
 	Dedupe  Bound

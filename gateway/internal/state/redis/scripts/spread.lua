@@ -26,6 +26,6 @@ for _, v in ipairs(some) do
   end
 end
 recalls(recalled, true)
-count('ids', -#some)
+if #some == most then count('ids', -most) else redis.call('HDEL', meta, 'ids') end
 counted()
 return { forgotten, moved, #some == most and 1 or 0 }
