@@ -40,6 +40,7 @@ import (
 //	orphans               set     kept events that something ceased to refer to
 //	dests, tenants        set     names
 //	holders               zset    consumers by their last sign of life
+//	sharers               set     consumers that know of shares
 //	once:TENANT:KEY       string  end, owner
 //	wake                  channel something may be claimed
 //
@@ -60,7 +61,11 @@ import (
 // entries are acknowledged and leave with their age, and health says so for a day.
 //
 // Memory is what Redis costs, so what an event has in these is packed: see the benchmarks.
-const layoutVersion = "1"
+const (
+	layoutVersion = "1"
+	// sharedLayout is written once events are put into shares (trimming.mayShare): a former version does not find them there.
+	sharedLayout = "2"
+)
 
 const (
 	slots   = 16384 // hashes of ids: each packed by Redis up to 128 ids, two million events in a shard

@@ -383,4 +383,42 @@ func TestIndexesOfWhatIsGone(t *testing.T) {
 	}
 }
 
+// A replica of a former version finds no event in a share. While one lives, no event goes there; then none can start.
+func TestNoSharesWhileAFormerVersionRuns(t *testing.T) {
+	t.Parallel()
+	srv := start(t)
+	s := gate(t, srv.url())
+	base := s.shards[0].base
+	sign := func(at time.Time) {
+		t.Helper()
+		srv.do("ZADD", base+"holders", micros(at), "former")
+	}
+	mine := eventsOf(t, "quiet", "q", 20)
+	decide(t, s, mine)
+	decide(t, s, eventsOf(t, "loud", "l", 300))
+	bound := s.Health(t.Context()).Bytes * 15 / 16
+	sign(time.Now().Add(time.Hour))
+	trimAll(t, s, eventBytes(bound))
+	duplicates(t, s, mine, 0)
+	decide(t, s, eventsOf(t, "loud", "m", 300))
+	trimAll(t, s, eventBytes(bound))
+	if h := s.Health(t.Context()); h.Bytes > bound/8*9 {
+		t.Errorf("%d bytes are kept, the bound is %d", h.Bytes, bound)
+	}
+	if v := srv.do("HGET", s.meta+"layout", "version"); srv.do("EXISTS", base+"share:quiet") != int64(0) || v != layoutVersion {
+		t.Fatalf("an event is in a share, the layout is %v", v)
+	}
+	sign(time.Now().Add(-time.Hour))
+	mine = eventsOf(t, "quiet", "r", 20)
+	decide(t, s, mine)
+	decide(t, s, eventsOf(t, "loud", "n", 300))
+	trimAll(t, s, eventBytes(bound))
+	duplicates(t, s, mine, 0)
+	if v := srv.do("HGET", s.meta+"layout", "version"); srv.do("EXISTS", base+"share:quiet") != int64(1) || v != sharedLayout {
+		t.Fatalf("nothing is in a share, the layout is %v", v)
+	}
+	counted(t, s)
+	same(t, "pending", gate(t, srv.url()).Health(t.Context()).Pending, int64(0))
+}
+
 func eventBytes(n int64) state.Retention { return state.Retention{Events: state.Bound{Bytes: n}} }

@@ -35,6 +35,7 @@ var (
 	trimScript   = script("trim", "retain")
 	shedScript   = script("shed", "retain")
 	countScript  = script("count")
+	eldersScript = script("elders")
 	spreadScript = script("spread")
 	forgetScript = script("forget")
 	destScript   = script("trimdest")
@@ -63,11 +64,11 @@ func source(name string) string {
 // run it.
 func script(name string, shared ...string) *goredis.Script {
 	first, rest, _ := strings.Cut(source(name), "\n")
-	text := first + "\n" + source("lib")
+	parts := []string{first + "\n", source("lib")}
 	for _, s := range shared {
-		text += source(s)
+		parts = append(parts, source(s))
 	}
-	return goredis.NewScript(text + rest)
+	return goredis.NewScript(strings.Join(append(parts, rest), ""))
 }
 
 // run calls a script on a shard's keys.

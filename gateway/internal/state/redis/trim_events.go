@@ -119,18 +119,9 @@ func (t *trimming) events() error {
 	if err != nil {
 		return err
 	}
-	var plans []shedding
-	if counted {
-		plans, err = t.plan(t.r.Events.Bytes, sums, func(m *inShard) int64 { return m.bytes }, t.ranked("used"))
-		if err != nil {
-			return err
-		}
-	} else {
-		// What tenants have is known in a moment. Where that takes long, the oldest leave, whosever they are.
-		plans = make([]shedding, len(sums))
-		for i, part := range shares(t.r.Events.Bytes/8*9, sums, func(m *inShard) int64 { return m.bytes }) {
-			plans[i] = shedding{bound: part, rest: everybody}
-		}
+	plans, err := t.planEvents(counted, sums)
+	if err != nil {
+		return err
 	}
 	for i := range sums {
 		if err := t.shardEvents(&sums[i], &plans[i]); err != nil {
@@ -138,6 +129,68 @@ func (t *trimming) events() error {
 		}
 	}
 	return nil
+}
+
+func (t *trimming) planEvents(counted bool, sums []inShard) ([]shedding, error) {
+	all := func(m *inShard) int64 { return m.bytes }
+	if counted {
+		plans, err := t.plan(t.r.Events.Bytes, sums, all, t.ranked("used"))
+		if err != nil {
+			return nil, err
+		}
+		tenants, over := map[string]bool{}, false
+		for i := range plans {
+			over = over || plans[i].bound > 0
+			for tenant := range plans[i].used {
+				tenants[tenant] = true
+			}
+		}
+		if !over {
+			return plans, nil
+		}
+		if len(tenants) == 1 {
+			for i := range plans {
+				plans[i].rest = everybody
+			}
+			return plans, nil
+		}
+		may, begins, err := t.mayShare()
+		if begins || err != nil {
+			return make([]shedding, len(sums)), err
+		}
+		if may {
+			return plans, nil
+		}
+	}
+	// What tenants have is known in a moment, and replicas of a former version end soon. Where that takes long, the oldest
+	// leave, whosever they are.
+	plans := make([]shedding, len(sums))
+	for i, part := range shares(t.r.Events.Bytes/8*9, sums, all) {
+		plans[i] = shedding{bound: part, rest: everybody}
+	}
+	return plans, nil
+}
+
+// mayShare says whether events may be put into shares. A former version does not find them there, and would take
+// deliveries of theirs out of the due-queue: so no replica of one may live, and none may start any more, which the layout
+// says. It begins with the next call, which looks once more whether one started before.
+func (t *trimming) mayShare() (may, begins bool, err error) {
+	s := t.s
+	for _, sh := range s.shards {
+		got, err := s.run(t.ctx, eldersScript, sh.base, "", deadAfter.Microseconds())
+		if err != nil || asInt(got) > 0 {
+			return false, false, err
+		}
+	}
+	version, err := s.client.HGet(t.ctx, s.meta+"layout", "version").Result()
+	if err != nil || version == sharedLayout {
+		return err == nil, false, s.fault(err)
+	}
+	if err := s.client.HSet(t.ctx, s.meta+"layout", "version", sharedLayout).Err(); err != nil {
+		return false, false, s.fault(err)
+	}
+	t.done.Moved++ // so that there is a next call
+	return false, true, nil
 }
 
 // count has what tenants have counted where a former version did not. It says whether it is known.
