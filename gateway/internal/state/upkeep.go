@@ -99,6 +99,7 @@ type Health struct {
 	Dead          int64
 	Events        int64
 	Bytes         int64
-	// DedupeWindow is how far back duplicates are recognised now.
+	// DedupeWindow is how far back duplicates are recognised now: of the tenant that has the oldest. One that lost some for
+	// their bytes has less.
 	DedupeWindow time.Duration
 }

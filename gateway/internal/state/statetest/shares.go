@@ -1,7 +1,9 @@
 package statetest
 
 import (
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -312,6 +314,57 @@ var shares = []test{
 		s.same("of the quiet", count(acme), 5)
 		if n := count(loud); n < 12 || n > 15 {
 			s.Fatalf("the loud has %d dead letters, want about 15", n)
+		}
+	}},
+	{name: "nobody loses what is less than an equal part, whatever happens", run: func(s *suite) {
+		r := rand.New(rand.NewPCG(7, 9))
+		names := []string{"ta", "tb", "tc", "td", "te"}
+		for round := range 12 {
+			for i, tenant := range names {
+				n := r.IntN(10 * (i + 1))
+				s.decidedOf(tenant, fmt.Sprintf("r%02d-", round), n)
+				if n%3 == 0 {
+					s.waitingOf(tenant, fmt.Sprintf("w%02d", round), s.h.Now().Add(time.Duration(r.IntN(3))*time.Minute), "crm")
+				}
+			}
+			s.h.Advance(time.Minute)
+			due, _ := s.claimDue(3)
+			for _, d := range due {
+				d.Delivery.State = state.Delivered
+				s.same("fence", s.settle(state.Settled{Delivery: d.Delivery, Lease: d.Lease}), []bool{true})
+			}
+			before, total := map[string][]string{}, 0
+			for _, tenant := range names {
+				before[tenant] = s.listed(tenant, state.EventQuery{})
+				total += len(before[tenant])
+			}
+			h := s.store().Health(s.ctx)
+			each := h.Bytes / h.Events
+			bound := 20 + r.IntN(total)
+			both := make(chan error, 2)
+			for _, st := range []state.Store{s.store(), s.h.Second()} {
+				go func() {
+					_, err := st.Trim(s.ctx, eventBytes(int64(bound)*each))
+					both <- err
+				}()
+			}
+			s.ok(errors.Join(<-both, <-both))
+			s.trimAll(eventBytes(int64(bound) * each))
+			left := 0
+			for _, tenant := range names {
+				after := s.listed(tenant, state.EventQuery{})
+				left += len(after)
+				if len(before[tenant]) < bound*9/10/len(names) {
+					s.same(tenant, after, before[tenant])
+				}
+			}
+			// What deliveries wait with stays beside the bound.
+			if waits := int(s.store().Health(s.ctx).Waiting); left > bound*11/10+waits {
+				s.Fatalf("%d events are left, %d wait, the bound is %d", left, waits, bound)
+			}
+			if round%4 == 3 {
+				s.h.Reopen()
+			}
 		}
 	}},
 }
