@@ -8,131 +8,10 @@ import (
 	"testing"
 	"time"
 
-	goredis "github.com/redis/go-redis/v9"
-
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/rules/event"
 )
-
-// tally is what a shard keeps of its tenants.
-type tally struct {
-	Used, Share, Ids           map[string]int64
-	ShareFront, IDFront        map[string]int64
-	Bytes, ShareBytes, UsedSum int64
-	ShareCount, Recalled       int64
-	Aside                      []uint64
-}
-
-func newTally() *tally {
-	return &tally{
-		Used: map[string]int64{}, Share: map[string]int64{}, Ids: map[string]int64{},
-		ShareFront: map[string]int64{}, IDFront: map[string]int64{},
-	}
-}
-
-func weighed(m goredis.XMessage) (tenant string, size, received int64) {
-	for k, v := range m.Values {
-		size += int64(len(k) + len(asText(v)))
-	}
-	return escape(asText(m.Values["tenant"])), size, asInt(m.Values["received"]) * 1000
-}
-
-// there goes through all that a shard keeps.
-func there(t testing.TB, s *store, sh *shard) *tally {
-	t.Helper()
-	ctx := context.Background()
-	found := newTally()
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	entries, err := s.client.XRange(ctx, sh.base+"events", "-", "+").Result()
-	must(err)
-	for _, m := range entries {
-		tenant, size, _ := weighed(m)
-		found.Used[tenant] += size
-		found.Bytes += size
-	}
-	tenants, err := s.client.SMembers(ctx, sh.base+"tenants").Result()
-	must(err)
-	for _, tenant := range tenants {
-		entries, err := s.client.XRange(ctx, sh.base+"share:"+tenant, "-", "+").Result()
-		must(err)
-		for i, m := range entries {
-			of, size, received := weighed(m)
-			if of != tenant {
-				t.Errorf("an event of %s is in the share of %s", of, tenant)
-			}
-			found.Used[tenant] += size
-			found.Share[tenant] += size
-			found.ShareBytes += size
-			found.ShareCount++
-			if i == 0 {
-				found.ShareFront[tenant] = received
-			}
-			var n uint64
-			_, err := fmt.Sscanf(m.ID, "%d-0", &n)
-			must(err)
-			found.Aside = append(found.Aside, n)
-		}
-		ids, err := s.client.LRange(ctx, sh.base+"ids:"+tenant, 0, -1).Result()
-		must(err)
-		for i, id := range ids {
-			found.Ids[tenant]++
-			found.Recalled++
-			if r := (reader{b: id}); i == 0 {
-				found.IDFront[tenant] = int64(r.big(7))
-			}
-		}
-	}
-	slices.Sort(found.Aside)
-	found.UsedSum = found.Bytes + found.ShareBytes
-	return found
-}
-
-// said is what a shard's counters say of it.
-func said(t testing.TB, s *store, sh *shard) *tally {
-	t.Helper()
-	ctx := context.Background()
-	counted := newTally()
-	for key, to := range map[string]map[string]int64{
-		"used": counted.Used, "idcount": counted.Ids, "shares": counted.ShareFront, "idage": counted.IDFront,
-	} {
-		all, err := s.client.ZRangeWithScores(ctx, sh.base+key, 0, -1).Result()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, z := range all {
-			to[asText(z.Member)] = int64(z.Score)
-		}
-	}
-	for tenant, n := range s.client.HGetAll(ctx, sh.base+"sharebytes").Val() {
-		counted.Share[tenant] = asInt(n)
-	}
-	v := s.client.HMGet(ctx, sh.base+"meta", "bytes", "sharebytes", "used", "share", "recalled").Val()
-	counted.Bytes, counted.ShareBytes, counted.UsedSum, counted.ShareCount, counted.Recalled = asInt(v[0]), asInt(v[1]), asInt(v[2]), asInt(v[3]), asInt(v[4])
-	for _, slice := range s.client.ZRange(ctx, sh.base+"slices", 0, -1).Val() {
-		bits := s.client.Get(ctx, sh.base+"aside:"+slice).Val()
-		for offset := range uint64(8 * len(bits)) {
-			if bit(bits, offset) {
-				counted.Aside = append(counted.Aside, number(slice)*sliced+offset)
-			}
-		}
-	}
-	slices.Sort(counted.Aside)
-	return counted
-}
-
-// counted compares what counters say of tenants with what there is.
-func counted(t testing.TB, s *store) {
-	t.Helper()
-	for _, sh := range s.shards {
-		same(t, fmt.Sprintf("what tenants have in shard %d", sh.n), said(t, s, sh), there(t, s, sh))
-	}
-}
 
 // eventsOf are events of a tenant.
 func eventsOf(t testing.TB, tenant, prefix string, n int) []*event.Event {
@@ -349,12 +228,15 @@ func TestIndexesOfWhatIsGone(t *testing.T) {
 	if lines, terms := entries(); lines != 600 || terms != 600 {
 		t.Fatalf("%d lines, %d terms", lines, terms)
 	}
+	srv.config("maxmemory", "1mb") // a full one must be able to drain
 	trimAll(t, s, eventBytes(bound))
 	trimAll(t, s, eventBytes(bound))
 	if lines, terms := entries(); lines != 21 || terms != 21 {
 		t.Fatalf("%d lines, %d terms are left", lines, terms)
 	}
 	counted(t, s)
+	srv.config("maxmemory", "0")
+	until(t, "events are accepted again", func() bool { return !s.full.Load() })
 	duplicates(t, s, mine, 0)
 	duplicates(t, s, waits, 0)
 	for _, e := range append(slices.Clone(mine), waits...) {
@@ -380,6 +262,45 @@ func TestIndexesOfWhatIsGone(t *testing.T) {
 		if n := srv.do("EXISTS", base+key); n != int64(0) {
 			t.Errorf("%s is left", key)
 		}
+	}
+}
+
+// Dead letters that a former version listed: how much they keep is estimated, so that one tenant's push out no other's.
+func TestDeadLettersOfAFormerVersion(t *testing.T) {
+	t.Parallel()
+	srv := start(t)
+	s := gate(t, srv.url())
+	dead := func(tenant string, n int) {
+		t.Helper()
+		for some := range slices.Chunk(eventsOf(t, tenant, "d", n), 100) {
+			if _, err := s.Append(t.Context(), some); err != nil {
+				t.Fatal(err)
+			}
+			var outcomes []state.Outcome
+			for _, c := range hold(t, s, len(some)) {
+				d := owing(c, state.Dead, time.Time{})
+				d.Tenant = tenant
+				outcomes = append(outcomes, decided(c, d))
+			}
+			commit(t, s, outcomes...)
+		}
+	}
+	dead("quiet", 20)
+	dead("loud", 500)
+	base := s.shards[0].base
+	srv.do("DEL", base+"deadbytes")
+	total := asInt(srv.do("HGET", base+"meta", "deadbytes"))
+	trimAll(t, s, state.Retention{Dead: state.Bound{Bytes: total / 5}})
+	if n := srv.do("ZCARD", base+"dead:"+token("quiet", "crm")); n != int64(20) {
+		t.Errorf("the quiet has %v dead letters, want 20", n)
+	}
+	if left := asInt(srv.do("HGET", base+"meta", "deadbytes")); left > total/5 || left < total/6 {
+		t.Errorf("dead letters keep %d bytes, the bound is %d", left, total/5)
+	}
+	dead("other", 20) // counted from its first
+	trimAll(t, s, state.Retention{Dead: state.Bound{Bytes: total / 8}})
+	if n := srv.do("ZCARD", base+"dead:"+token("other", "crm")); n != int64(20) {
+		t.Errorf("the other has %v dead letters, want 20", n)
 	}
 }
 

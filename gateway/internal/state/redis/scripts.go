@@ -35,6 +35,8 @@ var (
 	trimScript   = script("trim", "retain")
 	shedScript   = script("shed", "retain")
 	countScript  = script("count")
+	markScript   = script("mark")
+	packScript   = script("pack")
 	eldersScript = script("elders")
 	spreadScript = script("spread")
 	forgetScript = script("forget")

@@ -186,8 +186,8 @@ func (t *trimming) mayShare() (may, begins bool, err error) {
 	if err != nil || version == sharedLayout {
 		return err == nil, false, s.fault(err)
 	}
-	if err := s.client.HSet(t.ctx, s.meta+"layout", "version", sharedLayout).Err(); err != nil {
-		return false, false, s.fault(err)
+	if _, err := s.run(t.ctx, markScript, s.meta, "", "layout", "version", sharedLayout); err != nil {
+		return false, false, err
 	}
 	t.done.Moved++ // so that there is a next call
 	return false, true, nil

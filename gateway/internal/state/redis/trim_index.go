@@ -37,7 +37,8 @@ func (t *trimming) pack(sh *shard) error {
 		}
 		next = slice + 1
 	}
-	return s.fault(s.client.HSet(t.ctx, sh.base+"meta", "packed", text(next)).Err())
+	_, err = s.run(t.ctx, markScript, sh.base, "", "meta", "packed", text(next))
+	return err
 }
 
 // packSlice takes what is gone out of a slice.
@@ -61,18 +62,18 @@ func (t *trimming) packSlice(sh *shard, slice uint64) error {
 	stays := func(offset uint64) bool { return bit(bits, offset) || alone[offset] }
 	keys := map[int][]string{2: nil, tagSize + 2: nil}
 	for bucket := range uint64(buckets) {
-		keys[tagSize+2] = append(keys[tagSize+2], sh.base+"index:"+name+":"+text(bucket))
+		keys[tagSize+2] = append(keys[tagSize+2], "index:"+name+":"+text(bucket))
 	}
 	tenants, err := s.client.SMembers(t.ctx, sh.base+"tenants").Result()
 	if err != nil {
 		return s.fault(err)
 	}
 	for _, tenant := range tenants {
-		keys[2] = append(keys[2], sh.base+"line:"+tenant+":"+name)
+		keys[2] = append(keys[2], "line:"+tenant+":"+name)
 	}
 	for size, all := range keys {
 		for some := range slices.Chunk(all, 32) {
-			if err := s.packKeys(t.ctx, some, size, stays); err != nil {
+			if err := s.packKeys(t.ctx, sh, some, size, stays); err != nil {
 				return err
 			}
 		}
@@ -81,12 +82,16 @@ func (t *trimming) packSlice(sh *shard, slice uint64) error {
 }
 
 // packKeys takes entries of a size out of strings of them: each ends with an event's offset in its slice.
-func (s *store) packKeys(ctx context.Context, keys []string, size int, stays func(offset uint64) bool) error {
+func (s *store) packKeys(ctx context.Context, sh *shard, names []string, size int, stays func(offset uint64) bool) error {
+	keys := make([]string, len(names))
+	for i, name := range names {
+		keys[i] = sh.base + name
+	}
 	values, err := s.client.MGet(ctx, keys...).Result()
 	if err != nil {
 		return s.fault(err)
 	}
-	pipe := s.client.Pipeline()
+	args := []any{""}
 	for i, v := range values {
 		all := asText(v)
 		var left []byte
@@ -95,16 +100,13 @@ func (s *store) packKeys(ctx context.Context, keys []string, size int, stays fun
 				left = append(left, e...)
 			}
 		}
-		switch {
-		case len(left) == len(all):
-		case len(left) == 0:
-			pipe.Del(ctx, keys[i])
-		default:
-			pipe.SetXX(ctx, keys[i], left, 0) // a slice that was removed meanwhile stays so
+		if len(left) < len(all) {
+			args = append(args, names[i], left)
 		}
 	}
-	if pipe.Len() == 0 {
+	if len(args) == 1 {
 		return nil
 	}
-	return s.exec(ctx, pipe)
+	_, err = s.run(ctx, packScript, sh.base, args...)
+	return err
 }
