@@ -256,11 +256,15 @@ type tokenSettings struct {
 }
 
 // retentionSettings bounds what is kept. On Redis the sizes are parts of its maxmemory where nothing is said: 40 % for
-// events, 5 % for dedupe and 15 % for what waits for one destination; without a maxmemory 1 GiB in all.
+// events, 5 % for dedupe and 15 % for what waits for one destination; without a maxmemory 1 GiB in all. Sizes of events
+// and of dedupe are for all tenants together: state.Level says who loses something where they are exceeded.
 type retentionSettings struct {
-	// Events are kept with their raw bytes; without a setting 7d and 10GiB (on Redis 40 % of maxmemory).
+	// Events are kept with their raw bytes; without a setting 7d and 10GiB (on Redis 40 % of maxmemory). The size is for all
+	// tenants together: when it is exceeded, the tenant that has most loses its oldest events, so one that has no more than
+	// an equal part of it loses none to what others are sent.
 	Events bound `yaml:"events,omitempty"`
-	// Dedupe is how long a repeated event is recognised; without a setting 7d and 512MiB (on Redis 5 % of maxmemory).
+	// Dedupe is how long a repeated event is recognised; without a setting 7d and 512MiB (on Redis 5 % of maxmemory), of
+	// which tenants have their parts as they have of events.
 	Dedupe bound `yaml:"dedupe,omitempty"`
 	// History is what is kept of deliveries that are done; without a setting 30d and 10000.
 	History historyBound `yaml:"history,omitempty"`

@@ -15,6 +15,8 @@ type Upkeep interface {
 
 	// Trim removes what retention ends: oldest events that nothing waits for, dedupe keys, history, dead letters.
 	// Events still referred to are kept until their last reference. Waiting deliveries over the bound become dead.
+	// Bounds in bytes of events, dedupe keys and dead letters are for all tenants together: where one is exceeded, whoever
+	// has most loses the oldest (Level), so that what another tenant is sent pushes nothing of one's own out.
 	Trim(ctx context.Context, r Retention) (*Trimmed, error)
 
 	// Shares are the bounds in bytes where nobody says any: what fits where this engine keeps things. They may change
@@ -34,7 +36,8 @@ type Stat struct {
 	Latency [24]int64
 }
 
-// Retention bounds what is kept, by age and bytes, whichever is first; zero is no bound.
+// Retention bounds what is kept, by age and bytes, whichever is first; zero is no bound. Bytes of events, dedupe keys and
+// dead letters are those of all tenants together; see Level.
 type Retention struct {
 	Events  Bound
 	Dedupe  Bound
@@ -77,6 +80,8 @@ type WaitingBound struct {
 // Trimmed counts what Trim did.
 type Trimmed struct {
 	Events, Kept, Dedupe, Attempts, Dead, Overdue int
+	// Moved counts what is kept as before, in another place: events that the bytes of other tenants would have ended.
+	Moved int
 }
 
 // Health is how the store does.
@@ -94,6 +99,7 @@ type Health struct {
 	Dead          int64
 	Events        int64
 	Bytes         int64
-	// DedupeWindow is how far back duplicates are recognised now.
+	// DedupeWindow is how far back duplicates are recognised now: of the tenant that has the oldest. One that lost some for
+	// their bytes has less.
 	DedupeWindow time.Duration
 }

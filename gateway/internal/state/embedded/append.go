@@ -121,6 +121,7 @@ func (a *appending) stage(t *tx) error {
 		}
 		c.events++
 		c.bytes += int64(len(record))
+		t.use(it.terms.tenant).bytes += int64(len(record))
 		c.pending++
 		a.results[i] = state.Appended{Position: pos}
 		t.fresh = append(t.fresh, fresh{pos, a.events[i]})

@@ -102,7 +102,7 @@ func FuzzCodec(f *testing.F) {
 		_, _, _ = readIDRecord(bad)
 		_, _ = readHold(bad)
 		_, _ = readDest(bad)
-		_, _ = readDedupe(bad)
+		_, _ = readFormer(bad)
 		_, _ = readClaims(bad)
 		_, _, _ = readOnce(bad)
 		_, _, _ = cutText(bad)
@@ -110,7 +110,10 @@ func FuzzCodec(f *testing.F) {
 		_, _ = cutPlace(bad)
 		r := reader{b: bad}
 		_ = r.stat()
-		_ = new(counters).read(bad)
+		_, _ = new(counters).read(bad)
+		_, _ = readGone(bad)
+		_, _ = readShare(bad)
+		_ = new(tenantUse).read(bad)
 	})
 }
 

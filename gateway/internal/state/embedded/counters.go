@@ -20,18 +20,19 @@ type counters struct {
 	next    uint64 // position of the next event
 	first   uint64 // no event below it is in tabEvent; those still referred to are in tabKept
 	low     uint64 // no event below it is pending
-	dedupe  uint64 // no record below it is in tabDedupe
+	dedupe  uint64 // no record below it is in tabDedupe, which former versions wrote
 	version uint64 // newest version of any setting
 
 	// Events without a record of claims are held by somebody when they lie between these two: what a crash leaves
 	// counts as claimed.
 	heldFrom, heldTo uint64
 
-	events, bytes            int64 // in tabEvent and tabKept
+	events, bytes            int64 // in tabEvent
 	kept, keptBytes          int64 // in tabKept
+	share, shareBytes        int64 // of these, in tabShare
 	pending                  int64
 	waiting, dead            int64
-	dedupeCount, dedupeBytes int64
+	dedupeCount, dedupeBytes int64 // in tabDedupe
 
 	mu    sync.Mutex
 	shown shown // what Health reads
@@ -40,8 +41,7 @@ type counters struct {
 // shown is the part of the counters that others than the writer may see.
 type shown struct {
 	events, bytes, pending, waiting, dead int64
-	low, first, dedupe, next              uint64
-	dedupeCount, dedupeBytes              int64
+	first, dedupe, next                   uint64
 }
 
 func (c *counters) append(b []byte) []byte {
@@ -52,10 +52,12 @@ func (c *counters) append(b []byte) []byte {
 	for _, n := range [...]int64{c.events, c.bytes, c.kept, c.keptBytes, c.pending, c.waiting, c.dead, c.dedupeCount, c.dedupeBytes} {
 		b = binary.AppendVarint(b, n)
 	}
-	return b
+	// Former versions read up to here, and write no more: what follows is missing where one was the last to write.
+	return binary.AppendVarint(binary.AppendVarint(b, c.share), c.shareBytes)
 }
 
-func (c *counters) read(b []byte) error {
+// read says in whole whether this version wrote them last. Where a former one did, it did not count what tenants have.
+func (c *counters) read(b []byte) (whole bool, err error) {
 	r := reader{b: b}
 	r.version(1)
 	for _, n := range [...]*uint64{&c.next, &c.first, &c.low, &c.dedupe, &c.version, &c.heldFrom, &c.heldTo} {
@@ -64,15 +66,17 @@ func (c *counters) read(b []byte) error {
 	for _, n := range [...]*int64{&c.events, &c.bytes, &c.kept, &c.keptBytes, &c.pending, &c.waiting, &c.dead, &c.dedupeCount, &c.dedupeBytes} {
 		*n = r.int()
 	}
-	return r.err()
+	if whole = len(r.b) > 0; whole {
+		c.share, c.shareBytes = r.int(), r.int()
+	}
+	return whole, r.err()
 }
 
 func (c *counters) show() {
 	c.mu.Lock()
 	c.shown = shown{
 		events: c.events + c.kept, bytes: c.bytes + c.keptBytes, pending: c.pending, waiting: c.waiting, dead: c.dead,
-		low: c.low, first: c.first, dedupe: c.dedupe, next: c.next,
-		dedupeCount: c.dedupeCount, dedupeBytes: c.dedupeBytes,
+		first: c.first, dedupe: c.dedupe, next: c.next,
 	}
 	c.mu.Unlock()
 }
@@ -83,13 +87,15 @@ func (c *counters) look() shown {
 	return c.shown
 }
 
-// load reads what a start needs: marks, destinations, holds. It does not depend on how many events there are.
+// load reads what a start needs: marks, tenants, destinations, holds. It does not depend on how many events there are,
+// but for the first start after a former version, which counted nothing by tenant.
 func (s *store) load() error {
 	layout, err := s.read(s.db, metaLayout, nil)
 	if err != nil {
 		return err
 	}
 	c := &s.w.counters
+	whole := true
 	if layout == nil {
 		c.next, c.first, c.low, c.dedupe = 1, 1, 1, 1
 		b := s.db.NewBatch()
@@ -109,9 +115,12 @@ func (s *store) load() error {
 		if err != nil {
 			return err
 		}
-		if err := c.read(kept); err != nil {
+		if whole, err = c.read(kept); err != nil {
 			return fmt.Errorf("counters: %w", err)
 		}
+	}
+	if err := s.w.tenants.load(s, whole); err != nil {
+		return fmt.Errorf("tenants: %w", err)
 	}
 	c.show()
 	if err := s.generations.load(s); err != nil {

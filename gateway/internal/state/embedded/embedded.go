@@ -76,6 +76,7 @@ type store struct {
 	gate    gate                  // passed by whoever reads db, shut by Close
 
 	lastTidy atomic.Int64
+	oldestID atomic.Int64 // when the oldest event or id in tenants' lists was received; noTime: none
 
 	w           writer
 	window      window

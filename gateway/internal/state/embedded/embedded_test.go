@@ -56,6 +56,7 @@ func (h *harness) open() {
 
 func (h *harness) Reopen() {
 	h.t.Helper()
+	counted(h.t, h.store)
 	if err := h.store.Close(); err != nil {
 		h.t.Fatal(err)
 	}
@@ -90,6 +91,7 @@ func TestConformance(t *testing.T) {
 		}
 		h.open()
 		t.Cleanup(func() {
+			counted(t, h.store)
 			if err := h.store.Close(); err != nil {
 				t.Error(err)
 			}

@@ -93,13 +93,15 @@ func (s *store) oldest(d *dest) (p place, ok bool, err error) {
 	return p, ok, errors.Join(it.Error(), it.Close())
 }
 
-// oldestDuplicate is when the oldest id was accepted that is still recognised.
+// oldestDuplicate is when the oldest event or id was accepted that is still recognised.
 func (s *store) oldestDuplicate() (at int64, err error) {
-	at = noTime
+	at = s.oldestID.Load()
 	c := s.w.counters.look()
 	err = between(s.db, posKey(nil, tabDedupe, c.dedupe), []byte{tabDedupe + 1}, func(_, value []byte) error {
-		d, err := readDedupe(value)
-		at = d.at
+		f, err := readFormer(value)
+		if at == noTime || f.at < at {
+			at = f.at
+		}
 		return errors.Join(err, errEnough)
 	})
 	if err != nil && !errors.Is(err, errEnough) || at != noTime {

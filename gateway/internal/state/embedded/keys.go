@@ -11,12 +11,16 @@ import (
 //	table     key                                         value
 //	meta      name                                        layout version, counters, marks
 //	event     position                                    the event: index terms, envelope, raw bytes
-//	kept      position                                    the same, of an event retention passed and something refers to
+//	kept      position                                    the same, of an event retention passed: something refers to it, or
+//	                                                      it is in its tenant's share
+//	share     tenant position                             time, size of an event in kept that other tenants' bytes passed
 //	outcome   position                                    the committed decision; its existence is the acknowledgement
 //	claims    position                                    claims that ended without commit or release, and whether one is open
 //	owed      position suffix                             a delivery not finished by its event's commit, as it stands now
 //	id        tenant id                                   position, time: index and dedupe record in one
-//	dedupe    position                                    tenant, id, time of an event that is gone and still deduplicated
+//	gone      tenant position                             time, id of an event that is gone and still deduplicated
+//	dedupe    position                                    tenant, id, time: the same as former versions wrote it
+//	tenant    tenant                                      what the tenant has of what all share
 //	timeline  tenant position                             type, source, survey, time: what scans and filters read
 //	response  tenant response position                    -
 //	person    tenant hash position                        -
@@ -65,6 +69,9 @@ const (
 	tabListItem
 	tabLease
 	tabStats
+	tabShare
+	tabGone
+	tabTenant
 )
 
 // layoutVersion is written at first start; a store of another version is refused, not guessed at.
@@ -176,7 +183,12 @@ func idKey(b []byte, tenant, id string) []byte {
 }
 
 func timelineKey(b []byte, tenant string, pos uint64) []byte {
-	return appendU64(appendText(append(b[:0], tabTimeline), tenant), pos)
+	return tenantKey(b, tabTimeline, tenant, pos)
+}
+
+// tenantKey is the key of a table whose key is a tenant and a position.
+func tenantKey(b []byte, table byte, tenant string, pos uint64) []byte {
+	return appendU64(appendText(append(b[:0], table), tenant), pos)
 }
 
 // responsePrefix is a search term: a response id leads to the events of every response that has it, whatever its source and survey.

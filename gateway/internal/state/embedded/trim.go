@@ -66,18 +66,17 @@ func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, er
 			}
 		}
 	}
-	err := run(overdueEvents)
-	if err == nil {
-		err = run(overdueKept)
-	}
-	if err == nil {
-		err = run(trimEvents)
-	}
-	if err == nil {
-		err = run(trimDedupe)
-	}
-	if err == nil {
-		err = run(trimOnce)
+	var events, ids shedding
+	var err error
+	for _, work := range [...]func(*tx, *slice){
+		overdueEvents, overdueKept,
+		events.planEvents, events.trimShares, events.trimEvents,
+		spreadDedupe, ids.planDedupe, ids.trimDedupe,
+		trimOnce,
+	} {
+		if err == nil {
+			err = run(work)
+		}
 	}
 	for group := range slices.Chunk(s.due.of("*"), sliceDests) {
 		if err == nil {
@@ -90,6 +89,9 @@ func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, er
 	}
 	if err == nil && r.Dead.Bytes > 0 {
 		err = run(trimDeadBytes)
+	}
+	if err == nil {
+		err = run(showOldest)
 	}
 	if err == nil && s.tidied(now) {
 		err = errors.Join(run(trimStats), run(trimLists))
@@ -107,6 +109,7 @@ func add(to, n *state.Trimmed) {
 	to.Attempts += n.Attempts
 	to.Dead += n.Dead
 	to.Overdue += n.Overdue
+	to.Moved += n.Moved
 }
 
 // tidied says, once in an hour, that what is small may be gone through whole.

@@ -2,9 +2,12 @@ package embedded
 
 import (
 	"bytes"
+	"cmp"
 	"container/heap"
 	"errors"
+	"maps"
 	"math"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -164,15 +167,23 @@ func trimHistory(t *tx, s *slice, d *dest, table byte) {
 	s.done.Attempts += int(n)
 }
 
-// trimDeadBytes bounds the events that dead letters keep, oldest first over all destinations.
+// trimDeadBytes bounds the events that dead letters keep: tenants that have most lose the oldest over all their
+// destinations.
 func trimDeadBytes(t *tx, s *slice) {
-	var h deadHeads
-	total := int64(0)
+	used, total := map[string]int64{}, int64(0)
 	for _, d := range t.s.due.of("*") {
-		if d.counts.dead == 0 {
+		used[d.tenant] += d.counts.deadBytes
+		total += d.counts.deadBytes
+	}
+	if total <= s.r.Dead.Bytes {
+		return
+	}
+	level, _ := state.Level(slices.SortedFunc(maps.Values(used), func(a, b int64) int { return cmp.Compare(b, a) }), total-s.r.Dead.Bytes)
+	var h deadHeads
+	for _, d := range t.s.due.of("*") {
+		if d.counts.dead == 0 || used[d.tenant] <= level {
 			continue
 		}
-		total += d.counts.deadBytes
 		head := deadHead{d: d}
 		t.front(d, tabDead, func(p place) bool {
 			head.at = append(head.at, p)
@@ -183,14 +194,19 @@ func trimDeadBytes(t *tx, s *slice) {
 		}
 	}
 	heap.Init(&h)
-	for n := 0; total > s.r.Dead.Bytes && len(h) > 0; n++ {
-		if n == sliceEvents {
+	for n := 0; total > s.r.Dead.Bytes && len(h) > 0; {
+		d, p := h[0].d, h[0].at[0]
+		if used[d.tenant] <= level {
+			heap.Pop(&h)
+			continue
+		}
+		if n++; n > sliceEvents {
 			s.more = true
 			return
 		}
-		d, p := h[0].d, h[0].at[0]
 		if o := t.owed(d.tenant, p.pos, p.suffix); o != nil {
 			total -= int64(o.size)
+			used[d.tenant] -= int64(o.size)
 		}
 		t.bury(d, p, s)
 		if h[0].at = h[0].at[1:]; len(h[0].at) == 0 {

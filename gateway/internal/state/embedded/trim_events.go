@@ -8,31 +8,12 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// dedupeRecord is an id that is still recognised though its event is gone.
-type dedupeRecord struct {
-	tenant, id string
-	at         int64
-}
-
-func appendDedupe(b []byte, t *terms) []byte {
-	return appendID(appendBytes(appendInt(b, t.received), t.tenant), t.id)
-}
-
-func readDedupe(b []byte) (d dedupeRecord, err error) {
-	r := reader{b: b}
-	d.at, d.tenant, d.id = r.int(), r.text(), r.id()
-	return d, r.err()
-}
-
-// dedupeBytes is what recognising an id takes: its record, and the one in tabID.
-func dedupeBytes(value []byte) int64 { return 2*int64(len(value)) + 16 }
-
-// trimEvents takes the oldest events out, never one that is pending. What something refers to is kept aside.
-func trimEvents(t *tx, s *slice) {
+// trimEvents takes the oldest events out, never one that is pending: those that are too old, and those of tenants that
+// have most. What something refers to is kept aside, and what other tenants' bytes pass goes into its tenant's share.
+func (p *shedding) trimEvents(t *tx, s *slice) {
 	c := &t.s.w.counters
 	before, aged := s.before(s.r.Events.Age)
-	over := func() bool { return s.r.Events.Bytes > 0 && c.bytes > s.r.Events.Bytes }
-	if !aged && !over() {
+	if !aged && !p.over(t, s) {
 		return
 	}
 	db := t.s.db
@@ -49,18 +30,28 @@ func trimEvents(t *tx, s *slice) {
 		record, err := it.ValueAndErr()
 		must(err)
 		e, _, _, err := readEvent(record)
-		bad := err != nil // it cannot be read; what it was indexed under is not known any more
-		if !over() && !(aged && (bad || e.received < before)) {
+		bad := err != nil // it cannot be read; whose it is, and what it was indexed under, is not known any more
+		old := aged && (bad || e.received < before)
+		if !old && !p.over(t, s) {
 			break
-		}
-		if n == 0 {
-			refs.load(c.first, c.first+4*sliceEvents)
 		}
 		n++
 		size += len(record)
 		c.events--
 		c.bytes -= int64(len(record))
-		if !bad && refs.of(pos) {
+		if bad {
+			s.done.Events++
+			c.first = pos + 1
+			continue
+		}
+		u := t.use(e.tenant)
+		switch {
+		case !old && u.bytes <= p.level:
+			t.forgetRun(run, pos, owners)
+			run = pos + 1
+			t.putAside(u, &e, pos, record)
+			s.done.Moved++
+		case refs.of(pos):
 			t.forgetRun(run, pos, owners)
 			run = pos + 1
 			t.del(posKey(t.key, tabEvent, pos))
@@ -68,12 +59,14 @@ func trimEvents(t *tx, s *slice) {
 			c.kept++
 			c.keptBytes += int64(len(record))
 			s.done.Kept++
-		} else {
-			if !bad {
-				owners[e.tenant] = true
-				t.forget(&e, pos, s)
-			}
+			u.bytes -= int64(len(record))
+			p.lost(u.bytes+int64(len(record)), u.bytes)
+		default:
+			owners[e.tenant] = true
+			t.forget(&e, pos, s)
 			s.done.Events++
+			u.bytes -= int64(len(record))
+			p.lost(u.bytes+int64(len(record)), u.bytes)
 		}
 		c.first = pos + 1
 	}
@@ -101,18 +94,13 @@ func (t *tx) forgetRun(from, to uint64, owners map[string]bool) {
 
 // forget takes an event out of the indexes. Its id is recognised as long as deduplication says.
 func (t *tx) forget(e *terms, pos uint64, s *slice) {
-	c := &t.s.w.counters
 	t.unindex(e, pos)
 	if before, ends := s.before(s.r.Dedupe.Age); ends && e.received < before {
 		t.drop(idKey(t.key, e.tenant, e.id))
 		s.done.Dedupe++
 		return
 	}
-	t.val = appendDedupe(t.val[:0], e)
-	t.set(posKey(t.key, tabDedupe, pos), t.val)
-	c.dedupe = min(c.dedupe, pos)
-	c.dedupeCount++
-	c.dedupeBytes += dedupeBytes(t.val)
+	t.recall(e.tenant, e.id, pos, e.received)
 }
 
 // references knows which events of a stretch are referred to: by an open delivery, or as dead letters of their own.
@@ -149,7 +137,7 @@ func (r *references) load(from, to uint64) {
 }
 
 func (r *references) of(pos uint64) bool {
-	if pos >= r.to {
+	if pos < r.from || pos >= r.to {
 		r.load(pos, pos+4*sliceEvents)
 	}
 	return r.some[pos]
@@ -167,7 +155,25 @@ func (op *sweeping) stage(t *tx) error {
 	return nil
 }
 
+// sweep removes an event that is kept only because something referred to it, where nothing does any more.
 func (t *tx) sweep(pos uint64, s *slice) {
+	record := t.get(posKey(t.key, tabKept, pos))
+	if record == nil {
+		return
+	}
+	e, _, _, err := readEvent(record)
+	must(err)
+	if t.get(tenantKey(t.key, tabShare, e.tenant, pos)) != nil {
+		return
+	}
+	refs := references{t: t, some: map[uint64]bool{}}
+	if !refs.of(pos) {
+		t.leaveKept(pos, s)
+	}
+}
+
+// leaveKept removes an event from those that retention passed.
+func (t *tx) leaveKept(pos uint64, s *slice) {
 	c := &t.s.w.counters
 	record := t.get(posKey(t.key, tabKept, pos))
 	if record == nil {
@@ -175,11 +181,6 @@ func (t *tx) sweep(pos uint64, s *slice) {
 	}
 	e, _, _, err := readEvent(record)
 	must(err)
-	refs := references{t: t, some: map[uint64]bool{}}
-	refs.load(pos, pos+1)
-	if refs.of(pos) {
-		return
-	}
 	t.drop(posKey(t.key, tabKept, pos))
 	t.forgetRun(pos, pos+1, map[string]bool{e.tenant: true})
 	t.forget(&e, pos, s)
@@ -206,40 +207,6 @@ func overdueKept(t *tx, s *slice) {
 	}
 	for _, pos := range some {
 		t.sweep(pos, s)
-	}
-}
-
-// trimDedupe forgets ids of events that are gone.
-func trimDedupe(t *tx, s *slice) {
-	c := &t.s.w.counters
-	before, aged := s.before(s.r.Dedupe.Age)
-	over := func() bool { return s.r.Dedupe.Bytes > 0 && c.dedupeBytes > s.r.Dedupe.Bytes }
-	if c.dedupeCount == 0 || !aged && !over() {
-		return
-	}
-	from, n := c.dedupe, 0
-	must(ignoreEnough(between(t.s.db, posKey(nil, tabDedupe, from), []byte{tabDedupe + 1}, func(key, value []byte) error {
-		d, err := readDedupe(value)
-		if err != nil {
-			return err
-		}
-		if !over() && !(aged && d.at < before) {
-			return errEnough
-		}
-		t.drop(idKey(t.key, d.tenant, d.id))
-		c.dedupe = keyPos(key) + 1
-		c.dedupeCount--
-		c.dedupeBytes -= dedupeBytes(value)
-		if n++; n == sliceList {
-			s.more = true
-			return errEnough
-		}
-		return nil
-	})))
-	if n > 0 {
-		must(t.b.DeleteRange(posKey(nil, tabDedupe, from), posKey(nil, tabDedupe, c.dedupe), nil))
-		t.s.w.dirty = true
-		s.done.Dedupe += n
 	}
 }
 

@@ -64,6 +64,7 @@ func (s *store) do(ctx context.Context, c *call) error {
 // writer is what belongs to the writing goroutine alone.
 type writer struct {
 	counters counters
+	tenants  tenantUses
 	dirty    bool // counters changed in this group
 	tx       tx
 	group    []*call
@@ -270,6 +271,7 @@ func (t *tx) finish() {
 		t.val = appendDest(t.val[:0], delta)
 		t.set(destPrefix(t.key, tabDest, d.tenant, d.name), t.val)
 	}
+	s.w.tenants.flush(t)
 	s.generations.flush(t)
 	if s.window.marks(&s.w.counters) || s.w.dirty {
 		t.val = s.w.counters.append(t.val[:0])

@@ -16,7 +16,14 @@ import (
 //	meta                  hash    next, first, low, counters
 //	slices                zset    slices of the indexes that there are
 //	id:SLOT               hash    id and tenant -> N: the look-up of an event, and what a duplicate is recognised by
-//	ids                   list    ids of events that are gone and still recognised
+//	ids:TENANT            list    ids of events that are gone and still recognised
+//	idcount, idage        zset    tenants by how many such ids they have, and by when their oldest was received
+//	ids                   list    the same of all tenants, as former versions kept it
+//	used                  zset    tenants by the bytes of their events that count for retention: in the stream and in shares
+//	share:TENANT          stream  N-0, as in events: those that retention passed for what other tenants take
+//	shares                zset    tenants by when the oldest event in their share was received
+//	sharebytes            hash    TENANT -> bytes in its share
+//	aside:SLICE           string  a bit for each event that is in a share
 //	route:SLOT            hash    id and tenant -> shard, when it was asked for: where the id's events are; of several shards
 //	routes                list    ids that have a route, oldest first
 //	line:TENANT:SLICE     string  two bytes for each event of a tenant within 65,536 numbers
@@ -29,11 +36,13 @@ import (
 //	service               zset    destinations by the time of their next service
 //	holds                 hash    dest -> until when, why
 //	waitbytes             hash    dest -> bytes of the events that deliveries wait with
+//	deadbytes             hash    dest -> bytes of the events that dead letters keep
 //	gone:TENANT           zset    events that are dead letters themselves
 //	kept:N, kept          hash, zset  events that retention passed and something refers to
 //	orphans               set     kept events that something ceased to refer to
 //	dests, tenants        set     names
 //	holders               zset    consumers by their last sign of life
+//	sharers               set     consumers that know of shares
 //	once:TENANT:KEY       string  end, owner
 //	wake                  channel something may be claimed
 //
@@ -54,7 +63,11 @@ import (
 // entries are acknowledged and leave with their age, and health says so for a day.
 //
 // Memory is what Redis costs, so what an event has in these is packed: see the benchmarks.
-const layoutVersion = "1"
+const (
+	layoutVersion = "1"
+	// sharedLayout is written once events are put into shares (trimming.mayShare): a former version does not find them there.
+	sharedLayout = "2"
+)
 
 const (
 	slots   = 16384 // hashes of ids: each packed by Redis up to 128 ids, two million events in a shard

@@ -82,7 +82,7 @@ func keysOf(all []state.Claimed) []string {
 }
 
 func decided(c state.Claimed, deliveries ...state.Delivery) state.Outcome {
-	return state.Outcome{Position: c.Position, Tenant: acme, EventID: c.Event.ID, Generation: "g", At: c.Event.Received, Deliveries: deliveries}
+	return state.Outcome{Position: c.Position, Tenant: c.Event.Tenant, EventID: c.Event.ID, Generation: "g", At: c.Event.Received, Deliveries: deliveries}
 }
 
 func owing(c state.Claimed, st state.DeliveryState, due time.Time) state.Delivery {

@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -21,7 +22,7 @@ func (s *store) Range(ctx context.Context, tenant string, from uint64, each func
 		if err != nil {
 			return fmt.Errorf("range: %w", err)
 		}
-		r := &rise{sh: sh, next: m.next}
+		r := &rise{sh: sh, first: m.first, next: m.next}
 		if from > uint64(i) {
 			r.from = (from - uint64(i) + shards - 1) / shards
 		}
@@ -32,9 +33,8 @@ func (s *store) Range(ctx context.Context, tenant string, from uint64, each func
 			return fmt.Errorf("range: %w", s.fault(err))
 		}
 		for _, m := range kept {
-			r.ns = append(r.ns, number(m))
+			r.kept = append(r.kept, number(m))
 		}
-		r.from = max(r.from, m.first)
 		for _, slice := range m.slices {
 			if slice >= r.from/sliced {
 				r.slices = append(r.slices, slice)
@@ -68,11 +68,12 @@ func (s *store) Range(ctx context.Context, tenant string, from uint64, each func
 
 // rise is a shard's part of a Range.
 type rise struct {
-	sh         *shard
-	from, next uint64
-	slices     []uint64
-	ns         []uint64
-	found      []*state.Record
+	sh                *shard
+	from, first, next uint64
+	slices            []uint64
+	kept              []uint64 // of all tenants, below first
+	ns                []uint64
+	found             []*state.Record
 }
 
 // rise reads a shard's next events.
@@ -80,9 +81,14 @@ func (s *store) rise(ctx context.Context, r *rise, tenant string) error {
 	for len(r.found) == 0 {
 		if len(r.ns) == 0 {
 			if len(r.slices) == 0 {
-				return nil
+				r.ns, r.kept = r.kept, nil
+				if len(r.ns) == 0 {
+					return nil
+				}
+				continue
 			}
-			all, err := s.slice(ctx, r.sh, tenant, r.slices[0])
+			slice := r.slices[0]
+			all, err := s.slice(ctx, r.sh, tenant, slice, r.first)
 			if err != nil {
 				return err
 			}
@@ -92,6 +98,11 @@ func (s *store) rise(ctx context.Context, r *rise, tenant string) error {
 					r.ns = append(r.ns, n)
 				}
 			}
+			for len(r.kept) > 0 && r.kept[0] < (slice+1)*sliced {
+				r.ns, r.kept = append(r.ns, r.kept[0]), r.kept[1:]
+			}
+			slices.Sort(r.ns)
+			r.ns = slices.Compact(r.ns)
 			continue
 		}
 		some := r.ns[:min(len(r.ns), 64)]

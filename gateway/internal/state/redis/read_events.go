@@ -48,6 +48,7 @@ func (s *store) Event(ctx context.Context, tenant, id string) (*state.Record, er
 type loading struct {
 	entry   *goredis.XMessageSliceCmd
 	kept    *goredis.MapStringStringCmd
+	share   *goredis.XMessageSliceCmd
 	outcome *goredis.StringCmd
 	owed    *goredis.MapStringStringCmd
 	pending *goredis.Cmd
@@ -62,6 +63,7 @@ func (s *store) records(ctx context.Context, sh *shard, tenant string, ns []uint
 		a := &asked[i]
 		a.entry = pipe.XRange(ctx, sh.base+"events", id, id)
 		a.kept = pipe.HGetAll(ctx, sh.base+"kept:"+text(n))
+		a.share = pipe.XRange(ctx, sh.base+"share:"+escape(tenant), id, id)
 		key, field := outcomeAt(sh, n)
 		a.outcome = pipe.HGet(ctx, key, field)
 		key, _ = owedAt(sh, n, "")
@@ -86,7 +88,7 @@ func (s *store) records(ctx context.Context, sh *shard, tenant string, ns []uint
 
 func (s *store) record(ctx context.Context, sh *shard, tenant string, n uint64, a *loading) (*state.Record, error) {
 	fields := a.kept.Val()
-	if m := a.entry.Val(); len(m) == 1 {
+	if m := append(a.entry.Val(), a.share.Val()...); len(m) > 0 {
 		fields = map[string]string{}
 		for k, v := range m[0].Values {
 			fields[k] = asText(v)

@@ -234,8 +234,8 @@ func (s *store) layout(ctx context.Context) error {
 	if _, err := pipe.Exec(ctx); err != nil {
 		return s.fault(err)
 	}
-	if v := kept.Val()["version"]; v != layoutVersion {
-		return fmt.Errorf("the store in Redis has layout %s, this is %s", v, layoutVersion)
+	if v := kept.Val()["version"]; v != layoutVersion && v != sharedLayout {
+		return fmt.Errorf("the store in Redis has layout %s, this version reads %s and %s", v, layoutVersion, sharedLayout)
 	}
 	n, err := strconv.Atoi(kept.Val()["shards"])
 	if err != nil || n < 1 {

@@ -70,6 +70,7 @@ func (h *harness) Reopen() {
 	h.t.Helper()
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	counted(h.t, h.stores[0])
 	for _, s := range h.stores {
 		if err := s.Close(); err != nil {
 			h.t.Fatal(err)
@@ -117,6 +118,7 @@ func conform(t *testing.T, url string, shards int) {
 		h := &harness{t: t, url: url, shards: shards, prefix: fmt.Sprintf("t%d", prefixes.Add(1)), clock: clock.NewManual(opts.Start)}
 		h.stores = []*store{h.open()}
 		t.Cleanup(func() {
+			counted(t, h.stores[0])
 			for _, s := range h.stores {
 				if err := s.Close(); err != nil {
 					t.Error(err)

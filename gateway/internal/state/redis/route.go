@@ -177,15 +177,17 @@ func (t *trimming) routes() error {
 	pipe := s.client.Pipeline()
 	counts := make([]*goredis.SliceCmd, len(s.shards))
 	for i, sh := range s.shards {
-		counts[i] = pipe.HMGet(t.ctx, sh.base+"meta", "events", "kept", "ids", "routes")
+		counts[i] = pipe.HMGet(t.ctx, sh.base+"meta", "routes", "events", "share", "kept", "recalled", "ids")
 	}
 	if err := s.exec(t.ctx, pipe); err != nil {
 		return err
 	}
 	var known, routed int64
 	for _, c := range counts {
-		v := c.Val()
-		known, routed = known+asInt(v[0])+asInt(v[1])+asInt(v[2]), routed+asInt(v[3])
+		routed += asInt(c.Val()[0])
+		for _, n := range c.Val()[1:] {
+			known += asInt(n)
+		}
 	}
 	// Routes without an event, which a crash leaves, are few: an eighth of them waits for its age.
 	over := routed - known - known/8 - routeBatch

@@ -33,10 +33,17 @@ var (
 	holdScript    = script("hold")
 	matchScript   = script("match")
 	seekScript    = script("seek")
-	trimScript    = script("trim")
+	trimScript    = script("trim", "retain")
+	shedScript    = script("shed", "retain")
+	countScript   = script("count")
+	markScript    = script("mark")
+	packScript    = script("pack")
+	eldersScript  = script("elders")
+	spreadScript  = script("spread")
 	forgetScript  = script("forget")
 	unrouteScript = script("unroute")
 	destScript    = script("trimdest")
+	weighScript   = script("weigh")
 	buryScript    = script("bury")
 	pardonScript  = script("pardon")
 	namesScript   = script("names")
@@ -57,10 +64,15 @@ func source(name string) string {
 	return string(text)
 }
 
-// script puts the library behind a script's first line, which says how Redis is to run it.
-func script(name string) *goredis.Script {
+// script puts the library, and what else a script shares with others, behind its first line, which says how Redis is to
+// run it.
+func script(name string, shared ...string) *goredis.Script {
 	first, rest, _ := strings.Cut(source(name), "\n")
-	return goredis.NewScript(first + "\n" + source("lib") + rest)
+	parts := []string{first + "\n", source("lib")}
+	for _, s := range shared {
+		parts = append(parts, source(s))
+	}
+	return goredis.NewScript(strings.Join(append(parts, rest), ""))
 }
 
 // run calls a script on a shard's keys.

@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -45,27 +44,11 @@ func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, er
 }
 
 func (t *trimming) all() error {
-	sums, err := t.measure()
-	if err != nil {
+	if err := t.events(); err != nil {
 		return err
 	}
-	events := shares(t.r.Events.Bytes, sums, func(m *inShard) int64 { return m.bytes })
-	most := int64(0)
-	if t.r.Dedupe.Bytes > 0 {
-		each := int64(idBytes)
-		if len(t.s.shards) > 1 {
-			each += idBytes // its route
-		}
-		most = max(t.r.Dedupe.Bytes/each, 1)
-	}
-	ids := shares(most, sums, func(m *inShard) int64 { return m.ids })
-	for i := range sums {
-		if err := t.events(sums[i].sh, events[i]); err != nil {
-			return err
-		}
-		if err := t.ids(sums[i].sh, ids[i]); err != nil {
-			return err
-		}
+	if err := t.ids(); err != nil {
+		return err
 	}
 	if err := t.routes(); err != nil {
 		return err
@@ -73,17 +56,8 @@ func (t *trimming) all() error {
 	if err := t.dests(); err != nil {
 		return err
 	}
-	if t.r.Dead.Bytes > 0 {
-		if sums, err = t.measure(); err != nil { // dead letters came and went
-			return err
-		}
-		dead := shares(t.r.Dead.Bytes, sums, func(m *inShard) int64 { return m.dead })
-		for i := range sums {
-			err := t.slices(func() (bool, error) { return t.deadBytes(sums[i].sh, dead[i]) })
-			if err != nil {
-				return err
-			}
-		}
+	if err := t.dead(); err != nil {
+		return err
 	}
 	return t.minutes()
 }
@@ -100,45 +74,6 @@ func (t *trimming) slices(step func() (more bool, err error)) error {
 		}
 	}
 	return nil
-}
-
-func (t *trimming) events(sh *shard, bytes int64) error {
-	s := t.s
-	if t.r.Dead.Age > 0 {
-		err := t.slices(func() (bool, error) {
-			got, err := s.run(t.ctx, endedScript, sh.base, s.now(), span(t.r.Dead.Age), sliceEvents)
-			t.done.Dead += int(asInt(got))
-			return asInt(got) >= sliceEvents, err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return t.slices(func() (bool, error) {
-		got, err := s.run(t.ctx, trimScript, sh.base, s.now(), span(t.r.Events.Age), bytes, span(t.r.Dedupe.Age), sliceEvents)
-		if err != nil {
-			return false, err
-		}
-		n := asList(got)
-		t.done.Events += int(asInt(n[0]))
-		t.done.Kept += int(asInt(n[1]))
-		t.done.Dedupe += int(asInt(n[2]))
-		return asInt(n[3]) == 1, nil
-	})
-}
-
-func (t *trimming) ids(sh *shard, most int64) error {
-	if most == 0 && t.r.Dedupe.Age <= 0 {
-		return nil
-	}
-	return t.slices(func() (bool, error) {
-		got, err := t.s.run(t.ctx, forgetScript, sh.base, t.s.now(), span(t.r.Dedupe.Age), most, sliceList)
-		if err != nil {
-			return false, err
-		}
-		t.done.Dedupe += int(asInt(asList(got)[0]))
-		return asInt(asList(got)[1]) == 1, nil
-	})
 }
 
 // dests bounds each destination's lists.
@@ -184,65 +119,6 @@ func (t *trimming) dest(sh *shard, dest string, count, bytes, history, failures 
 		t.done.Attempts += int(asInt(n[2]))
 		return asInt(n[3]) == 1, nil
 	})
-}
-
-// deadBytes bounds the events that dead letters keep, oldest first over all destinations.
-func (t *trimming) deadBytes(sh *shard, most int64) (more bool, err error) {
-	dests, err := t.s.client.SMembers(t.ctx, sh.base+"dests").Result()
-	if err != nil {
-		return false, t.s.fault(err)
-	}
-	total, err := t.s.client.HGet(t.ctx, sh.base+"meta", "deadbytes").Int64()
-	if err != nil && err != goredis.Nil { //nolint:errorlint // go-redis returns it bare
-		return false, t.s.fault(err)
-	}
-	over := total - most
-	if over <= 0 {
-		return false, nil
-	}
-	type head struct {
-		dest  string
-		score float64
-		n     uint64
-		name  string
-		owed  *goredis.StringCmd
-	}
-	var heads []head
-	pipe := t.s.client.Pipeline()
-	asked := make([]*goredis.ZSliceCmd, len(dests))
-	for i, dest := range dests {
-		asked[i] = pipe.ZRangeWithScores(t.ctx, sh.base+"dead:"+dest, 0, sliceEvents-1)
-	}
-	if err := t.s.exec(t.ctx, pipe); err != nil {
-		return false, err
-	}
-	pipe = t.s.client.Pipeline()
-	for i, cmd := range asked {
-		for _, z := range cmd.Val() {
-			r := reader{b: asText(z.Member)}
-			h := head{dest: dests[i], score: z.Score, n: r.big(8), name: r.b}
-			key, field := owedAt(sh, h.n, h.name)
-			h.owed = pipe.HGet(t.ctx, key, field)
-			heads = append(heads, h)
-		}
-	}
-	if err := t.s.exec(t.ctx, pipe); err != nil {
-		return false, err
-	}
-	slices.SortFunc(heads, func(a, b head) int { return cmp.Or(cmp.Compare(a.score, b.score), cmp.Compare(a.n, b.n)) })
-	args := []any{t.s.now()}
-	for _, h := range heads {
-		if over <= 0 || len(args) > 3*sliceEvents {
-			break
-		}
-		r := reader{b: h.owed.Val()}
-		r.take(2)
-		over -= int64(r.big(4))
-		args = append(args, h.dest, text(h.n), h.name)
-	}
-	got, err := t.s.run(t.ctx, buryScript, sh.base, args...)
-	t.done.Dead += int(asInt(got))
-	return over > 0 && asInt(got) > 0, err
 }
 
 // minutes removes statistics older than history.

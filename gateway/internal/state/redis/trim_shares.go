@@ -10,8 +10,8 @@ import (
 // inShard is what one shard keeps: in all, or of one destination.
 type inShard struct {
 	sh                         *shard
-	bytes                      int64 // of events in the stream; of a destination: of the events that wait for it
-	ids, dead                  int64 // in all: ids of events that are gone, bytes of dead letters
+	bytes                      int64 // of events in the stream and in shares; of a destination: of the events that wait for it
+	ids, former, dead          int64 // in all: ids of events that are gone, those not known by tenant, bytes of dead letters
 	waiting, history, failures int64 // of a destination
 }
 
@@ -50,26 +50,21 @@ func shares(bound int64, all []inShard, of func(*inShard) int64) []int64 {
 	return parts
 }
 
-// measure is what the shards keep in all. One shard has every bound whole, so nothing is asked.
+// measure is what the shards keep in all.
 func (t *trimming) measure() ([]inShard, error) {
 	all := make([]inShard, len(t.s.shards))
-	for i, sh := range t.s.shards {
-		all[i].sh = sh
-	}
-	if len(all) == 1 {
-		return all, nil
-	}
 	pipe := t.s.client.Pipeline()
 	asked := make([]*goredis.SliceCmd, len(all))
-	for i := range all {
-		asked[i] = pipe.HMGet(t.ctx, all[i].sh.base+"meta", "bytes", "ids", "deadbytes")
+	for i, sh := range t.s.shards {
+		all[i].sh = sh
+		asked[i] = pipe.HMGet(t.ctx, sh.base+"meta", "bytes", "sharebytes", "recalled", "ids", "deadbytes")
 	}
 	if err := t.s.exec(t.ctx, pipe); err != nil {
 		return nil, err
 	}
 	for i, a := range asked {
 		v := a.Val()
-		all[i].bytes, all[i].ids, all[i].dead = asInt(v[0]), asInt(v[1]), asInt(v[2])
+		all[i].bytes, all[i].ids, all[i].former, all[i].dead = asInt(v[0])+asInt(v[1]), asInt(v[2]), asInt(v[3]), asInt(v[4])
 	}
 	return all, nil
 }

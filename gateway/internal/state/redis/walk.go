@@ -1,8 +1,8 @@
 package redis
 
 import (
+	"cmp"
 	"context"
-	"encoding/binary"
 	"slices"
 	"strconv"
 
@@ -61,57 +61,77 @@ func (s *store) marks(ctx context.Context, sh *shard) (*marks, error) {
 	return m, nil
 }
 
-// timeline are a tenant's events: those in the stream by the slices of two bytes each, then those kept.
+// timeline are a tenant's events: by the slices of two bytes each those in the stream and in its share, and those kept
+// by themselves, of which all tenants have one list.
 func (s *store) timeline(ctx context.Context, sh *shard, tenant string, below uint64, most int) ([]uint64, error) {
 	m, err := s.marks(ctx, sh)
 	if err != nil {
 		return nil, err
 	}
-	below, first := min(below, m.next), m.first
+	below = min(below, m.next)
 	var ns []uint64
 	for _, slice := range slices.Backward(m.slices) {
 		if slice > below/sliced {
 			continue
 		}
-		if below <= first || slice < first/sliced || len(ns) >= most {
+		if len(ns) >= most {
 			break
 		}
-		offsets, err := s.slice(ctx, sh, tenant, slice)
+		all, err := s.slice(ctx, sh, tenant, slice, m.first)
 		if err != nil {
 			return nil, err
 		}
-		for i := len(offsets) - 1; i >= 0 && len(ns) < most; i-- {
-			if n := offsets[i]; n < below && n >= first {
+		for i := len(all) - 1; i >= 0 && len(ns) < most; i-- {
+			if n := all[i]; n < below {
 				ns = append(ns, n)
 			}
 		}
 	}
-	if len(ns) < most {
-		kept, err := s.client.ZRevRangeByScore(ctx, sh.base+"kept", &goredis.ZRangeBy{
-			Min: "-inf", Max: "(" + text(min(below, first)), Count: int64(most - len(ns)),
-		}).Result()
-		if err != nil {
-			return nil, s.fault(err)
-		}
-		for _, m := range kept {
-			ns = append(ns, number(m))
+	kept, err := s.client.ZRevRangeByScore(ctx, sh.base+"kept", &goredis.ZRangeBy{
+		Min: "-inf", Max: "(" + text(min(below, m.first)), Count: int64(most),
+	}).Result()
+	if err != nil {
+		return nil, s.fault(err)
+	}
+	if len(kept) == 0 {
+		return ns, nil
+	}
+	for _, m := range kept {
+		ns = append(ns, number(m))
+	}
+	slices.SortFunc(ns, func(a, b uint64) int { return cmp.Compare(b, a) })
+	ns = slices.Compact(ns)
+	return ns[:min(len(ns), most)], nil
+}
+
+// slice are the numbers of a tenant's events within a slice, in order: of those that retention passed, below first, the
+// ones in its share.
+func (s *store) slice(ctx context.Context, sh *shard, tenant string, slice, first uint64) ([]uint64, error) {
+	pipe := s.client.Pipeline()
+	line := pipe.Get(ctx, sh.base+"line:"+escape(tenant)+":"+text(slice))
+	var aside *goredis.StringCmd
+	if slice*sliced < first {
+		aside = pipe.Get(ctx, sh.base+"aside:"+text(slice))
+	}
+	if err := s.exec(ctx, pipe); err != nil {
+		return nil, err
+	}
+	raw, bits := line.Val(), ""
+	if aside != nil {
+		bits = aside.Val()
+	}
+	ns := make([]uint64, 0, len(raw)/2)
+	for i := 0; i+1 < len(raw); i += 2 {
+		offset := uint64(raw[i])<<8 | uint64(raw[i+1])
+		if n := slice*sliced + offset; n >= first || bit(bits, offset) {
+			ns = append(ns, n)
 		}
 	}
 	return ns, nil
 }
 
-// slice are the numbers of a tenant's events within a slice, in order.
-func (s *store) slice(ctx context.Context, sh *shard, tenant string, slice uint64) ([]uint64, error) {
-	raw, err := s.client.Get(ctx, sh.base+"line:"+escape(tenant)+":"+text(slice)).Bytes()
-	if err != nil && err != goredis.Nil { //nolint:errorlint // go-redis returns it bare
-		return nil, s.fault(err)
-	}
-	ns := make([]uint64, 0, len(raw)/2)
-	for i := 0; i+1 < len(raw); i += 2 {
-		ns = append(ns, slice*sliced+uint64(binary.BigEndian.Uint16(raw[i:])))
-	}
-	return ns, nil
-}
+// bit is a bit as SETBIT counts them.
+func bit(bits string, n uint64) bool { return n/8 < uint64(len(bits)) && bits[n/8]&(0x80>>(n%8)) != 0 }
 
 // posted are the events that an index has under a tag.
 func (s *store) posted(ctx context.Context, sh *shard, bucket, tag string, below uint64, most int) ([]uint64, error) {

@@ -74,6 +74,7 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) Harness) {
 		{"settings", settings},
 		{"statistics", statistics},
 		{"retention", retentions},
+		{"shares", shares},
 		{"restart", restarts},
 		{"tenants", tenants},
 	} {

@@ -35,7 +35,10 @@ end
 -- The number of the event that an id is of, as a duplicate's answer has it: 0 where it is gone.
 local function keptat(known)
   local kept = tonumber(known)
-  if kept < first and redis.call('EXISTS', base .. 'kept:' .. known) == 0 then kept = 0 end
+  if kept < first and redis.call('EXISTS', base .. 'kept:' .. known) == 0
+    and redis.call('GETBIT', base .. 'aside:' .. text(math.floor(kept / 65536)), kept % 65536) == 0 then
+    kept = 0
+  end
   return text(kept)
 end
 
@@ -72,22 +75,27 @@ while i <= most do
     for t = i, i + 2 * terms - 1, 2 do
       grow(index .. ARGV[t], ARGV[t + 1] .. offset)
     end
-    bytes = bytes + 54
-    for f = at, at + 9 do bytes = bytes + #ARGV[f] end
+    local size = 54
+    for f = at, at + 9 do size = size + #ARGV[f] end
+    bytes = bytes + size
     results[#results + 1] = n
     pos, fresh = pos + 1, fresh + 1
-    tenants[tenant] = true
+    tenants[tenant] = (tenants[tenant] or 0) + size
   end
   i = i + 2 * terms
   i = i + 1 + 2 * tonumber(ARGV[i])
 end
 if fresh > 0 then
   for name, parts in pairs(grown) do redis.call('APPEND', base .. name, table.concat(parts)) end
-  for tenant in pairs(tenants) do redis.call('SADD', base .. 'tenants', tenant) end
+  for tenant, size in pairs(tenants) do
+    redis.call('SADD', base .. 'tenants', tenant)
+    redis.call('ZINCRBY', base .. 'used', text(size), tenant)
+  end
   for slice in pairs(slices) do redis.call('ZADD', base .. 'slices', slice, slice) end
   redis.call('HSET', meta, 'next', text(pos))
   count('events', fresh)
   count('bytes', bytes)
+  count('used', bytes)
   count('pending', fresh)
   counted()
   redis.call('PUBLISH', base .. 'wake', '')

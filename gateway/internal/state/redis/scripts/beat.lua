@@ -4,7 +4,10 @@
 --   ARGV  empty, consumer (empty: none), microseconds after which a holder is dead
 --   returns the events that were freed
 local holders, freed = base .. 'holders', 0
-if ARGV[2] ~= '' then redis.call('ZADD', holders, text(now), ARGV[2]) end
+if ARGV[2] ~= '' then
+  redis.call('ZADD', holders, text(now), ARGV[2])
+  redis.call('SADD', base .. 'sharers', ARGV[2])
+end
 for _, dead in ipairs(redis.call('ZRANGEBYSCORE', holders, '-inf', text(now - tonumber(ARGV[3])))) do
   local held
   repeat
@@ -22,6 +25,7 @@ for _, dead in ipairs(redis.call('ZRANGEBYSCORE', holders, '-inf', text(now - to
   if #held == 0 then
     redis.pcall('XGROUP', 'DELCONSUMER', events, group, dead)
     redis.call('ZREM', holders, dead)
+    redis.call('SREM', base .. 'sharers', dead)
   end
 end
 local pending = redis.pcall('XPENDING', events, group)

@@ -27,7 +27,7 @@ for i = 2, #ARGV, 17 do
         d.size, done = old.size, 1
       end
     else
-      local all = fields(n)
+      local all = fields(n, string.match(d.dest, '^[^/]*'))
       if all and redis.call('HEXISTS', base .. 'outcome:' .. text(math.floor(n / 64)), n % 64) == 1 then
         d.size, done = size(all), 1
       end

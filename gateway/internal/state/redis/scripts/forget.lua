@@ -1,19 +1,42 @@
 #!lua flags=allow-oom
--- Forgets ids of events that are gone, oldest first.
---   ARGV  time, age (microseconds), most ids (0: no bound), most at once
+-- Forgets ids of events that are gone, the oldest of each tenant first: those that are too old, or, of tenants that are
+-- named, those that are more than their level.
+--   ARGV  time, age (microseconds; 0: no bound), most at once, then tenants and their levels in turn; none: all that have
+--         something too old
 --   returns how many were forgotten, whether more is to be done
-local age, bound, most = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local ids, done = base .. 'ids', 0
-local left = redis.call('LLEN', ids)
-while done < most do
-  local v = redis.call('LINDEX', ids, 0)
-  if not v then break end
-  local at, where, rest = struct.unpack('>I7s', v)
-  if not (bound > 0 and left > bound or age > 0 and at < now - age) then break end
-  redis.call('LPOP', ids)
-  redis.call('HDEL', base .. where, string.sub(v, rest))
-  done, left = done + 1, left - 1
+local age, most = tonumber(ARGV[2]), tonumber(ARGV[3])
+local done, more = 0, false
+local function shed(tenant, level, most)
+  local ids, n = base .. 'ids:' .. tenant, 0
+  local left = redis.call('LLEN', ids)
+  local at, where, rest
+  while true do
+    local v = redis.call('LINDEX', ids, 0)
+    if not v then
+      redis.call('ZREM', base .. 'idage', tenant)
+      break
+    end
+    at, where, rest = struct.unpack('>I7s', v)
+    if n == most or not (left > level or age > 0 and at < now - age) then
+      redis.call('ZADD', base .. 'idage', text(at), tenant)
+      break
+    end
+    redis.call('LPOP', ids)
+    unrecognise(where, string.sub(v, rest))
+    left, n = left - 1, n + 1
+  end
+  more = more or n == most
+  if n > 0 and tonumber(redis.call('ZINCRBY', base .. 'idcount', -n, tenant)) == 0 then redis.call('ZREM', base .. 'idcount', tenant) end
+  done = done + n
 end
-count('ids', -done)
+if ARGV[4] then
+  local turn = math.max(math.floor(most / ((#ARGV - 3) / 2)), 1)
+  for i = 4, #ARGV, 2 do shed(ARGV[i], tonumber(ARGV[i + 1]), turn) end
+elseif age > 0 then
+  local some = redis.call('ZRANGEBYSCORE', base .. 'idage', '-inf', '(' .. text(now - age), 'LIMIT', 0, 8)
+  for _, tenant in ipairs(some) do shed(tenant, math.huge, math.floor(most / #some)) end
+  more = more or #some == 8
+end
+count('recalled', -done)
 counted()
-return { done, done == most and 1 or 0 }
+return { done, more and 1 or 0 }

@@ -4,7 +4,7 @@
 --   returns the time, pending, waiting, dead, events, bytes, when the oldest pending event and the oldest recognised id
 --         were received, when the oldest waiting delivery was created (microseconds; 0: none),
 --         how often somebody else was found to have written into the stream, and when last
-local m = redis.call('HMGET', meta, 'pending', 'waiting', 'dead', 'events', 'bytes', 'kept', 'keptbytes', 'foreign', 'foreignat')
+local m = redis.call('HMGET', meta, 'pending', 'waiting', 'dead', 'events', 'bytes', 'kept', 'keptbytes', 'foreign', 'foreignat', 'share', 'sharebytes')
 local function n(i) return tonumber(m[i] or '0') end
 local function received(entry) return entry and (tonumber(field(entry[2], 'received')) or 0) * 1000 or 0 end
 local oldest, first = 0, received(redis.call('XRANGE', events, '-', '+', 'COUNT', 1)[1])
@@ -24,8 +24,13 @@ if n(1) > 0 then
   end
   oldest = received(redis.call('XRANGE', events, from, '+', 'COUNT', 1)[1])
 end
-local id = redis.call('LINDEX', base .. 'ids', 0)
-if id then first = struct.unpack('>I7', id) end
+local id, known = redis.call('LINDEX', base .. 'ids', 0), nil
+if id then known = struct.unpack('>I7', id) end
+for _, name in ipairs({ 'idage', 'shares' }) do
+  local front = redis.call('ZRANGE', base .. name, 0, 0, 'WITHSCORES')
+  if front[2] then known = math.min(known or math.huge, tonumber(front[2])) end
+end
+first = known or first
 local waits = 0
 if n(2) > 0 then
   for _, dest in ipairs(redis.call('SMEMBERS', base .. 'dests')) do
@@ -33,5 +38,5 @@ if n(2) > 0 then
     if w[2] and (waits == 0 or tonumber(w[2]) < waits) then waits = tonumber(w[2]) end
   end
 end
-return { text(now), text(n(1)), text(n(2)), text(n(3)), text(n(4) + n(6)), text(n(5) + n(7)), text(oldest), text(first), text(waits),
+return { text(now), text(n(1)), text(n(2)), text(n(3)), text(n(4) + n(6) + n(10)), text(n(5) + n(7) + n(11)), text(oldest), text(first), text(waits),
   text(n(8)), text(n(9)) }

@@ -8,13 +8,14 @@ local length, lease, bound = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV
 local results, bytes = { text(now), '', 0 }, 0
 for i = 5, #ARGV, 2 do
   local dest = ARGV[i]
+  local tenant = string.match(dest, '^[^/]*')
   if bound > 0 and bytes >= bound then break end
   for _, m in ipairs(redis.call('ZRANGEBYSCORE', base .. 'due:' .. dest, '-inf', text(now), 'LIMIT', 0, ARGV[i + 1])) do
     if bound > 0 and bytes >= bound then break end
     local n, at = struct.unpack('>I8', m)
     local suffix = string.sub(m, at)
     local kept = redis.call('HGET', owedkey(n), owedfield(n, suffix))
-    local all = kept and fields(n)
+    local all = kept and fields(n, tenant)
     if all then
       local o = unowed(kept)
       o.leased, o.due = 1, lease

@@ -16,6 +16,7 @@ local left = redis.pcall('XPENDING', events, group, '-', '+', 1, ARGV[2])
 if not left.err and #left == 0 then
   redis.pcall('XGROUP', 'DELCONSUMER', events, group, ARGV[2])
   redis.call('ZREM', base .. 'holders', ARGV[2])
+  redis.call('SREM', base .. 'sharers', ARGV[2])
 end
 if freed > 0 then redis.call('PUBLISH', base .. 'wake', '') end
 return freed

@@ -55,6 +55,19 @@ local function owed(o)
     o.where, o.dest, o.reason) .. o.tail
 end
 
+-- The bytes of a destination's dead letters are counted from its first on. Where a former version listed some, they are
+-- estimated once it matters (weigh.lua).
+local function deadbytes(dest, by)
+  local left = redis.call('ZCARD', base .. 'dead:' .. dest)
+  if left == 0 then
+    redis.call('HDEL', base .. 'deadbytes', dest)
+  elseif left == 1 and by > 0 then
+    redis.call('HSET', base .. 'deadbytes', dest, by)
+  elseif redis.call('HEXISTS', base .. 'deadbytes', dest) == 1 then
+    redis.call('HINCRBY', base .. 'deadbytes', dest, by)
+  end
+end
+
 local touched = {}
 local function listed(o, n, suffix, score)
   local m = member(n, suffix)
@@ -66,6 +79,7 @@ local function listed(o, n, suffix, score)
     touched[o.dest] = true
   elseif o.state == 'X' then
     redis.call('ZADD', base .. 'dead:' .. o.dest, text(o.updated), m)
+    deadbytes(o.dest, o.size)
     count('dead', 1)
     count('deadbytes', o.size)
   end
@@ -80,6 +94,7 @@ local function unlisted(o, n, suffix)
     touched[o.dest] = true
   elseif o.state == 'X' then
     redis.call('ZREM', base .. 'dead:' .. o.dest, m)
+    deadbytes(o.dest, -o.size)
     count('dead', -1)
     count('deadbytes', -o.size)
   end
@@ -138,13 +153,21 @@ local function before(o, n, again, dest)
   return again .. struct.pack('>I6', n) .. struct.pack('>c1I7I2s', o.list, o.at, o.seq, where)
 end
 
--- An event's fields, wherever it is kept; nil: it is gone.
-local function fields(n)
-  local found = redis.call('XRANGE', events, text(n) .. '-0', text(n) .. '-0')
+-- Names as parts of keys; Go writes the same.
+local function escaped(name)
+  return (string.gsub(name, '[%%:/{}%z]', function(c) return string.format('%%%02x', string.byte(c)) end))
+end
+
+-- An event's fields, wherever it is kept: in the stream, in its tenant's share or by itself; nil: it is gone. Without a
+-- tenant, those of one that is pending: it is in the stream.
+local function fields(n, tenant)
+  local id = text(n) .. '-0'
+  local found = redis.call('XRANGE', events, id, id)
   if found[1] then return found[1][2] end
   local kept = redis.call('HGETALL', base .. 'kept:' .. text(n))
   if kept[1] then return kept end
-  return nil
+  found = tenant and redis.call('XRANGE', base .. 'share:' .. tenant, id, id)
+  return found and found[1] and found[1][2] or nil
 end
 local function field(all, name)
   for i = 1, #all, 2 do
@@ -163,6 +186,38 @@ local function foreign()
   count('foreign', 1)
   redis.call('HSET', meta, 'foreignat', text(now))
 end
+
+-- Ids of events that are gone, as long as they are recognised: each tenant has a list, oldest first, of when it was
+-- received, the hash that recognises it, and its field there. They are gathered in a call, and put on the lists at its end.
+local function recall(all, tenant, at, where, id)
+  all[#all + 1] = { tenant, struct.pack('>I7s', at, where) .. id, at }
+end
+local function recalls(all, spread)
+  if not all[1] then return end
+  -- While the one list of a former version is taken apart, they join its end: so each tenant's stay in order.
+  local joins = not spread and redis.call('EXISTS', base .. 'ids') == 1
+  local by, first = {}, {}
+  for _, r in ipairs(all) do
+    local tenant = joins and '' or r[1]
+    local list = by[tenant]
+    if not list then
+      list = {}
+      by[tenant], first[tenant] = list, r[3]
+    end
+    list[#list + 1] = r[2]
+  end
+  if joins then
+    redis.call('RPUSH', base .. 'ids', unpack(by['']))
+    return count('ids', #all)
+  end
+  for tenant, list in pairs(by) do
+    redis.call('RPUSH', base .. 'ids:' .. tenant, unpack(list))
+    redis.call('ZINCRBY', base .. 'idcount', #list, tenant)
+    redis.call('ZADD', base .. 'idage', 'NX', text(first[tenant]), tenant)
+  end
+  count('recalled', #all)
+end
+local function unrecognise(where, id) redis.call('HDEL', base .. where, id) end
 
 -- Whether an event that retention passed is still referred to is asked when a reference ends.
 local function orphan(n)

@@ -2,9 +2,9 @@
 -- Says which events fit a query, without moving them out of Redis.
 --   ARGV  empty, tenant, type, source, survey (empty: any), positions
 --   returns for each position when it was received in milliseconds, negative where it does not fit, 0 where it is gone
-local results = {}
+local results, tenant = {}, escaped(ARGV[2])
 for i = 6, #ARGV do
-  local all = fields(tonumber(ARGV[i]))
+  local all = fields(tonumber(ARGV[i]), tenant)
   local at = 0
   if all then
     at = tonumber(field(all, 'received')) or 0

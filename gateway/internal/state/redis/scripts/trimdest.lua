@@ -64,5 +64,6 @@ for i, list in ipairs({ 'wait:', 'dead:', 'h:', 'f:' }) do names[i] = base .. li
 if redis.call('EXISTS', unpack(names)) == 0 then -- nothing is kept of it: lists need not look there
   redis.call('SREM', base .. 'dests', dest)
   redis.call('HDEL', base .. 'waitbytes', dest)
+  redis.call('HDEL', base .. 'deadbytes', dest)
 end
 return { overdue, dropped, ended, more and 1 or 0 }

@@ -1,0 +1,253 @@
+package embedded
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// tenantUse is what a tenant has of what all tenants share, and where its lists begin. It belongs to the writer, and is
+// written with whatever changed it.
+type tenantUse struct {
+	name              string
+	bytes             int64 // of its events that count for retention's bytes: those in tabEvent and in its share
+	share, shareBytes int64 // events in tabShare
+	ids, idBytes      int64 // in tabGone
+
+	shareFront, idFront front
+	dirty               bool
+}
+
+// front is the first entry of a tenant's list, and when it was received. What is gone lies before it, and is not gone
+// through again.
+type front struct {
+	pos uint64
+	at  int64
+}
+
+// noFront is that of a list that is empty.
+var noFront = front{pos: math.MaxUint64}
+
+// add moves a front for a new entry of its list.
+func (f *front) add(pos uint64, at int64) {
+	if pos < f.pos {
+		*f = front{pos, at}
+	}
+}
+
+// before says whether the first entry is older than a time.
+func (f front) before(at int64) bool { return f != noFront && f.at < at }
+
+func (u *tenantUse) append(b []byte) []byte {
+	for _, n := range [...]int64{u.bytes, u.share, u.shareBytes, u.ids, u.idBytes} {
+		b = appendInt(b, n)
+	}
+	return b
+}
+
+func (u *tenantUse) read(b []byte) error {
+	r := reader{b: b}
+	for _, n := range [...]*int64{&u.bytes, &u.share, &u.shareBytes, &u.ids, &u.idBytes} {
+		*n = r.int()
+	}
+	return r.err()
+}
+
+func (u *tenantUse) empty() bool { return u.bytes == 0 && u.share == 0 && u.ids == 0 }
+
+// tenantUses are all tenants that have something.
+type tenantUses struct {
+	by      map[string]*tenantUse
+	changed []*tenantUse // in this batch
+	idBytes int64        // of all
+}
+
+func (us *tenantUses) of(tenant string) *tenantUse {
+	u := us.by[tenant]
+	if u == nil {
+		u = &tenantUse{name: strings.Clone(tenant), shareFront: noFront, idFront: noFront}
+		us.by[u.name] = u
+	}
+	return u
+}
+
+// use is what a tenant has, to be changed.
+func (t *tx) use(tenant string) *tenantUse {
+	us := &t.s.w.tenants
+	u := us.of(tenant)
+	if !u.dirty {
+		u.dirty = true
+		us.changed = append(us.changed, u)
+	}
+	return u
+}
+
+// flush writes what changed.
+func (us *tenantUses) flush(t *tx) {
+	for _, u := range us.changed {
+		u.dirty = false
+		key := appendText(append(t.key[:0], tabTenant), u.name)
+		if u.empty() {
+			t.del(key)
+			delete(us.by, u.name)
+			continue
+		}
+		t.val = u.append(t.val[:0])
+		t.set(key, t.val)
+	}
+	clear(us.changed)
+	us.changed = us.changed[:0]
+}
+
+// load reads what tenants have, or counts it where a former version wrote last.
+func (us *tenantUses) load(s *store, counted bool) error {
+	us.by = map[string]*tenantUse{}
+	s.oldestID.Store(noTime)
+	if !counted {
+		if err := us.recount(s); err != nil {
+			return err
+		}
+	} else if err := scan(s.db, []byte{tabTenant}, func(rest, value []byte) error {
+		name, _, ok := cutText(rest)
+		if !ok {
+			return errCorrupt
+		}
+		return us.of(name).read(value)
+	}); err != nil {
+		return err
+	}
+	for _, u := range us.by {
+		us.idBytes += u.idBytes
+		var err error
+		if u.shareFront, err = frontOf(s.db, tabShare, u.name); err != nil {
+			return err
+		}
+		if u.idFront, err = frontOf(s.db, tabGone, u.name); err != nil {
+			return err
+		}
+	}
+	s.oldestID.Store(us.oldest())
+	return nil
+}
+
+func frontOf(db *pebble.DB, table byte, tenant string) (front, error) {
+	f := noFront
+	err := scan(db, textKey(table, tenant), func(rest, value []byte) error {
+		r := reader{b: value}
+		f = front{keyPos(append([]byte{0}, rest...)), r.int()}
+		return errors.Join(r.err(), errEnough)
+	})
+	return f, ignoreEnough(err)
+}
+
+// oldest is when the oldest event or id was received that tenants' own lists hold; noTime: they are empty.
+func (us *tenantUses) oldest() int64 {
+	oldest := int64(noTime)
+	for _, u := range us.by {
+		for _, f := range [...]front{u.shareFront, u.idFront} {
+			if f != noFront && (oldest == noTime || f.at < oldest) {
+				oldest = f.at
+			}
+		}
+	}
+	return oldest
+}
+
+// recount counts what tenants have, and writes it down.
+func (us *tenantUses) recount(s *store) (err error) {
+	c := &s.w.counters
+	b := s.db.NewBatch()
+	defer func() { err = errors.Join(err, b.Close()) }()
+	// A former version that ran after this one took events out of tabKept alone.
+	if err := us.count(s.db, c.first, func(key []byte) error { return b.Delete(key, nil) }); err != nil {
+		return err
+	}
+	if err := b.DeleteRange([]byte{tabTenant}, []byte{tabTenant + 1}, nil); err != nil {
+		return err
+	}
+	c.share, c.shareBytes = 0, 0
+	for _, u := range us.by {
+		c.share, c.shareBytes = c.share+u.share, c.shareBytes+u.shareBytes
+		if err := b.Set(appendText([]byte{tabTenant}, u.name), u.append(nil), nil); err != nil {
+			return err
+		}
+	}
+	if err := b.Set(metaCounters, c.append(nil), nil); err != nil {
+		return err
+	}
+	return b.Commit(pebble.Sync)
+}
+
+// count goes through all that tenants have: lines of the timeline from the first event in tabEvent on, which say sizes,
+// tabShare and tabGone. Entries of tabShare whose event is gone are passed to lost.
+func (us *tenantUses) count(db *pebble.DB, first uint64, lost func(key []byte) error) error {
+	if err := scan(db, []byte{tabShare}, func(rest, value []byte) error {
+		tenant, at, ok := cutText(rest)
+		if !ok || len(at) != 8 {
+			return errCorrupt
+		}
+		sh, err := readShare(value)
+		if err != nil {
+			return err
+		}
+		_, closer, err := db.Get(append([]byte{tabKept}, at...))
+		if isNotFound(err) {
+			return lost(append([]byte{tabShare}, rest...))
+		}
+		if err != nil {
+			return err
+		}
+		u := us.of(tenant)
+		u.bytes, u.share, u.shareBytes = u.bytes+sh.size, u.share+1, u.shareBytes+sh.size
+		return closer.Close()
+	}); err != nil {
+		return err
+	}
+	if err := scan(db, []byte{tabGone}, func(rest, value []byte) error {
+		tenant, _, ok := cutText(rest)
+		if !ok {
+			return errCorrupt
+		}
+		u := us.of(tenant)
+		u.ids, u.idBytes = u.ids+1, u.idBytes+goneBytes(tenant, value)
+		return nil
+	}); err != nil {
+		return err
+	}
+	return us.countEvents(db, first)
+}
+
+// countEvents counts each tenant's events from a position on.
+func (us *tenantUses) countEvents(db *pebble.DB, first uint64) (err error) {
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{tabTimeline}, UpperBound: []byte{tabTimeline + 1}})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	for ok := it.First(); ok; {
+		tenant, _, valid := cutText(it.Key()[1:])
+		if !valid {
+			return errCorrupt
+		}
+		prefix := textKey(tabTimeline, tenant)
+		var bytesOf int64
+		for ok = it.SeekGE(timelineKey(nil, tenant, first)); ok && bytes.HasPrefix(it.Key(), prefix); ok = it.Next() {
+			v, err := it.ValueAndErr()
+			if err != nil {
+				return err
+			}
+			l, err := readTimeline(v)
+			if err != nil {
+				return err
+			}
+			bytesOf += int64(l.size)
+		}
+		if bytesOf > 0 {
+			us.of(tenant).bytes += bytesOf
+		}
+	}
+	return it.Error()
+}

@@ -1,0 +1,216 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// comparing compares what the store says tenants have with what there is.
+type comparing struct{ diff string }
+
+func (op *comparing) stage(t *tx) error {
+	fresh := tenantUses{by: map[string]*tenantUse{}}
+	c := &t.s.w.counters
+	must(fresh.count(t.s.db, c.first, func(key []byte) error { return fmt.Errorf("%q leads nowhere", key) }))
+	var share, shareBytes, events int64
+	for _, u := range fresh.by {
+		fresh.idBytes += u.idBytes
+		share, shareBytes, events = share+u.share, shareBytes+u.shareBytes, events+u.bytes-u.shareBytes
+		for front, table := range map[*front]byte{&u.shareFront: tabShare, &u.idFront: tabGone} {
+			f, err := frontOf(t.s.db, table, u.name)
+			must(err)
+			*front = f
+		}
+	}
+	op.diff = cmp.Diff(fresh, t.s.w.tenants, cmp.AllowUnexported(tenantUses{}, tenantUse{}, front{}), cmp.FilterPath(func(p cmp.Path) bool {
+		return p.Last().String() == ".changed" || p.Last().String() == ".dirty"
+	}, cmp.Ignore()))
+	op.diff += cmp.Diff([]int64{share, shareBytes, events}, []int64{c.share, c.shareBytes, c.bytes})
+	return nil
+}
+
+func counted(t *testing.T, s *store) {
+	t.Helper()
+	op := &comparing{}
+	if err := s.do(context.Background(), &call{op: op, alone: true}); err != nil {
+		if !errors.Is(err, state.ErrClosed) {
+			t.Fatal(err)
+		}
+		return
+	}
+	if op.diff != "" {
+		t.Errorf("what tenants have (-there is, +counted):\n%s", op.diff)
+	}
+}
+
+// eventsOf are events of a tenant.
+func eventsOf(t *testing.T, tenant string, n int) []*event.Event {
+	t.Helper()
+	all := benchEvents(t, 0, n)
+	for i, e := range all {
+		h := e.Header
+		h.Tenant, h.ID = tenant, event.ID(tenant, "app", h.DedupeKey)
+		var err error
+		if all[i], err = event.New(h, &event.Data{Response: event.Response{ID: h.ResponseID}}, e.Raw); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
+}
+
+// decide has events appended and committed.
+func decide(t *testing.T, s *store, events []*event.Event) {
+	t.Helper()
+	appendAll(t, s, events)
+	for n := 0; n < len(events); {
+		claimed, err := s.Claim(t.Context(), 256, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += len(claimed)
+		c := &state.Commit{}
+		for _, x := range claimed {
+			c.Events = append(c.Events, state.Outcome{Position: x.Position, Tenant: x.Event.Tenant, EventID: x.Event.ID, At: x.Event.Received})
+		}
+		if _, err := s.Commit(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func trimAll(t *testing.T, s *store, r state.Retention) (all state.Trimmed) {
+	t.Helper()
+	for {
+		done, err := s.Trim(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if *done == (state.Trimmed{}) {
+			return all
+		}
+		add(&all, done)
+	}
+}
+
+// downgrade makes a closed folder what a former version leaves: nothing is counted by tenant, and the ids of events that
+// are gone are in one list.
+func downgrade(t *testing.T, dir string, more func(*pebble.DB)) {
+	t.Helper()
+	db, err := pebble.Open(filepath.Join(dir, "events"), &pebble.Options{Logger: quiet{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, closer, err := db.Get(metaCounters)
+	must(err)
+	var c counters
+	_, err = c.read(value)
+	must(errors.Join(err, closer.Close()))
+	must(scan(db, []byte{tabGone}, func(rest, value []byte) error {
+		tenant, at, _ := cutText(rest)
+		g, err := readGone(value)
+		must(err)
+		former := appendID(appendBytes(appendInt(nil, g.at), tenant), g.id)
+		c.dedupeCount++
+		c.dedupeBytes += formerBytes(former)
+		return db.Set(append([]byte{tabDedupe}, at...), former, pebble.NoSync)
+	}))
+	c.dedupe = 1
+	must(db.DeleteRange([]byte{tabGone}, []byte{tabGone + 1}, pebble.NoSync))
+	must(db.DeleteRange([]byte{tabTenant}, []byte{tabTenant + 1}, pebble.NoSync))
+	if more != nil {
+		more(db)
+	}
+	whole := c.append(nil)
+	must(db.Set(metaCounters, whole[:len(whole)-len(appendInt(appendInt(nil, c.share), c.shareBytes))], pebble.Sync))
+	must(db.Close())
+}
+
+type quiet struct{}
+
+func (quiet) Infof(string, ...any)  {}
+func (quiet) Errorf(string, ...any) {}
+func (quiet) Fatalf(format string, args ...any) {
+	panic(fmt.Sprintf(format, args...))
+}
+
+func reopen(t *testing.T, s *store, between func(dir string)) *store {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	between(s.opts.Dir)
+	next, err := open(s.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = next.Close() })
+	counted(t, next)
+	return next
+}
+
+// A folder of a former version: what tenants have is counted at the first start, and the ids of events that are gone
+// become their tenants' own, so that one tenant pushes nothing out of another's.
+func TestUpgrade(t *testing.T) {
+	t.Parallel()
+	s := benchStore(t)
+	gone, theirs := eventsOf(t, "quiet", 20), eventsOf(t, "loud", 2000)
+	decide(t, s, gone)
+	decide(t, s, theirs[:1500])
+	trimAll(t, s, state.Retention{Events: state.Bound{Bytes: 1}})
+	mine := eventsOf(t, "quiet", 60)[20:]
+	decide(t, s, mine)
+	decide(t, s, theirs[1500:])
+	s = reopen(t, s, func(dir string) { downgrade(t, dir, nil) })
+	if n := s.w.counters.dedupeCount; n != 1520 {
+		t.Fatalf("%d ids are in the former list", n)
+	}
+	bound := s.Health(t.Context()).Bytes / 5
+	r := state.Retention{Events: state.Bound{Bytes: bound}, Dedupe: state.Bound{Bytes: 100 * 200}}
+	done := trimAll(t, s, r)
+	if done.Moved < 1520+len(mine) || done.Dedupe < 1000 {
+		t.Errorf("trimmed %+v", done)
+	}
+	check := func() {
+		t.Helper()
+		counted(t, s)
+		results, err := s.Append(t.Context(), append(slices.Clone(gone), mine...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, r := range results {
+			if !r.Duplicate || (r.Position == 0) != (i < len(gone)) {
+				t.Fatalf("event %d of the quiet: %+v", i, r)
+			}
+		}
+		if h := s.Health(t.Context()); h.Bytes > bound {
+			t.Errorf("%d bytes are kept, the bound is %d", h.Bytes, bound)
+		}
+	}
+	check()
+	if s.w.counters.dedupeCount != 0 {
+		t.Errorf("%d ids are left in the former list", s.w.counters.dedupeCount)
+	}
+
+	// The former version ran once more: it let some of what was aside go.
+	s = reopen(t, s, func(dir string) {
+		downgrade(t, dir, func(db *pebble.DB) {
+			must(db.Delete(posKey(nil, tabKept, 1521), pebble.NoSync))
+		})
+	})
+	if u := s.w.tenants.by["quiet"]; u.share != int64(len(mine)-1) {
+		t.Errorf("%d events are in the share, want %d", u.share, len(mine)-1)
+	}
+	trimAll(t, s, r)
+	mine = mine[1:]
+	check()
+}

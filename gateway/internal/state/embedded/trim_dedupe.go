@@ -1,0 +1,134 @@
+package embedded
+
+// goneID is an id that is still recognised though its event is gone.
+type goneID struct {
+	id string
+	at int64
+}
+
+func appendGone(b []byte, id string, at int64) []byte { return appendID(appendInt(b, at), id) }
+
+func readGone(b []byte) (g goneID, err error) {
+	r := reader{b: b}
+	g.at, g.id = r.int(), r.id()
+	return g, r.err()
+}
+
+// goneBytes is what recognising an id takes: its record, and the one in tabID.
+func goneBytes(tenant string, value []byte) int64 { return 2*int64(len(value)+len(tenant)+1) + 16 }
+
+// formerID is the same as former versions kept it: one list for all tenants, by position.
+type formerID struct {
+	tenant string
+	goneID
+}
+
+func readFormer(b []byte) (f formerID, err error) {
+	r := reader{b: b}
+	f.at, f.tenant, f.id = r.int(), r.text(), r.id()
+	return f, r.err()
+}
+
+func formerBytes(value []byte) int64 { return 2*int64(len(value)) + 16 }
+
+// recall goes on recognising the id of an event that is gone.
+func (t *tx) recall(tenant, id string, pos uint64, at int64) {
+	t.val = appendGone(t.val[:0], id, at)
+	t.set(tenantKey(t.key, tabGone, tenant, pos), t.val)
+	u, size := t.use(tenant), goneBytes(tenant, t.val)
+	u.ids, u.idBytes = u.ids+1, u.idBytes+size
+	t.s.w.tenants.idBytes += size
+	u.idFront.add(pos, at)
+	if oldest := t.s.oldestID.Load(); oldest == noTime || at < oldest {
+		t.s.oldestID.Store(at)
+	}
+}
+
+// spreadDedupe takes apart the list that former versions kept for all tenants: each id goes to its tenant, or is forgotten.
+func spreadDedupe(t *tx, s *slice) {
+	c := &t.s.w.counters
+	if c.dedupeCount == 0 {
+		return
+	}
+	before, aged := s.before(s.r.Dedupe.Age)
+	from, n := c.dedupe, 0
+	must(ignoreEnough(between(t.s.db, posKey(nil, tabDedupe, from), []byte{tabDedupe + 1}, func(key, value []byte) error {
+		f, err := readFormer(value)
+		if err != nil {
+			return err
+		}
+		if aged && f.at < before {
+			t.drop(idKey(t.key, f.tenant, f.id))
+			s.done.Dedupe++
+		} else {
+			t.recall(f.tenant, f.id, keyPos(key), f.at)
+			s.done.Moved++
+		}
+		c.dedupe = keyPos(key) + 1
+		c.dedupeCount--
+		c.dedupeBytes -= formerBytes(value)
+		if n++; n == sliceList {
+			s.more = true
+			return errEnough
+		}
+		return nil
+	})))
+	if n > 0 {
+		must(t.b.DeleteRange(posKey(nil, tabDedupe, from), posKey(nil, tabDedupe, c.dedupe), nil))
+	} else {
+		c.dedupeCount, c.dedupeBytes = 0, 0
+	}
+	t.s.w.dirty = true
+}
+
+func idsUsed(u *tenantUse) int64 { return u.idBytes }
+
+// planDedupe leaves bytes alone while some ids are not known by tenant.
+func (p *shedding) planDedupe(t *tx, s *slice) {
+	bound := s.r.Dedupe.Bytes
+	if t.s.w.counters.dedupeCount > 0 {
+		bound = 0
+	}
+	p.plan(t, bound, t.s.w.tenants.idBytes, idsUsed)
+}
+
+// trimDedupe forgets ids of events that are gone: those that are too old, and the oldest of tenants that have most.
+func (p *shedding) trimDedupe(t *tx, s *slice) {
+	before, aged := s.before(s.r.Dedupe.Age)
+	old := func(at int64) bool { return aged && at < before }
+	all := &t.s.w.tenants
+	p.rounds(t, s, idsUsed, func(u *tenantUse) bool {
+		return u.ids > 0 && (u.idBytes > p.level || aged && u.idFront.before(before))
+	}, func(u *tenantUse, most int) (n int, more bool) {
+		from, next := u.idFront.pos, noFront
+		must(ignoreEnough(scanFrom(t, tabGone, u.name, from, func(pos uint64, value []byte) error {
+			g, err := readGone(value)
+			if err != nil {
+				return err
+			}
+			ends := old(g.at) || u.idBytes > p.level && p.left > 0 && all.idBytes > s.r.Dedupe.Bytes
+			if more = ends && n == most; more || !ends {
+				next = front{pos, g.at}
+				return errEnough
+			}
+			n++
+			t.drop(idKey(t.key, u.name, g.id))
+			size := goneBytes(u.name, value)
+			t.use(u.name).ids--
+			u.idBytes -= size
+			all.idBytes -= size
+			p.lost(u.idBytes+size, u.idBytes)
+			return nil
+		})))
+		if n > 0 {
+			to := behind(textKey(tabGone, u.name))
+			if next != noFront {
+				to = tenantKey(nil, tabGone, u.name, next.pos)
+			}
+			must(t.b.DeleteRange(tenantKey(nil, tabGone, u.name, from), to, nil))
+			s.done.Dedupe += n
+		}
+		u.idFront = next
+		return n, more
+	})
+}

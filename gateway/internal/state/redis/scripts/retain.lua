@@ -1,0 +1,84 @@
+-- What the scripts share that end events (trim, shed): it stands behind lib.lua in them, and before them.
+--   ARGV  time, age of events, bytes of events in this shard, age of ids (microseconds; 0: no bound), most events
+local age, bound, idage, most = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local done, kept, forgotten, moved, freed = 0, 0, 0, 0, 0
+local state = redis.call('HMGET', meta, 'bytes', 'sharebytes', 'counting', 'countto')
+local total = tonumber(state[1] or '0') + tonumber(state[2] or '0')
+local function over() return bound > 0 and total > bound end
+
+local function length(all)
+  local n = 0
+  for i = 1, #all do n = n + #all[i] end
+  return n
+end
+local function received(all) return (tonumber(field(all, 'received')) or 0) * 1000 end
+local function old(at) return age > 0 and at < now - age end
+
+-- What tenants have changes once per call. While it is counted anew (count.lua), events that are still to come are in
+-- nobody's sum.
+local used, spent, shared, recalled = {}, {}, {}, {}
+local counting, countto = tonumber(state[3] or '0'), tonumber(state[4] or '0')
+local function summed(n) return not state[3] or n < counting or n >= countto end
+local function usage(tenant)
+  if not used[tenant] then used[tenant] = tonumber(redis.call('ZSCORE', base .. 'used', tenant) or '0') end
+  return used[tenant]
+end
+local function spend(tenant, by)
+  used[tenant] = usage(tenant) - by
+  spent[tenant] = (spent[tenant] or 0) + by
+  count('used', -by)
+end
+
+-- Whether something open refers to an event, and the fields to remove of what is owed of it.
+local function references(n, tenant)
+  local all, mine, open = redis.call('HGETALL', owedkey(n)), {}, false
+  for i = 1, #all, 2 do
+    if string.byte(all[i]) == n % 16 then
+      mine[#mine + 1] = all[i]
+      local how = string.sub(all[i + 1], 1, 1)
+      open = open or how == 'W' or how == 'X'
+    end
+  end
+  return open or redis.call('ZSCORE', base .. 'gone:' .. tenant, text(n)), mine
+end
+
+-- Takes an event out of what is kept of it. Its id is recognised as long as deduplication says.
+local function forget(n, tenant, all, mine)
+  if #mine > 0 then redis.call('HDEL', owedkey(n), unpack(mine)) end
+  redis.call('HDEL', base .. 'outcome:' .. text(math.floor(n / 64)), n % 64)
+  local ids, id = idplace(field(all, 'tenant'), field(all, 'id'))
+  local where = string.sub(ids, #base + 1)
+  if idage > 0 and received(all) < now - idage then
+    unrecognise(where, id)
+    forgotten = forgotten + 1
+  else
+    recall(recalled, tenant, received(all), where, id)
+  end
+  done = done + 1
+end
+
+-- Keeps an event aside that something refers to: it leaves with its last reference.
+local function keep(n, all)
+  redis.call('HSET', base .. 'kept:' .. text(n), unpack(all))
+  redis.call('ZADD', base .. 'kept', text(n), text(n))
+  count('kept', 1)
+  count('keptbytes', length(all))
+  kept = kept + 1
+end
+
+-- Ends an event that is in the stream or in its tenant's share no more.
+local function leave(n, tenant, all)
+  local open, mine = references(n, tenant)
+  if open then keep(n, all) else forget(n, tenant, all, mine) end
+end
+
+local function retained()
+  for tenant, by in pairs(spent) do
+    if tonumber(redis.call('ZINCRBY', base .. 'used', text(-by), tenant)) == 0 then redis.call('ZREM', base .. 'used', tenant) end
+  end
+  for tenant, by in pairs(shared) do
+    if redis.call('HINCRBY', base .. 'sharebytes', tenant, text(by)) == 0 then redis.call('HDEL', base .. 'sharebytes', tenant) end
+  end
+  recalls(recalled)
+  counted()
+end

@@ -1,0 +1,42 @@
+#!lua flags=allow-oom
+-- Ends the oldest of what tenants have in their shares: what is too old, or, of tenants that are named, what is more than
+-- their level while bytes are exceeded.
+--   ARGV  those of retain.lua, then tenants and their levels in turn; none: all that have something too old
+--   returns events, kept, ids forgotten, whether more is to be done, bytes freed
+local more = false
+local function shed(tenant, level, most)
+  local share, last = base .. 'share:' .. tenant, nil
+  local entries, n = redis.call('XRANGE', share, '-', '+', 'COUNT', most), 0
+  for _, entry in ipairs(entries) do
+    local all = entry[2]
+    if not old(received(all)) and not (usage(tenant) > level and over()) then break end
+    last = tonumber(string.match(entry[1], '^%d+'))
+    local size = length(all)
+    redis.call('SETBIT', base .. 'aside:' .. text(math.floor(last / 65536)), last % 65536, 0)
+    shared[tenant] = (shared[tenant] or 0) - size
+    count('share', -1)
+    count('sharebytes', -size)
+    spend(tenant, size)
+    total, freed, n = total - size, freed + size, n + 1
+    leave(last, tenant, all)
+  end
+  if last then redis.call('XTRIM', share, 'MINID', text(last + 1) .. '-0') end
+  local front = redis.call('XRANGE', share, '-', '+', 'COUNT', 1)[1]
+  if front then
+    redis.call('ZADD', base .. 'shares', text(received(front[2])), tenant)
+  else
+    redis.call('DEL', share)
+    redis.call('ZREM', base .. 'shares', tenant)
+  end
+  more = more or n == most
+end
+if ARGV[6] then
+  local turn = math.max(math.floor(most / ((#ARGV - 5) / 2)), 1)
+  for i = 6, #ARGV, 2 do shed(ARGV[i], tonumber(ARGV[i + 1]), turn) end
+elseif age > 0 then
+  local some = redis.call('ZRANGEBYSCORE', base .. 'shares', '-inf', '(' .. text(now - age), 'LIMIT', 0, 8)
+  for _, tenant in ipairs(some) do shed(tenant, math.huge, math.floor(most / #some)) end
+  more = more or #some == 8
+end
+retained()
+return { done, kept, forgotten, more and 1 or 0, freed }

@@ -1,0 +1,311 @@
+package redis
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// What all tenants share is shed by those who have most of it (state.Level). Events leave in the order of the stream, so
+// one that stands before them and belongs to somebody else is put aside into its tenant's share, a stream of its own, and
+// leaves there when it is too old or its tenant has most itself.
+
+const (
+	countBudget  = 200  // slices of counting in one Trim, beside its other work
+	usedChunk    = 1000 // tenants that are asked for at once
+	shedTenants  = 16   // that one script ends something of
+	namedTenants = 128  // whose levels one script is told
+	everybody    = "-"  // has more than its level
+)
+
+// shed is what one tenant may keep in one shard.
+type shed struct {
+	tenant string // escaped
+	level  int64
+}
+
+// shedding is what one shard must end for a bound that all tenants share.
+type shedding struct {
+	bound int64  // what may stay in the shard; 0: nothing must leave
+	over  []shed // tenants that have more than their level, those with most first
+	rest  string // the level of all others, where it is known
+	used  map[string]int64
+}
+
+// plan says what each shard must end for a bound: tenants come down to one level over all shards, in each by its part of
+// what they have there.
+func (t *trimming) plan(bound int64, sums []inShard, of func(*inShard) int64, usedIn func(*shard) (map[string]int64, error)) ([]shedding, error) {
+	plans := make([]shedding, len(sums))
+	var total int64
+	for i := range sums {
+		total += of(&sums[i])
+	}
+	if bound <= 0 || total <= bound {
+		return plans, nil
+	}
+	all := map[string]int64{}
+	for i := range sums {
+		var err error
+		if plans[i].used, err = usedIn(sums[i].sh); err != nil {
+			return nil, err
+		}
+		for tenant, n := range plans[i].used {
+			all[tenant] += n
+		}
+	}
+	largest := slices.SortedFunc(maps.Keys(all), func(a, b string) int {
+		return cmp.Or(cmp.Compare(all[b], all[a]), cmp.Compare(a, b))
+	})
+	used := make([]int64, len(largest))
+	for i, tenant := range largest {
+		used[i] = all[tenant]
+	}
+	level, _ := state.Level(used, total-bound)
+	for i := range plans {
+		p := &plans[i]
+		p.bound = of(&sums[i])
+		for _, tenant := range largest {
+			if all[tenant] <= level {
+				break
+			}
+			if n := p.used[tenant]; n > 0 {
+				part := int64(float64(n) / float64(all[tenant]) * float64(level))
+				p.over = append(p.over, shed{tenant, part})
+				p.bound -= n - part
+			}
+		}
+		p.bound = max(p.bound, 1) // 0 would be no bound
+		if len(plans) == 1 {
+			p.rest = text(uint64(level))
+		}
+	}
+	return plans, nil
+}
+
+// ranked reads what tenants have in a shard.
+func (t *trimming) ranked(key string) func(*shard) (map[string]int64, error) {
+	return func(sh *shard) (map[string]int64, error) { return t.ranks(sh.base + key) }
+}
+
+func (t *trimming) ranks(key string) (map[string]int64, error) {
+	all := map[string]int64{}
+	for from := int64(0); ; from += usedChunk {
+		some, err := t.s.client.ZRevRangeWithScores(t.ctx, key, from, from+usedChunk-1).Result()
+		if err != nil {
+			return nil, t.s.fault(err)
+		}
+		for _, z := range some {
+			if z.Score > 0 {
+				all[asText(z.Member)] = int64(z.Score)
+			}
+		}
+		if len(some) < usedChunk {
+			return all, nil
+		}
+	}
+}
+
+// events ends events, by age and bytes.
+func (t *trimming) events() error {
+	counted, err := t.count()
+	if err != nil {
+		return err
+	}
+	sums, err := t.measure()
+	if err != nil {
+		return err
+	}
+	plans, err := t.planEvents(counted, sums)
+	if err != nil {
+		return err
+	}
+	for i := range sums {
+		if err := t.shardEvents(&sums[i], &plans[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *trimming) planEvents(counted bool, sums []inShard) ([]shedding, error) {
+	all := func(m *inShard) int64 { return m.bytes }
+	if counted {
+		plans, err := t.plan(t.r.Events.Bytes, sums, all, t.ranked("used"))
+		if err != nil {
+			return nil, err
+		}
+		tenants, over := map[string]bool{}, false
+		for i := range plans {
+			over = over || plans[i].bound > 0
+			for tenant := range plans[i].used {
+				tenants[tenant] = true
+			}
+		}
+		if !over {
+			return plans, nil
+		}
+		if len(tenants) == 1 {
+			for i := range plans {
+				plans[i].rest = everybody
+			}
+			return plans, nil
+		}
+		may, begins, err := t.mayShare()
+		if begins || err != nil {
+			return make([]shedding, len(sums)), err
+		}
+		if may {
+			return plans, nil
+		}
+	}
+	// What tenants have is known in a moment, and replicas of a former version end soon. Where that takes long, the oldest
+	// leave, whosever they are.
+	plans := make([]shedding, len(sums))
+	for i, part := range shares(t.r.Events.Bytes/8*9, sums, all) {
+		plans[i] = shedding{bound: part, rest: everybody}
+	}
+	return plans, nil
+}
+
+// mayShare says whether events may be put into shares. A former version does not find them there, and would take
+// deliveries of theirs out of the due-queue: so no replica of one may live, and none may start any more, which the layout
+// says. It begins with the next call, which looks once more whether one started before.
+func (t *trimming) mayShare() (may, begins bool, err error) {
+	s := t.s
+	for _, sh := range s.shards {
+		got, err := s.run(t.ctx, eldersScript, sh.base, "", deadAfter.Microseconds())
+		if err != nil || asInt(got) > 0 {
+			return false, false, err
+		}
+	}
+	version, err := s.client.HGet(t.ctx, s.meta+"layout", "version").Result()
+	if err != nil || version == sharedLayout {
+		return err == nil, false, s.fault(err)
+	}
+	if _, err := s.run(t.ctx, markScript, s.meta, "", "layout", "version", sharedLayout); err != nil {
+		return false, false, err
+	}
+	t.done.Moved++ // so that there is a next call
+	return false, true, nil
+}
+
+// count has what tenants have counted where a former version did not. It says whether it is known.
+func (t *trimming) count() (known bool, err error) {
+	budget := countBudget
+	known = true
+	for _, sh := range t.s.shards {
+		state := int64(2)
+		for state == 2 && budget > 0 {
+			if err := t.s.check(t.ctx); err != nil {
+				return false, err
+			}
+			got, err := t.s.run(t.ctx, countScript, sh.base, t.s.now(), sliceEvents)
+			if err != nil {
+				return false, err
+			}
+			if state = asInt(got); state == 2 {
+				budget--
+				t.done.Moved++ // so that there is a next call
+			}
+		}
+		known = known && state == 1
+	}
+	return known, nil
+}
+
+// shardEvents ends a shard's events: dead letters of their own, what is in shares, and what is in the stream.
+func (t *trimming) shardEvents(m *inShard, p *shedding) error {
+	s, sh := t.s, m.sh
+	if t.r.Dead.Age > 0 {
+		err := t.slices(func() (bool, error) {
+			got, err := s.run(t.ctx, endedScript, sh.base, s.now(), span(t.r.Dead.Age), sliceEvents)
+			t.done.Dead += int(asInt(got))
+			return asInt(got) >= sliceEvents, err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	left := m.bytes // of what was measured: what came since is the next call's
+	shed := func(sc *goredis.Script, named ...any) (n []any, err error) {
+		bound := p.bound
+		if left <= bound {
+			bound = 0
+		}
+		args := append([]any{s.now(), span(t.r.Events.Age), bound, span(t.r.Dedupe.Age), sliceEvents}, named...)
+		got, err := s.run(t.ctx, sc, sh.base, args...)
+		if err != nil {
+			return nil, err
+		}
+		n = asList(got)
+		t.done.Events += int(asInt(n[0]))
+		t.done.Kept += int(asInt(n[1]))
+		t.done.Dedupe += int(asInt(n[2]))
+		left -= asInt(n[len(n)-1])
+		return n, nil
+	}
+	if t.r.Events.Age > 0 {
+		if err := t.slices(func() (bool, error) {
+			n, err := shed(shedScript)
+			return err == nil && asInt(n[3]) == 1, err
+		}); err != nil {
+			return err
+		}
+	}
+	over, err := t.withShare(sh, p.over)
+	if err != nil {
+		return err
+	}
+	for some := range slices.Chunk(over, shedTenants) {
+		if err := t.slices(func() (bool, error) {
+			n, err := shed(shedScript, named(some)...)
+			return err == nil && asInt(n[3]) == 1, err
+		}); err != nil {
+			return err
+		}
+	}
+	if err := t.pack(sh); err != nil {
+		return err
+	}
+	levels := append([]any{p.rest}, named(p.over[:min(len(p.over), namedTenants)])...)
+	return t.slices(func() (bool, error) {
+		n, err := shed(trimScript, levels...)
+		if err != nil {
+			return false, err
+		}
+		t.done.Moved += int(asInt(n[4]))
+		return asInt(n[3]) == 1, nil
+	})
+}
+
+func named(over []shed) []any {
+	var args []any
+	for _, o := range over {
+		args = append(args, o.tenant, o.level)
+	}
+	return args
+}
+
+// withShare are those tenants that have something in their share.
+func (t *trimming) withShare(sh *shard, over []shed) (some []shed, err error) {
+	for chunk := range slices.Chunk(over, usedChunk) {
+		names := make([]string, len(chunk))
+		for i, o := range chunk {
+			names[i] = o.tenant
+		}
+		sizes, err := t.s.client.HMGet(t.ctx, sh.base+"sharebytes", names...).Result()
+		if err != nil {
+			return nil, t.s.fault(err)
+		}
+		for i, size := range sizes {
+			if size != nil {
+				some = append(some, chunk[i])
+			}
+		}
+	}
+	return some, nil
+}

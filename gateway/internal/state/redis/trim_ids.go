@@ -1,0 +1,77 @@
+package redis
+
+import (
+	"slices"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// ids forgets ids of events that are gone.
+func (t *trimming) ids() error {
+	if t.r.Dedupe == (state.Bound{}) {
+		return nil
+	}
+	s, age := t.s, span(t.r.Dedupe.Age)
+	for _, sh := range s.shards {
+		if err := t.slices(func() (bool, error) {
+			got, err := s.run(t.ctx, spreadScript, sh.base, s.now(), age, sliceList)
+			if err != nil {
+				return false, err
+			}
+			n := asList(got)
+			t.done.Dedupe += int(asInt(n[0]))
+			t.done.Moved += int(asInt(n[1]))
+			return asInt(n[2]) == 1, nil
+		}); err != nil {
+			return err
+		}
+	}
+	sums, err := t.measure()
+	if err != nil {
+		return err
+	}
+	most := int64(0)
+	if t.r.Dedupe.Bytes > 0 {
+		most = max(t.r.Dedupe.Bytes/s.idSize(), 1)
+	}
+	for i := range sums {
+		if sums[i].former > 0 {
+			most = 0 // not all are known by tenant: the next call goes on
+		}
+	}
+	plans, err := t.plan(most, sums, func(m *inShard) int64 { return m.ids }, t.ranked("idcount"))
+	if err != nil {
+		return err
+	}
+	for i := range sums {
+		forget := func(named ...any) error {
+			return t.slices(func() (bool, error) {
+				got, err := s.run(t.ctx, forgetScript, sums[i].sh.base, append([]any{s.now(), age, sliceList}, named...)...)
+				if err != nil {
+					return false, err
+				}
+				t.done.Dedupe += int(asInt(asList(got)[0]))
+				return asInt(asList(got)[1]) == 1, nil
+			})
+		}
+		if t.r.Dedupe.Age > 0 {
+			if err := forget(); err != nil {
+				return err
+			}
+		}
+		for some := range slices.Chunk(plans[i].over, shedTenants) {
+			if err := forget(named(some)...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// idSize is what recognising one id takes: on several shards its route too.
+func (s *store) idSize() int64 {
+	if len(s.shards) > 1 {
+		return 2 * idBytes
+	}
+	return idBytes
+}
