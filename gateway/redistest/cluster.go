@@ -36,7 +36,8 @@ func (s *Server) whole() {
 	said := ""
 	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); {
 		said = fmt.Sprint(s.Do("CLUSTER", "INFO"))
-		if strings.Contains(said, "cluster_state:ok") && strings.Contains(said, "cluster_known_nodes:3") {
+		if strings.Contains(said, "cluster_state:ok") && strings.Contains(said, "cluster_known_nodes:3") &&
+			strings.Contains(said, "cluster_slots_ok:16384") { // without full coverage the state is ok before
 			return
 		}
 		time.Sleep(5 * time.Millisecond) // between looks at another process

@@ -33,7 +33,8 @@ func startCluster(t testing.TB, args ...string) (url string, nodes []*server) {
 	for _, n := range nodes {
 		until(t, "the cluster is whole", func() bool {
 			text := asText(n.do("CLUSTER", "INFO"))
-			return strings.Contains(text, "cluster_state:ok") && strings.Contains(text, "cluster_known_nodes:3")
+			return strings.Contains(text, "cluster_state:ok") && strings.Contains(text, "cluster_known_nodes:3") &&
+				strings.Contains(text, "cluster_slots_ok:16384") // without full coverage the state is ok before
 		})
 	}
 	for _, n := range nodes { // found each other quickly; from now on one that is slow is not taken for dead

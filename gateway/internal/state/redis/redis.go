@@ -234,6 +234,9 @@ func (s *store) layout(ctx context.Context) error {
 	if _, err := pipe.Exec(ctx); err != nil {
 		return s.fault(err)
 	}
+	if len(kept.Val()) == 0 { // written a moment ago: a Cluster whose slots are moving answered from two nodes
+		return fmt.Errorf("%w: Redis does not return what it was given", state.ErrUnavailable)
+	}
 	if v := kept.Val()["version"]; v != layoutVersion && v != sharedLayout {
 		return fmt.Errorf("the store in Redis has layout %s, this version reads %s and %s", v, layoutVersion, sharedLayout)
 	}
