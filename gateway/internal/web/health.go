@@ -59,6 +59,8 @@ func (a *App) ready(c *fiber.Ctx) error {
 	if a.options.Problems != nil {
 		r.Warnings = append(slices.Clone(r.Warnings), a.options.Problems()...)
 	}
+	r.Warnings = append(slices.Clone(r.Warnings), a.tcp.connections.Problems()...)
+	r.Warnings = append(r.Warnings, a.socket.connections.Problems()...)
 	if h.Err != nil {
 		r.Reasons = append(r.Reasons, "the store cannot make events durable: "+h.Err.Error())
 	}
