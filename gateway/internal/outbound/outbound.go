@@ -30,6 +30,8 @@ const (
 	Protocol Kind = "protocol"
 	// Invalid: the request cannot be sent as it was built, now or later.
 	Invalid Kind = "invalid"
+	// Busy: the gateway has no connection free. Nothing was sent, and the destination has no part in it.
+	Busy Kind = "busy"
 	// Canceled: the caller's context ended first.
 	Canceled Kind = "canceled"
 )

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +24,8 @@ const (
 	// firstRoom is how much memory a body has before anything of it came, and all that the body of nearly every webhook
 	// needs. It does not count in the bound of all bodies: there is one for each connection at most.
 	firstRoom = 4 << 10
+	// growth is how much room a body gets beyond what came.
+	growth = 4
 )
 
 // How fast a body must come: all of it within bodyFor, and at least windowBytes within each window.
@@ -153,11 +154,11 @@ func (f *front) readBody(c *fasthttp.RequestCtx, conn *listener.Conn) error {
 			return ofReading(err)
 		}
 		if len(body) == cap(body) {
-			larger := min(2*cap(body), most)
+			larger := min(growth*cap(body), most)
 			if !conn.Reserve(larger - cap(body)) {
 				return noRoom()
 			}
-			body = slices.Grow(body, larger-len(body))
+			body = append(make([]byte, 0, larger), body...)
 		}
 		if err := in.read(n); err != nil {
 			return ofReading(err)

@@ -68,7 +68,7 @@ type Options struct {
 	Stats  *stats.Stats
 	Clock  clock.Clock
 	Bounds Bounds
-	// Problems are what readiness warns of besides the store's own; nil is none.
+	// Problems are what readiness warns of besides the store's and the connections' own; nil is none.
 	Problems func() []string
 	// Log is where problems go; nil drops them.
 	Log *slog.Logger
