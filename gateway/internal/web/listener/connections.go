@@ -94,6 +94,9 @@ func (cs *Connections) Open() int {
 	return len(cs.all)
 }
 
+// Held is how many bytes of bodies are held.
+func (cs *Connections) Held() int64 { return cs.bodies.Load() }
+
 // admit counts a connection in, and makes room where there is none. False: nothing can give way, and it was refused.
 func (cs *Connections) admit(c *Conn) bool {
 	cs.mu.Lock()
