@@ -133,8 +133,11 @@ func (p *pool) put(c *conn) {
 		p.idle = append(p.idle, c)
 	}
 	p.mu.Unlock()
-	if dead {
+	switch {
+	case dead:
 		_ = c.Close()
+	case p.owner.all.wanted(): // who began to wait meanwhile may not have seen it
+		p.owner.reclaim()
 	}
 }
 

@@ -18,12 +18,13 @@ import (
 
 // std is net/http: HTTP/2 where the peer has it, and egress proxies.
 type std struct {
+	all *connections
 	// clients are apart by trust and by plain http, since a connection is checked when it is made.
 	clients [2][2]*http.Transport
 }
 
 func newStd(p Policy, r *net.Resolver, t *tls.Config, all *connections) *std {
-	s := &std{}
+	s := &std{all: all}
 	for _, trusted := range []bool{false, true} {
 		for _, plain := range []bool{false, true} {
 			g := &guard{policy: p, trusted: trusted, plain: plain}
@@ -136,6 +137,9 @@ func (s *std) send(ctx context.Context, w *wire, deadline time.Time) (answer, er
 	got.response.Status, got.response.Header = res.StatusCode, res.Header
 	if err := got.read(res, w.keep); err != nil {
 		return got, &phaseError{phaseExchange, err}
+	}
+	if s.all.wanted() {
+		s.close() // what is idle
 	}
 	return got, nil
 }

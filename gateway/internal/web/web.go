@@ -81,6 +81,7 @@ type App struct {
 	tcp     *front
 	socket  *front
 	stop    context.CancelFunc
+	scrapes scrapes
 	noise   *rate.Limiter // of log lines about answers of 503
 }
 
@@ -140,6 +141,10 @@ func (a *App) Drain() { a.door.Drain() }
 func (a *App) Shutdown(ctx context.Context) error {
 	a.Drain()
 	defer a.stop()
+	ended := make(chan struct{})
+	defer close(ended)
+	go a.tcp.connections.End(ended)
+	go a.socket.connections.End(ended)
 	return errors.Join(a.tcp.fiber.ShutdownWithContext(ctx), a.socket.fiber.ShutdownWithContext(ctx))
 }
 

@@ -151,6 +151,41 @@ type candidate struct {
 	turn int64
 }
 
+// How long a stop waits for connections on which nothing of a request came, and for those whose request is not complete.
+const (
+	silentFor     = time.Second
+	incompleteFor = 4 * time.Second
+)
+
+// End closes what waits for its client, so that a stop need not wait for clients that are slow: first those that say
+// nothing, a little later those whose request is still not complete. It returns early when ended is closed.
+func (cs *Connections) End(ended <-chan struct{}) {
+	for _, step := range []struct {
+		after time.Duration
+		among func(*Conn) bool
+	}{
+		{silentFor, func(c *Conn) bool { return !c.began.Load() }},
+		{incompleteFor, nil},
+	} {
+		after, stop := wall.After(step.after)
+		select {
+		case <-after:
+		case <-ended:
+			stop()
+			return
+		}
+		cs.mu.Lock()
+		var leaving []*Conn
+		for _, each := range cs.longest(step.among) {
+			if cs.remove(each) {
+				leaving = append(leaving, each.Conn)
+			}
+		}
+		cs.mu.Unlock()
+		cs.refuse(leaving)
+	}
+}
+
 // longest are the connections that wait for their client, those that have waited the longest first. cs.mu is held.
 func (cs *Connections) longest(among func(*Conn) bool) []candidate {
 	all := make([]candidate, 0, len(cs.all))
