@@ -51,7 +51,7 @@ type Bounds struct {
 // The bounds where nothing makes them smaller.
 const (
 	MaxConnections = 10_000
-	MaxBodies      = 128 << 20
+	MaxBodies      = 64 << 20
 	maxControl     = 64
 )
 

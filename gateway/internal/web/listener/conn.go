@@ -24,6 +24,7 @@ type Conn struct {
 	held    atomic.Int64 // bytes of the body that count in Connections.bodies
 	began   atomic.Bool  // bytes came since the last answer
 	fresh   atomic.Bool  // nothing was answered yet
+	freed   int64        // what was held of the body when it gave way; belongs to whoever took it out
 	unread  bool         // the client may still be sending what nobody reads
 }
 
@@ -101,7 +102,7 @@ func (c *Conn) Close() error {
 // drain says that nothing more will be written, and reads on until the client has understood.
 func (c *Conn) drain(most time.Duration, bytes int64) {
 	half, ok := c.Conn.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil || c.Conn.SetReadDeadline(wall.Now().Add(most)) != nil {
+	if !ok || half.CloseWrite() != nil || c.SetReadDeadline(wall.Now().Add(most)) != nil {
 		return
 	}
 	_, _ = io.CopyN(io.Discard, c.Conn, bytes)

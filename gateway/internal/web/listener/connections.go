@@ -204,7 +204,8 @@ func (cs *Connections) remove(c candidate) bool {
 		return false
 	}
 	cs.forget(c.Conn)
-	cs.bodies.Add(-c.held.Swap(0))
+	c.freed = c.held.Swap(0)
+	cs.bodies.Add(-c.freed)
 	return true
 }
 
@@ -279,8 +280,12 @@ func (cs *Connections) refuse(leaving []*Conn) {
 			_ = c.Conn.Close()
 			continue
 		}
-		_ = c.Conn.SetWriteDeadline(wall.Now().Add(100 * time.Millisecond)) // there is room in its buffer, or it is no use
+		_ = c.SetWriteDeadline(wall.Now().Add(100 * time.Millisecond)) // there is room in its buffer, or it is no use
 		if _, err := c.Conn.Write(cs.Refusal()); err != nil {
+			_ = c.Conn.Close()
+			continue
+		}
+		if c.freed > 0 { // whoever reads its body lets go of it only when the connection is closed
 			_ = c.Conn.Close()
 			continue
 		}
