@@ -102,7 +102,7 @@ func (f *front) wanted(h *fasthttp.RequestHeader) bool {
 }
 
 // expected says whether the body of a request that asks first is read. Where it is not, it has answered.
-func (f *front) expected(c *fasthttp.RequestCtx) int {
+func (f *front) expected(c *fasthttp.RequestCtx) (status int) {
 	h := &c.Request.Header
 	if noBody(h) || f.wanted(h) {
 		return fiber.StatusContinue
@@ -112,15 +112,17 @@ func (f *front) expected(c *fasthttp.RequestCtx) int {
 	}
 	conn := c.Conn().(*listener.Conn)
 	defer conn.Served()
+	defer func() { status = c.Response.StatusCode() }()
+	defer f.recovered(c)
 	switch {
-	case !conn.Serve():
+	case !conn.Serve(): // it gave way, and nothing can be answered
 	case h.ContentLength() > intake.MaxRead, f.bodyLimit(h) > 0:
 		f.refuse(c, conn, fiber.ErrRequestEntityTooLarge)
 	default:
 		conn.Unread()
 		f.route(c)
 	}
-	return c.Response.StatusCode()
+	return 0 // replaced by what was answered
 }
 
 // readBody reads the body of a request into memory of its own, which belongs to whoever handles the request.
@@ -128,10 +130,11 @@ func (f *front) readBody(c *fasthttp.RequestCtx, conn *listener.Conn) error {
 	if !conn.Received() {
 		return net.ErrClosed
 	}
-	length, limit := c.Request.Header.ContentLength(), f.bodyLimit(&c.Request.Header)
-	most := limit + 1 // one more, to see that there is more
-	if length >= 0 {
-		most = length
+	length := c.Request.Header.ContentLength()
+	limit, most := length, length // it was held against the limit already
+	if length < 0 {
+		limit = f.bodyLimit(&c.Request.Header)
+		most = limit + 1 // one more, to see that there is more
 	}
 	in := progress{conn: conn}
 	stream := c.RequestBodyStream()

@@ -80,6 +80,7 @@ func (f *front) serve(ln net.Listener) error {
 func (f *front) handle(c *fasthttp.RequestCtx) {
 	conn := c.Conn().(*listener.Conn)
 	defer conn.Served()
+	defer f.recovered(c)
 	if c.Request.IsBodyStream() {
 		if err := f.readBody(c, conn); err != nil {
 			f.refuse(c, conn, err)
@@ -103,16 +104,18 @@ func (f *front) refuse(c *fasthttp.RequestCtx, conn *listener.Conn, err error) {
 	_ = f.app.failed(each, err) // it answers whatever it is
 }
 
-// route answers a request that was read. It keeps a panic in one request from ending them all, and answers methods that
-// the router does not know.
+// recovered is deferred, and keeps a panic in one request from ending them all.
+func (f *front) recovered(c *fasthttp.RequestCtx) {
+	if r := recover(); r != nil {
+		f.app.options.Log.Error("panic while answering", "request_id", answer.RequestID(c), "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+		c.Response.Reset()
+		c.SetConnectionClose() // the request may not have been read
+		answer.Of(errPanic).Write(c)
+	}
+}
+
+// route answers a request that was read, also of a method that the router does not know.
 func (f *front) route(c *fasthttp.RequestCtx) {
-	defer func() {
-		if r := recover(); r != nil {
-			f.app.options.Log.Error("panic while answering", "request_id", answer.RequestID(c), "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
-			c.Response.Reset()
-			answer.Of(errPanic).Write(c)
-		}
-	}()
 	if !c.IsPost() && !c.IsGet() && !knownMethod(c.Method()) {
 		answer.Of(fiber.ErrMethodNotAllowed).Write(c)
 		return
