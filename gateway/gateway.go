@@ -108,9 +108,11 @@ type running struct {
 	loop    *deliver.Loop
 	streams *stream.Readers
 	web     *web.App
-	public  net.Listener
-	control net.Listener
-	plan    atomic.Pointer[decide.Plan]
+	// descriptors are how many files and connections each part may have.
+	descriptors descriptors
+	public      net.Listener
+	control     net.Listener
+	plan        atomic.Pointer[decide.Plan]
 
 	counting    atomic.Pointer[stats.Stats] // stats, for the store, which writes before they are there
 	generations *generations                // older configurations, for explanations
@@ -159,6 +161,13 @@ func open(ctx context.Context, o Options) (_ *running, err error) {
 		return nil, err
 	}
 	g.data, g.listen = firstOf(o.Data, c.Data, DefaultData), firstOf(o.Listen, c.Listen, DefaultListen)
+	limit, err := descriptorLimit()
+	if err != nil {
+		return nil, err
+	}
+	if g.descriptors, err = share(limit); err != nil {
+		return nil, err
+	}
 	if g.store, err = g.openStore(ctx, c); err != nil {
 		return nil, err
 	}
@@ -196,7 +205,7 @@ func open(ctx context.Context, o Options) (_ *running, err error) {
 	if g.newest != nil {
 		isNewest = g.isNewest
 	}
-	g.sender = outbound.New(outbound.Options{Policy: c.Outbound, Clock: g.clock, Version: Version()})
+	g.sender = outbound.New(outbound.Options{Policy: c.Outbound, Clock: g.clock, Version: Version(), MaxConns: g.descriptors.outgoing})
 	g.stats = stats.New(stats.Options{
 		Store: g.store, Clock: g.clock, Log: o.Log, Version: Version(),
 		Generation: func() string { return g.plan.Load().Config.Generation },
@@ -212,8 +221,14 @@ func open(ctx context.Context, o Options) (_ *running, err error) {
 	})
 	g.web = web.New(web.Options{
 		Store: g.store, Plan: g.plan.Load, PlanOf: g.planOf, Access: g.access, Stats: g.stats, Clock: g.clock, Log: o.Log,
+		Bounds:   web.Bounds{Connections: g.descriptors.incoming, Control: g.descriptors.control, Bodies: maxBodies()},
 		Problems: g.problems,
 	})
+	g.log.Info("bounds of connections", "port", g.descriptors.incoming, "control_socket", g.descriptors.control,
+		"destinations", g.descriptors.outgoing, "file_descriptors", limit)
+	for _, problem := range g.descriptors.Problems() {
+		g.log.Warn("few file descriptors", "err", problem)
+	}
 	if err := g.web.Remember(ctx); err != nil {
 		return nil, err
 	}

@@ -101,7 +101,7 @@ func Listen(ctx context.Context, o ReceiverOptions) (*Receiver, error) {
 		}
 	})
 	r := &Receiver{
-		server:   &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second},
+		server:   &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 75 * time.Second, MaxHeaderBytes: 64 << 10},
 		listener: listener, served: make(chan error, 1),
 	}
 	go func() { r.served <- r.server.Serve(listener) }()

@@ -141,7 +141,7 @@ func (g *running) stale(why string) { g.behind.Store(&why) }
 
 // problems lists what a person should look at, as sentences for readiness.
 func (g *running) problems() []string {
-	all := g.streams.Problems()
+	all := append(g.descriptors.Problems(), g.streams.Problems()...)
 	if why := g.behind.Load(); why != nil && *why != "" {
 		all = append(all, "the configuration that was changed is not in use: "+*why+"; the log says more")
 	}

@@ -24,7 +24,7 @@ type fileSettings struct {
 
 	// TrustedProxies are the networks of the reverse proxies in front of the gateway. Of what one of them passes on, the sender is
 	// the last address in `X-Forwarded-For` that is no proxy's: `allow_from` goes by it, and refused requests show it. Whoever
-	// else writes that header is not believed. Without any, the connection counts.
+	// else writes that header is not believed. Without any, the connection counts. Their connections are not bounded by address.
 	TrustedProxies []netip.Prefix `yaml:"trusted_proxies,omitempty"`
 
 	// Data is the folder of everything that is kept and of the control socket; without it, `./surveygate-data`. With

@@ -12,6 +12,9 @@ import (
 // for more.
 const patienceMost = 10 * time.Minute
 
+// busyFor is how long a delivery waits when the gateway had no connection free for it.
+const busyFor = time.Second
+
 // attempt builds, sends and judges one delivery, or a batch of them, and settles each.
 func (l *Loop) attempt(lane *lane, lead *job) {
 	jobs, probe := lead.unit(), lead.probe
@@ -36,11 +39,14 @@ func (l *Loop) attemptOf(lane *lane, jobs []*job, probe bool) (rest []*job) {
 	t := &trial{jobs: jobs}
 	rest = l.try(t, deadline)
 	end := l.Clock.Now()
-	if t.givenUp {
+	if t.putOff != "" {
 		lane.unprobe(probe)
 		for _, j := range jobs {
 			d := j.delivery
-			d.State, d.Reason, d.Due, d.Updated, d.Log = state.Waiting, reasonStopping, end, end, nil
+			d.State, d.Reason, d.Due, d.Updated, d.Log = state.Waiting, t.putOff, end, end, nil
+			if t.putOff != reasonStopping {
+				d.Due = end.Add(l.wait(busyFor, 0))
+			}
 			l.settle(j, d, "")
 		}
 		return nil

@@ -377,3 +377,32 @@ func TestNothingIsClaimedWhileNothingIsKept(t *testing.T) {
 	asked = store.asked.Load()
 	b.until("it is asked again", func() bool { return store.asked.Load() > asked })
 }
+
+// A delivery that the gateway has no connection for waits a little: that is no attempt, and no fault of its destination,
+// whose circuit stays closed.
+func TestNoConnectionFree(t *testing.T) {
+	t.Parallel()
+	b := prepare(t, destinations(destination("crm")), nil)
+	var free atomic.Bool
+	var busy atomic.Int32
+	b.world.send = func(context.Context, seen, outbound.Attempt) outbound.Result {
+		if !free.Load() {
+			busy.Add(1)
+			return outbound.Result{Kind: outbound.Busy, Err: &outbound.Error{Kind: outbound.Busy, Reason: "no connection free"}}
+		}
+		return ok()
+	}
+	b.open()
+	ids := b.accept(12) // more than open a circuit
+	b.until("none finds a connection", func() bool { return busy.Load() >= 12 })
+	b.until("it is put off", func() bool {
+		d := b.delivery(ids[0], "crm")
+		return d != nil && d.State == state.Waiting && d.Reason == "no connection free" && d.Attempts == 0
+	})
+	free.Store(true)
+	for _, id := range ids {
+		if d := b.untilState(id, "crm", state.Delivered); d.Attempts != 1 || d.Forgiven != 0 {
+			t.Errorf("%d attempts, %d forgiven", d.Attempts, d.Forgiven)
+		}
+	}
+}

@@ -17,11 +17,13 @@ const chainSteps = 5
 
 // trial is what one attempt came to.
 type trial struct {
-	jobs          []*job // that the request told of
-	unsent        []unsent
-	verdict       connectors.Verdict
-	sent          bool // a request went out, or could not connect
-	givenUp       bool // the gateway stops before the answer came: no attempt, it is made again
+	jobs    []*job // that the request told of
+	unsent  []unsent
+	verdict connectors.Verdict
+	sent    bool // a request went out, or could not connect
+	// putOff is why no attempt was made, and it is to be made again: the gateway stops before the answer came, or has no
+	// connection free.
+	putOff        string
 	status        int
 	bytesSent     int
 	bytesReceived int
@@ -110,7 +112,11 @@ func (l *Loop) try(t *trial, deadline time.Time) (rest []*job) {
 		}
 		res := l.Sender.Send(l.sending, req, options(first, req, left))
 		if res.Kind == outbound.Canceled {
-			t.givenUp = true
+			t.putOff = reasonStopping
+			return rest
+		}
+		if res.Kind == outbound.Busy {
+			t.putOff = reason(res)
 			return rest
 		}
 		t.sent = t.sent || res.Kind != outbound.Invalid && res.Kind != outbound.Credentials

@@ -61,6 +61,9 @@ func explain(ctx context.Context, err error, deadline time.Time, timeout time.Du
 	if cause := ctx.Err(); errors.Is(cause, context.Canceled) {
 		return &Error{Canceled, "the gateway gave the attempt up"}
 	}
+	if errors.Is(err, errBusy) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		return &Error{Busy, "the gateway has no connection free: the process may have too few file descriptors"}
+	}
 	over := isTimeout(err) || errors.Is(err, context.DeadlineExceeded)
 	if over && !wall.Now().Before(deadline.Add(-time.Millisecond)) {
 		return &Error{Timeout, timeoutReason(at, timeout)}
@@ -116,8 +119,6 @@ func systemReason(err error) string {
 		return "the connection was reset"
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return "the host is unreachable"
-	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
-		return "the gateway has no file descriptor left"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return "the gateway has no free port left"
 	}

@@ -28,8 +28,8 @@ type fast struct {
 	pools    *pools
 }
 
-func newFast(p Policy, r *net.Resolver, t *tls.Config) *fast {
-	return &fast{policy: p, resolver: r, tls: t, pools: newPools()}
+func newFast(p Policy, r *net.Resolver, t *tls.Config, all *connections) *fast {
+	return &fast{policy: p, resolver: r, tls: t, pools: newPools(all)}
 }
 
 func (f *fast) close() { f.pools.close() }
@@ -67,7 +67,7 @@ func (f *fast) send(ctx context.Context, w *wire, deadline time.Time) (answer, e
 func (f *fast) dial(ctx context.Context, w *wire, deadline time.Time) (net.Conn, error) {
 	g := guard{policy: f.policy, trusted: w.key.trusted, plain: !w.tls}
 	d := net.Dialer{Timeout: ConnectTimeout, Deadline: deadline, Resolver: f.resolver, Control: g.control}
-	nc, err := d.DialContext(ctx, "tcp", w.addr)
+	nc, err := f.pools.all.dial(ctx, w.key.destination, deadline, func() (net.Conn, error) { return d.DialContext(ctx, "tcp", w.addr) })
 	if err != nil {
 		return nil, &phaseError{phaseConnect, err}
 	}

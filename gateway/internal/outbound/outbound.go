@@ -32,6 +32,8 @@ const (
 	Invalid Kind = "invalid"
 	// Credentials: the request cannot carry its credentials. No request of this destination can, until they change.
 	Credentials Kind = "credentials"
+	// Busy: the gateway has no connection free. Nothing was sent, and the destination has no part in it.
+	Busy Kind = "busy"
 	// Canceled: the caller's context ended first.
 	Canceled Kind = "canceled"
 )

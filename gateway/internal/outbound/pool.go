@@ -3,6 +3,7 @@ package outbound
 import (
 	"context"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -27,6 +28,7 @@ type conn struct {
 
 // pools holds the kept connections. A timer runs only while there are any.
 type pools struct {
+	all    *connections
 	mu     sync.Mutex
 	byKey  map[poolKey]*pool
 	timer  *time.Timer
@@ -44,7 +46,7 @@ type pool struct {
 	dead bool
 }
 
-func newPools() *pools { return &pools{byKey: make(map[poolKey]*pool)} }
+func newPools(all *connections) *pools { return &pools{all: all, byKey: make(map[poolKey]*pool)} }
 
 // of is the pool of a key; leave gives it back.
 func (ps *pools) of(key poolKey) *pool {
@@ -118,8 +120,12 @@ func (p *pool) take() *conn {
 	return c
 }
 
-// put keeps a connection for the next request.
+// put keeps a connection for the next request, unless another destination waits for one.
 func (p *pool) put(c *conn) {
+	if p.owner.all.wanted() {
+		_ = c.Close()
+		return
+	}
 	c.kept, c.idle = true, wall.Now()
 	p.mu.Lock()
 	dead := p.dead
@@ -127,8 +133,11 @@ func (p *pool) put(c *conn) {
 		p.idle = append(p.idle, c)
 	}
 	p.mu.Unlock()
-	if dead {
+	switch {
+	case dead:
 		_ = c.Close()
+	case p.owner.all.wanted(): // who began to wait meanwhile may not have seen it
+		p.owner.reclaim()
 	}
 }
 
@@ -152,6 +161,32 @@ func (ps *pools) sweep() {
 	if left {
 		ps.timer = time.AfterFunc(IdleTimeout/4, ps.sweep)
 	}
+}
+
+// reclaim closes the connection that has been idle the longest; false where none is.
+func (ps *pools) reclaim() bool {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	var from *pool
+	var oldest time.Time
+	for _, p := range ps.byKey {
+		p.mu.Lock()
+		if len(p.idle) > 0 && (from == nil || p.idle[0].idle.Before(oldest)) {
+			from, oldest = p, p.idle[0].idle
+		}
+		p.mu.Unlock()
+	}
+	if from == nil {
+		return false
+	}
+	from.mu.Lock()
+	defer from.mu.Unlock()
+	if len(from.idle) == 0 { // it was taken meanwhile
+		return false
+	}
+	_ = from.idle[0].Close()
+	from.idle = slices.Delete(from.idle, 0, 1)
+	return true
 }
 
 // expire closes what is too old and counts what is left.

@@ -17,7 +17,7 @@ func (c *closing) Close() error { c.closed = true; return nil }
 
 func TestSweep(t *testing.T) {
 	t.Parallel()
-	ps := newPools()
+	ps := newPools(nil)
 	defer ps.close()
 	key := poolKey{addr: "127.0.0.1:1"}
 	p := ps.of(key)
@@ -54,7 +54,7 @@ func TestSweep(t *testing.T) {
 
 func TestPutAfterClose(t *testing.T) {
 	t.Parallel()
-	ps := newPools()
+	ps := newPools(nil)
 	before := ps.of(poolKey{addr: "a"})
 	idle := &closing{}
 	before.put(&conn{Conn: idle})
@@ -77,7 +77,7 @@ func TestPutAfterClose(t *testing.T) {
 
 func TestEnterGivesUp(t *testing.T) {
 	t.Parallel()
-	ps := newPools()
+	ps := newPools(nil)
 	defer ps.close()
 	key := poolKey{addr: "a", max: 1}
 	first := ps.of(key)

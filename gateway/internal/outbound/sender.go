@@ -28,6 +28,9 @@ type Options struct {
 	RootCAs *x509.CertPool
 	// Resolver looks names up; nil is the machine's.
 	Resolver *net.Resolver
+	// MaxConns is how many file descriptors the connections to all destinations may use together; 0 is no bound. Where
+	// none is free a request waits for a part of its time, and is then Busy.
+	MaxConns int
 }
 
 // Sender sends requests. It is safe for concurrent use, holds connections open, and ends with Close.
@@ -36,6 +39,7 @@ type Sender struct {
 	clock    clock.Clock
 	roots    *x509.CertPool
 	resolver *net.Resolver
+	all      *connections
 
 	mu     sync.Mutex // guards changes of room
 	room   atomic.Pointer[room]
@@ -56,6 +60,7 @@ func New(o Options) *Sender {
 	if s.clock == nil {
 		s.clock = clock.System()
 	}
+	s.all = newConnections(o.MaxConns, s.reclaim)
 	if o.Version == "" {
 		o.Version = "dev"
 	}
@@ -74,11 +79,19 @@ func (s *Sender) SetPolicy(p Policy) {
 	}
 	old := s.room.Swap(&room{
 		policy: p,
-		fast:   newFast(p, s.resolver, s.tls()),
-		std:    newStd(p, s.resolver, s.tls()),
+		fast:   newFast(p, s.resolver, s.tls(), s.all),
+		std:    newStd(p, s.resolver, s.tls(), s.all),
 	})
 	if old != nil {
 		old.close()
+	}
+}
+
+// reclaim closes an idle connection, because a request waits for one.
+func (s *Sender) reclaim() {
+	r := s.room.Load()
+	if !r.fast.pools.reclaim() {
+		r.std.close() // what is idle
 	}
 }
 

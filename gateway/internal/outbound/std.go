@@ -18,16 +18,17 @@ import (
 
 // std is net/http: HTTP/2 where the peer has it, and egress proxies.
 type std struct {
+	all *connections
 	// clients are apart by trust and by plain http, since a connection is checked when it is made.
 	clients [2][2]*http.Transport
 }
 
-func newStd(p Policy, r *net.Resolver, t *tls.Config) *std {
-	s := &std{}
+func newStd(p Policy, r *net.Resolver, t *tls.Config, all *connections) *std {
+	s := &std{all: all}
 	for _, trusted := range []bool{false, true} {
 		for _, plain := range []bool{false, true} {
 			g := &guard{policy: p, trusted: trusted, plain: plain}
-			s.clients[index(trusted)][index(plain)] = newClient(g, r, t.Clone())
+			s.clients[index(trusted)][index(plain)] = newClient(g, r, t.Clone(), all)
 		}
 	}
 	return s
@@ -40,10 +41,25 @@ func index(b bool) int {
 	return 0
 }
 
-func newClient(g *guard, r *net.Resolver, t *tls.Config) *http.Transport {
+// forDestination is the key of a context's value: the destination that a connection is made for.
+type forDestination struct{}
+
+// counting makes connections that count in the bound of all.
+func counting(d *net.Dialer, all *connections) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		destination, _ := ctx.Value(forDestination{}).(string)
+		deadline, ok := ctx.Deadline()
+		if !ok { // net/http makes connections without its caller's deadline
+			deadline = wall.Now().Add(DefaultTimeout)
+		}
+		return all.dial(ctx, destination, deadline, func() (net.Conn, error) { return d.DialContext(ctx, network, address) })
+	}
+}
+
+func newClient(g *guard, r *net.Resolver, t *tls.Config, all *connections) *http.Transport {
 	d := &net.Dialer{Timeout: ConnectTimeout, Resolver: r, Control: g.control}
 	c := &http.Transport{
-		DialContext:            d.DialContext,
+		DialContext:            counting(d, all),
 		TLSClientConfig:        t,
 		TLSHandshakeTimeout:    ConnectTimeout,
 		DisableCompression:     true, // a few bytes must not become many
@@ -59,7 +75,7 @@ func newClient(g *guard, r *net.Resolver, t *tls.Config) *http.Transport {
 	// The proxy is the operator's, wherever it stands; what lies behind it is for the proxy to guard.
 	proxy, err := g.policy.proxy()
 	c.Proxy = func(*http.Request) (*url.URL, error) { return proxy, err }
-	c.DialContext = (&net.Dialer{Timeout: ConnectTimeout, Resolver: r}).DialContext
+	c.DialContext = counting(&net.Dialer{Timeout: ConnectTimeout, Resolver: r}, all)
 	return c
 }
 
@@ -92,7 +108,7 @@ func (t *trace) hooks() *httptrace.ClientTrace {
 func (s *std) send(ctx context.Context, w *wire, deadline time.Time) (answer, error) {
 	var got answer
 	var t trace
-	ctx, cancel := context.WithDeadline(ctx, deadline)
+	ctx, cancel := context.WithDeadline(context.WithValue(ctx, forDestination{}, w.key.destination), deadline)
 	defer cancel()
 	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, t.hooks()), w.method, "http://x", bytes.NewReader(w.body))
 	if err != nil {
@@ -121,6 +137,9 @@ func (s *std) send(ctx context.Context, w *wire, deadline time.Time) (answer, er
 	got.response.Status, got.response.Header = res.StatusCode, res.Header
 	if err := got.read(res, w.keep); err != nil {
 		return got, &phaseError{phaseExchange, err}
+	}
+	if s.all.wanted() {
+		s.close() // what is idle
 	}
 	return got, nil
 }

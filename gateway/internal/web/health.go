@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -59,6 +60,8 @@ func (a *App) ready(c *fiber.Ctx) error {
 	if a.options.Problems != nil {
 		r.Warnings = append(slices.Clone(r.Warnings), a.options.Problems()...)
 	}
+	r.Warnings = append(slices.Clone(r.Warnings), a.tcp.connections.Problems()...)
+	r.Warnings = append(r.Warnings, a.socket.connections.Problems()...)
 	if h.Err != nil {
 		r.Reasons = append(r.Reasons, "the store cannot make events durable: "+h.Err.Error())
 	}
@@ -76,10 +79,44 @@ func (a *App) ready(c *fiber.Ctx) error {
 }
 
 func (a *App) metrics(c *fiber.Ctx) error {
-	text, err := a.options.Stats.Scrape()
+	text, err := a.scrapes.text(a.options.Stats.Scrape)
 	if err != nil {
 		return err
 	}
 	c.Set(fiber.HeaderContentType, stats.ContentType)
 	return c.Send(text)
+}
+
+// scrapes makes one text of the metrics at a time. Who asks before it is begun shares it: nobody needs a token, and many
+// that ask at once must not cost more than one.
+type scrapes struct {
+	running sync.Mutex
+	mu      sync.Mutex
+	next    *scrape // not begun yet
+}
+
+type scrape struct {
+	done bool // guarded by scrapes.running, as is the rest
+	text []byte
+	err  error
+}
+
+func (s *scrapes) text(make func() ([]byte, error)) ([]byte, error) {
+	s.mu.Lock()
+	if s.next == nil {
+		s.next = &scrape{}
+	}
+	mine := s.next
+	s.mu.Unlock()
+	s.running.Lock()
+	defer s.running.Unlock()
+	if mine.done {
+		return mine.text, mine.err
+	}
+	s.mu.Lock()
+	s.next = nil
+	s.mu.Unlock()
+	mine.text, mine.err = make()
+	mine.done = true
+	return mine.text, mine.err
 }

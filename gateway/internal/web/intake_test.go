@@ -263,7 +263,7 @@ func TestRawRequests(t *testing.T) {
 		want    int
 	}{
 		"no HTTP":                 {"hello\r\n\r\n", 400},
-		"large chunk":             {"POST /in/pollqr HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n300000\r\n", 413},
+		"large chunk":             {"POST /in/pollqr HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n300000\r\n" + repeat("x", intake.MaxRead+1), 413},
 		"headers without an end":  {"GET /in/pollqr HTTP/1.1\r\nHost: x\r\nX: " + repeat("x", maxHeader) + "\r\n\r\n", 431},
 		"odd method":              {"BREW /in/pollqr HTTP/1.1\r\nHost: x\r\n\r\n", 405},
 		"negative length":         {"POST /in/pollqr HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n", 400},

@@ -86,6 +86,7 @@ type rig struct {
 	socket *http.Client
 	dial   func() (net.Conn, error) // over TCP
 	port   bool                     // tcp is a real port
+	bounds Bounds
 }
 
 func load(t testing.TB, text string) *decide.Plan {
@@ -151,7 +152,7 @@ func (r *rig) start(t testing.TB) *rig {
 		t.Fatal(err)
 	}
 	r.app = New(Options{
-		Store: r.store, Plan: r.plan.Load, Access: doors, Clock: r.clock,
+		Store: r.store, Plan: r.plan.Load, Access: doors, Clock: r.clock, Bounds: r.bounds,
 		PlanOf: func(context.Context, string, string) (*decide.Plan, error) { return nil, state.ErrNotFound },
 		Stats:  stats.New(stats.Options{Store: r.store, Clock: r.clock, Version: "test"}),
 	})

@@ -5,18 +5,17 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"runtime/debug"
+	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
-	"github.com/valyala/fasthttp"
 	"golang.org/x/time/rate"
 
 	"github.com/surveygate/surveygate/gateway/internal/access"
@@ -28,18 +27,38 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/api"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
+	"github.com/surveygate/surveygate/gateway/internal/web/listener"
 )
 
-// What a stranger can make the server hold: connections, the headers of each, and for how long.
+// What a stranger can make the server hold: the headers of each connection, and for how long. How many connections and
+// how much of bodies is in Bounds.
 const (
-	maxConnections = 10_000
-	maxHeader      = 8 << 10
-	readTimeout    = 30 * time.Second
-	writeTimeout   = 30 * time.Second
-	idleTimeout    = 75 * time.Second
+	maxHeader     = 8 << 10
+	headerTimeout = 10 * time.Second
+	writeTimeout  = 30 * time.Second
+	idleTimeout   = 75 * time.Second
 )
 
-// Options are what the server works with. All but Log and Problems are required.
+// Bounds are what all clients together can make the server hold. What is zero has a default.
+type Bounds struct {
+	// Connections are those of the port, Control those of the control socket, which has its own so that strangers cannot
+	// keep the operator out. Without them, MaxConnections and 64.
+	Connections, Control int
+	// Bodies is how many bytes of request bodies are held at once; without it, MaxBodies.
+	Bodies int64
+}
+
+// The bounds where nothing makes them smaller.
+const (
+	MaxConnections = 10_000
+	MaxBodies      = 64 << 20
+	maxControl     = 64
+)
+
+// perAddress is the share of the connections that one address may have.
+const perAddress = 8
+
+// Options are what the server works with. All but Bounds, Log and Problems are required.
 type Options struct {
 	Store state.Store
 	// Plan is the running configuration; a reload swaps it. PlanOf is one that ran before, by its generation, as a tenant
@@ -49,7 +68,8 @@ type Options struct {
 	Access *access.Access
 	Stats  *stats.Stats
 	Clock  clock.Clock
-	// Problems are what readiness warns of besides the store's own; nil is none.
+	Bounds Bounds
+	// Problems are what readiness warns of besides the store's and the connections' own; nil is none.
 	Problems func() []string
 	// Log is where problems go; nil drops them.
 	Log *slog.Logger
@@ -59,9 +79,10 @@ type Options struct {
 type App struct {
 	options Options
 	door    *intake.Door
-	tcp     *fiber.App
-	socket  *fiber.App
+	tcp     *front
+	socket  *front
 	stop    context.CancelFunc
+	scrapes scrapes
 	noise   *rate.Limiter // of log lines about answers of 503
 }
 
@@ -77,9 +98,24 @@ func New(o Options) *App {
 		Store: o.Store, Plan: o.Plan, Access: o.Access, Door: a.door, Clock: o.Clock, Log: o.Log, Context: ctx,
 		Explain: &explain.Asker{Store: o.Store, Plan: o.Plan, PlanOf: o.PlanOf, Clock: o.Clock},
 	})
-	a.tcp = a.server(management, false)
-	a.socket = a.server(management, true)
+	bounds := o.Bounds.orDefaults()
+	a.tcp = a.front(management, listener.Options{
+		Max: bounds.Connections, PerAddress: max(bounds.Connections/perAddress, 1), Proxy: a.isProxy, Bodies: bounds.Bodies,
+	}, false)
+	a.socket = a.front(management, listener.Options{Max: bounds.Control, Bodies: bounds.Bodies}, true)
 	return a
+}
+
+func (b Bounds) orDefaults() Bounds {
+	return Bounds{
+		Connections: cmp.Or(b.Connections, MaxConnections), Control: cmp.Or(b.Control, maxControl),
+		Bodies: cmp.Or(b.Bodies, MaxBodies),
+	}
+}
+
+// isProxy says that an address is one of the proxies in front of the gateway.
+func (a *App) isProxy(address netip.Addr) bool {
+	return slices.ContainsFunc(a.options.Plan().Config.TrustedProxies, func(n netip.Prefix) bool { return n.Contains(address) })
 }
 
 // Remember keeps the names of the configured sources for good, so that one that is taken away later answers 503 and
@@ -92,18 +128,11 @@ func (a *App) Remember(ctx context.Context) error {
 }
 
 // Serve answers on a TCP listener until Shutdown.
-func (a *App) Serve(ln net.Listener) error { return serve(a.tcp, ln) }
+func (a *App) Serve(ln net.Listener) error { return a.tcp.serve(ln) }
 
 // ServeSocket answers on a unix socket until Shutdown: without tokens, with every scope. Whoever made the listener
 // has seen to its file's mode.
-func (a *App) ServeSocket(ln net.Listener) error { return serve(a.socket, ln) }
-
-func serve(app *fiber.App, ln net.Listener) error {
-	if err := app.Listener(ln); err != nil {
-		return fmt.Errorf("serve %s: %w", ln.Addr(), err)
-	}
-	return nil
-}
+func (a *App) ServeSocket(ln net.Listener) error { return a.socket.serve(ln) }
 
 // Drain refuses events from now on with 503 and makes the gateway not ready; everything else goes on answering.
 func (a *App) Drain() { a.door.Drain() }
@@ -113,75 +142,11 @@ func (a *App) Drain() { a.door.Drain() }
 func (a *App) Shutdown(ctx context.Context) error {
 	a.Drain()
 	defer a.stop()
-	return errors.Join(a.tcp.ShutdownWithContext(ctx), a.socket.ShutdownWithContext(ctx))
-}
-
-func (a *App) server(management *api.API, open bool) *fiber.App {
-	app := fiber.New(fiber.Config{
-		DisableStartupMessage: true,
-		CaseSensitive:         true,
-		StrictRouting:         false, // platforms add slashes
-		ErrorHandler:          a.failed,
-		BodyLimit:             intake.MaxRead,
-		Concurrency:           maxConnections,
-		ReadBufferSize:        maxHeader,
-		ReadTimeout:           readTimeout,
-		WriteTimeout:          writeTimeout,
-		IdleTimeout:           idleTimeout,
-		// A form is proved by its bytes: parsed and written again it would be another one.
-		DisablePreParseMultipartForm: true,
-	})
-	a.door.Mount(app)
-	management.Mount(app, open)
-	app.Get("/healthz", a.alive)
-	app.Get("/readyz", a.ready)
-	app.Get("/metrics", a.metrics)
-
-	server := app.Server()
-	server.Handler = a.guard(server.Handler)
-	server.HeaderReceived = func(h *fasthttp.RequestHeader) fasthttp.RequestConfig { return a.limit(h, open) }
-	server.CloseOnShutdown = true
-	return app
-}
-
-// limit lets larger bodies in only from who may publish many events at once, before a byte of them is read.
-func (a *App) limit(h *fasthttp.RequestHeader, open bool) fasthttp.RequestConfig {
-	var c fasthttp.RequestConfig
-	if !strings.HasPrefix(string(h.RequestURI()), "/v1/events") { // compiled without a copy
-		return c
-	}
-	if !open {
-		grant := a.options.Access.Grant(access.Bearer(h.Peek(fasthttp.HeaderAuthorization)))
-		if grant == nil || !grant.May(access.Publish) {
-			return c
-		}
-	}
-	c.MaxRequestBodySize = api.MaxBody
-	return c
-}
-
-// guard keeps a panic in one request from ending them all, and answers methods that the router does not know.
-func (a *App) guard(next fasthttp.RequestHandler) fasthttp.RequestHandler {
-	return func(c *fasthttp.RequestCtx) {
-		defer func() {
-			if r := recover(); r != nil {
-				a.options.Log.Error("panic while answering", "request_id", answer.RequestID(c), "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
-				c.Response.Reset()
-				answer.Of(errPanic).Write(c)
-			}
-		}()
-		if !c.IsPost() && !c.IsGet() && !knownMethod(c.Method()) {
-			answer.Of(fiber.ErrMethodNotAllowed).Write(c)
-			return
-		}
-		next(c)
-	}
-}
-
-var errPanic = errors.New("panic")
-
-func knownMethod(method []byte) bool {
-	return slices.Contains(fiber.DefaultMethods, string(method))
+	ended := make(chan struct{})
+	defer close(ended)
+	go a.tcp.connections.End(ended)
+	go a.socket.connections.End(ended)
+	return errors.Join(a.tcp.fiber.ShutdownWithContext(ctx), a.socket.fiber.ShutdownWithContext(ctx))
 }
 
 // failed is what is answered where a handler, the router or the HTTP server found fault.

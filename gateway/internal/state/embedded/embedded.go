@@ -7,6 +7,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,9 @@ type Options struct {
 	Reserve int64
 	// Memory is how many bytes of new events are kept at hand for Claim. Zero is 32 MiB.
 	Memory int
+
+	// Files is how many files may be open at once. Zero is 512; Pebble needs 74 at least.
+	Files int
 
 	// Grouped hears how many calls shared each write; nil: nobody. It must be quick.
 	Grouped func(calls int)
@@ -195,7 +199,7 @@ func (s *store) pebbleOptions(fs vfs.FS) *pebble.Options {
 		L0CompactionThreshold:       8,
 		LBaseMaxBytes:               512 << 20,
 		L0StopWritesThreshold:       stopWritesAt,
-		MaxOpenFiles:                512,
+		MaxOpenFiles:                cmp.Or(s.opts.Files, 512),
 		FormatMajorVersion:          pebble.FormatNewest,
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) { logger.Errorf("background: %v", err) },

@@ -2,6 +2,7 @@
 package answer
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -195,6 +196,16 @@ func (p *Problem) Write(c *fasthttp.RequestCtx) {
 		body = []byte(`{"status":500,"detail":[{"msg":"something went wrong here","type":"internal"}]}`)
 	}
 	put(c, p.Status, body)
+}
+
+// Whole is the problem as a whole HTTP response that ends its connection, for clients whose request is not read.
+func (p *Problem) Whole() []byte {
+	var c fasthttp.RequestCtx
+	p.Write(&c)
+	c.Response.SetConnectionClose()
+	var b bytes.Buffer
+	_, _ = c.Response.WriteTo(&b) // a buffer takes everything
+	return b.Bytes()
 }
 
 // JSON answers with a value.

@@ -2,10 +2,11 @@
 // durable, and only then say 200.
 //
 // It is the gateway's hot path. Nothing here logs a request that went well, starts a goroutine or writes JSON by
-// reflection, and the body is copied once, after it was proved.
+// reflection, and the body is not copied: the server read it into memory of its own, which events keep.
 package intake
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/source"
@@ -140,6 +142,28 @@ func (d *Door) Source(tenant, name string) *source.Source {
 		return e.source
 	}
 	return nil
+}
+
+// Takes says whether a path is that of a source which has a use for the body of a request: of a POST, or of any while it
+// captures requests.
+func (d *Door) Takes(path []byte, post bool) bool {
+	tenant := []byte(access.DefaultTenant)
+	if rest, ok := bytes.CutPrefix(path, []byte("/t/")); ok {
+		var found bool
+		if tenant, rest, found = bytes.Cut(rest, []byte("/")); !found {
+			return false
+		}
+		path = rest
+	} else if path, ok = bytes.CutPrefix(path, []byte("/")); !ok {
+		return false
+	}
+	rest, ok := bytes.CutPrefix(path, []byte("in/"))
+	if !ok {
+		return false
+	}
+	name, _, _ := bytes.Cut(rest, []byte("/"))
+	e := d.current().tenants[string(tenant)][string(name)]
+	return e != nil && e.enabled && !e.stream && (post || e.captures(d.Clock.Now()))
 }
 
 // sources are those of one configuration, found without an allocation.

@@ -102,9 +102,6 @@ func (d *Door) take(c *fiber.Ctx, e *entry, r *reader, started time.Time) error 
 			answer.Authentication, "this request is not proved to come from the platform")})
 	}
 	r.request.Verified = verified
-
-	body = bytes.Clone(body)
-	r.request.Body = body
 	r.request.ContentType = contentType(c.Request().Header.ContentType())
 	events, err := e.source.Normalise(&r.request, started)
 	if err != nil {

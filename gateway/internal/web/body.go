@@ -1,0 +1,209 @@
+package web
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+
+	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/web/api"
+	"github.com/surveygate/surveygate/gateway/internal/web/intake"
+	"github.com/surveygate/surveygate/gateway/internal/web/listener"
+)
+
+const (
+	// smallBody is the largest body where the API has no use for one: it is read because some clients always send one.
+	smallBody = 64 << 10
+	// firstRoom is how much memory a body has before anything of it came, and all that the body of nearly every webhook
+	// needs. It does not count in the bound of all bodies: there is one for each connection at most.
+	firstRoom = 4 << 10
+	// growth is how much room a body gets beyond what came.
+	growth = 4
+)
+
+// How fast a body must come: all of it within bodyFor, and at least windowBytes within each window.
+const (
+	bodyFor     = 30 * time.Second
+	window      = 5 * time.Second
+	windowBytes = 16 << 10
+)
+
+// wall is the clock of the network, which a test's own clock must not change.
+var wall = clock.System()
+
+// bodyLimit is how large a body is read for a request, by its header alone. Zero: none is.
+func (f *front) bodyLimit(h *fasthttp.RequestHeader) int {
+	if h.IsGet() && noBody(h) { // as most that take none
+		return 0
+	}
+	path := pathOf(h)
+	if f.app.door.Takes(path, h.IsPost()) {
+		return intake.MaxRead
+	}
+	if !bytes.HasPrefix(path, []byte("/v1/")) || h.IsGet() || h.IsHead() {
+		return 0
+	}
+	grant := access.Socket
+	if !f.open {
+		if grant = f.app.options.Access.Grant(access.Bearer(h.Peek(fasthttp.HeaderAuthorization))); grant == nil {
+			return 0
+		}
+	}
+	if h.IsPost() && string(bytes.TrimSuffix(path, []byte("/"))) == "/v1/events" && grant.May(access.Publish) {
+		return api.MaxBody
+	}
+	return smallBody
+}
+
+// noBody says that a request announces no body.
+func noBody(h *fasthttp.RequestHeader) bool {
+	length := h.ContentLength()
+	return length == 0 || length < -1 // -1 is chunked
+}
+
+// pathOf is the path that the router will see: as it was written, without the query.
+func pathOf(h *fasthttp.RequestHeader) []byte {
+	path := h.RequestURI()
+	if len(path) > 0 && path[0] == '/' && !bytes.HasPrefix(path, []byte("//")) {
+		if end := bytes.IndexAny(path, "?#"); end >= 0 {
+			path = path[:end]
+		}
+		return path
+	}
+	uri := fasthttp.AcquireURI()
+	defer fasthttp.ReleaseURI(uri)
+	if uri.Parse(h.Host(), path) != nil {
+		return nil
+	}
+	return bytes.Clone(uri.PathOriginal())
+}
+
+const waitsForContinue = "100-continue"
+
+// headerReceived keeps the server from reading a body that is not wanted: it makes of the request one that asks first
+// (`Expect: 100-continue`), and expected says no.
+func (f *front) headerReceived(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	if !noBody(h) && !f.wanted(h) {
+		h.Set(fasthttp.HeaderExpect, waitsForContinue)
+	}
+	return fasthttp.RequestConfig{}
+}
+
+func (f *front) wanted(h *fasthttp.RequestHeader) bool {
+	limit := f.bodyLimit(h)
+	return limit > 0 && h.ContentLength() <= limit
+}
+
+// expected says whether the body of a request that asks first is read. Where it is not, it has answered.
+func (f *front) expected(c *fasthttp.RequestCtx) (status int) {
+	h := &c.Request.Header
+	if noBody(h) || f.wanted(h) {
+		return fiber.StatusContinue
+	}
+	if !bytes.Contains(bytes.ToLower(h.RawHeaders()), []byte("expect:")) {
+		h.Del(fasthttp.HeaderExpect) // the client never asked
+	}
+	conn := c.Conn().(*listener.Conn)
+	defer conn.Served()
+	defer func() { status = c.Response.StatusCode() }()
+	defer f.recovered(c)
+	switch {
+	case !conn.Serve(): // it gave way, and nothing can be answered
+	case h.ContentLength() > intake.MaxRead, f.bodyLimit(h) > 0:
+		f.refuse(c, conn, fiber.ErrRequestEntityTooLarge)
+	default:
+		conn.Unread()
+		f.route(c)
+	}
+	return 0 // replaced by what was answered
+}
+
+// readBody reads the body of a request into memory of its own, which belongs to whoever handles the request.
+func (f *front) readBody(c *fasthttp.RequestCtx, conn *listener.Conn) error {
+	if !conn.Received() {
+		return net.ErrClosed
+	}
+	length := c.Request.Header.ContentLength()
+	limit, most := length, length // it was held against the limit already
+	if length < 0 {
+		limit = f.bodyLimit(&c.Request.Header)
+		most = limit + 1 // one more, to see that there is more
+	}
+	in := progress{conn: conn}
+	stream := c.RequestBodyStream()
+	body := make([]byte, 0, min(firstRoom, most))
+	for {
+		n, err := stream.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		switch {
+		case len(body) > limit:
+			return fiber.ErrRequestEntityTooLarge
+		case errors.Is(err, io.EOF) && length >= 0 && len(body) < length:
+			return fiber.ErrBadRequest // the client closed the connection
+		case errors.Is(err, io.EOF), length >= 0 && len(body) == length:
+			if cap(body) > len(body)+len(body)/4 { // chunked: what is kept of it must not keep the room too
+				body = bytes.Clone(body)
+			}
+			c.Request.SetBodyRaw(body)
+			return nil
+		case err != nil:
+			return ofReading(err)
+		}
+		if len(body) == cap(body) {
+			larger := min(growth*cap(body), most)
+			if !conn.Reserve(larger - cap(body)) {
+				return noRoom()
+			}
+			body = append(make([]byte, 0, larger), body...)
+		}
+		if err := in.read(n); err != nil {
+			return ofReading(err)
+		}
+	}
+}
+
+// ofReading is what a client is told of a body that could not be read.
+func ofReading(err error) error {
+	var network net.Error
+	if errors.As(err, &network) && network.Timeout() || strings.Contains(err.Error(), "timeout") {
+		return fiber.ErrRequestTimeout
+	}
+	return fiber.ErrBadRequest
+}
+
+// progress ends the reading of a body that comes too slowly.
+type progress struct {
+	conn  net.Conn
+	reads int
+	got   int
+	end   time.Time // of all
+	until time.Time // of this window
+}
+
+// read counts what came. Most bodies are there after two reads, under the deadline of the header.
+func (p *progress) read(n int) error {
+	p.reads++
+	p.got += n
+	if p.reads < 3 {
+		return nil
+	}
+	now := wall.Now()
+	if p.end.IsZero() {
+		p.end = now.Add(bodyFor)
+	}
+	if p.until.IsZero() || p.got >= windowBytes {
+		p.got, p.until = 0, now.Add(window)
+		if p.until.After(p.end) {
+			p.until = p.end
+		}
+		return p.conn.SetReadDeadline(p.until)
+	}
+	return nil
+}

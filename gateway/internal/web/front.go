@@ -1,0 +1,130 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"runtime/debug"
+	"slices"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+	"github.com/surveygate/surveygate/gateway/internal/web/api"
+	"github.com/surveygate/surveygate/gateway/internal/web/listener"
+)
+
+// front is one HTTP server over the routes: that of the port, or that of the control socket.
+type front struct {
+	app         *App
+	open        bool // the control socket, where nobody needs a token
+	fiber       *fiber.App
+	connections *listener.Connections
+	routes      fasthttp.RequestHandler
+}
+
+// errNoRoom is why a request is refused that the server is too full to read.
+var errNoRoom = errors.New("too many connections, or too many bodies are being read")
+
+func (a *App) front(management *api.API, bounds listener.Options, open bool) *front {
+	bounds.Log = a.options.Log
+	bounds.Refusal = func() []byte { return noRoom().Whole() }
+	f := &front{app: a, open: open, connections: listener.New(bounds)}
+	f.fiber = fiber.New(fiber.Config{
+		DisableStartupMessage: true,
+		CaseSensitive:         true,
+		StrictRouting:         false, // platforms add slashes
+		ErrorHandler:          a.failed,
+		// The bounds are the listener's. The server would answer in a shape of its own, and connections that gave way may
+		// not have left it yet.
+		Concurrency:    2*bounds.Max + 1024,
+		ReadBufferSize: maxHeader,
+		ReadTimeout:    headerTimeout,
+		WriteTimeout:   writeTimeout,
+		IdleTimeout:    idleTimeout,
+		// Bodies are read by readBody, into memory that grows with what came. The server itself reads one byte ahead:
+		// its own limit is how much it takes room for before anything came.
+		StreamRequestBody: true,
+		BodyLimit:         1,
+		// A form is proved by its bytes: parsed and written again it would be another one.
+		DisablePreParseMultipartForm: true,
+	})
+	a.door.Mount(f.fiber)
+	management.Mount(f.fiber, open)
+	f.fiber.Get("/healthz", a.alive)
+	f.fiber.Get("/readyz", a.ready)
+	f.fiber.Get("/metrics", a.metrics)
+
+	server := f.fiber.Server()
+	f.routes = server.Handler
+	server.Handler = f.handle
+	server.HeaderReceived = f.headerReceived
+	server.ExpectHandler = f.expected
+	server.CloseOnShutdown = true
+	return f
+}
+
+func noRoom() *answer.Problem {
+	return answer.Full("there is no room for more requests now", answer.ComeBack, errNoRoom)
+}
+
+func (f *front) serve(ln net.Listener) error {
+	if err := f.fiber.Listener(f.connections.Listen(ln)); err != nil {
+		return fmt.Errorf("serve %s: %w", ln.Addr(), err)
+	}
+	return nil
+}
+
+// handle reads a request's body, answers it, and says to the connection how far it is.
+func (f *front) handle(c *fasthttp.RequestCtx) {
+	conn := c.Conn().(*listener.Conn)
+	defer conn.Served()
+	defer f.recovered(c)
+	if c.Request.IsBodyStream() {
+		if err := f.readBody(c, conn); err != nil {
+			f.refuse(c, conn, err)
+			return
+		}
+	}
+	if !conn.Serve() { // it gave way, and nothing can be answered
+		c.SetConnectionClose()
+		return
+	}
+	f.route(c)
+}
+
+// refuse answers a request that was not read to its end.
+func (f *front) refuse(c *fasthttp.RequestCtx, conn *listener.Conn, err error) {
+	conn.Unread()
+	c.SetConnectionClose()
+	c.Request.ResetBody()
+	each := f.fiber.AcquireCtx(c)
+	defer f.fiber.ReleaseCtx(each)
+	_ = f.app.failed(each, err) // it answers whatever it is
+}
+
+// recovered is deferred, and keeps a panic in one request from ending them all.
+func (f *front) recovered(c *fasthttp.RequestCtx) {
+	if r := recover(); r != nil {
+		f.app.options.Log.Error("panic while answering", "request_id", answer.RequestID(c), "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+		c.Response.Reset()
+		c.SetConnectionClose() // the request may not have been read
+		answer.Of(errPanic).Write(c)
+	}
+}
+
+// route answers a request that was read, also of a method that the router does not know.
+func (f *front) route(c *fasthttp.RequestCtx) {
+	if !c.IsPost() && !c.IsGet() && !knownMethod(c.Method()) {
+		answer.Of(fiber.ErrMethodNotAllowed).Write(c)
+		return
+	}
+	f.routes(c)
+}
+
+var errPanic = errors.New("panic")
+
+func knownMethod(method []byte) bool {
+	return slices.Contains(fiber.DefaultMethods, string(method))
+}
