@@ -62,6 +62,7 @@ var samples = map[string]string{
 	"redis":           `"${REDIS_URL}"`,
 	"retry":           "standard",
 	"roles":           `{"3": email}`,
+	"scopes":          "[read, publish]",
 	"secret_encoding": "base64",
 	"secret_prefix":   "whsec_",
 	"send":            `[NAME, {NAME-slack: {text: "NPS {{ nps_score }}"}, as: loud}]`,
