@@ -45,18 +45,27 @@ func (b *Budget) Spend(work, bytes int) error {
 // Over says that more was asked for than there was.
 func (b *Budget) Over() bool { return b.over }
 
-// Within is the same event, of which no more may be built than a budget allows. It belongs to one goroutine, as the
-// budget does.
+// budgeted is an event with a budget of its own, made in one piece.
+type budgeted struct {
+	Event
+	own Budget
+}
+
+// Within is the same event, of which no more may be built than a budget allows; nil is a new one, NewBudget's. It
+// belongs to one goroutine, as the budget does.
 func (e *Event) Within(b *Budget) *Event {
 	of := e
 	if e.of != nil {
 		of = e.of
 	}
-	return &Event{
-		Header: of.Header, Raw: of.Raw,
-		envelope: of.envelope, dataAt: of.dataAt, dataEnd: of.dataEnd, rawEnd: of.rawEnd,
-		of: of, budget: b,
+	w := new(budgeted)
+	w.Header, w.Raw = of.Header, of.Raw
+	w.envelope, w.dataAt, w.dataEnd, w.rawEnd = of.envelope, of.dataAt, of.dataEnd, of.rawEnd
+	if w.of, w.budget = of, b; b == nil {
+		w.own = Budget{Work: WorkMost, Bytes: BuiltMost}
+		w.budget = &w.own
 	}
+	return &w.Event
 }
 
 // Budget is what may be built from the event; nil where nothing was said.
