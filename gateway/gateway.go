@@ -21,6 +21,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/deliver"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
+	"github.com/surveygate/surveygate/gateway/internal/repeats"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
 	"github.com/surveygate/surveygate/gateway/internal/stream"
@@ -95,6 +96,7 @@ type running struct {
 	listen  string
 	files   string // what showed of the configuration's files when they were last read
 	log     *slog.Logger
+	sums    *repeats.Log // of log
 	clock   clock.Clock
 	store   state.Store
 	newest  *newest // nil on the embedded engine, which has no replicas
@@ -149,8 +151,10 @@ func open(ctx context.Context, o Options) (_ *running, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	var sums *repeats.Log
+	o.Log, sums = repeats.New(o.Log.Handler(), clock.System()) // before all: no line of traffic passes by it
 	// Looked at before they are read, so that a change in between is not missed.
-	g := &running{options: o, log: o.Log, clock: clock.System(), access: &access.Access{}, files: signs(o.Config)}
+	g := &running{options: o, log: o.Log, sums: sums, clock: clock.System(), access: &access.Access{}, files: signs(o.Config)}
 	c, err := o.load()
 	if err != nil {
 		return nil, err
@@ -217,6 +221,7 @@ func open(ctx context.Context, o Options) (_ *running, err error) {
 }
 
 func (g *running) close() error {
+	defer g.sums.Flush()
 	if g.sender != nil {
 		g.sender.Close()
 	}
@@ -244,6 +249,7 @@ func (g *running) serve(ctx context.Context) error {
 	defer stopUpkeep()
 	keepers.Go(func() { g.trim(upkeep) })
 	keepers.Go(func() { g.stats.Run(upkeep) })
+	keepers.Go(func() { g.sums.Run(upkeep) })
 	if err := g.streams.Use(g.plan.Load().Config); err != nil {
 		failed <- err
 	}

@@ -371,6 +371,8 @@ func TestInvalid(t *testing.T) {
 			"two URLs":     {post(url).As(connectors.Address(connectors.NewSecret(url))), "the request has a URL beside the one that is its secret"},
 			"no object":    {connectors.Post(url, []byte("[]")).As(connectors.BodyField("k", connectors.NewSecret("hush"))), "the credentials belong into the body, which is no JSON object"},
 			"token":        {post(url).As(connectors.Bearer(connectors.NewSecret("hush\n"))), "the value of header Authorization has a line break or another control character"},
+			"body":         {connectors.Post(url, make([]byte, 4<<20)), "the request has 4194360 bytes, and the gateway sends 4194304 at most; send less of the event"},
+			"headers":      {post(url).With("X-Hush", strings.Repeat("a", 4<<20)), "the request has 4194377 bytes, and the gateway sends 4194304 at most; send less of the event"},
 			"user":         {post(url).As(connectors.Basic("a:b", connectors.NewSecret("hush"))), "a user's name has no colon"},
 			"no secret":    {post(url).As(connectors.SignedAuth{}), "sign: style standard has no secret"},
 			"event's name": {post(url).As(connectors.SignedAuth{Signature: connectors.Signature{Style: "chattosurvey"}, Event: "a\nb"}), "the value of header X-Webhook-Event has a line break or another control character"},
