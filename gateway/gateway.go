@@ -96,7 +96,8 @@ type running struct {
 	listen  string
 	files   string // what showed of the configuration's files when they were last read
 	log     *slog.Logger
-	sums    *repeats.Log // of log
+	traffic *slog.Logger // log, for every room whose lines events and requests can cause
+	sums    *repeats.Log // of traffic
 	clock   clock.Clock
 	store   state.Store
 	newest  *newest // nil on the embedded engine, which has no replicas
@@ -151,10 +152,9 @@ func open(ctx context.Context, o Options) (_ *running, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	var sums *repeats.Log
-	o.Log, sums = repeats.New(o.Log.Handler(), clock.System()) // before all: no line of traffic passes by it
+	traffic, sums := repeats.New(o.Log.Handler(), clock.System())
 	// Looked at before they are read, so that a change in between is not missed.
-	g := &running{options: o, log: o.Log, sums: sums, clock: clock.System(), access: &access.Access{}, files: signs(o.Config)}
+	g := &running{options: o, log: o.Log, traffic: traffic, sums: sums, clock: clock.System(), access: &access.Access{}, files: signs(o.Config)}
 	c, err := o.load()
 	if err != nil {
 		return nil, err
@@ -198,20 +198,20 @@ func open(ctx context.Context, o Options) (_ *running, err error) {
 	}
 	g.sender = outbound.New(outbound.Options{Policy: c.Outbound, Clock: g.clock, Version: Version()})
 	g.stats = stats.New(stats.Options{
-		Store: g.store, Clock: g.clock, Log: o.Log, Version: Version(),
+		Store: g.store, Clock: g.clock, Log: traffic, Version: Version(),
 		Generation: func() string { return g.plan.Load().Config.Generation },
 	})
 	g.counting.Store(g.stats)
 	g.loop = deliver.New(deliver.Options{
-		Store: g.store, Sender: g.sender, Plan: g.plan.Load, Clock: g.clock, Log: o.Log, Observer: g.stats,
+		Store: g.store, Sender: g.sender, Plan: g.plan.Load, Clock: g.clock, Log: traffic, Observer: g.stats,
 		Jitter: mathrand.Float64, FingerprintKey: key, Drain: drainFor, Newest: isNewest,
 	})
 	host, _ := os.Hostname()
 	g.streams = stream.New(stream.Options{
-		Store: g.store, Stats: g.stats, Clock: g.clock, Log: o.Log, Redis: c.Redis.URL.Expose(), Prefix: c.Redis.Prefix, Holder: host,
+		Store: g.store, Stats: g.stats, Clock: g.clock, Log: traffic, Redis: c.Redis.URL.Expose(), Prefix: c.Redis.Prefix, Holder: host,
 	})
 	g.web = web.New(web.Options{
-		Store: g.store, Plan: g.plan.Load, PlanOf: g.planOf, Access: g.access, Stats: g.stats, Clock: g.clock, Log: o.Log,
+		Store: g.store, Plan: g.plan.Load, PlanOf: g.planOf, Access: g.access, Stats: g.stats, Clock: g.clock, Log: traffic,
 		Problems: g.streams.Problems,
 	})
 	if err := g.web.Remember(ctx); err != nil {
