@@ -229,76 +229,6 @@ func header(ev *event.Event, name string) value {
 	return textValue(s)
 }
 
-// answer finds an answer by its question's id, then by its exact label.
-func (f *frame) answer(key string) value {
-	if !f.read {
-		all := f.vals[f.scope.answers]
-		if !f.spend(len(all.str) / 16) {
-			return value{}
-		}
-		f.read = true
-		if all.kind == list {
-			jsonpath.Parse(bytesOf(all.str)).Each(func(_ []byte, item jsonpath.Result) bool {
-				var one answer
-				item.Each(func(key []byte, r jsonpath.Result) bool {
-					switch string(key) {
-					case "question_id":
-						one.key = valueOf(r).str
-					case "question":
-						one.label = valueOf(r).str
-					case "value":
-						one.value = r
-					}
-					return true
-				})
-				f.answers = append(f.answers, one)
-				return true
-			})
-		}
-	}
-	if len(f.answers) > fewAnswers {
-		return f.answerOfMany(key)
-	}
-	for i := range f.answers {
-		if f.answers[i].key == key {
-			return valueOf(f.answers[i].value)
-		}
-	}
-	for i := range f.answers {
-		if f.answers[i].label == key {
-			return valueOf(f.answers[i].value)
-		}
-	}
-	return value{}
-}
-
-// fewAnswers are found faster one by one than in a map that is made for them.
-const fewAnswers = 32
-
-// answerOfMany finds an answer in a map, so that many questions asked of many answers do not cost their product.
-func (f *frame) answerOfMany(key string) value {
-	if len(f.byKey) == 0 {
-		if f.byKey == nil {
-			f.byKey = make(map[string]int32, 2*len(f.answers))
-		}
-		if !f.spend(8 * len(f.answers)) {
-			return value{}
-		}
-		for _, of := range []func(*answer) string{func(a *answer) string { return a.key }, func(a *answer) string { return a.label }} {
-			for i := range f.answers {
-				name := of(&f.answers[i])
-				if _, before := f.byKey[name]; name != "" && !before {
-					f.byKey[name] = int32(i)
-				}
-			}
-		}
-	}
-	if at, found := f.byKey[key]; found {
-		return valueOf(f.answers[at].value)
-	}
-	return value{}
-}
-
 // fromBody reads the bytes that the event came from. A body that is not JSON has nothing at any path.
 func (f *frame) fromBody(path string) value {
 	body := f.ev.Raw.Body
@@ -391,16 +321,6 @@ func (f *frame) open(v *value) *tree {
 	v.tree = t
 	return t
 }
-
-// Prices in steps, of what costs more than its part in the expression; measured so that no step takes longer than
-// some 10 ns.
-const (
-	perItem    = 4  // an item of a list that is made
-	perCall    = 6  // a function that makes a text
-	perNumber  = 12 // number(text), and as much again for its digits
-	perPower   = 8
-	perPattern = 40 // of matches, before the text and the pattern count
-)
 
 // spend takes steps from the budget; false ends the evaluation.
 func (f *frame) spend(steps int) bool {
