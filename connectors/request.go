@@ -85,6 +85,15 @@ func withJSON(method, url string, body any) *Request {
 	}
 }
 
+// Size is the request in bytes before its credentials: its body, its address and its headers.
+func (r *Request) Size() int {
+	n := len(r.Body) + len(r.URL)
+	for i := range r.Header {
+		n += len(r.Header[i].Name) + len(": \r\n") + len(r.Header[i].Value)
+	}
+	return n
+}
+
 // As puts the credentials beside the request.
 func (r *Request) As(a Auth) *Request { r.Auth = a; return r }
 

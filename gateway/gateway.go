@@ -22,6 +22,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/deliver"
 	"github.com/surveygate/surveygate/gateway/internal/files"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
+	"github.com/surveygate/surveygate/gateway/internal/repeats"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
 	"github.com/surveygate/surveygate/gateway/internal/stream"
@@ -98,6 +99,8 @@ type running struct {
 	listen  string
 	files   *files.Reader // what the configuration was read from last
 	log     *slog.Logger
+	traffic *slog.Logger // log, for every room whose lines events and requests can cause
+	sums    *repeats.Log // of traffic
 	clock   clock.Clock
 	store   state.Store
 	newest  *newest // nil on the embedded engine, which has no replicas
@@ -155,7 +158,8 @@ func open(ctx context.Context, o Options) (_ *running, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	g := &running{options: o, log: o.Log, clock: clock.System(), access: &access.Access{}}
+	traffic, sums := repeats.New(o.Log.Handler(), clock.System())
+	g := &running{options: o, log: o.Log, traffic: traffic, sums: sums, clock: clock.System(), access: &access.Access{}}
 	c, err := g.load()
 	if err != nil {
 		return nil, err
@@ -207,20 +211,20 @@ func open(ctx context.Context, o Options) (_ *running, err error) {
 	}
 	g.sender = outbound.New(outbound.Options{Policy: c.Outbound, Clock: g.clock, Version: Version(), MaxConns: g.descriptors.outgoing})
 	g.stats = stats.New(stats.Options{
-		Store: g.store, Clock: g.clock, Log: o.Log, Version: Version(),
+		Store: g.store, Clock: g.clock, Log: traffic, Version: Version(),
 		Generation: func() string { return g.plan.Load().Config.Generation },
 	})
 	g.counting.Store(g.stats)
 	g.loop = deliver.New(deliver.Options{
-		Store: g.store, Sender: g.sender, Plan: g.plan.Load, Clock: g.clock, Log: o.Log, Observer: g.stats,
+		Store: g.store, Sender: g.sender, Plan: g.plan.Load, Clock: g.clock, Log: traffic, Observer: g.stats,
 		Jitter: mathrand.Float64, FingerprintKey: key, Drain: drainFor, Newest: isNewest,
 	})
 	host, _ := os.Hostname()
 	g.streams = stream.New(stream.Options{
-		Store: g.store, Stats: g.stats, Clock: g.clock, Log: o.Log, Redis: c.Redis.URL.Expose(), Prefix: c.Redis.Prefix, Holder: host,
+		Store: g.store, Stats: g.stats, Clock: g.clock, Log: traffic, Redis: c.Redis.URL.Expose(), Prefix: c.Redis.Prefix, Holder: host,
 	})
 	g.web = web.New(web.Options{
-		Store: g.store, Plan: g.plan.Load, PlanOf: g.planOf, Access: g.access, Stats: g.stats, Clock: g.clock, Log: o.Log,
+		Store: g.store, Plan: g.plan.Load, PlanOf: g.planOf, Access: g.access, Stats: g.stats, Clock: g.clock, Log: traffic,
 		Bounds:   web.Bounds{Connections: g.descriptors.incoming, Control: g.descriptors.control, Bodies: maxBodies()},
 		Problems: g.problems,
 	})
@@ -236,6 +240,7 @@ func open(ctx context.Context, o Options) (_ *running, err error) {
 }
 
 func (g *running) close() error {
+	defer g.sums.Flush()
 	if g.sender != nil {
 		g.sender.Close()
 	}
@@ -263,6 +268,7 @@ func (g *running) serve(ctx context.Context) error {
 	defer stopUpkeep()
 	keepers.Go(func() { g.trim(upkeep) })
 	keepers.Go(func() { g.stats.Run(upkeep) })
+	keepers.Go(func() { g.sums.Run(upkeep) })
 	if err := g.streams.Use(g.plan.Load().Config); err != nil {
 		failed <- err
 	}

@@ -41,7 +41,7 @@ const (
 // openStore opens the engine that the configuration names.
 func (g *running) openStore(ctx context.Context, c *config.Config) (state.Store, error) {
 	if engineOf(c) == Embedded {
-		return embedded.Open(embedded.Options{Dir: filepath.Join(g.data, "store"), Clock: g.clock, Logger: g.log, Grouped: g.grouped, Files: g.descriptors.store})
+		return embedded.Open(embedded.Options{Dir: filepath.Join(g.data, "store"), Clock: g.clock, Logger: g.traffic, Grouped: g.grouped, Files: g.descriptors.store})
 	}
 	// The embedded store locks the folder; here only the socket lives in it.
 	if err := os.MkdirAll(g.data, 0o700); err != nil {
@@ -50,7 +50,7 @@ func (g *running) openStore(ctx context.Context, c *config.Config) (state.Store,
 	host, _ := os.Hostname()
 	return g.await(ctx, func() (state.Store, error) {
 		return redis.Open(redis.Options{
-			URL: c.Redis.URL.Expose(), Prefix: c.Redis.Prefix, Holder: host, Clock: g.clock, Logger: g.log, Grouped: g.grouped,
+			URL: c.Redis.URL.Expose(), Prefix: c.Redis.Prefix, Holder: host, Clock: g.clock, Logger: g.traffic, Grouped: g.grouped,
 		})
 	})
 }

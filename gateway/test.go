@@ -175,7 +175,7 @@ func play(plan *decide.Plan, r *config.Rule, ev *event.Event) (sent, why []strin
 		if owed.Delivery.Origin != decide.OriginOf(r) {
 			continue
 		}
-		_, err := owed.Build.Build(ev)
+		_, err := owed.Build.Build(ev.Within(nil))
 		var skip *connectors.Skipped
 		switch {
 		case errors.As(err, &skip):

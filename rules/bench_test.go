@@ -52,7 +52,7 @@ func BenchmarkSet(b *testing.B) {
 				var out []Match
 				b.ReportAllocs()
 				for b.Loop() {
-					if out = set.Match(ev, out[:0]); len(out) != 1 {
+					if out, _ = set.Match(ev, out[:0]); len(out) != 1 {
 						b.Fatalf("matches: %v", out)
 					}
 				}

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/surveygate/surveygate/rules/event"
@@ -28,50 +29,66 @@ type Explanation struct {
 	Parts []Part
 }
 
-// Explain asks every rule of the event's tenant, the disabled ones too, and says of each why.
+// explainWork is what the reasons of one explanation may take together: what was decided is decided again as it was,
+// and then every part of every condition is looked at.
+const explainWork = 4 * expression.WorkMost
+
+// Explain asks every rule of the event's tenant, the disabled ones too, and says of each why. What matched and what was
+// given up is what Match says, because it is asked again; the reasons have work of their own, and are left out where
+// that is used up.
 func (s *Set) Explain(ev *event.Event) []Explanation {
+	reading := s.batch.Read(ev)
+	defer reading.End()
+	decided, _ := s.match(reading, ev, nil)
 	var out []Explanation
 	for i, r := range s.rules {
 		if r.Tenant == ev.Tenant || r.Tenant == AllTenants {
-			one := r.Explain(ev)
-			one.Index = i
-			out = append(out, one)
+			out = append(out, Explanation{Index: i, Rule: r})
 		}
+	}
+	reading.Share(explainWork, 3*len(out)) // each is asked at most twice, and its parts once
+	for i := range out {
+		e := &out[i]
+		at, found := slices.BinarySearchFunc(decided, e.Index, func(m Match, index int) int { return m.Index - index })
+		if found {
+			e.Matched, e.Err = decided[at].Err == nil, decided[at].Err
+		}
+		s.explain(reading, ev, e)
 	}
 	return out
 }
 
-// Explain says why a rule matches an event or does not.
-func (r *Rule) Explain(ev *event.Event) Explanation {
-	e := Explanation{Rule: r}
+// explain says why a rule matches an event or does not.
+func (s *Set) explain(reading expression.Reading, ev *event.Event, e *Explanation) {
+	r := e.Rule
 	switch {
 	case r.Disabled:
 		e.Why = "it is disabled"
-		return e
-	case r.Tenant != AllTenants && r.Tenant != ev.Tenant:
-		e.Why = fmt.Sprintf("it is tenant %s's, and the event is %s's", r.Tenant, ev.Tenant)
-		return e
+		return
 	case !r.Hears(ev.Type):
 		e.Why = fmt.Sprintf("it hears %s, and this is %s", strings.Join(r.Events, ", "), ev.Type)
 		if len(r.Events) == 0 {
 			e.Why = "it hears no events"
 		}
-		return e
+		return
 	case r.When.IsZero():
-		e.Matched, e.Why = true, "it has no condition"
-		return e
+		e.Why = "it has no condition"
+		return
 	}
-	res := r.When.Match(ev)
-	parts, err := r.When.Explain(ev)
-	e.Parts, e.Missing, e.Faults, e.Err = parts, res.Missing, res.Faults, res.Err
+	var res expression.Result
 	if e.Err == nil {
-		e.Err = err
+		res = s.batch.Result(reading, e.Index)
 	}
+	var short error
+	e.Parts, short = s.batch.Explain(reading, e.Index)
+	e.Missing, e.Faults = res.Missing, res.Faults
 	switch {
+	case e.Err != nil:
+		e.Why = "its condition failed: " + e.Err.Error()
+	case e.Matched:
+		e.Why = "its condition is true"
 	case res.Err != nil:
-		e.Why = "its condition failed: " + res.Err.Error()
-	case res.Truth == expression.True:
-		e.Matched, e.Why = true, "its condition is true"
+		e.Why = "its condition is not true; to say why takes more work than one explanation may"
 	case res.Truth == expression.False:
 		e.Why = "its condition is false"
 	case len(res.Missing) > 0:
@@ -81,5 +98,7 @@ func (r *Rule) Explain(ev *event.Event) Explanation {
 	default:
 		e.Why = "its condition is unknown"
 	}
-	return e
+	if e.Err == nil && short != nil {
+		e.Why += "; its parts take more work than one explanation may"
+	}
 }

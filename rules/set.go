@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -153,15 +152,22 @@ func (s *Set) Len() int { return len(s.rules) }
 func (s *Set) Rule(index int) *Rule { return s.rules[index] }
 
 // Match appends the rules that an event matches, and those that could not be asked, in the order of the
-// set. One rule's error is no other's.
-func (s *Set) Match(ev *event.Event, out []Match) []Match {
+// set. One rule's error is no other's, and all that are asked share expression.WorkMost: the same event and set always
+// give the same answer. Work is how much of it was taken.
+func (s *Set) Match(ev *event.Event, out []Match) (matches []Match, work int) {
 	own, all := s.buckets[place{ev.Tenant, ev.Type}], s.buckets[place{AllTenants, ev.Type}]
 	if own == nil && all == nil && s.known[ev.Type] {
-		return out
+		return out, 0
 	}
+	reading := s.batch.Read(ev)
+	defer reading.End()
+	return s.match(reading, ev, out)
+}
+
+func (s *Set) match(reading expression.Reading, ev *event.Event, out []Match) (matches []Match, work int) {
+	own, all := s.buckets[place{ev.Tenant, ev.Type}], s.buckets[place{AllTenants, ev.Type}]
 	room := s.scratch.Get().(*[]int32)
 	candidates := (*room)[:0]
-	reading := s.batch.Read(ev)
 	if s.known[ev.Type] {
 		candidates = own.candidates(reading, candidates)
 		if ev.Tenant != AllTenants {
@@ -171,18 +177,18 @@ func (s *Set) Match(ev *event.Event, out []Match) []Match {
 		candidates = s.unindexed(ev, candidates)
 	}
 	slices.Sort(candidates)
+	reading.Share(expression.WorkMost, len(candidates))
 	for _, i := range candidates {
 		truth, err := s.batch.Match(reading, int(i))
 		if err != nil {
-			out = append(out, Match{Index: int(i), Err: fmt.Errorf("%s %s: %w", s.rules[i].Kind, s.rules[i].Name, err)})
+			out = append(out, Match{Index: int(i), Err: err})
 		} else if truth == expression.True {
 			out = append(out, Match{Index: int(i)})
 		}
 	}
-	reading.End()
 	*room = candidates
 	s.scratch.Put(room)
-	return out
+	return out, expression.WorkMost - reading.Work()
 }
 
 func (b *bucket) candidates(r expression.Reading, out []int32) []int32 {

@@ -26,6 +26,11 @@ func names(s *Set, matches []Match) []string {
 	return out
 }
 
+func match(s *Set, ev *event.Event) []Match {
+	matches, _ := s.Match(ev, nil)
+	return matches
+}
+
 func TestSet(t *testing.T) {
 	t.Parallel()
 	completed := []string{event.TypeResponseCompleted}
@@ -81,7 +86,7 @@ func TestSet(t *testing.T) {
 			if _, own, is := strings.Cut(tt.event, "gateway."); is { // nobody else may publish these
 				ev.Type = "gateway." + strings.TrimSuffix(own, `"}`)
 			}
-			if diff := cmp.Diff(tt.want, names(set, set.Match(ev, nil))); diff != "" {
+			if diff := cmp.Diff(tt.want, names(set, match(set, ev))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			// The explanation, which uses no index, says the same.
@@ -147,7 +152,7 @@ func TestIndexAgrees(t *testing.T) {
 			}
 		}
 		matched += len(want)
-		if diff := cmp.Diff(want, set.Match(ev, nil)); diff != "" {
+		if diff := cmp.Diff(want, match(set, ev)); diff != "" {
 			t.Fatalf("%s (-every +indexed):\n%s", body, diff)
 		}
 	}
@@ -166,11 +171,11 @@ func TestOneRuleFails(t *testing.T) {
 	})
 	ev := parse(t, `{"type":"response.completed","params":{"list":[`+strings.TrimSuffix(strings.Repeat("1,", 4000), ",")+`]}}`)
 	for range 3 {
-		got := set.Match(ev, nil)
+		got := match(set, ev)
 		if diff := cmp.Diff([]string{"before", "heavy failed", "after"}, names(set, got)); diff != "" {
 			t.Fatalf("(-want +got):\n%s", diff)
 		}
-		if want := "rule heavy: this takes more work than a rule may"; got[1].Err.Error() != want {
+		if want := "it takes more work than an event may"; !strings.HasPrefix(got[1].Err.Error(), want) {
 			t.Errorf("says %q, want %q", got[1].Err, want)
 		}
 	}
@@ -195,7 +200,7 @@ func TestSetInParallel(t *testing.T) {
 			for i := range 200 {
 				n := (worker + i) % 10
 				ev := parse(t, fmt.Sprintf(`{"type":"response.completed","nps_score":%d,"response":{"answers":{"q":"x%d"}}}`, n, n))
-				got := set.Match(ev, nil)
+				got := match(set, ev)
 				if len(got) != 5 || got[0].Index != n {
 					t.Errorf("nps %d: %v", n, got)
 					return

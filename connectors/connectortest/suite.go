@@ -30,6 +30,7 @@ func Suite(t *testing.T, dir string) {
 			product, _, _ := strings.Cut(name, ".")
 			cases := examples(t, dir, name)
 			t.Run("build is the same every time, in parallel", func(t *testing.T) { t.Parallel(); sameEveryTime(t, cases) })
+			t.Run("what is built has a bound", func(t *testing.T) { t.Parallel(); bounded(t, name, cases) })
 			t.Run("no secret is printed", func(t *testing.T) { t.Parallel(); noSecretPrinted(t, name, cases) })
 			t.Run("every answer has a verdict", func(t *testing.T) { t.Parallel(); everyAnswer(t, name, cases) })
 			t.Run("every setting is documented", func(t *testing.T) { t.Parallel(); documented(t, name, filepath.Join(dir, product)) })
@@ -113,6 +114,48 @@ func build(c connectors.Connector, events []*event.Event) (*connectors.Request, 
 		return c.Build(events[0])
 	}
 	return c.(connectors.Batcher).BuildBatch(events)
+}
+
+// bounded proves that a connector hears of a budget that is used up, in what Build makes and in what Judge makes: all
+// its texts and values come out of the event that it was given, and it keeps no error to itself.
+func bounded(t *testing.T, name string, cases []example) {
+	for _, e := range cases {
+		for _, budget := range []event.Budget{{Work: event.WorkMost}, {Bytes: event.BuiltMost}} {
+			c, events := e.ready(t, name)
+			b := budget
+			for i, ev := range events {
+				events[i] = ev.Within(&b)
+			}
+			if _, err := build(c, events); b.Over() && err == nil {
+				t.Errorf("%s: built within %+v though that was not enough", e.name, budget)
+			}
+			judge, ok := c.(connectors.Judge)
+			if !ok || len(events) > 1 {
+				continue
+			}
+			req, err := c.Build(events[0].Within(nil))
+			if err != nil {
+				continue
+			}
+			b = budget
+			var trail []*connectors.Response
+			for _, answer := range e.answers {
+				res, err := parseResponse(answer)
+				if err != nil {
+					t.Fatalf("%s: %v", e.name, err)
+				}
+				res.To, res.Events, res.Trail = req, events, trail
+				v := judge.Judge(res)
+				if b.Over() && v.Kind != connectors.Rejected {
+					t.Errorf("%s: %s within %+v though that was not enough", e.name, v.Kind, budget)
+				}
+				if v.Kind != connectors.Continue {
+					break
+				}
+				trail, req = append(trail, res), v.Next
+			}
+		}
+	}
 }
 
 func sameEveryTime(t *testing.T, cases []example) {

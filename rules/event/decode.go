@@ -316,6 +316,9 @@ func (e *Event) decodeRaw(data jsonpath.Result) {
 
 // Data is the content, decoded at first use. Callers must not change it.
 func (e *Event) Data() *Data {
+	if e.of != nil {
+		return e.of.Data()
+	}
 	e.once.Do(func() { e.data = decodeData(e.DataJSON()) })
 	return e.data
 }

@@ -65,6 +65,9 @@ type Event struct {
 
 	once sync.Once
 	data *Data
+
+	of     *Event // whose content this has, of one made by Within
+	budget *Budget
 }
 
 // Data is the event's content. Zero values are absent fields. Callers must not change it.

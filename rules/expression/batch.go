@@ -32,8 +32,24 @@ func NewBatch(conditions []*Condition) *Batch {
 // Reading is one event before the conditions of a batch. It belongs to one goroutine; End gives it back.
 type Reading struct{ f *frame }
 
-// Read begins with an event.
-func (b *Batch) Read(ev *event.Event) Reading { return Reading{b.scope.begin(ev)} }
+// Read begins with an event, of which every condition is to be asked once.
+func (b *Batch) Read(ev *event.Event) Reading {
+	r := Reading{b.scope.begin(ev)}
+	r.Share(WorkMost, len(b.progs))
+	return r
+}
+
+// WorkMost is what all conditions asked of one event may take together, in steps of 2 to 10 ns. Measured
+// (rules, BenchmarkWork): 1,000 rules that each ask for an answer of their own among 2,000, twenty of which go through
+// all of them, take 385,000 steps and 3.4 ms; 400 that never come to an end over 1,900 answers take all, and 5.5 ms.
+// To explain either takes 18 ms.
+const WorkMost = event.WorkMost
+
+// Share divides work anew, among the conditions that are about to be asked; see pot.
+func (r Reading) Share(steps, among int) { r.f.work = newPot(steps, among) }
+
+// Work is what is left of it.
+func (r Reading) Work() int { return r.f.work.left() }
 
 // End gives the reading back; it must not be used after.
 func (r Reading) End() { r.f.end() }
@@ -45,12 +61,16 @@ func (b *Batch) Match(r Reading, i int) (truth Truth, err error) {
 		return True, nil
 	}
 	defer rescue(&err)
-	r.f.enter(p)
-	truth = r.f.truth(p.roots[0])
-	if r.f.err != nil {
-		return Unknown, r.f.err
+	return r.f.decide(p)
+}
+
+// Explain gives the parts of one condition, as Condition.Explain does.
+func (b *Batch) Explain(r Reading, i int) ([]Part, error) {
+	p := b.progs[i]
+	if p == nil {
+		return nil, nil
 	}
-	return truth, nil
+	return r.f.explain(p)
 }
 
 // Result asks one condition and says why it is unknown.

@@ -40,7 +40,7 @@ func BenchmarkMatch(b *testing.B) {
 		f := c.prog.scope.begin(ev)
 		defer f.end()
 		for b.Loop() {
-			f.enter(c.prog)
+			f.enter(c.prog, maxSteps)
 			if f.truth(c.prog.roots[0]) != True {
 				b.Fatal("no match")
 			}
@@ -51,7 +51,7 @@ func BenchmarkMatch(b *testing.B) {
 		f := c.prog.scope.begin(parse(b, `{"type":"response.completed","context":{"country":"TR"}}`))
 		defer f.end()
 		for b.Loop() {
-			f.enter(c.prog)
+			f.enter(c.prog, maxSteps)
 			if f.truth(c.prog.roots[0]) != Unknown {
 				b.Fatal("not unknown")
 			}

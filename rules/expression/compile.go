@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/expr-lang/expr/ast"
 )
@@ -50,7 +51,7 @@ func (c *compiler) compile() *node {
 
 // program is the compiled expression alone.
 func (c *compiler) program(root *node) *program {
-	return &program{text: c.src.text, roots: []*node{root}, scope: c.scope}
+	return &program{text: c.src.text, roots: []*node{root}, scope: c.scope, weight: root.weight}
 }
 
 // fault notes what is wrong with a part.
@@ -71,6 +72,9 @@ func (c *compiler) show(at ast.Node) string {
 
 func clip(s string) string {
 	const most = 60
+	if len(s) > most*utf8.UTFMax { // of a long text, what is shown is looked at alone
+		s = s[:most*utf8.UTFMax]
+	}
 	if r := []rune(s); len(r) > most {
 		return string(r[:most-1]) + "…"
 	}

@@ -153,7 +153,7 @@ func (f *frame) eval(n *node) value {
 		}
 		return value{}
 	case opList:
-		if !f.take(len(n.args)) {
+		if !f.take(len(n.args)) || !f.spend(perCall+perItem*len(n.args)) {
 			return value{}
 		}
 		items := make([]value, len(n.args))
@@ -230,7 +230,7 @@ func (f *frame) text(n *node) Truth {
 // matches may cost the length of the text times the size of the pattern, so that much is spent.
 func (f *frame) matches(n *node) Truth {
 	a := f.operand(n.args[0])
-	if !f.fit(n, a, texts) || !f.spend(len(a.str)*n.cost/8) {
+	if !f.fit(n, a, texts) || !f.spend(perPattern+len(a.str)*(n.cost+4)/6) {
 		return Unknown
 	}
 	return truthOf(n.re.MatchString(a.str))
@@ -261,8 +261,10 @@ func (f *frame) compute(n *node, a, b *value) value {
 	case codeDivide:
 		r = a.num / b.num
 	case codeModulo:
+		f.spend(perPower)
 		r = math.Mod(a.num, b.num)
 	case codePower:
+		f.spend(perPower)
 		r = math.Pow(a.num, b.num)
 	}
 	if math.IsNaN(r) || math.IsInf(r, 0) {

@@ -1,6 +1,7 @@
 package expression
 
 import (
+	"errors"
 	"strconv"
 
 	"github.com/surveygate/surveygate/rules/event"
@@ -23,19 +24,26 @@ func (c *Condition) Explain(ev *event.Event) (parts []Part, err error) {
 	}
 	f := c.prog.scope.begin(ev)
 	defer f.end()
+	f.work = newPot(4*maxSteps, 1)
+	return f.explain(c.prog)
+}
+
+// explain evaluates every part by itself, and all of them with one part of the work.
+func (f *frame) explain(p *program) (parts []Part, err error) {
+	left := f.work.take()
+	defer func() { f.work.give(left) }()
 	defer rescue(&err)
-	left := 4 * maxSteps // every part is evaluated by itself, so the whole has a bound of its own
 	var walk func(n *node, depth int)
 	walk = func(n *node, depth int) {
 		if n.op == opLiteral || err != nil {
 			return
 		}
-		f.enter(c.prog)
+		may := min(left, maxSteps)
+		f.enter(p, may)
+		f.spend(int(n.weight))
 		got := f.eval(n)
-		if left -= maxSteps - f.steps; left < 0 {
-			f.err = errWork
-		}
-		parts = append(parts, Part{Text: c.prog.source(n), Value: f.show(&got), Depth: depth})
+		left -= may - f.steps
+		parts = append(parts, Part{Text: p.source(n), Value: f.show(&got), Depth: depth})
 		err = f.err
 		args := n.args
 		if n.op == opQuantify {
@@ -48,11 +56,17 @@ func (c *Condition) Explain(ev *event.Event) (parts []Part, err error) {
 			walk(arg, depth+1)
 		}
 	}
-	walk(c.prog.roots[0], 0)
+	walk(p.roots[0], 0)
 	return parts, err
 }
 
+// maxShown bounds in bytes what is written out of a list to show its beginning.
+const maxShown = 64 << 10
+
 func (f *frame) show(v *value) string {
+	f.own = event.Budget{Bytes: maxShown}
+	f.build = &f.own
+	defer func() { f.build = nil }()
 	switch {
 	case f.err != nil:
 		return "error"
@@ -62,6 +76,10 @@ func (f *frame) show(v *value) string {
 		return strconv.Quote(clip(v.str))
 	case v.kind == list || v.kind == object:
 		out, ok := f.export(*v)
+		if errors.Is(f.err, event.ErrSize) {
+			f.err = nil
+			return v.kind.String() + " that is too long to be shown"
+		}
 		if !ok {
 			return Unknown.String()
 		}

@@ -27,8 +27,8 @@ const (
 	// MaxPattern is the number of instructions one regular expression may compile to.
 	MaxPattern = 2000
 
-	// maxSteps bounds the work of one evaluation; a step is about 10 ns.
-	maxSteps = 1_000_000
+	// maxSteps bounds the work of one evaluation.
+	maxSteps = event.WorkMost
 	// maxMemory bounds what one evaluation makes: an element of a list is one, a text one per 16 bytes.
 	maxMemory = 100_000
 )
@@ -107,24 +107,34 @@ func (c *Condition) Match(ev *event.Event) (res Result) {
 	f := c.prog.scope.begin(ev)
 	defer f.end()
 	defer rescue(&res.Err)
+	f.work = newPot(2*maxSteps, 1) // it may be asked twice
 	return f.match(c.prog)
+}
+
+// decide evaluates a condition with its part of the work.
+func (f *frame) decide(p *program) (Truth, error) {
+	f.enter(p, f.work.take())
+	f.spend(int(p.weight))
+	truth := f.truth(p.roots[0])
+	f.work.give(f.steps)
+	if f.err != nil {
+		return Unknown, f.err
+	}
+	return truth, nil
 }
 
 // match runs fast, and once more with its eyes open when there is something to tell.
 func (f *frame) match(p *program) Result {
-	f.enter(p)
-	truth := f.truth(p.roots[0])
-	if f.err != nil {
-		return Result{Err: f.err}
-	}
-	if truth != Unknown && !f.faulted {
-		return Result{Truth: truth}
+	truth, err := f.decide(p)
+	if err != nil || truth != Unknown && !f.faulted {
+		return Result{Truth: truth, Err: err}
 	}
 	trace := new(trace)
-	f.enter(p)
+	f.enter(p, f.work.take())
 	f.trace = trace
 	f.truth(p.roots[0])
 	f.trace = nil
+	f.work.give(f.steps)
 	return Result{Truth: truth, Missing: trace.missing, Faults: trace.faults, Err: f.err}
 }
 
@@ -195,15 +205,18 @@ func (v Value) Of(ev *event.Event) (out any, present bool, err error) {
 		p = v.hole.prog
 	}
 	if p == nil {
-		return v.of(nil, nil)
+		return v.of(&frame{build: event.NewBudget()}, nil)
 	}
-	f := p.scope.begin(ev)
+	f, err := p.scope.building(ev)
+	if err != nil {
+		return nil, false, err
+	}
 	defer f.end()
 	defer rescue(&err)
 	return v.of(f, nil)
 }
 
-// of evaluates the value in a frame of its scope; one without expressions needs none.
+// of evaluates the value in a frame of its scope; one without expressions needs no more than its budget.
 func (v *Value) of(f *frame, escape []func(string) string) (out any, present bool, err error) {
 	switch {
 	case v.word != nil:
@@ -214,32 +227,34 @@ func (v *Value) of(f *frame, escape []func(string) string) (out any, present boo
 	case v.prog == nil:
 		return nil, false, nil
 	}
-	f.enter(v.prog)
+	before := f.builds(v.prog)
 	out, present = f.export(f.eval(v.prog.roots[0]))
-	if f.err != nil {
-		return nil, false, f.err
+	if f.err == nil && len(escape) > 0 && v.prog.roots[0].op != opLiteral {
+		out = f.escaped(out, escape)
 	}
-	if len(escape) > 0 && v.prog.roots[0].op != opLiteral {
-		out = escaped(out, escape)
+	if err := f.built(before); err != nil {
+		return nil, false, err
 	}
 	return out, present, nil
 }
 
 // escaped is a value with its texts escaped, those in lists and objects too.
-func escaped(v any, escape []func(string) string) any {
+func (f *frame) escaped(v any, escape []func(string) string) any {
 	switch v := v.(type) {
 	case string:
+		f.build.Bytes += spelt(v) // what comes out counts instead
 		for _, e := range escape {
 			v = e(v)
 		}
+		f.room(v)
 		return v
 	case []any:
-		for i := range v {
-			v[i] = escaped(v[i], escape)
+		for i := 0; i < len(v) && f.err == nil; i++ {
+			v[i] = f.escaped(v[i], escape)
 		}
 	case Object:
-		for i := range v {
-			v[i].Value = escaped(v[i].Value, escape)
+		for i := 0; i < len(v) && f.err == nil; i++ {
+			v[i].Value = f.escaped(v[i].Value, escape)
 		}
 	}
 	return v

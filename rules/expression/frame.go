@@ -13,7 +13,7 @@ import (
 )
 
 // errWork ends an evaluation that would otherwise burn the gateway's time.
-var errWork = errors.New("this takes more work than a rule may")
+var errWork = errors.New("it takes more work than an event may; ask less of each answer, and the cheap questions first, as in `nps_score <= 6 and any(…)`")
 
 // how says where a slot's value comes from.
 type how uint8
@@ -103,9 +103,14 @@ type frame struct {
 	temps   []value  // values worked out on the way
 	args    []value  // arguments of calls under way
 	answers []answer
-	read    bool // answers are filled
+	byKey   map[string]int32 // places in answers, of ids before labels; empty until it is needed
+	read    bool             // answers are filled
 	raw     rawState
 
+	// work is what all evaluations of this reading share; steps and memory are what the present one may still take.
+	work          pot
+	build         *event.Budget // of what is built; nil for conditions
+	own           event.Budget  // where the event brings none
 	steps, memory int
 	faulted       bool
 	err           error
@@ -145,14 +150,16 @@ func (f *frame) end() {
 	clear(f.answers)
 	f.clear()
 	f.touched, f.answers = f.touched[:0], f.answers[:0]
+	clear(f.byKey)
 	f.ev, f.prog, f.remap, f.trace, f.read, f.raw = nil, nil, nil, nil, false, rawUnread
+	f.work, f.build = pot{}, nil
 	f.scope.frames.Put(f)
 }
 
-// enter begins one expression with a budget of its own.
-func (f *frame) enter(p *program) {
+// enter begins one expression that may take so many steps.
+func (f *frame) enter(p *program, steps int) {
 	f.prog, f.remap = p, p.remap
-	f.steps, f.memory = maxSteps, maxMemory
+	f.steps, f.memory = min(steps, maxSteps), maxMemory
 	f.faulted, f.err = false, nil
 	f.clear()
 }
@@ -197,6 +204,9 @@ func (f *frame) load(at int32) {
 	case fromRaw:
 		f.vals[at] = f.fromBody(one.path)
 	}
+	if f.err != nil { // given up: absent for nobody else who asks
+		f.vals[at], f.loaded[at] = value{}, false
+	}
 }
 
 func header(ev *event.Event, name string) value {
@@ -219,46 +229,13 @@ func header(ev *event.Event, name string) value {
 	return textValue(s)
 }
 
-// answer finds an answer by its question's id, then by its exact label.
-func (f *frame) answer(key string) value {
-	if !f.read {
-		f.read = true
-		if all := f.vals[f.scope.answers]; all.kind == list {
-			jsonpath.Parse(bytesOf(all.str)).Each(func(_ []byte, item jsonpath.Result) bool {
-				var one answer
-				item.Each(func(key []byte, r jsonpath.Result) bool {
-					switch string(key) {
-					case "question_id":
-						one.key = valueOf(r).str
-					case "question":
-						one.label = valueOf(r).str
-					case "value":
-						one.value = r
-					}
-					return true
-				})
-				f.answers = append(f.answers, one)
-				return true
-			})
-		}
-	}
-	for i := range f.answers {
-		if f.answers[i].key == key {
-			return valueOf(f.answers[i].value)
-		}
-	}
-	for i := range f.answers {
-		if f.answers[i].label == key {
-			return valueOf(f.answers[i].value)
-		}
-	}
-	return value{}
-}
-
 // fromBody reads the bytes that the event came from. A body that is not JSON has nothing at any path.
 func (f *frame) fromBody(path string) value {
 	body := f.ev.Raw.Body
 	if f.raw == rawUnread {
+		if !f.spend(len(body) / 16) {
+			return value{}
+		}
 		f.raw = rawOther
 		if len(body) > 0 && jsonpath.Valid(body) {
 			f.raw = rawJSON
@@ -338,7 +315,7 @@ func (f *frame) open(v *value) *tree {
 		t.items = append(t.items, valueOf(r))
 		return len(t.items) <= room
 	})
-	if !f.take(len(t.items)) {
+	if !f.take(len(t.items)) || !f.spend(perItem*len(t.items)) {
 		return nil
 	}
 	v.tree = t
@@ -364,6 +341,6 @@ func (f *frame) take(items int) bool {
 // made is a text that the evaluation produced.
 func (f *frame) made(s string) value {
 	f.take(1 + len(s)/16)
-	f.spend(len(s) / 16)
+	f.spend(perCall + len(s)/8)
 	return textValue(s)
 }

@@ -281,7 +281,7 @@ func pathOf(n ast.Node) ([]string, bool) {
 
 func runLen(f *frame, a []value) value {
 	if a[0].kind == text {
-		f.spend(len(a[0].str) / 64)
+		f.spend(len(a[0].str) / 16)
 		return numberValue(float64(utf8.RuneCountInString(a[0].str)))
 	}
 	t := f.open(&a[0])
@@ -298,9 +298,10 @@ func runLen(f *frame, a []value) value {
 
 func runTrim(f *frame, a []value) value {
 	if len(a) == 2 {
-		f.spend(len(a[0].str) * (1 + len(a[1].str)/16) / 16)
+		f.spend(perCall + len(a[0].str)*(1+len(a[1].str)/16)/16)
 		return textValue(strings.Trim(a[0].str, a[1].str))
 	}
+	f.spend(perCall)
 	return textValue(strings.TrimSpace(a[0].str))
 }
 
@@ -309,10 +310,12 @@ func runSplit(f *frame, a []value) value {
 	if len(a) == 3 {
 		most = int(max(min(a[2].num, maxMemory), -1))
 	}
-	if !f.take(min(strings.Count(a[0].str, a[1].str), maxMemory) + 1) {
+	if !f.spend(len(a[0].str) / 16) {
 		return value{}
 	}
-	f.spend(len(a[0].str) / 16)
+	if n := min(strings.Count(a[0].str, a[1].str), maxMemory) + 1; !f.take(n) || !f.spend(perCall+perItem*n) {
+		return value{}
+	}
 	parts := strings.SplitN(a[0].str, a[1].str, most)
 	items := make([]value, len(parts))
 	for i, part := range parts {
@@ -325,7 +328,9 @@ func runNumber(f *frame, a []value) value {
 	if a[0].kind == number {
 		return a[0]
 	}
-	f.spend(len(a[0].str) / 16)
+	if !f.spend(perNumber + len(a[0].str)/2) {
+		return value{}
+	}
 	n, ok := parseNumber(a[0].str)
 	if !ok {
 		return value{}

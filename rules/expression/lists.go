@@ -62,12 +62,12 @@ func (f *frame) gather(n *node) value {
 			v := f.eval(n.args[1])
 			f.forget(temps)
 			f.pop()
-			if v.kind != absent && f.take(1) {
+			if v.kind != absent && f.take(1) && f.spend(perItem) {
 				kept = append(kept, v)
 			}
 		} else if f.ask(n, &items[i]) == True {
 			count++
-			if n.code == codeFilter && f.take(1) {
+			if n.code == codeFilter && f.take(1) && f.spend(perItem) {
 				kept = append(kept, items[i])
 			}
 		}

@@ -99,6 +99,8 @@ type program struct {
 	text  string
 	roots []*node
 	scope *scope
+	// weight is how many parts it has: the least that asking it costs.
+	weight int32
 	// remap leads from the nodes' slots to those of a batch's scope; nil where they are the same.
 	remap []int32
 }
@@ -112,13 +114,14 @@ func (p *program) missing(ev *event.Event) (missing []string) {
 	defer f.end()
 	var err error
 	defer rescue(&err) // what could not be evaluated is told by Of
+	steps := maxSteps
 	for _, root := range p.roots {
-		f.enter(p)
+		f.enter(p, steps)
 		f.trace = &trace{missing: missing}
 		mark := f.mark()
 		got := f.eval(root)
 		f.settle(mark, got.kind != absent)
-		missing = f.trace.missing
+		missing, steps = f.trace.missing, max(f.steps, 0)
 	}
 	return missing
 }

@@ -72,6 +72,7 @@ func compileText(s string, scope *scope) (Text, error) {
 		}
 		shift(root, int32(open+2))
 		prog.roots = append(prog.roots, root)
+		prog.weight += root.weight
 		if nodes += int(root.weight); nodes > MaxNodes {
 			faults = append(faults, &Error{
 				Offset: open, Length: end + 2 - open,
@@ -146,7 +147,10 @@ func (t Text) Of(ev *event.Event, escape ...func(string) string) (out string, er
 	if t.prog == nil {
 		return t.text, nil
 	}
-	f := t.prog.scope.begin(ev)
+	f, err := t.prog.scope.building(ev)
+	if err != nil {
+		return "", err
+	}
 	defer f.end()
 	defer rescue(&err)
 	return t.of(f, escape)
@@ -154,20 +158,30 @@ func (t Text) Of(ev *event.Event, escape ...func(string) string) (out string, er
 
 func (t *Text) of(f *frame, escape []func(string) string) (string, error) {
 	if t.prog == nil {
-		return t.text, nil
+		return t.text, f.build.Spend(0, len(t.text))
 	}
+	before := f.builds(t.prog)
+	f.bytes(len(t.text))
 	b := make([]byte, 0, len(t.text)+64)
 	for i, root := range t.prog.roots {
 		b = append(b, t.words[i]...)
-		f.enter(t.prog)
-		at := len(b)
+		f.clear()
+		f.memory = maxMemory
+		at, left := len(b), f.build.Bytes
 		b = f.appendText(b, f.operand(root))
 		if f.err != nil {
-			return "", f.err
+			break
 		}
 		for _, e := range escape {
 			b = append(b[:at], e(string(b[at:]))...)
 		}
+		if len(escape) > 0 { // what comes out counts, and not what went in
+			f.build.Bytes = left
+			f.room(textOf(b[at:]))
+		}
+	}
+	if err := f.built(before); err != nil {
+		return "", err
 	}
 	return string(append(b, t.words[len(t.words)-1]...)), nil
 }

@@ -104,7 +104,10 @@ func (v Values) Of(ev *event.Event, escape ...func(string) string) (out Object, 
 	if v.scope == nil {
 		return Object{}, nil
 	}
-	f := v.scope.begin(ev)
+	f, err := v.scope.building(ev)
+	if err != nil {
+		return nil, err
+	}
 	defer f.end()
 	defer rescue(&err)
 	return objectOf(v.members, f, escape)
@@ -114,6 +117,9 @@ func objectOf(members []member, f *frame, escape []func(string) string) (Object,
 	out := make(Object, 0, len(members))
 	for i := range members {
 		got, present, err := members[i].of(f, escape)
+		if err == nil && present {
+			err = f.build.Spend(0, len(members[i].key)+len(`"":,`))
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", members[i].key, err)
 		}

@@ -75,6 +75,8 @@ type Decision struct {
 	// Rules are those that matched or erred.
 	Rules []state.RuleOutcome
 	Owed  []Owed
+	// Work is what asking them took, in steps of rules/expression.
+	Work int
 }
 
 // Owed is one delivery and what builds it today.
@@ -94,9 +96,8 @@ type Owed struct {
 func (p *Plan) Decide(ev *event.Event, now time.Time) Decision {
 	buffer := p.scratch.Get().(*[]rules.Match)
 	defer p.scratch.Put(buffer)
-	*buffer = p.set.Match(ev, (*buffer)[:0])
-
 	var d Decision
+	*buffer, d.Work = p.set.Match(ev, (*buffer)[:0])
 	for _, m := range *buffer {
 		rule := p.Config.Rules[m.Index]
 		origin := OriginOf(rule)

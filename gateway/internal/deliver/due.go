@@ -163,7 +163,7 @@ func (l *Loop) again(plan *decide.Plan, due *state.Due, now time.Time, newest fu
 		return
 	}
 	j.delivery, j.build, j.destination, j.once, j.sets = owed.Delivery, owed.Build, owed.Destination, owed.Once, owed.Sets
-	l.gathers(j)
+	l.gathers(j, new(keys))
 	if reason := l.lanes.of(j).pushDue(j, now); reason != "" {
 		l.postpone(j, reason, later(now, j.back))
 	}

@@ -6,6 +6,8 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/rules/event"
+	"github.com/surveygate/surveygate/rules/expression"
 )
 
 const (
@@ -66,8 +68,25 @@ type gathering struct {
 	ratio          float64
 }
 
+// keysWork and keysBytes bound what the keys of one event's deliveries take together, whose expressions are evaluated
+// where those of all tenants wait. One that takes more is nobody's: it keeps no order with others of its record.
+const (
+	keysWork  = expression.WorkMost / 4
+	keysBytes = 1 << 20
+)
+
+// keys are the event that the keys of its deliveries are made from, within their budget. Its zero value is ready.
+type keys struct{ event *event.Event }
+
+func (k *keys) of(ev *event.Event) *event.Event {
+	if k.event == nil {
+		k.event = ev.Within(&event.Budget{Work: keysWork, Bytes: keysBytes})
+	}
+	return k.event
+}
+
 // gathers reads what the connector and its destination say of batches. Key is the connector's code.
-func (l *Loop) gathers(j *job) {
+func (l *Loop) gathers(j *job, keys *keys) {
 	j.requests = 1
 	if chained, ok := j.build.(connectors.Chained); ok {
 		j.requests = max(chained.Requests(), 1)
@@ -93,7 +112,7 @@ func (l *Loop) gathers(j *job) {
 			j.key = "" // Build fails as well, and is heard there
 		}
 	}()
-	j.key = keyer.Key(j.event)
+	j.key = keyer.Key(keys.of(j.event))
 }
 
 // gatherFor is how long a destination's deliveries wait for others in memory.

@@ -46,7 +46,7 @@ func (b *bench) owed(n int) []*job {
 		jobs = append(jobs, h.jobs...)
 	}
 	for _, j := range jobs {
-		b.loop.gathers(j)
+		b.loop.gathers(j, new(keys))
 	}
 	return jobs
 }

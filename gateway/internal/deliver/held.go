@@ -12,10 +12,11 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// held is an event between its claim and its commit.
+// held is an event between its decision and its commit.
 type held struct {
-	at   time.Time // when it was claimed
+	at   time.Time // when it was decided
 	size int       // of the event, in bytes
+	work int       // that its rules took, in steps
 	jobs []*job
 
 	mu        sync.Mutex
@@ -79,7 +80,7 @@ func (l *Loop) decide(plan *decide.Plan, c state.Claimed, now time.Time) (h *hel
 		}
 	}()
 	d := plan.Decide(c.Event, now)
-	h.outcome.Rules = d.Rules
+	h.outcome.Rules, h.work = d.Rules, d.Work
 	if len(d.Owed) == 0 {
 		return h
 	}
@@ -107,6 +108,7 @@ func unread(ev *event.Event) string {
 
 // start queues an event's first attempts; what cannot start now goes to the due-queue.
 func (l *Loop) start(h *held, now time.Time) {
+	var keys keys
 	for _, j := range h.jobs {
 		d := &j.delivery
 		switch {
@@ -116,7 +118,7 @@ func (l *Loop) start(h *held, now time.Time) {
 		case d.Due.After(now):
 			l.postpone(j, d.Reason, d.Due)
 		default:
-			l.gathers(j)
+			l.gathers(j, &keys)
 			if at := j.later(now); !at.IsZero() {
 				l.postpone(j, reasonBatch, at)
 				continue

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -89,6 +90,7 @@ type Loop struct {
 	lanes   lanes
 	commits commits
 	room    room         // for held events
+	turns   turns        // claimed events that wait for their decision
 	due     atomic.Int64 // due deliveries leased and not yet committed
 	unkept  atomic.Bool  // the store did not take the last commit
 
@@ -109,6 +111,7 @@ func New(o Options) *Loop {
 	l.lanes.byKey, l.lanes.behind = map[laneKey]*lane{}, map[*lane]struct{}{}
 	l.commits.wake = make(chan struct{}, 1)
 	l.room.init(heldEvents, heldBytes)
+	l.turns.init()
 	return l
 }
 
@@ -116,7 +119,7 @@ func New(o Options) *Loop {
 func (l *Loop) Held() int {
 	l.heldMu.Lock()
 	defer l.heldMu.Unlock()
-	return len(l.held)
+	return len(l.held) + l.turns.len()
 }
 
 // Run claims and delivers until ctx ends, then lets running attempts finish within the bound, hands the rest over
@@ -130,13 +133,18 @@ func (l *Loop) Run(ctx context.Context) error {
 
 	var loops, tail sync.WaitGroup
 	loops.Go(func() { l.claim(ctx) })
+	for range min(max(runtime.GOMAXPROCS(0), 2), decidersMost) {
+		loops.Go(func() { l.decideInTurns(ctx) })
+	}
 	loops.Go(func() { l.claimDue(ctx) })
 	loops.Go(func() { l.every(ctx, refresh, func() { _ = l.learnHolds(ctx) }) })
 	tail.Go(func() { l.every(work, watchEvery, l.handOverLate) })
 	tail.Go(func() { l.commit(work) })
 
 	<-ctx.Done()
+	l.turns.close()
 	loops.Wait()
+	l.release(l.turns.rest())
 	l.drain()
 	l.commits.close()
 	stop()
@@ -186,7 +194,7 @@ func (l *Loop) sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// claim takes new events, decides them and starts their first attempts.
+// claim takes new events, which are then decided while it goes on.
 func (l *Loop) claim(ctx context.Context) {
 	backoff := newBackoff()
 	for ctx.Err() == nil {
@@ -210,33 +218,10 @@ func (l *Loop) claim(ctx context.Context) {
 			continue
 		}
 		l.Observer.Batch("claim", len(batch))
-		l.begin(ctx, batch)
-	}
-}
-
-// begin decides a claimed batch and queues its first attempts.
-func (l *Loop) begin(ctx context.Context, batch []state.Claimed) {
-	plan, now := l.Plan(), l.Clock.Now()
-	decided := make([]*held, len(batch))
-	for i, c := range batch {
-		decided[i] = l.decide(plan, c, now)
-		l.room.take(1, c.Event.Size())
-	}
-	if !l.reserve(ctx, decided) {
-		for i, c := range batch { // stopping: undecided and uncounted
-			decided[i].outcome = state.Outcome{Position: c.Position, Tenant: c.Event.Tenant, EventID: c.Event.ID, Release: true}
-			decided[i].committed = true
-			l.commits.event(decided[i])
+		for i := range batch {
+			l.room.take(1, batch[i].Event.Size())
 		}
-		return
-	}
-	l.heldMu.Lock()
-	for _, h := range decided {
-		l.held[h] = struct{}{}
-	}
-	l.heldMu.Unlock()
-	for _, h := range decided {
-		l.start(h, now)
+		l.turns.add(batch)
 	}
 }
 

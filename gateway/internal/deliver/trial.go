@@ -27,6 +27,7 @@ type trial struct {
 	status        int
 	bytesSent     int
 	bytesReceived int
+	events        []*event.Event // of jobs, within the budget of their request
 	request       *connectors.Request
 	response      *connectors.Response
 	panicked      *panicked // the last panic of a Build, for the log
@@ -98,10 +99,6 @@ func (l *Loop) try(t *trial, deadline time.Time) (rest []*job) {
 	if _, ok := first.build.(connectors.Batcher); ok {
 		l.Observer.Batch("deliver", len(t.jobs))
 	}
-	events := make([]*event.Event, len(t.jobs))
-	for i, j := range t.jobs {
-		events[i] = j.event
-	}
 	var trail []*connectors.Response
 	for range chainSteps {
 		t.request, t.response, t.status = req, nil, 0
@@ -127,7 +124,8 @@ func (l *Loop) try(t *trial, deadline time.Time) (rest []*job) {
 			return rest
 		}
 		answer := res.Response
-		answer.To, answer.Events, answer.Trail = req, events, trail
+		*t.events[0].Budget() = *event.NewBudget() // for what Judge builds
+		answer.To, answer.Events, answer.Trail = req, t.events, trail
 		t.response, t.status = answer, answer.Status
 		t.verdict = judge(first.build, first.destination, answer)
 		if t.verdict.Kind != connectors.Continue {
@@ -155,7 +153,17 @@ func (t *trial) compose() (req *connectors.Request, rest []*job) {
 	}
 	batcher := t.jobs[0].build.(connectors.Batcher)
 	req, err := t.buildBatch(batcher)
-	if err != nil {
+	most := event.BuiltMost
+	if own := batcher.Batch().Bytes; own > 0 {
+		most = min(most, own)
+	}
+	switch {
+	case t.events[0].Budget().Over(), err == nil && req.Size() > most:
+		half := len(t.jobs) / 2
+		t.jobs, rest = t.jobs[:half:half], t.jobs[half:]
+		req, more := t.compose()
+		return req, append(more, rest...)
+	case err != nil:
 		if v := refusal(err); v.Kind == connectors.Revoked { // said of all of them
 			t.verdict = v
 			return nil, nil
@@ -172,12 +180,6 @@ func (t *trial) compose() (req *connectors.Request, rest []*job) {
 		// Each of them alone is good, so nothing that is said of them together is true of one.
 		t.verdict = connectors.Reject("cannot be built together: " + err.Error())
 		return nil, nil
-	}
-	if most := batcher.Batch().Bytes; most > 0 && len(req.Body) > most {
-		half := len(t.jobs) / 2
-		t.jobs, rest = t.jobs[:half:half], t.jobs[half:]
-		req, more := t.compose()
-		return req, append(more, rest...)
 	}
 	return req, nil
 }
@@ -206,16 +208,18 @@ func (t *trial) sort() bool {
 // build makes the request of one, and turns a panic into an error, so that the member it comes from is found.
 func (t *trial) build(j *job) (req *connectors.Request, err error) {
 	defer t.recovered(&err)
-	return made(j.build.Build(j.event))
+	t.events = []*event.Event{j.event.Within(nil)}
+	return made(j.build.Build(t.events[0]))
 }
 
 func (t *trial) buildBatch(c connectors.Batcher) (req *connectors.Request, err error) {
 	defer t.recovered(&err)
-	events := make([]*event.Event, len(t.jobs))
+	budget := event.NewBudget()
+	t.events = make([]*event.Event, len(t.jobs))
 	for i, j := range t.jobs {
-		events[i] = j.event
+		t.events[i] = j.event.Within(budget)
 	}
-	return made(c.BuildBatch(events))
+	return made(c.BuildBatch(t.events))
 }
 
 // recovered is deferred.

@@ -370,6 +370,8 @@ func TestInvalid(t *testing.T) {
 			"URL":          {post("https://%zz/hush"), "the URL cannot be read"},
 			"two URLs":     {post(url).As(connectors.Address(connectors.NewSecret(url))), "the request has a URL beside the one that is its secret"},
 			"no object":    {connectors.Post(url, []byte("[]")).As(connectors.BodyField("k", connectors.NewSecret("hush"))), "the credentials belong into the body, which is no JSON object"},
+			"body":         {connectors.Post(url, make([]byte, 4<<20)), "the request has 4194360 bytes, and the gateway sends 4194304 at most; send less of the event"},
+			"headers":      {post(url).With("X-Hush", strings.Repeat("a", 4<<20)), "the request has 4194377 bytes, and the gateway sends 4194304 at most; send less of the event"},
 			"event's name": {post(url).As(connectors.SignedAuth{Signature: connectors.Signature{Style: "chattosurvey"}, Event: "a\nb"}), "the value of header X-Webhook-Event has a line break or another control character"},
 		} {
 			res := s.Send(context.Background(), c.req, trusted(by))

@@ -11,6 +11,13 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
+// A match may cost the length of the text times the size of the pattern, and a stranger chooses the text: so neither may
+// be large. A longer text fits no pattern.
+const (
+	patternSize = 1000 // instructions
+	patternText = 64 << 10
+)
+
 // Pattern is a regular expression (RE2), compiled when it is read.
 type Pattern struct {
 	*regexp.Regexp
@@ -26,11 +33,18 @@ func (p *Pattern) UnmarshalText(b []byte) error {
 	if err != nil {
 		return fmt.Errorf("pattern: %w", err)
 	}
-	*p = Pattern{Regexp: re}
 	tree, err := syntax.Parse(string(b), syntax.Perl)
 	if err != nil {
-		return nil // then every text is matched in full
+		return fmt.Errorf("pattern: %w", err)
 	}
+	prog, err := syntax.Compile(tree.Simplify())
+	if err != nil {
+		return fmt.Errorf("pattern: %w", err)
+	}
+	if n := len(prog.Inst); n > patternSize {
+		return fmt.Errorf("pattern: it has %d steps, at most %d: repeat less", n, patternSize)
+	}
+	*p = Pattern{Regexp: re}
 	parts := []*syntax.Regexp{tree}
 	if tree.Op == syntax.OpConcat {
 		parts = tree.Sub
@@ -49,6 +63,19 @@ func (p *Pattern) UnmarshalText(b []byte) error {
 		}
 	}
 	return nil
+}
+
+// MatchString says whether a text matches that is not too long for it.
+func (p *Pattern) MatchString(text string) bool {
+	return len(text) <= patternText && p.Regexp.MatchString(text)
+}
+
+// FindStringSubmatch is nil for a text that is too long for it.
+func (p *Pattern) FindStringSubmatch(text string) []string {
+	if len(text) > patternText {
+		return nil
+	}
+	return p.Regexp.FindStringSubmatch(text)
 }
 
 // fits says whether a text matches.

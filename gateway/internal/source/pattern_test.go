@@ -2,8 +2,30 @@ package source
 
 import (
 	"regexp"
+	"strings"
 	"testing"
 )
+
+// TestPatternsAreBounded: neither what a profile says nor what a stranger sends makes a match long.
+func TestPatternsAreBounded(t *testing.T) {
+	t.Parallel()
+	var p Pattern
+	if err := p.UnmarshalText([]byte(`((a{90}){10}|b)+c`)); err != nil {
+		t.Error(err)
+	}
+	if err := p.UnmarshalText([]byte(`((a{100}){10}|b)+c`)); err == nil || !strings.Contains(err.Error(), "at most 1000: repeat less") {
+		t.Errorf("a large pattern: %v", err)
+	}
+	if err := p.UnmarshalText([]byte(`^(a|b)+$`)); err != nil {
+		t.Fatal(err)
+	}
+	for n, want := range map[int]bool{1: true, patternText: true, patternText + 1: false} {
+		text := strings.Repeat("a", n)
+		if p.MatchString(text) != want || p.fits(text) != want || (p.FindStringSubmatch(text) != nil) != want {
+			t.Errorf("%d bytes: want %v", n, want)
+		}
+	}
+}
 
 // TestPatterns: looking for a literal first never changes what matches.
 func TestPatterns(t *testing.T) {
