@@ -30,10 +30,10 @@ func emptyFormerTexts(ctx context.Context, store state.Settings) (int, error) {
 	}
 	emptied := 0
 	for _, kept := range all {
-		if len(kept.Value) == 0 || config.IsKeptForm(kept.Value) {
+		if config.IsKeptForm(kept.Value) {
 			continue
 		}
-		_, err := store.Put(ctx, systemTenant, kindGeneration, kept.Name, nil, kept.Version)
+		_, err := store.Put(ctx, systemTenant, kindGeneration, kept.Name, []byte(config.Emptied), kept.Version)
 		if errors.Is(err, state.ErrConflict) {
 			continue // another replica did it
 		}

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"errors"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -25,7 +26,7 @@ func TestFormerTextsAreEmptied(t *testing.T) {
 		"former":  {kept: "-- 93 surveygate.yaml --\nconnections: {crm: {hubspot: {token: " + secret + "}}}\n"},
 		"damaged": {kept: "surveygate: " + secret},
 		"later":   {kept: "surveygate-rules/9 0a\ndefault {}\n", stays: true},
-		"empty":   {stays: true},
+		"emptied": {kept: config.Emptied, stays: true},
 	}
 	for _, engine := range []Engine{Embedded, Redis} {
 		t.Run(string(engine), func(t *testing.T) {
@@ -60,9 +61,12 @@ func TestFormerTextsAreEmptied(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if text.stays != (kept.Version == versions[name]) || text.stays && string(kept.Value) != text.kept || !text.stays && len(kept.Value) > 0 {
+				if text.stays != (kept.Version == versions[name]) || text.stays && string(kept.Value) != text.kept || !text.stays && string(kept.Value) != config.Emptied {
 					t.Errorf("%s: kept %q", name, kept.Value)
 				}
+			}
+			if _, err := g.generations.plan(t.Context(), config.DefaultTenant, "former"); !errors.Is(err, config.ErrUnreadable) {
+				t.Errorf("an emptied configuration: %v", err)
 			}
 			mine, err := g.store.Get(t.Context(), systemTenant, kindGeneration, own)
 			if err != nil {

@@ -28,6 +28,9 @@ const (
 	keptName = "surveygate-rules/"
 	// keptForm begins the first line in this version of it.
 	keptForm = keptName + "1 "
+	// Emptied stands for a text that was taken out of the store. No version can read it, so each says that the
+	// configuration is no longer kept; of an empty text, former versions would say that it had no rules.
+	Emptied = keptName + "0\n"
 )
 
 // IsKeptForm tells whether a text is in the kept form, of this version or a later one. Earlier versions kept whole files.
