@@ -269,6 +269,7 @@ func (g *running) serve(ctx context.Context) error {
 	keepers.Go(func() { g.trim(upkeep) })
 	keepers.Go(func() { g.stats.Run(upkeep) })
 	keepers.Go(func() { g.sums.Run(upkeep) })
+	keepers.Go(func() { g.emptyFormerTexts(upkeep) })
 	if err := g.streams.Use(g.plan.Load().Config); err != nil {
 		failed <- err
 	}

@@ -23,8 +23,18 @@ import (
 // The first line holds the format and the digest. Each further line belongs to one tenant: the tenant's name, a space, and
 // JSON. A reader skips the lines of other tenants without parsing them.
 
-// keptForm begins the first line and names the format.
-const keptForm = "surveygate-rules/1 "
+const (
+	// keptName begins the first line in every version of the format.
+	keptName = "surveygate-rules/"
+	// keptForm begins the first line in this version of it.
+	keptForm = keptName + "1 "
+	// Emptied stands for a text that was taken out of the store. No version can read it, so each says that the
+	// configuration is no longer kept; of an empty text, former versions would say that it had no rules.
+	Emptied = keptName + "0\n"
+)
+
+// IsKeptForm tells whether a text is in the kept form, of this version or a later one. Earlier versions kept whole files.
+func IsKeptForm(kept []byte) bool { return bytes.HasPrefix(kept, []byte(keptName)) }
 
 // keptLine is one line: a tenant's destinations, or one rule.
 type keptLine struct {

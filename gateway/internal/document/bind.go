@@ -103,7 +103,8 @@ var (
 // bind lays a node over a value; name is its setting's, for messages.
 func (b *binder) bind(n *Node, v reflect.Value, name string) {
 	t := v.Type()
-	if IsSecret(t) || n.Kind != Scalar && mayBeSecret(t) { // what is written as a list may be a secret in brackets
+	// What is written as a list may be a secret in brackets, and what is no list may be the one secret of a list.
+	if IsSecret(t) || n.Kind != Scalar && mayBeSecret(t) || misplaced(n, t) && reachesSecret(t) {
 		n.concealAll()
 	}
 	switch {
@@ -320,6 +321,7 @@ func (b *binder) empty(n *Node, name string) Fault {
 
 // wrongKind says what is wanted instead.
 func (b *binder) wrongKind(n *Node, name, wanted string) Fault {
+	n.concealByKey()
 	what := "this"
 	if name != "" {
 		what = "`" + name + "`"

@@ -153,12 +153,7 @@ func (f *file) line(number int) string {
 	if number < 1 || number > len(f.lines) {
 		return ""
 	}
-	text := f.lines[number-1]
-	for _, secret := range f.secrets {
-		if strings.Contains(text, secret) {
-			text = strings.ReplaceAll(text, secret, strings.Repeat("*", utf8.RuneCountInString(secret)))
-		}
-	}
+	text := f.redacted(f.lines[number-1])
 	for _, m := range f.masks {
 		if m.line != number {
 			continue

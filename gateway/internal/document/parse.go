@@ -27,19 +27,19 @@ func Parse(name string, text []byte) (*Node, Faults) {
 	}
 	f := newFile(name, string(text))
 	if fault, ok := f.unreadable(text); ok {
-		return nil, Faults{fault}
+		return nil, f.guard(Faults{fault})
 	}
 	root, err := decode(bytes.NewReader(text), f)
 	if err != nil {
 		if faults, ok := errors.AsType[Faults](err); ok {
-			return nil, faults
+			return nil, f.guard(faults)
 		}
-		return nil, Faults{f.explain(text, err)}
+		return nil, f.guard(Faults{f.explain(text, err)})
 	}
 	c := converter{file: f}
 	n := c.root(root)
 	if len(c.faults) > 0 {
-		return nil, c.faults
+		return nil, f.guard(c.faults)
 	}
 	return n, nil
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -46,11 +47,102 @@ func holdsSecrets(t reflect.Type) bool {
 	return mayBeSecret(t)
 }
 
+// misplaced reports whether a node has another kind than its setting, so that nothing below it will be bound.
+func misplaced(n *Node, t reflect.Type) bool {
+	pointer := reflect.PointerTo(t)
+	switch {
+	case pointer.Implements(binderType): // reads a scalar or a mapping
+		return n.Kind == List
+	case pointer.Implements(textType) && n.Kind == Scalar:
+		return false
+	case t.Kind() == reflect.Slice && !t.Implements(freeType):
+		return n.Kind != List
+	case composite(t):
+		return n.Kind != Mapping
+	}
+	return false
+}
+
+// reachesSecret reports whether a setting, or one at any depth below it, can be a secret.
+func reachesSecret(t reflect.Type) bool {
+	switch {
+	case t.Implements(freeType) || mayBeSecret(t):
+		return true
+	case t.Kind() == reflect.Slice || t.Kind() == reflect.Map || t.Kind() == reflect.Pointer:
+		return reachesSecret(t.Elem())
+	case t.Kind() == reflect.Struct:
+		return slices.ContainsFunc(Fields(t), func(f Field) bool { return f.Rest || !f.Self && reachesSecret(f.Type) })
+	}
+	return false
+}
+
 // secretly matches keys whose values are secrets, in files that cannot be bound.
 var secretly = regexp.MustCompile(`(?i)(secret|token|passw|pwd|(api|private|access)_?key|^pat$|webhook|auth|bearer|credential|cookie)`)
 
-// secretValue matches such a key with its value on a line.
-var secretValue = regexp.MustCompile(`(?i)(?:secrets?|token|password|api_?key|private_?key|webhook|authorization|cookie)["']?\s*:\s*\[?\s*["']?([^\s"',{}\[\]$][^"',}\]]*)`)
+// secretKey matches such a key on a line of a file that cannot be read; what follows it on the line is its value.
+var secretKey = regexp.MustCompile(`(?i)(?:[\w.-]*(?:secret|token|passw|pwd|(?:api|private|access)[-_]?key|auth|bearer|credential|cookie)[\w.-]*|\bpat|\bwebhook|\bheaders)["']?\s*:`)
+
+// words matches the words of a value: a ${NAME}, the next key, or text.
+var words = regexp.MustCompile(`\$\{[^{}\s]*\}?|[^\s"',{}\[\]]+`)
+
+// inURL matches user and password of a URL within a line.
+var inURL = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://([^/@\s"']+)@`)
+
+// guard masks what may be a secret in faults of a file that cannot be bound, so that no setting says which are secrets:
+// on the line that is shown, and where message and remedy repeat it.
+func (f *file) guard(faults Faults) Faults {
+	for i := range faults {
+		fault := &faults[i]
+		if fault.Line < 1 || fault.Line > len(f.lines) {
+			continue
+		}
+		line := f.lines[fault.Line-1]
+		hide := func(from, to int) {
+			text := line[from:to]
+			f.masks = append(f.masks, mask{fault.Line, columnAt(line, from), utf8.RuneCountInString(text)})
+			for _, text := range []string{text, strings.TrimLeft(text, "!%@*&`|>")} {
+				if utf8.RuneCountInString(text) >= minRepeated {
+					f.secrets = append(f.secrets, text)
+				}
+			}
+		}
+		for _, m := range inURL.FindAllStringSubmatchIndex(line, -1) {
+			hide(m[2], m[3])
+		}
+		for _, key := range secretKey.FindAllStringIndex(line, -1) {
+			brackets := strings.IndexAny(strings.TrimLeft(line[key[1]:], " "), "{[") == 0
+			for _, m := range words.FindAllStringIndex(line[key[1]:], -1) {
+				from, to := key[1]+m[0], key[1]+m[1]
+				next := isKey(line, from, to)
+				if next && !brackets && strings.HasSuffix(strings.TrimRight(line[:from], ` "'`), ",") {
+					break // the value ends before the next key
+				}
+				if !next && !strings.HasPrefix(line[from:to], "${") {
+					hide(from, to)
+				}
+			}
+		}
+		fault.Message, fault.Remedy = f.redacted(fault.Message), f.redacted(fault.Remedy)
+	}
+	return faults
+}
+
+// isKey reports whether a word of a line is a key: a colon ends it, or stands behind its closing quote.
+func isKey(line string, from, to int) bool {
+	rest := strings.TrimLeft(line[to:], `"'`)
+	return strings.HasSuffix(line[from:to], ":") && (rest == "" || rest[0] == ' ' || rest[0] == '\t') ||
+		rest != line[to:] && strings.HasPrefix(rest, ":")
+}
+
+// redacted masks secrets that a text repeats.
+func (f *file) redacted(text string) string {
+	for _, secret := range f.secrets {
+		if strings.Contains(text, secret) {
+			text = strings.ReplaceAll(text, secret, strings.Repeat("*", utf8.RuneCountInString(secret)))
+		}
+	}
+	return text
+}
 
 // credentials matches user and password in a URL.
 var credentials = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://([^/@]+)@`)
@@ -85,6 +177,19 @@ func (n *Node) concealAll() {
 	}
 	for _, p := range n.Pairs {
 		p.Value.concealAll()
+	}
+}
+
+// concealByKey conceals what stands below keys that mean a secret, where nothing below will be bound.
+func (n *Node) concealByKey() {
+	for _, item := range n.Items {
+		item.concealByKey()
+	}
+	for _, p := range n.Pairs {
+		if secretly.MatchString(p.Key.Text) {
+			p.Value.concealAll()
+		}
+		p.Value.concealByKey()
 	}
 }
 

@@ -30,16 +30,6 @@ var yamlLine = regexp.MustCompile(`^yaml: (?:line ([0-9]+): )?`)
 
 // explain turns an error of the library into a fault with a remedy, by looking at the lines around it.
 func (f *file) explain(text []byte, err error) Fault {
-	fault := f.explained(text, err)
-	if line := f.line(fault.Line); line != "" {
-		for _, m := range secretValue.FindAllStringSubmatchIndex(line, -1) {
-			f.masks = append(f.masks, mask{fault.Line, columnAt(line, m[2]), utf8.RuneCountInString(line[m[2]:m[3]])})
-		}
-	}
-	return fault
-}
-
-func (f *file) explained(text []byte, err error) Fault {
 	c := &counted{text: text}
 	_, again := decode(c, f)
 	problem, line := err.Error(), 1

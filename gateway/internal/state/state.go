@@ -47,6 +47,12 @@ type Breaker interface {
 	Broken() <-chan struct{}
 }
 
+// Compacter is implemented by engines whose files hold values that were overwritten until those files are rewritten.
+type Compacter interface {
+	// CompactSettings rewrites the files that hold a kind of a tenant's settings, without the overwritten values.
+	CompactSettings(ctx context.Context, tenant, kind string) error
+}
+
 // Intake is the way from an accepted event to its committed decision.
 type Intake interface {
 	// Append makes events durable and reports one result per event. Events carry their tenant. Events of one response

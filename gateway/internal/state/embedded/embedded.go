@@ -91,8 +91,9 @@ type store struct {
 }
 
 var (
-	_ state.Store   = (*store)(nil)
-	_ state.Breaker = (*store)(nil)
+	_ state.Store     = (*store)(nil)
+	_ state.Breaker   = (*store)(nil)
+	_ state.Compacter = (*store)(nil)
 )
 
 // Open opens the store in a folder, and makes it at the first start.

@@ -109,6 +109,22 @@ func (s *store) List(ctx context.Context, tenant, kind string) ([]state.Setting,
 	return all, nil
 }
 
+// CompactSettings rewrites the files that hold a kind of settings.
+func (s *store) CompactSettings(ctx context.Context, tenant, kind string) error {
+	if err := s.check(ctx); err != nil {
+		return err
+	}
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	first := textKey(tabSetting, tenant, kind)
+	if err := s.db.Compact(ctx, first, behind(first), false); err != nil {
+		return fmt.Errorf("compact %s: %w", kind, err)
+	}
+	return nil
+}
+
 type keeping struct {
 	tenant, list string
 	item         []byte
