@@ -99,6 +99,8 @@ type Destination struct {
 	Concurrency int
 	Rate        Rate
 	Batch       Batch
+	// Delay is a webhook's own `delay`, added to that of the rule; 0 for connections.
+	Delay time.Duration
 	// CaptureAll keeps requests and responses of successes too.
 	CaptureAll bool
 	Transport  outbound.Transport
@@ -150,16 +152,23 @@ type Step struct {
 	Name string
 	// Destination is the connection's or webhook's name; it is looked up in the event's tenant.
 	Destination string
-	// Connector is product or product.action.
-	Connector string
+	// Action is what stands behind the destination's name, as the note of crm.note; empty for the product's own.
+	Action string
 	// Sets are the settings that the step writes itself, beside those of its connection.
 	Sets []string
-	// Delay is the webhook's own `delay`, added to the rule's; 0 for connections.
-	Delay time.Duration
 	// Build is the connection and the step laid over the product's defaults. For a rule of tenant "*" it holds one
 	// per tenant that has the destination.
 	Build map[string]connectors.Connector
 	At    document.Position
+}
+
+// Connector returns what a destination builds this step with: product, or product.action. Destinations of one name may
+// be of other products in other tenants.
+func (s *Step) Connector(d *Destination) string {
+	if s.Action == "" {
+		return d.Product
+	}
+	return d.Product + "." + s.Action
 }
 
 // Test is an inline test of a rule.

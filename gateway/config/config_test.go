@@ -161,7 +161,7 @@ func TestWhole(t *testing.T) {
 	}
 	var steps []string
 	for _, s := range r.Steps {
-		steps = append(steps, s.Name+" "+s.Destination+" "+s.Connector)
+		steps = append(steps, s.Name+" "+s.Destination+" "+s.Connector(destination(t, c, s.Destination)))
 	}
 	if diff := cmp.Diff([]string{"alarms alarms slack", "bot bot slack", "bot-other bot slack", "local local webhook"}, steps); diff != "" {
 		t.Errorf("steps (-want +got):\n%s", diff)
@@ -176,7 +176,7 @@ func TestWhole(t *testing.T) {
 	if diff := cmp.Diff([]string{"response.completed", "survey.*", "response.partial"}, hook.Match.Events); diff != "" {
 		t.Errorf("events of the webhook (-want +got):\n%s", diff)
 	}
-	if hook.Steps[0].Delay != time.Minute || c.Rules[len(c.Rules)-1] != hook {
+	if destination(t, c, "warehouse").Delay != time.Minute || c.Rules[len(c.Rules)-1] != hook {
 		t.Errorf("the webhook's rule %+v", hook)
 	}
 	if len(c.Rules) != 3 {

@@ -29,7 +29,6 @@ type destination struct {
 	alone connectors.Connector
 	// subscription is set for webhooks.
 	subscription *webhookSettings
-	delay        time.Duration
 	named        bool // by a rule
 }
 
@@ -232,7 +231,7 @@ func (l *loader) connect(d *destination, connector connectors.Connector) {
 	// A product also refuses what is no secret (a Slack channel, an audience), so whatever is mended lifts the pause.
 	d.Credentials = append(secretsOf(reflect.ValueOf(connector).Elem(), nil), connectors.NewSecret(string(d.settings.JSON())))
 	if w, ok := connector.(*webhook.Connector); ok {
-		d.Address, d.delay = w.URL.Secret(), w.Delay
+		d.Address, d.Delay = w.URL.Secret(), w.Delay
 	}
 }
 

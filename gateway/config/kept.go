@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/rules"
@@ -101,8 +100,7 @@ func keep(c *Config, digest string) []byte {
 			kept.When = r.Match.When.String()
 		}
 		for _, s := range r.Steps {
-			_, action, _ := strings.Cut(s.Connector, ".")
-			kept.Steps = append(kept.Steps, keptStep{s.Name, s.Destination, action})
+			kept.Steps = append(kept.Steps, keptStep{s.Name, s.Destination, s.Action})
 		}
 		write(r.Tenant, keptLine{Rule: kept})
 	}
@@ -168,12 +166,9 @@ func (k *keptRule) load(owner, tenant string, products map[string]string) (*Rule
 	}
 	r := &Rule{Item: Item{Tenant: owner, Name: k.Name}, Match: match}
 	for _, s := range k.Steps {
-		step := &Step{Name: s.Name, Destination: s.Destination, Build: map[string]connectors.Connector{}}
-		if product, here := products[s.Destination]; here {
-			step.Connector, step.Build[tenant] = product, nil
-			if s.Action != "" {
-				step.Connector += "." + s.Action
-			}
+		step := &Step{Name: s.Name, Destination: s.Destination, Action: s.Action, Build: map[string]connectors.Connector{}}
+		if _, here := products[s.Destination]; here {
+			step.Build[tenant] = nil
 		}
 		r.Steps = append(r.Steps, step)
 	}

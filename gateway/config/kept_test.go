@@ -244,11 +244,8 @@ func answers(p *decide.Plan, ev *event.Event) []string {
 		line := fmt.Sprint(decide.OriginOf(r), r.Tenant, e.Matched, e.Why, e.Parts, e.Missing, e.Faults)
 		for _, s := range r.Steps {
 			_, here := s.Build[ev.Tenant]
-			if here = here && p.Destination(ev.Tenant, s.Destination) != nil; here {
-				line += fmt.Sprint(" ", s.Name, s.Destination)
-				if r.Tenant != config.AnyTenant { // whose product may be another in each tenant
-					line += s.Connector
-				}
+			if d := p.Destination(ev.Tenant, s.Destination); here && d != nil {
+				line += fmt.Sprint(" ", s.Name, s.Destination, s.Connector(d))
 			} else {
 				line += fmt.Sprint(" ", s.Name, s.Destination, " is not here")
 			}

@@ -122,7 +122,7 @@ func (l *loader) steps(r *Rule, s *ruleSettings) {
 			continue
 		}
 		name, action, _ := strings.Cut(set.name, ".")
-		step := &Step{Name: set.name, Destination: name, Build: map[string]connectors.Connector{}, At: set.key.At}
+		step := &Step{Name: set.name, Destination: name, Action: action, Build: map[string]connectors.Connector{}, At: set.key.At}
 		if set.as != "" {
 			step.Name = set.as
 		}
@@ -143,11 +143,7 @@ func (l *loader) steps(r *Rule, s *ruleSettings) {
 		}
 		for _, d := range found {
 			d.named = true
-			step.Delay = d.delay
-			if step.Connector = d.Product; action != "" {
-				step.Connector += "." + action
-			}
-			if c := l.step(d, step.Connector, set); c != nil {
+			if c := l.step(d, step.Connector(d.Destination), set); c != nil {
 				step.Build[d.Tenant] = c
 			}
 		}

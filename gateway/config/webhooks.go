@@ -69,7 +69,7 @@ func (l *loader) subscribe() {
 			Item:  d.Item,
 			Match: &rules.Rule{Kind: rules.WebhookKind, Tenant: d.Tenant, Name: d.Name, Events: events, When: s.When, Disabled: !d.Enabled},
 			Steps: []*Step{{
-				Name: d.Name, Destination: d.Name, Connector: d.Product, Delay: d.delay, At: d.At,
+				Name: d.Name, Destination: d.Name, At: d.At,
 				Build: map[string]connectors.Connector{d.Tenant: d.alone},
 			}},
 		})

@@ -96,7 +96,7 @@ rules:
 		t.Errorf("with settings: %+v", got)
 	}
 	got := steps[2].Build["default"].(*note)
-	if steps[2].Name != "main.note" || steps[2].Connector != "crm.note" || steps[2].Destination != "main" || got.Token != connectors.NewSecret("t") || got.Text.String() != "NPS {{ nps_score }}" {
+	if steps[2].Name != "main.note" || steps[2].Connector(c.Destinations[0]) != "crm.note" || steps[2].Destination != "main" || got.Token != connectors.NewSecret("t") || got.Text.String() != "NPS {{ nps_score }}" {
 		t.Errorf("action: %+v, %+v", steps[2], got)
 	}
 	if d := c.Destinations[0]; d.Rate != (config.Rate{Events: 9, Per: time.Second}) || len(d.Credentials) != 2 {

@@ -118,14 +118,14 @@ func (p *Plan) Decide(ev *event.Event, now time.Time) Decision {
 				Delivery: state.Delivery{
 					ID:     DeliveryID(ev.ID, origin, step.Name),
 					Tenant: ev.Tenant, EventID: ev.ID, Origin: origin, Step: step.Name,
-					Destination: step.Destination, Connector: step.Connector, State: state.Waiting,
+					Destination: step.Destination, Connector: step.Connector(destination), State: state.Waiting,
 					Created: now, Updated: now, Due: now,
 				},
 				Destination: destination,
 				Build:       build,
 				Sets:        step.Sets,
 			}
-			if wait := rule.Delay + step.Delay; wait > 0 {
+			if wait := rule.Delay + destination.Delay; wait > 0 {
 				owed.Delivery.Due = now.Add(wait)
 				owed.Delivery.Reason = "delay"
 			}
@@ -149,7 +149,7 @@ func (p *Plan) Today(d state.Delivery, ev *event.Event) (Owed, bool) {
 	if !here || destination == nil {
 		return Owed{}, false
 	}
-	d.Destination, d.Connector = c.step.Destination, c.step.Connector
+	d.Destination, d.Connector = c.step.Destination, c.step.Connector(destination)
 	return Owed{Delivery: d, Destination: destination, Build: build, Sets: c.step.Sets, Once: onceKey(c.rule, d.Origin, d.Step, ev)}, true
 }
 

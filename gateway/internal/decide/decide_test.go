@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +29,7 @@ func rule(tenant, name string, steps ...*config.Step) *config.Rule {
 
 // step sends to a destination in each of the tenants named.
 func step(name, destination string, tenants ...string) *config.Step {
-	s := &config.Step{Name: name, Destination: destination, Connector: "product", Build: map[string]connectors.Connector{}}
+	s := &config.Step{Name: name, Destination: destination, Build: map[string]connectors.Connector{}}
 	for _, tenant := range tenants {
 		s.Build[tenant] = product{tenant + "/" + name}
 	}
@@ -39,7 +40,7 @@ func plan(destinations []string, all ...*config.Rule) *Plan {
 	c := &config.Config{Generation: "g", Rules: all}
 	for _, at := range destinations {
 		tenant, name, _ := strings.Cut(at, "/")
-		c.Destinations = append(c.Destinations, &config.Destination{Item: config.Item{Tenant: tenant, Name: name}})
+		c.Destinations = append(c.Destinations, &config.Destination{Item: config.Item{Tenant: tenant, Name: name}, Product: "product"})
 	}
 	return New(c)
 }
@@ -59,24 +60,25 @@ const completed = `{"type":"response.completed","id":"e1","response":{"id":"r1"}
 
 func TestDecide(t *testing.T) {
 	t.Parallel()
-	slow := rule("acme", "slow", step("crm", "crm", "acme"))
-	slow.Delay, slow.Steps[0].Delay = time.Minute, time.Second
+	slow := rule("acme", "slow", step("late", "late", "acme"))
+	slow.Delay = time.Minute
 	hook := rule("acme", "hook", step("hook", "hook", "acme"))
 	hook.Match.Kind = rules.WebhookKind
 	off := rule("acme", "off", step("crm", "crm", "acme"))
 	off.Match.Disabled = true
-	p := plan([]string{"acme/crm", "acme/hook", "other/crm"},
+	p := plan([]string{"acme/crm", "acme/hook", "acme/late", "other/crm"},
 		rule("acme", "two", step("crm", "crm", "acme"), step("vip", "crm", "acme")),
 		slow, hook, off,
 		rule("other", "foreign", step("crm", "crm", "other")),
 		rule("*", "everybody", step("crm", "crm", "acme", "other"), step("chat", "chat", "third")),
 	)
+	p.Destination("acme", "late").Delay = time.Second
 	cases := []struct {
 		tenant string
 		want   []string // origin/step → destination, after its delay
 	}{
 		{"acme", []string{
-			"rule two/crm → acme/crm after 0s", "rule two/vip → acme/crm after 0s", "rule slow/crm → acme/crm after 1m1s",
+			"rule two/crm → acme/crm after 0s", "rule two/vip → acme/crm after 0s", "rule slow/late → acme/late after 1m1s",
 			"webhook hook/hook → acme/hook after 0s", "rule everybody/crm → acme/crm after 0s",
 		}},
 		{"other", []string{"rule foreign/crm → other/crm after 0s", "rule everybody/crm → other/crm after 0s"}},
@@ -113,6 +115,31 @@ func TestDecide(t *testing.T) {
 }
 
 // A step that is gone, or whose destination is, has no build today; one that moved goes to its new destination.
+// TestRuleOfEveryTenant: what a rule of every tenant owes goes by the destination of the event's own tenant, its product
+// and its delay too.
+func TestRuleOfEveryTenant(t *testing.T) {
+	t.Parallel()
+	crm := step("crm.note", "crm", "acme", "other")
+	crm.Action = "note"
+	p := plan([]string{"acme/crm", "other/crm"}, rule("*", "everybody", crm))
+	acme, other := p.Destination("acme", "crm"), p.Destination("other", "crm")
+	acme.Product, acme.Delay = "first", time.Minute
+	other.Product = "second"
+	for tenant, want := range map[string]string{"acme": "first.note after 1m0s", "other": "second.note after 0s"} {
+		owed := p.Decide(parse(t, tenant, completed), now).Owed
+		if len(owed) != 1 {
+			t.Fatalf("%s: %d deliveries", tenant, len(owed))
+		}
+		d := owed[0].Delivery
+		if got := fmt.Sprintf("%s after %v", d.Connector, d.Due.Sub(now)); got != want {
+			t.Errorf("%s: %s, want %s", tenant, got, want)
+		}
+		if again, ok := p.Today(d, parse(t, tenant, completed)); !ok || again.Delivery.Connector != d.Connector {
+			t.Errorf("%s: today it is %q", tenant, again.Delivery.Connector)
+		}
+	}
+}
+
 func TestToday(t *testing.T) {
 	t.Parallel()
 	ev := parse(t, "acme", completed)

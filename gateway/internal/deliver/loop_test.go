@@ -142,7 +142,7 @@ func ruleTo(destination string, build connectors.Connector) *config.Rule {
 		Item:  config.Item{Tenant: "default", Name: "to-" + destination},
 		Match: &rules.Rule{Kind: rules.RuleKind, Tenant: "default", Name: "to-" + destination, Events: []string{event.TypeResponseCompleted}},
 		Steps: []*config.Step{{
-			Name: destination, Destination: destination, Connector: "product",
+			Name: destination, Destination: destination,
 			Build: map[string]connectors.Connector{"default": build},
 		}},
 	}

@@ -37,8 +37,12 @@ func (x *Explanation) ask(plan *decide.Plan, ev *event.Event) {
 		}
 		if each.Matched {
 			for _, s := range configured.Steps {
-				step := Step{Name: s.Name, Destination: s.Destination, Connector: s.Connector}
-				if _, here := s.Build[ev.Tenant]; !here || plan.Destination(ev.Tenant, s.Destination) == nil {
+				step := Step{Name: s.Name, Destination: s.Destination}
+				destination := plan.Destination(ev.Tenant, s.Destination)
+				if destination != nil {
+					step.Connector = s.Connector(destination)
+				}
+				if _, here := s.Build[ev.Tenant]; !here || destination == nil {
 					step.Note = "not sent: tenant " + ev.Tenant + " has no " + s.Destination
 				}
 				rule.Steps = append(rule.Steps, step)

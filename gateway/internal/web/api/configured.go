@@ -92,9 +92,15 @@ func (k kind) things(c *config.Config, tenant string, showSecrets bool) []thing 
 			}
 		}
 	case ruleKind:
+		destinations := map[string]*config.Destination{}
+		for _, d := range c.Destinations {
+			if d.Tenant == tenant {
+				destinations[d.Name] = d
+			}
+		}
 		for _, r := range c.Rules {
 			if r.Match.Kind == rules.RuleKind && (r.Tenant == tenant || r.Tenant == access.AnyTenant) {
-				all = append(all, thing{Name: r.Name, Tenant: r.Tenant, Enabled: !r.Match.Disabled, At: viewFile(r.At), Events: r.Match.Events, ruleView: viewRule(r, tenant)})
+				all = append(all, thing{Name: r.Name, Tenant: r.Tenant, Enabled: !r.Match.Disabled, At: viewFile(r.At), Events: r.Match.Events, ruleView: viewRule(r, tenant, destinations)})
 			}
 		}
 	case connections, webhooks:
@@ -142,7 +148,8 @@ func viewSource(s *config.Source, showSecrets bool) *sourceView {
 	return v
 }
 
-func viewRule(r *config.Rule, tenant string) *ruleView {
+// viewRule shows a rule as it runs in a tenant, whose destinations are given.
+func viewRule(r *config.Rule, tenant string, destinations map[string]*config.Destination) *ruleView {
 	v := &ruleView{Once: r.Once, Send: []stepView{}}
 	if r.Match.When != nil {
 		v.When = r.Match.When.String()
@@ -151,8 +158,9 @@ func viewRule(r *config.Rule, tenant string) *ruleView {
 		v.Delay = r.Delay.String()
 	}
 	for _, s := range r.Steps {
-		if _, here := s.Build[tenant]; here {
-			v.Send = append(v.Send, stepView{s.Name, s.Destination, s.Connector})
+		d := destinations[s.Destination]
+		if _, here := s.Build[tenant]; here && d != nil {
+			v.Send = append(v.Send, stepView{s.Name, s.Destination, s.Connector(d)})
 		}
 	}
 	return v
