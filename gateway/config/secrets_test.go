@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,7 +62,7 @@ func TestFaultsShowNoSecret(t *testing.T) {
 			if said := err.Error(); strings.Contains(said, secret) {
 				t.Error(said)
 			}
-			if faults, ok := err.(document.Faults); ok {
+			if faults, ok := errors.AsType[document.Faults](err); ok {
 				for _, f := range faults {
 					if strings.Contains(f.Source()+f.Message+f.Remedy, secret) {
 						t.Errorf("%+v", f)
