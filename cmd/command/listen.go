@@ -42,7 +42,7 @@ func (g *globals) listen() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&address, "listen", "127.0.0.1:9000", "host:port")
-	f.StringVar(&style, "signature", "standard", "style of signature to check; `none` checks nothing")
+	f.StringVar(&style, "signature", "standard", "`style` of signature to check; none checks nothing")
 	f.StringArrayVar(&secrets, "secret", nil, "secret to check with, more than once while rotating (or SURVEYGATE_SECRET)")
 	f.IntVar(&status, "answer", 0, "answer every request with this status")
 	return cmd

@@ -55,7 +55,7 @@ not and what was signed. Nothing runs, and nothing is sent or kept.`,
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.headers, "header", nil, "a header that came with it, as 'Name: value'; may stand several times")
-	flags.StringVar(&f.headerFile, "headers", "", "a file of such headers, one to a line, as `source captured --save` writes it")
+	flags.StringVar(&f.headerFile, "headers", "", "a `file` of such headers, one to a line, as source captured --save writes it")
 	flags.StringArrayVar(&f.query, "query", nil, "a parameter of its URL, as name=value")
 	flags.StringArrayVar(&f.secrets, "secret", nil, "what the platform signs with; without it nothing is checked")
 	flags.StringArrayVar(&f.vars, "var", nil, "another placeholder of the profile, as name=value")

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,6 +46,12 @@ func TestFaultsShowNoSecret(t *testing.T) {
 		"colon":                         "connections:\n  crm:\n    hubspot:\n      token: a: SECRET",
 		"control character":             "connections:\n  crm: {hubspot: {token: SECRET\x01}}",
 		"second document on its line":   "--- \n--- {token: SECRET}",
+		"a block with a tab":            "connections:\n  crm:\n    hubspot:\n      token: >-\n\tSECRET",
+		"open quote on the next line":   "connections:\n  crm:\n    hubspot:\n      token:\n        \"SECRET",
+		"at sign on the next line":      "connections:\n  crm:\n    hubspot:\n      token:\n        @SECRET",
+		"at sign in an entry":           "sources:\n  pollqr:\n    profile: pollqr\n    secrets:\n    - @SECRET",
+		"tag in an entry":               "sources:\n  pollqr:\n    profile: pollqr\n    secrets:\n      - other\n      - !x SECRET",
+		"at sign in a header":           "webhooks:\n  - name: w\n    headers:\n      X-Own: @SECRET",
 		"open quote":                    "connections:\n  crm: {hubspot: {token: \"SECRET}}",
 		"missing comma and second text": "sources: {a: {profile: pollqr secrets: [\"x\", \"SECRET\"]}}",
 	} {
@@ -61,7 +68,7 @@ func TestFaultsShowNoSecret(t *testing.T) {
 			if said := err.Error(); strings.Contains(said, secret) {
 				t.Error(said)
 			}
-			if faults, ok := err.(document.Faults); ok {
+			if faults, ok := errors.AsType[document.Faults](err); ok {
 				for _, f := range faults {
 					if strings.Contains(f.Source()+f.Message+f.Remedy, secret) {
 						t.Errorf("%+v", f)

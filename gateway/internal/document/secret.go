@@ -109,8 +109,12 @@ func (f *file) guard(faults Faults) Faults {
 		for _, m := range inURL.FindAllStringSubmatchIndex(line, -1) {
 			hide(m[2], m[3])
 		}
-		for _, key := range secretKey.FindAllStringIndex(line, -1) {
-			brackets := strings.IndexAny(strings.TrimLeft(line[key[1]:], " "), "{[") == 0
+		keys := secretKey.FindAllStringIndex(line, -1)
+		if f.belowSecret(fault.Line) {
+			keys = [][]int{{0, 0}}
+		}
+		for _, key := range keys {
+			brackets := key[1] == 0 || strings.IndexAny(strings.TrimLeft(line[key[1]:], " "), "{[") == 0
 			for _, m := range words.FindAllStringIndex(line[key[1]:], -1) {
 				from, to := key[1]+m[0], key[1]+m[1]
 				next := isKey(line, from, to)
@@ -125,6 +129,29 @@ func (f *file) guard(faults Faults) Faults {
 		fault.Message, fault.Remedy = f.redacted(fault.Message), f.redacted(fault.Remedy)
 	}
 	return faults
+}
+
+// belowSecret reports whether a line belongs to a key above it that means a secret, by its indentation.
+func (f *file) belowSecret(number int) bool {
+	indented := func(line string) int {
+		line = strings.ReplaceAll(line, "\t", "        ")
+		return 2*(len(line)-len(strings.TrimLeft(line, " "))) + strings.Count(strings.TrimLeft(line, " ")[:1], "-") // an entry may stand right below its key
+	}
+	if strings.TrimSpace(f.lines[number-1]) == "" {
+		return false
+	}
+	depth := indented(f.lines[number-1])
+	for i := number - 2; i >= 0 && depth > 0; i-- {
+		line := f.lines[i]
+		if text := strings.TrimSpace(line); text == "" || text[0] == '#' || indented(line) >= depth {
+			continue
+		}
+		if secretKey.MatchString(line) {
+			return true
+		}
+		depth = indented(line)
+	}
+	return false
 }
 
 // isKey reports whether a word of a line is a key: a colon ends it, or stands behind its closing quote.

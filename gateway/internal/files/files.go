@@ -7,14 +7,21 @@
 package files
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/clock"
 )
 
 // Reader reads files and remembers them. The zero value is ready to use; it is safe for concurrent use.
@@ -44,10 +51,52 @@ type stamp struct {
 // ReadFile reads a file, and remembers it whether it can be read or not.
 func (r *Reader) ReadFile(path string) ([]byte, error) {
 	s := stat(path) // before it is read, so that a change in between shows
-	text, err := os.ReadFile(path)
+	text, err := readFile(path)
 	s.read(text, err)
 	r.remember(path, &look{was: s})
 	return text, err
+}
+
+const (
+	// MaxBytes is the size up to which a file is read: a device or a file of the wrong kind must not fill the memory.
+	MaxBytes = 8 << 20
+	// pipeFor is how long a pipe is read: its writer has to begin and to close it in that time.
+	pipeFor = 2 * time.Second
+	// askPipe is how often a pipe without a writer is looked at again.
+	askPipe = 10 * time.Millisecond
+)
+
+// readFile reads a file without waiting for ever: a reload that waits for a pipe would keep every later change, and a
+// stop, waiting too.
+func readFile(path string) (_ []byte, err error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	_ = f.SetReadDeadline(clock.System().Now().Add(pipeFor)) // of pipes; regular files have none, and do not wait
+	var b bytes.Buffer
+	for {
+		_, err = b.ReadFrom(io.LimitReader(f, MaxBytes+1))
+		if err != nil || b.Len() > 0 || info.Mode()&fs.ModeNamedPipe == 0 {
+			break
+		}
+		time.Sleep(askPipe) // opened without waiting, a pipe is at its end until a writer comes
+	}
+	if err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("it is a pipe, and nobody wrote and closed it within %s", pipeFor)}
+		}
+		return nil, err
+	}
+	if b.Len() > MaxBytes {
+		return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("it is larger than %d MiB", MaxBytes>>20)}
+	}
+	return b.Bytes(), nil
 }
 
 // Folder lists the files of a folder whose names pass, links to files included, in the order of their names. A path that
@@ -126,7 +175,7 @@ func (l *look) again(path string) stamp {
 	case l.keep != nil && s.info != nil && s.info.IsDir():
 		s.list(list(path, l.keep))
 	case l.keep == nil && s.small():
-		s.read(os.ReadFile(path))
+		s.read(readFile(path))
 	}
 	return s
 }

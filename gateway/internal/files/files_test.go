@@ -1,6 +1,7 @@
 package files_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -140,5 +141,41 @@ func TestChangedWhileReading(t *testing.T) {
 	_, _ = r.ReadFile(path)
 	if r.Changed() != path {
 		t.Error("a change between two reads does not show")
+	}
+}
+
+// TestReadFileEnds: neither a pipe that nobody writes to nor a file of any size keeps who reads it.
+func TestReadFileEnds(t *testing.T) {
+	t.Parallel()
+	var r files.Reader
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	huge := filepath.Join(t.TempDir(), "huge")
+	write(t, huge, "")
+	if err := os.Truncate(huge, 1<<40); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{pipe: "it is a pipe", huge: "larger than 8 MiB", "/dev/zero": "larger than 8 MiB"} {
+		if _, err := r.ReadFile(path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+
+	// One that is written, as <(…) of a shell is, is read whole.
+	reading, writing, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = reading.Close() }()
+	if _, err := writing.WriteString("secret"); err != nil {
+		t.Fatal(err)
+	}
+	if err := writing.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := r.ReadFile(fmt.Sprintf("/dev/fd/%d", reading.Fd())); err != nil || string(text) != "secret" {
+		t.Errorf("a pipe that is written: %q, %v", text, err)
 	}
 }
