@@ -9,14 +9,28 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
+// attributes are those of a CloudEvent that are read. Each stands once: of two, what stands before us may read the other.
+var attributes = []string{
+	"specversion", "id", "type", "time", "tenant", "source", "dedupekey", "origid", "origtype", "sourcekind", "data", "data_base64",
+}
+
 // cloudEvent reads CloudEvents in structured form: attributes, and our spelling under `data`. Attributes that
 // we have no use for are ignored, as CloudEvents demands of those it does not name.
 func (p *parser) cloudEvent() error {
 	p.cloud, p.kind, p.at = true, "application/cloudevents+json", "data."
 	var data jsonpath.Result
 	var err error
+	seen := 0 // a bit for each of attributes
 	p.event.Each(func(key []byte, v jsonpath.Result) bool {
-		switch name := string(key); name {
+		name := string(key)
+		if i := slices.Index(attributes, name); i >= 0 {
+			if seen&(1<<i) != 0 {
+				err = &FieldError{Path: name, Problem: "stands twice"}
+				return false
+			}
+			seen |= 1 << i
+		}
+		switch name {
 		case "specversion":
 			if v.Kind() != jsonpath.String {
 				err = wrong(name, "text", v)
@@ -33,9 +47,7 @@ func (p *parser) cloudEvent() error {
 				p.own.set(name, v.Text())
 			}
 		case "data":
-			if !data.Exists() {
-				data = v
-			}
+			data = v
 		case "data_base64":
 			err = &FieldError{Path: name, Problem: "is not taken: an event's data is JSON"}
 		}
@@ -197,7 +209,7 @@ func headerText(value string) string {
 // origin is what an envelope of ours says of where its event comes from.
 type origin struct{ key, id, kind, sourceKind string }
 
-// set keeps an attribute; of one that stands twice the first counts.
+// set keeps an attribute.
 func (o *origin) set(name, value string) {
 	var to *string
 	switch name {
@@ -210,7 +222,7 @@ func (o *origin) set(name, value string) {
 	case "sourcekind":
 		to = &o.sourceKind
 	}
-	if to != nil && *to == "" {
+	if to != nil {
 		*to = value
 	}
 }

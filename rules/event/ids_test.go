@@ -114,3 +114,27 @@ func TestAnswersStandOnce(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestAttributesStandOnce: what stands before us may read the other one.
+func TestAttributesStandOnce(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"id", "type", "source", "time", "tenant", "dedupekey", "origid", "origtype", "sourcekind", "specversion", "data"} {
+		values := map[string]string{
+			"specversion": `"1.0"`, "type": `"response.completed"`, "source": `"/tenants/default/sources/api"`, "id": `"1"`,
+			"time": `"2026-01-02T03:04:05Z"`, "tenant": `"default"`, "data": `{}`,
+		}
+		value := values[name]
+		if value == "" {
+			value = `"x"`
+		}
+		body := `{"specversion":"1.0","type":"response.completed","source":"/tenants/default/sources/api","id":"1"`
+		if name != "specversion" && name != "type" && name != "source" && name != "id" {
+			body += `,"` + name + `":` + value
+		}
+		body += `,"` + name + `":` + value + `}`
+		_, err := ParseStructured([]byte(body), defaults)
+		if want := "`" + name + "` stands twice"; err == nil || err.Error() != want {
+			t.Errorf("%s: got %v, want %s", body, err, want)
+		}
+	}
+}
