@@ -3,6 +3,7 @@ package event
 import (
 	"encoding/hex"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -232,4 +233,33 @@ func (o *origin) set(name, value string) {
 // duplicate.
 func (o *origin) of(h *Header) bool {
 	return o.key != "" && slices.Contains(IDs(h.Tenant, h.Source, o.key), h.OrigID)
+}
+
+// cloudKey is the dedupe key of a CloudEvent whose source is a URI: SOURCE#ID. A source that holds # itself stands behind
+// its length, so that no other source and id make the same key.
+func cloudKey(source, id string) string {
+	if strings.Contains(source, "#") {
+		return "#" + strconv.Itoa(len(source)) + ":" + source + "#" + id
+	}
+	return source + "#" + id
+}
+
+// maxKeys bounds the keys that one text may stand for.
+const maxKeys = 16
+
+// PublishedKeys are the dedupe keys that an event of our API may have whose publisher calls it by this text: the text,
+// and where it is SOURCE#ID of a CloudEvent and holds # more than once, the keys of each way to read it.
+func PublishedKeys(text string) []string {
+	keys := []string{text}
+	first := strings.IndexByte(text, '#')
+	for at := first + 1; first >= 0 && len(keys) < maxKeys; {
+		next := strings.IndexByte(text[at:], '#')
+		if next < 0 {
+			break
+		}
+		at += next
+		keys = append(keys, cloudKey(text[:at], text[at+1:]))
+		at++
+	}
+	return keys
 }

@@ -230,7 +230,7 @@ func (p *parser) finish(body []byte, d Defaults) (*Event, error) {
 		case p.cloud:
 			// A CloudEvent's source may be any URI; with it the id is one of its own.
 			if h.DedupeKey != "" {
-				h.DedupeKey = s + "#" + h.DedupeKey
+				h.DedupeKey = cloudKey(s, h.DedupeKey)
 			}
 		default:
 			return nil, badName("source")

@@ -33,12 +33,14 @@ func (a *API) published(c *call, id string) (*state.Record, error) {
 		names = []string{name}
 	}
 	var found *state.Record
-	for _, name := range names[:min(len(names), maxNamed)] {
-		record, err := a.bestProved(c, event.IDs(c.tenant, name, id))
+	for _, at := range keysOf(names[:min(len(names), maxNamed)], id) {
+		record, err := a.bestProved(c, event.IDs(c.tenant, at.source, at.key))
 		switch {
 		case err != nil:
 			return nil, err
 		case record == nil:
+		case found != nil && found.Event.ID != record.Event.ID && found.Event.Source == record.Event.Source:
+			return nil, answer.Clash("two CloudEvents may be meant, because their source holds #: ask by the id that publishing answered")
 		case found != nil && found.Event.ID != record.Event.ID:
 			return nil, answer.Clash("the sources " + found.Event.Source + " and " + record.Event.Source + " both have an event of that id: say which with `source`")
 		default:
@@ -49,6 +51,24 @@ func (a *API) published(c *call, id string) (*state.Record, error) {
 		return nil, answer.Missing("event")
 	}
 	return found, nil
+}
+
+// named is a dedupe key within a source.
+type named struct{ source, key string }
+
+// keysOf are the keys that an id may stand for in each source.
+func keysOf(sources []string, id string) []named {
+	var all []named
+	for _, source := range sources {
+		if source != event.DefaultSource {
+			all = append(all, named{source, id})
+			continue
+		}
+		for _, key := range event.PublishedKeys(id) {
+			all = append(all, named{source, key})
+		}
+	}
+	return all
 }
 
 // bestProved is the first of an event's ids that is kept, from the best proved on; nil where none is.
