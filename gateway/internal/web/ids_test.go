@@ -106,3 +106,16 @@ sources:
 		}
 	}
 }
+
+// An attribute of a CloudEvent in headers stands once: what stands before us may read the other one.
+func TestAttributeInHeadersTwice(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	header := map[string]string{"ce-specversion": "1.0", "ce-type": "response.completed", "ce-source": "urn:shop", "ce-id": "1"}
+	for name := range header {
+		got := r.ask(t, ask{method: "POST", path: "/v1/events", token: publishToken, body: `{}`, header: header, again: map[string]string{strings.ToUpper(name): "x"}})
+		if got.status != 422 || !strings.Contains(got.body, "`"+name+"` stands twice") {
+			t.Errorf("%s: %d %s", name, got.status, got.body)
+		}
+	}
+}

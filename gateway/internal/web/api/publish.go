@@ -125,6 +125,9 @@ func read(f form, header *fasthttp.RequestHeader, body []byte, d event.Defaults)
 		ev, err := event.ParseStructured(body, d)
 		return []event.Parsed{{Event: ev, Err: err}}, true, nil
 	case binaryForm:
+		if name := repeatedAttribute(header); name != "" {
+			return []event.Parsed{{Err: &event.FieldError{Path: name, Problem: "stands twice"}}}, true, nil
+		}
 		ev, err := event.ParseBinary(func(name string) string { return string(header.Peek("Ce-" + name)) }, body, d)
 		if errors.Is(err, event.ErrNotJSON) {
 			err = answer.Say(fiber.StatusBadRequest, answer.Validation, "the data is not JSON, which an event's data is, whatever Content-Type (`datacontenttype`) says")
@@ -136,6 +139,22 @@ func read(f form, header *fasthttp.RequestHeader, body []byte, d event.Defaults)
 	}
 	parsed, err = event.ParseMany(body, d)
 	return parsed, len(parsed) == 1 && parsed[0].Line == 0 && !isArray(body), err
+}
+
+// repeatedAttribute is the first ce- header that stands twice, in lower case: what stands before us may read the other one.
+func repeatedAttribute(header *fasthttp.RequestHeader) (repeated string) {
+	seen := map[string]bool{}
+	for key := range header.All() {
+		name := strings.ToLower(string(key))
+		if !strings.HasPrefix(name, "ce-") {
+			continue
+		}
+		if seen[name] && repeated == "" {
+			repeated = name
+		}
+		seen[name] = true
+	}
+	return repeated
 }
 
 func isArray(body []byte) bool {
