@@ -105,6 +105,6 @@ func (g *globals) started(s gateway.Started) {
 		g.printf("  %-12s %s\n", owned(source.Tenant, source.Name), source.Where())
 	}
 	if slices.ContainsFunc(s.Sources, func(source gateway.SourceURL) bool { return strings.HasSuffix(source.URL, "/"+gateway.Hidden) }) {
-		g.printf("surveygate source list --show-secrets prints the URLs whole\n")
+		g.printf("surveygate source list --show-secrets prints their tokens\n")
 	}
 }
