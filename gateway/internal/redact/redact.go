@@ -18,6 +18,7 @@ import (
 // Cutter cuts secrets out of texts. It finds them as they are, with any of their characters escaped for a URL (%2F, +),
 // JSON (\/, \u002F, also within JSON in a string) or HTML (&amp;, &#47;), in base64 of either alphabet, alone or as part
 // of something longer, and in hexadecimal of either case; base64 and hexadecimal may be escaped in turn.
+// A secret that is made mostly of escape characters (\, %, &) and escaped once more may be missed: nobody gives one out.
 // It is safe for concurrent use. A nil Cutter cuts nothing.
 type Cutter struct {
 	patterns []pattern

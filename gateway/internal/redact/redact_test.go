@@ -146,6 +146,9 @@ func FuzzCut(f *testing.F) {
 		if secret == "" || len(secret) > 64 || !utf8.ValidString(secret) || strings.ContainsFunc(secret, unicode.IsControl) || strings.ContainsAny(before+behind, secret) {
 			return
 		}
+		if 2*strings.Count(secret, `\`)+2*strings.Count(secret, "%")+2*strings.Count(secret, "&") > len(secret) {
+			return // made of escapes, it can be read in more ways than are tried
+		}
 		chance := rand.New(rand.NewPCG(seed, 0))
 		ways := redacttest.Spellings()[:14] // that write character by character
 		var written strings.Builder
