@@ -21,10 +21,12 @@ func NewURL(text string) (URL, error) {
 	return u, err
 }
 
-// UnmarshalText takes an absolute http or https address without user, password or fragment.
+// UnmarshalText takes an absolute http or https address without user, password or fragment. One that it refuses is a
+// secret too where it looks like one, or cannot be read at all: the fault shows its line.
 func (u *URL) UnmarshalText(b []byte) error {
 	parsed, err := parseURL(b)
 	if err != nil {
+		*u = URL{secret: parsed == nil || isCredential(parsed)}
 		return err
 	}
 	*u = URL{text: NewSecret(parsed.String()), secret: isCredential(parsed)}

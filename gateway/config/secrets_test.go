@@ -28,6 +28,8 @@ func TestFaultsShowNoSecret(t *testing.T) {
 		"sources as a list":             "sources:\n  - {name: pollqr, profile: pollqr, secrets: [SECRET]}",
 		"webhook":                       "webhooks: [SECRET]",
 		"webhooks":                      "webhooks: 'https://hooks.zapier.com/SECRET'",
+		"address of another scheme":     "webhooks:\n  - {name: w, url: 'ftp://hooks.zapier.com/SECRET', signature: none}",
+		"address that cannot be read":   "webhooks:\n  - {name: w, url: 'https://a.example.com/%zzSECRET', signature: none}",
 		"webhooks as a mapping":         "webhooks:\n  w: {url: 'https://a.example.com', secrets: [SECRET]}",
 		"redis in a list":               "redis: ['redis://u:SECRET@h/0']",
 		"twice":                         "connections:\n  crm: {hubspot: {token: SECRET, token: SECRET2}}",
