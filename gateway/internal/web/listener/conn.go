@@ -99,10 +99,13 @@ func (c *Conn) Close() error {
 	return c.Conn.Close()
 }
 
-// drain says that nothing more will be written, and reads on until the client has understood.
+// drain says that nothing more will be written, where the connection can, and reads on until the client closes it or the
+// bounds end it.
 func (c *Conn) drain(most time.Duration, bytes int64) {
-	half, ok := c.Conn.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil || c.SetReadDeadline(wall.Now().Add(most)) != nil {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() != nil {
+		return
+	}
+	if c.SetReadDeadline(wall.Now().Add(most)) != nil {
 		return
 	}
 	_, _ = io.CopyN(io.Discard, c.Conn, bytes)
