@@ -22,7 +22,7 @@ type Settings interface {
 	Kept(ctx context.Context, tenant, list string) ([][]byte, error)
 
 	// Lease gives a name to one holder for ttl, or renews it; fence rises with each new holder. Somebody else's is
-	// ErrConflict. It has no tenant: names belong to the gateway.
+	// ErrConflict. A ttl of 0 gives it back. It has no tenant: names belong to the gateway.
 	Lease(ctx context.Context, name, holder string, ttl time.Duration) (fence uint64, err error)
 }
 

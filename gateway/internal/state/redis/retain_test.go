@@ -343,3 +343,54 @@ func TestNoSharesWhileAFormerVersionRuns(t *testing.T) {
 }
 
 func eventBytes(n int64) state.Retention { return state.Retention{Events: state.Bound{Bytes: n}} }
+
+// Another replica that trims between two of a trim's questions takes nothing from who has less than an equal part.
+func TestPlanWhileAnotherTrims(t *testing.T) {
+	t.Parallel()
+	url, _ := startCluster(t)
+	s, other := gate(t, url), gate(t, url)
+	small := eventsOf(t, "small", "s", 20)
+	decide(t, s, small)
+	decide(t, s, eventsOf(t, "large", "l", 400))
+	trim := &trimming{s: s, ctx: t.Context(), budget: sliceBudget}
+	sums, err := trim.measure()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := func(m *inShard) int64 { return m.bytes }
+	bound := sum(sums, all) / 2
+	trim.r.Events.Bytes = bound
+	trimAll(t, other, trim.r)
+	plans, err := trim.plan(bound, sums, all, trim.ranked("used"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range plans {
+		for _, o := range plans[i].over {
+			if o.tenant == "small" {
+				t.Fatalf("the small tenant is to have %d bytes in shard %d", o.level, i)
+			}
+		}
+	}
+}
+
+// One replica trims at a time.
+func TestOneTrims(t *testing.T) {
+	t.Parallel()
+	srv := start(t)
+	s, other := gate(t, srv.url()), gate(t, srv.url())
+	decide(t, s, eventsOf(t, acme, "a", 40))
+	r := state.Retention{Events: state.Bound{Bytes: 1}}
+	if _, err := other.Lease(t.Context(), "trim", other.holder, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if done, err := s.Trim(t.Context(), r); err != nil || *done != (state.Trimmed{}) {
+		t.Fatalf("trimmed %+v while another replica trims, %v", done, err)
+	}
+	for _, st := range []*store{other, s} { // and each gives the lease back
+		decide(t, s, eventsOf(t, acme, "b"+st.holder, 40))
+		if done, err := st.Trim(t.Context(), r); err != nil || done.Events == 0 {
+			t.Fatalf("trimmed %+v, %v", done, err)
+		}
+	}
+}

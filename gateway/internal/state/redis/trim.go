@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -19,6 +20,7 @@ const (
 	sliceEvents = 128
 	sliceList   = 256
 	idBytes     = 64 // what recognising an id takes
+	trimLease   = 10 * time.Second
 )
 
 // trimming is one Trim.
@@ -28,19 +30,39 @@ type trimming struct {
 	r      state.Retention
 	done   state.Trimmed
 	budget int
+	leased time.Time // when the lease was taken or renewed
 }
 
 // Trim removes what retention ends. Bounds hold for all shards together: each has the part that is its part of what is
-// kept.
+// kept. One replica trims at a time: two would each end what is over the bound. Where another one does, it does nothing.
 func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
 	}
 	t := &trimming{s: s, ctx: ctx, r: r, budget: sliceBudget}
-	if err := t.all(); err != nil {
+	err := t.lease(trimLease)
+	if err == nil {
+		defer t.unlease()
+		err = t.all()
+	}
+	if err != nil && !errors.Is(err, state.ErrConflict) {
 		return nil, fmt.Errorf("trim: %w", err)
 	}
 	return &t.done, nil
+}
+
+// lease takes the lease of trimming, or renews it; state.ErrConflict where another replica has it.
+func (t *trimming) lease(ttl time.Duration) error {
+	t.leased = time.Now()
+	_, err := t.s.Lease(t.ctx, "trim", t.s.holder, ttl)
+	return err
+}
+
+// unlease gives the lease back. Where that fails it ends by itself.
+func (t *trimming) unlease() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), time.Second)
+	defer cancel()
+	_, _ = t.s.Lease(ctx, "trim", t.s.holder, 0)
 }
 
 func (t *trimming) all() error {
@@ -68,6 +90,11 @@ func (t *trimming) slices(step func() (more bool, err error)) error {
 		t.budget--
 		if err := t.s.check(t.ctx); err != nil {
 			return err
+		}
+		if time.Since(t.leased) > trimLease/3 {
+			if err := t.lease(trimLease); err != nil {
+				return err
+			}
 		}
 		if more, err := step(); err != nil || !more {
 			return err

@@ -40,11 +40,7 @@ type shedding struct {
 // what they have there.
 func (t *trimming) plan(bound int64, sums []inShard, of func(*inShard) int64, usedIn func(*shard) (map[string]int64, error)) ([]shedding, error) {
 	plans := make([]shedding, len(sums))
-	var total int64
-	for i := range sums {
-		total += of(&sums[i])
-	}
-	if bound <= 0 || total <= bound {
+	if bound <= 0 || sum(sums, of) <= bound {
 		return plans, nil
 	}
 	all := map[string]int64{}
@@ -56,6 +52,15 @@ func (t *trimming) plan(bound int64, sums []inShard, of func(*inShard) int64, us
 		for tenant, n := range plans[i].used {
 			all[tenant] += n
 		}
+	}
+	// What left while tenants were asked for is not over the bound: the excess is the smaller one, before and after.
+	later, err := t.measure()
+	if err != nil {
+		return nil, err
+	}
+	total := min(sum(sums, of), sum(later, of))
+	if total <= bound {
+		return make([]shedding, len(sums)), nil
 	}
 	largest := slices.SortedFunc(maps.Keys(all), func(a, b string) int {
 		return cmp.Or(cmp.Compare(all[b], all[a]), cmp.Compare(a, b))
@@ -84,6 +89,13 @@ func (t *trimming) plan(bound int64, sums []inShard, of func(*inShard) int64, us
 		}
 	}
 	return plans, nil
+}
+
+func sum(all []inShard, of func(*inShard) int64) (n int64) {
+	for i := range all {
+		n += of(&all[i])
+	}
+	return n
 }
 
 // ranked reads what tenants have in a shard.

@@ -289,10 +289,15 @@ var leases = []test{
 		}
 		s.h.Reopen()
 		s.h.Advance(time.Minute)
-		third, err := s.store().Lease(s.ctx, "tokens/crm", "one", time.Minute)
+		third, err := take("one")
 		s.ok(err)
 		if third <= second {
 			s.Fatalf("fence %d after %d, across a restart", third, second)
+		}
+		_, err = s.store().Lease(s.ctx, "tokens/crm", "one", 0)
+		s.ok(err)
+		if fourth, err := take("two"); err != nil || fourth <= third {
+			s.Fatalf("fence %d after %d, given back: %v", fourth, third, err)
 		}
 	}},
 }
