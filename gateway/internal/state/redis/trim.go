@@ -53,7 +53,7 @@ func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, er
 
 // lease takes the lease of trimming, or renews it; state.ErrConflict where another replica has it.
 func (t *trimming) lease(ttl time.Duration) error {
-	t.leased = time.Now()
+	t.leased = t.s.clock.Now()
 	_, err := t.s.Lease(t.ctx, "trim", t.s.holder, ttl)
 	return err
 }
@@ -91,7 +91,7 @@ func (t *trimming) slices(step func() (more bool, err error)) error {
 		if err := t.s.check(t.ctx); err != nil {
 			return err
 		}
-		if time.Since(t.leased) > trimLease/3 {
+		if t.s.clock.Now().Sub(t.leased) > trimLease/3 {
 			if err := t.lease(trimLease); err != nil {
 				return err
 			}
