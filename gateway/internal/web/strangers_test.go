@@ -72,7 +72,12 @@ func TestNoRoomForConnections(t *testing.T) {
 	r := (&rig{port: true, bounds: Bounds{Connections: 8}}).open(t)
 	var slow []*talk
 	for range 7 {
-		slow = append(slow, r.talk(t, "POST /in/pollqr HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"))
+		c := r.talk(t, "POST /in/pollqr HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n")
+		if got := c.answer(); got.status != 100 { // its header was read before the next one's
+			t.Fatalf("a slow one: %d %s", got.status, got.body)
+		}
+		c.write("{")
+		slow = append(slow, c)
 	}
 	for range 3 {
 		if got := r.talk(t, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").answer(); got.status != 200 {
