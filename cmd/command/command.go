@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	_ "time/tzdata" // an image of the binary alone has no zones of the system
 
 	"github.com/spf13/cobra"
 
@@ -139,7 +140,31 @@ func New(stdout, stderr io.Writer) *cobra.Command {
 		g.run(), g.demo(), g.check(), g.test(), g.explain(), g.emit(), g.listen(),
 		g.deliveries(), g.dead(), g.source(), g.secret(), g.version(),
 	)
+	for _, parent := range root.Commands() {
+		known(parent)
+	}
 	return root
+}
+
+// known makes a command that only has others refuse a word that is none of them: cobra would print its help and succeed.
+func known(parent *cobra.Command) {
+	for _, child := range parent.Commands() {
+		known(child)
+	}
+	if parent.Runnable() || !parent.HasSubCommands() {
+		return
+	}
+	parent.Args, parent.SuggestionsMinimumDistance = cobra.ArbitraryArgs, 2
+	parent.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return cmd.Help()
+		}
+		text := fmt.Sprintf("unknown command %q for %q", args[0], cmd.CommandPath())
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			text += "; did you mean " + near[0] + "?"
+		}
+		return fmt.Errorf("%s\n`%s --help` lists what there is", text, cmd.CommandPath())
+	}
 }
 
 // globals are the flags every command has, and where it prints.

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -10,6 +11,10 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/surveygate/surveygate/cmd/command"
 )
 
 // ask runs a command against a running gateway's folder and decodes its JSON.
@@ -170,6 +175,33 @@ rules:
 		if code != c.code || !strings.Contains(out+errs, c.says) {
 			t.Errorf("surveygate %s: exit %d, want %d with %q:\n%s%s", c.args, code, c.code, c.says, out, errs)
 		}
+	}
+}
+
+// Every command refuses words that it does not know, whatever its place, and says where to look.
+func TestUnknownWords(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var walk func(*cobra.Command)
+	walk = func(c *cobra.Command) {
+		for _, child := range c.Commands() {
+			walk(child)
+		}
+		if c.HasSubCommands() {
+			out, errs, code := invoke(t, dir, nil, append(strings.Fields(c.CommandPath())[1:], "lits")...)
+			if code != 2 || out != "" || !strings.Contains(errs, `unknown command "lits"`) {
+				t.Errorf("%s lits: exit %d\n%s%s", c.CommandPath(), code, out, errs)
+			}
+			if out, errs, code := invoke(t, dir, nil, strings.Fields(c.CommandPath())[1:]...); code != 0 || !strings.Contains(out, "Usage:") {
+				t.Errorf("%s: exit %d\n%s%s", c.CommandPath(), code, out, errs)
+			}
+		} else if c.Args == nil {
+			t.Errorf("%s takes any words", c.CommandPath())
+		}
+	}
+	walk(command.New(io.Discard, io.Discard))
+	if _, errs, _ := invoke(t, dir, nil, "dead", "lits"); !strings.Contains(errs, "did you mean list?") {
+		t.Error(errs)
 	}
 }
 

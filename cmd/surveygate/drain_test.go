@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -84,6 +85,30 @@ func TestStopAmongSlowClients(t *testing.T) {
 		t.Errorf("the clients were closed before what is held was handed over:\n%s", p.said())
 	}
 	p.exits(0)
+}
+
+// Whatever a process is started with, nobody else can read what it keeps.
+func TestFilesAreOurs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := startWith(t, []string{"sh", "-c", `umask 0; exec "$0" "$@"`, binary}, dir, draining("0s"))
+	if _, _, err := p.publish(http.DefaultClient, `{"type": "response.completed", "id": "one"}`); err != nil {
+		t.Fatal(err)
+	}
+	p.stop()
+	err := filepath.WalkDir(filepath.Join(dir, "data"), func(path string, entry os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s: %s", path, info.Mode())
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 // exits waits for the end.
