@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -56,6 +57,14 @@ func checkURL(u *url.URL) error {
 		return errors.New("no user or password in a URL: they would be printed; use a header")
 	case u.Fragment != "" || u.RawFragment != "":
 		return errors.New("no fragment (`#…`) in a URL: it is never sent")
+	}
+	return CheckPort(u.Port())
+}
+
+// CheckPort says what is wrong with the port that a URL names; "" is the scheme's own.
+func CheckPort(port string) error {
+	if n, err := strconv.ParseUint(port, 10, 16); port != "" && (err != nil || n == 0) {
+		return fmt.Errorf("`%s` is not a port; write a number from 1 to 65535", port)
 	}
 	return nil
 }

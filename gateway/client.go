@@ -50,6 +50,9 @@ func Dial(o ClientOptions) (*Client, error) {
 		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 			return nil, fmt.Errorf("--server %q is no URL such as https://surveys.example.com", o.Server)
 		}
+		if err := connectors.CheckPort(u.Port()); err != nil {
+			return nil, fmt.Errorf("--server %s: %w", o.Server, err)
+		}
 		if o.Token.IsZero() {
 			return nil, errors.New("--server needs --token, or SURVEYGATE_TOKEN")
 		}

@@ -59,6 +59,9 @@ type Options struct {
 	Log *slog.Logger
 	// Reload receives when the configuration is to be read again.
 	Reload <-chan os.Signal
+	// Leave receives when the gateway is to stop in a way that a balancer in front of it can follow: it is not ready from
+	// then on, and stops once the configuration's `drain` has passed, or when the context ends. Nil: only the context stops it.
+	Leave <-chan os.Signal
 	// Started is called once, when everything listens.
 	Started func(Started)
 
@@ -144,7 +147,8 @@ func (g *running) grouped(calls int) {
 	}
 }
 
-// Run runs a gateway until ctx ends: then it answers no new request, hands over what is held, and returns.
+// Run runs a gateway until ctx ends: then it answers no new request, hands over what is held, and returns. See Options.Leave
+// for a stop that is announced.
 func Run(ctx context.Context, o Options) error {
 	g, err := open(ctx, o)
 	if err != nil {
@@ -285,26 +289,68 @@ func (g *running) serve(ctx context.Context) error {
 	if b, ok := g.store.(state.Breaker); ok {
 		broken = b.Broken()
 	}
-	var failure error
-	select {
-	case <-ctx.Done():
-	case failure = <-failed:
-	case <-broken: // whoever watches over the process starts another one; closing the store says why
-	}
-	g.log.Info("stopping: no new requests, then what is held is handed over")
+	ended := ended{ctx: ctx, failed: failed, broken: broken}
+	failure := ended.wait(g.options.Leave, func() (over <-chan time.Time, stop func()) {
+		drain := g.plan.Load().Config.Drain
+		g.log.Info("stopping: not ready any more, requests are still accepted", "for", drain)
+		g.web.Leave()
+		return g.clock.After(drain)
+	})
+	g.log.Info("stopping: no new requests, what is held is handed over")
 	g.web.Drain()
 	g.streams.Stop()
-	failure = errors.Join(failure, within(ctx, g.web.Shutdown))
-	// A server that had not begun to serve when it was shut down would serve for ever.
-	_, _ = public.Close(), control.Close()
-	servers.Wait()
+	// What is held is handed over whatever the clients of the requests that still run do.
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		if err := within(ctx, g.web.Shutdown); err != nil {
+			g.log.Warn("requests were given up that did not end in time", "err", err)
+		}
+		// A server that had not begun to serve when it was shut down would serve for ever.
+		_, _ = public.Close(), control.Close()
+	}()
 	stopDeliveries()
 	<-delivered
+	g.log.Info("what was held is handed over")
+	<-answered
+	servers.Wait()
 	stopUpkeep()
 	keepers.Wait()
 	failure = errors.Join(failure, within(ctx, g.stats.Close))
 	_ = os.Remove(filepath.Join(g.data, SocketName))
 	return failure
+}
+
+// ended is what ends a gateway's work.
+type ended struct {
+	ctx    context.Context
+	failed <-chan error
+	// broken: whoever watches over the process starts another one; closing the store says why.
+	broken <-chan struct{}
+}
+
+// wait returns at the end of the work, and with what failed. Told to leave, it calls leave, and returns at the latest
+// when that is over.
+func (e *ended) wait(told <-chan os.Signal, leave func() (over <-chan time.Time, stop func())) error {
+	var over <-chan time.Time
+	for {
+		select {
+		case <-told:
+			if over == nil {
+				c, stop := leave()
+				defer stop()
+				over = c
+			}
+		case <-over:
+			return nil
+		case <-e.ctx.Done():
+			return nil
+		case err := <-e.failed:
+			return err
+		case <-e.broken:
+			return nil
+		}
+	}
 }
 
 // within gives one step of a stop its own time, whatever those before it took.

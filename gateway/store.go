@@ -55,6 +55,15 @@ func (g *running) openStore(ctx context.Context, c *config.Config) (state.Store,
 	})
 }
 
+// folderProblems are what is wrong with the data folder: who may write there may put a control socket of his own in the
+// place of ours, or other data.
+func (g *running) folderProblems() []string {
+	if !isOpen(g.data) {
+		return nil
+	}
+	return []string{fmt.Sprintf("others than the gateway's user may write to %s, and so change or take over what is kept: chmod 700 %s, as the gateway's user", g.data, g.data)}
+}
+
 // await opens a store that may not be there yet. What waiting cannot mend is said at once.
 func (g *running) await(ctx context.Context, open func() (state.Store, error)) (state.Store, error) {
 	began := g.clock.Now()

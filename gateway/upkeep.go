@@ -142,6 +142,7 @@ func (g *running) stale(why string) { g.behind.Store(&why) }
 // problems lists what a person should look at, as sentences for readiness.
 func (g *running) problems() []string {
 	all := append(g.descriptors.Problems(), g.streams.Problems()...)
+	all = append(all, g.folderProblems()...)
 	if why := g.behind.Load(); why != nil && *why != "" {
 		all = append(all, "the configuration that was changed is not in use: "+*why+"; the log says more")
 	}
@@ -179,7 +180,7 @@ func (g *running) started(ctx context.Context, public net.Listener) Started {
 	c := g.plan.Load().Config
 	s := Started{
 		Address: public.Addr().String(), Socket: filepath.Join(g.data, SocketName), Data: g.data,
-		Engine: engineOf(c), Prefix: c.Redis.Prefix, Warnings: g.store.Health(ctx).Warnings,
+		Engine: engineOf(c), Prefix: c.Redis.Prefix, Warnings: append(g.folderProblems(), g.store.Health(ctx).Warnings...),
 		Sources: sourceURLs(c, "http://"+public.Addr().String(), false),
 	}
 	if g.first != nil {

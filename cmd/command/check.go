@@ -26,6 +26,7 @@ func (g *globals) check() *cobra.Command {
 With --live each connection, or each of those named, is proved as well: its product is asked what changes nothing
 there, whether it takes the credentials and has what the rules write (scopes, properties, audiences, fields).
 Exit 1 says that something is missing or could not be reached.`,
+		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, names []string) error {
 			if len(names) > 0 && !live {
 				return &exit{exitUsage, errors.New("connections are named for --live only: surveygate check --live " + strings.Join(names, " "))}

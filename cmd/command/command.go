@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	_ "time/tzdata" // an image of the binary alone has no zones of the system
 
 	"github.com/spf13/cobra"
 
@@ -30,11 +31,53 @@ const (
 
 // Main runs one command and returns the process's exit code.
 func Main(args []string, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	go func() {
+		select {
+		case s := <-signals:
+			signal.Reset(os.Interrupt) // a person who interrupts again does not want to wait
+			cancel(&signalled{s})
+		case <-ctx.Done():
+		}
+	}()
 	root := New(stdout, stderr)
 	root.SetArgs(args)
 	return code(root.ExecuteContext(ctx), stderr)
+}
+
+// signalled is why Main's context ended: the process was told to.
+type signalled struct{ os.Signal }
+
+func (s *signalled) Error() string { return s.String() + " signal received" }
+
+// leaving turns SIGTERM, which ends outer, into a stop that is announced: leave receives it, and ctx goes on until the next
+// signal. An interrupt, or whatever else ends outer, ends ctx too.
+func leaving(outer context.Context) (ctx context.Context, leave <-chan os.Signal, stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(outer))
+	told, again := make(chan os.Signal, 1), make(chan os.Signal, 1)
+	unhook := context.AfterFunc(outer, func() {
+		var s *signalled
+		if !errors.As(context.Cause(outer), &s) || s.Signal != syscall.SIGTERM {
+			cancel()
+			return
+		}
+		signal.Notify(again, os.Interrupt, syscall.SIGTERM)
+		defer signal.Stop(again)
+		told <- s.Signal
+		select {
+		case <-again:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	return ctx, told, func() {
+		unhook()
+		cancel()
+	}
 }
 
 // exit is an error with its code. An empty message prints nothing: it was said already.
@@ -97,7 +140,31 @@ func New(stdout, stderr io.Writer) *cobra.Command {
 		g.run(), g.demo(), g.check(), g.test(), g.explain(), g.emit(), g.listen(),
 		g.deliveries(), g.dead(), g.source(), g.secret(), g.version(),
 	)
+	for _, parent := range root.Commands() {
+		known(parent)
+	}
 	return root
+}
+
+// known makes a command that only has others refuse a word that is none of them: cobra would print its help and succeed.
+func known(parent *cobra.Command) {
+	for _, child := range parent.Commands() {
+		known(child)
+	}
+	if parent.Runnable() || !parent.HasSubCommands() {
+		return
+	}
+	parent.Args, parent.SuggestionsMinimumDistance = cobra.ArbitraryArgs, 2
+	parent.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return cmd.Help()
+		}
+		text := fmt.Sprintf("unknown command %q for %q", args[0], cmd.CommandPath())
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			text += "; did you mean " + near[0] + "?"
+		}
+		return fmt.Errorf("%s\n`%s --help` lists what there is", text, cmd.CommandPath())
+	}
 }
 
 // globals are the flags every command has, and where it prints.

@@ -21,8 +21,12 @@ func (g *globals) run() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the gateway",
-		Long:  "Run the gateway until it is told to stop. SIGTERM drains; SIGHUP, or a changed file, reloads; a file with faults is refused and the running configuration stays.",
-		Args:  cobra.NoArgs,
+		Long: `Run the gateway until it is told to stop. SIGTERM makes it not ready, then it
+accepts requests for the configuration's drain (5s), closes the port, hands
+over what is held and exits with 0; a second SIGTERM or Ctrl-C skips the wait.
+SIGHUP, or a changed file, reloads; a file with faults is refused and the
+running configuration stays.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if health {
 				return g.health(cmd.Context())
@@ -37,8 +41,11 @@ func (g *globals) run() *cobra.Command {
 			reload := make(chan os.Signal, 1)
 			signal.Notify(reload, syscall.SIGHUP)
 			defer signal.Stop(reload)
-			err = gateway.Run(cmd.Context(), gateway.Options{
-				Config: g.config, Listen: listen, Data: g.data, Redis: redis, Log: log, Reload: reload,
+			gateway.Umask()
+			ctx, leave, stop := leaving(cmd.Context())
+			defer stop()
+			err = gateway.Run(ctx, gateway.Options{
+				Config: g.config, Listen: listen, Data: g.data, Redis: redis, Log: log, Reload: reload, Leave: leave,
 				Started: func(s gateway.Started) {
 					thrifty(s.Engine)
 					g.started(s)

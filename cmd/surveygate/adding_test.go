@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -152,7 +151,7 @@ func (f *pageReader) listen(line string) {
 		f.t.Fatal(err)
 	}
 	f.t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Process.Signal(os.Interrupt)
 		_ = cmd.Wait()
 	})
 	until(f.t, "the receiver listens", func() bool { return strings.Contains(f.receiverSaid(), "listening on") })

@@ -136,10 +136,10 @@ func (p *process) kill() {
 	<-p.ended
 }
 
-// stop asks it to end and waits.
+// stop asks it to end, as a person does who does not wait for a balancer, and waits.
 func (p *process) stop() {
 	p.t.Helper()
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	_ = p.cmd.Process.Signal(os.Interrupt)
 	select {
 	case <-p.ended:
 	case <-time.After(patience):

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -10,6 +11,10 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/surveygate/surveygate/cmd/command"
 )
 
 // ask runs a command against a running gateway's folder and decodes its JSON.
@@ -173,8 +178,35 @@ rules:
 	}
 }
 
-// SIGHUP loads a changed file; one with faults is refused and the running configuration stays; SIGTERM drains.
-func TestReloadAndDrain(t *testing.T) {
+// Every command refuses words that it does not know, whatever its place, and says where to look.
+func TestUnknownWords(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var walk func(*cobra.Command)
+	walk = func(c *cobra.Command) {
+		for _, child := range c.Commands() {
+			walk(child)
+		}
+		if c.HasSubCommands() {
+			out, errs, code := invoke(t, dir, nil, append(strings.Fields(c.CommandPath())[1:], "lits")...)
+			if code != 2 || out != "" || !strings.Contains(errs, `unknown command "lits"`) {
+				t.Errorf("%s lits: exit %d\n%s%s", c.CommandPath(), code, out, errs)
+			}
+			if out, errs, code := invoke(t, dir, nil, strings.Fields(c.CommandPath())[1:]...); code != 0 || !strings.Contains(out, "Usage:") {
+				t.Errorf("%s: exit %d\n%s%s", c.CommandPath(), code, out, errs)
+			}
+		} else if c.Args == nil {
+			t.Errorf("%s takes any words", c.CommandPath())
+		}
+	}
+	walk(command.New(io.Discard, io.Discard))
+	if _, errs, _ := invoke(t, dir, nil, "dead", "lits"); !strings.Contains(errs, "did you mean list?") {
+		t.Error(errs)
+	}
+}
+
+// SIGHUP loads a changed file; one with faults is refused and the running configuration stays.
+func TestReload(t *testing.T) {
 	t.Parallel()
 	first, second := newSink(t, nil), newSink(t, nil)
 	config := `
@@ -201,6 +233,6 @@ webhooks:
 	second.await(t, func(times map[string][]time.Time) bool { return len(times) == 1 })
 	p.stop()
 	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
-		t.Errorf("exit %d after SIGTERM:\n%s", code, p.said())
+		t.Errorf("exit %d after an interrupt:\n%s", code, p.said())
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,6 +31,51 @@ func instructions(t *testing.T) [][2]string {
 		all = append(all, [2]string{name, rest})
 	}
 	return all
+}
+
+// byDigest is an image that cannot change under its name.
+var byDigest = regexp.MustCompile(`^[a-z0-9./-]+:[a-z0-9.-]+@sha256:[0-9a-f]{64}$`)
+
+// Every image that is not built here is named by its digest.
+func TestImagesByDigest(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../compose.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	images := []string{}
+	for _, m := range regexp.MustCompile(`(?m)^    image: (\S+)$`).FindAllStringSubmatch(string(text), -1) {
+		if m[1] != "surveygate" {
+			images = append(images, m[1])
+		}
+	}
+	for _, in := range instructions(t) {
+		if in[0] == "FROM" {
+			images = append(images, strings.Fields(in[1])[0])
+		}
+	}
+	if len(images) != 3 {
+		t.Errorf("%d images: %q", len(images), images)
+	}
+	for _, image := range images {
+		if !byDigest.MatchString(image) {
+			t.Errorf("%s is not named by its digest", image)
+		}
+	}
+}
+
+// Time zones are known where the system has none, as in the image.
+func TestZonesWithoutTheSystem(t *testing.T) {
+	t.Parallel()
+	for _, r := range rooms(t) {
+		if r.ImportPath == "cmd/command" {
+			if !slices.Contains(r.Imports, "time/tzdata") {
+				t.Error("cmd/command does not bring the zones along")
+			}
+			return
+		}
+	}
+	t.Error("cmd/command is not there")
 }
 
 // list is a flow list of a page of YAML or of an instruction, as texts.
@@ -97,7 +143,7 @@ func TestDockerfile(t *testing.T) {
 			_ = file.Close()
 		}
 	}
-	if !built || len(from) != 2 || !strings.HasPrefix(from[0], "golang:"+string(wanted[1])+" ") || !strings.HasPrefix(from[1], "gcr.io/distroless/static") {
+	if !built || len(from) != 2 || !strings.HasPrefix(from[0], "golang:"+string(wanted[1])+"@") || !strings.HasPrefix(from[1], "gcr.io/distroless/static") {
 		t.Errorf("built %t from %v", built, from)
 	}
 	if user == "" || strings.HasPrefix(user, "0") || user == "root" {

@@ -16,7 +16,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -238,7 +237,7 @@ func noSecretIsShown(t *testing.T, fromEnvironment bool) {
 	write(bytes.Replace(text, []byte(`"nps_score`), []byte(`"nps_scor`), 1))
 	write(append([]byte(`{"zzz": 1, `), text[1:]...))
 	until(t, "the bad configuration is refused", func() bool { return strings.Contains(log.String(), "is refused") })
-	_ = cmd.Process.Signal(syscall.SIGTERM)
+	_ = cmd.Process.Signal(os.Interrupt)
 	select {
 	case <-ended:
 	case <-time.After(patience):

@@ -25,6 +25,7 @@ const (
 	DefaultListen      = "127.0.0.1:8080"
 	DefaultData        = "surveygate-data"
 	DefaultConcurrency = 16
+	DefaultDrain       = 5 * time.Second
 )
 
 // Config is a whole configuration that was found without fault. It is not changed after Load.
@@ -35,6 +36,8 @@ type Config struct {
 	Kept []byte
 
 	Listen string
+	// Drain is how long requests are still accepted once the gateway was asked to stop.
+	Drain time.Duration
 	// TrustedProxies are those whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
 

@@ -45,6 +45,9 @@ func (l *loader) globals(f *fileSettings) {
 	if l.only(f, "listen") && f.Listen != "" {
 		c.Listen = string(f.Listen)
 	}
+	if l.only(f, "drain") {
+		l.drain(f)
+	}
 	if l.only(f, "trusted_proxies") {
 		l.proxies(f)
 	}
@@ -67,6 +70,21 @@ func (l *loader) globals(f *fileSettings) {
 			}
 		}
 	}
+}
+
+// mostDrain is more than any balancer needs, and less than a stop that seems to hang.
+const mostDrain = 10 * time.Minute
+
+func (l *loader) drain(f *fileSettings) {
+	node := f.Node.Key("drain")
+	if f.Drain == nil || node.Unset || l.told(node) {
+		return
+	}
+	if *f.Drain < 0 || *f.Drain > mostDrain {
+		l.fault(node.Fault(fmt.Sprintf("`drain` is %s", *f.Drain), "write 0s to 10m, as 5s: as long as a balancer takes to see that `/readyz` answers 503"))
+		return
+	}
+	l.config.Drain = *f.Drain
 }
 
 // proxies takes the networks whose word is believed. All addresses are none: then every sender could write its own.

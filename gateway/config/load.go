@@ -116,7 +116,7 @@ func load(o Options, read func(path string) ([]byte, error), inputs []input) (*C
 		options: o, read: read, library: source.Builtin(),
 		single: map[string]*document.Node{}, profiles: map[string]*source.Profile{},
 		destinations: map[target]*destination{}, sources: map[target]*document.Node{}, rules: map[string]map[string]*document.Node{},
-		config: &Config{Listen: DefaultListen, Data: DefaultData, Retention: defaultRetention()},
+		config: &Config{Listen: DefaultListen, Drain: DefaultDrain, Data: DefaultData, Retention: defaultRetention()},
 	}
 	l.aliases = l.library.Aliases()
 	l.parse(inputs)

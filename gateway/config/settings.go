@@ -22,6 +22,10 @@ type fileSettings struct {
 	// Listen is the address of the HTTP surface; without it, `127.0.0.1:8080`.
 	Listen address `yaml:"listen,omitempty"`
 
+	// Drain is how long the gateway goes on accepting requests after SIGTERM, while `/readyz` answers 503, so that a balancer
+	// stops sending before the port closes; without it, 5s. 0s closes the port at once. It takes 10 minutes at most.
+	Drain *time.Duration `yaml:"drain,omitempty"`
+
 	// TrustedProxies are the networks of the reverse proxies in front of the gateway. Of what one of them passes on, the sender is
 	// the last address in `X-Forwarded-For` that is no proxy's: `allow_from` goes by it, and refused requests show it. Whoever
 	// else writes that header is not believed. Without any, the connection counts. Their connections are not bounded by address.

@@ -102,6 +102,9 @@ func TestCheckURL(t *testing.T) {
 		"https:hook.example.com":              {outbound.Policy{}, "the URL has no host: write it as https://host/path"},
 		"https:///hush":                       {outbound.Policy{}, "the URL has no host: write it as https://host/path"},
 		"https://hook.example.com:":           {outbound.Policy{}, "the URL's port is empty: take away the colon"},
+		"https://hook.example.com:0":          {outbound.Policy{}, "`0` is not a port: write a number from 1 to 65535"},
+		"https://hook.example.com:99999/hush": {outbound.Policy{}, "`99999` is not a port: write a number from 1 to 65535"},
+		"https://hook.example.com:65535":      {outbound.Policy{}, ""},
 		"https://[fe80::1%25eth0]/":           {loopback, "the address has a zone: take away what begins with %"},
 		"https://ho ok/hush":                  {outbound.Policy{}, "the URL cannot be read: write it as https://host/path"},
 		"https://bücher.example":              {outbound.Policy{}, "the host has characters that no name has: write international names in their xn-- form"},
@@ -249,7 +252,7 @@ func TestProxy(t *testing.T) {
 			t.Errorf("%s %v", res.Kind, res.Err)
 		}
 	})
-	for _, text := range []string{"proxy.example:3128", "ftp://proxy.example", "http://", "http://%zz:hush@x"} {
+	for _, text := range []string{"proxy.example:3128", "ftp://proxy.example", "http://", "http://%zz:hush@x", "http://jo:hush@proxy.example:0"} {
 		err := outbound.Policy{Proxy: connectors.NewSecret(text)}.Check()
 		if err == nil || strings.Contains(err.Error(), "hush") {
 			t.Errorf("proxy %s: %v", text, err)

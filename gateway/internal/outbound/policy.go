@@ -37,6 +37,9 @@ func (p Policy) proxy() (*url.URL, error) {
 		// The parser's own error would repeat the URL and with it a password.
 		return nil, errors.New("outbound.proxy is not a URL like http://proxy.example:3128")
 	}
+	if err := connectors.CheckPort(u.Port()); err != nil {
+		return nil, fmt.Errorf("outbound.proxy: %w", err)
+	}
 	switch u.Scheme {
 	case "http", "https", "socks5", "socks5h":
 		return u, nil
@@ -131,6 +134,9 @@ func checkForm(u *url.URL) error {
 	}
 	if strings.HasSuffix(u.Host, ":") {
 		return &URLError{"the URL's port is empty", "take away the colon"}
+	}
+	if connectors.CheckPort(u.Port()) != nil {
+		return &URLError{fmt.Sprintf("`%s` is not a port", u.Port()), "write a number from 1 to 65535"}
 	}
 	addr, literal := literalAddress(host)
 	if addr.Zone() != "" {

@@ -2,8 +2,12 @@ package web
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -215,6 +219,61 @@ func TestIdempotencyKey(t *testing.T) {
 	p, err := r.store.Deliveries(context.Background(), "default", state.DeliveryQuery{EventID: id})
 	if err != nil || len(p.Items) != 3 {
 		t.Errorf("%d deliveries, %v", len(p.Items), err)
+	}
+}
+
+// Two replicas that are sent one Idempotency-Key at once do what was asked once.
+func TestIdempotencyKeyOfReplicas(t *testing.T) {
+	t.Parallel()
+	one := newRig(t)
+	other := &rig{store: one.store, clock: one.clock}
+	other.start(t)
+	one.accept(t, pollqr("r1", 3))
+	path := "/v1/deliveries/" + one.decide(t, state.Delivered).Deliveries[0].ID + "/replay?fresh=true"
+	const keys = 30
+	var answers [keys][2]told
+	var asked sync.WaitGroup
+	for key := range keys {
+		for i, r := range []*rig{one, other} {
+			asked.Go(func() {
+				answers[key][i] = r.ask(t, ask{method: "POST", path: path, token: everyToken, header: map[string]string{"Idempotency-Key": fmt.Sprint("k", key)}})
+			})
+		}
+	}
+	asked.Wait()
+	for key, each := range answers {
+		replayed := 0
+		for _, a := range each {
+			if a.header.Get("Idempotency-Replayed") == "true" {
+				replayed++
+			}
+		}
+		if each[0].status != 200 || each[0].body != each[1].body || replayed != 1 {
+			t.Errorf("key %d, %d answers repeated:\n%d %s\n%d %s", key, replayed, each[0].status, each[0].body, each[1].status, each[1].body)
+		}
+	}
+}
+
+// A key whose request does not come to an end is not run beside it: the caller is told.
+func TestIdempotencyKeyIsHeld(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.accept(t, pollqr("r1", 3))
+	path := "/v1/deliveries/" + r.decide(t, state.Delivered).Deliveries[0].ID + "/replay?fresh=true"
+	sum := sha256.Sum256([]byte("default\x00every\x00k1"))
+	name := "idempotency/" + hex.EncodeToString(sum[:2])[:3]
+	if _, err := r.store.Lease(t.Context(), name, "another replica", time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	key := map[string]string{"Idempotency-Key": "k1"}
+	if got := r.ask(t, ask{method: "POST", path: path, token: everyToken, header: key}); got.status != 409 || !strings.Contains(got.body, "ask again") {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	if _, err := r.store.Lease(t.Context(), name, "another replica", 0); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.ask(t, ask{method: "POST", path: path, token: everyToken, header: key}); got.status != 200 {
+		t.Errorf("%d %s", got.status, got.body)
 	}
 }
 

@@ -65,7 +65,7 @@ func (a *App) ready(c *fiber.Ctx) error {
 	if h.Err != nil {
 		r.Reasons = append(r.Reasons, "the store cannot make events durable: "+h.Err.Error())
 	}
-	if a.door.Draining() {
+	if a.leaving.Load() || a.door.Draining() {
 		r.Reasons = append(r.Reasons, "the gateway is stopping")
 	}
 	if lag := now.Sub(h.Oldest); !h.Oldest.IsZero() && lag > lagging {

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -82,6 +83,7 @@ type App struct {
 	tcp     *front
 	socket  *front
 	stop    context.CancelFunc
+	leaving atomic.Bool
 	scrapes scrapes
 	noise   *rate.Limiter // of log lines about answers of 503
 }
@@ -133,6 +135,10 @@ func (a *App) Serve(ln net.Listener) error { return a.tcp.serve(ln) }
 // ServeSocket answers on a unix socket until Shutdown: without tokens, with every scope. Whoever made the listener
 // has seen to its file's mode.
 func (a *App) ServeSocket(ln net.Listener) error { return a.socket.serve(ln) }
+
+// Leave makes the gateway not ready while everything is still accepted, so that a balancer sends elsewhere before the port
+// closes. Connections are closed after each answer.
+func (a *App) Leave() { a.leaving.Store(true) }
 
 // Drain refuses events from now on with 503 and makes the gateway not ready; everything else goes on answering.
 func (a *App) Drain() { a.door.Drain() }

@@ -211,7 +211,7 @@ func TestAddresses(t *testing.T) {
 	for _, bad := range []string{
 		"", "localhost", "http://x", "redis://", "redis://a:1,b:2", "redis://a/x", "redis://a?pool=1", "redis://a?timeout=x",
 		"redis://a?unknown=1", "redis://a?sentinel=m&cluster=true", "redis://a/1?cluster=true", "redis://:secret@a:b",
-		"redis://a?cluster=yes", "redis://:12?secret@a:1/0", "redis://user:1?secret=x@a",
+		"redis://a?cluster=yes", "redis://:12?secret@a:1/0", "redis://user:1?secret=x@a", "redis://a:0", "redis://a:99999,b:1?cluster=true", "redis://a:1,b:0?sentinel=m",
 	} {
 		if _, _, err := parse(bad); err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: %v", bad, err)

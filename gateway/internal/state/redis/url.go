@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
 	"strconv"
 	"strings"
@@ -77,6 +78,8 @@ func parseWith(address string, readFile func(path string) ([]byte, error), log *
 		}
 		if !hasPort(host) {
 			host += map[bool]string{true: ":26379", false: ":6379"}[k == sentinel]
+		} else if _, port, _ := net.SplitHostPort(host); !isPort(port) {
+			return nil, 0, errors.New("a port in the address of Redis is not a number from 1 to 65535")
 		}
 		o.Addrs = append(o.Addrs, host)
 	}
@@ -121,6 +124,11 @@ func parseWith(address string, readFile func(path string) ([]byte, error), log *
 		}
 	}
 	return o, k, nil
+}
+
+func isPort(text string) bool {
+	n, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && n > 0
 }
 
 func hasPort(host string) bool {

@@ -2,14 +2,18 @@ package api
 
 import (
 	"bytes"
+	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
+	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 )
@@ -23,12 +27,21 @@ const (
 	onceMaxKey  = 255
 )
 
+// How a request keeps others of its key away, on every replica: with a lease of the store, which it renews while it runs.
+const (
+	onceLease = 30 * time.Second // a killed replica has it for so long
+	onceRenew = 10 * time.Second
+	onceWait  = 2 * time.Second // how long another request of the key waits for its end
+	onceLook  = 20 * time.Millisecond
+)
+
+// The clock of the callers who wait, which a test's own clock must not change.
+var wall = clock.System()
+
 // once answers a request that was seen before with what it was answered then.
 type once struct {
 	store state.Store
 	log   *slog.Logger
-	// locks keep two requests of one key apart within this process.
-	locks [64]sync.Mutex
 }
 
 type onceAnswer struct {
@@ -53,9 +66,11 @@ func (o *once) serve(c *call, key string, do func() error) error {
 	asked.Write(c.Request().Body())
 	request := hex.EncodeToString(asked.Sum(nil)[:16])
 
-	lock := &o.locks[sum[0]%byte(len(o.locks))]
-	lock.Lock()
-	defer lock.Unlock()
+	release, err := o.lease(c, key)
+	if err != nil {
+		return err
+	}
+	defer release()
 	kept, err := o.store.Kept(c.ctx, c.tenant, list)
 	if err != nil {
 		return err
@@ -87,4 +102,55 @@ func (o *once) serve(c *call, key string, do func() error) error {
 		o.log.Warn("answer to an idempotency key is not kept", "tenant", c.tenant, "err", err)
 	}
 	return nil
+}
+
+// lease keeps all other requests of a key away until release is called. Of the 4,096 leases that there are, keys share
+// some: a lease's record stays for good.
+func (o *once) lease(c *call, key string) (release func(), err error) {
+	sum := sha256.Sum256([]byte(c.tenant + "\x00" + c.grant.Name + "\x00" + key))
+	name := "idempotency/" + hex.EncodeToString(sum[:2])[:3]
+	holder := rand.Text()
+	began := wall.Now()
+	for {
+		if _, err = o.store.Lease(c.ctx, name, holder, onceLease); err == nil {
+			break
+		}
+		if !errors.Is(err, state.ErrConflict) {
+			return nil, err
+		}
+		if wall.Now().Sub(began) > onceWait {
+			return nil, answer.Clash("a request with this Idempotency-Key is being worked on; ask again a little later")
+		}
+		if !pause(c.ctx, onceLook) {
+			return nil, c.ctx.Err()
+		}
+	}
+	working, done := context.WithCancel(c.ctx)
+	var renewing sync.WaitGroup
+	renewing.Go(func() {
+		for pause(working, onceRenew) {
+			if _, err := o.store.Lease(working, name, holder, onceLease); err != nil && working.Err() == nil {
+				o.log.Warn("cannot keep other requests of an idempotency key away", "tenant", c.tenant, "err", err)
+			}
+		}
+	})
+	return func() {
+		done()
+		renewing.Wait()
+		if _, err := o.store.Lease(c.ctx, name, holder, 0); err != nil {
+			o.log.Warn("cannot give an idempotency key back: requests of it are refused for a while", "tenant", c.tenant, "for", onceLease, "err", err)
+		}
+	}, nil
+}
+
+// pause is false when ctx ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	after, stop := wall.After(d)
+	defer stop()
+	select {
+	case <-after:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }

@@ -151,9 +151,10 @@ type candidate struct {
 	turn int64
 }
 
-// How long a stop waits for connections on which nothing of a request came, and for those whose request is not complete.
+// How long a stop waits for connections on which nothing of a request came, which is the time that what a client has sent
+// takes to be seen, and for those whose request is not complete.
 const (
-	silentFor     = time.Second
+	silentFor     = 100 * time.Millisecond
 	incompleteFor = 4 * time.Second
 )
 
