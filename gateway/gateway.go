@@ -271,6 +271,7 @@ func (g *running) serve(ctx context.Context) error {
 	upkeep, stopUpkeep := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopUpkeep()
 	keepers.Go(func() { g.trim(upkeep) })
+	keepers.Go(func() { g.watchStore(upkeep) })
 	keepers.Go(func() { g.stats.Run(upkeep) })
 	keepers.Go(func() { g.sums.Run(upkeep) })
 	keepers.Go(func() { g.emptyFormerTexts(upkeep) })
