@@ -1,21 +1,38 @@
 package gateway
 
 import (
+	"errors"
 	"net/url"
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/document"
 )
+
+// Fault is what is wrong at one place of a configuration, and what to do about it.
+type Fault = document.Fault
+
+// FaultsOf are the faults in an error of Check, in the order of files and lines. An error of another kind, as of a file that
+// is not there, is one fault without a place.
+func FaultsOf(err error) []Fault {
+	var faults document.Faults
+	if errors.As(err, &faults) {
+		return faults.Sorted()
+	}
+	return []Fault{{Message: err.Error()}}
+}
 
 // Report is what `check` found in a configuration without faults.
 type Report struct {
-	Generation string `json:"generation"`
+	// Faults is empty: it has its place for readers of JSON, who find those of a configuration with faults there.
+	Faults     []Fault `json:"faults"`
+	Generation string  `json:"generation"`
 	// Engine is what would keep the state.
 	Engine       Engine      `json:"engine"`
 	Sources      []SourceURL `json:"sources"`
 	Destinations int         `json:"destinations"`
 	Rules        int         `json:"rules"`
-	Warnings     []string    `json:"warnings"`
+	Warnings     []Fault     `json:"warnings"`
 	// Connections are those that were proved, with --live.
 	Connections []Connection `json:"connections,omitempty"`
 }
@@ -51,10 +68,7 @@ func Check(o Options, base string) (*Report, error) {
 	}
 	r := &Report{
 		Generation: c.Generation, Engine: engineOf(c), Sources: sourceURLs(c, base, true), Destinations: len(c.Destinations),
-		Rules: len(c.Rules), Warnings: []string{},
-	}
-	for _, w := range c.Warnings {
-		r.Warnings = append(r.Warnings, w.String())
+		Rules: len(c.Rules), Faults: []Fault{}, Warnings: append([]Fault{}, c.Warnings...),
 	}
 	return r, nil
 }

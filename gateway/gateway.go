@@ -72,19 +72,19 @@ type Options struct {
 // Started says where a gateway is.
 type Started struct {
 	// Address is host:port of the HTTP surface, with the port that was taken.
-	Address string
-	Socket  string
-	Data    string
+	Address string `json:"address"`
+	Socket  string `json:"socket"`
+	Data    string `json:"data"`
 	// Engine is what keeps the state: embedded in Data, or in Redis under keys that begin with Prefix.
-	Engine Engine
-	Prefix string `json:",omitempty"`
+	Engine Engine `json:"engine"`
+	Prefix string `json:"prefix,omitempty"`
 	// Warnings are what could lose data, in words.
-	Warnings []string `json:",omitempty"`
+	Warnings []string `json:"warnings,omitempty"`
 	// Token is the token made at the first start, to be shown once; empty at every later start.
-	Token string
+	Token string `json:"-"`
 	// Sources are where platforms send to, by source, with [secret] for path tokens: what is said at every start stands in
 	// logs. Check and Client.Sources show them.
-	Sources []SourceURL
+	Sources []SourceURL `json:"sources"`
 }
 
 func (o Options) load() (*config.Config, error) {
@@ -271,6 +271,7 @@ func (g *running) serve(ctx context.Context) error {
 	upkeep, stopUpkeep := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopUpkeep()
 	keepers.Go(func() { g.trim(upkeep) })
+	keepers.Go(func() { g.watchStore(upkeep) })
 	keepers.Go(func() { g.stats.Run(upkeep) })
 	keepers.Go(func() { g.sums.Run(upkeep) })
 	keepers.Go(func() { g.emptyFormerTexts(upkeep) })

@@ -128,6 +128,24 @@ func TestRedisComesLater(t *testing.T) {
 	s.delivered(s.publish("low", 3))
 }
 
+// An outage of the store has a first and a last line in the log.
+func TestOutageIsLogged(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	said := &lines{}
+	s := newSite(t)
+	s.options.Redis = server.URL()
+	s.options.Log = slog.New(slog.NewTextHandler(said, nil))
+	s.start()
+	server.Kill()
+	s.until("the log says that it is away", func() bool {
+		return strings.Contains(said.String(), "level=ERROR msg=\"the store cannot make events durable")
+	})
+	server.Again()
+	s.until("the log says that it is back", func() bool { return strings.Contains(said.String(), "level=INFO msg=\"the store is back\" after=") })
+	s.delivered(s.publish("low", 3))
+}
+
 // How long a start waits is bounded, what waiting cannot mend is said at once, and a stop ends it.
 func TestAwait(t *testing.T) {
 	t.Parallel()

@@ -35,6 +35,22 @@ func (g *running) trim(ctx context.Context) {
 	}
 }
 
+// watchStore logs when the store cannot make events durable any more, and when it can again.
+func (g *running) watchStore(ctx context.Context) {
+	var since time.Time
+	for g.pause(ctx, lookEvery) {
+		h := g.stats.Health(ctx)
+		switch away := h.Err != nil; {
+		case away && ctx.Err() == nil && since.IsZero():
+			since = g.clock.Now()
+			g.log.Error("the store cannot make events durable: senders are answered 503 until it can", "err", h.Err)
+		case !away && !since.IsZero():
+			g.log.Info("the store is back", "after", g.clock.Now().Sub(since).Round(time.Second), "pending", h.Pending, "waiting", h.Waiting)
+			since = time.Time{}
+		}
+	}
+}
+
 // trimOnce asks the store for the bounds that the configuration does not say.
 func (g *running) trimOnce(ctx context.Context) (*state.Trimmed, error) {
 	shares, err := g.store.Shares(ctx)

@@ -36,6 +36,9 @@ Exit 1 says that something is missing or could not be reached.`,
 			}
 			o := gateway.Options{Config: g.config, Redis: redis}
 			report, err := gateway.Check(o, base)
+			if err != nil && g.json {
+				return errors.Join(g.print(faulty{gateway.FaultsOf(err)}), &exit{code: exitUsage})
+			}
 			if err != nil {
 				return &exit{exitUsage, err}
 			}
@@ -80,6 +83,11 @@ Exit 1 says that something is missing or could not be reached.`,
 	cmd.Flags().BoolVar(&live, "live", false, "also ask the products whether the connections will work")
 	cmd.Flags().StringVar(&base, "url", "", "how the gateway is reached from outside, for the URLs (default: where it listens)")
 	return cmd
+}
+
+// faulty is what --json prints of a configuration with faults.
+type faulty struct {
+	Faults []gateway.Fault `json:"faults"`
 }
 
 // owned is a name with its tenant before it, where that is not the default one: two may name theirs alike.

@@ -143,6 +143,10 @@ func New(stdout, stderr io.Writer) *cobra.Command {
 	for _, parent := range root.Commands() {
 		known(parent)
 	}
+	narrow(root)
+	root.SetUsageTemplate(strings.NewReplacer(
+		"FlagUsages", fmt.Sprint("FlagUsagesWrapped ", width), " for more information about a command.", " says more about one.",
+	).Replace(root.UsageTemplate()))
 	return root
 }
 

@@ -105,7 +105,8 @@ func (g *globals) dead() *cobra.Command {
 	list.Flags().StringVar(&cursor, "cursor", "", "go on where a list ended")
 	replay := &cobra.Command{
 		Use:   "replay ID…",
-		Short: "Deliver dead letters again; an event's id decides a dead event again, or reads a stream's entry again",
+		Short: "Deliver dead letters again",
+		Long:  "Deliver dead letters again. An event's id decides a dead event again, or reads a stream's entry again.",
 		Args:  cobra.MinimumNArgs(1),
 		RunE:  func(cmd *cobra.Command, args []string) error { return g.each(cmd, args, "replay") },
 	}

@@ -1,14 +1,17 @@
 package command
 
 import (
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -94,7 +97,7 @@ func (g *globals) logger(level string) (*slog.Logger, error) {
 
 func (g *globals) started(s gateway.Started) {
 	if g.json {
-		_ = g.print(s)
+		g.startedJSON(s)
 		return
 	}
 	if s.Engine == gateway.Redis {
@@ -114,4 +117,34 @@ func (g *globals) started(s gateway.Started) {
 	if slices.ContainsFunc(s.Sources, func(source gateway.SourceURL) bool { return strings.HasSuffix(source.URL, "/"+gateway.Hidden) }) {
 		g.printf("surveygate source list --show-secrets prints their tokens\n")
 	}
+}
+
+// tokenFile holds the token of the first start in the data folder, where its output is for machines: logs keep what they
+// are given.
+const tokenFile = "first-token"
+
+// startedJSON prints a line of the log's shape. The token of the first start is left out of it.
+func (g *globals) startedJSON(s gateway.Started) {
+	line := startedLine{Time: time.Now(), Level: slog.LevelInfo.String(), Message: "listening", Started: s} //nolint:forbidigo // as the log's lines have it
+	if s.Token != "" {
+		path := filepath.Join(s.Data, tokenFile)
+		if err := os.WriteFile(path, []byte(s.Token+"\n"), 0o600); err != nil {
+			line.Warnings = append(line.Warnings, "the first start's token cannot be written: "+err.Error()+"; the API is open over the socket only, until `tokens` are set")
+		} else {
+			line.TokenFile = path
+		}
+	}
+	enc := json.NewEncoder(g.out)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(line)
+}
+
+// startedLine is what run prints with --json once it listens.
+type startedLine struct {
+	Time    time.Time `json:"time"`
+	Level   string    `json:"level"`
+	Message string    `json:"msg"`
+	gateway.Started
+	// TokenFile holds the token of the first start: read it, and take it away.
+	TokenFile string `json:"token_file,omitempty"`
 }

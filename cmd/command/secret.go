@@ -13,8 +13,8 @@ func (g *globals) secret() *cobra.Command {
 		Short: "Print a new secret",
 		Long: `Print a new random secret, made for one purpose:
 
-  webhook  whsec_…, signs webhooks in the standard style (24 to 64 bytes are allowed, this has 32)
-  ed25519  whsk_…, signs webhooks so that receivers hold only the public key; that is printed too
+  webhook  whsec_…, signs webhooks in the standard style: 32 bytes
+  ed25519  whsk_…, signs webhooks; receivers hold the public key, printed too
   path     the secret part of a source's URL
   token    opens the API`,
 		Args: cobra.NoArgs,

@@ -19,7 +19,7 @@ func (g *globals) source() *cobra.Command {
 	var showSecrets bool
 	list := &cobra.Command{
 		Use:   "list",
-		Short: "List sources, where their platforms send to, and when the newest event came",
+		Short: "List sources, their URLs, and when the newest event came",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return g.listSources(cmd, showSecrets) },
 	}
@@ -27,7 +27,7 @@ func (g *globals) source() *cobra.Command {
 	var limit int
 	rejected := &cobra.Command{
 		Use:   "rejected SOURCE",
-		Short: "Show what a source refused in the last day: why, the bytes, and what was signed",
+		Short: "Show what a source refused in the last day, and why",
 		Args:  cobra.ExactArgs(1),
 		RunE:  func(cmd *cobra.Command, args []string) error { return g.rejected(cmd, args[0], limit) },
 	}
@@ -35,7 +35,7 @@ func (g *globals) source() *cobra.Command {
 	var save string
 	captured := &cobra.Command{
 		Use:   "captured SOURCE",
-		Short: "List requests that came while `capture` lasted, and save them for `source test`",
+		Short: "List requests that `capture` kept, and save them",
 		Args:  cobra.ExactArgs(1),
 		RunE:  func(cmd *cobra.Command, args []string) error { return g.captured(cmd, args[0], save) },
 	}

@@ -26,7 +26,7 @@ func (g *globals) sourceTest() *cobra.Command {
 	var f testFlags
 	cmd := &cobra.Command{
 		Use:   "test PROFILE PAYLOAD",
-		Short: "Hold a body against a profile: the event it becomes, and what of it was not mapped",
+		Short: "Hold a body against a profile",
 		Long: `Hold what a platform sends against a profile: a YAML file of your own, or a built-in's name. It prints the event
 that it becomes, what could not be used, what no part of the profile read, and with --secret how it was proved, or why
 not and what was signed. Nothing runs, and nothing is sent or kept.`,

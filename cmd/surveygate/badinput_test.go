@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -151,15 +153,57 @@ func TestFirstTokenSurvivesAFailedStart(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	var started struct{ Token string }
-	err = json.NewDecoder(stdout).Decode(&started)
+	var started struct {
+		Time, Level, Msg string
+		TokenFile        string `json:"token_file"`
+	}
+	line, err := bufio.NewReader(stdout).ReadBytes('\n')
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
-	if err != nil || !strings.HasPrefix(started.Token, "sg_") {
-		t.Errorf("no token is shown: %q, %v", started.Token, err)
+	if err != nil || json.Unmarshal(line, &started) != nil || started.Time == "" || started.Level != "INFO" || started.Msg != "listening" {
+		t.Errorf("the first line is %s, %v", line, err)
+	}
+	token, err := os.ReadFile(started.TokenFile)
+	if err != nil || !strings.HasPrefix(string(token), "sg_") || bytes.Contains(line, bytes.TrimSpace(token)) {
+		t.Errorf("no token is shown, or in the line: %q, %v", token, err)
 	}
 	out, _, _ = invoke(t, dir, nil, "check", "--config", config)
 	if !strings.Contains(out, "http://127.0.0.1:18181/in/s") {
 		t.Errorf("check prints another address than the file's:\n%s", out)
+	}
+}
+
+// What check prints with --json is JSON also where the configuration has faults, with their places.
+func TestCheckJSON(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	check := func(text string) (found struct {
+		Faults, Warnings []struct {
+			File, Message, Remedy string
+			Line, Column, Length  int
+		}
+		Rules *int
+	}, code int) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, "surveygate.yaml"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, errs, code := invoke(t, dir, nil, "check", "--json")
+		if err := json.Unmarshal([]byte(out), &found); err != nil || errs != "" {
+			t.Errorf("%v: %s\n%s", err, out, errs)
+		}
+		return found, code
+	}
+	if found, code := check("rules:\n  - {name: r, wehn: x}\n"); code != 2 || len(found.Faults) == 0 || found.Faults[0].Line != 2 || found.Faults[0].File == "" || found.Faults[0].Message == "" || found.Faults[0].Remedy == "" {
+		t.Errorf("exit %d: %+v", code, found)
+	}
+	if found, code := check("sources: {"); code != 2 || len(found.Faults) != 1 {
+		t.Errorf("exit %d: %+v", code, found)
+	}
+	if found, code := check("listen: 127.0.0.1:0\n"); code != 0 || found.Faults == nil || len(found.Faults) != 0 || found.Rules == nil {
+		t.Errorf("exit %d: %+v", code, found)
+	}
+	if found, code := check("sources: {open: {profile: popsee, unverified: true}}\n"); code != 0 || len(found.Warnings) == 0 || found.Warnings[0].Line != 1 {
+		t.Errorf("exit %d: %+v", code, found)
 	}
 }

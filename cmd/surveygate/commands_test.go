@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -178,7 +179,7 @@ rules:
 	}
 }
 
-// Every command refuses words that it does not know, whatever its place, and says where to look.
+// Every command refuses words that it does not know, whatever its place, and says where to look. Its help fits a terminal.
 func TestUnknownWords(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -186,6 +187,15 @@ func TestUnknownWords(t *testing.T) {
 	walk = func(c *cobra.Command) {
 		for _, child := range c.Commands() {
 			walk(child)
+		}
+		help, _, code := invoke(t, dir, nil, append(strings.Fields(c.CommandPath())[1:], "--help")...)
+		for line := range strings.Lines(help) {
+			if utf8.RuneCountInString(strings.TrimRight(line, "\n")) > 80 && !strings.HasPrefix(line, "  surveygate ") { // a command to copy
+				t.Errorf("%s --help is wider than 80 columns: %s", c.CommandPath(), line)
+			}
+		}
+		if code != 0 || help == "" {
+			t.Errorf("%s --help: exit %d", c.CommandPath(), code)
 		}
 		if c.HasSubCommands() {
 			out, errs, code := invoke(t, dir, nil, append(strings.Fields(c.CommandPath())[1:], "lits")...)

@@ -70,7 +70,7 @@ type Connector struct {
 	SendIncomplete bool `yaml:"send_incomplete,omitempty"`
 
 	// IncompleteDelay cannot be set yet.
-	IncompleteDelay time.Duration `yaml:"incomplete_delay,omitempty"`
+	IncompleteDelay time.Duration `yaml:"incomplete_delay,omitempty" later:"true"`
 }
 
 // Build writes the body; outbound signs the very bytes.

@@ -246,7 +246,10 @@ func (l *loader) step(d *destination, connector string, set *stepSettings) conne
 // ofWebhook refuses what a rule may not change: where a webhook goes and how it is signed.
 func (l *loader) ofWebhook(n *document.Node) *document.Node {
 	c, _ := connectors.New(productWebhook)
-	own := document.Names(document.FieldsOf(c))
+	var own []string
+	for _, field := range document.FieldsOf(c) {
+		own = append(own, field.Name)
+	}
 	for _, p := range n.Pairs {
 		if slices.Contains(own, p.Key.Text) && !slices.Contains(stepOfWebhook, p.Key.Text) {
 			l.fault(p.Key.Fault(fmt.Sprintf("`%s` belongs to the webhook, not to a rule", p.Key.Text), "move it to the webhook; a rule may set body and headers"))

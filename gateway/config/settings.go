@@ -157,7 +157,7 @@ type deliverySettings struct {
 	Transport outbound.Transport `yaml:"transport,omitempty"`
 
 	// Order cannot be set yet.
-	Order later `yaml:"order,omitempty"`
+	Order later `yaml:"order,omitempty" later:"true"`
 
 	// Enabled false sends nothing.
 	Enabled *bool `yaml:"enabled,omitempty"`

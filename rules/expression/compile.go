@@ -105,6 +105,8 @@ func (c *compiler) node(n ast.Node) *node {
 
 func (c *compiler) unclear() *node { return &node{op: opLiteral, kinds: anything} }
 
+func (n *node) isUnclear() bool { return n.op == opLiteral && n.kinds == anything }
+
 func (c *compiler) part(n ast.Node) *node {
 	switch n := n.(type) {
 	case *ast.IntegerNode:
@@ -202,6 +204,9 @@ func (c *compiler) binary(n *ast.BinaryNode) *node {
 		c.fault(n, "ranges `..` are not part of the rule language", "compare twice, as in x >= 1 and x <= 5")
 		return c.unclear()
 	}
+	if c.dashed(n) {
+		return c.unclear()
+	}
 	left, right := c.node(n.Left), c.node(n.Right)
 	args := []*node{left, right}
 	if code, ok := compares[n.Operator]; ok {
@@ -209,6 +214,11 @@ func (c *compiler) binary(n *ast.BinaryNode) *node {
 	}
 	if code, ok := textOperators[n.Operator]; ok {
 		remedy := ""
+		if right.op == opList {
+			c.fault(n.Right, fmt.Sprintf("`%s` wants a text, and `%s` is a list", n.Operator, c.show(n.Right)),
+				fmt.Sprintf("ask for each: any(%s, %s %s #)", c.show(n.Right), c.show(n.Left), n.Operator))
+			return c.unclear()
+		}
 		if left.kinds == lists || left.kinds == lists|objects {
 			remedy = fmt.Sprintf("a list is searched with in: %s in %s", c.show(n.Right), c.show(n.Left))
 		}
@@ -269,6 +279,9 @@ func (c *compiler) compare(n *ast.BinaryNode, code uint8, args []*node) *node {
 
 func (c *compiler) compute(n *ast.BinaryNode, code uint8, args []*node) *node {
 	left, right := args[0], args[1]
+	if left.isUnclear() || right.isUnclear() {
+		return c.unclear()
+	}
 	out := &node{op: opCompute, code: code, kinds: numbers, args: args}
 	allowed := numbers
 	if code == codeAdd {

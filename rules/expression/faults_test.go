@@ -20,7 +20,28 @@ func TestFaults(t *testing.T) {
 		{"has(email) and resondent.email == 'x'", "resondent.email", "`resondent.email` is not a name of the rule language", "did you mean respondent.email?"},
 		{"response.scor.nps == 3", "response.scor.nps", "`response.scor.nps` is not a name of the rule language", "did you mean response.score.nps?"},
 		{"score.nps == 3", "score.nps", "`score.nps` is not a name of the rule language", "did you mean response.score.nps?"},
-		{"qwertyuiop == 3", "qwertyuiop", "`qwertyuiop` is not a name of the rule language", ""},
+		{"qwertyuiop == 3", "qwertyuiop", "`qwertyuiop` is not a name of the rule language", "`surveygate fields` lists the names"},
+		{"nps <= 6", "nps", "`nps` is not a name of the rule language", "did you mean nps_score?"},
+		{"survey.name == 'x'", "survey.name", "`survey.name` is not a name of the rule language", "did you mean survey.title?"},
+		{"rating >= 4", "rating", "`rating` is not a name of the rule language", "did you mean csat_score or nps_score?"},
+		{"platform == 'typeform'", "platform", "`platform` is not a name of the rule language", "did you mean source?"},
+		{"duration > 3", "duration", "`duration` is not a name of the rule language", "did you mean response.duration_s?"},
+		{"event == 'x'", "event", "`event` is not a name of the rule language", "did you mean type?"},
+		{"detractor", "detractor", "`detractor` is not a name of the rule language", `did you mean nps_group == "detractor"?`},
+		// Times.
+		{"time < now()", "now", "`now` is not a function of the rule language", noClock},
+		{"time < now() - 48", "now", "`now` is not a function of the rule language", noClock},
+		{"response.duration_s > 2d", "2d", "`2d` is not a number", noClock},
+		{"nps_score > 1x", "1x", "`1x` is not a number", ""},
+		// Several texts at once.
+		{`feedback contains any ["a", "b"]`, "any", "`contains` asks for one text", `ask for each: any(["a", "b"], feedback contains #)`},
+		{`feedback startsWith all(["a"])`, "all", "`startsWith` asks for one text", `ask for each: all(["a"], feedback startsWith #)`},
+		{`feedback contains ["a", "b"]`, `["a", "b"]`, "`contains` wants a text, and `[\"a\", \"b\"]` is a list", `ask for each: any(["a", "b"], feedback contains #)`},
+		{`contains(feedback, "a")`, "contains", "`contains` is an operator, which stands between two values", "write feedback contains 'slow'"},
+		// Keys with a dash, and filters.
+		{"params.plan-name == 'x'", "params.plan-name", "`params.plan-name` is a subtraction", `a key with a dash is quoted: params["plan-name"]`},
+		{"respondent.params.a-b-c == 'x'", "respondent.params.a-b-c", "`respondent.params.a-b-c` is a subtraction", `a key with a dash is quoted: respondent.params["a-b-c"]`},
+		{"feedback | lower == 'x'", "|", "`|` is not part of the rule language", "write lower(feedback)"},
 		{"email == null", "null", "`null` is not a name of the rule language", "what is absent is unknown: ask has(x) or not has(x)"},
 		{"email == nil", "nil", "`nil` is not a value: what is absent is unknown", "ask has(x) or not has(x)"},
 		{"lower == 'x'", "lower", "`lower` is not a name of the rule language", "it is a function: lower(feedback)"},
@@ -48,7 +69,7 @@ func TestFaults(t *testing.T) {
 		{"feedback matches '((a{30}){30}b){1}|(x{20}){50}|(y{20}){50}|(z{40}){20}'", "'((a{30}){30}b){1}|(x{20}){50}|(y{20}){50}|(z{40}){20}'", "this pattern is too large: 4008 steps, at most 2000", "repeat less"},
 		// Functions.
 		{"tolower(email) == 'x'", "tolower", "`tolower` is not a function of the rule language", "did you mean lower(feedback)?"},
-		{"now() > 3", "now", "`now` is not a function of the rule language", "there are: all answer answered any count filter first has last len lower map none number one raw split trim upper"},
+		{"now() > 3", "now", "`now` is not a function of the rule language", noClock},
 		{"email('x') == 'x'", "email", "`email` is not a function of the rule language", "email is a field: write it without brackets"},
 		{"sum(params.list) > 3", "sum", "`sum` is not a function of the rule language", "there are: all answer answered any count filter first has last len lower map none number one raw split trim upper"},
 		{"feedback.contains('x')", "feedback.contains('x')", "values have no methods", "write feedback contains 'x'"},
@@ -135,5 +156,40 @@ func TestAllFaults(t *testing.T) {
 		"`feedback` is a text and `3` is a number: they are never compared; write number(feedback), or \"3\""
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+}
+
+// What a hint tells people to write can be written.
+func TestHintsCompile(t *testing.T) {
+	t.Parallel()
+	for word, known := range meant {
+		for name := range strings.SplitSeq(known, " or ") {
+			if _, err := CompileValue(name); err != nil {
+				t.Errorf("%s means %s: %v", word, name, err)
+			}
+		}
+		if _, err := CompileValue(word); err == nil {
+			t.Errorf("%s is a name, and needs no hint", word)
+		}
+	}
+	for _, text := range []string{
+		`feedback contains any ["a", "b"]`, `feedback contains ["a", "b"]`, `feedback startsWith all(["a"])`, `params.plan-name == "x"`,
+		"feedback | lower == 'x'", `contains(feedback, "a")`,
+	} {
+		_, err := CompileCondition(text)
+		faults := Errors{}
+		if !errors.As(err, &faults) || len(faults) != 1 {
+			t.Fatalf("%s: %v", text, err)
+		}
+		remedy := faults[0].Remedy
+		if i := strings.Index(remedy, ": "); i >= 0 {
+			remedy = remedy[i+2:]
+		}
+		if _, err := CompileValue(strings.TrimPrefix(remedy, "write ")); err != nil {
+			t.Errorf("%s: %q: %v", text, faults[0].Remedy, err)
+		}
+	}
+	if _, err := CompileText("{{ name | upper }}"); err == nil || !strings.Contains(err.Error(), "write upper(name)") {
+		t.Error(err)
 	}
 }

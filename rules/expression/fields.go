@@ -1,8 +1,6 @@
 package expression
 
 import (
-	"strings"
-
 	"github.com/surveygate/surveygate/rules/event"
 )
 
@@ -53,19 +51,4 @@ func kindsOf(k event.Kind) kinds {
 		return lists
 	}
 	return anything
-}
-
-// nearest is the name of the event that was probably meant: one spelt alike, else one that ends or begins
-// with what was written, as `score.nps` and `nps` do.
-func nearest(name string) string {
-	names := event.Names()
-	if near := event.Nearest(name, names); near != "" {
-		return near
-	}
-	for _, candidate := range names {
-		if strings.HasSuffix(candidate, "."+name) || strings.HasPrefix(candidate, name+"_") {
-			return candidate
-		}
-	}
-	return ""
 }

@@ -117,7 +117,9 @@ func (c *compiler) function(n ast.Node, name string, arguments []ast.Node) *node
 	fn := functions[name]
 	if fn == nil {
 		remedy := "there are: " + strings.Join(functionNames(), " ")
-		if near := event.Nearest(name, functionNames()); near != "" {
+		if clockFunctions[strings.ToLower(name)] {
+			remedy = noClock
+		} else if near := event.Nearest(name, functionNames()); near != "" {
 			remedy = "did you mean " + functionUse(near) + "?"
 		} else if _, ok := fields[name]; ok {
 			remedy = fmt.Sprintf("%s is a field: write it without brackets", name)

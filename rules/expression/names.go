@@ -54,8 +54,12 @@ func (c *compiler) unknown(n ast.Node, path []string) {
 	case len(path) == 1 && isFunction(name):
 		remedy = "it is a function: " + functionUse(name)
 	default:
-		if near := nearest(name); near != "" {
+		near := nearest(name)
+		switch {
+		case near != "" && (c.want == asCondition || !strings.Contains(near, "==")):
 			remedy = fmt.Sprintf("did you mean %s?", near)
+		case c.want != asValue: // a value may be a word that lacks its quotes
+			remedy = "`surveygate fields` lists the names"
 		}
 	}
 	c.fault(n, fmt.Sprintf("`%s` is not a name of the rule language", name), remedy)

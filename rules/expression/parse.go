@@ -111,6 +111,9 @@ func (c *compiler) syntax(err error) {
 	case strings.Contains(message, "literal not terminated"):
 		c.unterminated()
 		return
+	case strings.HasPrefix(message, "bad number syntax"):
+		c.badNumber(from)
+		return
 	case strings.HasPrefix(message, "unrecognized character"):
 		c.strange(from, to)
 		return
@@ -245,7 +248,9 @@ func (c *compiler) slip() bool {
 			c.faultAt(t.from, t.to, "`&` is not an operator", "write and")
 			return true
 		case t.Kind == lexer.Operator && t.Value == "|" && (i+2 >= len(tokens) || tokens[i+2].Value != "("):
-			c.faultAt(t.from, t.to, "`|` does not join conditions", "write or")
+			c.piped(i)
+			return true
+		case c.anyOf(i), c.calledOperator(i):
 			return true
 		case t.Kind == lexer.Operator && (t.Value == "if" || t.Value == "else"):
 			c.faultAt(t.from, t.to, fmt.Sprintf("`%s` is not part of the rule language", t.Value), "write condition ? this : that")

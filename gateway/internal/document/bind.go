@@ -281,7 +281,17 @@ func expressionFault(n *Node, e *expression.Error) Fault {
 		}
 		n = next
 	}
-	return n.FaultAt(e.Offset, e.Length, e.Message, e.Remedy)
+	if n.Style != Plain {
+		return n.FaultAt(e.Offset, e.Length, e.Message, e.Remedy)
+	}
+	if fault, ok := n.itemAsComment(); ok {
+		return fault
+	}
+	remedy := e.Remedy
+	if strings.Contains(remedy, " #") {
+		remedy += ", and put the whole in single quotes, because # begins a comment in YAML"
+	}
+	return n.FaultAt(e.Offset, e.Length, e.Message, remedy)
 }
 
 // step is the child that a step of a path leads to.

@@ -20,6 +20,8 @@ type Field struct {
 	Go    string
 	// Rest is an inline Map, which takes every other key; Self the node the struct was bound from.
 	Rest, Self bool
+	// Later says that the setting has its place and cannot be set yet: the tag later:"true".
+	Later bool
 }
 
 var fieldsOf sync.Map // reflect.Type → []Field
@@ -37,7 +39,7 @@ func Fields(t reflect.Type) []Field {
 		if !tagged || name == "-" || (!sf.IsExported() && !sf.Anonymous) {
 			continue
 		}
-		f := Field{Name: name, Index: []int{i}, Type: sf.Type, Owner: t, Go: sf.Name}
+		f := Field{Name: name, Index: []int{i}, Type: sf.Type, Owner: t, Go: sf.Name, Later: sf.Tag.Get("later") == "true"}
 		switch flags {
 		case "inline":
 			if sf.Type.Implements(freeType) {
@@ -63,11 +65,11 @@ func Fields(t reflect.Type) []Field {
 	return fields
 }
 
-// Names are the keys of fields.
+// Names are the keys of fields that can be set.
 func Names(fields []Field) []string {
 	var names []string
 	for _, f := range fields {
-		if f.Name != "" {
+		if f.Name != "" && !f.Later {
 			names = append(names, f.Name)
 		}
 	}

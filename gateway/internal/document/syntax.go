@@ -236,6 +236,9 @@ func (f *file) braces(n int, line string) (Fault, bool) {
 		if value == "" || strings.ContainsAny(value[:1], `"'|>#`) || !strings.Contains(value, "{{") {
 			continue
 		}
+		if list := value[0] == '[' || value[0] == '{'; list && !strings.HasPrefix(value, "{{") {
+			continue // the text stands further in
+		}
 		if !strings.HasPrefix(value, "{{") && !inFlow(line[:m[1]]) {
 			continue
 		}

@@ -90,6 +90,8 @@ type Health struct {
 	Err error
 	// Warnings are what could lose data, in words.
 	Warnings []string
+	// Counted says that the store could be asked for the numbers that follow. Without it they are 0 and say nothing.
+	Counted bool
 	// Pending are events accepted and not committed; Oldest of them when it was received.
 	Pending int64
 	Oldest  time.Time

@@ -11,16 +11,17 @@ import (
 // maxSeries bounds what one family can grow to, whatever names it is told: behind it everything is `other`.
 const maxSeries = 2000
 
-// other stands for labels beyond maxSeries.
+// other stands for names beyond maxSeries.
 const other = "other"
 
-// labels are the values of a family's labels; none has more than two.
-type labels [2]string
+// labels are what tells a family's series apart; none has more than four. The first are names, of which there may be many;
+// what follows is of a small set.
+type labels [4]string
 
 // handles is a family whose series are found without a lock, an allocation or a hash of label names.
 type handles[T any] struct {
 	make   func(labels) T
-	names  int
+	names  int        // how many of the labels are names: beyond maxSeries the first is `other`
 	mu     sync.Mutex // for adding a series
 	series atomic.Pointer[map[labels]T]
 }
@@ -47,8 +48,9 @@ func (h *handles[T]) add(key labels) T {
 	}
 	if len(old) >= maxSeries {
 		for i := range h.names {
-			key[i] = other
+			key[i] = ""
 		}
+		key[0] = other
 		if found, ok := old[key]; ok {
 			return found
 		}
@@ -61,11 +63,24 @@ func (h *handles[T]) add(key labels) T {
 	return made
 }
 
-// counters registers a family of counters with two labels.
-func counters(r prometheus.Registerer, name, help, first, second string) *handles[*Counter] {
-	vec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{first, second})
+// counters registers a family of counters: of a tenant's sources or destinations, which are its first label, and of others.
+func counters(r prometheus.Registerer, name, help, of string, others ...string) *handles[*Counter] {
+	vec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, append([]string{of}, others...))
 	r.MustRegister(vec)
-	return newHandles(2, func(l labels) *Counter { return &Counter{vec.WithLabelValues(l[0], l[1])} })
+	return newHandles(2, func(l labels) *Counter {
+		return &Counter{vec.WithLabelValues(append([]string{label(l[0], l[1])}, l[2:2+len(others)]...)...)}
+	})
+}
+
+// label is how a source or destination is called: its name, with its tenant before it unless that is `default`.
+func label(tenant, name string) string {
+	switch {
+	case name == "":
+		return tenant // other
+	case tenant == "default":
+		return name
+	}
+	return tenant + "/" + name
 }
 
 // Counter only rises.

@@ -64,7 +64,7 @@ func (l *look) Describe(c chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect looks at the store. One that does not answer in time leaves its lines out.
+// Collect looks at the store. While it does not answer, the lines stay as they were last.
 func (l *look) Collect(c chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), lookFor)
 	defer cancel()
@@ -88,6 +88,9 @@ func (l *look) Collect(c chan<- prometheus.Metric) {
 		up = 0
 	}
 	gauge(storeUp, up)
+	if !h.Counted { // it was never asked
+		return
+	}
 	gauge(waiting, float64(h.Pending), "pending")
 	gauge(waiting, float64(h.Waiting), string(state.Waiting))
 	gauge(waiting, float64(h.Dead), string(state.Dead))

@@ -59,10 +59,10 @@ func New(o Options) *Stats {
 		registry:   r,
 		events:     counters(r, "surveygate_events_total", "Events taken in, by source and what became of them.", "source", "outcome"),
 		rejected:   counters(r, "surveygate_rejected_total", "Requests of sources that were refused, by reason.", "source", "reason"),
-		deliveries: counters(r, "surveygate_deliveries_total", "Attempts, by connector and verdict.", "connector", "verdict"),
+		deliveries: counters(r, "surveygate_deliveries_total", "Attempts, by destination, its connector and the verdict.", "destination", "connector", "verdict"),
 		delivery:   durations(r, "surveygate_delivery_seconds", "How long attempts took."),
 		accept:     durations(r, "surveygate_accept_seconds", "From a request's body to its event being durable."),
-		batches:    newHandles(1, func(l labels) prometheus.Observer { return batches.WithLabelValues(l[0]) }),
+		batches:    newHandles(0, func(l labels) prometheus.Observer { return batches.WithLabelValues(l[0]) }),
 		minutes:    minutes{cells: map[cellKey]*cell{}},
 	}
 	r.MustRegister(batches, &look{stats: s}, collectors.NewGoCollector(),
@@ -74,33 +74,31 @@ func New(o Options) *Stats {
 type Source struct {
 	Accepted, Duplicate, Invalid, Unavailable *Counter
 
-	label string
-	stats *Stats
+	tenant, name string
+	stats        *Stats
 }
 
 // Source are the handles of a source; the label is its name, with its tenant before it unless that is `default`.
 // Callers keep them: names must come from a configuration, never from a request.
 func (s *Stats) Source(tenant, name string) *Source {
-	label := name
-	if tenant != "default" {
-		label = tenant + "/" + name
-	}
-	of := func(outcome string) *Counter { return s.events.of(labels{label, outcome}) }
+	of := func(outcome string) *Counter { return s.events.of(labels{tenant, name, outcome}) }
 	return &Source{
 		Accepted: of("accepted"), Duplicate: of("duplicate"), Invalid: of("invalid"), Unavailable: of("unavailable"),
-		label: label, stats: s,
+		tenant: tenant, name: name, stats: s,
 	}
 }
 
 // Rejected counts a refused request. Reasons are a closed set of the caller's.
-func (s *Source) Rejected(reason string) { s.stats.rejected.of(labels{s.label, reason}).Add(1) }
+func (s *Source) Rejected(reason string) {
+	s.stats.rejected.of(labels{s.tenant, s.name, reason}).Add(1)
+}
 
 // Accept records how long it took to make a request's events durable.
 func (s *Stats) Accept(took time.Duration) { s.accept.Observe(took.Seconds()) }
 
 // Attempt counts one attempt of the deliver loop.
 func (s *Stats) Attempt(tenant, destination, connector, verdict string, took time.Duration, at time.Time) {
-	s.deliveries.of(labels{connector, verdict}).Add(1)
+	s.deliveries.of(labels{tenant, destination, connector, verdict}).Add(1)
 	s.delivery.Observe(took.Seconds())
 	s.minutes.add(tenant, destination, verdict, took, at)
 }
@@ -111,7 +109,8 @@ func (s *Stats) Batch(stage string, n int) { s.batches.of(labels{stage}).Observe
 // healthFor is how long the store's health is believed: readiness, scrapes and pages share one look.
 const healthFor = time.Second
 
-// Health is the store's, at most a second old.
+// Health is the store's, at most a second old. While the store cannot be asked, its numbers are the last that it gave: a
+// backlog does not vanish with the store that keeps it.
 func (s *Stats) Health(ctx context.Context) state.Health {
 	s.healthMu.Lock()
 	defer s.healthMu.Unlock()
@@ -119,7 +118,12 @@ func (s *Stats) Health(ctx context.Context) state.Health {
 	if age := now.Sub(s.healthAt); !s.healthAt.IsZero() && age >= 0 && age < healthFor {
 		return s.health
 	}
-	s.health = s.options.Store.Health(ctx)
-	s.healthAt = now
-	return s.health
+	h := s.options.Store.Health(ctx)
+	if !h.Counted {
+		last := s.health
+		last.Err, last.Warnings = h.Err, h.Warnings
+		h = last
+	}
+	s.health, s.healthAt = h, now
+	return h
 }

@@ -47,7 +47,7 @@ func TestScrape(t *testing.T) {
 	st := &store{
 		health: state.Health{
 			Pending: 3, Oldest: start.Add(-2 * time.Second), Waiting: 5, OldestWaiting: start.Add(-90 * time.Second),
-			Dead: 1, Events: 9, Bytes: 4096, DedupeWindow: time.Hour,
+			Counted: true, Dead: 1, Events: 9, Bytes: 4096, DedupeWindow: time.Hour,
 		},
 		held: []state.Held{
 			{Hold: state.Hold{Kind: state.HoldPaused}},
@@ -73,7 +73,7 @@ func TestScrape(t *testing.T) {
 		`surveygate_events_total{outcome="duplicate",source="pollqr"} 1`,
 		`surveygate_events_total{outcome="accepted",source="acme/pollqr"} 1`,
 		`surveygate_rejected_total{reason="signature",source="pollqr"} 1`,
-		`surveygate_deliveries_total{connector="hubspot",verdict="delivered"} 1`,
+		`surveygate_deliveries_total{connector="hubspot",destination="crm",verdict="delivered"} 1`,
 		`surveygate_delivery_seconds_bucket{le="0.025"} 0`,
 		`surveygate_delivery_seconds_bucket{le="0.05"} 1`,
 		`surveygate_accept_seconds_bucket{le="0.0005"} 1`,
@@ -107,7 +107,7 @@ func TestBoundedSeries(t *testing.T) {
 	t.Parallel()
 	s, _ := newStats(&store{})
 	for i := range 3 * maxSeries {
-		s.Attempt("default", "d", "c"+strings.Repeat("x", i), "delivered", 0, start)
+		s.Attempt("acme", "d"+strings.Repeat("x", i), "hubspot", "delivered", 0, start)
 	}
 	if n := len(*s.deliveries.series.Load()); n > maxSeries+1 {
 		t.Errorf("%d series", n)
@@ -116,7 +116,7 @@ func TestBoundedSeries(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := `surveygate_deliveries_total{connector="other",verdict="other"} 4000`; !strings.Contains(string(text), want) {
+	if want := `surveygate_deliveries_total{connector="hubspot",destination="other",verdict="delivered"} 4000`; !strings.Contains(string(text), want) {
 		t.Error("lacks", want)
 	}
 }
@@ -135,6 +135,49 @@ func TestHealthIsRemembered(t *testing.T) {
 	s.Health(ctx)
 	if st.looks != 2 {
 		t.Errorf("%d looks after a second", st.looks)
+	}
+}
+
+// While the store is away its numbers stay as they were last: an alarm on a backlog must not end with the store.
+func TestBacklogWhileTheStoreIsAway(t *testing.T) {
+	t.Parallel()
+	st := &store{health: state.Health{Counted: true, Pending: 3, Waiting: 5, OldestWaiting: start.Add(-time.Minute), Events: 9}}
+	s, c := newStats(st)
+	s.Health(t.Context())
+	st.health = state.Health{Err: state.ErrUnavailable, Warnings: []string{"away"}}
+	c.Advance(time.Minute)
+	text, err := s.Scrape()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{
+		"surveygate_store_up 0", `surveygate_waiting{state="pending"} 3`, `surveygate_waiting{state="waiting"} 5`,
+		"surveygate_oldest_waiting_seconds 120", "surveygate_stored_events 9",
+	} {
+		if !strings.Contains(string(text), line+"\n") {
+			t.Errorf("the scrape lacks %s\n%s", line, text)
+		}
+	}
+	if h := s.Health(t.Context()); !errors.Is(h.Err, state.ErrUnavailable) || len(h.Warnings) != 1 {
+		t.Errorf("%+v", h)
+	}
+	st.health = state.Health{Counted: true}
+	c.Advance(time.Minute)
+	if h := s.Health(t.Context()); h.Waiting != 0 || h.Err != nil {
+		t.Errorf("%+v", h)
+	}
+}
+
+// Before the store was ever asked there are no numbers, which is not the same as none waiting.
+func TestBacklogNeverKnown(t *testing.T) {
+	t.Parallel()
+	s, _ := newStats(&store{health: state.Health{Err: state.ErrUnavailable}})
+	text, err := s.Scrape()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(text), "\nsurveygate_waiting{") || !strings.Contains(string(text), "surveygate_store_up 0") {
+		t.Errorf("%s", text)
 	}
 }
 

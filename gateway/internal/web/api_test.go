@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -220,6 +221,67 @@ func TestIdempotencyKey(t *testing.T) {
 	if err != nil || len(p.Items) != 3 {
 		t.Errorf("%d deliveries, %v", len(p.Items), err)
 	}
+}
+
+// What somebody changes by hand stands in the log, once: not its repetition under one key, and not what was refused.
+func TestActsAreLogged(t *testing.T) {
+	t.Parallel()
+	log := &logged{}
+	r := (&rig{log: slog.New(slog.NewTextHandler(log, nil))}).open(t)
+	event := r.accept(t, pollqr("r1", 3))
+	id := r.decide(t, state.Dead).Deliveries[0].ID
+	key := map[string]string{"Idempotency-Key": "k1"}
+	for _, each := range []struct {
+		path   string
+		status int
+		line   string
+	}{
+		{"/v1/destinations/alarms/pause?reason=moving", 200, "act=pause tenant=default by=every name=alarms reason=moving"},
+		{"/v1/destinations/alarms/resume", 200, "act=resume tenant=default by=every name=alarms"},
+		{"/v1/destinations/none/pause", 404, ""},
+		{"/v1/deliveries/" + id + "/retry", 200, "act=retry tenant=default by=every id=" + id},
+		{"/v1/deliveries/" + id + "/drop", 200, "act=drop tenant=default by=every id=" + id},
+		{"/v1/deliveries/" + id + "/drop", 409, ""},
+		{"/v1/deliveries/" + id + "/replay", 200, "act=replay tenant=default by=every id=" + id},
+		{"/v1/events/" + event + "/replay?fresh=true", 200, "act=replay tenant=default by=every id=" + event + " fresh=true"},
+		{"/v1/events/" + event + "/drop", 409, ""},
+	} {
+		got := r.ask(t, ask{method: "POST", path: each.path, token: everyToken})
+		want := 1
+		if each.line == "" {
+			want = 0
+		}
+		said := log.take()
+		if got.status != each.status || strings.Count(said, "done by hand") != want || !strings.Contains(said, each.line) {
+			t.Errorf("%s: %d %s\nlogged %s", each.path, got.status, got.body, said)
+		}
+	}
+	for range 2 {
+		r.ask(t, ask{method: "POST", path: "/v1/deliveries/" + id + "/replay?fresh=true", token: everyToken, header: key})
+	}
+	if said := log.take(); strings.Count(said, "done by hand") != 1 {
+		t.Errorf("logged %s", said)
+	}
+}
+
+// logged keeps what is written to it.
+type logged struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+// take is what was written since the last time.
+func (l *logged) take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer l.text.Reset()
+	return l.text.String()
 }
 
 // Two replicas that are sent one Idempotency-Key at once do what was asked once.

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -87,6 +88,7 @@ type rig struct {
 	dial   func() (net.Conn, error) // over TCP
 	port   bool                     // tcp is a real port
 	bounds Bounds
+	log    *slog.Logger
 }
 
 func load(t testing.TB, text string) *decide.Plan {
@@ -152,7 +154,7 @@ func (r *rig) start(t testing.TB) *rig {
 		t.Fatal(err)
 	}
 	r.app = New(Options{
-		Store: r.store, Plan: r.plan.Load, Access: doors, Clock: r.clock, Bounds: r.bounds,
+		Store: r.store, Plan: r.plan.Load, Access: doors, Clock: r.clock, Bounds: r.bounds, Log: r.log,
 		PlanOf: func(context.Context, string, string) (*decide.Plan, error) { return nil, state.ErrNotFound },
 		Stats:  stats.New(stats.Options{Store: r.store, Clock: r.clock, Version: "test"}),
 	})

@@ -21,7 +21,7 @@ func (s *store) Health(ctx context.Context) state.Health {
 	}
 	defer s.leave()
 	c := s.w.counters.look()
-	h.Pending, h.Waiting, h.Dead, h.Events, h.Bytes = c.pending, c.waiting, c.dead, c.events, c.bytes
+	h.Pending, h.Waiting, h.Dead, h.Events, h.Bytes, h.Counted = c.pending, c.waiting, c.dead, c.events, c.bytes, true
 	now := s.clock.Now()
 	h.Err = s.broken()
 	if h.Err == nil {

@@ -175,8 +175,7 @@ func (s *store) Health(ctx context.Context) state.Health {
 	for _, sh := range s.shards {
 		got, err := s.run(ctx, healthScript, sh.base, s.now())
 		if err != nil {
-			h.Err = errors.Join(h.Err, fmt.Errorf("health: %w", err))
-			return h
+			return state.Health{Err: errors.Join(h.Err, fmt.Errorf("health: %w", err)), Warnings: h.Warnings}
 		}
 		v := asList(got)
 		if n := asInt(v[9]); n > 0 && asInt(v[0])-asInt(v[10]) < foreignFor.Microseconds() {
@@ -194,6 +193,7 @@ func (s *store) Health(ctx context.Context) state.Health {
 			h.DedupeWindow = max(h.DedupeWindow, now.Sub(fromMicro(at)), time.Duration(0))
 		}
 	}
+	h.Counted = true
 	return h
 }
 

@@ -156,6 +156,22 @@ type call struct {
 	grant *access.Grant
 }
 
+// acted logs what somebody changed by hand: whoever reads later why a destination was silent, or was told twice, finds it.
+func (a *API) acted(r Route, c *call) {
+	attrs := []any{"act", strings.TrimPrefix(r.Path[strings.LastIndexByte(r.Path, '/'):], "/"), "tenant", c.tenant, "by", c.grant.Name}
+	for _, name := range []string{"id", "name"} {
+		if value := param(c.Ctx, name); value != "" {
+			attrs = append(attrs, name, value)
+		}
+	}
+	for _, name := range r.Query {
+		if value := query(c.Ctx, name); value != "" {
+			attrs = append(attrs, name, value)
+		}
+	}
+	a.Log.Info("done by hand", attrs...)
+}
+
 func (a *API) handler(r Route, open bool) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		grant := access.Socket
@@ -180,9 +196,16 @@ func (a *API) handler(r Route, open bool) fiber.Handler {
 		// The id goes with every answer of the API, so that a person can quote it.
 		c.Set(answer.RequestIDHeader, answer.RequestID(c.Context()))
 		each := &call{Ctx: c, ctx: a.Context, tenant: tenant, named: asked != "", grant: grant}
-		if key := c.Request().Header.Peek("Idempotency-Key"); r.Once && len(key) > 0 {
-			return a.once.serve(each, string(key), func() error { return r.serve(a, each) })
+		do := func() error {
+			err := r.serve(a, each)
+			if err == nil && r.Scope == access.Write {
+				a.acted(r, each)
+			}
+			return err
 		}
-		return r.serve(a, each)
+		if key := c.Request().Header.Peek("Idempotency-Key"); r.Once && len(key) > 0 {
+			return a.once.serve(each, string(key), do)
+		}
+		return do()
 	}
 }

@@ -1,0 +1,51 @@
+package command
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+)
+
+// width is what every terminal shows in one line.
+const width = 80
+
+// narrow makes the help of a command and of those below it fit. Lines that begin with a blank stay as they are: they are
+// commands to copy.
+func narrow(c *cobra.Command) {
+	for _, child := range c.Commands() {
+		narrow(child)
+	}
+	var b strings.Builder
+	for i, paragraph := range strings.Split(c.Long, "\n\n") {
+		if i > 0 {
+			b.WriteString("\n\n")
+		}
+		column := 0
+		for line := range strings.Lines(paragraph) {
+			if strings.HasPrefix(line, " ") {
+				if column > 0 {
+					b.WriteByte('\n')
+				}
+				b.WriteString(strings.TrimRight(line, "\n"))
+				column = width
+				continue
+			}
+			for word := range strings.FieldsSeq(line) {
+				n := utf8.RuneCountInString(word)
+				switch {
+				case column == 0:
+				case column+1+n > width:
+					b.WriteByte('\n')
+					column = 0
+				default:
+					b.WriteByte(' ')
+					column++
+				}
+				b.WriteString(word)
+				column += n
+			}
+		}
+	}
+	c.Long = b.String()
+}
