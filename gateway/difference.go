@@ -88,12 +88,13 @@ func owned(tenant, name string) string {
 }
 
 // drastic says why a difference is more likely a file that was emptied, or is half written, than what somebody wants: more
-// than a third of one kind goes, or everything of a tenant. One of two may go: small files are edited like that.
+// than a third of one kind goes, or everything of a tenant. One of two may go, and the only one may get another name: small
+// files are edited like that.
 func (d difference) drastic() string {
 	var why []string
 	for _, kind := range kinds {
 		removed, before := d.removed[kind], d.before[kind]
-		if removed*3 > before && (removed > 1 || removed == before) {
+		if removed*3 > before && (removed > 1 || removed == before && d.added[kind] == 0) {
 			why = append(why, fmt.Sprintf("%d of %d %s", removed, before, plural(before, kind)))
 		}
 	}
