@@ -66,7 +66,9 @@ type Options struct {
 	Started func(Started)
 
 	allowUnset bool
-	files      *files.Reader // what reads the configuration; nil is a new one
+	// unchangedFor is how long files that take away much must stand unchanged; 0 is the constant of that name.
+	unchangedFor time.Duration
+	files        *files.Reader // what reads the configuration; nil is a new one
 }
 
 // Started says where a gateway is.
@@ -123,6 +125,11 @@ type running struct {
 	counting    atomic.Pointer[stats.Stats] // stats, for the store, which writes before they are there
 	generations *generations                // older configurations, for explanations
 	behind      atomic.Pointer[string]      // why the changed configuration is not in use
+	asks        chan ask                    // reloads that somebody waits for
+
+	// Of the goroutine that reloads.
+	held  *held // a configuration that waits; nil is none
+	again bool  // the store failed at the last reload
 }
 
 // listenAll takes the port and the control socket, or neither.
@@ -163,7 +170,7 @@ func open(ctx context.Context, o Options) (_ *running, err error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	traffic, sums := repeats.New(o.Log.Handler(), clock.System())
-	g := &running{options: o, log: o.Log, traffic: traffic, sums: sums, clock: clock.System(), access: &access.Access{}}
+	g := &running{options: o, log: o.Log, traffic: traffic, sums: sums, clock: clock.System(), access: &access.Access{}, asks: make(chan ask)}
 	c, err := g.load()
 	if err != nil {
 		return nil, err
@@ -230,7 +237,7 @@ func open(ctx context.Context, o Options) (_ *running, err error) {
 	g.web = web.New(web.Options{
 		Store: g.store, Plan: g.plan.Load, PlanOf: g.planOf, Access: g.access, Stats: g.stats, Clock: g.clock, Log: traffic,
 		Bounds:   web.Bounds{Connections: g.descriptors.incoming, Control: g.descriptors.control, Bodies: maxBodies()},
-		Problems: g.problems,
+		Problems: g.problems, Reload: g.askReload,
 	})
 	g.log.Info("bounds of connections", "port", g.descriptors.incoming, "control_socket", g.descriptors.control,
 		"destinations", g.descriptors.outgoing, "file_descriptors", limit)

@@ -176,7 +176,7 @@ func TestReloadLetsGo(t *testing.T) {
 	gone := make(chan struct{})
 	runtime.AddCleanup(g.plan.Load(), func(int) { close(gone) }, 0)
 	s.write(9)
-	g.reload(t.Context())
+	g.reload(t.Context(), false, false)
 	s.until("the plan before is let go", func() bool {
 		runtime.GC()
 		select {

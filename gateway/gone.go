@@ -34,7 +34,7 @@ func stepsOf(p *decide.Plan) map[ownedStep]string {
 	return all
 }
 
-// warnOfGone says how many deliveries wait for steps that a reload took away: they become dead letters when they are due.
+// warnOfGone says how many deliveries wait for steps that a reload took away: they become dead letters if these do not come back.
 func (g *running) warnOfGone(ctx context.Context, before, now *decide.Plan) {
 	ctx, cancel := context.WithTimeout(ctx, countGoneFor)
 	defer cancel()
@@ -48,7 +48,7 @@ func (g *running) warnOfGone(ctx context.Context, before, now *decide.Plan) {
 		case err != nil:
 			g.log.Warn("cannot count what waits for a step that is gone", "tenant", s.tenant, "rule", s.origin.Name, "step", s.name, "err", err)
 		case n > 0:
-			g.log.Warn("deliveries wait for a step that is gone: they become dead letters when they are due; once it is back, `dead replay` sends them",
+			g.log.Warn("deliveries wait for a step that is gone: it has an hour to come back from when they are due, then they are dead letters, which `dead replay` sends once it is back",
 				"tenant", s.tenant, "rule", s.origin.Name, "step", s.name, "destination", destination, "count", n, "more", more)
 		}
 	}

@@ -2,15 +2,11 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"net"
 	"path/filepath"
 	"time"
 
-	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
-	"github.com/surveygate/surveygate/gateway/internal/document"
-	"github.com/surveygate/surveygate/gateway/internal/files"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
@@ -71,87 +67,6 @@ func (g *running) pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// reloads reads the configuration again when it is told to, or when something that was read last time changed. One with
-// faults is refused as a whole.
-func (g *running) reloads(ctx context.Context) {
-	again := false // the store failed at the last reload
-	for {
-		c, stop := g.clock.After(lookEvery)
-		asked := false
-		select {
-		case <-ctx.Done():
-			stop()
-			return
-		case <-g.options.Reload:
-			asked = true
-		case <-c:
-		}
-		stop()
-		changed := g.files.Changed()
-		if !asked && !again && changed == "" {
-			continue
-		}
-		if changed != "" {
-			g.log.Info("a file of the configuration changed", "path", changed)
-		}
-		again = !g.reload(ctx)
-	}
-}
-
-// reload loads the configuration and uses it if it has no faults. It returns false if the same files should be tried again.
-func (g *running) reload(ctx context.Context) bool {
-	loaded, err := g.load()
-	if err != nil {
-		g.refused(err)
-		return true
-	}
-	before := g.plan.Load()
-	running := before.Config
-	if loaded.Redis != running.Redis {
-		g.stale("`redis` changed, which needs a restart")
-		g.log.Error("the new configuration is refused, the running one stays: `redis` changed, which needs a restart")
-		return true
-	}
-	for what, differs := range map[string]bool{
-		"listen": loaded.Listen != running.Listen,
-		"data":   loaded.Data != running.Data,
-	} {
-		if differs {
-			g.log.Warn("a setting takes effect at the next start only", "setting", what)
-		}
-	}
-	if err := g.use(ctx, loaded); err != nil {
-		g.stale("the store did not take it")
-		g.log.Error("the new configuration cannot be used, the running one stays", "err", err)
-		return false
-	}
-	g.stale("")
-	g.warnOfGone(ctx, before, g.plan.Load())
-	g.sender.SetPolicy(loaded.Outbound)
-	if err := g.web.Remember(ctx); err != nil {
-		g.log.Warn("cannot remember the sources after the reload", "err", err)
-	}
-	if err := g.streams.Use(loaded); err != nil {
-		g.log.Error("a stream of the new configuration cannot be read", "err", err)
-	}
-	if err := g.loop.Reloaded(ctx); err != nil {
-		g.log.Warn("cannot look at holds after the reload", "err", err)
-	}
-	if len(loaded.Tokens) == 0 && g.first == nil {
-		g.log.Warn("the configuration has no tokens any more: until the next start the API is open over the socket only")
-	}
-	g.log.Info("configuration loaded", "generation", loaded.Generation)
-	return true
-}
-
-// load reads the configuration and remembers the files it read, also when they have faults.
-func (g *running) load() (*config.Config, error) {
-	g.files = &files.Reader{}
-	o := g.options
-	o.files = g.files
-	return o.load()
-}
-
 // stale records for readiness why the changed configuration is not in use; "" means that it is.
 func (g *running) stale(why string) { g.behind.Store(&why) }
 
@@ -163,24 +78,6 @@ func (g *running) problems() []string {
 		all = append(all, "the configuration that was changed is not in use: "+*why+"; the log says more")
 	}
 	return all
-}
-
-// refused says what is wrong with a new configuration: a line for each fault, as a line of a log is one.
-func (g *running) refused(err error) {
-	const message = "the new configuration is refused, the running one stays"
-	g.stale("it has faults")
-	var faults document.Faults
-	if !errors.As(err, &faults) {
-		g.log.Error(message, "err", err)
-		return
-	}
-	for _, f := range faults.Sorted() {
-		text := f.Message
-		if f.Remedy != "" {
-			text += "; " + f.Remedy
-		}
-		g.log.Error(message, "at", f.Position.String(), "err", text)
-	}
 }
 
 // planOf returns a tenant's part of a generation: the running plan, or an older one that can only explain.

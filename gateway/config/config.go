@@ -61,6 +61,8 @@ type Item struct {
 	Tenant string
 	Name   string
 	At     document.Position
+	// Sum changes with what is written for it. Of a secret only its ${NAME} counts.
+	Sum uint64
 }
 
 // Source is an instance of a platform's profile.

@@ -38,7 +38,7 @@ func (l *loader) addConnections(f *fileSettings) {
 		l.named(e.Key, "connection")
 		d := &destination{
 			key:         e.Key,
-			Destination: &Destination{Item: Item{Tenant: l.owner(f, s.Tenant), Name: e.Name, At: e.Key.At}},
+			Destination: &Destination{Item: Item{Tenant: l.owner(f, s.Tenant), Name: e.Name, At: e.Key.At, Sum: sumOf(s.Node)}},
 		}
 		if !l.take(d, "connection") || s.Node == nil || s.Node.Kind != document.Mapping {
 			continue

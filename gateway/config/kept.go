@@ -7,9 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"slices"
 
 	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/rules"
 	"github.com/surveygate/surveygate/rules/expression"
 )
@@ -69,6 +71,15 @@ func (l *loader) digest() string {
 		_, _ = fmt.Fprintf(h, "profile %q %x ", p.key, sha256.Sum256(p.text))
 	}
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+// sumOf is Item.Sum of what is written at a node; nil is nothing.
+func sumOf(n *document.Node) uint64 {
+	h := fnv.New64a()
+	if n != nil {
+		n.Digest(h)
+	}
+	return h.Sum64()
 }
 
 // keep writes the kept form of a configuration.

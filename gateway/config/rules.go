@@ -74,7 +74,7 @@ func (l *loader) addRules(f *fileSettings) {
 			l.claimRule(target{tenant, string(s.Name)}, key)
 		}
 		r := &Rule{
-			Item:  Item{Tenant: tenant, Name: string(s.Name), At: key.At},
+			Item:  Item{Tenant: tenant, Name: string(s.Name), At: key.At, Sum: sumOf(s.Node)},
 			Delay: s.Delay, Once: s.Once != "",
 			Match: &rules.Rule{Tenant: tenant, Name: string(s.Name), Events: []string{completed}, When: s.When, Disabled: !enabled(s.Enabled)},
 		}

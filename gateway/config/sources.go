@@ -67,7 +67,7 @@ func (l *loader) addSources(f *fileSettings) {
 			l.warning(at(e, p.Setting).Fault(p.Message, p.Remedy))
 		}
 		l.config.Sources = append(l.config.Sources, &Source{
-			Item:    Item{Tenant: tenant, Name: e.Name, At: e.Key.At},
+			Item:    Item{Tenant: tenant, Name: e.Name, At: e.Key.At, Sum: sumOf(s.Node)},
 			Enabled: enabled(s.Enabled), Capture: s.Capture, Receiver: receiver, Stream: stream,
 		})
 	}

@@ -23,7 +23,7 @@ func (l *loader) addWebhooks(f *fileSettings) {
 		}
 		d := &destination{
 			key: name, subscription: s,
-			Destination: &Destination{Item: Item{Tenant: l.owner(f, s.Tenant), Name: string(s.Name), At: name.At}, Product: productWebhook},
+			Destination: &Destination{Item: Item{Tenant: l.owner(f, s.Tenant), Name: string(s.Name), At: name.At, Sum: sumOf(s.Node)}, Product: productWebhook},
 		}
 		if s.Name != "" && !l.take(d, productWebhook) {
 			continue

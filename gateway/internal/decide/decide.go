@@ -136,19 +136,44 @@ func (p *Plan) Decide(ev *event.Event, now time.Time) Decision {
 	return d
 }
 
-// Today is a delivery with what builds it now and where it goes; false when the configuration no longer has its step.
-func (p *Plan) Today(d state.Delivery, ev *event.Event) (Owed, bool) {
-	c, known := p.steps[stepKey{d.Tenant, d.Origin, d.Step}]
+// Absent is why a delivery waits whose step the configuration does not have: it may come back.
+const Absent = "not configured now"
+
+// HasStep says whether the configuration has a step of a tenant's rule or webhook, and where it sends to.
+func (p *Plan) HasStep(tenant string, origin state.Origin, step string) bool {
+	_, _, ok := p.stepOf(tenant, origin, step)
+	return ok
+}
+
+// ReasonOf is why a delivery stands where it does: what waits for a step that the configuration does not have says so, also
+// where it was last handled while it had it.
+func (p *Plan) ReasonOf(d *state.Delivery) string {
+	if d.State == state.Waiting && !p.HasStep(d.Tenant, d.Origin, d.Step) {
+		return Absent
+	}
+	return d.Reason
+}
+
+// stepOf is a step as a tenant has it, with its destination.
+func (p *Plan) stepOf(tenant string, origin state.Origin, step string) (configured, *config.Destination, bool) {
+	c, known := p.steps[stepKey{tenant, origin, step}]
 	if !known {
-		if c, known = p.steps[stepKey{"*", d.Origin, d.Step}]; !known {
-			return Owed{}, false
+		if c, known = p.steps[stepKey{"*", origin, step}]; !known {
+			return configured{}, nil, false
 		}
 	}
-	build, here := c.step.Build[d.Tenant]
-	destination := p.destinations[target{d.Tenant, c.step.Destination}]
-	if !here || destination == nil {
+	_, here := c.step.Build[tenant]
+	destination := p.destinations[target{tenant, c.step.Destination}]
+	return c, destination, here && destination != nil
+}
+
+// Today is a delivery with what builds it now and where it goes; false when the configuration no longer has its step.
+func (p *Plan) Today(d state.Delivery, ev *event.Event) (Owed, bool) {
+	c, destination, ok := p.stepOf(d.Tenant, d.Origin, d.Step)
+	if !ok {
 		return Owed{}, false
 	}
+	build := c.step.Build[d.Tenant]
 	d.Destination, d.Connector = c.step.Destination, c.step.Connector(destination)
 	return Owed{Delivery: d, Destination: destination, Build: build, Sets: c.step.Sets, Once: onceKey(c.rule, d.Origin, d.Step, ev)}, true
 }

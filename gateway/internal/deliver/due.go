@@ -40,10 +40,11 @@ func (l *Loop) claimDue(ctx context.Context) {
 		} else {
 			round.later(now)
 		}
+		l.noticeAbsent(ctx, round.met, now)
 		newest := l.newest(ctx) // asked again: what is claimed may be owed to a configuration that came meanwhile
 		for i := range claimed {
 			round.left[laneKey{claimed[i].Delivery.Tenant, claimed[i].Delivery.Destination}]--
-			l.again(plan, &claimed[i], now, newest)
+			l.again(ctx, plan, &claimed[i], now, newest)
 		}
 		for key, left := range round.left {
 			if left > 0 {
@@ -99,6 +100,7 @@ type dueRound struct {
 	// newest says whether what the plan does not have is gone.
 	newest func() bool
 	left   map[laneKey]int // the room that destinations with due deliveries had, and have left
+	met    []absence       // destinations that are not configured, seen for the first time
 	again  time.Time       // when time alone makes room for the first of them; zero is never
 }
 
@@ -107,7 +109,14 @@ func (r *dueRound) room(tenant, destination string) int {
 	key, n, again := laneKey{tenant, destination}, 0, time.Time{}
 	switch d := r.plan.Destination(tenant, destination); {
 	case d == nil && r.newest():
-		n = dueAtOnce // they become dead letters: no longer configured
+		of := absence{Tenant: tenant, Destination: destination}
+		since, known := r.loop.absent.look(of)
+		switch {
+		case !known:
+			r.met = append(r.met, of)
+		case !r.now.Before(since.Add(absentFor)):
+			n = dueAtOnce // they become dead letters: no longer configured
+		}
 	case d == nil: // other replicas know it
 	case d.Enabled:
 		lane := r.loop.lanes.at(key)
@@ -145,9 +154,9 @@ func (l *Loop) newest(ctx context.Context) func() bool {
 	return sync.OnceValue(func() bool { return l.Newest == nil || l.Newest(ctx) })
 }
 
-// again queues a due delivery with today's step. A step that is gone makes it a dead letter; one that only a newer
-// configuration has is left to the replicas that have it, with no attempt counted.
-func (l *Loop) again(plan *decide.Plan, due *state.Due, now time.Time, newest func() bool) {
+// again queues a due delivery with today's step. One whose step is gone waits for it to come back, and is a dead letter in
+// the end; one that only a newer configuration has is left to the replicas that have it, with no attempt counted.
+func (l *Loop) again(ctx context.Context, plan *decide.Plan, due *state.Due, now time.Time, newest func() bool) {
 	l.due.Add(1)
 	j := &job{delivery: due.Delivery, event: due.Event, lease: due.Lease}
 	j.delivery.Log, j.delivery.Leased = nil, false // its lease ends with what comes of it
@@ -157,9 +166,7 @@ func (l *Loop) again(plan *decide.Plan, due *state.Due, now time.Time, newest fu
 		return
 	}
 	if !ok {
-		d := j.delivery
-		d.State, d.Reason, d.Updated = state.Dead, "no longer configured", now
-		l.settle(j, d, "")
+		l.leave(ctx, plan, j, now)
 		return
 	}
 	j.delivery, j.build, j.destination, j.once, j.sets = owed.Delivery, owed.Build, owed.Destination, owed.Once, owed.Sets

@@ -68,7 +68,7 @@ func (x *Explanation) record(o *state.Outcome) {
 
 // attach hangs deliveries and holds where they belong. A delivery whose rule was not asked about, one of a replay
 // by a later configuration, brings its rule along.
-func (x *Explanation) attach(deliveries []state.Delivery, holds []state.Held) {
+func (x *Explanation) attach(deliveries []state.Delivery, holds []state.Held, today *decide.Plan) {
 	for i := range deliveries {
 		d := &deliveries[i]
 		step := x.step(d.Origin, d.Step)
@@ -82,7 +82,7 @@ func (x *Explanation) attach(deliveries []state.Delivery, holds []state.Held) {
 			step = &rule.Steps[len(rule.Steps)-1]
 		}
 		step.Destination, step.Connector, step.Note = d.Destination, d.Connector, ""
-		step.Delivery = view(d, x)
+		step.Delivery = view(d, x, today)
 		for _, h := range holds {
 			if h.Destination == d.Destination && d.State == state.Waiting && (h.Hold.Until.IsZero() || h.Hold.Until.After(x.At)) {
 				step.Hold = &Hold{h.Hold.Kind, h.Hold.Reason, h.Hold.Since, h.Hold.Until}
@@ -101,8 +101,8 @@ func (x *Explanation) attach(deliveries []state.Delivery, holds []state.Held) {
 	}
 }
 
-func view(d *state.Delivery, x *Explanation) *Delivery {
-	v := &Delivery{ID: d.ID, State: d.State, Reason: d.Reason, Attempts: d.Attempts, Updated: d.Updated}
+func view(d *state.Delivery, x *Explanation, today *decide.Plan) *Delivery {
+	v := &Delivery{ID: d.ID, State: d.State, Reason: today.ReasonOf(d), Attempts: d.Attempts, Updated: d.Updated}
 	if d.State == state.Waiting {
 		v.Due = d.Due
 		v.Now = d.Leased && d.Due.After(x.At)

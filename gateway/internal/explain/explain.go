@@ -197,7 +197,7 @@ func (a *Asker) Event(ctx context.Context, tenant, id string) (*Explanation, err
 	if record.Outcome != nil {
 		x.record(record.Outcome)
 	}
-	x.attach(deliveries, holds)
+	x.attach(deliveries, holds, today)
 	if then != today && record.Event.Type != event.TypeEntry {
 		x.compare(today, record.Event)
 	}

@@ -252,7 +252,7 @@ func TestText(t *testing.T) {
 			},
 			want: `2 deliveries: 1 waiting, 1 dead; 1 destination is on hold.
     → alarms           slack dead: 404 no_service
-    → crm-note (crm)   slack waiting: 503 Service Unavailable
+    → crm-note (crm)   slack waiting: not configured now
         crm is on hold (revoked): invalid_auth, since 2026-01-02 12:00:00 UTC (1h0m ago)
 The configuration has changed since then:
   rule detractor: it would not match today: its condition is false

@@ -51,6 +51,9 @@ var (
 	dedupeWindow  = desc("surveygate_dedupe_window_seconds", "How far back duplicates are recognised.")
 	held          = desc("surveygate_held", "Destinations on hold, by why.", "kind")
 	generation    = desc("surveygate_config_generation", "The running configuration's hash.", "generation")
+	reloadOK      = desc("surveygate_config_last_reload_successful", "Whether the configuration was taken when it was last read; 0 also while one waits because it takes away much.")
+	reloadAt      = desc("surveygate_config_last_reload_success_timestamp_seconds", "When a configuration was last taken, in Unix time.")
+	reloadWaits   = desc("surveygate_config_reload_waiting", "Whether a changed configuration waits because it takes away much.")
 	buildInfo     = desc("surveygate_build_info", "The program.", "version", "goversion")
 	lostMinutes   = desc("surveygate_statistics_lost_total", "Attempts missing in the minutes because the store took none for long.")
 )
@@ -58,7 +61,7 @@ var (
 // Describe tells of all that Collect may send.
 func (l *look) Describe(c chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		storeUp, waiting, oldestWaiting, oldestPending, storedEvents, storedBytes, dedupeWindow, held, generation, buildInfo, lostMinutes,
+		storeUp, waiting, oldestWaiting, oldestPending, storedEvents, storedBytes, dedupeWindow, held, generation, reloadOK, reloadAt, reloadWaits, buildInfo, lostMinutes,
 	} {
 		c <- d
 	}
@@ -76,6 +79,12 @@ func (l *look) Collect(c chan<- prometheus.Metric) {
 	if s.options.Generation != nil {
 		gauge(generation, 1, s.options.Generation())
 	}
+	s.reloads.mu.Lock()
+	failed, waits, at := s.reloads.failed, s.reloads.waiting, s.reloads.at
+	s.reloads.mu.Unlock()
+	gauge(reloadOK, number(!failed))
+	gauge(reloadAt, float64(at.UnixMilli())/1000)
+	gauge(reloadWaits, number(waits))
 	s.minutes.mu.Lock()
 	lost := s.minutes.lost
 	s.minutes.mu.Unlock()
@@ -83,11 +92,7 @@ func (l *look) Collect(c chan<- prometheus.Metric) {
 
 	h := s.Health(ctx)
 	now := s.options.Clock.Now()
-	up := 1.0
-	if h.Err != nil {
-		up = 0
-	}
-	gauge(storeUp, up)
+	gauge(storeUp, number(h.Err == nil))
 	if !h.Counted { // it was never asked
 		return
 	}
@@ -113,6 +118,13 @@ func (l *look) Collect(c chan<- prometheus.Metric) {
 	for _, kind := range []state.HoldKind{state.HoldCircuit, state.HoldGone, state.HoldPaused, state.HoldRate, state.HoldRevoked} {
 		gauge(held, float64(count[kind]), string(kind))
 	}
+}
+
+func number(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
 }
 
 func age(now, then time.Time) float64 {

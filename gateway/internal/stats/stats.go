@@ -40,6 +40,8 @@ type Stats struct {
 
 	minutes minutes
 
+	reloads reloads
+
 	healthMu sync.Mutex
 	healthAt time.Time
 	health   state.Health
@@ -65,6 +67,7 @@ func New(o Options) *Stats {
 		batches:    newHandles(0, func(l labels) prometheus.Observer { return batches.WithLabelValues(l[0]) }),
 		minutes:    minutes{cells: map[cellKey]*cell{}},
 	}
+	s.reloads.at = o.Clock.Now() // the start read it
 	r.MustRegister(batches, &look{stats: s}, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return s
@@ -101,6 +104,23 @@ func (s *Stats) Attempt(tenant, destination, connector, verdict string, took tim
 	s.deliveries.of(labels{tenant, destination, connector, verdict}).Add(1)
 	s.delivery.Observe(took.Seconds())
 	s.minutes.add(tenant, destination, verdict, took, at)
+}
+
+// reloads is what came of the last time that the configuration was read.
+type reloads struct {
+	mu              sync.Mutex
+	failed, waiting bool
+	at              time.Time // of the last success
+}
+
+// Reloaded records what came of reading the configuration: it is in use, or not, or it waits because it takes away much.
+func (s *Stats) Reloaded(ok, waits bool) {
+	s.reloads.mu.Lock()
+	defer s.reloads.mu.Unlock()
+	s.reloads.failed, s.reloads.waiting = !ok, waits
+	if ok {
+		s.reloads.at = s.options.Clock.Now()
+	}
 }
 
 // Batch records how many went together: append, claim, commit, due.

@@ -70,6 +70,8 @@ type Options struct {
 	Stats  *stats.Stats
 	Clock  clock.Clock
 	Bounds Bounds
+	// Reload is api.Options.Reload.
+	Reload func(ctx context.Context, force bool) (api.Reloaded, error)
 	// Problems are what readiness warns of besides the store's and the connections' own; nil is none.
 	Problems func() []string
 	// Log is where problems go; nil drops them.
@@ -97,7 +99,7 @@ func New(o Options) *App {
 	a := &App{options: o, stop: stop, noise: rate.NewLimiter(1, 5)}
 	a.door = intake.New(intake.Options{Store: o.Store, Plan: o.Plan, Stats: o.Stats, Clock: o.Clock, Log: o.Log, Context: ctx})
 	management := api.New(api.Options{
-		Store: o.Store, Plan: o.Plan, Access: o.Access, Door: a.door, Clock: o.Clock, Log: o.Log, Context: ctx,
+		Store: o.Store, Plan: o.Plan, Access: o.Access, Door: a.door, Clock: o.Clock, Log: o.Log, Context: ctx, Reload: o.Reload,
 		Explain: &explain.Asker{Store: o.Store, Plan: o.Plan, PlanOf: o.PlanOf, Clock: o.Clock},
 	})
 	bounds := o.Bounds.orDefaults()

@@ -32,6 +32,8 @@ type Options struct {
 	Door  *intake.Door
 	Clock clock.Clock
 	Log   *slog.Logger
+	// Reload reads the configuration again; force uses it also where it takes away much.
+	Reload func(ctx context.Context, force bool) (Reloaded, error)
 	// Context ends when the gateway does.
 	Context context.Context
 }
@@ -117,6 +119,10 @@ func Routes() []Route {
 		{
 			Method: fiber.MethodGet, Path: "/v1/stats", Scope: access.Read, serve: (*API).stats, For: "attempts by minute and verdict, of up to 7 days",
 			Query: params([]string{"destination"}, spanQuery),
+		},
+		{
+			Method: fiber.MethodPost, Path: "/v1/reload", Scope: access.Write, serve: (*API).reload,
+			Query: []string{"force"}, For: "read the configuration again; over the control socket only",
 		},
 		{Method: fiber.MethodGet, Path: "/v1/tokens", Scope: access.Read, serve: (*API).tokens, Query: pageQuery, For: "tokens, without their secrets"},
 	}

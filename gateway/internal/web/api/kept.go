@@ -56,7 +56,7 @@ func (a *API) event(c *call) error {
 	if err != nil {
 		return err
 	}
-	v := viewRecord(record)
+	v := viewRecord(record, a.Plan())
 	if v.SameEvent, err = explain.SameEvent(c.ctx, a.Store, record.Event); err != nil {
 		return err
 	}
@@ -241,7 +241,8 @@ func (a *API) deliveries(c *call) error {
 			return err
 		}
 	}
-	return answer.JSON(c.Ctx, fiber.StatusOK, viewPage(p, func(d state.Delivery) deliveryView { return viewDelivery(&d) }))
+	plan := a.Plan()
+	return answer.JSON(c.Ctx, fiber.StatusOK, viewPage(p, func(d state.Delivery) deliveryView { return viewDelivery(&d, plan) }))
 }
 
 // nothing says that a list is empty from its beginning to its end: then a name in its filters may be mistyped.
@@ -275,7 +276,7 @@ func (a *API) delivery(c *call) error {
 	if err != nil {
 		return err
 	}
-	return answer.JSON(c.Ctx, fiber.StatusOK, viewDelivery(d))
+	return answer.JSON(c.Ctx, fiber.StatusOK, viewDelivery(d, a.Plan()))
 }
 
 // one is the delivery that the path names, with its attempts.
@@ -341,7 +342,7 @@ func (a *API) again(c *call, d state.Delivery, reason string) error {
 	case !done[0]:
 		return answer.Clash("it is being delivered just now")
 	}
-	return answer.JSON(c.Ctx, fiber.StatusOK, viewDelivery(&d))
+	return answer.JSON(c.Ctx, fiber.StatusOK, viewDelivery(&d, a.Plan()))
 }
 
 // drop ends a delivery that waits or is dead.
@@ -363,5 +364,5 @@ func (a *API) drop(c *call) error {
 	}
 	d.State, d.Reason, d.Log = state.Dropped, "", nil
 	d.Updated = a.Clock.Now()
-	return answer.JSON(c.Ctx, fiber.StatusOK, viewDelivery(d))
+	return answer.JSON(c.Ctx, fiber.StatusOK, viewDelivery(d, a.Plan()))
 }

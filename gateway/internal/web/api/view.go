@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/explain"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/rules/event"
@@ -88,7 +89,7 @@ type ruleOutcome struct {
 	Error string           `json:"error,omitempty"`
 }
 
-func viewRecord(r *state.Record) recordView {
+func viewRecord(r *state.Record, today *decide.Plan) recordView {
 	v := recordView{
 		eventView: viewEvent(r), Event: r.Event.WithRaw(), Position: r.Position, Claims: r.Claims,
 		Deliveries: []deliveryView{},
@@ -96,7 +97,7 @@ func viewRecord(r *state.Record) recordView {
 	if o := r.Outcome; o != nil {
 		v.Outcome = &outcomeView{Generation: o.Generation, At: stamp(o.At), Rules: viewRules(o.Rules)}
 		for i := range o.Deliveries {
-			v.Deliveries = append(v.Deliveries, viewDelivery(&o.Deliveries[i]))
+			v.Deliveries = append(v.Deliveries, viewDelivery(&o.Deliveries[i], today))
 		}
 	}
 	return v
@@ -143,10 +144,10 @@ type attemptView struct {
 	Response string  `json:"response,omitempty"`
 }
 
-func viewDelivery(d *state.Delivery) deliveryView {
+func viewDelivery(d *state.Delivery, today *decide.Plan) deliveryView {
 	v := deliveryView{
 		ID: d.ID, Event: d.EventID, Tenant: d.Tenant, Kind: d.Origin.Kind, Rule: d.Origin.Name, Step: d.Step,
-		Destination: d.Destination, Connector: d.Connector, State: d.State, Reason: d.Reason, Attempts: d.Attempts,
+		Destination: d.Destination, Connector: d.Connector, State: d.State, Reason: today.ReasonOf(d), Attempts: d.Attempts,
 		Created: stamp(d.Created), Updated: stamp(d.Updated),
 	}
 	if d.State == state.Waiting {

@@ -1,0 +1,73 @@
+package command
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/spf13/cobra"
+
+	"github.com/surveygate/surveygate/gateway"
+)
+
+func (g *globals) reload() *cobra.Command {
+	var force bool
+	cmd := &cobra.Command{
+		Use:   "reload",
+		Short: "Have a running gateway read its configuration again",
+		Long: `Have the gateway that runs in --data read its configuration again, and say what changed. It reads it by itself when a
+file changes; this does not wait for that.
+
+A configuration that takes away more than a third of the sources, connections, webhooks, rules or tokens, or everything of
+a tenant, waits until its files stood unchanged for 30 s: a file may be half written. --force uses it now. Exit 1 says that
+it waits, 2 that it is refused.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := g.dial()
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			call := gateway.Call{Method: http.MethodPost, Path: "/v1/reload"}
+			if force {
+				call.Query = url.Values{"force": {"true"}}
+			}
+			var answer struct {
+				Status     string          `json:"status"`
+				Difference string          `json:"difference,omitempty"`
+				Generation string          `json:"generation,omitempty"`
+				Reason     string          `json:"reason,omitempty"`
+				Faults     []gateway.Fault `json:"faults,omitempty"`
+			}
+			call.Into = &answer
+			if err := client.Do(cmd.Context(), call); err != nil {
+				return err
+			}
+			if g.json {
+				if err := g.print(answer); err != nil {
+					return err
+				}
+			} else {
+				g.printf("%s", answer.Status)
+				if answer.Difference != "" {
+					g.printf(": %s", answer.Difference)
+				}
+				g.printf("\n")
+				if answer.Reason != "" {
+					g.printf("  %s\n", answer.Reason)
+				}
+				for _, f := range answer.Faults {
+					g.printf("%s\n", f)
+				}
+			}
+			switch answer.Status {
+			case "waiting":
+				return &exit{code: exitFailed}
+			case "refused":
+				return &exit{code: exitUsage}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&force, "force", false, "use it now, also where it takes away much")
+	return cmd
+}
