@@ -136,8 +136,11 @@ func (p *Plan) Decide(ev *event.Event, now time.Time) Decision {
 	return d
 }
 
-// Absent is why a delivery waits whose step the configuration does not have: it may come back.
-const Absent = "not configured now"
+// Why a delivery waits whose step the configuration does not have: it may come back, or other replicas have it.
+const (
+	Absent = "not configured now"
+	Newer  = "only a newer configuration has its step"
+)
 
 // HasStep says whether the configuration has a step of a tenant's rule or webhook, and where it sends to.
 func (p *Plan) HasStep(tenant string, origin state.Origin, step string) bool {
@@ -148,7 +151,7 @@ func (p *Plan) HasStep(tenant string, origin state.Origin, step string) bool {
 // ReasonOf is why a delivery stands where it does: what waits for a step that the configuration does not have says so, also
 // where it was last handled while it had it.
 func (p *Plan) ReasonOf(d *state.Delivery) string {
-	if d.State == state.Waiting && !p.HasStep(d.Tenant, d.Origin, d.Step) {
+	if d.State == state.Waiting && d.Reason != Newer && !p.HasStep(d.Tenant, d.Origin, d.Step) {
 		return Absent
 	}
 	return d.Reason

@@ -162,7 +162,7 @@ func (l *Loop) again(ctx context.Context, plan *decide.Plan, due *state.Due, now
 	j.delivery.Log, j.delivery.Leased = nil, false // its lease ends with what comes of it
 	owed, ok := plan.Today(j.delivery, due.Event)
 	if !ok && !newest() {
-		l.postpone(j, "only a newer configuration has its step", now.Add(leaveFor))
+		l.postpone(j, decide.Newer, now.Add(leaveFor))
 		return
 	}
 	if !ok {
