@@ -128,18 +128,24 @@ func RetryAfter(res *Response) time.Duration {
 	if text == "" {
 		return 0
 	}
-	if n, err := strconv.ParseFloat(text, 64); err == nil {
-		switch {
-		case n >= MaxRetryAfter.Seconds():
-			return MaxRetryAfter
-		case n > 0:
-			return time.Duration(n * float64(time.Second))
-		}
-		return 0 // negative, or not a number at all
+	if _, err := strconv.ParseFloat(text, 64); err == nil {
+		return Seconds(text)
 	}
 	at, err := http.ParseTime(text)
 	if err != nil || res.At.IsZero() {
 		return 0
 	}
 	return min(max(at.Sub(res.At), 0), MaxRetryAfter)
+}
+
+// Seconds reads a number of seconds to wait, up to MaxRetryAfter; 0 where it is negative or no number.
+func Seconds(text string) time.Duration {
+	n, err := strconv.ParseFloat(text, 64)
+	switch {
+	case err == nil && n >= MaxRetryAfter.Seconds():
+		return MaxRetryAfter
+	case err == nil && n > 0:
+		return time.Duration(n * float64(time.Second))
+	}
+	return 0
 }

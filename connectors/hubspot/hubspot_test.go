@@ -255,6 +255,33 @@ func TestReasonsNamePropertyAndValues(t *testing.T) {
 	}
 }
 
+// TestEveryCategoryHasItsHint is the contract's table of categories, and the codes that are seen most.
+func TestEveryCategoryHasItsHint(t *testing.T) {
+	t.Parallel()
+	for reason, want := range map[string]connectors.Fix{
+		"400 Bad Request: VALIDATION_ERROR":                              connectors.FixConfiguration,
+		"400 Bad Request: VALIDATION_ERROR INVALID_OPTION lead_source":   connectors.FixProduct,
+		"400 Bad Request: VALIDATION_ERROR PROPERTY_DOESNT_EXIST sg_nsp": connectors.FixProduct,
+		"400 Bad Request: VALIDATION_ERROR INVALID_EMAIL email":          connectors.FixNone,
+		"401 Unauthorized: INVALID_AUTHENTICATION":                       connectors.FixCredentials,
+		"401 Unauthorized: EXPIRED_AUTHENTICATION":                       connectors.FixCredentials,
+		"403 Forbidden: MISSING_SCOPES crm.objects.contacts.write":       connectors.FixProduct,
+		"403 Forbidden":                                              connectors.FixProduct,
+		"404 Not Found: OBJECT_NOT_FOUND":                            connectors.FixProduct,
+		"409 Conflict: CONFLICT":                                     connectors.FixProduct,
+		"414 Request URI Too Long":                                   connectors.FixConfiguration,
+		"429 Too Many Requests: RATE_LIMITS DAILY":                   connectors.FixWait,
+		connectors.Unnamed(&connectors.Response{Status: 200}).Reason: connectors.FixProduct,
+		"no attempts left: 403 Forbidden: MISSING_SCOPES":            connectors.FixProduct,
+	} {
+		for _, name := range []string{"hubspot", "hubspot.note"} {
+			if c, ok := connectors.CauseOf(name, reason); !ok || c.Fix != want {
+				t.Errorf("%s %s: %+v, want %s", name, reason, c, want)
+			}
+		}
+	}
+}
+
 func TestTheDayEndsWithHalfAnHour(t *testing.T) {
 	t.Parallel()
 	for at, want := range map[string]time.Duration{"03:04:05": 25*time.Minute + 55*time.Second, "03:30:00": 30 * time.Minute, "23:59:59": time.Second} {

@@ -78,7 +78,7 @@ func (t *Thread) Judge(res *connectors.Response) connectors.Verdict {
 		Channel   string `json:"channel"`
 	}
 	if res.JSON(&posted) != nil || !timestamp.MatchString(posted.Timestamp) {
-		return connectors.Reject("posted, and Slack did not say what the reply belongs under")
+		return connectors.Reject(noTimestamp)
 	}
 	m := message{Thread: posted.Timestamp, Text: text}
 	if channelID.MatchString(posted.Channel) {
