@@ -5,8 +5,6 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/slack-go/slack/slackutilsx"
-
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/rules/event"
 	"github.com/surveygate/surveygate/rules/expression"
@@ -91,8 +89,8 @@ func (t *Thread) reply(ev *event.Event) (string, error) {
 	if t.Reply.IsZero() {
 		return answers(ev), nil
 	}
-	text, err := t.Reply.Of(ev, slackutilsx.EscapeMessage)
-	return clip(strings.TrimSpace(text), maxText), err
+	text, err := t.Reply.Of(ev, fill)
+	return clip(strings.TrimSpace(links(text)), maxText), err
 }
 
 // answers are the questions and what was answered, one a line.
