@@ -94,6 +94,9 @@ type Owed struct {
 // Decide asks every rule and webhook of the event's tenant. Repeated for the same event and configuration it gives
 // the same deliveries.
 func (p *Plan) Decide(ev *event.Event, now time.Time) Decision {
+	if ev.Source == event.TestSource {
+		return p.test(ev, now)
+	}
 	buffer := p.scratch.Get().(*[]rules.Match)
 	defer p.scratch.Put(buffer)
 	var d Decision
@@ -136,8 +139,33 @@ func (p *Plan) Decide(ev *event.Event, now time.Time) Decision {
 	return d
 }
 
+// TestDelivery is what an event of event.TestSource owes, whoever decides it: one delivery to its destination.
+func TestDelivery(ev *event.Event, now time.Time) state.Delivery {
+	origin := state.Origin{Kind: state.Test, Name: ev.OrigID}
+	return state.Delivery{
+		ID: DeliveryID(ev.ID, origin, origin.Name), Tenant: ev.Tenant, EventID: ev.ID, Origin: origin, Step: origin.Name,
+		Destination: origin.Name, State: state.Waiting, Created: now, Updated: now, Due: now,
+	}
+}
+
+// test is the decision on a test delivery. A destination that was removed meanwhile is owed nothing.
+func (p *Plan) test(ev *event.Event, now time.Time) (d Decision) {
+	if owed, ok := p.Today(TestDelivery(ev, now), ev); ok {
+		d.Owed = []Owed{owed}
+	}
+	return d
+}
+
 // Today is a delivery with what builds it now and where it goes; false when the configuration no longer has its step.
 func (p *Plan) Today(d state.Delivery, ev *event.Event) (Owed, bool) {
+	if d.Origin.Kind == state.Test { // the connection or the webhook by itself, without any rule's step
+		destination := p.destinations[target{d.Tenant, d.Origin.Name}]
+		if destination == nil || destination.Alone == nil {
+			return Owed{}, false
+		}
+		d.Destination, d.Connector = destination.Name, destination.Product
+		return Owed{Delivery: d, Destination: destination, Build: destination.Alone}, true
+	}
 	c, known := p.steps[stepKey{d.Tenant, d.Origin, d.Step}]
 	if !known {
 		if c, known = p.steps[stepKey{"*", d.Origin, d.Step}]; !known {
@@ -158,8 +186,14 @@ func (p *Plan) Destination(tenant, name string) *config.Destination {
 	return p.destinations[target{tenant, name}]
 }
 
-// Explain says of every rule and webhook of the event's tenant whether it matches, and why not.
-func (p *Plan) Explain(ev *event.Event) []rules.Explanation { return p.set.Explain(ev) }
+// Explain says of every rule and webhook of the event's tenant whether it matches, and why not; of none where nobody is
+// asked.
+func (p *Plan) Explain(ev *event.Event) []rules.Explanation {
+	if ev.Type == event.TypeEntry || ev.Source == event.TestSource {
+		return nil
+	}
+	return p.set.Explain(ev)
+}
 
 var base32Lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
