@@ -275,7 +275,19 @@ func (a *API) delivery(c *call) error {
 	if err != nil {
 		return err
 	}
-	return answer.JSON(c.Ctx, fiber.StatusOK, viewDelivery(d))
+	return a.show(c, d)
+}
+
+// show answers with one delivery, and with what holds its destination where it waits.
+func (a *API) show(c *call, d *state.Delivery) error {
+	v := viewDelivery(d)
+	if d.State == state.Waiting {
+		var err error
+		if v.Hold, err = a.heldUp(c, d.Destination); err != nil {
+			return err
+		}
+	}
+	return answer.JSON(c.Ctx, fiber.StatusOK, v)
 }
 
 // one is the delivery that the path names, with its attempts.
@@ -341,7 +353,7 @@ func (a *API) again(c *call, d state.Delivery, reason string) error {
 	case !done[0]:
 		return answer.Clash("it is being delivered just now")
 	}
-	return answer.JSON(c.Ctx, fiber.StatusOK, viewDelivery(&d))
+	return a.show(c, &d)
 }
 
 // drop ends a delivery that waits or is dead.
