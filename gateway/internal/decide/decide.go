@@ -4,6 +4,7 @@ package decide
 import (
 	"crypto/sha256"
 	"encoding/base32"
+	"strings"
 	"sync"
 	"time"
 
@@ -139,9 +140,14 @@ func (p *Plan) Decide(ev *event.Event, now time.Time) Decision {
 	return d
 }
 
+// TestID is the id that an event of event.TestSource is published with: it says which destination is tested, and apart makes
+// two tests of one.
+func TestID(destination, apart string) string { return destination + "/" + apart }
+
 // TestDelivery is what an event of event.TestSource owes, whoever decides it: one delivery to its destination.
 func TestDelivery(ev *event.Event, now time.Time) state.Delivery {
-	origin := state.Origin{Kind: state.Test, Name: ev.OrigID}
+	destination, _, _ := strings.Cut(ev.OrigID, "/")
+	origin := state.Origin{Kind: state.Test, Name: destination}
 	return state.Delivery{
 		ID: DeliveryID(ev.ID, origin, origin.Name), Tenant: ev.Tenant, EventID: ev.ID, Origin: origin, Step: origin.Name,
 		Destination: origin.Name, State: state.Waiting, Created: now, Updated: now, Due: now,

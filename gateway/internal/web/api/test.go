@@ -1,6 +1,7 @@
 package api
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -63,7 +64,7 @@ func testBody(destination, email string) ([]byte, error) {
 		Survey     survey      `json:"survey"`
 		Feedback   string      `json:"feedback"`
 		Respondent *respondent `json:"respondent,omitempty"`
-	}{Type: event.TypeTest, ID: destination, Survey: survey{"surveygate-test", "Test delivery of surveygate"}, Feedback: testText}
+	}{Type: event.TypeTest, ID: decide.TestID(destination, rand.Text()), Survey: survey{"surveygate-test", "Test delivery of surveygate"}, Feedback: testText}
 	if email != "" {
 		body.Respondent = &respondent{email, true}
 	}
