@@ -311,7 +311,7 @@ func judge(c connectors.Connector, d *config.Destination, res *connectors.Respon
 	case n == 1:
 		v = v.Each[0]
 	}
-	if v.Kind == connectors.Delivered && len(v.Each) == 0 && len(res.Events) > 1 && !silent(c) {
+	if done := v.Kind == connectors.Delivered || v.Kind == connectors.Skipping; done && len(v.Each) == 0 && len(res.Events) > 1 && !silent(c) {
 		return connectors.Reject(connectors.StatusReason(res.Status) + ", but nothing says of each event that the product took it")
 	}
 	if v.Kind == connectors.Delivered && d.Retry.Only200 && res.Status != 200 {
