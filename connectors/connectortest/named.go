@@ -3,6 +3,7 @@ package connectortest
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 
@@ -138,10 +139,7 @@ func replaced(v any, path []any, by any) any {
 		list[at] = replaced(list[at], path[1:], by)
 		return list
 	case map[string]any:
-		object := map[string]any{}
-		for key, item := range v {
-			object[key] = item
-		}
+		object := maps.Clone(v)
 		key := path[0].(string)
 		object[key] = replaced(object[key], path[1:], by)
 		return object

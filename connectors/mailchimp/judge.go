@@ -91,7 +91,7 @@ func (c *Connector) accepted(res *connectors.Response) connectors.Verdict {
 	case err != nil:
 		return connectors.Reject("the tags cannot be built: " + err.Error())
 	case next == nil:
-		return c.done(append(res.Trail[:len(res.Trail):len(res.Trail)], res), res.Events)
+		return c.done(append(slices.Clip(res.Trail), res), res.Events)
 	}
 	return connectors.Then(next)
 }

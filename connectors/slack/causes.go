@@ -8,7 +8,7 @@ import (
 
 // What to do, where it is the same for several codes.
 const (
-	newToken    = "Slack does not take the token any more: install the app again and copy its bot token (OAuth & Permissions)."
+	reinstall   = "Slack does not take the token any more: install the app again and copy its bot token (OAuth & Permissions)."
 	newWebhook  = "Slack knows the incoming webhook no longer: add a new one to the app and copy its URL."
 	adminAllows = "The workspace does not allow it: its administrators have to approve the app."
 	posting     = "The channel's posting permissions keep the bot out: change them in the channel's settings, or post to another channel."
@@ -44,14 +44,14 @@ var causes = []connectors.Cause{
 	{Code: "rollup_error", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: slackAgain},
 
 	// The credential is no good.
-	{Code: "invalid_auth", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: newToken},
-	{Code: "not_authed", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: newToken},
-	{Code: "account_inactive", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: newToken},
-	{Code: "token_revoked", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: newToken},
-	{Code: "token_expired", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: newToken},
+	{Code: "invalid_auth", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: reinstall},
+	{Code: "not_authed", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: reinstall},
+	{Code: "account_inactive", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: reinstall},
+	{Code: "token_revoked", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: reinstall},
+	{Code: "token_expired", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: reinstall},
 	{Code: "invalid_token", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: newWebhook},
 	{Code: "not_allowed_token_type", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: "The token is of another type: copy the bot token, which begins with xoxb-."},
-	{Code: "team_not_found", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: newToken},
+	{Code: "team_not_found", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: reinstall},
 	{Code: "no_service", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: newWebhook},
 	{Code: "no_service_id", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: newWebhook},
 	{Code: "no_team", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: newWebhook},

@@ -303,7 +303,8 @@ func TestWhatABatchsAnswerDoesNotName(t *testing.T) {
 		attempts, forgiven int
 		reason             string
 	}{
-		{state.Delivered, 1, 0, ""}, {state.Delivered, 2, 1, ""},
+		{state.Delivered, 1, 0, ""},
+		{state.Delivered, 2, 1, ""},
 		{state.Dead, 2, 1, "200 OK, but the answer names the record neither as written nor as refused"},
 	} {
 		d := b.untilState(ids[i], "crm", want.state)

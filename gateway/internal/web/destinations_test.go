@@ -50,8 +50,10 @@ func TestRetrySaysWhatHoldsIt(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, each := range [][2]string{
-			{"POST", "/v1/deliveries/" + id + "/retry"}, {"POST", "/v1/deliveries/" + id + "/replay"},
-			{"GET", "/v1/deliveries/" + id}, {"GET", "/v1/destinations/alarms"},
+			{"POST", "/v1/deliveries/" + id + "/retry"},
+			{"POST", "/v1/deliveries/" + id + "/replay"},
+			{"GET", "/v1/deliveries/" + id},
+			{"GET", "/v1/destinations/alarms"},
 		} {
 			got := ask(each[0], each[1])
 			switch {
