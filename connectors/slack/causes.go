@@ -1,10 +1,6 @@
 package slack
 
-import (
-	"strings"
-
-	"github.com/surveygate/surveygate/connectors"
-)
+import "github.com/surveygate/surveygate/connectors"
 
 // What to do, where it is the same for several codes.
 const (
@@ -23,7 +19,8 @@ const threadLocked = "restricted_action_thread_locked"
 
 // Reasons of our own.
 const (
-	refusedFor  = "refused: "
+	refusedFor  = "Slack refused it: "
+	noReason    = "Slack refused it without a reason"
 	noTimestamp = "posted, and Slack did not say what the reply belongs under"
 )
 
@@ -95,7 +92,8 @@ var causes = []connectors.Cause{
 	{Code: "messages_tab_disabled", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: "The app takes no direct messages: switch its messages tab on (App Home), or post to a channel."},
 	{Code: "restricted_action*", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: posting},
 
-	{Code: strings.TrimSuffix(refusedFor, ": ") + "*", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: "Slack refuses the message: its page on chat.postMessage says what the code means."},
+	{Code: refusedFor + "*", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: "Slack refuses the message: its page on chat.postMessage says what the code means."},
+	{Code: noReason, Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: content},
 	{Code: noTimestamp, Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "The message is posted, and its reply is missing; both are posted once more when it is replayed."},
 
 	// What an incoming webhook answers without a word of Slack's.

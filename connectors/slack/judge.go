@@ -44,7 +44,7 @@ func (a *Account) Judge(res *connectors.Response) connectors.Verdict {
 	if errorCode.MatchString(answer.Error) {
 		return connectors.Reject(refusedFor + answer.Error)
 	}
-	return connectors.Reject("refused without a reason")
+	return connectors.Reject(noReason)
 }
 
 // judgeText is an incoming webhook's answer, or an odd one of chat.postMessage.

@@ -144,6 +144,16 @@ func TestEveryCodeHasItsHint(t *testing.T) {
 	}
 }
 
+// A reason of the network's is none of Slack's.
+func TestNoCauseInWhatSlackDidNotSay(t *testing.T) {
+	t.Parallel()
+	for _, reason := range []string{"no attempts left: connection refused", "no attempts left: no answer within 15s"} {
+		if c, ok := connectors.CauseOf("slack", reason); ok {
+			t.Errorf("%s: %+v", reason, c)
+		}
+	}
+}
+
 func TestClipNeverCutsAnEscape(t *testing.T) {
 	t.Parallel()
 	text := strings.Repeat("é&amp;", 10)
