@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -160,7 +162,8 @@ func (g *globals) each(cmd *cobra.Command, ids []string, verb string) error {
 func (g *globals) sayDone(id, verb string, answer json.RawMessage) {
 	var did struct {
 		gateway.Delivery
-		Events []gateway.Published `json:"events"`
+		Events []gateway.Published      `json:"events"`
+		Held   map[string]*gateway.Hold `json:"held"` // by destination, of an event
 	}
 	_ = json.Unmarshal(answer, &did) // what is not understood is not said
 	for _, e := range did.Events {
@@ -176,6 +179,9 @@ func (g *globals) sayDone(id, verb string, answer json.RawMessage) {
 		g.printf("%s: will be delivered again\n", id)
 	default:
 		g.printf("%s: will be tried now\n", id)
+	}
+	for _, name := range slices.Sorted(maps.Keys(did.Held)) {
+		g.printf("  except what waits: %s\n  %s\n", heldUp(name, did.Held[name]), did.Held[name].Hint)
 	}
 }
 

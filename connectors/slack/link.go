@@ -34,7 +34,7 @@ func links(text string) string {
 		}
 		b.WriteByte('<')
 		link, after, closed := strings.Cut(rest, ">")
-		if !closed || strings.Contains(link, "<") { // it is no link: a bare < of the operator's
+		if !closed || strings.HasPrefix(link, " ") || strings.ContainsAny(link, "<\n") { // a bare < of the operator's, and no link
 			text = rest
 			continue
 		}

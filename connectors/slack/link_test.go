@@ -20,6 +20,7 @@ func TestAPipeInALink(t *testing.T) {
 		{"<https://crm.example|NPS | {{ first_name }}>", "<https://crm.example|NPS ¦ Jo ¦ Doe>"},
 		{"<@{{ first_name }}|{{ first_name }}> <!date^1^{{ first_name }}|x|y>", "<@Jo ¦ Doe|Jo ¦ Doe> <!date^1^Jo ¦ Doe|x¦y>"},
 		{"2 < 3 {{ first_name }} <https://a.example|{{ first_name }}>", "2 < 3 Jo | Doe <https://a.example|Jo ¦ Doe>"},
+		{"1 < {{ first_name }} > 2", "1 < Jo | Doe > 2"},
 		{"open <https://a.example|{{ first_name }}", "open <https://a.example|Jo | Doe"},
 		{"\uFDD0{{ first_name }}", "|Jo | Doe"},
 	} {

@@ -17,7 +17,7 @@ import (
 func TestRetrySaysWhatHoldsIt(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.accept(t, pollqr("r1", 3))
+	accepted := r.accept(t, pollqr("r1", 3))
 	id := r.decide(t, state.Waiting).Deliveries[0].ID
 	type held struct{ Kind, Reason, Since, Until, Hint string }
 	ask := func(method, path string) (answer struct {
@@ -25,6 +25,7 @@ func TestRetrySaysWhatHoldsIt(t *testing.T) {
 		Waiting       int
 		OldestWaiting string `json:"oldest_waiting"`
 		Hold          *held
+		Held          map[string]*held
 	},
 	) {
 		got := r.ask(t, ask{method: method, path: path, token: everyToken})
@@ -72,6 +73,10 @@ func TestRetrySaysWhatHoldsIt(t *testing.T) {
 					t.Errorf("under %s: %+v", row.hold.Kind, got)
 				}
 			}
+		}
+		again := ask("POST", "/v1/events/"+accepted+"/replay").Held["alarms"]
+		if (again != nil) != (row.hold.Kind != "") || again != nil && (again.Kind != string(row.hold.Kind) || !strings.Contains(again.Hint, row.hint)) {
+			t.Errorf("the event again, under %s: %+v", row.hold.Kind, again)
 		}
 	}
 }

@@ -120,6 +120,22 @@ func (a *API) heldUp(c *call, destination string) (*heldView, error) {
 	return &v, nil
 }
 
+// noteHold notes what holds a destination, once.
+func (a *API) noteHold(c *call, destination string, held *map[string]*heldView) error {
+	if _, noted := (*held)[destination]; noted {
+		return nil
+	}
+	h, err := a.heldUp(c, destination)
+	if err != nil || h == nil {
+		return err
+	}
+	if *held == nil {
+		*held = map[string]*heldView{}
+	}
+	(*held)[destination] = h
+	return nil
+}
+
 func (a *API) destinations(c *call) error {
 	held, err := a.held(c)
 	if err != nil {

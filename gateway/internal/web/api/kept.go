@@ -84,6 +84,8 @@ type replayView struct {
 	// LeftAlone are deliveries that are being worked on now.
 	LeftAlone []string      `json:"left_alone"`
 	Rules     []ruleOutcome `json:"rules"`
+	// Held says of each destination that is sent nothing now what holds it.
+	Held map[string]*heldView `json:"held,omitempty"`
 	// Events are those that a stream's entry was read as.
 	Events []resultView `json:"events,omitempty"`
 }
@@ -138,6 +140,9 @@ func (a *API) replayEvent(c *call) error {
 	for i, d := range deliveries {
 		if done[i] {
 			view.Scheduled = append(view.Scheduled, d.ID)
+			if err := a.noteHold(c, d.Destination, &view.Held); err != nil {
+				return err
+			}
 		} else {
 			view.LeftAlone = append(view.LeftAlone, d.ID)
 		}
