@@ -73,7 +73,7 @@ func (g *globals) deliveries() *cobra.Command {
 	}
 	retry := &cobra.Command{
 		Use:   "retry ID…",
-		Short: "Try waiting or dead deliveries now, or say what holds their destination",
+		Short: "Try waiting or dead deliveries now",
 		Args:  cobra.MinimumNArgs(1),
 		RunE:  func(cmd *cobra.Command, args []string) error { return g.each(cmd, args, "retry") },
 	}

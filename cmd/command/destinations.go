@@ -18,13 +18,13 @@ func (g *globals) destinations() *cobra.Command {
 	cmd := &cobra.Command{Use: "destinations", Short: "Look at connections and webhooks, pause, resume and test them"}
 	list := &cobra.Command{
 		Use:   "list",
-		Short: "List connections and webhooks: their state, what waits for them, and what holds them since when",
+		Short: "List connections and webhooks, what waits and what holds them",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return g.listDestinations(cmd) },
 	}
 	show := &cobra.Command{
 		Use:   "show NAME",
-		Short: "Show one connection or webhook, and what to do where something holds it",
+		Short: "Show one, and what to do where something holds it",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return g.destination(cmd, func(ctx context.Context, c *gateway.Client) (*gateway.Destination, error) {
@@ -46,7 +46,7 @@ func (g *globals) destinations() *cobra.Command {
 	pause.Flags().StringVar(&reason, "reason", "", "why, for whoever asks; at most 200 bytes")
 	resume := &cobra.Command{
 		Use:   "resume NAME",
-		Short: "Lift whatever holds it: a pause, refused credentials, an open circuit",
+		Short: "Lift whatever holds it",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return g.destination(cmd, func(ctx context.Context, c *gateway.Client) (*gateway.Destination, error) {
@@ -58,7 +58,7 @@ func (g *globals) destinations() *cobra.Command {
 	var wait time.Duration
 	test := &cobra.Command{
 		Use:   "test NAME",
-		Short: "Send it a test delivery, which says that it is one, and wait for its first attempt",
+		Short: "Send it a test delivery, and wait for its first attempt",
 		Long: `A test delivery is an event of type test that no rule hears. It is kept, queued, sent, signed and recorded as every
 other. The connection is asked by itself, without any rule's step. Products that keep people write nothing without --email.`,
 		Args: cobra.ExactArgs(1),

@@ -41,7 +41,7 @@ func (a *API) test(c *call) error {
 	}
 	delivery := decide.TestDelivery(ev, started)
 	delivery.Connector = d.Product
-	view := viewDelivery(&delivery)
+	view := viewDelivery(&delivery, a.Plan())
 	if view.Hold, err = a.heldUp(c, d.Name); err != nil {
 		return err
 	}
