@@ -5,6 +5,7 @@ import (
 	"encoding/base32"
 	"encoding/json"
 	"html"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -236,6 +237,9 @@ func code(ev *event.Event) string {
 	kind, id := "response", ev.ResponseKey()
 	if id == "" {
 		kind, id = "event", ev.ID
+	}
+	if ev.Revision > 0 { // a corrected event has a note of its own: the one that stands there says what was wrong
+		id += "\x00" + strconv.Itoa(ev.Revision)
 	}
 	sum := sha256.Sum256([]byte(kind + "\x00" + ev.Tenant + "\x00" + id))
 	return letters.EncodeToString(sum[:])[:20]
