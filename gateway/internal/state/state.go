@@ -8,6 +8,7 @@ package state
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/surveygate/surveygate/rules/event"
@@ -174,9 +175,11 @@ const (
 
 // Delivery is one event owed to one step or webhook.
 type Delivery struct {
-	ID          string // dl_<event id>_<13 base32 characters>
-	Tenant      string
-	EventID     string
+	ID      string // dl_<event id>_<13 base32 characters>
+	Tenant  string
+	EventID string
+	// Revision is that of the event which owes it: 0 is the event as it was taken in.
+	Revision    int
 	Origin      Origin
 	Step        string // as written in send, or its `as`; the webhook's own name for a webhook
 	Destination string // name of the connection or webhook
@@ -245,6 +248,13 @@ type Deliveries interface {
 	// so far are Forgiven.
 	Schedule(ctx context.Context, tenant string, deliveries []Delivery) ([]bool, error)
 
+	// Revise makes the next revision of a committed event the one that counts, in one step with all that follows from it:
+	// readers, lists and indexes see its content, Event tells of the former ones, its deliveries wait and those it takes
+	// the place of have ended. The raw bytes stay as they are. A dead letter is none any more.
+	// ErrConflict: the event is not committed yet, the revision kept is not the one before, or somebody has one of Ended;
+	// ErrNotFound: the event is gone. After either nothing was done.
+	Revise(ctx context.Context, tenant string, r *Revision) error
+
 	// Hold keeps a destination from being claimed until a time, in one write however much waits.
 	// A zero Hold lifts it. Who decided by what stood puts it on over that alone: where another stands by now, which
 	// somebody put on meanwhile, that one stays and the error is ErrConflict. nil is over whatever stands. One that is
@@ -258,6 +268,27 @@ type Deliveries interface {
 	// out of the dead letters; its outcome goes on saying why it was one.
 	Drop(ctx context.Context, tenant, id string) error
 }
+
+// Revision is the next revision of a committed event, with what it owes.
+type Revision struct {
+	// Event is the next revision of the one that is kept (event.Revise).
+	Event *event.Event
+	// Generation, At and Rules are its decision, as in Outcome.
+	Generation string
+	At         time.Time
+	Rules      []RuleOutcome
+	// Deliveries go into the due-queue. Their ids are new; the store sets Revision.
+	Deliveries []Delivery
+	// Ended are ids of waiting or dead deliveries of earlier revisions which this one takes the place of. They end as
+	// Dropped, for the reason Superseded.
+	Ended []string
+}
+
+// Superseded is why deliveries ended that a revision took the place of.
+func Superseded(revision int) string { return "superseded by revision " + strconv.Itoa(revision) }
+
+// MaxFormer is how many former revisions are kept of an event: the newest ones, and the first, as it was taken in.
+const MaxFormer = 8
 
 // ClaimDue is what a loop has room for.
 type ClaimDue struct {

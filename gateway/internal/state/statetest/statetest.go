@@ -69,6 +69,7 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) Harness) {
 		{"lease", leases},
 		{"hold", holds},
 		{"schedule", schedules},
+		{"revise", revisions},
 		{"events", eventLists},
 		{"deliveries", deliveryLists},
 		{"settings", settings},
