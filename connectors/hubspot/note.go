@@ -19,6 +19,7 @@ var (
 	_ connectors.Judge     = (*Note)(nil)
 	_ connectors.Keyer     = (*Note)(nil)
 	_ connectors.Chained   = (*Note)(nil)
+	_ connectors.Follower  = (*Note)(nil)
 	_ connectors.Validator = (*Note)(nil)
 	_ connectors.Checker   = (*Note)(nil)
 )
@@ -70,6 +71,12 @@ func (n *Note) Key(ev *event.Event) string { return (&Connector{Account: n.Accou
 
 // Requests are the contact, the search and the note.
 func (n *Note) Requests() int { return 3 }
+
+// Rest is the note.
+func (n *Note) Rest(ev *event.Event) ([]byte, error) {
+	body, err := n.body(ev)
+	return []byte(ev.Time.UTC().Format(time.RFC3339) + body), err
+}
 
 // Validate is the account's.
 func (n *Note) Validate() error { return n.validate() }
