@@ -95,7 +95,7 @@ func New(stdout, stderr io.Writer) *cobra.Command {
 	flags.BoolVar(&g.json, "json", false, "print JSON")
 	root.AddCommand(
 		g.run(), g.demo(), g.check(), g.test(), g.explain(), g.emit(), g.listen(),
-		g.deliveries(), g.dead(), g.source(), g.secret(), g.version(),
+		g.deliveries(), g.dead(), g.replay(), g.source(), g.secret(), g.version(),
 	)
 	return root
 }

@@ -1,7 +1,7 @@
-// Package normalise reads the kept raw bodies of events again, through the profile and the roles that their sources have
+// Package renormalise reads the kept raw bodies of events again, through the profile and the roles that their sources have
 // today, and puts right what followed from the earlier reading: the event has another revision, is decided by today's
 // rules, and its corrected deliveries go out.
-package normalise
+package renormalise
 
 import (
 	"context"

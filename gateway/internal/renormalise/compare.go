@@ -1,4 +1,4 @@
-package normalise
+package renormalise
 
 import (
 	"bytes"
@@ -139,7 +139,7 @@ func (n *Normaliser) taken(ctx context.Context, ev *event.Event, owed []decide.O
 	}
 	owners, err := n.Store.Once(ctx, ev.Tenant, keys, ttl)
 	if err != nil {
-		return nil, fmt.Errorf("normalise: %w", err)
+		return nil, fmt.Errorf("read again: %w", err)
 	}
 	taken := map[string]string{}
 	for i, owner := range owners {

@@ -1,4 +1,4 @@
-package normalise
+package renormalise
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/surveygate/surveygate/gateway/internal/source"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/rules/event"
 )
@@ -31,7 +32,8 @@ type Page struct {
 	Deliveries int `json:"deliveries"`
 	Superseded int `json:"superseded"`
 	Kept       int `json:"kept"`
-	// Results are those of events that are revised or left, each without its deliveries.
+	// Results are those of events that are revised or left, each without its deliveries. Events in our own form, of which
+	// nothing can be read otherwise, are counted alone.
 	Results []Brief `json:"results"`
 	// Reached is when the last event that was looked at was received.
 	Reached time.Time `json:"reached,omitzero"`
@@ -87,7 +89,7 @@ func (n *Normaliser) Many(ctx context.Context, tenant string, q Query) (*Page, e
 		return nil
 	})
 	if err != nil && !errors.Is(err, errFull) {
-		return nil, fmt.Errorf("normalise: %w", err)
+		return nil, fmt.Errorf("read again: %w", err)
 	}
 	return p, nil
 }
@@ -111,6 +113,9 @@ func (p *Page) add(res *Result) {
 	p.Deliveries += len(res.Deliveries)
 	p.Superseded += len(res.Superseded)
 	p.Kept += len(res.Kept)
+	if res.Reason == source.ErrOwnForm.Error() {
+		return // as all are that come through our API: they are counted
+	}
 	p.Results = append(p.Results, Brief{
 		Event: res.Event, Status: res.Status, Reason: res.Reason, Revision: res.Revision, Differences: res.Differences,
 		Deliveries: len(res.Deliveries),
