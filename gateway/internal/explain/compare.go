@@ -102,7 +102,7 @@ func (x *Explanation) attach(deliveries []state.Delivery, holds []state.Held) {
 }
 
 func view(d *state.Delivery, x *Explanation) *Delivery {
-	v := &Delivery{ID: d.ID, State: d.State, Reason: d.Reason, Attempts: d.Attempts, Updated: d.Updated}
+	v := &Delivery{ID: d.ID, State: d.State, Reason: d.Reason, Attempts: d.Attempts, Updated: d.Updated, Revision: d.Revision}
 	if d.State == state.Waiting {
 		v.Due = d.Due
 		v.Now = d.Leased && d.Due.After(x.At)
