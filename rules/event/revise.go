@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"slices"
-	"strconv"
 	"time"
 )
 
@@ -21,15 +20,6 @@ func Revise(before, today *Event) (*Event, error) {
 	raw := before.Raw
 	raw.AnswersAt, raw.LeadsAt = today.Raw.AnswersAt, today.Raw.LeadsAt
 	return build(h, today.Data(), raw, before.ID)
-}
-
-// RevisionID tells the revisions of an event apart, for products that are to see each of them once: it is the id for the
-// event as it came, and the id with the revision behind it for every later one.
-func (h *Header) RevisionID() string {
-	if h.Revision == 0 {
-		return h.ID
-	}
-	return h.ID + "." + strconv.Itoa(h.Revision)
 }
 
 // Differences are the names of what two revisions of an event say differently, in the order of an event's fields: of the
