@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/rules/event"
@@ -153,7 +154,7 @@ func (r *reader) decision() (d state.Former) {
 // appendFormer writes the revisions that are no longer the newest once the event as it is kept has another one.
 func appendFormer(kept *state.Record) []byte {
 	o := kept.Outcome
-	all := append(kept.Former[:len(kept.Former):len(kept.Former)], state.Former{
+	all := append(slices.Clip(kept.Former), state.Former{
 		Event: kept.Event, Generation: o.Generation, At: o.At, Rules: o.Rules, Dead: o.Dead,
 	})
 	if len(all) > state.MaxFormer {

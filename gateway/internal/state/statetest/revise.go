@@ -188,6 +188,29 @@ var revisions = []test{
 		s.h.Reopen()
 		s.same("due after two hours", destinationsOf([]state.Due{s.oneDue()}), []string{"mail"})
 	}},
+	{name: "is made once, however many ask at once", run: func(s *suite) {
+		s.decided("a")
+		e := s.event(acme, "a")
+		done := make(chan error)
+		stores := []state.Store{s.store(), s.h.Second(), s.store(), s.h.Second()}
+		for _, store := range stores {
+			r := s.next(e, named("jo@example.com"), s.owe(e, "crm", state.Waiting))
+			go func() { done <- store.Revise(s.ctx, acme, r) }()
+		}
+		made := 0
+		for range stores {
+			switch err := <-done; {
+			case err == nil:
+				made++
+			case !errors.Is(err, state.ErrConflict):
+				s.Error(err)
+			}
+		}
+		s.same("made", made, 1)
+		s.same("revision", s.record(e.ID).Event.Revision, 1)
+		s.same("deliveries", len(s.record(e.ID).Outcome.Deliveries), 1)
+		s.oneDue()
+	}},
 	{name: "takes an event out of the dead letters", run: func(s *suite) {
 		s.accept("a")
 		c := s.claim(1)[0]
