@@ -170,7 +170,10 @@ func (n *Normaliser) plan(ctx context.Context, plan *decide.Plan, record *state.
 				end(old, "its request is another one today")
 			}
 		}
-		d.Due, d.Reason = now, fmt.Sprintf("revision %d", next.Revision)
+		d.Reason = fmt.Sprintf("revision %d", next.Revision)
+		if d.Due = next.Received.Add(d.Due.Sub(now)); d.Due.Before(now) { // a delay counts from when the event came in
+			d.Due = now
+		}
 		r.Deliveries = append(r.Deliveries, d)
 		res.Deliveries = append(res.Deliveries, view(&d, ""))
 	}

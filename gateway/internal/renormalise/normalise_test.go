@@ -259,6 +259,28 @@ func TestRuleThatNoLongerMatches(t *testing.T) {
 	}
 }
 
+// TestDelay: a delay counts from when the event came in: what is left of it is waited for, and none is waited for again.
+func TestDelay(t *testing.T) {
+	t.Parallel()
+	const rule = `
+connections: {chat: {slack: {webhook: "https://hooks.slack.com/services/T0/B0/abcdefghijkl", text: "{{ feedback }}"}}}
+rules: [{name: later, delay: 10m, send: [chat]}]
+`
+	for after, want := range map[time.Duration]time.Duration{4 * time.Minute: 6 * time.Minute, time.Hour: 0} {
+		w := newWorld(t, "sources: {js: {profile: surveyjs, unverified: true}}"+rule)
+		id := w.take("js", fmt.Sprintf(body, "r1"), map[string]state.DeliveryState{"chat": state.Waiting})[0]
+		w.load("sources: {js: {profile: surveyjs, unverified: true, roles: {why: feedback}}}" + rule)
+		w.clock.Advance(after)
+		res := w.read(id, How{})
+		w.same("made", steps(res.Deliveries), []string{"chat"})
+		d, err := w.store.Delivery(context.Background(), "default", res.Deliveries[0].ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.same("waits", d.Due.Sub(w.clock.Now()), want)
+	}
+}
+
 // TestDeliveredJustNow: while an outdated delivery is being made nothing changes; afterwards it does.
 func TestDeliveredJustNow(t *testing.T) {
 	t.Parallel()
