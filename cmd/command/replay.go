@@ -41,7 +41,7 @@ What is delivered:
   - A step that was delivered, or waits, with the same request gets none; --again delivers it all the same.
   - A delivery of an earlier revision that waits or is dead, and whose request is another one today or whose rule does not
     match any more, ends as dropped: superseded by revision N.
-  - What a rule says once for a response is not said again for another event of it.
+  - What a rule says once for a response is not said again for another event of it. A delay counts from when the event came in.
 
 What is left as it is, and said: an event whose body today's profile cannot read or does not know, whose source left the
 configuration, whose raw body is not kept, or that was published in surveygate's own form, which no profile and no role
@@ -233,6 +233,7 @@ func (r *replaying) pages(client *gateway.Client, dryRun bool) (*replayed, error
 		total.Revised += page.Revised
 		total.Unchanged += page.Unchanged
 		total.Left += page.Left
+		total.OwnForm += page.OwnForm
 		total.Deliveries += page.Deliveries
 		total.Superseded += page.Superseded
 		total.Kept += page.Kept
@@ -277,6 +278,9 @@ func (r *replaying) counted(t *replayed, done bool) error {
 	}
 	if t.Revised > mostShown {
 		r.printf("  and more\n")
+	}
+	if t.OwnForm > 0 {
+		r.printf("  left, %d: published in surveygate's own form, which no profile and no role reads\n", t.OwnForm)
 	}
 	for _, reason := range slices.Sorted(maps.Keys(t.LeftFor)) {
 		r.printf("  left, %d: %s\n", t.LeftFor[reason], reason)

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"time"
+	"strings"
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
@@ -55,6 +55,8 @@ func same(o *decide.Owed, record *state.Record, before *state.Delivery, next *ev
 	case now.skipped != "":
 		return true, "it would be skipped as before: " + now.skipped
 	case before.State == state.Skipped: // by a configuration that has changed since, or by the product
+		return false, ""
+	case before.State == state.Dropped && strings.HasPrefix(before.Reason, state.SupersededBy): // not by hand
 		return false, ""
 	case before.State == state.Delivered:
 		return true, "it was delivered with the same request"
@@ -118,11 +120,8 @@ func tell(build connectors.Connector, ev *event.Event) (t told) {
 	return t
 }
 
-// probe is how long a dry run reserves what happens once: only to hear who has it.
-const probe = time.Millisecond
-
-// taken are the events that have told a response already what is to be told once, by key. What this event reserved before
-// is its own.
+// taken are the events that have told a response already what is to be told once, by key. What nobody has is reserved, but
+// for a dry run; what this event reserved before is its own, so that one that was interrupted goes on.
 func (n *Normaliser) taken(ctx context.Context, ev *event.Event, owed []decide.Owed, how How) (map[string]string, error) {
 	var keys []state.OnceKey
 	for i := range owed {
@@ -135,7 +134,7 @@ func (n *Normaliser) taken(ctx context.Context, ev *event.Event, owed []decide.O
 	}
 	ttl := decide.OnceFor
 	if how.DryRun {
-		ttl = probe
+		ttl = 0
 	}
 	owners, err := n.Store.Once(ctx, ev.Tenant, keys, ttl)
 	if err != nil {
@@ -143,7 +142,7 @@ func (n *Normaliser) taken(ctx context.Context, ev *event.Event, owed []decide.O
 	}
 	taken := map[string]string{}
 	for i, owner := range owners {
-		if owner != ev.ID {
+		if owner != "" && owner != ev.ID {
 			taken[keys[i].Key] = owner
 		}
 	}

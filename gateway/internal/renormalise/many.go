@@ -28,12 +28,13 @@ type Page struct {
 	Revised   int `json:"revised"`
 	Unchanged int `json:"unchanged"`
 	Left      int `json:"left"`
+	// OwnForm are those of Left that were published in our own form, in which nothing can be read otherwise.
+	OwnForm int `json:"own_form"`
 	// Deliveries are made, Superseded ones end, Kept ones stay as they are.
 	Deliveries int `json:"deliveries"`
 	Superseded int `json:"superseded"`
 	Kept       int `json:"kept"`
-	// Results are those of events that are revised or left, each without its deliveries. Events in our own form, of which
-	// nothing can be read otherwise, are counted alone.
+	// Results are those of events that are revised or left, each without its deliveries and without those of OwnForm.
 	Results []Brief `json:"results"`
 	// Reached is when the last event that was looked at was received.
 	Reached time.Time `json:"reached,omitzero"`
@@ -114,7 +115,8 @@ func (p *Page) add(res *Result) {
 	p.Superseded += len(res.Superseded)
 	p.Kept += len(res.Kept)
 	if res.Reason == source.ErrOwnForm.Error() {
-		return // as all are that come through our API: they are counted
+		p.OwnForm++
+		return
 	}
 	p.Results = append(p.Results, Brief{
 		Event: res.Event, Status: res.Status, Reason: res.Reason, Revision: res.Revision, Differences: res.Differences,

@@ -259,6 +259,25 @@ func TestRuleThatNoLongerMatches(t *testing.T) {
 	}
 }
 
+// TestThereAndBack: what ended because a rule no longer matched is made once it matches again; what a person gave up is not.
+func TestThereAndBack(t *testing.T) {
+	t.Parallel()
+	const rules = `
+connections: {chat: {slack: {webhook: "https://hooks.slack.com/services/T0/B0/abcdefghijkl", text: "{{ feedback }}"}}}
+rules: [{name: said, when: has(feedback), send: [chat]}, {name: also, when: has(feedback), send: [{chat: {text: "also {{ feedback }}"}, as: also}]}]
+`
+	with := "sources: {js: {profile: surveyjs, unverified: true, roles: {why: feedback}}}" + rules
+	w := newWorld(t, with)
+	id := w.take("js", fmt.Sprintf(body, "r1"), map[string]state.DeliveryState{"chat": state.Waiting, "also": state.Dropped})[0]
+	w.load("sources: {js: {profile: surveyjs, unverified: true}}" + rules)
+	w.same("ended", steps(w.read(id, How{}).Superseded), []string{"chat: its rule does not match today"})
+	w.load(with)
+	res := w.read(id, How{})
+	w.same("revision", res.Revision, 2)
+	w.same("made", steps(res.Deliveries), []string{"chat"})
+	w.same("kept", steps(res.Kept), []string{"also: its request is the same, and it is dropped"})
+}
+
 // TestDelay: a delay counts from when the event came in: what is left of it is waited for, and none is waited for again.
 func TestDelay(t *testing.T) {
 	t.Parallel()

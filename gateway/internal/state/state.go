@@ -80,7 +80,7 @@ type Intake interface {
 	Commit(ctx context.Context, c *Commit) (*Committed, error)
 
 	// Once reserves each key for its owner, for ttl, and says who owns it: the first to ask.
-	// Asking again for one's own key says so again.
+	// Asking again for one's own key says so again. A ttl of 0 reserves nothing: the owner of a key that nobody has is empty.
 	Once(ctx context.Context, tenant string, keys []OnceKey, ttl time.Duration) (owners []string, err error)
 }
 
@@ -284,8 +284,11 @@ type Revision struct {
 	Ended []string
 }
 
+// SupersededBy begins why a delivery ended that a revision took the place of.
+const SupersededBy = "superseded by revision "
+
 // Superseded is why deliveries ended that a revision took the place of.
-func Superseded(revision int) string { return "superseded by revision " + strconv.Itoa(revision) }
+func Superseded(revision int) string { return SupersededBy + strconv.Itoa(revision) }
 
 // MaxFormer is how many former revisions are kept of an event: the newest ones, and the first, as it was taken in.
 const MaxFormer = 8
