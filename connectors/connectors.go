@@ -63,6 +63,13 @@ type Chained interface {
 	Requests() int
 }
 
+// Follower is implemented beside Chained, so that two events can be compared by what they would tell the product.
+type Follower interface {
+	// Rest is what the requests behind the first one tell of an event: of two events with one first request and one rest,
+	// the product hears the same.
+	Rest(ev *event.Event) ([]byte, error)
+}
+
 // Validator is implemented where two settings depend on each other. It runs after defaults, connection
 // and step are laid over each other. An error made with Invalid names the setting.
 type Validator interface {

@@ -15,6 +15,7 @@ import (
 type Delivery struct {
 	ID          string    `json:"id"`
 	Event       string    `json:"event"`
+	Revision    int       `json:"revision,omitempty"` // of the event that owes it
 	Tenant      string    `json:"tenant"`
 	Kind        string    `json:"kind"`
 	Rule        string    `json:"rule"`

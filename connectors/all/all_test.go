@@ -43,3 +43,23 @@ func FuzzJudge(f *testing.F) {
 		}
 	})
 }
+
+// A product that is told an event in several requests says what the later ones tell, so that two readings of an event can be
+// compared.
+func TestEveryChainIsFollowed(t *testing.T) {
+	t.Parallel()
+	chains := 0
+	for _, name := range connectors.Names() {
+		c, _ := connectors.New(name)
+		if _, chained := c.(connectors.Chained); !chained {
+			continue
+		}
+		chains++
+		if _, follows := c.(connectors.Follower); !follows {
+			t.Errorf("%s is Chained and no Follower", name)
+		}
+	}
+	if chains == 0 {
+		t.Error("no product is Chained: is this test still needed?")
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/base32"
 	"encoding/json"
 	"html"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -18,6 +19,7 @@ var (
 	_ connectors.Judge     = (*Note)(nil)
 	_ connectors.Keyer     = (*Note)(nil)
 	_ connectors.Chained   = (*Note)(nil)
+	_ connectors.Follower  = (*Note)(nil)
 	_ connectors.Validator = (*Note)(nil)
 	_ connectors.Checker   = (*Note)(nil)
 )
@@ -69,6 +71,12 @@ func (n *Note) Key(ev *event.Event) string { return (&Connector{Account: n.Accou
 
 // Requests are the contact, the search and the note.
 func (n *Note) Requests() int { return 3 }
+
+// Rest is the note.
+func (n *Note) Rest(ev *event.Event) ([]byte, error) {
+	body, err := n.body(ev)
+	return []byte(ev.Time.UTC().Format(time.RFC3339) + body), err
+}
 
 // Validate is the account's.
 func (n *Note) Validate() error { return n.validate() }
@@ -243,6 +251,9 @@ func code(ev *event.Event) string {
 	kind, id := "response", ev.ResponseKey()
 	if id == "" {
 		kind, id = "event", ev.ID
+	}
+	if ev.Revision > 0 { // a corrected event has a note of its own: the one that stands there says what was wrong
+		id += "\x00" + strconv.Itoa(ev.Revision)
 	}
 	sum := sha256.Sum256([]byte(kind + "\x00" + ev.Tenant + "\x00" + id))
 	return letters.EncodeToString(sum[:])[:20]

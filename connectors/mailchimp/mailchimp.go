@@ -25,6 +25,7 @@ var (
 	_ connectors.Checker   = (*Connector)(nil)
 	_ connectors.Narrow    = (*Connector)(nil)
 	_ connectors.Chained   = (*Connector)(nil)
+	_ connectors.Follower  = (*Connector)(nil)
 )
 
 func init() {

@@ -41,5 +41,14 @@ func (c *Connector) tag(ev *event.Event) (*connectors.Request, error) {
 	return connectors.Post(c.at("/members/"+hash(ev.Data().Respondent.Email)+"/tags"), body).Named(tagged).As(c.auth()), nil
 }
 
+// Rest is the tags.
+func (c *Connector) Rest(ev *event.Event) ([]byte, error) {
+	req, err := c.tag(ev)
+	if err != nil || req == nil {
+		return nil, err
+	}
+	return req.Body, nil
+}
+
 // tagged names the second request.
 const tagged = "tags"

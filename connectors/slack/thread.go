@@ -16,6 +16,7 @@ var (
 	_ connectors.Checker   = (*Thread)(nil)
 	_ connectors.Limiter   = (*Thread)(nil)
 	_ connectors.Chained   = (*Thread)(nil)
+	_ connectors.Follower  = (*Thread)(nil)
 )
 
 // Thread posts a message and a reply under it. Slack knows no key by which a repeat could be told: if the gateway
@@ -41,6 +42,12 @@ func (t *Thread) Build(ev *event.Event) (*connectors.Request, error) {
 
 // Requests are the message and its reply.
 func (t *Thread) Requests() int { return 2 }
+
+// Rest is the reply.
+func (t *Thread) Rest(ev *event.Event) ([]byte, error) {
+	text, err := t.reply(ev)
+	return []byte(text), err
+}
 
 // Validate wants a bot: an incoming webhook does not say what it has posted.
 func (t *Thread) Validate() error {

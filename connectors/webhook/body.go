@@ -3,6 +3,7 @@ package webhook
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -153,6 +154,9 @@ func attributes(ev *event.Event) []connectors.Field {
 	add("origid", ev.OrigID)
 	add("dedupekey", ev.DedupeKey)
 	add("receivedtime", ev.Received.UTC().Format(time.RFC3339Nano))
+	if ev.Revision > 0 {
+		add("revision", strconv.Itoa(ev.Revision))
+	}
 	add("verified", ev.Verified)
 	return fields
 }

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/textproto"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -106,6 +107,9 @@ func (c *Connector) auth(ev *event.Event) connectors.Auth {
 	}
 	if auth.EventID == "" {
 		auth.EventID = ev.ID
+	}
+	if ev.Revision > 0 { // a receiver that swallows ids it has seen must not swallow the corrected event
+		auth.EventID += "." + strconv.Itoa(ev.Revision)
 	}
 	// The platform's body said these, and one style sends them as headers.
 	auth.Event, auth.EventID = encode(auth.Event), encode(auth.EventID)

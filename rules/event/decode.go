@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 	"time"
 	"unsafe"
@@ -87,6 +89,18 @@ func (r *reader) optional(literal string) string {
 	return ""
 }
 
+// number reads digits.
+func (r *reader) number() int {
+	n := strings.IndexFunc(r.text[r.i:], func(c rune) bool { return c < '0' || c > '9' })
+	v, err := strconv.Atoi(r.text[r.i : r.i+max(n, 0)])
+	if err != nil {
+		r.bad = true
+		return 0
+	}
+	r.i += n
+	return v
+}
+
 func (r *reader) time() time.Time {
 	t, err := time.Parse(time.RFC3339Nano, r.string())
 	if err != nil {
@@ -137,6 +151,9 @@ func (e *Event) decodeOurs() bool {
 	h.Received = r.time()
 	r.want(headVerified)
 	h.Verified = r.string()
+	if r.try(headRevision) {
+		h.Revision = r.number()
+	}
 	r.want(headData)
 	e.dataAt, e.dataEnd = r.i, len(b)-1
 
@@ -255,6 +272,10 @@ func (e *Event) decodeAny() error {
 			h.Received = times(v)
 		case "verified":
 			h.Verified = v.Text()
+		case "revision":
+			if n, ok := v.Number(); ok && n >= 0 && n < math.MaxInt32 {
+				h.Revision = int(n)
+			}
 		case "data":
 			data = v
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strconv"
 	"time"
 	"unicode/utf8"
 
@@ -24,6 +25,7 @@ const (
 	headKey      = `,"dedupekey":`
 	headReceived = `,"receivedtime":`
 	headVerified = `,"verified":`
+	headRevision = `,"revision":`
 	headData     = `,"data":`
 
 	sourcePrefix = "/tenants/"
@@ -55,6 +57,9 @@ func appendHeader(out []byte, h *Header) []byte {
 	out = appendText(append(out, headKey...), h.DedupeKey)
 	out = appendTime(append(out, headReceived...), h.Received)
 	out = appendText(append(out, headVerified...), h.Verified)
+	if h.Revision > 0 {
+		out = strconv.AppendInt(append(out, headRevision...), int64(h.Revision), 10)
+	}
 	return append(out, headData...)
 }
 

@@ -37,6 +37,9 @@ type Header struct {
 	// Verified says how the source proved the request (hmac, token, basic, path), that a token of our API vouches for
 	// it instead (VerifiedAPI), or none. For our API's own source the token is that proof.
 	Verified string
+	// Revision counts how often the raw bytes were read again since the event was taken in: 0 is as it came. All revisions
+	// have one ID.
+	Revision int
 }
 
 // Raw is the exact bytes an event came from.

@@ -27,6 +27,12 @@ const (
 //
 // Without a dedupe key the hash of the body is the key, and without a body that of the data.
 func New(h Header, d *Data, raw Raw) (*Event, error) {
+	h.Revision = 0
+	return build(h, d, raw, "")
+}
+
+// build is New; an id that is given stands instead of the one that the dedupe key makes.
+func build(h Header, d *Data, raw Raw, id string) (*Event, error) {
 	w := workshops.Get().(*workshop)
 	defer w.put()
 	if d != nil {
@@ -65,6 +71,9 @@ func New(h Header, d *Data, raw Raw) (*Event, error) {
 	}
 	if err := h.complete(); err != nil {
 		return nil, err
+	}
+	if id != "" {
+		h.ID = id
 	}
 	out := appendHeader(w.out[:0], &h)
 	e := &Event{Header: h, Raw: raw, dataAt: len(out)}

@@ -4,6 +4,7 @@ package decide
 import (
 	"crypto/sha256"
 	"encoding/base32"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -120,8 +121,8 @@ func (p *Plan) Decide(ev *event.Event, now time.Time) Decision {
 			}
 			owed := Owed{
 				Delivery: state.Delivery{
-					ID:     DeliveryID(ev.ID, origin, step.Name),
-					Tenant: ev.Tenant, EventID: ev.ID, Origin: origin, Step: step.Name,
+					ID:     DeliveryID(ev, origin, step.Name),
+					Tenant: ev.Tenant, EventID: ev.ID, Revision: ev.Revision, Origin: origin, Step: step.Name,
 					Destination: step.Destination, Connector: step.Connector(destination), State: state.Waiting,
 					Created: now, Updated: now, Due: now,
 				},
@@ -149,7 +150,7 @@ func TestDelivery(ev *event.Event, now time.Time) state.Delivery {
 	destination, _, _ := strings.Cut(ev.OrigID, "/")
 	origin := state.Origin{Kind: state.Test, Name: destination}
 	return state.Delivery{
-		ID: DeliveryID(ev.ID, origin, origin.Name), Tenant: ev.Tenant, EventID: ev.ID, Origin: origin, Step: origin.Name,
+		ID: DeliveryID(ev, origin, origin.Name), Tenant: ev.Tenant, EventID: ev.ID, Origin: origin, Step: origin.Name,
 		Destination: origin.Name, State: state.Waiting, Created: now, Updated: now, Due: now,
 	}
 }
@@ -234,19 +235,23 @@ func (p *Plan) Explain(ev *event.Event) []rules.Explanation {
 
 var base32Lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// DeliveryID is `dl_`, the event's id, `_` and 13 characters made of the rule or webhook and the step, so that
-// deciding again gives the same id and the id leads to its event.
-func DeliveryID(eventID string, origin state.Origin, step string) string {
+// DeliveryID is `dl_`, the event's id, `_` and 13 characters made of the rule or webhook, the step and the event's
+// revision, so that deciding again gives the same id and the id leads to its event. A revision's deliveries have ids of
+// their own: a receiver that swallows what it has seen must not swallow the corrected event.
+func DeliveryID(ev *event.Event, origin state.Origin, step string) string {
 	var text [256]byte
 	key := append(text[:0], origin.Kind...)
 	key = append(key, 0)
 	key = append(key, origin.Name...)
 	key = append(key, 0)
 	key = append(key, step...)
+	if ev.Revision > 0 {
+		key = strconv.AppendInt(append(key, 0), int64(ev.Revision), 10)
+	}
 	sum := sha256.Sum256(key)
 	var code [16]byte
 	base32Lower.Encode(code[:], sum[:10])
-	return "dl_" + eventID + "_" + string(code[:13])
+	return "dl_" + ev.ID + "_" + string(code[:13])
 }
 
 // onceKey is what `once: response` reserves for one step of a rule; empty where nothing is reserved. Neither the kind nor

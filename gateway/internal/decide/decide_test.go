@@ -173,19 +173,23 @@ func TestToday(t *testing.T) {
 func TestDeliveryIDStays(t *testing.T) {
 	t.Parallel()
 	origin := state.Origin{Kind: state.Rule, Name: "detractor"}
-	if got, want := DeliveryID("0123", origin, "crm.note"), "dl_0123_b7lnjsiaipcfp"; got != want {
+	if got, want := DeliveryID(revision(0), origin, "crm.note"), "dl_0123_b7lnjsiaipcfp"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	seen := map[string]bool{}
 	for _, o := range []state.Origin{origin, {Kind: state.Webhook, Name: "detractor"}, {Kind: state.Rule, Name: "detractorc"}} {
 		for _, s := range []string{"crm", "rm", "crm.note"} {
-			seen[DeliveryID("0123", o, s)] = true
+			for n := range 3 {
+				seen[DeliveryID(revision(n), o, s)] = true
+			}
 		}
 	}
-	if len(seen) != 9 {
-		t.Errorf("%d ids of 9 deliveries", len(seen))
+	if len(seen) != 27 {
+		t.Errorf("%d ids of 27 deliveries", len(seen))
 	}
 }
+
+func revision(n int) *event.Event { return &event.Event{Header: event.Header{ID: "0123", Revision: n}} }
 
 // Once is for one response, one rule and one step; without a response there is nothing to tell apart by.
 func TestOnceKey(t *testing.T) {

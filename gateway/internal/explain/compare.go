@@ -107,7 +107,7 @@ func (x *Explanation) attach(deliveries []state.Delivery, holds []state.Held, to
 }
 
 func view(d *state.Delivery, x *Explanation, today *decide.Plan) *Delivery {
-	v := &Delivery{ID: d.ID, State: d.State, Reason: today.ReasonOf(d), Attempts: d.Attempts, Updated: d.Updated}
+	v := &Delivery{ID: d.ID, State: d.State, Reason: today.ReasonOf(d), Attempts: d.Attempts, Updated: d.Updated, Revision: d.Revision}
 	if d.State == state.Waiting {
 		v.Due = d.Due
 		v.Now = d.Leased && d.Due.After(x.At)

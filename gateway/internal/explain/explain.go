@@ -42,6 +42,10 @@ type Explanation struct {
 	Rules      []Rule `json:"rules"`
 	// Changed are rules that today's configuration would answer differently.
 	Changed []Change `json:"changed,omitempty"`
+	// Former are the revisions before the newest, oldest first.
+	Former []Former `json:"former,omitempty"`
+	// Today is how the raw body would be read today, where that is otherwise.
+	Today *Reading `json:"today,omitempty"`
 	// At is when it was explained; waits count from it.
 	At time.Time `json:"at"`
 }
@@ -60,7 +64,9 @@ type Event struct {
 	Time       time.Time `json:"time"`
 	Received   time.Time `json:"received"`
 	Verified   string    `json:"verified,omitempty"`
-	Warnings   []string  `json:"warnings,omitempty"`
+	// Revision counts how often its raw body was read again.
+	Revision int      `json:"revision,omitempty"`
+	Warnings []string `json:"warnings,omitempty"`
 	// Stream and Entry are where it stood, of an entry of a Redis stream that no event could be made of.
 	Stream string `json:"redis_stream,omitempty"`
 	Entry  string `json:"entry,omitempty"`
@@ -116,6 +122,8 @@ type Delivery struct {
 	Due      time.Time           `json:"due,omitzero"`
 	// Hint is what a person can do about a dead letter.
 	Hint string `json:"hint,omitempty"`
+	// Revision is that of the event which owes it.
+	Revision int `json:"revision,omitempty"`
 	// Now says that it is being delivered at this moment.
 	Now bool      `json:"now,omitempty"`
 	Log []Attempt `json:"log,omitempty"`
@@ -199,10 +207,12 @@ func (a *Asker) Event(ctx context.Context, tenant, id string) (*Explanation, err
 	if record.Outcome != nil {
 		x.record(record.Outcome)
 	}
-	x.attach(deliveries, holds, today)
+	x.attach(newestFirst(deliveries), holds, today)
+	x.former(record)
 	if asked := record.Event.Type != event.TypeEntry && record.Event.Source != event.TestSource; then != today && asked {
 		x.compare(today, record.Event)
 	}
+	x.read(today, record.Event)
 	x.Summary = x.summarise()
 	return x, nil
 }
@@ -274,7 +284,7 @@ func would(owed decide.Owed, ev *event.Event, now time.Time) (note, request stri
 func begin(ev *event.Event, now time.Time) *Explanation {
 	x := &Explanation{At: now.UTC(), Rules: []Rule{}, Event: Event{
 		ID: ev.ID, Type: ev.Type, Tenant: ev.Tenant, Source: ev.Source, SourceKind: ev.SourceKind, OrigType: ev.OrigType,
-		SurveyID: ev.SurveyID, ResponseID: ev.ResponseID, Time: ev.Time, Received: ev.Received, Verified: ev.Verified,
+		SurveyID: ev.SurveyID, ResponseID: ev.ResponseID, Time: ev.Time, Received: ev.Received, Verified: ev.Verified, Revision: ev.Revision,
 	}}
 	if ev.Type == event.TypeEntry {
 		x.Event.Stream, x.Event.Entry, x.Event.OrigType = ev.OrigType, ev.OrigID, ""

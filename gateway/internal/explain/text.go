@@ -13,7 +13,7 @@ import (
 // Text prints the explanation for a person: first the answer, then each rule and webhook with why, and what became
 // of each of its deliveries.
 func (x *Explanation) Text(w io.Writer) error {
-	p := &printer{now: x.At}
+	p := &printer{now: x.At, revision: x.Event.Revision}
 	p.head(x)
 	p.line("")
 	p.line("%s", capital(x.Summary)+".")
@@ -28,6 +28,7 @@ func (x *Explanation) Text(w io.Writer) error {
 			p.line("  %s %s: %s", c.Kind, c.Name, c.Why)
 		}
 	}
+	p.reading(x)
 	if hints := x.hints(); len(hints) > 0 {
 		p.line("")
 		for _, hint := range hints {
@@ -52,6 +53,8 @@ type printer struct {
 	b     strings.Builder
 	now   time.Time
 	brief bool // no ids
+
+	revision int // of the event
 }
 
 func (p *printer) line(format string, args ...any) {
@@ -95,10 +98,11 @@ func (p *printer) head(x *Explanation) {
 		p.line("  not stored anywhere: this is what would happen")
 	} else {
 		p.line("  received %s, verified by %s", p.when(e.Received), verifier(e.Verified))
-		if !x.DecidedAt.IsZero() {
+		if !x.DecidedAt.IsZero() && e.Revision == 0 {
 			p.line("  decided %s later, by configuration %s", short(x.DecidedAt.Sub(e.Received)), clip(x.Generation, 12))
 		}
 	}
+	p.revisions(x)
 	for i := range x.Same {
 		p.line("  %s", x.Same[i].sentence(e.Received, p.when))
 	}
@@ -170,6 +174,9 @@ func (p *printer) step(s *Step, width int) {
 	text := string(d.State)
 	if d.Reason != "" && d.State != state.Delivered {
 		text += ": " + d.Reason
+	}
+	if d.Revision != p.revision {
+		text += " (" + numbered(d.Revision) + ")"
 	}
 	switch {
 	case d.Now:

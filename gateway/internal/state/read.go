@@ -26,10 +26,24 @@ type Record struct {
 	Event    *event.Event
 	Position uint64
 	// Outcome is nil until it is committed. Its deliveries are as they stand now, without their attempts.
+	// Of an event that was revised it is the decision of the newest revision; its deliveries are those of all.
 	Outcome *Outcome
-	Claims  int
+	// Former are the revisions before the newest, oldest first, as far as they are kept (MaxFormer).
+	Former []Former
+	Claims int
 	// Size is the bytes it takes.
 	Size int
+}
+
+// Former is a revision that is no longer the newest, with its decision.
+type Former struct {
+	// Event has no raw bytes: they are those of the newest.
+	Event *event.Event
+	// Generation, At, Rules and Dead are as in Outcome.
+	Generation string
+	At         time.Time
+	Rules      []RuleOutcome
+	Dead       string
 }
 
 // EventQuery selects events; zero fields select nothing out. ID, Response and Respondent are indexed,

@@ -8,6 +8,7 @@ package state
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/surveygate/surveygate/rules/event"
@@ -79,7 +80,7 @@ type Intake interface {
 	Commit(ctx context.Context, c *Commit) (*Committed, error)
 
 	// Once reserves each key for its owner, for ttl, and says who owns it: the first to ask.
-	// Asking again for one's own key says so again.
+	// Asking again for one's own key says so again. A ttl of 0 reserves nothing: the owner of a key that nobody has is empty.
 	Once(ctx context.Context, tenant string, keys []OnceKey, ttl time.Duration) (owners []string, err error)
 }
 
@@ -175,9 +176,11 @@ const (
 
 // Delivery is one event owed to one step or webhook.
 type Delivery struct {
-	ID          string // dl_<event id>_<13 base32 characters>
-	Tenant      string
-	EventID     string
+	ID      string // dl_<event id>_<13 base32 characters>
+	Tenant  string
+	EventID string
+	// Revision is that of the event which owes it: 0 is the event as it was taken in.
+	Revision    int
 	Origin      Origin
 	Step        string // as written in send, or its `as`; the webhook's own name for a webhook
 	Destination string // name of the connection or webhook
@@ -246,6 +249,13 @@ type Deliveries interface {
 	// so far are Forgiven.
 	Schedule(ctx context.Context, tenant string, deliveries []Delivery) ([]bool, error)
 
+	// Revise makes the next revision of a committed event the one that counts, in one step with all that follows from it:
+	// readers, lists and indexes see its content, Event tells of the former ones, its deliveries wait and those it takes
+	// the place of have ended. The raw bytes stay as they are. A dead letter is none any more.
+	// ErrConflict: the event is not committed yet, the revision kept is not the one before, or somebody has one of Ended;
+	// ErrNotFound: the event is gone. After either nothing was done.
+	Revise(ctx context.Context, tenant string, r *Revision) error
+
 	// Hold keeps a destination from being claimed until a time, in one write however much waits.
 	// A zero Hold lifts it. Who decided by what stood puts it on over that alone: where another stands by now, which
 	// somebody put on meanwhile, that one stays and the error is ErrConflict. nil is over whatever stands. One that is
@@ -271,6 +281,30 @@ type Backlog struct {
 	// Oldest is when the oldest of it was owed; zero where nothing waits.
 	Oldest time.Time
 }
+
+// Revision is the next revision of a committed event, with what it owes.
+type Revision struct {
+	// Event is the next revision of the one that is kept (event.Revise).
+	Event *event.Event
+	// Generation, At and Rules are its decision, as in Outcome.
+	Generation string
+	At         time.Time
+	Rules      []RuleOutcome
+	// Deliveries go into the due-queue. Their ids are new; the store sets Revision.
+	Deliveries []Delivery
+	// Ended are ids of waiting or dead deliveries of earlier revisions which this one takes the place of. They end as
+	// Dropped, for the reason Superseded.
+	Ended []string
+}
+
+// SupersededBy begins why a delivery ended that a revision took the place of.
+const SupersededBy = "superseded by revision "
+
+// Superseded is why deliveries ended that a revision took the place of.
+func Superseded(revision int) string { return SupersededBy + strconv.Itoa(revision) }
+
+// MaxFormer is how many former revisions are kept of an event: the newest ones, and the first, as it was taken in.
+const MaxFormer = 8
 
 // ClaimDue is what a loop has room for.
 type ClaimDue struct {

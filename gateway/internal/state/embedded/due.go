@@ -316,6 +316,24 @@ func (q *dueQueue) seize(d *dest, p place, now int64) bool {
 	return true
 }
 
+// busy says whether the batch under way changes a delivery already.
+func (q *dueQueue) busy(o *owed) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	l := q.leases[owedName{o.pos, o.suffix}]
+	return l != nil && l.busy
+}
+
+// release gives back what seize took.
+func (q *dueQueue) release(o *owed, now int64) {
+	q.mu.Lock()
+	l := q.leases[owedName{o.pos, o.suffix}]
+	q.mu.Unlock()
+	if l != nil && l.busy {
+		q.unlease([]*lease{l}, now)
+	}
+}
+
 // expire makes deliveries due again whose holders did not settle them.
 func (q *dueQueue) expire(now int64) {
 	for len(q.ends) > 0 && q.ends[0].until <= now {

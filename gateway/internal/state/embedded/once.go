@@ -40,7 +40,12 @@ func (op *reserving) stage(t *tx) error {
 				op.owners[i] = owner
 				continue
 			}
-			t.del(onceEndKey(end, op.tenant, k.Key))
+			if op.ttl > 0 {
+				t.del(onceEndKey(end, op.tenant, k.Key))
+			}
+		}
+		if op.ttl <= 0 {
+			continue
 		}
 		end := t.now + int64(op.ttl)
 		t.val = appendBytes(appendInt(t.val[:0], end), k.Owner)

@@ -82,6 +82,9 @@ func (s *store) record(from pebble.Reader, tenant string, pos uint64) (*state.Re
 			return nil, err
 		}
 		out.Generation = s.generations.named(out.generation)
+		if err := s.lay(r, out, record); err != nil {
+			return nil, err
+		}
 		r.Outcome = &out.Outcome
 	}
 	// What is owed speaks for itself: it is newer than the outcome.

@@ -10,14 +10,16 @@ import (
 
 // Versions of the records. A new one reads the old.
 const (
-	eventV1    = 1
-	timelineV1 = 1
-	outcomeV1  = 1
-	deliveryV1 = 1
-	historyV1  = 1
-	holdV1     = 1
-	destV1     = 1
-	statV1     = 1
+	eventV1     = 1
+	eventV2     = 2 // the same, with what is kept of the event's revisions
+	timelineV1  = 1
+	outcomeV1   = 1
+	revisionsV1 = 1
+	deliveryV1  = 1
+	historyV1   = 1
+	holdV1      = 1
+	destV1      = 1
+	statV1      = 1
 )
 
 // terms are what an event is indexed under, and what a scan filters by. They are kept beside the envelope, so that
@@ -26,6 +28,8 @@ type terms struct {
 	tenant, id, kind, source, survey, response string
 	received                                   int64
 	persons                                    [][]byte
+	// revisions are those of an event that was revised, as readRevisions reads them.
+	revisions []byte
 }
 
 func termsOf(ev *event.Event) terms {
@@ -36,7 +40,11 @@ func termsOf(ev *event.Event) terms {
 }
 
 func appendEvent(b []byte, t *terms, envelope, raw []byte) []byte {
-	b = append(b, eventV1)
+	version := byte(eventV1)
+	if len(t.revisions) > 0 {
+		version = eventV2
+	}
+	b = append(b, version)
 	b = appendInt(b, t.received)
 	b = appendBytes(b, t.tenant)
 	b = appendID(b, t.id)
@@ -48,6 +56,9 @@ func appendEvent(b []byte, t *terms, envelope, raw []byte) []byte {
 	for _, p := range t.persons {
 		b = appendBytes(b, p)
 	}
+	if version == eventV2 {
+		b = appendBytes(b, t.revisions)
+	}
 	b = appendBytes(b, envelope)
 	return append(b, raw...)
 }
@@ -55,12 +66,20 @@ func appendEvent(b []byte, t *terms, envelope, raw []byte) []byte {
 // readEvent shares memory with the record.
 func readEvent(b []byte) (t terms, envelope, raw []byte, err error) {
 	r := reader{b: b}
-	r.version(eventV1)
+	revised := len(b) > 0 && b[0] == eventV2
+	if revised {
+		r.version(eventV2)
+	} else {
+		r.version(eventV1)
+	}
 	t.received = r.int()
 	t.tenant, t.id = r.text(), r.id()
 	t.kind, t.source, t.survey, t.response = r.text(), r.text(), r.text(), r.text()
 	for n := r.count(); n > 0 && !r.bad; n-- {
 		t.persons = append(t.persons, r.bytes())
+	}
+	if revised {
+		t.revisions = r.bytes()
 	}
 	envelope = r.bytes()
 	return t, envelope, r.b, r.err()
@@ -116,6 +135,7 @@ const (
 	flagStepIsName // the step has the rule's or webhook's name
 	flagStepIsDest // the step has the destination's name
 	flagForgiven   // how many attempts are forgiven follows their number
+	flagRevision   // the revision that owes it follows those
 )
 
 // appendDelivery writes all of a delivery but its tenant, its event and its log, which its key and its place say.
@@ -135,6 +155,9 @@ func appendDelivery(b []byte, d *state.Delivery) []byte {
 	if d.Forgiven > 0 {
 		flags |= flagForgiven
 	}
+	if d.Revision > 0 {
+		flags |= flagRevision
+	}
 	b = append(b, deliveryV1, flags)
 	b = appendCode(b, stateWords, string(d.State))
 	b = appendCode(b, kindWords, string(d.Origin.Kind))
@@ -148,6 +171,9 @@ func appendDelivery(b []byte, d *state.Delivery) []byte {
 	b = appendUint(b, uint64(d.Attempts))
 	if d.Forgiven > 0 {
 		b = appendUint(b, uint64(d.Forgiven))
+	}
+	if d.Revision > 0 {
+		b = appendUint(b, uint64(d.Revision))
 	}
 	created := nanos(d.Created)
 	b = appendInt(b, created)
@@ -175,6 +201,9 @@ func (r *reader) delivery() (d state.Delivery) {
 	d.Attempts = int(r.uint())
 	if flags&flagForgiven != 0 {
 		d.Forgiven = int(r.uint())
+	}
+	if flags&flagRevision != 0 {
+		d.Revision = int(r.uint())
 	}
 	created := r.int()
 	d.Created = fromNanos(created)

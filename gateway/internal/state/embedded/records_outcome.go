@@ -21,12 +21,7 @@ func appendOutcome(b []byte, o *state.Outcome, generation uint64, suffixes []str
 	b = appendBytes(b, o.Dead)
 	b = appendUint(b, generation)
 	b = appendInt(b, nanos(o.At))
-	b = appendUint(b, uint64(len(o.Rules)))
-	for i := range o.Rules {
-		b = appendCode(b, kindWords, string(o.Rules[i].Origin.Kind))
-		b = appendBytes(b, o.Rules[i].Origin.Name)
-		b = appendBytes(b, o.Rules[i].Err)
-	}
+	b = appendRules(b, o.Rules)
 	b = appendUint(b, uint64(len(o.Deliveries)))
 	for i := range o.Deliveries {
 		b = appendBytes(b, suffixes[i])
@@ -43,11 +38,7 @@ func readOutcome(tenant, eventID string, pos uint64, b []byte) (*outcome, error)
 	o.Dead = r.text()
 	o.generation = r.uint()
 	o.At = fromNanos(r.int())
-	for n := r.count(); n > 0 && !r.bad; n-- {
-		o.Rules = append(o.Rules, state.RuleOutcome{
-			Origin: state.Origin{Kind: state.OriginKind(r.code(kindWords)), Name: r.text()}, Err: r.text(),
-		})
-	}
+	o.Rules = r.rules()
 	for n := r.count(); n > 0 && !r.bad; n-- {
 		suffix, l := r.text(), r.link()
 		d := r.delivery()

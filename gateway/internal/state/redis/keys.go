@@ -28,6 +28,9 @@ import (
 //	routes                list    ids that have a route, oldest first
 //	line:TENANT:SLICE     string  two bytes for each event of a tenant within 65,536 numbers
 //	index:SLICE:BUCKET    string  eight bytes for each response and respondent of an event: tag, number
+//	revised:N             hash    the newest revision of an event that was revised: the fields of its entry that are others
+//	                              now, revision, newest (its decision), former (revisions), terms, bytes
+//	terms:BUCKET:TAG      zset    numbers of events whose newest revision is found by it, beside the index
 //	outcome:N/64          hash    the committed decision; its existence is the acknowledgement
 //	owed:N/16             hash    deliveries not finished by their event's commit, as they stand now
 //	due:dest              zset    what waits, by due time; a lease moves it

@@ -52,6 +52,7 @@ type loading struct {
 	outcome *goredis.StringCmd
 	owed    *goredis.MapStringStringCmd
 	pending *goredis.Cmd
+	revised *goredis.MapStringStringCmd
 }
 
 // records are events with their outcomes; what is gone, or another tenant's, is left out.
@@ -66,6 +67,7 @@ func (s *store) records(ctx context.Context, sh *shard, tenant string, ns []uint
 		a.share = pipe.XRange(ctx, sh.base+"share:"+escape(tenant), id, id)
 		key, field := outcomeAt(sh, n)
 		a.outcome = pipe.HGet(ctx, key, field)
+		a.revised = pipe.HGetAll(ctx, sh.base+"revised:"+text(n))
 		key, _ = owedAt(sh, n, "")
 		a.owed = pipe.HGetAll(ctx, key)
 		a.pending = pipe.Do(ctx, "XPENDING", sh.base+"events", group, id, id, 1)
@@ -97,6 +99,10 @@ func (s *store) record(ctx context.Context, sh *shard, tenant string, n uint64, 
 	if len(fields) == 0 || fields["tenant"] != tenant {
 		return nil, nil
 	}
+	revised := a.revised.Val()
+	if newest, ok := revised["event"]; ok {
+		fields["event"] = newest
+	}
 	ev, err := event.Decode([]byte(fields["event"]), []byte(fields["raw"]))
 	if err != nil { // one that cannot be read hides no other
 		s.log.Error("an event cannot be read", "event", fields["id"], "tenant", tenant, "err", err)
@@ -106,12 +112,18 @@ func (s *store) record(ctx context.Context, sh *shard, tenant string, n uint64, 
 	for k, v := range fields {
 		r.Size += len(k) + len(v)
 	}
+	for k, v := range revised {
+		r.Size += len(k) + len(v)
+	}
 	if p := asList(a.pending.Val()); a.pending.Err() == nil && len(p) == 1 {
 		r.Claims = int(asInt(asList(p[0])[3]))
 	}
 	out := &outcome{}
 	if a.outcome.Err() == nil {
 		if out, err = s.readOutcome(ctx, sh, n, tenant, ev.ID, a.outcome.Val()); err != nil {
+			return nil, err
+		}
+		if err := lay(r, out, revised); err != nil {
 			return nil, err
 		}
 		r.Outcome = &out.Outcome

@@ -34,6 +34,7 @@ const (
 	flagAlone = 1 << iota
 	flagLeased
 	flagForgiven // how many attempts are forgiven follows their number
+	flagRevision // the revision that owes it follows those
 )
 
 func flagsOf(d *state.Delivery) (flags byte) {
@@ -42,6 +43,9 @@ func flagsOf(d *state.Delivery) (flags byte) {
 	}
 	if d.Forgiven > 0 {
 		flags |= flagForgiven
+	}
+	if d.Revision > 0 {
+		flags |= flagRevision
 	}
 	return flags
 }
@@ -52,6 +56,9 @@ func appendAttempts(b []byte, d *state.Delivery) []byte {
 	if d.Forgiven > 0 {
 		b = appendUint(b, uint64(d.Forgiven))
 	}
+	if d.Revision > 0 {
+		b = appendUint(b, uint64(d.Revision))
+	}
 	return b
 }
 
@@ -60,6 +67,9 @@ func (r *reader) attempts(flags byte, d *state.Delivery) {
 	d.Attempts = int(r.uint())
 	if flags&flagForgiven != 0 {
 		d.Forgiven = int(r.uint())
+	}
+	if flags&flagRevision != 0 {
+		d.Revision = int(r.uint())
 	}
 }
 

@@ -125,16 +125,7 @@ func (s *store) change(ctx context.Context, all []*owed, ends bool, now time.Tim
 	var fresh []any
 	args, places := map[*shard][]any{}, map[*shard][]int{}
 	for i, to := range all {
-		sh := s.names.of(shape(&to.Delivery), &fresh)
-		l, v := to.newest, valuesOf(&to.Delivery, sh, now)
-		entry := ""
-		if ends {
-			entry = listFor(&to.Delivery) + string(appendEntry(nil, &to.Delivery, to.suffix, sh))
-		}
-		args[to.shard] = append(args[to.shard],
-			slotOf(to.EventID), fieldOf(to.Tenant, to.EventID), to.suffix, to.raw,
-			string(l.list), text(l.at), text(l.seq), l.dest, text(to.failed),
-			token(to.Tenant, to.Destination), letterOf(to.State), v.created, v.wait, v.due, v.reason, v.tail, entry)
+		args[to.shard] = s.appendMove(args[to.shard], to, ends, now, &fresh)
 		places[to.shard] = append(places[to.shard], i)
 	}
 	if err := s.keepNames(ctx, fresh); err != nil {
@@ -155,6 +146,20 @@ func (s *store) change(ctx context.Context, all []*owed, ends bool, now time.Tim
 		}
 	}
 	return done, nil
+}
+
+// appendMove writes what move.lua reads of a delivery.
+func (s *store) appendMove(args []any, to *owed, ends bool, now time.Time, fresh *[]any) []any {
+	sh := s.names.of(shape(&to.Delivery), fresh)
+	l, v := to.newest, valuesOf(&to.Delivery, sh, now)
+	entry := ""
+	if ends {
+		entry = listFor(&to.Delivery) + string(appendEntry(nil, &to.Delivery, to.suffix, sh))
+	}
+	return append(args,
+		slotOf(to.EventID), fieldOf(to.Tenant, to.EventID), to.suffix, to.raw,
+		string(l.list), text(l.at), text(l.seq), l.dest, text(to.failed),
+		token(to.Tenant, to.Destination), letterOf(to.State), v.created, v.wait, v.due, v.reason, v.tail, entry)
 }
 
 // Drop ends a waiting or dead delivery, or takes an event out of the dead letters.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -25,7 +26,17 @@ func newTally() *tally {
 	}
 }
 
-func weighed(m goredis.XMessage) (tenant string, size, received int64) {
+func weighed(s *store, sh *shard, m goredis.XMessage) (tenant string, size, received int64) {
+	n, _, _ := strings.Cut(m.ID, "-")
+	for k, v := range s.client.HGetAll(context.Background(), sh.base+"revised:"+n).Val() {
+		switch k {
+		case "bytes":
+		case "terms":
+			size += int64(len(v))
+		default:
+			size += int64(len(k) + len(v))
+		}
+	}
 	for k, v := range m.Values {
 		size += int64(len(k) + len(asText(v)))
 	}
@@ -46,7 +57,7 @@ func there(t testing.TB, s *store, sh *shard) *tally {
 	entries, err := s.client.XRange(ctx, sh.base+"events", "-", "+").Result()
 	must(err)
 	for _, m := range entries {
-		tenant, size, _ := weighed(m)
+		tenant, size, _ := weighed(s, sh, m)
 		found.Used[tenant] += size
 		found.Bytes += size
 	}
@@ -56,7 +67,7 @@ func there(t testing.TB, s *store, sh *shard) *tally {
 		entries, err := s.client.XRange(ctx, sh.base+"share:"+tenant, "-", "+").Result()
 		must(err)
 		for i, m := range entries {
-			of, size, received := weighed(m)
+			of, size, received := weighed(s, sh, m)
 			if of != tenant {
 				t.Errorf("an event of %s is in the share of %s", of, tenant)
 			}

@@ -3,6 +3,7 @@ package redis
 import (
 	"cmp"
 	"context"
+	"encoding/hex"
 	"slices"
 	"strconv"
 
@@ -167,5 +168,25 @@ func (s *store) posted(ctx context.Context, sh *shard, bucket, tag string, below
 			}
 		}
 	}
-	return ns, nil
+	// Revisions are found beside the index, whose slices are in the order of numbers.
+	revised, err := s.client.ZRevRangeByScore(ctx, sh.base+termsKey(bucket, tag), &goredis.ZRangeBy{
+		Min: "-inf", Max: "(" + text(below), Count: int64(most),
+	}).Result()
+	if err != nil {
+		return nil, s.fault(err)
+	}
+	if len(revised) == 0 {
+		return ns, nil
+	}
+	for _, m := range revised {
+		ns = append(ns, number(m))
+	}
+	slices.SortFunc(ns, func(a, b uint64) int { return cmp.Compare(b, a) })
+	ns = slices.Compact(ns)
+	return ns[:min(len(ns), most)], nil
+}
+
+// termsKey is where revisions are found by a term, without the prefix.
+func termsKey(bucket, tag string) string {
+	return "terms:" + bucket + ":" + hex.EncodeToString([]byte(tag))
 }

@@ -301,6 +301,20 @@ func released(s *suite) {
 }
 
 var onces = []test{
+	{name: "looking reserves nothing", run: func(s *suite) {
+		ask := func(owner string, ttl time.Duration) []string {
+			owners, err := s.store().Once(s.ctx, acme, []state.OnceKey{{Key: "a", Owner: owner}}, ttl)
+			s.ok(err)
+			return owners
+		}
+		s.same("nobody has it", ask("e1", 0), []string{""})
+		s.same("nobody has it still", ask("e2", 0), []string{""})
+		s.same("the first to ask", ask("e2", time.Minute), []string{"e2"})
+		s.same("looked up", ask("e1", 0), []string{"e2"})
+		s.h.Advance(time.Hour)
+		s.same("over", ask("e1", 0), []string{""})
+		s.same("and somebody else's", ask("e1", time.Minute), []string{"e1"})
+	}},
 	{name: "the first to ask owns it", run: func(s *suite) {
 		ask := func(owner string, keys ...string) []string {
 			var all []state.OnceKey

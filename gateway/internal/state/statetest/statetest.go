@@ -70,6 +70,7 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) Harness) {
 		{"hold", holds},
 		{"backlogs", backlogs},
 		{"schedule", schedules},
+		{"revise", revisions},
 		{"events", eventLists},
 		{"deliveries", deliveryLists},
 		{"settings", settings},

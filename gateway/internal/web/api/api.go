@@ -16,6 +16,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/explain"
+	"github.com/surveygate/surveygate/gateway/internal/renormalise"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
@@ -28,6 +29,8 @@ type Options struct {
 	Plan    func() *decide.Plan
 	Access  *access.Access
 	Explain *explain.Asker
+	// Normalise reads events again.
+	Normalise *renormalise.Normaliser
 	// Door is where events are made durable.
 	Door  *intake.Door
 	Clock clock.Clock
@@ -90,9 +93,15 @@ func Routes() []Route {
 		{Method: fiber.MethodGet, Path: "/v1/events/:id/explain", Scope: access.Read, serve: (*API).explain, Query: ofEvent, For: "why it arrived where it did, and why not elsewhere"},
 		{
 			Method: fiber.MethodPost, Path: "/v1/events/:id/replay", Scope: access.Write, serve: (*API).replayEvent, Once: true,
-			Query: params([]string{"fresh", "rule", "destination"}, ofEvent), For: "decide again by today's configuration, and deliver",
+			Query: params([]string{"fresh", "rule", "destination", "normalise", "again", "dry_run"}, ofEvent),
+			For:   "decide again by today's configuration, and deliver; `normalise=true` reads its raw body again first",
 		},
 		{Method: fiber.MethodPost, Path: "/v1/events/:id/drop", Scope: access.Write, serve: (*API).dropEvent, Query: ofEvent, For: "take it out of the dead letters"},
+		{
+			Method: fiber.MethodPost, Path: "/v1/replays", Scope: access.Write, serve: (*API).replays, Once: true,
+			Query: params([]string{"normalise", "again", "dry_run", "source"}, spanQuery, []string{"cursor"}),
+			For:   "read the raw bodies of many events again (`normalise=true`), a page at a time",
+		},
 
 		{
 			Method: fiber.MethodGet, Path: "/v1/deliveries", Scope: access.Read, serve: (*API).deliveries, For: "list deliveries; dead letters are `state=dead`",

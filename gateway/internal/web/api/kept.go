@@ -97,9 +97,16 @@ func (a *API) replayEvent(c *call) error {
 	if err != nil {
 		return err
 	}
+	how, normalised, err := c.how("fresh", "rule", "destination")
+	if err != nil {
+		return err
+	}
 	record, err := a.record(c)
 	if err != nil {
 		return err
+	}
+	if normalised {
+		return a.normaliseEvent(c, record, how)
 	}
 	if record.Outcome == nil {
 		return answer.Clash("this event is still being worked on")
@@ -118,13 +125,11 @@ func (a *API) replayEvent(c *call) error {
 			continue
 		}
 		d.Due, d.Reason = now, "replay"
-		for _, earlier := range record.Outcome.Deliveries {
-			if earlier.ID == d.ID { // it goes on being the same delivery
-				d.Attempts, d.Created = earlier.Attempts, earlier.Created
-			}
+		if earlier := newest(record.Outcome.Deliveries, &d); earlier != nil { // it goes on being the same delivery
+			d.ID, d.Revision, d.Attempts, d.Created = earlier.ID, earlier.Revision, earlier.Attempts, earlier.Created
 		}
 		if fresh {
-			d.ID, d.Attempts, d.Created = freshID(d.EventID), 0, now
+			d.ID, d.Revision, d.Attempts, d.Created = freshID(d.EventID), record.Event.Revision, 0, now
 		}
 		deliveries = append(deliveries, d)
 	}
@@ -148,6 +153,21 @@ func (a *API) replayEvent(c *call) error {
 		}
 	}
 	return answer.JSON(c.Ctx, fiber.StatusOK, view)
+}
+
+// newest is a step's delivery that is to be made again: the one with its own id, else the one of the newest revision that
+// has any, because a revision that changed nothing for a step made none. nil: there is none.
+func newest(all []state.Delivery, of *state.Delivery) (found *state.Delivery) {
+	for i := range all {
+		d := &all[i]
+		switch {
+		case d.ID == of.ID:
+			return d
+		case of.Revision > 0 && d.Origin == of.Origin && d.Step == of.Step && (found == nil || d.Revision > found.Revision):
+			found = d
+		}
+	}
+	return found
 }
 
 // seenTo takes an event out of the dead letters if it is one.

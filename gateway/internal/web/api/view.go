@@ -25,7 +25,9 @@ type eventView struct {
 	Time       string `json:"time"`
 	Received   string `json:"received"`
 	Verified   string `json:"verified,omitempty"`
-	Size       int    `json:"size"`
+	// Revision counts how often its raw body was read again.
+	Revision int `json:"revision,omitempty"`
+	Size     int `json:"size"`
 	// State is pending (no decision yet), decided or dead.
 	State string `json:"state"`
 	Dead  string `json:"dead,omitempty"`
@@ -46,7 +48,7 @@ func viewEvent(r *state.Record) eventView {
 	v := eventView{
 		ID: ev.ID, Type: ev.Type, Source: ev.Source, SourceKind: ev.SourceKind, Tenant: ev.Tenant,
 		SurveyID: ev.SurveyID, ResponseID: ev.ResponseID, OrigType: ev.OrigType, OrigID: ev.OrigID,
-		Time: stamp(ev.Time), Received: stamp(ev.Received), Verified: ev.Verified, Size: r.Size,
+		Time: stamp(ev.Time), Received: stamp(ev.Received), Verified: ev.Verified, Revision: ev.Revision, Size: r.Size,
 		State: "pending", Deliveries: map[state.DeliveryState]int{},
 	}
 	if ev.Type == event.TypeEntry {
@@ -73,8 +75,18 @@ type recordView struct {
 	Outcome  *outcomeView    `json:"outcome,omitempty"`
 	// SameEvent are this event as it came with other proofs.
 	SameEvent []explain.Same `json:"same_event,omitempty"`
+	// Former are the revisions before the newest, oldest first.
+	Former []formerView `json:"former,omitempty"`
 	// Deliveries takes the place of the counts.
 	Deliveries []deliveryView `json:"deliveries"`
+}
+
+// formerView is a revision that is no longer the newest, with its decision.
+type formerView struct {
+	Revision int             `json:"revision"`
+	Event    json.RawMessage `json:"event"`
+	Outcome  outcomeView     `json:"outcome"`
+	Dead     string          `json:"dead,omitempty"`
 }
 
 type outcomeView struct {
@@ -93,6 +105,13 @@ func viewRecord(r *state.Record, today *decide.Plan) recordView {
 	v := recordView{
 		eventView: viewEvent(r), Event: r.Event.WithRaw(), Position: r.Position, Claims: r.Claims,
 		Deliveries: []deliveryView{},
+	}
+	for i := range r.Former {
+		f := &r.Former[i]
+		v.Former = append(v.Former, formerView{
+			Revision: f.Event.Revision, Event: f.Event.Envelope(), Dead: f.Dead,
+			Outcome: outcomeView{Generation: f.Generation, At: stamp(f.At), Rules: viewRules(f.Rules)},
+		})
 	}
 	if o := r.Outcome; o != nil {
 		v.Outcome = &outcomeView{Generation: o.Generation, At: stamp(o.At), Rules: viewRules(o.Rules)}
@@ -115,6 +134,7 @@ func viewRules(outcomes []state.RuleOutcome) []ruleOutcome {
 type deliveryView struct {
 	ID          string              `json:"id"`
 	Event       string              `json:"event"`
+	Revision    int                 `json:"revision,omitempty"`
 	Tenant      string              `json:"tenant"`
 	Kind        state.OriginKind    `json:"kind"`
 	Rule        string              `json:"rule"`
@@ -150,7 +170,7 @@ type attemptView struct {
 
 func viewDelivery(d *state.Delivery, today *decide.Plan) deliveryView {
 	v := deliveryView{
-		ID: d.ID, Event: d.EventID, Tenant: d.Tenant, Kind: d.Origin.Kind, Rule: d.Origin.Name, Step: d.Step,
+		ID: d.ID, Event: d.EventID, Revision: d.Revision, Tenant: d.Tenant, Kind: d.Origin.Kind, Rule: d.Origin.Name, Step: d.Step,
 		Destination: d.Destination, Connector: d.Connector, State: d.State, Reason: today.ReasonOf(d), Attempts: d.Attempts,
 		Created: stamp(d.Created), Updated: stamp(d.Updated), Hint: explain.DeliveryHint(d),
 	}

@@ -25,6 +25,7 @@ for _, entry in ipairs(some) do
   local all, size = entry[2], 0
   at = tonumber(string.match(entry[1], '^%d+'))
   if ours(at, all) then
+    size = revisedbytes(at)
     for i = 1, #all do size = size + #all[i] end
     local tenant = escaped(field(all, 'tenant'))
     by[tenant] = (by[tenant] or 0) + size

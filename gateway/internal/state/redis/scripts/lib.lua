@@ -158,16 +158,38 @@ local function escaped(name)
   return (string.gsub(name, '[%%:/{}%z]', function(c) return string.format('%%%02x', string.byte(c)) end))
 end
 
--- An event's fields, wherever it is kept: in the stream, in its tenant's share or by itself; nil: it is gone. Without a
--- tenant, those of one that is pending: it is in the stream.
+-- Revisions. An entry is never changed: what the newest revision of an event says stands beside it, in revised:N. They are
+-- looked for only where there are any.
+local revisions
+local function mayberevised()
+  revisions = revisions or tonumber(redis.call('HGET', meta, 'revised') or '0')
+  return revisions > 0
+end
+local function newest(n, all)
+  if not all or not mayberevised() then return all end
+  local newer = redis.call('HGETALL', base .. 'revised:' .. text(n))
+  for i = 1, #newer, 2 do
+    for k = 1, #all, 2 do
+      if all[k] == newer[i] then all[k + 1] = newer[i + 1] end
+    end
+  end
+  return all
+end
+-- The bytes that an event's revisions take, beside its entry.
+local function revisedbytes(n)
+  return mayberevised() and tonumber(redis.call('HGET', base .. 'revised:' .. text(n), 'bytes') or '0') or 0
+end
+
+-- An event's fields, wherever it is kept: in the stream, in its tenant's share or by itself, as its newest revision has
+-- them; nil: it is gone. Without a tenant, those of one that is pending: it is in the stream.
 local function fields(n, tenant)
   local id = text(n) .. '-0'
   local found = redis.call('XRANGE', events, id, id)
-  if found[1] then return found[1][2] end
+  if found[1] then return newest(n, found[1][2]) end
   local kept = redis.call('HGETALL', base .. 'kept:' .. text(n))
-  if kept[1] then return kept end
+  if kept[1] then return newest(n, kept) end
   found = tenant and redis.call('XRANGE', base .. 'share:' .. tenant, id, id)
-  return found and found[1] and found[1][2] or nil
+  return found and found[1] and newest(n, found[1][2]) or nil
 end
 local function field(all, name)
   for i = 1, #all, 2 do

@@ -6,10 +6,11 @@ local state = redis.call('HMGET', meta, 'bytes', 'sharebytes', 'counting', 'coun
 local total = tonumber(state[1] or '0') + tonumber(state[2] or '0')
 local function over() return bound > 0 and total > bound end
 
-local function length(all)
-  local n = 0
-  for i = 1, #all do n = n + #all[i] end
-  return n
+-- The bytes of an event: its entry, and what is kept of its revisions.
+local function length(n, all)
+  local sum = revisedbytes(n)
+  for i = 1, #all do sum = sum + #all[i] end
+  return sum
 end
 local function received(all) return (tonumber(field(all, 'received')) or 0) * 1000 end
 local function old(at) return age > 0 and at < now - age end
@@ -42,10 +43,22 @@ local function references(n, tenant)
   return open or redis.call('ZSCORE', base .. 'gone:' .. tenant, text(n)), mine
 end
 
+-- Takes what is kept of an event's revisions, and what they are found by.
+local function unrevise(n)
+  if not mayberevised() then return end
+  local at = base .. 'revised:' .. text(n)
+  local terms = redis.call('HGET', at, 'terms')
+  if not terms then return end
+  for _, key in ipairs(cjson.decode(terms)) do redis.call('ZREM', base .. key, text(n)) end
+  redis.call('DEL', at)
+  count('revised', -1)
+end
+
 -- Takes an event out of what is kept of it. Its id is recognised as long as deduplication says.
 local function forget(n, tenant, all, mine)
   if #mine > 0 then redis.call('HDEL', owedkey(n), unpack(mine)) end
   redis.call('HDEL', base .. 'outcome:' .. text(math.floor(n / 64)), n % 64)
+  unrevise(n)
   local ids, id = idplace(field(all, 'tenant'), field(all, 'id'))
   local where = string.sub(ids, #base + 1)
   if idage > 0 and received(all) < now - idage then
@@ -62,7 +75,7 @@ local function keep(n, all)
   redis.call('HSET', base .. 'kept:' .. text(n), unpack(all))
   redis.call('ZADD', base .. 'kept', text(n), text(n))
   count('kept', 1)
-  count('keptbytes', length(all))
+  count('keptbytes', length(n, all))
   kept = kept + 1
 end
 

@@ -11,7 +11,7 @@ local function shed(tenant, level, most)
     local all = entry[2]
     if not old(received(all)) and not (usage(tenant) > level and over()) then break end
     last = tonumber(string.match(entry[1], '^%d+'))
-    local size = length(all)
+    local size = length(last, all)
     redis.call('SETBIT', base .. 'aside:' .. text(math.floor(last / 65536)), last % 65536, 0)
     shared[tenant] = (shared[tenant] or 0) - size
     count('share', -1)

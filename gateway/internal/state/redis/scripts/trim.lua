@@ -17,11 +17,11 @@ for _, name in ipairs(orphans) do
     local tenant = escaped(field(all, 'tenant'))
     local open, mine = references(n, tenant)
     if not open then
+      count('keptbytes', -length(n, all))
       forget(n, tenant, all, mine)
       redis.call('DEL', at)
       redis.call('ZREM', base .. 'kept', name)
       count('kept', -1)
-      count('keptbytes', -length(all))
     end
   end
 end
@@ -64,7 +64,7 @@ if low > 1 and (age > 0 or bound > 0) then
     if not ends and not over() then break end
     local n = tonumber(string.match(entry[1], '^%d+'))
     if ours(n, all) then
-      local tenant, size = escaped(field(all, 'tenant')), length(all)
+      local tenant, size = escaped(field(all, 'tenant')), length(n, all)
       count('events', -1)
       count('bytes', -size)
       if ends or usage(tenant) > (levels[tenant] or rest) or not putAside(n, tenant, all, size) then

@@ -1,0 +1,125 @@
+package renormalise
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/source"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// Query selects events of a tenant; zero fields select nothing out.
+type Query struct {
+	Source       string
+	Since, Until time.Time // of Received
+	// Cursor goes on where a page ended.
+	Cursor string
+	How
+}
+
+// Page is what became of some events, oldest first, so that what a product keeps in the end is of the newest.
+type Page struct {
+	// Events were selected: Revised, Unchanged and Left together.
+	Events    int `json:"events"`
+	Revised   int `json:"revised"`
+	Unchanged int `json:"unchanged"`
+	Left      int `json:"left"`
+	// OwnForm are those of Left that were published in our own form, in which nothing can be read otherwise.
+	OwnForm int `json:"own_form"`
+	// Deliveries are made, Superseded ones end, Kept ones stay as they are.
+	Deliveries int `json:"deliveries"`
+	Superseded int `json:"superseded"`
+	Kept       int `json:"kept"`
+	// Results are those of events that are revised or left, each without its deliveries and without those of OwnForm.
+	Results []Brief `json:"results"`
+	// Reached is when the last event that was looked at was received.
+	Reached time.Time `json:"reached,omitzero"`
+	// Next is the cursor of the next page; empty at the end.
+	Next string `json:"next,omitempty"`
+}
+
+// Brief is a Result in a line.
+type Brief struct {
+	Event       string   `json:"event"`
+	Status      Status   `json:"status"`
+	Reason      string   `json:"reason,omitempty"`
+	Revision    int      `json:"revision,omitempty"`
+	Differences []string `json:"differences,omitempty"`
+	Deliveries  int      `json:"deliveries,omitempty"`
+}
+
+// What one page does at most, so that a request ends soon and memory stays small.
+const (
+	lookMost   = 2000
+	reviseMost = 100
+)
+
+var errFull = errors.New("the page is full")
+
+// Many reads a page of events again. Each event is a step of its own: what was done stays done if the gateway dies, and
+// asked for again it does nothing a second time.
+func (n *Normaliser) Many(ctx context.Context, tenant string, q Query) (*Page, error) {
+	var from uint64
+	if q.Cursor != "" {
+		var err error
+		if from, err = strconv.ParseUint(q.Cursor, 36, 64); err != nil {
+			return nil, state.ErrCursor
+		}
+	}
+	p := &Page{Results: []Brief{}}
+	looked := 0
+	err := n.Store.Range(ctx, tenant, from, func(r *state.Record) error {
+		if looked == lookMost || len(p.Results) == reviseMost {
+			p.Next = strconv.FormatUint(r.Position, 36)
+			return errFull
+		}
+		looked++
+		p.Reached = r.Event.Received
+		if !q.selects(r.Event) {
+			return nil
+		}
+		res, err := n.One(ctx, r, q.How)
+		if err != nil {
+			return err
+		}
+		p.add(res)
+		return nil
+	})
+	if err != nil && !errors.Is(err, errFull) {
+		return nil, fmt.Errorf("read again: %w", err)
+	}
+	return p, nil
+}
+
+func (q *Query) selects(ev *event.Event) bool {
+	return (q.Source == "" || ev.Source == q.Source) &&
+		(q.Since.IsZero() || !ev.Received.Before(q.Since)) && (q.Until.IsZero() || ev.Received.Before(q.Until))
+}
+
+func (p *Page) add(res *Result) {
+	p.Events++
+	switch res.Status {
+	case Unchanged:
+		p.Unchanged++
+		return
+	case Revised:
+		p.Revised++
+	case Left:
+		p.Left++
+	}
+	p.Deliveries += len(res.Deliveries)
+	p.Superseded += len(res.Superseded)
+	p.Kept += len(res.Kept)
+	if res.Reason == source.ErrOwnForm.Error() {
+		p.OwnForm++
+		return
+	}
+	p.Results = append(p.Results, Brief{
+		Event: res.Event, Status: res.Status, Reason: res.Reason, Revision: res.Revision, Differences: res.Differences,
+		Deliveries: len(res.Deliveries),
+	})
+}

@@ -1,0 +1,188 @@
+// Package renormalise reads the kept raw bodies of events again, through the profile and the roles that their sources have
+// today, and puts right what followed from the earlier reading: the event has another revision, is decided by today's
+// rules, and its corrected deliveries go out.
+package renormalise
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
+	"github.com/surveygate/surveygate/gateway/internal/source"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// Normaliser reads events again. All fields are required; it is safe for concurrent use.
+type Normaliser struct {
+	Store state.Store
+	// Plan is the running configuration.
+	Plan  func() *decide.Plan
+	Clock clock.Clock
+}
+
+// How says how events are read again.
+type How struct {
+	// DryRun counts, and changes nothing.
+	DryRun bool
+	// Again delivers also what a destination was delivered already with the same request.
+	Again bool
+}
+
+// Status is what became of one event.
+type Status string
+
+// The statuses.
+const (
+	// Revised: today it reads otherwise; it has another revision, or would have one.
+	Revised Status = "revised"
+	// Unchanged: it reads as it did, so nothing is done.
+	Unchanged Status = "unchanged"
+	// Left: it cannot be read again, or not now; it stays as it is.
+	Left Status = "left"
+)
+
+// Result is what became of one event, or would.
+type Result struct {
+	Event  string `json:"event"`
+	Status Status `json:"status"`
+	// Reason is why it was left.
+	Reason string `json:"reason,omitempty"`
+	// Revision is the newest one, this one included.
+	Revision int `json:"revision"`
+	// Differences are the fields that read otherwise.
+	Differences []string `json:"differences,omitempty"`
+	// Deliveries are made; Superseded ones, of earlier revisions, end by this one; Kept ones stay as they are.
+	Deliveries []Delivery `json:"deliveries"`
+	Superseded []Delivery `json:"superseded"`
+	Kept       []Delivery `json:"kept"`
+}
+
+// Delivery is one of a Result.
+type Delivery struct {
+	ID          string           `json:"id,omitempty"`
+	Kind        state.OriginKind `json:"kind"`
+	Rule        string           `json:"rule"`
+	Step        string           `json:"step"`
+	Destination string           `json:"destination"`
+	// Why is what stands behind it, in words.
+	Why string `json:"why,omitempty"`
+}
+
+// Today is the event as it would be read today, as its next revision; the error says why it cannot be read, in words for a
+// person.
+func Today(plan *decide.Plan, ev *event.Event) (*event.Event, error) {
+	if ev.Type == event.TypeEntry {
+		return nil, errors.New("no event was made of this entry of a stream yet: `surveygate dead replay` reads it")
+	}
+	if ev.Source == event.DefaultSource {
+		return nil, source.ErrOwnForm
+	}
+	i := slices.IndexFunc(plan.Config.Sources, func(s *config.Source) bool { return s.Tenant == ev.Tenant && s.Name == ev.Source })
+	if i < 0 {
+		return nil, fmt.Errorf("the configuration no longer has the source `%s`", ev.Source)
+	}
+	return plan.Config.Sources[i].Receiver.Again(ev)
+}
+
+// One reads one event again.
+func (n *Normaliser) One(ctx context.Context, record *state.Record, how How) (*Result, error) {
+	ev := record.Event
+	res := &Result{
+		Event: ev.ID, Revision: ev.Revision, Deliveries: []Delivery{}, Superseded: []Delivery{}, Kept: []Delivery{},
+	}
+	left := func(reason string) (*Result, error) {
+		return &Result{
+			Event: ev.ID, Status: Left, Reason: reason, Revision: ev.Revision,
+			Deliveries: []Delivery{}, Superseded: []Delivery{}, Kept: []Delivery{},
+		}, nil
+	}
+	plan := n.Plan()
+	next, err := Today(plan, ev)
+	if err != nil {
+		return left(err.Error())
+	}
+	if record.Outcome == nil {
+		return left("it is still being worked on")
+	}
+	if res.Differences = event.Differences(ev, next); len(res.Differences) == 0 {
+		res.Status = Unchanged
+		return res, nil
+	}
+	res.Status, res.Revision = Revised, next.Revision
+	r, err := n.plan(ctx, plan, record, next, how, res)
+	if err != nil {
+		return nil, err
+	}
+	if how.DryRun {
+		return res, nil
+	}
+	switch err := n.Store.Revise(ctx, ev.Tenant, r); {
+	case errors.Is(err, state.ErrConflict):
+		return left("one of its deliveries is being made just now, or somebody else reads it again: ask once more")
+	case errors.Is(err, state.ErrNotFound):
+		return left("it is no longer kept")
+	case err != nil:
+		return nil, err
+	}
+	return res, nil
+}
+
+// plan decides a revision by today's rules, and holds what it owes against the deliveries that there are.
+func (n *Normaliser) plan(ctx context.Context, plan *decide.Plan, record *state.Record, next *event.Event, how How, res *Result) (*state.Revision, error) {
+	now := n.Clock.Now()
+	decision := plan.Decide(next, now)
+	r := &state.Revision{Event: next, Generation: plan.Config.Generation, At: now, Rules: decision.Rules}
+	taken, err := n.taken(ctx, next, decision.Owed, how)
+	if err != nil {
+		return nil, err
+	}
+	end := func(d *state.Delivery, why string) {
+		r.Ended = append(r.Ended, d.ID)
+		res.Superseded = append(res.Superseded, view(d, why))
+	}
+	owed := map[stepOf]bool{}
+	for i := range decision.Owed {
+		o := &decision.Owed[i]
+		d := o.Delivery
+		at := stepOf{d.Origin, d.Step}
+		owed[at] = true
+		before := earlier(record, at)
+		if len(before) > 0 && !how.Again {
+			newest := before[len(before)-1]
+			if alike, why := same(o, record, newest, next); alike {
+				d.ID = newest.ID
+				res.Kept = append(res.Kept, view(&d, why))
+				continue
+			}
+		}
+		if by := taken[o.Once]; by != "" {
+			d.ID = ""
+			res.Kept = append(res.Kept, view(&d, "once: event "+by+" of the same response told it"))
+			continue
+		}
+		for _, old := range before {
+			if open(old) {
+				end(old, "its request is another one today")
+			}
+		}
+		d.Reason = fmt.Sprintf("revision %d", next.Revision)
+		if d.Due = next.Received.Add(d.Due.Sub(now)); d.Due.Before(now) { // a delay counts from when the event came in
+			d.Due = now
+		}
+		r.Deliveries = append(r.Deliveries, d)
+		res.Deliveries = append(res.Deliveries, view(&d, ""))
+	}
+	// What its rule no longer asks for must not go out later. What lost its step is the configuration's business.
+	for i := range record.Outcome.Deliveries {
+		d := &record.Outcome.Deliveries[i]
+		if _, there := plan.Today(*d, next); there && open(d) && !owed[stepOf{d.Origin, d.Step}] {
+			end(d, "its "+string(d.Origin.Kind)+" does not match today")
+		}
+	}
+	return r, nil
+}

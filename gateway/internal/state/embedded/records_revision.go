@@ -1,0 +1,118 @@
+package embedded
+
+import (
+	"fmt"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// revisions are what an event's record keeps of its revisions: the decision of the newest, and the former ones with theirs,
+// oldest first.
+type revisions struct {
+	newest decision
+	former []former
+}
+
+// decision is an outcome without its deliveries, which are all in one list.
+type decision struct {
+	generation uint64
+	at         int64
+	dead       string
+	rules      []state.RuleOutcome
+}
+
+type former struct {
+	decision
+	envelope []byte
+}
+
+func (o *outcome) decision() decision {
+	return decision{o.generation, nanos(o.At), o.Dead, o.Rules}
+}
+
+// follow makes the newest a former revision, which was written as an envelope, and d the decision of the newest.
+func (r *revisions) follow(envelope []byte, d decision) {
+	if len(r.former) == state.MaxFormer {
+		r.former = append(r.former[:1], r.former[2:]...)
+	}
+	r.former = append(r.former, former{r.newest, envelope})
+	r.newest = d
+}
+
+func (r *revisions) append(b []byte) []byte {
+	b = appendUint(append(b, revisionsV1), uint64(len(r.former)))
+	for i := range r.former {
+		b = appendBytes(r.former[i].append(b), r.former[i].envelope)
+	}
+	return r.newest.append(b)
+}
+
+func (d *decision) append(b []byte) []byte {
+	b = appendBytes(appendInt(appendUint(b, d.generation), d.at), d.dead)
+	return appendRules(b, d.rules)
+}
+
+// readRevisions shares memory with the record.
+func readRevisions(b []byte) (all revisions, err error) {
+	r := reader{b: b}
+	r.version(revisionsV1)
+	for n := r.count(); n > 0 && !r.bad; n-- {
+		all.former = append(all.former, former{r.decision(), r.bytes()})
+	}
+	all.newest = r.decision()
+	if err := r.err(); err != nil {
+		return all, fmt.Errorf("revisions: %w", err)
+	}
+	return all, nil
+}
+
+func (r *reader) decision() (d decision) {
+	d.generation, d.at, d.dead = r.uint(), r.int(), r.text()
+	d.rules = r.rules()
+	return d
+}
+
+func appendRules(b []byte, rules []state.RuleOutcome) []byte {
+	b = appendUint(b, uint64(len(rules)))
+	for i := range rules {
+		b = appendCode(b, kindWords, string(rules[i].Origin.Kind))
+		b = appendBytes(b, rules[i].Origin.Name)
+		b = appendBytes(b, rules[i].Err)
+	}
+	return b
+}
+
+func (r *reader) rules() (all []state.RuleOutcome) {
+	for n := r.count(); n > 0 && !r.bad; n-- {
+		all = append(all, state.RuleOutcome{
+			Origin: state.Origin{Kind: state.OriginKind(r.code(kindWords)), Name: r.text()}, Err: r.text(),
+		})
+	}
+	return all
+}
+
+// lay puts the newest decision over what the event's commit said, and tells of the former revisions.
+func (s *store) lay(r *state.Record, out *outcome, record []byte) error {
+	t, _, _, err := readEvent(record)
+	if err != nil || len(t.revisions) == 0 {
+		return err
+	}
+	all, err := readRevisions(append([]byte(nil), t.revisions...))
+	if err != nil {
+		return err
+	}
+	n := &all.newest
+	out.generation, out.Generation, out.At, out.Dead, out.Rules = n.generation, s.generations.named(n.generation), fromNanos(n.at), n.dead, n.rules
+	for i := range all.former {
+		f := &all.former[i]
+		ev, err := event.Decode(f.envelope, nil)
+		if err != nil {
+			return err
+		}
+		r.Former = append(r.Former, state.Former{
+			Event: ev, Generation: s.generations.named(f.generation), At: fromNanos(f.at), Rules: f.rules, Dead: f.dead,
+		})
+	}
+	return nil
+}

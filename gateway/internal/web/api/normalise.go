@@ -1,0 +1,77 @@
+package api
+
+import (
+	"errors"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/surveygate/surveygate/gateway/internal/renormalise"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+)
+
+// how reads what normalising takes, and says whether it was asked for; with is what must not stand beside it.
+func (c *call) how(with ...string) (how renormalise.How, asked bool, err error) {
+	if asked, err = c.flag("normalise"); err != nil {
+		return how, false, err
+	}
+	if how.Again, err = c.flag("again"); err != nil {
+		return how, false, err
+	}
+	if how.DryRun, err = c.flag("dry_run"); err != nil {
+		return how, false, err
+	}
+	if !asked {
+		if how != (renormalise.How{}) {
+			return how, false, answer.Invalid("`again` and `dry_run` go with `normalise=true`", "normalise")
+		}
+		return how, false, nil
+	}
+	for _, name := range with {
+		if query(c.Ctx, name) != "" {
+			return how, false, answer.Invalid("`"+name+"` does not go with `normalise`: the whole event is read and decided again, "+
+				"and a revision's deliveries have ids of their own", name)
+		}
+	}
+	return how, true, nil
+}
+
+// normaliseEvent reads one event's raw body again.
+func (a *API) normaliseEvent(c *call, record *state.Record, how renormalise.How) error {
+	res, err := a.Normalise.One(c.ctx, record, how)
+	if err != nil {
+		return err
+	}
+	if res.Status == renormalise.Left {
+		return answer.Clash("it is left as it is: " + res.Reason)
+	}
+	return answer.JSON(c.Ctx, fiber.StatusOK, res)
+}
+
+// replays reads many events again, a page in each request.
+func (a *API) replays(c *call) error {
+	how, asked, err := c.how()
+	if err != nil {
+		return err
+	}
+	if !asked {
+		return answer.Invalid("many events at once are replayed with `normalise=true` alone", "normalise")
+	}
+	q := renormalise.Query{Source: query(c.Ctx, "source"), Cursor: query(c.Ctx, "cursor"), How: how}
+	if q.Source != "" {
+		if err := a.knownSource(c, q.Source); err != nil {
+			return err
+		}
+	}
+	if q.Since, q.Until, err = c.span(a.Clock.Now()); err != nil {
+		return err
+	}
+	p, err := a.Normalise.Many(c.ctx, c.tenant, q)
+	if errors.Is(err, state.ErrCursor) {
+		return answer.Invalid("this is no cursor of a replay", "cursor")
+	}
+	if err != nil {
+		return err
+	}
+	return answer.JSON(c.Ctx, fiber.StatusOK, p)
+}
