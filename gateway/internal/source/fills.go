@@ -1,0 +1,75 @@
+package source
+
+import (
+	"maps"
+	"slices"
+)
+
+// Fills are the fields of an event that the profile fills in some event, by path and in order. The gateway itself fills
+// response.completed by the type, and whole names from their parts and parts from whole names.
+func (p *Profile) Fills() []string {
+	found := map[string]bool{}
+	for _, f := range p.fields {
+		found[f.field.fills()] = true
+	}
+	for _, fills := range p.byType {
+		for _, f := range fills {
+			found[f.field.fills()] = true
+		}
+	}
+	for i := range p.Score {
+		found[p.Score[i].Set.fills()] = true
+	}
+	for i := range p.Roles {
+		found[p.Roles[i].Set.fills()] = true
+	}
+	if len(p.Params) > 0 {
+		found["respondent.params"] = true
+	}
+	if len(p.Answers) > 0 {
+		found["response.answers"] = true
+	}
+	if p.Leads != nil {
+		found["response.leads"] = true
+	}
+	return slices.Sorted(maps.Keys(found))
+}
+
+// fills is the path in the event that the field ends up at.
+func (f Field) fills() string {
+	switch {
+	case f.kind == kindResult:
+		return "response.result"
+	case f.kind == kindMillis:
+		return "response.duration_s"
+	}
+	return f.Name
+}
+
+// Fills are the fields of an event that some event of the source may have, by path and in order: by its profile, by roles
+// of its questions, or worked out by the gateway itself. all says that it may have every field: whoever sends it writes
+// events in our own spelling.
+func (s *Source) Fills() (paths []string, all bool) {
+	found := map[string]bool{"response.completed": true, "warnings": true}
+	for _, path := range s.Profile.Fills() {
+		found[path] = true
+	}
+	for _, f := range s.Roles {
+		found[f.fills()] = true
+	}
+	for _, survey := range s.Surveys {
+		if survey.Name != "" {
+			found["survey.title"] = true
+		}
+		for _, f := range survey.Roles {
+			found[f.fills()] = true
+		}
+	}
+	switch {
+	case found["respondent.name"]:
+		found["respondent.first_name"], found["respondent.last_name"] = true, true
+	case found["respondent.first_name"], found["respondent.last_name"]:
+		found["respondent.name"] = true
+	}
+	return slices.Sorted(maps.Keys(found)), s.Profile == own
+}
