@@ -84,7 +84,7 @@ var about = map[string]string{
 	"survey.version": "The version of the survey.",
 
 	"response.id":           "The platform's id of the response; several events may tell of one response.",
-	"response.completed":    "Whether the respondent reached the end.",
+	"response.completed":    "Whether the respondent reached the end; where the platform does not say it, the event's type does.",
 	"response.started_at":   "When the response began (UTC).",
 	"response.completed_at": "When the response was submitted (UTC).",
 	"response.updated_at":   "When the response was last changed (UTC).",
@@ -108,7 +108,7 @@ var about = map[string]string{
 	"respondent.last_name":   "The last name; taken from the whole name where only that is known.",
 	"respondent.phone":       "The phone number, as it was typed.",
 	"respondent.verified":    "Whether the platform has proved who the person is.",
-	"respondent.consent":     "Whether the person agreed to be written to. Most platforms send no such thing: a role says which question it is.",
+	"respondent.consent":     "Whether the person agreed to be written to. Where no platform is named, a role says which question it is.",
 	"respondent.params":      "Hidden fields and link parameters, each by its own name: `params.plan`, `params[\"plan-name\"]`.",
 
 	"context.ip":           "The address that the response came from.",
