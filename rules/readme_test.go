@@ -286,3 +286,16 @@ func TestLinksOfThePage(t *testing.T) {
 		t.Errorf("%d links", links)
 	}
 }
+
+// Who needs the page finds it: from the README, from the page of the API, from the faults of a condition.
+func TestThePageIsLinked(t *testing.T) {
+	t.Parallel()
+	for page, link := range map[string]string{"../README.md": "](rules/README.md)", "../gateway/API.md": "](../rules/README.md)"} {
+		if text, err := os.ReadFile(page); err != nil || !strings.Contains(string(text), link) {
+			t.Errorf("%s has no link (%v)", page, err)
+		}
+	}
+	if !strings.HasSuffix(expression.Page, "/surveygate/blob/main/rules/README.md") {
+		t.Errorf("faults lead to %s", expression.Page)
+	}
+}

@@ -94,7 +94,7 @@ func New(stdout, stderr io.Writer) *cobra.Command {
 	flags.StringVar(&g.tenant, "tenant", environ("SURVEYGATE_TENANT"), "whose (default: the token's, or default)")
 	flags.BoolVar(&g.json, "json", false, "print JSON")
 	root.AddCommand(
-		g.run(), g.demo(), g.check(), g.test(), g.explain(), g.emit(), g.listen(),
+		g.run(), g.demo(), g.check(), g.test(), g.fields(), g.explain(), g.emit(), g.listen(),
 		g.deliveries(), g.dead(), g.source(), g.secret(), g.version(),
 	)
 	return root

@@ -108,7 +108,7 @@ var about = map[string]string{
 	"respondent.last_name":   "The last name; taken from the whole name where only that is known.",
 	"respondent.phone":       "The phone number, as it was typed.",
 	"respondent.verified":    "Whether the platform has proved who the person is.",
-	"respondent.consent":     "Whether the person agreed to be written to. Where no platform is named, a role says which question it is.",
+	"respondent.consent":     "Whether the person agreed to be written to. Where the platform does not send it, a role says which question it is.",
 	"respondent.params":      "Hidden fields and link parameters, each by its own name: `params.plan`, `params[\"plan-name\"]`.",
 
 	"context.ip":           "The address that the response came from.",

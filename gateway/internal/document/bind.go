@@ -281,7 +281,9 @@ func expressionFault(n *Node, e *expression.Error) Fault {
 		}
 		n = next
 	}
-	return n.FaultAt(e.Offset, e.Length, e.Message, e.Remedy)
+	f := n.FaultAt(e.Offset, e.Length, e.Message, e.Remedy)
+	f.Page = expression.Page
+	return f
 }
 
 // step is the child that a step of a path leads to.
