@@ -35,6 +35,59 @@ func (p *Profile) Fills() []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
+// constants are the texts that the profile fills a field with; known is false where it takes any from the body.
+func (p *Profile) constants(path string) (texts []string, known bool) {
+	known = true
+	take := func(fills []fill) {
+		for _, f := range fills {
+			if f.field.fills() != path {
+				continue
+			}
+			for _, from := range f.from.Paths {
+				if known = known && from.fixed.Exists(); known {
+					texts = append(texts, f.from.Prefix+from.fixed.Text())
+				}
+			}
+		}
+	}
+	take(p.fields)
+	for _, fills := range p.byType {
+		take(fills)
+	}
+	answered := func(set Field) bool { return set.fills() == path }
+	return texts, known && !slices.ContainsFunc(p.Roles, func(r Role) bool { return answered(r.Set) }) &&
+		!slices.ContainsFunc(p.Score, func(s Score) bool { return answered(s.Set) })
+}
+
+// Constants are the texts that a field of the source's events can be; known is false where they may be any.
+func (s *Source) Constants(path string) (texts []string, known bool) {
+	if path == "survey.title" && len(s.Surveys) > 0 || s.Profile == own || s.hasRole(path) {
+		return nil, false
+	}
+	return s.Profile.constants(path)
+}
+
+// hasRole says whether an answer may fill a field, in some survey.
+func (s *Source) hasRole(path string) bool {
+	sets := func(roles map[string]Field) bool {
+		for _, f := range roles {
+			if f.fills() == path {
+				return true
+			}
+		}
+		return false
+	}
+	if sets(s.Roles) {
+		return true
+	}
+	for _, survey := range s.Surveys {
+		if sets(survey.Roles) {
+			return true
+		}
+	}
+	return false
+}
+
 // fills is the path in the event that the field ends up at.
 func (f Field) fills() string {
 	switch {
