@@ -161,6 +161,56 @@ func TestFieldsAreNamesOfTheLanguage(t *testing.T) {
 	}
 }
 
+// check warns of what the page of the rule language says that it warns of.
+func TestRulesPageWarnings(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../rules/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rows, found := strings.Cut(string(page), "| Warned of | `check` warns |\n| --- | --- |\n")
+	if !found {
+		t.Fatal("the page has no table of warnings")
+	}
+	plain, played := strings.NewReplacer("`", "", "; ", " "), 0
+	for row := range strings.Lines(rows) {
+		cells := strings.Split(row, "|")
+		if len(cells) != 4 {
+			break
+		}
+		played++
+		file := filepath.Join(t.TempDir(), "surveygate.yaml")
+		if err := os.WriteFile(file, []byte("sources: {typeform: {profile: typeform, secrets: [s]}, shop: {profile: pollqr, secrets: [s]}}\n"+
+			"connections: {alarms: {slack: {webhook: \"https://hooks.slack.com/services/T/B/x\"}}}\nrules:\n  - name: r\n    send: [alarms]\n    when: "+
+			strings.Trim(cells[1], " `")+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		report, err := gateway.Check(gateway.Options{Config: file}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := strings.Fields(plain.Replace(cells[2]))
+		if len(report.Warnings) != 1 || !containsInOrder(plain.Replace(report.Warnings[0]), want) {
+			t.Errorf("%s: %v, want %v", cells[1], report.Warnings, want)
+		}
+	}
+	if played < 5 {
+		t.Errorf("%d warnings were played", played)
+	}
+}
+
+// containsInOrder says whether the words stand in a text, one after the other.
+func containsInOrder(text string, words []string) bool {
+	for _, word := range words {
+		_, after, found := strings.Cut(text, word)
+		if !found {
+			return false
+		}
+		text = after
+	}
+	return true
+}
+
 // Every command of the page of the rule language runs.
 func TestRulesPageCommands(t *testing.T) {
 	t.Parallel()

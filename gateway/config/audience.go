@@ -11,6 +11,53 @@ import (
 	"github.com/surveygate/surveygate/rules/expression"
 )
 
+// reach is where the events of a tenant come from.
+type reach struct {
+	sources []*Source
+	// names are those of its sources, also of such as are switched off; publishers those that tokens may publish as.
+	names, publishers []string
+	// free says that a source takes events in our own spelling, which may name another source and hold every field.
+	free bool
+}
+
+// reachOf is where the events of a tenant come from. The sources and tokens of all files are known by then.
+func (l *loader) reachOf(tenant string) *reach {
+	if l.reaches == nil {
+		l.reaches = map[string]*reach{}
+		of := func(tenant string) *reach {
+			if l.reaches[tenant] == nil {
+				l.reaches[tenant] = &reach{}
+			}
+			return l.reaches[tenant]
+		}
+		for at := range l.sources {
+			r := of(at.tenant)
+			r.names = append(r.names, at.name)
+		}
+		for _, s := range l.config.Sources {
+			r := of(s.Tenant)
+			r.sources = append(r.sources, s)
+			r.free = r.free || s.Receiver.Free()
+		}
+		for _, t := range l.config.Tokens {
+			if slices.Contains(t.Scopes, "publish") {
+				r := of(t.Tenant)
+				r.publishers = append(r.publishers, t.Sources...)
+			}
+		}
+	}
+	r := l.reaches[tenant]
+	if r == nil {
+		r = &reach{}
+	}
+	if everywhere := l.reaches[AnyTenant]; everywhere != nil {
+		with := *r
+		with.publishers = slices.Concat(r.publishers, everywhere.publishers)
+		r = &with
+	}
+	return r
+}
+
 // audience is where the events of a rule come from.
 type audience struct {
 	sources []*Source
@@ -20,33 +67,16 @@ type audience struct {
 
 // audienceOf finds the sources that a rule can see in a tenant: those that its condition does not leave out.
 func (l *loader) audienceOf(r *Rule, tenant string) audience {
-	var a audience
 	wanted, narrow := r.Match.When.Demands("source")
 	sees := func(name string) bool { return !narrow || slices.Contains(wanted, name) }
-	for _, s := range l.config.Sources {
-		if s.Tenant != tenant {
-			continue
-		}
+	from := l.reachOf(tenant)
+	a := audience{open: from.free || slices.ContainsFunc(from.publishers, func(name string) bool { return name == AnySource || sees(name) })}
+	for _, s := range from.sources {
 		if sees(s.Name) {
 			a.sources = append(a.sources, s)
 		}
-		if _, all := s.Receiver.Fills(); all { // whoever writes events himself also names their source
-			a.open = true
-		}
 	}
-	a.open = a.open || slices.ContainsFunc(l.publishers(tenant), func(name string) bool { return name == AnySource || sees(name) })
 	return a
-}
-
-// publishers are the names that tokens of the file may publish as in a tenant.
-func (l *loader) publishers(tenant string) []string {
-	var names []string
-	for _, t := range l.config.Tokens {
-		if (t.Tenant == tenant || t.Tenant == AnyTenant) && slices.Contains(t.Scopes, "publish") {
-			names = append(names, t.Sources...)
-		}
-	}
-	return names
 }
 
 // tenants are those that a rule runs in and that something is configured for.
@@ -72,7 +102,7 @@ func (l *loader) tenants(r *Rule) []string {
 
 // warnOfRule tells what of a rule can never be: words that no event has, and a consent that nobody can have given.
 func (l *loader) warnOfRule(r *Rule, s *ruleSettings) {
-	l.warnOfWords(r, s.Node.Key("when"))
+	l.warnOfComparisons(r, s.Node.Key("when"), s.When.Comparisons())
 	for i := range s.Send {
 		l.warnOfWords(r, s.Send[i].settings)
 	}
@@ -94,8 +124,7 @@ func (l *loader) warnOfConsent(r *Rule, s *ruleSettings) {
 			}
 			a := l.audienceOf(r, tenant)
 			if a.open || len(a.sources) == 0 || slices.ContainsFunc(a.sources, func(s *Source) bool {
-				filled, _ := s.Receiver.Fills()
-				return slices.Contains(filled, "respondent.consent")
+				return slices.Contains(s.Receiver.Fills(), "respondent.consent")
 			}) {
 				continue
 			}
@@ -116,7 +145,7 @@ func (l *loader) warnOfConsent(r *Rule, s *ruleSettings) {
 
 // warnOfWords tells of comparisons in the expressions below a node with a word that the name never is.
 func (l *loader) warnOfWords(r *Rule, n *document.Node) {
-	if n == nil || n.HasUnset() {
+	if n == nil {
 		return
 	}
 	for _, item := range n.Items {
@@ -128,11 +157,17 @@ func (l *loader) warnOfWords(r *Rule, n *document.Node) {
 	if n.Kind != document.Scalar || !strings.ContainsAny(n.Text, "\"'`") {
 		return // nothing in it is a fixed text
 	}
-	v, err := expression.CompileValue(n.Text)
-	if err != nil {
-		return // it is told where it is bound, or is no expression
+	if v, err := expression.CompileValue(n.Text); err == nil { // else it is told where it is bound, or is no expression
+		l.warnOfComparisons(r, n, v.Comparisons())
 	}
-	for _, c := range v.Comparisons() {
+}
+
+// warnOfComparisons tells of comparisons of the expression at a node with a word that the name never is.
+func (l *loader) warnOfComparisons(r *Rule, n *document.Node, all []expression.Comparison) {
+	if n == nil || n.HasUnset() {
+		return
+	}
+	for _, c := range all {
 		words, closed := l.wordsOf(r, c.Name)
 		if !closed || slices.Contains(words, c.Text) {
 			continue
@@ -214,21 +249,15 @@ func (l *loader) sourcesOf(r *Rule) (names []string, closed bool) {
 	if r.Match.Hears(event.TypeEntry) || slices.ContainsFunc(r.Match.Events, func(e string) bool { return strings.HasPrefix(e, event.GatewayPrefix) }) {
 		return nil, false
 	}
+	names = append(names, event.DefaultSource)
 	for _, tenant := range l.tenants(r) {
-		names = append(names, event.DefaultSource)
-		names = append(names, l.publishers(tenant)...)
-		for at := range l.sources {
-			if at.tenant == tenant {
-				names = append(names, at.name)
-			}
+		from := l.reachOf(tenant)
+		if from.free || slices.Contains(from.publishers, AnySource) {
+			return nil, false
 		}
-		for _, s := range l.config.Sources {
-			if _, all := s.Receiver.Fills(); all && s.Tenant == tenant {
-				return nil, false // its events may name another source
-			}
-		}
+		names = slices.Concat(names, from.names, from.publishers)
 	}
 	slices.Sort(names)
 	names = slices.Compact(names)
-	return names, !slices.Contains(names, AnySource)
+	return names, true
 }

@@ -144,6 +144,8 @@ connections: {alarms: {slack: {webhook: "${SLACK_WEBHOOK}"}}, theirs: {slack: {w
 
 		{when: `tenant == "default"`}, {when: `tenant == "othr"`, rule: `tenant: other, `, want: []string{"`tenant` is never `othr` | \"othr\" | did you mean other?"}},
 
+		{when: `source == "${SLACK_WEBHOOK}"`, want: []string{"`source` is never `https://hooks.slack.com/services/T/B/x` | \"${SLACK_WEBHOOK}\" | one of: api, shop, typeform"}},
+
 		// These may be anything.
 		{when: `survey.type == "npss"`}, {when: `context.country == "Germany"`}, {when: `answer("q") == "Detractor"`}, {when: `params.source == "typefrom"`},
 		{when: `source startsWith "type" or lower(source) == "x" or source > "a"`},
@@ -156,6 +158,17 @@ connections: {alarms: {slack: {webhook: "${SLACK_WEBHOOK}"}}, theirs: {slack: {w
 		if got := warnings(t, text); strings.Join(got, "\n") != strings.Join(c.want, "\n") {
 			t.Errorf("%s\nsays %q\nwant %q", text, got, c.want)
 		}
+	}
+}
+
+// What stands for a variable that is not set is no misspelt word: `surveygate test` loads such a file.
+func TestUnsetWordsAreNotWarnedOf(t *testing.T) {
+	t.Parallel()
+	c := load(t, config.Options{AllowUnset: true, Env: func(string) (string, bool) { return "", false }}, `
+webhooks: [{name: w, url: "https://hook.example.com/in", signature: none, events: [response.completed], when: 'source == "${NAME}"', body: {a: 'source == "${NAME}"'}}]
+`)
+	if len(c.Warnings) > 0 {
+		t.Errorf("warned: %v", c.Warnings)
 	}
 }
 

@@ -73,7 +73,7 @@ func (l *loader) subscribe() {
 				Build: map[string]connectors.Connector{d.Tenant: d.alone},
 			}},
 		}
-		l.warnOfWords(r, s.Node.Key("when"))
+		l.warnOfComparisons(r, s.Node.Key("when"), s.When.Comparisons())
 		l.warnOfWords(r, s.Node.Key("body"))
 		l.config.Rules = append(l.config.Rules, r)
 	}

@@ -61,7 +61,7 @@ func (p *Profile) constants(path string) (texts []string, known bool) {
 
 // Constants are the texts that a field of the source's events can be; known is false where they may be any.
 func (s *Source) Constants(path string) (texts []string, known bool) {
-	if path == "survey.title" && len(s.Surveys) > 0 || s.Profile == own || s.hasRole(path) {
+	if path == "survey.title" && len(s.Surveys) > 0 || s.Free() || s.hasRole(path) {
 		return nil, false
 	}
 	return s.Profile.constants(path)
@@ -100,9 +100,8 @@ func (f Field) fills() string {
 }
 
 // Fills are the fields of an event that some event of the source may have, by path and in order: by its profile, by roles
-// of its questions, or worked out by the gateway itself. all says that it may have every field: whoever sends it writes
-// events in our own spelling.
-func (s *Source) Fills() (paths []string, all bool) {
+// of its questions, or worked out by the gateway itself. A source that is Free may fill all others too.
+func (s *Source) Fills() []string {
 	found := map[string]bool{"response.completed": true, "warnings": true}
 	for _, path := range s.Profile.Fills() {
 		found[path] = true
@@ -124,5 +123,8 @@ func (s *Source) Fills() (paths []string, all bool) {
 	case found["respondent.first_name"], found["respondent.last_name"]:
 		found["respondent.name"] = true
 	}
-	return slices.Sorted(maps.Keys(found)), s.Profile == own
+	return slices.Sorted(maps.Keys(found))
 }
+
+// Free says that whoever sends to the source writes events in our own spelling, with whatever fields and source they name.
+func (s *Source) Free() bool { return s.Profile == own }
