@@ -164,7 +164,7 @@ func oneLine(text string) string { return strings.Join(strings.Fields(text), " "
 // wrap breaks a text into lines at spaces. A word that is longer than a line is cut.
 func wrap(text string, width int) []string {
 	lines := []string{""}
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		word = cut(word, width)
 		last := &lines[len(lines)-1]
 		switch {

@@ -106,6 +106,11 @@ func (l *loader) warnOfRule(r *Rule, s *ruleSettings) {
 	for i := range s.Send {
 		l.warnOfWords(r, s.Send[i].settings)
 	}
+	for _, step := range r.Steps {
+		for _, d := range l.find(r.Tenant, step.Destination) {
+			l.warnOfWords(r, d.settings)
+		}
+	}
 	if !r.Match.Disabled {
 		l.warnOfConsent(r, s)
 	}

@@ -120,7 +120,9 @@ connections: {alarms: {slack: {webhook: "${SLACK_WEBHOOK}"}}, theirs: {slack: {w
 		when, more, rule string
 		want             []string
 	}{
-		{when: `source == "typeform"`}, {when: `source in ["shop", "api"]`}, {when: `source != "shop"`},
+		{when: `source == "typeform"`},
+		{when: `source in ["shop", "api"]`},
+		{when: `source != "shop"`},
 		{when: `source == "typefrom"`, want: []string{"`source` is never `typefrom` | \"typefrom\" | did you mean typeform?"}},
 		{when: `source != "typefrom"`, want: []string{"`source` is never `typefrom` | \"typefrom\" | did you mean typeform?"}},
 		{when: `source not in ["shop", "typefrom"]`, want: []string{"`source` is never `typefrom` | \"typefrom\" | did you mean typeform?"}},
@@ -132,22 +134,30 @@ connections: {alarms: {slack: {webhook: "${SLACK_WEBHOOK}"}}, theirs: {slack: {w
 		{when: `source == "anything"`, more: token(`, sources: ["*"]`)},
 		{when: `source == "anything"`, more: token(`, sources: ["*"], tenant: other`), want: []string{"`source` is never `anything` | \"anything\" | one of: api, shop, typeform"}},
 
-		{when: `nps_group == "detractor"`}, {when: `nps_group in ["passive", "promoter"]`}, {when: `(nps_group ?? "none") == "none"`},
+		{when: `nps_group == "detractor"`},
+		{when: `nps_group in ["passive", "promoter"]`},
+		{when: `(nps_group ?? "none") == "none"`},
 		{when: `nps_group == "Detractor"`, want: []string{"`nps_group` is never `Detractor` | \"Detractor\" | did you mean detractor?"}},
 		{when: `nps_group in ["passive", "promotor"]`, want: []string{"`nps_group` is never `promotor` | \"promotor\" | did you mean promoter?"}},
 		{when: `["promotor"] contains nps_group`, want: []string{"`nps_group` is never `promotor` | \"promotor\" | did you mean promoter?"}},
 
-		{when: `type == "response.completed"`}, {when: `type != "test"`}, {when: `type == "response.updated"`, rule: `events: ["response.*"], `},
+		{when: `type == "response.completed"`},
+		{when: `type != "test"`},
+		{when: `type == "response.updated"`, rule: `events: ["response.*"], `},
 		{when: `type == "response.complete"`, want: []string{"`type` is never `response.complete` | \"response.complete\" | did you mean response.completed?"}},
 		{when: `type == "response.updated"`, want: []string{"the rule never hears of `response.updated` | \"response.updated\" | write it under events: too, or take it out here"}},
 		{when: `type == "form_response"`, want: []string{"`type` is never `form_response` | \"form_response\" | here it is called response.completed"}},
 
-		{when: `tenant == "default"`}, {when: `tenant == "othr"`, rule: `tenant: other, `, want: []string{"`tenant` is never `othr` | \"othr\" | did you mean other?"}},
+		{when: `tenant == "default"`},
+		{when: `tenant == "othr"`, rule: `tenant: other, `, want: []string{"`tenant` is never `othr` | \"othr\" | did you mean other?"}},
 
 		{when: `source == "${SLACK_WEBHOOK}"`, want: []string{"`source` is never `https://hooks.slack.com/services/T/B/x` | \"${SLACK_WEBHOOK}\" | one of: api, shop, typeform"}},
 
 		// These may be anything.
-		{when: `survey.type == "npss"`}, {when: `context.country == "Germany"`}, {when: `answer("q") == "Detractor"`}, {when: `params.source == "typefrom"`},
+		{when: `survey.type == "npss"`},
+		{when: `context.country == "Germany"`},
+		{when: `answer("q") == "Detractor"`},
+		{when: `params.source == "typefrom"`},
 		{when: `source startsWith "type" or lower(source) == "x" or source > "a"`},
 	} {
 		to := "alarms"
@@ -179,13 +189,18 @@ func TestMisspeltWordsAreFoundInEveryExpression(t *testing.T) {
 	for _, text := range []string{
 		`rules: [{name: r, send: [{alarms: {text: '{{ nps_group == "promotor" ? "!" : "" }}'}}, hook]}]`,
 		`rules: [{name: r, send: [{hook: {body: {list: [{happy: 'nps_group == "promotor"'}]}}}]}]`,
+		`rules: [{name: r, send: [hook, shared]}, {name: r2, send: [shared]}]`,
 		`webhooks: [{name: w, url: "https://hook.example.com/in", signature: none, events: [response.completed], when: 'nps_group == "promotor"'}]`,
 		`webhooks: [{name: w, url: "https://hook.example.com/in", signature: none, events: [response.completed], body: {happy: 'nps_group == "promotor"'}}]`,
 	} {
 		if !strings.HasPrefix(text, "webhooks") {
 			text += "\nwebhooks: [{name: hook, url: \"https://hook.example.com/in\", signature: none}]"
 		}
-		text += "\nconnections: {alarms: {slack: {webhook: \"${SLACK_WEBHOOK}\"}}}\n"
+		shared := ""
+		if strings.Contains(text, "shared") { // what a connection says holds for every step of it, and is told once
+			shared = `, shared: {slack: {webhook: "${SLACK_WEBHOOK}", text: '{{ nps_group == "promotor" ? "!" : "" }}'}}`
+		}
+		text += "\nconnections: {alarms: {slack: {webhook: \"${SLACK_WEBHOOK}\"}}" + shared + "}\n"
 		if got := warnings(t, text); len(got) != 1 || got[0] != never {
 			t.Errorf("%s\nsays %q", text, got)
 		}
@@ -217,9 +232,13 @@ func TestWordsOfProfilesAreASet(t *testing.T) {
 		more, when string
 		want       int
 	}{
-		{"", `survey.type == "nps"`, 0}, {"", `survey.type == "npss"`, 1},
-		{open, `survey.type == "npss"`, 0}, {open, `source == "acme" and survey.type == "npss"`, 1}, {open, `source == "monkey" and survey.type == "x"`, 0},
-		{token, `survey.type == "npss"`, 0}, {token, `source == "acme" and survey.type == "npss"`, 1},
+		{"", `survey.type == "nps"`, 0},
+		{"", `survey.type == "npss"`, 1},
+		{open, `survey.type == "npss"`, 0},
+		{open, `source == "acme" and survey.type == "npss"`, 1},
+		{open, `source == "monkey" and survey.type == "x"`, 0},
+		{token, `survey.type == "npss"`, 0},
+		{token, `source == "acme" and survey.type == "npss"`, 1},
 	} {
 		if got := said(c.more, c.when); got != c.want {
 			t.Errorf("%s%s: %d warnings, want %d", c.more, c.when, got, c.want)

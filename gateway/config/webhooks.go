@@ -74,7 +74,7 @@ func (l *loader) subscribe() {
 			}},
 		}
 		l.warnOfComparisons(r, s.Node.Key("when"), s.When.Comparisons())
-		l.warnOfWords(r, s.Node.Key("body"))
+		l.warnOfWords(r, d.settings)
 		l.config.Rules = append(l.config.Rules, r)
 	}
 }

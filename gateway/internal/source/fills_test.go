@@ -83,7 +83,8 @@ func TestFillsOfASource(t *testing.T) {
 		"respondent.name": {false, false, true}, "survey.title": {true, true, true}, "context.country": {},
 	} {
 		for i, settings := range []Settings{
-			{}, {Roles: map[string]Field{"7": role("consent")}},
+			{},
+			{Roles: map[string]Field{"7": role("consent")}},
 			{Surveys: map[string]Survey{"s": {Roles: map[string]Field{"2": role("ces_score"), "3": role("first_name")}}}},
 		} {
 			if got := slices.Contains(filled(settings), path); got != want[i] {
