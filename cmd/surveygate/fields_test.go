@@ -199,6 +199,28 @@ func TestRulesPageWarnings(t *testing.T) {
 	}
 }
 
+// What the page says of conditions in YAML is true: which need a block, and that a block takes each of them.
+func TestRulesPageYAML(t *testing.T) {
+	t.Parallel()
+	for condition, plain := range map[string]bool{
+		`nps_score <= 6 and context.country == "DE"`: true, `not (consent ?? false)`: true, `(nps_score ?? 10) <= 6`: true, `feedback contains 'it''s'`: false,
+		`"DE" == context.country`: false, `'DE' == context.country`: false, `["DE"] contains context.country`: false, `!consent`: false,
+		`feedback == "a: b"`: false, `any(answer("q"), # == "a")`: false, `any(answer("q"), (# == "a"))`: true,
+	} {
+		for _, when := range []string{condition, "|\n      " + condition} {
+			file := filepath.Join(t.TempDir(), "surveygate.yaml")
+			if err := os.WriteFile(file, []byte("connections: {alarms: {slack: {webhook: \"https://hooks.slack.com/services/T/B/x\"}}}\n"+
+				"rules:\n  - name: r\n    send: [alarms]\n    when: "+when+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := gateway.Check(gateway.Options{Config: file}, "")
+			if want := plain || when != condition && !strings.Contains(condition, "''"); (err == nil) != want {
+				t.Errorf("%s: %v", when, err)
+			}
+		}
+	}
+}
+
 // containsInOrder says whether the words stand in a text, one after the other.
 func containsInOrder(text string, words []string) bool {
 	for _, word := range words {

@@ -96,3 +96,16 @@ func TestFillsOfASource(t *testing.T) {
 		t.Error("an event in our own spelling, and no other, may hold every field")
 	}
 }
+
+// A role fills every field of the data that holds one value, as the page of the rule language says.
+func TestRolesFillEveryFieldOfOneValue(t *testing.T) {
+	t.Parallel()
+	for _, n := range event.Glossary() {
+		_, data := event.Resolve(n.Name)
+		one := data && n.Kind != event.Object && n.Kind != event.Array
+		var f Field
+		if err := f.UnmarshalText([]byte(n.Name)); (err == nil) != one {
+			t.Errorf("%s as a role: %v", n.Name, err)
+		}
+	}
+}
