@@ -2,6 +2,7 @@ package connectors
 
 import (
 	"fmt"
+	"reflect"
 
 	"github.com/surveygate/surveygate/rules/event"
 )
@@ -33,6 +34,23 @@ func (c *Consent) UnmarshalText(b []byte) error {
 		return nil
 	}
 	return fmt.Errorf("`%s` is no way to treat consent; one of required, assume, store", b)
+}
+
+// ConsentOf returns the `consent` setting of a connector; ok is false where it has none, because it writes to nobody.
+func ConsentOf(c Connector) (setting Consent, ok bool) {
+	v := reflect.Indirect(reflect.ValueOf(c))
+	if v.Kind() != reflect.Struct {
+		return "", false
+	}
+	for _, field := range reflect.VisibleFields(v.Type()) {
+		if field.IsExported() && field.Type == reflect.TypeFor[Consent]() {
+			if setting = v.FieldByIndex(field.Index).Interface().(Consent); setting == "" { //nolint:forcetypeassert // asked above
+				setting = ConsentRequired
+			}
+			return setting, true
+		}
+	}
+	return "", false
 }
 
 // Subscribe says whether the respondent may be subscribed. False without an error is for ConsentStore alone: keep the

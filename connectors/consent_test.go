@@ -45,3 +45,30 @@ func TestConsent(t *testing.T) {
 		t.Errorf("store: %q, %v", c, err)
 	}
 }
+
+// A connector that writes to people is known by the type of its setting, wherever that stands.
+func TestConsentOf(t *testing.T) {
+	t.Parallel()
+	type account struct{ Consent connectors.Consent }
+	type list struct {
+		connectors.Connector
+		account
+		other connectors.Consent
+	}
+	type silent struct{ connectors.Connector }
+	for _, c := range []struct {
+		connector connectors.Connector
+		want      connectors.Consent
+		ok        bool
+	}{
+		{&list{}, connectors.ConsentRequired, true},
+		{&list{account: account{connectors.ConsentStore}}, connectors.ConsentStore, true},
+		{&list{other: connectors.ConsentAssume}, connectors.ConsentRequired, true},
+		{&silent{}, "", false},
+		{nil, "", false},
+	} {
+		if got, ok := connectors.ConsentOf(c.connector); got != c.want || ok != c.ok {
+			t.Errorf("%+v: %q, %v", c.connector, got, ok)
+		}
+	}
+}

@@ -137,7 +137,7 @@ func New(stdout, stderr io.Writer) *cobra.Command {
 	flags.StringVar(&g.tenant, "tenant", environ("SURVEYGATE_TENANT"), "whose (default: the token's, or default)")
 	flags.BoolVar(&g.json, "json", false, "print JSON")
 	root.AddCommand(
-		g.run(), g.demo(), g.check(), g.test(), g.explain(), g.emit(), g.listen(),
+		g.run(), g.demo(), g.check(), g.test(), g.fields(), g.explain(), g.emit(), g.listen(),
 		g.reload(), g.replay(), g.deliveries(), g.dead(), g.destinations(), g.source(), g.secret(), g.version(),
 	)
 	for _, parent := range root.Commands() {

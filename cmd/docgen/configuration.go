@@ -41,7 +41,7 @@ func configuration(src *source) ([]file, error) {
 		return nil, fmt.Errorf("reference: %w", err)
 	}
 	return []file{
-		{"configs/schema.json", append(schema, '\n')},
-		{"configs/surveygate.yaml", reference},
+		{path: "configs/schema.json", text: append(schema, '\n')},
+		{path: "configs/surveygate.yaml", text: reference},
 	}, nil
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	_ "github.com/surveygate/surveygate/connectors/all"
 	"github.com/surveygate/surveygate/gateway/config"
@@ -25,10 +26,26 @@ func main() {
 	}
 }
 
-// file is one derived file, by its path in the module.
+// file is one derived file, by its path in the module; or, with a part, what stands in a page that people write between
+// <!-- part --> and <!-- /part -->.
 type file struct {
 	path string
 	text []byte
+	part string
+}
+
+// fresh is the file as it should be, given how it is now.
+func (f *file) fresh(now []byte) ([]byte, error) {
+	if f.part == "" {
+		return f.text, nil
+	}
+	begin, end := []byte("<!-- "+f.part+" -->\n"), []byte("<!-- /"+f.part+" -->")
+	before, rest, opened := bytes.Cut(now, begin)
+	_, after, closed := bytes.Cut(rest, end)
+	if !opened || !closed {
+		return nil, fmt.Errorf("%s: the derived part `%s` has no place: write `%s` and `%s` around it", f.path, f.part, bytes.TrimSpace(begin), end)
+	}
+	return slices.Concat(before, begin, f.text, end, after), nil
 }
 
 func run(out io.Writer, root string, check bool) error {
@@ -40,18 +57,22 @@ func run(out io.Writer, root string, check bool) error {
 	for _, f := range files {
 		path := filepath.Join(root, filepath.FromSlash(f.path))
 		now, err := os.ReadFile(path)
-		if err == nil && bytes.Equal(now, f.text) {
-			continue
-		}
-		if err != nil && !os.IsNotExist(err) {
+		if err != nil && (f.part != "" || !os.IsNotExist(err)) {
 			return err
+		}
+		text, fault := f.fresh(now)
+		if fault != nil {
+			return fault
+		}
+		if err == nil && bytes.Equal(now, text) {
+			continue
 		}
 		stale++
 		if check {
 			_, _ = fmt.Fprintf(out, "%s is stale\n", f.path)
 			continue
 		}
-		if err := os.WriteFile(path, f.text, 0o644); err != nil { //nolint:gosec // pages are for everybody to read
+		if err := os.WriteFile(path, text, 0o644); err != nil { //nolint:gosec // pages are for everybody to read
 			return err
 		}
 		_, _ = fmt.Fprintf(out, "%s written\n", f.path)
@@ -69,10 +90,11 @@ func derive(root string) ([]file, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := platforms(config.Platforms())
+	known := config.Platforms()
+	all, err := platforms(known)
 	if err != nil {
 		return nil, err
 	}
 	more, err := configuration(src)
-	return append(append(files, all), more...), err
+	return append(append(files, all, names(known)), more...), err
 }

@@ -35,8 +35,14 @@ func TestStaleFilesAreSeenAndWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	stale := func(f file) []byte {
+		if f.part == "" {
+			return []byte("stale")
+		}
+		return []byte("Written by a person.\n<!-- " + f.part + " -->\nstale\n<!-- /" + f.part + " -->\nThe end.\n")
+	}
 	for _, f := range files {
-		if err := os.WriteFile(filepath.Join(dir, f.path), []byte("stale"), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, f.path), stale(f), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -48,7 +54,7 @@ func TestStaleFilesAreSeenAndWritten(t *testing.T) {
 		if !strings.Contains(out.String(), f.path+" is stale\n") {
 			t.Errorf("-check did not name %s:\n%s", f.path, &out)
 		}
-		if text, err := os.ReadFile(filepath.Join(dir, f.path)); err != nil || string(text) != "stale" {
+		if text, err := os.ReadFile(filepath.Join(dir, f.path)); err != nil || !bytes.Equal(text, stale(f)) {
 			t.Errorf("-check wrote %s (%v)", f.path, err)
 		}
 	}
@@ -56,14 +62,29 @@ func TestStaleFilesAreSeenAndWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, f := range files {
-		if text, err := os.ReadFile(filepath.Join(dir, f.path)); err != nil || !bytes.Equal(text, f.text) {
+		want := f.text
+		if f.part != "" { // what people wrote around it stays
+			want = bytes.Replace(stale(f), []byte("stale\n"), f.text, 1)
+		}
+		if text, err := os.ReadFile(filepath.Join(dir, f.path)); err != nil || !bytes.Equal(text, want) {
 			t.Errorf("%s was not written (%v)", f.path, err)
 		}
 	}
 }
 
 // sources are what pages are made of.
-var sources = []string{"connectors", "configs", "gateway/config", "gateway/signature", "gateway/internal/outbound", "gateway/internal/source"}
+var sources = []string{"connectors", "configs", "gateway/config", "gateway/signature", "gateway/internal/outbound", "gateway/internal/source", "rules"}
+
+// A page that lost the place of a derived part is a fault, not a page without it.
+func TestAPartWithoutAPlaceIsAnError(t *testing.T) {
+	t.Parallel()
+	f := file{path: "page.md", text: []byte("derived\n"), part: "names"}
+	for _, page := range []string{"", "<!-- names -->\n", "<!-- /names -->\n"} {
+		if _, err := f.fresh([]byte(page)); err == nil || !strings.Contains(err.Error(), "`names` has no place") {
+			t.Errorf("%q: %v", page, err)
+		}
+	}
+}
 
 func TestTheReferenceIsAConfiguration(t *testing.T) {
 	t.Parallel()

@@ -36,7 +36,7 @@ func pages(src *source) ([]file, error) {
 		if err != nil {
 			return nil, fmt.Errorf("page of %s: %w", name, err)
 		}
-		files = append(files, file{"connectors/" + name + "/README.md", page})
+		files = append(files, file{path: "connectors/" + name + "/README.md", text: page})
 		row, err := tableRow(name, opening(p, name))
 		if err != nil {
 			return nil, err
@@ -52,7 +52,7 @@ event; the gateway sends, signs, retries, limits and records. Each page shows th
 | Connector | What it does | Actions | Own limit |
 | --- | --- | --- | --- |
 ` + table.String()
-	return append(files, file{"connectors/README.md", []byte(all)}), nil
+	return append(files, file{path: "connectors/README.md", text: []byte(all)}), nil
 }
 
 func tableRow(name, what string) (string, error) {

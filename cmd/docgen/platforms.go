@@ -46,7 +46,7 @@ func platforms(all []config.Platform) (file, error) {
 	for _, p := range all {
 		platform(&b, p)
 	}
-	return file{"configs/sources/README.md", []byte(b.String())}, nil
+	return file{path: "configs/sources/README.md", text: []byte(b.String())}, nil
 }
 
 // anchor is how pages name the place of a heading.

@@ -167,6 +167,7 @@ type loader struct {
 	sources      map[target]*document.Node            // keys
 	rules        map[string]map[string]*document.Node // names, by rule and tenant
 	webhooks     []*destination
+	reaches      map[string]*reach // by tenant; see reachOf
 }
 
 func (l *loader) fault(f ...document.Fault) { l.faults = append(l.faults, f...) }

@@ -91,6 +91,7 @@ func (l *loader) addRules(f *fileSettings) {
 		}
 		l.steps(r, s)
 		l.tests(r, s)
+		l.warnOfRule(r, s)
 		l.config.Rules = append(l.config.Rules, r)
 	}
 }

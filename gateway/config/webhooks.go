@@ -65,14 +65,17 @@ func (l *loader) subscribe() {
 			continue
 		}
 		events = l.incomplete(d, events)
-		l.config.Rules = append(l.config.Rules, &Rule{
+		r := &Rule{
 			Item:  d.Item,
 			Match: &rules.Rule{Kind: rules.WebhookKind, Tenant: d.Tenant, Name: d.Name, Events: events, When: s.When, Disabled: !d.Enabled},
 			Steps: []*Step{{
 				Name: d.Name, Destination: d.Name, At: d.At,
 				Build: map[string]connectors.Connector{d.Tenant: d.alone},
 			}},
-		})
+		}
+		l.warnOfComparisons(r, s.Node.Key("when"), s.When.Comparisons())
+		l.warnOfWords(r, d.settings)
+		l.config.Rules = append(l.config.Rules, r)
 	}
 }
 

@@ -213,18 +213,7 @@ func (c *compiler) binary(n *ast.BinaryNode) *node {
 		return c.compare(n, code, args)
 	}
 	if code, ok := textOperators[n.Operator]; ok {
-		remedy := ""
-		if right.op == opList {
-			c.fault(n.Right, fmt.Sprintf("`%s` wants a text, and `%s` is a list", n.Operator, c.show(n.Right)),
-				fmt.Sprintf("ask for each: any(%s, %s %s #)", c.show(n.Right), c.show(n.Left), n.Operator))
-			return c.unclear()
-		}
-		if left.kinds == lists || left.kinds == lists|objects {
-			remedy = fmt.Sprintf("a list is searched with in: %s in %s", c.show(n.Right), c.show(n.Left))
-		}
-		c.needHint(n.Left, left, texts, fmt.Sprintf("`%s` wants a text", n.Operator), remedy)
-		c.need(n.Right, right, texts, fmt.Sprintf("`%s` wants a text", n.Operator))
-		return &node{op: opText, code: code, kinds: booleans, args: args}
+		return c.text(n, code, left, right)
 	}
 	if code, ok := computes[n.Operator]; ok {
 		return c.compute(n, code, args)
@@ -330,23 +319,77 @@ func (c *compiler) matches(n *ast.BinaryNode, left, right *node) *node {
 	return out
 }
 
-func (c *compiler) in(n *ast.BinaryNode, left, right *node) *node {
-	out := &node{op: opIn, kinds: booleans, args: []*node{left, right}}
-	if !c.needHint(n.Right, right, lists|objects, "`in` looks into a list", inRemedy(c, n, left, right)) {
+// text compiles contains, startsWith and endsWith. Only contains also looks into a list: for one of its items.
+func (c *compiler) text(n *ast.BinaryNode, code uint8, left, right *node) *node {
+	out := &node{op: opText, code: code, kinds: booleans, args: []*node{left, right}}
+	wanted, message := texts, fmt.Sprintf("`%s` wants a text", n.Operator)
+	remedy := fmt.Sprintf("ask its items: any(%s, # %s %s)", c.show(n.Left), n.Operator, c.show(n.Right))
+	if code == codeContains {
+		wanted, message, remedy = texts|lists, "`contains` wants a text or a list", fmt.Sprintf("for a key of an object: %s in %s", c.show(n.Right), c.show(n.Left))
+	}
+	if left.kinds&(lists|objects) == 0 {
+		remedy = ""
+	}
+	if !c.needHint(n.Left, left, wanted, message, remedy) {
 		return out
 	}
-	if right.op != opList || len(right.args) == 0 {
+	if right.op == opList {
+		c.fault(n.Right, fmt.Sprintf("`%s` wants a text, and `%s` is a list", n.Operator, c.show(n.Right)),
+			fmt.Sprintf("ask for each: any(%s, %s %s #)", c.show(n.Right), c.show(n.Left), n.Operator))
 		return out
 	}
-	var held kinds
-	for _, item := range right.args {
-		held |= item.kinds
+	if code != codeContains || left.kinds&lists == 0 {
+		c.need(n.Right, right, texts, fmt.Sprintf("`%s` wants a text", n.Operator))
+		return out
 	}
-	if left.kinds&held == 0 {
-		c.fault(n, fmt.Sprintf("`%s` is %s and the list holds %s: it is never in it", c.show(n.Left), left.kinds, held),
-			c.mixed(n.Left, n.Right, left, right.args[0]))
+	c.need(n.Right, right, numbers|texts|booleans, "`contains` looks for a text, a number, true or false")
+	if left.kinds == lists {
+		c.held(n, n.Right, n.Left, right, left)
 	}
 	return out
+}
+
+// in compiles `x in list`. A single value counts as a list of one where only the event says which of them it is, as an
+// answer may be one choice or several.
+func (c *compiler) in(n *ast.BinaryNode, left, right *node) *node {
+	out := &node{op: opIn, kinds: booleans, args: []*node{left, right}}
+	if c.needHint(n.Right, right, lists|objects, "`in` looks into a list", inRemedy(c, n, left, right)) {
+		c.held(n, n.Left, n.Right, left, right)
+	}
+	return out
+}
+
+// held says that a list can never hold an item.
+func (c *compiler) held(n, itemAt, listAt ast.Node, item, list *node) {
+	held, remedy := c.itemsOf(list), ""
+	if item.kinds&held != 0 {
+		return
+	}
+	if list.op == opList {
+		remedy = c.mixed(itemAt, listAt, item, list.args[0])
+	} else if held == objects {
+		remedy = fmt.Sprintf("ask what its items hold: any(%s, .value == %s)", c.show(listAt), c.show(itemAt))
+	}
+	c.fault(n, fmt.Sprintf("`%s` is %s and the list holds %s: it is never in it", c.show(itemAt), item.kinds, held), remedy)
+}
+
+// itemsOf are the kinds of a list's items, as far as they are known at load.
+func (c *compiler) itemsOf(list *node) kinds {
+	var held kinds
+	switch {
+	case list.op == opList:
+		for _, item := range list.args {
+			held |= item.kinds
+		}
+	case list.op == opSlot:
+		if path := c.scope.slots[list.slot].path; path == "response.answers" || path == "response.leads" {
+			held = objects
+		}
+	}
+	if held == 0 {
+		return anything
+	}
+	return held
 }
 
 func (c *compiler) choose(n *ast.ConditionalNode) *node {

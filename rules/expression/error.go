@@ -7,6 +7,9 @@ import (
 	"strings"
 )
 
+// Page is where the language is explained to people; rules/README.md is its source.
+const Page = "https://github.com/surveygate/surveygate/blob/main/rules/README.md"
+
 // Error is one fault of a text.
 type Error struct {
 	// Offset and Length are where, in bytes of the text.

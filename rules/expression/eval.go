@@ -213,6 +213,12 @@ func order(code uint8, less, equal bool) bool {
 
 func (f *frame) text(n *node) Truth {
 	a, b := f.operand(n.args[0]), f.operand(n.args[1])
+	if a.kind == list && n.code == codeContains {
+		if !f.fit(n, b, numbers|texts|booleans) {
+			return Unknown
+		}
+		return f.holds(n, a, b)
+	}
 	if !f.fit(n, a, texts) || !f.fit(n, b, texts) {
 		return Unknown
 	}

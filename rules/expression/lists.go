@@ -192,7 +192,8 @@ func (f *frame) same(a, b *value) bool {
 	return true
 }
 
-// in looks for a value in a list, or for a key in an object. An absent item leaves open what is not found.
+// in looks for a value in a list, or for a key in an object. One value that is no list is a list of one: a question
+// that takes several choices comes as a text from platforms that send one choice so.
 func (f *frame) in(n *node) Truth {
 	a := f.operand(n.args[0])
 	if n.args[1].op == opList {
@@ -205,11 +206,18 @@ func (f *frame) in(n *node) Truth {
 	case b.kind == object && a.kind == text:
 		t := f.open(b)
 		return truthOf(t != nil && f.spend(len(t.keys)) && slices.Contains(t.keys, a.str))
-	case b.kind != list:
-		f.mismatch(n, b.kind.String()+" is not a list")
-		return Unknown
+	case b.kind == list:
+		return f.holds(n, b, a)
+	case b.kind == a.kind:
+		return truthOf(f.same(a, b))
 	}
-	t := f.open(b)
+	f.mismatch(n, b.kind.String()+" is not a list")
+	return Unknown
+}
+
+// holds says whether an item is in a list. An absent item leaves open what is not found.
+func (f *frame) holds(n *node, of, a *value) Truth {
+	t := f.open(of)
 	if t == nil {
 		return Unknown
 	}

@@ -2,6 +2,7 @@ package expression
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
@@ -66,3 +67,18 @@ func (c *compiler) unknown(n ast.Node, path []string) {
 }
 
 var absentWords = map[string]bool{"null": true, "none": true, "undefined": true, "empty": true, "nil": true, "missing": true}
+
+// Operators are all signs and words of the language that join values, in order.
+func Operators() []string {
+	all := []string{"!", "&&", "?:", "??", "and", "in", "matches", "not", "or", "||"}
+	for _, of := range []map[string]uint8{compares, textOperators, computes} {
+		for name := range of {
+			all = append(all, name)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// Functions are the names of all functions, in order.
+func Functions() []string { return functionNames() }

@@ -20,7 +20,7 @@ const (
 	opNot                // args[0]
 	opCompare            // args[0] code args[1]
 	opIn                 // args[0] in args[1]
-	opText               // args[0] contains, startsWith or endsWith args[1]
+	opText               // args[0] contains, startsWith or endsWith args[1]; contains of a list is about its items
 	opMatches            // args[0] matches pattern
 	opCompute            // args[0] code args[1]
 	opNegate             // -args[0]

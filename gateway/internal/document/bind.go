@@ -281,17 +281,18 @@ func expressionFault(n *Node, e *expression.Error) Fault {
 		}
 		n = next
 	}
-	if n.Style != Plain {
-		return n.FaultAt(e.Offset, e.Length, e.Message, e.Remedy)
-	}
-	if fault, ok := n.itemAsComment(); ok {
-		return fault
-	}
 	remedy := e.Remedy
-	if strings.Contains(remedy, " #") {
-		remedy += ", and put the whole in single quotes, because # begins a comment in YAML"
+	if n.Style == Plain {
+		if fault, ok := n.itemAsComment(); ok {
+			return fault
+		}
+		if strings.Contains(remedy, " #") {
+			remedy += ", and put the whole in single quotes, because # begins a comment in YAML"
+		}
 	}
-	return n.FaultAt(e.Offset, e.Length, e.Message, remedy)
+	f := n.FaultAt(e.Offset, e.Length, e.Message, remedy)
+	f.Page = expression.Page
+	return f
 }
 
 // step is the child that a step of a path leads to.

@@ -132,7 +132,8 @@ x.yaml:11:5: `+"`url`"+` is missing in `+"`inner`"+`
       |     ^ add url:
 x.yaml:12:5: `+"`inner`"+` is a single value, wanted is a mapping
    12 |   - url
-      |     ^~~ write settings as key: value`, "\n")
+      |     ^~~ write settings as key: value
+see `+expression.Page, "\n")
 	if diff := cmp.Diff(want, Bind(root, &b, Options{}).Error()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -31,6 +31,8 @@ type Fault struct {
 	Length  int    `json:"length,omitempty"`
 	Message string `json:"message"`
 	Remedy  string `json:"remedy,omitempty"`
+	// Page is where what the fault is about is explained; may be empty.
+	Page string `json:"page,omitempty"`
 
 	file *file
 }
@@ -111,11 +113,16 @@ func printable(source []rune) string {
 	}, strings.TrimRight(string(source), "\r "))
 }
 
-// Error shows every fault, in the order of the files.
+// Error shows every fault, in the order of the files, and then the pages that explain them, each once.
 func (f Faults) Error() string {
-	texts := make([]string, len(f))
+	texts := make([]string, len(f), len(f)+1)
+	var pages []string
 	for i, fault := range f.Sorted() {
 		texts[i] = fault.String()
+		if fault.Page != "" && !slices.Contains(pages, fault.Page) {
+			pages = append(pages, fault.Page)
+			texts = append(texts, "see "+fault.Page)
+		}
 	}
 	return strings.Join(texts, "\n")
 }

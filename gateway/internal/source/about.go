@@ -84,6 +84,8 @@ type Platform struct {
 	// Secrets and Vars are what a source must set so that requests are proved.
 	Secrets bool
 	Vars    []string
+	// Fills are the fields of an event that the profile fills, by path.
+	Fills []string
 	// Dedupe is the key that two deliveries of one event share, DedupeOf those of single types, in order of the types.
 	Dedupe   string
 	DedupeOf []DedupeKey
@@ -97,7 +99,7 @@ type EventName struct{ Own, Canonical string }
 
 // Platform describes a profile.
 func (p *Profile) Platform() Platform {
-	d := Platform{Name: p.Name, About: p.About, Decode: string(p.Decode), Dedupe: p.Dedupe.text, Hints: p.Hints}
+	d := Platform{Name: p.Name, About: p.About, Decode: string(p.Decode), Dedupe: p.Dedupe.text, Hints: p.Hints, Fills: p.Fills()}
 	for i := range p.Handshake {
 		if h := &p.Handshake[i]; h.When != nil {
 			d.Events = append(d.Events, EventName{h.When.words(), "test"})

@@ -1,0 +1,130 @@
+package source
+
+import (
+	"maps"
+	"slices"
+)
+
+// Fills are the fields of an event that the profile fills in some event, by path and in order. The gateway itself fills
+// response.completed by the type, and whole names from their parts and parts from whole names.
+func (p *Profile) Fills() []string {
+	found := map[string]bool{}
+	for _, f := range p.fields {
+		found[f.field.fills()] = true
+	}
+	for _, fills := range p.byType {
+		for _, f := range fills {
+			found[f.field.fills()] = true
+		}
+	}
+	for i := range p.Score {
+		found[p.Score[i].Set.fills()] = true
+	}
+	for i := range p.Roles {
+		found[p.Roles[i].Set.fills()] = true
+	}
+	if len(p.Params) > 0 {
+		found["respondent.params"] = true
+	}
+	if len(p.Answers) > 0 {
+		found["response.answers"] = true
+	}
+	if p.Leads != nil {
+		found["response.leads"] = true
+	}
+	return slices.Sorted(maps.Keys(found))
+}
+
+// constants are the texts that the profile fills a field with; known is false where it takes any from the body.
+func (p *Profile) constants(path string) (texts []string, known bool) {
+	known = true
+	take := func(fills []fill) {
+		for _, f := range fills {
+			if f.field.fills() != path {
+				continue
+			}
+			for _, from := range f.from.Paths {
+				if known = known && from.fixed.Exists(); known {
+					texts = append(texts, f.from.Prefix+from.fixed.Text())
+				}
+			}
+		}
+	}
+	take(p.fields)
+	for _, fills := range p.byType {
+		take(fills)
+	}
+	answered := func(set Field) bool { return set.fills() == path }
+	return texts, known && !slices.ContainsFunc(p.Roles, func(r Role) bool { return answered(r.Set) }) &&
+		!slices.ContainsFunc(p.Score, func(s Score) bool { return answered(s.Set) })
+}
+
+// Constants are the texts that a field of the source's events can be; known is false where they may be any.
+func (s *Source) Constants(path string) (texts []string, known bool) {
+	if path == "survey.title" && len(s.Surveys) > 0 || s.Free() || s.hasRole(path) {
+		return nil, false
+	}
+	return s.Profile.constants(path)
+}
+
+// hasRole says whether an answer may fill a field, in some survey.
+func (s *Source) hasRole(path string) bool {
+	sets := func(roles map[string]Field) bool {
+		for _, f := range roles {
+			if f.fills() == path {
+				return true
+			}
+		}
+		return false
+	}
+	if sets(s.Roles) {
+		return true
+	}
+	for _, survey := range s.Surveys {
+		if sets(survey.Roles) {
+			return true
+		}
+	}
+	return false
+}
+
+// fills is the path in the event that the field ends up at.
+func (f Field) fills() string {
+	switch {
+	case f.kind == kindResult:
+		return "response.result"
+	case f.kind == kindMillis:
+		return "response.duration_s"
+	}
+	return f.Name
+}
+
+// Fills are the fields of an event that some event of the source may have, by path and in order: by its profile, by roles
+// of its questions, or worked out by the gateway itself. A source that is Free may fill all others too.
+func (s *Source) Fills() []string {
+	found := map[string]bool{"response.completed": true, "warnings": true}
+	for _, path := range s.Profile.Fills() {
+		found[path] = true
+	}
+	for _, f := range s.Roles {
+		found[f.fills()] = true
+	}
+	for _, survey := range s.Surveys {
+		if survey.Name != "" {
+			found["survey.title"] = true
+		}
+		for _, f := range survey.Roles {
+			found[f.fills()] = true
+		}
+	}
+	switch {
+	case found["respondent.name"]:
+		found["respondent.first_name"], found["respondent.last_name"] = true, true
+	case found["respondent.first_name"], found["respondent.last_name"]:
+		found["respondent.name"] = true
+	}
+	return slices.Sorted(maps.Keys(found))
+}
+
+// Free says that whoever sends to the source writes events in our own spelling, with whatever fields and source they name.
+func (s *Source) Free() bool { return s.Profile == own }
