@@ -50,7 +50,8 @@ func trimDest(t *tx, s *slice, d *dest) {
 	trimHistory(t, s, d, tabFailures)
 }
 
-// trimWaiting makes the oldest of what waits dead letters. What is leased is left for the next time.
+// trimWaiting makes the oldest of what waits dead letters. What is leased is left for the next time, and holds up nothing
+// that stands behind it.
 func trimWaiting(t *tx, s *slice, d *dest) {
 	b := s.r.Waiting
 	before, aged := s.before(b.Age)
@@ -66,7 +67,7 @@ func trimWaiting(t *tx, s *slice, d *dest) {
 		if !over() && !(aged && p.at < before) {
 			return false
 		}
-		if n++; n > sliceEvents {
+		if n == sliceEvents {
 			s.more = true
 			return false
 		}
@@ -74,6 +75,7 @@ func trimWaiting(t *tx, s *slice, d *dest) {
 		if o == nil || o.State != state.Waiting || !t.seize(o) {
 			return true
 		}
+		n++
 		to := o.Delivery
 		to.State, to.Reason = state.Dead, waitedTooLong
 		t.change(o, &to)

@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	readyMost = 512 // destinations of one round
+	readyMost = 512 // destinations of one part of a turn
+	readyAsks = 8   // parts of one round
 	atOnce    = 32  // the most a destination gets in one turn while others are ready too
 	dueBytes  = 8 << 20
 	dueMost   = 512
@@ -113,26 +114,73 @@ func (r *round) at(script, reply any) int64 {
 	return unixMicro(r.now) + asInt(reply) - asInt(script)
 }
 
-// of are the destinations of a shard that can be served now and that the caller has room for.
+// parts is how far a turn over a shard's ready destinations has come: when it began, score and name of the last one that
+// was looked at. The zero value begins a turn.
+type parts struct{ began, score, name string }
+
+// of are destinations of a shard that can be served now and that the caller has room for. It goes on where the last round
+// ended, until they take all that is asked for or all that are ready were looked at. Of very many ready destinations a
+// round looks at some, and the next one goes on: so those without room hold up no other, and a round stays cheap.
 func (r *round) of(ctx context.Context, sh *shard) ([]*ready, error) {
-	got, err := r.s.run(ctx, readyScript, sh.base, r.s.now(), readyMost)
-	if err != nil {
-		return nil, err
-	}
-	reply := asList(got)
-	if len(reply) < 2 {
-		return nil, errCorrupt
-	}
-	r.next = min(r.next, r.at(reply[0], reply[1]))
+	sh.mu.Lock()
+	at := sh.parts
+	sh.mu.Unlock()
 	var all []*ready
-	for i := 2; i+1 < len(reply); i += 2 {
-		d := &ready{shard: sh, token: asText(reply[i]), due: int(asInt(reply[i+1]))}
-		d.tenant, d.name = untoken(d.token)
-		if r.roomOf(d) > 0 {
-			all = append(all, d)
+	seen := map[string]bool{}
+	takes, fresh, over := 0, at == parts{}, false // over: the turn that an earlier round began has ended
+	for range readyAsks {
+		some, next, err := r.part(ctx, sh, at)
+		if err != nil {
+			return nil, err
 		}
+		at = next
+		for _, d := range some {
+			if room := r.roomOf(d); room > 0 && !seen[d.token] {
+				seen[d.token] = true
+				all, takes = append(all, d), takes+min(room, d.due)
+			}
+		}
+		ended := at == parts{}
+		if takes >= r.left || ended && (fresh || over) {
+			break
+		}
+		over = over || ended // what stood before the place where this round went on comes now
+	}
+	sh.mu.Lock()
+	sh.parts = at
+	sh.mu.Unlock()
+	if at != (parts{}) && !over {
+		r.next = unixMicro(r.now) // there is more in this turn
 	}
 	return all, nil
+}
+
+// part asks for a part of a turn, and says where the next one begins.
+func (r *round) part(ctx context.Context, sh *shard, at parts) ([]*ready, parts, error) {
+	args := []any{r.s.now(), readyMost}
+	if at != (parts{}) {
+		args = append(args, at.began, at.score, at.name)
+	}
+	got, err := r.s.run(ctx, readyScript, sh.base, args...)
+	if err != nil {
+		return nil, at, err
+	}
+	reply := asList(got)
+	if len(reply) < 5 {
+		return nil, at, errCorrupt
+	}
+	r.next = min(r.next, r.at(reply[0], reply[1]))
+	next := parts{asText(reply[2]), asText(reply[3]), asText(reply[4])}
+	if next.name == "" {
+		next = parts{}
+	}
+	var all []*ready
+	for i := 5; i+1 < len(reply); i += 2 {
+		d := &ready{shard: sh, token: asText(reply[i]), due: int(asInt(reply[i+1]))}
+		d.tenant, d.name = untoken(d.token)
+		all = append(all, d)
+	}
+	return all, next, nil
 }
 
 func (r *round) roomOf(d *ready) int {

@@ -98,9 +98,10 @@ type shard struct {
 	mu      sync.Mutex
 	held    map[uint64]int // bytes of the events that this process holds
 	left    []state.Claimed
-	lost    bool // a claim's answer was lost: what it held is still to be found
-	freed   bool // some were released, or their holder died: those come before new ones
-	largest int  // entry of the last claim
+	lost    bool  // a claim's answer was lost: what it held is still to be found
+	freed   bool  // some were released, or their holder died: those come before new ones
+	largest int   // entry of the last claim
+	parts   parts // how far the turn over ready destinations has come
 
 	routesRest atomic.Pointer[time.Time] // it failed to answer for routes, and is not asked until then
 

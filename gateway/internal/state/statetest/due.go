@@ -132,6 +132,49 @@ var dues = []test{
 			s.Fatalf("%d are left, want 10", len(got))
 		}
 	}},
+	{name: "destinations without room hold up no other", run: func(s *suite) {
+		const sick = 2000
+		names := make([]string, sick)
+		for i := range names {
+			names[i] = fmt.Sprintf("sick%04d", i)
+		}
+		for i, some := range slices.Collect(slices.Chunk(names, 250)) {
+			s.waiting(fmt.Sprint("sick", i), s.h.Now(), some...)
+		}
+		s.h.Advance(time.Second)
+		s.waiting("well", s.h.Now(), "well")
+		asked := map[string]int{}
+		ask := state.ClaimDue{Max: 100, Lease: leaseTime, Room: func(_, destination string) int {
+			asked[destination]++
+			if destination == "well" {
+				return 1
+			}
+			return 0
+		}}
+		got, next, err := s.store().ClaimDue(s.ctx, ask)
+		s.ok(err)
+		s.same("served", destinationsOf(got), []string{"well"})
+		for destination, n := range asked {
+			if n > 1 {
+				s.Fatalf("the room of %s was asked for %d times in one call", destination, n)
+			}
+		}
+		if !next.IsZero() && !next.After(s.h.Now()) {
+			s.Fatalf("next at %v: what has no room is not asked for again and again", next)
+		}
+		// Those without room are served once they have some, all of them.
+		served := map[string]bool{}
+		for range sick {
+			got, _ := s.claimDue(100)
+			for _, d := range got {
+				served[d.Delivery.Destination] = true
+			}
+			if len(got) == 0 {
+				break
+			}
+		}
+		s.same("served at last", len(served), sick)
+	}},
 	{name: "bounded in bytes", run: func(s *suite) {
 		for _, k := range numbered(4) {
 			s.waiting(k, s.h.Now(), "crm")

@@ -11,17 +11,27 @@ local overdue, dropped, ended, more = 0, 0, 0, false
 
 local waits = redis.call('ZCARD', base .. 'wait:' .. dest)
 local bytes = tonumber(redis.call('HGET', base .. 'waitbytes', dest) or '0')
-local oldest = redis.call('ZRANGE', base .. 'wait:' .. dest, 0, most - 1, 'WITHSCORES')
-for i = 1, #oldest, 2 do
+-- Those that a holder has are passed, however many they are: what stands behind them is not held up.
+local passed = 0
+while overdue < most do
   local over = wcount > 0 and waits > wcount or wbytes > 0 and bytes > wbytes
-  if not over and not (wage > 0 and tonumber(oldest[i + 1]) < now - wage) then break end
-  local m = oldest[i]
+  local oldest = redis.call('ZRANGE', base .. 'wait:' .. dest, passed, passed, 'WITHSCORES')
+  if not oldest[2] or not over and not (wage > 0 and tonumber(oldest[2]) < now - wage) then break end
+  local m = oldest[1]
   local n, at = struct.unpack('>I8', m)
   local suffix = string.sub(m, at)
   local kept = redis.call('HGET', owedkey(n), owedfield(n, suffix))
   local o = kept and unowed(kept)
   local score = tonumber(redis.call('ZSCORE', base .. 'due:' .. dest, m) or '0')
-  if o and not (o.leased == 1 and score > now) then
+  if not o then -- nothing is known of it
+    redis.call('ZREM', base .. 'due:' .. dest, m)
+    redis.call('ZREM', base .. 'wait:' .. dest, m)
+    count('waiting', -1)
+    touched[dest] = true
+    waits = waits - 1
+  elseif o.leased == 1 and score > now then
+    passed = passed + 1
+  else
     unlisted(o, n, suffix)
     o.state, o.reason, o.leased, o.due, o.updated = 'X', 'waited too long', 0, 0, now
     -- History says what ended: here as the record itself, as scripts cannot write what the caller would.
@@ -45,8 +55,11 @@ if dage > 0 then
       o.state = 'P'
       redis.call('HSET', owedkey(n), owedfield(n, suffix), owed(o))
       orphan(n)
-      dropped = dropped + 1
+    else
+      redis.call('ZREM', base .. 'dead:' .. dest, m)
+      count('dead', -1)
     end
+    dropped = dropped + 1
   end
   more = more or dropped == most
 end
