@@ -179,6 +179,9 @@ func open(opts Options) (s *store, err error) {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", opts.Dir, err), s.db.Close(), s.lock.Close())
 	}
 	go s.write()
+	if err := s.recall(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", opts.Dir, err), s.Close())
+	}
 	return s, nil
 }
 

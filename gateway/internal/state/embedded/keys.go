@@ -25,6 +25,7 @@ import (
 //	response  tenant response position                    -
 //	person    tenant hash position                        -
 //	due       tenant dest due position suffix             bytes of its event
+//	leased    position suffix                             tenant of what waits with a lease that its record says
 //	waiting   tenant dest created position suffix         -
 //	dead      tenant dest time position suffix            -
 //	history   tenant dest time position suffix            what one commit said of a delivery, with its attempts
@@ -72,6 +73,7 @@ const (
 	tabShare
 	tabGone
 	tabTenant
+	tabLeased
 )
 
 // layoutVersion is written at first start; a store of another version is refused, not guessed at.

@@ -28,6 +28,9 @@ func (t *tx) list(d *dest, o *owed, by int64) {
 		t.val = appendUint(t.val[:0], uint64(o.size))
 		write(listKey(t.key, tabDue, d.tenant, d.name, due), t.val)
 		write(listKey(t.key, tabWaiting, d.tenant, d.name, o.waitingPlace()), nil)
+		if o.Leased {
+			write(leasedKey(t.key, o.pos, o.suffix), []byte(d.tenant))
+		}
 		t.due = append(t.due, dueChange{d: d, place: due, added: by > 0, settled: by < 0})
 		c.waiting += by
 		c.waitingBytes += by * int64(o.size)

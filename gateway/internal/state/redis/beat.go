@@ -34,10 +34,20 @@ func (s *store) beats() {
 }
 
 func (s *store) beat(ctx context.Context, sh *shard) error {
-	freed, err := s.run(ctx, beatScript, sh.base, "", s.holder, deadAfter.Microseconds())
-	if n := asInt(freed); err == nil && n > 0 {
-		s.log.Info("took over from a dead holder", "events", n)
+	got, err := s.run(ctx, beatScript, sh.base, s.now(), s.holder, deadAfter.Microseconds())
+	if err != nil {
+		return err
+	}
+	freed := asList(got)
+	if len(freed) < 2 {
+		return errCorrupt
+	}
+	events, due := asInt(freed[0]), asInt(freed[1])
+	if events+due > 0 {
+		s.log.Info("took over from a dead holder", "events", events, "deliveries", due)
+	}
+	if events > 0 {
 		sh.free()
 	}
-	return err
+	return nil
 }

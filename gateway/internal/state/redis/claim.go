@@ -347,7 +347,7 @@ func (s *store) buryEvent(ctx context.Context, sh *shard, n uint64, tenant, reas
 	if err := s.keepNames(ctx, fresh); err != nil {
 		return err
 	}
-	_, err := s.run(ctx, commitScript, sh.base, s.now(), "B", n, escape(tenant), record)
+	_, err := s.run(ctx, commitScript, sh.base, s.now(), s.holder, "B", n, escape(tenant), record)
 	return err
 }
 

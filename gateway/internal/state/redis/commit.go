@@ -324,7 +324,7 @@ func listFor(d *state.Delivery) string {
 
 // commitGroup is one call of the script: events of all calls, then due deliveries of all.
 func (s *store) commitGroup(sh *shard, calls []*committing) {
-	args := []any{s.now()}
+	args := []any{s.now(), s.holder}
 	n := 0
 	for _, c := range calls {
 		args = append(args, c.args...)

@@ -122,6 +122,9 @@ type parts struct{ began, score, name string }
 // ended, until they take all that is asked for or all that are ready were looked at. Of very many ready destinations a
 // round looks at some, and the next one goes on: so those without room hold up no other, and a round stays cheap.
 func (r *round) of(ctx context.Context, sh *shard) ([]*ready, error) {
+	if err := r.s.giveBack(ctx, sh); err != nil {
+		return nil, err
+	}
 	sh.mu.Lock()
 	at := sh.parts
 	sh.mu.Unlock()
@@ -243,14 +246,23 @@ func (t *turns) share(all []*ready, left int, room map[string]int) []*ready {
 	return served
 }
 
-func (r *round) lease(ctx context.Context, sh *shard, served []*ready) error {
-	lease := unixMicro(r.now.Add(r.ask.Lease))
-	args := []any{r.s.now(), span(r.ask.Lease), lease, r.bytes}
+func (r *round) lease(ctx context.Context, sh *shard, served []*ready) (err error) {
+	lease := r.s.word(r.now.Add(r.ask.Lease))
+	args := []any{r.s.now(), r.s.holder, span(r.ask.Lease), lease, r.bytes}
 	for _, d := range served {
 		args = append(args, d.token, d.give)
 	}
 	call, cancel := r.s.detached(ctx)
 	defer cancel()
+	before := len(r.due)
+	defer func() {
+		if err != nil { // what was leased is not handed out, and is to be found again
+			r.due = r.due[:before]
+			sh.mu.Lock()
+			sh.unheard = append(sh.unheard, lease)
+			sh.mu.Unlock()
+		}
+	}()
 	got, err := r.s.run(call, leaseScript, sh.base, args...)
 	if err != nil {
 		return err
@@ -287,6 +299,42 @@ func (r *round) lease(ctx context.Context, sh *shard, served []*ready) error {
 	}
 	if given < want && asInt(reply[2]) > 0 {
 		r.next = unixMicro(r.now) // bytes ended it
+	}
+	return nil
+}
+
+// word is the due time that is written for a lease, later than that of every lease before: it names the call.
+func (s *store) word(at time.Time) int64 {
+	for {
+		last := s.words.Load()
+		word := max(unixMicro(at), last+1)
+		if s.words.CompareAndSwap(last, word) {
+			return word
+		}
+	}
+}
+
+// giveBack makes due again what Redis leased to this process in calls whose answers were lost.
+func (s *store) giveBack(ctx context.Context, sh *shard) error {
+	sh.mu.Lock()
+	lost := slices.Clone(sh.unheard)
+	sh.mu.Unlock()
+	if len(lost) == 0 {
+		return nil
+	}
+	args := []any{s.now(), s.holder}
+	for _, word := range lost {
+		args = append(args, word)
+	}
+	n, err := s.run(ctx, unheardScript, sh.base, args...)
+	if err != nil {
+		return err
+	}
+	sh.mu.Lock()
+	sh.unheard = slices.DeleteFunc(sh.unheard, func(word int64) bool { return slices.Contains(lost, word) })
+	sh.mu.Unlock()
+	if asInt(n) > 0 {
+		s.log.Info("found deliveries whose lease was never heard of", "count", asInt(n))
 	}
 	return nil
 }

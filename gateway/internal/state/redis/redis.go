@@ -69,8 +69,9 @@ type store struct {
 	partly   partly
 	turns    turns
 	watchers state.Watchers
-	seen     uint64 // newest version of a setting that watchers were told of
-	recent   int    // changes of settings that are remembered for who missed them
+	words    atomic.Int64 // newest due time that was written for a lease
+	seen     uint64       // newest version of a setting that watchers were told of
+	recent   int          // changes of settings that are remembered for who missed them
 	full     atomic.Bool
 	calls    atomic.Int64 // of scripts, for the benchmarks
 
@@ -98,10 +99,11 @@ type shard struct {
 	mu      sync.Mutex
 	held    map[uint64]int // bytes of the events that this process holds
 	left    []state.Claimed
-	lost    bool  // a claim's answer was lost: what it held is still to be found
-	freed   bool  // some were released, or their holder died: those come before new ones
-	largest int   // entry of the last claim
-	parts   parts // how far the turn over ready destinations has come
+	lost    bool    // a claim's answer was lost: what it held is still to be found
+	freed   bool    // some were released, or their holder died: those come before new ones
+	largest int     // entry of the last claim
+	unheard []int64 // due times of leases whose answers were lost: what was leased with them is not known here
+	parts   parts   // how far the turn over ready destinations has come
 
 	routesRest atomic.Pointer[time.Time] // it failed to answer for routes, and is not asked until then
 

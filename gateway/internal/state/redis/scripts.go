@@ -30,6 +30,7 @@ var (
 	repeatScript  = script("repeat")
 	readyScript   = script("ready")
 	leaseScript   = script("lease")
+	unheardScript = script("unheard")
 	holdScript    = script("hold")
 	matchScript   = script("match")
 	seekScript    = script("seek")

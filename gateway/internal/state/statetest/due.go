@@ -222,6 +222,50 @@ var leases = []test{
 		s.same("delivery", second.Delivery.ID, first.Delivery.ID)
 		s.same("attempts", second.Delivery.Attempts, 0)
 	}},
+	{name: "what a dead holder had leased is due again", run: func(s *suite) {
+		e := s.waiting("claimed", s.h.Now(), "crm")
+		s.oneDue()
+		// One whose attempt runs on is handed over leased, for as long as the attempt may take.
+		handed := s.event(acme, "handed")
+		s.append(handed)
+		s.commit(outcome(s.claim(1)[0], s.owe(handed, "mail", state.Waiting, due(s.h.Now().Add(time.Hour)), func(d *state.Delivery) { d.Leased = true })))
+		s.noneDue()
+		s.h.Crash()
+		got, _ := s.claimDue(10)
+		s.sameSet("due", destinationsOf(got), []string{"crm", "mail"})
+		s.noneDue()
+		for _, d := range got {
+			d.Delivery.State = state.Delivered
+			s.same("fence", s.settle(state.Settled{Delivery: d.Delivery, Lease: d.Lease}), []bool{true})
+		}
+		s.same("state", s.delivery(id(e, "crm")).State, state.Delivered)
+	}},
+	{name: "what was leased is due again after a stop", run: func(s *suite) {
+		s.waiting("claimed", s.h.Now(), "crm")
+		s.oneDue()
+		s.h.Reopen()
+		d := s.oneDue()
+		// Its holder says that it needs longer, and stops too.
+		d.Delivery.Due, d.Delivery.Leased = s.h.Now().Add(time.Hour), true
+		s.same("fence", s.settle(state.Settled{Delivery: d.Delivery, Lease: d.Lease}), []bool{true})
+		s.noneDue()
+		s.h.Reopen()
+		s.oneDue()
+	}},
+	{name: "what was settled or leased anew is not due by its former lease", run: func(s *suite) {
+		s.waiting("again", s.h.Now(), "crm")
+		d := s.oneDue()
+		d.Delivery.Due, d.Delivery.Leased = s.h.Now().Add(time.Hour), false
+		s.settle(state.Settled{Delivery: d.Delivery, Lease: d.Lease})
+		s.waiting("over", s.h.Now(), "mail")
+		s.oneDue()
+		s.h.Advance(leaseTime)
+		late := s.oneDue() // leased anew
+		late.Delivery.State = state.Dead
+		s.same("fence", s.settle(state.Settled{Delivery: late.Delivery, Lease: late.Lease}), []bool{true})
+		s.h.Crash()
+		s.noneDue()
+	}},
 	{name: "a lost fence leaves the delivery and keeps the attempt as a repeat", run: func(s *suite) {
 		e := s.waiting("a", s.h.Now(), "crm")
 		slow := s.oneDue()

@@ -68,11 +68,18 @@ local function deadbytes(dest, by)
   end
 end
 
+-- What a holder has leased is listed until it is settled: leases follow their holder's signs of life. An entry is the
+-- destination, NUL and the member, by the end of the lease; it counts while that is the delivery's due time. `holder` is
+-- the caller, in scripts that it leases or settles with.
+local holder
+local function leases(of) return base .. 'leased:' .. of end
+
 local touched = {}
 local function listed(o, n, suffix, score)
   local m = member(n, suffix)
   if o.state == 'W' then
     redis.call('ZADD', base .. 'due:' .. o.dest, text(score), m)
+    if o.leased == 1 and holder then redis.call('ZADD', leases(holder), text(score), o.dest .. '\0' .. m) end
     redis.call('ZADD', base .. 'wait:' .. o.dest, text(o.created), m)
     redis.call('HINCRBY', base .. 'waitbytes', o.dest, o.size)
     count('waiting', 1)
@@ -89,6 +96,7 @@ local function unlisted(o, n, suffix)
   if o.state == 'W' then
     redis.call('ZREM', base .. 'due:' .. o.dest, m)
     redis.call('ZREM', base .. 'wait:' .. o.dest, m)
+    if o.leased == 1 and holder then redis.call('ZREM', leases(holder), o.dest .. '\0' .. m) end
     redis.call('HINCRBY', base .. 'waitbytes', o.dest, -o.size)
     count('waiting', -1)
     touched[o.dest] = true
@@ -117,6 +125,33 @@ local function touch(dest, served)
 end
 local function settled()
   for dest in pairs(touched) do touch(dest) end
+end
+
+-- Makes due what a holder has leased and nobody settles: all of it, or what was leased with one of some due times. What
+-- stood there may still settle it while nobody else has it.
+local function unlease(of, words)
+  local freed = 0
+  local all = redis.call('ZRANGE', leases(of), 0, -1, 'WITHSCORES')
+  for i = 1, #all, 2 do
+    local cut = string.find(all[i], '%z')
+    local dest, m = string.sub(all[i], 1, cut - 1), string.sub(all[i], cut + 1)
+    local n, at = struct.unpack('>I8', m)
+    local suffix = string.sub(m, at)
+    local kept = redis.call('ZSCORE', base .. 'due:' .. dest, m) == all[i + 1] and redis.call('HGET', owedkey(n), owedfield(n, suffix))
+    local o = kept and unowed(kept)
+    if not o or o.leased == 0 then
+      redis.call('ZREM', leases(of), all[i])
+    elseif not words or words[o.due] then
+      o.leased = 0
+      redis.call('HSET', owedkey(n), owedfield(n, suffix), owed(o))
+      redis.call('ZADD', base .. 'due:' .. dest, 0, m)
+      redis.call('ZREM', leases(of), all[i])
+      touched[dest] = true
+      freed = freed + 1
+    end
+  end
+  settled()
+  return freed
 end
 
 -- The names of destinations are kept once per call.
