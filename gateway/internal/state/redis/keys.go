@@ -31,6 +31,8 @@ import (
 //	outcome:N/64          hash    the committed decision; its existence is the acknowledgement
 //	owed:N/16             hash    deliveries not finished by their event's commit, as they stand now
 //	due:dest              zset    what waits, by due time; a lease moves it
+//	leased:HOLDER         zset    destination and member of what a holder has leased, by the lease's end
+//	unheard               hash    holder -> newest lease of a call whose answer it waits for no more
 //	wait:dest, dead:dest  zset    what waits by creation, what is dead by its end
 //	h:dest, f:dest        stream  history: what commits said of deliveries; f: where an attempt was not delivered
 //	service               zset    destinations by the time of their next service
