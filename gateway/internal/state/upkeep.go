@@ -3,6 +3,7 @@ package state
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -82,6 +83,16 @@ type Trimmed struct {
 	Events, Kept, Dedupe, Attempts, Dead, Overdue int
 	// Moved counts what is kept as before, in another place: events that the bytes of other tenants would have ended.
 	Moved int
+}
+
+// SteppedWarning says in Health that a clock stepped: what waits by it, and what is shown.
+func SteppedWarning(clock string, by time.Duration) string {
+	way := "forward"
+	if by < 0 {
+		way, by = "back", -by
+	}
+	return fmt.Sprintf("%s stepped %s by %s: retries, delays, leases and signs of life go on by elapsed time, "+
+		"but times that are shown may not fit each other; look at what sets the clock", clock, way, by.Round(time.Second))
 }
 
 // Health is how the store does.

@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 )
 
@@ -22,6 +23,7 @@ func (s *store) beats() {
 		for _, sh := range s.shards {
 			err = errors.Join(err, s.beat(ctx, sh))
 		}
+		err = errors.Join(err, s.tick(ctx))
 		cancel()
 		if s.ctx.Err() != nil {
 			return
@@ -34,12 +36,14 @@ func (s *store) beats() {
 }
 
 func (s *store) beat(ctx context.Context, sh *shard) error {
-	got, err := s.run(ctx, beatScript, sh.base, s.now(), s.holder, deadAfter.Microseconds())
+	began := s.clock.Elapsed()
+	got, err := s.run(ctx, beatScript, sh.base, s.now(), s.holder, deadAfter.Microseconds(), sh.beaten.since(began))
 	if err != nil {
 		return err
 	}
+	sh.beaten.at(began)
 	freed := asList(got)
-	if len(freed) < 2 {
+	if len(freed) < 3 {
 		return errCorrupt
 	}
 	events, due := asInt(freed[0]), asInt(freed[1])
@@ -49,5 +53,42 @@ func (s *store) beat(ctx context.Context, sh *shard) error {
 	if events > 0 {
 		sh.free()
 	}
+	if step := asInt(freed[2]); step != 0 {
+		s.log.Warn("the clock of Redis stepped: due times, leases and signs of life are judged by elapsed time",
+			"took", time.Duration(step)*time.Microsecond, "key", sh.base)
+	}
 	return nil
+}
+
+// tick writes down what time it is for what belongs to the gateway as a whole, as beats do for shards.
+func (s *store) tick(ctx context.Context) error {
+	began := s.clock.Elapsed()
+	if _, err := s.run(ctx, tickScript, s.meta, s.now(), s.ticked.since(began)); err != nil {
+		return err
+	}
+	s.ticked.at(began)
+	return nil
+}
+
+// looked is when this process last had the clock looked at, by elapsed time. The zero value is never.
+type looked struct {
+	mu   sync.Mutex
+	last time.Duration
+	ever bool
+}
+
+// since is how long ago it was at most in microseconds; empty: it never was.
+func (l *looked) since(now time.Duration) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.ever {
+		return ""
+	}
+	return span(now - l.last)
+}
+
+func (l *looked) at(now time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last, l.ever = now, true
 }

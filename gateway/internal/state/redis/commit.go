@@ -304,7 +304,7 @@ type values struct {
 func valuesOf(d *state.Delivery, shape string, now time.Time) values {
 	wait := int64(0)
 	if d.State == state.Waiting {
-		wait = unixMicro(d.Due) - unixMicro(now)
+		wait = d.Due.Sub(now).Microseconds() // as it elapses: the clock may have stepped since it was computed
 	}
 	return values{
 		created: micros(d.Created), wait: strconv.FormatInt(wait, 10), due: micros(d.Due), reason: plain(d.Reason),

@@ -69,6 +69,7 @@ type store struct {
 	partly   partly
 	turns    turns
 	watchers state.Watchers
+	ticked   looked
 	words    atomic.Int64 // newest due time that was written for a lease
 	seen     uint64       // newest version of a setting that watchers were told of
 	recent   int          // changes of settings that are remembered for who missed them
@@ -103,7 +104,8 @@ type shard struct {
 	freed   bool    // some were released, or their holder died: those come before new ones
 	largest int     // entry of the last claim
 	unheard []int64 // due times of leases whose answers were lost: what was leased with them is not known here
-	parts   parts   // how far the turn over ready destinations has come
+	beaten  looked
+	parts   parts // how far the turn over ready destinations has come
 
 	routesRest atomic.Pointer[time.Time] // it failed to answer for routes, and is not asked until then
 
@@ -199,6 +201,9 @@ func (s *store) begin(ctx context.Context) error {
 		return err
 	}
 	if err := s.layout(ctx); err != nil {
+		return err
+	}
+	if err := s.tick(ctx); err != nil {
 		return err
 	}
 	for _, sh := range s.shards {

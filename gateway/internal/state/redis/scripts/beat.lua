@@ -1,8 +1,11 @@
 #!lua flags=allow-oom
 -- A holder says that it lives, and those that have not said so for long are taken over: what they held is free, with
--- its count, and what they had leased is due. A consumer is deleted only when it holds nothing: Redis would forget what it holds. Time is always Redis'.
---   ARGV  time (signs of life are Redis' own time also where it is given), consumer (empty: none), microseconds after which a holder is dead
---   returns the events and the deliveries that were freed
+-- its count, and what they had leased is due. A consumer is deleted only when it holds nothing: Redis would forget
+-- what it holds.
+--   ARGV  time (signs of life are Redis' own time also where it is given), consumer (empty: none), microseconds after which
+--         a holder is dead, microseconds since its last sign of life (empty: it is the first)
+--   returns the events and the deliveries that were freed, and by how much the clock stepped (microseconds, negative: back)
+local step = pace(tonumber(ARGV[4]))
 local holders, freed, due = base .. 'holders', 0, 0
 local sign = now
 if ARGV[1] ~= '' then
@@ -52,4 +55,4 @@ if not pending.err then
   if low then redis.call('HSET', meta, 'low', low) end
 end
 if freed > 0 then redis.call('PUBLISH', base .. 'wake', '') end
-return { freed, due }
+return { freed, due, text(step) }

@@ -10,7 +10,7 @@ for i = 2, #ARGV, 17 do
   local n = tonumber(redis.call('HGET', base .. 'id:' .. ARGV[i], ARGV[i + 1]) or '0')
   local d = {
     dest = ARGV[i + 9], state = ARGV[i + 10], created = tonumber(ARGV[i + 11]), score = now + tonumber(ARGV[i + 12]),
-    due = 0, reason = ARGV[i + 14], tail = ARGV[i + 15], leased = 0, updated = now,
+    due = 0, reason = ARGV[i + 14], tail = ARGV[i + 15], leased = 0, updated = wall,
     list = ARGV[i + 4], at = tonumber(ARGV[i + 5]), seq = tonumber(ARGV[i + 6]), where = ARGV[i + 7], failed = tonumber(ARGV[i + 8]),
   }
   d.due = tonumber(ARGV[i + 13])

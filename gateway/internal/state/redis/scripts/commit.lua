@@ -25,7 +25,7 @@ local function delivery(whole)
   if whole or not ended(d.state) then
     d.suffix, d.leased, d.size, d.created = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
     d.score, d.due = now + tonumber(ARGV[i + 4]), tonumber(ARGV[i + 5])
-    d.reason, d.tail, d.updated, d.failed = ARGV[i + 6], ARGV[i + 7], now, 0
+    d.reason, d.tail, d.updated, d.failed = ARGV[i + 6], ARGV[i + 7], wall, 0
     i = i + 8
   end
   return d
@@ -108,7 +108,7 @@ while i <= #ARGV do
       decided(tonumber(n), outcome)
       if all and ours(n, all) then
         count('pending', -1)
-        if tenant ~= '' then redis.call('ZADD', base .. 'gone:' .. tenant, text(now), n) end
+        if tenant ~= '' then redis.call('ZADD', base .. 'gone:' .. tenant, text(wall), n) end
       else
         foreign()
       end

@@ -2,17 +2,27 @@
 -- that prefix and a name, so that a script never leaves its shard. ARGV[1] is the time in microseconds, or empty:
 -- then it is Redis' own, so that all replicas share one clock.
 local base = KEYS[1]
-local now
-if ARGV[1] ~= '' then
-  now = tonumber(ARGV[1])
-else
-  local t = redis.call('TIME')
-  now = t[1] * 1000000 + t[2]
-end
 local events, meta, group = base .. 'events', base .. 'meta', 'gateway'
 
 -- A number as text: Lua alone would write a microsecond time as 1.7e+15.
 local function text(n) return string.format('%.0f', n) end
+
+-- Clocks step. `wall` is what the clock shows: what is stamped with it, and ages of what was stamped. `now` is what due
+-- times, leases, holds and signs of life are judged by. It never goes back: it is `ahead` of a clock that stepped back,
+-- and goes on from the latest time that was seen. What was seen is written down every second (tick), so a time far behind
+-- it is a step, which is believed only then.
+local wall
+if ARGV[1] ~= '' then
+  wall = tonumber(ARGV[1])
+else
+  local t = redis.call('TIME')
+  wall = t[1] * 1000000 + t[2]
+end
+local second = 1000000
+local hand = redis.call('HMGET', meta, 'ahead', 'seen')
+local ahead, seen = tonumber(hand[1] or '0'), tonumber(hand[2] or '0')
+local now = math.max(wall + ahead, seen)
+if seen > 0 and ARGV[1] == '' then now = math.min(now, seen + 30 * second) end
 
 -- Counters change once per call, however many events it carries.
 local deltas = {}
@@ -164,16 +174,16 @@ local function destination(dest)
 end
 
 -- Adds an entry to a destination's history. Where the clock stepped back, the list's last time goes on.
-local stamp = text(now) .. '-'
+local stamp = text(wall) .. '-'
 local function enter(list, dest, entry)
   local k = base .. list .. ':' .. dest
   local id = redis.pcall('XADD', k, stamp .. '*', 'd', entry)
   destination(dest)
-  if type(id) ~= 'table' then return now, tonumber(string.sub(id, #stamp + 1)) end
+  if type(id) ~= 'table' then return wall, tonumber(string.sub(id, #stamp + 1)) end
   local info = redis.call('XINFO', 'STREAM', k)
   for i = 1, #info, 2 do
     if info[i] == 'last-generated-id' then
-      id = redis.call('XADD', k, string.match(info[i + 1], '^%d+') .. '-*', 'd', entry)
+      id = redis.call('XADD', k, text(tonumber(string.match(info[i + 1], '^%d+')) + 1) .. '-*', 'd', entry)
     end
   end
   local at, seq = string.match(id, '^(%d+)-(%d+)$')
@@ -219,7 +229,7 @@ local function ours(n, all)
 end
 local function foreign()
   count('foreign', 1)
-  redis.call('HSET', meta, 'foreignat', text(now))
+  redis.call('HSET', meta, 'foreignat', text(wall))
 end
 
 -- Ids of events that are gone, as long as they are recognised: each tenant has a list, oldest first, of when it was

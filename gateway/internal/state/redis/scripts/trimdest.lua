@@ -16,7 +16,7 @@ local passed = 0
 while overdue < most do
   local over = wcount > 0 and waits > wcount or wbytes > 0 and bytes > wbytes
   local oldest = redis.call('ZRANGE', base .. 'wait:' .. dest, passed, passed, 'WITHSCORES')
-  if not oldest[2] or not over and not (wage > 0 and tonumber(oldest[2]) < now - wage) then break end
+  if not oldest[2] or not over and not (wage > 0 and tonumber(oldest[2]) < wall - wage) then break end
   local m = oldest[1]
   local n, at = struct.unpack('>I8', m)
   local suffix = string.sub(m, at)
@@ -33,7 +33,7 @@ while overdue < most do
     passed = passed + 1
   else
     unlisted(o, n, suffix)
-    o.state, o.reason, o.leased, o.due, o.updated = 'X', 'waited too long', 0, 0, now
+    o.state, o.reason, o.leased, o.due, o.updated = 'X', 'waited too long', 0, 0, wall
     -- History says what ended: here as the record itself, as scripts cannot write what the caller would.
     local at, seq = enter('h', dest, before(o, n, 'n', dest) .. 'o' .. struct.pack('>s', suffix) .. owed(o))
     o.list, o.at, o.seq, o.where = 'h', at, seq, ''
@@ -45,7 +45,7 @@ end
 more = more or overdue == most
 
 if dage > 0 then
-  for _, m in ipairs(redis.call('ZRANGEBYSCORE', base .. 'dead:' .. dest, '-inf', '(' .. text(now - dage), 'LIMIT', 0, most)) do
+  for _, m in ipairs(redis.call('ZRANGEBYSCORE', base .. 'dead:' .. dest, '-inf', '(' .. text(wall - dage), 'LIMIT', 0, most)) do
     local n, at = struct.unpack('>I8', m)
     local suffix = string.sub(m, at)
     local kept = redis.call('HGET', owedkey(n), owedfield(n, suffix))
@@ -66,7 +66,7 @@ end
 
 for _, list in ipairs({ 'h', 'f' }) do
   local k = base .. list .. ':' .. dest
-  if hage > 0 then ended = ended + redis.call('XTRIM', k, 'MINID', text(now - hage)) end
+  if hage > 0 then ended = ended + redis.call('XTRIM', k, 'MINID', text(wall - hage)) end
   if hcount[list] > 0 then ended = ended + redis.call('XTRIM', k, 'MAXLEN', hcount[list]) end
   if redis.call('EXISTS', k) == 1 and redis.call('XLEN', k) == 0 then redis.call('DEL', k) end
 end
