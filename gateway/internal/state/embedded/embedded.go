@@ -65,7 +65,7 @@ type store struct {
 	db     *pebble.DB
 	lock   *pebble.Lock
 	watch  io.Closer // of slow writes; nil on a test's disk
-	clock  clock.Clock
+	pace   pace
 	log    *slog.Logger
 	people *state.People
 
@@ -137,9 +137,10 @@ func open(opts Options) (s *store, err error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	s = &store{
-		opts: opts, clock: opts.Clock, log: opts.Logger,
+		opts: opts, log: opts.Logger, pace: pace{clock: opts.Clock, log: opts.Logger},
 		watch: watch, calls: make(chan *call, maxGroup), closing: make(chan struct{}), stopped: make(chan struct{}), broke: make(chan struct{}),
 	}
+	s.pace.moved = s.due.shift
 	key, err := respondentKey(opts.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)

@@ -41,7 +41,7 @@ func (recalling) stage(t *tx) error {
 		}
 		d := t.s.due.find(o.Tenant, o.Destination)
 		t.list(d, o, -1)
-		o.Due, o.Leased = fromNanos(t.now), false
+		o.Due, o.Leased = fromNanos(nanos(t.wall)), false
 		t.addOwed(d, o)
 		return nil
 	}))

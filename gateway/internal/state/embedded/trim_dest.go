@@ -247,7 +247,7 @@ func trimOnce(t *tx, s *slice) {
 	}
 	n := 0
 	var last []byte
-	must(ignoreEnough(between(t.s.db, from, appendTime([]byte{tabOnceEnd}, s.now+1), func(key, _ []byte) error {
+	must(ignoreEnough(between(t.s.db, from, appendTime([]byte{tabOnceEnd}, s.over+1), func(key, _ []byte) error {
 		tenant, rest, ok := cutText(key[9:])
 		name, _, ok2 := cutText(rest)
 		if !ok || !ok2 {
@@ -293,7 +293,7 @@ func trimLists(t *tx, s *slice) {
 		was := first
 		for ; first < next; first++ {
 			key := appendU64(append([]byte(nil), items...), first)
-			if v := t.get(key); len(v) >= 8 && keyTime(v) > s.now {
+			if v := t.get(key); len(v) >= 8 && keyTime(v) > s.over {
 				break
 			}
 			t.del(key)
