@@ -34,18 +34,25 @@ func (s *store) Commit(ctx context.Context, c *state.Commit) (*state.Committed, 
 		return result, err
 	}
 	known := s.partly.recall(c)
-	parts, missing, err := s.prepare(ctx, c, known)
-	if err != nil {
-		s.partly.remember(c, known)
-		return nil, fmt.Errorf("commit: %w", err)
-	}
-	var fresh []any
-	for _, p := range parts {
-		if p != nil {
-			fresh = append(fresh, p.fresh...)
+	var parts []*committing
+	var missing, unprepared error
+	err := untaken(func() error {
+		if parts, missing, unprepared = s.prepare(ctx, c, known); unprepared != nil {
+			return unprepared
 		}
+		var fresh []any
+		for _, p := range parts {
+			if p != nil {
+				fresh = append(fresh, p.fresh...)
+			}
+		}
+		return s.keepNames(ctx, fresh)
+	})
+	if unprepared != nil {
+		s.partly.remember(c, known)
+		return nil, fmt.Errorf("commit: %w", unprepared)
 	}
-	if err = s.keepNames(ctx, fresh); err == nil {
+	if err == nil {
 		err = s.apply(ctx, c, parts, known)
 	}
 	known.into(result)
