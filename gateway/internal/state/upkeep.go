@@ -85,14 +85,13 @@ type Trimmed struct {
 	Moved int
 }
 
-// SteppedWarning says in Health that a clock stepped: what waits by it, and what is shown.
-func SteppedWarning(clock string, by time.Duration) string {
-	way := "forward"
-	if by < 0 {
-		way, by = "back", -by
+// Stepped says that a clock was set, and what is judged otherwise since: engines log it, and warn of a step back.
+func Stepped(clock string, by time.Duration) string {
+	if by > 0 {
+		return fmt.Sprintf("%s went forward by %s: leases last as long as before, and what became due meanwhile is tried now", clock, by.Round(time.Second))
 	}
-	return fmt.Sprintf("%s stepped %s by %s: retries, delays, leases and signs of life go on by elapsed time, "+
-		"but times that are shown may not fit each other; look at what sets the clock", clock, way, by.Round(time.Second))
+	return fmt.Sprintf("%s was set back by %s: retries, delays, holds and leases go on by elapsed time, but times that are shown "+
+		"may be out of order; look at what sets the clock", clock, -by.Round(time.Second))
 }
 
 // Health is how the store does.

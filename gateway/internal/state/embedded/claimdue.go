@@ -24,7 +24,7 @@ type round struct {
 	it     *pebble.Iterator
 	now    int64
 	until  int64
-	word   int64 // the same as the caller is told
+	word   time.Time // the same as the caller is told
 	picked []*lease
 	sizes  int
 	key    []byte
@@ -49,7 +49,7 @@ func (s *store) ClaimDue(ctx context.Context, ask state.ClaimDue) (due []state.D
 		default: // the queue is full: a batch is coming anyway
 		}
 	}
-	r := &round{s: s, q: &s.due, now: m.now, until: m.now + int64(ask.Lease), word: nanos(m.wall.Add(ask.Lease))}
+	r := &round{s: s, q: &s.due, now: m.now, until: m.now + int64(ask.Lease), word: m.wall.Add(ask.Lease)}
 	at, err := r.pick(ask)
 	if r.it != nil {
 		err = errors.Join(err, r.it.Close())
@@ -187,7 +187,7 @@ func (r *round) serve(d *dest, most, bytesAtMost int) (n int, err error) {
 		if err != nil {
 			return n, err
 		}
-		l := &lease{name: name, d: d, place: p, until: r.until, word: r.word}
+		l := &lease{name: name, d: d, place: p, until: r.until, word: nanos(r.word)}
 		r.q.leases[name] = l
 		heap.Push(&r.q.ends, l)
 		r.picked = append(r.picked, l)
@@ -210,7 +210,6 @@ func (r *round) load() ([]state.Due, error) {
 	due := make([]state.Due, 0, len(r.picked))
 	var key, val []byte
 	var gone []*lease
-	lease := fromNanos(r.word)
 	for _, l := range r.picked {
 		key = owedKey(key, l.name.pos, l.name.suffix)
 		var err error
@@ -243,7 +242,7 @@ func (r *round) load() ([]state.Due, error) {
 			return nil, err
 		}
 		o.Leased = true
-		due = append(due, state.Due{Delivery: o.Delivery, Event: ev, Lease: lease})
+		due = append(due, state.Due{Delivery: o.Delivery, Event: ev, Lease: r.word})
 	}
 	if len(gone) > 0 {
 		r.s.due.unlease(gone, r.now)

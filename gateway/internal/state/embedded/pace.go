@@ -43,7 +43,7 @@ func (m moment) due(t time.Time) int64 {
 func (m moment) shown(at int64) time.Time { return fromNanos(at - m.now + nanos(m.wall)) }
 
 // pace is the store's time: it is ahead of a clock that stepped back, and goes on from the latest time that was seen.
-// A step forward takes that back. The zero value is not ready: load begins it.
+// A step forward takes that back; what is left of it is followed, but by leases (moved). The zero value is not ready: load begins it.
 type pace struct {
 	clock clock.Clock
 	log   *slog.Logger
@@ -54,7 +54,7 @@ type pace struct {
 	ahead   int64 // of the clock
 	wall    int64 // what the clock showed when it was last looked at
 	elapsed time.Duration
-	step    time.Duration // the last one; 0: none
+	step    time.Duration // the last one back, until the clock was set forward again; 0: none
 	at      time.Duration // when, by elapsed time
 
 	wroteSeen, wroteAhead int64 // as written down; the writer's
@@ -105,18 +105,23 @@ func (p *pace) look() moment {
 }
 
 func (p *pace) noticed(step int64) {
-	p.step, p.at = time.Duration(step), p.elapsed
-	p.log.Warn("the clock stepped: retries, delays, leases and holds are judged by elapsed time", "took", p.step)
+	by := time.Duration(step)
+	p.log.Warn(state.Stepped("the clock", by), "took", by)
+	if step < 0 {
+		p.step, p.at = by, p.elapsed
+	} else if p.ahead == 0 {
+		p.step = 0 // it is where it was
+	}
 }
 
-// warning says that the clock stepped lately; empty: it did not.
+// warning says that the clock was set back lately; empty: it was not.
 func (p *pace) warning() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.step == 0 || p.elapsed-p.at > steppedFor {
 		return ""
 	}
-	return state.SteppedWarning("the clock", p.step)
+	return state.Stepped("the clock", p.step)
 }
 
 // write adds what was seen to a batch, at most every second. Only the writer calls it.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
 // beats says every second that this process lives, and frees what dead ones hold.
@@ -53,9 +55,8 @@ func (s *store) beat(ctx context.Context, sh *shard) error {
 	if events > 0 {
 		sh.free()
 	}
-	if step := asInt(freed[2]); step != 0 {
-		s.log.Warn("the clock of Redis stepped: due times, leases and signs of life are judged by elapsed time",
-			"took", time.Duration(step)*time.Microsecond, "key", sh.base)
+	if step := time.Duration(asInt(freed[2])) * time.Microsecond; step != 0 {
+		s.log.Warn(state.Stepped("the clock of Redis", step), "took", step, "key", sh.base)
 	}
 	return nil
 }

@@ -41,7 +41,7 @@ func TestClockOfRedisStepsBack(t *testing.T) {
 	until(t, "the step is noticed", func() bool {
 		return asInt(srv.do("HGET", "surveygate:{0}:meta", "ahead")) > (59 * time.Minute).Microseconds()
 	})
-	if w := strings.Join(b.Health(t.Context()).Warnings, "\n"); !strings.Contains(w, "the clock of Redis stepped back by") {
+	if w := strings.Join(b.Health(t.Context()).Warnings, "\n"); !strings.Contains(w, "the clock of Redis was set back by") {
 		t.Errorf("warnings: %s", w)
 	}
 	until(t, "the retry comes, and it alone", func() bool {
@@ -113,4 +113,32 @@ func TestClockOfRedisStepsForward(t *testing.T) {
 		t.Fatalf("it holds %v", all)
 	}
 	commit(t, a, decided(held))
+}
+
+// Redis was away for a minute: nobody could give a sign of life, and the first who does takes nothing over from others.
+func TestNobodyDiesWhileRedisIsAway(t *testing.T) {
+	t.Parallel()
+	srv := start(t)
+	a, b := gate(t, srv.url()), gate(t, srv.url())
+	a.cancel() // its background ends: it says nothing by itself
+	a.ending.Wait()
+	accept(t, a, "leased")
+	commit(t, a, decided(waits(t, a)))
+	ask := state.ClaimDue{Max: 10, Lease: time.Hour}
+	if due, _, err := a.ClaimDue(t.Context(), ask); err != nil || len(due) != 1 {
+		t.Fatalf("%d due, %v", len(due), err)
+	}
+	srv.do("EVAL", `
+		redis.call('HINCRBY', KEYS[1] .. 'meta', 'seen', -60000000)
+		for _, h in ipairs(redis.call('ZRANGE', KEYS[1] .. 'holders', 0, -1)) do
+			redis.call('ZINCRBY', KEYS[1] .. 'holders', -60000000, h)
+		end
+		return 1`, 1, "surveygate:{0}:")
+	b.shards[0].beaten.at(b.clock.Elapsed() - time.Minute)
+	if err := b.beat(t.Context(), b.shards[0]); err != nil {
+		t.Fatal(err)
+	}
+	if due, _, err := b.ClaimDue(t.Context(), ask); err != nil || len(due) > 0 {
+		t.Fatalf("%d due, %v", len(due), err)
+	}
 }

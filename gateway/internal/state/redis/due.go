@@ -248,6 +248,7 @@ func (t *turns) share(all []*ready, left int, room map[string]int) []*ready {
 
 func (r *round) lease(ctx context.Context, sh *shard, served []*ready) (err error) {
 	lease := r.s.word(r.now.Add(r.ask.Lease))
+	told := r.now.Add(time.Duration(lease-unixMicro(r.now)) * time.Microsecond) // it knows how much time elapses until then
 	args := []any{r.s.now(), r.s.holder, span(r.ask.Lease), lease, r.bytes}
 	for _, d := range served {
 		args = append(args, d.token, d.give)
@@ -288,7 +289,7 @@ func (r *round) lease(ctx context.Context, sh *shard, served []*ready) (err erro
 			continue
 		}
 		o.Leased = true
-		r.due = append(r.due, state.Due{Delivery: o.Delivery, Event: ev, Lease: fromMicro(lease)})
+		r.due = append(r.due, state.Due{Delivery: o.Delivery, Event: ev, Lease: told})
 		r.left--
 		r.bytes -= ev.Size()
 		given++

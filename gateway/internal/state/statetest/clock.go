@@ -188,16 +188,27 @@ var clocks = []test{
 		}
 		s.same("again", s.append(s.event(acme, "a"))[0].Duplicate, true)
 	}},
-	{name: "health says that the clock stepped", run: func(s *suite) {
-		says := func(what string) bool {
-			return strings.Contains(strings.Join(s.store().Health(s.ctx).Warnings, "\n"), what)
+	{name: "health says that the clock was set back", run: func(s *suite) {
+		says := func() string {
+			for _, w := range s.store().Health(s.ctx).Warnings {
+				if strings.Contains(w, "set back by 1h0m0s") {
+					return w
+				}
+			}
+			return ""
 		}
-		s.same("before", says("stepped"), false)
+		s.same("before", says(), "")
 		s.h.Step(-time.Hour)
-		s.same("after", says("stepped back by 1h0m0s"), true)
+		if says() == "" {
+			s.Error("nothing is said of a step back")
+		}
+		s.h.Step(time.Hour)
+		s.same("when it was set forward again", says(), "")
 		s.h.ReopenStepped(-time.Hour)
-		s.same("after a stop", says("stepped back by 1h0m0s"), true)
+		if says() == "" {
+			s.Error("nothing is said of a step back during a stop")
+		}
 		s.h.Advance(25 * time.Hour)
-		s.same("a day later", says("stepped"), false)
+		s.same("a day later", says(), "")
 	}},
 }

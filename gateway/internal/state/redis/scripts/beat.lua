@@ -15,6 +15,7 @@ end
 if ARGV[2] ~= '' then
   redis.call('ZADD', holders, text(sign), ARGV[2])
   redis.call('ZREMRANGEBYSCORE', leases(ARGV[2]), '-inf', text(now)) -- those are over
+  redis.call('EXPIRE', leases(ARGV[2]), 86400) -- a former version, which may run beside this one, does not know of them
   redis.call('SADD', base .. 'sharers', ARGV[2])
 end
 for _, dead in ipairs(redis.call('ZRANGEBYSCORE', holders, '-inf', text(sign - tonumber(ARGV[3])))) do
