@@ -4,6 +4,8 @@
 // cost little more than one, and a lone one waits for nobody. Nothing is answered before its batch is written; what
 // was accepted or scheduled is on disk before it is answered. Who holds what (claims, leases) lives in memory: a
 // process that dies holds nothing, so after a crash everything unfinished is simply there again.
+//
+// Due times, leases and holds are judged by a time of the store's own that never goes back (pace).
 package embedded
 
 import (

@@ -13,7 +13,7 @@ import (
 //
 //	key of a shard        type    holds
 //	events                stream  N-0: v id tenant type source survey response time received event raw (public)
-//	meta                  hash    next, first, low, counters
+//	meta                  hash    next, first, low, counters; seen, ahead, step, steppedat: the time (lib.lua, pace.lua)
 //	slices                zset    slices of the indexes that there are
 //	id:SLOT               hash    id and tenant -> N: the look-up of an event, and what a duplicate is recognised by
 //	ids:TENANT            list    ids of events that are gone and still recognised
@@ -49,6 +49,7 @@ import (
 //	wake                  channel something may be claimed
 //
 //	key of meta           type    holds
+//	meta                  hash    seen, ahead: the time, as in shards
 //	layout                hash    version, shards, key of respondents' hashes
 //	names                 hash    reference -> text of what records would repeat
 //	set:TENANT:KIND       hash    name -> version, value

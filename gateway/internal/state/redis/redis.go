@@ -2,7 +2,11 @@
 //
 // Events are a stream that anybody may read; who holds what is its consumer group. Every change of several keys is one
 // script, and whatever waits for one goes into one call together, without timers. Scripts use Redis' own time; callers
-// pass durations, so that a clock that steps on one machine moves nothing.
+// pass durations, so that a clock that steps on one machine moves nothing. Where Redis' own clock steps, or another server
+// takes over whose clock is behind, due times, leases, holds and signs of life go on by elapsed time (lib.lua, pace.lua).
+//
+// What a holder has leased is listed (leased:HOLDER): it is due again when the holder dies or leaves, as its events are, and
+// when the answer that gave it was lost.
 //
 // A Cluster has shards: each is a whole store under one hash tag, and no script touches two. What is one step on a
 // single Redis is one step for each shard there.
