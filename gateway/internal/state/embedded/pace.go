@@ -43,7 +43,8 @@ func (m moment) due(t time.Time) int64 {
 func (m moment) shown(at int64) time.Time { return fromNanos(at - m.now + nanos(m.wall)) }
 
 // pace is the store's time: it is ahead of a clock that stepped back, and goes on from the latest time that was seen.
-// A step forward takes that back; what is left of it is followed, but by leases (moved). The zero value is not ready: load begins it.
+// A step forward takes that back; what is left of it is followed, but by leases (moved). The zero value is not ready: load
+// begins it.
 type pace struct {
 	clock clock.Clock
 	log   *slog.Logger
@@ -85,7 +86,11 @@ func (p *pace) load(record []byte) error {
 func (p *pace) look() moment {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	wall, elapsed := p.clock.Now(), p.clock.Elapsed()
+	wall, elapsed, ok := p.read()
+	if !ok {
+		p.seen = max(p.seen, nanos(wall)+p.ahead)
+		return moment{p.seen, wall}
+	}
 	step := nanos(wall) - p.wall - int64(elapsed-p.elapsed)
 	p.wall, p.elapsed = nanos(wall), elapsed
 	switch {
@@ -102,6 +107,21 @@ func (p *pace) look() moment {
 	}
 	p.seen = max(p.seen, p.wall+p.ahead)
 	return moment{p.seen, wall}
+}
+
+// read is what the clock shows, and how much time has elapsed then; false: the process was held up between the two, which
+// would look like a step.
+func (p *pace) read() (wall time.Time, elapsed time.Duration, ok bool) {
+	const tries, apart = 3, 100 * time.Millisecond
+	before := p.clock.Elapsed()
+	for range tries {
+		wall, elapsed = p.clock.Now(), p.clock.Elapsed()
+		if elapsed-before < apart {
+			return wall, elapsed, true
+		}
+		before = elapsed
+	}
+	return wall, elapsed, false
 }
 
 func (p *pace) noticed(step int64) {
