@@ -85,13 +85,10 @@ type Trimmed struct {
 	Moved int
 }
 
-// Stepped says that a clock was set, and what is judged otherwise since: engines log it, and warn of a step back.
-func Stepped(clock string, by time.Duration) string {
-	if by > 0 {
-		return fmt.Sprintf("%s went forward by %s: leases last as long as before, and what became due meanwhile is tried now", clock, by.Round(time.Second))
-	}
+// SetBack is the warning of a clock that was set back: what is judged otherwise since.
+func SetBack(clock string, by time.Duration) string {
 	return fmt.Sprintf("%s was set back by %s: retries, delays, holds and leases go on by elapsed time, but times that are shown "+
-		"may be out of order; look at what sets the clock", clock, -by.Round(time.Second))
+		"may be out of order; look at what sets the clock", clock, by.Round(time.Second))
 }
 
 // Health is how the store does.

@@ -64,8 +64,8 @@ type pace struct {
 
 // load goes on from what was written down; nil: there is nothing.
 func (p *pace) load(record []byte) error {
-	wall := p.clock.Now()
-	p.wall, p.elapsed, p.seen = nanos(wall), p.clock.Elapsed(), nanos(wall)
+	wall, elapsed, _ := p.read()
+	p.wall, p.elapsed, p.seen = nanos(wall), elapsed, nanos(wall)
 	if record == nil {
 		return nil
 	}
@@ -126,7 +126,7 @@ func (p *pace) read() (wall time.Time, elapsed time.Duration, ok bool) {
 
 func (p *pace) noticed(step int64) {
 	by := time.Duration(step)
-	p.log.Warn(state.Stepped("the clock", by), "took", by)
+	p.log.Warn("the clock was set: retries, delays, holds and leases go on by elapsed time", "took", by)
 	if step < 0 {
 		p.step, p.at = by, p.elapsed
 	} else if p.ahead == 0 {
@@ -141,7 +141,7 @@ func (p *pace) warning() string {
 	if p.step == 0 || p.elapsed-p.at > steppedFor {
 		return ""
 	}
-	return state.Stepped("the clock", p.step)
+	return state.SetBack("the clock", -p.step)
 }
 
 // write adds what was seen to a batch, at most every second. Only the writer calls it.

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"sync"
 	"time"
-
-	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
 // beats says every second that this process lives, and frees what dead ones hold.
@@ -56,7 +54,7 @@ func (s *store) beat(ctx context.Context, sh *shard) error {
 		sh.free()
 	}
 	if step := time.Duration(asInt(freed[2])) * time.Microsecond; step != 0 {
-		s.log.Warn(state.Stepped("the clock of Redis", step), "took", step, "key", sh.base)
+		s.log.Warn("the clock of Redis was set: retries, delays, holds and leases go on by elapsed time", "took", step, "key", sh.base)
 	}
 	return nil
 }

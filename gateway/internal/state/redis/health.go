@@ -149,12 +149,12 @@ func (s *store) look(ctx context.Context) error {
 	return nil
 }
 
-// stepWarning says that the clock of Redis stepped, so long ago in microseconds.
+// stepWarning says that the clock of Redis was set back, so long ago in microseconds.
 func stepWarning(step, ago int64) string {
-	if step == 0 || ago > steppedFor.Microseconds() {
+	if step >= 0 || ago > steppedFor.Microseconds() {
 		return ""
 	}
-	return state.Stepped("the clock of Redis", time.Duration(step)*time.Microsecond)
+	return state.SetBack("the clock of Redis", -time.Duration(step)*time.Microsecond)
 }
 
 // Health is how the store does.
