@@ -112,6 +112,54 @@ func TestCrashOfAReplica(t *testing.T) {
 	t.Logf("%d events: 0 lost, %d delivered twice; what the killed one held was taken over after %s", l.accepted.Load(), repeated, took.Round(time.Millisecond))
 }
 
+// A replica is killed while retries run that it had leased: the other makes them as soon as it has the events of the
+// killed one, and not when the leases end.
+func TestLeasesOfAKilledReplica(t *testing.T) {
+	t.Parallel()
+	const events = 8 // fewer than open the circuit
+	server := redistest.Start(t, redistest.EverySecond...)
+	var hanging atomic.Int64
+	receiver := newSink(t, func(n int, r *http.Request) int {
+		switch n {
+		case 1:
+			return http.StatusServiceUnavailable
+		case 2:
+			hanging.Add(1)
+			<-r.Context().Done()
+		}
+		return http.StatusOK
+	})
+	config := onRedis(server, receiver, ", concurrency: 32, timeout: 100s, retry: [1s, 1s, 1s]") // leases of 305 s
+	a := start(t, t.TempDir(), config)
+	client := &http.Client{Timeout: 10 * time.Second}
+	for i := range events {
+		if status, text, err := a.publish(client, fmt.Sprintf(`{"type":"response.completed","id":"leased-%d","nps_score":3}`, i)); err != nil || status != http.StatusOK {
+			t.Fatal(status, text, err)
+		}
+	}
+	until(t, "the retries run", func() bool { return hanging.Load() == events })
+	b := start(t, t.TempDir(), config)
+	a.kill()
+	killed := time.Now()
+	receiver.await(t, func(times map[string][]time.Time) bool {
+		for _, all := range times {
+			if len(all) < 3 {
+				return false
+			}
+		}
+		return len(times) == events
+	})
+	took := time.Since(killed)
+	if took > 90*time.Second {
+		t.Errorf("what it had leased was taken over after %s", took)
+	}
+	until(t, "nothing waits", func() bool {
+		_, text := b.request(t, http.MethodGet, "/v1/deliveries?state=waiting&limit=1")
+		return strings.Contains(text, `"data":[]`)
+	})
+	t.Logf("what the killed one had leased was taken over after %s", took.Round(time.Millisecond))
+}
+
 // The only gateway on a Redis, told to stop under load and started again, hands over what it holds: nothing is lost and
 // nothing is delivered twice.
 func TestDrainOnRedis(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 // Clock tells the time and waits for it. Implementations are safe for concurrent use.
 type Clock interface {
 	Now() time.Time
+	// Elapsed is how much time has passed since some moment, whatever the clock was set to meanwhile.
+	Elapsed() time.Duration
 	// After delivers once when d has passed; stop releases it early.
 	After(d time.Duration) (c <-chan time.Time, stop func())
 }
@@ -17,6 +19,10 @@ type Clock interface {
 func System() Clock { return system{} }
 
 type system struct{}
+
+var began = time.Now()
+
+func (system) Elapsed() time.Duration { return time.Since(began) }
 
 func (system) Now() time.Time { return time.Now() }
 
@@ -29,6 +35,7 @@ func (system) After(d time.Duration) (<-chan time.Time, func()) {
 type Manual struct {
 	mu     sync.Mutex
 	now    time.Time
+	passed time.Duration
 	alarms []*alarm
 	set    chan struct{} // receives whenever an alarm is set
 }
@@ -48,6 +55,23 @@ func (m *Manual) Now() time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.now
+}
+
+// Elapsed is how far it was advanced.
+func (m *Manual) Elapsed() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.passed
+}
+
+// Step sets the clock by d while no time passes, as a person or NTP does. Alarms ring after as long as before.
+func (m *Manual) Step(d time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.now = m.now.Add(d)
+	for _, a := range m.alarms {
+		a.at = a.at.Add(d)
+	}
 }
 
 // After rings when Advance passes d from now.
@@ -74,7 +98,7 @@ func (m *Manual) Set() <-chan struct{} { return m.set }
 func (m *Manual) Advance(d time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.now = m.now.Add(d)
+	m.now, m.passed = m.now.Add(d), m.passed+d
 	rest := m.alarms[:0]
 	for _, a := range m.alarms {
 		if a.at.After(m.now) {

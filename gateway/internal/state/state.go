@@ -237,10 +237,13 @@ type Committed struct {
 	Due    []bool
 }
 
-// Deliveries is the due-queue and its holds.
+// Deliveries is the due-queue and its holds. Times are the caller's: an engine keeps how long it is until then, and judges
+// that by a time of its own that never goes back, so that a clock which is set delays nothing and ends no lease early.
 type Deliveries interface {
 	// ClaimDue leases deliveries whose time has come, going round tenants and destinations so that no backlog
-	// starves another. It never waits. Next is when to ask again; zero when nothing waits.
+	// starves another, and no destination without room holds up another. It never waits. Next is when to ask again; zero
+	// when nothing waits. What a holder has leased is due again at the lease's end, or when the holder stops or dies: as
+	// soon as its events can be claimed again.
 	ClaimDue(ctx context.Context, ask ClaimDue) (due []Due, next time.Time, err error)
 
 	// Schedule puts deliveries into the due-queue, without their event's claim: replay, retry now. A delivery that

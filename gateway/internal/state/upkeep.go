@@ -3,6 +3,7 @@ package state
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -82,6 +83,12 @@ type Trimmed struct {
 	Events, Kept, Dedupe, Attempts, Dead, Overdue int
 	// Moved counts what is kept as before, in another place: events that the bytes of other tenants would have ended.
 	Moved int
+}
+
+// SetBack is the warning of a clock that was set back: what is judged otherwise since.
+func SetBack(clock string, by time.Duration) string {
+	return fmt.Sprintf("%s was set back by %s: retries, delays, holds and leases go on by elapsed time, but times that are shown "+
+		"may be out of order; look at what sets the clock", clock, by.Round(time.Second))
 }
 
 // Health is how the store does.

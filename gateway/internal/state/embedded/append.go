@@ -109,7 +109,7 @@ func (a *appending) stage(t *tx) error {
 		c.next++
 		record := a.buf[it.record[0]:it.record[1]]
 		t.set(posKey(t.key, tabEvent, pos), record)
-		t.val = appendIDRecord(t.val[:0], pos, t.now)
+		t.val = appendIDRecord(t.val[:0], pos, nanos(t.wall))
 		must(t.part(partIDs).Set(id, t.val, nil))
 		t.ids[string(id)] = pos
 		must(t.part(partTimeline).Set(timelineKey(t.key, it.terms.tenant, pos), a.buf[it.timeline[0]:it.timeline[1]], nil))

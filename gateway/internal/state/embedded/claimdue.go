@@ -24,6 +24,7 @@ type round struct {
 	it     *pebble.Iterator
 	now    int64
 	until  int64
+	word   time.Time // the same as the caller is told
 	picked []*lease
 	sizes  int
 	key    []byte
@@ -41,8 +42,14 @@ func (s *store) ClaimDue(ctx context.Context, ask state.ClaimDue) (due []state.D
 	if err := s.broken(); err != nil {
 		return nil, time.Time{}, err
 	}
-	now := s.clock.Now()
-	r := &round{s: s, q: &s.due, now: nanos(now), until: nanos(now.Add(ask.Lease))}
+	m := s.pace.look()
+	if s.pace.resting() {
+		select {
+		case s.calls <- &call{op: note{}, sync: true}:
+		default: // the queue is full: a batch is coming anyway
+		}
+	}
+	r := &round{s: s, q: &s.due, now: m.now, until: m.now + int64(ask.Lease), word: m.wall.Add(ask.Lease)}
 	at, err := r.pick(ask)
 	if r.it != nil {
 		err = errors.Join(err, r.it.Close())
@@ -55,7 +62,7 @@ func (s *store) ClaimDue(ctx context.Context, ask state.ClaimDue) (due []state.D
 		return nil, time.Time{}, fmt.Errorf("claim due: %w", err)
 	}
 	if at != never {
-		next = fromNanos(at)
+		next = m.shown(at)
 	}
 	return due, next, nil
 }
@@ -180,7 +187,7 @@ func (r *round) serve(d *dest, most, bytesAtMost int) (n int, err error) {
 		if err != nil {
 			return n, err
 		}
-		l := &lease{name: name, d: d, place: p, until: r.until}
+		l := &lease{name: name, d: d, place: p, until: r.until, word: nanos(r.word)}
 		r.q.leases[name] = l
 		heap.Push(&r.q.ends, l)
 		r.picked = append(r.picked, l)
@@ -203,7 +210,6 @@ func (r *round) load() ([]state.Due, error) {
 	due := make([]state.Due, 0, len(r.picked))
 	var key, val []byte
 	var gone []*lease
-	lease := fromNanos(r.until)
 	for _, l := range r.picked {
 		key = owedKey(key, l.name.pos, l.name.suffix)
 		var err error
@@ -218,7 +224,7 @@ func (r *round) load() ([]state.Due, error) {
 		if err != nil {
 			return nil, err
 		}
-		if o.State != state.Waiting || nanos(o.Due) != l.place.at {
+		if o.State != state.Waiting || o.at != l.place.at {
 			gone = append(gone, l)
 			continue
 		}
@@ -236,7 +242,7 @@ func (r *round) load() ([]state.Due, error) {
 			return nil, err
 		}
 		o.Leased = true
-		due = append(due, state.Due{Delivery: o.Delivery, Event: ev, Lease: lease})
+		due = append(due, state.Due{Delivery: o.Delivery, Event: ev, Lease: r.word})
 	}
 	if len(gone) > 0 {
 		r.s.due.unlease(gone, r.now)

@@ -100,7 +100,7 @@ func FuzzCodec(f *testing.F) {
 		_, _, _, _ = readEvent(bad)
 		_, _ = readTimeline(bad)
 		_, _, _ = readIDRecord(bad)
-		_, _ = readHold(bad)
+		_, _, _ = readHold(bad)
 		_, _ = readDest(bad)
 		_, _ = readFormer(bad)
 		_, _ = readClaims(bad)

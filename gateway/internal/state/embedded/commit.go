@@ -82,7 +82,7 @@ func durable(c *state.Commit) bool {
 }
 
 func (op *committing) prepare(s *store, c *state.Commit) error {
-	op.c, op.now = c, nanos(s.clock.Now())
+	op.c, op.now = c, nanos(s.pace.clock.Now())
 	op.result = &state.Committed{Events: make([]bool, len(c.Events)), Due: make([]bool, len(c.Due))}
 	op.buf, op.outcomes = op.buf[:0], op.outcomes[:0]
 	op.suffixes, op.links, op.entries = op.suffixes[:0], op.links[:0], op.entries[:0]

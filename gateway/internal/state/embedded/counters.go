@@ -119,6 +119,13 @@ func (s *store) load() error {
 			return fmt.Errorf("counters: %w", err)
 		}
 	}
+	seen, err := s.read(s.db, metaTime, nil)
+	if err != nil {
+		return err
+	}
+	if err := s.pace.load(seen); err != nil {
+		return fmt.Errorf("time: %w", err)
+	}
 	if err := s.w.tenants.load(s, whole); err != nil {
 		return fmt.Errorf("tenants: %w", err)
 	}

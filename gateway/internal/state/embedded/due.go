@@ -49,6 +49,7 @@ type dest struct {
 
 	hold  state.Hold
 	held  bool
+	till  int64 // when the hold ends, by the store's time; never: not by itself
 	where whereabouts
 	index int   // in later
 	at    int64 // of service, while in later
@@ -68,7 +69,8 @@ type lease struct {
 	d     *dest
 	place place
 	until int64
-	busy  bool // the writer is about to change the delivery
+	word  int64 // the end as its holder was told
+	busy  bool  // the writer is about to change the delivery
 }
 
 const never = math.MaxInt64
@@ -82,10 +84,7 @@ func (d *dest) service() int64 {
 	}
 	at := d.head.at
 	if d.held {
-		if d.hold.Until.IsZero() {
-			return never
-		}
-		at = max(at, nanos(d.hold.Until))
+		at = max(at, d.till)
 	}
 	return at
 }
@@ -112,10 +111,10 @@ func (q *dueQueue) load(s *store) error {
 			return err
 		}
 		d.held = true
-		d.hold, err = readHold(value)
+		d.hold, d.till, err = readHold(value)
 		return err
 	})
-	now := nanos(s.clock.Now())
+	now := s.pace.look().now
 	for _, d := range q.dests {
 		q.put(d, now)
 	}
@@ -270,6 +269,8 @@ type dueChange struct {
 	place   place
 	added   bool
 	settled bool // its lease is over
+	leased  bool // its holder is this process, until its place
+	word    int64
 }
 
 // apply makes changes known that were written.
@@ -286,6 +287,11 @@ func (q *dueQueue) apply(changes []dueChange, deltas map[*dest]*destCounts, now 
 		}
 		if c.added {
 			q.insert(c.d, c.place)
+			if c.leased {
+				l := &lease{name: name, d: c.d, place: c.place, until: c.place.at, word: c.word}
+				q.leases[name] = l
+				heap.Push(&q.ends, l)
+			}
 		} else if c.d.some && c.place == c.d.head {
 			c.d.stale = true
 		}
@@ -293,15 +299,35 @@ func (q *dueQueue) apply(changes []dueChange, deltas map[*dest]*destCounts, now 
 	}
 }
 
-// leased is the lease of a delivery; ok is false where there was none since the start.
-func (q *dueQueue) leased(pos uint64, suffix string) (until int64, ok bool) {
+// leased is the word for the lease of a delivery; ok is false where there was none since the start.
+func (q *dueQueue) leased(pos uint64, suffix string) (word int64, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	l := q.leases[owedName{pos, suffix}]
 	if l == nil || l.busy {
 		return 0, false
 	}
-	return l.until, true
+	return l.word, true
+}
+
+// shift moves the ends of leases along with a clock that steps forward: their holders need as long as before.
+func (q *dueQueue) shift(by int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, l := range q.leases {
+		if !l.busy {
+			l.until += by
+		}
+	}
+	heap.Init(&q.ends)
+}
+
+// has says whether somebody has a delivery at a time, which it will keep.
+func (q *dueQueue) has(pos uint64, suffix string, now int64) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	l := q.leases[owedName{pos, suffix}]
+	return l != nil && !l.busy && l.until > now
 }
 
 // seize keeps an unleased delivery from being claimed until the batch under way is written; false: it is leased.

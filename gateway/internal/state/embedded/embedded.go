@@ -4,6 +4,8 @@
 // cost little more than one, and a lone one waits for nobody. Nothing is answered before its batch is written; what
 // was accepted or scheduled is on disk before it is answered. Who holds what (claims, leases) lives in memory: a
 // process that dies holds nothing, so after a crash everything unfinished is simply there again.
+//
+// Due times, leases and holds are judged by a time of the store's own that never goes back (pace).
 package embedded
 
 import (
@@ -65,7 +67,7 @@ type store struct {
 	db     *pebble.DB
 	lock   *pebble.Lock
 	watch  io.Closer // of slow writes; nil on a test's disk
-	clock  clock.Clock
+	pace   pace
 	log    *slog.Logger
 	people *state.People
 
@@ -137,9 +139,10 @@ func open(opts Options) (s *store, err error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	s = &store{
-		opts: opts, clock: opts.Clock, log: opts.Logger,
+		opts: opts, log: opts.Logger, pace: pace{clock: opts.Clock, log: opts.Logger},
 		watch: watch, calls: make(chan *call, maxGroup), closing: make(chan struct{}), stopped: make(chan struct{}), broke: make(chan struct{}),
 	}
+	s.pace.moved = s.due.shift
 	key, err := respondentKey(opts.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -179,6 +182,9 @@ func open(opts Options) (s *store, err error) {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", opts.Dir, err), s.db.Close(), s.lock.Close())
 	}
 	go s.write()
+	if err := s.recall(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", opts.Dir, err), s.Close())
+	}
 	return s, nil
 }
 

@@ -54,12 +54,22 @@ func (h *harness) open() {
 	h.store = s
 }
 
-func (h *harness) Reopen() {
+// Step sets the clock, and the store looks at it as it does at every call.
+func (h *harness) Step(d time.Duration) {
+	h.store.pace.look()
+	h.clock.Step(d)
+	h.store.pace.look()
+}
+
+func (h *harness) Reopen() { h.t.Helper(); h.ReopenStepped(0) }
+
+func (h *harness) ReopenStepped(d time.Duration) {
 	h.t.Helper()
 	counted(h.t, h.store)
 	if err := h.store.Close(); err != nil {
 		h.t.Fatal(err)
 	}
+	h.clock.Step(d)
 	h.open()
 }
 

@@ -22,7 +22,7 @@ func (s *store) Health(ctx context.Context) state.Health {
 	defer s.leave()
 	c := s.w.counters.look()
 	h.Pending, h.Waiting, h.Dead, h.Events, h.Bytes, h.Counted = c.pending, c.waiting, c.dead, c.events, c.bytes, true
-	now := s.clock.Now()
+	now := s.pace.look().wall
 	h.Err = s.broken()
 	if h.Err == nil {
 		h.Err = s.space.says()
@@ -32,6 +32,9 @@ func (s *store) Health(ctx context.Context) state.Health {
 	}
 	if s.space.given.Load() {
 		h.Warnings = append(h.Warnings, "the disk was full and the reserve file was given up: free some space")
+	}
+	if w := s.pace.warning(); w != "" {
+		h.Warnings = append(h.Warnings, w)
 	}
 	return h
 }

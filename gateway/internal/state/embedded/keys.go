@@ -9,7 +9,7 @@ import (
 // text is escaped and ended (appendText), so that no name can reach into another's keys; `tenant` and `dest` are text.
 //
 //	table     key                                         value
-//	meta      name                                        layout version, counters, marks
+//	meta      name                                        layout version, counters, marks, the time that was seen
 //	event     position                                    the event: index terms, envelope, raw bytes
 //	kept      position                                    the same, of an event retention passed: something refers to it, or
 //	                                                      it is in its tenant's share
@@ -25,6 +25,7 @@ import (
 //	response  tenant response position                    -
 //	person    tenant hash position                        -
 //	due       tenant dest due position suffix             bytes of its event
+//	leased    position suffix                             tenant of what waits with a lease that its record says
 //	waiting   tenant dest created position suffix         -
 //	dead      tenant dest time position suffix            -
 //	history   tenant dest time position suffix            what one commit said of a delivery, with its attempts
@@ -72,6 +73,7 @@ const (
 	tabShare
 	tabGone
 	tabTenant
+	tabLeased
 )
 
 // layoutVersion is written at first start; a store of another version is refused, not guessed at.

@@ -6,6 +6,9 @@ import (
 
 // addOwed begins to keep a delivery as waiting or dead.
 func (t *tx) addOwed(d *dest, o *owed) {
+	if o.State == state.Waiting {
+		o.at = t.moment.due(o.Due)
+	}
 	t.val = appendOwed(t.val[:0], o)
 	t.put(owedKey(t.key, o.pos, o.suffix), t.val)
 	t.list(d, o, 1)
@@ -28,7 +31,14 @@ func (t *tx) list(d *dest, o *owed, by int64) {
 		t.val = appendUint(t.val[:0], uint64(o.size))
 		write(listKey(t.key, tabDue, d.tenant, d.name, due), t.val)
 		write(listKey(t.key, tabWaiting, d.tenant, d.name, o.waitingPlace()), nil)
-		t.due = append(t.due, dueChange{d: d, place: due, added: by > 0, settled: by < 0})
+		if o.Leased {
+			write(leasedKey(t.key, o.pos, o.suffix), []byte(d.tenant))
+		}
+		change := dueChange{d: d, place: due, added: by > 0, settled: by < 0}
+		if o.Leased {
+			change.leased, change.word = by > 0, nanos(o.Due)
+		}
+		t.due = append(t.due, change)
 		c.waiting += by
 		c.waitingBytes += by * int64(o.size)
 		n.waiting += by
@@ -41,7 +51,7 @@ func (t *tx) list(d *dest, o *owed, by int64) {
 	t.s.w.dirty = true
 }
 
-func (o *owed) duePlace() place     { return place{nanos(o.Due), o.pos, o.suffix} }
+func (o *owed) duePlace() place     { return place{o.at, o.pos, o.suffix} }
 func (o *owed) waitingPlace() place { return place{nanos(o.Created), o.pos, o.suffix} }
 func (o *owed) deadPlace() place    { return place{nanos(o.Updated), o.pos, o.suffix} }
 
@@ -103,8 +113,8 @@ func (op *committing) settle(t *tx, s *state.Settled) bool {
 
 // holds says whether a lease is still the delivery's due time: its leased one, or its own where nobody claimed it.
 func (t *tx) holds(o *owed, lease int64) bool {
-	if until, ok := t.s.due.leased(o.pos, o.suffix); ok {
-		return until == lease
+	if word, ok := t.s.due.leased(o.pos, o.suffix); ok {
+		return word == lease
 	}
 	return nanos(o.Due) == lease
 }
@@ -117,9 +127,9 @@ func (t *tx) change(o *owed, to *state.Delivery) {
 	o.State, o.Reason, o.Alone = to.State, to.Reason, to.Alone
 	o.Attempts, o.Forgiven = to.Attempts, to.Forgiven
 	o.Step, o.Destination, o.Connector = to.Step, to.Destination, to.Connector
-	o.Updated, o.Log = fromNanos(max(t.now, o.newest.at+1)), to.Log
+	o.Updated, o.Log = fromNanos(max(nanos(t.wall), o.newest.at+1)), to.Log
 	if o.newest.table == 0 {
-		o.Updated = fromNanos(t.now)
+		o.Updated = fromNanos(nanos(t.wall))
 	}
 	o.Due, o.Leased = fromNanos(noTime), false
 	if o.State == state.Waiting {
@@ -140,9 +150,9 @@ func (t *tx) change(o *owed, to *state.Delivery) {
 
 // enterOwed adds what was done to a delivery to history, and links it.
 func (t *tx) enterOwed(d *dest, o *owed, repeat bool) {
-	at := max(t.now, o.newest.at+1)
+	at := max(nanos(t.wall), o.newest.at+1)
 	if o.newest.table == 0 {
-		at = t.now
+		at = nanos(t.wall)
 	}
 	table := tableFor(&o.Delivery)
 	t.val = appendEntry(t.val[:0], &o.Delivery, o.newest, at, repeat)

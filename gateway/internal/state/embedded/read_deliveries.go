@@ -101,7 +101,7 @@ func (o *outcome) delivery(pos uint64, suffix string) *owed {
 
 // whole is a delivery with all attempts that are kept, oldest first.
 func (s *store) whole(from pebble.Reader, o *owed) (*state.Delivery, error) {
-	d := s.shown(o, nanos(s.clock.Now()))
+	d := s.shown(o, s.pace.look())
 	d.Log = nil
 	for l := o.newest; l.table != 0; {
 		p := place{l.at, o.pos, o.suffix}

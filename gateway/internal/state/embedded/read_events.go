@@ -92,7 +92,7 @@ func (s *store) record(from pebble.Reader, tenant string, pos uint64) (*state.Re
 	for i, suffix := range out.suffixes {
 		at[suffix] = i
 	}
-	now := nanos(s.clock.Now())
+	now := s.pace.look()
 	err = scan(from, posKey(nil, tabOwed, pos), func(rest, value []byte) error {
 		o, err := readOwed(tenant, pos, string(rest), value)
 		if err != nil {
@@ -110,16 +110,13 @@ func (s *store) record(from pebble.Reader, tenant string, pos uint64) (*state.Re
 }
 
 // shown is what is owed, as others see it.
-func (s *store) shown(o *owed, now int64) state.Delivery {
+func (s *store) shown(o *owed, now moment) state.Delivery {
 	d := o.Delivery
 	if d.State != state.Waiting {
 		d.Leased = false
 		return d
 	}
-	d.Leased = d.Leased && nanos(d.Due) > now
-	if until, ok := s.due.leased(o.pos, o.suffix); ok && until > now {
-		d.Leased = true
-	}
+	d.Leased = d.Leased && o.at > now.now || s.due.has(o.pos, o.suffix, now.now)
 	return d
 }
 

@@ -252,6 +252,7 @@ type owed struct {
 	pos      uint64
 	suffix   string
 	size     int   // bytes of its event
+	at       int64 // when it is due, by the store's time; Due is the caller's word for it
 	newest   link  // of its history
 	failedAt int64 // newest entry in failures; noTime is none
 }
@@ -263,7 +264,11 @@ func appendOwed(b []byte, o *owed) []byte {
 	b = appendUint(b, uint64(o.size))
 	b = appendLink(b, o.newest, o.Destination)
 	b = appendInt(b, o.failedAt)
-	return appendDelivery(b, &o.Delivery)
+	b = appendDelivery(b, &o.Delivery)
+	if o.State == state.Waiting && o.at != nanos(o.Due) {
+		b = appendInt(b, o.at) // the clock had stepped; former versions read up to here
+	}
+	return b
 }
 
 func readOwed(tenant string, pos uint64, suffix string, b []byte) (*owed, error) {
@@ -273,6 +278,9 @@ func readOwed(tenant string, pos uint64, suffix string, b []byte) (*owed, error)
 	o.size = int(r.uint())
 	o.newest, o.failedAt = r.link(), r.int()
 	o.Delivery = r.delivery()
+	if o.at = nanos(o.Due); len(r.b) > 0 {
+		o.at = r.int()
+	}
 	o.newest = o.newest.or(o.Destination)
 	o.Tenant, o.EventID, o.ID = tenant, id, deliveryID(id, suffix)
 	if err := r.err(); err != nil {

@@ -61,7 +61,8 @@ func appendHold(b []byte, h *state.Hold) []byte {
 	return appendInt(b, nanos(h.Since))
 }
 
-func readHold(b []byte) (h state.Hold, err error) {
+// readHold reads a hold, and when it ends by the store's time; never: not by itself.
+func readHold(b []byte) (h state.Hold, till int64, err error) {
 	r := reader{b: b}
 	r.version(holdV1)
 	h.Kind = state.HoldKind(r.code(holdWords))
@@ -69,7 +70,15 @@ func readHold(b []byte) (h state.Hold, err error) {
 	h.Until = fromNanos(r.int())
 	h.Fingerprint = r.text()
 	h.Since = fromNanos(r.int())
-	return h, r.err()
+	switch {
+	case h.Until.IsZero():
+		till = never
+	case len(r.b) > 0:
+		till = r.int()
+	default:
+		till = nanos(h.Until)
+	}
+	return h, till, r.err()
 }
 
 // destCounts are a destination's lists in numbers.

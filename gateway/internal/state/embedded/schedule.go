@@ -50,7 +50,7 @@ func (op *scheduling) schedule(t *tx, given *state.Delivery) bool {
 	}
 	due := given.Due
 	if due.IsZero() {
-		due = fromNanos(t.now)
+		due = t.wall
 	}
 	o := t.current(op.tenant, eventID, pos, suffix)
 	if o != nil && o.open() {
@@ -86,7 +86,7 @@ func (op *scheduling) schedule(t *tx, given *state.Delivery) bool {
 		o.Created = created
 	}
 	o.ID, o.Tenant, o.EventID, o.State = deliveryID(eventID, suffix), op.tenant, eventID, state.Waiting
-	o.Updated, o.Due, o.Leased, o.Log = fromNanos(t.now), due, false, nil
+	o.Updated, o.Due, o.Leased, o.Log = fromNanos(nanos(t.wall)), due, false, nil
 	if o.Created.IsZero() {
 		o.Created = o.Updated
 	}
@@ -110,7 +110,7 @@ func (t *tx) eventSize(pos uint64) int {
 
 // seize keeps a waiting delivery for this batch; false: a holder has it.
 func (t *tx) seize(o *owed) bool {
-	if o.Leased && nanos(o.Due) > t.now {
+	if o.Leased && o.at > t.now {
 		return false
 	}
 	return t.s.due.seize(t.s.due.find(o.Tenant, o.Destination), o.duePlace(), t.now)
@@ -196,28 +196,34 @@ func (s *store) Hold(ctx context.Context, tenant, destination string, h state.Ho
 func (op *holding) stage(t *tx) error {
 	key := destPrefix(t.key, tabHold, op.tenant, op.destination)
 	if op.over != nil {
-		if was := t.get(key); was != nil && !bytes.Equal(was, appendHold(nil, op.over)) {
-			stands, err := readHold(was)
+		if was := t.get(key); was != nil {
+			stands, till, err := readHold(was)
 			if err != nil {
 				return err
 			}
-			if stands.Until.IsZero() || nanos(stands.Until) > t.now {
+			if till > t.now && !bytes.Equal(appendHold(nil, &stands), appendHold(nil, op.over)) {
 				return state.ErrConflict
 			}
 		}
 	}
 	lifted := op.hold == state.Hold{}
+	till := int64(never)
+	if !op.hold.Until.IsZero() {
+		till = t.moment.due(op.hold.Until)
+	}
 	if lifted {
 		t.del(key)
 	} else {
-		t.val = appendHold(t.val[:0], &op.hold)
+		if t.val = appendHold(t.val[:0], &op.hold); till != never && till != nanos(op.hold.Until) {
+			t.val = appendInt(t.val, till) // the clock had stepped; former versions read up to here
+		}
 		t.set(key, t.val)
 	}
 	d, q, now := t.s.due.find(op.tenant, op.destination), &t.s.due, t.now
 	t.after = append(t.after, func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		d.held, d.hold = !lifted, op.hold
+		d.held, d.hold, d.till = !lifted, op.hold, till
 		q.put(d, now)
 	})
 	return nil
@@ -228,7 +234,7 @@ func (s *store) Holds(ctx context.Context, tenant string) ([]state.Held, error) 
 	if err := s.check(ctx); err != nil {
 		return nil, err
 	}
-	now := s.clock.Now()
+	now := s.pace.look().now
 	q := &s.due
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -237,7 +243,7 @@ func (s *store) Holds(ctx context.Context, tenant string) ([]state.Held, error) 
 		if !d.held || tenant != "*" && n.tenant != tenant {
 			continue
 		}
-		if !d.hold.Until.IsZero() && !d.hold.Until.After(now) {
+		if d.till <= now {
 			continue
 		}
 		held = append(held, state.Held{Tenant: n.tenant, Destination: n.name, Hold: d.hold, Waiting: int(d.counts.waiting)})

@@ -172,7 +172,7 @@ func (s *store) Kept(ctx context.Context, tenant, list string) ([][]byte, error)
 		return nil, err
 	}
 	defer s.leave()
-	now := nanos(s.clock.Now())
+	now := s.pace.look().now
 	var all [][]byte
 	err := scan(s.db, textKey(tabListItem, tenant, list), func(_, value []byte) error {
 		if len(value) < 8 {

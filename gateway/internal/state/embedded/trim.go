@@ -24,7 +24,8 @@ const (
 type slice struct {
 	work func(t *tx, s *slice)
 	r    *state.Retention
-	now  int64
+	now  int64 // by the clock, as ages are
+	over int64 // the store's time: what ends by then is over
 	done state.Trimmed
 	more bool
 }
@@ -47,15 +48,15 @@ func (s *store) Shares(ctx context.Context) (state.Shares, error) {
 
 // Trim removes what retention ends.
 func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, error) {
-	now := s.clock.Now()
-	sl := &slice{r: &r, now: nanos(now)}
+	m := s.pace.look()
+	sl := &slice{r: &r, now: nanos(m.wall), over: m.now}
 	budget := sliceBudget
 	run := func(work func(*tx, *slice)) error {
 		for {
 			if budget--; budget < 0 {
 				return nil
 			}
-			step := &slice{r: &r, now: sl.now, work: work}
+			step := &slice{r: &r, now: sl.now, over: sl.over, work: work}
 			// Not synced: what retention did is done again if power takes it back.
 			if err := s.do(ctx, &call{op: step, alone: true}); err != nil {
 				return err
@@ -93,7 +94,7 @@ func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, er
 	if err == nil {
 		err = run(showOldest)
 	}
-	if err == nil && s.tidied(now) {
+	if err == nil && s.tidied(m.now) {
 		err = errors.Join(run(trimStats), run(trimLists))
 	}
 	if err != nil {
@@ -113,7 +114,7 @@ func add(to, n *state.Trimmed) {
 }
 
 // tidied says, once in an hour, that what is small may be gone through whole.
-func (s *store) tidied(now time.Time) bool {
+func (s *store) tidied(now int64) bool {
 	last := s.lastTidy.Load()
-	return now.UnixNano()-last >= int64(time.Hour) && s.lastTidy.CompareAndSwap(last, now.UnixNano())
+	return now-last >= int64(time.Hour) && s.lastTidy.CompareAndSwap(last, now)
 }

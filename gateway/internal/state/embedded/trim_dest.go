@@ -50,7 +50,8 @@ func trimDest(t *tx, s *slice, d *dest) {
 	trimHistory(t, s, d, tabFailures)
 }
 
-// trimWaiting makes the oldest of what waits dead letters. What is leased is left for the next time.
+// trimWaiting makes the oldest of what waits dead letters. What is leased is left for the next time, and holds up nothing
+// that stands behind it.
 func trimWaiting(t *tx, s *slice, d *dest) {
 	b := s.r.Waiting
 	before, aged := s.before(b.Age)
@@ -66,7 +67,7 @@ func trimWaiting(t *tx, s *slice, d *dest) {
 		if !over() && !(aged && p.at < before) {
 			return false
 		}
-		if n++; n > sliceEvents {
+		if n == sliceEvents {
 			s.more = true
 			return false
 		}
@@ -74,6 +75,7 @@ func trimWaiting(t *tx, s *slice, d *dest) {
 		if o == nil || o.State != state.Waiting || !t.seize(o) {
 			return true
 		}
+		n++
 		to := o.Delivery
 		to.State, to.Reason = state.Dead, waitedTooLong
 		t.change(o, &to)
@@ -245,7 +247,7 @@ func trimOnce(t *tx, s *slice) {
 	}
 	n := 0
 	var last []byte
-	must(ignoreEnough(between(t.s.db, from, appendTime([]byte{tabOnceEnd}, s.now+1), func(key, _ []byte) error {
+	must(ignoreEnough(between(t.s.db, from, appendTime([]byte{tabOnceEnd}, s.over+1), func(key, _ []byte) error {
 		tenant, rest, ok := cutText(key[9:])
 		name, _, ok2 := cutText(rest)
 		if !ok || !ok2 {
@@ -291,7 +293,7 @@ func trimLists(t *tx, s *slice) {
 		was := first
 		for ; first < next; first++ {
 			key := appendU64(append([]byte(nil), items...), first)
-			if v := t.get(key); len(v) >= 8 && keyTime(v) > s.now {
+			if v := t.get(key); len(v) >= 8 && keyTime(v) > s.over {
 				break
 			}
 			t.del(key)

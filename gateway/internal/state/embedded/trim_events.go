@@ -148,7 +148,7 @@ type sweeping struct{ positions []uint64 }
 
 func (op *sweeping) stage(t *tx) error {
 	// Deduplication's bounds are not known here: the id goes on the list, and Trim takes it from there.
-	s := &slice{r: &state.Retention{}, now: t.now}
+	s := &slice{r: &state.Retention{}, now: nanos(t.wall)}
 	for _, pos := range op.positions {
 		t.sweep(pos, s)
 	}

@@ -139,13 +139,13 @@ func (b *burial) stage(t *tx) error {
 	*w.slot(b.pos) = slot{}
 	w.advance()
 	t.s.log.Error("an event cannot be read", "err", b.reason)
-	o := state.Outcome{Dead: b.reason, At: fromNanos(t.now)}
+	o := state.Outcome{Dead: b.reason, At: t.wall}
 	t.put(posKey(t.key, tabOutcome, b.pos), appendOutcome(nil, &o, 0, nil, nil))
 	c.pending--
 	t.s.w.dirty = true
 	if record := t.get(posKey(t.key, tabEvent, b.pos)); record != nil {
 		if e, _, _, err := readEvent(record); err == nil {
-			t.set(deadEventKey(t.key, e.tenant, t.now, b.pos), nil)
+			t.set(deadEventKey(t.key, e.tenant, nanos(t.wall), b.pos), nil)
 		}
 	}
 	return nil

@@ -217,7 +217,7 @@ type tx struct {
 	s    *store
 	b    *pebble.Batch // the same one again and again
 	open bool          // something is being staged
-	now  int64
+	moment
 	sync bool
 
 	// parts are batches of one table each, for what comes by the hundred: put into the memtable table by table, keys in
@@ -237,7 +237,7 @@ type tx struct {
 }
 
 func (t *tx) begin(s *store) {
-	t.s, t.open, t.now, t.sync = s, true, nanos(s.clock.Now()), false
+	t.s, t.open, t.moment, t.sync = s, true, s.pace.look(), false
 	if t.b == nil {
 		t.b = s.db.NewBatch(pebble.WithMaxRetainedSizeBytes(keptBatch))
 		t.key = make([]byte, 0, 512)
@@ -272,6 +272,7 @@ func (t *tx) finish() {
 		t.set(destPrefix(t.key, tabDest, d.tenant, d.name), t.val)
 	}
 	s.w.tenants.flush(t)
+	s.pace.write(t)
 	s.generations.flush(t)
 	if s.window.marks(&s.w.counters) || s.w.dirty {
 		t.val = s.w.counters.append(t.val[:0])

@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 )
 
@@ -22,6 +23,7 @@ func (s *store) beats() {
 		for _, sh := range s.shards {
 			err = errors.Join(err, s.beat(ctx, sh))
 		}
+		err = errors.Join(err, s.tick(ctx))
 		cancel()
 		if s.ctx.Err() != nil {
 			return
@@ -34,10 +36,58 @@ func (s *store) beats() {
 }
 
 func (s *store) beat(ctx context.Context, sh *shard) error {
-	freed, err := s.run(ctx, beatScript, sh.base, "", s.holder, deadAfter.Microseconds())
-	if n := asInt(freed); err == nil && n > 0 {
-		s.log.Info("took over from a dead holder", "events", n)
+	began := s.clock.Elapsed()
+	got, err := s.run(ctx, beatScript, sh.base, s.now(), s.holder, deadAfter.Microseconds(), sh.beaten.since(began))
+	if err != nil {
+		return err
+	}
+	sh.beaten.at(began)
+	freed := asList(got)
+	if len(freed) < 3 {
+		return errCorrupt
+	}
+	events, due := asInt(freed[0]), asInt(freed[1])
+	if events+due > 0 {
+		s.log.Info("took over from a dead holder", "events", events, "deliveries", due)
+	}
+	if events > 0 {
 		sh.free()
 	}
-	return err
+	if step := time.Duration(asInt(freed[2])) * time.Microsecond; step != 0 {
+		s.log.Warn("the clock of Redis was set: retries, delays, holds and leases go on by elapsed time", "took", step, "key", sh.base)
+	}
+	return nil
+}
+
+// tick writes down what time it is for what belongs to the gateway as a whole, as beats do for shards.
+func (s *store) tick(ctx context.Context) error {
+	began := s.clock.Elapsed()
+	if _, err := s.run(ctx, tickScript, s.meta, s.now(), s.ticked.since(began)); err != nil {
+		return err
+	}
+	s.ticked.at(began)
+	return nil
+}
+
+// looked is when this process last had the clock looked at, by elapsed time. The zero value is never.
+type looked struct {
+	mu   sync.Mutex
+	last time.Duration
+	ever bool
+}
+
+// since is how long ago it was at most in microseconds; empty: it never was.
+func (l *looked) since(now time.Duration) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.ever {
+		return ""
+	}
+	return span(now - l.last)
+}
+
+func (l *looked) at(now time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last, l.ever = now, true
 }

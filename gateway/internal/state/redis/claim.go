@@ -341,13 +341,17 @@ func fieldsOf(v any) map[string]string {
 }
 
 func (s *store) buryEvent(ctx context.Context, sh *shard, n uint64, tenant, reason string) error {
-	var fresh []any
-	o := state.Outcome{Dead: reason, At: s.clock.Now()}
-	record := s.appendOutcome(nil, &o, nil, nil, &fresh)
-	if err := s.keepNames(ctx, fresh); err != nil {
+	var record []byte
+	err := untaken(func() error {
+		var fresh []any
+		o := state.Outcome{Dead: reason, At: s.clock.Now()}
+		record = s.appendOutcome(nil, &o, nil, nil, &fresh)
+		return s.keepNames(ctx, fresh)
+	})
+	if err != nil {
 		return err
 	}
-	_, err := s.run(ctx, commitScript, sh.base, s.now(), "B", n, escape(tenant), record)
+	_, err = s.run(ctx, commitScript, sh.base, s.now(), s.holder, "B", n, escape(tenant), record)
 	return err
 }
 

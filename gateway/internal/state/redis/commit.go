@@ -34,18 +34,25 @@ func (s *store) Commit(ctx context.Context, c *state.Commit) (*state.Committed, 
 		return result, err
 	}
 	known := s.partly.recall(c)
-	parts, missing, err := s.prepare(ctx, c, known)
-	if err != nil {
-		s.partly.remember(c, known)
-		return nil, fmt.Errorf("commit: %w", err)
-	}
-	var fresh []any
-	for _, p := range parts {
-		if p != nil {
-			fresh = append(fresh, p.fresh...)
+	var parts []*committing
+	var missing, unprepared error
+	err := untaken(func() error {
+		if parts, missing, unprepared = s.prepare(ctx, c, known); unprepared != nil {
+			return unprepared
 		}
+		var fresh []any
+		for _, p := range parts {
+			if p != nil {
+				fresh = append(fresh, p.fresh...)
+			}
+		}
+		return s.keepNames(ctx, fresh)
+	})
+	if unprepared != nil {
+		s.partly.remember(c, known)
+		return nil, fmt.Errorf("commit: %w", unprepared)
 	}
-	if err = s.keepNames(ctx, fresh); err == nil {
+	if err == nil {
 		err = s.apply(ctx, c, parts, known)
 	}
 	known.into(result)
@@ -304,7 +311,7 @@ type values struct {
 func valuesOf(d *state.Delivery, shape string, now time.Time) values {
 	wait := int64(0)
 	if d.State == state.Waiting {
-		wait = unixMicro(d.Due) - unixMicro(now)
+		wait = d.Due.Sub(now).Microseconds() // as it elapses: the clock may have stepped since it was computed
 	}
 	return values{
 		created: micros(d.Created), wait: strconv.FormatInt(wait, 10), due: micros(d.Due), reason: plain(d.Reason),
@@ -324,7 +331,7 @@ func listFor(d *state.Delivery) string {
 
 // commitGroup is one call of the script: events of all calls, then due deliveries of all.
 func (s *store) commitGroup(sh *shard, calls []*committing) {
-	args := []any{s.now()}
+	args := []any{s.now(), s.holder}
 	n := 0
 	for _, c := range calls {
 		args = append(args, c.args...)

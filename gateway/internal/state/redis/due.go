@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	readyMost = 512 // destinations of one round
+	readyMost = 512 // destinations of one part of a turn
+	readyAsks = 8   // parts of one round
 	atOnce    = 32  // the most a destination gets in one turn while others are ready too
 	dueBytes  = 8 << 20
 	dueMost   = 512
@@ -113,26 +114,76 @@ func (r *round) at(script, reply any) int64 {
 	return unixMicro(r.now) + asInt(reply) - asInt(script)
 }
 
-// of are the destinations of a shard that can be served now and that the caller has room for.
+// parts is how far a turn over a shard's ready destinations has come: when it began, score and name of the last one that
+// was looked at. The zero value begins a turn.
+type parts struct{ began, score, name string }
+
+// of are destinations of a shard that can be served now and that the caller has room for. It goes on where the last round
+// ended, until they take all that is asked for or all that are ready were looked at. Of very many ready destinations a
+// round looks at some, and the next one goes on: so those without room hold up no other, and a round stays cheap.
 func (r *round) of(ctx context.Context, sh *shard) ([]*ready, error) {
-	got, err := r.s.run(ctx, readyScript, sh.base, r.s.now(), readyMost)
-	if err != nil {
+	if err := r.s.giveBack(ctx, sh); err != nil {
 		return nil, err
 	}
-	reply := asList(got)
-	if len(reply) < 2 {
-		return nil, errCorrupt
-	}
-	r.next = min(r.next, r.at(reply[0], reply[1]))
+	sh.mu.Lock()
+	at := sh.parts
+	sh.mu.Unlock()
 	var all []*ready
-	for i := 2; i+1 < len(reply); i += 2 {
-		d := &ready{shard: sh, token: asText(reply[i]), due: int(asInt(reply[i+1]))}
-		d.tenant, d.name = untoken(d.token)
-		if r.roomOf(d) > 0 {
-			all = append(all, d)
+	seen := map[string]bool{}
+	takes, fresh, over := 0, at == parts{}, false // over: the turn that an earlier round began has ended
+	for range readyAsks {
+		some, next, err := r.part(ctx, sh, at)
+		if err != nil {
+			return nil, err
 		}
+		at = next
+		for _, d := range some {
+			if room := r.roomOf(d); room > 0 && !seen[d.token] {
+				seen[d.token] = true
+				all, takes = append(all, d), takes+min(room, d.due)
+			}
+		}
+		ended := at == parts{}
+		if takes >= r.left || ended && (fresh || over) {
+			break
+		}
+		over = over || ended // what stood before the place where this round went on comes now
+	}
+	sh.mu.Lock()
+	sh.parts = at
+	sh.mu.Unlock()
+	if at != (parts{}) && !over {
+		r.next = unixMicro(r.now) // there is more in this turn
 	}
 	return all, nil
+}
+
+// part asks for a part of a turn, and says where the next one begins.
+func (r *round) part(ctx context.Context, sh *shard, at parts) ([]*ready, parts, error) {
+	args := []any{r.s.now(), readyMost}
+	if at != (parts{}) {
+		args = append(args, at.began, at.score, at.name)
+	}
+	got, err := r.s.run(ctx, readyScript, sh.base, args...)
+	if err != nil {
+		return nil, at, err
+	}
+	reply := asList(got)
+	if len(reply) < 5 {
+		return nil, at, errCorrupt
+	}
+	r.next = min(r.next, r.at(reply[0], reply[1]))
+	next := parts{asText(reply[2]), asText(reply[3]), asText(reply[4])}
+	if next.name == "" {
+		next = parts{}
+	}
+	var all []*ready
+	for i := 5; i+1 < len(reply); i += 2 {
+		d := &ready{shard: sh, token: asText(reply[i]), due: int(asInt(reply[i+1]))}
+		d.tenant, d.name = untoken(d.token)
+		all = append(all, d)
+	}
+	return all, next, nil
 }
 
 func (r *round) roomOf(d *ready) int {
@@ -195,14 +246,24 @@ func (t *turns) share(all []*ready, left int, room map[string]int) []*ready {
 	return served
 }
 
-func (r *round) lease(ctx context.Context, sh *shard, served []*ready) error {
-	lease := unixMicro(r.now.Add(r.ask.Lease))
-	args := []any{r.s.now(), span(r.ask.Lease), lease, r.bytes}
+func (r *round) lease(ctx context.Context, sh *shard, served []*ready) (err error) {
+	lease := r.s.word(r.now.Add(r.ask.Lease))
+	told := r.now.Add(time.Duration(lease-unixMicro(r.now)) * time.Microsecond) // it knows how much time elapses until then
+	args := []any{r.s.now(), r.s.holder, span(r.ask.Lease), lease, r.bytes}
 	for _, d := range served {
 		args = append(args, d.token, d.give)
 	}
 	call, cancel := r.s.detached(ctx)
 	defer cancel()
+	before := len(r.due)
+	defer func() {
+		if err != nil { // what was leased is not handed out, and is to be found again
+			r.due = r.due[:before]
+			sh.mu.Lock()
+			sh.unheard = append(sh.unheard, lease)
+			sh.mu.Unlock()
+		}
+	}()
 	got, err := r.s.run(call, leaseScript, sh.base, args...)
 	if err != nil {
 		return err
@@ -228,7 +289,7 @@ func (r *round) lease(ctx context.Context, sh *shard, served []*ready) error {
 			continue
 		}
 		o.Leased = true
-		r.due = append(r.due, state.Due{Delivery: o.Delivery, Event: ev, Lease: fromMicro(lease)})
+		r.due = append(r.due, state.Due{Delivery: o.Delivery, Event: ev, Lease: told})
 		r.left--
 		r.bytes -= ev.Size()
 		given++
@@ -239,6 +300,42 @@ func (r *round) lease(ctx context.Context, sh *shard, served []*ready) error {
 	}
 	if given < want && asInt(reply[2]) > 0 {
 		r.next = unixMicro(r.now) // bytes ended it
+	}
+	return nil
+}
+
+// word is the due time that is written for a lease, later than that of every lease before: it names the call.
+func (s *store) word(at time.Time) int64 {
+	for {
+		last := s.words.Load()
+		word := max(unixMicro(at), last+1)
+		if s.words.CompareAndSwap(last, word) {
+			return word
+		}
+	}
+}
+
+// giveBack makes due again what Redis leased to this process in calls whose answers were lost.
+func (s *store) giveBack(ctx context.Context, sh *shard) error {
+	sh.mu.Lock()
+	lost := slices.Clone(sh.unheard)
+	sh.mu.Unlock()
+	if len(lost) == 0 {
+		return nil
+	}
+	args := []any{s.now(), s.holder}
+	for _, word := range lost {
+		args = append(args, word)
+	}
+	n, err := s.run(ctx, unheardScript, sh.base, args...)
+	if err != nil {
+		return err
+	}
+	sh.mu.Lock()
+	sh.unheard = slices.DeleteFunc(sh.unheard, func(word int64) bool { return slices.Contains(lost, word) })
+	sh.mu.Unlock()
+	if asInt(n) > 0 {
+		s.log.Info("found deliveries whose lease was never heard of", "count", asInt(n))
 	}
 	return nil
 }

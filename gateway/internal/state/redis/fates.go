@@ -157,12 +157,20 @@ func (s *store) repeat(ctx context.Context, given *state.Delivery, to map[*shard
 	}
 	d := o.Delivery
 	d.Log = given.Log
-	shape := ref(shape(&d))
+	var name string
+	err = untaken(func() error {
+		var fresh []any
+		name = s.names.of(shape(&d), &fresh)
+		return s.keepNames(ctx, fresh)
+	})
+	if err != nil {
+		return err
+	}
 	record := ""
 	if o.raw == "" {
-		record = writeOwed(o, shape)
+		record = writeOwed(o, name)
 	}
 	to[o.shard] = append(to[o.shard], slotOf(eventID), fieldOf(given.Tenant, eventID), suffix,
-		listFor(&d), appendEntry(nil, &d, suffix, shape), record)
+		listFor(&d), appendEntry(nil, &d, suffix, name), record)
 	return nil
 }

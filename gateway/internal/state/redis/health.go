@@ -21,6 +21,9 @@ const fullAt = 0.95
 // foreignFor is how long it is said that somebody else wrote into our stream.
 const foreignFor = 24 * time.Hour
 
+// steppedFor is how long it is said that the clock stepped.
+const steppedFor = 24 * time.Hour
+
 // node is what a Redis says of itself.
 type node map[string]string
 
@@ -146,6 +149,14 @@ func (s *store) look(ctx context.Context) error {
 	return nil
 }
 
+// stepWarning says that the clock of Redis was set back, so long ago in microseconds.
+func stepWarning(step, ago int64) string {
+	if step >= 0 || ago > steppedFor.Microseconds() {
+		return ""
+	}
+	return state.SetBack("the clock of Redis", -time.Duration(step)*time.Microsecond)
+}
+
 // Health is how the store does.
 func (s *store) Health(ctx context.Context) state.Health {
 	var h state.Health
@@ -181,6 +192,9 @@ func (s *store) Health(ctx context.Context) state.Health {
 		if n := asInt(v[9]); n > 0 && asInt(v[0])-asInt(v[10]) < foreignFor.Microseconds() {
 			h.Warnings = append(h.Warnings, fmt.Sprintf("somebody else writes into the stream %sevents (noticed %d times): such entries are no events; "+
 				"publish through the API, or into a stream of your own that is a source", sh.base, n))
+		}
+		if w := stepWarning(asInt(v[11]), asInt(v[0])-asInt(v[12])); w != "" && !slices.Contains(h.Warnings, w) {
+			h.Warnings = append(h.Warnings, w)
 		}
 		h.Pending += asInt(v[1])
 		h.Waiting += asInt(v[2])

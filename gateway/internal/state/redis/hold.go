@@ -56,17 +56,23 @@ func (s *store) Holds(ctx context.Context, tenant string) ([]state.Held, error) 
 		}
 		maps.Copy(tokens, all)
 	}
-	now := s.clock.Now()
+	if len(tokens) == 0 {
+		return nil, nil
+	}
+	now, err := s.time(ctx, s.shards[0].base)
+	if err != nil {
+		return nil, fmt.Errorf("holds: %w", err)
+	}
 	var held []state.Held
 	var counts [][]*goredis.IntCmd
 	pipe := s.client.Pipeline()
 	for t, raw := range tokens {
-		h, err := readHold(raw)
+		h, till, err := readHold(raw)
 		if err != nil {
 			return nil, fmt.Errorf("hold of %s: %w", t, err)
 		}
 		of, dest := untoken(t)
-		if tenant != "*" && of != tenant || !h.Until.IsZero() && !h.Until.After(now) {
+		if tenant != "*" && of != tenant || till != 0 && till <= now {
 			continue
 		}
 		held = append(held, state.Held{Tenant: of, Destination: dest, Hold: h})
@@ -102,9 +108,10 @@ func appendHold(b []byte, h *state.Hold) []byte {
 	return appendInt(b, unixMicro(h.Since))
 }
 
-func readHold(raw string) (h state.Hold, err error) {
+// readHold reads a hold, and when it ends by the time of scripts; 0: it does not by itself.
+func readHold(raw string) (h state.Hold, till int64, err error) {
 	r := reader{b: raw}
-	r.big(7) // when it ends by Redis' clock
+	till = int64(r.big(7))
 	if r.byte() != holdV1 {
 		r.fail()
 	}
@@ -113,5 +120,5 @@ func readHold(raw string) (h state.Hold, err error) {
 	h.Until = fromMicro(r.int())
 	h.Fingerprint = r.text()
 	h.Since = fromMicro(r.int())
-	return h, r.err()
+	return h, till, r.err()
 }

@@ -13,7 +13,7 @@ import (
 //
 //	key of a shard        type    holds
 //	events                stream  N-0: v id tenant type source survey response time received event raw (public)
-//	meta                  hash    next, first, low, counters
+//	meta                  hash    next, first, low, counters; seen, ahead, step, steppedat: the time (lib.lua, pace.lua)
 //	slices                zset    slices of the indexes that there are
 //	id:SLOT               hash    id and tenant -> N: the look-up of an event, and what a duplicate is recognised by
 //	ids:TENANT            list    ids of events that are gone and still recognised
@@ -34,6 +34,8 @@ import (
 //	outcome:N/64          hash    the committed decision; its existence is the acknowledgement
 //	owed:N/16             hash    deliveries not finished by their event's commit, as they stand now
 //	due:dest              zset    what waits, by due time; a lease moves it
+//	leased:HOLDER         zset    destination and member of what a holder has leased, by the lease's end
+//	unheard               hash    holder -> newest lease of a call whose answer it waits for no more
 //	wait:dest, dead:dest  zset    what waits by creation, what is dead by its end
 //	h:dest, f:dest        stream  history: what commits said of deliveries; f: where an attempt was not delivered
 //	service               zset    destinations by the time of their next service
@@ -50,6 +52,7 @@ import (
 //	wake                  channel something may be claimed
 //
 //	key of meta           type    holds
+//	meta                  hash    seen, ahead: the time, as in shards
 //	layout                hash    version, shards, key of respondents' hashes
 //	names                 hash    reference -> text of what records would repeat
 //	set:TENANT:KIND       hash    name -> version, value

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -13,51 +14,106 @@ import (
 )
 
 // names are texts that records would repeat: generations, and what deliveries of one step have in common. A record has
-// a reference of six bytes of the text's hash; the text is kept once. References are the same in every process and
-// after every loss, so writing one again is harmless.
+// a reference of six bytes of the text's hash; the text is kept once, and compared: where another text has the reference,
+// a further hash is taken. So references are the same in every process and after every loss, but for those few, and
+// writing one again is harmless.
 type names struct {
 	mu    sync.Mutex
-	texts map[string]string
-	kept  map[string]bool // written by this process
+	texts map[string]string     // by reference, as Redis has them
+	refs  map[string]*reference // by text
+	hash  func(text string, further int) string
+}
+
+// reference is what records have for a text.
+type reference struct {
+	ref     string
+	further int  // hashes that other texts have
+	kept    bool // written by this process
 }
 
 const refSize = 6
 
-func ref(text string) string {
+// errTaken: another text has the reference of one. Who made a record with it makes it again, with a further one.
+var errTaken = errors.New("another text has this reference")
+
+// hashed is the reference of a text; a further one where others have those before.
+func hashed(text string, further int) string {
+	if further > 0 {
+		text += "\x00" + strconv.Itoa(further)
+	}
 	sum := sha256.Sum256([]byte(text))
 	return string(sum[:refSize])
 }
 
 // of is a text's reference; what is new is added to fresh, to be kept before any record refers to it.
 func (n *names) of(text string, fresh *[]any) string {
-	r := ref(text)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if !n.kept[r] {
-		*fresh = append(*fresh, r, text)
+	r := n.refs[text]
+	if r == nil {
+		if n.refs == nil {
+			n.refs = map[string]*reference{}
+		}
+		r = &reference{ref: n.hashOf(text, 0)}
+		n.refs[text] = r
 	}
-	return r
+	if !r.kept {
+		*fresh = append(*fresh, r.ref, text)
+	}
+	return r.ref
 }
 
-// keep writes new names.
+func (n *names) hashOf(text string, further int) string {
+	if n.hash != nil {
+		return n.hash(text, further)
+	}
+	return hashed(text, further)
+}
+
+// keepNames writes new names. After errTaken their records are to be made again.
 func (s *store) keepNames(ctx context.Context, fresh []any) error {
 	if len(fresh) == 0 {
 		return nil
 	}
-	if _, err := s.run(ctx, namesScript, s.meta, append([]any{""}, fresh...)...); err != nil {
+	got, err := s.run(ctx, namesScript, s.meta, append([]any{""}, fresh...)...)
+	if err != nil {
 		return err
+	}
+	taken := map[int]bool{}
+	for _, place := range asList(got) {
+		taken[int(asInt(place))] = true
 	}
 	n := &s.names
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.kept == nil {
-		n.kept, n.texts = map[string]bool{}, map[string]string{}
+	if n.texts == nil {
+		n.texts = map[string]string{}
 	}
 	for i := 0; i < len(fresh); i += 2 {
-		r, text := fresh[i].(string), fresh[i+1].(string)
-		n.kept[r], n.texts[r] = true, text
+		ref, text := fresh[i].(string), fresh[i+1].(string)
+		r := n.refs[text]
+		switch {
+		case r.ref != ref: // a call at the same time has found a further one
+		case taken[i/2]:
+			r.further++
+			r.ref = n.hashOf(text, r.further)
+		default:
+			r.kept, n.texts[ref] = true, text
+		}
+	}
+	if len(taken) > 0 {
+		return errTaken
 	}
 	return nil
+}
+
+// untaken does what makes records and keeps their names, again where another text has a name's reference.
+func untaken(do func() error) error {
+	for {
+		if err := do(); !errors.Is(err, errTaken) {
+			return err
+		}
+	}
 }
 
 // named is the text of a reference.
@@ -79,7 +135,7 @@ func (s *store) named(ctx context.Context, r string) (string, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.texts == nil {
-		n.kept, n.texts = map[string]bool{}, map[string]string{}
+		n.texts = map[string]string{}
 	}
 	n.texts[r] = text
 	return text, nil
@@ -89,7 +145,9 @@ func (s *store) named(ctx context.Context, r string) (string, error) {
 func (n *names) forget() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	clear(n.kept)
+	for _, r := range n.refs {
+		r.kept = false
+	}
 }
 
 // shape is what deliveries of one step have in common.

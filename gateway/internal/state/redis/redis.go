@@ -2,7 +2,11 @@
 //
 // Events are a stream that anybody may read; who holds what is its consumer group. Every change of several keys is one
 // script, and whatever waits for one goes into one call together, without timers. Scripts use Redis' own time; callers
-// pass durations, so that a clock that steps on one machine moves nothing.
+// pass durations, so that a clock that steps on one machine moves nothing. Where Redis' own clock steps, or another server
+// takes over whose clock is behind, due times, leases, holds and signs of life go on by elapsed time (lib.lua, pace.lua).
+//
+// What a holder has leased is listed (leased:HOLDER): it is due again when the holder dies or leaves, as its events are, and
+// when the answer that gave it was lost.
 //
 // A Cluster has shards: each is a whole store under one hash tag, and no script touches two. What is one step on a
 // single Redis is one step for each shard there.
@@ -69,8 +73,10 @@ type store struct {
 	partly   partly
 	turns    turns
 	watchers state.Watchers
-	seen     uint64 // newest version of a setting that watchers were told of
-	recent   int    // changes of settings that are remembered for who missed them
+	ticked   looked
+	words    atomic.Int64 // newest due time that was written for a lease
+	seen     uint64       // newest version of a setting that watchers were told of
+	recent   int          // changes of settings that are remembered for who missed them
 	full     atomic.Bool
 	calls    atomic.Int64 // of scripts, for the benchmarks
 
@@ -98,9 +104,12 @@ type shard struct {
 	mu      sync.Mutex
 	held    map[uint64]int // bytes of the events that this process holds
 	left    []state.Claimed
-	lost    bool // a claim's answer was lost: what it held is still to be found
-	freed   bool // some were released, or their holder died: those come before new ones
-	largest int  // entry of the last claim
+	lost    bool    // a claim's answer was lost: what it held is still to be found
+	freed   bool    // some were released, or their holder died: those come before new ones
+	largest int     // entry of the last claim
+	unheard []int64 // due times of leases whose answers were lost: what was leased with them is not known here
+	beaten  looked
+	parts   parts // how far the turn over ready destinations has come
 
 	routesRest atomic.Pointer[time.Time] // it failed to answer for routes, and is not asked until then
 
@@ -196,6 +205,9 @@ func (s *store) begin(ctx context.Context) error {
 		return err
 	}
 	if err := s.layout(ctx); err != nil {
+		return err
+	}
+	if err := s.tick(ctx); err != nil {
 		return err
 	}
 	for _, sh := range s.shards {

@@ -66,8 +66,11 @@ func (h *harness) Second() state.Store {
 	return h.stores[1]
 }
 
-func (h *harness) Reopen() {
+func (h *harness) Reopen() { h.t.Helper(); h.ReopenStepped(0) }
+
+func (h *harness) ReopenStepped(d time.Duration) {
 	h.t.Helper()
+	h.look()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	counted(h.t, h.stores[0])
@@ -76,7 +79,32 @@ func (h *harness) Reopen() {
 			h.t.Fatal(err)
 		}
 	}
+	h.clock.Step(d)
 	h.stores = []*store{h.open()}
+}
+
+// look has every holder give a sign of life, as it does every second, and so look at the clock.
+func (h *harness) look() {
+	h.t.Helper()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, s := range h.stores {
+		for _, sh := range s.shards {
+			if err := s.beat(context.Background(), sh); err != nil {
+				h.t.Fatal(err)
+			}
+		}
+		if err := s.tick(context.Background()); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+}
+
+func (h *harness) Step(d time.Duration) {
+	h.t.Helper()
+	h.look()
+	h.clock.Step(d)
+	h.look()
 }
 
 // Crash ends the holders without a word, and makes it long ago that they gave a sign of life.

@@ -65,15 +65,19 @@ func (s *store) revise(ctx context.Context, tenant string, r *state.Revision) er
 	for i := 0; i < len(terms); i += 2 {
 		args = append(args, termsKey(asText(terms[i]), asText(terms[i+1])))
 	}
-	var fresh []any
-	now := s.clock.Now()
-	for _, to := range moves {
-		args = s.appendMove(args, to, to.State == state.Dropped, now, &fresh)
-	}
-	if err := s.keepNames(ctx, fresh); err != nil {
+	now, moved := s.clock.Now(), args
+	err = untaken(func() error {
+		var fresh []any
+		moved = args
+		for _, to := range moves {
+			moved = s.appendMove(moved, to, to.State == state.Dropped, now, &fresh)
+		}
+		return s.keepNames(ctx, fresh)
+	})
+	if err != nil {
 		return err
 	}
-	got, err := s.run(ctx, reviseScript, sh.base, args...)
+	got, err := s.run(ctx, reviseScript, sh.base, moved...)
 	switch {
 	case err != nil:
 		return err

@@ -122,13 +122,14 @@ func (s *store) change(ctx context.Context, all []*owed, ends bool, now time.Tim
 	if len(all) == 0 {
 		return nil, nil
 	}
-	var fresh []any
-	args, places := map[*shard][]any{}, map[*shard][]int{}
-	for i, to := range all {
-		args[to.shard] = s.appendMove(args[to.shard], to, ends, now, &fresh)
-		places[to.shard] = append(places[to.shard], i)
-	}
-	if err := s.keepNames(ctx, fresh); err != nil {
+	var args map[*shard][]any
+	var places map[*shard][]int
+	err := untaken(func() error {
+		var fresh []any
+		args, places, fresh = s.changeArgs(all, ends, now)
+		return s.keepNames(ctx, fresh)
+	})
+	if err != nil {
 		return nil, err
 	}
 	done := make([]int, len(all))
@@ -160,6 +161,16 @@ func (s *store) appendMove(args []any, to *owed, ends bool, now time.Time, fresh
 		slotOf(to.EventID), fieldOf(to.Tenant, to.EventID), to.suffix, to.raw,
 		string(l.list), text(l.at), text(l.seq), l.dest, text(to.failed),
 		token(to.Tenant, to.Destination), letterOf(to.State), v.created, v.wait, v.due, v.reason, v.tail, entry)
+}
+
+// changeArgs are the arguments of the script for each shard, the places in all of what they are about, and names to keep.
+func (s *store) changeArgs(all []*owed, ends bool, now time.Time) (args map[*shard][]any, places map[*shard][]int, fresh []any) {
+	args, places = map[*shard][]any{}, map[*shard][]int{}
+	for i, to := range all {
+		args[to.shard] = s.appendMove(args[to.shard], to, ends, now, &fresh)
+		places[to.shard] = append(places[to.shard], i)
+	}
+	return args, places, fresh
 }
 
 // Drop ends a waiting or dead delivery, or takes an event out of the dead letters.

@@ -117,7 +117,7 @@ func (s *store) Kept(ctx context.Context, tenant, list string) ([][]byte, error)
 	if err != nil {
 		return nil, fmt.Errorf("list %s: %w", list, s.fault(err))
 	}
-	now, err := s.time(ctx)
+	now, err := s.time(ctx, s.meta)
 	if err != nil {
 		return nil, fmt.Errorf("list %s: %w", list, err)
 	}
@@ -131,13 +131,10 @@ func (s *store) Kept(ctx context.Context, tenant, list string) ([][]byte, error)
 	return all, nil
 }
 
-// time is what scripts call now, in microseconds.
-func (s *store) time(ctx context.Context) (int64, error) {
-	if s.manual {
-		return unixMicro(s.clock.Now()), nil
-	}
-	t, err := s.client.Time(ctx).Result()
-	return unixMicro(t), s.fault(err)
+// time is what scripts on keys of a base call now, in microseconds.
+func (s *store) time(ctx context.Context, base string) (int64, error) {
+	now, err := s.run(ctx, nowScript, base, s.now())
+	return asInt(now), err
 }
 
 // Lease gives a name to one holder.

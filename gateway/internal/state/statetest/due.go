@@ -132,6 +132,49 @@ var dues = []test{
 			s.Fatalf("%d are left, want 10", len(got))
 		}
 	}},
+	{name: "destinations without room hold up no other", run: func(s *suite) {
+		const sick = 2000
+		names := make([]string, sick)
+		for i := range names {
+			names[i] = fmt.Sprintf("sick%04d", i)
+		}
+		for i, some := range slices.Collect(slices.Chunk(names, 250)) {
+			s.waiting(fmt.Sprint("sick", i), s.h.Now(), some...)
+		}
+		s.h.Advance(time.Second)
+		s.waiting("well", s.h.Now(), "well")
+		asked := map[string]int{}
+		ask := state.ClaimDue{Max: 100, Lease: leaseTime, Room: func(_, destination string) int {
+			asked[destination]++
+			if destination == "well" {
+				return 1
+			}
+			return 0
+		}}
+		got, next, err := s.store().ClaimDue(s.ctx, ask)
+		s.ok(err)
+		s.same("served", destinationsOf(got), []string{"well"})
+		for destination, n := range asked {
+			if n > 1 {
+				s.Fatalf("the room of %s was asked for %d times in one call", destination, n)
+			}
+		}
+		if !next.IsZero() && !next.After(s.h.Now()) {
+			s.Fatalf("next at %v: what has no room is not asked for again and again", next)
+		}
+		// Those without room are served once they have some, all of them.
+		served := map[string]bool{}
+		for range sick {
+			got, _ := s.claimDue(100)
+			for _, d := range got {
+				served[d.Delivery.Destination] = true
+			}
+			if len(got) == 0 {
+				break
+			}
+		}
+		s.same("served at last", len(served), sick)
+	}},
 	{name: "bounded in bytes", run: func(s *suite) {
 		for _, k := range numbered(4) {
 			s.waiting(k, s.h.Now(), "crm")
@@ -178,6 +221,50 @@ var leases = []test{
 		second := s.oneDue()
 		s.same("delivery", second.Delivery.ID, first.Delivery.ID)
 		s.same("attempts", second.Delivery.Attempts, 0)
+	}},
+	{name: "what a dead holder had leased is due again", run: func(s *suite) {
+		e := s.waiting("claimed", s.h.Now(), "crm")
+		s.oneDue()
+		// One whose attempt runs on is handed over leased, for as long as the attempt may take.
+		handed := s.event(acme, "handed")
+		s.append(handed)
+		s.commit(outcome(s.claim(1)[0], s.owe(handed, "mail", state.Waiting, due(s.h.Now().Add(time.Hour)), func(d *state.Delivery) { d.Leased = true })))
+		s.noneDue()
+		s.h.Crash()
+		got, _ := s.claimDue(10)
+		s.sameSet("due", destinationsOf(got), []string{"crm", "mail"})
+		s.noneDue()
+		for _, d := range got {
+			d.Delivery.State = state.Delivered
+			s.same("fence", s.settle(state.Settled{Delivery: d.Delivery, Lease: d.Lease}), []bool{true})
+		}
+		s.same("state", s.delivery(id(e, "crm")).State, state.Delivered)
+	}},
+	{name: "what was leased is due again after a stop", run: func(s *suite) {
+		s.waiting("claimed", s.h.Now(), "crm")
+		s.oneDue()
+		s.h.Reopen()
+		d := s.oneDue()
+		// Its holder says that it needs longer, and stops too.
+		d.Delivery.Due, d.Delivery.Leased = s.h.Now().Add(time.Hour), true
+		s.same("fence", s.settle(state.Settled{Delivery: d.Delivery, Lease: d.Lease}), []bool{true})
+		s.noneDue()
+		s.h.Reopen()
+		s.oneDue()
+	}},
+	{name: "what was settled or leased anew is not due by its former lease", run: func(s *suite) {
+		s.waiting("again", s.h.Now(), "crm")
+		d := s.oneDue()
+		d.Delivery.Due, d.Delivery.Leased = s.h.Now().Add(time.Hour), false
+		s.settle(state.Settled{Delivery: d.Delivery, Lease: d.Lease})
+		s.waiting("over", s.h.Now(), "mail")
+		s.oneDue()
+		s.h.Advance(leaseTime)
+		late := s.oneDue() // leased anew
+		late.Delivery.State = state.Dead
+		s.same("fence", s.settle(state.Settled{Delivery: late.Delivery, Lease: late.Lease}), []bool{true})
+		s.h.Crash()
+		s.noneDue()
 	}},
 	{name: "a lost fence leaves the delivery and keeps the attempt as a repeat", run: func(s *suite) {
 		e := s.waiting("a", s.h.Now(), "crm")

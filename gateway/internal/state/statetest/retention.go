@@ -3,6 +3,7 @@ package statetest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/state"
@@ -31,6 +32,24 @@ func (s *suite) gone(id string) {
 }
 
 var retentions = []test{
+	{name: "what is leased holds up nothing that waited too long", run: func(s *suite) {
+		const leased, left = 600, 5
+		for _, some := range slices.Collect(slices.Chunk(numbered(leased), 100)) {
+			s.accept(some...)
+			for _, c := range s.claim(len(some)) {
+				s.commit(outcome(c, s.owe(c.Event, "crm", state.Waiting)))
+			}
+		}
+		for n := 0; n < leased; {
+			got, _ := s.claimDue(leased)
+			n += len(got)
+		}
+		s.h.Advance(time.Second)
+		for _, key := range []string{"a", "b", "c", "d", "e"} {
+			s.waiting(key, s.h.Now(), "crm")
+		}
+		s.same("overdue", s.trim(state.Retention{Waiting: state.WaitingBound{Count: 100}}).Overdue, left)
+	}},
 	{name: "old events leave, also their indexes", run: func(s *suite) {
 		s.decided("a", "b")
 		s.h.Advance(2 * time.Hour)

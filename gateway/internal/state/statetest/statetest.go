@@ -40,6 +40,10 @@ type Harness interface {
 	// Advance moves the engine's time.
 	Advance(d time.Duration)
 	Now() time.Time
+	// Step sets the engine's clock by d while no time passes. When it returns, the engine has noticed.
+	Step(d time.Duration)
+	// ReopenStepped does what Reopen does, and the clock is set by d while nobody has the data open.
+	ReopenStepped(d time.Duration)
 }
 
 // Begin is where the suite's clocks begin: a whole second, so that engines of any resolution agree.
@@ -78,6 +82,7 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) Harness) {
 		{"retention", retentions},
 		{"shares", shares},
 		{"restart", restarts},
+		{"clock", clocks},
 		{"tenants", tenants},
 	} {
 		t.Run(group.name, func(t *testing.T) {

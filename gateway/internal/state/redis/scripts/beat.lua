@@ -1,14 +1,25 @@
 #!lua flags=allow-oom
 -- A holder says that it lives, and those that have not said so for long are taken over: what they held is free, with
--- its count. A consumer is deleted only when it holds nothing: Redis would forget what it holds. Time is always Redis'.
---   ARGV  empty, consumer (empty: none), microseconds after which a holder is dead
---   returns the events that were freed
-local holders, freed = base .. 'holders', 0
+-- its count, and what they had leased is due. A consumer is deleted only when it holds nothing: Redis would forget
+-- what it holds.
+--   ARGV  time (signs of life are Redis' own time also where it is given), consumer (empty: none), microseconds after which
+--         a holder is dead, microseconds since its last sign of life (empty: it is the first)
+--   returns the events and the deliveries that were freed, and by how much the clock stepped (microseconds, negative: back)
+local step = pace(tonumber(ARGV[4]))
+local holders, freed, due = base .. 'holders', 0, 0
+local sign = now
+if ARGV[1] ~= '' then
+  local t = redis.call('TIME')
+  sign = t[1] * 1000000 + t[2]
+end
 if ARGV[2] ~= '' then
-  redis.call('ZADD', holders, text(now), ARGV[2])
+  redis.call('ZADD', holders, text(sign), ARGV[2])
+  redis.call('ZREMRANGEBYSCORE', leases(ARGV[2]), '-inf', text(now)) -- those are over
+  redis.call('EXPIRE', leases(ARGV[2]), 86400) -- a former version, which may run beside this one, does not know of them
   redis.call('SADD', base .. 'sharers', ARGV[2])
 end
-for _, dead in ipairs(redis.call('ZRANGEBYSCORE', holders, '-inf', text(now - tonumber(ARGV[3])))) do
+for _, dead in ipairs(redis.call('ZRANGEBYSCORE', holders, '-inf', text(sign - tonumber(ARGV[3])))) do
+  due = due + unlease(dead)
   local held
   repeat
     held = redis.pcall('XPENDING', events, group, '-', '+', 256, dead)
@@ -25,6 +36,7 @@ for _, dead in ipairs(redis.call('ZRANGEBYSCORE', holders, '-inf', text(now - to
   if #held == 0 then
     redis.pcall('XGROUP', 'DELCONSUMER', events, group, dead)
     redis.call('ZREM', holders, dead)
+    redis.call('HDEL', base .. 'unheard', dead)
     redis.call('SREM', base .. 'sharers', dead)
   end
 end
@@ -44,4 +56,4 @@ if not pending.err then
   if low then redis.call('HSET', meta, 'low', low) end
 end
 if freed > 0 then redis.call('PUBLISH', base .. 'wake', '') end
-return freed
+return { freed, due, text(step) }

@@ -13,6 +13,9 @@ for i = 2, #ARGV, 3 do
     redis.call('HSET', owedkey(n), owedfield(n, suffix), owed(o))
     orphan(n)
     dropped = dropped + 1
+  elseif redis.call('ZREM', base .. 'dead:' .. ARGV[i], member(n, suffix)) == 1 then -- it is none, or nothing is known of it
+    count('dead', -1)
+    dropped = dropped + 1
   end
 end
 counted()

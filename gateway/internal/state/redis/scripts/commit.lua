@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Applies outcomes of events and of due deliveries, each only if its fence holds, in one step. It works when memory is
 -- full: what was accepted must be able to end.
---   ARGV  time, then operations:
+--   ARGV  time, holder, then operations:
 --     R release: position, slot, field
 --     B burial of what cannot be read: position, tenant, outcome
 --     E event: position, slot, field, outcome, number of deliveries, those
@@ -12,7 +12,8 @@
 --   a delivery is: state, destination, list of its history entry (or empty), entry; and unless an event's ended with it:
 --         suffix, leased, size (-1: as it is), created, microseconds until due, due, reason, tail
 --   returns for each operation whether its fence held
-local results, i, published = {}, 2, false
+local results, i, published = {}, 3, false
+holder = ARGV[2]
 
 -- One that ended with its event leaves no more than its entry in history.
 local function ended(state) return state ~= 'W' and state ~= 'X' end
@@ -24,7 +25,7 @@ local function delivery(whole)
   if whole or not ended(d.state) then
     d.suffix, d.leased, d.size, d.created = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
     d.score, d.due = now + tonumber(ARGV[i + 4]), tonumber(ARGV[i + 5])
-    d.reason, d.tail, d.updated, d.failed = ARGV[i + 6], ARGV[i + 7], now, 0
+    d.reason, d.tail, d.updated, d.failed = ARGV[i + 6], ARGV[i + 7], wall, 0
     i = i + 8
   end
   return d
@@ -107,7 +108,7 @@ while i <= #ARGV do
       decided(tonumber(n), outcome)
       if all and ours(n, all) then
         count('pending', -1)
-        if tenant ~= '' then redis.call('ZADD', base .. 'gone:' .. tenant, text(now), n) end
+        if tenant ~= '' then redis.call('ZADD', base .. 'gone:' .. tenant, text(wall), n) end
       else
         foreign()
       end

@@ -5,7 +5,7 @@
 local done = 0
 for _, tenant in ipairs(redis.call('SMEMBERS', base .. 'tenants')) do
   local k = base .. 'gone:' .. tenant
-  for _, n in ipairs(redis.call('ZRANGEBYSCORE', k, '-inf', '(' .. text(now - tonumber(ARGV[2])), 'LIMIT', 0, ARGV[3])) do
+  for _, n in ipairs(redis.call('ZRANGEBYSCORE', k, '-inf', '(' .. text(wall - tonumber(ARGV[2])), 'LIMIT', 0, ARGV[3])) do
     redis.call('ZREM', k, n)
     orphan(tonumber(n))
     done = done + 1

@@ -17,7 +17,7 @@ local function shed(tenant, level, most)
       break
     end
     at, where, rest = struct.unpack('>I7s', v)
-    if n == most or not (left > level or age > 0 and at < now - age) then
+    if n == most or not (left > level or age > 0 and at < wall - age) then
       redis.call('ZADD', base .. 'idage', text(at), tenant)
       break
     end
@@ -33,7 +33,7 @@ if ARGV[4] then
   local turn = math.max(math.floor(most / ((#ARGV - 3) / 2)), 1)
   for i = 4, #ARGV, 2 do shed(ARGV[i], tonumber(ARGV[i + 1]), turn) end
 elseif age > 0 then
-  local some = redis.call('ZRANGEBYSCORE', base .. 'idage', '-inf', '(' .. text(now - age), 'LIMIT', 0, 8)
+  local some = redis.call('ZRANGEBYSCORE', base .. 'idage', '-inf', '(' .. text(wall - age), 'LIMIT', 0, 8)
   for _, tenant in ipairs(some) do shed(tenant, math.huge, math.floor(most / #some)) end
   more = more or #some == 8
 end

@@ -3,8 +3,9 @@
 --   ARGV  time
 --   returns the time, pending, waiting, dead, events, bytes, when the oldest pending event and the oldest recognised id
 --         were received, when the oldest waiting delivery was created (microseconds; 0: none),
---         how often somebody else was found to have written into the stream, and when last
-local m = redis.call('HMGET', meta, 'pending', 'waiting', 'dead', 'events', 'bytes', 'kept', 'keptbytes', 'foreign', 'foreignat', 'share', 'sharebytes')
+--         how often somebody else was found to have written into the stream, and when last,
+--         by how much the clock stepped (microseconds, negative: back), and what it showed then (empty: it never did)
+local m = redis.call('HMGET', meta, 'pending', 'waiting', 'dead', 'events', 'bytes', 'kept', 'keptbytes', 'foreign', 'foreignat', 'share', 'sharebytes', 'step', 'steppedat')
 local function n(i) return tonumber(m[i] or '0') end
 local function received(entry) return entry and (tonumber(field(entry[2], 'received')) or 0) * 1000 or 0 end
 local oldest, first = 0, received(redis.call('XRANGE', events, '-', '+', 'COUNT', 1)[1])
@@ -38,5 +39,5 @@ if n(2) > 0 then
     if w[2] and (waits == 0 or tonumber(w[2]) < waits) then waits = tonumber(w[2]) end
   end
 end
-return { text(now), text(n(1)), text(n(2)), text(n(3)), text(n(4) + n(6) + n(10)), text(n(5) + n(7) + n(11)), text(oldest), text(first), text(waits),
-  text(n(8)), text(n(9)) }
+return { text(wall), text(n(1)), text(n(2)), text(n(3)), text(n(4) + n(6) + n(10)), text(n(5) + n(7) + n(11)), text(oldest), text(first), text(waits),
+  text(n(8)), text(n(9)), m[12] or '', m[13] or '' }

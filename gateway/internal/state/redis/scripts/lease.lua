@@ -1,12 +1,15 @@
 #!lua flags=allow-oom
--- Leases due deliveries by moving their due time: a holder that dies needs no clean-up.
---   ARGV  time, length of the lease, due time to write (the caller's word for the lease), most bytes (0: any), then
---         destination and most deliveries in turn
+-- Leases due deliveries by moving their due time. What a holder has leased is listed with it, and due again when it dies.
+--   ARGV  time, holder, length of the lease, due time to write (the caller's word for the lease, which rises from call to
+--         call), most bytes (0: any), then destination and most deliveries in turn
 --   returns the time, the time of the next service (or empty), what is left ready, then for each delivery:
 --         position, suffix, its record as it was, its event's fields
-local length, lease, bound = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+holder = ARGV[2]
+local length, lease, bound = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local results, bytes = { text(now), '', 0 }, 0
-for i = 5, #ARGV, 2 do
+-- A call whose answer its holder waits for no more gives it nothing.
+local unheard = lease <= tonumber(redis.call('HGET', base .. 'unheard', holder) or '0')
+for i = 6, unheard and 0 or #ARGV, 2 do
   local dest = ARGV[i]
   local tenant = string.match(dest, '^[^/]*')
   if bound > 0 and bytes >= bound then break end
@@ -21,6 +24,7 @@ for i = 5, #ARGV, 2 do
       o.leased, o.due = 1, lease
       redis.call('HSET', owedkey(n), owedfield(n, suffix), owed(o))
       redis.call('ZADD', base .. 'due:' .. dest, text(now + length), m)
+      redis.call('ZADD', leases(holder), text(now + length), dest .. '\0' .. m)
       bytes = bytes + o.size
       for _, v in ipairs({ text(n), suffix, kept, all }) do results[#results + 1] = v end
     else -- nothing can be sent without its event

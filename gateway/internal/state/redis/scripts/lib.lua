@@ -2,17 +2,27 @@
 -- that prefix and a name, so that a script never leaves its shard. ARGV[1] is the time in microseconds, or empty:
 -- then it is Redis' own, so that all replicas share one clock.
 local base = KEYS[1]
-local now
-if ARGV[1] ~= '' then
-  now = tonumber(ARGV[1])
-else
-  local t = redis.call('TIME')
-  now = t[1] * 1000000 + t[2]
-end
 local events, meta, group = base .. 'events', base .. 'meta', 'gateway'
 
 -- A number as text: Lua alone would write a microsecond time as 1.7e+15.
 local function text(n) return string.format('%.0f', n) end
+
+-- Clocks step. `wall` is what the clock shows: what is stamped with it, and ages of what was stamped. `now` is what due
+-- times, leases, holds and signs of life are judged by. It never goes back: it is `ahead` of a clock that stepped back,
+-- and goes on from the latest time that was seen. What was seen is written down every second (tick), so a time far behind
+-- it is a step, which is believed only then.
+local wall
+if ARGV[1] ~= '' then
+  wall = tonumber(ARGV[1])
+else
+  local t = redis.call('TIME')
+  wall = t[1] * 1000000 + t[2]
+end
+local second = 1000000
+local hand = redis.call('HMGET', meta, 'ahead', 'seen')
+local ahead, seen = tonumber(hand[1] or '0'), tonumber(hand[2] or '0')
+local now = math.max(wall + ahead, seen)
+if seen > 0 and ARGV[1] == '' then now = math.min(now, seen + 30 * second) end
 
 -- Counters change once per call, however many events it carries.
 local deltas = {}
@@ -68,11 +78,18 @@ local function deadbytes(dest, by)
   end
 end
 
+-- What a holder has leased is listed until it is settled: leases follow their holder's signs of life. An entry is the
+-- destination, NUL and the member, by the end of the lease; it counts while that is the delivery's due time. `holder` is
+-- the caller, in scripts that it leases or settles with.
+local holder
+local function leases(of) return base .. 'leased:' .. of end
+
 local touched = {}
 local function listed(o, n, suffix, score)
   local m = member(n, suffix)
   if o.state == 'W' then
     redis.call('ZADD', base .. 'due:' .. o.dest, text(score), m)
+    if o.leased == 1 and holder then redis.call('ZADD', leases(holder), text(score), o.dest .. '\0' .. m) end
     redis.call('ZADD', base .. 'wait:' .. o.dest, text(o.created), m)
     redis.call('HINCRBY', base .. 'waitbytes', o.dest, o.size)
     count('waiting', 1)
@@ -89,6 +106,7 @@ local function unlisted(o, n, suffix)
   if o.state == 'W' then
     redis.call('ZREM', base .. 'due:' .. o.dest, m)
     redis.call('ZREM', base .. 'wait:' .. o.dest, m)
+    if o.leased == 1 and holder then redis.call('ZREM', leases(holder), o.dest .. '\0' .. m) end
     redis.call('HINCRBY', base .. 'waitbytes', o.dest, -o.size)
     count('waiting', -1)
     touched[o.dest] = true
@@ -119,6 +137,33 @@ local function settled()
   for dest in pairs(touched) do touch(dest) end
 end
 
+-- Makes due what a holder has leased and nobody settles: all of it, or what was leased with one of some due times. What
+-- stood there may still settle it while nobody else has it.
+local function unlease(of, words)
+  local freed = 0
+  local all = redis.call('ZRANGE', leases(of), 0, -1, 'WITHSCORES')
+  for i = 1, #all, 2 do
+    local cut = string.find(all[i], '%z')
+    local dest, m = string.sub(all[i], 1, cut - 1), string.sub(all[i], cut + 1)
+    local n, at = struct.unpack('>I8', m)
+    local suffix = string.sub(m, at)
+    local kept = redis.call('ZSCORE', base .. 'due:' .. dest, m) == all[i + 1] and redis.call('HGET', owedkey(n), owedfield(n, suffix))
+    local o = kept and unowed(kept)
+    if not o or o.leased == 0 then
+      redis.call('ZREM', leases(of), all[i])
+    elseif not words or words[o.due] then
+      o.leased = 0
+      redis.call('HSET', owedkey(n), owedfield(n, suffix), owed(o))
+      redis.call('ZADD', base .. 'due:' .. dest, 0, m)
+      redis.call('ZREM', leases(of), all[i])
+      touched[dest] = true
+      freed = freed + 1
+    end
+  end
+  settled()
+  return freed
+end
+
 -- The names of destinations are kept once per call.
 local known = {}
 local function destination(dest)
@@ -129,16 +174,16 @@ local function destination(dest)
 end
 
 -- Adds an entry to a destination's history. Where the clock stepped back, the list's last time goes on.
-local stamp = text(now) .. '-'
+local stamp = text(wall) .. '-'
 local function enter(list, dest, entry)
   local k = base .. list .. ':' .. dest
   local id = redis.pcall('XADD', k, stamp .. '*', 'd', entry)
   destination(dest)
-  if type(id) ~= 'table' then return now, tonumber(string.sub(id, #stamp + 1)) end
+  if type(id) ~= 'table' then return wall, tonumber(string.sub(id, #stamp + 1)) end
   local info = redis.call('XINFO', 'STREAM', k)
   for i = 1, #info, 2 do
     if info[i] == 'last-generated-id' then
-      id = redis.call('XADD', k, string.match(info[i + 1], '^%d+') .. '-*', 'd', entry)
+      id = redis.call('XADD', k, text(tonumber(string.match(info[i + 1], '^%d+')) + 1) .. '-*', 'd', entry)
     end
   end
   local at, seq = string.match(id, '^(%d+)-(%d+)$')
@@ -206,7 +251,7 @@ local function ours(n, all)
 end
 local function foreign()
   count('foreign', 1)
-  redis.call('HSET', meta, 'foreignat', text(now))
+  redis.call('HSET', meta, 'foreignat', text(wall))
 end
 
 -- Ids of events that are gone, as long as they are recognised: each tenant has a list, oldest first, of when it was

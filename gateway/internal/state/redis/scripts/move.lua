@@ -7,7 +7,7 @@ local function wanted(i)
   return {
     n = tonumber(redis.call('HGET', base .. 'id:' .. ARGV[i], ARGV[i + 1]) or '0'), suffix = ARGV[i + 2], was = ARGV[i + 3],
     dest = ARGV[i + 9], state = ARGV[i + 10], created = tonumber(ARGV[i + 11]), score = now + tonumber(ARGV[i + 12]),
-    due = tonumber(ARGV[i + 13]), reason = ARGV[i + 14], tail = ARGV[i + 15], leased = 0, updated = now,
+    due = tonumber(ARGV[i + 13]), reason = ARGV[i + 14], tail = ARGV[i + 15], leased = 0, updated = wall,
     list = ARGV[i + 4], at = tonumber(ARGV[i + 5]), seq = tonumber(ARGV[i + 6]), where = ARGV[i + 7], failed = tonumber(ARGV[i + 8]),
     to = string.sub(ARGV[i + 16], 1, 1), entry = string.sub(ARGV[i + 16], 2),
   }

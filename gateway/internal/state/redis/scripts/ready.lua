@@ -1,12 +1,28 @@
 #!lua flags=no-writes
--- The destinations that can be served now, those that wait longest first, and how much is due for each.
---   ARGV  time, most destinations
---   returns the time, the time of the next service behind now (or empty), then destination and number in turn
-local queue = base .. 'service'
-local next = redis.call('ZRANGEBYSCORE', queue, '(' .. text(now), '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
-local results = { text(now), next[2] or '' }
-for _, dest in ipairs(redis.call('ZRANGEBYSCORE', queue, '-inf', text(now), 'LIMIT', 0, ARGV[2])) do
-  results[#results + 1] = dest
-  results[#results + 1] = redis.call('ZCOUNT', base .. 'due:' .. dest, '-inf', text(now))
+-- A part of the destinations that can be served now, those that wait longest first, and how much is due for each. Who has
+-- no room for some of them asks for the next part: all parts together are a turn, which ends with the destinations that
+-- were ready when it began.
+--   ARGV  time, most destinations, then, unless it is the first part of a turn: when the turn began, score and name of
+--         the last destination of the part before
+--   returns the time, the time of the next service behind now (or empty), when the turn began, score and name of the last
+--         destination (empty: the turn is over), then destination and number in turn
+local queue, most = base .. 'service', tonumber(ARGV[2])
+local till, from = tonumber(ARGV[3]) or now, 0
+if ARGV[4] then
+  -- The destination itself may have moved or left since.
+  if redis.call('ZSCORE', queue, ARGV[5]) == ARGV[4] then
+    from = redis.call('ZRANK', queue, ARGV[5]) + 1
+  else
+    from = redis.call('ZCOUNT', queue, '-inf', '(' .. ARGV[4])
+  end
 end
+local next = redis.call('ZRANGEBYSCORE', queue, '(' .. text(now), '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+local results = { text(now), next[2] or '', text(till), '', '' }
+local some = redis.call('ZRANGE', queue, from, from + most - 1, 'WITHSCORES')
+for i = 1, #some, 2 do
+  if tonumber(some[i + 1]) > till then return results end
+  results[#results + 1] = some[i]
+  results[#results + 1] = redis.call('ZCOUNT', base .. 'due:' .. some[i], '-inf', text(now))
+end
+if #some == 2 * most then results[4], results[5] = some[#some], some[#some - 1] end
 return results

@@ -13,7 +13,7 @@ local function length(n, all)
   return sum
 end
 local function received(all) return (tonumber(field(all, 'received')) or 0) * 1000 end
-local function old(at) return age > 0 and at < now - age end
+local function old(at) return age > 0 and at < wall - age end
 
 -- What tenants have changes once per call. While it is counted anew (count.lua), events that are still to come are in
 -- nobody's sum.
@@ -61,7 +61,7 @@ local function forget(n, tenant, all, mine)
   unrevise(n)
   local ids, id = idplace(field(all, 'tenant'), field(all, 'id'))
   local where = string.sub(ids, #base + 1)
-  if idage > 0 and received(all) < now - idage then
+  if idage > 0 and received(all) < wall - idage then
     unrecognise(where, id)
     forgotten = forgotten + 1
   else

@@ -34,7 +34,7 @@ if ARGV[6] then
   local turn = math.max(math.floor(most / ((#ARGV - 5) / 2)), 1)
   for i = 6, #ARGV, 2 do shed(ARGV[i], tonumber(ARGV[i + 1]), turn) end
 elseif age > 0 then
-  local some = redis.call('ZRANGEBYSCORE', base .. 'shares', '-inf', '(' .. text(now - age), 'LIMIT', 0, 8)
+  local some = redis.call('ZRANGEBYSCORE', base .. 'shares', '-inf', '(' .. text(wall - age), 'LIMIT', 0, 8)
   for _, tenant in ipairs(some) do shed(tenant, math.huge, math.floor(most / #some)) end
   more = more or #some == 8
 end

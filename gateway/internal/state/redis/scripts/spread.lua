@@ -17,7 +17,7 @@ local some = redis.call('LPOP', base .. 'ids', most) or {}
 for _, v in ipairs(some) do
   local at, where, rest = struct.unpack('>I7s', v)
   local id = string.sub(v, rest)
-  if age > 0 and at < now - age then
+  if age > 0 and at < wall - age then
     unrecognise(where, id)
     forgotten = forgotten + 1
   else

@@ -11,19 +11,29 @@ local overdue, dropped, ended, more = 0, 0, 0, false
 
 local waits = redis.call('ZCARD', base .. 'wait:' .. dest)
 local bytes = tonumber(redis.call('HGET', base .. 'waitbytes', dest) or '0')
-local oldest = redis.call('ZRANGE', base .. 'wait:' .. dest, 0, most - 1, 'WITHSCORES')
-for i = 1, #oldest, 2 do
+-- Those that a holder has are passed, however many they are: what stands behind them is not held up.
+local passed = 0
+while overdue < most do
   local over = wcount > 0 and waits > wcount or wbytes > 0 and bytes > wbytes
-  if not over and not (wage > 0 and tonumber(oldest[i + 1]) < now - wage) then break end
-  local m = oldest[i]
+  local oldest = redis.call('ZRANGE', base .. 'wait:' .. dest, passed, passed, 'WITHSCORES')
+  if not oldest[2] or not over and not (wage > 0 and tonumber(oldest[2]) < wall - wage) then break end
+  local m = oldest[1]
   local n, at = struct.unpack('>I8', m)
   local suffix = string.sub(m, at)
   local kept = redis.call('HGET', owedkey(n), owedfield(n, suffix))
   local o = kept and unowed(kept)
   local score = tonumber(redis.call('ZSCORE', base .. 'due:' .. dest, m) or '0')
-  if o and not (o.leased == 1 and score > now) then
+  if not o then -- nothing is known of it
+    redis.call('ZREM', base .. 'due:' .. dest, m)
+    redis.call('ZREM', base .. 'wait:' .. dest, m)
+    count('waiting', -1)
+    touched[dest] = true
+    waits = waits - 1
+  elseif o.leased == 1 and score > now then
+    passed = passed + 1
+  else
     unlisted(o, n, suffix)
-    o.state, o.reason, o.leased, o.due, o.updated = 'X', 'waited too long', 0, 0, now
+    o.state, o.reason, o.leased, o.due, o.updated = 'X', 'waited too long', 0, 0, wall
     -- History says what ended: here as the record itself, as scripts cannot write what the caller would.
     local at, seq = enter('h', dest, before(o, n, 'n', dest) .. 'o' .. struct.pack('>s', suffix) .. owed(o))
     o.list, o.at, o.seq, o.where = 'h', at, seq, ''
@@ -35,7 +45,7 @@ end
 more = more or overdue == most
 
 if dage > 0 then
-  for _, m in ipairs(redis.call('ZRANGEBYSCORE', base .. 'dead:' .. dest, '-inf', '(' .. text(now - dage), 'LIMIT', 0, most)) do
+  for _, m in ipairs(redis.call('ZRANGEBYSCORE', base .. 'dead:' .. dest, '-inf', '(' .. text(wall - dage), 'LIMIT', 0, most)) do
     local n, at = struct.unpack('>I8', m)
     local suffix = string.sub(m, at)
     local kept = redis.call('HGET', owedkey(n), owedfield(n, suffix))
@@ -45,15 +55,18 @@ if dage > 0 then
       o.state = 'P'
       redis.call('HSET', owedkey(n), owedfield(n, suffix), owed(o))
       orphan(n)
-      dropped = dropped + 1
+    else
+      redis.call('ZREM', base .. 'dead:' .. dest, m)
+      count('dead', -1)
     end
+    dropped = dropped + 1
   end
   more = more or dropped == most
 end
 
 for _, list in ipairs({ 'h', 'f' }) do
   local k = base .. list .. ':' .. dest
-  if hage > 0 then ended = ended + redis.call('XTRIM', k, 'MINID', text(now - hage)) end
+  if hage > 0 then ended = ended + redis.call('XTRIM', k, 'MINID', text(wall - hage)) end
   if hcount[list] > 0 then ended = ended + redis.call('XTRIM', k, 'MAXLEN', hcount[list]) end
   if redis.call('EXISTS', k) == 1 and redis.call('XLEN', k) == 0 then redis.call('DEL', k) end
 end

@@ -1,0 +1,49 @@
+package embedded
+
+import (
+	"context"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// A delivery whose attempt runs on after its event's commit waits with a lease: it is due when that ends. Its holder is
+// this process, and a process that begins holds nothing, so what was leased before is due at once.
+
+func leasedKey(b []byte, pos uint64, suffix string) []byte {
+	return append(posKey(b, tabLeased, pos), suffix...)
+}
+
+// recall makes due what a former process had leased. It is called once, before anybody else uses the store.
+func (s *store) recall() error {
+	some := false
+	err := scan(s.db, []byte{tabLeased}, func(_, _ []byte) error {
+		some = true
+		return errEnough
+	})
+	if err = ignoreEnough(err); err != nil || !some {
+		return err
+	}
+	return s.do(context.Background(), &call{op: recalling{}, alone: true})
+}
+
+type recalling struct{}
+
+func (recalling) stage(t *tx) error {
+	must(between(t.s.db, []byte{tabLeased}, []byte{tabLeased + 1}, func(key, tenant []byte) error {
+		if len(key) < 9 {
+			return errCorrupt
+		}
+		pos, suffix := keyPos(key), string(key[9:])
+		o := t.owed(string(tenant), pos, suffix)
+		if o == nil || o.State != state.Waiting || !o.Leased {
+			t.del(leasedKey(t.key, pos, suffix))
+			return nil
+		}
+		d := t.s.due.find(o.Tenant, o.Destination)
+		t.list(d, o, -1)
+		o.Due, o.Leased = fromNanos(nanos(t.wall)), false
+		t.addOwed(d, o)
+		return nil
+	}))
+	return nil
+}
