@@ -34,6 +34,8 @@ type Keyer interface {
 //
 // Build is still asked, for an event alone. An error of BuildBatch is nobody's in particular: the gateway asks Build
 // of each event whose it is, and BuildBatch again without those.
+//
+// A batch that was answered is not yet written: Judge holds the answer against res.Events with EachOf.
 type Batcher interface {
 	Keyer
 	Batch() Limit
@@ -44,6 +46,9 @@ type Batcher interface {
 type Limit struct {
 	Events int
 	Bytes  int
+	// Silent says that the product's answer names only what it refused, or nothing at all, by its own documentation. Where
+	// it is not set, every event of a batch must be named by the answer to be delivered: Judge gives Verdict.Each (EachOf).
+	Silent bool
 }
 
 // Cautious is implemented where a repeat may count twice at the product.

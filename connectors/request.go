@@ -29,6 +29,9 @@ type Request struct {
 	Keep int
 }
 
+// UsualKeep is how many bytes of an answer are kept where a request asks for no more.
+const UsualKeep = 64 << 10
+
 // Field is one header.
 type Field struct {
 	Name  string

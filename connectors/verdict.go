@@ -37,8 +37,12 @@ type Verdict struct {
 	Reason string
 	// Next is the request to go on with, for Continue.
 	Next *Request
-	// Each is one verdict per event of a batch, where they differ.
+	// Each is one verdict per event of a batch. A batch is delivered only by it: where the product names what it took, the
+	// gateway believes no `delivered` that is said of a batch as a whole (see EachOf and Limit.Silent).
 	Each []Verdict
+	// Alone is set on a rejected member of a batch that may pass alone: it is tried once more by itself, which uses up no
+	// attempt, and the verdict on that one counts.
+	Alone bool
 	// Setting names the setting that the product refuses for every event (a channel, an audience), for Revoked. Where
 	// the rule's step writes it itself, the step alone is at fault: its deliveries are retried by the schedule, so that
 	// a corrected rule lets them through, and the connection goes on for all others.
@@ -55,6 +59,9 @@ func (v Verdict) String() string {
 	}
 	if v.Gone {
 		text += ", gone"
+	}
+	if v.Alone {
+		text += ", next try alone"
 	}
 	if v.Setting != "" {
 		text += " for " + v.Setting
@@ -121,18 +128,24 @@ func RetryAfter(res *Response) time.Duration {
 	if text == "" {
 		return 0
 	}
-	if n, err := strconv.ParseFloat(text, 64); err == nil {
-		switch {
-		case n >= MaxRetryAfter.Seconds():
-			return MaxRetryAfter
-		case n > 0:
-			return time.Duration(n * float64(time.Second))
-		}
-		return 0 // negative, or not a number at all
+	if _, err := strconv.ParseFloat(text, 64); err == nil {
+		return Seconds(text)
 	}
 	at, err := http.ParseTime(text)
 	if err != nil || res.At.IsZero() {
 		return 0
 	}
 	return min(max(at.Sub(res.At), 0), MaxRetryAfter)
+}
+
+// Seconds reads a number of seconds to wait, up to MaxRetryAfter; 0 where it is negative or no number.
+func Seconds(text string) time.Duration {
+	n, err := strconv.ParseFloat(text, 64)
+	switch {
+	case err == nil && n >= MaxRetryAfter.Seconds():
+		return MaxRetryAfter
+	case err == nil && n > 0:
+		return time.Duration(n * float64(time.Second))
+	}
+	return 0
 }

@@ -27,7 +27,11 @@ type Delivery struct {
 	Created     time.Time `json:"created"`
 	Updated     time.Time `json:"updated"`
 	Due         time.Time `json:"due,omitzero"`
-	Log         []Attempt `json:"log,omitempty"`
+	// Hint is what a person can do about a dead letter.
+	Hint string `json:"hint,omitempty"`
+	// Hold is why its destination is sent nothing now; nil where nothing holds it, and in lists.
+	Hold *Hold     `json:"hold,omitempty"`
+	Log  []Attempt `json:"log,omitempty"`
 }
 
 // Attempt is one request that was sent or could not connect, as the API shows it.

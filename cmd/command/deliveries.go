@@ -1,10 +1,13 @@
 package command
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -128,15 +131,14 @@ func (g *globals) each(cmd *cobra.Command, ids []string, verb string) error {
 	}
 	defer client.Close()
 	var faults []error
+	answers := []json.RawMessage{}
 	for _, id := range ids {
 		path := "/v1/deliveries/"
 		if verb != "retry" && !strings.HasPrefix(id, "dl_") { // an event is not retried
 			path = "/v1/events/"
 		}
-		var did struct {
-			Events []gateway.Published `json:"events"`
-		}
-		if err := client.Do(cmd.Context(), gateway.Call{Method: http.MethodPost, Path: path + url.PathEscape(id) + "/" + verb, Into: &did}); err != nil {
+		var answer json.RawMessage
+		if err := client.Do(cmd.Context(), gateway.Call{Method: http.MethodPost, Path: path + url.PathEscape(id) + "/" + verb, Into: &answer}); err != nil {
 			if len(ids) > 1 {
 				err = fmt.Errorf("%s: %w", id, err)
 			}
@@ -146,17 +148,42 @@ func (g *globals) each(cmd *cobra.Command, ids []string, verb string) error {
 			}
 			continue
 		}
-		if g.json {
-			continue
-		}
-		for _, e := range did.Events {
-			g.printf("%s: read again, event %s %s\n", id, e.ID, e.Status)
-		}
-		if len(did.Events) == 0 {
-			g.printf("%s: %s\n", id, map[string]string{"retry": "will be tried now", "replay": "will be delivered again", "drop": "dropped"}[verb])
+		answers = append(answers, answer)
+		if !g.json {
+			g.sayDone(id, verb, answer)
 		}
 	}
+	if g.json {
+		faults = append(faults, g.print(answers))
+	}
 	return errors.Join(faults...)
+}
+
+// sayDone says what came of a verb on a delivery, or on an event: also that it waits for what holds its destination.
+func (g *globals) sayDone(id, verb string, answer json.RawMessage) {
+	var did struct {
+		gateway.Delivery
+		Events []gateway.Published      `json:"events"`
+		Held   map[string]*gateway.Hold `json:"held"` // by destination, of an event
+	}
+	_ = json.Unmarshal(answer, &did) // what is not understood is not said
+	for _, e := range did.Events {
+		g.printf("%s: read again, event %s %s\n", id, e.ID, e.Status)
+	}
+	switch {
+	case len(did.Events) > 0:
+	case verb == "drop":
+		g.printf("%s: dropped\n", id)
+	case did.Hold != nil:
+		g.printf("%s: is due, and waits: %s\n  %s\n", id, heldUp(did.Destination, did.Hold), did.Hold.Hint)
+	case verb == "replay":
+		g.printf("%s: will be delivered again\n", id)
+	default:
+		g.printf("%s: will be tried now\n", id)
+	}
+	for _, name := range slices.Sorted(maps.Keys(did.Held)) {
+		g.printf("  except what waits: %s\n  %s\n", heldUp(name, did.Held[name]), did.Held[name].Hint)
+	}
 }
 
 func (g *globals) listDeliveries(cmd *cobra.Command, q url.Values) error {
@@ -241,8 +268,13 @@ func (g *globals) showDelivery(d *gateway.Delivery) {
 	if d.Reason != "" {
 		g.printf("  why: %s\n", d.Reason)
 	}
-	if d.State == "waiting" && !d.Due.IsZero() {
+	switch {
+	case d.Hold != nil:
+		g.printf("  held: %s\n  what to do: %s\n", heldUp(d.Destination, d.Hold), d.Hold.Hint)
+	case d.State == "waiting" && !d.Due.IsZero():
 		g.printf("  next try: %s\n", d.Due.Format(time.RFC3339))
+	case d.Hint != "":
+		g.printf("  what to do: %s\n", d.Hint)
 	}
 	for _, a := range d.Log {
 		g.printf("  attempt %d  %s  %s  %s\n", a.N, a.At.Format(time.RFC3339), time.Duration(a.TookMS*float64(time.Millisecond)).Round(time.Microsecond), answered(a.Verdict, a.Status, a.Reason))

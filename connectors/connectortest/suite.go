@@ -33,6 +33,8 @@ func Suite(t *testing.T, dir string) {
 			t.Run("what is built has a bound", func(t *testing.T) { t.Parallel(); bounded(t, name, cases) })
 			t.Run("no secret is printed", func(t *testing.T) { t.Parallel(); noSecretPrinted(t, name, cases) })
 			t.Run("every answer has a verdict", func(t *testing.T) { t.Parallel(); everyAnswer(t, name, cases) })
+			t.Run("a batch is held against its answer", func(t *testing.T) { t.Parallel(); namesEach(t, name, cases) })
+			t.Run("every refusal says what to do", func(t *testing.T) { t.Parallel(); advises(t, name, cases) })
 			t.Run("every setting is documented", func(t *testing.T) { t.Parallel(); documented(t, name, filepath.Join(dir, product)) })
 		})
 	}

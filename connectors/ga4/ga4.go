@@ -49,7 +49,8 @@ type Connector struct {
 	Event string `yaml:"event,omitempty"`
 
 	// Params are added to `survey_type nps_score survey_id response_id session_id engagement_time_msec`, or replace
-	// them. Numbers and texts; texts are cut to 100 characters, true and false are sent as texts. Platforms count
+	// them. Numbers and texts; texts are cut to 100 characters (`page_location` to 1,000,
+	// `page_referrer` to 420, `page_title` to 300), true and false are sent as texts. Platforms count
 	// `response_id` for each survey: reports on several sources in one stream need `survey_source: source` beside it.
 	Params expression.Values `yaml:"params,omitempty"`
 

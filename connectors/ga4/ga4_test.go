@@ -1,8 +1,12 @@
 package ga4
 
 import (
+	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -133,6 +137,68 @@ func TestFields(t *testing.T) {
 		{To: "events.0.params.comment", From: "response.feedback", Sample: "Fast"},
 		{To: "events.0.params.country", From: "context.country", Sample: "TR"},
 	})
+}
+
+// TestGooglesLimits are the contract's: of texts by parameter, of names, and of the body.
+func TestGooglesLimits(t *testing.T) {
+	t.Parallel()
+	const account = "measurement_id: G-AB12\napi_secret: x\n"
+	c, _ := connectors.New("ga4")
+	if err := connectortest.Bind([]byte(account+"params: {page_location: feedback, page_referrer: feedback, page_title: feedback, comment: feedback}"), c); err != nil {
+		t.Fatal(err)
+	}
+	ev, err := connectortest.Event([]byte(`{"type":"response.completed","feedback":"` + strings.Repeat("é", 1200) + `"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := c.Build(ev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sent struct {
+		Events []struct {
+			Params map[string]any `json:"params"`
+		} `json:"events"`
+	}
+	if err := json.Unmarshal(req.Body, &sent); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]int{"page_location": 1000, "page_referrer": 420, "page_title": 300, "comment": 100} {
+		text, _ := sent.Events[0].Params[name].(string)
+		if got := utf8.RuneCountInString(text); got != want {
+			t.Errorf("%s: %d characters, want %d", name, got, want)
+		}
+	}
+	for _, name := range []string{"app_store_refund", "GA_score", "Google_score", "FireBase_x", "gA_x"} {
+		c, _ := connectors.New("ga4")
+		if err := connectortest.Bind([]byte(account+"event: "+name), c); err == nil {
+			t.Errorf("the event %s is Google's own", name)
+		}
+		if name == "app_store_refund" {
+			continue
+		}
+		c, _ = connectors.New("ga4")
+		if err := connectortest.Bind([]byte(account+"params: {"+name+": nps_score}"), c); err == nil {
+			t.Errorf("the parameter %s is Google's own", name)
+		}
+	}
+	// As much as there can be, in characters that take the most bytes.
+	names := "client_id: feedback\nuser_id: feedback\nparams: {page_location: feedback, page_referrer: feedback, page_title: feedback"
+	for i := range maxParams - len(ours) - 3 {
+		names += fmt.Sprintf(", p%s%d: feedback", strings.Repeat("x", 35), i)
+	}
+	full, _ := connectors.New("ga4")
+	if err := connectortest.Bind([]byte(account+names+"}"), full); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{strings.Repeat("\\u0001", 256), strings.Repeat("𝄞", 256)} {
+		if ev, err = connectortest.Event([]byte(`{"type":"response.completed","feedback":"` + text + `"}`)); err != nil {
+			t.Fatal(err)
+		}
+		if req, err := full.Build(ev); err != nil || len(req.Body) > 130_000/4 { // a text of 1,000 is four times as long
+			t.Errorf("%v: a body of %d bytes", err, len(req.Body))
+		}
+	}
 }
 
 // TestAStaleTime: what waited for days was built with a time that Google does not take any more, and that is said.

@@ -22,6 +22,18 @@ const (
 	maxText   = 100
 )
 
+// longer are the parameters whose texts may be longer than others. With all of them at their limits a body is still far
+// below the 130 kB that Google takes.
+var longer = map[string]int{"page_location": 1_000, "page_referrer": 420, "page_title": 300}
+
+// limit is how many characters a parameter's text may have.
+func limit(name string) int {
+	if most, ok := longer[name]; ok {
+		return most
+	}
+	return maxText
+}
+
 // engagement is how long a visitor was engaged, in milliseconds: without it, and a session, standard reports do not
 // show an event at all. How long an answer took says nothing of it, so it is Google's own example.
 const engagement = 100
@@ -91,7 +103,7 @@ func parameter(name string, v any) (any, error) {
 			return v, nil
 		}
 	}
-	return connectors.Clip(text, maxText), nil
+	return connectors.Clip(text, limit(name)), nil
 }
 
 // Region is where Google collects.
@@ -129,9 +141,10 @@ var (
 )
 
 // https://developers.google.com/analytics/devguides/collection/protocol/ga4/reference#reserved_names
+// On web streams too, and the beginnings in any case.
 var (
 	reservedEvents = strings.Fields(`ad_activeview ad_click ad_exposure ad_impression ad_query adunit_exposure app_clear_data
-		app_install app_update app_remove error first_open first_visit in_app_purchase notification_dismiss
+		app_install app_remove app_store_refund app_update error first_open first_visit in_app_purchase notification_dismiss
 		notification_foreground notification_open notification_receive os_update screen_view session_start user_engagement`)
 	reservedPrefixes = []string{"_", "firebase_", "ga_", "google_", "gtag."}
 )
@@ -187,7 +200,7 @@ func badName(name string) string {
 		return "is no name that Google takes; begin with a letter, then letters, digits and `_`"
 	case len(name) > maxName:
 		return fmt.Sprintf("is longer than the %d characters that Google takes", maxName)
-	case slices.ContainsFunc(reservedPrefixes, func(p string) bool { return strings.HasPrefix(name, p) }):
+	case slices.ContainsFunc(reservedPrefixes, func(p string) bool { return strings.HasPrefix(strings.ToLower(name), p) }):
 		return "begins as names do that Google keeps to itself (`ga_`, `google_`, `firebase_`); choose another"
 	}
 	return ""

@@ -88,6 +88,8 @@ const (
 
 	// https://developers.hubspot.com/docs/guides/api/crm/objects/contacts#limits
 	maxBatch = 100
+	// ownProperties is more than HubSpot's own properties of a contact take in an answer.
+	ownProperties = 16 << 10
 	// A property's text is as long as a note's. https://developers.hubspot.com/docs/guides/api/crm/engagements/notes
 	maxText = 65_536
 )
@@ -126,7 +128,13 @@ func (c *Connector) BuildBatch(events []*event.Event) (*connectors.Request, erro
 }
 
 func (a *Account) upsert(body inputs) *connectors.Request {
-	return connectors.Post(a.at("contacts/batch/upsert"), body).As(connectors.Bearer(a.Token))
+	req := connectors.Post(a.at("contacts/batch/upsert"), body).As(connectors.Bearer(a.Token))
+	// The answer is read whole, because who it does not name was not written: it repeats what was sent, each character in as
+	// many bytes as JSON may take, beside properties of HubSpot's own.
+	if most := 6*len(req.Body) + len(body.Inputs)*ownProperties; most > connectors.UsualKeep {
+		req.Keeping(most)
+	}
+	return req
 }
 
 func (a *Account) at(path string) string { return a.BaseURL.At(api, a.APIVersion.objects(path)) }

@@ -1,6 +1,8 @@
 package hubspot
 
 import (
+	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -127,23 +129,156 @@ func TestPartOfABatch(t *testing.T) {
 	if diff := cmp.Diff([]connectors.Kind{connectors.Delivered, connectors.Rejected, connectors.Retry}, kinds); diff != "" {
 		t.Errorf("%v (-want +got):\n%s", v, diff)
 	}
-	for name, body := range map[string]string{
-		"no trace":  `{"status":"COMPLETE","results":[{"id":"1"},{"id":"2"}],"errors":[{"category":"VALIDATION_ERROR"}]}`,
-		"in a word": `{"status":"COMPLETE","results":[],"errors":[{"category":"VALIDATION_ERROR","context":{"id":"a@example.com"}}]}`,
-		"one left":  `{"status":"COMPLETE","results":[{"id":"1","objectWriteTraceId":` + named(0) + `}],"errors":[{"category":"VALIDATION_ERROR","context":{"objectWriteTraceId":[` + named(1) + `]}}]}`,
+	// Whom an error does not name is asked for alone; those that the answer names are done.
+	alone := connectors.Rejected + " alone"
+	for name, row := range map[string]struct {
+		body string
+		want []connectors.Kind
+	}{
+		"no trace": {
+			`{"status":"COMPLETE","results":[{"id":"1"},{"id":"2"}],"errors":[{"category":"VALIDATION_ERROR"}]}`, []connectors.Kind{alone, alone, alone},
+		},
+		"named by its address": {
+			`{"status":"COMPLETE","results":[],"errors":[{"category":"VALIDATION_ERROR","context":{"id":"a@example.com"}}]}`,
+			[]connectors.Kind{connectors.Rejected, alone, alone},
+		},
+		"one left": {
+			`{"status":"COMPLETE","results":[{"id":"1","objectWriteTraceId":` + named(0) + `}],"errors":[{"category":"VALIDATION_ERROR","context":{"objectWriteTraceId":[` + named(1) + `]}}]}`,
+			[]connectors.Kind{connectors.Delivered, connectors.Rejected, alone},
+		},
+		"by the property": {
+			`{"status":"COMPLETE","results":[{"id":"1","properties":{"email":"C@example.com","phone":null}},{"id":"2","properties":{"email":"a@example.com"}}]}`,
+			[]connectors.Kind{connectors.Delivered, alone, connectors.Delivered},
+		},
+		"as many, of which one is known by another address": {
+			`{"status":"COMPLETE","results":[{"id":"1","properties":{"email":"other@example.com"}},{"id":"2","properties":{"email":"a@example.com"}},{"id":"3","objectWriteTraceId":` + named(1) + `}]}`,
+			[]connectors.Kind{connectors.Delivered, connectors.Delivered, connectors.Delivered},
+		},
+		"none": {`{"status":"COMPLETE","results":[],"errors":[]}`, []connectors.Kind{alone, alone, alone}},
 	} {
-		if v := c.Judge(&connectors.Response{Status: 207, Events: events, Body: []byte(body)}); v.Kind != connectors.Rejected || v.Each != nil {
-			t.Errorf("%s: %v, want the whole refused", name, v)
+		for _, status := range []int{200, 207} {
+			v := c.Judge(&connectors.Response{Status: status, Events: events, Body: []byte(row.body)})
+			var got []connectors.Kind
+			for _, each := range v.Each {
+				if each.Alone {
+					each.Kind += " alone"
+				}
+				got = append(got, each.Kind)
+			}
+			if diff := cmp.Diff(row.want, got); diff != "" {
+				t.Errorf("%s, %d: %v (-want +got):\n%s", name, status, v, diff)
+			}
+		}
+	}
+	for _, status := range []int{200, 207} {
+		v := c.Judge(&connectors.Response{Status: status, Events: events[:1], Body: []byte(`{"status":"COMPLETE","results":[],"errors":[]}`)})
+		if v.Kind != connectors.Rejected || v.Alone || !strings.HasSuffix(v.Reason, connectors.UnnamedReason) {
+			t.Errorf("%d without a result for the only one: %v", status, v)
 		}
 	}
 	if v := c.Judge(&connectors.Response{Status: 207, Events: events, Body: []byte(`{"status":"COMP`), Truncated: true}); v.Kind != connectors.Rejected {
 		t.Errorf("207 cut short: %v", v)
 	}
-	if v := c.Judge(&connectors.Response{Status: 200, Events: events, Body: []byte(`{"status":"COMP`), Truncated: true}); v.Kind != connectors.Delivered {
+	if v := c.Judge(&connectors.Response{Status: 200, Events: events, Body: []byte(`{"status":"COMP`), Truncated: true}); v.Kind != connectors.Rejected || v.Each != nil {
 		t.Errorf("200 cut short: %v", v)
 	}
 	if v := c.Judge(&connectors.Response{Status: 200, Events: events, Body: []byte(`<html><title>Sign in</title>`), Truncated: true}); v.Kind != connectors.Retry {
 		t.Errorf("a long page of somebody else's: %v", v)
+	}
+}
+
+// TestTheAnswerIsReadWhole: of a full batch with all that HubSpot repeats of it, however it escapes it.
+func TestTheAnswerIsReadWhole(t *testing.T) {
+	t.Parallel()
+	c := bound(t, "hubspot", "properties: {sg_comment: feedback}").(*Connector)
+	var events []*event.Event
+	var results []string
+	for i := range maxBatch {
+		events = append(events, given(t, fmt.Sprintf(`{"type":"test","id":"%d","email":"a%d@example.com","feedback":%q}`, i, i, strings.Repeat("ü", 500))))
+		results = append(results, fmt.Sprintf(`{"id":"%d","objectWriteTraceId":%q,"properties":{"sg_comment":"%s"}}`, i, events[i].ID, strings.Repeat(`\u00fc`, 500)))
+	}
+	req, err := c.BuildBatch(events)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := []byte(`{"status":"COMPLETE","results":[` + strings.Join(results, ",") + `]}`)
+	most := min(len(body), req.Keep)
+	v := c.Judge(&connectors.Response{Status: 200, Body: body[:most], Truncated: most < len(body), To: req, Events: events})
+	for i, each := range v.Each {
+		if each.Kind != connectors.Delivered {
+			t.Fatalf("%d: %v", i, each)
+		}
+	}
+	if len(v.Each) != maxBatch {
+		t.Errorf("%v: %d verdicts", v, len(v.Each))
+	}
+}
+
+func TestReasonsNamePropertyAndValues(t *testing.T) {
+	t.Parallel()
+	quoted := func(message string) string {
+		text, err := json.Marshal(message)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	inside := func(message string) string {
+		return `{"status":"error","message":` + quoted(`Property values were not valid: [{"isValid":false,"message":`+quoted(message)+`,"error":"INVALID_OPTION","name":"lead_source"}]`) + `,"category":"VALIDATION_ERROR"}`
+	}
+	const begins = "400 Bad Request: VALIDATION_ERROR INVALID_OPTION lead_source"
+	for name, row := range map[string]struct{ body, want string }{
+		"in the message": {inside("web-form was not one of the allowed options"), begins},
+		"with values":    {inside("jo@example.com was not one of the allowed options: [web, phone, Trade fair]"), begins + " (allowed: web, phone, Trade fair)"},
+		"described": {
+			inside("x was not one of the allowed options: [label: \"Web form\"\nvalue: \"web_form\"\ndisplayOrder: 0\n, label: \"Phone\"\nvalue: \"phone\"\n]"), begins + " (allowed: web_form, phone)",
+		},
+		"a respondent's list": {
+			inside("x was not one of the allowed options: [jo@example.com] was not one of the allowed options: [web, al@example.com]"), begins + " (allowed: web)",
+		},
+		"many": {
+			inside("x was not one of the allowed options: [" + strings.Repeat("o", 39) + ", " + strings.Repeat("p", 39) + ", " + strings.Repeat("q", 39) + ", " + strings.Repeat("r", 39) + "]"),
+			begins + " (allowed: " + strings.Repeat("o", 39) + ", " + strings.Repeat("p", 39) + ", " + strings.Repeat("q", 39) + ", …)",
+		},
+		"in errors": {
+			`{"category":"VALIDATION_ERROR","errors":[{"message":"x was not one of the allowed options: [web]","code":"INVALID_OPTION","context":{"propertyName":["lead_source"]}}]}`, begins + " (allowed: web)",
+		},
+		"several":     {`{"category":"VALIDATION_ERROR","message":` + quoted(`Property values were not valid: [{"error":"INVALID_INTEGER","name":"sg_nps","message":"nine was not a valid number."},{"error":"PROPERTY_DOESNT_EXIST","name":"sg_nsp"}]`) + `}`, "400 Bad Request: VALIDATION_ERROR INVALID_INTEGER sg_nps PROPERTY_DOESNT_EXIST sg_nsp"},
+		"no list":     {`{"category":"VALIDATION_ERROR","message":"bad: [oh no"}`, "400 Bad Request: VALIDATION_ERROR"},
+		"not a word":  {`{"category":"VALIDATION_ERROR","message":` + quoted(`bad: [{"error":"jo@example.com","name":"Jo Doe"}]`) + `}`, "400 Bad Request: VALIDATION_ERROR"},
+		"not objects": {`{"category":"VALIDATION_ERROR","message":"bad: [1, 2]"}`, "400 Bad Request: VALIDATION_ERROR"},
+	} {
+		v := bound(t, "hubspot", "").(*Connector).Judge(&connectors.Response{Status: 400, Body: []byte(row.body)})
+		if v.Kind != connectors.Rejected || v.Reason != row.want {
+			t.Errorf("%s: %v, want %s", name, v, row.want)
+		}
+	}
+}
+
+// TestEveryCategoryHasItsHint is the contract's table of categories, and the codes that are seen most.
+func TestEveryCategoryHasItsHint(t *testing.T) {
+	t.Parallel()
+	for reason, want := range map[string]connectors.Fix{
+		"400 Bad Request: VALIDATION_ERROR":                              connectors.FixConfiguration,
+		"400 Bad Request: VALIDATION_ERROR INVALID_OPTION lead_source":   connectors.FixProduct,
+		"400 Bad Request: VALIDATION_ERROR PROPERTY_DOESNT_EXIST sg_nsp": connectors.FixProduct,
+		"400 Bad Request: VALIDATION_ERROR INVALID_EMAIL email":          connectors.FixNone,
+		"401 Unauthorized: INVALID_AUTHENTICATION":                       connectors.FixCredentials,
+		"401 Unauthorized: EXPIRED_AUTHENTICATION":                       connectors.FixCredentials,
+		"403 Forbidden: MISSING_SCOPES crm.objects.contacts.write":       connectors.FixProduct,
+		"403 Forbidden":                                              connectors.FixProduct,
+		"404 Not Found: OBJECT_NOT_FOUND":                            connectors.FixProduct,
+		"409 Conflict: CONFLICT":                                     connectors.FixProduct,
+		"414 Request URI Too Long":                                   connectors.FixConfiguration,
+		"429 Too Many Requests: RATE_LIMITS DAILY":                   connectors.FixWait,
+		connectors.Unnamed(&connectors.Response{Status: 200}).Reason: connectors.FixProduct,
+		"no attempts left: 403 Forbidden: MISSING_SCOPES":            connectors.FixProduct,
+	} {
+		for _, name := range []string{"hubspot", "hubspot.note"} {
+			if c, ok := connectors.CauseOf(name, reason); !ok || c.Fix != want {
+				t.Errorf("%s %s: %+v, want %s", name, reason, c, want)
+			}
+		}
 	}
 }
 

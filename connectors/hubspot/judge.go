@@ -30,9 +30,11 @@ func spelt(name string) string {
 type problem struct {
 	Category   string           `json:"category"`
 	PolicyName string           `json:"policyName"`
+	Message    string           `json:"message"`
 	Context    map[string]texts `json:"context"`
 	Errors     []struct {
 		Code    string           `json:"code"`
+		Message string           `json:"message"`
 		Context map[string]texts `json:"context"`
 	} `json:"errors"`
 }
@@ -56,67 +58,149 @@ func (t *texts) UnmarshalJSON(b []byte) error {
 
 // written is the answer of the upsert.
 type written struct {
-	Status  string `json:"status"`
-	Results []struct {
-		ID    string `json:"id"`
-		Trace string `json:"objectWriteTraceId"`
-	} `json:"results"`
-	Errors []problem `json:"errors"`
+	Status  string    `json:"status"`
+	Results []result  `json:"results"`
+	Errors  []problem `json:"errors"`
+}
+
+// result is one contact that was written. The trace comes back where HubSpot keeps it; it is optional in its document.
+type result struct {
+	ID         string          `json:"id"`
+	Trace      string          `json:"objectWriteTraceId"`
+	Properties map[string]text `json:"properties"`
+}
+
+// text is a property's value; HubSpot writes null for none.
+type text string
+
+// UnmarshalJSON takes a text and leaves out everything else: a value only says whose record it is.
+func (t *text) UnmarshalJSON(b []byte) error {
+	var s string
+	if json.Unmarshal(b, &s) == nil {
+		*t = text(s)
+	}
+	return nil
 }
 
 // Judge reads what became of each contact.
 func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
-	if res.Status < 200 || res.Status > 299 {
-		return refused(res)
-	}
-	var w written
-	if err := json.Unmarshal(res.Body, &w); err != nil && res.Truncated && res.Status == 200 && genuine(res) {
-		return connectors.Deliver() // of a full batch HubSpot repeats more than is kept
-	} else if err != nil || w.Status == "" {
-		return odd(res)
-	}
-	switch {
-	case w.Status == "CANCELED":
-		return connectors.TryAgain("HubSpot canceled the batch")
-	case len(w.Errors) == 0:
-		return connectors.Deliver()
-	case len(res.Events) <= 1:
-		return w.Errors[0].verdict(connectors.StatusReason(res.Status))
-	}
-	return w.each(res)
+	_, v := c.written(res, c.Key)
+	return v
 }
 
-// odd is an answer that is not HubSpot's, as a proxy's page is not: it has changed nothing. Cut short, nobody knows
-// whom it speaks of.
+// written is the answer of the upsert and the verdict on each event that it was to write; key is an event's contact.
+func (a *Account) written(res *connectors.Response, key func(*event.Event) string) (w written, v connectors.Verdict) {
+	switch {
+	case res.Status == 409 && res.To != nil && res.To.Name == "":
+		again := *res.To
+		return w, connectors.Then(again.Named(repeated))
+	case res.Status < 200 || res.Status > 299:
+		return w, refused(res)
+	}
+	if err := json.Unmarshal(res.Body, &w); err != nil || w.Status == "" {
+		return w, odd(res)
+	}
+	switch w.Status {
+	case "CANCELED", "CANCELLED":
+		return w, connectors.TryAgain("HubSpot canceled the batch")
+	case "PENDING", "PROCESSING":
+		return w, connectors.TryAgain("HubSpot has not finished the batch: " + w.Status)
+	}
+	return w, w.each(res, a.Key, key)
+}
+
+// repeated names the upsert that follows a conflict: two writers created one contact at once, and now it is there.
+const repeated = "again"
+
+// odd is an answer that is not HubSpot's, as a proxy's page is not: it has changed nothing. Of one that was cut short nobody
+// knows whom it speaks of: a batch is then asked one by one.
 func odd(res *connectors.Response) connectors.Verdict {
-	if res.Truncated && res.Status == 207 && genuine(res) {
-		return connectors.Reject("207 with an answer that is too long to read")
+	if res.Truncated && genuine(res) {
+		return connectors.Reject(connectors.StatusReason(res.Status) + " with an answer that is too long to read")
 	}
 	return connectors.TryAgain("the answer is not HubSpot's")
 }
 
-// each gives every event its own verdict, by the trace that comes back. Where HubSpot does not say whom an error is
-// about, the whole is refused, and each is asked for alone: to write a contact twice does no harm.
-func (w written) each(res *connectors.Response) connectors.Verdict {
-	known := map[string]connectors.Verdict{}
+// each gives every event its own verdict. A result or an error names its record by the trace that was sent along, or by the
+// value of the property that tells contacts apart. Results that do neither count for those that are left, where there are
+// as many. HubSpot answers COMPLETE also where it has written nothing of a record and says nothing of it.
+func (w written) each(res *connectors.Response, property string, key func(*event.Event) string) connectors.Verdict {
+	found := newFinder(res.Events, key)
+	named := map[int]connectors.Verdict{}
+	nameless := 0
 	for _, r := range w.Results {
-		known[r.Trace] = connectors.Deliver()
+		if i, ok := found.by(r.Trace, string(r.Properties[property])); ok {
+			named[i] = connectors.Deliver()
+		} else {
+			nameless++
+		}
 	}
-	reason := connectors.StatusReason(res.Status)
+	reason, unsaid := connectors.StatusReason(res.Status), ""
 	for _, p := range w.Errors {
-		for _, trace := range p.Context["objectWriteTraceId"] {
-			known[trace] = p.verdict(reason)
+		ids := append(p.Context["objectWriteTraceId"], p.Context["id"]...)
+		said := false
+		for _, id := range ids {
+			if i, ok := found.by(id, id); ok {
+				named[i], said = p.verdict(reason), true
+			}
+		}
+		if said {
+			continue
+		}
+		if len(res.Events) == 1 && len(w.Results) == 0 {
+			return p.verdict(reason)
+		}
+		unsaid = p.reason(reason)
+	}
+	if left := len(res.Events) - len(named); unsaid == "" && nameless >= left {
+		for i := range res.Events {
+			if _, ok := named[i]; !ok {
+				named[i] = connectors.Deliver()
+			}
 		}
 	}
-	v := connectors.Deliver()
-	for _, ev := range res.Events {
-		own, ok := known[ev.ID]
-		if !ok {
-			return connectors.Reject(reason + " that does not say whom it is about")
+	return connectors.EachOf(res, func(i int, _ *event.Event) (connectors.Verdict, bool) {
+		v, ok := named[i]
+		if !ok && unsaid != "" {
+			v = connectors.Reject(unsaid + ", and does not say whom it is about")
+			v.Alone, ok = true, true
 		}
-		v.Each = append(v.Each, own)
+		return v, ok
+	})
+}
+
+// finder finds the event that a part of an answer is about.
+type finder struct {
+	events []*event.Event
+	key    func(*event.Event) string
+	traces map[string]int
+	keys   map[string]int // made when it is needed
+}
+
+func newFinder(events []*event.Event, key func(*event.Event) string) *finder {
+	f := &finder{events: events, key: key, traces: make(map[string]int, len(events))}
+	for i, ev := range events {
+		f.traces[ev.ID] = i
 	}
-	return v
+	return f
+}
+
+// by is the place of the event with the trace, or else with the key.
+func (f *finder) by(trace, key string) (int, bool) {
+	if i, ok := f.traces[trace]; ok {
+		return i, true
+	}
+	if key == "" {
+		return 0, false
+	}
+	if f.keys == nil {
+		f.keys = make(map[string]int, len(f.events))
+		for i, ev := range f.events {
+			f.keys[f.key(ev)] = i
+		}
+	}
+	i, ok := f.keys[strings.ToLower(key)]
+	return i, ok
 }
 
 // verdict is what a refusal of one record means: its category speaks as the status of a request would.
@@ -172,12 +256,18 @@ func (p problem) wait(at time.Time) time.Duration {
 	return 10 * time.Second
 }
 
+// maxWords bounds the codes and names in a reason, and maxReason its bytes.
+const (
+	maxWords  = 5
+	maxReason = 200
+)
+
 // reason is the status, and those words of HubSpot's that say no more than they should: its category, its codes, the
-// properties and the scopes at fault.
+// properties and the scopes at fault, and the values that a property takes.
 func (p problem) reason(text string) string {
-	var words []string
+	var words, options []string
 	add := func(w string, as *regexp.Regexp) {
-		if as.MatchString(w) && len(words) < 5 && !slices.Contains(words, w) {
+		if as.MatchString(w) && len(words) < maxWords && !slices.Contains(words, w) {
 			words = append(words, w)
 		}
 	}
@@ -191,12 +281,88 @@ func (p problem) reason(text string) string {
 		for _, name := range e.Context["requiredGranularScopes"] {
 			add(name, scope)
 		}
+		options = append(options, allowed(e.Message)...)
+	}
+	for _, f := range faultsIn(p.Message) {
+		add(f.Error, word)
+		add(f.Name, internal)
+		options = append(options, allowed(f.Message)...)
 	}
 	if len(words) == 0 {
 		return text
 	}
 	text += ": " + strings.Join(words, " ")
-	return text[:min(len(text), 200)]
+	if len(options) > 0 {
+		text += listed(options, maxReason-len(text))
+	}
+	return text[:min(len(text), maxReason)]
+}
+
+// fault is what is wrong with one property.
+type fault struct {
+	Error   string `json:"error"`
+	Name    string `json:"name"`
+	Message string `json:"message"`
+}
+
+// faultsIn are the faults that HubSpot writes as JSON into its message: `Property values were not valid: [{…}]`.
+func faultsIn(message string) (all []fault) {
+	_, list, found := strings.Cut(message, ": [")
+	if !found || json.NewDecoder(strings.NewReader("["+list)).Decode(&all) != nil {
+		return nil
+	}
+	return all
+}
+
+// option is what the value of a choice is shown as: an account's own words, and nothing that could be a person's address.
+var option = regexp.MustCompile(`^[\p{L}\p{N}][\p{L}\p{N} _./&+()-]{0,39}$`)
+
+// optionValue is a choice as HubSpot describes it: `label: "Web form"`, and `value: "web_form"` on the next line.
+var optionValue = regexp.MustCompile(`(?:^|\s)value: "([^"]*)"`)
+
+// allowed are the values that a property takes, as the message about a wrong one lists them. What was refused stands before
+// them, and is a respondent's: it is not repeated.
+func allowed(message string) (values []string) {
+	const before = "was not one of the allowed options: ["
+	at := strings.LastIndex(message, before)
+	if at < 0 {
+		return nil
+	}
+	list := message[at+len(before):]
+	if described := optionValue.FindAllStringSubmatch(list, -1); described != nil {
+		for _, d := range described {
+			values = append(values, d[1])
+		}
+	} else {
+		list, _, _ = strings.Cut(list, "]")
+		values = strings.Split(list, ",")
+	}
+	kept := values[:0]
+	for _, v := range values {
+		if v = strings.Trim(strings.TrimSpace(v), `"`); option.MatchString(v) && !slices.Contains(kept, v) {
+			kept = append(kept, v)
+		}
+	}
+	return kept
+}
+
+// listed are as many values as there is room for, whole ones only.
+func listed(values []string, room int) string {
+	const begin, end, more = " (allowed: ", ")", ", …"
+	text := ""
+	for i, v := range values {
+		if i > 0 {
+			v = ", " + v
+		}
+		if len(begin)+len(text)+len(v)+len(more)+len(end) > room {
+			if text == "" {
+				return ""
+			}
+			return begin + text + more + end
+		}
+		text += v
+	}
+	return begin + text + end
 }
 
 // genuine says that a 2xx is an object in JSON, as every one of HubSpot's is.

@@ -75,6 +75,13 @@ func (n *Note) Validate() error { return n.validate() }
 
 // Judge goes from the contact to the search, and from there to the note unless there is one.
 func (n *Note) Judge(res *connectors.Response) connectors.Verdict {
+	step := ""
+	if res.To != nil {
+		step = res.To.Name
+	}
+	if step != searched && step != noted {
+		return n.upserted(res)
+	}
 	if res.Status < 200 || res.Status > 299 {
 		return refused(res)
 	}
@@ -82,22 +89,20 @@ func (n *Note) Judge(res *connectors.Response) connectors.Verdict {
 		return connectors.TryAgain("the answer is not HubSpot's")
 	}
 	ev := first(res)
-	step := ""
-	if res.To != nil {
-		step = res.To.Name
-	}
-	switch {
-	case step == noted || ev == nil:
+	if step == noted || ev == nil {
 		return connectors.Deliver()
-	case step == searched:
-		return n.found(res, ev)
 	}
-	var w written
-	err := json.Unmarshal(res.Body, &w)
+	return n.found(res, ev)
+}
+
+// upserted goes on with the search once the contact is written.
+func (n *Note) upserted(res *connectors.Response) connectors.Verdict {
+	w, v := n.written(res, n.Key)
+	ev := first(res)
 	switch {
-	case err == nil && len(w.Errors) > 0:
-		return w.Errors[0].verdict(connectors.StatusReason(res.Status))
-	case err != nil || len(w.Results) == 0 || w.Results[0].ID == "":
+	case v.Kind != connectors.Delivered || ev == nil:
+		return v
+	case len(w.Results) == 0 || w.Results[0].ID == "":
 		return connectors.TryAgain("the answer names no contact")
 	}
 	return connectors.Then(n.search(ev))
@@ -157,13 +162,15 @@ func (n *Note) found(res *connectors.Response, ev *event.Event) connectors.Verdi
 	return connectors.Then(n.note(ev, body, contact))
 }
 
-// contact is the id that the upsert answered, two requests before.
+// contact is the id that the upsert answered, before the search.
 func (n *Note) contact(res *connectors.Response) string {
-	var w written
-	if len(res.Trail) == 0 || json.Unmarshal(res.Trail[0].Body, &w) != nil || len(w.Results) == 0 {
-		return ""
+	for _, earlier := range res.Trail {
+		var w written
+		if json.Unmarshal(earlier.Body, &w) == nil && len(w.Results) > 0 {
+			return w.Results[0].ID
+		}
 	}
-	return w.Results[0].ID
+	return ""
 }
 
 // note is on the contact from the start. https://developers.hubspot.com/docs/guides/api/crm/engagements/notes

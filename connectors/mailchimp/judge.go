@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/rules/event"
 )
 
 // problem is how Mailchimp refuses. https://mailchimp.com/developer/marketing/docs/errors/
@@ -44,40 +45,76 @@ func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 	reason := p.reason(res)
 	switch {
 	case res.Status == 403 && !genuine:
-		return connectors.Verdict{Kind: connectors.Retry, After: max(connectors.RetryAfter(res), blocked), Reason: "403 without a word of Mailchimp's"}
+		return connectors.Verdict{Kind: connectors.Retry, After: max(connectors.RetryAfter(res), blocked), Reason: "403 " + noWord}
 	case res.Status == 404 && genuine && !second: // the request makes the contact, so it is the audience that is not there
 		return connectors.Revoke(reason).Of("audience")
+	case res.Status == 404 && genuine: // the contact was removed meanwhile
+		return connectors.Reject(reason + ", " + ofTags)
 	case res.Status != 400:
 		v := connectors.ByStatus(res)
 		v.Reason = reason
 		return v
 	case p.Title == "Member In Compliance State": // who has opted out is respected, and that is no failure
-		return connectors.Verdict{Kind: connectors.Skipping, Reason: "opted out of this audience"}
+		return connectors.Verdict{Kind: connectors.Skipping, Reason: optedOut}
 	case p.Title == "Invalid Resource" && strings.Contains(p.Detail, "signed up to a lot of lists very recently"):
-		return connectors.Verdict{Kind: connectors.Retry, After: crowded, Reason: reason + ": signed up to many lists very recently"}
+		return connectors.Verdict{Kind: connectors.Retry, After: crowded, Reason: reason + ": " + signedUp}
+	case strings.Contains(p.Detail, fake):
+		reason += ": " + fake
+	case strings.Contains(p.Detail, deleted):
+		reason += ": " + deleted
 	}
 	return connectors.Reject(reason)
 }
 
-// accepted goes on with the tags. An answer that is not Mailchimp's, as a proxy's page is not, has changed nothing.
+// accepted goes on with what follows the contact. An answer that is not Mailchimp's, as a proxy's page is not, has changed
+// nothing.
 func (c *Connector) accepted(res *connectors.Response) connectors.Verdict {
-	if res.To != nil && res.To.Name == tagged {
-		return connectors.Deliver()
+	step := ""
+	if res.To != nil {
+		step = res.To.Name
 	}
-	if body := bytes.TrimSpace(res.Body); len(body) == 0 || body[0] != '{' {
+	body := bytes.TrimSpace(res.Body)
+	switch {
+	case step == tagged && (len(body) == 0 || body[0] == '{'): // 204
+		return c.done(res.Trail, res.Events)
+	case len(body) == 0 || body[0] != '{':
 		return connectors.TryAgain("the answer is not Mailchimp's")
-	}
-	if len(res.Events) == 0 {
+	case len(res.Events) == 0:
 		return connectors.Deliver()
 	}
-	next, err := c.tag(res.Events[0])
+	ev := res.Events[0]
+	if c.Revive && step != revived && c.staysArchived(res, ev) {
+		return connectors.Then(c.revive(ev))
+	}
+	next, err := c.tag(ev)
 	switch {
 	case err != nil:
 		return connectors.Reject("the tags cannot be built: " + err.Error())
 	case next == nil:
-		return connectors.Deliver()
+		return c.done(append(slices.Clip(res.Trail), res), res.Events)
 	}
 	return connectors.Then(next)
+}
+
+// done is delivered. It says so where the person agreed and Mailchimp writes to them no more than before.
+func (c *Connector) done(answers []*connectors.Response, events []*event.Event) connectors.Verdict {
+	v := connectors.Deliver()
+	if len(answers) > 0 && len(events) > 0 && c.staysArchived(answers[len(answers)-1], events[0]) {
+		v.Reason = "the contact is archived and stays so; `revive: true` subscribes archived ones who agree again"
+	}
+	return v
+}
+
+// staysArchived says that an answer shows an archived contact, of a person who agreed to be written to.
+func (c *Connector) staysArchived(answer *connectors.Response, ev *event.Event) bool {
+	var m struct {
+		Status string `json:"status"`
+	}
+	if answer.JSON(&m) != nil || m.Status != archived {
+		return false
+	}
+	agreed, err := c.Consent.Subscribe(ev)
+	return err == nil && agreed
 }
 
 // read says whether an answer is Mailchimp's own.

@@ -1,7 +1,7 @@
 // Package mailchimp keeps respondents as contacts of a Mailchimp audience, with tags.
 //
 // Whoever is new is subscribed if they agreed to be written to; whoever the audience knows keeps the status they
-// have, so nobody who has unsubscribed is subscribed again.
+// have, so nobody who has unsubscribed is subscribed again. That holds for archived contacts too, unless `revive` is set.
 package mailchimp
 
 import (
@@ -52,6 +52,11 @@ type Account struct {
 	// as given but where it was refused, `store` keeps them as contacts who are never subscribed.
 	Consent connectors.Consent `yaml:"consent,omitempty"`
 
+	// Revive subscribes archived contacts again who agree to be written to (as `new_status` says): without it an archived
+	// contact stays archived, because whoever the audience knows keeps their status. Those who unsubscribed, or whose address
+	// bounced, stay as they are.
+	Revive bool `yaml:"revive,omitempty"`
+
 	// BaseURL stands before `/lists`, instead of the data centre's `https://us6.api.mailchimp.com/3.0`.
 	BaseURL connectors.BaseURL `yaml:"base_url,omitempty"`
 }
@@ -78,6 +83,9 @@ const (
 
 	// kept is for a contact who is never written to.
 	kept Status = "transactional"
+
+	// archived is a contact that somebody put away; nothing but a status brings it back.
+	archived = "archived"
 )
 
 // Words are those to choose from.
@@ -92,11 +100,13 @@ func (s *Status) UnmarshalText(b []byte) error {
 	return fmt.Errorf("`%s` is no status of a new contact; one of subscribed, pending", b)
 }
 
-// member is the body of the upsert. It has no `status`, which would overwrite that of somebody who unsubscribed.
+// member is the body of the upsert. It has a `status`, which would overwrite that of somebody who unsubscribed, only where an
+// archived contact is subscribed again.
 // https://mailchimp.com/developer/marketing/api/list-members/add-or-update-list-member/
 type member struct {
 	Address     string            `json:"email_address"`
 	StatusIfNew Status            `json:"status_if_new"`
+	Status      Status            `json:"status,omitempty"`
 	MergeFields expression.Object `json:"merge_fields,omitempty"`
 }
 
@@ -124,14 +134,30 @@ func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
 	return connectors.Put(c.at("/members/"+hash(address)+"?skip_merge_validation=true"), m).As(c.auth()), nil
 }
 
+// revive subscribes a contact again whom the answer before showed as archived.
+func (c *Connector) revive(ev *event.Event) *connectors.Request {
+	address := ev.Data().Respondent.Email
+	m := member{Address: address, StatusIfNew: c.NewStatus, Status: c.NewStatus}
+	return connectors.Put(c.at("/members/"+hash(address)+"?skip_merge_validation=true"), m).Named(revived).As(c.auth())
+}
+
+// revived names the request that subscribes an archived contact again.
+const revived = "revive"
+
 // Key is the contact: what several responses of one person write, the last of them is to stand.
 func (c *Connector) Key(ev *event.Event) string {
 	email, _, _ := ev.Person()
 	return strings.ToLower(email)
 }
 
-// Requests are the contact and its tags.
-func (c *Connector) Requests() int { return 1 + min(len(c.Tags), 1) }
+// Requests are the contact, its status and its tags.
+func (c *Connector) Requests() int {
+	n := 1 + min(len(c.Tags), 1)
+	if c.Revive {
+		n++
+	}
+	return n
+}
 
 // hash is a contact's name in addresses.
 // https://mailchimp.com/developer/marketing/docs/methods-parameters/#path-parameters

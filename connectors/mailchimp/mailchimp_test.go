@@ -1,6 +1,7 @@
 package mailchimp
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -15,6 +16,49 @@ import (
 func TestTranscripts(t *testing.T) {
 	t.Parallel()
 	connectortest.Play(t, "mailchimp")
+}
+
+// TestEveryTitleHasItsHint is the contract's table of titles and sentences.
+func TestEveryTitleHasItsHint(t *testing.T) {
+	t.Parallel()
+	c := bound(t, account)
+	ev, err := connectortest.Event([]byte(`{"type":"response.completed","email":"jo@example.com","consent":true}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		status        int
+		title, detail string
+		kind          connectors.Kind
+		fix           connectors.Fix
+	}{
+		{400, "Bad Request", "", connectors.Rejected, connectors.FixConfiguration},
+		{400, "Invalid Action", "", connectors.Rejected, connectors.FixConfiguration},
+		{400, "Invalid Resource", "", connectors.Rejected, connectors.FixConfiguration},
+		{400, "Invalid Resource", "jo@example.com looks fake or invalid, please enter a real email address.", connectors.Rejected, connectors.FixNone},
+		{400, "Invalid Resource", "jo@example.com was permanently deleted and cannot be re-imported. The contact must re-subscribe.", connectors.Rejected, connectors.FixNone},
+		{400, "Forgotten Email Not Subscribed", "", connectors.Rejected, connectors.FixNone},
+		{400, "JSON Parse Error", "", connectors.Rejected, connectors.FixConfiguration},
+		{400, "Member In Compliance State", "", connectors.Skipping, connectors.FixNone},
+		{400, "Invalid Resource", "jo@example.com has signed up to a lot of lists very recently", connectors.Retry, connectors.FixWait},
+		{401, "API Key Missing", "", connectors.Revoked, connectors.FixCredentials},
+		{401, "API Key Invalid", "", connectors.Revoked, connectors.FixCredentials},
+		{403, "Forbidden", "", connectors.Revoked, connectors.FixProduct},
+		{403, "User Disabled", "", connectors.Revoked, connectors.FixCredentials},
+		{403, "Wrong Datacenter", "", connectors.Revoked, connectors.FixCredentials},
+		{403, "", "", connectors.Retry, connectors.FixWait},
+		{404, "Resource Not Found", "", connectors.Revoked, connectors.FixConfiguration},
+		{405, "Method Not Allowed", "", connectors.Rejected, connectors.FixConfiguration},
+		{422, "", "", connectors.Rejected, connectors.FixConfiguration},
+		{429, "Too Many Requests", "", connectors.Retry, connectors.FixWait},
+	} {
+		body := fmt.Sprintf(`{"title":%q,"status":%d,"detail":%q}`, row.title, row.status, row.detail)
+		v := c.Judge(&connectors.Response{Status: row.status, Body: []byte(body), Events: []*event.Event{ev}})
+		cause, ok := connectors.CauseOf("mailchimp", v.Reason)
+		if v.Kind != row.kind || !ok || cause.Fix != row.fix || strings.Contains(v.Reason, "@") {
+			t.Errorf("%s: %v, mended by %+v, want %s and %s", body, v, cause, row.kind, row.fix)
+		}
+	}
 }
 
 const account = "api_key: 0123456789abcdef-us6\naudience: a1b2c3d4e5\n"

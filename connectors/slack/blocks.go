@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/slack-go/slack/slackutilsx"
-
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/rules/event"
 	"github.com/surveygate/surveygate/rules/expression"
@@ -117,7 +115,7 @@ func (b Blocks) of(ev *event.Event) ([]expression.Object, error) {
 	}
 	all := make([]expression.Object, 0, len(b))
 	for i, values := range b {
-		block, err := values.Of(ev, slackutilsx.EscapeMessage)
+		block, err := values.Of(ev, fill)
 		if err != nil {
 			return nil, fmt.Errorf("block %d: %w", i+1, err)
 		}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/slack-go/slack"
-	"github.com/slack-go/slack/slackutilsx"
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/rules/event"
@@ -45,8 +44,8 @@ type Account struct {
 type Connector struct {
 	Account `yaml:",inline"`
 
-	// Text is the message, in Slack's mrkdwn; what respondents wrote is escaped in it. Without it, the survey-aware
-	// message: an alarm for detractors, else news of the response, coloured by NPS group.
+	// Text is the message, in Slack's mrkdwn; what respondents wrote is escaped in it, also in links (`<url|text>`).
+	// Without it, the survey-aware message: an alarm for detractors, else news of the response, coloured by NPS group.
 	Text expression.Text `yaml:"text,omitempty"`
 
 	// Blocks are Block Kit blocks, each a mapping of values (a fixed word is quoted inside: `type: "'section'"`); or,
@@ -97,11 +96,11 @@ func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
 func compose(own expression.Text, blocks []expression.Object, ev *event.Event) (message, error) {
 	m := message{Blocks: blocks}
 	if !own.IsZero() {
-		text, err := own.Of(ev, slackutilsx.EscapeMessage)
+		text, err := own.Of(ev, fill)
 		if err != nil {
 			return m, err
 		}
-		if m.Text = clip(strings.TrimSpace(text), maxText); m.Text == "" && len(blocks) == 0 {
+		if m.Text = clip(strings.TrimSpace(links(text)), maxText); m.Text == "" && len(blocks) == 0 {
 			return m, connectors.Skip("the text comes out empty")
 		}
 	}

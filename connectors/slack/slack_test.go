@@ -87,6 +87,73 @@ func TestThrottlingIsObeyed(t *testing.T) {
 	}
 }
 
+// TestTheBodySaysHowLong: an incoming webhook's 429 may say it in its body alone; the header stands first.
+func TestTheBodySaysHowLong(t *testing.T) {
+	t.Parallel()
+	hook := &Connector{Account: Account{Webhook: connectors.NewSecret("https://hooks.slack.com/services/T/B/X")}}
+	bot := &Connector{Account: Account{Token: connectors.NewSecret("xoxb-1"), Channel: "C1"}}
+	for _, row := range []struct {
+		c      *Connector
+		status int
+		header string
+		body   string
+		want   time.Duration
+	}{
+		{hook, 429, "", `{"retry_after":30}`, 30 * time.Second},
+		{hook, 429, "", `{"ok":false,"error":"rate_limited","retry_after":1.5}`, 1500 * time.Millisecond},
+		{hook, 429, "", `{"retry_after":"20"}`, 20 * time.Second},
+		{hook, 429, "7", `{"retry_after":30}`, 7 * time.Second},
+		{hook, 429, "", `{"retry_after":1e9}`, connectors.MaxRetryAfter},
+		{hook, 429, "", `{"retry_after":-1}`, 0},
+		{hook, 429, "", `{"retry_after":[1]}`, 0},
+		{hook, 429, "", `rate_limited`, 0},
+		{bot, 200, "", `{"ok":false,"error":"ratelimited","retry_after":12}`, 12 * time.Second},
+		{bot, 200, "", `{"ok":false,"error":"message_limit_exceeded","retry_after":12}`, 12 * time.Second},
+	} {
+		res := &connectors.Response{Status: row.status, Header: map[string][]string{"Retry-After": {row.header}}, Body: []byte(row.body)}
+		if v := row.c.Judge(res); v.Kind != connectors.Retry || v.After != row.want {
+			t.Errorf("%d %q %s: %v, want retry after %s", row.status, row.header, row.body, v, row.want)
+		}
+	}
+}
+
+// TestEveryCodeHasItsHint: what is mended in Slack is not mended by other credentials, and what is no good in them is not
+// mended in Slack.
+func TestEveryCodeHasItsHint(t *testing.T) {
+	t.Parallel()
+	lists := map[connectors.Fix]string{
+		connectors.FixWait: `ratelimited rate_limited message_limit_exceeded internal_error fatal_error service_unavailable request_timeout
+			team_added_to_org rollup_error`,
+		connectors.FixCredentials: `invalid_auth not_authed account_inactive token_revoked token_expired not_allowed_token_type invalid_token
+			no_service no_service_id no_team no_active_hooks team_not_found`,
+		connectors.FixProduct: `missing_scope no_permission org_login_required ekm_access_denied action_prohibited channel_not_found
+			not_in_channel is_archived channel_is_archived restricted_action restricted_action_read_only_channel messages_tab_disabled
+			posting_to_general_channel_denied restricted_action_thread_locked`,
+		connectors.FixConfiguration: `invalid_payload user_not_found no_text invalid_blocks too_many_attachments invalid_blocks_format
+			msg_blocks_too_long msg_too_long attachment_payload_limit_exceeded invalid_arguments markdown_text_conflict metadata_too_large`,
+	}
+	for fix, list := range lists {
+		for code := range strings.FieldsSeq(list) {
+			for _, name := range []string{"slack", "slack.thread"} {
+				c, ok := connectors.CauseOf(name, code)
+				if !ok || c.Fix != fix || c.Hint == "" || strings.TrimSuffix(c.Code, "*") != code && !strings.HasPrefix(code, "restricted_action_read") {
+					t.Errorf("%s %s: %+v, want %s", name, code, c, fix)
+				}
+			}
+		}
+	}
+}
+
+// A reason of the network's is none of Slack's.
+func TestNoCauseInWhatSlackDidNotSay(t *testing.T) {
+	t.Parallel()
+	for _, reason := range []string{"no attempts left: connection refused", "no attempts left: no answer within 15s"} {
+		if c, ok := connectors.CauseOf("slack", reason); ok {
+			t.Errorf("%s: %+v", reason, c)
+		}
+	}
+}
+
 func TestClipNeverCutsAnEscape(t *testing.T) {
 	t.Parallel()
 	text := strings.Repeat("é&amp;", 10)

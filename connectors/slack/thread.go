@@ -5,8 +5,6 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/slack-go/slack/slackutilsx"
-
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/rules/event"
 	"github.com/surveygate/surveygate/rules/expression"
@@ -78,7 +76,7 @@ func (t *Thread) Judge(res *connectors.Response) connectors.Verdict {
 		Channel   string `json:"channel"`
 	}
 	if res.JSON(&posted) != nil || !timestamp.MatchString(posted.Timestamp) {
-		return connectors.Reject("posted, and Slack did not say what the reply belongs under")
+		return connectors.Reject(noTimestamp)
 	}
 	m := message{Thread: posted.Timestamp, Text: text}
 	if channelID.MatchString(posted.Channel) {
@@ -91,8 +89,8 @@ func (t *Thread) reply(ev *event.Event) (string, error) {
 	if t.Reply.IsZero() {
 		return answers(ev), nil
 	}
-	text, err := t.Reply.Of(ev, slackutilsx.EscapeMessage)
-	return clip(strings.TrimSpace(text), maxText), err
+	text, err := t.Reply.Of(ev, fill)
+	return clip(strings.TrimSpace(links(text)), maxText), err
 }
 
 // answers are the questions and what was answered, one a line.

@@ -98,7 +98,7 @@ func clipText(v any, limit int) bool {
 }
 
 // unescape takes back what is escaped for Slack's mrkdwn wherever Slack reads none: in plain texts, where nobody can
-// be mentioned, in addresses and in values.
+// be mentioned, in addresses and in values. In mrkdwn it puts every `|` in its place (links).
 func unescape(v any) {
 	switch v := v.(type) {
 	case []any:
@@ -113,14 +113,15 @@ func unescape(v any) {
 			case !is:
 				unescape(v[i].Value)
 			case v[i].Key == "text" && kind != "plain_text" && kind != "text":
-			case strings.IndexByte(text, '&') >= 0:
+				v[i].Value = links(text)
+			case strings.IndexByte(text, '&') >= 0 || strings.Contains(text, pipe):
 				v[i].Value = plain.Replace(text)
 			}
 		}
 	}
 }
 
-var plain = strings.NewReplacer("&amp;", "&", "&lt;", "<", "&gt;", ">")
+var plain = strings.NewReplacer("&amp;", "&", "&lt;", "<", "&gt;", ">", pipe, "|")
 
 func value(o expression.Object, key string) any {
 	v, _ := o.Lookup(key)

@@ -38,6 +38,10 @@ const GatewayPrefix = "gateway."
 // the entry and whose first warning says why. Nobody can publish one.
 const TypeEntry = GatewayPrefix + "entry"
 
+// TestSource is the source of test deliveries that somebody asked for; OrigID of such an event says of which destination. It
+// is no name of a source, so that nobody can publish one. No rule and no webhook hears it.
+const TestSource = GatewayPrefix + "test"
+
 // Types are the canonical types, those of the gateway's own notices aside.
 var Types = []string{
 	TypeResponseStarted, TypeResponsePartial, TypeResponseCompleted, TypeResponseUpdated, TypeResponseReviewed,

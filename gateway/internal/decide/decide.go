@@ -4,6 +4,7 @@ package decide
 import (
 	"crypto/sha256"
 	"encoding/base32"
+	"strings"
 	"sync"
 	"time"
 
@@ -94,6 +95,9 @@ type Owed struct {
 // Decide asks every rule and webhook of the event's tenant. Repeated for the same event and configuration it gives
 // the same deliveries.
 func (p *Plan) Decide(ev *event.Event, now time.Time) Decision {
+	if ev.Source == event.TestSource {
+		return p.test(ev, now)
+	}
 	buffer := p.scratch.Get().(*[]rules.Match)
 	defer p.scratch.Put(buffer)
 	var d Decision
@@ -136,6 +140,28 @@ func (p *Plan) Decide(ev *event.Event, now time.Time) Decision {
 	return d
 }
 
+// TestID is the id that an event of event.TestSource is published with: it says which destination is tested, and apart makes
+// two tests of one.
+func TestID(destination, apart string) string { return destination + "/" + apart }
+
+// TestDelivery is what an event of event.TestSource owes, whoever decides it: one delivery to its destination.
+func TestDelivery(ev *event.Event, now time.Time) state.Delivery {
+	destination, _, _ := strings.Cut(ev.OrigID, "/")
+	origin := state.Origin{Kind: state.Test, Name: destination}
+	return state.Delivery{
+		ID: DeliveryID(ev.ID, origin, origin.Name), Tenant: ev.Tenant, EventID: ev.ID, Origin: origin, Step: origin.Name,
+		Destination: origin.Name, State: state.Waiting, Created: now, Updated: now, Due: now,
+	}
+}
+
+// test is the decision on a test delivery. A destination that was removed meanwhile is owed nothing.
+func (p *Plan) test(ev *event.Event, now time.Time) (d Decision) {
+	if owed, ok := p.Today(TestDelivery(ev, now), ev); ok {
+		d.Owed = []Owed{owed}
+	}
+	return d
+}
+
 // Why a delivery waits whose step the configuration does not have: it may come back, or other replicas have it.
 const (
 	Absent = "not configured now"
@@ -144,6 +170,9 @@ const (
 
 // HasStep says whether the configuration has a step of a tenant's rule or webhook, and where it sends to.
 func (p *Plan) HasStep(tenant string, origin state.Origin, step string) bool {
+	if origin.Kind == state.Test {
+		return p.destinations[target{tenant, origin.Name}] != nil
+	}
 	_, _, ok := p.stepOf(tenant, origin, step)
 	return ok
 }
@@ -172,6 +201,14 @@ func (p *Plan) stepOf(tenant string, origin state.Origin, step string) (configur
 
 // Today is a delivery with what builds it now and where it goes; false when the configuration no longer has its step.
 func (p *Plan) Today(d state.Delivery, ev *event.Event) (Owed, bool) {
+	if d.Origin.Kind == state.Test { // the connection or the webhook by itself, without any rule's step
+		destination := p.destinations[target{d.Tenant, d.Origin.Name}]
+		if destination == nil || destination.Alone == nil {
+			return Owed{}, false
+		}
+		d.Destination, d.Connector = destination.Name, destination.Product
+		return Owed{Delivery: d, Destination: destination, Build: destination.Alone}, true
+	}
 	c, destination, ok := p.stepOf(d.Tenant, d.Origin, d.Step)
 	if !ok {
 		return Owed{}, false
@@ -186,8 +223,14 @@ func (p *Plan) Destination(tenant, name string) *config.Destination {
 	return p.destinations[target{tenant, name}]
 }
 
-// Explain says of every rule and webhook of the event's tenant whether it matches, and why not.
-func (p *Plan) Explain(ev *event.Event) []rules.Explanation { return p.set.Explain(ev) }
+// Explain says of every rule and webhook of the event's tenant whether it matches, and why not; of none where nobody is
+// asked.
+func (p *Plan) Explain(ev *event.Event) []rules.Explanation {
+	if ev.Type == event.TypeEntry || ev.Source == event.TestSource {
+		return nil
+	}
+	return p.set.Explain(ev)
+}
 
 var base32Lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 

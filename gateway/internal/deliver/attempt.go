@@ -104,8 +104,11 @@ func (l *Loop) end(t *trial, j *job, v connectors.Verdict, began, end time.Time)
 
 	free := ""
 	switch {
-	case t.refused(v): // and nobody knows whose fault it is: each of them is asked alone
+	case t.goesAlone(v):
 		d.State, d.Reason, d.Due, d.Alone = state.Waiting, "its batch was refused: "+v.Reason, end, true
+		if v.Alone {
+			d.Reason = "next try alone: " + v.Reason
+		}
 		if t.sent {
 			d.Forgiven++
 		}

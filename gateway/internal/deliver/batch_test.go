@@ -61,10 +61,13 @@ func (m *many) BuildBatch(events []*event.Event) (*connectors.Request, error) {
 }
 
 func (m *many) Judge(res *connectors.Response) connectors.Verdict {
-	if res.Status != http.StatusMultiStatus {
-		return connectors.ByStatus(res)
+	v := connectors.ByStatus(res)
+	if v.Kind == connectors.Delivered && res.Status != http.StatusMultiStatus {
+		return connectors.EachOf(res, func(int, *event.Event) (connectors.Verdict, bool) { return connectors.Deliver(), true })
 	}
-	v := connectors.Deliver()
+	if res.Status != http.StatusMultiStatus {
+		return v
+	}
 	for _, ev := range res.Events {
 		v.Each = append(v.Each, m.each(ev))
 	}
@@ -118,7 +121,7 @@ func (c *crowd) sent() map[string]int {
 }
 
 // gathered is a bench of one destination that takes batches; the loop does not run yet.
-func gathered(t *testing.T, m *many, batch config.Batch, answer func(ids []string) int, waits ...time.Duration) (*bench, *crowd) {
+func gathered(t *testing.T, m connectors.Connector, batch config.Batch, answer func(ids []string) int, waits ...time.Duration) (*bench, *crowd) {
 	t.Helper()
 	d := destination("crm", waits...)
 	d.Batch = batch
@@ -282,6 +285,70 @@ func TestARefusedBatchIsTriedOneByOne(t *testing.T) {
 			t.Errorf("%v go together after their batch was refused", ids)
 		}
 	}
+}
+
+// An event that the answer to its batch does not name is not delivered: it is tried once alone, and what is said of it then
+// counts. Its neighbours that are named are done.
+func TestWhatABatchsAnswerDoesNotName(t *testing.T) {
+	t.Parallel()
+	lost := func(m *many, ev *event.Event, res *connectors.Response) (connectors.Verdict, bool) {
+		return connectors.Deliver(), ev.OrigID != "e3" && (ev.OrigID != "e2" || len(res.Events) == 1)
+	}
+	m := &naming{names: lost}
+	b, c := gathered(t, m, config.Batch{Wait: 500 * time.Millisecond}, nil)
+	b.open()
+	ids := b.accept(3)
+	for i, want := range []struct {
+		state              state.DeliveryState
+		attempts, forgiven int
+		reason             string
+	}{
+		{state.Delivered, 1, 0, ""},
+		{state.Delivered, 2, 1, ""},
+		{state.Dead, 2, 1, "200 OK, but the answer names the record neither as written nor as refused"},
+	} {
+		d := b.untilState(ids[i], "crm", want.state)
+		if d.Attempts != want.attempts || d.Forgiven != want.forgiven || d.Reason != want.reason {
+			t.Errorf("%d: %d attempts, %d forgiven, %q, want %+v", i, d.Attempts, d.Forgiven, d.Reason, want)
+		}
+	}
+	if all := c.all(); len(all) != 3 || len(all[0]) != 3 || len(all[1]) != 1 || len(all[2]) != 1 {
+		t.Errorf("requests: %v", all)
+	}
+}
+
+// A connector that says of a whole batch that it is delivered, without saying so of each event, is not believed unless its
+// product is known to name nothing.
+func TestABatchIsNotDeliveredAsAWhole(t *testing.T) {
+	t.Parallel()
+	for _, silent := range []bool{false, true} {
+		whole := connectors.Deliver()
+		f := &faulty{many: many{limit: connectors.Limit{Silent: silent}}, verdict: &whole}
+		b, c := gathered(t, f, config.Batch{Wait: 500 * time.Millisecond}, nil)
+		b.open()
+		requests, attempts := 4, 2
+		if silent {
+			requests, attempts = 1, 1
+		}
+		for _, id := range b.accept(3) {
+			if d := b.untilState(id, "crm", state.Delivered); d.Attempts != attempts {
+				t.Errorf("silent %t: %d attempts: %+v", silent, d.Attempts, d.Log)
+			}
+		}
+		if all := c.all(); len(all) != requests {
+			t.Errorf("silent %t: %d requests: %v", silent, len(all), all)
+		}
+	}
+}
+
+// naming is a product that names some of the events in its answer.
+type naming struct {
+	many
+	names func(m *many, ev *event.Event, res *connectors.Response) (connectors.Verdict, bool)
+}
+
+func (n *naming) Judge(res *connectors.Response) connectors.Verdict {
+	return connectors.EachOf(res, func(_ int, ev *event.Event) (connectors.Verdict, bool) { return n.names(&n.many, ev, res) })
 }
 
 // A batch without an answer is retried as each of its members would be, and again together.

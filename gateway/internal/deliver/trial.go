@@ -47,9 +47,10 @@ func (t *trial) of(i int) connectors.Verdict {
 	return t.verdict
 }
 
-// refused says that a verdict is a batch's as a whole, and so may be the fault of any one in it.
-func (t *trial) refused(v connectors.Verdict) bool {
-	return len(t.jobs) > 1 && len(t.verdict.Each) == 0 && v.Kind == connectors.Rejected
+// goesAlone says that a member of a batch is asked for once more by itself: the batch was refused as a whole, which may be
+// the fault of any one in it, or the answer says nothing of this one.
+func (t *trial) goesAlone(v connectors.Verdict) bool {
+	return len(t.jobs) > 1 && v.Kind == connectors.Rejected && (v.Alone || len(t.verdict.Each) == 0)
 }
 
 // health is what the answer says of the destination: a revoked part of it is revoked, and one that took anything or
@@ -310,6 +311,9 @@ func judge(c connectors.Connector, d *config.Destination, res *connectors.Respon
 	case n == 1:
 		v = v.Each[0]
 	}
+	if done := v.Kind == connectors.Delivered || v.Kind == connectors.Skipping; done && len(v.Each) == 0 && len(res.Events) > 1 && !silent(c) {
+		return connectors.Reject(connectors.StatusReason(res.Status) + ", but nothing says of each event that the product took it")
+	}
 	if v.Kind == connectors.Delivered && d.Retry.Only200 && res.Status != 200 {
 		return connectors.TryAgain(fmt.Sprintf("answered %d, and only 200 counts", res.Status))
 	}
@@ -322,6 +326,12 @@ func judge(c connectors.Connector, d *config.Destination, res *connectors.Respon
 		}
 	}
 	return v
+}
+
+// silent says that the product's answers do not name what it took.
+func silent(c connectors.Connector) bool {
+	batcher, ok := c.(connectors.Batcher)
+	return ok && batcher.Batch().Silent
 }
 
 // settled is a verdict within its bounds; one that is none is a fault of the connector.

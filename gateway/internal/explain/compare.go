@@ -75,7 +75,11 @@ func (x *Explanation) attach(deliveries []state.Delivery, holds []state.Held, to
 		if step == nil || step.Delivery != nil { // the second is a fresh copy of the first
 			rule := x.rule(d.Origin)
 			if rule == nil {
-				x.Rules = append(x.Rules, Rule{Kind: d.Origin.Kind, Name: d.Origin.Name, Matched: true, Why: "it matched when the event was replayed"})
+				why := "it matched when the event was replayed"
+				if d.Origin.Kind == state.Test {
+					why = "somebody asked for a test delivery"
+				}
+				x.Rules = append(x.Rules, Rule{Kind: d.Origin.Kind, Name: d.Origin.Name, Matched: true, Why: why})
 				rule = &x.Rules[len(x.Rules)-1]
 			}
 			rule.Steps = append(rule.Steps, Step{Name: d.Step})
@@ -83,9 +87,10 @@ func (x *Explanation) attach(deliveries []state.Delivery, holds []state.Held, to
 		}
 		step.Destination, step.Connector, step.Note = d.Destination, d.Connector, ""
 		step.Delivery = view(d, x, today)
+		step.Delivery.Hint = DeliveryHint(d)
 		for _, h := range holds {
 			if h.Destination == d.Destination && d.State == state.Waiting && (h.Hold.Until.IsZero() || h.Hold.Until.After(x.At)) {
-				step.Hold = &Hold{h.Hold.Kind, h.Hold.Reason, h.Hold.Since, h.Hold.Until}
+				step.Hold = &Hold{h.Hold.Kind, h.Hold.Reason, h.Hold.Since, h.Hold.Until, HoldHint(&h.Hold, d.Destination, d.Connector)}
 			}
 		}
 	}

@@ -114,6 +114,8 @@ type Delivery struct {
 	Attempts int                 `json:"attempts"`
 	Updated  time.Time           `json:"updated"`
 	Due      time.Time           `json:"due,omitzero"`
+	// Hint is what a person can do about a dead letter.
+	Hint string `json:"hint,omitempty"`
 	// Now says that it is being delivered at this moment.
 	Now bool      `json:"now,omitempty"`
 	Log []Attempt `json:"log,omitempty"`
@@ -136,6 +138,8 @@ type Hold struct {
 	Reason string         `json:"reason,omitempty"`
 	Since  time.Time      `json:"since,omitzero"`
 	Until  time.Time      `json:"until,omitzero"`
+	// Hint is what lifts it.
+	Hint string `json:"hint,omitempty"`
 }
 
 // Change is a rule that today's configuration would answer differently.
@@ -191,14 +195,12 @@ func (a *Asker) Event(ctx context.Context, tenant, id string) (*Explanation, err
 			return nil, err
 		}
 	}
-	if record.Event.Type != event.TypeEntry { // of which nobody was asked
-		x.ask(then, record.Event)
-	}
+	x.ask(then, record.Event)
 	if record.Outcome != nil {
 		x.record(record.Outcome)
 	}
 	x.attach(deliveries, holds, today)
-	if then != today && record.Event.Type != event.TypeEntry {
+	if asked := record.Event.Type != event.TypeEntry && record.Event.Source != event.TestSource; then != today && asked {
 		x.compare(today, record.Event)
 	}
 	x.Summary = x.summarise()

@@ -3,6 +3,7 @@ package explain
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,9 +28,11 @@ func (x *Explanation) Text(w io.Writer) error {
 			p.line("  %s %s: %s", c.Kind, c.Name, c.Why)
 		}
 	}
-	if hint := x.hint(); hint != "" {
+	if hints := x.hints(); len(hints) > 0 {
 		p.line("")
-		p.line("%s", hint)
+		for _, hint := range hints {
+			p.line("%s", hint)
+		}
 	}
 	_, err := io.WriteString(w, p.b.String())
 	return err
@@ -214,26 +217,33 @@ func (p *printer) attempt(a Attempt) {
 	p.line("        %s", text)
 }
 
-// hint is what a person would do next.
-func (x *Explanation) hint() string {
+// maxHints bounds the hints of one explanation.
+const maxHints = 3
+
+// hints are what a person would do next: each once, what is on hold and what is dead.
+func (x *Explanation) hints() (all []string) {
 	if x.State == "dead" && x.Event.Stream != "" {
-		return "To read it again, once its source can: surveygate dead replay " + x.Event.ID
+		return []string{"To read it again, once its source can: surveygate dead replay " + x.Event.ID}
 	}
 	if x.State == "dead" {
-		return "To decide it again: surveygate dead replay " + x.Event.ID
+		return []string{"To decide it again: surveygate dead replay " + x.Event.ID}
 	}
 	for i := range x.Rules {
 		for j := range x.Rules[i].Steps {
 			s := &x.Rules[i].Steps[j]
+			hint := ""
 			switch {
-			case s.Hold != nil && s.Hold.Kind == state.HoldRevoked:
-				return "When the credentials of " + s.Destination + " are changed and reloaded, what waits goes out by itself."
-			case s.Delivery != nil && s.Delivery.State == state.Dead:
-				return "To deliver it after all: surveygate dead replay " + s.Delivery.ID
+			case s.Hold != nil:
+				hint = s.Hold.Hint
+			case s.Delivery != nil:
+				hint = s.Delivery.Hint
+			}
+			if hint != "" && len(all) < maxHints && !slices.Contains(all, hint) {
+				all = append(all, hint)
 			}
 		}
 	}
-	return ""
+	return all
 }
 
 // when is a time and how far it is from now.

@@ -145,19 +145,20 @@ type RuleOutcome struct {
 	Err    string // empty: it matched
 }
 
-// Origin is the rule or webhook that a delivery is owed to.
+// Origin is the rule or webhook that a delivery is owed to, or the test it belongs to.
 type Origin struct {
 	Kind OriginKind
 	Name string
 }
 
-// OriginKind is rule or webhook.
+// OriginKind is rule, webhook or test.
 type OriginKind string
 
-// The two origins.
+// The origins. Test is a test delivery that somebody asked for; its name is the destination's.
 const (
 	Rule    OriginKind = "rule"
 	Webhook OriginKind = "webhook"
+	Test    OriginKind = "test"
 )
 
 // DeliveryState is where a delivery stands.
@@ -254,9 +255,21 @@ type Deliveries interface {
 	// Holds are the destinations on hold; tenant "*" is all, for the loop that serves them all.
 	Holds(ctx context.Context, tenant string) ([]Held, error)
 
+	// Backlogs are what waits for the destinations of a tenant that are named, in their order: one for each, also where
+	// nothing waits. It costs a few reads for each, however much waits.
+	Backlogs(ctx context.Context, tenant string, destinations []string) ([]Backlog, error)
+
 	// Drop ends a waiting or dead delivery; one that is leased is ErrConflict. Given an event's id, it takes that event
 	// out of the dead letters; its outcome goes on saying why it was one.
 	Drop(ctx context.Context, tenant, id string) error
+}
+
+// Backlog is what waits for one destination, those included that are being delivered now.
+type Backlog struct {
+	Destination string
+	Waiting     int
+	// Oldest is when the oldest of it was owed; zero where nothing waits.
+	Oldest time.Time
 }
 
 // ClaimDue is what a loop has room for.

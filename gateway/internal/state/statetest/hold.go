@@ -106,6 +106,47 @@ var holds = []test{
 	}},
 }
 
+var backlogs = []test{
+	{name: "are counted and have the age of the oldest, by destination and tenant", run: func(s *suite) {
+		began := s.h.Now()
+		for _, k := range numbered(3) {
+			s.waiting(k, s.h.Now().Add(time.Hour), "crm")
+			s.h.Advance(time.Minute)
+		}
+		s.waiting("other", s.h.Now().Add(time.Hour), "mail")
+		s.waitingOf("zeta", "foreign", s.h.Now().Add(time.Hour), "crm")
+		s.ok(s.store().Hold(s.ctx, acme, "crm", state.Hold{Kind: state.HoldPaused}, nil))
+		backlogs := func(tenant string, names ...string) []state.Backlog {
+			got, err := s.store().Backlogs(s.ctx, tenant, names)
+			s.ok(err)
+			for i := range got {
+				got[i].Oldest = got[i].Oldest.Truncate(time.Millisecond)
+			}
+			return got
+		}
+		s.same("backlogs", backlogs(acme, "mail", "crm", "none"), []state.Backlog{
+			{Destination: "mail", Waiting: 1, Oldest: began.Add(3 * time.Minute)},
+			{Destination: "crm", Waiting: 3, Oldest: began},
+			{Destination: "none"},
+		})
+		s.same("another tenant's", backlogs("zeta", "crm")[0].Waiting, 1)
+		s.same("none asked for", backlogs(acme), []state.Backlog{})
+		s.ok(s.store().Drop(s.ctx, acme, id(s.event(acme, numbered(1)[0]), "crm")))
+		s.same("after the oldest has left", backlogs(acme, "crm"), []state.Backlog{{Destination: "crm", Waiting: 2, Oldest: began.Add(time.Minute)}})
+	}},
+	{name: "test deliveries are kept as what they are", run: func(s *suite) {
+		e := s.event(acme, "test")
+		s.append(e)
+		d := s.owe(e, "crm", state.Waiting, due(s.h.Now()))
+		d.Origin = state.Origin{Kind: state.Test, Name: "crm"}
+		s.commit(outcome(s.claim(1)[0], d))
+		got, err := s.store().Delivery(s.ctx, acme, d.ID)
+		s.ok(err)
+		s.same("origin", got.Origin, d.Origin)
+		s.same("claimed", s.oneDue().Delivery.Origin, d.Origin)
+	}},
+}
+
 var schedules = []test{
 	{name: "moves what waits", run: func(s *suite) {
 		e := s.waiting("a", s.h.Now().Add(time.Hour), "crm")

@@ -68,6 +68,7 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) Harness) {
 		{"due", dues},
 		{"lease", leases},
 		{"hold", holds},
+		{"backlogs", backlogs},
 		{"schedule", schedules},
 		{"events", eventLists},
 		{"deliveries", deliveryLists},

@@ -113,6 +113,10 @@ func Routes() []Route {
 			Query: []string{"reason"}, For: "send it nothing until it is resumed; what is owed waits",
 		},
 		{Method: fiber.MethodPost, Path: "/v1/destinations/:name/resume", Scope: access.Write, serve: (*API).resume, Once: true, For: "lift whatever holds it"},
+		{
+			Method: fiber.MethodPost, Path: "/v1/destinations/:name/test", Scope: access.Write, serve: (*API).test, Once: true,
+			Query: []string{"email"}, For: "send it a test delivery, which says that it is one; `email` is whose record products write",
+		},
 
 		{Method: fiber.MethodGet, Path: "/v1/sources/:name/rejected", Scope: access.Read, serve: (*API).rejected, For: "requests it refused in the last day"},
 		{Method: fiber.MethodGet, Path: "/v1/sources/:name/captured", Scope: access.Read, serve: (*API).captured, For: "requests it kept while `capture` lasted"},

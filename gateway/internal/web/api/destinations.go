@@ -2,42 +2,63 @@ package api
 
 import (
 	"errors"
+	"fmt"
 	"sort"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/explain"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 )
 
 // destinationView is a connection or a webhook: what is limited, paused and measured.
 type destinationView struct {
-	Name        string    `json:"name"`
-	Tenant      string    `json:"tenant"`
-	Product     string    `json:"product"`
-	Enabled     bool      `json:"enabled"`
-	Timeout     string    `json:"timeout"`
-	Retry       []string  `json:"retry"`
-	Concurrency int       `json:"concurrency"`
-	Rate        string    `json:"rate,omitempty"`
-	Hold        *holdView `json:"hold,omitempty"`
-	At          *fileView `json:"defined_in,omitempty"`
+	Name    string `json:"name"`
+	Tenant  string `json:"tenant"`
+	Product string `json:"product"`
+	// State is serving, disabled, or the kind of its hold.
+	State       string   `json:"state"`
+	Enabled     bool     `json:"enabled"`
+	Timeout     string   `json:"timeout"`
+	Retry       []string `json:"retry"`
+	Concurrency int      `json:"concurrency"`
+	Rate        string   `json:"rate,omitempty"`
+	// Waiting is how much is owed and not finished, OldestWaiting since when the oldest of it.
+	Waiting       int       `json:"waiting"`
+	OldestWaiting string    `json:"oldest_waiting,omitempty"`
+	Hold          *holdView `json:"hold,omitempty"`
+	At            *fileView `json:"defined_in,omitempty"`
+}
+
+// The states of destinations that no hold is put on.
+const (
+	serving  = "serving"
+	disabled = "disabled"
+)
+
+// heldView is why a destination is sent nothing now.
+type heldView struct {
+	Kind   string `json:"kind"`
+	Reason string `json:"reason,omitempty"`
+	Since  string `json:"since,omitempty"`
+	Until  string `json:"until,omitempty"`
+	// Hint is what lifts it.
+	Hint string `json:"hint,omitempty"`
 }
 
 type holdView struct {
-	Kind    state.HoldKind `json:"kind"`
-	Reason  string         `json:"reason,omitempty"`
-	Since   string         `json:"since,omitempty"`
-	Until   string         `json:"until,omitempty"`
-	Waiting int            `json:"waiting"`
+	heldView
+	Waiting int `json:"waiting"`
 }
 
-func viewDestination(d *config.Destination, held map[string]state.Held) destinationView {
+func viewDestination(d *config.Destination, held map[string]state.Held, waits state.Backlog) destinationView {
 	v := destinationView{
-		Name: d.Name, Tenant: d.Tenant, Product: d.Product, Enabled: d.Enabled, Timeout: d.Timeout.String(),
+		Name: d.Name, Tenant: d.Tenant, Product: d.Product, State: serving, Enabled: d.Enabled, Timeout: d.Timeout.String(),
 		Retry: []string{}, Concurrency: d.Concurrency, At: viewFile(d.At),
+		Waiting: waits.Waiting, OldestWaiting: stamp(waits.Oldest),
 	}
 	for _, wait := range d.Retry.Waits {
 		v.Retry = append(v.Retry, wait.String())
@@ -46,9 +67,19 @@ func viewDestination(d *config.Destination, held map[string]state.Held) destinat
 		v.Rate = rateText(d.Rate)
 	}
 	if h, ok := held[d.Name]; ok {
-		v.Hold = &holdView{Kind: h.Hold.Kind, Reason: h.Hold.Reason, Since: stamp(h.Hold.Since), Until: stamp(h.Hold.Until), Waiting: h.Waiting}
+		v.State = string(h.Hold.Kind)
+		v.Hold = &holdView{heldView: viewHold(&h.Hold, d), Waiting: h.Waiting}
+	}
+	if !d.Enabled {
+		v.State = disabled
 	}
 	return v
+}
+
+func viewHold(h *state.Hold, d *config.Destination) heldView {
+	return heldView{
+		Kind: string(h.Kind), Reason: h.Reason, Since: stamp(h.Since), Until: stamp(h.Until), Hint: explain.HoldHint(h, d.Name, d.Product),
+	}
 }
 
 // held are a tenant's holds by destination.
@@ -64,31 +95,104 @@ func (a *API) held(c *call) (map[string]state.Held, error) {
 	return byName, nil
 }
 
+// heldUp says what keeps a destination from being served now; nil where nothing does.
+func (a *API) heldUp(c *call, destination string) (*heldView, error) {
+	d := a.Plan().Destination(c.tenant, destination)
+	if d == nil {
+		return nil, nil //nolint:nilnil // nothing is known of it
+	}
+	if !d.Enabled {
+		where := "the configuration"
+		if d.At.File != "" {
+			where = fmt.Sprintf("%s:%d", d.At.File, d.At.Line)
+		}
+		return &heldView{Kind: disabled, Reason: "`enabled: false` in " + where, Hint: "Take `enabled: false` out of " + where + " and reload."}, nil
+	}
+	held, err := a.held(c)
+	if err != nil {
+		return nil, err
+	}
+	h, ok := held[destination]
+	if !ok {
+		return nil, nil //nolint:nilnil // nothing holds it
+	}
+	v := viewHold(&h.Hold, d)
+	return &v, nil
+}
+
+// noteHold notes what holds a destination, once.
+func (a *API) noteHold(c *call, destination string, held *map[string]*heldView) error {
+	if _, noted := (*held)[destination]; noted {
+		return nil
+	}
+	h, err := a.heldUp(c, destination)
+	if err != nil || h == nil {
+		return err
+	}
+	if *held == nil {
+		*held = map[string]*heldView{}
+	}
+	(*held)[destination] = h
+	return nil
+}
+
 func (a *API) destinations(c *call) error {
 	held, err := a.held(c)
 	if err != nil {
 		return err
 	}
-	var all []destinationView
+	var mine []*config.Destination
 	for _, d := range a.Plan().Config.Destinations {
 		if d.Tenant == c.tenant {
-			all = append(all, viewDestination(d, held))
+			mine = append(mine, d)
 		}
 	}
-	sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
-	return pageOf(c, all, func(d destinationView) string { return d.Name })
+	sort.Slice(mine, func(i, j int) bool { return mine[i].Name < mine[j].Name })
+	return pageOfViews(c, mine, func(d *config.Destination) string { return d.Name }, func(mine []*config.Destination) ([]destinationView, error) {
+		waits, err := a.backlogs(c, mine)
+		if err != nil {
+			return nil, err
+		}
+		all := make([]destinationView, len(mine))
+		for i, d := range mine {
+			all[i] = viewDestination(d, held, waits[i])
+		}
+		return all, nil
+	})
+}
+
+func (a *API) backlogs(c *call, of []*config.Destination) ([]state.Backlog, error) {
+	names := make([]string, len(of))
+	for i, d := range of {
+		names[i] = d.Name
+	}
+	return a.Store.Backlogs(c.ctx, c.tenant, names)
 }
 
 func (a *API) destination(c *call) error {
-	d := a.Plan().Destination(c.tenant, param(c.Ctx, "name"))
-	if d == nil {
-		return noSuch("destination", param(c.Ctx, "name"), a.destinationNames(c.tenant))
+	d, err := a.named(c)
+	if err != nil {
+		return err
 	}
 	held, err := a.held(c)
 	if err != nil {
 		return err
 	}
-	return answer.JSON(c.Ctx, fiber.StatusOK, viewDestination(d, held))
+	waits, err := a.backlogs(c, []*config.Destination{d})
+	if err != nil {
+		return err
+	}
+	return answer.JSON(c.Ctx, fiber.StatusOK, viewDestination(d, held, waits[0]))
+}
+
+// named is the destination that the path names.
+func (a *API) named(c *call) (*config.Destination, error) {
+	name := param(c.Ctx, "name")
+	d := a.Plan().Destination(c.tenant, name)
+	if d == nil {
+		return nil, noSuch("destination", name, a.destinationNames(c.tenant))
+	}
+	return d, nil
 }
 
 // pause keeps a destination from being served until somebody resumes it; what is owed to it waits.
@@ -107,11 +211,11 @@ func (a *API) pause(c *call) error {
 func (a *API) resume(c *call) error { return a.hold(c, state.Hold{}) }
 
 func (a *API) hold(c *call, h state.Hold) error {
-	name := param(c.Ctx, "name")
-	if a.Plan().Destination(c.tenant, name) == nil {
-		return noSuch("destination", name, a.destinationNames(c.tenant))
+	d, err := a.named(c)
+	if err != nil {
+		return err
 	}
-	if err := a.Store.Hold(c.ctx, c.tenant, name, h, nil); err != nil {
+	if err := a.Store.Hold(c.ctx, c.tenant, d.Name, h, nil); err != nil {
 		return err
 	}
 	return a.destination(c)

@@ -84,6 +84,8 @@ type replayView struct {
 	// LeftAlone are deliveries that are being worked on now.
 	LeftAlone []string      `json:"left_alone"`
 	Rules     []ruleOutcome `json:"rules"`
+	// Held says of each destination that is sent nothing now what holds it.
+	Held map[string]*heldView `json:"held,omitempty"`
 	// Events are those that a stream's entry was read as.
 	Events []resultView `json:"events,omitempty"`
 }
@@ -138,6 +140,9 @@ func (a *API) replayEvent(c *call) error {
 	for i, d := range deliveries {
 		if done[i] {
 			view.Scheduled = append(view.Scheduled, d.ID)
+			if err := a.noteHold(c, d.Destination, &view.Held); err != nil {
+				return err
+			}
 		} else {
 			view.LeftAlone = append(view.LeftAlone, d.ID)
 		}
@@ -276,7 +281,19 @@ func (a *API) delivery(c *call) error {
 	if err != nil {
 		return err
 	}
-	return answer.JSON(c.Ctx, fiber.StatusOK, viewDelivery(d, a.Plan()))
+	return a.show(c, d)
+}
+
+// show answers with one delivery, and with what holds its destination where it waits.
+func (a *API) show(c *call, d *state.Delivery) error {
+	v := viewDelivery(d, a.Plan())
+	if d.State == state.Waiting {
+		var err error
+		if v.Hold, err = a.heldUp(c, d.Destination); err != nil {
+			return err
+		}
+	}
+	return answer.JSON(c.Ctx, fiber.StatusOK, v)
 }
 
 // one is the delivery that the path names, with its attempts.
@@ -342,7 +359,7 @@ func (a *API) again(c *call, d state.Delivery, reason string) error {
 	case !done[0]:
 		return answer.Clash("it is being delivered just now")
 	}
-	return answer.JSON(c.Ctx, fiber.StatusOK, viewDelivery(&d, a.Plan()))
+	return a.show(c, &d)
 }
 
 // drop ends a delivery that waits or is dead.

@@ -99,6 +99,11 @@ type page[T any] struct {
 
 // pageOf cuts a page out of a list that is whole in memory and in the order of its names.
 func pageOf[T any](c *call, all []T, name func(T) string) error {
+	return pageOfViews(c, all, name, func(some []T) ([]T, error) { return some, nil })
+}
+
+// pageOfViews is pageOf where only what is on the page is made a view of.
+func pageOfViews[T, V any](c *call, all []T, name func(T) string, view func([]T) ([]V, error)) error {
 	limit, err := c.limit()
 	if err != nil {
 		return err
@@ -113,14 +118,17 @@ func pageOf[T any](c *call, all []T, name func(T) string) error {
 		}
 		all = all[at:]
 	}
-	p := page[T]{Data: all}
+	var p page[V]
 	if len(all) > limit {
-		p.Data = all[:limit]
+		all = all[:limit]
 		next := name(all[limit-1])
 		p.Next = &next
 	}
+	if p.Data, err = view(all); err != nil {
+		return err
+	}
 	if p.Data == nil {
-		p.Data = []T{}
+		p.Data = []V{}
 	}
 	return answer.JSON(c.Ctx, fiber.StatusOK, p)
 }

@@ -127,7 +127,11 @@ type deliveryView struct {
 	Created     string              `json:"created,omitempty"`
 	Updated     string              `json:"updated,omitempty"`
 	Due         string              `json:"due,omitempty"`
-	Log         []attemptView       `json:"log,omitempty"`
+	// Hint is what a person can do about a dead letter.
+	Hint string `json:"hint,omitempty"`
+	// Hold is why its destination is sent nothing now; of one that waits, where it was asked for alone.
+	Hold *heldView     `json:"hold,omitempty"`
+	Log  []attemptView `json:"log,omitempty"`
 }
 
 type attemptView struct {
@@ -148,7 +152,7 @@ func viewDelivery(d *state.Delivery, today *decide.Plan) deliveryView {
 	v := deliveryView{
 		ID: d.ID, Event: d.EventID, Tenant: d.Tenant, Kind: d.Origin.Kind, Rule: d.Origin.Name, Step: d.Step,
 		Destination: d.Destination, Connector: d.Connector, State: d.State, Reason: today.ReasonOf(d), Attempts: d.Attempts,
-		Created: stamp(d.Created), Updated: stamp(d.Updated),
+		Created: stamp(d.Created), Updated: stamp(d.Updated), Hint: explain.DeliveryHint(d),
 	}
 	if d.State == state.Waiting {
 		v.Due = stamp(d.Due)

@@ -281,7 +281,7 @@ func (cs *Connections) refuse(leaving []*Conn) {
 			_ = c.Conn.Close()
 			continue
 		}
-		_ = c.SetWriteDeadline(wall.Now().Add(100 * time.Millisecond)) // there is room in its buffer, or it is no use
+		_ = c.SetWriteDeadline(wall.Now().Add(time.Second)) // there is room in its buffer, or it is no use; a busy machine may take a while until it is written
 		if _, err := c.Conn.Write(cs.Refusal()); err != nil {
 			_ = c.Conn.Close()
 			continue

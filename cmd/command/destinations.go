@@ -1,0 +1,263 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/surveygate/surveygate/gateway"
+)
+
+func (g *globals) destinations() *cobra.Command {
+	cmd := &cobra.Command{Use: "destinations", Short: "Look at connections and webhooks, pause, resume and test them"}
+	list := &cobra.Command{
+		Use:   "list",
+		Short: "List connections and webhooks, what waits and what holds them",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return g.listDestinations(cmd) },
+	}
+	show := &cobra.Command{
+		Use:   "show NAME",
+		Short: "Show one, and what to do where something holds it",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return g.destination(cmd, func(ctx context.Context, c *gateway.Client) (*gateway.Destination, error) {
+				return c.Destination(ctx, args[0])
+			})
+		},
+	}
+	var reason string
+	pause := &cobra.Command{
+		Use:   "pause NAME",
+		Short: "Send it nothing until it is resumed; what is owed waits",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return g.destination(cmd, func(ctx context.Context, c *gateway.Client) (*gateway.Destination, error) {
+				return c.Pause(ctx, args[0], reason)
+			})
+		},
+	}
+	pause.Flags().StringVar(&reason, "reason", "", "why, for whoever asks; at most 200 bytes")
+	resume := &cobra.Command{
+		Use:   "resume NAME",
+		Short: "Lift whatever holds it",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return g.destination(cmd, func(ctx context.Context, c *gateway.Client) (*gateway.Destination, error) {
+				return c.Resume(ctx, args[0])
+			})
+		},
+	}
+	var email string
+	var wait time.Duration
+	test := &cobra.Command{
+		Use:   "test NAME",
+		Short: "Send it a test delivery, and wait for its first attempt",
+		Long: `A test delivery is an event of type test that no rule hears. It is kept, queued, sent, signed and recorded as every
+other. The connection is asked by itself, without any rule's step. Products that keep people write nothing without --email.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return g.testDestination(cmd, args[0], email, wait) },
+	}
+	test.Flags().StringVar(&email, "email", "", "your own address: products that keep people write its record, as of somebody who agreed to be written to")
+	test.Flags().DurationVar(&wait, "wait", 30*time.Second, "how long to wait for the first attempt")
+	cmd.AddCommand(list, show, pause, resume, test)
+	return cmd
+}
+
+func (g *globals) listDestinations(cmd *cobra.Command) error {
+	client, err := g.dial()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	all, err := client.Destinations(cmd.Context())
+	if err != nil {
+		return err
+	}
+	if g.json {
+		if all == nil {
+			all = []gateway.Destination{}
+		}
+		return g.print(all)
+	}
+	if len(all) == 0 {
+		g.printf("none\n")
+		return nil
+	}
+	w := tabwriter.NewWriter(g.out, 0, 4, 2, ' ', 0)
+	for i := range all {
+		d := &all[i]
+		waits := fmt.Sprintf("%d waiting", d.Waiting)
+		if !d.OldestWaiting.IsZero() {
+			waits += ", oldest of " + d.OldestWaiting.Format(time.DateTime)
+		}
+		why := ""
+		if d.Hold != nil {
+			why = since(d.Hold)
+		}
+		_, _ = fmt.Fprintln(w, strings.TrimRight(strings.Join([]string{d.Name, d.Product, d.State, waits, why}, "\t"), "\t"))
+	}
+	return w.Flush()
+}
+
+// destination asks for one, or for something to be done to it, and shows it as it is then.
+func (g *globals) destination(cmd *cobra.Command, ask func(context.Context, *gateway.Client) (*gateway.Destination, error)) error {
+	client, err := g.dial()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	d, err := ask(cmd.Context(), client)
+	if err != nil {
+		return err
+	}
+	if g.json {
+		return g.print(d)
+	}
+	g.showDestination(d)
+	return nil
+}
+
+func (g *globals) showDestination(d *gateway.Destination) {
+	g.printf("%s  %s  %s\n", d.Name, d.Product, d.State)
+	if d.Hold != nil {
+		g.printf("  held: %s\n  what to do: %s\n", heldUp(d.Name, d.Hold), d.Hold.Hint)
+	}
+	g.printf("  waiting: %d", d.Waiting)
+	if !d.OldestWaiting.IsZero() {
+		g.printf(", the oldest since %s", d.OldestWaiting.Format(time.RFC3339))
+	}
+	g.printf("\n  timeout %s, %d at once", d.Timeout, d.Concurrency)
+	if d.Rate != "" {
+		g.printf(", at most %s", d.Rate)
+	}
+	if len(d.Retry) > 0 {
+		g.printf(", tried again after %s", strings.Join(d.Retry, " "))
+	}
+	g.printf("\n")
+	if d.At != nil {
+		g.printf("  defined in %s:%d\n", d.At.File, d.At.Line)
+	}
+}
+
+// heldUp says what holds a destination: `crm is paused since 2026-01-02T12:00:00Z: moving`.
+func heldUp(name string, h *gateway.Hold) string {
+	kind := map[string]string{
+		"paused": "is paused", "disabled": "is switched off", "revoked": "is on hold, because it takes nothing",
+		"gone": "is on hold, because its receiver asked never to be called again", "circuit": "is left alone after several failures",
+		"rate": "asked to be left alone",
+	}[h.Kind]
+	if kind == "" {
+		kind = "is on hold (" + h.Kind + ")"
+	}
+	return strings.TrimSpace(name + " " + kind + " " + since(h))
+}
+
+// since says from when until when a destination is held, and why.
+func since(h *gateway.Hold) string {
+	var parts []string
+	if !h.Since.IsZero() {
+		parts = append(parts, "since "+h.Since.Format(time.RFC3339))
+	}
+	if !h.Until.IsZero() {
+		parts = append(parts, "until "+h.Until.Format(time.RFC3339))
+	}
+	text := strings.Join(parts, " ")
+	if h.Reason != "" {
+		text += ": " + h.Reason
+	}
+	return text
+}
+
+// look is how often a test delivery is looked at.
+const look = 100 * time.Millisecond
+
+func (g *globals) testDestination(cmd *cobra.Command, name, email string, wait time.Duration) error {
+	client, err := g.dial()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	ctx := cmd.Context()
+	d, err := client.TestDestination(ctx, name, email)
+	if err != nil {
+		return err
+	}
+	patience, stop := context.WithTimeout(ctx, wait)
+	defer stop()
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	for d.Attempts == 0 && d.State == "waiting" && !heldBefore(d) && patience.Err() == nil {
+		select {
+		case <-tick.C:
+		case <-patience.Done():
+			continue
+		}
+		newer, err := client.Delivery(ctx, d.ID)
+		var refused *gateway.APIError
+		switch {
+		case errors.As(err, &refused) && refused.Status == http.StatusNotFound: // not decided yet
+		case err != nil:
+			return err
+		default:
+			d = newer
+		}
+	}
+	if g.json {
+		err = g.print(d)
+	} else {
+		g.sayTested(d, wait)
+	}
+	if err == nil && d.State != "delivered" {
+		err = &exit{code: exitFailed}
+	}
+	return err
+}
+
+// heldBefore says that a delivery found its destination on hold, and did not put it there itself.
+func heldBefore(d *gateway.Delivery) bool { return d.Hold != nil && !d.Hold.Since.After(d.Created) }
+
+// sayTested says how far a test delivery got.
+func (g *globals) sayTested(d *gateway.Delivery, wait time.Duration) {
+	switch {
+	case d.State == "skipped":
+		g.printf("skipped: %s\n", d.Reason)
+		if d.Reason == "no e-mail" {
+			g.printf("  --email ADDRESS names whose record it writes\n")
+		}
+	case len(d.Log) > 0:
+		a := d.Log[len(d.Log)-1]
+		g.printf("%s, in %s\n", answered(a.Verdict, a.Status, a.Reason), time.Duration(a.TookMS*float64(time.Millisecond)).Round(time.Millisecond))
+		switch {
+		case d.Hold != nil:
+			g.printf("  %s\n", d.Hold.Hint)
+		case d.State == "waiting":
+			g.printf("  it will be tried again at %s\n", d.Due.Format(time.RFC3339))
+		case d.Hint != "":
+			g.printf("  %s\n", d.Hint)
+		}
+	case d.Hold != nil:
+		g.printf("not sent yet: %s\n  %s\n", heldUp(d.Destination, d.Hold), d.Hold.Hint)
+	case d.State == "waiting":
+		g.printf("not sent within %s: %s\n", wait, orWaits(d.Reason))
+	default:
+		g.printf("%s: %s\n", d.State, d.Reason)
+		if d.Hint != "" {
+			g.printf("  %s\n", d.Hint)
+		}
+	}
+	g.printf("event %s, delivery %s\n", d.Event, d.ID)
+}
+
+func orWaits(reason string) string {
+	if reason == "" {
+		return "it is not decided yet"
+	}
+	return reason
+}

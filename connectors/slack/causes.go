@@ -1,0 +1,119 @@
+package slack
+
+import "github.com/surveygate/surveygate/connectors"
+
+// What to do, where it is the same for several codes.
+const (
+	reinstall   = "Slack does not take the token any more: install the app again and copy its bot token (OAuth & Permissions)."
+	newWebhook  = "Slack knows the incoming webhook no longer: add a new one to the app and copy its URL."
+	adminAllows = "The workspace does not allow it: its administrators have to approve the app."
+	posting     = "The channel's posting permissions keep the bot out: change them in the channel's settings, or post to another channel."
+	unarchive   = "The channel is archived: unarchive it in Slack, or post to another channel."
+	content     = "Slack cannot show what the rule writes: correct its `text` or `blocks`."
+	tooLong     = "The message is longer than Slack takes: shorten the rule's `text` or `blocks`."
+	slackAgain  = "Slack takes nothing for the moment."
+)
+
+// threadLocked is about one thread, not about its channel.
+const threadLocked = "restricted_action_thread_locked"
+
+// Reasons of our own.
+const (
+	refusedFor  = "Slack refused it: "
+	noReason    = "Slack refused it without a reason"
+	noTimestamp = "posted, and Slack did not say what the reply belongs under"
+)
+
+// causes is what Slack's words mean, for both ways in: an incoming webhook answers them as plain text, chat.postMessage as
+// `error` beside a status of 200.
+//
+// https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks#handling_errors
+// https://docs.slack.dev/reference/methods/chat.postMessage#errors
+var causes = []connectors.Cause{
+	{Code: "ratelimited", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: slackAgain},
+	{Code: "rate_limited", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: slackAgain},
+	{Code: "message_limit_exceeded", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: "The workspace is over its limit of messages."},
+	{Code: "internal_error", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: slackAgain},
+	{Code: "fatal_error", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: slackAgain}, // it may have been posted
+	{Code: "service_unavailable", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: slackAgain},
+	{Code: "request_timeout", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: slackAgain},
+	{Code: "team_added_to_org", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: "The workspace is being moved into an organisation."},
+	{Code: "rollup_error", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: slackAgain},
+
+	// The credential is no good.
+	{Code: "invalid_auth", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: reinstall},
+	{Code: "not_authed", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: reinstall},
+	{Code: "account_inactive", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: reinstall},
+	{Code: "token_revoked", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: reinstall},
+	{Code: "token_expired", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: reinstall},
+	{Code: "invalid_token", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: newWebhook},
+	{Code: "not_allowed_token_type", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: "The token is of another type: copy the bot token, which begins with xoxb-."},
+	{Code: "team_not_found", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: reinstall},
+	{Code: "no_service", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: newWebhook},
+	{Code: "no_service_id", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: newWebhook},
+	{Code: "no_team", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: newWebhook},
+	{Code: "no_active_hooks", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: newWebhook},
+
+	// The credential is good and may not do this: that is mended in Slack, and the token stays the same.
+	{Code: "missing_scope", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: "The app lacks the scope chat:write: add it (OAuth & Permissions) and install the app again."},
+	{Code: "no_permission", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: adminAllows},
+	{Code: "org_login_required", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: adminAllows},
+	{Code: "ekm_access_denied", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: adminAllows},
+	{Code: "action_prohibited", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: adminAllows},
+	{Code: "access_denied", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: adminAllows},
+	{Code: "accesslimited", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: adminAllows},
+	{Code: "app_access_restricted", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: adminAllows},
+	{Code: "enterprise_is_restricted", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: adminAllows},
+	{Code: "two_factor_setup_required", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: "The workspace asks for two-factor authentication: set it up for whoever installed the app."},
+
+	// The message is no good.
+	{Code: "invalid_payload", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: content},
+	{Code: "user_not_found", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: "The message names a user whom Slack does not know: correct the rule's `text` or `blocks`."},
+	{Code: "posting_to_general_channel_denied", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "Only administrators may post to #general: change that in the workspace's settings, or post to another channel."},
+	{Code: "no_text", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: content},
+	{Code: "invalid_blocks", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: content},
+	{Code: "invalid_blocks_format", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: content},
+	{Code: "msg_blocks_too_long", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: tooLong},
+	{Code: "msg_too_long", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: tooLong},
+	{Code: "too_many_attachments", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: tooLong},
+	{Code: "attachment_payload_limit_exceeded", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: tooLong},
+	{Code: "invalid_arguments", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: content},
+	{Code: "markdown_text_conflict", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: content},
+	{Code: "metadata_too_large", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: tooLong},
+	{Code: "cannot_reply_to_message", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "Slack took no reply to the message; it is posted once more, with its reply, when it is replayed."},
+	{Code: threadLocked, Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "The thread is locked; the message is posted once more, with its reply, when it is replayed."},
+
+	// The channel is at fault. It may be the one that a rule's step chose; an incoming webhook has but one, which is then gone
+	// for everybody.
+	{Code: "channel_not_found", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: "The channel is gone, or it is private and the bot is no member: invite the bot (`/invite @APP`), or correct `channel`."},
+	{Code: "channel_is_archived", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: unarchive},
+	{Code: "is_archived", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: unarchive},
+	{Code: "not_in_channel", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: "The bot is no member of the channel: invite it there (`/invite @APP`), or give the app the scope chat:write.public."},
+	{Code: "messages_tab_disabled", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: "The app takes no direct messages: switch its messages tab on (App Home), or post to a channel."},
+	{Code: "restricted_action*", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: posting},
+
+	{Code: refusedFor + "*", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: "Slack refuses the message: its page on chat.postMessage says what the code means."},
+	{Code: noReason, Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: content},
+	{Code: noTimestamp, Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "The message is posted, and its reply is missing; both are posted once more when it is replayed."},
+
+	// What an incoming webhook answers without a word of Slack's.
+	{Code: "404 Not Found", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: newWebhook},
+	{Code: "410 Gone", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: unarchive},
+}
+
+// targets are the codes about the channel.
+var targets = map[string]bool{
+	"channel_not_found": true, "channel_is_archived": true, "is_archived": true, "not_in_channel": true, "messages_tab_disabled": true,
+}
+
+// kinds are the causes' kinds by code.
+var kinds = func() map[string]connectors.Kind {
+	all := make(map[string]connectors.Kind, len(causes))
+	for _, c := range causes {
+		all[c.Code] = c.Kind
+	}
+	return all
+}()
+
+// Causes are Slack's.
+func (a *Account) Causes() []connectors.Cause { return causes }

@@ -1,0 +1,82 @@
+package explain
+
+import (
+	"strings"
+	"time"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// DeliveryHint is what a person can do about a dead letter: where its cause is mended, and the command that brings it on its
+// way afterwards. It is empty for deliveries that are not dead.
+func DeliveryHint(d *state.Delivery) string {
+	if d.State != state.Dead {
+		return ""
+	}
+	cause, known := causeOf(d.Connector, d.Reason)
+	switch {
+	case !known || cause.Fix == connectors.FixWait:
+		return "To deliver it after all: surveygate dead replay " + d.ID
+	case cause.Fix == connectors.FixNone:
+		return cause.Hint + " Delivered again it would be refused again; to give it up: surveygate dead drop " + d.ID
+	}
+	return cause.Hint + " Then, to deliver it after all: surveygate dead replay " + d.ID
+}
+
+// own are the gateway's reasons for dead letters.
+var own = []struct {
+	begins string
+	cause  connectors.Cause
+}{
+	{"no longer configured", connectors.Cause{Fix: connectors.FixConfiguration, Hint: "The configuration no longer has its step: put that back first."}},
+	{"cannot be built", connectors.Cause{Fix: connectors.FixConfiguration, Hint: "No request can be made of the event with today's step: correct the rule or the connection first."}},
+}
+
+// causeOf is the cause of a reason: one of the gateway's own, or of the product's.
+func causeOf(connector, reason string) (connectors.Cause, bool) {
+	for _, o := range own {
+		if strings.HasPrefix(reason, o.begins) {
+			return o.cause, true
+		}
+	}
+	return connectors.CauseOf(connector, reason)
+}
+
+// HoldHint is what lifts a destination's hold. Product is the connector that the destination is served with.
+func HoldHint(h *state.Hold, destination, product string) string {
+	resume := "surveygate destinations resume " + destination
+	switch h.Kind {
+	case state.HoldPaused:
+		return destination + " was paused by hand; it goes on with: " + resume
+	case state.HoldCircuit:
+		return destination + " failed several times in a row; it is asked again by itself" + at(h.Until) + "."
+	case state.HoldRate:
+		return destination + " asked to be left alone; it goes on by itself" + at(h.Until) + "."
+	case state.HoldGone:
+		return "The receiver asked never to be called again. When `url` is changed and reloaded, what waits goes out by itself; to ask the same one again: " + resume
+	}
+	cause, known := causeOf(product, h.Reason)
+	if !known {
+		cause = connectors.Cause{Fix: connectors.FixCredentials}
+	}
+	hint := strings.TrimSpace(cause.Hint)
+	if hint != "" {
+		hint += " "
+	}
+	if cause.Fix == connectors.FixCredentials || cause.Fix == connectors.FixConfiguration {
+		what := "the credentials of " + destination
+		if cause.Fix == connectors.FixConfiguration {
+			what = "the settings of " + destination
+		}
+		return hint + "When " + what + " are changed and reloaded, what waits goes out by itself."
+	}
+	return hint + "Then, to let what waits go out: " + resume
+}
+
+func at(until time.Time) string {
+	if until.IsZero() {
+		return ""
+	}
+	return " at " + until.UTC().Format(time.DateTime) + " UTC"
+}
