@@ -67,6 +67,7 @@ type writer struct {
 	tenants  tenantUses
 	dirty    bool // counters changed in this group
 	tx       tx
+	unsynced unsynced
 	group    []*call
 	staged   []*call
 
@@ -88,7 +89,14 @@ func (s *store) write() {
 		select {
 		case c := <-s.calls:
 			s.group(c)
+			s.w.unsynced.arm()
+		case <-s.w.unsynced.alarm:
+			if s.w.unsynced.due() {
+				s.commit(&call{op: flushed{}, sync: true})
+			}
+			s.w.unsynced.arm()
 		case <-s.closing:
+			s.w.unsynced.disarm()
 			for {
 				select {
 				case c := <-s.calls:
@@ -185,6 +193,7 @@ func (s *store) flush() {
 			if err := s.broken(); err != nil { // an unsynced write failed in the background
 				panic(err)
 			}
+			w.unsynced.wrote(t.sync)
 		}
 		t.end()
 	}
