@@ -130,6 +130,17 @@ func TestRawIsByteForByte(t *testing.T) {
 	}
 }
 
+// The mark of a body stays where the body is sent, cut or whole.
+func TestByteOrderMark(t *testing.T) {
+	t.Parallel()
+	ev := rawEvent(t, []byte("\ufeff{\"a\":1,\"answers\":{\"2\":3}}"), "application/json")
+	for answers, want := range map[bool]string{true: "\ufeff{\"a\":1,\"answers\":{\"2\":3}}", false: "\ufeff{\"a\":1}"} {
+		if req, err := (&Connector{SendAnswers: answers, SendLeads: true}).Build(ev); err != nil || string(req.Body) != want {
+			t.Errorf("answers %v: sent %v, %v", answers, req, err)
+		}
+	}
+}
+
 func TestWhatCannotBeCutIsNotSent(t *testing.T) {
 	t.Parallel()
 	ev := rawEvent(t, []byte("answers=1&leads=2"), "application/x-www-form-urlencoded")

@@ -73,7 +73,6 @@ const maxDepth = jsonpath.MaxDepth + 1
 
 // soundJSON indexes text that is JSON of bearable depth, as UTF-8.
 func (c *content) soundJSON(doc *jsonpath.Index, text []byte) error {
-	text = withoutBOM(text)
 	err := doc.Check(text, jsonpath.MaxDepth)
 	if err == nil && !utf8.Valid(text) {
 		c.mangle()
@@ -99,9 +98,6 @@ func (c *content) release() {
 	contents.Put(c)
 }
 
-// withoutBOM takes off the mark that some senders put before UTF-8.
-func withoutBOM(text []byte) []byte { return bytes.TrimPrefix(text, []byte("\xEF\xBB\xBF")) }
-
 type formField struct{ name, value string }
 
 // readForm is a form's fields in their order. An uploaded file is its name.
@@ -117,7 +113,7 @@ func (s *Source) readForm(req *Request) ([]formField, error) {
 
 func readEncoded(body []byte) ([]formField, error) {
 	var fields []formField
-	for rest, more := string(bytes.TrimSpace(body)), true; more; {
+	for rest, more := string(bytes.TrimSpace(jsonpath.Unmarked(body))), true; more; {
 		var pair string
 		pair, rest, more = strings.Cut(rest, "&")
 		if pair == "" {
@@ -192,7 +188,7 @@ func Boundary(contentType string, body []byte) string {
 
 // boundaryIn is the boundary that a multipart form begins with; empty where it does not.
 func boundaryIn(body []byte) string {
-	first, _, _ := bytes.Cut(body, []byte("\n"))
+	first, _, _ := bytes.Cut(jsonpath.Unmarked(body), []byte("\n"))
 	first = bytes.TrimRight(first, "\r")
 	if len(first) > 2 && len(first) <= 72 && bytes.HasPrefix(first, []byte("--")) {
 		return string(first[2:])

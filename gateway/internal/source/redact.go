@@ -62,14 +62,13 @@ const masked = "redacted"
 // withoutMember cuts a token out of JSON, also where it stands twice. A path that computes cannot be cut, so what
 // it leads to is cut as text wherever it stands.
 func withoutMember(body []byte, path string) []byte {
-	text := withoutBOM(body)
 	if jsonpath.Plain(path) {
-		if cut, err := jsonpath.Cut(text, []string{path}); err == nil {
+		if cut, err := jsonpath.Cut(body, []string{path}); err == nil {
 			return cut
 		}
 		return body // not JSON, so nothing was found in it either
 	}
-	if value := jsonpath.Read(text, path); value.Kind() == jsonpath.String && !empty(value) {
+	if value := jsonpath.Read(body, path); value.Kind() == jsonpath.String && !empty(value) {
 		return bytes.ReplaceAll(body, bytes.Clone(value.Raw()), []byte(`"`+masked+`"`))
 	}
 	return body

@@ -311,7 +311,7 @@ func (f *facts) fields(name string) []formField {
 // isJSON says whether the body is JSON.
 func (f *facts) isJSON() bool {
 	if f.json == 0 {
-		if f.json = -1; jsonpath.Valid(withoutBOM(f.req.Body)) {
+		if f.json = -1; jsonpath.Valid(f.req.Body) {
 			f.json = 1
 		}
 	}
@@ -335,7 +335,7 @@ func (f *facts) twice(p *proof) string {
 		return words("form field", scheme.Field)
 	case scheme.Query != "" && f.req.queryTwice(scheme.Query):
 		return words("query parameter", scheme.Query)
-	case scheme.Path != "" && f.isJSON() && jsonpath.Twice(withoutBOM(f.req.Body), scheme.Path):
+	case scheme.Path != "" && f.isJSON() && jsonpath.Twice(f.req.Body, scheme.Path):
 		return words("place", scheme.Path) + " of the body"
 	}
 	for _, name := range parts.Headers {
@@ -355,7 +355,7 @@ func (f *facts) At(path string) (string, bool) {
 	if !f.isJSON() {
 		return "", false
 	}
-	value := jsonpath.Read(withoutBOM(f.req.Body), path)
+	value := jsonpath.Read(f.req.Body, path)
 	if value.Kind() != jsonpath.String && value.Kind() != jsonpath.Number {
 		return "", false
 	}
