@@ -127,6 +127,7 @@ func everything() (Header, *Data, Raw) {
 		},
 		Context:  Context{IP: "::1", UserAgent: odd, PageURL: odd, Channel: odd, Language: "tr", Country: "TR", CollectorID: odd},
 		Warnings: []string{odd, "two"},
+		Unread:   []string{odd, "two"},
 	}
 	return h, d, Raw{ContentType: odd, Body: []byte(odd), Redacted: true, AnswersAt: []string{"a", odd}, LeadsAt: []string{"l"}}
 }

@@ -17,6 +17,9 @@ type program struct {
 	leads  []leadPart
 
 	answersAt, leadsAt []string
+
+	reads   *reads // of every type that readsBy does not hold
+	readsBy map[CanonicalType]*reads
 }
 
 // fill is one entry of a map.
@@ -46,6 +49,7 @@ func Parse(name string, text []byte) (*Profile, document.Faults) {
 		return nil, faults
 	}
 	p.compile()
+	p.compileReads()
 	return p, nil
 }
 
@@ -131,6 +135,8 @@ func (p *Profile) check(node *document.Node) document.Faults {
 		n := item(node.Key("answers"), i)
 		object := a.Shape == ShapeObject
 		switch {
+		case a.Others && a.Key == nil:
+			fault(n, "others are keys that key does not fit", "write key, or take others out")
 		case !object && (a.Key != nil || a.Skip != nil):
 			fault(n, "key and skip are of answers that are an object", "write shape: object")
 		case object && !a.Join.IsZero():

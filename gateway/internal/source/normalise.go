@@ -158,6 +158,8 @@ type run struct {
 	fault  error // an id is no text
 	result map[string][]byte
 	warn   warnings
+	on     when           // the conditions of the profile that hold
+	at     []byte         // room for the place that unread looks at
 	names  map[int]string // the <name> of answers whose key the profile splits, by place, for roles
 
 	room []event.Answer // for answers, empty
@@ -187,7 +189,7 @@ func (r *run) leave() {
 		}
 		clear(list)
 	}
-	*r = run{found: r.found[:0], room: room[:0], defs: r.defs}
+	*r = run{found: r.found[:0], room: room[:0], defs: r.defs, at: r.at[:0]}
 	runs.Put(r)
 }
 
@@ -208,6 +210,7 @@ func (s *Source) one(req *Request, received time.Time, in *content, root jsonpat
 
 	named := false
 	head.Type, head.OrigType, named = r.kind()
+	typ := head.Type
 	head.OrigID = r.id(p.ID)
 	r.times(&head)
 
@@ -240,6 +243,7 @@ func (s *Source) one(req *Request, received time.Time, in *content, root jsonpat
 		r.warn.add("nothing of the body is known to the profile %s", p.Name)
 	}
 	r.completed(head.Type)
+	r.data.Unread = r.unread(typ)
 	return r.finish(head, raw)
 }
 

@@ -120,14 +120,19 @@ type Answers struct {
 	Key *Pattern `yaml:"key,omitempty"`
 	// Skip drops keys of an object.
 	Skip *Pattern `yaml:"skip,omitempty"`
+	// Others says that keys which fit neither Key nor Skip, and which nothing else of the profile reads or leaves out, are
+	// answers too, under their own name and with a warning.
+	Others bool `yaml:"others,omitempty"`
 	// SkipEmpty drops empty lists, empty objects and blank text too; null and "" are never answers.
 	SkipEmpty bool `yaml:"skip_empty,omitempty"`
 	// Where must hold for the whole body.
 	Where *Condition `yaml:"where,omitempty"`
 
-	elements jsonpath.Paths // the plain paths of Each and Join, found in one walk over an element
-	named    Path           // `type`, where the value stands under the key that it names
-	parts    parts          // of Each
+	elements jsonpath.Paths  // the plain paths of Each and Join, found in one walk over an element
+	named    Path            // `type`, where the value stands under the key that it names
+	parts    parts           // of Each
+	on       when            // the bit of Where
+	known    map[string]bool // keys that are no Others
 }
 
 // parts are where the parts of one answer are.
@@ -168,6 +173,8 @@ type Score struct {
 	When *Condition `yaml:"when,omitempty"`
 	Set  Field      `yaml:"set"`
 	From Paths      `yaml:"from"`
+
+	on when // the bit of When
 }
 
 // Role turns an answer into a field of the event; all that is given must fit the answer.

@@ -91,7 +91,9 @@ func (s *Source) without(req *Request, received time.Time, whole *content, body 
 	if err != nil {
 		return "", err
 	}
-	data, err := json.Marshal(ev.Data())
+	made := *ev.Data()
+	made.Unread = nil // that a place is unread is no use of it
+	data, err := json.Marshal(made)
 	return strings.Join([]string{ev.Type, ev.OrigType, ev.OrigID, ev.DedupeKey, timeText(ev.Time), string(data)}, "\n"), err
 }
 

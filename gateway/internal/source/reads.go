@@ -1,0 +1,511 @@
+package source
+
+import (
+	"maps"
+	"strconv"
+	"strings"
+
+	"github.com/surveygate/surveygate/rules/jsonpath"
+)
+
+// reads is what a profile makes of one place of a body, and of the places below it. It is compiled with the profile, so that
+// each body is held against it in one walk.
+type reads struct {
+	all   when // the value with all that is in it: an answer, a field, or declared as unmapped
+	leaf  when // a value that is no object and no list
+	typed when // an answer whose value stands under the key that its own `type` names
+	keys  map[string]*reads
+	every *reads    // each element of a list
+	asked []askedBy // answers whose keys are the questions
+	choice *reads   // in place of this, where the value is one of typed that stands as its label
+	// places says that keys holds places in a list.
+	places bool
+}
+
+// askedBy are answers of which this place is the object.
+type askedBy struct {
+	answers *Answers
+	when    when
+	parts   *reads // of an answer that is an object; nil where the whole value is the answer
+}
+
+// when are the conditions of a profile under one of which a place is read: always, or those of answers (`where`) and scores
+// (`when`), each a bit.
+type when uint32
+
+const always when = 1
+
+// condition gives a condition its bit; beyond 31 of them it counts as one that always holds.
+func condition(n int) when {
+	if n > 31 {
+		return always
+	}
+	return 1 << n
+}
+
+// child is what is read of a member or an element; nil where nothing is.
+func (r *reads) child(key string) *reads {
+	if r == nil {
+		return nil
+	}
+	return r.keys[key]
+}
+
+// at is the place that steps lead to.
+func (r *reads) at(steps []step) *reads {
+	for _, s := range steps {
+		switch {
+		case s.every:
+			if r.every == nil {
+				r.every = &reads{}
+			}
+			r = r.every
+		default:
+			next := r.keys[s.key]
+			if next == nil {
+				next = &reads{}
+				if r.keys == nil {
+					r.keys = map[string]*reads{}
+				}
+				r.keys[s.key] = next
+				r.places = r.places || numeric(s.key)
+			}
+			r = next
+		}
+	}
+	return r
+}
+
+// path adds a path, and returns the places that it leads to for what is read below them.
+func (r *reads) path(p Path, all bool, on when) (to []*reads) {
+	if p.IsZero() || p.fixed.Exists() {
+		return nil
+	}
+	for _, spot := range spots(p.text) {
+		place := r.at(spot.steps)
+		switch {
+		case all || spot.whole:
+			place.all |= on
+		default:
+			place.leaf |= on
+		}
+		if !spot.whole {
+			to = append(to, place)
+		}
+	}
+	return to
+}
+
+func (r *reads) paths(paths Paths, all bool, on when) {
+	for _, p := range paths {
+		r.path(p, all, on)
+	}
+}
+
+// list adds a path to a list, or to an object that counts as one, and returns the places of its elements.
+func (r *reads) list(p Path, lone bool) (elements []*reads) {
+	places := []*reads{r}
+	if !p.IsZero() {
+		places = nil
+		for _, spot := range spots(p.text) {
+			place := r.at(spot.steps)
+			if spot.whole {
+				place.all |= always
+				continue
+			}
+			places = append(places, place)
+		}
+	}
+	for _, place := range places {
+		elements = append(elements, place.at([]step{{every: true}}))
+		if lone {
+			elements = append(elements, place)
+		}
+	}
+	return elements
+}
+
+// settle lets a place of a list that is read by its number be read as every element too.
+func (r *reads) settle() {
+	if r == nil {
+		return
+	}
+	if r.places && r.every != nil {
+		for key, place := range r.keys {
+			if numeric(key) {
+				place.merge(r.every)
+			}
+		}
+	}
+	r.every.settle()
+	for _, place := range r.keys {
+		place.settle()
+		if r.typed != 0 {
+			place.choice = &reads{}
+			place.choice.merge(place)
+			place.choice.merge(labels)
+		}
+	}
+}
+
+func (r *reads) merge(other *reads) {
+	r.all |= other.all
+	r.leaf |= other.leaf
+	r.typed |= other.typed
+	r.asked = append(r.asked, other.asked...)
+	for key, place := range other.keys {
+		r.at([]step{{key: key}}).merge(place)
+	}
+	if other.every != nil {
+		r.at([]step{{every: true}}).merge(other.every)
+	}
+}
+
+// compileReads makes what each type of event reads.
+func (p *Profile) compileReads() {
+	n := 0
+	bit := func(c *Condition) when {
+		if c == nil {
+			return always
+		}
+		n++
+		return condition(n)
+	}
+	for i := range p.Answers {
+		p.Answers[i].on = bit(p.Answers[i].Where)
+	}
+	for i := range p.Score {
+		p.Score[i].on = bit(p.Score[i].When)
+	}
+	p.reads = p.readsOf(nil)
+	p.readsBy = map[CanonicalType]*reads{}
+	for typ, fills := range p.byType {
+		p.readsBy[typ] = p.readsOf(fills)
+	}
+	for i := range p.Answers {
+		if a := &p.Answers[i]; a.Others {
+			a.known = map[string]bool{}
+			for _, r := range append([]*reads{p.reads}, values(p.readsBy)...) {
+				for _, place := range r.list(a.From, true) {
+					for key := range place.keys {
+						a.known[key] = true
+					}
+				}
+			}
+		}
+	}
+}
+
+func values[K comparable, V any](m map[K]V) (all []V) {
+	for v := range maps.Values(m) {
+		all = append(all, v)
+	}
+	return all
+}
+
+// readsOf is what is read where a type adds fields of its own.
+func (p *Profile) readsOf(more []fill) *reads {
+	r := &reads{}
+	for _, place := range [...]Paths{p.ID, p.Time, {p.Type.Path}} {
+		r.paths(place, false, always)
+	}
+	for i := range p.Type.Rules {
+		r.path(p.Type.Rules[i].When.Path, false, always)
+	}
+	for i := range p.Handshake {
+		r.when(p.Handshake[i].When)
+	}
+	r.key(p.Dedupe)
+	for _, key := range p.DedupeByType {
+		r.key(key)
+	}
+	for _, fills := range [...][]fill{p.fields, more} {
+		for _, f := range fills {
+			r.paths(f.from.Paths, f.field.kind == kindResult, always)
+		}
+	}
+	r.paths(p.Params, true, always)
+	for i := range p.Answers {
+		r.answers(&p.Answers[i])
+	}
+	for i := range p.Score {
+		r.when(p.Score[i].When)
+		r.paths(p.Score[i].From, false, p.Score[i].on)
+	}
+	if p.Leads != nil {
+		for _, element := range r.list(p.Leads.From, true) {
+			for _, from := range p.Leads.Each {
+				element.paths(from, true, always)
+			}
+		}
+	}
+	for i := range p.Verify {
+		r.proof(p.Verify[i].Field, p.Verify[i].Path)
+	}
+	for name := range p.Unmapped {
+		for _, spot := range spots(name) {
+			r.at(spot.steps).all |= always
+		}
+	}
+	r.settle()
+	return r
+}
+
+func (r *reads) when(c *Condition) {
+	if c != nil {
+		r.path(c.Path, false, always)
+	}
+}
+
+func (r *reads) key(t Template) {
+	for i := range t.parts {
+		r.path(t.parts[i].path, false, always)
+	}
+}
+
+// proof adds where a request's proof stands in its body.
+func (r *reads) proof(field, path string) {
+	if field != "" {
+		r.at([]step{{key: field}}).all |= always
+	}
+	if path != "" {
+		r.path(Path{text: path}, true, always)
+	}
+}
+
+func (r *reads) answers(a *Answers) {
+	r.when(a.Where)
+	for i := range a.Defs {
+		def := &a.Defs[i]
+		for _, element := range r.list(def.From, false) {
+			for _, path := range [...]Path{def.ID, def.Question, def.Type} {
+				element.path(path, false, always)
+			}
+			if def.Sub != nil {
+				for _, part := range element.list(def.Sub.From, false) {
+					part.path(def.Sub.ID, false, always)
+					part.path(def.Sub.Question, false, always)
+				}
+			}
+		}
+	}
+	if a.Shape != ShapeObject {
+		for _, element := range r.list(a.From, true) {
+			element.answer(a)
+		}
+		return
+	}
+	by := askedBy{answers: a, when: a.on}
+	if len(a.Each) > 0 {
+		by.parts = &reads{}
+		by.parts.answer(a)
+		by.parts.settle()
+	}
+	for i, place := range r.list(a.From, true) {
+		if i%2 == 0 {
+			continue // the elements of a list, which an object has none of
+		}
+		if a.Key == nil && a.Skip == nil && by.parts == nil {
+			place.all |= a.on
+			continue
+		}
+		place.asked = append(place.asked, by)
+	}
+}
+
+// answer adds the parts of one answer.
+func (r *reads) answer(a *Answers) {
+	for part, paths := range a.Each {
+		r.paths(paths, part == PartValue || part == PartValueIDs, a.on)
+	}
+	r.path(a.Join, false, a.on)
+	if a.ValueByType {
+		r.typed |= a.on
+		r.at([]step{{key: "type"}}).leaf |= a.on
+	}
+	if o := a.Options; o != nil {
+		for _, from := range [...]Path{o.From, o.Rows, o.Columns} {
+			if from.IsZero() {
+				continue
+			}
+			for _, option := range r.list(from, false) {
+				option.path(o.ID, false, a.on)
+				option.path(o.Text, true, a.on)
+			}
+		}
+	}
+}
+
+// labels are the parts of a choice that stands as its label with ids beside it.
+var labels = func() *reads {
+	r := &reads{}
+	for _, name := range []string{"label", "labels", "id", "ids", "other"} {
+		r.at([]step{{key: name}}).all = always
+	}
+	return r
+}()
+
+// reads of a type of event.
+func (p *Profile) readsFor(typ string) *reads {
+	if r, ok := p.readsBy[CanonicalType(typ)]; ok {
+		return r
+	}
+	return p.reads
+}
+
+// What of a body is listed as unread: so many places at most, of so many bytes each.
+const (
+	maxPlaces    = 20
+	maxPlaceSize = 128
+)
+
+// unread lists the places of the body that hold a value which is neither read nor declared as unmapped.
+func (r *run) unread(typ string) []string {
+	l := listing{run: r, on: r.on | always}
+	l.value(r.root, r.source.Profile.readsFor(typ))
+	if l.more {
+		l.places = append(l.places, andMore)
+	}
+	r.at = l.at[:0]
+	return l.places
+}
+
+const andMore = "and more"
+
+// listing is one walk over a body.
+type listing struct {
+	*run
+	on     when
+	at     []byte // the place that is looked at
+	places []string
+	more   bool
+}
+
+// value looks at what is in an object or a list.
+func (l *listing) value(value jsonpath.Result, of *reads) {
+	typ := ""
+	object := value.Kind() == jsonpath.Object
+	if object && of != nil && of.typed&l.on != 0 {
+		typ = plain(l.doc.Child(value, "type"))
+	}
+	place := 0
+	l.doc.Each(value, func(key []byte, member jsonpath.Result) bool {
+		var next *reads
+		switch {
+		case object:
+			if of != nil {
+				next = of.keys[string(key)]
+			}
+		case of != nil:
+			if next = of.every; of.places {
+				if numbered := of.keys[strconv.Itoa(place)]; numbered != nil {
+					next = numbered
+				}
+			}
+			place++
+		}
+		if next != nil && next.all&l.on != 0 || empty(member) {
+			return true
+		}
+		if object {
+			if typ != "" && string(key) == typ {
+				if !labelled(member) {
+					return true
+				}
+				if next != nil {
+					next = next.choice
+				} else {
+					next = labels
+				}
+			}
+			if of != nil && len(of.asked) > 0 {
+				if by := of.askedFor(key, l.on); by != nil {
+					if by.parts == nil || member.Kind() != jsonpath.Object {
+						return true
+					}
+					next = by.parts
+				}
+			}
+		}
+		mark := l.enter(key, object)
+		switch member.Kind() {
+		case jsonpath.Object, jsonpath.Array:
+			l.value(member, next)
+		default:
+			if next == nil || next.leaf&l.on == 0 {
+				l.add()
+			}
+		}
+		l.at = l.at[:mark]
+		return !l.more
+	})
+}
+
+// labelled says whether a choice stands as its label with ids beside it, as typedValue reads it.
+func labelled(value jsonpath.Result) bool {
+	return value.Kind() == jsonpath.Object && (!empty(value.Child("label")) || !empty(value.Child("labels")))
+}
+
+// askedFor are the answers of which a key is a question; nil where none is.
+func (r *reads) askedFor(key []byte, on when) *askedBy {
+	for i := range r.asked {
+		if by := &r.asked[i]; by.when&on != 0 && by.answers.picks(key) {
+			return by
+		}
+	}
+	return nil
+}
+
+// picks says whether a key of the object is a question.
+func (a *Answers) picks(key []byte) bool {
+	switch {
+	case a.Skip != nil && a.Skip.Match(key):
+		return false
+	case a.Key == nil || a.Key.Match(key):
+		return true
+	}
+	return a.Others && !a.known[string(key)]
+}
+
+// enter goes on to a member or an element, and returns where the place before it ends.
+func (l *listing) enter(key []byte, object bool) (mark int) {
+	mark = len(l.at)
+	if l.at == nil {
+		l.at = l.run.at[:0]
+	}
+	if mark > 0 {
+		l.at = append(l.at, '.')
+	}
+	switch {
+	case !object:
+		l.at = append(l.at, '#')
+	case len(key) > maxPlaceSize:
+		l.at = append(l.at, shown(string(key))...)
+	default:
+		for _, c := range key {
+			if c == '\\' || c == '.' || c == '#' {
+				l.at = append(l.at, '\\')
+			}
+			l.at = append(l.at, c)
+		}
+	}
+	return mark
+}
+
+// add lists the place that is looked at, once.
+func (l *listing) add() {
+	for _, place := range l.places {
+		if place == string(l.at) {
+			return
+		}
+	}
+	if len(l.places) == maxPlaces {
+		l.more = true
+		return
+	}
+	place := strings.ToValidUTF8(string(l.at), replacement)
+	if len(place) > maxPlaceSize {
+		place = clippedTo(place, maxPlaceSize)
+	}
+	l.places = append(l.places, place)
+}
