@@ -84,7 +84,7 @@ func (r *reads) path(p Path, all bool, on when) (to []*reads) {
 	for _, spot := range spots(p.text) {
 		place := r.at(spot.steps)
 		switch {
-		case all || spot.whole:
+		case all && !spot.queried || spot.whole:
 			place.all |= on
 		default:
 			place.leaf |= on
@@ -96,7 +96,13 @@ func (r *reads) path(p Path, all bool, on when) (to []*reads) {
 	return to
 }
 
+// paths adds alternatives. Where a condition picks one of them, what the others find need not count.
 func (r *reads) paths(paths Paths, all bool, on when) {
+	for _, p := range paths {
+		for _, spot := range spots(p.text) {
+			all = all && !spot.queried
+		}
+	}
 	for _, p := range paths {
 		r.path(p, all, on)
 	}
@@ -324,13 +330,13 @@ func (r *reads) answer(a *Answers) {
 		r.at([]step{{key: "type"}}).leaf |= a.on
 	}
 	if o := a.Options; o != nil {
-		for _, from := range [...]Path{o.From, o.Rows, o.Columns} {
+		for i, from := range [...]Path{o.From, o.Columns, o.Rows} {
 			if from.IsZero() {
 				continue
 			}
 			for _, option := range r.list(from, false) {
 				option.path(o.ID, false, a.on)
-				option.path(o.Text, true, a.on)
+				option.path(o.Text, i < 2, a.on) // the text of a row becomes a key
 			}
 		}
 	}

@@ -11,11 +11,13 @@ type step struct {
 	every bool
 }
 
-// spot is a place of the body that a path reads. Whole says that the path computes with what is there, so that all of it
-// counts as read.
+// spot is a place of the body that a path reads.
 type spot struct {
 	steps []step
+	// whole says that the path computes with what is there, so that all of it counts as read.
 	whole bool
+	// queried says that a condition of the path picks what it reads there, which fits no object and no list.
+	queried bool
 }
 
 // spots are the places that a path of gjson's language reads.
@@ -25,10 +27,13 @@ func spots(path string) []spot {
 	return s.found
 }
 
-type scanner struct{ found []spot }
+type scanner struct {
+	found   []spot
+	queried bool
+}
 
 func (s *scanner) add(steps []step, whole bool) {
-	s.found = append(s.found, spot{append([]step(nil), steps...), whole})
+	s.found = append(s.found, spot{append([]step(nil), steps...), whole, s.queried})
 }
 
 // path follows a path from a place. Behind a list of results (`#(…)#`, `#.key`) a bar goes on with that list, which is no
@@ -81,6 +86,7 @@ func (s *scanner) several(steps []step, path string) {
 				one = one[i+1:]
 			}
 		}
+		s.queried = false
 		s.path(steps, one)
 		list = strings.TrimPrefix(list[n:], ",")
 	}
@@ -91,6 +97,7 @@ func (s *scanner) query(steps []step, part string, same bool) {
 	if part == "#" {
 		return
 	}
+	s.queried = true
 	if !same {
 		steps = append(steps[:len(steps):len(steps)], step{every: true})
 	}

@@ -81,13 +81,7 @@ var probes = []string{"null", `"surveygate-probe"`, "7.25"}
 
 // without is all of the event made of a body but the body itself; what else came is that of whole.
 func (s *Source) without(req *Request, received time.Time, whole *content, body []byte) (string, error) {
-	same := *req
-	same.Verified = Verified{Kind: KindNone}
-	in := content{hints: whole.hints}
-	if err := in.doc.Check(body, maxDepth); err != nil {
-		return "", err
-	}
-	ev, err := s.one(&same, received, &in, in.doc.Root(), event.Raw{ContentType: "application/json", SHA256: hash(nil)}, false)
+	ev, err := s.again(req, received, whole, body)
 	if err != nil {
 		return "", err
 	}
@@ -95,6 +89,17 @@ func (s *Source) without(req *Request, received time.Time, whole *content, body 
 	made.Unread = nil // that a place is unread is no use of it
 	data, err := json.Marshal(made)
 	return strings.Join([]string{ev.Type, ev.OrigType, ev.OrigID, ev.DedupeKey, timeText(ev.Time), string(data)}, "\n"), err
+}
+
+// again makes the event of another body, as JSON; what else came is that of whole.
+func (s *Source) again(req *Request, received time.Time, whole *content, body []byte) (*event.Event, error) {
+	same := *req
+	same.Verified = Verified{Kind: KindNone}
+	in := content{hints: whole.hints}
+	if err := in.doc.Check(body, maxDepth); err != nil {
+		return nil, err
+	}
+	return s.one(&same, received, &in, in.doc.Root(), event.Raw{ContentType: "application/json", SHA256: hash(nil)}, false)
 }
 
 // kindOf is a value's kind; an object or list with nothing in it has none, as a scalar.
