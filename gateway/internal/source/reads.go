@@ -11,16 +11,25 @@ import (
 // reads is what a profile makes of one place of a body, and of the places below it. It is compiled with the profile, so that
 // each body is held against it in one walk.
 type reads struct {
-	all   when // the value with all that is in it: an answer, a field, or declared as unmapped
-	leaf  when // a value that is no object and no list
-	typed when // an answer whose value stands under the key that its own `type` names
-	keys  map[string]*reads
-	every *reads    // each element of a list
-	asked []askedBy // answers whose keys are the questions
-	choice *reads   // in place of this, where the value is one of typed that stands as its label
+	all    when // the value with all that is in it: an answer, a field, or declared as unmapped
+	leaf   when // a value that is no object and no list
+	typed  when // an answer whose value stands under the key that its own `type` names
+	keys   map[string]*reads
+	every  *reads    // each element of a list
+	asked  []askedBy // answers whose keys are the questions
+	choice *reads    // in place of this, where the value is one of typed that stands as its label
 	// places says that keys holds places in a list.
 	places bool
+	// few are keys where they are few: looking through them is faster than a map. They are made by index.
+	few []memberReads
 }
+
+type memberReads struct {
+	key string
+	of  *reads
+}
+
+const fewMembers = 8
 
 // askedBy are answers of which this place is the object.
 type askedBy struct {
@@ -43,12 +52,17 @@ func condition(n int) when {
 	return 1 << n
 }
 
-// child is what is read of a member or an element; nil where nothing is.
-func (r *reads) child(key string) *reads {
-	if r == nil {
-		return nil
+// child is what is read of a member; nil where nothing is.
+func (r *reads) child(key []byte) *reads {
+	if len(r.keys) > fewMembers {
+		return r.keys[string(key)]
 	}
-	return r.keys[key]
+	for i := range r.few {
+		if r.few[i].key == string(key) {
+			return r.few[i].of
+		}
+	}
+	return nil
 }
 
 // at is the place that steps lead to.
@@ -144,13 +158,25 @@ func (r *reads) settle() {
 		}
 	}
 	r.every.settle()
+	r.index()
 	for _, place := range r.keys {
 		place.settle()
 		if r.typed != 0 {
 			place.choice = &reads{}
 			place.choice.merge(place)
 			place.choice.merge(labels)
+			place.choice.settle()
 		}
+	}
+}
+
+func (r *reads) index() {
+	r.few = nil
+	if len(r.keys) > fewMembers {
+		return
+	}
+	for key, place := range r.keys {
+		r.few = append(r.few, memberReads{key, place})
 	}
 }
 
@@ -348,6 +374,7 @@ var labels = func() *reads {
 	for _, name := range []string{"label", "labels", "id", "ids", "other"} {
 		r.at([]step{{key: name}}).all = always
 	}
+	r.index()
 	return r
 }()
 
@@ -392,7 +419,7 @@ func (l *listing) value(value jsonpath.Result, of *reads) {
 	typ := ""
 	object := value.Kind() == jsonpath.Object
 	if object && of != nil && of.typed&l.on != 0 {
-		typ = plain(l.doc.Child(value, "type"))
+		typ = shared(l.doc.Child(value, "type"))
 	}
 	place := 0
 	l.doc.Each(value, func(key []byte, member jsonpath.Result) bool {
@@ -400,7 +427,7 @@ func (l *listing) value(value jsonpath.Result, of *reads) {
 		switch {
 		case object:
 			if of != nil {
-				next = of.keys[string(key)]
+				next = of.child(key)
 			}
 		case of != nil:
 			if next = of.every; of.places {
@@ -433,14 +460,15 @@ func (l *listing) value(value jsonpath.Result, of *reads) {
 				}
 			}
 		}
+		inside := member.Kind() == jsonpath.Object || member.Kind() == jsonpath.Array
+		if !inside && next != nil && next.leaf&l.on != 0 {
+			return true
+		}
 		mark := l.enter(key, object)
-		switch member.Kind() {
-		case jsonpath.Object, jsonpath.Array:
+		if inside {
 			l.value(member, next)
-		default:
-			if next == nil || next.leaf&l.on == 0 {
-				l.add()
-			}
+		} else {
+			l.add()
 		}
 		l.at = l.at[:mark]
 		return !l.more

@@ -151,7 +151,7 @@ func (p *Profile) names(place string) bool {
 				if s.every {
 					r = r.every
 				} else {
-					r = r.child(s.key)
+					r = r.keys[s.key]
 				}
 				if r == nil || r.all != 0 {
 					break
