@@ -71,7 +71,7 @@ func (a *About) reason(place string) string {
 type Platform struct {
 	Name  string
 	About About
-	// Decode is json, form or multipart.
+	// Decode is json, form or multipart, or several of them.
 	Decode string
 	// Events are the platform's own names and what they mean, in order of the names.
 	Events []EventName
@@ -97,7 +97,7 @@ type EventName struct{ Own, Canonical string }
 
 // Platform describes a profile.
 func (p *Profile) Platform() Platform {
-	d := Platform{Name: p.Name, About: p.About, Decode: string(p.Decode), Dedupe: p.Dedupe.text, Hints: p.Hints}
+	d := Platform{Name: p.Name, About: p.About, Decode: p.decoders(), Dedupe: p.Dedupe.text, Hints: p.Hints}
 	for i := range p.Handshake {
 		if h := &p.Handshake[i]; h.When != nil {
 			d.Events = append(d.Events, EventName{h.When.words(), "test"})
@@ -137,6 +137,15 @@ func (p *Profile) Platform() Platform {
 		}
 	}
 	return d
+}
+
+// decoders are the forms in which a body may come, in words.
+func (p *Profile) decoders() string {
+	text := string(p.Decode)
+	for _, decoder := range p.Accept {
+		text += ", " + string(decoder)
+	}
+	return text
 }
 
 // varsOf are the placeholders of a proof that a source fills beside its secrets.

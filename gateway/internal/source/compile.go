@@ -95,6 +95,11 @@ func (p *Profile) check(node *document.Node) document.Faults {
 	if p.Reply != 200 && (p.Reply < 200 || p.Reply > 299) {
 		fault(node.Key("reply"), "the reply is no status of success", "write 200 to 299")
 	}
+	for i, decoder := range p.Accept {
+		if p.Decode == DecodeJSON || decoder == p.Decode {
+			fault(item(node.Key("accept"), i), "accept is what comes beside a form", "write decode: form or multipart, and here the others")
+		}
+	}
 	if len(p.JSONFields) > 0 && p.Decode == DecodeJSON {
 		fault(node.Named("json_fields"), "json_fields are of forms", "write decode: form or multipart")
 	}

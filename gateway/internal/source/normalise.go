@@ -128,7 +128,7 @@ func (s *Source) raw(req *Request) event.Raw {
 		AnswersAt: s.Profile.answersAt, LeadsAt: s.Profile.leadsAt,
 	}
 	if raw.ContentType == "" {
-		raw.ContentType = contentTypes[s.Profile.Decode]
+		raw.ContentType = contentTypes[s.Profile.typeOf(req.Body)]
 	}
 	s.redact(req, &raw)
 	return raw
@@ -242,10 +242,16 @@ func (s *Source) one(req *Request, received time.Time, in *content, root jsonpat
 		head.Type = event.TypeUnknown
 		r.warn.add("nothing of the body is known to the profile %s", p.Name)
 	}
+	if r.data.Survey.ID == "" && r.data.Response.ID == "" && !unbound[head.Type] && !req.Verified.Test {
+		r.warn.add("neither the survey's id nor the response's was found")
+	}
 	r.completed(head.Type)
 	r.data.Unread = r.unread(typ)
 	return r.finish(head, raw)
 }
+
+// unbound are types whose events need belong to no survey and no response.
+var unbound = map[string]bool{event.TypeTest: true, "entity.updated": true, "respondent.unsubscribed": true}
 
 // finish gives the event its key and makes it.
 func (r *run) finish(head event.Header, raw event.Raw) (*event.Event, error) {

@@ -18,6 +18,9 @@ type Profile struct {
 	Name string `yaml:"source"`
 	// Decode is how the body becomes JSON: json, form or multipart.
 	Decode Decoder `yaml:"decode,omitempty"`
+	// Accept are other forms in which the body may come, of a platform that sends a form. Which one it is shows in how the
+	// body begins; its content type is not signed, and says nothing.
+	Accept []Decoder `yaml:"accept,omitempty"`
 	// JSONFields are fields of a form that hold JSON text.
 	JSONFields []string `yaml:"json_fields,omitempty"`
 	// Split is the path of an array of which each element is one event; @this is the body itself.
@@ -41,7 +44,7 @@ type Profile struct {
 	Dedupe Template `yaml:"dedupe"`
 	// DedupeByType is the key of one canonical type, in place of Dedupe.
 	DedupeByType map[CanonicalType]Template `yaml:"dedupe_by_type,omitempty"`
-	// Map fills fields of the event: with a path, a list of alternatives, or {path, prefix}.
+	// Map fills fields of the event: with a path, a list of alternatives, or {path, prefix, except}.
 	Map map[Field]*document.Node `yaml:"map,omitempty"`
 	// MapByType are additions for one canonical type, which stand before Map.
 	MapByType map[CanonicalType]map[Field]*document.Node `yaml:"map_by_type,omitempty"`

@@ -395,6 +395,11 @@ const (
 // unread lists the places of the body that hold a value which is neither read nor declared as unmapped.
 func (r *run) unread(typ string) []string {
 	l := listing{run: r, on: r.on | always}
+	for _, name := range r.in.beside {
+		mark := l.enter([]byte(name), true)
+		l.add()
+		l.at = l.at[:mark]
+	}
 	l.value(r.root, r.source.Profile.readsFor(typ))
 	if l.more {
 		l.places = append(l.places, andMore)

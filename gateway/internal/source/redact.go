@@ -11,6 +11,7 @@ import (
 // redact takes the token out of a body that carries it, for what is kept: the body's own, and the path token where a
 // platform repeats the address it sends to (Jotform). The hash stays that of the original.
 func (s *Source) redact(req *Request, raw *event.Raw) {
+	decoder := s.Profile.DecoderOf(req.Body)
 	for _, scheme := range s.schemes() {
 		if scheme.Kind != KindToken {
 			continue
@@ -19,9 +20,11 @@ func (s *Source) redact(req *Request, raw *event.Raw) {
 		switch {
 		case scheme.Path != "" && s.Profile.Decode == DecodeJSON:
 			kept = withoutMember(kept, scheme.Path)
-		case scheme.Field != "" && s.Profile.Decode == DecodeForm:
+		case scheme.Field != "" && beginsAsJSON(req.Body): // whether that is read or not
+			kept = withoutMember(kept, jsonpath.Escape(scheme.Field))
+		case scheme.Field != "" && decoder == DecodeForm:
 			kept = redact.Form(kept, only(scheme.Field), masked)
-		case scheme.Field != "" && s.Profile.Decode == DecodeMultipart:
+		case scheme.Field != "" && decoder == DecodeMultipart:
 			kept = redact.Multipart(kept, s.boundary(req), only(scheme.Field), masked)
 		}
 		if !bytes.Equal(kept, raw.Body) {

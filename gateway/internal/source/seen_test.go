@@ -136,11 +136,19 @@ func (k *keeping) values(element jsonpath.Result) {
 				continue
 			}
 			// A scalar may be an id that joins nothing; that the profile names its place is all that can be asked.
+			if k.s.Profile.merged(place) {
+				continue // a member of an object that is merged: the first one of its name counts
+			}
 			if !k.s.Profile.names(place) || value[0] == '[' || value[0] == '{' {
 				k.t.Errorf("%s at `%s` is dropped unseen; unread: %q", value, place, unread)
 			}
 		}
 	}
+}
+
+// merged says whether a place is in an object that is merged into respondent.params behind another.
+func (p *Profile) merged(place string) bool {
+	return len(p.Params) > 1 && slices.ContainsFunc(p.Params[1:], func(path Path) bool { return leads(place, path.text) })
 }
 
 // names says whether the profile reads a scalar at a place, under whatever condition.
@@ -163,4 +171,103 @@ func (p *Profile) names(place string) bool {
 		}
 	}
 	return false
+}
+
+// What a signature leaves out is not read, and is listed.
+func TestBesideTheSignature(t *testing.T) {
+	t.Parallel()
+	s := open(t, profile(t, "qualtrics"), Settings{Secrets: secrets("the shared key of qualtrics")})
+	proved := signedBody(t, s, Sample{Body: []byte("MSG=%7B%22Status%22%3A%22Complete%22%2C%22SurveyID%22%3A%22SV_1%22%2C%22ResponseID%22%3A%22R_1%22%7D&Topic=t&Status=Partial&a.b=1&undefined=x&none="), ContentType: contentTypes[DecodeForm]})
+	req := proved.request()
+	verified, err := s.Verify(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Verified = verified
+	events, err := s.Normalise(req, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := events[0].Data().Unread; !slices.Equal(got, []string{"Status", `a\.b`}) || events[0].SurveyID != "SV_1" {
+		t.Errorf("unread %q of survey %q", got, events[0].SurveyID)
+	}
+}
+
+// The list of what is unread is bounded in number and in bytes, whoever chose the names.
+func TestUnreadIsBounded(t *testing.T) {
+	t.Parallel()
+	s := inline(t, "source: x\nverify: [{kind: none}]\ntype: {const: response.completed, default: response.completed}\ndedupe: '{id}'\nmap: {response.id: id}")
+	var body strings.Builder
+	body.WriteString(`{"id":"1","` + strings.Repeat("é", 500) + `":{"` + strings.Repeat("k", 500) + `":1}`)
+	for i := range 3000 {
+		fmt.Fprintf(&body, `,"k%d":[{"a":1},{"a":2}]`, i)
+	}
+	body.WriteString("}")
+	got := one(t, s, body.String()).Data().Unread
+	if len(got) != maxPlaces+1 || got[maxPlaces] != andMore || got[1] != "k0.#.a" {
+		t.Errorf("%d places: %q", len(got), got)
+	}
+	for _, place := range got {
+		if len(place) > maxPlaceSize+len("…") {
+			t.Errorf("%d bytes: %s", len(place), place)
+		}
+	}
+	if got := one(t, s, `{"id":"1","a":null,"b":"","c":{},"d":[[],{}]}`).Data().Unread; got != nil {
+		t.Errorf("nothing stands there, and %q is unread", got)
+	}
+}
+
+// A body without the id of a survey and of a response says so.
+func TestNeitherIDIsFound(t *testing.T) {
+	t.Parallel()
+	const warning = "neither the survey's id nor the response's was found"
+	for platform, bodies := range map[string][2]string{
+		"typeform": {`{"event_id":"e","event_type":"form_response","form_response":{"answers":[{"type":"email","email":"test@example.com"}]}}`, `{"event_id":"e","event_type":"form_response","form_response":{"form_id":"f"}}`},
+		"tally":    {`{"eventId":"e","eventType":"FORM_RESPONSE","data":{"fields":[{"label":"School","value":"Test"}]}}`, `{"eventId":"e","eventType":"FORM_RESPONSE","data":{"responseId":"r","fields":[]}}`},
+		"pollqr":   {`{"event":"response.created","response":{"answers":{"1":2}}}`, `{"event":"response.created","survey_id":"s"}`},
+	} {
+		s := open(t, profile(t, platform), Settings{})
+		for i, body := range bodies {
+			if ev := one(t, s, body); slices.Contains(ev.Data().Warnings, warning) != (i == 0) {
+				t.Errorf("%s: warnings %q of %s", platform, ev.Data().Warnings, body)
+			}
+		}
+	}
+}
+
+// JSON that comes where a form should is told of in words, and kept where nothing has to prove it.
+func TestJSONInsteadOfAForm(t *testing.T) {
+	t.Parallel()
+	body := `{"topic":"surveyengine.completedResponse.SV_abc123","Status":"Complete","SurveyID":"SV_abc123","ResponseID":"R_xyz789"}`
+	const words = "the body is JSON, and Qualtrics sends a form"
+	ev := one(t, open(t, profile(t, "qualtrics"), Settings{}), body)
+	if d := ev.Data(); ev.Type != "unknown" || len(d.Warnings) == 0 || !strings.HasPrefix(d.Warnings[0], words) || string(ev.Raw.Body) != body {
+		t.Errorf("%s, warnings %q", ev.Type, d.Warnings)
+	}
+	s := open(t, profile(t, "qualtrics"), Settings{Secrets: secrets("the shared key of qualtrics")})
+	req := request([]byte(body))
+	if _, err := s.Verify(req); err == nil || !strings.Contains(err.Error(), words) {
+		t.Errorf("refused with %v", err)
+	}
+	if checks := s.Inspect(req); !strings.Contains(checks[0].Reason, words) {
+		t.Errorf("checks %+v", checks)
+	}
+}
+
+func TestAccept(t *testing.T) {
+	t.Parallel()
+	const head = "source: x\nverify: [{kind: none}]\ntype: {const: e, default: response.completed}\ndedupe: '{id}'\n"
+	for text, want := range map[string]string{
+		"decode: json\naccept: [form]":             "accept is what comes beside a form",
+		"accept: [form]":                           "accept is what comes beside a form",
+		"decode: form\naccept: [json, form]":       "accept is what comes beside a form",
+		"decode: form\naccept: [xml]":              "`xml` is not a decoder",
+		"decode: form\naccept: [json]":             "",
+		"answers: [{shape: object, others: true}]": "others are keys that key does not fit",
+	} {
+		_, faults := Parse("x.yaml", []byte(head+text))
+		if got := faults.Error(); want == "" && len(faults) > 0 || !strings.Contains(got, want) {
+			t.Errorf("%q: %v, want %q", text, got, want)
+		}
+	}
 }

@@ -194,7 +194,11 @@ func (s *Source) verify(req *Request) (Verified, error) {
 				result.Test = true
 				return result, nil
 			}
-			return Verified{}, refused(reason(err))
+			why := reason(err)
+			if s.checks[i].scheme.Field != "" && unexpectedJSON(s.Profile.DecoderOf(req.Body), req.Body) {
+				why += ": " + notAForm(s.Profile)
+			}
+			return Verified{}, refused(why)
 		}
 		if strength[got.Kind] > strength[result.Kind] {
 			result.Kind, result.Secret = got.Kind, got.Secret+1
