@@ -61,6 +61,8 @@ type Event struct {
 	Received   time.Time `json:"received"`
 	Verified   string    `json:"verified,omitempty"`
 	Warnings   []string  `json:"warnings,omitempty"`
+	// Unread are places of the body whose values the event does not hold.
+	Unread []string `json:"unread,omitempty"`
 	// Stream and Entry are where it stood, of an entry of a Redis stream that no event could be made of.
 	Stream string `json:"redis_stream,omitempty"`
 	Entry  string `json:"entry,omitempty"`
@@ -278,7 +280,7 @@ func begin(ev *event.Event, now time.Time) *Explanation {
 		x.Event.Stream, x.Event.Entry, x.Event.OrigType = ev.OrigType, ev.OrigID, ""
 	}
 	if d := ev.Data(); d != nil {
-		x.Event.Survey, x.Event.Warnings = d.Survey.Title, d.Warnings
+		x.Event.Survey, x.Event.Warnings, x.Event.Unread = d.Survey.Title, d.Warnings, d.Unread
 	}
 	return x
 }
