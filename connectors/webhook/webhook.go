@@ -53,6 +53,11 @@ type Connector struct {
 	// `cloudevents`, `cloudevents-binary`, or a mapping of values.
 	Body Body `yaml:"body,omitempty"`
 
+	// LargeNumbers is how whole numbers beyond 2^53 stand in every body but `raw`: `number` (all digits; JavaScript's JSON.parse
+	// rounds them), `text` (all digits, in quotes) or `rounded` (what JavaScript makes of them). The default is `number`, and
+	// `text` with the signature `pollqr`, whose receivers verify JSON.stringify(JSON.parse(body)): there `number` would break it.
+	LargeNumbers LargeNumbers `yaml:"large_numbers,omitempty"`
+
 	// Headers go with every request, such as a receiver's token. Their values are secrets.
 	Headers map[string]connectors.HeaderValue `yaml:"headers,omitempty"`
 
@@ -159,6 +164,12 @@ func (c *Connector) Validate() error {
 		return connectors.Invalid("delay", "is less than nothing")
 	case c.IncompleteDelay != 0:
 		return connectors.Invalid("incomplete_delay", "does not work yet; `send_incomplete: true` delivers unfinished responses as they come")
+	}
+	if c.LargeNumbers != "" && c.Body.Values.IsZero() && (c.Body.Word == "" || c.Body.Word == RawBytes) {
+		return connectors.Invalid("large_numbers", "changes nothing: `raw` sends the platform's own bytes; set `body`, or leave it out")
+	}
+	if c.LargeNumbers == AsNumbers && style.Style == "pollqr" {
+		return connectors.Invalid("large_numbers", "would break the signature `pollqr`, whose receivers verify what JavaScript makes of the body; write `text` or `rounded`")
 	}
 	for i, secret := range c.Secrets {
 		if secret.IsZero() {

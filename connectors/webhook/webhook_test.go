@@ -2,6 +2,8 @@ package webhook
 
 import (
 	"bytes"
+	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/connectors/connectortest"
 	"github.com/surveygate/surveygate/rules/event"
+	"github.com/surveygate/surveygate/rules/expression"
 )
 
 func TestTranscripts(t *testing.T) {
@@ -90,6 +93,46 @@ func TestSignatureBesideAPreset(t *testing.T) {
 		c := &Connector{Preset: row.preset, Signature: row.signature}
 		if got := c.Style(); got != row.want {
 			t.Errorf("%s with %v: got %v, want %v", row.preset, row.signature, got, row.want)
+		}
+	}
+}
+
+// Whole numbers beyond 2^53 keep their digits in every body that we write; for receivers that verify what JavaScript makes of
+// the body they stand there as text, unless the setting says otherwise.
+func TestLargeNumbers(t *testing.T) {
+	t.Parallel()
+	ev, err := event.ParseOne([]byte(`{"type":"response.completed","params":{"id":9007199254740993}}`), event.Defaults{Received: connectortest.Received, Verified: "token"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	values, err := expression.CompileValues([]expression.Pair{{Key: "id", Value: "params.id"}, {Key: "list", Value: []any{"params.id", json.Number("12345678901234567891")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		preset  PresetName
+		numbers LargeNumbers
+		want    string
+	}{
+		{"", "", `{"id":9007199254740993,"list":[9007199254740993,12345678901234567891]}`},
+		{"pollqr", "", `{"id":"9007199254740993","list":["9007199254740993","12345678901234567891"]}`},
+		{"", AsText, `{"id":"9007199254740993","list":["9007199254740993","12345678901234567891"]}`},
+		{"pollqr", Rounded, `{"id":9007199254740992,"list":[9007199254740992,12345678901234567000]}`},
+	} {
+		c := &Connector{Preset: row.preset, LargeNumbers: row.numbers, Body: Body{Values: values}}
+		req, err := c.Build(ev)
+		if err != nil || string(req.Body) != row.want {
+			t.Errorf("%q %q: %s, %v; want %s", row.preset, row.numbers, req.Body, err, row.want)
+		}
+		number := map[bool]string{true: `"9007199254740993"`, false: "9007199254740993"}[strings.Contains(row.want, `"9007`)]
+		if row.numbers == Rounded {
+			number = "9007199254740992"
+		}
+		for _, word := range []Word{Envelope, CloudEvents, BinaryCloudEvents} {
+			c.Body = Body{Word: word}
+			if req, err := c.Build(ev); err != nil || !strings.Contains(string(req.Body), `"params":{"id":`+number+`}`) {
+				t.Errorf("%q %q %s: %s, %v", row.preset, row.numbers, word, req.Body, err)
+			}
 		}
 	}
 }
