@@ -168,6 +168,26 @@ func (c *Connector) raw(ev *event.Event) ([]byte, string, error) {
 	return body, contentType, err
 }
 
+// isRaw reports whether the original bytes are sent.
+func (c *Connector) isRaw() bool {
+	return c.Body.Values.IsZero() && (c.Body.Word == "" || c.Body.Word == RawBytes)
+}
+
+// about appends the headers that say of raw bytes what they do not say themselves. A header that a signature of one's own is
+// called by is left to it.
+func about(fields []connectors.Field, ev *event.Event, style connectors.Signature) []connectors.Field {
+	for _, f := range [...]connectors.Field{
+		{Name: "webhook-event", Value: ev.Type}, {Name: "webhook-source", Value: ev.Source}, {Name: "webhook-tenant", Value: ev.Tenant},
+	} {
+		if f.Value == "" || style.Style == "" && strings.EqualFold(style.Header, f.Name) {
+			continue
+		}
+		f.Value = encode(f.Value)
+		fields = append(fields, f)
+	}
+	return fields
+}
+
 // attributes are the ce-* headers of the binary form; those that are empty are left out.
 func attributes(ev *event.Event) []connectors.Field {
 	fields := make([]connectors.Field, 0, 14)

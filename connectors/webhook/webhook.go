@@ -53,7 +53,8 @@ type Connector struct {
 	Signature connectors.Signature `yaml:"signature,omitempty"`
 
 	// Body is what is sent: `raw` (the platform's original bytes, the default), `event` (the normalised event),
-	// `cloudevents`, `cloudevents-binary`, or a mapping of values.
+	// `cloudevents`, `cloudevents-binary`, or a mapping of values. What a platform's own bytes do not say goes beside them in the
+	// headers `webhook-event` (the canonical type), `webhook-source` and `webhook-tenant`.
 	Body Body `yaml:"body,omitempty"`
 
 	// LargeNumbers is how whole numbers beyond 2^53 stand in every body but `raw`: `number` (all digits; JavaScript's JSON.parse
@@ -91,18 +92,19 @@ func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	req := &connectors.Request{
-		Method: http.MethodPost, Body: body,
-		Header: []connectors.Field{{Name: "Content-Type", Value: contentType}},
-		Auth:   c.auth(ev),
-	}
+	header := make([]connectors.Field, 1, 1+mostHeaders+len(c.Headers))
+	header[0] = connectors.Field{Name: "Content-Type", Value: contentType}
+	req := &connectors.Request{Method: http.MethodPost, Body: body, Header: header, Auth: c.auth(ev)}
 	address, err := c.URL.For(ev)
 	if err != nil {
 		return nil, err
 	}
 	req.To(address)
-	if c.Body.Word == BinaryCloudEvents {
+	switch {
+	case c.Body.Word == BinaryCloudEvents:
 		req.Header = append(req.Header, attributes(ev)...)
+	case c.isRaw():
+		req.Header = about(req.Header, ev, c.Style())
 	}
 	if len(c.Headers) > 0 {
 		for _, name := range slices.Sorted(maps.Keys(c.Headers)) { // one order, so that Build is the same each time
@@ -117,6 +119,9 @@ func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
 	}
 	return req, nil
 }
+
+// mostHeaders is room for those beside raw bytes.
+const mostHeaders = 3
 
 func (c *Connector) auth(ev *event.Event) connectors.Auth {
 	auth := connectors.SignedAuth{Signature: c.Style(), Secrets: c.Secrets, Event: ev.OrigType, EventID: ev.OrigID}
@@ -179,7 +184,7 @@ func (c *Connector) Validate() error {
 	case c.IncompleteDelay != 0:
 		return connectors.Invalid("incomplete_delay", "does not work yet; `send_incomplete: true` delivers unfinished responses as they come")
 	}
-	if c.LargeNumbers != "" && c.Body.Values.IsZero() && (c.Body.Word == "" || c.Body.Word == RawBytes) {
+	if c.LargeNumbers != "" && c.isRaw() {
 		return connectors.Invalid("large_numbers", "changes nothing: `raw` sends the platform's own bytes; set `body`, or leave it out")
 	}
 	if c.LargeNumbers == AsNumbers && style.Style == "pollqr" {

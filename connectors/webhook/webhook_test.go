@@ -137,6 +137,43 @@ func TestLargeNumbers(t *testing.T) {
 	}
 }
 
+// The headers beside raw bytes leave a signature of one's own, and the operator's headers, what they are called.
+func TestHeadersBesideRawBytes(t *testing.T) {
+	t.Parallel()
+	ev := rawEvent(t, []byte("{}"), "application/json")
+	for name, row := range map[string]struct {
+		connector Connector
+		want      string
+	}{
+		"raw":           {Connector{}, "Content-Type=application/json webhook-event=response.completed webhook-source=app webhook-tenant=default"},
+		"raw by name":   {Connector{Body: Body{Word: RawBytes}, Preset: "chattosurvey"}, "Content-Type=application/json webhook-event=response.completed webhook-source=app webhook-tenant=default"},
+		"own signature": {Connector{Signature: connectors.Signature{Header: "Webhook-Event"}}, "Content-Type=application/json webhook-source=app webhook-tenant=default"},
+		"own header": {
+			Connector{Headers: map[string]connectors.HeaderValue{"Webhook-Source": {Secret: connectors.NewSecret("mine")}}},
+			"Content-Type=application/json webhook-event=response.completed Webhook-Source=mine webhook-tenant=default",
+		},
+		"event":  {Connector{Body: Body{Word: Envelope}}, "Content-Type=application/json"},
+		"values": {Connector{Body: Body{Values: mustValues(t)}}, "Content-Type=application/json"},
+	} {
+		row.connector.SendAnswers, row.connector.SendLeads = true, true
+		req, err := row.connector.Build(ev)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make([]string, len(req.Header))
+		for i, f := range req.Header {
+			got[i] = f.Name + "=" + f.Value
+		}
+		if strings.Join(got, " ") != row.want {
+			t.Errorf("%s: %q, want %q", name, got, row.want)
+		}
+	}
+	ev.Source, ev.Tenant = "a\r\nX-Evil: ü", ""
+	if fields := about(nil, ev, connectors.Signature{}); len(fields) != 2 || fields[1].Value != "a%0D%0AX-Evil:%20%C3%BC" {
+		t.Errorf("%v", fields)
+	}
+}
+
 // TestRawIsByteForByte uses bytes that any re-encoding would change.
 func TestRawIsByteForByte(t *testing.T) {
 	t.Parallel()
@@ -231,4 +268,13 @@ func rawEvent(t testing.TB, body []byte, contentType string) *event.Event {
 		t.Fatal(err)
 	}
 	return ev
+}
+
+func mustValues(t testing.TB) expression.Values {
+	t.Helper()
+	values, err := expression.CompileValues([]expression.Pair{{Key: "a", Value: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return values
 }
