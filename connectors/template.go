@@ -36,9 +36,7 @@ func newTemplate(text string) (*template, error) {
 		return nil, err
 	}
 	words := compiled.Words()
-	before := words[0]
-	scheme := strings.Index(before, "://")
-	if scheme < 0 || !strings.ContainsAny(before[scheme+len("://"):], "/?") {
+	if _, host, found := strings.Cut(words[0], "://"); !found || !strings.ContainsAny(host, "/?") {
 		return nil, errors.New("scheme and host hold no {{ }}: an event must not choose who is called; write holes behind the host's /")
 	}
 	for i, word := range words {

@@ -72,7 +72,7 @@ func isWhole(token []byte) bool {
 }
 
 // onlyDigits says whether a number is written without a point and an exponent.
-func onlyDigits(token []byte) bool { return bytes.IndexAny(token, ".eE") < 0 }
+func onlyDigits(token []byte) bool { return !bytes.ContainsAny(token, ".eE") }
 
 // shortInteger is true for integers that a double holds and prints as they are.
 func shortInteger(token []byte) bool {

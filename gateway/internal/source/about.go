@@ -141,11 +141,11 @@ func (p *Profile) Platform() Platform {
 
 // decoders are the forms in which a body may come, in words.
 func (p *Profile) decoders() string {
-	text := string(p.Decode)
+	names := []string{string(p.Decode)}
 	for _, decoder := range p.Accept {
-		text += ", " + string(decoder)
+		names = append(names, string(decoder))
 	}
-	return text
+	return strings.Join(names, ", ")
 }
 
 // varsOf are the placeholders of a proof that a source fills beside its secrets.

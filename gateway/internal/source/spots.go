@@ -1,6 +1,7 @@
 package source
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -53,7 +54,7 @@ func (s *scanner) path(steps []step, path string) {
 		case part == "#", strings.HasPrefix(part, "#("):
 			s.query(steps, part, bar && listed)
 			if !bar || !listed {
-				steps = append(steps[:len(steps):len(steps)], step{every: true})
+				steps = append(slices.Clip(steps), step{every: true})
 			}
 			listed = part == "#" || strings.HasSuffix(part, ")#")
 		case part == "@keys":
@@ -65,7 +66,7 @@ func (s *scanner) path(steps []step, path string) {
 		case bar && listed && numeric(part): // one of the results
 			listed = false
 		default:
-			steps = append(steps[:len(steps):len(steps)], step{key: unescaped(part)})
+			steps = append(slices.Clip(steps), step{key: unescaped(part)})
 		}
 		if next == 0 {
 			s.add(steps, false)
@@ -99,7 +100,7 @@ func (s *scanner) query(steps []step, part string, same bool) {
 	}
 	s.queried = true
 	if !same {
-		steps = append(steps[:len(steps):len(steps)], step{every: true})
+		steps = append(slices.Clip(steps), step{every: true})
 	}
 	inside := part[2:max(2, closing(part[1:])+1)]
 	if i := until(inside, "=!<>%~"); i > 0 {
