@@ -20,6 +20,7 @@ type program struct {
 
 	reads   *reads // of every type that readsBy does not hold
 	readsBy map[CanonicalType]*reads
+	beside  *reads // what is known beside the list that the body is split at; nil where that is the body
 }
 
 // fill is one entry of a map.

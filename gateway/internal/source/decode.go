@@ -29,6 +29,8 @@ type content struct {
 	proved []byte
 	// beside are names of fields that the signature leaves out and that are therefore not read.
 	beside []string
+	// outside are places beside the list that the profile splits.
+	outside []string
 	// mangled says that the body holds what is not UTF-8, which reads as U+FFFD.
 	mangled bool
 	warn    warnings

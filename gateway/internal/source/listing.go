@@ -16,7 +16,7 @@ const (
 
 // unread lists the places of the body that hold a value which is neither read nor declared as unmapped.
 func (r *run) unread(typ string) []string {
-	l := listing{run: r, on: r.on | always}
+	l := listing{run: r, on: r.on | always, places: slices.Clip(r.in.outside)}
 	for _, name := range r.in.beside {
 		mark := l.enter([]byte(name), true)
 		l.add()
@@ -27,6 +27,16 @@ func (r *run) unread(typ string) []string {
 		l.places = append(l.places, andMore)
 	}
 	r.at = l.at[:0]
+	return l.places
+}
+
+// outside lists the places beside the list whose elements are the events: no path of the profile leads to them.
+func (s *Source) outside(in *content) []string {
+	l := listing{run: &run{source: s, in: in, doc: &in.doc}, on: always}
+	l.value(in.doc.Root(), s.Profile.beside)
+	if l.more {
+		l.places = append(l.places[:maxPlaces-1], andMore)
+	}
 	return l.places
 }
 

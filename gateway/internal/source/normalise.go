@@ -69,6 +69,9 @@ func (s *Source) split(req *Request, received time.Time, in *content, whole even
 		}
 		return []*event.Event{ev}, nil
 	}
+	if s.Profile.beside != nil {
+		in.outside = s.outside(in)
+	}
 	root := s.Profile.Split.text == "@this" && s.Profile.Decode == DecodeJSON
 	events := make([]*event.Event, 0, len(elements))
 	for _, element := range elements {

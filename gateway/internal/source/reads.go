@@ -204,6 +204,12 @@ func (p *Profile) compileReads() {
 		p.Score[i].on = bit(p.Score[i].When)
 	}
 	p.reads = p.readsOf(nil)
+	if !p.Split.IsZero() && p.Split.text != "@this" {
+		p.beside = &reads{}
+		p.beside.path(p.Split, true, always)
+		p.beside.declared(p)
+		p.beside.settle()
+	}
 	p.readsBy = map[CanonicalType]*reads{}
 	for typ, fills := range p.byType {
 		p.readsBy[typ] = p.readsOf(fills)
@@ -265,6 +271,13 @@ func (p *Profile) readsOf(more []fill) *reads {
 			}
 		}
 	}
+	r.declared(p)
+	r.settle()
+	return r
+}
+
+// declared adds what a profile reads for the proof, and what it says that it leaves out.
+func (r *reads) declared(p *Profile) {
 	for i := range p.Verify {
 		r.proof(p.Verify[i].Field, p.Verify[i].Path)
 	}
@@ -273,8 +286,6 @@ func (p *Profile) readsOf(more []fill) *reads {
 			r.at(spot.steps).all |= always
 		}
 	}
-	r.settle()
-	return r
 }
 
 func (r *reads) when(c *Condition) {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
@@ -269,5 +271,22 @@ func TestAccept(t *testing.T) {
 		if got := faults.Error(); want == "" && len(faults) > 0 || !strings.Contains(got, want) {
 			t.Errorf("%q: %v, want %q", text, got, want)
 		}
+	}
+}
+
+// What stands beside the list of events is listed in each of them.
+func TestBesideTheListOfEvents(t *testing.T) {
+	t.Parallel()
+	s := inline(t, "source: x\nverify: [{kind: none}]\nsplit: data.items\ntype: {const: response.completed, default: response.completed}\ndedupe: '{id}'\nmap: {response.id: id}\nunmapped: {meta.page: of the list}")
+	events, err := s.Normalise(request([]byte(`{"meta":{"page":1,"form":"f"},"data":{"items":[{"id":"1"},{"id":"2","more":1}],"total":2}}`)), noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got [][]string
+	for _, ev := range events {
+		got = append(got, ev.Data().Unread)
+	}
+	if diff := cmp.Diff([][]string{{"meta.form", "data.total"}, {"meta.form", "data.total", "more"}}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
