@@ -25,6 +25,8 @@ func hasHoles(text string) bool { return strings.Contains(text, "{{") }
 // template is an address with holes: each fills a segment of the path, or the value of a parameter, or a part of one.
 type template struct {
 	text expression.Text
+	// inPath is how many of the holes stand in the path; the others are in parameters.
+	inPath int
 	// sample is the address with something in each hole, for checks of what the operator wrote around them.
 	sample string
 }
@@ -39,15 +41,21 @@ func newTemplate(text string) (*template, error) {
 	if _, host, found := strings.Cut(words[0], "://"); !found || !strings.ContainsAny(host, "/?") {
 		return nil, errors.New("scheme and host hold no {{ }}: an event must not choose who is called; write holes behind the host's /")
 	}
+	t := &template{text: compiled, sample: strings.Join(words, "x")}
 	for i, word := range words {
-		if strings.ContainsAny(word, emptyHole) {
+		if strings.Contains(word, emptyHole) {
 			return nil, errNoURL
 		}
-		if i < len(words)-1 && inName(strings.Join(words[:i+1], "x")) {
+		if i == len(words)-1 {
+			break
+		}
+		switch before := strings.Join(words[:i+1], "x"); {
+		case !strings.Contains(before, "?"):
+			t.inPath++
+		case inName(before):
 			return nil, errors.New("the name of a parameter holds no {{ }}: write holes in its value, as in ?id={{ response.id }}")
 		}
 	}
-	t := &template{text: compiled, sample: strings.Join(words, "x")}
 	if path, _, _ := strings.Cut(t.sample, "?"); climbing(path) {
 		return nil, errors.New("a URL with {{ }} has no `.` or `..` in its path: write the path itself")
 	}
@@ -63,9 +71,10 @@ func inName(address string) bool {
 // of fills the holes. An address whose path has nothing in a hole would name something else: it is skipped. A parameter
 // of nothing but empty holes is left out.
 func (t *template) of(ev *event.Event) (string, error) {
-	var climbs bool
-	filled, err := t.text.Of(ev, func(value string) string {
-		climbs = climbs || climbing(value)
+	climbs, hole := false, 0
+	filled, err := t.text.Of(ev, func(value string) string { // of each hole, in their order
+		climbs = climbs || hole < t.inPath && climbing(value)
+		hole++
 		if value == "" {
 			return emptyHole
 		}
