@@ -33,7 +33,12 @@ type scanner struct {
 	queried bool
 }
 
+// add keeps a place. Of a path that computes with the whole body nothing is known: it reads no place, or nothing of a body
+// would ever be listed as unread.
 func (s *scanner) add(steps []step, whole bool) {
+	if whole && len(steps) == 0 {
+		return
+	}
 	s.found = append(s.found, spot{append([]step(nil), steps...), whole, s.queried})
 }
 
