@@ -113,7 +113,3 @@ func CheckAddress(s Secret) error {
 	}
 	return checkURL(u)
 }
-
-// HeaderValue is the value of a custom header. It is a secret, but not the connection's credential: unlike other
-// secrets, a rule may set it.
-type HeaderValue struct{ Secret }

@@ -9,9 +9,12 @@ import (
 //
 // Many receivers (Zapier, Make, Teams) give out an address that is itself the credential. A URL that came from a ${…}, or
 // looks like such an address, is a secret: it prints as [secret], and only Secret returns its text.
+//
+// Behind the host it may have {{ }} holes, which For fills for an event.
 type URL struct {
-	text   Secret
-	secret bool
+	text     Secret
+	secret   bool
+	template *template // nil without holes
 }
 
 // NewURL reads an address as UnmarshalText does.
@@ -24,6 +27,9 @@ func NewURL(text string) (URL, error) {
 // UnmarshalText takes an absolute http or https address without user, password or fragment. One that it refuses is a
 // secret too where it looks like one, or cannot be read at all: the fault shows its line.
 func (u *URL) UnmarshalText(b []byte) error {
+	if hasHoles(string(b)) {
+		return u.unmarshalTemplate(string(b))
+	}
 	parsed, err := parseURL(b)
 	if err != nil {
 		*u = URL{secret: parsed == nil || isCredential(parsed)}
@@ -31,6 +37,22 @@ func (u *URL) UnmarshalText(b []byte) error {
 	}
 	*u = URL{text: NewSecret(parsed.String()), secret: isCredential(parsed)}
 	return nil
+}
+
+func (u *URL) unmarshalTemplate(text string) error {
+	*u = URL{text: NewSecret(text), secret: true} // until more is known of it
+	t, err := newTemplate(text)
+	if err != nil {
+		return err
+	}
+	parsed, err := parseURL([]byte(t.sample))
+	if parsed != nil {
+		u.secret = isCredential(parsed)
+	}
+	if err == nil {
+		u.template = t
+	}
+	return err
 }
 
 // Referenced marks the address as a secret, because it was written as ${…}. If that has no value, text takes its place.

@@ -144,6 +144,8 @@ type TestedEvent struct {
 	Type     string          `json:"type"`
 	Envelope json.RawMessage `json:"envelope"`
 	Warnings []string        `json:"warnings,omitempty"`
+	// Unread are places whose values the event does not hold, as it lists them itself.
+	Unread []string `json:"unread,omitempty"`
 }
 
 // TestSource holds a request against a profile, with nothing running: what is proved, what its events are, and what of
@@ -207,7 +209,7 @@ func TestSource(t SourceTest) (*SourceTested, error) {
 		return tested, nil
 	}
 	for _, ev := range events {
-		tested.Events = append(tested.Events, TestedEvent{Type: ev.Type, Envelope: ev.Envelope(), Warnings: ev.Data().Warnings})
+		tested.Events = append(tested.Events, TestedEvent{Type: ev.Type, Envelope: ev.Envelope(), Warnings: ev.Data().Warnings, Unread: ev.Data().Unread})
 	}
 	unread, err := s.Unread(req, t.At)
 	if err != nil {

@@ -125,6 +125,9 @@ func (g *globals) showTested(t *gateway.SourceTested) error {
 		for _, w := range ev.Warnings {
 			g.printf("warning: %s\n", w)
 		}
+		if len(ev.Unread) > 0 {
+			g.printf("not read: %s\n", strings.Join(ev.Unread, ", "))
+		}
 		g.printf("\n")
 	}
 	if t.Error != "" {

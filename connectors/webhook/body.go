@@ -64,15 +64,51 @@ var (
 	leadsOf   = map[bool]string{false: "data.response.leads", true: "response.leads"}
 )
 
-// body is the bytes and their content type. Those that we write are stable under JSON.stringify(JSON.parse(…)),
-// because receivers built from PollQR's sample verify that instead of the bytes.
+// LargeNumbers is how whole numbers beyond 2^53 stand in a body that we write.
+type LargeNumbers string
+
+// The ways. Empty is AsText for the signature `pollqr`, else AsNumbers.
+const (
+	// AsNumbers keeps their digits; what reads JSON as JavaScript does rounds them.
+	AsNumbers LargeNumbers = "number"
+	// AsText keeps their digits in quotes.
+	AsText LargeNumbers = "text"
+	// Rounded is what JavaScript makes of them.
+	Rounded LargeNumbers = "rounded"
+)
+
+var digits = map[LargeNumbers]event.Digits{AsNumbers: event.KeepDigits, AsText: event.TextDigits, Rounded: event.RoundDigits}
+
+// UnmarshalText takes one of the ways.
+func (l *LargeNumbers) UnmarshalText(text []byte) error {
+	if _, ok := digits[LargeNumbers(text)]; !ok {
+		return fmt.Errorf("`%s` is no way to write large numbers; one of number, text, rounded", text)
+	}
+	*l = LargeNumbers(text)
+	return nil
+}
+
+// digits are how large whole numbers are written. Receivers built from PollQR's sample verify
+// JSON.stringify(JSON.parse(body)) instead of the bytes, so that a number JavaScript rounds would break the signature.
+func (c *Connector) digits() event.Digits {
+	switch {
+	case c.LargeNumbers != "":
+		return digits[c.LargeNumbers]
+	case c.Style().Style == "pollqr":
+		return event.TextDigits
+	}
+	return event.KeepDigits
+}
+
+// body is the bytes and their content type. Those that we write are stable under JSON.stringify(JSON.parse(…)), but for
+// whole numbers beyond 2^53, of which digits decides.
 func (c *Connector) body(ev *event.Event) (body []byte, contentType string, err error) {
 	if !c.Body.Values.IsZero() {
 		values, err := c.Body.Values.Of(ev)
 		if err != nil {
 			return nil, "", err
 		}
-		body, err = event.Marshal(values)
+		body, err = event.MarshalDigits(values, c.digits())
 		return body, "application/json", err
 	}
 	switch c.Body.Word {
@@ -89,7 +125,7 @@ func (c *Connector) body(ev *event.Event) (body []byte, contentType string, err 
 		return c.raw(ev)
 	}
 	if err == nil {
-		body, err = event.Stable(body)
+		body, err = event.Stable(body, c.digits())
 	}
 	return body, contentType, err
 }
@@ -131,6 +167,26 @@ func (c *Connector) raw(ev *event.Event) ([]byte, string, error) {
 	}
 	body, err := jsonpath.Cut(ev.Raw.Body, paths)
 	return body, contentType, err
+}
+
+// isRaw reports whether the original bytes are sent.
+func (c *Connector) isRaw() bool {
+	return c.Body.Values.IsZero() && (c.Body.Word == "" || c.Body.Word == RawBytes)
+}
+
+// about appends the headers that say of raw bytes what they do not say themselves. A header that a signature of one's own is
+// called by is left to it.
+func about(fields []connectors.Field, ev *event.Event, style connectors.Signature) []connectors.Field {
+	for _, f := range [...]connectors.Field{
+		{Name: "webhook-event", Value: ev.Type}, {Name: "webhook-source", Value: ev.Source}, {Name: "webhook-tenant", Value: ev.Tenant},
+	} {
+		if f.Value == "" || style.Style == "" && strings.EqualFold(style.Header, f.Name) {
+			continue
+		}
+		f.Value = encode(f.Value)
+		fields = append(fields, f)
+	}
+	return fields
 }
 
 // attributes are the ce-* headers of the binary form; those that are empty are left out.

@@ -8,6 +8,7 @@
 package webhook
 
 import (
+	"fmt"
 	"maps"
 	"net/http"
 	"net/textproto"
@@ -35,7 +36,9 @@ func init() {
 type Connector struct {
 	// URL is where events are posted. It is https, unless `outbound` allows otherwise. One that is itself the credential, as
 	// Zapier, Make and Teams give out, is written as `${NAME}`: then it is shown and kept nowhere. Written out, it is hidden
-	// only where it looks like one: by a long key in its path, or a parameter such as `sig` or `token`.
+	// only where it looks like one: by a long key in its path, or a parameter such as `sig` or `token`. Behind the host it may
+	// have holes, `https://hook.example.com/contacts/{{ respondent.id }}?survey={{ survey.id }}`: what fills them is escaped. An
+	// event that leaves a hole of the path empty is skipped; a parameter that stays empty is left out.
 	URL connectors.URL `yaml:"url"`
 
 	// Secrets sign the body: one, or while rotating two, the newest first. `surveygate secret` prints one. With `standard`
@@ -51,10 +54,17 @@ type Connector struct {
 	Signature connectors.Signature `yaml:"signature,omitempty"`
 
 	// Body is what is sent: `raw` (the platform's original bytes, the default), `event` (the normalised event),
-	// `cloudevents`, `cloudevents-binary`, or a mapping of values.
+	// `cloudevents`, `cloudevents-binary`, or a mapping of values. What a platform's own bytes do not say goes beside them in the
+	// headers `webhook-event` (the canonical type), `webhook-source` and `webhook-tenant`.
 	Body Body `yaml:"body,omitempty"`
 
-	// Headers go with every request, such as a receiver's token. Their values are secrets.
+	// LargeNumbers is how whole numbers beyond 2^53 stand in every body but `raw`: `number` (all digits; JavaScript's JSON.parse
+	// rounds them), `text` (all digits, in quotes) or `rounded` (what JavaScript makes of them). The default is `number`, and
+	// `text` with the signature `pollqr`, whose receivers verify JSON.stringify(JSON.parse(body)): there `number` would break it.
+	LargeNumbers LargeNumbers `yaml:"large_numbers,omitempty"`
+
+	// Headers go with every request, such as a receiver's token. Their values are secrets. One that is written out may have
+	// holes, `X-Response: "{{ response.id }}"`, and is left out where they leave it empty; one from `${NAME}` goes as it is.
 	Headers map[string]connectors.HeaderValue `yaml:"headers,omitempty"`
 
 	// Delay is how long after the event the first attempt is made.
@@ -83,22 +93,36 @@ func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	req := &connectors.Request{
-		Method: http.MethodPost, Body: body,
-		Header: []connectors.Field{{Name: "Content-Type", Value: contentType}},
-		Auth:   c.auth(ev),
+	header := make([]connectors.Field, 1, 1+mostHeaders+len(c.Headers))
+	header[0] = connectors.Field{Name: "Content-Type", Value: contentType}
+	req := &connectors.Request{Method: http.MethodPost, Body: body, Header: header, Auth: c.auth(ev)}
+	address, err := c.URL.For(ev)
+	if err != nil {
+		return nil, err
 	}
-	req.To(c.URL)
-	if c.Body.Word == BinaryCloudEvents {
+	req.To(address)
+	switch {
+	case c.Body.Word == BinaryCloudEvents:
 		req.Header = append(req.Header, attributes(ev)...)
+	case c.isRaw():
+		req.Header = about(req.Header, ev, c.Style())
 	}
 	if len(c.Headers) > 0 {
 		for _, name := range slices.Sorted(maps.Keys(c.Headers)) { // one order, so that Build is the same each time
-			req.WithSecret(name, c.Headers[name].Secret)
+			value, present, err := c.Headers[name].For(ev)
+			if err != nil {
+				return nil, fmt.Errorf("header %s: %w", name, err)
+			}
+			if present {
+				req.WithSecret(name, value)
+			}
 		}
 	}
 	return req, nil
 }
+
+// mostHeaders is room for those beside raw bytes.
+const mostHeaders = 3
 
 func (c *Connector) auth(ev *event.Event) connectors.Auth {
 	auth := connectors.SignedAuth{Signature: c.Style(), Secrets: c.Secrets, Event: ev.OrigType, EventID: ev.OrigID}
@@ -139,8 +163,8 @@ func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 			return connectors.TryAfter(res, why)
 		}
 		return connectors.Deliver()
-	case s == http.StatusGone:
-		return connectors.Verdict{Kind: connectors.Rejected, Reason: why, Gone: true}
+	case s == http.StatusGone: // of an address that is another for each event it speaks of this event alone
+		return connectors.Verdict{Kind: connectors.Rejected, Reason: why, Gone: !c.URL.Holes()}
 	case s == 401, s == 403, s == 404, s == 408, s == 425, s == 429:
 		return connectors.TryAfter(res, why)
 	case s >= 400 && s <= 499:
@@ -163,6 +187,12 @@ func (c *Connector) Validate() error {
 		return connectors.Invalid("delay", "is less than nothing")
 	case c.IncompleteDelay != 0:
 		return connectors.Invalid("incomplete_delay", "does not work yet; `send_incomplete: true` delivers unfinished responses as they come")
+	}
+	if c.LargeNumbers != "" && c.isRaw() {
+		return connectors.Invalid("large_numbers", "changes nothing: `raw` sends the platform's own bytes; set `body`, or leave it out")
+	}
+	if c.LargeNumbers == AsNumbers && style.Style == "pollqr" {
+		return connectors.Invalid("large_numbers", "would break the signature `pollqr`, whose receivers verify what JavaScript makes of the body; write `text` or `rounded`")
 	}
 	for i, secret := range c.Secrets {
 		if secret.IsZero() {
@@ -191,10 +221,13 @@ func (c *Connector) validateHeaders(style connectors.Signature) error {
 		case strings.HasPrefix(key, "Ce-") && c.Body.Word == BinaryCloudEvents:
 			return connectors.Invalid("headers", "`"+name+"` belongs to the CloudEvent; leave it out")
 		}
+		seen[key] = name
+		if c.Headers[name].Holes() {
+			continue
+		}
 		if err := connectors.CheckHeaderValue(c.Headers[name].Secret); err != nil {
 			return connectors.Invalid("headers", "the value of `"+name+"` "+err.Error())
 		}
-		seen[key] = name
 	}
 	return nil
 }

@@ -2,6 +2,8 @@ package webhook
 
 import (
 	"bytes"
+	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/connectors/connectortest"
 	"github.com/surveygate/surveygate/rules/event"
+	"github.com/surveygate/surveygate/rules/expression"
 )
 
 func TestTranscripts(t *testing.T) {
@@ -94,6 +97,83 @@ func TestSignatureBesideAPreset(t *testing.T) {
 	}
 }
 
+// Whole numbers beyond 2^53 keep their digits in every body that we write; for receivers that verify what JavaScript makes of
+// the body they stand there as text, unless the setting says otherwise.
+func TestLargeNumbers(t *testing.T) {
+	t.Parallel()
+	ev, err := event.ParseOne([]byte(`{"type":"response.completed","params":{"id":9007199254740993}}`), event.Defaults{Received: connectortest.Received, Verified: "token"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	values, err := expression.CompileValues([]expression.Pair{{Key: "id", Value: "params.id"}, {Key: "list", Value: []any{"params.id", json.Number("12345678901234567891")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		preset  PresetName
+		numbers LargeNumbers
+		want    string
+	}{
+		{"", "", `{"id":9007199254740993,"list":[9007199254740993,12345678901234567891]}`},
+		{"pollqr", "", `{"id":"9007199254740993","list":["9007199254740993","12345678901234567891"]}`},
+		{"", AsText, `{"id":"9007199254740993","list":["9007199254740993","12345678901234567891"]}`},
+		{"pollqr", Rounded, `{"id":9007199254740992,"list":[9007199254740992,12345678901234567000]}`},
+	} {
+		c := &Connector{Preset: row.preset, LargeNumbers: row.numbers, Body: Body{Values: values}}
+		req, err := c.Build(ev)
+		if err != nil || string(req.Body) != row.want {
+			t.Errorf("%q %q: %s, %v; want %s", row.preset, row.numbers, req.Body, err, row.want)
+		}
+		number := map[bool]string{true: `"9007199254740993"`, false: "9007199254740993"}[strings.Contains(row.want, `"9007`)]
+		if row.numbers == Rounded {
+			number = "9007199254740992"
+		}
+		for _, word := range []Word{Envelope, CloudEvents, BinaryCloudEvents} {
+			c.Body = Body{Word: word}
+			if req, err := c.Build(ev); err != nil || !strings.Contains(string(req.Body), `"params":{"id":`+number+`}`) {
+				t.Errorf("%q %q %s: %s, %v", row.preset, row.numbers, word, req.Body, err)
+			}
+		}
+	}
+}
+
+// The headers beside raw bytes leave a signature of one's own, and the operator's headers, what they are called.
+func TestHeadersBesideRawBytes(t *testing.T) {
+	t.Parallel()
+	ev := rawEvent(t, []byte("{}"), "application/json")
+	for name, row := range map[string]struct {
+		connector Connector
+		want      string
+	}{
+		"raw":           {Connector{}, "Content-Type=application/json webhook-event=response.completed webhook-source=app webhook-tenant=default"},
+		"raw by name":   {Connector{Body: Body{Word: RawBytes}, Preset: "chattosurvey"}, "Content-Type=application/json webhook-event=response.completed webhook-source=app webhook-tenant=default"},
+		"own signature": {Connector{Signature: connectors.Signature{Header: "Webhook-Event"}}, "Content-Type=application/json webhook-source=app webhook-tenant=default"},
+		"own header": {
+			Connector{Headers: map[string]connectors.HeaderValue{"Webhook-Source": {Secret: connectors.NewSecret("mine")}}},
+			"Content-Type=application/json webhook-event=response.completed Webhook-Source=mine webhook-tenant=default",
+		},
+		"event":  {Connector{Body: Body{Word: Envelope}}, "Content-Type=application/json"},
+		"values": {Connector{Body: Body{Values: mustValues(t)}}, "Content-Type=application/json"},
+	} {
+		row.connector.SendAnswers, row.connector.SendLeads = true, true
+		req, err := row.connector.Build(ev)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make([]string, len(req.Header))
+		for i, f := range req.Header {
+			got[i] = f.Name + "=" + f.Value
+		}
+		if strings.Join(got, " ") != row.want {
+			t.Errorf("%s: %q, want %q", name, got, row.want)
+		}
+	}
+	ev.Source, ev.Tenant = "a\r\nX-Evil: ü", ""
+	if fields := about(nil, ev, connectors.Signature{}); len(fields) != 2 || fields[1].Value != "a%0D%0AX-Evil:%20%C3%BC" {
+		t.Errorf("%v", fields)
+	}
+}
+
 // TestRawIsByteForByte uses bytes that any re-encoding would change.
 func TestRawIsByteForByte(t *testing.T) {
 	t.Parallel()
@@ -126,6 +206,17 @@ func TestRawIsByteForByte(t *testing.T) {
 		}
 		if got := string(req.Body); got != row.want {
 			t.Errorf("answers %v leads %v: got %q, want %q", row.answers, row.leads, got, row.want)
+		}
+	}
+}
+
+// The mark of a body stays where the body is sent, cut or whole.
+func TestByteOrderMark(t *testing.T) {
+	t.Parallel()
+	ev := rawEvent(t, []byte("\ufeff{\"a\":1,\"answers\":{\"2\":3}}"), "application/json")
+	for answers, want := range map[bool]string{true: "\ufeff{\"a\":1,\"answers\":{\"2\":3}}", false: "\ufeff{\"a\":1}"} {
+		if req, err := (&Connector{SendAnswers: answers, SendLeads: true}).Build(ev); err != nil || string(req.Body) != want {
+			t.Errorf("answers %v: sent %v, %v", answers, req, err)
 		}
 	}
 }
@@ -177,4 +268,13 @@ func rawEvent(t testing.TB, body []byte, contentType string) *event.Event {
 		t.Fatal(err)
 	}
 	return ev
+}
+
+func mustValues(t testing.TB) expression.Values {
+	t.Helper()
+	values, err := expression.CompileValues([]expression.Pair{{Key: "a", Value: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return values
 }

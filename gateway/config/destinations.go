@@ -280,7 +280,7 @@ func (l *loader) check(d *destination, connector connectors.Connector, nodes ...
 				l.fault(urlFault(place(field.Name), err))
 			}
 		case urlType:
-			if err := outbound.CheckAddress(url.Interface().(connectors.URL).Secret(), l.config.Outbound, true); err != nil {
+			if err := outbound.CheckAddress(url.Interface().(connectors.URL).Sample(), l.config.Outbound, true); err != nil {
 				l.fault(urlFault(place(field.Name), err))
 			}
 		case baseType:

@@ -80,6 +80,8 @@ func (s *schema) form(t reflect.Type) object {
 		return words(string(outbound.Fast), string(outbound.Std))
 	case reflect.TypeFor[webhook.PresetName]():
 		return words(webhook.PresetNames()...)
+	case reflect.TypeFor[webhook.LargeNumbers]():
+		return words(string(webhook.AsNumbers), string(webhook.AsText), string(webhook.Rounded))
 	case reflect.TypeFor[retrySettings]():
 		return object{"anyOf": []any{words(webhook.PresetNames()...), object{"type": "array", "items": s.form(reflect.TypeFor[time.Duration]())}}}
 	case reflect.TypeFor[stepSettings]():

@@ -191,7 +191,7 @@ func (e *Event) decodeOurs() bool {
 		if r.try(`"id":`) {
 			h.ResponseID = r.string()
 		}
-	case r.try(`,"respondent":`), r.try(`,"context":`), r.try(`,"warnings":`), r.try(`}`):
+	case r.try(`,"respondent":`), r.try(`,"context":`), r.try(`,"warnings":`), r.try(`,"unread":`), r.try(`}`):
 	default:
 		r.bad = true
 	}

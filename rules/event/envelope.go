@@ -175,6 +175,7 @@ func appendData(out []byte, d *Data, raw *Raw) (_ []byte, rawEnd int, err error)
 	o.respondent(&d.Respondent)
 	o.context(&d.Context)
 	o.texts("warnings", d.Warnings)
+	o.texts("unread", d.Unread)
 	return append(o.out, '}'), rawEnd, o.err
 }
 

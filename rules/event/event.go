@@ -81,6 +81,9 @@ type Data struct {
 	Respondent Respondent `json:"respondent,omitzero"`
 	Context    Context    `json:"context,omitzero"`
 	Warnings   []string   `json:"warnings,omitempty"`
+	// Unread are places of the body with a value that neither the event holds nor the profile says it leaves out; # stands
+	// for every element of a list.
+	Unread []string `json:"unread,omitempty"`
 }
 
 // Account is the workspace, department or business at the platform.

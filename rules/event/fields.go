@@ -60,6 +60,7 @@ type node struct {
 	number  func(*Data) **float64
 	truth   func(*Data) **bool
 	object  func(*Data) *json.RawMessage
+	texts   func(*Data) *[]string
 	special special
 }
 
@@ -69,7 +70,7 @@ type special uint8
 const (
 	answers special = iota + 1
 	leads
-	warnings
+	texts
 )
 
 // leaves are the fields in the order in which an envelope holds them.
@@ -112,7 +113,8 @@ var leaves = []node{
 	{Field: Field{Path: "context.language", Kind: String}, text: func(d *Data) *string { return &d.Context.Language }},
 	{Field: Field{Path: "context.country", Kind: String}, text: func(d *Data) *string { return &d.Context.Country }},
 	{Field: Field{Path: "context.collector_id", Kind: String}, text: func(d *Data) *string { return &d.Context.CollectorID }, id: true},
-	{Field: Field{Path: "warnings", Kind: Array}, special: warnings},
+	{Field: Field{Path: "warnings", Kind: Array}, special: texts, texts: func(d *Data) *[]string { return &d.Warnings }},
+	{Field: Field{Path: "unread", Kind: Array}, special: texts, texts: func(d *Data) *[]string { return &d.Unread }},
 }
 
 // schema is the tree of leaves.

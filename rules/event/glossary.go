@@ -120,4 +120,5 @@ var about = map[string]string{
 	"context.collector_id": "The platform's id of the link, e-mail or embed that the survey was sent by.",
 
 	"warnings": "What of the platform's body could not be used.",
+	"unread":   "Places of the platform's body whose values the event does not hold.",
 }

@@ -33,6 +33,9 @@ func TestParseMany(t *testing.T) {
 		"a deep line":   {good + "\n{\"params\":" + strings.Repeat(`{"a":`, 70) + "1" + strings.Repeat("}", 71), []string{good, ErrTooDeep.Error()}},
 		"deep element":  {"[" + good + `,{"params":` + strings.Repeat(`{"a":`, 70) + "1" + strings.Repeat("}", 71) + "]", []string{good, ErrTooDeep.Error()}},
 		"deepest one":   {"[" + nested(63) + "]", []string{nested(63)}},
+		"a mark":        {"\ufeff " + good, []string{"\ufeff " + good}},
+		"marked array":  {"\ufeff[" + good + "]", []string{good}},
+		"marked lines":  {"\ufeff" + good + "\n" + bad + "\n" + good, []string{"\ufeff" + good, fault, good}},
 		"a scalar":      {`5`, []string{"`event` must be an object, not a number"}},
 	} {
 		t.Run(name, func(t *testing.T) {

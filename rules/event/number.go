@@ -23,13 +23,13 @@ func (w *writer) number() error {
 		w.i = start
 		return w.fault()
 	}
-	w.out = appendNumber(w.out, token, w.exact)
+	w.out = appendNumber(w.out, token, w.exact, w.digits)
 	return nil
 }
 
-// appendNumber appends a JSON number as JavaScript prints it: in exact form it stays as it is where that
-// would be another number.
-func appendNumber(out, token []byte, exact bool) []byte {
+// appendNumber appends a JSON number as JavaScript prints it. Where that would be another number, it stays as it is in exact
+// form; else digits says how a whole one is written.
+func appendNumber(out, token []byte, exact bool, digits Digits) []byte {
 	if shortInteger(token) {
 		return append(out, token...)
 	}
@@ -38,15 +38,41 @@ func appendNumber(out, token []byte, exact bool) []byte {
 		if exact {
 			return append(out, token...)
 		}
+		if digits != RoundDigits && onlyDigits(token) {
+			return appendDigits(out, token, digits)
+		}
 		return append(out, "null"...)
 	}
 	at := len(out)
 	out = appendFloat(out, f)
-	if exact && !sameNumber(token, out[at:]) {
-		out = append(out[:at], token...)
+	if !exact && (digits == RoundDigits || f > -(1<<53) && f < 1<<53) || sameNumber(token, out[at:]) {
+		return out
+	}
+	if exact {
+		return append(out[:at], token...)
+	}
+	if isWhole(token) {
+		return appendDigits(out[:at], token, digits)
 	}
 	return out
 }
+
+// appendDigits appends a whole number as it is written.
+func appendDigits(out, token []byte, digits Digits) []byte {
+	if digits == TextDigits {
+		return append(append(append(out, '"'), token...), '"')
+	}
+	return append(out, token...)
+}
+
+// isWhole says whether a number has no fraction, however it is written.
+func isWhole(token []byte) bool {
+	_, exponent, _, err := decimal(token)
+	return err == nil && exponent >= 0
+}
+
+// onlyDigits says whether a number is written without a point and an exponent.
+func onlyDigits(token []byte) bool { return !bytes.ContainsAny(token, ".eE") }
 
 // shortInteger is true for integers that a double holds and prints as they are.
 func shortInteger(token []byte) bool {

@@ -86,8 +86,8 @@ func (r dice) data() *Data {
 			for range r.IntN(3) {
 				d.Response.Leads = append(d.Response.Leads, r.object(0))
 			}
-		case l.special == warnings:
-			d.Warnings = []string{r.text(), r.text()}
+		case l.special == texts:
+			*l.texts(d) = []string{r.text(), r.text()}
 		}
 	}
 	return d

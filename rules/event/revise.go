@@ -23,8 +23,8 @@ func Revise(before, today *Event) (*Event, error) {
 }
 
 // Differences are the names of what two revisions of an event say differently, in the order of an event's fields: of the
-// header, and of the data as paths such as `response.score.nps`. Warnings do not count: a rule cannot ask for them, and a
-// newer version may word them differently.
+// header, and of the data as paths such as `response.score.nps`. Warnings and what is unread do not count: a newer version
+// may word them differently, or find more.
 func Differences(a, b *Event) []string {
 	var names []string
 	add := func(name string, same bool) {
@@ -42,10 +42,11 @@ func Differences(a, b *Event) []string {
 	return append(names, dataDifferences(a.Data(), b.Data())...)
 }
 
-// dataDifferences compares what the two are written as.
+// dataDifferences compares what the two are written as, but for what is told of how the body was read.
 func dataDifferences(a, b *Data) []string {
 	was, is := *a, *b
 	was.Warnings, is.Warnings = nil, nil
+	was.Unread, is.Unread = nil, nil
 	before, err := json.Marshal(&was)
 	if err != nil {
 		return []string{"data"}

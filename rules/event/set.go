@@ -75,7 +75,8 @@ func (n *node) setSpecial(d *Data, path string, v jsonpath.Result, loose bool) (
 		}
 		s, fault := textOf(v, path, false)
 		if fault == nil {
-			d.Warnings = append(d.Warnings, s)
+			list := n.texts(d)
+			*list = append(*list, s)
 		} else if !loose {
 			err = fault
 		}

@@ -15,10 +15,27 @@ const maxStableDepth = 128
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// Marshal writes v as JSON that JavaScript's JSON.stringify(JSON.parse(x)) leaves as it is: compact, no
-// escaping for HTML, numbers as JavaScript prints them, keys that look like array indexes first and in
-// numeric order. Receivers that verify a signature over what their framework parsed rely on it.
-func Marshal(v any) ([]byte, error) {
+// Digits is how whole numbers are written that JavaScript's numbers do not hold: beyond 2^53, unless a double happens to be
+// the very number. The zero value is KeepDigits.
+type Digits uint8
+
+// The ways to write them.
+const (
+	// KeepDigits writes them as they are; JavaScript's JSON.parse rounds them.
+	KeepDigits Digits = iota
+	// TextDigits writes them as text, which keeps them and is stable under JavaScript's JSON.
+	TextDigits
+	// RoundDigits writes what JavaScript's JSON.parse makes of them, and null for what is too large.
+	RoundDigits
+)
+
+// Marshal writes v as JSON that JavaScript's JSON.stringify(JSON.parse(x)) leaves as it is, but for KeepDigits: compact, no
+// escaping for HTML, numbers as JavaScript prints them, keys that look like array indexes first and in numeric order.
+func Marshal(v any) ([]byte, error) { return MarshalDigits(v, KeepDigits) }
+
+// MarshalDigits is Marshal with a choice of how large whole numbers are written. Receivers that verify a signature over
+// what their framework parsed rely on JSON that JavaScript leaves as it is: for them it is not KeepDigits.
+func MarshalDigits(v any, digits Digits) ([]byte, error) {
 	buf := buffers.Get().(*bytes.Buffer)
 	defer buffers.Put(buf)
 	buf.Reset()
@@ -27,19 +44,18 @@ func Marshal(v any) ([]byte, error) {
 	if err := enc.Encode(v); err != nil {
 		return nil, err
 	}
-	w := writer{in: buf.Bytes(), out: make([]byte, 0, buf.Len())}
+	w := writer{in: buf.Bytes(), out: make([]byte, 0, buf.Len()), digits: digits}
 	return w.all()
 }
 
-// Stable writes existing JSON as Marshal does. A key that stands twice keeps its first place and its
-// last value, a number too large for JavaScript becomes null, and digits beyond a double's are lost: what
-// JSON.parse makes of them. The result may be the argument itself.
-func Stable(text []byte) ([]byte, error) {
+// Stable writes existing JSON as MarshalDigits does. A key that stands twice keeps its first place and its last value, and
+// the digits of a fraction beyond a double's are lost: what JSON.parse makes of them. The result may be the argument itself.
+func Stable(text []byte, digits Digits) ([]byte, error) {
 	buf := buffers.Get().(*bytes.Buffer)
 	defer buffers.Put(buf)
 	buf.Reset()
 	buf.Grow(len(text))
-	w := writer{in: text, out: buf.AvailableBuffer()}
+	w := writer{in: text, out: buf.AvailableBuffer(), digits: digits}
 	out, err := w.all()
 	if err != nil {
 		return nil, err
@@ -61,11 +77,12 @@ func appendExact(out []byte, text []byte) ([]byte, error) {
 }
 
 type writer struct {
-	in    []byte
-	i     int
-	out   []byte
-	depth int
-	exact bool
+	in     []byte
+	i      int
+	out    []byte
+	depth  int
+	exact  bool
+	digits Digits // where it is not exact
 }
 
 func (w *writer) all() ([]byte, error) {

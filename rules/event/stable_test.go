@@ -37,7 +37,7 @@ func nodes(t testing.TB) []stableCase {
 func TestStableIsWhatJavaScriptWrites(t *testing.T) {
 	t.Parallel()
 	for _, c := range nodes(t) {
-		got, err := Stable([]byte(c.Text))
+		got, err := Stable([]byte(c.Text), RoundDigits)
 		if err != nil {
 			t.Errorf("Stable(%s): %v", c.Text, err)
 			continue
@@ -45,7 +45,7 @@ func TestStableIsWhatJavaScriptWrites(t *testing.T) {
 		if string(got) != c.Stable {
 			t.Errorf("Stable(%s) = %s; Node.js writes %s", c.Text, got, c.Stable)
 		}
-		if again, err := Stable(got); err != nil || string(again) != c.Stable {
+		if again, err := Stable(got, RoundDigits); err != nil || string(again) != c.Stable {
 			t.Errorf("Stable(Stable(%s)) = %s, %v", c.Text, again, err)
 		}
 	}
@@ -53,11 +53,11 @@ func TestStableIsWhatJavaScriptWrites(t *testing.T) {
 
 func TestStableReturnsStableTextItself(t *testing.T) {
 	text := []byte(`{"1":2,"a":["x",{"b":1.5}]}`)
-	got, err := Stable(text)
+	got, err := Stable(text, RoundDigits)
 	if err != nil || &got[0] != &text[0] {
 		t.Fatalf("a copy was made of stable text: %s, %v", got, err)
 	}
-	if n := testing.AllocsPerRun(100, func() { _, _ = Stable(text) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { _, _ = Stable(text, RoundDigits) }); n != 0 {
 		t.Errorf("%v allocations for stable text, want none", n)
 	}
 }
@@ -94,7 +94,7 @@ func TestStableRefusesWhatIsNotJSON(t *testing.T) {
 		``, ` `, `{`, `[`, `"`, `"\`, `"\u12`, `"\ux000"`, `"\x"`, "\"\n\"", "\"a\\n\n\"", `nul`, `nulls`, `tru`, `{"a"}`, `{"a":}`, `{"a":1,}`, `{,}`, `{1:2}`, `[1,]`,
 		`[1 2]`, `{"a":1 "b":2}`, `01`, `1.`, `.5`, `1e`, `+1`, `-`, `--1`, `1e+`, `0x1`, `NaN`, `Infinity`, `1 2`, `{}]`, `'a'`, "\ufeff1",
 	} {
-		got, err := Stable([]byte(text))
+		got, err := Stable([]byte(text), RoundDigits)
 		if _, ok := errors.AsType[*jsonpath.SyntaxError](err); !ok {
 			t.Errorf("Stable(%q) = %q, %v; want a syntax error", text, got, err)
 		}
@@ -103,10 +103,10 @@ func TestStableRefusesWhatIsNotJSON(t *testing.T) {
 		}
 	}
 	deep := strings.Repeat("[", maxStableDepth+1) + strings.Repeat("]", maxStableDepth+1)
-	if _, err := Stable([]byte(deep)); !errors.Is(err, ErrTooDeep) {
+	if _, err := Stable([]byte(deep), RoundDigits); !errors.Is(err, ErrTooDeep) {
 		t.Errorf("%d levels: %v, want ErrTooDeep", maxStableDepth+1, err)
 	}
-	if _, err := Stable([]byte(deep[1 : len(deep)-1])); err != nil {
+	if _, err := Stable([]byte(deep[1:len(deep)-1]), RoundDigits); err != nil {
 		t.Errorf("%d levels: %v", maxStableDepth, err)
 	}
 }
@@ -124,7 +124,7 @@ func TestMarshal(t *testing.T) {
 		want  string
 	}{
 		{named{B: "<a href=\"x\">&\u2028", One: 1e21}, "{\"1\":1e+21,\"b\":\"<a href=\\\"x\\\">&\u2028\"}"},
-		{named{A: 9007199254740993, Raw: json.RawMessage(` { "z" : 1.0, "3": "\u00e7" } `)}, `{"1":0,"b":"","a":9007199254740992,"raw":{"3":"ç","z":1}}`},
+		{named{A: 9007199254740993, Raw: json.RawMessage(` { "z" : 1.0, "3": "\u00e7" } `)}, `{"1":0,"b":"","a":9007199254740993,"raw":{"3":"ç","z":1}}`},
 		{map[string]any{"10": 1, "9": 2, "b": nil, "a": []string{}}, `{"9":2,"10":1,"a":[],"b":null}`},
 		{"\xff", "\"\ufffd\""},
 		{[]byte(nil), `null`},
@@ -149,7 +149,7 @@ func TestMarshalResultsAreTheCallersOwn(t *testing.T) {
 	t.Parallel()
 	first, _ := Marshal(map[string]int{"a": 1})
 	second, _ := Marshal(map[string]int{"b": 2})
-	third, _ := Stable([]byte(` {"c": 3} `))
+	third, _ := Stable([]byte(` {"c": 3} `), RoundDigits)
 	if string(first) != `{"a":1}` || string(second) != `{"b":2}` || string(third) != `{"c":3}` {
 		t.Errorf("got %s, %s and %s", first, second, third)
 	}
@@ -161,7 +161,7 @@ func FuzzStable(f *testing.F) {
 	}
 	f.Add([]byte("\"\xff\xc3\""))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		got, err := Stable(text)
+		got, err := Stable(text, RoundDigits)
 		if err != nil {
 			if !errors.Is(err, ErrTooDeep) && json.Valid(text) {
 				t.Fatalf("%q is JSON, but: %v", text, err)
@@ -171,7 +171,7 @@ func FuzzStable(f *testing.F) {
 		if !json.Valid(text) {
 			t.Fatalf("%q is not JSON, but became %q", text, got)
 		}
-		if again, err := Stable(got); err != nil || !bytes.Equal(got, again) {
+		if again, err := Stable(got, RoundDigits); err != nil || !bytes.Equal(got, again) {
 			t.Fatalf("%q became %q and that %q (%v)", text, got, again, err)
 		}
 		exact, err := Compact(text)
@@ -201,7 +201,7 @@ func BenchmarkStable(b *testing.B) {
 		b.ReportAllocs()
 		b.SetBytes(int64(len(e.Envelope())))
 		for b.Loop() {
-			if _, err := Stable(e.Envelope()); err != nil {
+			if _, err := Stable(e.Envelope(), RoundDigits); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -210,9 +210,41 @@ func BenchmarkStable(b *testing.B) {
 		b.ReportAllocs()
 		b.SetBytes(int64(len(e.Raw.Body)))
 		for b.Loop() {
-			if _, err := Stable(e.Raw.Body); err != nil {
+			if _, err := Stable(e.Raw.Body, RoundDigits); err != nil {
 				b.Fatal(err)
 			}
 		}
 	})
+}
+
+// Of whole numbers that a double does not hold a writer keeps the digits, as a number or as text.
+func TestDigits(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ text, keep, written, round string }{
+		{`9007199254740993`, `9007199254740993`, `"9007199254740993"`, `9007199254740992`},
+		{`-9007199254740993`, `-9007199254740993`, `"-9007199254740993"`, `-9007199254740992`},
+		{`9007199254740992`, `9007199254740992`, `9007199254740992`, `9007199254740992`},
+		{`12345678901234567890`, `12345678901234567890`, `"12345678901234567890"`, `12345678901234567000`},
+		{`100000000000000000000000`, `1e+23`, `1e+23`, `1e+23`},
+		{`100000000000000000000001`, `100000000000000000000001`, `"100000000000000000000001"`, `1.0000000000000001e+23`},
+		{`1.2345678901234567891e19`, `1.2345678901234567891e19`, `"1.2345678901234567891e19"`, `12345678901234567000`},
+		{`0.12345678901234567890123`, `0.12345678901234568`, `0.12345678901234568`, `0.12345678901234568`},
+		{`9007199254740993.5`, `9007199254740994`, `9007199254740994`, `9007199254740994`},
+		{`1e400`, `null`, `null`, `null`},
+		{strings.Repeat("9", 400), strings.Repeat("9", 400), `"` + strings.Repeat("9", 400) + `"`, `null`},
+		{`{"a":[9007199254740993]}`, `{"a":[9007199254740993]}`, `{"a":["9007199254740993"]}`, `{"a":[9007199254740992]}`},
+	} {
+		for digits, want := range map[Digits]string{KeepDigits: c.keep, TextDigits: c.written, RoundDigits: c.round} {
+			got, err := Stable([]byte(c.text), digits)
+			if err != nil || string(got) != want {
+				t.Errorf("%s, %d: %s, %v; want %s", c.text, digits, got, err, want)
+			}
+			if again, err := Stable(got, digits); err != nil || string(again) != want {
+				t.Errorf("%s again: %s, %v", got, again, err)
+			}
+			if got, err := MarshalDigits(json.RawMessage(c.text), digits); err != nil || string(got) != want {
+				t.Errorf("Marshal %s, %d: %s, %v; want %s", c.text, digits, got, err, want)
+			}
+		}
+	}
 }

@@ -160,7 +160,7 @@ func (r Reading) Key(slot int32) (key Key, ok bool) {
 func keyOf(v *value) Key {
 	switch v.kind {
 	case number:
-		return Key{kind: number, num: v.num}
+		return Key{kind: number, num: v.num, str: v.inexact()}
 	case text:
 		return Key{kind: text, str: v.str}
 	}

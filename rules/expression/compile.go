@@ -110,7 +110,7 @@ func (n *node) isUnclear() bool { return n.op == opLiteral && n.kinds == anythin
 func (c *compiler) part(n ast.Node) *node {
 	switch n := n.(type) {
 	case *ast.IntegerNode:
-		return &node{op: opLiteral, kinds: numbers, lit: numberValue(float64(n.Value))}
+		return &node{op: opLiteral, kinds: numbers, lit: wholeValue(n.Value)}
 	case *ast.FloatNode:
 		return &node{op: opLiteral, kinds: numbers, lit: numberValue(n.Value)}
 	case *ast.StringNode:
@@ -169,7 +169,7 @@ func (c *compiler) unary(n *ast.UnaryNode) *node {
 	case "-":
 		c.need(n.Node, arg, numbers, "`-` wants a number")
 		if arg.op == opLiteral && arg.lit.kind == number {
-			return &node{op: opLiteral, kinds: numbers, lit: numberValue(-arg.lit.num)}
+			return &node{op: opLiteral, kinds: numbers, lit: negated(&arg.lit)}
 		}
 		return &node{op: opNegate, kinds: numbers, args: []*node{arg}}
 	case "+":

@@ -244,6 +244,15 @@ func TestBudget(t *testing.T) {
 	}
 }
 
+func TestRawBehindAByteOrderMark(t *testing.T) {
+	t.Parallel()
+	ev := parse(t, `{"type":"response.completed"}`)
+	ev.Raw = event.Raw{ContentType: "application/json", Body: []byte("\ufeff{\"a\":[{\"b\":1}]}")}
+	if got := compile(t, `raw("a.0.b") == 1 and raw("a.#(b==1).b") == 1`).Match(ev); got.Truth != True || got.Err != nil {
+		t.Errorf("is %+v", got)
+	}
+}
+
 func TestRawOfWhatIsNotJSON(t *testing.T) {
 	t.Parallel()
 	ev := parse(t, `{"type":"response.completed"}`)

@@ -135,7 +135,7 @@ func (f *frame) eval(n *node) value {
 			f.misfit(n, v, numbers)
 			return value{}
 		}
-		return numberValue(-v.num)
+		return negated(v)
 	case opCoalesce:
 		mark := f.mark()
 		v := f.operand(n.args[0])
@@ -179,7 +179,8 @@ func (f *frame) compare(n *node) Truth {
 	if a.kind == b.kind {
 		switch a.kind {
 		case number:
-			return truthOf(order(n.code, a.num < b.num, a.num == b.num))
+			o := compareNumbers(a, b)
+			return truthOf(order(n.code, o < 0, o == 0))
 		case text:
 			f.spend(min(len(a.str), len(b.str)) / 64)
 			if n.code == codeEqual {

@@ -124,13 +124,7 @@ func numberOf(r jsonpath.Result) value {
 	}
 	v := numberValue(n)
 	if len(raw) > 15 {
-		whole := true
-		for _, c := range raw {
-			whole = whole && (c == '-' || c >= '0' && c <= '9')
-		}
-		if whole && string(appendNumber(nil, n)) != string(raw) {
-			v.str = textOf(raw)
-		}
+		v.str = digitsOf(textOf(raw), n)
 	}
 	return v
 }

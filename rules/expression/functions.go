@@ -337,7 +337,11 @@ func runNumber(f *frame, a []value) value {
 	if !ok {
 		return value{}
 	}
-	return numberValue(n)
+	v := numberValue(n)
+	if len(a[0].str) > 15 {
+		v.str = digitsOf(strings.TrimSpace(a[0].str), n)
+	}
+	return v
 }
 
 // parseNumber reads what JSON calls a number, with space around it, and nothing else: no NaN, 0x10 or 1_000.

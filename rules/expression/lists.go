@@ -167,7 +167,7 @@ func (f *frame) same(a, b *value) bool {
 	}
 	switch a.kind {
 	case number:
-		return a.num == b.num
+		return compareNumbers(a, b) == 0
 	case text:
 		return f.spend(min(len(a.str), len(b.str))/64) && a.str == b.str
 	case boolean:

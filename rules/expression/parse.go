@@ -137,6 +137,10 @@ func (c *compiler) syntax(err error) {
 		c.faultAt(from, to, fmt.Sprintf("`%s` does not belong here", c.src.text[from:min(to, len(c.src.text))]), c.between(from))
 		return
 	}
+	if strings.Contains(message, "value out of range") {
+		c.faultAt(from, max(to, from+1), "this number is too large to be written as it is", `write number("…") around its digits`)
+		return
+	}
 	c.faultAt(from, max(to, from+1), "this cannot be read: "+message, "")
 }
 

@@ -2,6 +2,7 @@ package expression
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/surveygate/surveygate/rules/event"
@@ -134,6 +135,14 @@ func unclosed(s string, open int) *Error {
 }
 
 const quoteRemedy = `inside a double-quoted YAML text write single quotes: "{{ answer('4') }}"`
+
+// Words are what stands around the holes: before each, and after the last.
+func (t Text) Words() []string {
+	if t.prog == nil {
+		return []string{t.text}
+	}
+	return slices.Clone(t.words)
+}
 
 // String is the text as it was written.
 func (t Text) String() string { return t.text }

@@ -55,13 +55,13 @@ func (s kinds) String() string {
 	return strings.Join(names, "")
 }
 
-// value is a number, text, boolean, list or object; the zero value is absent. Numbers are float64, as
-// JavaScript's are, which is what every receiver of our JSON reads them as.
+// value is a number, text, boolean, list or object; the zero value is absent. Numbers are float64, as JavaScript's are; of
+// a whole number that it does not hold, str has the digits, which count wherever two numbers are compared or one is written.
 type value struct {
 	kind kind
 	yes  bool
 	num  float64
-	// str is a text, or the JSON of a list or object that came from the event.
+	// str is a text, the JSON of a list or object that came from the event, or the digits of a whole number.
 	str string
 	// tree is a list or object taken apart. Absent of one that came from the event until it is looked into.
 	tree *tree

@@ -1,6 +1,7 @@
 package expression
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,7 +10,7 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// Pair is one field of a mapping as the configuration has it. Value is a bool, int, int64, float64, string,
+// Pair is one field of a mapping as the configuration has it. Value is a bool, int, int64, float64, json.Number, string,
 // []any of these, or []Pair.
 type Pair struct {
 	Key   string
@@ -75,7 +76,7 @@ func (s *scope) member(v any, path []string, faults *Errors) member {
 			}
 		}
 		return member{value: value}
-	case bool, int, int64, float64:
+	case bool, int, int64, float64, json.Number:
 		return member{value: Constant(v)}
 	}
 	*faults = append(*faults, &Error{

@@ -20,7 +20,7 @@ func Cut(json []byte, paths []string) ([]byte, error) {
 	if err := Check(json, 1023); err != nil {
 		return nil, err
 	}
-	i := space(json, 0)
+	i := start(json)
 	out := append(make([]byte, 0, len(json)), json[:i]...)
 	out, i = cuts{&root}.copy(out, json, i)
 	return append(out, json[i:]...), nil

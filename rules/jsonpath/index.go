@@ -100,6 +100,29 @@ func (x *Index) key(n uint32) []byte {
 	return keyText(x.json[t.start:t.end])
 }
 
+// Each is Result.Each of a value of the indexed JSON.
+func (x *Index) Each(of Result, f func(key []byte, value Result) bool) {
+	n, ok := x.find(of)
+	if !ok {
+		of.Each(f)
+		return
+	}
+	switch of.kind {
+	case Object:
+		for i, end := n+1, x.tokens[n].next; i < end; i = x.tokens[i+1].next {
+			if !f(x.key(i), x.result(i+1)) {
+				return
+			}
+		}
+	case Array:
+		for i, end := n+1, x.tokens[n].next; i < end; i = x.tokens[i].next {
+			if !f(nil, x.result(i)) {
+				return
+			}
+		}
+	}
+}
+
 // Extract finds all paths below a value of the indexed JSON, each as Paths.Extract does: found is by slot, and what is not
 // there is absent.
 func (x *Index) Extract(p *Paths, from Result, found []Result) {

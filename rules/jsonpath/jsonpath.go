@@ -45,7 +45,7 @@ type Result struct {
 
 // Parse is the whole of json as a result, without the space around it. It does not check it; see Check.
 func Parse(json []byte) Result {
-	i := space(json, 0)
+	i := start(json)
 	return at(json, i, skip(json, i))
 }
 

@@ -108,7 +108,7 @@ func lead(json []byte, path string) ([]byte, string) {
 // Begin is Parse without looking for the value's end: of the result, Kind, Child and Each are what Parse's are, and Raw
 // goes on to the end of the JSON.
 func Begin(json []byte) Result {
-	i := space(json, 0)
+	i := start(json)
 	return at(json, i, len(json))
 }
 
@@ -291,7 +291,7 @@ func (p *Paths) Extract(json []byte, f func(slot int, value Result)) {
 	if len(p.root.edges) == 0 {
 		return
 	}
-	if i := space(json, 0); i < len(json) {
+	if i := start(json); i < len(json) {
 		p.root.walk(json, i, f, true)
 	}
 }

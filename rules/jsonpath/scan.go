@@ -1,6 +1,7 @@
 package jsonpath
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -22,13 +23,16 @@ func (e *SyntaxError) Error() string { return fmt.Sprintf("broken at byte %d", e
 // Valid says whether json is one JSON value that nests no deeper than MaxDepth.
 func Valid(json []byte) bool { return Check(json, MaxDepth) == nil }
 
-// Check is nil for one JSON value, with space around it, that nests no deeper than depth; else it is a
-// *SyntaxError or ErrTooDeep. It uses no stack, so hostile nesting costs nothing.
+// Check is nil for one JSON value, with space around it and perhaps a byte order mark before it, that nests no deeper
+// than depth; else it is a *SyntaxError, ErrUTF16 or ErrTooDeep. It uses no stack, so hostile nesting costs nothing.
 func Check(json []byte, depth int) error { return check(json, depth, nil) }
 
 func check(json []byte, depth int, x *Index) error {
-	end, err := checkValue(json, space(json, 0), depth, x)
+	end, err := checkValue(json, start(json), depth, x)
 	if err != nil {
+		if wide(json) {
+			return ErrUTF16
+		}
 		return err
 	}
 	if end = space(json, end); end != len(json) {
@@ -138,6 +142,33 @@ key:
 	}
 	i = space(b, i+1)
 	goto value
+}
+
+// mark is the byte order mark that some senders write before UTF-8.
+const mark = "\xEF\xBB\xBF"
+
+// start is where the value of a document begins: behind a byte order mark and space. Every reader of this package begins
+// here, so that what is checked, read and cut is the same with a mark as without.
+func start(b []byte) int {
+	if len(b) >= len(mark) && b[0] == mark[0] && string(b[:len(mark)]) == mark {
+		return space(b, len(mark))
+	}
+	return space(b, 0)
+}
+
+// Unmarked returns a document without the byte order mark before it, for readers of text that is not JSON.
+func Unmarked(b []byte) []byte { return bytes.TrimPrefix(b, []byte(mark)) }
+
+// ErrUTF16 says that a document is UTF-16 or UTF-32. JSON between systems is UTF-8: RFC 8259, section 8.1.
+var ErrUTF16 = errors.New("the text is UTF-16 or UTF-32; send UTF-8")
+
+// wide says whether bytes begin as UTF-16 or UTF-32 does: with its byte order mark, or with a NUL beside an ASCII character.
+func wide(b []byte) bool {
+	if len(b) < 2 {
+		return false
+	}
+	return b[0] == 0xFE && b[1] == 0xFF || b[0] == 0xFF && b[1] == 0xFE ||
+		b[0] == 0 && b[1] != 0 || b[0] != 0 && b[1] == 0 || len(b) >= 4 && b[0] == 0 && b[1] == 0 && (b[2] == 0xFE && b[3] == 0xFF || b[2] == 0 && b[3] != 0)
 }
 
 // space is the first byte at or after i that is no JSON space.

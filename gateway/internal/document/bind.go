@@ -165,6 +165,10 @@ func (b *binder) bind(n *Node, v reflect.Value, name string) {
 			return
 		}
 		n.concealUser()
+		if reference, ok := reflect.TypeAssert[referenceUnmarshaler](v.Addr()); ok && n.HasReference() {
+			b.refusedAs(n, name, reference.UnmarshalReference(n.Written(), n.Text))
+			return
+		}
 		b.refusedAs(n, name, v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(n.Text)))
 		if isAddress {
 			if n.HasReference() {

@@ -1,6 +1,7 @@
 package document
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -184,8 +185,14 @@ func (b *binder) value(n *Node) any {
 	if n.Unset {
 		return "''"
 	}
+	if n.IsNumber() && large.MatchString(n.Text) {
+		return json.Number(n.Text)
+	}
 	return n.plain()
 }
+
+// large are whole numbers that an int64 may not hold: as a float64 they would lose digits.
+var large = regexp.MustCompile(`^-?[1-9][0-9]{18,308}$`)
 
 var digits = regexp.MustCompile(`^[0-9]{1,9}$`)
 

@@ -24,6 +24,11 @@ type referenced interface {
 	IsSecret() bool
 }
 
+// referenceUnmarshaler is a setting that reads a value that comes from a ${…} otherwise than one that is written out.
+type referenceUnmarshaler interface {
+	UnmarshalReference(written, text string) error
+}
+
 var (
 	exposerType    = reflect.TypeFor[exposer]()
 	referencedType = reflect.TypeFor[referenced]()

@@ -67,6 +67,8 @@ type Event struct {
 	// Revision counts how often its raw body was read again.
 	Revision int      `json:"revision,omitempty"`
 	Warnings []string `json:"warnings,omitempty"`
+	// Unread are places of the body whose values the event does not hold.
+	Unread []string `json:"unread,omitempty"`
 	// Stream and Entry are where it stood, of an entry of a Redis stream that no event could be made of.
 	Stream string `json:"redis_stream,omitempty"`
 	Entry  string `json:"entry,omitempty"`
@@ -290,7 +292,7 @@ func begin(ev *event.Event, now time.Time) *Explanation {
 		x.Event.Stream, x.Event.Entry, x.Event.OrigType = ev.OrigType, ev.OrigID, ""
 	}
 	if d := ev.Data(); d != nil {
-		x.Event.Survey, x.Event.Warnings = d.Survey.Title, d.Warnings
+		x.Event.Survey, x.Event.Warnings, x.Event.Unread = d.Survey.Title, d.Warnings, d.Unread
 	}
 	return x
 }

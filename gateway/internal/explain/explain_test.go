@@ -332,6 +332,11 @@ func TestDry(t *testing.T) {
 	if strings.Contains(got, "hooks.slack.com") || strings.Contains(got, "\x1b") {
 		t.Errorf("shows a secret or steers the terminal:\n%q", got)
 	}
+	odd := parse(t, `{"type":"response.completed","warnings":["a time"],"unread":["data.notes.#","data.extra"]}`)
+	got = w.plain(t, Dry(w.plan, odd, noon))
+	if !strings.Contains(got, "  warning: a time\n  not read by the profile: data.notes.#, data.extra\n") {
+		t.Errorf("does not say what was not read:\n%s", got)
+	}
 	got = w.plain(t, Dry(w.plan, parse(t, `{"type":"response.completed"}`), noon))
 	if !strings.Contains(got, "None of 6 rules and webhooks matched, so nothing is owed to anybody.\n") {
 		t.Error(got)

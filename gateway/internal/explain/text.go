@@ -112,6 +112,9 @@ func (p *printer) head(x *Explanation) {
 	for _, warning := range e.Warnings {
 		p.line("  warning: %s", warning)
 	}
+	if len(e.Unread) > 0 {
+		p.line("  not read by the profile: %s", strings.Join(e.Unread, ", "))
+	}
 	if x.Unknown {
 		p.line("  that configuration is no longer kept, so rules that did not match are not listed")
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/gateway/signature"
+	"github.com/surveygate/surveygate/rules/event"
 )
 
 // TestOnTheWire compares every byte but the order of headers, which net/http chooses itself.
@@ -67,6 +68,41 @@ func TestOnTheWire(t *testing.T) {
 		}
 		if body != `{"a":1}` {
 			t.Errorf("body %q", body)
+		}
+	})
+}
+
+// A URL whose holes are filled arrives as it was escaped, and the policy holds for it as for any other.
+func TestFilledURL(t *testing.T) {
+	ev, err := event.ParseOne([]byte(`{"type":"response.completed","response":{"id":"a/../b?c#d%"},"email":"a+b@example.com"}`),
+		event.Defaults{Received: time.Unix(1767225600, 0), Verified: "token"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	both(t, func(t *testing.T, by outbound.Transport) {
+		p := answers(t, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", false)
+		filled := func(text string) connectors.URL {
+			u, err := connectors.NewURL(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if u, err = u.For(ev); err != nil {
+				t.Fatal(err)
+			}
+			return u
+		}
+		s := sender(t, outbound.Options{Policy: loopback})
+		req := post("").To(filled(p.url + "/in/{{ lower('A/b?c#d%') }}?e={{ email }}"))
+		if res := s.Send(context.Background(), req, trusted(by)); res.Kind != outbound.Answered || res.Response.Status != 200 {
+			t.Fatalf("result %+v, %v", res, res.Err)
+		}
+		if p.mu.Lock(); !strings.HasPrefix(p.requests[0], "POST /in/a%2Fb%3Fc%23d%25?e=a%2Bb%40example.com HTTP/1.1\r\n") {
+			t.Errorf("sent %q", p.requests[0])
+		}
+		p.mu.Unlock()
+		refused := sender(t, outbound.Options{})
+		if res := refused.Send(context.Background(), req, trusted(by)); res.Kind != outbound.Refused || res.Reached {
+			t.Errorf("a private address is reached: %+v, %v", res, res.Err)
 		}
 	})
 }

@@ -71,7 +71,7 @@ func (a *About) reason(place string) string {
 type Platform struct {
 	Name  string
 	About About
-	// Decode is json, form or multipart.
+	// Decode is json, form or multipart, or several of them.
 	Decode string
 	// Events are the platform's own names and what they mean, in order of the names.
 	Events []EventName
@@ -99,7 +99,7 @@ type EventName struct{ Own, Canonical string }
 
 // Platform describes a profile.
 func (p *Profile) Platform() Platform {
-	d := Platform{Name: p.Name, About: p.About, Decode: string(p.Decode), Dedupe: p.Dedupe.text, Hints: p.Hints, Fills: p.Fills()}
+	d := Platform{Name: p.Name, About: p.About, Decode: p.decoders(), Dedupe: p.Dedupe.text, Hints: p.Hints, Fills: p.Fills()}
 	for i := range p.Handshake {
 		if h := &p.Handshake[i]; h.When != nil {
 			d.Events = append(d.Events, EventName{h.When.words(), "test"})
@@ -139,6 +139,15 @@ func (p *Profile) Platform() Platform {
 		}
 	}
 	return d
+}
+
+// decoders are the forms in which a body may come, in words.
+func (p *Profile) decoders() string {
+	names := []string{string(p.Decode)}
+	for _, decoder := range p.Accept {
+		names = append(names, string(decoder))
+	}
+	return strings.Join(names, ", ")
 }
 
 // varsOf are the placeholders of a proof that a source fills beside its secrets.

@@ -19,6 +19,7 @@ func (r *run) answers() error {
 		if a.Where != nil && !r.holds(a.Where) {
 			continue
 		}
+		r.on |= a.on
 		from := r.root
 		if !a.From.IsZero() {
 			from = r.read(a.From)
@@ -145,8 +146,12 @@ func (d *reading) members(from jsonpath.Result) {
 		}
 		text := string(key)
 		id, name, ok := d.splitKey(text)
-		if !ok {
-			return true
+		other := !ok
+		if other {
+			if !a.Others || a.known[text] {
+				return true
+			}
+			id = text
 		}
 		if len(d.data.Response.Answers)-before > fewAnswers && seen == nil {
 			seen = make(map[string]bool, 4*fewAnswers)
@@ -177,6 +182,9 @@ func (d *reading) members(from jsonpath.Result) {
 		}
 		if len(a.Defs) > 0 {
 			d.define(&answer, text)
+		}
+		if other {
+			d.warn.add("answers: `%s` is no key that the profile knows; it is an answer under that name", shown(id))
 		}
 		d.add(answer, name)
 		return d.err == nil

@@ -17,6 +17,10 @@ type program struct {
 	leads  []leadPart
 
 	answersAt, leadsAt []string
+
+	reads   *reads // of every type that readsBy does not hold
+	readsBy map[CanonicalType]*reads
+	beside  *reads // what is known beside the list that the body is split at; nil where that is the body
 }
 
 // fill is one entry of a map.
@@ -46,6 +50,7 @@ func Parse(name string, text []byte) (*Profile, document.Faults) {
 		return nil, faults
 	}
 	p.compile()
+	p.compileReads()
 	return p, nil
 }
 
@@ -91,6 +96,11 @@ func (p *Profile) check(node *document.Node) document.Faults {
 	if p.Reply != 200 && (p.Reply < 200 || p.Reply > 299) {
 		fault(node.Key("reply"), "the reply is no status of success", "write 200 to 299")
 	}
+	for i, decoder := range p.Accept {
+		if p.Decode == DecodeJSON || decoder == p.Decode {
+			fault(item(node.Key("accept"), i), "accept is what comes beside a form", "write decode: form or multipart, and here the others")
+		}
+	}
 	if len(p.JSONFields) > 0 && p.Decode == DecodeJSON {
 		fault(node.Named("json_fields"), "json_fields are of forms", "write decode: form or multipart")
 	}
@@ -131,6 +141,8 @@ func (p *Profile) check(node *document.Node) document.Faults {
 		n := item(node.Key("answers"), i)
 		object := a.Shape == ShapeObject
 		switch {
+		case a.Others && a.Key == nil:
+			fault(n, "others are keys that key does not fit", "write key, or take others out")
 		case !object && (a.Key != nil || a.Skip != nil):
 			fault(n, "key and skip are of answers that are an object", "write shape: object")
 		case object && !a.Join.IsZero():

@@ -128,7 +128,7 @@ func TestOutsideTheProof(t *testing.T) {
 			}
 			with := func(body []byte) sent { r := sample; r.body = body; return r }
 			for at := 0; at <= len(sample.body) && !t.Failed(); at++ {
-				for _, text := range []string{" ", "\n", "0", "a", "&a=b", ","} {
+				for _, text := range []string{" ", "\n", "0", "a", "&a=b", ",", "\ufeff"} {
 					try(fmt.Sprintf("%q at byte %d", text, at), with(slices.Insert(bytes.Clone(sample.body), at, []byte(text)...)))
 				}
 				if at < len(sample.body) {

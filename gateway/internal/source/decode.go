@@ -13,6 +13,7 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"github.com/surveygate/surveygate/gateway/signature"
 	"github.com/surveygate/surveygate/rules/event"
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
@@ -26,6 +27,10 @@ type content struct {
 	hints []byte
 	// proved is what stands for the event in its key where that is not the body: the proved fields of a form.
 	proved []byte
+	// beside are names of fields that the signature leaves out and that are therefore not read.
+	beside []string
+	// outside are places beside the list that the profile splits.
+	outside []string
 	// mangled says that the body holds what is not UTF-8, which reads as U+FFFD.
 	mangled bool
 	warn    warnings
@@ -33,8 +38,14 @@ type content struct {
 
 // decode makes JSON of a body and indexes it. The body itself stays as it came.
 func (s *Source) decode(req *Request, c *content) error {
-	if s.Profile.Decode == DecodeJSON {
+	switch decoder := s.Profile.DecoderOf(req.Body); {
+	case s.Profile.Decode == DecodeJSON:
 		return c.soundJSON(&c.doc, req.Body)
+	case decoder == DecodeJSON:
+		return c.jsonForm(s.Profile, req.Body)
+	case unexpectedJSON(decoder, req.Body):
+		c.warn.add("%s; nothing of it was read", notAForm(s.Profile))
+		return c.doc.Check([]byte("{}"), maxDepth)
 	}
 	form, err := s.readForm(req)
 	if err != nil {
@@ -44,6 +55,7 @@ func (s *Source) decode(req *Request, c *content) error {
 		if err := c.takeHints(s.Profile, form); err != nil {
 			return err
 		}
+		c.beside = s.beside(form)
 		form = s.cover.of(form)
 	}
 	text, err := c.formJSON(s.Profile, form)
@@ -54,6 +66,108 @@ func (s *Source) decode(req *Request, c *content) error {
 		c.proved = text
 	}
 	return c.doc.Check(text, maxDepth)
+}
+
+// beside are the names of fields with a value that the signature leaves out, but for hints and the signature itself.
+func (s *Source) beside(form []formField) (names []string) {
+	for _, field := range form {
+		switch {
+		case field.value == "", slices.Contains(s.cover.fields, field.name), slices.Contains(s.Profile.Hints, field.name), slices.Contains(names, field.name),
+			slices.ContainsFunc(s.schemes(), func(scheme signature.Scheme) bool { return scheme.Field == field.name }):
+		case len(names) <= maxPlaces && s.Profile.reason(keyName.Replace(field.name)) == "":
+			names = append(names, field.name)
+		}
+	}
+	return names
+}
+
+// DecoderOf is the form in which a body came.
+func (p *Profile) DecoderOf(body []byte) Decoder {
+	if len(p.Accept) == 0 {
+		return p.Decode
+	}
+	came := DecodeForm
+	switch {
+	case beginsAsJSON(body):
+		came = DecodeJSON
+	case boundaryIn(body) != "":
+		came = DecodeMultipart
+	case bytes.IndexByte(body, '=') < 0:
+		return p.Decode
+	}
+	if slices.Contains(p.Accept, came) {
+		return came
+	}
+	return p.Decode
+}
+
+// typeOf is the form of a body for its content type, where none came with it.
+func (p *Profile) typeOf(body []byte) Decoder {
+	if decoder := p.DecoderOf(body); !unexpectedJSON(decoder, body) {
+		return decoder
+	}
+	return DecodeJSON
+}
+
+func beginsAsJSON(body []byte) bool {
+	kind := jsonpath.Begin(body).Kind()
+	return kind == jsonpath.Object || kind == jsonpath.Array
+}
+
+// unexpectedJSON says whether a body is JSON where a form should be.
+func unexpectedJSON(decoder Decoder, body []byte) bool {
+	return decoder != DecodeJSON && beginsAsJSON(body) && jsonpath.Valid(body)
+}
+
+// notAForm says so to whoever set the sender up.
+func notAForm(p *Profile) string {
+	return fmt.Sprintf("the body is JSON, and %s sends a form: send it as one, or give the source a profile of your own with `decode: json`", orElse(p.Title, p.Name))
+}
+
+// jsonForm reads a JSON object whose members are the fields of a form.
+func (c *content) jsonForm(p *Profile, body []byte) error {
+	var whole jsonpath.Index
+	if err := c.soundJSON(&whole, body); err != nil {
+		return err
+	}
+	root := whole.Root()
+	if root.Kind() != jsonpath.Object {
+		return c.doc.Check(whole.JSON(), maxDepth)
+	}
+	out := []byte{'{'}
+	var err error
+	root.Each(func(key []byte, value jsonpath.Result) bool {
+		if len(out) > 1 {
+			out = append(out, ',')
+		}
+		out = append(append(out, quote(string(key))...), ':')
+		if value.Kind() == jsonpath.String && p.holdsJSON(string(key)) {
+			out, err = c.heldJSON(out, string(key), value.Text())
+		} else {
+			out = append(out, value.Raw()...)
+		}
+		return err == nil
+	})
+	if err != nil {
+		return err
+	}
+	return c.doc.Check(append(out, '}'), maxDepth)
+}
+
+// heldJSON appends the JSON that a field holds as text.
+func (c *content) heldJSON(out []byte, name, value string) ([]byte, error) {
+	if strings.TrimSpace(value) != "" {
+		var held jsonpath.Index
+		err := c.soundJSON(&held, []byte(value))
+		if err == nil {
+			return append(out, held.Root().Raw()...), nil
+		}
+		if errors.Is(err, jsonpath.ErrTooDeep) {
+			return nil, err
+		}
+		c.warn.add("the field `%s` should hold JSON and does not", shown(name))
+	}
+	return append(out, quote(value)...), nil
 }
 
 // takeHints keeps the fields that the profile lists as hints.
@@ -73,7 +187,6 @@ const maxDepth = jsonpath.MaxDepth + 1
 
 // soundJSON indexes text that is JSON of bearable depth, as UTF-8.
 func (c *content) soundJSON(doc *jsonpath.Index, text []byte) error {
-	text = withoutBOM(text)
 	err := doc.Check(text, jsonpath.MaxDepth)
 	if err == nil && !utf8.Valid(text) {
 		c.mangle()
@@ -99,14 +212,11 @@ func (c *content) release() {
 	contents.Put(c)
 }
 
-// withoutBOM takes off the mark that some senders put before UTF-8.
-func withoutBOM(text []byte) []byte { return bytes.TrimPrefix(text, []byte("\xEF\xBB\xBF")) }
-
 type formField struct{ name, value string }
 
 // readForm is a form's fields in their order. An uploaded file is its name.
 func (s *Source) readForm(req *Request) ([]formField, error) {
-	switch s.Profile.Decode {
+	switch s.Profile.DecoderOf(req.Body) {
 	case DecodeForm:
 		return readEncoded(req.Body)
 	case DecodeMultipart:
@@ -117,7 +227,7 @@ func (s *Source) readForm(req *Request) ([]formField, error) {
 
 func readEncoded(body []byte) ([]formField, error) {
 	var fields []formField
-	for rest, more := string(bytes.TrimSpace(body)), true; more; {
+	for rest, more := string(bytes.TrimSpace(jsonpath.Unmarked(body))), true; more; {
 		var pair string
 		pair, rest, more = strings.Cut(rest, "&")
 		if pair == "" {
@@ -192,7 +302,7 @@ func Boundary(contentType string, body []byte) string {
 
 // boundaryIn is the boundary that a multipart form begins with; empty where it does not.
 func boundaryIn(body []byte) string {
-	first, _, _ := bytes.Cut(body, []byte("\n"))
+	first, _, _ := bytes.Cut(jsonpath.Unmarked(body), []byte("\n"))
 	first = bytes.TrimRight(first, "\r")
 	if len(first) > 2 && len(first) <= 72 && bytes.HasPrefix(first, []byte("--")) {
 		return string(first[2:])
@@ -236,19 +346,14 @@ func (c *content) formJSON(p *Profile, form []formField) ([]byte, error) {
 			continue
 		}
 		value := values[i][0]
-		if p.holdsJSON(name) && strings.TrimSpace(value) != "" {
-			var held jsonpath.Index
-			err := c.soundJSON(&held, []byte(value))
-			if err == nil {
-				out = append(out, held.Root().Raw()...)
-				continue
-			}
-			if errors.Is(err, jsonpath.ErrTooDeep) {
-				return nil, err
-			}
-			c.warn.add("the field `%s` should hold JSON and does not", shown(name))
+		if !p.holdsJSON(name) {
+			out = append(out, quote(value)...)
+			continue
 		}
-		out = append(out, quote(value)...)
+		var err error
+		if out, err = c.heldJSON(out, name, value); err != nil {
+			return nil, err
+		}
 	}
 	out = append(out, '}')
 	return out, nil

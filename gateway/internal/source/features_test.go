@@ -48,7 +48,7 @@ func TestSixFeatures(t *testing.T) {
 		{"json_fields: plain fields in their place", "qualtrics", nil, "Topic=surveyengine.completedResponse.SV_1&SurveyID=SV_1&ResponseID=R_1&CompletedDate=2026-01-02+03%3A04%3A05", func(e *event.Event) any {
 			return e.Type + " " + e.SurveyID + " " + e.ResponseID + " " + timeText(e.Time)
 		}, "response.completed SV_1 R_1 2026-01-02T03:04:05Z"},
-		{"json_fields: no JSON in it", "qualtrics", nil, "Topic=b.surveyengine.completedResponse.SV_1&MSG=%7Bbroken", warned, "the field `MSG` should hold JSON and does not"},
+		{"json_fields: no JSON in it", "qualtrics", nil, "Topic=b.surveyengine.completedResponse.SV_1&MSG=%7Bbroken", warned, "the field `MSG` should hold JSON and does not; neither the survey's id nor the response's was found"},
 		{"json_fields: another topic", "qualtrics", nil, "Topic=b.threesixty.created&MSG=%7B%7D", typ, "unknown"},
 		{"json_fields: a survey switched off", "qualtrics", nil, "Topic=b.controlpanel.deactivateSurvey&MSG=%7B%7D", typ, "survey.closed"},
 		{"json_fields: without metadata", "wufoo", nil, "Field1=Jane&EntryId=7&HandshakeKey=x&FieldStructure=", answers, []answer{{"Field1", "", "", `"Jane"`}}},

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/surveygate/surveygate/rules/event"
@@ -25,7 +26,7 @@ func (r *run) place(f Field, from Lookup) outcome {
 	var bad Path
 	for _, path := range from.Paths {
 		value := r.read(path)
-		if empty(value) {
+		if empty(value) || len(from.Except) > 0 && slices.Contains(from.Except, plain(value)) {
 			continue
 		}
 		if f.identity() {

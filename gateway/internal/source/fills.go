@@ -102,7 +102,7 @@ func (f Field) fills() string {
 // Fills are the fields of an event that some event of the source may have, by path and in order: by its profile, by roles
 // of its questions, or worked out by the gateway itself. A source that is Free may fill all others too.
 func (s *Source) Fills() []string {
-	found := map[string]bool{"response.completed": true, "warnings": true}
+	found := map[string]bool{"response.completed": true, "warnings": true, "unread": true}
 	for _, path := range s.Profile.Fills() {
 		found[path] = true
 	}

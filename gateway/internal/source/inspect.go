@@ -60,6 +60,9 @@ func (s *Source) Inspect(req *Request) []Check {
 			c.Secret = proof.Secret + 1
 		} else {
 			c.Reason = reason(err)
+			if check.scheme.Field != "" && unexpectedJSON(s.Profile.DecoderOf(req.Body), req.Body) {
+				c.Reason += ": " + notAForm(s.Profile)
+			}
 		}
 		if check.scheme.Kind == KindHMAC {
 			c.Signed, c.Given = signedText(check.scheme, req), givenText(check.scheme, look)

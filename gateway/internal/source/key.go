@@ -69,7 +69,7 @@ func (r *run) digest(raw event.Raw) string {
 		text = r.req.Body
 	}
 	var b bytes.Buffer
-	if compact && json.Compact(&b, text) == nil {
+	if compact && json.Compact(&b, jsonpath.Unmarked(text)) == nil {
 		text = b.Bytes()
 	}
 	return hash(text)

@@ -69,6 +69,9 @@ func (s *Source) split(req *Request, received time.Time, in *content, whole even
 		}
 		return []*event.Event{ev}, nil
 	}
+	if s.Profile.beside != nil {
+		in.outside = s.outside(in)
+	}
 	root := s.Profile.Split.text == "@this" && s.Profile.Decode == DecodeJSON
 	events := make([]*event.Event, 0, len(elements))
 	for _, element := range elements {
@@ -128,7 +131,7 @@ func (s *Source) raw(req *Request) event.Raw {
 		AnswersAt: s.Profile.answersAt, LeadsAt: s.Profile.leadsAt,
 	}
 	if raw.ContentType == "" {
-		raw.ContentType = contentTypes[s.Profile.Decode]
+		raw.ContentType = contentTypes[s.Profile.typeOf(req.Body)]
 	}
 	s.redact(req, &raw)
 	return raw
@@ -158,6 +161,8 @@ type run struct {
 	fault  error // an id is no text
 	result map[string][]byte
 	warn   warnings
+	on     when           // the conditions of the profile that hold
+	at     []byte         // room for the place that unread looks at
 	names  map[int]string // the <name> of answers whose key the profile splits, by place, for roles
 
 	room []event.Answer // for answers, empty
@@ -187,7 +192,7 @@ func (r *run) leave() {
 		}
 		clear(list)
 	}
-	*r = run{found: r.found[:0], room: room[:0], defs: r.defs}
+	*r = run{found: r.found[:0], room: room[:0], defs: r.defs, at: r.at[:0]}
 	runs.Put(r)
 }
 
@@ -208,6 +213,7 @@ func (s *Source) one(req *Request, received time.Time, in *content, root jsonpat
 
 	named := false
 	head.Type, head.OrigType, named = r.kind()
+	typ := head.Type
 	head.OrigID = r.id(p.ID)
 	r.times(&head)
 
@@ -239,9 +245,16 @@ func (s *Source) one(req *Request, received time.Time, in *content, root jsonpat
 		head.Type = event.TypeUnknown
 		r.warn.add("nothing of the body is known to the profile %s", p.Name)
 	}
+	if r.data.Survey.ID == "" && r.data.Response.ID == "" && !unbound[head.Type] && !req.Verified.Test {
+		r.warn.add("neither the survey's id nor the response's was found")
+	}
 	r.completed(head.Type)
+	r.data.Unread = r.unread(typ)
 	return r.finish(head, raw)
 }
+
+// unbound are types whose events need belong to no survey and no response.
+var unbound = map[string]bool{event.TypeTest: true, "entity.updated": true, "respondent.unsubscribed": true}
 
 // finish gives the event its key and makes it.
 func (r *run) finish(head event.Header, raw event.Raw) (*event.Event, error) {

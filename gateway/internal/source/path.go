@@ -99,9 +99,11 @@ func (p Paths) in(json []byte) (jsonpath.Result, Path) {
 type Lookup struct {
 	Paths  Paths  `yaml:"path"`
 	Prefix string `yaml:"prefix,omitempty"` // put before a text that is there
+	// Except are texts that say nothing, as if nothing stood there.
+	Except []string `yaml:"except,omitempty"`
 }
 
-// lookup reads a path, a list of paths, or a mapping of path and prefix.
+// lookup reads a path, a list of paths, or a mapping of path with prefix or except.
 func lookup(n *document.Node) (l Lookup, faults document.Faults) {
 	if n.Kind == document.Mapping {
 		faults = document.Bind(n, &l, document.Options{})

@@ -18,6 +18,9 @@ type Profile struct {
 	Name string `yaml:"source"`
 	// Decode is how the body becomes JSON: json, form or multipart.
 	Decode Decoder `yaml:"decode,omitempty"`
+	// Accept are other forms in which the body may come, of a platform that sends a form. Which one it is shows in how the
+	// body begins; its content type is not signed, and says nothing.
+	Accept []Decoder `yaml:"accept,omitempty"`
 	// JSONFields are fields of a form that hold JSON text.
 	JSONFields []string `yaml:"json_fields,omitempty"`
 	// Split is the path of an array of which each element is one event; @this is the body itself.
@@ -41,7 +44,7 @@ type Profile struct {
 	Dedupe Template `yaml:"dedupe"`
 	// DedupeByType is the key of one canonical type, in place of Dedupe.
 	DedupeByType map[CanonicalType]Template `yaml:"dedupe_by_type,omitempty"`
-	// Map fills fields of the event: with a path, a list of alternatives, or {path, prefix}.
+	// Map fills fields of the event: with a path, a list of alternatives, or {path, prefix, except}.
 	Map map[Field]*document.Node `yaml:"map,omitempty"`
 	// MapByType are additions for one canonical type, which stand before Map.
 	MapByType map[CanonicalType]map[Field]*document.Node `yaml:"map_by_type,omitempty"`
@@ -120,14 +123,19 @@ type Answers struct {
 	Key *Pattern `yaml:"key,omitempty"`
 	// Skip drops keys of an object.
 	Skip *Pattern `yaml:"skip,omitempty"`
+	// Others says that keys which fit neither Key nor Skip, and which nothing else of the profile reads or leaves out, are
+	// answers too, under their own name and with a warning.
+	Others bool `yaml:"others,omitempty"`
 	// SkipEmpty drops empty lists, empty objects and blank text too; null and "" are never answers.
 	SkipEmpty bool `yaml:"skip_empty,omitempty"`
 	// Where must hold for the whole body.
 	Where *Condition `yaml:"where,omitempty"`
 
-	elements jsonpath.Paths // the plain paths of Each and Join, found in one walk over an element
-	named    Path           // `type`, where the value stands under the key that it names
-	parts    parts          // of Each
+	elements jsonpath.Paths  // the plain paths of Each and Join, found in one walk over an element
+	named    Path            // `type`, where the value stands under the key that it names
+	parts    parts           // of Each
+	on       when            // the bit of Where
+	known    map[string]bool // keys that are no Others
 }
 
 // parts are where the parts of one answer are.
@@ -168,6 +176,8 @@ type Score struct {
 	When *Condition `yaml:"when,omitempty"`
 	Set  Field      `yaml:"set"`
 	From Paths      `yaml:"from"`
+
+	on when // the bit of When
 }
 
 // Role turns an answer into a field of the event; all that is given must fit the answer.

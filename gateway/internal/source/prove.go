@@ -20,7 +20,7 @@ var errInBody = errors.New("the proof stands in the body or the query")
 // Sign is what the platform would put beside a body to prove it to this source, with the first of its secrets. The
 // path token is not among it. A proof that stands in the body itself is Prove's.
 func (s *Source) Sign(body []byte, at time.Time) ([]connectors.Field, error) {
-	sample, fields, err := s.Prove(Sample{Body: body, ContentType: contentTypes[s.Profile.Decode]}, at)
+	sample, fields, err := s.Prove(Sample{Body: body, ContentType: contentTypes[s.Profile.DecoderOf(body)]}, at)
 	if err == nil && string(sample.Body) != string(body) {
 		err = fmt.Errorf("sign as %s: %w", s.Profile.Name, errInBody)
 	}
@@ -99,7 +99,7 @@ func (s *Source) putProof(scheme signature.Scheme, sample Sample, fields []conne
 	case scheme.Path != "" && jsonpath.Plain(scheme.Path) && !strings.Contains(scheme.Path, "."):
 		body, err := withMember(sample.Body, scheme.Path, value)
 		return body, fields, err
-	case scheme.Field != "" && s.Profile.Decode == DecodeForm:
+	case scheme.Field != "" && s.Profile.DecoderOf(sample.Body) == DecodeForm:
 		return withField(sample.Body, scheme.Field, value), fields, nil
 	}
 	return nil, nil, errInBody

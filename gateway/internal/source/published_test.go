@@ -47,7 +47,7 @@ func requestOf(t testing.TB, name string) *Request {
 	platform, _, _ := strings.Cut(name, "-")
 	req := request(payload(t, name))
 	decoder := profile(t, platform).Decode
-	req.ContentType = contentTypes[decoder]
+	req.ContentType = contentTypes[profile(t, platform).DecoderOf(req.Body)]
 	if decoder == DecodeJSON || strings.HasSuffix(name, ".txt") {
 		return req
 	}
@@ -142,6 +142,9 @@ type told struct {
 	first, last, phone, why string
 }
 
+// odd are payloads whose events have warnings: a time that cannot be read, and a file under a name that no pattern fits.
+var odd = map[string]bool{"poltio-legacy.json": true, "jotform-upload.multipart.txt": true}
+
 // TestPublished says of every published payload what matters, read from the platforms' pages and not from the code.
 // Each is sent proved, as the platform proves it.
 func TestPublished(t *testing.T) {
@@ -211,6 +214,14 @@ func TestPublished(t *testing.T) {
 			file: "formbricks-responseFinished.contact.derived.json", typ: "response.completed", verified: "hmac", survey: "surveyId", response: "responseId", time: "2025-07-24T07:48:56.116Z", completed: "2025-07-24T07:48:56.116Z",
 			email: "ana@example.com", answers: 5, dedupe: "responseFinished:responseId:2025-07-24T07:48:56.116Z",
 		},
+		{
+			file: "formbricks-responseCreated.2023.json", typ: "response.started", verified: "hmac", survey: "cljsf3d7a000019cv9apt2t27", response: "r-formbricks-01-2023-person", time: "2023-07-10T14:16:17.115Z",
+			email: "test@example.com", answers: 1, dedupe: "responseCreated:r-formbricks-01-2023-person:2023-07-10T14:16:17.115Z",
+		},
+		{
+			file: "formbricks-responseFinished.kinds.json", typ: "response.completed", verified: "hmac", survey: "cljsf3d7a000019cv9apt2t27", response: "r-formbricks-03-value-kinds", time: "2023-07-10T14:16:17.115Z",
+			completed: "2023-07-10T14:16:17.115Z", answers: 14, dedupe: "responseFinished:r-formbricks-03-value-kinds:2023-07-10T14:16:17.115Z",
+		},
 		{file: "formbricks-testEndpoint.json", typ: "test", verified: "hmac", time: received, dedupe: "testEndpoint:::" + received},
 		{
 			file: "googleforms-appsscript.json", typ: "response.completed", verified: "hmac", survey: "1FAIpQLSe_example", response: "2_ABaOnudExampleResponseId", time: "2026-01-10T09:15:00Z", completed: "2026-01-10T09:15:00Z",
@@ -223,6 +234,26 @@ func TestPublished(t *testing.T) {
 		{
 			file: "jotform-submission.json", typ: "response.completed", verified: "path", survey: "70936128142151", response: "3859755280104305944", time: received,
 			email: "kin@example.com", nps: 9.0, answers: 7, dedupe: "70936128142151:3859755280104305944:1510165948969_70936128142151_FE1smSr", first: "Kin", last: "Lane", phone: "555 0100",
+		},
+		{
+			file: "jotform-submission.form.txt", typ: "response.completed", verified: "path", survey: "1", response: "5001", time: received,
+			answers: 1, dedupe: "1:5001::6dfb1441e5ee03d4e7879ac5e8a0d5e75b4c6dcf9728bd8cdf2da527e01cc402",
+		},
+		{
+			file: "jotform-submission.json.txt", typ: "response.completed", verified: "path", survey: "250192041974051", response: "61336242919199", time: received,
+			email: "test@example.com", answers: 2, dedupe: "250192041974051:61336242919199::26d594560ec8853f6c6fd4f02080db739a521acd524edb28be7a542d53ec654c",
+		},
+		{
+			file: "jotform-upload.multipart.txt", typ: "response.completed", verified: "path", survey: "253117572694059", response: "6384587270219720384",
+			time: "2025-11-09T00:52:06.949Z", completed: "2025-11-09T00:52:06.949Z", answers: 6, dedupe: "253117572694059:6384587270219720384:1762649478626_253117572694059_PMS9aTq",
+		},
+		{
+			file: "kobotoolbox-photo.json", typ: "response.completed", verified: "token", survey: "aXX", response: "e58da38d",
+			time: "2021-11-16T23:46:27Z", completed: "2021-11-16T23:46:17.524Z", answers: 3, dedupe: "aXX:e58da38d",
+		},
+		{
+			file: "kobotoolbox-renamed.json", typ: "response.completed", verified: "token", survey: "form-id-123", response: "submission-uuid-123",
+			time: "2026-08-25T13:23:16Z", completed: "2026-08-25T13:23:16Z", answers: 7, dedupe: "form-id-123:submission-uuid-123",
 		},
 		{
 			file: "kobotoolbox-submission.json", typ: "response.completed", verified: "token", survey: "afKfAnPYX3X7kojqM2cJDb", response: "uuid:faa38eee-4e3f-419e-bac0-e95f1085d998",
@@ -353,7 +384,7 @@ func TestPublished(t *testing.T) {
 			if diff := cmp.Diff(tt, tellOf(tt.file, ev), cmp.AllowUnexported(told{})); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			if warned := len(ev.Data().Warnings) > 0; warned != (tt.file == "poltio-legacy.json") {
+			if warned := len(ev.Data().Warnings) > 0; warned != odd[tt.file] {
 				t.Errorf("warnings %q", ev.Data().Warnings)
 			}
 		})

@@ -11,6 +11,7 @@ import (
 // redact takes the token out of a body that carries it, for what is kept: the body's own, and the path token where a
 // platform repeats the address it sends to (Jotform). The hash stays that of the original.
 func (s *Source) redact(req *Request, raw *event.Raw) {
+	decoder := s.Profile.DecoderOf(req.Body)
 	for _, scheme := range s.schemes() {
 		if scheme.Kind != KindToken {
 			continue
@@ -19,9 +20,11 @@ func (s *Source) redact(req *Request, raw *event.Raw) {
 		switch {
 		case scheme.Path != "" && s.Profile.Decode == DecodeJSON:
 			kept = withoutMember(kept, scheme.Path)
-		case scheme.Field != "" && s.Profile.Decode == DecodeForm:
+		case scheme.Field != "" && beginsAsJSON(req.Body): // whether that is read or not
+			kept = withoutMember(kept, jsonpath.Escape(scheme.Field))
+		case scheme.Field != "" && decoder == DecodeForm:
 			kept = redact.Form(kept, only(scheme.Field), masked)
-		case scheme.Field != "" && s.Profile.Decode == DecodeMultipart:
+		case scheme.Field != "" && decoder == DecodeMultipart:
 			kept = redact.Multipart(kept, s.boundary(req), only(scheme.Field), masked)
 		}
 		if !bytes.Equal(kept, raw.Body) {
@@ -62,14 +65,13 @@ const masked = "redacted"
 // withoutMember cuts a token out of JSON, also where it stands twice. A path that computes cannot be cut, so what
 // it leads to is cut as text wherever it stands.
 func withoutMember(body []byte, path string) []byte {
-	text := withoutBOM(body)
 	if jsonpath.Plain(path) {
-		if cut, err := jsonpath.Cut(text, []string{path}); err == nil {
+		if cut, err := jsonpath.Cut(body, []string{path}); err == nil {
 			return cut
 		}
 		return body // not JSON, so nothing was found in it either
 	}
-	if value := jsonpath.Read(text, path); value.Kind() == jsonpath.String && !empty(value) {
+	if value := jsonpath.Read(body, path); value.Kind() == jsonpath.String && !empty(value) {
 		return bytes.ReplaceAll(body, bytes.Clone(value.Raw()), []byte(`"`+masked+`"`))
 	}
 	return body

@@ -72,7 +72,10 @@ func (k *keys) add(key []byte) {
 func (r *run) scores() {
 	for i := range r.source.Profile.Score {
 		s := &r.source.Profile.Score[i]
-		if (s.When == nil || r.holds(s.When)) && s.Set.absent(&r.data) {
+		if s.When != nil && !r.holds(s.When) {
+			continue
+		}
+		if r.on |= s.on; s.Set.absent(&r.data) {
 			r.place(s.Set, Lookup{Paths: s.From})
 		}
 	}

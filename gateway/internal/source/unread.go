@@ -21,6 +21,7 @@ type Unread struct {
 const (
 	maxUnread   = 2000 // places of one body that are looked at
 	alternative = "read where what stands before it is empty"
+	absent      = "nothing stands there"
 )
 
 // Unread finds what of a body becomes nothing, for who writes a profile: each place is changed in turn, and what then
@@ -39,12 +40,18 @@ func (s *Source) Unread(req *Request, received time.Time) ([]Unread, error) {
 		})
 	}
 	var order []string
-	read := map[string]bool{}
+	read, filled := map[string]bool{}, map[string]bool{}
 	for _, element := range elements {
 		if element.Kind() != jsonpath.Object {
 			continue
 		}
-		places := places(element)
+		var places []string
+		eachPlace(element, func(place string, first, full bool) {
+			if first {
+				places = append(places, place)
+			}
+			filled[place] = filled[place] || full
+		})
 		before, err := s.without(req, received, &in, element.Raw())
 		if err != nil {
 			return nil, err
@@ -68,7 +75,11 @@ func (s *Source) Unread(req *Request, received time.Time) ([]Unread, error) {
 			continue
 		}
 		why := s.Profile.reason(place)
-		if why == "" && s.Profile.mentions(place) {
+		switch {
+		case why != "":
+		case !filled[place]:
+			why = absent
+		case s.Profile.mentions(place):
 			why = alternative
 		}
 		unread = append(unread, Unread{place, why})
@@ -81,18 +92,25 @@ var probes = []string{"null", `"surveygate-probe"`, "7.25"}
 
 // without is all of the event made of a body but the body itself; what else came is that of whole.
 func (s *Source) without(req *Request, received time.Time, whole *content, body []byte) (string, error) {
+	ev, err := s.again(req, received, whole, body)
+	if err != nil {
+		return "", err
+	}
+	made := *ev.Data()
+	made.Unread = nil // that a place is unread is no use of it
+	data, err := json.Marshal(made)
+	return strings.Join([]string{ev.Type, ev.OrigType, ev.OrigID, ev.DedupeKey, timeText(ev.Time), string(data)}, "\n"), err
+}
+
+// again makes the event of another body, as JSON; what else came is that of whole.
+func (s *Source) again(req *Request, received time.Time, whole *content, body []byte) (*event.Event, error) {
 	same := *req
 	same.Verified = Verified{Kind: KindNone}
 	in := content{hints: whole.hints}
 	if err := in.doc.Check(body, maxDepth); err != nil {
-		return "", err
+		return nil, err
 	}
-	ev, err := s.one(&same, received, &in, in.doc.Root(), event.Raw{ContentType: "application/json", SHA256: hash(nil)}, false)
-	if err != nil {
-		return "", err
-	}
-	data, err := json.Marshal(ev.Data())
-	return strings.Join([]string{ev.Type, ev.OrigType, ev.OrigID, ev.DedupeKey, timeText(ev.Time), string(data)}, "\n"), err
+	return s.one(&same, received, &in, in.doc.Root(), event.Raw{ContentType: "application/json", SHA256: hash(nil)}, false)
 }
 
 // kindOf is a value's kind; an object or list with nothing in it has none, as a scalar.
@@ -104,14 +122,21 @@ func kindOf(value jsonpath.Result) jsonpath.Kind {
 }
 
 // places are the scalars below a value, and what is empty, each once, in their order.
-func places(value jsonpath.Result) []string {
-	var all []string
+func places(value jsonpath.Result) (all []string) {
+	eachPlace(value, func(place string, first, _ bool) {
+		if first {
+			all = append(all, place)
+		}
+	})
+	return all
+}
+
+// eachPlace calls f for each scalar below a value and for what is empty: whether it is the first of its place, and whether
+// anything stands there.
+func eachPlace(value jsonpath.Result, f func(place string, first, full bool)) {
 	seen := map[string]bool{}
 	var walk func(at string, value jsonpath.Result)
 	walk = func(at string, value jsonpath.Result) {
-		if len(all) == maxUnread {
-			return
-		}
 		switch kindOf(value) {
 		case jsonpath.Object:
 			value.Each(func(key []byte, member jsonpath.Result) bool {
@@ -124,14 +149,14 @@ func places(value jsonpath.Result) []string {
 				return true
 			})
 		default:
-			if !seen[at] {
-				seen[at] = true
-				all = append(all, at)
+			if !seen[at] && len(seen) == maxUnread {
+				return
 			}
+			f(at, !seen[at], !empty(value))
+			seen[at] = true
 		}
 	}
 	walk("", value)
-	return all
 }
 
 // keyName is a key as it stands in a place.

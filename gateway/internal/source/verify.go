@@ -194,7 +194,11 @@ func (s *Source) verify(req *Request) (Verified, error) {
 				result.Test = true
 				return result, nil
 			}
-			return Verified{}, refused(reason(err))
+			why := reason(err)
+			if s.checks[i].scheme.Field != "" && unexpectedJSON(s.Profile.DecoderOf(req.Body), req.Body) {
+				why += ": " + notAForm(s.Profile)
+			}
+			return Verified{}, refused(why)
 		}
 		if strength[got.Kind] > strength[result.Kind] {
 			result.Kind, result.Secret = got.Kind, got.Secret+1
@@ -311,7 +315,7 @@ func (f *facts) fields(name string) []formField {
 // isJSON says whether the body is JSON.
 func (f *facts) isJSON() bool {
 	if f.json == 0 {
-		if f.json = -1; jsonpath.Valid(withoutBOM(f.req.Body)) {
+		if f.json = -1; jsonpath.Valid(f.req.Body) {
 			f.json = 1
 		}
 	}
@@ -335,7 +339,7 @@ func (f *facts) twice(p *proof) string {
 		return words("form field", scheme.Field)
 	case scheme.Query != "" && f.req.queryTwice(scheme.Query):
 		return words("query parameter", scheme.Query)
-	case scheme.Path != "" && f.isJSON() && jsonpath.Twice(withoutBOM(f.req.Body), scheme.Path):
+	case scheme.Path != "" && f.isJSON() && jsonpath.Twice(f.req.Body, scheme.Path):
 		return words("place", scheme.Path) + " of the body"
 	}
 	for _, name := range parts.Headers {
@@ -355,7 +359,7 @@ func (f *facts) At(path string) (string, bool) {
 	if !f.isJSON() {
 		return "", false
 	}
-	value := jsonpath.Read(withoutBOM(f.req.Body), path)
+	value := jsonpath.Read(f.req.Body, path)
 	if value.Kind() != jsonpath.String && value.Kind() != jsonpath.Number {
 		return "", false
 	}

@@ -29,12 +29,14 @@ func (w *warnings) add(format string, args ...any) {
 }
 
 // shown cuts a name that a platform sent to what fits into a warning.
-func shown(text string) string {
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	if len(text) <= maxShown {
+func shown(text string) string { return clippedTo(strings.ToValidUTF8(text, "\uFFFD"), maxShown) }
+
+// clippedTo cuts a text to so many bytes, between characters.
+func clippedTo(text string, most int) string {
+	if len(text) <= most {
 		return text
 	}
-	cut := maxShown
+	cut := most
 	for cut > 0 && text[cut]&0xC0 == 0x80 {
 		cut--
 	}

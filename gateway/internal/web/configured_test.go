@@ -47,11 +47,14 @@ func TestConfigured(t *testing.T) {
 		"/v1/sources/poltio":                     {`"profile":"poltio"`},
 		"/v1/connections":                        {`"name":"alarms"`, `"product":"slack"`},
 		"/v1/webhooks":                           {`"name":"warehouse"`, `"events":["response.updated"]`},
+		"/v1/webhooks/warehouse":                 {`"when":"nps_score <= 8"`, `"url":"https://hook.example.com/in"`, `"body":"raw"`, `"signature":"standard"`},
+		"/v1/webhooks/relay":                     {`"url":"[secret]"`, `"body":"a mapping of id, score"`, `"signature":"none"`},
+		"/v1/webhooks/signed":                    {`"url":"https://hook.example.com/{{ response.id }}"`, `"body":"event"`, `"signature":"pollqr"`},
 		"/v1/rules":                              {`"events":["response.completed"]`, `"name":"detractor"`, `"when":"nps_score <= 6"`, `"step":"warehouse"`},
 		"/v1/destinations":                       {`"name":"alarms"`, `"name":"warehouse"`},
 		"/v1/tokens":                             {`"name":"reader"`},
 		"/v1/destinations?limit=1":               {`"next":"alarms"`},
-		"/v1/destinations?limit=1&cursor=alarms": {`"name":"warehouse"`, `"next":null`},
+		"/v1/destinations?limit=1&cursor=signed": {`"name":"warehouse"`, `"next":null`},
 	} {
 		body := get(path, readToken)
 		for _, part := range parts {
@@ -59,7 +62,7 @@ func TestConfigured(t *testing.T) {
 				t.Errorf("%s lacks %s: %s", path, part, body)
 			}
 		}
-		for _, secret := range []string{pollqrSecret, pathToken, everyToken, "whsec_", "hooks.slack.com", `"crm"`, `"branch"`, `"angry"`, `"wide"`} {
+		for _, secret := range []string{pollqrSecret, pathToken, everyToken, "whsec_", "a-secret-that", "hooks.zapier", "hooks.slack.com", `"crm"`, `"branch"`, `"angry"`, `"wide"`} {
 			if strings.Contains(body, secret) {
 				t.Errorf("%s shows %s", path, secret)
 			}

@@ -37,6 +37,12 @@ func TestPublish(t *testing.T) {
 				`{"id":"ID","status":"duplicate"},` +
 				`{"status":"invalid","error":{"msg":"` + "`event` must be an object, not a number" + `","type":"validation_error","loc":["event"]}}]}`,
 		},
+		{name: "behind a byte order mark", ask: ask{token: publishToken, body: "\ufeff" + one}, want: 200, body: `{"results":[{"id":"ID","status":"accepted"}]}`},
+		{name: "an array behind a byte order mark", ask: ask{token: publishToken, body: "\ufeff[" + one + "]"}, want: 200, body: `{"results":[{"id":"ID","status":"accepted"}]}`},
+		{
+			name: "in UTF-16", ask: ask{token: publishToken, body: "\xff\xfe{\x00}\x00"}, want: 400,
+			body: `{"status":400,"detail":[{"msg":"the body is not JSON: the text is UTF-16 or UTF-32; send UTF-8","type":"validation_error"}],"request_id":"REQ"}`,
+		},
 		{name: "an empty array", ask: ask{token: publishToken, body: `[]`}, want: 200, body: `{"results":[]}`},
 		{
 			name: "lines", want: 200,

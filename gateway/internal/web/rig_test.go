@@ -64,7 +64,9 @@ connections:
   alarms: {slack: {webhook: "https://hooks.slack.com/services/T0/B0/abcdefghijkl"}}
   crm:    {slack: {webhook: "https://hooks.slack.com/services/T1/B1/abcdefghijkl"}, tenant: acme}
 webhooks:
-  - {name: warehouse, url: "https://hook.example.com/in", events: [response.updated], secrets: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw]}
+  - {name: warehouse, url: "https://hook.example.com/in", events: [response.updated], when: nps_score <= 8, secrets: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw]}
+  - {name: relay, url: "https://hooks.zapier.com/hooks/catch/1/abcdef", events: [response.updated], enabled: false, body: {id: response.id, score: nps_score}, signature: none}
+  - {name: signed, url: "https://hook.example.com/{{ response.id }}", body: event, preset: pollqr, secrets: [a-secret-that-pollqr-shares-with-us]}
 rules:
   - {name: detractor, when: nps_score <= 6, send: [alarms]}
   - {name: promoter, when: nps_score >= 9, send: [alarms, warehouse]}

@@ -17,6 +17,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/source"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/rules/event"
+	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
 // Type is what kind of thing went wrong, a closed set.
@@ -109,6 +110,8 @@ func Of(err error) *Problem {
 		return Invalid(field.Error(), strings.Split(field.Path, ".")...)
 	case errors.Is(err, event.ErrTooDeep), errors.Is(err, event.ErrTooManyAnswers), errors.Is(err, source.ErrTooManyEvents):
 		return Invalid(err.Error())
+	case errors.Is(err, jsonpath.ErrUTF16):
+		return Say(fiber.StatusBadRequest, Validation, "the body is not JSON: "+jsonpath.ErrUTF16.Error())
 	case errors.Is(err, event.ErrNotJSON), errors.Is(err, source.ErrNotJSON):
 		return Say(fiber.StatusBadRequest, Validation, "the body is not JSON")
 	case errors.Is(err, state.ErrNotFound):

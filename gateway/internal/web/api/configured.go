@@ -1,19 +1,23 @@
 package api
 
 import (
+	"cmp"
 	"fmt"
 	"sort"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/connectors/webhook"
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/rules"
+	"github.com/surveygate/surveygate/rules/expression"
 )
 
 // kind is one sort of thing that the configuration defines.
@@ -47,10 +51,13 @@ type thing struct {
 	At      *fileView `json:"defined_in,omitempty"`
 	// Events are those that a rule or a webhook hears.
 	Events []string `json:"events,omitempty"`
+	// When is the condition of a rule or a webhook.
+	When string `json:"when,omitempty"`
 
 	*sourceView
 	*ruleView
 	*targetView
+	*webhookView
 }
 
 type sourceView struct {
@@ -65,7 +72,6 @@ type sourceView struct {
 }
 
 type ruleView struct {
-	When  string     `json:"when,omitempty"`
 	Delay string     `json:"delay,omitempty"`
 	Once  bool       `json:"once,omitempty"`
 	Send  []stepView `json:"send"`
@@ -79,6 +85,16 @@ type stepView struct {
 
 type targetView struct {
 	Product string `json:"product"`
+}
+
+// webhookView is what a webhook sends, and where to.
+type webhookView struct {
+	// URL is as it is written, or [secret] where it is a credential.
+	URL string `json:"url"`
+	// Body is raw, event, cloudevents or cloudevents-binary, or the names of a mapping's fields.
+	Body string `json:"body"`
+	// Signature is a style, or the header of one of one's own.
+	Signature string `json:"signature"`
 }
 
 // things are a tenant's of one kind, by name. A rule of every tenant is shown in each.
@@ -100,27 +116,51 @@ func (k kind) things(c *config.Config, tenant string, showSecrets bool) []thing 
 		}
 		for _, r := range c.Rules {
 			if r.Match.Kind == rules.RuleKind && (r.Tenant == tenant || r.Tenant == access.AnyTenant) {
-				all = append(all, thing{Name: r.Name, Tenant: r.Tenant, Enabled: !r.Match.Disabled, At: viewFile(r.At), Events: r.Match.Events, ruleView: viewRule(r, tenant, destinations)})
+				all = append(all, thing{Name: r.Name, Tenant: r.Tenant, Enabled: !r.Match.Disabled, At: viewFile(r.At), Events: r.Match.Events, When: whenText(r.Match.When), ruleView: viewRule(r, tenant, destinations)})
 			}
 		}
 	case connections, webhooks:
-		heard := map[string][]string{}
+		heard, when := map[string][]string{}, map[string]string{}
 		for _, r := range c.Rules {
 			if r.Match.Kind == rules.WebhookKind && r.Tenant == tenant {
-				heard[r.Name] = r.Match.Events
+				heard[r.Name], when[r.Name] = r.Match.Events, whenText(r.Match.When)
 			}
 		}
 		for _, d := range c.Destinations {
 			if d.Tenant == tenant && (d.Product == "webhook") == (k == webhooks) {
 				all = append(all, thing{
 					Name: d.Name, Tenant: d.Tenant, Enabled: d.Enabled, At: viewFile(d.At), Events: heard[d.Name],
-					targetView: &targetView{Product: d.Product},
+					targetView: &targetView{Product: d.Product}, When: when[d.Name], webhookView: viewWebhook(d),
 				})
 			}
 		}
 	}
 	sort.SliceStable(all, func(i, j int) bool { return all[i].Name < all[j].Name })
 	return all
+}
+
+// whenText is a condition as it was written.
+func whenText(c *expression.Condition) string {
+	if c == nil {
+		return ""
+	}
+	return c.String()
+}
+
+// viewWebhook shows a webhook; nil for another product.
+func viewWebhook(d *config.Destination) *webhookView {
+	w, ok := d.Alone.(*webhook.Connector)
+	if !ok {
+		return nil
+	}
+	v := &webhookView{URL: w.URL.String(), Body: string(cmp.Or(w.Body.Word, webhook.RawBytes)), Signature: w.Style().Style}
+	if !w.Body.Values.IsZero() {
+		v.Body = "a mapping of " + strings.Join(w.Body.Values.Keys(), ", ")
+	}
+	if v.Signature == "" {
+		v.Signature = "header " + w.Style().Header
+	}
+	return v
 }
 
 func viewSource(s *config.Source, showSecrets bool) *sourceView {
@@ -151,9 +191,6 @@ func viewSource(s *config.Source, showSecrets bool) *sourceView {
 // viewRule shows a rule as it runs in a tenant, whose destinations are given.
 func viewRule(r *config.Rule, tenant string, destinations map[string]*config.Destination) *ruleView {
 	v := &ruleView{Once: r.Once, Send: []stepView{}}
-	if r.Match.When != nil {
-		v.When = r.Match.When.String()
-	}
 	if r.Delay > 0 {
 		v.Delay = r.Delay.String()
 	}

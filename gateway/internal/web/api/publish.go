@@ -19,6 +19,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
 	"github.com/surveygate/surveygate/rules/event"
+	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
 // MaxBody is the largest body of published events; each event in it has at most intake.MaxBody.
@@ -158,7 +159,7 @@ func repeatedAttribute(header *fasthttp.RequestHeader) (repeated string) {
 }
 
 func isArray(body []byte) bool {
-	body = bytes.TrimLeft(body, " \t\r\n")
+	body = bytes.TrimLeft(jsonpath.Unmarked(body), " \t\r\n")
 	return len(body) > 0 && body[0] == '['
 }
 

@@ -42,8 +42,8 @@ type mask struct {
 	places source.Places
 	// path is what stands before a path token in the source's address.
 	path []byte
-	// decode is how the source's platform writes bodies, whatever a request says of its own.
-	decode source.Decoder
+	// profile says how the source's platform writes bodies, whatever a request says of its own; it may be nil.
+	profile *source.Profile
 }
 
 // minMasked is the length below which a secret would blot out ordinary text.
@@ -73,11 +73,7 @@ func newMask(s *source.Source, req *source.Request) mask {
 			add(text)
 		}
 	}
-	m := mask{cutter: redact.New(texts...), places: s.Places(), path: []byte("/in/" + s.Name + "/")}
-	if s.Profile != nil {
-		m.decode = s.Profile.Decode
-	}
-	return m
+	return mask{cutter: redact.New(texts...), places: s.Places(), path: []byte("/in/" + s.Name + "/"), profile: s.Profile}
 }
 
 // text is a text that is kept whole, without secrets. What is given is not changed.
@@ -121,10 +117,14 @@ func (m mask) hide(p part, contentType []byte, names redact.Hide) part {
 	inFields := func(name string) bool { return m.places.Fields[name] || names(name) }
 	kind, _, _ := mime.ParseMediaType(string(contentType))
 	isJSON := kind == "application/json"
+	var decoder source.Decoder
+	if m.profile != nil {
+		decoder = m.profile.DecoderOf(p.bytes)
+	}
 	switch {
-	case kind == "multipart/form-data", m.decode == source.DecodeMultipart && !isJSON:
+	case kind == "multipart/form-data", decoder == source.DecodeMultipart && !isJSON:
 		b = redact.Multipart(b, source.Boundary(string(contentType), p.bytes), inFields, hidden)
-	case kind == "application/x-www-form-urlencoded", m.decode == source.DecodeForm && !isJSON:
+	case kind == "application/x-www-form-urlencoded", decoder == source.DecodeForm && !isJSON:
 		b = redact.Form(b, inFields, hidden)
 	}
 	// Whatever a request says of its body: it may be JSON, or hold some.

@@ -140,7 +140,7 @@ func unreadable(err error) rejection {
 	switch {
 	case errors.Is(err, source.ErrNotJSON), errors.Is(err, event.ErrNotJSON):
 		r.reason = "not json"
-		r.problem = answer.Say(fiber.StatusBadRequest, answer.Validation, "the body is not JSON")
+		r.problem = answer.Of(err)
 	case errors.Is(err, event.ErrTooDeep):
 		r.reason = "too deep"
 		r.problem = answer.Invalid("the body is nested deeper than 64 levels")
