@@ -92,10 +92,10 @@ func (l *Loop) end(t *trial, j *job, v connectors.Verdict, began, end time.Time)
 		took = end.Sub(began)
 		d.Attempts++
 		record := state.Attempt{
-			N: d.Attempts, At: began, Took: took, Verdict: string(v.Kind), Reason: v.Reason,
+			N: d.Attempts, At: began, Took: took, Verdict: string(v.Kind), Reason: t.reason(v),
 			Status: t.status, Sent: t.bytesSent / len(t.jobs), Received: t.bytesReceived / len(t.jobs),
 		}
-		if v.Kind != connectors.Delivered || j.destination.CaptureAll {
+		if v.Kind != connectors.Delivered || t.fault() != "" || j.destination.CaptureAll {
 			record.Request, record.Response = t.transcripts(j)
 		}
 		d.Log = []state.Attempt{record}

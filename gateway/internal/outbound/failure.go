@@ -163,14 +163,32 @@ func exchangeFailure(err error, over bool, timeout time.Duration) *Error {
 	case errors.As(err, &small), strings.Contains(err.Error(), "response headers exceeded"): // net/http has no name for it
 		return &Error{Protocol, headerTooLarge}
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return &Error{Protocol, "the answer broke off"}
+		return &Error{Protocol, brokenOff}
 	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrClosed), errors.Is(err, errStale):
-		return &Error{Protocol, "the connection was closed without an answer"}
+		return &Error{Protocol, closedEarly}
 	}
 	if reason := systemReason(err); reason != "" {
 		return &Error{Protocol, reason}
 	}
-	return &Error{Protocol, "the answer is not HTTP"}
+	return &Error{Protocol, notHTTP}
 }
+
+const notHTTP = "the answer is not HTTP"
+
+// faultOf is the reason of a failure that came behind the status line.
+func faultOf(reason string) string {
+	switch reason {
+	case notHTTP:
+		return faultFraming
+	case closedEarly:
+		return brokenOff
+	}
+	return reason
+}
+
+const (
+	brokenOff   = "the answer broke off"
+	closedEarly = "the connection was closed without an answer"
+)
 
 var headerTooLarge = fmt.Sprintf("the answer's header is larger than %d KiB", HeaderCap>>10)

@@ -72,7 +72,12 @@ func listen(t testing.TB, talk func(p *peer, c net.Conn, n int)) *peer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &peer{url: "http://" + l.Addr().String()}
+	return listenOn(t, l, "http", talk)
+}
+
+func listenOn(t testing.TB, l net.Listener, scheme string, talk func(p *peer, c net.Conn, n int)) *peer {
+	t.Helper()
+	p := &peer{url: scheme + "://" + l.Addr().String()}
 	var open sync.WaitGroup
 	var all []net.Conn
 	open.Go(func() {

@@ -24,6 +24,8 @@ type conn struct {
 	// kept is true from the second request on.
 	kept bool
 	idle time.Time
+	// peek reads ahead without waiting; nil until quiet first needs it.
+	peek *peek
 }
 
 // pools holds the kept connections. A timer runs only while there are any.

@@ -163,8 +163,14 @@ func (s *Sender) Send(ctx context.Context, req *connectors.Request, a Attempt) R
 		by = r.std
 	}
 	got, err := by.send(ctx, w, deadline)
-	if status := got.response.Status; err == nil && (status < 200 || status > 999) {
-		err = &phaseError{phaseExchange, errProtocol("the answer is not HTTP")}
+	if status := got.response.Status; err == nil && !isFinal(status) {
+		err = &phaseError{phaseExchange, errProtocol(notHTTP)}
+	}
+	if err != nil && isFinal(got.response.Status) { // what the status line said stands
+		if got.response.Truncated = true; got.response.Fault == "" {
+			got.response.Fault = faultOf(explain(ctx, err, deadline, timeout).Error())
+		}
+		err = nil
 	}
 	if err != nil {
 		result := failed(explain(ctx, err, deadline, timeout), got, begun)

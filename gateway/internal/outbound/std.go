@@ -45,7 +45,7 @@ func index(b bool) int {
 type forDestination struct{}
 
 // counting makes connections that count in the bound of all.
-func counting(d *net.Dialer, all *connections) func(context.Context, string, string) (net.Conn, error) {
+func counting(d *net.Dialer, all *connections) dialContext {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		destination, _ := ctx.Value(forDestination{}).(string)
 		deadline, ok := ctx.Deadline()
@@ -57,9 +57,10 @@ func counting(d *net.Dialer, all *connections) func(context.Context, string, str
 }
 
 func newClient(g *guard, r *net.Resolver, t *tls.Config, all *connections) *http.Transport {
-	d := &net.Dialer{Timeout: ConnectTimeout, Resolver: r, Control: g.control}
+	dial := counting(&net.Dialer{Timeout: ConnectTimeout, Resolver: r, Control: g.control}, all)
 	c := &http.Transport{
-		DialContext:            counting(d, all),
+		DialContext:            dial.plain,
+		DialTLSContext:         dial.secure(t),
 		TLSClientConfig:        t,
 		TLSHandshakeTimeout:    ConnectTimeout,
 		DisableCompression:     true, // a few bytes must not become many
@@ -75,7 +76,7 @@ func newClient(g *guard, r *net.Resolver, t *tls.Config, all *connections) *http
 	// The proxy is the operator's, wherever it stands; what lies behind it is for the proxy to guard.
 	proxy, err := g.policy.proxy()
 	c.Proxy = func(*http.Request) (*url.URL, error) { return proxy, err }
-	c.DialContext = counting(&net.Dialer{Timeout: ConnectTimeout, Resolver: r}, all)
+	c.DialContext, c.DialTLSContext = counting(&net.Dialer{Timeout: ConnectTimeout, Resolver: r}, all).plain, nil
 	return c
 }
 
@@ -93,6 +94,7 @@ type trace struct {
 	secured   atomic.Bool
 	began     atomic.Bool
 	reached   atomic.Bool
+	conn      atomic.Pointer[watched] // nil: HTTP/2, or TLS through a proxy
 }
 
 func (t *trace) hooks() *httptrace.ClientTrace {
@@ -100,8 +102,15 @@ func (t *trace) hooks() *httptrace.ClientTrace {
 		ConnectDone:       func(_, _ string, err error) { t.connected.Store(err == nil) },
 		TLSHandshakeStart: func() { t.began.Store(true) },
 		TLSHandshakeDone:  func(_ tls.ConnectionState, err error) { t.secured.Store(err == nil) },
-		GotConn:           func(httptrace.GotConnInfo) { t.connected.Store(true); t.secured.Store(true) },
-		WroteHeaders:      func() { t.reached.Store(true) },
+		GotConn: func(info httptrace.GotConnInfo) {
+			t.connected.Store(true)
+			t.secured.Store(true)
+			if c, ok := info.Conn.(*watched); ok {
+				c.begin()
+				t.conn.Store(c)
+			}
+		},
+		WroteHeaders: func() { t.reached.Store(true) },
 	}
 }
 
@@ -129,12 +138,23 @@ func (s *std) send(ctx context.Context, w *wire, deadline time.Time) (answer, er
 	}
 	res, err := s.clients[index(w.key.trusted)][index(!w.tls)].RoundTrip(req)
 	got.reached = t.reached.Load()
+	conn := t.conn.Load()
 	if err != nil {
+		if conn != nil && got.reached {
+			head := conn.head()
+			salvage(head, &got)
+			if headEnd(head) == 0 && len(head) > 0 && len(head) < HeaderCap && !isTimeout(err) && ctx.Err() == nil {
+				err = io.ErrUnexpectedEOF // net/http also finds fault with the half of a line
+			}
+		}
 		return got, &phaseError{t.phase(w, err), err}
 	}
 	defer func() { _ = res.Body.Close() }()
 	got.reached = true
 	got.response.Status, got.response.Header = res.StatusCode, res.Header
+	if conn != nil {
+		got.response.Fault = conn.fault()
+	}
 	if err := got.read(res, w.keep); err != nil {
 		return got, &phaseError{phaseExchange, err}
 	}
@@ -172,19 +192,18 @@ func (got *answer) read(res *http.Response, keep int) error {
 	}
 	n, err := b.ReadFrom(io.LimitReader(res.Body, int64(keep)+1))
 	got.received = int(n)
+	if b.Len() > 0 {
+		got.response.Body = b.Bytes()[:min(b.Len(), keep)]
+	}
 	if err != nil {
 		return err
 	}
 	if int(n) > keep {
 		got.response.Truncated = true
-		b.Truncate(keep)
 		if res.ContentLength >= 0 && res.ContentLength-n <= drainBelow {
 			rest, _ := io.Copy(io.Discard, res.Body)
 			got.received += int(rest)
 		}
-	}
-	if b.Len() > 0 {
-		got.response.Body = b.Bytes()
 	}
 	return nil
 }
