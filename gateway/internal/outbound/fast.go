@@ -169,13 +169,12 @@ func (c *conn) roundTrip(w *wire, got *answer) (bool, error) {
 		readers.Put(br)
 	}()
 	head, err := readHead(br)
-	var silent *silentError
-	switch {
-	case err == nil:
+	if err == nil {
 		err = parseHead(br, resp, head, got)
-	case errors.As(err, &silent) && writeErr != nil:
-		return false, &phaseError{phaseExchange, writeErr}
-	case errors.As(err, &silent):
+	} else if _, silent := errors.AsType[*silentError](err); silent {
+		if writeErr != nil {
+			return false, &phaseError{phaseExchange, writeErr}
+		}
 		return false, stale(c, err)
 	}
 	if err != nil {

@@ -4,11 +4,12 @@ package outbound
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
 	"syscall"
 )
 
-// peek looks at a socket without waiting and without taking anything from it.
+// peek looks at a socket without waiting.
 type peek struct {
 	raw   syscall.RawConn
 	look  func(fd uintptr) bool // made once, because a closure for each request would be an allocation
@@ -36,8 +37,9 @@ func newPeek(c net.Conn) *peek {
 	}
 	p := &peek{}
 	p.look = func(fd uintptr) bool {
-		_, _, err := syscall.Recvfrom(int(fd), p.byte[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		p.quiet = err == syscall.EAGAIN || err == syscall.EWOULDBLOCK || err == syscall.EINTR
+		// Sockets of Go do not block. What is read is lost, and so is the connection then.
+		_, err := syscall.Read(int(fd), p.byte[:])
+		p.quiet = errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EWOULDBLOCK)
 		return true
 	}
 	if sc, ok := c.(syscall.Conn); ok {
