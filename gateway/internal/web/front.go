@@ -81,6 +81,9 @@ func (f *front) handle(c *fasthttp.RequestCtx) {
 	conn := c.Conn().(*listener.Conn)
 	defer conn.Served()
 	defer f.recovered(c)
+	if ambiguous(&c.Request.Header) {
+		c.SetConnectionClose()
+	}
 	if c.Request.IsBodyStream() {
 		if err := f.readBody(c, conn); err != nil {
 			f.refuse(c, conn, err)
