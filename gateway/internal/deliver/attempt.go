@@ -17,30 +17,27 @@ const busyFor = time.Second
 
 // attempt builds, sends and judges one delivery, or a batch of them, and settles each.
 func (l *Loop) attempt(lane *lane, lead *job) {
-	jobs, probe := lead.unit(), lead.probe
+	jobs, epoch := lead.unit(), lead.epoch
 	for {
-		if jobs = l.attemptOf(lane, jobs, probe); len(jobs) == 0 {
+		if jobs = l.attemptOf(lane, jobs, epoch); len(jobs) == 0 {
 			return
 		}
-		probe = false
 		lane.anotherTurn()
 	}
 }
 
 // attemptOf makes one request, or one chain of them, and returns the deliveries that had no room in it.
-func (l *Loop) attemptOf(lane *lane, jobs []*job, probe bool) (rest []*job) {
+func (l *Loop) attemptOf(lane *lane, jobs []*job, epoch uint64) (rest []*job) {
 	now := l.Clock.Now()
 	destination := jobs[0].destination
 	deadline := now.Add(destination.Timeout)
 	if jobs = l.begun(jobs, deadline); len(jobs) == 0 {
-		lane.unprobe(probe)
 		return nil
 	}
 	t := &trial{jobs: jobs}
 	rest = l.try(t, deadline)
 	end := l.Clock.Now()
 	if t.putOff != "" {
-		lane.unprobe(probe)
 		for _, j := range jobs {
 			d := j.delivery
 			d.State, d.Reason, d.Due, d.Updated, d.Log = state.Waiting, t.putOff, end, end, nil
@@ -52,12 +49,10 @@ func (l *Loop) attemptOf(lane *lane, jobs []*job, probe bool) (rest []*job) {
 		return nil
 	}
 	if len(t.jobs) > 0 {
-		lane.judge(t.health(), t, destination, probe, end)
+		lane.judge(t.health(), t, destination, epoch, end)
 		for i, j := range t.jobs {
 			l.end(t, j, t.of(i), now, end)
 		}
-	} else {
-		lane.unprobe(probe)
 	}
 	for _, o := range t.unsent {
 		l.end(&trial{jobs: []*job{o.job}}, o.job, o.verdict, now, end)

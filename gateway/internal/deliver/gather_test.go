@@ -151,6 +151,7 @@ func TestTheProbeOfABatcherIsOne(t *testing.T) {
 	t.Parallel()
 	b, c, l, manual := idle(t, &many{}, &config.Destination{Batch: config.Batch{Max: 100, Wait: 100 * time.Millisecond}})
 	l.mu.Lock()
+	l.circuit.open()
 	l.change(state.Hold{Kind: state.HoldCircuit, Until: manual.Now().Add(-time.Second)})
 	l.mu.Unlock()
 	if n, _ := l.space(manual.Now()); n != 1 {

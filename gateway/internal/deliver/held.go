@@ -54,7 +54,7 @@ type job struct {
 	deadline time.Time // of the running attempt
 	lease    time.Time // of a due delivery, or one handed over while it ran or gathered
 
-	probe bool // under lane.mu: its answer closes the lane's circuit or opens it again
+	epoch uint64 // of the lane's circuit when a worker took it; under lane.mu
 }
 
 // decide asks all rules; a panic there makes the event a dead letter, because it would come again and again.
