@@ -19,22 +19,32 @@ const busyFor = time.Second
 func (l *Loop) attempt(lane *lane, lead *job) {
 	jobs, epoch := lead.unit(), lead.epoch
 	for {
-		if jobs = l.attemptOf(lane, jobs, epoch); len(jobs) == 0 {
+		lead = jobs[0]
+		jobs = l.attemptOf(lane, jobs, epoch)
+		lane.releasePlaces(lead)
+		if len(jobs) == 0 {
 			return
 		}
 		lane.anotherTurn()
+		if reason, due := lane.await(jobs[0]); reason != "" {
+			for _, j := range jobs {
+				l.postpone(j, reason, due)
+			}
+			return
+		}
 	}
 }
 
 // attemptOf makes one request, or one chain of them, and returns the deliveries that had no room in it.
 func (l *Loop) attemptOf(lane *lane, jobs []*job, epoch uint64) (rest []*job) {
+	lead := jobs[0]
 	now := l.Clock.Now()
 	destination := jobs[0].destination
 	deadline := now.Add(destination.Timeout)
 	if jobs = l.begun(jobs, deadline); len(jobs) == 0 {
 		return nil
 	}
-	t := &trial{jobs: jobs}
+	t := &trial{jobs: jobs, lane: lane, lead: lead}
 	rest = l.try(t, deadline)
 	end := l.Clock.Now()
 	if t.putOff != "" {

@@ -49,7 +49,8 @@ type lane struct {
 	under       int // deliveries that workers have
 	workers     int
 	gather      gathering
-	limiter     *rate.Limiter // nil without a rate
+	limiter     *rate.Limiter // of what is admitted; nil without a rate
+	pace        *pace         // of what begins; nil without a rate
 	hold        state.Hold    // zero: none
 	changes     uint64        // of hold by the lane itself, so that a refresh overwrites no newer one
 	unwritten   bool          // the store does not know hold yet
@@ -67,6 +68,7 @@ type lanes struct {
 	mu      sync.RWMutex
 	byKey   map[laneKey]*lane
 	behind  map[*lane]struct{} // those with a backlog
+	halt    chan struct{}      // closed by stop
 	stopped bool
 }
 
@@ -111,7 +113,10 @@ func (ls *lanes) withBacklog() []*lane {
 // stop lets running attempts go on and starts no new ones.
 func (ls *lanes) stop() {
 	ls.mu.Lock()
-	ls.stopped = true
+	if !ls.stopped {
+		ls.stopped = true
+		close(ls.halt)
+	}
 	ls.mu.Unlock()
 	for _, l := range ls.all() {
 		l.mu.Lock()
@@ -130,8 +135,11 @@ func (l *lane) use(d *config.Destination) {
 	}
 	l.destination = d
 	if d.Rate.Events <= 0 {
-		l.limiter = nil
+		l.limiter, l.pace = nil, nil
 		return
+	}
+	if l.pace == nil || l.pace.most != d.Rate.Events || l.pace.window != d.Rate.Per {
+		l.pace = newPace(d.Rate.Events, d.Rate.Per)
 	}
 	limit := rate.Limit(float64(d.Rate.Events) / d.Rate.Per.Seconds())
 	burst := max(1, int(float64(limit))) // a second's worth
@@ -353,9 +361,13 @@ func (l *lane) work() {
 		if j == nil {
 			return
 		}
+		due := l.loop.Clock.Now()
+		if reason == "" {
+			reason, due = l.await(j)
+		}
 		if reason != "" {
 			for _, j := range j.unit() {
-				l.loop.postpone(j, reason, l.loop.Clock.Now())
+				l.loop.postpone(j, reason, due)
 			}
 		} else {
 			l.loop.attempt(l, j)

@@ -17,6 +17,8 @@ const chainSteps = 5
 
 // trial is what one attempt came to.
 type trial struct {
+	lane    *lane
+	lead    *job   // has the places of the lane's pace
 	jobs    []*job // that the request told of
 	unsent  []unsent
 	verdict connectors.Verdict
@@ -126,6 +128,9 @@ func (l *Loop) try(t *trial, deadline time.Time) (rest []*job) {
 		if left <= 0 {
 			t.verdict = connectors.TryAgain(fmt.Sprintf("no time left for request %d of the attempt", len(trail)+1))
 			return rest
+		}
+		if len(trail) > 0 {
+			t.lane.another(t.lead)
 		}
 		res := l.Sender.Send(l.sending, req, options(first, req, left))
 		if res.Kind == outbound.Canceled {
