@@ -54,45 +54,36 @@ func (f *fast) send(ctx context.Context, w *wire, deadline time.Time) (answer, e
 		}
 		reached = true
 	}
-	nc, err := f.dial(ctx, w, deadline)
+	nc, auth, err := f.dial(ctx, w, deadline)
 	if err != nil {
 		return answer{reached: reached}, err
 	}
 	got, err := f.exchange(ctx, p, &conn{Conn: nc}, w, deadline)
+	err = asked(auth, err)
 	got.reached = got.reached || reached
 	return got, err
 }
 
 // dial makes a connection to an address that the guard has seen.
-func (f *fast) dial(ctx context.Context, w *wire, deadline time.Time) (net.Conn, error) {
+func (f *fast) dial(ctx context.Context, w *wire, deadline time.Time) (net.Conn, clientAuth, error) {
 	g := guard{policy: f.policy, trusted: w.key.trusted, plain: !w.tls}
 	d := net.Dialer{Timeout: ConnectTimeout, Deadline: deadline, Resolver: f.resolver, Control: g.control}
 	nc, err := f.pools.all.dial(ctx, w.key.destination, deadline, func() (net.Conn, error) { return d.DialContext(ctx, "tcp", w.addr) })
 	if err != nil {
-		return nil, &phaseError{phaseConnect, err}
+		return nil, notAsked, &phaseError{phaseConnect, err}
 	}
 	if !w.tls {
-		return nc, nil
+		return nc, notAsked, nil
 	}
-	tc, err := handshake(ctx, nc, f.tls, w.url.Hostname(), min(ConnectTimeout, deadline.Sub(wall.Now())), "http/1.1")
+	config := f.tls
+	if w.identity != nil {
+		config = w.identity.config
+	}
+	tc, auth, err := handshake(ctx, nc, config, w.url.Hostname(), min(ConnectTimeout, deadline.Sub(wall.Now())), "http/1.1")
 	if err != nil {
-		return nil, err
+		return nil, auth, err
 	}
-	return tc, nil
-}
-
-// handshake secures a connection, or closes it.
-func handshake(ctx context.Context, nc net.Conn, config *tls.Config, host string, within time.Duration, protocols ...string) (*tls.Conn, error) {
-	config = config.Clone()
-	config.ServerName, config.NextProtos = host, protocols
-	tc := tls.Client(nc, config)
-	ctx, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
-	if err := tc.HandshakeContext(ctx); err != nil {
-		_ = nc.Close()
-		return nil, &phaseError{phaseTLS, err}
-	}
-	return tc, nil
+	return tc, auth, nil
 }
 
 // past is a deadline that is over.

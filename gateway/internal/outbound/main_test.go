@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -36,6 +38,9 @@ func both(t *testing.T, test func(t *testing.T, by outbound.Transport)) {
 		})
 	}
 }
+
+// quietLog is for receivers that refuse connections on purpose.
+var quietLog = log.New(io.Discard, "", 0)
 
 func sender(t testing.TB, o outbound.Options) *outbound.Sender {
 	t.Helper()

@@ -255,7 +255,7 @@ func TestTLS(t *testing.T) {
 			url    string
 			reason string
 		}{
-			"unknown authority": {sender(t, outbound.Options{Policy: loopback}), srv.URL, "the certificate is signed by an unknown authority"},
+			"unknown authority": {sender(t, outbound.Options{Policy: loopback}), srv.URL, "the certificate is signed by an unknown authority: name it in `outbound.ca` or the destination's `tls: {ca}`"},
 			"another name": {
 				sender(t, outbound.Options{Policy: loopback, RootCAs: roots, Resolver: resolver(t, map[string][]netip.Addr{"other.test": local})}),
 				strings.Replace(srv.URL, "127.0.0.1", "other.test", 1), "the certificate is for another name",

@@ -18,20 +18,33 @@ import (
 
 // std is net/http: HTTP/2 where the peer has it, and egress proxies.
 type std struct {
-	all *connections
+	all      *connections
+	policy   Policy
+	resolver *net.Resolver
 	// clients are apart by trust and by plain http, since a connection is checked when it is made.
 	clients [2][2]*http.Transport
 }
 
 func newStd(p Policy, r *net.Resolver, t *tls.Config, all *connections) *std {
-	s := &std{all: all}
+	s := &std{all: all, policy: p, resolver: r}
 	for _, trusted := range []bool{false, true} {
 		for _, plain := range []bool{false, true} {
-			g := &guard{policy: p, trusted: trusted, plain: plain}
-			s.clients[index(trusted)][index(plain)] = newClient(g, r, t.Clone(), all)
+			s.clients[index(trusted)][index(plain)] = s.client(trusted, plain, t)
 		}
 	}
 	return s
+}
+
+func (s *std) client(trusted, plain bool, t *tls.Config) *http.Transport {
+	return newClient(&guard{policy: s.policy, trusted: trusted, plain: plain}, s.resolver, t.Clone(), s.all)
+}
+
+// of returns the client of a request.
+func (s *std) of(w *wire) *http.Transport {
+	if w.identity == nil {
+		return s.clients[index(w.key.trusted)][index(!w.tls)]
+	}
+	return w.identity.client(w.key.trusted, !w.tls, func(t *tls.Config) *http.Transport { return s.client(w.key.trusted, !w.tls, t) })
 }
 
 func index(b bool) int {
@@ -136,7 +149,7 @@ func (s *std) send(ctx context.Context, w *wire, deadline time.Time) (answer, er
 		// where a kept one had been closed.
 		req.Header["Idempotency-Key"] = []string{}
 	}
-	res, err := s.clients[index(w.key.trusted)][index(!w.tls)].RoundTrip(req)
+	res, err := s.of(w).RoundTrip(req)
 	got.reached = t.reached.Load()
 	conn := t.conn.Load()
 	if err != nil {
@@ -146,6 +159,9 @@ func (s *std) send(ctx context.Context, w *wire, deadline time.Time) (answer, er
 			if headEnd(head) == 0 && len(head) > 0 && len(head) < HeaderCap && !isTimeout(err) && ctx.Err() == nil {
 				err = io.ErrUnexpectedEOF // net/http also finds fault with the half of a line
 			}
+		}
+		if conn != nil {
+			err = asked(conn.auth, err)
 		}
 		return got, &phaseError{t.phase(w, err), err}
 	}

@@ -11,6 +11,7 @@ import (
 // net/http says nothing of a status line whose head is faulty, and nothing of framing that it corrects in silence.
 type watched struct {
 	net.Conn
+	auth clientAuth
 
 	mu     sync.Mutex
 	answer []byte // of the request that is under way, its first HeaderCap bytes
@@ -90,13 +91,13 @@ func (dial dialContext) secure(config *tls.Config) dialContext {
 		if err != nil {
 			host = address
 		}
-		tc, err := handshake(ctx, nc, config, host, ConnectTimeout, "h2", "http/1.1")
+		tc, auth, err := handshake(ctx, nc, config, host, ConnectTimeout, "h2", "http/1.1")
 		if err != nil {
 			return nil, err
 		}
 		if tc.ConnectionState().NegotiatedProtocol == "h2" {
 			return tc, nil
 		}
-		return &watched{Conn: tc}, nil
+		return &watched{Conn: tc, auth: auth}, nil
 	}
 }
