@@ -297,6 +297,7 @@ func options(j *job, req *connectors.Request, left time.Duration) outbound.Attem
 		Trusted:     true, // all destinations are from the file so far
 		Destination: j.delivery.Tenant + "/" + j.delivery.Destination,
 		MaxConns:    j.destination.Concurrency,
+		TLS:         j.destination.TLS,
 		Keep:        min(req.Keep, keepMost),
 	}
 }

@@ -151,6 +151,14 @@ func inTime(setting string, c *x509.Certificate, now time.Time) error {
 	return nil
 }
 
+// Expires is when the certificate is no longer valid; zero where there is none.
+func (t *ClientTLS) Expires() time.Time {
+	if t.certificate == nil {
+		return time.Time{}
+	}
+	return t.certificate.Leaf.NotAfter
+}
+
 // Fingerprint tells one destination's TLS from another; it is empty where there is none.
 func (t *ClientTLS) Fingerprint() string {
 	if t == nil {
