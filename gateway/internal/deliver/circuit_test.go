@@ -142,6 +142,34 @@ func TestCircuitRecoversInSteps(t *testing.T) {
 	}
 }
 
+// A circuit that another replica opens is open here, and half open when that one closes it: not every replica lets its part
+// of the backlog out at once.
+func TestCircuitOfAnotherReplica(t *testing.T) {
+	t.Parallel()
+	b, l, now, answer := idleLane(t)
+	open := state.Hold{Kind: state.HoldCircuit, Reason: "503", Since: now.Now(), Until: now.Now().Add(20 * time.Second)}
+	for _, h := range []state.Hold{open, {}} {
+		if err := b.store.Hold(t.Context(), "default", "crm", h, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.loop.learnHolds(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		l.mu.Lock()
+		if l.hold.Kind != h.Kind || l.circuit.limit != 1 {
+			t.Errorf("hold %q here where it is %q there, %d at once", l.hold.Kind, h.Kind, l.circuit.limit)
+		}
+		l.mu.Unlock()
+	}
+	if n, _ := l.space(now.Now()); n != 1 {
+		t.Errorf("room for %d", n)
+	}
+	answer(200, 0)
+	if l.circuit.limit != 2 {
+		t.Errorf("%d at once after a good answer", l.circuit.limit)
+	}
+}
+
 // The backlog of an outage goes out step by step: no more at once than have been answered well since, and one more.
 func TestBacklogGoesOutInSteps(t *testing.T) {
 	t.Parallel()

@@ -49,26 +49,6 @@ func (t *trial) of(i int) connectors.Verdict {
 	return t.verdict
 }
 
-// fault is what was wrong with the answer behind its status line, or "".
-func (t *trial) fault() string {
-	if t.response == nil {
-		return ""
-	}
-	return t.response.Fault
-}
-
-// reason is a verdict's with the fault of the answer, so that a person sees both.
-func (t *trial) reason(v connectors.Verdict) string {
-	switch fault := t.fault(); {
-	case fault == "" || fault == v.Reason:
-		return v.Reason
-	case v.Reason == "":
-		return fault
-	default:
-		return v.Reason + "; " + fault
-	}
-}
-
 // refused says that a verdict is a batch's as a whole, and so may be the fault of any one in it.
 func (t *trial) refused(v connectors.Verdict) bool {
 	return len(t.jobs) > 1 && len(t.verdict.Each) == 0 && v.Kind == connectors.Rejected
@@ -351,13 +331,6 @@ func judge(c connectors.Connector, d *config.Destination, res *connectors.Respon
 		}
 	}
 	return v
-}
-
-// unsure reports whether a verdict on a success was read from a body that did not come as a whole: what is missing may say
-// otherwise, and a chain that goes on without it may write twice.
-func unsure(res *connectors.Response, v connectors.Verdict) bool {
-	return res.Fault != "" && res.Truncated && res.Status >= 200 && res.Status <= 299 &&
-		(v.Kind == connectors.Rejected || v.Kind == connectors.Continue)
 }
 
 // settled is a verdict within its bounds; one that is none is a fault of the connector.
