@@ -55,7 +55,9 @@ type job struct {
 	lease    time.Time // of a due delivery, or one handed over while it ran or gathered
 
 	epoch uint64 // of the lane's circuit when a worker took it; under lane.mu
-	// places are those of the lane's pace that its attempt has beyond its first request.
+	// pace is the lane's when a worker took it, nil without a rate; places are what its attempt has there beyond its first
+	// request.
+	pace   *pace
 	places int
 }
 

@@ -349,7 +349,7 @@ func (l *lane) next() (j *job, reason string) {
 		l.fallBehind()
 		return j, reason
 	}
-	j.epoch = l.circuit.epoch
+	j.epoch, j.pace = l.circuit.epoch, l.pace
 	l.staff() // the circuit may let more run than before
 	return j, ""
 }
@@ -361,13 +361,13 @@ func (l *lane) work() {
 		if j == nil {
 			return
 		}
-		due := l.loop.Clock.Now()
-		if reason == "" {
+		var due time.Time
+		if reason == "" && j.pace != nil {
 			reason, due = l.await(j)
 		}
 		if reason != "" {
 			for _, j := range j.unit() {
-				l.loop.postpone(j, reason, due)
+				l.loop.postpone(j, reason, later(l.loop.Clock.Now(), due))
 			}
 		} else {
 			l.loop.attempt(l, j)

@@ -88,34 +88,36 @@ func (l *lane) await(j *job) (reason string, due time.Time) {
 func (l *lane) takePlaces(j *job, now time.Time) (wait time.Duration, reason string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	j.places = 0
-	if l.pace == nil {
+	if j.pace, j.places = l.pace, 0; j.pace == nil {
 		return 0, ""
 	}
 	if reason = l.refuses(now); reason != "" {
 		return 0, reason
 	}
-	if wait = l.pace.take(j.requests, now); wait == 0 {
-		j.places = min(j.requests, l.pace.most) - 1
+	if wait = j.pace.take(j.requests, now); wait == 0 {
+		j.places = min(j.requests, j.pace.most) - 1
 	}
 	return wait, ""
 }
 
 // another counts one more request of an attempt.
 func (l *lane) another(j *job) {
+	if j.pace == nil {
+		return
+	}
+	now := l.loop.Clock.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.pace != nil {
-		j.places = l.pace.another(j.places, l.loop.Clock.Now())
-	}
+	j.places = j.pace.another(j.places, now)
 }
 
 // releasePlaces gives back the places that an attempt did not need.
 func (l *lane) releasePlaces(j *job) {
+	if j.pace == nil {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.pace != nil {
-		l.pace.done(j.places)
-	}
+	j.pace.done(j.places)
 	j.places = 0
 }

@@ -52,7 +52,7 @@ func (f *fast) send(ctx context.Context, w *wire, deadline time.Time) (answer, e
 		if !errors.Is(err, errStale) {
 			return got, err
 		}
-		reached = true
+		reached = got.reached
 	}
 	nc, auth, err := f.dial(ctx, w, deadline)
 	if err != nil {

@@ -57,6 +57,9 @@ func index(b bool) int {
 // forDestination is the key of a context's value: the destination that a connection is made for.
 type forDestination struct{}
 
+// forTrace is the key of another: the trace of the request that a connection is made for.
+type forTrace struct{}
+
 // counting makes connections that count in the bound of all.
 func counting(d *net.Dialer, all *connections) dialContext {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -108,6 +111,7 @@ type trace struct {
 	began     atomic.Bool
 	reached   atomic.Bool
 	conn      atomic.Pointer[watched] // nil: HTTP/2, or TLS through a proxy
+	auth      atomic.Uint32           // clientAuth of the connection that was made for it
 }
 
 func (t *trace) hooks() *httptrace.ClientTrace {
@@ -130,7 +134,7 @@ func (t *trace) hooks() *httptrace.ClientTrace {
 func (s *std) send(ctx context.Context, w *wire, deadline time.Time) (answer, error) {
 	var got answer
 	var t trace
-	ctx, cancel := context.WithDeadline(context.WithValue(ctx, forDestination{}, w.key.destination), deadline)
+	ctx, cancel := context.WithDeadline(context.WithValue(context.WithValue(ctx, forDestination{}, w.key.destination), forTrace{}, &t), deadline)
 	defer cancel()
 	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, t.hooks()), w.method, "http://x", bytes.NewReader(w.body))
 	if err != nil {
@@ -160,9 +164,10 @@ func (s *std) send(ctx context.Context, w *wire, deadline time.Time) (answer, er
 				err = io.ErrUnexpectedEOF // net/http also finds fault with the half of a line
 			}
 		}
-		if conn != nil {
-			err = asked(conn.auth, err)
+		if conn == nil && t.secured.Load() && !isTimeout(err) {
+			err = errors.Join(io.EOF, err) // HTTP/2 has many words for a connection that ended
 		}
+		err = asked(clientAuth(t.auth.Load()), err)
 		return got, &phaseError{t.phase(w, err), err}
 	}
 	defer func() { _ = res.Body.Close() }()
@@ -176,6 +181,9 @@ func (s *std) send(ctx context.Context, w *wire, deadline time.Time) (answer, er
 	}
 	if s.all.wanted() {
 		s.close() // what is idle
+		if w.identity != nil {
+			w.identity.close()
+		}
 	}
 	return got, nil
 }

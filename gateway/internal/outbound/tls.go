@@ -332,6 +332,8 @@ func certificateReason(err error, closed bool) string {
 		return "the connection was closed without an answer, after the receiver asked for a client certificate: set `tls: {cert, key}`"
 	case auth == sent && alert != "":
 		return "the receiver refused the client certificate: " + alert
+	case auth == sent && closed:
+		return "the connection was closed without an answer, after the receiver had seen the client certificate: it may refuse it"
 	}
 	return ""
 }

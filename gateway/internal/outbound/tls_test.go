@@ -90,7 +90,7 @@ func TestClientCertificates(t *testing.T) {
 						t.Fatal(err)
 					}
 					res = s.Send(context.Background(), post(other.URL), a)
-					if res.Kind != outbound.TLS || !strings.HasPrefix(res.Err.Error(), "the receiver refused the client certificate: ") && !strings.HasPrefix(res.Err.Error(), "the peer ended the secure connection: ") {
+					if res.Kind != outbound.TLS || !strings.Contains(res.Err.Error(), "client certificate") {
 						t.Errorf("with another authority's: %s %v", res.Kind, res.Err)
 					}
 				})

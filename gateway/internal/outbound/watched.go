@@ -11,7 +11,6 @@ import (
 // net/http says nothing of a status line whose head is faulty, and nothing of framing that it corrects in silence.
 type watched struct {
 	net.Conn
-	auth clientAuth
 
 	mu     sync.Mutex
 	answer []byte // of the request that is under way, its first HeaderCap bytes
@@ -95,9 +94,12 @@ func (dial dialContext) secure(config *tls.Config) dialContext {
 		if err != nil {
 			return nil, err
 		}
+		if t, ok := ctx.Value(forTrace{}).(*trace); ok {
+			t.auth.Store(uint32(auth))
+		}
 		if tc.ConnectionState().NegotiatedProtocol == "h2" {
 			return tc, nil
 		}
-		return &watched{Conn: tc, auth: auth}, nil
+		return &watched{Conn: tc}, nil
 	}
 }
