@@ -33,7 +33,10 @@ func (l *lane) judge(v connectors.Verdict, t *trial, d *config.Destination, epoc
 	case v.Kind == connectors.Retry:
 		changed = l.failed(v, now)
 	default:
-		l.circuit.count(false, l.destination.Concurrency, now)
+		limit := l.circuit.limit
+		if l.circuit.count(false, l.destination.Concurrency, now); l.circuit.limit != limit {
+			l.staff(l.queued()) // more may run than before
+		}
 		if changed = l.hold.Kind == state.HoldCircuit; changed {
 			l.change(state.Hold{})
 		}

@@ -239,12 +239,12 @@ func (l *lane) line(j *job) {
 		l.queue, l.head = slices.Delete(l.queue, 0, l.head), 0
 	}
 	l.queue = append(l.queue, j)
-	l.staff()
+	l.staff(1)
 }
 
-// staff adds a worker where the queue has work for one. l.mu is held.
-func (l *lane) staff() {
-	if l.queued() > 0 && l.workers < l.atOnce() {
+// staff adds workers, as many as may run beside the others and n at most. l.mu is held.
+func (l *lane) staff(n int) {
+	for n = min(n, l.atOnce()-l.workers); n > 0; n-- {
 		l.workers++
 		l.loop.running.Go(l.work)
 	}
@@ -350,7 +350,6 @@ func (l *lane) next() (j *job, reason string) {
 		return j, reason
 	}
 	j.epoch, j.pace = l.circuit.epoch, l.pace
-	l.staff() // the circuit may let more run than before
 	return j, ""
 }
 
