@@ -141,9 +141,12 @@ func (r *Request) with(f Field) *Request {
 type Response struct {
 	Status int
 	Header http.Header
-	// Body is capped by the gateway; Truncated says that it was longer.
+	// Body is capped by the gateway; Truncated says that it was longer, or did not come as a whole.
 	Body      []byte
 	Truncated bool
+	// Fault says what was wrong with the answer behind its status line, as a body that broke off. The status stands; Header
+	// and Body are what could be read.
+	Fault string
 	// At is when the answer came: Retry-After dates count from it.
 	At time.Time
 	// To is the request that was answered.

@@ -198,7 +198,7 @@ func (p *proof) send(ctx context.Context, req *connectors.Request) outbound.Resu
 	}
 	d := p.destination
 	res := p.sender.Send(ctx, req, outbound.Attempt{
-		DeliveryID: "check", Timeout: min(d.Timeout, outbound.DefaultTimeout), Transport: d.Transport, Trusted: true,
+		DeliveryID: "check", Timeout: min(d.Timeout, outbound.DefaultTimeout), Transport: d.Transport, Trusted: true, TLS: d.TLS,
 		Destination: d.Tenant + "/" + d.Name, MaxConns: 1, Keep: liveKeep,
 	})
 	p.answers[key] = res

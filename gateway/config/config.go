@@ -109,6 +109,8 @@ type Destination struct {
 	// CaptureAll keeps requests and responses of successes too.
 	CaptureAll bool
 	Transport  outbound.Transport
+	// TLS is the destination's own; nil is that of all.
+	TLS *outbound.ClientTLS
 	// Ordered ⟨later⟩ is `order: response`.
 	Ordered bool
 	// Credentials are what a pause by `revoked` is tied to: the secrets, and what else the connection says. Address is

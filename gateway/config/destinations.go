@@ -51,6 +51,7 @@ func (l *loader) addConnections(f *fileSettings) {
 		connector, _ := connectors.New(d.Product)
 		l.delivery(d, e.Node, s.deliverySettings, "", connector)
 		l.connect(d, connector)
+		l.tls(d, e.Node.Key("tls"), connector)
 	}
 }
 

@@ -69,6 +69,7 @@ func (l *loader) globals(f *fileSettings) {
 				l.fault(proxy.Refusal("proxy", err))
 			}
 		}
+		l.authorities(f.Node.Key("outbound").Key("ca"))
 	}
 }
 

@@ -140,7 +140,8 @@ type deliverySettings struct {
 	// Concurrency is how many requests run at once; without it, 16.
 	Concurrency int `yaml:"concurrency,omitempty"`
 
-	// Rate is how many requests are made at most, as `10/s` or `600/m`; without it, the product's own.
+	// Rate is how many requests each replica begins at most, as `10/s` or `600/m`, in any second or minute; without it, the
+	// product's own.
 	Rate Rate `yaml:"rate,omitempty"`
 
 	// Retry is when a delivery is tried again: a preset's name, or a list of waits (`[5s, 30s, 5m]`). An answer below 500
@@ -156,6 +157,9 @@ type deliverySettings struct {
 	// Transport is `fast`, or `std` for HTTP/2.
 	Transport outbound.Transport `yaml:"transport,omitempty"`
 
+	// TLS is for a receiver of your own: a webhook, or a connection with a `base_url`.
+	TLS tlsSettings `yaml:"tls,omitempty"`
+
 	// Order cannot be set yet.
 	Order later `yaml:"order,omitempty" later:"true"`
 
@@ -165,6 +169,22 @@ type deliverySettings struct {
 	// Tenant owns it; without it, the file's.
 	Tenant tenantName `yaml:"tenant,omitempty"`
 }
+
+// tlsSettings are PEM, or the paths of files that hold it, from the folder of the configuration's file.
+type tlsSettings struct {
+	// CA is the authorities that signed the receiver's certificate; they are trusted beside the others. It is PEM or the path
+	// of its file, as the two others are.
+	CA string `yaml:"ca,omitempty"`
+
+	// Cert is the client certificate that the receiver wants to see, and those between it and its authority.
+	Cert string `yaml:"cert,omitempty"`
+
+	// Key is the private key of the certificate, without a passphrase.
+	Key privateKey `yaml:"key,omitempty"`
+}
+
+// privateKey is a secret of several lines.
+type privateKey struct{ connectors.Secret }
 
 // connectionSettings is a product with its credentials: the product's name with its settings, and beside it
 // those of delivery.

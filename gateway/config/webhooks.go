@@ -41,6 +41,7 @@ func (l *loader) addWebhooks(f *fileSettings) {
 			preset = w.Preset
 		}
 		l.delivery(d, s.Node, s.deliverySettings, preset, connector)
+		l.tls(d, s.Node.Key("tls"), connector)
 		l.webhooks = append(l.webhooks, d)
 	}
 }

@@ -17,30 +17,37 @@ const busyFor = time.Second
 
 // attempt builds, sends and judges one delivery, or a batch of them, and settles each.
 func (l *Loop) attempt(lane *lane, lead *job) {
-	jobs, probe := lead.unit(), lead.probe
+	jobs, epoch := lead.unit(), lead.epoch
 	for {
-		if jobs = l.attemptOf(lane, jobs, probe); len(jobs) == 0 {
+		lead = jobs[0]
+		jobs = l.attemptOf(lane, jobs, epoch)
+		lane.releasePlaces(lead)
+		if len(jobs) == 0 {
 			return
 		}
-		probe = false
 		lane.anotherTurn()
+		if reason, due := lane.await(jobs[0]); reason != "" {
+			for _, j := range jobs {
+				l.postpone(j, reason, due)
+			}
+			return
+		}
 	}
 }
 
 // attemptOf makes one request, or one chain of them, and returns the deliveries that had no room in it.
-func (l *Loop) attemptOf(lane *lane, jobs []*job, probe bool) (rest []*job) {
+func (l *Loop) attemptOf(lane *lane, jobs []*job, epoch uint64) (rest []*job) {
+	lead := jobs[0]
 	now := l.Clock.Now()
 	destination := jobs[0].destination
 	deadline := now.Add(destination.Timeout)
 	if jobs = l.begun(jobs, deadline); len(jobs) == 0 {
-		lane.unprobe(probe)
 		return nil
 	}
-	t := &trial{jobs: jobs}
+	t := &trial{jobs: jobs, lane: lane, lead: lead}
 	rest = l.try(t, deadline)
 	end := l.Clock.Now()
 	if t.putOff != "" {
-		lane.unprobe(probe)
 		for _, j := range jobs {
 			d := j.delivery
 			d.State, d.Reason, d.Due, d.Updated, d.Log = state.Waiting, t.putOff, end, end, nil
@@ -52,12 +59,10 @@ func (l *Loop) attemptOf(lane *lane, jobs []*job, probe bool) (rest []*job) {
 		return nil
 	}
 	if len(t.jobs) > 0 {
-		lane.judge(t.health(), t, destination, probe, end)
+		lane.judge(t.health(), t, destination, epoch, end)
 		for i, j := range t.jobs {
 			l.end(t, j, t.of(i), now, end)
 		}
-	} else {
-		lane.unprobe(probe)
 	}
 	for _, o := range t.unsent {
 		l.end(&trial{jobs: []*job{o.job}}, o.job, o.verdict, now, end)
@@ -92,10 +97,10 @@ func (l *Loop) end(t *trial, j *job, v connectors.Verdict, began, end time.Time)
 		took = end.Sub(began)
 		d.Attempts++
 		record := state.Attempt{
-			N: d.Attempts, At: began, Took: took, Verdict: string(v.Kind), Reason: v.Reason,
+			N: d.Attempts, At: began, Took: took, Verdict: string(v.Kind), Reason: t.reason(v),
 			Status: t.status, Sent: t.bytesSent / len(t.jobs), Received: t.bytesReceived / len(t.jobs),
 		}
-		if v.Kind != connectors.Delivered || j.destination.CaptureAll {
+		if v.Kind != connectors.Delivered || t.fault() != "" || j.destination.CaptureAll {
 			record.Request, record.Response = t.transcripts(j)
 		}
 		d.Log = []state.Attempt{record}

@@ -202,9 +202,8 @@ func (l *lane) begin(j *job, at place, now time.Time, due bool) (*batch, string)
 			wait = max(wait, gatherDue)
 		}
 	}
-	if l.hold.Kind == state.HoldCircuit {
-		l.probing, j.probe = true, true // and nobody joins: the probe is one delivery
-		wait = 0
+	if l.circuit.limit == 1 {
+		wait = 0 // nobody joins: the first one after a circuit was open is alone
 	}
 	if wait = max(wait, b.turn.Sub(now)); wait > 0 {
 		early := make(chan struct{})

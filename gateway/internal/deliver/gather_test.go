@@ -151,6 +151,7 @@ func TestTheProbeOfABatcherIsOne(t *testing.T) {
 	t.Parallel()
 	b, c, l, manual := idle(t, &many{}, &config.Destination{Batch: config.Batch{Max: 100, Wait: 100 * time.Millisecond}})
 	l.mu.Lock()
+	l.circuit.open()
 	l.change(state.Hold{Kind: state.HoldCircuit, Until: manual.Now().Add(-time.Second)})
 	l.mu.Unlock()
 	if n, _ := l.space(manual.Now()); n != 1 {
@@ -215,8 +216,12 @@ func TestRoomFollowsWhatGoesTogether(t *testing.T) {
 			if (refused > 0) != (!together && round == 0) { // afterwards one has its turn and one books the next
 				t.Errorf("together %t, round %d: %d of %d refused", together, round, refused, n)
 			}
-			manual.Advance(10 * time.Second)
-			b.until("sent", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.waits == 0 && l.under == 0 })
+			b.until("sent", func() bool {
+				manual.Advance(10 * time.Second) // each of them may wait for the one before
+				l.mu.Lock()
+				defer l.mu.Unlock()
+				return l.waits == 0 && l.under == 0
+			})
 		}
 		want := []int{100, 100, 100}
 		if !together {
@@ -328,8 +333,12 @@ func TestAChainLongerThanTheRateIsPaidFor(t *testing.T) {
 				t.Errorf("%s: chain %d of three requests began after %s at 1/s, want %s", name, i+1, at, want)
 			}
 		}
-		manual.Advance(rateAhead)
-		b.until("sent", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.waits == 0 && l.under == 0 })
+		b.until("sent", func() bool {
+			manual.Advance(rateAhead)
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return l.waits == 0 && l.under == 0
+		})
 		if len(c.all()) != 3 {
 			t.Errorf("%s: requests %v", name, c.all())
 		}

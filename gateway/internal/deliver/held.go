@@ -54,7 +54,11 @@ type job struct {
 	deadline time.Time // of the running attempt
 	lease    time.Time // of a due delivery, or one handed over while it ran or gathered
 
-	probe bool // under lane.mu: its answer closes the lane's circuit or opens it again
+	epoch uint64 // of the lane's circuit when a worker took it; under lane.mu
+	// pace is the lane's when a worker took it, nil without a rate; places are what its attempt has there beyond its first
+	// request.
+	pace   *pace
+	places int
 }
 
 // decide asks all rules; a panic there makes the event a dead letter, because it would come again and again.
@@ -137,6 +141,20 @@ func (l *Loop) start(h *held, now time.Time) {
 	l.finishIfDone(h) // here where nothing is owed
 }
 
+// abandoned reports whether the job was handed over before it began: its delivery is somebody else's.
+func (j *job) abandoned() bool {
+	h := j.held
+	if h == nil {
+		return false
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return j.isAbandoned()
+}
+
+// isAbandoned is abandoned for who holds held.mu.
+func (j *job) isAbandoned() bool { return j.done || (j.held.committed && j.lease.IsZero()) }
+
 // postpone hands over a delivery that was not tried; no attempt is counted. What a hold keeps back is due all the
 // same: it goes on as soon as the hold ends, also where that is sooner than thought.
 func (l *Loop) postpone(j *job, reason string, due time.Time) {
@@ -149,8 +167,8 @@ func (l *Loop) postpone(j *job, reason string, due time.Time) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if j.done || (h.committed && j.lease.IsZero()) {
-		return // it is somebody else's
+	if j.isAbandoned() {
+		return
 	}
 	j.done = true
 	if h.sealed { // handed over while it gathered: give the lease back

@@ -14,10 +14,10 @@ import (
 )
 
 // judge keeps the lane's health after an answer: it opens and closes the circuit, obeys a throttle, and pauses a
-// destination that will take nothing any more.
-func (l *lane) judge(v connectors.Verdict, t *trial, d *config.Destination, probe bool, now time.Time) {
+// destination that will take nothing any more. Epoch is the circuit's when the attempt began: what began before the circuit
+// opened says nothing new of it.
+func (l *lane) judge(v connectors.Verdict, t *trial, d *config.Destination, epoch uint64, now time.Time) {
 	if !t.sent && v.Kind != connectors.Revoked { // it says nothing of the destination
-		l.unprobe(probe)
 		return
 	}
 	l.mu.Lock()
@@ -27,16 +27,19 @@ func (l *lane) judge(v connectors.Verdict, t *trial, d *config.Destination, prob
 		changed = l.refused(state.HoldGone, v, d, now)
 	case v.Kind == connectors.Revoked:
 		changed = l.refused(state.HoldRevoked, v, d, now)
+	case v.Kind == connectors.Retry && t.status == http.StatusTooManyRequests && v.After > 0:
+		changed = l.holds(state.Hold{Kind: state.HoldRate, Reason: v.Reason, Since: now, Until: now.Add(v.After)})
+	case epoch != l.circuit.epoch:
 	case v.Kind == connectors.Retry:
-		changed = l.failed(v, t.status, probe, now)
+		changed = l.failed(v, now)
 	default:
-		l.failures, l.opened = 0, 0
+		limit := l.circuit.limit
+		if l.circuit.count(false, l.destination.Concurrency, now); l.circuit.limit != limit {
+			l.staff(l.queued()) // more may run than before
+		}
 		if changed = l.hold.Kind == state.HoldCircuit; changed {
 			l.change(state.Hold{})
 		}
-	}
-	if probe {
-		l.probing = false
 	}
 	l.mu.Unlock()
 	if changed {
@@ -55,24 +58,24 @@ func (l *lane) refused(kind state.HoldKind, v connectors.Verdict, d *config.Dest
 	return true
 }
 
-// failed counts a `retry` and says whether it is a hold. Attempts that began before the circuit opened say nothing
-// new of it: the probe alone does. l.mu is held.
-func (l *lane) failed(v connectors.Verdict, status int, probe bool, now time.Time) bool {
-	l.failures++
-	h := state.Hold{Reason: v.Reason, Since: now}
-	switch {
-	case status == http.StatusTooManyRequests && v.After > 0:
-		h.Kind, h.Until = state.HoldRate, now.Add(v.After)
-	case probe, l.failures >= circuitAfter && l.hold.Kind != state.HoldCircuit:
-		h.Kind, h.Until = state.HoldCircuit, now.Add(min(circuitFirst<<min(l.opened, 10), circuitMost))
-	default:
+// failed counts a `retry` and reports whether it opened the circuit. l.mu is held.
+func (l *lane) failed(v connectors.Verdict, now time.Time) bool {
+	if !l.circuit.count(true, l.destination.Concurrency, now) {
 		return false
 	}
+	before := l.circuit
+	h := state.Hold{Kind: state.HoldCircuit, Reason: v.Reason, Since: now, Until: now.Add(l.circuit.open())}
+	if !l.holds(h) {
+		l.circuit = before
+		return false
+	}
+	return true
+}
+
+// holds puts on a hold that ends by itself, unless one stands that is stronger or longer. l.mu is held.
+func (l *lane) holds(h state.Hold) bool {
 	if !replaces(h.Kind, l.hold.Kind) || l.hold.Until.After(h.Until) {
 		return false
-	}
-	if h.Kind == state.HoldCircuit {
-		l.opened++
 	}
 	l.change(h)
 	return true
@@ -94,17 +97,6 @@ func replaces(by, old state.HoldKind) bool {
 		return rank[old] <= 1
 	}
 	return rank[by] >= rank[old] && old != state.HoldPaused
-}
-
-// unprobe lets another attempt be the probe where this one says nothing of the destination.
-func (l *lane) unprobe(probe bool) {
-	if !probe {
-		return
-	}
-	l.mu.Lock()
-	l.probing = false
-	l.mu.Unlock()
-	l.loop.wakeDue()
 }
 
 // change is a hold that the lane puts on or lifts itself; writeHold follows. l.mu is held.
@@ -239,12 +231,12 @@ func (l *lane) learn(h state.Hold, now time.Time) (lifted bool) {
 	}
 	if h.Kind == "" {
 		if over := !l.hold.Until.IsZero() && !l.hold.Until.After(now); over {
-			return false // the store lists none that is over, but an open circuit still wants its probe
+			return false // the store lists none that is over
 		}
-		l.failures, l.opened = 0, 0
+		l.circuit.opened = 0 // somebody found that it serves: it may serve more and more
 	}
 	if h.Kind == state.HoldCircuit {
-		l.opened = openings(h)
+		l.circuit.reopened(openings(h))
 	}
 	l.hold = h
 	return h.Kind == ""

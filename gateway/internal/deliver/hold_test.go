@@ -42,7 +42,7 @@ func TestLateRefusalOfOldCredentials(t *testing.T) {
 }
 
 // lane is a destination's lane of a loop that does not run, and what its answers are made of.
-func idleLane(t *testing.T) (*bench, *lane, *clock.Manual, func(status int, after time.Duration, probe bool)) {
+func idleLane(t *testing.T) (*bench, *lane, *clock.Manual, func(status int, after time.Duration)) {
 	t.Helper()
 	b := prepare(t, destinations(destination("crm", time.Hour)), nil)
 	manual := clock.NewManual(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
@@ -50,13 +50,13 @@ func idleLane(t *testing.T) (*bench, *lane, *clock.Manual, func(status int, afte
 	b.make()
 	l := b.loop.lanes.at(laneKey{"default", "crm"})
 	l.use(b.plan.Load().Destination("default", "crm"))
-	return b, l, manual, func(status int, after time.Duration, probe bool) {
+	return b, l, manual, func(status int, after time.Duration) {
 		t.Helper()
 		v := connectors.Verdict{Kind: connectors.Retry, Reason: connectors.StatusReason(status), After: after}
 		if status == 200 {
 			v = connectors.Deliver()
 		}
-		l.judge(v, &trial{sent: true, status: status, verdict: v}, l.destination, probe, manual.Now())
+		l.judge(v, &trial{sent: true, status: status, verdict: v}, l.destination, l.circuit.epoch, manual.Now())
 	}
 }
 
@@ -72,22 +72,19 @@ func (b *bench) hold() state.Hold {
 	return holds[0].Hold
 }
 
-// The circuit opens after ten in a row, for 10 s, doubling to 10 min with every probe that fails, also over a restart;
-// one good answer closes it.
+// The circuit opens when nearly all of the last answers failed, for 10 s, doubling to 10 min each time the first request
+// after that fails too, also over a restart. One good answer lifts the hold, and the lane stays half open.
 func TestCircuit(t *testing.T) {
 	t.Parallel()
 	b, l, now, answer := idleLane(t)
-	for range circuitAfter - 1 {
-		answer(503, 0, false)
-	}
-	answer(200, 0, false)
-	for range circuitAfter - 1 {
-		answer(503, 0, false)
+	answer(200, 0)
+	for range circuitAfter - 2 {
+		answer(503, 0)
 	}
 	if h := b.hold(); h.Kind != "" {
-		t.Fatalf("open after nine in a row: %+v", h)
+		t.Fatalf("open after %d answers: %+v", circuitAfter-1, h)
 	}
-	answer(503, 0, false)
+	answer(503, 0)
 	for i, want := range []time.Duration{
 		10 * time.Second, 20 * time.Second, 40 * time.Second, 80 * time.Second, 160 * time.Second, 320 * time.Second,
 		10 * time.Minute, 10 * time.Minute,
@@ -96,9 +93,11 @@ func TestCircuit(t *testing.T) {
 		if got := h.Until.Sub(now.Now()); h.Kind != state.HoldCircuit || got != want {
 			t.Fatalf("opening %d is for %s (%s), want %s", i+1, got, h.Kind, want)
 		}
-		answer(503, 0, false) // one that began before it opened changes nothing
-		if h2 := b.hold(); h2 != h {
-			t.Fatalf("a late answer changed %+v to %+v", h, h2)
+		for _, late := range []connectors.Verdict{connectors.TryAgain("503"), connectors.Deliver()} {
+			l.judge(late, &trial{sent: true, verdict: late}, l.destination, l.circuit.epoch-1, now.Now())
+			if h2 := b.hold(); h2 != h {
+				t.Fatalf("an answer to an attempt that began before it opened changed %+v to %+v", h, h2)
+			}
 		}
 		if i == 3 {
 			b.close()
@@ -108,21 +107,21 @@ func TestCircuit(t *testing.T) {
 			}
 			l = b.loop.lanes.at(laneKey{"default", "crm"})
 			l.use(b.plan.Load().Destination("default", "crm"))
-			answer = func(status int, after time.Duration, probe bool) {
+			answer = func(status int, after time.Duration) {
 				v := connectors.Verdict{Kind: connectors.Retry, Reason: "503", After: after}
 				if status == 200 {
 					v = connectors.Deliver()
 				}
-				l.judge(v, &trial{sent: true, status: status, verdict: v}, l.destination, probe, now.Now())
+				l.judge(v, &trial{sent: true, status: status, verdict: v}, l.destination, l.circuit.epoch, now.Now())
 			}
 		}
 		now.Advance(want)
-		answer(503, 0, true)
+		answer(503, 0)
 	}
 	now.Advance(circuitMost)
-	answer(200, 0, true)
-	if h := b.hold(); h.Kind != "" || l.hold.Kind != "" {
-		t.Errorf("not closed: %+v, %+v", h, l.hold)
+	answer(200, 0)
+	if h := b.hold(); h.Kind != "" || l.hold.Kind != "" || l.circuit.limit != 2 {
+		t.Errorf("not half open: %+v, %+v, %d at once", h, l.hold, l.circuit.limit)
 	}
 }
 
@@ -131,17 +130,17 @@ func TestAnAnswerThatSkipsClosesTheCircuit(t *testing.T) {
 	t.Parallel()
 	b, l, now, answer := idleLane(t)
 	for range circuitAfter {
-		answer(503, 0, false)
+		answer(503, 0)
 	}
 	now.Advance(circuitFirst)
 	skip := connectors.Verdict{Kind: connectors.Skipping, Reason: "opted out"}
-	l.judge(skip, &trial{verdict: skip}, l.destination, true, now.Now())
+	l.judge(skip, &trial{verdict: skip}, l.destination, l.circuit.epoch, now.Now())
 	if l.hold.Kind != state.HoldCircuit { // the store lists none whose time is over
 		t.Fatalf("closed by what was never sent: %+v", l.hold)
 	}
-	l.judge(skip, &trial{sent: true, status: 400, verdict: skip}, l.destination, true, now.Now())
-	if h := b.hold(); h.Kind != "" || l.hold.Kind != "" || l.probing {
-		t.Errorf("still %+v, %+v, probing %t", h, l.hold, l.probing)
+	l.judge(skip, &trial{sent: true, status: 400, verdict: skip}, l.destination, l.circuit.epoch, now.Now())
+	if h := b.hold(); h.Kind != "" || l.hold.Kind != "" {
+		t.Errorf("still %+v, %+v", h, l.hold)
 	}
 }
 
@@ -150,7 +149,7 @@ func TestOneProbe(t *testing.T) {
 	t.Parallel()
 	b, l, now, answer := idleLane(t)
 	for range circuitAfter {
-		answer(503, 0, false)
+		answer(503, 0)
 	}
 	push := func() *job {
 		ids := b.accept(1)
@@ -172,10 +171,10 @@ func TestOneProbe(t *testing.T) {
 	}
 	l.workers = l.destination.Concurrency // nobody works: the probe stays queued
 	probe := push()
-	if reason := l.push(probe, now.Now()); reason != "" || !probe.probe {
+	if reason := l.push(probe, now.Now()); reason != "" {
 		t.Fatalf("no probe: %q", reason)
 	}
-	if reason := l.push(push(), now.Now()); reason != reasonCircuit {
+	if reason := l.push(push(), now.Now()); reason != reasonHalfOpen {
 		t.Errorf("a second one beside the probe: %q", reason)
 	}
 	if n, _ := l.space(now.Now()); n != 0 {
@@ -187,16 +186,16 @@ func TestOneProbe(t *testing.T) {
 func TestShorterHoldShortensNothing(t *testing.T) {
 	t.Parallel()
 	b, _, now, answer := idleLane(t)
-	answer(429, time.Hour, false)
-	answer(429, time.Second, false)
+	answer(429, time.Hour)
+	answer(429, time.Second)
 	if got := b.hold().Until.Sub(now.Now()); got != time.Hour {
 		t.Errorf("held for %s, want 1h", got)
 	}
 	now.Advance(time.Hour)
 	for range circuitAfter {
-		answer(503, 0, false)
+		answer(503, 0)
 	}
-	answer(429, time.Second, false)
+	answer(429, time.Second)
 	if h := b.hold(); h.Kind != state.HoldCircuit || h.Until.Sub(now.Now()) != circuitFirst {
 		t.Errorf("a late 429 made %+v of an open circuit", h)
 	}
@@ -212,7 +211,7 @@ func TestPauseByHandStays(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range circuitAfter {
-			answer(status, 0, false)
+			answer(status, 0)
 		}
 		if h := b.hold(); h.Kind != state.HoldPaused {
 			t.Errorf("after %d: the pause became %+v", status, h)
@@ -268,10 +267,10 @@ func TestPauseAtTheSameTimeStays(t *testing.T) {
 			switch name {
 			case "opens":
 				for range circuitAfter {
-					answer(503, 0, false)
+					answer(503, 0)
 				}
 			case "closes":
-				answer(200, 0, true)
+				answer(200, 0)
 			case "lifts":
 				if err := b.loop.learnHolds(t.Context()); err != nil {
 					t.Fatal(err)

@@ -18,10 +18,6 @@ const (
 	// laneBatched bounds the due deliveries that a destination which takes batches has in memory, so that it leaves room
 	// for the others: more than it needs for full requests one after the other.
 	laneBatched = 256
-	// circuitAfter is how many `retry` in a row open a circuit; it opens for circuitFirst, doubling to circuitMost.
-	circuitAfter = 10
-	circuitFirst = 10 * time.Second
-	circuitMost  = 10 * time.Minute
 )
 
 // Reasons why a delivery waits, as people read them.
@@ -29,6 +25,7 @@ const (
 	reasonQueue    = "queue full"
 	reasonRate     = "rate limit"
 	reasonCircuit  = "circuit open"
+	reasonHalfOpen = "circuit half open"
 	reasonBacklog  = "behind what already waits"
 	reasonDisabled = "disabled in the configuration"
 	reasonStopping = "gateway stopping"
@@ -52,15 +49,14 @@ type lane struct {
 	under       int // deliveries that workers have
 	workers     int
 	gather      gathering
-	limiter     *rate.Limiter // nil without a rate
+	limiter     *rate.Limiter // of what is admitted; nil without a rate
+	pace        *pace         // of what begins; nil without a rate
 	hold        state.Hold    // zero: none
 	changes     uint64        // of hold by the lane itself, so that a refresh overwrites no newer one
 	unwritten   bool          // the store does not know hold yet
-	failures    int           // `retry` in a row
-	opened      int           // how often the circuit opened since the last success
-	probing     bool          // the one attempt that decides whether the circuit closes
-	backlog     bool          // deliveries wait that a limit kept back; new ones go behind them
-	hungry      bool          // the due-queue had more than the lane had room for
+	circuit     circuit
+	backlog     bool // deliveries wait that a limit kept back; new ones go behind them
+	hungry      bool // the due-queue had more than the lane had room for
 	stopped     bool
 
 	writing sync.Mutex // of hold into the store, one change after the other
@@ -72,6 +68,7 @@ type lanes struct {
 	mu      sync.RWMutex
 	byKey   map[laneKey]*lane
 	behind  map[*lane]struct{} // those with a backlog
+	halt    chan struct{}      // closed by stop
 	stopped bool
 }
 
@@ -116,7 +113,10 @@ func (ls *lanes) withBacklog() []*lane {
 // stop lets running attempts go on and starts no new ones.
 func (ls *lanes) stop() {
 	ls.mu.Lock()
-	ls.stopped = true
+	if !ls.stopped {
+		ls.stopped = true
+		close(ls.halt)
+	}
 	ls.mu.Unlock()
 	for _, l := range ls.all() {
 		l.mu.Lock()
@@ -135,8 +135,11 @@ func (l *lane) use(d *config.Destination) {
 	}
 	l.destination = d
 	if d.Rate.Events <= 0 {
-		l.limiter = nil
+		l.limiter, l.pace = nil, nil
 		return
+	}
+	if l.pace == nil || l.pace.most != d.Rate.Events || l.pace.window != d.Rate.Per {
+		l.pace = newPace(d.Rate.Events, d.Rate.Per)
 	}
 	limit := rate.Limit(float64(d.Rate.Events) / d.Rate.Per.Seconds())
 	burst := max(1, int(float64(limit))) // a second's worth
@@ -161,8 +164,6 @@ func (l *lane) blocked(now time.Time) (reason string, until time.Time) {
 			reason = reasonCircuit
 		}
 		return reason, l.hold.Until
-	case l.hold.Kind == state.HoldCircuit && l.probing:
-		return reasonCircuit, until
 	}
 	return "", until
 }
@@ -176,6 +177,10 @@ func (l *lane) push(j *job, now time.Time) (reason string) {
 	}
 	if l.backlog {
 		return reasonBacklog
+	}
+	if l.circuit.limit > 0 && l.busy() >= l.most() {
+		l.fallBehind()
+		return reasonHalfOpen
 	}
 	if l.waits-l.parked >= laneQueue {
 		l.fallBehind()
@@ -195,7 +200,7 @@ func (l *lane) push(j *job, now time.Time) (reason string) {
 		l.owes(j, now)
 	}
 	l.waits++
-	l.add(j)
+	l.line(j)
 	return ""
 }
 
@@ -215,7 +220,7 @@ func (l *lane) pushDue(j *job, now time.Time) (reason string) {
 		l.owes(j, now)
 	}
 	l.waits++
-	l.add(j)
+	l.line(j)
 	return ""
 }
 
@@ -228,31 +233,38 @@ func (l *lane) refuses(now time.Time) (reason string) {
 	return reason
 }
 
-// add queues a job; where the circuit is open it is the probe. l.mu is held.
-func (l *lane) add(j *job) {
-	if l.hold.Kind == state.HoldCircuit {
-		l.probing, j.probe = true, true
-	}
-	l.line(j)
-}
-
 // line puts a job at the end of the queue and sees to it that somebody works. l.mu is held.
 func (l *lane) line(j *job) {
 	if l.head > 64 && l.head*2 > len(l.queue) {
 		l.queue, l.head = slices.Delete(l.queue, 0, l.head), 0
 	}
 	l.queue = append(l.queue, j)
-	if l.workers < l.destination.Concurrency {
+	l.staff(1)
+}
+
+// staff adds workers, as many as may run beside the others and n at most. l.mu is held.
+func (l *lane) staff(n int) {
+	for n = min(n, l.atOnce()-l.workers); n > 0; n-- {
 		l.workers++
 		l.loop.running.Go(l.work)
 	}
 }
 
+// atOnce is how many requests may run at once now. l.mu is held.
+func (l *lane) atOnce() int { return l.circuit.atOnce(l.destination.Concurrency) }
+
+// busy is how many deliveries the lane works at, parked ones left out. l.mu is held.
+func (l *lane) busy() int { return l.waits - l.parked + l.under }
+
 func (l *lane) queued() int { return len(l.queue) - l.head }
 
-// most is how many deliveries the lane works at, waiting ones included: what its workers get through soon.
+// most is how many deliveries the lane works at, waiting ones included: what its workers get through soon. The first one
+// after a circuit was open is alone. l.mu is held.
 func (l *lane) most() int {
-	most := 2 * l.destination.Concurrency
+	if l.circuit.limit == 1 {
+		return 1
+	}
+	most := 2 * l.atOnce()
 	return max(most, min(most*l.destination.Batch.Max, laneBatched))
 }
 
@@ -267,15 +279,12 @@ func (l *lane) space(now time.Time) (n int, again time.Time) {
 	if reason, until := l.blocked(now); reason != "" {
 		return 0, until
 	}
-	if n = l.most() - (l.waits - l.parked) - l.under; n <= 0 {
+	if n = l.most() - l.busy(); n <= 0 {
 		l.hungry = true
 		return 0, again
 	}
 	if again = l.lookingBack(now); !again.IsZero() {
 		return 0, again
-	}
-	if l.hold.Kind == state.HoldCircuit {
-		n = 1 // the probe
 	}
 	if l.limiter != nil {
 		tokens := l.limiter.TokensAt(now)
@@ -319,11 +328,11 @@ func (l *lane) next() (j *job, reason string) {
 	now := l.loop.Clock.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.hungry && l.waits-l.parked+l.under < l.most() {
+	if l.hungry && l.busy() < l.most() {
 		l.hungry = false
 		l.loop.wakeDue()
 	}
-	if l.queued() == 0 || l.workers > l.destination.Concurrency { // a reload may have lowered it
+	if l.queued() == 0 || l.workers > l.atOnce() {
 		l.workers--
 		return nil, ""
 	}
@@ -336,13 +345,11 @@ func (l *lane) next() (j *job, reason string) {
 	if l.stopped {
 		return j, reasonStopping
 	}
-	if reason, _ = l.blocked(now); reason != "" && !(j.probe && l.hold.Kind == state.HoldCircuit) {
+	if reason, _ = l.blocked(now); reason != "" {
 		l.fallBehind()
 		return j, reason
 	}
-	if l.hold.Kind == state.HoldCircuit && !j.probe { // queued before it opened
-		l.probing, j.probe = true, true
-	}
+	j.epoch, j.pace = l.circuit.epoch, l.pace
 	return j, ""
 }
 
@@ -353,10 +360,13 @@ func (l *lane) work() {
 		if j == nil {
 			return
 		}
+		var due time.Time
+		if reason == "" && j.pace != nil {
+			reason, due = l.await(j)
+		}
 		if reason != "" {
-			l.unprobe(j.probe)
 			for _, j := range j.unit() {
-				l.loop.postpone(j, reason, l.loop.Clock.Now())
+				l.loop.postpone(j, reason, later(l.loop.Clock.Now(), due))
 			}
 		} else {
 			l.loop.attempt(l, j)

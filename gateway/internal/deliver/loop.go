@@ -108,7 +108,7 @@ type Loop struct {
 func New(o Options) *Loop {
 	l := &Loop{Options: o, held: map[*held]struct{}{}, dueWake: make(chan struct{}, 1)}
 	l.sending, l.giveUp = context.WithCancel(context.Background())
-	l.lanes.loop = l
+	l.lanes.loop, l.lanes.halt = l, make(chan struct{})
 	l.lanes.byKey, l.lanes.behind = map[laneKey]*lane{}, map[*lane]struct{}{}
 	l.commits.wake = make(chan struct{}, 1)
 	l.room.init(heldEvents, heldBytes)

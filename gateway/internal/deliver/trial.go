@@ -17,6 +17,8 @@ const chainSteps = 5
 
 // trial is what one attempt came to.
 type trial struct {
+	lane    *lane
+	lead    *job   // has the places of the lane's pace
 	jobs    []*job // that the request told of
 	unsent  []unsent
 	verdict connectors.Verdict
@@ -107,6 +109,9 @@ func (l *Loop) try(t *trial, deadline time.Time) (rest []*job) {
 		if left <= 0 {
 			t.verdict = connectors.TryAgain(fmt.Sprintf("no time left for request %d of the attempt", len(trail)+1))
 			return rest
+		}
+		if len(trail) > 0 {
+			t.lane.another(t.lead)
 		}
 		res := l.Sender.Send(l.sending, req, options(first, req, left))
 		if res.Kind == outbound.Canceled {
@@ -273,6 +278,7 @@ func options(j *job, req *connectors.Request, left time.Duration) outbound.Attem
 		Trusted:     true, // all destinations are from the file so far
 		Destination: j.delivery.Tenant + "/" + j.delivery.Destination,
 		MaxConns:    j.destination.Concurrency,
+		TLS:         j.destination.TLS,
 		Keep:        min(req.Keep, keepMost),
 	}
 }
@@ -303,6 +309,9 @@ func judge(c connectors.Connector, d *config.Destination, res *connectors.Respon
 		v = judge.Judge(res)
 	} else {
 		v = connectors.ByStatus(res)
+	}
+	if unsure(res, v) {
+		return connectors.TryAgain(res.Fault)
 	}
 	switch n := len(v.Each); {
 	case n == 0:

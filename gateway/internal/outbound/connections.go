@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -151,6 +152,15 @@ func (cs *connections) drop(at int) {
 type counted struct {
 	net.Conn
 	leave func()
+}
+
+// SyscallConn gives access to the socket.
+func (c *counted) SyscallConn() (syscall.RawConn, error) {
+	sc, ok := c.Conn.(syscall.Conn)
+	if !ok {
+		return nil, errors.ErrUnsupported
+	}
+	return sc.SyscallConn()
 }
 
 func (c *counted) Close() error {

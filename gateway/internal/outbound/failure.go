@@ -74,7 +74,17 @@ func explain(ctx context.Context, err error, deadline time.Time, timeout time.Du
 	case phaseConnect:
 		return &Error{Connect, connectReason(err, over)}
 	case phaseTLS:
+		if reason := certificateReason(err, false); reason != "" {
+			return &Error{TLS, reason}
+		}
 		return &Error{TLS, tlsReason(err, over)}
+	}
+	closed := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	if reason := certificateReason(err, closed); reason != "" {
+		return &Error{TLS, reason}
+	}
+	if alert := alertOf(err); alert != "" {
+		return &Error{TLS, "the peer ended the secure connection: " + alert}
 	}
 	return exchangeFailure(err, over, timeout)
 }
@@ -131,7 +141,6 @@ func tlsReason(err error, over bool) string {
 		unknown x509.UnknownAuthorityError
 		bad     x509.CertificateInvalidError
 		record  tls.RecordHeaderError
-		remote  *net.OpError
 	)
 	switch {
 	case over:
@@ -139,15 +148,15 @@ func tlsReason(err error, over bool) string {
 	case errors.As(err, &name):
 		return "the certificate is for another name"
 	case errors.As(err, &unknown):
-		return "the certificate is signed by an unknown authority"
+		return "the certificate is signed by an unknown authority: name it in `outbound.ca` or the destination's `tls: {ca}`"
 	case errors.As(err, &bad) && bad.Reason == x509.Expired:
 		return "the certificate has expired or is not yet valid"
 	case errors.As(err, &bad):
 		return "the certificate is not valid"
 	case errors.As(err, &record):
 		return "the peer does not speak TLS"
-	case errors.As(err, &remote) && remote.Op == "remote error": // an alert, whose texts are Go's own
-		return "the peer refused the secure connection: " + strings.TrimPrefix(remote.Err.Error(), "tls: ")
+	case alertOf(err) != "":
+		return "the peer refused the secure connection: " + alertOf(err)
 	}
 	return "no secure connection could be made"
 }
@@ -163,14 +172,32 @@ func exchangeFailure(err error, over bool, timeout time.Duration) *Error {
 	case errors.As(err, &small), strings.Contains(err.Error(), "response headers exceeded"): // net/http has no name for it
 		return &Error{Protocol, headerTooLarge}
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return &Error{Protocol, "the answer broke off"}
+		return &Error{Protocol, brokenOff}
 	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrClosed), errors.Is(err, errStale):
-		return &Error{Protocol, "the connection was closed without an answer"}
+		return &Error{Protocol, closedEarly}
 	}
 	if reason := systemReason(err); reason != "" {
 		return &Error{Protocol, reason}
 	}
-	return &Error{Protocol, "the answer is not HTTP"}
+	return &Error{Protocol, notHTTP}
 }
+
+const notHTTP = "the answer is not HTTP"
+
+// faultOf is the reason of a failure that came behind the status line.
+func faultOf(reason string) string {
+	switch reason {
+	case notHTTP:
+		return faultFraming
+	case closedEarly:
+		return brokenOff
+	}
+	return reason
+}
+
+const (
+	brokenOff   = "the answer broke off"
+	closedEarly = "the connection was closed without an answer"
+)
 
 var headerTooLarge = fmt.Sprintf("the answer's header is larger than %d KiB", HeaderCap>>10)

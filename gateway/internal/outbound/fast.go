@@ -52,39 +52,38 @@ func (f *fast) send(ctx context.Context, w *wire, deadline time.Time) (answer, e
 		if !errors.Is(err, errStale) {
 			return got, err
 		}
-		reached = true
+		reached = got.reached
 	}
-	nc, err := f.dial(ctx, w, deadline)
+	nc, auth, err := f.dial(ctx, w, deadline)
 	if err != nil {
 		return answer{reached: reached}, err
 	}
 	got, err := f.exchange(ctx, p, &conn{Conn: nc}, w, deadline)
+	err = asked(auth, err)
 	got.reached = got.reached || reached
 	return got, err
 }
 
 // dial makes a connection to an address that the guard has seen.
-func (f *fast) dial(ctx context.Context, w *wire, deadline time.Time) (net.Conn, error) {
+func (f *fast) dial(ctx context.Context, w *wire, deadline time.Time) (net.Conn, clientAuth, error) {
 	g := guard{policy: f.policy, trusted: w.key.trusted, plain: !w.tls}
 	d := net.Dialer{Timeout: ConnectTimeout, Deadline: deadline, Resolver: f.resolver, Control: g.control}
 	nc, err := f.pools.all.dial(ctx, w.key.destination, deadline, func() (net.Conn, error) { return d.DialContext(ctx, "tcp", w.addr) })
 	if err != nil {
-		return nil, &phaseError{phaseConnect, err}
+		return nil, notAsked, &phaseError{phaseConnect, err}
 	}
 	if !w.tls {
-		return nc, nil
+		return nc, notAsked, nil
 	}
-	config := f.tls.Clone()
-	config.ServerName = w.url.Hostname()
-	config.NextProtos = []string{"http/1.1"}
-	tc := tls.Client(nc, config)
-	hands, cancel := context.WithTimeout(ctx, min(ConnectTimeout, deadline.Sub(wall.Now())))
-	defer cancel()
-	if err := tc.HandshakeContext(hands); err != nil {
-		_ = nc.Close()
-		return nil, &phaseError{phaseTLS, err}
+	config := f.tls
+	if w.identity != nil {
+		config = w.identity.config
 	}
-	return tc, nil
+	tc, auth, err := handshake(ctx, nc, config, w.url.Hostname(), min(ConnectTimeout, deadline.Sub(wall.Now())), "http/1.1")
+	if err != nil {
+		return nil, auth, err
+	}
+	return tc, auth, nil
 }
 
 // past is a deadline that is over.
@@ -93,9 +92,17 @@ var past = time.Unix(1, 0)
 // exchange writes the request and reads its answer. The connection goes back to its pool or is closed.
 func (f *fast) exchange(ctx context.Context, p *pool, c *conn, w *wire, deadline time.Time) (answer, error) {
 	var got answer
+	if c.kept && !c.drained() {
+		_ = c.Close()
+		return got, errStale
+	}
 	if err := c.SetDeadline(deadline); err != nil {
 		_ = c.Close()
 		return got, stale(c, err)
+	}
+	if c.kept && !c.quiet() {
+		_ = c.Close()
+		return got, errStale
 	}
 	release := func() bool { return true }
 	if ctx.Done() != nil {
@@ -109,6 +116,21 @@ func (f *fast) exchange(ctx context.Context, p *pool, c *conn, w *wire, deadline
 	}
 	p.put(c)
 	return got, nil
+}
+
+// drained reports whether TLS holds no bytes of the peer that were read from the socket and that nobody has asked for.
+// It leaves a deadline that is over.
+func (c *conn) drained() bool {
+	secure, ok := c.Conn.(*tls.Conn)
+	if !ok {
+		return true
+	}
+	if secure.SetReadDeadline(past) != nil {
+		return false
+	}
+	var b [1]byte
+	n, err := secure.Read(b[:])
+	return n == 0 && isTimeout(err)
 }
 
 // stale marks a fault of a kept connection that has not answered a byte yet.
@@ -137,23 +159,50 @@ func (c *conn) roundTrip(w *wire, got *answer) (bool, error) {
 		br.Reset(nil)
 		readers.Put(br)
 	}()
-	if err := readHeader(br, resp); err != nil {
-		switch {
-		case writeErr != nil:
+	head, err := readHead(br)
+	if err == nil {
+		err = parseHead(br, resp, head, got)
+	} else if _, silent := errors.AsType[*silentError](err); silent {
+		if writeErr != nil {
 			return false, &phaseError{phaseExchange, writeErr}
-		case errors.Is(err, io.EOF): // fasthttp says so of every fault before the first byte
-			return false, stale(c, err)
 		}
-		return false, &phaseError{phaseExchange, err}
+		return false, stale(c, err)
 	}
-	got.response.Status = resp.StatusCode()
-	got.response.Header = copyHeader(&resp.Header)
+	if err != nil {
+		if err := rescue(br, head, w, got, err); err != nil {
+			return false, &phaseError{phaseExchange, err}
+		}
+		return false, nil
+	}
 	whole, err := readBody(br, resp, w, got)
 	if err != nil {
 		return false, &phaseError{phaseExchange, err}
 	}
 	// Bytes behind the answer were not asked for: what follows could not be told from the next answer.
-	return whole && writeErr == nil && !resp.ConnectionClose() && br.Buffered() == 0, nil
+	return whole && writeErr == nil && got.response.Fault == "" && !resp.ConnectionClose() && br.Buffered() == 0, nil
+}
+
+// rescue reads what can be read of an answer whose head is faulty. The error says why there is no answer, or not all of
+// it.
+func rescue(br *bufio.Reader, head []byte, w *wire, got *answer, fault error) error {
+	length := salvage(head, got)
+	if length < 0 {
+		return fault
+	}
+	if got.response.Fault == "" {
+		got.response.Fault = faultFraming
+	}
+	if w.bodiless(got.response.Status) {
+		return nil
+	}
+	_, _ = br.Discard(len(head))
+	_, err := readSized(br, length, w, got)
+	return err
+}
+
+// bodiless reports whether an answer of the status has no body, whatever its header says.
+func (w *wire) bodiless(status int) bool {
+	return w.method == http.MethodHead || status == http.StatusNoContent || status == http.StatusNotModified
 }
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
@@ -194,57 +243,16 @@ func (c *conn) write(w *wire) error {
 	return err
 }
 
-// maxInterim bounds how many 1xx answers may come before the real one.
-const maxInterim = 5
-
-func readHeader(br *bufio.Reader, resp *fasthttp.Response) error {
-	for i := range maxInterim + 1 {
-		resp.Header.SetNoDefaultContentType(true)
-		if err := resp.Header.Read(br); err != nil {
-			if errors.Is(err, io.EOF) && (i > 0 || br.Buffered() > 0) {
-				return io.ErrUnexpectedEOF // not before the first byte
-			}
-			return err
-		}
-		if s := resp.StatusCode(); s >= 200 {
-			return nil
-		} else if s == http.StatusSwitchingProtocols {
-			return errProtocol("the peer switched to another protocol")
-		}
-	}
-	return errProtocol("the peer keeps answering with 1xx")
-}
-
 // drainBelow is how much of a body beyond the cap is read so that its connection can be kept.
 const drainBelow = 256 << 10
 
 // readBody keeps as many bytes as are asked for and says whether the body was read to its end.
 func readBody(br *bufio.Reader, resp *fasthttp.Response, w *wire, got *answer) (bool, error) {
-	status := resp.StatusCode()
-	if w.method == http.MethodHead || status == http.StatusNoContent || status == http.StatusNotModified {
+	if w.bodiless(resp.StatusCode()) {
 		return true, nil
 	}
 	if length := resp.Header.ContentLength(); length >= 0 {
-		keep := min(length, w.keep)
-		if keep > 0 {
-			got.response.Body = make([]byte, keep)
-			n, err := io.ReadFull(br, got.response.Body)
-			got.received = n
-			if err != nil {
-				return false, err
-			}
-		}
-		rest := length - keep
-		if rest == 0 {
-			return true, nil
-		}
-		got.response.Truncated = true
-		if rest > drainBelow {
-			return false, nil
-		}
-		n, err := br.Discard(rest)
-		got.received += n
-		return err == nil, nil
+		return readSized(br, length, w, got)
 	}
 	// Chunked, or until the connection closes.
 	resp.StreamBody = true
@@ -255,15 +263,44 @@ func readBody(br *bufio.Reader, resp *fasthttp.Response, w *wire, got *answer) (
 	var b bytes.Buffer
 	n, err := b.ReadFrom(io.LimitReader(resp.BodyStream(), int64(w.keep)+1))
 	got.received = int(n)
-	if err != nil {
-		return false, err
-	}
 	if int(n) > w.keep {
 		got.response.Truncated = true
 		b.Truncate(w.keep)
 	}
 	got.response.Body = b.Bytes()
-	return int(n) <= w.keep, nil
+	return int(n) <= w.keep, err
+}
+
+// readSized is readBody for a body of known length.
+func readSized(br *bufio.Reader, length int, w *wire, got *answer) (bool, error) {
+	keep := min(length, w.keep)
+	if keep > 0 {
+		body := make([]byte, keep)
+		n, err := io.ReadFull(br, body)
+		got.response.Body, got.received = body[:n], n
+		if err != nil {
+			return false, brokeOff(err)
+		}
+	}
+	rest := length - keep
+	if rest == 0 {
+		return true, nil
+	}
+	got.response.Truncated = true
+	if rest > drainBelow {
+		return false, nil
+	}
+	n, err := br.Discard(rest)
+	got.received += n
+	return err == nil, nil
+}
+
+// brokeOff says of the end of a connection that more had been announced.
+func brokeOff(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // copyHeader makes a header of its own with three allocations: what fasthttp holds is reused.

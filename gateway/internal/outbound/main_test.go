@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -36,6 +38,9 @@ func both(t *testing.T, test func(t *testing.T, by outbound.Transport)) {
 		})
 	}
 }
+
+// quietLog is for receivers that refuse connections on purpose.
+var quietLog = log.New(io.Discard, "", 0)
 
 func sender(t testing.TB, o outbound.Options) *outbound.Sender {
 	t.Helper()
@@ -72,7 +77,12 @@ func listen(t testing.TB, talk func(p *peer, c net.Conn, n int)) *peer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &peer{url: "http://" + l.Addr().String()}
+	return listenOn(t, l, "http", talk)
+}
+
+func listenOn(t testing.TB, l net.Listener, scheme string, talk func(p *peer, c net.Conn, n int)) *peer {
+	t.Helper()
+	p := &peer{url: scheme + "://" + l.Addr().String()}
 	var open sync.WaitGroup
 	var all []net.Conn
 	open.Go(func() {

@@ -89,6 +89,8 @@ type Attempt struct {
 	Destination string
 	// MaxConns bounds the destination's connections; 0 is no bound. HTTP/2 shares one anyway.
 	MaxConns int
+	// TLS is the destination's own; nil is that of all. No two destinations share what was made with it.
+	TLS *ClientTLS
 	// Keep is how much of the answer is kept; 0 is BodyCap.
 	Keep int
 }

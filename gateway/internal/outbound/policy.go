@@ -20,6 +20,9 @@ type Policy struct {
 	// Proxy is the URL of an egress proxy (http, https, socks5). Everything then goes through it, whatever a
 	// destination's transport says, and the proxy resolves the names: only literal addresses are still checked here.
 	Proxy connectors.Secret `yaml:"proxy,omitempty"`
+	// CA is PEM, or a file of it: authorities that are trusted beside the machine's, as your company's own. A path counts
+	// from the folder of this file.
+	CA string `yaml:"ca,omitempty"`
 }
 
 // Check says what is wrong with the policy itself.

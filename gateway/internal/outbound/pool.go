@@ -8,10 +8,12 @@ import (
 	"time"
 )
 
-// poolKey says which connections are alike. Trust is part of it: a connection that was allowed to reach a private
+// poolKey says which connections are alike. Their TLS is part of it: a receiver knows a connection by the certificate that
+// it began with. So is trust: a connection that was allowed to reach a private
 // address must not carry a request that was not.
 type poolKey struct {
 	addr        string
+	identity    string // of the destination's own TLS
 	destination string
 	max         int
 	tls         bool
@@ -24,6 +26,8 @@ type conn struct {
 	// kept is true from the second request on.
 	kept bool
 	idle time.Time
+	// peek reads ahead without waiting; nil until quiet first needs it.
+	peek *peek
 }
 
 // pools holds the kept connections. A timer runs only while there are any.

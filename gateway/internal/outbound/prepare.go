@@ -28,6 +28,8 @@ type wire struct {
 	body   []byte
 	// key says which connections the request may use.
 	key poolKey
+	// identity is what they are made with where the destination has TLS of its own; else it is nil.
+	identity *identity
 	// request is what it was made of. Its secrets are cut out of the answer; address cuts its URL where that is one, else it
 	// is nil.
 	request *connectors.Request
@@ -92,7 +94,7 @@ func (s *Sender) prepare(req *connectors.Request, a Attempt, p Policy) (*wire, e
 	u.RawQuery = escapeQuery(u.RawQuery)
 	w.url, w.tls, w.target = u, u.Scheme == "https", u.RequestURI()
 	w.addr = dialAddress(u)
-	w.key = poolKey{addr: w.addr, tls: w.tls, trusted: a.Trusted, destination: a.Destination, max: a.MaxConns}
+	w.key = poolKey{addr: w.addr, tls: w.tls, trusted: a.Trusted, destination: a.Destination, max: a.MaxConns, identity: a.TLS.Fingerprint()}
 	return w, nil
 }
 

@@ -183,10 +183,8 @@ func TestTimeouts(t *testing.T) {
 			reason  string
 			reached bool
 		}{
-			"no answer":    {listen(t, hang("")).url, "no complete answer within 2s", true},
-			"half a line":  {listen(t, hang("HTTP/1.1 2")).url, "no complete answer within 2s", true},
-			"half a body":  {listen(t, hang("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok")).url, "no complete answer within 2s", true},
-			"half a chunk": {listen(t, hang("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nok")).url, "no complete answer within 2s", true},
+			"no answer":   {listen(t, hang("")).url, "no complete answer within 2s", true},
+			"half a line": {listen(t, hang("HTTP/1.1 2")).url, "no complete answer within 2s", true},
 			"no TLS": {"https" + strings.TrimPrefix(listen(t, func(_ *peer, c net.Conn, _ int) {
 				_, _ = io.Copy(io.Discard, c)
 			}).url, "http"), "no secure connection within 2s", false},
@@ -293,7 +291,7 @@ func TestTLS(t *testing.T) {
 			url    string
 			reason string
 		}{
-			"unknown authority": {sender(t, outbound.Options{Policy: loopback}), srv.URL, "the certificate is signed by an unknown authority"},
+			"unknown authority": {sender(t, outbound.Options{Policy: loopback}), srv.URL, "the certificate is signed by an unknown authority: name it in `outbound.ca` or the destination's `tls: {ca}`"},
 			"another name": {
 				sender(t, outbound.Options{Policy: loopback, RootCAs: roots, Resolver: resolver(t, map[string][]netip.Addr{"other.test": local})}),
 				strings.Replace(srv.URL, "127.0.0.1", "other.test", 1), "the certificate is for another name",

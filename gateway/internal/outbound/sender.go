@@ -52,6 +52,8 @@ type room struct {
 	fast      *fast
 	std       *std
 	addresses addressCutters
+	tls       *tls.Config
+	own       identities
 }
 
 // New makes a Sender.
@@ -77,10 +79,11 @@ func (s *Sender) SetPolicy(p Policy) {
 	if s.closed.Load() {
 		return
 	}
+	config := s.tls(p)
 	old := s.room.Swap(&room{
-		policy: p,
-		fast:   newFast(p, s.resolver, s.tls(), s.all),
-		std:    newStd(p, s.resolver, s.tls(), s.all),
+		policy: p, tls: config,
+		fast: newFast(p, s.resolver, config, s.all),
+		std:  newStd(p, s.resolver, config, s.all),
 	})
 	if old != nil {
 		old.close()
@@ -92,14 +95,21 @@ func (s *Sender) reclaim() {
 	r := s.room.Load()
 	if !r.fast.pools.reclaim() {
 		r.std.close() // what is idle
+		r.own.close()
 	}
 }
 
 // tls is what every connection asks of its peer.
-func (s *Sender) tls() *tls.Config {
+func (s *Sender) tls(p Policy) *tls.Config {
+	roots := s.roots
+	if p.CA != "" { // what cannot be read was refused when it was loaded
+		if more, err := certificates("ca", []byte(p.CA)); err == nil {
+			roots = trusting(roots, more)
+		}
+	}
 	return &tls.Config{
 		MinVersion:         tls.VersionTLS12,
-		RootCAs:            s.roots,
+		RootCAs:            roots,
 		ClientSessionCache: tls.NewLRUClientSessionCache(256),
 	}
 }
@@ -117,6 +127,7 @@ func (s *Sender) Close() {
 func (r *room) close() {
 	r.fast.close()
 	r.std.close()
+	r.own.close()
 }
 
 // transport carries one prepared request.
@@ -147,6 +158,9 @@ func (s *Sender) Send(ctx context.Context, req *connectors.Request, a Attempt) R
 	if address := addressOf(req); !address.IsZero() {
 		w.address = r.addresses.find(address)
 	}
+	if a.TLS != nil {
+		w.identity = r.own.find(&a, r.tls)
+	}
 	timeout := a.Timeout
 	if timeout <= 0 {
 		timeout = DefaultTimeout
@@ -163,8 +177,17 @@ func (s *Sender) Send(ctx context.Context, req *connectors.Request, a Attempt) R
 		by = r.std
 	}
 	got, err := by.send(ctx, w, deadline)
-	if status := got.response.Status; err == nil && (status < 200 || status > 999) {
-		err = &phaseError{phaseExchange, errProtocol("the answer is not HTTP")}
+	if status := got.response.Status; err == nil && !isFinal(status) {
+		err = &phaseError{phaseExchange, errProtocol(notHTTP)}
+	}
+	if err != nil && isFinal(got.response.Status) { // what the status line said stands
+		if got.response.Truncated = true; got.response.Fault == "" {
+			if asked, ok := errors.AsType[*authError](err); ok { // and it answered nevertheless
+				err = asked.err
+			}
+			got.response.Fault = faultOf(explain(ctx, err, deadline, timeout).Error())
+		}
+		err = nil
 	}
 	if err != nil {
 		result := failed(explain(ctx, err, deadline, timeout), got, begun)

@@ -18,20 +18,33 @@ import (
 
 // std is net/http: HTTP/2 where the peer has it, and egress proxies.
 type std struct {
-	all *connections
+	all      *connections
+	policy   Policy
+	resolver *net.Resolver
 	// clients are apart by trust and by plain http, since a connection is checked when it is made.
 	clients [2][2]*http.Transport
 }
 
 func newStd(p Policy, r *net.Resolver, t *tls.Config, all *connections) *std {
-	s := &std{all: all}
+	s := &std{all: all, policy: p, resolver: r}
 	for _, trusted := range []bool{false, true} {
 		for _, plain := range []bool{false, true} {
-			g := &guard{policy: p, trusted: trusted, plain: plain}
-			s.clients[index(trusted)][index(plain)] = newClient(g, r, t.Clone(), all)
+			s.clients[index(trusted)][index(plain)] = s.client(trusted, plain, t)
 		}
 	}
 	return s
+}
+
+func (s *std) client(trusted, plain bool, t *tls.Config) *http.Transport {
+	return newClient(&guard{policy: s.policy, trusted: trusted, plain: plain}, s.resolver, t.Clone(), s.all)
+}
+
+// of returns the client of a request.
+func (s *std) of(w *wire) *http.Transport {
+	if w.identity == nil {
+		return s.clients[index(w.key.trusted)][index(!w.tls)]
+	}
+	return w.identity.client(w.key.trusted, !w.tls, func(t *tls.Config) *http.Transport { return s.client(w.key.trusted, !w.tls, t) })
 }
 
 func index(b bool) int {
@@ -44,8 +57,11 @@ func index(b bool) int {
 // forDestination is the key of a context's value: the destination that a connection is made for.
 type forDestination struct{}
 
+// forTrace is the key of another: the trace of the request that a connection is made for.
+type forTrace struct{}
+
 // counting makes connections that count in the bound of all.
-func counting(d *net.Dialer, all *connections) func(context.Context, string, string) (net.Conn, error) {
+func counting(d *net.Dialer, all *connections) dialContext {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		destination, _ := ctx.Value(forDestination{}).(string)
 		deadline, ok := ctx.Deadline()
@@ -57,9 +73,10 @@ func counting(d *net.Dialer, all *connections) func(context.Context, string, str
 }
 
 func newClient(g *guard, r *net.Resolver, t *tls.Config, all *connections) *http.Transport {
-	d := &net.Dialer{Timeout: ConnectTimeout, Resolver: r, Control: g.control}
+	dial := counting(&net.Dialer{Timeout: ConnectTimeout, Resolver: r, Control: g.control}, all)
 	c := &http.Transport{
-		DialContext:            counting(d, all),
+		DialContext:            dial.plain,
+		DialTLSContext:         dial.secure(t),
 		TLSClientConfig:        t,
 		TLSHandshakeTimeout:    ConnectTimeout,
 		DisableCompression:     true, // a few bytes must not become many
@@ -75,7 +92,7 @@ func newClient(g *guard, r *net.Resolver, t *tls.Config, all *connections) *http
 	// The proxy is the operator's, wherever it stands; what lies behind it is for the proxy to guard.
 	proxy, err := g.policy.proxy()
 	c.Proxy = func(*http.Request) (*url.URL, error) { return proxy, err }
-	c.DialContext = counting(&net.Dialer{Timeout: ConnectTimeout, Resolver: r}, all)
+	c.DialContext, c.DialTLSContext = counting(&net.Dialer{Timeout: ConnectTimeout, Resolver: r}, all).plain, nil
 	return c
 }
 
@@ -93,6 +110,8 @@ type trace struct {
 	secured   atomic.Bool
 	began     atomic.Bool
 	reached   atomic.Bool
+	conn      atomic.Pointer[watched] // nil: HTTP/2, or TLS through a proxy
+	auth      atomic.Uint32           // clientAuth of the connection that was made for it
 }
 
 func (t *trace) hooks() *httptrace.ClientTrace {
@@ -100,15 +119,22 @@ func (t *trace) hooks() *httptrace.ClientTrace {
 		ConnectDone:       func(_, _ string, err error) { t.connected.Store(err == nil) },
 		TLSHandshakeStart: func() { t.began.Store(true) },
 		TLSHandshakeDone:  func(_ tls.ConnectionState, err error) { t.secured.Store(err == nil) },
-		GotConn:           func(httptrace.GotConnInfo) { t.connected.Store(true); t.secured.Store(true) },
-		WroteHeaders:      func() { t.reached.Store(true) },
+		GotConn: func(info httptrace.GotConnInfo) {
+			t.connected.Store(true)
+			t.secured.Store(true)
+			if c, ok := info.Conn.(*watched); ok {
+				c.begin()
+				t.conn.Store(c)
+			}
+		},
+		WroteHeaders: func() { t.reached.Store(true) },
 	}
 }
 
 func (s *std) send(ctx context.Context, w *wire, deadline time.Time) (answer, error) {
 	var got answer
 	var t trace
-	ctx, cancel := context.WithDeadline(context.WithValue(ctx, forDestination{}, w.key.destination), deadline)
+	ctx, cancel := context.WithDeadline(context.WithValue(context.WithValue(ctx, forDestination{}, w.key.destination), forTrace{}, &t), deadline)
 	defer cancel()
 	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, t.hooks()), w.method, "http://x", bytes.NewReader(w.body))
 	if err != nil {
@@ -127,19 +153,37 @@ func (s *std) send(ctx context.Context, w *wire, deadline time.Time) (answer, er
 		// where a kept one had been closed.
 		req.Header["Idempotency-Key"] = []string{}
 	}
-	res, err := s.clients[index(w.key.trusted)][index(!w.tls)].RoundTrip(req)
+	res, err := s.of(w).RoundTrip(req)
 	got.reached = t.reached.Load()
+	conn := t.conn.Load()
 	if err != nil {
+		if conn != nil && got.reached {
+			head := conn.head()
+			salvage(head, &got)
+			if headEnd(head) == 0 && len(head) > 0 && len(head) < HeaderCap && !isTimeout(err) && ctx.Err() == nil {
+				err = io.ErrUnexpectedEOF // net/http also finds fault with the half of a line
+			}
+		}
+		if conn == nil && t.secured.Load() && !isTimeout(err) {
+			err = errors.Join(io.EOF, err) // HTTP/2 has many words for a connection that ended
+		}
+		err = asked(clientAuth(t.auth.Load()), err)
 		return got, &phaseError{t.phase(w, err), err}
 	}
 	defer func() { _ = res.Body.Close() }()
 	got.reached = true
 	got.response.Status, got.response.Header = res.StatusCode, res.Header
+	if conn != nil {
+		got.response.Fault = conn.fault()
+	}
 	if err := got.read(res, w.keep); err != nil {
 		return got, &phaseError{phaseExchange, err}
 	}
 	if s.all.wanted() {
 		s.close() // what is idle
+		if w.identity != nil {
+			w.identity.close()
+		}
 	}
 	return got, nil
 }
@@ -172,19 +216,18 @@ func (got *answer) read(res *http.Response, keep int) error {
 	}
 	n, err := b.ReadFrom(io.LimitReader(res.Body, int64(keep)+1))
 	got.received = int(n)
+	if b.Len() > 0 {
+		got.response.Body = b.Bytes()[:min(b.Len(), keep)]
+	}
 	if err != nil {
 		return err
 	}
 	if int(n) > keep {
 		got.response.Truncated = true
-		b.Truncate(keep)
 		if res.ContentLength >= 0 && res.ContentLength-n <= drainBelow {
 			rest, _ := io.Copy(io.Discard, res.Body)
 			got.received += int(rest)
 		}
-	}
-	if b.Len() > 0 {
-		got.response.Body = b.Bytes()
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -33,6 +34,13 @@ const (
 	bodyFor     = 30 * time.Second
 	window      = 5 * time.Second
 	windowBytes = 16 << 10
+)
+
+// How much is read of a body that is too large, before it is refused: many clients send all of it before they read the
+// answer, and find their connection reset where nobody takes it in. One that pauses is waiting for the answer.
+const (
+	discardMost  = 16 << 20
+	discardPause = time.Second
 )
 
 // wall is the clock of the network, which a test's own clock must not change.
@@ -85,12 +93,28 @@ func pathOf(h *fasthttp.RequestHeader) []byte {
 	return bytes.Clone(uri.PathOriginal())
 }
 
+// ambiguous reports whether a header frames its body in two ways. What the server makes of it may differ from what a proxy
+// before it made, so nothing behind the request can be trusted (RFC 9112, section 6.1).
+func ambiguous(h *fasthttp.RequestHeader) bool {
+	if h.ContentLength() != -1 && h.IsHTTP11() { // as nearly always
+		return false
+	}
+	raw := bytes.ToLower(h.RawHeaders())
+	coded := hasField(raw, "transfer-encoding:")
+	return coded && (!h.IsHTTP11() || hasField(raw, "content-length:"))
+}
+
+// hasField reports whether a line of the header, in lower case, begins with a name and its colon.
+func hasField(raw []byte, name string) bool {
+	return bytes.HasPrefix(raw, []byte(name)) || bytes.Contains(raw, []byte("\n"+name))
+}
+
 const waitsForContinue = "100-continue"
 
-// headerReceived keeps the server from reading a body that is not wanted: it makes of the request one that asks first
-// (`Expect: 100-continue`), and expected says no.
+// headerReceived keeps the server from reading a body where none is wanted, or one that is too large to be read on: it
+// makes of the request one that asks first (`Expect: 100-continue`), and expected says no.
 func (f *front) headerReceived(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
-	if !noBody(h) && !f.wanted(h) {
+	if !noBody(h) && (f.bodyLimit(h) == 0 || h.ContentLength() > discardMost) {
 		h.Set(fasthttp.HeaderExpect, waitsForContinue)
 	}
 	return fasthttp.RequestConfig{}
@@ -130,20 +154,24 @@ func (f *front) readBody(c *fasthttp.RequestCtx, conn *listener.Conn) error {
 	if !conn.Received() {
 		return net.ErrClosed
 	}
-	length := c.Request.Header.ContentLength()
-	limit, most := length, length // it was held against the limit already
+	length, limit := c.Request.Header.ContentLength(), f.bodyLimit(&c.Request.Header)
+	most := length
 	if length < 0 {
-		limit = f.bodyLimit(&c.Request.Header)
 		most = limit + 1 // one more, to see that there is more
 	}
 	in := progress{conn: conn}
 	stream := c.RequestBodyStream()
+	if length > limit {
+		in.discard(stream)
+		return fiber.ErrRequestEntityTooLarge
+	}
 	body := make([]byte, 0, min(firstRoom, most))
 	for {
 		n, err := stream.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
 		switch {
 		case len(body) > limit:
+			in.discard(stream)
 			return fiber.ErrRequestEntityTooLarge
 		case errors.Is(err, io.EOF) && length >= 0 && len(body) < length:
 			return fiber.ErrBadRequest // the client closed the connection
@@ -159,6 +187,7 @@ func (f *front) readBody(c *fasthttp.RequestCtx, conn *listener.Conn) error {
 		if len(body) == cap(body) {
 			larger := min(growth*cap(body), most)
 			if !conn.Reserve(larger - cap(body)) {
+				in.discard(stream)
 				return noRoom()
 			}
 			body = append(make([]byte, 0, larger), body...)
@@ -177,6 +206,33 @@ func ofReading(err error) error {
 	}
 	return fiber.ErrBadRequest
 }
+
+// discard reads on without keeping anything, until the body ends, the client pauses or a bound is reached.
+func (p *progress) discard(stream io.Reader) {
+	if p.end.IsZero() {
+		p.end = wall.Now().Add(bodyFor)
+	}
+	room := discards.Get().(*[]byte)
+	defer discards.Put(room)
+	for left := discardMost; left > 0; {
+		until := wall.Now().Add(discardPause)
+		if until.After(p.end) {
+			until = p.end
+		}
+		if p.conn.SetReadDeadline(until) != nil {
+			return
+		}
+		n, err := stream.Read(*room)
+		if left -= n; err != nil {
+			return
+		}
+	}
+}
+
+var discards = sync.Pool{New: func() any {
+	room := make([]byte, 32<<10)
+	return &room
+}}
 
 // progress ends the reading of a body that comes too slowly.
 type progress struct {

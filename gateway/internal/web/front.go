@@ -84,6 +84,9 @@ func (f *front) handle(c *fasthttp.RequestCtx) {
 	if f.app.leaving.Load() {
 		defer c.SetConnectionClose()
 	}
+	if ambiguous(&c.Request.Header) {
+		c.SetConnectionClose()
+	}
 	if c.Request.IsBodyStream() {
 		if err := f.readBody(c, conn); err != nil {
 			f.refuse(c, conn, err)

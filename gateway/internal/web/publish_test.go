@@ -140,7 +140,7 @@ func TestPublish(t *testing.T) {
 	}
 }
 
-// A body that is too large is refused before it is read, and only who may publish may send many events at once.
+// A body that is too large is refused, and only who may publish may send many events at once.
 func TestTooLarge(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

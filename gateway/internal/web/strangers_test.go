@@ -150,13 +150,9 @@ func TestUnwantedBodies(t *testing.T) {
 		{"POST /v1/events HTTP/1.1", 401},
 		{"BREW /v1/events HTTP/1.1", 405},
 		{"GET /v1/events HTTP/1.1\r\nAuthorization: Bearer " + readToken, 200},
-		{"POST /v1/events HTTP/1.1\r\nAuthorization: Bearer " + readToken + "\r\nX-Length: large", 413},
 		{"POST http://elsewhere/nowhere HTTP/1.1", 404},
 	} {
 		for _, body := range []string{"Content-Length: 2000000\r\n", "Transfer-Encoding: chunked\r\n", "Expect: 100-continue\r\nContent-Length: 2000000\r\n"} {
-			if c.want == 413 && strings.Contains(body, "chunked") {
-				continue // how large it is shows only when it came
-			}
 			got := r.talk(t, c.request+"\r\nHost: x\r\n"+body+"\r\n").answer()
 			if got.status != c.want || got.header.Get("Connection") != "close" {
 				t.Errorf("%s, %s: %d %v %s", c.request, body, got.status, got.header, got.body)

@@ -1,0 +1,123 @@
+package deliver
+
+import (
+	"slices"
+	"time"
+)
+
+// pace holds a destination's rate in every window of its length, whatever delays what was admitted: a request takes one of
+// as many places as the rate has, and gives it back one window after it began. The limiter of the lane says how many
+// deliveries are admitted; alone it lets a second's worth out at once, and the next one in the second that follows.
+//
+// A request whose chain is longer than the rate begins without a place, and those behind it wait. The lane's mu guards it.
+type pace struct {
+	most   int
+	window time.Duration
+	began  []time.Time // the oldest first; those of the last window count
+	held   int         // places of attempts that have not made all their requests yet
+}
+
+func newPace(most int, window time.Duration) *pace { return &pace{most: max(most, 1), window: window} }
+
+// take takes places for an attempt of n requests, whose first one begins now. Where there are too few it takes none, and
+// returns how long to wait before it is asked again.
+func (p *pace) take(n int, now time.Time) (wait time.Duration) {
+	n = min(n, p.most)
+	p.forget(now)
+	if short := p.held + len(p.began) + n - p.most; short > 0 {
+		if short > len(p.began) { // the others are held by attempts that run
+			return recheck
+		}
+		return p.began[short-1].Add(p.window).Sub(now)
+	}
+	p.held += n - 1
+	p.began = append(p.began, now)
+	return 0
+}
+
+// another counts the next request of an attempt that holds so many places beyond its first, and returns how many are left.
+func (p *pace) another(held int, now time.Time) (left int) {
+	p.forget(now)
+	p.began = append(p.began, now)
+	if held == 0 {
+		return 0
+	}
+	p.held--
+	return held - 1
+}
+
+// done gives back the places of requests that an attempt did not make.
+func (p *pace) done(held int) { p.held -= held }
+
+// forget drops the requests that began a window ago.
+func (p *pace) forget(now time.Time) {
+	gone := 0
+	for gone < len(p.began) && now.Sub(p.began[gone]) >= p.window {
+		gone++
+	}
+	if gone > 0 {
+		p.began = p.began[:copy(p.began, p.began[gone:])]
+	}
+}
+
+// await waits until the rate lets an attempt begin, or returns why it is to be put off, and until when.
+func (l *lane) await(j *job) (reason string, due time.Time) {
+	for {
+		now := l.loop.Clock.Now()
+		if !slices.ContainsFunc(j.unit(), func(j *job) bool { return !j.abandoned() }) {
+			return reasonQueue, now // and nobody is put off
+		}
+		wait, reason := l.takePlaces(j, now)
+		switch {
+		case reason != "":
+			return reason, now
+		case wait == 0:
+			return "", now
+		case wait > rateAhead:
+			return reasonRate, now.Add(wait)
+		}
+		alarm, stop := l.loop.Clock.After(wait)
+		select {
+		case <-alarm:
+		case <-l.loop.lanes.halt:
+		}
+		stop()
+	}
+}
+
+func (l *lane) takePlaces(j *job, now time.Time) (wait time.Duration, reason string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if j.pace, j.places = l.pace, 0; j.pace == nil {
+		return 0, ""
+	}
+	if reason = l.refuses(now); reason != "" {
+		return 0, reason
+	}
+	if wait = j.pace.take(j.requests, now); wait == 0 {
+		j.places = min(j.requests, j.pace.most) - 1
+	}
+	return wait, ""
+}
+
+// another counts one more request of an attempt.
+func (l *lane) another(j *job) {
+	if j.pace == nil {
+		return
+	}
+	now := l.loop.Clock.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	j.places = j.pace.another(j.places, now)
+}
+
+// releasePlaces gives back the places that an attempt did not need.
+func (l *lane) releasePlaces(j *job) {
+	if j.pace == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	j.pace.done(j.places)
+	j.places = 0
+}

@@ -1,0 +1,49 @@
+//go:build unix
+
+package outbound
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"syscall"
+)
+
+// peek looks at a socket without waiting.
+type peek struct {
+	raw   syscall.RawConn
+	look  func(fd uintptr) bool // made once, because a closure for each request would be an allocation
+	byte  [1]byte
+	quiet bool
+}
+
+// quiet reports whether nothing can be read from a kept connection: bytes that no request asked for would be taken for
+// the answer to the next one, and a connection at its end is of no use.
+func (c *conn) quiet() bool {
+	if c.peek == nil {
+		c.peek = newPeek(c.Conn)
+	}
+	p := c.peek
+	if p.raw == nil {
+		return true
+	}
+	p.quiet = false
+	return p.raw.Read(p.look) == nil && p.quiet
+}
+
+func newPeek(c net.Conn) *peek {
+	if secure, ok := c.(*tls.Conn); ok {
+		c = secure.NetConn()
+	}
+	p := &peek{}
+	p.look = func(fd uintptr) bool {
+		// Sockets of Go do not block. What is read is lost, and so is the connection then.
+		_, err := syscall.Read(int(fd), p.byte[:])
+		p.quiet = errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EWOULDBLOCK)
+		return true
+	}
+	if sc, ok := c.(syscall.Conn); ok {
+		p.raw, _ = sc.SyscallConn()
+	}
+	return p
+}
