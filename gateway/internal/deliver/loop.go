@@ -97,6 +97,8 @@ type Loop struct {
 	heldMu sync.Mutex
 	held   map[*held]struct{}
 
+	missing missing
+
 	dueWake chan struct{}
 	running sync.WaitGroup  // workers
 	sending context.Context // of every request; ends when the drain is over
@@ -112,6 +114,7 @@ func New(o Options) *Loop {
 	l.commits.wake = make(chan struct{}, 1)
 	l.room.init(heldEvents, heldBytes)
 	l.turns.init()
+	l.missing.init()
 	return l
 }
 
@@ -137,6 +140,7 @@ func (l *Loop) Run(ctx context.Context) error {
 		loops.Go(func() { l.decideInTurns(ctx) })
 	}
 	loops.Go(func() { l.claimDue(ctx) })
+	loops.Go(func() { l.recalls(ctx) })
 	loops.Go(func() { l.every(ctx, refresh, func() { _ = l.learnHolds(ctx) }) })
 	tail.Go(func() { l.every(work, watchEvery, l.handOverLate) })
 	tail.Go(func() { l.commit(work) })
@@ -152,8 +156,8 @@ func (l *Loop) Run(ctx context.Context) error {
 	return nil
 }
 
-// Reloaded tells the loop that Plan returns something new: lanes obey their new settings, and pauses whose credentials
-// changed are lifted.
+// Reloaded tells the loop that Plan returns something new: lanes obey their new settings, pauses whose credentials
+// changed are lifted, and deliveries whose step is back go out.
 func (l *Loop) Reloaded(ctx context.Context) error {
 	plan := l.Plan()
 	for _, lane := range l.lanes.all() {
@@ -163,6 +167,7 @@ func (l *Loop) Reloaded(ctx context.Context) error {
 	}
 	err := l.learnHolds(ctx)
 	l.wakeDue()
+	l.missing.look()
 	return err
 }
 

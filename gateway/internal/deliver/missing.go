@@ -1,0 +1,200 @@
+package deliver
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/decide"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+const (
+	// missingFor is how long a due delivery waits for its step to be configured again. It covers a configuration that was
+	// loaded by mistake: a file that was empty or half written for a while.
+	missingFor = time.Hour
+	// noteAgain is how often the store is told at most that deliveries of a destination miss their step.
+	noteAgain = time.Minute
+	// recallAgain is when a look for deliveries whose step is back is repeated: a delivery that was claimed under the
+	// configuration before may have been put off meanwhile.
+	recallAgain = 5 * time.Second
+	// recallFor is how long one replica may take for a page of that look.
+	recallFor = time.Minute
+
+	// systemTenant owns what belongs to the gateway itself. No tenant can be named so.
+	systemTenant = "*"
+	// kindMissing are settings named TENANT/DESTINATION: deliveries of that destination wait for their step.
+	kindMissing = "missing"
+	recallLease = "recall"
+	recalled    = "configured again"
+)
+
+// missing finds deliveries that wait for their step, so that they need not wait longer than their step is gone. That a
+// delivery waits so, and since when, is in the delivery itself: its reason and its due time.
+type missing struct {
+	holder string        // of the lease
+	wake   chan struct{} // receives after a reload
+
+	mu    sync.Mutex
+	noted map[laneKey]time.Time
+}
+
+func (m *missing) init() {
+	m.holder, m.wake, m.noted = rand.Text(), make(chan struct{}, 1), map[laneKey]time.Time{}
+}
+
+func (m *missing) look() {
+	select {
+	case m.wake <- struct{}{}:
+	default:
+	}
+}
+
+// note says whether the store is to be told of a destination now.
+func (m *missing) note(key laneKey, now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if at, ok := m.noted[key]; ok && now.Sub(at) < noteAgain {
+		return false
+	}
+	m.noted[key] = now
+	return true
+}
+
+// unconfigured takes a due delivery whose step is not in the newest configuration. It waits once, for missingFor; if the
+// step is still missing then, it is a dead letter.
+func (l *Loop) unconfigured(plan *decide.Plan, j *job, now time.Time) {
+	if l.Plan() != plan { // a reload may have brought the step back
+		l.postpone(j, j.delivery.Reason, now.Add(recheck))
+		return
+	}
+	if j.delivery.Reason == decide.Unconfigured {
+		d := j.delivery
+		d.State, d.Reason, d.Updated = state.Dead, decide.Removed, now
+		l.settle(j, d, "")
+		return
+	}
+	// Before it is put off: a process that ends in between leaves a note too many, never one too few.
+	if key := (laneKey{j.delivery.Tenant, j.delivery.Destination}); l.missing.note(key, now) {
+		log := l.Log.With("tenant", key.tenant, "destination", key.name)
+		log.Warn("deliveries are due whose step is not configured now: they wait an hour for it and then become dead letters",
+			"rule", j.delivery.Origin.Name, "step", j.delivery.Step)
+		if err := l.writeMissing(key); err != nil { // they are found by their due time, only later
+			log.Warn("cannot note that deliveries wait for their step", "err", err)
+		}
+	}
+	l.postpone(j, decide.Unconfigured, now.Add(missingFor))
+}
+
+// writeMissing writes the note anew where it stands already, so that a recall that began before does not remove it.
+func (l *Loop) writeMissing(key laneKey) error {
+	ctx := context.Background()
+	name := key.tenant + "/" + key.name
+	kept, err := l.Store.Get(ctx, systemTenant, kindMissing, name)
+	if err != nil && !errors.Is(err, state.ErrNotFound) {
+		return err
+	}
+	_, err = l.Store.Put(ctx, systemTenant, kindMissing, name, []byte("{}"), kept.Version)
+	if errors.Is(err, state.ErrConflict) {
+		return nil // another replica wrote it just now
+	}
+	return err
+}
+
+// recalls makes deliveries due whose step is back, at the start and after each reload.
+func (l *Loop) recalls(ctx context.Context) {
+	for {
+		for looks := 0; looks < 2; {
+			switch err := l.recall(ctx); {
+			case err == nil:
+				looks++
+			case ctx.Err() != nil || errors.Is(err, state.ErrClosed):
+				return
+			case !errors.Is(err, state.ErrConflict): // else another replica is at it
+				l.Log.Warn("cannot look for deliveries whose step is configured again", "err", err)
+			}
+			if !l.sleep(ctx, recallAgain) {
+				return
+			}
+		}
+		select {
+		case <-l.missing.wake:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// recall looks once through the destinations that are noted.
+func (l *Loop) recall(ctx context.Context) error {
+	noted, err := l.Store.List(ctx, systemTenant, kindMissing)
+	if err != nil || len(noted) == 0 {
+		return err
+	}
+	defer func() { // the lease ends by itself where this fails
+		_, _ = l.Store.Lease(context.WithoutCancel(ctx), recallLease, l.missing.holder, 0)
+	}()
+	for _, note := range noted {
+		tenant, name, _ := strings.Cut(note.Name, "/")
+		left, err := l.recallOf(ctx, laneKey{tenant, name})
+		if err != nil {
+			return err
+		}
+		if left {
+			continue
+		}
+		// Put off meanwhile: the note has another version, and stays.
+		err = l.Store.Delete(ctx, systemTenant, kindMissing, note.Name, note.Version)
+		if err != nil && !errors.Is(err, state.ErrConflict) && !errors.Is(err, state.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+// recallOf makes the deliveries of a destination due whose step is back, and says whether others still wait for theirs.
+// Replicas take turns: what one has read as waiting, another may have delivered a moment later.
+func (l *Loop) recallOf(ctx context.Context, key laneKey) (left bool, err error) {
+	q := state.DeliveryQuery{State: state.Waiting, Destination: key.name, Limit: 200}
+	n := 0
+	for {
+		if _, err := l.Store.Lease(ctx, recallLease, l.missing.holder, recallFor); err != nil {
+			return false, err
+		}
+		page, err := l.Store.Deliveries(ctx, key.tenant, q)
+		if err != nil {
+			return false, err
+		}
+		plan, now := l.Plan(), l.Clock.Now()
+		var back []state.Delivery
+		for i := range page.Items {
+			d := &page.Items[i]
+			switch {
+			case d.Reason != decide.Unconfigured:
+			case !plan.Has(d):
+				left = true
+			case d.Leased || d.Due.Sub(now) < recallAgain: // it is tried anyway
+			default:
+				back = append(back, state.Delivery{ID: d.ID, EventID: d.EventID, Tenant: d.Tenant, Reason: recalled, Due: now})
+			}
+		}
+		if len(back) > 0 {
+			if _, err := l.Store.Schedule(ctx, key.tenant, back); err != nil {
+				return false, err
+			}
+			n += len(back)
+			l.wakeDue()
+		}
+		if page.Next == "" {
+			break
+		}
+		q.Cursor = page.Next
+	}
+	if n > 0 {
+		l.Log.Info("deliveries go out whose step is configured again", "tenant", key.tenant, "destination", key.name, "count", n)
+	}
+	return left, nil
+}
