@@ -151,15 +151,6 @@ func (p *Plan) Has(d *state.Delivery) bool {
 	return known && c.step.Build[d.Tenant] != nil && p.destinations[target{d.Tenant, c.step.Destination}] != nil
 }
 
-// Reason is why a delivery is where it is, as a person is told: one that waits for another reason may have lost its step,
-// which the loop finds out only when it is due.
-func (p *Plan) Reason(d *state.Delivery) string {
-	if d.State == state.Waiting && !d.Leased && !p.Has(d) {
-		return Unconfigured
-	}
-	return d.Reason
-}
-
 func (p *Plan) step(d *state.Delivery) (c configured, known bool) {
 	if c, known = p.steps[stepKey{d.Tenant, d.Origin, d.Step}]; !known {
 		c, known = p.steps[stepKey{"*", d.Origin, d.Step}]

@@ -197,9 +197,6 @@ func (a *Asker) Event(ctx context.Context, tenant, id string) (*Explanation, err
 	if record.Outcome != nil {
 		x.record(record.Outcome)
 	}
-	for i := range deliveries {
-		deliveries[i].Reason = today.Reason(&deliveries[i])
-	}
 	x.attach(deliveries, holds)
 	if then != today && record.Event.Type != event.TypeEntry {
 		x.compare(today, record.Event)

@@ -261,27 +261,6 @@ To deliver it after all: surveygate dead replay DELIVERY
 `,
 		},
 		{
-			name: "not configured now", with: func(t *testing.T, w *world) {
-				w.commit(t, map[string]func(*state.Delivery){"alarms": delivered, "crm-note": waiting})
-				w.clock.Advance(time.Minute)
-				w.plan = load(t, "")
-			},
-			want: `2 deliveries: 1 delivered, 1 waiting.
-    → crm-note (crm)   slack waiting: not configured now, next try 2026-01-02 12:05:00 UTC (in 4m0s)
-It goes out by itself when the configuration has its rule and destination again. If that takes an hour from when it is due, it is a dead letter.
-`,
-		},
-		{
-			name: "no longer configured", with: func(t *testing.T, w *world) {
-				w.commit(t, map[string]func(*state.Delivery){"alarms": delivered, "crm-note": func(d *state.Delivery) {
-					d.State, d.Reason = state.Dead, decide.Removed
-				}})
-			},
-			want: `    → crm-note (crm)   slack dead: no longer configured
-When the configuration has its rule and destination again: surveygate dead replay DELIVERY
-`,
-		},
-		{
 			name: "pending", with: func(*testing.T, *world) {},
 			want: `It is accepted and waits for its decision.
     → alarms           slack: not decided yet

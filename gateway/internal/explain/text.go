@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
@@ -229,10 +228,6 @@ func (x *Explanation) hint() string {
 			switch {
 			case s.Hold != nil && s.Hold.Kind == state.HoldRevoked:
 				return "When the credentials of " + s.Destination + " are changed and reloaded, what waits goes out by itself."
-			case s.Delivery != nil && s.Delivery.State == state.Waiting && s.Delivery.Reason == decide.Unconfigured:
-				return "It goes out by itself when the configuration has its rule and destination again. If that takes an hour from when it is due, it is a dead letter."
-			case s.Delivery != nil && s.Delivery.State == state.Dead && s.Delivery.Reason == decide.Removed:
-				return "When the configuration has its rule and destination again: surveygate dead replay " + s.Delivery.ID
 			case s.Delivery != nil && s.Delivery.State == state.Dead:
 				return "To deliver it after all: surveygate dead replay " + s.Delivery.ID
 			}

@@ -157,27 +157,6 @@ func TestEventsAndDeliveries(t *testing.T) {
 	verb(delivery, "replay", 409) // no longer configured
 }
 
-// What waits and has lost its step says so wherever a person looks, before the loop finds out.
-func TestUnconfiguredIsShown(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	id := r.accept(t, pollqr("r1", 3))
-	delivery := r.decide(t, state.Waiting).Deliveries[0].ID
-	for _, path := range []string{"/v1/deliveries", "/v1/deliveries/" + delivery, "/v1/events/" + id, "/v1/events/" + id + "/explain"} {
-		for plan, shown := range map[string]bool{"": false, "sources: {pollqr: {profile: pollqr, secrets: [" + pollqrSecret + "]}}": true} {
-			before := r.plan.Load()
-			if plan != "" {
-				r.plan.Store(load(t, plan))
-			}
-			got := r.ask(t, ask{path: path, token: everyToken})
-			if got.status != 200 || strings.Contains(got.body, `"reason":"not configured now"`) != shown {
-				t.Errorf("%s: %d %s, want it shown: %v", path, got.status, got.body, shown)
-			}
-			r.plan.Store(before)
-		}
-	}
-}
-
 // An event that became a dead letter itself is decided again on somebody's word.
 func TestDeadEvent(t *testing.T) {
 	t.Parallel()

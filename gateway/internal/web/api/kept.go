@@ -56,11 +56,6 @@ func (a *API) event(c *call) error {
 	if err != nil {
 		return err
 	}
-	if o, plan := record.Outcome, a.Plan(); o != nil {
-		for i := range o.Deliveries {
-			o.Deliveries[i].Reason = plan.Reason(&o.Deliveries[i])
-		}
-	}
 	v := viewRecord(record)
 	if v.SameEvent, err = explain.SameEvent(c.ctx, a.Store, record.Event); err != nil {
 		return err
@@ -246,11 +241,7 @@ func (a *API) deliveries(c *call) error {
 			return err
 		}
 	}
-	plan := a.Plan()
-	return answer.JSON(c.Ctx, fiber.StatusOK, viewPage(p, func(d state.Delivery) deliveryView {
-		d.Reason = plan.Reason(&d)
-		return viewDelivery(&d)
-	}))
+	return answer.JSON(c.Ctx, fiber.StatusOK, viewPage(p, func(d state.Delivery) deliveryView { return viewDelivery(&d) }))
 }
 
 // nothing says that a list is empty from its beginning to its end: then a name in its filters may be mistyped.
@@ -284,7 +275,6 @@ func (a *API) delivery(c *call) error {
 	if err != nil {
 		return err
 	}
-	d.Reason = a.Plan().Reason(d)
 	return answer.JSON(c.Ctx, fiber.StatusOK, viewDelivery(d))
 }
 
@@ -338,7 +328,7 @@ func (a *API) again(c *call, d state.Delivery, reason string) error {
 		return err
 	}
 	if _, there := a.Plan().Today(d, record.Event); !there {
-		return answer.Clash("the configuration does not have its step now; a waiting delivery goes out by itself when the step is back, a dead one with `dead replay` then")
+		return answer.Clash("the configuration no longer has its step")
 	}
 	now := a.Clock.Now()
 	d.State, d.Reason, d.Due, d.Updated, d.Log = state.Waiting, reason, now, now, nil
