@@ -17,15 +17,6 @@ import (
 // OnceFor is how long `once: response` remembers which responses it told.
 const OnceFor = 30 * 24 * time.Hour
 
-// Reasons of deliveries whose step is not in the configuration.
-const (
-	// Unconfigured is why a delivery waits whose step left the configuration a short while ago. It goes out by itself when the
-	// step is there again.
-	Unconfigured = "not configured now"
-	// Removed is why a delivery is a dead letter whose step has been missing for longer.
-	Removed = "no longer configured"
-)
-
 // Plan is one configuration made ready to decide with. It is safe for concurrent use and never changes.
 type Plan struct {
 	Config *config.Config
@@ -145,24 +136,13 @@ func (p *Plan) Decide(ev *event.Event, now time.Time) Decision {
 	return d
 }
 
-// Has says whether the configuration has a delivery's step.
-func (p *Plan) Has(d *state.Delivery) bool {
-	c, known := p.step(d)
-	return known && c.step.Build[d.Tenant] != nil && p.destinations[target{d.Tenant, c.step.Destination}] != nil
-}
-
-func (p *Plan) step(d *state.Delivery) (c configured, known bool) {
-	if c, known = p.steps[stepKey{d.Tenant, d.Origin, d.Step}]; !known {
-		c, known = p.steps[stepKey{"*", d.Origin, d.Step}]
-	}
-	return c, known
-}
-
 // Today is a delivery with what builds it now and where it goes; false when the configuration no longer has its step.
 func (p *Plan) Today(d state.Delivery, ev *event.Event) (Owed, bool) {
-	c, known := p.step(&d)
+	c, known := p.steps[stepKey{d.Tenant, d.Origin, d.Step}]
 	if !known {
-		return Owed{}, false
+		if c, known = p.steps[stepKey{"*", d.Origin, d.Step}]; !known {
+			return Owed{}, false
+		}
 	}
 	build, here := c.step.Build[d.Tenant]
 	destination := p.destinations[target{d.Tenant, c.step.Destination}]

@@ -197,6 +197,20 @@ func TestDrainAndRestart(t *testing.T) {
 	b.close()
 }
 
+func TestNoLongerConfigured(t *testing.T) {
+	t.Parallel()
+	b := begin(t, destinations(destination("crm", 50*time.Millisecond)), func(seen) (int, http.Header) { return 503, nil })
+	id := b.accept(1)[0]
+	b.untilState(id, "crm", state.Waiting)
+	b.close()
+	b.plan.Store(decide.New(&config.Config{Generation: "g2"}))
+	b.open()
+	if d := b.untilState(id, "crm", state.Dead); d.Reason != "no longer configured" {
+		t.Errorf("reason %q", d.Reason)
+	}
+	b.close()
+}
+
 // While replicas have different configurations, what only the newer one has is left to those that have it: nothing is
 // counted, nothing becomes a dead letter.
 func TestStepOfANewerConfiguration(t *testing.T) {

@@ -107,7 +107,7 @@ func (r *dueRound) room(tenant, destination string) int {
 	key, n, again := laneKey{tenant, destination}, 0, time.Time{}
 	switch d := r.plan.Destination(tenant, destination); {
 	case d == nil && r.newest():
-		n = dueAtOnce // they are put off, and become dead letters later
+		n = dueAtOnce // they become dead letters: no longer configured
 	case d == nil: // other replicas know it
 	case d.Enabled:
 		lane := r.loop.lanes.at(key)
@@ -145,7 +145,7 @@ func (l *Loop) newest(ctx context.Context) func() bool {
 	return sync.OnceValue(func() bool { return l.Newest == nil || l.Newest(ctx) })
 }
 
-// again queues a due delivery with today's step. Without its step it waits, for a while; one whose step only a newer
+// again queues a due delivery with today's step. A step that is gone makes it a dead letter; one that only a newer
 // configuration has is left to the replicas that have it, with no attempt counted.
 func (l *Loop) again(plan *decide.Plan, due *state.Due, now time.Time, newest func() bool) {
 	l.due.Add(1)
@@ -157,7 +157,9 @@ func (l *Loop) again(plan *decide.Plan, due *state.Due, now time.Time, newest fu
 		return
 	}
 	if !ok {
-		l.unconfigured(plan, j, now)
+		d := j.delivery
+		d.State, d.Reason, d.Updated = state.Dead, "no longer configured", now
+		l.settle(j, d, "")
 		return
 	}
 	j.delivery, j.build, j.destination, j.once, j.sets = owed.Delivery, owed.Build, owed.Destination, owed.Once, owed.Sets

@@ -97,8 +97,6 @@ type Loop struct {
 	heldMu sync.Mutex
 	held   map[*held]struct{}
 
-	missing missing
-
 	dueWake chan struct{}
 	running sync.WaitGroup  // workers
 	sending context.Context // of every request; ends when the drain is over
@@ -114,7 +112,6 @@ func New(o Options) *Loop {
 	l.commits.wake = make(chan struct{}, 1)
 	l.room.init(heldEvents, heldBytes)
 	l.turns.init()
-	l.missing.init()
 	return l
 }
 
@@ -140,7 +137,6 @@ func (l *Loop) Run(ctx context.Context) error {
 		loops.Go(func() { l.decideInTurns(ctx) })
 	}
 	loops.Go(func() { l.claimDue(ctx) })
-	loops.Go(func() { l.recalls(ctx) })
 	loops.Go(func() { l.every(ctx, refresh, func() { _ = l.learnHolds(ctx) }) })
 	tail.Go(func() { l.every(work, watchEvery, l.handOverLate) })
 	tail.Go(func() { l.commit(work) })
@@ -156,8 +152,8 @@ func (l *Loop) Run(ctx context.Context) error {
 	return nil
 }
 
-// Reloaded tells the loop that Plan returns something new: lanes obey their new settings, pauses whose credentials
-// changed are lifted, and deliveries whose step is back go out.
+// Reloaded tells the loop that Plan returns something new: lanes obey their new settings, and pauses whose credentials
+// changed are lifted.
 func (l *Loop) Reloaded(ctx context.Context) error {
 	plan := l.Plan()
 	for _, lane := range l.lanes.all() {
@@ -167,7 +163,6 @@ func (l *Loop) Reloaded(ctx context.Context) error {
 	}
 	err := l.learnHolds(ctx)
 	l.wakeDue()
-	l.missing.look()
 	return err
 }
 
