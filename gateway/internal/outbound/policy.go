@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"reflect"
 	"strings"
 
 	"github.com/surveygate/surveygate/connectors"
@@ -21,6 +22,9 @@ type Policy struct {
 	// destination's transport says, and the proxy resolves the names: only literal addresses are still checked here.
 	Proxy connectors.Secret `yaml:"proxy,omitempty"`
 }
+
+// equal says whether two policies are written alike. It looks at all fields, so that one that is added later counts too.
+func (p Policy) equal(q Policy) bool { return reflect.DeepEqual(p, q) }
 
 // Check says what is wrong with the policy itself.
 func (p Policy) Check() error {
