@@ -118,6 +118,7 @@ type running struct {
 	web     *web.App
 	// descriptors are how many files and connections each part may have.
 	descriptors descriptors
+	onHold      onHold
 	public      net.Listener
 	control     net.Listener
 	plan        atomic.Pointer[decide.Plan]

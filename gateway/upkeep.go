@@ -77,6 +77,7 @@ func (g *running) problems() []string {
 	if why := g.behind.Load(); why != nil && *why != "" {
 		all = append(all, "the configuration that was changed is not in use: "+*why+"; the log says more")
 	}
+	all = append(all, g.onHoldProblems()...)
 	return all
 }
 

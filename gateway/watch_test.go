@@ -172,8 +172,16 @@ rules:
 		return state, held
 	}
 	s.until("the connection is paused", func() bool { _, held := state(); return held })
+	warned := func() bool {
+		var ready struct{ Warnings []string }
+		err := s.client.Do(t.Context(), Call{Method: http.MethodGet, Path: "/readyz", Into: &ready})
+		all := strings.Join(ready.Warnings, "\n")
+		return err == nil && strings.Contains(all, "crm is on hold since ") && strings.Contains(all, "1 delivery waits for it: its credentials are refused")
+	}
+	s.until("readiness warns of it", warned)
 	put(t, secret, fresh)
 	s.until("what waited is delivered", func() bool { now, _ := state(); return now == "delivered" })
+	s.until("readiness warns no more", func() bool { return !warned() })
 }
 
 // unkeeping is a store that keeps no configuration until it may.

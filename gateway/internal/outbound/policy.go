@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"reflect"
 	"strings"
 
 	"github.com/surveygate/surveygate/connectors"
@@ -24,6 +25,9 @@ type Policy struct {
 	// from the folder of this file.
 	CA string `yaml:"ca,omitempty"`
 }
+
+// equal says whether two policies are written alike. It looks at all fields, so that one that is added later counts too.
+func (p Policy) equal(q Policy) bool { return reflect.DeepEqual(p, q) }
 
 // Check says what is wrong with the policy itself.
 func (p Policy) Check() error {

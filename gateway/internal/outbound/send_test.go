@@ -367,6 +367,51 @@ func TestMaxConns(t *testing.T) {
 	}
 }
 
+// A policy that is set once more keeps the connections; another one is obeyed by the next request, on a new connection.
+func TestSetPolicyKeepsConnections(t *testing.T) {
+	both(t, func(t *testing.T, by outbound.Transport) {
+		var made atomic.Int64
+		srv := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+			if s == http.StateNew {
+				made.Add(1)
+			}
+		}
+		srv.Start()
+		t.Cleanup(srv.Close)
+		policy := func(http bool, addresses ...string) outbound.Policy {
+			p := outbound.Policy{AllowHTTP: http}
+			for _, a := range addresses {
+				p.AllowAddresses = append(p.AllowAddresses, netip.MustParsePrefix(a))
+			}
+			return p
+		}
+		s := sender(t, outbound.Options{Policy: policy(true, "127.0.0.0/8")})
+		for i, step := range []struct {
+			policy outbound.Policy
+			kind   outbound.Kind
+			made   int64
+		}{
+			{policy(true, "127.0.0.0/8"), outbound.Answered, 1},
+			{policy(true, "127.0.0.0/8"), outbound.Answered, 1},
+			{policy(true, "127.0.0.0/8", "10.0.0.0/8"), outbound.Answered, 2},
+			{policy(true, "10.0.0.0/8"), outbound.Refused, 2},
+			{policy(true, "127.0.0.0/8"), outbound.Answered, 3},
+			{policy(false, "127.0.0.0/8"), outbound.Answered, 4},
+		} {
+			s.SetPolicy(step.policy)
+			for range 3 {
+				if res := s.Send(context.Background(), post(srv.URL), trusted(by)); res.Kind != step.kind {
+					t.Fatalf("step %d: %s %v", i, res.Kind, res.Err)
+				}
+			}
+			if n := made.Load(); n != step.made {
+				t.Errorf("step %d: %d connections were made, want %d", i, n, step.made)
+			}
+		}
+	})
+}
+
 func TestClosed(t *testing.T) {
 	both(t, func(t *testing.T, by outbound.Transport) {
 		srv := serve(t, func(http.ResponseWriter, *http.Request) {})

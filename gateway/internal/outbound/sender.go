@@ -71,12 +71,15 @@ func New(o Options) *Sender {
 	return s
 }
 
-// SetPolicy changes where requests may go. Connections made under the old policy are not used again; requests
-// under way end as they began.
+// SetPolicy changes where requests may go. Connections made under another policy are not used again; requests under way
+// end as they began. The policy that is set already changes nothing, and its connections stay open.
 func (s *Sender) SetPolicy(p Policy) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed.Load() {
+		return
+	}
+	if r := s.room.Load(); r != nil && r.policy.equal(p) {
 		return
 	}
 	config := s.tls(p)

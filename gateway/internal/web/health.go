@@ -62,6 +62,7 @@ func (a *App) ready(c *fiber.Ctx) error {
 	}
 	r.Warnings = append(slices.Clone(r.Warnings), a.tcp.connections.Problems()...)
 	r.Warnings = append(r.Warnings, a.socket.connections.Problems()...)
+	r.Warnings = append(r.Warnings, a.door.Problems()...)
 	if h.Err != nil {
 		r.Reasons = append(r.Reasons, "the store cannot make events durable: "+h.Err.Error())
 	}

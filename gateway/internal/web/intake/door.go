@@ -183,6 +183,7 @@ type entry struct {
 	limits       *limits // its own
 	share        *limits // its tenant's
 	missed       *missed
+	refusals     *refusals
 	capture      time.Duration
 	captureUntil time.Time // zero: it keeps none
 }
@@ -221,7 +222,7 @@ func (d *Door) build() *sources {
 		s.tenants[each.Tenant][each.Name] = &entry{
 			tenant: each.Tenant, name: each.Name, enabled: each.Enabled, stream: each.Stream != nil, source: each.Receiver,
 			counts: d.Stats.Source(each.Tenant, each.Name),
-			limits: sourceLimits(), share: s.shares[each.Tenant], missed: &missed{},
+			limits: sourceLimits(), share: s.shares[each.Tenant], missed: &missed{}, refusals: &refusals{},
 
 			capture: each.Capture,
 		}
@@ -238,7 +239,7 @@ func (d *Door) build() *sources {
 
 // carryOver keeps what a reload does not begin anew.
 func (e *entry) carryOver(was *entry) {
-	e.limits, e.missed = was.limits, was.missed
+	e.limits, e.missed, e.refusals = was.limits, was.missed, was.refusals
 	// Capturing lasts from the load that brought it: one that changed something else does not make it longer.
 	if was.capture == e.capture {
 		e.captureUntil = was.captureUntil

@@ -119,6 +119,7 @@ func (d *Door) take(c *fiber.Ctx, e *entry, r *reader, started time.Time) error 
 			d.Log.Debug("accepted", "tenant", e.tenant, "source", e.name, "event", ev.ID, "status", status(appended[i]))
 		}
 	}
+	e.refusals.accepted()
 	accepted(c, events, appended)
 	return nil
 }

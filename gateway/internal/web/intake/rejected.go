@@ -49,6 +49,7 @@ type Rejected struct {
 func (d *Door) refuse(c *fiber.Ctx, e *entry, r *reader, why rejection) error {
 	e.counts.Rejected(why.reason)
 	now := d.Clock.Now()
+	e.refusals.refused(why.reason, now)
 	of := keepStranger
 	if r.proved() {
 		of = keepProved

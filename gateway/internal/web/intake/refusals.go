@@ -1,0 +1,87 @@
+package intake
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/access"
+)
+
+const (
+	// refusedInARow is how many refused requests without an accepted one between them are worth a warning. Anybody who
+	// knows a source's address can cause fewer.
+	refusedInARow = 5
+	// refusedTold is how many sources one warning names.
+	refusedTold = 10
+)
+
+// refusals counts the requests that a source refused since the last one that it accepted, on this replica.
+type refusals struct {
+	n atomic.Int64 // read for each accepted request, which must take no lock
+
+	mu          sync.Mutex
+	reason      string // of the last one
+	since, last time.Time
+}
+
+func (r *refusals) refused(reason string, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.n.Add(1) == 1 {
+		r.since = now
+	}
+	r.reason, r.last = reason, now
+}
+
+// accepted ends the row.
+func (r *refusals) accepted() {
+	if r.n.Load() == 0 {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.n.Store(0)
+}
+
+// problem is empty for a source that accepts something, and for one that was left alone for as long as refused requests
+// are kept.
+func (r *refusals) problem(now time.Time) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := r.n.Load()
+	if n < refusedInARow || now.Sub(r.last) > rejectedFor {
+		return ""
+	}
+	return fmt.Sprintf("refused all of its last %d requests, since %s (the last one: %s)", n, r.since.UTC().Format(time.RFC3339), r.reason)
+}
+
+// Problems are the sources that refuse everything, as sentences for readiness: a secret that was changed on one side only,
+// or a platform that sends something else by now.
+func (d *Door) Problems() []string {
+	now := d.Clock.Now()
+	var all []string
+	for tenant, sources := range d.current().tenants {
+		for name, e := range sources {
+			why := ""
+			if e.enabled && !e.stream {
+				why = e.refusals.problem(now)
+			}
+			if why == "" {
+				continue
+			}
+			command := "surveygate source rejected " + name
+			if tenant != access.DefaultTenant {
+				name, command = tenant+"/"+name, command+" --tenant "+tenant
+			}
+			all = append(all, "the source "+name+" "+why+"; `"+command+"` shows them")
+		}
+	}
+	slices.Sort(all)
+	if more := len(all) - refusedTold; more > 0 {
+		all = append(all[:refusedTold], fmt.Sprintf("%d more sources refuse everything", more))
+	}
+	return all
+}
