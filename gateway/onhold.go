@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
@@ -60,20 +59,13 @@ func (g *running) onHoldProblems() []string {
 			more++
 		default:
 			o.problems = append(o.problems, fmt.Sprintf("%s is on hold since %s and %s: %s",
-				ownedName(h.Tenant, h.Destination), h.Hold.Since.UTC().Format(time.RFC3339), waitingText(h.Waiting), why))
+				owned(h.Tenant, h.Destination), h.Hold.Since.UTC().Format(time.RFC3339), waitingText(h.Waiting), why))
 		}
 	}
 	if more > 0 {
 		o.problems = append(o.problems, fmt.Sprintf("%d more destinations are on hold like that", more))
 	}
 	return o.problems
-}
-
-func ownedName(tenant, name string) string {
-	if tenant == config.DefaultTenant {
-		return name
-	}
-	return tenant + "/" + name
 }
 
 func waitingText(n int) string {

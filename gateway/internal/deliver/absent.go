@@ -2,8 +2,9 @@ package deliver
 
 import (
 	"context"
-	"encoding/json"
+	"crypto/rand"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -12,162 +13,191 @@ import (
 )
 
 const (
-	// absentFor is how long what waits for a step that left the configuration is kept: a file may have been replaced by
-	// mistake, and what comes back in time is delivered as if nothing had been.
-	absentFor = time.Hour
-	// absentLook is how soon a delivery of such a step is looked at again.
-	absentLook = 30 * time.Second
-	// absentKept is how long it is remembered that something left.
-	absentKept = 30 * 24 * time.Hour
-	// pruneEvery is how often what came back is forgotten.
-	pruneEvery = time.Minute
+	// missingFor is how long a due delivery waits for its step to be configured again. It covers a configuration that was
+	// loaded by mistake: a file that was empty or half written for a while.
+	missingFor = time.Hour
+	// noteAgain is how often the store is told at most that deliveries of a destination miss their step.
+	noteAgain = time.Minute
+	// recallAgain is when a look for deliveries whose step is back is repeated: a delivery that was claimed under the
+	// configuration before may have been put off meanwhile.
+	recallAgain = 5 * time.Second
+	// recallFor is how long one replica may take for a page of that look.
+	recallFor = time.Minute
 
-	// reasonAbsent is why such a delivery waits, reasonGone why it is dead.
-	reasonAbsent = decide.Absent
-	reasonGone   = "no longer configured"
+	// systemTenant owns what belongs to the gateway itself. No tenant can be named so.
+	systemTenant = "*"
+	// kindMissing are settings named TENANT/DESTINATION: deliveries of that destination wait for their step.
+	kindMissing = "missing"
+	// reasonGone is why a delivery is a dead letter whose step has been missing for longer.
+	reasonGone = "no longer configured"
 
-	// Where it is kept among the store's settings.
-	absentTenant = "*"
-	absentKind   = "absent"
+	recallLease = "recall"
+	recalled    = "configured again"
 )
 
-// absence is a destination, or a step of a rule, that the configuration no longer has.
-type absence struct {
-	Tenant      string           `json:"tenant"`
-	Destination string           `json:"destination,omitempty"`
-	Kind        state.OriginKind `json:"kind,omitempty"`
-	Rule        string           `json:"rule,omitempty"`
-	Step        string           `json:"step,omitempty"`
-}
-
-func (a absence) name() string {
-	text, _ := json.Marshal(a) // texts only
-	return string(text)
-}
-
-// here says whether a configuration has it.
-func (a absence) here(p *decide.Plan) bool {
-	if a.Destination != "" {
-		return p.Destination(a.Tenant, a.Destination) != nil
-	}
-	return p.HasStep(a.Tenant, state.Origin{Kind: a.Kind, Name: a.Rule}, a.Step)
-}
-
-// absences are since when things are absent. They are kept in the store: the hour goes on over a restart, and is the same
-// for all replicas.
-type absences struct {
-	store state.Settings
+// missing finds deliveries that wait for their step, so that they need not wait longer than their step is gone. That a
+// delivery waits so, and since when, is in the delivery itself: its reason and its due time.
+type missing struct {
+	holder string        // of the lease
+	wake   chan struct{} // receives after a reload
 
 	mu    sync.Mutex
-	known map[absence]time.Time
+	noted map[laneKey]time.Time
 }
 
-// look is since when something is absent, as far as is known without asking the store.
-func (a *absences) look(of absence) (time.Time, bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	since, ok := a.known[of]
-	return since, ok
+func (m *missing) init() {
+	m.holder, m.wake, m.noted = rand.Text(), make(chan struct{}, 1), map[laneKey]time.Time{}
 }
 
-// since is since when something is absent: since now if nobody noticed before.
-func (a *absences) since(ctx context.Context, of absence, now time.Time) (time.Time, error) {
-	if since, ok := a.look(of); ok {
-		return since, nil
+func (m *missing) look() {
+	select {
+	case m.wake <- struct{}{}:
+	default:
 	}
-	since := now
-	value, err := now.MarshalText()
-	if err != nil {
-		return now, err
+}
+
+// note says whether the store is to be told of a destination now.
+func (m *missing) note(key laneKey, now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if at, ok := m.noted[key]; ok && now.Sub(at) < noteAgain {
+		return false
 	}
-	_, err = a.store.Put(ctx, absentTenant, absentKind, of.name(), value, 0)
-	if errors.Is(err, state.ErrConflict) {
-		var kept state.Setting
-		if kept, err = a.store.Get(ctx, absentTenant, absentKind, of.name()); errors.Is(err, state.ErrNotFound) {
-			return now, nil // it came back a moment ago
+	m.noted[key] = now
+	return true
+}
+
+// unconfigured takes a due delivery whose step is not in the newest configuration. It waits once, for missingFor; if the
+// step is still missing then, it is a dead letter.
+func (l *Loop) unconfigured(plan *decide.Plan, j *job, now time.Time) {
+	if l.Plan() != plan { // a reload may have brought the step back
+		l.postpone(j, j.delivery.Reason, now.Add(recheck))
+		return
+	}
+	if j.delivery.Reason == decide.Absent {
+		d := j.delivery
+		d.State, d.Reason, d.Updated = state.Dead, reasonGone, now
+		l.settle(j, d, "")
+		return
+	}
+	// Before it is put off: a process that ends in between leaves a note too many, never one too few.
+	if key := (laneKey{j.delivery.Tenant, j.delivery.Destination}); l.missing.note(key, now) {
+		log := l.Log.With("tenant", key.tenant, "destination", key.name)
+		log.Warn("deliveries are due whose step is not configured now: they wait an hour for it and then become dead letters",
+			"rule", j.delivery.Origin.Name, "step", j.delivery.Step)
+		if err := l.writeMissing(key); err != nil { // they are found by their due time, only later
+			log.Warn("cannot note that deliveries wait for their step", "err", err)
 		}
-		if err == nil {
-			err = since.UnmarshalText(kept.Value)
-		}
 	}
-	if err != nil {
-		return now, err
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.known[of] = since
-	return since, nil
+	l.postpone(j, decide.Absent, now.Add(missingFor))
 }
 
-// prune forgets what came back, and takes over what other replicas noticed.
-func (a *absences) prune(ctx context.Context, p *decide.Plan, now time.Time) error {
-	all, err := a.store.List(ctx, absentTenant, absentKind)
-	if err != nil {
+// writeMissing writes the note anew where it stands already, so that a recall that began before does not remove it.
+func (l *Loop) writeMissing(key laneKey) error {
+	ctx := context.Background()
+	name := key.tenant + "/" + key.name
+	kept, err := l.Store.Get(ctx, systemTenant, kindMissing, name)
+	if err != nil && !errors.Is(err, state.ErrNotFound) {
 		return err
 	}
-	known := map[absence]time.Time{}
-	for _, s := range all {
-		var of absence
-		var since time.Time
-		fault := errors.Join(json.Unmarshal([]byte(s.Name), &of), since.UnmarshalText(s.Value))
-		if fault == nil && !of.here(p) && now.Sub(since) < absentKept {
-			known[of] = since
+	_, err = l.Store.Put(ctx, systemTenant, kindMissing, name, []byte("{}"), kept.Version)
+	if errors.Is(err, state.ErrConflict) {
+		return nil // another replica wrote it just now
+	}
+	return err
+}
+
+// recalls makes deliveries due whose step is back, at the start and after each reload.
+func (l *Loop) recalls(ctx context.Context) {
+	for {
+		for looks := 0; looks < 2; {
+			switch err := l.recall(ctx); {
+			case err == nil:
+				looks++
+			case ctx.Err() != nil || errors.Is(err, state.ErrClosed):
+				return
+			case !errors.Is(err, state.ErrConflict): // else another replica is at it
+				l.Log.Warn("cannot look for deliveries whose step is configured again", "err", err)
+			}
+			if !l.sleep(ctx, recallAgain) {
+				return
+			}
+		}
+		select {
+		case <-l.missing.wake:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// recall looks once through the destinations that are noted.
+func (l *Loop) recall(ctx context.Context) error {
+	noted, err := l.Store.List(ctx, systemTenant, kindMissing)
+	if err != nil || len(noted) == 0 {
+		return err
+	}
+	defer func() { // the lease ends by itself where this fails
+		_, _ = l.Store.Lease(context.WithoutCancel(ctx), recallLease, l.missing.holder, 0)
+	}()
+	for _, note := range noted {
+		tenant, name, _ := strings.Cut(note.Name, "/")
+		left, err := l.recallOf(ctx, laneKey{tenant, name})
+		if err != nil {
+			return err
+		}
+		if left {
 			continue
 		}
-		if err := a.store.Delete(ctx, absentTenant, absentKind, s.Name, s.Version); err != nil && !errors.Is(err, state.ErrConflict) && !errors.Is(err, state.ErrNotFound) {
+		// Put off meanwhile: the note has another version, and stays.
+		err = l.Store.Delete(ctx, systemTenant, kindMissing, note.Name, note.Version)
+		if err != nil && !errors.Is(err, state.ErrConflict) && !errors.Is(err, state.ErrNotFound) {
 			return err
 		}
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.known = known
 	return nil
 }
 
-// pruneAbsent forgets what today's configuration has again.
-func (l *Loop) pruneAbsent(ctx context.Context) {
-	if err := l.absent.prune(ctx, l.Plan(), l.Clock.Now()); err != nil && ctx.Err() == nil && !errors.Is(err, state.ErrClosed) {
-		l.Log.Warn("cannot look at what left the configuration", "err", err)
-	}
-}
-
-// noticeAbsent keeps since when destinations are absent that were met for the first time.
-func (l *Loop) noticeAbsent(ctx context.Context, met []absence, now time.Time) {
-	for _, of := range met {
-		if _, err := l.absent.since(ctx, of, now); err != nil {
-			if ctx.Err() == nil {
-				l.Log.Warn("cannot keep since when a destination is not configured", "tenant", of.Tenant, "destination", of.Destination, "err", err)
+// recallOf makes the deliveries of a destination due whose step is back, and says whether others still wait for theirs.
+// Replicas take turns: what one has read as waiting, another may have delivered a moment later.
+func (l *Loop) recallOf(ctx context.Context, key laneKey) (left bool, err error) {
+	q := state.DeliveryQuery{State: state.Waiting, Destination: key.name, Limit: 200}
+	n := 0
+	for {
+		if _, err := l.Store.Lease(ctx, recallLease, l.missing.holder, recallFor); err != nil {
+			return false, err
+		}
+		page, err := l.Store.Deliveries(ctx, key.tenant, q)
+		if err != nil {
+			return false, err
+		}
+		plan, now := l.Plan(), l.Clock.Now()
+		var back []state.Delivery
+		for i := range page.Items {
+			d := &page.Items[i]
+			switch {
+			case d.Reason != decide.Absent:
+			case !plan.HasStep(d.Tenant, d.Origin, d.Step):
+				left = true
+			case d.Leased || d.Due.Sub(now) < recallAgain: // it is tried anyway
+			default:
+				back = append(back, state.Delivery{ID: d.ID, EventID: d.EventID, Tenant: d.Tenant, Reason: recalled, Due: now})
 			}
-			return
 		}
-		l.Log.Warn("deliveries wait for a destination that is not configured now: it has an hour to come back, then they are dead letters",
-			"tenant", of.Tenant, "destination", of.Destination)
-	}
-}
-
-// absentOf is what a delivery's step lacks.
-func absentOf(p *decide.Plan, d *state.Delivery) absence {
-	if p.Destination(d.Tenant, d.Destination) == nil {
-		return absence{Tenant: d.Tenant, Destination: d.Destination}
-	}
-	return absence{Tenant: d.Tenant, Kind: d.Origin.Kind, Rule: d.Origin.Name, Step: d.Step}
-}
-
-// leave has a delivery wait whose step is gone, and makes it a dead letter when that lasted too long.
-func (l *Loop) leave(ctx context.Context, plan *decide.Plan, j *job, now time.Time) {
-	since, err := l.absent.since(ctx, absentOf(plan, &j.delivery), now)
-	if err != nil {
-		l.Log.Warn("cannot keep since when a step is not configured", "tenant", j.delivery.Tenant, "rule", j.delivery.Origin.Name, "step", j.delivery.Step, "err", err)
-	}
-	if end := since.Add(absentFor); now.Before(end) {
-		again := now.Add(absentLook)
-		if end.Before(again) {
-			again = end
+		if len(back) > 0 {
+			if _, err := l.Store.Schedule(ctx, key.tenant, back); err != nil {
+				return false, err
+			}
+			n += len(back)
+			l.wakeDue()
 		}
-		l.postpone(j, reasonAbsent, again)
-		return
+		if page.Next == "" {
+			break
+		}
+		q.Cursor = page.Next
 	}
-	d := j.delivery
-	d.State, d.Reason, d.Updated = state.Dead, reasonGone, now
-	l.settle(j, d, "")
+	if n > 0 {
+		l.Log.Info("deliveries go out whose step is configured again", "tenant", key.tenant, "destination", key.name, "count", n)
+	}
+	return left, nil
 }

@@ -40,11 +40,10 @@ func (l *Loop) claimDue(ctx context.Context) {
 		} else {
 			round.later(now)
 		}
-		l.noticeAbsent(ctx, round.met, now)
 		newest := l.newest(ctx) // asked again: what is claimed may be owed to a configuration that came meanwhile
 		for i := range claimed {
 			round.left[laneKey{claimed[i].Delivery.Tenant, claimed[i].Delivery.Destination}]--
-			l.again(ctx, plan, &claimed[i], now, newest)
+			l.again(plan, &claimed[i], now, newest)
 		}
 		for key, left := range round.left {
 			if left > 0 {
@@ -100,7 +99,6 @@ type dueRound struct {
 	// newest says whether what the plan does not have is gone.
 	newest func() bool
 	left   map[laneKey]int // the room that destinations with due deliveries had, and have left
-	met    []absence       // destinations that are not configured, seen for the first time
 	again  time.Time       // when time alone makes room for the first of them; zero is never
 }
 
@@ -109,14 +107,7 @@ func (r *dueRound) room(tenant, destination string) int {
 	key, n, again := laneKey{tenant, destination}, 0, time.Time{}
 	switch d := r.plan.Destination(tenant, destination); {
 	case d == nil && r.newest():
-		of := absence{Tenant: tenant, Destination: destination}
-		since, known := r.loop.absent.look(of)
-		switch {
-		case !known:
-			r.met = append(r.met, of)
-		case !r.now.Before(since.Add(absentFor)):
-			n = dueAtOnce // they become dead letters: no longer configured
-		}
+		n = dueAtOnce // today's step may send elsewhere; without one they are put off, and are dead letters in the end
 	case d == nil: // other replicas know it
 	case d.Enabled:
 		lane := r.loop.lanes.at(key)
@@ -156,17 +147,21 @@ func (l *Loop) newest(ctx context.Context) func() bool {
 
 // again queues a due delivery with today's step. One whose step is gone waits for it to come back, and is a dead letter in
 // the end; one that only a newer configuration has is left to the replicas that have it, with no attempt counted.
-func (l *Loop) again(ctx context.Context, plan *decide.Plan, due *state.Due, now time.Time, newest func() bool) {
+func (l *Loop) again(plan *decide.Plan, due *state.Due, now time.Time, newest func() bool) {
 	l.due.Add(1)
 	j := &job{delivery: due.Delivery, event: due.Event, lease: due.Lease}
 	j.delivery.Log, j.delivery.Leased = nil, false // its lease ends with what comes of it
 	owed, ok := plan.Today(j.delivery, due.Event)
 	if !ok && !newest() {
-		l.postpone(j, decide.Newer, now.Add(leaveFor))
+		reason := decide.Newer
+		if j.delivery.Reason == decide.Absent { // its hour goes on
+			reason = decide.Absent
+		}
+		l.postpone(j, reason, now.Add(leaveFor))
 		return
 	}
 	if !ok {
-		l.leave(ctx, plan, j, now)
+		l.unconfigured(plan, j, now)
 		return
 	}
 	j.delivery, j.build, j.destination, j.once, j.sets = owed.Delivery, owed.Build, owed.Destination, owed.Once, owed.Sets

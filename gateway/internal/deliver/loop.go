@@ -91,7 +91,7 @@ type Loop struct {
 	commits commits
 	room    room  // for held events
 	turns   turns // claimed events that wait for their decision
-	absent  absences
+	missing missing
 	due     atomic.Int64 // due deliveries leased and not yet committed
 	unkept  atomic.Bool  // the store did not take the last commit
 
@@ -113,7 +113,7 @@ func New(o Options) *Loop {
 	l.commits.wake = make(chan struct{}, 1)
 	l.room.init(heldEvents, heldBytes)
 	l.turns.init()
-	l.absent = absences{store: o.Store, known: map[absence]time.Time{}}
+	l.missing.init()
 	return l
 }
 
@@ -133,7 +133,6 @@ func (l *Loop) Run(ctx context.Context) error {
 		return err
 	}
 
-	l.pruneAbsent(work)
 	var loops, tail sync.WaitGroup
 	loops.Go(func() { l.claim(ctx) })
 	for range min(max(runtime.GOMAXPROCS(0), 2), decidersMost) {
@@ -141,7 +140,7 @@ func (l *Loop) Run(ctx context.Context) error {
 	}
 	loops.Go(func() { l.claimDue(ctx) })
 	loops.Go(func() { l.every(ctx, refresh, func() { _ = l.learnHolds(ctx) }) })
-	loops.Go(func() { l.every(ctx, pruneEvery, func() { l.pruneAbsent(ctx) }) })
+	loops.Go(func() { l.recalls(ctx) })
 	tail.Go(func() { l.every(work, watchEvery, l.handOverLate) })
 	tail.Go(func() { l.commit(work) })
 
@@ -165,9 +164,9 @@ func (l *Loop) Reloaded(ctx context.Context) error {
 			lane.use(d)
 		}
 	}
-	l.pruneAbsent(ctx)
 	err := l.learnHolds(ctx)
 	l.wakeDue()
+	l.missing.look()
 	return err
 }
 
