@@ -28,7 +28,7 @@ func (g *globals) replay() *cobra.Command {
 	var normalise bool
 	cmd := &cobra.Command{
 		Use:   "replay ID… | --normalise [--source NAME] [--since TIME] [--until TIME]",
-		Short: "Deliver again; with --normalise, read raw bodies again through today's roles and profiles first",
+		Short: "Deliver again, or read raw bodies again by today's roles",
 		Long: `With ids of events or deliveries: decide and deliver them again, by today's rules and steps.
 
 With --normalise the raw body of each event is read again, through the profile, the roles and the surveys that its source
@@ -36,12 +36,12 @@ has today. An event that reads otherwise gets another revision: the same event i
 by today's rules. Lists and searches show the newest revision, and explain shows the earlier ones too.
 
 What is delivered:
-  - A step whose request is another one today, and one that is owed for the first time, gets a delivery of its own, with an
-    id of its own: a receiver that swallows ids it has seen takes it.
-  - A step that was delivered, or waits, with the same request gets none; --again delivers it all the same.
-  - A delivery of an earlier revision that waits or is dead, and whose request is another one today or whose rule does not
-    match any more, ends as dropped: superseded by revision N.
-  - What a rule says once for a response is not said again for another event of it. A delay counts from when the event came in.
+- A step whose request is another one today, and one that is owed for the first time, gets a delivery of its own, with an
+id of its own: a receiver that swallows ids it has seen takes it.
+- A step that was delivered, or waits, with the same request gets none; --again delivers it all the same.
+- A delivery of an earlier revision that waits or is dead, and whose request is another one today or whose rule does not
+match any more, ends as dropped: superseded by revision N.
+- What a rule says once for a response is not said again for another event of it. A delay counts from when the event came in.
 
 What is left as it is, and said: an event whose body today's profile cannot read or does not know, whose source left the
 configuration, whose raw body is not kept, or that was published in surveygate's own form, which no profile and no role
@@ -52,6 +52,7 @@ long ago, as 24h or 7d). They are counted first, and nothing is done until you s
 started again at any time: what was put right already reads as before.`,
 		Example: `  surveygate replay --normalise 61cc5a12f7d1b0c2a9e04c1c4c53be0c
   surveygate replay --normalise --source typeform --since 7d --dry-run`,
+		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, ids []string) error {
 			r.cmd = cmd
 			switch {

@@ -11,7 +11,7 @@ import (
 const width = 80
 
 // narrow makes the help of a command and of those below it fit. Lines that begin with a blank stay as they are: they are
-// commands to copy.
+// commands to copy. One that begins with `- ` begins an item of a list.
 func narrow(c *cobra.Command) {
 	for _, child := range c.Commands() {
 		narrow(child)
@@ -21,7 +21,7 @@ func narrow(c *cobra.Command) {
 		if i > 0 {
 			b.WriteString("\n\n")
 		}
-		column := 0
+		column, indent := 0, ""
 		for line := range strings.Lines(paragraph) {
 			if strings.HasPrefix(line, " ") {
 				if column > 0 {
@@ -31,13 +31,20 @@ func narrow(c *cobra.Command) {
 				column = width
 				continue
 			}
+			if strings.HasPrefix(line, "- ") && column > 0 {
+				b.WriteByte('\n')
+				column = 0
+			}
 			for word := range strings.FieldsSeq(line) {
 				n := utf8.RuneCountInString(word)
 				switch {
 				case column == 0:
+					if indent = ""; word == "-" {
+						indent = "  "
+					}
 				case column+1+n > width:
-					b.WriteByte('\n')
-					column = 0
+					b.WriteString("\n" + indent)
+					column = len(indent)
 				default:
 					b.WriteByte(' ')
 					column++
