@@ -224,7 +224,8 @@ func open(ctx context.Context, o Options) (_ *running, err error) {
 	g.sender = outbound.New(outbound.Options{Policy: c.Outbound, Clock: g.clock, Version: Version(), MaxConns: g.descriptors.outgoing})
 	g.stats = stats.New(stats.Options{
 		Store: g.store, Clock: g.clock, Log: traffic, Version: Version(),
-		Generation: func() string { return g.plan.Load().Config.Generation },
+		Generation:   func() string { return g.plan.Load().Config.Generation },
+		Destinations: func() map[string][]string { return g.plan.Load().Destinations() },
 	})
 	g.counting.Store(g.stats)
 	g.loop = deliver.New(deliver.Options{

@@ -27,6 +27,7 @@ type Plan struct {
 	destinations map[target]*config.Destination
 	steps        map[stepKey]configured
 	scratch      sync.Pool
+	named        func() map[string][]string
 }
 
 type target struct{ tenant, name string }
@@ -60,6 +61,13 @@ func New(c *config.Config) *Plan {
 		}
 	}
 	p.set = rules.NewSet(matches)
+	p.named = sync.OnceValue(func() map[string][]string {
+		all := map[string][]string{}
+		for _, d := range c.Destinations {
+			all[d.Tenant] = append(all[d.Tenant], d.Name)
+		}
+		return all
+	})
 	p.scratch.New = func() any { return new([]rules.Match) }
 	return p
 }
@@ -218,6 +226,9 @@ func (p *Plan) Today(d state.Delivery, ev *event.Event) (Owed, bool) {
 	d.Destination, d.Connector = c.step.Destination, c.step.Connector(destination)
 	return Owed{Delivery: d, Destination: destination, Build: build, Sets: c.step.Sets, Once: onceKey(c.rule, d.Origin, d.Step, ev)}, true
 }
+
+// Destinations are the names of all, by tenant. They are not to be changed.
+func (p *Plan) Destinations() map[string][]string { return p.named() }
 
 // Destination is one of a tenant's; nil where there is none.
 func (p *Plan) Destination(tenant, name string) *config.Destination {

@@ -62,6 +62,7 @@ var (
 func (l *look) Describe(c chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		storeUp, waiting, oldestWaiting, oldestPending, storedEvents, storedBytes, dedupeWindow, held, generation, reloadOK, reloadAt, reloadWaits, buildInfo, lostMinutes,
+		destinationWaiting, destinationOldest, destinationHeld,
 	} {
 		c <- d
 	}
@@ -105,19 +106,28 @@ func (l *look) Collect(c chan<- prometheus.Metric) {
 	gauge(storedBytes, float64(h.Bytes))
 	gauge(dedupeWindow, h.DedupeWindow.Seconds())
 
-	holds, err := s.options.Store.Holds(ctx, "*")
-	if err != nil {
-		return
-	}
+	holds := s.holds(ctx)
 	count := map[state.HoldKind]int{}
 	for _, h := range holds {
-		if h.Hold.Until.IsZero() || h.Hold.Until.After(now) {
+		if holdsNow(h.Hold, now) {
 			count[h.Hold.Kind]++
 		}
 	}
 	for _, kind := range []state.HoldKind{state.HoldCircuit, state.HoldGone, state.HoldPaused, state.HoldRate, state.HoldRevoked} {
 		gauge(held, float64(count[kind]), string(kind))
 	}
+	l.collectDestinations(ctx, c, holds, now)
+}
+
+// holds are all holds; the last that were found while the store cannot be asked.
+func (s *Stats) holds(ctx context.Context) []state.Held {
+	found, err := s.options.Store.Holds(ctx, "*")
+	s.healthMu.Lock()
+	defer s.healthMu.Unlock()
+	if err == nil {
+		s.lastHolds = found
+	}
+	return s.lastHolds
 }
 
 func number(yes bool) float64 {

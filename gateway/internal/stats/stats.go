@@ -27,6 +27,8 @@ type Options struct {
 	Generation func() string
 	// Version is the program's.
 	Version string
+	// Destinations are the configured ones of each tenant, by name; nil is none.
+	Destinations func() map[string][]string
 }
 
 // Stats counts. Make it with New; it is safe for concurrent use.
@@ -40,11 +42,13 @@ type Stats struct {
 
 	minutes minutes
 
-	reloads reloads
+	reloads      reloads
+	destinations destinationLook
 
-	healthMu sync.Mutex
-	healthAt time.Time
-	health   state.Health
+	healthMu  sync.Mutex
+	healthAt  time.Time
+	lastHolds []state.Held
+	health    state.Health
 }
 
 // New is statistics that have counted nothing yet.

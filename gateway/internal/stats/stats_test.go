@@ -27,7 +27,21 @@ type store struct {
 
 func (s *store) Health(context.Context) state.Health { s.looks++; return s.health }
 
-func (s *store) Holds(context.Context, string) ([]state.Held, error) { return s.held, nil }
+func (s *store) Holds(context.Context, string) ([]state.Held, error) { return s.held, s.away() }
+
+func (s *store) Backlogs(_ context.Context, tenant string, names []string) ([]state.Backlog, error) {
+	all := make([]state.Backlog, len(names))
+	for i, name := range names {
+		all[i] = state.Backlog{Destination: name}
+		if tenant == "acme" && name == "crm" {
+			all[i].Waiting, all[i].Oldest = 4, start.Add(-time.Minute)
+		}
+	}
+	return all, s.away()
+}
+
+// away is the error of questions while the store is.
+func (s *store) away() error { return s.health.Err }
 
 func (s *store) AddStats(_ context.Context, stats []state.Stat) error {
 	if s.fail != nil {
@@ -39,7 +53,10 @@ func (s *store) AddStats(_ context.Context, stats []state.Stat) error {
 
 func newStats(s *store) (*Stats, *clock.Manual) {
 	c := clock.NewManual(start)
-	return New(Options{Store: s, Clock: c, Version: "v1.2.3", Generation: func() string { return "abc" }}), c
+	return New(Options{
+		Store: s, Clock: c, Version: "v1.2.3", Generation: func() string { return "abc" },
+		Destinations: func() map[string][]string { return map[string][]string{"acme": {"crm"}, "default": {"hook", "alarms"}} },
+	}), c
 }
 
 func TestScrape(t *testing.T) {
@@ -50,7 +67,7 @@ func TestScrape(t *testing.T) {
 			Counted: true, Dead: 1, Events: 9, Bytes: 4096, DedupeWindow: time.Hour,
 		},
 		held: []state.Held{
-			{Hold: state.Hold{Kind: state.HoldPaused}},
+			{Tenant: "acme", Destination: "crm", Hold: state.Hold{Kind: state.HoldPaused}},
 			{Hold: state.Hold{Kind: state.HoldCircuit, Until: start.Add(time.Minute)}},
 			{Hold: state.Hold{Kind: state.HoldCircuit, Until: start.Add(-time.Minute)}}, // over
 		},
@@ -88,6 +105,10 @@ func TestScrape(t *testing.T) {
 		`surveygate_held{kind="paused"} 1`,
 		`surveygate_held{kind="circuit"} 1`,
 		`surveygate_held{kind="revoked"} 0`,
+		`surveygate_destination_waiting{destination="acme/crm"} 4`,
+		`surveygate_destination_waiting{destination="hook"} 0`,
+		`surveygate_destination_oldest_waiting_seconds{destination="acme/crm"} 60`,
+		`surveygate_destination_held{destination="acme/crm",kind="paused"} 1`,
 		`surveygate_store_up 1`,
 		`surveygate_config_generation{generation="abc"} 1`,
 		`surveygate_build_info{goversion="go`,
@@ -143,7 +164,10 @@ func TestBacklogWhileTheStoreIsAway(t *testing.T) {
 	t.Parallel()
 	st := &store{health: state.Health{Counted: true, Pending: 3, Waiting: 5, OldestWaiting: start.Add(-time.Minute), Events: 9}}
 	s, c := newStats(st)
-	s.Health(t.Context())
+	st.held = []state.Held{{Tenant: "acme", Destination: "crm", Hold: state.Hold{Kind: state.HoldPaused}}}
+	if _, err := s.Scrape(); err != nil {
+		t.Fatal(err)
+	}
 	st.health = state.Health{Err: state.ErrUnavailable, Warnings: []string{"away"}}
 	c.Advance(time.Minute)
 	text, err := s.Scrape()
@@ -153,6 +177,7 @@ func TestBacklogWhileTheStoreIsAway(t *testing.T) {
 	for _, line := range []string{
 		"surveygate_store_up 0", `surveygate_waiting{state="pending"} 3`, `surveygate_waiting{state="waiting"} 5`,
 		"surveygate_oldest_waiting_seconds 120", "surveygate_stored_events 9",
+		`surveygate_destination_waiting{destination="acme/crm"} 4`, `surveygate_held{kind="paused"} 1`,
 	} {
 		if !strings.Contains(string(text), line+"\n") {
 			t.Errorf("the scrape lacks %s\n%s", line, text)

@@ -1,0 +1,88 @@
+package stats
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+var update = flag.Bool("update", false, "write the table of metrics into gateway/API.md")
+
+var metricsTable = regexp.MustCompile(`(?s)<!-- metrics -->\n(.*?)<!-- /metrics -->`)
+
+// The page's table of metrics is that of the program.
+func TestMetricsPage(t *testing.T) {
+	t.Parallel()
+	st := &store{health: state.Health{Counted: true}, held: []state.Held{{Tenant: "acme", Destination: "crm", Hold: state.Hold{Kind: state.HoldPaused}}}}
+	s, _ := newStats(st)
+	pollqr := s.Source("default", "pollqr")
+	pollqr.Accepted.Add(1)
+	pollqr.Rejected("signature")
+	s.Accept(time.Millisecond)
+	s.Attempt("default", "crm", "hubspot", "delivered", time.Millisecond, start)
+	s.Batch("append", 1)
+	text, err := s.Scrape()
+	if err != nil {
+		t.Fatal(err)
+	}
+	help, kind, labels := map[string]string{}, map[string]string{}, map[string]map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
+		switch {
+		case strings.HasPrefix(line, "# HELP surveygate_"):
+			name, words, _ := strings.Cut(strings.TrimPrefix(line, "# HELP "), " ")
+			help[name], labels[name] = words, map[string]bool{}
+		case strings.HasPrefix(line, "# TYPE surveygate_"):
+			name, words, _ := strings.Cut(strings.TrimPrefix(line, "# TYPE "), " ")
+			kind[name] = words
+		case strings.HasPrefix(line, "surveygate_"):
+			name, rest, ok := strings.Cut(line, "{")
+			if !ok {
+				continue
+			}
+			for _, suffix := range []string{"_bucket", "_sum", "_count"} {
+				if short := strings.TrimSuffix(name, suffix); labels[short] != nil {
+					name = short
+				}
+			}
+			rest, _, _ = strings.Cut(rest, "}")
+			for pair := range strings.SplitSeq(rest, ",") {
+				if label, _, _ := strings.Cut(pair, "="); label != "le" {
+					labels[name]["`"+label+"`"] = true
+				}
+			}
+		}
+	}
+	var b strings.Builder
+	b.WriteString("\n| metric | kind | labels | what it says |\n| --- | --- | --- | --- |\n")
+	for _, name := range slices.Sorted(maps.Keys(help)) {
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", name, kind[name], strings.Join(slices.Sorted(maps.Keys(labels[name])), " "), help[name])
+	}
+	b.WriteString("\n")
+	const path = "../../API.md"
+	page, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := metricsTable.FindSubmatch(page)
+	switch {
+	case found == nil:
+		t.Fatal("the page has no table of metrics")
+	case string(found[1]) == b.String():
+	case *update:
+		page = metricsTable.ReplaceAllLiteral(page, []byte("<!-- metrics -->\n"+b.String()+"<!-- /metrics -->"))
+		if err := os.WriteFile(path, page, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	default:
+		t.Errorf("the table of metrics is stale: go test ./gateway/internal/stats -run TestMetricsPage -update")
+	}
+}
