@@ -75,9 +75,15 @@ func (g *globals) deliveries() *cobra.Command {
 		Use:   "retry ID…",
 		Short: "Try waiting or dead deliveries now",
 		Args:  cobra.MinimumNArgs(1),
-		RunE:  func(cmd *cobra.Command, args []string) error { return g.each(cmd, args, "retry") },
+		RunE:  func(cmd *cobra.Command, args []string) error { return g.each(cmd, args, "retry", false) },
 	}
-	cmd.AddCommand(list, show, retry)
+	drop := &cobra.Command{
+		Use:   "drop ID…",
+		Short: "Give up deliveries that wait or are dead",
+		Args:  cobra.MinimumNArgs(1),
+		RunE:  func(cmd *cobra.Command, args []string) error { return g.each(cmd, args, "drop", false) },
+	}
+	cmd.AddCommand(list, show, retry, drop)
 	return cmd
 }
 
@@ -111,20 +117,21 @@ func (g *globals) dead() *cobra.Command {
 		Short: "Deliver dead letters again",
 		Long:  "Deliver dead letters again. An event's id decides a dead event again, or reads a stream's entry again.",
 		Args:  cobra.MinimumNArgs(1),
-		RunE:  func(cmd *cobra.Command, args []string) error { return g.each(cmd, args, "replay") },
+		RunE:  func(cmd *cobra.Command, args []string) error { return g.each(cmd, args, "replay", true) },
 	}
 	drop := &cobra.Command{
 		Use:   "drop ID…",
 		Short: "Give dead letters up for good",
 		Args:  cobra.MinimumNArgs(1),
-		RunE:  func(cmd *cobra.Command, args []string) error { return g.each(cmd, args, "drop") },
+		RunE:  func(cmd *cobra.Command, args []string) error { return g.each(cmd, args, "drop", true) },
 	}
 	cmd.AddCommand(list, replay, drop)
 	return cmd
 }
 
-// each says one verb of each delivery, or of each event. One that is refused keeps none behind it from it.
-func (g *globals) each(cmd *cobra.Command, ids []string, verb string) error {
+// each says one verb of each delivery, or of each event; dead refuses those that are no dead letters. One that is refused
+// keeps none behind it from it.
+func (g *globals) each(cmd *cobra.Command, ids []string, verb string, dead bool) error {
 	client, err := g.dial()
 	if err != nil {
 		return err
@@ -133,17 +140,34 @@ func (g *globals) each(cmd *cobra.Command, ids []string, verb string) error {
 	var faults []error
 	answers := []json.RawMessage{}
 	for _, id := range ids {
-		path := "/v1/deliveries/"
+		path, group := "/v1/deliveries/", "deliveries "
 		if verb != "retry" && !strings.HasPrefix(id, "dl_") { // an event is not retried
 			path = "/v1/events/"
 		}
+		if verb == "replay" {
+			group = ""
+		}
+		path += url.PathEscape(id)
 		var answer json.RawMessage
-		if err := client.Do(cmd.Context(), gateway.Call{Method: http.MethodPost, Path: path + url.PathEscape(id) + "/" + verb, Into: &answer}); err != nil {
+		var now struct{ State string }
+		err := error(nil)
+		if dead {
+			err = client.Do(cmd.Context(), gateway.Call{Method: http.MethodGet, Path: path, Into: &now})
+		}
+		switch {
+		case err != nil:
+		case dead && now.State != "dead":
+			err = &exit{exitFailed, fmt.Errorf("it is %s and no dead letter: surveygate %s%s %s", now.State, group, verb, id)}
+		default:
+			err = client.Do(cmd.Context(), gateway.Call{Method: http.MethodPost, Path: path + "/" + verb, Into: &answer})
+		}
+		if err != nil {
 			if len(ids) > 1 {
 				err = fmt.Errorf("%s: %w", id, err)
 			}
 			faults = append(faults, err)
-			if refused := (*gateway.APIError)(nil); !errors.As(err, &refused) {
+			refused, not := (*gateway.APIError)(nil), (*exit)(nil)
+			if !errors.As(err, &refused) && !errors.As(err, &not) {
 				break // nobody is there
 			}
 			continue

@@ -61,7 +61,7 @@ started again at any time: what was put right already reads as before.`,
 			case !normalise && (r.again || r.dryRun || r.yes || r.source != "" || r.since != "" || r.until != ""):
 				return &exit{exitUsage, errors.New("--source, --since, --until, --again, --dry-run and --yes go with --normalise")}
 			case !normalise:
-				return g.each(cmd, ids, "replay")
+				return g.each(cmd, ids, "replay", false)
 			case len(ids) > 0 && (r.since != "" || r.until != ""):
 				return &exit{exitUsage, errors.New("--since and --until choose among all events; leave the ids out")}
 			case len(ids) > 0:

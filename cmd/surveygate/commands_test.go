@@ -116,6 +116,15 @@ webhooks:
 	if full.Attempts != 2 {
 		t.Errorf("%d attempts", full.Attempts)
 	}
+	// What is no dead letter is left alone by the commands for dead letters.
+	for _, c := range [][2]string{{"replay", "surveygate replay " + dead.ID}, {"drop", "surveygate deliveries drop " + dead.ID}} {
+		if text, code := p.say("dead", c[0], dead.ID); code != 1 || !strings.Contains(text, "it is delivered and no dead letter: "+c[1]) {
+			t.Errorf("dead %s: exit %d: %s", c[0], code, text)
+		}
+	}
+	if text, code := p.say("dead", "replay", id); code != 1 || !strings.Contains(text, "it is decided and no dead letter: surveygate replay "+id) {
+		t.Errorf("dead replay of an event: exit %d: %s", code, text)
+	}
 
 	// One that does not match, and why.
 	p.ask(&emitted, "emit", `{"type": "response.completed", "id": "two"}`)
