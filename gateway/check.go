@@ -15,8 +15,7 @@ type Fault = document.Fault
 // FaultsOf are the faults in an error of Check, in the order of files and lines. An error of another kind, as of a file that
 // is not there, is one fault without a place.
 func FaultsOf(err error) []Fault {
-	var faults document.Faults
-	if errors.As(err, &faults) {
+	if faults, ok := errors.AsType[document.Faults](err); ok {
 		return faults.Sorted()
 	}
 	return []Fault{{Message: err.Error()}}

@@ -15,7 +15,7 @@ func TestOpenFolder(t *testing.T) {
 	if err := os.Mkdir(s.options.Data, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(s.options.Data, 0o770); err != nil { //nolint:gosec // that is what is tested
+	if err := os.Chmod(s.options.Data, 0o770); err != nil {
 		t.Fatal(err)
 	}
 	s.start()
@@ -29,7 +29,7 @@ func TestOpenFolder(t *testing.T) {
 	if !strings.Contains(strings.Join(s.started.Warnings, "\n"), "chmod 700 "+s.options.Data) || !strings.Contains(warned(), "chmod 700") {
 		t.Errorf("started with %q, readyz warns %q", s.started.Warnings, warned())
 	}
-	if err := os.Chmod(s.options.Data, 0o700); err != nil { //nolint:gosec // a folder
+	if err := os.Chmod(s.options.Data, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(warned(), "chmod") {

@@ -125,7 +125,7 @@ const tokenFile = "first-token"
 
 // startedJSON prints a line of the log's shape. The token of the first start is left out of it.
 func (g *globals) startedJSON(s gateway.Started) {
-	line := startedLine{Time: time.Now(), Level: slog.LevelInfo.String(), Message: "listening", Started: s} //nolint:forbidigo // as the log's lines have it
+	line := startedLine{Time: time.Now(), Level: slog.LevelInfo.String(), Message: "listening", Started: s}
 	if s.Token != "" {
 		path := filepath.Join(s.Data, tokenFile)
 		if err := os.WriteFile(path, []byte(s.Token+"\n"), 0o600); err != nil {

@@ -183,7 +183,8 @@ func TestCheckJSON(t *testing.T) {
 			Line, Column, Length  int
 		}
 		Rules *int
-	}, code int) {
+	}, code int,
+	) {
 		t.Helper()
 		if err := os.WriteFile(filepath.Join(dir, "surveygate.yaml"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

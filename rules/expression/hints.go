@@ -12,7 +12,7 @@ import (
 )
 
 // meant are words that people write for names of the event, and the names that they mean.
-var meant = map[string]string{
+var meant = map[string]string{ //nolint:gosec // words
 	"nps": "nps_score", "score": "nps_score or csat_score", "rating": "csat_score or nps_score", "stars": "csat_score",
 	"csat": "csat_score", "ces": "ces_score", "group": "nps_group", "segment": "nps_group", "detractor": `nps_group == "detractor"`,
 	"promoter": `nps_group == "promoter"`, "passive": `nps_group == "passive"`,
