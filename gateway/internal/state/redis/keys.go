@@ -47,7 +47,7 @@ import (
 //	wake                  channel something may be claimed
 //
 //	key of meta           type    holds
-//	layout                hash    version, shards, key of respondents' hashes
+//	layout                hash    version, shards, key of respondents' hashes, when it was found emptied
 //	names                 hash    reference -> text of what records would repeat
 //	set:TENANT:KIND       hash    name -> version, value
 //	version, changed      string, zset  newest version; what changed by version, the newest of them
