@@ -68,6 +68,9 @@ type store struct {
 	clock  clock.Clock
 	log    *slog.Logger
 	people *state.People
+	// respondentsSince is since when people hashes with the key of today, in nanoseconds; 0 is for all that is kept.
+	respondentsSince int64
+	keyMade          bool // the key of people was made by this start
 
 	calls   chan *call
 	closing chan struct{}
@@ -140,6 +143,8 @@ func open(opts Options) (s *store, err error) {
 		opts: opts, clock: opts.Clock, log: opts.Logger,
 		watch: watch, calls: make(chan *call, maxGroup), closing: make(chan struct{}), stopped: make(chan struct{}), broke: make(chan struct{}),
 	}
+	_, err = os.Stat(filepath.Join(opts.Dir, "respondents.key"))
+	s.keyMade = errors.Is(err, os.ErrNotExist)
 	key, err := respondentKey(opts.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -175,7 +180,7 @@ func open(opts Options) (s *store, err error) {
 	if s.db, err = pebble.Open(folder, s.pebbleOptions(fs)); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", opts.Dir, err), s.lock.Close())
 	}
-	if err := s.load(); err != nil {
+	if err := errors.Join(s.load(), s.loadRespondents(key)); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", opts.Dir, err), s.db.Close(), s.lock.Close())
 	}
 	go s.write()

@@ -30,6 +30,12 @@ func (s *store) Health(ctx context.Context) state.Health {
 	if h.Err == nil {
 		h.Err = s.ages(&h, now)
 	}
+	if h.Err == nil {
+		var warning string
+		if warning, h.Err = s.respondentsWarning(); warning != "" {
+			h.Warnings = append(h.Warnings, warning)
+		}
+	}
 	if s.space.given.Load() {
 		h.Warnings = append(h.Warnings, "the disk was full and the reserve file was given up: free some space")
 	}
