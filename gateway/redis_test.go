@@ -244,7 +244,7 @@ func TestEmptiedStore(t *testing.T) {
 		sites[i].start()
 	}
 	former := sites[0].started.Token
-	sites[0].delivered(sites[0].publish("before", 3))
+	sites[0].decided(sites[0].publish("before", 3))
 	server.Do("FLUSHALL")
 	var anew string
 	select {
@@ -258,8 +258,7 @@ func TestEmptiedStore(t *testing.T) {
 			return opens(t, s.started.Address, anew) && opens(t, s.started.Address, former)
 		})
 		after := s.publish(fmt.Sprint("after", i), 3)
-		s.delivered(after)
-		if x := s.explained(after); x.State != "decided" || x.Unknown {
+		if x := s.decided(after); x.State != "decided" || x.Unknown {
 			t.Errorf("explained as %+v", x)
 		}
 		if err := s.stop(); err != nil {
