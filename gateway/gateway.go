@@ -165,7 +165,15 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(g.serve(ctx), g.close())
+	served, closed := g.serve(ctx), g.close()
+	if b, ok := g.store.(state.Breaker); ok && closed != nil {
+		select {
+		case <-b.Broken():
+			return closed // whatever else failed, failed for that
+		default:
+		}
+	}
+	return errors.Join(served, closed)
 }
 
 // open makes everything ready that needs no listener. What it opened is closed again where it fails.

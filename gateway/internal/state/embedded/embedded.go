@@ -91,6 +91,7 @@ type store struct {
 	generations generations
 	watchers    state.Watchers
 	space       space
+	place       storePlace
 }
 
 var (
@@ -176,6 +177,9 @@ func open(opts Options) (s *store, err error) {
 	}
 	if s.lock, err = pebble.LockDirectory(folder, fs); err != nil {
 		return nil, fmt.Errorf("open store %s: another process has it open: %w", opts.Dir, err)
+	}
+	if err := s.place.init(opts.Dir, folder, opts.fs == nil); err != nil {
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", opts.Dir, err), s.lock.Close())
 	}
 	if s.db, err = pebble.Open(folder, s.pebbleOptions(fs)); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", opts.Dir, err), s.lock.Close())
@@ -263,7 +267,9 @@ var errBroken = errors.New("the disk failed; the gateway must be started again")
 
 // breakWith ends all writing. The first fault is the one that is told.
 func (s *store) breakWith(err error) {
-	err = fmt.Errorf("%w: %w: %w", state.ErrUnavailable, errBroken, err)
+	if !errors.Is(err, errRemoved) {
+		err = fmt.Errorf("%w: %w: %w", state.ErrUnavailable, errBroken, err)
+	}
 	if s.fault.CompareAndSwap(nil, &err) {
 		s.log.Error("store is broken", "err", err)
 		close(s.broke)

@@ -23,7 +23,11 @@ func (s *store) Health(ctx context.Context) state.Health {
 	c := s.w.counters.look()
 	h.Pending, h.Waiting, h.Dead, h.Events, h.Bytes, h.Counted = c.pending, c.waiting, c.dead, c.events, c.bytes, true
 	now := s.clock.Now()
-	h.Err = s.broken()
+	if h.Err = s.broken(); h.Err == nil {
+		if h.Err = s.place.check(); h.Err != nil {
+			s.breakWith(h.Err) // nothing may be written for long
+		}
+	}
 	if h.Err == nil {
 		h.Err = s.space.says()
 	}
