@@ -182,6 +182,9 @@ func open(opts Options) (s *store, err error) {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", opts.Dir, err), s.lock.Close())
 	}
 	if s.db, err = pebble.Open(folder, s.pebbleOptions(fs)); err != nil {
+		if pebble.IsCorruptionError(err) {
+			err = damaged(opts.Dir, err)
+		}
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", opts.Dir, err), s.lock.Close())
 	}
 	if err := errors.Join(s.load(), s.loadRespondents(key)); err != nil {
