@@ -64,6 +64,9 @@ type Options struct {
 	Leave <-chan os.Signal
 	// Started is called once, when everything listens.
 	Started func(Started)
+	// Token is called with the token that is made where the store was emptied while the gateway ran, and so lost the one of
+	// the first start. data is the data folder.
+	Token func(data, token string)
 
 	allowUnset bool
 	// unchangedFor is how long files that take away much must stand unchanged; 0 is the constant of that name.
@@ -108,8 +111,9 @@ type running struct {
 	sums    *repeats.Log // of traffic
 	clock   clock.Clock
 	store   state.Store
-	newest  *newest // nil on the embedded engine, which has no replicas
-	first   *access.First
+	newest  *newest       // nil on the embedded engine, which has no replicas
+	first   *access.First // of the goroutine that reloads, once it runs
+	key     []byte        // of fingerprints
 	access  *access.Access
 	stats   *stats.Stats
 	sender  *outbound.Sender
@@ -162,7 +166,15 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(g.serve(ctx), g.close())
+	served, closed := g.serve(ctx), g.close()
+	if b, ok := g.store.(state.Breaker); ok && closed != nil {
+		select {
+		case <-b.Broken():
+			return closed // whatever else failed, failed for that
+		default:
+		}
+	}
+	return errors.Join(served, closed)
 }
 
 // open makes everything ready that needs no listener. What it opened is closed again where it fails.
@@ -210,10 +222,11 @@ func open(ctx context.Context, o Options) (_ *running, err error) {
 			return nil, err
 		}
 	}
-	key, err := fingerprintKey(ctx, g.store)
+	key, err := fingerprintKey(ctx, g.store, nil)
 	if err != nil {
 		return nil, err
 	}
+	g.key = key
 	if err := g.use(ctx, c); err != nil {
 		return nil, err
 	}
@@ -413,10 +426,13 @@ const (
 	kindKey        = "key"
 )
 
-// fingerprintKey keys the fingerprints of credentials; it is made at the first start.
-func fingerprintKey(ctx context.Context, store state.Settings) ([]byte, error) {
-	key := make([]byte, 32)
-	_, _ = rand.Read(key) // never fails: it ends the program instead
+// fingerprintKey keys the fingerprints of credentials; it is made at the first start. One that is in use already is kept
+// where the store has none.
+func fingerprintKey(ctx context.Context, store state.Settings, key []byte) ([]byte, error) {
+	if key == nil {
+		key = make([]byte, 32)
+		_, _ = rand.Read(key) // never fails: it ends the program instead
+	}
 	_, err := store.Put(ctx, systemTenant, kindKey, "fingerprint", key, 0)
 	if err == nil {
 		return key, nil

@@ -229,3 +229,67 @@ func TestFolderOfAReplica(t *testing.T) {
 	other.start()
 	other.publish("there-too", 9)
 }
+
+// TestEmptiedStore: somebody empties Redis while replicas run. Each of them warns, one makes another first token, which
+// opens both, and the former goes on to open them; what is published afterwards is explained as before.
+func TestEmptiedStore(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	said := make(chan string, 2)
+	var sites [2]*site
+	for i := range sites {
+		sites[i] = newSite(t)
+		sites[i].options.Redis = server.URL()
+		sites[i].options.Token = func(_, token string) { said <- token }
+		sites[i].start()
+	}
+	former := sites[0].started.Token
+	sites[0].decided(sites[0].publish("before", 3))
+	server.Do("FLUSHALL")
+	var anew string
+	select {
+	case anew = <-said:
+	case <-time.After(2 * time.Minute):
+		t.Fatal("no token was said anew")
+	}
+	for i, s := range sites {
+		s.until("it warns", func() bool { return strings.Contains(s.readyWarnings(), "was found empty") })
+		s.until("it takes both tokens", func() bool {
+			return opens(t, s.started.Address, anew) && opens(t, s.started.Address, former)
+		})
+		after := s.publish(fmt.Sprint("after", i), 3)
+		if x := s.decided(after); x.State != "decided" || x.Unknown {
+			t.Errorf("explained as %+v", x)
+		}
+		if err := s.stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(said) > 0 {
+		t.Error("two tokens were said anew")
+	}
+	sites[0].start()
+	if sites[0].started.Token != "" || !opens(t, sites[0].started.Address, anew) || opens(t, sites[0].started.Address, former) {
+		t.Error("after a restart only the token that was said anew opens, and no other is made")
+	}
+	if !strings.Contains(strings.Join(sites[0].started.Warnings, "\n"), "was found empty") {
+		t.Errorf("the restart warns of %q", sites[0].started.Warnings)
+	}
+}
+
+// opens reports whether a token may list deliveries.
+func opens(t *testing.T, address, token string) bool {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/v1/deliveries", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	return res.StatusCode == http.StatusOK
+}

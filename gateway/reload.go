@@ -8,6 +8,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/gateway/internal/files"
+	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/web/api"
 )
 
@@ -32,6 +33,10 @@ type ask struct {
 // reloads reads the configuration again when it is told to, or when something that was read last time changed. One with
 // faults is refused as a whole.
 func (g *running) reloads(ctx context.Context) {
+	var emptied <-chan struct{}
+	if e, ok := g.store.(state.Emptier); ok {
+		emptied = e.Emptied()
+	}
 	for {
 		c, stop := g.clock.After(lookEvery)
 		var asked *ask
@@ -44,6 +49,10 @@ func (g *running) reloads(ctx context.Context) {
 			signalled = true
 		case a := <-g.asks:
 			asked = &a
+		case <-emptied:
+			stop()
+			g.refillUntilDone(ctx)
+			continue
 		case <-c:
 		}
 		stop()

@@ -38,6 +38,9 @@ const (
 	askRedisEvery = 5 * time.Second
 )
 
+// noteName is the file in the data folder that says which store in Redis the gateway used last.
+const noteName = "redis-store.json"
+
 // openStore opens the engine that the configuration names.
 func (g *running) openStore(ctx context.Context, c *config.Config) (state.Store, error) {
 	if engineOf(c) == Embedded {
@@ -51,6 +54,7 @@ func (g *running) openStore(ctx context.Context, c *config.Config) (state.Store,
 	return g.await(ctx, func() (state.Store, error) {
 		return redis.Open(redis.Options{
 			URL: c.Redis.URL.Expose(), Prefix: c.Redis.Prefix, Holder: host, Clock: g.clock, Logger: g.traffic, Grouped: g.grouped,
+			Note: filepath.Join(g.data, noteName),
 		})
 	})
 }

@@ -25,7 +25,7 @@ func (g *running) trim(ctx context.Context) {
 				break
 			}
 			if done.Overdue > 0 {
-				g.log.Warn("deliveries waited too long and are dead letters now", "count", done.Overdue)
+				g.log.Warn("deliveries exceeded retention.waiting and are dead letters now: the reason of each names the bound", "count", done.Overdue)
 			}
 		}
 	}

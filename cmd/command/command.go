@@ -138,7 +138,7 @@ func New(stdout, stderr io.Writer) *cobra.Command {
 	flags.BoolVar(&g.json, "json", false, "print JSON")
 	root.AddCommand(
 		g.run(), g.demo(), g.check(), g.test(), g.fields(), g.explain(), g.emit(), g.listen(),
-		g.reload(), g.replay(), g.deliveries(), g.dead(), g.destinations(), g.source(), g.secret(), g.version(),
+		g.reload(), g.replay(), g.deliveries(), g.dead(), g.destinations(), g.source(), g.secret(), g.store(), g.version(),
 	)
 	for _, parent := range root.Commands() {
 		known(parent)

@@ -53,6 +53,7 @@ running configuration stays.`,
 					thrifty(s.Engine)
 					g.started(s)
 				},
+				Token: g.madeAnew,
 			})
 			if err != nil {
 				return &exit{exitFailed, err}
@@ -119,6 +120,45 @@ func (g *globals) started(s gateway.Started) {
 	}
 }
 
+// madeAnew shows the token that is made where the store lost the one of the first start.
+func (g *globals) madeAnew(data, token string) {
+	if !g.json {
+		g.printf("the store was emptied: made another token for the API, shown only now: %s\n", token)
+		return
+	}
+	line := tokenLine{Time: time.Now(), Level: slog.LevelWarn.String(), Message: "the store was emptied: made another token for the API"} //nolint:forbidigo // as the log's lines have it
+	path, err := writeToken(data, token)
+	if line.TokenFile = path; err != nil {
+		line.Level, line.Err = slog.LevelError.String(), err.Error()
+	}
+	g.encode(line)
+}
+
+// tokenLine is what run prints with --json where it made another token.
+type tokenLine struct {
+	Time      time.Time `json:"time"`
+	Level     string    `json:"level"`
+	Message   string    `json:"msg"`
+	TokenFile string    `json:"token_file,omitempty"`
+	Err       string    `json:"err,omitempty"`
+}
+
+// encode prints a line of JSON.
+func (g *globals) encode(line any) {
+	enc := json.NewEncoder(g.out)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(line)
+}
+
+// writeToken writes a token into the data folder; path is empty where that fails.
+func writeToken(data, token string) (path string, err error) {
+	path = filepath.Join(data, tokenFile)
+	if err := os.WriteFile(path, []byte(token+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("the first start's token cannot be written: %w; the API is open over the socket only, until `tokens` are set", err)
+	}
+	return path, nil
+}
+
 // tokenFile holds the token of the first start in the data folder, where its output is for machines: logs keep what they
 // are given.
 const tokenFile = "first-token"
@@ -127,16 +167,12 @@ const tokenFile = "first-token"
 func (g *globals) startedJSON(s gateway.Started) {
 	line := startedLine{Time: time.Now(), Level: slog.LevelInfo.String(), Message: "listening", Started: s}
 	if s.Token != "" {
-		path := filepath.Join(s.Data, tokenFile)
-		if err := os.WriteFile(path, []byte(s.Token+"\n"), 0o600); err != nil {
-			line.Warnings = append(line.Warnings, "the first start's token cannot be written: "+err.Error()+"; the API is open over the socket only, until `tokens` are set")
-		} else {
-			line.TokenFile = path
+		path, err := writeToken(s.Data, s.Token)
+		if line.TokenFile = path; err != nil {
+			line.Warnings = append(line.Warnings, err.Error())
 		}
 	}
-	enc := json.NewEncoder(g.out)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(line)
+	g.encode(line)
 }
 
 // startedLine is what run prints with --json once it listens.

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -57,4 +60,49 @@ webhooks:
 	}
 	again.stop()
 	t.Logf("%d events before the disk failed", len(accepted))
+}
+
+// A data folder that somebody removes, or puts another one in place of, while the gateway runs: nothing is accepted from
+// then on, because nothing would be there after a restart, and the gateway ends with one line that says so.
+func TestDataFolderRemoved(t *testing.T) {
+	t.Parallel()
+	for name, damage := range map[string]func(store string) error{
+		"removed": os.RemoveAll,
+		"moved":   func(store string) error { return os.Rename(store, store+".away") },
+		"emptied": func(store string) error { return os.RemoveAll(filepath.Join(store, "events")) },
+		"replaced": func(store string) error {
+			return errors.Join(os.Rename(store, store+".away"), os.CopyFS(store, os.DirFS(store+".away")))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			p := start(t, dir, fmt.Sprintf("tokens: [{name: load, secret: %q, scopes: [publish, read]}]\n", testToken))
+			client := &http.Client{Timeout: 10 * time.Second}
+			if status, result, err := p.publish(client, `{"type":"response.completed","id":"before"}`); err != nil || status != http.StatusOK {
+				t.Fatal(status, result, err)
+			}
+			if err := damage(filepath.Join(dir, "data", "store")); err != nil {
+				t.Fatal(err)
+			}
+			if status, result, err := p.publish(client, `{"type":"response.completed","id":"after"}`); err == nil && status == http.StatusOK {
+				t.Errorf("it was accepted: %s", result)
+			}
+			select {
+			case <-p.ended:
+			case <-time.After(patience):
+				t.Fatalf("it goes on:\n%s", p.said())
+			}
+			said := strings.Split(strings.TrimSpace(p.said()), "\n")
+			var about []string
+			for _, line := range said {
+				if strings.Contains(line, "was removed or replaced while the gateway ran") && !strings.HasPrefix(line, "{") {
+					about = append(about, line)
+				}
+			}
+			if code := p.cmd.ProcessState.ExitCode(); code != 1 || len(about) != 1 || said[len(said)-1] != about[0] {
+				t.Errorf("exit %d, said:\n%s", code, strings.Join(said, "\n"))
+			}
+		})
+	}
 }

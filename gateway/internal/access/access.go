@@ -171,8 +171,10 @@ func (a *Access) Load(tokens []*config.Token, first *First) error {
 		}
 		b.add(sha256.Sum256([]byte(t.Secret.Expose())), &Grant{Name: t.Name, Tenant: t.Tenant, Scopes: granted, Sources: t.Sources})
 	}
-	if len(tokens) == 0 && first != nil {
-		b.add(first.sum, &Grant{Name: first.name, Tenant: first.tenant, Scopes: first.scopes})
+	if len(tokens) == 0 {
+		for f := first; f != nil; f = f.former {
+			b.add(f.sum, &Grant{Name: f.name, Tenant: f.tenant, Scopes: f.scopes})
+		}
 	}
 	sort.Slice(b.grants, func(i, j int) bool { return b.grants[i].Name < b.grants[j].Name })
 	a.book.Store(b)

@@ -22,6 +22,18 @@ type First struct {
 	tenant string
 	scopes Scope
 	sum    [sha256.Size]byte
+	former *First
+}
+
+// Replacing returns the token together with the one that stood in its place, which the store has lost: programs that have
+// that one go on until this process ends.
+func (f *First) Replacing(former *First) *First {
+	if former == nil || former.sum == f.sum {
+		return f
+	}
+	both := *f
+	both.former = former
+	return &both
 }
 
 const (

@@ -83,6 +83,9 @@ type Page[T any] struct {
 	Next string
 	// SearchedBackTo is how far a scan got within its budget; zero when it reached the end.
 	SearchedBackTo time.Time
+	// RespondentsSince is since when events are found by their respondent, where that is later than the oldest kept event:
+	// the key that respondents are indexed with was lost. Zero: all are found.
+	RespondentsSince time.Time
 }
 
 const (

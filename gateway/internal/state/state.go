@@ -48,6 +48,12 @@ type Breaker interface {
 	Broken() <-chan struct{}
 }
 
+// Emptier is implemented by engines whose data others can take away while the store is in use.
+type Emptier interface {
+	// Emptied receives when that was noticed: what the gateway itself keeps in the store has to be put into it again.
+	Emptied() <-chan struct{}
+}
+
 // Compacter is implemented by engines whose files hold values that were overwritten until those files are rewritten.
 type Compacter interface {
 	// CompactSettings rewrites the files that hold a kind of a tenant's settings, without the overwritten values.

@@ -2,11 +2,8 @@ package embedded
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"sync"
 
 	"github.com/surveygate/surveygate/gateway/internal/state"
@@ -173,33 +170,4 @@ func (t *tx) seenBefore(id []byte) (pos uint64, ok bool) {
 		pos = 0
 	}
 	return pos, true
-}
-
-// respondentKey reads the key of respondents' hashes, and makes it at the first start.
-func respondentKey(dir string) ([]byte, error) {
-	path := filepath.Join(dir, "respondents.key")
-	key, err := os.ReadFile(path)
-	if err == nil {
-		if len(key) != 32 {
-			return nil, fmt.Errorf("%s holds %d bytes, not the 32 of a key; without it, respondents cannot be looked up", path, len(key))
-		}
-		return key, nil
-	}
-	if !errors.Is(err, os.ErrNotExist) {
-		return nil, err
-	}
-	key = make([]byte, 32)
-	if _, err := rand.Read(key); err != nil {
-		return nil, err
-	}
-	// Written aside and moved, so that a crash leaves a whole key or none.
-	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	_, err = f.Write(key)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return nil, err
-	}
-	return key, os.Rename(path+".new", path)
 }

@@ -70,6 +70,9 @@ type store struct {
 	pace   pace
 	log    *slog.Logger
 	people *state.People
+	// respondentsSince is since when people hashes with the key of today, in nanoseconds; 0 is for all that is kept.
+	respondentsSince int64
+	keyMade          bool // the key of people was made by this start
 
 	calls   chan *call
 	closing chan struct{}
@@ -90,6 +93,7 @@ type store struct {
 	generations generations
 	watchers    state.Watchers
 	space       space
+	place       storePlace
 }
 
 var (
@@ -143,6 +147,8 @@ func open(opts Options) (s *store, err error) {
 		watch: watch, calls: make(chan *call, maxGroup), closing: make(chan struct{}), stopped: make(chan struct{}), broke: make(chan struct{}),
 	}
 	s.pace.moved = s.due.shift
+	_, err = os.Stat(filepath.Join(opts.Dir, "respondents.key"))
+	s.keyMade = errors.Is(err, os.ErrNotExist)
 	key, err := respondentKey(opts.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -175,10 +181,16 @@ func open(opts Options) (s *store, err error) {
 	if s.lock, err = pebble.LockDirectory(folder, fs); err != nil {
 		return nil, fmt.Errorf("open store %s: another process has it open: %w", opts.Dir, err)
 	}
-	if s.db, err = pebble.Open(folder, s.pebbleOptions(fs)); err != nil {
+	if err := s.place.init(opts.Dir, folder, opts.fs == nil); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", opts.Dir, err), s.lock.Close())
 	}
-	if err := s.load(); err != nil {
+	if s.db, err = pebble.Open(folder, s.pebbleOptions(fs)); err != nil {
+		if pebble.IsCorruptionError(err) {
+			err = damaged(opts.Dir, err)
+		}
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", opts.Dir, err), s.lock.Close())
+	}
+	if err := errors.Join(s.load(), s.loadRespondents(key)); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", opts.Dir, err), s.db.Close(), s.lock.Close())
 	}
 	go s.write()
@@ -264,7 +276,9 @@ var errBroken = errors.New("the disk failed; the gateway must be started again")
 
 // breakWith ends all writing. The first fault is the one that is told.
 func (s *store) breakWith(err error) {
-	err = fmt.Errorf("%w: %w: %w", state.ErrUnavailable, errBroken, err)
+	if !errors.Is(err, errRemoved) {
+		err = fmt.Errorf("%w: %w: %w", state.ErrUnavailable, errBroken, err)
+	}
 	if s.fault.CompareAndSwap(nil, &err) {
 		s.log.Error("store is broken", "err", err)
 		close(s.broke)

@@ -23,12 +23,22 @@ func (s *store) Health(ctx context.Context) state.Health {
 	c := s.w.counters.look()
 	h.Pending, h.Waiting, h.Dead, h.Events, h.Bytes, h.Counted = c.pending, c.waiting, c.dead, c.events, c.bytes, true
 	now := s.pace.look().wall
-	h.Err = s.broken()
+	if h.Err = s.broken(); h.Err == nil {
+		if h.Err = s.place.check(); h.Err != nil {
+			s.breakWith(h.Err) // nothing may be written for long
+		}
+	}
 	if h.Err == nil {
 		h.Err = s.space.says()
 	}
 	if h.Err == nil {
 		h.Err = s.ages(&h, now)
+	}
+	if h.Err == nil {
+		var warning string
+		if warning, h.Err = s.respondentsWarning(); warning != "" {
+			h.Warnings = append(h.Warnings, warning)
+		}
 	}
 	if s.space.given.Load() {
 		h.Warnings = append(h.Warnings, "the disk was full and the reserve file was given up: free some space")

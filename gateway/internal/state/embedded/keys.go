@@ -9,7 +9,7 @@ import (
 // text is escaped and ended (appendText), so that no name can reach into another's keys; `tenant` and `dest` are text.
 //
 //	table     key                                         value
-//	meta      name                                        layout version, counters, marks, the time that was seen
+//	meta      name                                        layout version, counters, marks, the time that was seen, hash of the key of respondents
 //	event     position                                    the event: index terms, envelope, raw bytes
 //	kept      position                                    the same, of an event retention passed: something refers to it, or
 //	                                                      it is in its tenant's share

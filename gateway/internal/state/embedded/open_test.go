@@ -5,13 +5,16 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/rules/event"
 )
 
 // TestLayout: a folder of another layout is refused and left as it is.
@@ -61,6 +64,84 @@ func TestFiles(t *testing.T) {
 	}
 	if _, err := open(Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "respondents.key") {
 		t.Fatalf("got %v", err)
+	}
+}
+
+// TestRespondentKeyLost: without its key the index does not find who answered before. The store says so, also after
+// another restart and in answers, and finds who answers afterwards; a new store and an ordinary restart say nothing.
+func TestRespondentKeyLost(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	now := clock.NewManual(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+	var s *store
+	reopen := func() {
+		t.Helper()
+		if s != nil {
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var err error
+		if s, err = open(Options{Dir: dir, Clock: now}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	warns := func() bool {
+		h := s.Health(t.Context())
+		if h.Err != nil {
+			t.Fatal(h.Err)
+		}
+		return slices.ContainsFunc(h.Warnings, func(w string) bool {
+			return strings.Contains(w, "respondents.key was gone or replaced: events accepted before 2026-03-01T13:00:00Z")
+		})
+	}
+	since := func() time.Time {
+		page, err := s.Events(t.Context(), "acme", state.EventQuery{Respondent: "jo@example.com"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return page.RespondentsSince
+	}
+	reopen()
+	e, err := event.New(event.Header{
+		ID: event.ID("acme", "app", "a"), Tenant: "acme", Source: "app", SourceKind: "api", Type: "response.completed", SurveyID: "s1",
+		ResponseID: "r1", Time: now.Now(), Received: now.Now(), DedupeKey: "a", Verified: "token",
+	}, &event.Data{Survey: event.Survey{ID: "s1"}, Response: event.Response{ID: "r1"}}, event.Raw{ContentType: "application/json", Body: []byte("{}")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Append(t.Context(), []*event.Event{e}); err != nil {
+		t.Fatal(err)
+	}
+	key := filepath.Join(dir, "respondents.key")
+	former, err := os.ReadFile(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now.Advance(time.Hour)
+	reopen()
+	if warns() || !since().IsZero() {
+		t.Error("warned with the key that there always was")
+	}
+	if err := os.Remove(key); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		reopen()
+		if !warns() || !since().Equal(now.Now().Truncate(time.Hour)) {
+			t.Errorf("warned: %v, since %v", warns(), since())
+		}
+		now.Advance(time.Minute)
+	}
+	if err := os.WriteFile(key, former, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	reopen()
+	if since().IsZero() {
+		t.Error("events of the time in between are not found, and nothing says so")
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 

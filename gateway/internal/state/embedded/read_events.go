@@ -152,6 +152,9 @@ func (s *store) Events(ctx context.Context, tenant string, q state.EventQuery) (
 	}
 	defer s.leave()
 	page, err := s.events(ctx, tenant, q)
+	if err == nil && q.Respondent != "" {
+		page.RespondentsSince, err = s.respondentsFrom()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("events: %w", err)
 	}

@@ -14,8 +14,6 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-const waitedTooLong = "waited too long"
-
 // front goes through a destination's part of a list from its oldest entry on, from where it last began: what is in
 // front of that is gone, and going through what is gone is what makes such lists slow. Only the writer moves it.
 func (t *tx) front(d *dest, table byte, each func(p place) bool) {
@@ -59,12 +57,21 @@ func trimWaiting(t *tx, s *slice, d *dest) {
 	if left.waiting == 0 {
 		return
 	}
-	over := func() bool {
-		return b.Count > 0 && left.waiting > int64(b.Count) || b.Bytes > 0 && left.waitingBytes > b.Bytes
+	exceeded := func(p place) (reason func() string) {
+		switch {
+		case b.Count > 0 && left.waiting > int64(b.Count):
+			return b.TooMany
+		case b.Bytes > 0 && left.waitingBytes > b.Bytes:
+			return b.TooLarge
+		case aged && p.at < before:
+			return b.TooOld
+		}
+		return nil
 	}
 	n := 0
 	t.front(d, tabWaiting, func(p place) bool {
-		if !over() && !(aged && p.at < before) {
+		reason := exceeded(p)
+		if reason == nil {
 			return false
 		}
 		if n == sliceEvents {
@@ -77,7 +84,7 @@ func trimWaiting(t *tx, s *slice, d *dest) {
 		}
 		n++
 		to := o.Delivery
-		to.State, to.Reason = state.Dead, waitedTooLong
+		to.State, to.Reason = state.Dead, reason()
 		t.change(o, &to)
 		left.waiting--
 		left.waitingBytes -= int64(o.size)

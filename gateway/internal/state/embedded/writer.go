@@ -190,6 +190,9 @@ func (s *store) flush() {
 			if err := t.b.Commit(options); err != nil {
 				panic(err)
 			}
+			if err := s.place.check(); err != nil {
+				panic(err)
+			}
 			if err := s.broken(); err != nil { // an unsynced write failed in the background
 				panic(err)
 			}

@@ -19,7 +19,7 @@ func (s *store) beats() {
 		case <-tick.C:
 		}
 		ctx, cancel := context.WithTimeout(s.ctx, lostAfter)
-		err := s.look(ctx)
+		err := errors.Join(s.look(ctx), s.lookForLayout(ctx))
 		for _, sh := range s.shards {
 			err = errors.Join(err, s.beat(ctx, sh))
 		}

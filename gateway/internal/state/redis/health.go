@@ -169,6 +169,9 @@ func (s *store) Health(ctx context.Context) state.Health {
 		return h
 	}
 	h.Warnings = warnings(all)
+	if w := s.emptiedWarning(); w != "" {
+		h.Warnings = append(h.Warnings, w)
+	}
 	for _, n := range all {
 		switch max := n.number("maxmemory"); {
 		case n["role"] == "slave":

@@ -53,7 +53,7 @@ import (
 //
 //	key of meta           type    holds
 //	meta                  hash    seen, ahead: the time, as in shards
-//	layout                hash    version, shards, key of respondents' hashes
+//	layout                hash    version, shards, key of respondents' hashes, when it was found emptied
 //	names                 hash    reference -> text of what records would repeat
 //	set:TENANT:KIND       hash    name -> version, value
 //	version, changed      string, zset  newest version; what changed by version, the newest of them

@@ -41,6 +41,9 @@ type Options struct {
 	Shards int
 	// Holder begins the name of this process among the stream's consumers; the rest is random.
 	Holder string
+	// Note is a file that holds between two runs which store this is, so that one that was emptied meanwhile is not taken
+	// for a new one; empty: nothing is remembered.
+	Note string
 	// Clock is the callers' clock. Another than the system's also replaces Redis' own, which is what tests want.
 	Clock  clock.Clock
 	Logger *slog.Logger
@@ -58,27 +61,31 @@ const (
 
 // store implements state.Store.
 type store struct {
-	opts     Options
-	client   goredis.UniversalClient
-	kind     kind
-	clock    clock.Clock
-	manual   bool // scripts are told the time
-	log      *slog.Logger
-	holder   string
-	key      []byte // of people, as this process read it
-	people   atomic.Pointer[state.People]
-	meta     string // prefix of the keys of the gateway as a whole
-	shards   []*shard
-	names    names
-	partly   partly
-	turns    turns
-	watchers state.Watchers
-	ticked   looked
-	words    atomic.Int64 // newest due time that was written for a lease
-	seen     uint64       // newest version of a setting that watchers were told of
-	recent   int          // changes of settings that are remembered for who missed them
-	full     atomic.Bool
-	calls    atomic.Int64 // of scripts, for the benchmarks
+	opts    Options
+	client  goredis.UniversalClient
+	kind    kind
+	clock   clock.Clock
+	manual  bool // scripts are told the time
+	log     *slog.Logger
+	holder  string
+	layouts sync.Mutex // guards key and emptiedAt
+	key     []byte     // of people, as this process read it; nil before
+	// emptiedAt is when the store was found empty though it had been in use, in microseconds as the layout has it; "" is never.
+	emptiedAt string
+	emptied   chan struct{} // see Emptied
+	people    atomic.Pointer[state.People]
+	meta      string // prefix of the keys of the gateway as a whole
+	shards    []*shard
+	names     names
+	partly    partly
+	turns     turns
+	watchers  state.Watchers
+	ticked    looked
+	words     atomic.Int64 // newest due time that was written for a lease
+	seen      uint64       // newest version of a setting that watchers were told of
+	recent    int          // changes of settings that are remembered for who missed them
+	full      atomic.Bool
+	calls     atomic.Int64 // of scripts, for the benchmarks
 
 	wake    chan struct{}
 	turn    atomic.Uint32 // the shard that is asked first
@@ -143,7 +150,7 @@ func open(opts Options) (*store, error) {
 	s := &store{
 		opts: opts, kind: k, clock: opts.Clock, manual: opts.Clock != clock.System(), log: opts.Logger,
 		holder: opts.Holder + "-" + hex.EncodeToString(suffix[:]), meta: escape(opts.Prefix) + ":{meta}:",
-		wake: make(chan struct{}, 1), recent: recentMost,
+		wake: make(chan struct{}, 1), emptied: make(chan struct{}, 1), recent: recentMost,
 	}
 	s.client = newClient(o)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -223,6 +230,8 @@ func (s *store) begin(ctx context.Context) error {
 
 // layout reads what was written down at the first start, or writes it.
 func (s *store) layout(ctx context.Context) error {
+	s.layouts.Lock()
+	defer s.layouts.Unlock()
 	shards := s.opts.Shards
 	if shards == 0 {
 		shards = 1
@@ -238,7 +247,14 @@ func (s *store) layout(ctx context.Context) error {
 		}
 	}
 	at := s.meta + "layout"
-	pipe := s.client.Pipeline()
+	before, err := s.client.HGetAll(ctx, at).Result()
+	if err != nil {
+		return s.fault(err)
+	}
+	pipe := s.client.TxPipeline() // whoever finds the layout finds that it was emptied, too
+	if s.wasEmptied(before) {
+		pipe.HSet(ctx, at, "emptied", micros(s.clock.Now()))
+	}
 	pipe.HSetNX(ctx, at, "version", layoutVersion)
 	pipe.HSetNX(ctx, at, "shards", shards)
 	pipe.HSetNX(ctx, at, "respondents", key)
@@ -261,6 +277,8 @@ func (s *store) layout(ctx context.Context) error {
 	}
 	s.key = []byte(kept.Val()["respondents"])
 	s.people.Store(state.NewPeople(s.key))
+	s.notice(kept.Val()["emptied"])
+	s.remember()
 	if s.shards != nil {
 		return nil
 	}

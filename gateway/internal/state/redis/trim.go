@@ -136,7 +136,8 @@ func (t *trimming) dest(sh *shard, dest string, count, bytes, history, failures 
 	}
 	return t.slices(func() (bool, error) {
 		got, err := t.s.run(t.ctx, destScript, sh.base, t.s.now(), dest, span(age), count, bytes,
-			span(t.r.Dead.Age), span(t.r.History.Age), history, failures, sliceList)
+			span(t.r.Dead.Age), span(t.r.History.Age), history, failures, sliceList,
+			t.r.Waiting.TooOld(), t.r.Waiting.TooMany(), t.r.Waiting.TooLarge())
 		if err != nil {
 			return false, err
 		}

@@ -200,7 +200,7 @@ var retentions = []test{
 		s.h.Advance(2 * time.Hour)
 		young := s.waiting("b", s.h.Now(), "crm")
 		s.same("overdue", s.trim(state.Retention{Waiting: state.WaitingBound{Age: time.Hour}}).Overdue, 1)
-		if d := s.delivery(id(old, "crm")); d.State != state.Dead || d.Reason != "waited too long" {
+		if d := s.delivery(id(old, "crm")); d.State != state.Dead || d.Reason != (state.WaitingBound{Age: time.Hour}).TooOld() {
 			s.Fatalf("got %+v", d)
 		}
 		s.same("young", s.delivery(id(young, "crm")).State, state.Waiting)
@@ -213,8 +213,11 @@ var retentions = []test{
 		}
 		s.same("by count", s.trim(state.Retention{Waiting: state.WaitingBound{Count: 15}}).Overdue, 10)
 		s.same("waiting", s.deliveryPages(state.DeliveryQuery{State: state.Waiting, Destination: "crm"}, nil), reversed(all[5:]))
+		s.same("reason", s.delivery(all[0]).Reason, state.WaitingBound{Count: 15}.TooMany())
 		size := int64(s.event(acme, "k00000").Size())
-		s.trim(state.Retention{Waiting: state.WaitingBound{Bytes: 10*size + size/2}})
+		large := state.WaitingBound{Bytes: 10*size + size/2}
+		s.trim(state.Retention{Waiting: large})
+		s.same("reason", s.delivery(all[5]).Reason, large.TooLarge())
 		s.same("by bytes", s.deliveryPages(state.DeliveryQuery{State: state.Waiting, Destination: "crm"}, nil), reversed(all[10:]))
 		if h := s.store().Health(s.ctx); h.Waiting != 20 || h.Dead != 20 || !h.OldestWaiting.Equal(Begin.Add(10*time.Second)) {
 			s.Fatalf("%d waiting since %v, %d dead", h.Waiting, h.OldestWaiting, h.Dead)

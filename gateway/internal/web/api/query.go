@@ -95,6 +95,8 @@ type page[T any] struct {
 	Next *string `json:"next"`
 	// SearchedBackTo is how far a search got within its budget; `next` goes on from there.
 	SearchedBackTo string `json:"searched_back_to,omitempty"`
+	// RespondentsSince is since when events are found by their respondent, where the key of that index was lost.
+	RespondentsSince string `json:"respondents_since,omitempty"`
 }
 
 // pageOf cuts a page out of a list that is whole in memory and in the order of its names.

@@ -191,7 +191,7 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 
 // viewPage answers with a page of the store.
 func viewPage[T, V any](p *state.Page[T], view func(T) V) page[V] {
-	out := page[V]{Data: make([]V, len(p.Items)), SearchedBackTo: stamp(p.SearchedBackTo)}
+	out := page[V]{Data: make([]V, len(p.Items)), SearchedBackTo: stamp(p.SearchedBackTo), RespondentsSince: stamp(p.RespondentsSince)}
 	for i, item := range p.Items {
 		out.Data[i] = view(item)
 	}

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Bounds one destination's lists: the oldest of what waits become dead letters, dead letters are dropped, history ends.
---   ARGV  time, destination, waiting: age, number, bytes; dead: age; history: age, number, number of failures; most at once
---         (ages in microseconds; 0: no bound)
+--   ARGV  time, destination, waiting: age, number, bytes; dead: age; history: age, number, number of failures; most at once;
+--         the reasons of what exceeds waiting's age, number, bytes (ages in microseconds; 0: no bound)
 --   returns overdue, dead letters dropped, history entries removed, whether more is to be done
 local dest, most = ARGV[2], tonumber(ARGV[10])
 local wage, wcount, wbytes, dage, hage =
@@ -14,9 +14,13 @@ local bytes = tonumber(redis.call('HGET', base .. 'waitbytes', dest) or '0')
 -- Those that a holder has are passed, however many they are: what stands behind them is not held up.
 local passed = 0
 while overdue < most do
-  local over = wcount > 0 and waits > wcount or wbytes > 0 and bytes > wbytes
   local oldest = redis.call('ZRANGE', base .. 'wait:' .. dest, passed, passed, 'WITHSCORES')
-  if not oldest[2] or not over and not (wage > 0 and tonumber(oldest[2]) < wall - wage) then break end
+  if not oldest[2] then break end
+  local reason
+  if wcount > 0 and waits > wcount then reason = ARGV[12]
+  elseif wbytes > 0 and bytes > wbytes then reason = ARGV[13]
+  elseif wage > 0 and tonumber(oldest[2]) < wall - wage then reason = ARGV[11]
+  else break end
   local m = oldest[1]
   local n, at = struct.unpack('>I8', m)
   local suffix = string.sub(m, at)
@@ -33,7 +37,7 @@ while overdue < most do
     passed = passed + 1
   else
     unlisted(o, n, suffix)
-    o.state, o.reason, o.leased, o.due, o.updated = 'X', 'waited too long', 0, 0, wall
+    o.state, o.reason, o.leased, o.due, o.updated = 'X', reason, 0, 0, wall
     -- History says what ended: here as the record itself, as scripts cannot write what the caller would.
     local at, seq = enter('h', dest, before(o, n, 'n', dest) .. 'o' .. struct.pack('>s', suffix) .. owed(o))
     o.list, o.at, o.seq, o.where = 'h', at, seq, ''

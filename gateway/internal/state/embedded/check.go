@@ -1,0 +1,83 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Checked is what a whole reading of a store found.
+type Checked struct {
+	// Events, Outcomes, Deliveries and Settings count records.
+	Events, Outcomes, Deliveries, Settings int
+	// Records and Bytes count all that is kept, keys included.
+	Records int
+	Bytes   int64
+	// Unreadable counts events whose record cannot be decoded.
+	Unreadable int
+}
+
+// Check reads everything in a folder, with all checksums, and changes nothing. The newest log ends for it where its first
+// record cannot be read, as a log does that a crash cut off: damage there is not told from such an end. Its error says what is damaged; what was
+// counted until then comes with it. It is refused while a gateway has the folder open.
+func Check(dir string) (*Checked, error) {
+	folder := filepath.Join(dir, "events")
+	if _, err := os.Stat(filepath.Join(folder, "LOCK")); err != nil {
+		return nil, fmt.Errorf("%s holds no store of the embedded engine: want the data folder of a gateway: %w", dir, err)
+	}
+	lock, err := pebble.LockDirectory(folder, vfs.Default)
+	if err != nil {
+		return nil, fmt.Errorf("check store %s: a gateway has it open, stop it first: %w", dir, err)
+	}
+	defer func() { _ = lock.Close() }()
+	db, err := pebble.Open(folder, &pebble.Options{
+		ReadOnly: true, Lock: lock, Logger: quietLogger{}, FormatMajorVersion: pebble.FormatNewest,
+		EventListener: &pebble.EventListener{DataCorruption: func(pebble.DataCorruptionInfo) {}, BackgroundError: func(error) {}}, // errors are returned
+	})
+	if err != nil {
+		return &Checked{}, damaged(dir, err)
+	}
+	c := &Checked{}
+	err = between(db, nil, nil, func(key, value []byte) error {
+		c.Records++
+		c.Bytes += int64(len(key) + len(value))
+		switch key[0] {
+		case tabEvent, tabKept:
+			c.Events++
+			if _, _, _, err := readEvent(value); err != nil {
+				c.Unreadable++
+			}
+		case tabOutcome:
+			c.Outcomes++
+		case tabOwed:
+			c.Deliveries++
+		case tabSetting:
+			c.Settings++
+		}
+		return nil
+	})
+	if err = errors.Join(err, db.Close()); err != nil {
+		return c, damaged(dir, err)
+	}
+	return c, nil
+}
+
+// damaged says what to do about a store that cannot be read.
+func damaged(dir string, err error) error {
+	return fmt.Errorf("the store in %s is damaged, or its disk is: copy the folder as it is before anything else, look at the disk (dmesg, smartctl), "+
+		"then put the newest backup of the folder in its place; without one, move the folder away and start with an empty one, "+
+		"and have the platforms send again: %w", dir, err)
+}
+
+// quietLogger drops what Pebble says: Check returns its errors.
+type quietLogger struct{}
+
+func (quietLogger) Infof(string, ...any)  {}
+func (quietLogger) Errorf(string, ...any) {}
+func (quietLogger) Fatalf(format string, args ...any) {
+	panic(fmt.Sprintf(format, args...))
+}

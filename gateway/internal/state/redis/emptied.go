@@ -1,0 +1,144 @@
+package redis
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// An emptied Redis looks like a new one. Two memories tell them apart: a running replica knows the key of respondents
+// that it read, which is random and as such the identity of the store; and a note in the data folder holds a hash of it
+// for the next start. Whoever notices writes the time into the layout, so that all replicas and later starts warn.
+
+// emptiedFor is how long it is said that the store was emptied.
+const emptiedFor = 24 * time.Hour
+
+// note is what a gateway remembers of its store between two runs.
+type note struct {
+	// Place is a hash of the address, without user and password, and of the prefix.
+	Place string `json:"place"`
+	// Store is a hash of the store's identity.
+	Store string `json:"store"`
+}
+
+// noteOf is the note of a store with this key of respondents.
+func (s *store) noteOf(key []byte) note {
+	place := s.opts.URL
+	if u, err := url.Parse(s.opts.URL); err == nil {
+		place = u.Host + u.Path
+	}
+	return note{Place: shortHash(place + "\x00" + s.opts.Prefix), Store: shortHash(string(key))}
+}
+
+func shortHash(text string) string {
+	h := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(h[:8])
+}
+
+// wasEmptied reports whether the layout in Redis is not the one that this process, or the note, knows.
+func (s *store) wasEmptied(layout map[string]string) bool {
+	key := []byte(layout["respondents"])
+	if s.key != nil {
+		return !bytes.Equal(key, s.key)
+	}
+	if s.opts.Note == "" {
+		return false
+	}
+	text, err := os.ReadFile(s.opts.Note)
+	if err != nil {
+		if !errors.Is(err, os.ErrNotExist) {
+			s.log.Warn("the note of the store in Redis cannot be read: an emptied Redis is not told from a new one", "err", err)
+		}
+		return false
+	}
+	var was note
+	if err := json.Unmarshal(text, &was); err != nil {
+		s.log.Warn("the note of the store in Redis cannot be read: an emptied Redis is not told from a new one", "path", s.opts.Note, "err", err)
+		return false
+	}
+	now := s.noteOf(key)
+	return was.Place == now.Place && was.Store != now.Store
+}
+
+// remember writes the note, where it is not written yet. Without it the store works as well, so an error is only said.
+func (s *store) remember() {
+	if s.opts.Note == "" {
+		return
+	}
+	text, err := json.Marshal(s.noteOf(s.key))
+	if err != nil {
+		return
+	}
+	if was, err := os.ReadFile(s.opts.Note); err == nil && bytes.Equal(was, text) {
+		return
+	}
+	aside := s.opts.Note + ".new"
+	if err = os.WriteFile(aside, text, 0o600); err == nil {
+		err = os.Rename(aside, s.opts.Note)
+	}
+	if err != nil {
+		s.log.Warn("the note of the store in Redis cannot be written: an emptied Redis will not be told from a new one", "err", err)
+	}
+}
+
+// lookForLayout notices within a second that the store was emptied, also where nothing is claimed.
+func (s *store) lookForLayout(ctx context.Context) error {
+	kept, err := s.client.HMGet(ctx, s.meta+"layout", "respondents", "emptied").Result()
+	if err != nil {
+		return s.fault(err)
+	}
+	s.layouts.Lock()
+	known := asText(kept[0]) == string(s.key) && asText(kept[1]) == s.emptiedAt
+	s.layouts.Unlock()
+	if known {
+		return nil
+	}
+	return s.layout(ctx)
+}
+
+// notice takes over when the store was found empty, and tells the gateway where that is news to this process. The caller
+// holds s.layouts.
+func (s *store) notice(at string) {
+	if at == "" || at == s.emptiedAt {
+		return
+	}
+	first := s.emptiedAt == "" && s.shards == nil
+	s.emptiedAt = at
+	if first {
+		return // found at the start: everything is made anew anyway
+	}
+	s.log.Error("the store in Redis was emptied while the gateway used it", "prefix", s.opts.Prefix)
+	select {
+	case s.emptied <- struct{}{}:
+	default:
+	}
+}
+
+// Emptied receives when the store was emptied while this process used it: what belongs to the gateway itself has to be
+// put into it again.
+func (s *store) Emptied() <-chan struct{} { return s.emptied }
+
+// emptiedWarning says that the store was emptied lately; "" where it was not.
+func (s *store) emptiedWarning() string {
+	s.layouts.Lock()
+	defer s.layouts.Unlock()
+	us, err := strconv.ParseInt(s.emptiedAt, 10, 64)
+	if err != nil || s.clock.Now().Sub(fromMicro(us)) > emptiedFor {
+		return ""
+	}
+	return fmt.Sprintf("the store in Redis was found empty at %s though it had been in use (FLUSHALL, FLUSHDB, or a Redis that came back without its file): "+
+		"events that were accepted and not delivered, history, dead letters and what recognises duplicates are gone up to then; "+
+		"look who may run FLUSHALL, and have the platforms send again", fromMicro(us).UTC().Format(time.RFC3339))
+}
+
+var _ state.Emptier = (*store)(nil)
