@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"container/heap"
 	"encoding/binary"
 	"errors"
 
@@ -46,6 +45,9 @@ func (w *window) settle(pos uint64, tenant, id string) (size int, ok bool) {
 		delete(w.records, pos)
 	}
 	*sl = slot{}
+	if pos == w.alone {
+		w.alone = 0
+	}
 	w.advance()
 	return ev.Size(), true
 }
@@ -58,11 +60,9 @@ func (w *window) free(pos uint64, tenant, id string) (claims, bool) {
 	if ev == nil || ev.ID != id || ev.Tenant != tenant || w.slot(pos).state != slotHeld {
 		return claims{}, false
 	}
-	sl := w.slot(pos)
-	sl.state, sl.record = slotFree, true
+	w.letGo(pos)
 	delete(w.records, pos)
-	heap.Push(&w.back, pos)
-	return claims{sl.claims, false}, true
+	return claims{w.slot(pos).claims, false}, true
 }
 
 // advance moves low over what is done.
@@ -95,11 +95,23 @@ func (w *window) marks(c *counters) (changed bool) {
 	if w.heldFrom < w.heldTo {
 		to = max(to, w.heldTo) // what the process before us held and nobody has claimed again
 	}
+	if c.heldTo < w.next+markAhead/2 {
+		to = max(to, w.next+markAhead)
+	} else {
+		to = max(to, c.heldTo)
+	}
 	if c.low == w.low && c.heldTo == to {
 		return false
 	}
 	c.low, c.heldFrom, c.heldTo = w.low, w.low, to
 	return true
+}
+
+// synced says that the marks are on disk.
+func (w *window) synced(c *counters) {
+	w.mu.Lock()
+	w.marked = c.heldTo
+	w.mu.Unlock()
 }
 
 // release is Close: what is held now goes back uncounted; what a dead process held and nobody claimed since does not.
