@@ -383,28 +383,3 @@ func readClaims(b []byte) (c claims, err error) {
 	c.open = r.uint() == 1
 	return c, r.err()
 }
-
-// giveBack undoes a take that could not be finished.
-func (w *window) giveBack(claimed []state.Claimed) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, c := range claimed {
-		w.letGo(c.Position)
-		w.records[c.Position] = claims{w.slot(c.Position).claims, false}
-	}
-}
-
-// letGo has an event that is held claimed again. w.mu is held.
-func (w *window) letGo(pos uint64) {
-	sl := w.slot(pos)
-	sl.state, sl.record = slotFree, true
-	if pos == w.alone {
-		w.alone = 0
-	}
-	if state.Suspect(sl.claims) {
-		sl.ev = nil // ClaimSuspect reads it again
-		heap.Push(&w.suspects, suspect{sl.claims, pos})
-		return
-	}
-	heap.Push(&w.back, pos)
-}

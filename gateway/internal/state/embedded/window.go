@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"container/heap"
 	"encoding/binary"
 	"errors"
 
@@ -63,6 +64,31 @@ func (w *window) free(pos uint64, tenant, id string) (claims, bool) {
 	w.letGo(pos)
 	delete(w.records, pos)
 	return claims{w.slot(pos).claims, false}, true
+}
+
+// giveBack undoes a take that could not be finished.
+func (w *window) giveBack(claimed []state.Claimed) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range claimed {
+		w.letGo(c.Position)
+		w.records[c.Position] = claims{w.slot(c.Position).claims, false}
+	}
+}
+
+// letGo has an event that is held claimed again. w.mu is held.
+func (w *window) letGo(pos uint64) {
+	sl := w.slot(pos)
+	sl.state, sl.record = slotFree, true
+	if pos == w.alone {
+		w.alone = 0
+	}
+	if state.Suspect(sl.claims) {
+		sl.ev = nil // ClaimSuspect reads it again
+		heap.Push(&w.suspects, suspect{sl.claims, pos})
+		return
+	}
+	heap.Push(&w.back, pos)
 }
 
 // advance moves low over what is done.
