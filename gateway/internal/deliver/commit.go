@@ -90,6 +90,7 @@ func (l *Loop) commit(ctx context.Context) {
 		}
 		l.Observer.Batch("commit", len(events)+len(settled))
 		l.room.give(len(events), bytes)
+		l.endSuspect(events)
 		if waiting {
 			l.wakeDue()
 		}

@@ -213,7 +213,7 @@ func TestInvalidRequestIsNoAttempt(t *testing.T) {
 	}
 }
 
-// An event that was claimed five times without a commit is a dead letter itself, and so is one that no rule survives.
+// An event that was claimed alone five times without a commit is a dead letter itself, and so is one that no rule survives.
 func TestDeadEvents(t *testing.T) {
 	t.Parallel()
 	conf := destinations(destination("crm"))
@@ -226,7 +226,7 @@ func TestDeadEvents(t *testing.T) {
 	}
 	now := b.clock.Now()
 	c := claimed[0]
-	for claims, dead := range map[int]string{1: "", 5: "", 6: "claimed 5 times without a commit"} {
+	for claims, dead := range map[int]string{1: "", 7: "", 8: "claimed 7 times without a commit, 5 of them alone"} {
 		c.Claims = claims
 		if h := b.loop.decide(b.plan.Load(), c, now); h.outcome.Dead != dead || (h.open == 0) != (dead != "") {
 			t.Errorf("claim %d: dead %q, %d open", claims, h.outcome.Dead, h.open)

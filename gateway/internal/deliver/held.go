@@ -19,6 +19,8 @@ type held struct {
 	work int       // that its rules took, in steps
 	jobs []*job
 
+	suspect bool // it was claimed alone
+
 	mu        sync.Mutex
 	outcome   state.Outcome
 	open      int       // deliveries neither finished nor handed over
@@ -63,13 +65,13 @@ type job struct {
 
 // decide asks all rules; a panic there makes the event a dead letter, because it would come again and again.
 func (l *Loop) decide(plan *decide.Plan, c state.Claimed, now time.Time) (h *held) {
-	h = &held{at: now, size: c.Event.Size()}
+	h = &held{at: now, size: c.Event.Size(), suspect: state.Suspect(c.Claims - 1)}
 	h.outcome = state.Outcome{
 		Position: c.Position, Tenant: c.Event.Tenant, EventID: c.Event.ID,
 		Generation: plan.Config.Generation, At: now,
 	}
-	if c.Claims > maxClaims {
-		h.outcome.Dead = fmt.Sprintf("claimed %d times without a commit", c.Claims-1)
+	if c.Claims > state.InCompany+aloneMost {
+		h.outcome.Dead = fmt.Sprintf("claimed %d times without a commit, %d of them alone", c.Claims-1, c.Claims-1-state.InCompany)
 		return h
 	}
 	if c.Event.Type == event.TypeEntry {

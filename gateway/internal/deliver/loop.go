@@ -32,8 +32,6 @@ const (
 	leaseGrace = 5 * time.Second
 	// giveUpFor is how long attempts get to end that were given up at the end of a drain.
 	giveUpFor = time.Second
-	// maxClaims is how many claims without a commit make an event a dead letter.
-	maxClaims = 5
 
 	claimEvents  = 256
 	claimBytes   = 8 << 20
@@ -98,15 +96,16 @@ type Loop struct {
 	heldMu sync.Mutex
 	held   map[*held]struct{}
 
-	dueWake chan struct{}
-	running sync.WaitGroup  // workers
-	sending context.Context // of every request; ends when the drain is over
-	giveUp  context.CancelFunc
+	dueWake      chan struct{}
+	suspectEnded chan struct{}   // the one that was held is committed or released
+	running      sync.WaitGroup  // workers
+	sending      context.Context // of every request; ends when the drain is over
+	giveUp       context.CancelFunc
 }
 
 // New makes a loop.
 func New(o Options) *Loop {
-	l := &Loop{Options: o, held: map[*held]struct{}{}, dueWake: make(chan struct{}, 1)}
+	l := &Loop{Options: o, held: map[*held]struct{}{}, dueWake: make(chan struct{}, 1), suspectEnded: make(chan struct{}, 1)}
 	l.sending, l.giveUp = context.WithCancel(context.Background())
 	l.lanes.loop, l.lanes.halt = l, make(chan struct{})
 	l.lanes.byKey, l.lanes.behind = map[laneKey]*lane{}, map[*lane]struct{}{}
@@ -135,6 +134,7 @@ func (l *Loop) Run(ctx context.Context) error {
 
 	var loops, tail sync.WaitGroup
 	loops.Go(func() { l.claim(ctx) })
+	loops.Go(func() { l.claimSuspects(ctx) })
 	for range min(max(runtime.GOMAXPROCS(0), 2), decidersMost) {
 		loops.Go(func() { l.decideInTurns(ctx) })
 	}

@@ -197,6 +197,11 @@ func (b *bench) make() {
 func (b *bench) open() {
 	b.t.Helper()
 	b.make()
+	b.run()
+}
+
+// run has the loop run.
+func (b *bench) run() {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- b.loop.Run(ctx) }()

@@ -73,8 +73,14 @@ type Intake interface {
 	// Claim waits until there are events nobody holds, or ctx ends, and holds up to max of them or the first
 	// that exceeds bytes, for all tenants: one loop serves them all. Events of one response come oldest first; engines
 	// of one shard claim all in that order.
-	// Events whose holder died are claimed again, which raises Claimed.Claims.
+	// Events whose holder died are claimed again, which raises Claimed.Claims. Those that InCompany claims have ended for
+	// in this way are suspects: one of them may kill whoever holds it. Claim passes them over.
 	Claim(ctx context.Context, max, bytes int) ([]Claimed, error)
+
+	// ClaimSuspect holds one suspect, so that no other is counted when it kills this process: that with the fewest claims,
+	// and of several the oldest, so that a crash loop which no event causes is shared by all. It never waits. Nil: there is
+	// none, Claim has not passed it yet, or this holder has one already. With several shards the order is that of each.
+	ClaimSuspect(ctx context.Context) (*Claimed, error)
 
 	// Commit applies outcomes of events and of due deliveries in one atomic step, for all tenants; with several shards
 	// it is one step for each. After an error the same Commit is given again until there is none: what was applied then
@@ -114,6 +120,13 @@ type Claimed struct {
 	// Claims counts the claims that ended without a commit or a release, this one included: 1 at first.
 	Claims int
 }
+
+// InCompany is how many claims of an event may end without a commit or a release while others are held with it. Each
+// further claim is by ClaimSuspect.
+const InCompany = 2
+
+// Suspect reports whether an event may only be claimed alone, of which so many claims ended without a commit or a release.
+func Suspect(ended int) bool { return ended >= InCompany }
 
 // OnceKey is a thing that happens once, and the event it may happen for.
 type OnceKey struct{ Key, Owner string }

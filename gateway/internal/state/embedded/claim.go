@@ -23,9 +23,12 @@ type window struct {
 	slots     []slot
 	head      int // of slots: the slot of low
 	back      positions
+	suspects  suspects
+	alone     uint64 // the suspect that is held; 0: none
 	unsure    uint64 // below it an event may be committed already: it was there when the store was opened
 	heldFrom  uint64 // what a dead process held, as far as it was not claimed again
 	heldTo    uint64
+	marked    uint64            // what lies below it and is claimed counts as claimed by what is on disk
 	records   map[uint64]claims // to be written with the next batch
 
 	recent []*event.Event // new events in a row, the first at from
@@ -74,7 +77,7 @@ func (p *positions) Pop() any {
 func (w *window) init(s *store, c *counters) {
 	w.s = s
 	w.low, w.next, w.unsure, w.from = c.low, c.low, c.next, c.next
-	w.heldFrom, w.heldTo = c.heldFrom, c.heldTo
+	w.heldFrom, w.heldTo = c.heldFrom, min(c.heldTo, c.next) // the mark is ahead also of what there is
 	w.records = map[uint64]claims{}
 	w.wake, w.turn = make(chan struct{}, 1), make(chan struct{}, 1)
 	if c.pending > 0 {
@@ -175,8 +178,15 @@ func (w *window) take(ctx context.Context, most, bytes int) (claimed []state.Cla
 	default:
 	}
 	w.mu.Lock()
+	if len(w.back) == 0 && w.next >= w.marked && w.next < w.from+uint64(len(w.recent)) {
+		w.mu.Unlock()
+		if err := w.s.do(ctx, &call{op: flushed{}, sync: true}); err != nil {
+			return nil, false, err
+		}
+		w.mu.Lock()
+	}
 	var bad []*burial
-	size, full := 0, false
+	size, full, counted := 0, false, false
 	add := func(pos uint64, ev *event.Event, n int) {
 		claimed = append(claimed, state.Claimed{Event: ev, Position: pos, Claims: n})
 		size += ev.Size()
@@ -190,13 +200,15 @@ func (w *window) take(ctx context.Context, most, bytes int) (claimed []state.Cla
 		if sl := w.slot(pos); sl.state == slotFree {
 			sl.state, sl.record = slotHeld, true
 			w.records[pos] = claims{sl.claims, true}
+			counted = true
 			add(pos, sl.ev, sl.claims+1)
 		}
 	}
-	end := w.from + uint64(len(w.recent))
+	// A first claim counts by the mark, which is on disk before the claim is handed out.
+	end := min(w.from+uint64(len(w.recent)), w.marked)
 	for !full && w.next < end {
 		if w.next < w.from {
-			limit := w.from
+			limit := min(w.from, end)
 			w.mu.Unlock()
 			read, err := w.load(limit, most-len(claimed), bytes-size)
 			if err != nil {
@@ -210,17 +222,22 @@ func (w *window) take(ctx context.Context, most, bytes int) (claimed []state.Cla
 					w.slot(w.next).state = slotFree
 					bad = append(bad, &burial{pos: w.next, reason: "unreadable: " + r.bad.Error()})
 				}
+				if r.suspect {
+					*w.slot(w.next) = slot{state: slotFree, claims: r.claims, record: true}
+					heap.Push(&w.suspects, suspect{r.claims, w.next})
+				}
 				if r.ev != nil {
 					*w.slot(w.next) = slot{state: slotHeld, claims: r.claims, record: r.record, ev: r.ev}
 					if r.record {
 						w.records[w.next] = claims{r.claims, true}
+						counted = true
 					}
 					add(w.next, r.ev, r.claims+1)
 				}
 				w.next++
 			}
 			w.advance()
-			end = w.from + uint64(len(w.recent))
+			end = min(w.from+uint64(len(w.recent)), w.marked)
 			continue
 		}
 		// Everything at hand is taken in one go, and forgotten there: the slot holds it now.
@@ -233,8 +250,9 @@ func (w *window) take(ctx context.Context, most, bytes int) (claimed []state.Cla
 		}
 	}
 	more = len(w.back) > 0 || w.next < w.from+uint64(len(w.recent))
-	mark := len(claimed) > 0 && !w.marking
+	mark := len(claimed) > 0 && !counted && !w.marking
 	w.marking = w.marking || mark
+	ahead := w.marked >= w.next+markAhead/2
 	w.mu.Unlock()
 	for _, b := range bad {
 		if err := w.s.do(ctx, &call{op: b}); err != nil {
@@ -242,10 +260,17 @@ func (w *window) take(ctx context.Context, most, bytes int) (claimed []state.Cla
 			return nil, false, err
 		}
 	}
+	if counted {
+		// One of them may kill the process at once: that this claim counts is on disk before anybody sees the event.
+		if err := w.s.do(ctx, &call{op: flushed{}, sync: true}); err != nil {
+			w.giveBack(claimed)
+			return nil, false, err
+		}
+	}
 	if mark {
 		// The next batch carries how far events were claimed; nobody waits for it.
 		select {
-		case w.s.calls <- &call{op: note{}}:
+		case w.s.calls <- &call{op: note{}, sync: !ahead}:
 		default: // the queue is full: a batch is coming anyway
 		}
 	}
@@ -259,10 +284,11 @@ func (note) stage(*tx) error { return nil }
 
 // stored is an event read for Claim; without ev its position is done.
 type stored struct {
-	ev     *event.Event
-	bad    error // it cannot be read: a dead letter
-	claims int
-	record bool
+	ev      *event.Event
+	bad     error // it cannot be read: a dead letter
+	claims  int
+	record  bool
+	suspect bool // it is left to ClaimSuspect, which reads it
 }
 
 // load reads events from next up to limit, without the window's lock: only the claimer in turn moves next.
@@ -298,6 +324,11 @@ func (w *window) load(limit uint64, most, bytes int) (out []stored, err error) {
 			}
 			if st.claims, st.record, err = w.claimsOf(at); err != nil {
 				return nil, err
+			}
+			if state.Suspect(st.claims) {
+				st.suspect = true
+				out = append(out, st)
+				continue
 			}
 		}
 		v, err := it.ValueAndErr()
@@ -351,16 +382,4 @@ func readClaims(b []byte) (c claims, err error) {
 	c.n = int(r.uint())
 	c.open = r.uint() == 1
 	return c, r.err()
-}
-
-// giveBack undoes a take that could not be finished.
-func (w *window) giveBack(claimed []state.Claimed) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, c := range claimed {
-		sl := w.slot(c.Position)
-		sl.state = slotFree
-		w.records[c.Position] = claims{sl.claims, false}
-		heap.Push(&w.back, c.Position)
-	}
 }

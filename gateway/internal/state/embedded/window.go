@@ -46,6 +46,9 @@ func (w *window) settle(pos uint64, tenant, id string) (size int, ok bool) {
 		delete(w.records, pos)
 	}
 	*sl = slot{}
+	if pos == w.alone {
+		w.alone = 0
+	}
 	w.advance()
 	return ev.Size(), true
 }
@@ -58,11 +61,34 @@ func (w *window) free(pos uint64, tenant, id string) (claims, bool) {
 	if ev == nil || ev.ID != id || ev.Tenant != tenant || w.slot(pos).state != slotHeld {
 		return claims{}, false
 	}
+	w.letGo(pos)
+	delete(w.records, pos)
+	return claims{w.slot(pos).claims, false}, true
+}
+
+// giveBack undoes a take that could not be finished.
+func (w *window) giveBack(claimed []state.Claimed) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range claimed {
+		w.letGo(c.Position)
+		w.records[c.Position] = claims{w.slot(c.Position).claims, false}
+	}
+}
+
+// letGo has an event that is held claimed again. w.mu is held.
+func (w *window) letGo(pos uint64) {
 	sl := w.slot(pos)
 	sl.state, sl.record = slotFree, true
-	delete(w.records, pos)
+	if pos == w.alone {
+		w.alone = 0
+	}
+	if state.Suspect(sl.claims) {
+		sl.ev = nil // ClaimSuspect reads it again
+		heap.Push(&w.suspects, suspect{sl.claims, pos})
+		return
+	}
 	heap.Push(&w.back, pos)
-	return claims{sl.claims, false}, true
 }
 
 // advance moves low over what is done.
@@ -95,11 +121,23 @@ func (w *window) marks(c *counters) (changed bool) {
 	if w.heldFrom < w.heldTo {
 		to = max(to, w.heldTo) // what the process before us held and nobody has claimed again
 	}
+	if c.heldTo < w.next+markAhead/2 {
+		to = max(to, w.next+markAhead)
+	} else {
+		to = max(to, c.heldTo)
+	}
 	if c.low == w.low && c.heldTo == to {
 		return false
 	}
 	c.low, c.heldFrom, c.heldTo = w.low, w.low, to
 	return true
+}
+
+// synced says that the marks are on disk.
+func (w *window) synced(c *counters) {
+	w.mu.Lock()
+	w.marked = c.heldTo
+	w.mu.Unlock()
 }
 
 // release is Close: what is held now goes back uncounted; what a dead process held and nobody claimed since does not.

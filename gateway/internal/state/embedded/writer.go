@@ -197,6 +197,9 @@ func (s *store) flush() {
 				panic(err)
 			}
 			w.unsynced.wrote(t.sync)
+			if t.sync {
+				s.window.synced(&w.counters)
+			}
 		}
 		t.end()
 	}

@@ -67,10 +67,7 @@ func (s *store) claim(ctx context.Context, most, bytes int) ([]state.Claimed, er
 				return nil, err
 			}
 			sick = err
-			if len(s.shards) > 1 {
-				now := s.clock.Now()
-				sh.rests = now.Add(max(pollEvery, 4*now.Sub(began)))
-			}
+			s.rest(sh, began)
 			continue
 		}
 		answered = true
@@ -86,6 +83,14 @@ func (s *store) claim(ctx context.Context, most, bytes int) ([]state.Claimed, er
 		return nil, nil
 	}
 	return nil, sick
+}
+
+// rest leaves a shard alone that failed, where there are others. s.claims is held.
+func (s *store) rest(sh *shard, began time.Time) {
+	if len(s.shards) > 1 {
+		now := s.clock.Now()
+		sh.rests = now.Add(max(pollEvery, 4*now.Sub(began)))
+	}
 }
 
 func (s *store) nudge() {
@@ -258,7 +263,14 @@ func (s *store) find(ctx context.Context, sh *shard) error {
 			return err
 		}
 		sh.mu.Lock()
-		sh.left = append(sh.left, some...)
+		for _, c := range some {
+			if state.Suspect(c.Claims - 1) {
+				_, sh.alone = s.at(c.Position)
+				sh.suspect = &c
+			} else {
+				sh.left = append(sh.left, c)
+			}
+		}
 		sh.mu.Unlock()
 	}
 	sh.mu.Lock()
@@ -364,6 +376,7 @@ func (s *store) regroup(ctx context.Context, sh *shard) error {
 	s.names.forget()
 	sh.mu.Lock()
 	clear(sh.held)
+	sh.alone, sh.suspect = 0, nil
 	sh.mu.Unlock()
 	_, err := s.run(ctx, groupScript, sh.base, s.now())
 	return err

@@ -106,6 +106,9 @@ func (sh *shard) drop(n uint64) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	delete(sh.held, n)
+	if n == sh.alone {
+		sh.alone = 0
+	}
 }
 
 // prepare writes the scripts' arguments: events first, as one Commit may hand a delivery over and settle it. Missing

@@ -111,10 +111,12 @@ type shard struct {
 	mu      sync.Mutex
 	held    map[uint64]int // bytes of the events that this process holds
 	left    []state.Claimed
-	lost    bool    // a claim's answer was lost: what it held is still to be found
-	freed   bool    // some were released, or their holder died: those come before new ones
-	largest int     // entry of the last claim
-	unheard []int64 // due times of leases whose answers were lost: what was leased with them is not known here
+	alone   uint64         // the suspect that this process holds of this shard; 0: none
+	suspect *state.Claimed // it, while it is still to be handed out
+	lost    bool           // a claim's answer was lost: what it held is still to be found
+	freed   bool           // some were released, or their holder died: those come before new ones
+	largest int            // entry of the last claim
+	unheard []int64        // due times of leases whose answers were lost: what was leased with them is not known here
 	beaten  looked
 	parts   parts // how far the turn over ready destinations has come
 

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"strings"
@@ -22,6 +23,44 @@ func TestLostAnswerOfAClaim(t *testing.T) {
 	s.shards[0].lost = true
 	same(t, "claimed", keysOf(hold(t, s, 2)), []string{"b", "c"})
 	commit(t, s, decided(first[0]))
+}
+
+// The answer to a claim of a suspect is lost on its way: it is found again, and is a suspect still. So is one that a
+// former version let go of, which knows of no suspects.
+func TestLostAnswerOfASuspect(t *testing.T) {
+	t.Parallel()
+	srv := start(t)
+	s := gate(t, srv.url())
+	accept(t, s, "a", "b", "c")
+	claimed := hold(t, s, 3)
+	const stream = "surveygate:{0}:events"
+	srv.do("XCLAIM", stream, "gateway", s.holder, 0, "1-0", "RETRYCOUNT", 3, "JUSTID")
+	srv.do("XCLAIM", stream, "gateway", "free", 0, "2-0", "RETRYCOUNT", 2, "JUSTID")
+	sh := s.shards[0]
+	sh.mu.Lock()
+	sh.lost, sh.freed, sh.held = true, true, map[uint64]int{3: 1}
+	sh.mu.Unlock()
+	none := func() {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		if some, err := s.Claim(ctx, 10, 0); err == nil {
+			t.Fatalf("%s was claimed in company", some[0].Event.DedupeKey)
+		}
+	}
+	for _, want := range []string{"a3", "b3"} {
+		none()
+		c, err := s.ClaimSuspect(t.Context())
+		if err != nil || c == nil {
+			t.Fatalf("no suspect: %v", err)
+		}
+		same(t, "suspect", fmt.Sprint(c.Event.DedupeKey, c.Claims), want)
+		if again, err := s.ClaimSuspect(t.Context()); err != nil || again != nil {
+			t.Fatalf("a second suspect: %v, %v", again, err)
+		}
+		commit(t, s, decided(*c))
+	}
+	commit(t, s, decided(claimed[2]))
 }
 
 // A holder that lives keeps its own however slow it is; a consumer that still holds something is never deleted.

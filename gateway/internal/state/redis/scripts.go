@@ -20,6 +20,7 @@ var sources embed.FS
 var (
 	appendScript  = script("append")
 	claimScript   = script("claim")
+	suspectScript = script("claimsuspect")
 	routeScript   = script("route")
 	strayScript   = script("stray")
 	groupScript   = script("group")

@@ -200,7 +200,7 @@ var commits = []test{
 		c := s.claim(2)
 		e := c[0].Event
 		o := outcome(c[0])
-		o.Dead = "claimed 5 times without a commit"
+		o.Dead = "claimed 7 times without a commit, 5 of them alone"
 		s.commit(o, outcome(c[1]))
 		if r := s.record(e.ID); r.Outcome == nil || r.Outcome.Dead != o.Dead {
 			s.Fatalf("got %+v", r.Outcome)

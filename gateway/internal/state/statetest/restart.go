@@ -19,23 +19,26 @@ var restarts = []test{
 	}},
 	{name: "a claim that crashed is counted, one that was released is not", ordered: true, run: func(s *suite) {
 		s.accept("crashed", "released", "fresh")
-		for n := 1; n <= 3; n++ {
+		for n := 1; n <= 2; n++ {
 			c := s.claim(2)
-			if c[0].Claims != n || c[1].Claims != n && n == 1 {
-				s.Fatalf("round %d: %d and %d claims", n, c[0].Claims, c[1].Claims)
-			}
+			s.same("claimed", keysOf(c), []string{"crashed", "released"})
+			s.same("claims", []int{c[0].Claims, c[1].Claims}, []int{n, 1})
 			s.commit(state.Outcome{Position: c[1].Position, Tenant: acme, EventID: c[1].Event.ID, Release: true})
-			if c[1].Claims != 1 {
-				s.Fatalf("the released one has %d claims", c[1].Claims)
-			}
-			// A power cut may take the count of the last claims; it does not when something was made durable since.
+			// A power cut may take the release; it does not when something was made durable since.
 			s.append(s.event(acme, "fresh"), s.event("zeta", fmt.Sprint(n)))
 			s.h.Crash()
 		}
-		c := s.claim(3)
-		s.same("claimed", keysOf(c), []string{"crashed", "released", "fresh"})
-		s.same("claims", []int{c[0].Claims, c[1].Claims, c[2].Claims}, []int{4, 1, 1})
-		s.same("record", s.record(c[0].Event.ID).Claims, 4)
+		c := s.claim(2)
+		s.same("claimed", keysOf(c), []string{"released", "fresh"})
+		// Nobody held the second: an engine may count up to one claim too much of those that come next.
+		if c[0].Claims != 1 || c[1].Claims > 2 {
+			s.Fatalf("%d and %d claims", c[0].Claims, c[1].Claims)
+		}
+		crashed, err := s.store().ClaimSuspect(s.ctx)
+		s.ok(err)
+		s.same("the one that crashed", crashed.Event.DedupeKey, "crashed")
+		s.same("claims", crashed.Claims, 3)
+		s.same("record", s.record(crashed.Event.ID).Claims, 3)
 	}},
 	{name: "closing releases uncounted", run: func(s *suite) {
 		s.accept(numbered(10)...)
@@ -49,8 +52,10 @@ var restarts = []test{
 		s.accept("later")
 		s.h.Crash()
 		for _, c := range s.claim(11) {
-			if want := map[bool]int{true: 1, false: 2}[c.Event.DedupeKey == "later"]; c.Claims != want {
-				s.Fatalf("%s has %d claims after a crash, want %d", c.Event.DedupeKey, c.Claims, want)
+			// Nobody held the last one. An engine that writes down ahead how far events are claimed may count it once all
+			// the same: that alone makes no event a suspect.
+			if c.Claims != 2 && (c.Event.DedupeKey != "later" || c.Claims != 1) {
+				s.Fatalf("%s has %d claims after a crash", c.Event.DedupeKey, c.Claims)
 			}
 		}
 		s.claimsNothing(s.store())

@@ -82,6 +82,7 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) Harness) {
 		{"retention", retentions},
 		{"shares", shares},
 		{"restart", restarts},
+		{"suspects", suspects},
 		{"clock", clocks},
 		{"tenants", tenants},
 	} {

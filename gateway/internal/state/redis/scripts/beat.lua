@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- A holder says that it lives, and those that have not said so for long are taken over: what they held is free, with
--- its count, and what they had leased is due. A consumer is deleted only when it holds nothing: Redis would forget
+-- A holder says that it lives, and those that have not said so for long are taken over: what they held can be claimed,
+-- with its count, and what they had leased is due. A consumer is deleted only when it holds nothing: Redis would forget
 -- what it holds.
 --   ARGV  time (signs of life are Redis' own time also where it is given), consumer (empty: none), microseconds after which
 --         a holder is dead, microseconds since its last sign of life (empty: it is the first)
@@ -24,13 +24,11 @@ for _, dead in ipairs(redis.call('ZRANGEBYSCORE', holders, '-inf', text(sign - t
   repeat
     held = redis.pcall('XPENDING', events, group, '-', '+', 256, dead)
     if held.err then held = {} end
-    local ids = {}
-    for _, p in ipairs(held) do ids[#ids + 1] = p[1] end
-    if #ids > 0 then
-      redis.call('XCLAIM', events, group, 'free', 0, unpack(ids), 'JUSTID')
-      freed = freed + #ids
+    for _, p in ipairs(held) do letgo(p[1], p[4]) end
+    if #held > 0 then
+      freed = freed + #held
       local left = redis.call('XPENDING', events, group, '-', '+', 1, dead)
-      if left[1] and left[1][1] == ids[1] then break end -- it cannot be moved; better late than never ending
+      if left[1] and left[1][1] == held[1][1] then break end -- it cannot be moved; better late than never ending
     end
   until #held == 0
   if #held == 0 then

@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
--- Holds events for a consumer: first those that were released or whose holder died, then new ones.
+-- Holds events for a consumer: first those that were released or whose holder died, then new ones. Never suspects
+-- (claimsuspect.lua); a former version, which may run beside this one, lets go of them like of others.
 --   ARGV  time, consumer, most events, most bytes (0: any)
 --   returns whether there may be more that were released, then for each event its stream id, its fields and how often it
 --         was claimed; an error NOGROUP when the group is gone
@@ -16,7 +17,7 @@ local function take(entry, claims)
     return
   end
   if over then
-    redis.call('XCLAIM', events, group, 'free', 0, id, 'RETRYCOUNT', claims - 1, 'JUSTID')
+    letgo(id, claims - 1)
     return
   end
   results[#results + 1] = { id, entry[2], claims }
@@ -29,10 +30,14 @@ if free.err then return free end
 if #free > 0 then
   local ids, claims = {}, {}
   for _, p in ipairs(free) do
-    ids[#ids + 1] = p[1]
-    claims[p[1]] = p[4] + 1
+    if p[4] >= 2 then
+      letgo(p[1], p[4])
+    else
+      ids[#ids + 1] = p[1]
+      claims[p[1]] = p[4] + 1
+    end
   end
-  for _, entry in ipairs(redis.call('XCLAIM', events, group, consumer, 0, unpack(ids))) do
+  for _, entry in ipairs(ids[1] and redis.call('XCLAIM', events, group, consumer, 0, unpack(ids)) or {}) do
     if entry then take(entry, claims[entry[1]]) end
   end
 end

@@ -94,8 +94,8 @@ while i <= #ARGV do
     i = i + 4
     if pending(n, slot, field) then
       local p = redis.call('XPENDING', events, group, n .. '-0', n .. '-0', 1)[1]
-      if p and p[2] ~= 'free' then
-        redis.call('XCLAIM', events, group, 'free', 0, p[1], 'RETRYCOUNT', math.max(p[4] - 1, 0), 'JUSTID')
+      if p and not letgone(p[2]) then
+        letgo(p[1], math.max(p[4] - 1, 0))
         held, published = 1, true
       end
     end

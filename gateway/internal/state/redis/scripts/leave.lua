@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- A holder leaves: what it holds is free, and those claims are not counted. What it has leased is due.
+-- A holder leaves: what it holds can be claimed, and those claims are not counted. What it has leased is due.
 --   ARGV  time, consumer
 --   returns the events that were freed
 local freed, last = 0, '-'
@@ -8,7 +8,7 @@ while true do
   local held = redis.pcall('XPENDING', events, group, last, '+', 256, ARGV[2])
   if held.err or #held == 0 then break end
   for _, p in ipairs(held) do
-    redis.call('XCLAIM', events, group, 'free', 0, p[1], 'RETRYCOUNT', math.max(p[4] - 1, 0), 'JUSTID')
+    letgo(p[1], math.max(p[4] - 1, 0))
     last = '(' .. p[1]
   end
   freed = freed + #held

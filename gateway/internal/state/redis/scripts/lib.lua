@@ -290,3 +290,10 @@ local function unrecognise(where, id) redis.call('HDEL', base .. where, id) end
 local function orphan(n)
   if n < tonumber(redis.call('HGET', meta, 'first') or '1') then redis.call('SADD', base .. 'orphans', text(n)) end
 end
+
+-- Lets go of a pending event, of which so many claims ended without a commit or a release: anybody may claim it, or it is
+-- a suspect, which is claimed alone (state.InCompany). XCLAIM keeps its place among what is pending.
+local function letgo(id, claims)
+  redis.call('XCLAIM', events, group, claims >= 2 and 'suspect' or 'free', 0, id, 'RETRYCOUNT', claims, 'JUSTID')
+end
+local function letgone(consumer) return consumer == 'free' or consumer == 'suspect' end

@@ -1,0 +1,102 @@
+package embedded
+
+import (
+	"container/heap"
+	"context"
+	"fmt"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// markAhead is how many events the mark of what is claimed is ahead: one sync serves as many first claims. After a crash
+// at most so many events that nobody held have one claim too much, which alone makes no suspect.
+const markAhead = 4096
+
+// suspect is an event that is claimed alone.
+type suspect struct {
+	claims int // that ended neither by commit nor release
+	pos    uint64
+}
+
+// suspects has the one with the fewest claims first, and of several the oldest.
+type suspects []suspect
+
+func (p suspects) Len() int { return len(p) }
+
+func (p suspects) Less(i, j int) bool {
+	if p[i].claims != p[j].claims {
+		return p[i].claims < p[j].claims
+	}
+	return p[i].pos < p[j].pos
+}
+
+func (p suspects) Swap(i, j int) { p[i], p[j] = p[j], p[i] }
+func (p *suspects) Push(x any)   { *p = append(*p, x.(suspect)) }
+func (p *suspects) Pop() any {
+	last := (*p)[len(*p)-1]
+	*p = (*p)[:len(*p)-1]
+	return last
+}
+
+// ClaimSuspect holds the next suspect of those that Claim has passed.
+func (s *store) ClaimSuspect(ctx context.Context) (*state.Claimed, error) {
+	if err := s.check(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	select {
+	case <-s.stopped:
+		return nil, s.why()
+	default:
+	}
+	for {
+		c, bad, err := s.window.takeSuspect()
+		if err == nil && bad != nil {
+			if err = s.do(ctx, &call{op: bad}); err == nil {
+				continue
+			}
+		}
+		if err == nil && c != nil {
+			// It may kill the process at once: that this claim counts is on disk before anybody sees the event.
+			if err = s.do(ctx, &call{op: flushed{}, sync: true}); err != nil {
+				s.window.giveBack([]state.Claimed{*c})
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("claim a suspect: %w", err)
+		}
+		return c, nil
+	}
+}
+
+// takeSuspect holds the next suspect. One that cannot be read is to be buried. Events are read under the lock: there is
+// one suspect at a time.
+func (w *window) takeSuspect() (c *state.Claimed, bad *burial, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.alone == 0 && len(w.suspects) > 0 {
+		next := w.suspects[0]
+		if next.pos < w.low || w.slot(next.pos).state != slotFree {
+			heap.Pop(&w.suspects)
+			continue
+		}
+		record, err := w.s.read(w.s.db, posKey(nil, tabEvent, next.pos), nil)
+		if err != nil {
+			return nil, nil, err
+		}
+		heap.Pop(&w.suspects)
+		ev, err := decodeEvent(record)
+		if err != nil {
+			return nil, &burial{pos: next.pos, reason: "unreadable: " + err.Error()}, nil
+		}
+		sl := w.slot(next.pos)
+		sl.state, sl.record, sl.ev = slotHeld, true, ev
+		w.records[next.pos] = claims{sl.claims, true}
+		w.alone = next.pos
+		return &state.Claimed{Event: ev, Position: next.pos, Claims: sl.claims + 1}, nil, nil
+	}
+	return nil, nil, nil
+}

@@ -1,0 +1,25 @@
+#!lua flags=allow-oom
+-- Holds one suspect for a consumer: that with the fewest claims, and of several the oldest.
+--   ARGV  time, consumer
+--   returns nothing, or the event's stream id, its fields and how often it was claimed; an error NOGROUP when the group
+--         is gone
+local regrouped = tonumber(redis.call('HGET', meta, 'regrouped') or '0')
+while true do
+  local all = redis.pcall('XPENDING', events, group, '-', '+', 256, 'suspect')
+  if all.err then return all end
+  local next = all[1]
+  if not next then return {} end
+  for _, p in ipairs(all) do
+    if p[4] < next[4] then next = p end
+  end
+  local id = next[1]
+  local n = tonumber(string.match(id, '^%d+'))
+  local entry = redis.call('XCLAIM', events, group, ARGV[2], 0, id)[1]
+  if not entry then
+    redis.call('XACK', events, group, id) -- somebody took it out of the stream
+  elseif n <= regrouped and redis.call('HEXISTS', base .. 'outcome:' .. text(math.floor(n / 64)), n % 64) == 1 then
+    redis.call('XACK', events, group, id) -- committed before the group was lost
+  else
+    return { id, entry[2], next[4] + 1 }
+  end
+end

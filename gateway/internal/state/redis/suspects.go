@@ -1,0 +1,103 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// ClaimSuspect holds the next suspect of the first shard that has one. Shards that fail are treated as Claim does.
+func (s *store) ClaimSuspect(ctx context.Context) (*state.Claimed, error) {
+	s.claims.Lock()
+	defer s.claims.Unlock()
+	if err := s.check(ctx); err != nil {
+		return nil, err
+	}
+	for _, sh := range s.shards {
+		if sh.holdsSuspect() {
+			return nil, nil
+		}
+	}
+	first := int(s.turn.Add(1))
+	var sick error
+	answered := false
+	for i := range s.shards {
+		sh := s.shards[(first+i)%len(s.shards)]
+		began := s.clock.Now()
+		if began.Before(sh.rests) {
+			continue
+		}
+		c, err := s.suspectOf(ctx, sh)
+		switch {
+		case err == nil && c != nil:
+			return c, nil
+		case err == nil:
+			answered = true
+		case errors.Is(err, state.ErrUnavailable):
+			sick = err
+			s.rest(sh, began)
+		default:
+			return nil, fmt.Errorf("claim a suspect: %w", err)
+		}
+	}
+	if sick != nil && !answered {
+		return nil, fmt.Errorf("claim a suspect: %w", sick)
+	}
+	return nil, nil
+}
+
+// holdsSuspect reports whether a suspect was handed out and is neither committed nor released.
+func (sh *shard) holdsSuspect() bool {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return sh.alone != 0 && sh.suspect == nil
+}
+
+// suspectOf is a shard's next suspect: one whose answer was lost, or what the script says. The call does not end with
+// ctx: what Redis says we hold, we must know of.
+func (s *store) suspectOf(ctx context.Context, sh *shard) (*state.Claimed, error) {
+	call, cancel := s.detached(ctx)
+	defer cancel()
+	if err := s.find(call, sh); err != nil {
+		return nil, err
+	}
+	if c := sh.foundSuspect(); c != nil {
+		return c, nil
+	}
+	sh.mu.Lock()
+	sh.lost = true // until the answer is here
+	sh.mu.Unlock()
+	got, err := s.run(call, suspectScript, sh.base, s.now(), s.holder)
+	if err != nil && strings.Contains(err.Error(), "NOGROUP") {
+		got, err = nil, s.regroup(call, sh)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var some []state.Claimed
+	if entry := asList(got); len(entry) > 0 {
+		if some, err = s.take(call, sh, []any{entry}); err != nil {
+			return nil, err
+		}
+	}
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.lost = false
+	if len(some) == 0 { // none, or one that cannot be read, which is a dead letter now
+		return nil, nil
+	}
+	_, sh.alone = s.at(some[0].Position)
+	return &some[0], nil
+}
+
+// foundSuspect is a suspect that find found.
+func (sh *shard) foundSuspect() *state.Claimed {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	c := sh.suspect
+	sh.suspect = nil
+	return c
+}
