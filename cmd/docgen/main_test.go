@@ -114,9 +114,11 @@ func TestTheReferenceUncommented(t *testing.T) {
 		line = strings.TrimPrefix(line, "#")
 		b.WriteString(strings.ReplaceAll(strings.ReplaceAll(line, "${NAME}", "${X}"), "NAME", "name"))
 	}
-	// The product that stands beside `batch` takes none, and a source takes requests or a stream.
+	// The product that stands beside `batch` takes none, and a source takes requests or a stream. Certificates are files, and none is there.
 	uncommented := regexp.MustCompile(`(?m)^ +batch:\n( +(#|max:|wait:).*\n)+`).ReplaceAllString(b.String(), "")
 	uncommented = regexp.MustCompile(`(?m)^    redis(_stream)?: .*\n`).ReplaceAllString(uncommented, "")
+	uncommented = regexp.MustCompile(`(?m)^ +tls:\n`).ReplaceAllString(uncommented, "")
+	uncommented = regexp.MustCompile(`(?m)^ +(ca|cert|key): .*\n`).ReplaceAllString(uncommented, "")
 	path := filepath.Join(t.TempDir(), "surveygate.yaml")
 	if err := os.WriteFile(path, []byte(uncommented), 0o600); err != nil {
 		t.Fatal(err)

@@ -61,7 +61,11 @@ func (c *contacts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = fmt.Fprint(w, `{"status":"error","category":"VALIDATION_ERROR","errors":[{"code":"INVALID_EMAIL","context":{"propertyName":["email"]}}]}`)
 		return
 	}
-	_, _ = fmt.Fprint(w, `{"status":"COMPLETE","results":[]}`)
+	results := make([]map[string]any, len(body.Inputs))
+	for i, in := range body.Inputs {
+		results[i] = map[string]any{"id": fmt.Sprint(i + 1), "properties": map[string]string{"email": in.ID}}
+	}
+	_ = json.NewEncoder(w).Encode(map[string]any{"status": "COMPLETE", "results": results})
 }
 
 // told counts how many of the people between two numbers were told of, and how many more than once.

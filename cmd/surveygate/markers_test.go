@@ -1,13 +1,21 @@
 package main
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
+	"math/big"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 )
 
 // markers are the secrets of a configuration, each one's own text.
@@ -49,6 +57,8 @@ type (
 func secretConfiguration(m *markers, peer, redis string) object {
 	own := strings.TrimPrefix(peer, "http://")
 	key := base64.StdEncoding.EncodeToString([]byte("a key of more than twenty-four bytes"))
+	certificate, private := clientCertificate()
+	tls := func() object { return object{"cert": certificate, "key": m.of(private)} }
 	another := base64.StdEncoding.EncodeToString([]byte("another key of more than twenty-four bytes"))
 	return object{
 		"outbound": object{"allow_addresses": array{"127.0.0.0/8"}, "allow_http": true, "proxy": m.of("http://proxy:%s@" + own)},
@@ -61,7 +71,7 @@ func secretConfiguration(m *markers, peer, redis string) object {
 		},
 		"connections": object{
 			"analytics": object{"ga4": object{"measurement_id": "G-1234567", "api_secret": m.of("%s"), "base_url": peer + "/ga4"}, "capture": "all"},
-			"contacts":  object{"hubspot": object{"token": m.of("%s"), "base_url": peer + "/hubspot"}, "capture": "all"},
+			"contacts":  object{"hubspot": object{"token": m.of("%s"), "base_url": peer + "/hubspot"}, "capture": "all", "tls": tls()},
 			"list":      object{"mailchimp": object{"api_key": m.of("%s-us6"), "audience": "a1", "consent": "assume", "base_url": peer + "/mailchimp"}, "capture": "all"},
 			"bot":       object{"slack": object{"token": m.of("xoxb-%s"), "channel": "C1", "base_url": peer + "/slack"}, "capture": "all"},
 			"receiver": object{"webhook": object{
@@ -73,6 +83,7 @@ func secretConfiguration(m *markers, peer, redis string) object {
 			"name": "hook", "url": m.of(peer + "/hooks/catch/%s/?sig=%s"), "secrets": array{m.add(key, "whsec_%s")}, "capture": "all",
 			"headers": object{"Authorization": m.of("Bearer %s"), "X-Key": m.of("%s")},
 			"events":  array{"response.completed"},
+			"tls":     tls(),
 		}},
 		"rules": array{object{"name": "all", "send": array{
 			"analytics", "contacts",
@@ -82,6 +93,25 @@ func secretConfiguration(m *markers, peer, redis string) object {
 		}}},
 	}
 }
+
+// clientCertificate is a certificate and its key, with a place for a text in the key.
+var clientCertificate = sync.OnceValues(func() (certificate, key string) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(90 * 24 * time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		panic(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		panic(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
+		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Headers: map[string]string{"Comment": "%s"}, Bytes: keyDER}))
+})
 
 // secretPaths are the places of a configuration whose settings are secrets by the schema: names of things are `*`.
 func secretPaths(t *testing.T) []string {
