@@ -27,8 +27,9 @@ const (
 	faultBoth    = "the answer has both Content-Length and Transfer-Encoding"
 )
 
-// maxInterim bounds how many 1xx answers may come before the real one.
-const maxInterim = 5
+// maxInterim bounds how many 1xx answers may come before the real one. A receiver that works for long sends one every
+// second or so, and what it says in the end counts: the timeout ends most others.
+const maxInterim = 100
 
 // silentError is the end of a connection before the first byte of an answer.
 type silentError struct{ error }
