@@ -118,8 +118,13 @@ func CheckHeaderValue(s Secret) error {
 		return errors.New("is empty")
 	case strings.TrimFunc(text, Blank) != text:
 		return errors.New("begins or ends with white space")
-	case strings.ContainsFunc(text, func(r rune) bool { return r != '\t' && r < ' ' || r == 0x7f }):
-		return errors.New("holds a line break or another control character")
+	case strings.ContainsFunc(text, isControl):
+		return errControl
 	}
 	return nil
 }
+
+var errControl = errors.New("holds a line break or another control character")
+
+// isControl reports whether no header may hold a character.
+func isControl(r rune) bool { return r != '\t' && r < ' ' || r == 0x7f }

@@ -56,7 +56,7 @@ func newTemplate(text string) (*template, error) {
 			return nil, errors.New("the name of a parameter holds no {{ }}: write holes in its value, as in ?id={{ response.id }}")
 		}
 	}
-	if path, _, _ := strings.Cut(t.sample, "?"); climbing(path) {
+	if path, _, _ := strings.Cut(t.sample, "?"); climbing(decoded(path)) {
 		return nil, errors.New("a URL with {{ }} has no `.` or `..` in its path: write the path itself")
 	}
 	return t, nil
@@ -84,7 +84,7 @@ func (t *template) of(ev *event.Event) (string, error) {
 		return "", err
 	}
 	path, query, asks := strings.Cut(filled, "?")
-	climbs = climbs || climbing(path)
+	climbs = climbs || climbing(decoded(path))
 	switch {
 	case strings.Contains(path, emptyHole):
 		missing := ""
@@ -122,6 +122,15 @@ func climbing(value string) bool {
 		}
 	}
 	return false
+}
+
+// decoded returns a path as the server reads it, because an operator may write a dot as %2E. One that cannot be decoded
+// stays as it is.
+func decoded(path string) string {
+	if text, err := url.PathUnescape(path); err == nil {
+		return text
+	}
+	return path
 }
 
 // escapePart writes a value as part of a segment of a path, or of a parameter: everything but letters, digits and -._~ as %XX.
@@ -167,10 +176,14 @@ func (h *HeaderValue) UnmarshalText(b []byte) error {
 		return nil
 	}
 	text, err := expression.CompileText(string(b))
-	if err == nil {
-		h.text = &text
+	if err != nil {
+		return err
 	}
-	return err
+	if strings.ContainsFunc(strings.TrimFunc(strings.Join(text.Words(), "x"), Blank), isControl) {
+		return fmt.Errorf("a header %w", errControl)
+	}
+	h.text = &text
+	return nil
 }
 
 // UnmarshalReference takes a value that was written with ${…}: what stands for it is a secret, and no text with holes.
@@ -193,7 +206,7 @@ func (h HeaderValue) For(ev *event.Event) (value Secret, present bool, err error
 	}
 	filled, err := h.text.Of(ev, func(value string) string {
 		return strings.Map(func(r rune) rune {
-			if r < ' ' || r == 0x7f {
+			if r == '\t' || isControl(r) {
 				return ' '
 			}
 			return r

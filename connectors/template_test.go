@@ -60,6 +60,8 @@ func TestFilledURL(t *testing.T) {
 		"https://h.example/x#{{ survey.id }}":                                   "refused",
 		"https://h.example/x?a=1&{{ survey.id }}=2":                             "refused",
 		"https://h.example/../{{ survey.id }}":                                  "refused",
+		"https://h.example/%2E%2e/{{ survey.id }}":                              "refused",
+		"https://h.example/%2e{{ params.dot }}/x":                               "error",
 		"https://h.example/{{ nosuch }}":                                        "refused",
 		"https://h.example/{{ survey.id":                                        "refused",
 		"https://u:p@h.example/{{ survey.id }}":                                 "refused",
@@ -153,7 +155,9 @@ func TestFilledHeader(t *testing.T) {
 	if err := h.UnmarshalReference("${TOKEN} {{ survey.id }}", "x {{ survey.id }}"); err == nil {
 		t.Error("a secret and holes in one value")
 	}
-	if err := h.UnmarshalText([]byte("{{ nosuch }}")); err == nil {
-		t.Error("a name that is none")
+	for _, written := range []string{"{{ nosuch }}", "a\r\nb {{ survey.id }}", "{{ survey.id }}\x00", "{{ survey.id }}\nX-Evil: 1\n"} {
+		if err := h.UnmarshalText([]byte(written)); err == nil {
+			t.Errorf("%q is taken", written)
+		}
 	}
 }

@@ -150,13 +150,17 @@ func (g *globals) showDestination(d *gateway.Destination) {
 func heldUp(name string, h *gateway.Hold) string {
 	kind := map[string]string{
 		"paused": "is paused", "disabled": "is switched off", "revoked": "is on hold, because it takes nothing",
-		"gone": "is on hold, because its receiver asked never to be called again", "circuit": "is left alone after several failures",
+		"gone": "is on hold, because its receiver asked never to be called again", "circuit": "is left alone, because nearly all of its last answers were failures",
 		"rate": "asked to be left alone",
 	}[h.Kind]
 	if kind == "" {
 		kind = "is on hold (" + h.Kind + ")"
 	}
-	return strings.TrimSpace(name + " " + kind + " " + since(h))
+	text := since(h)
+	if text != "" && text[0] != ':' {
+		text = " " + text
+	}
+	return name + " " + kind + text
 }
 
 // since says from when until when a destination is held, and why.

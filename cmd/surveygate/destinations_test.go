@@ -107,8 +107,11 @@ webhooks:
 			if code != 0 || !strings.HasPrefix(tested, "delivered: 200, in ") {
 				t.Errorf("exit %d: %s", code, tested)
 			}
-			if tested, code = p.say("destinations", "test", "off"); code != 1 || !strings.Contains(tested, "off is switched off") {
+			if tested, code = p.say("destinations", "test", "off"); code != 1 || !strings.Contains(tested, "off is switched off: `enabled: false` in ") {
 				t.Errorf("exit %d: %s", code, tested)
+			}
+			if paused, code := p.say("destinations", "pause", "off"); code != 0 || !strings.Contains(paused, "And it is switched off: take `enabled: false` out of ") {
+				t.Errorf("exit %d: %s", code, paused)
 			}
 			status.Store(http.StatusUnprocessableEntity)
 			if tested, code = p.say("destinations", "test", "crm"); code != 1 || !strings.HasPrefix(tested, "rejected: 422") || !strings.Contains(tested, "dead replay dl_") {

@@ -152,7 +152,21 @@ func TestPartOfABatch(t *testing.T) {
 		},
 		"as many, of which one is known by another address": {
 			`{"status":"COMPLETE","results":[{"id":"1","properties":{"email":"other@example.com"}},{"id":"2","properties":{"email":"a@example.com"}},{"id":"3","objectWriteTraceId":` + named(1) + `}]}`,
+			[]connectors.Kind{connectors.Delivered, connectors.Delivered, alone},
+		},
+		"as many, which name nobody": {
+			`{"status":"COMPLETE","results":[{"id":"1"},{"id":"2"},{"id":"3","properties":{"email":null}}]}`,
 			[]connectors.Kind{connectors.Delivered, connectors.Delivered, connectors.Delivered},
+		},
+		"as many, of others": {
+			`{"status":"COMPLETE","results":[{"id":"1","properties":{"email":"x@example.com"}},{"id":"2","objectWriteTraceId":"x"},{"id":"3","properties":{"email":"z@example.com"}}]}`,
+			[]connectors.Kind{alone, alone, alone},
+		},
+		"more than were asked for": {
+			`{"status":"COMPLETE","results":[{"id":"1"},{"id":"2"},{"id":"3"},{"id":"4"}]}`, []connectors.Kind{alone, alone, alone},
+		},
+		"one contact twice": {
+			`{"status":"COMPLETE","results":[{"id":"1"},{"id":"2"},{"id":"2"}]}`, []connectors.Kind{alone, alone, alone},
 		},
 		"none": {`{"status":"COMPLETE","results":[],"errors":[]}`, []connectors.Kind{alone, alone, alone}},
 	} {
@@ -175,6 +189,10 @@ func TestPartOfABatch(t *testing.T) {
 		if v.Kind != connectors.Rejected || v.Alone || !strings.HasSuffix(v.Reason, connectors.UnnamedReason) {
 			t.Errorf("%d without a result for the only one: %v", status, v)
 		}
+	}
+	// HubSpot finds a contact by an address of before too, and answers with today's.
+	if v := c.Judge(&connectors.Response{Status: 200, Events: events[:1], Body: []byte(`{"status":"COMPLETE","results":[{"id":"1","properties":{"email":"today@example.com"}}]}`)}); v.Kind != connectors.Delivered {
+		t.Errorf("the only one, by another address: %v", v)
 	}
 	if v := c.Judge(&connectors.Response{Status: 207, Events: events, Body: []byte(`{"status":"COMP`), Truncated: true}); v.Kind != connectors.Rejected {
 		t.Errorf("207 cut short: %v", v)

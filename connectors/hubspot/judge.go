@@ -2,9 +2,11 @@ package hubspot
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -122,17 +124,21 @@ func odd(res *connectors.Response) connectors.Verdict {
 }
 
 // each gives every event its own verdict. A result or an error names its record by the trace that was sent along, or by the
-// value of the property that tells contacts apart. Results that do neither count for those that are left, where there are
-// as many. HubSpot answers COMPLETE also where it has written nothing of a record and says nothing of it.
+// value of the property that tells contacts apart. Results that name nobody count for those that are left, where there are
+// as many. One that names somebody else may be of a contact who has another address today, or of a stranger: whoever is left
+// then is asked for alone, and counts as written by the one result of that. HubSpot answers COMPLETE also where it has
+// written nothing of a record and says nothing of it.
 func (w written) each(res *connectors.Response, property string, key func(*event.Event) string) connectors.Verdict {
 	found := newFinder(res.Events, key)
 	named := map[int]connectors.Verdict{}
-	nameless := 0
-	for _, r := range w.Results {
-		if i, ok := found.by(r.Trace, string(r.Properties[property])); ok {
+	nameless := map[string]bool{} // ids of contacts
+	single := len(res.Events) == 1
+	for n, r := range w.Results {
+		value := string(r.Properties[property])
+		if i, ok := found.by(r.Trace, value); ok {
 			named[i] = connectors.Deliver()
-		} else {
-			nameless++
+		} else if single || r.Trace == "" && value == "" {
+			nameless[cmp.Or(r.ID, "#"+strconv.Itoa(n))] = true
 		}
 	}
 	reason, unsaid := connectors.StatusReason(res.Status), ""
@@ -147,12 +153,12 @@ func (w written) each(res *connectors.Response, property string, key func(*event
 		if said {
 			continue
 		}
-		if len(res.Events) == 1 && len(w.Results) == 0 {
+		if single && len(w.Results) == 0 {
 			return p.verdict(reason)
 		}
 		unsaid = p.reason(reason)
 	}
-	if left := len(res.Events) - len(named); unsaid == "" && nameless >= left {
+	if left := len(res.Events) - len(named); unsaid == "" && (len(nameless) == left || single && len(nameless) > 0) {
 		for i := range res.Events {
 			if _, ok := named[i]; !ok {
 				named[i] = connectors.Deliver()

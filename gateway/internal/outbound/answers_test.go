@@ -33,6 +33,7 @@ func TestAnswers(t *testing.T) {
 		"chunked":         {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n1;x=y\r\n!\r\n0\r\nX-T: 1\r\n\r\n", "answered", "", 200, "ok!", false, 2},
 		"no reason":       {"HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", "answered", "", 200, "", false, 2},
 		"odd status":      {"HTTP/1.1 599 Odd\r\nContent-Length: 0\r\n\r\n", "answered", "", 599, "", false, 2},
+		"many interims":   {strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 60) + "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "answered", "", 200, "ok", false, 2},
 		"early hints":     {"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "answered", "", 200, "ok", false, 2},
 		"redirect":        {"HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n", "answered", "", 302, "", false, 2},
 		"compressed":      {"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nzz", "answered", "", 200, "zz", false, 2},

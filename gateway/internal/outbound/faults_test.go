@@ -83,6 +83,33 @@ func TestStatusLineCounts(t *testing.T) {
 	})
 }
 
+// A head that ends its lines otherwise than with CR LF is complete all the same: nobody waits for more of it.
+func TestHeadOfOtherLines(t *testing.T) {
+	for name, text := range map[string]string{
+		"line feeds":          "HTTP/1.1 200 OK\nContent-Length: 2\n\nok",
+		"line feeds, last":    "HTTP/1.1 200 OK\r\nContent-Length: 2\n\nok",
+		"line feeds, no size": "HTTP/1.1 200 OK\nX-A: 1\n\n",
+		"one line feed":       "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\nok",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := answers(t, text, false)
+			s := sender(t, outbound.Options{Policy: loopback})
+			for range 2 {
+				a := trusted(outbound.Fast)
+				a.Timeout = 10 * time.Second
+				res := s.Send(context.Background(), post(p.url), a)
+				if res.Kind != outbound.Answered || res.Response.Status != 200 || strings.Contains(res.Response.Fault, "no complete answer") {
+					t.Fatalf("%s %v %+v", res.Kind, res.Err, res.Response)
+				}
+			}
+			if requests, _ := p.count(); requests != 2 {
+				t.Errorf("%d requests, want 2", requests)
+			}
+		})
+	}
+}
+
 // A receiver that sends a status line and then nothing more has answered when the time is over, or the gateway stops.
 func TestStatusLineCountsAfterATimeout(t *testing.T) {
 	both(t, func(t *testing.T, by outbound.Transport) {

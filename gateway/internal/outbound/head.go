@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/valyala/fasthttp"
 
@@ -26,8 +27,9 @@ const (
 	faultBoth    = "the answer has both Content-Length and Transfer-Encoding"
 )
 
-// maxInterim bounds how many 1xx answers may come before the real one.
-const maxInterim = 5
+// maxInterim bounds how many 1xx answers may come before the real one. A receiver that works for long sends one every
+// second or so, and what it says in the end counts: the timeout ends most others.
+const maxInterim = 100
 
 // silentError is the end of a connection before the first byte of an answer.
 type silentError struct{ error }
@@ -99,15 +101,29 @@ func headEnd(b []byte) int {
 	}
 }
 
+// headReader gives the parser a head and then the end, so that it never waits for bytes that no receiver owes.
+type headReader struct {
+	bytes bytes.Reader
+	buf   *bufio.Reader
+}
+
+var headReaders = sync.Pool{New: func() any { return &headReader{buf: bufio.NewReaderSize(nil, HeaderCap)} }}
+
 // parseHead reads a head that is complete. On error nothing is taken from the reader.
 func parseHead(br *bufio.Reader, resp *fasthttp.Response, head []byte, got *answer) error {
+	r := headReaders.Get().(*headReader)
+	defer headReaders.Put(r)
+	r.bytes.Reset(head)
+	r.buf.Reset(&r.bytes)
 	resp.Header.SetNoDefaultContentType(true)
-	size, before := len(head), br.Buffered()
-	if err := resp.Header.Read(br); err != nil {
-		return err
-	}
-	if before-br.Buffered() != size {
+	err := resp.Header.Read(r.buf)
+	rest := r.buf.Buffered() + r.bytes.Len()
+	r.bytes.Reset(nil)
+	switch {
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || err == nil && rest > 0:
 		return errProtocol(faultFraming) // the parser sees another end of the head
+	case err != nil:
+		return err
 	}
 	got.response.Status = resp.StatusCode()
 	got.response.Header = copyHeader(&resp.Header)
@@ -117,6 +133,7 @@ func parseHead(br *bufio.Reader, resp *fasthttp.Response, head []byte, got *answ
 			got.response.Fault = faultBoth
 		}
 	}
+	_, _ = br.Discard(len(head))
 	return nil
 }
 

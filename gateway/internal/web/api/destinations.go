@@ -77,9 +77,21 @@ func viewDestination(d *config.Destination, held map[string]state.Held, waits st
 }
 
 func viewHold(h *state.Hold, d *config.Destination) heldView {
-	return heldView{
+	v := heldView{
 		Kind: string(h.Kind), Reason: h.Reason, Since: stamp(h.Since), Until: stamp(h.Until), Hint: explain.HoldHint(h, d.Name, d.Product),
 	}
+	if !d.Enabled {
+		v.Hint += " And it is switched off: take `enabled: false` out of " + definedIn(d) + " and reload."
+	}
+	return v
+}
+
+// definedIn names the place of a destination in the configuration.
+func definedIn(d *config.Destination) string {
+	if d.At.File == "" {
+		return "the configuration"
+	}
+	return fmt.Sprintf("%s:%d", d.At.File, d.At.Line)
 }
 
 // held are a tenant's holds by destination.
@@ -102,10 +114,7 @@ func (a *API) heldUp(c *call, destination string) (*heldView, error) {
 		return nil, nil //nolint:nilnil // nothing is known of it
 	}
 	if !d.Enabled {
-		where := "the configuration"
-		if d.At.File != "" {
-			where = fmt.Sprintf("%s:%d", d.At.File, d.At.Line)
-		}
+		where := definedIn(d)
 		return &heldView{Kind: disabled, Reason: "`enabled: false` in " + where, Hint: "Take `enabled: false` out of " + where + " and reload."}, nil
 	}
 	held, err := a.held(c)
