@@ -345,6 +345,27 @@ rules: [{name: told, events: [response.*], when: has(feedback), once: response, 
 	w.same("the second does not", steps(res.Kept), []string{"chat: once: event " + first + " of the same response told it"})
 }
 
+// TestOnceCounted: a dry run over two events of a response counts what is told once of it once, as it is then done.
+func TestOnceCounted(t *testing.T) {
+	t.Parallel()
+	const rule = `
+connections: {chat: {slack: {webhook: "https://hooks.slack.com/services/T0/B0/abcdefghijkl", text: "{{ feedback }}"}}}
+rules: [{name: told, events: [response.*], when: has(nps_score), once: response, send: [chat]}]
+`
+	w := newWorld(t, "sources: {nicely: {profile: asknicely, unverified: true}}"+rule)
+	for count := range 2 {
+		w.take("nicely", fmt.Sprintf(`{"question":{"id":"q1","score":"3","comment":"slow"},"person":{"id":"p1"},"count":"%d","form":"x"}`, count+1), nil)
+	}
+	w.load("sources: {nicely: {profile: asknicely, unverified: true, roles: {score: nps_score}}}" + rule)
+	for _, dry := range []bool{true, true, false} {
+		p, err := w.n.Many(context.Background(), "default", Query{How: How{DryRun: dry}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.same(fmt.Sprint("revised, delivered, kept; dry: ", dry), []int{p.Revised, p.Deliveries, p.Kept}, []int{2, 1, 1})
+	}
+}
+
 // TestLeftAsItIs: what cannot be read again is said, and stays.
 func TestLeftAsItIs(t *testing.T) {
 	t.Parallel()
