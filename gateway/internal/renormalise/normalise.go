@@ -127,7 +127,17 @@ func (n *Normaliser) one(ctx context.Context, record *state.Record, how How, tol
 	}
 	switch err := n.Store.Revise(ctx, ev.Tenant, r); {
 	case errors.Is(err, state.ErrConflict):
-		return left("one of its deliveries is being made just now, or somebody else reads it again: ask once more")
+		newer, err := n.Store.Event(ctx, ev.Tenant, ev.ID)
+		if errors.Is(err, state.ErrNotFound) {
+			return left("it is no longer kept")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read again: %w", err)
+		}
+		if newer.Event.Revision > ev.Revision { // somebody else came first
+			return n.one(ctx, newer, how, told)
+		}
+		return left("one of its deliveries is being made just now: ask once more")
 	case errors.Is(err, state.ErrNotFound):
 		return left("it is no longer kept")
 	case err != nil:

@@ -323,6 +323,21 @@ func TestDeliveredJustNow(t *testing.T) {
 	w.same("the step hears the corrected event", strings.Contains(fmt.Sprint(steps(res.Deliveries)), "text"), true)
 }
 
+// TestTwoAtOnce: who comes second to an event that somebody else read again meanwhile finds it put right, not in the way.
+func TestTwoAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plain)
+	id := w.take("js", fmt.Sprintf(body, "r1"), nil)[0]
+	w.load(mended)
+	seen := w.record(id)
+	w.same("the first", w.read(id, How{}).Status, Revised)
+	res, err := w.n.One(context.Background(), seen, How{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.same("the second", []any{res.Status, res.Reason, res.Revision, len(res.Deliveries)}, []any{Unchanged, "", 1, 0})
+}
+
 // TestOnce: what is said once for a response is not said for another event of it, and a dry run reserves nothing.
 func TestOnce(t *testing.T) {
 	t.Parallel()
