@@ -344,7 +344,9 @@ func (a *API) retry(c *call) error {
 	return a.again(c, *d, retried)
 }
 
-func retryEnded(s state.DeliveryState) string { return "it is " + string(s) + "; `replay` delivers it again" }
+func retryEnded(s state.DeliveryState) string {
+	return "it is " + string(s) + "; `replay` delivers it again"
+}
 
 // replay delivers again on somebody's word, whatever became of it.
 func (a *API) replay(c *call) error {
