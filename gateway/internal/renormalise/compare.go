@@ -120,9 +120,13 @@ func tell(build connectors.Connector, ev *event.Event) (t told) {
 	return t
 }
 
+// supposed are the events that a dry run takes for those which told what is told once, by key: in earnest they would have
+// reserved it.
+type supposed map[string]string
+
 // taken are the events that have told a response already what is to be told once, by key. What nobody has is reserved, but
-// for a dry run; what this event reserved before is its own, so that one that was interrupted goes on.
-func (n *Normaliser) taken(ctx context.Context, ev *event.Event, owed []decide.Owed, how How) (map[string]string, error) {
+// for a dry run, which supposes it; what this event reserved before is its own, so that one that was interrupted goes on.
+func (n *Normaliser) taken(ctx context.Context, ev *event.Event, owed []decide.Owed, how How, told supposed) (map[string]string, error) {
 	var keys []state.OnceKey
 	for i := range owed {
 		if owed[i].Once != "" {
@@ -142,6 +146,11 @@ func (n *Normaliser) taken(ctx context.Context, ev *event.Event, owed []decide.O
 	}
 	taken := map[string]string{}
 	for i, owner := range owners {
+		if key := keys[i].Key; how.DryRun && owner == "" {
+			if owner = told[key]; owner == "" {
+				told[key] = ev.ID
+			}
+		}
 		if owner != "" && owner != ev.ID {
 			taken[keys[i].Key] = owner
 		}

@@ -60,7 +60,8 @@ const (
 
 var errFull = errors.New("the page is full")
 
-// Many reads a page of events again. Each event is a step of its own: what was done stays done if the gateway dies, and
+// Many reads a page of events again. A dry run counts what a response is told once as often as there are pages with events of
+// it. Each event is a step of its own: what was done stays done if the gateway dies, and
 // asked for again it does nothing a second time.
 func (n *Normaliser) Many(ctx context.Context, tenant string, q Query) (*Page, error) {
 	var from uint64
@@ -71,7 +72,7 @@ func (n *Normaliser) Many(ctx context.Context, tenant string, q Query) (*Page, e
 		}
 	}
 	p := &Page{Results: []Brief{}}
-	looked := 0
+	looked, told := 0, supposed{}
 	err := n.Store.Range(ctx, tenant, from, func(r *state.Record) error {
 		if looked == lookMost || len(p.Results) == reviseMost {
 			p.Next = strconv.FormatUint(r.Position, 36)
@@ -82,7 +83,7 @@ func (n *Normaliser) Many(ctx context.Context, tenant string, q Query) (*Page, e
 		if !q.selects(r.Event) {
 			return nil
 		}
-		res, err := n.One(ctx, r, q.How)
+		res, err := n.one(ctx, r, q.How, told)
 		if err != nil {
 			return err
 		}

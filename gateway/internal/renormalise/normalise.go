@@ -91,6 +91,10 @@ func Today(plan *decide.Plan, ev *event.Event) (*event.Event, error) {
 
 // One reads one event again.
 func (n *Normaliser) One(ctx context.Context, record *state.Record, how How) (*Result, error) {
+	return n.one(ctx, record, how, supposed{})
+}
+
+func (n *Normaliser) one(ctx context.Context, record *state.Record, how How, told supposed) (*Result, error) {
 	ev := record.Event
 	res := &Result{
 		Event: ev.ID, Revision: ev.Revision, Deliveries: []Delivery{}, Superseded: []Delivery{}, Kept: []Delivery{},
@@ -114,7 +118,7 @@ func (n *Normaliser) One(ctx context.Context, record *state.Record, how How) (*R
 		return res, nil
 	}
 	res.Status, res.Revision = Revised, next.Revision
-	r, err := n.plan(ctx, plan, record, next, how, res)
+	r, err := n.plan(ctx, plan, record, next, how, told, res)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +127,17 @@ func (n *Normaliser) One(ctx context.Context, record *state.Record, how How) (*R
 	}
 	switch err := n.Store.Revise(ctx, ev.Tenant, r); {
 	case errors.Is(err, state.ErrConflict):
-		return left("one of its deliveries is being made just now, or somebody else reads it again: ask once more")
+		newer, err := n.Store.Event(ctx, ev.Tenant, ev.ID)
+		if errors.Is(err, state.ErrNotFound) {
+			return left("it is no longer kept")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read again: %w", err)
+		}
+		if newer.Event.Revision > ev.Revision { // somebody else came first
+			return n.one(ctx, newer, how, told)
+		}
+		return left("one of its deliveries is being made just now: ask once more")
 	case errors.Is(err, state.ErrNotFound):
 		return left("it is no longer kept")
 	case err != nil:
@@ -133,11 +147,11 @@ func (n *Normaliser) One(ctx context.Context, record *state.Record, how How) (*R
 }
 
 // plan decides a revision by today's rules, and holds what it owes against the deliveries that there are.
-func (n *Normaliser) plan(ctx context.Context, plan *decide.Plan, record *state.Record, next *event.Event, how How, res *Result) (*state.Revision, error) {
+func (n *Normaliser) plan(ctx context.Context, plan *decide.Plan, record *state.Record, next *event.Event, how How, told supposed, res *Result) (*state.Revision, error) {
 	now := n.Clock.Now()
 	decision := plan.Decide(next, now)
 	r := &state.Revision{Event: next, Generation: plan.Config.Generation, At: now, Rules: decision.Rules}
-	taken, err := n.taken(ctx, next, decision.Owed, how)
+	taken, err := n.taken(ctx, next, decision.Owed, how, told)
 	if err != nil {
 		return nil, err
 	}

@@ -323,6 +323,21 @@ func TestDeliveredJustNow(t *testing.T) {
 	w.same("the step hears the corrected event", strings.Contains(fmt.Sprint(steps(res.Deliveries)), "text"), true)
 }
 
+// TestTwoAtOnce: who comes second to an event that somebody else read again meanwhile finds it put right, not in the way.
+func TestTwoAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plain)
+	id := w.take("js", fmt.Sprintf(body, "r1"), nil)[0]
+	w.load(mended)
+	seen := w.record(id)
+	w.same("the first", w.read(id, How{}).Status, Revised)
+	res, err := w.n.One(context.Background(), seen, How{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.same("the second", []any{res.Status, res.Reason, res.Revision, len(res.Deliveries)}, []any{Unchanged, "", 1, 0})
+}
+
 // TestOnce: what is said once for a response is not said for another event of it, and a dry run reserves nothing.
 func TestOnce(t *testing.T) {
 	t.Parallel()
@@ -343,6 +358,27 @@ rules: [{name: told, events: [response.*], when: has(feedback), once: response, 
 	res := w.read(second, How{})
 	w.same("status", res.Status, Revised)
 	w.same("the second does not", steps(res.Kept), []string{"chat: once: event " + first + " of the same response told it"})
+}
+
+// TestOnceCounted: a dry run over two events of a response counts what is told once of it once, as it is then done.
+func TestOnceCounted(t *testing.T) {
+	t.Parallel()
+	const rule = `
+connections: {chat: {slack: {webhook: "https://hooks.slack.com/services/T0/B0/abcdefghijkl", text: "{{ feedback }}"}}}
+rules: [{name: told, events: [response.*], when: has(nps_score), once: response, send: [chat]}]
+`
+	w := newWorld(t, "sources: {nicely: {profile: asknicely, unverified: true}}"+rule)
+	for count := range 2 {
+		w.take("nicely", fmt.Sprintf(`{"question":{"id":"q1","score":"3","comment":"slow"},"person":{"id":"p1"},"count":"%d","form":"x"}`, count+1), nil)
+	}
+	w.load("sources: {nicely: {profile: asknicely, unverified: true, roles: {score: nps_score}}}" + rule)
+	for _, dry := range []bool{true, true, false} {
+		p, err := w.n.Many(context.Background(), "default", Query{How: How{DryRun: dry}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.same(fmt.Sprint("revised, delivered, kept; dry: ", dry), []int{p.Revised, p.Deliveries, p.Kept}, []int{2, 1, 1})
+	}
 }
 
 // TestLeftAsItIs: what cannot be read again is said, and stays.

@@ -267,8 +267,8 @@ type Deliveries interface {
 
 	// Schedule puts deliveries into the due-queue, without their event's claim: replay, retry now. A delivery that
 	// waits or is dead is moved to its new due time, and only that and its reason are read; one that is leased is left
-	// alone, and its result is false. So is that of a delivery whose event is gone, or not committed yet. All attempts
-	// so far are Forgiven.
+	// alone, and its result is false. So is that of a delivery whose event is gone, or not committed yet, and of one
+	// that ended meanwhile and is given without a destination, by its id alone. All attempts so far are Forgiven.
 	Schedule(ctx context.Context, tenant string, deliveries []Delivery) ([]bool, error)
 
 	// Revise makes the next revision of a committed event the one that counts, in one step with all that follows from it:

@@ -67,13 +67,7 @@ func (op *scheduling) schedule(t *tx, given *state.Delivery) bool {
 		return false // its own commit will say what it owes
 	}
 	if given.Destination == "" {
-		if o == nil {
-			return false // nothing is known of it: it must be told where it goes
-		}
-		due := due
-		reason := given.Reason
-		given = &o.Delivery
-		given.Due, given.Reason = due, reason
+		return false // it ended, or nothing is known of it: who wants it again all the same says where it goes
 	}
 	if o == nil {
 		o = &owed{Delivery: *given, pos: pos, suffix: suffix, failedAt: noTime}

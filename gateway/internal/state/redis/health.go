@@ -135,9 +135,11 @@ func (s *store) look(ctx context.Context) error {
 		return err
 	}
 	full := false
+	var runs []string
 	for _, n := range all {
 		max := n.number("maxmemory")
 		full = full || max > 0 && float64(n.number("used_memory")) > fullAt*float64(max)
+		runs = append(runs, n["run_id"])
 	}
 	if s.full.Swap(full) != full {
 		if full {
@@ -146,7 +148,8 @@ func (s *store) look(ctx context.Context) error {
 			s.log.Info("Redis has memory again")
 		}
 	}
-	return nil
+	slices.Sort(runs)
+	return s.rename(ctx, strings.Join(runs, " "))
 }
 
 // stepWarning says that the clock of Redis was set back, so long ago in microseconds.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -22,6 +23,7 @@ type names struct {
 	texts map[string]string     // by reference, as Redis has them
 	refs  map[string]*reference // by text
 	hash  func(text string, further int) string
+	runs  string // the servers that they were written to
 }
 
 // reference is what records have for a text.
@@ -139,6 +141,52 @@ func (s *store) named(ctx context.Context, r string) (string, error) {
 	}
 	n.texts[r] = text
 	return text, nil
+}
+
+// rename writes every name again where other servers answer than those that have them: one that was restarted, or became
+// master, may lack what was written last, and records will go on referring to it.
+func (s *store) rename(ctx context.Context, runs string) error {
+	n := &s.names
+	n.mu.Lock()
+	before := n.runs
+	n.mu.Unlock()
+	if before == runs {
+		return nil
+	}
+	if before != "" {
+		n.forget()
+		if err := n.keepAll(ctx, s); err != nil {
+			return err
+		}
+	}
+	n.mu.Lock()
+	n.runs = runs
+	n.mu.Unlock()
+	return nil
+}
+
+// keepAll writes what is not known to be kept, so many at a time that no call is long.
+func (n *names) keepAll(ctx context.Context, s *store) error {
+	const most = 500
+	n.mu.Lock()
+	texts := make([]string, 0, len(n.refs))
+	for text := range n.refs {
+		texts = append(texts, text)
+	}
+	n.mu.Unlock()
+	for some := range slices.Chunk(texts, most) {
+		err := untaken(func() error {
+			var fresh []any
+			for _, text := range some {
+				n.of(text, &fresh)
+			}
+			return s.keepNames(ctx, fresh)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // forget has every name written again: Redis lost its data.

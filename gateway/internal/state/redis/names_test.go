@@ -97,3 +97,33 @@ func TestReferencesOfAFormerVersion(t *testing.T) {
 		t.Fatalf("%+v, %v", got, err)
 	}
 }
+
+// A failover, or a restart of a Redis that had not written everything, may lose names that this process wrote and goes on
+// referring to: it writes them again, so that what it commits afterwards is read by everybody.
+func TestNamesLostByAFailover(t *testing.T) {
+	t.Parallel()
+	srv := start(t, "--appendonly", "yes", "--appendfsync", "always")
+	s := gate(t, srv.url())
+	owes := func(key string) state.Delivery {
+		t.Helper()
+		accept(t, s, key)
+		c := hold(t, s, 1)[0]
+		d := owing(c, state.Waiting, time.Now().Add(time.Hour))
+		commit(t, s, decided(c, d))
+		return d
+	}
+	before := owes("a")
+	if err := s.look(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	srv.do("DEL", "surveygate:{meta}:names")
+	srv.kill()
+	srv.again()
+	until(t, "it goes on by itself", func() bool { return s.look(t.Context()) == nil })
+	after := owes("b")
+	for _, want := range []state.Delivery{before, after} {
+		if d, err := gate(t, srv.url()).Delivery(t.Context(), acme, want.ID); err != nil || d.Destination != want.Destination {
+			t.Errorf("%s reads as %+v, %v", want.ID, d, err)
+		}
+	}
+}

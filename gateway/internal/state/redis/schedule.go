@@ -83,7 +83,7 @@ func (s *store) schedule(ctx context.Context, tenant string, deliveries []state.
 	return again, nil
 }
 
-// scheduled is a delivery as it is to be; nil: nothing is known of it, or its event is gone.
+// scheduled is a delivery as it is to be; nil: it is left alone.
 func (st *standing) scheduled(tenant string, given *state.Delivery, now time.Time) *owed {
 	if st.shard == nil {
 		return nil
@@ -104,10 +104,8 @@ func (st *standing) scheduled(tenant string, given *state.Delivery, now time.Tim
 		if to.Created.IsZero() {
 			to.Created = created
 		}
-	case o != nil:
-		to.Reason = given.Reason
 	default:
-		return nil // it must be told where it goes
+		return nil // it ended, or nothing is known of it: who wants it again all the same says where it goes
 	}
 	to.Forgiven = to.Attempts
 	to.Tenant, to.EventID, to.Log, to.Leased = tenant, eventID, nil, false

@@ -229,14 +229,35 @@ var schedules = []test{
 		s.ok(err)
 		s.same("forgiven of those listed", []int{len(page.Items), page.Items[0].Forgiven}, []int{1, 10})
 
-		// A replay of what is finished, as given and by its id alone.
-		for _, replay := range []state.Delivery{s.owe(dead, "crm", state.Waiting), {ID: id(dead, "crm")}} {
-			_, err = s.store().Schedule(s.ctx, acme, []state.Delivery{replay})
+		// A replay of what is finished.
+		_, err = s.store().Schedule(s.ctx, acme, []state.Delivery{s.owe(dead, "crm", state.Waiting)})
+		s.ok(err)
+		d = s.oneDue()
+		s.same("attempts", []int{d.Delivery.Attempts, d.Delivery.Forgiven}, []int{10, 10})
+	}},
+	{name: "by its id alone nothing goes out again that ended", run: func(s *suite) {
+		for i, ended := range []state.DeliveryState{state.Delivered, state.Skipped, state.Dropped} {
+			e := s.finished(fmt.Sprint("at once", i), "crm", ended, tried(1, s.h.Now(), string(ended), 200))
+			done, err := s.store().Schedule(s.ctx, acme, []state.Delivery{{ID: id(e, "crm"), Reason: "retry"}})
 			s.ok(err)
-			d = s.oneDue()
-			s.same("attempts", []int{d.Delivery.Attempts, d.Delivery.Forgiven}, []int{10, 10})
-			d.Delivery.State = state.Delivered
-			s.settle(state.Settled{Delivery: d.Delivery, Lease: d.Lease})
+			s.same(fmt.Sprint("scheduled, what was ", ended), done, []bool{false})
+			s.noneDue()
+			s.same("state", s.delivery(id(e, "crm")).State, ended)
+		}
+		// It waited when somebody looked, and is delivered or dropped by the time that they ask.
+		for i, drop := range []bool{false, true} {
+			e := s.waiting(fmt.Sprint("later", i), s.h.Now(), "crm")
+			if drop {
+				s.ok(s.store().Drop(s.ctx, acme, id(e, "crm")))
+			} else {
+				d := s.oneDue()
+				d.Delivery.State = state.Delivered
+				s.settle(state.Settled{Delivery: d.Delivery, Lease: d.Lease})
+			}
+			done, err := s.store().Schedule(s.ctx, acme, []state.Delivery{{ID: id(e, "crm"), Reason: "retry"}})
+			s.ok(err)
+			s.same("scheduled", done, []bool{false})
+			s.noneDue()
 		}
 	}},
 	{name: "a commit keeps what is forgiven", run: func(s *suite) {

@@ -329,6 +329,9 @@ func (a *API) one(c *call) (*state.Delivery, error) {
 	return d, err
 }
 
+// retried is the reason of what is tried now on somebody's word.
+const retried = "retry"
+
 // retry makes a delivery that waits or is dead due now.
 func (a *API) retry(c *call) error {
 	d, err := a.one(c)
@@ -336,9 +339,13 @@ func (a *API) retry(c *call) error {
 		return err
 	}
 	if d.State != state.Waiting && d.State != state.Dead {
-		return answer.Clash("it is " + string(d.State) + "; `replay` delivers it again")
+		return answer.Clash(retryEnded(d.State))
 	}
-	return a.again(c, *d, "retry")
+	return a.again(c, *d, retried)
+}
+
+func retryEnded(s state.DeliveryState) string {
+	return "it is " + string(s) + "; `replay` delivers it again"
 }
 
 // replay delivers again on somebody's word, whatever became of it.
@@ -370,13 +377,20 @@ func (a *API) again(c *call, d state.Delivery, reason string) error {
 	}
 	now := a.Clock.Now()
 	d.State, d.Reason, d.Due, d.Updated, d.Log = state.Waiting, reason, now, now, nil
-	done, err := a.Store.Schedule(c.ctx, c.tenant, []state.Delivery{d})
+	ask := d
+	if reason == retried { // what ends before this is done stays ended
+		ask = state.Delivery{ID: d.ID, EventID: d.EventID, Reason: reason, Due: now}
+	}
+	done, err := a.Store.Schedule(c.ctx, c.tenant, []state.Delivery{ask})
 	switch {
 	case errors.Is(err, state.ErrNotFound):
 		return answer.Clash("its event is no longer kept")
 	case err != nil:
 		return err
 	case !done[0]:
+		if now, err := a.one(c); err == nil && reason == retried && now.State != state.Waiting && now.State != state.Dead {
+			return answer.Clash(retryEnded(now.State))
+		}
 		return answer.Clash("it is being delivered just now")
 	}
 	return a.show(c, &d)
