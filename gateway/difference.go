@@ -36,7 +36,7 @@ func entities(c *config.Config) map[entity]uint64 {
 		}
 	}
 	for _, t := range c.Tokens {
-		add("token", config.Item{Tenant: t.Tenant, Name: t.Name})
+		add("token", config.Item{Tenant: t.Tenant, Name: t.Name, Sum: t.Sum})
 	}
 	return all
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -149,5 +150,25 @@ func TestDrastic(t *testing.T) {
 		if why := differ(c.before, c.after).drastic(); why != c.why {
 			t.Errorf("%s: %q, want %q", c.name, why, c.why)
 		}
+	}
+}
+
+// A token that may do something else is part of a reload's difference.
+func TestDifferenceTellsTokens(t *testing.T) {
+	t.Parallel()
+	load := func(scope string) *config.Config {
+		path := filepath.Join(t.TempDir(), "surveygate.yaml")
+		text := "tokens: [{name: app, secret: " + strings.Repeat("x", 40) + ", scopes: [" + scope + "]}]\n"
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := Options{Config: path}.load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	if d := differ(load("read"), load("write")).String(); d != "~1 token" {
+		t.Errorf("the difference is %q", d)
 	}
 }

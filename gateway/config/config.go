@@ -198,6 +198,7 @@ type Token struct {
 	// Sources are those it may publish as; AnySource is each of them.
 	Sources []string
 	At      document.Position
+	Sum     uint64 // as Item.Sum
 }
 
 // AnySource among a token's sources lets it publish as every source.

@@ -177,7 +177,7 @@ const minToken = 32
 
 func (l *loader) addTokens(f *fileSettings) {
 	for _, s := range f.Tokens {
-		token := &Token{Name: string(s.Name), Secret: s.Secret, Tenant: l.owner(f, tenantName(s.Tenant)), At: s.Node.At}
+		token := &Token{Name: string(s.Name), Secret: s.Secret, Tenant: l.owner(f, tenantName(s.Tenant)), At: s.Node.At, Sum: sumOf(s.Node)}
 		for _, scope := range s.Scopes {
 			token.Scopes = append(token.Scopes, string(scope))
 		}

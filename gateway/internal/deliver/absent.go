@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -16,8 +17,8 @@ const (
 	// missingFor is how long a due delivery waits for its step to be configured again. It covers a configuration that was
 	// loaded by mistake: a file that was empty or half written for a while.
 	missingFor = time.Hour
-	// noteAgain is how often the store is told at most that deliveries of a destination miss their step.
-	noteAgain = time.Minute
+	// warnAgain is how often the log is told at most that deliveries of a destination miss their step.
+	warnAgain = time.Minute
 	// recallAgain is when a look for deliveries whose step is back is repeated: a delivery that was claimed under the
 	// configuration before may have been put off meanwhile.
 	recallAgain = 5 * time.Second
@@ -41,12 +42,16 @@ type missing struct {
 	holder string        // of the lease
 	wake   chan struct{} // receives after a reload
 
-	mu    sync.Mutex
-	noted map[laneKey]time.Time
+	mu     sync.Mutex
+	warned map[laneKey]time.Time
 }
 
+// recallLooks are the versions that notes had at the look before. A note is removed only when it is unchanged since then:
+// what one of a moment ago stands for may not have been put off yet.
+type recallLooks map[string]uint64
+
 func (m *missing) init() {
-	m.holder, m.wake, m.noted = rand.Text(), make(chan struct{}, 1), map[laneKey]time.Time{}
+	m.holder, m.wake, m.warned = rand.Text(), make(chan struct{}, 1), map[laneKey]time.Time{}
 }
 
 func (m *missing) look() {
@@ -56,20 +61,20 @@ func (m *missing) look() {
 	}
 }
 
-// note says whether the store is to be told of a destination now.
-func (m *missing) note(key laneKey, now time.Time) bool {
+// warns says whether the log is to be told of a destination now.
+func (m *missing) warns(key laneKey, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if at, ok := m.noted[key]; ok && now.Sub(at) < noteAgain {
+	if at, ok := m.warned[key]; ok && now.Sub(at) < warnAgain {
 		return false
 	}
-	m.noted[key] = now
+	m.warned[key] = now
 	return true
 }
 
 // unconfigured takes a due delivery whose step is not in the newest configuration. It waits once, for missingFor; if the
-// step is still missing then, it is a dead letter.
-func (l *Loop) unconfigured(plan *decide.Plan, j *job, now time.Time) {
+// step is still missing then, it is a dead letter. Noted are the destinations whose notes were written in this round.
+func (l *Loop) unconfigured(plan *decide.Plan, j *job, now time.Time, noted map[laneKey]bool) {
 	if l.Plan() != plan { // a reload may have brought the step back
 		l.postpone(j, j.delivery.Reason, now.Add(recheck))
 		return
@@ -80,13 +85,19 @@ func (l *Loop) unconfigured(plan *decide.Plan, j *job, now time.Time) {
 		l.settle(j, d, "")
 		return
 	}
-	// Before it is put off: a process that ends in between leaves a note too many, never one too few.
-	if key := (laneKey{j.delivery.Tenant, j.delivery.Destination}); l.missing.note(key, now) {
-		log := l.Log.With("tenant", key.tenant, "destination", key.name)
+	key := laneKey{j.delivery.Tenant, j.delivery.Destination}
+	log := l.Log.With("tenant", key.tenant, "destination", key.name)
+	if l.missing.warns(key, now) {
 		log.Warn("deliveries are due whose step is not configured now: they wait an hour for it and then become dead letters",
 			"rule", j.delivery.Origin.Name, "step", j.delivery.Step)
+	}
+	// Before it is put off: a process that ends in between leaves a note too many, never one too few. In each round anew,
+	// as a recall, of this replica or another, may have removed the note of the last one.
+	if !noted[key] {
 		if err := l.writeMissing(key); err != nil { // they are found by their due time, only later
 			log.Warn("cannot note that deliveries wait for their step", "err", err)
+		} else {
+			noted[key] = true
 		}
 	}
 	l.postpone(j, decide.Absent, now.Add(missingFor))
@@ -109,9 +120,10 @@ func (l *Loop) writeMissing(key laneKey) error {
 
 // recalls makes deliveries due whose step is back, at the start and after each reload.
 func (l *Loop) recalls(ctx context.Context) {
+	before := recallLooks{}
 	for {
 		for looks := 0; looks < 2; {
-			switch err := l.recall(ctx); {
+			switch err := l.recall(ctx, before); {
 			case err == nil:
 				looks++
 			case ctx.Err() != nil || errors.Is(err, state.ErrClosed):
@@ -132,11 +144,13 @@ func (l *Loop) recalls(ctx context.Context) {
 }
 
 // recall looks once through the destinations that are noted.
-func (l *Loop) recall(ctx context.Context) error {
+func (l *Loop) recall(ctx context.Context, before recallLooks) error {
 	noted, err := l.Store.List(ctx, systemTenant, kindMissing)
 	if err != nil || len(noted) == 0 {
 		return err
 	}
+	was := maps.Clone(before)
+	clear(before)
 	defer func() { // the lease ends by itself where this fails
 		_, _ = l.Store.Lease(context.WithoutCancel(ctx), recallLease, l.missing.holder, 0)
 	}()
@@ -147,6 +161,10 @@ func (l *Loop) recall(ctx context.Context) error {
 			return err
 		}
 		if left {
+			continue
+		}
+		if was[note.Name] != note.Version {
+			before[note.Name] = note.Version
 			continue
 		}
 		// Put off meanwhile: the note has another version, and stays.

@@ -40,10 +40,11 @@ func (l *Loop) claimDue(ctx context.Context) {
 		} else {
 			round.later(now)
 		}
+		noted := map[laneKey]bool{}
 		newest := l.newest(ctx) // asked again: what is claimed may be owed to a configuration that came meanwhile
 		for i := range claimed {
 			round.left[laneKey{claimed[i].Delivery.Tenant, claimed[i].Delivery.Destination}]--
-			l.again(plan, &claimed[i], now, newest)
+			l.again(plan, &claimed[i], now, newest, noted)
 		}
 		for key, left := range round.left {
 			if left > 0 {
@@ -147,7 +148,7 @@ func (l *Loop) newest(ctx context.Context) func() bool {
 
 // again queues a due delivery with today's step. One whose step is gone waits for it to come back, and is a dead letter in
 // the end; one that only a newer configuration has is left to the replicas that have it, with no attempt counted.
-func (l *Loop) again(plan *decide.Plan, due *state.Due, now time.Time, newest func() bool) {
+func (l *Loop) again(plan *decide.Plan, due *state.Due, now time.Time, newest func() bool, noted map[laneKey]bool) {
 	l.due.Add(1)
 	j := &job{delivery: due.Delivery, event: due.Event, lease: due.Lease}
 	j.delivery.Log, j.delivery.Leased = nil, false // its lease ends with what comes of it
@@ -161,7 +162,7 @@ func (l *Loop) again(plan *decide.Plan, due *state.Due, now time.Time, newest fu
 		return
 	}
 	if !ok {
-		l.unconfigured(plan, j, now)
+		l.unconfigured(plan, j, now, noted)
 		return
 	}
 	j.delivery, j.build, j.destination, j.once, j.sets = owed.Delivery, owed.Build, owed.Destination, owed.Once, owed.Sets
