@@ -135,6 +135,8 @@ type running struct {
 	// Of the goroutine that reloads.
 	held  *held // a configuration that waits; nil is none
 	again bool  // the store failed at the last reload
+	// insisted: the last configuration may take away much.
+	insisted bool
 }
 
 // listenAll takes the port and the control socket, or neither.

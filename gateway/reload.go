@@ -91,6 +91,7 @@ func (g *running) look(ctx context.Context, asked, signalled, force bool) api.Re
 			g.held.signals++
 		}
 		if force || g.held.signals >= 2 || g.clock.Now().Sub(g.held.since) >= g.options.settle() {
+			g.insisted = true
 			return g.adopt(ctx, g.held.loaded)
 		}
 		return g.waiting()
@@ -111,7 +112,8 @@ func (o *Options) settle() time.Duration {
 
 // reload loads the configuration and uses it if it has no faults, and takes away no more than somebody can want.
 func (g *running) reload(ctx context.Context, signalled, force bool) api.Reloaded {
-	g.held, g.again = nil, false
+	force = force || g.again && g.insisted // the store failed, and nobody has to insist twice
+	g.held, g.again, g.insisted = nil, false, force
 	loaded, err := g.load()
 	if err != nil {
 		return g.refused(err)
