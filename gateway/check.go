@@ -2,11 +2,14 @@ package gateway
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
+	"strings"
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/document"
+	"github.com/surveygate/surveygate/rules"
 )
 
 // Fault is what is wrong at one place of a configuration, and what to do about it.
@@ -64,12 +67,26 @@ func Check(o Options, base string) (*Report, error) {
 	}
 	if base == "" {
 		base = "http://" + firstOf(c.Listen, DefaultListen)
+	} else if u, err := url.Parse(base); err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" {
+		return nil, fmt.Errorf("--url %q is no URL such as https://surveys.example.com", base)
 	}
+	base = strings.TrimRight(base, "/")
 	r := &Report{
 		Generation: c.Generation, Engine: engineOf(c), Sources: sourceURLs(c, base, true), Destinations: len(c.Destinations),
-		Rules: len(c.Rules), Faults: []Fault{}, Warnings: append([]Fault{}, c.Warnings...),
+		Rules: rulesOf(c), Faults: []Fault{}, Warnings: append([]Fault{}, c.Warnings...),
 	}
 	return r, nil
+}
+
+// rulesOf is how many rules a configuration has. A webhook's own condition is one to the engine, and none to its author.
+func rulesOf(c *config.Config) int {
+	n := 0
+	for _, r := range c.Rules {
+		if r.Match.Kind == rules.RuleKind {
+			n++
+		}
+	}
+	return n
 }
 
 // sourceURLs are the addresses that platforms send to, with [secret] for path tokens unless they are to be shown.

@@ -91,6 +91,9 @@ type Detail struct {
 func (e *APIError) Error() string {
 	var parts []string
 	for _, d := range e.Detail {
+		if len(d.Loc) == 1 && d.Type == "validation_error" && !strings.Contains(d.Msg, "`"+d.Loc[0]+"`") {
+			d.Msg = d.Loc[0] + ": " + d.Msg
+		}
 		parts = append(parts, d.Msg)
 	}
 	if len(parts) == 0 {

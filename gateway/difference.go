@@ -108,7 +108,7 @@ func (d difference) drastic() string {
 	return text
 }
 
-// String is the difference as `+1 rule, ~2 sources, -1 webhook`, or "nothing".
+// String is the difference as `+1 rule, ~2 sources, -1 webhook`; where all of them are as they were, it says so, as other settings, profiles or tests may differ.
 func (d difference) String() string {
 	var parts []string
 	for _, kind := range kinds {
@@ -122,7 +122,7 @@ func (d difference) String() string {
 		}
 	}
 	if len(parts) == 0 {
-		return "nothing but global settings, tests or profiles"
+		return "no source, connection, webhook, rule or token differs"
 	}
 	return strings.Join(parts, ", ")
 }

@@ -140,9 +140,10 @@ func New(stdout, stderr io.Writer) *cobra.Command {
 		g.run(), g.demo(), g.check(), g.test(), g.fields(), g.explain(), g.emit(), g.listen(),
 		g.reload(), g.replay(), g.deliveries(), g.dead(), g.destinations(), g.source(), g.secret(), g.store(), g.version(),
 	)
-	for _, parent := range root.Commands() {
-		known(parent)
-	}
+	root.SetHelpCommand(help())
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd() // cobra would add both at the start, and let them take any words
+	known(root)
 	narrow(root)
 	root.SetUsageTemplate(strings.NewReplacer(
 		"FlagUsages", fmt.Sprint("FlagUsagesWrapped ", width), " for more information about a command.", " says more about one.",
@@ -156,6 +157,7 @@ func known(parent *cobra.Command) {
 		known(child)
 	}
 	if parent.Runnable() || !parent.HasSubCommands() {
+		parent.Args = usable(parent.Args)
 		return
 	}
 	parent.Args, parent.SuggestionsMinimumDistance = cobra.ArbitraryArgs, 2
@@ -168,6 +170,51 @@ func known(parent *cobra.Command) {
 			text += "; did you mean " + near[0] + "?"
 		}
 		return fmt.Errorf("%s\n`%s --help` lists what there is", text, cmd.CommandPath())
+	}
+}
+
+// help shows the help of a command.
+func help() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND...]",
+		Short: "Show the help of a command",
+		Args:  cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			of, rest, err := cmd.Root().Find(args)
+			if err == nil && len(rest) > 0 {
+				err = fmt.Errorf("unknown command %q for %q\n`%s --help` lists what there is", rest[0], of.CommandPath(), of.CommandPath())
+			}
+			if err != nil {
+				return err
+			}
+			of.InitDefaultHelpFlag()
+			return of.Help()
+		},
+	}
+}
+
+// usable makes a command that is given too few words, or too many, say how it is written: cobra only counts them.
+func usable(fits cobra.PositionalArgs) cobra.PositionalArgs {
+	if fits == nil {
+		return nil
+	}
+	return func(cmd *cobra.Command, args []string) error {
+		err := fits(cmd, args)
+		if err == nil {
+			return nil
+		}
+		if _, says := errors.AsType[*exit](err); says {
+			return err
+		}
+		what := "something is missing"
+		switch {
+		case len(args) > 0 && !strings.Contains(strings.TrimSuffix(cmd.Use, "[flags]"), " "):
+			what = fmt.Sprintf("%s takes no arguments, and was given %q", cmd.CommandPath(), args[0])
+			return fmt.Errorf("%s\n`%s --help` says more", what, cmd.CommandPath())
+		case len(args) > 0 && fits(cmd, args[:len(args)-1]) == nil:
+			what = fmt.Sprintf("%q is one argument too many", args[len(args)-1])
+		}
+		return fmt.Errorf("%s: write %s\n`%s --help` says more", what, strings.TrimSuffix(cmd.UseLine(), " [flags]"), cmd.CommandPath())
 	}
 }
 

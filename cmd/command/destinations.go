@@ -138,12 +138,27 @@ func (g *globals) showDestination(d *gateway.Destination) {
 		g.printf(", at most %s", d.Rate)
 	}
 	if len(d.Retry) > 0 {
-		g.printf(", tried again after %s", strings.Join(d.Retry, " "))
+		g.printf(", tried again after %s", strings.Join(shorter(d.Retry), " "))
 	}
 	g.printf("\n")
 	if d.At != nil {
 		g.printf("  defined in %s:%d\n", d.At.File, d.At.Line)
 	}
+}
+
+// shorter are durations without the zeros that Go writes: `5m`, not `5m0s`.
+func shorter(waits []string) []string {
+	short := make([]string, len(waits))
+	for i, w := range waits {
+		if strings.HasSuffix(w, "m0s") {
+			w = strings.TrimSuffix(w, "0s")
+		}
+		if strings.HasSuffix(w, "h0m") {
+			w = strings.TrimSuffix(w, "0m")
+		}
+		short[i] = w
+	}
+	return short
 }
 
 // heldUp says what holds a destination: `crm is paused since 2026-01-02T12:00:00Z: moving`.

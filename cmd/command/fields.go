@@ -27,7 +27,7 @@ which names are null, because it does not say. Nothing runs, and nothing is sent
 			if len(args) == 0 || len(args) == 2 {
 				return nil
 			}
-			return errors.New("fields takes nothing, or a source and a file: surveygate fields typeform body.json")
+			return &exit{exitUsage, errors.New("fields takes nothing, or a source and a file: surveygate fields typeform body.json")}
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {

@@ -19,6 +19,9 @@ func (g *globals) listen() *cobra.Command {
 		Long:  "A receiver for trying webhooks out: it checks each signature, prints what came and answers 200, or 401 to what it cannot verify.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if status != 0 && (status < 200 || status > 599) {
+				return &exit{exitUsage, fmt.Errorf("--answer %d: a status is 200 to 599", status)}
+			}
 			if len(secrets) == 0 {
 				if s := environ("SURVEYGATE_SECRET"); s != "" {
 					secrets = []string{s}
@@ -44,7 +47,7 @@ func (g *globals) listen() *cobra.Command {
 	f.StringVar(&address, "listen", "127.0.0.1:9000", "host:port")
 	f.StringVar(&style, "signature", "standard", "`style` of signature to check; none checks nothing")
 	f.StringArrayVar(&secrets, "secret", nil, "secret to check with, more than once while rotating (or SURVEYGATE_SECRET)")
-	f.IntVar(&status, "answer", 0, "answer every request with this status")
+	f.IntVar(&status, "answer", 0, "answer every request with this status (200 to 599)")
 	return cmd
 }
 

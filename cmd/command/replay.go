@@ -262,15 +262,20 @@ func (r *replaying) counted(t *replayed, done bool) error {
 	if r.json {
 		return r.print(t)
 	}
-	will := "would be"
-	if done {
-		will = "were"
+	will := func(n int) string {
+		switch {
+		case !done:
+			return "would be"
+		case n == 1:
+			return "was"
+		}
+		return "were"
 	}
 	r.printf("%d %s looked at: %d read otherwise today, %d as before, %d cannot be read again and stay as they are\n",
 		t.Events, plural(t.Events, "event"), t.Revised, t.Unchanged, t.Left)
 	if t.Revised > 0 {
 		r.printf("%d %s %s made, %d of earlier revisions %s ended, %d stay as they are\n",
-			t.Deliveries, deliveriesWord(t.Deliveries), will, t.Superseded, will, t.Kept)
+			t.Deliveries, deliveriesWord(t.Deliveries), will(t.Deliveries), t.Superseded, will(t.Superseded), t.Kept)
 	}
 	for _, b := range t.Results {
 		if b.Status == gateway.Revised {

@@ -91,9 +91,18 @@ func (g *globals) logger(level string) (*slog.Logger, error) {
 	}
 	o := &slog.HandlerOptions{Level: l}
 	if g.json {
+		o.ReplaceAttr = readable
 		return slog.New(slog.NewJSONHandler(g.err, o)), nil
 	}
 	return slog.New(slog.NewTextHandler(g.err, o)), nil
+}
+
+// readable writes a duration of a line as `5s`, as the other format does: JSON would have its nanoseconds.
+func readable(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		return slog.String(a.Key, a.Value.Duration().String())
+	}
+	return a
 }
 
 func (g *globals) started(s gateway.Started) {

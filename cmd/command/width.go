@@ -23,7 +23,7 @@ func narrow(c *cobra.Command) {
 		}
 		column, indent := 0, ""
 		for line := range strings.Lines(paragraph) {
-			if strings.HasPrefix(line, " ") {
+			if line[0] == ' ' || line[0] == '\t' {
 				if column > 0 {
 					b.WriteByte('\n')
 				}

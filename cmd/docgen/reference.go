@@ -19,7 +19,8 @@ const preface = `## Every setting of surveygate, with what it is. Derived by ` +
 ## ${NAME} stands for an environment variable, ${file:/run/secrets/name} for a file.
 `
 
-// samples are what stands for the value of a setting, by its name, where its type alone would say little.
+// samples are what stands for the value of a setting, by its name, where its type alone would say little; by its place
+// and its name where the name says several things.
 var samples = map[string]string{
 	"age":             "7d",
 	"allow_addresses": `["127.0.0.0/8"]`,
@@ -31,7 +32,9 @@ var samples = map[string]string{
 	"blocks":          `[{type: "'section'", text: {type: "'mrkdwn'", text: "{{ feedback }}"}}]`,
 	"body":            "raw",
 	"bytes":           "10GiB",
+	"ca":              "company-ca.pem",
 	"candidates":      "[raw, compact]",
+	"cert":            "client.pem",
 	"channel":         `"#nps"`,
 	"client_id":       "params.ga",
 	"count":           "1000000",
@@ -44,6 +47,7 @@ var samples = map[string]string{
 	"format":          "unix",
 	"given":           "{nps_score: 3, email: jo@example.com}",
 	"hash":            "sha256",
+	"hubspot.key":     "customer_number",
 	"header":          "X-Signature",
 	"headers":         `{X-Token: "${NAME}"}`,
 	"key":             `"{secret}"`,
@@ -71,6 +75,7 @@ var samples = map[string]string{
 	"tags":            `["nps-{{ nps_group }}", "{{ survey.title }}"]`,
 	"tenant":          "default",
 	"text":            `"NPS {{ nps_score }}: {{ feedback ?? 'no comment' }}"`,
+	"tls.key":         "client.key",
 	"timezone":        "Europe/Istanbul",
 	"url":             "https://hook.example.com/in",
 	"user":            "survey",
@@ -97,8 +102,9 @@ type node struct {
 // writer writes the reference: prose as comments, settings as lines to uncomment.
 type writer struct {
 	bytes.Buffer
-	defs  map[string]*node
-	order *node // the same schema, whose descriptions are numbers in the order of the structs
+	defs   map[string]*node
+	within string // the setting whose own settings are written
+	order  *node  // the same schema, whose descriptions are numbers in the order of the structs
 }
 
 // writeReference makes the reference configuration of the schema.
@@ -182,10 +188,16 @@ func (w *writer) setting(key string, n, order *node, depth int) error {
 	if strings.HasPrefix(key, "- ") {
 		depth-- // the dash stands where the list's key does not
 	}
-	sample, sampled := samples[name]
+	sample, sampled := samples[w.within+"."+name]
+	if !sampled {
+		sample, sampled = samples[name]
+	}
 	switch extra := free(n); {
 	case len(n.Properties) > 0:
 		w.line(key, depth)
+		outer := w.within
+		defer func() { w.within = outer }()
+		w.within = name
 		return w.properties(n, order, inner, false)
 	case sampled:
 		w.line(key+" "+sample, depth)

@@ -54,6 +54,8 @@ func (c *compiler) unknown(n ast.Node, path []string) {
 		remedy = "what is absent is unknown: ask has(x) or not has(x)"
 	case len(path) == 1 && isFunction(name):
 		remedy = "it is a function: " + functionUse(name)
+	case len(path) == 2 && (path[0] == "answers" || path[0] == "answer"):
+		remedy = fmt.Sprintf("an answer is found by its question: answer(%q)", path[1])
 	default:
 		near := nearest(name)
 		switch {

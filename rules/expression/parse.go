@@ -154,8 +154,29 @@ func (c *compiler) between(from int) string {
 	if here.Kind == lexer.Bracket && bracket(here) < 0 && c.open() < 0 {
 		return "it closes nothing"
 	}
+	if here.Value == "," {
+		if list := c.listOf(i); list != "" {
+			return "a list stands in square brackets: " + list
+		}
+	}
 	if valueLike(before) && valueLike(here) {
 		return "an operator is missing before it: and, or, ==, contains …"
+	}
+	return ""
+}
+
+// listOf is the list whose first comma is a token, where `in` stands before a round bracket: country in ("DE", "AT").
+func (c *compiler) listOf(comma int) string {
+	for i := comma - 1; i > 0; i-- {
+		switch t := c.src.tokens[i]; {
+		case t.Value == "(" && t.Kind == lexer.Bracket:
+			if in := c.src.tokens[i-1]; in.Kind != lexer.Operator || in.Value != "in" {
+				return ""
+			}
+			return "in " + c.listFrom(i)
+		case bracket(t) != 0:
+			return ""
+		}
 	}
 	return ""
 }

@@ -16,6 +16,8 @@ const (
 	// circuitFirst is how long a circuit opens, doubling to circuitMost.
 	circuitFirst = 10 * time.Second
 	circuitMost  = 10 * time.Minute
+	// probes is how many requests, one after the other, must fail until a half open circuit opens again.
+	probes = 3
 )
 
 // circuit keeps requests from a destination that fails, and lets it recover in steps. Its states:
@@ -23,7 +25,7 @@ const (
 //   - closed: as many requests at once as the destination's concurrency.
 //   - open: none. The lane has a hold that says until when.
 //   - half open, when that time is over: 1 request at once, then 2, 4, … while most are answered, and half as many where
-//     most fail. Where the only one fails it opens again, for longer; at the concurrency it is closed.
+//     most fail. Where it is one at once and three of them fail in a row, it opens again, for longer; at the concurrency it is closed.
 //
 // The zero value is closed. The lane's mu guards it.
 type circuit struct {
@@ -86,8 +88,15 @@ func (c *circuit) count(failed bool, concurrency int, now time.Time) (opens bool
 		c.window.add(failed, now)
 		return failed && c.window.sick()
 	}
+	if failed && c.limit == 1 && c.round.failed+1 < probes {
+		c.round.failed++ // another one may pass: what stands first may be what failed before
+		return false
+	}
 	if failed && c.limit == 1 {
 		return true
+	}
+	if c.limit == 1 {
+		c.round = tally{} // one that is answered is enough
 	}
 	if c.round.add(failed); c.round.total() < c.limit {
 		return false

@@ -50,7 +50,7 @@ func HoldHint(h *state.Hold, destination, product string) string {
 	case state.HoldPaused:
 		return destination + " was paused by hand; it goes on with: " + resume
 	case state.HoldCircuit:
-		return destination + " failed nearly every time; it is asked again by itself" + at(h.Until) + "."
+		return "Nearly all of " + destination + "'s last answers were failures; it is asked again by itself" + at(h.Until) + "."
 	case state.HoldRate:
 		return destination + " asked to be left alone; it goes on by itself" + at(h.Until) + "."
 	case state.HoldGone:

@@ -218,6 +218,8 @@ func (p *printer) step(s *Step, width int) {
 func (p *printer) attempt(a Attempt) {
 	text := fmt.Sprintf("attempt %d  %s  %s", a.N, a.At.UTC().Format(time.DateTime), a.Verdict)
 	switch {
+	case a.Reason != "" && a.Status != 0 && a.Verdict == string(state.Delivered): // it counts as what its status says, whatever else was odd
+		text += fmt.Sprintf(": %d, %s", a.Status, a.Reason)
 	case a.Reason != "":
 		text += ": " + a.Reason
 	case a.Status != 0:
@@ -231,9 +233,9 @@ func (p *printer) attempt(a Attempt) {
 }
 
 // maxHints bounds the hints of one explanation.
-const maxHints = 3
+const maxHints = 8
 
-// hints are what a person would do next: each once, what is on hold and what is dead.
+// hints are what a person would do next: each once with its destination, what is on hold and what is dead.
 func (x *Explanation) hints() (all []string) {
 	if x.State == "dead" && x.Event.Stream != "" {
 		return []string{"To read it again, once its source can: surveygate dead replay " + x.Event.ID}
@@ -251,10 +253,19 @@ func (x *Explanation) hints() (all []string) {
 			case s.Delivery != nil:
 				hint = s.Delivery.Hint
 			}
-			if hint != "" && len(all) < maxHints && !slices.Contains(all, hint) {
+			if hint == "" {
+				continue
+			}
+			if !strings.HasPrefix(hint, s.Destination+" ") {
+				hint = s.Destination + ": " + hint
+			}
+			if !slices.Contains(all, hint) {
 				all = append(all, hint)
 			}
 		}
+	}
+	if more := len(all) - maxHints; more > 0 {
+		all = append(all[:maxHints], fmt.Sprintf("And %d more: each is shown by surveygate deliveries show ID, and surveygate destinations list", more))
 	}
 	return all
 }
