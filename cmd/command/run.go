@@ -135,7 +135,7 @@ func (g *globals) madeAnew(data, token string) {
 		g.printf("the store was emptied: made another token for the API, shown only now: %s\n", token)
 		return
 	}
-	line := tokenLine{Time: time.Now(), Level: slog.LevelWarn.String(), Message: "the store was emptied: made another token for the API"} //nolint:forbidigo // as the log's lines have it
+	line := tokenLine{Time: time.Now(), Level: slog.LevelWarn.String(), Message: "the store was emptied: made another token for the API"}
 	path, err := writeToken(data, token)
 	if line.TokenFile = path; err != nil {
 		line.Level, line.Err = slog.LevelError.String(), err.Error()
