@@ -2,12 +2,19 @@ package main
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"io"
+	"math/big"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/config"
@@ -123,6 +130,7 @@ func TestTheReferenceUncommented(t *testing.T) {
 	if err := os.WriteFile(path, []byte(uncommented), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	writeCertificate(t, filepath.Dir(path))
 	// What is unset is not checked, so that settings which exclude each other may stand together.
 	c, err := config.Load(config.Options{Path: path, AllowUnset: true, Env: func(string) (string, bool) { return "", false }})
 	if err != nil {
@@ -139,6 +147,33 @@ func TestTheReferenceUncommented(t *testing.T) {
 	}
 }
 
+// writeCertificate writes the files that the samples of `tls` and `outbound` name: they are read where a configuration is.
+func writeCertificate(t *testing.T, folder string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	of := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: now.Add(-time.Hour), NotAfter: now.Add(100 * 24 * time.Hour), IsCA: true, BasicConstraintsValid: true}
+	certificate, err := x509.CreateCertificate(rand.Reader, of, of, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})
+	for setting, text := range map[string][]byte{
+		"ca": public, "cert": public, "tls.key": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}),
+	} {
+		if err := os.WriteFile(filepath.Join(folder, samples[setting]), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestEverySampleIsOfASetting(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join(root, "configs", "surveygate.yaml"))
@@ -146,7 +181,7 @@ func TestEverySampleIsOfASetting(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, sample := range samples {
-		if !strings.Contains(string(text), name+": "+sample+"\n") {
+		if !strings.Contains(string(text), name[strings.LastIndexByte(name, '.')+1:]+": "+sample+"\n") {
 			t.Errorf("no setting has the sample of `%s`", name)
 		}
 	}
