@@ -126,11 +126,17 @@ func (c *carrier) survey() error {
 			return err
 		}
 	}
+	// Single keys of these are asked for: what cannot be read of them is known before.
+	for _, table := range []byte{tabClaims, tabID} {
+		if err := c.from.each(table, func(_, _ []byte) error { return nil }); err != nil {
+			return err
+		}
+	}
 	if !known {
 		if m.first = first; first == 0 {
 			m.first = c.next
 		}
-		m.dedupe = c.next
+		m.dedupe = 1
 	}
 	c.version = m.version
 	return nil
@@ -224,7 +230,7 @@ func (c *carrier) events(table byte) error {
 		pos := keyPos(key)
 		if table == tabEvent {
 			if pos < c.counters.first {
-				return nil // retention passed it
+				return c.passed(pos, append([]byte{}, value...))
 			}
 			lose(pos)
 			expected = pos + 1
@@ -233,6 +239,24 @@ func (c *carrier) events(table byte) error {
 	})
 	lose(c.next)
 	return err
+}
+
+// passed carries over an event where retention went on and what it wrote about it is lost: neither is the event kept
+// elsewhere, nor is its id among those of events that are gone. It goes into its tenant's share, as if it were put aside.
+func (c *carrier) passed(pos uint64, record []byte) error {
+	e, _, _, err := readEvent(record)
+	if err != nil {
+		return nil //nolint:nilerr // its time is over, and nobody knows whose it is
+	}
+	for _, key := range [][]byte{posKey(nil, tabKept, pos), tenantKey(nil, tabGone, e.tenant, pos)} {
+		if v, err := c.from.get(key); err != nil || v != nil {
+			return err
+		}
+	}
+	if err := c.event(tabKept, pos, record); err != nil {
+		return err
+	}
+	return c.share(e.tenant, pos, shared{e.received, int64(len(record))})
 }
 
 func (c *carrier) event(table byte, pos uint64, record []byte) error {
@@ -418,14 +442,22 @@ func (c *carrier) shares() error {
 		if there, err := c.has(posKey(nil, tabKept, pos)); err != nil || !there {
 			return err
 		}
-		return c.add(len(value), func(t *tx) {
-			n, u := &t.s.w.counters, t.use(tenant)
-			t.set(tenantKey(t.key, tabShare, tenant, pos), appendShare(nil, sh))
-			n.share, n.shareBytes = n.share+1, n.shareBytes+sh.size
-			u.bytes, u.share, u.shareBytes = u.bytes+sh.size, u.share+1, u.shareBytes+sh.size
-			u.shareFront.add(pos, sh.received)
-			t.s.w.dirty = true
-		})
+		if known, err := c.has(tenantKey(nil, tabShare, tenant, pos)); err != nil || known {
+			return err
+		}
+		return c.share(tenant, pos, sh)
+	})
+}
+
+// share adds an event to its tenant's share.
+func (c *carrier) share(tenant string, pos uint64, sh shared) error {
+	return c.add(0, func(t *tx) {
+		n, u := &t.s.w.counters, t.use(tenant)
+		t.set(tenantKey(t.key, tabShare, tenant, pos), appendShare(nil, sh))
+		n.share, n.shareBytes = n.share+1, n.shareBytes+sh.size
+		u.bytes, u.share, u.shareBytes = u.bytes+sh.size, u.share+1, u.shareBytes+sh.size
+		u.shareFront.add(pos, sh.received)
+		t.s.w.dirty = true
 	})
 }
 
@@ -532,31 +564,38 @@ func (c *carrier) asTheyAre() error {
 	return nil
 }
 
-// owners finds out whose the lost events were.
+// owners finds out whose the lost events were, and adds those that retention had passed already.
 func (c *carrier) owners() error {
-	lost := c.report.LostEvents
-	if len(lost) == 0 {
-		return nil
-	}
-	return c.from.each(tabTimeline, func(key, _ []byte) error {
+	var more []uint64
+	err := c.from.each(tabTimeline, func(key, _ []byte) error {
 		tenant, rest, ok := cutText(key[1:])
 		if !ok || len(rest) != 8 {
 			return nil
 		}
 		pos := binary.BigEndian.Uint64(rest)
-		if _, found := slices.BinarySearchFunc(lost, pos, func(p Positions, pos uint64) int {
-			switch {
-			case p.To < pos:
-				return -1
-			case p.From > pos:
-				return 1
-			}
-			return 0
-		}); found {
-			c.report.LostByTenant[tenant]++
+		if there, err := c.has(key); err != nil || there {
+			return err
+		}
+		if gone, err := c.has(tenantKey(nil, tabGone, tenant, pos)); err != nil || gone {
+			return err
+		}
+		c.report.LostByTenant[tenant]++
+		if pos < c.counters.first {
+			more = append(more, pos)
 		}
 		return nil
 	})
+	slices.Sort(more)
+	var spans []Positions
+	for _, pos := range more {
+		if n := len(spans); n > 0 && spans[n-1].To+1 == pos {
+			spans[n-1].To = pos
+			continue
+		}
+		spans = append(spans, Positions{pos, pos})
+	}
+	c.report.LostEvents = append(spans, c.report.LostEvents...)
+	return err
 }
 
 // ids counts ids that lead to nothing: what cannot be read may be sent once more.

@@ -151,7 +151,7 @@ func remake(dir, work string) (report *Repaired, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("its list of tables or a whole table is damaged, which cannot be repaired; put a backup of the folder in its place: %w", err)
 	}
-	err = report.carryAll(&salvage{db: from, report: report, told: map[string]bool{}}, work)
+	err = report.carryAll(&salvage{db: from, report: report}, work)
 	if err = errors.Join(err, from.Close()); err != nil {
 		return nil, err
 	}

@@ -257,7 +257,7 @@ func TestRepairDamaged(t *testing.T) {
 			before := contents(t, dir)
 			d.hurt(t, filepath.Join(dir, "events"))
 			files := filesOf(t, dir)
-			r, err := Repair(dir, !d.loses)
+			r, err := Repair(dir, !d.loses || !d.flush)
 			if err != nil {
 				t.Fatal(err)
 			}

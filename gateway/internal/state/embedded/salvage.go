@@ -120,8 +120,11 @@ const batchHeader = 12
 type salvage struct {
 	db     *pebble.DB
 	report *Repaired
-	told   map[string]bool
+	holes  []hole // that are known
 }
+
+// hole is a stretch of keys that cannot be read.
+type hole struct{ from, to []byte }
 
 // unreadable says whether an error is damage that can be passed over.
 func unreadable(err error) bool {
@@ -130,6 +133,11 @@ func unreadable(err error) bool {
 
 // get reads a value; nil: there is none, or it cannot be read.
 func (s *salvage) get(key []byte) ([]byte, error) {
+	for _, h := range s.holes {
+		if bytes.Compare(key, h.from) >= 0 && bytes.Compare(key, h.to) < 0 {
+			return nil, nil
+		}
+	}
 	v, closer, err := s.db.Get(key)
 	if isNotFound(err) || err != nil && unreadable(err) {
 		return nil, nil
@@ -173,15 +181,32 @@ func (s *salvage) each(table byte, each func(key, value []byte) error) error {
 		if !unreadable(err) {
 			return err
 		}
-		from := next
-		if next, err = s.behind(from, upper); err != nil {
+		if next, err = s.pass(table, next, upper); err != nil {
 			return err
 		}
-		s.tell(table, from, next)
 		if bytes.Compare(next, upper) >= 0 {
 			return nil
 		}
 	}
+}
+
+// pass is where to go on behind a hole.
+func (s *salvage) pass(table byte, from, upper []byte) ([]byte, error) {
+	for _, h := range s.holes {
+		if bytes.Equal(h.from, from) {
+			return h.to, nil
+		}
+	}
+	to, err := s.behind(from, upper)
+	if err != nil {
+		return nil, err
+	}
+	if bytes.Equal(to, from) { // it could be read this time
+		return append(append([]byte{}, from...), 0), nil
+	}
+	s.holes = append(s.holes, hole{from, to})
+	s.tell(table, from, to)
+	return to, nil
 }
 
 // readable says whether something can be read from a key on.
@@ -201,9 +226,11 @@ func (s *salvage) readable(key, upper []byte) (bool, error) {
 	return err == nil, nil
 }
 
-// behind is the first key behind a damaged block: steps grow until one can be read, then the place is found between the
-// last two. Keys are numbers for that, a few bytes longer than the one where the damage begins.
+// behind is the first key behind a damaged block. Steps grow until something can be read, and from there it is read
+// backwards up to the damage. Probes that fail are expensive (Pebble looks for a flipped bit), so there are few of them.
+// Keys are numbers for that, a few bytes longer than the one where the damage begins.
 func (s *salvage) behind(from, upper []byte) ([]byte, error) {
+	const halvings = 12
 	size := len(from) + 8
 	number := func(key []byte) *big.Int {
 		padded := make([]byte, size)
@@ -212,8 +239,7 @@ func (s *salvage) behind(from, upper []byte) ([]byte, error) {
 	}
 	key := func(n *big.Int) []byte { return n.FillBytes(make([]byte, size)) }
 	low, high := number(from), number(upper)
-	step := big.NewInt(1)
-	for {
+	for step := big.NewInt(1); ; step.Lsh(step, 8) {
 		n := new(big.Int).Add(low, step)
 		if n.Cmp(high) >= 0 {
 			break
@@ -227,13 +253,11 @@ func (s *salvage) behind(from, upper []byte) ([]byte, error) {
 			break
 		}
 		low = n
-		step.Lsh(step, 1)
 	}
-	for {
+	for range halvings {
 		n := new(big.Int).Add(low, high)
-		n.Rsh(n, 1)
-		if n.Cmp(low) <= 0 {
-			return key(high), nil
+		if n.Rsh(n, 1); n.Cmp(low) <= 0 {
+			break
 		}
 		ok, err := s.readable(key(n), upper)
 		if err != nil {
@@ -245,9 +269,29 @@ func (s *salvage) behind(from, upper []byte) ([]byte, error) {
 			low = n
 		}
 	}
+	return s.backwards(from, key(high), upper)
 }
 
-// tell puts a stretch that cannot be read into the report, once.
+// backwards is the first of the keys before another that can be read in a row; that other where there is none.
+func (s *salvage) backwards(from, to, upper []byte) ([]byte, error) {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: upper})
+	if err != nil {
+		return nil, err
+	}
+	for ok := it.SeekLT(to); ok; ok = it.Prev() {
+		to = append(to[:0:0], it.Key()...)
+	}
+	err = it.Error()
+	if closing := it.Close(); err == nil {
+		err = closing
+	}
+	if err != nil && !unreadable(err) {
+		return nil, err
+	}
+	return to, nil
+}
+
+// tell puts a stretch that cannot be read into the report.
 func (s *salvage) tell(table byte, from, to []byte) {
 	text := "table " + tableNames[table] + ": a block cannot be read"
 	switch table {
@@ -258,10 +302,7 @@ func (s *salvage) tell(table byte, from, to []byte) {
 			text = fmt.Sprintf("table %s: nothing can be read behind position %d", tableNames[table], keyPos(from))
 		}
 	}
-	if key := string(from); !s.told[key] {
-		s.told[key] = true
-		s.report.Damage = append(s.report.Damage, text)
-	}
+	s.report.Damage = append(s.report.Damage, text)
 }
 
 // tableNames are the tables' names in reports.
