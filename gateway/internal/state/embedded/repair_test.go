@@ -189,7 +189,6 @@ func TestRepairWhole(t *testing.T) {
 	}
 }
 
-
 // damage is a way in which a closed store is hurt.
 type damage struct {
 	name  string
