@@ -7,10 +7,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/surveygate/surveygate/gateway/internal/clock"
 )
 
 // Repaired is what a repair read, carried over and left out.
@@ -88,7 +89,7 @@ func Repair(dir string, force bool) (*Repaired, error) {
 		return nil, fmt.Errorf("repair store %s: %w; nothing was changed", dir, err)
 	}
 	parent := filepath.Dir(dir)
-	quarantine := filepath.Join(parent, "quarantine-"+time.Now().UTC().Format("20060102T150405.000Z"))
+	quarantine := filepath.Join(parent, "quarantine-"+clock.System().Now().UTC().Format("20060102T150405.000Z"))
 	report.Quarantine = filepath.Join(quarantine, filepath.Base(dir))
 	if err := writeReport(work, report); err != nil {
 		return nil, fmt.Errorf("repair store: %w; nothing was changed", err)
