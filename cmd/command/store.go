@@ -10,7 +10,7 @@ import (
 
 func (g *globals) store() *cobra.Command {
 	cmd := &cobra.Command{Use: "store", Short: "Look after the data folder of a gateway that is stopped"}
-	cmd.AddCommand(g.storeCheck())
+	cmd.AddCommand(g.storeCheck(), g.storeRepair())
 	return cmd
 }
 
@@ -20,16 +20,12 @@ func (g *globals) storeCheck() *cobra.Command {
 		Short: "Read all that is kept in a data folder and count it",
 		Long: `Read all that the embedded engine keeps in a data folder (--data, or DIR), with
 its checksums, count it, and change nothing. Exits with 1 where something is
-damaged, and says what to do. It is refused while a gateway runs on the folder.`,
+damaged, and says what to do. It is refused while a gateway runs on the folder.
+Damage near the end of the newest log (some 100 KB) looks like an end that a
+crash cut off, and is not noticed.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			dir := g.data
-			if len(args) == 1 {
-				dir = args[0]
-			}
-			if dir == "" {
-				dir = gateway.DefaultData
-			}
+			dir := g.dataFolder(args)
 			c, err := gateway.CheckStore(dir)
 			if err != nil {
 				return &exit{exitFailed, err}
@@ -52,4 +48,15 @@ damaged, and says what to do. It is refused while a gateway runs on the folder.`
 			return nil
 		},
 	}
+}
+
+// dataFolder is the folder that a command of store is about.
+func (g *globals) dataFolder(args []string) string {
+	switch {
+	case len(args) == 1:
+		return args[0]
+	case g.data != "":
+		return g.data
+	}
+	return gateway.DefaultData
 }

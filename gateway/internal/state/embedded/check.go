@@ -69,8 +69,8 @@ func Check(dir string) (*Checked, error) {
 // damaged says what to do about a store that cannot be read.
 func damaged(dir string, err error) error {
 	return fmt.Errorf("the store in %s is damaged, or its disk is: copy the folder as it is before anything else, look at the disk (dmesg, smartctl), "+
-		"then put the newest backup of the folder in its place; without one, move the folder away and start with an empty one, "+
-		"and have the platforms send again: %w", dir, err)
+		"then put the newest backup of the folder in its place; without one, `surveygate store repair` makes a new store of what can be read "+
+		"and keeps the damaged one: %w", dir, err)
 }
 
 // quietLogger drops what Pebble says: Check returns its errors.

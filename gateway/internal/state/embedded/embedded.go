@@ -139,6 +139,9 @@ func open(opts Options) (s *store, err error) {
 			err = errors.Join(err, watch.Close())
 		}
 	}()
+	if err := unfinished(opts.Dir); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
 	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
