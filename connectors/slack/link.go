@@ -13,6 +13,9 @@ const pipe = "\uFDD0"
 // notPipe is what a `|` is shown as in a link's label. Slack has no escape for it.
 const notPipe = "¦"
 
+// inLabel makes every `|` of a label one that Slack shows.
+var inLabel = strings.NewReplacer(pipe, notPipe, "|", notPipe)
+
 // fill escapes what an event brings into an operator's text; links then gives every `|` in it its place.
 func fill(text string) string {
 	text = slackutilsx.EscapeMessage(strings.ReplaceAll(text, pipe, ""))
@@ -26,6 +29,7 @@ func links(text string) string {
 		return text
 	}
 	var b strings.Builder
+	b.Grow(len(text))
 	for {
 		before, rest, found := strings.Cut(text, "<")
 		b.WriteString(strings.ReplaceAll(before, pipe, "|"))
@@ -45,7 +49,8 @@ func links(text string) string {
 		}
 		b.WriteString(strings.ReplaceAll(target, pipe, encoded))
 		if labelled {
-			b.WriteString("|" + strings.NewReplacer(pipe, notPipe, "|", notPipe).Replace(label))
+			b.WriteByte('|')
+			_, _ = inLabel.WriteString(&b, label)
 		}
 		b.WriteByte('>')
 		text = after
