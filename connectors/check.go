@@ -1,5 +1,11 @@
 package connectors
 
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
 // Checker is implemented where settings can be proved harmlessly: `surveygate check --live` asks the connection alone,
 // and every step that writes settings of its own.
 type Checker interface {
@@ -22,6 +28,24 @@ type Proof struct {
 
 // Lacks says what is missing.
 func Lacks(what ...string) Proof { return Proof{Missing: what} }
+
+// NoAnswerOf is the proof where something else answered than the product, as a proxy or a page of somebody's: it says who was
+// asked for what, and what came. Of the body it says what it is and how long, as the text may hold anything.
+func NoAnswerOf(product, asked string, res *Response) Proof {
+	came := StatusReason(res.Status)
+	kind, _, _ := strings.Cut(res.Header.Get("Content-Type"), ";")
+	switch kind = strings.TrimSpace(kind); {
+	case len(res.Body) == 0:
+		came += ", without a body"
+	case json.Valid(res.Body):
+		came += fmt.Sprintf(", JSON of another form (%d bytes)", len(res.Body))
+	case kind != "" && len(kind) <= 40 && !strings.ContainsFunc(kind, func(r rune) bool { return r < '+' || r > 'z' }):
+		came += fmt.Sprintf(", %s that is no JSON (%d bytes)", kind, len(res.Body))
+	default:
+		came += fmt.Sprintf(", no JSON (%d bytes)", len(res.Body))
+	}
+	return Lacks(fmt.Sprintf("an answer of %s: it was asked for %s, and %s came; look at what stands between", product, asked, came))
+}
 
 // ProofByStatus reads the status alone: 2xx is good, 401 and 403 are the credentials, and everything else is an
 // answer that the product does not document for a proof.

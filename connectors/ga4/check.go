@@ -43,7 +43,7 @@ func (c *Connector) Checked(res *connectors.Response) connectors.Proof {
 		} `json:"validationMessages"`
 	}
 	if res.JSON(&answer) != nil || answer.Messages == nil {
-		return connectors.Lacks("an answer of Google's check server")
+		return connectors.NoAnswerOf("Google's check server", "what is wrong with an event", res)
 	}
 	proof := connectors.Proof{Unproved: []string{unchecked}}
 	for _, m := range *answer.Messages {

@@ -66,8 +66,8 @@ func TestCheck(t *testing.T) {
 			200, `{"validationMessages":[{"fieldPath":"events","description":"bad [x]","validationCode":"NAME_INVALID"},{"validationCode":"secret x"}]}`,
 			connectors.Proof{Missing: []string{"a body that Google takes (NAME_INVALID)", "a body that Google takes"}, Unproved: []string{unchecked}},
 		},
-		{200, `<html>`, connectors.Lacks("an answer of Google's check server")},
-		{200, `{}`, connectors.Lacks("an answer of Google's check server")},
+		{200, `<html>`, connectors.Lacks("an answer of Google's check server: it was asked for what is wrong with an event, and 200 OK, no JSON (6 bytes) came; look at what stands between")},
+		{200, `{}`, connectors.Lacks("an answer of Google's check server: it was asked for what is wrong with an event, and 200 OK, JSON of another form (2 bytes) came; look at what stands between")},
 		{404, ``, connectors.Lacks("an answer to the check (404 Not Found)")},
 	}
 	for _, row := range rows {
