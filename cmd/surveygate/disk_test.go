@@ -67,11 +67,14 @@ webhooks:
 func TestDataFolderRemoved(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]func(store string) error{
-		"removed": os.RemoveAll,
+		"removed": removeAll,
 		"moved":   func(store string) error { return os.Rename(store, store+".away") },
-		"emptied": func(store string) error { return os.RemoveAll(filepath.Join(store, "events")) },
+		"emptied": func(store string) error { return removeAll(filepath.Join(store, "events")) },
 		"replaced": func(store string) error {
-			return errors.Join(os.Rename(store, store+".away"), os.CopyFS(store, os.DirFS(store+".away")))
+			away := store + ".away"
+			return errors.Join(os.Rename(store, away), untilDone(func() error {
+				return errors.Join(removeAll(store), os.CopyFS(store, os.DirFS(away)))
+			}))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -104,5 +107,17 @@ func TestDataFolderRemoved(t *testing.T) {
 				t.Errorf("exit %d, said:\n%s", code, strings.Join(said, "\n"))
 			}
 		})
+	}
+}
+
+// removeAll removes a folder in which the gateway still makes files.
+func removeAll(dir string) error { return untilDone(func() error { return os.RemoveAll(dir) }) }
+
+// untilDone repeats what fails because files of a running gateway come and go meanwhile.
+func untilDone(do func() error) error {
+	for end := time.Now().Add(patience); ; {
+		if err := do(); err == nil || time.Now().After(end) {
+			return err
+		}
 	}
 }

@@ -57,6 +57,16 @@ func (c *talk) answer() told {
 	return told{res.StatusCode, res.Header, string(body)}
 }
 
+// until waits for what is to be so soon.
+func (r *rig) until(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !so(); runtime.Gosched() {
+		if time.Now().After(end) {
+			t.Fatalf("not in time: %s", what)
+		}
+	}
+}
+
 const noRoomSays = `{"status":503,"detail":[{"msg":"there is no room for more requests now","type":"unavailable"}],"request_id":"REQ"}`
 
 // isNoRoom says that an answer is the one for want of room.
@@ -72,12 +82,9 @@ func TestNoRoomForConnections(t *testing.T) {
 	r := (&rig{port: true, bounds: Bounds{Connections: 8}}).open(t)
 	var slow []*talk
 	for range 7 {
-		c := r.talk(t, "POST /in/pollqr HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n")
-		if got := c.answer(); got.status != 100 { // its header was read before the next one's
-			t.Fatalf("a slow one: %d %s", got.status, got.body)
-		}
-		c.write("{")
-		slow = append(slow, c)
+		held := r.app.tcp.connections.Held()
+		slow = append(slow, r.talk(t, "POST /in/pollqr HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"+repeat(" ", firstRoom)))
+		r.until(t, "its body is read before the next one's", func() bool { return r.app.tcp.connections.Held() > held })
 	}
 	for range 3 {
 		if got := r.talk(t, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").answer(); got.status != 200 {
@@ -108,11 +115,7 @@ func TestNoRoomForBodies(t *testing.T) {
 		return `{"type":"response.completed","feedback":"` + repeat("x", pad) + `"}`
 	}
 	held := r.talk(t, head(900<<10)+repeat(" ", 800<<10))
-	for end := time.Now().Add(time.Minute); r.app.tcp.connections.Held() < 800<<10; runtime.Gosched() {
-		if time.Now().After(end) {
-			t.Fatal("it is not read")
-		}
-	}
+	r.until(t, "it is read", func() bool { return r.app.tcp.connections.Held() >= 800<<10 })
 	body := event(600 << 10)
 	late := r.talk(t, head(len(body))+body[:300<<10])
 	if got := held.answer(); !isNoRoom(got) {
