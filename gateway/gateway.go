@@ -219,17 +219,7 @@ func open(ctx context.Context, o Options) (_ *running, err error) {
 			err = errors.Join(err, g.public.Close(), g.control.Close())
 		}
 	}()
-	if len(c.Tokens) == 0 {
-		if g.first, err = access.OpenFirst(ctx, g.store); err != nil {
-			return nil, err
-		}
-	}
-	key, err := fingerprintKey(ctx, g.store, nil)
-	if err != nil {
-		return nil, err
-	}
-	g.key = key
-	if err := g.use(ctx, c); err != nil {
+	if err = g.begin(ctx, c, func() error { return g.keepOwn(ctx, c) }); err != nil {
 		return nil, err
 	}
 	var isNewest func(context.Context) bool
@@ -245,7 +235,7 @@ func open(ctx context.Context, o Options) (_ *running, err error) {
 	g.counting.Store(g.stats)
 	g.loop = deliver.New(deliver.Options{
 		Store: g.store, Sender: g.sender, Plan: g.plan.Load, Clock: g.clock, Log: traffic, Observer: g.stats,
-		Jitter: mathrand.Float64, FingerprintKey: key, Drain: drainFor, Newest: isNewest,
+		Jitter: mathrand.Float64, FingerprintKey: g.key, Drain: drainFor, Newest: isNewest,
 	})
 	host, _ := os.Hostname()
 	g.streams = stream.New(stream.Options{
@@ -261,10 +251,32 @@ func open(ctx context.Context, o Options) (_ *running, err error) {
 	for _, problem := range g.descriptors.Problems() {
 		g.log.Warn("few file descriptors", "err", problem)
 	}
-	if err := g.web.Remember(ctx); err != nil {
+	if err = g.begin(ctx, c, func() error { return g.web.Remember(ctx) }); err != nil {
 		return nil, err
 	}
 	return g, nil
+}
+
+// begin does a step of the start that needs the store. Redis may be away for a moment; a disk that fails is said at once.
+func (g *running) begin(ctx context.Context, c *config.Config, do func() error) error {
+	if engineOf(c) == Redis {
+		return g.await(ctx, do)
+	}
+	return do()
+}
+
+// keepOwn finds, or makes, what the gateway itself keeps in the store, and begins to use the configuration. It may be done
+// again after it failed.
+func (g *running) keepOwn(ctx context.Context, c *config.Config) (err error) {
+	if len(c.Tokens) == 0 && g.first == nil {
+		if g.first, err = access.OpenFirst(ctx, g.store); err != nil {
+			return err
+		}
+	}
+	if g.key, err = fingerprintKey(ctx, g.store, nil); err != nil {
+		return err
+	}
+	return g.use(ctx, c)
 }
 
 func (g *running) close() error {
@@ -278,7 +290,7 @@ func (g *running) close() error {
 // serve listens, runs every loop, and stops them in order: requests first, then deliveries, then what keeps the store.
 func (g *running) serve(ctx context.Context) error {
 	public, control := g.public, g.control
-	failed := make(chan error, 4) // one for each that sends
+	failed := make(chan error, 3) // one for each that sends
 	var servers, keepers sync.WaitGroup
 	servers.Go(func() { failed <- g.web.Serve(public) })
 	servers.Go(func() { failed <- g.web.ServeSocket(control) })
@@ -288,9 +300,7 @@ func (g *running) serve(ctx context.Context) error {
 	delivered := make(chan struct{})
 	go func() {
 		defer close(delivered)
-		if err := g.loop.Run(deliveries); err != nil {
-			failed <- err
-		}
+		g.loop.Run(deliveries)
 	}()
 	upkeep, stopUpkeep := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopUpkeep()

@@ -51,12 +51,15 @@ func (g *running) openStore(ctx context.Context, c *config.Config) (state.Store,
 		return nil, fmt.Errorf("folder of the control socket: %w", err)
 	}
 	host, _ := os.Hostname()
-	return g.await(ctx, func() (state.Store, error) {
-		return redis.Open(redis.Options{
+	var store state.Store
+	err := g.await(ctx, func() (err error) {
+		store, err = redis.Open(redis.Options{
 			URL: c.Redis.URL.Expose(), Prefix: c.Redis.Prefix, Holder: host, Clock: g.clock, Logger: g.traffic, Grouped: g.grouped,
 			Note: filepath.Join(g.data, noteName),
 		})
+		return err
 	})
+	return store, err
 }
 
 // folderProblems are what is wrong with the data folder: who may write there may put a control socket of his own in the
@@ -68,21 +71,22 @@ func (g *running) folderProblems() []string {
 	return []string{fmt.Sprintf("others than the gateway's user may write to %s, and so change or take over what is kept: chmod 700 %s, as the gateway's user", g.data, g.data)}
 }
 
-// await opens a store that may not be there yet. What waiting cannot mend is said at once.
-func (g *running) await(ctx context.Context, open func() (state.Store, error)) (state.Store, error) {
+// await does a step of the start, and does it again where Redis is not there yet, or just now. What waiting cannot mend is
+// said at once.
+func (g *running) await(ctx context.Context, do func() error) error {
 	began := g.clock.Now()
 	for wait := time.Second; ; wait = min(2*wait, askRedisEvery) {
-		store, err := open()
+		err := do()
 		if err == nil || !errors.Is(err, state.ErrUnavailable) {
-			return store, err
+			return err
 		}
 		took := g.clock.Now().Sub(began)
 		if took >= awaitRedis {
-			return nil, fmt.Errorf("redis did not answer for %s: %w", awaitRedis, err)
+			return fmt.Errorf("redis did not answer for %s: %w", awaitRedis, err)
 		}
 		g.log.Warn("Redis does not answer yet, it is asked again", "took", took.Round(time.Second), "err", err)
 		if !g.pause(ctx, wait) {
-			return nil, fmt.Errorf("stopped while waiting for Redis: %w", err)
+			return fmt.Errorf("stopped while waiting for Redis: %w", err)
 		}
 	}
 }

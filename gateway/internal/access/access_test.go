@@ -187,6 +187,31 @@ func TestOpenFirst(t *testing.T) {
 	}
 }
 
+// The former token opens on, also where the store that lost it is found emptied twice.
+func TestReplacing(t *testing.T) {
+	t.Parallel()
+	var made [2]*First
+	for i := range made {
+		var err error
+		if made[i], err = OpenFirst(t.Context(), &settings{values: map[string][]byte{}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	former, anew := made[0], made[1]
+	replaced := anew.Replacing(former)
+	for times, first := range []*First{replaced, anew.Replacing(replaced)} {
+		var a Access
+		if err := a.Load(nil, first); err != nil {
+			t.Fatal(err)
+		}
+		for _, token := range made {
+			if a.Grant([]byte(token.Text)) == nil {
+				t.Errorf("replaced %d times, it does not open", times+1)
+			}
+		}
+	}
+}
+
 func TestOpenFirstFails(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()

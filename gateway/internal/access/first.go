@@ -28,8 +28,11 @@ type First struct {
 // Replacing returns the token together with the one that stood in its place, which the store has lost: programs that have
 // that one go on until this process ends.
 func (f *First) Replacing(former *First) *First {
-	if former == nil || former.sum == f.sum {
+	switch {
+	case former == nil:
 		return f
+	case former.sum == f.sum:
+		return former // and what it replaced
 	}
 	both := *f
 	both.former = former

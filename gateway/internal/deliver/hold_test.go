@@ -361,3 +361,34 @@ func (*gone) Judge(res *connectors.Response) connectors.Verdict {
 	v.Gone = res.Status == http.StatusGone
 	return v
 }
+
+// unsaid is a store that does not tell at first what stands.
+type unsaid struct {
+	state.Store
+	asked atomic.Int64
+}
+
+func (s *unsaid) Holds(ctx context.Context, tenant string) ([]state.Held, error) {
+	if s.asked.Add(1) < 4 {
+		return nil, state.ErrUnavailable
+	}
+	return s.Store.Holds(ctx, tenant)
+}
+
+// A store that cannot be reached when the loop begins is waited for: nothing is delivered before it is known what is
+// paused, and then everything is.
+func TestBeginsWithoutItsStore(t *testing.T) {
+	t.Parallel()
+	b := prepare(t, destinations(destination("crm"), destination("paused")), nil)
+	b.wrap = func(s state.Store) state.Store { return &unsaid{Store: s} }
+	b.make()
+	if err := b.store.Hold(t.Context(), "default", "paused", state.Hold{Kind: state.HoldPaused, Since: b.clock.Now()}, nil); err != nil {
+		t.Fatal(err)
+	}
+	id := b.accept(1)[0]
+	b.run()
+	b.untilState(id, "crm", state.Delivered)
+	if d := b.delivery(id, "paused"); d.State == state.Delivered || len(d.Log) > 0 {
+		t.Errorf("the paused one is %s after %d attempts", d.State, len(d.Log))
+	}
+}

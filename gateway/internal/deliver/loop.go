@@ -124,12 +124,21 @@ func (l *Loop) Held() int {
 }
 
 // Run claims and delivers until ctx ends, then lets running attempts finish within the bound, hands the rest over
-// and commits everything. The store must stay open until it returns.
-func (l *Loop) Run(ctx context.Context) error {
+// and commits everything. The store must stay open until it returns. Until the store says what stands, nothing is claimed.
+func (l *Loop) Run(ctx context.Context) {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	if err := l.learnHolds(work); err != nil {
-		return err
+	for backoff := newBackoff(); ; {
+		err := l.learnHolds(ctx)
+		if err == nil {
+			break
+		}
+		if ctx.Err() == nil {
+			l.Log.Warn("cannot find out which destinations are paused; nothing is delivered until it is known", "err", err)
+		}
+		if !l.sleep(ctx, backoff.next()) {
+			return
+		}
 	}
 
 	var loops, tail sync.WaitGroup
@@ -152,7 +161,6 @@ func (l *Loop) Run(ctx context.Context) error {
 	l.commits.close()
 	stop()
 	tail.Wait()
-	return nil
 }
 
 // Reloaded tells the loop that Plan returns something new: lanes obey their new settings, and pauses whose credentials

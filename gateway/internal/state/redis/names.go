@@ -189,7 +189,7 @@ func (n *names) keepAll(ctx context.Context, s *store) error {
 	return nil
 }
 
-// forget has every name written again: Redis lost its data.
+// forget has every name written again before a record refers to it: Redis lost its data.
 func (n *names) forget() {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -98,6 +98,34 @@ func TestReferencesOfAFormerVersion(t *testing.T) {
 	}
 }
 
+// An emptied Redis lost the names that every replica wrote, also those of a replica that goes on writing records with them
+// until it notices.
+func TestNamesLostWithTheStore(t *testing.T) {
+	t.Parallel()
+	srv := start(t)
+	a, b := gate(t, srv.url()), gate(t, srv.url())
+	owes := func(s *store, step string) string {
+		t.Helper()
+		accept(t, s, step)
+		c := hold(t, s, 1)[0]
+		d := owing(c, state.Waiting, time.Now().Add(time.Hour))
+		d.Step = step
+		commit(t, s, decided(c, d))
+		return d.ID
+	}
+	owes(a, "of a")
+	owes(b, "of b")
+	srv.do("FLUSHALL")
+	owed := []string{owes(a, "of a"), owes(b, "of b")}
+	until(t, "both have noticed", func() bool { return saysEmptied(t, a) && saysEmptied(t, b) })
+	later := gate(t, srv.url())
+	for _, id := range owed {
+		if _, err := later.Delivery(t.Context(), acme, id); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // A failover, or a restart of a Redis that had not written everything, may lose names that this process wrote and goes on
 // referring to: it writes them again, so that what it commits afterwards is read by everybody.
 func TestNamesLostByAFailover(t *testing.T) {

@@ -279,6 +279,13 @@ func (s *store) layout(ctx context.Context) error {
 	}
 	s.key = []byte(kept.Val()["respondents"])
 	s.people.Store(state.NewPeople(s.key))
+	if at := kept.Val()["emptied"]; at != s.emptiedAt && s.shards != nil {
+		// Records that were written since then, and those to come, refer to names that it lost.
+		s.names.forget()
+		if err := s.names.keepAll(ctx, s); err != nil {
+			return err
+		}
+	}
 	s.notice(kept.Val()["emptied"])
 	s.remember()
 	if s.shards != nil {
