@@ -290,7 +290,7 @@ func (g *running) close() error {
 // serve listens, runs every loop, and stops them in order: requests first, then deliveries, then what keeps the store.
 func (g *running) serve(ctx context.Context) error {
 	public, control := g.public, g.control
-	failed := make(chan error, 3) // one for each that sends
+	failed := make(chan error, 4) // one for each that sends
 	var servers, keepers sync.WaitGroup
 	servers.Go(func() { failed <- g.web.Serve(public) })
 	servers.Go(func() { failed <- g.web.ServeSocket(control) })
@@ -300,7 +300,9 @@ func (g *running) serve(ctx context.Context) error {
 	delivered := make(chan struct{})
 	go func() {
 		defer close(delivered)
-		g.loop.Run(deliveries)
+		if err := g.loop.Run(deliveries); err != nil {
+			failed <- err
+		}
 	}()
 	upkeep, stopUpkeep := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopUpkeep()

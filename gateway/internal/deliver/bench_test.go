@@ -88,8 +88,8 @@ func benchLoop(b *testing.B, tenants, size int) {
 		FingerprintKey: []byte("key"), Drain: time.Minute,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() { loop.Run(ctx); close(ended) }()
+	ended := make(chan error, 1)
+	go func() { ended <- loop.Run(ctx) }()
 	b.ReportAllocs()
 	b.ResetTimer()
 	for from := 0; from < b.N; from += size {
@@ -105,5 +105,7 @@ func benchLoop(b *testing.B, tenants, size int) {
 	}
 	b.StopTimer()
 	cancel()
-	<-ended
+	if err := <-ended; err != nil {
+		b.Fatal(err)
+	}
 }

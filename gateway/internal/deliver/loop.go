@@ -124,8 +124,9 @@ func (l *Loop) Held() int {
 }
 
 // Run claims and delivers until ctx ends, then lets running attempts finish within the bound, hands the rest over
-// and commits everything. The store must stay open until it returns. Until the store says what stands, nothing is claimed.
-func (l *Loop) Run(ctx context.Context) {
+// and commits everything. The store must stay open until it returns. Until the store says which destinations are paused,
+// nothing is claimed: one that is unavailable is asked again, any other error is returned.
+func (l *Loop) Run(ctx context.Context) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	for backoff := newBackoff(); ; {
@@ -133,11 +134,15 @@ func (l *Loop) Run(ctx context.Context) {
 		if err == nil {
 			break
 		}
-		if ctx.Err() == nil {
-			l.Log.Warn("cannot find out which destinations are paused; nothing is delivered until it is known", "err", err)
+		if ctx.Err() != nil {
+			return nil
 		}
+		if !errors.Is(err, state.ErrUnavailable) {
+			return err
+		}
+		l.Log.Warn("cannot find out which destinations are paused; nothing is delivered until it is known", "err", err)
 		if !l.sleep(ctx, backoff.next()) {
-			return
+			return nil
 		}
 	}
 
@@ -161,6 +166,7 @@ func (l *Loop) Run(ctx context.Context) {
 	l.commits.close()
 	stop()
 	tail.Wait()
+	return nil
 }
 
 // Reloaded tells the loop that Plan returns something new: lanes obey their new settings, and pauses whose credentials

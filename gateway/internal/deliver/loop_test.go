@@ -203,11 +203,13 @@ func (b *bench) open() {
 // run has the loop run.
 func (b *bench) run() {
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() { b.loop.Run(ctx); close(ended) }()
+	ended := make(chan error, 1)
+	go func() { ended <- b.loop.Run(ctx) }()
 	b.stop = func() {
 		cancel()
-		<-ended
+		if err := <-ended; err != nil {
+			b.t.Error(err)
+		}
 	}
 }
 
