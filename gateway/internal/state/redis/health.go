@@ -18,6 +18,10 @@ import (
 // fullAt is the share of maxmemory at which nothing new is accepted, so that what was accepted has room to end.
 const fullAt = 0.95
 
+// freeAt is the share of maxmemory below which new events are accepted again: lower, so that what ends and comes meanwhile
+// does not change the answer every second.
+const freeAt = 0.93
+
 // foreignFor is how long it is said that somebody else wrote into our stream.
 const foreignFor = 24 * time.Hour
 
@@ -137,8 +141,7 @@ func (s *store) look(ctx context.Context) error {
 	full := false
 	var runs []string
 	for _, n := range all {
-		max := n.number("maxmemory")
-		full = full || max > 0 && float64(n.number("used_memory")) > fullAt*float64(max)
+		full = full || s.fills(n)
 		runs = append(runs, n["run_id"])
 	}
 	if s.full.Swap(full) != full {
@@ -150,6 +153,16 @@ func (s *store) look(ctx context.Context) error {
 	}
 	slices.Sort(runs)
 	return s.rename(ctx, strings.Join(runs, " "))
+}
+
+// fills reports whether a server has too little memory left for new events.
+func (s *store) fills(n node) bool {
+	bound := fullAt
+	if s.full.Load() {
+		bound = freeAt
+	}
+	most := n.number("maxmemory")
+	return most > 0 && float64(n.number("used_memory")) > bound*float64(most)
 }
 
 // stepWarning says that the clock of Redis was set back, so long ago in microseconds.
@@ -176,10 +189,10 @@ func (s *store) Health(ctx context.Context) state.Health {
 		h.Warnings = append(h.Warnings, w)
 	}
 	for _, n := range all {
-		switch max := n.number("maxmemory"); {
+		switch {
 		case n["role"] == "slave":
 			h.Err = fmt.Errorf("%w: Redis is a replica, which is read-only", state.ErrUnavailable)
-		case max > 0 && float64(n.number("used_memory")) > fullAt*float64(max):
+		case s.fills(n):
 			h.Err = fmt.Errorf("%w: Redis has almost no memory left", state.ErrUnavailable)
 		case n["aof_enabled"] == "1" && n["aof_last_write_status"] != "ok" && n["aof_last_write_status"] != "":
 			h.Err = fmt.Errorf("%w: Redis cannot write its append-only file", state.ErrUnavailable)
