@@ -7,12 +7,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/surveygate/surveygate/gateway"
+	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/offline"
 )
 
 // engineText says what an engine is to whoever has to back it up.
-var engineText = map[gateway.Engine]string{
-	gateway.Embedded: "embedded, in the data folder",
-	gateway.Redis:    "Redis; the data folder holds the control socket only, and each replica needs its own",
+var engineText = map[config.Engine]string{
+	config.EngineEmbedded: "embedded, in the data folder",
+	config.EngineRedis:    "Redis; the data folder holds the control socket only, and each replica needs its own",
 }
 
 func (g *globals) check() *cobra.Command {
@@ -34,24 +36,24 @@ Exit 1 says that something is missing or could not be reached.`,
 			if err := g.needConfig(); err != nil {
 				return err
 			}
-			o := gateway.Options{Config: g.config, Redis: redis}
-			report, err := gateway.Check(o, base)
+			o := offline.Options{Config: g.config, Redis: redis, Version: gateway.Version()}
+			report, err := offline.Check(o, base)
 			if err != nil && g.json {
-				return errors.Join(g.print(faulty{gateway.FaultsOf(err)}), &exit{code: exitUsage})
+				return errors.Join(g.print(faulty{offline.FaultsOf(err)}), &exit{code: exitUsage})
 			}
 			if err != nil {
 				return &exit{exitUsage, err}
 			}
 			fault := error(nil)
 			if live {
-				if report.Connections, err = gateway.Live(cmd.Context(), o, g.tenant, names); err != nil {
-					if _, unknown := errors.AsType[*gateway.UnknownError](err); unknown {
+				if report.Connections, err = offline.Live(cmd.Context(), o, g.tenant, names); err != nil {
+					if _, unknown := errors.AsType[*offline.UnknownError](err); unknown {
 						return &exit{exitNothing, err}
 					}
 					return err
 				}
 				for _, c := range report.Connections {
-					if c.Standing == gateway.Missing || c.Standing == gateway.Unreachable {
+					if c.Standing == offline.Missing || c.Standing == offline.Unreachable {
 						fault = &exit{code: exitFailed}
 					}
 				}
@@ -87,19 +89,19 @@ Exit 1 says that something is missing or could not be reached.`,
 
 // faulty is what --json prints of a configuration with faults.
 type faulty struct {
-	Faults []gateway.Fault `json:"faults"`
+	Faults []offline.Fault `json:"faults"`
 }
 
 // owned is a name with its tenant before it, where that is not the default one: two may name theirs alike.
 func owned(tenant, name string) string {
-	if tenant == gateway.DefaultTenant {
+	if tenant == config.DefaultTenant {
 		return name
 	}
 	return tenant + "/" + name
 }
 
 // connection prints what the proof of one connection came to: a line of what stands, and one for each thing that does not.
-func (g *globals) connection(c gateway.Connection) {
+func (g *globals) connection(c offline.Connection) {
 	name := c.Name
 	if g.tenant == "" {
 		name = owned(c.Tenant, name)

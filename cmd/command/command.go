@@ -17,7 +17,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/surveygate/surveygate/connectors"
-	"github.com/surveygate/surveygate/gateway"
+	"github.com/surveygate/surveygate/gateway/client"
+	"github.com/surveygate/surveygate/gateway/config"
 )
 
 // Exit codes, for scripts.
@@ -102,11 +103,11 @@ func code(err error, stderr io.Writer) int {
 		_, _ = fmt.Fprintln(stderr, text)
 	}
 	var e *exit
-	var refused *gateway.APIError
+	var refused *client.APIError
 	switch {
 	case errors.As(err, &e):
 		return e.code
-	case errors.Is(err, gateway.ErrNotRunning):
+	case errors.Is(err, client.ErrNotRunning):
 		return exitNobody
 	case errors.As(err, &refused):
 		if refused.Status == 404 {
@@ -243,16 +244,16 @@ func env(name, fallback string) string {
 }
 
 // dial is a client of the gateway that the flags name.
-func (g *globals) dial() (*gateway.Client, error) {
+func (g *globals) dial() (*client.Client, error) {
 	token := g.token
 	if token == "" {
 		token = environ("SURVEYGATE_TOKEN")
 	}
 	data := g.data
 	if data == "" {
-		data = gateway.DefaultData
+		data = config.DefaultData
 	}
-	return gateway.Dial(gateway.ClientOptions{
+	return client.Dial(client.Options{
 		Data: data, Server: g.server, Token: connectors.NewSecret(token), Tenant: g.tenant,
 	})
 }

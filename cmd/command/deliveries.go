@@ -15,7 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/surveygate/surveygate/gateway"
+	"github.com/surveygate/surveygate/gateway/client"
 )
 
 func (g *globals) deliveries() *cobra.Command {
@@ -55,12 +55,12 @@ func (g *globals) deliveries() *cobra.Command {
 		Short: "Show one delivery and its attempts",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := g.dial()
+			gw, err := g.dial()
 			if err != nil {
 				return err
 			}
-			defer client.Close()
-			d, err := client.Delivery(cmd.Context(), args[0])
+			defer gw.Close()
+			d, err := gw.Delivery(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -132,11 +132,11 @@ func (g *globals) dead() *cobra.Command {
 // each says one verb of each delivery, or of each event; dead refuses those that are no dead letters. One that is refused
 // keeps none behind it from it.
 func (g *globals) each(cmd *cobra.Command, ids []string, verb string, dead bool) error {
-	client, err := g.dial()
+	gw, err := g.dial()
 	if err != nil {
 		return err
 	}
-	defer client.Close()
+	defer gw.Close()
 	var faults []error
 	answers := []json.RawMessage{}
 	for _, id := range ids {
@@ -152,21 +152,21 @@ func (g *globals) each(cmd *cobra.Command, ids []string, verb string, dead bool)
 		var now struct{ State string }
 		err := error(nil)
 		if dead {
-			err = client.Do(cmd.Context(), gateway.Call{Method: http.MethodGet, Path: path, Into: &now})
+			err = gw.Do(cmd.Context(), client.Call{Method: http.MethodGet, Path: path, Into: &now})
 		}
 		switch {
 		case err != nil:
 		case dead && now.State != "dead":
 			err = &exit{exitFailed, fmt.Errorf("it is %s and no dead letter: surveygate %s%s %s", now.State, group, verb, id)}
 		default:
-			err = client.Do(cmd.Context(), gateway.Call{Method: http.MethodPost, Path: path + "/" + verb, Into: &answer})
+			err = gw.Do(cmd.Context(), client.Call{Method: http.MethodPost, Path: path + "/" + verb, Into: &answer})
 		}
 		if err != nil {
 			if len(ids) > 1 {
 				err = fmt.Errorf("%s: %w", id, err)
 			}
 			faults = append(faults, err)
-			refused, not := (*gateway.APIError)(nil), (*exit)(nil)
+			refused, not := (*client.APIError)(nil), (*exit)(nil)
 			if !errors.As(err, &refused) && !errors.As(err, &not) {
 				break // nobody is there
 			}
@@ -186,9 +186,9 @@ func (g *globals) each(cmd *cobra.Command, ids []string, verb string, dead bool)
 // sayDone says what came of a verb on a delivery, or on an event: also that it waits for what holds its destination.
 func (g *globals) sayDone(id, verb string, answer json.RawMessage) {
 	var did struct {
-		gateway.Delivery
-		Events []gateway.Published      `json:"events"`
-		Held   map[string]*gateway.Hold `json:"held"` // by destination, of an event
+		client.Delivery
+		Events []client.Published      `json:"events"`
+		Held   map[string]*client.Hold `json:"held"` // by destination, of an event
 	}
 	_ = json.Unmarshal(answer, &did) // what is not understood is not said
 	for _, e := range did.Events {
@@ -211,12 +211,12 @@ func (g *globals) sayDone(id, verb string, answer json.RawMessage) {
 }
 
 func (g *globals) listDeliveries(cmd *cobra.Command, q url.Values) error {
-	client, err := g.dial()
+	gw, err := g.dial()
 	if err != nil {
 		return err
 	}
-	defer client.Close()
-	page, err := client.Deliveries(cmd.Context(), q)
+	defer gw.Close()
+	page, err := gw.Deliveries(cmd.Context(), q)
 	if err != nil {
 		return err
 	}
@@ -229,23 +229,23 @@ func (g *globals) listDeliveries(cmd *cobra.Command, q url.Values) error {
 
 // listDead lists events and entries of streams that are dead letters, then deliveries that are.
 func (g *globals) listDead(cmd *cobra.Command, q url.Values, limit int) error {
-	client, err := g.dial()
+	gw, err := g.dial()
 	if err != nil {
 		return err
 	}
-	defer client.Close()
-	events, more, err := client.DeadEvents(cmd.Context(), limit)
+	defer gw.Close()
+	events, more, err := gw.DeadEvents(cmd.Context(), limit)
 	if err != nil {
 		return err
 	}
-	page, err := client.Deliveries(cmd.Context(), q)
+	page, err := gw.Deliveries(cmd.Context(), q)
 	if err != nil {
 		return err
 	}
 	if g.json {
 		return g.print(struct {
-			*gateway.DeliveryPage
-			Events []gateway.DeadEvent `json:"events"`
+			*client.DeliveryPage
+			Events []client.DeadEvent `json:"events"`
 		}{page, events})
 	}
 	for _, e := range events {
@@ -267,7 +267,7 @@ func (g *globals) listDead(cmd *cobra.Command, q url.Values, limit int) error {
 	return nil
 }
 
-func (g *globals) printDeliveries(page *gateway.DeliveryPage) {
+func (g *globals) printDeliveries(page *client.DeliveryPage) {
 	w := tabwriter.NewWriter(g.out, 0, 4, 2, ' ', 0)
 	for _, d := range page.Data {
 		_, _ = w.Write([]byte(strings.Join([]string{
@@ -286,7 +286,7 @@ func (g *globals) printDeliveries(page *gateway.DeliveryPage) {
 	}
 }
 
-func (g *globals) showDelivery(d *gateway.Delivery) {
+func (g *globals) showDelivery(d *client.Delivery) {
 	g.printf("%s  %s\n", d.ID, d.State)
 	g.printf("  %s %s, step %s, to %s (%s)\n", d.Kind, d.Rule, d.Step, d.Destination, d.Connector)
 	if d.Reason != "" {

@@ -15,6 +15,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/surveygate/surveygate/gateway"
+	"github.com/surveygate/surveygate/gateway/client"
+	"github.com/surveygate/surveygate/gateway/offline"
+	"github.com/surveygate/surveygate/gateway/receiver"
 )
 
 func (g *globals) demo() *cobra.Command {
@@ -48,7 +51,7 @@ type demo struct {
 	dir    string
 	token  string
 	heard  *ledger
-	client *gateway.Client
+	gw     *client.Client
 	base   string
 	urls   map[string]string
 	tally  []*platformTally
@@ -89,16 +92,16 @@ func (d *demo) run(ctx context.Context) error {
 		return err
 	}
 	d.token = secrets["TOKEN"]
-	customer, err := gateway.Listen(ctx, gateway.ReceiverOptions{
+	customer, err := receiver.Listen(ctx, receiver.Options{
 		Listen: "127.0.0.1:0", Style: "standard", Secrets: []string{secrets["HOOK"]}, Answer: d.heard.answer, Heard: d.heard.add,
 	})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = customer.Close() }()
-	chat, err := gateway.Listen(ctx, gateway.ReceiverOptions{
+	chat, err := receiver.Listen(ctx, receiver.Options{
 		Listen: "127.0.0.1:0", Style: "none", Heard: d.heard.add,
-		Body: func(gateway.Received) string { return "ok" }, // as Slack answers
+		Body: func(receiver.Received) string { return "ok" }, // as Slack answers
 	})
 	if err != nil {
 		return err
@@ -109,37 +112,38 @@ func (d *demo) run(ctx context.Context) error {
 	if err := os.WriteFile(file, []byte(demoConfig(customer.URL(), chat.URL(), secrets)), 0o600); err != nil {
 		return err
 	}
-	options := gateway.Options{
-		Config: file, Data: dir, Listen: d.listen,
-		Env: func(string) (string, bool) { return "", false }, // the demo's file names no variable, and is in nobody's Redis
-	}
+	noEnv := func(string) (string, bool) { return "", false } // the demo's file names no variable, and is in nobody's Redis
+	options := offline.Options{Config: file, Env: noEnv}
 	started := make(chan gateway.Started, 1)
-	options.Started = func(s gateway.Started) { started <- s }
 	ended := make(chan error, 1)
-	go func() { ended <- gateway.Run(ctx, options) }()
+	go func() {
+		ended <- gateway.Run(ctx, gateway.Options{
+			Config: file, Data: dir, Listen: d.listen, Env: noEnv, Started: func(s gateway.Started) { started <- s },
+		})
+	}()
 	select {
 	case s := <-started:
 		d.base, d.urls = "http://"+s.Address, map[string]string{}
 	case err := <-ended:
 		return err
 	}
-	report, err := gateway.Check(options, d.base)
+	report, err := offline.Check(options, d.base)
 	if err != nil {
 		return err
 	}
 	for _, source := range report.Sources {
 		d.urls[source.Name] = source.URL
 	}
-	if d.client, err = gateway.Dial(gateway.ClientOptions{Data: dir}); err != nil {
+	if d.gw, err = client.Dial(client.Options{Data: dir}); err != nil {
 		return err
 	}
-	defer d.client.Close()
+	defer d.gw.Close()
 	if err := d.tell(ctx, options); err != nil {
 		return err
 	}
 	if !d.once {
 		d.say("\nEvery delivery shows up here until you press Ctrl-C.")
-		d.heard.follow(ctx, func(r gateway.Received) {
+		d.heard.follow(ctx, func(r receiver.Received) {
 			d.say("%s  %-11s %s", r.At.Format(time.TimeOnly), r.Path, signatureText(r))
 		})
 	}
@@ -147,7 +151,7 @@ func (d *demo) run(ctx context.Context) error {
 	return <-ended
 }
 
-func (d *demo) tell(ctx context.Context, options gateway.Options) error {
+func (d *demo) tell(ctx context.Context, options offline.Options) error {
 	d.say("surveygate %s on %s; its configuration and everything it keeps: %s", gateway.Version(), d.base, d.dir)
 	d.say("\nEach platform's own sample, signed as the platform signs it:")
 	for _, platform := range demoPlatforms {
@@ -175,7 +179,7 @@ func (d *demo) tell(ctx context.Context, options gateway.Options) error {
 }
 
 // platform sends one sample and waits for its delivery.
-func (d *demo) platform(ctx context.Context, options gateway.Options, name string) error {
+func (d *demo) platform(ctx context.Context, options offline.Options, name string) error {
 	before := time.Now()
 	id, err := d.post(ctx, options, name, 9)
 	if err != nil {
@@ -206,7 +210,7 @@ func (d *demo) platform(ctx context.Context, options gateway.Options, name strin
 	return nil
 }
 
-func signatureText(r gateway.Received) string {
+func signatureText(r receiver.Received) string {
 	if r.Good {
 		return "signature ok"
 	}
@@ -214,7 +218,7 @@ func signatureText(r gateway.Received) string {
 }
 
 // stories tells three events in full.
-func (d *demo) stories(ctx context.Context, options gateway.Options) error {
+func (d *demo) stories(ctx context.Context, options offline.Options) error {
 	for _, s := range []struct {
 		title, source string
 		score         float64
@@ -249,11 +253,11 @@ func (d *demo) stories(ctx context.Context, options gateway.Options) error {
 }
 
 // settled asks until nothing of an event is under way any more.
-func (d *demo) settled(ctx context.Context, id string) (*gateway.Explanation, error) {
+func (d *demo) settled(ctx context.Context, id string) (*client.Explanation, error) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		x, err := d.client.Explain(ctx, id, "")
+		x, err := d.gw.Explain(ctx, id, "")
 		if err != nil || x.Settled() {
 			return x, err
 		}
@@ -266,8 +270,8 @@ func (d *demo) settled(ctx context.Context, id string) (*gateway.Explanation, er
 }
 
 // post sends a sample as its platform would and returns the event's id.
-func (d *demo) post(ctx context.Context, options gateway.Options, source string, score float64) (string, error) {
-	sample, err := gateway.NewSignedSample(options, source, score)
+func (d *demo) post(ctx context.Context, options offline.Options, source string, score float64) (string, error) {
+	sample, err := offline.NewSignedSample(options, source, score)
 	if err != nil {
 		return "", err
 	}
@@ -287,7 +291,7 @@ func (d *demo) post(ctx context.Context, options gateway.Options, source string,
 	if err != nil {
 		return "", err
 	}
-	answer, err := gateway.ParseAnswer(text)
+	answer, err := client.ParseAnswer(text)
 	if err != nil || res.StatusCode != http.StatusOK {
 		return "", fmt.Errorf("%s answered %d %s", req.URL, res.StatusCode, text)
 	}
@@ -299,7 +303,7 @@ func newDemoSecrets() (map[string]string, error) {
 	for name, purpose := range map[string]string{
 		"TOKEN": "token", "HOOK": "webhook", "POLLQR": "path", "POPSEE": "path", "POLLARIX": "path", "POLTIO": "path", "CHATTOSURVEY": "path",
 	} {
-		made, err := gateway.NewSecret(purpose)
+		made, err := offline.NewSecret(purpose)
 		if err != nil {
 			return nil, err
 		}

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/surveygate/surveygate/gateway"
+	"github.com/surveygate/surveygate/gateway/receiver"
 )
 
 // demoPlatforms are those whose samples the demo sends.
@@ -48,7 +48,7 @@ rules:
 // ledger remembers what the demo's receivers heard.
 type ledger struct {
 	mu    sync.Mutex
-	all   []gateway.Received
+	all   []receiver.Received
 	fails map[string]int // of the help desk, by delivery
 	more  chan struct{}  // closed and replaced with every request
 }
@@ -56,7 +56,7 @@ type ledger struct {
 func newLedger() *ledger { return &ledger{fails: map[string]int{}, more: make(chan struct{})} }
 
 // answer lets the help desk fail twice for each delivery.
-func (l *ledger) answer(r gateway.Received) int {
+func (l *ledger) answer(r receiver.Received) int {
 	if !r.Good {
 		return http.StatusUnauthorized
 	}
@@ -71,7 +71,7 @@ func (l *ledger) answer(r gateway.Received) int {
 	return http.StatusOK
 }
 
-func (l *ledger) add(r gateway.Received) {
+func (l *ledger) add(r receiver.Received) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.all = append(l.all, r)
@@ -80,7 +80,7 @@ func (l *ledger) add(r gateway.Received) {
 }
 
 // wait returns the n-th request of an event at a path. Slack's carry no id: there the n-th request counts.
-func (l *ledger) wait(ctx context.Context, path, id string, n int) (gateway.Received, error) {
+func (l *ledger) wait(ctx context.Context, path, id string, n int) (receiver.Received, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	for {
@@ -99,7 +99,7 @@ func (l *ledger) wait(ctx context.Context, path, id string, n int) (gateway.Rece
 		select {
 		case <-more:
 		case <-ctx.Done():
-			return gateway.Received{}, ctx.Err()
+			return receiver.Received{}, ctx.Err()
 		}
 	}
 }
@@ -118,13 +118,13 @@ func (l *ledger) good(path, id string) int {
 }
 
 // follow calls back for every request from now on, until ctx ends.
-func (l *ledger) follow(ctx context.Context, each func(gateway.Received)) {
+func (l *ledger) follow(ctx context.Context, each func(receiver.Received)) {
 	l.mu.Lock()
 	from := len(l.all)
 	l.mu.Unlock()
 	for {
 		l.mu.Lock()
-		news := append([]gateway.Received(nil), l.all[from:]...)
+		news := append([]receiver.Received(nil), l.all[from:]...)
 		from = len(l.all)
 		more := l.more
 		l.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/surveygate/surveygate/gateway"
+	"github.com/surveygate/surveygate/gateway/client"
 )
 
 func (g *globals) destinations() *cobra.Command {
@@ -27,7 +27,7 @@ func (g *globals) destinations() *cobra.Command {
 		Short: "Show one, and what to do where something holds it",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return g.destination(cmd, func(ctx context.Context, c *gateway.Client) (*gateway.Destination, error) {
+			return g.destination(cmd, func(ctx context.Context, c *client.Client) (*client.Destination, error) {
 				return c.Destination(ctx, args[0])
 			})
 		},
@@ -38,7 +38,7 @@ func (g *globals) destinations() *cobra.Command {
 		Short: "Send it nothing until it is resumed; what is owed waits",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return g.destination(cmd, func(ctx context.Context, c *gateway.Client) (*gateway.Destination, error) {
+			return g.destination(cmd, func(ctx context.Context, c *client.Client) (*client.Destination, error) {
 				return c.Pause(ctx, args[0], reason)
 			})
 		},
@@ -49,7 +49,7 @@ func (g *globals) destinations() *cobra.Command {
 		Short: "Lift whatever holds it",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return g.destination(cmd, func(ctx context.Context, c *gateway.Client) (*gateway.Destination, error) {
+			return g.destination(cmd, func(ctx context.Context, c *client.Client) (*client.Destination, error) {
 				return c.Resume(ctx, args[0])
 			})
 		},
@@ -71,18 +71,18 @@ other. The connection is asked by itself, without any rule's step. Products that
 }
 
 func (g *globals) listDestinations(cmd *cobra.Command) error {
-	client, err := g.dial()
+	gw, err := g.dial()
 	if err != nil {
 		return err
 	}
-	defer client.Close()
-	all, err := client.Destinations(cmd.Context())
+	defer gw.Close()
+	all, err := gw.Destinations(cmd.Context())
 	if err != nil {
 		return err
 	}
 	if g.json {
 		if all == nil {
-			all = []gateway.Destination{}
+			all = []client.Destination{}
 		}
 		return g.print(all)
 	}
@@ -107,13 +107,13 @@ func (g *globals) listDestinations(cmd *cobra.Command) error {
 }
 
 // destination asks for one, or for something to be done to it, and shows it as it is then.
-func (g *globals) destination(cmd *cobra.Command, ask func(context.Context, *gateway.Client) (*gateway.Destination, error)) error {
-	client, err := g.dial()
+func (g *globals) destination(cmd *cobra.Command, ask func(context.Context, *client.Client) (*client.Destination, error)) error {
+	gw, err := g.dial()
 	if err != nil {
 		return err
 	}
-	defer client.Close()
-	d, err := ask(cmd.Context(), client)
+	defer gw.Close()
+	d, err := ask(cmd.Context(), gw)
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func (g *globals) destination(cmd *cobra.Command, ask func(context.Context, *gat
 	return nil
 }
 
-func (g *globals) showDestination(d *gateway.Destination) {
+func (g *globals) showDestination(d *client.Destination) {
 	g.printf("%s  %s  %s\n", d.Name, d.Product, d.State)
 	if d.Hold != nil {
 		g.printf("  held: %s\n  what to do: %s\n", heldUp(d.Name, d.Hold), d.Hold.Hint)
@@ -162,7 +162,7 @@ func shorter(waits []string) []string {
 }
 
 // heldUp says what holds a destination: `crm is paused since 2026-01-02T12:00:00Z: moving`.
-func heldUp(name string, h *gateway.Hold) string {
+func heldUp(name string, h *client.Hold) string {
 	kind := map[string]string{
 		"paused": "is paused", "disabled": "is switched off", "revoked": "is on hold, because it takes nothing",
 		"gone": "is on hold, because its receiver asked never to be called again", "circuit": "is left alone, because nearly all of its last answers were failures",
@@ -179,7 +179,7 @@ func heldUp(name string, h *gateway.Hold) string {
 }
 
 // since says from when until when a destination is held, and why.
-func since(h *gateway.Hold) string {
+func since(h *client.Hold) string {
 	var parts []string
 	if !h.Since.IsZero() {
 		parts = append(parts, "since "+h.Since.Format(time.RFC3339))
@@ -198,13 +198,13 @@ func since(h *gateway.Hold) string {
 const look = 100 * time.Millisecond
 
 func (g *globals) testDestination(cmd *cobra.Command, name, email string, wait time.Duration) error {
-	client, err := g.dial()
+	gw, err := g.dial()
 	if err != nil {
 		return err
 	}
-	defer client.Close()
+	defer gw.Close()
 	ctx := cmd.Context()
-	d, err := client.TestDestination(ctx, name, email)
+	d, err := gw.TestDestination(ctx, name, email)
 	if err != nil {
 		return err
 	}
@@ -218,8 +218,8 @@ func (g *globals) testDestination(cmd *cobra.Command, name, email string, wait t
 		case <-patience.Done():
 			continue
 		}
-		newer, err := client.Delivery(ctx, d.ID)
-		var refused *gateway.APIError
+		newer, err := gw.Delivery(ctx, d.ID)
+		var refused *client.APIError
 		switch {
 		case errors.As(err, &refused) && refused.Status == http.StatusNotFound: // not decided yet
 		case err != nil:
@@ -240,10 +240,10 @@ func (g *globals) testDestination(cmd *cobra.Command, name, email string, wait t
 }
 
 // heldBefore says that a delivery found its destination on hold, and did not put it there itself.
-func heldBefore(d *gateway.Delivery) bool { return d.Hold != nil && !d.Hold.Since.After(d.Created) }
+func heldBefore(d *client.Delivery) bool { return d.Hold != nil && !d.Hold.Since.After(d.Created) }
 
 // sayTested says how far a test delivery got.
-func (g *globals) sayTested(d *gateway.Delivery, wait time.Duration) {
+func (g *globals) sayTested(d *client.Delivery, wait time.Duration) {
 	switch {
 	case d.State == "skipped":
 		g.printf("skipped: %s\n", d.Reason)

@@ -11,7 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/surveygate/surveygate/gateway"
+	"github.com/surveygate/surveygate/gateway/client"
+	"github.com/surveygate/surveygate/gateway/offline"
 )
 
 func (g *globals) emit() *cobra.Command {
@@ -22,7 +23,7 @@ func (g *globals) emit() *cobra.Command {
 		Long: `Publish an event: one as a person writes it, several as a JSON array or one per line, a platform's own body
 (--source, through that source's profile), or a platform's sample (--sample), into a source of that platform: the one of
 its name, or --source. With --token, that token's ` + "`sources`" + ` must name the source. There are samples of
-` + list(gateway.Samples(), 100),
+` + list(offline.Samples(), 100),
 		Example: `  surveygate emit '{"type": "response.completed", "nps_score": 3, "email": "jo@example.com"}'
   surveygate emit event.json
   surveygate emit --sample pollqr --source pollqr`,
@@ -36,13 +37,13 @@ its name, or --source. With --token, that token's ` + "`sources`" + ` must name 
 			if named {
 				source = sample
 			}
-			client, err := g.dial()
+			gw, err := g.dial()
 			if err != nil {
 				return err
 			}
-			defer client.Close()
-			results, err := client.Publish(cmd.Context(), source, body)
-			if refused, ok := errors.AsType[*gateway.APIError](err); ok && named && refused.Status == http.StatusNotFound {
+			defer gw.Close()
+			results, err := gw.Publish(cmd.Context(), source, body)
+			if refused, ok := errors.AsType[*client.APIError](err); ok && named && refused.Status == http.StatusNotFound {
 				return fmt.Errorf("%w: a sample goes to the source of its name, `%s`; --source NAME names another one of that platform", err, sample)
 			}
 			if g.json && results != nil {
@@ -64,7 +65,7 @@ its name, or --source. With --token, that token's ` + "`sources`" + ` must name 
 	}
 	cmd.Flags().StringVar(&source, "source", "", "the body is this source's platform's own")
 	cmd.Flags().StringVar(&sample, "sample", "", "a platform's published sample, with ids of its own each time")
-	_ = cmd.RegisterFlagCompletionFunc("sample", cobra.FixedCompletions(gateway.Samples(), cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("sample", cobra.FixedCompletions(offline.Samples(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
@@ -93,7 +94,7 @@ func (g *globals) emitted(cmd *cobra.Command, args []string, sample string) ([]b
 	case sample != "" && len(args) > 0:
 		return nil, errors.New("either --sample or a body, not both")
 	case sample != "":
-		return gateway.Sample(sample)
+		return offline.Sample(sample)
 	case len(args) == 0:
 		return nil, errors.New("what is to be published? a file, JSON, - for standard input, or --sample pollqr")
 	case args[0] == "-":
@@ -108,7 +109,7 @@ func (g *globals) emitted(cmd *cobra.Command, args []string, sample string) ([]b
 	return body, nil
 }
 
-func faultText(r gateway.Published) string {
+func faultText(r client.Published) string {
 	if r.Error == nil {
 		return ""
 	}

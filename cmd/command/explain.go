@@ -10,7 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/surveygate/surveygate/gateway"
+	"github.com/surveygate/surveygate/gateway/client"
+	"github.com/surveygate/surveygate/gateway/offline"
 	"github.com/surveygate/surveygate/rules/event"
 )
 
@@ -26,13 +27,13 @@ delivery by delivery. With a file: say what the configuration would do with it; 
 			if _, err := os.Stat(args[0]); err == nil {
 				return g.explainFile(args[0], source)
 			}
-			client, err := g.dial()
+			gw, err := g.dial()
 			if err != nil {
 				return err
 			}
-			defer client.Close()
-			x, err := client.Explain(cmd.Context(), eventID(args[0]), source)
-			var refused *gateway.APIError
+			defer gw.Close()
+			x, err := gw.Explain(cmd.Context(), eventID(args[0]), source)
+			var refused *client.APIError
 			if errors.As(err, &refused) && refused.Status == http.StatusNotFound && looksLikePath(args[0]) {
 				return &exit{exitNothing, fmt.Errorf("there is no file `%s`, and no event of that id either", args[0])}
 			}
@@ -74,7 +75,7 @@ func (g *globals) explainFile(path, source string) error {
 	if err != nil {
 		return &exit{exitUsage, err}
 	}
-	all, err := gateway.Explain(gateway.Options{Config: g.config}, g.tenant, source, body)
+	all, err := offline.Explain(offline.Options{Config: g.config}, g.tenant, source, body)
 	if _, fault := errors.AsType[*event.FieldError](err); fault && source == "" {
 		err = fmt.Errorf("%w\nif %s is what a platform sends, name the source it comes through: --source NAME", err, path)
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/surveygate/surveygate/gateway"
+	"github.com/surveygate/surveygate/gateway/offline"
 	"github.com/surveygate/surveygate/rules/expression"
 )
 
@@ -32,16 +32,16 @@ which names are null, because it does not say. Nothing runs, and nothing is sent
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				if g.json {
-					return g.print(gateway.Fields())
+					return g.print(offline.Fields())
 				}
-				g.showFields(gateway.Fields())
+				g.showFields(offline.Fields())
 				return nil
 			}
 			body, err := os.ReadFile(args[1])
 			if err != nil {
 				return &exit{exitUsage, err}
 			}
-			of, err := gateway.FieldsOf(gateway.Options{Config: g.config}, g.tenant, args[0], body)
+			of, err := offline.FieldsOf(offline.Options{Config: g.config}, g.tenant, args[0], body)
 			if err != nil {
 				return &exit{exitUsage, err}
 			}
@@ -62,7 +62,7 @@ const (
 	typeWidth = 15
 )
 
-func (g *globals) showFields(all []gateway.Field) {
+func (g *globals) showFields(all []offline.Field) {
 	indent := strings.Repeat(" ", nameWidth+typeWidth)
 	g.printf("%-*s%-*s%s\n", nameWidth, "NAME", typeWidth, "TYPE", "WHAT IT IS")
 	for _, f := range all {
@@ -84,7 +84,7 @@ func (g *globals) showFields(all []gateway.Field) {
 	g.printf("Examples: %s\n", expression.Page)
 }
 
-func (g *globals) showBody(of *gateway.BodyFields, file string) {
+func (g *globals) showBody(of *offline.BodyFields, file string) {
 	by := "the profile " + of.Profile
 	if of.Source != "" {
 		by = fmt.Sprintf("the source %s (%s)", of.Source, of.Profile)
@@ -122,7 +122,7 @@ func (g *globals) showBody(of *gateway.BodyFields, file string) {
 }
 
 // showValue prints a name and its value in one line, or in two where the name is long; what it is of an answer stands below.
-func (g *globals) showValue(v *gateway.FieldValue) {
+func (g *globals) showValue(v *offline.FieldValue) {
 	name, value := v.Name, shownValue(v.Value)
 	if utf8.RuneCountInString(name) >= nameWidth {
 		g.printf("%s\n", cut(name, columns))

@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/surveygate/surveygate/gateway"
+	"github.com/surveygate/surveygate/gateway/client"
 )
 
 // askFor bounds how long a probe waits for an answer.
@@ -17,18 +17,18 @@ const askFor = 4 * time.Second
 func (g *globals) health(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, askFor)
 	defer cancel()
-	client, err := g.dial()
+	gw, err := g.dial()
 	if err != nil {
 		return &exit{exitFailed, err}
 	}
-	defer client.Close()
+	defer gw.Close()
 	var ready struct {
 		Status   string   `json:"status"`
 		Reasons  []string `json:"reasons,omitempty"`
 		Warnings []string `json:"warnings,omitempty"`
 	}
-	err = client.Do(ctx, gateway.Call{Method: http.MethodGet, Path: "/readyz", Into: &ready})
-	var refused *gateway.APIError
+	err = gw.Do(ctx, client.Call{Method: http.MethodGet, Path: "/readyz", Into: &ready})
+	var refused *client.APIError
 	if err != nil && (!errors.As(err, &refused) || ready.Status == "") {
 		return &exit{exitFailed, err}
 	}

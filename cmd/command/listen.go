@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/surveygate/surveygate/gateway"
+	"github.com/surveygate/surveygate/gateway/receiver"
 )
 
 func (g *globals) listen() *cobra.Command {
@@ -27,14 +27,14 @@ func (g *globals) listen() *cobra.Command {
 					secrets = []string{s}
 				}
 			}
-			o := gateway.ReceiverOptions{
+			o := receiver.Options{
 				Listen: address, Style: style, Secrets: secrets,
-				Heard: func(r gateway.Received) { g.heard(r) },
+				Heard: func(r receiver.Received) { g.heard(r) },
 			}
 			if status != 0 {
-				o.Answer = func(gateway.Received) int { return status }
+				o.Answer = func(receiver.Received) int { return status }
 			}
-			receiver, err := gateway.Listen(cmd.Context(), o)
+			receiver, err := receiver.Listen(cmd.Context(), o)
 			if err != nil {
 				return &exit{exitUsage, err}
 			}
@@ -51,7 +51,7 @@ func (g *globals) listen() *cobra.Command {
 	return cmd
 }
 
-func (g *globals) heard(r gateway.Received) {
+func (g *globals) heard(r receiver.Received) {
 	if g.json {
 		_ = g.print(r)
 		return

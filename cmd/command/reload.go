@@ -6,7 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/surveygate/surveygate/gateway"
+	"github.com/surveygate/surveygate/gateway/client"
+	"github.com/surveygate/surveygate/gateway/offline"
 )
 
 func (g *globals) reload() *cobra.Command {
@@ -22,12 +23,12 @@ a tenant, waits until its files stood unchanged for 30 s: a file may be half wri
 it waits, 2 that it is refused.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := g.dial()
+			gw, err := g.dial()
 			if err != nil {
 				return err
 			}
-			defer client.Close()
-			call := gateway.Call{Method: http.MethodPost, Path: "/v1/reload"}
+			defer gw.Close()
+			call := client.Call{Method: http.MethodPost, Path: "/v1/reload"}
 			if force {
 				call.Query = url.Values{"force": {"true"}}
 			}
@@ -36,10 +37,10 @@ it waits, 2 that it is refused.`,
 				Difference string          `json:"difference,omitempty"`
 				Generation string          `json:"generation,omitempty"`
 				Reason     string          `json:"reason,omitempty"`
-				Faults     []gateway.Fault `json:"faults,omitempty"`
+				Faults     []offline.Fault `json:"faults,omitempty"`
 			}
 			call.Into = &answer
-			if err := client.Do(cmd.Context(), call); err != nil {
+			if err := gw.Do(cmd.Context(), call); err != nil {
 				return err
 			}
 			if g.json {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/surveygate/surveygate/gateway"
+	"github.com/surveygate/surveygate/gateway/client"
 )
 
 // replaying is what `replay` was asked for.
@@ -98,20 +98,20 @@ func (r *replaying) query(dryRun bool) url.Values {
 
 // some reads the events again that are named. One that is refused keeps none behind it from it.
 func (r *replaying) some(ids []string) error {
-	client, err := r.dial()
+	gw, err := r.dial()
 	if err != nil {
 		return err
 	}
-	defer client.Close()
+	defer gw.Close()
 	var faults []error
 	for _, id := range ids {
-		res, err := client.Normalise(r.cmd.Context(), eventID(id), r.query(r.dryRun))
+		res, err := gw.Normalise(r.cmd.Context(), eventID(id), r.query(r.dryRun))
 		if err != nil {
 			if len(ids) > 1 {
 				err = fmt.Errorf("%s: %w", id, err)
 			}
 			faults = append(faults, err)
-			if refused := (*gateway.APIError)(nil); !errors.As(err, &refused) {
+			if refused := (*client.APIError)(nil); !errors.As(err, &refused) {
 				break // nobody is there
 			}
 			continue
@@ -127,15 +127,15 @@ func (r *replaying) some(ids []string) error {
 	return errors.Join(faults...)
 }
 
-func (r *replaying) show(res *gateway.Normalised) {
-	if res.Status == gateway.Unchanged {
+func (r *replaying) show(res *client.Normalised) {
+	if res.Status == client.Unchanged {
 		r.printf("%s: reads as before; nothing to do\n", res.Event)
 		return
 	}
 	r.printf("%s: %s revision %d: %s\n", res.Event, r.word("has", "would have"), res.Revision, strings.Join(res.Differences, ", "))
 	for _, part := range []struct {
 		word string
-		all  []gateway.NormalisedDelivery
+		all  []client.NormalisedDelivery
 	}{
 		{r.word("delivers", "would deliver"), res.Deliveries}, {r.word("ends", "would end"), res.Superseded}, {"leaves", res.Kept},
 	} {
@@ -169,12 +169,12 @@ func (r *replaying) many() error {
 			r.since = at.UTC().Format(time.RFC3339Nano)
 		}
 	}
-	client, err := r.dial()
+	gw, err := r.dial()
 	if err != nil {
 		return err
 	}
-	defer client.Close()
-	total, err := r.pages(client, true)
+	defer gw.Close()
+	total, err := r.pages(gw, true)
 	if err != nil {
 		return err
 	}
@@ -192,7 +192,7 @@ func (r *replaying) many() error {
 			return &exit{exitFailed, errors.New("nothing was done; --yes does it without asking")}
 		}
 	}
-	if total, err = r.pages(client, false); err != nil {
+	if total, err = r.pages(gw, false); err != nil {
 		return fmt.Errorf("%w\nwhat was done stays done: the same command goes on from there", err)
 	}
 	return r.counted(total, true)
@@ -211,7 +211,7 @@ func ago(text string) (time.Time, bool) {
 
 // replayed is the sum of all pages.
 type replayed struct {
-	gateway.NormalisedPage
+	client.NormalisedPage
 	// LeftFor counts events that were left, by the reason.
 	LeftFor map[string]int `json:"left_for,omitempty"`
 }
@@ -222,11 +222,11 @@ const (
 	mostShown   = 20
 )
 
-func (r *replaying) pages(client *gateway.Client, dryRun bool) (*replayed, error) {
+func (r *replaying) pages(gw *client.Client, dryRun bool) (*replayed, error) {
 	total := &replayed{LeftFor: map[string]int{}}
 	query := r.query(dryRun)
 	for {
-		page, err := client.NormaliseMany(r.cmd.Context(), query)
+		page, err := gw.NormaliseMany(r.cmd.Context(), query)
 		if err != nil {
 			return nil, err
 		}
@@ -278,7 +278,7 @@ func (r *replaying) counted(t *replayed, done bool) error {
 			t.Deliveries, deliveriesWord(t.Deliveries), will(t.Deliveries), t.Superseded, will(t.Superseded), t.Kept)
 	}
 	for _, b := range t.Results {
-		if b.Status == gateway.Revised {
+		if b.Status == client.Revised {
 			r.printf("  %s  revision %d: %s; %d %s\n", b.Event, b.Revision, strings.Join(b.Differences, ", "), b.Deliveries, deliveriesWord(b.Deliveries))
 		}
 	}

@@ -15,7 +15,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway"
+	"github.com/surveygate/surveygate/gateway/config"
 )
 
 func (g *globals) run() *cobra.Command {
@@ -44,7 +46,7 @@ running configuration stays.`,
 			reload := make(chan os.Signal, 1)
 			signal.Notify(reload, syscall.SIGHUP)
 			defer signal.Stop(reload)
-			gateway.Umask()
+			umask()
 			ctx, leave, stop := leaving(cmd.Context())
 			defer stop()
 			err = gateway.Run(ctx, gateway.Options{
@@ -61,7 +63,7 @@ running configuration stays.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&listen, "listen", environ("SURVEYGATE_LISTEN"), "host:port (default "+gateway.DefaultListen+")")
+	cmd.Flags().StringVar(&listen, "listen", environ("SURVEYGATE_LISTEN"), "host:port (default "+config.DefaultListen+")")
 	redisFlag(cmd, &redis)
 	cmd.Flags().BoolVar(&health, "health", false, "run nothing: ask the gateway that runs in --data whether it is ready, for probes")
 	cmd.Flags().StringVar(&level, "log-level", env("SURVEYGATE_LOG_LEVEL", "info"), "debug, info, warn or error")
@@ -70,8 +72,8 @@ running configuration stays.`,
 
 // thrifty has the heap collected more rarely where it is small: with Redis that costs some 25 MiB at full load and saves a
 // tenth of the processor's time. The embedded engine's caches make a heap of another size. GOGC says otherwise.
-func thrifty(e gateway.Engine) {
-	if e == gateway.Redis && os.Getenv("GOGC") == "" {
+func thrifty(e config.Engine) {
+	if e == config.EngineRedis && os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)
 	}
 }
@@ -110,7 +112,7 @@ func (g *globals) started(s gateway.Started) {
 		g.startedJSON(s)
 		return
 	}
-	if s.Engine == gateway.Redis {
+	if s.Engine == config.EngineRedis {
 		g.printf("listening on http://%s, keeping everything in Redis under %s:…, the control socket in %s\n", s.Address, s.Prefix, s.Data)
 	} else {
 		g.printf("listening on http://%s, keeping everything in %s\n", s.Address, s.Data)
@@ -124,7 +126,7 @@ func (g *globals) started(s gateway.Started) {
 	for _, source := range s.Sources {
 		g.printf("  %-12s %s\n", owned(source.Tenant, source.Name), source.Where())
 	}
-	if slices.ContainsFunc(s.Sources, func(source gateway.SourceURL) bool { return strings.HasSuffix(source.URL, "/"+gateway.Hidden) }) {
+	if slices.ContainsFunc(s.Sources, func(source config.SourceURL) bool { return strings.HasSuffix(source.URL, "/"+connectors.Hidden) }) {
 		g.printf("surveygate source list --show-secrets prints their tokens\n")
 	}
 }

@@ -3,7 +3,7 @@ package command
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/surveygate/surveygate/gateway"
+	"github.com/surveygate/surveygate/gateway/offline"
 )
 
 func (g *globals) secret() *cobra.Command {
@@ -19,7 +19,7 @@ func (g *globals) secret() *cobra.Command {
   token    opens the API`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			made, err := gateway.NewSecret(kind)
+			made, err := offline.NewSecret(kind)
 			if err != nil {
 				return &exit{exitUsage, err}
 			}

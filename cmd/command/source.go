@@ -11,7 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/surveygate/surveygate/gateway"
+	"github.com/surveygate/surveygate/gateway/client"
+	"github.com/surveygate/surveygate/gateway/offline"
 )
 
 func (g *globals) source() *cobra.Command {
@@ -45,12 +46,12 @@ func (g *globals) source() *cobra.Command {
 }
 
 func (g *globals) listSources(cmd *cobra.Command, showSecrets bool) error {
-	client, err := g.dial()
+	gw, err := g.dial()
 	if err != nil {
 		return err
 	}
-	defer client.Close()
-	all, err := client.Sources(cmd.Context(), showSecrets)
+	defer gw.Close()
+	all, err := gw.Sources(cmd.Context(), showSecrets)
 	if err != nil {
 		return err
 	}
@@ -82,19 +83,19 @@ func (g *globals) rejected(cmd *cobra.Command, name string, limit int) error {
 	if limit < 1 {
 		return &exit{exitUsage, fmt.Errorf("--limit %d: at least 1", limit)}
 	}
-	client, err := g.dial()
+	gw, err := g.dial()
 	if err != nil {
 		return err
 	}
-	defer client.Close()
-	all, missed, err := client.Rejected(cmd.Context(), name)
+	defer gw.Close()
+	all, missed, err := gw.Rejected(cmd.Context(), name)
 	if err != nil {
 		return err
 	}
 	shown := all[:min(limit, len(all))]
 	if g.json {
 		if shown == nil {
-			shown = []gateway.RejectedRequest{}
+			shown = []client.RejectedRequest{}
 		}
 		return g.print(shown)
 	}
@@ -118,7 +119,7 @@ func (g *globals) rejected(cmd *cobra.Command, name string, limit int) error {
 	return nil
 }
 
-func (g *globals) showRejected(r *gateway.RejectedRequest) {
+func (g *globals) showRejected(r *client.RejectedRequest) {
 	g.printf("%s  %d  %s\n", r.At.Format(time.RFC3339), r.Status, r.Reason)
 	if r.Detail != "" {
 		g.printf("  why: %s\n", r.Detail)
@@ -128,7 +129,7 @@ func (g *globals) showRejected(r *gateway.RejectedRequest) {
 }
 
 // showChecks prints what was asked of a request and how it stood to it.
-func (g *globals) showChecks(checks []gateway.SourceCheck, indent string) {
+func (g *globals) showChecks(checks []offline.SourceCheck, indent string) {
 	for _, c := range checks {
 		outcome := "failed: " + c.Reason
 		switch {
@@ -150,7 +151,7 @@ func (g *globals) showChecks(checks []gateway.SourceCheck, indent string) {
 // maxShown is what a person sees of one body.
 const maxShown = 4096
 
-func (g *globals) showRequest(r *gateway.KeptRequest) {
+func (g *globals) showRequest(r *client.KeptRequest) {
 	g.printf("  %s %s", r.Method, r.Path)
 	if r.Remote != "" {
 		g.printf("  from %s", r.Remote)
@@ -185,12 +186,12 @@ func (g *globals) showRequest(r *gateway.KeptRequest) {
 }
 
 func (g *globals) captured(cmd *cobra.Command, name, folder string) error {
-	client, err := g.dial()
+	gw, err := g.dial()
 	if err != nil {
 		return err
 	}
-	defer client.Close()
-	all, until, err := client.Captured(cmd.Context(), name)
+	defer gw.Close()
+	all, until, err := gw.Captured(cmd.Context(), name)
 	if err != nil {
 		return err
 	}
@@ -202,11 +203,11 @@ func (g *globals) captured(cmd *cobra.Command, name, folder string) error {
 	}
 	if g.json {
 		if all == nil {
-			all = []gateway.CapturedRequest{}
+			all = []client.CapturedRequest{}
 		}
 		return g.print(struct {
-			Data  []gateway.CapturedRequest `json:"data"`
-			Files []string                  `json:"files,omitempty"`
+			Data  []client.CapturedRequest `json:"data"`
+			Files []string                 `json:"files,omitempty"`
 		}{all, files})
 	}
 	for i := range all {
@@ -233,7 +234,7 @@ const headersSuffix = ".headers"
 
 // save writes each body into a folder, and beside it its headers but those that were hidden. It returns the bodies'
 // files, in the order of the requests.
-func save(all []gateway.CapturedRequest, name, folder string) ([]string, error) {
+func save(all []client.CapturedRequest, name, folder string) ([]string, error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, err
 	}

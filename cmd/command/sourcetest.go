@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/surveygate/surveygate/gateway"
+	"github.com/surveygate/surveygate/gateway/offline"
 )
 
 // testFlags are those of `source test`.
@@ -38,7 +38,7 @@ not and what was signed. Nothing runs, and nothing is sent or kept.`,
 			if err != nil {
 				return &exit{exitUsage, err}
 			}
-			tested, err := gateway.TestSource(*t)
+			tested, err := offline.TestSource(*t)
 			if err != nil {
 				return &exit{exitUsage, err}
 			}
@@ -64,12 +64,12 @@ not and what was signed. Nothing runs, and nothing is sent or kept.`,
 	return cmd
 }
 
-func (f *testFlags) request(profile, payload string) (*gateway.SourceTest, error) {
+func (f *testFlags) request(profile, payload string) (*offline.SourceTest, error) {
 	body, err := os.ReadFile(payload)
 	if err != nil {
 		return nil, err
 	}
-	t := &gateway.SourceTest{Profile: profile, Body: body, Header: http.Header{}, Query: url.Values{}, Secrets: f.secrets, Vars: map[string]string{}}
+	t := &offline.SourceTest{Profile: profile, Body: body, Header: http.Header{}, Query: url.Values{}, Secrets: f.secrets, Vars: map[string]string{}}
 	lines := f.headers
 	if f.headerFile != "" {
 		text, err := os.ReadFile(f.headerFile)
@@ -115,7 +115,7 @@ func (f *testFlags) request(profile, payload string) (*gateway.SourceTest, error
 	return t, nil
 }
 
-func (g *globals) showTested(t *gateway.SourceTested) error {
+func (g *globals) showTested(t *offline.SourceTested) error {
 	for i, ev := range t.Events {
 		var pretty bytes.Buffer
 		if err := json.Indent(&pretty, ev.Envelope, "", "  "); err != nil {

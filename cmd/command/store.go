@@ -5,7 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/surveygate/surveygate/gateway"
+	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/offline"
 )
 
 func (g *globals) store() *cobra.Command {
@@ -26,7 +27,7 @@ crash cut off, and is not noticed.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			dir := g.dataFolder(args)
-			c, err := gateway.CheckStore(dir)
+			c, err := offline.CheckStore(dir)
 			if err != nil {
 				return &exit{exitFailed, err}
 			}
@@ -58,5 +59,5 @@ func (g *globals) dataFolder(args []string) string {
 	case g.data != "":
 		return g.data
 	}
-	return gateway.DefaultData
+	return config.DefaultData
 }

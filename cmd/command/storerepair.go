@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/surveygate/surveygate/gateway"
+	"github.com/surveygate/surveygate/gateway/offline"
 )
 
 func (g *globals) storeRepair() *cobra.Command {
@@ -48,7 +48,7 @@ interrupted, run it again.`,
 					return &exit{exitFailed, errors.New("nothing was done: confirm with y, or give --yes")}
 				}
 			}
-			r, err := gateway.RepairStore(dir, force)
+			r, err := offline.RepairStore(dir, force)
 			if err != nil {
 				return &exit{exitFailed, err}
 			}
@@ -64,7 +64,7 @@ interrupted, run it again.`,
 	return cmd
 }
 
-func (g *globals) showRepair(r *gateway.StoreRepair) {
+func (g *globals) showRepair(r *offline.StoreRepair) {
 	for _, d := range r.Damage {
 		g.printf("damaged: %s\n", d)
 	}

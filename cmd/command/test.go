@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/surveygate/surveygate/gateway"
+	"github.com/surveygate/surveygate/gateway/offline"
 )
 
 func (g *globals) test() *cobra.Command {
@@ -18,7 +18,7 @@ func (g *globals) test() *cobra.Command {
 			if err := g.needConfig(); err != nil {
 				return err
 			}
-			results, err := gateway.Test(gateway.Options{Config: g.config})
+			results, err := offline.Test(offline.Options{Config: g.config})
 			if err != nil {
 				return &exit{exitUsage, err}
 			}
@@ -43,7 +43,7 @@ func (g *globals) test() *cobra.Command {
 	}
 }
 
-func (g *globals) printTests(results []gateway.TestResult, failed int) {
+func (g *globals) printTests(results []offline.TestResult, failed int) {
 	for _, r := range results {
 		if r.Passed {
 			continue

@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/surveygate/surveygate/cmd/command"
-	"github.com/surveygate/surveygate/gateway"
+	"github.com/surveygate/surveygate/gateway/offline"
 	"github.com/surveygate/surveygate/rules/event"
 )
 
@@ -51,7 +51,7 @@ func TestFields(t *testing.T) {
 		if narrow(platform, text); code != 0 || !strings.Contains(text, "\nnull, because this body does not say:\n") {
 			t.Errorf("%s: exit %d\n%s%s", platform, code, text, errs)
 		}
-		var of gateway.BodyFields
+		var of offline.BodyFields
 		if out, errs, code := fields(t, platform, file, "--json"); code != 0 || json.Unmarshal([]byte(out), &of) != nil || of.Profile != platform || len(of.Events) == 0 {
 			t.Errorf("%s: exit %d\n%s%s", platform, code, out, errs)
 		}
@@ -87,7 +87,7 @@ func TestFieldsOfABody(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, errs, code := fields(t, "pollqr", body, "--json", "--config", config)
-	var of gateway.BodyFields
+	var of offline.BodyFields
 	if err := json.Unmarshal([]byte(out), &of); err != nil || code != 0 {
 		t.Fatalf("exit %d, %v\n%s%s", code, err, out, errs)
 	}
@@ -146,7 +146,7 @@ func TestFieldsAreNamesOfTheLanguage(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, errs, code := fields(t, "typeform", body, "--json")
-	var of gateway.BodyFields
+	var of offline.BodyFields
 	if err := json.Unmarshal([]byte(out), &of); err != nil || code != 0 {
 		t.Fatalf("exit %d, %v\n%s%s", code, err, out, errs)
 	}
@@ -185,7 +185,7 @@ func TestRulesPageWarnings(t *testing.T) {
 			strings.Trim(cells[1], " `")+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		report, err := gateway.Check(gateway.Options{Config: file}, "")
+		report, err := offline.Check(offline.Options{Config: file}, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -213,7 +213,7 @@ func TestRulesPageYAML(t *testing.T) {
 				"rules:\n  - name: r\n    send: [alarms]\n    when: "+when+"\n"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			_, err := gateway.Check(gateway.Options{Config: file}, "")
+			_, err := offline.Check(offline.Options{Config: file}, "")
 			if want := plain || when != condition && !strings.Contains(condition, "''"); (err == nil) != want {
 				t.Errorf("%s: %v", when, err)
 			}

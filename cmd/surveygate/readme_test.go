@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/surveygate/surveygate/gateway"
+	"github.com/surveygate/surveygate/gateway/offline"
 )
 
 // block is a fenced block of a page.
@@ -87,7 +87,7 @@ func TestReadmeYAML(t *testing.T) {
 				}
 				return v, ok
 			}
-			if _, err := gateway.Check(gateway.Options{Config: file, Env: lookup}, ""); err != nil {
+			if _, err := offline.Check(offline.Options{Config: file, Env: lookup}, ""); err != nil {
 				t.Errorf("%s:%d: the block does not load:\n%v", path, b.line, err)
 			}
 		}

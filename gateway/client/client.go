@@ -1,0 +1,177 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/internal/socket"
+)
+
+// Client speaks to a running gateway, over its socket or over HTTP. Make it with Dial.
+type Client struct {
+	http   *http.Client
+	base   string
+	where  string
+	token  connectors.Secret
+	tenant string
+}
+
+// Options say which gateway. Server and Token together, or Data alone.
+type Options struct {
+	// Data is the gateway's data folder, in which its socket is.
+	Data string
+	// Server is a URL such as https://surveys.example.com.
+	Server string
+	Token  connectors.Secret
+	// Tenant is whose; empty is the token's own, or default over the socket.
+	Tenant string
+}
+
+// Dial makes a client. Nothing is sent yet.
+func Dial(o Options) (*Client, error) {
+	if o.Server != "" {
+		u, err := url.Parse(o.Server)
+		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+			return nil, fmt.Errorf("--server %q is no URL such as https://surveys.example.com", o.Server)
+		}
+		if err := connectors.CheckPort(u.Port()); err != nil {
+			return nil, fmt.Errorf("--server %s: %w", o.Server, err)
+		}
+		if o.Token.IsZero() {
+			return nil, errors.New("--server needs --token, or SURVEYGATE_TOKEN")
+		}
+		return &Client{
+			http: &http.Client{Timeout: time.Minute}, base: strings.TrimSuffix(o.Server, "/"),
+			where: o.Server, token: o.Token, tenant: o.Tenant,
+		}, nil
+	}
+	dialer := &net.Dialer{Timeout: 5 * time.Second}
+	transport := &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return socket.Dial(ctx, dialer, o.Data)
+		},
+	}
+	return &Client{
+		http: &http.Client{Timeout: time.Minute, Transport: transport}, base: "http://surveygate",
+		where: filepath.Join(o.Data, socket.Name), tenant: o.Tenant,
+	}, nil
+}
+
+// APIError is a refusal by the gateway.
+type APIError struct {
+	Status    int      `json:"status"`
+	Detail    []Detail `json:"detail"`
+	RequestID string   `json:"request_id"`
+}
+
+// Detail is one thing that was wrong.
+type Detail struct {
+	Msg  string   `json:"msg"`
+	Type string   `json:"type"`
+	Loc  []string `json:"loc,omitempty"`
+}
+
+func (e *APIError) Error() string {
+	var parts []string
+	for _, d := range e.Detail {
+		if len(d.Loc) == 1 && d.Type == "validation_error" && !strings.Contains(d.Msg, "`"+d.Loc[0]+"`") {
+			d.Msg = d.Loc[0] + ": " + d.Msg
+		}
+		parts = append(parts, d.Msg)
+	}
+	if len(parts) == 0 {
+		parts = append(parts, http.StatusText(e.Status))
+	}
+	return fmt.Sprintf("%s (%d)", strings.Join(parts, "; "), e.Status)
+}
+
+// ErrNotRunning is when no gateway answers where one was looked for.
+var ErrNotRunning = errors.New("no gateway is running there")
+
+// Call is one request of a client.
+type Call struct {
+	Method, Path string
+	Query        url.Values
+	// Body is sent as ContentType.
+	Body        []byte
+	ContentType string
+	// Into takes the answer: *[]byte as it is, anything else decoded; nil drops it.
+	Into any
+}
+
+// Do makes one request. An answer of 400 and more is an *APIError, and still goes into Into where it is of its form.
+func (c *Client) Do(ctx context.Context, call Call) error {
+	query := url.Values{}
+	maps.Copy(query, call.Query)
+	if c.tenant != "" {
+		query.Set("tenant", c.tenant)
+	}
+	target := c.base + call.Path
+	if len(query) > 0 {
+		target += "?" + query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, call.Method, target, bytes.NewReader(call.Body))
+	if err != nil {
+		return err
+	}
+	if call.ContentType != "" {
+		req.Header.Set("Content-Type", call.ContentType)
+	}
+	if !c.token.IsZero() {
+		req.Header.Set("Authorization", "Bearer "+c.token.Expose())
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+			return fmt.Errorf("%w: %s (start one with `surveygate run`, or name its folder with --data)", ErrNotRunning, c.where)
+		}
+		if _, unreached := errors.AsType[*net.OpError](err); !unreached && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			return fmt.Errorf("%s: the gateway there gave no answer within %s", c.where, c.http.Timeout)
+		}
+		return fmt.Errorf("%s: %w", c.where, err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(res.Body, 64<<20))
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.where, err)
+	}
+	if res.StatusCode >= 400 {
+		refusal := &APIError{}
+		if json.Unmarshal(text, refusal) != nil || len(refusal.Detail) == 0 {
+			if call.Into != nil && json.Unmarshal(text, call.Into) == nil {
+				return &APIError{Status: res.StatusCode}
+			}
+			refusal.Detail = []Detail{{Msg: strings.TrimSpace(string(text))}}
+		}
+		refusal.Status = res.StatusCode
+		return refusal
+	}
+	if call.Into == nil {
+		return nil
+	}
+	if raw, ok := call.Into.(*[]byte); ok {
+		*raw = text
+		return nil
+	}
+	if err := json.Unmarshal(text, call.Into); err != nil {
+		return fmt.Errorf("%s: the answer is not what this version understands: %w", c.where, err)
+	}
+	return nil
+}
+
+// Close lets go of connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }

@@ -1,0 +1,30 @@
+package client
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/socket"
+)
+
+// A gateway that hangs is said in words, and is not one that does not run.
+func TestClientOfAGatewayThatHangs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	l, err := socket.Listen(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() }) // it takes no connection: they wait in its queue
+	client, err := Dial(Options{Data: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	client.http.Timeout = 50 * time.Millisecond
+	_, err = client.Deliveries(t.Context(), nil)
+	if err == nil || !strings.HasSuffix(err.Error(), socket.Name+": the gateway there gave no answer within 50ms") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,75 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/state/embedded"
+	"github.com/surveygate/surveygate/gateway/internal/state/redis"
+)
+
+const (
+	// awaitRedis is how long a start waits for a Redis that does not answer: containers start in any order.
+	awaitRedis = time.Minute
+	// askRedisEvery is the longest wait between two tries.
+	askRedisEvery = 5 * time.Second
+)
+
+// noteName is the file in the data folder that says which store in Redis the gateway used last.
+const noteName = "redis-store.json"
+
+// openStore opens the engine that the configuration names.
+func (g *running) openStore(ctx context.Context, c *config.Config) (state.Store, error) {
+	if c.Engine() == config.EngineEmbedded {
+		return embedded.Open(embedded.Options{Dir: filepath.Join(g.data, "store"), Clock: g.clock, Logger: g.traffic, Grouped: g.grouped, Files: g.descriptors.store})
+	}
+	// The embedded store locks the folder; here only the socket lives in it.
+	if err := os.MkdirAll(g.data, 0o700); err != nil {
+		return nil, fmt.Errorf("folder of the control socket: %w", err)
+	}
+	host, _ := os.Hostname()
+	var store state.Store
+	err := g.await(ctx, func() (err error) {
+		store, err = redis.Open(redis.Options{
+			URL: c.Redis.URL.Expose(), Prefix: c.Redis.Prefix, Holder: host, Clock: g.clock, Logger: g.traffic, Grouped: g.grouped,
+			Note: filepath.Join(g.data, noteName),
+		})
+		return err
+	})
+	return store, err
+}
+
+// folderProblems are what is wrong with the data folder: who may write there may put a control socket of his own in the
+// place of ours, or other data.
+func (g *running) folderProblems() []string {
+	if !isOpen(g.data) {
+		return nil
+	}
+	return []string{fmt.Sprintf("others than the gateway's user may write to %s, and so change or take over what is kept: chmod 700 %s, as the gateway's user", g.data, g.data)}
+}
+
+// await does a step of the start, and does it again where Redis is not there yet, or just now. What waiting cannot mend is
+// said at once.
+func (g *running) await(ctx context.Context, do func() error) error {
+	began := g.clock.Now()
+	for wait := time.Second; ; wait = min(2*wait, askRedisEvery) {
+		err := do()
+		if err == nil || !errors.Is(err, state.ErrUnavailable) {
+			return err
+		}
+		took := g.clock.Now().Sub(began)
+		if took >= awaitRedis {
+			return fmt.Errorf("redis did not answer for %s: %w", awaitRedis, err)
+		}
+		g.log.Warn("Redis does not answer yet, it is asked again", "took", took.Round(time.Second), "err", err)
+		if !g.pause(ctx, wait) {
+			return fmt.Errorf("stopped while waiting for Redis: %w", err)
+		}
+	}
+}

@@ -1,0 +1,67 @@
+package offline
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+
+	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
+	"github.com/surveygate/surveygate/gateway/internal/explain"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// Explanation is everything that is known of one event's way; Text prints it for a person.
+type Explanation = explain.Explanation
+
+// Explain says what a configuration would do with a body that is stored nowhere: an event as a person writes it, or,
+// with a source, that source's platform's own. Variables of the environment need not be set.
+func Explain(o Options, tenant, source string, body []byte) ([]*Explanation, error) {
+	c, err := o.load(true)
+	if err != nil {
+		return nil, err
+	}
+	tenant = cmp.Or(tenant, config.DefaultTenant)
+	events, err := eventsOf(c, tenant, source, body)
+	if err != nil {
+		return nil, err
+	}
+	plan := decide.New(c)
+	all := make([]*Explanation, len(events))
+	for i, ev := range events {
+		all[i] = explain.Dry(plan, ev, ev.Received)
+	}
+	return all, nil
+}
+
+func eventsOf(c *config.Config, tenant, source string, body []byte) ([]*event.Event, error) {
+	now := clock.System().Now().UTC()
+	if source == "" {
+		ev, err := event.ParseOne(body, event.Defaults{Tenant: tenant, Source: "api", Received: now, Verified: "token"})
+		if err != nil {
+			return nil, err
+		}
+		return []*event.Event{ev}, nil
+	}
+	for _, s := range c.Sources {
+		if s.Name == source && s.Tenant == tenant {
+			return normalise(s.Receiver, body, now)
+		}
+	}
+	fault := fmt.Sprintf("tenant %s has no source `%s`", tenant, source)
+	if near := event.Nearest(source, namesOf(c, tenant)); near != "" {
+		fault += "; did you mean `" + near + "`?"
+	}
+	return nil, errors.New(fault)
+}
+
+func namesOf(c *config.Config, tenant string) []string {
+	var names []string
+	for _, s := range c.Sources {
+		if s.Tenant == tenant {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,77 @@
+package offline
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestInline plays inline tests as `surveygate test` does: of rules of every tenant, and with bodies beside the file.
+func TestInline(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	body, err := Sample("pollqr")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"surveygate.yaml": `
+tenant: acme
+sources: {pollqr: {profile: pollqr, secrets: ["${UNSET}"]}}
+connections: {chat: {slack: {webhook: "${ALSO_UNSET}"}}}
+rules:
+  - name: own
+    when: source == "pollqr"
+    send: [chat]
+    tests:
+      - {given: {source: pollqr, file: bodies/one.json}, expect: [chat]}
+      - {given: {source: pollqr, file: bodies/none.json}, expect: [chat]}
+`,
+		"everybody.yaml": `
+rules:
+  - name: everybody
+    tenant: "*"
+    when: tenant == "acme"
+    send: [chat]
+    tests:
+      - {given: {source: pollqr, file: bodies/one.json}, expect: [chat]}
+`,
+		"aaa.yaml": `
+tenant: aaa
+connections: {chat: {slack: {webhook: "${ALSO_UNSET}"}}}
+rules:
+  - name: wrong
+    when: nps_score <= 6
+    send: [chat]
+    tests:
+      - {given: {nps_score: 9}, expect: [chat]}
+      - {given: {nps_score: 6}, expect: [chat]}
+`,
+		"bodies/one.json": string(body),
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	results, err := Test(Options{Config: dir, Env: func(string) (string, bool) { return "", false }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string][]bool{}
+	for _, r := range results {
+		got[r.Rule] = append(got[r.Rule], r.Passed)
+		if !r.Passed && len(r.Why) == 0 {
+			t.Errorf("%s: no word of why", r.Rule)
+		}
+	}
+	want := map[string][]bool{"own": {true, false}, "everybody": {true}, "wrong": {false, true}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s\n%+v", diff, results)
+	}
+}

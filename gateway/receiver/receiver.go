@@ -1,0 +1,122 @@
+// Package receiver is a small HTTP server that takes webhooks as a customer's would, for trying things out.
+package receiver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/signature"
+)
+
+// Receiver is a small HTTP server that takes webhooks as a customer's would: it verifies signatures and says what came.
+type Receiver struct {
+	server   *http.Server
+	listener net.Listener
+	served   chan error
+}
+
+// Options say how it listens and what it believes.
+type Options struct {
+	// Listen is host:port; port 0 takes a free one.
+	Listen string
+	// Style is the name of a signature style, and Secrets what it is checked with. `none` checks nothing.
+	Style   string
+	Secrets []string
+	// Answer decides the status for a request that was received; nil is 200 for good signatures and 401 for others.
+	Answer func(Received) int
+	// Body is what it answers with; nil is nothing.
+	Body func(Received) string
+	// Heard is called with every request, after it was answered.
+	Heard func(Received)
+}
+
+// Received is one request that came in.
+type Received struct {
+	At     time.Time   `json:"at"`
+	Method string      `json:"method"`
+	Path   string      `json:"path"`
+	Header http.Header `json:"header"`
+	Body   []byte      `json:"body"`
+	// ID is the webhook-id: the same on every attempt of one delivery.
+	ID string `json:"id,omitempty"`
+	// Good says that the signature is right; Fault why not.
+	Good  bool   `json:"signature_ok"`
+	Fault string `json:"fault,omitempty"`
+	// Status is what it was answered.
+	Status int `json:"status"`
+}
+
+// maxReceived bounds a request body.
+const maxReceived = 2 << 20
+
+// Listen starts a receiver.
+func Listen(ctx context.Context, o Options) (*Receiver, error) {
+	var style connectors.Signature
+	if err := style.UnmarshalText([]byte(o.Style)); err != nil {
+		return nil, err
+	}
+	secrets := make([]connectors.Secret, len(o.Secrets))
+	for i, s := range o.Secrets {
+		secrets[i] = connectors.NewSecret(s)
+	}
+	if len(secrets) == 0 && o.Style != "none" && o.Style != "chattosurvey" {
+		return nil, fmt.Errorf("signature %s cannot be checked without a secret; `none` checks nothing", o.Style)
+	}
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", o.Listen)
+	if err != nil {
+		return nil, err
+	}
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxReceived))
+		if err != nil {
+			http.Error(w, "too large", http.StatusRequestEntityTooLarge)
+			return
+		}
+		got := Received{
+			At: clock.System().Now(), Method: r.Method, Path: r.URL.Path, Header: r.Header, Body: body,
+			ID: r.Header.Get("webhook-id"), Good: true, Status: http.StatusOK,
+		}
+		if err := signature.Verify(style, secrets, r.Header.Get, body, got.At); err != nil {
+			got.Good, got.Fault, got.Status = false, err.Error(), http.StatusUnauthorized
+			if refused, ok := errors.AsType[*signature.Refused](err); ok {
+				got.Fault = refused.Reason
+			}
+		}
+		if o.Answer != nil {
+			got.Status = o.Answer(got)
+		}
+		w.WriteHeader(got.Status)
+		if o.Body != nil {
+			_, _ = io.WriteString(w, o.Body(got))
+		}
+		if o.Heard != nil {
+			o.Heard(got)
+		}
+	})
+	r := &Receiver{
+		server:   &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 75 * time.Second, MaxHeaderBytes: 64 << 10},
+		listener: listener, served: make(chan error, 1),
+	}
+	go func() { r.served <- r.server.Serve(listener) }()
+	return r, nil
+}
+
+// URL is where it listens, without a path.
+func (r *Receiver) URL() string { return "http://" + r.listener.Addr().String() }
+
+// Close stops it.
+func (r *Receiver) Close() error {
+	err := r.server.Close()
+	if served := <-r.served; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
+	return err
+}
