@@ -1,3 +1,4 @@
+// Package client calls the API of a running gateway, over its control socket or over HTTP, as the commands do.
 package client
 
 import (
