@@ -52,7 +52,7 @@ func TestDrainEnds(t *testing.T) {
 	p.exits(0)
 }
 
-// Clients that send nothing, or do not come to an end, hold nothing up: what is held is handed over before they are
+// Clients that send nothing, or do not come to an end, delay nothing: deliveries stop before they are
 // closed, and the exit code says that all went well.
 func TestStopAmongSlowClients(t *testing.T) {
 	t.Parallel()
@@ -81,8 +81,8 @@ func TestStopAmongSlowClients(t *testing.T) {
 	if !strings.Contains(string(text), "503") {
 		t.Errorf("half a request is answered %q", text)
 	}
-	if !strings.Contains(p.said(), "what was held is handed over") {
-		t.Errorf("the clients were closed before what is held was handed over:\n%s", p.said())
+	if !strings.Contains(p.said(), "deliveries have stopped") {
+		t.Errorf("the clients were closed before deliveries stopped:\n%s", p.said())
 	}
 	p.exits(0)
 }

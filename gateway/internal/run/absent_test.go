@@ -83,7 +83,7 @@ func TestHalfAFile(t *testing.T) {
 		half func(whole string) string
 		says string
 	}{
-		"beginning":             {func(whole string) string { return whole[:strings.Index(whole, "rules:")] }, "takes away much"},
+		"beginning":             {func(whole string) string { return whole[:strings.Index(whole, "rules:")] }, "removes much"},
 		"beginning with faults": {func(whole string) string { return whole[:strings.Index(whole, "when:")] }, "is refused"},
 		"missing":               {nil, "is refused"},
 	} {

@@ -7,10 +7,10 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/web"
 )
 
-// descriptors is how many file descriptors each part of the process may use, so that none of them takes what another
-// needs: a store that cannot open a file is broken, and a port that accepts nothing is deaf.
+// descriptors is how many file descriptors each part of the process may use, so that no part takes what another needs: a
+// store that cannot open a file breaks, and a port without descriptors accepts no connection.
 type descriptors struct {
-	limit    int // what the process may open
+	limit    int // of the process
 	store    int // files of the embedded store, or connections to Redis
 	outgoing int // connections to destinations
 	incoming int // connections to the port
@@ -18,21 +18,21 @@ type descriptors struct {
 }
 
 const (
-	// leastDescriptors is what a gateway needs to work at all.
+	// leastDescriptors is the smallest limit that a gateway can work with.
 	leastDescriptors = 128
-	// mostDescriptors is more than any part makes use of.
+	// mostDescriptors is more than all parts together use.
 	mostDescriptors = 1 << 20
 	// baseDescriptors are for everything else: the standard streams, listeners, logs, files of the configuration, streams.
 	baseDescriptors = 32
-	// leastStoreFiles is what Pebble opens whatever it is told, mostStoreFiles what it makes use of.
+	// leastStoreFiles is what Pebble opens whatever its settings are, mostStoreFiles the most that it uses.
 	leastStoreFiles = 74
 	mostStoreFiles  = 512
 	mostOutgoing    = 4096
-	// fewConnections is from where on operators are warned that there is room for few.
+	// fewConnections is the number of connections below which operators are warned.
 	fewConnections = 1000
 )
 
-// share divides what the process may open.
+// share divides the limit of the process among its parts.
 func share(limit int) (descriptors, error) {
 	d := descriptors{limit: limit, store: min(max(limit/4, leastStoreFiles), mostStoreFiles)}
 	if limit < leastDescriptors {
@@ -46,18 +46,18 @@ func share(limit int) (descriptors, error) {
 	return d, nil
 }
 
-// Problems warn of a limit that leaves room for few connections.
+// Problems warns of a limit that leaves few connections.
 func (d descriptors) Problems() []string {
 	if d.incoming >= fewConnections {
 		return nil
 	}
-	return []string{fmt.Sprintf("there is room for %d connections to the port and %d to destinations, because the process may have %d file descriptors: raise the limit (`ulimit -n`, LimitNOFILE of systemd, --ulimit nofile of Docker)", d.incoming, d.outgoing, d.limit)}
+	return []string{fmt.Sprintf("at most %d connections to the port and %d to destinations are possible, because the process may have %d file descriptors: raise the limit (`ulimit -n`, LimitNOFILE of systemd, --ulimit nofile of Docker)", d.incoming, d.outgoing, d.limit)}
 }
 
-// maxBodies is how many bytes of request bodies may be held at once: less where the process is to have little memory.
+// maxBodies bounds the bytes of request bodies in memory: an eighth of GOMEMLIMIT, within the bounds.
 func maxBodies() int64 {
 	return max(min(debug.SetMemoryLimit(-1)/8, web.MaxBodies), leastBodies)
 }
 
-// leastBodies has room for one body of the largest kind, and its smaller copy.
+// leastBodies fits one body of the largest permitted size, and its smaller copy.
 const leastBodies = 16 << 20

@@ -10,13 +10,13 @@ import (
 	"github.com/surveygate/surveygate/rules"
 )
 
-// kinds are what a configuration consists of, in the order in which a difference tells them.
+// kinds are the kinds of entities of a configuration, in the order in which a difference lists them.
 var kinds = []string{"source", "connection", "webhook", "rule", "token"}
 
-// entity is one thing that a configuration has.
+// entity is one source, connection, webhook, rule or token.
 type entity struct{ kind, tenant, name string }
 
-// entities are all things that a configuration has, each with a number that changes with it.
+// entities maps all entities of a configuration to a checksum of their settings.
 func entities(c *config.Config) map[entity]uint64 {
 	all := map[entity]uint64{}
 	add := func(kind string, i config.Item) { all[entity{kind, i.Tenant, i.Name}] = i.Sum }
@@ -45,7 +45,7 @@ func entities(c *config.Config) map[entity]uint64 {
 type difference struct {
 	added, removed, changed map[string]int // by kind
 	before                  map[string]int // how many there were, by kind
-	names                   []string       // of what is removed, in order
+	removedNames            []string       // in order
 	emptied                 []string       // tenants that lose everything
 }
 
@@ -67,7 +67,7 @@ func differ(before, after *config.Config) difference {
 		had[e.tenant] = true
 		if _, ok := now[e]; !ok {
 			d.removed[e.kind]++
-			d.names = append(d.names, e.kind+" "+owned(e.tenant, e.name))
+			d.removedNames = append(d.removedNames, e.kind+" "+qualified(e.tenant, e.name))
 		}
 	}
 	for tenant := range maps.Keys(had) {
@@ -75,30 +75,31 @@ func differ(before, after *config.Config) difference {
 			d.emptied = append(d.emptied, tenant)
 		}
 	}
-	slices.Sort(d.names)
+	slices.Sort(d.removedNames)
 	slices.Sort(d.emptied)
 	return d
 }
 
-func owned(tenant, name string) string {
+// qualified is a name with its tenant, unless that is the default one.
+func qualified(tenant, name string) string {
 	if tenant == config.DefaultTenant {
 		return name
 	}
 	return tenant + "/" + name
 }
 
-// drastic says why a difference is more likely a file that was emptied, or is half written, than what somebody wants: more
-// than a third of one kind goes, or everything of a tenant. One of two may go, and the only one may get another name: small
-// files are edited like that.
+// drastic describes what a difference removes if that looks like an empty or half-written file: more than a third of one
+// kind, or everything of a tenant. Otherwise it returns "". Removing one of two is not drastic, nor is renaming the only
+// one: small files are edited like that.
 func (d difference) drastic() string {
-	var why []string
+	var parts []string
 	for _, kind := range kinds {
 		removed, before := d.removed[kind], d.before[kind]
 		if removed*3 > before && (removed > 1 || removed == before && d.added[kind] == 0) {
-			why = append(why, fmt.Sprintf("%d of %d %s", removed, before, plural(before, kind)))
+			parts = append(parts, fmt.Sprintf("%d of %d %s", removed, before, plural(before, kind)))
 		}
 	}
-	text := strings.Join(why, ", ")
+	text := strings.Join(parts, ", ")
 	if len(d.emptied) > 0 {
 		if text != "" {
 			text += ", and "
@@ -108,7 +109,8 @@ func (d difference) drastic() string {
 	return text
 }
 
-// String is the difference as `+1 rule, ~2 sources, -1 webhook`; where all of them are as they were, it says so, as other settings, profiles or tests may differ.
+// String is the difference as `+1 rule, ~2 sources, -1 webhook`. Where no entity differs it says so: other settings, profiles
+// or tests may.
 func (d difference) String() string {
 	var parts []string
 	for _, kind := range kinds {
@@ -134,13 +136,13 @@ func plural(n int, kind string) string {
 	return kind + "s"
 }
 
-// mostNames is how many names a line of the log tells.
-const mostNames = 10
+// maxNames is how many names one line of the log lists.
+const maxNames = 10
 
-// few are names in one text, the first of them where they are many.
+// few joins names, and replaces those beyond maxNames by their count.
 func few(names []string) string {
-	if len(names) <= mostNames {
+	if len(names) <= maxNames {
 		return strings.Join(names, ", ")
 	}
-	return fmt.Sprintf("%s and %d more", strings.Join(names[:mostNames], ", "), len(names)-mostNames)
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:maxNames], ", "), len(names)-maxNames)
 }

@@ -2,5 +2,5 @@
 
 package run
 
-// isOpen is not known here.
+// isOpen cannot tell on this system.
 func isOpen(string) bool { return false }

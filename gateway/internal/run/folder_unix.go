@@ -7,8 +7,7 @@ import (
 	"syscall"
 )
 
-// isOpen says that others than its owner may write to a folder, or that somebody else owns it, whose permissions are then
-// his to change.
+// isOpen reports whether users other than the process's may write to a folder, or change its permissions as its owner.
 func isOpen(folder string) bool {
 	info, err := os.Stat(folder)
 	if err != nil {

@@ -169,7 +169,7 @@ func TestReloadLetsGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := errors.Join(g.close(), g.public.Close(), g.control.Close()); err != nil {
+		if err := g.life.stop(t.Context()); err != nil {
 			t.Error(err)
 		}
 	}()

@@ -24,7 +24,7 @@ func TestNewest(t *testing.T) {
 	a, b := &newest{store: store, clock: manual}, &newest{store: store, clock: manual}
 	is := func(n *newest, generation string, want bool) {
 		t.Helper()
-		if got, err := n.look(t.Context(), generation); err != nil || got != want {
+		if got, err := n.is(t.Context(), generation); err != nil || got != want {
 			t.Errorf("%s is the newest: %t, want %t (%v)", generation, got, want, err)
 		}
 	}
@@ -42,11 +42,11 @@ func TestNewest(t *testing.T) {
 
 	// As long as somebody runs it, it stays the newest.
 	for range 20 {
-		manual.Advance(sayEvery)
-		if err := b.again(t.Context(), "new"); err != nil {
+		manual.Advance(announceEvery)
+		if err := b.announce(t.Context(), "new"); err != nil {
 			t.Fatal(err)
 		}
-		if err := a.again(t.Context(), "old"); err != nil {
+		if err := a.announce(t.Context(), "old"); err != nil {
 			t.Fatal(err)
 		}
 		is(a, "old", false)

@@ -143,7 +143,7 @@ func TestOutageIsLogged(t *testing.T) {
 		return strings.Contains(said.String(), "level=ERROR msg=\"the store cannot make events durable")
 	})
 	server.Again()
-	s.until("the log says that it is back", func() bool { return strings.Contains(said.String(), "level=INFO msg=\"the store is back\" after=") })
+	s.until("the log says that it is back", func() bool { return strings.Contains(said.String(), "level=INFO msg=\"the store works again\" after=") })
 	s.delivered(s.publish("low", 3))
 }
 
@@ -154,7 +154,7 @@ func TestAwait(t *testing.T) {
 	t.Run("gives up", func(t *testing.T) {
 		t.Parallel()
 		manual := clock.NewManual(time.Unix(1e9, 0))
-		g := &running{clock: manual, log: slog.New(slog.DiscardHandler)}
+		g := &gateway{clock: manual, log: slog.New(slog.DiscardHandler)}
 		ended := make(chan error, 1)
 		tries := 0
 		go func() {
@@ -163,7 +163,7 @@ func TestAwait(t *testing.T) {
 		for {
 			select {
 			case <-manual.Set():
-				manual.Advance(askRedisEvery)
+				manual.Advance(redisRetryMax)
 				continue
 			case err := <-ended:
 				if !errors.Is(err, state.ErrUnavailable) || !strings.Contains(err.Error(), "did not answer for 1m0s") {
@@ -178,7 +178,7 @@ func TestAwait(t *testing.T) {
 	})
 	t.Run("refused", func(t *testing.T) {
 		t.Parallel()
-		g := &running{clock: clock.System(), log: slog.New(slog.DiscardHandler)}
+		g := &gateway{clock: clock.System(), log: slog.New(slog.DiscardHandler)}
 		refused := errors.New("this Redis is version 6")
 		if err := g.await(t.Context(), func() error { return refused }); !errors.Is(err, refused) {
 			t.Errorf("said %v", err)
@@ -186,7 +186,7 @@ func TestAwait(t *testing.T) {
 	})
 	t.Run("stopped", func(t *testing.T) {
 		t.Parallel()
-		g := &running{clock: clock.System(), log: slog.New(slog.DiscardHandler)}
+		g := &gateway{clock: clock.System(), log: slog.New(slog.DiscardHandler)}
 		ctx, cancel := context.WithCancel(t.Context())
 		err := g.await(ctx, func() error { cancel(); return away })
 		if !errors.Is(err, state.ErrUnavailable) {

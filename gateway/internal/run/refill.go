@@ -8,25 +8,24 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// refillUntilDone puts what the gateway itself keeps into a store that was emptied. Where the store fails, it is tried
-// again.
-func (g *running) refillUntilDone(ctx context.Context) {
+// refillUntilDone writes what the gateway itself keeps into a store that was emptied. It tries again while the store fails.
+func (g *gateway) refillUntilDone(ctx context.Context) {
 	for {
 		err := g.refill(ctx)
 		if err == nil || ctx.Err() != nil {
 			return
 		}
-		g.log.Warn("cannot put into the emptied store what the gateway keeps there, it is tried again", "err", err)
-		if !g.pause(ctx, lookEvery) {
+		g.log.Warn("cannot write into the emptied store what the gateway keeps there; trying again", "err", err)
+		if !g.sleep(ctx, g.options.lookEvery) {
 			return
 		}
 	}
 }
 
-// refill keeps the running configuration, so that decisions can be explained, the key of fingerprints, so that pauses for
-// refused credentials compare, and what readiness remembers of sources. The first token cannot be kept again, as only its
-// hash is known: one replica makes another, all of them take it, and it is said.
-func (g *running) refill(ctx context.Context) error {
+// refill stores the running configuration, so that decisions can be explained; the key of fingerprints, so that credentials
+// compare with those that were refused; and the names of the sources. The first token cannot be stored again, as only its
+// hash is known: one replica makes a new one, all of them accept it, and it is shown.
+func (g *gateway) refill(ctx context.Context) error {
 	c := g.plan.Load().Config
 	if _, err := g.store.Put(ctx, systemTenant, kindGeneration, c.Generation, c.Kept, 0); err != nil && !errors.Is(err, state.ErrConflict) {
 		return err
@@ -37,15 +36,15 @@ func (g *running) refill(ctx context.Context) error {
 	if err := g.web.Remember(ctx); err != nil {
 		return err
 	}
-	if g.first == nil {
+	if g.firstToken == nil {
 		return nil
 	}
 	first, err := access.OpenFirst(ctx, g.store)
 	if err != nil {
 		return err
 	}
-	g.first = first.Replacing(g.first)
-	if err := g.access.Load(c.Tokens, g.first); err != nil {
+	g.firstToken = first.Replacing(g.firstToken)
+	if err := g.access.Load(c.Tokens, g.firstToken); err != nil {
 		return err
 	}
 	if first.Text != "" && len(c.Tokens) == 0 {

@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/config"
@@ -12,34 +13,55 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/web/api"
 )
 
-// unchangedFor is how long files that take away much must stay as they are until they are used.
+// unchangedFor is how long files that remove much must stay unchanged until they are used.
 const unchangedFor = 30 * time.Second
 
-// held is a configuration that takes away much, as a file does that is empty or half written: it waits until its files
-// stood unchanged for a while, or somebody insists.
-type held struct {
-	loaded  *config.Config
-	why     string // what it takes away
-	since   time.Time
-	signals int // SIGHUP came so often for it; the second insists
+// reloading is the state of reloads. Only requests and outdated are used by other goroutines than the one that reloads.
+type reloading struct {
+	requests chan reloadRequest
+	outdated atomic.Pointer[string] // why the changed configuration is not in use; nil and "" mean that it is
+
+	files    *files.Reader // reads the configuration, and notices changes of what it read
+	deferred *deferred     // a configuration that waits; nil is none
+	retry    bool          // the store failed at the last reload
+	forced   bool          // the last configuration may remove much
 }
 
-// ask is a reload that a person waits for.
-type ask struct {
+// deferred is a configuration that removes much, as a file does that is empty or half written. It waits until its files
+// stayed unchanged for a while, or somebody forces it.
+type deferred struct {
+	loaded  *config.Config
+	removes string
+	since   time.Time
+	signals int // how many SIGHUPs came for it; the second forces it
+}
+
+// reloadRequest is a reload that a caller of the API waits for.
+type reloadRequest struct {
 	force bool
 	done  chan<- api.Reloaded
 }
 
-// reloads reads the configuration again when it is told to, or when something that was read last time changed. One with
-// faults is refused as a whole.
-func (g *running) reloads(ctx context.Context) {
+// setOutdated records why the changed configuration is not in use; "" means that it is.
+func (r *reloading) setOutdated(why string) { r.outdated.Store(&why) }
+
+func (r *reloading) notInUse() string {
+	if why := r.outdated.Load(); why != nil {
+		return *why
+	}
+	return ""
+}
+
+// reloads reads the configuration again when somebody asks for it, or when a file that was read changed. A configuration
+// with faults is refused as a whole.
+func (g *gateway) reloads(ctx context.Context) {
 	var emptied <-chan struct{}
 	if e, ok := g.store.(state.Emptier); ok {
 		emptied = e.Emptied()
 	}
 	for {
-		c, stop := g.clock.After(lookEvery)
-		var asked *ask
+		c, stop := g.clock.After(g.options.lookEvery)
+		var request *reloadRequest
 		signalled := false
 		select {
 		case <-ctx.Done():
@@ -47,8 +69,8 @@ func (g *running) reloads(ctx context.Context) {
 			return
 		case <-g.options.Reload:
 			signalled = true
-		case a := <-g.asks:
-			asked = &a
+		case r := <-g.reloading.requests:
+			request = &r
 		case <-emptied:
 			stop()
 			g.refillUntilDone(ctx)
@@ -56,19 +78,19 @@ func (g *running) reloads(ctx context.Context) {
 		case <-c:
 		}
 		stop()
-		outcome := g.look(ctx, signalled || asked != nil, signalled, asked != nil && asked.force)
-		if asked != nil {
-			asked.done <- outcome
+		outcome := g.reloadIfNeeded(ctx, signalled || request != nil, signalled, request != nil && request.force)
+		if request != nil {
+			request.done <- outcome
 		}
 	}
 }
 
-// Reload is what the API asks for a person: the configuration is read again now, and what takes away much is used at once
-// where force says so.
-func (g *running) askReload(ctx context.Context, force bool) (api.Reloaded, error) {
+// requestReload reads the configuration now, for a caller of the API. With force, a configuration that removes much is used
+// at once.
+func (g *gateway) requestReload(ctx context.Context, force bool) (api.Reloaded, error) {
 	done := make(chan api.Reloaded, 1)
 	select {
-	case g.asks <- ask{force, done}:
+	case g.reloading.requests <- reloadRequest{force, done}:
 	case <-ctx.Done():
 		return api.Reloaded{}, ctx.Err()
 	}
@@ -80,40 +102,34 @@ func (g *running) askReload(ctx context.Context, force bool) (api.Reloaded, erro
 	}
 }
 
-// look reads the configuration again if it was asked for, if a file changed, or if the store failed at the last reload.
-func (g *running) look(ctx context.Context, asked, signalled, force bool) api.Reloaded {
-	changed := g.files.Changed()
+// reloadIfNeeded reads the configuration if somebody asked, if a file changed, or if the store failed at the last reload.
+func (g *gateway) reloadIfNeeded(ctx context.Context, asked, signalled, force bool) api.Reloaded {
+	r := &g.reloading
+	changed := r.files.Changed()
 	if changed != "" {
 		g.log.Info("a file of the configuration changed", "path", changed)
 	}
-	if g.held != nil && changed == "" && !g.again {
+	if r.deferred != nil && changed == "" && !r.retry {
 		if signalled {
-			g.held.signals++
+			r.deferred.signals++
 		}
-		if force || g.held.signals >= 2 || g.clock.Now().Sub(g.held.since) >= g.options.settle() {
-			g.insisted = true
-			return g.adopt(ctx, g.held.loaded)
+		if force || r.deferred.signals >= 2 || g.clock.Now().Sub(r.deferred.since) >= g.options.unchangedFor {
+			r.forced = true
+			return g.adopt(ctx, r.deferred.loaded)
 		}
 		return g.waiting()
 	}
-	if !asked && !g.again && changed == "" {
+	if !asked && !r.retry && changed == "" {
 		return api.Reloaded{}
 	}
 	return g.reload(ctx, signalled, force)
 }
 
-// settle is how long files that take away much must stand unchanged.
-func (o *Options) settle() time.Duration {
-	if o.unchangedFor > 0 {
-		return o.unchangedFor
-	}
-	return unchangedFor
-}
-
-// reload loads the configuration and uses it if it has no faults, and takes away no more than somebody can want.
-func (g *running) reload(ctx context.Context, signalled, force bool) api.Reloaded {
-	force = force || g.again && g.insisted // the store failed, and nobody has to insist twice
-	g.held, g.again, g.insisted = nil, false, force
+// reload reads the configuration and uses it, unless it has faults or removes much.
+func (g *gateway) reload(ctx context.Context, signalled, force bool) api.Reloaded {
+	r := &g.reloading
+	force = force || r.retry && r.forced // what the store refused need not be forced twice
+	r.deferred, r.retry, r.forced = nil, false, force
 	loaded, err := g.load()
 	if err != nil {
 		return g.refused(err)
@@ -122,58 +138,59 @@ func (g *running) reload(ctx context.Context, signalled, force bool) api.Reloade
 	if loaded.Redis != running.Redis {
 		return g.refused(errors.New("`redis` changed, which needs a restart"))
 	}
-	if why := differ(running, loaded).drastic(); why != "" && !force {
-		g.held = &held{loaded: loaded, why: why, since: g.clock.Now()}
+	if removes := differ(running, loaded).drastic(); removes != "" && !force {
+		r.deferred = &deferred{loaded: loaded, removes: removes, since: g.clock.Now()}
 		if signalled {
-			g.held.signals = 1
+			r.deferred.signals = 1
 		}
-		g.log.Warn("the new configuration takes away much, as a file does that is half written: it waits until its files stood unchanged for a while; `surveygate reload --force` or a second SIGHUP uses it now",
-			"removes", why, "names", few(differ(running, loaded).names), "for", g.options.settle())
+		g.log.Warn("the new configuration removes much, as a half-written file does: it waits until its files stay unchanged for a while; `surveygate reload --force` or a second SIGHUP uses it now",
+			"removes", removes, "names", few(differ(running, loaded).removedNames), "for", g.options.unchangedFor)
 		return g.waiting()
 	}
 	return g.adopt(ctx, loaded)
 }
 
-// waiting says that a configuration waits.
-func (g *running) waiting() api.Reloaded {
-	g.stale("it takes away " + g.held.why + ", and waits until its files stood unchanged for " + g.options.settle().String() +
+// waiting reports that a configuration waits.
+func (g *gateway) waiting() api.Reloaded {
+	r := &g.reloading
+	r.setOutdated("it removes " + r.deferred.removes + ", and waits until its files stay unchanged for " + g.options.unchangedFor.String() +
 		"; `surveygate reload --force` uses it now")
 	g.stats.Reloaded(false, true)
 	return api.Reloaded{
-		Status: api.ReloadWaits, Difference: differ(g.plan.Load().Config, g.held.loaded).String(),
-		Reason: "it takes away " + g.held.why + ": it is used once its files stood unchanged for " + g.options.settle().String() + ", or with --force",
+		Status: api.ReloadWaits, Difference: differ(g.plan.Load().Config, r.deferred.loaded).String(),
+		Reason: "it removes " + r.deferred.removes + ": it is used once its files stay unchanged for " + g.options.unchangedFor.String() + ", or with --force",
 	}
 }
 
-// adopt uses a configuration.
-func (g *running) adopt(ctx context.Context, loaded *config.Config) api.Reloaded {
-	g.held = nil
+// adopt makes a configuration the running one and tells every part.
+func (g *gateway) adopt(ctx context.Context, loaded *config.Config) api.Reloaded {
+	g.reloading.deferred = nil
 	before := g.plan.Load()
 	running := before.Config
 	difference := differ(running, loaded)
-	for what, differs := range map[string]bool{
+	for setting, differs := range map[string]bool{
 		"listen": loaded.Listen != running.Listen,
 		"data":   loaded.Data != running.Data,
 	} {
 		if differs {
-			g.log.Warn("a setting takes effect at the next start only", "setting", what)
+			g.log.Warn("a setting takes effect at the next start only", "setting", setting)
 		}
 	}
-	// First the policy: nothing may be sent with it by a configuration that came with a tighter one.
+	// The policy first: a configuration with a tighter policy must not send anything under the old one.
 	g.sender.SetPolicy(loaded.Outbound)
 	if err := g.use(ctx, loaded); err != nil {
 		g.sender.SetPolicy(running.Outbound)
-		g.again = true
-		g.stale("the store did not take it")
+		g.reloading.retry = true
+		g.reloading.setOutdated("the store did not take it")
 		g.stats.Reloaded(false, false)
 		g.log.Error("the new configuration cannot be used, the running one stays", "err", err)
 		return api.Reloaded{Status: api.ReloadRefused, Difference: difference.String(), Reason: "the store did not take it: " + err.Error()}
 	}
-	g.stale("")
+	g.reloading.setOutdated("")
 	g.stats.Reloaded(true, false)
 	g.log.Info("configuration loaded", "generation", loaded.Generation, "difference", difference.String())
-	if len(difference.names) > 0 {
-		g.log.Info("taken away by the configuration", "names", few(difference.names))
+	if len(difference.removedNames) > 0 {
+		g.log.Info("removed by the configuration", "names", few(difference.removedNames))
 	}
 	if err := g.loop.Reloaded(ctx); err != nil {
 		g.log.Warn("cannot look at holds after the reload", "err", err)
@@ -184,32 +201,32 @@ func (g *running) adopt(ctx context.Context, loaded *config.Config) api.Reloaded
 	if err := g.streams.Use(loaded); err != nil {
 		g.log.Error("a stream of the new configuration cannot be read", "err", err)
 	}
-	if len(loaded.Tokens) == 0 && g.first == nil {
+	if len(loaded.Tokens) == 0 && g.firstToken == nil {
 		g.log.Warn("the configuration has no tokens any more: until the next start the API is open over the socket only")
 	}
-	g.warnOfGone(ctx, before, g.plan.Load())
+	g.warnOfRemovedSteps(ctx, before, g.plan.Load())
 	return api.Reloaded{Status: api.ReloadLoaded, Difference: difference.String(), Generation: loaded.Generation}
 }
 
 // load reads the configuration and remembers the files it read, also when they have faults.
-func (g *running) load() (*config.Config, error) {
-	g.files = &files.Reader{}
+func (g *gateway) load() (*config.Config, error) {
+	g.reloading.files = &files.Reader{}
 	o := g.options
-	o.files = g.files
+	o.files = g.reloading.files
 	return o.load()
 }
 
-// refused says what is wrong with a new configuration: a line for each fault, as a line of a log is one.
-func (g *running) refused(err error) api.Reloaded {
+// refused reports what is wrong with a new configuration: one line of the log for each fault.
+func (g *gateway) refused(err error) api.Reloaded {
 	const message = "the new configuration is refused, the running one stays"
 	g.stats.Reloaded(false, false)
 	var faults document.Faults
 	if !errors.As(err, &faults) {
-		g.stale(err.Error())
+		g.reloading.setOutdated(err.Error())
 		g.log.Error(message, "err", err)
 		return api.Reloaded{Status: api.ReloadRefused, Reason: err.Error()}
 	}
-	g.stale("it has faults")
+	g.reloading.setOutdated("it has faults")
 	for _, f := range faults.Sorted() {
 		text := f.Message
 		if f.Remedy != "" {

@@ -58,7 +58,7 @@ func TestEmptiedFileWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.writeText("\n")
-	s.until("it waits", func() bool { return strings.Contains(said.String(), "takes away much") })
+	s.until("it waits", func() bool { return strings.Contains(said.String(), "removes much") })
 	if all := s.readyWarnings(); !strings.Contains(all, "1 of 1 webhook, 1 of 1 rule") || !strings.Contains(all, "surveygate reload --force") {
 		t.Errorf("readiness warns %q", all)
 	}
@@ -108,7 +108,7 @@ func TestEmptiedFileIsUsed(t *testing.T) {
 			s.options.Reload = signals
 			s.start()
 			s.writeText("\n")
-			s.until("it waits", func() bool { return strings.Contains(said.String(), "takes away much") })
+			s.until("it waits", func() bool { return strings.Contains(said.String(), "removes much") })
 			if insist != nil {
 				insist(s, signals)
 			}

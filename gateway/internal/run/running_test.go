@@ -26,7 +26,7 @@ func TestReloadIsWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := g.close(); err != nil {
+		if err := g.life.stop(t.Context()); err != nil {
 			t.Error(err)
 		}
 	}()
@@ -64,7 +64,7 @@ func TestChangedWhileStarting(t *testing.T) {
 	go func() { ended <- g.serve(ctx) }()
 	s.until("the change is seen", func() bool { return g.plan.Load() != before })
 	cancel()
-	if err := errors.Join(<-ended, g.close()); err != nil {
+	if err := errors.Join(<-ended, g.life.stop(t.Context())); err != nil {
 		t.Error(err)
 	}
 }
@@ -90,7 +90,7 @@ func TestStoreBreaks(t *testing.T) {
 	b := &breaking{Store: g.store, broken: make(chan struct{}), why: errors.New("the disk failed")}
 	g.store = b
 	ended := make(chan error, 1)
-	go func() { ended <- errors.Join(g.serve(t.Context()), g.close()) }()
+	go func() { ended <- errors.Join(g.serve(t.Context()), g.life.stop(t.Context())) }()
 	close(b.broken)
 	select {
 	case err := <-ended:
@@ -129,8 +129,5 @@ func TestLoopFails(t *testing.T) {
 		}
 	case <-time.After(2 * time.Minute):
 		t.Error("it goes on without its loop")
-	}
-	if err := g.close(); err != nil {
-		t.Error(err)
 	}
 }

@@ -218,7 +218,7 @@ func TestReloadIsTriedAgain(t *testing.T) {
 	store.may.Store(true)
 	s.until("the change is loaded", func() bool { return strings.Contains(said.String(), "configuration loaded") })
 	cancel()
-	if err := errors.Join(<-ended, g.close()); err != nil {
+	if err := errors.Join(<-ended, g.life.stop(t.Context())); err != nil {
 		t.Error(err)
 	}
 }

@@ -9,21 +9,21 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// emptyFormerTexts replaces the configuration texts that versions before the kept form stored: this version cannot read
-// them, and they may hold secrets in clear. A failure is logged; the next start tries again.
-func (g *running) emptyFormerTexts(ctx context.Context) {
-	emptied, err := emptyFormerTexts(ctx, g.store)
+// emptyOldTexts replaces the configuration texts that versions before the kept form stored: this version cannot read them,
+// and they may hold secrets in clear. A failure is logged; the next start tries again.
+func (g *gateway) emptyOldTexts(ctx context.Context) {
+	emptied, err := emptyOldTexts(ctx, g.store)
 	if err != nil && ctx.Err() == nil {
-		g.log.Warn("cannot empty the configurations that a former version kept; the next start tries again", "err", err)
+		g.log.Warn("cannot empty the configurations that an older version stored; the next start tries again", "err", err)
 	}
 	if emptied > 0 {
-		g.log.Info("configurations that a former version kept are emptied, as they may hold secrets", "count", emptied)
+		g.log.Info("configurations that an older version stored are emptied, as they may hold secrets", "count", emptied)
 	}
 }
 
-// emptyFormerTexts keeps the names: a former version that starts again then still finds that its configuration was seen,
-// and does not store its text once more.
-func emptyFormerTexts(ctx context.Context, store state.Settings) (int, error) {
+// emptyOldTexts keeps the names: an older version that starts again then still finds that its configuration was seen, and
+// does not store its text once more.
+func emptyOldTexts(ctx context.Context, store state.Settings) (int, error) {
 	all, err := store.List(ctx, systemTenant, kindGeneration)
 	if err != nil {
 		return 0, err

@@ -15,17 +15,17 @@ import (
 )
 
 const (
-	// awaitRedis is how long a start waits for a Redis that does not answer: containers start in any order.
-	awaitRedis = time.Minute
-	// askRedisEvery is the longest wait between two tries.
-	askRedisEvery = 5 * time.Second
+	// redisTimeout is how long a start waits for a Redis that does not answer: containers start in any order.
+	redisTimeout = time.Minute
+	// redisRetryMax is the longest wait between two tries.
+	redisRetryMax = 5 * time.Second
 )
 
-// noteName is the file in the data folder that says which store in Redis the gateway used last.
+// noteName is the file in the data folder that records which store in Redis the gateway used last.
 const noteName = "redis-store.json"
 
 // openStore opens the engine that the configuration names.
-func (g *running) openStore(ctx context.Context, c *config.Config) (state.Store, error) {
+func (g *gateway) openStore(ctx context.Context, c *config.Config) (state.Store, error) {
 	if c.Engine() == config.EngineEmbedded {
 		return embedded.Open(embedded.Options{Dir: filepath.Join(g.data, "store"), Clock: g.clock, Logger: g.traffic, Grouped: g.grouped, Files: g.descriptors.store})
 	}
@@ -45,30 +45,29 @@ func (g *running) openStore(ctx context.Context, c *config.Config) (state.Store,
 	return store, err
 }
 
-// folderProblems are what is wrong with the data folder: who may write there may put a control socket of his own in the
-// place of ours, or other data.
-func (g *running) folderProblems() []string {
+// folderProblems warns of a data folder that others may write to: they could replace the control socket or the data.
+func (g *gateway) folderProblems() []string {
 	if !isOpen(g.data) {
 		return nil
 	}
-	return []string{fmt.Sprintf("others than the gateway's user may write to %s, and so change or take over what is kept: chmod 700 %s, as the gateway's user", g.data, g.data)}
+	return []string{fmt.Sprintf("users other than the gateway's may write to %s, and so change or replace what is kept: run `chmod 700 %s` as the gateway's user", g.data, g.data)}
 }
 
-// await does a step of the start, and does it again where Redis is not there yet, or just now. What waiting cannot mend is
-// said at once.
-func (g *running) await(ctx context.Context, do func() error) error {
+// await does a step of the start. While Redis is unavailable it does the step again, with backoff, for up to redisTimeout. Any
+// other error is returned at once.
+func (g *gateway) await(ctx context.Context, do func() error) error {
 	began := g.clock.Now()
-	for wait := time.Second; ; wait = min(2*wait, askRedisEvery) {
+	for wait := time.Second; ; wait = min(2*wait, redisRetryMax) {
 		err := do()
 		if err == nil || !errors.Is(err, state.ErrUnavailable) {
 			return err
 		}
 		took := g.clock.Now().Sub(began)
-		if took >= awaitRedis {
-			return fmt.Errorf("redis did not answer for %s: %w", awaitRedis, err)
+		if took >= redisTimeout {
+			return fmt.Errorf("redis did not answer for %s: %w", redisTimeout, err)
 		}
-		g.log.Warn("Redis does not answer yet, it is asked again", "took", took.Round(time.Second), "err", err)
-		if !g.pause(ctx, wait) {
+		g.log.Warn("Redis does not answer yet; trying again", "took", took.Round(time.Second), "err", err)
+		if !g.sleep(ctx, wait) {
 			return fmt.Errorf("stopped while waiting for Redis: %w", err)
 		}
 	}

@@ -1,0 +1,134 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/socket"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// listenAll takes the port and the control socket, or neither.
+func (g *gateway) listenAll(ctx context.Context) error {
+	var lc net.ListenConfig
+	public, err := lc.Listen(ctx, "tcp", g.listen)
+	if err != nil {
+		return err
+	}
+	control, err := socket.Listen(ctx, g.data)
+	if err != nil {
+		return errors.Join(err, public.Close())
+	}
+	g.public, g.control = public, control
+	g.life.add(part{name: "listeners", close: func(context.Context) error {
+		_, _ = public.Close(), control.Close() // the servers have closed them already, where they ran
+		_ = os.Remove(filepath.Join(g.data, socket.Name))
+		return nil
+	}})
+	return nil
+}
+
+// addParts adds what runs, in the order of its start.
+func (g *gateway) addParts() {
+	g.life.add(
+		part{
+			name:  "statistics",
+			run:   func(ctx context.Context) error { g.stats.Run(ctx); return nil },
+			close: func(ctx context.Context) error { return g.stats.Close(ctx) },
+		},
+		g.worker("retention", g.trim),
+		g.worker("watch of the store", g.watchStore),
+		g.worker("removal of configuration texts", g.emptyOldTexts),
+		g.worker("reloads", g.reloads),
+		g.worker("newest configuration", g.announceNewest),
+	)
+	// Deliveries end while the requests that still run are waited for: they do not depend on the clients of those.
+	g.life.add(
+		part{name: "requests", run: g.answer, drain: func() { g.web.Drain() }},
+		part{name: "streams", drain: func() { g.streams.Stop() }},
+		part{name: "deliveries", run: g.deliver},
+	)
+}
+
+// worker is a part that works until its context ends and cannot fail.
+func (g *gateway) worker(name string, work func(context.Context)) part {
+	return part{name: name, run: func(ctx context.Context) error { work(ctx); return nil }}
+}
+
+// deliver claims events and delivers them until ctx ends, and then lets running attempts finish.
+func (g *gateway) deliver(ctx context.Context) error {
+	err := g.loop.Run(ctx)
+	g.log.Info("deliveries have stopped: finished ones are committed, the rest stays in the store")
+	return err
+}
+
+// answer serves the port and the control socket until ctx ends, and then lets running requests finish.
+func (g *gateway) answer(ctx context.Context) error {
+	ended := make(chan error, 2)
+	var servers sync.WaitGroup
+	servers.Go(func() { ended <- g.web.Serve(g.public) })
+	servers.Go(func() { ended <- g.web.ServeSocket(g.control) })
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-ended:
+	}
+	if late := within(ctx, g.web.Shutdown); late != nil {
+		g.log.Warn("requests were given up that did not end in time", "err", late)
+	}
+	// A server that had not begun to serve when it was shut down would serve for ever.
+	_, _ = g.public.Close(), g.control.Close()
+	servers.Wait()
+	return err
+}
+
+// serve runs every part until the gateway is to stop, and stops them all.
+func (g *gateway) serve(ctx context.Context) error {
+	// Before a reload can do the same with a newer configuration.
+	err := g.streams.Use(g.plan.Load().Config)
+	if err == nil {
+		g.life.start(ctx)
+		if g.options.Started != nil {
+			g.options.Started(g.started(ctx))
+		}
+		g.wait(ctx)
+		g.log.Info("stopping: new requests are refused, running attempts finish")
+	}
+	return errors.Join(err, g.life.stop(ctx))
+}
+
+// wait returns when the gateway is to stop: ctx ended, a part failed, the store is broken, or `drain` has passed since
+// somebody announced the stop.
+func (g *gateway) wait(ctx context.Context) {
+	var broken <-chan struct{}
+	if b, ok := g.store.(state.Breaker); ok {
+		broken = b.Broken() // another start mends it; closing the store says why
+	}
+	announced := g.options.Leave
+	var over <-chan time.Time
+	for {
+		select {
+		case <-announced:
+			announced = nil
+			drain := g.plan.Load().Config.Drain
+			g.log.Info("stopping soon: not ready any more, requests are still accepted", "for", drain)
+			g.web.Leave()
+			var cancel func()
+			over, cancel = g.clock.After(drain)
+			defer cancel()
+		case <-over:
+			return
+		case <-ctx.Done():
+			return
+		case <-g.life.failure():
+			return
+		case <-broken:
+			return
+		}
+	}
+}
