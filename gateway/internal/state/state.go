@@ -73,7 +73,7 @@ type Intake interface {
 	// Claim waits until there are events nobody holds, or ctx ends, and holds up to max of them or the first
 	// that exceeds bytes, for all tenants: one loop serves them all. Events of one response come oldest first; engines
 	// of one shard claim all in that order.
-	// Events whose holder died are claimed again, which raises Claimed.Claims. Those that InCompany claims have ended for
+	// Events whose holder died are claimed again, which raises Claimed.Claims. Those that MaxBatchClaims claims have ended for
 	// in this way are suspects: one of them may kill whoever holds it. Claim passes them over.
 	Claim(ctx context.Context, max, bytes int) ([]Claimed, error)
 
@@ -101,14 +101,14 @@ type Appended struct {
 	Duplicate bool
 	// Position orders events; it is that of the first where Duplicate and it is still kept, else 0.
 	Position uint64
-	// Of is the id of the first where Duplicate and that is another than the event's own: a better proved one's.
-	Of string
+	// OriginalID is the id of the first where Duplicate and that is another than the event's own: a better proved one's.
+	OriginalID string
 }
 
 // ID is the id that an event is kept under.
 func (a Appended) ID(ev *event.Event) string {
-	if a.Of != "" {
-		return a.Of
+	if a.OriginalID != "" {
+		return a.OriginalID
 	}
 	return ev.ID
 }
@@ -121,12 +121,12 @@ type Claimed struct {
 	Claims int
 }
 
-// InCompany is how many claims of an event may end without a commit or a release while others are held with it. Each
+// MaxBatchClaims is how many claims of an event may end without a commit or a release while others are held with it. Each
 // further claim is by ClaimSuspect.
-const InCompany = 2
+const MaxBatchClaims = 2
 
-// Suspect reports whether an event may only be claimed alone, of which so many claims ended without a commit or a release.
-func Suspect(ended int) bool { return ended >= InCompany }
+// IsSuspect reports whether an event may only be claimed alone, of which so many claims ended without a commit or a release.
+func IsSuspect(ended int) bool { return ended >= MaxBatchClaims }
 
 // OnceKey is a thing that happens once, and the event it may happen for.
 type OnceKey struct{ Key, Owner string }
@@ -285,7 +285,7 @@ type Deliveries interface {
 	Hold(ctx context.Context, tenant, destination string, h Hold, over *Hold) error
 
 	// Holds are the destinations on hold; tenant "*" is all, for the loop that serves them all.
-	Holds(ctx context.Context, tenant string) ([]Held, error)
+	Holds(ctx context.Context, tenant string) ([]DestinationOnHold, error)
 
 	// Backlogs are what waits for the destinations of a tenant that are named, in their order: one for each, also where
 	// nothing waits. It costs a few reads for each, however much waits.
@@ -334,8 +334,8 @@ type ClaimDue struct {
 	Bytes int
 	// Lease is how long the holder may take: the longest timeout and 5 s.
 	Lease time.Duration
-	// Room is how many deliveries a destination may get now; nil is no bound.
-	Room func(tenant, destination string) int
+	// Capacity is how many deliveries a destination may get now; nil is no bound.
+	Capacity func(tenant, destination string) int
 }
 
 // Due is a delivery leased to this holder, with its event.
@@ -368,8 +368,8 @@ type Hold struct {
 	Since       time.Time
 }
 
-// Held is a destination on hold.
-type Held struct {
+// DestinationOnHold is a destination that is on hold, with the number of deliveries that wait for it.
+type DestinationOnHold struct {
 	Tenant, Destination string
 	Hold                Hold
 	Waiting             int

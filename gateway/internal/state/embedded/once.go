@@ -66,8 +66,8 @@ func onceEndKey(end int64, tenant, key string) []byte {
 	return appendText(appendText(appendTime([]byte{tabOnceEnd}, end), tenant), key)
 }
 
-func sortHeld(held []state.Held) {
-	slices.SortFunc(held, func(a, b state.Held) int {
+func sortHeld(held []state.DestinationOnHold) {
+	slices.SortFunc(held, func(a, b state.DestinationOnHold) int {
 		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Destination, b.Destination))
 	})
 }

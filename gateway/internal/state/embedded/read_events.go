@@ -167,7 +167,7 @@ func (s *store) events(ctx context.Context, tenant string, q state.EventQuery) (
 	case q.Response != "":
 		prefix = responsePrefix(nil, tenant, q.Response)
 	case q.Respondent != "":
-		prefix = personPrefix(nil, tenant, s.people.Person(q.Respondent))
+		prefix = personPrefix(nil, tenant, s.people.Hash(q.Respondent))
 	case q.Dead:
 		prefix, timed = appendText([]byte{tabDeadEvent}, tenant), true
 	}
@@ -288,7 +288,7 @@ func (l *line) fits(q *state.EventQuery) bool {
 
 // fits are the conditions that another index than the one gone through would have answered.
 func (s *store) fits(r *state.Record, q *state.EventQuery) bool {
-	if q.Respondent != "" && !s.people.Is(r.Event, q.Respondent) {
+	if q.Respondent != "" && !s.people.Matches(r.Event, q.Respondent) {
 		return false
 	}
 	return (q.Response == "" || r.Event.ResponseID == q.Response) &&

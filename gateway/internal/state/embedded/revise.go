@@ -19,7 +19,7 @@ type revising struct {
 // Revise makes the next revision of a committed event the one that counts.
 func (s *store) Revise(ctx context.Context, tenant string, r *state.Revision) error {
 	op := &revising{tenant: tenant, r: r, terms: termsOf(r.Event), generation: s.generations.of(r.Generation)}
-	op.terms.persons = s.people.Of(r.Event)
+	op.terms.persons = s.people.Hashes(r.Event)
 	if err := op.check(); err != nil {
 		return fmt.Errorf("revise: %w", err)
 	}

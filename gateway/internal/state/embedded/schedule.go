@@ -224,7 +224,7 @@ func (op *holding) stage(t *tx) error {
 }
 
 // Holds are the destinations on hold. One whose time is over is none.
-func (s *store) Holds(ctx context.Context, tenant string) ([]state.Held, error) {
+func (s *store) Holds(ctx context.Context, tenant string) ([]state.DestinationOnHold, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
 	}
@@ -232,7 +232,7 @@ func (s *store) Holds(ctx context.Context, tenant string) ([]state.Held, error) 
 	q := &s.due
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	var held []state.Held
+	var held []state.DestinationOnHold
 	for n, d := range q.dests {
 		if !d.held || tenant != "*" && n.tenant != tenant {
 			continue
@@ -240,7 +240,7 @@ func (s *store) Holds(ctx context.Context, tenant string) ([]state.Held, error) 
 		if d.till <= now {
 			continue
 		}
-		held = append(held, state.Held{Tenant: n.tenant, Destination: n.name, Hold: d.hold, Waiting: int(d.counts.waiting)})
+		held = append(held, state.DestinationOnHold{Tenant: n.tenant, Destination: n.name, Hold: d.hold, Waiting: int(d.counts.waiting)})
 	}
 	sortHeld(held)
 	return held, nil

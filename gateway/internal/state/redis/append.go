@@ -143,7 +143,7 @@ func (s *store) appendGroup(sh *shard, calls []*appending) {
 			n := uint64(asInt(text))
 			to := state.Appended{Duplicate: duplicate}
 			if k := asInt(better); isBetter && k >= 1 && int(k) <= len(a.better[i]) {
-				to.Of = a.better[i][k-1]
+				to.OriginalID = a.better[i][k-1]
 			}
 			if n > 0 {
 				to.Position = s.position(sh, n)
@@ -163,7 +163,7 @@ func (s *store) terms(ev *event.Event) []any {
 		bucket, tag := term(ev.Tenant, "r", ev.ResponseID)
 		all = append(all, bucket, tag)
 	}
-	for _, p := range s.people.Load().Of(ev) {
+	for _, p := range s.people.Load().Hashes(ev) {
 		bucket, tag := term(ev.Tenant, "p", string(p))
 		all = append(all, bucket, tag)
 	}

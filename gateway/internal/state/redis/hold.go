@@ -43,7 +43,7 @@ func (s *store) Hold(ctx context.Context, tenant, destination string, h state.Ho
 }
 
 // Holds are the destinations on hold. One whose time is over is none.
-func (s *store) Holds(ctx context.Context, tenant string) ([]state.Held, error) {
+func (s *store) Holds(ctx context.Context, tenant string) ([]state.DestinationOnHold, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func (s *store) Holds(ctx context.Context, tenant string) ([]state.Held, error) 
 	if err != nil {
 		return nil, fmt.Errorf("holds: %w", err)
 	}
-	var held []state.Held
+	var held []state.DestinationOnHold
 	var counts [][]*goredis.IntCmd
 	pipe := s.client.Pipeline()
 	for t, raw := range tokens {
@@ -75,7 +75,7 @@ func (s *store) Holds(ctx context.Context, tenant string) ([]state.Held, error) 
 		if tenant != "*" && of != tenant || till != 0 && till <= now {
 			continue
 		}
-		held = append(held, state.Held{Tenant: of, Destination: dest, Hold: h})
+		held = append(held, state.DestinationOnHold{Tenant: of, Destination: dest, Hold: h})
 		var waiting []*goredis.IntCmd
 		for _, sh := range s.shards {
 			waiting = append(waiting, pipe.ZCard(ctx, sh.base+"wait:"+t))
@@ -93,7 +93,7 @@ func (s *store) Holds(ctx context.Context, tenant string) ([]state.Held, error) 
 			held[i].Waiting += int(c.Val())
 		}
 	}
-	slices.SortFunc(held, func(a, b state.Held) int {
+	slices.SortFunc(held, func(a, b state.DestinationOnHold) int {
 		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Destination, b.Destination))
 	})
 	return held, nil

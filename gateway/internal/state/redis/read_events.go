@@ -319,7 +319,7 @@ func (s *store) fill(ctx context.Context, st *strand, tenant string, q *state.Ev
 
 // fits are the conditions that the index gone through does not answer.
 func (s *store) fits(r *state.Record, q *state.EventQuery) bool {
-	if q.Respondent != "" && !s.people.Load().Is(r.Event, q.Respondent) {
+	if q.Respondent != "" && !s.people.Load().Matches(r.Event, q.Respondent) {
 		return false
 	}
 	return (q.Response == "" || r.Event.ResponseID == q.Response) &&
