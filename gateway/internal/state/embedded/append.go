@@ -62,10 +62,10 @@ func (s *store) Append(ctx context.Context, events []*event.Event) ([]state.Appe
 func (a *appending) prepare(s *store, events []*event.Event) error {
 	a.events, a.results = events, make([]state.Appended, len(events))
 	a.items, a.buf = a.items[:0], a.buf[:0]
+	if err := state.CheckEvents(events); err != nil {
+		return fmt.Errorf("append: %w", err)
+	}
 	for _, ev := range events {
-		if ev.Tenant == "" || ev.ID == "" {
-			return fmt.Errorf("append: %w: event %q of tenant %q: tenant and id are required", state.ErrInvalid, ev.ID, ev.Tenant)
-		}
 		it := item{terms: termsOf(ev)}
 		it.terms.persons = s.people.Hashes(ev)
 		from := len(a.buf)

@@ -46,10 +46,8 @@ func (s *store) Append(ctx context.Context, events []*event.Event) ([]state.Appe
 	if s.full.Load() {
 		return nil, fmt.Errorf("append: %w: Redis has almost no memory left", state.ErrUnavailable)
 	}
-	for _, ev := range events {
-		if ev.Tenant == "" || ev.ID == "" {
-			return nil, fmt.Errorf("append: %w: event %q of tenant %q: tenant and id are required", state.ErrInvalid, ev.ID, ev.Tenant)
-		}
+	if err := state.CheckEvents(events); err != nil {
+		return nil, fmt.Errorf("append: %w", err)
 	}
 	where := make([]int, len(events))
 	for i, ev := range events {

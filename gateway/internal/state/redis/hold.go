@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -93,15 +92,13 @@ func (s *store) Holds(ctx context.Context, tenant string) ([]state.DestinationOn
 			held[i].Waiting += int(c.Val())
 		}
 	}
-	slices.SortFunc(held, func(a, b state.DestinationOnHold) int {
-		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Destination, b.Destination))
-	})
+	state.SortOnHold(held)
 	return held, nil
 }
 
 func appendHold(b []byte, h *state.Hold) []byte {
 	b = append(b, holdV1)
-	b = appendCode(b, holdWords, string(h.Kind))
+	b = state.HoldCodes.Append(b, string(h.Kind))
 	b = appendText(b, h.Reason)
 	b = appendInt(b, unixMicro(h.Until))
 	b = appendText(b, h.Fingerprint)
@@ -115,7 +112,7 @@ func readHold(raw string) (h state.Hold, till int64, err error) {
 	if r.byte() != holdV1 {
 		r.fail()
 	}
-	h.Kind = state.HoldKind(r.code(holdWords))
+	h.Kind = state.HoldKind(r.code(state.HoldCodes))
 	h.Reason = r.text()
 	h.Until = fromMicro(r.int())
 	h.Fingerprint = r.text()
