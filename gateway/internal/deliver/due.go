@@ -24,7 +24,7 @@ func (l *Loop) claimDue(ctx context.Context) {
 		if asks {
 			var err error
 			claimed, next, err = l.Store.ClaimDue(ctx, state.ClaimDue{
-				Max: min(free, dueAtOnce), Bytes: claimBytes, Lease: leaseFor(plan), Room: round.room,
+				Max: min(free, dueAtOnce), Bytes: claimBytes, Lease: leaseFor(plan), Capacity: round.room,
 			})
 			if err != nil {
 				if ctx.Err() != nil || errors.Is(err, state.ErrClosed) {

@@ -65,13 +65,13 @@ type job struct {
 
 // decide asks all rules; a panic there makes the event a dead letter, because it would come again and again.
 func (l *Loop) decide(plan *decide.Plan, c state.Claimed, now time.Time) (h *held) {
-	h = &held{at: now, size: c.Event.Size(), suspect: state.Suspect(c.Claims - 1)}
+	h = &held{at: now, size: c.Event.Size(), suspect: state.IsSuspect(c.Claims - 1)}
 	h.outcome = state.Outcome{
 		Position: c.Position, Tenant: c.Event.Tenant, EventID: c.Event.ID,
 		Generation: plan.Config.Generation, At: now,
 	}
-	if c.Claims > state.InCompany+aloneMost {
-		h.outcome.Dead = fmt.Sprintf("claimed %d times without a commit, %d of them alone", c.Claims-1, c.Claims-1-state.InCompany)
+	if c.Claims > state.MaxBatchClaims+aloneMost {
+		h.outcome.Dead = fmt.Sprintf("claimed %d times without a commit, %d of them alone", c.Claims-1, c.Claims-1-state.MaxBatchClaims)
 		return h
 	}
 	if c.Event.Type == event.TypeEntry {

@@ -207,7 +207,7 @@ func (l *Loop) learnHolds(ctx context.Context) error {
 }
 
 // lift ends a hold that was put on for credentials, or for a URL, that are others today.
-func (l *Loop) lift(ctx context.Context, plan *decide.Plan, h state.Held) bool {
+func (l *Loop) lift(ctx context.Context, plan *decide.Plan, h state.DestinationOnHold) bool {
 	d := plan.Destination(h.Tenant, h.Destination)
 	if d == nil || h.Hold.Fingerprint == "" || h.Hold.Fingerprint == l.fingerprint(d, h.Hold.Kind) {
 		return false

@@ -230,7 +230,7 @@ type late struct {
 	pause func()
 }
 
-func (s *late) Holds(ctx context.Context, tenant string) ([]state.Held, error) {
+func (s *late) Holds(ctx context.Context, tenant string) ([]state.DestinationOnHold, error) {
 	holds, err := s.Store.Holds(ctx, tenant)
 	if pause := s.pause; pause != nil {
 		s.pause = nil
@@ -368,7 +368,7 @@ type unsaid struct {
 	asked atomic.Int64
 }
 
-func (s *unsaid) Holds(ctx context.Context, tenant string) ([]state.Held, error) {
+func (s *unsaid) Holds(ctx context.Context, tenant string) ([]state.DestinationOnHold, error) {
 	if s.asked.Add(1) < 4 {
 		return nil, state.ErrUnavailable
 	}

@@ -68,7 +68,7 @@ func (x *Explanation) record(o *state.Outcome) {
 
 // attach hangs deliveries and holds where they belong. A delivery whose rule was not asked about, one of a replay
 // by a later configuration, brings its rule along.
-func (x *Explanation) attach(deliveries []state.Delivery, holds []state.Held, today *decide.Plan) {
+func (x *Explanation) attach(deliveries []state.Delivery, holds []state.DestinationOnHold, today *decide.Plan) {
 	for i := range deliveries {
 		d := &deliveries[i]
 		step := x.step(d.Origin, d.Step)

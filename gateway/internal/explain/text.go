@@ -108,7 +108,7 @@ func (p *printer) head(x *Explanation) {
 	}
 	if x.Claims > 1 {
 		p.line("  taken up %d times: a gateway stopped while it held it", x.Claims)
-		if alone := x.Claims - state.InCompany; alone > 0 {
+		if alone := x.Claims - state.MaxBatchClaims; alone > 0 {
 			p.line("  of these %d times alone, to find out whether it is what stops the gateway", alone)
 		}
 	}

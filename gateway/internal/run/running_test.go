@@ -107,7 +107,7 @@ type blind struct{ state.Store }
 
 var errBlind = errors.New("record is corrupt")
 
-func (blind) Holds(context.Context, string) ([]state.Held, error) { return nil, errBlind }
+func (blind) Holds(context.Context, string) ([]state.DestinationOnHold, error) { return nil, errBlind }
 
 // A loop that cannot run ends the gateway, and its reason is the gateway's.
 func TestLoopFails(t *testing.T) {

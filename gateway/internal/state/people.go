@@ -26,7 +26,7 @@ func NewPeople(key []byte) *People {
 }
 
 // Person is the keyed hash of an e-mail address, a phone number or an id, in whatever case.
-func (p *People) Person(name string) []byte {
+func (p *People) Hash(name string) []byte {
 	mac := p.macs.Get().(hash.Hash)
 	defer p.macs.Put(mac)
 	mac.Reset()
@@ -36,14 +36,14 @@ func (p *People) Person(name string) []byte {
 }
 
 // Of are the hashes of everything that names an event's respondent, each once.
-func (p *People) Of(ev *event.Event) [][]byte {
+func (p *People) Hashes(ev *event.Event) [][]byte {
 	email, phone, external := ev.Person()
 	var all [][]byte
 	for _, name := range [...]string{email, phone, external} {
 		if strings.TrimSpace(name) == "" {
 			continue
 		}
-		if h := p.Person(name); !slices.ContainsFunc(all, func(g []byte) bool { return bytes.Equal(g, h) }) {
+		if h := p.Hash(name); !slices.ContainsFunc(all, func(g []byte) bool { return bytes.Equal(g, h) }) {
 			all = append(all, h)
 		}
 	}
@@ -51,7 +51,7 @@ func (p *People) Of(ev *event.Event) [][]byte {
 }
 
 // Is says whether an event's respondent has that name.
-func (p *People) Is(ev *event.Event, name string) bool {
-	h := p.Person(name)
-	return slices.ContainsFunc(p.Of(ev), func(g []byte) bool { return bytes.Equal(g, h) })
+func (p *People) Matches(ev *event.Event, name string) bool {
+	h := p.Hash(name)
+	return slices.ContainsFunc(p.Hashes(ev), func(g []byte) bool { return bytes.Equal(g, h) })
 }

@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"encoding/base64"
 	"time"
 
 	"github.com/surveygate/surveygate/rules/event"
@@ -74,6 +75,73 @@ type DeliveryQuery struct {
 	Since, Until time.Time // of Updated
 	Limit        int       // 0 is 50, at most 200
 	Cursor       string
+}
+
+// Matches reports whether the query selects an event as it is kept, whenever it was received.
+func (q *EventQuery) Matches(r *Record, people *People) bool {
+	return (q.Type == "" || r.Event.Type == q.Type) &&
+		(q.Source == "" || r.Event.Source == q.Source) &&
+		(q.Survey == "" || r.Event.SurveyID == q.Survey) &&
+		(q.Response == "" || r.Event.ResponseID == q.Response) &&
+		(!q.Dead || r.Outcome != nil && r.Outcome.Dead != "") &&
+		(q.Respondent == "" || people.Matches(r.Event, q.Respondent))
+}
+
+// List is one of the lists in which engines have the deliveries of a destination.
+type List int
+
+// The lists: what waits by Created, and by Updated what is dead, and what commits said of deliveries. Failures are apart
+// from other history, so that a day of successes does not push the one failure out of sight.
+const (
+	WaitingList List = iota
+	DeadList
+	HistoryList
+	FailureList
+)
+
+// Lists are those in which the deliveries that the query selects are found.
+func (q *DeliveryQuery) Lists() []List {
+	switch {
+	case q.Failed:
+		return []List{FailureList}
+	case q.State == Waiting:
+		return []List{WaitingList}
+	case q.State == Dead:
+		return []List{DeadList}
+	case q.State == "":
+		return []List{WaitingList, DeadList, HistoryList, FailureList}
+	}
+	return []List{HistoryList, FailureList}
+}
+
+// Matches reports whether the query selects a delivery, apart from Failed, for which a list of its own is kept, and from
+// EventID.
+func (q *DeliveryQuery) Matches(d *Delivery) bool {
+	return (q.State == "" || d.State == q.State) &&
+		(q.Destination == "" || d.Destination == q.Destination) &&
+		(q.Rule == "" || d.Origin.Name == q.Rule) &&
+		(q.Since.IsZero() || !d.Updated.Before(q.Since)) &&
+		(q.Until.IsZero() || d.Updated.Before(q.Until))
+}
+
+// The bounds of one page.
+const (
+	// MaxListEntries is how many entries of lists a page of deliveries may look at.
+	MaxListEntries = 5000
+	// MaxDisorder is how much later than a newer event an older one may have been received.
+	MaxDisorder = 10 * time.Minute
+)
+
+// EncodeCursor makes a cursor of a place in a list, which begins with a byte for the cursor's kind.
+func EncodeCursor(place []byte) string { return base64.RawURLEncoding.EncodeToString(place) }
+
+// DecodeCursor is the place that a cursor of a kind was made of, without that byte; ErrCursor: it is another one.
+func DecodeCursor(cursor string, kind byte) ([]byte, error) {
+	b, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil || len(b) == 0 || b[0] != kind {
+		return nil, ErrCursor
+	}
+	return b[1:], nil
 }
 
 // Page is part of a list.

@@ -6,8 +6,11 @@
 package state
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -73,7 +76,7 @@ type Intake interface {
 	// Claim waits until there are events nobody holds, or ctx ends, and holds up to max of them or the first
 	// that exceeds bytes, for all tenants: one loop serves them all. Events of one response come oldest first; engines
 	// of one shard claim all in that order.
-	// Events whose holder died are claimed again, which raises Claimed.Claims. Those that InCompany claims have ended for
+	// Events whose holder died are claimed again, which raises Claimed.Claims. Those that MaxBatchClaims claims have ended for
 	// in this way are suspects: one of them may kill whoever holds it. Claim passes them over.
 	Claim(ctx context.Context, max, bytes int) ([]Claimed, error)
 
@@ -96,19 +99,29 @@ type Intake interface {
 	Once(ctx context.Context, tenant string, keys []OnceKey, ttl time.Duration) (owners []string, err error)
 }
 
+// CheckEvents checks what Append is given.
+func CheckEvents(events []*event.Event) error {
+	for _, ev := range events {
+		if ev.Tenant == "" || ev.ID == "" {
+			return fmt.Errorf("%w: event %q of tenant %q: tenant and id are required", ErrInvalid, ev.ID, ev.Tenant)
+		}
+	}
+	return nil
+}
+
 // Appended is what became of one event.
 type Appended struct {
 	Duplicate bool
 	// Position orders events; it is that of the first where Duplicate and it is still kept, else 0.
 	Position uint64
-	// Of is the id of the first where Duplicate and that is another than the event's own: a better proved one's.
-	Of string
+	// OriginalID is the id of the first where Duplicate and that is another than the event's own: a better proved one's.
+	OriginalID string
 }
 
 // ID is the id that an event is kept under.
 func (a Appended) ID(ev *event.Event) string {
-	if a.Of != "" {
-		return a.Of
+	if a.OriginalID != "" {
+		return a.OriginalID
 	}
 	return ev.ID
 }
@@ -121,12 +134,12 @@ type Claimed struct {
 	Claims int
 }
 
-// InCompany is how many claims of an event may end without a commit or a release while others are held with it. Each
+// MaxBatchClaims is how many claims of an event may end without a commit or a release while others are held with it. Each
 // further claim is by ClaimSuspect.
-const InCompany = 2
+const MaxBatchClaims = 2
 
-// Suspect reports whether an event may only be claimed alone, of which so many claims ended without a commit or a release.
-func Suspect(ended int) bool { return ended >= InCompany }
+// IsSuspect reports whether an event may only be claimed alone, of which so many claims ended without a commit or a release.
+func IsSuspect(ended int) bool { return ended >= MaxBatchClaims }
 
 // OnceKey is a thing that happens once, and the event it may happen for.
 type OnceKey struct{ Key, Owner string }
@@ -163,82 +176,6 @@ type Outcome struct {
 type RuleOutcome struct {
 	Origin Origin
 	Err    string // empty: it matched
-}
-
-// Origin is the rule or webhook that a delivery is owed to, or the test it belongs to.
-type Origin struct {
-	Kind OriginKind
-	Name string
-}
-
-// OriginKind is rule, webhook or test.
-type OriginKind string
-
-// The origins. Test is a test delivery that somebody asked for; its name is the destination's.
-const (
-	Rule    OriginKind = "rule"
-	Webhook OriginKind = "webhook"
-	Test    OriginKind = "test"
-)
-
-// DeliveryState is where a delivery stands.
-type DeliveryState string
-
-// The states. Waiting ones are in the due-queue; Dead ones will not be tried again by themselves.
-const (
-	Waiting   DeliveryState = "waiting"
-	Delivered DeliveryState = "delivered"
-	Skipped   DeliveryState = "skipped"
-	Dead      DeliveryState = "dead"
-	Dropped   DeliveryState = "dropped"
-)
-
-// Delivery is one event owed to one step or webhook.
-type Delivery struct {
-	ID      string // dl_<event id>_<13 base32 characters>
-	Tenant  string
-	EventID string
-	// Revision is that of the event which owes it: 0 is the event as it was taken in.
-	Revision    int
-	Origin      Origin
-	Step        string // as written in send, or its `as`; the webhook's own name for a webhook
-	Destination string // name of the connection or webhook
-	Connector   string // product, with its action: slack, hubspot.note, webhook
-	State       DeliveryState
-	// Reason is why it waits, was skipped or is dead: retry, delay, circuit open, no e-mail, …
-	Reason string
-	// Attempts counts requests sent or that could not connect, over all its life.
-	Attempts int
-	// Forgiven is how many of Attempts use nothing up of the retry schedule: those made before somebody had it tried
-	// again, those refused for the credentials or with their whole batch, and those that the product put off to a time
-	// of its own. Commit keeps what it is given; Schedule sets it to Attempts, so that what is retried or replayed by
-	// hand begins a fresh schedule.
-	Forgiven int
-	// Created is when it was decided; Updated when it last changed; Due when it is next tried, for Waiting.
-	Created, Updated, Due time.Time
-	// Alone keeps it out of batches.
-	Alone bool
-	// Leased says that somebody has it until Due. Given to Commit: a running attempt that is handed over; Schedule
-	// and Drop leave it alone until then. Read back: of Waiting ones, whether a holder has it now.
-	Leased bool
-	// Log are attempts. Given to Commit: those made since the last commit. Read back: all that is kept, oldest first.
-	Log []Attempt
-}
-
-// Attempt is one request, or one chain of them, that was sent or could not connect.
-type Attempt struct {
-	N       int // 1 is the first
-	At      time.Time
-	Took    time.Duration
-	Verdict string // connectors.Kind as text
-	Status  int    // 0 without an answer
-	Reason  string
-	// Sent and Received are sizes in bytes of the bodies.
-	Sent, Received int
-	// Request and Response are the transcript's texts without secrets: of failures, and of successes where captured.
-	Request, Response []byte
-	// Repeat: another holder's commit came first; this one was made nevertheless.
-	Repeat bool
 }
 
 // Settled is a due delivery after its attempt: finished, waiting again (Delivery.Due), or untouched.
@@ -285,7 +222,7 @@ type Deliveries interface {
 	Hold(ctx context.Context, tenant, destination string, h Hold, over *Hold) error
 
 	// Holds are the destinations on hold; tenant "*" is all, for the loop that serves them all.
-	Holds(ctx context.Context, tenant string) ([]Held, error)
+	Holds(ctx context.Context, tenant string) ([]DestinationOnHold, error)
 
 	// Backlogs are what waits for the destinations of a tenant that are named, in their order: one for each, also where
 	// nothing waits. It costs a few reads for each, however much waits.
@@ -328,14 +265,23 @@ func Superseded(revision int) string { return SupersededBy + strconv.Itoa(revisi
 // MaxFormer is how many former revisions are kept of an event: the newest ones, and the first, as it was taken in.
 const MaxFormer = 8
 
+// TrimFormer removes what is more than MaxFormer of an event's former revisions, oldest first, to which one was added. It
+// changes the slice's array.
+func TrimFormer[F any](all []F) []F {
+	if len(all) > MaxFormer {
+		all = slices.Delete(all, 1, 2)
+	}
+	return all
+}
+
 // ClaimDue is what a loop has room for.
 type ClaimDue struct {
 	Max   int
 	Bytes int
 	// Lease is how long the holder may take: the longest timeout and 5 s.
 	Lease time.Duration
-	// Room is how many deliveries a destination may get now; nil is no bound.
-	Room func(tenant, destination string) int
+	// Capacity is how many deliveries a destination may get now; nil is no bound.
+	Capacity func(tenant, destination string) int
 }
 
 // Due is a delivery leased to this holder, with its event.
@@ -368,9 +314,16 @@ type Hold struct {
 	Since       time.Time
 }
 
-// Held is a destination on hold.
-type Held struct {
+// DestinationOnHold is a destination that is on hold, with the number of deliveries that wait for it.
+type DestinationOnHold struct {
 	Tenant, Destination string
 	Hold                Hold
 	Waiting             int
+}
+
+// SortOnHold sorts by tenant and destination.
+func SortOnHold(all []DestinationOnHold) {
+	slices.SortFunc(all, func(a, b DestinationOnHold) int {
+		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Destination, b.Destination))
+	})
 }

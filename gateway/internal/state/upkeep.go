@@ -85,8 +85,8 @@ type Trimmed struct {
 	Moved int
 }
 
-// SetBack is the warning of a clock that was set back: what is judged otherwise since.
-func SetBack(clock string, by time.Duration) string {
+// ClockSetBack is the warning of a clock that was set back: what is judged otherwise since.
+func ClockSetBack(clock string, by time.Duration) string {
 	return fmt.Sprintf("%s was set back by %s: retries, delays, holds and leases go on by elapsed time, but times that are shown "+
 		"may be out of order; look at what sets the clock", clock, by.Round(time.Second))
 }

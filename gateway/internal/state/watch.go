@@ -23,7 +23,7 @@ type watcher struct {
 	stop   chan struct{}
 }
 
-// Watch receives what Tell is told of a tenant, "*" is all, until ctx ends or the watchers are closed.
+// Watch receives what Notify is told of a tenant, "*" is all, until ctx ends or the watchers are closed.
 func (ws *Watchers) Watch(ctx context.Context, tenant string) (<-chan Change, error) {
 	w := &watcher{tenant: tenant, waits: map[Change]bool{}, wake: make(chan struct{}, 1), stop: make(chan struct{})}
 	out := make(chan Change)
@@ -80,8 +80,8 @@ func (w *watcher) run(ctx context.Context, out chan<- Change) {
 	}
 }
 
-// Tell has every watcher of its tenant hear of a change. It does not wait for them.
-func (ws *Watchers) Tell(c Change) {
+// Notify has every watcher of its tenant hear of a change. It does not wait for them.
+func (ws *Watchers) Notify(c Change) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	for w := range ws.all {

@@ -62,7 +62,7 @@ func (l *destinationLook) look(ctx context.Context, s *Stats) map[string][]state
 }
 
 // collectDestinations sends what waits for single destinations, and what holds them.
-func (l *look) collectDestinations(ctx context.Context, c chan<- prometheus.Metric, holds []state.Held, now time.Time) {
+func (l *look) collectDestinations(ctx context.Context, c chan<- prometheus.Metric, holds []state.DestinationOnHold, now time.Time) {
 	s := l.stats
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		c <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)

@@ -21,7 +21,7 @@ var metricsTable = regexp.MustCompile(`(?s)<!-- metrics -->\n(.*?)<!-- /metrics 
 // The page's table of metrics is that of the program.
 func TestMetricsPage(t *testing.T) {
 	t.Parallel()
-	st := &store{health: state.Health{Counted: true}, held: []state.Held{{Tenant: "acme", Destination: "crm", Hold: state.Hold{Kind: state.HoldPaused}}}}
+	st := &store{health: state.Health{Counted: true}, held: []state.DestinationOnHold{{Tenant: "acme", Destination: "crm", Hold: state.Hold{Kind: state.HoldPaused}}}}
 	s, _ := newStats(st)
 	pollqr := s.Source("default", "pollqr")
 	pollqr.Accepted.Add(1)

@@ -120,7 +120,7 @@ func (l *look) Collect(c chan<- prometheus.Metric) {
 }
 
 // holds are all holds; the last that were found while the store cannot be asked.
-func (s *Stats) holds(ctx context.Context) []state.Held {
+func (s *Stats) holds(ctx context.Context) []state.DestinationOnHold {
 	found, err := s.options.Store.Holds(ctx, "*")
 	s.healthMu.Lock()
 	defer s.healthMu.Unlock()

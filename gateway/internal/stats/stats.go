@@ -47,7 +47,7 @@ type Stats struct {
 
 	healthMu  sync.Mutex
 	healthAt  time.Time
-	lastHolds []state.Held
+	lastHolds []state.DestinationOnHold
 	health    state.Health
 }
 

@@ -20,14 +20,16 @@ type store struct {
 	state.Store
 	health  state.Health
 	looks   int
-	held    []state.Held
+	held    []state.DestinationOnHold
 	fail    error
 	written chan []state.Stat
 }
 
 func (s *store) Health(context.Context) state.Health { s.looks++; return s.health }
 
-func (s *store) Holds(context.Context, string) ([]state.Held, error) { return s.held, s.away() }
+func (s *store) Holds(context.Context, string) ([]state.DestinationOnHold, error) {
+	return s.held, s.away()
+}
 
 func (s *store) Backlogs(_ context.Context, tenant string, names []string) ([]state.Backlog, error) {
 	all := make([]state.Backlog, len(names))
@@ -66,7 +68,7 @@ func TestScrape(t *testing.T) {
 			Pending: 3, Oldest: start.Add(-2 * time.Second), Waiting: 5, OldestWaiting: start.Add(-90 * time.Second),
 			Counted: true, Dead: 1, Events: 9, Bytes: 4096, DedupeWindow: time.Hour,
 		},
-		held: []state.Held{
+		held: []state.DestinationOnHold{
 			{Tenant: "acme", Destination: "crm", Hold: state.Hold{Kind: state.HoldPaused}},
 			{Hold: state.Hold{Kind: state.HoldCircuit, Until: start.Add(time.Minute)}},
 			{Hold: state.Hold{Kind: state.HoldCircuit, Until: start.Add(-time.Minute)}}, // over
@@ -164,7 +166,7 @@ func TestBacklogWhileTheStoreIsAway(t *testing.T) {
 	t.Parallel()
 	st := &store{health: state.Health{Counted: true, Pending: 3, Waiting: 5, OldestWaiting: start.Add(-time.Minute), Events: 9}}
 	s, c := newStats(st)
-	st.held = []state.Held{{Tenant: "acme", Destination: "crm", Hold: state.Hold{Kind: state.HoldPaused}}}
+	st.held = []state.DestinationOnHold{{Tenant: "acme", Destination: "crm", Hold: state.Hold{Kind: state.HoldPaused}}}
 	if _, err := s.Scrape(); err != nil {
 		t.Fatal(err)
 	}

@@ -62,12 +62,12 @@ func (s *store) Append(ctx context.Context, events []*event.Event) ([]state.Appe
 func (a *appending) prepare(s *store, events []*event.Event) error {
 	a.events, a.results = events, make([]state.Appended, len(events))
 	a.items, a.buf = a.items[:0], a.buf[:0]
+	if err := state.CheckEvents(events); err != nil {
+		return fmt.Errorf("append: %w", err)
+	}
 	for _, ev := range events {
-		if ev.Tenant == "" || ev.ID == "" {
-			return fmt.Errorf("append: %w: event %q of tenant %q: tenant and id are required", state.ErrInvalid, ev.ID, ev.Tenant)
-		}
 		it := item{terms: termsOf(ev)}
-		it.terms.persons = s.people.Of(ev)
+		it.terms.persons = s.people.Hashes(ev)
 		from := len(a.buf)
 		a.buf = append(a.buf, tabID)
 		a.buf = appendID(appendText(a.buf, ev.Tenant), ev.ID)
@@ -95,7 +95,7 @@ func (a *appending) stage(t *tx) error {
 		it := &a.items[i]
 		id := a.buf[it.id[0]:it.id[1]]
 		if better, pos := a.betterKnown(t, it); better >= 0 {
-			a.results[i] = state.Appended{Duplicate: true, Position: pos, Of: a.events[i].Better()[better]}
+			a.results[i] = state.Appended{Duplicate: true, Position: pos, OriginalID: a.events[i].Better()[better]}
 			continue
 		}
 		if pos, ok := t.known(id); ok {

@@ -386,7 +386,7 @@ func (c *carrier) deliveries() error {
 		c.report.Deliveries++
 		return c.add(len(value), func(t *tx) {
 			t.set(owedKey(t.key, pos, suffix), value)
-			if o.open() {
+			if o.State.Open() {
 				t.list(t.s.due.find(o.Tenant, o.Destination), o, 1)
 			}
 		})

@@ -325,7 +325,7 @@ func (w *window) load(limit uint64, most, bytes int) (out []stored, err error) {
 			if st.claims, st.record, err = w.claimsOf(at); err != nil {
 				return nil, err
 			}
-			if state.Suspect(st.claims) {
+			if state.IsSuspect(st.claims) {
 				st.suspect = true
 				out = append(out, st)
 				continue

@@ -100,10 +100,10 @@ func (r *round) pick(ask state.ClaimDue) (next int64, err error) {
 			most = min(most, atOnce, max(1, most/(len(t.ready)+len(q.turns)+1)))
 		}
 		left := math.MaxInt
-		if ask.Room != nil {
+		if ask.Capacity != nil {
 			n, asked := room[d]
 			if !asked {
-				n = ask.Room(d.tenant, d.name)
+				n = ask.Capacity(d.tenant, d.name)
 			}
 			room[d], left = n, n
 		}
@@ -117,7 +117,7 @@ func (r *round) pick(ask state.ClaimDue) (next int64, err error) {
 				q.turns = append(q.turns, t)
 				return 0, err
 			}
-			if room[d] -= n; ask.Room != nil && room[d] <= 0 && d.service() <= r.now {
+			if room[d] -= n; ask.Capacity != nil && room[d] <= 0 && d.service() <= r.now {
 				full = append(full, d)
 			} else {
 				q.put(d, r.now)

@@ -120,16 +120,6 @@ func fromNanos(ns int64) time.Time {
 	return time.Unix(0, ns).UTC()
 }
 
-// code is a word of a closed set in one byte; words outside the set follow as text.
-func appendCode(b []byte, set []string, word string) []byte {
-	for i, w := range set {
-		if w == word {
-			return append(b, byte(i+1))
-		}
-	}
-	return appendBytes(append(b, 0), word)
-}
-
 func (r *reader) code(set []string) string {
 	c := int(r.byte())
 	switch {

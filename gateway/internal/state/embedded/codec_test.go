@@ -34,7 +34,7 @@ func FuzzCodec(f *testing.F) {
 	f.Fuzz(func(t *testing.T, id, text string, n int, flag bool, bad []byte) {
 		d := someDelivery(text, max(n, 0), flag)
 		d.Forgiven = max(n, 0) / 2
-		d.EventID, d.ID, d.Destination, d.Leased = id, deliveryID(id, "suffix"), text, flag
+		d.EventID, d.ID, d.Destination, d.Leased = id, state.JoinDeliveryID(id, "suffix"), text, flag
 		d.Log = []state.Attempt{
 			{N: max(n, 0), At: someTime, Took: time.Duration(n), Verdict: text, Status: n, Reason: id, Sent: n, Received: n, Request: []byte(text), Repeat: flag},
 			{},

@@ -3,7 +3,6 @@ package embedded
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -68,13 +67,13 @@ func durable(c *state.Commit) bool {
 			return true
 		}
 		for k := range c.Events[i].Deliveries {
-			if s := c.Events[i].Deliveries[k].State; s == state.Waiting || s == state.Dead {
+			if c.Events[i].Deliveries[k].State.Open() {
 				return true
 			}
 		}
 	}
 	for i := range c.Due {
-		if s := c.Due[i].Delivery.State; s == state.Waiting || s == state.Dead {
+		if c.Due[i].Delivery.State.Open() {
 			return true
 		}
 	}
@@ -94,34 +93,9 @@ func (op *committing) prepare(s *store, c *state.Commit) error {
 		op.outcomes = append(op.outcomes, p)
 	}
 	for i := range c.Due {
-		d := &c.Due[i].Delivery
-		if _, err := suffixOf(d.ID, d.EventID); err != nil {
+		if err := c.Due[i].Delivery.Validate(); err != nil {
 			return err
 		}
-		if err := valid(d); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// suffixOf is the part of a delivery's id behind its event's, by which the id leads to the event.
-func suffixOf(id, eventID string) (string, error) {
-	event, suffix, ok := splitID(id)
-	if !ok || eventID != "" && event != eventID {
-		return "", fmt.Errorf("%w: delivery id %q does not lead to event %q", state.ErrInvalid, id, eventID)
-	}
-	return suffix, nil
-}
-
-func valid(d *state.Delivery) error {
-	switch d.State {
-	case state.Waiting, state.Delivered, state.Skipped, state.Dead, state.Dropped:
-	default:
-		return fmt.Errorf("%w: delivery %s has no state: %q", state.ErrInvalid, d.ID, d.State)
-	}
-	if d.Destination == "" {
-		return fmt.Errorf("%w: delivery %s has no destination", state.ErrInvalid, d.ID)
 	}
 	return nil
 }
@@ -130,30 +104,23 @@ func (op *committing) outcome(s *store, o *state.Outcome) (p prepared, err error
 	if o.Release {
 		return p, nil
 	}
-	op.deliveries = append(op.deliveries[:0], o.Deliveries...)
 	n := len(op.suffixes)
+	if op.suffixes, err = o.AppendSuffixes(op.suffixes); err != nil {
+		return p, err
+	}
+	op.deliveries = append(op.deliveries[:0], o.Deliveries...)
 	for i := range op.deliveries {
 		d := &op.deliveries[i]
-		suffix, err := suffixOf(d.ID, o.EventID)
-		if err != nil {
-			return p, err
-		}
-		if err := valid(d); err != nil {
-			return p, err
-		}
-		if slices.Contains(op.suffixes[n:], suffix) {
-			return p, fmt.Errorf("%w: delivery %s is owed twice by event %s", state.ErrInvalid, d.ID, o.EventID)
-		}
 		stamp(d, o, op.now)
 		var l link
 		var at [2]int
-		if hasEntry(d) {
+		if d.EntersHistory() {
 			l = link{tableFor(d), op.now, d.Destination}
 			from := len(op.buf)
 			op.buf = appendEntry(op.buf, d, link{}, op.now, false)
 			at = [2]int{from, len(op.buf)}
 		}
-		op.suffixes, op.links, op.entries = append(op.suffixes, suffix), append(op.links, l), append(op.entries, at)
+		op.links, op.entries = append(op.links, l), append(op.entries, at)
 	}
 	p.suffixes, p.links, p.entries = op.suffixes[n:], op.links[n:], op.entries[n:]
 	own := *o
@@ -174,37 +141,16 @@ func decided(o *state.Outcome, now int64) time.Time {
 
 // stamp completes a delivery at its event's commit.
 func stamp(d *state.Delivery, o *state.Outcome, now int64) {
-	d.Tenant, d.EventID, d.Updated = o.Tenant, o.EventID, fromNanos(now)
-	if d.Created.IsZero() {
-		d.Created = d.Updated
-	}
-	if d.State == state.Waiting {
-		if d.Due.IsZero() {
-			d.Due = d.Updated
-		}
-	} else {
-		d.Due, d.Leased = fromNanos(noTime), false
-	}
+	d.Tenant, d.EventID = o.Tenant, o.EventID
+	d.Stamp(fromNanos(now))
 }
 
-// hasEntry says whether a commit of a delivery enters history: what was tried, and what ended.
-func hasEntry(d *state.Delivery) bool { return len(d.Log) > 0 || d.State != state.Waiting }
-
-// tableFor keeps failures apart, so that a day of successes does not push the one failure out of sight.
+// tableFor is the table of history that a commit of a delivery enters.
 func tableFor(d *state.Delivery) byte {
-	if failed(d) {
+	if d.Failed() {
 		return tabFailures
 	}
 	return tabHistory
-}
-
-func failed(d *state.Delivery) bool {
-	for i := range d.Log {
-		if d.Log[i].Verdict != string(state.Delivered) && d.Log[i].Verdict != string(state.Skipped) {
-			return true
-		}
-	}
-	return false
 }
 
 func (op *committing) stage(t *tx) error {
@@ -251,7 +197,7 @@ func (op *committing) decide(t *tx, o *state.Outcome, p *prepared) bool {
 		if at := p.entries[i]; at[1] > 0 {
 			t.enter(dest, place{p.links[i].at, o.Position, p.suffixes[i]}, p.links[i].table, op.buf[at[0]:at[1]])
 		}
-		if d.State != state.Waiting && d.State != state.Dead {
+		if !d.State.Open() {
 			continue
 		}
 		w := owed{Delivery: *d, pos: o.Position, suffix: p.suffixes[i], size: size, newest: p.links[i], failedAt: noTime}

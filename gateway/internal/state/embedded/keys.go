@@ -259,16 +259,3 @@ func behind(prefix []byte) []byte {
 	}
 	return nil
 }
-
-// splitID takes a delivery's id apart: dl_<event id>_<suffix>.
-func splitID(id string) (eventID, suffix string, ok bool) {
-	rest, ok := strings.CutPrefix(id, "dl_")
-	if !ok {
-		return "", "", false
-	}
-	i := strings.LastIndexByte(rest, '_')
-	if i <= 0 || i == len(rest)-1 {
-		return "", "", false
-	}
-	return rest[:i], rest[i+1:], true
-}

@@ -1,10 +1,8 @@
 package embedded
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/state"
@@ -64,10 +62,4 @@ func readOnce(b []byte) (owner string, end int64, err error) {
 
 func onceEndKey(end int64, tenant, key string) []byte {
 	return appendText(appendText(appendTime([]byte{tabOnceEnd}, end), tenant), key)
-}
-
-func sortHeld(held []state.Held) {
-	slices.SortFunc(held, func(a, b state.Held) int {
-		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Destination, b.Destination))
-	})
 }

@@ -96,7 +96,7 @@ func (t *tx) current(tenant, eventID string, pos uint64, suffix string) *owed {
 // settle applies what became of a due delivery, if its lease still stands.
 func (op *committing) settle(t *tx, s *state.Settled) bool {
 	given := &s.Delivery
-	eventID, suffix, _ := splitID(given.ID)
+	eventID, suffix, _ := state.SplitDeliveryID(given.ID)
 	pos, ok := t.position(given.Tenant, eventID)
 	if !ok {
 		return false // the event left with its last reference: whoever ended this delivery said so in history
@@ -138,12 +138,12 @@ func (t *tx) change(o *owed, to *state.Delivery) {
 		}
 	}
 	d := t.s.due.find(o.Tenant, o.Destination)
-	if hasEntry(&o.Delivery) {
+	if o.EntersHistory() {
 		t.enterOwed(d, o, false)
 	}
 	o.Log = nil
 	t.addOwed(d, o)
-	if !o.open() {
+	if !o.State.Open() {
 		t.orphan(o.pos)
 	}
 }

@@ -141,7 +141,7 @@ func (p *pace) warning() string {
 	if p.step == 0 || p.elapsed-p.at > steppedFor {
 		return ""
 	}
-	return state.SetBack("the clock", -p.step)
+	return state.ClockSetBack("the clock", -p.step)
 }
 
 // write adds what was seen to a batch, at most every second. Only the writer calls it.

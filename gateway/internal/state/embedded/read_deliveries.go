@@ -3,7 +3,6 @@ package embedded
 import (
 	"container/heap"
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"math"
@@ -13,17 +12,14 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// placeBudget is how many entries one page of deliveries may look at.
-const placeBudget = 5000
-
-func cursor(p place) string { return base64.RawURLEncoding.EncodeToString(p.append([]byte{1})) }
+func cursor(p place) string { return state.EncodeCursor(p.append([]byte{1})) }
 
 func readCursor(text string) (place, error) {
-	b, err := base64.RawURLEncoding.DecodeString(text)
-	if err != nil || len(b) == 0 || b[0] != 1 {
-		return place{}, state.ErrCursor
+	b, err := state.DecodeCursor(text, 1)
+	if err != nil {
+		return place{}, err
 	}
-	p, ok := cutPlace(b[1:])
+	p, ok := cutPlace(b)
 	if !ok {
 		return place{}, state.ErrCursor
 	}
@@ -47,7 +43,7 @@ func (s *store) Delivery(ctx context.Context, tenant, id string) (*state.Deliver
 }
 
 func (s *store) delivery(tenant, id string) (*state.Delivery, error) {
-	eventID, suffix, ok := splitID(id)
+	eventID, suffix, ok := state.SplitDeliveryID(id)
 	if !ok {
 		return nil, state.ErrNotFound
 	}
@@ -177,20 +173,8 @@ func (h *lists) Pop() any {
 	return last
 }
 
-// tables are the lists in which deliveries of a query are found.
-func (m *merge) tables() []byte {
-	switch {
-	case m.q.Failed:
-		return []byte{tabFailures}
-	case m.q.State == state.Waiting:
-		return []byte{tabWaiting}
-	case m.q.State == state.Dead:
-		return []byte{tabDead}
-	case m.q.State == "":
-		return []byte{tabWaiting, tabDead, tabHistory, tabFailures}
-	}
-	return []byte{tabHistory, tabFailures}
-}
+// listTables are the tables of state's lists, in their order.
+var listTables = [...]byte{tabWaiting, tabDead, tabHistory, tabFailures}
 
 func (m *merge) page(ctx context.Context) (page *state.Page[state.Delivery], err error) {
 	top := place{at: math.MaxInt64, pos: math.MaxUint64}
@@ -212,7 +196,8 @@ func (m *merge) page(ctx context.Context) (page *state.Page[state.Delivery], err
 		if d.tenant != m.tenant || m.q.Destination != "" && d.name != m.q.Destination {
 			continue
 		}
-		for _, table := range m.tables() {
+		for _, list := range m.q.Lists() {
+			table := listTables[list]
 			if m.s.due.counted(d, table) == 0 {
 				continue
 			}
@@ -234,7 +219,7 @@ func (m *merge) page(ctx context.Context) (page *state.Page[state.Delivery], err
 	heap.Init(&m.lists)
 	page = &state.Page[state.Delivery]{}
 	most := state.PageLimit(m.q.Limit)
-	for budget := placeBudget; len(m.lists) > 0; budget-- {
+	for budget := state.MaxListEntries; len(m.lists) > 0; budget-- {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -309,7 +294,7 @@ func (m *merge) item(l *listed) (*state.Delivery, error) {
 			if err != nil {
 				return nil, err
 			}
-			if e.State == state.Waiting || e.State == state.Dead {
+			if e.State.Open() {
 				return nil, nil // it went on; what became of it is another entry
 			}
 			o = &owed{Delivery: e.Delivery, pos: l.at.pos, suffix: l.at.suffix, newest: link{l.table, l.at.at, e.Destination}}
@@ -320,22 +305,14 @@ func (m *merge) item(l *listed) (*state.Delivery, error) {
 			if o.failedAt != l.at.at {
 				return nil, nil // it failed again later: listed there
 			}
-		} else if o.open() || o.newest.table != newest.table || o.newest.at != newest.at {
+		} else if o.State.Open() || o.newest.table != newest.table || o.newest.at != newest.at {
 			return nil, nil
 		}
 	}
-	if !m.wants(&o.Delivery) {
+	if !m.q.Matches(&o.Delivery) {
 		return nil, nil
 	}
 	return m.s.whole(m.snap, o)
-}
-
-func (m *merge) wants(d *state.Delivery) bool {
-	updated := nanos(d.Updated)
-	return (m.q.State == "" || d.State == m.q.State) &&
-		(m.q.Destination == "" || d.Destination == m.q.Destination) &&
-		(m.q.Rule == "" || d.Origin.Name == m.q.Rule) &&
-		updated >= m.since && updated < m.until
 }
 
 // ofEvent are an event's deliveries: few, so a page is cut out of all of them.
@@ -355,12 +332,12 @@ func (m *merge) ofEvent(top place) (*state.Page[state.Delivery], error) {
 	most := state.PageLimit(m.q.Limit)
 	for _, o := range all {
 		at := place{nanos(o.Updated), pos, o.suffix}
-		if !at.less(top) || !m.wants(&o.Delivery) || m.q.Failed && o.failedAt == noTime {
+		if !at.less(top) || !m.q.Matches(&o.Delivery) || m.q.Failed && o.failedAt == noTime {
 			continue
 		}
 		if len(page.Items) == most {
 			last := page.Items[most-1]
-			_, suffix, _ := splitID(last.ID)
+			_, suffix, _ := state.SplitDeliveryID(last.ID)
 			page.Next = cursor(place{nanos(last.Updated), pos, suffix})
 			return page, nil
 		}

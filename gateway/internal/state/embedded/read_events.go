@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"sort"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -16,8 +15,6 @@ import (
 const (
 	// lineBudget is how many lines of the timeline one page may look at: some 20 ms of work.
 	lineBudget = 20000
-	// slack is how much later than a newer event an older one may have been received.
-	slack = 10 * time.Minute
 )
 
 // Event is one event with its outcome.
@@ -167,7 +164,7 @@ func (s *store) events(ctx context.Context, tenant string, q state.EventQuery) (
 	case q.Response != "":
 		prefix = responsePrefix(nil, tenant, q.Response)
 	case q.Respondent != "":
-		prefix = personPrefix(nil, tenant, s.people.Person(q.Respondent))
+		prefix = personPrefix(nil, tenant, s.people.Hash(q.Respondent))
 	case q.Dead:
 		prefix, timed = appendText([]byte{tabDeadEvent}, tenant), true
 	}
@@ -233,7 +230,7 @@ func (s *store) events(ctx context.Context, tenant string, q state.EventQuery) (
 		if err != nil {
 			return nil, err
 		}
-		if prefix[0] == tabTimeline && l.received < since && since-l.received > int64(slack) {
+		if prefix[0] == tabTimeline && l.received < since && since-l.received > int64(state.MaxDisorder) {
 			return page, nil
 		}
 		if l.received >= since && l.received < until && l.fits(&q) {
@@ -241,7 +238,7 @@ func (s *store) events(ctx context.Context, tenant string, q state.EventQuery) (
 			if err != nil {
 				return nil, err
 			}
-			if r != nil && s.fits(r, &q) {
+			if r != nil && q.Matches(r, s.people) {
 				page.Items = append(page.Items, r)
 			}
 		}
@@ -260,9 +257,9 @@ func (s *store) events(ctx context.Context, tenant string, q state.EventQuery) (
 }
 
 // seekTime goes to the newest line that was received before a time, by halving positions; lines between may lie up to
-// slack out of order, so it goes further up by that.
+// MaxDisorder out of order, so it goes further up by that.
 func (s *store) seekTime(it *pebble.Iterator, prefix []byte, until int64) bool {
-	bound := until + int64(slack)
+	bound := until + int64(state.MaxDisorder)
 	c := s.w.counters.look()
 	base := uint64(1)
 	n := int(c.next - base)
@@ -284,15 +281,6 @@ func (l *line) fits(q *state.EventQuery) bool {
 	return (q.Type == "" || string(l.kind) == q.Type) &&
 		(q.Source == "" || string(l.source) == q.Source) &&
 		(q.Survey == "" || string(l.survey) == q.Survey)
-}
-
-// fits are the conditions that another index than the one gone through would have answered.
-func (s *store) fits(r *state.Record, q *state.EventQuery) bool {
-	if q.Respondent != "" && !s.people.Is(r.Event, q.Respondent) {
-		return false
-	}
-	return (q.Response == "" || r.Event.ResponseID == q.Response) &&
-		(!q.Dead || r.Outcome != nil && r.Outcome.Dead != "")
 }
 
 // Range goes through a tenant's events in order, as they were when it was called.

@@ -118,17 +118,6 @@ func readIDRecord(b []byte) (pos uint64, at int64, err error) {
 	return pos, at, r.err()
 }
 
-var (
-	stateWords = []string{
-		string(state.Waiting), string(state.Delivered), string(state.Skipped), string(state.Dead), string(state.Dropped),
-	}
-	kindWords    = []string{string(state.Rule), string(state.Webhook)}
-	verdictWords = []string{"delivered", "skipped", "retry", "rejected", "revoked", "continue"}
-	holdWords    = []string{
-		string(state.HoldCircuit), string(state.HoldRate), string(state.HoldRevoked), string(state.HoldGone), string(state.HoldPaused),
-	}
-)
-
 const (
 	flagAlone = 1 << iota
 	flagLeased
@@ -159,8 +148,8 @@ func appendDelivery(b []byte, d *state.Delivery) []byte {
 		flags |= flagRevision
 	}
 	b = append(b, deliveryV1, flags)
-	b = appendCode(b, stateWords, string(d.State))
-	b = appendCode(b, kindWords, string(d.Origin.Kind))
+	b = state.StateCodes.Append(b, string(d.State))
+	b = state.OriginCodes.Append(b, string(d.Origin.Kind))
 	b = appendBytes(b, d.Origin.Name)
 	b = appendBytes(b, d.Destination)
 	if flags&(flagStepIsName|flagStepIsDest) == 0 {
@@ -185,8 +174,8 @@ func (r *reader) delivery() (d state.Delivery) {
 	r.version(deliveryV1)
 	flags := r.byte()
 	d.Alone, d.Leased = flags&flagAlone != 0, flags&flagLeased != 0
-	d.State = state.DeliveryState(r.code(stateWords))
-	d.Origin.Kind = state.OriginKind(r.code(kindWords))
+	d.State = state.DeliveryState(r.code(state.StateCodes))
+	d.Origin.Kind = state.OriginKind(r.code(state.OriginCodes))
 	d.Origin.Name = r.text()
 	d.Destination = r.text()
 	switch {
@@ -257,8 +246,6 @@ type owed struct {
 	failedAt int64 // newest entry in failures; noTime is none
 }
 
-func (o *owed) open() bool { return o.State == state.Waiting || o.State == state.Dead }
-
 func appendOwed(b []byte, o *owed) []byte {
 	b = appendID(b, o.EventID)
 	b = appendUint(b, uint64(o.size))
@@ -282,7 +269,7 @@ func readOwed(tenant string, pos uint64, suffix string, b []byte) (*owed, error)
 		o.at = r.int()
 	}
 	o.newest = o.newest.or(o.Destination)
-	o.Tenant, o.EventID, o.ID = tenant, id, deliveryID(id, suffix)
+	o.Tenant, o.EventID, o.ID = tenant, id, state.JoinDeliveryID(id, suffix)
 	if err := r.err(); err != nil {
 		return nil, fmt.Errorf("delivery %s: %w", o.ID, err)
 	}
@@ -315,7 +302,7 @@ func readEntry(tenant string, p place, b []byte) (*entry, error) {
 	e.before = r.link()
 	e.Delivery = r.delivery()
 	e.before = e.before.or(e.Destination)
-	e.Tenant, e.EventID, e.ID = tenant, id, deliveryID(id, p.suffix)
+	e.Tenant, e.EventID, e.ID = tenant, id, state.JoinDeliveryID(id, p.suffix)
 	for n := r.count(); n > 0 && !r.bad; n-- {
 		e.Log = append(e.Log, r.attempt(p.at))
 	}
@@ -334,7 +321,7 @@ func appendAttempt(b []byte, a *state.Attempt, at int64, repeat bool) []byte {
 	b = appendUint(b, uint64(a.N))
 	b = appendInt(b, nanos(a.At)-at)
 	b = appendInt(b, int64(a.Took))
-	b = appendCode(b, verdictWords, a.Verdict)
+	b = state.VerdictCodes.Append(b, a.Verdict)
 	b = appendInt(b, int64(a.Status))
 	b = appendBytes(b, a.Reason)
 	b = appendInt(b, int64(a.Sent))
@@ -348,7 +335,7 @@ func (r *reader) attempt(at int64) (a state.Attempt) {
 	a.N = int(r.uint())
 	a.At = fromNanos(at + r.int())
 	a.Took = time.Duration(r.int())
-	a.Verdict = r.code(verdictWords)
+	a.Verdict = r.code(state.VerdictCodes)
 	a.Status = int(r.int())
 	a.Reason = r.text()
 	a.Sent, a.Received = int(r.int()), int(r.int())
@@ -360,5 +347,3 @@ func (r *reader) attempt(at int64) (a state.Attempt) {
 	}
 	return a
 }
-
-func deliveryID(eventID, suffix string) string { return "dl_" + eventID + "_" + suffix }

@@ -42,7 +42,7 @@ func readOutcome(tenant, eventID string, pos uint64, b []byte) (*outcome, error)
 	for n := r.count(); n > 0 && !r.bad; n-- {
 		suffix, l := r.text(), r.link()
 		d := r.delivery()
-		d.Tenant, d.EventID, d.ID = tenant, eventID, deliveryID(eventID, suffix)
+		d.Tenant, d.EventID, d.ID = tenant, eventID, state.JoinDeliveryID(eventID, suffix)
 		o.Deliveries = append(o.Deliveries, d)
 		o.suffixes, o.links = append(o.suffixes, suffix), append(o.links, l.or(d.Destination))
 	}
@@ -54,7 +54,7 @@ func readOutcome(tenant, eventID string, pos uint64, b []byte) (*outcome, error)
 
 func appendHold(b []byte, h *state.Hold) []byte {
 	b = append(b, holdV1)
-	b = appendCode(b, holdWords, string(h.Kind))
+	b = state.HoldCodes.Append(b, string(h.Kind))
 	b = appendBytes(b, h.Reason)
 	b = appendInt(b, nanos(h.Until))
 	b = appendBytes(b, h.Fingerprint)
@@ -65,7 +65,7 @@ func appendHold(b []byte, h *state.Hold) []byte {
 func readHold(b []byte) (h state.Hold, till int64, err error) {
 	r := reader{b: b}
 	r.version(holdV1)
-	h.Kind = state.HoldKind(r.code(holdWords))
+	h.Kind = state.HoldKind(r.code(state.HoldCodes))
 	h.Reason = r.text()
 	h.Until = fromNanos(r.int())
 	h.Fingerprint = r.text()
@@ -119,7 +119,7 @@ func appendStat(b []byte, s *state.Stat) []byte {
 	}
 	b = appendUint(b, uint64(len(s.Verdicts)))
 	for verdict, c := range s.Verdicts {
-		b = appendInt(appendCode(b, verdictWords, verdict), c)
+		b = appendInt(state.VerdictCodes.Append(b, verdict), c)
 	}
 	return b
 }
@@ -136,7 +136,7 @@ func (r *reader) stat() (s state.Stat) {
 	}
 	s.Verdicts = map[string]int64{}
 	for n := r.count(); n > 0 && !r.bad; n-- {
-		verdict := r.code(verdictWords)
+		verdict := r.code(state.VerdictCodes)
 		s.Verdicts[verdict] += r.int()
 	}
 	return s

@@ -33,10 +33,7 @@ func (o *outcome) decision() decision {
 
 // follow makes the newest a former revision, which was written as an envelope, and d the decision of the newest.
 func (r *revisions) follow(envelope []byte, d decision) {
-	if len(r.former) == state.MaxFormer {
-		r.former = append(r.former[:1], r.former[2:]...)
-	}
-	r.former = append(r.former, former{r.newest, envelope})
+	r.former = state.TrimFormer(append(r.former, former{r.newest, envelope}))
 	r.newest = d
 }
 
@@ -76,7 +73,7 @@ func (r *reader) decision() (d decision) {
 func appendRules(b []byte, rules []state.RuleOutcome) []byte {
 	b = appendUint(b, uint64(len(rules)))
 	for i := range rules {
-		b = appendCode(b, kindWords, string(rules[i].Origin.Kind))
+		b = state.OriginCodes.Append(b, string(rules[i].Origin.Kind))
 		b = appendBytes(b, rules[i].Origin.Name)
 		b = appendBytes(b, rules[i].Err)
 	}
@@ -86,7 +83,7 @@ func appendRules(b []byte, rules []state.RuleOutcome) []byte {
 func (r *reader) rules() (all []state.RuleOutcome) {
 	for n := r.count(); n > 0 && !r.bad; n-- {
 		all = append(all, state.RuleOutcome{
-			Origin: state.Origin{Kind: state.OriginKind(r.code(kindWords)), Name: r.text()}, Err: r.text(),
+			Origin: state.Origin{Kind: state.OriginKind(r.code(state.OriginCodes)), Name: r.text()}, Err: r.text(),
 		})
 	}
 	return all

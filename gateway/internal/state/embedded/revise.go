@@ -19,7 +19,7 @@ type revising struct {
 // Revise makes the next revision of a committed event the one that counts.
 func (s *store) Revise(ctx context.Context, tenant string, r *state.Revision) error {
 	op := &revising{tenant: tenant, r: r, terms: termsOf(r.Event), generation: s.generations.of(r.Generation)}
-	op.terms.persons = s.people.Of(r.Event)
+	op.terms.persons = s.people.Hashes(r.Event)
 	if err := op.check(); err != nil {
 		return fmt.Errorf("revise: %w", err)
 	}
@@ -31,19 +31,8 @@ func (s *store) Revise(ctx context.Context, tenant string, r *state.Revision) er
 }
 
 func (op *revising) check() error {
-	for i := range op.r.Deliveries {
-		d := &op.r.Deliveries[i]
-		if _, err := suffixOf(d.ID, op.r.Event.ID); err != nil {
-			return err
-		}
-		if err := valid(d); err != nil {
-			return err
-		}
-	}
-	for _, id := range op.r.Ended {
-		if _, err := suffixOf(id, op.r.Event.ID); err != nil {
-			return err
-		}
+	if err := op.r.Validate(); err != nil {
+		return err
 	}
 	if op.r.Event.Tenant != op.tenant {
 		return fmt.Errorf("event of tenant %q: %w", op.r.Event.Tenant, state.ErrNotFound)
@@ -84,7 +73,7 @@ func (op *revising) stage(t *tx) error {
 		return err
 	}
 	for i := range op.r.Deliveries {
-		_, suffix, _ := splitID(op.r.Deliveries[i].ID)
+		_, suffix, _ := state.SplitDeliveryID(op.r.Deliveries[i].ID)
 		if t.current(op.tenant, ev.ID, pos, suffix) != nil {
 			return state.ErrConflict
 		}
@@ -134,9 +123,9 @@ func (op *revising) history(t *tx, pos uint64, kept []byte) (all revisions, err 
 func (op *revising) seize(t *tx, pos uint64) (ended []*owed, err error) {
 	var seized []*owed
 	for _, id := range op.r.Ended {
-		_, suffix, _ := splitID(id)
+		_, suffix, _ := state.SplitDeliveryID(id)
 		o := t.owed(op.tenant, pos, suffix)
-		if o == nil || !o.open() || o.State == state.Waiting && (t.s.due.busy(o) || !t.seize(o)) {
+		if o == nil || !o.State.Open() || o.State == state.Waiting && (t.s.due.busy(o) || !t.seize(o)) {
 			for _, o := range seized {
 				t.s.due.release(o, t.now)
 			}
@@ -189,7 +178,7 @@ func (op *revising) replace(t *tx, table byte, pos uint64, before *terms, was, i
 func (op *revising) owe(t *tx, pos uint64, size int) {
 	for i := range op.r.Deliveries {
 		o := &owed{Delivery: op.r.Deliveries[i], pos: pos, size: size, failedAt: noTime}
-		_, o.suffix, _ = splitID(o.ID)
+		_, o.suffix, _ = state.SplitDeliveryID(o.ID)
 		o.Tenant, o.EventID, o.Revision, o.State = op.tenant, op.r.Event.ID, op.r.Event.Revision, state.Waiting
 		o.Updated, o.Leased, o.Log = fromNanos(t.now), false, nil
 		if o.Created.IsZero() {

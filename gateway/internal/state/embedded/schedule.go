@@ -17,14 +17,8 @@ type scheduling struct {
 // Schedule puts deliveries into the due-queue.
 func (s *store) Schedule(ctx context.Context, tenant string, deliveries []state.Delivery) ([]bool, error) {
 	op := &scheduling{tenant: tenant, deliveries: deliveries, result: make([]bool, len(deliveries))}
-	for i := range deliveries {
-		d := &deliveries[i]
-		if _, err := suffixOf(d.ID, d.EventID); err != nil {
-			return nil, fmt.Errorf("schedule: %w", err)
-		}
-		if d.Tenant != "" && d.Tenant != tenant {
-			return nil, fmt.Errorf("schedule: delivery %s of tenant %q: %w", d.ID, tenant, state.ErrNotFound)
-		}
+	if err := state.CheckScheduled(tenant, deliveries); err != nil {
+		return nil, fmt.Errorf("schedule: %w", err)
 	}
 	if len(deliveries) == 0 {
 		return nil, s.check(ctx)
@@ -43,47 +37,34 @@ func (op *scheduling) stage(t *tx) error {
 }
 
 func (op *scheduling) schedule(t *tx, given *state.Delivery) bool {
-	eventID, suffix, _ := splitID(given.ID)
+	eventID, suffix, _ := state.SplitDeliveryID(given.ID)
 	pos, ok := t.position(op.tenant, eventID)
 	if !ok {
 		return false
 	}
-	due := given.Due
-	if due.IsZero() {
-		due = t.wall
-	}
 	o := t.current(op.tenant, eventID, pos, suffix)
-	if o != nil && o.open() {
-		if o.State == state.Waiting && !t.seize(o) {
-			return false
-		}
-		to := o.Delivery
-		to.State, to.Due, to.Reason, to.Alone, to.Leased = state.Waiting, due, given.Reason, given.Alone || o.Alone, false
-		to.Forgiven = to.Attempts
-		t.change(o, &to)
-		return true
-	}
 	if o == nil && !t.committed(pos) {
 		return false // its own commit will say what it owes
 	}
-	if given.Destination == "" {
-		return false // it ended, or nothing is known of it: who wants it again all the same says where it goes
+	var kept *state.Delivery
+	if o != nil {
+		kept = &o.Delivery
 	}
-	if o == nil {
-		o = &owed{Delivery: *given, pos: pos, suffix: suffix, failedAt: noTime}
+	to, ok := state.Reschedule(kept, given, fromNanos(nanos(t.wall)))
+	switch {
+	case !ok:
+		return false
+	case o == nil:
+		o = &owed{pos: pos, suffix: suffix, failedAt: noTime}
+	case o.State.Open():
+		if o.State == state.Waiting && !t.seize(o) {
+			return false
+		}
+		t.change(o, &to)
+		return true
 	}
-	created, attempts := o.Created, o.Attempts
-	o.Delivery = *given
-	o.Attempts = max(given.Attempts, attempts)
-	o.Forgiven = o.Attempts
-	if o.Created = given.Created; o.Created.IsZero() {
-		o.Created = created
-	}
-	o.ID, o.Tenant, o.EventID, o.State = deliveryID(eventID, suffix), op.tenant, eventID, state.Waiting
-	o.Updated, o.Due, o.Leased, o.Log = fromNanos(nanos(t.wall)), due, false, nil
-	if o.Created.IsZero() {
-		o.Created = o.Updated
-	}
+	o.Delivery = to
+	o.ID, o.Tenant, o.EventID = state.JoinDeliveryID(eventID, suffix), op.tenant, eventID
 	o.size = t.eventSize(pos)
 	t.addOwed(t.s.due.find(op.tenant, o.Destination), o)
 	return true
@@ -114,7 +95,7 @@ type dropping struct{ tenant, id string }
 
 // Drop ends a waiting or dead delivery, or takes an event out of the dead letters.
 func (s *store) Drop(ctx context.Context, tenant, id string) error {
-	if _, _, ok := splitID(id); !ok {
+	if _, _, ok := state.SplitDeliveryID(id); !ok {
 		if err := s.do(ctx, &call{op: &forgiving{tenant, id}, size: 64, sync: true, alone: true}); err != nil {
 			return fmt.Errorf("drop event %s: %w", id, err)
 		}
@@ -127,13 +108,13 @@ func (s *store) Drop(ctx context.Context, tenant, id string) error {
 }
 
 func (op *dropping) stage(t *tx) error {
-	eventID, suffix, _ := splitID(op.id)
+	eventID, suffix, _ := state.SplitDeliveryID(op.id)
 	pos, ok := t.position(op.tenant, eventID)
 	if !ok {
 		return state.ErrNotFound
 	}
 	o := t.owed(op.tenant, pos, suffix)
-	if o == nil || !o.open() {
+	if o == nil || !o.State.Open() {
 		return state.ErrNotFound
 	}
 	if o.State == state.Waiting && !t.seize(o) {
@@ -224,7 +205,7 @@ func (op *holding) stage(t *tx) error {
 }
 
 // Holds are the destinations on hold. One whose time is over is none.
-func (s *store) Holds(ctx context.Context, tenant string) ([]state.Held, error) {
+func (s *store) Holds(ctx context.Context, tenant string) ([]state.DestinationOnHold, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
 	}
@@ -232,7 +213,7 @@ func (s *store) Holds(ctx context.Context, tenant string) ([]state.Held, error) 
 	q := &s.due
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	var held []state.Held
+	var held []state.DestinationOnHold
 	for n, d := range q.dests {
 		if !d.held || tenant != "*" && n.tenant != tenant {
 			continue
@@ -240,8 +221,8 @@ func (s *store) Holds(ctx context.Context, tenant string) ([]state.Held, error) 
 		if d.till <= now {
 			continue
 		}
-		held = append(held, state.Held{Tenant: n.tenant, Destination: n.name, Hold: d.hold, Waiting: int(d.counts.waiting)})
+		held = append(held, state.DestinationOnHold{Tenant: n.tenant, Destination: n.name, Hold: d.hold, Waiting: int(d.counts.waiting)})
 	}
-	sortHeld(held)
+	state.SortOnHold(held)
 	return held, nil
 }

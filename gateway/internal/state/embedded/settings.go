@@ -58,7 +58,7 @@ func (op *putting) stage(t *tx) error {
 	}
 	change := state.Change{Tenant: op.tenant, Kind: op.kind, Name: op.name}
 	watchers := &t.s.watchers
-	t.after = append(t.after, func() { watchers.Tell(change) })
+	t.after = append(t.after, func() { watchers.Notify(change) })
 	return nil
 }
 

@@ -119,7 +119,7 @@ func (r *references) load(from, to uint64) {
 			return nil
 		}
 		o, err := readOwed("", pos, string(key[9:]), value)
-		if err == nil && o.open() {
+		if err == nil && o.State.Open() {
 			r.some[pos] = true
 		}
 		return err

@@ -83,7 +83,7 @@ func (w *window) letGo(pos uint64) {
 	if pos == w.alone {
 		w.alone = 0
 	}
-	if state.Suspect(sl.claims) {
+	if state.IsSuspect(sl.claims) {
 		sl.ev = nil // ClaimSuspect reads it again
 		heap.Push(&w.suspects, suspect{sl.claims, pos})
 		return

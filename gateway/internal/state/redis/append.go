@@ -46,10 +46,8 @@ func (s *store) Append(ctx context.Context, events []*event.Event) ([]state.Appe
 	if s.full.Load() {
 		return nil, fmt.Errorf("append: %w: Redis has almost no memory left", state.ErrUnavailable)
 	}
-	for _, ev := range events {
-		if ev.Tenant == "" || ev.ID == "" {
-			return nil, fmt.Errorf("append: %w: event %q of tenant %q: tenant and id are required", state.ErrInvalid, ev.ID, ev.Tenant)
-		}
+	if err := state.CheckEvents(events); err != nil {
+		return nil, fmt.Errorf("append: %w", err)
 	}
 	where := make([]int, len(events))
 	for i, ev := range events {
@@ -143,7 +141,7 @@ func (s *store) appendGroup(sh *shard, calls []*appending) {
 			n := uint64(asInt(text))
 			to := state.Appended{Duplicate: duplicate}
 			if k := asInt(better); isBetter && k >= 1 && int(k) <= len(a.better[i]) {
-				to.Of = a.better[i][k-1]
+				to.OriginalID = a.better[i][k-1]
 			}
 			if n > 0 {
 				to.Position = s.position(sh, n)
@@ -163,7 +161,7 @@ func (s *store) terms(ev *event.Event) []any {
 		bucket, tag := term(ev.Tenant, "r", ev.ResponseID)
 		all = append(all, bucket, tag)
 	}
-	for _, p := range s.people.Load().Of(ev) {
+	for _, p := range s.people.Load().Hashes(ev) {
 		bucket, tag := term(ev.Tenant, "p", string(p))
 		all = append(all, bucket, tag)
 	}

@@ -264,7 +264,7 @@ func (s *store) find(ctx context.Context, sh *shard) error {
 		}
 		sh.mu.Lock()
 		for _, c := range some {
-			if state.Suspect(c.Claims - 1) {
+			if state.IsSuspect(c.Claims - 1) {
 				_, sh.alone = s.at(c.Position)
 				sh.suspect = &c
 			} else {

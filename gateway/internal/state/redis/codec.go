@@ -134,16 +134,6 @@ func (r *reader) id() string {
 	return r.text()
 }
 
-// appendCode writes a word of a closed set in one byte; words outside the set follow as text.
-func appendCode(b []byte, set []string, word string) []byte {
-	for i, w := range set {
-		if w == word {
-			return append(b, byte(i+1))
-		}
-	}
-	return appendText(append(b, 0), word)
-}
-
 func (r *reader) code(set []string) string {
 	c := int(r.byte())
 	switch {

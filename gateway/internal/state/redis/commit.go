@@ -135,11 +135,7 @@ func (s *store) prepare(ctx context.Context, c *state.Commit, known *fates) (par
 		}
 	}
 	for i := range c.Due {
-		d := &c.Due[i].Delivery
-		if _, _, err := suffixOf(d); err != nil {
-			return nil, nil, err
-		}
-		if err := valid(d); err != nil {
+		if err := c.Due[i].Delivery.Validate(); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -159,25 +155,6 @@ func (s *store) prepare(ctx context.Context, c *state.Commit, known *fates) (par
 	return parts, missing, nil
 }
 
-// suffixOf takes a delivery's id apart: the id leads to its event.
-func suffixOf(d *state.Delivery) (eventID, suffix string, err error) {
-	eventID, suffix, ok := splitID(d.ID)
-	if !ok || d.EventID != "" && d.EventID != eventID {
-		return "", "", fmt.Errorf("%w: delivery id %q does not lead to event %q", state.ErrInvalid, d.ID, d.EventID)
-	}
-	return eventID, suffix, nil
-}
-
-func valid(d *state.Delivery) error {
-	if letters[d.State] == 0 {
-		return fmt.Errorf("%w: delivery %s has no state: %q", state.ErrInvalid, d.ID, d.State)
-	}
-	if d.Destination == "" {
-		return fmt.Errorf("%w: delivery %s has no destination", state.ErrInvalid, d.ID)
-	}
-	return nil
-}
-
 func (p *committing) event(s *store, sh *shard, n uint64, o *state.Outcome, now time.Time) error {
 	slot, field := slotOf(o.EventID), fieldOf(o.Tenant, o.EventID)
 	p.items++
@@ -189,29 +166,17 @@ func (p *committing) event(s *store, sh *shard, n uint64, o *state.Outcome, now 
 	if own.At.IsZero() {
 		own.At = now
 	}
+	suffixes, err := o.AppendSuffixes(make([]string, 0, len(o.Deliveries)))
+	if err != nil {
+		return err
+	}
 	own.Deliveries = slices.Clone(o.Deliveries)
-	suffixes, shapes := make([]string, len(own.Deliveries)), make([]string, len(own.Deliveries))
+	shapes := make([]string, len(own.Deliveries))
 	for i := range own.Deliveries {
 		d := &own.Deliveries[i]
-		if d.EventID == "" {
-			d.EventID = o.EventID
-		}
-		eventID, suffix, err := suffixOf(d)
-		if err != nil {
-			return err
-		}
-		if eventID != o.EventID {
-			return fmt.Errorf("%w: delivery id %q does not lead to event %q", state.ErrInvalid, d.ID, o.EventID)
-		}
-		if err := valid(d); err != nil {
-			return err
-		}
-		if slices.Contains(suffixes[:i], suffix) {
-			return fmt.Errorf("%w: delivery %s is owed twice by event %s", state.ErrInvalid, d.ID, o.EventID)
-		}
 		d.Tenant, d.EventID = o.Tenant, o.EventID
-		stamp(d, now)
-		suffixes[i], shapes[i] = suffix, s.names.of(shape(d), &p.fresh)
+		d.Stamp(now)
+		shapes[i] = s.names.of(shape(d), &p.fresh)
 	}
 	record := s.appendOutcome(nil, &own, suffixes, shapes, &p.fresh)
 	op := "E"
@@ -240,26 +205,11 @@ func (p *committing) event(s *store, sh *shard, n uint64, o *state.Outcome, now 
 	return nil
 }
 
-// stamp completes a delivery at a commit.
-func stamp(d *state.Delivery, now time.Time) {
-	d.Updated = now
-	if d.Created.IsZero() {
-		d.Created = now
-	}
-	if d.State == state.Waiting {
-		if d.Due.IsZero() {
-			d.Due = now
-		}
-	} else {
-		d.Due, d.Leased = time.Time{}, false
-	}
-}
-
 func (p *committing) settle(s *store, sh *shard, given *state.Settled, now time.Time) {
 	d := given.Delivery
-	eventID, suffix, _ := splitID(d.ID)
+	eventID, suffix, _ := state.SplitDeliveryID(d.ID)
 	d.EventID = eventID
-	stamp(&d, now)
+	d.Stamp(now)
 	p.items++
 	p.args = append(p.args, "D", slotOf(eventID), fieldOf(d.Tenant, eventID), micros(given.Lease))
 	p.free(s, sh, d.Tenant, eventID, given.Free)
@@ -284,11 +234,11 @@ func (p *committing) free(s *store, sh *shard, tenant, owner string, keys []stri
 // whole is for one that has a record of its own.
 func (p *committing) delivery(d *state.Delivery, suffix, shape string, size int, now time.Time, whole bool) {
 	list, entry := "", []byte(nil)
-	if len(d.Log) > 0 || d.State != state.Waiting { // what was tried, and what ended
+	if d.EntersHistory() {
 		list, entry = listFor(d), appendEntry(nil, d, suffix, shape)
 	}
 	p.args = append(p.args, letterOf(d.State), token(d.Tenant, d.Destination), list, entry)
-	if whole || d.State == state.Waiting || d.State == state.Dead {
+	if whole || d.State.Open() {
 		v := valuesOf(d, shape, now)
 		p.args = append(p.args, suffix, leased(d), size, v.created, v.wait, v.due, v.reason, v.tail)
 	}
@@ -303,7 +253,7 @@ func leased(d *state.Delivery) int {
 	return 0
 }
 
-func letterOf(s state.DeliveryState) string { return string(letters[s]) }
+func letterOf(s state.DeliveryState) string { return string(s.Letter()) }
 
 // values are what scripts are told of a delivery that has a record.
 type values struct {
@@ -322,12 +272,10 @@ func valuesOf(d *state.Delivery, shape string, now time.Time) values {
 	}
 }
 
-// listFor keeps failures apart, so that a day of successes does not push the one failure out of sight.
+// listFor is the letter of the list of history that a commit of a delivery enters.
 func listFor(d *state.Delivery) string {
-	for i := range d.Log {
-		if v := d.Log[i].Verdict; v != string(state.Delivered) && v != string(state.Skipped) {
-			return "f"
-		}
+	if d.Failed() {
+		return "f"
 	}
 	return "h"
 }

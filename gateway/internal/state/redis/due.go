@@ -190,8 +190,8 @@ func (r *round) roomOf(d *ready) int {
 	n, asked := r.room[d.token]
 	if !asked {
 		n = math.MaxInt
-		if r.ask.Room != nil {
-			n = r.ask.Room(d.tenant, d.name)
+		if r.ask.Capacity != nil {
+			n = r.ask.Capacity(d.tenant, d.name)
 		}
 		r.room[d.token] = n
 	}

@@ -115,7 +115,7 @@ func (s *store) after(ctx context.Context, c *state.Commit, known *fates) error 
 			continue
 		}
 		d := c.Due[i].Delivery
-		d.EventID, _, _ = splitID(d.ID)
+		d.EventID, _, _ = state.SplitDeliveryID(d.ID)
 		if !f.held {
 			if err := s.repeat(ctx, &d, repeats); err != nil {
 				return err
@@ -150,7 +150,7 @@ func (s *store) repeat(ctx context.Context, given *state.Delivery, to map[*shard
 	if len(given.Log) == 0 {
 		return nil
 	}
-	eventID, suffix, _ := splitID(given.ID)
+	eventID, suffix, _ := state.SplitDeliveryID(given.ID)
 	o, err := s.current(ctx, given.Tenant, given.ID)
 	if err != nil || o == nil {
 		return err // nil: the winner's decision owed no such delivery, or its event is gone

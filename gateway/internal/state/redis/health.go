@@ -170,7 +170,7 @@ func stepWarning(step, ago int64) string {
 	if step >= 0 || ago > steppedFor.Microseconds() {
 		return ""
 	}
-	return state.SetBack("the clock of Redis", -time.Duration(step)*time.Microsecond)
+	return state.ClockSetBack("the clock of Redis", -time.Duration(step)*time.Microsecond)
 }
 
 // Health is how the store does.

@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -43,7 +42,7 @@ func (s *store) Hold(ctx context.Context, tenant, destination string, h state.Ho
 }
 
 // Holds are the destinations on hold. One whose time is over is none.
-func (s *store) Holds(ctx context.Context, tenant string) ([]state.Held, error) {
+func (s *store) Holds(ctx context.Context, tenant string) ([]state.DestinationOnHold, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
 	}
@@ -63,7 +62,7 @@ func (s *store) Holds(ctx context.Context, tenant string) ([]state.Held, error) 
 	if err != nil {
 		return nil, fmt.Errorf("holds: %w", err)
 	}
-	var held []state.Held
+	var held []state.DestinationOnHold
 	var counts [][]*goredis.IntCmd
 	pipe := s.client.Pipeline()
 	for t, raw := range tokens {
@@ -75,7 +74,7 @@ func (s *store) Holds(ctx context.Context, tenant string) ([]state.Held, error) 
 		if tenant != "*" && of != tenant || till != 0 && till <= now {
 			continue
 		}
-		held = append(held, state.Held{Tenant: of, Destination: dest, Hold: h})
+		held = append(held, state.DestinationOnHold{Tenant: of, Destination: dest, Hold: h})
 		var waiting []*goredis.IntCmd
 		for _, sh := range s.shards {
 			waiting = append(waiting, pipe.ZCard(ctx, sh.base+"wait:"+t))
@@ -93,15 +92,13 @@ func (s *store) Holds(ctx context.Context, tenant string) ([]state.Held, error) 
 			held[i].Waiting += int(c.Val())
 		}
 	}
-	slices.SortFunc(held, func(a, b state.Held) int {
-		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Destination, b.Destination))
-	})
+	state.SortOnHold(held)
 	return held, nil
 }
 
 func appendHold(b []byte, h *state.Hold) []byte {
 	b = append(b, holdV1)
-	b = appendCode(b, holdWords, string(h.Kind))
+	b = state.HoldCodes.Append(b, string(h.Kind))
 	b = appendText(b, h.Reason)
 	b = appendInt(b, unixMicro(h.Until))
 	b = appendText(b, h.Fingerprint)
@@ -115,7 +112,7 @@ func readHold(raw string) (h state.Hold, till int64, err error) {
 	if r.byte() != holdV1 {
 		r.fail()
 	}
-	h.Kind = state.HoldKind(r.code(holdWords))
+	h.Kind = state.HoldKind(r.code(state.HoldCodes))
 	h.Reason = r.text()
 	h.Until = fromMicro(r.int())
 	h.Fingerprint = r.text()

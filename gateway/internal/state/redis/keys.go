@@ -156,15 +156,3 @@ func shardOf(tenant, name string, shards int) int {
 	h.Write([]byte(name))
 	return int(h.Sum32() % uint32(shards))
 }
-
-// splitID takes a delivery's id apart: dl_<event id>_<suffix>.
-func splitID(id string) (eventID, suffix string, ok bool) {
-	rest, ok := strings.CutPrefix(id, "dl_")
-	i := strings.LastIndexByte(rest, '_')
-	if !ok || i <= 0 || i == len(rest)-1 || strings.IndexByte(rest, 0) >= 0 {
-		return "", "", false
-	}
-	return rest[:i], rest[i+1:], true
-}
-
-func deliveryID(eventID, suffix string) string { return "dl_" + eventID + "_" + suffix }

@@ -62,7 +62,7 @@ func (s *store) shardsOf(ctx context.Context, due []state.Settled) (where []*sha
 	pipe := s.client.Pipeline()
 	asked := make([][]*goredis.StringCmd, len(due))
 	for i := range due {
-		id, _, _ := splitID(due[i].Delivery.ID)
+		id, _, _ := state.SplitDeliveryID(due[i].Delivery.ID)
 		slot, field := slotOf(id), fieldOf(due[i].Delivery.Tenant, id)
 		for _, sh := range s.shards {
 			asked[i] = append(asked[i], pipe.HGet(ctx, sh.base+"id:"+slot, field))
@@ -105,7 +105,7 @@ func (s *store) standings(ctx context.Context, tenant string, ids []string) ([]s
 	pipe := s.client.Pipeline()
 	asked := make([][]*goredis.StringCmd, len(ids))
 	for i, id := range ids {
-		eventID, _, _ := splitID(id)
+		eventID, _, _ := state.SplitDeliveryID(id)
 		slot, field := slotOf(eventID), fieldOf(tenant, eventID)
 		for _, sh := range s.shards {
 			asked[i] = append(asked[i], pipe.HGet(ctx, sh.base+"id:"+slot, field))
@@ -124,7 +124,7 @@ func (s *store) standings(ctx context.Context, tenant string, ids []string) ([]s
 			}
 			sh := s.shards[k]
 			found[i].shard, found[i].n = sh, n
-			_, suffix, _ := splitID(id)
+			_, suffix, _ := state.SplitDeliveryID(id)
 			key, field := owedAt(sh, n, suffix)
 			records[i][0] = pipe.HGet(ctx, key, field)
 			key, field = outcomeAt(sh, n)
@@ -143,7 +143,7 @@ func (s *store) standings(ctx context.Context, tenant string, ids []string) ([]s
 		if st.shard == nil {
 			continue
 		}
-		eventID, suffix, _ := splitID(id)
+		eventID, suffix, _ := state.SplitDeliveryID(id)
 		var err error
 		switch own, decided := records[i][0], records[i][1]; {
 		case own.Err() == nil:

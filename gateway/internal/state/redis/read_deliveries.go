@@ -4,17 +4,14 @@ import (
 	"cmp"
 	"container/heap"
 	"context"
-	"encoding/base64"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
-
-// placeBudget is how many entries one page of deliveries may look at.
-const placeBudget = 5000
 
 // place is where a delivery stands in a list.
 type place struct {
@@ -29,15 +26,15 @@ func (p place) compare(q place) int {
 
 func cursor(p place) string {
 	b := appendUint(appendUint(appendUint([]byte{1}, p.at), p.n), uint64(p.shard))
-	return base64.RawURLEncoding.EncodeToString(append(b, p.suffix...))
+	return state.EncodeCursor(append(b, p.suffix...))
 }
 
 func readCursor(text string) (p place, err error) {
-	b, err := base64.RawURLEncoding.DecodeString(text)
-	if err != nil || len(b) == 0 || b[0] != 1 {
-		return place{}, state.ErrCursor
+	b, err := state.DecodeCursor(text, 1)
+	if err != nil {
+		return place{}, err
 	}
-	r := reader{b: string(b[1:])}
+	r := reader{b: string(b)}
 	p.at, p.n, p.shard = r.uint(), r.uint(), int(r.uint())
 	if p.suffix = r.b; r.bad {
 		return place{}, state.ErrCursor
@@ -50,7 +47,7 @@ func (s *store) Delivery(ctx context.Context, tenant, id string) (*state.Deliver
 	if err := s.check(ctx); err != nil {
 		return nil, err
 	}
-	if _, _, ok := splitID(id); !ok {
+	if _, _, ok := state.SplitDeliveryID(id); !ok {
 		return nil, fmt.Errorf("delivery %s: %w", id, state.ErrNotFound)
 	}
 	o, err := s.current(ctx, tenant, id)
@@ -94,6 +91,7 @@ func (s *store) Deliveries(ctx context.Context, tenant string, q state.DeliveryQ
 	if err := s.check(ctx); err != nil {
 		return nil, err
 	}
+	q.Since, q.Until = q.Since.Truncate(time.Microsecond), q.Until.Truncate(time.Microsecond) // as exact as records are
 	m := &merge{s: s, tenant: tenant, q: &q, until: math.MaxInt64}
 	if !q.Since.IsZero() {
 		m.since = uint64(max(unixMicro(q.Since), 0))
@@ -151,20 +149,8 @@ func (h *lists) Pop() any {
 	return last
 }
 
-// kinds are the lists in which deliveries of a query are found.
-func (m *merge) kinds() string {
-	switch {
-	case m.q.Failed:
-		return "f"
-	case m.q.State == state.Waiting:
-		return "W"
-	case m.q.State == state.Dead:
-		return "X"
-	case m.q.State == "":
-		return "WXhf"
-	}
-	return "hf"
-}
+// listLetters are the letters of state's lists, in their order.
+const listLetters = "WXhf"
 
 func (m *merge) page(ctx context.Context) (*state.Page[state.Delivery], error) {
 	m.top = place{at: math.MaxInt64, n: math.MaxUint64}
@@ -186,7 +172,8 @@ func (m *merge) page(ctx context.Context) (*state.Page[state.Delivery], error) {
 			return nil, err
 		}
 		for _, dest := range dests {
-			for _, kind := range []byte(m.kinds()) {
+			for _, list := range m.q.Lists() {
+				kind := listLetters[list]
 				l := &listed{sh: sh, list: kind, dest: dest, upto: m.top.at}
 				if kind != 'W' && m.until < l.upto {
 					l.upto, l.open = m.until, true
@@ -208,7 +195,7 @@ func (m *merge) page(ctx context.Context) (*state.Page[state.Delivery], error) {
 	heap.Init(&m.lists)
 	page := &state.Page[state.Delivery]{}
 	var last place
-	for budget := placeBudget; len(m.lists) > 0; budget-- {
+	for budget := state.MaxListEntries; len(m.lists) > 0; budget-- {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -277,7 +264,7 @@ func (m *merge) item(ctx context.Context, l *listed, p placed) (*state.Delivery,
 			if err != nil {
 				return nil, err
 			}
-			if e.open() {
+			if e.State.Open() {
 				return nil, nil // it went on; what became of it is another entry
 			}
 			o = &e.owed
@@ -286,22 +273,14 @@ func (m *merge) item(ctx context.Context, l *listed, p placed) (*state.Delivery,
 			if o.failed != p.at {
 				return nil, nil // it failed again later: listed there
 			}
-		} else if o.open() || o.newest != newest {
+		} else if o.State.Open() || o.newest != newest {
 			return nil, nil
 		}
 	}
-	if !m.wants(&o.Delivery) {
+	if !m.q.Matches(&o.Delivery) {
 		return nil, nil
 	}
 	return m.s.whole(ctx, o)
-}
-
-func (m *merge) wants(d *state.Delivery) bool {
-	updated := uint64(max(unixMicro(d.Updated), 0))
-	return (m.q.State == "" || d.State == m.q.State) &&
-		(m.q.Destination == "" || d.Destination == m.q.Destination) &&
-		(m.q.Rule == "" || d.Origin.Name == m.q.Rule) &&
-		updated >= m.since && updated < m.until
 }
 
 // ofEvent are an event's deliveries: few, so a page is cut out of all of them.
@@ -336,7 +315,7 @@ func (m *merge) ofEvent(ctx context.Context) (*state.Page[state.Delivery], error
 	most := state.PageLimit(m.q.Limit)
 	var last place
 	for _, o := range all {
-		if at(o).compare(m.top) >= 0 || !m.wants(&o.Delivery) || m.q.Failed && o.failed == 0 {
+		if at(o).compare(m.top) >= 0 || !m.q.Matches(&o.Delivery) || m.q.Failed && o.failed == 0 {
 			continue
 		}
 		if len(page.Items) == most {

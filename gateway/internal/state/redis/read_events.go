@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 	"math"
 	"slices"
@@ -18,8 +17,6 @@ const (
 	// lineBudget is how many events one page may look at: each costs Redis some microseconds.
 	lineBudget = 5000
 	lineChunk  = 256
-	// slack is how much later than a newer event an older one may have been received.
-	slack = 10 * time.Minute
 )
 
 // Event is one event with its outcome.
@@ -246,7 +243,7 @@ func (s *store) events(ctx context.Context, tenant string, q *state.EventQuery) 
 			return page, nil
 		}
 		l := newest.lines[0]
-		if scan && l.received < since && since-l.received > slack.Milliseconds() {
+		if scan && l.received < since && since-l.received > state.MaxDisorder.Milliseconds() {
 			newest.lines, newest.end = nil, true
 			continue
 		}
@@ -260,7 +257,7 @@ func (s *store) events(ctx context.Context, tenant string, q *state.EventQuery) 
 		if err != nil {
 			return nil, err
 		}
-		if len(found) == 1 && s.fits(found[0], q) {
+		if len(found) == 1 && q.Matches(found[0], s.people.Load()) {
 			page.Items = append(page.Items, found[0])
 		}
 	}
@@ -269,7 +266,7 @@ func (s *store) events(ctx context.Context, tenant string, q *state.EventQuery) 
 // seek goes past what was received later than a list's end, which would use up the budget of its first pages.
 func (s *store) seek(ctx context.Context, strands []*strand, until int64) error {
 	for _, st := range strands {
-		got, err := s.run(ctx, seekScript, st.sh.base, "", until+slack.Milliseconds())
+		got, err := s.run(ctx, seekScript, st.sh.base, "", until+state.MaxDisorder.Milliseconds())
 		if err != nil {
 			return err
 		}
@@ -317,30 +314,21 @@ func (s *store) fill(ctx context.Context, st *strand, tenant string, q *state.Ev
 	return nil
 }
 
-// fits are the conditions that the index gone through does not answer.
-func (s *store) fits(r *state.Record, q *state.EventQuery) bool {
-	if q.Respondent != "" && !s.people.Load().Is(r.Event, q.Respondent) {
-		return false
-	}
-	return (q.Response == "" || r.Event.ResponseID == q.Response) &&
-		(!q.Dead || r.Outcome != nil && r.Outcome.Dead != "")
-}
-
 // Cursors of events say how far each shard was gone through.
 func places(strands []*strand) string {
 	b := []byte{2}
 	for _, st := range strands {
 		b = appendUint(b, st.below)
 	}
-	return base64.RawURLEncoding.EncodeToString(b)
+	return state.EncodeCursor(b)
 }
 
 func readPlaces(cursor string, strands []*strand) error {
-	b, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil || len(b) == 0 || b[0] != 2 {
-		return state.ErrCursor
+	b, err := state.DecodeCursor(cursor, 2)
+	if err != nil {
+		return err
 	}
-	r := reader{b: string(b[1:])}
+	r := reader{b: string(b)}
 	for _, st := range strands {
 		st.below = r.uint()
 	}

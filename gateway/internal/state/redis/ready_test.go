@@ -25,7 +25,7 @@ func TestReadyDestinationsInParts(t *testing.T) {
 	accept(t, s, "a")
 	c := hold(t, s, 1)[0]
 	commit(t, s, decided(c, owing(c, state.Waiting, time.Time{})))
-	ask := state.ClaimDue{Max: 10, Lease: time.Minute, Room: func(_, destination string) int {
+	ask := state.ClaimDue{Max: 10, Lease: time.Minute, Capacity: func(_, destination string) int {
 		if destination == "crm" {
 			return 1
 		}

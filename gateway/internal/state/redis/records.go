@@ -16,20 +16,6 @@ const (
 	holdV1    = 1
 )
 
-var (
-	verdictWords = []string{"delivered", "skipped", "retry", "rejected", "revoked", "continue"}
-	kindWords    = []string{string(state.Rule), string(state.Webhook)}
-	holdWords    = []string{
-		string(state.HoldCircuit), string(state.HoldRate), string(state.HoldRevoked), string(state.HoldGone), string(state.HoldPaused),
-	}
-	letters = map[state.DeliveryState]byte{
-		state.Waiting: 'W', state.Dead: 'X', state.Delivered: 'D', state.Skipped: 'S', state.Dropped: 'P',
-	}
-	states = map[byte]state.DeliveryState{
-		'W': state.Waiting, 'X': state.Dead, 'D': state.Delivered, 'S': state.Skipped, 'P': state.Dropped,
-	}
-)
-
 const (
 	flagAlone = 1 << iota
 	flagLeased
@@ -95,8 +81,6 @@ type owed struct {
 	dest   string
 }
 
-func (o *owed) open() bool { return o.State == state.Waiting || o.State == state.Dead }
-
 // appendTail is the part of an owed delivery that scripts only pass on.
 func appendTail(b []byte, d *state.Delivery, shape string) []byte {
 	b = append(b, shape...)
@@ -112,12 +96,12 @@ func (s *store) readOwed(ctx context.Context, tenant string, sh *shard, n uint64
 	if err := s.ownedBy(ctx, &r, o); err != nil {
 		return nil, fmt.Errorf("delivery of event %d: %w", n, err)
 	}
-	o.Tenant, o.ID = tenant, deliveryID(o.EventID, suffix)
+	o.Tenant, o.ID = tenant, state.JoinDeliveryID(o.EventID, suffix)
 	return o, nil
 }
 
 func (s *store) ownedBy(ctx context.Context, r *reader, o *owed) error {
-	o.State = states[r.byte()]
+	o.State = state.StateOfLetter(r.byte())
 	o.Leased = r.byte() == 1
 	o.size = int64(r.big(4))
 	o.Created, o.Updated, o.Due = fromMicro(int64(r.big(7))), fromMicro(int64(r.big(7))), fromMicro(int64(r.big(7)))
@@ -139,7 +123,7 @@ func (s *store) ownedBy(ctx context.Context, r *reader, o *owed) error {
 // writeOwed is the record as lib.lua writes it.
 func writeOwed(o *owed, shape string) string {
 	b := make([]byte, 0, 128)
-	b = append(b, letters[o.State], 0)
+	b = append(b, o.State.Letter(), 0)
 	b = appendBig(b, uint64(o.size), 4)
 	for _, t := range [...]time.Time{o.Created, o.Updated, o.Due} {
 		b = appendBig(b, uint64(unixMicro(t)), 7)
@@ -166,7 +150,7 @@ func appendEntry(b []byte, d *state.Delivery, suffix, shape string) []byte {
 	b = append(b, 'g', entryV1)
 	b = appendText(b, suffix)
 	b = appendID(b, d.EventID)
-	b = append(b, letters[d.State])
+	b = append(b, d.State.Letter())
 	b = append(b, flagsOf(d))
 	b = append(b, shape...)
 	b = appendText(b, d.Reason)
@@ -190,7 +174,7 @@ func appendAttempt(b []byte, a *state.Attempt) []byte {
 	b = appendUint(append(b, flags), uint64(max(a.N, 0)))
 	b = appendInt(b, unixMicro(a.At))
 	b = appendInt(b, a.Took.Microseconds())
-	b = appendCode(b, verdictWords, a.Verdict)
+	b = state.VerdictCodes.Append(b, a.Verdict)
 	b = appendInt(b, int64(a.Status))
 	b = appendText(b, a.Reason)
 	b = appendInt(b, int64(a.Sent))
@@ -204,7 +188,7 @@ func (r *reader) attempt() (a state.Attempt) {
 	a.N = int(r.uint())
 	a.At = fromMicro(r.int())
 	a.Took = time.Duration(r.int()) * time.Microsecond
-	a.Verdict = r.code(verdictWords)
+	a.Verdict = r.code(state.VerdictCodes)
 	a.Status = int(r.int())
 	a.Reason = r.text()
 	a.Sent, a.Received = int(r.int()), int(r.int())
@@ -246,7 +230,7 @@ func (s *store) readEntry(ctx context.Context, tenant, dest string, sh *shard, a
 			r.fail()
 		}
 		e.suffix, e.EventID = r.text(), r.id()
-		e.State = states[r.byte()]
+		e.State = state.StateOfLetter(r.byte())
 		flags := r.byte()
 		shape := r.take(refSize)
 		e.Reason = r.text()
@@ -268,7 +252,7 @@ func (s *store) readEntry(ctx context.Context, tenant, dest string, sh *shard, a
 			return nil, fmt.Errorf("history of %s: %w", dest, err)
 		}
 	}
-	e.Tenant, e.ID, e.dest = tenant, deliveryID(e.EventID, e.suffix), dest
+	e.Tenant, e.ID, e.dest = tenant, state.JoinDeliveryID(e.EventID, e.suffix), dest
 	return e, nil
 }
 
@@ -288,7 +272,7 @@ func (s *store) appendOutcome(b []byte, o *state.Outcome, suffixes, shapes []str
 	b = appendInt(b, at)
 	b = appendUint(b, uint64(len(o.Rules)))
 	for i := range o.Rules {
-		b = appendCode(b, kindWords, string(o.Rules[i].Origin.Kind))
+		b = state.OriginCodes.Append(b, string(o.Rules[i].Origin.Kind))
 		b = append(b, s.names.of(o.Rules[i].Origin.Name, fresh)...)
 		b = appendText(b, o.Rules[i].Err)
 	}
@@ -296,7 +280,7 @@ func (s *store) appendOutcome(b []byte, o *state.Outcome, suffixes, shapes []str
 	for i := range o.Deliveries {
 		d := &o.Deliveries[i]
 		b = appendText(b, suffixes[i])
-		b = append(b, letters[d.State])
+		b = append(b, d.State.Letter())
 		flags := flagsOf(d)
 		if d.Leased {
 			flags |= flagLeased
@@ -334,7 +318,7 @@ func (s *store) outcome(ctx context.Context, tenant, eventID, raw string) (*outc
 	at := r.int()
 	o.At = fromMicro(at)
 	for n := r.count(); n > 0 && !r.bad; n-- {
-		rule := state.RuleOutcome{Origin: state.Origin{Kind: state.OriginKind(r.code(kindWords))}}
+		rule := state.RuleOutcome{Origin: state.Origin{Kind: state.OriginKind(r.code(state.OriginCodes))}}
 		name := r.take(refSize)
 		rule.Err = r.text()
 		if r.bad {
@@ -349,7 +333,7 @@ func (s *store) outcome(ctx context.Context, tenant, eventID, raw string) (*outc
 	for n := r.count(); n > 0 && !r.bad; n-- {
 		d := state.Delivery{Tenant: tenant, EventID: eventID}
 		suffix := r.text()
-		d.ID, d.State = deliveryID(eventID, suffix), states[r.byte()]
+		d.ID, d.State = state.JoinDeliveryID(eventID, suffix), state.StateOfLetter(r.byte())
 		flags := r.byte()
 		d.Leased = flags&flagLeased != 0
 		shape := r.take(refSize)

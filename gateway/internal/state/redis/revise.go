@@ -31,10 +31,8 @@ func (s *store) revise(ctx context.Context, tenant string, r *state.Revision) er
 	if ev.Tenant != tenant {
 		return state.ErrNotFound
 	}
-	for i := range r.Deliveries {
-		if _, _, err := suffixOf(&r.Deliveries[i]); err != nil {
-			return err
-		}
+	if err := r.Validate(); err != nil {
+		return err
 	}
 	kept, err := s.Event(ctx, tenant, ev.ID)
 	if err != nil {
@@ -106,19 +104,16 @@ func (s *store) revisedDeliveries(ctx context.Context, tenant string, r *state.R
 	var moves []*owed
 	for i := range found {
 		st := &found[i]
-		if event, _, ok := splitID(ids[i]); !ok || event != r.Event.ID {
-			return nil, fmt.Errorf("%w: delivery id %q does not lead to event %q", state.ErrInvalid, ids[i], r.Event.ID)
-		}
 		if st.shard == nil {
 			return nil, state.ErrNotFound
 		}
 		if i < len(r.Ended) {
-			if st.owed == nil || !st.owed.open() {
+			if st.owed == nil || !st.owed.State.Open() {
 				return nil, state.ErrConflict
 			}
 			to := *st.owed
 			to.State, to.Reason, to.Log = state.Dropped, state.Superseded(r.Event.Revision), nil
-			stamp(&to.Delivery, now)
+			to.Delivery.Stamp(now)
 			moves = append(moves, &to)
 			continue
 		}
@@ -138,7 +133,7 @@ func appendDecision(b []byte, d *state.Former) []byte {
 	b = appendText(b, d.Dead)
 	b = appendUint(b, uint64(len(d.Rules)))
 	for i := range d.Rules {
-		b = appendCode(b, kindWords, string(d.Rules[i].Origin.Kind))
+		b = state.OriginCodes.Append(b, string(d.Rules[i].Origin.Kind))
 		b = appendText(b, d.Rules[i].Origin.Name)
 		b = appendText(b, d.Rules[i].Err)
 	}
@@ -149,7 +144,7 @@ func (r *reader) decision() (d state.Former) {
 	d.Generation, d.At, d.Dead = r.text(), fromMicro(r.int()), r.text()
 	for n := r.count(); n > 0 && !r.bad; n-- {
 		d.Rules = append(d.Rules, state.RuleOutcome{
-			Origin: state.Origin{Kind: state.OriginKind(r.code(kindWords)), Name: r.text()}, Err: r.text(),
+			Origin: state.Origin{Kind: state.OriginKind(r.code(state.OriginCodes)), Name: r.text()}, Err: r.text(),
 		})
 	}
 	return d
@@ -158,12 +153,9 @@ func (r *reader) decision() (d state.Former) {
 // appendFormer writes the revisions that are no longer the newest once the event as it is kept has another one.
 func appendFormer(kept *state.Record) []byte {
 	o := kept.Outcome
-	all := append(slices.Clip(kept.Former), state.Former{
+	all := state.TrimFormer(append(slices.Clip(kept.Former), state.Former{
 		Event: kept.Event, Generation: o.Generation, At: o.At, Rules: o.Rules, Dead: o.Dead,
-	})
-	if len(all) > state.MaxFormer {
-		all = append(all[:1:1], all[2:]...)
-	}
+	}))
 	b := appendUint([]byte{revisionsV1}, uint64(len(all)))
 	for i := range all {
 		b = appendText(appendDecision(b, &all[i]), all[i].Event.Envelope())

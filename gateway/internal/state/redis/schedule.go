@@ -23,14 +23,8 @@ func (s *store) Schedule(ctx context.Context, tenant string, deliveries []state.
 	if err := s.check(ctx); err != nil {
 		return nil, err
 	}
-	for i := range deliveries {
-		d := &deliveries[i]
-		if _, _, err := suffixOf(d); err != nil {
-			return nil, fmt.Errorf("schedule: %w", err)
-		}
-		if d.Tenant != "" && d.Tenant != tenant {
-			return nil, fmt.Errorf("schedule: delivery %s of tenant %q: %w", d.ID, tenant, state.ErrNotFound)
-		}
+	if err := state.CheckScheduled(tenant, deliveries); err != nil {
+		return nil, fmt.Errorf("schedule: %w", err)
 	}
 	result := make([]bool, len(deliveries))
 	all := make([]int, len(deliveries))
@@ -88,29 +82,19 @@ func (st *standing) scheduled(tenant string, given *state.Delivery, now time.Tim
 	if st.shard == nil {
 		return nil
 	}
-	eventID, suffix, _ := splitID(given.ID)
+	eventID, suffix, _ := state.SplitDeliveryID(given.ID)
 	to := &owed{shard: st.shard, n: st.n, suffix: suffix, newest: noLink}
-	o := st.owed
-	if o != nil {
-		*to = *o
+	var kept *state.Delivery
+	if st.owed != nil {
+		*to = *st.owed
+		kept = &st.owed.Delivery
 	}
-	switch {
-	case o != nil && o.open():
-		to.Reason, to.Alone = given.Reason, given.Alone || o.Alone
-	case given.Destination != "":
-		created, attempts := to.Created, to.Attempts
-		to.Delivery = *given
-		to.Attempts = max(given.Attempts, attempts)
-		if to.Created.IsZero() {
-			to.Created = created
-		}
-	default:
-		return nil // it ended, or nothing is known of it: who wants it again all the same says where it goes
+	d, ok := state.Reschedule(kept, given, now)
+	if !ok {
+		return nil
 	}
-	to.Forgiven = to.Attempts
-	to.Tenant, to.EventID, to.Log, to.Leased = tenant, eventID, nil, false
-	to.State, to.Due = state.Waiting, given.Due
-	stamp(&to.Delivery, now)
+	to.Delivery = d
+	to.Tenant, to.EventID = tenant, eventID
 	return to
 }
 
@@ -183,7 +167,7 @@ func (s *store) Drop(ctx context.Context, tenant, id string) error {
 }
 
 func (s *store) drop(ctx context.Context, tenant, id string) error {
-	if _, _, ok := splitID(id); !ok {
+	if _, _, ok := state.SplitDeliveryID(id); !ok {
 		return s.pardon(ctx, tenant, id)
 	}
 	for range changes {
@@ -191,12 +175,12 @@ func (s *store) drop(ctx context.Context, tenant, id string) error {
 		if err != nil {
 			return err
 		}
-		if o == nil || !o.open() {
+		if o == nil || !o.State.Open() {
 			return state.ErrNotFound
 		}
 		now := s.clock.Now()
 		o.State, o.Reason = state.Dropped, ""
-		stamp(&o.Delivery, now)
+		o.Delivery.Stamp(now)
 		done, err := s.change(ctx, []*owed{o}, true, now)
 		switch {
 		case err != nil:

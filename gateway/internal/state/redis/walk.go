@@ -19,7 +19,7 @@ func (s *store) walk(ctx context.Context, sh *shard, tenant string, q *state.Eve
 		bucket, tag := term(tenant, "r", q.Response)
 		return s.posted(ctx, sh, bucket, tag, below, most)
 	case q.Respondent != "":
-		bucket, tag := term(tenant, "p", string(s.people.Load().Person(q.Respondent)))
+		bucket, tag := term(tenant, "p", string(s.people.Load().Hash(q.Respondent)))
 		return s.posted(ctx, sh, bucket, tag, below, most)
 	case q.Dead:
 		// They are few, as each is kept by hand or ends by its age.

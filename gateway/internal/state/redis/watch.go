@@ -99,7 +99,7 @@ func (s *store) changed(ctx context.Context) error {
 		r := reader{b: name}
 		c := state.Change{Tenant: r.text(), Kind: r.text(), Name: r.text()}
 		if r.err() == nil {
-			s.watchers.Tell(c)
+			s.watchers.Notify(c)
 		}
 		s.seen = max(s.seen, uint64(z.Score))
 	}
@@ -126,7 +126,7 @@ func (s *store) tellAll(ctx context.Context) error {
 			return s.fault(err)
 		}
 		for _, name := range names {
-			s.watchers.Tell(state.Change{Tenant: unescape(tenant), Kind: unescape(kind), Name: name})
+			s.watchers.Notify(state.Change{Tenant: unescape(tenant), Kind: unescape(kind), Name: name})
 		}
 	}
 }

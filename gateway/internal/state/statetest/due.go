@@ -113,7 +113,7 @@ var dues = []test{
 		for _, k := range numbered(6) {
 			s.waiting(k, now, "crm", "mail")
 		}
-		ask := state.ClaimDue{Max: 100, Lease: leaseTime, Room: func(tenant, destination string) int {
+		ask := state.ClaimDue{Max: 100, Lease: leaseTime, Capacity: func(tenant, destination string) int {
 			if tenant != acme {
 				s.Errorf("asked for tenant %q", tenant)
 			}
@@ -125,7 +125,7 @@ var dues = []test{
 		if !next.IsZero() && !next.After(now) {
 			s.Fatalf("next at %v: what has no room is not asked for again and again", next)
 		}
-		ask.Room = nil
+		ask.Capacity = nil
 		got, _, err = s.store().ClaimDue(s.ctx, ask)
 		s.ok(err)
 		if len(got) != 10 {
@@ -144,7 +144,7 @@ var dues = []test{
 		s.h.Advance(time.Second)
 		s.waiting("well", s.h.Now(), "well")
 		asked := map[string]int{}
-		ask := state.ClaimDue{Max: 100, Lease: leaseTime, Room: func(_, destination string) int {
+		ask := state.ClaimDue{Max: 100, Lease: leaseTime, Capacity: func(_, destination string) int {
 			asked[destination]++
 			if destination == "well" {
 				return 1

@@ -20,14 +20,14 @@ var holds = []test{
 		s.same("served", destinationsOf(got), []string{"mail"})
 		held, err := s.store().Holds(s.ctx, acme)
 		s.ok(err)
-		s.same("holds", held, []state.Held{{Tenant: acme, Destination: "crm", Hold: h, Waiting: 20}})
+		s.same("holds", held, []state.DestinationOnHold{{Tenant: acme, Destination: "crm", Hold: h, Waiting: 20}})
 		s.ok(s.store().Hold(s.ctx, acme, "crm", state.Hold{}, nil))
 		if got, _ = s.claimDue(100); len(got) != 20 {
 			s.Fatalf("%d served after it was lifted", len(got))
 		}
 		held, err = s.store().Holds(s.ctx, acme)
 		s.ok(err)
-		s.same("holds", held, []state.Held{})
+		s.same("holds", held, []state.DestinationOnHold{})
 	}},
 	{name: "ends at its time", run: func(s *suite) {
 		s.waiting("a", s.h.Now(), "crm")
@@ -37,7 +37,7 @@ var holds = []test{
 		s.oneDue()
 		held, err := s.store().Holds(s.ctx, acme)
 		s.ok(err)
-		s.same("holds", held, []state.Held{})
+		s.same("holds", held, []state.DestinationOnHold{})
 	}},
 	{name: "is respected by what is scheduled under it", run: func(s *suite) {
 		s.ok(s.store().Hold(s.ctx, acme, "crm", state.Hold{Kind: state.HoldPaused, Reason: "by hand"}, nil))
@@ -67,15 +67,17 @@ var holds = []test{
 		circuit := state.Hold{Kind: state.HoldCircuit, Reason: "503", Since: s.h.Now(), Until: s.h.Now().Add(time.Minute)}
 		longer, paused := circuit, state.Hold{Kind: state.HoldPaused, Reason: "by hand", Since: s.h.Now()}
 		longer.Until = s.h.Now().Add(time.Hour)
-		stands := func(what string, want ...state.Held) {
+		stands := func(what string, want ...state.DestinationOnHold) {
 			held, err := s.store().Holds(s.ctx, acme)
 			s.ok(err)
 			if len(want) == 0 {
-				want = []state.Held{}
+				want = []state.DestinationOnHold{}
 			}
 			s.same(what, held, want)
 		}
-		of := func(h state.Hold) state.Held { return state.Held{Tenant: acme, Destination: "crm", Hold: h} }
+		of := func(h state.Hold) state.DestinationOnHold {
+			return state.DestinationOnHold{Tenant: acme, Destination: "crm", Hold: h}
+		}
 		hold := func(h, over state.Hold) error { return s.store().Hold(s.ctx, acme, "crm", h, &over) }
 
 		s.ok(hold(circuit, state.Hold{}))
@@ -100,7 +102,7 @@ var holds = []test{
 		s.h.Crash()
 		held, err := s.store().Holds(s.ctx, "*")
 		s.ok(err)
-		s.same("holds", held, []state.Held{{Tenant: acme, Destination: "hook", Hold: h}})
+		s.same("holds", held, []state.DestinationOnHold{{Tenant: acme, Destination: "hook", Hold: h}})
 		s.waiting("a", s.h.Now(), "hook")
 		s.noneDue()
 	}},

@@ -45,23 +45,23 @@ var identities = []test{
 		first := s.append(strong)[0]
 		for _, verified := range []string{event.VerifiedAPI, "none"} {
 			s.same("verified by "+verified, s.append(s.event(acme, "a", as(verified)))[0],
-				state.Appended{Duplicate: true, Position: first.Position, Of: strong.ID})
+				state.Appended{Duplicate: true, Position: first.Position, OriginalID: strong.ID})
 		}
 		vouched := s.event(acme, "b", as(event.VerifiedAPI))
 		first = s.append(vouched)[0]
 		s.same("none behind vouched", s.append(s.event(acme, "b", as("none")))[0],
-			state.Appended{Duplicate: true, Position: first.Position, Of: vouched.ID})
+			state.Appended{Duplicate: true, Position: first.Position, OriginalID: vouched.ID})
 		s.same("its own id", s.append(vouched)[0], state.Appended{Duplicate: true, Position: first.Position})
 		s.claim(2)
 		s.claimsNothing(s.store())
 	}},
 	{name: "proofs of one key within one call", run: func(s *suite) {
 		strong, weak := s.event(acme, "a", as("hmac")), s.event(acme, "a", as("none"))
-		if r := s.append(weak, strong, weak); r[0].Duplicate || r[1].Duplicate || !r[2].Duplicate || r[2].Of != strong.ID {
+		if r := s.append(weak, strong, weak); r[0].Duplicate || r[1].Duplicate || !r[2].Duplicate || r[2].OriginalID != strong.ID {
 			s.Errorf("weak, strong, weak: %+v", r)
 		}
 		strong, weak = s.event(acme, "b", as("hmac")), s.event(acme, "b", as("none"))
-		if r := s.append(strong, weak); r[0].Duplicate || !r[1].Duplicate || r[1].Position != r[0].Position || r[1].Of != strong.ID {
+		if r := s.append(strong, weak); r[0].Duplicate || !r[1].Duplicate || r[1].Position != r[0].Position || r[1].OriginalID != strong.ID {
 			s.Errorf("strong, weak: %+v", r)
 		}
 		s.claim(3)
@@ -94,7 +94,7 @@ var identities = []test{
 		s.trim(state.Retention{Events: state.Bound{Age: time.Hour}, Dedupe: state.Bound{Age: 4 * time.Hour}})
 		s.gone(strong.ID)
 		weak := s.event(acme, "a", as(event.VerifiedAPI))
-		s.same("while it is known", s.append(weak)[0], state.Appended{Duplicate: true, Of: strong.ID})
+		s.same("while it is known", s.append(weak)[0], state.Appended{Duplicate: true, OriginalID: strong.ID})
 		s.h.Advance(3 * time.Hour)
 		s.trim(state.Retention{Events: state.Bound{Age: time.Hour}, Dedupe: state.Bound{Age: 4 * time.Hour}})
 		if r := s.append(weak)[0]; r.Duplicate {
@@ -149,7 +149,7 @@ var identities = []test{
 		s.append(strong)
 		for i := range 20 {
 			r := s.append(s.event(acme, "a", as("none"), answering(fmt.Sprint("r", i))))[0]
-			if !r.Duplicate || r.Of != strong.ID {
+			if !r.Duplicate || r.OriginalID != strong.ID {
 				s.Fatalf("response %d: %+v", i, r)
 			}
 		}

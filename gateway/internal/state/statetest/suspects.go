@@ -97,7 +97,7 @@ func poison(s *suite) {
 		for _, c := range batch {
 			seen[c.Event.DedupeKey] = c.Claims
 		}
-		if seen[culprit] > state.InCompany+aloneMost {
+		if seen[culprit] > state.MaxBatchClaims+aloneMost {
 			for _, c := range batch {
 				if c.Event.DedupeKey != culprit {
 					s.commit(outcome(c))
@@ -143,7 +143,7 @@ func poison(s *suite) {
 func (s *suite) suspected(keys ...string) {
 	s.Helper()
 	s.accept(keys...)
-	for n := range state.InCompany {
+	for n := range state.MaxBatchClaims {
 		for _, c := range s.claim(len(keys)) {
 			s.same("claims in company", c.Claims, n+1)
 		}

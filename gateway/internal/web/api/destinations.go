@@ -54,7 +54,7 @@ type holdView struct {
 	Waiting int `json:"waiting"`
 }
 
-func viewDestination(d *config.Destination, held map[string]state.Held, waits state.Backlog) destinationView {
+func viewDestination(d *config.Destination, held map[string]state.DestinationOnHold, waits state.Backlog) destinationView {
 	v := destinationView{
 		Name: d.Name, Tenant: d.Tenant, Product: d.Product, State: serving, Enabled: d.Enabled, Timeout: d.Timeout.String(),
 		Retry: []string{}, Concurrency: d.Concurrency, At: viewFile(d.At),
@@ -95,12 +95,12 @@ func definedIn(d *config.Destination) string {
 }
 
 // held are a tenant's holds by destination.
-func (a *API) held(c *call) (map[string]state.Held, error) {
+func (a *API) held(c *call) (map[string]state.DestinationOnHold, error) {
 	list, err := a.Store.Holds(c.ctx, c.tenant)
 	if err != nil {
 		return nil, err
 	}
-	byName := make(map[string]state.Held, len(list))
+	byName := make(map[string]state.DestinationOnHold, len(list))
 	for _, h := range list {
 		byName[h.Destination] = h
 	}
