@@ -87,19 +87,19 @@ type Signature struct {
 	Encoding string `yaml:"encoding,omitempty"`
 }
 
-// Signatures are the named styles.
-var Signatures = []string{"standard", "ed25519", "pollqr", "popsee", "chattosurvey", "github", "stripe", "none"}
+// SignatureStyles are the named styles.
+var SignatureStyles = []string{"standard", "ed25519", "pollqr", "popsee", "chattosurvey", "github", "stripe", "none"}
 
 // UnmarshalText takes the name of a style.
 func (s *Signature) UnmarshalText(b []byte) error {
-	for _, name := range Signatures {
+	for _, name := range SignatureStyles {
 		if name == string(b) {
 			*s = Signature{Style: name}
 			return nil
 		}
 	}
 	return fmt.Errorf("`%s` is no signature style; one of %s, or one's own with header, value, signed, hash, encoding",
-		b, strings.Join(Signatures, ", "))
+		b, strings.Join(SignatureStyles, ", "))
 }
 
 // IsZero says that nothing was written, which stands for `standard`.

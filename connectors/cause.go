@@ -46,7 +46,7 @@ type Advisor interface {
 // usual are causes in the reasons that every connector gives.
 var usual = slices.Concat(
 	[]Cause{
-		{Code: strings.TrimPrefix(UnnamedReason, ", "), Kind: Rejected, Fix: FixProduct, Hint: "Look whether the product has the record: it may have been merged, or erased for good."},
+		{Code: strings.TrimPrefix(UnconfirmedReason, ", "), Kind: Rejected, Fix: FixProduct, Hint: "Look whether the product has the record: it may have been merged, or erased for good."},
 		{Code: "401 Unauthorized", Kind: Revoked, Fix: FixCredentials, Hint: "The product does not take the credentials."},
 		{Code: "403 Forbidden", Kind: Revoked, Fix: FixProduct, Hint: "The credentials lack a permission: give it in the product, or use others."},
 	},

@@ -29,7 +29,7 @@ func TestCodesAreWholeWords(t *testing.T) {
 func TestCausesThatEveryProductHas(t *testing.T) {
 	t.Parallel()
 	for reason, want := range map[string]Fix{
-		"401 Unauthorized": FixCredentials, "403 Forbidden": FixProduct, Unnamed(&Response{Status: 207}).Reason: FixProduct,
+		"401 Unauthorized": FixCredentials, "403 Forbidden": FixProduct, Unconfirmed(&Response{Status: 207}).Reason: FixProduct,
 	} {
 		if c, ok := CauseOf("no such connector", reason); !ok || c.Fix != want || c.Hint == "" {
 			t.Errorf("%s: %+v", reason, c)

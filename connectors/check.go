@@ -12,9 +12,9 @@ type Checker interface {
 	// Check are the requests of the proof; none where the product can be asked nothing without telling it something.
 	// Equal requests of several steps are sent once. None of them depends on another's answer.
 	Check() []*Request
-	// Checked reads one answer; res.To says to what. It is not asked of answers that are no answer to the question:
+	// JudgeCheck reads one answer; res.To says to what. It is not asked of answers that are no answer to the question:
 	// those that ByStatus would retry.
-	Checked(res *Response) Proof
+	JudgeCheck(res *Response) Proof
 }
 
 // Proof is what one answer shows. The zero value is a good one. Both lists are phrases for people, such as
@@ -26,12 +26,12 @@ type Proof struct {
 	Unproved []string
 }
 
-// Lacks says what is missing.
-func Lacks(what ...string) Proof { return Proof{Missing: what} }
+// Missing says what is missing.
+func Missing(what ...string) Proof { return Proof{Missing: what} }
 
-// NoAnswerOf is the proof where something else answered than the product, as a proxy or a page of somebody's: it says who was
+// UnexpectedAnswer is the proof where something else answered than the product, as a proxy or a page of somebody's: it says who was
 // asked for what, and what came. Of the body it says what it is and how long, as the text may hold anything.
-func NoAnswerOf(product, asked string, res *Response) Proof {
+func UnexpectedAnswer(product, asked string, res *Response) Proof {
 	came := StatusReason(res.Status)
 	kind, _, _ := strings.Cut(res.Header.Get("Content-Type"), ";")
 	switch kind = strings.TrimSpace(kind); {
@@ -44,7 +44,7 @@ func NoAnswerOf(product, asked string, res *Response) Proof {
 	default:
 		came += fmt.Sprintf(", no JSON (%d bytes)", len(res.Body))
 	}
-	return Lacks(fmt.Sprintf("an answer of %s: it was asked for %s, and %s came; look at what stands between", product, asked, came))
+	return Missing(fmt.Sprintf("an answer of %s: it was asked for %s, and %s came; look at what stands between", product, asked, came))
 }
 
 // ProofByStatus reads the status alone: 2xx is good, 401 and 403 are the credentials, and everything else is an
@@ -54,10 +54,10 @@ func ProofByStatus(res *Response) Proof {
 	case s >= 200 && s <= 299:
 		return Proof{}
 	case s == 401:
-		return Lacks("valid credentials (" + StatusReason(s) + ")")
+		return Missing("valid credentials (" + StatusReason(s) + ")")
 	case s == 403:
-		return Lacks("permission (" + StatusReason(s) + ")")
+		return Missing("permission (" + StatusReason(s) + ")")
 	default:
-		return Lacks("an answer to the check (" + StatusReason(s) + ")")
+		return Missing("an answer to the check (" + StatusReason(s) + ")")
 	}
 }

@@ -38,12 +38,12 @@ type Keyer interface {
 // A batch that was answered is not yet written: Judge holds the answer against res.Events with EachOf.
 type Batcher interface {
 	Keyer
-	Batch() Limit
+	Batch() BatchLimit
 	BuildBatch(events []*event.Event) (*Request, error)
 }
 
-// Limit bounds a batch, in events and in bytes of the request's body; zero is no bound.
-type Limit struct {
+// BatchLimit bounds a batch, in events and in bytes of the request's body; zero is no bound.
+type BatchLimit struct {
 	Events int
 	Bytes  int
 	// Silent says that the product's answer names only what it refused, or nothing at all, by its own documentation. Where
@@ -51,23 +51,23 @@ type Limit struct {
 	Silent bool
 }
 
-// Cautious is implemented where a repeat may count twice at the product.
-type Cautious interface {
-	// Retries is how often a delivery is tried again at most, where its schedule allows more.
-	Retries() int
+// RetryLimiter is implemented where a repeat may count twice at the product.
+type RetryLimiter interface {
+	// MaxRetries is how often a delivery is tried again at most, where its schedule allows more.
+	MaxRetries() int
 }
 
 // Chained is implemented where an event takes more than one request, so that a rate counts them all.
 type Chained interface {
-	// Requests are how many at most.
-	Requests() int
+	// MaxRequests are how many at most.
+	MaxRequests() int
 }
 
-// Follower is implemented beside Chained, so that two events can be compared by what they would tell the product.
-type Follower interface {
-	// Rest is what the requests behind the first one tell of an event: of two events with one first request and one rest,
+// ChainComparer is implemented beside Chained, so that two events can be compared by what they would tell the product.
+type ChainComparer interface {
+	// LaterContent is what the requests behind the first one tell of an event: of two events with one first request and one rest,
 	// the product hears the same.
-	Rest(ev *event.Event) ([]byte, error)
+	LaterContent(ev *event.Event) ([]byte, error)
 }
 
 // Validator is implemented where two settings depend on each other. It runs after defaults, connection

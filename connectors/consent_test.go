@@ -21,7 +21,7 @@ func TestConsent(t *testing.T) {
 	}
 	for _, row := range rows {
 		for given, want := range map[string]string{`,"consent":true`: row.yes, `,"consent":false`: row.no, ``: row.unasked} {
-			ev, err := connectortest.Event([]byte(`{"type":"response.completed","email":"jo@example.com"` + given + `}`))
+			ev, err := connectortest.ParseEvent([]byte(`{"type":"response.completed","email":"jo@example.com"` + given + `}`))
 			if err != nil {
 				t.Fatal(err)
 			}

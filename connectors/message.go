@@ -25,8 +25,8 @@ type MessageField struct {
 	Short bool
 }
 
-// About makes the survey-aware message: an alarm for detractors, else news of the response.
-func About(ev *event.Event) Message {
+// MessageFor makes the survey-aware message: an alarm for detractors, else news of the response.
+func MessageFor(ev *event.Event) Message {
 	d := ev.Data()
 	m := Message{}
 	if nps := d.Response.Score.NPS; nps != nil {

@@ -42,11 +42,11 @@ func TestAbout(t *testing.T) {
 		`{"type": "test"}`: {"Test event", "", "", nil},
 	}
 	for given, want := range rows {
-		ev, err := connectortest.Event([]byte(given))
+		ev, err := connectortest.ParseEvent([]byte(given))
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := connectors.About(ev)
+		m := connectors.MessageFor(ev)
 		if want.Fields == nil {
 			want.Fields = []connectors.MessageField{}
 		}

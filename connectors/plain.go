@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Plain is a value of a mapping as one text, for products whose fields are no more than that: numbers without a
+// PlainText is a value of a mapping as one text, for products whose fields are no more than that: numbers without a
 // needless fraction, the items of a list with commas between them. False says that it is an object, which is none.
-func Plain(v any) (text string, ok bool) {
+func PlainText(v any) (text string, ok bool) {
 	switch v := v.(type) {
 	case nil:
 		return "", true
@@ -27,7 +27,7 @@ func Plain(v any) (text string, ok bool) {
 	case []any:
 		items := make([]string, 0, len(v))
 		for _, item := range v {
-			text, ok := Plain(item)
+			text, ok := PlainText(item)
 			if !ok {
 				return "", false
 			}

@@ -27,7 +27,7 @@ func TestPlain(t *testing.T) {
 		{[]any{"a", expression.Object{}}, "", false},
 	}
 	for _, row := range rows {
-		if got, ok := Plain(row.value); got != row.want || ok != row.ok {
+		if got, ok := PlainText(row.value); got != row.want || ok != row.ok {
 			t.Errorf("%#v: got %q, %v, want %q, %v", row.value, got, ok, row.want, row.ok)
 		}
 	}

@@ -25,12 +25,12 @@ type Request struct {
 	Auth Auth
 	// Name tells the requests of a chain apart; empty for the only or first one.
 	Name string
-	// Keep is how many bytes of the answer Judge needs, where the gateway's 64 KiB are too few; at most 8 MiB.
-	Keep int
+	// ResponseLimit is how many bytes of the answer Judge needs, where the gateway's 64 KiB are too few; at most 8 MiB.
+	ResponseLimit int
 }
 
-// UsualKeep is how many bytes of an answer are kept where a request asks for no more.
-const UsualKeep = 64 << 10
+// DefaultResponseLimit is how many bytes of an answer are kept where a request asks for no more.
+const DefaultResponseLimit = 64 << 10
 
 // Field is one header.
 type Field struct {
@@ -113,8 +113,8 @@ func (r *Request) To(u URL) *Request {
 // Named names the request within a chain.
 func (r *Request) Named(name string) *Request { r.Name = name; return r }
 
-// Keeping asks for more of the answer than the gateway keeps by itself.
-func (r *Request) Keeping(bytes int) *Request { r.Keep = bytes; return r }
+// LimitResponse asks for more of the answer than the gateway keeps by itself.
+func (r *Request) LimitResponse(bytes int) *Request { r.ResponseLimit = bytes; return r }
 
 // With adds a header, or replaces one of the same name.
 func (r *Request) With(name, value string) *Request {

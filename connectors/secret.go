@@ -69,9 +69,9 @@ func (s Secret) Region() string {
 	return found[1]
 }
 
-// Blank reports whether a rune at an end of a credential is white space, or a mark that editors and web pages put there
+// IsBlank reports whether a rune at an end of a credential is white space, or a mark that editors and web pages put there
 // and nobody sees: a byte order mark, a space of no width.
-func Blank(r rune) bool { return unicode.IsSpace(r) || r == '\ufeff' || r == '\u200b' }
+func IsBlank(r rune) bool { return unicode.IsSpace(r) || r == '\ufeff' || r == '\u200b' }
 
 // CheckSecret says why a secret cannot be a credential, nil for one that can. No header carries a line break, and a
 // product would compare white space with the rest: a secret that ends in one was copied with too much. A secret that is
@@ -82,11 +82,11 @@ func CheckSecret(s Secret) error {
 		return nil
 	}
 	switch {
-	case strings.TrimFunc(text, Blank) == "":
+	case strings.TrimFunc(text, IsBlank) == "":
 		return errors.New("is empty")
 	case !utf8.ValidString(text):
 		return errors.New("is not text (UTF-8)")
-	case strings.TrimFunc(text, Blank) != text:
+	case strings.TrimFunc(text, IsBlank) != text:
 		return errors.New("begins or ends with white space")
 	case strings.ContainsFunc(text, unicode.IsControl):
 		return errors.New("holds a line break or another control character")

@@ -76,17 +76,17 @@ type ValuesUnmarshaler interface {
 	UnmarshalValues(values expression.Values) error
 }
 
-// Worded is implemented by settings that are one of a few words, for pages and editors.
-type Worded interface{ Words() []string }
+// Enum is implemented by settings that are one of a few words, for pages and editors.
+type Enum interface{ Words() []string }
 
-// Limiter is implemented where the product publishes how often it may be called. It is the rate of a
+// RateLimiter is implemented where the product publishes how often it may be called. It is the rate of a
 // connection that sets none.
-type Limiter interface {
+type RateLimiter interface {
 	Rate() Rate
 }
 
-// Narrow is implemented where the product takes fewer requests at once than is usual.
-type Narrow interface {
+// ConcurrencyLimiter is implemented where the product takes fewer requests at once than is usual.
+type ConcurrencyLimiter interface {
 	// Concurrency is that of a connection that sets none.
 	Concurrency() int
 }
@@ -114,9 +114,9 @@ func (r Rate) String() string {
 func CheckHeaderValue(s Secret) error {
 	text := s.reveal()
 	switch {
-	case strings.TrimFunc(text, Blank) == "":
+	case strings.TrimFunc(text, IsBlank) == "":
 		return errors.New("is empty")
-	case strings.TrimFunc(text, Blank) != text:
+	case strings.TrimFunc(text, IsBlank) != text:
 		return errors.New("begins or ends with white space")
 	case strings.ContainsFunc(text, isControl):
 		return errControl

@@ -52,7 +52,7 @@ func TestBaseURLStandsBeforeThePath(t *testing.T) {
 
 func TestSignature(t *testing.T) {
 	t.Parallel()
-	for _, name := range connectors.Signatures {
+	for _, name := range connectors.SignatureStyles {
 		var s connectors.Signature
 		if err := s.UnmarshalText([]byte(name)); err != nil || s.Style != name || s.IsZero() {
 			t.Errorf("%s: got %v (%v)", name, s, err)

@@ -37,7 +37,7 @@ func newTemplate(text string) (*template, error) {
 	if err != nil {
 		return nil, err
 	}
-	words := compiled.Words()
+	words := compiled.Literals()
 	if _, host, found := strings.Cut(words[0], "://"); !found || !strings.ContainsAny(host, "/?") {
 		return nil, errors.New("scheme and host hold no {{ }}: an event must not choose who is called; write holes behind the host's /")
 	}
@@ -72,7 +72,7 @@ func inName(address string) bool {
 // of nothing but empty holes is left out.
 func (t *template) of(ev *event.Event) (string, error) {
 	climbs, hole := false, 0
-	filled, err := t.text.Of(ev, func(value string) string { // of each hole, in their order
+	filled, err := t.text.Render(ev, func(value string) string { // of each hole, in their order
 		climbs = climbs || hole < t.inPath && climbing(value)
 		hole++
 		if value == "" {
@@ -138,8 +138,8 @@ func escapePart(value string) string {
 	return strings.ReplaceAll(url.QueryEscape(strings.ToValidUTF8(value, "\uFFFD")), "+", "%20")
 }
 
-// Holes reports whether the address is filled for each event.
-func (u URL) Holes() bool { return u.template != nil }
+// HasHoles reports whether the address is filled for each event.
+func (u URL) HasHoles() bool { return u.template != nil }
 
 // Sample returns the address with something in each hole, for checks of scheme, host and form.
 func (u URL) Sample() Secret {
@@ -149,8 +149,8 @@ func (u URL) Sample() Secret {
 	return u.text
 }
 
-// For returns the address for an event. It is a secret where the address as written is one.
-func (u URL) For(ev *event.Event) (URL, error) {
+// Fill returns the address for an event. It is a secret where the address as written is one.
+func (u URL) Fill(ev *event.Event) (URL, error) {
 	if u.template == nil {
 		return u, nil
 	}
@@ -179,7 +179,7 @@ func (h *HeaderValue) UnmarshalText(b []byte) error {
 	if err != nil {
 		return err
 	}
-	if strings.ContainsFunc(strings.TrimFunc(strings.Join(text.Words(), "x"), Blank), isControl) {
+	if strings.ContainsFunc(strings.TrimFunc(strings.Join(text.Literals(), "x"), IsBlank), isControl) {
 		return fmt.Errorf("a header %w", errControl)
 	}
 	h.text = &text
@@ -195,16 +195,16 @@ func (h *HeaderValue) UnmarshalReference(written, text string) error {
 	return nil
 }
 
-// Holes reports whether the value is filled for each event.
-func (h HeaderValue) Holes() bool { return h.text != nil }
+// HasHoles reports whether the value is filled for each event.
+func (h HeaderValue) HasHoles() bool { return h.text != nil }
 
-// For returns the value for an event; false where nothing is left of it, so that the header is left out. Control characters
+// Fill returns the value for an event; false where nothing is left of it, so that the header is left out. Control characters
 // become spaces: a respondent's words cannot begin a header of their own.
-func (h HeaderValue) For(ev *event.Event) (value Secret, present bool, err error) {
+func (h HeaderValue) Fill(ev *event.Event) (value Secret, present bool, err error) {
 	if h.text == nil {
 		return h.Secret, true, nil
 	}
-	filled, err := h.text.Of(ev, func(value string) string {
+	filled, err := h.text.Render(ev, func(value string) string {
 		return strings.Map(func(r rune) rune {
 			if r == '\t' || isControl(r) {
 				return ' '
@@ -215,7 +215,7 @@ func (h HeaderValue) For(ev *event.Event) (value Secret, present bool, err error
 	if err != nil {
 		return Secret{}, false, err
 	}
-	if filled = strings.TrimFunc(filled, Blank); len(filled) > maxHeader {
+	if filled = strings.TrimFunc(filled, IsBlank); len(filled) > maxHeader {
 		return Secret{}, false, fmt.Errorf("it has %d bytes with its holes filled, at most %d", len(filled), maxHeader)
 	}
 	return NewSecret(filled), filled != "", nil

@@ -73,10 +73,10 @@ func TestFilledURL(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		if !u.Holes() || u.String() != written {
+		if !u.HasHoles() || u.String() != written {
 			t.Errorf("%s prints as %s", written, u)
 		}
-		got, err := u.For(ev)
+		got, err := u.Fill(ev)
 		skipped, isSkip := errors.AsType[*Skipped](err)
 		switch {
 		case want == "skip":
@@ -116,7 +116,7 @@ func TestFilledSecretURL(t *testing.T) {
 		t.Fatal(err)
 	}
 	u.Referenced("")
-	filled, err := u.For(published(t, hostile))
+	filled, err := u.Fill(published(t, hostile))
 	if err != nil || !filled.IsSecret() || filled.String() != Hidden || filled.Secret().Expose() != "https://h.example/s1" {
 		t.Errorf("%v, %v", filled, err)
 	}
@@ -137,7 +137,7 @@ func TestFilledHeader(t *testing.T) {
 		if err := h.UnmarshalText([]byte(written)); err != nil {
 			t.Fatal(err)
 		}
-		got, present, err := h.For(ev)
+		got, present, err := h.Fill(ev)
 		if (err != nil) != (want == "error") {
 			t.Errorf("%q: %v", written, err)
 		}
@@ -146,10 +146,10 @@ func TestFilledHeader(t *testing.T) {
 		}
 	}
 	var h HeaderValue
-	if err := h.UnmarshalReference("${TOKEN}", "{{ survey.id }}"); err != nil || h.Holes() {
+	if err := h.UnmarshalReference("${TOKEN}", "{{ survey.id }}"); err != nil || h.HasHoles() {
 		t.Errorf("a secret has holes: %v", err)
 	}
-	if got, _, err := h.For(ev); err != nil || got.Expose() != "{{ survey.id }}" {
+	if got, _, err := h.Fill(ev); err != nil || got.Expose() != "{{ survey.id }}" {
 		t.Errorf("a secret is sent as %q, %v", got.Expose(), err)
 	}
 	if err := h.UnmarshalReference("${TOKEN} {{ survey.id }}", "x {{ survey.id }}"); err == nil {

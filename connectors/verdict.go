@@ -40,9 +40,9 @@ type Verdict struct {
 	// Each is one verdict per event of a batch. A batch is delivered only by it: where the product names what it took, the
 	// gateway believes no `delivered` that is said of a batch as a whole (see EachOf and Limit.Silent).
 	Each []Verdict
-	// Alone is set on a rejected member of a batch that may pass alone: it is tried once more by itself, which uses up no
+	// RetryAlone is set on a rejected member of a batch that may pass alone: it is tried once more by itself, which uses up no
 	// attempt, and the verdict on that one counts.
-	Alone bool
+	RetryAlone bool
 	// Setting names the setting that the product refuses for every event (a channel, an audience), for Revoked. Where
 	// the rule's step writes it itself, the step alone is at fault: its deliveries are retried by the schedule, so that
 	// a corrected rule lets them through, and the connection goes on for all others.
@@ -60,7 +60,7 @@ func (v Verdict) String() string {
 	if v.Gone {
 		text += ", gone"
 	}
-	if v.Alone {
+	if v.RetryAlone {
 		text += ", next try alone"
 	}
 	if v.Setting != "" {
@@ -85,8 +85,8 @@ func Reject(reason string) Verdict { return Verdict{Kind: Rejected, Reason: reas
 // Revoke says that no event will pass.
 func Revoke(reason string) Verdict { return Verdict{Kind: Revoked, Reason: reason} }
 
-// Of names the setting at fault: `Revoke("channel_not_found").Of("channel")`.
-func (v Verdict) Of(setting string) Verdict { v.Setting = setting; return v }
+// ForSetting names the setting at fault: `Revoke("channel_not_found").Of("channel")`.
+func (v Verdict) ForSetting(setting string) Verdict { v.Setting = setting; return v }
 
 // TryAgain says not now, and leaves the time to the schedule.
 func TryAgain(reason string) Verdict { return Verdict{Kind: Retry, Reason: reason} }
@@ -129,7 +129,7 @@ func RetryAfter(res *Response) time.Duration {
 		return 0
 	}
 	if _, err := strconv.ParseFloat(text, 64); err == nil {
-		return Seconds(text)
+		return ParseSeconds(text)
 	}
 	at, err := http.ParseTime(text)
 	if err != nil || res.At.IsZero() {
@@ -138,8 +138,8 @@ func RetryAfter(res *Response) time.Duration {
 	return min(max(at.Sub(res.At), 0), MaxRetryAfter)
 }
 
-// Seconds reads a number of seconds to wait, up to MaxRetryAfter; 0 where it is negative or no number.
-func Seconds(text string) time.Duration {
+// ParseSeconds reads a number of seconds to wait, up to MaxRetryAfter; 0 where it is negative or no number.
+func ParseSeconds(text string) time.Duration {
 	n, err := strconv.ParseFloat(text, 64)
 	switch {
 	case err == nil && n >= MaxRetryAfter.Seconds():

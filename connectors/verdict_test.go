@@ -81,7 +81,7 @@ func TestVerdictInWords(t *testing.T) {
 
 func TestARevokedSettingIsNamed(t *testing.T) {
 	t.Parallel()
-	v := connectors.Revoke("channel_not_found").Of("channel")
+	v := connectors.Revoke("channel_not_found").ForSetting("channel")
 	if v.Kind != connectors.Revoked || v.String() != "revoked for channel: channel_not_found" {
 		t.Errorf("got %v", v)
 	}

@@ -31,14 +31,14 @@ type Explanation struct {
 
 // explainWork is what the reasons of one explanation may take together: what was decided is decided again as it was,
 // and then every part of every condition is looked at.
-const explainWork = 4 * expression.WorkMost
+const explainWork = 4 * expression.MaxWork
 
 // Explain asks every rule of the event's tenant, the disabled ones too, and says of each why. What matched and what was
 // given up is what Match says, because it is asked again; the reasons have work of their own, and are left out where
 // that is used up.
 func (s *Set) Explain(ev *event.Event) []Explanation {
 	reading := s.batch.Read(ev)
-	defer reading.End()
+	defer reading.Release()
 	decided, _ := s.match(reading, ev, nil)
 	var out []Explanation
 	for i, r := range s.rules {
@@ -46,7 +46,7 @@ func (s *Set) Explain(ev *event.Event) []Explanation {
 			out = append(out, Explanation{Index: i, Rule: r})
 		}
 	}
-	reading.Share(explainWork, 3*len(out)) // each is asked at most twice, and its parts once
+	reading.DivideWork(explainWork, 3*len(out)) // each is asked at most twice, and its parts once
 	for i := range out {
 		e := &out[i]
 		at, found := slices.BinarySearchFunc(decided, e.Index, func(m Match, index int) int { return m.Index - index })
@@ -65,7 +65,7 @@ func (s *Set) explain(reading expression.Reading, ev *event.Event, e *Explanatio
 	case r.Disabled:
 		e.Why = "it is disabled"
 		return
-	case !r.Hears(ev.Type):
+	case !r.AcceptsType(ev.Type):
 		e.Why = fmt.Sprintf("it hears %s, and this is %s", strings.Join(r.Events, ", "), ev.Type)
 		if len(r.Events) == 0 {
 			e.Why = "it hears no events"

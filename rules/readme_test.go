@@ -140,7 +140,7 @@ func says(t *testing.T, at, text string, ev *event.Event, condition bool) string
 		t.Errorf("%s: %v", at, err)
 		return ""
 	}
-	out, present, err := v.Of(ev)
+	out, present, err := v.Evaluate(ev)
 	switch {
 	case err != nil:
 		t.Errorf("%s: %v", at, err)
@@ -229,7 +229,7 @@ func TestThePageTellsEverything(t *testing.T) {
 	}
 	for _, limit := range []string{
 		thousands(expression.MaxLength) + " bytes, " + thousands(expression.MaxNodes) + " parts, " + thousands(expression.MaxDepth) + " levels",
-		thousands(expression.MaxTextLength) + " bytes. One pattern", thousands(expression.MaxPattern) + " steps", thousands(event.WorkMost) + " steps of work",
+		thousands(expression.MaxTextLength) + " bytes. One pattern", thousands(expression.MaxPattern) + " steps", thousands(event.MaxWork) + " steps of work",
 	} {
 		if !strings.Contains(text, limit) {
 			t.Errorf("the page does not say %q", limit)
@@ -296,7 +296,7 @@ func TestThePageIsLinked(t *testing.T) {
 			t.Errorf("%s has no link (%v)", page, err)
 		}
 	}
-	if !strings.HasSuffix(expression.Page, "/surveygate/blob/main/rules/README.md") {
-		t.Errorf("faults lead to %s", expression.Page)
+	if !strings.HasSuffix(expression.DocsURL, "/surveygate/blob/main/rules/README.md") {
+		t.Errorf("faults lead to %s", expression.DocsURL)
 	}
 }

@@ -46,18 +46,18 @@ type Rule struct {
 }
 
 // Hears says whether a rule's patterns take an event type.
-func (r *Rule) Hears(eventType string) bool {
+func (r *Rule) AcceptsType(eventType string) bool {
 	for _, pattern := range r.Events {
-		if Hears(pattern, eventType) {
+		if TypeMatches(pattern, eventType) {
 			return true
 		}
 	}
 	return false
 }
 
-// Hears says whether a pattern takes an event type: the type itself, `prefix.*`, or `*`, which leaves out
+// TypeMatches says whether a pattern takes an event type: the type itself, `prefix.*`, or `*`, which leaves out
 // what must be named.
-func Hears(pattern, eventType string) bool {
+func TypeMatches(pattern, eventType string) bool {
 	switch pattern {
 	case eventType:
 		return true
@@ -123,7 +123,7 @@ func ExpandEvents(names []string, aliases map[string][]string) ([]string, error)
 	}
 	for i, name := range names {
 		switch {
-		case name == "*" || event.Canonical(name) || knownPrefix(name):
+		case name == "*" || event.IsCanonical(name) || knownPrefix(name):
 			add(name)
 		case len(aliases[name]) > 0:
 			for _, t := range aliases[name] {
@@ -145,7 +145,7 @@ func knownPrefix(pattern string) bool {
 		return true
 	}
 	for _, t := range event.Types {
-		if pattern != "*" && pattern != t && Hears(pattern, t) {
+		if pattern != "*" && pattern != t && TypeMatches(pattern, t) {
 			return true
 		}
 	}

@@ -73,7 +73,7 @@ func NewSet(rules []*Rule) *Set {
 		}
 		s.tenants[r.Tenant] = append(s.tenants[r.Tenant], int32(i))
 		for t := range s.known {
-			if r.Hears(t) {
+			if r.AcceptsType(t) {
 				at := place{r.Tenant, t}
 				members[at] = append(members[at], int32(i))
 			}
@@ -152,7 +152,7 @@ func (s *Set) Len() int { return len(s.rules) }
 func (s *Set) Rule(index int) *Rule { return s.rules[index] }
 
 // Match appends the rules that an event matches, and those that could not be asked, in the order of the
-// set. One rule's error is no other's, and all that are asked share expression.WorkMost: the same event and set always
+// set. One rule's error is no other's, and all that are asked share expression.MaxWork: the same event and set always
 // give the same answer. Work is how much of it was taken.
 func (s *Set) Match(ev *event.Event, out []Match) (matches []Match, work int) {
 	own, all := s.buckets[place{ev.Tenant, ev.Type}], s.buckets[place{AllTenants, ev.Type}]
@@ -160,7 +160,7 @@ func (s *Set) Match(ev *event.Event, out []Match) (matches []Match, work int) {
 		return out, 0
 	}
 	reading := s.batch.Read(ev)
-	defer reading.End()
+	defer reading.Release()
 	return s.match(reading, ev, out)
 }
 
@@ -177,7 +177,7 @@ func (s *Set) match(reading expression.Reading, ev *event.Event, out []Match) (m
 		candidates = s.unindexed(ev, candidates)
 	}
 	slices.Sort(candidates)
-	reading.Share(expression.WorkMost, len(candidates))
+	reading.DivideWork(expression.MaxWork, len(candidates))
 	for _, i := range candidates {
 		truth, err := s.batch.Match(reading, int(i))
 		if err != nil {
@@ -188,7 +188,7 @@ func (s *Set) match(reading expression.Reading, ev *event.Event, out []Match) (m
 	}
 	*room = candidates
 	s.scratch.Put(room)
-	return out, expression.WorkMost - reading.Work()
+	return out, expression.MaxWork - reading.WorkLeft()
 }
 
 func (b *bucket) candidates(r expression.Reading, out []int32) []int32 {
@@ -208,7 +208,7 @@ func (b *bucket) candidates(r expression.Reading, out []int32) []int32 {
 func (s *Set) unindexed(ev *event.Event, out []int32) []int32 {
 	for _, tenant := range []string{ev.Tenant, AllTenants} {
 		for _, i := range s.tenants[tenant] {
-			if s.rules[i].Hears(ev.Type) {
+			if s.rules[i].AcceptsType(ev.Type) {
 				out = append(out, i)
 			}
 		}

@@ -147,7 +147,7 @@ func TestIndexAgrees(t *testing.T) {
 		ev := parse(t, body+"}")
 		var want []Match
 		for i, rule := range rules {
-			if (rule.Tenant == "*" || rule.Tenant == ev.Tenant) && rule.Hears(ev.Type) && rule.When.Match(ev).Truth == expression.True {
+			if (rule.Tenant == "*" || rule.Tenant == ev.Tenant) && rule.AcceptsType(ev.Type) && rule.When.Match(ev).Truth == expression.True {
 				want = append(want, Match{Index: i})
 			}
 		}
@@ -308,7 +308,7 @@ func TestHears(t *testing.T) {
 		{"respon*", "response.completed", false},
 		{"response.completed", "response.partial", false},
 	} {
-		if got := Hears(tt.pattern, tt.eventType); got != tt.want {
+		if got := TypeMatches(tt.pattern, tt.eventType); got != tt.want {
 			t.Errorf("%s hears %s: %v, want %v", tt.pattern, tt.eventType, got, tt.want)
 		}
 	}

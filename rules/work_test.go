@@ -60,8 +60,8 @@ func TestHonestRulesHaveRoom(t *testing.T) {
 	if len(matches) != 1000 {
 		t.Errorf("%d rules match", len(matches))
 	}
-	if work > expression.WorkMost/2 {
-		t.Errorf("took %d steps of %d", work, expression.WorkMost)
+	if work > expression.MaxWork/2 {
+		t.Errorf("took %d steps of %d", work, expression.MaxWork)
 	}
 }
 
@@ -84,7 +84,7 @@ func TestWorkOfAnEvent(t *testing.T) {
 	set := NewSet(all)
 	ev := parse(t, answers(1900))
 	want, work := set.Match(ev, nil)
-	if most := expression.WorkMost + 400*1000; work > most {
+	if most := expression.MaxWork + 400*1000; work > most {
 		t.Errorf("took %d steps, more than %d", work, most)
 	}
 	var matched []string

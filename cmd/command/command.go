@@ -234,7 +234,7 @@ func redisFlag(cmd *cobra.Command, url *string) {
 
 // environ is a variable of the environment. White space at its ends is dropped: `$(cat token)` and mounted secrets leave
 // some there.
-func environ(name string) string { return strings.TrimFunc(os.Getenv(name), connectors.Blank) }
+func environ(name string) string { return strings.TrimFunc(os.Getenv(name), connectors.IsBlank) }
 
 func env(name, fallback string) string {
 	if v := environ(name); v != "" {

@@ -81,7 +81,7 @@ func (g *globals) showFields(all []offline.Field) {
 	}
 	g.printf("\nBeside these: answer(\"question\"), answered(\"question\"), raw(\"path.in.the.body\").\n")
 	g.printf("What a body gives them: surveygate fields SOURCE FILE\n")
-	g.printf("Examples: %s\n", expression.Page)
+	g.printf("Examples: %s\n", expression.DocsURL)
 }
 
 func (g *globals) showBody(of *offline.BodyFields, file string) {

@@ -24,7 +24,7 @@ func names(platforms []config.Platform) file {
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", shown, kind, cell(n.About), filledBy(path, platforms))
 	}
-	groups := event.Groups()
+	groups := event.GroupNames()
 	fmt.Fprintf(&b, "\n`%s` are groups of these: `has(respondent)` asks whether anything of the respondent is known.\n", strings.Join(groups, "`, `"))
 	return file{path: "rules/README.md", text: []byte(b.String()), part: "names"}
 }

@@ -61,10 +61,10 @@ func tableRow(name, what string) (string, error) {
 		return "", fmt.Errorf("%s is not registered", name)
 	}
 	limit := "none"
-	if l, ok := c.(connectors.Limiter); ok {
+	if l, ok := c.(connectors.RateLimiter); ok {
 		limit = l.Rate().String()
 	}
-	if n, ok := c.(connectors.Narrow); ok {
+	if n, ok := c.(connectors.ConcurrencyLimiter); ok {
 		limit = strings.TrimPrefix(limit+", ", "none, ") + fmt.Sprintf("%d at once", n.Concurrency())
 	}
 	actions := make([]string, 0, 2)
@@ -157,7 +157,7 @@ func kindOf(t reflect.Type) string {
 	if kind, ok := kinds[t]; ok {
 		return kind
 	}
-	if worded, ok := reflect.TypeAssert[connectors.Worded](reflect.Zero(t)); ok {
+	if worded, ok := reflect.TypeAssert[connectors.Enum](reflect.Zero(t)); ok {
 		return "`" + strings.Join(worded.Words(), "`, `") + "`"
 	}
 	if reflect.PointerTo(t).Implements(reflect.TypeFor[connectors.ValuesUnmarshaler]()) {

@@ -54,12 +54,12 @@ func newFake(t *testing.T, product string, answer func(w http.ResponseWriter, r 
 	t.Helper()
 	f := &fake{told: map[string]int{}, times: map[string][]time.Time{}, bodies: map[string]string{}, came: make(chan struct{}, 1)}
 	var docs contract.Documents
-	if given := os.Getenv(contract.Variable); given != "" && product != "" {
-		folder, err := contract.Folder(given)
+	if given := os.Getenv(contract.EnvVar); given != "" && product != "" {
+		folder, err := contract.ResolveFolder(given)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if docs, err = contract.Of(folder, product); err != nil {
+		if docs, err = contract.Load(folder, product); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -16,16 +16,16 @@ func TestEveryConnector(t *testing.T) {
 
 //nolint:paralleltest // what others allocate meanwhile would be counted
 func TestBuildAllocates(t *testing.T) {
-	connectortest.HoldCosts(t, "..")
+	connectortest.CheckAllocations(t, "..")
 }
 
 func BenchmarkBuild(b *testing.B) {
-	connectortest.MeasureCosts(b, "..")
+	connectortest.BenchmarkBuild(b, "..")
 }
 
 func TestFoldersImportsAndPagesAreOneList(t *testing.T) {
 	t.Parallel()
-	connectortest.Folders(t, "..")
+	connectortest.CheckFolders(t, "..")
 }
 
 func FuzzJudge(f *testing.F) {
@@ -38,7 +38,7 @@ func FuzzJudge(f *testing.F) {
 		for _, name := range connectors.Names() {
 			c, _ := connectors.New(name)
 			connectortest.CheckVerdict(t, c, &connectors.Response{
-				Status: status, Header: http.Header{"Retry-After": {retryAfter}}, Body: body, At: connectortest.Received,
+				Status: status, Header: http.Header{"Retry-After": {retryAfter}}, Body: body, At: connectortest.ReceivedAt,
 			})
 		}
 	})
@@ -55,7 +55,7 @@ func TestEveryChainIsFollowed(t *testing.T) {
 			continue
 		}
 		chains++
-		if _, follows := c.(connectors.Follower); !follows {
+		if _, follows := c.(connectors.ChainComparer); !follows {
 			t.Errorf("%s is Chained and no Follower", name)
 		}
 	}

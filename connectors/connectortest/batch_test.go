@@ -16,7 +16,7 @@ type crowd struct {
 	Token connectors.Secret `yaml:"token"`
 }
 
-func (c *crowd) Batch() connectors.Limit { return connectors.Limit{Events: 3} }
+func (c *crowd) Batch() connectors.BatchLimit { return connectors.BatchLimit{Events: 3} }
 
 func (c *crowd) Key(ev *event.Event) string { return ev.Data().Respondent.Email }
 

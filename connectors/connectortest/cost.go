@@ -14,9 +14,9 @@ const (
 	buildAllocationsFull = 100
 )
 
-// HoldCosts holds Build of every registered connector to its budget of allocations: in its first transcript, and in
+// CheckAllocations holds Build of every registered connector to its budget of allocations: in its first transcript, and in
 // those with all there is. It must not run in parallel: what others allocate would be counted too.
-func HoldCosts(t *testing.T, dir string) {
+func CheckAllocations(t *testing.T, dir string) {
 	for _, name := range connectors.Names() {
 		for _, e := range measured(t, dir, name) {
 			most := float64(buildAllocations)
@@ -43,8 +43,8 @@ func measured(t testing.TB, dir, name string) []example {
 	return all
 }
 
-// MeasureCosts times Build of every registered connector: its first transcript, and those with all there is.
-func MeasureCosts(b *testing.B, dir string) {
+// BenchmarkBuild times Build of every registered connector: its first transcript, and those with all there is.
+func BenchmarkBuild(b *testing.B, dir string) {
 	for _, name := range connectors.Names() {
 		for _, e := range measured(b, dir, name) {
 			b.Run(name+"/"+strings.TrimSuffix(e.name, ".txtar"), func(b *testing.B) {

@@ -7,9 +7,9 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 )
 
-// WithSecrets are the connectors of one name, one for each transcript that has a secret, with every secret replaced by
+// ReplaceSecrets are the connectors of one name, one for each transcript that has a secret, with every secret replaced by
 // the text given: for tests of credentials that are no good. Dir is the connectors folder.
-func WithSecrets(t testing.TB, dir, name, secret string) []connectors.Connector {
+func ReplaceSecrets(t testing.TB, dir, name, secret string) []connectors.Connector {
 	t.Helper()
 	var all []connectors.Connector
 	for _, e := range examples(t, dir, name) {

@@ -23,9 +23,9 @@ type Field struct {
 	Want any
 }
 
-// Fields makes an event of a table's samples and nothing else, and holds each place of the request that Build makes
+// CheckFields makes an event of a table's samples and nothing else, and holds each place of the request that Build makes
 // of it against the table. A place of the body that the table has not is a fault, as is one that is not sent.
-func Fields(t *testing.T, name, config string, table []Field) {
+func CheckFields(t *testing.T, name, config string, table []Field) {
 	t.Helper()
 	given := map[string]any{"type": "response.completed"}
 	want := map[string]any{}
@@ -41,7 +41,7 @@ func Fields(t *testing.T, name, config string, table []Field) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ev, err := Event(text)
+	ev, err := ParseEvent(text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,11 +56,11 @@ func Fields(t *testing.T, name, config string, table []Field) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	HoldFields(t, req, want)
+	CheckRequest(t, req, want)
 }
 
-// HoldFields holds a request against what is wanted at each of its places.
-func HoldFields(t *testing.T, req *connectors.Request, want map[string]any) {
+// CheckRequest holds a request against what is wanted at each of its places.
+func CheckRequest(t *testing.T, req *connectors.Request, want map[string]any) {
 	t.Helper()
 	got := map[string]any{}
 	var body any

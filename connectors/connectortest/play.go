@@ -30,8 +30,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite requests and verdicts in transcripts")
 
-// Received is when every transcript's event comes in and every answer arrives.
-var Received = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+// ReceivedAt is when every transcript's event comes in and every answer arrives.
+var ReceivedAt = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 // Binder lays YAML over a connector's defaults.
 type Binder func(text []byte, into connectors.Connector) error
@@ -123,7 +123,7 @@ func transcribe(name string, text []byte, bind Binder) (_ []byte, requests []*co
 	events := make([]*event.Event, len(given))
 	for i, text := range given {
 		var err error
-		if events[i], err = Event(text); err != nil {
+		if events[i], err = ParseEvent(text); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -230,10 +230,10 @@ func verdictText(v connectors.Verdict, events int) (string, error) {
 	return strings.Join(lines, "\n"), nil
 }
 
-// Event reads the event of a transcript.
-func Event(text []byte) (*event.Event, error) {
+// ParseEvent reads the event of a transcript.
+func ParseEvent(text []byte) (*event.Event, error) {
 	return event.ParseOne(bytes.TrimSpace(text), event.Defaults{
-		Tenant: "default", Source: "api", Received: Received, Verified: "token",
+		Tenant: "default", Source: "api", Received: ReceivedAt, Verified: "token",
 	})
 }
 
@@ -246,7 +246,7 @@ func parseResponse(text []byte) (*connectors.Response, error) {
 	if err != nil {
 		return nil, fmt.Errorf("a response begins with its status: %w", err)
 	}
-	res := &connectors.Response{Status: status, Header: http.Header{}, At: Received, Body: []byte(strings.TrimSuffix(body, "\n"))}
+	res := &connectors.Response{Status: status, Header: http.Header{}, At: ReceivedAt, Body: []byte(strings.TrimSuffix(body, "\n"))}
 	for _, line := range lines[1:] {
 		name, value, ok := strings.Cut(line, ":")
 		if !ok {

@@ -40,7 +40,7 @@ func (c *chain) Judge(res *connectors.Response) connectors.Verdict {
 	if v := connectors.ByStatus(res); v.Kind != connectors.Delivered || res.To.Name != "search" {
 		return v
 	}
-	note, err := c.Note.Of(res.Events[0])
+	note, err := c.Note.Render(res.Events[0])
 	if err != nil {
 		return connectors.Reject("note")
 	}
@@ -140,11 +140,11 @@ func TestBindFillsEveryKind(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := c.(*chain)
-	ev, err := Event([]byte(`{"type": "response.completed", "nps_score": 3, "email": "jo@example.com"}`))
+	ev, err := ParseEvent([]byte(`{"type": "response.completed", "nps_score": 3, "email": "jo@example.com"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	row, err := got.Row.Of(ev)
+	row, err := got.Row.Evaluate(ev)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -97,7 +97,7 @@ func (e example) ready(t testing.TB, name string) (connectors.Connector, []*even
 	}
 	events := make([]*event.Event, len(e.events))
 	for i, text := range e.events {
-		ev, err := Event(text)
+		ev, err := ParseEvent(text)
 		if err != nil {
 			t.Fatalf("%s: %v", e.name, err)
 		}
@@ -122,20 +122,20 @@ func build(c connectors.Connector, events []*event.Event) (*connectors.Request, 
 // its texts and values come out of the event that it was given, and it keeps no error to itself.
 func bounded(t *testing.T, name string, cases []example) {
 	for _, e := range cases {
-		for _, budget := range []event.Budget{{Work: event.WorkMost}, {Bytes: event.BuiltMost}} {
+		for _, budget := range []event.Budget{{Work: event.MaxWork}, {Bytes: event.MaxRequestBytes}} {
 			c, events := e.ready(t, name)
 			b := budget
 			for i, ev := range events {
-				events[i] = ev.Within(&b)
+				events[i] = ev.WithBudget(&b)
 			}
-			if _, err := build(c, events); b.Over() && err == nil {
+			if _, err := build(c, events); b.Exceeded() && err == nil {
 				t.Errorf("%s: built within %+v though that was not enough", e.name, budget)
 			}
 			judge, ok := c.(connectors.Judge)
 			if !ok || len(events) > 1 {
 				continue
 			}
-			req, err := c.Build(events[0].Within(nil))
+			req, err := c.Build(events[0].WithBudget(nil))
 			if err != nil {
 				continue
 			}
@@ -148,7 +148,7 @@ func bounded(t *testing.T, name string, cases []example) {
 				}
 				res.To, res.Events, res.Trail = req, events, trail
 				v := judge.Judge(res)
-				if b.Over() && v.Kind != connectors.Rejected {
+				if b.Exceeded() && v.Kind != connectors.Rejected {
 					t.Errorf("%s: %s within %+v though that was not enough", e.name, v.Kind, budget)
 				}
 				if v.Kind != connectors.Continue {
@@ -324,7 +324,7 @@ func everyAnswer(t *testing.T, name string, cases []example) {
 		for status := 100; status < 600; status++ {
 			for _, body := range answers {
 				CheckVerdict(t, c, &connectors.Response{
-					Status: status, Body: []byte(body), At: Received, To: req, Events: events,
+					Status: status, Body: []byte(body), At: ReceivedAt, To: req, Events: events,
 				})
 			}
 		}
@@ -389,8 +389,8 @@ func documented(t *testing.T, name, folder string) {
 	}
 }
 
-// Folders checks that the folders of products, the imports of connectors/all and the pages are the same list.
-func Folders(t *testing.T, dir string) {
+// CheckFolders checks that the folders of products, the imports of connectors/all and the pages are the same list.
+func CheckFolders(t *testing.T, dir string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -31,8 +31,8 @@ const unchecked = "measurement_id and api_secret: the check server does not look
 // codeOf is the form of the server's words: what else it says may repeat what it was sent.
 var codeOf = regexp.MustCompile(`^[A-Z_]{1,40}$`)
 
-// Checked reads what the check server found.
-func (c *Connector) Checked(res *connectors.Response) connectors.Proof {
+// JudgeCheck reads what the check server found.
+func (c *Connector) JudgeCheck(res *connectors.Response) connectors.Proof {
 	if res.Status < 200 || res.Status > 299 {
 		return connectors.ProofByStatus(res)
 	}
@@ -43,7 +43,7 @@ func (c *Connector) Checked(res *connectors.Response) connectors.Proof {
 		} `json:"validationMessages"`
 	}
 	if res.JSON(&answer) != nil || answer.Messages == nil {
-		return connectors.NoAnswerOf("Google's check server", "what is wrong with an event", res)
+		return connectors.UnexpectedAnswer("Google's check server", "what is wrong with an event", res)
 	}
 	proof := connectors.Proof{Unproved: []string{unchecked}}
 	for _, m := range *answer.Messages {

@@ -14,10 +14,10 @@ import (
 )
 
 var (
-	_ connectors.Judge     = (*Connector)(nil)
-	_ connectors.Validator = (*Connector)(nil)
-	_ connectors.Cautious  = (*Connector)(nil)
-	_ connectors.Checker   = (*Connector)(nil)
+	_ connectors.Judge        = (*Connector)(nil)
+	_ connectors.Validator    = (*Connector)(nil)
+	_ connectors.RetryLimiter = (*Connector)(nil)
+	_ connectors.Checker      = (*Connector)(nil)
 )
 
 func init() {
@@ -126,5 +126,5 @@ func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 	return v
 }
 
-// Retries are few, because nothing tells Google that an event is one it has counted already.
-func (c *Connector) Retries() int { return 3 }
+// MaxRetries are few, because nothing tells Google that an event is one it has counted already.
+func (c *Connector) MaxRetries() int { return 3 }

@@ -66,12 +66,12 @@ func TestCheck(t *testing.T) {
 			200, `{"validationMessages":[{"fieldPath":"events","description":"bad [x]","validationCode":"NAME_INVALID"},{"validationCode":"secret x"}]}`,
 			connectors.Proof{Missing: []string{"a body that Google takes (NAME_INVALID)", "a body that Google takes"}, Unproved: []string{unchecked}},
 		},
-		{200, `<html>`, connectors.Lacks("an answer of Google's check server: it was asked for what is wrong with an event, and 200 OK, no JSON (6 bytes) came; look at what stands between")},
-		{200, `{}`, connectors.Lacks("an answer of Google's check server: it was asked for what is wrong with an event, and 200 OK, JSON of another form (2 bytes) came; look at what stands between")},
-		{404, ``, connectors.Lacks("an answer to the check (404 Not Found)")},
+		{200, `<html>`, connectors.Missing("an answer of Google's check server: it was asked for what is wrong with an event, and 200 OK, no JSON (6 bytes) came; look at what stands between")},
+		{200, `{}`, connectors.Missing("an answer of Google's check server: it was asked for what is wrong with an event, and 200 OK, JSON of another form (2 bytes) came; look at what stands between")},
+		{404, ``, connectors.Missing("an answer to the check (404 Not Found)")},
 	}
 	for _, row := range rows {
-		got := checker.Checked(&connectors.Response{Status: row.status, Body: []byte(row.body), To: asked[0]})
+		got := checker.JudgeCheck(&connectors.Response{Status: row.status, Body: []byte(row.body), To: asked[0]})
 		if diff := cmp.Diff(row.want, got); diff != "" {
 			t.Errorf("%d %s (-want +got):\n%s", row.status, row.body, diff)
 		}
@@ -80,7 +80,7 @@ func TestCheck(t *testing.T) {
 
 func TestARepeatMayCountTwice(t *testing.T) {
 	t.Parallel()
-	if got := (&Connector{}).Retries(); got != 3 {
+	if got := (&Connector{}).MaxRetries(); got != 3 {
 		t.Errorf("%d retries, want 3", got)
 	}
 }
@@ -90,7 +90,7 @@ func TestARepeatMayCountTwice(t *testing.T) {
 func TestOneRespondentIsOneClient(t *testing.T) {
 	t.Parallel()
 	client := func(stream, given string) string {
-		ev, err := connectortest.Event([]byte(given))
+		ev, err := connectortest.ParseEvent([]byte(given))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -120,7 +120,7 @@ func TestOneRespondentIsOneClient(t *testing.T) {
 // TestFields is the contract's table.
 func TestFields(t *testing.T) {
 	t.Parallel()
-	connectortest.Fields(t, "ga4", "measurement_id: G-AB12\napi_secret: x\nuser_id: respondent.external_id\nclient_id: params.ga\nparams: {comment: feedback, country: context.country}", []connectortest.Field{
+	connectortest.CheckFields(t, "ga4", "measurement_id: G-AB12\napi_secret: x\nuser_id: respondent.external_id\nclient_id: params.ga\nparams: {comment: feedback, country: context.country}", []connectortest.Field{
 		{To: "method", From: "always", Want: "POST"},
 		{To: "url", From: "measurement_id", Want: "https://www.google-analytics.com/mp/collect?measurement_id=G-AB12"},
 		{To: "header.Content-Type", From: "always", Want: "application/json"},
@@ -147,7 +147,7 @@ func TestGooglesLimits(t *testing.T) {
 	if err := connectortest.Bind([]byte(account+"params: {page_location: feedback, page_referrer: feedback, page_title: feedback, comment: feedback}"), c); err != nil {
 		t.Fatal(err)
 	}
-	ev, err := connectortest.Event([]byte(`{"type":"response.completed","feedback":"` + strings.Repeat("é", 1200) + `"}`))
+	ev, err := connectortest.ParseEvent([]byte(`{"type":"response.completed","feedback":"` + strings.Repeat("é", 1200) + `"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +192,7 @@ func TestGooglesLimits(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, text := range []string{strings.Repeat("\\u0001", 256), strings.Repeat("𝄞", 256)} {
-		if ev, err = connectortest.Event([]byte(`{"type":"response.completed","feedback":"` + text + `"}`)); err != nil {
+		if ev, err = connectortest.ParseEvent([]byte(`{"type":"response.completed","feedback":"` + text + `"}`)); err != nil {
 			t.Fatal(err)
 		}
 		if req, err := full.Build(ev); err != nil || len(req.Body) > 130_000/4 { // a text of 1,000 is four times as long
@@ -208,7 +208,7 @@ func TestAStaleTime(t *testing.T) {
 	if err := connectortest.Bind([]byte("measurement_id: G-AB12\napi_secret: x"), c); err != nil {
 		t.Fatal(err)
 	}
-	ev, err := connectortest.Event([]byte(`{"type":"response.completed","nps_score":7}`))
+	ev, err := connectortest.ParseEvent([]byte(`{"type":"response.completed","nps_score":7}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,7 +44,7 @@ var ours = []string{"survey_type", "nps_score", "survey_id", "response_id", "ses
 // params are ours and the operator's, as Google takes them. What the operator names and an event lacks is left out,
 // but for the two that every report needs.
 func (c *Connector) params(ev *event.Event) (expression.Object, error) {
-	own, err := c.Params.Of(ev)
+	own, err := c.Params.Evaluate(ev)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func (c *Connector) params(ev *event.Event) (expression.Object, error) {
 
 // parameter is a value as Google takes it: a number or a text; "" where it says nothing.
 func parameter(name string, v any) (any, error) {
-	text, ok := connectors.Plain(v)
+	text, ok := connectors.PlainText(v)
 	switch {
 	case !ok:
 		return nil, fmt.Errorf("`%s` is an object, and Google takes texts and numbers alone", name)
@@ -181,7 +181,7 @@ func (c *Connector) Validate() error {
 	if err != nil {
 		return err
 	}
-	own, err := c.Params.Of(ev)
+	own, err := c.Params.Evaluate(ev)
 	if err != nil {
 		return connectors.Invalid("params", err.Error())
 	}

@@ -37,11 +37,11 @@ func identity(setting string, from expression.Value, ev *event.Event) (string, e
 	if from.IsZero() {
 		return "", nil
 	}
-	v, _, err := from.Of(ev)
+	v, _, err := from.Evaluate(ev)
 	if err != nil {
 		return "", err
 	}
-	id, ok := connectors.Plain(v)
+	id, ok := connectors.PlainText(v)
 	switch {
 	case !ok:
 		return "", fmt.Errorf("`%s` is an object, and Google takes a text", setting)

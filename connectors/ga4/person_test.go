@@ -18,7 +18,7 @@ func TestStrangersAreNotOneVisitor(t *testing.T) {
 	c.MeasurementID = "G-AB12CD34EF"
 	client := func(tenant, source, survey, respondent string) string {
 		body := fmt.Sprintf(`{"type":"response.completed","survey":{"id":%q},"response":{"id":"1"},"respondent":%s}`, survey, respondent)
-		ev, err := event.ParseOne([]byte(body), event.Defaults{Tenant: tenant, Source: source, Received: connectortest.Received, Verified: "hmac"})
+		ev, err := event.ParseOne([]byte(body), event.Defaults{Tenant: tenant, Source: source, Received: connectortest.ReceivedAt, Verified: "hmac"})
 		if err != nil {
 			t.Fatal(err)
 		}

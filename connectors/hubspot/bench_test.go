@@ -16,7 +16,7 @@ func BenchmarkBuildBatch(b *testing.B) {
 	}
 	events := make([]*event.Event, maxBatch)
 	for i := range events {
-		ev, err := connectortest.Event(fmt.Appendf(nil, `{"type":"response.completed","id":"ev-%d","nps_score":9,"feedback":"Fast","email":"jo%d@example.com","name":"Jo Doe"}`, i, i))
+		ev, err := connectortest.ParseEvent(fmt.Appendf(nil, `{"type":"response.completed","id":"ev-%d","nps_score":9,"feedback":"Fast","email":"jo%d@example.com","name":"Jo Doe"}`, i, i))
 		if err != nil {
 			b.Fatal(err)
 		}

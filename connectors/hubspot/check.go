@@ -20,8 +20,8 @@ const (
 // a contact in it writes nothing.
 func (c *Connector) Check() []*connectors.Request { return c.check() }
 
-// Checked says what the token or the account lacks for this step.
-func (c *Connector) Checked(res *connectors.Response) connectors.Proof {
+// JudgeCheck says what the token or the account lacks for this step.
+func (c *Connector) JudgeCheck(res *connectors.Response) connectors.Proof {
 	names := []string{email, "firstname", "lastname", "phone", c.Account.Key}
 	return c.checked(res, append(names, c.Properties.Keys()...))
 }
@@ -29,8 +29,8 @@ func (c *Connector) Checked(res *connectors.Response) connectors.Proof {
 // Check is the contact's: notes need no other scope.
 func (n *Note) Check() []*connectors.Request { return n.check() }
 
-// Checked says what the token or the account lacks for this step.
-func (n *Note) Checked(res *connectors.Response) connectors.Proof {
+// JudgeCheck says what the token or the account lacks for this step.
+func (n *Note) JudgeCheck(res *connectors.Response) connectors.Proof {
 	return n.checked(res, []string{n.Account.Key})
 }
 
@@ -60,7 +60,7 @@ func (a *Account) check() []*connectors.Request {
 // checked reads one answer; names are the properties that the step writes.
 func (a *Account) checked(res *connectors.Response, names []string) connectors.Proof {
 	if res.Status == 401 {
-		return connectors.Lacks("a token that HubSpot takes (" + refused(res).Reason + ")")
+		return connectors.Missing("a token that HubSpot takes (" + refused(res).Reason + ")")
 	}
 	ask := ""
 	if res.To != nil {
@@ -71,9 +71,9 @@ func (a *Account) checked(res *connectors.Response, names []string) connectors.P
 	case ask == account && res.Status == 403: // a token for contacts alone may not see its account
 		return connectors.Proof{}
 	case ask == reading && res.Status == 403:
-		return connectors.Lacks("the scope crm.objects.contacts.read")
+		return connectors.Missing("the scope crm.objects.contacts.read")
 	case ask == writing && res.Status == 403:
-		return connectors.Lacks("the scope crm.objects.contacts.write")
+		return connectors.Missing("the scope crm.objects.contacts.write")
 	case ask == writing && res.Status == 400: // allowed, and nothing to write
 		return connectors.Proof{}
 	case ask == properties && res.Status == 403:

@@ -16,11 +16,11 @@ import (
 )
 
 var (
-	_ connectors.Judge     = (*Connector)(nil)
-	_ connectors.Batcher   = (*Connector)(nil)
-	_ connectors.Validator = (*Connector)(nil)
-	_ connectors.Checker   = (*Connector)(nil)
-	_ connectors.Limiter   = (*Connector)(nil)
+	_ connectors.Judge       = (*Connector)(nil)
+	_ connectors.Batcher     = (*Connector)(nil)
+	_ connectors.Validator   = (*Connector)(nil)
+	_ connectors.Checker     = (*Connector)(nil)
+	_ connectors.RateLimiter = (*Connector)(nil)
 )
 
 func init() {
@@ -131,8 +131,8 @@ func (a *Account) upsert(body inputs) *connectors.Request {
 	req := connectors.Post(a.at("contacts/batch/upsert"), body).As(connectors.Bearer(a.Token))
 	// The answer is read whole, because who it does not name was not written: it repeats what was sent, each character in as
 	// many bytes as JSON may take, beside properties of HubSpot's own.
-	if most := 6*len(req.Body) + len(body.Inputs)*ownProperties; most > connectors.UsualKeep {
-		req.Keeping(most)
+	if most := 6*len(req.Body) + len(body.Inputs)*ownProperties; most > connectors.DefaultResponseLimit {
+		req.LimitResponse(most)
 	}
 	return req
 }
@@ -140,7 +140,7 @@ func (a *Account) upsert(body inputs) *connectors.Request {
 func (a *Account) at(path string) string { return a.BaseURL.At(api, a.APIVersion.objects(path)) }
 
 // Batch is what the upsert takes.
-func (c *Connector) Batch() connectors.Limit { return connectors.Limit{Events: maxBatch} }
+func (c *Connector) Batch() connectors.BatchLimit { return connectors.BatchLimit{Events: maxBatch} }
 
 // Key is the contact: HubSpot refuses a request that names one twice.
 func (c *Connector) Key(ev *event.Event) string {
@@ -157,7 +157,7 @@ func (c *Connector) Key(ev *event.Event) string {
 
 // input is one contact: the usual properties, those of the operator, and the one that tells it apart.
 func (a *Account) input(ev *event.Event, own expression.Values) (input, error) {
-	mapped, err := own.Of(ev)
+	mapped, err := own.Evaluate(ev)
 	if err != nil {
 		return input{}, err
 	}
@@ -210,11 +210,11 @@ func (in *input) put(name, text string) {
 func plain(v any) (string, bool) {
 	list, ok := v.([]any)
 	if !ok {
-		return connectors.Plain(v)
+		return connectors.PlainText(v)
 	}
 	items := make([]string, 0, len(list))
 	for _, item := range list {
-		text, ok := connectors.Plain(item)
+		text, ok := connectors.PlainText(item)
 		if !ok {
 			return "", false
 		}

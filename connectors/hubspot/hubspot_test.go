@@ -30,7 +30,7 @@ const token = "token: pat-eu1-1\n"
 // TestFields is the contract's table of the upsert, and of the search and the note that follow.
 func TestFields(t *testing.T) {
 	t.Parallel()
-	connectortest.Fields(t, "hubspot", token+"properties: {sg_nps: nps_score, sg_comment: feedback, sg_vip: respondent.params.vip}", []connectortest.Field{
+	connectortest.CheckFields(t, "hubspot", token+"properties: {sg_nps: nps_score, sg_comment: feedback, sg_vip: respondent.params.vip}", []connectortest.Field{
 		{To: "method", From: "always", Want: "POST"},
 		{To: "url", From: "api_version", Want: "https://api.hubapi.com/crm/v3/objects/contacts/batch/upsert"},
 		{To: "header.Content-Type", From: "always", Want: "application/json"},
@@ -54,7 +54,7 @@ func TestFields(t *testing.T) {
 	ev := given(t, `{"type":"response.completed","time":"2026-01-02T03:00:00Z","email":"jane@example.com","feedback":"Fast","nps_score":9,"response":{"id":"r1"}}`)
 	contact := &connectors.Response{Status: 200, Body: []byte(`{"status":"COMPLETE","results":[{"id":"512"}]}`), Events: []*event.Event{ev}}
 	search := n.Judge(contact).Next
-	connectortest.HoldFields(t, search, map[string]any{
+	connectortest.CheckRequest(t, search, map[string]any{
 		"method":                                "POST",
 		"url":                                   "https://api.hubapi.com/crm/objects/2026-03/notes/search",
 		"filterGroups.0.filters.0.propertyName": "hs_note_body",
@@ -65,7 +65,7 @@ func TestFields(t *testing.T) {
 		"after":                                 "0",
 	})
 	none := &connectors.Response{Status: 200, Body: []byte(`{"total":0,"results":[]}`), To: search, Events: contact.Events, Trail: []*connectors.Response{contact}}
-	connectortest.HoldFields(t, n.Judge(none).Next, map[string]any{
+	connectortest.CheckRequest(t, n.Judge(none).Next, map[string]any{
 		"method":                  "POST",
 		"url":                     "https://api.hubapi.com/crm/objects/2026-03/notes",
 		"properties.hs_timestamp": "2026-01-02T03:00:00Z", // the event's time
@@ -78,7 +78,7 @@ func TestFields(t *testing.T) {
 
 func given(t testing.TB, text string) *event.Event {
 	t.Helper()
-	ev, err := connectortest.Event([]byte(text))
+	ev, err := connectortest.ParseEvent([]byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +174,7 @@ func TestPartOfABatch(t *testing.T) {
 			v := c.Judge(&connectors.Response{Status: status, Events: events, Body: []byte(row.body)})
 			var got []connectors.Kind
 			for _, each := range v.Each {
-				if each.Alone {
+				if each.RetryAlone {
 					each.Kind += " alone"
 				}
 				got = append(got, each.Kind)
@@ -186,7 +186,7 @@ func TestPartOfABatch(t *testing.T) {
 	}
 	for _, status := range []int{200, 207} {
 		v := c.Judge(&connectors.Response{Status: status, Events: events[:1], Body: []byte(`{"status":"COMPLETE","results":[],"errors":[]}`)})
-		if v.Kind != connectors.Rejected || v.Alone || !strings.HasSuffix(v.Reason, connectors.UnnamedReason) {
+		if v.Kind != connectors.Rejected || v.RetryAlone || !strings.HasSuffix(v.Reason, connectors.UnconfirmedReason) {
 			t.Errorf("%d without a result for the only one: %v", status, v)
 		}
 	}
@@ -220,7 +220,7 @@ func TestTheAnswerIsReadWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	body := []byte(`{"status":"COMPLETE","results":[` + strings.Join(results, ",") + `]}`)
-	most := min(len(body), req.Keep)
+	most := min(len(body), req.ResponseLimit)
 	v := c.Judge(&connectors.Response{Status: 200, Body: body[:most], Truncated: most < len(body), To: req, Events: events})
 	for i, each := range v.Each {
 		if each.Kind != connectors.Delivered {
@@ -284,13 +284,13 @@ func TestEveryCategoryHasItsHint(t *testing.T) {
 		"401 Unauthorized: INVALID_AUTHENTICATION":                       connectors.FixCredentials,
 		"401 Unauthorized: EXPIRED_AUTHENTICATION":                       connectors.FixCredentials,
 		"403 Forbidden: MISSING_SCOPES crm.objects.contacts.write":       connectors.FixProduct,
-		"403 Forbidden":                                              connectors.FixProduct,
-		"404 Not Found: OBJECT_NOT_FOUND":                            connectors.FixProduct,
-		"409 Conflict: CONFLICT":                                     connectors.FixProduct,
-		"414 Request URI Too Long":                                   connectors.FixConfiguration,
-		"429 Too Many Requests: RATE_LIMITS DAILY":                   connectors.FixWait,
-		connectors.Unnamed(&connectors.Response{Status: 200}).Reason: connectors.FixProduct,
-		"no attempts left: 403 Forbidden: MISSING_SCOPES":            connectors.FixProduct,
+		"403 Forbidden":                                                  connectors.FixProduct,
+		"404 Not Found: OBJECT_NOT_FOUND":                                connectors.FixProduct,
+		"409 Conflict: CONFLICT":                                         connectors.FixProduct,
+		"414 Request URI Too Long":                                       connectors.FixConfiguration,
+		"429 Too Many Requests: RATE_LIMITS DAILY":                       connectors.FixWait,
+		connectors.Unconfirmed(&connectors.Response{Status: 200}).Reason: connectors.FixProduct,
+		"no attempts left: 403 Forbidden: MISSING_SCOPES":                connectors.FixProduct,
 	} {
 		for _, name := range []string{"hubspot", "hubspot.note"} {
 			if c, ok := connectors.CauseOf(name, reason); !ok || c.Fix != want {
@@ -360,19 +360,19 @@ func TestCheck(t *testing.T) {
 		want   connectors.Proof
 	}{
 		{account, 200, `{"portalId":1}`, connectors.Proof{}},
-		{account, 401, `{"category":"INVALID_AUTHENTICATION"}`, connectors.Lacks("a token that HubSpot takes (401 Unauthorized: INVALID_AUTHENTICATION)")},
+		{account, 401, `{"category":"INVALID_AUTHENTICATION"}`, connectors.Missing("a token that HubSpot takes (401 Unauthorized: INVALID_AUTHENTICATION)")},
 		{account, 403, `{"category":"MISSING_SCOPES"}`, connectors.Proof{}},
-		{reading, 403, `{"category":"MISSING_SCOPES"}`, connectors.Lacks("the scope crm.objects.contacts.read")},
-		{writing, 403, `{"category":"MISSING_SCOPES"}`, connectors.Lacks("the scope crm.objects.contacts.write")},
+		{reading, 403, `{"category":"MISSING_SCOPES"}`, connectors.Missing("the scope crm.objects.contacts.read")},
+		{writing, 403, `{"category":"MISSING_SCOPES"}`, connectors.Missing("the scope crm.objects.contacts.write")},
 		{writing, 400, `{"category":"VALIDATION_ERROR"}`, connectors.Proof{}},
-		{writing, 404, ``, connectors.Lacks("an answer to the check (404 Not Found)")},
+		{writing, 404, ``, connectors.Missing("an answer to the check (404 Not Found)")},
 		{properties, 403, `{}`, connectors.Proof{Unproved: []string{"that its properties exist: the token lacks the scope crm.schemas.contacts.read"}}},
 		{properties, 200, `{"results":[` + usual + `{"name":"customer_no","hasUniqueValue":true},{"name":"sg_nps"}]}`, connectors.Proof{}},
-		{properties, 200, `{"results":[` + usual + `{"name":"customer_no"}]}`, connectors.Lacks("the property sg_nps", "unique values of the property customer_no")},
+		{properties, 200, `{"results":[` + usual + `{"name":"customer_no"}]}`, connectors.Missing("the property sg_nps", "unique values of the property customer_no")},
 		{properties, 200, `<html>`, connectors.Proof{Unproved: []string{"that its properties exist: the answer is not HubSpot's"}}},
 	}
 	for _, row := range rows {
-		got := c.Checked(&connectors.Response{Status: row.status, Body: []byte(row.body), To: &connectors.Request{Name: row.ask}})
+		got := c.JudgeCheck(&connectors.Response{Status: row.status, Body: []byte(row.body), To: &connectors.Request{Name: row.ask}})
 		if diff := cmp.Diff(row.want, got); diff != "" {
 			t.Errorf("%s %d (-want +got):\n%s", row.ask, row.status, diff)
 		}

@@ -165,11 +165,11 @@ func (w written) each(res *connectors.Response, property string, key func(*event
 			}
 		}
 	}
-	return connectors.EachOf(res, func(i int, _ *event.Event) (connectors.Verdict, bool) {
+	return connectors.JudgeEach(res, func(i int, _ *event.Event) (connectors.Verdict, bool) {
 		v, ok := named[i]
 		if !ok && unsaid != "" {
 			v = connectors.Reject(unsaid + ", and does not say whom it is about")
-			v.Alone, ok = true, true
+			v.RetryAlone, ok = true, true
 		}
 		return v, ok
 	})

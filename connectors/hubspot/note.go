@@ -16,12 +16,12 @@ import (
 )
 
 var (
-	_ connectors.Judge     = (*Note)(nil)
-	_ connectors.Keyer     = (*Note)(nil)
-	_ connectors.Chained   = (*Note)(nil)
-	_ connectors.Follower  = (*Note)(nil)
-	_ connectors.Validator = (*Note)(nil)
-	_ connectors.Checker   = (*Note)(nil)
+	_ connectors.Judge         = (*Note)(nil)
+	_ connectors.Keyer         = (*Note)(nil)
+	_ connectors.Chained       = (*Note)(nil)
+	_ connectors.ChainComparer = (*Note)(nil)
+	_ connectors.Validator     = (*Note)(nil)
+	_ connectors.Checker       = (*Note)(nil)
 )
 
 func init() {
@@ -57,7 +57,7 @@ func (n *Note) Build(ev *event.Event) (*connectors.Request, error) {
 		return nil, err
 	}
 	if !n.Text.IsZero() {
-		if text, err := n.Text.Of(ev, escape); err != nil {
+		if text, err := n.Text.Render(ev, escape); err != nil {
 			return nil, err
 		} else if strings.TrimSpace(text) == "" {
 			return nil, connectors.Skip("the text comes out empty")
@@ -69,11 +69,11 @@ func (n *Note) Build(ev *event.Event) (*connectors.Request, error) {
 // Key is the contact, as it is for those without a note.
 func (n *Note) Key(ev *event.Event) string { return (&Connector{Account: n.Account}).Key(ev) }
 
-// Requests are the contact, the search and the note.
-func (n *Note) Requests() int { return 3 }
+// MaxRequests are the contact, the search and the note.
+func (n *Note) MaxRequests() int { return 3 }
 
-// Rest is the note.
-func (n *Note) Rest(ev *event.Event) ([]byte, error) {
+// LaterContent is the note.
+func (n *Note) LaterContent(ev *event.Event) ([]byte, error) {
 	body, err := n.body(ev)
 	return []byte(ev.Time.UTC().Format(time.RFC3339) + body), err
 }
@@ -139,7 +139,7 @@ func (n *Note) search(ev *event.Event) *connectors.Request {
 		Sorts:      []string{},
 		Limit:      searchMost,
 		After:      "0",
-	}).Named(searched).Keeping(foundMost).As(connectors.Bearer(n.Token))
+	}).Named(searched).LimitResponse(foundMost).As(connectors.Bearer(n.Token))
 }
 
 // found ends with the note that is there already, or writes it.
@@ -212,7 +212,7 @@ func (n *Note) body(ev *event.Event) (string, error) {
 	text := standard(ev)
 	if !n.Text.IsZero() {
 		var err error
-		if text, err = n.Text.Of(ev, escape); err != nil {
+		if text, err = n.Text.Render(ev, escape); err != nil {
 			return "", err
 		}
 	}
@@ -223,7 +223,7 @@ func (n *Note) body(ev *event.Event) (string, error) {
 
 // standard is the survey-aware text: what it is, the feedback, the survey. Whose it is says the contact.
 func standard(ev *event.Event) string {
-	about := connectors.About(ev)
+	about := connectors.MessageFor(ev)
 	lines := []string{escape(about.Title)}
 	for _, f := range about.Fields {
 		if f.Name != "Customer" {

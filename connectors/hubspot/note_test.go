@@ -34,7 +34,7 @@ func TestLongNotesAreFound(t *testing.T) {
 			if !json.Valid(body) {
 				t.Fatal("the test's answer is no JSON")
 			}
-			most := min(len(body), max(search.Keep, 64<<10)) // as the gateway reads it
+			most := min(len(body), max(search.ResponseLimit, 64<<10)) // as the gateway reads it
 			found := &connectors.Response{
 				Status: 200, Body: body[:most], Truncated: most < len(body), To: search,
 				Events: contact.Events, Trail: []*connectors.Response{contact},
@@ -53,7 +53,7 @@ func TestAnotherResponsesNoteIsNotThisOnes(t *testing.T) {
 	n := bound(t, "hubspot.note", "").(*Note)
 	of := func(tenant, source, survey, key string) *event.Event {
 		body := fmt.Sprintf(`{"type":"response.completed","id":%q,"email":"jane@example.com","survey":{"id":%q},"response":{"id":"1"}}`, key, survey)
-		ev, err := event.ParseOne([]byte(body), event.Defaults{Tenant: tenant, Source: source, Received: connectortest.Received, Verified: "hmac"})
+		ev, err := event.ParseOne([]byte(body), event.Defaults{Tenant: tenant, Source: source, Received: connectortest.ReceivedAt, Verified: "hmac"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,16 +14,16 @@ func (c *Connector) Check() []*connectors.Request {
 
 const asked = "the audience's merge fields"
 
-// Checked says which of the fields that a step names the audience has not: Mailchimp would ignore them.
-func (c *Connector) Checked(res *connectors.Response) connectors.Proof {
+// JudgeCheck says which of the fields that a step names the audience has not: Mailchimp would ignore them.
+func (c *Connector) JudgeCheck(res *connectors.Response) connectors.Proof {
 	p, genuine := read(res)
 	switch {
 	case res.Status == 404 && genuine:
-		return connectors.Lacks("the audience " + c.Audience)
+		return connectors.Missing("the audience " + c.Audience)
 	case res.Status == 403 && !genuine: // what stands before Mailchimp refuses everybody for a while
-		return connectors.NoAnswerOf("Mailchimp's", asked, res)
+		return connectors.UnexpectedAnswer("Mailchimp's", asked, res)
 	case res.Status == 401 || res.Status == 403:
-		return connectors.Lacks("an API key that Mailchimp takes (" + p.reason(res) + ")")
+		return connectors.Missing("an API key that Mailchimp takes (" + p.reason(res) + ")")
 	case res.Status < 200 || res.Status > 299:
 		return connectors.ProofByStatus(res)
 	}
@@ -31,7 +31,7 @@ func (c *Connector) Checked(res *connectors.Response) connectors.Proof {
 		Fields *[]mergeField `json:"merge_fields"`
 	}
 	if res.JSON(&audience) != nil || audience.Fields == nil {
-		return connectors.NoAnswerOf("Mailchimp's", asked, res)
+		return connectors.UnexpectedAnswer("Mailchimp's", asked, res)
 	}
 	var proof connectors.Proof
 	for _, tag := range c.MergeFields.Keys() {

@@ -47,7 +47,7 @@ func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 	case res.Status == 403 && !genuine:
 		return connectors.Verdict{Kind: connectors.Retry, After: max(connectors.RetryAfter(res), blocked), Reason: "403 " + noWord}
 	case res.Status == 404 && genuine && !second: // the request makes the contact, so it is the audience that is not there
-		return connectors.Revoke(reason).Of("audience")
+		return connectors.Revoke(reason).ForSetting("audience")
 	case res.Status == 404 && genuine: // the contact was removed meanwhile
 		return connectors.Reject(reason + ", " + ofTags)
 	case res.Status != 400:

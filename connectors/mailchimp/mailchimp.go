@@ -19,13 +19,13 @@ import (
 )
 
 var (
-	_ connectors.Judge     = (*Connector)(nil)
-	_ connectors.Keyer     = (*Connector)(nil)
-	_ connectors.Validator = (*Connector)(nil)
-	_ connectors.Checker   = (*Connector)(nil)
-	_ connectors.Narrow    = (*Connector)(nil)
-	_ connectors.Chained   = (*Connector)(nil)
-	_ connectors.Follower  = (*Connector)(nil)
+	_ connectors.Judge              = (*Connector)(nil)
+	_ connectors.Keyer              = (*Connector)(nil)
+	_ connectors.Validator          = (*Connector)(nil)
+	_ connectors.Checker            = (*Connector)(nil)
+	_ connectors.ConcurrencyLimiter = (*Connector)(nil)
+	_ connectors.Chained            = (*Connector)(nil)
+	_ connectors.ChainComparer      = (*Connector)(nil)
 )
 
 func init() {
@@ -151,8 +151,8 @@ func (c *Connector) Key(ev *event.Event) string {
 	return strings.ToLower(email)
 }
 
-// Requests are the contact, its status and its tags.
-func (c *Connector) Requests() int {
+// MaxRequests are the contact, its status and its tags.
+func (c *Connector) MaxRequests() int {
 	n := 1 + min(len(c.Tags), 1)
 	if c.Revive {
 		n++
@@ -205,7 +205,7 @@ func (c *Connector) Validate() error {
 
 // fields are the names and the operator's, with what the event lacks left out: Mailchimp would empty the field.
 func (c *Connector) fields(ev *event.Event) (expression.Object, error) {
-	own, err := c.MergeFields.Of(ev)
+	own, err := c.MergeFields.Evaluate(ev)
 	if err != nil {
 		return nil, err
 	}
@@ -220,7 +220,7 @@ func (c *Connector) fields(ev *event.Event) (expression.Object, error) {
 	for _, m := range own {
 		switch v := m.Value.(type) {
 		case string, bool, []any:
-			text, ok := connectors.Plain(v)
+			text, ok := connectors.PlainText(v)
 			if !ok {
 				return nil, fmt.Errorf("merge field %s is a list of objects, and Mailchimp takes a text", m.Key)
 			}

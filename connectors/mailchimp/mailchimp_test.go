@@ -22,7 +22,7 @@ func TestTranscripts(t *testing.T) {
 func TestEveryTitleHasItsHint(t *testing.T) {
 	t.Parallel()
 	c := bound(t, account)
-	ev, err := connectortest.Event([]byte(`{"type":"response.completed","email":"jo@example.com","consent":true}`))
+	ev, err := connectortest.ParseEvent([]byte(`{"type":"response.completed","email":"jo@example.com","consent":true}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ const account = "api_key: 0123456789abcdef-us6\naudience: a1b2c3d4e5\n"
 // TestFields is the contract's table of the upsert, and of the tags that follow.
 func TestFields(t *testing.T) {
 	t.Parallel()
-	connectortest.Fields(t, "mailchimp", account+"merge_fields: {SCORE: nps_score, COMMENT: feedback, CITY: params.city}", []connectortest.Field{
+	connectortest.CheckFields(t, "mailchimp", account+"merge_fields: {SCORE: nps_score, COMMENT: feedback, CITY: params.city}", []connectortest.Field{
 		{To: "method", From: "always", Want: "PUT"},
 		{
 			To: "url", From: "data centre of the key, audience, MD5 of the lower-case address",
@@ -83,7 +83,7 @@ func TestFields(t *testing.T) {
 	})
 
 	c := bound(t, account)
-	ev, err := connectortest.Event([]byte(`{"type":"response.completed","email":"Jane@Example.com","consent":true,"survey":{"title":"Onboarding"}}`))
+	ev, err := connectortest.ParseEvent([]byte(`{"type":"response.completed","email":"Jane@Example.com","consent":true,"survey":{"title":"Onboarding"}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestFields(t *testing.T) {
 	if v.Kind != connectors.Continue {
 		t.Fatalf("after the contact comes %v", v)
 	}
-	connectortest.HoldFields(t, v.Next, map[string]any{
+	connectortest.CheckRequest(t, v.Next, map[string]any{
 		"method":        "POST",
 		"url":           "https://us6.api.mailchimp.com/3.0/lists/a1b2c3d4e5/members/9e26471d35a78862c17e467d87cddedf/tags",
 		"tags.0.name":   "Onboarding", // survey.title
@@ -119,7 +119,7 @@ func TestOneContactIsOneKey(t *testing.T) {
 		`{"type":"response.completed","email":"Jane@Example.com"}`: "jane@example.com",
 		`{"type":"response.completed","phone":"+90555"}`:           "",
 	} {
-		ev, err := connectortest.Event([]byte(given))
+		ev, err := connectortest.ParseEvent([]byte(given))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -136,7 +136,7 @@ func TestCheck(t *testing.T) {
 	if len(asked) != 1 {
 		t.Fatalf("%d requests", len(asked))
 	}
-	connectortest.HoldFields(t, asked[0], map[string]any{
+	connectortest.CheckRequest(t, asked[0], map[string]any{
 		"method": "GET",
 		"url":    "https://us6.api.mailchimp.com/3.0/lists/a1b2c3d4e5/merge-fields?fields=merge_fields.tag&count=1000",
 	})
@@ -146,17 +146,17 @@ func TestCheck(t *testing.T) {
 		want   connectors.Proof
 	}{
 		{200, `{"merge_fields":[{"tag":"FNAME"},{"tag":"SCORE"},{"tag":"PLAN"}]}`, connectors.Proof{}},
-		{200, `{"merge_fields":[{"tag":"FNAME"},{"tag":"LNAME"}]}`, connectors.Lacks("the merge field SCORE", "the merge field PLAN")},
-		{200, `<html>`, connectors.Lacks("an answer of Mailchimp's: it was asked for the audience's merge fields, and 200 OK, no JSON (6 bytes) came; look at what stands between")},
-		{200, `{}`, connectors.Lacks("an answer of Mailchimp's: it was asked for the audience's merge fields, and 200 OK, JSON of another form (2 bytes) came; look at what stands between")},
-		{401, `{"title":"API Key Invalid"}`, connectors.Lacks("an API key that Mailchimp takes (401 API Key Invalid)")},
-		{403, `<html>Access denied</html>`, connectors.Lacks("an answer of Mailchimp's: it was asked for the audience's merge fields, and 403 Forbidden, no JSON (26 bytes) came; look at what stands between")},
-		{403, `{"title":"User Disabled"}`, connectors.Lacks("an API key that Mailchimp takes (403 User Disabled)")},
-		{404, `{"title":"Resource Not Found"}`, connectors.Lacks("the audience a1b2c3d4e5")},
-		{404, `<html>`, connectors.Lacks("an answer to the check (404 Not Found)")},
+		{200, `{"merge_fields":[{"tag":"FNAME"},{"tag":"LNAME"}]}`, connectors.Missing("the merge field SCORE", "the merge field PLAN")},
+		{200, `<html>`, connectors.Missing("an answer of Mailchimp's: it was asked for the audience's merge fields, and 200 OK, no JSON (6 bytes) came; look at what stands between")},
+		{200, `{}`, connectors.Missing("an answer of Mailchimp's: it was asked for the audience's merge fields, and 200 OK, JSON of another form (2 bytes) came; look at what stands between")},
+		{401, `{"title":"API Key Invalid"}`, connectors.Missing("an API key that Mailchimp takes (401 API Key Invalid)")},
+		{403, `<html>Access denied</html>`, connectors.Missing("an answer of Mailchimp's: it was asked for the audience's merge fields, and 403 Forbidden, no JSON (26 bytes) came; look at what stands between")},
+		{403, `{"title":"User Disabled"}`, connectors.Missing("an API key that Mailchimp takes (403 User Disabled)")},
+		{404, `{"title":"Resource Not Found"}`, connectors.Missing("the audience a1b2c3d4e5")},
+		{404, `<html>`, connectors.Missing("an answer to the check (404 Not Found)")},
 	}
 	for _, row := range rows {
-		got := c.Checked(&connectors.Response{Status: row.status, Body: []byte(row.body), To: asked[0]})
+		got := c.JudgeCheck(&connectors.Response{Status: row.status, Body: []byte(row.body), To: asked[0]})
 		if diff := cmp.Diff(row.want, got); diff != "" {
 			t.Errorf("%d %s (-want +got):\n%s", row.status, row.body, diff)
 		}
@@ -190,7 +190,7 @@ func TestRequests(t *testing.T) {
 		if err := connectortest.Bind([]byte("api_key: k-us6\naudience: a1\n"+config), c); err != nil {
 			t.Fatal(err)
 		}
-		if got := c.(connectors.Chained).Requests(); got != want {
+		if got := c.(connectors.Chained).MaxRequests(); got != want {
 			t.Errorf("%q: %d requests, want %d", config, got, want)
 		}
 	}

@@ -26,7 +26,7 @@ const maxTag = 100
 func (c *Connector) tag(ev *event.Event) (*connectors.Request, error) {
 	body := taggings{Tags: make([]tagging, 0, len(c.Tags))}
 	for _, text := range c.Tags {
-		name, err := text.Of(ev)
+		name, err := text.Render(ev)
 		if err != nil {
 			return nil, err
 		}
@@ -41,8 +41,8 @@ func (c *Connector) tag(ev *event.Event) (*connectors.Request, error) {
 	return connectors.Post(c.at("/members/"+hash(ev.Data().Respondent.Email)+"/tags"), body).Named(tagged).As(c.auth()), nil
 }
 
-// Rest is the tags.
-func (c *Connector) Rest(ev *event.Event) ([]byte, error) {
+// LaterContent is the tags.
+func (c *Connector) LaterContent(ev *event.Event) ([]byte, error) {
 	req, err := c.tag(ev)
 	if err != nil || req == nil {
 		return nil, err

@@ -115,7 +115,7 @@ func (b Blocks) of(ev *event.Event) ([]expression.Object, error) {
 	}
 	all := make([]expression.Object, 0, len(b))
 	for i, values := range b {
-		block, err := values.Of(ev, fill)
+		block, err := values.Evaluate(ev, fill)
 		if err != nil {
 			return nil, fmt.Errorf("block %d: %w", i+1, err)
 		}
@@ -145,7 +145,7 @@ func (b Blocks) validate() error {
 		if !slices.Contains(values.Keys(), "type") {
 			return connectors.Invalid("blocks", fmt.Sprintf("block %d has no `type`", i+1))
 		}
-		block, err := values.Of(ev)
+		block, err := values.Evaluate(ev)
 		if err != nil {
 			return connectors.Invalid("blocks", err.Error())
 		}

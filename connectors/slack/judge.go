@@ -85,7 +85,7 @@ func (a *Account) byCode(res *connectors.Response, code string) (connectors.Verd
 	case targets[code] || restricted:
 		v, known = connectors.Revoke(code), true
 		if a.Webhook.IsZero() {
-			v = v.Of("channel")
+			v = v.ForSetting("channel")
 		}
 	case kind == connectors.Retry:
 		v.After = after(res)
@@ -107,5 +107,5 @@ func after(res *connectors.Response) time.Duration {
 	if res.JSON(&body) != nil {
 		return 0
 	}
-	return connectors.Seconds(strings.Trim(string(body.After), `"`))
+	return connectors.ParseSeconds(strings.Trim(string(body.After), `"`))
 }

@@ -49,7 +49,7 @@ func TestAPipeInALink(t *testing.T) {
 			if err := connectortest.Bind([]byte(settings), c); err != nil {
 				t.Fatal(err)
 			}
-			ev, err := connectortest.Event([]byte(given))
+			ev, err := connectortest.ParseEvent([]byte(given))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -14,10 +14,10 @@ import (
 )
 
 var (
-	_ connectors.Judge     = (*Connector)(nil)
-	_ connectors.Validator = (*Connector)(nil)
-	_ connectors.Checker   = (*Connector)(nil)
-	_ connectors.Limiter   = (*Connector)(nil)
+	_ connectors.Judge       = (*Connector)(nil)
+	_ connectors.Validator   = (*Connector)(nil)
+	_ connectors.Checker     = (*Connector)(nil)
+	_ connectors.RateLimiter = (*Connector)(nil)
 )
 
 func init() {
@@ -96,7 +96,7 @@ func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
 func compose(own expression.Text, blocks []expression.Object, ev *event.Event) (message, error) {
 	m := message{Blocks: blocks}
 	if !own.IsZero() {
-		text, err := own.Of(ev, fill)
+		text, err := own.Render(ev, fill)
 		if err != nil {
 			return m, err
 		}
@@ -105,7 +105,7 @@ func compose(own expression.Text, blocks []expression.Object, ev *event.Event) (
 		}
 	}
 	if m.Text == "" { // also beside blocks: it is what notifications show
-		about := connectors.About(ev)
+		about := connectors.MessageFor(ev)
 		m.Text = escape(about.Title, maxText)
 		if len(blocks) == 0 {
 			m.Attachments = attachments(about)
@@ -184,10 +184,10 @@ func (a *Account) Check() []*connectors.Request {
 	return []*connectors.Request{ask.As(connectors.Bearer(a.Token))}
 }
 
-// Checked reads auth.test, which like every method refuses with 200. It knows no channel.
-func (a *Account) Checked(res *connectors.Response) connectors.Proof {
+// JudgeCheck reads auth.test, which like every method refuses with 200. It knows no channel.
+func (a *Account) JudgeCheck(res *connectors.Response) connectors.Proof {
 	if v := a.Judge(res); v.Kind != connectors.Delivered {
-		return connectors.Lacks("a token that Slack takes (" + v.Reason + ")")
+		return connectors.Missing("a token that Slack takes (" + v.Reason + ")")
 	}
 	return connectors.Proof{Unproved: []string{"that the bot may post to " + a.Channel}}
 }

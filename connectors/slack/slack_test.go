@@ -47,7 +47,7 @@ func TestEveryCode(t *testing.T) {
 	for code := range strings.FieldsSeq(`channel_not_found not_in_channel is_archived messages_tab_disabled restricted_action
 		restricted_action_read_only_channel restricted_action_thread_only_channel`) {
 		got := api.Judge(&connectors.Response{Status: 200, Body: []byte(`{"ok":false,"error":"` + code + `"}`)})
-		if want := connectors.Revoke(code).Of("channel"); !cmp.Equal(got, want) {
+		if want := connectors.Revoke(code).ForSetting("channel"); !cmp.Equal(got, want) {
 			t.Errorf("chat.postMessage %s: got %v, want %v", code, got, want)
 		}
 	}
@@ -181,10 +181,10 @@ func TestCheck(t *testing.T) {
 	}
 	for body, want := range map[string]connectors.Proof{
 		`{"ok":true,"team":"T"}`:              {Unproved: []string{"that the bot may post to #nps"}},
-		`{"ok":false,"error":"invalid_auth"}`: connectors.Lacks("a token that Slack takes (invalid_auth)"),
-		`<html>`:                              connectors.Lacks("a token that Slack takes (the answer is not Slack's)"),
+		`{"ok":false,"error":"invalid_auth"}`: connectors.Missing("a token that Slack takes (invalid_auth)"),
+		`<html>`:                              connectors.Missing("a token that Slack takes (the answer is not Slack's)"),
 	} {
-		if diff := cmp.Diff(want, bot.Checked(&connectors.Response{Status: 200, Body: []byte(body), To: req})); diff != "" {
+		if diff := cmp.Diff(want, bot.JudgeCheck(&connectors.Response{Status: 200, Body: []byte(body), To: req})); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", body, diff)
 		}
 	}
@@ -212,20 +212,20 @@ func TestFields(t *testing.T) {
 		{To: "attachments.0.fields.2.value", From: "survey.title", Sample: "Onboarding"},
 		{To: "attachments.0.fields.2.short", From: "always", Want: true},
 	}
-	connectortest.Fields(t, "slack", "webhook: https://hooks.slack.com/services/T/B/X",
+	connectortest.CheckFields(t, "slack", "webhook: https://hooks.slack.com/services/T/B/X",
 		append(table, connectortest.Field{To: "url", From: "the webhook, which is a secret", Want: ""},
 			connectortest.Field{To: "header.Content-Type", From: "always", Want: "application/json"}))
 	bot := append(table, connectortest.Field{To: "url", From: "always", Want: "https://slack.com/api/chat.postMessage"},
 		connectortest.Field{To: "channel", From: "channel", Want: "C1"},
 		connectortest.Field{To: "header.Content-Type", From: "always", Want: "application/json; charset=utf-8"})
-	connectortest.Fields(t, "slack", "{token: xoxb-1, channel: C1}", bot)
-	connectortest.Fields(t, "slack.thread", "{token: xoxb-1, channel: C1}", bot)
+	connectortest.CheckFields(t, "slack", "{token: xoxb-1, channel: C1}", bot)
+	connectortest.CheckFields(t, "slack.thread", "{token: xoxb-1, channel: C1}", bot)
 
 	c, _ := connectors.New("slack.thread")
 	if err := connectortest.Bind([]byte("{token: xoxb-1, channel: C1, reply: '{{ feedback }}'}"), c); err != nil {
 		t.Fatal(err)
 	}
-	ev, err := connectortest.Event([]byte(`{"type":"response.completed","feedback":"slow"}`))
+	ev, err := connectortest.ParseEvent([]byte(`{"type":"response.completed","feedback":"slow"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +233,7 @@ func TestFields(t *testing.T) {
 	if v.Kind != connectors.Continue {
 		t.Fatalf("after the message comes %v", v)
 	}
-	connectortest.HoldFields(t, v.Next, map[string]any{
+	connectortest.CheckRequest(t, v.Next, map[string]any{
 		"url":       "https://slack.com/api/chat.postMessage",
 		"channel":   "C9",  // of the answer
 		"thread_ts": "1.2", // of the answer
@@ -256,7 +256,7 @@ func FuzzBlocks(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ev, err := connectortest.Event(given)
+		ev, err := connectortest.ParseEvent(given)
 		if err != nil {
 			return // a text that no event holds
 		}

@@ -11,12 +11,12 @@ import (
 )
 
 var (
-	_ connectors.Judge     = (*Thread)(nil)
-	_ connectors.Validator = (*Thread)(nil)
-	_ connectors.Checker   = (*Thread)(nil)
-	_ connectors.Limiter   = (*Thread)(nil)
-	_ connectors.Chained   = (*Thread)(nil)
-	_ connectors.Follower  = (*Thread)(nil)
+	_ connectors.Judge         = (*Thread)(nil)
+	_ connectors.Validator     = (*Thread)(nil)
+	_ connectors.Checker       = (*Thread)(nil)
+	_ connectors.RateLimiter   = (*Thread)(nil)
+	_ connectors.Chained       = (*Thread)(nil)
+	_ connectors.ChainComparer = (*Thread)(nil)
 )
 
 // Thread posts a message and a reply under it. Slack knows no key by which a repeat could be told: if the gateway
@@ -40,11 +40,11 @@ func (t *Thread) Build(ev *event.Event) (*connectors.Request, error) {
 	return t.post(m), nil
 }
 
-// Requests are the message and its reply.
-func (t *Thread) Requests() int { return 2 }
+// MaxRequests are the message and its reply.
+func (t *Thread) MaxRequests() int { return 2 }
 
-// Rest is the reply.
-func (t *Thread) Rest(ev *event.Event) ([]byte, error) {
+// LaterContent is the reply.
+func (t *Thread) LaterContent(ev *event.Event) ([]byte, error) {
 	text, err := t.reply(ev)
 	return []byte(text), err
 }
@@ -96,7 +96,7 @@ func (t *Thread) reply(ev *event.Event) (string, error) {
 	if t.Reply.IsZero() {
 		return answers(ev), nil
 	}
-	text, err := t.Reply.Of(ev, fill)
+	text, err := t.Reply.Render(ev, fill)
 	return clip(strings.TrimSpace(links(text)), maxText), err
 }
 
@@ -118,7 +118,7 @@ func answered(a event.Answer) string {
 	var v any
 	text, ok := "", false
 	if json.Unmarshal(a.Value, &v) == nil {
-		text, ok = connectors.Plain(v)
+		text, ok = connectors.PlainText(v)
 	}
 	if !ok {
 		text = string(a.Value) // an object, as the platform wrote it

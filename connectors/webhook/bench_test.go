@@ -21,7 +21,7 @@ func cases(t testing.TB) (map[string]*Connector, *event.Event) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ev, err := connectortest.Event([]byte(completed))
+	ev, err := connectortest.ParseEvent([]byte(completed))
 	if err != nil {
 		t.Fatal(err)
 	}

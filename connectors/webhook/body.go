@@ -104,7 +104,7 @@ func (c *Connector) digits() event.Digits {
 // whole numbers beyond 2^53, of which digits decides.
 func (c *Connector) body(ev *event.Event) (body []byte, contentType string, err error) {
 	if !c.Body.Values.IsZero() {
-		values, err := c.Body.Values.Of(ev)
+		values, err := c.Body.Values.Evaluate(ev)
 		if err != nil {
 			return nil, "", err
 		}
@@ -125,7 +125,7 @@ func (c *Connector) body(ev *event.Event) (body []byte, contentType string, err 
 		return c.raw(ev)
 	}
 	if err == nil {
-		body, err = event.Stable(body, c.digits())
+		body, err = event.StableJSON(body, c.digits())
 	}
 	return body, contentType, err
 }

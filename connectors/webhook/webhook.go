@@ -96,7 +96,7 @@ func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
 	header := make([]connectors.Field, 1, 1+mostHeaders+len(c.Headers))
 	header[0] = connectors.Field{Name: "Content-Type", Value: contentType}
 	req := &connectors.Request{Method: http.MethodPost, Body: body, Header: header, Auth: c.auth(ev)}
-	address, err := c.URL.For(ev)
+	address, err := c.URL.Fill(ev)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +109,7 @@ func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
 	}
 	if len(c.Headers) > 0 {
 		for _, name := range slices.Sorted(maps.Keys(c.Headers)) { // one order, so that Build is the same each time
-			value, present, err := c.Headers[name].For(ev)
+			value, present, err := c.Headers[name].Fill(ev)
 			if err != nil {
 				return nil, fmt.Errorf("header %s: %w", name, err)
 			}
@@ -164,7 +164,7 @@ func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 		}
 		return connectors.Deliver()
 	case s == http.StatusGone: // of an address that is another for each event it speaks of this event alone
-		return connectors.Verdict{Kind: connectors.Rejected, Reason: why, Gone: !c.URL.Holes()}
+		return connectors.Verdict{Kind: connectors.Rejected, Reason: why, Gone: !c.URL.HasHoles()}
 	case s == 401, s == 403, s == 404, s == 408, s == 425, s == 429:
 		return connectors.TryAfter(res, why)
 	case s >= 400 && s <= 499:
@@ -222,7 +222,7 @@ func (c *Connector) validateHeaders(style connectors.Signature) error {
 			return connectors.Invalid("headers", "`"+name+"` belongs to the CloudEvent; leave it out")
 		}
 		seen[key] = name
-		if c.Headers[name].Holes() {
+		if c.Headers[name].HasHoles() {
 			continue
 		}
 		if err := connectors.CheckHeaderValue(c.Headers[name].Secret); err != nil {

@@ -101,7 +101,7 @@ func TestSignatureBesideAPreset(t *testing.T) {
 // the body they stand there as text, unless the setting says otherwise.
 func TestLargeNumbers(t *testing.T) {
 	t.Parallel()
-	ev, err := event.ParseOne([]byte(`{"type":"response.completed","params":{"id":9007199254740993}}`), event.Defaults{Received: connectortest.Received, Verified: "token"})
+	ev, err := event.ParseOne([]byte(`{"type":"response.completed","params":{"id":9007199254740993}}`), event.Defaults{Received: connectortest.ReceivedAt, Verified: "token"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,7 +260,7 @@ func TestEncode(t *testing.T) {
 func rawEvent(t testing.TB, body []byte, contentType string) *event.Event {
 	t.Helper()
 	ev, err := event.New(
-		event.Header{ID: "1", Tenant: "default", Source: "app", SourceKind: "app", Type: event.TypeResponseCompleted, Time: connectortest.Received, Received: connectortest.Received},
+		event.Header{ID: "1", Tenant: "default", Source: "app", SourceKind: "app", Type: event.TypeResponseCompleted, Time: connectortest.ReceivedAt, Received: connectortest.ReceivedAt},
 		&event.Data{},
 		event.Raw{ContentType: contentType, Body: body, AnswersAt: []string{"answers"}, LeadsAt: []string{"leads"}},
 	)

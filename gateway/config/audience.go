@@ -67,7 +67,7 @@ type audience struct {
 
 // audienceOf finds the sources that a rule can see in a tenant: those that its condition does not leave out.
 func (l *loader) audienceOf(r *Rule, tenant string) audience {
-	wanted, narrow := r.Match.When.Demands("source")
+	wanted, narrow := r.Match.When.RequiredValues("source")
 	sees := func(name string) bool { return !narrow || slices.Contains(wanted, name) }
 	from := l.reachOf(tenant)
 	a := audience{open: from.free || slices.ContainsFunc(from.publishers, func(name string) bool { return name == AnySource || sees(name) })}
@@ -179,8 +179,8 @@ func (l *loader) warnOfComparisons(r *Rule, n *document.Node, all []expression.C
 		}
 		message, remedy := fmt.Sprintf("`%s` is never `%s`", shortest(c.Name), c.Text), document.DidYouMean(c.Text, words)
 		if c.Name == "type" {
-			if event.Canonical(c.Text) {
-				if wanted, _ := r.Match.When.Demands("type"); !slices.Contains(wanted, c.Text) {
+			if event.IsCanonical(c.Text) {
+				if wanted, _ := r.Match.When.RequiredValues("type"); !slices.Contains(wanted, c.Text) {
 					continue // to leave out what never comes changes nothing
 				}
 				message = fmt.Sprintf("the rule never hears of `%s`", c.Text)
@@ -190,7 +190,7 @@ func (l *loader) warnOfComparisons(r *Rule, n *document.Node, all []expression.C
 			}
 		}
 		f := n.FaultAt(c.Offset, c.Length, message, remedy)
-		f.Page = expression.Page
+		f.Page = expression.DocsURL
 		l.warning(f)
 	}
 }
@@ -242,7 +242,7 @@ func (l *loader) typesOf(r *Rule) (types []string, closed bool) {
 		}
 	}
 	for _, t := range event.Types {
-		if r.Match.Hears(t) {
+		if r.Match.AcceptsType(t) {
 			types = append(types, t)
 		}
 	}
@@ -251,7 +251,7 @@ func (l *loader) typesOf(r *Rule) (types []string, closed bool) {
 
 // sourcesOf are the sources that a rule can see events of: those of its tenant, and what tokens may publish as.
 func (l *loader) sourcesOf(r *Rule) (names []string, closed bool) {
-	if r.Match.Hears(event.TypeEntry) || slices.ContainsFunc(r.Match.Events, func(e string) bool { return strings.HasPrefix(e, event.GatewayPrefix) }) {
+	if r.Match.AcceptsType(event.TypeEntry) || slices.ContainsFunc(r.Match.Events, func(e string) bool { return strings.HasPrefix(e, event.GatewayPrefix) }) {
 		return nil, false
 	}
 	names = append(names, event.DefaultSource)

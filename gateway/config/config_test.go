@@ -197,7 +197,7 @@ func TestSteps(t *testing.T) {
 			continue
 		}
 		c := r.Steps[i].Build[config.DefaultTenant].(*slack.Connector)
-		text, err := c.Text.Of(ev)
+		text, err := c.Text.Render(ev)
 		if err != nil || c.Channel != want.channel || text != want.text || c.Token != connectors.NewSecret(env["SLACK_TOKEN"]) {
 			t.Errorf("step %d: channel %q, text %q, %v", i, c.Channel, text, err)
 		}

@@ -160,7 +160,7 @@ func (l *loader) delivery(d *destination, n *document.Node, s deliverySettings, 
 		}
 	}
 	d.Concurrency = DefaultConcurrency
-	if narrow, ok := connector.(connectors.Narrow); ok {
+	if narrow, ok := connector.(connectors.ConcurrencyLimiter); ok {
 		d.Concurrency = narrow.Concurrency()
 	}
 	if at := n.Key("concurrency"); at != nil && !at.Unset && !l.told(at) {
@@ -169,7 +169,7 @@ func (l *loader) delivery(d *destination, n *document.Node, s deliverySettings, 
 		}
 	}
 	if d.Rate = s.Rate; d.Rate == (Rate{}) {
-		if limiter, ok := connector.(connectors.Limiter); ok {
+		if limiter, ok := connector.(connectors.RateLimiter); ok {
 			own := limiter.Rate()
 			d.Rate = Rate{own.Requests, own.Per}
 		}

@@ -103,7 +103,7 @@ func (l *loader) proxies(f *fileSettings) {
 func (l *loader) override() {
 	env := func(name string) string {
 		if value, ok := l.options.Env(name); ok {
-			return strings.TrimFunc(value, connectors.Blank)
+			return strings.TrimFunc(value, connectors.IsBlank)
 		}
 		return ""
 	}

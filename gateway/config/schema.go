@@ -93,13 +93,13 @@ func (s *schema) form(t reflect.Type) object {
 	case reflect.TypeFor[expression.Text](), reflect.TypeFor[expression.Condition](), reflect.TypeFor[expression.Value]():
 		return object{"type": []string{"string", "number", "boolean"}}
 	case reflect.TypeFor[connectors.Signature]():
-		return object{"anyOf": []any{words(connectors.Signatures...), s.structure(t)}}
+		return object{"anyOf": []any{words(connectors.SignatureStyles...), s.structure(t)}}
 	case reflect.TypeFor[netip.Prefix](), reflect.TypeFor[address](), reflect.TypeFor[zone](), reflect.TypeFor[source.Field]():
 		return text
 	case reflect.TypeFor[*document.Node]():
 		return object{}
 	}
-	if worded, ok := reflect.TypeAssert[connectors.Worded](reflect.Zero(t)); ok {
+	if worded, ok := reflect.TypeAssert[connectors.Enum](reflect.Zero(t)); ok {
 		return words(worded.Words()...)
 	}
 	switch {

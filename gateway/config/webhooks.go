@@ -88,7 +88,7 @@ func (l *loader) incomplete(d *destination, events []string) []string {
 	w, ok := d.alone.(*webhook.Connector)
 	switch {
 	case !ok:
-	case w.SendIncomplete && slices.Contains(events, completed) && !(&rules.Rule{Events: events}).Hears(partial):
+	case w.SendIncomplete && slices.Contains(events, completed) && !(&rules.Rule{Events: events}).AcceptsType(partial):
 		return append(slices.Clone(events), partial)
 	case !w.SendIncomplete && slices.Contains(events, partial):
 		l.warning(d.subscription.Node.Key("events").Fault("`response.partial` is heard and never sent", "add send_incomplete: true"))

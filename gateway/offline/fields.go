@@ -124,7 +124,7 @@ func fieldsOf(ev *event.Event) (*EventFields, error) {
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.Name, err)
 		}
-		out, present, err := v.Of(ev)
+		out, present, err := v.Evaluate(ev)
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.Name, err)
 		}

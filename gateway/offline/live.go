@@ -179,7 +179,7 @@ func (p *proof) ask(ctx context.Context, c connectors.Connector, step string) {
 			p.found.Reason = "answered " + v.Reason
 			return
 		}
-		shown := checker.Checked(&answer)
+		shown := checker.JudgeCheck(&answer)
 		secrets := outbound.Secrets(req)
 		for _, what := range shown.Missing {
 			p.lacks(string(outbound.Cut([]byte(what), secrets)), step)

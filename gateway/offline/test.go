@@ -126,7 +126,7 @@ func withType(given []byte, r *config.Rule) ([]byte, error) {
 		return given, nil
 	}
 	kind := event.TypeResponseCompleted
-	if events := r.Match.Events; len(events) > 0 && !slices.Contains(events, kind) && event.Canonical(events[0]) {
+	if events := r.Match.Events; len(events) > 0 && !slices.Contains(events, kind) && event.IsCanonical(events[0]) {
 		kind = events[0]
 	}
 	var b bytes.Buffer
@@ -174,7 +174,7 @@ func play(plan *decide.Plan, r *config.Rule, ev *event.Event) (sent, why []strin
 		if owed.Delivery.Origin != decide.OriginOf(r) {
 			continue
 		}
-		_, err := owed.Build.Build(ev.Within(nil))
+		_, err := owed.Build.Build(ev.WithBudget(nil))
 		var skip *connectors.Skipped
 		switch {
 		case errors.As(err, &skip):

@@ -48,7 +48,7 @@ func (v *Verifier) verifyHMAC(r Request, k Keys, now time.Time) (Proof, error) {
 	}
 	if v.compact {
 		var b bytes.Buffer
-		if json.Compact(&b, jsonpath.Unmarked(r.Body())) == nil && (!v.raw || !bytes.Equal(b.Bytes(), r.Body())) {
+		if json.Compact(&b, jsonpath.TrimBOM(r.Body())) == nil && (!v.raw || !bytes.Equal(b.Bytes(), r.Body())) {
 			if matched, err := v.match(r, b.Bytes(), stamp, given, k); err != nil {
 				return refuse(err.Error())
 			} else if matched >= 0 {

@@ -34,7 +34,7 @@ func TestPartsKeepTheirPlaces(t *testing.T) {
 		"github":     {named("github"), "s", ""},
 		"stripe":     {named("stripe"), "s", ""},
 	}
-	for _, name := range connectors.Signatures {
+	for _, name := range connectors.SignatureStyles {
 		if _, ok := styles[name]; !ok && !named(name).Unsigned() {
 			t.Errorf("style %s is not among those tried", name)
 		}

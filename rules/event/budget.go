@@ -3,11 +3,11 @@ package event
 import "errors"
 
 const (
-	// WorkMost bounds the work of all rules and webhooks of one event, and that of building one request, in steps. A step
+	// MaxWork bounds the work of all rules and webhooks of one event, and that of building one request, in steps. A step
 	// takes 10 ns at most, and mostly half of that.
-	WorkMost = 1_000_000
-	// BuiltMost bounds one request in bytes: its body, its address and its headers.
-	BuiltMost = 4 << 20
+	MaxWork = 1_000_000
+	// MaxRequestBytes bounds one request in bytes: its body, its address and its headers.
+	MaxRequestBytes = 4 << 20
 )
 
 // Errors of a Budget that is used up.
@@ -25,7 +25,7 @@ type Budget struct {
 }
 
 // NewBudget is the budget of one request.
-func NewBudget() *Budget { return &Budget{Work: WorkMost, Bytes: BuiltMost} }
+func NewBudget() *Budget { return &Budget{Work: MaxWork, Bytes: MaxRequestBytes} }
 
 // Spend takes steps and bytes. What was used up once stays so.
 func (b *Budget) Spend(work, bytes int) error {
@@ -42,8 +42,8 @@ func (b *Budget) Spend(work, bytes int) error {
 	return nil
 }
 
-// Over says that more was asked for than there was.
-func (b *Budget) Over() bool { return b.over }
+// Exceeded says that more was asked for than there was.
+func (b *Budget) Exceeded() bool { return b.over }
 
 // budgeted is an event with a budget of its own, made in one piece.
 type budgeted struct {
@@ -51,9 +51,9 @@ type budgeted struct {
 	own Budget
 }
 
-// Within is the same event, of which no more may be built than a budget allows; nil is a new one, NewBudget's. It
+// WithBudget is the same event, of which no more may be built than a budget allows; nil is a new one, NewBudget's. It
 // belongs to one goroutine, as the budget does.
-func (e *Event) Within(b *Budget) *Event {
+func (e *Event) WithBudget(b *Budget) *Event {
 	of := e
 	if e.of != nil {
 		of = e.of
@@ -62,7 +62,7 @@ func (e *Event) Within(b *Budget) *Event {
 	w.Header, w.Raw = of.Header, of.Raw
 	w.envelope, w.dataAt, w.dataEnd, w.rawEnd = of.envelope, of.dataAt, of.dataEnd, of.rawEnd
 	if w.of, w.budget = of, b; b == nil {
-		w.own = Budget{Work: WorkMost, Bytes: BuiltMost}
+		w.own = Budget{Work: MaxWork, Bytes: MaxRequestBytes}
 		w.budget = &w.own
 	}
 	return &w.Event

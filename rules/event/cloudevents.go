@@ -43,7 +43,7 @@ func (p *parser) cloudEvent() error {
 		case "dedupekey", "origid", "origtype", "sourcekind":
 			if v.Kind() == jsonpath.String {
 				if !v.IsText() {
-					err = NotText(name)
+					err = NotTextError(name)
 				}
 				p.own.set(name, v.Text())
 			}
@@ -129,7 +129,7 @@ func ParseBinary(attribute func(name string) string, body []byte, d Defaults) (*
 	}
 	for i, name := range headKeys {
 		if value := headerText(attribute(name)); !utf8.ValidString(value) {
-			return nil, NotText(name)
+			return nil, NotTextError(name)
 		} else if value != "" {
 			if err := p.attribute(i, jsonpath.Parse(appendText(nil, value))); err != nil {
 				return nil, err
@@ -139,7 +139,7 @@ func ParseBinary(attribute func(name string) string, body []byte, d Defaults) (*
 	for _, name := range []string{"dedupekey", "origid", "origtype", "sourcekind"} {
 		value := headerText(attribute(name))
 		if !utf8.ValidString(value) {
-			return nil, NotText(name)
+			return nil, NotTextError(name)
 		}
 		p.own.set(name, value)
 	}

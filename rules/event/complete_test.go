@@ -227,12 +227,12 @@ func TestAnswer(t *testing.T) {
 func TestTypes(t *testing.T) {
 	t.Parallel()
 	for _, name := range append(slices.Clone(Types), "gateway.paused", "gateway.destination_paused.x") {
-		if !Canonical(name) {
+		if !IsCanonical(name) {
 			t.Errorf("%s is not canonical", name)
 		}
 	}
 	for _, name := range []string{"", "response", "response.", "response.created", "Test", "gateway", "gateway.", "gateway.A", "gateway.1", "*", "response.*"} {
-		if Canonical(name) {
+		if IsCanonical(name) {
 			t.Errorf("%q is canonical", name)
 		}
 	}
@@ -325,7 +325,7 @@ func TestResolve(t *testing.T) {
 		}
 	}
 	for _, name := range Names() {
-		if _, ok := Resolve(name); !ok && !slices.Contains(Derived, name) {
+		if _, ok := Resolve(name); !ok && !slices.Contains(DerivedNames, name) {
 			t.Errorf("the name %q leads nowhere", name)
 		}
 	}

@@ -286,7 +286,7 @@ func (e *Event) decodeAny() error {
 	switch {
 	case err != nil:
 		return err
-	case h.ID == "" || h.Tenant == "" || !Canonical(h.Type) || h.Time.IsZero() || h.Received.IsZero():
+	case h.ID == "" || h.Tenant == "" || !IsCanonical(h.Type) || h.Time.IsZero() || h.Received.IsZero():
 		return errors.New("id, type, tenant, time or receivedtime is missing")
 	case !ok || tenant != h.Tenant:
 		return errors.New("source does not name the tenant and a source")

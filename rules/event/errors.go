@@ -47,8 +47,8 @@ func (e *FieldError) Error() string {
 	return text
 }
 
-// NotText is the fault of an id that would read as another one, because its bytes are no text.
-func NotText(path string) error {
+// NotTextError is the fault of an id that would read as another one, because its bytes are no text.
+func NotTextError(path string) error {
 	return &FieldError{Path: path, Problem: "is no text: it holds bytes that are not UTF-8, or half of a surrogate pair"}
 }
 

@@ -65,7 +65,7 @@ func TestNewWritesTheExample(t *testing.T) {
 	if err := json.Unmarshal(file, &want); err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal(sample(t).WithRaw(), &got); err != nil {
+	if err := json.Unmarshal(sample(t).EnvelopeWithRaw(), &got); err != nil {
 		t.Fatal(err)
 	}
 	raw := got["data"].(map[string]any)["raw"].(map[string]any)
@@ -158,12 +158,12 @@ func TestEnvelopesKeepToTheSchemaAndToJavaScript(t *testing.T) {
 				t.Fatal(err)
 			}
 			validate(t, schema, e.Envelope())
-			validate(t, schema, e.WithRaw())
-			if stable, err := Compact(e.Envelope()); err != nil || string(stable) != string(e.Envelope()) {
+			validate(t, schema, e.EnvelopeWithRaw())
+			if stable, err := CompactJSON(e.Envelope()); err != nil || string(stable) != string(e.Envelope()) {
 				t.Errorf("not compact: %v\n%s\n%s", err, stable, e.Envelope())
 			}
 			if name != "everything" { // which has a number that JavaScript cannot hold
-				if stable, err := Stable(e.Envelope(), KeepDigits); err != nil || string(stable) != string(e.Envelope()) {
+				if stable, err := StableJSON(e.Envelope(), KeepDigits); err != nil || string(stable) != string(e.Envelope()) {
 					t.Errorf("not stable: %v\n%s\n%s", err, stable, e.Envelope())
 				}
 			}
@@ -225,8 +225,8 @@ func TestDecodeIsTheEventAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 			same("ours", got)
-			if string(got.WithRaw()) != string(want.WithRaw()) || string(got.DataJSON()) != string(want.DataJSON()) {
-				t.Errorf("got %s\nwant %s", got.WithRaw(), want.WithRaw())
+			if string(got.EnvelopeWithRaw()) != string(want.EnvelopeWithRaw()) || string(got.DataJSON()) != string(want.DataJSON()) {
+				t.Errorf("got %s\nwant %s", got.EnvelopeWithRaw(), want.EnvelopeWithRaw())
 			}
 			if !(&Event{envelope: want.Envelope()}).decodeOurs() {
 				t.Errorf("took the slow way: %s", want.Envelope())
@@ -250,8 +250,8 @@ func TestDecodeIsTheEventAgain(t *testing.T) {
 			var whole struct {
 				Data struct{ Raw struct{ Body *string } }
 			}
-			if err := json.Unmarshal(got.WithRaw(), &whole); err != nil {
-				t.Fatalf("%v in %s", err, got.WithRaw())
+			if err := json.Unmarshal(got.EnvelopeWithRaw(), &whole); err != nil {
+				t.Fatalf("%v in %s", err, got.EnvelopeWithRaw())
 			}
 			if body := whole.Data.Raw.Body; body != nil && *body != string(want.Raw.Body) || body == nil && len(want.Raw.Body) > 0 {
 				t.Errorf("raw.body %v, want %q", body, want.Raw.Body)

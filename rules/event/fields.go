@@ -43,8 +43,8 @@ var Shortcuts = map[string]string{
 	"params":     "respondent.params",
 }
 
-// Derived are names of the rule language that are no path in data: of the header, and what is worked out.
-var Derived = []string{"type", "source", "tenant", "time", "nps_group"}
+// DerivedNames are names of the rule language that are no path in data: of the header, and what is worked out.
+var DerivedNames = []string{"type", "source", "tenant", "time", "nps_group"}
 
 // node is one known place in data.
 type node struct {
@@ -206,7 +206,7 @@ func lookup(name string) (path string, kind Kind, ok bool) {
 func Names() []string { return slices.Clone(names) }
 
 var names = func() []string {
-	all := slices.Clone(Derived)
+	all := slices.Clone(DerivedNames)
 	for short := range Shortcuts {
 		all = append(all, short)
 	}

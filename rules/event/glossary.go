@@ -1,7 +1,7 @@
 package event
 
-// Name is a name of the rule language as people are told of it.
-type Name struct {
+// GlossaryEntry is a name of the rule language as people are told of it.
+type GlossaryEntry struct {
 	// Name is how it is usually written; Path is its place in the event's data where that is longer, else empty.
 	Name string
 	Path string
@@ -14,26 +14,26 @@ type Name struct {
 
 // Glossary tells of every name that is one value: those of the header, then those of the data in the envelope's order.
 // Groups, such as respondent, are names too; they stand in Groups.
-func Glossary() []Name {
+func Glossary() []GlossaryEntry {
 	short := map[string]string{}
 	for name, path := range Shortcuts {
 		short[path] = name
 	}
-	var all []Name
-	for _, name := range Derived {
+	var all []GlossaryEntry
+	for _, name := range DerivedNames {
 		if name != group {
-			all = append(all, Name{Name: name, Kind: String, About: about[name]})
+			all = append(all, GlossaryEntry{Name: name, Kind: String, About: about[name]})
 		}
 	}
 	for i := range leaves {
 		l := &leaves[i]
-		n := Name{Name: l.Path, Kind: l.Kind, Open: l.Open, About: about[l.Path]}
+		n := GlossaryEntry{Name: l.Path, Kind: l.Kind, Open: l.Open, About: about[l.Path]}
 		if name, ok := short[l.Path]; ok {
 			n.Name, n.Path = name, l.Path
 		}
 		all = append(all, n)
 		if l.Path == pathNPS {
-			all = append(all, Name{Name: group, Kind: String, About: about[group]})
+			all = append(all, GlossaryEntry{Name: group, Kind: String, About: about[group]})
 		}
 	}
 	return all
@@ -42,8 +42,8 @@ func Glossary() []Name {
 // group is the one derived name that is no attribute of the header.
 const group = "nps_group"
 
-// Groups are the names that hold other names.
-func Groups() []string {
+// GroupNames are the names that hold other names.
+func GroupNames() []string {
 	var all []string
 	for _, f := range Fields() {
 		if f.Kind == Object && !f.Open {

@@ -63,7 +63,7 @@ func ParseLines(body []byte, d Defaults) ([]Parsed, error) {
 	number := 0
 	for line := range bytes.Lines(body) {
 		number++
-		if line = bytes.TrimSpace(line); len(jsonpath.Unmarked(line)) == 0 {
+		if line = bytes.TrimSpace(line); len(jsonpath.TrimBOM(line)) == 0 {
 			continue
 		}
 		if len(all) == MaxEvents {
@@ -84,7 +84,7 @@ func ParseLines(body []byte, d Defaults) ([]Parsed, error) {
 func looksLikeLines(body []byte) bool {
 	lines, objects, first := 0, 0, false
 	for line := range bytes.Lines(body) {
-		if line = bytes.TrimSpace(jsonpath.Unmarked(line)); len(line) == 0 {
+		if line = bytes.TrimSpace(jsonpath.TrimBOM(line)); len(line) == 0 {
 			continue
 		}
 		lines++

@@ -118,7 +118,7 @@ func (h *Header) complete() error {
 		h.Verified = "none"
 	}
 	switch {
-	case !Canonical(h.Type):
+	case !IsCanonical(h.Type):
 		return fmt.Errorf("event type %q is not canonical", clip(h.Type))
 	case strings.ContainsAny(h.Tenant, "/\x00") || strings.ContainsAny(h.Source, "/\x00"):
 		return errors.New("name of the event's tenant or source holds a slash or NUL")
@@ -166,9 +166,9 @@ func clip(s string) string {
 	return s
 }
 
-// TestKey is the dedupe key of an event of type test, which is never a duplicate: the second press of a
+// TestDedupeKey is the dedupe key of an event of type test, which is never a duplicate: the second press of a
 // test button would look broken.
-func TestKey(key string, received time.Time) string {
+func TestDedupeKey(key string, received time.Time) string {
 	return key + ":" + received.UTC().Format(time.RFC3339Nano)
 }
 
@@ -181,9 +181,9 @@ func (e *Event) DataJSON() []byte { return e.envelope[e.dataAt:e.dataEnd:e.dataE
 // Size is how many bytes the event is kept with: the envelope and the raw bytes.
 func (e *Event) Size() int { return len(e.envelope) + len(e.Raw.Body) }
 
-// WithRaw is the envelope with raw.body, the exact bytes as text or in base64: for answers that show one event. Where the
+// EnvelopeWithRaw is the envelope with raw.body, the exact bytes as text or in base64: for answers that show one event. Where the
 // raw bytes were not loaded it is the envelope.
-func (e *Event) WithRaw() []byte {
+func (e *Event) EnvelopeWithRaw() []byte {
 	if len(e.Raw.Body) == 0 || e.rawEnd == 0 {
 		return e.envelope
 	}

@@ -185,7 +185,7 @@ func (p *parser) header(i int, v jsonpath.Result) error {
 		return err
 	}
 	if !v.IsText() {
-		return NotText(headKeys[i])
+		return NotTextError(headKeys[i])
 	}
 	if p.given[i] {
 		if p.cloud {
@@ -258,7 +258,7 @@ func (p *parser) finish(body []byte, d Defaults) (*Event, error) {
 		if h.DedupeKey == "" {
 			h.DedupeKey = raw.SHA256
 		}
-		h.DedupeKey = TestKey(h.DedupeKey, h.Received)
+		h.DedupeKey = TestDedupeKey(h.DedupeKey, h.Received)
 	}
 	return New(h, &p.data, raw)
 }
@@ -267,7 +267,7 @@ func checkType(t string) error {
 	switch {
 	case t == "":
 		return &FieldError{Path: "type", Problem: "is missing"}
-	case !Canonical(t):
+	case !IsCanonical(t):
 		return &FieldError{Path: "type", Problem: "is not a canonical type", Nearest: Nearest(t, Types)}
 	case strings.HasPrefix(t, GatewayPrefix):
 		return &FieldError{Path: "type", Problem: "is kept for the gateway's own notices"}

@@ -52,7 +52,7 @@ func TestParseOneOfTheDesign(t *testing.T) {
 	if diff := cmp.Diff(Raw{ContentType: "application/json", Body: []byte(body), SHA256: hash(body), AnswersAt: []string{"response.answers"}}, e.Raw); diff != "" {
 		t.Errorf("raw (-want +got):\n%s", diff)
 	}
-	validate(t, validator(t), e.WithRaw())
+	validate(t, validator(t), e.EnvelopeWithRaw())
 }
 
 // Every spelling leads to one event.
@@ -277,7 +277,7 @@ func TestParseOneHeader(t *testing.T) {
 func TestParseOneTakesOurOwnEnvelope(t *testing.T) {
 	t.Parallel()
 	want := sample(t)
-	for _, envelope := range [][]byte{want.Envelope(), want.WithRaw()} {
+	for _, envelope := range [][]byte{want.Envelope(), want.EnvelopeWithRaw()} {
 		got, err := ParseOne(envelope, Defaults{Tenant: "acme", Received: received, Verified: "token"})
 		if err != nil {
 			t.Fatal(err)
@@ -288,7 +288,7 @@ func TestParseOneTakesOurOwnEnvelope(t *testing.T) {
 		header := want.Header
 		header.Received, header.Verified = received, VerifiedAPI // of this gateway
 		header.ID = IDs(want.Tenant, want.Source, want.DedupeKey)[vouchedSpace]
-		if !slices.Contains(got.Better(), want.ID) {
+		if !slices.Contains(got.StrongerIDs(), want.ID) {
 			t.Error("where the proved one is known already, this one is no duplicate of it")
 		}
 		if diff := cmp.Diff(header, got.Header); diff != "" || got.Raw.ContentType != "application/cloudevents+json" {
@@ -309,7 +309,7 @@ func TestParseBinary(t *testing.T) {
 		t.Fatal(err)
 	}
 	if e.Source != "other" || e.OrigID != "x" || e.Type != TypeResponseCompleted || *e.Data().Response.Score.NPS != 3 || e.Time.Hour() != 0 || e.Raw.AnswersAt[0] != "response.answers" {
-		t.Errorf("got %s", e.WithRaw())
+		t.Errorf("got %s", e.EnvelopeWithRaw())
 	}
 	if e, err := ParseBinary(attribute, nil, defaults); err != nil || e.OrigID != "x" || string(e.Raw.Body) != "{}" {
 		t.Errorf("without data: %v, %v", e, err)

@@ -37,10 +37,10 @@ func ID(tenant, source, dedupeKey string) string {
 }
 
 // IDs are the ids that events of one dedupe key have, by how well they are proved: strongest first.
-func IDs(tenant, source, dedupeKey string) []string { return Family(ID(tenant, source, dedupeKey)) }
+func IDs(tenant, source, dedupeKey string) []string { return IDsByProof(ID(tenant, source, dedupeKey)) }
 
-// Family are the ids of one dedupe key, strongest proof first, from the first of them.
-func Family(strongest string) []string {
+// IDsByProof are the ids of one dedupe key, strongest proof first, from the first of them.
+func IDsByProof(strongest string) []string {
 	ids := make([]string, spaces)
 	for space := range ids {
 		ids[space] = inSpace(space, strongest)
@@ -69,9 +69,9 @@ func (h *Header) space() int {
 	return provedSpace
 }
 
-// Better are the ids that the same event has where it is better proved, strongest first: while one of them is known,
+// StrongerIDs are the ids that the same event has where it is better proved, strongest first: while one of them is known,
 // this one is a duplicate. It is nil for an event that its source proved.
-func (h *Header) Better() []string {
+func (h *Header) StrongerIDs() []string {
 	space := h.space()
 	if space == provedSpace {
 		return nil
@@ -79,16 +79,16 @@ func (h *Header) Better() []string {
 	return h.without(IDs(h.Tenant, h.Source, h.DedupeKey)[:space])
 }
 
-// Strongest is the id that the event has where its source proves it: what all events of its dedupe key have in common.
-func (h *Header) Strongest() string {
+// StrongestID is the id that the event has where its source proves it: what all events of its dedupe key have in common.
+func (h *Header) StrongestID() string {
 	if h.space() == provedSpace {
 		return h.ID
 	}
 	return ID(h.Tenant, h.Source, h.DedupeKey)
 }
 
-// Weaker are the ids that the same event has where it is less well proved, strongest first.
-func (h *Header) Weaker() []string {
+// WeakerIDs are the ids that the same event has where it is less well proved, strongest first.
+func (h *Header) WeakerIDs() []string {
 	return h.without(IDs(h.Tenant, h.Source, h.DedupeKey)[h.space()+1:])
 }
 

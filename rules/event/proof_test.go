@@ -32,11 +32,11 @@ func TestKeysOfProofsAreApart(t *testing.T) {
 		}
 	}
 	for i, e := range []*Event{strong, vouched, none} {
-		if !slices.Equal(e.Better(), ids[:i]) || !slices.Equal(e.Weaker(), ids[i+1:]) {
-			t.Errorf("%s: better %q, weaker %q", e.Verified, e.Better(), e.Weaker())
+		if !slices.Equal(e.StrongerIDs(), ids[:i]) || !slices.Equal(e.WeakerIDs(), ids[i+1:]) {
+			t.Errorf("%s: better %q, weaker %q", e.Verified, e.StrongerIDs(), e.WeakerIDs())
 		}
 	}
-	if strong.Better() != nil {
+	if strong.StrongerIDs() != nil {
 		t.Error("a proved event asks for better ones")
 	}
 	// Whatever a weaker one's key holds, it reaches no stronger one's id.
@@ -48,8 +48,8 @@ func TestKeysOfProofsAreApart(t *testing.T) {
 	// One that was kept when all proofs shared a key space.
 	old := none.Header
 	old.ID = strong.ID
-	if slices.Contains(old.Better(), old.ID) || slices.Contains(old.Weaker(), old.ID) {
-		t.Errorf("an event is its own: better %q, weaker %q", old.Better(), old.Weaker())
+	if slices.Contains(old.StrongerIDs(), old.ID) || slices.Contains(old.WeakerIDs(), old.ID) {
+		t.Errorf("an event is its own: better %q, weaker %q", old.StrongerIDs(), old.WeakerIDs())
 	}
 }
 

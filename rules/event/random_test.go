@@ -118,7 +118,7 @@ func TestRandomEventsComeBack(t *testing.T) {
 			t.Fatalf("%d: %v", i, err)
 		}
 		if i%10 == 0 {
-			validate(t, schema, want.WithRaw())
+			validate(t, schema, want.EnvelopeWithRaw())
 		}
 		if !(&Event{envelope: want.Envelope()}).decodeOurs() {
 			t.Fatalf("%d: took the slow way: %s", i, want.Envelope())
@@ -135,8 +135,8 @@ func TestRandomEventsComeBack(t *testing.T) {
 			if diff := cmp.Diff(want.Header, e.Header) + cmp.Diff(want.Raw, e.Raw); diff != "" {
 				t.Fatalf("%d (-new +decoded):\n%s\n%s", i, diff, want.Envelope())
 			}
-			if string(e.WithRaw()) != string(want.WithRaw()) || string(e.DataJSON()) != string(want.DataJSON()) {
-				t.Fatalf("%d: got %s\nwant %s", i, e.WithRaw(), want.WithRaw())
+			if string(e.EnvelopeWithRaw()) != string(want.EnvelopeWithRaw()) || string(e.DataJSON()) != string(want.DataJSON()) {
+				t.Fatalf("%d: got %s\nwant %s", i, e.EnvelopeWithRaw(), want.EnvelopeWithRaw())
 			}
 		}
 		again, err := New(got.Header, got.Data(), got.Raw)

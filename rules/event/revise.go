@@ -92,8 +92,8 @@ func join(path, key string) string {
 	return path + "." + key
 }
 
-// Numbered is the same event under another number of its revisions, for comparing what two of them are written as.
-func (e *Event) Numbered(revision int) (*Event, error) {
+// WithRevision is the same event under another number of its revisions, for comparing what two of them are written as.
+func (e *Event) WithRevision(revision int) (*Event, error) {
 	if e.Revision == revision {
 		return e, nil
 	}

@@ -22,7 +22,7 @@ func (n *node) set(d *Data, path string, v jsonpath.Result, loose bool) error {
 			return err
 		}
 		if n.id && !loose && !v.IsText() {
-			return NotText(path)
+			return NotTextError(path)
 		}
 		*n.text(d) = s
 	case n.number != nil:
@@ -89,7 +89,7 @@ func (n *node) setSpecial(d *Data, path string, v jsonpath.Result, loose bool) (
 // bytes of what is read: envelopes and bodies that were handed over are never changed.
 func textOf(v jsonpath.Result, path string, id bool) (string, error) {
 	if v.Kind() == jsonpath.String || id && v.Kind() == jsonpath.Number {
-		return v.Shared(), nil
+		return v.SharedText(), nil
 	}
 	return "", wrong(path, "text", v)
 }

@@ -48,9 +48,9 @@ func MarshalDigits(v any, digits Digits) ([]byte, error) {
 	return w.all()
 }
 
-// Stable writes existing JSON as MarshalDigits does. A key that stands twice keeps its first place and its last value, and
+// StableJSON writes existing JSON as MarshalDigits does. A key that stands twice keeps its first place and its last value, and
 // the digits of a fraction beyond a double's are lost: what JSON.parse makes of them. The result may be the argument itself.
-func Stable(text []byte, digits Digits) ([]byte, error) {
+func StableJSON(text []byte, digits Digits) ([]byte, error) {
 	buf := buffers.Get().(*bytes.Buffer)
 	defer buffers.Put(buf)
 	buf.Reset()
@@ -66,9 +66,9 @@ func Stable(text []byte, digits Digits) ([]byte, error) {
 	return bytes.Clone(out), nil
 }
 
-// Compact is Stable without loss: a number whose digits a double cannot hold stays as it was written, and
+// CompactJSON is Stable without loss: a number whose digits a double cannot hold stays as it was written, and
 // of a key that stands twice the first value counts, as everywhere in jsonpath. Envelopes are written so.
-func Compact(text []byte) ([]byte, error) { return appendExact(make([]byte, 0, len(text)), text) }
+func CompactJSON(text []byte) ([]byte, error) { return appendExact(make([]byte, 0, len(text)), text) }
 
 // appendExact appends what Compact makes of JSON.
 func appendExact(out []byte, text []byte) ([]byte, error) {

@@ -37,7 +37,7 @@ func nodes(t testing.TB) []stableCase {
 func TestStableIsWhatJavaScriptWrites(t *testing.T) {
 	t.Parallel()
 	for _, c := range nodes(t) {
-		got, err := Stable([]byte(c.Text), RoundDigits)
+		got, err := StableJSON([]byte(c.Text), RoundDigits)
 		if err != nil {
 			t.Errorf("Stable(%s): %v", c.Text, err)
 			continue
@@ -45,7 +45,7 @@ func TestStableIsWhatJavaScriptWrites(t *testing.T) {
 		if string(got) != c.Stable {
 			t.Errorf("Stable(%s) = %s; Node.js writes %s", c.Text, got, c.Stable)
 		}
-		if again, err := Stable(got, RoundDigits); err != nil || string(again) != c.Stable {
+		if again, err := StableJSON(got, RoundDigits); err != nil || string(again) != c.Stable {
 			t.Errorf("Stable(Stable(%s)) = %s, %v", c.Text, again, err)
 		}
 	}
@@ -53,11 +53,11 @@ func TestStableIsWhatJavaScriptWrites(t *testing.T) {
 
 func TestStableReturnsStableTextItself(t *testing.T) {
 	text := []byte(`{"1":2,"a":["x",{"b":1.5}]}`)
-	got, err := Stable(text, RoundDigits)
+	got, err := StableJSON(text, RoundDigits)
 	if err != nil || &got[0] != &text[0] {
 		t.Fatalf("a copy was made of stable text: %s, %v", got, err)
 	}
-	if n := testing.AllocsPerRun(100, func() { _, _ = Stable(text, RoundDigits) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { _, _ = StableJSON(text, RoundDigits) }); n != 0 {
 		t.Errorf("%v allocations for stable text, want none", n)
 	}
 }
@@ -82,7 +82,7 @@ func TestCompactLosesNothing(t *testing.T) {
 		{`{"b":1,"2":2,"1":3,"2":4}`, `{"1":3,"2":2,"b":1}`},
 		{`[ "\u2028" , {} ]`, "[\"\u2028\",{}]"},
 	} {
-		if got, err := Compact([]byte(c.Text)); err != nil || string(got) != c.Stable {
+		if got, err := CompactJSON([]byte(c.Text)); err != nil || string(got) != c.Stable {
 			t.Errorf("Compact(%s) = %s, %v; want %s", c.Text, got, err, c.Stable)
 		}
 	}
@@ -94,7 +94,7 @@ func TestStableRefusesWhatIsNotJSON(t *testing.T) {
 		``, ` `, `{`, `[`, `"`, `"\`, `"\u12`, `"\ux000"`, `"\x"`, "\"\n\"", "\"a\\n\n\"", `nul`, `nulls`, `tru`, `{"a"}`, `{"a":}`, `{"a":1,}`, `{,}`, `{1:2}`, `[1,]`,
 		`[1 2]`, `{"a":1 "b":2}`, `01`, `1.`, `.5`, `1e`, `+1`, `-`, `--1`, `1e+`, `0x1`, `NaN`, `Infinity`, `1 2`, `{}]`, `'a'`, "\ufeff1",
 	} {
-		got, err := Stable([]byte(text), RoundDigits)
+		got, err := StableJSON([]byte(text), RoundDigits)
 		if _, ok := errors.AsType[*jsonpath.SyntaxError](err); !ok {
 			t.Errorf("Stable(%q) = %q, %v; want a syntax error", text, got, err)
 		}
@@ -103,10 +103,10 @@ func TestStableRefusesWhatIsNotJSON(t *testing.T) {
 		}
 	}
 	deep := strings.Repeat("[", maxStableDepth+1) + strings.Repeat("]", maxStableDepth+1)
-	if _, err := Stable([]byte(deep), RoundDigits); !errors.Is(err, ErrTooDeep) {
+	if _, err := StableJSON([]byte(deep), RoundDigits); !errors.Is(err, ErrTooDeep) {
 		t.Errorf("%d levels: %v, want ErrTooDeep", maxStableDepth+1, err)
 	}
-	if _, err := Stable([]byte(deep[1:len(deep)-1]), RoundDigits); err != nil {
+	if _, err := StableJSON([]byte(deep[1:len(deep)-1]), RoundDigits); err != nil {
 		t.Errorf("%d levels: %v", maxStableDepth, err)
 	}
 }
@@ -149,7 +149,7 @@ func TestMarshalResultsAreTheCallersOwn(t *testing.T) {
 	t.Parallel()
 	first, _ := Marshal(map[string]int{"a": 1})
 	second, _ := Marshal(map[string]int{"b": 2})
-	third, _ := Stable([]byte(` {"c": 3} `), RoundDigits)
+	third, _ := StableJSON([]byte(` {"c": 3} `), RoundDigits)
 	if string(first) != `{"a":1}` || string(second) != `{"b":2}` || string(third) != `{"c":3}` {
 		t.Errorf("got %s, %s and %s", first, second, third)
 	}
@@ -161,7 +161,7 @@ func FuzzStable(f *testing.F) {
 	}
 	f.Add([]byte("\"\xff\xc3\""))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		got, err := Stable(text, RoundDigits)
+		got, err := StableJSON(text, RoundDigits)
 		if err != nil {
 			if !errors.Is(err, ErrTooDeep) && json.Valid(text) {
 				t.Fatalf("%q is JSON, but: %v", text, err)
@@ -171,14 +171,14 @@ func FuzzStable(f *testing.F) {
 		if !json.Valid(text) {
 			t.Fatalf("%q is not JSON, but became %q", text, got)
 		}
-		if again, err := Stable(got, RoundDigits); err != nil || !bytes.Equal(got, again) {
+		if again, err := StableJSON(got, RoundDigits); err != nil || !bytes.Equal(got, again) {
 			t.Fatalf("%q became %q and that %q (%v)", text, got, again, err)
 		}
-		exact, err := Compact(text)
+		exact, err := CompactJSON(text)
 		if err != nil {
 			t.Fatalf("Compact(%q): %v", text, err)
 		}
-		if again, err := Compact(exact); err != nil || !bytes.Equal(exact, again) {
+		if again, err := CompactJSON(exact); err != nil || !bytes.Equal(exact, again) {
 			t.Fatalf("%q was compacted to %q and that to %q (%v)", text, exact, again, err)
 		}
 		// It says the same, as far as encoding/json can tell: half surrogates are all alike to it, and numbers
@@ -201,7 +201,7 @@ func BenchmarkStable(b *testing.B) {
 		b.ReportAllocs()
 		b.SetBytes(int64(len(e.Envelope())))
 		for b.Loop() {
-			if _, err := Stable(e.Envelope(), RoundDigits); err != nil {
+			if _, err := StableJSON(e.Envelope(), RoundDigits); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -210,7 +210,7 @@ func BenchmarkStable(b *testing.B) {
 		b.ReportAllocs()
 		b.SetBytes(int64(len(e.Raw.Body)))
 		for b.Loop() {
-			if _, err := Stable(e.Raw.Body, RoundDigits); err != nil {
+			if _, err := StableJSON(e.Raw.Body, RoundDigits); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -235,11 +235,11 @@ func TestDigits(t *testing.T) {
 		{`{"a":[9007199254740993]}`, `{"a":[9007199254740993]}`, `{"a":["9007199254740993"]}`, `{"a":[9007199254740992]}`},
 	} {
 		for digits, want := range map[Digits]string{KeepDigits: c.keep, TextDigits: c.written, RoundDigits: c.round} {
-			got, err := Stable([]byte(c.text), digits)
+			got, err := StableJSON([]byte(c.text), digits)
 			if err != nil || string(got) != want {
 				t.Errorf("%s, %d: %s, %v; want %s", c.text, digits, got, err, want)
 			}
-			if again, err := Stable(got, digits); err != nil || string(again) != want {
+			if again, err := StableJSON(got, digits); err != nil || string(again) != want {
 				t.Errorf("%s again: %s, %v", got, again, err)
 			}
 			if got, err := MarshalDigits(json.RawMessage(c.text), digits); err != nil || string(got) != want {

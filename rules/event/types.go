@@ -51,8 +51,8 @@ var Types = []string{
 	TypeRewardRedeemed, TypeUnsubscribed, TypeEntityUpdated, TypeTest, TypeUnknown,
 }
 
-// Canonical says whether a type is one of ours: one of Types, or gateway. and a name.
-func Canonical(name string) bool {
+// IsCanonical says whether a type is one of ours: one of Types, or gateway. and a name.
+func IsCanonical(name string) bool {
 	if rest, ok := strings.CutPrefix(name, GatewayPrefix); ok {
 		return rest != "" && strings.Trim(rest, "abcdefghijklmnopqrstuvwxyz_.") == ""
 	}

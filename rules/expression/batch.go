@@ -35,24 +35,24 @@ type Reading struct{ f *frame }
 // Read begins with an event, of which every condition is to be asked once.
 func (b *Batch) Read(ev *event.Event) Reading {
 	r := Reading{b.scope.begin(ev)}
-	r.Share(WorkMost, len(b.progs))
+	r.DivideWork(MaxWork, len(b.progs))
 	return r
 }
 
-// WorkMost is what all conditions asked of one event may take together, in steps of 2 to 10 ns. Measured
+// MaxWork is what all conditions asked of one event may take together, in steps of 2 to 10 ns. Measured
 // (rules, BenchmarkWork): 1,000 rules that each ask for an answer of their own among 2,000, twenty of which go through
 // all of them, take 385,000 steps and 3.4 ms; 400 that never come to an end over 1,900 answers take all, and 5.5 ms.
 // To explain either takes 18 ms.
-const WorkMost = event.WorkMost
+const MaxWork = event.MaxWork
 
-// Share divides work anew, among the conditions that are about to be asked; see pot.
-func (r Reading) Share(steps, among int) { r.f.work = newPot(steps, among) }
+// DivideWork divides work anew, among the conditions that are about to be asked; see pot.
+func (r Reading) DivideWork(steps, among int) { r.f.work = newPot(steps, among) }
 
-// Work is what is left of it.
-func (r Reading) Work() int { return r.f.work.left() }
+// WorkLeft is what is left of it.
+func (r Reading) WorkLeft() int { return r.f.work.left() }
 
-// End gives the reading back; it must not be used after.
-func (r Reading) End() { r.f.end() }
+// Release gives the reading back; it must not be used after.
+func (r Reading) Release() { r.f.end() }
 
 // Match asks one condition. A panic in it is its error.
 func (b *Batch) Match(r Reading, i int) (truth Truth, err error) {

@@ -14,7 +14,7 @@ func TestPanicIsOneRulesError(t *testing.T) {
 	ev := parse(t, `{"type":"response.completed","nps_score":3}`)
 	for range 2 {
 		r := b.Read(ev)
-		r.Share(WorkMost, 3*4) // each is asked, and asked why, which may take twice
+		r.DivideWork(MaxWork, 3*4) // each is asked, and asked why, which may take twice
 		for i, want := range []Truth{True, Unknown, True, True} {
 			truth, err := b.Match(r, i)
 			if truth != want || (err != nil) != (i == 1) {
@@ -27,7 +27,7 @@ func TestPanicIsOneRulesError(t *testing.T) {
 				t.Errorf("condition %d: %+v", i, res)
 			}
 		}
-		r.End()
+		r.Release()
 	}
 }
 

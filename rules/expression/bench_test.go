@@ -95,7 +95,7 @@ func BenchmarkText(b *testing.B) {
 	t := MustText(`NPS {{ nps_score }} from {{ email ?? "somebody" }}: {{ answer("2") }}`)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := t.Of(ev); err != nil {
+		if _, err := t.Render(ev); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -109,7 +109,7 @@ func BenchmarkValues(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := v.Of(ev); err != nil {
+		if _, err := v.Evaluate(ev); err != nil {
 			b.Fatal(err)
 		}
 	}

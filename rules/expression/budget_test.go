@@ -42,10 +42,10 @@ func TestBuiltIsBounded(t *testing.T) {
 		nested = append(nested, Pair{Key: key, Value: []any{"'a {{ params.text }}'", []Pair{{Key: "b", Value: "[params.text]"}}}})
 	}
 	of := func(v Values, escape ...func(string) string) func(*event.Event) error {
-		return func(ev *event.Event) error { _, err := v.Of(ev, escape...); return err }
+		return func(ev *event.Event) error { _, err := v.Evaluate(ev, escape...); return err }
 	}
 	text := func(text Text, escape ...func(string) string) func(*event.Event) error {
-		return func(ev *event.Event) error { _, err := text.Of(ev, escape...); return err }
+		return func(ev *event.Event) error { _, err := text.Render(ev, escape...); return err }
 	}
 	one := MustText("{{ params.text }}")
 	for _, tt := range []struct {
@@ -89,17 +89,17 @@ func TestOneBudgetForARequest(t *testing.T) {
 	t.Parallel()
 	ev := large(t, "a")
 	small := MustText("{{ params.text }}")
-	within := ev.Within(event.NewBudget())
+	within := ev.WithBudget(event.NewBudget())
 	for i := range 10 {
-		_, err := small.Of(within)
+		_, err := small.Render(within)
 		if failed := err != nil; failed != (i >= 4) { // of 900,000 bytes each
 			t.Fatalf("text %d: %v", i, err)
 		}
 	}
-	if !within.Budget().Over() || !errors.Is(within.Budget().Spend(0, 0), event.ErrSize) {
+	if !within.Budget().Exceeded() || !errors.Is(within.Budget().Spend(0, 0), event.ErrSize) {
 		t.Error("the budget is not over")
 	}
-	if _, err := small.Of(ev); err != nil {
+	if _, err := small.Render(ev); err != nil {
 		t.Errorf("without a budget, each has its own: %v", err)
 	}
 	if got := within.Data(); got != ev.Data() {
@@ -111,10 +111,10 @@ func TestOneBudgetOfWork(t *testing.T) {
 	t.Parallel()
 	ev := large(t, "a")
 	v := values(t, Pair{"n", "count(params.list, # in params.list)"}, Pair{"m", "count(params.list, # > 0)"})
-	within := ev.Within(event.NewBudget())
+	within := ev.WithBudget(event.NewBudget())
 	n := 0
 	for ; n < 1000; n++ {
-		if _, err := v.Of(within); err != nil {
+		if _, err := v.Evaluate(within); err != nil {
 			if !errors.Is(err, event.ErrWork) {
 				t.Fatal(err)
 			}

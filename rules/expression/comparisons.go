@@ -4,7 +4,7 @@ import "slices"
 
 // Comparison is a name of the event that is held against a fixed text, by ==, !=, in or contains.
 type Comparison struct {
-	// Name is the name in its usual place: the path of a field, or one of event.Derived.
+	// Name is the name in its usual place: the path of a field, or one of event.DerivedNames.
 	Name string
 	Text string
 	// Offset and Length are where the text stands, in bytes of the whole.
@@ -95,9 +95,9 @@ func (p *program) nameOf(n *node) string {
 	return ""
 }
 
-// Demands are the texts of which the condition needs a name to be one, where it says so for itself or joined by and; ok is
+// RequiredValues are the texts of which the condition needs a name to be one, where it says so for itself or joined by and; ok is
 // false where it does not.
-func (c *Condition) Demands(name string) (texts []string, ok bool) {
+func (c *Condition) RequiredValues(name string) (texts []string, ok bool) {
 	if c.IsZero() {
 		return nil, false
 	}

@@ -57,12 +57,12 @@ func TestDemands(t *testing.T) {
 		`source in ["a", "b"] and source == "b"`: {"b"}, `source == "a" and source == "b"`: {},
 		`source == "a" or consent`: nil, `not (source == "a")`: nil, `source != "a"`: nil, `source in ["a", params.x]`: nil, `consent`: nil,
 	} {
-		got, ok := compile(t, condition).Demands("source")
+		got, ok := compile(t, condition).RequiredValues("source")
 		if ok != (want != nil) || strings.Join(got, " ") != strings.Join(want, " ") {
 			t.Errorf("%s demands %v, %v", condition, got, ok)
 		}
 	}
-	if _, ok := (*Condition)(nil).Demands("source"); ok {
+	if _, ok := (*Condition)(nil).RequiredValues("source"); ok {
 		t.Error("no condition demands something")
 	}
 }

@@ -54,7 +54,7 @@ func TestLargeNumbers(t *testing.T) {
 		"{{ params.odd }} {{ -params.odd }} {{ params.long }} {{ number(params.text) }} {{ 9007199254740993 }}": "9007199254740993 -9007199254740993 12345678901234567891 9007199254740993 9007199254740993",
 		"{{ params.power }} {{ params.point }} {{ answer('list') }} {{ params.o }}":                             `12345678901234567891 9007199254740993 9007199254740993, 1 {"id":9007199254740993}`,
 	} {
-		if got, err := MustText(text).Of(ev); err != nil || got != want {
+		if got, err := MustText(text).Render(ev); err != nil || got != want {
 			t.Errorf("%s is %q, %v; want %q", text, got, err, want)
 		}
 	}
@@ -65,7 +65,7 @@ func TestLargeNumbers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, ok, err := v.Of(ev); !ok || err != nil || fmt.Sprint(got) != want {
+		if got, ok, err := v.Evaluate(ev); !ok || err != nil || fmt.Sprint(got) != want {
 			t.Errorf("%s is %v, %v; want %s", text, got, err, want)
 		}
 	}

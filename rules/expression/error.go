@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Page is where the language is explained to people; rules/README.md is its source.
-const Page = "https://github.com/surveygate/surveygate/blob/main/rules/README.md"
+// DocsURL is where the language is explained to people; rules/README.md is its source.
+const DocsURL = "https://github.com/surveygate/surveygate/blob/main/rules/README.md"
 
 // Error is one fault of a text.
 type Error struct {

@@ -28,7 +28,7 @@ const (
 	MaxPattern = 2000
 
 	// maxSteps bounds the work of one evaluation.
-	maxSteps = event.WorkMost
+	maxSteps = event.MaxWork
 	// maxMemory bounds what one evaluation makes: an element of a list is one, a text one per 16 bytes.
 	maxMemory = 100_000
 )
@@ -199,7 +199,7 @@ func (v Value) IsZero() bool { return v.prog == nil && v.hole == nil && v.word =
 // Of evaluates the value for an event. present is false where it is absent (unknown), which leaves its field
 // out. It is a float64, a json.Number of more digits than that holds, string, bool, []any or Object; a
 // constant is returned as it was given.
-func (v Value) Of(ev *event.Event) (out any, present bool, err error) {
+func (v Value) Evaluate(ev *event.Event) (out any, present bool, err error) {
 	p := v.prog
 	if v.hole != nil {
 		p = v.hole.prog

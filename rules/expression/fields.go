@@ -31,7 +31,7 @@ var fields = func() map[string]field {
 	for short, path := range event.Shortcuts {
 		all[short] = all[path]
 	}
-	for _, name := range event.Derived {
+	for _, name := range event.DerivedNames {
 		all[name] = field{path: name, kinds: texts, header: true}
 	}
 	return all

@@ -65,7 +65,7 @@ func FuzzCondition(f *testing.F) {
 			if truth, err := batch.Match(r, 0); truth != full.Truth || (err == nil) != (full.Err == nil) {
 				t.Fatalf("%q is %v, %v in a batch and %v, %v alone", text, truth, err, full.Truth, full.Err)
 			}
-			r.End()
+			r.Release()
 		}
 		if _, err := c.Explain(ev); err != nil && !errors.Is(err, errWork) {
 			t.Fatalf("%q panics when explained: %v", text, err)
@@ -88,8 +88,8 @@ func FuzzText(f *testing.F) {
 		if err != nil {
 			checkFaults(t, s, err)
 		} else {
-			plain, err := text.Of(ev)
-			same, again := text.Of(ev, func(s string) string { return s })
+			plain, err := text.Render(ev)
+			same, again := text.Render(ev, func(s string) string { return s })
 			if plain != same || (err == nil) != (again == nil) {
 				t.Fatalf("%q is %q, %v and %q, %v", s, plain, err, same, again)
 			}
@@ -103,7 +103,7 @@ func FuzzText(f *testing.F) {
 			checkFaults(t, s, err)
 			return
 		}
-		if out, present, err := v.Of(ev); err != nil && !errors.Is(err, errWork) {
+		if out, present, err := v.Evaluate(ev); err != nil && !errors.Is(err, errWork) {
 			t.Fatalf("%q panics: %v", s, err)
 		} else if present {
 			if _, err := marshal(out); err != nil {

@@ -136,8 +136,8 @@ func unclosed(s string, open int) *Error {
 
 const quoteRemedy = `inside a double-quoted YAML text write single quotes: "{{ answer('4') }}"`
 
-// Words are what stands around the holes: before each, and after the last.
-func (t Text) Words() []string {
+// Literals are what stands around the holes: before each, and after the last.
+func (t Text) Literals() []string {
 	if t.prog == nil {
 		return []string{t.text}
 	}
@@ -152,7 +152,7 @@ func (t Text) IsZero() bool { return t.text == "" }
 
 // Of fills the holes for an event. An absent hole is empty. What fills a hole goes through escape, if one is
 // given; what the operator wrote around it does not, since respondents are strangers and the operator is not.
-func (t Text) Of(ev *event.Event, escape ...func(string) string) (out string, err error) {
+func (t Text) Render(ev *event.Event, escape ...func(string) string) (out string, err error) {
 	if t.prog == nil {
 		return t.text, nil
 	}

@@ -101,7 +101,7 @@ func (v Values) Keys() []string {
 // Of evaluates the mapping for an event. Absent values leave their field or item out; a mapping within that
 // comes out empty stays, because somebody wrote it. Texts that come from an expression, and those that fill a hole,
 // go through escape, if one is given; words that stand in the mapping do not, as in Text.
-func (v Values) Of(ev *event.Event, escape ...func(string) string) (out Object, err error) {
+func (v Values) Evaluate(ev *event.Event, escape ...func(string) string) (out Object, err error) {
 	if v.scope == nil {
 		return Object{}, nil
 	}

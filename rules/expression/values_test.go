@@ -49,7 +49,7 @@ func TestValue(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, present, err := v.Of(ev)
+			got, present, err := v.Evaluate(ev)
 			if err != nil || present != (tt.want != nil) || !cmp.Equal(got, tt.want) {
 				t.Errorf("is %#v, %v, %v, want %#v", got, present, err, tt.want)
 			}
@@ -112,7 +112,7 @@ func TestValues(t *testing.T) {
 		t.Fatal(err)
 	}
 	ev := parse(t, valuesEvent)
-	got, err := v.Of(ev)
+	got, err := v.Evaluate(ev)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func TestValues(t *testing.T) {
 		t.Errorf("keys (-want +got):\n%s", diff)
 	}
 	var zero Values
-	if out, err := zero.Of(ev); err != nil || len(out) != 0 || !zero.IsZero() {
+	if out, err := zero.Evaluate(ev); err != nil || len(out) != 0 || !zero.IsZero() {
 		t.Errorf("zero Values: %v, %v", out, err)
 	}
 }
@@ -174,7 +174,7 @@ func TestNumbers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := v.Of(parse(t, valuesEvent)); got != want || err != nil {
+		if got, err := v.Render(parse(t, valuesEvent)); got != want || err != nil {
 			t.Errorf("%s is written %s, want %s (%v)", text, got, want, err)
 		}
 	}
@@ -202,10 +202,10 @@ func TestText(t *testing.T) {
 		t.Run(tt.text, func(t *testing.T) {
 			t.Parallel()
 			text := MustText(tt.text)
-			if got, err := text.Of(ev); got != tt.want || err != nil {
+			if got, err := text.Render(ev); got != tt.want || err != nil {
 				t.Errorf("is %q, %v, want %q", got, err, tt.want)
 			}
-			if got, err := text.Of(ev, shout); got != tt.escaped || err != nil {
+			if got, err := text.Render(ev, shout); got != tt.escaped || err != nil {
 				t.Errorf("escaped is %q, %v, want %q", got, err, tt.escaped)
 			}
 			if diff := cmp.Diff(tt.missing, text.Missing(ev)); diff != "" {
@@ -254,14 +254,14 @@ func TestTextBudget(t *testing.T) {
 	t.Parallel()
 	ev := parse(t, `{"type":"response.completed","params":{"list":[`+strings.TrimSuffix(strings.Repeat("1,", 4000), ",")+`]}}`)
 	text := MustText("{{ count(params.list, any(params.list, # > 1)) }}")
-	if got, err := text.Of(ev); err == nil {
+	if got, err := text.Render(ev); err == nil {
 		t.Errorf("is %q, want it given up", got)
 	}
 	v, err := CompileValues([]Pair{{"n", "count(params.list, any(params.list, # > 1))"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := v.Of(ev); err == nil || got != nil {
+	if got, err := v.Evaluate(ev); err == nil || got != nil {
 		t.Errorf("is %v, %v, want it given up", got, err)
 	}
 }
@@ -283,7 +283,7 @@ func TestValuesEscapeWhatRespondentsWrote(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := v.Of(ev, func(text string) string { return strings.NewReplacer("<", "(", ">", ")").Replace(text) })
+	got, err := v.Evaluate(ev, func(text string) string { return strings.NewReplacer("<", "(", ">", ")").Replace(text) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -302,7 +302,7 @@ func TestValuesEscapeWhatRespondentsWrote(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if plain, err := v.Of(ev); err != nil || plain[0].Value != "slow & <b>" {
+	if plain, err := v.Evaluate(ev); err != nil || plain[0].Value != "slow & <b>" {
 		t.Errorf("without an escape: %v, %v", plain, err)
 	}
 }

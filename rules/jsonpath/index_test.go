@@ -86,7 +86,7 @@ func TestIndexChild(t *testing.T) {
 		for _, key := range []string{"a", "b", "cb", "d", "é", "l", "k", "s", "0", "1", "", "zz"} {
 			want := v.Child(key)
 			for _, of := range []Result{v, {raw: v.raw, kind: v.kind, token: 3}} {
-				if got := x.Child(of, key); string(got.Raw()) != string(want.Raw()) || got.Kind() != want.Kind() || got.Text() != want.Text() || got.Shared() != want.Shared() {
+				if got := x.Child(of, key); string(got.Raw()) != string(want.Raw()) || got.Kind() != want.Kind() || got.Text() != want.Text() || got.SharedText() != want.SharedText() {
 					t.Errorf("%s of %s is %s, want %s", key, v.Raw(), got.Raw(), want.Raw())
 				}
 			}

@@ -163,9 +163,9 @@ func (r Result) Text() string {
 	return string(r.raw)
 }
 
-// Shared is Text without a copy where none is needed: the string shares the JSON's bytes, so it keeps all of
+// SharedText is Text without a copy where none is needed: the string shares the JSON's bytes, so it keeps all of
 // them alive and is only for JSON that nobody will ever change.
-func (r Result) Shared() string {
+func (r Result) SharedText() string {
 	switch r.kind {
 	case String:
 		if inner := inside(r.raw); r.plain || plain(inner) {

@@ -52,8 +52,8 @@ func next(path string) (key string, more bool, rest string, dot bool, err error)
 	return b.String(), more, "", false, nil
 }
 
-// First is the key that a path begins with; empty where it begins with more than a key.
-func First(path string) string {
+// FirstKey is the key that a path begins with; empty where it begins with more than a key.
+func FirstKey(path string) string {
 	if key, more, _, _, err := next(path); err == nil && !more {
 		return key
 	}
@@ -61,7 +61,7 @@ func First(path string) string {
 }
 
 // Plain says whether a path is keys with dots between them and nothing more.
-func Plain(path string) bool { _, err := split(path); return err == nil }
+func IsPlain(path string) bool { _, err := split(path); return err == nil }
 
 // readPlain follows a plain path; false says that it is none.
 func readPlain(json []byte, path string) (found Result, plain bool) {
@@ -74,14 +74,14 @@ func readPlain(json []byte, path string) (found Result, plain bool) {
 			if err != nil {
 				return Result{}, false
 			}
-			found = Begin(json)
+			found = ParseLazy(json)
 			for _, key := range keys {
 				found = found.Child(key)
 			}
 			return found, true
 		}
 	}
-	found = Begin(json)
+	found = ParseLazy(json)
 	for more := true; more && found.kind != Absent; {
 		var key string
 		key, path, more = strings.Cut(path, ".")
@@ -92,7 +92,7 @@ func readPlain(json []byte, path string) (found Result, plain bool) {
 
 // lead follows the plain keys that a path begins with; an empty path says that they lead nowhere.
 func lead(json []byte, path string) ([]byte, string) {
-	at := Begin(json)
+	at := ParseLazy(json)
 	for {
 		key, more, rest, dot, err := next(path)
 		if err != nil || more || !dot {
@@ -105,9 +105,9 @@ func lead(json []byte, path string) ([]byte, string) {
 	}
 }
 
-// Begin is Parse without looking for the value's end: of the result, Kind, Child and Each are what Parse's are, and Raw
+// ParseLazy is Parse without looking for the value's end: of the result, Kind, Child and Each are what Parse's are, and Raw
 // goes on to the end of the JSON.
-func Begin(json []byte) Result {
+func ParseLazy(json []byte) Result {
 	i := start(json)
 	return at(json, i, len(json))
 }

@@ -115,7 +115,7 @@ func TestPathsAdd(t *testing.T) {
 		t.Errorf("slots %d, %d, %d of %d", first, second, again, p.Len())
 	}
 	for _, path := range []string{"", ".", "a.", ".a", "a..b", "a.#", "a|b", "@this", "a*", "a?", `a\`, "a.#(x==1)", "{a,b}", "!x"} {
-		if _, err := p.Add(path); err == nil || Plain(path) {
+		if _, err := p.Add(path); err == nil || IsPlain(path) {
 			t.Errorf("%q was taken for a plain path", path)
 		}
 	}

@@ -156,8 +156,8 @@ func start(b []byte) int {
 	return space(b, 0)
 }
 
-// Unmarked returns a document without the byte order mark before it, for readers of text that is not JSON.
-func Unmarked(b []byte) []byte { return bytes.TrimPrefix(b, []byte(mark)) }
+// TrimBOM returns a document without the byte order mark before it, for readers of text that is not JSON.
+func TrimBOM(b []byte) []byte { return bytes.TrimPrefix(b, []byte(mark)) }
 
 // ErrUTF16 says that a document is UTF-16 or UTF-32. JSON between systems is UTF-8: RFC 8259, section 8.1.
 var ErrUTF16 = errors.New("the text is UTF-16 or UTF-32; send UTF-8")

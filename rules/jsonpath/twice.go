@@ -1,9 +1,9 @@
 package jsonpath
 
-// Twice says whether a key on the way of a path stands twice in its object, so that two readers may disagree on what the
+// HasDuplicateKey says whether a key on the way of a path stands twice in its object, so that two readers may disagree on what the
 // path leads to. Of a path that is more than keys with dots between them it says so of every key in the JSON. The JSON
 // must have been checked before.
-func Twice(json []byte, path string) bool {
+func HasDuplicateKey(json []byte, path string) bool {
 	keys, err := split(path)
 	if err != nil {
 		return anyTwice(Parse(json))

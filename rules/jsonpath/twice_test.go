@@ -22,7 +22,7 @@ func TestTwice(t *testing.T) {
 		{`[1]`, "a", false},
 		{`7`, "a.b", false},
 	} {
-		if got := Twice([]byte(c.json), c.path); got != c.want {
+		if got := HasDuplicateKey([]byte(c.json), c.path); got != c.want {
 			t.Errorf("%s at %s: %v", c.json, c.path, got)
 		}
 	}
@@ -31,7 +31,7 @@ func TestTwice(t *testing.T) {
 func TestFirst(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]string{"a": "a", "a.b": "a", `a\.b.c`: "a.b", "a.#.b": "a", "@this": "", "a|b": "", "": ""} {
-		if got := First(path); got != want {
+		if got := FirstKey(path); got != want {
 			t.Errorf("%s begins with %q, want %q", path, got, want)
 		}
 	}

@@ -21,8 +21,8 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 )
 
-// Variable is the environment's name of the folder that holds the documents.
-const Variable = "SURVEYGATE_SPECS"
+// EnvVar is the environment's name of the folder that holds the documents.
+const EnvVar = "SURVEYGATE_SPECS"
 
 // Document is one vendor's.
 type Document struct {
@@ -36,7 +36,7 @@ type Document struct {
 type Documents []*Document
 
 // Of loads the documents of a product: PRODUCT.json or PRODUCT.yaml of a folder, and those named PRODUCT-….
-func Of(folder, product string) (Documents, error) {
+func Load(folder, product string) (Documents, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return nil, fmt.Errorf("vendors' documents: %w", err)

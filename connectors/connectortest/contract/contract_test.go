@@ -9,7 +9,7 @@ import (
 // TestCheck holds requests against two small documents: what passes, and each way to be wrong.
 func TestCheck(t *testing.T) {
 	t.Parallel()
-	docs, err := Of("testdata", "shop")
+	docs, err := Load("testdata", "shop")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func TestCheck(t *testing.T) {
 func TestOf(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ folder, product string }{{"testdata", "bakery"}, {"nowhere", "shop"}} {
-		if _, err := Of(row.folder, row.product); err == nil {
+		if _, err := Load(row.folder, row.product); err == nil {
 			t.Errorf("%v: loaded", row)
 		}
 	}
@@ -80,13 +80,13 @@ func TestOf(t *testing.T) {
 
 func TestFolder(t *testing.T) {
 	t.Parallel()
-	if _, err := Folder(""); err == nil || !strings.Contains(err.Error(), Variable) {
+	if _, err := ResolveFolder(""); err == nil || !strings.Contains(err.Error(), EnvVar) {
 		t.Errorf("without a value: %v", err)
 	}
-	if got, err := Folder("/srv/specs"); err != nil || got != "/srv/specs" {
+	if got, err := ResolveFolder("/srv/specs"); err != nil || got != "/srv/specs" {
 		t.Error(got, err)
 	}
-	got, err := Folder("connectors/connectortest")
+	got, err := ResolveFolder("connectors/connectortest")
 	if err != nil {
 		t.Fatal(err)
 	}

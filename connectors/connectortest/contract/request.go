@@ -11,10 +11,10 @@ import (
 	"strings"
 )
 
-// Folder is where the documents are, by the value of Variable: a path of the system, or one from the module's root.
-func Folder(value string) (string, error) {
+// ResolveFolder is where the documents are, by the value of Variable: a path of the system, or one from the module's root.
+func ResolveFolder(value string) (string, error) {
 	if value == "" {
-		return "", errors.New("the vendors' documents are not given: " + Variable + " names no folder")
+		return "", errors.New("the vendors' documents are not given: " + EnvVar + " names no folder")
 	}
 	if filepath.IsAbs(value) {
 		return value, nil
@@ -28,7 +28,7 @@ func Folder(value string) (string, error) {
 			return filepath.Join(at, value), nil
 		}
 		if at == filepath.Dir(at) {
-			return "", fmt.Errorf("%s is %q, and there is no go.mod above to count from", Variable, value)
+			return "", fmt.Errorf("%s is %q, and there is no go.mod above to count from", EnvVar, value)
 		}
 	}
 }

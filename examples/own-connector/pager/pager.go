@@ -41,7 +41,7 @@ const maxText = 160 // the display's
 
 // Build calls the team.
 func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
-	text, err := c.Text.Of(ev)
+	text, err := c.Text.Render(ev)
 	if err != nil {
 		return nil, err
 	}

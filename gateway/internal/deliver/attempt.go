@@ -111,7 +111,7 @@ func (l *Loop) end(t *trial, j *job, v connectors.Verdict, began, end time.Time)
 	switch {
 	case t.goesAlone(v):
 		d.State, d.Reason, d.Due, d.Alone = state.Waiting, "its batch was refused: "+v.Reason, end, true
-		if v.Alone {
+		if v.RetryAlone {
 			d.Reason = "next try alone: " + v.Reason
 		}
 		if t.sent {
@@ -154,7 +154,7 @@ func (l *Loop) end(t *trial, j *job, v connectors.Verdict, began, end time.Time)
 // That is no failure, so it uses nothing up of the schedule; what bounds it is how long deliveries wait at all. A
 // server's fault (5xx) counts whatever it asks for, and so does everything where a repeat may count twice.
 func (j *job) putOff(v connectors.Verdict, status int) bool {
-	_, cautious := j.build.(connectors.Cautious)
+	_, cautious := j.build.(connectors.RetryLimiter)
 	return v.Kind == connectors.Retry && v.After > 0 && status < 500 && !cautious &&
 		len(j.destination.Retry.Waits) > 0
 }
@@ -171,8 +171,8 @@ func patience(first time.Duration, times int) time.Duration {
 // waits is the retry schedule: the destination's, and no longer than a product allows where a repeat may count twice.
 func (j *job) waits() []time.Duration {
 	waits := j.destination.Retry.Waits
-	if c, ok := j.build.(connectors.Cautious); ok {
-		waits = waits[:min(len(waits), max(c.Retries(), 0))]
+	if c, ok := j.build.(connectors.RetryLimiter); ok {
+		waits = waits[:min(len(waits), max(c.MaxRetries(), 0))]
 	}
 	return waits
 }

@@ -25,7 +25,7 @@ import (
 // verdict, if the answer is 207.
 type many struct {
 	product
-	limit connectors.Limit
+	limit connectors.BatchLimit
 	key   func(ev *event.Event) string
 	each  func(ev *event.Event) connectors.Verdict
 }
@@ -34,7 +34,7 @@ type told struct {
 	IDs []string `json:"ids"`
 }
 
-func (m *many) Batch() connectors.Limit { return m.limit }
+func (m *many) Batch() connectors.BatchLimit { return m.limit }
 
 func (m *many) Key(ev *event.Event) string {
 	if m.key == nil {
@@ -63,7 +63,7 @@ func (m *many) BuildBatch(events []*event.Event) (*connectors.Request, error) {
 func (m *many) Judge(res *connectors.Response) connectors.Verdict {
 	v := connectors.ByStatus(res)
 	if v.Kind == connectors.Delivered && res.Status != http.StatusMultiStatus {
-		return connectors.EachOf(res, func(int, *event.Event) (connectors.Verdict, bool) { return connectors.Deliver(), true })
+		return connectors.JudgeEach(res, func(int, *event.Event) (connectors.Verdict, bool) { return connectors.Deliver(), true })
 	}
 	if res.Status != http.StatusMultiStatus {
 		return v
@@ -146,7 +146,7 @@ func firstFails(status int) func([]string) int {
 
 func TestBatchesAreFullAndTellEachOnce(t *testing.T) {
 	t.Parallel()
-	b, c := gathered(t, &many{limit: connectors.Limit{Events: 10}}, config.Batch{Wait: 500 * time.Millisecond}, nil)
+	b, c := gathered(t, &many{limit: connectors.BatchLimit{Events: 10}}, config.Batch{Wait: 500 * time.Millisecond}, nil)
 	b.open()
 	ids := b.accept(100)
 	for _, id := range ids {
@@ -198,7 +198,7 @@ func TestOneKeyAtATime(t *testing.T) {
 		}
 		return 200
 	}
-	m := &many{limit: connectors.Limit{Events: 50}, key: func(ev *event.Event) string { return person(ev.OrigID) }}
+	m := &many{limit: connectors.BatchLimit{Events: 50}, key: func(ev *event.Event) string { return person(ev.OrigID) }}
 	b, c := gathered(t, m, config.Batch{Wait: 5 * time.Millisecond}, answer)
 	b.open()
 	for _, id := range b.accept(200) {
@@ -323,7 +323,7 @@ func TestABatchIsNotDeliveredAsAWhole(t *testing.T) {
 	t.Parallel()
 	for _, silent := range []bool{false, true} {
 		whole := connectors.Deliver()
-		f := &faulty{many: many{limit: connectors.Limit{Silent: silent}}, verdict: &whole}
+		f := &faulty{many: many{limit: connectors.BatchLimit{Silent: silent}}, verdict: &whole}
 		b, c := gathered(t, f, config.Batch{Wait: 500 * time.Millisecond}, nil)
 		b.open()
 		requests, attempts := 4, 2
@@ -348,7 +348,7 @@ type naming struct {
 }
 
 func (n *naming) Judge(res *connectors.Response) connectors.Verdict {
-	return connectors.EachOf(res, func(_ int, ev *event.Event) (connectors.Verdict, bool) { return n.names(&n.many, ev, res) })
+	return connectors.JudgeEach(res, func(_ int, ev *event.Event) (connectors.Verdict, bool) { return n.names(&n.many, ev, res) })
 }
 
 // A batch without an answer is retried as each of its members would be, and again together.
@@ -454,7 +454,7 @@ func TestWrongVerdictsOnABatch(t *testing.T) {
 // A body over the product's limit is cut into several requests; nobody is left out.
 func TestABatchOverTheLimitInBytes(t *testing.T) {
 	t.Parallel()
-	b, c := gathered(t, &many{limit: connectors.Limit{Bytes: 40}}, config.Batch{Wait: 500 * time.Millisecond}, nil)
+	b, c := gathered(t, &many{limit: connectors.BatchLimit{Bytes: 40}}, config.Batch{Wait: 500 * time.Millisecond}, nil)
 	b.open()
 	for _, id := range b.accept(30) {
 		if d := b.untilState(id, "crm", state.Delivered); d.Attempts != 1 {
@@ -517,7 +517,7 @@ func TestLongWaitsAreInTheDueQueue(t *testing.T) {
 // A rate counts requests, and a backlog behind it is worked off in full batches.
 func TestARateCountsRequests(t *testing.T) {
 	t.Parallel()
-	b, c := gathered(t, &many{limit: connectors.Limit{Events: 100}}, config.Batch{Max: 100, Wait: 10 * time.Millisecond}, nil)
+	b, c := gathered(t, &many{limit: connectors.BatchLimit{Events: 100}}, config.Batch{Max: 100, Wait: 10 * time.Millisecond}, nil)
 	conf := b.plan.Load().Config
 	conf.Destinations[0].Rate = config.Rate{Events: 10, Per: time.Second}
 	b.plan.Store(decide.New(conf))

@@ -28,7 +28,7 @@ func (w *verbose) BuildBatch(events []*event.Event) (*connectors.Request, error)
 	}{}
 	for _, ev := range events {
 		for range w.n {
-			text, err := w.text.Of(ev)
+			text, err := w.text.Render(ev)
 			if err != nil {
 				return nil, err
 			}

@@ -89,7 +89,7 @@ func TestUnusableCredentialsPause(t *testing.T) {
 			add(name, &credentialed{auth})
 		}
 		for _, name := range connectors.Names() {
-			refitted := connectortest.WithSecrets(t, "../../../connectors", name, bad)
+			refitted := connectortest.ReplaceSecrets(t, "../../../connectors", name, bad)
 			if len(refitted) == 0 {
 				t.Errorf("no transcript of %s has a secret", name)
 			}
@@ -107,7 +107,7 @@ func TestUnusableCredentialsPause(t *testing.T) {
 	for i := range 2 {
 		body := fmt.Sprintf(`{"type": "response.completed", "id": "e%d", "nps_score": 3, "feedback": "slow", "survey": {"id": "s1", "title": "S"},
 			"respondent": {"email": "jo%d@example.com", "first_name": "Jo", "external_id": "c%d", "consent": true}, "params": {"customer": "c%d"}, "response": {"id": "r%d"}}`, i, i, i, i, i)
-		ev, err := connectortest.Event([]byte(body))
+		ev, err := connectortest.ParseEvent([]byte(body))
 		if err != nil {
 			t.Fatal(err)
 		}

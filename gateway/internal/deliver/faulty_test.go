@@ -54,7 +54,7 @@ func TestFaultyConnectors(t *testing.T) {
 		want [3]end
 	}{
 		"panics on one that a batch was cut down to": {
-			&faulty{many: many{limit: connectors.Limit{Bytes: 1}}, alone: func(ev *event.Event) (*connectors.Request, error) {
+			&faulty{many: many{limit: connectors.BatchLimit{Bytes: 1}}, alone: func(ev *event.Event) (*connectors.Request, error) {
 				if ev.OrigID == "e1" {
 					panic("one of its own")
 				}

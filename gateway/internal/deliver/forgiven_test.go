@@ -72,7 +72,7 @@ func TestRefusedCredentialsCostNothing(t *testing.T) {
 // cautious is a product where a repeat may count twice.
 type cautious struct{ product }
 
-func (*cautious) Retries() int { return 1 }
+func (*cautious) MaxRetries() int { return 1 }
 
 func TestARepeatThatMayCountTwiceIsNotMadeOften(t *testing.T) {
 	t.Parallel()
@@ -93,7 +93,7 @@ func (*misled) Build(ev *event.Event) (*connectors.Request, error) {
 
 func (*misled) Judge(res *connectors.Response) connectors.Verdict {
 	if res.Status != 200 {
-		return connectors.Revoke("channel_not_found").Of("channel")
+		return connectors.Revoke("channel_not_found").ForSetting("channel")
 	}
 	return connectors.Deliver()
 }

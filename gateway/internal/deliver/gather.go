@@ -71,7 +71,7 @@ type gathering struct {
 // keysWork and keysBytes bound what the keys of one event's deliveries take together, whose expressions are evaluated
 // where those of all tenants wait. One that takes more is nobody's: it keeps no order with others of its record.
 const (
-	keysWork  = expression.WorkMost / 4
+	keysWork  = expression.MaxWork / 4
 	keysBytes = 1 << 20
 )
 
@@ -80,7 +80,7 @@ type keys struct{ event *event.Event }
 
 func (k *keys) of(ev *event.Event) *event.Event {
 	if k.event == nil {
-		k.event = ev.Within(&event.Budget{Work: keysWork, Bytes: keysBytes})
+		k.event = ev.WithBudget(&event.Budget{Work: keysWork, Bytes: keysBytes})
 	}
 	return k.event
 }
@@ -89,7 +89,7 @@ func (k *keys) of(ev *event.Event) *event.Event {
 func (l *Loop) gathers(j *job, keys *keys) {
 	j.requests = 1
 	if chained, ok := j.build.(connectors.Chained); ok {
-		j.requests = max(chained.Requests(), 1)
+		j.requests = max(chained.MaxRequests(), 1)
 	}
 	keyer, ok := j.build.(connectors.Keyer)
 	if !ok {

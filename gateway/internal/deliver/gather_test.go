@@ -63,7 +63,7 @@ func (l *lane) is(t *testing.T, waits, under, open int) {
 // A batch goes when its time has come or when it is full, and not before.
 func TestWhenABatchGoes(t *testing.T) {
 	t.Parallel()
-	b, c, l, manual := idle(t, &many{limit: connectors.Limit{Events: 3}}, &config.Destination{Batch: config.Batch{Wait: 100 * time.Millisecond}})
+	b, c, l, manual := idle(t, &many{limit: connectors.BatchLimit{Events: 3}}, &config.Destination{Batch: config.Batch{Wait: 100 * time.Millisecond}})
 	jobs := b.owed(5)
 	for _, j := range jobs {
 		if reason := l.push(j, manual.Now()); reason != "" {
@@ -196,7 +196,7 @@ func TestTheCircuitOpensWhileABatchGathers(t *testing.T) {
 func TestRoomFollowsWhatGoesTogether(t *testing.T) {
 	t.Parallel()
 	for _, together := range []bool{true, false} {
-		m := &many{limit: connectors.Limit{Events: 100}}
+		m := &many{limit: connectors.BatchLimit{Events: 100}}
 		if !together {
 			m.key = func(*event.Event) string { return "one" }
 		}
@@ -260,16 +260,16 @@ func TestOnlyOneStepInABatch(t *testing.T) {
 // chained is a product that takes three requests for an event.
 type chained struct{ many }
 
-func (*chained) Requests() int { return 3 }
+func (*chained) MaxRequests() int { return 3 }
 
 // A rate counts the requests of a chain, and a rate too low for a whole chain at once still lets one go.
 func TestARateCountsChains(t *testing.T) {
 	t.Parallel()
 	for most, want := range map[int]int{10: 3, 1: 1} {
 		d := &config.Destination{Rate: config.Rate{Events: most, Per: time.Second}, Batch: config.Batch{Max: 100, Wait: 100 * time.Millisecond}}
-		b, _, l, manual := idle(t, &many{limit: connectors.Limit{Events: 1}}, d)
+		b, _, l, manual := idle(t, &many{limit: connectors.BatchLimit{Events: 1}}, d)
 		conf := b.plan.Load().Config
-		conf.Rules[0].Steps[0].Build["default"] = &chained{many{limit: connectors.Limit{Events: 1}}}
+		conf.Rules[0].Steps[0].Build["default"] = &chained{many{limit: connectors.BatchLimit{Events: 1}}}
 		passed := 0
 		for _, j := range b.owed(5) {
 			switch reason := l.push(j, manual.Now()); reason {
@@ -317,7 +317,7 @@ func TestAChainLongerThanTheRateIsPaidFor(t *testing.T) {
 	for name, push := range map[string]func(*lane, *job, time.Time) string{"first": (*lane).push, "due": (*lane).pushDue} {
 		d := &config.Destination{Rate: config.Rate{Events: 1, Per: time.Second}, Batch: config.Batch{Max: 100, Wait: 100 * time.Millisecond}}
 		b, c, l, manual := idle(t, &many{}, d)
-		b.plan.Load().Config.Rules[0].Steps[0].Build["default"] = &chained{many{limit: connectors.Limit{Events: 1}}}
+		b.plan.Load().Config.Rules[0].Steps[0].Build["default"] = &chained{many{limit: connectors.BatchLimit{Events: 1}}}
 		begun := manual.Now()
 		var came []time.Duration
 		jobs := b.owed(3)

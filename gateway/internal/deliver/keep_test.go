@@ -17,7 +17,7 @@ import (
 type wordy struct{ keep int }
 
 func (p *wordy) Build(ev *event.Event) (*connectors.Request, error) {
-	return connectors.Post("https://product.example/"+ev.OrigID, struct{}{}).Keeping(p.keep), nil
+	return connectors.Post("https://product.example/"+ev.OrigID, struct{}{}).LimitResponse(p.keep), nil
 }
 
 // A request says how much of its answer is needed, and gets no more than there is memory for.

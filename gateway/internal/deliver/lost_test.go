@@ -11,7 +11,7 @@ import (
 // A member that is no longer this holder's when its batch begins leaves its record free for the next delivery.
 func TestAMemberThatWasLostHoldsUpNothing(t *testing.T) {
 	t.Parallel()
-	b, c, l, manual := idle(t, &many{limit: connectors.Limit{Events: 2}}, &config.Destination{Timeout: time.Second, Batch: config.Batch{Wait: 100 * time.Millisecond}})
+	b, c, l, manual := idle(t, &many{limit: connectors.BatchLimit{Events: 2}}, &config.Destination{Timeout: time.Second, Batch: config.Batch{Wait: 100 * time.Millisecond}})
 	jobs := b.owed(3)
 	for i, key := range []string{"a", "b", "a"} {
 		jobs[i].key = key

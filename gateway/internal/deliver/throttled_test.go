@@ -27,7 +27,7 @@ func (p *limited) Judge(res *connectors.Response) connectors.Verdict {
 // limitedOnce is one where a repeat may count twice.
 type limitedOnce struct{ limited }
 
-func (*limitedOnce) Retries() int { return 2 }
+func (*limitedOnce) MaxRetries() int { return 2 }
 
 // A product that answers and says when to come back has not failed: however often it says so, the delivery has its
 // whole schedule before it.

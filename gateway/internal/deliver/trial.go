@@ -52,7 +52,7 @@ func (t *trial) of(i int) connectors.Verdict {
 // goesAlone says that a member of a batch is asked for once more by itself: the batch was refused as a whole, which may be
 // the fault of any one in it, or the answer says nothing of this one.
 func (t *trial) goesAlone(v connectors.Verdict) bool {
-	return len(t.jobs) > 1 && v.Kind == connectors.Rejected && (v.Alone || len(t.verdict.Each) == 0)
+	return len(t.jobs) > 1 && v.Kind == connectors.Rejected && (v.RetryAlone || len(t.verdict.Each) == 0)
 }
 
 // health is what the answer says of the destination: a revoked part of it is revoked, and one that took anything or
@@ -159,12 +159,12 @@ func (t *trial) compose() (req *connectors.Request, rest []*job) {
 	}
 	batcher := t.jobs[0].build.(connectors.Batcher)
 	req, err := t.buildBatch(batcher)
-	most := event.BuiltMost
+	most := event.MaxRequestBytes
 	if own := batcher.Batch().Bytes; own > 0 {
 		most = min(most, own)
 	}
 	switch {
-	case t.events[0].Budget().Over(), err == nil && req.Size() > most:
+	case t.events[0].Budget().Exceeded(), err == nil && req.Size() > most:
 		half := len(t.jobs) / 2
 		t.jobs, rest = t.jobs[:half:half], t.jobs[half:]
 		req, more := t.compose()
@@ -214,7 +214,7 @@ func (t *trial) sort() bool {
 // build makes the request of one, and turns a panic into an error, so that the member it comes from is found.
 func (t *trial) build(j *job) (req *connectors.Request, err error) {
 	defer t.recovered(&err)
-	t.events = []*event.Event{j.event.Within(nil)}
+	t.events = []*event.Event{j.event.WithBudget(nil)}
 	return made(j.build.Build(t.events[0]))
 }
 
@@ -223,7 +223,7 @@ func (t *trial) buildBatch(c connectors.Batcher) (req *connectors.Request, err e
 	budget := event.NewBudget()
 	t.events = make([]*event.Event, len(t.jobs))
 	for i, j := range t.jobs {
-		t.events[i] = j.event.Within(budget)
+		t.events[i] = j.event.WithBudget(budget)
 	}
 	return made(c.BuildBatch(t.events))
 }
@@ -279,7 +279,7 @@ func options(j *job, req *connectors.Request, left time.Duration) outbound.Attem
 		Destination: j.delivery.Tenant + "/" + j.delivery.Destination,
 		MaxConns:    j.destination.Concurrency,
 		TLS:         j.destination.TLS,
-		Keep:        min(req.Keep, keepMost),
+		Keep:        min(req.ResponseLimit, keepMost),
 	}
 }
 

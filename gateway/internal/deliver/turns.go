@@ -9,7 +9,7 @@ import (
 )
 
 // turnWork ends a tenant's turn in steps of its rules: one costly event, or many cheap ones.
-const turnWork = expression.WorkMost / 8
+const turnWork = expression.MaxWork / 8
 
 // decidersMost bounds the tenants whose events are decided at the same time.
 const decidersMost = 8

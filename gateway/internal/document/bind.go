@@ -222,7 +222,7 @@ func (b *binder) secret(n *Node, v reflect.Value, name string) {
 
 // secretRemedy says how a secret is written that was refused, by the way in which this one is.
 func (n *Node) secretRemedy() string {
-	ends := strings.TrimFunc(n.Text, connectors.Blank)
+	ends := strings.TrimFunc(n.Text, connectors.IsBlank)
 	switch {
 	case ends == "":
 		return "give it a value"
@@ -295,7 +295,7 @@ func expressionFault(n *Node, e *expression.Error) Fault {
 		}
 	}
 	f := n.FaultAt(e.Offset, e.Length, e.Message, remedy)
-	f.Page = expression.Page
+	f.Page = expression.DocsURL
 	return f
 }
 

@@ -133,7 +133,7 @@ x.yaml:11:5: `+"`url`"+` is missing in `+"`inner`"+`
 x.yaml:12:5: `+"`inner`"+` is a single value, wanted is a mapping
    12 |   - url
       |     ^~~ write settings as key: value
-see `+expression.Page, "\n")
+see `+expression.DocsURL, "\n")
 	if diff := cmp.Diff(want, Bind(root, &b, Options{}).Error()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -120,7 +120,7 @@ func (e *expander) replace(n *Node, hole string, at int) string {
 			e.faults = append(e.faults, fault(fmt.Sprintf("the file `%s` cannot be read: %v", path, reason(err)), "a path begins with /, and the gateway's user must be able to read it"))
 			return hole
 		}
-		return strings.TrimFunc(string(text), connectors.Blank)
+		return strings.TrimFunc(string(text), connectors.IsBlank)
 	}
 	if !envName.MatchString(inner) {
 		n.Unset = true
@@ -129,7 +129,7 @@ func (e *expander) replace(n *Node, hole string, at int) string {
 	}
 	if e.lookup.Env != nil {
 		if value, ok := e.lookup.Env(inner); ok {
-			return strings.TrimFunc(value, connectors.Blank)
+			return strings.TrimFunc(value, connectors.IsBlank)
 		}
 	}
 	n.Unset = true

@@ -268,7 +268,7 @@ func would(owed decide.Owed, ev *event.Event, now time.Time) (note, request stri
 	if !owed.Destination.Enabled {
 		return "would wait: " + owed.Destination.Name + " is switched off", ""
 	}
-	req, err := owed.Build.Build(ev.Within(nil))
+	req, err := owed.Build.Build(ev.WithBudget(nil))
 	var skipped *connectors.Skipped
 	switch {
 	case errors.As(err, &skipped):

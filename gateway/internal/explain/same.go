@@ -26,7 +26,7 @@ func SameEvent(ctx context.Context, store state.Reader, ev *event.Event) ([]Same
 	for _, side := range []struct {
 		proof string
 		ids   []string
-	}{{"better", ev.Better()}, {"weaker", ev.Weaker()}} {
+	}{{"better", ev.StrongerIDs()}, {"weaker", ev.WeakerIDs()}} {
 		for _, id := range side.ids {
 			record, err := store.Event(ctx, ev.Tenant, id)
 			if errors.Is(err, state.ErrNotFound) {

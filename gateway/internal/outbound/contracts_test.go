@@ -28,11 +28,11 @@ const folder = "../../../connectors"
 // documents are those of a product. Whoever runs these tests wants them: without the documents they fail.
 func documents(t *testing.T, product string) contract.Documents {
 	t.Helper()
-	specs, err := contract.Folder(os.Getenv(contract.Variable))
+	specs, err := contract.ResolveFolder(os.Getenv(contract.EnvVar))
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := contract.Of(specs, product)
+	all, err := contract.Load(specs, product)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,7 +69,7 @@ const (
 	// DefaultTimeout is that of a request which names none.
 	DefaultTimeout = 15 * time.Second
 	// BodyCap is how much of an answer is kept, unless Attempt.Keep says more; Response.Truncated says that there was more.
-	BodyCap = connectors.UsualKeep
+	BodyCap = connectors.DefaultResponseLimit
 	// HeaderCap bounds an answer's header section.
 	HeaderCap = 16 << 10
 	// IdleTimeout is shorter than what peers commonly allow, so that it is us who close.

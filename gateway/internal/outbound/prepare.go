@@ -63,8 +63,8 @@ func (s *Sender) prepare(req *connectors.Request, a Attempt, p Policy) (*wire, e
 	if a.Keep > 0 {
 		w.keep = a.Keep
 	}
-	if n := req.Size(); n > event.BuiltMost {
-		return nil, invalid("the request has %d bytes, and the gateway sends %d at most; send less of the event", n, event.BuiltMost)
+	if n := req.Size(); n > event.MaxRequestBytes {
+		return nil, invalid("the request has %d bytes, and the gateway sends %d at most; send less of the event", n, event.MaxRequestBytes)
 	}
 	if !isToken(req.Method) {
 		return nil, invalid("the method is no word of HTTP")

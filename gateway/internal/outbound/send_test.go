@@ -86,7 +86,7 @@ func TestFilledURL(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if u, err = u.For(ev); err != nil {
+			if u, err = u.Fill(ev); err != nil {
 				t.Fatal(err)
 			}
 			return u

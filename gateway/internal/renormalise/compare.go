@@ -44,7 +44,7 @@ func same(o *decide.Owed, record *state.Record, before *state.Delivery, next *ev
 	if was == nil {
 		return false, ""
 	}
-	is, err := next.Numbered(was.Revision)
+	is, err := next.WithRevision(was.Revision)
 	if err != nil {
 		return false, ""
 	}
@@ -100,7 +100,7 @@ func tell(build connectors.Connector, ev *event.Event) (t told) {
 			t = told{err: "building its request panics"}
 		}
 	}()
-	ev = ev.Within(nil)
+	ev = ev.WithBudget(nil)
 	req, err := build.Build(ev)
 	if skipped, ok := errors.AsType[*connectors.Skipped](err); ok {
 		return told{skipped: skipped.Reason}
@@ -109,10 +109,10 @@ func tell(build connectors.Connector, ev *event.Event) (t told) {
 		return told{err: err.Error()}
 	}
 	t.request = req
-	if chained, ok := build.(connectors.Chained); ok && chained.Requests() > 1 {
-		follower, ok := build.(connectors.Follower)
+	if chained, ok := build.(connectors.Chained); ok && chained.MaxRequests() > 1 {
+		follower, ok := build.(connectors.ChainComparer)
 		if t.unsure = !ok; ok {
-			if t.rest, err = follower.Rest(ev); err != nil {
+			if t.rest, err = follower.LaterContent(ev); err != nil {
 				t.err = err.Error()
 			}
 		}

@@ -288,7 +288,7 @@ func (p *Profile) Uncut() (answers, leads bool) {
 func (p *Profile) slot(path *Path) { slotIn(&p.paths, path) }
 
 func slotIn(paths *jsonpath.Paths, path *Path) {
-	if path.IsZero() || path.fixed.Exists() || !jsonpath.Plain(path.text) {
+	if path.IsZero() || path.fixed.Exists() || !jsonpath.IsPlain(path.text) {
 		return
 	}
 	if n, err := paths.Add(path.text); err == nil {
@@ -356,7 +356,7 @@ func leadParts(each map[string]Paths) []leadPart {
 // where it begins to compute.
 func placeInBody(path Path) string {
 	text := path.text
-	for text != "" && !jsonpath.Plain(strings.ReplaceAll(text, ".#.", ".x.")) {
+	for text != "" && !jsonpath.IsPlain(strings.ReplaceAll(text, ".#.", ".x.")) {
 		i := strings.LastIndexAny(text, ".|")
 		if i < 0 {
 			return ""

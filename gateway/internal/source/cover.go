@@ -57,7 +57,7 @@ func (c *cover) proves(p part) bool {
 	case fromHeader:
 		return c.header(p.name)
 	case fromBody:
-		first := jsonpath.First(p.path.text)
+		first := jsonpath.FirstKey(p.path.text)
 		return !c.partial() || p.path.fixed.Exists() || first == "" || slices.Contains(c.fields, first)
 	}
 	return true

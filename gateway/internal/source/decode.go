@@ -110,7 +110,7 @@ func (p *Profile) typeOf(body []byte) Decoder {
 }
 
 func beginsAsJSON(body []byte) bool {
-	kind := jsonpath.Begin(body).Kind()
+	kind := jsonpath.ParseLazy(body).Kind()
 	return kind == jsonpath.Object || kind == jsonpath.Array
 }
 
@@ -227,7 +227,7 @@ func (s *Source) readForm(req *Request) ([]formField, error) {
 
 func readEncoded(body []byte) ([]formField, error) {
 	var fields []formField
-	for rest, more := string(bytes.TrimSpace(jsonpath.Unmarked(body))), true; more; {
+	for rest, more := string(bytes.TrimSpace(jsonpath.TrimBOM(body))), true; more; {
 		var pair string
 		pair, rest, more = strings.Cut(rest, "&")
 		if pair == "" {
@@ -302,7 +302,7 @@ func Boundary(contentType string, body []byte) string {
 
 // boundaryIn is the boundary that a multipart form begins with; empty where it does not.
 func boundaryIn(body []byte) string {
-	first, _, _ := bytes.Cut(jsonpath.Unmarked(body), []byte("\n"))
+	first, _, _ := bytes.Cut(jsonpath.TrimBOM(body), []byte("\n"))
 	first = bytes.TrimRight(first, "\r")
 	if len(first) > 2 && len(first) <= 72 && bytes.HasPrefix(first, []byte("--")) {
 		return string(first[2:])

@@ -116,7 +116,7 @@ func schema(t testing.TB) *jsonschema.Schema {
 // conforms checks both forms of an envelope against the published schema, and that nothing in it is empty.
 func conforms(t testing.TB, s *jsonschema.Schema, ev *event.Event) {
 	t.Helper()
-	for _, text := range [][]byte{ev.Envelope(), ev.WithRaw()} {
+	for _, text := range [][]byte{ev.Envelope(), ev.EnvelopeWithRaw()} {
 		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 		if err != nil {
 			t.Fatalf("envelope is not JSON: %v\n%s", err, text)

@@ -33,7 +33,7 @@ func (r *run) key(head *event.Header, raw event.Raw) string {
 				break
 			}
 			if text = strings.TrimSpace(r.req.header(part.name)); !utf8.ValidString(text) && r.fault == nil {
-				r.fault = event.NotText("header:" + shown(part.name))
+				r.fault = event.NotTextError("header:" + shown(part.name))
 			}
 		}
 		b.WriteString(text)
@@ -69,7 +69,7 @@ func (r *run) digest(raw event.Raw) string {
 		text = r.req.Body
 	}
 	var b bytes.Buffer
-	if compact && json.Compact(&b, jsonpath.Unmarked(text)) == nil {
+	if compact && json.Compact(&b, jsonpath.TrimBOM(text)) == nil {
 		text = b.Bytes()
 	}
 	return hash(text)
@@ -98,7 +98,7 @@ func (r *run) known(value jsonpath.Result, place string) string {
 // that differ would be one.
 func (r *run) wantText(value jsonpath.Result, place string) {
 	if r.fault == nil && (!value.IsText() || r.in.mangled && strings.Contains(plain(value), replacement)) {
-		r.fault = event.NotText(shown(place))
+		r.fault = event.NotTextError(shown(place))
 	}
 }
 

@@ -315,7 +315,7 @@ func (p persons) batch(t testing.TB, r *rand.Rand) {
 	}
 	for i, ev := range events {
 		stranger := marks[1-owners[i]]
-		if strings.Contains(string(ev.WithRaw()), stranger) || bytes.Contains(ev.Raw.Body, []byte(stranger)) {
+		if strings.Contains(string(ev.EnvelopeWithRaw()), stranger) || bytes.Contains(ev.Raw.Body, []byte(stranger)) {
 			t.Fatalf("%s: event %d of %s holds %s", p.platform, i, &whole, stranger)
 		}
 	}

@@ -109,7 +109,7 @@ func (s *Source) bare(req *Request, received time.Time) ([]*event.Event, error) 
 	d := &event.Data{Warnings: []string{"the body is not what the profile decodes"}}
 	head := s.head(req, received)
 	raw := s.raw(req)
-	head.Type, head.DedupeKey = event.TypeTest, event.TestKey(raw.SHA256, received)
+	head.Type, head.DedupeKey = event.TypeTest, event.TestDedupeKey(raw.SHA256, received)
 	ev, err := event.New(head, d, raw)
 	if err != nil {
 		return nil, err
@@ -266,7 +266,7 @@ func (r *run) finish(head event.Header, raw event.Raw) (*event.Event, error) {
 		return nil, r.fault
 	}
 	if head.Type == event.TypeTest {
-		head.DedupeKey = event.TestKey(head.DedupeKey, head.Received)
+		head.DedupeKey = event.TestDedupeKey(head.DedupeKey, head.Received)
 	}
 	r.data.Warnings = r.warn
 	return event.New(head, &r.data, raw)

@@ -333,7 +333,7 @@ func TestBytesStay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, _ = events[0].Data(), events[0].WithRaw(), events[0].Envelope()
+	_, _, _ = events[0].Data(), events[0].EnvelopeWithRaw(), events[0].Envelope()
 	if &events[0].Raw.Body[0] != &body[0] || string(body) != before {
 		t.Error("the bytes were copied or changed")
 	}

@@ -153,7 +153,7 @@ func plain(r jsonpath.Result) string {
 func shared(r jsonpath.Result) string {
 	switch r.Kind() {
 	case jsonpath.String, jsonpath.Number, jsonpath.Bool:
-		text := r.Shared()
+		text := r.SharedText()
 		if text != "" && text[0] > ' ' && text[0] <= '~' && text[len(text)-1] > ' ' && text[len(text)-1] <= '~' {
 			return text // as most: asking is cheaper than trimming
 		}

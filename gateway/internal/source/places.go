@@ -28,7 +28,7 @@ func (s *Source) Places() Places {
 			p.Query[scheme.Query] = true
 		case scheme.Field != "":
 			p.Fields[scheme.Field] = true
-		case jsonpath.Plain(scheme.Path):
+		case jsonpath.IsPlain(scheme.Path):
 			p.Members[scheme.Path[strings.LastIndexByte(scheme.Path, '.')+1:]] = true
 		}
 	}

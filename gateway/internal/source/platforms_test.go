@@ -288,7 +288,7 @@ func prove(t testing.TB, s *Source, sample Sample) *event.Event {
 		t.Fatalf("%d events, %v", len(events), err)
 	}
 	for _, secret := range append(slices.Clone(s.Secrets), s.PathToken) {
-		if text := secret.Expose(); text != "" && (strings.Contains(string(events[0].WithRaw()), text) || strings.Contains(string(events[0].Raw.Body), text)) {
+		if text := secret.Expose(); text != "" && (strings.Contains(string(events[0].EnvelopeWithRaw()), text) || strings.Contains(string(events[0].Raw.Body), text)) {
 			t.Error("the event holds the secret")
 		}
 	}

@@ -252,7 +252,7 @@ type CanonicalType string
 
 // UnmarshalText takes a canonical type.
 func (t *CanonicalType) UnmarshalText(b []byte) error {
-	if !event.Canonical(string(b)) || strings.HasPrefix(string(b), event.GatewayPrefix) {
+	if !event.IsCanonical(string(b)) || strings.HasPrefix(string(b), event.GatewayPrefix) {
 		return fmt.Errorf("`%s` is no canonical type; %s", b, document.DidYouMean(string(b), event.Types))
 	}
 	*t = CanonicalType(b)

@@ -177,7 +177,7 @@ func TestAddressIsNotKept(t *testing.T) {
 	if string(req.Body) != body {
 		t.Error("the request's own bytes were changed")
 	}
-	if strings.Contains(string(events[0].WithRaw()), pathToken) {
+	if strings.Contains(string(events[0].EnvelopeWithRaw()), pathToken) {
 		t.Error("the event shows the token")
 	}
 }

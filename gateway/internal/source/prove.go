@@ -96,7 +96,7 @@ func (s *Source) putProof(scheme signature.Scheme, sample Sample, fields []conne
 	case scheme.Header != "":
 		secret := scheme.Kind == KindToken
 		return sample.Body, append(fields, connectors.Field{Name: scheme.Header, Value: value, Secret: secret}), nil
-	case scheme.Path != "" && jsonpath.Plain(scheme.Path) && !strings.Contains(scheme.Path, "."):
+	case scheme.Path != "" && jsonpath.IsPlain(scheme.Path) && !strings.Contains(scheme.Path, "."):
 		body, err := withMember(sample.Body, scheme.Path, value)
 		return body, fields, err
 	case scheme.Field != "" && s.Profile.DecoderOf(sample.Body) == DecodeForm:

@@ -65,7 +65,7 @@ const masked = "redacted"
 // withoutMember cuts a token out of JSON, also where it stands twice. A path that computes cannot be cut, so what
 // it leads to is cut as text wherever it stands.
 func withoutMember(body []byte, path string) []byte {
-	if jsonpath.Plain(path) {
+	if jsonpath.IsPlain(path) {
 		if cut, err := jsonpath.Cut(body, []string{path}); err == nil {
 			return cut
 		}

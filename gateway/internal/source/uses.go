@@ -136,13 +136,13 @@ func (u unprovedUse) words(c cover) (message, remedy string) {
 	}
 	remedy = "read what is signed, or sign it too"
 	if u.use.typ {
-		remedy = fmt.Sprintf("read what is signed, or write hints: [%s]: a hint may say the type, and nothing else", jsonpath.First(name))
+		remedy = fmt.Sprintf("read what is signed, or write hints: [%s]: a hint may say the type, and nothing else", jsonpath.FirstKey(name))
 	}
 	return fmt.Sprintf("%s reads `%s`, which the signature does not cover: it covers %s, and anybody may change the rest", u.use.what, name, c.words()), remedy
 }
 
 // hint says whether a path reads a field that the profile takes as a hint.
-func (p *Profile) hint(path Path) bool { return slices.Contains(p.Hints, jsonpath.First(path.text)) }
+func (p *Profile) hint(path Path) bool { return slices.Contains(p.Hints, jsonpath.FirstKey(path.text)) }
 
 // checkProof finds what of a profile reads what its own proof does not cover.
 func (p *Profile) checkProof(node *document.Node) document.Faults {

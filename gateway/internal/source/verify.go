@@ -339,7 +339,7 @@ func (f *facts) twice(p *proof) string {
 		return words("form field", scheme.Field)
 	case scheme.Query != "" && f.req.queryTwice(scheme.Query):
 		return words("query parameter", scheme.Query)
-	case scheme.Path != "" && f.isJSON() && jsonpath.Twice(f.req.Body, scheme.Path):
+	case scheme.Path != "" && f.isJSON() && jsonpath.HasDuplicateKey(f.req.Body, scheme.Path):
 		return words("place", scheme.Path) + " of the body"
 	}
 	for _, name := range parts.Headers {

@@ -68,7 +68,7 @@ type Intake interface {
 	// Append makes events durable and reports one result per event. Events carry their tenant. Events of one response
 	// keep the order of the call; engines of one shard keep it for all, those of several keep the events of one dedupe key
 	// together before those of one response. Concurrent calls share writes. Two of one id,
-	// also within one call, are duplicates of the first; so is one of which a better id is known (event.Header.Better).
+	// also within one call, are duplicates of the first; so is one of which a better id is known (event.Header.StrongerIDs).
 	// An error means that the call is not accepted, though an engine of several shards may keep some of its events:
 	// given again, those are duplicates of themselves, and nothing is kept twice.
 	Append(ctx context.Context, events []*event.Event) ([]Appended, error)

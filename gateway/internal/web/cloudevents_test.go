@@ -69,7 +69,7 @@ func TestCloudEventsSDK(t *testing.T) {
 		data := got.Data()
 		if got.OrigID != id || got.Type != "response.completed" || !got.Time.Equal(ev.Time()) || got.Verified != "token" ||
 			*data.Response.Score.NPS != 3 || data.Survey.Title != "Müşteri" || data.Respondent.Email != "jo@example.com" {
-			t.Errorf("%s: %s", name, got.WithRaw())
+			t.Errorf("%s: %s", name, got.EnvelopeWithRaw())
 		}
 		// Sent again in the other mode it is the same event.
 		other := binding.WithForceStructured(t.Context())

@@ -134,7 +134,7 @@ func TestTestDeliveries(t *testing.T) {
 	}
 	who := record.Event.Data().Respondent
 	if record.Event.Type != event.TypeTest || who.Email != "jo@example.com" || who.Consent == nil || !*who.Consent || !strings.Contains(string(record.Event.Raw.Body), "nobody answered a survey") {
-		t.Errorf("the event is %s", record.Event.WithRaw())
+		t.Errorf("the event is %s", record.Event.EnvelopeWithRaw())
 	}
 	// It can be delivered once more, as every other.
 	if again := r.ask(t, ask{method: "POST", path: "/v1/deliveries/" + d.ID + "/replay", token: everyToken}); again.status != 200 {

@@ -72,7 +72,7 @@ func (a *appending) prepare(s *store, events []*event.Event) error {
 		a.buf = append(a.buf, tabID)
 		a.buf = appendID(appendText(a.buf, ev.Tenant), ev.ID)
 		it.id = [2]int{from, len(a.buf)}
-		for _, id := range ev.Better() {
+		for _, id := range ev.StrongerIDs() {
 			from = len(a.buf)
 			a.buf = append(a.buf, tabID)
 			a.buf = appendID(appendText(a.buf, ev.Tenant), id)
@@ -95,7 +95,7 @@ func (a *appending) stage(t *tx) error {
 		it := &a.items[i]
 		id := a.buf[it.id[0]:it.id[1]]
 		if better, pos := a.betterKnown(t, it); better >= 0 {
-			a.results[i] = state.Appended{Duplicate: true, Position: pos, OriginalID: a.events[i].Better()[better]}
+			a.results[i] = state.Appended{Duplicate: true, Position: pos, OriginalID: a.events[i].StrongerIDs()[better]}
 			continue
 		}
 		if pos, ok := t.known(id); ok {

@@ -98,7 +98,7 @@ func (s *store) Append(ctx context.Context, events []*event.Event) ([]state.Appe
 // add writes the script's arguments for an event.
 func (a *appending) add(s *store, ev *event.Event) {
 	terms := s.terms(ev)
-	better := ev.Better()
+	better := ev.StrongerIDs()
 	a.args = slices.Grow(a.args, 15+len(terms)+2*len(better))
 	a.args = append(a.args, slotOf(ev.ID), fieldOf(ev.Tenant, ev.ID), escape(ev.Tenant),
 		ev.ID, ev.Tenant, ev.Type, ev.Source, ev.SurveyID, ev.ResponseID, ev.Time.UnixMilli(), ev.Received.UnixMilli(),

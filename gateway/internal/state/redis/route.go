@@ -54,7 +54,7 @@ func (s *store) follow(ctx context.Context, events []*event.Event, where []int) 
 	now := s.clock.Now()
 	of := make([]int, len(events)) // the shard that each one's id leads to; -1 is not asked
 	for i, ev := range events {
-		id := ev.Strongest()
+		id := ev.StrongestID()
 		n := shardOf(ev.Tenant, id, len(s.shards))
 		if until := s.shards[n].routesRest.Load(); until != nil && now.Before(*until) {
 			of[i] = -1
@@ -163,7 +163,7 @@ func readRoute(entry string) (r oldRoute, ok bool) {
 	} else if r.tenant = field[n:]; r.tenant != "" {
 		r.tenant = r.tenant[1:]
 	}
-	r.slot, r.ids = slotOf(id), event.Family(id)
+	r.slot, r.ids = slotOf(id), event.IDsByProof(id)
 	return r, true
 }
 

@@ -22,7 +22,7 @@ func (a *API) events(c *call) error {
 		Type: query(c.Ctx, "type"), Source: query(c.Ctx, "source"), Survey: query(c.Ctx, "survey"),
 		Response: query(c.Ctx, "response"), Respondent: query(c.Ctx, "respondent"), Cursor: query(c.Ctx, "cursor"),
 	}
-	if q.Type != "" && !event.Canonical(q.Type) {
+	if q.Type != "" && !event.IsCanonical(q.Type) {
 		msg := "`" + q.Type + "` is not a canonical type"
 		if near := event.Nearest(q.Type, event.Types); near != "" {
 			msg += "; did you mean `" + near + "`?"

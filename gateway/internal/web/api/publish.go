@@ -159,7 +159,7 @@ func repeatedAttribute(header *fasthttp.RequestHeader) (repeated string) {
 }
 
 func isArray(body []byte) bool {
-	body = bytes.TrimLeft(jsonpath.Unmarked(body), " \t\r\n")
+	body = bytes.TrimLeft(jsonpath.TrimBOM(body), " \t\r\n")
 	return len(body) > 0 && body[0] == '['
 }
 

@@ -103,7 +103,7 @@ type ruleOutcome struct {
 
 func viewRecord(r *state.Record, today *decide.Plan) recordView {
 	v := recordView{
-		eventView: viewEvent(r), Event: r.Event.WithRaw(), Position: r.Position, Claims: r.Claims,
+		eventView: viewEvent(r), Event: r.Event.EnvelopeWithRaw(), Position: r.Position, Claims: r.Claims,
 		Deliveries: []deliveryView{},
 	}
 	for i := range r.Former {
