@@ -20,7 +20,7 @@ import (
 
 func (g *globals) deliveries() *cobra.Command {
 	cmd := &cobra.Command{Use: "deliveries", Short: "Look at deliveries, and try them again"}
-	var state, destination, rule, event, cursor string
+	var state, destination, rule, event, since, cursor string
 	var limit int
 	var failed bool
 	list := &cobra.Command{
@@ -29,7 +29,7 @@ func (g *globals) deliveries() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			q := url.Values{}
-			for name, v := range map[string]string{"state": state, "destination": destination, "rule": rule, "event": event, "cursor": cursor} {
+			for name, v := range map[string]string{"state": state, "destination": destination, "rule": rule, "event": event, "since": since, "cursor": cursor} {
 				if v != "" {
 					q.Set(name, v)
 				}
@@ -46,6 +46,7 @@ func (g *globals) deliveries() *cobra.Command {
 	f.StringVar(&destination, "destination", "", "to this connection or webhook")
 	f.StringVar(&rule, "rule", "", "of this rule or webhook")
 	f.StringVar(&event, "event", "", "of this event")
+	f.StringVar(&since, "since", "", "changed since then: a time, or how long ago")
 	f.BoolVar(&failed, "failed", false, "with at least one failed attempt")
 	f.IntVar(&limit, "limit", 50, "how many, up to 200")
 	f.StringVar(&cursor, "cursor", "", "go on where a list ended")

@@ -57,10 +57,13 @@ running configuration stays.`,
 				},
 				Token: g.madeAnew,
 			})
-			if err != nil {
-				return &exit{exitFailed, err}
+			switch {
+			case err == nil:
+				return nil
+			case config.IsLoadError(err):
+				return &exit{exitUsage, err}
 			}
-			return nil
+			return &exit{exitFailed, err}
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", environ("SURVEYGATE_LISTEN"), "host:port (default "+config.DefaultListen+")")

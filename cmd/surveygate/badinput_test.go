@@ -208,3 +208,25 @@ func TestCheckJSON(t *testing.T) {
 		t.Errorf("exit %d: %+v", code, found)
 	}
 }
+
+// `run` exits like `check` when the configuration is faulty, missing or unreadable.
+func TestRunRefusesAFaultyConfiguration(t *testing.T) {
+	t.Parallel()
+	for name, lay := range map[string]func(path string) error{
+		"faulty":     func(path string) error { return os.WriteFile(path, []byte("rules: [{nmae: r}]\n"), 0o600) },
+		"missing":    func(string) error { return nil },
+		"empty":      func(path string) error { return os.Mkdir(path, 0o700) },
+		"unreadable": func(path string) error { return os.Symlink(path, path) },
+	} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "surveygate.yaml")
+		if err := lay(path); err != nil {
+			t.Fatal(err)
+		}
+		for _, command := range []string{"run", "check"} {
+			if out, errs, code := invoke(t, dir, nil, command, "--config", path); code != 2 || errs == "" {
+				t.Errorf("%s of a configuration that is %s: exit %d\n%s%s", command, name, code, out, errs)
+			}
+		}
+	}
+}

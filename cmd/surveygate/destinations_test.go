@@ -44,6 +44,12 @@ webhooks:
 				return len(page.Data) == 1
 			})
 			id := page.Data[0].ID
+			for since, want := range map[string]int{"1h": 1, "2100-01-01T00:00:00Z": 0} {
+				p.ask(&page, "deliveries", "list", "--since", since)
+				if len(page.Data) != want {
+					t.Errorf("--since %s lists %d deliveries, not %d", since, len(page.Data), want)
+				}
+			}
 
 			paused, code := p.say("destinations", "pause", "crm", "--reason", "moving")
 			if code != 0 || !strings.Contains(paused, "crm  webhook  paused\n  held: crm is paused since 2") || !strings.Contains(paused, ": moving\n") ||

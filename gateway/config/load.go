@@ -19,8 +19,16 @@ import (
 // DefaultPath is the configuration where no other is named.
 const DefaultPath = "surveygate.yaml"
 
-// ErrNone says that there is no configuration at all.
+// ErrNone reports that there is no configuration.
 var ErrNone = errors.New("no configuration")
+
+var errRead = errors.New("read configuration")
+
+// IsLoadError reports whether an error comes from Load: the configuration has faults, is missing or cannot be read.
+func IsLoadError(err error) bool {
+	_, faults := errors.AsType[document.Faults](err)
+	return faults || errors.Is(err, ErrNone) || errors.Is(err, errRead)
+}
 
 // Options say what to load.
 type Options struct {
@@ -81,7 +89,7 @@ func read(from *files.Reader, path string) ([]input, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%w: %s is not there; `surveygate demo` shows one working and writes it down", ErrNone, path)
 	case err != nil:
-		return nil, fmt.Errorf("read configuration: %w", err)
+		return nil, fmt.Errorf("%w: %w", errRead, err)
 	case isFolder && len(inFolder) == 0:
 		return nil, fmt.Errorf("%w: the folder %s holds no .yaml file", ErrNone, path)
 	}
@@ -96,7 +104,7 @@ func read(from *files.Reader, path string) ([]input, error) {
 	for _, name := range names {
 		text, err := from.ReadFile(name)
 		if err != nil {
-			return nil, fmt.Errorf("read configuration: %w", err)
+			return nil, fmt.Errorf("%w: %w", errRead, err)
 		}
 		inputs = append(inputs, input{name, filepath.Base(name), text})
 	}

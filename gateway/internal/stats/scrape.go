@@ -49,7 +49,7 @@ var (
 	storedEvents  = desc("surveygate_stored_events", "Events kept.")
 	storedBytes   = desc("surveygate_stored_bytes", "Bytes that the store takes.")
 	dedupeWindow  = desc("surveygate_dedupe_window_seconds", "How far back duplicates are recognised.")
-	held          = desc("surveygate_held", "Destinations on hold, by why.", "kind")
+	onHold        = desc("surveygate_destinations_on_hold", "Destinations on hold, by why.", "kind")
 	generation    = desc("surveygate_config_generation", "The running configuration's hash.", "generation")
 	reloadOK      = desc("surveygate_config_last_reload_successful", "Whether the configuration was taken when it was last read; 0 also while one waits because it takes away much.")
 	reloadAt      = desc("surveygate_config_last_reload_success_timestamp_seconds", "When a configuration was last taken, in Unix time.")
@@ -61,7 +61,7 @@ var (
 // Describe tells of all that Collect may send.
 func (l *look) Describe(c chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		storeUp, waiting, oldestWaiting, oldestPending, storedEvents, storedBytes, dedupeWindow, held, generation, reloadOK, reloadAt, reloadWaits, buildInfo, lostMinutes,
+		storeUp, waiting, oldestWaiting, oldestPending, storedEvents, storedBytes, dedupeWindow, onHold, generation, reloadOK, reloadAt, reloadWaits, buildInfo, lostMinutes,
 		destinationWaiting, destinationOldest, destinationHeld,
 	} {
 		c <- d
@@ -114,7 +114,7 @@ func (l *look) Collect(c chan<- prometheus.Metric) {
 		}
 	}
 	for _, kind := range []state.HoldKind{state.HoldCircuit, state.HoldGone, state.HoldPaused, state.HoldRate, state.HoldRevoked} {
-		gauge(held, float64(count[kind]), string(kind))
+		gauge(onHold, float64(count[kind]), string(kind))
 	}
 	l.collectDestinations(ctx, c, holds, now)
 }

@@ -104,9 +104,9 @@ func TestScrape(t *testing.T) {
 		`surveygate_waiting{state="dead"} 1`,
 		`surveygate_oldest_waiting_seconds 90`,
 		`surveygate_oldest_pending_seconds 2`,
-		`surveygate_held{kind="paused"} 1`,
-		`surveygate_held{kind="circuit"} 1`,
-		`surveygate_held{kind="revoked"} 0`,
+		`surveygate_destinations_on_hold{kind="paused"} 1`,
+		`surveygate_destinations_on_hold{kind="circuit"} 1`,
+		`surveygate_destinations_on_hold{kind="revoked"} 0`,
 		`surveygate_destination_waiting{destination="acme/crm"} 4`,
 		`surveygate_destination_waiting{destination="hook"} 0`,
 		`surveygate_destination_oldest_waiting_seconds{destination="acme/crm"} 60`,
@@ -179,7 +179,7 @@ func TestBacklogWhileTheStoreIsAway(t *testing.T) {
 	for _, line := range []string{
 		"surveygate_store_up 0", `surveygate_waiting{state="pending"} 3`, `surveygate_waiting{state="waiting"} 5`,
 		"surveygate_oldest_waiting_seconds 120", "surveygate_stored_events 9",
-		`surveygate_destination_waiting{destination="acme/crm"} 4`, `surveygate_held{kind="paused"} 1`,
+		`surveygate_destination_waiting{destination="acme/crm"} 4`, `surveygate_destinations_on_hold{kind="paused"} 1`,
 	} {
 		if !strings.Contains(string(text), line+"\n") {
 			t.Errorf("the scrape lacks %s\n%s", line, text)
