@@ -5,7 +5,7 @@ import (
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/internal/document"
-	"github.com/surveygate/surveygate/gateway/internal/state/redis"
+	"github.com/surveygate/surveygate/gateway/internal/redis"
 )
 
 // DefaultPrefix begins every key in Redis where nothing is said.
@@ -61,7 +61,7 @@ func (l *loader) overrideRedis(env func(name string) string) {
 
 // addressFault is what is wrong with a URL. It may hold a password, so nothing of it is repeated.
 func (l *loader) addressFault(url connectors.Secret) (message, remedy string) {
-	err := redis.CheckURL(url.Expose(), l.read)
+	err := redis.Check(url.Expose(), l.read)
 	if err == nil {
 		return "", ""
 	}

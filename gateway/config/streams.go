@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"github.com/surveygate/surveygate/gateway/internal/document"
+	"github.com/surveygate/surveygate/gateway/internal/redis"
 	"github.com/surveygate/surveygate/gateway/internal/source"
-	"github.com/surveygate/surveygate/gateway/internal/state/redis"
 	"github.com/surveygate/surveygate/gateway/signature"
 )
 
@@ -41,7 +41,7 @@ func (l *loader) stream(e document.Entry[sourceSettings]) *Stream {
 		}
 	}
 	if url != nil && !url.Unset && !l.told(url) {
-		if err := redis.CheckURL(s.URL.Expose(), l.read); err != nil {
+		if err := redis.Check(s.URL.Expose(), l.read); err != nil {
 			l.fault(url.Fault(err.Error(), "write redis://host:6379/0, or rediss:// with TLS"))
 		}
 	}

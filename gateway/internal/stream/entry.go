@@ -10,7 +10,6 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/source"
-	"github.com/surveygate/surveygate/gateway/internal/state/redis"
 	"github.com/surveygate/surveygate/rules/event"
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
@@ -31,10 +30,10 @@ const maxReads = 5
 
 // read makes events of an entry through its source, or says why there are none: then trying again changes nothing until
 // the source is changed.
-func read(s *config.Source, e redis.Entry, now time.Time) (events []*event.Event, err error) {
-	if e.Read > maxReads {
+func read(s *config.Source, e entry, now time.Time) (events []*event.Event, err error) {
+	if e.Reads > maxReads {
 		return nil, fmt.Errorf("given out %d times and never acknowledged: each time its reader stopped before it was done, "+
-			"or lost the connection to Redis; replay it if nothing is wrong with it", e.Read-1)
+			"or lost the connection to Redis; replay it if nothing is wrong with it", e.Reads-1)
 	}
 	defer func() {
 		if r := recover(); r != nil {
@@ -97,7 +96,7 @@ func ownEvent(s *config.Source, text string, now time.Time) ([]*event.Event, err
 }
 
 // platformBody reads a platform's own body. Where its headers came along and the source has secrets, they must prove it.
-func platformBody(s *config.Source, e redis.Entry, body []byte, now time.Time) ([]*event.Event, error) {
+func platformBody(s *config.Source, e entry, body []byte, now time.Time) ([]*event.Event, error) {
 	headers, err := headersOf(e.Fields)
 	if err != nil {
 		return nil, err

@@ -16,7 +16,6 @@ import (
 
 	_ "github.com/surveygate/surveygate/connectors/all"
 	"github.com/surveygate/surveygate/gateway/config"
-	"github.com/surveygate/surveygate/gateway/internal/state/redis"
 	"github.com/surveygate/surveygate/rules/event"
 )
 
@@ -98,7 +97,7 @@ func TestRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := one(t, c.source)
-			events, err := read(s, redis.Entry{ID: "1-0", Fields: c.fields, Read: 1}, noon)
+			events, err := read(s, entry{ID: "1-0", Fields: c.fields, Reads: 1}, noon)
 			if err != nil {
 				if !strings.Contains(err.Error(), c.want) {
 					t.Errorf("refused: %v; want %q", err, c.want)
@@ -128,7 +127,7 @@ func TestSignatureIsJudgedByTheEntrysTime(t *testing.T) {
 		fmt.Sprintf("%d-0", noon.Add(time.Hour).UnixMilli()): false,
 		"1-1": false, // an id of the sender's own says nothing of time: it is judged by now
 	} {
-		events, err := read(s, redis.Entry{ID: id, Fields: fields, Read: 1}, late)
+		events, err := read(s, entry{ID: id, Fields: fields, Reads: 1}, late)
 		if (err == nil) != ok {
 			t.Errorf("entry %s: %v", id, err)
 		}
@@ -142,7 +141,7 @@ func TestPoisonIsNotReadASixthTime(t *testing.T) {
 	t.Parallel()
 	s := one(t, "tenant: acme")
 	for read5, ok := range map[int64]bool{5: true, 6: false} {
-		_, err := read(s, redis.Entry{ID: "1-0", Fields: map[string]string{"event": `{"type":"test"}`}, Read: read5}, noon)
+		_, err := read(s, entry{ID: "1-0", Fields: map[string]string{"event": `{"type":"test"}`}, Reads: read5}, noon)
 		if (err == nil) != ok {
 			t.Errorf("read %d times: %v", read5, err)
 		}
@@ -153,7 +152,7 @@ func TestPoisonIsNotReadASixthTime(t *testing.T) {
 // Redis does not say.
 func TestEntryThatNobodyAnsweredFor(t *testing.T) {
 	t.Parallel()
-	_, err := read(one(t, "tenant: acme"), redis.Entry{ID: "1-0", Fields: map[string]string{"event": `{"type":"test"}`}, Read: maxReads + 1}, noon)
+	_, err := read(one(t, "tenant: acme"), entry{ID: "1-0", Fields: map[string]string{"event": `{"type":"test"}`}, Reads: maxReads + 1}, noon)
 	want := "given out 5 times and never acknowledged: each time its reader stopped before it was done, or lost the connection to Redis; replay it if nothing is wrong with it"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
@@ -164,7 +163,7 @@ func TestLetter(t *testing.T) {
 	t.Parallel()
 	s := one(t, "tenant: acme")
 	why := errors.New("not JSON")
-	letter := func(e redis.Entry) *event.Event {
+	letter := func(e entry) *event.Event {
 		t.Helper()
 		ev, err := letterOf(s, e, why, noon)
 		if err != nil {
@@ -172,7 +171,7 @@ func TestLetter(t *testing.T) {
 		}
 		return ev
 	}
-	bad := redis.Entry{ID: "5-1", Fields: map[string]string{"event": `{"type":`, "trace": "x"}}
+	bad := entry{ID: "5-1", Fields: map[string]string{"event": `{"type":`, "trace": "x"}}
 	first := letter(bad)
 	if got := first.Tenant + " " + first.Source + " " + first.Type + " " + first.OrigType + " " + first.OrigID; got != "acme app gateway.entry survey-events 5-1" {
 		t.Errorf("letter %s", got)
@@ -183,7 +182,7 @@ func TestLetter(t *testing.T) {
 	if letter(bad).ID != first.ID {
 		t.Error("the same entry is another letter the second time")
 	}
-	for _, other := range []redis.Entry{
+	for _, other := range []entry{
 		{ID: "5-2", Fields: bad.Fields},
 		{ID: "5-1", Fields: map[string]string{"event": `{"type":`, "trace": "y"}}, // of a stream that began again
 	} {
@@ -191,8 +190,8 @@ func TestLetter(t *testing.T) {
 			t.Errorf("entry %v is the same letter", other)
 		}
 	}
-	binary := redis.Entry{ID: "6-1", Fields: map[string]string{"event": "\xff\x00", "n\xfe": "v"}}
-	for _, e := range []redis.Entry{bad, binary} {
+	binary := entry{ID: "6-1", Fields: map[string]string{"event": "\xff\x00", "n\xfe": "v"}}
+	for _, e := range []entry{bad, binary} {
 		kept, err := event.Decode(letter(e).Envelope(), letter(e).Raw.Body)
 		if err != nil {
 			t.Fatal(err)
@@ -209,7 +208,7 @@ func TestLetter(t *testing.T) {
 	for i := range 1000 {
 		huge[fmt.Sprint(i)] = "x"
 	}
-	cut := letter(redis.Entry{ID: "7-1", Fields: huge})
+	cut := letter(entry{ID: "7-1", Fields: huge})
 	if cut.Size() > MaxEntry {
 		t.Errorf("a letter of %d bytes", cut.Size())
 	}

@@ -9,7 +9,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/surveygate/surveygate/gateway/config"
-	"github.com/surveygate/surveygate/gateway/internal/state/redis"
 	"github.com/surveygate/surveygate/rules/event"
 )
 
@@ -29,7 +28,7 @@ const maxKept = 4 << 10
 
 // letterOf is the dead letter of an entry: an event of its source that nothing but looking at it and reading it again can
 // be done with. The same entry gives the same letter, so that reading it twice makes one.
-func letterOf(s *config.Source, e redis.Entry, why error, now time.Time) (*event.Event, error) {
+func letterOf(s *config.Source, e entry, why error, now time.Time) (*event.Event, error) {
 	l := letter{Stream: s.Stream.Name, Entry: e.ID, Fields: map[string]string{}}
 	size, sound := 0, true
 	for name, value := range e.Fields {
@@ -77,15 +76,15 @@ func Again(s *config.Source, dead *event.Event, now time.Time) ([]*event.Event, 
 	return read(s, e, now)
 }
 
-func entryOf(dead *event.Event) (redis.Entry, error) {
+func entryOf(dead *event.Event) (entry, error) {
 	var l letter
 	if err := json.Unmarshal(dead.Raw.Body, &l); err != nil {
-		return redis.Entry{}, fmt.Errorf("dead letter of an entry: %w", err)
+		return entry{}, fmt.Errorf("dead letter of an entry: %w", err)
 	}
 	if l.Truncated {
-		return redis.Entry{}, ErrCut
+		return entry{}, ErrCut
 	}
-	e := redis.Entry{ID: l.Entry, Read: 1, Fields: l.Fields}
+	e := entry{ID: l.Entry, Reads: 1, Fields: l.Fields}
 	if l.Encoding != "base64" {
 		return e, nil
 	}
@@ -93,11 +92,11 @@ func entryOf(dead *event.Event) (redis.Entry, error) {
 	for name, value := range l.Fields {
 		n, err := base64.StdEncoding.DecodeString(name)
 		if err != nil {
-			return redis.Entry{}, fmt.Errorf("dead letter of an entry: %w", err)
+			return entry{}, fmt.Errorf("dead letter of an entry: %w", err)
 		}
 		v, err := base64.StdEncoding.DecodeString(value)
 		if err != nil {
-			return redis.Entry{}, fmt.Errorf("dead letter of an entry: %w", err)
+			return entry{}, fmt.Errorf("dead letter of an entry: %w", err)
 		}
 		e.Fields[string(n)] = string(v)
 	}

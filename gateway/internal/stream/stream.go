@@ -21,7 +21,6 @@ import (
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/state"
-	"github.com/surveygate/surveygate/gateway/internal/state/redis"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
 	"github.com/surveygate/surveygate/rules/event"
 )
@@ -165,7 +164,7 @@ func (r *Readers) start(at place, s *config.Source) (*reader, error) {
 		log: r.Log.With("tenant", at.tenant, "source", at.source),
 	}
 	each.source.Store(s)
-	stream, err := redis.OpenStream(redis.StreamOptions{
+	c, err := newConsumer(consumerOptions{
 		URL: at.url, Stream: at.stream, Group: r.group(at.tenant, at.source), Holder: r.Holder, Stale: r.Stale,
 		Clock: r.Clock, Logger: each.log, Report: each.report,
 	})
@@ -176,8 +175,8 @@ func (r *Readers) start(at place, s *config.Source) (*reader, error) {
 	each.cancel = cancel
 	go func() {
 		defer close(each.done)
-		_ = stream.Run(ctx, each.take) // it ends with its context only
-		_ = stream.Close()
+		_ = c.run(ctx, each.take) // it ends with its context only
+		_ = c.close()
 	}()
 	return each, nil
 }
@@ -207,7 +206,7 @@ const (
 )
 
 // take makes entries durable, as events or as dead letters. With an error nothing of them may be acknowledged.
-func (r *reader) take(ctx context.Context, entries []redis.Entry) error {
+func (r *reader) take(ctx context.Context, entries []entry) error {
 	s, started := r.source.Load(), r.Clock.Now()
 	var batch []*event.Event
 	var unread []error

@@ -123,12 +123,17 @@ const nothingPending = "[0 <nil> <nil> <nil>]"
 
 func (r *rig) until(what string, is func() bool) {
 	r.t.Helper()
+	until(r.t, what, is)
+}
+
+func until(t *testing.T, what string, is func() bool) {
+	t.Helper()
 	end := time.After(2 * time.Minute)
 	for !is() {
 		select {
 		case <-time.After(5 * time.Millisecond): // between looks at other processes
 		case <-end:
-			r.t.Fatalf("waited in vain: %s", what)
+			t.Fatalf("waited in vain: %s", what)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/surveygate/surveygate/gateway/internal/redis"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
@@ -89,7 +90,7 @@ func (s *store) admit(ctx context.Context) error {
 		if v, err := strconv.Atoi(major); err != nil || v < 7 {
 			return fmt.Errorf("this Redis is version %s, want 7 or newer (or Valkey)", n["redis_version"])
 		}
-		if s.kind != cluster && n["cluster_enabled"] == "1" { // redis_mode is server_mode in Valkey
+		if s.form != redis.Cluster && n["cluster_enabled"] == "1" { // redis_mode is server_mode in Valkey
 			return errors.New("this Redis is a node of a Cluster: add ?cluster=true to its address")
 		}
 		if p := n["maxmemory_policy"]; p != "noeviction" && p != "" {

@@ -27,12 +27,13 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/redis"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
 // Options say where and how to keep the state. URL is required.
 type Options struct {
-	// URL leads to one Redis, to sentinels or to a Cluster; parse documents its forms. It holds a password: it is in no error.
+	// URL leads to one Redis, to sentinels or to a Cluster; redis.Parse documents its forms. It holds a password: it is in no error.
 	URL string
 	// Prefix begins every key: `surveygate` where nothing is said.
 	Prefix string
@@ -63,7 +64,7 @@ const (
 type store struct {
 	opts    Options
 	client  goredis.UniversalClient
-	kind    kind
+	form    redis.Form
 	clock   clock.Clock
 	manual  bool // scripts are told the time
 	log     *slog.Logger
@@ -138,7 +139,7 @@ func open(opts Options) (*store, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	o, k, err := parseToConnect(opts.URL, opts.Logger)
+	address, err := redis.Parse(opts.URL, opts.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
@@ -150,11 +151,11 @@ func open(opts Options) (*store, error) {
 		opts.Holder = "gateway"
 	}
 	s := &store{
-		opts: opts, kind: k, clock: opts.Clock, manual: opts.Clock != clock.System(), log: opts.Logger,
+		opts: opts, form: address.Form, clock: opts.Clock, manual: opts.Clock != clock.System(), log: opts.Logger,
 		holder: opts.Holder + "-" + hex.EncodeToString(suffix[:]), meta: escape(opts.Prefix) + ":{meta}:",
 		wake: make(chan struct{}, 1), emptied: make(chan struct{}, 1), recent: recentMost,
 	}
-	s.client = newClient(o)
+	s.client = address.Client()
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	ctx, cancel := context.WithTimeout(s.ctx, 15*time.Second)
 	defer cancel()
@@ -166,47 +167,6 @@ func open(opts Options) (*store, error) {
 	s.ending.Go(s.listen)
 	return s, nil
 }
-
-// newClient makes the client of an address. What it would log of its own goes nowhere: what fails is said by who asked.
-func newClient(o *goredis.UniversalOptions) goredis.UniversalClient {
-	quiet.Do(func() { goredis.SetLogger(silence{}) })
-	c := goredis.NewUniversalClient(o)
-	if o.IsClusterMode {
-		c.AddHook(bounded(o.ReadTimeout))
-	}
-	return c
-}
-
-// bounded is how long a call may take on a Cluster, where the client asks a node that does not answer again, and then
-// others: each time for as long as one call may take.
-type bounded time.Duration
-
-// DialHook changes nothing.
-func (bounded) DialHook(next goredis.DialHook) goredis.DialHook { return next }
-
-// ProcessHook bounds one command.
-func (b bounded) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
-	return func(ctx context.Context, cmd goredis.Cmder) error {
-		ctx, cancel := context.WithTimeout(ctx, time.Duration(b))
-		defer cancel()
-		return next(ctx, cmd)
-	}
-}
-
-// ProcessPipelineHook bounds several.
-func (b bounded) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []goredis.Cmder) error {
-		ctx, cancel := context.WithTimeout(ctx, time.Duration(b))
-		defer cancel()
-		return next(ctx, cmds)
-	}
-}
-
-var quiet sync.Once
-
-type silence struct{}
-
-func (silence) Printf(context.Context, string, ...any) {}
 
 // begin looks whether this Redis can keep anything, and finds or makes the layout.
 func (s *store) begin(ctx context.Context) error {
@@ -237,7 +197,7 @@ func (s *store) layout(ctx context.Context) error {
 	shards := s.opts.Shards
 	if shards == 0 {
 		shards = 1
-		if s.kind == cluster {
+		if s.form == redis.Cluster {
 			shards = 4
 		}
 	}

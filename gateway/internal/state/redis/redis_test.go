@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"strconv"
 	"sync"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/leaktest"
+	"github.com/surveygate/surveygate/gateway/internal/redis"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/state/statetest"
 )
@@ -129,11 +131,11 @@ func (h *harness) Crash() {
 
 func (h *harness) raw() *store {
 	h.t.Helper()
-	o, _, err := parse(h.url)
+	address, err := redis.Parse(h.url, slog.New(slog.DiscardHandler))
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return &store{client: newClient(o)}
+	return &store{client: address.Client()}
 }
 
 func (h *harness) Advance(d time.Duration) { h.clock.Advance(d) }

@@ -245,24 +245,6 @@ func TestClocksMayDiffer(t *testing.T) {
 	}
 }
 
-func TestAddresses(t *testing.T) {
-	t.Parallel()
-	for _, bad := range []string{
-		"", "localhost", "http://x", "redis://", "redis://a:1,b:2", "redis://a/x", "redis://a?pool=1", "redis://a?timeout=x",
-		"redis://a?unknown=1", "redis://a?sentinel=m&cluster=true", "redis://a/1?cluster=true", "redis://:secret@a:b",
-		"redis://a?cluster=yes", "redis://:12?secret@a:1/0", "redis://user:1?secret=x@a", "redis://a:0", "redis://a:99999,b:1?cluster=true", "redis://a:1,b:0?sentinel=m",
-	} {
-		if _, _, err := parse(bad); err == nil || strings.Contains(err.Error(), "secret") {
-			t.Errorf("%q: %v", bad, err)
-		}
-	}
-	o, k, err := parse("rediss://u:p@a,b:7?sentinel=main&sentinel_password=q")
-	if err != nil || k != sentinel || o.MasterName != "main" || o.Username != "u" || o.Password != "p" || o.SentinelPassword != "q" || o.TLSConfig == nil {
-		t.Fatalf("%+v, %v", o, err)
-	}
-	same(t, "hosts", o.Addrs, []string{"a:26379", "b:7"})
-}
-
 // A replay of many takes a few round trips, not some for each.
 func TestScheduleManyAtOnce(t *testing.T) {
 	t.Parallel()

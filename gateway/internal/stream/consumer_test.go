@@ -1,4 +1,4 @@
-package redis
+package stream
 
 import (
 	"context"
@@ -11,23 +11,25 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/surveygate/surveygate/gateway/redistest"
 )
 
 // reading runs a reader until the test ends, and hears what it was given.
-func reading(t *testing.T, url string, take func([]Entry) error, change ...func(*StreamOptions)) (stop func()) {
+func reading(t *testing.T, url string, take func([]entry) error, change ...func(*consumerOptions)) (stop func()) {
 	t.Helper()
-	o := StreamOptions{URL: url, Stream: "survey-events"}
+	o := consumerOptions{URL: url, Stream: "survey-events"}
 	for _, c := range change {
 		c(&o)
 	}
-	s, err := OpenStream(o)
+	s, err := newConsumer(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := s.Run(ctx, func(_ context.Context, e []Entry) error { return take(e) }); !errors.Is(err, context.Canceled) {
+		if err := s.run(ctx, func(_ context.Context, e []entry) error { return take(e) }); !errors.Is(err, context.Canceled) {
 			t.Errorf("run: %v", err)
 		}
 	})
@@ -36,7 +38,7 @@ func reading(t *testing.T, url string, take func([]Entry) error, change ...func(
 		once.Do(func() {
 			cancel()
 			wg.Wait()
-			s.Close()
+			s.close()
 		})
 	}
 	t.Cleanup(stop)
@@ -48,7 +50,7 @@ type heard struct {
 	all []string
 }
 
-func (h *heard) add(entries []Entry) {
+func (h *heard) add(entries []entry) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, e := range entries {
@@ -62,20 +64,26 @@ func (h *heard) count() int {
 	return len(h.all)
 }
 
-func pending(srv *server) int64 {
-	return asInt(asList(srv.do("XPENDING", "survey-events", "surveygate"))[0])
+func pending(srv *redistest.Server) int64 {
+	n, _ := srv.Do("XPENDING", "survey-events", "surveygate").([]any)[0].(int64)
+	return n
+}
+
+func consumersOf(srv *redistest.Server) []any {
+	all, _ := srv.Do("XINFO", "CONSUMERS", "survey-events", "surveygate").([]any)
+	return all
 }
 
 func TestStreamIsReadFromItsBeginningAndAcknowledged(t *testing.T) {
 	t.Parallel()
-	srv := start(t)
+	srv := redistest.Start(t)
 	for i := range 300 {
-		srv.do("XADD", "survey-events", "*", "event", fmt.Sprint(i))
+		srv.Do("XADD", "survey-events", "*", "event", fmt.Sprint(i))
 	}
 	var h heard
-	reading(t, srv.url(), func(e []Entry) error { h.add(e); return nil })
+	reading(t, srv.URL(), func(e []entry) error { h.add(e); return nil })
 	until(t, "all were read", func() bool { return h.count() == 300 })
-	srv.do("XADD", "survey-events", "*", "event", "300")
+	srv.Do("XADD", "survey-events", "*", "event", "300")
 	until(t, "the new one was read", func() bool { return h.count() == 301 })
 	until(t, "all are acknowledged", func() bool { return pending(srv) == 0 })
 	for i, e := range h.all {
@@ -87,10 +95,10 @@ func TestStreamIsReadFromItsBeginningAndAcknowledged(t *testing.T) {
 
 func TestStreamIsNotAcknowledgedBeforeItIsAccepted(t *testing.T) {
 	t.Parallel()
-	srv := start(t)
-	srv.do("XADD", "survey-events", "*", "event", "a")
+	srv := redistest.Start(t)
+	srv.Do("XADD", "survey-events", "*", "event", "a")
 	var h heard
-	reading(t, srv.url(), func(e []Entry) error {
+	reading(t, srv.URL(), func(e []entry) error {
 		h.add(e)
 		if h.count() < 3 {
 			if n := pending(srv); n != 1 {
@@ -106,26 +114,26 @@ func TestStreamIsNotAcknowledgedBeforeItIsAccepted(t *testing.T) {
 
 func TestStreamOfADeadReaderIsTakenOver(t *testing.T) {
 	t.Parallel()
-	srv := start(t)
-	srv.do("XGROUP", "CREATE", "survey-events", "surveygate", "0", "MKSTREAM")
-	srv.do("XADD", "survey-events", "*", "event", "a")
-	srv.do("XREADGROUP", "GROUP", "surveygate", "dead", "STREAMS", "survey-events", ">")
+	srv := redistest.Start(t)
+	srv.Do("XGROUP", "CREATE", "survey-events", "surveygate", "0", "MKSTREAM")
+	srv.Do("XADD", "survey-events", "*", "event", "a")
+	srv.Do("XREADGROUP", "GROUP", "surveygate", "dead", "STREAMS", "survey-events", ">")
 	var h heard
-	reading(t, srv.url(), func(e []Entry) error { h.add(e); return nil }, func(o *StreamOptions) { o.Stale = 300 * time.Millisecond })
+	reading(t, srv.URL(), func(e []entry) error { h.add(e); return nil }, func(o *consumerOptions) { o.Stale = 300 * time.Millisecond })
 	until(t, "it was taken over", func() bool { return h.count() == 1 && pending(srv) == 0 })
 }
 
 func TestStreamGroupLostIsMadeAgain(t *testing.T) {
 	t.Parallel()
-	srv := start(t)
-	srv.do("XADD", "survey-events", "*", "event", "a")
+	srv := redistest.Start(t)
+	srv.Do("XADD", "survey-events", "*", "event", "a")
 	var h heard
-	reading(t, srv.url(), func(e []Entry) error { h.add(e); return nil })
+	reading(t, srv.URL(), func(e []entry) error { h.add(e); return nil })
 	until(t, "it was read", func() bool { return h.count() == 1 && pending(srv) == 0 })
-	srv.do("DEL", "survey-events")
-	srv.do("XADD", "survey-events", "*", "event", "b")
+	srv.Do("DEL", "survey-events")
+	srv.Do("XADD", "survey-events", "*", "event", "b")
 	until(t, "the next is read", func() bool { return h.count() == 2 })
-	if _, err := OpenStream(StreamOptions{URL: srv.url()}); err == nil {
+	if _, err := newConsumer(consumerOptions{URL: srv.URL()}); err == nil {
 		t.Error("a stream without a name was opened")
 	}
 }
@@ -133,31 +141,31 @@ func TestStreamGroupLostIsMadeAgain(t *testing.T) {
 // An entry that ends its reader again and again is given alone from its third time on, and the others go on.
 func TestStreamPoisonIsGivenAlone(t *testing.T) {
 	t.Parallel()
-	srv := start(t)
+	srv := redistest.Start(t)
 	for i := range 5 {
-		srv.do("XADD", "survey-events", "*", "event", fmt.Sprint(i))
+		srv.Do("XADD", "survey-events", "*", "event", fmt.Sprint(i))
 	}
 	accepted := map[string]int{}
 	var reads []int64 // of the poison, by death
 	// untilDeath is a reader that dies of entry 2: then it is true; false when nothing is left.
 	untilDeath := func() bool {
 		t.Helper()
-		s, err := OpenStream(StreamOptions{URL: srv.url(), Stream: "survey-events", Stale: 50 * time.Millisecond})
+		s, err := newConsumer(consumerOptions{URL: srv.URL(), Stream: "survey-events", Stale: 50 * time.Millisecond})
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer s.Close()
+		defer s.close()
 		for {
 			entries, err := s.next(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, e := range entries {
-				if e.Read >= readAlone && len(entries) > 1 {
-					t.Errorf("given with others for the time %d: %v", e.Read, entries)
+				if e.Reads >= readAlone && len(entries) > 1 {
+					t.Errorf("given with others for the time %d: %v", e.Reads, entries)
 				}
 				if e.Fields["event"] == "2" && len(reads) < 6 {
-					reads = append(reads, e.Read)
+					reads = append(reads, e.Reads)
 					return true
 				}
 			}
@@ -167,7 +175,7 @@ func TestStreamPoisonIsGivenAlone(t *testing.T) {
 			for _, e := range entries {
 				accepted[e.Fields["event"]]++
 			}
-			if err := s.ack(t.Context(), entries); err != nil {
+			if err := s.acknowledge(t.Context(), entries); err != nil {
 				t.Fatal(err)
 			}
 			if len(accepted) == 5 {
@@ -188,12 +196,12 @@ func TestStreamPoisonIsGivenAlone(t *testing.T) {
 // A reader that stops finishes what it began, and leaves no name behind; those of dead ones are taken out too.
 func TestStreamReaderLeaves(t *testing.T) {
 	t.Parallel()
-	srv := start(t)
-	srv.do("XGROUP", "CREATE", "survey-events", "surveygate", "0", "MKSTREAM")
-	srv.do("XGROUP", "CREATECONSUMER", "survey-events", "surveygate", "long-gone")
-	srv.do("XADD", "survey-events", "*", "event", "a")
+	srv := redistest.Start(t)
+	srv.Do("XGROUP", "CREATE", "survey-events", "surveygate", "0", "MKSTREAM")
+	srv.Do("XGROUP", "CREATECONSUMER", "survey-events", "surveygate", "long-gone")
+	srv.Do("XADD", "survey-events", "*", "event", "a")
 	began, finish := make(chan struct{}), make(chan struct{})
-	stop := reading(t, srv.url(), func([]Entry) error {
+	stop := reading(t, srv.URL(), func([]entry) error {
 		close(began)
 		<-finish
 		return nil
@@ -209,20 +217,20 @@ func TestStreamReaderLeaves(t *testing.T) {
 	if n := pending(srv); n != 0 {
 		t.Errorf("%d pending after an orderly stop", n)
 	}
-	if names := asList(srv.do("XINFO", "CONSUMERS", "survey-events", "surveygate")); len(names) != 1 {
+	if names := consumersOf(srv); len(names) != 1 {
 		t.Errorf("%d readers are known, want the silent one only: %v", len(names), names)
 	}
-	s, err := OpenStream(StreamOptions{URL: srv.url(), Stream: "survey-events"})
+	s, err := newConsumer(consumerOptions{URL: srv.URL(), Stream: "survey-events"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
-	srv.do("XADD", "survey-events", "*", "event", "b")
-	srv.do("XREADGROUP", "GROUP", "surveygate", "holding", "STREAMS", "survey-events", ">")
+	defer s.close()
+	srv.Do("XADD", "survey-events", "*", "event", "b")
+	srv.Do("XREADGROUP", "GROUP", "surveygate", "holding", "STREAMS", "survey-events", ">")
 	for _, name := range []string{"long-gone", "holding"} {
-		s.depart(t.Context(), name)
+		s.leave(t.Context(), name)
 	}
-	if names := asList(srv.do("XINFO", "CONSUMERS", "survey-events", "surveygate")); len(names) != 1 || pending(srv) != 1 {
+	if names := consumersOf(srv); len(names) != 1 || pending(srv) != 1 {
 		t.Errorf("left are %v and %d pending; who holds something must stay", names, pending(srv))
 	}
 }
@@ -231,21 +239,21 @@ func TestStreamReaderLeaves(t *testing.T) {
 // that they were given out counts for nothing, as it is no sign of poison.
 func TestStreamReaderGivesBack(t *testing.T) {
 	t.Parallel()
-	srv := start(t)
+	srv := redistest.Start(t)
 	for i := range 3 {
-		srv.do("XADD", "survey-events", "*", "event", fmt.Sprint(i))
+		srv.Do("XADD", "survey-events", "*", "event", fmt.Sprint(i))
 	}
 	for range 4 {
 		var once sync.Once
-		refused := make(chan []Entry, 1)
-		stop := reading(t, srv.url(), func(e []Entry) error {
+		refused := make(chan []entry, 1)
+		stop := reading(t, srv.URL(), func(e []entry) error {
 			once.Do(func() { refused <- e })
 			return errors.New("full")
-		}, func(o *StreamOptions) { o.Stale = time.Hour })
+		}, func(o *consumerOptions) { o.Stale = time.Hour })
 		entries := <-refused
 		stop()
-		if len(entries) != 3 || entries[0].Read != 1 {
-			t.Fatalf("%d entries were given, the first for the %d. time", len(entries), entries[0].Read)
+		if len(entries) != 3 || entries[0].Reads != 1 {
+			t.Fatalf("%d entries were given, the first for the %d. time", len(entries), entries[0].Reads)
 		}
 	}
 	if n := pending(srv); n != 3 {
@@ -259,29 +267,29 @@ func TestStreamReadsAreBoundedInBytes(t *testing.T) {
 	t.Parallel()
 	const each, larges, smalls = 4 << 20, 8, 300
 	large := strings.Repeat("x", each)
-	add := func(srv *server, many int, value string) {
+	add := func(srv *redistest.Server, many int, value string) {
 		for range many {
-			srv.do("XADD", "survey-events", "*", "event", value)
+			srv.Do("XADD", "survey-events", "*", "event", value)
 		}
 	}
-	for name, lay := range map[string]func(srv *server){
-		"at first": func(srv *server) { add(srv, larges, large) },
-		"behind small ones": func(srv *server) {
+	for name, lay := range map[string]func(srv *redistest.Server){
+		"at first": func(srv *redistest.Server) { add(srv, larges, large) },
+		"behind small ones": func(srv *redistest.Server) {
 			add(srv, smalls, "small")
 			add(srv, larges, large)
 		},
-		"of a dead reader": func(srv *server) {
+		"of a dead reader": func(srv *redistest.Server) {
 			add(srv, larges, large)
-			srv.do("XGROUP", "CREATE", "survey-events", "surveygate", "0")
-			srv.do("XREADGROUP", "GROUP", "surveygate", "dead", "STREAMS", "survey-events", ">")
+			srv.Do("XGROUP", "CREATE", "survey-events", "surveygate", "0")
+			srv.Do("XREADGROUP", "GROUP", "surveygate", "dead", "STREAMS", "survey-events", ">")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			srv := start(t)
+			srv := redistest.Start(t)
 			lay(srv)
 			var most, all atomic.Int64
-			reading(t, srv.url(), func(e []Entry) error {
+			reading(t, srv.URL(), func(e []entry) error {
 				size := 0
 				for i := range e {
 					size += e[i].size()
@@ -291,9 +299,9 @@ func TestStreamReadsAreBoundedInBytes(t *testing.T) {
 				}
 				most.Store(max(most.Load(), int64(size)))
 				return nil
-			}, func(o *StreamOptions) { o.Stale = 300 * time.Millisecond })
+			}, func(o *consumerOptions) { o.Stale = 300 * time.Millisecond })
 			until(t, "all were read", func() bool { return all.Load() == larges && pending(srv) == 0 })
-			if most.Load() > streamBytes+each+1<<10 {
+			if most.Load() > readBytes+each+1<<10 {
 				t.Errorf("%d MiB in one read", most.Load()>>20)
 			}
 		})
@@ -303,53 +311,83 @@ func TestStreamReadsAreBoundedInBytes(t *testing.T) {
 // An entry whose answer was lost on its way to a reader that lives is no sign of poison, however often it happens.
 func TestStreamAnswersThatAreLostCountOnce(t *testing.T) {
 	t.Parallel()
-	srv := start(t)
-	srv.do("XGROUP", "CREATE", "survey-events", "surveygate", "0", "MKSTREAM")
-	id := srv.do("XADD", "survey-events", "*", "event", "a")
-	s, err := OpenStream(StreamOptions{URL: srv.url(), Stream: "survey-events", Stale: time.Millisecond})
+	srv := redistest.Start(t)
+	srv.Do("XGROUP", "CREATE", "survey-events", "surveygate", "0", "MKSTREAM")
+	id := srv.Do("XADD", "survey-events", "*", "event", "a")
+	s, err := newConsumer(consumerOptions{URL: srv.URL(), Stream: "survey-events", Stale: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
-	srv.do("XREADGROUP", "GROUP", "surveygate", s.holder, "STREAMS", "survey-events", ">")
+	defer s.close()
+	srv.Do("XREADGROUP", "GROUP", "surveygate", s.name, "STREAMS", "survey-events", ">")
 	for n := range 8 {
-		var entries []Entry
+		var entries []entry
 		until(t, "it is given again", func() bool {
-			s.looked = time.Time{}
-			if entries, err = s.stale(t.Context()); err != nil {
+			s.checked = time.Time{}
+			if entries, err = s.takeOver(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			return len(entries) == 1
 		})
-		if entries[0].Read != 1 {
-			t.Fatalf("given for the time %d after %d lost answers", entries[0].Read, n+1)
+		if entries[0].Reads != 1 {
+			t.Fatalf("given for the time %d after %d lost answers", entries[0].Reads, n+1)
 		}
 	}
 	// Another reader cannot know that this one lives: it counts.
-	srv.do("XCLAIM", "survey-events", "surveygate", "dead", 0, id, "JUSTID")
+	srv.Do("XCLAIM", "survey-events", "surveygate", "dead", 0, id, "JUSTID")
 	until(t, "another's is counted", func() bool {
-		s.looked = time.Time{}
-		entries, err := s.stale(t.Context())
+		s.checked = time.Time{}
+		entries, err := s.takeOver(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		return len(entries) == 1 && entries[0].Read == 2
+		return len(entries) == 1 && entries[0].Reads == 2
 	})
 }
 
 // Who reads hears of a Redis that is gone, and that it is back.
 func TestStreamReportsAndGoesOn(t *testing.T) {
 	t.Parallel()
-	srv := start(t, "--appendonly", "yes", "--appendfsync", "always")
-	srv.do("XADD", "survey-events", "*", "event", "a")
+	srv := redistest.Start(t, redistest.Durable...)
+	srv.Do("XADD", "survey-events", "*", "event", "a")
 	var h heard
 	var bad atomic.Bool
-	reading(t, srv.url(), func(e []Entry) error { h.add(e); return nil },
-		func(o *StreamOptions) { o.Report = func(err error) { bad.Store(err != nil) } })
+	reading(t, srv.URL(), func(e []entry) error { h.add(e); return nil },
+		func(o *consumerOptions) { o.Report = func(err error) { bad.Store(err != nil) } })
 	until(t, "it was read", func() bool { return h.count() == 1 && pending(srv) == 0 })
-	srv.kill()
+	srv.Kill()
 	until(t, "it says so", bad.Load)
-	srv.again()
-	srv.do("XADD", "survey-events", "*", "event", "b")
+	srv.Again()
+	srv.Do("XADD", "survey-events", "*", "event", "b")
 	until(t, "it goes on", func() bool { return h.count() == 2 && !bad.Load() })
+}
+
+// A user with few permissions is enough for a stream, with scripts and without: then entries are read one at a time.
+func TestStreamOfAUserWithLittle(t *testing.T) {
+	t.Parallel()
+	for name, scripts := range map[string][]any{"scripts": {"+eval", "+evalsha"}, "no scripts": nil} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := redistest.Start(t)
+			srv.Do(append([]any{
+				"ACL", "SETUSER", "reader", "on", ">secret", "~survey-events",
+				"+xgroup", "+xreadgroup", "+xpending", "+xclaim", "+xack", "+xinfo",
+			}, scripts...)...)
+			for i := range 20 {
+				srv.Do("XADD", "survey-events", "*", "event", fmt.Sprint(i))
+			}
+			var h heard
+			most := 0
+			stop := reading(t, strings.Replace(srv.URL(), "redis://", "redis://reader:secret@", 1), func(e []entry) error {
+				most = max(most, len(e))
+				h.add(e)
+				return nil
+			})
+			until(t, "all were read", func() bool { return h.count() == 20 && pending(srv) == 0 })
+			stop()
+			if together := most > 1; together != (scripts != nil) {
+				t.Errorf("%d were read at once", most)
+			}
+		})
+	}
 }

@@ -16,8 +16,8 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// certificates are the files that an address names: the authorities to trust, and our own certificate with its key. They
-// are read again for each new connection, so renewed certificates need no restart.
+// certificates are the files that an address names: the authorities to trust, and the client's certificate with its key.
+// They are read again for each new connection, so renewed certificates need no restart.
 type certificates struct {
 	ca, cert, key string
 	readFile      func(path string) ([]byte, error)
@@ -25,22 +25,20 @@ type certificates struct {
 
 	mu      sync.Mutex
 	last    *tls.Config // from the last successful read
-	problem string      // as it was logged
+	problem string      // the last error that was logged; empty after a successful read
 }
 
-// parseToConnect is parseWith for a client. CheckURL has read the same files through gateway/internal/files, so they are
-// watched.
-func parseToConnect(address string, log *slog.Logger) (*goredis.UniversalOptions, kind, error) {
-	return parseWith(address, os.ReadFile, log)
-}
-
-// certificatesOf reads the certificates of an address once, to refuse bad ones. It returns nil for an address without TLS.
-func certificatesOf(q url.Values, secure bool, readFile func(string) ([]byte, error), log *slog.Logger) (*certificates, error) {
+// newCertificates reads the certificates of an address once, to refuse bad ones. It returns nil for an address without TLS.
+// A nil readFile is os.ReadFile.
+func newCertificates(q url.Values, secure bool, readFile func(string) ([]byte, error), log *slog.Logger) (*certificates, error) {
 	if !secure {
 		if q.Has("ca") || q.Has("cert") || q.Has("key") {
 			return nil, errors.New("the address of Redis names certificates, and does not begin with rediss://")
 		}
 		return nil, nil
+	}
+	if readFile == nil {
+		readFile = os.ReadFile
 	}
 	c := &certificates{ca: q.Get("ca"), cert: q.Get("cert"), key: q.Get("key"), readFile: readFile, log: log}
 	config, err := c.read()
@@ -79,8 +77,8 @@ func (c *certificates) read() (*tls.Config, error) {
 	return config, nil
 }
 
-// now reads the files, and falls back to the last good ones: during a renewal, certificate and key may not match.
-func (c *certificates) now() *tls.Config {
+// current reads the files and falls back to the last good ones: during a renewal, certificate and key may not match.
+func (c *certificates) current() *tls.Config {
 	config, err := c.read()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -98,12 +96,12 @@ func (c *certificates) now() *tls.Config {
 // keepAlive is the probe interval of idle connections; the same as the client's default.
 const keepAlive = 5 * time.Minute
 
-// dialer connects with the current certificates.
+// dialer returns a function that connects with the current certificates.
 func (c *certificates) dialer(o *goredis.UniversalOptions) func(ctx context.Context, network, address string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		ctx, cancel := context.WithTimeout(ctx, o.DialTimeout)
 		defer cancel()
-		d := tls.Dialer{NetDialer: &net.Dialer{KeepAlive: keepAlive}, Config: c.now()}
+		d := tls.Dialer{NetDialer: &net.Dialer{KeepAlive: keepAlive}, Config: c.current()}
 		return d.DialContext(ctx, network, address)
 	}
 }
