@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/surveygate/surveygate/gateway/internal/crashpoint"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
@@ -88,6 +89,7 @@ func (l *Loop) commit(ctx context.Context) {
 		if !l.write(ctx, &batch) {
 			return // stopping on a broken store: what was held comes again
 		}
+		crashpoint.At(crashpoint.Committed)
 		l.Observer.Batch("commit", len(events)+len(settled))
 		l.room.give(len(events), bytes)
 		l.endSuspect(events)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/crashpoint"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/rules/event"
 )
@@ -113,7 +114,9 @@ func (l *Loop) try(t *trial, deadline time.Time) (rest []*job) {
 		if len(trail) > 0 {
 			t.lane.another(t.lead)
 		}
+		crashpoint.At(crashpoint.Claimed)
 		res := l.Sender.Send(l.sending, req, options(first, req, left))
+		crashpoint.At(crashpoint.Sent)
 		if res.Kind == outbound.Canceled {
 			t.putOff = reasonStopping
 			return rest

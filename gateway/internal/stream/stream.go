@@ -20,6 +20,7 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/crashpoint"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
 	"github.com/surveygate/surveygate/rules/event"
@@ -251,6 +252,7 @@ func (r *reader) take(ctx context.Context, entries []entry) error {
 // append makes events durable and counts what became of them.
 func (r *reader) append(ctx context.Context, events []*event.Event, started time.Time) error {
 	appended, err := r.Store.Append(ctx, events)
+	crashpoint.At(crashpoint.Appended)
 	if err != nil {
 		r.counts.Unavailable.Add(len(events))
 		return err

@@ -17,6 +17,7 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/crashpoint"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/source"
 	"github.com/surveygate/surveygate/gateway/internal/state"
@@ -105,6 +106,7 @@ func (d *Door) Append(events []*event.Event, size int, started time.Time) ([]sta
 		return nil, answer.Full("too much is waiting to be made durable", answer.ComeBack, errFull)
 	}
 	appended, err := d.Store.Append(d.Context, events)
+	crashpoint.At(crashpoint.Appended)
 	if err != nil {
 		d.count(events, nil)
 		return nil, answer.Full("nothing can be made durable now", answer.ComeBack, err)

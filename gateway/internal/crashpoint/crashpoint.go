@@ -1,0 +1,18 @@
+// Package crashpoint names the points between two steps of an event's way at which tests kill the process. Only a binary
+// that is built with the tag crashpoints dies there; in every other one At does nothing and is inlined away.
+package crashpoint
+
+// The points.
+const (
+	// Appended: events are durable, and their sender has no answer yet.
+	Appended = "appended"
+	// Claimed: a delivery is claimed and built, and its request is not sent yet.
+	Claimed = "claimed"
+	// Sent: the request was answered, and its outcome is not committed yet.
+	Sent = "sent"
+	// Committed: outcomes are committed, and what they leave to be tried again is not due yet.
+	Committed = "committed"
+)
+
+// Points are all of them, in the order of an event's way.
+func Points() []string { return []string{Appended, Claimed, Sent, Committed} }
