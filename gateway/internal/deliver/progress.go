@@ -3,14 +3,17 @@ package deliver
 // progress is how far a delivery has come in this process, and whose it is. Each job has one; move is the only function that
 // changes it.
 //
-//	          begin                end
-//	queued ──────────▶ running ──────────▶ done
-//	 │ │ │ end            │                 ▲
-//	 │ │ └────────────────┼─────────────────┤
-//	 │ │ lease            │ lease           │ end
-//	 │ └─────────────────▶ leased ──────────┘
-//	 │ release            (begin: stays leased)
+//	           begin                 end
+//	queued ─────────────▶ running ───────────▶ done
+//	 │ │ │                   │                 ▲ ▲
+//	 │ │ │ end               │                 │ │
+//	 │ │ └───────────────────┼─────────────────┘ │
+//	 │ │ lease               │ lease         end │
+//	 │ └───────────────────▶ leased ─────────────┘
+//	 │ release
 //	 └─────────▶ released
+//
+// A delivery that is running or leased and begins once more, as the rest of a batch that was cut down does, stays as it is.
 //
 // queued, running and leased belong to this process. leased and released are the two ways in which a delivery is handed
 // over, so that its event can be committed before it ends: leased keeps it with this process, released gives it to the
@@ -38,7 +41,7 @@ const (
 type change uint8
 
 const (
-	// toBegin: a worker begins an attempt.
+	// toBegin: a worker begins an attempt, or the next request of a batch that was too large for one.
 	toBegin change = iota
 	// toEnd: an attempt ended, the delivery is put off, or nothing is to be sent.
 	toEnd
@@ -53,7 +56,7 @@ const (
 // transitions says where each change leads. What is missing is refused.
 var transitions = [progresses][changes]progress{
 	queued:  {toBegin: running, toEnd: done, toLease: leased, toRelease: released},
-	running: {toEnd: done, toLease: leased},
+	running: {toBegin: running, toEnd: done, toLease: leased},
 	leased:  {toBegin: leased, toEnd: done},
 }
 

@@ -9,7 +9,7 @@ func TestProgress(t *testing.T) {
 	changed := map[change]string{toBegin: "begin", toEnd: "end", toLease: "lease", toRelease: "release"}
 	want := map[string]string{
 		"queued begin": "running", "queued end": "done", "queued lease": "leased", "queued release": "released",
-		"running begin": "", "running end": "done", "running lease": "leased", "running release": "",
+		"running begin": "running", "running end": "done", "running lease": "leased", "running release": "",
 		"leased begin": "leased", "leased end": "done", "leased lease": "", "leased release": "",
 		"released begin": "", "released end": "", "released lease": "", "released release": "",
 		"done begin": "", "done end": "", "done lease": "", "done release": "",
