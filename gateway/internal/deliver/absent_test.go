@@ -137,7 +137,7 @@ func TestUnconfiguredInPart(t *testing.T) {
 			return err == nil && len(page.Items) == 200
 		}
 	}
-	b.until("all wait", func() bool { return b.loop.Held() == 0 && waits("crm")() && waits("chat")() })
+	b.until("all wait", func() bool { return b.loop.Claimed() == 0 && waits("crm")() && waits("chat")() })
 	status.Store(200)
 	b.reload(&config.Config{Generation: "empty"})
 	moves.advance(2 * time.Hour)

@@ -61,11 +61,11 @@ func (l *Loop) attemptOf(lane *lane, jobs []*job, epoch uint64) (rest []*job) {
 	if len(t.jobs) > 0 {
 		lane.judge(t.health(), t, destination, epoch, end)
 		for i, j := range t.jobs {
-			l.end(t, j, t.of(i), now, end)
+			l.conclude(t, j, t.of(i), now, end)
 		}
 	}
 	for _, o := range t.unsent {
-		l.end(&trial{jobs: []*job{o.job}}, o.job, o.verdict, now, end)
+		l.conclude(&trial{jobs: []*job{o.job}}, o.job, o.verdict, now, end)
 	}
 	return rest
 }
@@ -74,22 +74,22 @@ func (l *Loop) attemptOf(lane *lane, jobs []*job, epoch uint64) (rest []*job) {
 // for all of its members.
 func (l *Loop) begun(jobs []*job, deadline time.Time) []*job {
 	if len(jobs) == 1 { // as nearly always
-		if l.begins(jobs[0], deadline) {
+		if l.begin(jobs[0], deadline) {
 			return jobs
 		}
 		return nil
 	}
 	begun := make([]*job, 0, len(jobs))
 	for _, j := range jobs {
-		if l.begins(j, deadline) {
+		if l.begin(j, deadline) {
 			begun = append(begun, j)
 		}
 	}
 	return begun
 }
 
-// end settles one delivery after its attempt, or its part in one.
-func (l *Loop) end(t *trial, j *job, v connectors.Verdict, began, end time.Time) {
+// conclude settles one delivery after its attempt, or its part in one.
+func (l *Loop) conclude(t *trial, j *job, v connectors.Verdict, began, end time.Time) {
 	d := j.delivery
 	d.Updated, d.Log = end, nil
 	took := time.Duration(0)

@@ -13,15 +13,15 @@ import (
 // commits gathers outcomes while one commit is under way; what waits goes together, without a timer.
 type commits struct {
 	mu      sync.Mutex
-	events  []*held
+	events  []*claim
 	settled []state.Settled
 	closed  bool
 	wake    chan struct{}
 }
 
-func (c *commits) event(h *held) {
+func (c *commits) event(claim *claim) {
 	c.mu.Lock()
-	c.events = append(c.events, h)
+	c.events = append(c.events, claim)
 	c.mu.Unlock()
 	c.signal()
 }
@@ -49,7 +49,7 @@ func (c *commits) signal() {
 
 // take is the next batch, in the order it came. A delivery that was handed over is settled only after its event was
 // taken, so that it never comes before it.
-func (c *commits) take() (events []*held, settled []state.Settled, closed bool) {
+func (c *commits) take() (events []*claim, settled []state.Settled, closed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	events, c.events = cut(c.events)
@@ -67,7 +67,7 @@ func cut[T any](list []T) (front, rest []T) {
 }
 
 // commit writes outcomes until it is closed and nothing is left. A store that cannot take them is asked again:
-// the events stay held meanwhile, so nothing is lost and claiming stops by itself.
+// the events stay claimed meanwhile, so nothing is lost and claiming stops by itself.
 func (l *Loop) commit(ctx context.Context) {
 	for {
 		events, settled, closed := l.commits.take()
@@ -81,17 +81,17 @@ func (l *Loop) commit(ctx context.Context) {
 		batch := state.Commit{Events: make([]state.Outcome, len(events)), Due: settled}
 		waiting := slices.ContainsFunc(settled, func(s state.Settled) bool { return s.Delivery.State == state.Waiting })
 		bytes := 0
-		for i, h := range events {
-			batch.Events[i] = h.seal()
+		for i, c := range events {
+			batch.Events[i] = c.seal()
 			waiting = waiting || slices.ContainsFunc(batch.Events[i].Deliveries, func(d state.Delivery) bool { return d.State == state.Waiting })
-			bytes += h.size
+			bytes += c.size
 		}
 		if !l.write(ctx, &batch) {
-			return // stopping on a broken store: what was held comes again
+			return // stopping on a broken store: what was claimed is claimed again
 		}
 		crashpoint.At(crashpoint.Committed)
 		l.Observer.Batch("commit", len(events)+len(settled))
-		l.room.give(len(events), bytes)
+		l.capacity.give(len(events), bytes)
 		l.endSuspect(events)
 		if waiting {
 			l.wakeDue()

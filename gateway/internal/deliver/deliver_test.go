@@ -49,7 +49,7 @@ func TestHangingDestinationHurtsNobodyElse(t *testing.T) {
 		b.untilState(id, "healthy", state.Delivered)
 		b.untilState(id, "hanging", state.Waiting) // handed over: its event is committed
 	}
-	b.until("nothing is held", func() bool { return b.loop.Held() == 0 })
+	b.until("nothing is held", func() bool { return b.loop.Claimed() == 0 })
 	once.Do(func() { close(release) })
 	for _, id := range ids {
 		if d := b.untilState(id, "hanging", state.Delivered); d.Attempts != 1 {

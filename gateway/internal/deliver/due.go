@@ -150,7 +150,7 @@ func (l *Loop) newest(ctx context.Context) func() bool {
 // the end; one that only a newer configuration has is left to the replicas that have it, with no attempt counted.
 func (l *Loop) again(plan *decide.Plan, due *state.Due, now time.Time, newest func() bool, noted map[laneKey]bool) {
 	l.due.Add(1)
-	j := &job{delivery: due.Delivery, event: due.Event, lease: due.Lease}
+	j := &job{delivery: due.Delivery, event: due.Event, progress: leased, lease: due.Lease}
 	j.delivery.Log, j.delivery.Leased = nil, false // its lease ends with what comes of it
 	owed, ok := plan.Today(j.delivery, due.Event)
 	if !ok && !newest() {

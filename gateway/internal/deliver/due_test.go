@@ -153,8 +153,8 @@ func TestNothingLeaks(t *testing.T) {
 		b.untilState(id, "chat", state.Delivered)
 	}
 	b.until("nothing is held or leased", func() bool {
-		events, bytes := b.loop.room.free()
-		return b.loop.Held() == 0 && b.loop.due.Load() == 0 && events == heldEvents && bytes == heldBytes
+		events, bytes := b.loop.capacity.free()
+		return b.loop.Claimed() == 0 && b.loop.due.Load() == 0 && events == claimedEvents && bytes == claimedBytes
 	})
 	if n := b.world.count(func(s seen) bool { return s.n > 1 && s.event[len(s.event)-1] != '7' }); n > 0 {
 		t.Errorf("%d were sent again without a reason", n)
@@ -228,8 +228,8 @@ func TestDeadEvents(t *testing.T) {
 	c := claimed[0]
 	for claims, dead := range map[int]string{1: "", 7: "", 8: "claimed 7 times without a commit, 5 of them alone"} {
 		c.Claims = claims
-		if h := b.loop.decide(b.plan.Load(), c, now); h.outcome.Dead != dead || (h.open == 0) != (dead != "") {
-			t.Errorf("claim %d: dead %q, %d open", claims, h.outcome.Dead, h.open)
+		if h := b.loop.decide(b.plan.Load(), c, now); h.outcome.Dead != dead || (h.unfinished == 0) != (dead != "") {
+			t.Errorf("claim %d: dead %q, %d open", claims, h.outcome.Dead, h.unfinished)
 		}
 	}
 	plan := decide.New(conf)
@@ -262,8 +262,8 @@ func TestInvalidOutcome(t *testing.T) {
 		return err == nil && r.Outcome != nil && r.Outcome.Dead != ""
 	})
 	b.until("nothing is held", func() bool {
-		events, bytes := b.loop.room.free()
-		return b.loop.Held() == 0 && events == heldEvents && bytes == heldBytes
+		events, bytes := b.loop.capacity.free()
+		return b.loop.Claimed() == 0 && events == claimedEvents && bytes == claimedBytes
 	})
 }
 

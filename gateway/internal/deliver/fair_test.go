@@ -38,7 +38,7 @@ func TestManyDestinations(t *testing.T) {
 		return b.world.count(func(s seen) bool { return s.destination[:len("default/well")] == "default/well" })
 	}
 	b.until("the well ones have all", func() bool { return wells() == 33*events })
-	b.until("nothing is held", func() bool { return b.loop.Held() == 0 })
+	b.until("nothing is held", func() bool { return b.loop.Claimed() == 0 })
 	for _, id := range ids {
 		b.untilState(id, "well0", state.Delivered)
 		b.untilState(id, "hangs1", state.Waiting)

@@ -41,8 +41,8 @@ func (b *bench) owed(n int) []*job {
 	var jobs []*job
 	for _, c := range claimed {
 		h := b.loop.decide(b.plan.Load(), c, b.clock.Now())
-		h.started = true
-		b.loop.held[h] = struct{}{}
+		h.phase = phaseOpen
+		b.loop.claims[h] = struct{}{}
 		jobs = append(jobs, h.jobs...)
 	}
 	for _, j := range jobs {
@@ -98,9 +98,9 @@ func TestHandedOverWhileItGathers(t *testing.T) {
 		}
 	}
 	manual.Advance(200 * time.Millisecond)
-	b.loop.handOver(manual.Now(), func(*held) bool { return true })
+	b.loop.handOver(manual.Now(), func(*claim) bool { return true })
 	for _, j := range jobs {
-		d := j.held.seal().Deliveries[j.slot]
+		d := j.claim.seal().Deliveries[0]
 		if !d.Leased || d.Due.Before(manual.Now().Add(15*time.Second)) || d.Attempts != 0 || d.Reason != reasonBatch {
 			t.Errorf("handed over: %+v", d)
 		}
@@ -130,8 +130,8 @@ func TestGatheredForTooLong(t *testing.T) {
 	if reason := l.push(j, manual.Now()); reason != "" {
 		t.Fatal(reason)
 	}
-	b.loop.handOver(manual.Now(), func(*held) bool { return true })
-	j.held.seal()
+	b.loop.handOver(manual.Now(), func(*claim) bool { return true })
+	j.claim.seal()
 	manual.Advance(time.Minute)
 	b.until("given back", func() bool {
 		b.loop.commits.mu.Lock()
@@ -183,7 +183,7 @@ func TestTheCircuitOpensWhileABatchGathers(t *testing.T) {
 	manual.Advance(100 * time.Millisecond)
 	b.until("handed back", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.waits == 0 && l.under == 0 })
 	for _, j := range jobs {
-		if d := j.held.outcome.Deliveries[0]; d.Reason != reasonCircuit || d.Attempts != 0 {
+		if d := j.delivery; d.Reason != reasonCircuit || d.Attempts != 0 {
 			t.Errorf("waits for %q after %d attempts", d.Reason, d.Attempts)
 		}
 	}

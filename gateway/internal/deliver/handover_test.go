@@ -81,12 +81,12 @@ func TestNothingIsHandedOverBeforeItStarted(t *testing.T) {
 	now := b.clock.Now()
 	h := b.loop.decide(b.plan.Load(), claimed[0], now.Add(-time.Minute)) // the keys of once took so long
 	h.jobs[1].taken = "another"
-	b.loop.heldMu.Lock()
-	b.loop.held[h] = struct{}{}
-	b.loop.heldMu.Unlock()
+	b.loop.claimsMu.Lock()
+	b.loop.claims[h] = struct{}{}
+	b.loop.claimsMu.Unlock()
 	b.loop.handOverLate()
 	b.loop.start(h, now)
-	if later, taken := h.outcome.Deliveries[0], h.outcome.Deliveries[1]; later.Reason != "delay" || taken.State != state.Skipped {
+	if later, taken := h.jobs[0].delivery, h.jobs[1].delivery; later.Reason != "delay" || taken.State != state.Skipped {
 		t.Errorf("delayed: %s until %s; taken: %s", later.Reason, later.Due.Sub(now), taken.State)
 	}
 	if events, settled, _ := b.loop.commits.take(); len(events) != 1 || len(settled) != 0 {
@@ -108,21 +108,21 @@ func TestSettledBeforeTheHandOverIsCommitted(t *testing.T) {
 	l, now := b.loop, b.clock.Now()
 	h := l.decide(b.plan.Load(), claimed[0], now)
 
-	h.started = true
-	l.held[h] = struct{}{}
+	h.phase = phaseOpen
+	l.claims[h] = struct{}{}
 	j := h.jobs[0]
-	if !l.begins(j, now.Add(time.Second)) {
+	if !l.begin(j, now.Add(time.Second)) {
 		t.Fatal("not begun")
 	}
-	l.handOver(now, func(*held) bool { return true })
-	if got := h.outcome.Deliveries[0]; got.State != state.Waiting || !got.Leased {
+	l.handOver(now, func(*claim) bool { return true })
+	if got := h.jobs[0].result(); got.State != state.Waiting || !got.Leased {
 		t.Fatalf("handed over as %s, leased %t", got.State, got.Leased)
 	}
 	d := j.delivery
 	d.State = state.Delivered
 	l.settle(j, d, "")
 	events, settled, _ := l.commits.take()
-	if len(events) != 1 || len(settled) != 0 || events[0].outcome.Deliveries[0].State != state.Delivered {
+	if len(events) != 1 || len(settled) != 0 || events[0].jobs[0].result().State != state.Delivered {
 		t.Errorf("%d outcomes, %d settled", len(events), len(settled))
 	}
 }
@@ -157,8 +157,8 @@ func TestCommitsWhenTheStoreComesBack(t *testing.T) {
 		t.Errorf("%d requests for 700 deliveries", n)
 	}
 	b.until("everything has room again", func() bool {
-		events, bytes := b.loop.room.free()
-		return b.loop.Held() == 0 && events == heldEvents && bytes == heldBytes
+		events, bytes := b.loop.capacity.free()
+		return b.loop.Claimed() == 0 && events == claimedEvents && bytes == claimedBytes
 	})
 }
 
@@ -206,41 +206,41 @@ func TestWhenItIsHandedOver(t *testing.T) {
 	b.clock = manual
 	b.make()
 	l := b.loop
-	start := func() *held {
+	start := func() *claim {
 		b.accept(1)
 		claimed, err := b.store.Claim(t.Context(), 1, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		h := l.decide(b.plan.Load(), claimed[0], manual.Now())
-		h.started = true
-		l.held[h] = struct{}{}
+		h.phase = phaseOpen
+		l.claims[h] = struct{}{}
 		for _, j := range h.jobs {
-			if !l.begins(j, manual.Now().Add(time.Minute)) {
+			if !l.begin(j, manual.Now().Add(time.Minute)) {
 				t.Fatal("not begun")
 			}
 		}
 		return h
 	}
-	expect := func(h *held, after time.Duration) {
+	expect := func(h *claim, after time.Duration) {
 		t.Helper()
 		manual.Advance(after - time.Nanosecond)
-		if l.handOverLate(); h.committed {
+		if l.handOverLate(); h.phase == phaseClosed {
 			t.Fatalf("committed before %s", after)
 		}
 		manual.Advance(time.Nanosecond)
-		if l.handOverLate(); !h.committed || l.Held() != 0 {
+		if l.handOverLate(); h.phase != phaseClosed || l.Claimed() != 0 {
 			t.Fatalf("not committed after %s", after)
 		}
 	}
-	expect(start(), holdFor)
+	expect(start(), claimedFor)
 
 	h := start()
 	manual.Advance(200 * time.Millisecond)
 	d := h.jobs[0].delivery
 	d.State = state.Delivered
 	l.settle(h.jobs[0], d, "")
-	expect(h, holdAfterFirst)
+	expect(h, claimedAfterFirst)
 
 	h = start()
 	for _, j := range h.jobs {
@@ -248,7 +248,7 @@ func TestWhenItIsHandedOver(t *testing.T) {
 		d.State = state.Delivered
 		l.settle(j, d, "")
 	}
-	if !h.committed {
+	if h.phase != phaseClosed {
 		t.Error("all ended, and it is still held")
 	}
 }

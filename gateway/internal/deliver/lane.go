@@ -22,15 +22,17 @@ const (
 
 // Reasons why a delivery waits, as people read them.
 const (
-	reasonQueue    = "queue full"
-	reasonRate     = "rate limit"
-	reasonCircuit  = "circuit open"
-	reasonHalfOpen = "circuit half open"
-	reasonBacklog  = "behind what already waits"
-	reasonDisabled = "disabled in the configuration"
-	reasonStopping = "gateway stopping"
-	reasonBatch    = "gathering a batch"
-	reasonRecord   = "behind others of its record"
+	reasonQueue      = "queue full"
+	reasonHandedOver = "queue"
+	reasonInFlight   = "in flight"
+	reasonRate       = "rate limit"
+	reasonCircuit    = "circuit open"
+	reasonHalfOpen   = "circuit half open"
+	reasonBacklog    = "behind what already waits"
+	reasonDisabled   = "disabled in the configuration"
+	reasonStopping   = "gateway stopping"
+	reasonBatch      = "gathering a batch"
+	reasonRecord     = "behind others of its record"
 )
 
 type laneKey struct{ tenant, name string }

@@ -22,10 +22,10 @@ import (
 )
 
 const (
-	// holdFor is how long an event is held at most, from its claim.
-	holdFor = time.Second
-	// holdAfterFirst is how long it is held once one of its deliveries has finished.
-	holdAfterFirst = 100 * time.Millisecond
+	// claimedFor is how long an event is claimed at most, from its decision to its commit.
+	claimedFor = time.Second
+	// claimedAfterFirst is how long it is claimed at most once one of its deliveries has ended.
+	claimedAfterFirst = 100 * time.Millisecond
 	// watchEvery is how often the two bounds above are looked at.
 	watchEvery = 20 * time.Millisecond
 	// leaseGrace is added to an attempt's deadline when it is handed over while it runs.
@@ -33,13 +33,13 @@ const (
 	// giveUpFor is how long attempts get to end that were given up at the end of a drain.
 	giveUpFor = time.Second
 
-	claimEvents  = 256
-	claimBytes   = 8 << 20
-	heldEvents   = 4096
-	heldBytes    = 64 << 20
-	dueAtOnce    = 256
-	dueInFlight  = 4096
-	commitAtMost = 512
+	claimEvents   = 256
+	claimBytes    = 8 << 20
+	claimedEvents = 4096
+	claimedBytes  = 64 << 20
+	dueAtOnce     = 256
+	dueInFlight   = 4096
+	commitAtMost  = 512
 
 	// recheck is how soon the due-queue is asked again at the earliest for what it could not give.
 	recheck = 50 * time.Millisecond
@@ -85,16 +85,16 @@ type Options struct {
 type Loop struct {
 	Options
 
-	lanes   lanes
-	commits commits
-	room    room  // for held events
-	turns   turns // claimed events that wait for their decision
-	missing missing
-	due     atomic.Int64 // due deliveries leased and not yet committed
-	unkept  atomic.Bool  // the store did not take the last commit
+	lanes     lanes
+	commits   commits
+	capacity  capacity  // for claimed events
+	undecided undecided // claimed events that wait for their decision
+	missing   missing
+	due       atomic.Int64 // due deliveries leased and not yet committed
+	unkept    atomic.Bool  // the store did not take the last commit
 
-	heldMu sync.Mutex
-	held   map[*held]struct{}
+	claimsMu sync.Mutex
+	claims   map[*claim]struct{} // decided and not closed
 
 	dueWake      chan struct{}
 	suspectEnded chan struct{}   // the one that was held is committed or released
@@ -105,22 +105,22 @@ type Loop struct {
 
 // New makes a loop.
 func New(o Options) *Loop {
-	l := &Loop{Options: o, held: map[*held]struct{}{}, dueWake: make(chan struct{}, 1), suspectEnded: make(chan struct{}, 1)}
+	l := &Loop{Options: o, claims: map[*claim]struct{}{}, dueWake: make(chan struct{}, 1), suspectEnded: make(chan struct{}, 1)}
 	l.sending, l.giveUp = context.WithCancel(context.Background())
 	l.lanes.loop, l.lanes.halt = l, make(chan struct{})
 	l.lanes.byKey, l.lanes.behind = map[laneKey]*lane{}, map[*lane]struct{}{}
 	l.commits.wake = make(chan struct{}, 1)
-	l.room.init(heldEvents, heldBytes)
-	l.turns.init()
+	l.capacity.init(claimedEvents, claimedBytes)
+	l.undecided.init()
 	l.missing.init()
 	return l
 }
 
-// Held is how many events are claimed and not committed.
-func (l *Loop) Held() int {
-	l.heldMu.Lock()
-	defer l.heldMu.Unlock()
-	return len(l.held) + l.turns.len()
+// Claimed returns how many events are claimed and not closed.
+func (l *Loop) Claimed() int {
+	l.claimsMu.Lock()
+	defer l.claimsMu.Unlock()
+	return len(l.claims) + l.undecided.len()
 }
 
 // Run claims and delivers until ctx ends, then lets running attempts finish within the bound, hands the rest over
@@ -149,8 +149,8 @@ func (l *Loop) Run(ctx context.Context) error {
 	var loops, tail sync.WaitGroup
 	loops.Go(func() { l.claim(ctx) })
 	loops.Go(func() { l.claimSuspects(ctx) })
-	for range min(max(runtime.GOMAXPROCS(0), 2), decidersMost) {
-		loops.Go(func() { l.decideInTurns(ctx) })
+	for range min(max(runtime.GOMAXPROCS(0), 2), maxDeciders) {
+		loops.Go(func() { l.decideUndecided(ctx) })
 	}
 	loops.Go(func() { l.claimDue(ctx) })
 	loops.Go(func() { l.every(ctx, refresh, func() { _ = l.learnHolds(ctx) }) })
@@ -159,9 +159,9 @@ func (l *Loop) Run(ctx context.Context) error {
 	tail.Go(func() { l.commit(work) })
 
 	<-ctx.Done()
-	l.turns.close()
+	l.undecided.close()
 	loops.Wait()
-	l.release(l.turns.rest())
+	l.release(l.undecided.takeAll())
 	l.drain()
 	l.commits.close()
 	stop()
@@ -216,10 +216,10 @@ func (l *Loop) sleep(ctx context.Context, d time.Duration) bool {
 func (l *Loop) claim(ctx context.Context) {
 	backoff := newBackoff()
 	for ctx.Err() == nil {
-		if !l.room.wait(ctx) {
+		if !l.capacity.wait(ctx) {
 			return
 		}
-		events, bytes := l.room.free()
+		events, bytes := l.capacity.free()
 		batch, err := l.Store.Claim(ctx, min(events, claimEvents), min(bytes, claimBytes))
 		if err != nil {
 			if ctx.Err() != nil || errors.Is(err, state.ErrClosed) {
@@ -237,17 +237,17 @@ func (l *Loop) claim(ctx context.Context) {
 		}
 		l.Observer.Batch("claim", len(batch))
 		for i := range batch {
-			l.room.take(1, batch[i].Event.Size())
+			l.capacity.take(1, batch[i].Event.Size())
 		}
-		l.turns.add(batch)
+		l.undecided.add(batch)
 	}
 }
 
 // reserve asks for the keys of `once` and skips what somebody else has. False means that ctx ended first.
-func (l *Loop) reserve(ctx context.Context, decided []*held) bool {
+func (l *Loop) reserve(ctx context.Context, decided []*claim) bool {
 	byTenant := map[string][]*job{}
-	for _, h := range decided {
-		for _, j := range h.jobs {
+	for _, c := range decided {
+		for _, j := range c.jobs {
 			if j.once != "" {
 				byTenant[j.delivery.Tenant] = append(byTenant[j.delivery.Tenant], j)
 			}

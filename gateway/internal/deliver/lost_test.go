@@ -16,9 +16,9 @@ func TestAMemberThatWasLostHoldsUpNothing(t *testing.T) {
 	for i, key := range []string{"a", "b", "a"} {
 		jobs[i].key = key
 	}
-	jobs[0].held.mu.Lock()
-	jobs[0].held.committed = true // somebody else has it now
-	jobs[0].held.mu.Unlock()
+	jobs[0].claim.mu.Lock()
+	jobs[0].move(toRelease) // any replica may have it now
+	jobs[0].claim.mu.Unlock()
 	for _, j := range jobs[:2] {
 		if reason := l.push(j, manual.Now()); reason != "" {
 			t.Fatal(reason)

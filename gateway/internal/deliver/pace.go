@@ -64,7 +64,7 @@ func (p *pace) forget(now time.Time) {
 func (l *lane) await(j *job) (reason string, due time.Time) {
 	for {
 		now := l.loop.Clock.Now()
-		if !slices.ContainsFunc(j.unit(), func(j *job) bool { return !j.abandoned() }) {
+		if !slices.ContainsFunc(j.unit(), func(j *job) bool { return !j.ended() }) {
 			return reasonQueue, now // and nobody is put off
 		}
 		wait, reason := l.takePlaces(j, now)

@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// aloneMost is how many claims alone without a commit make a suspect a dead letter: those in company prove nothing.
-	aloneMost = 5
+	// maxClaimsAlone is how many claims alone without a commit make a suspect a dead letter: those in company prove nothing.
+	maxClaimsAlone = 5
 	// suspectEvery is how often a suspect is asked for.
 	suspectEvery = 500 * time.Millisecond
 )
@@ -31,11 +31,11 @@ func (l *Loop) claimSuspects(ctx context.Context) {
 			wait = max(wait, backoff.next())
 		case c != nil:
 			backoff.reset()
-			l.Log.Warn("an event is tried alone: gateways stopped while they held it",
+			l.Log.Warn("an event is tried alone: gateways stopped while they had claimed it",
 				"tenant", c.Event.Tenant, "event", c.Event.ID, "attempt", c.Claims)
 			l.Observer.Batch("claim", 1)
-			l.room.take(1, c.Event.Size()) // also where there is none: it is one
-			l.turns.add([]state.Claimed{*c})
+			l.capacity.take(1, c.Event.Size()) // also where there is none: it is one
+			l.undecided.add([]state.Claimed{*c})
 		default:
 			backoff.reset()
 		}
@@ -50,9 +50,9 @@ func (l *Loop) claimSuspects(ctx context.Context) {
 }
 
 // endSuspect has the next suspect claimed where one of these is one.
-func (l *Loop) endSuspect(committed []*held) {
-	for _, h := range committed {
-		if h.suspect {
+func (l *Loop) endSuspect(committed []*claim) {
+	for _, c := range committed {
+		if c.suspect {
 			select {
 			case l.suspectEnded <- struct{}{}:
 			default:

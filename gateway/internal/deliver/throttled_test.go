@@ -147,7 +147,7 @@ func TestNoTimeToAsk(t *testing.T) {
 		t.Fatal(reason)
 	}
 	b.until("settled", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.waits == 0 && l.under == 0 })
-	if d := j.held.outcome.Deliveries[0]; d.State != state.Waiting || d.Attempts != 0 || len(c.all()) != 0 {
+	if d := j.delivery; d.State != state.Waiting || d.Attempts != 0 || len(c.all()) != 0 {
 		t.Errorf("%s after %d attempts: %s", d.State, d.Attempts, d.Reason)
 	}
 }

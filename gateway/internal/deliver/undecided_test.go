@@ -69,7 +69,7 @@ func TestCostlyTenantHurtsNoOther(t *testing.T) {
 	}
 	b.open()
 	b.untilState(id, "crm", state.Delivered)
-	if waiting := b.loop.turns.len(); waiting == 0 {
+	if waiting := b.loop.undecided.len(); waiting == 0 {
 		t.Error("the other tenant's event was delivered after all costly ones")
 	}
 	b.until("a costly one is decided", func() bool {
@@ -104,7 +104,7 @@ func TestCostlyTenantHurtsNoOther(t *testing.T) {
 // Events of one tenant are decided in the order of their claim, however many turns and goroutines there are.
 func TestTurnsKeepTheOrder(t *testing.T) {
 	t.Parallel()
-	var turns turns
+	var turns undecided
 	turns.init()
 	const tenants, each = 5, 300
 	tenant := func(i int) string { return fmt.Sprintf("t%d", i%tenants) }
@@ -148,7 +148,7 @@ func TestTurnsKeepTheOrder(t *testing.T) {
 	for range 4 {
 		<-ended
 	}
-	if n := turns.len() + len(turns.rest()); n != 0 {
+	if n := turns.len() + len(turns.takeAll()); n != 0 {
 		t.Errorf("%d are left", n)
 	}
 }
@@ -163,7 +163,7 @@ func TestTurnsGoRound(t *testing.T) {
 	if err != nil || len(claimed) != 3 {
 		t.Fatal(len(claimed), err)
 	}
-	if n := b.loop.turn(t.Context(), claimed); n != 1 {
+	if n := b.loop.decideTurn(t.Context(), claimed); n != 1 {
 		t.Errorf("a turn decides %d costly events", n)
 	}
 	b.accept(300)
@@ -171,12 +171,12 @@ func TestTurnsGoRound(t *testing.T) {
 	if err != nil || len(cheap) != 300 {
 		t.Fatal(len(cheap), err)
 	}
-	if n := b.loop.turn(t.Context(), cheap); n != claimEvents {
+	if n := b.loop.decideTurn(t.Context(), cheap); n != claimEvents {
 		t.Errorf("a turn decides %d cheap events", n)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if n := b.loop.turn(ctx, cheap[claimEvents:]); n != 0 {
+	if n := b.loop.decideTurn(ctx, cheap[claimEvents:]); n != 0 {
 		t.Errorf("%d are decided after the end", n)
 	}
 	b.loop.lanes.stop()
