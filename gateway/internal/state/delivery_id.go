@@ -64,6 +64,15 @@ func SplitDeliveryID(id string) (eventID, suffix string, ok bool) {
 // that was cut short is reported as a missing delivery.
 func IsDeliveryID(id string) bool { return strings.HasPrefix(id, deliveryIDPrefix) }
 
+// EventID is the id of the event that an id leads to: a delivery's, also where its end was cut off, or the event's own.
+func EventID(id string) string {
+	rest, ok := strings.CutPrefix(id, deliveryIDPrefix)
+	if i := strings.LastIndexByte(rest, '_'); ok && i > 0 {
+		return rest[:i]
+	}
+	return rest
+}
+
 // DeliverySuffix is the suffix of a delivery's id, which has to lead to the event; an empty eventID allows every event.
 func DeliverySuffix(id, eventID string) (string, error) {
 	owner, suffix, ok := SplitDeliveryID(id)
