@@ -378,8 +378,8 @@ func (c claims) append(b []byte) []byte {
 }
 
 func readClaims(b []byte) (c claims, err error) {
-	r := reader{b: b}
-	c.n = int(r.uint())
-	c.open = r.uint() == 1
-	return c, r.err()
+	r := readerOf(b)
+	c.n = int(r.Uint())
+	c.open = r.Uint() == 1
+	return c, r.Err()
 }

@@ -172,7 +172,7 @@ func (r *round) serve(d *dest, most, bytesAtMost int) (n int, err error) {
 	for ok := r.it.SeekGE(r.key); ok && bytes.HasPrefix(r.it.Key(), prefix); ok = r.it.Next() {
 		p, valid := cutPlace(r.it.Key()[len(prefix):])
 		if !valid {
-			return n, errCorrupt
+			return n, state.ErrCorrupt
 		}
 		name := owedName{p.pos, p.suffix}
 		if r.q.taken(name, r.now) {
@@ -191,8 +191,8 @@ func (r *round) serve(d *dest, most, bytesAtMost int) (n int, err error) {
 		r.q.leases[name] = l
 		heap.Push(&r.q.ends, l)
 		r.picked = append(r.picked, l)
-		v := reader{b: size}
-		r.sizes += int(v.uint())
+		v := readerOf(size)
+		r.sizes += int(v.Uint())
 		d.cursor = p.after()
 		n++
 	}

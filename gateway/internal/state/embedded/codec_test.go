@@ -108,7 +108,7 @@ func FuzzCodec(f *testing.F) {
 		_, _, _ = cutText(bad)
 		_, _, _ = cutID(bad)
 		_, _ = cutPlace(bad)
-		r := reader{b: bad}
+		r := readerOf(bad)
 		_ = r.stat()
 		_, _ = new(counters).read(bad)
 		_, _ = readGone(bad)

@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
 var (
@@ -58,18 +60,18 @@ func (c *counters) append(b []byte) []byte {
 
 // read says in whole whether this version wrote them last. Where a former one did, it did not count what tenants have.
 func (c *counters) read(b []byte) (whole bool, err error) {
-	r := reader{b: b}
-	r.version(1)
+	r := readerOf(b)
+	r.Version(1)
 	for _, n := range [...]*uint64{&c.next, &c.first, &c.low, &c.dedupe, &c.version, &c.heldFrom, &c.heldTo} {
-		*n = r.uint()
+		*n = r.Uint()
 	}
 	for _, n := range [...]*int64{&c.events, &c.bytes, &c.kept, &c.keptBytes, &c.pending, &c.waiting, &c.dead, &c.dedupeCount, &c.dedupeBytes} {
-		*n = r.int()
+		*n = r.Int()
 	}
-	if whole = len(r.b) > 0; whole {
-		c.share, c.shareBytes = r.int(), r.int()
+	if whole = len(r.Rest) > 0; whole {
+		c.share, c.shareBytes = r.Int(), r.Int()
 	}
-	return whole, r.err()
+	return whole, r.Err()
 }
 
 func (c *counters) show() {
@@ -173,7 +175,7 @@ func (g *generations) load(s *store) error {
 	return scan(s.db, metaKey(metaGeneration), func(rest, value []byte) error {
 		n := binary.BigEndian.Uint64(rest)
 		if n != uint64(len(g.name)) {
-			return fmt.Errorf("generation %d: %w", n, errCorrupt)
+			return fmt.Errorf("generation %d: %w", n, state.ErrCorrupt)
 		}
 		g.name = append(g.name, string(value))
 		g.number[string(value)] = n

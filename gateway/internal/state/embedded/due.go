@@ -125,7 +125,7 @@ func (q *dueQueue) named(key []byte) (*dest, error) {
 	tenant, rest, ok := cutText(key)
 	name, rest, ok2 := cutText(rest)
 	if !ok || !ok2 || len(rest) > 0 {
-		return nil, errCorrupt
+		return nil, state.ErrCorrupt
 	}
 	return q.dest(tenant, name), nil
 }

@@ -131,7 +131,7 @@ func (s *store) oldestDuplicate() (at int64, err error) {
 var errEnough = errors.New("enough")
 
 func ignoreEnough(err error) error {
-	if errors.Is(err, errEnough) && !errors.Is(err, errCorrupt) {
+	if errors.Is(err, errEnough) && !errors.Is(err, state.ErrCorrupt) {
 		return nil
 	}
 	return err

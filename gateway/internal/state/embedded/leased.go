@@ -31,7 +31,7 @@ type recalling struct{}
 func (recalling) stage(t *tx) error {
 	must(between(t.s.db, []byte{tabLeased}, []byte{tabLeased + 1}, func(key, tenant []byte) error {
 		if len(key) < 9 {
-			return errCorrupt
+			return state.ErrCorrupt
 		}
 		pos, suffix := keyPos(key), string(key[9:])
 		o := t.owed(string(tenant), pos, suffix)

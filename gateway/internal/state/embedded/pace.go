@@ -69,9 +69,9 @@ func (p *pace) load(record []byte) error {
 	if record == nil {
 		return nil
 	}
-	r := reader{b: record}
-	seen, ahead := r.int(), r.int()
-	if err := r.err(); err != nil {
+	r := readerOf(record)
+	seen, ahead := r.Int(), r.Int()
+	if err := r.Err(); err != nil {
 		return err
 	}
 	p.ahead, p.seen = ahead, max(seen, p.wall+ahead)

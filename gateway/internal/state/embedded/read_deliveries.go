@@ -261,7 +261,7 @@ func (m *merge) step(l *listed) (bool, error) {
 	}
 	p, ok := cutPlace(m.it.Key()[len(l.prefix):])
 	if !ok {
-		return false, errCorrupt
+		return false, state.ErrCorrupt
 	}
 	if l.table != tabWaiting && p.at < m.since {
 		return false, nil

@@ -40,32 +40,32 @@ func (r *revisions) follow(envelope []byte, d decision) {
 func (r *revisions) append(b []byte) []byte {
 	b = appendUint(append(b, revisionsV1), uint64(len(r.former)))
 	for i := range r.former {
-		b = appendBytes(r.former[i].append(b), r.former[i].envelope)
+		b = state.AppendText(r.former[i].append(b), r.former[i].envelope)
 	}
 	return r.newest.append(b)
 }
 
 func (d *decision) append(b []byte) []byte {
-	b = appendBytes(appendInt(appendUint(b, d.generation), d.at), d.dead)
+	b = state.AppendText(appendInt(appendUint(b, d.generation), d.at), d.dead)
 	return appendRules(b, d.rules)
 }
 
 // readRevisions shares memory with the record.
 func readRevisions(b []byte) (all revisions, err error) {
-	r := reader{b: b}
-	r.version(revisionsV1)
-	for n := r.count(); n > 0 && !r.bad; n-- {
+	r := readerOf(b)
+	r.Version(revisionsV1)
+	for n := r.Count(); n > 0 && !r.Bad(); n-- {
 		all.former = append(all.former, former{r.decision(), r.bytes()})
 	}
 	all.newest = r.decision()
-	if err := r.err(); err != nil {
+	if err := r.Err(); err != nil {
 		return all, fmt.Errorf("revisions: %w", err)
 	}
 	return all, nil
 }
 
 func (r *reader) decision() (d decision) {
-	d.generation, d.at, d.dead = r.uint(), r.int(), r.text()
+	d.generation, d.at, d.dead = r.Uint(), r.Int(), r.Text()
 	d.rules = r.rules()
 	return d
 }
@@ -74,16 +74,16 @@ func appendRules(b []byte, rules []state.RuleOutcome) []byte {
 	b = appendUint(b, uint64(len(rules)))
 	for i := range rules {
 		b = state.OriginCodes.Append(b, string(rules[i].Origin.Kind))
-		b = appendBytes(b, rules[i].Origin.Name)
-		b = appendBytes(b, rules[i].Err)
+		b = state.AppendText(b, rules[i].Origin.Name)
+		b = state.AppendText(b, rules[i].Err)
 	}
 	return b
 }
 
 func (r *reader) rules() (all []state.RuleOutcome) {
-	for n := r.count(); n > 0 && !r.bad; n-- {
+	for n := r.Count(); n > 0 && !r.Bad(); n-- {
 		all = append(all, state.RuleOutcome{
-			Origin: state.Origin{Kind: state.OriginKind(r.code(state.OriginCodes)), Name: r.text()}, Err: r.text(),
+			Origin: state.Origin{Kind: state.OriginKind(r.Code(state.OriginCodes)), Name: r.Text()}, Err: r.Text(),
 		})
 	}
 	return all

@@ -98,7 +98,7 @@ func (s *store) List(ctx context.Context, tenant, kind string) ([]state.Setting,
 	err := scan(s.db, textKey(tabSetting, tenant, kind), func(rest, value []byte) error {
 		name, _, ok := cutText(rest)
 		if !ok || len(value) < 8 {
-			return errCorrupt
+			return state.ErrCorrupt
 		}
 		all = append(all, setting(kind, name, append([]byte(nil), value...)))
 		return nil
@@ -146,9 +146,9 @@ func (op *keeping) stage(t *tx) error {
 	key := textKey(tabList, op.tenant, op.list)
 	first, next := uint64(1), uint64(1)
 	if v := t.get(key); v != nil {
-		r := reader{b: v}
-		first, next = r.uint(), r.uint()
-		must(r.err())
+		r := readerOf(v)
+		first, next = r.Uint(), r.Uint()
+		must(r.Err())
 	}
 	items := textKey(tabListItem, op.tenant, op.list)
 	if op.max > 0 {
@@ -176,7 +176,7 @@ func (s *store) Kept(ctx context.Context, tenant, list string) ([][]byte, error)
 	var all [][]byte
 	err := scan(s.db, textKey(tabListItem, tenant, list), func(_, value []byte) error {
 		if len(value) < 8 {
-			return errCorrupt
+			return state.ErrCorrupt
 		}
 		if keyTime(value) > now {
 			all = append(all, append([]byte{}, value[8:]...))
@@ -212,9 +212,9 @@ func (op *leasing) stage(t *tx) error {
 	var holder string
 	var end int64
 	if v := t.get(key); v != nil {
-		r := reader{b: v}
-		op.fence, end, holder = r.uint(), r.int(), r.text()
-		must(r.err())
+		r := readerOf(v)
+		op.fence, end, holder = r.Uint(), r.Int(), r.Text()
+		must(r.Err())
 	}
 	live := end > t.now
 	if live && holder != op.holder {
@@ -223,7 +223,7 @@ func (op *leasing) stage(t *tx) error {
 	if !live || holder != op.holder {
 		op.fence++ // also to the same holder after its end: between, it did not have it
 	}
-	t.put(key, appendBytes(appendInt(appendUint(nil, op.fence), t.now+int64(op.ttl)), op.holder))
+	t.put(key, state.AppendText(appendInt(appendUint(nil, op.fence), t.now+int64(op.ttl)), op.holder))
 	return nil
 }
 

@@ -32,9 +32,9 @@ func (op *counting) stage(t *tx) error {
 		key := statKey(given.Tenant, minute(given.Minute), given.Destination)
 		sum := state.Stat{Verdicts: map[string]int64{}}
 		if v := t.get(key); v != nil {
-			r := reader{b: v}
+			r := readerOf(v)
 			sum = r.stat()
-			must(r.err())
+			must(r.Err())
 		}
 		for verdict, n := range given.Verdicts {
 			sum.Verdicts[verdict] += n
@@ -76,16 +76,16 @@ func (s *store) Stats(ctx context.Context, tenant, destination string, since, un
 			rest := key[len(prefix):]
 			name, _, ok := cutText(rest[8:])
 			if !ok {
-				return errCorrupt
+				return state.ErrCorrupt
 			}
 			if destination != "" && name != destination {
 				return nil
 			}
-			r := reader{b: value}
+			r := readerOf(value)
 			st := r.stat()
 			st.Tenant, st.Destination, st.Minute = tenant, name, fromNanos(keyTime(rest))
 			all = append(all, st)
-			return r.err()
+			return r.Err()
 		})
 	if err != nil {
 		return nil, fmt.Errorf("statistics: %w", err)

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
 // tenantUse is what a tenant has of what all tenants share, and where its lists begin. It belongs to the writer, and is
@@ -49,11 +51,11 @@ func (u *tenantUse) append(b []byte) []byte {
 }
 
 func (u *tenantUse) read(b []byte) error {
-	r := reader{b: b}
+	r := readerOf(b)
 	for _, n := range [...]*int64{&u.bytes, &u.share, &u.shareBytes, &u.ids, &u.idBytes} {
-		*n = r.int()
+		*n = r.Int()
 	}
-	return r.err()
+	return r.Err()
 }
 
 func (u *tenantUse) empty() bool { return u.bytes == 0 && u.share == 0 && u.ids == 0 }
@@ -113,7 +115,7 @@ func (us *tenantUses) load(s *store, counted bool) error {
 	} else if err := scan(s.db, []byte{tabTenant}, func(rest, value []byte) error {
 		name, _, ok := cutText(rest)
 		if !ok {
-			return errCorrupt
+			return state.ErrCorrupt
 		}
 		return us.of(name).read(value)
 	}); err != nil {
@@ -136,9 +138,9 @@ func (us *tenantUses) load(s *store, counted bool) error {
 func frontOf(db *pebble.DB, table byte, tenant string) (front, error) {
 	f := noFront
 	err := scan(db, textKey(table, tenant), func(rest, value []byte) error {
-		r := reader{b: value}
-		f = front{keyPos(append([]byte{0}, rest...)), r.int()}
-		return errors.Join(r.err(), errEnough)
+		r := readerOf(value)
+		f = front{keyPos(append([]byte{0}, rest...)), r.Int()}
+		return errors.Join(r.Err(), errEnough)
 	})
 	return f, ignoreEnough(err)
 }
@@ -187,7 +189,7 @@ func (us *tenantUses) count(db *pebble.DB, first uint64, lost func(key []byte) e
 	if err := scan(db, []byte{tabShare}, func(rest, value []byte) error {
 		tenant, at, ok := cutText(rest)
 		if !ok || len(at) != 8 {
-			return errCorrupt
+			return state.ErrCorrupt
 		}
 		sh, err := readShare(value)
 		if err != nil {
@@ -209,7 +211,7 @@ func (us *tenantUses) count(db *pebble.DB, first uint64, lost func(key []byte) e
 	if err := scan(db, []byte{tabGone}, func(rest, value []byte) error {
 		tenant, _, ok := cutText(rest)
 		if !ok {
-			return errCorrupt
+			return state.ErrCorrupt
 		}
 		u := us.of(tenant)
 		u.ids, u.idBytes = u.ids+1, u.idBytes+goneBytes(tenant, value)
@@ -230,7 +232,7 @@ func (us *tenantUses) countEvents(db *pebble.DB, first uint64) (err error) {
 	for ok := it.First(); ok; {
 		tenant, _, valid := cutText(it.Key()[1:])
 		if !valid {
-			return errCorrupt
+			return state.ErrCorrupt
 		}
 		prefix := textKey(tabTimeline, tenant)
 		var bytesOf int64

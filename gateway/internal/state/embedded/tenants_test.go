@@ -119,7 +119,7 @@ func downgrade(t *testing.T, dir string, more func(*pebble.DB)) {
 		tenant, at, _ := cutText(rest)
 		g, err := readGone(value)
 		must(err)
-		former := appendID(appendBytes(appendInt(nil, g.at), tenant), g.id)
+		former := appendID(state.AppendText(appendInt(nil, g.at), tenant), g.id)
 		c.dedupeCount++
 		c.dedupeBytes += formerBytes(former)
 		return db.Set(append([]byte{tabDedupe}, at...), former, pebble.NoSync)

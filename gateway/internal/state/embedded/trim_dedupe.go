@@ -9,9 +9,9 @@ type goneID struct {
 func appendGone(b []byte, id string, at int64) []byte { return appendID(appendInt(b, at), id) }
 
 func readGone(b []byte) (g goneID, err error) {
-	r := reader{b: b}
-	g.at, g.id = r.int(), r.id()
-	return g, r.err()
+	r := readerOf(b)
+	g.at, g.id = r.Int(), r.id()
+	return g, r.Err()
 }
 
 // goneBytes is what recognising an id takes: its record, and the one in tabID.
@@ -24,9 +24,9 @@ type formerID struct {
 }
 
 func readFormer(b []byte) (f formerID, err error) {
-	r := reader{b: b}
-	f.at, f.tenant, f.id = r.int(), r.text(), r.id()
-	return f, r.err()
+	r := readerOf(b)
+	f.at, f.tenant, f.id = r.Int(), r.Text(), r.id()
+	return f, r.Err()
 }
 
 func formerBytes(value []byte) int64 { return 2*int64(len(value)) + 16 }

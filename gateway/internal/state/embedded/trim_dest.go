@@ -27,7 +27,7 @@ func (t *tx) front(d *dest, table byte, each func(p place) bool) {
 	for ok := it.First(); ok; ok = it.Next() {
 		p, valid := cutPlace(it.Key()[len(prefix):])
 		if !valid || !bytes.HasPrefix(it.Key(), prefix) {
-			must(errCorrupt)
+			must(state.ErrCorrupt)
 		}
 		if first {
 			t.s.due.lowered(low, p)
@@ -258,7 +258,7 @@ func trimOnce(t *tx, s *slice) {
 		tenant, rest, ok := cutText(key[9:])
 		name, _, ok2 := cutText(rest)
 		if !ok || !ok2 {
-			return errCorrupt
+			return state.ErrCorrupt
 		}
 		t.drop(textKey(tabOnce, tenant, name))
 		last = append(append(last[:0], key...), 0)
@@ -294,8 +294,8 @@ func trimStats(t *tx, s *slice) {
 // trimLists removes items whose time is over.
 func trimLists(t *tx, s *slice) {
 	must(scan(t.s.db, []byte{tabList}, func(rest, value []byte) error {
-		r := reader{b: value}
-		first, next := r.uint(), r.uint()
+		r := readerOf(value)
+		first, next := r.Uint(), r.Uint()
 		items := append([]byte{tabListItem}, rest...)
 		was := first
 		for ; first < next; first++ {
@@ -308,6 +308,6 @@ func trimLists(t *tx, s *slice) {
 		if first > was {
 			t.put(append([]byte{tabList}, rest...), appendUint(appendUint(nil, first), next))
 		}
-		return r.err()
+		return r.Err()
 	}))
 }

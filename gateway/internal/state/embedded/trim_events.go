@@ -127,7 +127,7 @@ func (r *references) load(from, to uint64) {
 	// Dead events are so few that reading all of them is cheaper than asking for each event.
 	must(scan(r.t.s.db, []byte{tabDeadEvent}, func(rest, _ []byte) error {
 		if len(rest) < 16 {
-			return errCorrupt
+			return state.ErrCorrupt
 		}
 		if pos := keyPos(rest[len(rest)-9:]); pos >= from && pos < to {
 			r.some[pos] = true
@@ -220,7 +220,7 @@ func overdueEvents(t *tx, s *slice) {
 	must(ignoreEnough(scan(t.s.db, []byte{tabDeadEvent}, func(rest, _ []byte) error {
 		_, at, ok := cutText(rest)
 		if !ok || len(at) != 16 {
-			return errCorrupt
+			return state.ErrCorrupt
 		}
 		if keyTime(at) >= before {
 			return nil

@@ -101,9 +101,9 @@ type shared struct{ received, size int64 }
 func appendShare(b []byte, sh shared) []byte { return appendInt(appendInt(b, sh.received), sh.size) }
 
 func readShare(b []byte) (sh shared, err error) {
-	r := reader{b: b}
-	sh.received, sh.size = r.int(), r.int()
-	return sh, r.err()
+	r := readerOf(b)
+	sh.received, sh.size = r.Int(), r.Int()
+	return sh, r.Err()
 }
 
 // putAside moves an event from tabEvent, whose front passes it, into its tenant's share.
