@@ -250,21 +250,6 @@ func (r *round) load() ([]state.Due, error) {
 	return due, nil
 }
 
-// unlease takes leases back that nobody got.
-func (q *dueQueue) unlease(leases []*lease, now int64) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, l := range leases {
-		if q.leases[l.name] != l {
-			continue
-		}
-		delete(q.leases, l.name)
-		q.insert(l.d, l.place)
-		l.d.stale = true
-		q.put(l.d, now)
-	}
-}
-
 // eventRecord is a kept event's record, wherever it is; nil: it is gone.
 func (s *store) eventRecord(from pebble.Reader, pos uint64) ([]byte, error) {
 	v, err := s.read(from, posKey(nil, tabEvent, pos), nil)

@@ -1,0 +1,61 @@
+package embedded
+
+import (
+	"encoding/binary"
+)
+
+// gone carries over ids of events that are gone and still recognised.
+func (c *carrier) gone() error {
+	return c.from.each(tabGone, func(key, value []byte) error {
+		tenant, rest, ok := cutText(key[1:])
+		if !ok || len(rest) != 8 {
+			return nil
+		}
+		g, err := readGone(value)
+		if err != nil {
+			c.leftOut("ids of events that are gone: a repeat of one is accepted as new")
+			return nil
+		}
+		return c.remember(tenant, g, binary.BigEndian.Uint64(rest))
+	})
+}
+
+// formerIDs carries over the same as former versions wrote it.
+func (c *carrier) formerIDs() error {
+	return c.from.each(tabDedupe, func(key, value []byte) error {
+		f, err := readFormer(value)
+		if err != nil || len(key) != 9 {
+			c.leftOut("ids of events that are gone: a repeat of one is accepted as new")
+			return nil
+		}
+		return c.remember(f.tenant, f.goneID, keyPos(key))
+	})
+}
+
+func (c *carrier) remember(tenant string, g goneID, pos uint64) error {
+	if pos >= c.counters.first {
+		return nil // its event would be looked for
+	}
+	kept, err := c.from.get(idKey(nil, tenant, g.id))
+	if err != nil {
+		return err
+	}
+	if at, _, err := readIDRecord(kept); err != nil || at != pos {
+		kept = appendIDRecord(nil, pos, g.at)
+	}
+	return c.add(len(kept), func(t *tx) {
+		t.recall(tenant, g.id, pos, g.at)
+		t.set(idKey(t.key, tenant, g.id), kept)
+	})
+}
+
+// ids counts ids that lead to nothing: what cannot be read may be sent once more.
+func (c *carrier) ids() error {
+	return c.from.each(tabID, func(key, _ []byte) error {
+		if there, err := c.has(key); err != nil || there {
+			return err
+		}
+		c.leftOut("ids of events that cannot be read: a repeat of one is accepted as new")
+		return nil
+	})
+}

@@ -1,0 +1,153 @@
+package embedded
+
+import (
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// The parts of a batch.
+const (
+	partTimeline = iota
+	partIDs
+	partResponses
+	partPersons
+	partOutcomes
+	partHistory
+	parts
+)
+
+// tx is one batch being made. What is written through put is read back through get in the same batch.
+type tx struct {
+	s    *store
+	b    *pebble.Batch // the same one again and again
+	open bool          // something is being staged
+	moment
+	sync bool
+
+	// parts are batches of one table each, for what comes by the hundred: put into the memtable table by table, keys in
+	// a row cost a third of what they do in turns.
+	parts [parts]*pebble.Batch
+
+	seen     map[string][]byte // written in this batch; nil is deleted
+	ids      map[string]uint64 // events appended in this batch
+	outcomes map[uint64][]byte // committed in this batch
+	deltas   map[*dest]*destCounts
+	fresh    []fresh     // appended, for Claim
+	freed    bool        // some were released
+	due      []dueChange // to be made known when written
+	after    []func()
+	key      []byte
+	val      []byte
+}
+
+func (t *tx) begin(s *store) {
+	t.s, t.open, t.moment, t.sync = s, true, s.pace.look(), false
+	if t.b == nil {
+		t.b = s.db.NewBatch(pebble.WithMaxRetainedSizeBytes(keptBatch))
+		t.key = make([]byte, 0, 512)
+		t.seen, t.ids, t.deltas = map[string][]byte{}, map[string]uint64{}, map[*dest]*destCounts{}
+		t.outcomes = map[uint64][]byte{}
+	}
+}
+
+// keptBatch is how large a batch's memory may be to be used again.
+const keptBatch = 8 << 20
+
+// part is the batch of one table.
+func (t *tx) part(n int) *pebble.Batch {
+	if t.parts[n] == nil {
+		t.parts[n] = t.s.db.NewBatch(pebble.WithMaxRetainedSizeBytes(keptBatch))
+	}
+	return t.parts[n]
+}
+
+// finish adds what belongs to the batch as a whole.
+func (t *tx) finish() {
+	s := t.s
+	for _, p := range t.parts {
+		if p != nil && !p.Empty() {
+			must(t.b.Apply(p, nil))
+			p.Reset()
+		}
+	}
+	for d, delta := range t.deltas {
+		delta.add(&d.counts)
+		t.val = appendDest(t.val[:0], delta)
+		t.set(destPrefix(t.key, tabDest, d.tenant, d.name), t.val)
+	}
+	s.w.tenants.flush(t)
+	s.pace.write(t)
+	s.generations.flush(t)
+	if s.window.marks(&s.w.counters) || s.w.dirty {
+		t.val = s.w.counters.append(t.val[:0])
+		t.set(metaCounters, t.val)
+		s.w.dirty = false
+	}
+}
+
+// end makes known what was written.
+func (t *tx) end() {
+	s := t.s
+	if len(t.due)+len(t.deltas) > 0 {
+		s.due.apply(t.due, t.deltas, t.now)
+	}
+	if len(t.fresh) > 0 || t.freed {
+		s.window.publish(t.fresh)
+	}
+	s.w.counters.show()
+	for _, f := range t.after {
+		f()
+	}
+	t.b.Reset()
+	clear(t.seen)
+	clear(t.ids)
+	clear(t.outcomes)
+	clear(t.deltas)
+	clear(t.fresh)
+	clear(t.due)
+	clear(t.after)
+	t.open, t.freed = false, false
+	t.fresh, t.due, t.after = t.fresh[:0], t.due[:0], t.after[:0]
+}
+
+// must ends the writer: a store that cannot be read must not be written by guesswork.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// set writes what is not read back within a batch.
+func (t *tx) set(key, value []byte) { must(t.b.Set(key, value, nil)) }
+
+func (t *tx) del(key []byte) { must(t.b.Delete(key, nil)) }
+
+// put writes what get may be asked for.
+func (t *tx) put(key, value []byte) {
+	t.set(key, value)
+	t.seen[string(key)] = append([]byte{}, value...)
+}
+
+func (t *tx) drop(key []byte) {
+	t.del(key)
+	t.seen[string(key)] = nil
+}
+
+// get reads a value as this batch leaves it; nil: there is none. The value is the caller's.
+func (t *tx) get(key []byte) []byte {
+	if v, ok := t.seen[string(key)]; ok {
+		return v
+	}
+	v, err := t.s.read(t.s.db, key, nil)
+	must(err)
+	return v
+}
+
+// counts are the changes this batch makes to a destination's lists.
+func (t *tx) counts(d *dest) *destCounts {
+	c := t.deltas[d]
+	if c == nil {
+		c = &destCounts{}
+		t.deltas[d] = c
+	}
+	return c
+}
