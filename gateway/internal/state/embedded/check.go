@@ -29,9 +29,9 @@ func Check(dir string) (*Checked, error) {
 	if _, err := os.Stat(filepath.Join(folder, "LOCK")); err != nil {
 		return nil, fmt.Errorf("%s holds no store of the embedded engine: want the data folder of a gateway: %w", dir, err)
 	}
-	lock, err := pebble.LockDirectory(folder, vfs.Default)
+	lock, err := lockFolder(folder, vfs.Default)
 	if err != nil {
-		return nil, fmt.Errorf("check store %s: a gateway has it open, stop it first: %w", dir, err)
+		return nil, fmt.Errorf("check store %s: %w", dir, err)
 	}
 	defer func() { _ = lock.Close() }()
 	db, err := pebble.Open(folder, &pebble.Options{

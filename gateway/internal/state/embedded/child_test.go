@@ -234,7 +234,7 @@ func TestSecondProcess(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	if _, err := open(Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "another process has it open") {
+	if _, err := open(Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "another gateway runs with this data folder") {
 		t.Errorf("in this process: %v", err)
 	}
 	binary, err := os.Executable()
@@ -245,7 +245,7 @@ func TestSecondProcess(t *testing.T) {
 	cmd.Env = append(os.Environ(), childDir+"="+dir)
 	out, err := cmd.Output()
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) || !strings.Contains(string(out), "another process has it open") {
+	if !errors.As(err, &exit) || !strings.Contains(string(out), "another gateway runs with this data folder") {
 		t.Errorf("in another: %v, %s", err, out)
 	}
 }

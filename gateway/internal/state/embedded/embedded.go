@@ -181,8 +181,10 @@ func open(opts Options) (s *store, err error) {
 			return nil, fmt.Errorf("open store: %w", err)
 		}
 	}
-	if s.lock, err = pebble.LockDirectory(folder, fs); err != nil {
-		return nil, fmt.Errorf("open store %s: another process has it open: %w", opts.Dir, err)
+	if s.lock, err = lockFolder(folder, fs); errors.Is(err, errInUse) {
+		return nil, fmt.Errorf("open store %s: another gateway runs with this data folder: stop it first, or give this one a folder of its own (--data)", opts.Dir)
+	} else if err != nil {
+		return nil, fmt.Errorf("open store %s: %w", opts.Dir, err)
 	}
 	if err := s.place.init(opts.Dir, folder, opts.fs == nil); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", opts.Dir, err), s.lock.Close())

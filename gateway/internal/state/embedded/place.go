@@ -5,9 +5,27 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
+
+var errInUse = errors.New("a gateway has it open, stop it first")
+
+// lockFolder locks the folder of the database; errInUse: a gateway, of this process or of another, has locked it.
+func lockFolder(folder string, disk vfs.FS) (*pebble.Lock, error) {
+	lock, err := pebble.LockDirectory(folder, disk)
+	if _, file := errors.AsType[*os.PathError](err); err == nil || file { // the lock's file cannot be made
+		return lock, err
+	}
+	if errno, ok := errors.AsType[syscall.Errno](err); ok && errno != syscall.EAGAIN && errno != syscall.EACCES {
+		return nil, err // the disk knows no locks
+	}
+	return nil, errInUse
+}
 
 // storePlace is the folder of the database as it was opened. A folder that is removed takes its name away and nothing else:
 // writes into its open files go on to succeed, and everything they say is gone with the process. So the store looks for

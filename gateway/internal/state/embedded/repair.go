@@ -76,9 +76,9 @@ func Repair(dir string, force bool) (*Repaired, error) {
 	if _, err := os.Stat(filepath.Join(folder, "LOCK")); err != nil {
 		return nil, fmt.Errorf("%s holds no store of the embedded engine: want the data folder of a gateway: %w", dir, err)
 	}
-	lock, err := pebble.LockDirectory(folder, vfs.Default)
+	lock, err := lockFolder(folder, vfs.Default)
 	if err != nil {
-		return nil, fmt.Errorf("repair store %s: a gateway has it open, stop it first: %w", dir, err)
+		return nil, fmt.Errorf("repair store %s: %w", dir, err)
 	}
 	defer func() { _ = lock.Close() }()
 	if err := os.RemoveAll(work); err != nil {
