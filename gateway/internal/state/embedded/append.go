@@ -11,7 +11,7 @@ import (
 )
 
 // fresh is an event just appended.
-type fresh struct {
+type appendedEvent struct {
 	pos uint64
 	ev  *event.Event
 }
@@ -121,7 +121,7 @@ func (a *appending) stage(t *tx) error {
 		t.use(it.terms.tenant).bytes += int64(len(record))
 		c.pending++
 		a.results[i] = state.Appended{Position: pos}
-		t.fresh = append(t.fresh, fresh{pos, a.events[i]})
+		t.appended = append(t.appended, appendedEvent{pos, a.events[i]})
 		t.s.w.dirty = true
 	}
 	return nil

@@ -19,26 +19,26 @@ type window struct {
 	s  *store
 	mu sync.Mutex
 
-	low, next uint64
-	slots     []slot
-	head      int // of slots: the slot of low
-	back      positions
-	suspects  suspects
-	alone     uint64 // the suspect that is held; 0: none
-	unsure    uint64 // below it an event may be committed already: it was there when the store was opened
-	heldFrom  uint64 // what a dead process held, as far as it was not claimed again
-	heldTo    uint64
-	marked    uint64            // what lies below it and is claimed counts as claimed by what is on disk
-	records   map[uint64]claims // to be written with the next batch
+	low, next      uint64
+	slots          []slot
+	head           int // of slots: the slot of low
+	released       positions
+	suspects       suspects
+	claimedSuspect uint64 // the suspect that is held; 0: none
+	uncertainBelow uint64 // below it an event may be committed already: it was there when the store was opened
+	formerFrom     uint64 // what a dead process held, as far as it was not claimed again
+	formerTo       uint64
+	marked         uint64            // what lies below it and is claimed counts as claimed by what is on disk
+	claimRecords   map[uint64]claims // to be written with the next batch
 
-	recent []*event.Event // new events in a row, the first at from
-	from   uint64
-	bytes  int
+	recent     []*event.Event // new events in a row, the first at from
+	recentFrom uint64
+	bytes      int
 
-	wake    chan struct{}
-	turn    chan struct{} // one claimer at a time reads
-	marking bool          // a mark is on its way to the writer
-	closed  bool          // everything was released; marks stay as they are
+	wake      chan struct{}
+	claimLock chan struct{} // one claimer at a time reads
+	marking   bool          // a mark is on its way to the writer
+	closed    bool          // everything was released; marks stay as they are
 }
 
 type slot struct {
@@ -52,7 +52,7 @@ type slotState byte
 
 const (
 	slotDone slotState = iota
-	slotHeld
+	slotClaimed
 	slotFree
 )
 
@@ -76,10 +76,10 @@ func (p *positions) Pop() any {
 
 func (w *window) init(s *store, c *counters) {
 	w.s = s
-	w.low, w.next, w.unsure, w.from = c.low, c.low, c.next, c.next
-	w.heldFrom, w.heldTo = c.heldFrom, min(c.heldTo, c.next) // the mark is ahead also of what there is
-	w.records = map[uint64]claims{}
-	w.wake, w.turn = make(chan struct{}, 1), make(chan struct{}, 1)
+	w.low, w.next, w.uncertainBelow, w.recentFrom = c.low, c.low, c.next, c.next
+	w.formerFrom, w.formerTo = c.claimedFrom, min(c.claimedTo, c.next) // the mark is ahead also of what there is
+	w.claimRecords = map[uint64]claims{}
+	w.wake, w.claimLock = make(chan struct{}, 1), make(chan struct{}, 1)
 	if c.pending > 0 {
 		w.wake <- struct{}{}
 	}
@@ -88,12 +88,12 @@ func (w *window) init(s *store, c *counters) {
 func (w *window) slot(pos uint64) *slot { return &w.slots[w.head+int(pos-w.low)] }
 
 // publish hands new events to Claim.
-func (w *window) publish(news []fresh) {
+func (w *window) publish(news []appendedEvent) {
 	w.mu.Lock()
 	for _, n := range news {
-		if n.pos != w.from+uint64(len(w.recent)) {
-			w.forget(len(w.recent))
-			w.from = n.pos
+		if n.pos != w.recentFrom+uint64(len(w.recent)) {
+			w.dropRecent(len(w.recent))
+			w.recentFrom = n.pos
 		}
 		w.recent = append(w.recent, n.ev)
 		w.bytes += n.ev.Size()
@@ -105,17 +105,17 @@ func (w *window) publish(news []fresh) {
 		w.recent[drop] = nil
 		drop++
 	}
-	w.recent, w.from = w.recent[drop:], w.from+uint64(drop)
+	w.recent, w.recentFrom = w.recent[drop:], w.recentFrom+uint64(drop)
 	w.mu.Unlock()
 	w.signal()
 }
 
-func (w *window) forget(n int) {
+func (w *window) dropRecent(n int) {
 	for i, ev := range w.recent[:n] {
 		w.bytes -= ev.Size()
 		w.recent[i] = nil
 	}
-	w.recent, w.from = w.recent[n:], w.from+uint64(n)
+	w.recent, w.recentFrom = w.recent[n:], w.recentFrom+uint64(n)
 }
 
 func (w *window) signal() {
@@ -133,14 +133,14 @@ func (s *store) Claim(ctx context.Context, most, bytes int) ([]state.Claimed, er
 	}
 	for {
 		select {
-		case w.turn <- struct{}{}:
+		case w.claimLock <- struct{}{}:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-s.stopped:
-			return nil, s.why()
+			return nil, s.stopReason()
 		}
 		claimed, more, err := w.take(ctx, most, bytes)
-		<-w.turn
+		<-w.claimLock
 		if err != nil {
 			return nil, fmt.Errorf("claim: %w", err)
 		}
@@ -158,7 +158,7 @@ func (s *store) Claim(ctx context.Context, most, bytes int) ([]state.Claimed, er
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-s.stopped:
-			return nil, s.why()
+			return nil, s.stopReason()
 		}
 	}
 }
@@ -174,45 +174,45 @@ func (w *window) take(ctx context.Context, most, bytes int) (claimed []state.Cla
 	defer w.s.leave()
 	select {
 	case <-w.s.stopped:
-		return nil, false, w.s.why()
+		return nil, false, w.s.stopReason()
 	default:
 	}
 	w.mu.Lock()
-	if len(w.back) == 0 && w.next >= w.marked && w.next < w.from+uint64(len(w.recent)) {
+	if len(w.released) == 0 && w.next >= w.marked && w.next < w.recentFrom+uint64(len(w.recent)) {
 		w.mu.Unlock()
-		if err := w.s.do(ctx, &call{op: flushed{}, sync: true}); err != nil {
+		if err := w.s.do(ctx, &call{op: syncLog{}, sync: true}); err != nil {
 			return nil, false, err
 		}
 		w.mu.Lock()
 	}
-	var bad []*burial
+	var bad []*unreadableEvent
 	size, full, counted := 0, false, false
 	add := func(pos uint64, ev *event.Event, n int) {
 		claimed = append(claimed, state.Claimed{Event: ev, Position: pos, Claims: n})
 		size += ev.Size()
 		full = len(claimed) >= most || bytes > 0 && size >= bytes
 	}
-	for len(w.back) > 0 && !full {
-		pos := heap.Pop(&w.back).(uint64)
+	for len(w.released) > 0 && !full {
+		pos := heap.Pop(&w.released).(uint64)
 		if pos < w.low {
 			continue
 		}
 		if sl := w.slot(pos); sl.state == slotFree {
-			sl.state, sl.record = slotHeld, true
-			w.records[pos] = claims{sl.claims, true}
+			sl.state, sl.record = slotClaimed, true
+			w.claimRecords[pos] = claims{sl.claims, true}
 			counted = true
 			add(pos, sl.ev, sl.claims+1)
 		}
 	}
 	// A first claim counts by the mark, which is on disk before the claim is handed out.
-	end := min(w.from+uint64(len(w.recent)), w.marked)
+	end := min(w.recentFrom+uint64(len(w.recent)), w.marked)
 	for !full && w.next < end {
-		if w.next < w.from {
-			limit := min(w.from, end)
+		if w.next < w.recentFrom {
+			limit := min(w.recentFrom, end)
 			w.mu.Unlock()
 			read, err := w.load(limit, most-len(claimed), bytes-size)
 			if err != nil {
-				w.giveBack(claimed)
+				w.unclaimAll(claimed)
 				return nil, false, err
 			}
 			w.mu.Lock()
@@ -220,16 +220,16 @@ func (w *window) take(ctx context.Context, most, bytes int) (claimed []state.Cla
 				w.slots = append(w.slots, slot{})
 				if r.bad != nil {
 					w.slot(w.next).state = slotFree
-					bad = append(bad, &burial{pos: w.next, reason: "unreadable: " + r.bad.Error()})
+					bad = append(bad, &unreadableEvent{pos: w.next, reason: "unreadable: " + r.bad.Error()})
 				}
 				if r.suspect {
 					*w.slot(w.next) = slot{state: slotFree, claims: r.claims, record: true}
 					heap.Push(&w.suspects, suspect{r.claims, w.next})
 				}
 				if r.ev != nil {
-					*w.slot(w.next) = slot{state: slotHeld, claims: r.claims, record: r.record, ev: r.ev}
+					*w.slot(w.next) = slot{state: slotClaimed, claims: r.claims, record: r.record, ev: r.ev}
 					if r.record {
-						w.records[w.next] = claims{r.claims, true}
+						w.claimRecords[w.next] = claims{r.claims, true}
 						counted = true
 					}
 					add(w.next, r.ev, r.claims+1)
@@ -237,40 +237,40 @@ func (w *window) take(ctx context.Context, most, bytes int) (claimed []state.Cla
 				w.next++
 			}
 			w.advance()
-			end = min(w.from+uint64(len(w.recent)), w.marked)
+			end = min(w.recentFrom+uint64(len(w.recent)), w.marked)
 			continue
 		}
 		// Everything at hand is taken in one go, and forgotten there: the slot holds it now.
-		ev := w.recent[w.next-w.from]
-		w.slots = append(w.slots, slot{state: slotHeld, ev: ev})
+		ev := w.recent[w.next-w.recentFrom]
+		w.slots = append(w.slots, slot{state: slotClaimed, ev: ev})
 		add(w.next, ev, 1)
 		w.next++
-		if w.next == w.from+uint64(len(w.recent)) {
-			w.forget(len(w.recent))
+		if w.next == w.recentFrom+uint64(len(w.recent)) {
+			w.dropRecent(len(w.recent))
 		}
 	}
-	more = len(w.back) > 0 || w.next < w.from+uint64(len(w.recent))
+	more = len(w.released) > 0 || w.next < w.recentFrom+uint64(len(w.recent))
 	mark := len(claimed) > 0 && !counted && !w.marking
 	w.marking = w.marking || mark
 	ahead := w.marked >= w.next+markAhead/2
 	w.mu.Unlock()
 	for _, b := range bad {
 		if err := w.s.do(ctx, &call{op: b}); err != nil {
-			w.giveBack(claimed)
+			w.unclaimAll(claimed)
 			return nil, false, err
 		}
 	}
 	if counted {
 		// One of them may kill the process at once: that this claim counts is on disk before anybody sees the event.
-		if err := w.s.do(ctx, &call{op: flushed{}, sync: true}); err != nil {
-			w.giveBack(claimed)
+		if err := w.s.do(ctx, &call{op: syncLog{}, sync: true}); err != nil {
+			w.unclaimAll(claimed)
 			return nil, false, err
 		}
 	}
 	if mark {
 		// The next batch carries how far events were claimed; nobody waits for it.
 		select {
-		case w.s.calls <- &call{op: note{}, sync: !ahead}:
+		case w.s.calls <- &call{op: writeMarks{}, sync: !ahead}:
 		default: // the queue is full: a batch is coming anyway
 		}
 	}
@@ -278,9 +278,9 @@ func (w *window) take(ctx context.Context, most, bytes int) (claimed []state.Cla
 }
 
 // note makes the writer write a batch, which carries the marks.
-type note struct{}
+type writeMarks struct{}
 
-func (note) stage(*tx) error { return nil }
+func (writeMarks) stage(*tx) error { return nil }
 
 // stored is an event read for Claim; without ev its position is done.
 type stored struct {
@@ -313,7 +313,7 @@ func (w *window) load(limit uint64, most, bytes int) (out []stored, err error) {
 		}
 		pos++
 		st := stored{}
-		if at < w.unsure {
+		if at < w.uncertainBelow {
 			key = posKey(key, tabOutcome, at)
 			if val, err = w.s.read(db, key, val); err != nil {
 				return nil, err
@@ -357,7 +357,7 @@ func (w *window) claimsOf(pos uint64) (n int, record bool, err error) {
 	if err != nil {
 		return 0, false, err
 	}
-	c := claims{open: pos >= w.heldFrom && pos < w.heldTo}
+	c := claims{open: pos >= w.formerFrom && pos < w.formerTo}
 	if v != nil {
 		if c, err = readClaims(v); err != nil {
 			return 0, false, err

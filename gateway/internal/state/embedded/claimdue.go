@@ -19,15 +19,15 @@ const atOnce = 32
 
 // round is one ClaimDue: an iterator over tabDue, made at its first use, and what was picked.
 type round struct {
-	s      *store
-	q      *dueQueue
-	it     *pebble.Iterator
-	now    int64
-	until  int64
-	word   time.Time // the same as the caller is told
-	picked []*lease
-	sizes  int
-	key    []byte
+	s        *store
+	q        *dueQueue
+	it       *pebble.Iterator
+	now      int64
+	until    int64
+	shownEnd time.Time // the same as the caller is told
+	picked   []*lease
+	sizes    int
+	key      []byte
 }
 
 // ClaimDue leases deliveries whose time has come.
@@ -42,14 +42,14 @@ func (s *store) ClaimDue(ctx context.Context, ask state.ClaimDue) (due []state.D
 	if err := s.broken(); err != nil {
 		return nil, time.Time{}, err
 	}
-	m := s.pace.look()
-	if s.pace.resting() {
+	m := s.clock.look()
+	if s.clock.markDue() {
 		select {
-		case s.calls <- &call{op: note{}, sync: true}:
+		case s.calls <- &call{op: writeMarks{}, sync: true}:
 		default: // the queue is full: a batch is coming anyway
 		}
 	}
-	r := &round{s: s, q: &s.due, now: m.now, until: m.now + int64(ask.Lease), word: m.wall.Add(ask.Lease)}
+	r := &round{s: s, q: &s.due, now: m.now, until: m.now + int64(ask.Lease), shownEnd: m.wall.Add(ask.Lease)}
 	at, err := r.pick(ask)
 	if r.it != nil {
 		err = errors.Join(err, r.it.Close())
@@ -62,7 +62,7 @@ func (s *store) ClaimDue(ctx context.Context, ask state.ClaimDue) (due []state.D
 		return nil, time.Time{}, fmt.Errorf("claim due: %w", err)
 	}
 	if at != never {
-		next = m.shown(at)
+		next = m.wallTime(at)
 	}
 	return due, next, nil
 }
@@ -84,20 +84,20 @@ func (r *round) pick(ask state.ClaimDue) (next int64, err error) {
 			q.put(d, r.now)
 		}
 	}()
-	for len(q.turns) > 0 && !enough() {
-		t := q.turns[0]
-		q.turns = q.turns[1:]
+	for len(q.ready) > 0 && !enough() {
+		t := q.ready[0]
+		q.ready = q.ready[1:]
 		if len(t.ready) == 0 {
-			t.turn = false
+			t.queued = false
 			continue
 		}
 		d := t.ready[0]
 		t.ready[0] = nil
 		t.ready = t.ready[1:]
-		d.where = nowhere
+		d.queue = notQueued
 		most := ask.Max - len(r.picked)
-		if len(t.ready) > 0 || len(q.turns) > 0 {
-			most = min(most, atOnce, max(1, most/(len(t.ready)+len(q.turns)+1)))
+		if len(t.ready) > 0 || len(q.ready) > 0 {
+			most = min(most, atOnce, max(1, most/(len(t.ready)+len(q.ready)+1)))
 		}
 		left := math.MaxInt
 		if ask.Capacity != nil {
@@ -114,7 +114,7 @@ func (r *round) pick(ask state.ClaimDue) (next int64, err error) {
 			if err != nil {
 				d.stale = true
 				q.put(d, r.now)
-				q.turns = append(q.turns, t)
+				q.ready = append(q.ready, t)
 				return 0, err
 			}
 			if room[d] -= n; ask.Capacity != nil && room[d] <= 0 && d.service() <= r.now {
@@ -123,8 +123,8 @@ func (r *round) pick(ask state.ClaimDue) (next int64, err error) {
 				q.put(d, r.now)
 			}
 		}
-		if t.turn = len(t.ready) > 0; t.turn {
-			q.turns = append(q.turns, t)
+		if t.queued = len(t.ready) > 0; t.queued {
+			q.ready = append(q.ready, t)
 		}
 	}
 	return r.next()
@@ -133,7 +133,7 @@ func (r *round) pick(ask state.ClaimDue) (next int64, err error) {
 // next is the time of the next service. Destinations without room do not count: who asked knows when it has some.
 func (r *round) next() (int64, error) {
 	q := r.q
-	for _, t := range q.turns {
+	for _, t := range q.ready {
 		if len(t.ready) > 0 {
 			return r.now, nil
 		}
@@ -142,8 +142,8 @@ func (r *round) next() (int64, error) {
 	if len(q.ends) > 0 {
 		at = q.ends[0].until
 	}
-	for len(q.later) > 0 {
-		d := q.later[0]
+	for len(q.future) > 0 {
+		d := q.future[0]
 		if !d.stale || d.at >= at {
 			return min(at, d.at), nil
 		}
@@ -152,7 +152,7 @@ func (r *round) next() (int64, error) {
 			return 0, err
 		}
 		q.put(d, r.now)
-		if d.where == inReady {
+		if d.queue == inReady {
 			return r.now, nil
 		}
 	}
@@ -168,26 +168,26 @@ func (r *round) serve(d *dest, most, bytesAtMost int) (n int, err error) {
 	}
 	prefix := destPrefix(nil, tabDue, d.tenant, d.name)
 	r.key = d.cursor.append(append(r.key[:0], prefix...))
-	d.some, d.stale = false, false
+	d.hasHead, d.stale = false, false
 	for ok := r.it.SeekGE(r.key); ok && bytes.HasPrefix(r.it.Key(), prefix); ok = r.it.Next() {
-		p, valid := cutPlace(r.it.Key()[len(prefix):])
+		p, valid := cutSortKey(r.it.Key()[len(prefix):])
 		if !valid {
 			return n, state.ErrCorrupt
 		}
 		name := owedName{p.pos, p.suffix}
-		if r.q.taken(name, r.now) {
+		if r.q.isLeased(name, r.now) {
 			d.cursor = p.after()
 			continue
 		}
 		if p.at > r.now || n >= most || bytesAtMost > 0 && r.sizes >= bytesAtMost {
-			d.head, d.some = p, true
+			d.head, d.hasHead = p, true
 			return n, nil
 		}
 		size, err := r.it.ValueAndErr()
 		if err != nil {
 			return n, err
 		}
-		l := &lease{name: name, d: d, place: p, until: r.until, word: nanos(r.word)}
+		l := &lease{name: name, d: d, key: p, until: r.until, shownEnd: nanos(r.shownEnd)}
 		r.q.leases[name] = l
 		heap.Push(&r.q.ends, l)
 		r.picked = append(r.picked, l)
@@ -200,7 +200,7 @@ func (r *round) serve(d *dest, most, bytesAtMost int) (n int, err error) {
 }
 
 // after is the first place behind p.
-func (p place) after() place {
+func (p sortKey) after() sortKey {
 	p.suffix += "\x00"
 	return p
 }
@@ -224,7 +224,7 @@ func (r *round) load() ([]state.Due, error) {
 		if err != nil {
 			return nil, err
 		}
-		if o.State != state.Waiting || o.at != l.place.at {
+		if o.State != state.Waiting || o.at != l.key.at {
 			gone = append(gone, l)
 			continue
 		}
@@ -242,7 +242,7 @@ func (r *round) load() ([]state.Due, error) {
 			return nil, err
 		}
 		o.Leased = true
-		due = append(due, state.Due{Delivery: o.Delivery, Event: ev, Lease: r.word})
+		due = append(due, state.Due{Delivery: o.Delivery, Event: ev, Lease: r.shownEnd})
 	}
 	if len(gone) > 0 {
 		r.s.due.unlease(gone, r.now)

@@ -81,7 +81,7 @@ func durable(c *state.Commit) bool {
 }
 
 func (op *committing) prepare(s *store, c *state.Commit) error {
-	op.c, op.now = c, nanos(s.pace.clock.Now())
+	op.c, op.now = c, nanos(s.clock.clock.Now())
 	op.result = &state.Committed{Events: make([]bool, len(c.Events)), Due: make([]bool, len(c.Due))}
 	op.buf, op.outcomes = op.buf[:0], op.outcomes[:0]
 	op.suffixes, op.links, op.entries = op.suffixes[:0], op.links[:0], op.entries[:0]
@@ -125,14 +125,14 @@ func (op *committing) outcome(s *store, o *state.Outcome) (p prepared, err error
 	p.suffixes, p.links, p.entries = op.suffixes[n:], op.links[n:], op.entries[n:]
 	own := *o
 	own.Deliveries = op.deliveries
-	own.At = decided(o, op.now)
+	own.At = decidedAt(o, op.now)
 	from := len(op.buf)
-	op.buf = appendOutcome(op.buf, &own, s.generations.of(o.Generation), p.suffixes, p.links)
+	op.buf = appendOutcome(op.buf, &own, s.generations.numberOf(o.Generation), p.suffixes, p.links)
 	p.record = [2]int{from, len(op.buf)}
 	return p, nil
 }
 
-func decided(o *state.Outcome, now int64) time.Time {
+func decidedAt(o *state.Outcome, now int64) time.Time {
 	if o.At.IsZero() {
 		return fromNanos(now)
 	}
@@ -170,7 +170,7 @@ func (op *committing) stage(t *tx) error {
 }
 
 func (op *committing) release(t *tx, o *state.Outcome) bool {
-	c, ok := t.s.window.free(o.Position, o.Tenant, o.EventID)
+	c, ok := t.s.window.releaseEvent(o.Position, o.Tenant, o.EventID)
 	if !ok {
 		return false
 	}
@@ -195,7 +195,7 @@ func (op *committing) decide(t *tx, o *state.Outcome, p *prepared) bool {
 		d := &o.Deliveries[i]
 		dest := t.s.due.find(o.Tenant, d.Destination)
 		if at := p.entries[i]; at[1] > 0 {
-			t.enter(dest, place{p.links[i].at, o.Position, p.suffixes[i]}, p.links[i].table, op.buf[at[0]:at[1]])
+			t.enter(dest, sortKey{p.links[i].at, o.Position, p.suffixes[i]}, p.links[i].table, op.buf[at[0]:at[1]])
 		}
 		if !d.State.Open() {
 			continue
@@ -208,7 +208,7 @@ func (op *committing) decide(t *tx, o *state.Outcome, p *prepared) bool {
 		t.addOwed(dest, &w)
 	}
 	if o.Dead != "" {
-		t.set(deadEventKey(t.key, o.Tenant, nanos(decided(o, op.now)), o.Position), nil)
+		t.set(deadEventKey(t.key, o.Tenant, nanos(decidedAt(o, op.now)), o.Position), nil)
 	}
 	t.free(o.Tenant, o.EventID, o.Free)
 	t.s.w.counters.pending--
@@ -217,7 +217,7 @@ func (op *committing) decide(t *tx, o *state.Outcome, p *prepared) bool {
 }
 
 // enter adds an entry to a destination's history.
-func (t *tx) enter(d *dest, p place, table byte, entry []byte) {
+func (t *tx) enter(d *dest, p sortKey, table byte, entry []byte) {
 	t.s.due.lowerTo(d, table, p)
 	must(t.part(partHistory).Set(listKey(t.key, table, d.tenant, d.name, p), entry, nil))
 	if table == tabFailures {

@@ -25,7 +25,7 @@ type counters struct {
 
 	// Events without a record of claims are held by somebody when they lie between these two: what a crash leaves
 	// counts as claimed.
-	heldFrom, heldTo uint64
+	claimedFrom, claimedTo uint64
 
 	events, bytes            int64 // in tabEvent
 	kept, keptBytes          int64 // in tabKept
@@ -34,19 +34,19 @@ type counters struct {
 	waiting, dead            int64
 	dedupeCount, dedupeBytes int64 // in tabDedupe
 
-	mu    sync.Mutex
-	shown shown // what Health reads
+	mu        sync.Mutex
+	published published // what Health reads
 }
 
 // shown is the part of the counters that others than the writer may see.
-type shown struct {
+type published struct {
 	events, bytes, pending, waiting, dead int64
 	first, dedupe, next                   uint64
 }
 
 func (c *counters) append(b []byte) []byte {
 	b = append(b, 1)
-	for _, n := range [...]uint64{c.next, c.first, c.low, c.dedupe, c.version, c.heldFrom, c.heldTo} {
+	for _, n := range [...]uint64{c.next, c.first, c.low, c.dedupe, c.version, c.claimedFrom, c.claimedTo} {
 		b = binary.AppendUvarint(b, n)
 	}
 	for _, n := range [...]int64{c.events, c.bytes, c.kept, c.keptBytes, c.pending, c.waiting, c.dead, c.dedupeCount, c.dedupeBytes} {
@@ -60,7 +60,7 @@ func (c *counters) append(b []byte) []byte {
 func (c *counters) read(b []byte) (whole bool, err error) {
 	r := readerOf(b)
 	r.Version(1)
-	for _, n := range [...]*uint64{&c.next, &c.first, &c.low, &c.dedupe, &c.version, &c.heldFrom, &c.heldTo} {
+	for _, n := range [...]*uint64{&c.next, &c.first, &c.low, &c.dedupe, &c.version, &c.claimedFrom, &c.claimedTo} {
 		*n = r.Uint()
 	}
 	for _, n := range [...]*int64{&c.events, &c.bytes, &c.kept, &c.keptBytes, &c.pending, &c.waiting, &c.dead, &c.dedupeCount, &c.dedupeBytes} {
@@ -72,19 +72,19 @@ func (c *counters) read(b []byte) (whole bool, err error) {
 	return whole, r.Err()
 }
 
-func (c *counters) show() {
+func (c *counters) publish() {
 	c.mu.Lock()
-	c.shown = shown{
+	c.published = published{
 		events: c.events + c.kept, bytes: c.bytes + c.keptBytes, pending: c.pending, waiting: c.waiting, dead: c.dead,
 		first: c.first, dedupe: c.dedupe, next: c.next,
 	}
 	c.mu.Unlock()
 }
 
-func (c *counters) look() shown {
+func (c *counters) snapshot() published {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.shown
+	return c.published
 }
 
 // load reads what a start needs: marks, tenants, destinations, holds. It does not depend on how many events there are,
@@ -123,13 +123,13 @@ func (s *store) load() error {
 	if err != nil {
 		return err
 	}
-	if err := s.pace.load(seen); err != nil {
+	if err := s.clock.load(seen); err != nil {
 		return fmt.Errorf("time: %w", err)
 	}
 	if err := s.w.tenants.load(s, whole); err != nil {
 		return fmt.Errorf("tenants: %w", err)
 	}
-	c.show()
+	c.publish()
 	if err := s.generations.load(s); err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (s *store) load() error {
 
 // scan goes through all keys with a prefix.
 func scan(from pebble.Reader, prefix []byte, each func(rest, value []byte) error) error {
-	return between(from, prefix, behind(prefix), func(key, value []byte) error { return each(key[len(prefix):], value) })
+	return between(from, prefix, prefixEnd(prefix), func(key, value []byte) error { return each(key[len(prefix):], value) })
 }
 
 // between goes through all keys from one up to another.

@@ -91,7 +91,7 @@ func TestNearlyFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.free.Store(defaultReserve - 1)
-	s.space.given.Store(true) // as after a full disk: the next call looks
+	s.space.ballastFreed.Store(true) // as after a full disk: the next call looks
 	if _, err := s.Append(ctx, events[1:2]); !errors.Is(err, state.ErrUnavailable) || !errors.Is(err, errFull) {
 		t.Fatalf("append: %v", err)
 	}

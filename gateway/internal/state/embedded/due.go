@@ -13,8 +13,8 @@ import (
 type dueQueue struct {
 	mu     sync.Mutex
 	dests  map[destName]*dest
-	later  byService // served at a time to come
-	turns  []*tenant // with a destination to be served now; the first is next
+	future byService // served at a time to come
+	ready  []*tenant // with a destination to be served now; the first is next
 	tenant map[string]*tenant
 	leases map[owedName]*lease
 	ends   byEnd
@@ -24,8 +24,8 @@ type destName struct{ tenant, name string }
 
 // tenant is a tenant's destinations that can be served now; the first is next.
 type tenant struct {
-	ready []*dest
-	turn  bool // it is in turns
+	ready  []*dest
+	queued bool // it is in turns
 }
 
 // dest is a destination.
@@ -34,42 +34,42 @@ type dest struct {
 	counts       destCounts // written by the writer, under mu
 
 	// Every entry of tabDue before cursor is leased or gone, so that nothing consumed is gone through again.
-	cursor place
-	head   place // the first unleased entry, or one before it; meaningful where some
-	some   bool  // there is an unleased entry
-	stale  bool  // head may be gone, or was never looked for
+	cursor  sortKey
+	head    sortKey // the first unleased entry, or one before it; meaningful where some
+	hasHead bool    // there is an unleased entry
+	stale   bool    // head may be gone, or was never looked for
 
 	// No entry of waiting, dead, history and failures is before these; under mu.
-	low [tabFailures - tabWaiting + 1]place
+	low [tabFailures - tabWaiting + 1]sortKey
 
-	hold  state.Hold
-	held  bool
-	till  int64 // when the hold ends, by the store's time; never: not by itself
-	where whereabouts
-	index int   // in later
-	at    int64 // of service, while in later
+	hold    state.Hold
+	onHold  bool
+	holdEnd int64 // when the hold ends, by the store's time; never: not by itself
+	queue   queueState
+	index   int   // in later
+	at      int64 // of service, while in later
 }
 
-type whereabouts byte
+type queueState byte
 
 const (
-	nowhere whereabouts = iota
-	inLater
+	notQueued queueState = iota
+	inFuture
 	inReady
 )
 
 const never = math.MaxInt64
 
-var start = place{at: math.MinInt64}
+var start = sortKey{at: math.MinInt64}
 
 // service is when a destination is to be served next: the later of its earliest due and the end of its hold.
 func (d *dest) service() int64 {
-	if !d.some {
+	if !d.hasHead {
 		return never
 	}
 	at := d.head.at
-	if d.held {
-		at = max(at, d.till)
+	if d.onHold {
+		at = max(at, d.holdEnd)
 	}
 	return at
 }
@@ -83,7 +83,7 @@ func (q *dueQueue) load(s *store) error {
 		}
 		d.counts, err = readDest(value)
 		if d.counts.waiting > 0 {
-			d.some, d.stale, d.head = true, true, start
+			d.hasHead, d.stale, d.head = true, true, start
 		}
 		return err
 	})
@@ -95,11 +95,11 @@ func (q *dueQueue) load(s *store) error {
 		if err != nil {
 			return err
 		}
-		d.held = true
-		d.hold, d.till, err = readHold(value)
+		d.onHold = true
+		d.hold, d.holdEnd, err = readHold(value)
 		return err
 	})
-	now := s.pace.look().now
+	now := s.clock.look().now
 	for _, d := range q.dests {
 		q.put(d, now)
 	}
@@ -133,13 +133,13 @@ func (q *dueQueue) dest(tenant, name string) *dest {
 func (q *dueQueue) lower(d *dest, o *owed) {
 	switch o.State {
 	case state.Waiting:
-		q.lowerTo(d, tabWaiting, o.waitingPlace())
+		q.lowerTo(d, tabWaiting, o.waitingSortKey())
 	case state.Dead:
-		q.lowerTo(d, tabDead, o.deadPlace())
+		q.lowerTo(d, tabDead, o.deadSortKey())
 	}
 }
 
-func (q *dueQueue) lowerTo(d *dest, table byte, p place) {
+func (q *dueQueue) lowerTo(d *dest, table byte, p sortKey) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if low := &d.low[table-tabWaiting]; p.less(*low) {
@@ -147,7 +147,7 @@ func (q *dueQueue) lowerTo(d *dest, table byte, p place) {
 	}
 }
 
-func (q *dueQueue) lowered(low *place, p place) {
+func (q *dueQueue) setLow(low *sortKey, p sortKey) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	*low = p
@@ -160,7 +160,7 @@ func (q *dueQueue) find(tenant, name string) *dest {
 }
 
 // counted is the length of one of a destination's lists.
-func (q *dueQueue) counted(d *dest, table byte) int64 {
+func (q *dueQueue) listLength(d *dest, table byte) int64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch table {
@@ -175,7 +175,7 @@ func (q *dueQueue) counted(d *dest, table byte) int64 {
 }
 
 // of are a tenant's destinations; "*" is all tenants'.
-func (q *dueQueue) of(tenant string) []*dest {
+func (q *dueQueue) destinations(tenant string) []*dest {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var all []*dest
@@ -194,7 +194,7 @@ func (q *dueQueue) put(d *dest, now int64) {
 	case at == never:
 		q.remove(d)
 	case at <= now:
-		if d.where == inReady {
+		if d.queue == inReady {
 			return
 		}
 		q.remove(d)
@@ -204,27 +204,27 @@ func (q *dueQueue) put(d *dest, now int64) {
 			q.tenant[d.tenant] = t
 		}
 		t.ready = append(t.ready, d)
-		d.where = inReady
-		if !t.turn {
-			t.turn = true
-			q.turns = append(q.turns, t)
+		d.queue = inReady
+		if !t.queued {
+			t.queued = true
+			q.ready = append(q.ready, t)
 		}
 	default:
-		if d.where == inLater {
+		if d.queue == inFuture {
 			d.at = at
-			heap.Fix(&q.later, d.index)
+			heap.Fix(&q.future, d.index)
 			return
 		}
 		q.remove(d)
-		d.at, d.where = at, inLater
-		heap.Push(&q.later, d)
+		d.at, d.queue = at, inFuture
+		heap.Push(&q.future, d)
 	}
 }
 
 func (q *dueQueue) remove(d *dest) {
-	switch d.where {
-	case inLater:
-		heap.Remove(&q.later, d.index)
+	switch d.queue {
+	case inFuture:
+		heap.Remove(&q.future, d.index)
 	case inReady:
 		t := q.tenant[d.tenant]
 		for i, r := range t.ready {
@@ -234,28 +234,28 @@ func (q *dueQueue) remove(d *dest) {
 			}
 		}
 	}
-	d.where = nowhere
+	d.queue = notQueued
 }
 
 // insert makes an entry of tabDue known.
-func (q *dueQueue) insert(d *dest, p place) {
+func (q *dueQueue) insert(d *dest, p sortKey) {
 	if p.less(d.cursor) {
 		d.cursor = p
 	}
-	if !d.some || p.less(d.head) {
-		d.head, d.some = p, true
+	if !d.hasHead || p.less(d.head) {
+		d.head, d.hasHead = p, true
 		d.stale = q.leases[owedName{p.pos, p.suffix}] != nil // claimed between its batch and here
 	}
 }
 
 // dueChange is an entry of tabDue that was added or removed.
 type dueChange struct {
-	d       *dest
-	place   place
-	added   bool
-	settled bool // its lease is over
-	leased  bool // its holder is this process, until its place
-	word    int64
+	d        *dest
+	key      sortKey
+	added    bool
+	settled  bool // its lease is over
+	leased   bool // its holder is this process, until its place
+	shownEnd int64
 }
 
 // apply makes changes known that were written.
@@ -266,18 +266,18 @@ func (q *dueQueue) apply(changes []dueChange, deltas map[*dest]*destCounts, now 
 		d.counts = *c
 	}
 	for _, c := range changes {
-		name := owedName{c.place.pos, c.place.suffix}
+		name := owedName{c.key.pos, c.key.suffix}
 		if c.settled {
 			delete(q.leases, name)
 		}
 		if c.added {
-			q.insert(c.d, c.place)
+			q.insert(c.d, c.key)
 			if c.leased {
-				l := &lease{name: name, d: c.d, place: c.place, until: c.place.at, word: c.word}
+				l := &lease{name: name, d: c.d, key: c.key, until: c.key.at, shownEnd: c.shownEnd}
 				q.leases[name] = l
 				heap.Push(&q.ends, l)
 			}
-		} else if c.d.some && c.place == c.d.head {
+		} else if c.d.hasHead && c.key == c.d.head {
 			c.d.stale = true
 		}
 		q.put(c.d, now)
@@ -289,12 +289,12 @@ func (q *dueQueue) expire(now int64) {
 	for len(q.ends) > 0 && q.ends[0].until <= now {
 		l := heap.Pop(&q.ends).(*lease)
 		if q.leases[l.name] == l {
-			q.insert(l.d, l.place)
+			q.insert(l.d, l.key)
 			q.put(l.d, now)
 		}
 	}
-	for len(q.later) > 0 && q.later[0].at <= now {
-		q.put(q.later[0], now)
+	for len(q.future) > 0 && q.future[0].at <= now {
+		q.put(q.future[0], now)
 	}
 }
 

@@ -67,7 +67,7 @@ type store struct {
 	db     *pebble.DB
 	lock   *pebble.Lock
 	watch  io.Closer // of slow writes; nil on a test's disk
-	pace   pace
+	clock  storeClock
 	log    *slog.Logger
 	people *state.People
 	// respondentsSince is since when people hashes with the key of today, in nanoseconds; 0 is for all that is kept.
@@ -93,7 +93,7 @@ type store struct {
 	generations generations
 	watchers    state.Watchers
 	space       space
-	place       storePlace
+	folder      dataFolder
 }
 
 var (
@@ -139,17 +139,17 @@ func open(opts Options) (s *store, err error) {
 			err = errors.Join(err, watch.Close())
 		}
 	}()
-	if err := unfinished(opts.Dir); err != nil {
+	if err := checkUnfinished(opts.Dir); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	s = &store{
-		opts: opts, log: opts.Logger, pace: pace{clock: opts.Clock, log: opts.Logger},
+		opts: opts, log: opts.Logger, clock: storeClock{clock: opts.Clock, log: opts.Logger},
 		watch: watch, calls: make(chan *call, maxGroup), closing: make(chan struct{}), stopped: make(chan struct{}), broke: make(chan struct{}),
 	}
-	s.pace.moved = s.due.shift
+	s.clock.moved = s.due.shift
 	_, err = os.Stat(filepath.Join(opts.Dir, "respondents.key"))
 	s.keyMade = errors.Is(err, os.ErrNotExist)
 	key, err := respondentKey(opts.Dir)
@@ -186,7 +186,7 @@ func open(opts Options) (s *store, err error) {
 	} else if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", opts.Dir, err)
 	}
-	if err := s.place.init(opts.Dir, folder, opts.fs == nil); err != nil {
+	if err := s.folder.init(opts.Dir, folder, opts.fs == nil); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", opts.Dir, err), s.lock.Close())
 	}
 	if s.db, err = pebble.Open(folder, s.pebbleOptions(fs)); err != nil {
@@ -199,7 +199,7 @@ func open(opts Options) (s *store, err error) {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", opts.Dir, err), s.db.Close(), s.lock.Close())
 	}
 	go s.write()
-	if err := s.recall(); err != nil {
+	if err := s.expireFormerLeases(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", opts.Dir, err), s.Close())
 	}
 	return s, nil
@@ -303,7 +303,7 @@ func (s *store) broken() error {
 }
 
 // why says why the writer has ended.
-func (s *store) why() error {
+func (s *store) stopReason() error {
 	if err := s.broken(); err != nil {
 		return err
 	}

@@ -56,9 +56,9 @@ func (h *harness) open() {
 
 // Step sets the clock, and the store looks at it as it does at every call.
 func (h *harness) Step(d time.Duration) {
-	h.store.pace.look()
+	h.store.clock.look()
 	h.clock.Step(d)
-	h.store.pace.look()
+	h.store.clock.look()
 }
 
 func (h *harness) Reopen() { h.t.Helper(); h.ReopenStepped(0) }

@@ -30,7 +30,7 @@ func (g *generations) load(s *store) error {
 }
 
 // of is a generation's number; a new one is written with the next batch, which is not later than who uses it.
-func (g *generations) of(name string) uint64 {
+func (g *generations) numberOf(name string) uint64 {
 	g.mu.RLock()
 	n, ok := g.number[name]
 	g.mu.RUnlock()
@@ -49,7 +49,7 @@ func (g *generations) of(name string) uint64 {
 	return n
 }
 
-func (g *generations) named(n uint64) string {
+func (g *generations) nameOf(n uint64) string {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	if n < uint64(len(g.name)) {

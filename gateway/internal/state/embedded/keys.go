@@ -71,7 +71,7 @@ const (
 	tabLease
 	tabStats
 	tabShare
-	tabGone
+	tabRemovedID
 	tabTenant
 	tabLeased
 )
@@ -208,25 +208,25 @@ func destPrefix(b []byte, table byte, tenant, dest string) []byte {
 }
 
 // place is where a delivery stands in one of its destination's lists.
-type place struct {
+type sortKey struct {
 	at     int64
 	pos    uint64
 	suffix string
 }
 
-func (p place) append(b []byte) []byte {
+func (p sortKey) append(b []byte) []byte {
 	return append(appendU64(appendTime(b, p.at), p.pos), p.suffix...)
 }
 
-func cutPlace(b []byte) (place, bool) {
+func cutSortKey(b []byte) (sortKey, bool) {
 	if len(b) < 16 {
-		return place{}, false
+		return sortKey{}, false
 	}
-	return place{at: keyTime(b), pos: binary.BigEndian.Uint64(b[8:]), suffix: string(b[16:])}, true
+	return sortKey{at: keyTime(b), pos: binary.BigEndian.Uint64(b[8:]), suffix: string(b[16:])}, true
 }
 
 // less is the order of keys.
-func (p place) less(q place) bool {
+func (p sortKey) less(q sortKey) bool {
 	if p.at != q.at {
 		return p.at < q.at
 	}
@@ -236,7 +236,7 @@ func (p place) less(q place) bool {
 	return p.suffix < q.suffix
 }
 
-func listKey(b []byte, table byte, tenant, dest string, p place) []byte {
+func listKey(b []byte, table byte, tenant, dest string, p sortKey) []byte {
 	return p.append(destPrefix(b, table, tenant, dest))
 }
 
@@ -250,7 +250,7 @@ func textKey(table byte, parts ...string) []byte {
 }
 
 // behind is the first key after all that begin with prefix.
-func behind(prefix []byte) []byte {
+func prefixEnd(prefix []byte) []byte {
 	end := append([]byte(nil), prefix...)
 	for i := len(end) - 1; i >= 0; i-- {
 		if end[i]++; end[i] != 0 {

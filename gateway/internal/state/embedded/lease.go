@@ -11,12 +11,12 @@ type owedName struct {
 
 // lease is a delivery's holder. It stays after its end until the delivery is claimed again: its holder may still settle it.
 type lease struct {
-	name  owedName
-	d     *dest
-	place place
-	until int64
-	word  int64 // the end as its holder was told
-	busy  bool  // the writer is about to change the delivery
+	name     owedName
+	d        *dest
+	key      sortKey
+	until    int64
+	shownEnd int64 // the end as its holder was told
+	busy     bool  // the writer is about to change the delivery
 }
 
 // leased is the word for the lease of a delivery; ok is false where there was none since the start.
@@ -27,7 +27,7 @@ func (q *dueQueue) leased(pos uint64, suffix string) (word int64, ok bool) {
 	if l == nil || l.busy {
 		return 0, false
 	}
-	return l.word, true
+	return l.shownEnd, true
 }
 
 // shift moves the ends of leases along with a clock that steps forward: their holders need as long as before.
@@ -43,7 +43,7 @@ func (q *dueQueue) shift(by int64) {
 }
 
 // has says whether somebody has a delivery at a time, which it will keep.
-func (q *dueQueue) has(pos uint64, suffix string, now int64) bool {
+func (q *dueQueue) hasLease(pos uint64, suffix string, now int64) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	l := q.leases[owedName{pos, suffix}]
@@ -51,14 +51,14 @@ func (q *dueQueue) has(pos uint64, suffix string, now int64) bool {
 }
 
 // seize keeps an unleased delivery from being claimed until the batch under way is written; false: it is leased.
-func (q *dueQueue) seize(d *dest, p place, now int64) bool {
+func (q *dueQueue) seize(d *dest, p sortKey, now int64) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	name := owedName{p.pos, p.suffix}
 	if l := q.leases[name]; l != nil && !l.busy && l.until > now {
 		return false
 	}
-	q.leases[name] = &lease{name: name, d: d, place: p, until: never, busy: true}
+	q.leases[name] = &lease{name: name, d: d, key: p, until: never, busy: true}
 	return true
 }
 
@@ -89,14 +89,14 @@ func (q *dueQueue) unlease(leases []*lease, now int64) {
 			continue
 		}
 		delete(q.leases, l.name)
-		q.insert(l.d, l.place)
+		q.insert(l.d, l.key)
 		l.d.stale = true
 		q.put(l.d, now)
 	}
 }
 
 // taken says whether somebody has a delivery at a time.
-func (q *dueQueue) taken(name owedName, now int64) bool {
+func (q *dueQueue) isLeased(name owedName, now int64) bool {
 	l := q.leases[name]
 	return l != nil && l.until > now
 }

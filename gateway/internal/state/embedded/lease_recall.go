@@ -14,21 +14,21 @@ func leasedKey(b []byte, pos uint64, suffix string) []byte {
 }
 
 // recall makes due what a former process had leased. It is called once, before anybody else uses the store.
-func (s *store) recall() error {
+func (s *store) expireFormerLeases() error {
 	some := false
 	err := scan(s.db, []byte{tabLeased}, func(_, _ []byte) error {
 		some = true
-		return errEnough
+		return errStop
 	})
-	if err = ignoreEnough(err); err != nil || !some {
+	if err = ignoreStop(err); err != nil || !some {
 		return err
 	}
-	return s.do(context.Background(), &call{op: recalling{}, alone: true})
+	return s.do(context.Background(), &call{op: expireLeases{}, alone: true})
 }
 
-type recalling struct{}
+type expireLeases struct{}
 
-func (recalling) stage(t *tx) error {
+func (expireLeases) stage(t *tx) error {
 	must(between(t.s.db, []byte{tabLeased}, []byte{tabLeased + 1}, func(key, tenant []byte) error {
 		if len(key) < 9 {
 			return state.ErrCorrupt

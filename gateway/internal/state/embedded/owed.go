@@ -27,23 +27,23 @@ func (t *tx) list(d *dest, o *owed, by int64) {
 	}
 	switch o.State {
 	case state.Waiting:
-		due := o.duePlace()
+		due := o.dueSortKey()
 		t.val = appendUint(t.val[:0], uint64(o.size))
 		write(listKey(t.key, tabDue, d.tenant, d.name, due), t.val)
-		write(listKey(t.key, tabWaiting, d.tenant, d.name, o.waitingPlace()), nil)
+		write(listKey(t.key, tabWaiting, d.tenant, d.name, o.waitingSortKey()), nil)
 		if o.Leased {
 			write(leasedKey(t.key, o.pos, o.suffix), []byte(d.tenant))
 		}
-		change := dueChange{d: d, place: due, added: by > 0, settled: by < 0}
+		change := dueChange{d: d, key: due, added: by > 0, settled: by < 0}
 		if o.Leased {
-			change.leased, change.word = by > 0, nanos(o.Due)
+			change.leased, change.shownEnd = by > 0, nanos(o.Due)
 		}
 		t.due = append(t.due, change)
 		c.waiting += by
 		c.waitingBytes += by * int64(o.size)
 		n.waiting += by
 	case state.Dead:
-		write(listKey(t.key, tabDead, d.tenant, d.name, o.deadPlace()), nil)
+		write(listKey(t.key, tabDead, d.tenant, d.name, o.deadSortKey()), nil)
 		c.dead += by
 		c.deadBytes += by * int64(o.size)
 		n.dead += by
@@ -51,9 +51,9 @@ func (t *tx) list(d *dest, o *owed, by int64) {
 	t.s.w.dirty = true
 }
 
-func (o *owed) duePlace() place     { return place{o.at, o.pos, o.suffix} }
-func (o *owed) waitingPlace() place { return place{nanos(o.Created), o.pos, o.suffix} }
-func (o *owed) deadPlace() place    { return place{nanos(o.Updated), o.pos, o.suffix} }
+func (o *owed) dueSortKey() sortKey     { return sortKey{o.at, o.pos, o.suffix} }
+func (o *owed) waitingSortKey() sortKey { return sortKey{nanos(o.Created), o.pos, o.suffix} }
+func (o *owed) deadSortKey() sortKey    { return sortKey{nanos(o.Updated), o.pos, o.suffix} }
 
 // owed reads a delivery that was owed once; nil: its event's commit finished it, or there is none.
 func (t *tx) owed(tenant string, pos uint64, suffix string) *owed {
@@ -102,7 +102,7 @@ func (op *committing) settle(t *tx, s *state.Settled) bool {
 		return false // the event left with its last reference: whoever ended this delivery said so in history
 	}
 	o := t.owed(given.Tenant, pos, suffix)
-	if o == nil || o.State != state.Waiting || !t.holds(o, nanos(s.Lease)) {
+	if o == nil || o.State != state.Waiting || !t.fenceHolds(o, nanos(s.Lease)) {
 		t.repeat(given.Tenant, eventID, suffix, given)
 		return false
 	}
@@ -112,7 +112,7 @@ func (op *committing) settle(t *tx, s *state.Settled) bool {
 }
 
 // holds says whether a lease is still the delivery's due time: its leased one, or its own where nobody claimed it.
-func (t *tx) holds(o *owed, lease int64) bool {
+func (t *tx) fenceHolds(o *owed, lease int64) bool {
 	if word, ok := t.s.due.leased(o.pos, o.suffix); ok {
 		return word == lease
 	}
@@ -144,7 +144,7 @@ func (t *tx) change(o *owed, to *state.Delivery) {
 	o.Log = nil
 	t.addOwed(d, o)
 	if !o.State.Open() {
-		t.orphan(o.pos)
+		t.noteUnreferenced(o.pos)
 	}
 }
 
@@ -156,7 +156,7 @@ func (t *tx) enterOwed(d *dest, o *owed, repeat bool) {
 	}
 	table := tableFor(&o.Delivery)
 	t.val = appendEntry(t.val[:0], &o.Delivery, o.newest, at, repeat)
-	t.enter(d, place{at, o.pos, o.suffix}, table, t.val)
+	t.enter(d, sortKey{at, o.pos, o.suffix}, table, t.val)
 	o.newest = link{table, at, d.name}
 	if table == tabFailures {
 		o.failedAt = at

@@ -35,7 +35,7 @@ func (s *store) deliveriesOf(from pebble.Reader, tenant, eventID string, pos uin
 		return nil
 	})
 	slices.SortFunc(all, func(a, b *owed) int {
-		p, q := place{nanos(a.Updated), pos, a.suffix}, place{nanos(b.Updated), pos, b.suffix}
+		p, q := sortKey{nanos(a.Updated), pos, a.suffix}, sortKey{nanos(b.Updated), pos, b.suffix}
 		switch {
 		case q.less(p):
 			return -1

@@ -78,8 +78,8 @@ func (s *store) record(from pebble.Reader, tenant string, pos uint64) (*state.Re
 		if out, err = readOutcome(tenant, e.ID, pos, v); err != nil {
 			return nil, err
 		}
-		out.Generation = s.generations.named(out.generation)
-		if err := s.lay(r, out, record); err != nil {
+		out.Generation = s.generations.nameOf(out.generation)
+		if err := s.applyRevisions(r, out, record); err != nil {
 			return nil, err
 		}
 		r.Outcome = &out.Outcome
@@ -89,13 +89,13 @@ func (s *store) record(from pebble.Reader, tenant string, pos uint64) (*state.Re
 	for i, suffix := range out.suffixes {
 		at[suffix] = i
 	}
-	now := s.pace.look()
+	now := s.clock.look()
 	err = scan(from, posKey(nil, tabOwed, pos), func(rest, value []byte) error {
 		o, err := readOwed(tenant, pos, string(rest), value)
 		if err != nil {
 			return err
 		}
-		d := s.shown(o, now)
+		d := s.view(o, now)
 		if i, ok := at[o.suffix]; ok {
 			out.Deliveries[i] = d
 		} else {
@@ -107,13 +107,13 @@ func (s *store) record(from pebble.Reader, tenant string, pos uint64) (*state.Re
 }
 
 // shown is what is owed, as others see it.
-func (s *store) shown(o *owed, now moment) state.Delivery {
+func (s *store) view(o *owed, now moment) state.Delivery {
 	d := o.Delivery
 	if d.State != state.Waiting {
 		d.Leased = false
 		return d
 	}
-	d.Leased = d.Leased && o.at > now.now || s.due.has(o.pos, o.suffix, now.now)
+	d.Leased = d.Leased && o.at > now.now || s.due.hasLease(o.pos, o.suffix, now.now)
 	return d
 }
 
@@ -124,7 +124,7 @@ func (s *store) claims(pos uint64, committed bool) (int, error) {
 	if pos >= w.low && pos < w.next {
 		if sl := w.slot(pos); sl.state != slotDone {
 			n := sl.claims
-			if sl.state == slotHeld {
+			if sl.state == slotClaimed {
 				n++
 			}
 			w.mu.Unlock()
@@ -168,7 +168,7 @@ func (s *store) events(ctx context.Context, tenant string, q state.EventQuery) (
 	case q.Dead:
 		prefix, timed = appendText([]byte{tabDeadEvent}, tenant), true
 	}
-	upper := behind(prefix)
+	upper := prefixEnd(prefix)
 	if q.Cursor != "" {
 		at, err := readCursor(q.Cursor)
 		if err != nil {
@@ -209,7 +209,7 @@ func (s *store) events(ctx context.Context, tenant string, q state.EventQuery) (
 			}
 		}
 		rest := it.Key()[len(prefix):]
-		at := place{}
+		at := sortKey{}
 		if timed {
 			at.at, rest = keyTime(rest), rest[8:]
 		}
@@ -260,7 +260,7 @@ func (s *store) events(ctx context.Context, tenant string, q state.EventQuery) (
 // MaxDisorder out of order, so it goes further up by that.
 func (s *store) seekTime(it *pebble.Iterator, prefix []byte, until int64) bool {
 	bound := until + int64(state.MaxDisorder)
-	c := s.w.counters.look()
+	c := s.w.counters.snapshot()
 	base := uint64(1)
 	n := int(c.next - base)
 	i := sort.Search(n, func(i int) bool {
@@ -296,7 +296,7 @@ func (s *store) Range(ctx context.Context, tenant string, from uint64, each func
 	defer func() { err = errors.Join(err, snap.Close()) }()
 	prefix := appendText([]byte{tabTimeline}, tenant)
 	it, err := snap.NewIter(&pebble.IterOptions{
-		LowerBound: appendU64(append([]byte(nil), prefix...), from), UpperBound: behind(prefix),
+		LowerBound: appendU64(append([]byte(nil), prefix...), from), UpperBound: prefixEnd(prefix),
 	})
 	if err != nil {
 		return err

@@ -228,7 +228,7 @@ func (r *reader) link() (l link) {
 	return l
 }
 
-func (l link) or(own string) link {
+func (l link) withDest(own string) link {
 	if l.table != 0 && l.dest == "" {
 		l.dest = own
 	}
@@ -268,7 +268,7 @@ func readOwed(tenant string, pos uint64, suffix string, b []byte) (*owed, error)
 	if o.at = nanos(o.Due); len(r.Rest) > 0 {
 		o.at = r.Int()
 	}
-	o.newest = o.newest.or(o.Destination)
+	o.newest = o.newest.withDest(o.Destination)
 	o.Tenant, o.EventID, o.ID = tenant, id, state.JoinDeliveryID(id, suffix)
 	if err := r.Err(); err != nil {
 		return nil, fmt.Errorf("delivery %s: %w", o.ID, err)
@@ -294,14 +294,14 @@ func appendEntry(b []byte, d *state.Delivery, before link, at int64, repeat bool
 	return b
 }
 
-func readEntry(tenant string, p place, b []byte) (*entry, error) {
+func readEntry(tenant string, p sortKey, b []byte) (*entry, error) {
 	r := readerOf(b)
 	r.Version(historyV1)
 	e := &entry{}
 	id := r.id()
 	e.before = r.link()
 	e.Delivery = r.delivery()
-	e.before = e.before.or(e.Destination)
+	e.before = e.before.withDest(e.Destination)
 	e.Tenant, e.EventID, e.ID = tenant, id, state.JoinDeliveryID(id, p.suffix)
 	for n := r.Count(); n > 0 && !r.Bad(); n-- {
 		e.Log = append(e.Log, r.attempt(p.at))

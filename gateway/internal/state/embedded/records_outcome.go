@@ -44,7 +44,7 @@ func readOutcome(tenant, eventID string, pos uint64, b []byte) (*outcome, error)
 		d := r.delivery()
 		d.Tenant, d.EventID, d.ID = tenant, eventID, state.JoinDeliveryID(eventID, suffix)
 		o.Deliveries = append(o.Deliveries, d)
-		o.suffixes, o.links = append(o.suffixes, suffix), append(o.links, l.or(d.Destination))
+		o.suffixes, o.links = append(o.suffixes, suffix), append(o.links, l.withDest(d.Destination))
 	}
 	if err := r.Err(); err != nil {
 		return nil, fmt.Errorf("outcome of event %s: %w", eventID, err)

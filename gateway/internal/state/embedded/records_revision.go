@@ -90,7 +90,7 @@ func (r *reader) rules() (all []state.RuleOutcome) {
 }
 
 // lay puts the newest decision over what the event's commit said, and tells of the former revisions.
-func (s *store) lay(r *state.Record, out *outcome, record []byte) error {
+func (s *store) applyRevisions(r *state.Record, out *outcome, record []byte) error {
 	t, _, _, err := readEvent(record)
 	if err != nil || len(t.revisions) == 0 {
 		return err
@@ -100,7 +100,7 @@ func (s *store) lay(r *state.Record, out *outcome, record []byte) error {
 		return err
 	}
 	n := &all.newest
-	out.generation, out.Generation, out.At, out.Dead, out.Rules = n.generation, s.generations.named(n.generation), fromNanos(n.at), n.dead, n.rules
+	out.generation, out.Generation, out.At, out.Dead, out.Rules = n.generation, s.generations.nameOf(n.generation), fromNanos(n.at), n.dead, n.rules
 	for i := range all.former {
 		f := &all.former[i]
 		ev, err := event.Decode(f.envelope, nil)
@@ -108,7 +108,7 @@ func (s *store) lay(r *state.Record, out *outcome, record []byte) error {
 			return err
 		}
 		r.Former = append(r.Former, state.Former{
-			Event: ev, Generation: s.generations.named(f.generation), At: fromNanos(f.at), Rules: f.rules, Dead: f.dead,
+			Event: ev, Generation: s.generations.nameOf(f.generation), At: fromNanos(f.at), Rules: f.rules, Dead: f.dead,
 		})
 	}
 	return nil

@@ -48,7 +48,7 @@ var ErrWhole = errors.New("nothing in the store is damaged: there is nothing to 
 const reportName = "repaired.json"
 
 // workOf is where a repair makes the new store of a folder.
-func workOf(dir string) string { return dir + ".repair" }
+func workFolder(dir string) string { return dir + ".repair" }
 
 // Repair makes a new store of what can be read of a damaged one, and puts it in its place. The damaged one is only read,
 // and moved into a folder quarantine-TIME beside it. Force has one made where nothing is damaged too.
@@ -57,7 +57,7 @@ func workOf(dir string) string { return dir + ".repair" }
 // repair finishes what is left to do.
 func Repair(dir string, force bool) (*Repaired, error) {
 	dir = filepath.Clean(dir)
-	work := workOf(dir)
+	work := workFolder(dir)
 	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
 		report, err := readReport(work)
 		if err != nil {
@@ -84,7 +84,7 @@ func Repair(dir string, force bool) (*Repaired, error) {
 	if err := os.RemoveAll(work); err != nil {
 		return nil, fmt.Errorf("repair store: remove what an interrupted repair left: %w", err)
 	}
-	report, err := remake(dir, work)
+	report, err := rebuildStore(dir, work)
 	if err != nil {
 		return nil, fmt.Errorf("repair store %s: %w; nothing was changed", dir, err)
 	}
@@ -119,7 +119,7 @@ func moveIn(work, dir string) error {
 
 // unfinished says that a repair was interrupted when the damaged store was moved away and the new one not in its place
 // yet. A start there would begin with nothing.
-func unfinished(dir string) error {
+func checkUnfinished(dir string) error {
 	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -133,7 +133,7 @@ func unfinished(dir string) error {
 }
 
 // remake makes a new store in a folder of what can be read of another.
-func remake(dir, work string) (report *Repaired, err error) {
+func rebuildStore(dir, work string) (report *Repaired, err error) {
 	copied := filepath.Join(work, "damaged")
 	if err := os.MkdirAll(copied, 0o700); err != nil {
 		return nil, err
@@ -152,7 +152,7 @@ func remake(dir, work string) (report *Repaired, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("its list of tables or a whole table is damaged, which cannot be repaired; put a backup of the folder in its place: %w", err)
 	}
-	err = report.carryAll(&salvage{db: from, report: report}, work)
+	err = report.rebuild(&salvage{db: from, report: report}, work)
 	if err = errors.Join(err, from.Close()); err != nil {
 		return nil, err
 	}

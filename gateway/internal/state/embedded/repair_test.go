@@ -131,7 +131,7 @@ func contents(t *testing.T, dir string) map[string]string {
 			if _, err := c.read(value); err != nil {
 				return err
 			}
-			c.low, c.heldFrom, c.heldTo = 0, 0, 0 // marks of how far claimers are: a repair has all looked at once more
+			c.low, c.claimedFrom, c.claimedTo = 0, 0, 0 // marks of how far claimers are: a repair has all looked at once more
 			text = fmt.Sprintf("%q", c.append(nil))
 		}
 		all[fmt.Sprintf("%s %q", tableNames[key[0]], key)] = text
@@ -382,7 +382,7 @@ func countedLists(t *testing.T, s *store) {
 		}))
 	}
 	got := map[string]destCounts{}
-	for _, d := range s.due.of("*") {
+	for _, d := range s.due.destinations("*") {
 		c := d.counts
 		c.waitingBytes, c.deadBytes = 0, 0
 		if c != (destCounts{}) {

@@ -60,7 +60,7 @@ func (s *store) loadRespondents(key []byte) error {
 	}
 	// Former versions did not write this down: their key is taken for the one they had, unless it was made just now.
 	if replaced := kept != nil || s.keyMade && s.w.counters.next > 1; replaced {
-		s.respondentsSince = nanos(s.pace.look().wall)
+		s.respondentsSince = nanos(s.clock.look().wall)
 	}
 	value := binary.BigEndian.AppendUint64(bytes.Clone(sum[:8]), uint64(s.respondentsSince))
 	if err := s.db.Set(metaRespondents, value, pebble.Sync); err != nil {
@@ -78,13 +78,13 @@ func (s *store) respondentsFrom() (time.Time, error) {
 	if s.respondentsSince == 0 {
 		return time.Time{}, nil
 	}
-	oldest, c := int64(noTime), s.w.counters.look()
+	oldest, c := int64(noTime), s.w.counters.snapshot()
 	err := between(s.db, posKey(nil, tabEvent, c.first), []byte{tabEvent + 1}, func(_, value []byte) error {
 		t, _, _, err := readEvent(value)
 		oldest = t.received
-		return errors.Join(err, errEnough)
+		return errors.Join(err, errStop)
 	})
-	if err := ignoreEnough(err); err != nil || oldest == noTime || oldest >= s.respondentsSince {
+	if err := ignoreStop(err); err != nil || oldest == noTime || oldest >= s.respondentsSince {
 		return time.Time{}, err
 	}
 	return fromNanos(s.respondentsSince), nil

@@ -18,7 +18,7 @@ type revising struct {
 
 // Revise makes the next revision of a committed event the one that counts.
 func (s *store) Revise(ctx context.Context, tenant string, r *state.Revision) error {
-	op := &revising{tenant: tenant, r: r, terms: termsOf(r.Event), generation: s.generations.of(r.Generation)}
+	op := &revising{tenant: tenant, r: r, terms: termsOf(r.Event), generation: s.generations.numberOf(r.Generation)}
 	op.terms.persons = s.people.Hashes(r.Event)
 	if err := op.check(); err != nil {
 		return fmt.Errorf("revise: %w", err)
@@ -96,7 +96,7 @@ func (op *revising) stage(t *tx) error {
 	}
 	op.owe(t, pos, len(ev.Envelope())+len(raw))
 	if table == tabKept && all.former[len(all.former)-1].dead != "" {
-		t.orphan(pos)
+		t.noteUnreferenced(pos)
 	}
 	t.s.w.dirty = true
 	return nil

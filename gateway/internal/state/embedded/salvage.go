@@ -181,7 +181,7 @@ func (s *salvage) each(table byte, each func(key, value []byte) error) error {
 		if !unreadable(err) {
 			return err
 		}
-		if next, err = s.pass(table, next, upper); err != nil {
+		if next, err = s.skipHole(table, next, upper); err != nil {
 			return err
 		}
 		if bytes.Compare(next, upper) >= 0 {
@@ -191,13 +191,13 @@ func (s *salvage) each(table byte, each func(key, value []byte) error) error {
 }
 
 // pass is where to go on behind a hole.
-func (s *salvage) pass(table byte, from, upper []byte) ([]byte, error) {
+func (s *salvage) skipHole(table byte, from, upper []byte) ([]byte, error) {
 	for _, h := range s.holes {
 		if bytes.Equal(h.from, from) {
 			return h.to, nil
 		}
 	}
-	to, err := s.behind(from, upper)
+	to, err := s.holeEnd(from, upper)
 	if err != nil {
 		return nil, err
 	}
@@ -205,7 +205,7 @@ func (s *salvage) pass(table byte, from, upper []byte) ([]byte, error) {
 		return append(append([]byte{}, from...), 0), nil
 	}
 	s.holes = append(s.holes, hole{from, to})
-	s.tell(table, from, to)
+	s.noteHole(table, from, to)
 	return to, nil
 }
 
@@ -229,7 +229,7 @@ func (s *salvage) readable(key, upper []byte) (bool, error) {
 // behind is the first key behind a damaged block. Steps grow until something can be read, and from there it is read
 // backwards up to the damage. Probes that fail are expensive (Pebble looks for a flipped bit), so there are few of them.
 // Keys are numbers for that, a few bytes longer than the one where the damage begins.
-func (s *salvage) behind(from, upper []byte) ([]byte, error) {
+func (s *salvage) holeEnd(from, upper []byte) ([]byte, error) {
 	const halvings = 12
 	size := len(from) + 8
 	number := func(key []byte) *big.Int {
@@ -269,11 +269,11 @@ func (s *salvage) behind(from, upper []byte) ([]byte, error) {
 			low = n
 		}
 	}
-	return s.backwards(from, key(high), upper)
+	return s.readBack(from, key(high), upper)
 }
 
 // backwards is the first of the keys before another that can be read in a row; that other where there is none.
-func (s *salvage) backwards(from, to, upper []byte) ([]byte, error) {
+func (s *salvage) readBack(from, to, upper []byte) ([]byte, error) {
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: upper})
 	if err != nil {
 		return nil, err
@@ -292,7 +292,7 @@ func (s *salvage) backwards(from, to, upper []byte) ([]byte, error) {
 }
 
 // tell puts a stretch that cannot be read into the report.
-func (s *salvage) tell(table byte, from, to []byte) {
+func (s *salvage) noteHole(table byte, from, to []byte) {
 	text := "table " + tableNames[table] + ": a block cannot be read"
 	switch table {
 	case tabEvent, tabKept, tabOutcome, tabOwed:
@@ -310,5 +310,5 @@ var tableNames = map[byte]string{
 	tabMeta: "meta", tabEvent: "events", tabKept: "kept events", tabOutcome: "outcomes", tabClaims: "claims", tabOwed: "deliveries",
 	tabID: "ids", tabDedupe: "ids of former versions", tabTimeline: "timeline", tabHistory: "history", tabFailures: "failures",
 	tabDeadEvent: "dead events", tabHold: "holds", tabOnce: "once keys", tabSetting: "settings", tabList: "lists",
-	tabListItem: "items of lists", tabLease: "leases", tabStats: "statistics", tabShare: "shares", tabGone: "ids of events that are gone",
+	tabListItem: "items of lists", tabLease: "leases", tabStats: "statistics", tabShare: "shares", tabRemovedID: "ids of events that are gone",
 }

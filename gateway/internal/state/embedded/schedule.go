@@ -88,7 +88,7 @@ func (t *tx) seize(o *owed) bool {
 	if o.Leased && o.at > t.now {
 		return false
 	}
-	return t.s.due.seize(t.s.due.find(o.Tenant, o.Destination), o.duePlace(), t.now)
+	return t.s.due.seize(t.s.due.find(o.Tenant, o.Destination), o.dueSortKey(), t.now)
 }
 
 type dropping struct{ tenant, id string }
@@ -96,7 +96,7 @@ type dropping struct{ tenant, id string }
 // Drop ends a waiting or dead delivery, or takes an event out of the dead letters.
 func (s *store) Drop(ctx context.Context, tenant, id string) error {
 	if _, _, ok := state.SplitDeliveryID(id); !ok {
-		if err := s.do(ctx, &call{op: &forgiving{tenant, id}, size: 64, sync: true, alone: true}); err != nil {
+		if err := s.do(ctx, &call{op: &droppingDeadEvent{tenant, id}, size: 64, sync: true, alone: true}); err != nil {
 			return fmt.Errorf("drop event %s: %w", id, err)
 		}
 		return nil
@@ -127,9 +127,9 @@ func (op *dropping) stage(t *tx) error {
 }
 
 // forgiving takes an event out of the dead letters. It is found by looking at all of the tenant's: they are few.
-type forgiving struct{ tenant, event string }
+type droppingDeadEvent struct{ tenant, event string }
 
-func (op *forgiving) stage(t *tx) error {
+func (op *droppingDeadEvent) stage(t *tx) error {
 	pos, ok := t.position(op.tenant, op.event)
 	if !ok {
 		return state.ErrNotFound
@@ -147,7 +147,7 @@ func (op *forgiving) stage(t *tx) error {
 	}
 	t.drop(found)
 	if pos < t.s.w.counters.first {
-		t.s.w.orphans = append(t.s.w.orphans, pos)
+		t.s.w.unreferenced = append(t.s.w.unreferenced, pos)
 	}
 	return nil
 }
@@ -198,7 +198,7 @@ func (op *holding) stage(t *tx) error {
 	t.after = append(t.after, func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		d.held, d.hold, d.till = !lifted, op.hold, till
+		d.onHold, d.hold, d.holdEnd = !lifted, op.hold, till
 		q.put(d, now)
 	})
 	return nil
@@ -209,16 +209,16 @@ func (s *store) Holds(ctx context.Context, tenant string) ([]state.DestinationOn
 	if err := s.check(ctx); err != nil {
 		return nil, err
 	}
-	now := s.pace.look().now
+	now := s.clock.look().now
 	q := &s.due
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var held []state.DestinationOnHold
 	for n, d := range q.dests {
-		if !d.held || tenant != "*" && n.tenant != tenant {
+		if !d.onHold || tenant != "*" && n.tenant != tenant {
 			continue
 		}
-		if d.till <= now {
+		if d.holdEnd <= now {
 			continue
 		}
 		held = append(held, state.DestinationOnHold{Tenant: n.tenant, Destination: n.name, Hold: d.hold, Waiting: int(d.counts.waiting)})

@@ -119,7 +119,7 @@ func (s *store) CompactSettings(ctx context.Context, tenant, kind string) error 
 	}
 	defer s.leave()
 	first := textKey(tabSetting, tenant, kind)
-	if err := s.db.Compact(ctx, first, behind(first), false); err != nil {
+	if err := s.db.Compact(ctx, first, prefixEnd(first), false); err != nil {
 		return fmt.Errorf("compact %s: %w", kind, err)
 	}
 	return nil
@@ -172,7 +172,7 @@ func (s *store) Kept(ctx context.Context, tenant, list string) ([][]byte, error)
 		return nil, err
 	}
 	defer s.leave()
-	now := s.pace.look().now
+	now := s.clock.look().now
 	var all [][]byte
 	err := scan(s.db, textKey(tabListItem, tenant, list), func(_, value []byte) error {
 		if len(value) < 8 {

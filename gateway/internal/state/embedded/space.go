@@ -31,10 +31,10 @@ type space struct {
 	looked  bool
 	lacking bool
 
-	said   atomic.Pointer[error] // why nothing is accepted, for Health
-	given  atomic.Bool           // the ballast was given up
-	making atomic.Bool
-	makers sync.WaitGroup
+	refused      atomic.Pointer[error] // why nothing is accepted, for Health
+	ballastFreed atomic.Bool           // the ballast was given up
+	making       atomic.Bool
+	makers       sync.WaitGroup
 }
 
 func (p *space) init(fs vfs.FS, dir string, reserve int64) {
@@ -45,7 +45,7 @@ func (p *space) init(fs vfs.FS, dir string, reserve int64) {
 // guard gives the ballast up when a write finds the disk full.
 func (p *space) guard(fs vfs.FS) vfs.FS {
 	return vfs.OnDiskFull(fs, func() {
-		p.given.Store(true)
+		p.ballastFreed.Store(true)
 		_ = p.fs.Remove(p.ballast) // where there is none, the write fails as it would have
 	})
 }
@@ -55,8 +55,8 @@ func (p *space) wrote(n int) { p.since += n }
 var errFull = errors.New("the disk is nearly full")
 
 // refuses says why nothing new can be accepted; nil: it can. Only the writer asks. While space lacks, each asking looks.
-func (p *space) refuses() error {
-	if p.looked && !p.lacking && p.since < lookEvery && !p.given.Load() {
+func (p *space) refusal() error {
+	if p.looked && !p.lacking && p.since < lookEvery && !p.ballastFreed.Load() {
 		return nil
 	}
 	p.looked, p.since = true, 0
@@ -66,12 +66,12 @@ func (p *space) refuses() error {
 		return nil
 	}
 	if p.lacking = usage.AvailBytes < uint64(p.reserve); !p.lacking {
-		p.said.Store(nil)
+		p.refused.Store(nil)
 		p.prepare(usage.AvailBytes)
 		return nil
 	}
 	err = fmt.Errorf("%w: %w: %d MiB free, %d MiB are kept in reserve", state.ErrUnavailable, errFull, usage.AvailBytes>>20, p.reserve>>20)
-	p.said.Store(&err)
+	p.refused.Store(&err)
 	return err
 }
 
@@ -83,7 +83,7 @@ func (p *space) prepare(free uint64) {
 	p.makers.Go(func() {
 		defer p.making.Store(false)
 		if _, err := p.fs.Stat(p.ballast); err == nil {
-			p.given.Store(false)
+			p.ballastFreed.Store(false)
 			return
 		}
 		if err := p.fill(p.ballast + ".new"); err != nil {
@@ -91,7 +91,7 @@ func (p *space) prepare(free uint64) {
 			return // the reserve still stands; the next look tries again
 		}
 		if p.fs.Rename(p.ballast+".new", p.ballast) == nil {
-			p.given.Store(false)
+			p.ballastFreed.Store(false)
 		}
 	})
 }
@@ -113,8 +113,8 @@ func (p *space) fill(name string) error {
 }
 
 // says is what refuses last said, for Health.
-func (p *space) says() error {
-	if e := p.said.Load(); e != nil {
+func (p *space) err() error {
+	if e := p.refused.Load(); e != nil {
 		return *e
 	}
 	return nil

@@ -49,7 +49,7 @@ func (s *store) ClaimSuspect(ctx context.Context) (*state.Claimed, error) {
 	defer s.leave()
 	select {
 	case <-s.stopped:
-		return nil, s.why()
+		return nil, s.stopReason()
 	default:
 	}
 	for {
@@ -61,8 +61,8 @@ func (s *store) ClaimSuspect(ctx context.Context) (*state.Claimed, error) {
 		}
 		if err == nil && c != nil {
 			// It may kill the process at once: that this claim counts is on disk before anybody sees the event.
-			if err = s.do(ctx, &call{op: flushed{}, sync: true}); err != nil {
-				s.window.giveBack([]state.Claimed{*c})
+			if err = s.do(ctx, &call{op: syncLog{}, sync: true}); err != nil {
+				s.window.unclaimAll([]state.Claimed{*c})
 			}
 		}
 		if err != nil {
@@ -74,10 +74,10 @@ func (s *store) ClaimSuspect(ctx context.Context) (*state.Claimed, error) {
 
 // takeSuspect holds the next suspect. One that cannot be read is to be buried. Events are read under the lock: there is
 // one suspect at a time.
-func (w *window) takeSuspect() (c *state.Claimed, bad *burial, err error) {
+func (w *window) takeSuspect() (c *state.Claimed, bad *unreadableEvent, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for w.alone == 0 && len(w.suspects) > 0 {
+	for w.claimedSuspect == 0 && len(w.suspects) > 0 {
 		next := w.suspects[0]
 		if next.pos < w.low || w.slot(next.pos).state != slotFree {
 			heap.Pop(&w.suspects)
@@ -90,12 +90,12 @@ func (w *window) takeSuspect() (c *state.Claimed, bad *burial, err error) {
 		heap.Pop(&w.suspects)
 		ev, err := decodeEvent(record)
 		if err != nil {
-			return nil, &burial{pos: next.pos, reason: "unreadable: " + err.Error()}, nil
+			return nil, &unreadableEvent{pos: next.pos, reason: "unreadable: " + err.Error()}, nil
 		}
 		sl := w.slot(next.pos)
-		sl.state, sl.record, sl.ev = slotHeld, true, ev
-		w.records[next.pos] = claims{sl.claims, true}
-		w.alone = next.pos
+		sl.state, sl.record, sl.ev = slotClaimed, true, ev
+		w.claimRecords[next.pos] = claims{sl.claims, true}
+		w.claimedSuspect = next.pos
 		return &state.Claimed{Event: ev, Position: next.pos, Claims: sl.claims + 1}, nil, nil
 	}
 	return nil, nil, nil

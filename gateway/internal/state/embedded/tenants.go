@@ -62,16 +62,16 @@ func (u *tenantUse) empty() bool { return u.bytes == 0 && u.share == 0 && u.ids 
 
 // tenantUses are all tenants that have something.
 type tenantUses struct {
-	by      map[string]*tenantUse
+	byName  map[string]*tenantUse
 	changed []*tenantUse // in this batch
 	idBytes int64        // of all
 }
 
-func (us *tenantUses) of(tenant string) *tenantUse {
-	u := us.by[tenant]
+func (us *tenantUses) tenant(tenant string) *tenantUse {
+	u := us.byName[tenant]
 	if u == nil {
 		u = &tenantUse{name: strings.Clone(tenant), shareFront: noFront, idFront: noFront}
-		us.by[u.name] = u
+		us.byName[u.name] = u
 	}
 	return u
 }
@@ -79,7 +79,7 @@ func (us *tenantUses) of(tenant string) *tenantUse {
 // use is what a tenant has, to be changed.
 func (t *tx) use(tenant string) *tenantUse {
 	us := &t.s.w.tenants
-	u := us.of(tenant)
+	u := us.tenant(tenant)
 	if !u.dirty {
 		u.dirty = true
 		us.changed = append(us.changed, u)
@@ -94,7 +94,7 @@ func (us *tenantUses) flush(t *tx) {
 		key := appendText(append(t.key[:0], tabTenant), u.name)
 		if u.empty() {
 			t.del(key)
-			delete(us.by, u.name)
+			delete(us.byName, u.name)
 			continue
 		}
 		t.val = u.append(t.val[:0])
@@ -106,7 +106,7 @@ func (us *tenantUses) flush(t *tx) {
 
 // load reads what tenants have, or counts it where a former version wrote last.
 func (us *tenantUses) load(s *store, counted bool) error {
-	us.by = map[string]*tenantUse{}
+	us.byName = map[string]*tenantUse{}
 	s.oldestID.Store(noTime)
 	if !counted {
 		if err := us.recount(s); err != nil {
@@ -117,17 +117,17 @@ func (us *tenantUses) load(s *store, counted bool) error {
 		if !ok {
 			return state.ErrCorrupt
 		}
-		return us.of(name).read(value)
+		return us.tenant(name).read(value)
 	}); err != nil {
 		return err
 	}
-	for _, u := range us.by {
+	for _, u := range us.byName {
 		us.idBytes += u.idBytes
 		var err error
 		if u.shareFront, err = frontOf(s.db, tabShare, u.name); err != nil {
 			return err
 		}
-		if u.idFront, err = frontOf(s.db, tabGone, u.name); err != nil {
+		if u.idFront, err = frontOf(s.db, tabRemovedID, u.name); err != nil {
 			return err
 		}
 	}
@@ -140,15 +140,15 @@ func frontOf(db *pebble.DB, table byte, tenant string) (front, error) {
 	err := scan(db, textKey(table, tenant), func(rest, value []byte) error {
 		r := readerOf(value)
 		f = front{keyPos(append([]byte{0}, rest...)), r.Int()}
-		return errors.Join(r.Err(), errEnough)
+		return errors.Join(r.Err(), errStop)
 	})
-	return f, ignoreEnough(err)
+	return f, ignoreStop(err)
 }
 
 // oldest is when the oldest event or id was received that tenants' own lists hold; noTime: they are empty.
 func (us *tenantUses) oldest() int64 {
 	oldest := int64(noTime)
-	for _, u := range us.by {
+	for _, u := range us.byName {
 		for _, f := range [...]front{u.shareFront, u.idFront} {
 			if f != noFront && (oldest == noTime || f.at < oldest) {
 				oldest = f.at
@@ -171,7 +171,7 @@ func (us *tenantUses) recount(s *store) (err error) {
 		return err
 	}
 	c.share, c.shareBytes = 0, 0
-	for _, u := range us.by {
+	for _, u := range us.byName {
 		c.share, c.shareBytes = c.share+u.share, c.shareBytes+u.shareBytes
 		if err := b.Set(appendText([]byte{tabTenant}, u.name), u.append(nil), nil); err != nil {
 			return err
@@ -202,19 +202,19 @@ func (us *tenantUses) count(db *pebble.DB, first uint64, lost func(key []byte) e
 		if err != nil {
 			return err
 		}
-		u := us.of(tenant)
+		u := us.tenant(tenant)
 		u.bytes, u.share, u.shareBytes = u.bytes+sh.size, u.share+1, u.shareBytes+sh.size
 		return closer.Close()
 	}); err != nil {
 		return err
 	}
-	if err := scan(db, []byte{tabGone}, func(rest, value []byte) error {
+	if err := scan(db, []byte{tabRemovedID}, func(rest, value []byte) error {
 		tenant, _, ok := cutText(rest)
 		if !ok {
 			return state.ErrCorrupt
 		}
-		u := us.of(tenant)
-		u.ids, u.idBytes = u.ids+1, u.idBytes+goneBytes(tenant, value)
+		u := us.tenant(tenant)
+		u.ids, u.idBytes = u.ids+1, u.idBytes+removedIDBytes(tenant, value)
 		return nil
 	}); err != nil {
 		return err
@@ -248,7 +248,7 @@ func (us *tenantUses) countEvents(db *pebble.DB, first uint64) (err error) {
 			bytesOf += int64(l.size)
 		}
 		if bytesOf > 0 {
-			us.of(tenant).bytes += bytesOf
+			us.tenant(tenant).bytes += bytesOf
 		}
 	}
 	return it.Error()

@@ -19,14 +19,14 @@ import (
 type comparing struct{ diff string }
 
 func (op *comparing) stage(t *tx) error {
-	fresh := tenantUses{by: map[string]*tenantUse{}}
+	fresh := tenantUses{byName: map[string]*tenantUse{}}
 	c := &t.s.w.counters
 	must(fresh.count(t.s.db, c.first, func(key []byte) error { return fmt.Errorf("%q leads nowhere", key) }))
 	var share, shareBytes, events int64
-	for _, u := range fresh.by {
+	for _, u := range fresh.byName {
 		fresh.idBytes += u.idBytes
 		share, shareBytes, events = share+u.share, shareBytes+u.shareBytes, events+u.bytes-u.shareBytes
-		for front, table := range map[*front]byte{&u.shareFront: tabShare, &u.idFront: tabGone} {
+		for front, table := range map[*front]byte{&u.shareFront: tabShare, &u.idFront: tabRemovedID} {
 			f, err := frontOf(t.s.db, table, u.name)
 			must(err)
 			*front = f
@@ -115,9 +115,9 @@ func downgrade(t *testing.T, dir string, more func(*pebble.DB)) {
 	var c counters
 	_, err = c.read(value)
 	must(errors.Join(err, closer.Close()))
-	must(scan(db, []byte{tabGone}, func(rest, value []byte) error {
+	must(scan(db, []byte{tabRemovedID}, func(rest, value []byte) error {
 		tenant, at, _ := cutText(rest)
-		g, err := readGone(value)
+		g, err := readRemovedID(value)
 		must(err)
 		former := appendID(state.AppendText(appendInt(nil, g.at), tenant), g.id)
 		c.dedupeCount++
@@ -125,7 +125,7 @@ func downgrade(t *testing.T, dir string, more func(*pebble.DB)) {
 		return db.Set(append([]byte{tabDedupe}, at...), former, pebble.NoSync)
 	}))
 	c.dedupe = 1
-	must(db.DeleteRange([]byte{tabGone}, []byte{tabGone + 1}, pebble.NoSync))
+	must(db.DeleteRange([]byte{tabRemovedID}, []byte{tabRemovedID + 1}, pebble.NoSync))
 	must(db.DeleteRange([]byte{tabTenant}, []byte{tabTenant + 1}, pebble.NoSync))
 	if more != nil {
 		more(db)
@@ -207,7 +207,7 @@ func TestUpgrade(t *testing.T) {
 			must(db.Delete(posKey(nil, tabKept, 1521), pebble.NoSync))
 		})
 	})
-	if u := s.w.tenants.by["quiet"]; u.share != int64(len(mine)-1) {
+	if u := s.w.tenants.byName["quiet"]; u.share != int64(len(mine)-1) {
 		t.Errorf("%d events are in the share, want %d", u.share, len(mine)-1)
 	}
 	trimAll(t, s, r)

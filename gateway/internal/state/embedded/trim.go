@@ -48,7 +48,7 @@ func (s *store) Shares(ctx context.Context) (state.Shares, error) {
 
 // Trim removes what retention ends.
 func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, error) {
-	m := s.pace.look()
+	m := s.clock.look()
 	sl := &slice{r: &r, now: nanos(m.wall), over: m.now}
 	budget := sliceBudget
 	run := func(work func(*tx, *slice)) error {
@@ -72,14 +72,14 @@ func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, er
 	for _, work := range [...]func(*tx, *slice){
 		overdueEvents, overdueKept,
 		events.planEvents, events.trimShares, events.trimEvents,
-		spreadDedupe, ids.planDedupe, ids.trimDedupe,
+		splitFormerIDs, ids.planDedupe, ids.trimDedupe,
 		trimOnce,
 	} {
 		if err == nil {
 			err = run(work)
 		}
 	}
-	for group := range slices.Chunk(s.due.of("*"), sliceDests) {
+	for group := range slices.Chunk(s.due.destinations("*"), sliceDests) {
 		if err == nil {
 			err = run(func(t *tx, sl *slice) {
 				for _, d := range group {
@@ -94,7 +94,7 @@ func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, er
 	if err == nil {
 		err = run(showOldest)
 	}
-	if err == nil && s.tidied(m.now) {
+	if err == nil && s.tidyDue(m.now) {
 		err = errors.Join(run(trimStats), run(trimLists))
 	}
 	if err != nil {
@@ -114,7 +114,7 @@ func add(to, n *state.Trimmed) {
 }
 
 // tidied says, once in an hour, that what is small may be gone through whole.
-func (s *store) tidied(now int64) bool {
+func (s *store) tidyDue(now int64) bool {
 	last := s.lastTidy.Load()
 	return now-last >= int64(time.Hour) && s.lastTidy.CompareAndSwap(last, now)
 }

@@ -1,29 +1,29 @@
 package embedded
 
 // goneID is an id that is still recognised though its event is gone.
-type goneID struct {
+type removedID struct {
 	id string
 	at int64
 }
 
-func appendGone(b []byte, id string, at int64) []byte { return appendID(appendInt(b, at), id) }
+func appendRemovedID(b []byte, id string, at int64) []byte { return appendID(appendInt(b, at), id) }
 
-func readGone(b []byte) (g goneID, err error) {
+func readRemovedID(b []byte) (g removedID, err error) {
 	r := readerOf(b)
 	g.at, g.id = r.Int(), r.id()
 	return g, r.Err()
 }
 
 // goneBytes is what recognising an id takes: its record, and the one in tabID.
-func goneBytes(tenant string, value []byte) int64 { return 2*int64(len(value)+len(tenant)+1) + 16 }
+func removedIDBytes(tenant string, value []byte) int64 { return 2*int64(len(value)+len(tenant)+1) + 16 }
 
 // formerID is the same as former versions kept it: one list for all tenants, by position.
 type formerID struct {
 	tenant string
-	goneID
+	removedID
 }
 
-func readFormer(b []byte) (f formerID, err error) {
+func readFormerID(b []byte) (f formerID, err error) {
 	r := readerOf(b)
 	f.at, f.tenant, f.id = r.Int(), r.Text(), r.id()
 	return f, r.Err()
@@ -32,10 +32,10 @@ func readFormer(b []byte) (f formerID, err error) {
 func formerBytes(value []byte) int64 { return 2*int64(len(value)) + 16 }
 
 // recall goes on recognising the id of an event that is gone.
-func (t *tx) recall(tenant, id string, pos uint64, at int64) {
-	t.val = appendGone(t.val[:0], id, at)
-	t.set(tenantKey(t.key, tabGone, tenant, pos), t.val)
-	u, size := t.use(tenant), goneBytes(tenant, t.val)
+func (t *tx) keepRemovedID(tenant, id string, pos uint64, at int64) {
+	t.val = appendRemovedID(t.val[:0], id, at)
+	t.set(tenantKey(t.key, tabRemovedID, tenant, pos), t.val)
+	u, size := t.use(tenant), removedIDBytes(tenant, t.val)
 	u.ids, u.idBytes = u.ids+1, u.idBytes+size
 	t.s.w.tenants.idBytes += size
 	u.idFront.add(pos, at)
@@ -45,15 +45,15 @@ func (t *tx) recall(tenant, id string, pos uint64, at int64) {
 }
 
 // spreadDedupe takes apart the list that former versions kept for all tenants: each id goes to its tenant, or is forgotten.
-func spreadDedupe(t *tx, s *slice) {
+func splitFormerIDs(t *tx, s *slice) {
 	c := &t.s.w.counters
 	if c.dedupeCount == 0 {
 		return
 	}
 	before, aged := s.before(s.r.Dedupe.Age)
 	from, n := c.dedupe, 0
-	must(ignoreEnough(between(t.s.db, posKey(nil, tabDedupe, from), []byte{tabDedupe + 1}, func(key, value []byte) error {
-		f, err := readFormer(value)
+	must(ignoreStop(between(t.s.db, posKey(nil, tabDedupe, from), []byte{tabDedupe + 1}, func(key, value []byte) error {
+		f, err := readFormerID(value)
 		if err != nil {
 			return err
 		}
@@ -61,7 +61,7 @@ func spreadDedupe(t *tx, s *slice) {
 			t.drop(idKey(t.key, f.tenant, f.id))
 			s.done.Dedupe++
 		} else {
-			t.recall(f.tenant, f.id, keyPos(key), f.at)
+			t.keepRemovedID(f.tenant, f.id, keyPos(key), f.at)
 			s.done.Moved++
 		}
 		c.dedupe = keyPos(key) + 1
@@ -69,7 +69,7 @@ func spreadDedupe(t *tx, s *slice) {
 		c.dedupeBytes -= formerBytes(value)
 		if n++; n == sliceList {
 			s.more = true
-			return errEnough
+			return errStop
 		}
 		return nil
 	})))
@@ -101,31 +101,31 @@ func (p *shedding) trimDedupe(t *tx, s *slice) {
 		return u.ids > 0 && (u.idBytes > p.level || aged && u.idFront.before(before))
 	}, func(u *tenantUse, most int) (n int, more bool) {
 		from, next := u.idFront.pos, noFront
-		must(ignoreEnough(scanFrom(t, tabGone, u.name, from, func(pos uint64, value []byte) error {
-			g, err := readGone(value)
+		must(ignoreStop(scanFrom(t, tabRemovedID, u.name, from, func(pos uint64, value []byte) error {
+			g, err := readRemovedID(value)
 			if err != nil {
 				return err
 			}
 			ends := old(g.at) || u.idBytes > p.level && p.left > 0 && all.idBytes > s.r.Dedupe.Bytes
 			if more = ends && n == most; more || !ends {
 				next = front{pos, g.at}
-				return errEnough
+				return errStop
 			}
 			n++
 			t.drop(idKey(t.key, u.name, g.id))
-			size := goneBytes(u.name, value)
+			size := removedIDBytes(u.name, value)
 			t.use(u.name).ids--
 			u.idBytes -= size
 			all.idBytes -= size
-			p.lost(u.idBytes+size, u.idBytes)
+			p.noteLoss(u.idBytes+size, u.idBytes)
 			return nil
 		})))
 		if n > 0 {
-			to := behind(textKey(tabGone, u.name))
+			to := prefixEnd(textKey(tabRemovedID, u.name))
 			if next != noFront {
-				to = tenantKey(nil, tabGone, u.name, next.pos)
+				to = tenantKey(nil, tabRemovedID, u.name, next.pos)
 			}
-			must(t.b.DeleteRange(tenantKey(nil, tabGone, u.name, from), to, nil))
+			must(t.b.DeleteRange(tenantKey(nil, tabRemovedID, u.name, from), to, nil))
 			s.done.Dedupe += n
 		}
 		u.idFront = next

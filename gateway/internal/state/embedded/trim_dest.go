@@ -16,21 +16,21 @@ import (
 
 // front goes through a destination's part of a list from its oldest entry on, from where it last began: what is in
 // front of that is gone, and going through what is gone is what makes such lists slow. Only the writer moves it.
-func (t *tx) front(d *dest, table byte, each func(p place) bool) {
+func (t *tx) eachOldest(d *dest, table byte, each func(p sortKey) bool) {
 	prefix := destPrefix(nil, table, d.tenant, d.name)
 	low := &d.low[table-tabWaiting]
 	it, err := t.s.db.NewIter(&pebble.IterOptions{
-		LowerBound: low.append(append([]byte(nil), prefix...)), UpperBound: behind(prefix),
+		LowerBound: low.append(append([]byte(nil), prefix...)), UpperBound: prefixEnd(prefix),
 	})
 	must(err)
 	first := true
 	for ok := it.First(); ok; ok = it.Next() {
-		p, valid := cutPlace(it.Key()[len(prefix):])
+		p, valid := cutSortKey(it.Key()[len(prefix):])
 		if !valid || !bytes.HasPrefix(it.Key(), prefix) {
 			must(state.ErrCorrupt)
 		}
 		if first {
-			t.s.due.lowered(low, p)
+			t.s.due.setLow(low, p)
 			first = false
 		}
 		if !each(p) {
@@ -57,7 +57,7 @@ func trimWaiting(t *tx, s *slice, d *dest) {
 	if left.waiting == 0 {
 		return
 	}
-	exceeded := func(p place) (reason func() string) {
+	exceeded := func(p sortKey) (reason func() string) {
 		switch {
 		case b.Count > 0 && left.waiting > int64(b.Count):
 			return b.TooMany
@@ -69,7 +69,7 @@ func trimWaiting(t *tx, s *slice, d *dest) {
 		return nil
 	}
 	n := 0
-	t.front(d, tabWaiting, func(p place) bool {
+	t.eachOldest(d, tabWaiting, func(p sortKey) bool {
 		reason := exceeded(p)
 		if reason == nil {
 			return false
@@ -100,7 +100,7 @@ func trimDead(t *tx, s *slice, d *dest) {
 		return
 	}
 	n := 0
-	t.front(d, tabDead, func(p place) bool {
+	t.eachOldest(d, tabDead, func(p sortKey) bool {
 		if p.at >= before {
 			return false
 		}
@@ -108,13 +108,13 @@ func trimDead(t *tx, s *slice, d *dest) {
 			s.more = true
 			return false
 		}
-		t.bury(d, p, s)
+		t.dropDeadLetter(d, p, s)
 		return true
 	})
 }
 
 // bury ends a dead letter; its record stays with its event and says so.
-func (t *tx) bury(d *dest, p place, s *slice) {
+func (t *tx) dropDeadLetter(d *dest, p sortKey, s *slice) {
 	o := t.owed(d.tenant, p.pos, p.suffix)
 	if o == nil || o.State != state.Dead {
 		return
@@ -123,14 +123,14 @@ func (t *tx) bury(d *dest, p place, s *slice) {
 	o.State = state.Dropped
 	t.val = appendOwed(t.val[:0], o)
 	t.put(owedKey(t.key, o.pos, o.suffix), t.val)
-	t.orphan(o.pos)
+	t.noteUnreferenced(o.pos)
 	s.done.Dead++
 }
 
 // orphan has an event looked at whose last reference may have left.
-func (t *tx) orphan(pos uint64) {
+func (t *tx) noteUnreferenced(pos uint64) {
 	if w := &t.s.w; pos < w.counters.first {
-		w.orphans = append(w.orphans, pos)
+		w.unreferenced = append(w.unreferenced, pos)
 	}
 }
 
@@ -148,9 +148,9 @@ func trimHistory(t *tx, s *slice, d *dest, table byte) {
 		extra = total - most
 	}
 	n := int64(0)
-	var last place
+	var last sortKey
 	from := d.low[table-tabWaiting]
-	t.front(d, table, func(p place) bool {
+	t.eachOldest(d, table, func(p sortKey) bool {
 		if n >= extra && !(aged && p.at < before) {
 			return false
 		}
@@ -166,7 +166,7 @@ func trimHistory(t *tx, s *slice, d *dest, table byte) {
 		return
 	}
 	must(t.b.DeleteRange(listKey(nil, table, d.tenant, d.name, from), listKey(nil, table, d.tenant, d.name, last.after()), nil))
-	t.s.due.lowered(&d.low[table-tabWaiting], last.after())
+	t.s.due.setLow(&d.low[table-tabWaiting], last.after())
 	c := t.counts(d)
 	if table == tabFailures {
 		c.failures -= n
@@ -180,7 +180,7 @@ func trimHistory(t *tx, s *slice, d *dest, table byte) {
 // destinations.
 func trimDeadBytes(t *tx, s *slice) {
 	used, total := map[string]int64{}, int64(0)
-	for _, d := range t.s.due.of("*") {
+	for _, d := range t.s.due.destinations("*") {
 		used[d.tenant] += d.counts.deadBytes
 		total += d.counts.deadBytes
 	}
@@ -189,12 +189,12 @@ func trimDeadBytes(t *tx, s *slice) {
 	}
 	level, _ := state.Level(slices.SortedFunc(maps.Values(used), func(a, b int64) int { return cmp.Compare(b, a) }), total-s.r.Dead.Bytes)
 	var h deadHeads
-	for _, d := range t.s.due.of("*") {
+	for _, d := range t.s.due.destinations("*") {
 		if d.counts.dead == 0 || used[d.tenant] <= level {
 			continue
 		}
 		head := deadHead{d: d}
-		t.front(d, tabDead, func(p place) bool {
+		t.eachOldest(d, tabDead, func(p sortKey) bool {
 			head.at = append(head.at, p)
 			return len(head.at) < sliceEvents
 		})
@@ -217,7 +217,7 @@ func trimDeadBytes(t *tx, s *slice) {
 			total -= int64(o.size)
 			used[d.tenant] -= int64(o.size)
 		}
-		t.bury(d, p, s)
+		t.dropDeadLetter(d, p, s)
 		if h[0].at = h[0].at[1:]; len(h[0].at) == 0 {
 			heap.Pop(&h)
 			s.more = true
@@ -230,7 +230,7 @@ func trimDeadBytes(t *tx, s *slice) {
 
 type deadHead struct {
 	d  *dest
-	at []place
+	at []sortKey
 }
 
 type deadHeads []deadHead
@@ -254,7 +254,7 @@ func trimOnce(t *tx, s *slice) {
 	}
 	n := 0
 	var last []byte
-	must(ignoreEnough(between(t.s.db, from, appendTime([]byte{tabOnceEnd}, s.over+1), func(key, _ []byte) error {
+	must(ignoreStop(between(t.s.db, from, appendTime([]byte{tabOnceEnd}, s.over+1), func(key, _ []byte) error {
 		tenant, rest, ok := cutText(key[9:])
 		name, _, ok2 := cutText(rest)
 		if !ok || !ok2 {
@@ -264,7 +264,7 @@ func trimOnce(t *tx, s *slice) {
 		last = append(append(last[:0], key...), 0)
 		if n++; n == sliceList {
 			s.more = true
-			return errEnough
+			return errStop
 		}
 		return nil
 	})))
@@ -281,7 +281,7 @@ func trimStats(t *tx, s *slice) {
 		return
 	}
 	seen := map[string]bool{}
-	for _, d := range t.s.due.of("*") {
+	for _, d := range t.s.due.destinations("*") {
 		if seen[d.tenant] {
 			continue
 		}

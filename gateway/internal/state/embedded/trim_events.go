@@ -13,7 +13,7 @@ import (
 func (p *shedding) trimEvents(t *tx, s *slice) {
 	c := &t.s.w.counters
 	before, aged := s.before(s.r.Events.Age)
-	if !aged && !p.over(t, s) {
+	if !aged && !p.exceeded(t, s) {
 		return
 	}
 	db := t.s.db
@@ -21,7 +21,7 @@ func (p *shedding) trimEvents(t *tx, s *slice) {
 		LowerBound: posKey(nil, tabEvent, c.first), UpperBound: posKey(nil, tabEvent, c.low),
 	})
 	must(err)
-	refs := references{t: t, some: map[uint64]bool{}}
+	refs := references{t: t, referenced: map[uint64]bool{}}
 	owners := map[string]bool{} // tenants of events in the run
 	n, size, run := 0, 0, c.first
 	ok := it.First()
@@ -32,7 +32,7 @@ func (p *shedding) trimEvents(t *tx, s *slice) {
 		e, _, _, err := readEvent(record)
 		bad := err != nil // it cannot be read; whose it is, and what it was indexed under, is not known any more
 		old := aged && (bad || e.received < before)
-		if !old && !p.over(t, s) {
+		if !old && !p.exceeded(t, s) {
 			break
 		}
 		n++
@@ -49,9 +49,9 @@ func (p *shedding) trimEvents(t *tx, s *slice) {
 		case !old && u.bytes <= p.level:
 			t.forgetRun(run, pos, owners)
 			run = pos + 1
-			t.putAside(u, &e, pos, record)
+			t.moveToShare(u, &e, pos, record)
 			s.done.Moved++
-		case refs.of(pos):
+		case refs.has(pos):
 			t.forgetRun(run, pos, owners)
 			run = pos + 1
 			t.del(posKey(t.key, tabEvent, pos))
@@ -60,13 +60,13 @@ func (p *shedding) trimEvents(t *tx, s *slice) {
 			c.keptBytes += int64(len(record))
 			s.done.Kept++
 			u.bytes -= int64(len(record))
-			p.lost(u.bytes+int64(len(record)), u.bytes)
+			p.noteLoss(u.bytes+int64(len(record)), u.bytes)
 		default:
 			owners[e.tenant] = true
 			t.forget(&e, pos, s)
 			s.done.Events++
 			u.bytes -= int64(len(record))
-			p.lost(u.bytes+int64(len(record)), u.bytes)
+			p.noteLoss(u.bytes+int64(len(record)), u.bytes)
 		}
 		c.first = pos + 1
 	}
@@ -100,27 +100,27 @@ func (t *tx) forget(e *terms, pos uint64, s *slice) {
 		s.done.Dedupe++
 		return
 	}
-	t.recall(e.tenant, e.id, pos, e.received)
+	t.keepRemovedID(e.tenant, e.id, pos, e.received)
 }
 
 // references knows which events of a stretch are referred to: by an open delivery, or as dead letters of their own.
 type references struct {
-	t        *tx
-	some     map[uint64]bool
-	from, to uint64
+	t          *tx
+	referenced map[uint64]bool
+	from, to   uint64
 }
 
 func (r *references) load(from, to uint64) {
 	r.from, r.to = from, to
-	clear(r.some)
+	clear(r.referenced)
 	must(between(r.t.s.db, posKey(nil, tabOwed, from), posKey(nil, tabOwed, to), func(key, value []byte) error {
 		pos := keyPos(key)
-		if r.some[pos] {
+		if r.referenced[pos] {
 			return nil
 		}
 		o, err := readOwed("", pos, string(key[9:]), value)
 		if err == nil && o.State.Open() {
-			r.some[pos] = true
+			r.referenced[pos] = true
 		}
 		return err
 	}))
@@ -130,17 +130,17 @@ func (r *references) load(from, to uint64) {
 			return state.ErrCorrupt
 		}
 		if pos := keyPos(rest[len(rest)-9:]); pos >= from && pos < to {
-			r.some[pos] = true
+			r.referenced[pos] = true
 		}
 		return nil
 	}))
 }
 
-func (r *references) of(pos uint64) bool {
+func (r *references) has(pos uint64) bool {
 	if pos < r.from || pos >= r.to {
 		r.load(pos, pos+4*sliceEvents)
 	}
-	return r.some[pos]
+	return r.referenced[pos]
 }
 
 // sweeping removes kept events whose last reference has left.
@@ -166,14 +166,14 @@ func (t *tx) sweep(pos uint64, s *slice) {
 	if t.get(tenantKey(t.key, tabShare, e.tenant, pos)) != nil {
 		return
 	}
-	refs := references{t: t, some: map[uint64]bool{}}
-	if !refs.of(pos) {
-		t.leaveKept(pos, s)
+	refs := references{t: t, referenced: map[uint64]bool{}}
+	if !refs.has(pos) {
+		t.removeKept(pos, s)
 	}
 }
 
 // leaveKept removes an event from those that retention passed.
-func (t *tx) leaveKept(pos uint64, s *slice) {
+func (t *tx) removeKept(pos uint64, s *slice) {
 	c := &t.s.w.counters
 	record := t.get(posKey(t.key, tabKept, pos))
 	if record == nil {
@@ -194,10 +194,10 @@ func (t *tx) leaveKept(pos uint64, s *slice) {
 func overdueKept(t *tx, s *slice) {
 	w := &t.s.w
 	var some []uint64
-	must(ignoreEnough(between(t.s.db, posKey(nil, tabKept, w.keptAt), []byte{tabKept + 1}, func(key, _ []byte) error {
+	must(ignoreStop(between(t.s.db, posKey(nil, tabKept, w.keptAt), []byte{tabKept + 1}, func(key, _ []byte) error {
 		some = append(some, keyPos(key))
 		if len(some) == sliceEvents {
-			return errEnough
+			return errStop
 		}
 		return nil
 	})))
@@ -217,7 +217,7 @@ func overdueEvents(t *tx, s *slice) {
 		return
 	}
 	n := 0
-	must(ignoreEnough(scan(t.s.db, []byte{tabDeadEvent}, func(rest, _ []byte) error {
+	must(ignoreStop(scan(t.s.db, []byte{tabDeadEvent}, func(rest, _ []byte) error {
 		_, at, ok := cutText(rest)
 		if !ok || len(at) != 16 {
 			return state.ErrCorrupt
@@ -228,12 +228,12 @@ func overdueEvents(t *tx, s *slice) {
 		pos := keyPos(at[7:])
 		t.drop(append([]byte{tabDeadEvent}, rest...))
 		if pos < t.s.w.counters.first {
-			t.s.w.orphans = append(t.s.w.orphans, pos)
+			t.s.w.unreferenced = append(t.s.w.unreferenced, pos)
 		}
 		s.done.Dead++
 		if n++; n == sliceEvents {
 			s.more = true
-			return errEnough
+			return errStop
 		}
 		return nil
 	})))

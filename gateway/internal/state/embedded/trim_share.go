@@ -30,7 +30,7 @@ func (p *shedding) plan(t *tx, bound, total int64, of func(*tenantUse) int64) {
 		return
 	}
 	var used []int64
-	for _, u := range t.s.w.tenants.by {
+	for _, u := range t.s.w.tenants.byName {
 		used = append(used, of(u))
 	}
 	slices.SortFunc(used, func(a, b int64) int { return cmp.Compare(b, a) })
@@ -44,7 +44,7 @@ func (p *shedding) plan(t *tx, bound, total int64, of func(*tenantUse) int64) {
 }
 
 // lost notes that a tenant has less than it had.
-func (p *shedding) lost(before, after int64) {
+func (p *shedding) noteLoss(before, after int64) {
 	if before > p.level && after <= p.level {
 		p.left--
 	}
@@ -56,7 +56,7 @@ func (p *shedding) rounds(t *tx, s *slice, of func(*tenantUse) int64, wants func
 	if !p.queued {
 		p.queued = true
 		var some []*tenantUse
-		for _, u := range us.by {
+		for _, u := range us.byName {
 			if wants(u) {
 				some = append(some, u)
 			}
@@ -69,7 +69,7 @@ func (p *shedding) rounds(t *tx, s *slice, of func(*tenantUse) int64, wants func
 	for n := 0; len(p.queue) > 0 && n < sliceEvents; {
 		name := p.queue[0]
 		p.queue = p.queue[1:]
-		u := us.by[name]
+		u := us.byName[name]
 		if u == nil {
 			continue
 		}
@@ -90,28 +90,30 @@ func (p *shedding) planEvents(t *tx, s *slice) {
 }
 
 // over says whether events must leave for their bytes.
-func (p *shedding) over(t *tx, s *slice) bool {
+func (p *shedding) exceeded(t *tx, s *slice) bool {
 	c := &t.s.w.counters
 	return p.left > 0 && c.bytes+c.shareBytes > s.r.Events.Bytes
 }
 
 // shared is an entry of tabShare.
-type shared struct{ received, size int64 }
+type shareEntry struct{ received, size int64 }
 
-func appendShare(b []byte, sh shared) []byte { return appendInt(appendInt(b, sh.received), sh.size) }
+func appendShare(b []byte, sh shareEntry) []byte {
+	return appendInt(appendInt(b, sh.received), sh.size)
+}
 
-func readShare(b []byte) (sh shared, err error) {
+func readShare(b []byte) (sh shareEntry, err error) {
 	r := readerOf(b)
 	sh.received, sh.size = r.Int(), r.Int()
 	return sh, r.Err()
 }
 
 // putAside moves an event from tabEvent, whose front passes it, into its tenant's share.
-func (t *tx) putAside(u *tenantUse, e *terms, pos uint64, record []byte) {
+func (t *tx) moveToShare(u *tenantUse, e *terms, pos uint64, record []byte) {
 	c, size := &t.s.w.counters, int64(len(record))
 	t.del(posKey(t.key, tabEvent, pos))
 	t.put(posKey(t.key, tabKept, pos), record)
-	t.val = appendShare(t.val[:0], shared{e.received, size})
+	t.val = appendShare(t.val[:0], shareEntry{e.received, size})
 	t.put(tenantKey(t.key, tabShare, e.tenant, pos), t.val)
 	c.kept, c.keptBytes = c.kept+1, c.keptBytes+size
 	c.share, c.shareBytes = c.share+1, c.shareBytes+size
@@ -126,25 +128,25 @@ func (p *shedding) trimShares(t *tx, s *slice) {
 	p.rounds(t, s, eventsUsed, func(u *tenantUse) bool {
 		return u.share > 0 && (u.bytes > p.level || aged && u.shareFront.before(before))
 	}, func(u *tenantUse, most int) (n int, more bool) {
-		refs := references{t: t, some: map[uint64]bool{}}
+		refs := references{t: t, referenced: map[uint64]bool{}}
 		next := noFront
-		must(ignoreEnough(scanFrom(t, tabShare, u.name, u.shareFront.pos, func(pos uint64, value []byte) error {
+		must(ignoreStop(scanFrom(t, tabShare, u.name, u.shareFront.pos, func(pos uint64, value []byte) error {
 			sh, err := readShare(value)
 			if err != nil {
 				return err
 			}
-			ends := old(sh.received) || u.bytes > p.level && p.over(t, s)
+			ends := old(sh.received) || u.bytes > p.level && p.exceeded(t, s)
 			if more = ends && n == most; more || !ends {
 				next = front{pos, sh.received}
-				return errEnough
+				return errStop
 			}
 			n++
-			t.leaveShare(p, pos, sh, u.name)
-			if refs.of(pos) {
+			t.removeFromShare(p, pos, sh, u.name)
+			if refs.has(pos) {
 				s.done.Kept++
 				return nil
 			}
-			t.leaveKept(pos, s)
+			t.removeKept(pos, s)
 			return nil
 		})))
 		u.shareFront = next
@@ -153,19 +155,19 @@ func (p *shedding) trimShares(t *tx, s *slice) {
 }
 
 // leaveShare takes an event out of its tenant's share. It is still in tabKept.
-func (t *tx) leaveShare(p *shedding, pos uint64, sh shared, tenant string) {
+func (t *tx) removeFromShare(p *shedding, pos uint64, sh shareEntry, tenant string) {
 	c, u := &t.s.w.counters, t.use(tenant)
 	t.drop(tenantKey(t.key, tabShare, tenant, pos))
 	c.share, c.shareBytes = c.share-1, c.shareBytes-sh.size
 	u.share, u.shareBytes = u.share-1, u.shareBytes-sh.size
 	u.bytes -= sh.size
-	p.lost(u.bytes+sh.size, u.bytes)
+	p.noteLoss(u.bytes+sh.size, u.bytes)
 	t.s.w.dirty = true
 }
 
 // scanFrom goes through a tenant's part of a table from a position on, as it was before this batch.
 func scanFrom(t *tx, table byte, tenant string, from uint64, each func(pos uint64, value []byte) error) error {
-	return between(t.s.db, tenantKey(nil, table, tenant, from), behind(textKey(table, tenant)), func(key, value []byte) error {
+	return between(t.s.db, tenantKey(nil, table, tenant, from), prefixEnd(textKey(table, tenant)), func(key, value []byte) error {
 		return each(keyPos(key[len(key)-9:]), value)
 	})
 }

@@ -31,16 +31,16 @@ type tx struct {
 	ids      map[string]uint64 // events appended in this batch
 	outcomes map[uint64][]byte // committed in this batch
 	deltas   map[*dest]*destCounts
-	fresh    []fresh     // appended, for Claim
-	freed    bool        // some were released
-	due      []dueChange // to be made known when written
+	appended []appendedEvent // appended, for Claim
+	freed    bool            // some were released
+	due      []dueChange     // to be made known when written
 	after    []func()
 	key      []byte
 	val      []byte
 }
 
 func (t *tx) begin(s *store) {
-	t.s, t.open, t.moment, t.sync = s, true, s.pace.look(), false
+	t.s, t.open, t.moment, t.sync = s, true, s.clock.look(), false
 	if t.b == nil {
 		t.b = s.db.NewBatch(pebble.WithMaxRetainedSizeBytes(keptBatch))
 		t.key = make([]byte, 0, 512)
@@ -75,9 +75,9 @@ func (t *tx) finish() {
 		t.set(destPrefix(t.key, tabDest, d.tenant, d.name), t.val)
 	}
 	s.w.tenants.flush(t)
-	s.pace.write(t)
+	s.clock.write(t)
 	s.generations.flush(t)
-	if s.window.marks(&s.w.counters) || s.w.dirty {
+	if s.window.writeMarks(&s.w.counters) || s.w.dirty {
 		t.val = s.w.counters.append(t.val[:0])
 		t.set(metaCounters, t.val)
 		s.w.dirty = false
@@ -90,10 +90,10 @@ func (t *tx) end() {
 	if len(t.due)+len(t.deltas) > 0 {
 		s.due.apply(t.due, t.deltas, t.now)
 	}
-	if len(t.fresh) > 0 || t.freed {
-		s.window.publish(t.fresh)
+	if len(t.appended) > 0 || t.freed {
+		s.window.publish(t.appended)
 	}
-	s.w.counters.show()
+	s.w.counters.publish()
 	for _, f := range t.after {
 		f()
 	}
@@ -102,11 +102,11 @@ func (t *tx) end() {
 	clear(t.ids)
 	clear(t.outcomes)
 	clear(t.deltas)
-	clear(t.fresh)
+	clear(t.appended)
 	clear(t.due)
 	clear(t.after)
 	t.open, t.freed = false, false
-	t.fresh, t.due, t.after = t.fresh[:0], t.due[:0], t.after[:0]
+	t.appended, t.due, t.after = t.appended[:0], t.due[:0], t.after[:0]
 }
 
 // must ends the writer: a store that cannot be read must not be written by guesswork.

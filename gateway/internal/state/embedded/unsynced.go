@@ -59,9 +59,9 @@ func (u *unsynced) disarm() {
 }
 
 // flushed writes nothing that was not written before: it takes what was along to the disk.
-type flushed struct{}
+type syncLog struct{}
 
-func (flushed) stage(t *tx) error {
+func (syncLog) stage(t *tx) error {
 	t.s.w.dirty = true // the counters are written once more, as an empty batch would not be
 	return nil
 }

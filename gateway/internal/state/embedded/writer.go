@@ -36,13 +36,13 @@ func (s *store) do(ctx context.Context, c *call) error {
 	c.done = make(chan error, 1)
 	select {
 	case <-s.stopped:
-		return s.why()
+		return s.stopReason()
 	default:
 	}
 	select {
 	case s.calls <- c:
 	case <-s.stopped:
-		return s.why()
+		return s.stopReason()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -56,7 +56,7 @@ func (s *store) do(ctx context.Context, c *call) error {
 		case err := <-c.done: // it was answered before the end
 			return err
 		default:
-			return s.why()
+			return s.stopReason()
 		}
 	}
 }
@@ -71,9 +71,9 @@ type writer struct {
 	group    []*call
 	staged   []*call
 
-	orphans  []uint64 // kept events to be looked at, whose last reference may have left
-	keptAt   uint64   // where overdueKept goes on
-	onceFrom []byte   // no key before it is in tabOnceEnd
+	unreferenced []uint64 // kept events to be looked at, whose last reference may have left
+	keptAt       uint64   // where overdueKept goes on
+	onceFrom     []byte   // no key before it is in tabOnceEnd
 }
 
 // write is the writing goroutine. It ends when the store is closed or broken.
@@ -92,7 +92,7 @@ func (s *store) write() {
 			s.w.unsynced.arm()
 		case <-s.w.unsynced.alarm:
 			if s.w.unsynced.due() {
-				s.commit(&call{op: flushed{}, sync: true})
+				s.commit(&call{op: syncLog{}, sync: true})
 			}
 			s.w.unsynced.arm()
 		case <-s.closing:
@@ -104,7 +104,7 @@ func (s *store) write() {
 					continue
 				default:
 				}
-				s.commit(&call{op: farewell{}, sync: true})
+				s.commit(&call{op: releaseClaims{}, sync: true})
 				return
 			}
 		}
@@ -137,16 +137,16 @@ func (s *store) group(c *call) {
 		s.opts.Grouped(len(w.group))
 	}
 	clear(w.group)
-	if len(w.orphans) > 0 {
-		op := &sweeping{w.orphans}
-		w.orphans = nil
+	if len(w.unreferenced) > 0 {
+		op := &sweeping{w.unreferenced}
+		w.unreferenced = nil
 		s.commit(&call{op: op, alone: true})
 	}
 }
 
 func (s *store) commit(calls ...*call) {
 	w := &s.w
-	refuse := s.space.refuses()
+	refuse := s.space.refusal()
 	w.staged = w.staged[:0]
 	for _, c := range calls {
 		if c.grows && refuse != nil {
@@ -190,7 +190,7 @@ func (s *store) flush() {
 			if err := t.b.Commit(options); err != nil {
 				panic(err)
 			}
-			if err := s.place.check(); err != nil {
+			if err := s.folder.check(); err != nil {
 				panic(err)
 			}
 			if err := s.broken(); err != nil { // an unsynced write failed in the background
@@ -226,9 +226,9 @@ func (c *destCounts) add(d *destCounts) {
 }
 
 // farewell is the last thing written: what is held now was not lost by a crash.
-type farewell struct{}
+type releaseClaims struct{}
 
-func (farewell) stage(t *tx) error {
+func (releaseClaims) stage(t *tx) error {
 	t.s.window.release(&t.s.w.counters, t)
 	t.s.w.dirty = true
 	return nil

@@ -30,7 +30,7 @@ func lockFolder(folder string, disk vfs.FS) (*pebble.Lock, error) {
 // storePlace is the folder of the database as it was opened. A folder that is removed takes its name away and nothing else:
 // writes into its open files go on to succeed, and everything they say is gone with the process. So the store looks for
 // the lock file, which lives as long as the folder, after each write and before its callers are answered.
-type storePlace struct {
+type dataFolder struct {
 	dir    string
 	lock   string
 	opened os.FileInfo // nil on a test's disk, which has no identities
@@ -40,7 +40,7 @@ var errRemoved = errors.New("was removed or replaced while the gateway ran: what
 	"put the folder back, or start the gateway again with an empty one")
 
 // init takes down which folder was opened.
-func (p *storePlace) init(dir, folder string, real bool) (err error) {
+func (p *dataFolder) init(dir, folder string, real bool) (err error) {
 	p.dir, p.lock = dir, filepath.Join(folder, "LOCK")
 	if real {
 		p.opened, err = os.Stat(p.lock)
@@ -49,7 +49,7 @@ func (p *storePlace) init(dir, folder string, real bool) (err error) {
 }
 
 // check says that the folder is no longer the one that was opened; nil where it is.
-func (p *storePlace) check() error {
+func (p *dataFolder) check() error {
 	if p.opened == nil {
 		return nil
 	}

@@ -2,7 +2,7 @@ package embedded
 
 // deliveries carries over what events' commits did not finish. Where the event's outcome is lost it is decided again,
 // so its deliveries are made again.
-func (c *carrier) deliveries() error {
+func (c *rebuilder) deliveries() error {
 	last, tenant, there, decided := uint64(0), "", false, false
 	return c.from.each(tabOwed, func(key, value []byte) error {
 		if len(key) < 10 {
@@ -45,11 +45,11 @@ func (c *carrier) deliveries() error {
 }
 
 // history carries over what commits said of deliveries.
-func (c *carrier) history(table byte) error {
+func (c *rebuilder) history(table byte) error {
 	return c.from.each(table, func(key, value []byte) error {
 		tenant, rest, ok := cutText(key[1:])
 		name, rest, ok2 := cutText(rest)
-		p, ok3 := cutPlace(rest)
+		p, ok3 := cutSortKey(rest)
 		if !ok || !ok2 || !ok3 {
 			c.leftOut("entries of history that cannot be decoded")
 			return nil
@@ -61,7 +61,7 @@ func (c *carrier) history(table byte) error {
 }
 
 // once carries over keys that were used, and makes the list of their ends.
-func (c *carrier) once() error {
+func (c *rebuilder) once() error {
 	return c.from.each(tabOnce, func(key, value []byte) error {
 		tenant, rest, ok := cutText(key[1:])
 		name, _, ok2 := cutText(rest)

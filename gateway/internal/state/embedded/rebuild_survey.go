@@ -10,7 +10,7 @@ import (
 )
 
 // survey finds out where the damaged store begins and ends.
-func (c *carrier) survey() error {
+func (c *rebuilder) survey() error {
 	m := &c.counters
 	known := false
 	if v, err := c.from.get(metaCounters); err != nil {
@@ -40,7 +40,7 @@ func (c *carrier) survey() error {
 			return err
 		}
 	}
-	for _, table := range []byte{tabTimeline, tabGone} {
+	for _, table := range []byte{tabTimeline, tabRemovedID} {
 		if err := c.from.each(table, func(key, _ []byte) error {
 			if len(key) > 9 {
 				c.next = max(c.next, keyPos(key[len(key)-9:])+1)
@@ -67,7 +67,7 @@ func (c *carrier) survey() error {
 }
 
 // seed writes what the engine reads when it opens the new store.
-func (c *carrier) seed(work string) (err error) {
+func (c *rebuilder) seed(work string) (err error) {
 	db, err := pebble.Open(filepath.Join(work, "events"), &pebble.Options{Logger: quietLogger{}, FormatMajorVersion: pebble.FormatNewest})
 	if err != nil {
 		return err
@@ -77,7 +77,7 @@ func (c *carrier) seed(work string) (err error) {
 	// Every event is looked at once for whether it is pending: an outcome may have been lost.
 	m := counters{
 		next: c.next, first: c.counters.first, low: c.counters.first, dedupe: c.counters.dedupe, version: c.version,
-		heldFrom: c.counters.heldFrom, heldTo: c.counters.heldTo,
+		claimedFrom: c.counters.claimedFrom, claimedTo: c.counters.claimedTo,
 	}
 	if err := errors.Join(b.Set(metaLayout, binary.AppendUvarint(nil, layoutVersion), nil), b.Set(metaCounters, m.append(nil), nil)); err != nil {
 		return err

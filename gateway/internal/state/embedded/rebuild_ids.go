@@ -5,13 +5,13 @@ import (
 )
 
 // gone carries over ids of events that are gone and still recognised.
-func (c *carrier) gone() error {
-	return c.from.each(tabGone, func(key, value []byte) error {
+func (c *rebuilder) removedIDs() error {
+	return c.from.each(tabRemovedID, func(key, value []byte) error {
 		tenant, rest, ok := cutText(key[1:])
 		if !ok || len(rest) != 8 {
 			return nil
 		}
-		g, err := readGone(value)
+		g, err := readRemovedID(value)
 		if err != nil {
 			c.leftOut("ids of events that are gone: a repeat of one is accepted as new")
 			return nil
@@ -21,18 +21,18 @@ func (c *carrier) gone() error {
 }
 
 // formerIDs carries over the same as former versions wrote it.
-func (c *carrier) formerIDs() error {
+func (c *rebuilder) formerIDs() error {
 	return c.from.each(tabDedupe, func(key, value []byte) error {
-		f, err := readFormer(value)
+		f, err := readFormerID(value)
 		if err != nil || len(key) != 9 {
 			c.leftOut("ids of events that are gone: a repeat of one is accepted as new")
 			return nil
 		}
-		return c.remember(f.tenant, f.goneID, keyPos(key))
+		return c.remember(f.tenant, f.removedID, keyPos(key))
 	})
 }
 
-func (c *carrier) remember(tenant string, g goneID, pos uint64) error {
+func (c *rebuilder) remember(tenant string, g removedID, pos uint64) error {
 	if pos >= c.counters.first {
 		return nil // its event would be looked for
 	}
@@ -44,13 +44,13 @@ func (c *carrier) remember(tenant string, g goneID, pos uint64) error {
 		kept = appendIDRecord(nil, pos, g.at)
 	}
 	return c.add(len(kept), func(t *tx) {
-		t.recall(tenant, g.id, pos, g.at)
+		t.keepRemovedID(tenant, g.id, pos, g.at)
 		t.set(idKey(t.key, tenant, g.id), kept)
 	})
 }
 
 // ids counts ids that lead to nothing: what cannot be read may be sent once more.
-func (c *carrier) ids() error {
+func (c *rebuilder) countLostIDs() error {
 	return c.from.each(tabID, func(key, _ []byte) error {
 		if there, err := c.has(key); err != nil || there {
 			return err

@@ -8,7 +8,7 @@ import (
 )
 
 // decided says whether an event is in the new store, and whether it has an outcome there.
-func (c *carrier) decided(pos uint64) (there, decided bool, err error) {
+func (c *rebuilder) decided(pos uint64) (there, decided bool, err error) {
 	for _, table := range []byte{tabEvent, tabKept} {
 		if !there {
 			if there, err = c.has(posKey(nil, table, pos)); err != nil {
@@ -23,7 +23,7 @@ func (c *carrier) decided(pos uint64) (there, decided bool, err error) {
 }
 
 // events carries events over with their outcomes, claims, ids and indexes.
-func (c *carrier) events(table byte) error {
+func (c *rebuilder) events(table byte) error {
 	expected := c.counters.first
 	lose := func(to uint64) {
 		if table == tabEvent && expected < to {
@@ -37,7 +37,7 @@ func (c *carrier) events(table byte) error {
 		pos := keyPos(key)
 		if table == tabEvent {
 			if pos < c.counters.first {
-				return c.passed(pos, append([]byte{}, value...))
+				return c.trimmedEvent(pos, append([]byte{}, value...))
 			}
 			lose(pos)
 			expected = pos + 1
@@ -50,12 +50,12 @@ func (c *carrier) events(table byte) error {
 
 // passed carries over an event where retention went on and what it wrote about it is lost: neither is the event kept
 // elsewhere, nor is its id among those of events that are gone. It goes into its tenant's share, as if it were put aside.
-func (c *carrier) passed(pos uint64, record []byte) error {
+func (c *rebuilder) trimmedEvent(pos uint64, record []byte) error {
 	e, _, _, err := readEvent(record)
 	if err != nil {
 		return nil //nolint:nilerr // its time is over, and nobody knows whose it is
 	}
-	for _, key := range [][]byte{posKey(nil, tabKept, pos), tenantKey(nil, tabGone, e.tenant, pos)} {
+	for _, key := range [][]byte{posKey(nil, tabKept, pos), tenantKey(nil, tabRemovedID, e.tenant, pos)} {
 		if v, err := c.from.get(key); err != nil || v != nil {
 			return err
 		}
@@ -63,10 +63,10 @@ func (c *carrier) passed(pos uint64, record []byte) error {
 	if err := c.event(tabKept, pos, record); err != nil {
 		return err
 	}
-	return c.share(e.tenant, pos, shared{e.received, int64(len(record))})
+	return c.share(e.tenant, pos, shareEntry{e.received, int64(len(record))})
 }
 
-func (c *carrier) event(table byte, pos uint64, record []byte) error {
+func (c *rebuilder) event(table byte, pos uint64, record []byte) error {
 	e, _, _, bad := readEvent(record)
 	out, err := c.from.get(posKey(nil, tabOutcome, pos))
 	if err != nil {
@@ -143,7 +143,7 @@ func (c *carrier) event(table byte, pos uint64, record []byte) error {
 }
 
 // deadEvents carries over which events are dead letters themselves.
-func (c *carrier) deadEvents() error {
+func (c *rebuilder) deadEvents() error {
 	return c.from.each(tabDeadEvent, func(key, _ []byte) error {
 		if len(key) < 17 {
 			return nil
@@ -156,7 +156,7 @@ func (c *carrier) deadEvents() error {
 	})
 }
 
-func (c *carrier) tenantOf(pos uint64) (string, error) {
+func (c *rebuilder) tenantOf(pos uint64) (string, error) {
 	for _, table := range []byte{tabEvent, tabKept} {
 		v, err := c.to.read(c.to.db, posKey(nil, table, pos), nil)
 		if err != nil {
@@ -175,7 +175,7 @@ func (c *carrier) tenantOf(pos uint64) (string, error) {
 }
 
 // shares carries over which kept events are in their tenant's share.
-func (c *carrier) shares() error {
+func (c *rebuilder) shares() error {
 	return c.from.each(tabShare, func(key, value []byte) error {
 		tenant, rest, ok := cutText(key[1:])
 		if !ok || len(rest) != 8 {
@@ -197,7 +197,7 @@ func (c *carrier) shares() error {
 }
 
 // share adds an event to its tenant's share.
-func (c *carrier) share(tenant string, pos uint64, sh shared) error {
+func (c *rebuilder) share(tenant string, pos uint64, sh shareEntry) error {
 	return c.add(0, func(t *tx) {
 		n, u := &t.s.w.counters, t.use(tenant)
 		t.set(tenantKey(t.key, tabShare, tenant, pos), appendShare(nil, sh))
@@ -209,7 +209,7 @@ func (c *carrier) share(tenant string, pos uint64, sh shared) error {
 }
 
 // owners finds out whose the lost events were, and adds those that retention had passed already.
-func (c *carrier) owners() error {
+func (c *rebuilder) attributeLost() error {
 	var more []uint64
 	err := c.from.each(tabTimeline, func(key, _ []byte) error {
 		tenant, rest, ok := cutText(key[1:])
@@ -220,7 +220,7 @@ func (c *carrier) owners() error {
 		if there, err := c.has(key); err != nil || there {
 			return err
 		}
-		if gone, err := c.has(tenantKey(nil, tabGone, tenant, pos)); err != nil || gone {
+		if gone, err := c.has(tenantKey(nil, tabRemovedID, tenant, pos)); err != nil || gone {
 			return err
 		}
 		c.report.LostByTenant[tenant]++

@@ -24,7 +24,7 @@ func (h *heldUp) Now() time.Time {
 func TestHeldUpIsNoStep(t *testing.T) {
 	t.Parallel()
 	c := &heldUp{Manual: clock.NewManual(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))}
-	p := pace{clock: c, log: slog.New(slog.DiscardHandler), moved: func(by int64) { t.Errorf("leases are moved by %s", time.Duration(by)) }}
+	p := storeClock{clock: c, log: slog.New(slog.DiscardHandler), moved: func(by int64) { t.Errorf("leases are moved by %s", time.Duration(by)) }}
 	if err := p.load(nil); err != nil {
 		t.Fatal(err)
 	}

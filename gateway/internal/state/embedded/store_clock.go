@@ -40,12 +40,12 @@ func (m moment) due(t time.Time) int64 {
 }
 
 // shown is a time of now's as the clock will show it then.
-func (m moment) shown(at int64) time.Time { return fromNanos(at - m.now + nanos(m.wall)) }
+func (m moment) wallTime(at int64) time.Time { return fromNanos(at - m.now + nanos(m.wall)) }
 
 // pace is the store's time: it is ahead of a clock that stepped back, and goes on from the latest time that was seen.
 // A step forward takes that back; what is left of it is followed, but by leases (moved). The zero value is not ready: load
 // begins it.
-type pace struct {
+type storeClock struct {
 	clock clock.Clock
 	log   *slog.Logger
 	moved func(by int64) // told of a step forward that is not one back to where the clock was
@@ -63,7 +63,7 @@ type pace struct {
 }
 
 // load goes on from what was written down; nil: there is nothing.
-func (p *pace) load(record []byte) error {
+func (p *storeClock) load(record []byte) error {
 	wall, elapsed, _ := p.read()
 	p.wall, p.elapsed, p.seen = nanos(wall), elapsed, nanos(wall)
 	if record == nil {
@@ -76,14 +76,14 @@ func (p *pace) load(record []byte) error {
 	}
 	p.ahead, p.seen = ahead, max(seen, p.wall+ahead)
 	if step := p.wall + ahead - seen; step < -stepped {
-		p.noticed(step)
+		p.noteStep(step)
 		p.ahead -= step
 	}
 	return nil
 }
 
 // look is what time it is.
-func (p *pace) look() moment {
+func (p *storeClock) look() moment {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	wall, elapsed, ok := p.read()
@@ -96,11 +96,11 @@ func (p *pace) look() moment {
 	switch {
 	case step < -stepped:
 		p.ahead -= step
-		p.noticed(step)
+		p.noteStep(step)
 	case step > stepped:
 		back := min(step, p.ahead)
 		p.ahead -= back
-		p.noticed(step)
+		p.noteStep(step)
 		if step > back {
 			p.moved(step - back)
 		}
@@ -111,7 +111,7 @@ func (p *pace) look() moment {
 
 // read is what the clock shows, and how much time has elapsed then; false: the process was held up between the two, which
 // would look like a step.
-func (p *pace) read() (wall time.Time, elapsed time.Duration, ok bool) {
+func (p *storeClock) read() (wall time.Time, elapsed time.Duration, ok bool) {
 	const tries, apart = 3, 100 * time.Millisecond
 	before := p.clock.Elapsed()
 	for range tries {
@@ -124,7 +124,7 @@ func (p *pace) read() (wall time.Time, elapsed time.Duration, ok bool) {
 	return wall, elapsed, false
 }
 
-func (p *pace) noticed(step int64) {
+func (p *storeClock) noteStep(step int64) {
 	by := time.Duration(step)
 	p.log.Warn("the clock was set: retries, delays, holds and leases go on by elapsed time", "took", by)
 	if step < 0 {
@@ -135,7 +135,7 @@ func (p *pace) noticed(step int64) {
 }
 
 // warning says that the clock was set back lately; empty: it was not.
-func (p *pace) warning() string {
+func (p *storeClock) warning() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.step == 0 || p.elapsed-p.at > steppedFor {
@@ -145,7 +145,7 @@ func (p *pace) warning() string {
 }
 
 // write adds what was seen to a batch, at most every second. Only the writer calls it.
-func (p *pace) write(t *tx) {
+func (p *storeClock) write(t *tx) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if t.now-p.wroteSeen < int64(seenEvery) && p.ahead == p.wroteAhead {
@@ -157,7 +157,7 @@ func (p *pace) write(t *tx) {
 }
 
 // resting says, every now and then, that what was seen is to be written though nothing else is.
-func (p *pace) resting() bool {
+func (p *storeClock) markDue() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.seen-p.restMark < int64(seenAtRest) {

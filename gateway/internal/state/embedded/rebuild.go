@@ -9,7 +9,7 @@ import (
 // carrier writes what is read from a damaged store into a new one. What others follow from (events, outcomes, deliveries,
 // history, settings) is carried over as it is, at its position; lists, indexes and counts are made by the functions
 // that every write makes them with.
-type carrier struct {
+type rebuilder struct {
 	from   *salvage
 	to     *store
 	report *Repaired
@@ -22,16 +22,16 @@ type carrier struct {
 }
 
 // carrying is a piece of the new store.
-type carrying struct{ steps []func(*tx) }
+type rebuildStep struct{ steps []func(*tx) }
 
-func (op *carrying) stage(t *tx) error {
+func (op *rebuildStep) stage(t *tx) error {
 	for _, step := range op.steps {
 		step(t)
 	}
 	return nil
 }
 
-func (c *carrier) add(size int, step func(*tx)) error {
+func (c *rebuilder) add(size int, step func(*tx)) error {
 	c.staged = append(c.staged, step)
 	if c.size += size + 64; c.size < 1<<20 {
 		return nil
@@ -39,20 +39,20 @@ func (c *carrier) add(size int, step func(*tx)) error {
 	return c.flush()
 }
 
-func (c *carrier) flush() error {
+func (c *rebuilder) flush() error {
 	if len(c.staged) == 0 {
 		return nil
 	}
-	op := &carrying{c.staged}
+	op := &rebuildStep{c.staged}
 	c.staged, c.size = nil, 0
 	return c.to.do(context.Background(), &call{op: op, sync: true})
 }
 
-func (c *carrier) leftOut(what string) { c.report.LeftOut[what]++ }
+func (c *rebuilder) leftOut(what string) { c.report.LeftOut[what]++ }
 
 // carryAll makes the new store.
-func (r *Repaired) carryAll(from *salvage, work string) (err error) {
-	c := &carrier{from: from, report: r}
+func (r *Repaired) rebuild(from *salvage, work string) (err error) {
+	c := &rebuilder{from: from, report: r}
 	if err := c.survey(); err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (r *Repaired) carryAll(from *salvage, work string) (err error) {
 	for _, step := range []func() error{
 		func() error { return c.events(tabEvent) }, func() error { return c.events(tabKept) },
 		c.deadEvents, c.deliveries, func() error { return c.history(tabHistory) }, func() error { return c.history(tabFailures) },
-		c.shares, c.gone, c.formerIDs, c.once, c.asTheyAre, c.owners, c.ids, c.totals,
+		c.shares, c.removedIDs, c.formerIDs, c.once, c.copyVerbatim, c.attributeLost, c.countLostIDs, c.totals,
 	} {
 		if err := step(); err != nil {
 			return err
@@ -79,13 +79,13 @@ func (r *Repaired) carryAll(from *salvage, work string) (err error) {
 }
 
 // has says whether the new store has a key. What was added is written first.
-func (c *carrier) has(key []byte) (bool, error) {
+func (c *rebuilder) has(key []byte) (bool, error) {
 	v, err := c.to.read(c.to.db, key, nil)
 	return v != nil, err
 }
 
 // asTheyAre carries over what nothing is made from.
-func (c *carrier) asTheyAre() error {
+func (c *rebuilder) copyVerbatim() error {
 	numbers := map[string][2]uint64{} // first and next of each list
 	for _, table := range []byte{tabHold, tabSetting, tabListItem, tabList, tabLease, tabStats} {
 		if err := c.from.each(table, func(key, value []byte) error {
@@ -125,7 +125,7 @@ func (c *carrier) asTheyAre() error {
 }
 
 // totals writes down what only the whole store says.
-func (c *carrier) totals() error {
+func (c *rebuilder) totals() error {
 	return c.add(0, func(t *tx) {
 		t.s.w.counters.version = max(t.s.w.counters.version, c.version)
 		t.s.w.dirty = true
