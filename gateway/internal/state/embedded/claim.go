@@ -13,38 +13,38 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// window is where events stand between their append and their commit. Positions below low are committed; those up to
-// next are held, released or committed, a slot each; those behind are nobody's yet.
+// window is the state of events between their append and their commit. Positions below low are committed. Positions from
+// low up to next have a slot each: claimed, released or committed. Positions from next on were never claimed.
 type window struct {
 	s  *store
 	mu sync.Mutex
 
 	low, next      uint64
 	slots          []slot
-	head           int // of slots: the slot of low
+	head           int // index of the slot of low
 	released       positions
 	suspects       suspects
-	claimedSuspect uint64 // the suspect that is held; 0: none
-	uncertainBelow uint64 // below it an event may be committed already: it was there when the store was opened
-	formerFrom     uint64 // what a dead process held, as far as it was not claimed again
+	claimedSuspect uint64 // the suspect that is claimed; 0: none
+	uncertainBelow uint64 // below it an event may be committed already: it was stored before this process opened the store
+	formerFrom     uint64 // from here to formerTo: claimed by the process before this one, and not claimed again yet
 	formerTo       uint64
-	marked         uint64            // what lies below it and is claimed counts as claimed by what is on disk
+	marked         uint64            // claims below it are counted by the mark that is on disk
 	claimRecords   map[uint64]claims // to be written with the next batch
 
-	recent     []*event.Event // new events in a row, the first at from
+	recent     []*event.Event // new events without gaps, the first at recentFrom
 	recentFrom uint64
 	bytes      int
 
 	wake      chan struct{}
-	claimLock chan struct{} // one claimer at a time reads
-	marking   bool          // a mark is on its way to the writer
-	closed    bool          // everything was released; marks stay as they are
+	claimLock chan struct{} // one claimer reads at a time
+	marking   bool          // a writeMarks is queued for the writer
+	closed    bool          // all claims were released: the marks are final
 }
 
 type slot struct {
 	state  slotState
-	record bool // tabClaims has one for it
-	claims int  // that ended neither by commit nor release
+	record bool // tabClaims has a record of it
+	claims int  // that ended without commit or release
 	ev     *event.Event
 }
 
@@ -98,7 +98,7 @@ func (w *window) publish(news []appendedEvent) {
 		w.recent = append(w.recent, n.ev)
 		w.bytes += n.ev.Size()
 	}
-	// What claimers are behind with is read from disk; the newest stay.
+	// The oldest are dropped, and read from disk later; the newest stay.
 	drop := 0
 	for drop < len(w.recent)-1 && w.bytes > w.s.opts.Memory {
 		w.bytes -= w.recent[drop].Size()
@@ -125,7 +125,7 @@ func (w *window) signal() {
 	}
 }
 
-// Claim waits until there are events nobody holds.
+// Claim waits until there are unclaimed events, and claims them.
 func (s *store) Claim(ctx context.Context, most, bytes int) ([]state.Claimed, error) {
 	w := &s.window
 	if most <= 0 {
@@ -163,7 +163,7 @@ func (s *store) Claim(ctx context.Context, most, bytes int) ([]state.Claimed, er
 	}
 }
 
-// take holds what is there. Events come from memory unless the claimers are behind.
+// take claims the available events. They come from memory, unless claimers lag behind.
 func (w *window) take(ctx context.Context, most, bytes int) (claimed []state.Claimed, more bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, false, err
@@ -204,7 +204,7 @@ func (w *window) take(ctx context.Context, most, bytes int) (claimed []state.Cla
 			add(pos, sl.ev, sl.claims+1)
 		}
 	}
-	// A first claim counts by the mark, which is on disk before the claim is handed out.
+	// A first claim is counted by the mark, which is on disk before the claim is handed out.
 	end := min(w.recentFrom+uint64(len(w.recent)), w.marked)
 	for !full && w.next < end {
 		if w.next < w.recentFrom {
@@ -240,7 +240,7 @@ func (w *window) take(ctx context.Context, most, bytes int) (claimed []state.Cla
 			end = min(w.recentFrom+uint64(len(w.recent)), w.marked)
 			continue
 		}
-		// Everything at hand is taken in one go, and forgotten there: the slot holds it now.
+		// Events in memory move from recent to their slots.
 		ev := w.recent[w.next-w.recentFrom]
 		w.slots = append(w.slots, slot{state: slotClaimed, ev: ev})
 		add(w.next, ev, 1)
@@ -261,14 +261,14 @@ func (w *window) take(ctx context.Context, most, bytes int) (claimed []state.Cla
 		}
 	}
 	if counted {
-		// One of them may kill the process at once: that this claim counts is on disk before anybody sees the event.
+		// One of them may crash the process at once, so this claim is counted on disk before an event is handed out.
 		if err := w.s.do(ctx, &call{op: syncLog{}, sync: true}); err != nil {
 			w.unclaimAll(claimed)
 			return nil, false, err
 		}
 	}
 	if mark {
-		// The next batch carries how far events were claimed; nobody waits for it.
+		// The next batch writes how far events were claimed. The claimer does not wait for it.
 		select {
 		case w.s.calls <- &call{op: writeMarks{}, sync: !ahead}:
 		default: // the queue is full: a batch is coming anyway
@@ -277,21 +277,21 @@ func (w *window) take(ctx context.Context, most, bytes int) (claimed []state.Cla
 	return claimed, more, nil
 }
 
-// note makes the writer write a batch, which carries the marks.
+// writeMarks makes the writer write a batch, and with it the marks.
 type writeMarks struct{}
 
 func (writeMarks) stage(*tx) error { return nil }
 
-// stored is an event read for Claim; without ev its position is done.
+// stored is an event read for Claim; without ev there is nothing to claim at its position.
 type stored struct {
 	ev      *event.Event
-	bad     error // it cannot be read: a dead letter
+	bad     error // it cannot be read, and becomes a dead letter
 	claims  int
 	record  bool
 	suspect bool // it is left to ClaimSuspect, which reads it
 }
 
-// load reads events from next up to limit, without the window's lock: only the claimer in turn moves next.
+// load reads events from next up to limit. It does not need the window's lock: only the holder of claimLock moves next.
 func (w *window) load(limit uint64, most, bytes int) (out []stored, err error) {
 	db, pos := w.s.db, w.next
 	it, err := db.NewIter(&pebble.IterOptions{
@@ -306,7 +306,7 @@ func (w *window) load(limit uint64, most, bytes int) (out []stored, err error) {
 	for ok := it.First(); ok; ok = it.Next() {
 		at := keyPos(it.Key())
 		for ; pos < at; pos++ {
-			out = append(out, stored{}) // nothing there any more
+			out = append(out, stored{}) // removed
 		}
 		if found >= most || bytes > 0 && size >= bytes || len(out) >= 4096 {
 			return out, nil
@@ -350,8 +350,8 @@ func (w *window) load(limit uint64, most, bytes int) (out []stored, err error) {
 	return out, nil
 }
 
-// claimsOf are the claims of an event that a process which is no more has had, and whether there is a record of them
-// to be changed now that it is claimed again.
+// claimsOf returns how many claims of an event ended with earlier processes, and whether a record of them has to be updated
+// when it is claimed again.
 func (w *window) claimsOf(pos uint64) (n int, record bool, err error) {
 	v, err := w.s.read(w.s.db, posKey(nil, tabClaims, pos), nil)
 	if err != nil {

@@ -14,17 +14,17 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// atOnce is the most that a destination gets in one turn while others are ready too.
+// atOnce is how many deliveries a destination gets at most in one turn while others are ready too.
 const atOnce = 32
 
-// round is one ClaimDue: an iterator over tabDue, made at its first use, and what was picked.
+// round is one ClaimDue: an iterator over tabDue, opened at its first use, and the leases it picked.
 type round struct {
 	s        *store
 	q        *dueQueue
 	it       *pebble.Iterator
 	now      int64
 	until    int64
-	shownEnd time.Time // the same as the caller is told
+	shownEnd time.Time // the same, by the caller's clock
 	picked   []*lease
 	sizes    int
 	key      []byte
@@ -67,7 +67,7 @@ func (s *store) ClaimDue(ctx context.Context, ask state.ClaimDue) (due []state.D
 	return due, next, nil
 }
 
-// pick goes round tenants, in each round its destinations, and leases what is due. It says when to ask again.
+// pick goes round the tenants and the destinations of each, and leases what is due. It returns when to ask again.
 func (r *round) pick(ask state.ClaimDue) (next int64, err error) {
 	q := r.q
 	q.mu.Lock()
@@ -75,7 +75,7 @@ func (r *round) pick(ask state.ClaimDue) (next int64, err error) {
 	q.expire(r.now)
 
 	room := map[*dest]int{}
-	var full []*dest // ready, but the caller has no room: put back at the end
+	var full []*dest // ready, but without capacity: queued again at the end
 	enough := func() bool {
 		return len(r.picked) >= ask.Max || ask.Bytes > 0 && r.sizes >= ask.Bytes
 	}
@@ -130,7 +130,7 @@ func (r *round) pick(ask state.ClaimDue) (next int64, err error) {
 	return r.next()
 }
 
-// next is the time of the next service. Destinations without room do not count: who asked knows when it has some.
+// next is the time of the next service. Destinations without capacity do not count: the caller knows when they have some.
 func (r *round) next() (int64, error) {
 	q := r.q
 	for _, t := range q.ready {
@@ -147,7 +147,7 @@ func (r *round) next() (int64, error) {
 		if !d.stale || d.at >= at {
 			return min(at, d.at), nil
 		}
-		// Its head was settled, dropped or moved: the next one is looked for only now that it matters.
+		// Its head was settled, dropped or moved. The next one is looked up only now that it matters.
 		if _, err := r.serve(d, 0, 0); err != nil {
 			return 0, err
 		}
@@ -199,13 +199,13 @@ func (r *round) serve(d *dest, most, bytesAtMost int) (n int, err error) {
 	return n, r.it.Error()
 }
 
-// after is the first place behind p.
+// after is the smallest sort key greater than p.
 func (p sortKey) after() sortKey {
 	p.suffix += "\x00"
 	return p
 }
 
-// load reads what was picked. What was settled or dropped meanwhile is left out.
+// load reads the picked deliveries. Those that were settled or dropped meanwhile are left out.
 func (r *round) load() ([]state.Due, error) {
 	due := make([]state.Due, 0, len(r.picked))
 	var key, val []byte
@@ -233,8 +233,8 @@ func (r *round) load() ([]state.Due, error) {
 			return nil, err
 		}
 		if record == nil {
-			// Only one whose reference was not counted could be missing: it is said, and tried again at the lease's end.
-			r.s.log.Error("a waiting delivery's event is gone", "delivery", o.ID, "tenant", o.Tenant)
+			// Only an event with a wrong count of references can be missing: log it, and try again when the lease ends.
+			r.s.log.Error("the event of a waiting delivery is missing", "delivery", o.ID, "tenant", o.Tenant)
 			continue
 		}
 		ev, err := decodeEvent(record)
@@ -250,7 +250,7 @@ func (r *round) load() ([]state.Due, error) {
 	return due, nil
 }
 
-// eventRecord is a kept event's record, wherever it is; nil: it is gone.
+// eventRecord is the record of an event, in whichever table it is; nil: it is not kept.
 func (s *store) eventRecord(from pebble.Reader, pos uint64) ([]byte, error) {
 	v, err := s.read(from, posKey(nil, tabEvent, pos), nil)
 	if v != nil || err != nil {

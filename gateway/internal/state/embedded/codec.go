@@ -29,7 +29,7 @@ func (r *reader) id() string {
 func appendUint(b []byte, n uint64) []byte { return binary.AppendUvarint(b, n) }
 func appendInt(b []byte, n int64) []byte   { return binary.AppendVarint(b, n) }
 
-// noTime is how the zero time is kept; every other is nanoseconds since 1970, UTC.
+// noTime stands for the zero time in records. All other times are nanoseconds since 1970, UTC.
 const noTime = -1 << 63
 
 func nanos(t time.Time) int64 {

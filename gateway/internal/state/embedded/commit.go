@@ -9,7 +9,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// committing is Commit on its way. What does not depend on a fence is made by the caller.
+// committing is the operation of Commit. The caller encodes everything that does not depend on a fence.
 type committing struct {
 	c        *state.Commit
 	result   *state.Committed
@@ -17,14 +17,14 @@ type committing struct {
 	outcomes []prepared
 	buf      []byte
 
-	// Of all outcomes, one after the other; deliveries is of the one being prepared.
+	// Of all outcomes, one after the other; deliveries is that of the outcome being prepared.
 	deliveries []state.Delivery
 	suffixes   []string
 	links      []link
 	entries    [][2]int
 }
 
-// prepared is an outcome and its deliveries as they will be written if the event is still pending.
+// prepared is an encoded outcome with its deliveries, to be written if the event is still pending. Pairs are ranges of buf.
 type prepared struct {
 	record   [2]int // of the outcome
 	suffixes []string
@@ -59,8 +59,8 @@ func (s *store) Commit(ctx context.Context, c *state.Commit) (*state.Committed, 
 	return result, nil
 }
 
-// durable says whether a commit is more than an end that may be repeated: without power, deliveries whose end was not
-// written yet are delivered again, as at least once allows; a schedule or a dead letter must not be forgotten.
+// durable reports whether a commit has to be synced. Deliveries that have ended need no sync: after a power cut they are made
+// again, as at-least-once allows. Waiting deliveries and dead letters must not be lost.
 func durable(c *state.Commit) bool {
 	for i := range c.Events {
 		if c.Events[i].Dead != "" {
@@ -139,7 +139,7 @@ func decidedAt(o *state.Outcome, now int64) time.Time {
 	return o.At
 }
 
-// stamp completes a delivery at its event's commit.
+// stamp completes a delivery at the commit of its event.
 func stamp(d *state.Delivery, o *state.Outcome, now int64) {
 	d.Tenant, d.EventID = o.Tenant, o.EventID
 	d.Stamp(fromNanos(now))
@@ -216,7 +216,7 @@ func (op *committing) decide(t *tx, o *state.Outcome, p *prepared) bool {
 	return true
 }
 
-// enter adds an entry to a destination's history.
+// enter adds an entry to the history of a destination.
 func (t *tx) enter(d *dest, p sortKey, table byte, entry []byte) {
 	t.s.due.lowerTo(d, table, p)
 	must(t.part(partHistory).Set(listKey(t.key, table, d.tenant, d.name, p), entry, nil))

@@ -15,7 +15,7 @@ var (
 	metaGeneration = "generation/"
 )
 
-// counters are marks and totals. They are written with whatever changed them, so they are never wrong by a crash.
+// counters are marks and totals. They are written in the batch that changes them, so a crash cannot make them wrong.
 type counters struct {
 	next    uint64 // position of the next event
 	first   uint64 // no event below it is in tabEvent; those still referred to are in tabKept
@@ -23,8 +23,8 @@ type counters struct {
 	dedupe  uint64 // no record below it is in tabDedupe, which former versions wrote
 	version uint64 // newest version of any setting
 
-	// Events without a record of claims are held by somebody when they lie between these two: what a crash leaves
-	// counts as claimed.
+	// Events between these two positions count as claimed, unless they have a record in tabClaims. After a crash they count
+	// as claimed once.
 	claimedFrom, claimedTo uint64
 
 	events, bytes            int64 // in tabEvent
@@ -35,10 +35,10 @@ type counters struct {
 	dedupeCount, dedupeBytes int64 // in tabDedupe
 
 	mu        sync.Mutex
-	published published // what Health reads
+	published published // for Health and readers
 }
 
-// shown is the part of the counters that others than the writer may see.
+// published are the counters that other goroutines than the writer may read.
 type published struct {
 	events, bytes, pending, waiting, dead int64
 	first, dedupe, next                   uint64
@@ -52,11 +52,11 @@ func (c *counters) append(b []byte) []byte {
 	for _, n := range [...]int64{c.events, c.bytes, c.kept, c.keptBytes, c.pending, c.waiting, c.dead, c.dedupeCount, c.dedupeBytes} {
 		b = binary.AppendVarint(b, n)
 	}
-	// Former versions read up to here, and write no more: what follows is missing where one was the last to write.
+	// Former versions read and write only up to here. If one of them wrote last, what follows is missing.
 	return binary.AppendVarint(binary.AppendVarint(b, c.share), c.shareBytes)
 }
 
-// read says in whole whether this version wrote them last. Where a former one did, it did not count what tenants have.
+// read returns in whole whether this version wrote them last. A former version did not count by tenant.
 func (c *counters) read(b []byte) (whole bool, err error) {
 	r := readerOf(b)
 	r.Version(1)
@@ -87,8 +87,8 @@ func (c *counters) snapshot() published {
 	return c.published
 }
 
-// load reads what a start needs: marks, tenants, destinations, holds. It does not depend on how many events there are,
-// but for the first start after a former version, which counted nothing by tenant.
+// load reads what a start needs: marks, tenants, destinations, holds. Its duration does not depend on the number of events,
+// except at the first start after a former version, which did not count by tenant.
 func (s *store) load() error {
 	layout, err := s.read(s.db, metaLayout, nil)
 	if err != nil {
@@ -137,12 +137,12 @@ func (s *store) load() error {
 	return s.due.load(s)
 }
 
-// scan goes through all keys with a prefix.
+// scan calls each for all keys with a prefix, in order.
 func scan(from pebble.Reader, prefix []byte, each func(rest, value []byte) error) error {
 	return between(from, prefix, prefixEnd(prefix), func(key, value []byte) error { return each(key[len(prefix):], value) })
 }
 
-// between goes through all keys from one up to another.
+// between calls each for all keys from lower up to upper, in order.
 func between(from pebble.Reader, lower, upper []byte, each func(key, value []byte) error) error {
 	it, err := from.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {

@@ -8,13 +8,13 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// dueQueue knows, in memory, when each destination is to be served next, and which deliveries are leased. The
-// deliveries themselves are in tabDue. A lease that nobody settles makes its delivery due again at its end.
+// dueQueue is the part of the due-queue in memory: when each destination is served next, and which deliveries are leased.
+// The deliveries themselves are in tabDue. When a lease ends unsettled, its delivery is due again.
 type dueQueue struct {
 	mu     sync.Mutex
 	dests  map[destName]*dest
-	future byService // served at a time to come
-	ready  []*tenant // with a destination to be served now; the first is next
+	future byService // served later, by time
+	ready  []*tenant // with a destination that can be served now; the first is next
 	tenant map[string]*tenant
 	leases map[owedName]*lease
 	ends   byEnd
@@ -22,10 +22,10 @@ type dueQueue struct {
 
 type destName struct{ tenant, name string }
 
-// tenant is a tenant's destinations that can be served now; the first is next.
+// tenant has the destinations of a tenant that can be served now; the first is next.
 type tenant struct {
 	ready  []*dest
-	queued bool // it is in turns
+	queued bool // it is in ready of the queue
 }
 
 // dest is a destination.
@@ -33,18 +33,18 @@ type dest struct {
 	tenant, name string
 	counts       destCounts // written by the writer, under mu
 
-	// Every entry of tabDue before cursor is leased or gone, so that nothing consumed is gone through again.
+	// Every entry of tabDue before cursor is leased or removed, so that no scan begins before it.
 	cursor  sortKey
-	head    sortKey // the first unleased entry, or one before it; meaningful where some
+	head    sortKey // the first unleased entry, or a key before it; only with hasHead
 	hasHead bool    // there is an unleased entry
-	stale   bool    // head may be gone, or was never looked for
+	stale   bool    // head may have been removed, or was never looked up
 
-	// No entry of waiting, dead, history and failures is before these; under mu.
+	// Lower bounds of the entries of waiting, dead, history and failures; under mu.
 	low [tabFailures - tabWaiting + 1]sortKey
 
 	hold    state.Hold
 	onHold  bool
-	holdEnd int64 // when the hold ends, by the store's time; never: not by itself
+	holdEnd int64 // when the hold ends, by the store's clock; never: not by itself
 	queue   queueState
 	index   int   // in later
 	at      int64 // of service, while in later
@@ -115,7 +115,7 @@ func (q *dueQueue) named(key []byte) (*dest, error) {
 	return q.dest(tenant, name), nil
 }
 
-// dest is the destination of a name, new or not. The caller holds mu.
+// dest returns the destination of a name, and adds it if it is new. The caller holds mu.
 func (q *dueQueue) dest(tenant, name string) *dest {
 	n := destName{tenant, name}
 	d := q.dests[n]
@@ -129,7 +129,7 @@ func (q *dueQueue) dest(tenant, name string) *dest {
 	return d
 }
 
-// lower makes room for an entry before all that are known.
+// lower moves the lower bound of a list down to an entry.
 func (q *dueQueue) lower(d *dest, o *owed) {
 	switch o.State {
 	case state.Waiting:
@@ -159,7 +159,7 @@ func (q *dueQueue) find(tenant, name string) *dest {
 	return q.dest(tenant, name)
 }
 
-// counted is the length of one of a destination's lists.
+// listLength is the length of one list of a destination.
 func (q *dueQueue) listLength(d *dest, table byte) int64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -174,7 +174,7 @@ func (q *dueQueue) listLength(d *dest, table byte) int64 {
 	return d.counts.history
 }
 
-// of are a tenant's destinations; "*" is all tenants'.
+// destinations are those of a tenant; "*" means all tenants.
 func (q *dueQueue) destinations(tenant string) []*dest {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -187,7 +187,7 @@ func (q *dueQueue) destinations(tenant string) []*dest {
 	return all
 }
 
-// put places a destination where it belongs by its next service.
+// put moves a destination to the queue that its next service belongs to.
 func (q *dueQueue) put(d *dest, now int64) {
 	at := d.service()
 	switch {
@@ -237,14 +237,14 @@ func (q *dueQueue) remove(d *dest) {
 	d.queue = notQueued
 }
 
-// insert makes an entry of tabDue known.
+// insert adds an entry of tabDue.
 func (q *dueQueue) insert(d *dest, p sortKey) {
 	if p.less(d.cursor) {
 		d.cursor = p
 	}
 	if !d.hasHead || p.less(d.head) {
 		d.head, d.hasHead = p, true
-		d.stale = q.leases[owedName{p.pos, p.suffix}] != nil // claimed between its batch and here
+		d.stale = q.leases[owedName{p.pos, p.suffix}] != nil // leased between its batch and this call
 	}
 }
 
@@ -253,12 +253,12 @@ type dueChange struct {
 	d        *dest
 	key      sortKey
 	added    bool
-	settled  bool // its lease is over
-	leased   bool // its holder is this process, until its place
+	settled  bool // its lease has ended
+	leased   bool // this process holds it, until the time of its key
 	shownEnd int64
 }
 
-// apply makes changes known that were written.
+// apply applies the changes of a written batch.
 func (q *dueQueue) apply(changes []dueChange, deltas map[*dest]*destCounts, now int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -284,7 +284,7 @@ func (q *dueQueue) apply(changes []dueChange, deltas map[*dest]*destCounts, now 
 	}
 }
 
-// expire makes deliveries due again whose holders did not settle them.
+// expire makes deliveries due again whose leases ended unsettled.
 func (q *dueQueue) expire(now int64) {
 	for len(q.ends) > 0 && q.ends[0].until <= now {
 		l := heap.Pop(&q.ends).(*lease)

@@ -27,19 +27,19 @@ func lockFolder(folder string, disk vfs.FS) (*pebble.Lock, error) {
 	return nil, errInUse
 }
 
-// storePlace is the folder of the database as it was opened. A folder that is removed takes its name away and nothing else:
-// writes into its open files go on to succeed, and everything they say is gone with the process. So the store looks for
-// the lock file, which lives as long as the folder, after each write and before its callers are answered.
+// dataFolder is the folder of the database as it was opened. After the folder is deleted, writes to its open files still
+// succeed, but their data is lost when the process ends. So after each write, before its callers return, the store checks
+// that the lock file, which lives as long as the folder, is still the same.
 type dataFolder struct {
 	dir    string
 	lock   string
-	opened os.FileInfo // nil on a test's disk, which has no identities
+	opened os.FileInfo // nil on a test's disk, which has no file identities
 }
 
 var errRemoved = errors.New("was removed or replaced while the gateway ran: what was accepted since then is not kept; " +
 	"put the folder back, or start the gateway again with an empty one")
 
-// init takes down which folder was opened.
+// init notes the identity of the opened folder.
 func (p *dataFolder) init(dir, folder string, real bool) (err error) {
 	p.dir, p.lock = dir, filepath.Join(folder, "LOCK")
 	if real {
@@ -48,14 +48,14 @@ func (p *dataFolder) init(dir, folder string, real bool) (err error) {
 	return err
 }
 
-// check says that the folder is no longer the one that was opened; nil where it is.
+// check returns an error if the folder is no longer the one that was opened.
 func (p *dataFolder) check() error {
 	if p.opened == nil {
 		return nil
 	}
 	now, err := os.Stat(p.lock)
 	if err == nil && os.SameFile(now, p.opened) || err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil // a path that cannot be looked at says nothing about the folder
+		return nil // an error of another kind does not mean that the folder was replaced
 	}
 	return fmt.Errorf("%w: the data folder %s %w", state.ErrUnavailable, p.dir, errRemoved)
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// gate counts who is reading. Passing it twice at once, as a callback of Range may, never waits.
+// gate counts readers. A reader may enter a second time, as a callback of Range does: that never blocks.
 type gate struct {
 	mu     sync.Mutex
 	inside int
@@ -14,7 +14,7 @@ type gate struct {
 	empty  chan struct{}
 }
 
-// shut lets nobody in any more and waits for those inside.
+// shut refuses new readers and waits for the current ones.
 func (g *gate) shut() {
 	g.mu.Lock()
 	g.closed, g.empty = true, make(chan struct{})

@@ -8,7 +8,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// generations are the configurations that decided, by a number that takes a byte or two in each outcome.
+// generations number the configurations that decided, because a number takes only a byte or two in each outcome.
 type generations struct {
 	mu     sync.RWMutex
 	number map[string]uint64
@@ -29,7 +29,7 @@ func (g *generations) load(s *store) error {
 	})
 }
 
-// of is a generation's number; a new one is written with the next batch, which is not later than who uses it.
+// numberOf is the number of a generation. A new one is written with the next batch, so not later than the first outcome with it.
 func (g *generations) numberOf(name string) uint64 {
 	g.mu.RLock()
 	n, ok := g.number[name]

@@ -10,7 +10,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// Health is how the store does. It reads a few keys, however much is kept.
+// Health returns the state of the store. It reads a few keys, however much is kept.
 func (s *store) Health(ctx context.Context) state.Health {
 	var h state.Health
 	if h.Err = s.check(ctx); h.Err != nil {
@@ -25,7 +25,7 @@ func (s *store) Health(ctx context.Context) state.Health {
 	now := s.clock.look().wall
 	if h.Err = s.broken(); h.Err == nil {
 		if h.Err = s.folder.check(); h.Err != nil {
-			s.breakWith(h.Err) // nothing may be written for long
+			s.breakWith(h.Err) // the next write may be far off
 		}
 	}
 	if h.Err == nil {
@@ -85,7 +85,7 @@ func (s *store) ages(h *state.Health, now time.Time) error {
 	return err
 }
 
-// oldest is the place of what waits longest for a destination.
+// oldest is the sort key of the delivery that waits longest for a destination.
 func (s *store) oldest(d *dest) (p sortKey, ok bool, err error) {
 	s.due.mu.Lock()
 	low, some := d.low[0], d.counts.waiting > 0
@@ -106,7 +106,7 @@ func (s *store) oldest(d *dest) (p sortKey, ok bool, err error) {
 	return p, ok, errors.Join(it.Error(), it.Close())
 }
 
-// oldestDuplicate is when the oldest event or id was accepted that is still recognised.
+// oldestDuplicate is when the oldest event or id was accepted that is still deduplicated.
 func (s *store) oldestDuplicate() (at int64, err error) {
 	at = s.oldestID.Load()
 	c := s.w.counters.snapshot()

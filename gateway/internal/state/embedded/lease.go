@@ -9,17 +9,18 @@ type owedName struct {
 	suffix string
 }
 
-// lease is a delivery's holder. It stays after its end until the delivery is claimed again: its holder may still settle it.
+// lease is the lease of a delivery. It stays after its end until the delivery is claimed again, because its holder may still
+// settle it.
 type lease struct {
 	name     owedName
 	d        *dest
 	key      sortKey
 	until    int64
-	shownEnd int64 // the end as its holder was told
-	busy     bool  // the writer is about to change the delivery
+	shownEnd int64 // until, by the clock of its holder: the fence
+	busy     bool  // the batch under way changes the delivery
 }
 
-// leased is the word for the lease of a delivery; ok is false where there was none since the start.
+// leased returns the fence of the lease of a delivery; false: it was not leased since the start.
 func (q *dueQueue) leased(pos uint64, suffix string) (word int64, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -30,7 +31,7 @@ func (q *dueQueue) leased(pos uint64, suffix string) (word int64, ok bool) {
 	return l.shownEnd, true
 }
 
-// shift moves the ends of leases along with a clock that steps forward: their holders need as long as before.
+// shift moves the ends of leases when the clock steps forward: their holders still need the same time.
 func (q *dueQueue) shift(by int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -42,7 +43,7 @@ func (q *dueQueue) shift(by int64) {
 	heap.Init(&q.ends)
 }
 
-// has says whether somebody has a delivery at a time, which it will keep.
+// hasLease reports whether a delivery is leased at a time, and the batch under way does not change it.
 func (q *dueQueue) hasLease(pos uint64, suffix string, now int64) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -50,7 +51,7 @@ func (q *dueQueue) hasLease(pos uint64, suffix string, now int64) bool {
 	return l != nil && !l.busy && l.until > now
 }
 
-// seize keeps an unleased delivery from being claimed until the batch under way is written; false: it is leased.
+// seize keeps an unleased delivery from being leased until the batch under way is written; false: it is leased.
 func (q *dueQueue) seize(d *dest, p sortKey, now int64) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -62,7 +63,7 @@ func (q *dueQueue) seize(d *dest, p sortKey, now int64) bool {
 	return true
 }
 
-// busy says whether the batch under way changes a delivery already.
+// busy reports whether the batch under way changes a delivery already.
 func (q *dueQueue) busy(o *owed) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -70,7 +71,7 @@ func (q *dueQueue) busy(o *owed) bool {
 	return l != nil && l.busy
 }
 
-// release gives back what seize took.
+// release undoes seize.
 func (q *dueQueue) release(o *owed, now int64) {
 	q.mu.Lock()
 	l := q.leases[owedName{o.pos, o.suffix}]
@@ -80,7 +81,7 @@ func (q *dueQueue) release(o *owed, now int64) {
 	}
 }
 
-// unlease takes leases back that nobody got.
+// unlease takes back leases that were not handed out.
 func (q *dueQueue) unlease(leases []*lease, now int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -95,7 +96,7 @@ func (q *dueQueue) unlease(leases []*lease, now int64) {
 	}
 }
 
-// taken says whether somebody has a delivery at a time.
+// isLeased reports whether a delivery is leased, or being changed, at a time. The caller holds mu.
 func (q *dueQueue) isLeased(name owedName, now int64) bool {
 	l := q.leases[name]
 	return l != nil && l.until > now

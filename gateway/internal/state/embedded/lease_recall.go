@@ -6,14 +6,14 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// A delivery whose attempt runs on after its event's commit waits with a lease: it is due when that ends. Its holder is
-// this process, and a process that begins holds nothing, so what was leased before is due at once.
+// A delivery whose attempt still runs at the commit of its event waits with a lease: it is due when the lease ends. The
+// holder is always this process. A process that starts holds nothing, so what was leased before is due at once.
 
 func leasedKey(b []byte, pos uint64, suffix string) []byte {
 	return append(posKey(b, tabLeased, pos), suffix...)
 }
 
-// recall makes due what a former process had leased. It is called once, before anybody else uses the store.
+// expireFormerLeases makes deliveries due that a former process had leased. It is called once, before the store is used.
 func (s *store) expireFormerLeases() error {
 	some := false
 	err := scan(s.db, []byte{tabLeased}, func(_, _ []byte) error {

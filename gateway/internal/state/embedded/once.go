@@ -15,8 +15,8 @@ type reserving struct {
 	owners []string
 }
 
-// Once reserves each key for its owner. Its place in the log is before the commit of whoever reserved it, so that a
-// power cut loses both or the commit alone: never the reservation of somebody whose delivery is known.
+// Once reserves each key for its owner. In the log the reservation comes before the commit of its owner, so that a power cut
+// loses both or only the commit: a committed delivery never lacks its reservation.
 func (s *store) Once(ctx context.Context, tenant string, keys []state.OnceKey, ttl time.Duration) ([]string, error) {
 	if len(keys) == 0 {
 		return nil, s.check(ctx)

@@ -6,7 +6,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// deliveriesOf are all deliveries of an event as they stand, newest change first.
+// deliveriesOf returns all deliveries of an event as they are now, newest change first.
 func (s *store) deliveriesOf(from pebble.Reader, tenant, eventID string, pos uint64) ([]*owed, error) {
 	var all []*owed
 	v, err := s.read(from, posKey(nil, tabOutcome, pos), nil)

@@ -61,7 +61,7 @@ func (s *store) delivery(tenant, id string) (*state.Delivery, error) {
 	return s.withAttempts(s.db, o)
 }
 
-// current is a delivery as it stands; nil: there is none.
+// current is a delivery as it is now; nil: there is none.
 func (s *store) current(from pebble.Reader, tenant, eventID string, pos uint64, suffix string) (*owed, error) {
 	v, err := s.read(from, owedKey(nil, pos, suffix), nil)
 	if err != nil {
@@ -80,7 +80,7 @@ func (s *store) current(from pebble.Reader, tenant, eventID string, pos uint64, 
 	return out.delivery(pos, suffix), nil
 }
 
-// delivery is what an outcome says of a delivery; nil: it owes none of that name.
+// delivery is a delivery as it is in the outcome; nil: the outcome has no such delivery.
 func (o *outcome) delivery(pos uint64, suffix string) *owed {
 	for i := range o.Deliveries {
 		if o.suffixes[i] != suffix {
@@ -95,7 +95,7 @@ func (o *outcome) delivery(pos uint64, suffix string) *owed {
 	return nil
 }
 
-// whole is a delivery with all attempts that are kept, oldest first.
+// withAttempts is a delivery with all attempts that are kept, oldest first.
 func (s *store) withAttempts(from pebble.Reader, o *owed) (*state.Delivery, error) {
 	d := s.view(o, s.clock.look())
 	d.Log = nil
@@ -106,7 +106,7 @@ func (s *store) withAttempts(from pebble.Reader, o *owed) (*state.Delivery, erro
 			return nil, err
 		}
 		if v == nil {
-			break // retention took it, and what was before it
+			break // retention removed it, and everything before it
 		}
 		e, err := readEntry(o.Tenant, p, v)
 		if err != nil {
@@ -141,7 +141,7 @@ func (s *store) Deliveries(ctx context.Context, tenant string, q state.DeliveryQ
 	return page, nil
 }
 
-// merge goes through lists of a tenant's destinations at once, newest first.
+// merge reads lists of several destinations of a tenant as one, newest first.
 type merge struct {
 	s            *store
 	tenant       string
@@ -152,10 +152,10 @@ type merge struct {
 	lists        lists
 }
 
-// lists is a heap, the one with the newest entry first.
+// lists is a heap: the list with the newest entry is first.
 type lists []*listed
 
-// listed is one destination's part of one list, at the entry that is next.
+// listed is one list of a destination, at its next entry.
 type listed struct {
 	table  byte
 	prefix []byte
@@ -253,7 +253,7 @@ func (m *merge) page(ctx context.Context) (page *state.Page[state.Delivery], err
 	return page, nil
 }
 
-// step goes to a list's next older entry; false: there is none that the query could want.
+// step moves to the next older entry of a list; false: the query selects no further one.
 func (m *merge) step(l *listed) (bool, error) {
 	key := l.key.append(append([]byte(nil), l.prefix...))
 	if !m.it.SeekLT(key) || len(m.it.Key()) < len(l.prefix) || string(m.it.Key()[:len(l.prefix)]) != string(l.prefix) {
@@ -271,7 +271,7 @@ func (m *merge) step(l *listed) (bool, error) {
 	return err == nil, err
 }
 
-// item is the delivery of an entry; nil: it is not wanted, or listed elsewhere.
+// item is the delivery of an entry; nil: the query does not select it, or another entry stands for it.
 func (m *merge) item(l *listed) (*state.Delivery, error) {
 	v, err := m.s.read(m.snap, owedKey(nil, l.key.pos, l.key.suffix), nil)
 	if err != nil {
@@ -295,7 +295,7 @@ func (m *merge) item(l *listed) (*state.Delivery, error) {
 				return nil, err
 			}
 			if e.State.Open() {
-				return nil, nil // it went on; what became of it is another entry
+				return nil, nil // it did not end there; a later entry stands for it
 			}
 			o = &owed{Delivery: e.Delivery, pos: l.key.pos, suffix: l.key.suffix, newest: link{l.table, l.key.at, e.Destination}}
 			break
@@ -303,7 +303,7 @@ func (m *merge) item(l *listed) (*state.Delivery, error) {
 		newest := link{l.table, l.key.at, o.Destination}
 		if m.q.Failed {
 			if o.failedAt != l.key.at {
-				return nil, nil // it failed again later: listed there
+				return nil, nil // a later failure stands for it
 			}
 		} else if o.State.Open() || o.newest.table != newest.table || o.newest.at != newest.at {
 			return nil, nil
@@ -315,7 +315,7 @@ func (m *merge) item(l *listed) (*state.Delivery, error) {
 	return m.s.withAttempts(m.snap, o)
 }
 
-// ofEvent are an event's deliveries: few, so a page is cut out of all of them.
+// eventPage is a page of an event's deliveries. They are few, so all of them are read.
 func (m *merge) eventPage(top sortKey) (*state.Page[state.Delivery], error) {
 	page := &state.Page[state.Delivery]{}
 	pos, err := m.s.position(m.snap, m.tenant, m.q.EventID)

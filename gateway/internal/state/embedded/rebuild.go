@@ -6,9 +6,9 @@ import (
 	"errors"
 )
 
-// carrier writes what is read from a damaged store into a new one. What others follow from (events, outcomes, deliveries,
-// history, settings) is carried over as it is, at its position; lists, indexes and counts are made by the functions
-// that every write makes them with.
+// rebuilder writes what can be read from a damaged store into a new one. Primary records (events, outcomes, deliveries,
+// history, settings) are copied as they are, at their positions. Lists, indexes and counts are derived from them by the same
+// functions that every write uses.
 type rebuilder struct {
 	from   *salvage
 	to     *store
@@ -21,7 +21,7 @@ type rebuilder struct {
 	counters      counters // of the damaged store, as far as they can be read
 }
 
-// carrying is a piece of the new store.
+// rebuildStep writes a piece of the new store.
 type rebuildStep struct{ steps []func(*tx) }
 
 func (op *rebuildStep) stage(t *tx) error {
@@ -50,7 +50,7 @@ func (c *rebuilder) flush() error {
 
 func (c *rebuilder) leftOut(what string) { c.report.LeftOut[what]++ }
 
-// carryAll makes the new store.
+// rebuild makes the new store.
 func (r *Repaired) rebuild(from *salvage, work string) (err error) {
 	c := &rebuilder{from: from, report: r}
 	if err := c.survey(); err != nil {
@@ -78,13 +78,13 @@ func (r *Repaired) rebuild(from *salvage, work string) (err error) {
 	return nil
 }
 
-// has says whether the new store has a key. What was added is written first.
+// has reports whether the new store has a key, as of the last flush.
 func (c *rebuilder) has(key []byte) (bool, error) {
 	v, err := c.to.read(c.to.db, key, nil)
 	return v != nil, err
 }
 
-// asTheyAre carries over what nothing is made from.
+// copyVerbatim copies the tables that no other table is derived from.
 func (c *rebuilder) copyVerbatim() error {
 	numbers := map[string][2]uint64{} // first and next of each list
 	for _, table := range []byte{tabHold, tabSetting, tabListItem, tabList, tabLease, tabStats} {
@@ -124,7 +124,7 @@ func (c *rebuilder) copyVerbatim() error {
 	return nil
 }
 
-// totals writes down what only the whole store says.
+// totals writes what is known only after all tables were read.
 func (c *rebuilder) totals() error {
 	return c.add(0, func(t *tx) {
 		t.s.w.counters.version = max(t.s.w.counters.version, c.version)

@@ -1,7 +1,7 @@
 package embedded
 
-// deliveries carries over what events' commits did not finish. Where the event's outcome is lost it is decided again,
-// so its deliveries are made again.
+// deliveries copies the deliveries that their event's commit did not finish. If the outcome of the event is lost, the event
+// is decided again, and so its deliveries are made again.
 func (c *rebuilder) deliveries() error {
 	last, tenant, there, decided := uint64(0), "", false, false
 	return c.from.each(tabOwed, func(key, value []byte) error {
@@ -44,7 +44,7 @@ func (c *rebuilder) deliveries() error {
 	})
 }
 
-// history carries over what commits said of deliveries.
+// history copies the entries of history.
 func (c *rebuilder) history(table byte) error {
 	return c.from.each(table, func(key, value []byte) error {
 		tenant, rest, ok := cutText(key[1:])
@@ -60,7 +60,7 @@ func (c *rebuilder) history(table byte) error {
 	})
 }
 
-// once carries over keys that were used, and makes the list of their ends.
+// once copies used keys of Once, and makes the list of their ends.
 func (c *rebuilder) once() error {
 	return c.from.each(tabOnce, func(key, value []byte) error {
 		tenant, rest, ok := cutText(key[1:])

@@ -7,7 +7,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// decided says whether an event is in the new store, and whether it has an outcome there.
+// decided reports whether the new store has an event, and whether it has its outcome.
 func (c *rebuilder) decided(pos uint64) (there, decided bool, err error) {
 	for _, table := range []byte{tabEvent, tabKept} {
 		if !there {
@@ -22,7 +22,7 @@ func (c *rebuilder) decided(pos uint64) (there, decided bool, err error) {
 	return there, decided, err
 }
 
-// events carries events over with their outcomes, claims, ids and indexes.
+// events copies events with their outcomes, claims, ids and indexes.
 func (c *rebuilder) events(table byte) error {
 	expected := c.counters.first
 	lose := func(to uint64) {
@@ -48,12 +48,12 @@ func (c *rebuilder) events(table byte) error {
 	return err
 }
 
-// passed carries over an event where retention went on and what it wrote about it is lost: neither is the event kept
-// elsewhere, nor is its id among those of events that are gone. It goes into its tenant's share, as if it were put aside.
+// trimmedEvent copies an event below the mark of retention if the records that retention wrote about it are lost: it is not
+// in tabKept, and its id is not in tabRemovedID. It goes into its tenant's share, as if retention had moved it there.
 func (c *rebuilder) trimmedEvent(pos uint64, record []byte) error {
 	e, _, _, err := readEvent(record)
 	if err != nil {
-		return nil //nolint:nilerr // its time is over, and nobody knows whose it is
+		return nil //nolint:nilerr // retention passed it, and its tenant is unknown
 	}
 	for _, key := range [][]byte{posKey(nil, tabKept, pos), tenantKey(nil, tabRemovedID, e.tenant, pos)} {
 		if v, err := c.from.get(key); err != nil || v != nil {
@@ -97,7 +97,7 @@ func (c *rebuilder) event(table byte, pos uint64, record []byte) error {
 	dead := false
 	if out == nil {
 		if table == tabKept {
-			// No claimer looks there. What waits of it goes on; that its decision is lost is for somebody to see.
+			// Claim does not read this table. Its waiting deliveries go on; as a dead letter the lost decision is visible.
 			dead = bad == nil
 			out = appendOutcome(nil, &state.Outcome{Dead: "its decision was lost with a damaged store", At: fromNanos(e.received)}, 0, nil, nil)
 		} else {
@@ -122,7 +122,7 @@ func (c *rebuilder) event(table byte, pos uint64, record []byte) error {
 			t.set(posKey(t.key, tabClaims, pos), claimed)
 		}
 		if bad != nil {
-			return // the gateway makes it a dead letter
+			return // Claim makes it a dead letter
 		}
 		if dead {
 			t.set(deadEventKey(t.key, e.tenant, e.received, pos), nil)
@@ -142,7 +142,7 @@ func (c *rebuilder) event(table byte, pos uint64, record []byte) error {
 	})
 }
 
-// deadEvents carries over which events are dead letters themselves.
+// deadEvents copies the list of events that are dead letters themselves.
 func (c *rebuilder) deadEvents() error {
 	return c.from.each(tabDeadEvent, func(key, _ []byte) error {
 		if len(key) < 17 {
@@ -167,14 +167,14 @@ func (c *rebuilder) tenantOf(pos uint64) (string, error) {
 		}
 		e, _, _, err := readEvent(v)
 		if err != nil {
-			return "", nil //nolint:nilerr // an event that cannot be decoded belongs to nobody
+			return "", nil //nolint:nilerr // the tenant of an event that cannot be decoded is unknown
 		}
 		return e.tenant, nil
 	}
 	return "", nil
 }
 
-// shares carries over which kept events are in their tenant's share.
+// shares copies the list of kept events that are in their tenant's share.
 func (c *rebuilder) shares() error {
 	return c.from.each(tabShare, func(key, value []byte) error {
 		tenant, rest, ok := cutText(key[1:])
@@ -183,7 +183,7 @@ func (c *rebuilder) shares() error {
 		}
 		sh, err := readShare(value)
 		if err != nil {
-			return nil //nolint:nilerr // without it the event is one that is kept for what refers to it
+			return nil //nolint:nilerr // without this record the event is kept as long as a delivery refers to it
 		}
 		pos := binary.BigEndian.Uint64(rest)
 		if there, err := c.has(posKey(nil, tabKept, pos)); err != nil || !there {
@@ -208,7 +208,7 @@ func (c *rebuilder) share(tenant string, pos uint64, sh shareEntry) error {
 	})
 }
 
-// owners finds out whose the lost events were, and adds those that retention had passed already.
+// attributeLost counts lost events by tenant, and reports also those below the mark of retention.
 func (c *rebuilder) attributeLost() error {
 	var more []uint64
 	err := c.from.each(tabTimeline, func(key, _ []byte) error {

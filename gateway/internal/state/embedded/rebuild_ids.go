@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 )
 
-// gone carries over ids of events that are gone and still recognised.
+// removedIDs copies the ids of removed events that are still deduplicated.
 func (c *rebuilder) removedIDs() error {
 	return c.from.each(tabRemovedID, func(key, value []byte) error {
 		tenant, rest, ok := cutText(key[1:])
@@ -20,7 +20,7 @@ func (c *rebuilder) removedIDs() error {
 	})
 }
 
-// formerIDs carries over the same as former versions wrote it.
+// formerIDs copies them from the table that former versions wrote.
 func (c *rebuilder) formerIDs() error {
 	return c.from.each(tabDedupe, func(key, value []byte) error {
 		f, err := readFormerID(value)
@@ -34,7 +34,7 @@ func (c *rebuilder) formerIDs() error {
 
 func (c *rebuilder) remember(tenant string, g removedID, pos uint64) error {
 	if pos >= c.counters.first {
-		return nil // its event would be looked for
+		return nil // the event of such a position is expected in tabEvent
 	}
 	kept, err := c.from.get(idKey(nil, tenant, g.id))
 	if err != nil {
@@ -49,7 +49,7 @@ func (c *rebuilder) remember(tenant string, g removedID, pos uint64) error {
 	})
 }
 
-// ids counts ids that lead to nothing: what cannot be read may be sent once more.
+// countLostIDs counts ids that could not be copied: a repeat of such an event is accepted as new.
 func (c *rebuilder) countLostIDs() error {
 	return c.from.each(tabID, func(key, _ []byte) error {
 		if there, err := c.has(key); err != nil || there {

@@ -9,7 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// survey finds out where the damaged store begins and ends.
+// survey finds the first and the last position of the damaged store.
 func (c *rebuilder) survey() error {
 	m := &c.counters
 	known := false
@@ -50,7 +50,7 @@ func (c *rebuilder) survey() error {
 			return err
 		}
 	}
-	// Single keys of these are asked for: what cannot be read of them is known before.
+	// Single keys of these tables are read later, so their unreadable stretches have to be known.
 	for _, table := range []byte{tabClaims, tabID} {
 		if err := c.from.each(table, func(_, _ []byte) error { return nil }); err != nil {
 			return err
@@ -66,7 +66,7 @@ func (c *rebuilder) survey() error {
 	return nil
 }
 
-// seed writes what the engine reads when it opens the new store.
+// seed writes the records that the engine reads when it opens the new store.
 func (c *rebuilder) seed(work string) (err error) {
 	db, err := pebble.Open(filepath.Join(work, "events"), &pebble.Options{Logger: quietLogger{}, FormatMajorVersion: pebble.FormatNewest})
 	if err != nil {
@@ -74,7 +74,7 @@ func (c *rebuilder) seed(work string) (err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	b := db.NewBatch()
-	// Every event is looked at once for whether it is pending: an outcome may have been lost.
+	// Every event counts as possibly pending: its outcome may have been lost.
 	m := counters{
 		next: c.next, first: c.counters.first, low: c.counters.first, dedupe: c.counters.dedupe, version: c.version,
 		claimedFrom: c.counters.claimedFrom, claimedTo: c.counters.claimedTo,
@@ -94,7 +94,7 @@ func (c *rebuilder) seed(work string) (err error) {
 			return err
 		}
 	}
-	// Outcomes name their configuration by number, so numbers stay, also of those that cannot be read.
+	// Outcomes refer to configurations by number, so all numbers stay, also those that cannot be read.
 	n := uint64(1)
 	prefix := metaKey(metaGeneration)
 	if err := c.from.each(tabMeta, func(key, value []byte) error {

@@ -11,7 +11,7 @@ import (
 // Versions of the records. A new one reads the old.
 const (
 	eventV1     = 1
-	eventV2     = 2 // the same, with what is kept of the event's revisions
+	eventV2     = 2 // the same, with the revisions of the event
 	timelineV1  = 1
 	outcomeV1   = 1
 	revisionsV1 = 1
@@ -22,13 +22,13 @@ const (
 	statV1      = 1
 )
 
-// terms are what an event is indexed under, and what a scan filters by. They are kept beside the envelope, so that
-// retention can take an event out of its indexes without decoding it.
+// terms are the fields of an event that indexes and filters use. They are stored next to the envelope, so that retention can
+// remove an event from its indexes without decoding it.
 type terms struct {
 	tenant, id, kind, source, survey, response string
 	received                                   int64
 	persons                                    [][]byte
-	// revisions are those of an event that was revised, as readRevisions reads them.
+	// revisions is the record of revisions, if the event was revised (readRevisions).
 	revisions []byte
 }
 
@@ -94,7 +94,7 @@ func appendTimeline(b []byte, t *terms, size int) []byte {
 	return state.AppendText(b, t.survey)
 }
 
-// line is an entry of the timeline; it shares memory with the record.
+// line is an entry of the timeline. It shares memory with the record.
 type line struct {
 	received             int64
 	size                 int
@@ -109,7 +109,7 @@ func readTimeline(b []byte) (l line, err error) {
 	return l, r.Err()
 }
 
-// idRecord leads from an id to its event, and is what a duplicate is recognised by.
+// appendIDRecord writes the record that leads from an id to its event, and by which duplicates are recognised.
 func appendIDRecord(b []byte, pos uint64, at int64) []byte { return appendInt(appendUint(b, pos), at) }
 
 func readIDRecord(b []byte) (pos uint64, at int64, err error) {
@@ -127,7 +127,7 @@ const (
 	flagRevision   // the revision that owes it follows those
 )
 
-// appendDelivery writes all of a delivery but its tenant, its event and its log, which its key and its place say.
+// appendDelivery writes a delivery without its tenant, event and log, which follow from the key and the surrounding record.
 func appendDelivery(b []byte, d *state.Delivery) []byte {
 	var flags byte
 	if d.Alone {
@@ -200,15 +200,15 @@ func (r *reader) delivery() (d state.Delivery) {
 	return d
 }
 
-// link leads to the newest entry of a delivery's history; zero is none. The destination is where the entry was made: a
-// delivery may go elsewhere since its step was changed.
+// link leads to the newest entry of a delivery's history; zero: there is none. dest is the destination of the entry, because
+// a delivery goes to another one after its step was changed.
 type link struct {
 	table byte
 	at    int64
 	dest  string
 }
 
-// appendLink leaves the destination out where it is the delivery's own.
+// appendLink leaves out the destination if it is that of the delivery.
 func appendLink(b []byte, l link, own string) []byte {
 	if l.table == 0 {
 		return append(b, 0)
@@ -235,14 +235,14 @@ func (l link) withDest(own string) link {
 	return l
 }
 
-// owed is a delivery that its event's commit did not finish, as it stands now.
+// owed is a delivery that the commit of its event did not finish, as it is now.
 type owed struct {
 	state.Delivery
 	pos      uint64
 	suffix   string
 	size     int   // bytes of its event
-	at       int64 // when it is due, by the store's time; Due is the caller's word for it
-	newest   link  // of its history
+	at       int64 // when it is due, by the store's clock; Due is by the caller's clock
+	newest   link  // entry of its history
 	failedAt int64 // newest entry in failures; noTime is none
 }
 
@@ -253,7 +253,7 @@ func appendOwed(b []byte, o *owed) []byte {
 	b = appendInt(b, o.failedAt)
 	b = appendDelivery(b, &o.Delivery)
 	if o.State == state.Waiting && o.at != nanos(o.Due) {
-		b = appendInt(b, o.at) // the clock had stepped; former versions read up to here
+		b = appendInt(b, o.at) // the clock had stepped; former versions read only up to here
 	}
 	return b
 }
@@ -276,7 +276,7 @@ func readOwed(tenant string, pos uint64, suffix string, b []byte) (*owed, error)
 	return o, nil
 }
 
-// entry is what one commit said of a delivery.
+// entry is an entry of history: a delivery after one commit.
 type entry struct {
 	state.Delivery
 	before link

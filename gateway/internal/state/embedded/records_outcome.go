@@ -6,7 +6,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// outcome is a committed decision as kept: generations by number, each delivery with the link to its history.
+// outcome is a committed decision as it is stored: the generation by number, each delivery with a link to its history.
 type outcome struct {
 	state.Outcome
 	generation uint64
@@ -14,8 +14,8 @@ type outcome struct {
 	links      []link
 }
 
-// appendOutcome writes an outcome. A delivery that its owed record will speak for is written all the same: the record
-// is what the commit said, and what its owed record says now is laid over it.
+// appendOutcome writes an outcome with all its deliveries, as they were at the commit. Those with a record of their own in
+// tabOwed are replaced by it when they are read.
 func appendOutcome(b []byte, o *state.Outcome, generation uint64, suffixes []string, links []link) []byte {
 	b = append(b, outcomeV1)
 	b = state.AppendText(b, o.Dead)
@@ -61,7 +61,7 @@ func appendHold(b []byte, h *state.Hold) []byte {
 	return appendInt(b, nanos(h.Since))
 }
 
-// readHold reads a hold, and when it ends by the store's time; never: not by itself.
+// readHold reads a hold, and when it ends by the store's clock; never: not by itself.
 func readHold(b []byte) (h state.Hold, till int64, err error) {
 	r := readerOf(b)
 	r.Version(holdV1)
@@ -81,7 +81,7 @@ func readHold(b []byte) (h state.Hold, till int64, err error) {
 	return h, till, r.Err()
 }
 
-// destCounts are a destination's lists in numbers.
+// destCounts are the lengths and sizes of a destination's lists.
 type destCounts struct {
 	waiting, waitingBytes int64
 	dead, deadBytes       int64

@@ -7,14 +7,14 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// revisions are what an event's record keeps of its revisions: the decision of the newest, and the former ones with theirs,
-// oldest first.
+// revisions are the revisions of an event as its record stores them: the decision of the newest one, and the former ones with
+// their decisions, oldest first.
 type revisions struct {
 	newest decision
 	former []former
 }
 
-// decision is an outcome without its deliveries, which are all in one list.
+// decision is an outcome without its deliveries: those of all revisions are in one list.
 type decision struct {
 	generation uint64
 	at         int64
@@ -31,7 +31,7 @@ func (o *outcome) decision() decision {
 	return decision{o.generation, nanos(o.At), o.Dead, o.Rules}
 }
 
-// follow makes the newest a former revision, which was written as an envelope, and d the decision of the newest.
+// follow makes the newest revision, with its envelope, a former one, and d the decision of the newest.
 func (r *revisions) follow(envelope []byte, d decision) {
 	r.former = state.TrimFormer(append(r.former, former{r.newest, envelope}))
 	r.newest = d
@@ -89,7 +89,7 @@ func (r *reader) rules() (all []state.RuleOutcome) {
 	return all
 }
 
-// lay puts the newest decision over what the event's commit said, and tells of the former revisions.
+// applyRevisions replaces the decision of the commit by that of the newest revision, and adds the former revisions.
 func (s *store) applyRevisions(r *state.Record, out *outcome, record []byte) error {
 	t, _, _, err := readEvent(record)
 	if err != nil || len(t.revisions) == 0 {

@@ -11,26 +11,26 @@ import (
 )
 
 const (
-	// stepped is from what difference on a clock has stepped; below it, it is being adjusted.
+	// stepped is the difference from which on a clock has stepped; below it, it is being adjusted.
 	stepped = int64(time.Second)
-	// steppedFor is how long it is said that the clock stepped.
+	// steppedFor is how long the warning of a step lasts.
 	steppedFor = 24 * time.Hour
-	// seenEvery is how often the time that was seen is written down while something else is; where nothing is, seenAtRest.
+	// seenEvery is how often the latest time is stored while other writes happen; without other writes it is seenAtRest.
 	seenEvery  = time.Second
 	seenAtRest = 30 * time.Second
 )
 
 var metaTime = metaKey("time")
 
-// moment is what time it is. Wall is what the clock shows: what is stamped with it, and ages of what was stamped. Now is
-// what due times, leases and holds are judged by, in nanoseconds: it never goes back.
+// moment is the current time. wall is the time of the system clock, for timestamps and ages. now is the time of the store, in
+// nanoseconds, by which due times, leases and holds are measured: it never goes back.
 type moment struct {
 	now  int64
 	wall time.Time
 }
 
-// due is a time of the caller's as now will be then. Where the clock stepped since the caller computed it, what was left
-// then counts, as far as the time itself knows.
+// due converts a time of the caller to the store's time. If the clocks differ, the time that is left by the system clock
+// counts.
 func (m moment) due(t time.Time) int64 {
 	at, same := m.now+int64(t.Sub(m.wall)), nanos(t)
 	if d := at - same; -stepped < d && d < stepped {
@@ -39,30 +39,30 @@ func (m moment) due(t time.Time) int64 {
 	return at
 }
 
-// shown is a time of now's as the clock will show it then.
+// wallTime converts a time of the store to the system clock.
 func (m moment) wallTime(at int64) time.Time { return fromNanos(at - m.now + nanos(m.wall)) }
 
-// pace is the store's time: it is ahead of a clock that stepped back, and goes on from the latest time that was seen.
-// A step forward takes that back; what is left of it is followed, but by leases (moved). The zero value is not ready: load
-// begins it.
+// storeClock is the store's clock. When the system clock steps back, the store's clock goes on from its latest time and is
+// ahead from then on. A step forward first reduces that lead. By the rest the store's clock steps forward too, except for
+// leases (moved). The zero value is not ready: load starts it.
 type storeClock struct {
 	clock clock.Clock
 	log   *slog.Logger
-	moved func(by int64) // told of a step forward that is not one back to where the clock was
+	moved func(by int64) // called with the part of a step forward that exceeds the lead
 
 	mu      sync.Mutex
-	seen    int64 // latest time
-	ahead   int64 // of the clock
-	wall    int64 // what the clock showed when it was last looked at
+	seen    int64 // the latest time
+	ahead   int64 // lead over the system clock
+	wall    int64 // system clock at the last look
 	elapsed time.Duration
-	step    time.Duration // the last one back, until the clock was set forward again; 0: none
-	at      time.Duration // when, by elapsed time
+	step    time.Duration // the last step back, until the clock was set forward again; 0: none
+	at      time.Duration // when that was, by elapsed time
 
-	wroteSeen, wroteAhead int64 // as written down; the writer's
-	restMark              int64 // when a note was last asked for at rest
+	wroteSeen, wroteAhead int64 // as stored; of the writer
+	restMark              int64 // when the latest time was last stored, or asked to be
 }
 
-// load goes on from what was written down; nil: there is nothing.
+// load starts the clock from its record; nil: there is none.
 func (p *storeClock) load(record []byte) error {
 	wall, elapsed, _ := p.read()
 	p.wall, p.elapsed, p.seen = nanos(wall), elapsed, nanos(wall)
@@ -82,7 +82,7 @@ func (p *storeClock) load(record []byte) error {
 	return nil
 }
 
-// look is what time it is.
+// look returns the current time.
 func (p *storeClock) look() moment {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -109,8 +109,8 @@ func (p *storeClock) look() moment {
 	return moment{p.seen, wall}
 }
 
-// read is what the clock shows, and how much time has elapsed then; false: the process was held up between the two, which
-// would look like a step.
+// read reads the system clock and the elapsed time. False: the process was delayed between the two readings, which would
+// look like a step.
 func (p *storeClock) read() (wall time.Time, elapsed time.Duration, ok bool) {
 	const tries, apart = 3, 100 * time.Millisecond
 	before := p.clock.Elapsed()
@@ -130,11 +130,11 @@ func (p *storeClock) noteStep(step int64) {
 	if step < 0 {
 		p.step, p.at = by, p.elapsed
 	} else if p.ahead == 0 {
-		p.step = 0 // it is where it was
+		p.step = 0 // the clock is back where it was
 	}
 }
 
-// warning says that the clock was set back lately; empty: it was not.
+// warning is the warning that the clock was set back recently; empty: it was not.
 func (p *storeClock) warning() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -144,7 +144,7 @@ func (p *storeClock) warning() string {
 	return state.ClockSetBack("the clock", -p.step)
 }
 
-// write adds what was seen to a batch, at most every second. Only the writer calls it.
+// write adds the latest time to a batch, at most every second. Only the writer calls it.
 func (p *storeClock) write(t *tx) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -156,7 +156,7 @@ func (p *storeClock) write(t *tx) {
 	p.wroteSeen, p.wroteAhead, p.restMark = p.seen, p.ahead, p.seen
 }
 
-// resting says, every now and then, that what was seen is to be written though nothing else is.
+// markDue reports whether the latest time has to be stored although no other write happens.
 func (p *storeClock) markDue() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
