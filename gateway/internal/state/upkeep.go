@@ -83,8 +83,8 @@ type WaitingBound struct {
 // Trimmed counts the records that Trim removed, and the waiting deliveries (Overdue) that it made dead letters.
 type Trimmed struct {
 	Events, Kept, Dedupe, Attempts, Dead, Overdue int
-	// Moved counts events that stay and were moved into their tenant's share, because the bytes of other tenants reached
-	// the common bound.
+	// Moved counts records that stay and were moved: events into their tenant's share, because the bytes of other tenants
+	// reached the common bound, and dedupe keys of former versions to their tenant.
 	Moved int
 }
 

@@ -44,7 +44,7 @@ func (op *scheduling) schedule(t *tx, given *state.Delivery) bool {
 	}
 	o := t.current(op.tenant, eventID, pos, suffix)
 	if o == nil && !t.committed(pos) {
-		return false // its own commit will say what it owes
+		return false // its own commit will decide what it owes
 	}
 	var kept *state.Delivery
 	if o != nil {
@@ -74,7 +74,7 @@ func (t *tx) committed(pos uint64) bool {
 	return t.outcomes[pos] != nil || t.get(posKey(t.key, tabOutcome, pos)) != nil
 }
 
-// eventSize is the bytes of an event as Claim counts them.
+// eventSize is the size of an event in bytes, as Claim counts it.
 func (t *tx) eventSize(pos uint64) int {
 	record, err := t.s.eventRecord(t.s.db, pos)
 	must(err)
@@ -83,7 +83,7 @@ func (t *tx) eventSize(pos uint64) int {
 	return len(envelope) + len(raw)
 }
 
-// seize keeps a waiting delivery for this batch; false: a holder has it.
+// seize keeps a waiting delivery from being leased until this batch is written; false: it is leased.
 func (t *tx) seize(o *owed) bool {
 	if o.Leased && o.at > t.now {
 		return false
@@ -93,7 +93,7 @@ func (t *tx) seize(o *owed) bool {
 
 type dropping struct{ tenant, id string }
 
-// Drop ends a waiting or dead delivery, or takes an event out of the dead letters.
+// Drop ends a waiting or dead delivery, or removes an event from the dead letters.
 func (s *store) Drop(ctx context.Context, tenant, id string) error {
 	if _, _, ok := state.SplitDeliveryID(id); !ok {
 		if err := s.do(ctx, &call{op: &droppingDeadEvent{tenant, id}, size: 64, sync: true, alone: true}); err != nil {
@@ -126,7 +126,7 @@ func (op *dropping) stage(t *tx) error {
 	return nil
 }
 
-// forgiving takes an event out of the dead letters. It is found by looking at all of the tenant's: they are few.
+// droppingDeadEvent removes an event from the dead letters. It scans those of the tenant, because they are few.
 type droppingDeadEvent struct{ tenant, event string }
 
 func (op *droppingDeadEvent) stage(t *tx) error {
@@ -158,9 +158,9 @@ type holding struct {
 	over                *state.Hold
 }
 
-// Hold keeps a destination from being claimed.
+// Hold puts a destination on hold.
 func (s *store) Hold(ctx context.Context, tenant, destination string, h state.Hold, over *state.Hold) error {
-	// A pause by hand or by a credential must outlive a power cut; circuits and rates are found out again.
+	// A pause by hand or because of credentials must survive a power cut. Circuits and rates are measured again.
 	keep := h.Kind != state.HoldCircuit && h.Kind != state.HoldRate
 	if err := s.do(ctx, &call{op: &holding{tenant, destination, h, over}, size: 256, sync: keep}); err != nil {
 		return fmt.Errorf("hold %s: %w", destination, err)
@@ -190,7 +190,7 @@ func (op *holding) stage(t *tx) error {
 		t.del(key)
 	} else {
 		if t.val = appendHold(t.val[:0], &op.hold); till != never && till != nanos(op.hold.Until) {
-			t.val = appendInt(t.val, till) // the clock had stepped; former versions read up to here
+			t.val = appendInt(t.val, till) // the clock had stepped; former versions read only up to here
 		}
 		t.set(key, t.val)
 	}
@@ -204,7 +204,7 @@ func (op *holding) stage(t *tx) error {
 	return nil
 }
 
-// Holds are the destinations on hold. One whose time is over is none.
+// Holds returns the destinations on hold, without those whose hold has ended.
 func (s *store) Holds(ctx context.Context, tenant string) ([]state.DestinationOnHold, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err

@@ -16,8 +16,8 @@ type putting struct {
 	remove             bool
 }
 
-// Put writes a value if version is the one kept. Versions rise over all settings, so that one made again after it was
-// deleted is never taken for the old one.
+// Put writes a value if version is the one that is kept. Versions rise over all settings, so that a setting that was deleted
+// and made again never has a version of the old one.
 func (s *store) Put(ctx context.Context, tenant, kind, name string, value []byte, version uint64) (uint64, error) {
 	op := &putting{tenant: tenant, kind: kind, name: name, value: value, version: version}
 	if err := s.do(ctx, &call{op: op, size: len(value) + 128, sync: true}); err != nil {
@@ -26,7 +26,7 @@ func (s *store) Put(ctx context.Context, tenant, kind, name string, value []byte
 	return op.version, nil
 }
 
-// Delete removes a value if version is the one kept.
+// Delete removes a value if version is the one that is kept.
 func (s *store) Delete(ctx context.Context, tenant, kind, name string, version uint64) error {
 	op := &putting{tenant: tenant, kind: kind, name: name, version: version, remove: true}
 	if err := s.do(ctx, &call{op: op, size: 128, sync: true}); err != nil {
@@ -62,7 +62,7 @@ func (op *putting) stage(t *tx) error {
 	return nil
 }
 
-// Get is a named value.
+// Get returns a named value.
 func (s *store) Get(ctx context.Context, tenant, kind, name string) (state.Setting, error) {
 	if err := s.check(ctx); err != nil {
 		return state.Setting{}, err
@@ -85,7 +85,7 @@ func setting(kind, name string, v []byte) state.Setting {
 	return state.Setting{Kind: kind, Name: name, Version: binary.BigEndian.Uint64(v), Value: v[8:]}
 }
 
-// List are a kind's values by name.
+// List returns the values of a kind, by name.
 func (s *store) List(ctx context.Context, tenant, kind string) ([]state.Setting, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
@@ -109,7 +109,7 @@ func (s *store) List(ctx context.Context, tenant, kind string) ([]state.Setting,
 	return all, nil
 }
 
-// CompactSettings rewrites the files that hold a kind of settings.
+// CompactSettings rewrites the files that contain a kind of settings.
 func (s *store) CompactSettings(ctx context.Context, tenant, kind string) error {
 	if err := s.check(ctx); err != nil {
 		return err
@@ -141,7 +141,7 @@ func (s *store) Keep(ctx context.Context, tenant, list string, item []byte, most
 	return nil
 }
 
-// stage numbers items in a row, so that the list's length is the difference of two numbers.
+// stage numbers items consecutively, so that the length of the list is the difference of two numbers.
 func (op *keeping) stage(t *tx) error {
 	key := textKey(tabList, op.tenant, op.list)
 	first, next := uint64(1), uint64(1)
@@ -163,7 +163,7 @@ func (op *keeping) stage(t *tx) error {
 	return nil
 }
 
-// Kept are a list's items, newest first.
+// Kept returns the items of a list, newest first.
 func (s *store) Kept(ctx context.Context, tenant, list string) ([][]byte, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
@@ -221,13 +221,13 @@ func (op *leasing) stage(t *tx) error {
 		return state.ErrConflict
 	}
 	if !live || holder != op.holder {
-		op.fence++ // also to the same holder after its end: between, it did not have it
+		op.fence++ // also for the same holder, if its lease had ended
 	}
 	t.put(key, state.AppendText(appendInt(appendUint(nil, op.fence), t.now+int64(op.ttl)), op.holder))
 	return nil
 }
 
-// Watch receives the kind and name of every change.
+// Watch returns a channel that receives the kind and name of every change.
 func (s *store) Watch(ctx context.Context, tenant string) (<-chan state.Change, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err

@@ -9,12 +9,12 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// statsAtOnce keeps a writer that merges thousands of minutes from holding up events.
+// statsAtOnce bounds one operation, so that merging thousands of minutes does not delay events.
 const statsAtOnce = 256
 
 type counting struct{ stats []state.Stat }
 
-// AddStats adds to destinations' minutes.
+// AddStats adds counts to the minutes of destinations.
 func (s *store) AddStats(ctx context.Context, stats []state.Stat) error {
 	for len(stats) > 0 {
 		n := min(len(stats), statsAtOnce)
@@ -53,7 +53,7 @@ func statKey(tenant string, minute int64, dest string) []byte {
 	return appendText(appendTime(textKey(tabStats, tenant), minute), dest)
 }
 
-// Stats are a tenant's minutes in a span, oldest first.
+// Stats returns the minutes of a tenant in a span of time, oldest first.
 func (s *store) Stats(ctx context.Context, tenant, destination string, since, until time.Time) ([]state.Stat, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err

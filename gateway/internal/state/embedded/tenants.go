@@ -11,11 +11,11 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// tenantUse is what a tenant has of what all tenants share, and where its lists begin. It belongs to the writer, and is
-// written with whatever changed it.
+// tenantUse is a tenant's usage of what all tenants share, and where its lists begin. It belongs to the writer, and is written
+// in the batch that changes it.
 type tenantUse struct {
 	name              string
-	bytes             int64 // of its events that count for retention's bytes: those in tabEvent and in its share
+	bytes             int64 // of its events in tabEvent and in its share, which count for the bound in bytes
 	share, shareBytes int64 // events in tabShare
 	ids, idBytes      int64 // in tabGone
 
@@ -23,24 +23,24 @@ type tenantUse struct {
 	dirty               bool
 }
 
-// front is the first entry of a tenant's list, and when it was received. What is gone lies before it, and is not gone
-// through again.
+// front is the first entry of a tenant's list, and when that event was received. Scans begin there, and not at removed
+// entries before it.
 type front struct {
 	pos uint64
 	at  int64
 }
 
-// noFront is that of a list that is empty.
+// noFront is the front of an empty list.
 var noFront = front{pos: math.MaxUint64}
 
-// add moves a front for a new entry of its list.
+// add moves the front if a new entry comes before it.
 func (f *front) add(pos uint64, at int64) {
 	if pos < f.pos {
 		*f = front{pos, at}
 	}
 }
 
-// before says whether the first entry is older than a time.
+// before reports whether the first entry is older than a time.
 func (f front) before(at int64) bool { return f != noFront && f.at < at }
 
 func (u *tenantUse) append(b []byte) []byte {
@@ -60,7 +60,7 @@ func (u *tenantUse) read(b []byte) error {
 
 func (u *tenantUse) empty() bool { return u.bytes == 0 && u.share == 0 && u.ids == 0 }
 
-// tenantUses are all tenants that have something.
+// tenantUses has the usage of all tenants with any.
 type tenantUses struct {
 	byName  map[string]*tenantUse
 	changed []*tenantUse // in this batch
@@ -76,7 +76,7 @@ func (us *tenantUses) tenant(tenant string) *tenantUse {
 	return u
 }
 
-// use is what a tenant has, to be changed.
+// use returns the usage of a tenant for a change.
 func (t *tx) use(tenant string) *tenantUse {
 	us := &t.s.w.tenants
 	u := us.tenant(tenant)
@@ -104,7 +104,7 @@ func (us *tenantUses) flush(t *tx) {
 	us.changed = us.changed[:0]
 }
 
-// load reads what tenants have, or counts it where a former version wrote last.
+// load reads the usage of all tenants, or counts it if a former version wrote last.
 func (us *tenantUses) load(s *store, counted bool) error {
 	us.byName = map[string]*tenantUse{}
 	s.oldestID.Store(noTime)
@@ -145,7 +145,7 @@ func frontOf(db *pebble.DB, table byte, tenant string) (front, error) {
 	return f, ignoreStop(err)
 }
 
-// oldest is when the oldest event or id was received that tenants' own lists hold; noTime: they are empty.
+// oldest is when the oldest event or id in the lists of tenants was received; noTime: they are empty.
 func (us *tenantUses) oldest() int64 {
 	oldest := int64(noTime)
 	for _, u := range us.byName {
@@ -158,12 +158,12 @@ func (us *tenantUses) oldest() int64 {
 	return oldest
 }
 
-// recount counts what tenants have, and writes it down.
+// recount counts the usage of all tenants, and writes it.
 func (us *tenantUses) recount(s *store) (err error) {
 	c := &s.w.counters
 	b := s.db.NewBatch()
 	defer func() { err = errors.Join(err, b.Close()) }()
-	// A former version that ran after this one took events out of tabKept alone.
+	// A former version that ran after this one removed events from tabKept, and not from tabShare.
 	if err := us.count(s.db, c.first, func(key []byte) error { return b.Delete(key, nil) }); err != nil {
 		return err
 	}
@@ -183,8 +183,8 @@ func (us *tenantUses) recount(s *store) (err error) {
 	return b.Commit(pebble.Sync)
 }
 
-// count goes through all that tenants have: lines of the timeline from the first event in tabEvent on, which say sizes,
-// tabShare and tabGone. Entries of tabShare whose event is gone are passed to lost.
+// count counts the usage of all tenants from the timeline, from the first event in tabEvent on, tabShare and tabRemovedID.
+// Entries of tabShare without an event are passed to lost.
 func (us *tenantUses) count(db *pebble.DB, first uint64, lost func(key []byte) error) error {
 	if err := scan(db, []byte{tabShare}, func(rest, value []byte) error {
 		tenant, at, ok := cutText(rest)

@@ -1,6 +1,6 @@
 package embedded
 
-// goneID is an id that is still recognised though its event is gone.
+// removedID is the id of a removed event, which is still deduplicated.
 type removedID struct {
 	id string
 	at int64
@@ -14,10 +14,10 @@ func readRemovedID(b []byte) (g removedID, err error) {
 	return g, r.Err()
 }
 
-// goneBytes is what recognising an id takes: its record, and the one in tabID.
+// removedIDBytes is how many bytes an id takes: its record, and that in tabID.
 func removedIDBytes(tenant string, value []byte) int64 { return 2*int64(len(value)+len(tenant)+1) + 16 }
 
-// formerID is the same as former versions kept it: one list for all tenants, by position.
+// formerID is the same as former versions stored it: in one list of all tenants, by position.
 type formerID struct {
 	tenant string
 	removedID
@@ -31,7 +31,7 @@ func readFormerID(b []byte) (f formerID, err error) {
 
 func formerBytes(value []byte) int64 { return 2*int64(len(value)) + 16 }
 
-// recall goes on recognising the id of an event that is gone.
+// keepRemovedID keeps deduplicating the id of an event that is removed.
 func (t *tx) keepRemovedID(tenant, id string, pos uint64, at int64) {
 	t.val = appendRemovedID(t.val[:0], id, at)
 	t.set(tenantKey(t.key, tabRemovedID, tenant, pos), t.val)
@@ -44,7 +44,8 @@ func (t *tx) keepRemovedID(tenant, id string, pos uint64, at int64) {
 	}
 }
 
-// spreadDedupe takes apart the list that former versions kept for all tenants: each id goes to its tenant, or is forgotten.
+// splitFormerIDs moves the ids of the list that former versions kept for all tenants to the lists of their tenants, or
+// removes them.
 func splitFormerIDs(t *tx, s *slice) {
 	c := &t.s.w.counters
 	if c.dedupeCount == 0 {
@@ -83,7 +84,7 @@ func splitFormerIDs(t *tx, s *slice) {
 
 func idsUsed(u *tenantUse) int64 { return u.idBytes }
 
-// planDedupe leaves bytes alone while some ids are not known by tenant.
+// planDedupe plans no loss by bytes while some ids are not yet counted by tenant.
 func (p *shedding) planDedupe(t *tx, s *slice) {
 	bound := s.r.Dedupe.Bytes
 	if t.s.w.counters.dedupeCount > 0 {
@@ -92,7 +93,7 @@ func (p *shedding) planDedupe(t *tx, s *slice) {
 	p.plan(t, bound, t.s.w.tenants.idBytes, idsUsed)
 }
 
-// trimDedupe forgets ids of events that are gone: those that are too old, and the oldest of tenants that have most.
+// trimDedupe removes ids of removed events: those that are too old, and the oldest ones of the largest tenants.
 func (p *shedding) trimDedupe(t *tx, s *slice) {
 	before, aged := s.before(s.r.Dedupe.Age)
 	old := func(at int64) bool { return aged && at < before }

@@ -14,8 +14,8 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// front goes through a destination's part of a list from its oldest entry on, from where it last began: what is in
-// front of that is gone, and going through what is gone is what makes such lists slow. Only the writer moves it.
+// eachOldest calls each for the entries of a destination's list, oldest first, until it returns false. It begins at the lower
+// bound of the list, because scanning removed entries is slow, and moves that bound up. Only the writer calls it.
 func (t *tx) eachOldest(d *dest, table byte, each func(p sortKey) bool) {
 	prefix := destPrefix(nil, table, d.tenant, d.name)
 	low := &d.low[table-tabWaiting]
@@ -40,7 +40,7 @@ func (t *tx) eachOldest(d *dest, table byte, each func(p sortKey) bool) {
 	must(errors.Join(it.Error(), it.Close()))
 }
 
-// trimDest bounds one destination's lists.
+// trimDest trims the lists of one destination.
 func trimDest(t *tx, s *slice, d *dest) {
 	trimWaiting(t, s, d)
 	trimDead(t, s, d)
@@ -48,8 +48,7 @@ func trimDest(t *tx, s *slice, d *dest) {
 	trimHistory(t, s, d, tabFailures)
 }
 
-// trimWaiting makes the oldest of what waits dead letters. What is leased is left for the next time, and holds up nothing
-// that stands behind it.
+// trimWaiting makes the oldest waiting deliveries over the bound dead letters. Leased ones are skipped until the next Trim.
 func trimWaiting(t *tx, s *slice, d *dest) {
 	b := s.r.Waiting
 	before, aged := s.before(b.Age)
@@ -93,7 +92,7 @@ func trimWaiting(t *tx, s *slice, d *dest) {
 	})
 }
 
-// trimDead lets dead letters go.
+// trimDead drops dead letters that are too old.
 func trimDead(t *tx, s *slice, d *dest) {
 	before, aged := s.before(s.r.Dead.Age)
 	if d.counts.dead == 0 || !aged {
@@ -113,7 +112,7 @@ func trimDead(t *tx, s *slice, d *dest) {
 	})
 }
 
-// bury ends a dead letter; its record stays with its event and says so.
+// dropDeadLetter ends a dead letter; its record stays with its event.
 func (t *tx) dropDeadLetter(d *dest, p sortKey, s *slice) {
 	o := t.owed(d.tenant, p.pos, p.suffix)
 	if o == nil || o.State != state.Dead {
@@ -127,7 +126,7 @@ func (t *tx) dropDeadLetter(d *dest, p sortKey, s *slice) {
 	s.done.Dead++
 }
 
-// orphan has an event looked at whose last reference may have left.
+// noteUnreferenced has sweep check an event that may have lost its last reference.
 func (t *tx) noteUnreferenced(pos uint64) {
 	if w := &t.s.w; pos < w.counters.first {
 		w.unreferenced = append(w.unreferenced, pos)
@@ -176,8 +175,8 @@ func trimHistory(t *tx, s *slice, d *dest, table byte) {
 	s.done.Attempts += int(n)
 }
 
-// trimDeadBytes bounds the events that dead letters keep: tenants that have most lose the oldest over all their
-// destinations.
+// trimDeadBytes bounds the bytes of events that dead letters refer to: the largest tenants lose their oldest dead letters, over
+// all their destinations.
 func trimDeadBytes(t *tx, s *slice) {
 	used, total := map[string]int64{}, int64(0)
 	for _, d := range t.s.due.destinations("*") {
@@ -245,7 +244,7 @@ func (h *deadHeads) Pop() any {
 	return last
 }
 
-// trimOnce gives up reservations whose time is over.
+// trimOnce removes reservations that have ended.
 func trimOnce(t *tx, s *slice) {
 	w := &t.s.w
 	from := appendTime([]byte{tabOnceEnd}, math.MinInt64)
@@ -274,7 +273,7 @@ func trimOnce(t *tx, s *slice) {
 	}
 }
 
-// trimStats removes minutes older than history.
+// trimStats removes minutes that are older than history.
 func trimStats(t *tx, s *slice) {
 	before, aged := s.before(s.r.History.Age)
 	if !aged {
@@ -291,7 +290,7 @@ func trimStats(t *tx, s *slice) {
 	}
 }
 
-// trimLists removes items whose time is over.
+// trimLists removes list items that have ended.
 func trimLists(t *tx, s *slice) {
 	must(scan(t.s.db, []byte{tabList}, func(rest, value []byte) error {
 		r := readerOf(value)

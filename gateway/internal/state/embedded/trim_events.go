@@ -8,8 +8,8 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// trimEvents takes the oldest events out, never one that is pending: those that are too old, and those of tenants that
-// have most. What something refers to is kept aside, and what other tenants' bytes pass goes into its tenant's share.
+// trimEvents removes the oldest events, but never pending ones: those that are too old, and those of the largest tenants. An
+// event that a delivery refers to moves to tabKept. An event of another tenant that is in the way moves to its tenant's share.
 func (p *shedding) trimEvents(t *tx, s *slice) {
 	c := &t.s.w.counters
 	before, aged := s.before(s.r.Events.Age)
@@ -30,7 +30,7 @@ func (p *shedding) trimEvents(t *tx, s *slice) {
 		record, err := it.ValueAndErr()
 		must(err)
 		e, _, _, err := readEvent(record)
-		bad := err != nil // it cannot be read; whose it is, and what it was indexed under, is not known any more
+		bad := err != nil // it cannot be read, so its tenant and index entries are unknown
 		old := aged && (bad || e.received < before)
 		if !old && !p.exceeded(t, s) {
 			break
@@ -78,7 +78,7 @@ func (p *shedding) trimEvents(t *tx, s *slice) {
 	s.more = ok && n > 0
 }
 
-// forgetRun removes what is kept by position of events in a row. Runs of one are common where much is referred to.
+// forgetRun removes all records by position of a run of events. Short runs are common if many events are referred to.
 func (t *tx) forgetRun(from, to uint64, owners map[string]bool) {
 	if from >= to {
 		return
@@ -92,7 +92,7 @@ func (t *tx) forgetRun(from, to uint64, owners map[string]bool) {
 	}
 }
 
-// forget takes an event out of the indexes. Its id is recognised as long as deduplication says.
+// forget removes an event from the indexes. Its id stays as long as the dedupe window.
 func (t *tx) forget(e *terms, pos uint64, s *slice) {
 	t.unindex(e, pos)
 	if before, ends := s.before(s.r.Dedupe.Age); ends && e.received < before {
@@ -103,7 +103,7 @@ func (t *tx) forget(e *terms, pos uint64, s *slice) {
 	t.keepRemovedID(e.tenant, e.id, pos, e.received)
 }
 
-// references knows which events of a stretch are referred to: by an open delivery, or as dead letters of their own.
+// references caches which events of a range are referred to: by an open delivery, or as dead letters themselves.
 type references struct {
 	t          *tx
 	referenced map[uint64]bool
@@ -124,7 +124,7 @@ func (r *references) load(from, to uint64) {
 		}
 		return err
 	}))
-	// Dead events are so few that reading all of them is cheaper than asking for each event.
+	// Dead events are so few that reading all of them is cheaper than one look-up per event.
 	must(scan(r.t.s.db, []byte{tabDeadEvent}, func(rest, _ []byte) error {
 		if len(rest) < 16 {
 			return state.ErrCorrupt
@@ -143,11 +143,11 @@ func (r *references) has(pos uint64) bool {
 	return r.referenced[pos]
 }
 
-// sweeping removes kept events whose last reference has left.
+// sweeping removes kept events that have lost their last reference.
 type sweeping struct{ positions []uint64 }
 
 func (op *sweeping) stage(t *tx) error {
-	// Deduplication's bounds are not known here: the id goes on the list, and Trim takes it from there.
+	// The bounds of deduplication are unknown here: the id goes into its list, and Trim removes it later.
 	s := &slice{r: &state.Retention{}, now: nanos(t.wall)}
 	for _, pos := range op.positions {
 		t.sweep(pos, s)
@@ -155,7 +155,7 @@ func (op *sweeping) stage(t *tx) error {
 	return nil
 }
 
-// sweep removes an event that is kept only because something referred to it, where nothing does any more.
+// sweep removes a kept event that is neither referred to nor in a share.
 func (t *tx) sweep(pos uint64, s *slice) {
 	record := t.get(posKey(t.key, tabKept, pos))
 	if record == nil {
@@ -172,7 +172,7 @@ func (t *tx) sweep(pos uint64, s *slice) {
 	}
 }
 
-// leaveKept removes an event from those that retention passed.
+// removeKept removes an event from tabKept.
 func (t *tx) removeKept(pos uint64, s *slice) {
 	c := &t.s.w.counters
 	record := t.get(posKey(t.key, tabKept, pos))
@@ -190,7 +190,7 @@ func (t *tx) removeKept(pos uint64, s *slice) {
 	s.done.Events++
 }
 
-// overdueKept looks at kept events in turn: a crash between the last reference's end and the sweep leaves one behind.
+// overdueKept checks kept events in turn: a crash between losing the last reference and the sweep leaves one behind.
 func overdueKept(t *tx, s *slice) {
 	w := &t.s.w
 	var some []uint64
@@ -210,7 +210,7 @@ func overdueKept(t *tx, s *slice) {
 	}
 }
 
-// overdueEvents lets go of events that were dead letters of their own for long enough.
+// overdueEvents drops events that were dead letters themselves for longer than the bound.
 func overdueEvents(t *tx, s *slice) {
 	before, aged := s.before(s.r.Dead.Age)
 	if !aged {

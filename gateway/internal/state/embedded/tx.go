@@ -15,16 +15,16 @@ const (
 	parts
 )
 
-// tx is one batch being made. What is written through put is read back through get in the same batch.
+// tx is the batch under way. get returns what put wrote in the same batch.
 type tx struct {
 	s    *store
-	b    *pebble.Batch // the same one again and again
+	b    *pebble.Batch // reused
 	open bool          // something is being staged
 	moment
 	sync bool
 
-	// parts are batches of one table each, for what comes by the hundred: put into the memtable table by table, keys in
-	// a row cost a third of what they do in turns.
+	// parts are batches of one table each, for tables with many writes: keys that are inserted into the memtable in order, table
+	// by table, cost a third of alternating ones.
 	parts [parts]*pebble.Batch
 
 	seen     map[string][]byte // written in this batch; nil is deleted
@@ -32,8 +32,8 @@ type tx struct {
 	outcomes map[uint64][]byte // committed in this batch
 	deltas   map[*dest]*destCounts
 	appended []appendedEvent // appended, for Claim
-	freed    bool            // some were released
-	due      []dueChange     // to be made known when written
+	freed    bool            // claims were released
+	due      []dueChange     // to be applied when written
 	after    []func()
 	key      []byte
 	val      []byte
@@ -49,7 +49,7 @@ func (t *tx) begin(s *store) {
 	}
 }
 
-// keptBatch is how large a batch's memory may be to be used again.
+// keptBatch is the maximum size of a batch whose memory is reused.
 const keptBatch = 8 << 20
 
 // part is the batch of one table.
@@ -60,7 +60,7 @@ func (t *tx) part(n int) *pebble.Batch {
 	return t.parts[n]
 }
 
-// finish adds what belongs to the batch as a whole.
+// finish adds the records that depend on the whole batch.
 func (t *tx) finish() {
 	s := t.s
 	for _, p := range t.parts {
@@ -84,7 +84,7 @@ func (t *tx) finish() {
 	}
 }
 
-// end makes known what was written.
+// end publishes what was written, and resets the tx.
 func (t *tx) end() {
 	s := t.s
 	if len(t.due)+len(t.deltas) > 0 {
@@ -109,19 +109,19 @@ func (t *tx) end() {
 	t.appended, t.due, t.after = t.appended[:0], t.due[:0], t.after[:0]
 }
 
-// must ends the writer: a store that cannot be read must not be written by guesswork.
+// must ends the writer on an error: a store that cannot be read must not be written.
 func must(err error) {
 	if err != nil {
 		panic(err)
 	}
 }
 
-// set writes what is not read back within a batch.
+// set writes a value that is not read again within the batch.
 func (t *tx) set(key, value []byte) { must(t.b.Set(key, value, nil)) }
 
 func (t *tx) del(key []byte) { must(t.b.Delete(key, nil)) }
 
-// put writes what get may be asked for.
+// put writes a value that get may read within the batch.
 func (t *tx) put(key, value []byte) {
 	t.set(key, value)
 	t.seen[string(key)] = append([]byte{}, value...)
@@ -132,7 +132,7 @@ func (t *tx) drop(key []byte) {
 	t.seen[string(key)] = nil
 }
 
-// get reads a value as this batch leaves it; nil: there is none. The value is the caller's.
+// get reads a value as this batch leaves it; nil: there is none. The caller owns the value.
 func (t *tx) get(key []byte) []byte {
 	if v, ok := t.seen[string(key)]; ok {
 		return v
@@ -142,7 +142,7 @@ func (t *tx) get(key []byte) []byte {
 	return v
 }
 
-// counts are the changes this batch makes to a destination's lists.
+// counts are the changes of this batch to the counts of a destination.
 func (t *tx) counts(d *dest) *destCounts {
 	c := t.deltas[d]
 	if c == nil {

@@ -25,7 +25,7 @@ func decodeEvent(record []byte) (*event.Event, error) {
 	return event.Decode(envelope, raw)
 }
 
-// held is the event at a position while somebody has claimed it; nil otherwise.
+// claimedEvent is the event at a position if it is claimed, else nil.
 func (w *window) claimedEvent(pos uint64) *event.Event {
 	if pos < w.low || pos >= w.next {
 		return nil
@@ -33,7 +33,7 @@ func (w *window) claimedEvent(pos uint64) *event.Event {
 	return w.slot(pos).ev
 }
 
-// settle ends a claim: it is the fence of an event's outcome. The first commit of an event that is still pending wins.
+// settle ends a claim. It is the fence of an outcome: the first commit of a pending event wins.
 func (w *window) settle(pos uint64, tenant, id string) (size int, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -53,7 +53,7 @@ func (w *window) settle(pos uint64, tenant, id string) (size int, ok bool) {
 	return ev.Size(), true
 }
 
-// free hands an event back, uncounted. It is claimed again when the batch is written.
+// releaseEvent ends a claim without counting it. The event can be claimed again when the batch is written.
 func (w *window) releaseEvent(pos uint64, tenant, id string) (claims, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -66,7 +66,7 @@ func (w *window) releaseEvent(pos uint64, tenant, id string) (claims, bool) {
 	return claims{w.slot(pos).claims, false}, true
 }
 
-// giveBack undoes a take that could not be finished.
+// unclaimAll undoes a take that failed.
 func (w *window) unclaimAll(claimed []state.Claimed) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -76,7 +76,7 @@ func (w *window) unclaimAll(claimed []state.Claimed) {
 	}
 }
 
-// letGo has an event that is held claimed again. w.mu is held.
+// unclaim makes a claimed event available again. The caller holds w.mu.
 func (w *window) unclaim(pos uint64) {
 	sl := w.slot(pos)
 	sl.state, sl.record = slotFree, true
@@ -84,14 +84,14 @@ func (w *window) unclaim(pos uint64) {
 		w.claimedSuspect = 0
 	}
 	if state.IsSuspect(sl.claims) {
-		sl.ev = nil // ClaimSuspect reads it again
+		sl.ev = nil // ClaimSuspect reads the event again
 		heap.Push(&w.suspects, suspect{sl.claims, pos})
 		return
 	}
 	heap.Push(&w.released, pos)
 }
 
-// advance moves low over what is done.
+// advance moves low past committed events.
 func (w *window) advance() {
 	for w.low < w.next && w.slots[w.head].state == slotDone {
 		w.head++
@@ -104,7 +104,7 @@ func (w *window) advance() {
 	}
 }
 
-// marks writes down, with the batch under way, how far events are committed and claimed.
+// writeMarks writes, in the batch under way, how far events are committed and claimed.
 func (w *window) writeMarks(c *counters) (changed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -119,7 +119,7 @@ func (w *window) writeMarks(c *counters) (changed bool) {
 	}
 	to := w.next
 	if w.formerFrom < w.formerTo {
-		to = max(to, w.formerTo) // what the process before us held and nobody has claimed again
+		to = max(to, w.formerTo) // claimed by the process before this one, and not claimed again yet
 	}
 	if c.claimedTo < w.next+markAhead/2 {
 		to = max(to, w.next+markAhead)
@@ -133,14 +133,15 @@ func (w *window) writeMarks(c *counters) (changed bool) {
 	return true
 }
 
-// synced says that the marks are on disk.
+// synced notes that the marks are on disk.
 func (w *window) synced(c *counters) {
 	w.mu.Lock()
 	w.marked = c.claimedTo
 	w.mu.Unlock()
 }
 
-// release is Close: what is held now goes back uncounted; what a dead process held and nobody claimed since does not.
+// release releases the claims of this process at Close, without counting them. Claims of a dead process that were not repeated
+// stay counted.
 func (w *window) release(c *counters, t *tx) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -161,7 +162,7 @@ func (w *window) release(c *counters, t *tx) {
 	w.closed = true
 }
 
-// burial makes an event a dead letter that nobody can decide about, because it cannot be read.
+// unreadableEvent makes an event a dead letter because it cannot be read, and so cannot be decided.
 type unreadableEvent struct {
 	pos    uint64
 	reason string

@@ -13,22 +13,22 @@ const (
 	maxGroupBytes = 4 << 20 // of what callers prepared
 )
 
-// op is something the writer does. stage reads and writes through the tx; an error it returns goes to its caller
-// alone, so it must come before its first write.
+// op is an operation of the writer. stage reads and writes through the tx. An error goes only to the caller of the operation,
+// while the batch is written nevertheless, so stage must not return one after its first write.
 type op interface{ stage(t *tx) error }
 
-// call is an op on its way through the writer.
+// call is an op that is queued for the writer.
 type call struct {
 	op
-	size  int  // about as many bytes will be written
-	sync  bool // its caller is answered only when it is on disk
-	grows bool // refused where the disk is nearly full
-	alone bool // it looks at the database with iterators, so what was staged before it is written first
+	size  int  // about how many bytes it writes
+	sync  bool // it returns only when it is on disk
+	grows bool // refused if the disk is nearly full
+	alone bool // it reads the database with iterators, so earlier ops are written first
 	err   error
-	done  chan error // nil: nobody waits
+	done  chan error // nil: no caller waits
 }
 
-// do passes a call to the writer and waits for its end. Where ctx ends first, what becomes of it is unknown.
+// do passes a call to the writer and waits for its result. If ctx ends first, the result is unknown.
 func (s *store) do(ctx context.Context, c *call) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -53,7 +53,7 @@ func (s *store) do(ctx context.Context, c *call) error {
 		return ctx.Err()
 	case <-s.stopped:
 		select {
-		case err := <-c.done: // it was answered before the end
+		case err := <-c.done: // it was done before the end
 			return err
 		default:
 			return s.stopReason()
@@ -61,7 +61,7 @@ func (s *store) do(ctx context.Context, c *call) error {
 	}
 }
 
-// writer is what belongs to the writing goroutine alone.
+// writer is the state that belongs to the writing goroutine alone.
 type writer struct {
 	counters counters
 	tenants  tenantUses
@@ -71,16 +71,16 @@ type writer struct {
 	group    []*call
 	staged   []*call
 
-	unreferenced []uint64 // kept events to be looked at, whose last reference may have left
-	keptAt       uint64   // where overdueKept goes on
-	onceFrom     []byte   // no key before it is in tabOnceEnd
+	unreferenced []uint64 // kept events that may have lost their last reference
+	keptAt       uint64   // where overdueKept continues
+	onceFrom     []byte   // lower bound of the keys in tabOnceEnd
 }
 
 // write is the writing goroutine. It ends when the store is closed or broken.
 func (s *store) write() {
 	defer s.stop.Do(func() { close(s.stopped) })
 	defer func() {
-		// Pebble ends this goroutine from inside where a write failed; callers are answered by s.stopped.
+		// Pebble ends this goroutine from inside when a write fails. Callers notice by s.stopped.
 		if r := recover(); r != nil {
 			s.breakWith(fault(r))
 		}
@@ -118,7 +118,7 @@ func fault(r any) error {
 	return fmt.Errorf("writer: %v", r)
 }
 
-// group commits a call together with all that wait now.
+// group commits a call together with all calls that wait now.
 func (s *store) group(c *call) {
 	w := &s.w
 	w.group = append(w.group[:0], c)
@@ -172,7 +172,7 @@ func (s *store) commit(calls ...*call) {
 	}
 }
 
-// flush writes the batch, then lets everybody see it.
+// flush writes the batch, then publishes it.
 func (s *store) flush() {
 	w := &s.w
 	t := &w.tx
@@ -225,7 +225,7 @@ func (c *destCounts) add(d *destCounts) {
 	c.failures += d.failures
 }
 
-// farewell is the last thing written: what is held now was not lost by a crash.
+// releaseClaims is the last operation: claims that are open now did not end by a crash.
 type releaseClaims struct{}
 
 func (releaseClaims) stage(t *tx) error {
@@ -234,5 +234,5 @@ func (releaseClaims) stage(t *tx) error {
 	return nil
 }
 
-// panicOrExit ends a goroutine of Pebble's that cannot go on, and unlocks what it had locked.
+// panicOrExit ends a goroutine of Pebble that cannot go on. Its deferred functions unlock its mutexes.
 func panicOrExit() { runtime.Goexit() }
