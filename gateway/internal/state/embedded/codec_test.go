@@ -22,7 +22,7 @@ func someDelivery(reason string, attempts int, alone bool) state.Delivery {
 	}
 }
 
-// FuzzCodec: what is written is read back the same, and no bytes make a reader panic, or take more than they are.
+// FuzzCodec: records are read back as they were written, and no bytes make a reader panic or return more than they have.
 func FuzzCodec(f *testing.F) {
 	d := someDelivery("retry", 3, true)
 	f.Add("0123456789abcdef0123456789abcdef", "retry", 3, true, appendOwed(nil, &owed{Delivery: d, suffix: "suffix", failedAt: noTime}))
@@ -93,7 +93,7 @@ func FuzzCodec(f *testing.F) {
 			t.Fatalf("%q and %q are in another order as keys", id, text)
 		}
 
-		// Anything may be on a disk.
+		// A disk may have any bytes.
 		_, _ = readEntry("acme", sortKey{}, bad)
 		_, _ = readOwed("acme", 1, "s", bad)
 		_, _ = readOutcome("acme", id, 1, bad)
@@ -117,7 +117,7 @@ func FuzzCodec(f *testing.F) {
 	})
 }
 
-// TestKeyOrder: places are keys in the order that due-queues and lists need.
+// TestKeyOrder: encoded sort keys have the order that due-queues and lists need.
 func TestKeyOrder(t *testing.T) {
 	t.Parallel()
 	places := []sortKey{start, {at: -5, pos: 9}, {at: 0}, {at: 0, pos: 1, suffix: "a"}, {at: 0, pos: 1, suffix: "b"}, {at: 0, pos: 2}, {at: 7, pos: 1}}
@@ -137,7 +137,7 @@ func TestKeyOrder(t *testing.T) {
 	}
 }
 
-// TestSmallRecords: history and owed records stay as small as the design counts on.
+// TestSmallRecords: records of history and deliveries stay as small as the design assumes.
 func TestSmallRecords(t *testing.T) {
 	t.Parallel()
 	d := someDelivery("", 1, false)

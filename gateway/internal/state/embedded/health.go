@@ -41,7 +41,7 @@ func (s *store) Health(ctx context.Context) state.Health {
 		}
 	}
 	if s.space.ballastFreed.Load() {
-		h.Warnings = append(h.Warnings, "the disk was full and the reserve file was given up: free some space")
+		h.Warnings = append(h.Warnings, "the disk was full and the reserve file was deleted: free some space")
 	}
 	if w := s.clock.warning(); w != "" {
 		h.Warnings = append(h.Warnings, w)

@@ -13,7 +13,7 @@ func (c *rebuilder) removedIDs() error {
 		}
 		g, err := readRemovedID(value)
 		if err != nil {
-			c.leftOut("ids of events that are gone: a repeat of one is accepted as new")
+			c.leftOut("ids of removed events: a repeat of one is accepted as new")
 			return nil
 		}
 		return c.remember(tenant, g, binary.BigEndian.Uint64(rest))
@@ -25,7 +25,7 @@ func (c *rebuilder) formerIDs() error {
 	return c.from.each(tabDedupe, func(key, value []byte) error {
 		f, err := readFormerID(value)
 		if err != nil || len(key) != 9 {
-			c.leftOut("ids of events that are gone: a repeat of one is accepted as new")
+			c.leftOut("ids of removed events: a repeat of one is accepted as new")
 			return nil
 		}
 		return c.remember(f.tenant, f.removedID, keyPos(key))

@@ -67,7 +67,7 @@ func (s *store) loadRespondents(key []byte) error {
 		return err
 	}
 	if s.respondentsSince != 0 {
-		s.log.Warn("respondents.key was gone or replaced: events accepted before now may not be found by their respondent; "+
+		s.log.Warn("respondents.key was deleted or replaced: events accepted before now may not be found by their respondent; "+
 			"to find them again, stop the gateway and put the former file back", "path", filepath.Join(s.opts.Dir, "respondents.key"))
 	}
 	return nil
@@ -96,6 +96,6 @@ func (s *store) respondentsWarning() (string, error) {
 	if err != nil || from.IsZero() {
 		return "", err
 	}
-	return fmt.Sprintf("%s was gone or replaced: events accepted before %s may not be found by their respondent; "+
+	return fmt.Sprintf("%s was deleted or replaced: events accepted before %s may not be found by their respondent; "+
 		"to find them again, stop the gateway and put the former file back", filepath.Join(s.opts.Dir, "respondents.key"), from.UTC().Format(time.RFC3339)), nil
 }

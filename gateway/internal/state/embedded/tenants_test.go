@@ -15,7 +15,7 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// comparing compares what the store says tenants have with what there is.
+// comparing compares the usage that the store counts with its records.
 type comparing struct{ diff string }
 
 func (op *comparing) stage(t *tx) error {
@@ -53,7 +53,7 @@ func counted(t *testing.T, s *store) {
 	}
 }
 
-// eventsOf are events of a tenant.
+// eventsOf makes events of a tenant.
 func eventsOf(t *testing.T, tenant string, n int) []*event.Event {
 	t.Helper()
 	all := benchEvents(t, 0, n)
@@ -68,7 +68,7 @@ func eventsOf(t *testing.T, tenant string, n int) []*event.Event {
 	return all
 }
 
-// decide has events appended and committed.
+// decide appends and commits events.
 func decide(t *testing.T, s *store, events []*event.Event) {
 	t.Helper()
 	appendAll(t, s, events)
@@ -102,8 +102,8 @@ func trimAll(t *testing.T, s *store, r state.Retention) (all state.Trimmed) {
 	}
 }
 
-// downgrade makes a closed folder what a former version leaves: nothing is counted by tenant, and the ids of events that
-// are gone are in one list.
+// downgrade turns a closed folder into that of a former version: usage is not counted by tenant, and the ids of removed events
+// are in one list.
 func downgrade(t *testing.T, dir string, more func(*pebble.DB)) {
 	t.Helper()
 	db, err := pebble.Open(filepath.Join(dir, "events"), &pebble.Options{Logger: quiet{}})
@@ -158,8 +158,8 @@ func reopen(t *testing.T, s *store, between func(dir string)) *store {
 	return next
 }
 
-// A folder of a former version: what tenants have is counted at the first start, and the ids of events that are gone
-// become their tenants' own, so that one tenant pushes nothing out of another's.
+// A folder of a former version: the first start counts the usage of tenants, and moves the ids of removed events to their
+// tenants, so that one tenant does not push out the ids of another.
 func TestUpgrade(t *testing.T) {
 	t.Parallel()
 	s := benchStore(t)
@@ -201,7 +201,7 @@ func TestUpgrade(t *testing.T) {
 		t.Errorf("%d ids are left in the former list", s.w.counters.dedupeCount)
 	}
 
-	// The former version ran once more: it let some of what was aside go.
+	// The former version ran once more, and removed some events of shares.
 	s = reopen(t, s, func(dir string) {
 		downgrade(t, dir, func(db *pebble.DB) {
 			must(db.Delete(posKey(nil, tabKept, 1521), pebble.NoSync))
