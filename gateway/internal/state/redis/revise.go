@@ -113,7 +113,7 @@ func (s *store) revisedDeliveries(ctx context.Context, tenant string, r *state.R
 			}
 			to := *st.owed
 			to.State, to.Reason, to.Log = state.Dropped, state.Superseded(r.Event.Revision), nil
-			to.Delivery.Stamp(now)
+			to.Stamp(now)
 			moves = append(moves, &to)
 			continue
 		}
