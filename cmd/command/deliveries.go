@@ -142,7 +142,7 @@ func (g *globals) each(cmd *cobra.Command, ids []string, verb string, dead bool)
 	answers := []json.RawMessage{}
 	for _, id := range ids {
 		path, group := "/v1/deliveries/", "deliveries "
-		if verb != "retry" && !strings.HasPrefix(id, "dl_") { // an event is not retried
+		if verb != "retry" && !client.IsDeliveryID(id) { // an event is not retried
 			path = "/v1/events/"
 		}
 		if verb == "replay" {

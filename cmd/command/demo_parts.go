@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/surveygate/surveygate/gateway/client"
 	"github.com/surveygate/surveygate/gateway/receiver"
 )
 
@@ -87,7 +88,7 @@ func (l *ledger) wait(ctx context.Context, path, id string, n int) (receiver.Rec
 		l.mu.Lock()
 		seen := 0
 		for _, r := range l.all {
-			if r.Path == path && (r.ID == "" || strings.HasPrefix(r.ID, "dl_"+id+"_")) {
+			if r.Path == path && (r.ID == "" || client.EventID(r.ID) == id) {
 				if seen++; seen == n {
 					l.mu.Unlock()
 					return r, nil
@@ -110,7 +111,7 @@ func (l *ledger) good(path, id string) int {
 	defer l.mu.Unlock()
 	n := 0
 	for _, r := range l.all {
-		if r.Path == path && r.Good && strings.HasPrefix(r.ID, "dl_"+id+"_") {
+		if r.Path == path && r.Good && client.EventID(r.ID) == id {
 			n++
 		}
 	}

@@ -32,7 +32,7 @@ delivery by delivery. With a file: say what the configuration would do with it; 
 				return err
 			}
 			defer gw.Close()
-			x, err := gw.Explain(cmd.Context(), eventID(args[0]), source)
+			x, err := gw.Explain(cmd.Context(), client.EventID(args[0]), source)
 			var refused *client.APIError
 			if errors.As(err, &refused) && refused.Status == http.StatusNotFound && looksLikePath(args[0]) {
 				return &exit{exitNothing, fmt.Errorf("there is no file `%s`, and no event of that id either", args[0])}
@@ -57,14 +57,6 @@ func looksLikePath(text string) bool {
 		return true
 	}
 	return strings.ContainsRune(text, filepath.Separator) || strings.HasPrefix(text, ".")
-}
-
-// eventID takes a delivery's id for its event's: dl_<event>_<step>.
-func eventID(id string) string {
-	if rest, ok := strings.CutPrefix(id, "dl_"); ok {
-		id, _, _ = strings.Cut(rest, "_")
-	}
-	return id
 }
 
 func (g *globals) explainFile(path, source string) error {

@@ -105,7 +105,7 @@ func (r *replaying) some(ids []string) error {
 	defer gw.Close()
 	var faults []error
 	for _, id := range ids {
-		res, err := gw.Normalise(r.cmd.Context(), eventID(id), r.query(r.dryRun))
+		res, err := gw.Normalise(r.cmd.Context(), client.EventID(id), r.query(r.dryRun))
 		if err != nil {
 			if len(ids) > 1 {
 				err = fmt.Errorf("%s: %w", id, err)

@@ -123,7 +123,7 @@ func TestOneGatewayPerFolder(t *testing.T) {
 	t.Parallel()
 	p := start(t, t.TempDir(), "sources: {api-only: {profile: pollqr, secrets: [x]}}\n")
 	out, errs, code := invoke(t, p.dir, nil, "run", "--config", filepath.Join(p.dir, "surveygate.yaml"), "--data", filepath.Join(p.dir, "data"), "--listen", "127.0.0.1:0")
-	if code != 1 || !strings.Contains(errs, "another process has it open") {
+	if code != 1 || !strings.Contains(errs, "another gateway runs with this data folder") {
 		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}
 	p.ask(nil, "emit", `{"type":"response.completed","id":"still"}`)

@@ -2,9 +2,6 @@
 package decide
 
 import (
-	"crypto/sha256"
-	"encoding/base32"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -129,7 +126,7 @@ func (p *Plan) Decide(ev *event.Event, now time.Time) Decision {
 			}
 			owed := Owed{
 				Delivery: state.Delivery{
-					ID:     DeliveryID(ev, origin, step.Name),
+					ID:     state.DeliveryID(ev, origin, step.Name),
 					Tenant: ev.Tenant, EventID: ev.ID, Revision: ev.Revision, Origin: origin, Step: step.Name,
 					Destination: step.Destination, Connector: step.Connector(destination), State: state.Waiting,
 					Created: now, Updated: now, Due: now,
@@ -158,7 +155,7 @@ func TestDelivery(ev *event.Event, now time.Time) state.Delivery {
 	destination, _, _ := strings.Cut(ev.OrigID, "/")
 	origin := state.Origin{Kind: state.Test, Name: destination}
 	return state.Delivery{
-		ID: DeliveryID(ev, origin, origin.Name), Tenant: ev.Tenant, EventID: ev.ID, Origin: origin, Step: origin.Name,
+		ID: state.DeliveryID(ev, origin, origin.Name), Tenant: ev.Tenant, EventID: ev.ID, Origin: origin, Step: origin.Name,
 		Destination: origin.Name, State: state.Waiting, Created: now, Updated: now, Due: now,
 	}
 }
@@ -242,27 +239,6 @@ func (p *Plan) Explain(ev *event.Event) []rules.Explanation {
 		return nil
 	}
 	return p.set.Explain(ev)
-}
-
-var base32Lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
-
-// DeliveryID is `dl_`, the event's id, `_` and 13 characters made of the rule or webhook, the step and the event's
-// revision, so that deciding again gives the same id and the id leads to its event. A revision's deliveries have ids of
-// their own: a receiver that swallows what it has seen must not swallow the corrected event.
-func DeliveryID(ev *event.Event, origin state.Origin, step string) string {
-	var text [256]byte
-	key := append(text[:0], origin.Kind...)
-	key = append(key, 0)
-	key = append(key, origin.Name...)
-	key = append(key, 0)
-	key = append(key, step...)
-	if ev.Revision > 0 {
-		key = strconv.AppendInt(append(key, 0), int64(ev.Revision), 10)
-	}
-	sum := sha256.Sum256(key)
-	var code [16]byte
-	base32Lower.Encode(code[:], sum[:10])
-	return "dl_" + ev.ID + "_" + string(code[:13])
 }
 
 // onceKey is what `once: response` reserves for one step of a rule; empty where nothing is reserved. Neither the kind nor

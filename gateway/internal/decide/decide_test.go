@@ -169,28 +169,6 @@ func TestToday(t *testing.T) {
 	}
 }
 
-// The id is a promise to receivers, who know deliveries by it: it must never become another one.
-func TestDeliveryIDStays(t *testing.T) {
-	t.Parallel()
-	origin := state.Origin{Kind: state.Rule, Name: "detractor"}
-	if got, want := DeliveryID(revision(0), origin, "crm.note"), "dl_0123_b7lnjsiaipcfp"; got != want {
-		t.Errorf("%s, want %s", got, want)
-	}
-	seen := map[string]bool{}
-	for _, o := range []state.Origin{origin, {Kind: state.Webhook, Name: "detractor"}, {Kind: state.Rule, Name: "detractorc"}} {
-		for _, s := range []string{"crm", "rm", "crm.note"} {
-			for n := range 3 {
-				seen[DeliveryID(revision(n), o, s)] = true
-			}
-		}
-	}
-	if len(seen) != 27 {
-		t.Errorf("%d ids of 27 deliveries", len(seen))
-	}
-}
-
-func revision(n int) *event.Event { return &event.Event{Header: event.Header{ID: "0123", Revision: n}} }
-
 // Once is for one response, one rule and one step; without a response there is nothing to tell apart by.
 func TestOnceKey(t *testing.T) {
 	t.Parallel()

@@ -271,7 +271,7 @@ func (b *bench) until(what string, true func() bool) {
 
 func (b *bench) delivery(eventID, destination string) *state.Delivery {
 	b.t.Helper()
-	id := decide.DeliveryID(&event.Event{Header: event.Header{ID: eventID}}, state.Origin{Kind: state.Rule, Name: "to-" + destination}, destination)
+	id := state.DeliveryID(&event.Event{Header: event.Header{ID: eventID}}, state.Origin{Kind: state.Rule, Name: "to-" + destination}, destination)
 	d, err := b.store.Delivery(b.t.Context(), "default", id)
 	if err != nil {
 		return nil

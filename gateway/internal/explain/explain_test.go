@@ -163,7 +163,7 @@ func (w *world) plain(t *testing.T, x *Explanation) string {
 	for step, origin := range map[string]state.Origin{
 		"alarms": {Kind: state.Rule, Name: "detractor"}, "crm-note": {Kind: state.Rule, Name: "detractor"},
 	} {
-		text = strings.ReplaceAll(text, decide.DeliveryID(&event.Event{Header: event.Header{ID: x.Event.ID}}, origin, step), "DELIVERY")
+		text = strings.ReplaceAll(text, state.DeliveryID(&event.Event{Header: event.Header{ID: x.Event.ID}}, origin, step), "DELIVERY")
 	}
 	text = strings.ReplaceAll(text, x.Event.ID, "EVENT")
 	if g := x.Generation; g != "" {

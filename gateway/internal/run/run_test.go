@@ -267,7 +267,7 @@ func TestCannotStart(t *testing.T) {
 			other := *s
 			other.start()
 			return func() { _ = other.stop() }
-		}, "another process has it open"},
+		}, "another gateway runs with this data folder"},
 		{"folder is a file", func(t *testing.T, s *site) func() {
 			if err := os.WriteFile(s.options.Data, nil, 0o600); err != nil {
 				t.Fatal(err)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Origin is the rule or webhook that a delivery is owed to, or the test it belongs to.
+// Origin is the rule or webhook that a delivery is made for, or the test that it belongs to.
 type Origin struct {
 	Kind OriginKind
 	Name string
@@ -15,17 +15,18 @@ type Origin struct {
 // OriginKind is rule, webhook or test.
 type OriginKind string
 
-// The origins. Test is a test delivery that somebody asked for; its name is the destination's.
+// The origins. Test is a test delivery that a person asked for; its name is the destination's.
 const (
 	Rule    OriginKind = "rule"
 	Webhook OriginKind = "webhook"
 	Test    OriginKind = "test"
 )
 
-// DeliveryState is where a delivery stands.
+// DeliveryState is the state of a delivery.
 type DeliveryState string
 
-// The states. Waiting ones are in the due-queue; Dead ones will not be tried again by themselves.
+// The states. Waiting deliveries are in the due-queue; Dead ones are dead letters, which are not tried again by themselves.
+// A new state is also added to StateCodes.
 const (
 	Waiting   DeliveryState = "waiting"
 	Delivered DeliveryState = "delivered"
@@ -39,7 +40,7 @@ type Delivery struct {
 	ID      string // dl_<event id>_<13 base32 characters>
 	Tenant  string
 	EventID string
-	// Revision is that of the event which owes it: 0 is the event as it was taken in.
+	// Revision is the revision of the event that owes it: 0 is the event as it was received.
 	Revision    int
 	Origin      Origin
 	Step        string // as written in send, or its `as`; the webhook's own name for a webhook
@@ -48,25 +49,25 @@ type Delivery struct {
 	State       DeliveryState
 	// Reason is why it waits, was skipped or is dead: retry, delay, circuit open, no e-mail, …
 	Reason string
-	// Attempts counts requests sent or that could not connect, over all its life.
+	// Attempts counts all requests ever made for it: sent, or unable to connect.
 	Attempts int
-	// Forgiven is how many of Attempts use nothing up of the retry schedule: those made before somebody had it tried
-	// again, those refused for the credentials or with their whole batch, and those that the product put off to a time
-	// of its own. Commit keeps what it is given; Schedule sets it to Attempts, so that what is retried or replayed by
-	// hand begins a fresh schedule.
+	// Forgiven is how many of Attempts do not count against the retry schedule: those before a retry or replay by hand,
+	// those refused because of the credentials or together with their whole batch, and those that the product postponed to
+	// a time it named. Commit keeps the value it is given; Schedule sets it to Attempts, so that a retry or replay by hand
+	// begins a fresh schedule.
 	Forgiven int
-	// Created is when it was decided; Updated when it last changed; Due when it is next tried, for Waiting.
+	// Created is when it was decided; Updated when it last changed; Due when a Waiting one is tried next.
 	Created, Updated, Due time.Time
 	// Alone keeps it out of batches.
 	Alone bool
-	// Leased says that somebody has it until Due. Given to Commit: a running attempt that is handed over; Schedule
-	// and Drop leave it alone until then. Read back: of Waiting ones, whether a holder has it now.
+	// Leased: a holder has it until Due. Given to Commit: a running attempt is handed over, and Schedule and Drop leave the
+	// delivery alone until then. Read back: a holder has this Waiting delivery now.
 	Leased bool
-	// Log are attempts. Given to Commit: those made since the last commit. Read back: all that is kept, oldest first.
+	// Log is its attempts. Given to Commit: those since the last commit. Read back: all that are kept, oldest first.
 	Log []Attempt
 }
 
-// Attempt is one request, or one chain of them, that was sent or could not connect.
+// Attempt is one request, or one chain of requests, that was sent or could not connect.
 type Attempt struct {
 	N       int // 1 is the first
 	At      time.Time
@@ -74,15 +75,15 @@ type Attempt struct {
 	Verdict string // connectors.Kind as text
 	Status  int    // 0 without an answer
 	Reason  string
-	// Sent and Received are sizes in bytes of the bodies.
+	// Sent and Received are the sizes of the bodies in bytes.
 	Sent, Received int
-	// Request and Response are the transcript's texts without secrets: of failures, and of successes where captured.
+	// Request and Response are the texts of the transcript, without secrets: of failures, and of captured successes.
 	Request, Response []byte
-	// Repeat: another holder's commit came first; this one was made nevertheless.
+	// Repeat: another holder's commit came first, although this attempt was made too.
 	Repeat bool
 }
 
-// Open reports whether deliveries of a state are not over: they wait, or are dead letters.
+// Open reports whether a delivery in this state can still be tried: it waits, or is a dead letter.
 func (s DeliveryState) Open() bool { return s == Waiting || s == Dead }
 
 // Failed reports whether an attempt of the log was neither delivered nor skipped.
@@ -95,10 +96,10 @@ func (d *Delivery) Failed() bool {
 	return false
 }
 
-// EntersHistory reports whether a commit of the delivery becomes an entry of history: it was tried, or it is over.
+// EntersHistory reports whether a commit of the delivery becomes an entry of history: it was tried, or it waits no more.
 func (d *Delivery) EntersHistory() bool { return len(d.Log) > 0 || d.State != Waiting }
 
-// Validate checks what an engine is given of a delivery: its id leads to its event, and it has a state and a destination.
+// Validate checks that the delivery's id leads to its event, and that it has a state and a destination.
 func (d *Delivery) Validate() error {
 	if _, err := DeliverySuffix(d.ID, d.EventID); err != nil {
 		return err
@@ -112,7 +113,7 @@ func (d *Delivery) Validate() error {
 	return nil
 }
 
-// Stamp completes the times of a delivery that changes now: one that waits is due at some time, any other never.
+// Stamp completes the times of a delivery that changes now. Only a waiting delivery has a due time and can be leased.
 func (d *Delivery) Stamp(now time.Time) {
 	d.Updated = now
 	if d.Created.IsZero() {
@@ -125,8 +126,8 @@ func (d *Delivery) Stamp(now time.Time) {
 	}
 }
 
-// Reschedule is the delivery that Schedule keeps instead of kept, nil where nothing is known of it, when it is given
-// another time. False: it is left alone, as it is over and given does not say where it goes.
+// Reschedule returns the delivery that Schedule stores, from the delivery as it is kept (nil: it is unknown) and as it was
+// given to Schedule. False: it ended or is unknown, and without a destination it cannot be made again.
 func Reschedule(kept, given *Delivery, now time.Time) (d Delivery, ok bool) {
 	switch {
 	case kept != nil && kept.State.Open():
@@ -149,7 +150,7 @@ func Reschedule(kept, given *Delivery, now time.Time) (d Delivery, ok bool) {
 	return d, true
 }
 
-// CheckScheduled checks what Schedule is given: deliveries of the tenant, with ids that lead to their events.
+// CheckScheduled checks the arguments of Schedule: deliveries of the tenant, whose ids lead to their events.
 func CheckScheduled(tenant string, deliveries []Delivery) error {
 	for i := range deliveries {
 		d := &deliveries[i]
@@ -163,8 +164,8 @@ func CheckScheduled(tenant string, deliveries []Delivery) error {
 	return nil
 }
 
-// AppendSuffixes appends the suffixes of the outcome's deliveries, which it checks: each is valid, leads to the outcome's
-// event, and is owed once.
+// AppendSuffixes appends the suffixes of the outcome's deliveries. It checks that each delivery is valid, leads to the event
+// of the outcome, and is listed once.
 func (o *Outcome) AppendSuffixes(to []string) ([]string, error) {
 	own := len(to)
 	for i := range o.Deliveries {
@@ -184,7 +185,7 @@ func (o *Outcome) AppendSuffixes(to []string) ([]string, error) {
 	return to, nil
 }
 
-// Validate checks that all deliveries of the revision are those of its event.
+// Validate checks that all deliveries of the revision, new and ended ones, belong to its event.
 func (r *Revision) Validate() error {
 	for i := range r.Deliveries {
 		d := &r.Deliveries[i]

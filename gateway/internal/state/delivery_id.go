@@ -11,8 +11,8 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// A delivery's id is dl_<event id>_<suffix>, so that it leads to its event without an index. It is the webhook-id and the
-// idempotency key of its requests, and engines keep the suffix alone beside the event: its form must not change.
+// The id of a delivery is dl_<event id>_<suffix>, so that it leads to its event without an index. It is the webhook-id and
+// the idempotency key of its requests, and engines store only the suffix, next to the event. Its form must not change.
 
 const (
 	deliveryIDPrefix = "dl_"
@@ -21,9 +21,9 @@ const (
 
 var base32Lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// DeliveryID is the id of what an event owes to one step of a rule or webhook. Its suffix is made of the rule or webhook,
-// the step and the event's revision, so that deciding again gives the same id. A revision's deliveries have ids of their
-// own: a receiver that swallows what it has seen must not swallow the corrected event.
+// DeliveryID returns the id of the delivery of an event to one step of a rule or webhook. Its suffix is a hash of the rule or
+// webhook, the step and the revision of the event, so that deciding again gives the same id. Deliveries of a revision have
+// ids of their own: a receiver that drops ids it has seen must not drop the corrected event.
 func DeliveryID(ev *event.Event, origin Origin, step string) string {
 	var text [256]byte
 	key := append(text[:0], origin.Kind...)
@@ -40,17 +40,17 @@ func DeliveryID(ev *event.Event, origin Origin, step string) string {
 	return deliveryIDPrefix + ev.ID + "_" + string(code[:suffixSize])
 }
 
-// FreshDeliveryID is a delivery id of an event that was never used before.
+// FreshDeliveryID returns a new delivery id for an event, with a random suffix.
 func FreshDeliveryID(eventID string) string {
 	var random [10]byte
 	_, _ = rand.Read(random[:]) // it cannot fail
 	return JoinDeliveryID(eventID, base32Lower.EncodeToString(random[:])[:suffixSize])
 }
 
-// JoinDeliveryID makes a delivery's id of its event's and its suffix. SplitDeliveryID is its inverse.
+// JoinDeliveryID makes the id of a delivery from the id of its event and its suffix. SplitDeliveryID is its inverse.
 func JoinDeliveryID(eventID, suffix string) string { return deliveryIDPrefix + eventID + "_" + suffix }
 
-// SplitDeliveryID splits a delivery's id into its event's id and its suffix. False: it is not the id of a delivery.
+// SplitDeliveryID splits the id of a delivery into the id of its event and its suffix. False: it is not the id of a delivery.
 func SplitDeliveryID(id string) (eventID, suffix string, ok bool) {
 	rest, ok := strings.CutPrefix(id, deliveryIDPrefix)
 	i := strings.LastIndexByte(rest, '_')
@@ -60,11 +60,20 @@ func SplitDeliveryID(id string) (eventID, suffix string, ok bool) {
 	return rest[:i], rest[i+1:], true
 }
 
-// IsDeliveryID reports whether an id names a delivery rather than an event. The prefix decides, so that a delivery's id
-// that was cut short is reported as a missing delivery.
+// IsDeliveryID reports whether an id names a delivery rather than an event. The prefix alone decides, so that a truncated id
+// is reported as a missing delivery.
 func IsDeliveryID(id string) bool { return strings.HasPrefix(id, deliveryIDPrefix) }
 
-// DeliverySuffix is the suffix of a delivery's id, which has to lead to the event; an empty eventID allows every event.
+// EventID returns the id of the event: a delivery id, also a truncated one, is reduced to its event.
+func EventID(id string) string {
+	rest, ok := strings.CutPrefix(id, deliveryIDPrefix)
+	if i := strings.LastIndexByte(rest, '_'); ok && i > 0 {
+		return rest[:i]
+	}
+	return rest
+}
+
+// DeliverySuffix returns the suffix of a delivery id that has to lead to an event; an empty eventID allows every event.
 func DeliverySuffix(id, eventID string) (string, error) {
 	owner, suffix, ok := SplitDeliveryID(id)
 	if !ok || eventID != "" && owner != eventID {

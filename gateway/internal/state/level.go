@@ -1,10 +1,10 @@
 package state
 
-// Level divides a bound that all tenants share. Used is what tenants have, largest first; excess is how much all of them
-// have over the bound. Who has more than the level is brought down to it, and all others keep everything: so the bound is
-// reached by the largest alone, and a tenant with no more than its equal part of the bound never loses anything.
+// Level divides a bound that all tenants share. used is the usage of the tenants, largest first; excess is by how much all
+// of them together exceed the bound. A tenant above the returned level is cut down to it, all others keep everything. So
+// only the largest tenants pay, and a tenant within its equal part of the bound never loses anything.
 //
-// Used may be a beginning of the whole list. Level says false where it needs more of it: the level it found may lie below
+// used may be the beginning of the whole list. ok is false if Level needs more of the list: the level may then lie below
 // tenants that were not given.
 func Level(used []int64, excess int64) (level int64, ok bool) {
 	var sum int64

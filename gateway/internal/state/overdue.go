@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// The reasons of deliveries that Trim makes dead letters. Each names the bound that was exceeded and the setting that
-// holds it, because what to do differs: a queue that is too large needs bytes, not time.
+// The reasons of deliveries that Trim makes dead letters. Each names the bound that was exceeded and its setting, because
+// the remedies differ: a queue that is too large needs more bytes, not more time.
 
 // TooOld is the reason of a delivery that waited longer than the bound's age.
 func (b WaitingBound) TooOld() string {
@@ -36,8 +36,8 @@ func spanText(d time.Duration) string {
 	return d.String()
 }
 
-// sizeText writes a number of bytes as settings do: 4GiB, 512MiB; one that is no whole number of a unit is rounded down
-// to a tenth of the largest.
+// sizeText writes a number of bytes as settings do: 4GiB, 512MiB. Sizes that are not a whole number of a unit are rounded
+// down to a tenth of the largest unit.
 func sizeText(n int64) string {
 	units := []struct {
 		size int64

@@ -12,20 +12,20 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// personSize is how many bytes of a person's keyed hash are kept: at 96 bits no two of any plausible number meet.
+// personSize is how many bytes of a person's keyed hash are kept: 96 bits make a collision among people implausible.
 const personSize = 12
 
-// People hashes what names respondents, so that events are found by it. The key keeps a copied store from being
-// searched for people. It is safe for concurrent use.
+// People makes keyed hashes of the names of respondents, by which their events are found. Without the key a copied store
+// cannot be searched for people. It is safe for concurrent use.
 type People struct{ macs sync.Pool }
 
-// NewPeople hashes with a key, which has 32 bytes.
+// NewPeople returns a People that hashes with a key of 32 bytes.
 func NewPeople(key []byte) *People {
 	key = slices.Clone(key)
 	return &People{sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}
 }
 
-// Person is the keyed hash of an e-mail address, a phone number or an id, in whatever case.
+// Hash returns the keyed hash of an e-mail address, a phone number or an id. Case does not matter.
 func (p *People) Hash(name string) []byte {
 	mac := p.macs.Get().(hash.Hash)
 	defer p.macs.Put(mac)
@@ -35,7 +35,7 @@ func (p *People) Hash(name string) []byte {
 	return slices.Clone(mac.Sum(sum[:0])[:personSize])
 }
 
-// Of are the hashes of everything that names an event's respondent, each once.
+// Hashes returns the hashes of all names of an event's respondent, each once.
 func (p *People) Hashes(ev *event.Event) [][]byte {
 	email, phone, external := ev.Person()
 	var all [][]byte
@@ -50,7 +50,7 @@ func (p *People) Hashes(ev *event.Event) [][]byte {
 	return all
 }
 
-// Is says whether an event's respondent has that name.
+// Matches reports whether a name identifies the event's respondent.
 func (p *People) Matches(ev *event.Event, name string) bool {
 	h := p.Hash(name)
 	return slices.ContainsFunc(p.Hashes(ev), func(g []byte) bool { return bytes.Equal(g, h) })

@@ -8,17 +8,18 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// Reader looks into what is kept. Lists are newest first, bounded by a page, and go on at its cursor.
+// Reader reads what is kept. Lists are newest first, in pages; the cursor of a page leads to the next one.
 type Reader interface {
 	Event(ctx context.Context, tenant, id string) (*Record, error)
 	Events(ctx context.Context, tenant string, q EventQuery) (*Page[*Record], error)
-	// Range goes through a tenant's events from a position up, in the order of positions, as they were when it was called. The error of
-	// each ends it and is returned.
+	// Range calls each for a tenant's events from a position up, in the order of positions, as they were when Range was
+	// called. An error of each ends it and is returned.
 	Range(ctx context.Context, tenant string, from uint64, each func(*Record) error) error
 
-	// Delivery is one delivery with its attempts, as long as its event is kept. Deliveries shows what ended for as long
-	// as history is; waiting ones stand in its order by Created, all others by Updated.
+	// Delivery returns one delivery with its attempts, as long as its event is kept.
 	Delivery(ctx context.Context, tenant, id string) (*Delivery, error)
+	// Deliveries lists deliveries; ended ones for as long as history is kept. Waiting ones are ordered by Created, all others
+	// by Updated.
 	Deliveries(ctx context.Context, tenant string, q DeliveryQuery) (*Page[Delivery], error)
 }
 
@@ -26,19 +27,19 @@ type Reader interface {
 type Record struct {
 	Event    *event.Event
 	Position uint64
-	// Outcome is nil until it is committed. Its deliveries are as they stand now, without their attempts.
-	// Of an event that was revised it is the decision of the newest revision; its deliveries are those of all.
+	// Outcome is nil until the event is committed. Its deliveries are as they are now, without their attempts. If the event
+	// was revised it is the decision of the newest revision, with the deliveries of all revisions.
 	Outcome *Outcome
 	// Former are the revisions before the newest, oldest first, as far as they are kept (MaxFormer).
 	Former []Former
 	Claims int
-	// Size is the bytes it takes.
+	// Size is how many bytes it takes.
 	Size int
 }
 
 // Former is a revision that is no longer the newest, with its decision.
 type Former struct {
-	// Event has no raw bytes: they are those of the newest.
+	// Event has no raw bytes: they are the same as those of the newest revision.
 	Event *event.Event
 	// Generation, At, Rules and Dead are as in Outcome.
 	Generation string
@@ -47,11 +48,11 @@ type Former struct {
 	Dead       string
 }
 
-// EventQuery selects events; zero fields select nothing out. ID, Response and Respondent are indexed,
-// everything else is a scan with a budget.
+// EventQuery selects events; zero fields select all. Response and Respondent are indexed, everything else is a scan
+// with a budget.
 type EventQuery struct {
-	// Response is a response id, as a person has it in hand: it selects the responses of all sources and surveys that have it.
-	// With Source and Survey it is one response.
+	// Response is a response id as a person knows it: it selects the responses with this id of all sources and surveys.
+	// Together with Source and Survey it identifies one response.
 	Response   string
 	Respondent string // e-mail, phone or external id, as a person writes it
 	Type       string
@@ -64,7 +65,7 @@ type EventQuery struct {
 	Cursor       string
 }
 
-// DeliveryQuery selects deliveries; zero fields select nothing out.
+// DeliveryQuery selects deliveries; zero fields select all.
 type DeliveryQuery struct {
 	State       DeliveryState
 	Destination string
@@ -77,7 +78,7 @@ type DeliveryQuery struct {
 	Cursor       string
 }
 
-// Matches reports whether the query selects an event as it is kept, whenever it was received.
+// Matches reports whether the query selects a kept event, regardless of Since and Until.
 func (q *EventQuery) Matches(r *Record, people *People) bool {
 	return (q.Type == "" || r.Event.Type == q.Type) &&
 		(q.Source == "" || r.Event.Source == q.Source) &&
@@ -87,11 +88,11 @@ func (q *EventQuery) Matches(r *Record, people *People) bool {
 		(q.Respondent == "" || people.Matches(r.Event, q.Respondent))
 }
 
-// List is one of the lists in which engines have the deliveries of a destination.
+// List is one of the lists of a destination's deliveries that engines keep.
 type List int
 
-// The lists: what waits by Created, and by Updated what is dead, and what commits said of deliveries. Failures are apart
-// from other history, so that a day of successes does not push the one failure out of sight.
+// The lists: waiting deliveries by Created, dead letters by Updated, and history by time. Entries of history with a failed
+// attempt have a list of their own, so that a day of successes does not push the one failure out of sight.
 const (
 	WaitingList List = iota
 	DeadList
@@ -99,7 +100,7 @@ const (
 	FailureList
 )
 
-// Lists are those in which the deliveries that the query selects are found.
+// Lists returns the lists that hold the deliveries which the query selects.
 func (q *DeliveryQuery) Lists() []List {
 	switch {
 	case q.Failed:
@@ -114,8 +115,7 @@ func (q *DeliveryQuery) Lists() []List {
 	return []List{HistoryList, FailureList}
 }
 
-// Matches reports whether the query selects a delivery, apart from Failed, for which a list of its own is kept, and from
-// EventID.
+// Matches reports whether the query selects a delivery, regardless of Failed and EventID: those decide which list is read.
 func (q *DeliveryQuery) Matches(d *Delivery) bool {
 	return (q.State == "" || d.State == q.State) &&
 		(q.Destination == "" || d.Destination == q.Destination) &&
@@ -126,16 +126,17 @@ func (q *DeliveryQuery) Matches(d *Delivery) bool {
 
 // The bounds of one page.
 const (
-	// MaxListEntries is how many entries of lists a page of deliveries may look at.
+	// MaxListEntries is how many list entries one page of deliveries may read.
 	MaxListEntries = 5000
-	// MaxDisorder is how much later than a newer event an older one may have been received.
+	// MaxDisorder is how far positions may deviate from the order of Received: an event with a lower position may have
+	// been received this much later.
 	MaxDisorder = 10 * time.Minute
 )
 
-// EncodeCursor makes a cursor of a place in a list, which begins with a byte for the cursor's kind.
+// EncodeCursor makes a cursor from a place in a list. The place begins with a byte for the kind of cursor.
 func EncodeCursor(place []byte) string { return base64.RawURLEncoding.EncodeToString(place) }
 
-// DecodeCursor is the place that a cursor of a kind was made of, without that byte; ErrCursor: it is another one.
+// DecodeCursor returns the place that a cursor was made from, without the byte for its kind. ErrCursor: it has another kind.
 func DecodeCursor(cursor string, kind byte) ([]byte, error) {
 	b, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err != nil || len(b) == 0 || b[0] != kind {
@@ -147,12 +148,12 @@ func DecodeCursor(cursor string, kind byte) ([]byte, error) {
 // Page is part of a list.
 type Page[T any] struct {
 	Items []T
-	// Next goes on behind the last item; empty at the end.
+	// Next is the cursor of the next page; empty at the end.
 	Next string
-	// SearchedBackTo is how far a scan got within its budget; zero when it reached the end.
+	// SearchedBackTo is how far back a scan got within its budget; zero if it reached the end.
 	SearchedBackTo time.Time
-	// RespondentsSince is since when events are found by their respondent, where that is later than the oldest kept event:
-	// the key that respondents are indexed with was lost. Zero: all are found.
+	// RespondentsSince is set if the key that respondents are indexed with was lost: only events received since then are
+	// found by their respondent. Zero: all are found.
 	RespondentsSince time.Time
 }
 
@@ -161,7 +162,7 @@ const (
 	pageMost = 200
 )
 
-// PageLimit is how many items a page has where a query asks for limit.
+// PageLimit returns how many items a page has if a query asks for limit.
 func PageLimit(limit int) int {
 	if limit <= 0 {
 		return pageSize

@@ -8,24 +8,24 @@ import (
 // ErrCorrupt is the error of a record that does not read as it was written.
 var ErrCorrupt = errors.New("record is corrupt")
 
-// Codes are the words of a closed set. A record has the code of a word in one byte: its place in the set, counted from 1. A
-// word outside the set is written as code 0 and its text. Records on disk have these codes: words are only ever appended.
+// Codes is a closed set of words, each of which records store as a code of one byte: its index in the set plus 1. A word
+// outside the set is stored as code 0 followed by its text. Stored records contain these codes, so words are only appended.
 type Codes []string
 
-// The sets that records of both engines have codes of.
+// The sets that both engines use.
 var (
 	// StateCodes are all states. A new state is appended here and to stateLetters.
 	StateCodes = Codes{string(Waiting), string(Delivered), string(Skipped), string(Dead), string(Dropped)}
-	// OriginCodes leave Test out: it is younger than the records, and is written as text.
+	// OriginCodes leave out Test, which was added later and is stored as text.
 	OriginCodes  = Codes{string(Rule), string(Webhook)}
 	VerdictCodes = Codes{"delivered", "skipped", "retry", "rejected", "revoked", "continue"}
 	HoldCodes    = Codes{string(HoldCircuit), string(HoldRate), string(HoldRevoked), string(HoldGone), string(HoldPaused)}
 )
 
-// stateLetters are the letters of StateCodes, in their order, for records that scripts read too.
+// stateLetters are the letters of StateCodes, in the same order. Redis stores them, because its scripts read them too.
 const stateLetters = "WDSXP"
 
-// Letter is the state's letter in records that scripts read; 0: there is no such state.
+// Letter returns the letter of the state; 0: there is no such state.
 func (s DeliveryState) Letter() byte {
 	for i, word := range StateCodes {
 		if word == string(s) {
@@ -35,7 +35,7 @@ func (s DeliveryState) Letter() byte {
 	return 0
 }
 
-// StateOfLetter is the state with that letter; empty: there is none.
+// StateOfLetter returns the state with a letter; empty: there is none.
 func StateOfLetter(letter byte) DeliveryState {
 	for i := range len(stateLetters) {
 		if stateLetters[i] == letter {
@@ -45,7 +45,7 @@ func StateOfLetter(letter byte) DeliveryState {
 	return ""
 }
 
-// Append writes a word's code.
+// Append appends the code of a word.
 func (c Codes) Append(b []byte, word string) []byte {
 	for i, w := range c {
 		if w == word {
@@ -55,28 +55,28 @@ func (c Codes) Append(b []byte, word string) []byte {
 	return AppendText(append(b, 0), word)
 }
 
-// AppendText writes the length of a text or of bytes, and then those.
+// AppendText appends a text or bytes, preceded by the length.
 func AppendText[T string | []byte](b []byte, s T) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-// RecordReader reads a record: a version byte and then fields in order, numbers as varints, text and bytes with their
-// length. It stops at the first fault and reads zero values behind it, so that one look at Err at the end is enough.
+// RecordReader reads a record: a version byte and then fields in order, numbers as varints, text and bytes preceded by their
+// length. After the first fault it returns zero values, so that it is enough to check Err at the end.
 type RecordReader[B []byte | string] struct {
-	Rest B // what is not read yet
+	Rest B // not read yet
 	bad  bool
 }
 
-// Fail makes the record a corrupt one.
+// Fail marks the record as corrupt.
 func (r *RecordReader[B]) Fail() {
 	var none B
 	r.bad, r.Rest = true, none
 }
 
-// Bad reports whether a fault was found so far.
+// Bad reports whether there was a fault so far.
 func (r *RecordReader[B]) Bad() bool { return r.bad }
 
-// Err is ErrCorrupt where a fault was found.
+// Err returns ErrCorrupt if there was a fault.
 func (r *RecordReader[B]) Err() error {
 	if r.bad {
 		return ErrCorrupt

@@ -1,5 +1,8 @@
-// Package state is the one interface to what the gateway keeps: events, what is owed, what happened,
-// settings and statistics. Engines stand below it; statetest is the suite that each of them passes.
+// Package state is the one interface to everything the gateway keeps: events, deliveries, history, settings and
+// statistics. The engines below it implement it; statetest is the suite that each of them passes.
+//
+// The package also holds the rules that both engines share: ids of deliveries, validity of arguments, which record a query
+// selects, and the codes of words in records. A new state of deliveries is added here, in delivery.go and record.go.
 //
 // Every method is safe for concurrent use and takes a tenant, or its comment says why not. A call that
 // returned without error is as durable as the engine promises.
@@ -19,45 +22,45 @@ import (
 
 // Errors that callers branch on; engines wrap them.
 var (
-	// ErrNotFound: nothing of that name or id for this tenant.
+	// ErrNotFound: the tenant has nothing of that name or id.
 	ErrNotFound = errors.New("not found")
-	// ErrConflict: the version is no longer the newest, or a lease is somebody else's.
+	// ErrConflict: the version is no longer the newest, or another holder has the lease.
 	ErrConflict = errors.New("changed meanwhile")
-	// ErrUnavailable: the engine cannot make anything durable now (full, read-only, gone). Nothing was accepted.
+	// ErrUnavailable: the engine cannot make anything durable now (disk full, read-only, unreachable). Nothing was accepted.
 	ErrUnavailable = errors.New("store unavailable")
-	// ErrInvalid: what was given can never be applied, however often it is tried: an id that leads to another event, a
-	// delivery without destination or state. Nothing of the call was applied.
+	// ErrInvalid: the arguments can never be applied: an id that leads to another event, a delivery without destination or
+	// state. Nothing of the call was applied.
 	ErrInvalid = errors.New("invalid")
-	// ErrCursor: the cursor is not one that this list gave.
+	// ErrCursor: the cursor was not made by this list.
 	ErrCursor = errors.New("not a cursor of this list")
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("store closed")
 )
 
-// Store is what an engine does.
+// Store is an engine.
 type Store interface {
 	Intake
 	Deliveries
 	Reader
 	Settings
 	Upkeep
-	// Close releases what is held without counting those claims, and makes everything durable.
+	// Close releases all claims of this process without counting them, and makes everything durable.
 	Close() error
 }
 
-// Breaker is implemented by engines that may break for good, as one does whose disk fails: only another start mends it.
+// Breaker is implemented by engines that can fail permanently, for instance because their disk fails. Only a restart helps.
 type Breaker interface {
-	// Broken is closed when the store has broken; Close then says why.
+	// Broken is closed when the store has failed; Close then returns the reason.
 	Broken() <-chan struct{}
 }
 
-// Emptier is implemented by engines whose data others can take away while the store is in use.
+// Emptier is implemented by engines whose data can be deleted from outside while the store is in use.
 type Emptier interface {
-	// Emptied receives when that was noticed: what the gateway itself keeps in the store has to be put into it again.
+	// Emptied receives when the engine has noticed such a deletion. The gateway then has to write its own settings again.
 	Emptied() <-chan struct{}
 }
 
-// Compacter is implemented by engines whose files hold values that were overwritten until those files are rewritten.
+// Compacter is implemented by engines whose files keep overwritten values until those files are rewritten.
 type Compacter interface {
 	// CompactSettings rewrites the files that hold a kind of a tenant's settings, without the overwritten values.
 	CompactSettings(ctx context.Context, tenant, kind string) error
@@ -65,41 +68,49 @@ type Compacter interface {
 
 // Intake is the way from an accepted event to its committed decision.
 type Intake interface {
-	// Append makes events durable and reports one result per event. Events carry their tenant. Events of one response
-	// keep the order of the call; engines of one shard keep it for all, those of several keep the events of one dedupe key
-	// together before those of one response. Concurrent calls share writes. Two of one id,
-	// also within one call, are duplicates of the first; so is one of which a better id is known (event.Header.StrongerIDs).
-	// An error means that the call is not accepted, though an engine of several shards may keep some of its events:
-	// given again, those are duplicates of themselves, and nothing is kept twice.
+	// Append makes events durable and reports one result per event. Events carry their tenant. Concurrent calls share writes.
+	//
+	// Order: events of one response keep the order of the call. An engine with one shard keeps it for all events; one with
+	// several shards keeps the events of one dedupe key in one shard, and only then those of one response.
+	//
+	// Duplicates: the second event with an id, also within one call, is a duplicate of the first. So is an event for which a
+	// better id is known (event.Header.StrongerIDs).
+	//
+	// An error means that the call is not accepted, although an engine with several shards may have kept some of its events.
+	// When the call is repeated those are duplicates of themselves, and nothing is kept twice.
 	Append(ctx context.Context, events []*event.Event) ([]Appended, error)
 
-	// Claim waits until there are events nobody holds, or ctx ends, and holds up to max of them or the first
-	// that exceeds bytes, for all tenants: one loop serves them all. Events of one response come oldest first; engines
-	// of one shard claim all in that order.
-	// Events whose holder died are claimed again, which raises Claimed.Claims. Those that MaxBatchClaims claims have ended for
-	// in this way are suspects: one of them may kill whoever holds it. Claim passes them over.
+	// Claim waits until there are unclaimed events, or ctx ends. It claims up to max of them, or up to the first that
+	// exceeds bytes, of all tenants: one loop serves them all. Events of one response come oldest first; engines with one
+	// shard claim all events in that order.
+	//
+	// Events whose holder died are claimed again, which raises Claimed.Claims. An event that lost MaxBatchClaims claims in
+	// this way is a suspect: it may crash every process that claims it. Claim leaves suspects to ClaimSuspect.
 	Claim(ctx context.Context, max, bytes int) ([]Claimed, error)
 
-	// ClaimSuspect holds one suspect, so that no other is counted when it kills this process: that with the fewest claims,
-	// and of several the oldest, so that a crash loop which no event causes is shared by all. It never waits. Nil: there is
-	// none, Claim has not passed it yet, or this holder has one already. With several shards the order is that of each.
+	// ClaimSuspect claims one suspect alone, so that no other event's claims are counted if it crashes this process. It
+	// takes the suspect with the fewest claims, the oldest of several, so that a crash loop which no event causes is spread
+	// over all suspects. With several shards that order holds within each shard. It never waits. It returns nil if there is
+	// no suspect, if Claim has not reached it yet, or if this holder has claimed one already.
 	ClaimSuspect(ctx context.Context) (*Claimed, error)
 
-	// Commit applies outcomes of events and of due deliveries in one atomic step, for all tenants; with several shards
-	// it is one step for each. After an error the same Commit is given again until there is none: what was applied then
-	// is not applied twice, and its fences read as they were.
+	// Commit applies outcomes of events and of due deliveries in one atomic step, for all tenants; with several shards it
+	// is one step per shard. After an error the caller repeats the same Commit until it succeeds: parts that were applied
+	// before are not applied twice, and their fences read as they did.
+	//
+	// An outcome is applied only if its fence holds: the event is still claimed by this holder, the due time of the
+	// delivery is still its lease. Attempts behind a lost fence still enter history, marked Repeat. Events are applied
+	// before Due, so one Commit may hand a delivery over and settle it.
+	//
 	// The store sets Updated of each delivery, and Created where it is zero.
-	// Each is applied only if its fence holds: the event still held by this holder's claim, the delivery's due time
-	// still its lease. Events are applied before Due, so one Commit may hand a delivery over and settle it.
-	// Attempts behind a lost fence still enter history, marked Repeat.
 	Commit(ctx context.Context, c *Commit) (*Committed, error)
 
-	// Once reserves each key for its owner, for ttl, and says who owns it: the first to ask.
-	// Asking again for one's own key says so again. A ttl of 0 reserves nothing: the owner of a key that nobody has is empty.
+	// Once reserves each key for its owner, for ttl, and returns the owner of each key: the first who asked. An owner that
+	// asks again is returned again. With a ttl of 0 it reserves nothing, and a key without owner returns an empty one.
 	Once(ctx context.Context, tenant string, keys []OnceKey, ttl time.Duration) (owners []string, err error)
 }
 
-// CheckEvents checks what Append is given.
+// CheckEvents checks the arguments of Append.
 func CheckEvents(events []*event.Event) error {
 	for _, ev := range events {
 		if ev.Tenant == "" || ev.ID == "" {
@@ -109,16 +120,16 @@ func CheckEvents(events []*event.Event) error {
 	return nil
 }
 
-// Appended is what became of one event.
+// Appended is the result of appending one event.
 type Appended struct {
 	Duplicate bool
-	// Position orders events; it is that of the first where Duplicate and it is still kept, else 0.
+	// Position orders events. For a duplicate it is the position of the first event if that is still kept, else 0.
 	Position uint64
-	// OriginalID is the id of the first where Duplicate and that is another than the event's own: a better proved one's.
+	// OriginalID is the id of the first event, if a duplicate has another id: the first one was better proved.
 	OriginalID string
 }
 
-// ID is the id that an event is kept under.
+// ID returns the id under which the event is kept.
 func (a Appended) ID(ev *event.Event) string {
 	if a.OriginalID != "" {
 		return a.OriginalID
@@ -126,22 +137,23 @@ func (a Appended) ID(ev *event.Event) string {
 	return ev.ID
 }
 
-// Claimed is an event held by this process.
+// Claimed is an event between its claim and its commit, claimed by this process.
 type Claimed struct {
 	Event    *event.Event
 	Position uint64
-	// Claims counts the claims that ended without a commit or a release, this one included: 1 at first.
+	// Claims counts the claims that ended without a commit or a release, including this one: 1 at the first claim.
 	Claims int
 }
 
-// MaxBatchClaims is how many claims of an event may end without a commit or a release while others are held with it. Each
-// further claim is by ClaimSuspect.
+// MaxBatchClaims is how many claims of an event together with others may end without a commit or a release. Each further
+// claim is made by ClaimSuspect.
 const MaxBatchClaims = 2
 
-// IsSuspect reports whether an event may only be claimed alone, of which so many claims ended without a commit or a release.
+// IsSuspect reports whether an event may only be claimed alone, given how many of its claims ended without a commit or a
+// release.
 func IsSuspect(ended int) bool { return ended >= MaxBatchClaims }
 
-// OnceKey is a thing that happens once, and the event it may happen for.
+// OnceKey is the key of something that happens once, and the event that it may happen for.
 type OnceKey struct{ Key, Owner string }
 
 // Commit is what is applied in one step.
@@ -150,13 +162,13 @@ type Commit struct {
 	Due    []Settled
 }
 
-// Outcome is one event's decision and what became of its deliveries so far. It is the record that
-// explanations begin with and the index from an event to its deliveries.
+// Outcome is the decision about one event, with the state of its deliveries so far. Explanations begin with it, and it is
+// the index from an event to its deliveries.
 type Outcome struct {
 	Position uint64
 	Tenant   string
 	EventID  string
-	// Release hands the event back undecided and uncounted (a drain); nothing else is read then.
+	// Release gives the event back undecided, without counting the claim, as a drain does. All other fields are ignored.
 	Release bool
 	// Dead makes the event itself a dead letter, for this reason.
 	Dead string
@@ -164,11 +176,11 @@ type Outcome struct {
 	Generation string
 	// At is when it was decided.
 	At time.Time
-	// Rules are those that matched or erred; every other one is recomputed when asked for.
+	// Rules are those that matched or failed; the results of all others are recomputed on demand.
 	Rules []RuleOutcome
-	// Deliveries are all that the event owes: finished ones, and Waiting ones that go into the due-queue.
+	// Deliveries are all deliveries of the event: finished ones, and Waiting ones, which go into the due-queue.
 	Deliveries []Delivery
-	// Free gives back keys of Once that were reserved and not used.
+	// Free are reserved keys of Once that were not used; they become free again.
 	Free []string
 }
 
@@ -178,70 +190,71 @@ type RuleOutcome struct {
 	Err    string // empty: it matched
 }
 
-// Settled is a due delivery after its attempt: finished, waiting again (Delivery.Due), or untouched.
+// Settled is a due delivery after its attempt: finished, waiting again (until Delivery.Due), or unchanged.
 type Settled struct {
 	Delivery Delivery
-	// Lease is the due time its holder got.
+	// Lease is the due time that its holder was given.
 	Lease time.Time
-	// Free gives back a key of Once that was reserved and not used.
+	// Free are reserved keys of Once that were not used; they become free again.
 	Free []string
 }
 
-// Committed says which fences held, in the order of the Commit.
+// Committed reports which fences held, in the order of the Commit.
 type Committed struct {
 	Events []bool
 	Due    []bool
 }
 
-// Deliveries is the due-queue and its holds. Times are the caller's: an engine keeps how long it is until then, and judges
-// that by a time of its own that never goes back, so that a clock which is set delays nothing and ends no lease early.
+// Deliveries is the due-queue and its holds. Times are by the caller's clock. An engine stores the time that is left until
+// then, and measures it by a clock of its own that never goes back: setting the clock delays nothing and ends no lease early.
 type Deliveries interface {
-	// ClaimDue leases deliveries whose time has come, going round tenants and destinations so that no backlog
-	// starves another, and no destination without room holds up another. It never waits. Next is when to ask again; zero
-	// when nothing waits. What a holder has leased is due again at the lease's end, or when the holder stops or dies: as
-	// soon as its events can be claimed again.
+	// ClaimDue leases deliveries that are due. It goes round tenants and destinations, so that no backlog starves another
+	// and no destination without capacity delays another. It never waits. next is when to ask again, zero if nothing waits.
+	// A leased delivery is due again when the lease ends, or when its holder stops or dies: as soon as the events of that
+	// holder can be claimed again.
 	ClaimDue(ctx context.Context, ask ClaimDue) (due []Due, next time.Time, err error)
 
-	// Schedule puts deliveries into the due-queue, without their event's claim: replay, retry now. A delivery that
-	// waits or is dead is moved to its new due time, and only that and its reason are read; one that is leased is left
-	// alone, and its result is false. So is that of a delivery whose event is gone, or not committed yet, and of one
-	// that ended meanwhile and is given without a destination, by its id alone. All attempts so far are Forgiven.
+	// Schedule puts deliveries into the due-queue without a claim of their event: replay, retry now. All their attempts so
+	// far become Forgiven. A delivery that waits or is dead is moved to its new due time; only that and the reason are read.
+	// The result is false, and the delivery is left alone, if it is leased, if its event is no longer kept or not committed
+	// yet, or if it ended meanwhile and is given by its id alone, without a destination.
 	Schedule(ctx context.Context, tenant string, deliveries []Delivery) ([]bool, error)
 
-	// Revise makes the next revision of a committed event the one that counts, in one step with all that follows from it:
-	// readers, lists and indexes see its content, Event tells of the former ones, its deliveries wait and those it takes
-	// the place of have ended. The raw bytes stay as they are. A dead letter is none any more.
-	// ErrConflict: the event is not committed yet, the revision kept is not the one before, or somebody has one of Ended;
-	// ErrNotFound: the event is gone. After either nothing was done.
+	// Revise replaces the content of a committed event by its next revision, in one step with all consequences: readers,
+	// lists and indexes see the new content, Event lists the former revisions, the new deliveries wait, and the deliveries
+	// that they replace have ended. The raw bytes stay. If the event was a dead letter, it is one no longer.
+	//
+	// ErrConflict: the event is not committed yet, the revision kept is not the previous one, or one of Ended is leased.
+	// ErrNotFound: the event is no longer kept. After either error nothing has changed.
 	Revise(ctx context.Context, tenant string, r *Revision) error
 
-	// Hold keeps a destination from being claimed until a time, in one write however much waits.
-	// A zero Hold lifts it. Who decided by what stood puts it on over that alone: where another stands by now, which
-	// somebody put on meanwhile, that one stays and the error is ErrConflict. nil is over whatever stands. One that is
-	// over stands no more.
+	// Hold puts a destination on hold until a time: its deliveries are not claimed. That is one write, however many wait.
+	// A zero Hold lifts the hold. A caller that decided by the hold it saw passes it as over: if another hold is in force by
+	// now, that one stays and the error is ErrConflict. With a nil over any hold is replaced. A hold whose time is over is
+	// no longer in force.
 	Hold(ctx context.Context, tenant, destination string, h Hold, over *Hold) error
 
-	// Holds are the destinations on hold; tenant "*" is all, for the loop that serves them all.
+	// Holds returns the destinations on hold; tenant "*" means all tenants, for the loop that serves them all.
 	Holds(ctx context.Context, tenant string) ([]DestinationOnHold, error)
 
-	// Backlogs are what waits for the destinations of a tenant that are named, in their order: one for each, also where
-	// nothing waits. It costs a few reads for each, however much waits.
+	// Backlogs returns one backlog for each named destination of a tenant, in their order, also where nothing waits. Each
+	// costs a few reads, however many deliveries wait.
 	Backlogs(ctx context.Context, tenant string, destinations []string) ([]Backlog, error)
 
-	// Drop ends a waiting or dead delivery; one that is leased is ErrConflict. Given an event's id, it takes that event
-	// out of the dead letters; its outcome goes on saying why it was one.
+	// Drop ends a waiting or dead delivery; ErrConflict: it is leased. With the id of an event it removes that event from the
+	// dead letters; the outcome keeps the reason why it was one.
 	Drop(ctx context.Context, tenant, id string) error
 }
 
-// Backlog is what waits for one destination, those included that are being delivered now.
+// Backlog is the deliveries that wait for one destination, including those that are being delivered now.
 type Backlog struct {
 	Destination string
 	Waiting     int
-	// Oldest is when the oldest of it was owed; zero where nothing waits.
+	// Oldest is when the oldest of them was created; zero if nothing waits.
 	Oldest time.Time
 }
 
-// Revision is the next revision of a committed event, with what it owes.
+// Revision is the next revision of a committed event, with its deliveries.
 type Revision struct {
 	// Event is the next revision of the one that is kept (event.Revise).
 	Event *event.Event
@@ -251,22 +264,22 @@ type Revision struct {
 	Rules      []RuleOutcome
 	// Deliveries go into the due-queue. Their ids are new; the store sets Revision.
 	Deliveries []Delivery
-	// Ended are ids of waiting or dead deliveries of earlier revisions which this one takes the place of. They end as
-	// Dropped, for the reason Superseded.
+	// Ended are the ids of waiting or dead deliveries of earlier revisions that this revision replaces. They end as
+	// Dropped, with the reason Superseded.
 	Ended []string
 }
 
-// SupersededBy begins why a delivery ended that a revision took the place of.
+// SupersededBy is the beginning of the reason of deliveries that a revision replaced.
 const SupersededBy = "superseded by revision "
 
-// Superseded is why deliveries ended that a revision took the place of.
+// Superseded is the reason of deliveries that a revision replaced.
 func Superseded(revision int) string { return SupersededBy + strconv.Itoa(revision) }
 
-// MaxFormer is how many former revisions are kept of an event: the newest ones, and the first, as it was taken in.
+// MaxFormer is how many former revisions of an event are kept: the first, as it was received, and the newest ones.
 const MaxFormer = 8
 
-// TrimFormer removes what is more than MaxFormer of an event's former revisions, oldest first, to which one was added. It
-// changes the slice's array.
+// TrimFormer removes the second of an event's former revisions, oldest first, if adding one made them more than MaxFormer.
+// It changes the slice's array.
 func TrimFormer[F any](all []F) []F {
 	if len(all) > MaxFormer {
 		all = slices.Delete(all, 1, 2)
@@ -274,13 +287,13 @@ func TrimFormer[F any](all []F) []F {
 	return all
 }
 
-// ClaimDue is what a loop has room for.
+// ClaimDue is how much a loop can take.
 type ClaimDue struct {
 	Max   int
 	Bytes int
-	// Lease is how long the holder may take: the longest timeout and 5 s.
+	// Lease is how long the holder may take: the longest timeout plus 5 s.
 	Lease time.Duration
-	// Capacity is how many deliveries a destination may get now; nil is no bound.
+	// Capacity returns how many deliveries a destination may get now; nil means no bound.
 	Capacity func(tenant, destination string) int
 }
 
@@ -291,10 +304,11 @@ type Due struct {
 	Lease    time.Time
 }
 
-// HoldKind is why a destination is not served.
+// HoldKind is why a destination is on hold.
 type HoldKind string
 
-// The kinds of hold. Circuit and Rate end by themselves; Revoked and Gone when Fingerprint changes; Paused by hand.
+// The kinds of hold. HoldCircuit and HoldRate end by themselves, HoldRevoked and HoldGone when Fingerprint changes,
+// HoldPaused by hand.
 const (
 	HoldCircuit HoldKind = "circuit"
 	HoldRate    HoldKind = "rate"
@@ -303,13 +317,13 @@ const (
 	HoldPaused  HoldKind = "paused"
 )
 
-// Hold keeps a destination from being served.
+// Hold is why and until when a destination is on hold: its deliveries are not claimed.
 type Hold struct {
 	Kind   HoldKind
 	Reason string
-	// Until is when it ends by itself; zero is never.
+	// Until is when it ends by itself; zero means never.
 	Until time.Time
-	// Fingerprint is a keyed hash of the credentials, or of the URL, that it was put on for.
+	// Fingerprint is a keyed hash of the credentials, or of the URL, that caused the hold.
 	Fingerprint string
 	Since       time.Time
 }

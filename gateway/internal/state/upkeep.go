@@ -7,21 +7,23 @@ import (
 	"time"
 )
 
-// Upkeep is what the gateway asks for itself; it has no tenant.
+// Upkeep is statistics, retention and health. Apart from Stats it takes no tenant: the gateway calls it for all of them.
 type Upkeep interface {
-	// AddStats adds to what is kept of a destination's minutes.
+	// AddStats adds counts to the minutes of destinations.
 	AddStats(ctx context.Context, stats []Stat) error
-	// Stats are a tenant's minutes in a span, oldest first; destination "" is all of them.
+	// Stats returns the minutes of a tenant in a span of time, oldest first; destination "" means all destinations.
 	Stats(ctx context.Context, tenant, destination string, since, until time.Time) ([]Stat, error)
 
-	// Trim removes what retention ends: oldest events that nothing waits for, dedupe keys, history, dead letters.
-	// Events still referred to are kept until their last reference. Waiting deliveries over the bound become dead.
-	// Bounds in bytes of events, dedupe keys and dead letters are for all tenants together: where one is exceeded, whoever
-	// has most loses the oldest (Level), so that what another tenant is sent pushes nothing of one's own out.
+	// Trim applies retention to events, dedupe keys, history and dead letters, oldest first. An event that a delivery still
+	// refers to is kept until its last reference. Waiting deliveries over the bound become dead letters.
+	//
+	// Bounds in bytes of events, dedupe keys and dead letters are for all tenants together. If one is exceeded, the largest
+	// tenants lose their oldest (Level), so that one tenant's traffic does not push out another tenant's data.
 	Trim(ctx context.Context, r Retention) (*Trimmed, error)
 
-	// Shares are the bounds in bytes where nobody says any: what fits where this engine keeps things. They may change
-	// while it runs, so each Trim asks again and fills what is not said: Trim(ctx, r.With(shares)).
+	// Shares returns the default bounds in bytes, as they fit the disk or memory of this engine. They may change while the
+	// engine runs, so the caller asks before each Trim and fills in the bounds that are not configured:
+	// Trim(ctx, r.With(shares)).
 	Shares(ctx context.Context) (Shares, error)
 
 	Health(ctx context.Context) Health
@@ -37,8 +39,8 @@ type Stat struct {
 	Latency [24]int64
 }
 
-// Retention bounds what is kept, by age and bytes, whichever is first; zero is no bound. Bytes of events, dedupe keys and
-// dead letters are those of all tenants together; see Level.
+// Retention bounds what is kept by age and by bytes, whichever is reached first; zero means no bound. Bytes of events,
+// dedupe keys and dead letters are those of all tenants together; see Level.
 type Retention struct {
 	Events  Bound
 	Dedupe  Bound
@@ -48,10 +50,10 @@ type Retention struct {
 	Waiting WaitingBound
 }
 
-// Shares are sizes in bytes. Waiting is that of each destination.
+// Shares are default bounds in bytes. Waiting is that of each destination.
 type Shares struct{ Events, Dedupe, Waiting int64 }
 
-// With is the retention with the bounds in bytes that it does not say.
+// With returns the retention, with default bounds in bytes where it has none.
 func (r Retention) With(s Shares) Retention {
 	r.Events.Bytes = cmp.Or(r.Events.Bytes, s.Events)
 	r.Dedupe.Bytes = cmp.Or(r.Dedupe.Bytes, s.Dedupe)
@@ -71,44 +73,45 @@ type HistoryBound struct {
 	PerDestination int
 }
 
-// WaitingBound bounds what waits for one destination.
+// WaitingBound bounds the deliveries that wait for one destination.
 type WaitingBound struct {
 	Age   time.Duration
 	Count int
 	Bytes int64
 }
 
-// Trimmed counts what Trim did.
+// Trimmed counts the records that Trim removed, and the waiting deliveries (Overdue) that it made dead letters.
 type Trimmed struct {
 	Events, Kept, Dedupe, Attempts, Dead, Overdue int
-	// Moved counts what is kept as before, in another place: events that the bytes of other tenants would have ended.
+	// Moved counts records that stay and were moved: events into their tenant's share, because the bytes of other tenants
+	// reached the common bound, and dedupe keys of former versions to their tenant.
 	Moved int
 }
 
-// ClockSetBack is the warning of a clock that was set back: what is judged otherwise since.
+// ClockSetBack is the warning that a clock was set back, with its effects.
 func ClockSetBack(clock string, by time.Duration) string {
 	return fmt.Sprintf("%s was set back by %s: retries, delays, holds and leases go on by elapsed time, but times that are shown "+
 		"may be out of order; look at what sets the clock", clock, by.Round(time.Second))
 }
 
-// Health is how the store does.
+// Health is the state of the store.
 type Health struct {
-	// Err says why nothing can be accepted; nil when it can.
+	// Err is why events cannot be accepted; nil if they can.
 	Err error
-	// Warnings are what could lose data, in words.
+	// Warnings are texts about conditions that could lose data.
 	Warnings []string
-	// Counted says that the store could be asked for the numbers that follow. Without it they are 0 and say nothing.
+	// Counted: the numbers that follow could be read. Without it they are 0 and mean nothing.
 	Counted bool
-	// Pending are events accepted and not committed; Oldest of them when it was received.
+	// Pending counts events that are accepted and not committed; Oldest is when the oldest of them was received.
 	Pending int64
 	Oldest  time.Time
-	// Waiting and Dead count deliveries; OldestWaiting is the earliest Created among the waiting.
+	// Waiting and Dead count deliveries; OldestWaiting is the earliest Created of the waiting ones.
 	Waiting       int64
 	OldestWaiting time.Time
 	Dead          int64
 	Events        int64
 	Bytes         int64
-	// DedupeWindow is how far back duplicates are recognised now: of the tenant that has the oldest. One that lost some for
-	// their bytes has less.
+	// DedupeWindow is how far back duplicates are recognised now, for the tenant with the oldest dedupe key. A tenant that
+	// lost keys to the bound in bytes has a shorter window.
 	DedupeWindow time.Duration
 }

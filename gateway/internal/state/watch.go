@@ -5,8 +5,9 @@ import (
 	"sync"
 )
 
-// Watchers are told of changed settings; engines share them. The zero value is ready. What a slow one has not received yet is kept once for each name, so that it
-// is bounded by the settings there are, and the last change of each name always arrives.
+// Watchers are the subscribers to changes of settings; both engines use it. The zero value is ready. Changes that a slow
+// watcher has not received yet are queued once per name: the queue is bounded by the number of settings, and the last change
+// of each name always arrives.
 type Watchers struct {
 	mu     sync.Mutex
 	all    map[*watcher]struct{}
@@ -17,15 +18,16 @@ type Watchers struct {
 type watcher struct {
 	tenant string
 	mu     sync.Mutex
-	order  []Change
-	waits  map[Change]bool
+	queue  []Change
+	queued map[Change]bool
 	wake   chan struct{}
 	stop   chan struct{}
 }
 
-// Watch receives what Notify is told of a tenant, "*" is all, until ctx ends or the watchers are closed.
+// Watch returns a channel that receives the changes of a tenant that Notify is called with, until ctx ends or the watchers
+// are closed; "*" means all tenants.
 func (ws *Watchers) Watch(ctx context.Context, tenant string) (<-chan Change, error) {
-	w := &watcher{tenant: tenant, waits: map[Change]bool{}, wake: make(chan struct{}, 1), stop: make(chan struct{})}
+	w := &watcher{tenant: tenant, queued: map[Change]bool{}, wake: make(chan struct{}, 1), stop: make(chan struct{})}
 	out := make(chan Change)
 	ws.mu.Lock()
 	if ws.closed {
@@ -53,12 +55,12 @@ func (w *watcher) run(ctx context.Context, out chan<- Change) {
 	for {
 		w.mu.Lock()
 		var next Change
-		some := len(w.order) > 0
+		some := len(w.queue) > 0
 		if some {
-			next = w.order[0]
-			w.order = w.order[1:]
-			// From here on a change of that name is news again: what is sent may be received before it.
-			delete(w.waits, next)
+			next = w.queue[0]
+			w.queue = w.queue[1:]
+			// A change of that name after this point is queued again: the receiver may read the setting before it.
+			delete(w.queued, next)
 		}
 		w.mu.Unlock()
 		if !some {
@@ -80,7 +82,7 @@ func (w *watcher) run(ctx context.Context, out chan<- Change) {
 	}
 }
 
-// Notify has every watcher of its tenant hear of a change. It does not wait for them.
+// Notify passes a change to every watcher of its tenant. It does not wait for them.
 func (ws *Watchers) Notify(c Change) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
@@ -89,9 +91,9 @@ func (ws *Watchers) Notify(c Change) {
 			continue
 		}
 		w.mu.Lock()
-		if !w.waits[c] {
-			w.waits[c] = true
-			w.order = append(w.order, c)
+		if !w.queued[c] {
+			w.queued[c] = true
+			w.queue = append(w.queue, c)
 		}
 		w.mu.Unlock()
 		select {

@@ -10,13 +10,13 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// fresh is an event just appended.
-type fresh struct {
+// appendedEvent is an event of the batch, for Claim.
+type appendedEvent struct {
 	pos uint64
 	ev  *event.Event
 }
 
-// appending is Append on its way. Records are made by the caller, so that the writer only copies them.
+// appending is the operation of Append. The caller encodes the records, so that the writer only copies them.
 type appending struct {
 	events  []*event.Event
 	results []state.Appended
@@ -28,7 +28,7 @@ type appending struct {
 type item struct {
 	terms    terms
 	id       [2]int
-	better   [][2]int // ids of the event's better proved ones, as keys
+	better   [][2]int // ids of better proved events, as keys
 	record   [2]int
 	timeline [2]int
 }
@@ -47,7 +47,7 @@ func (s *store) Append(ctx context.Context, events []*event.Event) ([]state.Appe
 	}
 	err := s.do(ctx, &call{op: a, size: len(a.buf), sync: true, grows: true})
 	if err != nil {
-		// The writer may still be at it, so what it uses is not used again.
+		// The writer may still use it, so it does not go back into the pool.
 		return nil, fmt.Errorf("append: %w", err)
 	}
 	results := a.results
@@ -121,13 +121,13 @@ func (a *appending) stage(t *tx) error {
 		t.use(it.terms.tenant).bytes += int64(len(record))
 		c.pending++
 		a.results[i] = state.Appended{Position: pos}
-		t.fresh = append(t.fresh, fresh{pos, a.events[i]})
+		t.appended = append(t.appended, appendedEvent{pos, a.events[i]})
 		t.s.w.dirty = true
 	}
 	return nil
 }
 
-// betterKnown is which of an event's better ids is known, and where that event is; -1 for none.
+// betterKnown returns which of an event's better ids is known, and the position of that event; -1: none is.
 func (a *appending) betterKnown(t *tx, it *item) (which int, pos uint64) {
 	for which, at := range it.better {
 		if pos, ok := t.known(a.buf[at[0]:at[1]]); ok {
@@ -137,7 +137,7 @@ func (a *appending) betterKnown(t *tx, it *item) (which int, pos uint64) {
 	return -1, 0
 }
 
-// known says whether an id is known, to the batch under way or from before it, and where its event is if that is kept.
+// known reports whether an id is known, from this batch or before it, and the position of its event, 0 if that is not kept.
 func (t *tx) known(id []byte) (pos uint64, ok bool) {
 	if pos, ok := t.ids[string(id)]; ok {
 		return pos, true
@@ -145,7 +145,7 @@ func (t *tx) known(id []byte) (pos uint64, ok bool) {
 	return t.seenBefore(id)
 }
 
-// unindex takes an event out of the indexes of its response and its persons.
+// unindex removes an event from the indexes of its response and its persons.
 func (t *tx) unindex(e *terms, pos uint64) {
 	if e.response != "" {
 		t.del(appendU64(responsePrefix(t.key, e.tenant, e.response), pos))
@@ -155,7 +155,7 @@ func (t *tx) unindex(e *terms, pos uint64) {
 	}
 }
 
-// seenBefore says whether an id is known, and where its event is if it is still kept.
+// seenBefore reports whether an id was known before this batch, and the position of its event, 0 if that is not kept.
 func (t *tx) seenBefore(id []byte) (pos uint64, ok bool) {
 	v, closer, err := t.s.db.Get(id)
 	if err != nil {

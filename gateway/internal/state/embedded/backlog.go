@@ -7,7 +7,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// Backlogs are what waits for the destinations that are named. A name that nothing was ever owed to is made no destination of.
+// Backlogs returns what waits for the named destinations. It does not create destinations for unknown names.
 func (s *store) Backlogs(ctx context.Context, tenant string, destinations []string) ([]state.Backlog, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err

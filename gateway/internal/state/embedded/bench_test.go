@@ -15,8 +15,8 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// All benchmarks keep everything: indexes, outcomes and history are written as in production, on the machine's disk,
-// with events of the size that platforms send: some 700 bytes raw, 2 KB in all.
+// All benchmarks write indexes, outcomes and history as in production, to the machine's disk, with events of the size that
+// platforms send: about 700 bytes raw, 2 KB in all.
 
 const benchSuffix = "_aaaaaaaaaaaaa"
 
@@ -64,7 +64,7 @@ func benchStore(tb testing.TB) *store {
 	return s
 }
 
-// cpu reports the process's CPU time per operation, which is firmer than the rate.
+// cpu reports the process's CPU time per operation, which varies less than the rate.
 func cpu(b *testing.B) func() {
 	b.Helper()
 	used := func() time.Duration {
@@ -176,8 +176,8 @@ func BenchmarkCommit256(b *testing.B) {
 	}
 }
 
-// BenchmarkCycle is the way of an event: appended by many callers one by one, claimed, committed with one delivery, and
-// trimmed beyond 100,000 events.
+// BenchmarkCycle measures the whole life of an event: appended singly by many callers, claimed, committed with one delivery,
+// and trimmed beyond 100,000 events.
 func BenchmarkCycle(b *testing.B) {
 	for _, w := range []int{16, 256} {
 		b.Run(fmt.Sprintf("callers=%d", w), func(b *testing.B) {
@@ -230,7 +230,7 @@ func BenchmarkCycle(b *testing.B) {
 	}
 }
 
-// waitingDeliveries has n deliveries wait, over so many destinations.
+// waitingDeliveries schedules n deliveries over a number of destinations.
 func waitingDeliveries(tb testing.TB, s *store, n, destinations int) {
 	tb.Helper()
 	due := time.Now().Add(-time.Hour)
@@ -257,7 +257,7 @@ func waitingDeliveries(tb testing.TB, s *store, n, destinations int) {
 	}
 }
 
-// BenchmarkDue claims 256 due deliveries and has them wait again, with a backlog behind them.
+// BenchmarkDue claims 256 due deliveries and makes them wait again, with a backlog behind them.
 func BenchmarkDue(b *testing.B) {
 	for _, c := range []struct{ waiting, destinations int }{{100000, 1}, {100000, 10000}} {
 		b.Run(fmt.Sprintf("waiting=%d/destinations=%d", c.waiting, c.destinations), func(b *testing.B) {

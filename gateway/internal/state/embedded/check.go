@@ -10,28 +10,28 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// Checked is what a whole reading of a store found.
+// Checked is the result of reading a whole store.
 type Checked struct {
 	// Events, Outcomes, Deliveries and Settings count records.
 	Events, Outcomes, Deliveries, Settings int
-	// Records and Bytes count all that is kept, keys included.
+	// Records and Bytes count all records, including their keys.
 	Records int
 	Bytes   int64
 	// Unreadable counts events whose record cannot be decoded.
 	Unreadable int
 }
 
-// Check reads everything in a folder, with all checksums, and changes nothing. The newest log ends for it where its first
-// record cannot be read, as a log does that a crash cut off: damage there is not told from such an end. Its error says what is damaged; what was
-// counted until then comes with it. It is refused while a gateway has the folder open.
+// Check reads everything in a folder, with all checksums, and changes nothing. It reads the newest log up to the first
+// unreadable record: damage there cannot be told apart from the end of a log that a crash cut off. If the store is damaged,
+// the error says what is, and the counts up to there are returned too. Check fails while a gateway has the folder open.
 func Check(dir string) (*Checked, error) {
 	folder := filepath.Join(dir, "events")
 	if _, err := os.Stat(filepath.Join(folder, "LOCK")); err != nil {
 		return nil, fmt.Errorf("%s holds no store of the embedded engine: want the data folder of a gateway: %w", dir, err)
 	}
-	lock, err := pebble.LockDirectory(folder, vfs.Default)
+	lock, err := lockFolder(folder, vfs.Default)
 	if err != nil {
-		return nil, fmt.Errorf("check store %s: a gateway has it open, stop it first: %w", dir, err)
+		return nil, fmt.Errorf("check store %s: %w", dir, err)
 	}
 	defer func() { _ = lock.Close() }()
 	db, err := pebble.Open(folder, &pebble.Options{
@@ -66,14 +66,14 @@ func Check(dir string) (*Checked, error) {
 	return c, nil
 }
 
-// damaged says what to do about a store that cannot be read.
+// damaged returns the error for a store that cannot be read, with what to do about it.
 func damaged(dir string, err error) error {
 	return fmt.Errorf("the store in %s is damaged, or its disk is: copy the folder as it is before anything else, look at the disk (dmesg, smartctl), "+
 		"then put the newest backup of the folder in its place; without one, `surveygate store repair` makes a new store of what can be read "+
 		"and keeps the damaged one: %w", dir, err)
 }
 
-// quietLogger drops what Pebble says: Check returns its errors.
+// quietLogger drops Pebble's messages: Check returns its errors.
 type quietLogger struct{}
 
 func (quietLogger) Infof(string, ...any)  {}

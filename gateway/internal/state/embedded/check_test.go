@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestCheck: a whole store is counted, an open one is refused, and and a damaged table is found, with
-// what to do; nothing is changed by it.
+// TestCheck: Check counts the records of an undamaged store, refuses an open one, and reports a damaged table with what to do.
+// It changes nothing.
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

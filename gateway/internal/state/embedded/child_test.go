@@ -17,11 +17,11 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// childDir tells the test binary to be a gateway that gets killed.
+// childDir makes the test binary a process that gets killed.
 const childDir = "SURVEYGATE_STATE_TEST_DIR"
 
-// child is the whole program of the process that is killed: several callers append and print each acknowledged key,
-// a loop claims and commits what it can and prints what it committed.
+// child is the program of the process that gets killed: several callers append and print each acknowledged key, and a loop
+// claims and commits what it can and prints what it committed.
 func child() bool {
 	dir := os.Getenv(childDir)
 	if dir == "" {
@@ -36,7 +36,7 @@ func child() bool {
 	say := func(word, key string) {
 		mu.Lock()
 		defer mu.Unlock()
-		fmt.Println(word, key) // one write a line: killed, it is there or not
+		fmt.Println(word, key) // one write per line, so that a kill never leaves half of one
 	}
 	round := os.Getenv(childDir + "_ROUND")
 	var wg sync.WaitGroup
@@ -91,8 +91,8 @@ func childEvent(key string) *event.Event {
 	return e
 }
 
-// TestKilled kills the process with SIGKILL at random moments, over and over on the same folder: whatever it had
-// acknowledged is there exactly once afterwards, what it had committed is not pending, what it had scheduled waits.
+// TestKilled kills the process with SIGKILL at random moments, several times on the same folder: afterwards acknowledged events
+// are there exactly once, committed events are not pending, and scheduled deliveries wait.
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	binary, err := os.Executable()
@@ -111,7 +111,7 @@ func TestKilled(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		// It is killed after so many lines, so that the moment depends on its work and not on the machine's speed.
+		// It is killed after a number of lines, so that the moment depends on its work and not on the machine's speed.
 		after := 200 + rand.IntN(3000)
 		lines := bufio.NewScanner(out)
 		for n := 0; lines.Scan(); n++ {
@@ -132,7 +132,7 @@ func TestKilled(t *testing.T) {
 				}
 			}
 		}
-		_ = cmd.Wait() // killed, as it says
+		_ = cmd.Wait() // the error says that it was killed
 	}
 	s, err := open(Options{Dir: dir})
 	if err != nil {
@@ -173,7 +173,7 @@ func TestKilled(t *testing.T) {
 	if h.Err != nil || h.Pending != int64(pending) || h.Events != int64(len(there)) {
 		t.Fatalf("health says %d pending of %d, there are %d of %d (%v)", h.Pending, h.Events, pending, len(there), h.Err)
 	}
-	// All that is pending is claimed, once: what was held at two kills, or more, alone.
+	// Every pending event is claimed once; those that were claimed at two or more kills alone.
 	claimed := map[string]bool{}
 	take := func(some ...state.Claimed) {
 		for _, c := range some {
@@ -221,7 +221,7 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// TestSecondProcess: one process at a time has the folder.
+// TestSecondProcess: only one process at a time can open the folder.
 func TestSecondProcess(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -234,7 +234,7 @@ func TestSecondProcess(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	if _, err := open(Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "another process has it open") {
+	if _, err := open(Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "another gateway runs with this data folder") {
 		t.Errorf("in this process: %v", err)
 	}
 	binary, err := os.Executable()
@@ -245,7 +245,7 @@ func TestSecondProcess(t *testing.T) {
 	cmd.Env = append(os.Environ(), childDir+"="+dir)
 	out, err := cmd.Output()
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) || !strings.Contains(string(out), "another process has it open") {
+	if !errors.As(err, &exit) || !strings.Contains(string(out), "another gateway runs with this data folder") {
 		t.Errorf("in another: %v, %s", err, out)
 	}
 }

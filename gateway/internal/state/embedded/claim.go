@@ -13,38 +13,38 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// window is where events stand between their append and their commit. Positions below low are committed; those up to
-// next are held, released or committed, a slot each; those behind are nobody's yet.
+// window is the state of events between their append and their commit. Positions below low are committed. Positions from
+// low up to next have a slot each: claimed, released or committed. Positions from next on were never claimed.
 type window struct {
 	s  *store
 	mu sync.Mutex
 
-	low, next uint64
-	slots     []slot
-	head      int // of slots: the slot of low
-	back      positions
-	suspects  suspects
-	alone     uint64 // the suspect that is held; 0: none
-	unsure    uint64 // below it an event may be committed already: it was there when the store was opened
-	heldFrom  uint64 // what a dead process held, as far as it was not claimed again
-	heldTo    uint64
-	marked    uint64            // what lies below it and is claimed counts as claimed by what is on disk
-	records   map[uint64]claims // to be written with the next batch
+	low, next      uint64
+	slots          []slot
+	head           int // index of the slot of low
+	released       positions
+	suspects       suspects
+	claimedSuspect uint64 // the suspect that is claimed; 0: none
+	uncertainBelow uint64 // below it an event may be committed already: it was stored before this process opened the store
+	formerFrom     uint64 // from here to formerTo: claimed by the process before this one, and not claimed again yet
+	formerTo       uint64
+	marked         uint64            // claims below it are counted by the mark that is on disk
+	claimRecords   map[uint64]claims // to be written with the next batch
 
-	recent []*event.Event // new events in a row, the first at from
-	from   uint64
-	bytes  int
+	recent     []*event.Event // new events without gaps, the first at recentFrom
+	recentFrom uint64
+	bytes      int
 
-	wake    chan struct{}
-	turn    chan struct{} // one claimer at a time reads
-	marking bool          // a mark is on its way to the writer
-	closed  bool          // everything was released; marks stay as they are
+	wake      chan struct{}
+	claimLock chan struct{} // one claimer reads at a time
+	marking   bool          // a writeMarks is queued for the writer
+	closed    bool          // all claims were released: the marks are final
 }
 
 type slot struct {
 	state  slotState
-	record bool // tabClaims has one for it
-	claims int  // that ended neither by commit nor release
+	record bool // tabClaims has a record of it
+	claims int  // that ended without commit or release
 	ev     *event.Event
 }
 
@@ -52,7 +52,7 @@ type slotState byte
 
 const (
 	slotDone slotState = iota
-	slotHeld
+	slotClaimed
 	slotFree
 )
 
@@ -76,10 +76,10 @@ func (p *positions) Pop() any {
 
 func (w *window) init(s *store, c *counters) {
 	w.s = s
-	w.low, w.next, w.unsure, w.from = c.low, c.low, c.next, c.next
-	w.heldFrom, w.heldTo = c.heldFrom, min(c.heldTo, c.next) // the mark is ahead also of what there is
-	w.records = map[uint64]claims{}
-	w.wake, w.turn = make(chan struct{}, 1), make(chan struct{}, 1)
+	w.low, w.next, w.uncertainBelow, w.recentFrom = c.low, c.low, c.next, c.next
+	w.formerFrom, w.formerTo = c.claimedFrom, min(c.claimedTo, c.next) // the mark is ahead also of what there is
+	w.claimRecords = map[uint64]claims{}
+	w.wake, w.claimLock = make(chan struct{}, 1), make(chan struct{}, 1)
 	if c.pending > 0 {
 		w.wake <- struct{}{}
 	}
@@ -88,34 +88,34 @@ func (w *window) init(s *store, c *counters) {
 func (w *window) slot(pos uint64) *slot { return &w.slots[w.head+int(pos-w.low)] }
 
 // publish hands new events to Claim.
-func (w *window) publish(news []fresh) {
+func (w *window) publish(news []appendedEvent) {
 	w.mu.Lock()
 	for _, n := range news {
-		if n.pos != w.from+uint64(len(w.recent)) {
-			w.forget(len(w.recent))
-			w.from = n.pos
+		if n.pos != w.recentFrom+uint64(len(w.recent)) {
+			w.dropRecent(len(w.recent))
+			w.recentFrom = n.pos
 		}
 		w.recent = append(w.recent, n.ev)
 		w.bytes += n.ev.Size()
 	}
-	// What claimers are behind with is read from disk; the newest stay.
+	// The oldest are dropped, and read from disk later; the newest stay.
 	drop := 0
 	for drop < len(w.recent)-1 && w.bytes > w.s.opts.Memory {
 		w.bytes -= w.recent[drop].Size()
 		w.recent[drop] = nil
 		drop++
 	}
-	w.recent, w.from = w.recent[drop:], w.from+uint64(drop)
+	w.recent, w.recentFrom = w.recent[drop:], w.recentFrom+uint64(drop)
 	w.mu.Unlock()
 	w.signal()
 }
 
-func (w *window) forget(n int) {
+func (w *window) dropRecent(n int) {
 	for i, ev := range w.recent[:n] {
 		w.bytes -= ev.Size()
 		w.recent[i] = nil
 	}
-	w.recent, w.from = w.recent[n:], w.from+uint64(n)
+	w.recent, w.recentFrom = w.recent[n:], w.recentFrom+uint64(n)
 }
 
 func (w *window) signal() {
@@ -125,7 +125,7 @@ func (w *window) signal() {
 	}
 }
 
-// Claim waits until there are events nobody holds.
+// Claim waits until there are unclaimed events, and claims them.
 func (s *store) Claim(ctx context.Context, most, bytes int) ([]state.Claimed, error) {
 	w := &s.window
 	if most <= 0 {
@@ -133,14 +133,14 @@ func (s *store) Claim(ctx context.Context, most, bytes int) ([]state.Claimed, er
 	}
 	for {
 		select {
-		case w.turn <- struct{}{}:
+		case w.claimLock <- struct{}{}:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-s.stopped:
-			return nil, s.why()
+			return nil, s.stopReason()
 		}
 		claimed, more, err := w.take(ctx, most, bytes)
-		<-w.turn
+		<-w.claimLock
 		if err != nil {
 			return nil, fmt.Errorf("claim: %w", err)
 		}
@@ -158,12 +158,12 @@ func (s *store) Claim(ctx context.Context, most, bytes int) ([]state.Claimed, er
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-s.stopped:
-			return nil, s.why()
+			return nil, s.stopReason()
 		}
 	}
 }
 
-// take holds what is there. Events come from memory unless the claimers are behind.
+// take claims the available events. They come from memory, unless claimers lag behind.
 func (w *window) take(ctx context.Context, most, bytes int) (claimed []state.Claimed, more bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, false, err
@@ -174,45 +174,45 @@ func (w *window) take(ctx context.Context, most, bytes int) (claimed []state.Cla
 	defer w.s.leave()
 	select {
 	case <-w.s.stopped:
-		return nil, false, w.s.why()
+		return nil, false, w.s.stopReason()
 	default:
 	}
 	w.mu.Lock()
-	if len(w.back) == 0 && w.next >= w.marked && w.next < w.from+uint64(len(w.recent)) {
+	if len(w.released) == 0 && w.next >= w.marked && w.next < w.recentFrom+uint64(len(w.recent)) {
 		w.mu.Unlock()
-		if err := w.s.do(ctx, &call{op: flushed{}, sync: true}); err != nil {
+		if err := w.s.do(ctx, &call{op: syncLog{}, sync: true}); err != nil {
 			return nil, false, err
 		}
 		w.mu.Lock()
 	}
-	var bad []*burial
+	var bad []*unreadableEvent
 	size, full, counted := 0, false, false
 	add := func(pos uint64, ev *event.Event, n int) {
 		claimed = append(claimed, state.Claimed{Event: ev, Position: pos, Claims: n})
 		size += ev.Size()
 		full = len(claimed) >= most || bytes > 0 && size >= bytes
 	}
-	for len(w.back) > 0 && !full {
-		pos := heap.Pop(&w.back).(uint64)
+	for len(w.released) > 0 && !full {
+		pos := heap.Pop(&w.released).(uint64)
 		if pos < w.low {
 			continue
 		}
 		if sl := w.slot(pos); sl.state == slotFree {
-			sl.state, sl.record = slotHeld, true
-			w.records[pos] = claims{sl.claims, true}
+			sl.state, sl.record = slotClaimed, true
+			w.claimRecords[pos] = claims{sl.claims, true}
 			counted = true
 			add(pos, sl.ev, sl.claims+1)
 		}
 	}
-	// A first claim counts by the mark, which is on disk before the claim is handed out.
-	end := min(w.from+uint64(len(w.recent)), w.marked)
+	// A first claim is counted by the mark, which is on disk before the claim is handed out.
+	end := min(w.recentFrom+uint64(len(w.recent)), w.marked)
 	for !full && w.next < end {
-		if w.next < w.from {
-			limit := min(w.from, end)
+		if w.next < w.recentFrom {
+			limit := min(w.recentFrom, end)
 			w.mu.Unlock()
 			read, err := w.load(limit, most-len(claimed), bytes-size)
 			if err != nil {
-				w.giveBack(claimed)
+				w.unclaimAll(claimed)
 				return nil, false, err
 			}
 			w.mu.Lock()
@@ -220,16 +220,16 @@ func (w *window) take(ctx context.Context, most, bytes int) (claimed []state.Cla
 				w.slots = append(w.slots, slot{})
 				if r.bad != nil {
 					w.slot(w.next).state = slotFree
-					bad = append(bad, &burial{pos: w.next, reason: "unreadable: " + r.bad.Error()})
+					bad = append(bad, &unreadableEvent{pos: w.next, reason: "unreadable: " + r.bad.Error()})
 				}
 				if r.suspect {
 					*w.slot(w.next) = slot{state: slotFree, claims: r.claims, record: true}
 					heap.Push(&w.suspects, suspect{r.claims, w.next})
 				}
 				if r.ev != nil {
-					*w.slot(w.next) = slot{state: slotHeld, claims: r.claims, record: r.record, ev: r.ev}
+					*w.slot(w.next) = slot{state: slotClaimed, claims: r.claims, record: r.record, ev: r.ev}
 					if r.record {
-						w.records[w.next] = claims{r.claims, true}
+						w.claimRecords[w.next] = claims{r.claims, true}
 						counted = true
 					}
 					add(w.next, r.ev, r.claims+1)
@@ -237,61 +237,61 @@ func (w *window) take(ctx context.Context, most, bytes int) (claimed []state.Cla
 				w.next++
 			}
 			w.advance()
-			end = min(w.from+uint64(len(w.recent)), w.marked)
+			end = min(w.recentFrom+uint64(len(w.recent)), w.marked)
 			continue
 		}
-		// Everything at hand is taken in one go, and forgotten there: the slot holds it now.
-		ev := w.recent[w.next-w.from]
-		w.slots = append(w.slots, slot{state: slotHeld, ev: ev})
+		// Events in memory move from recent to their slots.
+		ev := w.recent[w.next-w.recentFrom]
+		w.slots = append(w.slots, slot{state: slotClaimed, ev: ev})
 		add(w.next, ev, 1)
 		w.next++
-		if w.next == w.from+uint64(len(w.recent)) {
-			w.forget(len(w.recent))
+		if w.next == w.recentFrom+uint64(len(w.recent)) {
+			w.dropRecent(len(w.recent))
 		}
 	}
-	more = len(w.back) > 0 || w.next < w.from+uint64(len(w.recent))
+	more = len(w.released) > 0 || w.next < w.recentFrom+uint64(len(w.recent))
 	mark := len(claimed) > 0 && !counted && !w.marking
 	w.marking = w.marking || mark
 	ahead := w.marked >= w.next+markAhead/2
 	w.mu.Unlock()
 	for _, b := range bad {
 		if err := w.s.do(ctx, &call{op: b}); err != nil {
-			w.giveBack(claimed)
+			w.unclaimAll(claimed)
 			return nil, false, err
 		}
 	}
 	if counted {
-		// One of them may kill the process at once: that this claim counts is on disk before anybody sees the event.
-		if err := w.s.do(ctx, &call{op: flushed{}, sync: true}); err != nil {
-			w.giveBack(claimed)
+		// One of them may crash the process at once, so this claim is counted on disk before an event is handed out.
+		if err := w.s.do(ctx, &call{op: syncLog{}, sync: true}); err != nil {
+			w.unclaimAll(claimed)
 			return nil, false, err
 		}
 	}
 	if mark {
-		// The next batch carries how far events were claimed; nobody waits for it.
+		// The next batch writes how far events were claimed. The claimer does not wait for it.
 		select {
-		case w.s.calls <- &call{op: note{}, sync: !ahead}:
+		case w.s.calls <- &call{op: writeMarks{}, sync: !ahead}:
 		default: // the queue is full: a batch is coming anyway
 		}
 	}
 	return claimed, more, nil
 }
 
-// note makes the writer write a batch, which carries the marks.
-type note struct{}
+// writeMarks makes the writer write a batch, and with it the marks.
+type writeMarks struct{}
 
-func (note) stage(*tx) error { return nil }
+func (writeMarks) stage(*tx) error { return nil }
 
-// stored is an event read for Claim; without ev its position is done.
+// stored is an event read for Claim; without ev there is nothing to claim at its position.
 type stored struct {
 	ev      *event.Event
-	bad     error // it cannot be read: a dead letter
+	bad     error // it cannot be read, and becomes a dead letter
 	claims  int
 	record  bool
 	suspect bool // it is left to ClaimSuspect, which reads it
 }
 
-// load reads events from next up to limit, without the window's lock: only the claimer in turn moves next.
+// load reads events from next up to limit. It does not need the window's lock: only the holder of claimLock moves next.
 func (w *window) load(limit uint64, most, bytes int) (out []stored, err error) {
 	db, pos := w.s.db, w.next
 	it, err := db.NewIter(&pebble.IterOptions{
@@ -306,14 +306,14 @@ func (w *window) load(limit uint64, most, bytes int) (out []stored, err error) {
 	for ok := it.First(); ok; ok = it.Next() {
 		at := keyPos(it.Key())
 		for ; pos < at; pos++ {
-			out = append(out, stored{}) // nothing there any more
+			out = append(out, stored{}) // removed
 		}
 		if found >= most || bytes > 0 && size >= bytes || len(out) >= 4096 {
 			return out, nil
 		}
 		pos++
 		st := stored{}
-		if at < w.unsure {
+		if at < w.uncertainBelow {
 			key = posKey(key, tabOutcome, at)
 			if val, err = w.s.read(db, key, val); err != nil {
 				return nil, err
@@ -350,14 +350,14 @@ func (w *window) load(limit uint64, most, bytes int) (out []stored, err error) {
 	return out, nil
 }
 
-// claimsOf are the claims of an event that a process which is no more has had, and whether there is a record of them
-// to be changed now that it is claimed again.
+// claimsOf returns how many claims of an event ended with earlier processes, and whether a record of them has to be updated
+// when it is claimed again.
 func (w *window) claimsOf(pos uint64) (n int, record bool, err error) {
 	v, err := w.s.read(w.s.db, posKey(nil, tabClaims, pos), nil)
 	if err != nil {
 		return 0, false, err
 	}
-	c := claims{open: pos >= w.heldFrom && pos < w.heldTo}
+	c := claims{open: pos >= w.formerFrom && pos < w.formerTo}
 	if v != nil {
 		if c, err = readClaims(v); err != nil {
 			return 0, false, err
@@ -378,8 +378,8 @@ func (c claims) append(b []byte) []byte {
 }
 
 func readClaims(b []byte) (c claims, err error) {
-	r := reader{b: b}
-	c.n = int(r.uint())
-	c.open = r.uint() == 1
-	return c, r.err()
+	r := readerOf(b)
+	c.n = int(r.Uint())
+	c.open = r.Uint() == 1
+	return c, r.Err()
 }

@@ -14,20 +14,20 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// atOnce is the most that a destination gets in one turn while others are ready too.
+// atOnce is how many deliveries a destination gets at most in one turn while others are ready too.
 const atOnce = 32
 
-// round is one ClaimDue: an iterator over tabDue, made at its first use, and what was picked.
+// round is one ClaimDue: an iterator over tabDue, opened at its first use, and the leases it picked.
 type round struct {
-	s      *store
-	q      *dueQueue
-	it     *pebble.Iterator
-	now    int64
-	until  int64
-	word   time.Time // the same as the caller is told
-	picked []*lease
-	sizes  int
-	key    []byte
+	s        *store
+	q        *dueQueue
+	it       *pebble.Iterator
+	now      int64
+	until    int64
+	shownEnd time.Time // the same, by the caller's clock
+	picked   []*lease
+	sizes    int
+	key      []byte
 }
 
 // ClaimDue leases deliveries whose time has come.
@@ -42,14 +42,14 @@ func (s *store) ClaimDue(ctx context.Context, ask state.ClaimDue) (due []state.D
 	if err := s.broken(); err != nil {
 		return nil, time.Time{}, err
 	}
-	m := s.pace.look()
-	if s.pace.resting() {
+	m := s.clock.look()
+	if s.clock.markDue() {
 		select {
-		case s.calls <- &call{op: note{}, sync: true}:
+		case s.calls <- &call{op: writeMarks{}, sync: true}:
 		default: // the queue is full: a batch is coming anyway
 		}
 	}
-	r := &round{s: s, q: &s.due, now: m.now, until: m.now + int64(ask.Lease), word: m.wall.Add(ask.Lease)}
+	r := &round{s: s, q: &s.due, now: m.now, until: m.now + int64(ask.Lease), shownEnd: m.wall.Add(ask.Lease)}
 	at, err := r.pick(ask)
 	if r.it != nil {
 		err = errors.Join(err, r.it.Close())
@@ -62,12 +62,12 @@ func (s *store) ClaimDue(ctx context.Context, ask state.ClaimDue) (due []state.D
 		return nil, time.Time{}, fmt.Errorf("claim due: %w", err)
 	}
 	if at != never {
-		next = m.shown(at)
+		next = m.wallTime(at)
 	}
 	return due, next, nil
 }
 
-// pick goes round tenants, in each round its destinations, and leases what is due. It says when to ask again.
+// pick goes round the tenants and the destinations of each, and leases what is due. It returns when to ask again.
 func (r *round) pick(ask state.ClaimDue) (next int64, err error) {
 	q := r.q
 	q.mu.Lock()
@@ -75,7 +75,7 @@ func (r *round) pick(ask state.ClaimDue) (next int64, err error) {
 	q.expire(r.now)
 
 	room := map[*dest]int{}
-	var full []*dest // ready, but the caller has no room: put back at the end
+	var full []*dest // ready, but without capacity: queued again at the end
 	enough := func() bool {
 		return len(r.picked) >= ask.Max || ask.Bytes > 0 && r.sizes >= ask.Bytes
 	}
@@ -84,20 +84,20 @@ func (r *round) pick(ask state.ClaimDue) (next int64, err error) {
 			q.put(d, r.now)
 		}
 	}()
-	for len(q.turns) > 0 && !enough() {
-		t := q.turns[0]
-		q.turns = q.turns[1:]
+	for len(q.ready) > 0 && !enough() {
+		t := q.ready[0]
+		q.ready = q.ready[1:]
 		if len(t.ready) == 0 {
-			t.turn = false
+			t.queued = false
 			continue
 		}
 		d := t.ready[0]
 		t.ready[0] = nil
 		t.ready = t.ready[1:]
-		d.where = nowhere
+		d.queue = notQueued
 		most := ask.Max - len(r.picked)
-		if len(t.ready) > 0 || len(q.turns) > 0 {
-			most = min(most, atOnce, max(1, most/(len(t.ready)+len(q.turns)+1)))
+		if len(t.ready) > 0 || len(q.ready) > 0 {
+			most = min(most, atOnce, max(1, most/(len(t.ready)+len(q.ready)+1)))
 		}
 		left := math.MaxInt
 		if ask.Capacity != nil {
@@ -114,7 +114,7 @@ func (r *round) pick(ask state.ClaimDue) (next int64, err error) {
 			if err != nil {
 				d.stale = true
 				q.put(d, r.now)
-				q.turns = append(q.turns, t)
+				q.ready = append(q.ready, t)
 				return 0, err
 			}
 			if room[d] -= n; ask.Capacity != nil && room[d] <= 0 && d.service() <= r.now {
@@ -123,17 +123,17 @@ func (r *round) pick(ask state.ClaimDue) (next int64, err error) {
 				q.put(d, r.now)
 			}
 		}
-		if t.turn = len(t.ready) > 0; t.turn {
-			q.turns = append(q.turns, t)
+		if t.queued = len(t.ready) > 0; t.queued {
+			q.ready = append(q.ready, t)
 		}
 	}
 	return r.next()
 }
 
-// next is the time of the next service. Destinations without room do not count: who asked knows when it has some.
+// next is the time of the next service. Destinations without capacity do not count: the caller knows when they have some.
 func (r *round) next() (int64, error) {
 	q := r.q
-	for _, t := range q.turns {
+	for _, t := range q.ready {
 		if len(t.ready) > 0 {
 			return r.now, nil
 		}
@@ -142,17 +142,17 @@ func (r *round) next() (int64, error) {
 	if len(q.ends) > 0 {
 		at = q.ends[0].until
 	}
-	for len(q.later) > 0 {
-		d := q.later[0]
+	for len(q.future) > 0 {
+		d := q.future[0]
 		if !d.stale || d.at >= at {
 			return min(at, d.at), nil
 		}
-		// Its head was settled, dropped or moved: the next one is looked for only now that it matters.
+		// Its head was settled, dropped or moved. The next one is looked up only now that it matters.
 		if _, err := r.serve(d, 0, 0); err != nil {
 			return 0, err
 		}
 		q.put(d, r.now)
-		if d.where == inReady {
+		if d.queue == inReady {
 			return r.now, nil
 		}
 	}
@@ -168,44 +168,44 @@ func (r *round) serve(d *dest, most, bytesAtMost int) (n int, err error) {
 	}
 	prefix := destPrefix(nil, tabDue, d.tenant, d.name)
 	r.key = d.cursor.append(append(r.key[:0], prefix...))
-	d.some, d.stale = false, false
+	d.hasHead, d.stale = false, false
 	for ok := r.it.SeekGE(r.key); ok && bytes.HasPrefix(r.it.Key(), prefix); ok = r.it.Next() {
-		p, valid := cutPlace(r.it.Key()[len(prefix):])
+		p, valid := cutSortKey(r.it.Key()[len(prefix):])
 		if !valid {
-			return n, errCorrupt
+			return n, state.ErrCorrupt
 		}
 		name := owedName{p.pos, p.suffix}
-		if r.q.taken(name, r.now) {
+		if r.q.isLeased(name, r.now) {
 			d.cursor = p.after()
 			continue
 		}
 		if p.at > r.now || n >= most || bytesAtMost > 0 && r.sizes >= bytesAtMost {
-			d.head, d.some = p, true
+			d.head, d.hasHead = p, true
 			return n, nil
 		}
 		size, err := r.it.ValueAndErr()
 		if err != nil {
 			return n, err
 		}
-		l := &lease{name: name, d: d, place: p, until: r.until, word: nanos(r.word)}
+		l := &lease{name: name, d: d, key: p, until: r.until, shownEnd: nanos(r.shownEnd)}
 		r.q.leases[name] = l
 		heap.Push(&r.q.ends, l)
 		r.picked = append(r.picked, l)
-		v := reader{b: size}
-		r.sizes += int(v.uint())
+		v := readerOf(size)
+		r.sizes += int(v.Uint())
 		d.cursor = p.after()
 		n++
 	}
 	return n, r.it.Error()
 }
 
-// after is the first place behind p.
-func (p place) after() place {
+// after is the smallest sort key greater than p.
+func (p sortKey) after() sortKey {
 	p.suffix += "\x00"
 	return p
 }
 
-// load reads what was picked. What was settled or dropped meanwhile is left out.
+// load reads the picked deliveries. Those that were settled or dropped meanwhile are left out.
 func (r *round) load() ([]state.Due, error) {
 	due := make([]state.Due, 0, len(r.picked))
 	var key, val []byte
@@ -224,7 +224,7 @@ func (r *round) load() ([]state.Due, error) {
 		if err != nil {
 			return nil, err
 		}
-		if o.State != state.Waiting || o.at != l.place.at {
+		if o.State != state.Waiting || o.at != l.key.at {
 			gone = append(gone, l)
 			continue
 		}
@@ -233,8 +233,8 @@ func (r *round) load() ([]state.Due, error) {
 			return nil, err
 		}
 		if record == nil {
-			// Only one whose reference was not counted could be missing: it is said, and tried again at the lease's end.
-			r.s.log.Error("a waiting delivery's event is gone", "delivery", o.ID, "tenant", o.Tenant)
+			// Only an event with a wrong count of references can be missing: log it, and try again when the lease ends.
+			r.s.log.Error("the event of a waiting delivery is missing", "delivery", o.ID, "tenant", o.Tenant)
 			continue
 		}
 		ev, err := decodeEvent(record)
@@ -242,7 +242,7 @@ func (r *round) load() ([]state.Due, error) {
 			return nil, err
 		}
 		o.Leased = true
-		due = append(due, state.Due{Delivery: o.Delivery, Event: ev, Lease: r.word})
+		due = append(due, state.Due{Delivery: o.Delivery, Event: ev, Lease: r.shownEnd})
 	}
 	if len(gone) > 0 {
 		r.s.due.unlease(gone, r.now)
@@ -250,22 +250,7 @@ func (r *round) load() ([]state.Due, error) {
 	return due, nil
 }
 
-// unlease takes leases back that nobody got.
-func (q *dueQueue) unlease(leases []*lease, now int64) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, l := range leases {
-		if q.leases[l.name] != l {
-			continue
-		}
-		delete(q.leases, l.name)
-		q.insert(l.d, l.place)
-		l.d.stale = true
-		q.put(l.d, now)
-	}
-}
-
-// eventRecord is a kept event's record, wherever it is; nil: it is gone.
+// eventRecord is the record of an event, in whichever table it is; nil: it is not kept.
 func (s *store) eventRecord(from pebble.Reader, pos uint64) ([]byte, error) {
 	v, err := s.read(from, posKey(nil, tabEvent, pos), nil)
 	if v != nil || err != nil {

@@ -22,7 +22,7 @@ func someDelivery(reason string, attempts int, alone bool) state.Delivery {
 	}
 }
 
-// FuzzCodec: what is written is read back the same, and no bytes make a reader panic, or take more than they are.
+// FuzzCodec: records are read back as they were written, and no bytes make a reader panic or return more than they have.
 func FuzzCodec(f *testing.F) {
 	d := someDelivery("retry", 3, true)
 	f.Add("0123456789abcdef0123456789abcdef", "retry", 3, true, appendOwed(nil, &owed{Delivery: d, suffix: "suffix", failedAt: noTime}))
@@ -45,8 +45,8 @@ func FuzzCodec(f *testing.F) {
 				t.Fatalf("%s (-want +got):\n%s", what, diff)
 			}
 		}
-		before := link{tabHistory, int64(n), id}.or(text)
-		e, err := readEntry("acme", place{at: int64(n), suffix: "suffix"}, appendEntry(nil, &d, before, int64(n), false))
+		before := link{tabHistory, int64(n), id}.withDest(text)
+		e, err := readEntry("acme", sortKey{at: int64(n), suffix: "suffix"}, appendEntry(nil, &d, before, int64(n), false))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,8 +93,8 @@ func FuzzCodec(f *testing.F) {
 			t.Fatalf("%q and %q are in another order as keys", id, text)
 		}
 
-		// Anything may be on a disk.
-		_, _ = readEntry("acme", place{}, bad)
+		// A disk may have any bytes.
+		_, _ = readEntry("acme", sortKey{}, bad)
 		_, _ = readOwed("acme", 1, "s", bad)
 		_, _ = readOutcome("acme", id, 1, bad)
 		_, _, _, _ = readEvent(bad)
@@ -102,25 +102,25 @@ func FuzzCodec(f *testing.F) {
 		_, _, _ = readIDRecord(bad)
 		_, _, _ = readHold(bad)
 		_, _ = readDest(bad)
-		_, _ = readFormer(bad)
+		_, _ = readFormerID(bad)
 		_, _ = readClaims(bad)
 		_, _, _ = readOnce(bad)
 		_, _, _ = cutText(bad)
 		_, _, _ = cutID(bad)
-		_, _ = cutPlace(bad)
-		r := reader{b: bad}
+		_, _ = cutSortKey(bad)
+		r := readerOf(bad)
 		_ = r.stat()
 		_, _ = new(counters).read(bad)
-		_, _ = readGone(bad)
+		_, _ = readRemovedID(bad)
 		_, _ = readShare(bad)
 		_ = new(tenantUse).read(bad)
 	})
 }
 
-// TestKeyOrder: places are keys in the order that due-queues and lists need.
+// TestKeyOrder: encoded sort keys have the order that due-queues and lists need.
 func TestKeyOrder(t *testing.T) {
 	t.Parallel()
-	places := []place{start, {at: -5, pos: 9}, {at: 0}, {at: 0, pos: 1, suffix: "a"}, {at: 0, pos: 1, suffix: "b"}, {at: 0, pos: 2}, {at: 7, pos: 1}}
+	places := []sortKey{start, {at: -5, pos: 9}, {at: 0}, {at: 0, pos: 1, suffix: "a"}, {at: 0, pos: 1, suffix: "b"}, {at: 0, pos: 2}, {at: 7, pos: 1}}
 	for i, p := range places {
 		for k, q := range places {
 			byKey := bytes.Compare(p.append(nil), q.append(nil)) < 0
@@ -128,23 +128,23 @@ func TestKeyOrder(t *testing.T) {
 				t.Errorf("%v and %v: by key %v, by less %v", p, q, byKey, p.less(q))
 			}
 		}
-		if back, ok := cutPlace(p.append(nil)); !ok || back != p {
+		if back, ok := cutSortKey(p.append(nil)); !ok || back != p {
 			t.Errorf("%v came back as %v", p, back)
 		}
-		if !p.less(p.after()) || slices.ContainsFunc(places, func(q place) bool { return p.less(q) && q.less(p.after()) }) {
+		if !p.less(p.after()) || slices.ContainsFunc(places, func(q sortKey) bool { return p.less(q) && q.less(p.after()) }) {
 			t.Errorf("%v is not the next place behind %v", p.after(), p)
 		}
 	}
 }
 
-// TestSmallRecords: history and owed records stay as small as the design counts on.
+// TestSmallRecords: records of history and deliveries stay as small as the design assumes.
 func TestSmallRecords(t *testing.T) {
 	t.Parallel()
 	d := someDelivery("", 1, false)
 	d.EventID, d.State, d.Due = "0123456789abcdef0123456789abcdef", state.Delivered, time.Time{}
 	d.Log = []state.Attempt{{N: 1, At: someTime, Took: 3 * time.Millisecond, Verdict: "delivered", Status: 200, Sent: 700, Received: 12}}
 	size := len(appendEntry(nil, &d, link{}, someTime.UnixNano(), false)) +
-		len(listKey(nil, tabHistory, "default", "warehouse", place{suffix: "aaaaaaaaaaaaa"}))
+		len(listKey(nil, tabHistory, "default", "warehouse", sortKey{suffix: "aaaaaaaaaaaaa"}))
 	if size < 100 || size > 350 {
 		t.Errorf("a delivery takes %d bytes of history", size)
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// committing is Commit on its way. What does not depend on a fence is made by the caller.
+// committing is the operation of Commit. The caller encodes everything that does not depend on a fence.
 type committing struct {
 	c        *state.Commit
 	result   *state.Committed
@@ -17,14 +17,14 @@ type committing struct {
 	outcomes []prepared
 	buf      []byte
 
-	// Of all outcomes, one after the other; deliveries is of the one being prepared.
+	// Of all outcomes, one after the other; deliveries is that of the outcome being prepared.
 	deliveries []state.Delivery
 	suffixes   []string
 	links      []link
 	entries    [][2]int
 }
 
-// prepared is an outcome and its deliveries as they will be written if the event is still pending.
+// prepared is an encoded outcome with its deliveries, to be written if the event is still pending. Pairs are ranges of buf.
 type prepared struct {
 	record   [2]int // of the outcome
 	suffixes []string
@@ -59,8 +59,8 @@ func (s *store) Commit(ctx context.Context, c *state.Commit) (*state.Committed, 
 	return result, nil
 }
 
-// durable says whether a commit is more than an end that may be repeated: without power, deliveries whose end was not
-// written yet are delivered again, as at least once allows; a schedule or a dead letter must not be forgotten.
+// durable reports whether a commit has to be synced. Deliveries that have ended need no sync: after a power cut they are made
+// again, as at-least-once allows. Waiting deliveries and dead letters must not be lost.
 func durable(c *state.Commit) bool {
 	for i := range c.Events {
 		if c.Events[i].Dead != "" {
@@ -81,7 +81,7 @@ func durable(c *state.Commit) bool {
 }
 
 func (op *committing) prepare(s *store, c *state.Commit) error {
-	op.c, op.now = c, nanos(s.pace.clock.Now())
+	op.c, op.now = c, nanos(s.clock.clock.Now())
 	op.result = &state.Committed{Events: make([]bool, len(c.Events)), Due: make([]bool, len(c.Due))}
 	op.buf, op.outcomes = op.buf[:0], op.outcomes[:0]
 	op.suffixes, op.links, op.entries = op.suffixes[:0], op.links[:0], op.entries[:0]
@@ -125,21 +125,21 @@ func (op *committing) outcome(s *store, o *state.Outcome) (p prepared, err error
 	p.suffixes, p.links, p.entries = op.suffixes[n:], op.links[n:], op.entries[n:]
 	own := *o
 	own.Deliveries = op.deliveries
-	own.At = decided(o, op.now)
+	own.At = decidedAt(o, op.now)
 	from := len(op.buf)
-	op.buf = appendOutcome(op.buf, &own, s.generations.of(o.Generation), p.suffixes, p.links)
+	op.buf = appendOutcome(op.buf, &own, s.generations.numberOf(o.Generation), p.suffixes, p.links)
 	p.record = [2]int{from, len(op.buf)}
 	return p, nil
 }
 
-func decided(o *state.Outcome, now int64) time.Time {
+func decidedAt(o *state.Outcome, now int64) time.Time {
 	if o.At.IsZero() {
 		return fromNanos(now)
 	}
 	return o.At
 }
 
-// stamp completes a delivery at its event's commit.
+// stamp completes a delivery at the commit of its event.
 func stamp(d *state.Delivery, o *state.Outcome, now int64) {
 	d.Tenant, d.EventID = o.Tenant, o.EventID
 	d.Stamp(fromNanos(now))
@@ -170,7 +170,7 @@ func (op *committing) stage(t *tx) error {
 }
 
 func (op *committing) release(t *tx, o *state.Outcome) bool {
-	c, ok := t.s.window.free(o.Position, o.Tenant, o.EventID)
+	c, ok := t.s.window.releaseEvent(o.Position, o.Tenant, o.EventID)
 	if !ok {
 		return false
 	}
@@ -195,7 +195,7 @@ func (op *committing) decide(t *tx, o *state.Outcome, p *prepared) bool {
 		d := &o.Deliveries[i]
 		dest := t.s.due.find(o.Tenant, d.Destination)
 		if at := p.entries[i]; at[1] > 0 {
-			t.enter(dest, place{p.links[i].at, o.Position, p.suffixes[i]}, p.links[i].table, op.buf[at[0]:at[1]])
+			t.enter(dest, sortKey{p.links[i].at, o.Position, p.suffixes[i]}, p.links[i].table, op.buf[at[0]:at[1]])
 		}
 		if !d.State.Open() {
 			continue
@@ -208,7 +208,7 @@ func (op *committing) decide(t *tx, o *state.Outcome, p *prepared) bool {
 		t.addOwed(dest, &w)
 	}
 	if o.Dead != "" {
-		t.set(deadEventKey(t.key, o.Tenant, nanos(decided(o, op.now)), o.Position), nil)
+		t.set(deadEventKey(t.key, o.Tenant, nanos(decidedAt(o, op.now)), o.Position), nil)
 	}
 	t.free(o.Tenant, o.EventID, o.Free)
 	t.s.w.counters.pending--
@@ -216,8 +216,8 @@ func (op *committing) decide(t *tx, o *state.Outcome, p *prepared) bool {
 	return true
 }
 
-// enter adds an entry to a destination's history.
-func (t *tx) enter(d *dest, p place, table byte, entry []byte) {
+// enter adds an entry to the history of a destination.
+func (t *tx) enter(d *dest, p sortKey, table byte, entry []byte) {
 	t.s.due.lowerTo(d, table, p)
 	must(t.part(partHistory).Set(listKey(t.key, table, d.tenant, d.name, p), entry, nil))
 	if table == tabFailures {

@@ -15,7 +15,7 @@ var (
 	metaGeneration = "generation/"
 )
 
-// counters are marks and totals. They are written with whatever changed them, so they are never wrong by a crash.
+// counters are marks and totals. They are written in the batch that changes them, so a crash cannot make them wrong.
 type counters struct {
 	next    uint64 // position of the next event
 	first   uint64 // no event below it is in tabEvent; those still referred to are in tabKept
@@ -23,9 +23,9 @@ type counters struct {
 	dedupe  uint64 // no record below it is in tabDedupe, which former versions wrote
 	version uint64 // newest version of any setting
 
-	// Events without a record of claims are held by somebody when they lie between these two: what a crash leaves
-	// counts as claimed.
-	heldFrom, heldTo uint64
+	// Events between these two positions count as claimed, unless they have a record in tabClaims. After a crash they count
+	// as claimed once.
+	claimedFrom, claimedTo uint64
 
 	events, bytes            int64 // in tabEvent
 	kept, keptBytes          int64 // in tabKept
@@ -34,61 +34,61 @@ type counters struct {
 	waiting, dead            int64
 	dedupeCount, dedupeBytes int64 // in tabDedupe
 
-	mu    sync.Mutex
-	shown shown // what Health reads
+	mu        sync.Mutex
+	published published // for Health and readers
 }
 
-// shown is the part of the counters that others than the writer may see.
-type shown struct {
+// published are the counters that other goroutines than the writer may read.
+type published struct {
 	events, bytes, pending, waiting, dead int64
 	first, dedupe, next                   uint64
 }
 
 func (c *counters) append(b []byte) []byte {
 	b = append(b, 1)
-	for _, n := range [...]uint64{c.next, c.first, c.low, c.dedupe, c.version, c.heldFrom, c.heldTo} {
+	for _, n := range [...]uint64{c.next, c.first, c.low, c.dedupe, c.version, c.claimedFrom, c.claimedTo} {
 		b = binary.AppendUvarint(b, n)
 	}
 	for _, n := range [...]int64{c.events, c.bytes, c.kept, c.keptBytes, c.pending, c.waiting, c.dead, c.dedupeCount, c.dedupeBytes} {
 		b = binary.AppendVarint(b, n)
 	}
-	// Former versions read up to here, and write no more: what follows is missing where one was the last to write.
+	// Former versions read and write only up to here. If one of them wrote last, what follows is missing.
 	return binary.AppendVarint(binary.AppendVarint(b, c.share), c.shareBytes)
 }
 
-// read says in whole whether this version wrote them last. Where a former one did, it did not count what tenants have.
+// read returns in whole whether this version wrote them last. A former version did not count by tenant.
 func (c *counters) read(b []byte) (whole bool, err error) {
-	r := reader{b: b}
-	r.version(1)
-	for _, n := range [...]*uint64{&c.next, &c.first, &c.low, &c.dedupe, &c.version, &c.heldFrom, &c.heldTo} {
-		*n = r.uint()
+	r := readerOf(b)
+	r.Version(1)
+	for _, n := range [...]*uint64{&c.next, &c.first, &c.low, &c.dedupe, &c.version, &c.claimedFrom, &c.claimedTo} {
+		*n = r.Uint()
 	}
 	for _, n := range [...]*int64{&c.events, &c.bytes, &c.kept, &c.keptBytes, &c.pending, &c.waiting, &c.dead, &c.dedupeCount, &c.dedupeBytes} {
-		*n = r.int()
+		*n = r.Int()
 	}
-	if whole = len(r.b) > 0; whole {
-		c.share, c.shareBytes = r.int(), r.int()
+	if whole = len(r.Rest) > 0; whole {
+		c.share, c.shareBytes = r.Int(), r.Int()
 	}
-	return whole, r.err()
+	return whole, r.Err()
 }
 
-func (c *counters) show() {
+func (c *counters) publish() {
 	c.mu.Lock()
-	c.shown = shown{
+	c.published = published{
 		events: c.events + c.kept, bytes: c.bytes + c.keptBytes, pending: c.pending, waiting: c.waiting, dead: c.dead,
 		first: c.first, dedupe: c.dedupe, next: c.next,
 	}
 	c.mu.Unlock()
 }
 
-func (c *counters) look() shown {
+func (c *counters) snapshot() published {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.shown
+	return c.published
 }
 
-// load reads what a start needs: marks, tenants, destinations, holds. It does not depend on how many events there are,
-// but for the first start after a former version, which counted nothing by tenant.
+// load reads what a start needs: marks, tenants, destinations, holds. Its duration does not depend on the number of events,
+// except at the first start after a former version, which did not count by tenant.
 func (s *store) load() error {
 	layout, err := s.read(s.db, metaLayout, nil)
 	if err != nil {
@@ -123,13 +123,13 @@ func (s *store) load() error {
 	if err != nil {
 		return err
 	}
-	if err := s.pace.load(seen); err != nil {
+	if err := s.clock.load(seen); err != nil {
 		return fmt.Errorf("time: %w", err)
 	}
 	if err := s.w.tenants.load(s, whole); err != nil {
 		return fmt.Errorf("tenants: %w", err)
 	}
-	c.show()
+	c.publish()
 	if err := s.generations.load(s); err != nil {
 		return err
 	}
@@ -137,12 +137,12 @@ func (s *store) load() error {
 	return s.due.load(s)
 }
 
-// scan goes through all keys with a prefix.
+// scan calls each for all keys with a prefix, in order.
 func scan(from pebble.Reader, prefix []byte, each func(rest, value []byte) error) error {
-	return between(from, prefix, behind(prefix), func(key, value []byte) error { return each(key[len(prefix):], value) })
+	return between(from, prefix, prefixEnd(prefix), func(key, value []byte) error { return each(key[len(prefix):], value) })
 }
 
-// between goes through all keys from one up to another.
+// between calls each for all keys from lower up to upper, in order.
 func between(from pebble.Reader, lower, upper []byte, each func(key, value []byte) error) error {
 	it, err := from.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
@@ -158,70 +158,4 @@ func between(from pebble.Reader, lower, upper []byte, each func(key, value []byt
 		}
 	}
 	return errors.Join(it.Error(), it.Close())
-}
-
-// generations are the configurations that decided, by a number that takes a byte or two in each outcome.
-type generations struct {
-	mu     sync.RWMutex
-	number map[string]uint64
-	name   []string // by number
-	fresh  []string // not written yet
-}
-
-func (g *generations) load(s *store) error {
-	g.number, g.name = map[string]uint64{"": 0}, []string{""}
-	return scan(s.db, metaKey(metaGeneration), func(rest, value []byte) error {
-		n := binary.BigEndian.Uint64(rest)
-		if n != uint64(len(g.name)) {
-			return fmt.Errorf("generation %d: %w", n, errCorrupt)
-		}
-		g.name = append(g.name, string(value))
-		g.number[string(value)] = n
-		return nil
-	})
-}
-
-// of is a generation's number; a new one is written with the next batch, which is not later than who uses it.
-func (g *generations) of(name string) uint64 {
-	g.mu.RLock()
-	n, ok := g.number[name]
-	g.mu.RUnlock()
-	if ok {
-		return n
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if n, ok := g.number[name]; ok {
-		return n
-	}
-	n = uint64(len(g.name))
-	g.name = append(g.name, name)
-	g.number[name] = n
-	g.fresh = append(g.fresh, name)
-	return n
-}
-
-func (g *generations) named(n uint64) string {
-	g.mu.RLock()
-	defer g.mu.RUnlock()
-	if n < uint64(len(g.name)) {
-		return g.name[n]
-	}
-	return ""
-}
-
-func (g *generations) flush(t *tx) {
-	g.mu.RLock()
-	some := len(g.fresh) > 0
-	g.mu.RUnlock()
-	if !some {
-		return
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for i, name := range g.fresh {
-		n := uint64(len(g.name) - len(g.fresh) + i)
-		t.set(appendU64(metaKey(metaGeneration), n), []byte(name))
-	}
-	g.fresh = nil
 }

@@ -18,16 +18,16 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// alone tells the test binary that it runs one test whose goroutines outlive it.
+// alone makes the test binary run one test whose goroutines outlive it.
 const alone = "SURVEYGATE_STATE_TEST_ALONE"
 
-// disk is one in memory that can be full, or fail, when a test says so.
+// disk is a disk in memory that a test can make full or failing.
 type disk struct {
 	vfs.FS
-	free     atomic.Uint64 // what GetDiskUsage says
-	full     atomic.Bool   // every write fails for want of space while the ballast is there
+	free     atomic.Uint64 // the result of GetDiskUsage
+	full     atomic.Bool   // every write fails for lack of space while the ballast exists
 	failing  atomic.Bool   // every write fails
-	manifest atomic.Bool   // every write to the list of tables fails, which only background work does
+	manifest atomic.Bool   // every write to the list of tables fails, which only background work writes
 	ballast  string
 }
 
@@ -80,7 +80,7 @@ func openOn(t *testing.T, d *disk, dir string) *store {
 	return s
 }
 
-// TestNearlyFull: below the reserve nothing new is accepted, and what was accepted can be finished.
+// TestNearlyFull: below the reserve no events are accepted, and accepted ones can be finished.
 func TestNearlyFull(t *testing.T) {
 	t.Parallel()
 	d, dir := newDisk(t)
@@ -91,7 +91,7 @@ func TestNearlyFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.free.Store(defaultReserve - 1)
-	s.space.given.Store(true) // as after a full disk: the next call looks
+	s.space.ballastFreed.Store(true) // as after a full disk: the next call reads the free space
 	if _, err := s.Append(ctx, events[1:2]); !errors.Is(err, state.ErrUnavailable) || !errors.Is(err, errFull) {
 		t.Fatalf("append: %v", err)
 	}
@@ -125,7 +125,7 @@ func TestNearlyFull(t *testing.T) {
 	}
 }
 
-// TestFull: a disk that fills up between two looks costs the ballast, nothing else.
+// TestFull: a disk that fills up between two readings costs only the ballast.
 func TestFull(t *testing.T) {
 	t.Parallel()
 	d, dir := newDisk(t)
@@ -156,8 +156,8 @@ func TestFull(t *testing.T) {
 	}
 }
 
-// lonely runs a test in a process of its own: a broken store is left to the end of its process, and Pebble's goroutines
-// with it. It says whether this is that process.
+// lonely runs a test in a process of its own, because a failed store and Pebble's goroutines stay until the process ends. It
+// reports whether this is that process.
 func lonely(t *testing.T) bool {
 	t.Helper()
 	if os.Getenv(alone) != "" {
@@ -175,7 +175,7 @@ func lonely(t *testing.T) bool {
 	return false
 }
 
-// TestManifestFailing: a fault that only Pebble's own goroutines meet breaks the store as well, and nobody waits for ever.
+// TestManifestFailing: a fault in Pebble's own goroutines makes the store fail as well, and no caller waits for ever.
 func TestManifestFailing(t *testing.T) {
 	t.Parallel()
 	if !lonely(t) {
@@ -211,8 +211,8 @@ func TestManifestFailing(t *testing.T) {
 	}
 }
 
-// TestFailing: after a write that failed nothing is accepted any more, everybody is told so, and what was acknowledged
-// is there when the folder is opened again.
+// TestFailing: after a failed write no events are accepted, all callers get the error, and acknowledged events are there when
+// the folder is opened again.
 func TestFailing(t *testing.T) {
 	t.Parallel()
 	if !lonely(t) {
@@ -240,7 +240,7 @@ func TestFailing(t *testing.T) {
 	if err := <-waiting; !errors.Is(err, state.ErrUnavailable) {
 		t.Fatalf("a waiting claim: %v", err)
 	}
-	d.failing.Store(false) // the disk may come back; what Pebble thinks is on it is not
+	d.failing.Store(false) // the disk works again, but lacks what Pebble believes to have written
 	for what, err := range map[string]error{
 		"append": func() error { _, err := s.Append(ctx, events[30:31]); return err }(),
 		"commit": func() error {

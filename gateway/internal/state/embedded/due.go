@@ -8,13 +8,13 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// dueQueue knows, in memory, when each destination is to be served next, and which deliveries are leased. The
-// deliveries themselves are in tabDue. A lease that nobody settles makes its delivery due again at its end.
+// dueQueue is the part of the due-queue in memory: when each destination is served next, and which deliveries are leased.
+// The deliveries themselves are in tabDue. When a lease ends unsettled, its delivery is due again.
 type dueQueue struct {
 	mu     sync.Mutex
 	dests  map[destName]*dest
-	later  byService // served at a time to come
-	turns  []*tenant // with a destination to be served now; the first is next
+	future byService // served later, by time
+	ready  []*tenant // with a destination that can be served now; the first is next
 	tenant map[string]*tenant
 	leases map[owedName]*lease
 	ends   byEnd
@@ -22,15 +22,10 @@ type dueQueue struct {
 
 type destName struct{ tenant, name string }
 
-type owedName struct {
-	pos    uint64
-	suffix string
-}
-
-// tenant is a tenant's destinations that can be served now; the first is next.
+// tenant has the destinations of a tenant that can be served now; the first is next.
 type tenant struct {
-	ready []*dest
-	turn  bool // it is in turns
+	ready  []*dest
+	queued bool // it is in ready of the queue
 }
 
 // dest is a destination.
@@ -38,53 +33,43 @@ type dest struct {
 	tenant, name string
 	counts       destCounts // written by the writer, under mu
 
-	// Every entry of tabDue before cursor is leased or gone, so that nothing consumed is gone through again.
-	cursor place
-	head   place // the first unleased entry, or one before it; meaningful where some
-	some   bool  // there is an unleased entry
-	stale  bool  // head may be gone, or was never looked for
+	// Every entry of tabDue before cursor is leased or removed, so that no scan begins before it.
+	cursor  sortKey
+	head    sortKey // the first unleased entry, or a key before it; only with hasHead
+	hasHead bool    // there is an unleased entry
+	stale   bool    // head may have been removed, or was never looked up
 
-	// No entry of waiting, dead, history and failures is before these; under mu.
-	low [tabFailures - tabWaiting + 1]place
+	// Lower bounds of the entries of waiting, dead, history and failures; under mu.
+	low [tabFailures - tabWaiting + 1]sortKey
 
-	hold  state.Hold
-	held  bool
-	till  int64 // when the hold ends, by the store's time; never: not by itself
-	where whereabouts
-	index int   // in later
-	at    int64 // of service, while in later
+	hold    state.Hold
+	onHold  bool
+	holdEnd int64 // when the hold ends, by the store's clock; never: not by itself
+	queue   queueState
+	index   int   // in later
+	at      int64 // of service, while in later
 }
 
-type whereabouts byte
+type queueState byte
 
 const (
-	nowhere whereabouts = iota
-	inLater
+	notQueued queueState = iota
+	inFuture
 	inReady
 )
 
-// lease is a delivery's holder. It stays after its end until the delivery is claimed again: its holder may still settle it.
-type lease struct {
-	name  owedName
-	d     *dest
-	place place
-	until int64
-	word  int64 // the end as its holder was told
-	busy  bool  // the writer is about to change the delivery
-}
-
 const never = math.MaxInt64
 
-var start = place{at: math.MinInt64}
+var start = sortKey{at: math.MinInt64}
 
 // service is when a destination is to be served next: the later of its earliest due and the end of its hold.
 func (d *dest) service() int64 {
-	if !d.some {
+	if !d.hasHead {
 		return never
 	}
 	at := d.head.at
-	if d.held {
-		at = max(at, d.till)
+	if d.onHold {
+		at = max(at, d.holdEnd)
 	}
 	return at
 }
@@ -98,7 +83,7 @@ func (q *dueQueue) load(s *store) error {
 		}
 		d.counts, err = readDest(value)
 		if d.counts.waiting > 0 {
-			d.some, d.stale, d.head = true, true, start
+			d.hasHead, d.stale, d.head = true, true, start
 		}
 		return err
 	})
@@ -110,11 +95,11 @@ func (q *dueQueue) load(s *store) error {
 		if err != nil {
 			return err
 		}
-		d.held = true
-		d.hold, d.till, err = readHold(value)
+		d.onHold = true
+		d.hold, d.holdEnd, err = readHold(value)
 		return err
 	})
-	now := s.pace.look().now
+	now := s.clock.look().now
 	for _, d := range q.dests {
 		q.put(d, now)
 	}
@@ -125,12 +110,12 @@ func (q *dueQueue) named(key []byte) (*dest, error) {
 	tenant, rest, ok := cutText(key)
 	name, rest, ok2 := cutText(rest)
 	if !ok || !ok2 || len(rest) > 0 {
-		return nil, errCorrupt
+		return nil, state.ErrCorrupt
 	}
 	return q.dest(tenant, name), nil
 }
 
-// dest is the destination of a name, new or not. The caller holds mu.
+// dest returns the destination of a name, and adds it if it is new. The caller holds mu.
 func (q *dueQueue) dest(tenant, name string) *dest {
 	n := destName{tenant, name}
 	d := q.dests[n]
@@ -144,17 +129,17 @@ func (q *dueQueue) dest(tenant, name string) *dest {
 	return d
 }
 
-// lower makes room for an entry before all that are known.
+// lower moves the lower bound of a list down to an entry.
 func (q *dueQueue) lower(d *dest, o *owed) {
 	switch o.State {
 	case state.Waiting:
-		q.lowerTo(d, tabWaiting, o.waitingPlace())
+		q.lowerTo(d, tabWaiting, o.waitingSortKey())
 	case state.Dead:
-		q.lowerTo(d, tabDead, o.deadPlace())
+		q.lowerTo(d, tabDead, o.deadSortKey())
 	}
 }
 
-func (q *dueQueue) lowerTo(d *dest, table byte, p place) {
+func (q *dueQueue) lowerTo(d *dest, table byte, p sortKey) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if low := &d.low[table-tabWaiting]; p.less(*low) {
@@ -162,7 +147,7 @@ func (q *dueQueue) lowerTo(d *dest, table byte, p place) {
 	}
 }
 
-func (q *dueQueue) lowered(low *place, p place) {
+func (q *dueQueue) setLow(low *sortKey, p sortKey) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	*low = p
@@ -174,8 +159,8 @@ func (q *dueQueue) find(tenant, name string) *dest {
 	return q.dest(tenant, name)
 }
 
-// counted is the length of one of a destination's lists.
-func (q *dueQueue) counted(d *dest, table byte) int64 {
+// listLength is the length of one list of a destination.
+func (q *dueQueue) listLength(d *dest, table byte) int64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch table {
@@ -189,8 +174,8 @@ func (q *dueQueue) counted(d *dest, table byte) int64 {
 	return d.counts.history
 }
 
-// of are a tenant's destinations; "*" is all tenants'.
-func (q *dueQueue) of(tenant string) []*dest {
+// destinations are those of a tenant; "*" means all tenants.
+func (q *dueQueue) destinations(tenant string) []*dest {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var all []*dest
@@ -202,14 +187,14 @@ func (q *dueQueue) of(tenant string) []*dest {
 	return all
 }
 
-// put places a destination where it belongs by its next service.
+// put moves a destination to the queue that its next service belongs to.
 func (q *dueQueue) put(d *dest, now int64) {
 	at := d.service()
 	switch {
 	case at == never:
 		q.remove(d)
 	case at <= now:
-		if d.where == inReady {
+		if d.queue == inReady {
 			return
 		}
 		q.remove(d)
@@ -219,27 +204,27 @@ func (q *dueQueue) put(d *dest, now int64) {
 			q.tenant[d.tenant] = t
 		}
 		t.ready = append(t.ready, d)
-		d.where = inReady
-		if !t.turn {
-			t.turn = true
-			q.turns = append(q.turns, t)
+		d.queue = inReady
+		if !t.queued {
+			t.queued = true
+			q.ready = append(q.ready, t)
 		}
 	default:
-		if d.where == inLater {
+		if d.queue == inFuture {
 			d.at = at
-			heap.Fix(&q.later, d.index)
+			heap.Fix(&q.future, d.index)
 			return
 		}
 		q.remove(d)
-		d.at, d.where = at, inLater
-		heap.Push(&q.later, d)
+		d.at, d.queue = at, inFuture
+		heap.Push(&q.future, d)
 	}
 }
 
 func (q *dueQueue) remove(d *dest) {
-	switch d.where {
-	case inLater:
-		heap.Remove(&q.later, d.index)
+	switch d.queue {
+	case inFuture:
+		heap.Remove(&q.future, d.index)
 	case inReady:
 		t := q.tenant[d.tenant]
 		for i, r := range t.ready {
@@ -249,31 +234,31 @@ func (q *dueQueue) remove(d *dest) {
 			}
 		}
 	}
-	d.where = nowhere
+	d.queue = notQueued
 }
 
-// insert makes an entry of tabDue known.
-func (q *dueQueue) insert(d *dest, p place) {
+// insert adds an entry of tabDue.
+func (q *dueQueue) insert(d *dest, p sortKey) {
 	if p.less(d.cursor) {
 		d.cursor = p
 	}
-	if !d.some || p.less(d.head) {
-		d.head, d.some = p, true
-		d.stale = q.leases[owedName{p.pos, p.suffix}] != nil // claimed between its batch and here
+	if !d.hasHead || p.less(d.head) {
+		d.head, d.hasHead = p, true
+		d.stale = q.leases[owedName{p.pos, p.suffix}] != nil // leased between its batch and this call
 	}
 }
 
 // dueChange is an entry of tabDue that was added or removed.
 type dueChange struct {
-	d       *dest
-	place   place
-	added   bool
-	settled bool // its lease is over
-	leased  bool // its holder is this process, until its place
-	word    int64
+	d        *dest
+	key      sortKey
+	added    bool
+	settled  bool // its lease has ended
+	leased   bool // this process holds it, until the time of its key
+	shownEnd int64
 }
 
-// apply makes changes known that were written.
+// apply applies the changes of a written batch.
 func (q *dueQueue) apply(changes []dueChange, deltas map[*dest]*destCounts, now int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -281,103 +266,36 @@ func (q *dueQueue) apply(changes []dueChange, deltas map[*dest]*destCounts, now 
 		d.counts = *c
 	}
 	for _, c := range changes {
-		name := owedName{c.place.pos, c.place.suffix}
+		name := owedName{c.key.pos, c.key.suffix}
 		if c.settled {
 			delete(q.leases, name)
 		}
 		if c.added {
-			q.insert(c.d, c.place)
+			q.insert(c.d, c.key)
 			if c.leased {
-				l := &lease{name: name, d: c.d, place: c.place, until: c.place.at, word: c.word}
+				l := &lease{name: name, d: c.d, key: c.key, until: c.key.at, shownEnd: c.shownEnd}
 				q.leases[name] = l
 				heap.Push(&q.ends, l)
 			}
-		} else if c.d.some && c.place == c.d.head {
+		} else if c.d.hasHead && c.key == c.d.head {
 			c.d.stale = true
 		}
 		q.put(c.d, now)
 	}
 }
 
-// leased is the word for the lease of a delivery; ok is false where there was none since the start.
-func (q *dueQueue) leased(pos uint64, suffix string) (word int64, ok bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	l := q.leases[owedName{pos, suffix}]
-	if l == nil || l.busy {
-		return 0, false
-	}
-	return l.word, true
-}
-
-// shift moves the ends of leases along with a clock that steps forward: their holders need as long as before.
-func (q *dueQueue) shift(by int64) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, l := range q.leases {
-		if !l.busy {
-			l.until += by
-		}
-	}
-	heap.Init(&q.ends)
-}
-
-// has says whether somebody has a delivery at a time, which it will keep.
-func (q *dueQueue) has(pos uint64, suffix string, now int64) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	l := q.leases[owedName{pos, suffix}]
-	return l != nil && !l.busy && l.until > now
-}
-
-// seize keeps an unleased delivery from being claimed until the batch under way is written; false: it is leased.
-func (q *dueQueue) seize(d *dest, p place, now int64) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	name := owedName{p.pos, p.suffix}
-	if l := q.leases[name]; l != nil && !l.busy && l.until > now {
-		return false
-	}
-	q.leases[name] = &lease{name: name, d: d, place: p, until: never, busy: true}
-	return true
-}
-
-// busy says whether the batch under way changes a delivery already.
-func (q *dueQueue) busy(o *owed) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	l := q.leases[owedName{o.pos, o.suffix}]
-	return l != nil && l.busy
-}
-
-// release gives back what seize took.
-func (q *dueQueue) release(o *owed, now int64) {
-	q.mu.Lock()
-	l := q.leases[owedName{o.pos, o.suffix}]
-	q.mu.Unlock()
-	if l != nil && l.busy {
-		q.unlease([]*lease{l}, now)
-	}
-}
-
-// expire makes deliveries due again whose holders did not settle them.
+// expire makes deliveries due again whose leases ended unsettled.
 func (q *dueQueue) expire(now int64) {
 	for len(q.ends) > 0 && q.ends[0].until <= now {
 		l := heap.Pop(&q.ends).(*lease)
 		if q.leases[l.name] == l {
-			q.insert(l.d, l.place)
+			q.insert(l.d, l.key)
 			q.put(l.d, now)
 		}
 	}
-	for len(q.later) > 0 && q.later[0].at <= now {
-		q.put(q.later[0], now)
+	for len(q.future) > 0 && q.future[0].at <= now {
+		q.put(q.future[0], now)
 	}
-}
-
-// taken says whether somebody has a delivery at a time.
-func (q *dueQueue) taken(name owedName, now int64) bool {
-	l := q.leases[name]
-	return l != nil && l.until > now
 }
 
 type byService []*dest
@@ -396,18 +314,6 @@ func (h *byService) Push(x any) {
 }
 
 func (h *byService) Pop() any {
-	last := (*h)[len(*h)-1]
-	*h = (*h)[:len(*h)-1]
-	return last
-}
-
-type byEnd []*lease
-
-func (h byEnd) Len() int           { return len(h) }
-func (h byEnd) Less(i, j int) bool { return h[i].until < h[j].until }
-func (h byEnd) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *byEnd) Push(x any)        { *h = append(*h, x.(*lease)) }
-func (h *byEnd) Pop() any {
 	last := (*h)[len(*h)-1]
 	*h = (*h)[:len(*h)-1]
 	return last

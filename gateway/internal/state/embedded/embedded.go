@@ -1,11 +1,11 @@
-// Package embedded keeps the gateway's state in a folder of its own: the engine of a laptop and of one server.
+// Package embedded keeps the gateway's state in a local folder, with Pebble: the engine for a laptop and for one server.
 //
-// One goroutine writes. Whatever waits for it goes into one batch and shares one fsync, so that a thousand callers
-// cost little more than one, and a lone one waits for nobody. Nothing is answered before its batch is written; what
-// was accepted or scheduled is on disk before it is answered. Who holds what (claims, leases) lives in memory: a
-// process that dies holds nothing, so after a crash everything unfinished is simply there again.
+// One goroutine writes. All calls that wait for it go into one batch and share one fsync, so that a thousand callers cost
+// little more than one, and a single call does not wait for others. No call returns before its batch is written, and
+// accepted events and scheduled deliveries are on disk before their call returns. Claims and leases are in memory: a process
+// that dies holds nothing, so after a crash all unfinished work can be claimed again.
 //
-// Due times, leases and holds are judged by a time of the store's own that never goes back (pace).
+// Due times, leases and holds are measured by a clock of the store that never goes back (storeClock).
 package embedded
 
 import (
@@ -31,33 +31,33 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// Options say where and how to keep the state. Dir is required.
+// Options are where and how to keep the state. Dir is required.
 type Options struct {
-	// Dir is the folder; it is made, with mode 0700, where it does not exist. One process at a time may have it open.
+	// Dir is the data folder. It is created, with mode 0700, if it does not exist. Only one process at a time can open it.
 	Dir    string
 	Clock  clock.Clock
 	Logger *slog.Logger
-	// Reserve is how much of the disk stays free: below it nothing new is accepted, so that what was accepted can
-	// still be finished. Zero is 256 MiB.
+	// Reserve is how many bytes of the disk stay free: below it no new events are accepted, so that accepted ones can still
+	// be finished. Zero means 256 MiB.
 	Reserve int64
-	// Memory is how many bytes of new events are kept at hand for Claim. Zero is 32 MiB.
+	// Memory is how many bytes of new events are kept in memory for Claim. Zero means 32 MiB.
 	Memory int
 
-	// Files is how many files may be open at once. Zero is 512; Pebble needs 74 at least.
+	// Files is how many files may be open at once. Zero means 512; Pebble needs at least 74.
 	Files int
 
-	// Grouped hears how many calls shared each write; nil: nobody. It must be quick.
+	// Grouped, if set, is called with the number of calls that shared a write. It must be quick.
 	Grouped func(calls int)
 
-	fs vfs.FS // tests put a failing or a crashing disk here
+	fs vfs.FS // a failing or crashing disk in tests
 }
 
 const (
 	memTableSize   = 64 << 20
-	blockCache     = 192 << 20 // Pebble takes its memtables out of this; less leaves no cache at all under load
+	blockCache     = 192 << 20 // includes Pebble's memtables: less leaves no cache under load
 	defaultMemory  = 32 << 20
 	defaultReserve = 256 << 20
-	stopWritesAt   = 64 // tables in L0; writes wait for compaction beyond it
+	stopWritesAt   = 64 // tables in L0: beyond it writes wait for compaction
 	slowDisk       = 5 * time.Second
 )
 
@@ -67,25 +67,25 @@ type store struct {
 	db     *pebble.DB
 	lock   *pebble.Lock
 	watch  io.Closer // of slow writes; nil on a test's disk
-	pace   pace
+	clock  storeClock
 	log    *slog.Logger
 	people *state.People
-	// respondentsSince is since when people hashes with the key of today, in nanoseconds; 0 is for all that is kept.
+	// respondentsSince is since when people uses its current key, in nanoseconds; 0: for all kept events.
 	respondentsSince int64
-	keyMade          bool // the key of people was made by this start
+	keyMade          bool // this start made the key of people
 
 	calls   chan *call
 	closing chan struct{}
-	stopped chan struct{} // closed when nothing is written any more, whatever the reason
+	stopped chan struct{} // closed when the writer has ended, for whatever reason
 	stop    sync.Once     // closes it
 	once    sync.Once     // of Close
 	closed  error
-	broke   chan struct{}         // closed when the store broke
-	fault   atomic.Pointer[error] // what broke the store; nothing is written after it
-	gate    gate                  // passed by whoever reads db, shut by Close
+	broke   chan struct{}         // closed when the store failed
+	fault   atomic.Pointer[error] // why the store failed; nothing is written after it
+	gate    gate                  // entered by readers of db, shut by Close
 
 	lastTidy atomic.Int64
-	oldestID atomic.Int64 // when the oldest event or id in tenants' lists was received; noTime: none
+	oldestID atomic.Int64 // when the oldest entry of the tenants' lists was received; noTime: none
 
 	w           writer
 	window      window
@@ -93,7 +93,7 @@ type store struct {
 	generations generations
 	watchers    state.Watchers
 	space       space
-	place       storePlace
+	folder      dataFolder
 }
 
 var (
@@ -102,7 +102,7 @@ var (
 	_ state.Compacter = (*store)(nil)
 )
 
-// Open opens the store in a folder, and makes it at the first start.
+// Open opens the store in a folder; the first start creates it.
 func Open(opts Options) (state.Store, error) {
 	s, err := open(opts)
 	if err != nil {
@@ -139,17 +139,17 @@ func open(opts Options) (s *store, err error) {
 			err = errors.Join(err, watch.Close())
 		}
 	}()
-	if err := unfinished(opts.Dir); err != nil {
+	if err := checkUnfinished(opts.Dir); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	s = &store{
-		opts: opts, log: opts.Logger, pace: pace{clock: opts.Clock, log: opts.Logger},
+		opts: opts, log: opts.Logger, clock: storeClock{clock: opts.Clock, log: opts.Logger},
 		watch: watch, calls: make(chan *call, maxGroup), closing: make(chan struct{}), stopped: make(chan struct{}), broke: make(chan struct{}),
 	}
-	s.pace.moved = s.due.shift
+	s.clock.moved = s.due.shift
 	_, err = os.Stat(filepath.Join(opts.Dir, "respondents.key"))
 	s.keyMade = errors.Is(err, os.ErrNotExist)
 	key, err := respondentKey(opts.Dir)
@@ -159,13 +159,13 @@ func open(opts Options) (s *store, err error) {
 	s.people = state.NewPeople(key)
 	folder := filepath.Join(opts.Dir, "events")
 	s.space.init(disk, opts.Dir, opts.Reserve)
-	// After a fault nothing may reach the disk any more, also not from Pebble's own goroutines: what they would write
-	// then, the next process may already have written otherwise.
+	// After a fault nothing may reach the disk any more, not even from Pebble's own goroutines: the next process may have the
+	// folder open by then.
 	fs := errorfs.Wrap(s.space.guard(disk), errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if s.fault.Load() != nil && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
 			if strings.HasSuffix(op.Path, ".log") {
-				// Where Pebble changes logs an error ends the whole process, by a lock that it unlocks twice. Nobody waits
-				// for who waits here.
+				// An error while Pebble changes logs would end the whole process, because Pebble unlocks a mutex twice.
+				// Blocking this goroutine is harmless: Close does not wait for it.
 				select {}
 			}
 			return errBroken
@@ -175,16 +175,18 @@ func open(opts Options) (s *store, err error) {
 	if err := fs.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	// A folder whose name is not on disk takes everything in it along when power goes.
+	// After a power cut a folder whose name was not synced is lost with everything in it.
 	for _, dir := range []string{opts.Dir, filepath.Dir(opts.Dir)} {
 		if err := syncDir(fs, dir); err != nil {
 			return nil, fmt.Errorf("open store: %w", err)
 		}
 	}
-	if s.lock, err = pebble.LockDirectory(folder, fs); err != nil {
-		return nil, fmt.Errorf("open store %s: another process has it open: %w", opts.Dir, err)
+	if s.lock, err = lockFolder(folder, fs); errors.Is(err, errInUse) {
+		return nil, fmt.Errorf("open store %s: another gateway runs with this data folder: stop it first, or give this one a folder of its own (--data)", opts.Dir)
+	} else if err != nil {
+		return nil, fmt.Errorf("open store %s: %w", opts.Dir, err)
 	}
-	if err := s.place.init(opts.Dir, folder, opts.fs == nil); err != nil {
+	if err := s.folder.init(opts.Dir, folder, opts.fs == nil); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", opts.Dir, err), s.lock.Close())
 	}
 	if s.db, err = pebble.Open(folder, s.pebbleOptions(fs)); err != nil {
@@ -197,7 +199,7 @@ func open(opts Options) (s *store, err error) {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", opts.Dir, err), s.db.Close(), s.lock.Close())
 	}
 	go s.write()
-	if err := s.recall(); err != nil {
+	if err := s.expireFormerLeases(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", opts.Dir, err), s.Close())
 	}
 	return s, nil
@@ -237,9 +239,9 @@ func (s *store) pebbleOptions(fs vfs.FS) *pebble.Options {
 	return o
 }
 
-// pebbleLogger passes on what needs attention. Fatalf must not return: Pebble calls it where it cannot go on, with the
-// disk gone or full. Ending the process would be its default; instead the store is broken, says so to everybody, and
-// the goroutine ends.
+// pebbleLogger passes Pebble's errors to the log. Pebble calls Fatalf when it cannot go on, for instance because the disk is
+// full or gone, and Fatalf must not return. Pebble's default ends the process. Here the store fails, all its callers get the
+// error, and the goroutine ends.
 type pebbleLogger struct{ s *store }
 
 func (l pebbleLogger) Infof(string, ...any) {}
@@ -253,7 +255,7 @@ func (l pebbleLogger) Fatalf(format string, args ...any) {
 	panicOrExit()
 }
 
-// Close releases what is held without counting those claims, and makes everything durable.
+// Close releases all claims without counting them, and makes everything durable.
 func (s *store) Close() error {
 	s.once.Do(func() {
 		close(s.closing)
@@ -262,9 +264,9 @@ func (s *store) Close() error {
 		s.space.close()
 		s.gate.shut()
 		if err := s.broken(); err != nil {
-			// Its goroutines may hold Pebble's locks for ever; closing it would wait for them. Nothing it does can
-			// reach the disk any more, so the folder may be opened again.
-			s.closed = errors.Join(err, s.lock.Close(), s.lock.Close()) // Pebble's share of the lock, and ours
+			// Pebble is not closed: that would wait for goroutines which may hold its locks for ever. Its writes cannot reach
+			// the disk any more, so the folder may be opened again.
+			s.closed = errors.Join(err, s.lock.Close(), s.lock.Close()) // Pebble's reference to the lock, and ours
 		} else {
 			s.closed = errors.Join(s.db.Close(), s.lock.Close())
 		}
@@ -277,7 +279,7 @@ func (s *store) Close() error {
 
 var errBroken = errors.New("the disk failed; the gateway must be started again")
 
-// breakWith ends all writing. The first fault is the one that is told.
+// breakWith makes the store fail: all writing ends. The first fault is the one that is reported.
 func (s *store) breakWith(err error) {
 	if !errors.Is(err, errRemoved) {
 		err = fmt.Errorf("%w: %w: %w", state.ErrUnavailable, errBroken, err)
@@ -286,11 +288,11 @@ func (s *store) breakWith(err error) {
 		s.log.Error("store is broken", "err", err)
 		close(s.broke)
 	}
-	// The writer itself may wait inside Pebble for ever; nobody shall wait for it.
+	// The writer may block inside Pebble for ever, so nobody waits for it.
 	s.stop.Do(func() { close(s.stopped) })
 }
 
-// Broken is closed when the disk failed.
+// Broken is closed when the store has failed.
 func (s *store) Broken() <-chan struct{} { return s.broke }
 
 func (s *store) broken() error {
@@ -300,55 +302,15 @@ func (s *store) broken() error {
 	return nil
 }
 
-// gate counts who is reading. Passing it twice at once, as a callback of Range may, never waits.
-type gate struct {
-	mu     sync.Mutex
-	inside int
-	closed bool
-	empty  chan struct{}
-}
-
-// shut lets nobody in any more and waits for those inside.
-func (g *gate) shut() {
-	g.mu.Lock()
-	g.closed, g.empty = true, make(chan struct{})
-	if g.inside == 0 {
-		close(g.empty)
-	}
-	g.mu.Unlock()
-	<-g.empty
-}
-
-// enter begins a read; leave ends it. Between them the database stays open.
-func (s *store) enter() error {
-	g := &s.gate
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.closed {
-		return state.ErrClosed
-	}
-	g.inside++
-	return nil
-}
-
-func (s *store) leave() {
-	g := &s.gate
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.inside--; g.closed && g.inside == 0 {
-		close(g.empty)
-	}
-}
-
-// why says why the writer has ended.
-func (s *store) why() error {
+// stopReason is why the writer has ended.
+func (s *store) stopReason() error {
 	if err := s.broken(); err != nil {
 		return err
 	}
 	return state.ErrClosed
 }
 
-// read copies a value; nil without error: there is none.
+// read returns a copy of a value, in the memory of into; nil without error: there is none.
 func (s *store) read(from pebble.Reader, key, into []byte) ([]byte, error) {
 	v, closer, err := from.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	leaktest.Main(m)
 }
 
-// harness is the engine on a disk in memory that can lose power.
+// harness is the engine on a disk in memory that simulates power cuts.
 type harness struct {
 	t     *testing.T
 	dir   string
@@ -54,11 +54,11 @@ func (h *harness) open() {
 	h.store = s
 }
 
-// Step sets the clock, and the store looks at it as it does at every call.
+// Step changes the clock, and makes the store read it, as every call does.
 func (h *harness) Step(d time.Duration) {
-	h.store.pace.look()
+	h.store.clock.look()
 	h.clock.Step(d)
-	h.store.pace.look()
+	h.store.clock.look()
 }
 
 func (h *harness) Reopen() { h.t.Helper(); h.ReopenStepped(0) }
@@ -73,11 +73,11 @@ func (h *harness) ReopenStepped(d time.Duration) {
 	h.open()
 }
 
-// Crash takes away everything that was not synced, and a part of it in every other round.
+// Crash discards everything that was not synced; in every second round only a part of it.
 func (h *harness) Crash() {
 	h.t.Helper()
 	lost := h.disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rand.IntN(2) * 50, RNG: rand.New(rand.NewPCG(1, 2))})
-	if err := h.store.Close(); err != nil { // writes to a disk that is no more
+	if err := h.store.Close(); err != nil { // it writes to a discarded disk
 		h.t.Fatal(err)
 	}
 	h.disk = lost

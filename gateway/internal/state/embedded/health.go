@@ -10,7 +10,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// Health is how the store does. It reads a few keys, however much is kept.
+// Health returns the state of the store. It reads a few keys, however much is kept.
 func (s *store) Health(ctx context.Context) state.Health {
 	var h state.Health
 	if h.Err = s.check(ctx); h.Err != nil {
@@ -20,16 +20,16 @@ func (s *store) Health(ctx context.Context) state.Health {
 		return h
 	}
 	defer s.leave()
-	c := s.w.counters.look()
+	c := s.w.counters.snapshot()
 	h.Pending, h.Waiting, h.Dead, h.Events, h.Bytes, h.Counted = c.pending, c.waiting, c.dead, c.events, c.bytes, true
-	now := s.pace.look().wall
+	now := s.clock.look().wall
 	if h.Err = s.broken(); h.Err == nil {
-		if h.Err = s.place.check(); h.Err != nil {
-			s.breakWith(h.Err) // nothing may be written for long
+		if h.Err = s.folder.check(); h.Err != nil {
+			s.breakWith(h.Err) // the next write may be far off
 		}
 	}
 	if h.Err == nil {
-		h.Err = s.space.says()
+		h.Err = s.space.err()
 	}
 	if h.Err == nil {
 		h.Err = s.ages(&h, now)
@@ -40,10 +40,10 @@ func (s *store) Health(ctx context.Context) state.Health {
 			h.Warnings = append(h.Warnings, warning)
 		}
 	}
-	if s.space.given.Load() {
-		h.Warnings = append(h.Warnings, "the disk was full and the reserve file was given up: free some space")
+	if s.space.ballastFreed.Load() {
+		h.Warnings = append(h.Warnings, "the disk was full and the reserve file was deleted: free some space")
 	}
-	if w := s.pace.warning(); w != "" {
+	if w := s.clock.warning(); w != "" {
 		h.Warnings = append(h.Warnings, w)
 	}
 	return h
@@ -68,7 +68,7 @@ func (s *store) ages(h *state.Health, now time.Time) error {
 		}
 	}
 	if h.Waiting > 0 {
-		for _, d := range s.due.of("*") {
+		for _, d := range s.due.destinations("*") {
 			at, ok, err := s.oldest(d)
 			if err != nil {
 				return err
@@ -85,8 +85,8 @@ func (s *store) ages(h *state.Health, now time.Time) error {
 	return err
 }
 
-// oldest is the place of what waits longest for a destination.
-func (s *store) oldest(d *dest) (p place, ok bool, err error) {
+// oldest is the sort key of the delivery that waits longest for a destination.
+func (s *store) oldest(d *dest) (p sortKey, ok bool, err error) {
 	s.due.mu.Lock()
 	low, some := d.low[0], d.counts.waiting > 0
 	s.due.mu.Unlock()
@@ -95,43 +95,43 @@ func (s *store) oldest(d *dest) (p place, ok bool, err error) {
 	}
 	prefix := destPrefix(nil, tabWaiting, d.tenant, d.name)
 	it, err := s.db.NewIter(&pebble.IterOptions{
-		LowerBound: low.append(append([]byte(nil), prefix...)), UpperBound: behind(prefix),
+		LowerBound: low.append(append([]byte(nil), prefix...)), UpperBound: prefixEnd(prefix),
 	})
 	if err != nil {
 		return p, false, err
 	}
 	if it.First() {
-		p, ok = cutPlace(it.Key()[len(prefix):])
+		p, ok = cutSortKey(it.Key()[len(prefix):])
 	}
 	return p, ok, errors.Join(it.Error(), it.Close())
 }
 
-// oldestDuplicate is when the oldest event or id was accepted that is still recognised.
+// oldestDuplicate is when the oldest event or id was accepted that is still deduplicated.
 func (s *store) oldestDuplicate() (at int64, err error) {
 	at = s.oldestID.Load()
-	c := s.w.counters.look()
+	c := s.w.counters.snapshot()
 	err = between(s.db, posKey(nil, tabDedupe, c.dedupe), []byte{tabDedupe + 1}, func(_, value []byte) error {
-		f, err := readFormer(value)
+		f, err := readFormerID(value)
 		if at == noTime || f.at < at {
 			at = f.at
 		}
-		return errors.Join(err, errEnough)
+		return errors.Join(err, errStop)
 	})
-	if err != nil && !errors.Is(err, errEnough) || at != noTime {
-		return at, ignoreEnough(err)
+	if err != nil && !errors.Is(err, errStop) || at != noTime {
+		return at, ignoreStop(err)
 	}
 	err = between(s.db, posKey(nil, tabEvent, c.first), []byte{tabEvent + 1}, func(_, value []byte) error {
 		t, _, _, err := readEvent(value)
 		at = t.received
-		return errors.Join(err, errEnough)
+		return errors.Join(err, errStop)
 	})
-	return at, ignoreEnough(err)
+	return at, ignoreStop(err)
 }
 
-var errEnough = errors.New("enough")
+var errStop = errors.New("enough")
 
-func ignoreEnough(err error) error {
-	if errors.Is(err, errEnough) && !errors.Is(err, errCorrupt) {
+func ignoreStop(err error) error {
+	if errors.Is(err, errStop) && !errors.Is(err, state.ErrCorrupt) {
 		return nil
 	}
 	return err

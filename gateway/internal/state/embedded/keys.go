@@ -11,25 +11,25 @@ import (
 //	table     key                                         value
 //	meta      name                                        layout version, counters, marks, the time that was seen, hash of the key of respondents
 //	event     position                                    the event: index terms, envelope, raw bytes
-//	kept      position                                    the same, of an event retention passed: something refers to it, or
-//	                                                      it is in its tenant's share
-//	share     tenant position                             time, size of an event in kept that other tenants' bytes passed
+//	kept      position                                    the same, of an event below the mark of retention: a delivery refers
+//	                                                      to it, or it is in its tenant's share
+//	share     tenant position                             time, size of an event in kept that is within its tenant's share
 //	outcome   position                                    the committed decision; its existence is the acknowledgement
 //	claims    position                                    claims that ended without commit or release, and whether one is open
-//	owed      position suffix                             a delivery not finished by its event's commit, as it stands now
+//	owed      position suffix                             a delivery that its event's commit did not finish, as it is now
 //	id        tenant id                                   position, time: index and dedupe record in one
-//	gone      tenant position                             time, id of an event that is gone and still deduplicated
-//	dedupe    position                                    tenant, id, time: the same as former versions wrote it
-//	tenant    tenant                                      what the tenant has of what all share
+//	removedID tenant position                             time, id of a removed event that is still deduplicated
+//	dedupe    position                                    tenant, id, time: the same, as former versions wrote it
+//	tenant    tenant                                      the tenant's usage of what all tenants share
 //	timeline  tenant position                             type, source, survey, time: what scans and filters read
 //	response  tenant response position                    -
 //	person    tenant hash position                        -
 //	due       tenant dest due position suffix             bytes of its event
-//	leased    position suffix                             tenant of what waits with a lease that its record says
+//	leased    position suffix                             tenant of a waiting delivery whose record has a lease
 //	waiting   tenant dest created position suffix         -
 //	dead      tenant dest time position suffix            -
-//	history   tenant dest time position suffix            what one commit said of a delivery, with its attempts
-//	failures  tenant dest time position suffix            the same, where an attempt was not delivered
+//	history   tenant dest time position suffix            a delivery after one commit, with the attempts of that commit
+//	failures  tenant dest time position suffix            the same, if an attempt failed
 //	deadEvent tenant time position                        -
 //	dest      tenant dest                                 counts of the five lists above
 //	hold      tenant dest                                 a hold
@@ -41,7 +41,7 @@ import (
 //	lease     name                                        holder, end, fence
 //	stats     tenant minute dest                          counts
 //
-// An event's number is its position: what belongs to an event is found by it, and leaves with it in one range.
+// An event's number is its position: all records of an event are found by it, and removed with it in one range.
 // A delivery is (position, suffix), where the suffix is the part of its id behind the event's.
 const (
 	tabMeta byte = iota + 1
@@ -71,17 +71,17 @@ const (
 	tabLease
 	tabStats
 	tabShare
-	tabGone
+	tabRemovedID
 	tabTenant
 	tabLeased
 )
 
-// layoutVersion is written at first start; a store of another version is refused, not guessed at.
+// layoutVersion is written at the first start. A store of another version is refused.
 const layoutVersion = 1
 
 func appendU64(b []byte, n uint64) []byte { return binary.BigEndian.AppendUint64(b, n) }
 
-// appendTime orders times before 1970 too, which a Manual clock may show.
+// appendTime keeps the order of times, also of those before 1970, which a clock in a test may show.
 func appendTime(b []byte, ns int64) []byte { return appendU64(b, uint64(ns)^1<<63) }
 
 func keyTime(b []byte) int64 { return int64(binary.BigEndian.Uint64(b) ^ 1<<63) }
@@ -171,7 +171,7 @@ func cutID(b []byte) (id string, rest []byte, ok bool) {
 
 func metaKey(name string) []byte { return append([]byte{tabMeta}, name...) }
 
-// posKey is the key of a table whose key is a position.
+// posKey is a key of a table that is keyed by position.
 func posKey(b []byte, table byte, pos uint64) []byte {
 	return appendU64(append(b[:0], table), pos)
 }
@@ -188,7 +188,7 @@ func timelineKey(b []byte, tenant string, pos uint64) []byte {
 	return tenantKey(b, tabTimeline, tenant, pos)
 }
 
-// tenantKey is the key of a table whose key is a tenant and a position.
+// tenantKey is a key of a table that is keyed by tenant and position.
 func tenantKey(b []byte, table byte, tenant string, pos uint64) []byte {
 	return appendU64(appendText(append(b[:0], table), tenant), pos)
 }
@@ -202,31 +202,31 @@ func personPrefix(b []byte, tenant string, hash []byte) []byte {
 	return append(appendText(append(b[:0], tabPerson), tenant), hash...)
 }
 
-// destPrefix is where a destination's part of a list begins; with no table but its own key of tabDest and tabHold.
+// destPrefix is the prefix of a destination's keys in a table; in tabDest and tabHold it is the whole key.
 func destPrefix(b []byte, table byte, tenant, dest string) []byte {
 	return appendText(appendText(append(b[:0], table), tenant), dest)
 }
 
-// place is where a delivery stands in one of its destination's lists.
-type place struct {
+// sortKey is the last part of a delivery's key in a list of its destination.
+type sortKey struct {
 	at     int64
 	pos    uint64
 	suffix string
 }
 
-func (p place) append(b []byte) []byte {
+func (p sortKey) append(b []byte) []byte {
 	return append(appendU64(appendTime(b, p.at), p.pos), p.suffix...)
 }
 
-func cutPlace(b []byte) (place, bool) {
+func cutSortKey(b []byte) (sortKey, bool) {
 	if len(b) < 16 {
-		return place{}, false
+		return sortKey{}, false
 	}
-	return place{at: keyTime(b), pos: binary.BigEndian.Uint64(b[8:]), suffix: string(b[16:])}, true
+	return sortKey{at: keyTime(b), pos: binary.BigEndian.Uint64(b[8:]), suffix: string(b[16:])}, true
 }
 
-// less is the order of keys.
-func (p place) less(q place) bool {
+// less reports whether p sorts before q.
+func (p sortKey) less(q sortKey) bool {
 	if p.at != q.at {
 		return p.at < q.at
 	}
@@ -236,7 +236,7 @@ func (p place) less(q place) bool {
 	return p.suffix < q.suffix
 }
 
-func listKey(b []byte, table byte, tenant, dest string, p place) []byte {
+func listKey(b []byte, table byte, tenant, dest string, p sortKey) []byte {
 	return p.append(destPrefix(b, table, tenant, dest))
 }
 
@@ -249,8 +249,8 @@ func textKey(table byte, parts ...string) []byte {
 	return b
 }
 
-// behind is the first key after all that begin with prefix.
-func behind(prefix []byte) []byte {
+// prefixEnd is the first key after all keys with a prefix.
+func prefixEnd(prefix []byte) []byte {
 	end := append([]byte(nil), prefix...)
 	for i := len(end) - 1; i >= 0; i-- {
 		if end[i]++; end[i] != 0 {

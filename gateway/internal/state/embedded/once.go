@@ -15,8 +15,8 @@ type reserving struct {
 	owners []string
 }
 
-// Once reserves each key for its owner. Its place in the log is before the commit of whoever reserved it, so that a
-// power cut loses both or the commit alone: never the reservation of somebody whose delivery is known.
+// Once reserves each key for its owner. In the log the reservation comes before the commit of its owner, so that a power cut
+// loses both or only the commit: a committed delivery never lacks its reservation.
 func (s *store) Once(ctx context.Context, tenant string, keys []state.OnceKey, ttl time.Duration) ([]string, error) {
 	if len(keys) == 0 {
 		return nil, s.check(ctx)
@@ -46,7 +46,7 @@ func (op *reserving) stage(t *tx) error {
 			continue
 		}
 		end := t.now + int64(op.ttl)
-		t.val = appendBytes(appendInt(t.val[:0], end), k.Owner)
+		t.val = state.AppendText(appendInt(t.val[:0], end), k.Owner)
 		t.put(key, t.val)
 		t.set(onceEndKey(end, op.tenant, k.Key), nil)
 		op.owners[i] = k.Owner
@@ -55,9 +55,9 @@ func (op *reserving) stage(t *tx) error {
 }
 
 func readOnce(b []byte) (owner string, end int64, err error) {
-	r := reader{b: b}
-	end, owner = r.int(), r.text()
-	return owner, end, r.err()
+	r := readerOf(b)
+	end, owner = r.Int(), r.Text()
+	return owner, end, r.Err()
 }
 
 func onceEndKey(end int64, tenant, key string) []byte {

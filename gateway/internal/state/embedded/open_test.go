@@ -31,14 +31,14 @@ func TestLayout(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // the lock was given back
+	for range 2 { // the lock was released
 		if _, err := open(Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "layout 2") {
 			t.Fatalf("got %v", err)
 		}
 	}
 }
 
-// TestFiles: only the owner can read what is kept, and a damaged key of respondents is refused, not replaced.
+// TestFiles: only the owner can read the files, and a damaged key of respondents is refused, not replaced.
 func TestFiles(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
@@ -67,8 +67,8 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// TestRespondentKeyLost: without its key the index does not find who answered before. The store says so, also after
-// another restart and in answers, and finds who answers afterwards; a new store and an ordinary restart say nothing.
+// TestRespondentKeyLost: without its key the index does not find earlier respondents. The store warns of that, also after another
+// restart and in pages, and finds later respondents. A new store and an ordinary restart cause no warning.
 func TestRespondentKeyLost(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -92,7 +92,7 @@ func TestRespondentKeyLost(t *testing.T) {
 			t.Fatal(h.Err)
 		}
 		return slices.ContainsFunc(h.Warnings, func(w string) bool {
-			return strings.Contains(w, "respondents.key was gone or replaced: events accepted before 2026-03-01T13:00:00Z")
+			return strings.Contains(w, "respondents.key was deleted or replaced: events accepted before 2026-03-01T13:00:00Z")
 		})
 	}
 	since := func() time.Time {
@@ -145,7 +145,7 @@ func TestRespondentKeyLost(t *testing.T) {
 	}
 }
 
-// TestUnreadable: an event that cannot be read becomes a dead letter and holds up nobody.
+// TestUnreadable: an event that cannot be read becomes a dead letter and does not delay others.
 func TestUnreadable(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -4,7 +4,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// addOwed begins to keep a delivery as waiting or dead.
+// addOwed stores a waiting or dead delivery, and lists it.
 func (t *tx) addOwed(d *dest, o *owed) {
 	if o.State == state.Waiting {
 		o.at = t.moment.due(o.Due)
@@ -14,7 +14,7 @@ func (t *tx) addOwed(d *dest, o *owed) {
 	t.list(d, o, 1)
 }
 
-// list puts a waiting or dead delivery into its destination's lists (by is 1), or takes it out (-1).
+// list adds a waiting or dead delivery to the lists of its destination (by is 1), or removes it from them (-1).
 func (t *tx) list(d *dest, o *owed, by int64) {
 	c := t.counts(d)
 	n := &t.s.w.counters
@@ -27,23 +27,23 @@ func (t *tx) list(d *dest, o *owed, by int64) {
 	}
 	switch o.State {
 	case state.Waiting:
-		due := o.duePlace()
+		due := o.dueSortKey()
 		t.val = appendUint(t.val[:0], uint64(o.size))
 		write(listKey(t.key, tabDue, d.tenant, d.name, due), t.val)
-		write(listKey(t.key, tabWaiting, d.tenant, d.name, o.waitingPlace()), nil)
+		write(listKey(t.key, tabWaiting, d.tenant, d.name, o.waitingSortKey()), nil)
 		if o.Leased {
 			write(leasedKey(t.key, o.pos, o.suffix), []byte(d.tenant))
 		}
-		change := dueChange{d: d, place: due, added: by > 0, settled: by < 0}
+		change := dueChange{d: d, key: due, added: by > 0, settled: by < 0}
 		if o.Leased {
-			change.leased, change.word = by > 0, nanos(o.Due)
+			change.leased, change.shownEnd = by > 0, nanos(o.Due)
 		}
 		t.due = append(t.due, change)
 		c.waiting += by
 		c.waitingBytes += by * int64(o.size)
 		n.waiting += by
 	case state.Dead:
-		write(listKey(t.key, tabDead, d.tenant, d.name, o.deadPlace()), nil)
+		write(listKey(t.key, tabDead, d.tenant, d.name, o.deadSortKey()), nil)
 		c.dead += by
 		c.deadBytes += by * int64(o.size)
 		n.dead += by
@@ -51,11 +51,11 @@ func (t *tx) list(d *dest, o *owed, by int64) {
 	t.s.w.dirty = true
 }
 
-func (o *owed) duePlace() place     { return place{o.at, o.pos, o.suffix} }
-func (o *owed) waitingPlace() place { return place{nanos(o.Created), o.pos, o.suffix} }
-func (o *owed) deadPlace() place    { return place{nanos(o.Updated), o.pos, o.suffix} }
+func (o *owed) dueSortKey() sortKey     { return sortKey{o.at, o.pos, o.suffix} }
+func (o *owed) waitingSortKey() sortKey { return sortKey{nanos(o.Created), o.pos, o.suffix} }
+func (o *owed) deadSortKey() sortKey    { return sortKey{nanos(o.Updated), o.pos, o.suffix} }
 
-// owed reads a delivery that was owed once; nil: its event's commit finished it, or there is none.
+// owed reads the record of a delivery; nil: the commit of its event finished it, or there is none.
 func (t *tx) owed(tenant string, pos uint64, suffix string) *owed {
 	v := t.get(owedKey(t.key, pos, suffix))
 	if v == nil {
@@ -66,7 +66,7 @@ func (t *tx) owed(tenant string, pos uint64, suffix string) *owed {
 	return o
 }
 
-// position is where an event is; false: there is none of that id, or no longer.
+// position is the position of an event; false: no event of that id is kept.
 func (t *tx) position(tenant, id string) (uint64, bool) {
 	key := idKey(t.key, tenant, id)
 	pos, ok := t.ids[string(key)]
@@ -76,7 +76,7 @@ func (t *tx) position(tenant, id string) (uint64, bool) {
 	return pos, ok && pos != 0
 }
 
-// current is a delivery as it stands: what is owed, or what its event's commit said of it; nil: there is none.
+// current is a delivery as it is now, from its own record or else from the outcome of its event; nil: there is none.
 func (t *tx) current(tenant, eventID string, pos uint64, suffix string) *owed {
 	if o := t.owed(tenant, pos, suffix); o != nil {
 		return o
@@ -93,16 +93,16 @@ func (t *tx) current(tenant, eventID string, pos uint64, suffix string) *owed {
 	return out.delivery(pos, suffix)
 }
 
-// settle applies what became of a due delivery, if its lease still stands.
+// settle applies the result of a due delivery, if its fence holds.
 func (op *committing) settle(t *tx, s *state.Settled) bool {
 	given := &s.Delivery
 	eventID, suffix, _ := state.SplitDeliveryID(given.ID)
 	pos, ok := t.position(given.Tenant, eventID)
 	if !ok {
-		return false // the event left with its last reference: whoever ended this delivery said so in history
+		return false // the event was removed with its last reference, after another commit ended this delivery
 	}
 	o := t.owed(given.Tenant, pos, suffix)
-	if o == nil || o.State != state.Waiting || !t.holds(o, nanos(s.Lease)) {
+	if o == nil || o.State != state.Waiting || !t.fenceHolds(o, nanos(s.Lease)) {
 		t.repeat(given.Tenant, eventID, suffix, given)
 		return false
 	}
@@ -111,15 +111,15 @@ func (op *committing) settle(t *tx, s *state.Settled) bool {
 	return true
 }
 
-// holds says whether a lease is still the delivery's due time: its leased one, or its own where nobody claimed it.
-func (t *tx) holds(o *owed, lease int64) bool {
+// fenceHolds reports whether a lease is still the delivery's due time: that of its lease, or its own if it is not leased.
+func (t *tx) fenceHolds(o *owed, lease int64) bool {
 	if word, ok := t.s.due.leased(o.pos, o.suffix); ok {
 		return word == lease
 	}
 	return nanos(o.Due) == lease
 }
 
-// change moves a delivery on: waiting again, finished, dead or dropped.
+// change writes the next state of a delivery: waiting again, finished, dead or dropped.
 func (t *tx) change(o *owed, to *state.Delivery) {
 	old := t.s.due.find(o.Tenant, o.Destination)
 	t.list(old, o, -1)
@@ -144,11 +144,11 @@ func (t *tx) change(o *owed, to *state.Delivery) {
 	o.Log = nil
 	t.addOwed(d, o)
 	if !o.State.Open() {
-		t.orphan(o.pos)
+		t.noteUnreferenced(o.pos)
 	}
 }
 
-// enterOwed adds what was done to a delivery to history, and links it.
+// enterOwed adds an entry for a delivery to history, and links it to the previous one.
 func (t *tx) enterOwed(d *dest, o *owed, repeat bool) {
 	at := max(nanos(t.wall), o.newest.at+1)
 	if o.newest.table == 0 {
@@ -156,14 +156,14 @@ func (t *tx) enterOwed(d *dest, o *owed, repeat bool) {
 	}
 	table := tableFor(&o.Delivery)
 	t.val = appendEntry(t.val[:0], &o.Delivery, o.newest, at, repeat)
-	t.enter(d, place{at, o.pos, o.suffix}, table, t.val)
+	t.enter(d, sortKey{at, o.pos, o.suffix}, table, t.val)
 	o.newest = link{table, at, d.name}
 	if table == tabFailures {
 		o.failedAt = at
 	}
 }
 
-// repeat keeps the attempts behind a lost fence, marked as such; the delivery stays as it is.
+// repeat adds the attempts behind a lost fence to history, marked Repeat; the delivery stays as it is.
 func (t *tx) repeat(tenant, eventID, suffix string, given *state.Delivery) {
 	if len(given.Log) == 0 {
 		return
@@ -174,7 +174,7 @@ func (t *tx) repeat(tenant, eventID, suffix string, given *state.Delivery) {
 	}
 	o := t.current(tenant, eventID, pos, suffix)
 	if o == nil {
-		return // the winner's decision owed no such delivery
+		return // the decision that was committed first has no such delivery
 	}
 	now := o.Delivery
 	o.Log = given.Log
@@ -184,7 +184,7 @@ func (t *tx) repeat(tenant, eventID, suffix string, given *state.Delivery) {
 	t.put(owedKey(t.key, pos, suffix), t.val)
 }
 
-// free gives back keys of once that are the event's.
+// free removes keys of Once, if the event owns them.
 func (t *tx) free(tenant, owner string, keys []string) {
 	for _, key := range keys {
 		k := textKey(tabOnce, tenant, key)

@@ -6,7 +6,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// deliveriesOf are all deliveries of an event as they stand, newest change first.
+// deliveriesOf returns all deliveries of an event as they are now, newest change first.
 func (s *store) deliveriesOf(from pebble.Reader, tenant, eventID string, pos uint64) ([]*owed, error) {
 	var all []*owed
 	v, err := s.read(from, posKey(nil, tabOutcome, pos), nil)
@@ -35,7 +35,7 @@ func (s *store) deliveriesOf(from pebble.Reader, tenant, eventID string, pos uin
 		return nil
 	})
 	slices.SortFunc(all, func(a, b *owed) int {
-		p, q := place{nanos(a.Updated), pos, a.suffix}, place{nanos(b.Updated), pos, b.suffix}
+		p, q := sortKey{nanos(a.Updated), pos, a.suffix}, sortKey{nanos(b.Updated), pos, b.suffix}
 		switch {
 		case q.less(p):
 			return -1

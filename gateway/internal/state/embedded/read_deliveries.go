@@ -12,16 +12,16 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-func cursor(p place) string { return state.EncodeCursor(p.append([]byte{1})) }
+func cursor(p sortKey) string { return state.EncodeCursor(p.append([]byte{1})) }
 
-func readCursor(text string) (place, error) {
+func readCursor(text string) (sortKey, error) {
 	b, err := state.DecodeCursor(text, 1)
 	if err != nil {
-		return place{}, err
+		return sortKey{}, err
 	}
-	p, ok := cutPlace(b)
+	p, ok := cutSortKey(b)
 	if !ok {
-		return place{}, state.ErrCursor
+		return sortKey{}, state.ErrCursor
 	}
 	return p, nil
 }
@@ -58,10 +58,10 @@ func (s *store) delivery(tenant, id string) (*state.Delivery, error) {
 	if o == nil {
 		return nil, state.ErrNotFound
 	}
-	return s.whole(s.db, o)
+	return s.withAttempts(s.db, o)
 }
 
-// current is a delivery as it stands; nil: there is none.
+// current is a delivery as it is now; nil: there is none.
 func (s *store) current(from pebble.Reader, tenant, eventID string, pos uint64, suffix string) (*owed, error) {
 	v, err := s.read(from, owedKey(nil, pos, suffix), nil)
 	if err != nil {
@@ -80,7 +80,7 @@ func (s *store) current(from pebble.Reader, tenant, eventID string, pos uint64, 
 	return out.delivery(pos, suffix), nil
 }
 
-// delivery is what an outcome says of a delivery; nil: it owes none of that name.
+// delivery is a delivery as it is in the outcome; nil: the outcome has no such delivery.
 func (o *outcome) delivery(pos uint64, suffix string) *owed {
 	for i := range o.Deliveries {
 		if o.suffixes[i] != suffix {
@@ -95,18 +95,18 @@ func (o *outcome) delivery(pos uint64, suffix string) *owed {
 	return nil
 }
 
-// whole is a delivery with all attempts that are kept, oldest first.
-func (s *store) whole(from pebble.Reader, o *owed) (*state.Delivery, error) {
-	d := s.shown(o, s.pace.look())
+// withAttempts is a delivery with all attempts that are kept, oldest first.
+func (s *store) withAttempts(from pebble.Reader, o *owed) (*state.Delivery, error) {
+	d := s.view(o, s.clock.look())
 	d.Log = nil
 	for l := o.newest; l.table != 0; {
-		p := place{l.at, o.pos, o.suffix}
+		p := sortKey{l.at, o.pos, o.suffix}
 		v, err := s.read(from, listKey(nil, l.table, o.Tenant, l.dest, p), nil)
 		if err != nil {
 			return nil, err
 		}
 		if v == nil {
-			break // retention took it, and what was before it
+			break // retention removed it, and everything before it
 		}
 		e, err := readEntry(o.Tenant, p, v)
 		if err != nil {
@@ -141,7 +141,7 @@ func (s *store) Deliveries(ctx context.Context, tenant string, q state.DeliveryQ
 	return page, nil
 }
 
-// merge goes through lists of a tenant's destinations at once, newest first.
+// merge reads lists of several destinations of a tenant as one, newest first.
 type merge struct {
 	s            *store
 	tenant       string
@@ -152,19 +152,19 @@ type merge struct {
 	lists        lists
 }
 
-// lists is a heap, the one with the newest entry first.
+// lists is a heap: the list with the newest entry is first.
 type lists []*listed
 
-// listed is one destination's part of one list, at the entry that is next.
+// listed is one list of a destination, at its next entry.
 type listed struct {
 	table  byte
 	prefix []byte
-	at     place
+	key    sortKey
 	value  []byte
 }
 
 func (h lists) Len() int           { return len(h) }
-func (h lists) Less(i, j int) bool { return h[j].at.less(h[i].at) }
+func (h lists) Less(i, j int) bool { return h[j].key.less(h[i].key) }
 func (h lists) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
 func (h *lists) Push(x any)        { *h = append(*h, x.(*listed)) }
 func (h *lists) Pop() any {
@@ -177,7 +177,7 @@ func (h *lists) Pop() any {
 var listTables = [...]byte{tabWaiting, tabDead, tabHistory, tabFailures}
 
 func (m *merge) page(ctx context.Context) (page *state.Page[state.Delivery], err error) {
-	top := place{at: math.MaxInt64, pos: math.MaxUint64}
+	top := sortKey{at: math.MaxInt64, pos: math.MaxUint64}
 	if m.q.Cursor != "" {
 		if top, err = readCursor(m.q.Cursor); err != nil {
 			return nil, err
@@ -186,29 +186,29 @@ func (m *merge) page(ctx context.Context) (page *state.Page[state.Delivery], err
 	m.snap = m.s.db.NewSnapshot()
 	defer func() { err = errors.Join(err, m.snap.Close()) }()
 	if m.q.EventID != "" {
-		return m.ofEvent(top)
+		return m.eventPage(top)
 	}
 	if m.it, err = m.snap.NewIter(&pebble.IterOptions{LowerBound: []byte{tabWaiting}, UpperBound: []byte{tabFailures + 1}}); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, m.it.Close()) }()
-	for _, d := range m.s.due.of(m.tenant) {
+	for _, d := range m.s.due.destinations(m.tenant) {
 		if d.tenant != m.tenant || m.q.Destination != "" && d.name != m.q.Destination {
 			continue
 		}
 		for _, list := range m.q.Lists() {
 			table := listTables[list]
-			if m.s.due.counted(d, table) == 0 {
+			if m.s.due.listLength(d, table) == 0 {
 				continue
 			}
 			l := &listed{table: table, prefix: destPrefix(nil, table, d.tenant, d.name)}
 			from := top
 			if table != tabWaiting && m.until != math.MaxInt64 {
-				if bound := (place{at: m.until}); bound.less(from) {
+				if bound := (sortKey{at: m.until}); bound.less(from) {
 					from = bound
 				}
 			}
-			l.at = from
+			l.key = from
 			if ok, err := m.step(l); err != nil {
 				return nil, err
 			} else if ok {
@@ -227,7 +227,7 @@ func (m *merge) page(ctx context.Context) (page *state.Page[state.Delivery], err
 		if len(page.Items) == most || budget == 0 {
 			return page, nil
 		}
-		at := l.at
+		at := l.key
 		d, err := m.item(l)
 		if err != nil {
 			return nil, err
@@ -253,33 +253,33 @@ func (m *merge) page(ctx context.Context) (page *state.Page[state.Delivery], err
 	return page, nil
 }
 
-// step goes to a list's next older entry; false: there is none that the query could want.
+// step moves to the next older entry of a list; false: the query selects no further one.
 func (m *merge) step(l *listed) (bool, error) {
-	key := l.at.append(append([]byte(nil), l.prefix...))
+	key := l.key.append(append([]byte(nil), l.prefix...))
 	if !m.it.SeekLT(key) || len(m.it.Key()) < len(l.prefix) || string(m.it.Key()[:len(l.prefix)]) != string(l.prefix) {
 		return false, m.it.Error()
 	}
-	p, ok := cutPlace(m.it.Key()[len(l.prefix):])
+	p, ok := cutSortKey(m.it.Key()[len(l.prefix):])
 	if !ok {
-		return false, errCorrupt
+		return false, state.ErrCorrupt
 	}
 	if l.table != tabWaiting && p.at < m.since {
 		return false, nil
 	}
 	v, err := m.it.ValueAndErr()
-	l.at, l.value = p, append(l.value[:0], v...)
+	l.key, l.value = p, append(l.value[:0], v...)
 	return err == nil, err
 }
 
-// item is the delivery of an entry; nil: it is not wanted, or listed elsewhere.
+// item is the delivery of an entry; nil: the query does not select it, or another entry stands for it.
 func (m *merge) item(l *listed) (*state.Delivery, error) {
-	v, err := m.s.read(m.snap, owedKey(nil, l.at.pos, l.at.suffix), nil)
+	v, err := m.s.read(m.snap, owedKey(nil, l.key.pos, l.key.suffix), nil)
 	if err != nil {
 		return nil, err
 	}
 	var o *owed
 	if v != nil {
-		if o, err = readOwed(m.tenant, l.at.pos, l.at.suffix, v); err != nil {
+		if o, err = readOwed(m.tenant, l.key.pos, l.key.suffix, v); err != nil {
 			return nil, err
 		}
 	}
@@ -290,20 +290,20 @@ func (m *merge) item(l *listed) (*state.Delivery, error) {
 		}
 	case tabFailures, tabHistory:
 		if o == nil {
-			e, err := readEntry(m.tenant, l.at, l.value)
+			e, err := readEntry(m.tenant, l.key, l.value)
 			if err != nil {
 				return nil, err
 			}
 			if e.State.Open() {
-				return nil, nil // it went on; what became of it is another entry
+				return nil, nil // it did not end there; a later entry stands for it
 			}
-			o = &owed{Delivery: e.Delivery, pos: l.at.pos, suffix: l.at.suffix, newest: link{l.table, l.at.at, e.Destination}}
+			o = &owed{Delivery: e.Delivery, pos: l.key.pos, suffix: l.key.suffix, newest: link{l.table, l.key.at, e.Destination}}
 			break
 		}
-		newest := link{l.table, l.at.at, o.Destination}
+		newest := link{l.table, l.key.at, o.Destination}
 		if m.q.Failed {
-			if o.failedAt != l.at.at {
-				return nil, nil // it failed again later: listed there
+			if o.failedAt != l.key.at {
+				return nil, nil // a later failure stands for it
 			}
 		} else if o.State.Open() || o.newest.table != newest.table || o.newest.at != newest.at {
 			return nil, nil
@@ -312,11 +312,11 @@ func (m *merge) item(l *listed) (*state.Delivery, error) {
 	if !m.q.Matches(&o.Delivery) {
 		return nil, nil
 	}
-	return m.s.whole(m.snap, o)
+	return m.s.withAttempts(m.snap, o)
 }
 
-// ofEvent are an event's deliveries: few, so a page is cut out of all of them.
-func (m *merge) ofEvent(top place) (*state.Page[state.Delivery], error) {
+// eventPage is a page of an event's deliveries. They are few, so all of them are read.
+func (m *merge) eventPage(top sortKey) (*state.Page[state.Delivery], error) {
 	page := &state.Page[state.Delivery]{}
 	pos, err := m.s.position(m.snap, m.tenant, m.q.EventID)
 	if errors.Is(err, state.ErrNotFound) {
@@ -331,17 +331,17 @@ func (m *merge) ofEvent(top place) (*state.Page[state.Delivery], error) {
 	}
 	most := state.PageLimit(m.q.Limit)
 	for _, o := range all {
-		at := place{nanos(o.Updated), pos, o.suffix}
+		at := sortKey{nanos(o.Updated), pos, o.suffix}
 		if !at.less(top) || !m.q.Matches(&o.Delivery) || m.q.Failed && o.failedAt == noTime {
 			continue
 		}
 		if len(page.Items) == most {
 			last := page.Items[most-1]
 			_, suffix, _ := state.SplitDeliveryID(last.ID)
-			page.Next = cursor(place{nanos(last.Updated), pos, suffix})
+			page.Next = cursor(sortKey{nanos(last.Updated), pos, suffix})
 			return page, nil
 		}
-		d, err := m.s.whole(m.snap, o)
+		d, err := m.s.withAttempts(m.snap, o)
 		if err != nil {
 			return nil, err
 		}

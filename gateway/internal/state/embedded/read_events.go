@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// lineBudget is how many lines of the timeline one page may look at: some 20 ms of work.
+	// lineBudget is how many lines of the timeline one page may read: about 20 ms of work.
 	lineBudget = 20000
 )
 
@@ -52,7 +52,7 @@ func (s *store) position(from pebble.Reader, tenant, id string) (uint64, error) 
 	return pos, err
 }
 
-// record is an event as kept, with its outcome; nil: it is gone.
+// record is an event as it is kept, with its outcome; nil: it is not kept.
 func (s *store) record(from pebble.Reader, tenant string, pos uint64) (*state.Record, error) {
 	record, err := s.eventRecord(from, pos)
 	if record == nil || err != nil {
@@ -63,7 +63,7 @@ func (s *store) record(from pebble.Reader, tenant string, pos uint64) (*state.Re
 		return nil, err
 	}
 	if e.Tenant != tenant {
-		return nil, nil // no index leads here, and none ever must
+		return nil, nil // a tenant never sees the event of another
 	}
 	r := &state.Record{Event: e, Position: pos, Size: len(record)}
 	v, err := s.read(from, posKey(nil, tabOutcome, pos), nil)
@@ -78,24 +78,24 @@ func (s *store) record(from pebble.Reader, tenant string, pos uint64) (*state.Re
 		if out, err = readOutcome(tenant, e.ID, pos, v); err != nil {
 			return nil, err
 		}
-		out.Generation = s.generations.named(out.generation)
-		if err := s.lay(r, out, record); err != nil {
+		out.Generation = s.generations.nameOf(out.generation)
+		if err := s.applyRevisions(r, out, record); err != nil {
 			return nil, err
 		}
 		r.Outcome = &out.Outcome
 	}
-	// What is owed speaks for itself: it is newer than the outcome.
+	// Records of deliveries are newer than the outcome.
 	at := map[string]int{}
 	for i, suffix := range out.suffixes {
 		at[suffix] = i
 	}
-	now := s.pace.look()
+	now := s.clock.look()
 	err = scan(from, posKey(nil, tabOwed, pos), func(rest, value []byte) error {
 		o, err := readOwed(tenant, pos, string(rest), value)
 		if err != nil {
 			return err
 		}
-		d := s.shown(o, now)
+		d := s.view(o, now)
 		if i, ok := at[o.suffix]; ok {
 			out.Deliveries[i] = d
 		} else {
@@ -106,25 +106,25 @@ func (s *store) record(from pebble.Reader, tenant string, pos uint64) (*state.Re
 	return r, err
 }
 
-// shown is what is owed, as others see it.
-func (s *store) shown(o *owed, now moment) state.Delivery {
+// view is a delivery as readers see it.
+func (s *store) view(o *owed, now moment) state.Delivery {
 	d := o.Delivery
 	if d.State != state.Waiting {
 		d.Leased = false
 		return d
 	}
-	d.Leased = d.Leased && o.at > now.now || s.due.has(o.pos, o.suffix, now.now)
+	d.Leased = d.Leased && o.at > now.now || s.due.hasLease(o.pos, o.suffix, now.now)
 	return d
 }
 
-// claims are an event's claims so far that were not released.
+// claims returns how many claims of an event were not released.
 func (s *store) claims(pos uint64, committed bool) (int, error) {
 	w := &s.window
 	w.mu.Lock()
 	if pos >= w.low && pos < w.next {
 		if sl := w.slot(pos); sl.state != slotDone {
 			n := sl.claims
-			if sl.state == slotHeld {
+			if sl.state == slotClaimed {
 				n++
 			}
 			w.mu.Unlock()
@@ -168,7 +168,7 @@ func (s *store) events(ctx context.Context, tenant string, q state.EventQuery) (
 	case q.Dead:
 		prefix, timed = appendText([]byte{tabDeadEvent}, tenant), true
 	}
-	upper := behind(prefix)
+	upper := prefixEnd(prefix)
 	if q.Cursor != "" {
 		at, err := readCursor(q.Cursor)
 		if err != nil {
@@ -209,7 +209,7 @@ func (s *store) events(ctx context.Context, tenant string, q state.EventQuery) (
 			}
 		}
 		rest := it.Key()[len(prefix):]
-		at := place{}
+		at := sortKey{}
 		if timed {
 			at.at, rest = keyTime(rest), rest[8:]
 		}
@@ -256,11 +256,11 @@ func (s *store) events(ctx context.Context, tenant string, q state.EventQuery) (
 	return page, it.Error()
 }
 
-// seekTime goes to the newest line that was received before a time, by halving positions; lines between may lie up to
-// MaxDisorder out of order, so it goes further up by that.
+// seekTime moves to the newest line that was received before a time, by a binary search over positions. As lines may be out
+// of order by up to MaxDisorder, it looks for a time later by that much.
 func (s *store) seekTime(it *pebble.Iterator, prefix []byte, until int64) bool {
 	bound := until + int64(state.MaxDisorder)
-	c := s.w.counters.look()
+	c := s.w.counters.snapshot()
 	base := uint64(1)
 	n := int(c.next - base)
 	i := sort.Search(n, func(i int) bool {
@@ -283,7 +283,7 @@ func (l *line) fits(q *state.EventQuery) bool {
 		(q.Survey == "" || string(l.survey) == q.Survey)
 }
 
-// Range goes through a tenant's events in order, as they were when it was called.
+// Range calls each for a tenant's events in order, as they were when Range was called.
 func (s *store) Range(ctx context.Context, tenant string, from uint64, each func(*state.Record) error) (err error) {
 	if err := s.check(ctx); err != nil {
 		return err
@@ -296,7 +296,7 @@ func (s *store) Range(ctx context.Context, tenant string, from uint64, each func
 	defer func() { err = errors.Join(err, snap.Close()) }()
 	prefix := appendText([]byte{tabTimeline}, tenant)
 	it, err := snap.NewIter(&pebble.IterOptions{
-		LowerBound: appendU64(append([]byte(nil), prefix...), from), UpperBound: behind(prefix),
+		LowerBound: appendU64(append([]byte(nil), prefix...), from), UpperBound: prefixEnd(prefix),
 	})
 	if err != nil {
 		return err
@@ -308,7 +308,7 @@ func (s *store) Range(ctx context.Context, tenant string, from uint64, each func
 		}
 		select {
 		case <-s.closing:
-			return state.ErrClosed // Close waits for whoever reads
+			return state.ErrClosed // Close waits for readers
 		default:
 		}
 		r, err := s.record(snap, tenant, keyPos(it.Key()[len(prefix)-1:]))

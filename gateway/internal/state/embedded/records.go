@@ -11,7 +11,7 @@ import (
 // Versions of the records. A new one reads the old.
 const (
 	eventV1     = 1
-	eventV2     = 2 // the same, with what is kept of the event's revisions
+	eventV2     = 2 // the same, with the revisions of the event
 	timelineV1  = 1
 	outcomeV1   = 1
 	revisionsV1 = 1
@@ -22,13 +22,13 @@ const (
 	statV1      = 1
 )
 
-// terms are what an event is indexed under, and what a scan filters by. They are kept beside the envelope, so that
-// retention can take an event out of its indexes without decoding it.
+// terms are the fields of an event that indexes and filters use. They are stored next to the envelope, so that retention can
+// remove an event from its indexes without decoding it.
 type terms struct {
 	tenant, id, kind, source, survey, response string
 	received                                   int64
 	persons                                    [][]byte
-	// revisions are those of an event that was revised, as readRevisions reads them.
+	// revisions is the record of revisions, if the event was revised (readRevisions).
 	revisions []byte
 }
 
@@ -46,55 +46,55 @@ func appendEvent(b []byte, t *terms, envelope, raw []byte) []byte {
 	}
 	b = append(b, version)
 	b = appendInt(b, t.received)
-	b = appendBytes(b, t.tenant)
+	b = state.AppendText(b, t.tenant)
 	b = appendID(b, t.id)
-	b = appendBytes(b, t.kind)
-	b = appendBytes(b, t.source)
-	b = appendBytes(b, t.survey)
-	b = appendBytes(b, t.response)
+	b = state.AppendText(b, t.kind)
+	b = state.AppendText(b, t.source)
+	b = state.AppendText(b, t.survey)
+	b = state.AppendText(b, t.response)
 	b = appendUint(b, uint64(len(t.persons)))
 	for _, p := range t.persons {
-		b = appendBytes(b, p)
+		b = state.AppendText(b, p)
 	}
 	if version == eventV2 {
-		b = appendBytes(b, t.revisions)
+		b = state.AppendText(b, t.revisions)
 	}
-	b = appendBytes(b, envelope)
+	b = state.AppendText(b, envelope)
 	return append(b, raw...)
 }
 
 // readEvent shares memory with the record.
 func readEvent(b []byte) (t terms, envelope, raw []byte, err error) {
-	r := reader{b: b}
+	r := readerOf(b)
 	revised := len(b) > 0 && b[0] == eventV2
 	if revised {
-		r.version(eventV2)
+		r.Version(eventV2)
 	} else {
-		r.version(eventV1)
+		r.Version(eventV1)
 	}
-	t.received = r.int()
-	t.tenant, t.id = r.text(), r.id()
-	t.kind, t.source, t.survey, t.response = r.text(), r.text(), r.text(), r.text()
-	for n := r.count(); n > 0 && !r.bad; n-- {
+	t.received = r.Int()
+	t.tenant, t.id = r.Text(), r.id()
+	t.kind, t.source, t.survey, t.response = r.Text(), r.Text(), r.Text(), r.Text()
+	for n := r.Count(); n > 0 && !r.Bad(); n-- {
 		t.persons = append(t.persons, r.bytes())
 	}
 	if revised {
 		t.revisions = r.bytes()
 	}
 	envelope = r.bytes()
-	return t, envelope, r.b, r.err()
+	return t, envelope, r.Rest, r.Err()
 }
 
 func appendTimeline(b []byte, t *terms, size int) []byte {
 	b = append(b, timelineV1)
 	b = appendInt(b, t.received)
 	b = appendUint(b, uint64(size))
-	b = appendBytes(b, t.kind)
-	b = appendBytes(b, t.source)
-	return appendBytes(b, t.survey)
+	b = state.AppendText(b, t.kind)
+	b = state.AppendText(b, t.source)
+	return state.AppendText(b, t.survey)
 }
 
-// line is an entry of the timeline; it shares memory with the record.
+// line is an entry of the timeline. It shares memory with the record.
 type line struct {
 	received             int64
 	size                 int
@@ -102,20 +102,20 @@ type line struct {
 }
 
 func readTimeline(b []byte) (l line, err error) {
-	r := reader{b: b}
-	r.version(timelineV1)
-	l.received, l.size = r.int(), int(r.uint())
+	r := readerOf(b)
+	r.Version(timelineV1)
+	l.received, l.size = r.Int(), int(r.Uint())
 	l.kind, l.source, l.survey = r.bytes(), r.bytes(), r.bytes()
-	return l, r.err()
+	return l, r.Err()
 }
 
-// idRecord leads from an id to its event, and is what a duplicate is recognised by.
+// appendIDRecord writes the record that leads from an id to its event, and by which duplicates are recognised.
 func appendIDRecord(b []byte, pos uint64, at int64) []byte { return appendInt(appendUint(b, pos), at) }
 
 func readIDRecord(b []byte) (pos uint64, at int64, err error) {
-	r := reader{b: b}
-	pos, at = r.uint(), r.int()
-	return pos, at, r.err()
+	r := readerOf(b)
+	pos, at = r.Uint(), r.Int()
+	return pos, at, r.Err()
 }
 
 const (
@@ -127,7 +127,7 @@ const (
 	flagRevision   // the revision that owes it follows those
 )
 
-// appendDelivery writes all of a delivery but its tenant, its event and its log, which its key and its place say.
+// appendDelivery writes a delivery without its tenant, event and log, which follow from the key and the surrounding record.
 func appendDelivery(b []byte, d *state.Delivery) []byte {
 	var flags byte
 	if d.Alone {
@@ -150,13 +150,13 @@ func appendDelivery(b []byte, d *state.Delivery) []byte {
 	b = append(b, deliveryV1, flags)
 	b = state.StateCodes.Append(b, string(d.State))
 	b = state.OriginCodes.Append(b, string(d.Origin.Kind))
-	b = appendBytes(b, d.Origin.Name)
-	b = appendBytes(b, d.Destination)
+	b = state.AppendText(b, d.Origin.Name)
+	b = state.AppendText(b, d.Destination)
 	if flags&(flagStepIsName|flagStepIsDest) == 0 {
-		b = appendBytes(b, d.Step)
+		b = state.AppendText(b, d.Step)
 	}
-	b = appendBytes(b, d.Connector)
-	b = appendBytes(b, d.Reason)
+	b = state.AppendText(b, d.Connector)
+	b = state.AppendText(b, d.Reason)
 	b = appendUint(b, uint64(d.Attempts))
 	if d.Forgiven > 0 {
 		b = appendUint(b, uint64(d.Forgiven))
@@ -171,44 +171,44 @@ func appendDelivery(b []byte, d *state.Delivery) []byte {
 }
 
 func (r *reader) delivery() (d state.Delivery) {
-	r.version(deliveryV1)
-	flags := r.byte()
+	r.Version(deliveryV1)
+	flags := r.Byte()
 	d.Alone, d.Leased = flags&flagAlone != 0, flags&flagLeased != 0
-	d.State = state.DeliveryState(r.code(state.StateCodes))
-	d.Origin.Kind = state.OriginKind(r.code(state.OriginCodes))
-	d.Origin.Name = r.text()
-	d.Destination = r.text()
+	d.State = state.DeliveryState(r.Code(state.StateCodes))
+	d.Origin.Kind = state.OriginKind(r.Code(state.OriginCodes))
+	d.Origin.Name = r.Text()
+	d.Destination = r.Text()
 	switch {
 	case flags&flagStepIsName != 0:
 		d.Step = d.Origin.Name
 	case flags&flagStepIsDest != 0:
 		d.Step = d.Destination
 	default:
-		d.Step = r.text()
+		d.Step = r.Text()
 	}
-	d.Connector, d.Reason = r.text(), r.text()
-	d.Attempts = int(r.uint())
+	d.Connector, d.Reason = r.Text(), r.Text()
+	d.Attempts = int(r.Uint())
 	if flags&flagForgiven != 0 {
-		d.Forgiven = int(r.uint())
+		d.Forgiven = int(r.Uint())
 	}
 	if flags&flagRevision != 0 {
-		d.Revision = int(r.uint())
+		d.Revision = int(r.Uint())
 	}
-	created := r.int()
+	created := r.Int()
 	d.Created = fromNanos(created)
-	d.Updated, d.Due = fromNanos(created+r.int()), fromNanos(created+r.int())
+	d.Updated, d.Due = fromNanos(created+r.Int()), fromNanos(created+r.Int())
 	return d
 }
 
-// link leads to the newest entry of a delivery's history; zero is none. The destination is where the entry was made: a
-// delivery may go elsewhere since its step was changed.
+// link leads to the newest entry of a delivery's history; zero: there is none. dest is the destination of the entry, because
+// a delivery goes to another one after its step was changed.
 type link struct {
 	table byte
 	at    int64
 	dest  string
 }
 
-// appendLink leaves the destination out where it is the delivery's own.
+// appendLink leaves out the destination if it is that of the delivery.
 func appendLink(b []byte, l link, own string) []byte {
 	if l.table == 0 {
 		return append(b, 0)
@@ -217,32 +217,32 @@ func appendLink(b []byte, l link, own string) []byte {
 	if l.dest == own {
 		return append(b, 0)
 	}
-	return appendBytes(b, l.dest)
+	return state.AppendText(b, l.dest)
 }
 
 func (r *reader) link() (l link) {
-	if l.table = r.byte(); l.table != 0 {
-		l.at = r.int()
-		l.dest = r.text()
+	if l.table = r.Byte(); l.table != 0 {
+		l.at = r.Int()
+		l.dest = r.Text()
 	}
 	return l
 }
 
-func (l link) or(own string) link {
+func (l link) withDest(own string) link {
 	if l.table != 0 && l.dest == "" {
 		l.dest = own
 	}
 	return l
 }
 
-// owed is a delivery that its event's commit did not finish, as it stands now.
+// owed is a delivery that the commit of its event did not finish, as it is now.
 type owed struct {
 	state.Delivery
 	pos      uint64
 	suffix   string
 	size     int   // bytes of its event
-	at       int64 // when it is due, by the store's time; Due is the caller's word for it
-	newest   link  // of its history
+	at       int64 // when it is due, by the store's clock; Due is by the caller's clock
+	newest   link  // entry of its history
 	failedAt int64 // newest entry in failures; noTime is none
 }
 
@@ -253,30 +253,30 @@ func appendOwed(b []byte, o *owed) []byte {
 	b = appendInt(b, o.failedAt)
 	b = appendDelivery(b, &o.Delivery)
 	if o.State == state.Waiting && o.at != nanos(o.Due) {
-		b = appendInt(b, o.at) // the clock had stepped; former versions read up to here
+		b = appendInt(b, o.at) // the clock had stepped; former versions read only up to here
 	}
 	return b
 }
 
 func readOwed(tenant string, pos uint64, suffix string, b []byte) (*owed, error) {
-	r := reader{b: b}
+	r := readerOf(b)
 	o := &owed{pos: pos, suffix: suffix}
 	id := r.id()
-	o.size = int(r.uint())
-	o.newest, o.failedAt = r.link(), r.int()
+	o.size = int(r.Uint())
+	o.newest, o.failedAt = r.link(), r.Int()
 	o.Delivery = r.delivery()
-	if o.at = nanos(o.Due); len(r.b) > 0 {
-		o.at = r.int()
+	if o.at = nanos(o.Due); len(r.Rest) > 0 {
+		o.at = r.Int()
 	}
-	o.newest = o.newest.or(o.Destination)
+	o.newest = o.newest.withDest(o.Destination)
 	o.Tenant, o.EventID, o.ID = tenant, id, state.JoinDeliveryID(id, suffix)
-	if err := r.err(); err != nil {
+	if err := r.Err(); err != nil {
 		return nil, fmt.Errorf("delivery %s: %w", o.ID, err)
 	}
 	return o, nil
 }
 
-// entry is what one commit said of a delivery.
+// entry is an entry of history: a delivery after one commit.
 type entry struct {
 	state.Delivery
 	before link
@@ -294,19 +294,19 @@ func appendEntry(b []byte, d *state.Delivery, before link, at int64, repeat bool
 	return b
 }
 
-func readEntry(tenant string, p place, b []byte) (*entry, error) {
-	r := reader{b: b}
-	r.version(historyV1)
+func readEntry(tenant string, p sortKey, b []byte) (*entry, error) {
+	r := readerOf(b)
+	r.Version(historyV1)
 	e := &entry{}
 	id := r.id()
 	e.before = r.link()
 	e.Delivery = r.delivery()
-	e.before = e.before.or(e.Destination)
+	e.before = e.before.withDest(e.Destination)
 	e.Tenant, e.EventID, e.ID = tenant, id, state.JoinDeliveryID(id, p.suffix)
-	for n := r.count(); n > 0 && !r.bad; n-- {
+	for n := r.Count(); n > 0 && !r.Bad(); n-- {
 		e.Log = append(e.Log, r.attempt(p.at))
 	}
-	if err := r.err(); err != nil {
+	if err := r.Err(); err != nil {
 		return nil, fmt.Errorf("history of %s: %w", e.ID, err)
 	}
 	return e, nil
@@ -323,22 +323,22 @@ func appendAttempt(b []byte, a *state.Attempt, at int64, repeat bool) []byte {
 	b = appendInt(b, int64(a.Took))
 	b = state.VerdictCodes.Append(b, a.Verdict)
 	b = appendInt(b, int64(a.Status))
-	b = appendBytes(b, a.Reason)
+	b = state.AppendText(b, a.Reason)
 	b = appendInt(b, int64(a.Sent))
 	b = appendInt(b, int64(a.Received))
-	b = appendBytes(b, a.Request)
-	return appendBytes(b, a.Response)
+	b = state.AppendText(b, a.Request)
+	return state.AppendText(b, a.Response)
 }
 
 func (r *reader) attempt(at int64) (a state.Attempt) {
-	a.Repeat = r.byte() == 1
-	a.N = int(r.uint())
-	a.At = fromNanos(at + r.int())
-	a.Took = time.Duration(r.int())
-	a.Verdict = r.code(state.VerdictCodes)
-	a.Status = int(r.int())
-	a.Reason = r.text()
-	a.Sent, a.Received = int(r.int()), int(r.int())
+	a.Repeat = r.Byte() == 1
+	a.N = int(r.Uint())
+	a.At = fromNanos(at + r.Int())
+	a.Took = time.Duration(r.Int())
+	a.Verdict = r.Code(state.VerdictCodes)
+	a.Status = int(r.Int())
+	a.Reason = r.Text()
+	a.Sent, a.Received = int(r.Int()), int(r.Int())
 	if b := r.bytes(); len(b) > 0 {
 		a.Request = append([]byte(nil), b...)
 	}

@@ -6,7 +6,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// outcome is a committed decision as kept: generations by number, each delivery with the link to its history.
+// outcome is a committed decision as it is stored: the generation by number, each delivery with a link to its history.
 type outcome struct {
 	state.Outcome
 	generation uint64
@@ -14,17 +14,17 @@ type outcome struct {
 	links      []link
 }
 
-// appendOutcome writes an outcome. A delivery that its owed record will speak for is written all the same: the record
-// is what the commit said, and what its owed record says now is laid over it.
+// appendOutcome writes an outcome with all its deliveries, as they were at the commit. Those with a record of their own in
+// tabOwed are replaced by it when they are read.
 func appendOutcome(b []byte, o *state.Outcome, generation uint64, suffixes []string, links []link) []byte {
 	b = append(b, outcomeV1)
-	b = appendBytes(b, o.Dead)
+	b = state.AppendText(b, o.Dead)
 	b = appendUint(b, generation)
 	b = appendInt(b, nanos(o.At))
 	b = appendRules(b, o.Rules)
 	b = appendUint(b, uint64(len(o.Deliveries)))
 	for i := range o.Deliveries {
-		b = appendBytes(b, suffixes[i])
+		b = state.AppendText(b, suffixes[i])
 		b = appendLink(b, links[i], o.Deliveries[i].Destination)
 		b = appendDelivery(b, &o.Deliveries[i])
 	}
@@ -32,21 +32,21 @@ func appendOutcome(b []byte, o *state.Outcome, generation uint64, suffixes []str
 }
 
 func readOutcome(tenant, eventID string, pos uint64, b []byte) (*outcome, error) {
-	r := reader{b: b}
-	r.version(outcomeV1)
+	r := readerOf(b)
+	r.Version(outcomeV1)
 	o := &outcome{Outcome: state.Outcome{Position: pos, Tenant: tenant, EventID: eventID}}
-	o.Dead = r.text()
-	o.generation = r.uint()
-	o.At = fromNanos(r.int())
+	o.Dead = r.Text()
+	o.generation = r.Uint()
+	o.At = fromNanos(r.Int())
 	o.Rules = r.rules()
-	for n := r.count(); n > 0 && !r.bad; n-- {
-		suffix, l := r.text(), r.link()
+	for n := r.Count(); n > 0 && !r.Bad(); n-- {
+		suffix, l := r.Text(), r.link()
 		d := r.delivery()
 		d.Tenant, d.EventID, d.ID = tenant, eventID, state.JoinDeliveryID(eventID, suffix)
 		o.Deliveries = append(o.Deliveries, d)
-		o.suffixes, o.links = append(o.suffixes, suffix), append(o.links, l.or(d.Destination))
+		o.suffixes, o.links = append(o.suffixes, suffix), append(o.links, l.withDest(d.Destination))
 	}
-	if err := r.err(); err != nil {
+	if err := r.Err(); err != nil {
 		return nil, fmt.Errorf("outcome of event %s: %w", eventID, err)
 	}
 	return o, nil
@@ -55,33 +55,33 @@ func readOutcome(tenant, eventID string, pos uint64, b []byte) (*outcome, error)
 func appendHold(b []byte, h *state.Hold) []byte {
 	b = append(b, holdV1)
 	b = state.HoldCodes.Append(b, string(h.Kind))
-	b = appendBytes(b, h.Reason)
+	b = state.AppendText(b, h.Reason)
 	b = appendInt(b, nanos(h.Until))
-	b = appendBytes(b, h.Fingerprint)
+	b = state.AppendText(b, h.Fingerprint)
 	return appendInt(b, nanos(h.Since))
 }
 
-// readHold reads a hold, and when it ends by the store's time; never: not by itself.
+// readHold reads a hold, and when it ends by the store's clock; never: not by itself.
 func readHold(b []byte) (h state.Hold, till int64, err error) {
-	r := reader{b: b}
-	r.version(holdV1)
-	h.Kind = state.HoldKind(r.code(state.HoldCodes))
-	h.Reason = r.text()
-	h.Until = fromNanos(r.int())
-	h.Fingerprint = r.text()
-	h.Since = fromNanos(r.int())
+	r := readerOf(b)
+	r.Version(holdV1)
+	h.Kind = state.HoldKind(r.Code(state.HoldCodes))
+	h.Reason = r.Text()
+	h.Until = fromNanos(r.Int())
+	h.Fingerprint = r.Text()
+	h.Since = fromNanos(r.Int())
 	switch {
 	case h.Until.IsZero():
 		till = never
-	case len(r.b) > 0:
-		till = r.int()
+	case len(r.Rest) > 0:
+		till = r.Int()
 	default:
 		till = nanos(h.Until)
 	}
-	return h, till, r.err()
+	return h, till, r.Err()
 }
 
-// destCounts are a destination's lists in numbers.
+// destCounts are the lengths and sizes of a destination's lists.
 type destCounts struct {
 	waiting, waitingBytes int64
 	dead, deadBytes       int64
@@ -97,12 +97,12 @@ func appendDest(b []byte, c *destCounts) []byte {
 }
 
 func readDest(b []byte) (c destCounts, err error) {
-	r := reader{b: b}
-	r.version(destV1)
+	r := readerOf(b)
+	r.Version(destV1)
 	for _, n := range [...]*int64{&c.waiting, &c.waitingBytes, &c.dead, &c.deadBytes, &c.history, &c.failures} {
-		*n = r.int()
+		*n = r.Int()
 	}
-	return c, r.err()
+	return c, r.Err()
 }
 
 func appendStat(b []byte, s *state.Stat) []byte {
@@ -125,19 +125,19 @@ func appendStat(b []byte, s *state.Stat) []byte {
 }
 
 func (r *reader) stat() (s state.Stat) {
-	r.version(statV1)
-	n := r.count()
+	r.Version(statV1)
+	n := r.Count()
 	if n > len(s.Latency) {
-		r.fail()
+		r.Fail()
 		return s
 	}
 	for i := range s.Latency[:n] {
-		s.Latency[i] = r.int()
+		s.Latency[i] = r.Int()
 	}
 	s.Verdicts = map[string]int64{}
-	for n := r.count(); n > 0 && !r.bad; n-- {
-		verdict := r.code(state.VerdictCodes)
-		s.Verdicts[verdict] += r.int()
+	for n := r.Count(); n > 0 && !r.Bad(); n-- {
+		verdict := r.Code(state.VerdictCodes)
+		s.Verdicts[verdict] += r.Int()
 	}
 	return s
 }

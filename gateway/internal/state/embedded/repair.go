@@ -14,50 +14,50 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 )
 
-// Repaired is what a repair read, carried over and left out.
+// Repaired is the report of a repair: what it read, copied and left out.
 type Repaired struct {
-	// Events to Records count what the new store has.
+	// Events, Deliveries, History, Settings and Records count records of the new store.
 	Events     int `json:"events"`
 	Deliveries int `json:"deliveries"`
 	History    int `json:"history"`
 	Settings   int `json:"settings"`
 	Records    int `json:"records"`
-	// Pending are events that have no readable outcome: they are decided and delivered, perhaps once more.
+	// Pending counts events without a readable outcome: they are decided and delivered, perhaps a second time.
 	Pending int `json:"pending"`
-	// LostEvents are positions of events that cannot be read, and LostByTenant how many of them are known to be whose.
+	// LostEvents are positions of events that cannot be read. LostByTenant counts those whose tenant is known.
 	LostEvents   []Positions    `json:"lost_events,omitempty"`
 	LostByTenant map[string]int `json:"lost_by_tenant,omitempty"`
-	// LeftOut counts records that can be read but belong to what cannot, by what they are.
+	// LeftOut counts, by kind, readable records that belong to unreadable ones.
 	LeftOut map[string]int `json:"left_out,omitempty"`
-	// Damage names what cannot be read, in words.
+	// Damage describes what cannot be read.
 	Damage []string `json:"damage,omitempty"`
 	// Quarantine is where the damaged store is.
 	Quarantine string `json:"quarantine"`
 }
 
-// Positions are all positions from one to another, both included.
+// Positions is a range of positions, both ends included.
 type Positions struct {
 	From uint64 `json:"from"`
 	To   uint64 `json:"to"`
 }
 
-// ErrWhole says that there is nothing to repair.
+// ErrWhole: there is nothing to repair.
 var ErrWhole = errors.New("nothing in the store is damaged: there is nothing to repair")
 
-// reportName is the file in a new store that says how it was made. A folder that has it is complete.
+// reportName is the file with the report in a new store. A folder that has it is complete.
 const reportName = "repaired.json"
 
-// workOf is where a repair makes the new store of a folder.
-func workOf(dir string) string { return dir + ".repair" }
+// workFolder is where a repair makes the new store for a folder.
+func workFolder(dir string) string { return dir + ".repair" }
 
-// Repair makes a new store of what can be read of a damaged one, and puts it in its place. The damaged one is only read,
-// and moved into a folder quarantine-TIME beside it. Force has one made where nothing is damaged too.
+// Repair makes a new store from what can be read of a damaged one, and puts it in the place of the damaged one. That is only
+// read, and then moved into a folder quarantine-TIME next to it. With force it also repairs a store without damage.
 //
-// It can be killed at any time: until the new store is complete the former one stays in place, and behind that the next
-// repair finishes what is left to do.
+// It can be killed at any time: the damaged store stays in place until the new one is complete, and after that point the next
+// repair finishes the rest.
 func Repair(dir string, force bool) (*Repaired, error) {
 	dir = filepath.Clean(dir)
-	work := workOf(dir)
+	work := workFolder(dir)
 	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
 		report, err := readReport(work)
 		if err != nil {
@@ -76,15 +76,15 @@ func Repair(dir string, force bool) (*Repaired, error) {
 	if _, err := os.Stat(filepath.Join(folder, "LOCK")); err != nil {
 		return nil, fmt.Errorf("%s holds no store of the embedded engine: want the data folder of a gateway: %w", dir, err)
 	}
-	lock, err := pebble.LockDirectory(folder, vfs.Default)
+	lock, err := lockFolder(folder, vfs.Default)
 	if err != nil {
-		return nil, fmt.Errorf("repair store %s: a gateway has it open, stop it first: %w", dir, err)
+		return nil, fmt.Errorf("repair store %s: %w", dir, err)
 	}
 	defer func() { _ = lock.Close() }()
 	if err := os.RemoveAll(work); err != nil {
 		return nil, fmt.Errorf("repair store: remove what an interrupted repair left: %w", err)
 	}
-	report, err := remake(dir, work)
+	report, err := rebuildStore(dir, work)
 	if err != nil {
 		return nil, fmt.Errorf("repair store %s: %w; nothing was changed", dir, err)
 	}
@@ -109,7 +109,7 @@ func Repair(dir string, force bool) (*Repaired, error) {
 	return report, moveIn(work, dir)
 }
 
-// moveIn puts a new store in its place, which is free.
+// moveIn moves the new store to the folder of the former one, which no longer exists.
 func moveIn(work, dir string) error {
 	if err := os.Rename(work, dir); err != nil {
 		return fmt.Errorf("put the repaired store in its place: %w", err)
@@ -117,9 +117,9 @@ func moveIn(work, dir string) error {
 	return syncDir(vfs.Default, filepath.Dir(dir))
 }
 
-// unfinished says that a repair was interrupted when the damaged store was moved away and the new one not in its place
-// yet. A start there would begin with nothing.
-func unfinished(dir string) error {
+// checkUnfinished returns an error if a repair was interrupted between moving the damaged store away and moving the new one
+// in. A start at that point would begin with an empty store.
+func checkUnfinished(dir string) error {
 	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -132,8 +132,8 @@ func unfinished(dir string) error {
 		"to begin with an empty store, move the quarantine elsewhere", dir, all[len(all)-1])
 }
 
-// remake makes a new store in a folder of what can be read of another.
-func remake(dir, work string) (report *Repaired, err error) {
+// rebuildStore makes a new store in work from what can be read of the one in dir.
+func rebuildStore(dir, work string) (report *Repaired, err error) {
 	copied := filepath.Join(work, "damaged")
 	if err := os.MkdirAll(copied, 0o700); err != nil {
 		return nil, err
@@ -152,7 +152,7 @@ func remake(dir, work string) (report *Repaired, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("its list of tables or a whole table is damaged, which cannot be repaired; put a backup of the folder in its place: %w", err)
 	}
-	err = report.carryAll(&salvage{db: from, report: report}, work)
+	err = report.rebuild(&salvage{db: from, report: report}, work)
 	if err = errors.Join(err, from.Close()); err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// fillStore makes a store with everything in it that a repair carries over, of two tenants, and closes it.
+// fillStore makes a store of two tenants with every kind of record that a repair copies, and closes it.
 func fillStore(t *testing.T, dir string, n int, flush bool) (events []*event.Event) {
 	t.Helper()
 	s, err := open(Options{Dir: dir})
@@ -27,7 +27,7 @@ func fillStore(t *testing.T, dir string, n int, flush bool) (events []*event.Eve
 	ctx := t.Context()
 	past := eventsOf(t, "red", n)
 	decide(t, s, past[:20])
-	trimAll(t, s, state.Retention{Events: state.Bound{Bytes: 1}}) // ids of events that are gone
+	trimAll(t, s, state.Retention{Events: state.Bound{Bytes: 1}}) // ids of removed events
 	blue := eventsOf(t, "blue", n)
 	for i := range n - 20 {
 		events = append(events, past[20+i], blue[i])
@@ -81,7 +81,7 @@ func fillStore(t *testing.T, dir string, n int, flush bool) (events []*event.Eve
 	if _, err := s.Commit(ctx, c); err != nil {
 		t.Fatal(err)
 	}
-	trimAll(t, s, state.Retention{Events: state.Bound{Bytes: 30_000}}) // some are kept aside
+	trimAll(t, s, state.Retention{Events: state.Bound{Bytes: 30_000}}) // some move into shares
 	for i := range 5 {
 		if _, err := s.Put(ctx, "red", "kind", fmt.Sprint("name", i), []byte("value"), 0); err != nil {
 			t.Fatal(err)
@@ -113,7 +113,7 @@ func fillStore(t *testing.T, dir string, n int, flush bool) (events []*event.Eve
 	return events
 }
 
-// contents is all that a closed store holds.
+// contents returns all records of a closed store.
 func contents(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	db, err := pebble.Open(filepath.Join(dir, "events"), &pebble.Options{ReadOnly: true, Logger: quiet{}, FormatMajorVersion: pebble.FormatNewest})
@@ -125,13 +125,13 @@ func contents(t *testing.T, dir string) map[string]string {
 		text := fmt.Sprintf("%q", value)
 		switch {
 		case bytes.Equal(key, metaTime):
-			return nil // goes on
+			return nil // it changes by itself
 		case bytes.Equal(key, metaCounters):
 			c := &counters{}
 			if _, err := c.read(value); err != nil {
 				return err
 			}
-			c.low, c.heldFrom, c.heldTo = 0, 0, 0 // marks of how far claimers are: a repair has all looked at once more
+			c.low, c.claimedFrom, c.claimedTo = 0, 0, 0 // marks of claims: a repair resets them
 			text = fmt.Sprintf("%q", c.append(nil))
 		}
 		all[fmt.Sprintf("%s %q", tableNames[key[0]], key)] = text
@@ -161,8 +161,7 @@ func filesOf(t *testing.T, dir string) map[string]string {
 	return all
 }
 
-// TestRepairWhole: what is made anew of a store that is not damaged is that store, record by record: indexes, lists and
-// counts included.
+// TestRepairWhole: rebuilding an undamaged store gives the same store, record by record, including indexes, lists and counts.
 func TestRepairWhole(t *testing.T) {
 	t.Parallel()
 	for _, flush := range []bool{false, true} {
@@ -189,7 +188,7 @@ func TestRepairWhole(t *testing.T) {
 	}
 }
 
-// damage is a way in which a closed store is hurt.
+// damage is a way to damage a closed store.
 type damage struct {
 	name  string
 	flush bool
@@ -197,7 +196,7 @@ type damage struct {
 	loses bool
 }
 
-// flip changes bytes of the largest file of a kind.
+// flip changes bytes in the largest file of a kind.
 func flip(pattern string, at func(size int) int, n int) func(*testing.T, string) {
 	return func(t *testing.T, folder string) {
 		t.Helper()
@@ -226,8 +225,8 @@ func flip(pattern string, at func(size int) int, n int) func(*testing.T, string)
 	}
 }
 
-// TestRepairDamaged: outside of what is damaged everything is as it was, the counts are right, what is lost is told and
-// accepted once more when it is sent again, and the quarantine has the files as they were.
+// TestRepairDamaged: undamaged records are unchanged, the counts are right, lost events are reported and are accepted when they
+// are sent again, and the quarantine has the original files.
 func TestRepairDamaged(t *testing.T) {
 	t.Parallel()
 	const n = 1500
@@ -289,8 +288,8 @@ func TestRepairDamaged(t *testing.T) {
 	}
 }
 
-// readRepaired opens a repaired store, and sees that what is counted is there, and that every event of a stretch is either
-// found or accepted when it is sent again.
+// readRepaired opens a repaired store, and checks that the counted records are there, and that every event of a range is either
+// found, or accepted when it is sent again.
 func readRepaired(t *testing.T, dir string, events []*event.Event, r *Repaired, loses bool) {
 	t.Helper()
 	s, err := open(Options{Dir: dir})
@@ -311,7 +310,7 @@ func readRepaired(t *testing.T, dir string, events []*event.Event, r *Repaired, 
 			continue
 		}
 		if x.Position == 0 {
-			continue // retention ended it before
+			continue // retention had removed it before
 		}
 		got, err := s.Event(t.Context(), events[i].Tenant, events[i].ID)
 		if err != nil || !bytes.Equal(got.Event.Raw.Body, events[i].Raw.Body) {
@@ -382,7 +381,7 @@ func countedLists(t *testing.T, s *store) {
 		}))
 	}
 	got := map[string]destCounts{}
-	for _, d := range s.due.of("*") {
+	for _, d := range s.due.destinations("*") {
 		c := d.counts
 		c.waitingBytes, c.deadBytes = 0, 0
 		if c != (destCounts{}) {

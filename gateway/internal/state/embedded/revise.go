@@ -8,7 +8,7 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// revising is Revise on its way.
+// revising is the operation of Revise.
 type revising struct {
 	tenant     string
 	r          *state.Revision
@@ -18,7 +18,7 @@ type revising struct {
 
 // Revise makes the next revision of a committed event the one that counts.
 func (s *store) Revise(ctx context.Context, tenant string, r *state.Revision) error {
-	op := &revising{tenant: tenant, r: r, terms: termsOf(r.Event), generation: s.generations.of(r.Generation)}
+	op := &revising{tenant: tenant, r: r, terms: termsOf(r.Event), generation: s.generations.numberOf(r.Generation)}
 	op.terms.persons = s.people.Hashes(r.Event)
 	if err := op.check(); err != nil {
 		return fmt.Errorf("revise: %w", err)
@@ -96,13 +96,13 @@ func (op *revising) stage(t *tx) error {
 	}
 	op.owe(t, pos, len(ev.Envelope())+len(raw))
 	if table == tabKept && all.former[len(all.former)-1].dead != "" {
-		t.orphan(pos)
+		t.noteUnreferenced(pos)
 	}
 	t.s.w.dirty = true
 	return nil
 }
 
-// history is what is known of the event's revisions so far: of one that was never revised, what its commit said.
+// history returns the revisions of the event so far; before the first revision that is the decision of its commit.
 func (op *revising) history(t *tx, pos uint64, kept []byte) (all revisions, err error) {
 	if len(kept) > 0 {
 		return readRevisions(kept)
@@ -119,7 +119,7 @@ func (op *revising) history(t *tx, pos uint64, kept []byte) (all revisions, err 
 	return all, nil
 }
 
-// seize keeps what is to end for this batch, all of it or none.
+// seize keeps the deliveries that end from being leased until this batch is written: all of them or none.
 func (op *revising) seize(t *tx, pos uint64) (ended []*owed, err error) {
 	var seized []*owed
 	for _, id := range op.r.Ended {
@@ -139,7 +139,7 @@ func (op *revising) seize(t *tx, pos uint64) (ended []*owed, err error) {
 	return ended, nil
 }
 
-// replace writes an event's record anew, where it is, and takes it from its former terms to its own.
+// replace rewrites the record of an event in its table, and replaces the index entries of its former terms.
 func (op *revising) replace(t *tx, table byte, pos uint64, before *terms, was, is []byte) {
 	t.put(posKey(t.key, table, pos), is)
 	t.unindex(before, pos)
@@ -174,7 +174,7 @@ func (op *revising) replace(t *tx, table byte, pos uint64, before *terms, was, i
 	u.shareBytes += grown
 }
 
-// owe puts the revision's deliveries into the due-queue.
+// owe puts the deliveries of the revision into the due-queue.
 func (op *revising) owe(t *tx, pos uint64, size int) {
 	for i := range op.r.Deliveries {
 		o := &owed{Delivery: op.r.Deliveries[i], pos: pos, size: size, failedAt: noTime}

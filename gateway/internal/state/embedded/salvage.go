@@ -16,13 +16,13 @@ import (
 	"github.com/cockroachdb/pebble/v2/record"
 )
 
-// logBlock is the unit of a log: a record begins anew behind each damaged one.
+// logBlock is the size of a log's blocks: after a damaged block reading can go on with the next one.
 const logBlock = 32 << 10
 
 var logName = regexp.MustCompile(`^(\d+)(-\d+)?\.log$`)
 
-// copyFiles makes a folder that Pebble can open of a store's files: links, and copies of damaged logs with their
-// readable records.
+// copyFiles makes a folder that Pebble can open from the files of a store: links to them, and copies of damaged logs with only
+// their readable records.
 func (r *Repaired) copyFiles(from, to string) error {
 	all, err := os.ReadDir(from)
 	if err != nil {
@@ -56,15 +56,15 @@ func (r *Repaired) copyFiles(from, to string) error {
 	return nil
 }
 
-// salvageLog writes the readable records of a damaged log into a new one; whole: it is not damaged, and nothing was
-// written. An end that a crash cut off is no damage.
+// salvageLog writes the readable records of a damaged log into a new log. whole: the log is not damaged, and no new one was
+// written. An end that was cut off by a crash is not damage.
 func (r *Repaired) salvageLog(source, target string, number uint64) (whole bool, err error) {
 	text, err := os.ReadFile(source)
 	if err != nil {
 		return false, err
 	}
 	var records [][]byte
-	skipped, pending := 0, 0 // blocks that were left behind; pending are those with nothing readable behind them yet
+	skipped, pending := 0, 0 // skipped blocks; pending ones have no readable record behind them so far
 	damaged := false
 	for at := 0; at < len(text); {
 		in := logReader(record.NewReader, text[at:], number)
@@ -84,7 +84,7 @@ func (r *Repaired) salvageLog(source, target string, number uint64) (whole bool,
 				records = append(records, data)
 			}
 		}
-		if err == io.EOF { //nolint:errorlint // the reader returns it as it is at the log's end
+		if err == io.EOF { //nolint:errorlint // the reader returns it unwrapped at the end of the log
 			break
 		}
 		damaged = damaged || errors.Is(err, record.ErrInvalidChunk) || errors.Is(err, record.ErrZeroedChunk)
@@ -108,25 +108,25 @@ func (r *Repaired) salvageLog(source, target string, number uint64) (whole bool,
 	return false, errors.Join(out.Close(), f.Close())
 }
 
-// logReader is a reader of a log; the type of its number has no name outside of Pebble.
+// logReader makes a reader of a log. It is generic because the type of the number is internal to Pebble.
 func logReader[N ~uint64](begin func(io.Reader, N) *record.Reader, text []byte, number uint64) *record.Reader {
 	return begin(bytes.NewReader(text), N(number))
 }
 
-// batchHeader is the least size of a record in a log.
+// batchHeader is the minimum size of a record in a log.
 const batchHeader = 12
 
-// salvage reads a store table by table, and goes on behind what cannot be read.
+// salvage reads a store table by table, and skips what cannot be read.
 type salvage struct {
 	db     *pebble.DB
 	report *Repaired
-	holes  []hole // that are known
+	holes  []hole // known so far
 }
 
-// hole is a stretch of keys that cannot be read.
+// hole is a range of keys that cannot be read.
 type hole struct{ from, to []byte }
 
-// unreadable says whether an error is damage that can be passed over.
+// unreadable reports whether an error is damage that can be skipped.
 func unreadable(err error) bool {
 	return pebble.IsCorruptionError(err) || errors.Is(err, syscall.EIO)
 }
@@ -149,7 +149,7 @@ func (s *salvage) get(key []byte) ([]byte, error) {
 	return v, closer.Close()
 }
 
-// each goes through a table.
+// each calls a function for all readable keys of a table, in order.
 func (s *salvage) each(table byte, each func(key, value []byte) error) error {
 	upper := []byte{table + 1}
 	next := []byte{table}
@@ -173,7 +173,7 @@ func (s *salvage) each(table byte, each func(key, value []byte) error) error {
 		}
 		err = errors.Join(stop, it.Error())
 		if closing := it.Close(); err == nil {
-			err = closing // it repeats the iterator's error
+			err = closing // Close returns the error of the iterator again
 		}
 		if err == nil {
 			return nil
@@ -181,7 +181,7 @@ func (s *salvage) each(table byte, each func(key, value []byte) error) error {
 		if !unreadable(err) {
 			return err
 		}
-		if next, err = s.pass(table, next, upper); err != nil {
+		if next, err = s.skipHole(table, next, upper); err != nil {
 			return err
 		}
 		if bytes.Compare(next, upper) >= 0 {
@@ -190,26 +190,26 @@ func (s *salvage) each(table byte, each func(key, value []byte) error) error {
 	}
 }
 
-// pass is where to go on behind a hole.
-func (s *salvage) pass(table byte, from, upper []byte) ([]byte, error) {
+// skipHole returns where to go on after a hole that begins at from.
+func (s *salvage) skipHole(table byte, from, upper []byte) ([]byte, error) {
 	for _, h := range s.holes {
 		if bytes.Equal(h.from, from) {
 			return h.to, nil
 		}
 	}
-	to, err := s.behind(from, upper)
+	to, err := s.holeEnd(from, upper)
 	if err != nil {
 		return nil, err
 	}
-	if bytes.Equal(to, from) { // it could be read this time
+	if bytes.Equal(to, from) { // this time it can be read
 		return append(append([]byte{}, from...), 0), nil
 	}
 	s.holes = append(s.holes, hole{from, to})
-	s.tell(table, from, to)
+	s.noteHole(table, from, to)
 	return to, nil
 }
 
-// readable says whether something can be read from a key on.
+// readable reports whether the first key from key on can be read.
 func (s *salvage) readable(key, upper []byte) (bool, error) {
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: key, UpperBound: upper})
 	if err != nil {
@@ -226,10 +226,10 @@ func (s *salvage) readable(key, upper []byte) (bool, error) {
 	return err == nil, nil
 }
 
-// behind is the first key behind a damaged block. Steps grow until something can be read, and from there it is read
-// backwards up to the damage. Probes that fail are expensive (Pebble looks for a flipped bit), so there are few of them.
-// Keys are numbers for that, a few bytes longer than the one where the damage begins.
-func (s *salvage) behind(from, upper []byte) ([]byte, error) {
+// holeEnd returns the first key after a damaged block. It probes with growing steps until a key can be read, narrows the gap by
+// halving it, and reads backwards from there to the damage. Probes that fail are expensive (Pebble looks for a flipped bit),
+// so there are few of them. For this, keys are numbers, a few bytes longer than the key where the damage begins.
+func (s *salvage) holeEnd(from, upper []byte) ([]byte, error) {
 	const halvings = 12
 	size := len(from) + 8
 	number := func(key []byte) *big.Int {
@@ -269,11 +269,11 @@ func (s *salvage) behind(from, upper []byte) ([]byte, error) {
 			low = n
 		}
 	}
-	return s.backwards(from, key(high), upper)
+	return s.readBack(from, key(high), upper)
 }
 
-// backwards is the first of the keys before another that can be read in a row; that other where there is none.
-func (s *salvage) backwards(from, to, upper []byte) ([]byte, error) {
+// readBack returns the first key of the readable run that ends before to, or to itself if there is none.
+func (s *salvage) readBack(from, to, upper []byte) ([]byte, error) {
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: upper})
 	if err != nil {
 		return nil, err
@@ -291,8 +291,8 @@ func (s *salvage) backwards(from, to, upper []byte) ([]byte, error) {
 	return to, nil
 }
 
-// tell puts a stretch that cannot be read into the report.
-func (s *salvage) tell(table byte, from, to []byte) {
+// noteHole adds a range that cannot be read to the report.
+func (s *salvage) noteHole(table byte, from, to []byte) {
 	text := "table " + tableNames[table] + ": a block cannot be read"
 	switch table {
 	case tabEvent, tabKept, tabOutcome, tabOwed:
@@ -305,10 +305,10 @@ func (s *salvage) tell(table byte, from, to []byte) {
 	s.report.Damage = append(s.report.Damage, text)
 }
 
-// tableNames are the tables' names in reports.
+// tableNames are the names of the tables in reports.
 var tableNames = map[byte]string{
 	tabMeta: "meta", tabEvent: "events", tabKept: "kept events", tabOutcome: "outcomes", tabClaims: "claims", tabOwed: "deliveries",
 	tabID: "ids", tabDedupe: "ids of former versions", tabTimeline: "timeline", tabHistory: "history", tabFailures: "failures",
 	tabDeadEvent: "dead events", tabHold: "holds", tabOnce: "once keys", tabSetting: "settings", tabList: "lists",
-	tabListItem: "items of lists", tabLease: "leases", tabStats: "statistics", tabShare: "shares", tabGone: "ids of events that are gone",
+	tabListItem: "items of lists", tabLease: "leases", tabStats: "statistics", tabShare: "shares", tabRemovedID: "ids of removed events",
 }

@@ -44,7 +44,7 @@ func (op *scheduling) schedule(t *tx, given *state.Delivery) bool {
 	}
 	o := t.current(op.tenant, eventID, pos, suffix)
 	if o == nil && !t.committed(pos) {
-		return false // its own commit will say what it owes
+		return false // its own commit will decide what it owes
 	}
 	var kept *state.Delivery
 	if o != nil {
@@ -74,7 +74,7 @@ func (t *tx) committed(pos uint64) bool {
 	return t.outcomes[pos] != nil || t.get(posKey(t.key, tabOutcome, pos)) != nil
 }
 
-// eventSize is the bytes of an event as Claim counts them.
+// eventSize is the size of an event in bytes, as Claim counts it.
 func (t *tx) eventSize(pos uint64) int {
 	record, err := t.s.eventRecord(t.s.db, pos)
 	must(err)
@@ -83,20 +83,20 @@ func (t *tx) eventSize(pos uint64) int {
 	return len(envelope) + len(raw)
 }
 
-// seize keeps a waiting delivery for this batch; false: a holder has it.
+// seize keeps a waiting delivery from being leased until this batch is written; false: it is leased.
 func (t *tx) seize(o *owed) bool {
 	if o.Leased && o.at > t.now {
 		return false
 	}
-	return t.s.due.seize(t.s.due.find(o.Tenant, o.Destination), o.duePlace(), t.now)
+	return t.s.due.seize(t.s.due.find(o.Tenant, o.Destination), o.dueSortKey(), t.now)
 }
 
 type dropping struct{ tenant, id string }
 
-// Drop ends a waiting or dead delivery, or takes an event out of the dead letters.
+// Drop ends a waiting or dead delivery, or removes an event from the dead letters.
 func (s *store) Drop(ctx context.Context, tenant, id string) error {
 	if _, _, ok := state.SplitDeliveryID(id); !ok {
-		if err := s.do(ctx, &call{op: &forgiving{tenant, id}, size: 64, sync: true, alone: true}); err != nil {
+		if err := s.do(ctx, &call{op: &droppingDeadEvent{tenant, id}, size: 64, sync: true, alone: true}); err != nil {
 			return fmt.Errorf("drop event %s: %w", id, err)
 		}
 		return nil
@@ -126,10 +126,10 @@ func (op *dropping) stage(t *tx) error {
 	return nil
 }
 
-// forgiving takes an event out of the dead letters. It is found by looking at all of the tenant's: they are few.
-type forgiving struct{ tenant, event string }
+// droppingDeadEvent removes an event from the dead letters. It scans those of the tenant, because they are few.
+type droppingDeadEvent struct{ tenant, event string }
 
-func (op *forgiving) stage(t *tx) error {
+func (op *droppingDeadEvent) stage(t *tx) error {
 	pos, ok := t.position(op.tenant, op.event)
 	if !ok {
 		return state.ErrNotFound
@@ -147,7 +147,7 @@ func (op *forgiving) stage(t *tx) error {
 	}
 	t.drop(found)
 	if pos < t.s.w.counters.first {
-		t.s.w.orphans = append(t.s.w.orphans, pos)
+		t.s.w.unreferenced = append(t.s.w.unreferenced, pos)
 	}
 	return nil
 }
@@ -158,9 +158,9 @@ type holding struct {
 	over                *state.Hold
 }
 
-// Hold keeps a destination from being claimed.
+// Hold puts a destination on hold.
 func (s *store) Hold(ctx context.Context, tenant, destination string, h state.Hold, over *state.Hold) error {
-	// A pause by hand or by a credential must outlive a power cut; circuits and rates are found out again.
+	// A pause by hand or because of credentials must survive a power cut. Circuits and rates are measured again.
 	keep := h.Kind != state.HoldCircuit && h.Kind != state.HoldRate
 	if err := s.do(ctx, &call{op: &holding{tenant, destination, h, over}, size: 256, sync: keep}); err != nil {
 		return fmt.Errorf("hold %s: %w", destination, err)
@@ -190,7 +190,7 @@ func (op *holding) stage(t *tx) error {
 		t.del(key)
 	} else {
 		if t.val = appendHold(t.val[:0], &op.hold); till != never && till != nanos(op.hold.Until) {
-			t.val = appendInt(t.val, till) // the clock had stepped; former versions read up to here
+			t.val = appendInt(t.val, till) // the clock had stepped; former versions read only up to here
 		}
 		t.set(key, t.val)
 	}
@@ -198,27 +198,27 @@ func (op *holding) stage(t *tx) error {
 	t.after = append(t.after, func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		d.held, d.hold, d.till = !lifted, op.hold, till
+		d.onHold, d.hold, d.holdEnd = !lifted, op.hold, till
 		q.put(d, now)
 	})
 	return nil
 }
 
-// Holds are the destinations on hold. One whose time is over is none.
+// Holds returns the destinations on hold, without those whose hold has ended.
 func (s *store) Holds(ctx context.Context, tenant string) ([]state.DestinationOnHold, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
 	}
-	now := s.pace.look().now
+	now := s.clock.look().now
 	q := &s.due
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var held []state.DestinationOnHold
 	for n, d := range q.dests {
-		if !d.held || tenant != "*" && n.tenant != tenant {
+		if !d.onHold || tenant != "*" && n.tenant != tenant {
 			continue
 		}
-		if d.till <= now {
+		if d.holdEnd <= now {
 			continue
 		}
 		held = append(held, state.DestinationOnHold{Tenant: n.tenant, Destination: n.name, Hold: d.hold, Waiting: int(d.counts.waiting)})

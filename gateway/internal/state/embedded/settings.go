@@ -16,8 +16,8 @@ type putting struct {
 	remove             bool
 }
 
-// Put writes a value if version is the one kept. Versions rise over all settings, so that one made again after it was
-// deleted is never taken for the old one.
+// Put writes a value if version is the one that is kept. Versions rise over all settings, so that a setting that was deleted
+// and made again never has a version of the old one.
 func (s *store) Put(ctx context.Context, tenant, kind, name string, value []byte, version uint64) (uint64, error) {
 	op := &putting{tenant: tenant, kind: kind, name: name, value: value, version: version}
 	if err := s.do(ctx, &call{op: op, size: len(value) + 128, sync: true}); err != nil {
@@ -26,7 +26,7 @@ func (s *store) Put(ctx context.Context, tenant, kind, name string, value []byte
 	return op.version, nil
 }
 
-// Delete removes a value if version is the one kept.
+// Delete removes a value if version is the one that is kept.
 func (s *store) Delete(ctx context.Context, tenant, kind, name string, version uint64) error {
 	op := &putting{tenant: tenant, kind: kind, name: name, version: version, remove: true}
 	if err := s.do(ctx, &call{op: op, size: 128, sync: true}); err != nil {
@@ -62,7 +62,7 @@ func (op *putting) stage(t *tx) error {
 	return nil
 }
 
-// Get is a named value.
+// Get returns a named value.
 func (s *store) Get(ctx context.Context, tenant, kind, name string) (state.Setting, error) {
 	if err := s.check(ctx); err != nil {
 		return state.Setting{}, err
@@ -85,7 +85,7 @@ func setting(kind, name string, v []byte) state.Setting {
 	return state.Setting{Kind: kind, Name: name, Version: binary.BigEndian.Uint64(v), Value: v[8:]}
 }
 
-// List are a kind's values by name.
+// List returns the values of a kind, by name.
 func (s *store) List(ctx context.Context, tenant, kind string) ([]state.Setting, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
@@ -98,7 +98,7 @@ func (s *store) List(ctx context.Context, tenant, kind string) ([]state.Setting,
 	err := scan(s.db, textKey(tabSetting, tenant, kind), func(rest, value []byte) error {
 		name, _, ok := cutText(rest)
 		if !ok || len(value) < 8 {
-			return errCorrupt
+			return state.ErrCorrupt
 		}
 		all = append(all, setting(kind, name, append([]byte(nil), value...)))
 		return nil
@@ -109,7 +109,7 @@ func (s *store) List(ctx context.Context, tenant, kind string) ([]state.Setting,
 	return all, nil
 }
 
-// CompactSettings rewrites the files that hold a kind of settings.
+// CompactSettings rewrites the files that contain a kind of settings.
 func (s *store) CompactSettings(ctx context.Context, tenant, kind string) error {
 	if err := s.check(ctx); err != nil {
 		return err
@@ -119,7 +119,7 @@ func (s *store) CompactSettings(ctx context.Context, tenant, kind string) error 
 	}
 	defer s.leave()
 	first := textKey(tabSetting, tenant, kind)
-	if err := s.db.Compact(ctx, first, behind(first), false); err != nil {
+	if err := s.db.Compact(ctx, first, prefixEnd(first), false); err != nil {
 		return fmt.Errorf("compact %s: %w", kind, err)
 	}
 	return nil
@@ -141,14 +141,14 @@ func (s *store) Keep(ctx context.Context, tenant, list string, item []byte, most
 	return nil
 }
 
-// stage numbers items in a row, so that the list's length is the difference of two numbers.
+// stage numbers items consecutively, so that the length of the list is the difference of two numbers.
 func (op *keeping) stage(t *tx) error {
 	key := textKey(tabList, op.tenant, op.list)
 	first, next := uint64(1), uint64(1)
 	if v := t.get(key); v != nil {
-		r := reader{b: v}
-		first, next = r.uint(), r.uint()
-		must(r.err())
+		r := readerOf(v)
+		first, next = r.Uint(), r.Uint()
+		must(r.Err())
 	}
 	items := textKey(tabListItem, op.tenant, op.list)
 	if op.max > 0 {
@@ -163,7 +163,7 @@ func (op *keeping) stage(t *tx) error {
 	return nil
 }
 
-// Kept are a list's items, newest first.
+// Kept returns the items of a list, newest first.
 func (s *store) Kept(ctx context.Context, tenant, list string) ([][]byte, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
@@ -172,11 +172,11 @@ func (s *store) Kept(ctx context.Context, tenant, list string) ([][]byte, error)
 		return nil, err
 	}
 	defer s.leave()
-	now := s.pace.look().now
+	now := s.clock.look().now
 	var all [][]byte
 	err := scan(s.db, textKey(tabListItem, tenant, list), func(_, value []byte) error {
 		if len(value) < 8 {
-			return errCorrupt
+			return state.ErrCorrupt
 		}
 		if keyTime(value) > now {
 			all = append(all, append([]byte{}, value[8:]...))
@@ -212,22 +212,22 @@ func (op *leasing) stage(t *tx) error {
 	var holder string
 	var end int64
 	if v := t.get(key); v != nil {
-		r := reader{b: v}
-		op.fence, end, holder = r.uint(), r.int(), r.text()
-		must(r.err())
+		r := readerOf(v)
+		op.fence, end, holder = r.Uint(), r.Int(), r.Text()
+		must(r.Err())
 	}
 	live := end > t.now
 	if live && holder != op.holder {
 		return state.ErrConflict
 	}
 	if !live || holder != op.holder {
-		op.fence++ // also to the same holder after its end: between, it did not have it
+		op.fence++ // also for the same holder, if its lease had ended
 	}
-	t.put(key, appendBytes(appendInt(appendUint(nil, op.fence), t.now+int64(op.ttl)), op.holder))
+	t.put(key, state.AppendText(appendInt(appendUint(nil, op.fence), t.now+int64(op.ttl)), op.holder))
 	return nil
 }
 
-// Watch receives the kind and name of every change.
+// Watch returns a channel that receives the kind and name of every change.
 func (s *store) Watch(ctx context.Context, tenant string) (<-chan state.Change, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err

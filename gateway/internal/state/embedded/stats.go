@@ -9,12 +9,12 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// statsAtOnce keeps a writer that merges thousands of minutes from holding up events.
+// statsAtOnce bounds one operation, so that merging thousands of minutes does not delay events.
 const statsAtOnce = 256
 
 type counting struct{ stats []state.Stat }
 
-// AddStats adds to destinations' minutes.
+// AddStats adds counts to the minutes of destinations.
 func (s *store) AddStats(ctx context.Context, stats []state.Stat) error {
 	for len(stats) > 0 {
 		n := min(len(stats), statsAtOnce)
@@ -32,9 +32,9 @@ func (op *counting) stage(t *tx) error {
 		key := statKey(given.Tenant, minute(given.Minute), given.Destination)
 		sum := state.Stat{Verdicts: map[string]int64{}}
 		if v := t.get(key); v != nil {
-			r := reader{b: v}
+			r := readerOf(v)
 			sum = r.stat()
-			must(r.err())
+			must(r.Err())
 		}
 		for verdict, n := range given.Verdicts {
 			sum.Verdicts[verdict] += n
@@ -53,7 +53,7 @@ func statKey(tenant string, minute int64, dest string) []byte {
 	return appendText(appendTime(textKey(tabStats, tenant), minute), dest)
 }
 
-// Stats are a tenant's minutes in a span, oldest first.
+// Stats returns the minutes of a tenant in a span of time, oldest first.
 func (s *store) Stats(ctx context.Context, tenant, destination string, since, until time.Time) ([]state.Stat, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
@@ -76,16 +76,16 @@ func (s *store) Stats(ctx context.Context, tenant, destination string, since, un
 			rest := key[len(prefix):]
 			name, _, ok := cutText(rest[8:])
 			if !ok {
-				return errCorrupt
+				return state.ErrCorrupt
 			}
 			if destination != "" && name != destination {
 				return nil
 			}
-			r := reader{b: value}
+			r := readerOf(value)
 			st := r.stat()
 			st.Tenant, st.Destination, st.Minute = tenant, name, fromNanos(keyTime(rest))
 			all = append(all, st)
-			return r.err()
+			return r.Err()
 		})
 	if err != nil {
 		return nil, fmt.Errorf("statistics: %w", err)

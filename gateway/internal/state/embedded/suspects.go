@@ -8,17 +8,17 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// markAhead is how many events the mark of what is claimed is ahead: one sync serves as many first claims. After a crash
-// at most so many events that nobody held have one claim too much, which alone makes no suspect.
+// markAhead is by how many events the mark of claims runs ahead, so that one sync serves as many first claims. After a crash at
+// most so many unclaimed events have one claim too many, which is not enough to make one of them a suspect.
 const markAhead = 4096
 
-// suspect is an event that is claimed alone.
+// suspect is an event that is only claimed alone.
 type suspect struct {
-	claims int // that ended neither by commit nor release
+	claims int // that ended without commit or release
 	pos    uint64
 }
 
-// suspects has the one with the fewest claims first, and of several the oldest.
+// suspects is a heap: the suspect with the fewest claims is first, and of several the oldest.
 type suspects []suspect
 
 func (p suspects) Len() int { return len(p) }
@@ -38,7 +38,7 @@ func (p *suspects) Pop() any {
 	return last
 }
 
-// ClaimSuspect holds the next suspect of those that Claim has passed.
+// ClaimSuspect claims the next suspect of those that Claim has reached.
 func (s *store) ClaimSuspect(ctx context.Context) (*state.Claimed, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func (s *store) ClaimSuspect(ctx context.Context) (*state.Claimed, error) {
 	defer s.leave()
 	select {
 	case <-s.stopped:
-		return nil, s.why()
+		return nil, s.stopReason()
 	default:
 	}
 	for {
@@ -60,9 +60,9 @@ func (s *store) ClaimSuspect(ctx context.Context) (*state.Claimed, error) {
 			}
 		}
 		if err == nil && c != nil {
-			// It may kill the process at once: that this claim counts is on disk before anybody sees the event.
-			if err = s.do(ctx, &call{op: flushed{}, sync: true}); err != nil {
-				s.window.giveBack([]state.Claimed{*c})
+			// It may crash the process at once, so this claim is counted on disk before the event is handed out.
+			if err = s.do(ctx, &call{op: syncLog{}, sync: true}); err != nil {
+				s.window.unclaimAll([]state.Claimed{*c})
 			}
 		}
 		if err != nil {
@@ -72,12 +72,12 @@ func (s *store) ClaimSuspect(ctx context.Context) (*state.Claimed, error) {
 	}
 }
 
-// takeSuspect holds the next suspect. One that cannot be read is to be buried. Events are read under the lock: there is
-// one suspect at a time.
-func (w *window) takeSuspect() (c *state.Claimed, bad *burial, err error) {
+// takeSuspect claims the next suspect, or returns one that cannot be read. It reads the event under the lock, because only one
+// suspect is claimed at a time.
+func (w *window) takeSuspect() (c *state.Claimed, bad *unreadableEvent, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for w.alone == 0 && len(w.suspects) > 0 {
+	for w.claimedSuspect == 0 && len(w.suspects) > 0 {
 		next := w.suspects[0]
 		if next.pos < w.low || w.slot(next.pos).state != slotFree {
 			heap.Pop(&w.suspects)
@@ -90,12 +90,12 @@ func (w *window) takeSuspect() (c *state.Claimed, bad *burial, err error) {
 		heap.Pop(&w.suspects)
 		ev, err := decodeEvent(record)
 		if err != nil {
-			return nil, &burial{pos: next.pos, reason: "unreadable: " + err.Error()}, nil
+			return nil, &unreadableEvent{pos: next.pos, reason: "unreadable: " + err.Error()}, nil
 		}
 		sl := w.slot(next.pos)
-		sl.state, sl.record, sl.ev = slotHeld, true, ev
-		w.records[next.pos] = claims{sl.claims, true}
-		w.alone = next.pos
+		sl.state, sl.record, sl.ev = slotClaimed, true, ev
+		w.claimRecords[next.pos] = claims{sl.claims, true}
+		w.claimedSuspect = next.pos
 		return &state.Claimed{Event: ev, Position: next.pos, Claims: sl.claims + 1}, nil, nil
 	}
 	return nil, nil, nil

@@ -7,13 +7,15 @@ import (
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// tenantUse is what a tenant has of what all tenants share, and where its lists begin. It belongs to the writer, and is
-// written with whatever changed it.
+// tenantUse is a tenant's usage of what all tenants share, and where its lists begin. It belongs to the writer, and is written
+// in the batch that changes it.
 type tenantUse struct {
 	name              string
-	bytes             int64 // of its events that count for retention's bytes: those in tabEvent and in its share
+	bytes             int64 // of its events in tabEvent and in its share, which count for the bound in bytes
 	share, shareBytes int64 // events in tabShare
 	ids, idBytes      int64 // in tabGone
 
@@ -21,24 +23,24 @@ type tenantUse struct {
 	dirty               bool
 }
 
-// front is the first entry of a tenant's list, and when it was received. What is gone lies before it, and is not gone
-// through again.
+// front is the first entry of a tenant's list, and when that event was received. Scans begin there, and not at removed
+// entries before it.
 type front struct {
 	pos uint64
 	at  int64
 }
 
-// noFront is that of a list that is empty.
+// noFront is the front of an empty list.
 var noFront = front{pos: math.MaxUint64}
 
-// add moves a front for a new entry of its list.
+// add moves the front if a new entry comes before it.
 func (f *front) add(pos uint64, at int64) {
 	if pos < f.pos {
 		*f = front{pos, at}
 	}
 }
 
-// before says whether the first entry is older than a time.
+// before reports whether the first entry is older than a time.
 func (f front) before(at int64) bool { return f != noFront && f.at < at }
 
 func (u *tenantUse) append(b []byte) []byte {
@@ -49,35 +51,35 @@ func (u *tenantUse) append(b []byte) []byte {
 }
 
 func (u *tenantUse) read(b []byte) error {
-	r := reader{b: b}
+	r := readerOf(b)
 	for _, n := range [...]*int64{&u.bytes, &u.share, &u.shareBytes, &u.ids, &u.idBytes} {
-		*n = r.int()
+		*n = r.Int()
 	}
-	return r.err()
+	return r.Err()
 }
 
 func (u *tenantUse) empty() bool { return u.bytes == 0 && u.share == 0 && u.ids == 0 }
 
-// tenantUses are all tenants that have something.
+// tenantUses has the usage of all tenants with any.
 type tenantUses struct {
-	by      map[string]*tenantUse
+	byName  map[string]*tenantUse
 	changed []*tenantUse // in this batch
 	idBytes int64        // of all
 }
 
-func (us *tenantUses) of(tenant string) *tenantUse {
-	u := us.by[tenant]
+func (us *tenantUses) tenant(tenant string) *tenantUse {
+	u := us.byName[tenant]
 	if u == nil {
 		u = &tenantUse{name: strings.Clone(tenant), shareFront: noFront, idFront: noFront}
-		us.by[u.name] = u
+		us.byName[u.name] = u
 	}
 	return u
 }
 
-// use is what a tenant has, to be changed.
+// use returns the usage of a tenant for a change.
 func (t *tx) use(tenant string) *tenantUse {
 	us := &t.s.w.tenants
-	u := us.of(tenant)
+	u := us.tenant(tenant)
 	if !u.dirty {
 		u.dirty = true
 		us.changed = append(us.changed, u)
@@ -92,7 +94,7 @@ func (us *tenantUses) flush(t *tx) {
 		key := appendText(append(t.key[:0], tabTenant), u.name)
 		if u.empty() {
 			t.del(key)
-			delete(us.by, u.name)
+			delete(us.byName, u.name)
 			continue
 		}
 		t.val = u.append(t.val[:0])
@@ -102,9 +104,9 @@ func (us *tenantUses) flush(t *tx) {
 	us.changed = us.changed[:0]
 }
 
-// load reads what tenants have, or counts it where a former version wrote last.
+// load reads the usage of all tenants, or counts it if a former version wrote last.
 func (us *tenantUses) load(s *store, counted bool) error {
-	us.by = map[string]*tenantUse{}
+	us.byName = map[string]*tenantUse{}
 	s.oldestID.Store(noTime)
 	if !counted {
 		if err := us.recount(s); err != nil {
@@ -113,19 +115,19 @@ func (us *tenantUses) load(s *store, counted bool) error {
 	} else if err := scan(s.db, []byte{tabTenant}, func(rest, value []byte) error {
 		name, _, ok := cutText(rest)
 		if !ok {
-			return errCorrupt
+			return state.ErrCorrupt
 		}
-		return us.of(name).read(value)
+		return us.tenant(name).read(value)
 	}); err != nil {
 		return err
 	}
-	for _, u := range us.by {
+	for _, u := range us.byName {
 		us.idBytes += u.idBytes
 		var err error
 		if u.shareFront, err = frontOf(s.db, tabShare, u.name); err != nil {
 			return err
 		}
-		if u.idFront, err = frontOf(s.db, tabGone, u.name); err != nil {
+		if u.idFront, err = frontOf(s.db, tabRemovedID, u.name); err != nil {
 			return err
 		}
 	}
@@ -136,17 +138,17 @@ func (us *tenantUses) load(s *store, counted bool) error {
 func frontOf(db *pebble.DB, table byte, tenant string) (front, error) {
 	f := noFront
 	err := scan(db, textKey(table, tenant), func(rest, value []byte) error {
-		r := reader{b: value}
-		f = front{keyPos(append([]byte{0}, rest...)), r.int()}
-		return errors.Join(r.err(), errEnough)
+		r := readerOf(value)
+		f = front{keyPos(append([]byte{0}, rest...)), r.Int()}
+		return errors.Join(r.Err(), errStop)
 	})
-	return f, ignoreEnough(err)
+	return f, ignoreStop(err)
 }
 
-// oldest is when the oldest event or id was received that tenants' own lists hold; noTime: they are empty.
+// oldest is when the oldest event or id in the lists of tenants was received; noTime: they are empty.
 func (us *tenantUses) oldest() int64 {
 	oldest := int64(noTime)
-	for _, u := range us.by {
+	for _, u := range us.byName {
 		for _, f := range [...]front{u.shareFront, u.idFront} {
 			if f != noFront && (oldest == noTime || f.at < oldest) {
 				oldest = f.at
@@ -156,12 +158,12 @@ func (us *tenantUses) oldest() int64 {
 	return oldest
 }
 
-// recount counts what tenants have, and writes it down.
+// recount counts the usage of all tenants, and writes it.
 func (us *tenantUses) recount(s *store) (err error) {
 	c := &s.w.counters
 	b := s.db.NewBatch()
 	defer func() { err = errors.Join(err, b.Close()) }()
-	// A former version that ran after this one took events out of tabKept alone.
+	// A former version that ran after this one removed events from tabKept, and not from tabShare.
 	if err := us.count(s.db, c.first, func(key []byte) error { return b.Delete(key, nil) }); err != nil {
 		return err
 	}
@@ -169,7 +171,7 @@ func (us *tenantUses) recount(s *store) (err error) {
 		return err
 	}
 	c.share, c.shareBytes = 0, 0
-	for _, u := range us.by {
+	for _, u := range us.byName {
 		c.share, c.shareBytes = c.share+u.share, c.shareBytes+u.shareBytes
 		if err := b.Set(appendText([]byte{tabTenant}, u.name), u.append(nil), nil); err != nil {
 			return err
@@ -181,13 +183,13 @@ func (us *tenantUses) recount(s *store) (err error) {
 	return b.Commit(pebble.Sync)
 }
 
-// count goes through all that tenants have: lines of the timeline from the first event in tabEvent on, which say sizes,
-// tabShare and tabGone. Entries of tabShare whose event is gone are passed to lost.
+// count counts the usage of all tenants from the timeline, from the first event in tabEvent on, tabShare and tabRemovedID.
+// Entries of tabShare without an event are passed to lost.
 func (us *tenantUses) count(db *pebble.DB, first uint64, lost func(key []byte) error) error {
 	if err := scan(db, []byte{tabShare}, func(rest, value []byte) error {
 		tenant, at, ok := cutText(rest)
 		if !ok || len(at) != 8 {
-			return errCorrupt
+			return state.ErrCorrupt
 		}
 		sh, err := readShare(value)
 		if err != nil {
@@ -200,19 +202,19 @@ func (us *tenantUses) count(db *pebble.DB, first uint64, lost func(key []byte) e
 		if err != nil {
 			return err
 		}
-		u := us.of(tenant)
+		u := us.tenant(tenant)
 		u.bytes, u.share, u.shareBytes = u.bytes+sh.size, u.share+1, u.shareBytes+sh.size
 		return closer.Close()
 	}); err != nil {
 		return err
 	}
-	if err := scan(db, []byte{tabGone}, func(rest, value []byte) error {
+	if err := scan(db, []byte{tabRemovedID}, func(rest, value []byte) error {
 		tenant, _, ok := cutText(rest)
 		if !ok {
-			return errCorrupt
+			return state.ErrCorrupt
 		}
-		u := us.of(tenant)
-		u.ids, u.idBytes = u.ids+1, u.idBytes+goneBytes(tenant, value)
+		u := us.tenant(tenant)
+		u.ids, u.idBytes = u.ids+1, u.idBytes+removedIDBytes(tenant, value)
 		return nil
 	}); err != nil {
 		return err
@@ -230,7 +232,7 @@ func (us *tenantUses) countEvents(db *pebble.DB, first uint64) (err error) {
 	for ok := it.First(); ok; {
 		tenant, _, valid := cutText(it.Key()[1:])
 		if !valid {
-			return errCorrupt
+			return state.ErrCorrupt
 		}
 		prefix := textKey(tabTimeline, tenant)
 		var bytesOf int64
@@ -246,7 +248,7 @@ func (us *tenantUses) countEvents(db *pebble.DB, first uint64) (err error) {
 			bytesOf += int64(l.size)
 		}
 		if bytesOf > 0 {
-			us.of(tenant).bytes += bytesOf
+			us.tenant(tenant).bytes += bytesOf
 		}
 	}
 	return it.Error()

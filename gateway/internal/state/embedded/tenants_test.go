@@ -15,18 +15,18 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// comparing compares what the store says tenants have with what there is.
+// comparing compares the usage that the store counts with its records.
 type comparing struct{ diff string }
 
 func (op *comparing) stage(t *tx) error {
-	fresh := tenantUses{by: map[string]*tenantUse{}}
+	fresh := tenantUses{byName: map[string]*tenantUse{}}
 	c := &t.s.w.counters
 	must(fresh.count(t.s.db, c.first, func(key []byte) error { return fmt.Errorf("%q leads nowhere", key) }))
 	var share, shareBytes, events int64
-	for _, u := range fresh.by {
+	for _, u := range fresh.byName {
 		fresh.idBytes += u.idBytes
 		share, shareBytes, events = share+u.share, shareBytes+u.shareBytes, events+u.bytes-u.shareBytes
-		for front, table := range map[*front]byte{&u.shareFront: tabShare, &u.idFront: tabGone} {
+		for front, table := range map[*front]byte{&u.shareFront: tabShare, &u.idFront: tabRemovedID} {
 			f, err := frontOf(t.s.db, table, u.name)
 			must(err)
 			*front = f
@@ -53,7 +53,7 @@ func counted(t *testing.T, s *store) {
 	}
 }
 
-// eventsOf are events of a tenant.
+// eventsOf makes events of a tenant.
 func eventsOf(t *testing.T, tenant string, n int) []*event.Event {
 	t.Helper()
 	all := benchEvents(t, 0, n)
@@ -68,7 +68,7 @@ func eventsOf(t *testing.T, tenant string, n int) []*event.Event {
 	return all
 }
 
-// decide has events appended and committed.
+// decide appends and commits events.
 func decide(t *testing.T, s *store, events []*event.Event) {
 	t.Helper()
 	appendAll(t, s, events)
@@ -102,8 +102,8 @@ func trimAll(t *testing.T, s *store, r state.Retention) (all state.Trimmed) {
 	}
 }
 
-// downgrade makes a closed folder what a former version leaves: nothing is counted by tenant, and the ids of events that
-// are gone are in one list.
+// downgrade turns a closed folder into that of a former version: usage is not counted by tenant, and the ids of removed events
+// are in one list.
 func downgrade(t *testing.T, dir string, more func(*pebble.DB)) {
 	t.Helper()
 	db, err := pebble.Open(filepath.Join(dir, "events"), &pebble.Options{Logger: quiet{}})
@@ -115,17 +115,17 @@ func downgrade(t *testing.T, dir string, more func(*pebble.DB)) {
 	var c counters
 	_, err = c.read(value)
 	must(errors.Join(err, closer.Close()))
-	must(scan(db, []byte{tabGone}, func(rest, value []byte) error {
+	must(scan(db, []byte{tabRemovedID}, func(rest, value []byte) error {
 		tenant, at, _ := cutText(rest)
-		g, err := readGone(value)
+		g, err := readRemovedID(value)
 		must(err)
-		former := appendID(appendBytes(appendInt(nil, g.at), tenant), g.id)
+		former := appendID(state.AppendText(appendInt(nil, g.at), tenant), g.id)
 		c.dedupeCount++
 		c.dedupeBytes += formerBytes(former)
 		return db.Set(append([]byte{tabDedupe}, at...), former, pebble.NoSync)
 	}))
 	c.dedupe = 1
-	must(db.DeleteRange([]byte{tabGone}, []byte{tabGone + 1}, pebble.NoSync))
+	must(db.DeleteRange([]byte{tabRemovedID}, []byte{tabRemovedID + 1}, pebble.NoSync))
 	must(db.DeleteRange([]byte{tabTenant}, []byte{tabTenant + 1}, pebble.NoSync))
 	if more != nil {
 		more(db)
@@ -158,8 +158,8 @@ func reopen(t *testing.T, s *store, between func(dir string)) *store {
 	return next
 }
 
-// A folder of a former version: what tenants have is counted at the first start, and the ids of events that are gone
-// become their tenants' own, so that one tenant pushes nothing out of another's.
+// A folder of a former version: the first start counts the usage of tenants, and moves the ids of removed events to their
+// tenants, so that one tenant does not push out the ids of another.
 func TestUpgrade(t *testing.T) {
 	t.Parallel()
 	s := benchStore(t)
@@ -201,13 +201,13 @@ func TestUpgrade(t *testing.T) {
 		t.Errorf("%d ids are left in the former list", s.w.counters.dedupeCount)
 	}
 
-	// The former version ran once more: it let some of what was aside go.
+	// The former version ran once more, and removed some events of shares.
 	s = reopen(t, s, func(dir string) {
 		downgrade(t, dir, func(db *pebble.DB) {
 			must(db.Delete(posKey(nil, tabKept, 1521), pebble.NoSync))
 		})
 	})
-	if u := s.w.tenants.by["quiet"]; u.share != int64(len(mine)-1) {
+	if u := s.w.tenants.byName["quiet"]; u.share != int64(len(mine)-1) {
 		t.Errorf("%d events are in the share, want %d", u.share, len(mine)-1)
 	}
 	trimAll(t, s, r)

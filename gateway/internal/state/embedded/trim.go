@@ -10,8 +10,8 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// Trim works through the writer in slices of a millisecond or two, so that traffic goes between them, and ends after
-// sliceBudget of them even where more is left: the next call goes on.
+// Trim gives the writer slices of a millisecond or two, so that other calls run between them. It ends after sliceBudget slices
+// even if more is left; the next call goes on.
 const (
 	sliceBudget = 400
 	sliceEvents = 256
@@ -20,12 +20,12 @@ const (
 	sliceDests  = 16
 )
 
-// slice is one piece of Trim. It says in more whether another of its kind is worth while.
+// slice is one piece of Trim. It sets more if another slice of its kind is needed.
 type slice struct {
 	work func(t *tx, s *slice)
 	r    *state.Retention
-	now  int64 // by the clock, as ages are
-	over int64 // the store's time: what ends by then is over
+	now  int64 // by the system clock, for ages
+	over int64 // by the store's clock: what ends by then is over
 	done state.Trimmed
 	more bool
 }
@@ -36,19 +36,19 @@ func (s *slice) stage(t *tx) error {
 	return nil
 }
 
-// before is the time before which an age is over; false: there is no such bound.
+// before is the time before which records are older than an age; false: there is no such bound.
 func (s *slice) before(age time.Duration) (int64, bool) {
 	return s.now - int64(age), age > 0
 }
 
-// Shares are fixed: a disk is large, and space has a reserve of its own.
+// Shares returns fixed bounds: a disk is large, and space keeps a reserve.
 func (s *store) Shares(ctx context.Context) (state.Shares, error) {
 	return state.Shares{Events: 10 << 30, Dedupe: 512 << 20, Waiting: 4 << 30}, s.check(ctx)
 }
 
-// Trim removes what retention ends.
+// Trim applies retention.
 func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, error) {
-	m := s.pace.look()
+	m := s.clock.look()
 	sl := &slice{r: &r, now: nanos(m.wall), over: m.now}
 	budget := sliceBudget
 	run := func(work func(*tx, *slice)) error {
@@ -57,7 +57,7 @@ func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, er
 				return nil
 			}
 			step := &slice{r: &r, now: sl.now, over: sl.over, work: work}
-			// Not synced: what retention did is done again if power takes it back.
+			// Not synced: what a power cut undoes is done again.
 			if err := s.do(ctx, &call{op: step, alone: true}); err != nil {
 				return err
 			}
@@ -72,14 +72,14 @@ func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, er
 	for _, work := range [...]func(*tx, *slice){
 		overdueEvents, overdueKept,
 		events.planEvents, events.trimShares, events.trimEvents,
-		spreadDedupe, ids.planDedupe, ids.trimDedupe,
+		splitFormerIDs, ids.planDedupe, ids.trimDedupe,
 		trimOnce,
 	} {
 		if err == nil {
 			err = run(work)
 		}
 	}
-	for group := range slices.Chunk(s.due.of("*"), sliceDests) {
+	for group := range slices.Chunk(s.due.destinations("*"), sliceDests) {
 		if err == nil {
 			err = run(func(t *tx, sl *slice) {
 				for _, d := range group {
@@ -94,7 +94,7 @@ func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, er
 	if err == nil {
 		err = run(showOldest)
 	}
-	if err == nil && s.tidied(m.now) {
+	if err == nil && s.tidyDue(m.now) {
 		err = errors.Join(run(trimStats), run(trimLists))
 	}
 	if err != nil {
@@ -113,8 +113,8 @@ func add(to, n *state.Trimmed) {
 	to.Moved += n.Moved
 }
 
-// tidied says, once in an hour, that what is small may be gone through whole.
-func (s *store) tidied(now int64) bool {
+// tidyDue reports once an hour that small tables are to be trimmed by a full scan.
+func (s *store) tidyDue(now int64) bool {
 	last := s.lastTidy.Load()
 	return now-last >= int64(time.Hour) && s.lastTidy.CompareAndSwap(last, now)
 }

@@ -1,41 +1,41 @@
 package embedded
 
-// goneID is an id that is still recognised though its event is gone.
-type goneID struct {
+// removedID is the id of a removed event, which is still deduplicated.
+type removedID struct {
 	id string
 	at int64
 }
 
-func appendGone(b []byte, id string, at int64) []byte { return appendID(appendInt(b, at), id) }
+func appendRemovedID(b []byte, id string, at int64) []byte { return appendID(appendInt(b, at), id) }
 
-func readGone(b []byte) (g goneID, err error) {
-	r := reader{b: b}
-	g.at, g.id = r.int(), r.id()
-	return g, r.err()
+func readRemovedID(b []byte) (g removedID, err error) {
+	r := readerOf(b)
+	g.at, g.id = r.Int(), r.id()
+	return g, r.Err()
 }
 
-// goneBytes is what recognising an id takes: its record, and the one in tabID.
-func goneBytes(tenant string, value []byte) int64 { return 2*int64(len(value)+len(tenant)+1) + 16 }
+// removedIDBytes is how many bytes an id takes: its record, and that in tabID.
+func removedIDBytes(tenant string, value []byte) int64 { return 2*int64(len(value)+len(tenant)+1) + 16 }
 
-// formerID is the same as former versions kept it: one list for all tenants, by position.
+// formerID is the same as former versions stored it: in one list of all tenants, by position.
 type formerID struct {
 	tenant string
-	goneID
+	removedID
 }
 
-func readFormer(b []byte) (f formerID, err error) {
-	r := reader{b: b}
-	f.at, f.tenant, f.id = r.int(), r.text(), r.id()
-	return f, r.err()
+func readFormerID(b []byte) (f formerID, err error) {
+	r := readerOf(b)
+	f.at, f.tenant, f.id = r.Int(), r.Text(), r.id()
+	return f, r.Err()
 }
 
 func formerBytes(value []byte) int64 { return 2*int64(len(value)) + 16 }
 
-// recall goes on recognising the id of an event that is gone.
-func (t *tx) recall(tenant, id string, pos uint64, at int64) {
-	t.val = appendGone(t.val[:0], id, at)
-	t.set(tenantKey(t.key, tabGone, tenant, pos), t.val)
-	u, size := t.use(tenant), goneBytes(tenant, t.val)
+// keepRemovedID keeps deduplicating the id of an event that is removed.
+func (t *tx) keepRemovedID(tenant, id string, pos uint64, at int64) {
+	t.val = appendRemovedID(t.val[:0], id, at)
+	t.set(tenantKey(t.key, tabRemovedID, tenant, pos), t.val)
+	u, size := t.use(tenant), removedIDBytes(tenant, t.val)
 	u.ids, u.idBytes = u.ids+1, u.idBytes+size
 	t.s.w.tenants.idBytes += size
 	u.idFront.add(pos, at)
@@ -44,16 +44,17 @@ func (t *tx) recall(tenant, id string, pos uint64, at int64) {
 	}
 }
 
-// spreadDedupe takes apart the list that former versions kept for all tenants: each id goes to its tenant, or is forgotten.
-func spreadDedupe(t *tx, s *slice) {
+// splitFormerIDs moves the ids of the list that former versions kept for all tenants to the lists of their tenants, or
+// removes them.
+func splitFormerIDs(t *tx, s *slice) {
 	c := &t.s.w.counters
 	if c.dedupeCount == 0 {
 		return
 	}
 	before, aged := s.before(s.r.Dedupe.Age)
 	from, n := c.dedupe, 0
-	must(ignoreEnough(between(t.s.db, posKey(nil, tabDedupe, from), []byte{tabDedupe + 1}, func(key, value []byte) error {
-		f, err := readFormer(value)
+	must(ignoreStop(between(t.s.db, posKey(nil, tabDedupe, from), []byte{tabDedupe + 1}, func(key, value []byte) error {
+		f, err := readFormerID(value)
 		if err != nil {
 			return err
 		}
@@ -61,7 +62,7 @@ func spreadDedupe(t *tx, s *slice) {
 			t.drop(idKey(t.key, f.tenant, f.id))
 			s.done.Dedupe++
 		} else {
-			t.recall(f.tenant, f.id, keyPos(key), f.at)
+			t.keepRemovedID(f.tenant, f.id, keyPos(key), f.at)
 			s.done.Moved++
 		}
 		c.dedupe = keyPos(key) + 1
@@ -69,7 +70,7 @@ func spreadDedupe(t *tx, s *slice) {
 		c.dedupeBytes -= formerBytes(value)
 		if n++; n == sliceList {
 			s.more = true
-			return errEnough
+			return errStop
 		}
 		return nil
 	})))
@@ -83,7 +84,7 @@ func spreadDedupe(t *tx, s *slice) {
 
 func idsUsed(u *tenantUse) int64 { return u.idBytes }
 
-// planDedupe leaves bytes alone while some ids are not known by tenant.
+// planDedupe plans no loss by bytes while some ids are not yet counted by tenant.
 func (p *shedding) planDedupe(t *tx, s *slice) {
 	bound := s.r.Dedupe.Bytes
 	if t.s.w.counters.dedupeCount > 0 {
@@ -92,7 +93,7 @@ func (p *shedding) planDedupe(t *tx, s *slice) {
 	p.plan(t, bound, t.s.w.tenants.idBytes, idsUsed)
 }
 
-// trimDedupe forgets ids of events that are gone: those that are too old, and the oldest of tenants that have most.
+// trimDedupe removes ids of removed events: those that are too old, and the oldest ones of the largest tenants.
 func (p *shedding) trimDedupe(t *tx, s *slice) {
 	before, aged := s.before(s.r.Dedupe.Age)
 	old := func(at int64) bool { return aged && at < before }
@@ -101,31 +102,31 @@ func (p *shedding) trimDedupe(t *tx, s *slice) {
 		return u.ids > 0 && (u.idBytes > p.level || aged && u.idFront.before(before))
 	}, func(u *tenantUse, most int) (n int, more bool) {
 		from, next := u.idFront.pos, noFront
-		must(ignoreEnough(scanFrom(t, tabGone, u.name, from, func(pos uint64, value []byte) error {
-			g, err := readGone(value)
+		must(ignoreStop(scanFrom(t, tabRemovedID, u.name, from, func(pos uint64, value []byte) error {
+			g, err := readRemovedID(value)
 			if err != nil {
 				return err
 			}
 			ends := old(g.at) || u.idBytes > p.level && p.left > 0 && all.idBytes > s.r.Dedupe.Bytes
 			if more = ends && n == most; more || !ends {
 				next = front{pos, g.at}
-				return errEnough
+				return errStop
 			}
 			n++
 			t.drop(idKey(t.key, u.name, g.id))
-			size := goneBytes(u.name, value)
+			size := removedIDBytes(u.name, value)
 			t.use(u.name).ids--
 			u.idBytes -= size
 			all.idBytes -= size
-			p.lost(u.idBytes+size, u.idBytes)
+			p.noteLoss(u.idBytes+size, u.idBytes)
 			return nil
 		})))
 		if n > 0 {
-			to := behind(textKey(tabGone, u.name))
+			to := prefixEnd(textKey(tabRemovedID, u.name))
 			if next != noFront {
-				to = tenantKey(nil, tabGone, u.name, next.pos)
+				to = tenantKey(nil, tabRemovedID, u.name, next.pos)
 			}
-			must(t.b.DeleteRange(tenantKey(nil, tabGone, u.name, from), to, nil))
+			must(t.b.DeleteRange(tenantKey(nil, tabRemovedID, u.name, from), to, nil))
 			s.done.Dedupe += n
 		}
 		u.idFront = next

@@ -14,23 +14,23 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// front goes through a destination's part of a list from its oldest entry on, from where it last began: what is in
-// front of that is gone, and going through what is gone is what makes such lists slow. Only the writer moves it.
-func (t *tx) front(d *dest, table byte, each func(p place) bool) {
+// eachOldest calls each for the entries of a destination's list, oldest first, until it returns false. It begins at the lower
+// bound of the list, because scanning removed entries is slow, and moves that bound up. Only the writer calls it.
+func (t *tx) eachOldest(d *dest, table byte, each func(p sortKey) bool) {
 	prefix := destPrefix(nil, table, d.tenant, d.name)
 	low := &d.low[table-tabWaiting]
 	it, err := t.s.db.NewIter(&pebble.IterOptions{
-		LowerBound: low.append(append([]byte(nil), prefix...)), UpperBound: behind(prefix),
+		LowerBound: low.append(append([]byte(nil), prefix...)), UpperBound: prefixEnd(prefix),
 	})
 	must(err)
 	first := true
 	for ok := it.First(); ok; ok = it.Next() {
-		p, valid := cutPlace(it.Key()[len(prefix):])
+		p, valid := cutSortKey(it.Key()[len(prefix):])
 		if !valid || !bytes.HasPrefix(it.Key(), prefix) {
-			must(errCorrupt)
+			must(state.ErrCorrupt)
 		}
 		if first {
-			t.s.due.lowered(low, p)
+			t.s.due.setLow(low, p)
 			first = false
 		}
 		if !each(p) {
@@ -40,7 +40,7 @@ func (t *tx) front(d *dest, table byte, each func(p place) bool) {
 	must(errors.Join(it.Error(), it.Close()))
 }
 
-// trimDest bounds one destination's lists.
+// trimDest trims the lists of one destination.
 func trimDest(t *tx, s *slice, d *dest) {
 	trimWaiting(t, s, d)
 	trimDead(t, s, d)
@@ -48,8 +48,7 @@ func trimDest(t *tx, s *slice, d *dest) {
 	trimHistory(t, s, d, tabFailures)
 }
 
-// trimWaiting makes the oldest of what waits dead letters. What is leased is left for the next time, and holds up nothing
-// that stands behind it.
+// trimWaiting makes the oldest waiting deliveries over the bound dead letters. Leased ones are skipped until the next Trim.
 func trimWaiting(t *tx, s *slice, d *dest) {
 	b := s.r.Waiting
 	before, aged := s.before(b.Age)
@@ -57,7 +56,7 @@ func trimWaiting(t *tx, s *slice, d *dest) {
 	if left.waiting == 0 {
 		return
 	}
-	exceeded := func(p place) (reason func() string) {
+	exceeded := func(p sortKey) (reason func() string) {
 		switch {
 		case b.Count > 0 && left.waiting > int64(b.Count):
 			return b.TooMany
@@ -69,7 +68,7 @@ func trimWaiting(t *tx, s *slice, d *dest) {
 		return nil
 	}
 	n := 0
-	t.front(d, tabWaiting, func(p place) bool {
+	t.eachOldest(d, tabWaiting, func(p sortKey) bool {
 		reason := exceeded(p)
 		if reason == nil {
 			return false
@@ -93,14 +92,14 @@ func trimWaiting(t *tx, s *slice, d *dest) {
 	})
 }
 
-// trimDead lets dead letters go.
+// trimDead drops dead letters that are too old.
 func trimDead(t *tx, s *slice, d *dest) {
 	before, aged := s.before(s.r.Dead.Age)
 	if d.counts.dead == 0 || !aged {
 		return
 	}
 	n := 0
-	t.front(d, tabDead, func(p place) bool {
+	t.eachOldest(d, tabDead, func(p sortKey) bool {
 		if p.at >= before {
 			return false
 		}
@@ -108,13 +107,13 @@ func trimDead(t *tx, s *slice, d *dest) {
 			s.more = true
 			return false
 		}
-		t.bury(d, p, s)
+		t.dropDeadLetter(d, p, s)
 		return true
 	})
 }
 
-// bury ends a dead letter; its record stays with its event and says so.
-func (t *tx) bury(d *dest, p place, s *slice) {
+// dropDeadLetter ends a dead letter; its record stays with its event.
+func (t *tx) dropDeadLetter(d *dest, p sortKey, s *slice) {
 	o := t.owed(d.tenant, p.pos, p.suffix)
 	if o == nil || o.State != state.Dead {
 		return
@@ -123,14 +122,14 @@ func (t *tx) bury(d *dest, p place, s *slice) {
 	o.State = state.Dropped
 	t.val = appendOwed(t.val[:0], o)
 	t.put(owedKey(t.key, o.pos, o.suffix), t.val)
-	t.orphan(o.pos)
+	t.noteUnreferenced(o.pos)
 	s.done.Dead++
 }
 
-// orphan has an event looked at whose last reference may have left.
-func (t *tx) orphan(pos uint64) {
+// noteUnreferenced has sweep check an event that may have lost its last reference.
+func (t *tx) noteUnreferenced(pos uint64) {
 	if w := &t.s.w; pos < w.counters.first {
-		w.orphans = append(w.orphans, pos)
+		w.unreferenced = append(w.unreferenced, pos)
 	}
 }
 
@@ -148,9 +147,9 @@ func trimHistory(t *tx, s *slice, d *dest, table byte) {
 		extra = total - most
 	}
 	n := int64(0)
-	var last place
+	var last sortKey
 	from := d.low[table-tabWaiting]
-	t.front(d, table, func(p place) bool {
+	t.eachOldest(d, table, func(p sortKey) bool {
 		if n >= extra && !(aged && p.at < before) {
 			return false
 		}
@@ -166,7 +165,7 @@ func trimHistory(t *tx, s *slice, d *dest, table byte) {
 		return
 	}
 	must(t.b.DeleteRange(listKey(nil, table, d.tenant, d.name, from), listKey(nil, table, d.tenant, d.name, last.after()), nil))
-	t.s.due.lowered(&d.low[table-tabWaiting], last.after())
+	t.s.due.setLow(&d.low[table-tabWaiting], last.after())
 	c := t.counts(d)
 	if table == tabFailures {
 		c.failures -= n
@@ -176,11 +175,11 @@ func trimHistory(t *tx, s *slice, d *dest, table byte) {
 	s.done.Attempts += int(n)
 }
 
-// trimDeadBytes bounds the events that dead letters keep: tenants that have most lose the oldest over all their
-// destinations.
+// trimDeadBytes bounds the bytes of events that dead letters refer to: the largest tenants lose their oldest dead letters, over
+// all their destinations.
 func trimDeadBytes(t *tx, s *slice) {
 	used, total := map[string]int64{}, int64(0)
-	for _, d := range t.s.due.of("*") {
+	for _, d := range t.s.due.destinations("*") {
 		used[d.tenant] += d.counts.deadBytes
 		total += d.counts.deadBytes
 	}
@@ -189,12 +188,12 @@ func trimDeadBytes(t *tx, s *slice) {
 	}
 	level, _ := state.Level(slices.SortedFunc(maps.Values(used), func(a, b int64) int { return cmp.Compare(b, a) }), total-s.r.Dead.Bytes)
 	var h deadHeads
-	for _, d := range t.s.due.of("*") {
+	for _, d := range t.s.due.destinations("*") {
 		if d.counts.dead == 0 || used[d.tenant] <= level {
 			continue
 		}
 		head := deadHead{d: d}
-		t.front(d, tabDead, func(p place) bool {
+		t.eachOldest(d, tabDead, func(p sortKey) bool {
 			head.at = append(head.at, p)
 			return len(head.at) < sliceEvents
 		})
@@ -217,7 +216,7 @@ func trimDeadBytes(t *tx, s *slice) {
 			total -= int64(o.size)
 			used[d.tenant] -= int64(o.size)
 		}
-		t.bury(d, p, s)
+		t.dropDeadLetter(d, p, s)
 		if h[0].at = h[0].at[1:]; len(h[0].at) == 0 {
 			heap.Pop(&h)
 			s.more = true
@@ -230,7 +229,7 @@ func trimDeadBytes(t *tx, s *slice) {
 
 type deadHead struct {
 	d  *dest
-	at []place
+	at []sortKey
 }
 
 type deadHeads []deadHead
@@ -245,7 +244,7 @@ func (h *deadHeads) Pop() any {
 	return last
 }
 
-// trimOnce gives up reservations whose time is over.
+// trimOnce removes reservations that have ended.
 func trimOnce(t *tx, s *slice) {
 	w := &t.s.w
 	from := appendTime([]byte{tabOnceEnd}, math.MinInt64)
@@ -254,17 +253,17 @@ func trimOnce(t *tx, s *slice) {
 	}
 	n := 0
 	var last []byte
-	must(ignoreEnough(between(t.s.db, from, appendTime([]byte{tabOnceEnd}, s.over+1), func(key, _ []byte) error {
+	must(ignoreStop(between(t.s.db, from, appendTime([]byte{tabOnceEnd}, s.over+1), func(key, _ []byte) error {
 		tenant, rest, ok := cutText(key[9:])
 		name, _, ok2 := cutText(rest)
 		if !ok || !ok2 {
-			return errCorrupt
+			return state.ErrCorrupt
 		}
 		t.drop(textKey(tabOnce, tenant, name))
 		last = append(append(last[:0], key...), 0)
 		if n++; n == sliceList {
 			s.more = true
-			return errEnough
+			return errStop
 		}
 		return nil
 	})))
@@ -274,14 +273,14 @@ func trimOnce(t *tx, s *slice) {
 	}
 }
 
-// trimStats removes minutes older than history.
+// trimStats removes minutes that are older than history.
 func trimStats(t *tx, s *slice) {
 	before, aged := s.before(s.r.History.Age)
 	if !aged {
 		return
 	}
 	seen := map[string]bool{}
-	for _, d := range t.s.due.of("*") {
+	for _, d := range t.s.due.destinations("*") {
 		if seen[d.tenant] {
 			continue
 		}
@@ -291,11 +290,11 @@ func trimStats(t *tx, s *slice) {
 	}
 }
 
-// trimLists removes items whose time is over.
+// trimLists removes list items that have ended.
 func trimLists(t *tx, s *slice) {
 	must(scan(t.s.db, []byte{tabList}, func(rest, value []byte) error {
-		r := reader{b: value}
-		first, next := r.uint(), r.uint()
+		r := readerOf(value)
+		first, next := r.Uint(), r.Uint()
 		items := append([]byte{tabListItem}, rest...)
 		was := first
 		for ; first < next; first++ {
@@ -308,6 +307,6 @@ func trimLists(t *tx, s *slice) {
 		if first > was {
 			t.put(append([]byte{tabList}, rest...), appendUint(appendUint(nil, first), next))
 		}
-		return r.err()
+		return r.Err()
 	}))
 }

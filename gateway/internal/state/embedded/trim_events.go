@@ -8,12 +8,12 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// trimEvents takes the oldest events out, never one that is pending: those that are too old, and those of tenants that
-// have most. What something refers to is kept aside, and what other tenants' bytes pass goes into its tenant's share.
+// trimEvents removes the oldest events, but never pending ones: those that are too old, and those of the largest tenants. An
+// event that a delivery refers to moves to tabKept. An event of another tenant that is in the way moves to its tenant's share.
 func (p *shedding) trimEvents(t *tx, s *slice) {
 	c := &t.s.w.counters
 	before, aged := s.before(s.r.Events.Age)
-	if !aged && !p.over(t, s) {
+	if !aged && !p.exceeded(t, s) {
 		return
 	}
 	db := t.s.db
@@ -21,7 +21,7 @@ func (p *shedding) trimEvents(t *tx, s *slice) {
 		LowerBound: posKey(nil, tabEvent, c.first), UpperBound: posKey(nil, tabEvent, c.low),
 	})
 	must(err)
-	refs := references{t: t, some: map[uint64]bool{}}
+	refs := references{t: t, referenced: map[uint64]bool{}}
 	owners := map[string]bool{} // tenants of events in the run
 	n, size, run := 0, 0, c.first
 	ok := it.First()
@@ -30,9 +30,9 @@ func (p *shedding) trimEvents(t *tx, s *slice) {
 		record, err := it.ValueAndErr()
 		must(err)
 		e, _, _, err := readEvent(record)
-		bad := err != nil // it cannot be read; whose it is, and what it was indexed under, is not known any more
+		bad := err != nil // it cannot be read, so its tenant and index entries are unknown
 		old := aged && (bad || e.received < before)
-		if !old && !p.over(t, s) {
+		if !old && !p.exceeded(t, s) {
 			break
 		}
 		n++
@@ -49,9 +49,9 @@ func (p *shedding) trimEvents(t *tx, s *slice) {
 		case !old && u.bytes <= p.level:
 			t.forgetRun(run, pos, owners)
 			run = pos + 1
-			t.putAside(u, &e, pos, record)
+			t.moveToShare(u, &e, pos, record)
 			s.done.Moved++
-		case refs.of(pos):
+		case refs.has(pos):
 			t.forgetRun(run, pos, owners)
 			run = pos + 1
 			t.del(posKey(t.key, tabEvent, pos))
@@ -60,13 +60,13 @@ func (p *shedding) trimEvents(t *tx, s *slice) {
 			c.keptBytes += int64(len(record))
 			s.done.Kept++
 			u.bytes -= int64(len(record))
-			p.lost(u.bytes+int64(len(record)), u.bytes)
+			p.noteLoss(u.bytes+int64(len(record)), u.bytes)
 		default:
 			owners[e.tenant] = true
 			t.forget(&e, pos, s)
 			s.done.Events++
 			u.bytes -= int64(len(record))
-			p.lost(u.bytes+int64(len(record)), u.bytes)
+			p.noteLoss(u.bytes+int64(len(record)), u.bytes)
 		}
 		c.first = pos + 1
 	}
@@ -78,7 +78,7 @@ func (p *shedding) trimEvents(t *tx, s *slice) {
 	s.more = ok && n > 0
 }
 
-// forgetRun removes what is kept by position of events in a row. Runs of one are common where much is referred to.
+// forgetRun removes all records by position of a run of events. Short runs are common if many events are referred to.
 func (t *tx) forgetRun(from, to uint64, owners map[string]bool) {
 	if from >= to {
 		return
@@ -92,7 +92,7 @@ func (t *tx) forgetRun(from, to uint64, owners map[string]bool) {
 	}
 }
 
-// forget takes an event out of the indexes. Its id is recognised as long as deduplication says.
+// forget removes an event from the indexes. Its id stays as long as the dedupe window.
 func (t *tx) forget(e *terms, pos uint64, s *slice) {
 	t.unindex(e, pos)
 	if before, ends := s.before(s.r.Dedupe.Age); ends && e.received < before {
@@ -100,54 +100,54 @@ func (t *tx) forget(e *terms, pos uint64, s *slice) {
 		s.done.Dedupe++
 		return
 	}
-	t.recall(e.tenant, e.id, pos, e.received)
+	t.keepRemovedID(e.tenant, e.id, pos, e.received)
 }
 
-// references knows which events of a stretch are referred to: by an open delivery, or as dead letters of their own.
+// references caches which events of a range are referred to: by an open delivery, or as dead letters themselves.
 type references struct {
-	t        *tx
-	some     map[uint64]bool
-	from, to uint64
+	t          *tx
+	referenced map[uint64]bool
+	from, to   uint64
 }
 
 func (r *references) load(from, to uint64) {
 	r.from, r.to = from, to
-	clear(r.some)
+	clear(r.referenced)
 	must(between(r.t.s.db, posKey(nil, tabOwed, from), posKey(nil, tabOwed, to), func(key, value []byte) error {
 		pos := keyPos(key)
-		if r.some[pos] {
+		if r.referenced[pos] {
 			return nil
 		}
 		o, err := readOwed("", pos, string(key[9:]), value)
 		if err == nil && o.State.Open() {
-			r.some[pos] = true
+			r.referenced[pos] = true
 		}
 		return err
 	}))
-	// Dead events are so few that reading all of them is cheaper than asking for each event.
+	// Dead events are so few that reading all of them is cheaper than one look-up per event.
 	must(scan(r.t.s.db, []byte{tabDeadEvent}, func(rest, _ []byte) error {
 		if len(rest) < 16 {
-			return errCorrupt
+			return state.ErrCorrupt
 		}
 		if pos := keyPos(rest[len(rest)-9:]); pos >= from && pos < to {
-			r.some[pos] = true
+			r.referenced[pos] = true
 		}
 		return nil
 	}))
 }
 
-func (r *references) of(pos uint64) bool {
+func (r *references) has(pos uint64) bool {
 	if pos < r.from || pos >= r.to {
 		r.load(pos, pos+4*sliceEvents)
 	}
-	return r.some[pos]
+	return r.referenced[pos]
 }
 
-// sweeping removes kept events whose last reference has left.
+// sweeping removes kept events that have lost their last reference.
 type sweeping struct{ positions []uint64 }
 
 func (op *sweeping) stage(t *tx) error {
-	// Deduplication's bounds are not known here: the id goes on the list, and Trim takes it from there.
+	// The bounds of deduplication are unknown here: the id goes into its list, and Trim removes it later.
 	s := &slice{r: &state.Retention{}, now: nanos(t.wall)}
 	for _, pos := range op.positions {
 		t.sweep(pos, s)
@@ -155,7 +155,7 @@ func (op *sweeping) stage(t *tx) error {
 	return nil
 }
 
-// sweep removes an event that is kept only because something referred to it, where nothing does any more.
+// sweep removes a kept event that is neither referred to nor in a share.
 func (t *tx) sweep(pos uint64, s *slice) {
 	record := t.get(posKey(t.key, tabKept, pos))
 	if record == nil {
@@ -166,14 +166,14 @@ func (t *tx) sweep(pos uint64, s *slice) {
 	if t.get(tenantKey(t.key, tabShare, e.tenant, pos)) != nil {
 		return
 	}
-	refs := references{t: t, some: map[uint64]bool{}}
-	if !refs.of(pos) {
-		t.leaveKept(pos, s)
+	refs := references{t: t, referenced: map[uint64]bool{}}
+	if !refs.has(pos) {
+		t.removeKept(pos, s)
 	}
 }
 
-// leaveKept removes an event from those that retention passed.
-func (t *tx) leaveKept(pos uint64, s *slice) {
+// removeKept removes an event from tabKept.
+func (t *tx) removeKept(pos uint64, s *slice) {
 	c := &t.s.w.counters
 	record := t.get(posKey(t.key, tabKept, pos))
 	if record == nil {
@@ -190,14 +190,14 @@ func (t *tx) leaveKept(pos uint64, s *slice) {
 	s.done.Events++
 }
 
-// overdueKept looks at kept events in turn: a crash between the last reference's end and the sweep leaves one behind.
+// overdueKept checks kept events in turn: a crash between losing the last reference and the sweep leaves one behind.
 func overdueKept(t *tx, s *slice) {
 	w := &t.s.w
 	var some []uint64
-	must(ignoreEnough(between(t.s.db, posKey(nil, tabKept, w.keptAt), []byte{tabKept + 1}, func(key, _ []byte) error {
+	must(ignoreStop(between(t.s.db, posKey(nil, tabKept, w.keptAt), []byte{tabKept + 1}, func(key, _ []byte) error {
 		some = append(some, keyPos(key))
 		if len(some) == sliceEvents {
-			return errEnough
+			return errStop
 		}
 		return nil
 	})))
@@ -210,17 +210,17 @@ func overdueKept(t *tx, s *slice) {
 	}
 }
 
-// overdueEvents lets go of events that were dead letters of their own for long enough.
+// overdueEvents drops events that were dead letters themselves for longer than the bound.
 func overdueEvents(t *tx, s *slice) {
 	before, aged := s.before(s.r.Dead.Age)
 	if !aged {
 		return
 	}
 	n := 0
-	must(ignoreEnough(scan(t.s.db, []byte{tabDeadEvent}, func(rest, _ []byte) error {
+	must(ignoreStop(scan(t.s.db, []byte{tabDeadEvent}, func(rest, _ []byte) error {
 		_, at, ok := cutText(rest)
 		if !ok || len(at) != 16 {
-			return errCorrupt
+			return state.ErrCorrupt
 		}
 		if keyTime(at) >= before {
 			return nil
@@ -228,12 +228,12 @@ func overdueEvents(t *tx, s *slice) {
 		pos := keyPos(at[7:])
 		t.drop(append([]byte{tabDeadEvent}, rest...))
 		if pos < t.s.w.counters.first {
-			t.s.w.orphans = append(t.s.w.orphans, pos)
+			t.s.w.unreferenced = append(t.s.w.unreferenced, pos)
 		}
 		s.done.Dead++
 		if n++; n == sliceEvents {
 			s.more = true
-			return errEnough
+			return errStop
 		}
 		return nil
 	})))

@@ -6,24 +6,24 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 )
 
-// How long an end that nobody waited for may be on its way to the disk: a killed process, or one without power, makes
-// deliveries again whose end was not written.
+// How long a write that no caller waits for may stay unsynced: after a kill or a power cut, deliveries whose end was not synced
+// are made again.
 const (
-	syncIdle = 100 * time.Millisecond // once nothing more is written
-	syncMost = time.Second            // while more and more is
+	syncIdle = 100 * time.Millisecond // after the last write
+	syncMost = time.Second            // after the first write
 )
 
-// The clock of the disk, which a test's own clock must not change.
+// wall is the clock for syncs, which the clock of a test does not replace.
 var wall = clock.System()
 
-// unsynced is what was written and is not on disk. It belongs to the writing goroutine.
+// unsynced tracks writes that are not synced yet. It belongs to the writing goroutine.
 type unsynced struct {
-	since, last time.Time // of the first and the last write; zero where there is none
+	since, last time.Time // of the first and the last unsynced write; zero: there is none
 	alarm       <-chan time.Time
 	stop        func()
 }
 
-// wrote records a write. One that was synced took along all before it.
+// wrote records a write. A synced one has synced all writes before it.
 func (u *unsynced) wrote(synced bool) {
 	switch now := wall.Now(); {
 	case synced:
@@ -35,14 +35,14 @@ func (u *unsynced) wrote(synced bool) {
 	}
 }
 
-// due says that it is time to sync.
+// due reports whether it is time to sync.
 func (u *unsynced) due() bool {
 	u.disarm()
 	now := wall.Now()
 	return !u.since.IsZero() && (now.Sub(u.last) >= syncIdle || now.Sub(u.since) >= syncMost)
 }
 
-// arm sets the alarm where something is unsynced and none is set.
+// arm sets the alarm if there are unsynced writes and none is set.
 func (u *unsynced) arm() {
 	if u.since.IsZero() || u.alarm != nil {
 		return
@@ -58,10 +58,10 @@ func (u *unsynced) disarm() {
 	}
 }
 
-// flushed writes nothing that was not written before: it takes what was along to the disk.
-type flushed struct{}
+// syncLog writes nothing new: its batch is synced, and with it all earlier ones.
+type syncLog struct{}
 
-func (flushed) stage(t *tx) error {
-	t.s.w.dirty = true // the counters are written once more, as an empty batch would not be
+func (syncLog) stage(t *tx) error {
+	t.s.w.dirty = true // the counters are written again, because an empty batch is not written
 	return nil
 }

@@ -37,7 +37,7 @@ func crashable(t *testing.T) *harness {
 	return h
 }
 
-// pendingAfterCrash is how many events had no end if power went now.
+// pendingAfterCrash is how many events would be pending after a power cut now.
 func (h *harness) pendingAfterCrash() int64 {
 	h.t.Helper()
 	s, err := open(Options{Dir: h.dir, Clock: h.clock, fs: h.disk.CrashClone(vfs.CrashCloneCfg{})})
@@ -51,7 +51,7 @@ func (h *harness) pendingAfterCrash() int64 {
 	return n
 }
 
-// ends commits what is claimed, as delivered: nobody waits for the disk.
+// ends commits claimed events as delivered, which does not wait for a sync.
 func ends(ctx context.Context, t *testing.T, s *store, n int) {
 	t.Helper()
 	for n > 0 {
@@ -70,8 +70,7 @@ func ends(ctx context.Context, t *testing.T, s *store, n int) {
 	}
 }
 
-// Ends that nobody waited for are on disk soon after the last of them, so that a process that is killed at rest makes no
-// delivery again.
+// Unsynced ends are on disk soon after the last of them, so that an idle process that is killed makes no delivery again.
 func TestEndsAreSyncedAtRest(t *testing.T) {
 	t.Parallel()
 	h := crashable(t)
@@ -82,7 +81,7 @@ func TestEndsAreSyncedAtRest(t *testing.T) {
 	await(t, "all ends are on disk", func() bool { return h.pendingAfterCrash() == 0 })
 }
 
-// They are also while more and more of them come.
+// They are also synced while more of them keep coming.
 func TestEndsAreSyncedUnderLoad(t *testing.T) {
 	t.Parallel()
 	h := crashable(t)
@@ -106,7 +105,7 @@ func TestEndsAreSyncedUnderLoad(t *testing.T) {
 	<-ended
 }
 
-// wallPause waits, or for the end of ctx.
+// wallPause waits for a while, or until ctx ends.
 func wallPause(ctx context.Context, d time.Duration) {
 	after, stop := wall.After(d)
 	defer stop()
@@ -116,7 +115,7 @@ func wallPause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// await asks again until something is so.
+// await polls until a condition is true.
 func await(t *testing.T, what string, so func() bool) {
 	t.Helper()
 	for end := time.After(time.Minute); !so(); {

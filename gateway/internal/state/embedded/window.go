@@ -25,73 +25,73 @@ func decodeEvent(record []byte) (*event.Event, error) {
 	return event.Decode(envelope, raw)
 }
 
-// held is the event at a position while somebody has claimed it; nil otherwise.
-func (w *window) held(pos uint64) *event.Event {
+// claimedEvent is the event at a position if it is claimed, else nil.
+func (w *window) claimedEvent(pos uint64) *event.Event {
 	if pos < w.low || pos >= w.next {
 		return nil
 	}
 	return w.slot(pos).ev
 }
 
-// settle ends a claim: it is the fence of an event's outcome. The first commit of an event that is still pending wins.
+// settle ends a claim. It is the fence of an outcome: the first commit of a pending event wins.
 func (w *window) settle(pos uint64, tenant, id string) (size int, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	ev := w.held(pos)
+	ev := w.claimedEvent(pos)
 	if ev == nil || ev.ID != id || ev.Tenant != tenant {
 		return 0, false
 	}
 	sl := w.slot(pos)
 	if sl.record {
-		delete(w.records, pos)
+		delete(w.claimRecords, pos)
 	}
 	*sl = slot{}
-	if pos == w.alone {
-		w.alone = 0
+	if pos == w.claimedSuspect {
+		w.claimedSuspect = 0
 	}
 	w.advance()
 	return ev.Size(), true
 }
 
-// free hands an event back, uncounted. It is claimed again when the batch is written.
-func (w *window) free(pos uint64, tenant, id string) (claims, bool) {
+// releaseEvent ends a claim without counting it. The event can be claimed again when the batch is written.
+func (w *window) releaseEvent(pos uint64, tenant, id string) (claims, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	ev := w.held(pos)
-	if ev == nil || ev.ID != id || ev.Tenant != tenant || w.slot(pos).state != slotHeld {
+	ev := w.claimedEvent(pos)
+	if ev == nil || ev.ID != id || ev.Tenant != tenant || w.slot(pos).state != slotClaimed {
 		return claims{}, false
 	}
-	w.letGo(pos)
-	delete(w.records, pos)
+	w.unclaim(pos)
+	delete(w.claimRecords, pos)
 	return claims{w.slot(pos).claims, false}, true
 }
 
-// giveBack undoes a take that could not be finished.
-func (w *window) giveBack(claimed []state.Claimed) {
+// unclaimAll undoes a take that failed.
+func (w *window) unclaimAll(claimed []state.Claimed) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, c := range claimed {
-		w.letGo(c.Position)
-		w.records[c.Position] = claims{w.slot(c.Position).claims, false}
+		w.unclaim(c.Position)
+		w.claimRecords[c.Position] = claims{w.slot(c.Position).claims, false}
 	}
 }
 
-// letGo has an event that is held claimed again. w.mu is held.
-func (w *window) letGo(pos uint64) {
+// unclaim makes a claimed event available again. The caller holds w.mu.
+func (w *window) unclaim(pos uint64) {
 	sl := w.slot(pos)
 	sl.state, sl.record = slotFree, true
-	if pos == w.alone {
-		w.alone = 0
+	if pos == w.claimedSuspect {
+		w.claimedSuspect = 0
 	}
 	if state.IsSuspect(sl.claims) {
-		sl.ev = nil // ClaimSuspect reads it again
+		sl.ev = nil // ClaimSuspect reads the event again
 		heap.Push(&w.suspects, suspect{sl.claims, pos})
 		return
 	}
-	heap.Push(&w.back, pos)
+	heap.Push(&w.released, pos)
 }
 
-// advance moves low over what is done.
+// advance moves low past committed events.
 func (w *window) advance() {
 	for w.low < w.next && w.slots[w.head].state == slotDone {
 		w.head++
@@ -104,8 +104,8 @@ func (w *window) advance() {
 	}
 }
 
-// marks writes down, with the batch under way, how far events are committed and claimed.
-func (w *window) marks(c *counters) (changed bool) {
+// writeMarks writes, in the batch under way, how far events are committed and claimed.
+func (w *window) writeMarks(c *counters) (changed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
@@ -113,61 +113,62 @@ func (w *window) marks(c *counters) (changed bool) {
 	}
 	w.marking = false
 	t := &w.s.w.tx
-	for pos, n := range w.records {
+	for pos, n := range w.claimRecords {
 		t.set(posKey(t.key, tabClaims, pos), n.append(nil))
-		delete(w.records, pos)
+		delete(w.claimRecords, pos)
 	}
 	to := w.next
-	if w.heldFrom < w.heldTo {
-		to = max(to, w.heldTo) // what the process before us held and nobody has claimed again
+	if w.formerFrom < w.formerTo {
+		to = max(to, w.formerTo) // claimed by the process before this one, and not claimed again yet
 	}
-	if c.heldTo < w.next+markAhead/2 {
+	if c.claimedTo < w.next+markAhead/2 {
 		to = max(to, w.next+markAhead)
 	} else {
-		to = max(to, c.heldTo)
+		to = max(to, c.claimedTo)
 	}
-	if c.low == w.low && c.heldTo == to {
+	if c.low == w.low && c.claimedTo == to {
 		return false
 	}
-	c.low, c.heldFrom, c.heldTo = w.low, w.low, to
+	c.low, c.claimedFrom, c.claimedTo = w.low, w.low, to
 	return true
 }
 
-// synced says that the marks are on disk.
+// synced notes that the marks are on disk.
 func (w *window) synced(c *counters) {
 	w.mu.Lock()
-	w.marked = c.heldTo
+	w.marked = c.claimedTo
 	w.mu.Unlock()
 }
 
-// release is Close: what is held now goes back uncounted; what a dead process held and nobody claimed since does not.
+// release releases the claims of this process at Close, without counting them. Claims of a dead process that were not repeated
+// stay counted.
 func (w *window) release(c *counters, t *tx) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for pos := w.low; pos < w.next; pos++ {
-		if sl := w.slot(pos); sl.state == slotHeld && sl.record {
-			w.records[pos] = claims{sl.claims, false}
+		if sl := w.slot(pos); sl.state == slotClaimed && sl.record {
+			w.claimRecords[pos] = claims{sl.claims, false}
 		}
 	}
 	from, to := w.next, w.next
-	if w.heldFrom < w.heldTo {
-		from, to = max(from, w.heldFrom), max(to, w.heldTo)
+	if w.formerFrom < w.formerTo {
+		from, to = max(from, w.formerFrom), max(to, w.formerTo)
 	}
-	for pos, n := range w.records {
+	for pos, n := range w.claimRecords {
 		t.set(posKey(t.key, tabClaims, pos), n.append(nil))
 	}
-	clear(w.records)
-	c.low, c.heldFrom, c.heldTo = w.low, from, to
+	clear(w.claimRecords)
+	c.low, c.claimedFrom, c.claimedTo = w.low, from, to
 	w.closed = true
 }
 
-// burial makes an event a dead letter that nobody can decide about, because it cannot be read.
-type burial struct {
+// unreadableEvent makes an event a dead letter because it cannot be read, and so cannot be decided.
+type unreadableEvent struct {
 	pos    uint64
 	reason string
 }
 
-func (b *burial) stage(t *tx) error {
+func (b *unreadableEvent) stage(t *tx) error {
 	w, c := &t.s.window, &t.s.w.counters
 	w.mu.Lock()
 	defer w.mu.Unlock()

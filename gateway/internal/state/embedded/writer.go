@@ -13,22 +13,22 @@ const (
 	maxGroupBytes = 4 << 20 // of what callers prepared
 )
 
-// op is something the writer does. stage reads and writes through the tx; an error it returns goes to its caller
-// alone, so it must come before its first write.
+// op is an operation of the writer. stage reads and writes through the tx. An error goes only to the caller of the operation,
+// while the batch is written nevertheless, so stage must not return one after its first write.
 type op interface{ stage(t *tx) error }
 
-// call is an op on its way through the writer.
+// call is an op that is queued for the writer.
 type call struct {
 	op
-	size  int  // about as many bytes will be written
-	sync  bool // its caller is answered only when it is on disk
-	grows bool // refused where the disk is nearly full
-	alone bool // it looks at the database with iterators, so what was staged before it is written first
+	size  int  // about how many bytes it writes
+	sync  bool // it returns only when it is on disk
+	grows bool // refused if the disk is nearly full
+	alone bool // it reads the database with iterators, so earlier ops are written first
 	err   error
-	done  chan error // nil: nobody waits
+	done  chan error // nil: no caller waits
 }
 
-// do passes a call to the writer and waits for its end. Where ctx ends first, what becomes of it is unknown.
+// do passes a call to the writer and waits for its result. If ctx ends first, the result is unknown.
 func (s *store) do(ctx context.Context, c *call) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -36,13 +36,13 @@ func (s *store) do(ctx context.Context, c *call) error {
 	c.done = make(chan error, 1)
 	select {
 	case <-s.stopped:
-		return s.why()
+		return s.stopReason()
 	default:
 	}
 	select {
 	case s.calls <- c:
 	case <-s.stopped:
-		return s.why()
+		return s.stopReason()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -53,15 +53,15 @@ func (s *store) do(ctx context.Context, c *call) error {
 		return ctx.Err()
 	case <-s.stopped:
 		select {
-		case err := <-c.done: // it was answered before the end
+		case err := <-c.done: // it was done before the end
 			return err
 		default:
-			return s.why()
+			return s.stopReason()
 		}
 	}
 }
 
-// writer is what belongs to the writing goroutine alone.
+// writer is the state that belongs to the writing goroutine alone.
 type writer struct {
 	counters counters
 	tenants  tenantUses
@@ -71,16 +71,16 @@ type writer struct {
 	group    []*call
 	staged   []*call
 
-	orphans  []uint64 // kept events to be looked at, whose last reference may have left
-	keptAt   uint64   // where overdueKept goes on
-	onceFrom []byte   // no key before it is in tabOnceEnd
+	unreferenced []uint64 // kept events that may have lost their last reference
+	keptAt       uint64   // where overdueKept continues
+	onceFrom     []byte   // lower bound of the keys in tabOnceEnd
 }
 
 // write is the writing goroutine. It ends when the store is closed or broken.
 func (s *store) write() {
 	defer s.stop.Do(func() { close(s.stopped) })
 	defer func() {
-		// Pebble ends this goroutine from inside where a write failed; callers are answered by s.stopped.
+		// Pebble ends this goroutine from inside when a write fails. Callers notice by s.stopped.
 		if r := recover(); r != nil {
 			s.breakWith(fault(r))
 		}
@@ -92,7 +92,7 @@ func (s *store) write() {
 			s.w.unsynced.arm()
 		case <-s.w.unsynced.alarm:
 			if s.w.unsynced.due() {
-				s.commit(&call{op: flushed{}, sync: true})
+				s.commit(&call{op: syncLog{}, sync: true})
 			}
 			s.w.unsynced.arm()
 		case <-s.closing:
@@ -104,7 +104,7 @@ func (s *store) write() {
 					continue
 				default:
 				}
-				s.commit(&call{op: farewell{}, sync: true})
+				s.commit(&call{op: releaseClaims{}, sync: true})
 				return
 			}
 		}
@@ -118,7 +118,7 @@ func fault(r any) error {
 	return fmt.Errorf("writer: %v", r)
 }
 
-// group commits a call together with all that wait now.
+// group commits a call together with all calls that wait now.
 func (s *store) group(c *call) {
 	w := &s.w
 	w.group = append(w.group[:0], c)
@@ -137,16 +137,16 @@ func (s *store) group(c *call) {
 		s.opts.Grouped(len(w.group))
 	}
 	clear(w.group)
-	if len(w.orphans) > 0 {
-		op := &sweeping{w.orphans}
-		w.orphans = nil
+	if len(w.unreferenced) > 0 {
+		op := &sweeping{w.unreferenced}
+		w.unreferenced = nil
 		s.commit(&call{op: op, alone: true})
 	}
 }
 
 func (s *store) commit(calls ...*call) {
 	w := &s.w
-	refuse := s.space.refuses()
+	refuse := s.space.refusal()
 	w.staged = w.staged[:0]
 	for _, c := range calls {
 		if c.grows && refuse != nil {
@@ -172,7 +172,7 @@ func (s *store) commit(calls ...*call) {
 	}
 }
 
-// flush writes the batch, then lets everybody see it.
+// flush writes the batch, then publishes it.
 func (s *store) flush() {
 	w := &s.w
 	t := &w.tx
@@ -190,7 +190,7 @@ func (s *store) flush() {
 			if err := t.b.Commit(options); err != nil {
 				panic(err)
 			}
-			if err := s.place.check(); err != nil {
+			if err := s.folder.check(); err != nil {
 				panic(err)
 			}
 			if err := s.broken(); err != nil { // an unsynced write failed in the background
@@ -216,154 +216,6 @@ func (c *call) answer(err error) {
 	}
 }
 
-// The parts of a batch.
-const (
-	partTimeline = iota
-	partIDs
-	partResponses
-	partPersons
-	partOutcomes
-	partHistory
-	parts
-)
-
-// tx is one batch being made. What is written through put is read back through get in the same batch.
-type tx struct {
-	s    *store
-	b    *pebble.Batch // the same one again and again
-	open bool          // something is being staged
-	moment
-	sync bool
-
-	// parts are batches of one table each, for what comes by the hundred: put into the memtable table by table, keys in
-	// a row cost a third of what they do in turns.
-	parts [parts]*pebble.Batch
-
-	seen     map[string][]byte // written in this batch; nil is deleted
-	ids      map[string]uint64 // events appended in this batch
-	outcomes map[uint64][]byte // committed in this batch
-	deltas   map[*dest]*destCounts
-	fresh    []fresh     // appended, for Claim
-	freed    bool        // some were released
-	due      []dueChange // to be made known when written
-	after    []func()
-	key      []byte
-	val      []byte
-}
-
-func (t *tx) begin(s *store) {
-	t.s, t.open, t.moment, t.sync = s, true, s.pace.look(), false
-	if t.b == nil {
-		t.b = s.db.NewBatch(pebble.WithMaxRetainedSizeBytes(keptBatch))
-		t.key = make([]byte, 0, 512)
-		t.seen, t.ids, t.deltas = map[string][]byte{}, map[string]uint64{}, map[*dest]*destCounts{}
-		t.outcomes = map[uint64][]byte{}
-	}
-}
-
-// keptBatch is how large a batch's memory may be to be used again.
-const keptBatch = 8 << 20
-
-// part is the batch of one table.
-func (t *tx) part(n int) *pebble.Batch {
-	if t.parts[n] == nil {
-		t.parts[n] = t.s.db.NewBatch(pebble.WithMaxRetainedSizeBytes(keptBatch))
-	}
-	return t.parts[n]
-}
-
-// finish adds what belongs to the batch as a whole.
-func (t *tx) finish() {
-	s := t.s
-	for _, p := range t.parts {
-		if p != nil && !p.Empty() {
-			must(t.b.Apply(p, nil))
-			p.Reset()
-		}
-	}
-	for d, delta := range t.deltas {
-		delta.add(&d.counts)
-		t.val = appendDest(t.val[:0], delta)
-		t.set(destPrefix(t.key, tabDest, d.tenant, d.name), t.val)
-	}
-	s.w.tenants.flush(t)
-	s.pace.write(t)
-	s.generations.flush(t)
-	if s.window.marks(&s.w.counters) || s.w.dirty {
-		t.val = s.w.counters.append(t.val[:0])
-		t.set(metaCounters, t.val)
-		s.w.dirty = false
-	}
-}
-
-// end makes known what was written.
-func (t *tx) end() {
-	s := t.s
-	if len(t.due)+len(t.deltas) > 0 {
-		s.due.apply(t.due, t.deltas, t.now)
-	}
-	if len(t.fresh) > 0 || t.freed {
-		s.window.publish(t.fresh)
-	}
-	s.w.counters.show()
-	for _, f := range t.after {
-		f()
-	}
-	t.b.Reset()
-	clear(t.seen)
-	clear(t.ids)
-	clear(t.outcomes)
-	clear(t.deltas)
-	clear(t.fresh)
-	clear(t.due)
-	clear(t.after)
-	t.open, t.freed = false, false
-	t.fresh, t.due, t.after = t.fresh[:0], t.due[:0], t.after[:0]
-}
-
-// must ends the writer: a store that cannot be read must not be written by guesswork.
-func must(err error) {
-	if err != nil {
-		panic(err)
-	}
-}
-
-// set writes what is not read back within a batch.
-func (t *tx) set(key, value []byte) { must(t.b.Set(key, value, nil)) }
-
-func (t *tx) del(key []byte) { must(t.b.Delete(key, nil)) }
-
-// put writes what get may be asked for.
-func (t *tx) put(key, value []byte) {
-	t.set(key, value)
-	t.seen[string(key)] = append([]byte{}, value...)
-}
-
-func (t *tx) drop(key []byte) {
-	t.del(key)
-	t.seen[string(key)] = nil
-}
-
-// get reads a value as this batch leaves it; nil: there is none. The value is the caller's.
-func (t *tx) get(key []byte) []byte {
-	if v, ok := t.seen[string(key)]; ok {
-		return v
-	}
-	v, err := t.s.read(t.s.db, key, nil)
-	must(err)
-	return v
-}
-
-// counts are the changes this batch makes to a destination's lists.
-func (t *tx) counts(d *dest) *destCounts {
-	c := t.deltas[d]
-	if c == nil {
-		c = &destCounts{}
-		t.deltas[d] = c
-	}
-	return c
-}
-
 func (c *destCounts) add(d *destCounts) {
 	c.waiting += d.waiting
 	c.waitingBytes += d.waitingBytes
@@ -373,14 +225,14 @@ func (c *destCounts) add(d *destCounts) {
 	c.failures += d.failures
 }
 
-// farewell is the last thing written: what is held now was not lost by a crash.
-type farewell struct{}
+// releaseClaims is the last operation: claims that are open now did not end by a crash.
+type releaseClaims struct{}
 
-func (farewell) stage(t *tx) error {
+func (releaseClaims) stage(t *tx) error {
 	t.s.window.release(&t.s.w.counters, t)
 	t.s.w.dirty = true
 	return nil
 }
 
-// panicOrExit ends a goroutine of Pebble's that cannot go on, and unlocks what it had locked.
+// panicOrExit ends a goroutine of Pebble that cannot go on. Its deferred functions unlock its mutexes.
 func panicOrExit() { runtime.Goexit() }

@@ -3,108 +3,39 @@ package redis
 import (
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// errCorrupt: a record does not read as what it was written.
-var errCorrupt = errors.New("record is corrupt")
+var errCorrupt = state.ErrCorrupt
 
-// reader reads a record: numbers as varints, text and bytes with their length. It stops at the first fault and reads
-// zero values behind it; the fault is asked for once, at the end.
-type reader struct {
-	b   string
-	bad bool
-}
+// reader reads a record; what scripts write has further forms of numbers and texts.
+type reader struct{ state.RecordReader[string] }
 
-func (r *reader) fail() { r.bad, r.b = true, "" }
-
-func (r *reader) err() error {
-	if r.bad {
-		return errCorrupt
-	}
-	return nil
-}
-
-func (r *reader) take(n int) string {
-	if n < 0 || n > len(r.b) {
-		r.fail()
-		return ""
-	}
-	v := r.b[:n]
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *reader) byte() byte {
-	v := r.take(1)
-	if v == "" {
-		return 0
-	}
-	return v[0]
-}
-
-func (r *reader) uint() (n uint64) {
-	for shift := uint(0); shift < 64; shift += 7 {
-		c := r.byte()
-		n |= uint64(c&0x7f) << shift
-		if c < 0x80 {
-			return n
-		}
-	}
-	r.fail()
-	return 0
-}
-
-func (r *reader) int() int64 {
-	n := r.uint()
-	return int64(n>>1) ^ -int64(n&1)
-}
-
-func (r *reader) text() string {
-	n := r.uint()
-	if n > uint64(len(r.b)) {
-		r.fail()
-		return ""
-	}
-	return r.take(int(n))
-}
+func readerOf(b string) reader { return reader{state.RecordReader[string]{Rest: b}} }
 
 // zero is a text that ends with NUL, as scripts write it.
 func (r *reader) zero() string {
-	i := strings.IndexByte(r.b, 0)
+	i := strings.IndexByte(r.Rest, 0)
 	if i < 0 {
-		r.fail()
+		r.Fail()
 		return ""
 	}
-	v := r.take(i)
-	r.take(1)
+	v := r.Take(i)
+	r.Take(1)
 	return v
 }
 
 // big is a number of so many bytes, the highest first, as scripts write it.
 func (r *reader) big(size int) (n uint64) {
-	for _, c := range []byte(r.take(size)) {
+	for _, c := range []byte(r.Take(size)) {
 		n = n<<8 | uint64(c)
 	}
 	return n
-}
-
-// count reads a length of a list whose items take at least a byte each.
-func (r *reader) count() int {
-	n := r.uint()
-	if n > uint64(len(r.b)) {
-		r.fail()
-		return 0
-	}
-	return int(n)
-}
-
-func appendText[T string | []byte](b []byte, s T) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
 func appendUint(b []byte, n uint64) []byte { return binary.AppendUvarint(b, n) }
@@ -124,26 +55,14 @@ func appendID(b []byte, id string) []byte {
 			return append(append(b, 1), raw...)
 		}
 	}
-	return appendText(append(b, 2), id)
+	return state.AppendText(append(b, 2), id)
 }
 
 func (r *reader) id() string {
-	if r.byte() == 1 {
-		return hex.EncodeToString([]byte(r.take(16)))
+	if r.Byte() == 1 {
+		return hex.EncodeToString([]byte(r.Take(16)))
 	}
-	return r.text()
-}
-
-func (r *reader) code(set []string) string {
-	c := int(r.byte())
-	switch {
-	case c == 0:
-		return r.text()
-	case c <= len(set):
-		return set[c-1]
-	}
-	r.fail()
-	return ""
+	return r.Text()
 }
 
 // Times are microseconds since 1970: what a script's numbers hold exactly, and what Redis' clock says. 0 is the zero time.

@@ -99,23 +99,21 @@ func (s *store) Holds(ctx context.Context, tenant string) ([]state.DestinationOn
 func appendHold(b []byte, h *state.Hold) []byte {
 	b = append(b, holdV1)
 	b = state.HoldCodes.Append(b, string(h.Kind))
-	b = appendText(b, h.Reason)
+	b = state.AppendText(b, h.Reason)
 	b = appendInt(b, unixMicro(h.Until))
-	b = appendText(b, h.Fingerprint)
+	b = state.AppendText(b, h.Fingerprint)
 	return appendInt(b, unixMicro(h.Since))
 }
 
 // readHold reads a hold, and when it ends by the time of scripts; 0: it does not by itself.
 func readHold(raw string) (h state.Hold, till int64, err error) {
-	r := reader{b: raw}
+	r := readerOf(raw)
 	till = int64(r.big(7))
-	if r.byte() != holdV1 {
-		r.fail()
-	}
-	h.Kind = state.HoldKind(r.code(state.HoldCodes))
-	h.Reason = r.text()
-	h.Until = fromMicro(r.int())
-	h.Fingerprint = r.text()
-	h.Since = fromMicro(r.int())
-	return h, till, r.err()
+	r.Version(holdV1)
+	h.Kind = state.HoldKind(r.Code(state.HoldCodes))
+	h.Reason = r.Text()
+	h.Until = fromMicro(r.Int())
+	h.Fingerprint = r.Text()
+	h.Since = fromMicro(r.Int())
+	return h, till, r.Err()
 }

@@ -104,9 +104,9 @@ func (l *listed) found(c goredis.Cmder) []placed {
 	switch c := c.(type) {
 	case *goredis.ZSliceCmd:
 		for _, z := range c.Val() {
-			r := reader{b: asText(z.Member)}
+			r := readerOf(asText(z.Member))
 			n := r.big(8)
-			all = append(all, placed{place: place{at: uint64(z.Score), n: n, suffix: r.b, shard: l.sh.n}})
+			all = append(all, placed{place: place{at: uint64(z.Score), n: n, suffix: r.Rest, shard: l.sh.n}})
 		}
 	case *goredis.XMessageSliceCmd:
 		for _, m := range c.Val() {
@@ -122,18 +122,18 @@ func (l *listed) found(c goredis.Cmder) []placed {
 
 // entryPlace is the event and the suffix of an entry, without the rest.
 func entryPlace(raw string) (n uint64, suffix string) {
-	r := reader{b: raw}
-	r.byte()
+	r := readerOf(raw)
+	r.Byte()
 	n = r.big(6)
-	if r.byte() != '-' {
-		r.take(9)
+	if r.Byte() != '-' {
+		r.Take(9)
 		r.zero()
 	}
-	if r.byte() == 'o' {
+	if r.Byte() == 'o' {
 		return n, r.zero()
 	}
-	r.byte()
-	return n, r.text()
+	r.Byte()
+	return n, r.Text()
 }
 
 // records reads what is kept of the deliveries of entries.

@@ -200,9 +200,9 @@ func (n *names) forget() {
 
 // shape is what deliveries of one step have in common.
 func shape(d *state.Delivery) string {
-	b := appendText(nil, string(d.Origin.Kind))
+	b := state.AppendText(nil, string(d.Origin.Kind))
 	for _, t := range [...]string{d.Origin.Name, d.Step, d.Destination, d.Connector} {
-		b = appendText(b, t)
+		b = state.AppendText(b, t)
 	}
 	return string(b)
 }
@@ -212,8 +212,8 @@ func (s *store) shaped(ctx context.Context, r string, d *state.Delivery) error {
 	if err != nil {
 		return err
 	}
-	v := reader{b: text}
-	d.Origin.Kind = state.OriginKind(v.text())
-	d.Origin.Name, d.Step, d.Destination, d.Connector = v.text(), v.text(), v.text(), v.text()
-	return v.err()
+	v := readerOf(text)
+	d.Origin.Kind = state.OriginKind(v.Text())
+	d.Origin.Name, d.Step, d.Destination, d.Connector = v.Text(), v.Text(), v.Text(), v.Text()
+	return v.Err()
 }

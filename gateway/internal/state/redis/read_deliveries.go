@@ -34,9 +34,9 @@ func readCursor(text string) (p place, err error) {
 	if err != nil {
 		return place{}, err
 	}
-	r := reader{b: string(b)}
-	p.at, p.n, p.shard = r.uint(), r.uint(), int(r.uint())
-	if p.suffix = r.b; r.bad {
+	r := readerOf(string(b))
+	p.at, p.n, p.shard = r.Uint(), r.Uint(), int(r.Uint())
+	if p.suffix = r.Rest; r.Bad() {
 		return place{}, state.ErrCursor
 	}
 	return p, nil

@@ -328,11 +328,11 @@ func readPlaces(cursor string, strands []*strand) error {
 	if err != nil {
 		return err
 	}
-	r := reader{b: string(b)}
+	r := readerOf(string(b))
 	for _, st := range strands {
-		st.below = r.uint()
+		st.below = r.Uint()
 	}
-	if r.bad || r.b != "" {
+	if r.Bad() || r.Rest != "" {
 		return state.ErrCursor
 	}
 	return nil

@@ -50,12 +50,12 @@ func appendAttempts(b []byte, d *state.Delivery) []byte {
 
 func (r *reader) attempts(flags byte, d *state.Delivery) {
 	d.Alone = flags&flagAlone != 0
-	d.Attempts = int(r.uint())
+	d.Attempts = int(r.Uint())
 	if flags&flagForgiven != 0 {
-		d.Forgiven = int(r.uint())
+		d.Forgiven = int(r.Uint())
 	}
 	if flags&flagRevision != 0 {
-		d.Revision = int(r.uint())
+		d.Revision = int(r.Uint())
 	}
 }
 
@@ -91,7 +91,7 @@ func appendTail(b []byte, d *state.Delivery, shape string) []byte {
 
 // readOwed reads what lib.lua writes.
 func (s *store) readOwed(ctx context.Context, tenant string, sh *shard, n uint64, suffix, raw string) (*owed, error) {
-	r := reader{b: raw}
+	r := readerOf(raw)
 	o := &owed{shard: sh, n: n, suffix: suffix, raw: raw}
 	if err := s.ownedBy(ctx, &r, o); err != nil {
 		return nil, fmt.Errorf("delivery of event %d: %w", n, err)
@@ -101,20 +101,20 @@ func (s *store) readOwed(ctx context.Context, tenant string, sh *shard, n uint64
 }
 
 func (s *store) ownedBy(ctx context.Context, r *reader, o *owed) error {
-	o.State = state.StateOfLetter(r.byte())
-	o.Leased = r.byte() == 1
+	o.State = state.StateOfLetter(r.Byte())
+	o.Leased = r.Byte() == 1
 	o.size = int64(r.big(4))
 	o.Created, o.Updated, o.Due = fromMicro(int64(r.big(7))), fromMicro(int64(r.big(7))), fromMicro(int64(r.big(7)))
 	o.failed = r.big(7)
-	o.newest = link{list: r.byte(), at: r.big(7), seq: r.big(2), dest: r.zero()}
+	o.newest = link{list: r.Byte(), at: r.big(7), seq: r.big(2), dest: r.zero()}
 	o.dest, o.Reason = r.zero(), r.zero()
 	if o.newest.dest == "" {
 		o.newest.dest = o.dest
 	}
-	shape := r.take(refSize)
-	r.attempts(r.byte(), &o.Delivery)
+	shape := r.Take(refSize)
+	r.attempts(r.Byte(), &o.Delivery)
 	o.EventID = r.id()
-	if err := r.err(); err != nil {
+	if err := r.Err(); err != nil {
 		return err
 	}
 	return s.shaped(ctx, shape, &o.Delivery)
@@ -148,12 +148,12 @@ func plain(s string) string { return strings.ReplaceAll(s, "\x00", "") }
 // appendEntry writes what a commit said of a delivery, for history.
 func appendEntry(b []byte, d *state.Delivery, suffix, shape string) []byte {
 	b = append(b, 'g', entryV1)
-	b = appendText(b, suffix)
+	b = state.AppendText(b, suffix)
 	b = appendID(b, d.EventID)
 	b = append(b, d.State.Letter())
 	b = append(b, flagsOf(d))
 	b = append(b, shape...)
-	b = appendText(b, d.Reason)
+	b = state.AppendText(b, d.Reason)
 	b = appendAttempts(b, d)
 	b = appendInt(b, unixMicro(d.Created))
 	if d.State == state.Waiting {
@@ -176,26 +176,26 @@ func appendAttempt(b []byte, a *state.Attempt) []byte {
 	b = appendInt(b, a.Took.Microseconds())
 	b = state.VerdictCodes.Append(b, a.Verdict)
 	b = appendInt(b, int64(a.Status))
-	b = appendText(b, a.Reason)
+	b = state.AppendText(b, a.Reason)
 	b = appendInt(b, int64(a.Sent))
 	b = appendInt(b, int64(a.Received))
-	b = appendText(b, a.Request)
-	return appendText(b, a.Response)
+	b = state.AppendText(b, a.Request)
+	return state.AppendText(b, a.Response)
 }
 
 func (r *reader) attempt() (a state.Attempt) {
-	a.Repeat = r.byte() == 1
-	a.N = int(r.uint())
-	a.At = fromMicro(r.int())
-	a.Took = time.Duration(r.int()) * time.Microsecond
-	a.Verdict = r.code(state.VerdictCodes)
-	a.Status = int(r.int())
-	a.Reason = r.text()
-	a.Sent, a.Received = int(r.int()), int(r.int())
-	if v := r.text(); v != "" {
+	a.Repeat = r.Byte() == 1
+	a.N = int(r.Uint())
+	a.At = fromMicro(r.Int())
+	a.Took = time.Duration(r.Int()) * time.Microsecond
+	a.Verdict = r.Code(state.VerdictCodes)
+	a.Status = int(r.Int())
+	a.Reason = r.Text()
+	a.Sent, a.Received = int(r.Int()), int(r.Int())
+	if v := r.Text(); v != "" {
 		a.Request = []byte(v)
 	}
-	if v := r.text(); v != "" {
+	if v := r.Text(); v != "" {
 		a.Response = []byte(v)
 	}
 	return a
@@ -209,43 +209,41 @@ type entry struct {
 
 // readEntry reads an entry of the history of a destination, made at a time.
 func (s *store) readEntry(ctx context.Context, tenant, dest string, sh *shard, at uint64, raw string) (*entry, error) {
-	r := reader{b: raw}
+	r := readerOf(raw)
 	e := &entry{before: noLink}
 	e.shard = sh
-	again := r.byte() == 'r'
+	again := r.Byte() == 'r'
 	e.n = r.big(6)
-	if e.before.list = r.byte(); e.before.list != '-' {
+	if e.before.list = r.Byte(); e.before.list != '-' {
 		e.before.at, e.before.seq, e.before.dest = r.big(7), r.big(2), r.zero()
 		if e.before.dest == "" {
 			e.before.dest = dest
 		}
 	}
-	if r.byte() == 'o' { // written by a script, as the record itself
+	if r.Byte() == 'o' { // written by a script, as the record itself
 		e.suffix = r.zero()
 		if err := s.ownedBy(ctx, &r, &e.owed); err != nil {
 			return nil, fmt.Errorf("history of %s: %w", dest, err)
 		}
 	} else {
-		if r.byte() != entryV1 {
-			r.fail()
-		}
-		e.suffix, e.EventID = r.text(), r.id()
-		e.State = state.StateOfLetter(r.byte())
-		flags := r.byte()
-		shape := r.take(refSize)
-		e.Reason = r.text()
+		r.Version(entryV1)
+		e.suffix, e.EventID = r.Text(), r.id()
+		e.State = state.StateOfLetter(r.Byte())
+		flags := r.Byte()
+		shape := r.Take(refSize)
+		e.Reason = r.Text()
 		r.attempts(flags, &e.Delivery)
-		e.Created = fromMicro(r.int())
+		e.Created = fromMicro(r.Int())
 		if e.State == state.Waiting {
-			e.Due = fromMicro(r.int())
+			e.Due = fromMicro(r.Int())
 		}
 		e.Updated = fromMicro(int64(at))
-		for n := r.count(); n > 0 && !r.bad; n-- {
+		for n := r.Count(); n > 0 && !r.Bad(); n-- {
 			a := r.attempt()
 			a.Repeat = a.Repeat || again
 			e.Log = append(e.Log, a)
 		}
-		if err := r.err(); err != nil {
+		if err := r.Err(); err != nil {
 			return nil, fmt.Errorf("history of %s: %w", dest, err)
 		}
 		if err := s.shaped(ctx, shape, &e.Delivery); err != nil {
@@ -266,7 +264,7 @@ type outcome struct {
 // appendOutcome writes an outcome; the script puts one link for each delivery behind it.
 func (s *store) appendOutcome(b []byte, o *state.Outcome, suffixes, shapes []string, fresh *[]any) []byte {
 	b = append(b, outcomeV1)
-	b = appendText(b, o.Dead)
+	b = state.AppendText(b, o.Dead)
 	b = append(b, s.names.of(o.Generation, fresh)...)
 	at := unixMicro(o.At)
 	b = appendInt(b, at)
@@ -274,12 +272,12 @@ func (s *store) appendOutcome(b []byte, o *state.Outcome, suffixes, shapes []str
 	for i := range o.Rules {
 		b = state.OriginCodes.Append(b, string(o.Rules[i].Origin.Kind))
 		b = append(b, s.names.of(o.Rules[i].Origin.Name, fresh)...)
-		b = appendText(b, o.Rules[i].Err)
+		b = state.AppendText(b, o.Rules[i].Err)
 	}
 	b = appendUint(b, uint64(len(o.Deliveries)))
 	for i := range o.Deliveries {
 		d := &o.Deliveries[i]
-		b = appendText(b, suffixes[i])
+		b = state.AppendText(b, suffixes[i])
 		b = append(b, d.State.Letter())
 		flags := flagsOf(d)
 		if d.Leased {
@@ -287,7 +285,7 @@ func (s *store) appendOutcome(b []byte, o *state.Outcome, suffixes, shapes []str
 		}
 		b = append(b, flags)
 		b = append(b, shapes[i]...)
-		b = appendText(b, d.Reason)
+		b = state.AppendText(b, d.Reason)
 		b = appendAttempts(b, d)
 		b = appendInt(b, unixMicro(d.Created)-at)
 		b = appendInt(b, unixMicro(d.Updated)-at)
@@ -308,20 +306,18 @@ func (s *store) readOutcome(ctx context.Context, sh *shard, n uint64, tenant, ev
 }
 
 func (s *store) outcome(ctx context.Context, tenant, eventID, raw string) (*outcome, error) {
-	r := reader{b: raw}
+	r := readerOf(raw)
 	o := &outcome{Outcome: state.Outcome{Tenant: tenant, EventID: eventID}}
-	if r.byte() != outcomeV1 {
-		r.fail()
-	}
-	o.Dead = r.text()
-	generation := r.take(refSize)
-	at := r.int()
+	r.Version(outcomeV1)
+	o.Dead = r.Text()
+	generation := r.Take(refSize)
+	at := r.Int()
 	o.At = fromMicro(at)
-	for n := r.count(); n > 0 && !r.bad; n-- {
-		rule := state.RuleOutcome{Origin: state.Origin{Kind: state.OriginKind(r.code(state.OriginCodes))}}
-		name := r.take(refSize)
-		rule.Err = r.text()
-		if r.bad {
+	for n := r.Count(); n > 0 && !r.Bad(); n-- {
+		rule := state.RuleOutcome{Origin: state.Origin{Kind: state.OriginKind(r.Code(state.OriginCodes))}}
+		name := r.Take(refSize)
+		rule.Err = r.Text()
+		if r.Bad() {
 			break
 		}
 		var err error
@@ -330,20 +326,20 @@ func (s *store) outcome(ctx context.Context, tenant, eventID, raw string) (*outc
 		}
 		o.Rules = append(o.Rules, rule)
 	}
-	for n := r.count(); n > 0 && !r.bad; n-- {
+	for n := r.Count(); n > 0 && !r.Bad(); n-- {
 		d := state.Delivery{Tenant: tenant, EventID: eventID}
-		suffix := r.text()
-		d.ID, d.State = state.JoinDeliveryID(eventID, suffix), state.StateOfLetter(r.byte())
-		flags := r.byte()
+		suffix := r.Text()
+		d.ID, d.State = state.JoinDeliveryID(eventID, suffix), state.StateOfLetter(r.Byte())
+		flags := r.Byte()
 		d.Leased = flags&flagLeased != 0
-		shape := r.take(refSize)
-		d.Reason = r.text()
+		shape := r.Take(refSize)
+		d.Reason = r.Text()
 		r.attempts(flags, &d)
-		d.Created, d.Updated = fromMicro(at+r.int()), fromMicro(at+r.int())
+		d.Created, d.Updated = fromMicro(at+r.Int()), fromMicro(at+r.Int())
 		if d.State == state.Waiting {
-			d.Due = fromMicro(at + r.int())
+			d.Due = fromMicro(at + r.Int())
 		}
-		if r.bad {
+		if r.Bad() {
 			break
 		}
 		if err := s.shaped(ctx, shape, &d); err != nil {
@@ -352,13 +348,13 @@ func (s *store) outcome(ctx context.Context, tenant, eventID, raw string) (*outc
 		o.Deliveries, o.suffixes = append(o.Deliveries, d), append(o.suffixes, suffix)
 	}
 	for i := range o.Deliveries {
-		l := link{list: r.byte()}
+		l := link{list: r.Byte()}
 		if l.list != '-' {
 			l.at, l.seq, l.dest = r.big(7), r.big(2), token(tenant, o.Deliveries[i].Destination)
 		}
 		o.links = append(o.links, l)
 	}
-	if err := r.err(); err != nil {
+	if err := r.Err(); err != nil {
 		return nil, err
 	}
 	var err error

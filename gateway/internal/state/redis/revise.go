@@ -113,7 +113,7 @@ func (s *store) revisedDeliveries(ctx context.Context, tenant string, r *state.R
 			}
 			to := *st.owed
 			to.State, to.Reason, to.Log = state.Dropped, state.Superseded(r.Event.Revision), nil
-			to.Delivery.Stamp(now)
+			to.Stamp(now)
 			moves = append(moves, &to)
 			continue
 		}
@@ -128,23 +128,23 @@ func (s *store) revisedDeliveries(ctx context.Context, tenant string, r *state.R
 }
 
 func appendDecision(b []byte, d *state.Former) []byte {
-	b = appendText(b, d.Generation)
+	b = state.AppendText(b, d.Generation)
 	b = appendInt(b, unixMicro(d.At))
-	b = appendText(b, d.Dead)
+	b = state.AppendText(b, d.Dead)
 	b = appendUint(b, uint64(len(d.Rules)))
 	for i := range d.Rules {
 		b = state.OriginCodes.Append(b, string(d.Rules[i].Origin.Kind))
-		b = appendText(b, d.Rules[i].Origin.Name)
-		b = appendText(b, d.Rules[i].Err)
+		b = state.AppendText(b, d.Rules[i].Origin.Name)
+		b = state.AppendText(b, d.Rules[i].Err)
 	}
 	return b
 }
 
 func (r *reader) decision() (d state.Former) {
-	d.Generation, d.At, d.Dead = r.text(), fromMicro(r.int()), r.text()
-	for n := r.count(); n > 0 && !r.bad; n-- {
+	d.Generation, d.At, d.Dead = r.Text(), fromMicro(r.Int()), r.Text()
+	for n := r.Count(); n > 0 && !r.Bad(); n-- {
 		d.Rules = append(d.Rules, state.RuleOutcome{
-			Origin: state.Origin{Kind: state.OriginKind(r.code(state.OriginCodes)), Name: r.text()}, Err: r.text(),
+			Origin: state.Origin{Kind: state.OriginKind(r.Code(state.OriginCodes)), Name: r.Text()}, Err: r.Text(),
 		})
 	}
 	return d
@@ -158,7 +158,7 @@ func appendFormer(kept *state.Record) []byte {
 	}))
 	b := appendUint([]byte{revisionsV1}, uint64(len(all)))
 	for i := range all {
-		b = appendText(appendDecision(b, &all[i]), all[i].Event.Envelope())
+		b = state.AppendText(appendDecision(b, &all[i]), all[i].Event.Envelope())
 	}
 	return b
 }
@@ -169,23 +169,19 @@ func lay(r *state.Record, out *outcome, revised map[string]string) error {
 	if !ok {
 		return nil
 	}
-	in := reader{b: newest}
-	if in.byte() != revisionsV1 {
-		in.fail()
-	}
+	in := readerOf(newest)
+	in.Version(revisionsV1)
 	d := in.decision()
-	if err := in.err(); err != nil {
+	if err := in.Err(); err != nil {
 		return fmt.Errorf("revision of event %s: %w", r.Event.ID, err)
 	}
 	out.Generation, out.At, out.Rules, out.Dead = d.Generation, d.At, d.Rules, d.Dead
-	in = reader{b: revised["former"]}
-	if in.byte() != revisionsV1 {
-		in.fail()
-	}
-	for n := in.count(); n > 0 && !in.bad; n-- {
+	in = readerOf(revised["former"])
+	in.Version(revisionsV1)
+	for n := in.Count(); n > 0 && !in.Bad(); n-- {
 		f := in.decision()
-		envelope := in.text()
-		if in.bad {
+		envelope := in.Text()
+		if in.Bad() {
 			break
 		}
 		var err error
@@ -194,7 +190,7 @@ func lay(r *state.Record, out *outcome, revised map[string]string) error {
 		}
 		r.Former = append(r.Former, f)
 	}
-	if err := in.err(); err != nil {
+	if err := in.Err(); err != nil {
 		return fmt.Errorf("former revisions of event %s: %w", r.Event.ID, err)
 	}
 	return nil

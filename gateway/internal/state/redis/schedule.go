@@ -180,7 +180,7 @@ func (s *store) drop(ctx context.Context, tenant, id string) error {
 		}
 		now := s.clock.Now()
 		o.State, o.Reason = state.Dropped, ""
-		o.Delivery.Stamp(now)
+		o.Stamp(now)
 		done, err := s.change(ctx, []*owed{o}, true, now)
 		switch {
 		case err != nil:

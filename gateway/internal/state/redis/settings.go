@@ -37,7 +37,7 @@ func (s *store) put(ctx context.Context, tenant, kind, name string, version uint
 	if err := s.check(ctx); err != nil {
 		return 0, err
 	}
-	change := appendText(appendText(appendText(nil, tenant), kind), name)
+	change := state.AppendText(state.AppendText(state.AppendText(nil, tenant), kind), name)
 	got, err := s.run(ctx, putScript, s.meta, s.now(), settingKey(tenant, kind), name, text(version), change, verb, value, s.recent)
 	if err != nil {
 		return 0, err
@@ -53,10 +53,10 @@ func (s *store) put(ctx context.Context, tenant, kind, name string, version uint
 }
 
 func setting(kind, name, raw string) (state.Setting, error) {
-	r := reader{b: raw}
+	r := readerOf(raw)
 	v := state.Setting{Kind: kind, Name: name, Version: r.big(8)}
-	v.Value = []byte(r.b)
-	return v, r.err()
+	v.Value = []byte(r.Rest)
+	return v, r.Err()
 }
 
 // Get is a named value.
@@ -123,9 +123,9 @@ func (s *store) Kept(ctx context.Context, tenant, list string) ([][]byte, error)
 	}
 	var all [][]byte
 	for _, raw := range items {
-		r := reader{b: raw}
-		if end := int64(r.big(8)); end > now && !r.bad {
-			all = append(all, []byte(r.b))
+		r := readerOf(raw)
+		if end := int64(r.big(8)); end > now && !r.Bad() {
+			all = append(all, []byte(r.Rest))
 		}
 	}
 	return all, nil
@@ -154,7 +154,7 @@ func (s *store) Lease(ctx context.Context, name, holder string, ttl time.Duratio
 
 // Statistics: a hash for each minute of a tenant, and the minutes that there are.
 
-func statField(dest, count string) string { return string(appendText(nil, dest)) + count }
+func statField(dest, count string) string { return string(state.AppendText(nil, dest)) + count }
 
 // AddStats adds to destinations' minutes.
 func (s *store) AddStats(ctx context.Context, stats []state.Stat) error {
@@ -228,8 +228,8 @@ func (s *store) Stats(ctx context.Context, tenant, destination string, since, un
 func readStats(fields map[string]string, destination string) ([]*state.Stat, error) {
 	by := map[string]*state.Stat{}
 	for f, n := range fields {
-		r := reader{b: f}
-		dest := r.text()
+		r := readerOf(f)
+		dest := r.Text()
 		if destination != "" && dest != destination {
 			continue
 		}
@@ -238,11 +238,11 @@ func readStats(fields map[string]string, destination string) ([]*state.Stat, err
 			st = &state.Stat{Destination: dest, Verdicts: map[string]int64{}}
 			by[dest] = st
 		}
-		switch kind := r.byte(); kind {
+		switch kind := r.Byte(); kind {
 		case 'v':
-			st.Verdicts[r.b] = asInt(n)
+			st.Verdicts[r.Rest] = asInt(n)
 		case 'l':
-			b, err := strconv.Atoi(r.b)
+			b, err := strconv.Atoi(r.Rest)
 			if err != nil || b < 0 || b >= len(st.Latency) {
 				return nil, errCorrupt
 			}

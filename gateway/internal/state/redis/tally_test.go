@@ -88,7 +88,7 @@ func there(t testing.TB, s *store, sh *shard) *tally {
 		for i, id := range ids {
 			found.Ids[tenant]++
 			found.Recalled++
-			if r := (reader{b: id}); i == 0 {
+			if r := readerOf(id); i == 0 {
 				found.IDFront[tenant] = int64(r.big(7))
 			}
 		}

@@ -111,8 +111,8 @@ func (t *trimming) deadBytes(sh *shard, p *shedding) (more bool, err error) {
 	pipe = t.s.client.Pipeline()
 	for i, cmd := range asked {
 		for _, z := range cmd.Val() {
-			r := reader{b: asText(z.Member)}
-			h := head{dest: dests[i], score: z.Score, n: r.big(8), name: r.b}
+			r := readerOf(asText(z.Member))
+			h := head{dest: dests[i], score: z.Score, n: r.big(8), name: r.Rest}
 			key, field := owedAt(sh, h.n, h.name)
 			h.owed = pipe.HGet(t.ctx, key, field)
 			heads = append(heads, h)
@@ -134,8 +134,8 @@ func (t *trimming) deadBytes(sh *shard, p *shedding) (more bool, err error) {
 		if !ok {
 			continue
 		}
-		r := reader{b: h.owed.Val()}
-		r.take(2)
+		r := readerOf(h.owed.Val())
+		r.Take(2)
 		size := int64(r.big(4))
 		over -= size
 		p.used[tenant] -= size

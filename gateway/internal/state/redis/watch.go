@@ -96,9 +96,9 @@ func (s *store) changed(ctx context.Context) error {
 	}
 	for _, z := range all {
 		name, _ := z.Member.(string)
-		r := reader{b: name}
-		c := state.Change{Tenant: r.text(), Kind: r.text(), Name: r.text()}
-		if r.err() == nil {
+		r := readerOf(name)
+		c := state.Change{Tenant: r.Text(), Kind: r.Text(), Name: r.Text()}
+		if r.Err() == nil {
 			s.watchers.Notify(c)
 		}
 		s.seen = max(s.seen, uint64(z.Score))

@@ -9,7 +9,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// clocks are tests of a clock that is set while the store is open, or while it is stopped.
+// clocks are the tests of a system clock that is changed while the store is open, or closed.
 var clocks = []test{
 	{name: "a step back delays nothing", run: func(s *suite) {
 		for _, way := range []struct {
@@ -36,7 +36,7 @@ var clocks = []test{
 			s.same("fence", s.settle(state.Settled{Delivery: d.Delivery, Lease: d.Lease}), []bool{true})
 		}
 	}},
-	{name: "what is scheduled after a step waits as long as it is to", run: func(s *suite) {
+	{name: "deliveries scheduled after a step wait for the right time", run: func(s *suite) {
 		for i, step := range []time.Duration{-time.Hour, 2 * time.Hour, -time.Hour, -24 * time.Hour, 365 * 24 * time.Hour} {
 			s.h.Step(step)
 			name := fmt.Sprint("d", i)
@@ -69,9 +69,9 @@ var clocks = []test{
 		s.same("due again after a restart", s.oneDue().Delivery.Destination, "between")
 		s.h.Advance(2*time.Hour + 50*time.Minute)
 		got, _ := s.claimDue(10)
-		s.sameSet("due", destinationsOf(got), []string{"before", "between"}) // the lease is over too
+		s.sameSet("due", destinationsOf(got), []string{"before", "between"}) // the lease has ended too
 	}},
-	{name: "a lease lasts as long as it is to", run: func(s *suite) {
+	{name: "a step changes no lease", run: func(s *suite) {
 		for _, step := range []time.Duration{-time.Hour, time.Hour, -48 * time.Hour, 49 * time.Hour} {
 			s.waiting(step.String(), s.h.Now(), "crm")
 			s.oneDue()
@@ -99,13 +99,13 @@ var clocks = []test{
 			if _, err := s.store().Schedule(s.ctx, acme, []state.Delivery{{ID: d.ID}}); err != nil {
 				s.Fatal(err)
 			}
-			s.noneDue() // it is left to its holder
+			s.noneDue() // its holder still has it
 			ended := *d
 			ended.State = state.Delivered
 			s.same("fence", s.settle(state.Settled{Delivery: ended, Lease: at}), []bool{true})
 		}
 	}},
-	{name: "a dead holder is taken over after a step back", run: func(s *suite) {
+	{name: "events of a dead holder are claimed again after a step back", run: func(s *suite) {
 		s.waiting("leased", s.h.Now(), "crm")
 		s.oneDue()
 		s.accept("held")
@@ -115,7 +115,7 @@ var clocks = []test{
 		s.same("claimed", keysOf(s.claim(1)), []string{"held"})
 		s.same("due", s.oneDue().Delivery.Destination, "crm")
 	}},
-	{name: "a hold lasts as long as it is to", run: func(s *suite) {
+	{name: "a step changes no hold", run: func(s *suite) {
 		for i, step := range []time.Duration{-time.Hour, 2 * time.Hour, -time.Hour} {
 			if step > 0 {
 				s.h.Step(step)
@@ -129,19 +129,19 @@ var clocks = []test{
 			s.noneDue()
 			s.h.Advance(5*time.Minute - time.Second)
 			s.noneDue()
-			held, err := s.store().Holds(s.ctx, acme)
+			onHold, err := s.store().Holds(s.ctx, acme)
 			s.ok(err)
-			s.same("holds", len(held), 1)
+			s.same("holds", len(onHold), 1)
 			s.h.Advance(time.Second)
-			held, err = s.store().Holds(s.ctx, acme)
+			onHold, err = s.store().Holds(s.ctx, acme)
 			s.ok(err)
-			s.same("holds", len(held), 0)
+			s.same("holds", len(onHold), 0)
 			d := s.oneDue()
 			d.Delivery.State = state.Delivered
 			s.settle(state.Settled{Delivery: d.Delivery, Lease: d.Lease})
 		}
 	}},
-	{name: "names, keys of once and items last as long as they are to", run: func(s *suite) {
+	{name: "a step changes no name, key of once or item", run: func(s *suite) {
 		s.h.Step(time.Hour)
 		_, err := s.store().Lease(s.ctx, "trim", "one", time.Minute)
 		s.ok(err)
@@ -170,7 +170,7 @@ var clocks = []test{
 		s.ok(err)
 		s.same("kept", len(kept), 0)
 	}},
-	{name: "retention takes nothing for a step forward that was taken back", run: func(s *suite) {
+	{name: "retention removes nothing because of a step forward that was undone", run: func(s *suite) {
 		const far = 10 * 365 * 24 * time.Hour
 		s.h.Step(far)
 		s.waiting("far", s.h.Now().Add(time.Hour), "crm")
@@ -188,7 +188,7 @@ var clocks = []test{
 		}
 		s.same("again", s.append(s.event(acme, "a"))[0].Duplicate, true)
 	}},
-	{name: "health says that the clock was set back", run: func(s *suite) {
+	{name: "health warns that the clock was set back", run: func(s *suite) {
 		says := func() string {
 			for _, w := range s.store().Health(s.ctx).Warnings {
 				if strings.Contains(w, "set back by 1h0m0s") {

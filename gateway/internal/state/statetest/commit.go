@@ -11,7 +11,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// unstamped leaves out what the store itself says of a delivery.
+// unstamped clears the fields that the store sets.
 var unstamped = cmp.Options{cmpopts.IgnoreFields(state.Delivery{}, "Updated"), cmpopts.EquateEmpty()}
 
 func sameDelivery(t testing.TB, what string, got, want state.Delivery) {
@@ -92,7 +92,7 @@ var commits = []test{
 		s.same("fences", done.Events, []bool{true, false})
 		s.same("state", s.delivery(id(e, "crm")).State, state.Delivered)
 	}},
-	{name: "an event nobody claimed is not committed", run: func(s *suite) {
+	{name: "an unclaimed event is not committed", run: func(s *suite) {
 		e := s.event(acme, "a")
 		pos := s.append(e)[0].Position
 		done, err := s.store().Commit(s.ctx, &state.Commit{Events: []state.Outcome{
@@ -102,7 +102,7 @@ var commits = []test{
 		s.same("fences", done.Events, []bool{false, false})
 		s.same("claimed", keysOf(s.claim(1)), []string{"a"})
 	}},
-	{name: "a position of another event is no fence", run: func(s *suite) {
+	{name: "the fence needs the position of the event", run: func(s *suite) {
 		s.accept("a", "b")
 		c := s.claim(2)
 		wrong := outcome(c[0])
@@ -124,7 +124,7 @@ var commits = []test{
 				s.Errorf("%q: %v", bad, err)
 			}
 		}
-		s.commit(outcome(c)) // nothing of the refused ones was applied
+		s.commit(outcome(c)) // the refused commits applied nothing
 	}},
 	{name: "many events and due deliveries in one step", run: func(s *suite) {
 		const n = 300

@@ -10,7 +10,7 @@ import (
 )
 
 var dues = []test{
-	{name: "comes with its event when its time has come", run: func(s *suite) {
+	{name: "a delivery comes with its event when it is due", run: func(s *suite) {
 		at := s.h.Now().Add(10 * time.Second)
 		e := s.waiting("a", at, "crm")
 		got, next := s.claimDue(10)
@@ -92,7 +92,7 @@ var dues = []test{
 			s.Fatalf("got %v: the second turn is the other tenant's", destinationsOf(got))
 		}
 	}},
-	{name: "goes round destinations in turn", run: func(s *suite) {
+	{name: "destinations are served in turn", run: func(s *suite) {
 		now := s.h.Now()
 		for i := range 4 {
 			for _, d := range []string{"a", "b", "c"} {
@@ -108,7 +108,7 @@ var dues = []test{
 		}
 		s.same("served", served, map[string]int{"a": 4, "b": 4, "c": 4})
 	}},
-	{name: "gives a destination no more than there is room", run: func(s *suite) {
+	{name: "a destination gets no more than its capacity", run: func(s *suite) {
 		now := s.h.Now()
 		for _, k := range numbered(6) {
 			s.waiting(k, now, "crm", "mail")
@@ -132,7 +132,7 @@ var dues = []test{
 			s.Fatalf("%d are left, want 10", len(got))
 		}
 	}},
-	{name: "destinations without room hold up no other", run: func(s *suite) {
+	{name: "destinations without capacity do not delay others", run: func(s *suite) {
 		const sick = 2000
 		names := make([]string, sick)
 		for i := range names {
@@ -162,7 +162,7 @@ var dues = []test{
 		if !next.IsZero() && !next.After(s.h.Now()) {
 			s.Fatalf("next at %v: what has no room is not asked for again and again", next)
 		}
-		// Those without room are served once they have some, all of them.
+		// Destinations without capacity are all served once they have some.
 		served := map[string]bool{}
 		for range sick {
 			got, _ := s.claimDue(100)
@@ -188,7 +188,7 @@ var dues = []test{
 			s.Fatalf("%d are left, want 3", len(got))
 		}
 	}},
-	{name: "what is scheduled before others comes before them", run: func(s *suite) {
+	{name: "deliveries scheduled before others come before them", run: func(s *suite) {
 		now := s.h.Now()
 		s.waiting("late", now.Add(time.Minute), "crm")
 		s.waiting("soon", now.Add(time.Second), "crm")
@@ -222,10 +222,10 @@ var leases = []test{
 		s.same("delivery", second.Delivery.ID, first.Delivery.ID)
 		s.same("attempts", second.Delivery.Attempts, 0)
 	}},
-	{name: "what a dead holder had leased is due again", run: func(s *suite) {
+	{name: "leases of a dead holder end", run: func(s *suite) {
 		e := s.waiting("claimed", s.h.Now(), "crm")
 		s.oneDue()
-		// One whose attempt runs on is handed over leased, for as long as the attempt may take.
+		// A delivery whose attempt still runs is handed over with a lease, for as long as the attempt may take.
 		handed := s.event(acme, "handed")
 		s.append(handed)
 		s.commit(outcome(s.claim(1)[0], s.owe(handed, "mail", state.Waiting, due(s.h.Now().Add(time.Hour)), func(d *state.Delivery) { d.Leased = true })))
@@ -240,19 +240,19 @@ var leases = []test{
 		}
 		s.same("state", s.delivery(id(e, "crm")).State, state.Delivered)
 	}},
-	{name: "what was leased is due again after a stop", run: func(s *suite) {
+	{name: "leases end at a stop", run: func(s *suite) {
 		s.waiting("claimed", s.h.Now(), "crm")
 		s.oneDue()
 		s.h.Reopen()
 		d := s.oneDue()
-		// Its holder says that it needs longer, and stops too.
+		// Its holder extends the lease, and stops too.
 		d.Delivery.Due, d.Delivery.Leased = s.h.Now().Add(time.Hour), true
 		s.same("fence", s.settle(state.Settled{Delivery: d.Delivery, Lease: d.Lease}), []bool{true})
 		s.noneDue()
 		s.h.Reopen()
 		s.oneDue()
 	}},
-	{name: "what was settled or leased anew is not due by its former lease", run: func(s *suite) {
+	{name: "the end of a former lease makes nothing due", run: func(s *suite) {
 		s.waiting("again", s.h.Now(), "crm")
 		d := s.oneDue()
 		d.Delivery.Due, d.Delivery.Leased = s.h.Now().Add(time.Hour), false
@@ -260,7 +260,7 @@ var leases = []test{
 		s.waiting("over", s.h.Now(), "mail")
 		s.oneDue()
 		s.h.Advance(leaseTime)
-		late := s.oneDue() // leased anew
+		late := s.oneDue() // leased again
 		late.Delivery.State = state.Dead
 		s.same("fence", s.settle(state.Settled{Delivery: late.Delivery, Lease: late.Lease}), []bool{true})
 		s.h.Crash()
@@ -280,7 +280,7 @@ var leases = []test{
 			s.Fatalf("got %+v", d)
 		}
 	}},
-	{name: "a holder may settle late while nobody else has it", run: func(s *suite) {
+	{name: "a holder may settle late while there is no other holder", run: func(s *suite) {
 		e := s.waiting("a", s.h.Now(), "crm")
 		slow := s.oneDue()
 		s.h.Advance(2 * leaseTime)
@@ -289,7 +289,7 @@ var leases = []test{
 		s.same("state", s.delivery(id(e, "crm")).State, state.Delivered)
 		s.noneDue()
 	}},
-	{name: "settling twice is lost the second time", run: func(s *suite) {
+	{name: "the fence of a second settling is lost", run: func(s *suite) {
 		e := s.waiting("a", s.h.Now(), "crm")
 		d := s.oneDue()
 		d.Delivery.State = state.Delivered
@@ -301,7 +301,7 @@ var leases = []test{
 			s.Fatalf("attempts %+v", log)
 		}
 	}},
-	{name: "waiting again comes at its new time, with its attempts", run: func(s *suite) {
+	{name: "a delivery that waits again is due at its new time, with its attempts", run: func(s *suite) {
 		e := s.waiting("a", s.h.Now(), "crm")
 		for n := 1; n <= 3; n++ {
 			d := s.oneDue()
@@ -327,7 +327,7 @@ var leases = []test{
 		}
 		s.same("statuses", statuses, []int{501, 502, 503})
 	}},
-	{name: "handed back untouched counts no attempt", run: func(s *suite) {
+	{name: "a delivery that is handed back unchanged counts no attempt", run: func(s *suite) {
 		e := s.waiting("a", s.h.Now(), "crm")
 		d := s.oneDue()
 		s.same("fence", s.settle(state.Settled{Delivery: d.Delivery, Lease: d.Lease}), []bool{true})
@@ -337,7 +337,7 @@ var leases = []test{
 		}
 		s.oneDue()
 	}},
-	{name: "a step that goes elsewhere keeps its history", run: func(s *suite) {
+	{name: "a delivery to another destination keeps its history", run: func(s *suite) {
 		e := s.waiting("a", s.h.Now(), "crm")
 		d := s.oneDue()
 		tried(1, s.h.Now(), "retry", 500)(&d.Delivery)
@@ -355,7 +355,7 @@ var leases = []test{
 		}
 		s.noneDue()
 	}},
-	{name: "names rise their fence with each new holder", run: func(s *suite) {
+	{name: "the fence of a name rises with each new holder", run: func(s *suite) {
 		take := func(holder string) (uint64, error) { return s.store().Lease(s.ctx, "tokens/crm", holder, time.Minute) }
 		first, err := take("one")
 		s.ok(err)

@@ -9,7 +9,7 @@ import (
 )
 
 var holds = []test{
-	{name: "keeps a destination, however much waits, and is lifted", run: func(s *suite) {
+	{name: "keeps a destination from being served, however much waits, and is lifted", run: func(s *suite) {
 		for _, k := range numbered(20) {
 			s.waiting(k, s.h.Now(), "crm")
 		}
@@ -18,16 +18,16 @@ var holds = []test{
 		s.ok(s.store().Hold(s.ctx, acme, "crm", h, nil))
 		got, _ := s.claimDue(100)
 		s.same("served", destinationsOf(got), []string{"mail"})
-		held, err := s.store().Holds(s.ctx, acme)
+		onHold, err := s.store().Holds(s.ctx, acme)
 		s.ok(err)
-		s.same("holds", held, []state.DestinationOnHold{{Tenant: acme, Destination: "crm", Hold: h, Waiting: 20}})
+		s.same("holds", onHold, []state.DestinationOnHold{{Tenant: acme, Destination: "crm", Hold: h, Waiting: 20}})
 		s.ok(s.store().Hold(s.ctx, acme, "crm", state.Hold{}, nil))
 		if got, _ = s.claimDue(100); len(got) != 20 {
 			s.Fatalf("%d served after it was lifted", len(got))
 		}
-		held, err = s.store().Holds(s.ctx, acme)
+		onHold, err = s.store().Holds(s.ctx, acme)
 		s.ok(err)
-		s.same("holds", held, []state.DestinationOnHold{})
+		s.same("holds", onHold, []state.DestinationOnHold{})
 	}},
 	{name: "ends at its time", run: func(s *suite) {
 		s.waiting("a", s.h.Now(), "crm")
@@ -35,11 +35,11 @@ var holds = []test{
 		s.noneDue()
 		s.h.Advance(time.Minute)
 		s.oneDue()
-		held, err := s.store().Holds(s.ctx, acme)
+		onHold, err := s.store().Holds(s.ctx, acme)
 		s.ok(err)
-		s.same("holds", held, []state.DestinationOnHold{})
+		s.same("holds", onHold, []state.DestinationOnHold{})
 	}},
-	{name: "is respected by what is scheduled under it", run: func(s *suite) {
+	{name: "applies to deliveries that are scheduled later", run: func(s *suite) {
 		s.ok(s.store().Hold(s.ctx, acme, "crm", state.Hold{Kind: state.HoldPaused, Reason: "by hand"}, nil))
 		e := s.waiting("a", s.h.Now(), "crm")
 		s.noneDue()
@@ -50,7 +50,7 @@ var holds = []test{
 		s.ok(s.store().Hold(s.ctx, acme, "crm", state.Hold{}, nil))
 		s.oneDue()
 	}},
-	{name: "is one tenant's", run: func(s *suite) {
+	{name: "belongs to one tenant", run: func(s *suite) {
 		s.waiting("a", s.h.Now(), "crm")
 		s.waitingOf("zeta", "b", s.h.Now(), "crm")
 		s.ok(s.store().Hold(s.ctx, acme, "crm", state.Hold{Kind: state.HoldPaused}, nil))
@@ -63,17 +63,17 @@ var holds = []test{
 			s.Fatalf("%d holds of all, %d of the other", len(all), len(others))
 		}
 	}},
-	{name: "replaces what it was decided by, and nothing that was put on since", run: func(s *suite) {
+	{name: "replaces the hold it was decided by, and no later one", run: func(s *suite) {
 		circuit := state.Hold{Kind: state.HoldCircuit, Reason: "503", Since: s.h.Now(), Until: s.h.Now().Add(time.Minute)}
 		longer, paused := circuit, state.Hold{Kind: state.HoldPaused, Reason: "by hand", Since: s.h.Now()}
 		longer.Until = s.h.Now().Add(time.Hour)
 		stands := func(what string, want ...state.DestinationOnHold) {
-			held, err := s.store().Holds(s.ctx, acme)
+			onHold, err := s.store().Holds(s.ctx, acme)
 			s.ok(err)
 			if len(want) == 0 {
 				want = []state.DestinationOnHold{}
 			}
-			s.same(what, held, want)
+			s.same(what, onHold, want)
 		}
 		of := func(h state.Hold) state.DestinationOnHold {
 			return state.DestinationOnHold{Tenant: acme, Destination: "crm", Hold: h}
@@ -91,18 +91,18 @@ var holds = []test{
 		stands("what was put on by hand", of(paused))
 		s.ok(hold(state.Hold{}, paused))
 		stands("lifted")
-		s.ok(hold(circuit, paused)) // nothing stands
+		s.ok(hold(circuit, paused)) // no hold is in force
 		s.h.Advance(time.Minute)
-		s.ok(hold(longer, state.Hold{})) // what is over stands no more
+		s.ok(hold(longer, state.Hold{})) // a hold that has ended is not in force
 		stands("after one that is over", of(longer))
 	}},
 	{name: "is kept without a delivery, over a restart", run: func(s *suite) {
 		h := state.Hold{Kind: state.HoldGone, Reason: "410", Fingerprint: "u", Since: s.h.Now()}
 		s.ok(s.store().Hold(s.ctx, acme, "hook", h, nil))
 		s.h.Crash()
-		held, err := s.store().Holds(s.ctx, "*")
+		onHold, err := s.store().Holds(s.ctx, "*")
 		s.ok(err)
-		s.same("holds", held, []state.DestinationOnHold{{Tenant: acme, Destination: "hook", Hold: h}})
+		s.same("holds", onHold, []state.DestinationOnHold{{Tenant: acme, Destination: "hook", Hold: h}})
 		s.waiting("a", s.h.Now(), "hook")
 		s.noneDue()
 	}},
@@ -150,7 +150,7 @@ var backlogs = []test{
 }
 
 var schedules = []test{
-	{name: "moves what waits", run: func(s *suite) {
+	{name: "moves waiting deliveries", run: func(s *suite) {
 		e := s.waiting("a", s.h.Now().Add(time.Hour), "crm")
 		done, err := s.store().Schedule(s.ctx, acme, []state.Delivery{{ID: id(e, "crm"), Reason: "retry now"}})
 		s.ok(err)
@@ -160,10 +160,10 @@ var schedules = []test{
 			s.Fatalf("got %+v", d.Delivery)
 		}
 		s.h.Advance(2 * time.Hour)
-		s.oneDue() // by the end of the lease, and only once
+		s.oneDue() // when the lease ends, and only once
 		s.noneDue()
 	}},
-	{name: "leaves what is leased alone", run: func(s *suite) {
+	{name: "leaves leased deliveries alone", run: func(s *suite) {
 		e := s.waiting("a", s.h.Now(), "crm")
 		d := s.oneDue()
 		done, err := s.store().Schedule(s.ctx, acme, []state.Delivery{{ID: id(e, "crm")}})
@@ -172,7 +172,7 @@ var schedules = []test{
 		d.Delivery.State = state.Delivered
 		s.same("fence", s.settle(state.Settled{Delivery: d.Delivery, Lease: d.Lease}), []bool{true})
 	}},
-	{name: "revives the dead, with their history", run: func(s *suite) {
+	{name: "moves dead letters, with their history", run: func(s *suite) {
 		e := s.finished("a", "crm", state.Dead, tried(1, s.h.Now(), "rejected", 422))
 		at := s.h.Now().Add(time.Minute)
 		done, err := s.store().Schedule(s.ctx, acme, []state.Delivery{{ID: id(e, "crm"), Due: at}})
@@ -192,7 +192,7 @@ var schedules = []test{
 			s.Fatalf("got %+v", got)
 		}
 	}},
-	{name: "replays what was delivered, under its id or a fresh one", run: func(s *suite) {
+	{name: "replays delivered ones, with the same id or a fresh one", run: func(s *suite) {
 		e := s.finished("a", "crm", state.Delivered, tried(1, s.h.Now(), "delivered", 200))
 		replay := s.owe(e, "crm", state.Waiting, func(d *state.Delivery) { d.Reason, d.Attempts = "replay", 1 })
 		fresh := replay
@@ -218,7 +218,7 @@ var schedules = []test{
 		d := s.oneDue()
 		s.same("attempts", []int{d.Delivery.Attempts, d.Delivery.Forgiven}, []int{9, 9})
 
-		// What a commit says stands, in the queue and in history.
+		// The queue and history show what the commit said.
 		tried(10, s.h.Now(), "retry", 503)(&d.Delivery)
 		d.Delivery.State = state.Waiting
 		s.same("fence", s.settle(state.Settled{Delivery: d.Delivery, Lease: d.Lease}), []bool{true})
@@ -231,13 +231,13 @@ var schedules = []test{
 		s.ok(err)
 		s.same("forgiven of those listed", []int{len(page.Items), page.Items[0].Forgiven}, []int{1, 10})
 
-		// A replay of what is finished.
+		// A replay of a finished delivery.
 		_, err = s.store().Schedule(s.ctx, acme, []state.Delivery{s.owe(dead, "crm", state.Waiting)})
 		s.ok(err)
 		d = s.oneDue()
 		s.same("attempts", []int{d.Delivery.Attempts, d.Delivery.Forgiven}, []int{10, 10})
 	}},
-	{name: "by its id alone nothing goes out again that ended", run: func(s *suite) {
+	{name: "a delivery that ended is not made again by its id alone", run: func(s *suite) {
 		for i, ended := range []state.DeliveryState{state.Delivered, state.Skipped, state.Dropped} {
 			e := s.finished(fmt.Sprint("at once", i), "crm", ended, tried(1, s.h.Now(), string(ended), 200))
 			done, err := s.store().Schedule(s.ctx, acme, []state.Delivery{{ID: id(e, "crm"), Reason: "retry"}})
@@ -246,7 +246,7 @@ var schedules = []test{
 			s.noneDue()
 			s.same("state", s.delivery(id(e, "crm")).State, ended)
 		}
-		// It waited when somebody looked, and is delivered or dropped by the time that they ask.
+		// It was waiting when the caller read it, and is delivered or dropped when Schedule is called.
 		for i, drop := range []bool{false, true} {
 			e := s.waiting(fmt.Sprint("later", i), s.h.Now(), "crm")
 			if drop {
@@ -271,14 +271,14 @@ var schedules = []test{
 		}
 		s.same("forgiven of the event's", s.record(ended.ID).Outcome.Deliveries[0].Forgiven, 2)
 	}},
-	{name: "an event that is not there is not scheduled", run: func(s *suite) {
+	{name: "deliveries of unknown events are not scheduled", run: func(s *suite) {
 		e := s.event(acme, "never accepted")
 		done, err := s.store().Schedule(s.ctx, acme, []state.Delivery{s.owe(e, "crm", state.Waiting)})
 		s.ok(err)
 		s.same("scheduled", done, []bool{false})
 		s.noneDue()
 	}},
-	{name: "an event that is still pending owes nothing yet", run: func(s *suite) {
+	{name: "deliveries of pending events are not scheduled", run: func(s *suite) {
 		e := s.accept("a")[0]
 		replay := []state.Delivery{s.owe(e, "crm", state.Waiting)}
 		for range 2 {
@@ -292,7 +292,7 @@ var schedules = []test{
 		s.noneDue()
 		s.same("waiting", s.store().Health(s.ctx).Waiting, int64(1))
 	}},
-	{name: "drop ends what waits and what is dead", run: func(s *suite) {
+	{name: "drop ends waiting deliveries and dead letters", run: func(s *suite) {
 		waits := s.waiting("a", s.h.Now(), "crm")
 		dead := s.finished("b", "mail", state.Dead, tried(1, s.h.Now(), "rejected", 400))
 		done := s.finished("c", "crm", state.Delivered)
@@ -310,7 +310,7 @@ var schedules = []test{
 			s.Fatalf("%d dead, %d waiting", h.Dead, h.Waiting)
 		}
 	}},
-	{name: "drop of what is leased is a conflict", run: func(s *suite) {
+	{name: "drop of a leased delivery is a conflict", run: func(s *suite) {
 		e := s.waiting("a", s.h.Now(), "crm")
 		d := s.oneDue()
 		if err := s.store().Drop(s.ctx, acme, id(e, "crm")); !errors.Is(err, state.ErrConflict) {
@@ -321,7 +321,7 @@ var schedules = []test{
 		s.same("the old lease", s.settle(state.Settled{Delivery: d.Delivery, Lease: d.Lease}), []bool{false})
 		s.noneDue()
 	}},
-	{name: "scheduling many twice is no more than once", run: func(s *suite) {
+	{name: "scheduling many twice is the same as once", run: func(s *suite) {
 		var all []state.Delivery
 		for i := range 50 {
 			e := s.finished(fmt.Sprint(i), "crm", state.Delivered)

@@ -30,7 +30,7 @@ var identities = []test{
 		for _, c := range s.claim(3) {
 			s.commit(outcome(c))
 		}
-		// And each is there for good.
+		// And each is kept.
 		for _, verified := range []string{"none", event.VerifiedAPI, "hmac"} {
 			e := s.event(acme, "a", as(verified))
 			s.same("kept", s.record(e.ID).Event.Verified, verified)
@@ -67,7 +67,7 @@ var identities = []test{
 		s.claim(3)
 		s.claimsNothing(s.store())
 	}},
-	{name: "of concurrent proofs of one key the best is never swallowed", run: func(s *suite) {
+	{name: "of concurrent proofs of one key the best is never a duplicate", run: func(s *suite) {
 		var wg sync.WaitGroup
 		for _, key := range numbered(20) {
 			for _, verified := range []string{"none", event.VerifiedAPI, "hmac"} {
@@ -86,7 +86,7 @@ var identities = []test{
 			s.same(key, s.record(s.event(acme, key, as("hmac")).ID).Event.Verified, "hmac")
 		}
 	}},
-	{name: "a better proved event that is gone is still known to weaker ones", run: func(s *suite) {
+	{name: "a better proved event that was removed still makes weaker ones duplicates", run: func(s *suite) {
 		strong := s.event(acme, "a", as("hmac"))
 		s.append(strong)
 		s.commit(outcome(s.claim(1)[0]))

@@ -13,7 +13,7 @@ import (
 )
 
 var intake = []test{
-	{name: "what is accepted comes back as it was", run: func(s *suite) {
+	{name: "accepted events are read back unchanged", run: func(s *suite) {
 		e := s.event(acme, "a", func(_ *event.Header, d *event.Data) { d.Respondent.Email = "jo@example.com" })
 		s.append(e)
 		for from, got := range map[string]*event.Event{"claim": s.claim(1)[0].Event, "look-up": s.record(e.ID).Event} {
@@ -36,7 +36,7 @@ var intake = []test{
 			}
 		}
 	}},
-	{name: "two of one id within a call are one", run: func(s *suite) {
+	{name: "two events of one id within a call are duplicates", run: func(s *suite) {
 		e := s.event(acme, "a")
 		r := s.append(e, e, s.event(acme, "b"))
 		if r[0].Duplicate || !r[1].Duplicate || r[2].Duplicate || r[1].Position != r[0].Position {
@@ -103,9 +103,9 @@ var intake = []test{
 		if _, err := s.store().Append(s.ctx, []*event.Event{s.event(acme, "b"), e}); err == nil {
 			s.Fatal("accepted")
 		}
-		s.claimsNothing(s.store()) // none of the call
+		s.claimsNothing(s.store()) // the call kept none of its events
 	}},
-	{name: "appending nothing is nothing", run: func(s *suite) { s.append() }},
+	{name: "an empty append does nothing", run: func(s *suite) { s.append() }},
 	{name: "a closed store refuses", run: func(s *suite) {
 		e := s.event(acme, "a")
 		closed := s.store()
@@ -125,7 +125,7 @@ var intake = []test{
 		if _, err := closed.Trim(s.ctx, state.Retention{}); !errors.Is(err, state.ErrClosed) {
 			s.Errorf("trim: %v", err)
 		}
-		s.ok(closed.Close()) // again
+		s.ok(closed.Close()) // a second time
 	}},
 }
 
@@ -155,7 +155,7 @@ var claims = []test{
 		s.append(s.event(acme, "a"), s.event("zeta", "b"))
 		s.sameSet("claimed", keysOf(s.claim(2)), []string{"a", "b"})
 	}},
-	{name: "never two holders of one event", run: func(s *suite) {
+	{name: "an event never has two holders", run: func(s *suite) {
 		const n, holders = 400, 4
 		s.accept(numbered(n)...)
 		var mu sync.Mutex
@@ -241,15 +241,15 @@ var claims = []test{
 			s.Fatalf("got %v", err)
 		}
 	}},
-	{name: "released is claimed again, uncounted", ordered: true, run: released},
-	{name: "released is claimed again, uncounted, read back", ordered: true, run: released, opts: Options{Small: true}},
-	{name: "new events come while old ones are held", run: func(s *suite) {
+	{name: "a released event is claimed again, uncounted", ordered: true, run: released},
+	{name: "a released event is claimed again, uncounted, read back", ordered: true, run: released, opts: Options{Small: true}},
+	{name: "new events come while old ones are claimed", run: func(s *suite) {
 		s.accept("a")
-		held := s.claim(1)[0]
+		claimed := s.claim(1)[0]
 		s.accept("b")
 		b := s.claim(1)[0]
 		s.commit(outcome(b))
-		s.commit(outcome(held))
+		s.commit(outcome(claimed))
 		s.accept("c")
 		s.same("claimed", keysOf(s.claim(1)), []string{"c"})
 	}},
@@ -301,7 +301,7 @@ func released(s *suite) {
 }
 
 var onces = []test{
-	{name: "looking reserves nothing", run: func(s *suite) {
+	{name: "a ttl of zero reserves nothing", run: func(s *suite) {
 		ask := func(owner string, ttl time.Duration) []string {
 			owners, err := s.store().Once(s.ctx, acme, []state.OnceKey{{Key: "a", Owner: owner}}, ttl)
 			s.ok(err)
@@ -334,7 +334,7 @@ var onces = []test{
 		s.h.Advance(time.Hour + time.Second)
 		s.same("when its time is over", ask("e2", "a"), []string{"e2"})
 	}},
-	{name: "commit gives back what was not used", run: func(s *suite) {
+	{name: "commit frees unused keys", run: func(s *suite) {
 		e := s.accept("a")[0]
 		c := s.claim(1)[0]
 		once := func(owner string) string {
@@ -351,7 +351,7 @@ var onces = []test{
 		s.ok(err)
 		s.same("another's key is not given back", owners, []string{"x"})
 	}},
-	{name: "a due delivery gives back what it did not use", run: func(s *suite) {
+	{name: "a due delivery frees unused keys", run: func(s *suite) {
 		e := s.waiting("a", s.h.Now(), "crm")
 		_, err := s.store().Once(s.ctx, acme, []state.OnceKey{{Key: "k", Owner: e.ID}}, time.Hour)
 		s.ok(err)

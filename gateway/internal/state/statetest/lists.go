@@ -10,7 +10,7 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// pages goes through all pages of events; each is at most limit long.
+// pages reads all pages of events, each with at most limit items.
 func (s *suite) pages(q state.EventQuery, between func()) (keys []string) {
 	s.Helper()
 	for range 1000 {
@@ -78,14 +78,14 @@ var eventLists = []test{
 			s.same(fmt.Sprint("pages of ", limit), s.pages(state.EventQuery{Limit: limit}, nil), reversed(keys))
 		}
 	}},
-	{name: "each once, however many were received at one time", run: func(s *suite) {
+	{name: "each event once, however many were received at one time", run: func(s *suite) {
 		keys := numbered(60)
 		s.accept(keys...)
 		for _, limit := range []int{1, 7, 60} {
 			s.sameSet(fmt.Sprint("pages of ", limit), s.pages(state.EventQuery{Limit: limit}, nil), keys)
 		}
 	}},
-	{name: "cursors stand while events come", run: func(s *suite) {
+	{name: "cursors stay valid while events come", run: func(s *suite) {
 		keys := numbered(12)
 		s.acceptInTurn(keys...)
 		n := 0
@@ -112,7 +112,7 @@ var eventLists = []test{
 		s.same("a span", s.pages(state.EventQuery{Since: Begin.Add(time.Hour), Until: Begin.Add(3 * time.Hour)}, nil), []string{"other source", "partial"})
 		s.same("nothing", s.pages(state.EventQuery{Survey: "s3"}, nil), []string{})
 	}},
-	{name: "long ago, behind more than one page looks at", run: func(s *suite) {
+	{name: "found far back, behind more than one page scans", run: func(s *suite) {
 		s.accept("old")
 		s.h.Advance(time.Hour)
 		keys := numbered(6000)
@@ -125,7 +125,7 @@ var eventLists = []test{
 			s.Fatalf("%d found, searched back to %v", len(page.Items), page.SearchedBackTo)
 		}
 	}},
-	{name: "a page of a scan is bounded, and says how far it looked", run: func(s *suite) {
+	{name: "a page of a scan is bounded, and reports how far back it searched", run: func(s *suite) {
 		s.append(s.event(acme, "rare", func(h *event.Header, _ *event.Data) { h.Type = "response.partial" }))
 		s.h.Advance(time.Second)
 		for some := range slices.Chunk(numbered(6000), 500) {
@@ -179,7 +179,7 @@ var eventLists = []test{
 		}
 		s.same("and by response", s.pages(state.EventQuery{Respondent: "C-17", Response: "r-mail"}, nil), []string{})
 	}},
-	{name: "a cursor of no list is refused", run: func(s *suite) {
+	{name: "the cursor of another list is refused", run: func(s *suite) {
 		if _, err := s.store().Events(s.ctx, acme, state.EventQuery{Cursor: "nonsense!"}); !errors.Is(err, state.ErrCursor) {
 			s.Errorf("events: %v", err)
 		}
@@ -238,7 +238,7 @@ var eventLists = []test{
 		}))
 		s.same("from a position", rest, got[99:])
 	}},
-	{name: "range may ask the store, also while it is closed", run: func(s *suite) {
+	{name: "range may use the store, also while it is closed", run: func(s *suite) {
 		s.accept("a", "b")
 		st := s.store()
 		n := 0
@@ -255,7 +255,7 @@ var eventLists = []test{
 			s.Fatalf("got %v", err)
 		}
 	}},
-	{name: "what is not there is not found", run: func(s *suite) {
+	{name: "unknown ids are not found", run: func(s *suite) {
 		if _, err := s.store().Event(s.ctx, acme, "none"); !errors.Is(err, state.ErrNotFound) {
 			s.Errorf("event: %v", err)
 		}
@@ -268,7 +268,7 @@ var eventLists = []test{
 }
 
 var deliveryLists = []test{
-	{name: "by state, each once", run: func(s *suite) {
+	{name: "by state, each delivery once", run: func(s *suite) {
 		now := s.h.Now()
 		delivered := s.finished("a", "crm", state.Delivered, tried(1, now, "delivered", 200))
 		s.h.Advance(time.Second)
@@ -316,7 +316,7 @@ var deliveryLists = []test{
 		s.ok(err)
 		s.same("attempts in the list", len(page.Items[0].Log), 3)
 	}},
-	{name: "cursors stand while deliveries come", run: func(s *suite) {
+	{name: "cursors stay valid while deliveries come", run: func(s *suite) {
 		var want []string
 		for _, k := range numbered(12) {
 			want = append(want, id(s.finished(k, "crm", state.Delivered), "crm"))
@@ -335,7 +335,7 @@ var deliveryLists = []test{
 		}
 		s.same("list", s.deliveryPages(state.DeliveryQuery{Limit: 9}, nil), reversed(want))
 	}},
-	{name: "failures outlast successes", run: func(s *suite) {
+	{name: "failures are kept longer than successes", run: func(s *suite) {
 		failed := s.finished("bad", "crm", state.Dead, tried(1, s.h.Now(), "rejected", 400))
 		for _, k := range numbered(30) {
 			s.h.Advance(time.Second)

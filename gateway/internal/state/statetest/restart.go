@@ -12,7 +12,7 @@ import (
 )
 
 var restarts = []test{
-	{name: "accepted survives a crash", run: func(s *suite) {
+	{name: "accepted events survive a crash", run: func(s *suite) {
 		s.accept(numbered(20)...)
 		s.h.Crash()
 		s.sameSet("claimed", keysOf(s.claim(20)), numbered(20))
@@ -24,13 +24,13 @@ var restarts = []test{
 			s.same("claimed", keysOf(c), []string{"crashed", "released"})
 			s.same("claims", []int{c[0].Claims, c[1].Claims}, []int{n, 1})
 			s.commit(state.Outcome{Position: c[1].Position, Tenant: acme, EventID: c[1].Event.ID, Release: true})
-			// A power cut may take the release; it does not when something was made durable since.
+			// A power cut may lose the release, but not once something was made durable after it.
 			s.append(s.event(acme, "fresh"), s.event("zeta", fmt.Sprint(n)))
 			s.h.Crash()
 		}
 		c := s.claim(2)
 		s.same("claimed", keysOf(c), []string{"released", "fresh"})
-		// Nobody held the second: an engine may count up to one claim too much of those that come next.
+		// The second was not claimed. An engine may count one claim too many for the next events.
 		if c[0].Claims != 1 || c[1].Claims > 2 {
 			s.Fatalf("%d and %d claims", c[0].Claims, c[1].Claims)
 		}
@@ -40,7 +40,7 @@ var restarts = []test{
 		s.same("claims", crashed.Claims, 3)
 		s.same("record", s.record(crashed.Event.ID).Claims, 3)
 	}},
-	{name: "closing releases uncounted", run: func(s *suite) {
+	{name: "closing releases claims uncounted", run: func(s *suite) {
 		s.accept(numbered(10)...)
 		s.claim(5)
 		s.h.Reopen()
@@ -52,15 +52,15 @@ var restarts = []test{
 		s.accept("later")
 		s.h.Crash()
 		for _, c := range s.claim(11) {
-			// Nobody held the last one. An engine that writes down ahead how far events are claimed may count it once all
-			// the same: that alone makes no event a suspect.
+			// The last one was not claimed. An engine whose mark of claims runs ahead may count one claim for it, which is not
+			// enough to make it a suspect.
 			if c.Claims != 2 && (c.Event.DedupeKey != "later" || c.Claims != 1) {
 				s.Fatalf("%s has %d claims after a crash", c.Event.DedupeKey, c.Claims)
 			}
 		}
 		s.claimsNothing(s.store())
 	}},
-	{name: "what was committed is not claimed again", run: func(s *suite) {
+	{name: "committed events are not claimed again", run: func(s *suite) {
 		s.accept(numbered(10)...)
 		var left []string
 		for i, c := range s.claim(10) {
@@ -76,7 +76,7 @@ var restarts = []test{
 		s.accept("new")
 		s.same("claimed", keysOf(s.claim(1)), []string{"new"})
 	}},
-	{name: "schedules survive a crash", run: func(s *suite) {
+	{name: "waiting deliveries survive a crash", run: func(s *suite) {
 		e := s.waiting("a", s.h.Now().Add(time.Minute), "crm")
 		replayed := s.finished("b", "mail", state.Delivered)
 		_, err := s.store().Schedule(s.ctx, acme, []state.Delivery{s.owe(replayed, "mail", state.Waiting, due(s.h.Now().Add(time.Minute)))})
@@ -111,7 +111,7 @@ var restarts = []test{
 			s.Fatal("a duplicate was accepted after a restart")
 		}
 	}},
-	{name: "under load nothing accepted is lost, nothing committed comes back", run: func(s *suite) {
+	{name: "under load no accepted event is lost, and no committed one is claimed again", run: func(s *suite) {
 		accepted, committed := s.load(600)
 		s.h.Crash()
 		again := map[string]int{}
@@ -119,7 +119,7 @@ var restarts = []test{
 			for _, c := range s.claim(1) {
 				again[c.Event.DedupeKey]++
 				if committed[c.Event.DedupeKey] {
-					// A commit without a schedule may be taken back by a power cut: repeated, never lost.
+					// A power cut may undo a commit without waiting deliveries: repeated, never lost.
 					delete(committed, c.Event.DedupeKey)
 				}
 			}
@@ -141,7 +141,7 @@ var restarts = []test{
 	}},
 }
 
-// snapshot is what can be seen of events, as text.
+// snapshot returns what readers see of events, as text.
 func (s *suite) snapshot(events ...*event.Event) []string {
 	s.Helper()
 	var all []string
@@ -156,7 +156,7 @@ func (s *suite) snapshot(events ...*event.Event) []string {
 	return append(all, fmt.Sprint(h.Pending, h.Waiting, h.Dead, h.Events, h.Bytes, h.OldestWaiting))
 }
 
-// load appends from several callers while others claim and commit every other event.
+// load appends with several callers while others claim and commit every second event.
 func (s *suite) load(n int) (accepted, committed map[string]bool) {
 	accepted, committed = map[string]bool{}, map[string]bool{}
 	var mu sync.Mutex
@@ -214,7 +214,7 @@ func (s *suite) load(n int) (accepted, committed map[string]bool) {
 }
 
 var tenants = []test{
-	{name: "never meet", run: func(s *suite) {
+	{name: "never see each other's data", run: func(s *suite) {
 		const other = "zeta"
 		st := s.store()
 		waits := s.waiting("a", s.h.Now(), "crm")
@@ -274,13 +274,13 @@ var tenants = []test{
 			s.ok(err)
 			stats, err := st.Stats(s.ctx, tenant, "", time.Time{}, time.Time{})
 			s.ok(err)
-			held, err := st.Holds(s.ctx, tenant)
+			onHold, err := st.Holds(s.ctx, tenant)
 			s.ok(err)
-			if n := len(list) + len(kept) + len(stats) + len(held); n > 0 {
-				s.Errorf("%q: %d settings, %d items, %d statistics, %d holds", tenant, len(list), len(kept), len(stats), len(held))
+			if n := len(list) + len(kept) + len(stats) + len(onHold); n > 0 {
+				s.Errorf("%q: %d settings, %d items, %d statistics, %d holds", tenant, len(list), len(kept), len(stats), len(onHold))
 			}
 		}
-		// Another tenant's fence is none.
+		// The fence of another tenant does not hold.
 		due := s.oneDue()
 		foreign := due.Delivery
 		foreign.Tenant, foreign.State = other, state.Delivered

@@ -15,7 +15,7 @@ var (
 	noEvents     = state.Retention{Events: state.Bound{Bytes: 1}}
 )
 
-// decided has events accepted, claimed and committed with nothing owed.
+// decided appends, claims and commits events without deliveries.
 func (s *suite) decided(keys ...string) {
 	s.Helper()
 	s.accept(keys...)
@@ -32,7 +32,7 @@ func (s *suite) gone(id string) {
 }
 
 var retentions = []test{
-	{name: "what is leased holds up nothing that waited too long", run: func(s *suite) {
+	{name: "a leased delivery does not keep others from becoming overdue", run: func(s *suite) {
 		const leased, left = 600, 5
 		for _, some := range slices.Collect(slices.Chunk(numbered(leased), 100)) {
 			s.accept(some...)
@@ -50,7 +50,7 @@ var retentions = []test{
 		}
 		s.same("overdue", s.trim(state.Retention{Waiting: state.WaitingBound{Count: 100}}).Overdue, left)
 	}},
-	{name: "old events leave, also their indexes", run: func(s *suite) {
+	{name: "old events are removed, also from indexes", run: func(s *suite) {
 		s.decided("a", "b")
 		s.h.Advance(2 * time.Hour)
 		s.decided("c")
@@ -70,7 +70,7 @@ var retentions = []test{
 		}
 		s.same("again", s.trim(nothingOlder).Events, 0)
 	}},
-	{name: "events leave by bytes, oldest first", run: func(s *suite) {
+	{name: "events are removed by bytes, oldest first", run: func(s *suite) {
 		s.decided(numbered(50)...)
 		size := s.store().Health(s.ctx).Bytes
 		s.trim(state.Retention{Events: state.Bound{Bytes: size / 2}})
@@ -81,20 +81,20 @@ var retentions = []test{
 		s.trim(noEvents)
 		s.same("none", s.pages(state.EventQuery{}, nil), []string{})
 	}},
-	{name: "never past what is pending", ordered: true, run: func(s *suite) {
+	{name: "pending events stay", ordered: true, run: func(s *suite) {
 		s.decided("a")
 		s.accept("held", "waits")
-		held := s.claim(1)[0]
+		claimed := s.claim(1)[0]
 		s.h.Advance(100 * time.Hour)
 		s.trim(nothingOlder)
 		s.trim(noEvents)
 		s.same("left", s.pages(state.EventQuery{}, nil), []string{"waits", "held"})
-		s.commit(outcome(held))
+		s.commit(outcome(claimed))
 		s.same("claimed", keysOf(s.claim(1)), []string{"waits"})
 		s.trim(noEvents)
 		s.same("left", s.pages(state.EventQuery{}, nil), []string{"waits"})
 	}},
-	{name: "never past a released event", ordered: true, run: func(s *suite) {
+	{name: "released events stay", ordered: true, run: func(s *suite) {
 		s.accept("a", "b")
 		c := s.claim(2)
 		s.commit(outcome(c[1]), state.Outcome{Position: c[0].Position, Tenant: acme, EventID: c[0].Event.ID, Release: true})
@@ -103,7 +103,7 @@ var retentions = []test{
 		s.h.Crash()
 		s.same("claimed", keysOf(s.claim(1)), []string{"a"})
 	}},
-	{name: "an event that a delivery waits with stays until it ends", run: func(s *suite) {
+	{name: "the event of a waiting delivery stays until that ends", run: func(s *suite) {
 		e := s.waiting("a", s.h.Now().Add(time.Hour), "crm", "mail")
 		s.decided("b")
 		s.h.Advance(2 * time.Hour)
@@ -136,7 +136,7 @@ var retentions = []test{
 			s.Fatalf("%d events, %d bytes", h.Events, h.Bytes)
 		}
 	}},
-	{name: "an event that a dead letter holds stays until that is dropped", run: func(s *suite) {
+	{name: "the event of a dead letter stays until that is dropped", run: func(s *suite) {
 		e := s.finished("a", "crm", state.Dead, tried(1, s.h.Now(), "rejected", 400))
 		s.h.Advance(2 * time.Hour)
 		s.trim(nothingOlder)
@@ -194,7 +194,7 @@ var retentions = []test{
 		s.gone(e.ID)
 		s.same("listed", s.pages(state.EventQuery{Dead: true}, nil), []string{})
 	}},
-	{name: "what waits too long becomes a dead letter, by age", run: func(s *suite) {
+	{name: "deliveries that wait too long become dead letters", run: func(s *suite) {
 		s.ok(s.store().Hold(s.ctx, acme, "crm", state.Hold{Kind: state.HoldPaused}, nil))
 		old := s.waiting("a", s.h.Now(), "crm")
 		s.h.Advance(2 * time.Hour)
@@ -205,7 +205,7 @@ var retentions = []test{
 		}
 		s.same("young", s.delivery(id(young, "crm")).State, state.Waiting)
 	}},
-	{name: "what waits is bounded per destination, the oldest leaves", ordered: true, run: func(s *suite) {
+	{name: "waiting deliveries are bounded per destination, the oldest become dead letters", ordered: true, run: func(s *suite) {
 		var all []string
 		for _, k := range numbered(20) {
 			all = append(all, id(s.waiting(k, s.h.Now(), "crm", "mail"), "crm"))
@@ -223,7 +223,7 @@ var retentions = []test{
 			s.Fatalf("%d waiting since %v, %d dead", h.Waiting, h.OldestWaiting, h.Dead)
 		}
 	}},
-	{name: "what is leased does not wait too long", run: func(s *suite) {
+	{name: "leased deliveries do not become overdue", run: func(s *suite) {
 		e := s.waiting("a", s.h.Now(), "crm")
 		d := s.oneDue()
 		s.trim(state.Retention{Waiting: state.WaitingBound{Age: time.Nanosecond}})
@@ -243,17 +243,17 @@ var retentions = []test{
 		s.same("crm", len(s.deliveryPages(state.DeliveryQuery{Destination: "crm"}, nil)), 15)
 		s.same("attempts", s.trim(state.Retention{History: state.HistoryBound{Age: 10 * time.Second}}).Attempts, 10)
 		s.same("crm", len(s.deliveryPages(state.DeliveryQuery{Destination: "crm"}, nil)), 10)
-		// The decision outlives the attempts.
+		// The decision is kept longer than the attempts.
 		d := s.delivery(id(s.event(acme, "k00000"), "crm"))
 		if d.State != state.Delivered || d.Attempts != 1 || len(d.Log) != 0 {
 			s.Fatalf("got %+v", d)
 		}
 	}},
-	{name: "bounds hold in sum, however events are spread", run: func(s *suite) {
+	{name: "bounds hold in total, however events are spread", run: func(s *suite) {
 		s.ok(s.store().Hold(s.ctx, acme, "slow", state.Hold{Kind: state.HoldPaused}, nil))
 		const n = 60
 		for i, k := range numbered(n) {
-			// Half are of one response.
+			// Half of them have the same response.
 			e := s.event(acme, k, func(h *event.Header, d *event.Data) {
 				if i%2 == 0 {
 					h.ResponseID, d.Response.ID = "r-one", "r-one"
@@ -268,7 +268,7 @@ var retentions = []test{
 			Waiting: state.WaitingBound{Count: n}, History: state.HistoryBound{PerDestination: n},
 		}), state.Trimmed{})
 		s.same("overdue", s.trim(state.Retention{Waiting: state.WaitingBound{Count: 20}}).Overdue, 40)
-		// Of crm, of dead, and of slow what became overdue.
+		// Those of crm and of dead, and the overdue ones of slow.
 		s.same("history", s.trim(state.Retention{History: state.HistoryBound{PerDestination: 30}}).Attempts, 30+30+10)
 		s.same("waiting", len(s.deliveryPages(state.DeliveryQuery{State: state.Waiting}, nil)), 20)
 
@@ -282,7 +282,7 @@ var retentions = []test{
 			s.Errorf("%d wait, the bound is 10", n)
 		}
 	}},
-	{name: "duplicates are recognised after their event, as long as deduplication says", run: func(s *suite) {
+	{name: "duplicates are recognised without their event, within the dedupe window", run: func(s *suite) {
 		s.decided("a")
 		r := state.Retention{Events: state.Bound{Age: time.Hour}, Dedupe: state.Bound{Age: 3 * time.Hour}}
 		s.h.Advance(2 * time.Hour)
@@ -335,7 +335,7 @@ var retentions = []test{
 		s.ok(err)
 		s.same("owner", owners, []string{"e2"})
 	}},
-	{name: "the store says what nobody says", run: func(s *suite) {
+	{name: "the store has default bounds in bytes", run: func(s *suite) {
 		shares, err := s.store().Shares(s.ctx)
 		s.ok(err)
 		if shares.Dedupe < 1<<20 || shares.Waiting < shares.Dedupe || shares.Events < shares.Waiting {
@@ -348,7 +348,7 @@ var retentions = []test{
 			Events: state.Bound{Bytes: 1}, Dedupe: state.Bound{Bytes: shares.Dedupe}, Waiting: state.WaitingBound{Count: 7, Bytes: shares.Waiting},
 		})
 	}},
-	{name: "nothing is bounded by nothing", run: func(s *suite) {
+	{name: "retention without bounds removes nothing", run: func(s *suite) {
 		s.decided(numbered(5)...)
 		s.finished("d", "crm", state.Dead)
 		s.h.Advance(1000 * time.Hour)

@@ -8,7 +8,7 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// next is the next revision of an event, changed; it has another generation's decision.
+// next makes the next revision of an event, with changes, decided by another generation.
 func (s *suite) next(of *event.Event, change func(*event.Header, *event.Data), deliveries ...state.Delivery) *state.Revision {
 	s.Helper()
 	today := s.event(of.Tenant, of.DedupeKey, func(h *event.Header, d *event.Data) {
@@ -26,15 +26,15 @@ func (s *suite) next(of *event.Event, change func(*event.Header, *event.Data), d
 
 func (s *suite) revise(r *state.Revision) { s.Helper(); s.ok(s.store().Revise(s.ctx, acme, r)) }
 
-// named names the respondent.
+// named sets the name of the respondent.
 func named(email string) func(*event.Header, *event.Data) {
 	return func(_ *event.Header, d *event.Data) { d.Respondent.Email = email }
 }
 
-// again is a delivery with an id of its own to the same step.
+// again makes a delivery to the same step with another id.
 func again(d *state.Delivery) { d.ID = d.ID[:len(d.ID)-1] + "b" }
 
-// reviseRefused says that a revision is refused, and changes nothing.
+// reviseRefused checks that a revision is refused and changes nothing.
 func (s *suite) reviseRefused(tenant string, r *state.Revision, want error) {
 	s.Helper()
 	if err := s.store().Revise(s.ctx, tenant, r); !errors.Is(err, want) {
@@ -48,7 +48,7 @@ func (s *suite) reviseRefused(tenant string, r *state.Revision, want error) {
 }
 
 var revisions = []test{
-	{name: "counts in look-ups, lists and indexes; the former ones are told", run: func(s *suite) {
+	{name: "is shown in look-ups, lists and indexes, with the former ones", run: func(s *suite) {
 		e := s.event(acme, "a", named("old@example.com"))
 		s.append(e)
 		s.commit(outcome(s.claim(1)[0], s.owe(e, "crm", state.Delivered)))
@@ -115,7 +115,7 @@ var revisions = []test{
 		}
 		s.claimsNothing(s.store())
 	}, ordered: true},
-	{name: "owes deliveries of its own and ends those it takes the place of", run: func(s *suite) {
+	{name: "has deliveries of its own and ends those it replaces", run: func(s *suite) {
 		e := s.event(acme, "a")
 		s.append(e)
 		s.commit(outcome(s.claim(1)[0], s.owe(e, "crm", state.Waiting, due(s.h.Now().Add(time.Hour))),
@@ -158,12 +158,12 @@ var revisions = []test{
 		if len(page.Items) != 1 || page.Items[0].Revision != 1 {
 			s.Fatalf("listed %+v", page.Items)
 		}
-		s.h.Advance(2 * time.Hour) // what waited on goes out with the newest content
+		s.h.Advance(2 * time.Hour) // deliveries that still waited are sent with the newest content
 		d := s.oneDue()
 		s.same("goes on", d.Delivery.ID, id(e, "hook"))
 		s.same("with the newest", d.Event.Revision, 1)
 	}},
-	{name: "is refused where it is not the next one, or somebody is at work", run: func(s *suite) {
+	{name: "is refused if it is not the next one, or a delivery is leased", run: func(s *suite) {
 		e := s.event(acme, "a")
 		s.append(e)
 		r := s.next(e, named("jo@example.com"), s.owe(e, "mail", state.Waiting))
@@ -181,14 +181,14 @@ var revisions = []test{
 		d.Delivery.State, d.Delivery.Due, d.Delivery.Leased = state.Waiting, s.h.Now().Add(time.Hour), false
 		s.same("fence", s.settle(state.Settled{Delivery: d.Delivery, Lease: d.Lease}), []bool{true})
 		s.revise(r)
-		s.reviseRefused(acme, &state.Revision{Event: r.Event}, state.ErrConflict) // twice the same
+		s.reviseRefused(acme, &state.Revision{Event: r.Event}, state.ErrConflict) // the same revision twice
 		s.same("revision", s.record(e.ID).Event.Revision, 1)
 		s.same("due", destinationsOf([]state.Due{s.oneDue()}), []string{"mail"})
 		s.h.Advance(2 * time.Hour)
 		s.h.Reopen()
 		s.same("due after two hours", destinationsOf([]state.Due{s.oneDue()}), []string{"mail"})
 	}},
-	{name: "is made once, however many ask at once", run: func(s *suite) {
+	{name: "is made once, however many callers try", run: func(s *suite) {
 		s.decided("a")
 		e := s.event(acme, "a")
 		done := make(chan error)
@@ -211,7 +211,7 @@ var revisions = []test{
 		s.same("deliveries", len(s.record(e.ID).Outcome.Deliveries), 1)
 		s.oneDue()
 	}},
-	{name: "takes an event out of the dead letters", run: func(s *suite) {
+	{name: "removes an event from the dead letters", run: func(s *suite) {
 		s.accept("a")
 		c := s.claim(1)[0]
 		o := outcome(c)
@@ -224,7 +224,7 @@ var revisions = []test{
 			s.Fatalf("dead %q, was %q", got.Outcome.Dead, got.Former[0].Dead)
 		}
 	}},
-	{name: "goes with its event when retention ends it, with all that was kept of it", run: func(s *suite) {
+	{name: "is removed with its event and all its records", run: func(s *suite) {
 		s.decided("a", "b")
 		e := s.event(acme, "a")
 		before := s.store().Health(s.ctx).Bytes
@@ -252,7 +252,7 @@ var revisions = []test{
 			s.Fatalf("of events that are gone, %d events and %d bytes are counted", h.Events, h.Bytes)
 		}
 	}},
-	{name: "of an event in its tenant's share is found and leaves like it", run: func(s *suite) {
+	{name: "of an event in its tenant's share is found and removed like it", run: func(s *suite) {
 		quiet := s.event(acme, "a")
 		s.append(quiet)
 		s.commit(outcome(s.claim(1)[0]))
@@ -271,7 +271,7 @@ var revisions = []test{
 			s.Fatalf("of events that are gone, %d events and %d bytes are counted", h.Events, h.Bytes)
 		}
 	}},
-	{name: "is one of few that are kept, the first among them", run: func(s *suite) {
+	{name: "is one of a few that are kept, including the first", run: func(s *suite) {
 		s.decided("a")
 		ev := s.event(acme, "a")
 		for range state.MaxFormer + 3 {

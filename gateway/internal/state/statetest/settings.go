@@ -63,7 +63,7 @@ var settings = []test{
 		s.ok(err)
 		s.same("an empty value", len(got.Value), 0)
 	}},
-	{name: "names cannot reach into others", run: func(s *suite) {
+	{name: "names cannot overlap with others", run: func(s *suite) {
 		st := s.store()
 		_, err := st.Put(s.ctx, acme, "kind\x00name", "x", []byte("1"), 0)
 		s.ok(err)
@@ -94,7 +94,7 @@ var settings = []test{
 		for range all {
 		}
 	}},
-	{name: "a slow watcher misses no last value", run: func(s *suite) {
+	{name: "a slow watcher is notified after the last change", run: func(s *suite) {
 		changes, err := s.store().Watch(s.ctx, acme)
 		s.ok(err)
 		last := map[string]uint64{}
@@ -116,7 +116,7 @@ var settings = []test{
 			}
 		}
 	}},
-	{name: "lists are capped and forget", run: func(s *suite) {
+	{name: "lists are capped, and items expire", run: func(s *suite) {
 		st := s.store()
 		keep := func(item string, ttl time.Duration) {
 			s.ok(st.Keep(s.ctx, acme, "rejected/app", []byte(item), 3, ttl))
@@ -160,7 +160,7 @@ func same(a, b map[string]uint64) bool {
 	return true
 }
 
-// sees waits for a change; others may come before it.
+// sees waits for a change; other changes may come before it.
 func (s *suite) sees(changes <-chan state.Change, want state.Change) {
 	s.Helper()
 	for {

@@ -13,7 +13,7 @@ import (
 
 const loud = "loud"
 
-// decidedOf has n events of a tenant accepted, claimed and committed with nothing owed, and returns their keys.
+// decidedOf appends, claims and commits n events of a tenant without deliveries, and returns their keys.
 func (s *suite) decidedOf(tenant, prefix string, n int) []string {
 	s.Helper()
 	keys := make([]string, n)
@@ -49,7 +49,7 @@ func (s *suite) trimAll(r state.Retention) (all state.Trimmed) {
 	return all
 }
 
-// listed are the keys of a tenant's events, in order of the keys.
+// listed returns the keys of a tenant's events, sorted.
 func (s *suite) listed(tenant string, q state.EventQuery) []string {
 	s.Helper()
 	var keys []string
@@ -66,7 +66,7 @@ func (s *suite) listed(tenant string, q state.EventQuery) []string {
 	}
 }
 
-// intact says that a tenant's events are all there, wherever one looks.
+// intact checks that all events of a tenant are found in every way of reading.
 func (s *suite) intact(tenant string, keys []string) {
 	s.Helper()
 	s.same("listed", s.listed(tenant, state.EventQuery{}), keys)
@@ -101,7 +101,7 @@ func (s *suite) intact(tenant string, keys []string) {
 func eventBytes(n int64) state.Retention { return state.Retention{Events: state.Bound{Bytes: n}} }
 
 var shares = []test{
-	{name: "who has most loses its oldest events, and nobody else loses any", run: func(s *suite) {
+	{name: "the largest tenant loses its oldest events, and no other loses any", run: func(s *suite) {
 		mine := s.decidedOf(acme, "a", 30)
 		s.decidedOf(loud, "x", 300)
 		bound := s.store().Health(s.ctx).Bytes / 3
@@ -121,14 +121,14 @@ var shares = []test{
 			s.decidedOf(loud, fmt.Sprintf("y%d-", round), 150)
 		}
 	}},
-	{name: "tenants that have more than others come down to one size", run: func(s *suite) {
+	{name: "larger tenants are cut down to one size", run: func(s *suite) {
 		sizes := map[string]int{"one": 10, "two": 40, "three": 90, "four": 160, "five": 20}
 		for _, tenant := range []string{"four", "one", "three", "five", "two"} {
 			s.decidedOf(tenant, "k", sizes[tenant])
 		}
 		h := s.store().Health(s.ctx)
 		each := h.Bytes / h.Events
-		// 10 + 20 + 40 stay, and 65 of each of the other two.
+		// 10 + 20 + 40 stay, and 65 of each of the other two tenants.
 		s.trimAll(eventBytes(each * 200))
 		for tenant, n := range sizes {
 			left := s.listed(tenant, state.EventQuery{})
@@ -141,7 +141,7 @@ var shares = []test{
 			}
 		}
 	}},
-	{name: "who has most loses its oldest, in order", ordered: true, run: func(s *suite) {
+	{name: "the largest tenant loses its oldest, in order", ordered: true, run: func(s *suite) {
 		s.decidedOf(loud, "x", 20)
 		mine := s.decidedOf(acme, "a", 100)
 		theirs := s.decidedOf(loud, "y", 20)
@@ -153,7 +153,7 @@ var shares = []test{
 		if n := len(left); n < 57 || n > 61 || left[n-1] != mine[99] || left[0] != mine[100-n] {
 			s.Fatalf("%d are left, from %s to %s", n, left[0], left[n-1])
 		}
-		// What was in the share before goes first when it is too much.
+		// If the bound is exceeded, the older events of the share are removed first.
 		theirs = append(theirs, s.decidedOf(loud, "z", 200)...)
 		s.trimAll(eventBytes(each*100 + each/2))
 		left = s.listed(loud, state.EventQuery{})
@@ -161,7 +161,7 @@ var shares = []test{
 			s.Fatalf("%d are left, from %s to %s", n, left[0], left[n-1])
 		}
 	}},
-	{name: "what a share protects leaves by age", run: func(s *suite) {
+	{name: "events in a share are removed by age", run: func(s *suite) {
 		s.decidedOf(acme, "a", 20)
 		s.h.Advance(30 * time.Minute)
 		young := s.decidedOf(acme, "b", 20)
@@ -180,7 +180,7 @@ var shares = []test{
 			s.Fatalf("%d events, %d bytes are left", h.Events, h.Bytes)
 		}
 	}},
-	{name: "what a share protects may be referred to, and stays when that ends", run: func(s *suite) {
+	{name: "an event in a share stays when its last delivery ends", run: func(s *suite) {
 		at := s.h.Now().Add(time.Hour)
 		waits := s.waiting("a", at, "crm")
 		s.decided("b")
@@ -188,7 +188,7 @@ var shares = []test{
 		bound := s.store().Health(s.ctx).Bytes / 2
 		s.trimAll(eventBytes(bound))
 		s.intact(acme, []string{"a", "b"})
-		// A delivery of an event that is in the share already.
+		// A delivery of an event that is already in the share.
 		b := s.event(acme, "b")
 		again := s.owe(b, "mail", state.Waiting, due(at))
 		made, err := s.store().Schedule(s.ctx, acme, []state.Delivery{again})
@@ -205,7 +205,7 @@ var shares = []test{
 		s.intact(acme, []string{"a", "b"})
 		s.same("delivered", s.delivery(id(waits, "crm")).State, state.Delivered)
 	}},
-	{name: "what leaves a share while it is referred to stays until that ends", run: func(s *suite) {
+	{name: "an event that leaves its share stays until its last delivery ends", run: func(s *suite) {
 		waits := s.waiting("a", s.h.Now().Add(time.Hour), "crm")
 		s.decidedOf(loud, "x", 100)
 		s.trimAll(eventBytes(s.store().Health(s.ctx).Bytes / 2))
@@ -224,7 +224,7 @@ var shares = []test{
 			s.Fatalf("%d events, %d bytes are left", h.Events, h.Bytes)
 		}
 	}},
-	{name: "events that are pending push nothing out", ordered: true, run: func(s *suite) {
+	{name: "pending events push no others out", ordered: true, run: func(s *suite) {
 		mine := s.decidedOf(acme, "a", 30)
 		bound := s.store().Health(s.ctx).Bytes * 2
 		for i := range 3 {
@@ -248,7 +248,7 @@ var shares = []test{
 			s.Fatalf("%d bytes are kept, the bound is %d", h.Bytes, bound)
 		}
 	}},
-	{name: "who has most ids recognised loses its oldest, and nobody else loses any", run: func(s *suite) {
+	{name: "the tenant with most ids loses its oldest, and no other loses any", run: func(s *suite) {
 		mine := s.decidedOf(acme, "a", 20)
 		theirs := s.decidedOf(loud, "x", 400)
 		s.trimAll(noEvents)
@@ -274,7 +274,7 @@ var shares = []test{
 			theirs = s.decidedOf(loud, fmt.Sprintf("y%d-", round), 200)
 		}
 	}},
-	{name: "ids end by age, whoever has them", run: func(s *suite) {
+	{name: "ids end by age in every tenant", run: func(s *suite) {
 		mine := s.decidedOf(acme, "a", 20)
 		s.h.Advance(40 * time.Minute)
 		s.decidedOf(loud, "x", 300)
@@ -293,7 +293,7 @@ var shares = []test{
 			s.Fatalf("nothing is recognised, and the window is %v", w)
 		}
 	}},
-	{name: "who has most dead letters loses its oldest, and nobody else loses any", run: func(s *suite) {
+	{name: "the tenant with most dead letters loses its oldest, and no other loses any", run: func(s *suite) {
 		dead := func(tenant string, n int) {
 			for _, k := range numbered(n) {
 				e := s.event(tenant, k)
@@ -316,8 +316,8 @@ var shares = []test{
 			s.Fatalf("the loud has %d dead letters, want about 15", n)
 		}
 	}},
-	{name: "nobody loses what is less than an equal part, whatever happens", run: func(s *suite) {
-		r := rand.New(rand.NewPCG(7, 9)) //nolint:gosec // what a test chooses, the same in each run
+	{name: "a tenant below its equal part never loses anything", run: func(s *suite) {
+		r := rand.New(rand.NewPCG(7, 9)) //nolint:gosec // deterministic choices of a test
 		names := []string{"ta", "tb", "tc", "td", "te"}
 		for round := range 12 {
 			for i, tenant := range names {
@@ -358,7 +358,7 @@ var shares = []test{
 					s.same(tenant, after, before[tenant])
 				}
 			}
-			// What deliveries wait with stays beside the bound.
+			// Events of waiting deliveries do not count for the bound.
 			if waits := int(s.store().Health(s.ctx).Waiting); left > bound*11/10+waits {
 				s.Fatalf("%d events are left, %d wait, the bound is %d", left, waits, bound)
 			}

@@ -1,6 +1,5 @@
-// Package statetest is the suite that every engine of package state passes: each promise of the interface is a test of
-// its own name. It asks the engine for nothing but its interface; closing, crashing, a second holder and the time come
-// from the engine's Harness.
+// Package statetest is the conformance suite for engines of package state: each promise of the interface has a test with its
+// own name. It uses only the interface. Closing, crashing, a second holder and the time come from the engine's Harness.
 package statetest
 
 import (
@@ -18,47 +17,47 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// Options say what a test needs of its engine.
+// Options are what a test needs of its engine.
 type Options struct {
-	// Start is what the engine's clock shows first.
+	// Start is the first time of the engine's clock.
 	Start time.Time
-	// Small asks for caches so small that everything is read back from where it is kept.
+	// Small asks for caches so small that everything is read from disk.
 	Small bool
 }
 
-// Harness is one engine with data of its own, and power over it. It cleans up after itself when the test ends.
+// Harness runs and controls one engine with data of its own. It cleans up when the test ends.
 type Harness interface {
 	// Store is the first holder.
 	Store() state.Store
-	// Second is another holder of the same data. An engine for one process gives the first again.
+	// Second is another holder of the same data. An engine for a single process returns the first.
 	Second() state.Store
 	// Reopen closes all holders, and opens the first again.
 	Reopen()
-	// Crash ends all holders without Close, takes away what a power cut takes, and opens the first again. When it
-	// returns, what was held can be claimed.
+	// Crash ends all holders without Close, discards what a power cut would lose, and opens the first again. When it
+	// returns, events that were claimed can be claimed again.
 	Crash()
-	// Advance moves the engine's time.
+	// Advance moves the time of the engine forward.
 	Advance(d time.Duration)
 	Now() time.Time
-	// Step sets the engine's clock by d while no time passes. When it returns, the engine has noticed.
+	// Step changes the system clock by d while no time passes. When it returns, the engine has noticed.
 	Step(d time.Duration)
-	// ReopenStepped does what Reopen does, and the clock is set by d while nobody has the data open.
+	// ReopenStepped is Reopen, with the system clock changed by d while the data is closed.
 	ReopenStepped(d time.Duration)
 }
 
-// Begin is where the suite's clocks begin: a whole second, so that engines of any resolution agree.
+// Begin is the first time of all clocks of the suite: a whole second, so that engines of any resolution agree.
 var Begin = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 type test struct {
 	name string
 	run  func(s *suite)
 	opts Options
-	// ordered makes all events of one response: an engine of several shards keeps an order for each response, and no
-	// other. Tests without it ask for no order among events that were accepted at one time.
+	// ordered gives all events the same response: an engine with several shards keeps the order only within a response. Tests
+	// without it expect no order among events that were accepted at the same time.
 	ordered bool
 }
 
-// Run plays the whole suite, every test on an engine of its own.
+// Run runs the whole suite, each test with an engine of its own.
 func Run(t *testing.T, open func(t *testing.T, opts Options) Harness) {
 	for _, group := range []struct {
 		name  string
@@ -101,7 +100,7 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) Harness) {
 	}
 }
 
-// suite is one test on its engine.
+// suite is one test with its engine.
 type suite struct {
 	*testing.T
 	h       Harness
@@ -125,7 +124,7 @@ func (s *suite) same(what string, got, want any) {
 	}
 }
 
-// sameSet compares without an order.
+// sameSet compares without regard to order.
 func (s *suite) sameSet(what string, got, want []string) {
 	s.Helper()
 	s.same(what, slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want)))
@@ -133,7 +132,7 @@ func (s *suite) sameSet(what string, got, want []string) {
 
 const acme = "acme"
 
-// event makes an event; what is not said is derived from its key.
+// event makes an event; fields that change does not set are derived from its key.
 func (s *suite) event(tenant, key string, change ...func(*event.Header, *event.Data)) *event.Event {
 	s.Helper()
 	now := s.h.Now()
@@ -155,7 +154,7 @@ func (s *suite) event(tenant, key string, change ...func(*event.Header, *event.D
 	return e
 }
 
-// acceptInTurn appends events of acme, one for each key, each a millisecond after the one before: lists order by that.
+// acceptInTurn appends events of acme, one for each key, a millisecond apart, so that lists have an order.
 func (s *suite) acceptInTurn(keys ...string) {
 	s.Helper()
 	for _, k := range keys {
@@ -185,7 +184,7 @@ func (s *suite) append(events ...*event.Event) []state.Appended {
 	return results
 }
 
-// numbered are keys in a row.
+// numbered returns n keys in ascending order.
 func numbered(n int) []string {
 	keys := make([]string, n)
 	for i := range keys {
@@ -194,7 +193,7 @@ func numbered(n int) []string {
 	return keys
 }
 
-// claim holds exactly n events, in as many calls as it takes.
+// claim claims exactly n events, in as many calls as necessary.
 func (s *suite) claim(n int) []state.Claimed {
 	s.Helper()
 	var all []state.Claimed
@@ -210,10 +209,10 @@ func (s *suite) claim(n int) []state.Claimed {
 	return all
 }
 
-// nothing is left to be claimed.
+// claimsNothing checks that there is no event to claim.
 func (s *suite) claimsNothing(of state.Store) {
 	s.Helper()
-	// There is no way to see that a call goes on waiting but to wait for it; what it must not find is there already.
+	// That a call keeps waiting can only be seen by waiting; an event that it must not find is already there.
 	ctx, cancel := context.WithTimeout(s.ctx, 30*time.Millisecond)
 	defer cancel()
 	if some, err := of.Claim(ctx, 10, 0); err == nil {
@@ -229,7 +228,7 @@ func keysOf(claimed []state.Claimed) []string {
 	return keys
 }
 
-// outcome is that of a claimed event, owing deliveries.
+// outcome makes the outcome of a claimed event, with deliveries.
 func outcome(c state.Claimed, deliveries ...state.Delivery) state.Outcome {
 	o := state.Outcome{
 		Position: c.Position, Tenant: c.Event.Tenant, EventID: c.Event.ID, Generation: "generation-1",
@@ -241,13 +240,13 @@ func outcome(c state.Claimed, deliveries ...state.Delivery) state.Outcome {
 	return o
 }
 
-// suffix is 13 characters, as the ids of deliveries end with.
+// suffix makes a suffix of 13 characters, as the ids of deliveries have.
 func suffix(destination string) string { return (destination + "aaaaaaaaaaaaa")[:13] }
 
-// owe is a delivery of an event to a destination.
+// owe makes a delivery of an event to a destination.
 func (s *suite) owe(e *event.Event, destination string, st state.DeliveryState, change ...func(*state.Delivery)) state.Delivery {
 	d := state.Delivery{
-		ID: "dl_" + e.ID + "_" + suffix(destination), Tenant: e.Tenant, EventID: e.ID,
+		ID: id(e, destination), Tenant: e.Tenant, EventID: e.ID,
 		Origin: state.Origin{Kind: state.Rule, Name: "rule-" + destination}, Step: destination, Destination: destination,
 		Connector: "hubspot", State: st, Created: s.h.Now(),
 	}
@@ -276,7 +275,7 @@ func tried(n int, at time.Time, verdict string, status int) func(*state.Delivery
 	}
 }
 
-// commit applies and wants every fence to hold.
+// commit commits outcomes and requires every fence to hold.
 func (s *suite) commit(outcomes ...state.Outcome) {
 	s.Helper()
 	done, err := s.store().Commit(s.ctx, &state.Commit{Events: outcomes})
@@ -288,7 +287,7 @@ func (s *suite) commit(outcomes ...state.Outcome) {
 	}
 }
 
-// settle applies what became of due deliveries, and says which fences held.
+// settle commits results of due deliveries, and returns which fences held.
 func (s *suite) settle(settled ...state.Settled) []bool {
 	s.Helper()
 	done, err := s.store().Commit(s.ctx, &state.Commit{Due: settled})
@@ -296,7 +295,7 @@ func (s *suite) settle(settled ...state.Settled) []bool {
 	return done.Due
 }
 
-// waiting has an event accepted, claimed and committed with deliveries that wait for destinations.
+// waiting appends, claims and commits an event with deliveries that wait for destinations.
 func (s *suite) waiting(key string, at time.Time, destinations ...string) *event.Event {
 	s.Helper()
 	return s.waitingOf(acme, key, at, destinations...)
@@ -315,7 +314,7 @@ func (s *suite) waitingOf(tenant, key string, at time.Time, destinations ...stri
 	return e
 }
 
-// finished has an event accepted, claimed and committed with a delivery that ended.
+// finished appends, claims and commits an event with a delivery that has ended.
 func (s *suite) finished(key, destination string, st state.DeliveryState, change ...func(*state.Delivery)) *event.Event {
 	s.Helper()
 	e := s.event(acme, key)
@@ -334,7 +333,7 @@ func (s *suite) claimDue(most int) ([]state.Due, time.Time) {
 	return due, next
 }
 
-// oneDue is the only delivery that is due.
+// oneDue leases the only delivery that is due.
 func (s *suite) oneDue() state.Due {
 	s.Helper()
 	due, _ := s.claimDue(10)
@@ -380,4 +379,6 @@ func (s *suite) trim(r state.Retention) *state.Trimmed {
 	return done
 }
 
-func id(e *event.Event, destination string) string { return "dl_" + e.ID + "_" + suffix(destination) }
+func id(e *event.Event, destination string) string {
+	return state.JoinDeliveryID(e.ID, suffix(destination))
+}

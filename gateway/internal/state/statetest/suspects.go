@@ -9,12 +9,12 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// aloneMost is how many claims alone an event gets here before it is a dead letter, as the gateway does it.
+// aloneMost is how many claims alone an event gets in this suite before it becomes a dead letter, as in the gateway.
 const aloneMost = 5
 
 var suspects = []test{
-	{name: "an event that kills its holder is found out and counts no other", ordered: true, run: poison},
-	{name: "an event that kills its holder is found out where little is kept in memory", ordered: true, run: poison, opts: Options{Small: true}},
+	{name: "an event that kills its holder is isolated, and no other is counted", ordered: true, run: poison},
+	{name: "an event that kills its holder is isolated, read back", ordered: true, run: poison, opts: Options{Small: true}},
 	{name: "suspects are claimed alone", ordered: true, run: func(s *suite) {
 		s.suspected("a", "b", "c")
 		c := s.suspect()
@@ -41,7 +41,7 @@ var suspects = []test{
 			s.h.Crash()
 		}
 	}},
-	{name: "a released suspect stays one, uncounted", ordered: true, run: func(s *suite) {
+	{name: "a released suspect stays a suspect, uncounted", ordered: true, run: func(s *suite) {
 		s.suspected("a", "b")
 		for range 3 {
 			c := s.suspect()
@@ -50,7 +50,7 @@ var suspects = []test{
 			s.claimsNothing(s.store())
 		}
 	}},
-	{name: "closing counts nothing", ordered: true, run: func(s *suite) {
+	{name: "closing counts no claim", ordered: true, run: func(s *suite) {
 		s.accept("a", "b")
 		for range 4 {
 			for _, c := range s.claim(2) {
@@ -68,7 +68,7 @@ var suspects = []test{
 			s.h.Reopen()
 		}
 	}},
-	{name: "a suspect is committed by whoever has it", ordered: true, run: func(s *suite) {
+	{name: "a suspect is committed by its holder", ordered: true, run: func(s *suite) {
 		s.suspected("a")
 		c := s.suspect()
 		s.h.Crash()
@@ -80,14 +80,14 @@ var suspects = []test{
 	}},
 }
 
-// poison has ten events of which the third kills the process whenever it is handed out, and healthy ones beside them.
+// poison appends ten events, the third of which kills the process whenever it is handed out, and then healthy ones.
 func poison(s *suite) {
 	keys := numbered(10)
 	culprit := keys[2]
 	s.accept(keys...)
 	seen, committed, deaths, healthy := map[string]int{}, map[string]bool{}, 0, 0
 	for {
-		// As the gateway does: what can be claimed is claimed, and one suspect beside it.
+		// As the gateway does: it claims what it can, and one suspect besides.
 		batch := s.claimSome()
 		c, err := s.store().ClaimSuspect(s.ctx)
 		s.ok(err)
@@ -139,7 +139,7 @@ func poison(s *suite) {
 	s.same("dead letters", len(dead.Items), 1)
 }
 
-// suspected accepts events and has the process die twice while it holds them.
+// suspected appends events, and has the process die twice while it has claimed them.
 func (s *suite) suspected(keys ...string) {
 	s.Helper()
 	s.accept(keys...)
@@ -151,7 +151,7 @@ func (s *suite) suspected(keys ...string) {
 	}
 }
 
-// claimSome is what can be claimed at once. There is no way to see that a call goes on waiting but to wait for it.
+// claimSome claims what can be claimed at once. That a call keeps waiting can only be seen by waiting.
 func (s *suite) claimSome() []state.Claimed {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(s.ctx, 30*time.Millisecond)
@@ -163,7 +163,7 @@ func (s *suite) claimSome() []state.Claimed {
 	return some
 }
 
-// suspect is the next suspect, of which Claim must not hand out any.
+// suspect claims the next suspect. Claim must not hand one out.
 func (s *suite) suspect() state.Claimed {
 	s.Helper()
 	for {

@@ -1,11 +1,8 @@
 package api
 
 import (
-	"crypto/rand"
-	"encoding/base32"
 	"errors"
 	"slices"
-	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -129,7 +126,7 @@ func (a *API) replayEvent(c *call) error {
 			d.ID, d.Revision, d.Attempts, d.Created = earlier.ID, earlier.Revision, earlier.Attempts, earlier.Created
 		}
 		if fresh {
-			d.ID, d.Revision, d.Attempts, d.Created = freshID(d.EventID), record.Event.Revision, 0, now
+			d.ID, d.Revision, d.Attempts, d.Created = state.FreshDeliveryID(d.EventID), record.Event.Revision, 0, now
 		}
 		deliveries = append(deliveries, d)
 	}
@@ -228,15 +225,6 @@ func (a *API) dropEvent(c *call) error {
 	return answer.JSON(c.Ctx, fiber.StatusOK, viewEvent(record))
 }
 
-var base32Lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
-
-// freshID is a delivery id that was never used; like every other it leads to its event.
-func freshID(event string) string {
-	var random [10]byte
-	_, _ = rand.Read(random[:]) // it cannot fail
-	return "dl_" + event + "_" + base32Lower.EncodeToString(random[:])[:13]
-}
-
 func (a *API) deliveries(c *call) error {
 	q := state.DeliveryQuery{
 		State: state.DeliveryState(query(c.Ctx, "state")), Destination: query(c.Ctx, "destination"),
@@ -319,7 +307,7 @@ func (a *API) show(c *call, d *state.Delivery) error {
 // one is the delivery that the path names, with its attempts.
 func (a *API) one(c *call) (*state.Delivery, error) {
 	id := param(c.Ctx, "id")
-	if !strings.HasPrefix(id, "dl_") {
+	if !state.IsDeliveryID(id) {
 		return nil, answer.Missing("delivery")
 	}
 	d, err := a.Store.Delivery(c.ctx, c.tenant, id)
@@ -359,7 +347,7 @@ func (a *API) replay(c *call) error {
 		return err
 	}
 	if fresh {
-		d.ID, d.Attempts, d.Created = freshID(d.EventID), 0, a.Clock.Now()
+		d.ID, d.Attempts, d.Created = state.FreshDeliveryID(d.EventID), 0, a.Clock.Now()
 	}
 	return a.again(c, *d, "replay")
 }

@@ -6,32 +6,32 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// A delivery whose attempt runs on after its event's commit waits with a lease: it is due when that ends. Its holder is
-// this process, and a process that begins holds nothing, so what was leased before is due at once.
+// A delivery whose attempt still runs at the commit of its event waits with a lease: it is due when the lease ends. The
+// holder is always this process. A process that starts holds nothing, so what was leased before is due at once.
 
 func leasedKey(b []byte, pos uint64, suffix string) []byte {
 	return append(posKey(b, tabLeased, pos), suffix...)
 }
 
-// recall makes due what a former process had leased. It is called once, before anybody else uses the store.
-func (s *store) recall() error {
+// expireFormerLeases makes deliveries due that a former process had leased. It is called once, before the store is used.
+func (s *store) expireFormerLeases() error {
 	some := false
 	err := scan(s.db, []byte{tabLeased}, func(_, _ []byte) error {
 		some = true
-		return errEnough
+		return errStop
 	})
-	if err = ignoreEnough(err); err != nil || !some {
+	if err = ignoreStop(err); err != nil || !some {
 		return err
 	}
-	return s.do(context.Background(), &call{op: recalling{}, alone: true})
+	return s.do(context.Background(), &call{op: expireLeases{}, alone: true})
 }
 
-type recalling struct{}
+type expireLeases struct{}
 
-func (recalling) stage(t *tx) error {
+func (expireLeases) stage(t *tx) error {
 	must(between(t.s.db, []byte{tabLeased}, []byte{tabLeased + 1}, func(key, tenant []byte) error {
 		if len(key) < 9 {
-			return errCorrupt
+			return state.ErrCorrupt
 		}
 		pos, suffix := keyPos(key), string(key[9:])
 		o := t.owed(string(tenant), pos, suffix)

@@ -8,7 +8,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 )
 
-// heldUp is a clock whose reader is held up behind each look at it.
+// heldUp is a clock that delays its reader after each reading.
 type heldUp struct {
 	*clock.Manual
 	by time.Duration
@@ -20,11 +20,11 @@ func (h *heldUp) Now() time.Time {
 	return t
 }
 
-// A process that is held up between two looks takes that for no step of the clock.
+// A process that is delayed between two readings does not take that for a step of the clock.
 func TestHeldUpIsNoStep(t *testing.T) {
 	t.Parallel()
 	c := &heldUp{Manual: clock.NewManual(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))}
-	p := pace{clock: c, log: slog.New(slog.DiscardHandler), moved: func(by int64) { t.Errorf("leases are moved by %s", time.Duration(by)) }}
+	p := storeClock{clock: c, log: slog.New(slog.DiscardHandler), moved: func(by int64) { t.Errorf("leases are moved by %s", time.Duration(by)) }}
 	if err := p.load(nil); err != nil {
 		t.Fatal(err)
 	}
