@@ -20,7 +20,7 @@ func TestCodesAreWholeWords(t *testing.T) {
 		{"CONFLICT", "é CONFLICTé", false},
 		{"", "anything", false},
 	} {
-		if got := (Cause{Code: row.code}).in(row.reason); got != row.want {
+		if got := (Cause{Code: row.code}).matches(row.reason); got != row.want {
 			t.Errorf("%q in %q: %t", row.code, row.reason, got)
 		}
 	}

@@ -64,10 +64,10 @@ func TestCheck(t *testing.T) {
 		{200, `{"validationMessages":[]}`, connectors.Proof{Unproved: []string{unchecked}}},
 		{
 			200, `{"validationMessages":[{"fieldPath":"events","description":"bad [x]","validationCode":"NAME_INVALID"},{"validationCode":"secret x"}]}`,
-			connectors.Proof{Missing: []string{"a body that Google takes (NAME_INVALID)", "a body that Google takes"}, Unproved: []string{unchecked}},
+			connectors.Proof{Missing: []string{"a body that Google accepts (NAME_INVALID)", "a body that Google accepts"}, Unproved: []string{unchecked}},
 		},
-		{200, `<html>`, connectors.Missing("an answer of Google's check server: it was asked for what is wrong with an event, and 200 OK, no JSON (6 bytes) came; look at what stands between")},
-		{200, `{}`, connectors.Missing("an answer of Google's check server: it was asked for what is wrong with an event, and 200 OK, JSON of another form (2 bytes) came; look at what stands between")},
+		{200, `<html>`, connectors.Missing("an answer from Google's check server: asked for what is wrong with an event, got 200 OK, not JSON (6 bytes); check the proxies and gateways in between")},
+		{200, `{}`, connectors.Missing("an answer from Google's check server: asked for what is wrong with an event, got 200 OK, JSON of another form (2 bytes); check the proxies and gateways in between")},
 		{404, ``, connectors.Missing("an answer to the check (404 Not Found)")},
 	}
 	for _, row := range rows {
@@ -184,7 +184,7 @@ func TestGooglesLimits(t *testing.T) {
 	}
 	// As much as there can be, in characters that take the most bytes.
 	names := "client_id: feedback\nuser_id: feedback\nparams: {page_location: feedback, page_referrer: feedback, page_title: feedback"
-	for i := range maxParams - len(ours) - 3 {
+	for i := range maxParams - len(standardParams) - 3 {
 		names += fmt.Sprintf(", p%s%d: feedback", strings.Repeat("x", 35), i)
 	}
 	full, _ := connectors.New("ga4")

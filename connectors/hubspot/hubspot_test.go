@@ -360,7 +360,7 @@ func TestCheck(t *testing.T) {
 		want   connectors.Proof
 	}{
 		{account, 200, `{"portalId":1}`, connectors.Proof{}},
-		{account, 401, `{"category":"INVALID_AUTHENTICATION"}`, connectors.Missing("a token that HubSpot takes (401 Unauthorized: INVALID_AUTHENTICATION)")},
+		{account, 401, `{"category":"INVALID_AUTHENTICATION"}`, connectors.Missing("a token that HubSpot accepts (401 Unauthorized: INVALID_AUTHENTICATION)")},
 		{account, 403, `{"category":"MISSING_SCOPES"}`, connectors.Proof{}},
 		{reading, 403, `{"category":"MISSING_SCOPES"}`, connectors.Missing("the scope crm.objects.contacts.read")},
 		{writing, 403, `{"category":"MISSING_SCOPES"}`, connectors.Missing("the scope crm.objects.contacts.write")},

@@ -181,8 +181,8 @@ func TestCheck(t *testing.T) {
 	}
 	for body, want := range map[string]connectors.Proof{
 		`{"ok":true,"team":"T"}`:              {Unproved: []string{"that the bot may post to #nps"}},
-		`{"ok":false,"error":"invalid_auth"}`: connectors.Missing("a token that Slack takes (invalid_auth)"),
-		`<html>`:                              connectors.Missing("a token that Slack takes (the answer is not Slack's)"),
+		`{"ok":false,"error":"invalid_auth"}`: connectors.Missing("a token that Slack accepts (invalid_auth)"),
+		`<html>`:                              connectors.Missing("a token that Slack accepts (the answer is not Slack's)"),
 	} {
 		if diff := cmp.Diff(want, bot.JudgeCheck(&connectors.Response{Status: 200, Body: []byte(body), To: req})); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", body, diff)

@@ -128,8 +128,8 @@ func TestLargeNumbers(t *testing.T) {
 		if row.numbers == Rounded {
 			number = "9007199254740992"
 		}
-		for _, word := range []Word{Envelope, CloudEvents, BinaryCloudEvents} {
-			c.Body = Body{Word: word}
+		for _, word := range []Format{Envelope, CloudEvents, BinaryCloudEvents} {
+			c.Body = Body{Format: word}
 			if req, err := c.Build(ev); err != nil || !strings.Contains(string(req.Body), `"params":{"id":`+number+`}`) {
 				t.Errorf("%q %q %s: %s, %v", row.preset, row.numbers, word, req.Body, err)
 			}
@@ -146,13 +146,13 @@ func TestHeadersBesideRawBytes(t *testing.T) {
 		want      string
 	}{
 		"raw":           {Connector{}, "Content-Type=application/json webhook-event=response.completed webhook-source=app webhook-tenant=default"},
-		"raw by name":   {Connector{Body: Body{Word: RawBytes}, Preset: "chattosurvey"}, "Content-Type=application/json webhook-event=response.completed webhook-source=app webhook-tenant=default"},
+		"raw by name":   {Connector{Body: Body{Format: RawBytes}, Preset: "chattosurvey"}, "Content-Type=application/json webhook-event=response.completed webhook-source=app webhook-tenant=default"},
 		"own signature": {Connector{Signature: connectors.Signature{Header: "Webhook-Event"}}, "Content-Type=application/json webhook-source=app webhook-tenant=default"},
 		"own header": {
 			Connector{Headers: map[string]connectors.HeaderValue{"Webhook-Source": {Secret: connectors.NewSecret("mine")}}},
 			"Content-Type=application/json webhook-event=response.completed Webhook-Source=mine webhook-tenant=default",
 		},
-		"event":  {Connector{Body: Body{Word: Envelope}}, "Content-Type=application/json"},
+		"event":  {Connector{Body: Body{Format: Envelope}}, "Content-Type=application/json"},
 		"values": {Connector{Body: Body{Values: mustValues(t)}}, "Content-Type=application/json"},
 	} {
 		row.connector.SendAnswers, row.connector.SendLeads = true, true
@@ -169,7 +169,7 @@ func TestHeadersBesideRawBytes(t *testing.T) {
 		}
 	}
 	ev.Source, ev.Tenant = "a\r\nX-Evil: ü", ""
-	if fields := about(nil, ev, connectors.Signature{}); len(fields) != 2 || fields[1].Value != "a%0D%0AX-Evil:%20%C3%BC" {
+	if fields := appendEventHeaders(nil, ev, connectors.Signature{}); len(fields) != 2 || fields[1].Value != "a%0D%0AX-Evil:%20%C3%BC" {
 		t.Errorf("%v", fields)
 	}
 }
