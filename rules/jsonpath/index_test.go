@@ -27,7 +27,7 @@ func TestElements(t *testing.T) {
 			elements(t, &x, &p, paths, list)
 		}
 		// Of what is too long no places are kept.
-		if err := x.Check([]byte(text+strings.Repeat(" ", mostIndexed)), MaxDepth); err != nil {
+		if err := x.Check([]byte(text+strings.Repeat(" ", maxIndexed)), MaxDepth); err != nil {
 			t.Fatal(err)
 		}
 		elements(t, &x, &p, paths, x.Root())
@@ -106,7 +106,7 @@ func TestIndexChild(t *testing.T) {
 }
 
 // TestIndexAgain: what an index was of before leaves nothing behind, and after an error it is of nothing.
-func TestIndexAgain(t *testing.T) {
+func TestIndexIsReused(t *testing.T) {
 	t.Parallel()
 	var p Paths
 	if _, err := p.Add("a.b"); err != nil {

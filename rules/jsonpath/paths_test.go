@@ -230,7 +230,7 @@ func TestLongStrings(t *testing.T) {
 }
 
 // TestFirstOfTwo: also on the way to what only gjson understands, of two equal keys the first counts.
-func TestFirstOfTwo(t *testing.T) {
+func TestDuplicateKeys(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ text, path, want string }{
 		{`{"a":[{"b":1}],"a":[{"b":2}]}`, "a.#.b", `[1]`},
