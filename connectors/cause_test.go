@@ -26,7 +26,7 @@ func TestCodesAreWholeWords(t *testing.T) {
 	}
 }
 
-func TestCausesThatEveryProductHas(t *testing.T) {
+func TestCommonCauses(t *testing.T) {
 	t.Parallel()
 	for reason, want := range map[string]Fix{
 		"401 Unauthorized": FixCredentials, "403 Forbidden": FixProduct, Unconfirmed(&Response{Status: 207}).Reason: FixProduct,

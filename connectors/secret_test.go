@@ -90,7 +90,7 @@ func TestCheckAddressAndHeaderValueQuoteNothing(t *testing.T) {
 	}
 }
 
-func TestRegionGivesNoMoreOfAKey(t *testing.T) {
+func TestRegionRevealsOnlyTheDataCentre(t *testing.T) {
 	t.Parallel()
 	rows := map[string]string{
 		"0123456789abcdef0123456789abcdef-us6": "us6", "key-eu21": "eu21", "a-b-usw2": "usw2",

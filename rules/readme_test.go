@@ -206,7 +206,7 @@ func playMistake(t *testing.T, at string, row []string) {
 }
 
 // Nothing of the language is left out, and no limit is told that is another.
-func TestThePageTellsEverything(t *testing.T) {
+func TestPageListsEverything(t *testing.T) {
 	t.Parallel()
 	text, tables, _ := readPage(t)
 	told := map[string][]string{}

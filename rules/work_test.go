@@ -48,7 +48,7 @@ func honest(tb testing.TB) []*Rule {
 }
 
 // A thousand honest rules over two thousand answers take less than half of what an event may.
-func TestHonestRulesHaveRoom(t *testing.T) {
+func TestRealisticRulesFitTheBudget(t *testing.T) {
 	t.Parallel()
 	set := NewSet(honest(t))
 	matches, work := set.Match(parse(t, answers(2000)), nil)
@@ -125,7 +125,7 @@ func TestWorkOfAnEvent(t *testing.T) {
 }
 
 // What one rule could not read any more is there for those after it.
-func TestGivenUpIsNotAbsent(t *testing.T) {
+func TestStoppedEvaluationIsNotAbsent(t *testing.T) {
 	t.Parallel()
 	greedy := `any(params.list, any(params.list, # > 1)) or raw("data.x") == 1`
 	set := NewSet([]*Rule{

@@ -87,8 +87,8 @@ func TestThrottlingIsObeyed(t *testing.T) {
 	}
 }
 
-// TestTheBodySaysHowLong: an incoming webhook's 429 may say it in its body alone; the header stands first.
-func TestTheBodySaysHowLong(t *testing.T) {
+// TestRetryAfterInTheBody: an incoming webhook's 429 may say it in its body alone; the header stands first.
+func TestRetryAfterInTheBody(t *testing.T) {
 	t.Parallel()
 	hook := &Connector{Account: Account{Webhook: connectors.NewSecret("https://hooks.slack.com/services/T/B/X")}}
 	bot := &Connector{Account: Account{Token: connectors.NewSecret("xoxb-1"), Channel: "C1"}}

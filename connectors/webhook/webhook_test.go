@@ -221,7 +221,7 @@ func TestByteOrderMark(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeCutIsNotSent(t *testing.T) {
+func TestUncuttableBodiesAreNotSent(t *testing.T) {
 	t.Parallel()
 	ev := rawEvent(t, []byte("answers=1&leads=2"), "application/x-www-form-urlencoded")
 	if req, err := (&Connector{SendLeads: true}).Build(ev); err == nil {

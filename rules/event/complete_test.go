@@ -101,7 +101,7 @@ func TestCompleteTimes(t *testing.T) {
 }
 
 // What New is given stays as it was.
-func TestNewLeavesItsDataAlone(t *testing.T) {
+func TestNewDoesNotChangeItsData(t *testing.T) {
 	t.Parallel()
 	h, d, raw := everything()
 	d.Response.Answers = append(d.Response.Answers, Answer{QuestionID: "empty", Value: json.RawMessage(`null`)}, Answer{QuestionID: "c", Comment: "c"})

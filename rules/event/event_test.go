@@ -180,7 +180,7 @@ func TestEnvelopesKeepToTheSchemaAndToJavaScript(t *testing.T) {
 	}
 }
 
-func TestDecodeIsTheEventAgain(t *testing.T) {
+func TestDecodeReturnsTheSameEvent(t *testing.T) {
 	t.Parallel()
 	fullHead, fullData, fullRaw := everything()
 	events := map[string]*Event{"sample": sample(t)}

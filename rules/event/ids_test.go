@@ -100,7 +100,7 @@ func TestCloudEventsHaveTheirAttributes(t *testing.T) {
 }
 
 // Of an answer, too, nothing stands twice.
-func TestAnswersStandOnce(t *testing.T) {
+func TestDuplicateAnswers(t *testing.T) {
 	t.Parallel()
 	for _, key := range answerKeys {
 		body := `{"type":"test","response":{"answers":[{"question_id":"q","` + key + `":"1","` + key + `":"2"}]}}`
@@ -115,8 +115,8 @@ func TestAnswersStandOnce(t *testing.T) {
 	}
 }
 
-// TestAttributesStandOnce: what stands before us may read the other one.
-func TestAttributesStandOnce(t *testing.T) {
+// TestDuplicateAttributes: what stands before us may read the other one.
+func TestDuplicateAttributes(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"id", "type", "source", "time", "tenant", "dedupekey", "origid", "origtype", "sourcekind", "specversion", "data"} {
 		values := map[string]string{

@@ -363,7 +363,7 @@ func TestParseDeclared(t *testing.T) {
 }
 
 // Only an id that is made of its tenant, source and key is one of ours; of another the CloudEvent's own id counts.
-func TestParseForeignKey(t *testing.T) {
+func TestParseForeignCloudEvent(t *testing.T) {
 	t.Parallel()
 	id := ID("acme", "app", "k1")
 	for body, want := range map[string][3]string{

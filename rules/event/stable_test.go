@@ -34,7 +34,7 @@ func nodes(t testing.TB) []stableCase {
 	return cases
 }
 
-func TestStableIsWhatJavaScriptWrites(t *testing.T) {
+func TestStableJSONAgreesWithJavaScript(t *testing.T) {
 	t.Parallel()
 	for _, c := range nodes(t) {
 		got, err := StableJSON([]byte(c.Text), RoundDigits)
@@ -51,7 +51,7 @@ func TestStableIsWhatJavaScriptWrites(t *testing.T) {
 	}
 }
 
-func TestStableReturnsStableTextItself(t *testing.T) {
+func TestStableJSONReturnsItsArgument(t *testing.T) {
 	text := []byte(`{"1":2,"a":["x",{"b":1.5}]}`)
 	got, err := StableJSON(text, RoundDigits)
 	if err != nil || &got[0] != &text[0] {
@@ -62,7 +62,7 @@ func TestStableReturnsStableTextItself(t *testing.T) {
 	}
 }
 
-func TestCompactLosesNothing(t *testing.T) {
+func TestCompactJSONIsLossless(t *testing.T) {
 	t.Parallel()
 	for _, c := range []stableCase{
 		{`12345678901234567890`, `12345678901234567890`},
@@ -88,7 +88,7 @@ func TestCompactLosesNothing(t *testing.T) {
 	}
 }
 
-func TestStableRefusesWhatIsNotJSON(t *testing.T) {
+func TestStableJSONRefusesInvalidJSON(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		``, ` `, `{`, `[`, `"`, `"\`, `"\u12`, `"\ux000"`, `"\x"`, "\"\n\"", "\"a\\n\n\"", `nul`, `nulls`, `tru`, `{"a"}`, `{"a":}`, `{"a":1,}`, `{,}`, `{1:2}`, `[1,]`,

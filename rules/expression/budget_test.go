@@ -33,7 +33,7 @@ func values(tb testing.TB, pairs ...Pair) Values {
 }
 
 // What is built of an event has a bound while it is built, whatever it is built with. Not parallel: it counts memory.
-func TestBuiltIsBounded(t *testing.T) {
+func TestBuildBudget(t *testing.T) {
 	holes := MustText(strings.Repeat(`{{ raw("a") }}`, 240))
 	var many, nested []Pair
 	for i := range 500 {
@@ -127,14 +127,14 @@ func TestOneBudgetOfWork(t *testing.T) {
 }
 
 // What is counted is what JSON takes.
-func TestSpelt(t *testing.T) {
+func TestJSONLength(t *testing.T) {
 	t.Parallel()
 	for _, s := range []string{"", "plain", "\"\\/", "\n\r\t\b\f\x00\x1f\x7f", "é€😀", "\u2028\u2029", "\xff a\xc3", "<>&"} {
 		j, err := marshal(s)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := spelt(s) + len(`""`); got < len(j) || got > len(j)+8 {
+		if got := jsonLength(s) + len(`""`); got < len(j) || got > len(j)+8 {
 			t.Errorf("%q is %d in JSON, counted as %d", s, len(j), got)
 		}
 	}

@@ -50,7 +50,7 @@ func TestComparisons(t *testing.T) {
 	}
 }
 
-func TestDemands(t *testing.T) {
+func TestRequiredValues(t *testing.T) {
 	t.Parallel()
 	for condition, want := range map[string][]string{
 		`source == "a"`: {"a"}, `consent and "a" == source`: {"a"}, `source in ["a", "b"] and nps_score > 1`: {"a", "b"},

@@ -144,8 +144,8 @@ func TestLanguage(t *testing.T) {
 	}
 }
 
-// TestMisfits are values whose type does not fit: unknown, and marked.
-func TestMisfits(t *testing.T) {
+// TestWrongTypes are values whose type does not fit: unknown, and marked.
+func TestWrongTypes(t *testing.T) {
 	t.Parallel()
 	ev := parse(t, `{"type":"response.completed","nps_score":3,"params":{"seats":"nine","flag":true,"n":5,"list":[1,"a",null],"o":{"k":1}}}`)
 	tests := []struct {

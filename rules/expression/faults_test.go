@@ -169,7 +169,7 @@ func TestAllFaults(t *testing.T) {
 // What a hint tells people to write can be written.
 func TestHintsCompile(t *testing.T) {
 	t.Parallel()
-	for word, known := range meant {
+	for word, known := range synonyms {
 		for name := range strings.SplitSeq(known, " or ") {
 			if _, err := CompileValue(name); err != nil {
 				t.Errorf("%s means %s: %v", word, name, err)

@@ -237,7 +237,7 @@ func TestText(t *testing.T) {
 
 ✗ rule off: it is disabled
 
-✗ webhook warehouse: it hears response.updated, and this is response.completed
+✗ webhook warehouse: its events are response.updated, and this is response.completed
 `,
 		},
 		{
