@@ -63,7 +63,8 @@ func badRequests(from, to int) []Cause {
 	})
 }
 
-// CausesByStatus returns a copy of a cause for each status in the range, both ends included. Its Code is what StatusReason writes.
+// CausesByStatus returns a copy of a cause for each status in the range, both ends included. Its Code is what StatusReason
+// writes.
 func CausesByStatus(from, to int, as Cause) (all []Cause) {
 	for status := from; status <= to; status++ {
 		as.Code = StatusReason(status)

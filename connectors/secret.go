@@ -73,8 +73,8 @@ func (s Secret) Region() string {
 // leave at the ends of a copied credential.
 func IsBlank(r rune) bool { return unicode.IsSpace(r) || r == '\ufeff' || r == '\u200b' }
 
-// CheckSecret returns an error if a secret cannot be a credential: if it is empty, is not UTF-8, has white space at an end (it was
-// copied with too much), or contains a control character (a header cannot carry a line break). A secret of bytes or several
+// CheckSecret returns an error if a secret cannot be a credential: if it is empty, is not UTF-8, has white space at an end (it
+// was copied with too much), or contains a control character (a header cannot carry a line break). A secret of bytes or several
 // lines has to be written in base64 or hexadecimal. The error does not quote the secret.
 func CheckSecret(s Secret) error {
 	text := s.reveal()

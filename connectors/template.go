@@ -126,8 +126,8 @@ func hasDotSegment(value string) bool {
 	return false
 }
 
-// decoded returns a path with its %XX decoded, because an operator may write a dot as %2E. A path that cannot be decoded is returned
-// unchanged.
+// decoded returns a path with its %XX decoded, because an operator may write a dot as %2E. A path that cannot be decoded is
+// returned unchanged.
 func decoded(path string) string {
 	if text, err := url.PathUnescape(path); err == nil {
 		return text

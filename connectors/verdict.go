@@ -10,8 +10,8 @@ import (
 // Kind is the meaning of an answer for the delivery.
 type Kind string
 
-// The verdicts are a closed set. Judge returns them; the gateway makes Skipping from a Skip error of Build. Judge returns Skipping
-// too, if the answer tells what Build would have skipped had it known, such as a contact who has opted out.
+// The verdicts are a closed set. Judge returns them; the gateway makes Skipping from a Skip error of Build. Judge returns
+// Skipping too, if the answer tells what Build would have skipped had it known, such as a contact who has opted out.
 const (
 	// Delivered: the product accepted the event.
 	Delivered Kind = "delivered"
@@ -72,8 +72,8 @@ func (v Verdict) String() string {
 	return text
 }
 
-// Then returns a Continue verdict: one more request within the same attempt, at most 5 in all. Every request but the last one must
-// be safe to repeat, because the chain starts again after a crash.
+// Then returns a Continue verdict: one more request within the same attempt, at most 5 in all. Every request but the last one
+// must be safe to repeat, because the chain starts again after a crash.
 func Then(next *Request) Verdict { return Verdict{Kind: Continue, Next: next} }
 
 // Deliver returns a Delivered verdict.

@@ -29,12 +29,13 @@ type Explanation struct {
 	Parts []Part
 }
 
-// explainWork bounds the work for the reasons of all rules together. It is separate from the work of the decision, which is repeated first.
+// explainWork bounds the work for the reasons of all rules together. It is separate from the work of the decision, which is
+// repeated first.
 const explainWork = 4 * expression.MaxWork
 
-// Explain explains all rules of the event's tenant and of AllTenants, also disabled ones, in the order of the set. Matched and Err are the
-// same as those of Match, because Explain repeats the decision. The reasons have a separate work limit, and are left out when it is
-// used up.
+// Explain explains all rules of the event's tenant and of AllTenants, also disabled ones, in the order of the set. Matched and
+// Err are the same as those of Match, because Explain repeats the decision. The reasons have a separate work limit, and are left
+// out when it is used up.
 func (s *Set) Explain(ev *event.Event) []Explanation {
 	reading := s.batch.Read(ev)
 	defer reading.Release()

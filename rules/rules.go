@@ -1,7 +1,7 @@
 // Package rules decides which rules an event matches, and explains why.
 //
-// A Set is made once from all rules of a configuration. It is indexed by tenant, by event type and by the equalities that a condition
-// requires, so that only the few rules that may match are evaluated.
+// A Set is made once from all rules of a configuration. It is indexed by tenant, by event type and by the equalities that a
+// condition requires, so that only the few rules that may match are evaluated.
 package rules
 
 import (
@@ -37,8 +37,8 @@ type Rule struct {
 	// Tenant is the owner, or AllTenants.
 	Tenant string
 	Name   string
-	// Events are patterns (see TypeMatches) of the event types that the rule accepts. ExpandEvents makes them from the `events` setting. A rule
-	// without patterns accepts no event.
+	// Events are patterns (see TypeMatches) of the event types that the rule accepts. ExpandEvents makes them from the `events`
+	// setting. A rule without patterns accepts no event.
 	Events []string
 	// When is the condition. A nil condition matches every event.
 	When *expression.Condition
@@ -56,8 +56,8 @@ func (r *Rule) AcceptsType(eventType string) bool {
 	return false
 }
 
-// TypeMatches reports whether a pattern matches an event type. A pattern is a type, `prefix.*`, or `*`. `*` does not match test, unknown and
-// gateway.*, which must be named.
+// TypeMatches reports whether a pattern matches an event type. A pattern is a type, `prefix.*`, or `*`. `*` does not match test,
+// unknown and gateway.*, which must be named.
 func TypeMatches(pattern, eventType string) bool {
 	switch pattern {
 	case eventType:
@@ -109,8 +109,9 @@ func (e EventErrors) Unwrap() []error {
 	return out
 }
 
-// ExpandEvents converts the names of an `events` list to patterns (see TypeMatches) without duplicates. aliases maps the platforms' own
-// event names to canonical types. A name that is a canonical type is never treated as an alias. The error is of type EventErrors.
+// ExpandEvents converts the names of an `events` list to patterns (see TypeMatches) without duplicates. aliases maps the
+// platforms' own event names to canonical types. A name that is a canonical type is never treated as an alias. The error is of
+// type EventErrors.
 func ExpandEvents(names []string, aliases map[string][]string) ([]string, error) {
 	var faults EventErrors
 	var out []string

@@ -40,7 +40,8 @@ type equalityIndex struct {
 type Match struct {
 	// Index is the index of the rule in the set.
 	Index int
-	// Err is set if the condition panicked, or was stopped because it took too much work. It is then unknown whether the rule matches.
+	// Err is set if the condition panicked, or was stopped because it took too much work. It is then unknown whether the rule
+	// matches.
 	Err error
 }
 
@@ -151,8 +152,8 @@ func (s *Set) Len() int { return len(s.rules) }
 // Rule returns the rule at an index.
 func (s *Set) Rule(index int) *Rule { return s.rules[index] }
 
-// Match appends to out the rules that an event matches, and those whose condition could not be evaluated, in the order of the set. An
-// error of one rule does not affect the others. All conditions together may use expression.MaxWork, which is divided
+// Match appends to out the rules that an event matches, and those whose condition could not be evaluated, in the order of the
+// set. An error of one rule does not affect the others. All conditions together may use expression.MaxWork, which is divided
 // deterministically: the same event and set always give the same matches. work is the number of steps that were used.
 func (s *Set) Match(ev *event.Event, out []Match) (matches []Match, work int) {
 	own, all := s.buckets[bucketKey{ev.Tenant, ev.Type}], s.buckets[bucketKey{AllTenants, ev.Type}]

@@ -7,8 +7,8 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 )
 
-// checkAdvice checks that a connector has a cause for each refusal in its transcripts, and that the fix of each cause fits its verdict:
-// other credentials do not help a single rejected event, and a hold must be for something that a person can change.
+// checkAdvice checks that a connector has a cause for each refusal in its transcripts, and that the fix of each cause fits its
+// verdict: other credentials do not help a single rejected event, and a hold must be for something that a person can change.
 func checkAdvice(t *testing.T, name string, cases []example) {
 	c, _ := connectors.New(name)
 	if advisor, ok := c.(connectors.Advisor); ok {

@@ -14,9 +14,9 @@ import (
 	"github.com/surveygate/surveygate/rules/expression"
 )
 
-// Bind decodes YAML over a connector's default settings and calls Validate. It is as strict as the gateway: an unknown, a repeated or
-// a missing setting is an error. It exists beside the gateway's decoder, which reports the position of every fault, because packages
-// under connectors must not import packages under gateway.
+// Bind decodes YAML over a connector's default settings and calls Validate. It is as strict as the gateway: an unknown, a
+// repeated or a missing setting is an error. It exists beside the gateway's decoder, which reports the position of every fault,
+// because packages under connectors must not import packages under gateway.
 func Bind(text []byte, into connectors.Connector) error {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(text, &doc); err != nil {

@@ -7,8 +7,8 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 )
 
-// WithSecret returns one configured connector for each transcript of a registered name that has a secret. Every secret is replaced by
-// the given text, for tests with invalid credentials. dir is the connectors folder.
+// WithSecret returns one configured connector for each transcript of a registered name that has a secret. Every secret is
+// replaced by the given text, for tests with invalid credentials. dir is the connectors folder.
 func WithSecret(t testing.TB, dir, name, secret string) []connectors.Connector {
 	t.Helper()
 	var all []connectors.Connector

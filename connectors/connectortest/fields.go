@@ -23,9 +23,9 @@ type Field struct {
 	Want any
 }
 
-// CheckFields builds the request for an event that has the samples of a table and nothing else, and compares each part of the request
-// with the table. A field of the body that is not in the table is an error, as is one in the table that is not sent. config is the
-// connector's settings in YAML.
+// CheckFields builds the request for an event that has the samples of a table and nothing else, and compares each part of the
+// request with the table. A field of the body that is not in the table is an error, as is one in the table that is not sent.
+// config is the connector's settings in YAML.
 func CheckFields(t *testing.T, name, config string, table []Field) {
 	t.Helper()
 	given := map[string]any{"type": "response.completed"}
@@ -60,8 +60,8 @@ func CheckFields(t *testing.T, name, config string, table []Field) {
 	CheckRequest(t, req, want)
 }
 
-// CheckRequest compares a request with the wanted value of each of its parts (see Field.To). It compares the whole body, but only the
-// wanted headers.
+// CheckRequest compares a request with the wanted value of each of its parts (see Field.To). It compares the whole body, but only
+// the wanted headers.
 func CheckRequest(t *testing.T, req *connectors.Request, want map[string]any) {
 	t.Helper()
 	got := map[string]any{}

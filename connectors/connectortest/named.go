@@ -10,9 +10,9 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 )
 
-// checkBatchAnswers checks that a connector compares the answer to a batch with its events. Each answer in its transcripts that delivers
-// all events is judged again with a part left out: one item of a list, all items, or a lower count. Then at least one event must not
-// be delivered. Connectors with BatchLimit.Silent are exempt.
+// checkBatchAnswers checks that a connector compares the answer to a batch with its events. Each answer in its transcripts that
+// delivers all events is judged again with a part left out: one item of a list, all items, or a lower count. Then at least one
+// event must not be delivered. Connectors with BatchLimit.Silent are exempt.
 func checkBatchAnswers(t *testing.T, name string, cases []example) {
 	c, _ := connectors.New(name)
 	batcher, ok := c.(connectors.Batcher)
@@ -61,8 +61,8 @@ func allDelivered(v connectors.Verdict) bool {
 	return v.Kind == connectors.Delivered
 }
 
-// unnoticed returns a shortened answer that still delivers all events. It returns "" if there is a list or a count whose shortened forms
-// are all noticed.
+// unnoticed returns a shortened answer that still delivers all events. It returns "" if there is a list or a count whose
+// shortened forms are all noticed.
 func unnoticed(c connectors.Connector, res connectors.Response) (shorter string) {
 	var body any
 	if json.Unmarshal(res.Body, &body) != nil {

@@ -176,8 +176,8 @@ func transcribe(name string, text []byte, bind Binder) (_ []byte, requests []*co
 	return txtar.Format(out), requests, nil
 }
 
-// compose builds the request for the events in the same way as the gateway. It returns the events that the request carries, and a line
-// for each one that Build skipped or refused.
+// compose builds the request for the events in the same way as the gateway. It returns the events that the request carries, and a
+// line for each one that Build skipped or refused.
 func compose(c connectors.Connector, events []*event.Event) (req *connectors.Request, sent []*event.Event, unsent []string, err error) {
 	if len(events) == 1 {
 		if req, err = c.Build(events[0]); err != nil {

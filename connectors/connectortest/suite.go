@@ -21,8 +21,8 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// Suite runs the tests that every registered connector must pass. dir is the connectors folder. The tests use the connector's transcripts:
-// those of `product` in product/testdata, and those of `product.action` in product/testdata/action.
+// Suite runs the tests that every registered connector must pass. dir is the connectors folder. The tests use the connector's
+// transcripts: those of `product` in product/testdata, and those of `product.action` in product/testdata/action.
 func Suite(t *testing.T, dir string) {
 	for _, name := range connectors.Names() {
 		t.Run(name, func(t *testing.T) {
@@ -118,8 +118,8 @@ func build(c connectors.Connector, events []*event.Event) (*connectors.Request, 
 	return c.(connectors.Batcher).BuildBatch(events)
 }
 
-// checkBudget checks that Build and Judge report an exceeded budget: they must evaluate all texts and values with the event that they were
-// given, and must not ignore an error.
+// checkBudget checks that Build and Judge report an exceeded budget: they must evaluate all texts and values with the event that
+// they were given, and must not ignore an error.
 func checkBudget(t *testing.T, name string, cases []example) {
 	for _, e := range cases {
 		for _, budget := range []event.Budget{{Work: event.MaxWork}, {Bytes: event.MaxRequestBytes}} {
@@ -160,8 +160,8 @@ func checkBudget(t *testing.T, name string, cases []example) {
 	}
 }
 
-// checkDeterminism checks that Build and Key give the same result every time, in parallel and for a new connector, and do not change
-// the event.
+// checkDeterminism checks that Build and Key give the same result every time, in parallel and for a new connector, and do not
+// change the event.
 func checkDeterminism(t *testing.T, cases []example) {
 	name := strings.Split(t.Name(), "/")[1]
 	for _, e := range cases {
@@ -206,8 +206,8 @@ func checkDeterminism(t *testing.T, cases []example) {
 	}
 }
 
-// sentinel replaces every secret in checkSecrets. It is a URL that ends in a region, because some secrets must be a URL, and some must end
-// in a region.
+// sentinel replaces every secret in checkSecrets. It is a URL that ends in a region, because some secrets must be a URL, and some
+// must end in a region.
 const sentinel = "https://sentinel.example/sentinel-4b1d-us1"
 
 // checkSecrets checks that no secret appears in any print of the connector, its requests and its verdicts.
@@ -395,8 +395,8 @@ func checkComments(t *testing.T, name, folder string) {
 	}
 }
 
-// CheckFolders checks that the product folders, the imports of connectors/all and the pages are the same list. dir is the connectors
-// folder.
+// CheckFolders checks that the product folders, the imports of connectors/all and the pages are the same list. dir is the
+// connectors folder.
 func CheckFolders(t *testing.T, dir string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)

@@ -27,8 +27,8 @@ type Setting struct {
 	In reflect.Type
 }
 
-// Settings returns the settings of a struct, or of the struct that t points to, in the order of their declaration. The settings of
-// an inline embedded struct take its place.
+// Settings returns the settings of a struct, or of the struct that t points to, in the order of their declaration. The settings
+// of an inline embedded struct take its place.
 func Settings(t reflect.Type) []Setting {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -121,8 +121,8 @@ func (p *Package) look(node ast.Node) bool {
 // Field returns the comment of a struct's field, with line breaks only between paragraphs; "" without one.
 func (p *Package) Field(structName, field string) string { return p.types[structName][field].comment }
 
-// Describe returns the same comment for a page, which shows the name in YAML instead of the Go name: `Text is the message.` becomes
-// `The message.`, and `Secrets sign the body.` becomes “`secrets` sign the body.”
+// Describe returns the same comment for a page, which shows the name in YAML instead of the Go name: `Text is the message.`
+// becomes `The message.`, and `Secrets sign the body.` becomes “`secrets` sign the body.”
 func (p *Package) Describe(structName, field string) string {
 	d := p.types[structName][field]
 	if rest, ok := strings.CutPrefix(d.comment, field+" is "); ok && rest != "" {

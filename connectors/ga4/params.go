@@ -34,15 +34,15 @@ func textLimit(name string) int {
 	return maxText
 }
 
-// engagement is the value of engagement_time_msec, in milliseconds: standard reports show only events that have it, and a session. The
-// time that a response took is a different quantity, so this is the value of Google's own example.
+// engagement is the value of engagement_time_msec, in milliseconds: standard reports show only events that have it, and a
+// session. The time that a response took is a different quantity, so this is the value of Google's own example.
 const engagement = 100
 
 // standardParams are the parameters of every event.
 var standardParams = []string{"survey_type", "nps_score", "survey_id", "response_id", "session_id", "engagement_time_msec"}
 
-// params returns the standard parameters and the operator's. A parameter that the event has no value for is left out, except the two
-// that every report needs.
+// params returns the standard parameters and the operator's. A parameter that the event has no value for is left out, except the
+// two that every report needs.
 func (c *Connector) params(ev *event.Event) (expression.Object, error) {
 	own, err := c.Params.Evaluate(ev)
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/surveygate/surveygate/rules/expression"
 )
 
-// Google accepts event times of the past 72 hours. The age of an event is taken at its receipt, because Build must give the same request
-// at any time; one hour is left for retries.
+// Google accepts event times of the past 72 hours. The age of an event is taken at its receipt, because Build must give the same
+// request at any time; one hour is left for retries.
 // https://developers.google.com/analytics/devguides/collection/protocol/ga4/sending-events
 const (
 	acceptedAge = 72 * time.Hour
@@ -77,8 +77,9 @@ func (c *Connector) client(ev *event.Event) (string, error) {
 	return string(strconv.AppendUint(append(b, '.'), uint64(binary.BigEndian.Uint32(sum[4:8])), 10)), nil
 }
 
-// respondent returns what identifies the respondent. An e-mail address, a phone number and the operator's own id identify a person across
-// sources. A platform's id of a respondent is unique only within its source, and that of a response within its survey.
+// respondent returns what identifies the respondent. An e-mail address, a phone number and the operator's own id identify a
+// person across sources. A platform's id of a respondent is unique only within its source, and that of a response within its
+// survey.
 func respondent(ev *event.Event) (kind, id string) {
 	d := ev.Data()
 	switch r := &d.Respondent; {

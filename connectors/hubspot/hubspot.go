@@ -132,8 +132,8 @@ func (c *Connector) BuildBatch(events []*event.Event) (*connectors.Request, erro
 
 func (a *Account) upsert(body inputs) *connectors.Request {
 	req := connectors.Post(a.at("contacts/batch/upsert"), body).As(connectors.Bearer(a.Token))
-	// The whole answer is needed, because a contact that it does not name was not written. It repeats all that was sent, with up to
-	// 6 bytes (\u0000) for a character, and adds HubSpot's own properties.
+	// The whole answer is needed, because a contact that it does not name was not written. It repeats all that was sent, with up
+	// to 6 bytes (\u0000) for a character, and adds HubSpot's own properties.
 	if limit := 6*len(req.Body) + len(body.Inputs)*ownProperties; limit > connectors.DefaultResponseLimit {
 		req.LimitResponse(limit)
 	}

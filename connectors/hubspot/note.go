@@ -28,8 +28,8 @@ func init() {
 	connectors.Register("hubspot.note", func() connectors.Connector { return &Note{Account: defaults()} })
 }
 
-// Note writes a note to the respondent's contact, once per response. A response is identified by its tenant, source, survey and id:
-// responses with the same id in different surveys have separate notes.
+// Note writes a note to the respondent's contact, once per response. A response is identified by its tenant, source, survey and
+// id: responses with the same id in different surveys have separate notes.
 type Note struct {
 	Account `yaml:",inline"`
 
@@ -223,7 +223,8 @@ func (n *Note) body(ev *event.Event) (string, error) {
 	return clip(text, maxText-utf8.RuneCountInString(end)) + end, nil
 }
 
-// standard returns the default text: title, feedback and survey. The respondent is left out, because the note is on their contact.
+// standard returns the default text: title, feedback and survey. The respondent is left out, because the note is on their
+// contact.
 func standard(ev *event.Event) string {
 	about := connectors.MessageFor(ev)
 	lines := []string{escape(about.Title)}

@@ -29,7 +29,8 @@ var titles = []string{
 }
 
 const (
-	// blockedDelay is the shortest retry delay for a 403 that is not Mailchimp's own: a server in front of it refuses all requests.
+	// blockedDelay is the shortest retry delay for a 403 that is not Mailchimp's own: a server in front of it refuses all
+	// requests.
 	blockedDelay = 30 * time.Minute
 	// signUpDelay is the retry delay for a person who has signed up to many lists in a short time.
 	signUpDelay = 6 * time.Hour
@@ -66,8 +67,8 @@ func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 	return connectors.Reject(reason)
 }
 
-// accepted continues after a 2xx answer with the next request of the chain. An answer that is not Mailchimp's, such as a proxy's page,
-// has changed nothing.
+// accepted continues after a 2xx answer with the next request of the chain. An answer that is not Mailchimp's, such as a proxy's
+// page, has changed nothing.
 func (c *Connector) accepted(res *connectors.Response) connectors.Verdict {
 	step := ""
 	if res.To != nil {
@@ -96,8 +97,8 @@ func (c *Connector) accepted(res *connectors.Response) connectors.Verdict {
 	return connectors.Then(next)
 }
 
-// done returns a Delivered verdict. Its reason says if the person consented but the contact stays archived, so that Mailchimp sends
-// them nothing.
+// done returns a Delivered verdict. Its reason says if the person consented but the contact stays archived, so that Mailchimp
+// sends them nothing.
 func (c *Connector) done(answers []*connectors.Response, events []*event.Event) connectors.Verdict {
 	v := connectors.Deliver()
 	if len(answers) > 0 && len(events) > 0 && c.staysArchived(answers[len(answers)-1], events[0]) {

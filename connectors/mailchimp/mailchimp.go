@@ -1,7 +1,7 @@
 // Package mailchimp writes respondents to a Mailchimp audience as contacts with tags.
 //
-// A new contact is subscribed if the respondent has consented to receive e-mail. A known contact keeps its status, so a person who
-// has unsubscribed is not subscribed again. An archived contact keeps its status too, unless `revive` is set.
+// A new contact is subscribed if the respondent has consented to receive e-mail. A known contact keeps its status, so a person
+// who has unsubscribed is not subscribed again. An archived contact keeps its status too, unless `revive` is set.
 package mailchimp
 
 import (
@@ -131,7 +131,8 @@ func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
 	if m.MergeFields, err = c.fields(ev); err != nil {
 		return nil, err
 	}
-	// skip_merge_validation: a field that is required in Mailchimp's own form may be absent, because the survey did not ask for it.
+	// skip_merge_validation: a field that is required in Mailchimp's own form may be absent, because the survey did not ask for
+	// it.
 	return connectors.Put(c.at("/members/"+hash(address)+"?skip_merge_validation=true"), m).As(c.auth()), nil
 }
 
@@ -204,7 +205,8 @@ func (c *Connector) Validate() error {
 	return nil
 }
 
-// fields returns the merge fields: the names and the operator's. Empty ones are left out, because Mailchimp would clear the field.
+// fields returns the merge fields: the names and the operator's. Empty ones are left out, because Mailchimp would clear the
+// field.
 func (c *Connector) fields(ev *event.Event) (expression.Object, error) {
 	own, err := c.MergeFields.Evaluate(ev)
 	if err != nil {

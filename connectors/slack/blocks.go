@@ -16,8 +16,8 @@ import (
 	"github.com/surveygate/surveygate/rules/expression"
 )
 
-// Blocks are Block Kit blocks, each a mapping of values. They may also be written as one text: the JSON list of Block Kit Builder,
-// whose strings are literal, or texts with {{ }} holes. Unknown block types are passed on, so that new ones can be used.
+// Blocks are Block Kit blocks, each a mapping of values. They may also be written as one text: the JSON list of Block Kit
+// Builder, whose strings are literal, or texts with {{ }} holes. Unknown block types are passed on, so that new ones can be used.
 type Blocks []expression.Values
 
 var errBlocks = errors.New("is not a list of Block Kit blocks in JSON; holes stand only inside its strings, with single quotes in them")

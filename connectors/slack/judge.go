@@ -47,7 +47,8 @@ func (a *Account) Judge(res *connectors.Response) connectors.Verdict {
 	return connectors.Reject(noReason)
 }
 
-// judgeText returns the verdict on an answer that is not JSON: an incoming webhook's, or a proxy's in place of chat.postMessage's.
+// judgeText returns the verdict on an answer that is not JSON: an incoming webhook's, or a proxy's in place of
+// chat.postMessage's.
 func (a *Account) judgeText(res *connectors.Response, word string) connectors.Verdict {
 	if v, known := a.byCode(res, word); known {
 		return v

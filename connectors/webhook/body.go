@@ -100,8 +100,8 @@ func (c *Connector) digits() event.Digits {
 	return event.KeepDigits
 }
 
-// body returns the body and its content type. A body other than RawBytes is not changed by JSON.stringify(JSON.parse(…)), except for
-// whole numbers beyond 2^53, whose form digits decides.
+// body returns the body and its content type. A body other than RawBytes is not changed by JSON.stringify(JSON.parse(…)), except
+// for whole numbers beyond 2^53, whose form digits decides.
 func (c *Connector) body(ev *event.Event) (body []byte, contentType string, err error) {
 	if !c.Body.Values.IsZero() {
 		values, err := c.Body.Values.Evaluate(ev)
@@ -145,8 +145,8 @@ func (c *Connector) without(body []byte, isData bool) ([]byte, error) {
 	return jsonpath.Cut(body, paths)
 }
 
-// raw returns the original bytes and their content type. Unwanted answers and leads are removed at the paths that the source's profile
-// names. A profile without paths belongs to a platform that sends none.
+// raw returns the original bytes and their content type. Unwanted answers and leads are removed at the paths that the source's
+// profile names. A profile without paths belongs to a platform that sends none.
 func (c *Connector) raw(ev *event.Event) ([]byte, string, error) {
 	if len(ev.Raw.Body) == 0 {
 		return nil, "", errors.New("the event has no original bytes")
@@ -174,8 +174,8 @@ func (c *Connector) isRaw() bool {
 	return c.Body.Values.IsZero() && (c.Body.Format == "" || c.Body.Format == RawBytes)
 }
 
-// appendEventHeaders appends the headers with the facts that raw bytes do not contain. A custom signature with the same header name
-// takes precedence.
+// appendEventHeaders appends the headers with the facts that raw bytes do not contain. A custom signature with the same header
+// name takes precedence.
 func appendEventHeaders(fields []connectors.Field, ev *event.Event, style connectors.Signature) []connectors.Field {
 	for _, f := range [...]connectors.Field{
 		{Name: "webhook-event", Value: ev.Type}, {Name: "webhook-source", Value: ev.Source}, {Name: "webhook-tenant", Value: ev.Tenant},

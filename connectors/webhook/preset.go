@@ -25,8 +25,8 @@ type Preset struct {
 	Only200 bool
 }
 
-// Presets maps each name to its preset: the platform's published behaviour, with the gateway's own intervals where the platform publishes
-// none. The headers that a platform sends are part of its signature style.
+// Presets maps each name to its preset: the platform's published behaviour, with the gateway's own intervals where the platform
+// publishes none. The headers that a platform sends are part of its signature style.
 var Presets = map[PresetName]Preset{
 	"standard": {
 		Signature: connectors.Signature{Style: "standard"}, Timeout: 15 * time.Second,
@@ -73,8 +73,8 @@ var headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
 // framingHeaders are headers that belong to the connection, or change where a request ends.
 var framingHeaders = []string{"Transfer-Encoding", "Connection", "Trailer", "Te", "Upgrade", "Keep-Alive", "Expect"}
 
-// isSignatureHeader reports whether a header, in its canonical form, is set by the signature style. webhook-id and webhook-timestamp are
-// sent with every style; webhook-signature is reserved with every style.
+// isSignatureHeader reports whether a header, in its canonical form, is set by the signature style. webhook-id and
+// webhook-timestamp are sent with every style; webhook-signature is reserved with every style.
 func isSignatureHeader(style connectors.Signature, key string) bool {
 	switch key {
 	case "Webhook-Id", "Webhook-Timestamp", "Webhook-Signature":

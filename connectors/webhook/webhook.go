@@ -1,4 +1,5 @@
-// Package webhook delivers survey events to any URL as a signed POST, in the platform's original bytes or in the gateway's format.
+// Package webhook delivers survey events to any URL as a signed POST, in the platform's original bytes or in the gateway's
+// format.
 //
 // To rotate a secret with `standard`, `ed25519` or `stripe`, whose header carries one signature per secret: add the new secret
 // before the old one here, give the new one to the receiver, and then remove the old one. Every other signature carries only
@@ -58,9 +59,10 @@ type Connector struct {
 	// `webhook-source` and `webhook-tenant` are added.
 	Body Body `yaml:"body,omitempty"`
 
-	// LargeNumbers is the form of whole numbers beyond 2^53 in every body but `raw`: `number` (all digits; JavaScript's JSON.parse
-	// rounds them), `text` (all digits, in quotes) or `rounded` (as JavaScript rounds them). The default is `number`, or `text`
-	// with the signature `pollqr`, whose receivers verify JSON.stringify(JSON.parse(body)): `number` would break the signature.
+	// LargeNumbers is the form of whole numbers beyond 2^53 in every body but `raw`: `number` (all digits; JavaScript's
+	// JSON.parse rounds them), `text` (all digits, in quotes) or `rounded` (as JavaScript rounds them). The default is `number`,
+	// or `text` with the signature `pollqr`, whose receivers verify JSON.stringify(JSON.parse(body)): `number` would break the
+	// signature.
 	LargeNumbers LargeNumbers `yaml:"large_numbers,omitempty"`
 
 	// Headers are sent with every request, such as a receiver's token. Their values are secrets. A value that is written out may
@@ -152,8 +154,8 @@ func (c *Connector) Style() connectors.Signature {
 	return Presets["standard"].Signature
 }
 
-// Judge retries 401, 403 and 404, because a receiver may be misconfigured or not deployed yet. A receiver that answers 410 asks not to
-// be called again.
+// Judge retries 401, 403 and 404, because a receiver may be misconfigured or not deployed yet. A receiver that answers 410 asks
+// not to be called again.
 func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 	why := connectors.StatusReason(res.Status)
 	switch s := res.Status; {

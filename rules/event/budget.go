@@ -3,8 +3,8 @@ package event
 import "errors"
 
 const (
-	// MaxWork bounds the work of all rules and webhooks on one event, and the work of building one request, in steps. A step takes at
-	// most 10 ns, and usually half of that.
+	// MaxWork bounds the work of all rules and webhooks on one event, and the work of building one request, in steps. A step
+	// takes at most 10 ns, and usually half of that.
 	MaxWork = 1_000_000
 	// MaxRequestBytes bounds one request in bytes: its body, its URL and its headers.
 	MaxRequestBytes = 4 << 20
@@ -16,8 +16,8 @@ var (
 	ErrSize = errors.New("it is larger than the 4 MiB that one request may have; send less of the event")
 )
 
-// Budget bounds what may be built from one or more events for one request. Package expression spends it while it evaluates texts and
-// values. A Budget must not be used by several goroutines at once.
+// Budget bounds what may be built from one or more events for one request. Package expression spends it while it evaluates texts
+// and values. A Budget must not be used by several goroutines at once.
 type Budget struct {
 	// Work is the number of steps that are left.
 	Work int
@@ -29,7 +29,8 @@ type Budget struct {
 // NewBudget returns a budget of MaxWork and MaxRequestBytes, for one request.
 func NewBudget() *Budget { return &Budget{Work: MaxWork, Bytes: MaxRequestBytes} }
 
-// Spend takes steps and bytes from the budget. It returns ErrSize or ErrWork if the budget is exceeded, and at every later call too.
+// Spend takes steps and bytes from the budget. It returns ErrSize or ErrWork if the budget is exceeded, and at every later call
+// too.
 func (b *Budget) Spend(work, bytes int) error {
 	b.Work -= work
 	b.Bytes -= bytes
@@ -53,8 +54,8 @@ type budgeted struct {
 	own Budget
 }
 
-// WithBudget returns the same event with a budget, which bounds what may be built from it; nil means a new budget (NewBudget). The
-// result must not be used by several goroutines at once, because the budget must not.
+// WithBudget returns the same event with a budget, which bounds what may be built from it; nil means a new budget (NewBudget).
+// The result must not be used by several goroutines at once, because the budget must not.
 func (e *Event) WithBudget(b *Budget) *Event {
 	original := e
 	if e.original != nil {

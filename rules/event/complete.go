@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// Complete normalises data. It trims texts, splits or joins names, removes scores that are out of range, converts times to RFC 3339
-// UTC, and removes empty values. It adds a warning for each value that it removes, except empty ones. Times without a zone are in
-// zone (nil means UTC). Complete is idempotent.
+// Complete normalises data. It trims texts, splits or joins names, removes scores that are out of range, converts times to RFC
+// 3339 UTC, and removes empty values. It adds a warning for each value that it removes, except empty ones. Times without a zone
+// are in zone (nil means UTC). Complete is idempotent.
 func (d *Data) Complete(zone *time.Location) {
 	for i := range leaves {
 		l := &leaves[i]
@@ -153,7 +153,8 @@ func SplitName(name string) (first, last string) {
 	return words[0], strings.Join(words[1:], " ")
 }
 
-// NPSGroup returns detractor for a score from 0 to below 7, passive from 7 to below 9, promoter from 9 to 10, and "" for any other score.
+// NPSGroup returns detractor for a score from 0 to below 7, passive from 7 to below 9, promoter from 9 to 10, and "" for any
+// other score.
 func NPSGroup(score float64) string {
 	switch {
 	case score >= 0 && score < 7:
@@ -175,8 +176,8 @@ func canonicalTime(s string) bool {
 	return err == nil && (len(s) == len("2006-01-02T15:04:05Z") || t.Format(time.RFC3339Nano) == s)
 }
 
-// layouts are the time formats that platforms send. Abbreviated zones other than UTC and GMT are not supported, because Go parses EST with an
-// offset of 0.
+// layouts are the time formats that platforms send. Abbreviated zones other than UTC and GMT are not supported, because Go parses
+// EST with an offset of 0.
 var layouts = []struct {
 	layout string
 	zoned  bool
@@ -197,8 +198,9 @@ var layouts = []struct {
 	{"2006-01-02", false},
 }
 
-// ParseTime parses a time in one of the formats that platforms send: RFC 3339 and similar ones, or seconds or milliseconds since 1970.
-// A time without a zone is in zone (nil means UTC). The result is in UTC. Seconds with a fraction are rounded to milliseconds.
+// ParseTime parses a time in one of the formats that platforms send: RFC 3339 and similar ones, or seconds or milliseconds since
+// 1970. A time without a zone is in zone (nil means UTC). The result is in UTC. Seconds with a fraction are rounded to
+// milliseconds.
 func ParseTime(text string, zone *time.Location) (time.Time, bool) {
 	text = strings.TrimSpace(text)
 	if zone == nil {

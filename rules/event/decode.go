@@ -13,8 +13,9 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// Decode returns the event of a stored envelope and its raw bytes, which may be nil if they were not loaded. Both are kept and must not be
-// changed. For an envelope in the form that New writes, it reads only the header, in one pass; any other envelope is checked completely.
+// Decode returns the event of a stored envelope and its raw bytes, which may be nil if they were not loaded. Both are kept and
+// must not be changed. For an envelope in the form that New writes, it reads only the header, in one pass; any other envelope is
+// checked completely.
 func Decode(envelope, raw []byte) (*Event, error) {
 	e := &Event{envelope: envelope, Raw: Raw{Body: raw}}
 	if e.decodeOurs() {
@@ -120,8 +121,8 @@ func (r *reader) texts(literal string) []string {
 	return all
 }
 
-// decodeOurs reads the header of an envelope in exactly the form that New writes. It returns false for any other form, which may be
-// valid too.
+// decodeOurs reads the header of an envelope in exactly the form that New writes. It returns false for any other form, which may
+// be valid too.
 func (e *Event) decodeOurs() bool {
 	b := e.envelope
 	if len(b) < len(headID) || !bytes.HasSuffix(b, []byte("}}")) {
@@ -210,8 +211,8 @@ func (e *Event) decodeOurs() bool {
 	return ok && tenant == h.Tenant
 }
 
-// own replaces strings that share the envelope's memory by slices of one small copy, so that a caller who keeps an id does not keep the
-// envelope in memory.
+// own replaces strings that share the envelope's memory by slices of one small copy, so that a caller who keeps an id does not
+// keep the envelope in memory.
 func (r *reader) own(all ...*string) {
 	if r.copy == "" {
 		r.copy = strings.Clone(r.text[:r.i])

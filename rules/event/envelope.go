@@ -147,8 +147,8 @@ func (o *object) close(mark int, was bool) {
 	o.out = append(o.out, '}')
 }
 
-// appendData writes the `data` object. rawEnd is the offset of the closing brace of its member `raw`. `raw` comes first, and then the members
-// that the header is read from, so that Decode can stop after them.
+// appendData writes the `data` object. rawEnd is the offset of the closing brace of its member `raw`. `raw` comes first, and then
+// the members that the header is read from, so that Decode can stop after them.
 func appendData(out []byte, d *Data, raw *Raw) (_ []byte, rawEnd int, err error) {
 	o := object{out: append(out, '{')}
 	o.key("raw")

@@ -47,7 +47,8 @@ func (e *FieldError) Error() string {
 	return text
 }
 
-// NotTextError returns a *FieldError for an id with invalid bytes, which could be confused with another id (see jsonpath.Result.IsText).
+// NotTextError returns a *FieldError for an id with invalid bytes, which could be confused with another id (see
+// jsonpath.Result.IsText).
 func NotTextError(path string) error {
 	return &FieldError{Path: path, Problem: "is no text: it holds bytes that are not UTF-8, or half of a surrogate pair"}
 }

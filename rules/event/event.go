@@ -1,8 +1,8 @@
 // Package event defines the survey event: who sent it, what it contains, and the original bytes.
 //
-// An Event is immutable. It has a Header, which is always decoded, and Data, which is decoded from JSON at first use, so that a delivery
-// of the raw bytes does not pay for it. Make an event with New, from a published body with ParseOne and the other Parse functions, or
-// from its stored form with Decode.
+// An Event is immutable. It has a Header, which is always decoded, and Data, which is decoded from JSON at first use, so that a
+// delivery of the raw bytes does not pay for it. Make an event with New, from a published body with ParseOne and the other Parse
+// functions, or from its stored form with Decode.
 package event
 
 import (
@@ -52,8 +52,8 @@ type Raw struct {
 	SHA256 string
 	// Redacted is set if token fields inside Body were masked.
 	Redacted bool
-	// AnswersAt and LeadsAt are the paths (package jsonpath) of answers and leads inside Body, from the source's profile. A webhook
-	// that must not send them removes these paths.
+	// AnswersAt and LeadsAt are the paths (package jsonpath) of answers and leads inside Body, from the source's profile. A
+	// webhook that must not send them removes these paths.
 	AnswersAt []string
 	LeadsAt   []string
 }
@@ -83,8 +83,8 @@ type Data struct {
 	Context    Context    `json:"context,omitzero"`
 	// Warnings are messages about values of the body that could not be used.
 	Warnings []string `json:"warnings,omitempty"`
-	// Unread are the paths of body values that the event does not contain and the source's profile does not ignore explicitly; # stands
-	// for every element of a list.
+	// Unread are the paths of body values that the event does not contain and the source's profile does not ignore explicitly; #
+	// stands for every element of a list.
 	Unread []string `json:"unread,omitempty"`
 }
 
@@ -126,7 +126,8 @@ type Score struct {
 	Custom *float64 `json:"custom,omitempty"`
 }
 
-// Answer is one answer, in the platform's order. Value is JSON: a scalar, an array or an object. Numbers keep the platform's digits.
+// Answer is one answer, in the platform's order. Value is JSON: a scalar, an array or an object. Numbers keep the platform's
+// digits.
 type Answer struct {
 	QuestionID string          `json:"question_id"`
 	Question   string          `json:"question,omitempty"`

@@ -28,8 +28,8 @@ type Field struct {
 	Open bool
 }
 
-// Shortcuts maps short names to paths in the data. They are valid in the rule language, as targets of roles, in profiles, and at the top
-// level of a published event.
+// Shortcuts maps short names to paths in the data. They are valid in the rule language, as targets of roles, in profiles, and at
+// the top level of a published event.
 var Shortcuts = map[string]string{
 	"nps_score":  "response.score.nps",
 	"csat_score": "response.score.csat",
@@ -44,8 +44,8 @@ var Shortcuts = map[string]string{
 	"params":     "respondent.params",
 }
 
-// DerivedNames are the names of the rule language that are not paths in the data: attributes of the header, and nps_group, which is
-// computed.
+// DerivedNames are the names of the rule language that are not paths in the data: attributes of the header, and nps_group, which
+// is computed.
 var DerivedNames = []string{"type", "source", "tenant", "time", "nps_group"}
 
 // node is one known field or group of the data.
@@ -162,8 +162,8 @@ func Fields() []Field {
 	return fields
 }
 
-// Resolve returns the path in the data of a name of the rule language: a shortcut, a known path, or any path below an open object or an
-// array (params.plan, response.result.title, response.leads.0.email). ok is false for other names, also for DerivedNames.
+// Resolve returns the path in the data of a name of the rule language: a shortcut, a known path, or any path below an open object
+// or an array (params.plan, response.result.title, response.leads.0.email). ok is false for other names, also for DerivedNames.
 func Resolve(name string) (path string, ok bool) {
 	path, _, ok = lookup(name)
 	return path, ok

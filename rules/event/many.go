@@ -16,9 +16,9 @@ type Parsed struct {
 	Line int
 }
 
-// ParseMany parses a body with one event, a JSON array of events, or one event per line (NDJSON), each as ParseOne does. It returns one
-// result per event, in order. The raw bytes of an event are its own part of the body. The error concerns the whole body; an invalid
-// event, or an NDJSON line that is not JSON, is an error of its own result only.
+// ParseMany parses a body with one event, a JSON array of events, or one event per line (NDJSON), each as ParseOne does. It
+// returns one result per event, in order. The raw bytes of an event are its own part of the body. The error concerns the whole
+// body; an invalid event, or an NDJSON line that is not JSON, is an error of its own result only.
 func ParseMany(body []byte, d Defaults) ([]Parsed, error) {
 	// An element of an array may nest as deep as a single event. One that is too deep is an error of its own result only.
 	err := checkTo(body, maxArrayDepth)
@@ -57,8 +57,8 @@ func parseArray(whole jsonpath.Result, d Defaults, one func([]byte, Defaults) (*
 	return all, nil
 }
 
-// ParseLines parses NDJSON, which may be a single line, and returns one result per line that is not empty. An invalid line is an error of its
-// own result only.
+// ParseLines parses NDJSON, which may be a single line, and returns one result per line that is not empty. An invalid line is an
+// error of its own result only.
 func ParseLines(body []byte, d Defaults) ([]Parsed, error) {
 	var all []Parsed
 	number := 0
@@ -79,9 +79,9 @@ func ParseLines(body []byte, d Defaults) ([]Parsed, error) {
 	return all, nil
 }
 
-// looksLikeLines reports whether a body that is not JSON is probably NDJSON with errors, and not a JSON document that is invalid or cut
-// off: its first line is a complete object, or most of its lines are. In a document that spans several lines, the first one is not
-// complete, and most others end in a comma.
+// looksLikeLines reports whether a body that is not JSON is probably NDJSON with errors, and not a JSON document that is invalid
+// or cut off: its first line is a complete object, or most of its lines are. In a document that spans several lines, the first
+// one is not complete, and most others end in a comma.
 func looksLikeLines(body []byte) bool {
 	lines, objects, first := 0, 0, false
 	for line := range bytes.Lines(body) {

@@ -22,11 +22,12 @@ const (
 	DefaultSource = "api"
 )
 
-// New returns a new event. It completes the header (names, id, dedupe key, times in UTC) and a copy of the data (see Data.Complete), and
-// writes the envelope. It keeps raw.Body, which must not be changed, but neither d nor anything that d refers to.
+// New returns a new event. It completes the header (names, id, dedupe key, times in UTC) and a copy of the data (see
+// Data.Complete), and writes the envelope. It keeps raw.Body, which must not be changed, but neither d nor anything that d refers
+// to.
 //
-// If the header has no dedupe key, the SHA-256 of the body becomes the key, or that of the data if there is no body. New returns an
-// error for a type that is not canonical, an invalid tenant or source, a missing time of receipt, or ErrTooManyAnswers.
+// If the header has no dedupe key, the SHA-256 of the body becomes the key, or that of the data if there is no body. New returns
+// an error for a type that is not canonical, an invalid tenant or source, a missing time of receipt, or ErrTooManyAnswers.
 func New(h Header, d *Data, raw Raw) (*Event, error) {
 	h.Revision = 0
 	return build(h, d, raw, "")
@@ -143,8 +144,8 @@ func (h *Header) complete() error {
 	return nil
 }
 
-// valid returns text as it is written to the envelope: each byte that is not UTF-8 becomes U+FFFD. The new event must equal the one that is
-// decoded later.
+// valid returns text as it is written to the envelope: each byte that is not UTF-8 becomes U+FFFD. The new event must equal the
+// one that is decoded later.
 func valid(s string) string {
 	if utf8.ValidString(s) {
 		return s
@@ -167,8 +168,8 @@ func clip(s string) string {
 	return s
 }
 
-// TestDedupeKey returns the dedupe key of an event of type test. It contains the time of receipt, so that a test event is never a duplicate:
-// otherwise the second press of a test button would seem to fail.
+// TestDedupeKey returns the dedupe key of an event of type test. It contains the time of receipt, so that a test event is never a
+// duplicate: otherwise the second press of a test button would seem to fail.
 func TestDedupeKey(key string, received time.Time) string {
 	return key + ":" + received.UTC().Format(time.RFC3339Nano)
 }
@@ -182,8 +183,8 @@ func (e *Event) DataJSON() []byte { return e.envelope[e.dataAt:e.dataEnd:e.dataE
 // Size returns the size of the stored event in bytes: the envelope and the raw bytes.
 func (e *Event) Size() int { return len(e.envelope) + len(e.Raw.Body) }
 
-// EnvelopeWithRaw returns the envelope with raw.body, the original bytes as text or in base64, for API responses that show one event. If the raw
-// bytes were not loaded, it returns the envelope.
+// EnvelopeWithRaw returns the envelope with raw.body, the original bytes as text or in base64, for API responses that show one
+// event. If the raw bytes were not loaded, it returns the envelope.
 func (e *Event) EnvelopeWithRaw() []byte {
 	if len(e.Raw.Body) == 0 || e.rawEnd == 0 {
 		return e.envelope

@@ -27,8 +27,8 @@ func (w *writer) number() error {
 	return nil
 }
 
-// appendNumber appends a JSON number in the form in which JavaScript prints it. If that would change its value, exact keeps the number as it is;
-// without exact, digits decides the form of a whole number.
+// appendNumber appends a JSON number in the form in which JavaScript prints it. If that would change its value, exact keeps the
+// number as it is; without exact, digits decides the form of a whole number.
 func appendNumber(out, token []byte, exact bool, digits Digits) []byte {
 	if shortInteger(token) {
 		return append(out, token...)

@@ -27,9 +27,9 @@ type Defaults struct {
 	Verified string
 }
 
-// ParseOne parses an event in the gateway's own JSON format: either the data at top level, where Shortcuts are allowed, or a structured
-// CloudEvent with the same data in its member `data`. The body is kept and must not be changed. The error is a *FieldError, or wraps
-// ErrNotJSON, ErrTooDeep or ErrTooManyAnswers.
+// ParseOne parses an event in the gateway's own JSON format: either the data at top level, where Shortcuts are allowed, or a
+// structured CloudEvent with the same data in its member `data`. The body is kept and must not be changed. The error is a
+// *FieldError, or wraps ErrNotJSON, ErrTooDeep or ErrTooManyAnswers.
 func ParseOne(body []byte, d Defaults) (*Event, error) {
 	if err := check(body); err != nil {
 		return nil, err

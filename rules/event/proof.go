@@ -5,12 +5,13 @@ import (
 	"encoding/hex"
 )
 
-// VerifiedAPI is Header.Verified of an event that was published to the gateway's API under the name of another source than `api`: the
-// token's holder vouches for it, but the source did not prove it.
+// VerifiedAPI is Header.Verified of an event that was published to the gateway's API under the name of another source than `api`:
+// the token's holder vouches for it, but the source did not prove it.
 const VerifiedAPI = "api"
 
-// Key spaces separate the ids of events with the same dedupe key by the kind of their proof, strongest first. So a publisher cannot occupy
-// the id of an event that another sender proves better. An event with a weaker proof is a duplicate of one with a stronger proof.
+// Key spaces separate the ids of events with the same dedupe key by the kind of their proof, strongest first. So a publisher
+// cannot occupy the id of an event that another sender proves better. An event with a weaker proof is a duplicate of one with a
+// stronger proof.
 const (
 	// provedSpace: the source proved the event (hmac, token, basic, path), or it is the API's own source.
 	provedSpace = iota
@@ -21,12 +22,12 @@ const (
 	spaces
 )
 
-// spaceMarks are the prefixes that are hashed into the ids of weaker proofs. A tenant's name cannot begin with NUL, so the ids of two
-// spaces never collide, whatever the dedupe key contains.
+// spaceMarks are the prefixes that are hashed into the ids of weaker proofs. A tenant's name cannot begin with NUL, so the ids of
+// two spaces never collide, whatever the dedupe key contains.
 var spaceMarks = [spaces]string{"", "\x00api\x00", "\x00none\x00"}
 
-// ID returns the id of an event that its source proved: the first 32 hex digits of SHA-256(tenant, NUL, source, NUL, dedupe key). IDs
-// returns those of events with a weaker proof too.
+// ID returns the id of an event that its source proved: the first 32 hex digits of SHA-256(tenant, NUL, source, NUL, dedupe key).
+// IDs returns those of events with a weaker proof too.
 func ID(tenant, source, dedupeKey string) string {
 	var buf [256]byte
 	in := append(buf[:0], tenant...)
@@ -69,8 +70,8 @@ func (h *Header) space() int {
 	return provedSpace
 }
 
-// StrongerIDs returns the ids that the event would have with a stronger proof, strongest first. If one of them is known, this event is a
-// duplicate. It returns nil for an event that its source proved.
+// StrongerIDs returns the ids that the event would have with a stronger proof, strongest first. If one of them is known, this
+// event is a duplicate. It returns nil for an event that its source proved.
 func (h *Header) StrongerIDs() []string {
 	space := h.space()
 	if space == provedSpace {
@@ -79,7 +80,8 @@ func (h *Header) StrongerIDs() []string {
 	return h.without(IDs(h.Tenant, h.Source, h.DedupeKey)[:space])
 }
 
-// StrongestID returns the id that the event would have if its source proved it. It is the same for all events with one dedupe key.
+// StrongestID returns the id that the event would have if its source proved it. It is the same for all events with one dedupe
+// key.
 func (h *Header) StrongestID() string {
 	if h.space() == provedSpace {
 		return h.ID
@@ -92,7 +94,8 @@ func (h *Header) WeakerIDs() []string {
 	return h.without(IDs(h.Tenant, h.Source, h.DedupeKey)[h.space()+1:])
 }
 
-// without removes the event's own id. An event that was stored before key spaces existed has the strongest id, whatever its proof.
+// without removes the event's own id. An event that was stored before key spaces existed has the strongest id, whatever its
+// proof.
 func (h *Header) without(ids []string) []string {
 	kept := ids[:0]
 	for _, id := range ids {

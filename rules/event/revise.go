@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Revise returns the next revision of the event before, with the content of today, which is the result of normalising the same raw bytes
-// again. It keeps the id, tenant, source, dedupe key, proof, time of receipt and raw bytes of before; everything else is from today.
-// Neither event is changed.
+// Revise returns the next revision of the event before, with the content of today, which is the result of normalising the same
+// raw bytes again. It keeps the id, tenant, source, dedupe key, proof, time of receipt and raw bytes of before; everything else
+// is from today. Neither event is changed.
 func Revise(before, today *Event) (*Event, error) {
 	h := today.Header
 	h.Tenant, h.Source, h.Received = before.Tenant, before.Source, before.Received
@@ -22,9 +22,9 @@ func Revise(before, today *Event) (*Event, error) {
 	return build(h, today.Data(), raw, before.ID)
 }
 
-// Differences returns the names of the fields that differ between two revisions of an event: first those of the header, then those of the
-// data, as sorted paths such as `response.score.nps`. It ignores Warnings and Unread, because a newer version may word them
-// differently, or find more.
+// Differences returns the names of the fields that differ between two revisions of an event: first those of the header, then
+// those of the data, as sorted paths such as `response.score.nps`. It ignores Warnings and Unread, because a newer version may
+// word them differently, or find more.
 func Differences(a, b *Event) []string {
 	var names []string
 	add := func(name string, same bool) {

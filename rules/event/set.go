@@ -9,8 +9,8 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// set stores a value in its field of the data. path is the field's path for errors. Null leaves the field absent, as does an empty text for a
-// number. loose is for stored events: it ignores unknown parts of answers and leads.
+// set stores a value in its field of the data. path is the field's path for errors. Null leaves the field absent, as does an
+// empty text for a number. loose is for stored events: it ignores unknown parts of answers and leads.
 func (n *node) set(d *Data, path string, v jsonpath.Result, loose bool) error {
 	if v.Kind() == jsonpath.Null {
 		return nil
@@ -85,8 +85,8 @@ func (n *node) setSpecial(d *Data, path string, v jsonpath.Result, loose bool) (
 	return err
 }
 
-// textOf returns a field's text. An id may be written as a number, whose digits are kept. The result shares the bytes of the JSON, because
-// envelopes and bodies are never changed.
+// textOf returns a field's text. An id may be written as a number, whose digits are kept. The result shares the bytes of the
+// JSON, because envelopes and bodies are never changed.
 func textOf(v jsonpath.Result, path string, id bool) (string, error) {
 	if v.Kind() == jsonpath.String || id && v.Kind() == jsonpath.Number {
 		return v.SharedText(), nil

@@ -9,13 +9,14 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// maxStableDepth bounds the nesting of written JSON. Received JSON is bounded by jsonpath.MaxDepth, and an envelope adds a few levels.
+// maxStableDepth bounds the nesting of written JSON. Received JSON is bounded by jsonpath.MaxDepth, and an envelope adds a few
+// levels.
 const maxStableDepth = 128
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// Digits is the form of large whole numbers in JSON: those beyond 2^53 that a double, JavaScript's number type, does not represent exactly.
-// The zero value is KeepDigits.
+// Digits is the form of large whole numbers in JSON: those beyond 2^53 that a double, JavaScript's number type, does not
+// represent exactly. The zero value is KeepDigits.
 type Digits uint8
 
 // The forms.
@@ -28,13 +29,13 @@ const (
 	RoundDigits
 )
 
-// Marshal writes v as JSON in the form of JavaScript's JSON.stringify: compact, without HTML escaping, with numbers as JavaScript prints them,
-// and with keys that are array indexes first, in numeric order. So JSON.stringify(JSON.parse(x)) does not change it, except for large
-// whole numbers, whose digits are kept.
+// Marshal writes v as JSON in the form of JavaScript's JSON.stringify: compact, without HTML escaping, with numbers as JavaScript
+// prints them, and with keys that are array indexes first, in numeric order. So JSON.stringify(JSON.parse(x)) does not change it,
+// except for large whole numbers, whose digits are kept.
 func Marshal(v any) ([]byte, error) { return MarshalDigits(v, KeepDigits) }
 
-// MarshalDigits is Marshal with a choice of the form of large whole numbers. Some receivers verify a signature over the body as their
-// framework parses and rewrites it: for them, use TextDigits or RoundDigits.
+// MarshalDigits is Marshal with a choice of the form of large whole numbers. Some receivers verify a signature over the body as
+// their framework parses and rewrites it: for them, use TextDigits or RoundDigits.
 func MarshalDigits(v any, digits Digits) ([]byte, error) {
 	buf := buffers.Get().(*bytes.Buffer)
 	defer buffers.Put(buf)
@@ -48,8 +49,8 @@ func MarshalDigits(v any, digits Digits) ([]byte, error) {
 	return w.all()
 }
 
-// StableJSON rewrites JSON in the form of MarshalDigits. As with JSON.parse, a duplicate key keeps its first position and its last value,
-// and a fraction is rounded to a double. The result may be the argument itself.
+// StableJSON rewrites JSON in the form of MarshalDigits. As with JSON.parse, a duplicate key keeps its first position and its
+// last value, and a fraction is rounded to a double. The result may be the argument itself.
 func StableJSON(text []byte, digits Digits) ([]byte, error) {
 	buf := buffers.Get().(*bytes.Buffer)
 	defer buffers.Put(buf)
@@ -66,8 +67,8 @@ func StableJSON(text []byte, digits Digits) ([]byte, error) {
 	return bytes.Clone(out), nil
 }
 
-// CompactJSON is StableJSON without loss: a number that a double does not represent exactly stays unchanged. A duplicate key keeps its
-// first value, as in package jsonpath. Envelopes have this form.
+// CompactJSON is StableJSON without loss: a number that a double does not represent exactly stays unchanged. A duplicate key
+// keeps its first value, as in package jsonpath. Envelopes have this form.
 func CompactJSON(text []byte) ([]byte, error) { return appendExact(make([]byte, 0, len(text)), text) }
 
 // appendExact appends JSON in the form of CompactJSON.

@@ -121,7 +121,8 @@ func (w *writer) unit(i int) (rune, bool) {
 	return n, true
 }
 
-// appendRune appends one character of a string in the form of JSON.stringify. A lone surrogate stays escaped, because UTF-8 cannot encode it.
+// appendRune appends one character of a string in the form of JSON.stringify. A lone surrogate stays escaped, because UTF-8
+// cannot encode it.
 func appendRune(out []byte, r rune) []byte {
 	const digits = "0123456789abcdef"
 	switch {
@@ -175,7 +176,8 @@ func plainString(raw []byte) bool {
 	return last > 0 && raw[0] == '"' && raw[last] == '"' && plainPrefix(raw[1:last]) == last-1
 }
 
-// plainPrefix returns the length of the longest prefix that is ASCII and needs no escaping in JSON. It compares eight bytes at once.
+// plainPrefix returns the length of the longest prefix that is ASCII and needs no escaping in JSON. It compares eight bytes at
+// once.
 func plainPrefix[T string | []byte](s T) int {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	i := 0

@@ -34,12 +34,12 @@ const (
 // GatewayPrefix is the prefix of the types of the gateway's own notices.
 const GatewayPrefix = "gateway."
 
-// TypeEntry is the type of a stream entry that cannot be parsed as an event. It is a dead letter from the start; its raw bytes are
-// the entry, and its first warning is the reason. Publishers cannot use this type.
+// TypeEntry is the type of a stream entry that cannot be parsed as an event. It is a dead letter from the start; its raw bytes
+// are the entry, and its first warning is the reason. Publishers cannot use this type.
 const TypeEntry = GatewayPrefix + "entry"
 
-// TestSource is the source of test deliveries to a destination, which OrigID names. It is not a valid source name, so publishers cannot
-// use it. Rules and webhooks do not get these events.
+// TestSource is the source of test deliveries to a destination, which OrigID names. It is not a valid source name, so publishers
+// cannot use it. Rules and webhooks do not get these events.
 const TestSource = GatewayPrefix + "test"
 
 // Types are the canonical types, without those of the gateway's own notices.

@@ -4,8 +4,8 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// Batch is a list of conditions that are evaluated together: one pass over an event reads the fields for all of them. It is safe for
-// concurrent use.
+// Batch is a list of conditions that are evaluated together: one pass over an event reads the fields for all of them. It is safe
+// for concurrent use.
 type Batch struct {
 	scope *scope
 	progs []*program // nil for an absent condition, which matches
@@ -30,8 +30,8 @@ func NewBatch(conditions []*Condition) *Batch {
 	return b
 }
 
-// Reading holds the fields of one event for the conditions of a batch. It must not be used by several goroutines at once. Call Release
-// when all conditions are evaluated.
+// Reading holds the fields of one event for the conditions of a batch. It must not be used by several goroutines at once. Call
+// Release when all conditions are evaluated.
 type Reading struct{ f *frame }
 
 // Read reads an event. The work is divided among all conditions of the batch, for evaluating each of them once; see DivideWork.
@@ -42,12 +42,12 @@ func (b *Batch) Read(ev *event.Event) Reading {
 }
 
 // MaxWork bounds the work of all conditions on one event together, in steps of 2 to 10 ns. Measured with BenchmarkWork in package
-// rules: 1,000 rules that each look up one of 2,000 answers, and of which 20 iterate over all answers, take 385,000 steps and 3.4 ms;
-// 400 rules that iterate endlessly over 1,900 answers use up all steps and take 5.5 ms. Explaining either takes 18 ms.
+// rules: 1,000 rules that each look up one of 2,000 answers, and of which 20 iterate over all answers, take 385,000 steps and 3.4
+// ms; 400 rules that iterate endlessly over 1,900 answers use up all steps and take 5.5 ms. Explaining either takes 18 ms.
 const MaxWork = event.MaxWork
 
-// DivideWork sets the number of steps for all following evaluations, and divides them among the given number of evaluations. Each one
-// gets at least its part of half of the steps, and may use more if others need less; see workPool.
+// DivideWork sets the number of steps for all following evaluations, and divides them among the given number of evaluations. Each
+// one gets at least its part of half of the steps, and may use more if others need less; see workPool.
 func (r Reading) DivideWork(steps, evaluations int) { r.f.work = newWorkPool(steps, evaluations) }
 
 // WorkLeft returns the number of steps that are left.
@@ -85,7 +85,8 @@ func (b *Batch) Result(r Reading, i int) (res Result) {
 	return r.f.match(p)
 }
 
-// Key is a comparable form of a number, text or boolean, for use as the key of an index. The zero Key is not the key of any value.
+// Key is a comparable form of a number, text or boolean, for use as the key of an index. The zero Key is not the key of any
+// value.
 type Key struct {
 	kind kind
 	yes  bool
@@ -99,8 +100,8 @@ type Equality struct {
 	Keys []Key
 }
 
-// Equalities returns the requirements of condition i that have the form `path == constant` or `path in [constants]`, alone or joined
-// with `and`.
+// Equalities returns the requirements of condition i that have the form `path == constant` or `path in [constants]`, alone or
+// joined with `and`.
 func (b *Batch) Equalities(i int) []Equality {
 	p := b.progs[i]
 	if p == nil {

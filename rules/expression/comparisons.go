@@ -11,8 +11,8 @@ type Comparison struct {
 	Offset, Length int
 }
 
-// Comparisons returns all comparisons of the condition, in the order of evaluation. The default texts of ?? are not comparisons, and
-// comparisons with such a default are left out.
+// Comparisons returns all comparisons of the condition, in the order of evaluation. The default texts of ?? are not comparisons,
+// and comparisons with such a default are left out.
 func (c *Condition) Comparisons() []Comparison {
 	if c.IsZero() {
 		return nil
@@ -95,8 +95,8 @@ func (p *program) nameOf(n *node) string {
 	return ""
 }
 
-// RequiredValues returns the texts of which the field must have one for the condition to match, as stated by comparisons alone or joined
-// with `and`. ok is false if the condition has no such requirement.
+// RequiredValues returns the texts of which the field must have one for the condition to match, as stated by comparisons alone or
+// joined with `and`. ok is false if the condition has no such requirement.
 func (c *Condition) RequiredValues(name string) (texts []string, ok bool) {
 	if c.IsZero() {
 		return nil, false

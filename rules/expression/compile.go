@@ -348,8 +348,8 @@ func (c *compiler) text(n *ast.BinaryNode, code uint8, left, right *node) *node 
 	return out
 }
 
-// in compiles `x in list`. If the right side may be a list or a single value, as an answer may be one choice or several, a single value is
-// treated as a list with one item.
+// in compiles `x in list`. If the right side may be a list or a single value, as an answer may be one choice or several, a single
+// value is treated as a list with one item.
 func (c *compiler) in(n *ast.BinaryNode, left, right *node) *node {
 	out := &node{op: opIn, kinds: booleans, args: []*node{left, right}}
 	if c.needHint(n.Right, right, lists|objects, "`in` looks into a list", inRemedy(c, n, left, right)) {

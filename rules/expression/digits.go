@@ -10,8 +10,8 @@ import (
 // maxDigits is the largest number of digits that are kept of a whole number. No double is longer.
 const maxDigits = 309
 
-// digitsOf returns the digits of a whole number that a double does not represent exactly, or that would be written differently; "" for
-// others. A number with a fraction is rounded to the nearest double.
+// digitsOf returns the digits of a whole number that a double does not represent exactly, or that would be written differently;
+// "" for others. A number with a fraction is rounded to the nearest double.
 func digitsOf(token string, n float64) string {
 	plain := strings.Trim(strings.TrimPrefix(token, "-"), "0123456789") == ""
 	if plain {
@@ -30,7 +30,8 @@ func digitsOf(token string, n float64) string {
 	return whole
 }
 
-// wholeText writes a number with a point or an exponent as a whole number. It returns false if it has a fraction or too many digits.
+// wholeText writes a number with a point or an exponent as a whole number. It returns false if it has a fraction or too many
+// digits.
 func wholeText(token string) (string, bool) {
 	sign := ""
 	if rest, negative := strings.CutPrefix(token, "-"); negative {
@@ -73,7 +74,8 @@ func negated(v *value) value {
 	return out
 }
 
-// compareNumbers compares two numbers by their exact values. Whole numbers that round to the same double are compared by their digits.
+// compareNumbers compares two numbers by their exact values. Whole numbers that round to the same double are compared by their
+// digits.
 func compareNumbers(a, b *value) int {
 	if a.num != b.num || a.str == b.str {
 		return cmp.Compare(a.num, b.num)

@@ -64,8 +64,8 @@ func (f *frame) truth(n *node) Truth {
 	return Unknown
 }
 
-// junction evaluates `and` and `or`. The first operand that decides the result ends the evaluation; otherwise an unknown operand makes the
-// result unknown.
+// junction evaluates `and` and `or`. The first operand that decides the result ends the evaluation; otherwise an unknown operand
+// makes the result unknown.
 func (f *frame) junction(n *node) Truth {
 	decisive := False
 	if n.op == opOr {
@@ -94,8 +94,8 @@ func (f *frame) junction(n *node) Truth {
 	return True
 }
 
-// operand returns a pointer to a part's value, without a copy if it exists already. A computed value is stored in the frame's temporaries
-// until the expression, or the evaluation for the current list item, ends.
+// operand returns a pointer to a part's value, without a copy if it exists already. A computed value is stored in the frame's
+// temporaries until the expression, or the evaluation for the current list item, ends.
 func (f *frame) operand(n *node) *value {
 	switch n.op {
 	case opSlot:

@@ -16,8 +16,8 @@ type Part struct {
 	Depth int
 }
 
-// Explain returns the parts of the condition with their values: and, or, comparisons, calls and names, each before the parts that it
-// contains. The predicate of a function on a list, such as any(), is not divided into parts.
+// Explain returns the parts of the condition with their values: and, or, comparisons, calls and names, each before the parts that
+// it contains. The predicate of a function on a list, such as any(), is not divided into parts.
 func (c *Condition) Explain(ev *event.Event) (parts []Part, err error) {
 	if c.IsZero() {
 		return nil, nil

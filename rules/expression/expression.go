@@ -1,10 +1,10 @@
-// Package expression compiles and evaluates the rule language: conditions (Condition), values (Value, Values) and texts with {{ }} holes
-// (Text). They are compiled and type-checked when the configuration is loaded. DocsURL explains the language.
+// Package expression compiles and evaluates the rule language: conditions (Condition), values (Value, Values) and texts with {{
+// }} holes (Text). They are compiled and type-checked when the configuration is loaded. DocsURL explains the language.
 //
-// The grammar is that of github.com/expr-lang/expr: its parser reads the text. Names, operators and functions are restricted to those of
-// the rule language, and every fault is an Error with its byte offset. The evaluator is this package's own, because logic here has three
-// values: an absent field is unknown, not nil. It spends a budget while it works, and does not allocate for numbers. A fuzz test
-// checks that it agrees with expr's evaluator if no field is absent.
+// The grammar is that of github.com/expr-lang/expr: its parser reads the text. Names, operators and functions are restricted to
+// those of the rule language, and every fault is an Error with its byte offset. The evaluator is this package's own, because
+// logic here has three values: an absent field is unknown, not nil. It spends a budget while it works, and does not allocate for
+// numbers. A fuzz test checks that it agrees with expr's evaluator if no field is absent.
 package expression
 
 import (
@@ -136,8 +136,8 @@ func (f *frame) match(p *program) Result {
 	return Result{Truth: truth, Missing: trace.missing, Faults: trace.faults, Err: f.err}
 }
 
-// Value is a value of the configuration that depends on the event: a compiled expression, a text with holes, or a constant. It is safe for
-// concurrent use. The zero value is absent.
+// Value is a value of the configuration that depends on the event: a compiled expression, a text with holes, or a constant. It is
+// safe for concurrent use. The zero value is absent.
 type Value struct {
 	text     string
 	prog     *program
@@ -194,9 +194,9 @@ func (v Value) String() string {
 // IsZero reports whether there is no value.
 func (v Value) IsZero() bool { return v.prog == nil && v.hole == nil && v.constant == nil }
 
-// Evaluate evaluates the value for an event. present is false if the value is absent (unknown); its field is then left out. out is a
-// string, bool, float64, []any, Object, or a json.Number if a float64 does not represent the number exactly. A constant is returned with
-// its own type. The error is that of an exceeded limit or event.Budget.
+// Evaluate evaluates the value for an event. present is false if the value is absent (unknown); its field is then left out. out
+// is a string, bool, float64, []any, Object, or a json.Number if a float64 does not represent the number exactly. A constant is
+// returned with its own type. The error is that of an exceeded limit or event.Budget.
 func (v Value) Evaluate(ev *event.Event) (out any, present bool, err error) {
 	p := v.prog
 	if v.hole != nil {

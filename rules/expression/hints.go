@@ -34,8 +34,8 @@ var synonyms = map[string]string{ //nolint:gosec // words
 	"utm_source": "params.utm_source", "utm_campaign": "params.utm_campaign", "utm_medium": "params.utm_medium",
 }
 
-// nearest returns the name of the event that was probably meant: a synonym, a name with a similar spelling, or one that ends or begins with
-// the written name, such as `score.nps`.
+// nearest returns the name of the event that was probably meant: a synonym, a name with a similar spelling, or one that ends or
+// begins with the written name, such as `score.nps`.
 func nearest(name string) string {
 	if known := synonyms[strings.ToLower(name)]; known != "" {
 		return known
@@ -83,8 +83,8 @@ func (c *compiler) badNumber(from int) {
 	c.faultAt(from, from+len(word), fmt.Sprintf("`%s` is not a number", word), remedy)
 }
 
-// isDashedKey adds a fault if a subtraction is probably a key with a dash that lacks its quotes, such as params.plan-name. It reports
-// whether it is one.
+// isDashedKey adds a fault if a subtraction is probably a key with a dash that lacks its quotes, such as params.plan-name. It
+// reports whether it is one.
 func (c *compiler) isDashedKey(n *ast.BinaryNode) bool {
 	if n.Operator != "-" {
 		return false
@@ -146,8 +146,8 @@ func (c *compiler) pipeHint(i int) {
 	c.faultAt(t.from, t.to, message, remedy)
 }
 
-// anyOf adds a fault if a text operator has several operands, as in `feedback contains any ["a", "b"]`, with the correct form. It reports
-// whether it found one.
+// anyOf adds a fault if a text operator has several operands, as in `feedback contains any ["a", "b"]`, with the correct form. It
+// reports whether it found one.
 func (c *compiler) anyOf(i int) bool {
 	tokens := c.src.tokens
 	if i == 0 || i+2 >= len(tokens) || !isTextOperator(tokens[i]) {
@@ -185,7 +185,8 @@ func (c *compiler) listFrom(i int) string {
 	return `["a", "b"]`
 }
 
-// calledOperator adds a fault if an operator is written as a function: contains(feedback, "slow"). It reports whether it found one.
+// calledOperator adds a fault if an operator is written as a function: contains(feedback, "slow"). It reports whether it found
+// one.
 func (c *compiler) calledOperator(i int) bool {
 	tokens := c.src.tokens
 	t := tokens[i]

@@ -192,8 +192,8 @@ func (f *frame) same(a, b *value) bool {
 	return true
 }
 
-// in evaluates `in`: it searches a value in a list, or a key in an object. A single value is treated as a list with one item, because some
-// platforms send the answer to a multiple-choice question as a text if there is only one choice.
+// in evaluates `in`: it searches a value in a list, or a key in an object. A single value is treated as a list with one item,
+// because some platforms send the answer to a multiple-choice question as a text if there is only one choice.
 func (f *frame) in(n *node) Truth {
 	a := f.operand(n.args[0])
 	if n.args[1].op == opList {

@@ -143,7 +143,8 @@ func (c *compiler) syntax(err error) {
 	c.faultAt(from, max(to, from+1), "this cannot be read: "+message, "")
 }
 
-// missingOperatorHint returns a remedy for a syntax error at a byte: two adjacent values, a superfluous bracket, or a list in round brackets.
+// missingOperatorHint returns a remedy for a syntax error at a byte: two adjacent values, a superfluous bracket, or a list in
+// round brackets.
 func (c *compiler) missingOperatorHint(from int) string {
 	i := c.src.find(from)
 	if i == 0 || i >= len(c.src.tokens) {

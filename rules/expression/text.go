@@ -150,9 +150,9 @@ func (t Text) String() string { return t.text }
 // IsZero reports whether there is no text.
 func (t Text) IsZero() bool { return t.text == "" }
 
-// Render fills the holes for an event. A hole with an absent value is empty. The value of each hole is passed to escape, if it is given, because a
-// respondent may have written it; the literal text, which the operator wrote, is not. The error is that of an exceeded limit or
-// event.Budget.
+// Render fills the holes for an event. A hole with an absent value is empty. The value of each hole is passed to escape, if it is
+// given, because a respondent may have written it; the literal text, which the operator wrote, is not. The error is that of an
+// exceeded limit or event.Budget.
 func (t Text) Render(ev *event.Event, escape ...func(string) string) (out string, err error) {
 	if t.prog == nil {
 		return t.text, nil

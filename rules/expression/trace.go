@@ -17,7 +17,8 @@ func (t *trace) addMissing(name string) {
 // maxFaults is the largest number of faults in one result.
 const maxFaults = 20
 
-// traceMark returns a mark of the trace. dropMissing removes the missing fields since the mark if the part has a value in spite of them.
+// traceMark returns a mark of the trace. dropMissing removes the missing fields since the mark if the part has a value in spite
+// of them.
 func (f *frame) traceMark() int {
 	if f.trace == nil {
 		return 0

@@ -55,8 +55,8 @@ func (s kinds) String() string {
 	return strings.Join(names, "")
 }
 
-// value is a number, text, boolean, list or object. The zero value is absent. A number is a float64, as in JavaScript. If a float64 does
-// not represent a whole number exactly, str holds the digits, which are used to compare and to write the number.
+// value is a number, text, boolean, list or object. The zero value is absent. A number is a float64, as in JavaScript. If a
+// float64 does not represent a whole number exactly, str holds the digits, which are used to compare and to write the number.
 type value struct {
 	kind kind
 	yes  bool

@@ -10,15 +10,15 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// Pair is one field of a mapping in the configuration, before compilation. Value is a bool, int, int64, float64, json.Number, string
-// (an expression, or a text with holes), []any of these, or []Pair for a nested mapping.
+// Pair is one field of a mapping in the configuration, before compilation. Value is a bool, int, int64, float64, json.Number,
+// string (an expression, or a text with holes), []any of these, or []Pair for a nested mapping.
 type Pair struct {
 	Key   string
 	Value any
 }
 
-// Values is a compiled mapping. Its values are expressions, texts with holes, constants, lists or mappings. It keeps the order of the fields,
-// and is safe for concurrent use. The zero value is an empty mapping.
+// Values is a compiled mapping. Its values are expressions, texts with holes, constants, lists or mappings. It keeps the order of
+// the fields, and is safe for concurrent use. The zero value is an empty mapping.
 type Values struct {
 	members []member
 	scope   *scope
@@ -97,9 +97,9 @@ func (v Values) Keys() []string {
 	return keys
 }
 
-// Evaluate evaluates the mapping for an event. A field or list item with an absent value is left out; a nested mapping whose fields are all
-// absent is kept, as an empty object. Texts that come from an expression or a hole are passed to escape, if it is given; literal texts of
-// the configuration are not. The values have the types that Value.Evaluate returns.
+// Evaluate evaluates the mapping for an event. A field or list item with an absent value is left out; a nested mapping whose
+// fields are all absent is kept, as an empty object. Texts that come from an expression or a hole are passed to escape, if it is
+// given; literal texts of the configuration are not. The values have the types that Value.Evaluate returns.
 func (v Values) Evaluate(ev *event.Event, escape ...func(string) string) (out Object, err error) {
 	if v.scope == nil {
 		return Object{}, nil

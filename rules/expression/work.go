@@ -53,8 +53,8 @@ const (
 // perByte is the number of bytes of the event that are read in one step.
 const perByte = 64
 
-// beginBuilding returns a frame to build texts and values from an event, with the event's budget or a new one. All evaluations of texts
-// and values use it.
+// beginBuilding returns a frame to build texts and values from an event, with the event's budget or a new one. All evaluations of
+// texts and values use it.
 func (s *scope) beginBuilding(ev *event.Event) (*frame, error) {
 	f := s.begin(ev)
 	if f.build = ev.Budget(); f.build == nil {

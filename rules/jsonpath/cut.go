@@ -5,10 +5,10 @@ import (
 	"strconv"
 )
 
-// Cut returns json without the members at the given paths. All other bytes stay unchanged, except the white space before a removed
-// member, which is removed too. Paths are plain; the key `#` stands for every element of an array. A path to an absent value removes
-// nothing, and a path to a duplicate key removes all its members. Cut returns an error for invalid JSON or a path that is not of this
-// form, so that nothing is kept by mistake.
+// Cut returns json without the members at the given paths. All other bytes stay unchanged, except the white space before a
+// removed member, which is removed too. Paths are plain; the key `#` stands for every element of an array. A path to an absent
+// value removes nothing, and a path to a duplicate key removes all its members. Cut returns an error for invalid JSON or a path
+// that is not of this form, so that nothing is kept by mistake.
 func Cut(json []byte, paths []string) ([]byte, error) {
 	var root cutTree
 	for _, path := range paths {
@@ -63,8 +63,8 @@ func (c *cutTree) add(path string) error {
 	return nil
 }
 
-// lookup returns the cuts below a member or the nth element, and whether it is removed itself. Two trees may apply to an element: by its
-// index, and as one of all.
+// lookup returns the cuts below a member or the nth element, and whether it is removed itself. Two trees may apply to an element:
+// by its index, and as one of all.
 func (c cuts) lookup(object bool, key []byte, n int) (below cuts, remove bool) {
 	for _, cut := range c {
 		var found *cutTree

@@ -1,7 +1,8 @@
 package jsonpath
 
-// HasDuplicateKey reports whether an object along a plain path has the path's key more than once, so that two readers may disagree on the
-// value. For any other path it reports whether any object in the JSON has a duplicate key. The JSON must be valid (see Check).
+// HasDuplicateKey reports whether an object along a plain path has the path's key more than once, so that two readers may
+// disagree on the value. For any other path it reports whether any object in the JSON has a duplicate key. The JSON must be valid
+// (see Check).
 func HasDuplicateKey(json []byte, path string) bool {
 	keys, err := split(path)
 	if err != nil {

@@ -2,8 +2,8 @@ package jsonpath
 
 import "sort"
 
-// Index is a structural index of checked JSON: the offsets of all its values, so that readers never rescan for a value's end. The zero
-// value is empty. Check may be called again, which invalidates all earlier results. An Index is safe for concurrent reads.
+// Index is a structural index of checked JSON: the offsets of all its values, so that readers never rescan for a value's end. The
+// zero value is empty. Check may be called again, which invalidates all earlier results. An Index is safe for concurrent reads.
 type Index struct {
 	json   []byte
 	tokens []token
@@ -20,8 +20,8 @@ type token struct {
 // for larger JSON too, by scanning.
 const maxIndexed = 256 << 10
 
-// Check checks JSON as the function Check does, and indexes it. After an error the index is empty. The JSON must not be changed while the
-// index is in use.
+// Check checks JSON as the function Check does, and indexes it. After an error the index is empty. The JSON must not be changed
+// while the index is in use.
 func (x *Index) Check(json []byte, depth int) error {
 	x.Reset()
 	tokens := x
@@ -122,8 +122,8 @@ func (x *Index) Each(value Result, f func(key []byte, value Result) bool) {
 	}
 }
 
-// Extract is Paths.Extract for a value of the indexed JSON. It sets found[slot] for every slot of p, to an absent result if the path does
-// not exist. found must have a length of p.Len().
+// Extract is Paths.Extract for a value of the indexed JSON. It sets found[slot] for every slot of p, to an absent result if the
+// path does not exist. found must have a length of p.Len().
 func (x *Index) Extract(p *Paths, from Result, found []Result) {
 	clear(found)
 	if n, ok := x.find(from); ok {
@@ -133,7 +133,8 @@ func (x *Index) Extract(p *Paths, from Result, found []Result) {
 	}
 }
 
-// Elements iterates over an array: for each element it extracts p into found, as Extract does, and calls done, until done returns false.
+// Elements iterates over an array: for each element it extracts p into found, as Extract does, and calls done, until done returns
+// false.
 func (x *Index) Elements(p *Paths, list Result, found []Result, done func(element Result) bool) {
 	if list.kind != Array {
 		return

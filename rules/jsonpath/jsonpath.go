@@ -1,12 +1,12 @@
 // Package jsonpath reads and removes values of raw JSON by their path.
 //
-// There are two kinds of paths. A plain path is a list of keys with dots between them, such as `response.answers.0.value`; a number
-// is an index of an array, and a backslash escapes a dot in a key (see Escape). Any other path is in gjson's language, and only Read
-// understands it: https://github.com/tidwall/gjson/blob/master/SYNTAX.md
+// There are two kinds of paths. A plain path is a list of keys with dots between them, such as `response.answers.0.value`; a
+// number is an index of an array, and a backslash escapes a dot in a key (see Escape). Any other path is in gjson's language, and
+// only Read understands it: https://github.com/tidwall/gjson/blob/master/SYNTAX.md
 //
-// Read, Paths and Index decode only what they return. A Result is a slice of the JSON that it was read from, so the JSON must not be
-// changed while the result is in use. If an object has a duplicate key, the first member counts (after the first part of a path
-// that only gjson understands: the first member that leads to a value), and Cut removes all of them.
+// Read, Paths and Index decode only what they return. A Result is a slice of the JSON that it was read from, so the JSON must not
+// be changed while the result is in use. If an object has a duplicate key, the first member counts (after the first part of a
+// path that only gjson understands: the first member that leads to a value), and Cut removes all of them.
 package jsonpath
 
 import (
@@ -75,7 +75,8 @@ func at(b []byte, i, end int) Result {
 }
 
 // Read returns the value at a path in gjson's language, https://github.com/tidwall/gjson/blob/master/SYNTAX.md. A plain path has
-// the same meaning as in Paths. The JSON must be valid (see Check); for other bytes the result is undefined, but Read does not panic.
+// the same meaning as in Paths. The JSON must be valid (see Check); for other bytes the result is undefined, but Read does not
+// panic.
 func Read(json []byte, path string) Result {
 	if len(json) == 0 || path == "" {
 		return Result{}
@@ -165,8 +166,8 @@ func (r Result) Text() string {
 	return string(r.raw)
 }
 
-// SharedText is Text without a copy, if the string has no escapes: the result shares the JSON's bytes and keeps all of them in memory.
-// Use it only for JSON that is never changed.
+// SharedText is Text without a copy, if the string has no escapes: the result shares the JSON's bytes and keeps all of them in
+// memory. Use it only for JSON that is never changed.
 func (r Result) SharedText() string {
 	switch r.kind {
 	case String:
@@ -180,8 +181,8 @@ func (r Result) SharedText() string {
 	return unsafe.String(unsafe.SliceData(r.raw), len(r.raw))
 }
 
-// Number returns the value of a number, or of a string that contains a JSON number and white space only. ok is false for any other
-// value.
+// Number returns the value of a number, or of a string that contains a JSON number and white space only. ok is false for any
+// other value.
 func (r Result) Number() (value float64, ok bool) {
 	token := r.raw
 	switch r.kind {
@@ -253,8 +254,8 @@ func keyText(quoted []byte) []byte {
 	return inner
 }
 
-// Offset returns the byte offset of the value in the JSON that it was read from. It is meaningless for a count (`#`) and for the result
-// of a modifier, which are not part of the JSON.
+// Offset returns the byte offset of the value in the JSON that it was read from. It is meaningless for a count (`#`) and for the
+// result of a modifier, which are not part of the JSON.
 func (r Result) Offset(in []byte) int {
 	if len(r.raw) == 0 || len(in) == 0 {
 		return 0

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// split returns the keys of a plain path. Dots separate keys, and a backslash escapes the next character. A character that has a meaning in
-// gjson's language is an error unless it is escaped.
+// split returns the keys of a plain path. Dots separate keys, and a backslash escapes the next character. A character that has a
+// meaning in gjson's language is an error unless it is escaped.
 func split(path string) ([]string, error) {
 	var keys []string
 	for rest, dot := path, true; dot; {
@@ -28,8 +28,8 @@ func split(path string) ([]string, error) {
 	return keys, nil
 }
 
-// next returns the first key of a path. more reports that it is not a plain key, because it contains an unescaped special character. dot reports
-// that the path continues in rest.
+// next returns the first key of a path. more reports that it is not a plain key, because it contains an unescaped special
+// character. dot reports that the path continues in rest.
 func next(path string) (key string, more bool, rest string, dot bool, err error) {
 	var b strings.Builder
 	i := 0
@@ -90,8 +90,8 @@ func readPlain(json []byte, path string) (found Result, plain bool) {
 	return found, true
 }
 
-// followPrefix follows the plain keys that a path begins with, and returns the rest of the JSON and of the path. The returned path is empty if
-// the keys do not exist.
+// followPrefix follows the plain keys that a path begins with, and returns the rest of the JSON and of the path. The returned
+// path is empty if the keys do not exist.
 func followPrefix(json []byte, path string) ([]byte, string) {
 	at := ParseLazy(json)
 	for {
@@ -106,8 +106,8 @@ func followPrefix(json []byte, path string) ([]byte, string) {
 	}
 }
 
-// ParseLazy is Parse without a search for the value's end. Kind, Child and Each of the result are the same as those of Parse, but Raw
-// extends to the end of json.
+// ParseLazy is Parse without a search for the value's end. Kind, Child and Each of the result are the same as those of Parse, but
+// Raw extends to the end of json.
 func ParseLazy(json []byte) Result {
 	i := start(json)
 	return at(json, i, len(json))
@@ -192,8 +192,8 @@ func Escape(key string) string {
 	return b.String()
 }
 
-// Paths is a set of plain paths that are extracted in one pass. Call Add for every path first; after that, Paths is safe for concurrent
-// use. The zero value is empty.
+// Paths is a set of plain paths that are extracted in one pass. Call Add for every path first; after that, Paths is safe for
+// concurrent use. The zero value is empty.
 type Paths struct {
 	root  branch
 	slots map[string]int
@@ -214,8 +214,8 @@ type edge struct {
 
 const fewEdges = 8
 
-// Add adds a path and returns its slot, a number from 0 to Len()-1. Adding the same path again returns the same slot. A path that is not
-// plain is an error.
+// Add adds a path and returns its slot, a number from 0 to Len()-1. Adding the same path again returns the same slot. A path that
+// is not plain is an error.
 func (p *Paths) Add(path string) (slot int, err error) {
 	if slot, ok := p.slots[path]; ok {
 		return slot, nil
@@ -286,8 +286,8 @@ func (b *branch) findIndex(n int) int {
 	return -1
 }
 
-// Extract scans json once and calls f for every path that exists, also if its value is null. A key that contains a dot is one key: the
-// path `a.b` does not match {"a.b": 1}. The JSON must be valid (see Check).
+// Extract scans json once and calls f for every path that exists, also if its value is null. A key that contains a dot is one
+// key: the path `a.b` does not match {"a.b": 1}. The JSON must be valid (see Check).
 func (p *Paths) Extract(json []byte, f func(slot int, value Result)) {
 	if len(p.root.edges) == 0 {
 		return

@@ -23,9 +23,9 @@ func (e *SyntaxError) Error() string { return fmt.Sprintf("broken at byte %d", e
 // Valid reports whether json is one JSON value that nests no deeper than MaxDepth.
 func Valid(json []byte) bool { return Check(json, MaxDepth) == nil }
 
-// Check returns an error unless json is one JSON value that nests no deeper than depth (at most 1023), with optional white space around
-// it and an optional byte order mark before it. The error is a *SyntaxError, ErrUTF16 or ErrTooDeep. Check is not recursive, so deep
-// nesting cannot exhaust the stack.
+// Check returns an error unless json is one JSON value that nests no deeper than depth (at most 1023), with optional white space
+// around it and an optional byte order mark before it. The error is a *SyntaxError, ErrUTF16 or ErrTooDeep. Check is not
+// recursive, so deep nesting cannot exhaust the stack.
 func Check(json []byte, depth int) error { return check(json, depth, nil) }
 
 func check(json []byte, depth int, x *Index) error {
@@ -148,8 +148,8 @@ key:
 // mark is the byte order mark that some senders write before UTF-8.
 const mark = "\xEF\xBB\xBF"
 
-// start returns the offset of a document's value, after a byte order mark and white space. All functions of this package use it, so that
-// they treat a document with a mark in the same way as one without.
+// start returns the offset of a document's value, after a byte order mark and white space. All functions of this package use it,
+// so that they treat a document with a mark in the same way as one without.
 func start(b []byte) int {
 	if len(b) >= len(mark) && b[0] == mark[0] && string(b[:len(mark)]) == mark {
 		return space(b, len(mark))
@@ -157,8 +157,8 @@ func start(b []byte) int {
 	return space(b, 0)
 }
 
-// TrimBOM returns a document without a leading UTF-8 byte order mark. The functions of this package accept the mark; TrimBOM is for other
-// readers of the same bytes.
+// TrimBOM returns a document without a leading UTF-8 byte order mark. The functions of this package accept the mark; TrimBOM is
+// for other readers of the same bytes.
 func TrimBOM(b []byte) []byte { return bytes.TrimPrefix(b, []byte(mark)) }
 
 // ErrUTF16 is the error for a document in UTF-16 or UTF-32. JSON between systems must be UTF-8.
@@ -242,8 +242,8 @@ func IsNumber(token []byte) bool {
 	return ok && end == len(token)
 }
 
-// The following functions search eight bytes at once. They set the top bit of each byte that may be a match. The lowest such byte is always
-// a match; the ones above it may be false, so only the first one may be used.
+// The following functions search eight bytes at once. They set the top bit of each byte that may be a match. The lowest such byte
+// is always a match; the ones above it may be false, so only the first one may be used.
 // https://graphics.stanford.edu/~seander/bithacks.html#ZeroInWord
 const (
 	ones  = 0x0101010101010101

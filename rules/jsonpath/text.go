@@ -14,8 +14,8 @@ func unquote(b []byte) string {
 	return string(appendUnquoted(make([]byte, 0, len(inner)), inner))
 }
 
-// IsText reports whether Text is lossless: the string is valid UTF-8 and has no lone surrogate. Otherwise Text replaces the invalid parts
-// by U+FFFD, so that two different strings may have the same text. It is true for values that are not strings.
+// IsText reports whether Text is lossless: the string is valid UTF-8 and has no lone surrogate. Otherwise Text replaces the
+// invalid parts by U+FFFD, so that two different strings may have the same text. It is true for values that are not strings.
 func (r Result) IsText() bool {
 	if r.kind != String || r.plain {
 		return true

@@ -1,7 +1,7 @@
 // Package contract checks requests against the API documents that vendors publish, in OpenAPI 3 or Swagger 2.
 //
-// It is stricter than the documents, so that a typing error does not pass: a parameter or a property that a document does not name is
-// an error, unless the document says explicitly that it allows more.
+// It is stricter than the documents, so that a typing error does not pass: a parameter or a property that a document does not
+// name is an error, unless the document says explicitly that it allows more.
 package contract
 
 import (

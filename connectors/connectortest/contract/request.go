@@ -11,7 +11,8 @@ import (
 	"strings"
 )
 
-// ResolveFolder returns the folder of the documents. value is the value of EnvVar: an absolute path, or one relative to the module's root.
+// ResolveFolder returns the folder of the documents. value is the value of EnvVar: an absolute path, or one relative to the
+// module's root.
 func ResolveFolder(value string) (string, error) {
 	if value == "" {
 		return "", errors.New("the folder of the vendors' documents is unknown: set " + EnvVar)

@@ -22,8 +22,8 @@ func readerOf(body []byte) io.ReadCloser { return io.NopCloser(bytes.NewReader(b
 // https://mailchimp.com/developer/marketing/docs/fundamentals/#api-structure
 var placeholders = map[string]string{"server.api.mailchimp.com": "*.api.mailchimp.com"}
 
-// find returns the operation of a request and its path parameters: of all matching paths, the one with the fewest parameters. It is
-// nil if no path matches.
+// find returns the operation of a request and its path parameters: of all matching paths, the one with the fewest parameters. It
+// is nil if no path matches.
 func (d *Document) find(r *http.Request) (best *routers.Route, params map[string]string) {
 	fewest := 0
 	for _, server := range d.doc.Servers {
