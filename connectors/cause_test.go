@@ -2,7 +2,7 @@ package connectors
 
 import "testing"
 
-// TestCodesAreWholeWords: a code inside another word is another code.
+// A code matches whole words only.
 func TestCodesAreWholeWords(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {

@@ -104,7 +104,7 @@ func TestRegionRevealsOnlyTheDataCentre(t *testing.T) {
 	}
 }
 
-// TestCheckSecret: what nobody can see, or no header carries, is no part of a credential.
+// CheckSecret refuses invisible characters, and those that a header cannot carry.
 func TestCheckSecret(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{

@@ -103,7 +103,7 @@ func TestSet(t *testing.T) {
 	}
 }
 
-// TestIndexAgrees holds the index against asking every rule, over many rules of every shape.
+// TestIndexAgrees compares the index with an evaluation of every rule, for many different rules.
 func TestIndexAgrees(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 2))
@@ -161,7 +161,7 @@ func TestIndexAgrees(t *testing.T) {
 	}
 }
 
-// TestOneRuleFails proves that a rule that is given up hurts no other, and is told.
+// A rule whose evaluation is stopped is reported, and does not affect the others.
 func TestOneRuleFails(t *testing.T) {
 	t.Parallel()
 	set := NewSet([]*Rule{

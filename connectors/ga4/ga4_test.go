@@ -20,7 +20,7 @@ func TestTranscripts(t *testing.T) {
 	connectortest.Play(t, "ga4")
 }
 
-// TestCheck: the check server is shown what would be sent, and its answer is read without repeating it.
+// Check sends an example event, and JudgeCheck does not quote the answer.
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	c, _ := connectors.New("ga4")
@@ -85,8 +85,7 @@ func TestARepeatMayCountTwice(t *testing.T) {
 	}
 }
 
-// TestOneRespondentIsOneClient: the same for the same person, however the address is spelt; another for another,
-// and for the same one in another stream.
+// A respondent has the same client id for any spelling of the address. Another respondent, and another stream, have another id.
 func TestOneRespondentIsOneClient(t *testing.T) {
 	t.Parallel()
 	client := func(stream, given string) string {
@@ -139,7 +138,7 @@ func TestFields(t *testing.T) {
 	})
 }
 
-// TestGooglesLimits are the contract's: of texts by parameter, of names, and of the body.
+// TestGooglesLimits checks Google's limits on texts, names and the body.
 func TestGooglesLimits(t *testing.T) {
 	t.Parallel()
 	const account = "measurement_id: G-AB12\napi_secret: x\n"
@@ -201,7 +200,7 @@ func TestGooglesLimits(t *testing.T) {
 	}
 }
 
-// TestAStaleTime: what waited for days was built with a time that Google does not take any more, and that is said.
+// A delivery that waited for days has a time that Google no longer accepts. The verdict says so.
 func TestAStaleTime(t *testing.T) {
 	t.Parallel()
 	c, _ := connectors.New("ga4")

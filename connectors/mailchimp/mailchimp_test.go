@@ -18,7 +18,7 @@ func TestTranscripts(t *testing.T) {
 	connectortest.Play(t, "mailchimp")
 }
 
-// TestEveryTitleHasItsHint is the contract's table of titles and sentences.
+// TestEveryTitleHasItsHint checks all documented titles and sentences.
 func TestEveryTitleHasItsHint(t *testing.T) {
 	t.Parallel()
 	c := bound(t, account)
@@ -112,7 +112,7 @@ func bound(t testing.TB, config string) *Connector {
 	return c.(*Connector)
 }
 
-// TestOneContactIsOneKey: what responses of one person write comes in order.
+// A contact has one key, so that the responses of one person are written in order.
 func TestOneContactIsOneKey(t *testing.T) {
 	t.Parallel()
 	for given, want := range map[string]string{
@@ -163,7 +163,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestHash is the contract's example.
+// TestHash uses the documented example.
 func TestHash(t *testing.T) {
 	t.Parallel()
 	if got := hash("Jane@Example.COM"); got != "9e26471d35a78862c17e467d87cddedf" {
@@ -182,7 +182,7 @@ func TestClip(t *testing.T) {
 	}
 }
 
-// A rate counts the tags' request, where there is one.
+// The rate limit counts the tag request, if there is one.
 func TestRequests(t *testing.T) {
 	t.Parallel()
 	for config, want := range map[string]int{"": 2, "tags: []": 1, "tags: [a, b]": 2} {

@@ -20,7 +20,7 @@ func TestTranscripts(t *testing.T) {
 	connectortest.PlayFiles(t, "slack.thread", "testdata/thread/*.txtar", connectortest.Bind)
 }
 
-// TestEveryCode holds the table against the contract: each word of each list, in both ways in.
+// TestEveryCode checks the verdict on every documented code, for a bot and for an incoming webhook.
 func TestEveryCode(t *testing.T) {
 	t.Parallel()
 	api := &Connector{Account: Account{Token: connectors.NewSecret("xoxb-1"), Channel: "C1"}}
@@ -87,7 +87,7 @@ func TestThrottlingIsObeyed(t *testing.T) {
 	}
 }
 
-// TestRetryAfterInTheBody: an incoming webhook's 429 may say it in its body alone; the header stands first.
+// An incoming webhook's 429 may have the wait in its body only. The header takes precedence.
 func TestRetryAfterInTheBody(t *testing.T) {
 	t.Parallel()
 	hook := &Connector{Account: Account{Webhook: connectors.NewSecret("https://hooks.slack.com/services/T/B/X")}}
@@ -117,8 +117,7 @@ func TestRetryAfterInTheBody(t *testing.T) {
 	}
 }
 
-// TestEveryCodeHasItsHint: what is mended in Slack is not mended by other credentials, and what is no good in them is not
-// mended in Slack.
+// Missing permissions have the fix FixProduct, and invalid credentials have FixCredentials.
 func TestEveryCodeHasItsHint(t *testing.T) {
 	t.Parallel()
 	lists := map[connectors.Fix]string{
@@ -144,7 +143,7 @@ func TestEveryCodeHasItsHint(t *testing.T) {
 	}
 }
 
-// A reason of the network's is none of Slack's.
+// The reason of a network error matches no cause of Slack's.
 func TestNoCauseInWhatSlackDidNotSay(t *testing.T) {
 	t.Parallel()
 	for _, reason := range []string{"no attempts left: connection refused", "no attempts left: no answer within 15s"} {
@@ -241,7 +240,7 @@ func TestFields(t *testing.T) {
 	})
 }
 
-// FuzzBlocks: whatever a respondent writes, the message has the operator's blocks and no others, and no mention.
+// For any text of a respondent, the message has exactly the operator's blocks, and no mention.
 func FuzzBlocks(f *testing.F) {
 	for _, seed := range []string{"slow", `"}},{"type":"header"`, "<!channel>", `\u0022`, "\\", "é", "1", "", "\x00\u2028", `"`, "]"} {
 		f.Add(seed)

@@ -55,7 +55,7 @@ func BenchmarkBuild(b *testing.B) {
 	}
 }
 
-// TestBuildAllocates holds Build to its budget; raw, the hot path, to less.
+// TestBuildAllocates checks the allocations of Build. raw, the hot path, has a smaller budget.
 func TestBuildAllocates(t *testing.T) {
 	all, ev := cases(t)
 	for name, c := range all {

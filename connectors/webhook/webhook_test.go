@@ -20,8 +20,8 @@ func TestTranscripts(t *testing.T) {
 	connectortest.Play(t, "webhook")
 }
 
-// TestTheTable is design's table, column webhook, row for row.
-func TestTheTable(t *testing.T) {
+// TestStatusTable checks every row of the design's table, column webhook.
+func TestStatusTable(t *testing.T) {
 	t.Parallel()
 	c := &Connector{}
 	want := func(status int) connectors.Kind {
@@ -97,8 +97,8 @@ func TestSignatureBesideAPreset(t *testing.T) {
 	}
 }
 
-// Whole numbers beyond 2^53 keep their digits in every body that we write; for receivers that verify what JavaScript makes of
-// the body they stand there as text, unless the setting says otherwise.
+// Whole numbers beyond 2^53 keep their digits in every body but raw. For receivers that verify the body as JavaScript rewrites
+// it, they are written as text, unless the setting says otherwise.
 func TestLargeNumbers(t *testing.T) {
 	t.Parallel()
 	ev, err := event.ParseOne([]byte(`{"type":"response.completed","params":{"id":9007199254740993}}`), event.Defaults{Received: connectortest.ReceivedAt, Verified: "token"})
@@ -137,7 +137,7 @@ func TestLargeNumbers(t *testing.T) {
 	}
 }
 
-// The headers beside raw bytes leave a signature of one's own, and the operator's headers, what they are called.
+// A custom signature and the operator's headers take precedence over the headers that are added to raw bytes.
 func TestHeadersBesideRawBytes(t *testing.T) {
 	t.Parallel()
 	ev := rawEvent(t, []byte("{}"), "application/json")
@@ -210,7 +210,7 @@ func TestRawIsByteForByte(t *testing.T) {
 	}
 }
 
-// The mark of a body stays where the body is sent, cut or whole.
+// A byte order mark is sent with the body, complete or cut.
 func TestByteOrderMark(t *testing.T) {
 	t.Parallel()
 	ev := rawEvent(t, []byte("\ufeff{\"a\":1,\"answers\":{\"2\":3}}"), "application/json")

@@ -100,7 +100,7 @@ func TestCompleteTimes(t *testing.T) {
 	}
 }
 
-// What New is given stays as it was.
+// New does not change its arguments.
 func TestNewDoesNotChangeItsData(t *testing.T) {
 	t.Parallel()
 	h, d, raw := everything()
@@ -238,7 +238,7 @@ func TestTypes(t *testing.T) {
 	}
 }
 
-// The table of fields, the struct and the published schema say the same.
+// The table of fields, the struct and the published schema are consistent.
 func TestFieldsAreTheSchemas(t *testing.T) {
 	t.Parallel()
 	file := read(t, "testdata/envelope.schema.json")

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// proved is an event of one source and key, proved as verified says.
+// proved returns an event with a fixed source and key, and the given proof.
 func proved(t *testing.T, source, key, verified string) *Event {
 	t.Helper()
 	e, err := New(Header{

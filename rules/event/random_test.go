@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// dice makes events of all shapes, from a fixed seed.
+// dice makes random events from a fixed seed.
 type dice struct{ *rand.Rand }
 
 func (r dice) text() string {
@@ -93,7 +93,7 @@ func (r dice) data() *Data {
 	return d
 }
 
-// Whatever an event holds, it keeps to the schema, is read back as it was, and written again the same.
+// Random events conform to the schema, and are equal after decoding and encoding.
 func TestRandomEventsRoundTrip(t *testing.T) {
 	t.Parallel()
 	r := dice{rand.New(rand.NewPCG(1, 2))}
@@ -154,7 +154,7 @@ func TestRandomEventsRoundTrip(t *testing.T) {
 	}
 }
 
-// A newer version, or another hand, may have written what we do not know: the rest is read all the same.
+// Unknown fields, which a newer version or another program has written, are ignored.
 func TestDecodeIgnoresUnknownFields(t *testing.T) {
 	t.Parallel()
 	got := decodeData([]byte(`{"new":{"a":1},"survey":"x","response":{"id":5,"score":{"nps":"much","csat":2,"new":1},"completed":"yes",

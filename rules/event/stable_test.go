@@ -17,7 +17,7 @@ import (
 
 type stableCase struct{ Text, Stable string }
 
-// nodes are texts and what Node.js makes of them; testdata/stable.js wrote them.
+// nodes are JSON texts and their form after JSON.parse and JSON.stringify in Node.js, written by testdata/stable.js.
 func nodes(t testing.TB) []stableCase {
 	t.Helper()
 	file, err := os.ReadFile("testdata/stable.json")
@@ -144,7 +144,7 @@ func TestMarshal(t *testing.T) {
 	}
 }
 
-// Two calls at once must not share what they write into.
+// Concurrent calls must not share their result's memory.
 func TestMarshalResultsAreTheCallersOwn(t *testing.T) {
 	t.Parallel()
 	first, _ := Marshal(map[string]int{"a": 1})
@@ -217,7 +217,7 @@ func BenchmarkStable(b *testing.B) {
 	})
 }
 
-// Of whole numbers that a double does not hold a writer keeps the digits, as a number or as text.
+// Whole numbers that a double does not represent exactly keep their digits, as a number or as text.
 func TestDigits(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ text, keep, written, round string }{

@@ -63,7 +63,7 @@ func TestValue(t *testing.T) {
 	}
 }
 
-// TestQuotingHint is the slip that everybody makes once.
+// A literal text without inner quotes is a common mistake.
 func TestQuotingHint(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ text, message, remedy string }{
