@@ -36,9 +36,19 @@
 //   - Checker: the settings can be proved with a harmless request.
 //   - Advisor: the product's reasons for a refusal tell what a person can do about them.
 //
+// These rules hold for every connector:
+//
+//   - Respondents are strangers. Escape what comes from an event for the product (`c.Text.Render(ev, escape)`).
+//   - Credentials have the type Secret. They go into Request.Auth, or into a header with WithSecret, so that a request can be
+//     printed and stored.
+//   - A response's id is not unique. Identify a response by ev.Tenant together with ev.ResponseKey().
+//   - A reason (Skip, Verdict.Reason) contains no response body, no secret and nothing about a person.
+//
 // The settings may have any type that the YAML reader knows: string, bool, int, time.Duration, Secret, URL, BaseURL, Consent,
 // HeaderValue, expression.Text, expression.Value, expression.Values, lists, maps and structs of these, and types with
 // an UnmarshalText method. A setting is required unless its yaml tag has omitempty. Its comment is its documentation.
+//
+// Package connectortest tests a connector with transcripts. CONTRIBUTING.md shows the steps to add one.
 package connectors
 
 import (

@@ -75,8 +75,7 @@ type ValuesUnmarshaler interface {
 	UnmarshalValues(values expression.Values) error
 }
 
-// Enum is implemented by a setting that accepts one of a fixed list of words. Pages, the JSON schema and error messages show
-// the list.
+// Enum is implemented by a setting that accepts one of a fixed list of words. Pages and the JSON schema show the list.
 type Enum interface{ Words() []string }
 
 // CheckHeaderValue returns an error if a header cannot carry the value: an empty value, white space at an end, or a control
