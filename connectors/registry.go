@@ -18,8 +18,8 @@ var (
 // Register adds a connector under its name in YAML: `product`, or `product.action` for a further action of a product. defaults
 // returns a new connector with default settings.
 //
-// Call Register from an init function. It panics if the name is registered already, or unless it consists of lower-case letters and
-// digits and begins with a letter (an action may contain underscores too): the name is used in YAML and as a metric label.
+// Call Register from an init function. It panics if the name is registered already, or unless it consists of lower-case letters
+// and digits and begins with a letter (an action may contain underscores too): the name is used in YAML and as a metric label.
 func Register(name string, defaults func() Connector) {
 	if !validName.MatchString(name) {
 		panic(fmt.Sprintf("connectors: %q is not a valid name for a product or for its action", name))

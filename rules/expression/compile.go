@@ -14,11 +14,11 @@ import (
 type compiler struct {
 	src    *source
 	want   purpose
-	base   int // where the expression stands in a longer text
+	base   int // offset of the expression in a longer text
 	scope  *scope
 	faults Errors
 	depth  int
-	deep   bool // said already
+	deep   bool // the fault of nesting too deeply is reported already
 }
 
 // purpose is the use of an expression. It determines the required kind, and the remedies.

@@ -53,7 +53,7 @@ func nearest(name string) string {
 }
 
 // noClock is the remedy for functions of the time of day, which the language does not have: what a rule decides must be the
-// same whenever it is asked.
+// same at any time.
 const noClock = `a rule has no clock and no durations; times are texts: time >= "2026-01-31", seconds are response.duration_s, and delay: 48h waits before it sends`
 
 // clockFunctions are functions of other languages that return the current time, or make times and durations.

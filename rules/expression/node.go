@@ -113,7 +113,7 @@ func (p *program) missing(ev *event.Event) (missing []string) {
 	f := p.scope.begin(ev)
 	defer f.end()
 	var err error
-	defer rescue(&err) // what could not be evaluated is told by Of
+	defer rescue(&err) // Evaluate and Render report the error
 	steps := maxSteps
 	for _, root := range p.roots {
 		f.enter(p, steps)

@@ -11,7 +11,7 @@ import (
 // Text is a compiled text with {{ expression }} holes. It is safe for concurrent use. The zero value is an absent text.
 type Text struct {
 	text     string
-	literals []string // what stands before each hole, and after the last
+	literals []string // the literal text before each hole and after the last one
 	prog     *program // the holes; nil without any
 }
 
