@@ -5,23 +5,24 @@ import (
 	"strings"
 )
 
-// Auth is how a request is authorised. It is a closed set, put on by gateway/internal/outbound.
+// Auth is the credential of a request. It is a closed set: the gateway adds it to the request immediately before sending
+// (gateway/internal/outbound). A nil Auth sends the request without credentials.
 type Auth interface{ auth() }
 
 type (
-	// BearerAuth is `Authorization: Bearer …`.
+	// BearerAuth is the header `Authorization: Bearer …`.
 	BearerAuth struct{ Token Secret }
-	// BasicAuth is `Authorization: Basic …`.
+	// BasicAuth is the header `Authorization: Basic …`.
 	BasicAuth struct {
 		User     string
 		Password Secret
 	}
-	// HeaderAuth is a header of the product's own.
+	// HeaderAuth is a product-specific header.
 	HeaderAuth struct {
 		Name  string
 		Value Secret
 	}
-	// QueryAuth is a parameter of the address.
+	// QueryAuth is a query parameter of the URL.
 	QueryAuth struct {
 		Name  string
 		Value Secret
@@ -33,12 +34,13 @@ type (
 	}
 	// AddressAuth is a URL that is itself the secret.
 	AddressAuth struct{ URL Secret }
-	// SignedAuth is a signature over the bytes sent; more than one secret while rotating, newest first.
+	// SignedAuth is a signature over the bytes that are sent.
 	SignedAuth struct {
 		Signature Signature
-		Secrets   []Secret
-		// Event is the platform's own name of the event, and EventID the platform's own id, else ours: the
-		// chattosurvey style repeats both in its headers.
+		// Secrets hold one secret, or two during a rotation, newest first.
+		Secrets []Secret
+		// Event and EventID are the platform's name and id of the event, or the gateway's where the platform sent none.
+		// The `chattosurvey` style sends both as headers.
 		Event   string
 		EventID string
 	}
@@ -52,34 +54,34 @@ func (BodyFieldAuth) auth() {}
 func (AddressAuth) auth()   {}
 func (SignedAuth) auth()    {}
 
-// Bearer is `Authorization: Bearer …`.
+// Bearer returns the credential `Authorization: Bearer TOKEN`.
 func Bearer(token Secret) Auth { return BearerAuth{token} }
 
-// Basic is `Authorization: Basic …`.
+// Basic returns the credential `Authorization: Basic …`.
 func Basic(user string, password Secret) Auth { return BasicAuth{user, password} }
 
-// Header is a header of the product's own.
+// Header returns a credential that is sent in the header name.
 func Header(name string, value Secret) Auth { return HeaderAuth{name, value} }
 
-// Query is a parameter of the address.
+// Query returns a credential that is sent as the query parameter name.
 func Query(name string, value Secret) Auth { return QueryAuth{name, value} }
 
-// BodyField is a top-level field of the JSON body.
+// BodyField returns a credential that is sent as the top-level field name of the JSON body.
 func BodyField(name string, v Secret) Auth { return BodyFieldAuth{name, v} }
 
-// Address is a URL that is itself the secret; the request's own URL stays empty.
+// Address returns a URL that is itself the credential. Request.URL must be empty.
 func Address(url Secret) Auth { return AddressAuth{url} }
 
-// Signature is a style of signing: a name (standard, ed25519, pollqr, popsee, chattosurvey, github,
-// stripe, none), or one's own, spelt with the other fields. The zero value is `standard`.
+// Signature is a signature style: one of SignatureStyles, or a custom one that is described by the other fields. The zero
+// value means `standard`.
 type Signature struct {
-	// Style is the name; it is empty for one's own.
+	// Style is the name of the style; empty for a custom one.
 	Style string `yaml:"-"`
-	// Header carries the signature.
+	// Header is the name of the header that carries the signature.
 	Header string `yaml:"header"`
-	// Value is the header's text with {signature}, {timestamp} and {id}.
+	// Value is the header's value, with the placeholders {signature}, {timestamp} and {id}.
 	Value string `yaml:"value,omitempty"`
-	// Signed is what is signed: a text with {id}, {timestamp} and {body}.
+	// Signed is the text that is signed, with the placeholders {id}, {timestamp} and {body}.
 	Signed string `yaml:"signed,omitempty"`
 	// Hash is sha1, sha256 or sha512.
 	Hash string `yaml:"hash,omitempty"`
@@ -87,10 +89,10 @@ type Signature struct {
 	Encoding string `yaml:"encoding,omitempty"`
 }
 
-// SignatureStyles are the named styles.
+// SignatureStyles lists the named styles. `standard` is Standard Webhooks: https://www.standardwebhooks.com
 var SignatureStyles = []string{"standard", "ed25519", "pollqr", "popsee", "chattosurvey", "github", "stripe", "none"}
 
-// UnmarshalText takes the name of a style.
+// UnmarshalText accepts the name of a style.
 func (s *Signature) UnmarshalText(b []byte) error {
 	for _, name := range SignatureStyles {
 		if name == string(b) {
@@ -102,8 +104,8 @@ func (s *Signature) UnmarshalText(b []byte) error {
 		b, strings.Join(SignatureStyles, ", "))
 }
 
-// IsZero says that nothing was written, which stands for `standard`.
+// IsZero reports whether no style was set, which means `standard`.
 func (s Signature) IsZero() bool { return s == Signature{} }
 
-// Unsigned says that the style signs nothing: `none`, and `chattosurvey`, which only adds headers.
+// Unsigned reports whether the style signs nothing: `none`, and `chattosurvey`, which only adds headers.
 func (s Signature) Unsigned() bool { return s.Style == "none" || s.Style == "chattosurvey" }

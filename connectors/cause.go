@@ -7,61 +7,64 @@ import (
 	"unicode/utf8"
 )
 
-// Fix is where a cause is mended.
+// Fix says what has to change before the product accepts a delivery.
 type Fix string
 
-// The fixes, a closed set. What brings the deliveries on their way afterwards follows from it: a dead letter is replayed, and
-// a hold lifts by itself when the configuration changes, but not when something changes at the product.
+// The fixes are a closed set. A fix also decides how deliveries continue afterwards: a dead letter is replayed by a person; a
+// hold is removed automatically when the configuration changes, but not when something changes at the product.
 const (
-	// FixCredentials: other credentials are needed.
+	// FixCredentials: the connection needs other credentials.
 	FixCredentials Fix = "credentials"
 	// FixConfiguration: a rule or a connection has to change.
 	FixConfiguration Fix = "configuration"
-	// FixProduct: something has to change at the product, or at the receiver.
+	// FixProduct: something has to change at the product, or at the receiver of a webhook.
 	FixProduct Fix = "product"
-	// FixWait: nobody has to do anything; trying again helps.
+	// FixWait: a retry helps, without any action.
 	FixWait Fix = "wait"
-	// FixNone: nobody can do anything; the same event would be refused again.
+	// FixNone: no action helps; the product would refuse the same event again.
 	FixNone Fix = "none"
 )
 
-// Cause is one reason for which a product refuses, and what a person can do about it.
+// Cause is one reason for a product's refusal, with advice on what a person can do.
 type Cause struct {
-	// Code is the product's own word or phrase as it stands in Verdict.Reason. One that ends in * begins a word.
+	// Code is the product's own word or phrase, as it appears in Verdict.Reason. It matches whole words only; a code that ends
+	// in * matches the beginning of a word.
 	Code string
-	// Kind is what the code means for a delivery; empty where that depends on more than the code.
+	// Kind is the verdict that the code leads to. It is empty if the verdict depends on more than the code.
 	Kind Kind
-	// Fix is where it is mended.
+	// Fix is what has to change.
 	Fix Fix
-	// Hint says in a sentence what to do. It names no command: which one helps depends on what became of the delivery.
+	// Hint is a sentence that says what to do. It names no command, because the right one depends on the delivery's state.
 	Hint string
 }
 
-// Advisor is implemented where the product's reasons say what can be done about them.
+// Advisor is implemented by a connector that knows what its product's reasons mean.
 type Advisor interface {
-	// Causes are those that are known. Where a reason holds several, the first of the list is meant.
+	// Causes returns the known causes. If a reason contains several codes, the first cause of the list applies: put
+	// the more specific ones first.
 	Causes() []Cause
 }
 
-// usual are causes in the reasons that every connector gives.
-var usual = slices.Concat(
+// commonCauses match the reasons that every connector gives.
+var commonCauses = slices.Concat(
 	[]Cause{
-		{Code: strings.TrimPrefix(UnconfirmedReason, ", "), Kind: Rejected, Fix: FixProduct, Hint: "Look whether the product has the record: it may have been merged, or erased for good."},
-		{Code: "401 Unauthorized", Kind: Revoked, Fix: FixCredentials, Hint: "The product does not take the credentials."},
+		{Code: strings.TrimPrefix(UnconfirmedReason, ", "), Kind: Rejected, Fix: FixProduct, Hint: "Check whether the record exists at the product: it may have been merged, or erased permanently."},
+		{Code: "401 Unauthorized", Kind: Revoked, Fix: FixCredentials, Hint: "The product does not accept the credentials."},
 		{Code: "403 Forbidden", Kind: Revoked, Fix: FixProduct, Hint: "The credentials lack a permission: give it in the product, or use others."},
 	},
-	CausesByStatus(300, 399, Cause{Kind: Rejected, Fix: FixConfiguration, Hint: "What answers there redirects, which is never followed: correct the address (`base_url`)."}),
-	refusals(400, 400), refusals(402, 402), refusals(404, 407), refusals(409, 424), refusals(426, 428), refusals(430, 499),
+	CausesByStatus(300, 399, Cause{Kind: Rejected, Fix: FixConfiguration, Hint: "The server at this address redirects, and redirects are never followed: correct the address (`base_url`)."}),
+	badRequests(400, 400), badRequests(402, 402), badRequests(404, 407), badRequests(409, 424), badRequests(426, 428), badRequests(430, 499),
 )
 
-// refusals are the statuses of requests that a product finds wrong.
-func refusals(from, to int) []Cause {
+// badRequests returns a cause for each status with which a product says that the request is wrong.
+func badRequests(from, to int) []Cause {
 	return CausesByStatus(from, to, Cause{
-		Kind: Rejected, Fix: FixConfiguration, Hint: "The product finds the request wrong: correct what the rule or the connection writes.",
+		Kind: Rejected, Fix: FixConfiguration, Hint: "The product says that the request is wrong: correct the settings of the rule or the connection.",
 	})
 }
 
-// CausesByStatus is a cause for each status in a range, as StatusReason writes it.
+// CausesByStatus returns a copy of a cause for each status in the range, both ends included. Its Code is what StatusReason
+// writes.
 func CausesByStatus(from, to int, as Cause) (all []Cause) {
 	for status := from; status <= to; status++ {
 		as.Code = StatusReason(status)
@@ -70,8 +73,8 @@ func CausesByStatus(from, to int, as Cause) (all []Cause) {
 	return all
 }
 
-// CauseOf is the cause in a verdict's reason, for a registered connector's name such as hubspot.note; ok is false where it
-// is none that is known.
+// CauseOf returns the cause that a verdict's reason names, for a registered connector's name such as `hubspot.note`. ok is
+// false if no known cause matches.
 func CauseOf(connector, reason string) (c Cause, ok bool) {
 	var known []Cause
 	if made, registered := New(connector); registered {
@@ -79,9 +82,9 @@ func CauseOf(connector, reason string) (c Cause, ok bool) {
 			known = advisor.Causes()
 		}
 	}
-	for _, list := range [][]Cause{known, usual} {
+	for _, list := range [][]Cause{known, commonCauses} {
 		for _, c := range list {
-			if c.in(reason) {
+			if c.matches(reason) {
 				return c, true
 			}
 		}
@@ -89,9 +92,9 @@ func CauseOf(connector, reason string) (c Cause, ok bool) {
 	return Cause{}, false
 }
 
-// in says that a reason holds the code as words of their own.
-func (c Cause) in(reason string) bool {
-	code, begins := strings.CutSuffix(c.Code, "*")
+// matches reports whether a reason contains the code as whole words.
+func (c Cause) matches(reason string) bool {
+	code, isPrefix := strings.CutSuffix(c.Code, "*")
 	for from := 0; ; {
 		at := strings.Index(reason[from:], code)
 		if at < 0 || code == "" {
@@ -100,14 +103,14 @@ func (c Cause) in(reason string) bool {
 		at += from
 		before, _ := utf8.DecodeLastRuneInString(reason[:at])
 		after, _ := utf8.DecodeRuneInString(reason[at+len(code):])
-		if !inWord(before) && (begins || !inWord(after)) {
+		if !isWordRune(before) && (isPrefix || !isWordRune(after)) {
 			return true
 		}
 		from = at + 1
 	}
 }
 
-// inWord says that a character belongs to a word; utf8.RuneError, at the ends of a text, does not.
-func inWord(r rune) bool {
+// isWordRune reports whether r belongs to a word. utf8.RuneError, which stands for both ends of a text, does not.
+func isWordRune(r rune) bool {
 	return r == '_' || r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r))
 }

@@ -2,7 +2,7 @@ package connectors
 
 import "testing"
 
-// TestCodesAreWholeWords: a code inside another word is another code.
+// A code matches whole words only.
 func TestCodesAreWholeWords(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -20,13 +20,13 @@ func TestCodesAreWholeWords(t *testing.T) {
 		{"CONFLICT", "é CONFLICTé", false},
 		{"", "anything", false},
 	} {
-		if got := (Cause{Code: row.code}).in(row.reason); got != row.want {
+		if got := (Cause{Code: row.code}).matches(row.reason); got != row.want {
 			t.Errorf("%q in %q: %t", row.code, row.reason, got)
 		}
 	}
 }
 
-func TestCausesThatEveryProductHas(t *testing.T) {
+func TestCommonCauses(t *testing.T) {
 	t.Parallel()
 	for reason, want := range map[string]Fix{
 		"401 Unauthorized": FixCredentials, "403 Forbidden": FixProduct, Unconfirmed(&Response{Status: 207}).Reason: FixProduct,

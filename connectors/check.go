@@ -6,49 +6,50 @@ import (
 	"strings"
 )
 
-// Checker is implemented where settings can be proved harmlessly: `surveygate check --live` asks the connection alone,
-// and every step that writes settings of its own.
+// Checker is implemented by a connector whose settings can be proved with requests that change nothing at the product.
+// `surveygate check --live` sends them for each connection, and for each step that has settings of its own.
 type Checker interface {
-	// Check are the requests of the proof; none where the product can be asked nothing without telling it something.
-	// Equal requests of several steps are sent once. None of them depends on another's answer.
+	// Check returns the requests, none if the product has no harmless one. They do not depend on each other's answers. Equal
+	// requests of several steps are sent once.
 	Check() []*Request
-	// JudgeCheck reads one answer; res.To says to what. It is not asked of answers that are no answer to the question:
-	// those that ByStatus would retry.
+	// JudgeCheck reads the answer to one of the requests, which is res.To. It is not called for an answer that ByStatus would
+	// retry, because that answer proves nothing.
 	JudgeCheck(res *Response) Proof
 }
 
-// Proof is what one answer shows. The zero value is a good one. Both lists are phrases for people, such as
-// "the scope crm.objects.contacts.write" or "the audience a1b2", and hold neither secrets nor bodies.
+// Proof is the result of one check request. The zero value means that all settings are good. Both lists hold phrases for
+// people, such as "the scope crm.objects.contacts.write" or "the audience a1b2". They hold no secret and no response body.
 type Proof struct {
-	// Missing is what events will fail for.
+	// Missing lists what the product lacks; deliveries will fail because of it.
 	Missing []string
-	// Unproved is what no harmless request can show.
+	// Unproved lists what no harmless request can prove.
 	Unproved []string
 }
 
-// Missing says what is missing.
+// Missing returns a Proof with the given phrases as Missing.
 func Missing(what ...string) Proof { return Proof{Missing: what} }
 
-// UnexpectedAnswer is the proof where something else answered than the product, as a proxy or a page of somebody's: it says who was
-// asked for what, and what came. Of the body it says what it is and how long, as the text may hold anything.
+// UnexpectedAnswer returns the Proof for an answer that did not come from the product, but from a proxy or another web server.
+// It names the product, what it was asked for, and the form and size of the answer. It does not quote the body, which may
+// contain anything.
 func UnexpectedAnswer(product, asked string, res *Response) Proof {
-	came := StatusReason(res.Status)
+	got := StatusReason(res.Status)
 	kind, _, _ := strings.Cut(res.Header.Get("Content-Type"), ";")
 	switch kind = strings.TrimSpace(kind); {
 	case len(res.Body) == 0:
-		came += ", without a body"
+		got += ", without a body"
 	case json.Valid(res.Body):
-		came += fmt.Sprintf(", JSON of another form (%d bytes)", len(res.Body))
+		got += fmt.Sprintf(", JSON of another form (%d bytes)", len(res.Body))
 	case kind != "" && len(kind) <= 40 && !strings.ContainsFunc(kind, func(r rune) bool { return r < '+' || r > 'z' }):
-		came += fmt.Sprintf(", %s that is no JSON (%d bytes)", kind, len(res.Body))
+		got += fmt.Sprintf(", %s that is not JSON (%d bytes)", kind, len(res.Body))
 	default:
-		came += fmt.Sprintf(", no JSON (%d bytes)", len(res.Body))
+		got += fmt.Sprintf(", not JSON (%d bytes)", len(res.Body))
 	}
-	return Missing(fmt.Sprintf("an answer of %s: it was asked for %s, and %s came; look at what stands between", product, asked, came))
+	return Missing(fmt.Sprintf("an answer from %s: asked for %s, got %s; check the proxies and gateways in between", product, asked, got))
 }
 
-// ProofByStatus reads the status alone: 2xx is good, 401 and 403 are the credentials, and everything else is an
-// answer that the product does not document for a proof.
+// ProofByStatus reads the status code only. 2xx proves the settings; 401 and 403 mean that the credentials are wrong or lack a
+// permission; any other status is one that the product does not document for its check request.
 func ProofByStatus(res *Response) Proof {
 	switch s := res.Status; {
 	case s >= 200 && s <= 299:

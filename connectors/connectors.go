@@ -1,105 +1,172 @@
-// Package connectors says what a product wants to be told about a survey event.
+// Package connectors defines what a connector to a product is, and holds the registry of all connectors.
 //
-// A connector is its own configuration: a struct whose fields are the settings and whose Build makes a
-// request of an event. It does no I/O. The gateway sends, signs, retries, limits and records.
+// A connector is a struct. Its fields are the settings that an operator writes in YAML, and its Build method turns one
+// survey event into one HTTP request. A connector does no I/O: the gateway adds the credentials, sends the request, retries,
+// limits the rate and records the result. The smallest connector is a struct, a Build method and a registration:
+//
+//	func init() {
+//		connectors.Register("pager", func() connectors.Connector { return &Connector{Text: expression.MustText("NPS {{ nps_score }}")} })
+//	}
+//
+//	type Connector struct {
+//		// Token is the API token of the team.
+//		Token connectors.Secret `yaml:"token"`
+//		// Text is the message.
+//		Text expression.Text `yaml:"text,omitempty"`
+//	}
+//
+//	func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
+//		text, err := c.Text.Render(ev)
+//		if err != nil {
+//			return nil, err
+//		}
+//		return connectors.Post("https://api.pager.example/calls", call{Text: text}).As(connectors.Bearer(c.Token)), nil
+//	}
+//
+// Everything else is an optional interface, which the gateway discovers by a type assertion. Assert those that a connector
+// implements at the top of its file: `var _ connectors.Judge = (*Connector)(nil)`.
+//
+//   - Judge: the product's answer means more than its status code.
+//   - Keyer: deliveries that change the same record must be made in order.
+//   - Batcher: the product takes several events in one request.
+//   - Chained, ChainComparer: one event needs several requests.
+//   - RetryLimiter: the product counts a repeated event twice.
+//   - RateLimiter, ConcurrencyLimiter: the product publishes limits.
+//   - Validator: two settings depend on each other.
+//   - Checker: the settings can be proved with a harmless request.
+//   - Advisor: the product's reasons for a refusal tell what a person can do about them.
+//
+// These rules hold for every connector:
+//
+//   - Respondents are strangers. Escape what comes from an event for the product (`c.Text.Render(ev, escape)`).
+//   - Credentials have the type Secret. They go into Request.Auth, or into a header with WithSecret, so that a request can be
+//     printed and stored.
+//   - A response's id is not unique. Identify a response by ev.Tenant together with ev.ResponseKey().
+//   - A reason (Skip, Verdict.Reason) contains no response body, no secret and nothing about a person.
+//
+// The settings may have any type that the YAML reader knows: string, bool, int, time.Duration, Secret, URL, BaseURL, Consent,
+// HeaderValue, expression.Text, expression.Value, expression.Values, lists, maps and structs of these, and types with
+// an UnmarshalText method. A setting is required unless its yaml tag has omitempty. Its comment is its documentation.
+//
+// Package connectortest tests a connector with transcripts. CONTRIBUTING.md shows the steps to add one.
 package connectors
 
 import (
+	"fmt"
+	"time"
+
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// Connector builds the request that tells one product of one event.
+// Connector builds the request that tells a product about one event.
 //
-// Build is pure: the same event gives the same request. It reads no clock, no random source, no
-// environment and no network, and changes neither the event nor the connector. A Skip error says that
-// there is nothing here for this product, an Unusable error that no event can be sent with these credentials
-// (`revoked`); any other error makes the delivery `rejected`.
+// Build is pure: the same event gives the same request. It reads no clock, no random source, no environment and no network,
+// and it changes neither the event nor the connector. It is called from several goroutines at once.
+//
+// Build returns one of three errors: Skip when the event has nothing for this product (verdict `skipped`), Unusable when
+// the credentials cannot make any request (verdict `revoked`), and any other error when this event cannot be sent
+// (verdict `rejected`). A panic counts as such an error.
 type Connector interface {
 	Build(ev *event.Event) (*Request, error)
 }
 
-// Judge is implemented where the status code is not the whole answer.
+// Judge is implemented by a connector whose product says more than the status code does, such as one that refuses with 200.
+// Connectors without it are judged by ByStatus.
+//
+// Judge is pure, as Build is, and returns a verdict for any status, header and body. res.To is the request, and res.Events are
+// the events that it carried.
 type Judge interface {
 	Judge(res *Response) Verdict
 }
 
-// Keyer is implemented where an event changes a record that others change too: deliveries of one step and one key
-// are made one after the other, in order. The empty key is nobody's.
+// Keyer is implemented by a connector whose events change a record that other events change too. Deliveries of one step that
+// have the same key are made one after the other, in the order of their events.
 type Keyer interface {
-	// Key is the record, such as the e-mail address in the product's own spelling.
+	// Key returns the record's key, such as the e-mail address in the product's own spelling. An event with the empty key waits
+	// for no other.
 	Key(ev *event.Event) string
 }
 
-// Batcher is implemented where the product takes many events at once. No two of one key stand in one batch.
+// Batcher is implemented by a connector whose product takes several events in one request. A batch never holds two events
+// with the same key.
 //
-// Build is still asked, for an event alone. An error of BuildBatch is nobody's in particular: the gateway asks Build
-// of each event whose it is, and BuildBatch again without those.
+// The gateway calls Build for an event that is sent alone. When BuildBatch returns an error, the gateway calls Build for each
+// event to find those at fault, and then BuildBatch again without them.
 //
-// A batch that was answered is not yet written: Judge holds the answer against res.Events with EachOf.
+// A successful status does not prove that every event of a batch was written: Judge compares the answer with res.Events
+// (see JudgeEach).
 type Batcher interface {
 	Keyer
+	// Batch returns the limits of one batch.
 	Batch() BatchLimit
+	// BuildBatch builds one request for all events. It is pure, as Build is.
 	BuildBatch(events []*event.Event) (*Request, error)
 }
 
-// BatchLimit bounds a batch, in events and in bytes of the request's body; zero is no bound.
+// BatchLimit bounds a batch. Zero means no limit.
 type BatchLimit struct {
+	// Events is the largest number of events.
 	Events int
-	Bytes  int
-	// Silent says that the product's answer names only what it refused, or nothing at all, by its own documentation. Where
-	// it is not set, every event of a batch must be named by the answer to be delivered: Judge gives Verdict.Each (EachOf).
+	// Bytes is the largest size of the request's body.
+	Bytes int
+	// Silent is set for a product whose documented answer names only the events that it refused, or none at all. Without
+	// it, an event of a batch is delivered only if the answer names it: Judge returns Verdict.Each (see JudgeEach).
 	Silent bool
 }
 
-// RetryLimiter is implemented where a repeat may count twice at the product.
+// RetryLimiter is implemented by a connector whose product may count a repeated event twice.
 type RetryLimiter interface {
-	// MaxRetries is how often a delivery is tried again at most, where its schedule allows more.
+	// MaxRetries returns the largest number of retries of one delivery. It shortens a longer retry schedule.
 	MaxRetries() int
 }
 
-// Chained is implemented where an event takes more than one request, so that a rate counts them all.
+// Chained is implemented by a connector that needs more than one request for an event. The rate limit counts all of them.
 type Chained interface {
-	// MaxRequests are how many at most.
+	// MaxRequests returns the largest number of requests for one event, at most 5.
 	MaxRequests() int
 }
 
-// ChainComparer is implemented beside Chained, so that two events can be compared by what they would tell the product.
+// ChainComparer is implemented by every Chained connector, so that the gateway can tell whether two revisions of an event
+// would be sent differently.
 type ChainComparer interface {
-	// LaterContent is what the requests behind the first one tell of an event: of two events with one first request and one rest,
-	// the product hears the same.
+	// LaterContent returns the content of all requests after the first one, in any stable form. Two events with equal first
+	// requests and equal LaterContent are sent alike.
 	LaterContent(ev *event.Event) ([]byte, error)
 }
 
-// Validator is implemented where two settings depend on each other. It runs after defaults, connection
-// and step are laid over each other. An error made with Invalid names the setting.
+// RateLimiter is implemented by a connector whose product publishes a rate limit.
+type RateLimiter interface {
+	// Rate returns the rate of a connection that sets none.
+	Rate() Rate
+}
+
+// Rate allows Requests in each period Per. The zero value is no limit.
+type Rate struct {
+	Requests int
+	Per      time.Duration
+}
+
+// String returns the rate in the form of the `rate` setting: `10/s`, `100/m`; `none` without a limit.
+func (r Rate) String() string {
+	switch {
+	case r.Requests == 0:
+		return "none"
+	case r.Per == time.Second:
+		return fmt.Sprintf("%d/s", r.Requests)
+	case r.Per == time.Minute:
+		return fmt.Sprintf("%d/m", r.Requests)
+	}
+	return fmt.Sprintf("%d/%s", r.Requests, r.Per)
+}
+
+// ConcurrencyLimiter is implemented by a connector whose product takes fewer simultaneous requests than the gateway's default.
+type ConcurrencyLimiter interface {
+	// Concurrency returns the number of simultaneous requests of a connection that sets none.
+	Concurrency() int
+}
+
+// Validator is implemented by a connector with settings that depend on each other. Validate runs after the defaults, the
+// connection's settings and the step's settings are merged. An error made with Invalid names the setting at fault.
 type Validator interface {
 	Validate() error
 }
-
-// Skipped is the error of a Build that has nothing to tell its product; it is no failure.
-type Skipped struct{ Reason string }
-
-func (s *Skipped) Error() string { return s.Reason }
-
-// Skip says why there is nothing to send: `return nil, connectors.Skip("no e-mail")`.
-func Skip(reason string) error { return &Skipped{Reason: reason} }
-
-// UnusableError is the error of a Build that can make no request at all of the connection's credentials.
-type UnusableError struct{ Reason string }
-
-func (e *UnusableError) Error() string { return e.Reason }
-
-// Unusable says why the credentials make no request: `return nil, connectors.Unusable("the key names no data centre")`.
-// The connection pauses and its events wait until the credentials change. The reason holds nothing of them.
-func Unusable(reason string) error { return &UnusableError{Reason: reason} }
-
-// InvalidError is a fault of one setting, by its name in YAML.
-type InvalidError struct {
-	Setting string
-	Reason  string
-}
-
-func (e *InvalidError) Error() string { return e.Setting + ": " + e.Reason }
-
-// Invalid is for Validate: the setting at fault and what to do about it.
-func Invalid(setting, reason string) error { return &InvalidError{Setting: setting, Reason: reason} }

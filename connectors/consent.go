@@ -7,26 +7,26 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// Consent is the `consent` setting of mailing lists: what happens to a person who has not agreed to be written to.
-// The zero value is ConsentRequired.
+// Consent is the `consent` setting of a mailing list: what happens to a respondent who has not consented to receive e-mail.
+// The zero value means ConsentRequired.
 type Consent string
 
-// What stands for consent.
+// The ways to treat a respondent without consent.
 const (
-	// ConsentRequired skips whoever has not given it.
+	// ConsentRequired skips the event.
 	ConsentRequired Consent = "required"
-	// ConsentAssume takes it as given: everybody who answers has agreed elsewhere.
+	// ConsentAssume subscribes the respondent, for surveys whose respondents have all consented elsewhere.
 	ConsentAssume Consent = "assume"
-	// ConsentStore keeps whoever has not given it, and never subscribes them.
+	// ConsentStore stores the respondent without subscribing them.
 	ConsentStore Consent = "store"
 )
 
-// Words are all three.
+// Words returns the three words.
 func (Consent) Words() []string {
 	return []string{string(ConsentRequired), string(ConsentAssume), string(ConsentStore)}
 }
 
-// UnmarshalText takes one of the three words.
+// UnmarshalText accepts one of the three words.
 func (c *Consent) UnmarshalText(b []byte) error {
 	switch word := Consent(b); word {
 	case ConsentRequired, ConsentAssume, ConsentStore:
@@ -36,7 +36,8 @@ func (c *Consent) UnmarshalText(b []byte) error {
 	return fmt.Errorf("`%s` is no way to treat consent; one of required, assume, store", b)
 }
 
-// ConsentOf returns the `consent` setting of a connector; ok is false where it has none, because it writes to nobody.
+// ConsentOf returns the value of a connector's Consent field. ok is false for a connector without such a field, which subscribes
+// no one.
 func ConsentOf(c Connector) (setting Consent, ok bool) {
 	v := reflect.Indirect(reflect.ValueOf(c))
 	if v.Kind() != reflect.Struct {
@@ -53,9 +54,9 @@ func ConsentOf(c Connector) (setting Consent, ok bool) {
 	return "", false
 }
 
-// Subscribe says whether the respondent may be subscribed. False without an error is for ConsentStore alone: keep the
-// person, and subscribe them to nothing. The error is a Skip. A consent that was refused is refused, whatever is
-// assumed of those who were not asked.
+// Subscribe reports whether the respondent may be subscribed. It returns false without an error only for ConsentStore:
+// store the respondent, but do not subscribe them. The error is a Skip. A refusal in the event itself always counts, even with
+// ConsentAssume, which speaks only of respondents who were not asked.
 func (c Consent) Subscribe(ev *event.Event) (bool, error) {
 	given := ev.Data().Respondent.Consent
 	switch {

@@ -46,7 +46,7 @@ func TestConsent(t *testing.T) {
 	}
 }
 
-// A connector that writes to people is known by the type of its setting, wherever that stands.
+// ConsentOf finds the setting by its type, also in an embedded struct.
 func TestConsentOf(t *testing.T) {
 	t.Parallel()
 	type account struct{ Consent connectors.Consent }

@@ -7,13 +7,14 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// Message is what a chat is told of an event when the operator wrote no text. It is plain text: each product
-// escapes it in its own way, because a respondent wrote some of it.
+// Message is the default chat message about an event, used when the operator wrote no text. It is plain text that contains
+// a respondent's words: escape it for the product.
 type Message struct {
+	// Title is one line, such as `Low NPS Alert: Score 3/10`.
 	Title string
-	// Fields are those that the event has: Customer, Feedback, Survey.
+	// Fields are Customer, Feedback and Survey, as far as the event has them.
 	Fields []MessageField
-	// Group is detractor, passive or promoter; empty without an NPS score.
+	// Group is detractor, passive or promoter; empty for an event without an NPS score.
 	Group string
 }
 
@@ -21,11 +22,11 @@ type Message struct {
 type MessageField struct {
 	Name  string
 	Value string
-	// Short values may share a line.
+	// Short marks a value that may share a line with another one.
 	Short bool
 }
 
-// MessageFor makes the survey-aware message: an alarm for detractors, else news of the response.
+// MessageFor returns the default message about an event: an alert for a detractor, or else a summary of the response.
 func MessageFor(ev *event.Event) Message {
 	d := ev.Data()
 	m := Message{}
@@ -47,7 +48,7 @@ func MessageFor(ev *event.Event) Message {
 	return m
 }
 
-// Level is how loud the message is: danger for detractors, warning for passives, good for promoters, else "".
+// Level returns the severity of the message: danger for detractors, warning for passives, good for promoters, or "".
 func (m Message) Level() string {
 	switch m.Group {
 	case "detractor":
@@ -101,7 +102,7 @@ func firstOf(texts ...string) string {
 	return ""
 }
 
-// Clip cuts text to at most limit runes; what was cut ends in `…`, which counts.
+// Clip shortens text to at most limit runes. A shortened text ends in `…`, which counts as one of them.
 func Clip(text string, limit int) string {
 	if len(text) <= limit || utf8.RuneCountInString(text) <= limit {
 		return text

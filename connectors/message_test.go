@@ -11,7 +11,7 @@ import (
 	"github.com/surveygate/surveygate/connectors/connectortest"
 )
 
-func TestAbout(t *testing.T) {
+func TestMessageFor(t *testing.T) {
 	t.Parallel()
 	field := func(name, value string, short bool) connectors.MessageField {
 		return connectors.MessageField{Name: name, Value: value, Short: short}

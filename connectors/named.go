@@ -2,12 +2,12 @@ package connectors
 
 import "github.com/surveygate/surveygate/rules/event"
 
-// JudgeEach holds the answer to a request against the events that it told of: `of` is asked of each event what the answer says
-// of it, and whether it names it at all. An event that the answer does not name was not written, whatever the status: it
-// gets the verdict Unnamed. The result is the verdict itself for one event, and Verdict.Each for a batch.
-func JudgeEach(res *Response, of func(i int, ev *event.Event) (v Verdict, named bool)) Verdict {
+// JudgeEach compares a successful answer with the events of its request. judge returns what the answer says about event i, and
+// whether the answer names that event at all. An event that is not named gets the verdict Unconfirmed, whatever the status,
+// because products drop records silently. The result is a plain verdict for one event, and has Verdict.Each for a batch.
+func JudgeEach(res *Response, judge func(i int, ev *event.Event) (v Verdict, named bool)) Verdict {
 	verdict := func(i int) Verdict {
-		if v, named := of(i, res.Events[i]); named {
+		if v, named := judge(i, res.Events[i]); named {
 			return v
 		}
 		return Unconfirmed(res)
@@ -28,13 +28,13 @@ func JudgeEach(res *Response, of func(i int, ev *event.Event) (v Verdict, named 
 	return all
 }
 
-// Unconfirmed is the verdict on an event that the product neither took nor refused, though it answered the request that told of
-// it. The event is tried once more alone, and rejected if the answer does not name it then either.
+// Unconfirmed returns the verdict on an event that a product's answer names neither as accepted nor as refused. The event is
+// tried once more by itself, and is rejected if the answer to that does not name it either.
 func Unconfirmed(res *Response) Verdict {
 	v := Reject(StatusReason(res.Status) + UnconfirmedReason)
 	v.RetryAlone = true
 	return v
 }
 
-// UnconfirmedReason ends the reason of an Unnamed verdict.
+// UnconfirmedReason is the end of the reason of an Unconfirmed verdict, behind the status.
 const UnconfirmedReason = ", but the answer names the record neither as written nor as refused"

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// PlainText is a value of a mapping as one text, for products whose fields are no more than that: numbers without a
-// needless fraction, the items of a list with commas between them. False says that it is an object, which is none.
+// PlainText converts an evaluated value (see expression.Value) to text, for products whose fields hold text only. A number has no
+// needless fraction, the items of a list are joined with commas, and nil is empty. ok is false for an object.
 func PlainText(v any) (text string, ok bool) {
 	switch v := v.(type) {
 	case nil:

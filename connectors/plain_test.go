@@ -7,7 +7,7 @@ import (
 	"github.com/surveygate/surveygate/rules/expression"
 )
 
-func TestPlain(t *testing.T) {
+func TestPlainText(t *testing.T) {
 	t.Parallel()
 	rows := []struct {
 		value any

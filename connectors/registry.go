@@ -12,15 +12,17 @@ var (
 	mu       sync.RWMutex
 	products = map[string]func() Connector{}
 
-	wellFormed = regexp.MustCompile(`^[a-z][a-z0-9]*(\.[a-z][a-z0-9_]*)?$`)
+	validName = regexp.MustCompile(`^[a-z][a-z0-9]*(\.[a-z][a-z0-9_]*)?$`)
 )
 
-// Register makes a product known by its name in YAML, or one of its actions as `product.action`.
-// The function returns a new connector with its defaults. It panics on a name taken twice, or one that could
-// not be written in YAML or stand as a label of a metric.
+// Register adds a connector under its name in YAML: `product`, or `product.action` for a further action of a product. defaults
+// returns a new connector with default settings.
+//
+// Call Register from an init function. It panics if the name is registered already, or unless it consists of lower-case letters
+// and digits and begins with a letter (an action may contain underscores too): the name is used in YAML and as a metric label.
 func Register(name string, defaults func() Connector) {
-	if !wellFormed.MatchString(name) {
-		panic(fmt.Sprintf("connectors: %q is no name of a product or of its action", name))
+	if !validName.MatchString(name) {
+		panic(fmt.Sprintf("connectors: %q is not a valid name for a product or for its action", name))
 	}
 	mu.Lock()
 	defer mu.Unlock()
@@ -30,7 +32,7 @@ func Register(name string, defaults func() Connector) {
 	products[name] = defaults
 }
 
-// New is a connector with its defaults; false where nothing of that name is registered.
+// New returns a new connector with its default settings. The result is false if the name is not registered.
 func New(name string) (Connector, bool) {
 	mu.RLock()
 	defer mu.RUnlock()
@@ -41,7 +43,7 @@ func New(name string) (Connector, bool) {
 	return defaults(), true
 }
 
-// Names are all that is registered, in order; actions are `product.action`.
+// Names returns all registered names, sorted. Actions have the form `product.action`.
 func Names() []string {
 	mu.RLock()
 	defer mu.RUnlock()
@@ -53,7 +55,7 @@ func Names() []string {
 	return names
 }
 
-// Actions are the actions of a product, without its name.
+// Actions returns the sorted actions of a product, without the product's name. The product's main connector is not among them.
 func Actions(product string) []string {
 	var actions []string
 	for _, name := range Names() {

@@ -12,66 +12,70 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// Request is one HTTP request before its credentials, so it can be printed, stored and compared.
+// Request is one HTTP request without its credentials, so it can be printed, stored and compared.
+//
+// Make it with Post, Put, Patch or Get, and complete it with the methods As, With, Named and so on, which change the request and
+// return it.
 type Request struct {
 	Method string
-	// URL is absolute; it is empty where Auth is an Address, or where Address says it.
+	// URL is absolute. It is empty if the URL is a secret: then Auth is an AddressAuth, or Address holds the URL.
 	URL string
 	// Address is the URL if it is a secret and Auth holds another credential, as for a signed webhook.
 	Address Secret
 	Header  []Field
 	Body    []byte
-	// Auth is put on last, by the gateway.
+	// Auth is the credential, which the gateway adds last.
 	Auth Auth
-	// Name tells the requests of a chain apart; empty for the only or first one.
+	// Name identifies the request within a chain (see Then). It is empty for the only or first request.
 	Name string
-	// ResponseLimit is how many bytes of the answer Judge needs, where the gateway's 64 KiB are too few; at most 8 MiB.
+	// ResponseLimit is the number of bytes of the response body that Judge needs. Zero means DefaultResponseLimit; the largest
+	// limit is 8 MiB.
 	ResponseLimit int
 }
 
-// DefaultResponseLimit is how many bytes of an answer are kept where a request asks for no more.
+// DefaultResponseLimit is the number of bytes of a response body that the gateway reads if the request sets no limit.
 const DefaultResponseLimit = 64 << 10
 
 // Field is one header.
 type Field struct {
 	Name  string
 	Value string
-	// Secret values are sent as they are and stored, printed and compared as [secret].
+	// Secret marks a value that is sent as it is, but stored, printed and compared as [secret].
 	Secret bool
 }
 
 // Format prints a secret value as [secret], whatever the verb.
-func (f Field) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, f.shown().line()) }
+func (f Field) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, f.redacted().line()) }
 
 // MarshalJSON writes a secret value as [secret].
 func (f Field) MarshalJSON() ([]byte, error) {
 	type plain Field
-	return json.Marshal(plain(f.shown()))
+	return json.Marshal(plain(f.redacted()))
 }
 
 // LogValue logs a secret value as [secret].
-func (f Field) LogValue() slog.Value { return slog.StringValue(f.shown().line()) }
+func (f Field) LogValue() slog.Value { return slog.StringValue(f.redacted().line()) }
 
 func (f Field) line() string { return f.Name + ": " + f.Value }
 
-func (f Field) shown() Field {
+func (f Field) redacted() Field {
 	if f.Secret {
 		f.Value = Hidden
 	}
 	return f
 }
 
-// Post is a POST of a JSON body: bytes as they are, anything else marshalled without HTML escaping.
-// A body that cannot be marshalled is a fault of the connector and panics; the gateway makes that `rejected`.
+// Post returns a POST with a JSON body. A body of type []byte is sent unchanged; any other is marshalled without HTML escaping.
+// Post panics if the body cannot be marshalled, which is a bug in the connector; the gateway turns the panic into `rejected`.
 func Post(url string, body any) *Request { return withJSON(http.MethodPost, url, body) }
 
-// Put is a PUT of a JSON body, as Post.
+// Put returns a PUT with a JSON body, as Post does.
 func Put(url string, body any) *Request { return withJSON(http.MethodPut, url, body) }
 
-// Patch is a PATCH of a JSON body, as Post.
+// Patch returns a PATCH with a JSON body, as Post does.
 func Patch(url string, body any) *Request { return withJSON(http.MethodPatch, url, body) }
 
-// Get is a GET without a body.
+// Get returns a GET without a body.
 func Get(url string) *Request { return &Request{Method: http.MethodGet, URL: url} }
 
 func withJSON(method, url string, body any) *Request {
@@ -88,7 +92,8 @@ func withJSON(method, url string, body any) *Request {
 	}
 }
 
-// Size is the request in bytes before its credentials: its body, its address and its headers.
+// Size returns the size in bytes without the credentials: body, URL and headers. The gateway rejects a request that is
+// larger than event.MaxRequestBytes.
 func (r *Request) Size() int {
 	n := len(r.Body) + len(r.URL)
 	for i := range r.Header {
@@ -97,10 +102,10 @@ func (r *Request) Size() int {
 	return n
 }
 
-// As puts the credentials beside the request.
+// As sets the credentials.
 func (r *Request) As(a Auth) *Request { r.Auth = a; return r }
 
-// To sets the URL, or Address if it is a secret.
+// To sets URL, or Address if u is a secret.
 func (r *Request) To(u URL) *Request {
 	if u.IsSecret() {
 		r.URL, r.Address = "", u.Secret()
@@ -110,13 +115,13 @@ func (r *Request) To(u URL) *Request {
 	return r
 }
 
-// Named names the request within a chain.
+// Named sets the name of the request within a chain.
 func (r *Request) Named(name string) *Request { r.Name = name; return r }
 
-// LimitResponse asks for more of the answer than the gateway keeps by itself.
+// LimitResponse sets the number of bytes of the response body that Judge needs, if DefaultResponseLimit is too small.
 func (r *Request) LimitResponse(bytes int) *Request { r.ResponseLimit = bytes; return r }
 
-// With adds a header, or replaces one of the same name.
+// With adds a header, or replaces the one with the same name.
 func (r *Request) With(name, value string) *Request {
 	return r.with(Field{Name: name, Value: value})
 }
@@ -141,21 +146,21 @@ func (r *Request) with(f Field) *Request {
 type Response struct {
 	Status int
 	Header http.Header
-	// Body is capped by the gateway; Truncated says that it was longer, or did not come as a whole.
+	// Body holds at most the request's ResponseLimit. Truncated is set if the body was longer, or ended early.
 	Body      []byte
 	Truncated bool
-	// Fault says what was wrong with the answer behind its status line, as a body that broke off. The status stands; Header
-	// and Body are what could be read.
+	// Fault describes an error that occurred after the status line, such as a body that ended early; empty without one. Status is
+	// valid, and Header and Body hold what could be read.
 	Fault string
-	// At is when the answer came: Retry-After dates count from it.
+	// At is the time of the answer. A Retry-After date is relative to it.
 	At time.Time
 	// To is the request that was answered.
 	To *Request
-	// Events are those that the request told of: one, or a batch's.
+	// Events are the events that the request carried: one, or those of a batch.
 	Events []*event.Event
-	// Trail holds the earlier answers of a chain, first one first.
+	// Trail holds the earlier answers of a chain, oldest first.
 	Trail []*Response
 }
 
-// JSON decodes the body; an error means that the answer is not what the product documents.
+// JSON decodes the body. An error means that the body is not of the documented form.
 func (r *Response) JSON(into any) error { return json.Unmarshal(r.Body, into) }

@@ -12,15 +12,14 @@ import (
 	"unique"
 )
 
-// Secret is text that cannot be printed: every verb, log, JSON and YAML shows [secret].
-// The zero value is an absent secret, and two secrets are equal when their texts are. Only the rooms that
-// send, sign and verify may call Expose.
+// Secret is a text that is never printed: every fmt verb, log, JSON and YAML shows [secret]. The zero value is an absent
+// secret. Two secrets are equal (==) if their texts are.
 //
-// The text lies behind a handle, because fmt cannot call methods on unexported fields: a Secret inside
-// somebody's private struct then prints as an address, not as its text.
+// The text is stored behind a handle, because fmt cannot call methods on unexported fields: a Secret in an unexported field of
+// another struct is printed as a pointer, not as its text.
 type Secret struct{ text unique.Handle[string] }
 
-// NewSecret wraps text; empty text is an absent secret.
+// NewSecret returns a Secret of the text. Empty text gives the absent secret.
 func NewSecret(text string) Secret {
 	if text == "" {
 		return Secret{}
@@ -28,7 +27,7 @@ func NewSecret(text string) Secret {
 	return Secret{text: unique.Make(text)}
 }
 
-// Hidden is what stands wherever a secret would.
+// Hidden is the text that is shown in place of a secret.
 const Hidden = "[secret]"
 
 func (s Secret) String() string               { return Hidden }
@@ -37,16 +36,16 @@ func (s Secret) Format(f fmt.State, _ rune)   { _, _ = f.Write([]byte(Hidden)) }
 func (s Secret) MarshalText() ([]byte, error) { return []byte(Hidden), nil }
 func (s Secret) LogValue() slog.Value         { return slog.StringValue(Hidden) }
 
-// UnmarshalText takes the text as it is.
+// UnmarshalText accepts any text, unchanged.
 func (s *Secret) UnmarshalText(b []byte) error { *s = NewSecret(string(b)); return nil }
 
-// IsZero says that there is no secret.
+// IsZero reports whether the secret is absent.
 func (s Secret) IsZero() bool { return s == Secret{} }
 
-// Len is the length in bytes, for checks of strength.
+// Len returns the length in bytes, for checks of strength.
 func (s Secret) Len() int { return len(s.reveal()) }
 
-// Expose gives the text out. The linter allows it only where requests are sent, signed and verified.
+// Expose returns the text. The linter allows calls only in the packages that send, sign and verify requests.
 func (s Secret) Expose() string { return s.reveal() }
 
 func (s Secret) reveal() string {
@@ -56,11 +55,12 @@ func (s Secret) reveal() string {
 	return s.text.Value()
 }
 
-// regionSuffix is a data centre as keys name theirs: us6, eu1, usw2.
+// regionSuffix matches the data centre at the end of an API key: us6, eu1, usw2.
 var regionSuffix = regexp.MustCompile(`-([a-z]{2,3}[0-9]{1,3})$`)
 
-// Region is the data centre that a key names behind its last `-` (`…-us6`); "" where it names none. That much of a
-// key is no secret: it is part of the host that every request shows.
+// Region returns the data centre that an API key names after its last `-` (`…-us6`), or "" if it names none. This part of
+// a key is not secret: it is part of the host name of every request.
+// https://mailchimp.com/developer/marketing/docs/fundamentals/#api-structure
 func (s Secret) Region() string {
 	found := regionSuffix.FindStringSubmatch(s.reveal())
 	if found == nil {
@@ -69,16 +69,16 @@ func (s Secret) Region() string {
 	return found[1]
 }
 
-// IsBlank reports whether a rune at an end of a credential is white space, or a mark that editors and web pages put there
-// and nobody sees: a byte order mark, a space of no width.
+// IsBlank reports whether r is white space or invisible: a byte order mark or a zero-width space, which editors and web pages
+// leave at the ends of a copied credential.
 func IsBlank(r rune) bool { return unicode.IsSpace(r) || r == '\ufeff' || r == '\u200b' }
 
-// CheckSecret says why a secret cannot be a credential, nil for one that can. No header carries a line break, and a
-// product would compare white space with the rest: a secret that ends in one was copied with too much. A secret that is
-// bytes or several lines is written in base64 or hexadecimal. The fault never quotes the secret.
+// CheckSecret returns an error if a secret cannot be a credential: if it is empty, is not UTF-8, has white space at an end (it
+// was copied with too much), or contains a control character (a header cannot carry a line break). A secret of bytes or several
+// lines has to be written in base64 or hexadecimal. The error does not quote the secret.
 func CheckSecret(s Secret) error {
 	text := s.reveal()
-	if graphic(text) { // as nearly all are: this is asked of every request
+	if isVisibleASCII(text) { // fast path: CheckSecret runs for every request
 		return nil
 	}
 	switch {
@@ -94,8 +94,8 @@ func CheckSecret(s Secret) error {
 	return nil
 }
 
-// graphic says that a text is not empty and holds nothing but visible ASCII.
-func graphic(text string) bool {
+// isVisibleASCII reports whether text is not empty and contains only visible ASCII characters.
+func isVisibleASCII(text string) bool {
 	for i := range len(text) {
 		if c := text[i]; c <= ' ' || c > '~' {
 			return false
@@ -104,8 +104,7 @@ func graphic(text string) bool {
 	return text != ""
 }
 
-// CheckAddress says what is wrong with a secret that is to be an Address; nil for a good one. The fault
-// never quotes the secret.
+// CheckAddress returns an error if a secret is not a valid URL for an Address. The error does not quote the secret.
 func CheckAddress(s Secret) error {
 	u, err := url.Parse(s.reveal())
 	if err != nil {

@@ -90,7 +90,7 @@ func TestCheckAddressAndHeaderValueQuoteNothing(t *testing.T) {
 	}
 }
 
-func TestRegionGivesNoMoreOfAKey(t *testing.T) {
+func TestRegionRevealsOnlyTheDataCentre(t *testing.T) {
 	t.Parallel()
 	rows := map[string]string{
 		"0123456789abcdef0123456789abcdef-us6": "us6", "key-eu21": "eu21", "a-b-usw2": "usw2",
@@ -104,7 +104,7 @@ func TestRegionGivesNoMoreOfAKey(t *testing.T) {
 	}
 }
 
-// TestCheckSecret: what nobody can see, or no header carries, is no part of a credential.
+// CheckSecret refuses invisible characters, and those that a header cannot carry.
 func TestCheckSecret(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{

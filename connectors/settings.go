@@ -7,16 +7,15 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/surveygate/surveygate/rules/expression"
 )
 
-// BaseURL is the `base_url` of an account: host and path before the product's own, for proxies, sandboxes
-// and tests. The zero value is the product's default.
+// BaseURL is the `base_url` setting of an account: scheme, host and path prefix that replace the product's own, for proxies,
+// sandboxes and tests. The zero value is the product's default.
 type BaseURL string
 
-// UnmarshalText takes what URL takes, without a query; a slash at the end is dropped.
+// UnmarshalText accepts the same addresses as URL, without a query. It drops a slash at the end.
 func (u *BaseURL) UnmarshalText(b []byte) error {
 	parsed, err := parseURL(b)
 	if err != nil {
@@ -29,10 +28,10 @@ func (u *BaseURL) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// At is the product's path below the base, or below the product's own base where none is set.
-func (u BaseURL) At(product, path string) string {
+// At returns the URL of a path below the base. defaultBase is the product's own base, used when the setting is absent.
+func (u BaseURL) At(defaultBase, path string) string {
 	if u == "" {
-		return product + path
+		return defaultBase + path
 	}
 	return string(u) + path
 }
@@ -61,7 +60,7 @@ func checkURL(u *url.URL) error {
 	return CheckPort(u.Port())
 }
 
-// CheckPort says what is wrong with the port that a URL names; "" is the scheme's own.
+// CheckPort returns an error if port is not a number from 1 to 65535. The empty string is valid: it is the scheme's port.
 func CheckPort(port string) error {
 	if n, err := strconv.ParseUint(port, 10, 16); port != "" && (err != nil || n == 0) {
 		return fmt.Errorf("`%s` is not a port; write a number from 1 to 65535", port)
@@ -69,48 +68,18 @@ func CheckPort(port string) error {
 	return nil
 }
 
-// ValuesUnmarshaler is a setting that is written either as one word (UnmarshalText) or as a mapping of
-// values, which the reader of the configuration compiles and hands over.
+// ValuesUnmarshaler is implemented by a setting that is written either as one word (UnmarshalText) or as a mapping of values.
+// The configuration reader compiles the mapping and passes it to UnmarshalValues.
 type ValuesUnmarshaler interface {
 	encoding.TextUnmarshaler
 	UnmarshalValues(values expression.Values) error
 }
 
-// Enum is implemented by settings that are one of a few words, for pages and editors.
+// Enum is implemented by a setting that accepts one of a fixed list of words. Pages and the JSON schema show the list.
 type Enum interface{ Words() []string }
 
-// RateLimiter is implemented where the product publishes how often it may be called. It is the rate of a
-// connection that sets none.
-type RateLimiter interface {
-	Rate() Rate
-}
-
-// ConcurrencyLimiter is implemented where the product takes fewer requests at once than is usual.
-type ConcurrencyLimiter interface {
-	// Concurrency is that of a connection that sets none.
-	Concurrency() int
-}
-
-// Rate is at most Requests in each Per; the zero value is no limit.
-type Rate struct {
-	Requests int
-	Per      time.Duration
-}
-
-// String is the rate as `rate:` is written: `10/s`, `100/m`.
-func (r Rate) String() string {
-	switch {
-	case r.Requests == 0:
-		return "none"
-	case r.Per == time.Second:
-		return fmt.Sprintf("%d/s", r.Requests)
-	case r.Per == time.Minute:
-		return fmt.Sprintf("%d/m", r.Requests)
-	}
-	return fmt.Sprintf("%d/%s", r.Requests, r.Per)
-}
-
-// CheckHeaderValue says what is wrong with the value of a header, nil for a good one. It never quotes it.
+// CheckHeaderValue returns an error if a header cannot carry the value: an empty value, white space at an end, or a control
+// character. The error does not quote the value.
 func CheckHeaderValue(s Secret) error {
 	text := s.reveal()
 	switch {
@@ -126,5 +95,6 @@ func CheckHeaderValue(s Secret) error {
 
 var errControl = errors.New("holds a line break or another control character")
 
-// isControl reports whether no header may hold a character.
+// isControl reports whether a header value must not contain r.
+// https://www.rfc-editor.org/rfc/rfc9110#name-field-values
 func isControl(r rune) bool { return r != '\t' && r < ' ' || r == 0x7f }

@@ -11,69 +11,70 @@ import (
 )
 
 const (
-	// maxAddress is how long an address may be whose holes are filled; many servers take no longer one.
+	// maxAddress is the largest length in bytes of an address with its holes filled. Many servers accept no longer one.
 	maxAddress = 8 << 10
-	// maxHeader is how long the value of a header may be whose holes are filled.
+	// maxHeader is the largest length in bytes of a header value with its holes filled.
 	maxHeader = 4 << 10
-	// emptyHole stands in a filled address where a hole had nothing to say. No address holds a NUL.
+	// emptyHole marks an empty hole in a filled address. No address contains a NUL.
 	emptyHole = "\x00"
 )
 
-// hasHoles reports whether a setting is written with {{ }}.
+// hasHoles reports whether a setting contains {{ }}.
 func hasHoles(text string) bool { return strings.Contains(text, "{{") }
 
-// template is an address with holes: each fills a segment of the path, or the value of a parameter, or a part of one.
+// template is an address with {{ }} holes. Each hole is a path segment or a parameter's value, or a part of one.
 type template struct {
 	text expression.Text
-	// inPath is how many of the holes stand in the path; the others are in parameters.
+	// inPath is the number of holes in the path; the others are in query parameters.
 	inPath int
-	// sample is the address with something in each hole, for checks of what the operator wrote around them.
+	// sample is the address with `x` in each hole, to check what the operator wrote around the holes.
 	sample string
 }
 
-// newTemplate compiles an address with holes. Who answers is the operator's to say, so scheme and host have none.
+// newTemplate compiles an address with holes. The scheme and the host must not contain holes: the operator decides which server
+// is called.
 func newTemplate(text string) (*template, error) {
 	compiled, err := expression.CompileText(text)
 	if err != nil {
 		return nil, err
 	}
-	words := compiled.Literals()
-	if _, host, found := strings.Cut(words[0], "://"); !found || !strings.ContainsAny(host, "/?") {
-		return nil, errors.New("scheme and host hold no {{ }}: an event must not choose who is called; write holes behind the host's /")
+	literals := compiled.Literals()
+	if _, host, found := strings.Cut(literals[0], "://"); !found || !strings.ContainsAny(host, "/?") {
+		return nil, errors.New("scheme and host must not contain {{ }}: an event must not choose which server is called; write holes after the / that follows the host")
 	}
-	t := &template{text: compiled, sample: strings.Join(words, "x")}
-	for i, word := range words {
-		if strings.Contains(word, emptyHole) {
+	t := &template{text: compiled, sample: strings.Join(literals, "x")}
+	for i, literal := range literals {
+		if strings.Contains(literal, emptyHole) {
 			return nil, errNoURL
 		}
-		if i == len(words)-1 {
+		if i == len(literals)-1 {
 			break
 		}
-		switch before := strings.Join(words[:i+1], "x"); {
+		switch before := strings.Join(literals[:i+1], "x"); {
 		case !strings.Contains(before, "?"):
 			t.inPath++
 		case inName(before):
-			return nil, errors.New("the name of a parameter holds no {{ }}: write holes in its value, as in ?id={{ response.id }}")
+			return nil, errors.New("the name of a parameter must not contain {{ }}: write holes in its value, as in ?id={{ response.id }}")
 		}
 	}
-	if path, _, _ := strings.Cut(t.sample, "?"); climbing(decoded(path)) {
-		return nil, errors.New("a URL with {{ }} has no `.` or `..` in its path: write the path itself")
+	if path, _, _ := strings.Cut(t.sample, "?"); hasDotSegment(decoded(path)) {
+		return nil, errors.New("a URL with {{ }} must not contain `.` or `..` in its path: write the resulting path")
 	}
 	return t, nil
 }
 
-// inName reports whether an address ends within the name of a parameter.
+// inName reports whether an address ends in the middle of a parameter's name.
 func inName(address string) bool {
 	_, query, found := strings.Cut(address, "?")
 	return found && !strings.Contains(query[strings.LastIndexByte(query, '&')+1:], "=")
 }
 
-// of fills the holes. An address whose path has nothing in a hole would name something else: it is skipped. A parameter
-// of nothing but empty holes is left out.
-func (t *template) of(ev *event.Event) (string, error) {
-	climbs, hole := false, 0
-	filled, err := t.text.Render(ev, func(value string) string { // of each hole, in their order
-		climbs = climbs || hole < t.inPath && climbing(value)
+// fill fills the holes. If a hole of the path is empty, it returns a Skip error, because the address would name another resource.
+// A parameter whose value consists of empty holes only is left out.
+func (t *template) fill(ev *event.Event) (string, error) {
+	hasDots, hole := false, 0
+	filled, err := t.text.Render(ev, func(value string) string { // called for each hole in order
+		hasDots = hasDots || hole < t.inPath && hasDotSegment(value)
 		hole++
 		if value == "" {
 			return emptyHole
@@ -83,8 +84,8 @@ func (t *template) of(ev *event.Event) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	path, query, asks := strings.Cut(filled, "?")
-	climbs = climbs || climbing(decoded(path))
+	path, query, hasQuery := strings.Cut(filled, "?")
+	hasDots = hasDots || hasDotSegment(decoded(path))
 	switch {
 	case strings.Contains(path, emptyHole):
 		missing := ""
@@ -92,12 +93,12 @@ func (t *template) of(ev *event.Event) (string, error) {
 			missing = " (" + strings.Join(names, ", ") + ")"
 		}
 		return "", Skip("a hole in the path of the URL is empty" + missing)
-	case climbs:
+	case hasDots:
 		return "", errors.New("a hole of the URL is filled with `.` or `..`, which would lead to another path")
 	case len(filled) > maxAddress:
 		return "", fmt.Errorf("the URL has %d bytes with its holes filled, at most %d", len(filled), maxAddress)
 	}
-	if !asks {
+	if !hasQuery {
 		return path, nil
 	}
 	var kept []string
@@ -114,8 +115,9 @@ func (t *template) of(ev *event.Event) (string, error) {
 	return path + "?" + strings.Join(kept, "&"), nil
 }
 
-// climbing reports whether a value holds a step of a path, as servers read it that decode before they look.
-func climbing(value string) bool {
+// hasDotSegment reports whether a path contains a segment `.` or `..`. A backslash separates segments too, because some servers
+// read it so.
+func hasDotSegment(value string) bool {
 	for part := range strings.FieldsFuncSeq(value, func(r rune) bool { return r == '/' || r == '\\' }) {
 		if part == "." || part == ".." {
 			return true
@@ -124,8 +126,8 @@ func climbing(value string) bool {
 	return false
 }
 
-// decoded returns a path as the server reads it, because an operator may write a dot as %2E. One that cannot be decoded
-// stays as it is.
+// decoded returns a path with its %XX decoded, because an operator may write a dot as %2E. A path that cannot be decoded is
+// returned unchanged.
 func decoded(path string) string {
 	if text, err := url.PathUnescape(path); err == nil {
 		return text
@@ -133,15 +135,15 @@ func decoded(path string) string {
 	return path
 }
 
-// escapePart writes a value as part of a segment of a path, or of a parameter: everything but letters, digits and -._~ as %XX.
+// escapePart escapes a value for a path segment or a parameter: every byte but letters, digits and -._~ becomes %XX.
 func escapePart(value string) string {
 	return strings.ReplaceAll(url.QueryEscape(strings.ToValidUTF8(value, "\uFFFD")), "+", "%20")
 }
 
-// HasHoles reports whether the address is filled for each event.
+// HasHoles reports whether the address has holes, so that it may differ for each event.
 func (u URL) HasHoles() bool { return u.template != nil }
 
-// Sample returns the address with something in each hole, for checks of scheme, host and form.
+// Sample returns the address with `x` in each hole, to check its scheme, host and form.
 func (u URL) Sample() Secret {
 	if u.template != nil {
 		return NewSecret(u.template.sample)
@@ -149,27 +151,26 @@ func (u URL) Sample() Secret {
 	return u.text
 }
 
-// Fill returns the address for an event. It is a secret where the address as written is one.
+// Fill returns the address for an event. The result is a secret if u is one. The error is a Skip if a hole of the path is empty.
 func (u URL) Fill(ev *event.Event) (URL, error) {
 	if u.template == nil {
 		return u, nil
 	}
-	filled, err := u.template.of(ev)
+	filled, err := u.template.fill(ev)
 	if err != nil {
 		return URL{}, err
 	}
 	return URL{text: NewSecret(filled), secret: u.secret}, nil
 }
 
-// HeaderValue is the value of a custom header. It is a secret, but not the connection's credential: unlike other
-// secrets, a rule may set it. One that is written out may have {{ }} holes; one that comes from a ${…} has none, whatever
-// is in it.
+// HeaderValue is the value of a custom header. It is a secret, but not the connection's credential: a rule may set it. A value
+// that is written out may contain {{ }} holes. In a value that comes from a ${…}, braces are literal text.
 type HeaderValue struct {
 	Secret
 	text *expression.Text
 }
 
-// UnmarshalText takes the value, and compiles its holes.
+// UnmarshalText accepts any value and compiles its holes.
 func (h *HeaderValue) UnmarshalText(b []byte) error {
 	*h = HeaderValue{Secret: NewSecret(string(b))}
 	if !hasHoles(string(b)) {
@@ -186,7 +187,8 @@ func (h *HeaderValue) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// UnmarshalReference takes a value that was written with ${…}: what stands for it is a secret, and no text with holes.
+// UnmarshalReference accepts a value that was written with ${…}: written is the setting as written, text its value. The
+// value is a secret without holes.
 func (h *HeaderValue) UnmarshalReference(written, text string) error {
 	if hasHoles(written) {
 		return errors.New("a header is a secret, written ${NAME}, or a text with {{ }}: not both in one value")
@@ -195,11 +197,11 @@ func (h *HeaderValue) UnmarshalReference(written, text string) error {
 	return nil
 }
 
-// HasHoles reports whether the value is filled for each event.
+// HasHoles reports whether the value has holes, so that it may differ for each event.
 func (h HeaderValue) HasHoles() bool { return h.text != nil }
 
-// Fill returns the value for an event; false where nothing is left of it, so that the header is left out. Control characters
-// become spaces: a respondent's words cannot begin a header of their own.
+// Fill returns the value for an event. present is false if the filled value is empty: leave the header out. Control characters
+// become spaces, so that a respondent's text cannot start another header.
 func (h HeaderValue) Fill(ev *event.Event) (value Secret, present bool, err error) {
 	if h.text == nil {
 		return h.Secret, true, nil

@@ -22,7 +22,7 @@ func published(t testing.TB, body string) *event.Event {
 var hostile = `{"type":"response.completed","response":{"id":"r 1/ü?&=#%"},"survey":{"id":"s1"},"email":"a+b@example.com",
 	"params":{"up":"..","deep":"a/../b","back":"x\\..\\y","dot":".","dots":"...","host":"evil.example/","line":"a\r\nX-Evil: 1\u0000\u007f","space":" ","big":9007199254740993,"long":"` + strings.Repeat("x", 9000) + `"}}`
 
-// What fills a hole stays within its segment or its parameter, whatever a respondent wrote.
+// The value of a hole stays within its path segment or parameter, for any text of a respondent.
 func TestFilledURL(t *testing.T) {
 	t.Parallel()
 	ev := published(t, hostile)
@@ -97,7 +97,7 @@ func TestFilledURL(t *testing.T) {
 	}
 }
 
-// An address that is a secret stays one when its holes are filled.
+// A secret address is still a secret after its holes are filled.
 func TestFilledSecretURL(t *testing.T) {
 	t.Parallel()
 	for written, secret := range map[string]bool{

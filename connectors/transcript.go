@@ -8,9 +8,9 @@ import (
 	"strconv"
 )
 
-// Transcript is the request as text, before its credentials and with [secret] for every value that is one:
-// method and URL, headers, an empty line, and the body, JSON indented. The content type of JSON is left out.
-// The same text stands in tests, pages and explanations.
+// Transcript returns the request as text, without its credentials and with [secret] in place of every secret value: method and
+// URL, headers, an empty line, and the body, with JSON indented. The content type `application/json` is left out.
+// Tests, documentation pages and `surveygate explain` show this text.
 func (r *Request) Transcript() []byte {
 	var b bytes.Buffer
 	b.WriteString(r.Method)
@@ -25,24 +25,24 @@ func (r *Request) Transcript() []byte {
 		if f.Name == "Content-Type" && f.Value == "application/json" {
 			continue
 		}
-		b.WriteString(f.shown().line())
+		b.WriteString(f.redacted().line())
 		b.WriteByte('\n')
 	}
 	writeBody(&b, r.Body, false)
 	return b.Bytes()
 }
 
-// unshown are headers of answers that tell nothing about what became of an event, and cookies, which are secrets.
-var unshown = []string{"Connection", "Content-Length", "Date", "Keep-Alive", "Server", "Set-Cookie", "Transfer-Encoding"}
+// hiddenHeaders are response headers that say nothing about the delivery, and cookies, which are secrets.
+var hiddenHeaders = []string{"Connection", "Content-Length", "Date", "Keep-Alive", "Server", "Set-Cookie", "Transfer-Encoding"}
 
-// Transcript is the answer as text: status, headers in order of their names, an empty line, and the body.
+// Transcript returns the answer as text: status, headers sorted by name, an empty line, and the body.
 func (r *Response) Transcript() []byte {
 	var b bytes.Buffer
 	b.WriteString(strconv.Itoa(r.Status))
 	b.WriteByte('\n')
 	names := make([]string, 0, len(r.Header))
 	for name := range r.Header {
-		if !slices.Contains(unshown, http.CanonicalHeaderKey(name)) {
+		if !slices.Contains(hiddenHeaders, http.CanonicalHeaderKey(name)) {
 			names = append(names, name)
 		}
 	}

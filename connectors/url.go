@@ -5,27 +5,28 @@ import (
 	"strings"
 )
 
-// URL is a whole address, as a webhook's. Whether it may be reached is the gateway's to say (outbound).
+// URL is a complete address, such as a webhook's. The gateway decides at each request whether the address may be reached
+// (gateway/internal/outbound).
 //
-// Many receivers (Zapier, Make, Teams) give out an address that is itself the credential. A URL that came from a ${…}, or
+// Many receivers (Zapier, Make, Teams) issue an address that is itself the credential. A URL that was written as ${…}, or that
 // looks like such an address, is a secret: it prints as [secret], and only Secret returns its text.
 //
-// Behind the host it may have {{ }} holes, which For fills for an event.
+// After the host it may contain {{ }} holes, which Fill fills for an event.
 type URL struct {
 	text     Secret
 	secret   bool
 	template *template // nil without holes
 }
 
-// NewURL reads an address as UnmarshalText does.
+// NewURL parses an address as UnmarshalText does.
 func NewURL(text string) (URL, error) {
 	var u URL
 	err := u.UnmarshalText([]byte(text))
 	return u, err
 }
 
-// UnmarshalText takes an absolute http or https address without user, password or fragment. One that it refuses is a
-// secret too where it looks like one, or cannot be read at all: the fault shows its line.
+// UnmarshalText accepts an absolute http or https address without user, password or fragment. After an error u.IsSecret is still
+// valid: it is true for an address that looks like a credential or cannot be parsed, because the error message shows the line.
 func (u *URL) UnmarshalText(b []byte) error {
 	if hasHoles(string(b)) {
 		return u.unmarshalTemplate(string(b))
@@ -40,7 +41,7 @@ func (u *URL) UnmarshalText(b []byte) error {
 }
 
 func (u *URL) unmarshalTemplate(text string) error {
-	*u = URL{text: NewSecret(text), secret: true} // until more is known of it
+	*u = URL{text: NewSecret(text), secret: true} // until the address is parsed
 	t, err := newTemplate(text)
 	if err != nil {
 		return err
@@ -55,7 +56,7 @@ func (u *URL) unmarshalTemplate(text string) error {
 	return err
 }
 
-// Referenced marks the address as a secret, because it was written as ${…}. If that has no value, text takes its place.
+// Referenced marks the address as a secret, because it was written as ${…}. If the reference has no value, text replaces it.
 func (u *URL) Referenced(text string) {
 	if u.secret = true; u.text.IsZero() {
 		u.text = NewSecret(text)
@@ -65,13 +66,13 @@ func (u *URL) Referenced(text string) {
 // IsSecret reports whether the address is itself a credential.
 func (u URL) IsSecret() bool { return u.secret }
 
-// IsZero says that there is no address.
+// IsZero reports whether there is no address.
 func (u URL) IsZero() bool { return u.text.IsZero() }
 
 // Secret returns the address, whether it is a secret or not.
 func (u URL) Secret() Secret { return u.text }
 
-// String is the address, or [secret].
+// String returns the address, or [secret].
 func (u URL) String() string {
 	if u.secret {
 		return Hidden
@@ -79,22 +80,22 @@ func (u URL) String() string {
 	return u.text.reveal()
 }
 
-// GoString prints what String does.
+// GoString returns the same text as String.
 func (u URL) GoString() string { return u.String() }
 
-// MarshalText writes what String prints.
+// MarshalText returns the same text as String.
 func (u URL) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
 
-// credentialHosts are services whose addresses are credentials although their paths are too short to look like one.
+// credentialHosts are services whose addresses are credentials, although their paths are too short to look like one.
 var credentialHosts = []string{"hooks.zapier.com", "pipedream.net"}
 
-// credentialNames are names of parameters that hold credentials.
+// credentialNames are the names of query parameters that hold credentials.
 var credentialNames = []string{"sig", "signature", "token", "access_token", "key", "api_key", "apikey", "code", "secret", "auth", "password"}
 
 const (
-	// minCredential is the length from which a segment of letters and digits is more likely a key than a word.
+	// minCredential is the length in bytes from which a path segment of letters and digits is more likely a key than a word.
 	minCredential = 20
-	// minParameter is the length from which a parameter with a credential's name is taken for one.
+	// minParameter is the length in bytes from which the value of a parameter in credentialNames is treated as a credential.
 	minParameter = 8
 )
 

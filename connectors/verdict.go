@@ -7,51 +7,51 @@ import (
 	"time"
 )
 
-// Kind is what an answer means for the delivery.
+// Kind is the meaning of an answer for the delivery.
 type Kind string
 
-// The verdicts, a closed set. Skipping comes from Build, and from Judge where an answer says no more than Build could
-// have known (somebody has opted out); the others come from Judge.
+// The verdicts are a closed set. Judge returns them; the gateway makes Skipping from a Skip error of Build. Judge returns
+// Skipping too, if the answer tells what Build would have skipped had it known, such as a contact who has opted out.
 const (
-	// Delivered: the product has it.
+	// Delivered: the product accepted the event.
 	Delivered Kind = "delivered"
-	// Skipping: nothing here for this product; recorded with the reason, never a failure.
+	// Skipping: the event has nothing for this product. It is recorded with the reason, and is not a failure.
 	Skipping Kind = "skipped"
-	// Retry: not now; again after Verdict.After or by the schedule.
+	// Retry: the product may accept the event later, after Verdict.After or by the retry schedule.
 	Retry Kind = "retry"
-	// Rejected: this event will never pass; it becomes a dead letter.
+	// Rejected: the product will never accept this event. The delivery becomes a dead letter.
 	Rejected Kind = "rejected"
-	// Revoked: no event will pass; the destination pauses and its events wait.
+	// Revoked: the product accepts no event with these credentials or settings. The destination pauses and its events wait.
 	Revoked Kind = "revoked"
-	// Continue: one more request, Verdict.Next.
+	// Continue: one more request follows in this attempt, Verdict.Next.
 	Continue Kind = "continue"
 )
 
-// Verdict is what one answer means.
+// Verdict is what Judge concludes from one answer. Make it with Deliver, Reject, Revoke, TryAgain, TryAfter, Then or ByStatus.
 type Verdict struct {
 	Kind Kind
-	// After is how long the product asked to wait; 0 leaves it to the schedule. A `retry` that has it, of an answer below
-	// 500, uses up no attempt: the product is well, took nothing and said when it will.
+	// After is the wait that the product asked for; zero means the retry schedule. A `retry` with After, for an answer with a
+	// status below 500, does not count as an attempt: the product is healthy and said when it will accept the event.
 	After time.Duration
-	// Reason says it in words or the product's own code; it holds no body, secret or person.
+	// Reason is a phrase or the product's own error code. It contains no response body, no secret and nothing about a person.
 	Reason string
-	// Next is the request to go on with, for Continue.
+	// Next is the next request, for Continue.
 	Next *Request
-	// Each is one verdict per event of a batch. A batch is delivered only by it: where the product names what it took, the
-	// gateway believes no `delivered` that is said of a batch as a whole (see EachOf and Limit.Silent).
+	// Each holds one verdict per event of a batch, in the order of Response.Events. Without it, the gateway does not accept
+	// `delivered` for a batch of several events, unless BatchLimit.Silent is set (see JudgeEach).
 	Each []Verdict
-	// RetryAlone is set on a rejected member of a batch that may pass alone: it is tried once more by itself, which uses up no
-	// attempt, and the verdict on that one counts.
+	// RetryAlone is set on a rejected event of a batch that may be accepted by itself. The gateway tries it once more alone,
+	// which does not count as an attempt, and uses the verdict on that.
 	RetryAlone bool
-	// Setting names the setting that the product refuses for every event (a channel, an audience), for Revoked. Where
-	// the rule's step writes it itself, the step alone is at fault: its deliveries are retried by the schedule, so that
-	// a corrected rule lets them through, and the connection goes on for all others.
+	// Setting is the name of the setting that the product refuses for every event (a channel, an audience), for Revoked. If
+	// the rule's step sets it, only that step is at fault: its deliveries are retried by the schedule until the rule is
+	// corrected, and the connection continues for all other steps.
 	Setting string
-	// Gone says that the receiver asked never to be called again (410): the gateway disables a webhook for it.
+	// Gone is set if the receiver asked never to be called again (status 410). The gateway then disables the webhook.
 	Gone bool
 }
 
-// String is the verdict as transcripts and pages spell it: `retry after 2s: rate_limited`.
+// String returns the verdict as transcripts and pages write it: `retry after 2s: rate_limited`.
 func (v Verdict) String() string {
 	text := string(v.Kind)
 	if v.After > 0 {
@@ -72,32 +72,32 @@ func (v Verdict) String() string {
 	return text
 }
 
-// Then is one more request within the same attempt. What comes before the last step must be harmless
-// to repeat: after a crash the chain begins again.
+// Then returns a Continue verdict: one more request within the same attempt, at most 5 in all. Every request but the last one
+// must be safe to repeat, because the chain starts again after a crash.
 func Then(next *Request) Verdict { return Verdict{Kind: Continue, Next: next} }
 
-// Deliver says that the product has it.
+// Deliver returns a Delivered verdict.
 func Deliver() Verdict { return Verdict{Kind: Delivered} }
 
-// Reject says that this event will never pass.
+// Reject returns a Rejected verdict: the product will never accept this event.
 func Reject(reason string) Verdict { return Verdict{Kind: Rejected, Reason: reason} }
 
-// Revoke says that no event will pass.
+// Revoke returns a Revoked verdict: the product accepts no event until the credentials or settings change.
 func Revoke(reason string) Verdict { return Verdict{Kind: Revoked, Reason: reason} }
 
-// ForSetting names the setting at fault: `Revoke("channel_not_found").Of("channel")`.
+// ForSetting sets the name of the setting at fault: `Revoke("channel_not_found").ForSetting("channel")`.
 func (v Verdict) ForSetting(setting string) Verdict { v.Setting = setting; return v }
 
-// TryAgain says not now, and leaves the time to the schedule.
+// TryAgain returns a Retry verdict that waits by the retry schedule.
 func TryAgain(reason string) Verdict { return Verdict{Kind: Retry, Reason: reason} }
 
-// TryAfter says not now, and for how long if the answer has a Retry-After.
+// TryAfter returns a Retry verdict that waits for the answer's Retry-After, or by the retry schedule without one.
 func TryAfter(res *Response, reason string) Verdict {
 	return Verdict{Kind: Retry, Reason: reason, After: RetryAfter(res)}
 }
 
-// ByStatus is the default judge of a product's answer: 2xx delivered; 408, 425, 429 and 5xx retry;
-// 401 and 403 revoked; every other status rejected. Retry-After is obeyed, up to 24 h.
+// ByStatus returns the default verdict on a product's answer: delivered for 2xx; retry for 408, 425, 429 and 5xx; revoked for
+// 401 and 403; rejected for every other status. It obeys Retry-After, up to MaxRetryAfter.
 func ByStatus(res *Response) Verdict {
 	v := Verdict{Reason: StatusReason(res.Status)}
 	switch s := res.Status; {
@@ -113,16 +113,17 @@ func ByStatus(res *Response) Verdict {
 	return v
 }
 
-// StatusReason is a status in words: `503 Service Unavailable`.
+// StatusReason returns a status code with its text: `503 Service Unavailable`.
 func StatusReason(status int) string {
 	return strings.TrimSpace(strconv.Itoa(status) + " " + http.StatusText(status))
 }
 
-// MaxRetryAfter bounds what a receiver may ask for.
+// MaxRetryAfter is the longest wait that a receiver may ask for; longer ones are shortened to it.
 const MaxRetryAfter = 24 * time.Hour
 
-// RetryAfter reads the Retry-After header, in seconds or as an HTTP date counted from res.At;
-// 0 where there is none, it is past or cannot be read.
+// RetryAfter returns the wait that the Retry-After header asks for, in seconds or as an HTTP date relative to res.At. It is 0
+// without a header, and for one that is in the past or cannot be parsed.
+// https://www.rfc-editor.org/rfc/rfc9110#name-retry-after
 func RetryAfter(res *Response) time.Duration {
 	text := strings.TrimSpace(res.Header.Get("Retry-After"))
 	if text == "" {
@@ -138,7 +139,8 @@ func RetryAfter(res *Response) time.Duration {
 	return min(max(at.Sub(res.At), 0), MaxRetryAfter)
 }
 
-// ParseSeconds reads a number of seconds to wait, up to MaxRetryAfter; 0 where it is negative or no number.
+// ParseSeconds parses a decimal number of seconds to wait, up to MaxRetryAfter. It returns 0 for a negative number, and for text
+// that is not a number.
 func ParseSeconds(text string) time.Duration {
 	n, err := strconv.ParseFloat(text, 64)
 	switch {

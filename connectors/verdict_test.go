@@ -8,7 +8,7 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 )
 
-// TestByStatus is design's table, column product, row for row.
+// TestByStatus checks every row of the design's table, column product.
 func TestByStatus(t *testing.T) {
 	t.Parallel()
 	for status := 100; status < 600; status++ {

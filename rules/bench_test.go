@@ -27,7 +27,7 @@ func condition(tb testing.TB, text string) *expression.Condition {
 	return c
 }
 
-// BenchmarkSet is one event of about 700 bytes against sets of which one rule matches.
+// BenchmarkSet matches one event of about 700 bytes with sets in which one rule matches.
 func BenchmarkSet(b *testing.B) {
 	ev := parse(b, `{"type":"response.completed","id":"r1","source":"pollqr","survey":{"id":"s0","title":"Onboarding","type":"nps"},
 "response":{"id":"r1","started_at":"2026-01-02T03:04:05Z","score":{"nps":3,"csat":2},"feedback":"The set-up took far too long and nobody answered","permalink":"https://polls.example.com/r/1",

@@ -9,33 +9,33 @@ import (
 	"github.com/surveygate/surveygate/rules/expression"
 )
 
-// Part is a part of a condition and what it came to.
+// Part is a part of a condition with its value for an event.
 type Part = expression.Part
 
-// Explanation is why one rule matched an event or did not.
+// Explanation says why one rule matches an event or does not.
 type Explanation struct {
-	// Index is the rule's place in the set.
+	// Index is the index of the rule in the set.
 	Index   int
 	Rule    *Rule
 	Matched bool
 	// Why is one sentence without a full stop.
 	Why string
-	// Missing are absent fields that left the condition unknown; Faults are values whose type did not fit.
+	// Missing are the absent fields that made the condition unknown. Faults describe values with a wrong type.
 	Missing []string
 	Faults  []string
-	// Err is the condition's own error.
+	// Err is the error of the condition, as in Match.
 	Err error
-	// Parts are the condition's parts with their values; none where it was not asked.
+	// Parts are the condition's parts with their values; empty if the condition was not evaluated.
 	Parts []Part
 }
 
-// explainWork is what the reasons of one explanation may take together: what was decided is decided again as it was,
-// and then every part of every condition is looked at.
+// explainWork bounds the work for the reasons of all rules together. It is separate from the work of the decision, which is
+// repeated first.
 const explainWork = 4 * expression.MaxWork
 
-// Explain asks every rule of the event's tenant, the disabled ones too, and says of each why. What matched and what was
-// given up is what Match says, because it is asked again; the reasons have work of their own, and are left out where
-// that is used up.
+// Explain explains all rules of the event's tenant and of AllTenants, also disabled ones, in the order of the set. Matched and
+// Err are the same as those of Match, because Explain repeats the decision. The reasons have a separate work limit, and are left
+// out when it is used up.
 func (s *Set) Explain(ev *event.Event) []Explanation {
 	reading := s.batch.Read(ev)
 	defer reading.Release()
@@ -46,7 +46,7 @@ func (s *Set) Explain(ev *event.Event) []Explanation {
 			out = append(out, Explanation{Index: i, Rule: r})
 		}
 	}
-	reading.DivideWork(explainWork, 3*len(out)) // each is asked at most twice, and its parts once
+	reading.DivideWork(explainWork, 3*len(out)) // at most two evaluations of each condition, and one of its parts
 	for i := range out {
 		e := &out[i]
 		at, found := slices.BinarySearchFunc(decided, e.Index, func(m Match, index int) int { return m.Index - index })
@@ -58,7 +58,7 @@ func (s *Set) Explain(ev *event.Event) []Explanation {
 	return out
 }
 
-// explain says why a rule matches an event or does not.
+// explain sets the reasons of one explanation.
 func (s *Set) explain(reading expression.Reading, ev *event.Event, e *Explanation) {
 	r := e.Rule
 	switch {
@@ -66,9 +66,9 @@ func (s *Set) explain(reading expression.Reading, ev *event.Event, e *Explanatio
 		e.Why = "it is disabled"
 		return
 	case !r.AcceptsType(ev.Type):
-		e.Why = fmt.Sprintf("it hears %s, and this is %s", strings.Join(r.Events, ", "), ev.Type)
+		e.Why = fmt.Sprintf("its events are %s, and this is %s", strings.Join(r.Events, ", "), ev.Type)
 		if len(r.Events) == 0 {
-			e.Why = "it hears no events"
+			e.Why = "it has no events"
 		}
 		return
 	case r.When.IsZero():
@@ -79,8 +79,8 @@ func (s *Set) explain(reading expression.Reading, ev *event.Event, e *Explanatio
 	if e.Err == nil {
 		res = s.batch.Result(reading, e.Index)
 	}
-	var short error
-	e.Parts, short = s.batch.Explain(reading, e.Index)
+	var partsErr error
+	e.Parts, partsErr = s.batch.Explain(reading, e.Index)
 	e.Missing, e.Faults = res.Missing, res.Faults
 	switch {
 	case e.Err != nil:
@@ -88,7 +88,7 @@ func (s *Set) explain(reading expression.Reading, ev *event.Event, e *Explanatio
 	case e.Matched:
 		e.Why = "its condition is true"
 	case res.Err != nil:
-		e.Why = "its condition is not true; to say why takes more work than one explanation may"
+		e.Why = "its condition is not true; the reason takes more work than one explanation may"
 	case res.Truth == expression.False:
 		e.Why = "its condition is false"
 	case len(res.Missing) > 0:
@@ -98,7 +98,7 @@ func (s *Set) explain(reading expression.Reading, ev *event.Event, e *Explanatio
 	default:
 		e.Why = "its condition is unknown"
 	}
-	if e.Err == nil && short != nil {
+	if e.Err == nil && partsErr != nil {
 		e.Why += "; its parts take more work than one explanation may"
 	}
 }

@@ -61,7 +61,7 @@ func readPage(t *testing.T) (text string, tables []table, people map[string]*eve
 	return text, tables, people
 }
 
-// cells are those of a row; a bar that belongs to a text has a backslash.
+// cells returns the cells of a row; a backslash escapes a bar in a text.
 func cells(row string) []string {
 	const bar = "\x00"
 	parts := strings.Split(strings.ReplaceAll(strings.Trim(row, "|"), `\|`, bar), "|")
@@ -73,7 +73,7 @@ func cells(row string) []string {
 
 func code(cell string) string { return strings.Trim(cell, "`") }
 
-// Every example of the page says what the language says.
+// Every example of the page is correct.
 func TestEveryExampleOfThePage(t *testing.T) {
 	t.Parallel()
 	_, tables, people := readPage(t)
@@ -124,7 +124,7 @@ func TestEveryExampleOfThePage(t *testing.T) {
 	}
 }
 
-// says is what an expression comes to, as the page writes it.
+// says returns the result of an expression in the form of the page.
 func says(t *testing.T, at, text string, ev *event.Event, condition bool) string {
 	t.Helper()
 	if condition {
@@ -205,8 +205,8 @@ func playMistake(t *testing.T, at string, row []string) {
 	}
 }
 
-// Nothing of the language is left out, and no limit is told that is another.
-func TestThePageTellsEverything(t *testing.T) {
+// The page lists all functions, operators and names, and its limits are correct.
+func TestPageListsEverything(t *testing.T) {
 	t.Parallel()
 	text, tables, _ := readPage(t)
 	told := map[string][]string{}
@@ -259,7 +259,7 @@ func thousands(n int) string {
 	return fmt.Sprintf("%s,%03d", thousands(n/1000), n%1000)
 }
 
-// Every link to a place of the page leads to a heading of it.
+// Every link within the page leads to one of its headings.
 func TestLinksOfThePage(t *testing.T) {
 	t.Parallel()
 	text, _, _ := readPage(t)
@@ -288,7 +288,7 @@ func TestLinksOfThePage(t *testing.T) {
 	}
 }
 
-// Who needs the page finds it: from the README, from the page of the API, from the faults of a condition.
+// The README, the API's page and the faults of a condition link to the page.
 func TestThePageIsLinked(t *testing.T) {
 	t.Parallel()
 	for page, link := range map[string]string{"../README.md": "](rules/README.md)", "../gateway/API.md": "](../rules/README.md)"} {

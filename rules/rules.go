@@ -1,7 +1,7 @@
-// Package rules decides which rules an event concerns, and explains why.
+// Package rules decides which rules an event matches, and explains why.
 //
-// A Set is made once from all rules of a configuration. It is indexed by tenant, by type and by what a
-// rule's condition must find equal, so that an event meets the few rules that may match and not all.
+// A Set is made once from all rules of a configuration. It is indexed by tenant, by event type and by the equalities that a
+// condition requires, so that only the few rules that may match are evaluated.
 package rules
 
 import (
@@ -12,7 +12,7 @@ import (
 	"github.com/surveygate/surveygate/rules/expression"
 )
 
-// Kind tells a rule from a webhook's subscription; their names are apart.
+// Kind distinguishes rules from webhooks. A rule and a webhook may have the same name.
 type Kind uint8
 
 // The kinds.
@@ -28,24 +28,25 @@ func (k Kind) String() string {
 	return "rule"
 }
 
-// AllTenants is the tenant of a rule that runs in every tenant.
+// AllTenants is the tenant of a rule that applies to the events of all tenants.
 const AllTenants = "*"
 
-// Rule is what an event is asked: its tenant, its type, a condition.
+// Rule selects events by tenant, type and condition. It stands for a rule of the configuration, or for a webhook.
 type Rule struct {
 	Kind Kind
 	// Tenant is the owner, or AllTenants.
 	Tenant string
 	Name   string
-	// Events are canonical types, `prefix.*` or `*`. `*` leaves out test, unknown and gateway.*, which must be
-	// named. Without any the rule hears nothing.
+	// Events are patterns (see TypeMatches) of the event types that the rule accepts. ExpandEvents makes them from the `events`
+	// setting. A rule without patterns accepts no event.
 	Events []string
-	// When is asked last; nil matches.
-	When     *expression.Condition
+	// When is the condition. A nil condition matches every event.
+	When *expression.Condition
+	// Disabled rules match no event, but Explain lists them.
 	Disabled bool
 }
 
-// Hears says whether a rule's patterns take an event type.
+// AcceptsType reports whether one of the rule's patterns matches an event type.
 func (r *Rule) AcceptsType(eventType string) bool {
 	for _, pattern := range r.Events {
 		if TypeMatches(pattern, eventType) {
@@ -55,8 +56,8 @@ func (r *Rule) AcceptsType(eventType string) bool {
 	return false
 }
 
-// TypeMatches says whether a pattern takes an event type: the type itself, `prefix.*`, or `*`, which leaves out
-// what must be named.
+// TypeMatches reports whether a pattern matches an event type. A pattern is a type, `prefix.*`, or `*`. `*` does not match test,
+// unknown and gateway.*, which must be named.
 func TypeMatches(pattern, eventType string) bool {
 	switch pattern {
 	case eventType:
@@ -72,12 +73,12 @@ func mustBeNamed(eventType string) bool {
 	return eventType == event.TypeTest || eventType == event.TypeUnknown || strings.HasPrefix(eventType, event.GatewayPrefix)
 }
 
-// EventError is a name in `events` that stands for nothing.
+// EventError is the error for an unknown name in an `events` list.
 type EventError struct {
-	// Index is its place in the list.
+	// Index is the index of the name in the list.
 	Index int
 	Name  string
-	// Nearest is what was probably meant; may be empty.
+	// Nearest is the name that was probably meant; empty if none is similar.
 	Nearest string
 }
 
@@ -88,7 +89,7 @@ func (e *EventError) Error() string {
 	return fmt.Sprintf("`%s` is not an event", e.Name)
 }
 
-// EventErrors are all names of a list that stand for nothing.
+// EventErrors are the errors for all unknown names of a list.
 type EventErrors []*EventError
 
 func (e EventErrors) Error() string {
@@ -99,7 +100,7 @@ func (e EventErrors) Error() string {
 	return strings.Join(texts, "\n")
 }
 
-// Unwrap gives the single faults.
+// Unwrap returns the single errors.
 func (e EventErrors) Unwrap() []error {
 	out := make([]error, len(e))
 	for i, one := range e {
@@ -108,9 +109,9 @@ func (e EventErrors) Unwrap() []error {
 	return out
 }
 
-// ExpandEvents makes canonical types and patterns of the names in `events`. Aliases are the platforms' own
-// event names and the canonical types they stand for. A canonical type is never read as an alias. The
-// error is EventErrors.
+// ExpandEvents converts the names of an `events` list to patterns (see TypeMatches) without duplicates. aliases maps the
+// platforms' own event names to canonical types. A name that is a canonical type is never treated as an alias. The error is of
+// type EventErrors.
 func ExpandEvents(names []string, aliases map[string][]string) ([]string, error) {
 	var faults EventErrors
 	var out []string
@@ -139,7 +140,7 @@ func ExpandEvents(names []string, aliases map[string][]string) ([]string, error)
 	return out, nil
 }
 
-// knownPrefix says whether a `prefix.*` can take any event at all.
+// knownPrefix reports whether a `prefix.*` matches any canonical type.
 func knownPrefix(pattern string) bool {
 	if pattern == event.GatewayPrefix+"*" {
 		return true

@@ -11,44 +11,45 @@ import (
 
 func sorted(names []string) []string { slices.Sort(names); return names }
 
-// Set is the rules of one configuration. It is not changed after it is made, and safe for concurrent use.
+// Set holds the rules of one configuration. It is immutable and safe for concurrent use.
 type Set struct {
 	rules   []*Rule
 	batch   *expression.Batch
-	buckets map[place]*bucket
-	tenants map[string][]int32 // every rule that is on, for types that no bucket was made for
-	known   map[string]bool    // types that buckets were made for
+	buckets map[bucketKey]*bucket
+	tenants map[string][]int32 // all rules that are not disabled, for types without buckets
+	known   map[string]bool    // the types that have buckets
 	scratch sync.Pool
 }
 
-// place is where an event looks for its rules.
-type place struct{ tenant, eventType string }
+// bucketKey identifies the bucket of an event.
+type bucketKey struct{ tenant, eventType string }
 
-// bucket is the rules of one tenant and type.
+// bucket holds the rules of one tenant and event type.
 type bucket struct {
-	always  []int32 // nothing to look up by
-	indexes []index
+	always  []int32 // rules without a required equality
+	indexes []equalityIndex
 }
 
-// index leads from the value at a slot to the rules that demand it.
-type index struct {
+// equalityIndex maps a value at a slot to the rules that require it.
+type equalityIndex struct {
 	slot  int32
 	rules map[expression.Key][]int32
 }
 
-// Match is a rule that an event concerns, or one that could not be asked.
+// Match is a rule that an event matches, or one whose condition could not be evaluated.
 type Match struct {
-	// Index is the rule's place in the set.
+	// Index is the index of the rule in the set.
 	Index int
-	// Err says that the condition was given up or broke; the rule then neither matched nor did not.
+	// Err is set if the condition panicked, or was stopped because it took too much work. It is then unknown whether the rule
+	// matches.
 	Err error
 }
 
-// NewSet makes a set. The order of rules is kept: a Match names a rule by its place.
+// NewSet returns a set. It keeps the order of the rules: Match.Index is an index of the argument.
 func NewSet(rules []*Rule) *Set {
 	s := &Set{
 		rules:   slices.Clone(rules),
-		buckets: map[place]*bucket{},
+		buckets: map[bucketKey]*bucket{},
 		tenants: map[string][]int32{},
 		known:   map[string]bool{},
 	}
@@ -66,7 +67,7 @@ func NewSet(rules []*Rule) *Set {
 		}
 	}
 	s.batch = expression.NewBatch(conditions)
-	members := map[place][]int32{}
+	members := map[bucketKey][]int32{}
 	for i, r := range rules {
 		if r.Disabled {
 			continue
@@ -74,12 +75,12 @@ func NewSet(rules []*Rule) *Set {
 		s.tenants[r.Tenant] = append(s.tenants[r.Tenant], int32(i))
 		for t := range s.known {
 			if r.AcceptsType(t) {
-				at := place{r.Tenant, t}
+				at := bucketKey{r.Tenant, t}
 				members[at] = append(members[at], int32(i))
 			}
 		}
 	}
-	// Most rules hear the same types, and equal buckets are one.
+	// Most rules accept the same types, so equal buckets are shared.
 	type group struct {
 		rules  []int32
 		bucket *bucket
@@ -93,7 +94,7 @@ func NewSet(rules []*Rule) *Set {
 			}
 		}
 		if b == nil {
-			b = s.fill(in)
+			b = s.newBucket(in)
 			made[at.tenant] = append(made[at.tenant], group{in, b})
 		}
 		s.buckets[at] = b
@@ -101,8 +102,8 @@ func NewSet(rules []*Rule) *Set {
 	return s
 }
 
-// fill indexes the rules of a bucket, each by the value that most rules are told apart by.
-func (s *Set) fill(members []int32) *bucket {
+// newBucket returns a bucket that indexes its rules, each by the one of its equalities whose slot has the most distinct values.
+func (s *Set) newBucket(members []int32) *bucket {
 	equalities := make([][]expression.Equality, len(members))
 	distinct := map[int32]map[expression.Key]bool{}
 	for i, rule := range members {
@@ -134,7 +135,7 @@ func (s *Set) fill(members []int32) *bucket {
 		if !ok {
 			where = len(b.indexes)
 			at[e.Slot] = where
-			b.indexes = append(b.indexes, index{slot: e.Slot, rules: map[expression.Key][]int32{}})
+			b.indexes = append(b.indexes, equalityIndex{slot: e.Slot, rules: map[expression.Key][]int32{}})
 		}
 		for _, key := range e.Keys {
 			if list := b.indexes[where].rules[key]; len(list) == 0 || list[len(list)-1] != rule {
@@ -145,17 +146,17 @@ func (s *Set) fill(members []int32) *bucket {
 	return b
 }
 
-// Len is the number of rules.
+// Len returns the number of rules.
 func (s *Set) Len() int { return len(s.rules) }
 
-// Rule is the rule at a place.
+// Rule returns the rule at an index.
 func (s *Set) Rule(index int) *Rule { return s.rules[index] }
 
-// Match appends the rules that an event matches, and those that could not be asked, in the order of the
-// set. One rule's error is no other's, and all that are asked share expression.MaxWork: the same event and set always
-// give the same answer. Work is how much of it was taken.
+// Match appends to out the rules that an event matches, and those whose condition could not be evaluated, in the order of the
+// set. An error of one rule does not affect the others. All conditions together may use expression.MaxWork, which is divided
+// deterministically: the same event and set always give the same matches. work is the number of steps that were used.
 func (s *Set) Match(ev *event.Event, out []Match) (matches []Match, work int) {
-	own, all := s.buckets[place{ev.Tenant, ev.Type}], s.buckets[place{AllTenants, ev.Type}]
+	own, all := s.buckets[bucketKey{ev.Tenant, ev.Type}], s.buckets[bucketKey{AllTenants, ev.Type}]
 	if own == nil && all == nil && s.known[ev.Type] {
 		return out, 0
 	}
@@ -165,9 +166,9 @@ func (s *Set) Match(ev *event.Event, out []Match) (matches []Match, work int) {
 }
 
 func (s *Set) match(reading expression.Reading, ev *event.Event, out []Match) (matches []Match, work int) {
-	own, all := s.buckets[place{ev.Tenant, ev.Type}], s.buckets[place{AllTenants, ev.Type}]
-	room := s.scratch.Get().(*[]int32)
-	candidates := (*room)[:0]
+	own, all := s.buckets[bucketKey{ev.Tenant, ev.Type}], s.buckets[bucketKey{AllTenants, ev.Type}]
+	buf := s.scratch.Get().(*[]int32)
+	candidates := (*buf)[:0]
 	if s.known[ev.Type] {
 		candidates = own.candidates(reading, candidates)
 		if ev.Tenant != AllTenants {
@@ -186,8 +187,8 @@ func (s *Set) match(reading expression.Reading, ev *event.Event, out []Match) (m
 			out = append(out, Match{Index: int(i)})
 		}
 	}
-	*room = candidates
-	s.scratch.Put(room)
+	*buf = candidates
+	s.scratch.Put(buf)
 	return out, expression.MaxWork - reading.WorkLeft()
 }
 
@@ -204,7 +205,7 @@ func (b *bucket) candidates(r expression.Reading, out []int32) []int32 {
 	return out
 }
 
-// unindexed serves types that are in no list of ours: the gateway's own notices.
+// unindexed returns the candidates for types without buckets: the gateway's own notices.
 func (s *Set) unindexed(ev *event.Event, out []int32) []int32 {
 	for _, tenant := range []string{ev.Tenant, AllTenants} {
 		for _, i := range s.tenants[tenant] {

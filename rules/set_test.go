@@ -103,7 +103,7 @@ func TestSet(t *testing.T) {
 	}
 }
 
-// TestIndexAgrees holds the index against asking every rule, over many rules of every shape.
+// TestIndexAgrees compares the index with an evaluation of every rule, for many different rules.
 func TestIndexAgrees(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 2))
@@ -161,7 +161,7 @@ func TestIndexAgrees(t *testing.T) {
 	}
 }
 
-// TestOneRuleFails proves that a rule that is given up hurts no other, and is told.
+// A rule whose evaluation is stopped is reported, and does not affect the others.
 func TestOneRuleFails(t *testing.T) {
 	t.Parallel()
 	set := NewSet([]*Rule{
@@ -236,8 +236,8 @@ func TestExplain(t *testing.T) {
 		"2 missing false: its condition is unknown: the event has no ces_score",
 		"3 misfit false: its condition is unknown: `params.seats > 6`: a text is not compared with a number",
 		"4 always true: it has no condition",
-		"5 deaf false: it hears survey.*, test, and this is response.completed",
-		"6 mute false: it hears no events",
+		"5 deaf false: its events are survey.*, test, and this is response.completed",
+		"6 mute false: it has no events",
 		"7 off false: it is disabled",
 	}
 	if diff := cmp.Diff(want, why); diff != "" {
@@ -290,7 +290,7 @@ func TestExpandEvents(t *testing.T) {
 	}
 }
 
-func TestHears(t *testing.T) {
+func TestTypeMatches(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		pattern, eventType string

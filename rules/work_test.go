@@ -11,7 +11,7 @@ import (
 	"github.com/surveygate/surveygate/rules/expression"
 )
 
-// answers are an event's answers as a platform sends them.
+// answers returns the JSON of an event's answers.
 func answers(n int) string {
 	all := make([]string, n)
 	for i := range all {
@@ -21,7 +21,7 @@ func answers(n int) string {
 		strings.Join(all, ",") + `]}}`
 }
 
-// endless conditions never come to an end over a large event.
+// endless returns conditions that exceed the work limit with a large event.
 func endless(tb testing.TB, n int) []*Rule {
 	all := make([]*Rule, n)
 	for i := range all {
@@ -33,9 +33,9 @@ func endless(tb testing.TB, n int) []*Rule {
 	return all
 }
 
-// honest is a very large configuration: a thousand rules, each with a question of its own, and twenty of them that go
-// through all answers.
-func honest(tb testing.TB) []*Rule {
+// realistic returns a very large configuration: a thousand rules that each read another answer, and twenty of which iterate over
+// all answers.
+func realistic(tb testing.TB) []*Rule {
 	var all []*Rule
 	for i := range 1000 {
 		when := fmt.Sprintf(`nps_score <= 6 and answer("q%d") == "answer %d" and feedback contains "long"`, i*2, i*2%7)
@@ -47,10 +47,10 @@ func honest(tb testing.TB) []*Rule {
 	return all
 }
 
-// A thousand honest rules over two thousand answers take less than half of what an event may.
-func TestHonestRulesHaveRoom(t *testing.T) {
+// A thousand realistic rules and two thousand answers take less than half of an event's work limit.
+func TestRealisticRulesFitTheBudget(t *testing.T) {
 	t.Parallel()
-	set := NewSet(honest(t))
+	set := NewSet(realistic(t))
 	matches, work := set.Match(parse(t, answers(2000)), nil)
 	for _, m := range matches {
 		if m.Err != nil {
@@ -65,8 +65,8 @@ func TestHonestRulesHaveRoom(t *testing.T) {
 	}
 }
 
-// Rules that never come to an end share one event's work, so that they take no more together than one would alone. Each
-// is told; cheap ones, and dearer ones that end, are answered wherever they stand; and all is the same each time.
+// Endless rules share the work limit of one event, so that many take no longer than one. Each is reported. Other rules, cheap and
+// expensive ones, are evaluated at any position, and the result is deterministic.
 func TestWorkOfAnEvent(t *testing.T) {
 	t.Parallel()
 	cheap := func(name string) *Rule {
@@ -124,8 +124,8 @@ func TestWorkOfAnEvent(t *testing.T) {
 	}
 }
 
-// What one rule could not read any more is there for those after it.
-func TestGivenUpIsNotAbsent(t *testing.T) {
+// A value that one stopped rule could not read is available to the next rules.
+func TestStoppedEvaluationIsNotAbsent(t *testing.T) {
 	t.Parallel()
 	greedy := `any(params.list, any(params.list, # > 1)) or raw("data.x") == 1`
 	set := NewSet([]*Rule{
@@ -140,13 +140,12 @@ func TestGivenUpIsNotAbsent(t *testing.T) {
 	}
 }
 
-// BenchmarkWork is what an event takes: of a very large configuration, of one that never comes to an end, and that one
-// explained.
+// BenchmarkWork measures an event with a very large configuration, with an endless one, and the explanation of the latter.
 func BenchmarkWork(b *testing.B) {
 	for name, of := range map[string]struct {
 		rules []*Rule
 		n     int
-	}{"honest": {honest(b), 2000}, "endless": {endless(b, 400), 1900}} {
+	}{"realistic": {realistic(b), 2000}, "endless": {endless(b, 400), 1900}} {
 		set, ev := NewSet(of.rules), parse(b, answers(of.n))
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {

@@ -49,7 +49,7 @@ rules:
 	}{
 		{"check --live crm", 0, []string{"crm          hubspot        proved\n"}},
 		{"check --live alarms", 0, []string{"unproved\n", "not proved: anything"}},
-		{"check --live wrong crm", 1, []string{"missing: a token that HubSpot takes (401 Unauthorized: INVALID_AUTHENTICATION)", "proved\n"}},
+		{"check --live wrong crm", 1, []string{"missing: a token that HubSpot accepts (401 Unauthorized: INVALID_AUTHENTICATION)", "proved\n"}},
 		{"check --live mapped", 1, []string{"missing: the property sg_nps (for scores: mapped)"}},
 		{"check --live gone", 1, []string{"unreachable: "}},
 		{"check --live", 1, []string{"crm ", "wrong ", "mapped ", "alarms ", "gone "}},

@@ -1,4 +1,4 @@
-// Package all registers every connector that is built in: one line per product.
+// Package all registers all built-in connectors. It imports each product's package, one per line.
 package all
 
 import (

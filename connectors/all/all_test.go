@@ -14,7 +14,7 @@ func TestEveryConnector(t *testing.T) {
 	connectortest.Suite(t, "..")
 }
 
-//nolint:paralleltest // what others allocate meanwhile would be counted
+//nolint:paralleltest // allocations of other tests would be counted
 func TestBuildAllocates(t *testing.T) {
 	connectortest.CheckAllocations(t, "..")
 }
@@ -44,9 +44,8 @@ func FuzzJudge(f *testing.F) {
 	})
 }
 
-// A product that is told an event in several requests says what the later ones tell, so that two readings of an event can be
-// compared.
-func TestEveryChainIsFollowed(t *testing.T) {
+// Every Chained connector is a ChainComparer, so that two revisions of an event can be compared.
+func TestEveryChainIsComparable(t *testing.T) {
 	t.Parallel()
 	chains := 0
 	for _, name := range connectors.Names() {
@@ -56,10 +55,10 @@ func TestEveryChainIsFollowed(t *testing.T) {
 		}
 		chains++
 		if _, follows := c.(connectors.ChainComparer); !follows {
-			t.Errorf("%s is Chained and no Follower", name)
+			t.Errorf("%s is Chained but not a ChainComparer", name)
 		}
 	}
 	if chains == 0 {
-		t.Error("no product is Chained: is this test still needed?")
+		t.Error("no connector is Chained, so this test checks nothing")
 	}
 }

@@ -7,13 +7,13 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 )
 
-// advises proves that a connector says what to do about each refusal in its transcripts, and nothing that cannot help: other
-// credentials mend no single event, and a hold is not put on for what nobody can mend.
-func advises(t *testing.T, name string, cases []example) {
+// checkAdvice checks that a connector has a cause for each refusal in its transcripts, and that the fix of each cause fits its
+// verdict: other credentials do not help a single rejected event, and a hold must be for something that a person can change.
+func checkAdvice(t *testing.T, name string, cases []example) {
 	c, _ := connectors.New(name)
 	if advisor, ok := c.(connectors.Advisor); ok {
 		for _, cause := range advisor.Causes() {
-			if fault := unsound(cause); fault != "" {
+			if fault := causeFault(cause); fault != "" {
 				t.Errorf("%+v: %s", cause, fault)
 			}
 		}
@@ -43,7 +43,7 @@ func advises(t *testing.T, name string, cases []example) {
 				cause, known := connectors.CauseOf(name, each.Reason)
 				switch {
 				case !known:
-					t.Errorf("%s: nothing says what to do about `%s`", e.name, each)
+					t.Errorf("%s: no cause matches `%s`", e.name, each)
 				case cause.Kind != "" && cause.Kind != each.Kind:
 					t.Errorf("%s: `%s`, and the cause %s is %s", e.name, each, cause.Code, cause.Kind)
 				}
@@ -52,8 +52,8 @@ func advises(t *testing.T, name string, cases []example) {
 	}
 }
 
-// unsound says what is wrong with a cause; empty where nothing is.
-func unsound(c connectors.Cause) string {
+// causeFault returns what is wrong with a cause; "" for a good one.
+func causeFault(c connectors.Cause) string {
 	fixes := map[connectors.Kind][]connectors.Fix{
 		connectors.Retry:    {connectors.FixWait},
 		connectors.Skipping: {connectors.FixNone},
@@ -63,9 +63,9 @@ func unsound(c connectors.Cause) string {
 	}
 	switch {
 	case c.Code == "" || c.Hint == "":
-		return "a cause has a code and a hint"
+		return "a cause needs a code and a hint"
 	case !slices.Contains(fixes[c.Kind], c.Fix):
-		return "that does not mend what is " + string(c.Kind)
+		return "this fix does not help a delivery that is " + string(c.Kind)
 	}
 	return ""
 }

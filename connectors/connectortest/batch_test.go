@@ -11,7 +11,7 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// crowd tells of many people at once.
+// crowd is a connector that sends several people in one request.
 type crowd struct {
 	Token connectors.Secret `yaml:"token"`
 }
@@ -89,16 +89,16 @@ func TestABatchIsPlayed(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoBatch(t *testing.T) {
+func TestInvalidBatches(t *testing.T) {
 	t.Parallel()
 	person := func(email string) string {
 		return "-- event.json --\n{\"type\": \"test\", \"email\": \"" + email + "\"}\n"
 	}
 	rows := map[string]struct{ connector, events, want string }{
-		"one key":   {"crowd", person("jo@example.com") + person("jo@example.com"), "event 2 has the key of another"},
+		"one key":   {"crowd", person("jo@example.com") + person("jo@example.com"), "event 2 has the key of another event"},
 		"too many":  {"crowd", person("a@example.com") + person("b@example.com") + person("c@example.com") + person("d@example.com"), "a batch has 3 at most"},
 		"no batch":  {"chain", person("jo@example.com") + person("al@example.com"), "takes one at a time"},
-		"no event":  {"crowd", "", "has a config.yaml and an event.json"},
+		"no event":  {"crowd", "", "needs a config.yaml and an event.json"},
 		"all build": {"crowd", person("error@example.com") + person("error2@example.com"), ""},
 	}
 	for name, row := range rows {

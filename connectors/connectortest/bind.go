@@ -14,9 +14,9 @@ import (
 	"github.com/surveygate/surveygate/rules/expression"
 )
 
-// Bind lays YAML over a connector's defaults and validates it. It is a door of its own to YAML, for tests
-// alone: the gateway's, which says where every fault stands, is out of reach for this floor. It is as strict:
-// an unknown name, one written twice and a missing one are errors.
+// Bind decodes YAML over a connector's default settings and calls Validate. It is as strict as the gateway: an unknown, a
+// repeated or a missing setting is an error. It exists beside the gateway's decoder, which reports the position of every fault,
+// because packages under connectors must not import packages under gateway.
 func Bind(text []byte, into connectors.Connector) error {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(text, &doc); err != nil {
@@ -146,7 +146,7 @@ func pairs(node *yaml.Node) ([]expression.Pair, error) {
 	return all, nil
 }
 
-// plain is a value as expression.Pair wants it.
+// plain converts a node to a value of an expression.Pair.
 func plain(node *yaml.Node) (any, error) {
 	switch node.Kind {
 	case yaml.MappingNode:

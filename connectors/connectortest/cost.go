@@ -8,30 +8,31 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 )
 
-// What Build may allocate for one event: with the settings that most people need, and with all there are.
+// The number of allocations that Build may make for one event: with common settings, and with all settings.
 const (
 	buildAllocations     = 60
 	buildAllocationsFull = 100
 )
 
-// CheckAllocations holds Build of every registered connector to its budget of allocations: in its first transcript, and in
-// those with all there is. It must not run in parallel: what others allocate would be counted too.
+// CheckAllocations checks that Build of every registered connector stays within its budget of allocations, with the events of its
+// transcripts `1-….txtar` and `all-….txtar`. dir is the connectors folder. It must not run in parallel with other tests, whose
+// allocations would be counted too.
 func CheckAllocations(t *testing.T, dir string) {
 	for _, name := range connectors.Names() {
 		for _, e := range measured(t, dir, name) {
-			most := float64(buildAllocations)
+			limit := float64(buildAllocations)
 			if strings.HasPrefix(e.name, "all-") {
-				most = buildAllocationsFull
+				limit = buildAllocationsFull
 			}
 			c, events := e.ready(t, name)
-			if got := testing.AllocsPerRun(20, func() { _, _ = c.Build(events[0]) }); got > most {
-				t.Errorf("%s, %s: Build makes %v allocations, at most %v", name, e.name, got, most)
+			if got := testing.AllocsPerRun(20, func() { _, _ = c.Build(events[0]) }); got > limit {
+				t.Errorf("%s, %s: Build makes %v allocations, at most %v", name, e.name, got, limit)
 			}
 		}
 	}
 }
 
-// measured are the transcripts that tell what a connector costs.
+// measured returns the transcripts that are measured: the first one, and those with all settings.
 func measured(t testing.TB, dir, name string) []example {
 	t.Helper()
 	all := slices.DeleteFunc(examples(t, dir, name), func(e example) bool {
@@ -43,7 +44,7 @@ func measured(t testing.TB, dir, name string) []example {
 	return all
 }
 
-// BenchmarkBuild times Build of every registered connector: its first transcript, and those with all there is.
+// BenchmarkBuild measures Build of every registered connector, with the same transcripts as CheckAllocations.
 func BenchmarkBuild(b *testing.B, dir string) {
 	for _, name := range connectors.Names() {
 		for _, e := range measured(b, dir, name) {

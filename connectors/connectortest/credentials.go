@@ -7,9 +7,9 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 )
 
-// ReplaceSecrets are the connectors of one name, one for each transcript that has a secret, with every secret replaced by
-// the text given: for tests of credentials that are no good. Dir is the connectors folder.
-func ReplaceSecrets(t testing.TB, dir, name, secret string) []connectors.Connector {
+// WithSecret returns one configured connector for each transcript of a registered name that has a secret. Every secret is
+// replaced by the given text, for tests with invalid credentials. dir is the connectors folder.
+func WithSecret(t testing.TB, dir, name, secret string) []connectors.Connector {
 	t.Helper()
 	var all []connectors.Connector
 	for _, e := range examples(t, dir, name) {

@@ -11,20 +11,21 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 )
 
-// Field is one line of a table that can be held beside a product's contract.
+// Field is one row of a table that maps an event's fields to a request, for comparison with the product's documentation.
 type Field struct {
-	// To is a place in the request: `method`, `url`, `header.NAME`, or a path in the body (`events.0.name`).
+	// To is a part of the request: `method`, `url`, `header.NAME`, or a path in the JSON body (`events.0.name`).
 	To string
-	// From is where it comes from: a path of the event (`respondent.email`), or words about what is always so.
+	// From is the source: a path of the event (`respondent.email`), or a comment on a constant.
 	From string
-	// Sample is what stands there in the event; nil where From is no path.
+	// Sample is the value of the event's field; nil if From is a comment.
 	Sample any
-	// Want is what is sent, where it is not the sample itself.
+	// Want is the value in the request; nil if it is the sample.
 	Want any
 }
 
-// CheckFields makes an event of a table's samples and nothing else, and holds each place of the request that Build makes
-// of it against the table. A place of the body that the table has not is a fault, as is one that is not sent.
+// CheckFields builds the request for an event that has the samples of a table and nothing else, and compares each part of the
+// request with the table. A field of the body that is not in the table is an error, as is one in the table that is not sent.
+// config is the connector's settings in YAML.
 func CheckFields(t *testing.T, name, config string, table []Field) {
 	t.Helper()
 	given := map[string]any{"type": "response.completed"}
@@ -59,7 +60,8 @@ func CheckFields(t *testing.T, name, config string, table []Field) {
 	CheckRequest(t, req, want)
 }
 
-// CheckRequest holds a request against what is wanted at each of its places.
+// CheckRequest compares a request with the wanted value of each of its parts (see Field.To). It compares the whole body, but only
+// the wanted headers.
 func CheckRequest(t *testing.T, req *connectors.Request, want map[string]any) {
 	t.Helper()
 	got := map[string]any{}
@@ -70,16 +72,16 @@ func CheckRequest(t *testing.T, req *connectors.Request, want map[string]any) {
 		}
 		flatten(got, "", body)
 	}
-	places := map[string]any{"method": req.Method, "url": req.URL}
+	others := map[string]any{"method": req.Method, "url": req.URL}
 	for _, f := range req.Header {
-		places["header."+f.Name] = f.Value
+		others["header."+f.Name] = f.Value
 	}
-	for place, value := range places {
-		if _, asked := want[place]; asked {
-			got[place] = value
+	for to, value := range others {
+		if _, wanted := want[to]; wanted {
+			got[to] = value
 		}
 	}
-	// Both as JSON reads them, where numbers are of one kind.
+	// Decode both from JSON, where all numbers have one type.
 	text, err := json.Marshal(want)
 	if err != nil {
 		t.Fatal(err)

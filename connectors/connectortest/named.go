@@ -10,10 +10,10 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 )
 
-// namesEach proves that a connector holds the answer to a batch against what was asked. Each answer in its transcripts by
-// which everybody is delivered is given once more with something left out: an item of a list, all of them, or a count that
-// is lower. Then no longer everybody may be delivered. Products whose answers name nothing are exempt (Limit.Silent).
-func namesEach(t *testing.T, name string, cases []example) {
+// checkBatchAnswers checks that a connector compares the answer to a batch with its events. Each answer in its transcripts that
+// delivers all events is judged again with a part left out: one item of a list, all items, or a lower count. Then at least one
+// event must not be delivered. Connectors with BatchLimit.Silent are exempt.
+func checkBatchAnswers(t *testing.T, name string, cases []example) {
 	c, _ := connectors.New(name)
 	batcher, ok := c.(connectors.Batcher)
 	if !ok || batcher.Batch().Silent {
@@ -37,18 +37,18 @@ func namesEach(t *testing.T, name string, cases []example) {
 			} else if len(events) > 1 {
 				together = true
 				if len(v.Each) != len(events) {
-					t.Errorf("%s: a batch is delivered as a whole, without a verdict on each event; use connectors.EachOf", e.name)
+					t.Errorf("%s: a batch is delivered as a whole, without a verdict on each event; use connectors.JudgeEach", e.name)
 				}
 			} else {
 				alone = true
 			}
-			if left := unnoticed(c, *res); left != "" {
-				t.Errorf("%s: everybody is delivered by %s, and also by\n%s", e.name, res.Body, left)
+			if shorter := unnoticed(c, *res); shorter != "" {
+				t.Errorf("%s: all events are delivered by %s, and also by\n%s", e.name, res.Body, shorter)
 			}
 		}
 	}
 	if !alone || !together {
-		t.Error("a connector that batches has a transcript of one event and one of several that are all delivered")
+		t.Error("a Batcher needs a transcript with one event and one with several events that are all delivered")
 	}
 }
 
@@ -61,19 +61,19 @@ func allDelivered(v connectors.Verdict) bool {
 	return v.Kind == connectors.Delivered
 }
 
-// unnoticed is an answer with something left out by which everybody is still delivered; empty where there is a list or a
-// count of which everything that was left out was noticed.
-func unnoticed(c connectors.Connector, res connectors.Response) (left string) {
+// unnoticed returns a shortened answer that still delivers all events. It returns "" if there is a list or a count whose
+// shortened forms are all noticed.
+func unnoticed(c connectors.Connector, res connectors.Response) (shorter string) {
 	var body any
 	if json.Unmarshal(res.Body, &body) != nil {
-		return "anything: it is no JSON"
+		return "any body: it is not JSON"
 	}
-	left = "anything: there is no list and no count in it"
-	for _, place := range places(body, len(res.Events)) {
+	shorter = "any body: it has no list and no count"
+	for _, part := range shortenable(body, len(res.Events)) {
 		missed := ""
-		for _, less := range place.less {
+		for _, less := range part.less {
 			var err error
-			if res.Body, err = json.Marshal(replaced(body, place.path, less)); err != nil {
+			if res.Body, err = json.Marshal(replaced(body, part.path, less)); err != nil {
 				return err.Error()
 			}
 			if allDelivered(judge(c, &res)) {
@@ -83,21 +83,21 @@ func unnoticed(c connectors.Connector, res connectors.Response) (left string) {
 		if missed == "" {
 			return ""
 		}
-		left = missed
+		shorter = missed
 	}
-	return left
+	return shorter
 }
 
-// place is a list or a count in an answer, with what is less of it.
-type place struct {
+// part is a list or a count in an answer. less holds its shortened forms.
+type part struct {
 	path []any
 	less []any
 }
 
-// places are the lists that have items, and the numbers that may count the events.
-func places(v any, events int) (all []place) {
+// shortenable returns the lists that have items, and the numbers that may count the events.
+func shortenable(v any, events int) (all []part) {
 	below := func(key, v any) {
-		for _, p := range places(v, events) {
+		for _, p := range shortenable(v, events) {
 			p.path = append([]any{key}, p.path...)
 			all = append(all, p)
 		}
@@ -105,13 +105,13 @@ func places(v any, events int) (all []place) {
 	switch v := v.(type) {
 	case float64:
 		if v == float64(events) {
-			all = append(all, place{less: []any{v - 1, 0.0}})
+			all = append(all, part{less: []any{v - 1, 0.0}})
 		}
 	case []any:
 		if len(v) == 0 {
 			break
 		}
-		p := place{less: []any{[]any{}}}
+		p := part{less: []any{[]any{}}}
 		for i := range v {
 			p.less = append(p.less, slices.Delete(slices.Clone(v), i, i+1))
 		}
@@ -127,7 +127,7 @@ func places(v any, events int) (all []place) {
 	return all
 }
 
-// replaced is a copy of a value with another at a path.
+// replaced returns a copy of a value with another value at a path.
 func replaced(v any, path []any, by any) any {
 	if len(path) == 0 {
 		return by

@@ -1,10 +1,17 @@
-// Package connectortest plays transcripts and holds the suite that every connector must pass.
+// Package connectortest tests connectors: it plays transcripts (Play), and has the tests that every connector must pass (Suite).
 //
-// A transcript is a txtar file: a comment, `config.yaml`, `event.json`, the `request` that Build makes of them
-// (or `build`, where it makes none), and any number of `response`s, each followed by its `verdict`, or by the next
-// `request` where one follows. Responses after a verdict are other answers to the same request. Several `event.json`
-// are a batch: `build` says which of them stay out of it and why, and a verdict has a line for each of the others
-// where they differ. With -update the requests and verdicts are rewritten; a person reads the diff.
+// A transcript is a txtar file (https://pkg.go.dev/golang.org/x/tools/txtar) with these parts, in this order:
+//
+//   - a comment that says what the transcript shows,
+//   - `config.yaml`: the connector's settings,
+//   - `event.json`: the event, in the form that POST /v1/events accepts; several such parts are a batch,
+//   - `build`: the error of Build or Validate, if there is one; in a batch, one line for each event that is left out,
+//   - `request`: the request, without credentials,
+//   - `response`: an answer with status, headers, an empty line and the body, followed by its `verdict`, or by the next `request` of a
+//     chain. A verdict on a batch has one line per event if Judge returns Verdict.Each. A `response` after a `verdict` is
+//     another answer to the last request.
+//
+// `go test -update` rewrites the parts build, request and verdict. Read the diff: a transcript proves nothing by itself.
 package connectortest
 
 import (
@@ -30,19 +37,19 @@ import (
 
 var update = flag.Bool("update", false, "rewrite requests and verdicts in transcripts")
 
-// ReceivedAt is when every transcript's event comes in and every answer arrives.
+// ReceivedAt is the time at which every transcript's event is received and every answer arrives.
 var ReceivedAt = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// Binder lays YAML over a connector's defaults.
+// Binder decodes YAML over a connector's default settings and validates them, as Bind does.
 type Binder func(text []byte, into connectors.Connector) error
 
-// Play plays every transcript in testdata for a registered connector.
+// Play plays every transcript testdata/*.txtar for a registered connector, and reports the parts that differ.
 func Play(t *testing.T, name string) {
 	t.Helper()
 	PlayFiles(t, name, filepath.Join("testdata", "*.txtar"), Bind)
 }
 
-// PlayFiles is Play for other files and another reader of YAML, such as the gateway's own.
+// PlayFiles is Play for the files that match a glob, with another Binder, such as the gateway's.
 func PlayFiles(t *testing.T, name, glob string, bind Binder) {
 	t.Helper()
 	files, err := filepath.Glob(glob)
@@ -74,13 +81,13 @@ func PlayFiles(t *testing.T, name, glob string, bind Binder) {
 	}
 }
 
-// Transcribe plays one transcript and returns it with the requests and verdicts that came out.
+// Transcribe plays one transcript and returns it with the actual requests and verdicts.
 func Transcribe(name string, text []byte, bind Binder) ([]byte, error) {
 	out, _, err := transcribe(name, text, bind)
 	return out, err
 }
 
-// Requests are those that a transcript sends, in order.
+// Requests returns the requests that a transcript sends, in order.
 func Requests(name string, text []byte, bind Binder) ([]*connectors.Request, error) {
 	_, requests, err := transcribe(name, text, bind)
 	return requests, err
@@ -103,11 +110,11 @@ func transcribe(name string, text []byte, bind Binder) (_ []byte, requests []*co
 			responses = append(responses, file.Data)
 		case "request", "build", "verdict":
 		default:
-			return nil, nil, fmt.Errorf("`%s` is no part of a transcript", file.Name)
+			return nil, nil, fmt.Errorf("`%s` is not a part of a transcript", file.Name)
 		}
 	}
 	if config == nil || len(given) == 0 {
-		return nil, nil, errors.New("a transcript has a config.yaml and an event.json")
+		return nil, nil, errors.New("a transcript needs a config.yaml and an event.json")
 	}
 	c, ok := connectors.New(name)
 	if !ok {
@@ -169,8 +176,9 @@ func transcribe(name string, text []byte, bind Binder) (_ []byte, requests []*co
 	return txtar.Format(out), requests, nil
 }
 
-// compose makes the request of the events as the gateway does, and says of which there is nothing to send.
-func compose(c connectors.Connector, events []*event.Event) (req *connectors.Request, told []*event.Event, unsent []string, err error) {
+// compose builds the request for the events in the same way as the gateway. It returns the events that the request carries, and a
+// line for each one that Build skipped or refused.
+func compose(c connectors.Connector, events []*event.Event) (req *connectors.Request, sent []*event.Event, unsent []string, err error) {
 	if len(events) == 1 {
 		if req, err = c.Build(events[0]); err != nil {
 			return nil, nil, []string{unsentText(err)}, nil
@@ -192,20 +200,20 @@ func compose(c connectors.Connector, events []*event.Event) (req *connectors.Req
 		}
 		key := batcher.Key(ev)
 		if keys[key] {
-			return nil, nil, nil, fmt.Errorf("event %d has the key of another, and no two of one key stand in one batch", i+1)
+			return nil, nil, nil, fmt.Errorf("event %d has the key of another event; a batch never holds two events with the same key", i+1)
 		}
 		keys[key] = key != ""
-		told = append(told, ev)
+		sent = append(sent, ev)
 	}
-	switch len(told) {
+	switch len(sent) {
 	case 0:
 		return nil, nil, unsent, nil
 	case 1:
-		req, err = c.Build(told[0])
+		req, err = c.Build(sent[0])
 	default:
-		req, err = batcher.BuildBatch(told)
+		req, err = batcher.BuildBatch(sent)
 	}
-	return req, told, unsent, err
+	return req, sent, unsent, err
 }
 
 func unsentText(err error) string {
@@ -215,7 +223,7 @@ func unsentText(err error) string {
 	return "error: " + err.Error()
 }
 
-// verdictText is a verdict on so many events: one line, or one for each of them.
+// verdictText returns a verdict as text: one line, or one line per event.
 func verdictText(v connectors.Verdict, events int) (string, error) {
 	if len(v.Each) == 0 {
 		return v.String(), nil
@@ -230,14 +238,14 @@ func verdictText(v connectors.Verdict, events int) (string, error) {
 	return strings.Join(lines, "\n"), nil
 }
 
-// ParseEvent reads the event of a transcript.
+// ParseEvent parses the event of a transcript, as one that POST /v1/events received at ReceivedAt.
 func ParseEvent(text []byte) (*event.Event, error) {
 	return event.ParseOne(bytes.TrimSpace(text), event.Defaults{
 		Tenant: "default", Source: "api", Received: ReceivedAt, Verified: "token",
 	})
 }
 
-// parseResponse reads a status, headers, and after an empty line a body.
+// parseResponse parses a status, headers, an empty line and a body.
 func parseResponse(text []byte) (*connectors.Response, error) {
 	head, body, _ := strings.Cut(string(text), "\n\n")
 	lines := strings.Split(strings.TrimSpace(head), "\n")
@@ -250,7 +258,7 @@ func parseResponse(text []byte) (*connectors.Response, error) {
 	for _, line := range lines[1:] {
 		name, value, ok := strings.Cut(line, ":")
 		if !ok {
-			return nil, fmt.Errorf("`%s` is no header of a response", line)
+			return nil, fmt.Errorf("`%s` is not a header of a response", line)
 		}
 		res.Header.Add(textproto.TrimString(name), textproto.TrimString(value))
 	}

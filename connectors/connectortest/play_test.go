@@ -13,7 +13,7 @@ import (
 	"github.com/surveygate/surveygate/rules/expression"
 )
 
-// chain looks a person up and then writes a note: two requests, the second made of the first one's answer.
+// chain is a connector that looks a person up and then writes a note: the second request uses the answer to the first.
 type chain struct {
 	Token connectors.Secret `yaml:"token"`
 	Note  expression.Text   `yaml:"note,omitempty"`
@@ -104,7 +104,7 @@ func TestAStaleTranscriptDiffers(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotSent(t *testing.T) {
+func TestEventsThatAreNotSent(t *testing.T) {
 	t.Parallel()
 	rows := map[string]struct{ config, event, want string }{
 		"skipped": {"token: a", `{"type": "test"}`, "skip: no e-mail"},

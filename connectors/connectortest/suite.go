@@ -21,34 +21,34 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// Suite is what every registered connector must pass; dir is the connectors folder. The transcripts of each
-// are its material: those of `product` in product/testdata, those of `product.action` in product/testdata/action.
+// Suite runs the tests that every registered connector must pass. dir is the connectors folder. The tests use the connector's
+// transcripts: those of `product` in product/testdata, and those of `product.action` in product/testdata/action.
 func Suite(t *testing.T, dir string) {
 	for _, name := range connectors.Names() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			product, _, _ := strings.Cut(name, ".")
 			cases := examples(t, dir, name)
-			t.Run("build is the same every time, in parallel", func(t *testing.T) { t.Parallel(); sameEveryTime(t, cases) })
-			t.Run("what is built has a bound", func(t *testing.T) { t.Parallel(); bounded(t, name, cases) })
-			t.Run("no secret is printed", func(t *testing.T) { t.Parallel(); noSecretPrinted(t, name, cases) })
-			t.Run("every answer has a verdict", func(t *testing.T) { t.Parallel(); everyAnswer(t, name, cases) })
-			t.Run("a batch is held against its answer", func(t *testing.T) { t.Parallel(); namesEach(t, name, cases) })
-			t.Run("every refusal says what to do", func(t *testing.T) { t.Parallel(); advises(t, name, cases) })
-			t.Run("every setting is documented", func(t *testing.T) { t.Parallel(); documented(t, name, filepath.Join(dir, product)) })
+			t.Run("build is the same every time, in parallel", func(t *testing.T) { t.Parallel(); checkDeterminism(t, cases) })
+			t.Run("an exceeded budget is an error", func(t *testing.T) { t.Parallel(); checkBudget(t, name, cases) })
+			t.Run("no secret is printed", func(t *testing.T) { t.Parallel(); checkSecrets(t, name, cases) })
+			t.Run("every answer has a verdict", func(t *testing.T) { t.Parallel(); checkAnswers(t, name, cases) })
+			t.Run("a batch is compared with its answer", func(t *testing.T) { t.Parallel(); checkBatchAnswers(t, name, cases) })
+			t.Run("every refusal has advice", func(t *testing.T) { t.Parallel(); checkAdvice(t, name, cases) })
+			t.Run("every setting is documented", func(t *testing.T) { t.Parallel(); checkComments(t, name, filepath.Join(dir, product)) })
 		})
 	}
 }
 
-// example is one transcript whose event is sent.
+// example is one transcript that has a request.
 type example struct {
 	name    string
 	config  []byte
-	events  [][]byte // more than one are a batch
+	events  [][]byte // several events are a batch
 	answers [][]byte
 }
 
-// examples are the transcripts of a connector whose events are sent.
+// examples returns the transcripts of a connector that have a request.
 func examples(t testing.TB, dir, name string) []example {
 	t.Helper()
 	product, action, _ := strings.Cut(name, ".")
@@ -88,7 +88,7 @@ func load(t testing.TB, name, folder string) []example {
 	return all
 }
 
-// ready is a connector as configured and the events that it is told of; all new.
+// ready returns a new connector with the transcript's settings, and new events without those that Build skips or refuses.
 func (e example) ready(t testing.TB, name string) (connectors.Connector, []*event.Event) {
 	t.Helper()
 	c, _ := connectors.New(name)
@@ -110,7 +110,7 @@ func (e example) ready(t testing.TB, name string) (connectors.Connector, []*even
 	return c, events
 }
 
-// build makes the one request of them.
+// build returns the request for one event, or for a batch.
 func build(c connectors.Connector, events []*event.Event) (*connectors.Request, error) {
 	if len(events) == 1 {
 		return c.Build(events[0])
@@ -118,9 +118,9 @@ func build(c connectors.Connector, events []*event.Event) (*connectors.Request, 
 	return c.(connectors.Batcher).BuildBatch(events)
 }
 
-// bounded proves that a connector hears of a budget that is used up, in what Build makes and in what Judge makes: all
-// its texts and values come out of the event that it was given, and it keeps no error to itself.
-func bounded(t *testing.T, name string, cases []example) {
+// checkBudget checks that Build and Judge report an exceeded budget: they must evaluate all texts and values with the event that
+// they were given, and must not ignore an error.
+func checkBudget(t *testing.T, name string, cases []example) {
 	for _, e := range cases {
 		for _, budget := range []event.Budget{{Work: event.MaxWork}, {Bytes: event.MaxRequestBytes}} {
 			c, events := e.ready(t, name)
@@ -129,7 +129,7 @@ func bounded(t *testing.T, name string, cases []example) {
 				events[i] = ev.WithBudget(&b)
 			}
 			if _, err := build(c, events); b.Exceeded() && err == nil {
-				t.Errorf("%s: built within %+v though that was not enough", e.name, budget)
+				t.Errorf("%s: Build succeeded although the budget %+v was exceeded", e.name, budget)
 			}
 			judge, ok := c.(connectors.Judge)
 			if !ok || len(events) > 1 {
@@ -149,7 +149,7 @@ func bounded(t *testing.T, name string, cases []example) {
 				res.To, res.Events, res.Trail = req, events, trail
 				v := judge.Judge(res)
 				if b.Exceeded() && v.Kind != connectors.Rejected {
-					t.Errorf("%s: %s within %+v though that was not enough", e.name, v.Kind, budget)
+					t.Errorf("%s: %s although the budget %+v was exceeded", e.name, v.Kind, budget)
 				}
 				if v.Kind != connectors.Continue {
 					break
@@ -160,7 +160,9 @@ func bounded(t *testing.T, name string, cases []example) {
 	}
 }
 
-func sameEveryTime(t *testing.T, cases []example) {
+// checkDeterminism checks that Build and Key give the same result every time, in parallel and for a new connector, and do not
+// change the event.
+func checkDeterminism(t *testing.T, cases []example) {
 	name := strings.Split(t.Name(), "/")[1]
 	for _, e := range cases {
 		c, events := e.ready(t, name)
@@ -178,14 +180,14 @@ func sameEveryTime(t *testing.T, cases []example) {
 			}
 			return ""
 		}
-		of := key()
+		firstKey := key()
 		var group sync.WaitGroup
 		for range 8 {
 			group.Go(func() {
 				for range 8 {
-					again, err := build(c, events)
-					if err != nil || !reflect.DeepEqual(first, again) || key() != of {
-						t.Errorf("%s: Build gave another request, or Key another key (%v)", e.name, err)
+					next, err := build(c, events)
+					if err != nil || !reflect.DeepEqual(first, next) || key() != firstKey {
+						t.Errorf("%s: Build returned another request, or Key another key (%v)", e.name, err)
 						return
 					}
 				}
@@ -204,10 +206,12 @@ func sameEveryTime(t *testing.T, cases []example) {
 	}
 }
 
-// sentinel is what every secret is in noSecretPrinted: an address that ends in a region, because some are and some do.
+// sentinel replaces every secret in checkSecrets. It is a URL that ends in a region, because some secrets must be a URL, and some
+// must end in a region.
 const sentinel = "https://sentinel.example/sentinel-4b1d-us1"
 
-func noSecretPrinted(t *testing.T, name string, cases []example) {
+// checkSecrets checks that no secret appears in any print of the connector, its requests and its verdicts.
+func checkSecrets(t *testing.T, name string, cases []example) {
 	replaced := 0
 	for _, e := range cases {
 		c, events := e.ready(t, name)
@@ -263,7 +267,7 @@ func prints(t *testing.T, v any) []string {
 
 var secretType = reflect.TypeFor[connectors.Secret]()
 
-// replaceSecrets puts a text into every secret that is set, and counts them.
+// replaceSecrets replaces every secret that is set by a text, and returns their number.
 func replaceSecrets(v reflect.Value, text string) int {
 	replaced := 0
 	switch {
@@ -300,13 +304,14 @@ func judge(c connectors.Connector, res *connectors.Response) connectors.Verdict 
 	return connectors.ByStatus(res)
 }
 
-// bodies are answers that nobody documents.
+// bodies are undocumented answers.
 var bodies = []string{
 	"", "ok", "null", "true", "[]", "{}", `{"ok":null}`, `{"ok":"yes"}`, `{"ok":true}`, `{"ok":false}`, `{"ok":false,"error":7}`,
 	"{", `{"error":{"a":[1]}}`, "<html><title>502</title></html>", "\x00\xff", strings.Repeat("[", 2000), strings.Repeat("a", 5000),
 }
 
-func everyAnswer(t *testing.T, name string, cases []example) {
+// checkAnswers checks the verdict on every status with many bodies.
+func checkAnswers(t *testing.T, name string, cases []example) {
 	for _, e := range cases {
 		c, events := e.ready(t, name)
 		req, err := build(c, events)
@@ -331,7 +336,7 @@ func everyAnswer(t *testing.T, name string, cases []example) {
 	}
 }
 
-// CheckVerdict judges one answer, whatever it is, and says what is wrong with the verdict.
+// CheckVerdict judges an arbitrary answer and reports an invalid verdict.
 func CheckVerdict(t *testing.T, c connectors.Connector, res *connectors.Response) {
 	t.Helper()
 	v := judge(c, res)
@@ -348,7 +353,7 @@ func checkVerdict(t *testing.T, v connectors.Verdict, status int) {
 	t.Helper()
 	switch v.Kind {
 	case connectors.Delivered:
-		// 409 is how some products answer a repeat: they have it already.
+		// Some products answer a repeated event with 409.
 		if (status < 200 || status > 299) && status != http.StatusConflict {
 			t.Errorf("%d is delivered", status)
 		}
@@ -361,14 +366,15 @@ func checkVerdict(t *testing.T, v connectors.Verdict, status int) {
 			t.Errorf("%d: continue without a request", status)
 		}
 	default:
-		t.Errorf("%d: %q is no verdict of Judge", status, v.Kind)
+		t.Errorf("%d: %q is not a verdict of Judge", status, v.Kind)
 	}
 	if v.After < 0 || v.After > connectors.MaxRetryAfter {
 		t.Errorf("%d: retry after %v", status, v.After)
 	}
 }
 
-func documented(t *testing.T, name, folder string) {
+// checkComments checks that every setting has a comment that can be shown on a page.
+func checkComments(t *testing.T, name, folder string) {
 	c, _ := connectors.New(name)
 	source, err := declared.Read(folder)
 	if err != nil {
@@ -379,17 +385,18 @@ func documented(t *testing.T, name, folder string) {
 	}
 	for _, s := range declared.Settings(reflect.TypeOf(c)) {
 		if s.In.PkgPath() != reflect.TypeOf(c).Elem().PkgPath() {
-			t.Errorf("%s: it is declared in %s, whose source is not this page's", s.Name, s.In.PkgPath())
+			t.Errorf("%s is declared in %s; declare it in the connector's own package, whose source is the page", s.Name, s.In.PkgPath())
 			continue
 		}
 		comment := source.Field(s.In.Name(), s.Field.Name)
 		if !strings.HasPrefix(comment, s.Field.Name+" ") || !strings.HasSuffix(comment, ".") {
-			t.Errorf("%s: its comment is %q; it begins with `%s` and is a sentence", s.Name, comment, s.Field.Name)
+			t.Errorf("%s has the comment %q; it must be a sentence that begins with `%s`", s.Name, comment, s.Field.Name)
 		}
 	}
 }
 
-// CheckFolders checks that the folders of products, the imports of connectors/all and the pages are the same list.
+// CheckFolders checks that the product folders, the imports of connectors/all and the pages are the same list. dir is the
+// connectors folder.
 func CheckFolders(t *testing.T, dir string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -427,7 +434,7 @@ func CheckFolders(t *testing.T, dir string) {
 	for _, name := range connectors.Names() {
 		product, _, _ := strings.Cut(name, ".")
 		if !slices.Contains(folders, product) {
-			t.Errorf("%s is registered from elsewhere than connectors/%s", name, product)
+			t.Errorf("%s is not registered by a package connectors/%s", name, product)
 		}
 	}
 }

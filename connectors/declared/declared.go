@@ -1,5 +1,5 @@
-// Package declared reads what a struct of settings declares: names and types from the struct itself, comments
-// from its source. Pages, the schema and the suite of connectors are made of it, so that a setting is said once.
+// Package declared lists the settings that a Go struct declares: names and types by reflection, comments from the source code.
+// Documentation pages, the JSON schema and the tests of connectors are derived from it, so that a setting is declared once.
 package declared
 
 import (
@@ -14,20 +14,21 @@ import (
 	"strings"
 )
 
-// Setting is one name in YAML that a struct declares.
+// Setting is one setting that a struct declares.
 type Setting struct {
+	// Name is the name in YAML.
 	Name string
 	// Required settings have no omitempty in their tag.
 	Required bool
-	// Index leads to the field, through embedded structs.
+	// Index is the field's index for reflect.Value.FieldByIndex; it leads through embedded structs.
 	Index []int
 	Field reflect.StructField
-	// In is the struct that declares the field, by which its comment is found.
+	// In is the struct that declares the field itself; Package.Describe needs its name.
 	In reflect.Type
 }
 
-// Settings are all that a struct declares, in order, those of embedded structs where they stand. A pointer
-// stands for what it points to.
+// Settings returns the settings of a struct, or of the struct that t points to, in the order of their declaration. The settings
+// of an inline embedded struct take its place.
 func Settings(t reflect.Type) []Setting {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -51,17 +52,17 @@ func settings(t reflect.Type, index []int) []Setting {
 	return all
 }
 
-// Package is what the source of one package says.
+// Package holds the comments of one package's source.
 type Package struct {
 	// Comment is the package comment.
 	Comment string
 	types   map[string]map[string]declaration
 }
 
-// declaration is a field as its source says it.
+// declaration is a field's comment and its name in YAML.
 type declaration struct{ comment, setting string }
 
-// Read parses the source of the package in a folder, without its tests.
+// Read parses the source of the package in a folder, without its tests. A folder without Go files is an error.
 func Read(dir string) (*Package, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
@@ -117,26 +118,26 @@ func (p *Package) look(node ast.Node) bool {
 	return true
 }
 
-// Field is the comment of a struct's field, without its line breaks; empty where there is none.
+// Field returns the comment of a struct's field, with line breaks only between paragraphs; "" without one.
 func (p *Package) Field(structName, field string) string { return p.types[structName][field].comment }
 
-// Describe is the same comment as pages show it, which know the name in YAML and not the one in Go: `Text is the
-// message.` becomes `The message.`, and `Secrets sign the body.` begins with the setting's name in backquotes.
+// Describe returns the same comment for a page, which shows the name in YAML instead of the Go name: `Text is the message.`
+// becomes `The message.`, and `Secrets sign the body.` becomes “`secrets` sign the body.”
 func (p *Package) Describe(structName, field string) string {
-	of := p.types[structName][field]
-	if rest, ok := strings.CutPrefix(of.comment, field+" is "); ok && rest != "" {
+	d := p.types[structName][field]
+	if rest, ok := strings.CutPrefix(d.comment, field+" is "); ok && rest != "" {
 		if first, next, _ := strings.Cut(rest, " "); strings.HasSuffix(first, ",") || strings.HasPrefix(next, "(") {
-			return rest // a list of words to write: `sha1, sha256 (the default) or sha512`
+			return rest // a list of words that an operator writes: `sha1, sha256 (the default) or sha512`
 		}
 		return strings.ToUpper(rest[:1]) + rest[1:]
 	}
-	if rest, ok := strings.CutPrefix(of.comment, field+" "); ok {
-		return "`" + of.setting + "` " + rest
+	if rest, ok := strings.CutPrefix(d.comment, field+" "); ok {
+		return "`" + d.setting + "` " + rest
 	}
-	return of.comment
+	return d.comment
 }
 
-// join makes paragraphs of a comment's lines.
+// join joins the lines of each paragraph of a comment.
 func join(group *ast.CommentGroup) string {
 	if group == nil {
 		return ""

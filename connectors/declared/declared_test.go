@@ -51,7 +51,7 @@ func TestCommentsComeFromTheSource(t *testing.T) {
 	if got, want := p.Field("Setting", "Required"), "Required settings have no omitempty in their tag."; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got := p.Field("Setting", "Name"); got != "" {
+	if got := p.Field("Setting", "Field"); got != "" {
 		t.Errorf("a field without a comment has %q", got)
 	}
 	if p.Comment == "" {
@@ -59,7 +59,7 @@ func TestCommentsComeFromTheSource(t *testing.T) {
 	}
 }
 
-func TestDescribeSpeaksOfTheSetting(t *testing.T) {
+func TestDescribeUsesTheSettingsName(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	text, err := os.ReadFile("declared_test.go")

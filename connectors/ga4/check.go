@@ -8,10 +8,10 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// example is the event that the check server is shown.
+// example is the event that Check sends.
 var example = []byte(`{"type":"response.completed","nps_score":9,"survey":{"id":"example","type":"nps"},"response":{"id":"example"}}`)
 
-// Check shows an example to the check server, which counts nothing.
+// Check sends an example event to Google's validation server, which counts nothing.
 // https://developers.google.com/analytics/devguides/collection/protocol/ga4/validating-events
 func (c *Connector) Check() []*connectors.Request {
 	ev, err := event.ParseOne(example, event.Defaults{Received: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)})
@@ -20,18 +20,18 @@ func (c *Connector) Check() []*connectors.Request {
 	}
 	p, err := c.payload(ev)
 	if err != nil {
-		return nil // the settings want what the example has not
+		return nil // the settings need a field that the example lacks
 	}
 	return []*connectors.Request{c.post("/debug/mp/collect", p)}
 }
 
-// unchecked is what a wrong answer would be lost on: Google takes any pair of them.
+// unchecked names the settings that no request can prove, because Google accepts any pair of them.
 const unchecked = "measurement_id and api_secret: the check server does not look at them"
 
-// codeOf is the form of the server's words: what else it says may repeat what it was sent.
-var codeOf = regexp.MustCompile(`^[A-Z_]{1,40}$`)
+// validationCode matches the server's codes. Its other texts may quote what it was sent.
+var validationCode = regexp.MustCompile(`^[A-Z_]{1,40}$`)
 
-// JudgeCheck reads what the check server found.
+// JudgeCheck returns what the validation server found wrong.
 func (c *Connector) JudgeCheck(res *connectors.Response) connectors.Proof {
 	if res.Status < 200 || res.Status > 299 {
 		return connectors.ProofByStatus(res)
@@ -47,8 +47,8 @@ func (c *Connector) JudgeCheck(res *connectors.Response) connectors.Proof {
 	}
 	proof := connectors.Proof{Unproved: []string{unchecked}}
 	for _, m := range *answer.Messages {
-		what := "a body that Google takes"
-		if codeOf.MatchString(m.Code) {
+		what := "a body that Google accepts"
+		if validationCode.MatchString(m.Code) {
 			what += " (" + m.Code + ")"
 		}
 		proof.Missing = append(proof.Missing, what)

@@ -1,8 +1,8 @@
-// Package ga4 counts survey responses as events of a Google Analytics 4 web stream, through the Measurement Protocol.
+// Package ga4 sends survey responses to a Google Analytics 4 web stream as events, with the Measurement Protocol.
 //
-// Google answers 2xx to whatever it gets, also to what it drops, and counts a repeated event twice. So names and
-// values are held against its limits before they leave, an answer of 4xx is final, and anything else is tried at
-// most three times more. Never map e-mail addresses, phone numbers or names: Google's terms forbid to send them.
+// Google answers 2xx to any request, even to one that it drops, and counts a repeated event twice. So names and values are
+// checked against its limits before they are sent, a 4xx answer is final, and other failures are retried at most three times.
+// Never send e-mail addresses, phone numbers or names: Google's terms forbid it.
 package ga4
 
 import (
@@ -26,18 +26,18 @@ func init() {
 	})
 }
 
-// Account is a web stream and how it is reached.
+// Account is a web stream with its secret.
 type Account struct {
-	// MeasurementID is the web stream's (`G-…`), not the number of the stream.
+	// MeasurementID is the measurement id of the web stream (`G-…`), not the stream's number.
 	MeasurementID string `yaml:"measurement_id"`
 
-	// APISecret is made in Admin, Data streams, the stream, Measurement Protocol API secrets.
+	// APISecret is created in Admin, Data streams, the stream, Measurement Protocol API secrets.
 	APISecret connectors.Secret `yaml:"api_secret"`
 
-	// Region is `global`, or `eu`: collected in the European Union.
+	// Region is `global` (the default), or `eu`, which collects in the European Union.
 	Region Region `yaml:"region,omitempty"`
 
-	// BaseURL stands before `/mp/collect`, instead of the region's.
+	// BaseURL is the address before `/mp/collect`; the default is the region's.
 	BaseURL connectors.BaseURL `yaml:"base_url,omitempty"`
 }
 
@@ -45,22 +45,22 @@ type Account struct {
 type Connector struct {
 	Account `yaml:",inline"`
 
-	// Event is the name that Google counts under.
+	// Event is the name of the event in Google Analytics; the default is `survey_response`.
 	Event string `yaml:"event,omitempty"`
 
 	// Params are added to `survey_type nps_score survey_id response_id session_id engagement_time_msec`, or replace
-	// them. Numbers and texts; texts are cut to 100 characters (`page_location` to 1,000,
-	// `page_referrer` to 420, `page_title` to 300), true and false are sent as texts. Platforms count
-	// `response_id` for each survey: reports on several sources in one stream need `survey_source: source` beside it.
+	// them. Values are numbers and texts; true and false are sent as texts. Texts are cut to 100 characters (`page_location`
+	// to 1,000, `page_referrer` to 420, `page_title` to 300). Platforms number `response_id` per survey: reports on several
+	// sources in one stream need `survey_source: source` too.
 	Params expression.Values `yaml:"params,omitempty"`
 
-	// ClientID is the visitor's, as the `_ga` cookie of the page has it, from a hidden field of the survey. Without
-	// it, one that is made of the respondent and stays the same, but is nobody Google has seen before: of the e-mail
-	// address, the phone number or your own id; else of the platform's id of the respondent, within its source; else
-	// of the response, within its source and survey. So a source that is renamed makes new users in reports.
+	// ClientID is the visitor's id from the `_ga` cookie, passed to the survey in a hidden field. Without it, a stable id is
+	// derived, which Google does not know from the website: from the e-mail address, the phone number or your own id; or else
+	// from the platform's id of the respondent, within its source; or else from the response, within its source and
+	// survey. So renaming a source makes new users in reports.
 	ClientID expression.Value `yaml:"client_id,omitempty"`
 
-	// UserID is your own number or word for a visitor who is signed in; at most 256 characters, and never an e-mail address.
+	// UserID is your own id of a visitor who is signed in: at most 256 characters, and never an e-mail address.
 	UserID expression.Value `yaml:"user_id,omitempty"`
 }
 
@@ -77,7 +77,7 @@ type counted struct {
 	Params expression.Object `json:"params"`
 }
 
-// Build counts the event for its respondent, at the time it happened where Google takes that.
+// Build sends the event for its respondent, with the time at which it happened if Google accepts that time.
 func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
 	p, err := c.payload(ev)
 	if err != nil {
@@ -106,7 +106,7 @@ func (c *Connector) post(path string, p payload) *connectors.Request {
 		As(connectors.Query("api_secret", c.APISecret))
 }
 
-// Judge takes 2xx for what it is, a request that arrived. Everything from 300 to 499 is final but a throttle.
+// Judge treats 2xx as accepted, which does not prove that the event was counted. 300 to 499 are final, except 429.
 // https://developers.google.com/analytics/devguides/collection/protocol/ga4/reference#response_codes
 func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 	v := connectors.ByStatus(res)
@@ -117,7 +117,7 @@ func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 		case len(res.Events) == 0:
 		case !timely(res.Events[0]):
 			v.Reason += "; sent without its time, which is not of the past 72 hours"
-		case res.At.Sub(res.Events[0].Time) > takenFor: // it waited, or was replayed
+		case res.At.Sub(res.Events[0].Time) > acceptedAge: // the delivery waited, or was replayed
 			v.Reason += "; sent with its time, which is more than 72 hours ago by now: Google may drop it"
 		}
 	case res.Status < 500 && res.Status != 429:
@@ -126,5 +126,5 @@ func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 	return v
 }
 
-// MaxRetries are few, because nothing tells Google that an event is one it has counted already.
+// MaxRetries is small, because Google has no idempotency key: a repeated event is counted twice.
 func (c *Connector) MaxRetries() int { return 3 }

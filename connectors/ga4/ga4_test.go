@@ -20,7 +20,7 @@ func TestTranscripts(t *testing.T) {
 	connectortest.Play(t, "ga4")
 }
 
-// TestCheck: the check server is shown what would be sent, and its answer is read without repeating it.
+// Check sends an example event, and JudgeCheck does not quote the answer.
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	c, _ := connectors.New("ga4")
@@ -64,10 +64,10 @@ func TestCheck(t *testing.T) {
 		{200, `{"validationMessages":[]}`, connectors.Proof{Unproved: []string{unchecked}}},
 		{
 			200, `{"validationMessages":[{"fieldPath":"events","description":"bad [x]","validationCode":"NAME_INVALID"},{"validationCode":"secret x"}]}`,
-			connectors.Proof{Missing: []string{"a body that Google takes (NAME_INVALID)", "a body that Google takes"}, Unproved: []string{unchecked}},
+			connectors.Proof{Missing: []string{"a body that Google accepts (NAME_INVALID)", "a body that Google accepts"}, Unproved: []string{unchecked}},
 		},
-		{200, `<html>`, connectors.Missing("an answer of Google's check server: it was asked for what is wrong with an event, and 200 OK, no JSON (6 bytes) came; look at what stands between")},
-		{200, `{}`, connectors.Missing("an answer of Google's check server: it was asked for what is wrong with an event, and 200 OK, JSON of another form (2 bytes) came; look at what stands between")},
+		{200, `<html>`, connectors.Missing("an answer from Google's check server: asked for what is wrong with an event, got 200 OK, not JSON (6 bytes); check the proxies and gateways in between")},
+		{200, `{}`, connectors.Missing("an answer from Google's check server: asked for what is wrong with an event, got 200 OK, JSON of another form (2 bytes); check the proxies and gateways in between")},
 		{404, ``, connectors.Missing("an answer to the check (404 Not Found)")},
 	}
 	for _, row := range rows {
@@ -85,8 +85,7 @@ func TestARepeatMayCountTwice(t *testing.T) {
 	}
 }
 
-// TestOneRespondentIsOneClient: the same for the same person, however the address is spelt; another for another,
-// and for the same one in another stream.
+// A respondent has the same client id for any spelling of the address. Another respondent, and another stream, have another id.
 func TestOneRespondentIsOneClient(t *testing.T) {
 	t.Parallel()
 	client := func(stream, given string) string {
@@ -139,7 +138,7 @@ func TestFields(t *testing.T) {
 	})
 }
 
-// TestGooglesLimits are the contract's: of texts by parameter, of names, and of the body.
+// TestGooglesLimits checks Google's limits on texts, names and the body.
 func TestGooglesLimits(t *testing.T) {
 	t.Parallel()
 	const account = "measurement_id: G-AB12\napi_secret: x\n"
@@ -184,7 +183,7 @@ func TestGooglesLimits(t *testing.T) {
 	}
 	// As much as there can be, in characters that take the most bytes.
 	names := "client_id: feedback\nuser_id: feedback\nparams: {page_location: feedback, page_referrer: feedback, page_title: feedback"
-	for i := range maxParams - len(ours) - 3 {
+	for i := range maxParams - len(standardParams) - 3 {
 		names += fmt.Sprintf(", p%s%d: feedback", strings.Repeat("x", 35), i)
 	}
 	full, _ := connectors.New("ga4")
@@ -201,7 +200,7 @@ func TestGooglesLimits(t *testing.T) {
 	}
 }
 
-// TestAStaleTime: what waited for days was built with a time that Google does not take any more, and that is said.
+// A delivery that waited for days has a time that Google no longer accepts. The verdict says so.
 func TestAStaleTime(t *testing.T) {
 	t.Parallel()
 	c, _ := connectors.New("ga4")

@@ -22,34 +22,34 @@ const (
 	maxText   = 100
 )
 
-// longer are the parameters whose texts may be longer than others. With all of them at their limits a body is still far
-// below the 130 kB that Google takes.
-var longer = map[string]int{"page_location": 1_000, "page_referrer": 420, "page_title": 300}
+// longTexts are the parameters with a limit above maxText, in characters. With all of them at their limits, a body is far
+// below the 130 kB that Google accepts.
+var longTexts = map[string]int{"page_location": 1_000, "page_referrer": 420, "page_title": 300}
 
-// limit is how many characters a parameter's text may have.
-func limit(name string) int {
-	if most, ok := longer[name]; ok {
-		return most
+// textLimit returns the number of characters that a parameter's text may have.
+func textLimit(name string) int {
+	if limit, ok := longTexts[name]; ok {
+		return limit
 	}
 	return maxText
 }
 
-// engagement is how long a visitor was engaged, in milliseconds: without it, and a session, standard reports do not
-// show an event at all. How long an answer took says nothing of it, so it is Google's own example.
+// engagement is the value of engagement_time_msec, in milliseconds: standard reports show only events that have it, and a
+// session. The time that a response took is a different quantity, so this is the value of Google's own example.
 const engagement = 100
 
-// ours are the parameters of every event.
-var ours = []string{"survey_type", "nps_score", "survey_id", "response_id", "session_id", "engagement_time_msec"}
+// standardParams are the parameters of every event.
+var standardParams = []string{"survey_type", "nps_score", "survey_id", "response_id", "session_id", "engagement_time_msec"}
 
-// params are ours and the operator's, as Google takes them. What the operator names and an event lacks is left out,
-// but for the two that every report needs.
+// params returns the standard parameters and the operator's. A parameter that the event has no value for is left out, except the
+// two that every report needs.
 func (c *Connector) params(ev *event.Event) (expression.Object, error) {
 	own, err := c.Params.Evaluate(ev)
 	if err != nil {
 		return nil, err
 	}
 	d := ev.Data()
-	all := make(expression.Object, 0, len(ours)+len(own))
+	all := make(expression.Object, 0, len(standardParams)+len(own))
 	named := c.Params.Keys()
 	text := func(name, value string) {
 		if value != "" && !slices.Contains(named, name) {
@@ -71,7 +71,7 @@ func (c *Connector) params(ev *event.Event) (expression.Object, error) {
 			all = append(all, expression.Member{Key: m.Key, Value: value})
 		}
 	}
-	if _, has := all.Lookup("session_id"); !has { // Google's own are named by their start too
+	if _, has := all.Lookup("session_id"); !has { // the default is the time of the event in seconds, as Google's own session ids are the time of their start
 		all = append(all, expression.Member{Key: "session_id", Value: strconv.FormatInt(ev.Time.Unix(), 10)})
 	}
 	if _, has := all.Lookup("engagement_time_msec"); !has {
@@ -80,18 +80,18 @@ func (c *Connector) params(ev *event.Event) (expression.Object, error) {
 	return all, nil
 }
 
-// parameter is a value as Google takes it: a number or a text; "" where it says nothing.
+// parameter converts a value to a number or a text, which are all that Google accepts; "" for an empty value.
 func parameter(name string, v any) (any, error) {
 	text, ok := connectors.PlainText(v)
 	switch {
 	case !ok:
-		return nil, fmt.Errorf("`%s` is an object, and Google takes texts and numbers alone", name)
-	case address(text):
+		return nil, fmt.Errorf("`%s` is an object, and Google takes only texts and numbers", name)
+	case isEmail(text):
 		return nil, fmt.Errorf("`%s` is an e-mail address, and Google's terms forbid to send one", name)
 	case text != "" && (name == "session_id" || name == "engagement_time_msec"):
 		n, err := strconv.ParseFloat(text, 64)
 		if n = math.Round(n); err != nil || n < 1 || n > 1<<53 {
-			return nil, fmt.Errorf("`%s` is no number above 0, and Google would not report the event", name)
+			return nil, fmt.Errorf("`%s` is not a number above 0, and Google would not report the event", name)
 		}
 		return strconv.FormatInt(int64(n), 10), nil
 	}
@@ -103,10 +103,10 @@ func parameter(name string, v any) (any, error) {
 			return v, nil
 		}
 	}
-	return connectors.Clip(text, limit(name)), nil
+	return connectors.Clip(text, textLimit(name)), nil
 }
 
-// Region is where Google collects.
+// Region is the region in which Google collects the data.
 type Region string
 
 // The regions.
@@ -115,10 +115,10 @@ const (
 	EU     Region = "eu"
 )
 
-// Words are both.
+// Words returns both words.
 func (Region) Words() []string { return []string{string(Global), string(EU)} }
 
-// UnmarshalText takes the name of a region.
+// UnmarshalText accepts the name of a region.
 func (r *Region) UnmarshalText(b []byte) error {
 	switch *r = Region(b); *r {
 	case Global, EU:
@@ -127,6 +127,7 @@ func (r *Region) UnmarshalText(b []byte) error {
 	return fmt.Errorf("`%s` is no region; one of global, eu", b)
 }
 
+// host returns the region's address.
 // https://developers.google.com/analytics/devguides/collection/protocol/ga4/reference#transport
 func (r Region) host() string {
 	if r == EU {
@@ -137,11 +138,11 @@ func (r Region) host() string {
 
 var (
 	measurementID = regexp.MustCompile(`^G-[A-Z0-9]+$`)
-	wellFormed    = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*$`)
+	validName     = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*$`)
 )
 
+// Reserved names, which apply to web streams too. Prefixes are reserved in upper and lower case.
 // https://developers.google.com/analytics/devguides/collection/protocol/ga4/reference#reserved_names
-// On web streams too, and the beginnings in any case.
 var (
 	reservedEvents = strings.Fields(`ad_activeview ad_click ad_exposure ad_impression ad_query adunit_exposure app_clear_data
 		app_install app_remove app_store_refund app_update error first_open first_visit in_app_purchase notification_dismiss
@@ -149,35 +150,35 @@ var (
 	reservedPrefixes = []string{"_", "firebase_", "ga_", "google_", "gtag."}
 )
 
-// nothing is an event without any content: what is written in `params` as it stands shows without one.
-var nothing = []byte(`{"type":"test"}`)
+// emptyEvent has no content: Validate uses it to evaluate the constants in `params`.
+var emptyEvent = []byte(`{"type":"test"}`)
 
-// Validate holds what is known at load against Google's rules, because nothing else will tell of a fault.
+// Validate checks the settings against Google's rules, because Google reports no error at delivery.
 func (c *Connector) Validate() error {
 	if !measurementID.MatchString(c.MeasurementID) {
-		return connectors.Invalid("measurement_id", "is no measurement id (`G-` and capital letters or digits); it stands on the page of the data stream")
+		return connectors.Invalid("measurement_id", "is not a measurement id (`G-` and capital letters or digits); the page of the data stream shows it")
 	}
 	if reason := badName(c.Event); reason != "" {
 		return connectors.Invalid("event", reason)
 	}
 	if slices.Contains(reservedEvents, c.Event) {
-		return connectors.Invalid("event", "is a name that Google keeps to itself; choose another")
+		return connectors.Invalid("event", "is a name that Google reserves; choose another")
 	}
-	keys := slices.Clone(ours)
+	keys := slices.Clone(standardParams)
 	for _, key := range c.Params.Keys() {
 		if reason := badName(key); reason != "" {
 			return connectors.Invalid("params", "`"+key+"` "+reason)
 		}
-		if key == "items" { // a list of objects that shops send
-			return connectors.Invalid("params", "`"+key+"` is a name that Google keeps to itself; choose another")
+		if key == "items" { // the list of objects of e-commerce events
+			return connectors.Invalid("params", "`"+key+"` is a name that Google reserves; choose another")
 		}
 		keys = append(keys, key)
 	}
 	slices.Sort(keys)
 	if n := len(slices.Compact(keys)); n > maxParams {
-		return connectors.Invalid("params", fmt.Sprintf("would make %d parameters with ours, and Google takes %d; take some out", n, maxParams))
+		return connectors.Invalid("params", fmt.Sprintf("would make %d parameters together with the standard ones, and Google takes %d; remove some", n, maxParams))
 	}
-	ev, err := event.ParseOne(nothing, event.Defaults{Received: time.Unix(0, 0)})
+	ev, err := event.ParseOne(emptyEvent, event.Defaults{Received: time.Unix(0, 0)})
 	if err != nil {
 		return err
 	}
@@ -193,15 +194,15 @@ func (c *Connector) Validate() error {
 	return nil
 }
 
-// badName says what is wrong with a name of an event or a parameter.
+// badName returns the fault of the name of an event or a parameter; "" for a good one.
 func badName(name string) string {
 	switch {
-	case !wellFormed.MatchString(name):
-		return "is no name that Google takes; begin with a letter, then letters, digits and `_`"
+	case !validName.MatchString(name):
+		return "is not a name that Google takes; begin with a letter, then letters, digits and `_`"
 	case len(name) > maxName:
 		return fmt.Sprintf("is longer than the %d characters that Google takes", maxName)
 	case slices.ContainsFunc(reservedPrefixes, func(p string) bool { return strings.HasPrefix(strings.ToLower(name), p) }):
-		return "begins as names do that Google keeps to itself (`ga_`, `google_`, `firebase_`); choose another"
+		return "has a prefix that Google reserves (`ga_`, `google_`, `firebase_`); choose another"
 	}
 	return ""
 }

@@ -15,24 +15,25 @@ import (
 	"github.com/surveygate/surveygate/rules/expression"
 )
 
-// Google takes times of the past 72 hours. Whether an event is younger is asked as of its receipt, because a request
-// must come out the same whenever it is built; an hour is left for the attempts that follow the first.
+// Google accepts event times of the past 72 hours. The age of an event is taken at its receipt, because Build must give the same
+// request at any time; one hour is left for retries.
 // https://developers.google.com/analytics/devguides/collection/protocol/ga4/sending-events
 const (
-	takenFor = 72 * time.Hour
-	maxAge   = takenFor - time.Hour
+	acceptedAge = 72 * time.Hour
+	maxAge      = acceptedAge - time.Hour
 )
 
-// timely says that Google still takes the time at which an event happened. Those from the future it never takes.
+// timely reports whether Google accepts the time at which an event happened. It accepts no time in the future.
 func timely(ev *event.Event) bool {
 	age := ev.Received.Sub(ev.Time)
 	return age >= 0 && age <= maxAge
 }
 
-// maxID is a user's; a client's has no limit that is published. https://support.google.com/analytics/answer/9267744
+// maxID is the limit of a user id in characters. It is used for client ids too, which have no published limit.
+// https://support.google.com/analytics/answer/9267744
 const maxID = 256
 
-// identity is what an operator's expression says of who it was; empty where it says nothing.
+// identity evaluates an operator's expression for an id; "" if it has no value.
 func identity(setting string, from expression.Value, ev *event.Event) (string, error) {
 	if from.IsZero() {
 		return "", nil
@@ -45,42 +46,41 @@ func identity(setting string, from expression.Value, ev *event.Event) (string, e
 	switch {
 	case !ok:
 		return "", fmt.Errorf("`%s` is an object, and Google takes a text", setting)
-	case address(id):
+	case isEmail(id):
 		return "", fmt.Errorf("`%s` is an e-mail address, and Google's terms forbid to send one", setting)
 	case utf8.RuneCountInString(id) > maxID:
-		// Cut, it might be somebody else's.
+		// A shortened id might be another visitor's.
 		return "", fmt.Errorf("`%s` is longer than the %d characters that Google takes", setting, maxID)
 	}
 	return id, nil
 }
 
-// ofCookie is what the cookie has before the id itself: GA1.1.1234567890.1234567890.
-var ofCookie = regexp.MustCompile(`^GA\d\.\d+\.(\d+\.\d+)$`)
+// cookieValue matches the value of the `_ga` cookie, which has a prefix before the id: GA1.1.1234567890.1234567890.
+var cookieValue = regexp.MustCompile(`^GA\d\.\d+\.(\d+\.\d+)$`)
 
-// client is who did it: the visitor that Google knows, if the survey was told; else always the same for one
-// respondent, and of one response where it has none.
+// client returns the client id: the operator's, or one that is derived from the respondent, or from the response without one.
 func (c *Connector) client(ev *event.Event) (string, error) {
 	given, err := identity("client_id", c.ClientID, ev)
 	if err != nil {
 		return "", err
 	}
 	if given != "" {
-		if cookie := ofCookie.FindStringSubmatch(given); cookie != nil {
+		if cookie := cookieValue.FindStringSubmatch(given); cookie != nil {
 			return cookie[1], nil
 		}
 		return given, nil
 	}
-	kind, id := known(ev)
-	// Of one stream alone, so that nobody is followed from one to another by it.
+	kind, id := respondent(ev)
+	// The stream is part of the hash, so that respondents cannot be followed from one stream to another.
 	sum := sha256.Sum256([]byte(c.MeasurementID + "\x00" + kind + "\x00" + id))
 	b := strconv.AppendUint(nil, uint64(binary.BigEndian.Uint32(sum[:4])), 10)
 	return string(strconv.AppendUint(append(b, '.'), uint64(binary.BigEndian.Uint32(sum[4:8])), 10)), nil
 }
 
-// known is what tells an event's respondent from all others. An address and the operator's own id mean the same person
-// wherever they come from. A platform's own id of a respondent means one within its source alone, and that of a response within
-// its survey.
-func known(ev *event.Event) (kind, id string) {
+// respondent returns what identifies the respondent. An e-mail address, a phone number and the operator's own id identify a
+// person across sources. A platform's id of a respondent is unique only within its source, and that of a response within its
+// survey.
+func respondent(ev *event.Event) (kind, id string) {
 	d := ev.Data()
 	switch r := &d.Respondent; {
 	case r.Email != "":
@@ -98,8 +98,8 @@ func known(ev *event.Event) (kind, id string) {
 	return "event", ev.ID
 }
 
-// address says that a text is an e-mail address and nothing else.
-func address(text string) bool {
+// isEmail reports whether a text is an e-mail address and nothing else.
+func isEmail(text string) bool {
 	name, host, ok := strings.Cut(text, "@")
 	return ok && name != "" && strings.Contains(host, ".") && !strings.ContainsAny(text, " \t\r\n") && !strings.Contains(host, "@")
 }

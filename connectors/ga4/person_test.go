@@ -9,8 +9,8 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// Strangers are not one visitor because their platforms count alike: a response's id counts within its source and survey, a
-// respondent's within its source.
+// Platforms number respondents and responses alike: a response's id is unique only within its source and survey, a respondent's
+// only within its source.
 func TestStrangersAreNotOneVisitor(t *testing.T) {
 	t.Parallel()
 	made, _ := connectors.New("ga4")

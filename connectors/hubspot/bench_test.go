@@ -8,7 +8,7 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// BenchmarkBuildBatch is a whole batch; a hundredth of it is what an event costs.
+// BenchmarkBuildBatch builds a batch of 100 events; divide by 100 for the cost of one event.
 func BenchmarkBuildBatch(b *testing.B) {
 	c := &Connector{Account: defaults()}
 	if err := connectortest.Bind([]byte("token: x\nproperties: {sg_nps: nps_score, sg_comment: \"{{ survey.title }}: {{ feedback }}\", sg_group: nps_group}"), c); err != nil {

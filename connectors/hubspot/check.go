@@ -8,7 +8,7 @@ import (
 	"github.com/surveygate/surveygate/rules/expression"
 )
 
-// The requests of a proof.
+// The names of the check requests.
 const (
 	account    = "account"
 	reading    = "read"
@@ -16,22 +16,22 @@ const (
 	properties = "properties"
 )
 
-// Check asks who the token is, whether it may read and write contacts, and which properties there are. A batch without
-// a contact in it writes nothing.
+// Check asks for the token's account, searches contacts, upserts an empty batch of contacts, which writes nothing, and lists the
+// properties.
 func (c *Connector) Check() []*connectors.Request { return c.check() }
 
-// JudgeCheck says what the token or the account lacks for this step.
+// JudgeCheck returns what the token or the account lacks for this step.
 func (c *Connector) JudgeCheck(res *connectors.Response) connectors.Proof {
 	names := []string{email, "firstname", "lastname", "phone", c.Account.Key}
-	return c.checked(res, append(names, c.Properties.Keys()...))
+	return c.judgeCheck(res, append(names, c.Properties.Keys()...))
 }
 
-// Check is the contact's: notes need no other scope.
+// Check returns the same requests as for a contact: notes need no other scope.
 func (n *Note) Check() []*connectors.Request { return n.check() }
 
-// JudgeCheck says what the token or the account lacks for this step.
+// JudgeCheck returns what the token or the account lacks for this step.
 func (n *Note) JudgeCheck(res *connectors.Response) connectors.Proof {
-	return n.checked(res, []string{n.Account.Key})
+	return n.judgeCheck(res, []string{n.Account.Key})
 }
 
 func (a *Account) check() []*connectors.Request {
@@ -57,10 +57,10 @@ func (a *Account) check() []*connectors.Request {
 	return requests
 }
 
-// checked reads one answer; names are the properties that the step writes.
-func (a *Account) checked(res *connectors.Response, names []string) connectors.Proof {
+// judgeCheck reads one answer. names are the properties that the step writes.
+func (a *Account) judgeCheck(res *connectors.Response, names []string) connectors.Proof {
 	if res.Status == 401 {
-		return connectors.Missing("a token that HubSpot takes (" + refused(res).Reason + ")")
+		return connectors.Missing("a token that HubSpot accepts (" + refused(res).Reason + ")")
 	}
 	ask := ""
 	if res.To != nil {
@@ -68,24 +68,24 @@ func (a *Account) checked(res *connectors.Response, names []string) connectors.P
 	}
 	good := res.Status >= 200 && res.Status <= 299
 	switch {
-	case ask == account && res.Status == 403: // a token for contacts alone may not see its account
+	case ask == account && res.Status == 403: // a token that is limited to contacts may not read its account
 		return connectors.Proof{}
 	case ask == reading && res.Status == 403:
 		return connectors.Missing("the scope crm.objects.contacts.read")
 	case ask == writing && res.Status == 403:
 		return connectors.Missing("the scope crm.objects.contacts.write")
-	case ask == writing && res.Status == 400: // allowed, and nothing to write
+	case ask == writing && res.Status == 400: // the scope suffices; the batch is empty
 		return connectors.Proof{}
 	case ask == properties && res.Status == 403:
 		return connectors.Proof{Unproved: []string{"that its properties exist: the token lacks the scope crm.schemas.contacts.read"}}
 	case ask == properties && good:
-		return a.has(res, names)
+		return a.checkProperties(res, names)
 	}
 	return connectors.ProofByStatus(res)
 }
 
-// has holds the properties that are written against those that there are.
-func (a *Account) has(res *connectors.Response, names []string) connectors.Proof {
+// checkProperties compares the properties that the step writes with those that exist.
+func (a *Account) checkProperties(res *connectors.Response, names []string) connectors.Proof {
 	var list struct {
 		Results []struct {
 			Name   string `json:"name"`

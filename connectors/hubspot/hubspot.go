@@ -1,7 +1,8 @@
-// Package hubspot keeps respondents as contacts of HubSpot, with what they answered in properties.
+// Package hubspot writes respondents to HubSpot as contacts, with their answers in properties.
 //
-// Contacts are written by their e-mail address, many in one request: whoever is new is added, whoever is known is
-// changed. Over one of HubSpot's limits, also that of the day, they wait until it ends, and that uses up no attempt.
+// Contacts are identified by their e-mail address and upserted, up to 100 in one request: a new contact is created, a known
+// one is changed. When one of HubSpot's limits is reached, also the daily one, deliveries wait until the limit ends, which does
+// not count as an attempt.
 package hubspot
 
 import (
@@ -27,20 +28,20 @@ func init() {
 	connectors.Register("hubspot", func() connectors.Connector { return &Connector{Account: defaults()} })
 }
 
-// Account is an account of HubSpot and how its contacts are told apart.
+// Account is a HubSpot account, and the property that identifies its contacts.
 type Account struct {
 	// Token is a private app's access token (`pat-…`) or a service key, with the scopes `crm.objects.contacts.read`
 	// and `crm.objects.contacts.write`; `check --live` also asks for `crm.schemas.contacts.read`.
 	Token connectors.Secret `yaml:"token"`
 
-	// APIVersion is how HubSpot's paths are spelt: `v3`, or `2026-03`, which says the same and is newer.
+	// APIVersion is the form of the API's paths: `v3` (the default), or the newer `2026-03`. Both send the same content.
 	APIVersion Version `yaml:"api_version,omitempty"`
 
-	// Key is the property that tells contacts apart: `email`, or one of your own with unique values. Its value is then
-	// the one that `properties` gives it, else the respondent's `external_id`.
+	// Key is the property that identifies a contact: `email` (the default), or one of your own with unique values. The value of
+	// your own property is the one in `properties`, or else the respondent's `external_id`.
 	Key string `yaml:"key,omitempty"`
 
-	// BaseURL stands before `/crm/…`; without it, `https://api.hubapi.com`.
+	// BaseURL is the address before `/crm/…`; the default is `https://api.hubapi.com`.
 	BaseURL connectors.BaseURL `yaml:"base_url,omitempty"`
 }
 
@@ -48,33 +49,33 @@ type Account struct {
 type Connector struct {
 	Account `yaml:",inline"`
 
-	// Properties are added to email, firstname, lastname and phone, or replace them, by their internal names. They must
-	// exist in HubSpot. A list is written as HubSpot writes several choices, `a;b`; texts are cut to 65,536 characters.
+	// Properties are added to email, firstname, lastname and phone, or replace them. Write their internal names; they must
+	// exist in HubSpot. A list is sent as several choices, `a;b`. Texts are cut to 65,536 characters.
 	Properties expression.Values `yaml:"properties,omitempty"`
 }
 
-// Version is how HubSpot's paths are spelt.
+// Version is the form of the API's paths.
 type Version string
 
-// The versions: what is sent and answered is the same.
+// The versions. Requests and answers are the same in both.
 const (
 	V3     Version = "v3"
 	V26_03 Version = "2026-03"
 )
 
-// Words are those to choose from.
+// Words returns the two words.
 func (Version) Words() []string { return []string{string(V3), string(V26_03)} }
 
-// UnmarshalText takes one of the two words.
+// UnmarshalText accepts one of the two words.
 func (v *Version) UnmarshalText(b []byte) error {
 	switch *v = Version(b); *v {
 	case V3, V26_03:
 		return nil
 	}
-	return fmt.Errorf("`%s` is no version of HubSpot's API that is known here; one of v3, 2026-03", b)
+	return fmt.Errorf("`%s` is no known version of HubSpot's API; one of v3, 2026-03", b)
 }
 
-// objects is the path of a kind of record.
+// objects returns the path of a kind of record, such as contacts.
 func (v Version) objects(kind string) string {
 	if v == V26_03 {
 		return "/crm/objects/2026-03/" + kind
@@ -86,11 +87,13 @@ const (
 	api   = "https://api.hubapi.com"
 	email = "email"
 
+	// maxBatch is the largest number of contacts in one upsert.
 	// https://developers.hubspot.com/docs/guides/api/crm/objects/contacts#limits
 	maxBatch = 100
-	// ownProperties is more than HubSpot's own properties of a contact take in an answer.
+	// ownProperties is an upper bound in bytes for HubSpot's own properties of one contact in an answer.
 	ownProperties = 16 << 10
-	// A property's text is as long as a note's. https://developers.hubspot.com/docs/guides/api/crm/engagements/notes
+	// maxText is the length of a property's text in characters, which is that of a note.
+	// https://developers.hubspot.com/docs/guides/api/crm/engagements/notes
 	maxText = 65_536
 )
 
@@ -106,16 +109,16 @@ type input struct {
 	ID         string            `json:"id"`
 	IDProperty string            `json:"idProperty"`
 	Properties expression.Object `json:"properties"`
-	// Trace comes back beside what became of the record.
+	// Trace is the event's id. HubSpot returns it with the result or the error of this record.
 	Trace string `json:"objectWriteTraceId"`
 }
 
-// Build makes or changes one contact.
+// Build creates or changes one contact.
 func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
 	return c.BuildBatch([]*event.Event{ev})
 }
 
-// BuildBatch makes or changes many.
+// BuildBatch creates or changes one contact per event.
 func (c *Connector) BuildBatch(events []*event.Event) (*connectors.Request, error) {
 	body := inputs{Inputs: make([]input, len(events))}
 	for i, ev := range events {
@@ -129,20 +132,20 @@ func (c *Connector) BuildBatch(events []*event.Event) (*connectors.Request, erro
 
 func (a *Account) upsert(body inputs) *connectors.Request {
 	req := connectors.Post(a.at("contacts/batch/upsert"), body).As(connectors.Bearer(a.Token))
-	// The answer is read whole, because who it does not name was not written: it repeats what was sent, each character in as
-	// many bytes as JSON may take, beside properties of HubSpot's own.
-	if most := 6*len(req.Body) + len(body.Inputs)*ownProperties; most > connectors.DefaultResponseLimit {
-		req.LimitResponse(most)
+	// The whole answer is needed, because a contact that it does not name was not written. It repeats all that was sent, with up
+	// to 6 bytes (\u0000) for a character, and adds HubSpot's own properties.
+	if limit := 6*len(req.Body) + len(body.Inputs)*ownProperties; limit > connectors.DefaultResponseLimit {
+		req.LimitResponse(limit)
 	}
 	return req
 }
 
 func (a *Account) at(path string) string { return a.BaseURL.At(api, a.APIVersion.objects(path)) }
 
-// Batch is what the upsert takes.
+// Batch returns the limit of the upsert.
 func (c *Connector) Batch() connectors.BatchLimit { return connectors.BatchLimit{Events: maxBatch} }
 
-// Key is the contact: HubSpot refuses a request that names one twice.
+// Key returns the value that identifies the contact. HubSpot refuses a request that names a contact twice.
 func (c *Connector) Key(ev *event.Event) string {
 	if c.Account.Key == email && !slices.Contains(c.Properties.Keys(), email) {
 		address, _, _ := ev.Person()
@@ -155,7 +158,7 @@ func (c *Connector) Key(ev *event.Event) string {
 	return strings.ToLower(in.ID)
 }
 
-// input is one contact: the usual properties, those of the operator, and the one that tells it apart.
+// input returns one contact: the standard properties, the operator's, and the one that identifies it.
 func (a *Account) input(ev *event.Event, own expression.Values) (input, error) {
 	mapped, err := own.Evaluate(ev)
 	if err != nil {
@@ -164,11 +167,11 @@ func (a *Account) input(ev *event.Event, own expression.Values) (input, error) {
 	who := ev.Data().Respondent
 	in := input{IDProperty: a.Key, Trace: ev.ID, Properties: make(expression.Object, 0, len(mapped)+5)}
 	names := own.Keys()
-	usual := [...]struct{ name, text string }{
+	standard := [...]struct{ name, text string }{
 		{email, strings.ToLower(who.Email)}, {"firstname", who.FirstName}, {"lastname", who.LastName}, {"phone", who.Phone}, {a.Key, who.ExternalID},
 	}
-	for i, p := range usual {
-		if isKey := i == len(usual)-1; isKey && a.Key == email {
+	for i, p := range standard {
+		if isKey := i == len(standard)-1; isKey && a.Key == email {
 			break
 		}
 		if !slices.Contains(names, p.name) {
@@ -194,7 +197,7 @@ func (a *Account) input(ev *event.Event, own expression.Values) (input, error) {
 	return in, nil
 }
 
-// put adds a property, where the event has it: HubSpot would empty what is sent as "".
+// put adds a property unless its text is empty: HubSpot would clear a property that is sent as "".
 func (in *input) put(name, text string) {
 	if text = strings.TrimSpace(text); text == "" {
 		return
@@ -206,7 +209,7 @@ func (in *input) put(name, text string) {
 	}
 }
 
-// plain is a value as HubSpot spells it, which is always a text: `9`, `true`, `a;b`.
+// plain converts a value to HubSpot's form, which is always text: `9`, `true`, `a;b`.
 func plain(v any) (string, bool) {
 	list, ok := v.([]any)
 	if !ok {
@@ -225,14 +228,14 @@ func plain(v any) (string, bool) {
 	return strings.Join(items, ";"), true
 }
 
-// Validate wants properties by their internal names, which HubSpot writes in lower case.
+// Validate checks that properties have internal names, which are lower case.
 func (c *Connector) Validate() error {
 	if err := c.validate(); err != nil {
 		return err
 	}
 	for _, name := range c.Properties.Keys() {
 		if !internal.MatchString(name) {
-			return connectors.Invalid("properties", "`"+name+"` is no internal name of a property; HubSpot's settings show it beside the label, such as `"+spelt(name)+"`")
+			return connectors.Invalid("properties", "`"+name+"` is no internal name of a property; HubSpot's settings show it beside the label, such as `"+internalName(name)+"`")
 		}
 	}
 	return nil
@@ -245,6 +248,6 @@ func (a *Account) validate() error {
 	return nil
 }
 
-// Rate is that of the smallest plan, whose private apps make 100 requests in 10 seconds.
+// Rate returns the limit of the smallest plan: 100 requests in 10 seconds for a private app.
 // https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines
 func (a *Account) Rate() connectors.Rate { return connectors.Rate{Requests: 10, Per: time.Second} }

@@ -94,7 +94,7 @@ func bound(t testing.TB, name, config string) connectors.Connector {
 	return c
 }
 
-// TestOneContactIsOneKey, however its address is spelt: HubSpot refuses a batch that names one twice.
+// A contact has one key for any spelling of its address, because HubSpot refuses a batch that names a contact twice.
 func TestOneContactIsOneKey(t *testing.T) {
 	t.Parallel()
 	rows := []struct{ product, config, event, want string }{
@@ -112,8 +112,8 @@ func TestOneContactIsOneKey(t *testing.T) {
 	}
 }
 
-// TestPartOfABatch: 207 gives each contact its own verdict where HubSpot says whom it speaks of, and refuses the whole
-// where it does not, which is then tried one by one.
+// 207 gives each contact its own verdict if HubSpot identifies the contacts of its errors. Otherwise the events are rejected and
+// retried one by one.
 func TestPartOfABatch(t *testing.T) {
 	t.Parallel()
 	c := bound(t, "hubspot", "").(*Connector)
@@ -205,7 +205,7 @@ func TestPartOfABatch(t *testing.T) {
 	}
 }
 
-// TestTheAnswerIsReadWhole: of a full batch with all that HubSpot repeats of it, however it escapes it.
+// The response limit suffices for the answer to a full batch, with every character escaped.
 func TestTheAnswerIsReadWhole(t *testing.T) {
 	t.Parallel()
 	c := bound(t, "hubspot", "properties: {sg_comment: feedback}").(*Connector)
@@ -273,7 +273,7 @@ func TestReasonsNamePropertyAndValues(t *testing.T) {
 	}
 }
 
-// TestEveryCategoryHasItsHint is the contract's table of categories, and the codes that are seen most.
+// TestEveryCategoryHasItsHint checks all documented categories, and the most frequent codes.
 func TestEveryCategoryHasItsHint(t *testing.T) {
 	t.Parallel()
 	for reason, want := range map[string]connectors.Fix{
@@ -313,7 +313,7 @@ func TestTheDayEndsWithHalfAnHour(t *testing.T) {
 	}
 }
 
-// TestClipLeavesNoRemains of an entity or a tag.
+// clip does not cut an entity or a tag in half.
 func TestClipLeavesNoRemains(t *testing.T) {
 	t.Parallel()
 	text := strings.Repeat("é&amp;<b>x</b>", 10)
@@ -360,7 +360,7 @@ func TestCheck(t *testing.T) {
 		want   connectors.Proof
 	}{
 		{account, 200, `{"portalId":1}`, connectors.Proof{}},
-		{account, 401, `{"category":"INVALID_AUTHENTICATION"}`, connectors.Missing("a token that HubSpot takes (401 Unauthorized: INVALID_AUTHENTICATION)")},
+		{account, 401, `{"category":"INVALID_AUTHENTICATION"}`, connectors.Missing("a token that HubSpot accepts (401 Unauthorized: INVALID_AUTHENTICATION)")},
 		{account, 403, `{"category":"MISSING_SCOPES"}`, connectors.Proof{}},
 		{reading, 403, `{"category":"MISSING_SCOPES"}`, connectors.Missing("the scope crm.objects.contacts.read")},
 		{writing, 403, `{"category":"MISSING_SCOPES"}`, connectors.Missing("the scope crm.objects.contacts.write")},

@@ -14,20 +14,20 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// internal is a property's name as HubSpot spells it, and word one of its categories and codes: any other text of an
-// answer may hold a person.
+// These match the parts of an answer that a reason may quote; any other text may contain personal data. internal matches a
+// property's internal name, word a category or a code, scope a scope.
 var (
 	internal = regexp.MustCompile(`^[a-z][a-z0-9_]{0,99}$`)
 	word     = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,63}$`)
 	scope    = regexp.MustCompile(`^[a-z][a-z0-9_.-]{0,99}$`)
 )
 
-// spelt is a name as it would be, were it internal.
-func spelt(name string) string {
+// internalName returns the internal name that HubSpot would give to a property with this label.
+func internalName(name string) string {
 	return strings.Trim(regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(name), "_"), "_")
 }
 
-// problem is how HubSpot refuses a request, or one record of it.
+// problem is HubSpot's error for a request, or for one record of it.
 // https://developers.hubspot.com/docs/api-reference/error-handling
 type problem struct {
 	Category   string           `json:"category"`
@@ -41,10 +41,10 @@ type problem struct {
 	} `json:"errors"`
 }
 
-// texts are a list; HubSpot's document also writes one word without it.
+// texts is a list of strings. HubSpot's documentation also shows a single string without a list.
 type texts []string
 
-// UnmarshalJSON takes both, and leaves out what is neither: it is only what an error is about.
+// UnmarshalJSON accepts both forms and ignores any other, because the value only adds detail to an error.
 func (t *texts) UnmarshalJSON(b []byte) error {
 	var one string
 	if json.Unmarshal(b, &one) == nil {
@@ -58,24 +58,24 @@ func (t *texts) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// written is the answer of the upsert.
+// written is the answer to the upsert.
 type written struct {
 	Status  string    `json:"status"`
 	Results []result  `json:"results"`
 	Errors  []problem `json:"errors"`
 }
 
-// result is one contact that was written. The trace comes back where HubSpot keeps it; it is optional in its document.
+// result is one contact that was written. HubSpot's documentation calls the trace optional.
 type result struct {
 	ID         string          `json:"id"`
 	Trace      string          `json:"objectWriteTraceId"`
 	Properties map[string]text `json:"properties"`
 }
 
-// text is a property's value; HubSpot writes null for none.
+// text is a property's value; HubSpot sends null for an absent one.
 type text string
 
-// UnmarshalJSON takes a text and leaves out everything else: a value only says whose record it is.
+// UnmarshalJSON accepts a string and ignores any other value: it is only used to identify the record.
 func (t *text) UnmarshalJSON(b []byte) error {
 	var s string
 	if json.Unmarshal(b, &s) == nil {
@@ -84,23 +84,23 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Judge reads what became of each contact.
+// Judge returns the verdict on each contact.
 func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 	_, v := c.written(res, c.Key)
 	return v
 }
 
-// written is the answer of the upsert and the verdict on each event that it was to write; key is an event's contact.
+// written returns the answer to the upsert, and the verdict on each of its events. key returns the key of an event's contact.
 func (a *Account) written(res *connectors.Response, key func(*event.Event) string) (w written, v connectors.Verdict) {
 	switch {
 	case res.Status == 409 && res.To != nil && res.To.Name == "":
-		again := *res.To
-		return w, connectors.Then(again.Named(repeated))
+		repeat := *res.To
+		return w, connectors.Then(repeat.Named(repeated))
 	case res.Status < 200 || res.Status > 299:
 		return w, refused(res)
 	}
 	if err := json.Unmarshal(res.Body, &w); err != nil || w.Status == "" {
-		return w, odd(res)
+		return w, unreadable(res)
 	}
 	switch w.Status {
 	case "CANCELED", "CANCELLED":
@@ -111,54 +111,56 @@ func (a *Account) written(res *connectors.Response, key func(*event.Event) strin
 	return w, w.each(res, a.Key, key)
 }
 
-// repeated names the upsert that follows a conflict: two writers created one contact at once, and now it is there.
+// repeated is the name of the upsert that follows a conflict: two requests created the same contact at once, and now it exists.
 const repeated = "again"
 
-// odd is an answer that is not HubSpot's, as a proxy's page is not: it has changed nothing. Of one that was cut short nobody
-// knows whom it speaks of: a batch is then asked one by one.
-func odd(res *connectors.Response) connectors.Verdict {
-	if res.Truncated && genuine(res) {
+// unreadable returns the verdict on a 2xx answer that is not a complete answer of HubSpot's. A proxy's page has written nothing:
+// retry. An answer that was cut off does not say which contacts were written: reject it, so that a batch is retried event by
+// event.
+func unreadable(res *connectors.Response) connectors.Verdict {
+	if res.Truncated && isObject(res) {
 		return connectors.Reject(connectors.StatusReason(res.Status) + " with an answer that is too long to read")
 	}
 	return connectors.TryAgain("the answer is not HubSpot's")
 }
 
-// each gives every event its own verdict. A result or an error names its record by the trace that was sent along, or by the
-// value of the property that tells contacts apart. Results that name nobody count for those that are left, where there are
-// as many. One that names somebody else may be of a contact who has another address today, or of a stranger: whoever is left
-// then is asked for alone, and counts as written by the one result of that. HubSpot answers COMPLETE also where it has
-// written nothing of a record and says nothing of it.
+// each returns a verdict for every event.
+//
+// A result or an error identifies its record by the trace that was sent with it, or by the value of the key property. Results
+// without either are assigned to the remaining events if there are as many of them. A result with another key may belong to a
+// contact whose address has changed, or to another contact: the remaining events are then retried alone, and a single event
+// counts as written if its answer has a result. HubSpot answers COMPLETE even if it silently did not write a record.
 func (w written) each(res *connectors.Response, property string, key func(*event.Event) string) connectors.Verdict {
-	found := newFinder(res.Events, key)
+	events := newFinder(res.Events, key)
 	named := map[int]connectors.Verdict{}
 	nameless := map[string]bool{} // ids of contacts
 	single := len(res.Events) == 1
 	for n, r := range w.Results {
 		value := string(r.Properties[property])
-		if i, ok := found.by(r.Trace, value); ok {
+		if i, ok := events.find(r.Trace, value); ok {
 			named[i] = connectors.Deliver()
 		} else if single || r.Trace == "" && value == "" {
 			nameless[cmp.Or(r.ID, "#"+strconv.Itoa(n))] = true
 		}
 	}
-	reason, unsaid := connectors.StatusReason(res.Status), ""
+	reason, unassigned := connectors.StatusReason(res.Status), ""
 	for _, p := range w.Errors {
 		ids := append(p.Context["objectWriteTraceId"], p.Context["id"]...)
-		said := false
+		assigned := false
 		for _, id := range ids {
-			if i, ok := found.by(id, id); ok {
-				named[i], said = p.verdict(reason), true
+			if i, ok := events.find(id, id); ok {
+				named[i], assigned = p.verdict(reason), true
 			}
 		}
-		if said {
+		if assigned {
 			continue
 		}
 		if single && len(w.Results) == 0 {
 			return p.verdict(reason)
 		}
-		unsaid = p.reason(reason)
+		unassigned = p.reason(reason)
 	}
-	if left := len(res.Events) - len(named); unsaid == "" && (len(nameless) == left || single && len(nameless) > 0) {
+	if left := len(res.Events) - len(named); unassigned == "" && (len(nameless) == left || single && len(nameless) > 0) {
 		for i := range res.Events {
 			if _, ok := named[i]; !ok {
 				named[i] = connectors.Deliver()
@@ -167,20 +169,20 @@ func (w written) each(res *connectors.Response, property string, key func(*event
 	}
 	return connectors.JudgeEach(res, func(i int, _ *event.Event) (connectors.Verdict, bool) {
 		v, ok := named[i]
-		if !ok && unsaid != "" {
-			v = connectors.Reject(unsaid + ", and does not say whom it is about")
+		if !ok && unassigned != "" {
+			v = connectors.Reject(unassigned + ", and does not say whom it is about")
 			v.RetryAlone, ok = true, true
 		}
 		return v, ok
 	})
 }
 
-// finder finds the event that a part of an answer is about.
+// finder finds the event that a result or an error belongs to.
 type finder struct {
 	events []*event.Event
 	key    func(*event.Event) string
 	traces map[string]int
-	keys   map[string]int // made when it is needed
+	keys   map[string]int // built at the first use
 }
 
 func newFinder(events []*event.Event, key func(*event.Event) string) *finder {
@@ -191,8 +193,8 @@ func newFinder(events []*event.Event, key func(*event.Event) string) *finder {
 	return f
 }
 
-// by is the place of the event with the trace, or else with the key.
-func (f *finder) by(trace, key string) (int, bool) {
+// find returns the index of the event with the trace, or else with the key.
+func (f *finder) find(trace, key string) (int, bool) {
 	if i, ok := f.traces[trace]; ok {
 		return i, true
 	}
@@ -209,7 +211,7 @@ func (f *finder) by(trace, key string) (int, bool) {
 	return i, ok
 }
 
-// verdict is what a refusal of one record means: its category speaks as the status of a request would.
+// verdict returns the verdict on one refused record. Its category has the meaning that the status of a request would have.
 func (p problem) verdict(prefix string) connectors.Verdict {
 	v := connectors.Reject(p.reason(prefix))
 	switch p.Category {
@@ -222,25 +224,27 @@ func (p problem) verdict(prefix string) connectors.Verdict {
 }
 
 const (
-	// locked is how long a record is left alone that a bulk change holds.
-	locked = 2 * time.Second
-	// moving is how long an account is, that is moved to another data centre, where HubSpot does not say.
-	moving = 10 * time.Minute
+	// lockedDelay is the shortest retry delay for 423: a bulk change has locked the record.
+	// https://developers.hubspot.com/docs/api-reference/error-handling
+	lockedDelay = 2 * time.Second
+	// migrationDelay is the retry delay for 477 (account migration to another data centre) without Retry-After.
+	// https://developers.hubspot.com/docs/api-reference/error-handling
+	migrationDelay = 10 * time.Minute
 )
 
-// refused judges by the status, with HubSpot's category and code as the reason.
+// refused returns the verdict on a status other than 2xx, with HubSpot's category and code as the reason.
 func refused(res *connectors.Response) connectors.Verdict {
 	var p problem
-	_ = json.Unmarshal(res.Body, &p) // what is not HubSpot's has no words of its own
+	_ = json.Unmarshal(res.Body, &p) // a body that is not HubSpot's leaves p empty
 	v := connectors.ByStatus(res)
 	asked := connectors.RetryAfter(res)
 	switch {
 	case res.Status == 423:
-		v.Kind, v.After = connectors.Retry, max(asked, locked)
+		v.Kind, v.After = connectors.Retry, max(asked, lockedDelay)
 	case res.Status == 477:
 		v.Kind, v.After = connectors.Retry, asked
 		if asked == 0 {
-			v.After = moving
+			v.After = migrationDelay
 		}
 	case res.Status == 429 && asked == 0:
 		v.After = p.wait(res.At)
@@ -249,8 +253,8 @@ func refused(res *connectors.Response) connectors.Verdict {
 	return v
 }
 
-// wait is how long the exhausted limit lasts. The day of an account ends at its own midnight, wherever that is: always
-// with an hour, or half of one.
+// wait returns how long the exhausted limit lasts. A daily limit ends at midnight in the account's time zone, which is not known;
+// midnight always falls on a full or half hour.
 // https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines
 func (p problem) wait(at time.Time) time.Duration {
 	switch p.PolicyName {
@@ -262,18 +266,18 @@ func (p problem) wait(at time.Time) time.Duration {
 	return 10 * time.Second
 }
 
-// maxWords bounds the codes and names in a reason, and maxReason its bytes.
+// maxWords bounds the number of codes and names in a reason, and maxReason its length in bytes.
 const (
 	maxWords  = 5
 	maxReason = 200
 )
 
-// reason is the status, and those words of HubSpot's that say no more than they should: its category, its codes, the
-// properties and the scopes at fault, and the values that a property takes.
+// reason appends to the status in text those parts of HubSpot's error that contain no personal data: its category, its codes, the
+// properties and scopes at fault, and the values that a property allows.
 func (p problem) reason(text string) string {
 	var words, options []string
-	add := func(w string, as *regexp.Regexp) {
-		if as.MatchString(w) && len(words) < maxWords && !slices.Contains(words, w) {
+	add := func(w string, form *regexp.Regexp) {
+		if form.MatchString(w) && len(words) < maxWords && !slices.Contains(words, w) {
 			words = append(words, w)
 		}
 	}
@@ -304,14 +308,14 @@ func (p problem) reason(text string) string {
 	return text[:min(len(text), maxReason)]
 }
 
-// fault is what is wrong with one property.
+// fault is an error in one property.
 type fault struct {
 	Error   string `json:"error"`
 	Name    string `json:"name"`
 	Message string `json:"message"`
 }
 
-// faultsIn are the faults that HubSpot writes as JSON into its message: `Property values were not valid: [{…}]`.
+// faultsIn returns the faults that HubSpot embeds in its message as JSON: `Property values were not valid: [{…}]`.
 func faultsIn(message string) (all []fault) {
 	_, list, found := strings.Cut(message, ": [")
 	if !found || json.NewDecoder(strings.NewReader("["+list)).Decode(&all) != nil {
@@ -320,14 +324,14 @@ func faultsIn(message string) (all []fault) {
 	return all
 }
 
-// option is what the value of a choice is shown as: an account's own words, and nothing that could be a person's address.
+// option matches an allowed value that a reason may quote: a word or phrase of the account, but not an e-mail address.
 var option = regexp.MustCompile(`^[\p{L}\p{N}][\p{L}\p{N} _./&+()-]{0,39}$`)
 
-// optionValue is a choice as HubSpot describes it: `label: "Web form"`, and `value: "web_form"` on the next line.
+// optionValue matches the second line of a choice as HubSpot describes it: `label: "Web form"`, then `value: "web_form"`.
 var optionValue = regexp.MustCompile(`(?:^|\s)value: "([^"]*)"`)
 
-// allowed are the values that a property takes, as the message about a wrong one lists them. What was refused stands before
-// them, and is a respondent's: it is not repeated.
+// allowed returns the values that a property allows, as the message about a wrong value lists them. The wrong value, which comes
+// before the list, is a respondent's and is left out.
 func allowed(message string) (values []string) {
 	const before = "was not one of the allowed options: ["
 	at := strings.LastIndex(message, before)
@@ -352,15 +356,15 @@ func allowed(message string) (values []string) {
 	return kept
 }
 
-// listed are as many values as there is room for, whole ones only.
-func listed(values []string, room int) string {
+// listed returns ` (allowed: a, b)` with as many whole values as fit into limit bytes.
+func listed(values []string, limit int) string {
 	const begin, end, more = " (allowed: ", ")", ", …"
 	text := ""
 	for i, v := range values {
 		if i > 0 {
 			v = ", " + v
 		}
-		if len(begin)+len(text)+len(v)+len(more)+len(end) > room {
+		if len(begin)+len(text)+len(v)+len(more)+len(end) > limit {
 			if text == "" {
 				return ""
 			}
@@ -371,13 +375,13 @@ func listed(values []string, room int) string {
 	return begin + text + end
 }
 
-// genuine says that a 2xx is an object in JSON, as every one of HubSpot's is.
-func genuine(res *connectors.Response) bool {
+// isObject reports whether the body looks like a JSON object, as every 2xx body of HubSpot's is.
+func isObject(res *connectors.Response) bool {
 	body := bytes.TrimSpace(res.Body)
 	return len(body) > 0 && body[0] == '{'
 }
 
-// first is the event of a request that tells of one.
+// first returns the event of a request that carries a single event; nil without one.
 func first(res *connectors.Response) *event.Event {
 	if len(res.Events) == 0 {
 		return nil

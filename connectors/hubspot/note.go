@@ -28,29 +28,30 @@ func init() {
 	connectors.Register("hubspot.note", func() connectors.Connector { return &Note{Account: defaults()} })
 }
 
-// Note leaves a note on the respondent's contact, once per response. A response is one of its tenant, source and survey: other
-// responses of the same id have notes of their own.
+// Note writes a note to the respondent's contact, once per response. A response is identified by its tenant, source, survey and
+// id: responses with the same id in different surveys have separate notes.
 type Note struct {
 	Account `yaml:",inline"`
 
-	// Text is the note, HTML as HubSpot shows it; what respondents wrote is escaped in it. Without it, the score, the
-	// feedback and the survey. A mark behind it, `[sg:…]`, is made of the tenant, the source, the survey and the response:
-	// where a note has it, none is written again.
+	// Text is the note, as HTML; respondents' texts are escaped in it. The default has the score, the feedback and the
+	// survey. A mark is appended, `[sg:…]`, which identifies the response: if a note with the mark exists, no second one is
+	// written.
 	Text expression.Text `yaml:"text,omitempty"`
 }
 
 const (
 	searched = "search"
 	noted    = "note"
-	// contactOfNote is HubSpot's own kind of association. https://developers.hubspot.com/docs/guides/api/crm/associations
-	contactOfNote = 202
-	// searchMost is how many notes the search gives, and foundMost what they take with every character as \u0000: read
-	// only in part, the mark of a long one would not be seen, and the note be written again.
-	searchMost = 10
-	foundMost  = searchMost * (6*maxText + 4096)
+	// noteToContact is HubSpot's type id of the association from a note to a contact.
+	// https://developers.hubspot.com/docs/guides/api/crm/associations
+	noteToContact = 202
+	// maxFound is the largest number of notes that the search returns, and maxFoundBytes their largest size, with every character
+	// written as \u0000. If a long answer were cut off, the mark would be missed and the note written twice.
+	maxFound      = 10
+	maxFoundBytes = maxFound * (6*maxText + 4096)
 )
 
-// Build makes or changes the contact; the search for its note follows, and then the note.
+// Build creates or changes the contact. Judge continues with the search for the note, and then with the note.
 func (n *Note) Build(ev *event.Event) (*connectors.Request, error) {
 	in, err := n.input(ev, expression.Values{})
 	if err != nil {
@@ -66,22 +67,22 @@ func (n *Note) Build(ev *event.Event) (*connectors.Request, error) {
 	return n.upsert(inputs{Inputs: []input{in}}), nil
 }
 
-// Key is the contact, as it is for those without a note.
+// Key returns the same key as for a contact without a note.
 func (n *Note) Key(ev *event.Event) string { return (&Connector{Account: n.Account}).Key(ev) }
 
-// MaxRequests are the contact, the search and the note.
+// MaxRequests counts the contact, the search and the note.
 func (n *Note) MaxRequests() int { return 3 }
 
-// LaterContent is the note.
+// LaterContent returns the note with its time.
 func (n *Note) LaterContent(ev *event.Event) ([]byte, error) {
 	body, err := n.body(ev)
 	return []byte(ev.Time.UTC().Format(time.RFC3339) + body), err
 }
 
-// Validate is the account's.
+// Validate checks the account's settings.
 func (n *Note) Validate() error { return n.validate() }
 
-// Judge goes from the contact to the search, and from there to the note unless there is one.
+// Judge continues from the contact to the search, and from there to the note unless it exists.
 func (n *Note) Judge(res *connectors.Response) connectors.Verdict {
 	step := ""
 	if res.To != nil {
@@ -93,7 +94,7 @@ func (n *Note) Judge(res *connectors.Response) connectors.Verdict {
 	if res.Status < 200 || res.Status > 299 {
 		return refused(res)
 	}
-	if !genuine(res) {
+	if !isObject(res) {
 		return connectors.TryAgain("the answer is not HubSpot's")
 	}
 	ev := first(res)
@@ -103,7 +104,7 @@ func (n *Note) Judge(res *connectors.Response) connectors.Verdict {
 	return n.found(res, ev)
 }
 
-// upserted goes on with the search once the contact is written.
+// upserted continues with the search once the contact is written.
 func (n *Note) upserted(res *connectors.Response) connectors.Verdict {
 	w, v := n.written(res, n.Key)
 	ev := first(res)
@@ -116,7 +117,7 @@ func (n *Note) upserted(res *connectors.Response) connectors.Verdict {
 	return connectors.Then(n.search(ev))
 }
 
-// search looks for the mark. HubSpot's index is a while behind, so that a note of moments ago may not be found.
+// search looks for a note with the mark. HubSpot's index lags behind, so a note that was just written may not be found.
 // https://developers.hubspot.com/docs/guides/api/crm/search
 func (n *Note) search(ev *event.Event) *connectors.Request {
 	type filter struct {
@@ -137,12 +138,12 @@ func (n *Note) search(ev *event.Event) *connectors.Request {
 		Groups:     []group{{[]filter{{"hs_note_body", "CONTAINS_TOKEN", code(ev)}}}},
 		Properties: []string{"hs_note_body"},
 		Sorts:      []string{},
-		Limit:      searchMost,
+		Limit:      maxFound,
 		After:      "0",
-	}).Named(searched).LimitResponse(foundMost).As(connectors.Bearer(n.Token))
+	}).Named(searched).LimitResponse(maxFoundBytes).As(connectors.Bearer(n.Token))
 }
 
-// found ends with the note that is there already, or writes it.
+// found ends the chain if the search has found the note, and writes the note otherwise.
 func (n *Note) found(res *connectors.Response, ev *event.Event) connectors.Verdict {
 	var answer struct {
 		Results []struct {
@@ -170,7 +171,7 @@ func (n *Note) found(res *connectors.Response, ev *event.Event) connectors.Verdi
 	return connectors.Then(n.note(ev, body, contact))
 }
 
-// contact is the id that the upsert answered, before the search.
+// contact returns the contact's id from the answer to the upsert; "" without one.
 func (n *Note) contact(res *connectors.Response) string {
 	for _, earlier := range res.Trail {
 		var w written
@@ -181,7 +182,8 @@ func (n *Note) contact(res *connectors.Response) string {
 	return ""
 }
 
-// note is on the contact from the start. https://developers.hubspot.com/docs/guides/api/crm/engagements/notes
+// note returns the request that creates the note together with its association to the contact.
+// https://developers.hubspot.com/docs/guides/api/crm/engagements/notes
 func (n *Note) note(ev *event.Event, body, contact string) *connectors.Request {
 	type kind struct {
 		Category string `json:"associationCategory"`
@@ -193,7 +195,7 @@ func (n *Note) note(ev *event.Event, body, contact string) *connectors.Request {
 		} `json:"to"`
 		Types []kind `json:"types"`
 	}
-	a := association{Types: []kind{{"HUBSPOT_DEFINED", contactOfNote}}}
+	a := association{Types: []kind{{"HUBSPOT_DEFINED", noteToContact}}}
 	a.To.ID = contact
 	return connectors.Post(n.at("notes"), struct {
 		Properties   expression.Object `json:"properties"`
@@ -207,7 +209,7 @@ func (n *Note) note(ev *event.Event, body, contact string) *connectors.Request {
 	}).Named(noted).As(connectors.Bearer(n.Token))
 }
 
-// body is the note's text with its mark.
+// body returns the note's text with its mark.
 func (n *Note) body(ev *event.Event) (string, error) {
 	text := standard(ev)
 	if !n.Text.IsZero() {
@@ -221,7 +223,8 @@ func (n *Note) body(ev *event.Event) (string, error) {
 	return clip(text, maxText-utf8.RuneCountInString(end)) + end, nil
 }
 
-// standard is the survey-aware text: what it is, the feedback, the survey. Whose it is says the contact.
+// standard returns the default text: title, feedback and survey. The respondent is left out, because the note is on their
+// contact.
 func standard(ev *event.Event) string {
 	about := connectors.MessageFor(ev)
 	lines := []string{escape(about.Title)}
@@ -233,33 +236,33 @@ func standard(ev *event.Event) string {
 	return strings.Join(lines, "\n")
 }
 
-// escape shows a respondent's words as they are, and lets them name no response: with its mark in somebody's feedback,
-// another's note would be taken for written.
+// escape escapes a respondent's text for HTML, and breaks any mark in it: otherwise a mark in the feedback would make the search
+// find another response's note.
 func escape(text string) string {
 	return strings.ReplaceAll(html.EscapeString(text), "[sg:", "&#91;sg:")
 }
 
-// mark names the response in its note.
+// mark returns the mark that identifies the response in its note.
 func mark(ev *event.Event) string { return "[sg:" + code(ev) + "]" }
 
 var letters = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// code identifies the response, or the event where it has none, among all that are written to one account, be it by several
-// tenants: 100 bits of a hash, as letters and digits, which HubSpot's search takes for one word. Marks of before were the
-// response's id alone. They are not looked for: they do not say of which survey they are.
+// code identifies the response, or an event without one, among all that several tenants may write to one account: 100 bits of
+// a hash as letters and digits, which HubSpot's search treats as one word. The marks of older versions held only the response's
+// id. They are not searched for, because they do not identify the survey.
 func code(ev *event.Event) string {
 	kind, id := "response", ev.ResponseKey()
 	if id == "" {
 		kind, id = "event", ev.ID
 	}
-	if ev.Revision > 0 { // a corrected event has a note of its own: the one that stands there says what was wrong
+	if ev.Revision > 0 { // a corrected event gets a second note: the first one shows the wrong content
 		id += "\x00" + strconv.Itoa(ev.Revision)
 	}
 	sum := sha256.Sum256([]byte(kind + "\x00" + ev.Tenant + "\x00" + id))
 	return letters.EncodeToString(sum[:])[:20]
 }
 
-// clip cuts HTML, and never inside `&amp;` or a tag, whose remains would show.
+// clip shortens HTML without cutting an entity (`&amp;`) or a tag in half, whose remains would be shown.
 func clip(text string, limit int) string {
 	if len(text) <= limit || utf8.RuneCountInString(text) <= limit {
 		return text

@@ -11,8 +11,8 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// The mark stands at a note's end, so that an answer of the search is read whole: also one of as many notes, as long, as
-// HubSpot keeps and gives, each character written in as many bytes as JSON may.
+// The mark is at the end of a note, so the whole answer of the search is needed. The response limit suffices for the largest
+// number of the longest notes, with every character escaped.
 func TestLongNotesAreFound(t *testing.T) {
 	t.Parallel()
 	ev := given(t, `{"type":"response.completed","email":"jane@example.com","response":{"id":"r1"}}`)
@@ -46,8 +46,8 @@ func TestLongNotesAreFound(t *testing.T) {
 	}
 }
 
-// Platforms count responses 1, 2, 3: a note of another survey's, source's or tenant's response of the same id is no reason
-// not to write this one's, nor is a note with a mark of before, which was that id.
+// Platforms number responses from 1. A note for a response with the same id in another survey, source or tenant does not prevent
+// this response's note, and neither does a note with an old mark, which held only the id.
 func TestAnotherResponsesNoteIsNotThisOnes(t *testing.T) {
 	t.Parallel()
 	n := bound(t, "hubspot.note", "").(*Note)

@@ -11,7 +11,7 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// problem is how Mailchimp refuses. https://mailchimp.com/developer/marketing/docs/errors/
+// problem is Mailchimp's error. https://mailchimp.com/developer/marketing/docs/errors/
 type problem struct {
 	Title  string `json:"title"`
 	Detail string `json:"detail"`
@@ -20,7 +20,7 @@ type problem struct {
 	} `json:"errors"`
 }
 
-// titles are those that Mailchimp documents: any other text of an answer may hold a person.
+// titles are the documented titles. Any other text of an answer may contain personal data.
 // https://mailchimp.com/developer/marketing/docs/errors/#error-glossary
 var titles = []string{
 	"Bad Request", "Invalid Action", "Invalid Resource", "JSON Parse Error", "Member In Compliance State",
@@ -29,35 +29,36 @@ var titles = []string{
 }
 
 const (
-	// blocked is how long Mailchimp is left alone when what stands before it refuses everybody.
-	blocked = 30 * time.Minute
-	// crowded is how long somebody is left alone who has signed up to many lists within moments.
-	crowded = 6 * time.Hour
+	// blockedDelay is the shortest retry delay for a 403 that is not Mailchimp's own: a server in front of it refuses all
+	// requests.
+	blockedDelay = 30 * time.Minute
+	// signUpDelay is the retry delay for a person who has signed up to many lists in a short time.
+	signUpDelay = 6 * time.Hour
 )
 
-// Judge follows a contact with its tags, and reads the title of a refusal after its status.
+// Judge continues from the contact to its tags, and judges a refusal by its status and then its title.
 func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 	if res.Status >= 200 && res.Status <= 299 {
 		return c.accepted(res)
 	}
 	p, genuine := read(res)
-	second := res.To != nil && res.To.Name == tagged
+	tagging := res.To != nil && res.To.Name == tagRequest
 	reason := p.reason(res)
 	switch {
 	case res.Status == 403 && !genuine:
-		return connectors.Verdict{Kind: connectors.Retry, After: max(connectors.RetryAfter(res), blocked), Reason: "403 " + noWord}
-	case res.Status == 404 && genuine && !second: // the request makes the contact, so it is the audience that is not there
+		return connectors.Verdict{Kind: connectors.Retry, After: max(connectors.RetryAfter(res), blockedDelay), Reason: "403 " + noWord}
+	case res.Status == 404 && genuine && !tagging: // the request creates the contact, so the audience is missing
 		return connectors.Revoke(reason).ForSetting("audience")
-	case res.Status == 404 && genuine: // the contact was removed meanwhile
+	case res.Status == 404 && genuine: // the contact was removed since
 		return connectors.Reject(reason + ", " + ofTags)
 	case res.Status != 400:
 		v := connectors.ByStatus(res)
 		v.Reason = reason
 		return v
-	case p.Title == "Member In Compliance State": // who has opted out is respected, and that is no failure
+	case p.Title == "Member In Compliance State": // the person has opted out, which is not a failure
 		return connectors.Verdict{Kind: connectors.Skipping, Reason: optedOut}
 	case p.Title == "Invalid Resource" && strings.Contains(p.Detail, "signed up to a lot of lists very recently"):
-		return connectors.Verdict{Kind: connectors.Retry, After: crowded, Reason: reason + ": " + signedUp}
+		return connectors.Verdict{Kind: connectors.Retry, After: signUpDelay, Reason: reason + ": " + signedUp}
 	case strings.Contains(p.Detail, fake):
 		reason += ": " + fake
 	case strings.Contains(p.Detail, deleted):
@@ -66,8 +67,8 @@ func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 	return connectors.Reject(reason)
 }
 
-// accepted goes on with what follows the contact. An answer that is not Mailchimp's, as a proxy's page is not, has changed
-// nothing.
+// accepted continues after a 2xx answer with the next request of the chain. An answer that is not Mailchimp's, such as a proxy's
+// page, has changed nothing.
 func (c *Connector) accepted(res *connectors.Response) connectors.Verdict {
 	step := ""
 	if res.To != nil {
@@ -75,7 +76,7 @@ func (c *Connector) accepted(res *connectors.Response) connectors.Verdict {
 	}
 	body := bytes.TrimSpace(res.Body)
 	switch {
-	case step == tagged && (len(body) == 0 || body[0] == '{'): // 204
+	case step == tagRequest && (len(body) == 0 || body[0] == '{'): // 204
 		return c.done(res.Trail, res.Events)
 	case len(body) == 0 || body[0] != '{':
 		return connectors.TryAgain("the answer is not Mailchimp's")
@@ -83,7 +84,7 @@ func (c *Connector) accepted(res *connectors.Response) connectors.Verdict {
 		return connectors.Deliver()
 	}
 	ev := res.Events[0]
-	if c.Revive && step != revived && c.staysArchived(res, ev) {
+	if c.Revive && step != reviveRequest && c.staysArchived(res, ev) {
 		return connectors.Then(c.revive(ev))
 	}
 	next, err := c.tag(ev)
@@ -96,7 +97,8 @@ func (c *Connector) accepted(res *connectors.Response) connectors.Verdict {
 	return connectors.Then(next)
 }
 
-// done is delivered. It says so where the person agreed and Mailchimp writes to them no more than before.
+// done returns a Delivered verdict. Its reason says if the person consented but the contact stays archived, so that Mailchimp
+// sends them nothing.
 func (c *Connector) done(answers []*connectors.Response, events []*event.Event) connectors.Verdict {
 	v := connectors.Deliver()
 	if len(answers) > 0 && len(events) > 0 && c.staysArchived(answers[len(answers)-1], events[0]) {
@@ -105,7 +107,7 @@ func (c *Connector) done(answers []*connectors.Response, events []*event.Event) 
 	return v
 }
 
-// staysArchived says that an answer shows an archived contact, of a person who agreed to be written to.
+// staysArchived reports whether an answer shows an archived contact whose respondent has consented to receive e-mail.
 func (c *Connector) staysArchived(answer *connectors.Response, ev *event.Event) bool {
 	var m struct {
 		Status string `json:"status"`
@@ -117,13 +119,13 @@ func (c *Connector) staysArchived(answer *connectors.Response, ev *event.Event) 
 	return err == nil && agreed
 }
 
-// read says whether an answer is Mailchimp's own.
+// read decodes an error. genuine is false if the answer is not Mailchimp's own.
 func read(res *connectors.Response) (p problem, genuine bool) {
 	genuine = json.Unmarshal(res.Body, &p) == nil && p.Title != ""
 	return p, genuine
 }
 
-// reason is the status, Mailchimp's title and the fields at fault, as far as they are words of Mailchimp's.
+// reason returns the status, Mailchimp's title and the fields at fault, and leaves out all text that may contain personal data.
 func (p problem) reason(res *connectors.Response) string {
 	text := connectors.StatusReason(res.Status)
 	if !slices.Contains(titles, p.Title) {

@@ -1,11 +1,11 @@
-// Package mailchimp keeps respondents as contacts of a Mailchimp audience, with tags.
+// Package mailchimp writes respondents to a Mailchimp audience as contacts with tags.
 //
-// Whoever is new is subscribed if they agreed to be written to; whoever the audience knows keeps the status they
-// have, so nobody who has unsubscribed is subscribed again. That holds for archived contacts too, unless `revive` is set.
+// A new contact is subscribed if the respondent has consented to receive e-mail. A known contact keeps its status, so a person
+// who has unsubscribed is not subscribed again. An archived contact keeps its status too, unless `revive` is set.
 package mailchimp
 
 import (
-	"crypto/md5" //nolint:gosec // Mailchimp's name for a contact, no protection
+	"crypto/md5" //nolint:gosec // Mailchimp's id for a contact, not used for security
 	"encoding/hex"
 	"fmt"
 	"net/url"
@@ -37,62 +37,62 @@ func init() {
 	})
 }
 
-// Account is an audience and how it is reached.
+// Account is an audience with the key of its account.
 type Account struct {
-	// APIKey is a key of the Marketing API. Its end (`-us6`) says which of Mailchimp's data centres is asked.
+	// APIKey is a key of the Marketing API. Its end (`-us6`) names the data centre.
 	APIKey connectors.Secret `yaml:"api_key"`
 
 	// Audience is the audience's id, as its settings show it (`a1b2c3d4e5`), not its name.
 	Audience string `yaml:"audience"`
 
-	// NewStatus is what a person becomes who agreed and is new: `subscribed`, or `pending`, whom Mailchimp asks to
-	// confirm by mail.
+	// NewStatus is the status of a new contact who has consented: `subscribed` (the default), or `pending`, which makes
+	// Mailchimp ask for a confirmation by e-mail.
 	NewStatus Status `yaml:"new_status,omitempty"`
 
-	// Consent is what happens to a person who has not agreed to be written to: `required` skips them, `assume` takes it
-	// as given but where it was refused, `store` keeps them as contacts who are never subscribed.
+	// Consent is the treatment of a respondent who has not consented to receive e-mail: `required` (the default) skips them,
+	// `assume` subscribes them unless they refused, `store` stores them as contacts that are never subscribed.
 	Consent connectors.Consent `yaml:"consent,omitempty"`
 
-	// Revive subscribes archived contacts again who agree to be written to (as `new_status` says): without it an archived
-	// contact stays archived, because whoever the audience knows keeps their status. Those who unsubscribed, or whose address
-	// bounced, stay as they are.
+	// Revive subscribes archived contacts again if they consent, with the status `new_status`. Without it an archived contact
+	// stays archived, because a known contact keeps its status. Contacts that unsubscribed, or whose address bounced, are never
+	// revived.
 	Revive bool `yaml:"revive,omitempty"`
 
-	// BaseURL stands before `/lists`, instead of the data centre's `https://us6.api.mailchimp.com/3.0`.
+	// BaseURL is the address before `/lists`; the default is the data centre's, such as `https://us6.api.mailchimp.com/3.0`.
 	BaseURL connectors.BaseURL `yaml:"base_url,omitempty"`
 }
 
-// Connector writes one contact per event, and then its tags.
+// Connector writes one contact per event, and then the contact's tags.
 type Connector struct {
 	Account `yaml:",inline"`
 
-	// MergeFields are added to FNAME and LNAME, or replace them. Mailchimp ignores fields that the audience has not;
-	// texts are cut to 255 bytes.
+	// MergeFields are added to FNAME and LNAME, or replace them. Mailchimp ignores fields that the audience does not have.
+	// Texts are cut to 255 bytes.
 	MergeFields expression.Values `yaml:"merge_fields,omitempty"`
 
-	// Tags are added to the contact, those that come out empty left out; `[]` adds none.
+	// Tags are added to the contact; empty ones are left out. The default is the survey's title; `[]` adds none.
 	Tags []expression.Text `yaml:"tags,omitempty"`
 }
 
-// Status is what a new contact becomes.
+// Status is the status of a new contact.
 type Status string
 
-// The statuses.
+// The statuses. https://mailchimp.com/developer/marketing/api/list-members/add-or-update-list-member/
 const (
 	Subscribed Status = "subscribed"
 	Pending    Status = "pending"
 
-	// kept is for a contact who is never written to.
-	kept Status = "transactional"
+	// stored is the status of a contact that receives no campaigns.
+	stored Status = "transactional"
 
-	// archived is a contact that somebody put away; nothing but a status brings it back.
+	// archived is the status of an archived contact, which only an explicit status changes.
 	archived = "archived"
 )
 
-// Words are those to choose from.
+// Words returns the two words that an operator can choose.
 func (Status) Words() []string { return []string{string(Subscribed), string(Pending)} }
 
-// UnmarshalText takes one of the two words.
+// UnmarshalText accepts one of the two words.
 func (s *Status) UnmarshalText(b []byte) error {
 	switch *s = Status(b); *s {
 	case Subscribed, Pending:
@@ -101,8 +101,8 @@ func (s *Status) UnmarshalText(b []byte) error {
 	return fmt.Errorf("`%s` is no status of a new contact; one of subscribed, pending", b)
 }
 
-// member is the body of the upsert. It has a `status`, which would overwrite that of somebody who unsubscribed, only where an
-// archived contact is subscribed again.
+// member is the body of the upsert. It has a `status` only when an archived contact is subscribed again, because the field would
+// overwrite the status of a person who has unsubscribed.
 // https://mailchimp.com/developer/marketing/api/list-members/add-or-update-list-member/
 type member struct {
 	Address     string            `json:"email_address"`
@@ -111,7 +111,7 @@ type member struct {
 	MergeFields expression.Object `json:"merge_fields,omitempty"`
 }
 
-// Build makes or changes the contact; the tags follow in a request of their own.
+// Build creates or changes the contact. Judge continues with the tags, which need a second request.
 func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
 	if c.BaseURL == "" && c.APIKey.Region() == "" {
 		return nil, connectors.Unusable("the key names no data centre")
@@ -126,32 +126,33 @@ func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
 	}
 	m := member{Address: address, StatusIfNew: c.NewStatus}
 	if !subscribe {
-		m.StatusIfNew = kept
+		m.StatusIfNew = stored
 	}
 	if m.MergeFields, err = c.fields(ev); err != nil {
 		return nil, err
 	}
-	// The survey asked what it asked: that a field is required in Mailchimp's own form is no reason to lose a contact.
+	// skip_merge_validation: a field that is required in Mailchimp's own form may be absent, because the survey did not ask for
+	// it.
 	return connectors.Put(c.at("/members/"+hash(address)+"?skip_merge_validation=true"), m).As(c.auth()), nil
 }
 
-// revive subscribes a contact again whom the answer before showed as archived.
+// revive returns the request that subscribes an archived contact again.
 func (c *Connector) revive(ev *event.Event) *connectors.Request {
 	address := ev.Data().Respondent.Email
 	m := member{Address: address, StatusIfNew: c.NewStatus, Status: c.NewStatus}
-	return connectors.Put(c.at("/members/"+hash(address)+"?skip_merge_validation=true"), m).Named(revived).As(c.auth())
+	return connectors.Put(c.at("/members/"+hash(address)+"?skip_merge_validation=true"), m).Named(reviveRequest).As(c.auth())
 }
 
-// revived names the request that subscribes an archived contact again.
-const revived = "revive"
+// reviveRequest is the name of the request that subscribes an archived contact again.
+const reviveRequest = "revive"
 
-// Key is the contact: what several responses of one person write, the last of them is to stand.
+// Key returns the contact's address, so that of several responses of one person the last one is written last.
 func (c *Connector) Key(ev *event.Event) string {
 	email, _, _ := ev.Person()
 	return strings.ToLower(email)
 }
 
-// MaxRequests are the contact, its status and its tags.
+// MaxRequests counts the contact, its status and its tags, as far as the settings need them.
 func (c *Connector) MaxRequests() int {
 	n := 1 + min(len(c.Tags), 1)
 	if c.Revive {
@@ -160,7 +161,7 @@ func (c *Connector) MaxRequests() int {
 	return n
 }
 
-// hash is a contact's name in addresses.
+// hash returns the id of a contact in URLs: the MD5 hash of the lower-case address.
 // https://mailchimp.com/developer/marketing/docs/methods-parameters/#path-parameters
 func hash(address string) string {
 	sum := md5.Sum([]byte(strings.ToLower(address))) //nolint:gosec // as above
@@ -171,10 +172,11 @@ func (c *Connector) at(path string) string {
 	return c.BaseURL.At("https://"+c.APIKey.Region()+".api.mailchimp.com/3.0", "/lists/"+url.PathEscape(c.Audience)+path)
 }
 
-// auth is Basic, where any user's name will do.
+// auth returns the key as a Basic password. Mailchimp accepts any user name.
+// https://mailchimp.com/developer/marketing/docs/fundamentals/
 func (c *Connector) auth() connectors.Auth { return connectors.Basic("surveygate", c.APIKey) }
 
-// Concurrency leaves the owner of the key half of the ten connections that Mailchimp grants.
+// Concurrency returns half of the 10 simultaneous connections that Mailchimp allows, and leaves the others to the key's owner.
 // https://mailchimp.com/developer/marketing/docs/fundamentals/#throttling
 func (c *Connector) Concurrency() int { return 5 }
 
@@ -183,27 +185,28 @@ var (
 	mergeTag   = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
 )
 
-// Validate wants a key that says where it is from, and merge tags as Mailchimp spells them: it ignores others
-// without a word.
+// Validate requires a key that names its data centre, and merge tags in Mailchimp's form, because Mailchimp silently ignores
+// others.
 func (c *Connector) Validate() error {
 	if c.BaseURL == "" && c.APIKey.Region() == "" {
 		return connectors.Invalid("api_key", "names no data centre (`-us6` at its end); copy the whole key")
 	}
 	if !audienceID.MatchString(c.Audience) {
-		return connectors.Invalid("audience", "is no id of an audience; its settings show it under `Audience name and defaults`")
+		return connectors.Invalid("audience", "is not an audience id; the audience's settings show it under `Audience name and defaults`")
 	}
 	for _, tag := range c.MergeFields.Keys() {
 		switch {
 		case tag == "EMAIL":
-			return connectors.Invalid("merge_fields", "`EMAIL` is the contact itself; take it out")
+			return connectors.Invalid("merge_fields", "`EMAIL` is the contact itself; remove it")
 		case !mergeTag.MatchString(tag):
-			return connectors.Invalid("merge_fields", "`"+tag+"` is no merge tag; they are spelt in capital letters, as `"+strings.ToUpper(tag)+"`")
+			return connectors.Invalid("merge_fields", "`"+tag+"` is not a merge tag; they have capital letters, as `"+strings.ToUpper(tag)+"`")
 		}
 	}
 	return nil
 }
 
-// fields are the names and the operator's, with what the event lacks left out: Mailchimp would empty the field.
+// fields returns the merge fields: the names and the operator's. Empty ones are left out, because Mailchimp would clear the
+// field.
 func (c *Connector) fields(ev *event.Event) (expression.Object, error) {
 	own, err := c.MergeFields.Evaluate(ev)
 	if err != nil {
@@ -234,10 +237,10 @@ func (c *Connector) fields(ev *event.Event) (expression.Object, error) {
 	return all, nil
 }
 
-// maxField is how many bytes a merge field is said to hold; it is nowhere documented.
+// maxField is the size of a merge field in bytes. Mailchimp does not document it; 255 is commonly reported.
 const maxField = 255
 
-// clip cuts a text to what a merge field holds, between two characters.
+// clip shortens a text to maxField bytes, between two characters.
 func clip(text string) string {
 	if len(text) <= maxField {
 		return text

@@ -18,7 +18,7 @@ func TestTranscripts(t *testing.T) {
 	connectortest.Play(t, "mailchimp")
 }
 
-// TestEveryTitleHasItsHint is the contract's table of titles and sentences.
+// TestEveryTitleHasItsHint checks all documented titles and sentences.
 func TestEveryTitleHasItsHint(t *testing.T) {
 	t.Parallel()
 	c := bound(t, account)
@@ -112,7 +112,7 @@ func bound(t testing.TB, config string) *Connector {
 	return c.(*Connector)
 }
 
-// TestOneContactIsOneKey: what responses of one person write comes in order.
+// A contact has one key, so that the responses of one person are written in order.
 func TestOneContactIsOneKey(t *testing.T) {
 	t.Parallel()
 	for given, want := range map[string]string{
@@ -147,11 +147,11 @@ func TestCheck(t *testing.T) {
 	}{
 		{200, `{"merge_fields":[{"tag":"FNAME"},{"tag":"SCORE"},{"tag":"PLAN"}]}`, connectors.Proof{}},
 		{200, `{"merge_fields":[{"tag":"FNAME"},{"tag":"LNAME"}]}`, connectors.Missing("the merge field SCORE", "the merge field PLAN")},
-		{200, `<html>`, connectors.Missing("an answer of Mailchimp's: it was asked for the audience's merge fields, and 200 OK, no JSON (6 bytes) came; look at what stands between")},
-		{200, `{}`, connectors.Missing("an answer of Mailchimp's: it was asked for the audience's merge fields, and 200 OK, JSON of another form (2 bytes) came; look at what stands between")},
-		{401, `{"title":"API Key Invalid"}`, connectors.Missing("an API key that Mailchimp takes (401 API Key Invalid)")},
-		{403, `<html>Access denied</html>`, connectors.Missing("an answer of Mailchimp's: it was asked for the audience's merge fields, and 403 Forbidden, no JSON (26 bytes) came; look at what stands between")},
-		{403, `{"title":"User Disabled"}`, connectors.Missing("an API key that Mailchimp takes (403 User Disabled)")},
+		{200, `<html>`, connectors.Missing("an answer from Mailchimp: asked for the audience's merge fields, got 200 OK, not JSON (6 bytes); check the proxies and gateways in between")},
+		{200, `{}`, connectors.Missing("an answer from Mailchimp: asked for the audience's merge fields, got 200 OK, JSON of another form (2 bytes); check the proxies and gateways in between")},
+		{401, `{"title":"API Key Invalid"}`, connectors.Missing("an API key that Mailchimp accepts (401 API Key Invalid)")},
+		{403, `<html>Access denied</html>`, connectors.Missing("an answer from Mailchimp: asked for the audience's merge fields, got 403 Forbidden, not JSON (26 bytes); check the proxies and gateways in between")},
+		{403, `{"title":"User Disabled"}`, connectors.Missing("an API key that Mailchimp accepts (403 User Disabled)")},
 		{404, `{"title":"Resource Not Found"}`, connectors.Missing("the audience a1b2c3d4e5")},
 		{404, `<html>`, connectors.Missing("an answer to the check (404 Not Found)")},
 	}
@@ -163,7 +163,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestHash is the contract's example.
+// TestHash uses the documented example.
 func TestHash(t *testing.T) {
 	t.Parallel()
 	if got := hash("Jane@Example.COM"); got != "9e26471d35a78862c17e467d87cddedf" {
@@ -182,7 +182,7 @@ func TestClip(t *testing.T) {
 	}
 }
 
-// A rate counts the tags' request, where there is one.
+// The rate limit counts the tag request, if there is one.
 func TestRequests(t *testing.T) {
 	t.Parallel()
 	for config, want := range map[string]int{"": 2, "tags: []": 1, "tags: [a, b]": 2} {

@@ -8,7 +8,7 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// taggings is the body of the second request.
+// taggings is the body of the tag request.
 // https://mailchimp.com/developer/marketing/api/list-member-tags/add-or-remove-member-tags/
 type taggings struct {
 	Tags []tagging `json:"tags"`
@@ -19,10 +19,10 @@ type tagging struct {
 	Status string `json:"status"`
 }
 
-// maxTag is what Mailchimp's own pages let one type; the API documents no limit.
+// maxTag is the number of characters that Mailchimp's web pages allow. The API documents no limit.
 const maxTag = 100
 
-// tag is the request that adds the tags; nil where the event has none. Both requests may be repeated.
+// tag returns the request that adds the tags; nil if the event has none. It is safe to repeat, as the contact's request is.
 func (c *Connector) tag(ev *event.Event) (*connectors.Request, error) {
 	body := taggings{Tags: make([]tagging, 0, len(c.Tags))}
 	for _, text := range c.Tags {
@@ -38,10 +38,10 @@ func (c *Connector) tag(ev *event.Event) (*connectors.Request, error) {
 	if len(body.Tags) == 0 {
 		return nil, nil
 	}
-	return connectors.Post(c.at("/members/"+hash(ev.Data().Respondent.Email)+"/tags"), body).Named(tagged).As(c.auth()), nil
+	return connectors.Post(c.at("/members/"+hash(ev.Data().Respondent.Email)+"/tags"), body).Named(tagRequest).As(c.auth()), nil
 }
 
-// LaterContent is the tags.
+// LaterContent returns the tags.
 func (c *Connector) LaterContent(ev *event.Event) ([]byte, error) {
 	req, err := c.tag(ev)
 	if err != nil || req == nil {
@@ -50,5 +50,5 @@ func (c *Connector) LaterContent(ev *event.Event) ([]byte, error) {
 	return req.Body, nil
 }
 
-// tagged names the second request.
-const tagged = "tags"
+// tagRequest is the name of the request that adds the tags.
+const tagRequest = "tags"

@@ -16,13 +16,13 @@ import (
 	"github.com/surveygate/surveygate/rules/expression"
 )
 
-// Blocks are Block Kit blocks, each a mapping of values. They may also be one text: the list in JSON that Block Kit
-// Builder gives, whose strings are words, or texts where they have holes. The operator may use blocks of tomorrow.
+// Blocks are Block Kit blocks, each a mapping of values. They may also be written as one text: the JSON list of Block Kit
+// Builder, whose strings are literal, or texts with {{ }} holes. Unknown block types are passed on, so that new ones can be used.
 type Blocks []expression.Values
 
 var errBlocks = errors.New("is not a list of Block Kit blocks in JSON; holes stand only inside its strings, with single quotes in them")
 
-// UnmarshalText takes the list in JSON.
+// UnmarshalText accepts the list in JSON.
 func (b *Blocks) UnmarshalText(text []byte) error {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
@@ -48,7 +48,7 @@ func (b *Blocks) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// inBlock says in which block a hole is at fault; its place in the whole text is not known.
+// inBlock adds the number of the block to the first fault of a hole, because its offset in the whole text is not known.
 func inBlock(i int, err error) error {
 	var faults expression.Errors
 	if !errors.As(err, &faults) || len(faults) == 0 {
@@ -58,7 +58,7 @@ func inBlock(i int, err error) error {
 	return fmt.Errorf("block %d, %s: %s; %s", i+1, strings.Join(first.Path, "."), first.Message, first.Remedy)
 }
 
-// decode reads one value as expression.Pair wants it, with the keys of objects in their order.
+// decode reads one JSON value in the form of expression.Pair, which keeps the order of an object's keys.
 func decode(d *json.Decoder) (any, error) {
 	token, err := d.Token()
 	if err != nil {
@@ -101,15 +101,15 @@ func decode(d *json.Decoder) (any, error) {
 		if strings.Contains(token, "{{") {
 			return token, nil
 		}
-		return strconv.Quote(token), nil // a word, spelt as an expression
+		return strconv.Quote(token), nil // a literal, written as an expression
 	case bool:
 		return token, nil
 	}
 	return nil, errBlocks
 }
 
-// of fills the blocks and leaves out what came out empty, because Slack refuses the whole message for it.
-func (b Blocks) of(ev *event.Event) ([]expression.Object, error) {
+// render fills the blocks and leaves out the empty parts, because Slack refuses the whole message for one of them.
+func (b Blocks) render(ev *event.Event) ([]expression.Object, error) {
 	if len(b) == 0 {
 		return nil, nil
 	}
@@ -127,8 +127,8 @@ func (b Blocks) of(ev *event.Event) ([]expression.Object, error) {
 	return all, nil
 }
 
-// nothing is an event without any content: what the operator wrote shows without one.
-var nothing = []byte(`{"type":"test"}`)
+// emptyEvent has no content: Validate uses it to evaluate what the operator wrote.
+var emptyEvent = []byte(`{"type":"test"}`)
 
 func (b Blocks) validate() error {
 	if b == nil {
@@ -137,7 +137,7 @@ func (b Blocks) validate() error {
 	if len(b) == 0 || len(b) > maxBlocks {
 		return connectors.Invalid("blocks", fmt.Sprintf("holds %d blocks; Slack takes 1 to %d", len(b), maxBlocks))
 	}
-	ev, err := event.ParseOne(nothing, event.Defaults{Received: time.Unix(0, 0)})
+	ev, err := event.ParseOne(emptyEvent, event.Defaults{Received: time.Unix(0, 0)})
 	if err != nil {
 		return err
 	}
@@ -149,9 +149,9 @@ func (b Blocks) validate() error {
 		if err != nil {
 			return connectors.Invalid("blocks", err.Error())
 		}
-		for key, most := range lists[word(block, "type")] {
-			if items, _ := value(block, key).([]any); len(items) > most {
-				return connectors.Invalid("blocks", fmt.Sprintf("block %d has %d %s; Slack takes %d", i+1, len(items), key, most))
+		for key, limit := range maxItems[stringField(block, "type")] {
+			if items, _ := field(block, key).([]any); len(items) > limit {
+				return connectors.Invalid("blocks", fmt.Sprintf("block %d has %d %s; Slack takes %d", i+1, len(items), key, limit))
 			}
 		}
 	}

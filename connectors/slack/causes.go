@@ -2,45 +2,45 @@ package slack
 
 import "github.com/surveygate/surveygate/connectors"
 
-// What to do, where it is the same for several codes.
+// Hints that several codes share.
 const (
-	reinstall   = "Slack does not take the token any more: install the app again and copy its bot token (OAuth & Permissions)."
-	newWebhook  = "Slack knows the incoming webhook no longer: add a new one to the app and copy its URL."
+	reinstall   = "Slack no longer accepts the token: install the app again and copy its bot token (OAuth & Permissions)."
+	newWebhook  = "The incoming webhook no longer exists: add a new one to the app and copy its URL."
 	adminAllows = "The workspace does not allow it: its administrators have to approve the app."
-	posting     = "The channel's posting permissions keep the bot out: change them in the channel's settings, or post to another channel."
+	posting     = "The channel's posting permissions exclude the bot: change them in the channel's settings, or post to another channel."
 	unarchive   = "The channel is archived: unarchive it in Slack, or post to another channel."
-	content     = "Slack cannot show what the rule writes: correct its `text` or `blocks`."
-	tooLong     = "The message is longer than Slack takes: shorten the rule's `text` or `blocks`."
-	slackAgain  = "Slack takes nothing for the moment."
+	content     = "Slack cannot show the message: correct the rule's `text` or `blocks`."
+	tooLong     = "The message is longer than Slack allows: shorten the rule's `text` or `blocks`."
+	temporary   = "Slack accepts no messages at the moment."
 )
 
-// threadLocked is about one thread, not about its channel.
+// threadLocked concerns one thread, unlike the other restricted_action codes, which concern the channel.
 const threadLocked = "restricted_action_thread_locked"
 
-// Reasons of our own.
+// Reasons that this package writes.
 const (
 	refusedFor  = "Slack refused it: "
 	noReason    = "Slack refused it without a reason"
 	noTimestamp = "posted, and Slack did not say what the reply belongs under"
 )
 
-// causes is what Slack's words mean, for both ways in: an incoming webhook answers them as plain text, chat.postMessage as
-// `error` beside a status of 200.
+// causes are Slack's error codes. An incoming webhook answers with the code as plain text, chat.postMessage in the field `error`
+// with status 200.
 //
 // https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks#handling_errors
 // https://docs.slack.dev/reference/methods/chat.postMessage#errors
 var causes = []connectors.Cause{
-	{Code: "ratelimited", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: slackAgain},
-	{Code: "rate_limited", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: slackAgain},
+	{Code: "ratelimited", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: temporary},
+	{Code: "rate_limited", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: temporary},
 	{Code: "message_limit_exceeded", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: "The workspace is over its limit of messages."},
-	{Code: "internal_error", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: slackAgain},
-	{Code: "fatal_error", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: slackAgain}, // it may have been posted
-	{Code: "service_unavailable", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: slackAgain},
-	{Code: "request_timeout", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: slackAgain},
+	{Code: "internal_error", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: temporary},
+	{Code: "fatal_error", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: temporary}, // it may have been posted
+	{Code: "service_unavailable", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: temporary},
+	{Code: "request_timeout", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: temporary},
 	{Code: "team_added_to_org", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: "The workspace is being moved into an organisation."},
-	{Code: "rollup_error", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: slackAgain},
+	{Code: "rollup_error", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: temporary},
 
-	// The credential is no good.
+	// The credentials are not valid.
 	{Code: "invalid_auth", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: reinstall},
 	{Code: "not_authed", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: reinstall},
 	{Code: "account_inactive", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: reinstall},
@@ -54,7 +54,7 @@ var causes = []connectors.Cause{
 	{Code: "no_team", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: newWebhook},
 	{Code: "no_active_hooks", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: newWebhook},
 
-	// The credential is good and may not do this: that is mended in Slack, and the token stays the same.
+	// The credentials are valid but lack a permission. It is given in Slack, and the token stays the same.
 	{Code: "missing_scope", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: "The app lacks the scope chat:write: add it (OAuth & Permissions) and install the app again."},
 	{Code: "no_permission", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: adminAllows},
 	{Code: "org_login_required", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: adminAllows},
@@ -66,7 +66,7 @@ var causes = []connectors.Cause{
 	{Code: "enterprise_is_restricted", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: adminAllows},
 	{Code: "two_factor_setup_required", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: "The workspace asks for two-factor authentication: set it up for whoever installed the app."},
 
-	// The message is no good.
+	// The message is not valid.
 	{Code: "invalid_payload", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: content},
 	{Code: "user_not_found", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: "The message names a user whom Slack does not know: correct the rule's `text` or `blocks`."},
 	{Code: "posting_to_general_channel_denied", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "Only administrators may post to #general: change that in the workspace's settings, or post to another channel."},
@@ -80,33 +80,33 @@ var causes = []connectors.Cause{
 	{Code: "invalid_arguments", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: content},
 	{Code: "markdown_text_conflict", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: content},
 	{Code: "metadata_too_large", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: tooLong},
-	{Code: "cannot_reply_to_message", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "Slack took no reply to the message; it is posted once more, with its reply, when it is replayed."},
-	{Code: threadLocked, Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "The thread is locked; the message is posted once more, with its reply, when it is replayed."},
+	{Code: "cannot_reply_to_message", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "Slack accepted no reply to the message. A replay posts the message again, with its reply."},
+	{Code: threadLocked, Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "The thread is locked. A replay posts the message again, with its reply."},
 
-	// The channel is at fault. It may be the one that a rule's step chose; an incoming webhook has but one, which is then gone
-	// for everybody.
-	{Code: "channel_not_found", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: "The channel is gone, or it is private and the bot is no member: invite the bot (`/invite @APP`), or correct `channel`."},
+	// The channel is at fault. A bot's channel may be set by one step of a rule. An incoming webhook has only one channel, so all
+	// steps are affected.
+	{Code: "channel_not_found", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: "The channel does not exist, or it is private and the bot is not a member: invite the bot (`/invite @APP`), or correct `channel`."},
 	{Code: "channel_is_archived", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: unarchive},
 	{Code: "is_archived", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: unarchive},
-	{Code: "not_in_channel", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: "The bot is no member of the channel: invite it there (`/invite @APP`), or give the app the scope chat:write.public."},
-	{Code: "messages_tab_disabled", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: "The app takes no direct messages: switch its messages tab on (App Home), or post to a channel."},
+	{Code: "not_in_channel", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: "The bot is not a member of the channel: invite it there (`/invite @APP`), or give the app the scope chat:write.public."},
+	{Code: "messages_tab_disabled", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: "The app accepts no direct messages: switch its messages tab on (App Home), or post to a channel."},
 	{Code: "restricted_action*", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: posting},
 
-	{Code: refusedFor + "*", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: "Slack refuses the message: its page on chat.postMessage says what the code means."},
+	{Code: refusedFor + "*", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: "Slack refuses the message: look up the code on its page about chat.postMessage."},
 	{Code: noReason, Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: content},
-	{Code: noTimestamp, Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "The message is posted, and its reply is missing; both are posted once more when it is replayed."},
+	{Code: noTimestamp, Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "The message is posted, but its reply is missing. A replay posts both again."},
 
-	// What an incoming webhook answers without a word of Slack's.
+	// An incoming webhook's answers without a code.
 	{Code: "404 Not Found", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: newWebhook},
 	{Code: "410 Gone", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: unarchive},
 }
 
-// targets are the codes about the channel.
-var targets = map[string]bool{
+// channelCodes are the codes that concern the channel.
+var channelCodes = map[string]bool{
 	"channel_not_found": true, "channel_is_archived": true, "is_archived": true, "not_in_channel": true, "messages_tab_disabled": true,
 }
 
-// kinds are the causes' kinds by code.
+// kinds maps a code to its verdict.
 var kinds = func() map[string]connectors.Kind {
 	all := make(map[string]connectors.Kind, len(causes))
 	for _, c := range causes {
@@ -115,5 +115,5 @@ var kinds = func() map[string]connectors.Kind {
 	return all
 }()
 
-// Causes are Slack's.
+// Causes returns the causes of Slack's refusals.
 func (a *Account) Causes() []connectors.Cause { return causes }

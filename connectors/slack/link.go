@@ -6,25 +6,25 @@ import (
 	"github.com/slack-go/slack/slackutilsx"
 )
 
-// pipe stands for a `|` that an event brought along, until it is known where it stands: between < and > a bare one would end
-// an address, or begin another label than the operator's. It is a noncharacter of Unicode, which no text has a use for.
+// pipe is the placeholder of a `|` that comes from an event, until its position is known: inside <…> a plain one would end an
+// address or start a label. It is a Unicode noncharacter, which does not occur in text.
 const pipe = "\uFDD0"
 
-// notPipe is what a `|` is shown as in a link's label. Slack has no escape for it.
-const notPipe = "¦"
+// brokenBar replaces a `|` in a link's label, because Slack has no escape for it.
+const brokenBar = "¦"
 
-// inLabel makes every `|` of a label one that Slack shows.
-var inLabel = strings.NewReplacer(pipe, notPipe, "|", notPipe)
+// labelReplacer replaces every `|` of a label.
+var labelReplacer = strings.NewReplacer(pipe, brokenBar, "|", brokenBar)
 
-// fill escapes what an event brings into an operator's text; links then gives every `|` in it its place.
+// fill escapes a value from an event that fills a hole of the operator's text. Call restorePipes on the filled text.
 func fill(text string) string {
 	text = slackutilsx.EscapeMessage(strings.ReplaceAll(text, pipe, ""))
 	return strings.ReplaceAll(text, "|", pipe)
 }
 
-// links puts back every `|` that an event brought: as it is outside of links, percent-encoded in an address, and as ¦ in a
-// label, where a second one of the operator's own is too. What the operator wrote is the only < there is: fill escapes others.
-func links(text string) string {
+// restorePipes replaces the placeholder of every `|`: by a plain one outside of links, percent-encoded in an address, and by ¦
+// in a label, where a second `|` of the operator's becomes ¦ too. Every < is the operator's, because fill escapes others.
+func restorePipes(text string) string {
 	if !strings.Contains(text, pipe) && !strings.Contains(text, "<") {
 		return text
 	}
@@ -38,19 +38,19 @@ func links(text string) string {
 		}
 		b.WriteByte('<')
 		link, after, closed := strings.Cut(rest, ">")
-		if !closed || strings.HasPrefix(link, " ") || strings.ContainsAny(link, "<\n") { // a bare < of the operator's, and no link
+		if !closed || strings.HasPrefix(link, " ") || strings.ContainsAny(link, "<\n") { // a plain < of the operator's that starts no link
 			text = rest
 			continue
 		}
 		target, label, labelled := strings.Cut(link, "|")
 		encoded := "%7C"
 		if strings.HasPrefix(target, "@") || strings.HasPrefix(target, "#") || strings.HasPrefix(target, "!") {
-			encoded = notPipe // a mention is no address
+			encoded = brokenBar // a mention is not an address
 		}
 		b.WriteString(strings.ReplaceAll(target, pipe, encoded))
 		if labelled {
 			b.WriteByte('|')
-			_, _ = inLabel.WriteString(&b, label)
+			_, _ = labelReplacer.WriteString(&b, label)
 		}
 		b.WriteByte('>')
 		text = after

@@ -25,18 +25,19 @@ func init() {
 	connectors.Register("slack.thread", func() connectors.Connector { return &Thread{} })
 }
 
-// Account is how Slack is reached, for every action: by an incoming webhook, or by a bot's token.
+// Account holds the credentials for Slack, either an incoming webhook or a bot's token, and the channel.
 type Account struct {
-	// Webhook is an incoming webhook's URL, which is itself the secret. It posts to the one channel it was made for.
+	// Webhook is an incoming webhook's URL, which is itself the secret. It posts to the channel that it was created for.
 	Webhook connectors.Secret `yaml:"webhook,omitempty"`
 
 	// Token is a bot's token (`xoxb-…`) with the scope `chat:write`. It needs a `channel`.
 	Token connectors.Secret `yaml:"token,omitempty"`
 
-	// Channel is where a bot posts: an id (`C0123456789`), which is safest, or a name (`#nps`). A rule may choose another.
+	// Channel is the channel that a bot posts to: an id (`C0123456789`), which never changes, or a name (`#nps`). A rule may set
+	// another one.
 	Channel string `yaml:"channel,omitempty"`
 
-	// BaseURL stands before `/chat.postMessage`; without it, `https://slack.com/api`.
+	// BaseURL is the address before `/chat.postMessage`; the default is `https://slack.com/api`.
 	BaseURL connectors.BaseURL `yaml:"base_url,omitempty"`
 }
 
@@ -44,27 +45,28 @@ type Account struct {
 type Connector struct {
 	Account `yaml:",inline"`
 
-	// Text is the message, in Slack's mrkdwn; what respondents wrote is escaped in it, also in links (`<url|text>`).
-	// Without it, the survey-aware message: an alarm for detractors, else news of the response, coloured by NPS group.
+	// Text is the message, in Slack's mrkdwn. Respondents' texts are escaped in it, also in links (`<url|text>`). The default
+	// is an alert for a detractor, or else a summary of the response, coloured by NPS group.
 	Text expression.Text `yaml:"text,omitempty"`
 
-	// Blocks are Block Kit blocks, each a mapping of values (a fixed word is quoted inside: `type: "'section'"`); or,
-	// as one text, the list in JSON that Block Kit Builder gives, with holes inside its strings. `text` is then what
-	// notifications show. What comes out empty is left out, what is too long is cut.
+	// Blocks are Block Kit blocks, each a mapping of values (a literal word has inner quotes: `type: "'section'"`); or
+	// one text, the JSON list of Block Kit Builder, with holes inside its strings. `text` is then what notifications
+	// show. Empty parts are left out, and long texts are cut.
 	Blocks Blocks `yaml:"blocks,omitempty"`
 }
 
 const (
 	api = "https://slack.com/api"
 
-	// https://docs.slack.dev/changelog/2018-truncating-really-long-messages: longer text is truncated at 40,000.
+	// maxText is the number of characters after which Slack truncates a message.
+	// https://docs.slack.dev/changelog/2018-truncating-really-long-messages
 	maxText = 40_000
-	// A field of an attachment has no documented limit; this is the one of a section's field.
+	// maxField is the limit of a section's field. An attachment's field has no documented limit.
 	// https://docs.slack.dev/reference/block-kit/blocks/section-block
 	maxField = 2_000
 )
 
-// message is the body of both ways in. Channel and thread are the bot's alone.
+// message is the body of a request, for both an incoming webhook and a bot. Only a bot's has a channel and a thread.
 type message struct {
 	Channel     string              `json:"channel,omitempty"`
 	Thread      string              `json:"thread_ts,omitempty"`
@@ -73,15 +75,15 @@ type message struct {
 	Attachments []attachment        `json:"attachments,omitempty"`
 }
 
-// attachment is slack-go's without its blocks, which it writes as null where there are none.
+// attachment replaces the blocks of slack-go's attachment, which are written as null if there are none.
 type attachment struct {
 	slack.Attachment
 	Blocks []expression.Object `json:"blocks,omitempty"`
 }
 
-// Build posts the operator's text, or the survey-aware message.
+// Build posts the operator's text, or the default message.
 func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
-	blocks, err := c.Blocks.of(ev)
+	blocks, err := c.Blocks.render(ev)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +94,7 @@ func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
 	return c.post(m), nil
 }
 
-// compose is the message that a text and blocks make, or the survey-aware one without them.
+// compose returns the message with the operator's text and blocks, or the default message without both.
 func compose(own expression.Text, blocks []expression.Object, ev *event.Event) (message, error) {
 	m := message{Blocks: blocks}
 	if !own.IsZero() {
@@ -100,11 +102,11 @@ func compose(own expression.Text, blocks []expression.Object, ev *event.Event) (
 		if err != nil {
 			return m, err
 		}
-		if m.Text = clip(strings.TrimSpace(links(text)), maxText); m.Text == "" && len(blocks) == 0 {
+		if m.Text = clip(strings.TrimSpace(restorePipes(text)), maxText); m.Text == "" && len(blocks) == 0 {
 			return m, connectors.Skip("the text comes out empty")
 		}
 	}
-	if m.Text == "" { // also beside blocks: it is what notifications show
+	if m.Text == "" { // also with blocks, because notifications show the text
 		about := connectors.MessageFor(ev)
 		m.Text = escape(about.Title, maxText)
 		if len(blocks) == 0 {
@@ -114,7 +116,7 @@ func compose(own expression.Text, blocks []expression.Object, ev *event.Event) (
 	return m, nil
 }
 
-// post is the request that posts a message.
+// post returns the request that posts a message.
 func (a *Account) post(m message) *connectors.Request {
 	if !a.Webhook.IsZero() {
 		return connectors.Post("", m).As(connectors.Address(a.Webhook))
@@ -127,7 +129,7 @@ func (a *Account) post(m message) *connectors.Request {
 		As(connectors.Bearer(a.Token))
 }
 
-// attachments is one attachment with the group's colour, or none where it would be empty.
+// attachments returns one attachment with the NPS group's colour, or none if it would be empty.
 func attachments(about connectors.Message) []attachment {
 	if len(about.Fields) == 0 && about.Group == "" {
 		return nil
@@ -141,12 +143,12 @@ func attachments(about connectors.Message) []attachment {
 		a.Fields[i] = slack.AttachmentField{Title: f.Name, Value: escape(f.Value, maxField), Short: f.Short}
 	}
 	if len(a.Fields) == 0 {
-		a.Text = about.Group // an attachment must say something to show its colour
+		a.Text = about.Group // Slack shows the colour only of an attachment that has content
 	}
 	return []attachment{a}
 }
 
-// Validate wants exactly one way in, and a channel only where it can be chosen.
+// Validate requires either a webhook or a token, and a channel exactly with a token.
 func (c *Connector) Validate() error {
 	if err := c.validate(); err != nil {
 		return err
@@ -158,7 +160,7 @@ func (a *Account) validate() error {
 	webhook, token := !a.Webhook.IsZero(), !a.Token.IsZero()
 	switch {
 	case webhook && token:
-		return connectors.Invalid("token", "is a second way in beside `webhook`; leave one of them out")
+		return connectors.Invalid("token", "cannot be set beside `webhook`; leave one of them out")
 	case !webhook && !token:
 		return connectors.Invalid("webhook", "is missing: an incoming webhook's URL, or `token` and `channel` instead")
 	case webhook && a.Channel != "":
@@ -175,7 +177,8 @@ func (a *Account) validate() error {
 	return nil
 }
 
-// Check proves a token by auth.test; a webhook cannot be proved without posting.
+// Check proves a token with auth.test. A webhook cannot be proved without posting.
+// https://docs.slack.dev/reference/methods/auth.test
 func (a *Account) Check() []*connectors.Request {
 	if a.Token.IsZero() {
 		return nil
@@ -184,15 +187,15 @@ func (a *Account) Check() []*connectors.Request {
 	return []*connectors.Request{ask.As(connectors.Bearer(a.Token))}
 }
 
-// JudgeCheck reads auth.test, which like every method refuses with 200. It knows no channel.
+// JudgeCheck reads the answer to auth.test, which refuses with 200 as every method does, and does not tell about the channel.
 func (a *Account) JudgeCheck(res *connectors.Response) connectors.Proof {
 	if v := a.Judge(res); v.Kind != connectors.Delivered {
-		return connectors.Missing("a token that Slack takes (" + v.Reason + ")")
+		return connectors.Missing("a token that Slack accepts (" + v.Reason + ")")
 	}
 	return connectors.Proof{Unproved: []string{"that the bot may post to " + a.Channel}}
 }
 
-// Rate is one message a second, for a channel and for a webhook alike.
+// Rate returns one message per second, the limit of a channel and of a webhook.
 // https://docs.slack.dev/apis/web-api/rate-limits
 func (a *Account) Rate() connectors.Rate {
 	return connectors.Rate{Requests: 1, Per: time.Second}

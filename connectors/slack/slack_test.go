@@ -20,7 +20,7 @@ func TestTranscripts(t *testing.T) {
 	connectortest.PlayFiles(t, "slack.thread", "testdata/thread/*.txtar", connectortest.Bind)
 }
 
-// TestEveryCode holds the table against the contract: each word of each list, in both ways in.
+// TestEveryCode checks the verdict on every documented code, for a bot and for an incoming webhook.
 func TestEveryCode(t *testing.T) {
 	t.Parallel()
 	api := &Connector{Account: Account{Token: connectors.NewSecret("xoxb-1"), Channel: "C1"}}
@@ -87,8 +87,8 @@ func TestThrottlingIsObeyed(t *testing.T) {
 	}
 }
 
-// TestTheBodySaysHowLong: an incoming webhook's 429 may say it in its body alone; the header stands first.
-func TestTheBodySaysHowLong(t *testing.T) {
+// An incoming webhook's 429 may have the wait in its body only. The header takes precedence.
+func TestRetryAfterInTheBody(t *testing.T) {
 	t.Parallel()
 	hook := &Connector{Account: Account{Webhook: connectors.NewSecret("https://hooks.slack.com/services/T/B/X")}}
 	bot := &Connector{Account: Account{Token: connectors.NewSecret("xoxb-1"), Channel: "C1"}}
@@ -117,8 +117,7 @@ func TestTheBodySaysHowLong(t *testing.T) {
 	}
 }
 
-// TestEveryCodeHasItsHint: what is mended in Slack is not mended by other credentials, and what is no good in them is not
-// mended in Slack.
+// Missing permissions have the fix FixProduct, and invalid credentials have FixCredentials.
 func TestEveryCodeHasItsHint(t *testing.T) {
 	t.Parallel()
 	lists := map[connectors.Fix]string{
@@ -144,7 +143,7 @@ func TestEveryCodeHasItsHint(t *testing.T) {
 	}
 }
 
-// A reason of the network's is none of Slack's.
+// The reason of a network error matches no cause of Slack's.
 func TestNoCauseInWhatSlackDidNotSay(t *testing.T) {
 	t.Parallel()
 	for _, reason := range []string{"no attempts left: connection refused", "no attempts left: no answer within 15s"} {
@@ -181,8 +180,8 @@ func TestCheck(t *testing.T) {
 	}
 	for body, want := range map[string]connectors.Proof{
 		`{"ok":true,"team":"T"}`:              {Unproved: []string{"that the bot may post to #nps"}},
-		`{"ok":false,"error":"invalid_auth"}`: connectors.Missing("a token that Slack takes (invalid_auth)"),
-		`<html>`:                              connectors.Missing("a token that Slack takes (the answer is not Slack's)"),
+		`{"ok":false,"error":"invalid_auth"}`: connectors.Missing("a token that Slack accepts (invalid_auth)"),
+		`<html>`:                              connectors.Missing("a token that Slack accepts (the answer is not Slack's)"),
 	} {
 		if diff := cmp.Diff(want, bot.JudgeCheck(&connectors.Response{Status: 200, Body: []byte(body), To: req})); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", body, diff)
@@ -241,7 +240,7 @@ func TestFields(t *testing.T) {
 	})
 }
 
-// FuzzBlocks: whatever a respondent writes, the message has the operator's blocks and no others, and no mention.
+// For any text of a respondent, the message has exactly the operator's blocks, and no mention.
 func FuzzBlocks(f *testing.F) {
 	for _, seed := range []string{"slow", `"}},{"type":"header"`, "<!channel>", `\u0022`, "\\", "é", "1", "", "\x00\u2028", `"`, "]"} {
 		f.Add(seed)

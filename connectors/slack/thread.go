@@ -19,19 +19,19 @@ var (
 	_ connectors.ChainComparer = (*Thread)(nil)
 )
 
-// Thread posts a message and a reply under it. Slack knows no key by which a repeat could be told: if the gateway
-// dies between the two, or the reply is refused for now, the message is posted once more.
+// Thread posts a message and a reply in its thread. Slack has no idempotency key: if the gateway crashes between the two, or
+// the reply is retried, the message is posted again.
 type Thread struct {
 	Account `yaml:",inline"`
 
-	// Text is the message, as that of the connection without an action.
+	// Text is the message, with the same default as in `slack`.
 	Text expression.Text `yaml:"text,omitempty"`
 
-	// Reply is posted under it; without it, the answers, one a line. Where it comes out empty there is none.
+	// Reply is posted in the message's thread. The default lists the answers, one per line. An empty reply is not posted.
 	Reply expression.Text `yaml:"reply,omitempty"`
 }
 
-// Build posts the message; the reply follows when Slack has said where.
+// Build posts the message. Judge continues with the reply, which needs the message's timestamp from Slack's answer.
 func (t *Thread) Build(ev *event.Event) (*connectors.Request, error) {
 	m, err := compose(t.Text, nil, ev)
 	if err != nil {
@@ -40,16 +40,16 @@ func (t *Thread) Build(ev *event.Event) (*connectors.Request, error) {
 	return t.post(m), nil
 }
 
-// MaxRequests are the message and its reply.
+// MaxRequests counts the message and its reply.
 func (t *Thread) MaxRequests() int { return 2 }
 
-// LaterContent is the reply.
+// LaterContent returns the reply.
 func (t *Thread) LaterContent(ev *event.Event) ([]byte, error) {
 	text, err := t.reply(ev)
 	return []byte(text), err
 }
 
-// Validate wants a bot: an incoming webhook does not say what it has posted.
+// Validate requires a bot's token: an incoming webhook does not return the timestamp of its message.
 func (t *Thread) Validate() error {
 	if !t.Webhook.IsZero() {
 		return connectors.Invalid("webhook", "cannot begin a thread: it does not say what it has posted; use `token` and `channel`")
@@ -57,7 +57,7 @@ func (t *Thread) Validate() error {
 	return t.validate()
 }
 
-// reply names the second request.
+// reply is the name of the second request.
 const reply = "reply"
 
 var (
@@ -65,7 +65,7 @@ var (
 	channelID = regexp.MustCompile(`^[A-Z][A-Z0-9]+$`)
 )
 
-// Judge follows the message with its reply.
+// Judge continues from the message to its reply.
 func (t *Thread) Judge(res *connectors.Response) connectors.Verdict {
 	v := t.Account.Judge(res)
 	if v.Kind != connectors.Delivered || len(res.Events) == 0 || res.To != nil && res.To.Name == reply {
@@ -87,7 +87,7 @@ func (t *Thread) Judge(res *connectors.Response) connectors.Verdict {
 	}
 	m := message{Thread: posted.Timestamp, Text: text}
 	if channelID.MatchString(posted.Channel) {
-		m.Channel = posted.Channel // a message to a person stands in a channel of its own
+		m.Channel = posted.Channel // a message to a user is posted in a direct-message channel
 	}
 	return connectors.Then(t.post(m).Named(reply))
 }
@@ -97,10 +97,10 @@ func (t *Thread) reply(ev *event.Event) (string, error) {
 		return answers(ev), nil
 	}
 	text, err := t.Reply.Render(ev, fill)
-	return clip(strings.TrimSpace(links(text)), maxText), err
+	return clip(strings.TrimSpace(restorePipes(text)), maxText), err
 }
 
-// answers are the questions and what was answered, one a line.
+// answers returns the questions with their answers, one per line.
 func answers(ev *event.Event) string {
 	var b strings.Builder
 	for _, a := range ev.Data().Response.Answers {
@@ -113,7 +113,7 @@ func answers(ev *event.Event) string {
 	return clip(strings.TrimSpace(b.String()), maxText)
 }
 
-// answered is an answer in words, its comment behind it.
+// answered returns an answer as text, followed by its comment in parentheses.
 func answered(a event.Answer) string {
 	var v any
 	text, ok := "", false

@@ -18,59 +18,60 @@ const (
 	maxAlt     = 2_000
 )
 
-// lists are how many items Slack takes in the lists of a block.
-var lists = map[string]map[string]int{
+// maxItems is the largest number of items in each list of a block type.
+var maxItems = map[string]map[string]int{
 	"section": {"fields": 10},
 	"context": {"elements": 10},
 	"actions": {"elements": 25},
 }
 
-// tidy clips a block's texts and lists, and says whether anything of it is left.
+// tidy shortens a block's texts and lists to Slack's limits and removes the empty ones. It reports whether anything is left.
 func tidy(b expression.Object) (expression.Object, bool) {
-	kind := word(b, "type")
-	for key, most := range lists[kind] {
-		if items, is := value(b, key).([]any); is && kind != "actions" {
-			limit := maxSection
+	kind := stringField(b, "type")
+	for key, limit := range maxItems[kind] {
+		if items, ok := field(b, key).([]any); ok && kind != "actions" {
+			maxLength := maxSection
 			if kind == "section" {
-				limit = maxField
+				maxLength = maxField
 			}
-			items = filter(items, limit)
+			items = clipTexts(items, maxLength)
 			if len(items) == 0 {
 				b = without(b, key)
 				continue
 			}
-			set(b, key, items[:min(len(items), most)])
+			set(b, key, items[:min(len(items), limit)])
 		}
 	}
-	if a, is := value(b, "accessory").(expression.Object); is && word(a, "type") == "image" && !pictured(a) {
+	if a, ok := field(b, "accessory").(expression.Object); ok && stringField(a, "type") == "image" && !hasPicture(a) {
 		b = without(b, "accessory")
 	}
 	switch kind {
 	case "header":
-		return b, clipText(value(b, "text"), maxHeader)
+		return b, clipText(field(b, "text"), maxHeader)
 	case "section":
-		if !clipText(value(b, "text"), maxSection) {
+		if !clipText(field(b, "text"), maxSection) {
 			b = without(b, "text")
 		}
-		return b, value(b, "text") != nil || value(b, "fields") != nil
+		return b, field(b, "text") != nil || field(b, "fields") != nil
 	case "context":
-		return b, value(b, "elements") != nil
+		return b, field(b, "elements") != nil
 	case "image":
-		clipText(value(b, "title"), maxAlt)
-		if alt := word(b, "alt_text"); alt != "" {
+		clipText(field(b, "title"), maxAlt)
+		if alt := stringField(b, "alt_text"); alt != "" {
 			set(b, "alt_text", clip(alt, maxAlt))
 		}
-		return b, pictured(b)
+		return b, hasPicture(b)
 	}
 	return b, true
 }
 
-// pictured says that an image has a picture.
-func pictured(image expression.Object) bool {
-	return word(image, "image_url") != "" || value(image, "slack_file") != nil
+// hasPicture reports whether an image block or element has a URL or a file.
+func hasPicture(image expression.Object) bool {
+	return stringField(image, "image_url") != "" || field(image, "slack_file") != nil
 }
 
-func filter(texts []any, limit int) []any {
+// clipTexts shortens the text objects of a list and removes the empty ones.
+func clipTexts(texts []any, limit int) []any {
 	kept := texts[:0]
 	for _, text := range texts {
 		if clipText(text, limit) {
@@ -80,15 +81,15 @@ func filter(texts []any, limit int) []any {
 	return kept
 }
 
-// clipText clips a text object; false says that it is empty. What is none, as an image, is left as it is.
+// clipText shortens a text object and reports whether it has any text. Other values, such as an image, are left unchanged.
 func clipText(v any, limit int) bool {
-	object, is := v.(expression.Object)
-	if !is {
+	object, ok := v.(expression.Object)
+	if !ok {
 		return v != nil
 	}
-	switch word(object, "type") {
+	switch stringField(object, "type") {
 	case "mrkdwn", "plain_text":
-		text := word(object, "text")
+		text := stringField(object, "text")
 		if text != "" {
 			set(object, "text", clip(text, limit))
 		}
@@ -97,8 +98,8 @@ func clipText(v any, limit int) bool {
 	return true
 }
 
-// unescape takes back what is escaped for Slack's mrkdwn wherever Slack reads none: in plain texts, where nobody can
-// be mentioned, in addresses and in values. In mrkdwn it puts every `|` in its place (links).
+// unescape removes the mrkdwn escapes wherever Slack does not read mrkdwn: in plain texts, in addresses and in values. In
+// mrkdwn it replaces the placeholders of `|` (see restorePipes).
 func unescape(v any) {
 	switch v := v.(type) {
 	case []any:
@@ -106,34 +107,35 @@ func unescape(v any) {
 			unescape(item)
 		}
 	case expression.Object:
-		kind := word(v, "type")
+		kind := stringField(v, "type")
 		for i := range v {
-			text, is := v[i].Value.(string)
+			text, ok := v[i].Value.(string)
 			switch {
-			case !is:
+			case !ok:
 				unescape(v[i].Value)
 			case v[i].Key == "text" && kind != "plain_text" && kind != "text":
-				v[i].Value = links(text)
+				v[i].Value = restorePipes(text)
 			case strings.IndexByte(text, '&') >= 0 || strings.Contains(text, pipe):
-				v[i].Value = plain.Replace(text)
+				v[i].Value = unescaper.Replace(text)
 			}
 		}
 	}
 }
 
-var plain = strings.NewReplacer("&amp;", "&", "&lt;", "<", "&gt;", ">", pipe, "|")
+var unescaper = strings.NewReplacer("&amp;", "&", "&lt;", "<", "&gt;", ">", pipe, "|")
 
-func value(o expression.Object, key string) any {
+func field(o expression.Object, key string) any {
 	v, _ := o.Lookup(key)
 	return v
 }
 
-func word(o expression.Object, key string) string {
-	text, _ := value(o, key).(string)
+// stringField returns the text of a field; "" if it is absent or has another type.
+func stringField(o expression.Object, key string) string {
+	text, _ := field(o, key).(string)
 	return text
 }
 
-// set changes a field that is there.
+// set changes an existing field.
 func set(o expression.Object, key string, v any) {
 	for i := range o {
 		if o[i].Key == key {
@@ -152,12 +154,12 @@ func without(o expression.Object, key string) expression.Object {
 	return kept
 }
 
-// escape is a respondent's words as Slack shows them and not as it obeys them (`<!channel>`).
+// escape escapes a respondent's text, so that Slack shows it and does not interpret it (`<!channel>`).
 func escape(text string, limit int) string {
 	return clip(slackutilsx.EscapeMessage(connectors.Clip(text, limit)), limit)
 }
 
-// clip cuts escaped text, and never inside an `&amp;`, which would show its remains.
+// clip shortens escaped text without cutting an entity (`&amp;`) in half, whose remains would be shown.
 func clip(text string, limit int) string {
 	if len(text) <= limit || utf8.RuneCountInString(text) <= limit {
 		return text

@@ -36,8 +36,8 @@ func cases(t testing.TB) (map[string]*Connector, *event.Event) {
 		}
 	}
 	return map[string]*Connector{
-		"raw": of(Body{}, true), "raw-cut": of(Body{}, false), "event": of(Body{Word: Envelope}, true), "event-cut": of(Body{Word: Envelope}, false),
-		"cloudevents": of(Body{Word: CloudEvents}, true), "binary": of(Body{Word: BinaryCloudEvents}, true), "values": of(Body{Values: values}, true),
+		"raw": of(Body{}, true), "raw-cut": of(Body{}, false), "event": of(Body{Format: Envelope}, true), "event-cut": of(Body{Format: Envelope}, false),
+		"cloudevents": of(Body{Format: CloudEvents}, true), "binary": of(Body{Format: BinaryCloudEvents}, true), "values": of(Body{Values: values}, true),
 	}, ev
 }
 
@@ -55,7 +55,7 @@ func BenchmarkBuild(b *testing.B) {
 	}
 }
 
-// TestBuildAllocates holds Build to its budget; raw, the hot path, to less.
+// TestBuildAllocates checks the allocations of Build. raw, the hot path, has a smaller budget.
 func TestBuildAllocates(t *testing.T) {
 	all, ev := cases(t)
 	for name, c := range all {

@@ -13,73 +13,73 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// Word is a kind of body that is named by one word.
-type Word string
+// Format is the format of a body.
+type Format string
 
-// The words. The empty word is RawBytes, unless there are values.
+// The formats. The empty format means RawBytes, unless Body.Values is set.
 const (
-	// RawBytes are the platform's original bytes with their own content type.
-	RawBytes Word = "raw"
-	// Envelope is the normalised event.
-	Envelope Word = "event"
-	// CloudEvents is the same as a structured CloudEvent.
-	CloudEvents Word = "cloudevents"
-	// BinaryCloudEvents is the event's data, with the attributes in headers.
-	BinaryCloudEvents Word = "cloudevents-binary"
+	// RawBytes sends the platform's original bytes with their own content type.
+	RawBytes Format = "raw"
+	// Envelope sends the normalised event as JSON.
+	Envelope Format = "event"
+	// CloudEvents sends the same JSON with the content type of a structured CloudEvent.
+	CloudEvents Format = "cloudevents"
+	// BinaryCloudEvents sends the event's data, and the CloudEvents attributes in headers.
+	BinaryCloudEvents Format = "cloudevents-binary"
 )
 
-var words = []Word{RawBytes, Envelope, CloudEvents, BinaryCloudEvents}
+var formats = []Format{RawBytes, Envelope, CloudEvents, BinaryCloudEvents}
 
-// Body is what a webhook sends: one of the words, or a mapping of values.
+// Body is the `body` setting: one of the formats, or a mapping of values.
 type Body struct {
-	Word   Word
+	Format Format
 	Values expression.Values
 }
 
 var _ connectors.ValuesUnmarshaler = (*Body)(nil)
 
-// UnmarshalText takes one of the words.
+// UnmarshalText accepts the name of a format.
 func (b *Body) UnmarshalText(text []byte) error {
-	for _, word := range words {
-		if string(word) == string(text) {
-			*b = Body{Word: word}
+	for _, format := range formats {
+		if string(format) == string(text) {
+			*b = Body{Format: format}
 			return nil
 		}
 	}
 	return fmt.Errorf("`%s` is no body; one of raw, event, cloudevents, cloudevents-binary, or a mapping of values", text)
 }
 
-// UnmarshalValues takes a mapping.
+// UnmarshalValues accepts a mapping.
 func (b *Body) UnmarshalValues(values expression.Values) error {
 	*b = Body{Values: values}
 	return nil
 }
 
-// IsZero says that nothing was written, which stands for `raw`.
-func (b Body) IsZero() bool { return b.Word == "" && b.Values.IsZero() }
+// IsZero reports whether the setting is absent, which means `raw`.
+func (b Body) IsZero() bool { return b.Format == "" && b.Values.IsZero() }
 
-// What the answers and leads are called in the bodies that we write.
+// The paths of answers and leads in a normalised event: in its envelope (false), and in its data alone (true).
 var (
-	answersOf = map[bool]string{false: "data.response.answers", true: "response.answers"}
-	leadsOf   = map[bool]string{false: "data.response.leads", true: "response.leads"}
+	answersPath = map[bool]string{false: "data.response.answers", true: "response.answers"}
+	leadsPath   = map[bool]string{false: "data.response.leads", true: "response.leads"}
 )
 
-// LargeNumbers is how whole numbers beyond 2^53 stand in a body that we write.
+// LargeNumbers is the form of whole numbers beyond 2^53 in every body but RawBytes.
 type LargeNumbers string
 
-// The ways. Empty is AsText for the signature `pollqr`, else AsNumbers.
+// The forms. An empty setting means AsText for the signature `pollqr`, and AsNumbers for all others.
 const (
-	// AsNumbers keeps their digits; what reads JSON as JavaScript does rounds them.
+	// AsNumbers writes all digits. A receiver that parses JSON as JavaScript does rounds them.
 	AsNumbers LargeNumbers = "number"
-	// AsText keeps their digits in quotes.
+	// AsText writes all digits in quotes.
 	AsText LargeNumbers = "text"
-	// Rounded is what JavaScript makes of them.
+	// Rounded writes the number to which JavaScript rounds.
 	Rounded LargeNumbers = "rounded"
 )
 
 var digits = map[LargeNumbers]event.Digits{AsNumbers: event.KeepDigits, AsText: event.TextDigits, Rounded: event.RoundDigits}
 
-// UnmarshalText takes one of the ways.
+// UnmarshalText accepts the name of a form.
 func (l *LargeNumbers) UnmarshalText(text []byte) error {
 	if _, ok := digits[LargeNumbers(text)]; !ok {
 		return fmt.Errorf("`%s` is no way to write large numbers; one of number, text, rounded", text)
@@ -88,8 +88,8 @@ func (l *LargeNumbers) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// digits are how large whole numbers are written. Receivers built from PollQR's sample verify
-// JSON.stringify(JSON.parse(body)) instead of the bytes, so that a number JavaScript rounds would break the signature.
+// digits returns the form of large whole numbers. Receivers that follow PollQR's sample code verify
+// JSON.stringify(JSON.parse(body)) instead of the bytes, so a number that JavaScript rounds would break the signature.
 func (c *Connector) digits() event.Digits {
 	switch {
 	case c.LargeNumbers != "":
@@ -100,8 +100,8 @@ func (c *Connector) digits() event.Digits {
 	return event.KeepDigits
 }
 
-// body is the bytes and their content type. Those that we write are stable under JSON.stringify(JSON.parse(…)), but for
-// whole numbers beyond 2^53, of which digits decides.
+// body returns the body and its content type. A body other than RawBytes is not changed by JSON.stringify(JSON.parse(…)), except
+// for whole numbers beyond 2^53, whose form digits decides.
 func (c *Connector) body(ev *event.Event) (body []byte, contentType string, err error) {
 	if !c.Body.Values.IsZero() {
 		values, err := c.Body.Values.Evaluate(ev)
@@ -111,10 +111,10 @@ func (c *Connector) body(ev *event.Event) (body []byte, contentType string, err 
 		body, err = event.MarshalDigits(values, c.digits())
 		return body, "application/json", err
 	}
-	switch c.Body.Word {
+	switch c.Body.Format {
 	case Envelope, CloudEvents:
 		contentType = "application/json"
-		if c.Body.Word == CloudEvents {
+		if c.Body.Format == CloudEvents {
 			contentType = "application/cloudevents+json; charset=utf-8"
 		}
 		body, err = c.without(ev.Envelope(), false)
@@ -130,14 +130,14 @@ func (c *Connector) body(ev *event.Event) (body []byte, contentType string, err 
 	return body, contentType, err
 }
 
-// without cuts answers and leads out of a body of ours; data says that it is the event's data alone.
-func (c *Connector) without(body []byte, data bool) ([]byte, error) {
+// without removes unwanted answers and leads from a normalised event. isData is true for the event's data without its envelope.
+func (c *Connector) without(body []byte, isData bool) ([]byte, error) {
 	var paths []string
 	if !c.SendAnswers {
-		paths = append(paths, answersOf[data])
+		paths = append(paths, answersPath[isData])
 	}
 	if !c.SendLeads {
-		paths = append(paths, leadsOf[data])
+		paths = append(paths, leadsPath[isData])
 	}
 	if paths == nil {
 		return body, nil
@@ -145,8 +145,8 @@ func (c *Connector) without(body []byte, data bool) ([]byte, error) {
 	return jsonpath.Cut(body, paths)
 }
 
-// raw is the original bytes. What is not wanted is cut at the paths the profile names; where it names none, the
-// platform sends none.
+// raw returns the original bytes and their content type. Unwanted answers and leads are removed at the paths that the source's
+// profile names. A profile without paths belongs to a platform that sends none.
 func (c *Connector) raw(ev *event.Event) ([]byte, string, error) {
 	if len(ev.Raw.Body) == 0 {
 		return nil, "", errors.New("the event has no original bytes")
@@ -171,12 +171,12 @@ func (c *Connector) raw(ev *event.Event) ([]byte, string, error) {
 
 // isRaw reports whether the original bytes are sent.
 func (c *Connector) isRaw() bool {
-	return c.Body.Values.IsZero() && (c.Body.Word == "" || c.Body.Word == RawBytes)
+	return c.Body.Values.IsZero() && (c.Body.Format == "" || c.Body.Format == RawBytes)
 }
 
-// about appends the headers that say of raw bytes what they do not say themselves. A header that a signature of one's own is
-// called by is left to it.
-func about(fields []connectors.Field, ev *event.Event, style connectors.Signature) []connectors.Field {
+// appendEventHeaders appends the headers with the facts that raw bytes do not contain. A custom signature with the same header
+// name takes precedence.
+func appendEventHeaders(fields []connectors.Field, ev *event.Event, style connectors.Signature) []connectors.Field {
 	for _, f := range [...]connectors.Field{
 		{Name: "webhook-event", Value: ev.Type}, {Name: "webhook-source", Value: ev.Source}, {Name: "webhook-tenant", Value: ev.Tenant},
 	} {
@@ -189,7 +189,7 @@ func about(fields []connectors.Field, ev *event.Event, style connectors.Signatur
 	return fields
 }
 
-// attributes are the ce-* headers of the binary form; those that are empty are left out.
+// attributes returns the ce-* headers of a binary CloudEvent; empty ones are left out.
 func attributes(ev *event.Event) []connectors.Field {
 	fields := make([]connectors.Field, 0, 14)
 	add := func(name, value string) {
@@ -219,8 +219,7 @@ func attributes(ev *event.Event) []connectors.Field {
 
 const upperHex = "0123456789ABCDEF"
 
-// encode writes an attribute as CloudEvents wants it in a header: space, `"`, `%` and whatever is not visible
-// ASCII as %XX.
+// encode encodes an attribute for a CloudEvents header: space, `"`, `%` and all bytes that are not visible ASCII become %XX.
 // https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md#3132-http-header-values
 func encode(value string) string {
 	plain := true

@@ -11,22 +11,22 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 )
 
-// PresetName is the name of a preset; empty is none, which delivers as `standard` does.
+// PresetName is the name of a preset. The empty name means `standard`.
 type PresetName string
 
-// Preset is how one platform delivers its webhooks.
+// Preset describes how one platform delivers its webhooks.
 type Preset struct {
 	Signature connectors.Signature
-	// Retry are the waits after the first attempt, and after each that follows.
+	// Retry holds the waits after the first attempt, the second one, and so on.
 	Retry []time.Duration
 	// Timeout bounds one attempt.
 	Timeout time.Duration
-	// Only200 takes no other 2xx for a success.
+	// Only200 is set if 200 is the only successful status. Without it, any 2xx is.
 	Only200 bool
 }
 
-// Presets are all presets. Each table is the platform's published behaviour; where it publishes no intervals,
-// ours. The headers a platform sends are part of its signature's style.
+// Presets maps each name to its preset: the platform's published behaviour, with the gateway's own intervals where the platform
+// publishes none. The headers that a platform sends are part of its signature style.
 var Presets = map[PresetName]Preset{
 	"standard": {
 		Signature: connectors.Signature{Style: "standard"}, Timeout: 15 * time.Second,
@@ -49,7 +49,7 @@ var Presets = map[PresetName]Preset{
 	},
 }
 
-// PresetNames are the names in order, for messages and editors.
+// PresetNames returns the sorted names of all presets.
 func PresetNames() []string {
 	names := make([]string, 0, len(Presets))
 	for _, name := range slices.Sorted(maps.Keys(Presets)) {
@@ -58,7 +58,7 @@ func PresetNames() []string {
 	return names
 }
 
-// UnmarshalText takes the name of a preset.
+// UnmarshalText accepts the name of a preset.
 func (p *PresetName) UnmarshalText(b []byte) error {
 	if _, ok := Presets[PresetName(b)]; !ok {
 		return fmt.Errorf("`%s` is no preset; one of %s", b, strings.Join(PresetNames(), ", "))
@@ -67,15 +67,15 @@ func (p *PresetName) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// A header's name is a token: https://www.rfc-editor.org/rfc/rfc9110#name-tokens
+// headerName matches a token: https://www.rfc-editor.org/rfc/rfc9110#name-tokens
 var headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
 
-// framing are headers that would change where a request ends.
-var framing = []string{"Transfer-Encoding", "Connection", "Trailer", "Te", "Upgrade", "Keep-Alive", "Expect"}
+// framingHeaders are headers that belong to the connection, or change where a request ends.
+var framingHeaders = []string{"Transfer-Encoding", "Connection", "Trailer", "Te", "Upgrade", "Keep-Alive", "Expect"}
 
-// signs says that a header, in its canonical form, is the signature's: webhook-id and webhook-timestamp go with
-// every style, and the names that receivers of another style would look at are kept free of surprises.
-func signs(style connectors.Signature, key string) bool {
+// isSignatureHeader reports whether a header, in its canonical form, is set by the signature style. webhook-id and
+// webhook-timestamp are sent with every style; webhook-signature is reserved with every style.
+func isSignatureHeader(style connectors.Signature, key string) bool {
 	switch key {
 	case "Webhook-Id", "Webhook-Timestamp", "Webhook-Signature":
 		return true

@@ -1,10 +1,11 @@
-// Package webhook delivers survey events to any URL as a signed POST, in the platform's own bytes or in ours.
+// Package webhook delivers survey events to any URL as a signed POST, in the platform's original bytes or in the gateway's
+// format.
 //
-// To rotate a secret with `standard`, `ed25519` or `stripe`, whose header carries one signature for each secret: write the
-// new secret before the old one here, give the new one to the receiver, and then take the old one out. With every other
-// signature the header has room for one, which the first secret makes: let the receiver accept the new secret beside the
-// old one, write the new one alone here, and then let the receiver forget the old one. A receiver that knows only one
-// secret at a time refuses what comes between the two changes; that is tried again by the schedule where it answers 401.
+// To rotate a secret with `standard`, `ed25519` or `stripe`, whose header carries one signature per secret: add the new secret
+// before the old one here, give the new one to the receiver, and then remove the old one. Every other signature carries only
+// one, made with the first secret: let the receiver accept both secrets, replace the old one by the new one here, and then let
+// the receiver remove the old one. A receiver that can hold only one secret refuses the requests between the two changes; they
+// are retried by the schedule if it answers 401.
 package webhook
 
 import (
@@ -32,59 +33,61 @@ func init() {
 	})
 }
 
-// Connector posts every event to one receiver, signed so that the receiver knows who sent it.
+// Connector posts every event to one receiver, signed so that the receiver can verify the sender.
 type Connector struct {
-	// URL is where events are posted. It is https, unless `outbound` allows otherwise. One that is itself the credential, as
-	// Zapier, Make and Teams give out, is written as `${NAME}`: then it is shown and kept nowhere. Written out, it is hidden
-	// only where it looks like one: by a long key in its path, or a parameter such as `sig` or `token`. Behind the host it may
-	// have holes, `https://hook.example.com/contacts/{{ respondent.id }}?survey={{ survey.id }}`: what fills them is escaped. An
-	// event that leaves a hole of the path empty is skipped; a parameter that stays empty is left out.
+	// URL is the address of the receiver. It must be https, unless `outbound` allows http. An address that is itself the
+	// credential, as Zapier, Make and Teams issue, should be written as `${NAME}`: then it is never shown or stored. Written out,
+	// it is hidden only if it looks like a credential: a long key in its path, or a parameter such as `sig` or `token`. After
+	// the host it may contain holes, `https://hook.example.com/contacts/{{ respondent.id }}?survey={{ survey.id }}`, whose values
+	// are escaped. An event that leaves a hole of the path empty is skipped; an empty parameter is left out.
 	URL connectors.URL `yaml:"url"`
 
-	// Secrets sign the body: one, or while rotating two, the newest first. `surveygate secret` prints one. With `standard`
-	// it is base64 of 24 bytes or more, with or without `whsec_` before it.
+	// Secrets sign the body: one secret, or two during a rotation, the newest first. `surveygate secret` prints a new one. With
+	// `standard` a secret is base64 of at least 24 bytes, with or without the prefix `whsec_`.
 	Secrets []connectors.Secret `yaml:"secrets,omitempty"`
 
-	// Preset delivers as a platform does: `standard`, `pollqr`, `popsee` or `chattosurvey`. It sets signature,
-	// headers, retry and timeout together; each of them may still be set beside it.
+	// Preset delivers in the way of a platform: `standard`, `pollqr`, `popsee` or `chattosurvey`. It sets signature,
+	// headers, retry and timeout together; each of them can be overridden.
 	Preset PresetName `yaml:"preset,omitempty"`
 
-	// Signature is how requests are signed: `standard` (Standard Webhooks, the default), `ed25519`, `pollqr`,
-	// `popsee`, `chattosurvey`, `github`, `stripe`, `none`, or a mapping of one's own.
+	// Signature is the signature style: `standard` (Standard Webhooks, the default), `ed25519`, `pollqr`,
+	// `popsee`, `chattosurvey`, `github`, `stripe`, `none`, or a mapping that describes a custom one.
 	Signature connectors.Signature `yaml:"signature,omitempty"`
 
-	// Body is what is sent: `raw` (the platform's original bytes, the default), `event` (the normalised event),
-	// `cloudevents`, `cloudevents-binary`, or a mapping of values. What a platform's own bytes do not say goes beside them in the
-	// headers `webhook-event` (the canonical type), `webhook-source` and `webhook-tenant`.
+	// Body is the content: `raw` (the platform's original bytes, the default), `event` (the normalised event),
+	// `cloudevents`, `cloudevents-binary`, or a mapping of values. With `raw`, the headers `webhook-event` (the canonical type),
+	// `webhook-source` and `webhook-tenant` are added.
 	Body Body `yaml:"body,omitempty"`
 
-	// LargeNumbers is how whole numbers beyond 2^53 stand in every body but `raw`: `number` (all digits; JavaScript's JSON.parse
-	// rounds them), `text` (all digits, in quotes) or `rounded` (what JavaScript makes of them). The default is `number`, and
-	// `text` with the signature `pollqr`, whose receivers verify JSON.stringify(JSON.parse(body)): there `number` would break it.
+	// LargeNumbers is the form of whole numbers beyond 2^53 in every body but `raw`: `number` (all digits; JavaScript's
+	// JSON.parse rounds them), `text` (all digits, in quotes) or `rounded` (as JavaScript rounds them). The default is `number`,
+	// or `text` with the signature `pollqr`, whose receivers verify JSON.stringify(JSON.parse(body)): `number` would break the
+	// signature.
 	LargeNumbers LargeNumbers `yaml:"large_numbers,omitempty"`
 
-	// Headers go with every request, such as a receiver's token. Their values are secrets. One that is written out may have
-	// holes, `X-Response: "{{ response.id }}"`, and is left out where they leave it empty; one from `${NAME}` goes as it is.
+	// Headers are sent with every request, such as a receiver's token. Their values are secrets. A value that is written out may
+	// contain holes, `X-Response: "{{ response.id }}"`; a header whose value is empty is left out. A value from `${NAME}` is sent
+	// unchanged.
 	Headers map[string]connectors.HeaderValue `yaml:"headers,omitempty"`
 
-	// Delay is how long after the event the first attempt is made.
+	// Delay is the time between the event and the first attempt.
 	Delay time.Duration `yaml:"delay,omitempty"`
 
-	// SendAnswers false leaves the answers out of the body; what was read out of them (scores, feedback, contact)
-	// stays in bodies other than `raw`.
+	// SendAnswers set to false leaves the answers out of the body. What was derived from them (scores, feedback, contact)
+	// remains in bodies other than `raw`.
 	SendAnswers bool `yaml:"send_answers,omitempty"`
 
-	// SendLeads false leaves the leads out of the body.
+	// SendLeads set to false leaves the leads out of the body.
 	SendLeads bool `yaml:"send_leads,omitempty"`
 
-	// SendIncomplete delivers responses that were not finished (`response.partial`) too.
+	// SendIncomplete also delivers unfinished responses (`response.partial`).
 	SendIncomplete bool `yaml:"send_incomplete,omitempty"`
 
 	// IncompleteDelay cannot be set yet.
 	IncompleteDelay time.Duration `yaml:"incomplete_delay,omitempty" later:"true"`
 }
 
-// Build writes the body; outbound signs the very bytes.
+// Build writes the body. The gateway signs exactly these bytes (gateway/internal/outbound).
 func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
 	if ev.Type == "response.partial" && !c.SendIncomplete {
 		return nil, connectors.Skip("incomplete")
@@ -93,7 +96,7 @@ func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	header := make([]connectors.Field, 1, 1+mostHeaders+len(c.Headers))
+	header := make([]connectors.Field, 1, 1+eventHeaders+len(c.Headers))
 	header[0] = connectors.Field{Name: "Content-Type", Value: contentType}
 	req := &connectors.Request{Method: http.MethodPost, Body: body, Header: header, Auth: c.auth(ev)}
 	address, err := c.URL.Fill(ev)
@@ -102,13 +105,13 @@ func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
 	}
 	req.To(address)
 	switch {
-	case c.Body.Word == BinaryCloudEvents:
+	case c.Body.Format == BinaryCloudEvents:
 		req.Header = append(req.Header, attributes(ev)...)
 	case c.isRaw():
-		req.Header = about(req.Header, ev, c.Style())
+		req.Header = appendEventHeaders(req.Header, ev, c.Style())
 	}
 	if len(c.Headers) > 0 {
-		for _, name := range slices.Sorted(maps.Keys(c.Headers)) { // one order, so that Build is the same each time
+		for _, name := range slices.Sorted(maps.Keys(c.Headers)) { // sorted, so that Build is deterministic
 			value, present, err := c.Headers[name].Fill(ev)
 			if err != nil {
 				return nil, fmt.Errorf("header %s: %w", name, err)
@@ -121,8 +124,8 @@ func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
 	return req, nil
 }
 
-// mostHeaders is room for those beside raw bytes.
-const mostHeaders = 3
+// eventHeaders is the number of headers that appendEventHeaders adds.
+const eventHeaders = 3
 
 func (c *Connector) auth(ev *event.Event) connectors.Auth {
 	auth := connectors.SignedAuth{Signature: c.Style(), Secrets: c.Secrets, Event: ev.OrigType, EventID: ev.OrigID}
@@ -132,15 +135,15 @@ func (c *Connector) auth(ev *event.Event) connectors.Auth {
 	if auth.EventID == "" {
 		auth.EventID = ev.ID
 	}
-	if ev.Revision > 0 { // a receiver that swallows ids it has seen must not swallow the corrected event
+	if ev.Revision > 0 { // a receiver that drops known ids must not drop the corrected event
 		auth.EventID += "." + strconv.Itoa(ev.Revision)
 	}
-	// The platform's body said these, and one style sends them as headers.
+	// Both come from the platform's body, and the style `chattosurvey` sends them as headers.
 	auth.Event, auth.EventID = encode(auth.Event), encode(auth.EventID)
 	return auth
 }
 
-// Style is the signature that counts: the setting, else the preset's, else `standard`.
+// Style returns the effective signature: the setting, or else the preset's, or else `standard`.
 func (c *Connector) Style() connectors.Signature {
 	if !c.Signature.IsZero() {
 		return c.Signature
@@ -151,8 +154,8 @@ func (c *Connector) Style() connectors.Signature {
 	return Presets["standard"].Signature
 }
 
-// Judge is design's table for webhooks: a receiver may be misconfigured or not deployed yet, so 401, 403 and
-// 404 are tried again, and 410 is its wish to be left alone.
+// Judge retries 401, 403 and 404, because a receiver may be misconfigured or not deployed yet. A receiver that answers 410 asks
+// not to be called again.
 func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 	why := connectors.StatusReason(res.Status)
 	switch s := res.Status; {
@@ -163,7 +166,7 @@ func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 			return connectors.TryAfter(res, why)
 		}
 		return connectors.Deliver()
-	case s == http.StatusGone: // of an address that is another for each event it speaks of this event alone
+	case s == http.StatusGone: // for an address with holes, 410 concerns this event only
 		return connectors.Verdict{Kind: connectors.Rejected, Reason: why, Gone: !c.URL.HasHoles()}
 	case s == 401, s == 403, s == 404, s == 408, s == 425, s == 429:
 		return connectors.TryAfter(res, why)
@@ -173,18 +176,18 @@ func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 	return connectors.TryAfter(res, why)
 }
 
-// Validate wants a secret where something is signed, and headers that are the operator's to set.
+// Validate requires a secret for a style that signs, and headers that an operator may set.
 func (c *Connector) Validate() error {
 	style := c.Style()
 	switch {
 	case !style.Unsigned() && len(c.Secrets) == 0:
-		return connectors.Invalid("secrets", "is missing: receivers could not tell who calls; `surveygate secret` prints one, and `signature: none` goes without")
+		return connectors.Invalid("secrets", "is missing: receivers could not verify the sender; `surveygate secret` prints one, and `signature: none` needs none")
 	case style.Unsigned() && len(c.Secrets) > 0:
 		return connectors.Invalid("secrets", "would sign nothing: the signature is `"+style.Style+"`; leave one of them out")
 	case len(c.Secrets) > 2:
-		return connectors.Invalid("secrets", "holds more than two; while rotating there are the new one and the old one")
+		return connectors.Invalid("secrets", "has more than two; a rotation needs only the new one and the old one")
 	case c.Delay < 0:
-		return connectors.Invalid("delay", "is less than nothing")
+		return connectors.Invalid("delay", "is negative")
 	case c.IncompleteDelay != 0:
 		return connectors.Invalid("incomplete_delay", "does not work yet; `send_incomplete: true` delivers unfinished responses as they come")
 	}
@@ -192,14 +195,14 @@ func (c *Connector) Validate() error {
 		return connectors.Invalid("large_numbers", "changes nothing: `raw` sends the platform's own bytes; set `body`, or leave it out")
 	}
 	if c.LargeNumbers == AsNumbers && style.Style == "pollqr" {
-		return connectors.Invalid("large_numbers", "would break the signature `pollqr`, whose receivers verify what JavaScript makes of the body; write `text` or `rounded`")
+		return connectors.Invalid("large_numbers", "would break the signature `pollqr`, whose receivers verify the body as JavaScript rewrites it; write `text` or `rounded`")
 	}
 	for i, secret := range c.Secrets {
 		if secret.IsZero() {
-			return connectors.Invalid("secrets", "holds an empty secret")
+			return connectors.Invalid("secrets", "has an empty secret")
 		}
 		if slices.Contains(c.Secrets[:i], secret) {
-			return connectors.Invalid("secrets", "holds one secret twice")
+			return connectors.Invalid("secrets", "has the same secret twice")
 		}
 	}
 	return c.validateHeaders(style)
@@ -211,14 +214,14 @@ func (c *Connector) validateHeaders(style connectors.Signature) error {
 		key := textproto.CanonicalMIMEHeaderKey(name)
 		switch {
 		case !headerName.MatchString(name):
-			return connectors.Invalid("headers", "`"+name+"` is no name of a header")
+			return connectors.Invalid("headers", "`"+name+"` is not the name of a header")
 		case seen[key] != "":
 			return connectors.Invalid("headers", "`"+seen[key]+"` and `"+name+"` are the same header")
-		case key == "Host" || key == "Content-Length" || slices.Contains(framing, key):
+		case key == "Host" || key == "Content-Length" || slices.Contains(framingHeaders, key):
 			return connectors.Invalid("headers", "`"+name+"` is set by HTTP itself; leave it out")
-		case signs(style, key):
+		case isSignatureHeader(style, key):
 			return connectors.Invalid("headers", "`"+name+"` belongs to the signature; leave it out")
-		case strings.HasPrefix(key, "Ce-") && c.Body.Word == BinaryCloudEvents:
+		case strings.HasPrefix(key, "Ce-") && c.Body.Format == BinaryCloudEvents:
 			return connectors.Invalid("headers", "`"+name+"` belongs to the CloudEvent; leave it out")
 		}
 		seen[key] = name

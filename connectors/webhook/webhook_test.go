@@ -20,8 +20,8 @@ func TestTranscripts(t *testing.T) {
 	connectortest.Play(t, "webhook")
 }
 
-// TestTheTable is design's table, column webhook, row for row.
-func TestTheTable(t *testing.T) {
+// TestStatusTable checks every row of the design's table, column webhook.
+func TestStatusTable(t *testing.T) {
 	t.Parallel()
 	c := &Connector{}
 	want := func(status int) connectors.Kind {
@@ -97,8 +97,8 @@ func TestSignatureBesideAPreset(t *testing.T) {
 	}
 }
 
-// Whole numbers beyond 2^53 keep their digits in every body that we write; for receivers that verify what JavaScript makes of
-// the body they stand there as text, unless the setting says otherwise.
+// Whole numbers beyond 2^53 keep their digits in every body but raw. For receivers that verify the body as JavaScript rewrites
+// it, they are written as text, unless the setting says otherwise.
 func TestLargeNumbers(t *testing.T) {
 	t.Parallel()
 	ev, err := event.ParseOne([]byte(`{"type":"response.completed","params":{"id":9007199254740993}}`), event.Defaults{Received: connectortest.ReceivedAt, Verified: "token"})
@@ -128,8 +128,8 @@ func TestLargeNumbers(t *testing.T) {
 		if row.numbers == Rounded {
 			number = "9007199254740992"
 		}
-		for _, word := range []Word{Envelope, CloudEvents, BinaryCloudEvents} {
-			c.Body = Body{Word: word}
+		for _, word := range []Format{Envelope, CloudEvents, BinaryCloudEvents} {
+			c.Body = Body{Format: word}
 			if req, err := c.Build(ev); err != nil || !strings.Contains(string(req.Body), `"params":{"id":`+number+`}`) {
 				t.Errorf("%q %q %s: %s, %v", row.preset, row.numbers, word, req.Body, err)
 			}
@@ -137,7 +137,7 @@ func TestLargeNumbers(t *testing.T) {
 	}
 }
 
-// The headers beside raw bytes leave a signature of one's own, and the operator's headers, what they are called.
+// A custom signature and the operator's headers take precedence over the headers that are added to raw bytes.
 func TestHeadersBesideRawBytes(t *testing.T) {
 	t.Parallel()
 	ev := rawEvent(t, []byte("{}"), "application/json")
@@ -146,13 +146,13 @@ func TestHeadersBesideRawBytes(t *testing.T) {
 		want      string
 	}{
 		"raw":           {Connector{}, "Content-Type=application/json webhook-event=response.completed webhook-source=app webhook-tenant=default"},
-		"raw by name":   {Connector{Body: Body{Word: RawBytes}, Preset: "chattosurvey"}, "Content-Type=application/json webhook-event=response.completed webhook-source=app webhook-tenant=default"},
+		"raw by name":   {Connector{Body: Body{Format: RawBytes}, Preset: "chattosurvey"}, "Content-Type=application/json webhook-event=response.completed webhook-source=app webhook-tenant=default"},
 		"own signature": {Connector{Signature: connectors.Signature{Header: "Webhook-Event"}}, "Content-Type=application/json webhook-source=app webhook-tenant=default"},
 		"own header": {
 			Connector{Headers: map[string]connectors.HeaderValue{"Webhook-Source": {Secret: connectors.NewSecret("mine")}}},
 			"Content-Type=application/json webhook-event=response.completed Webhook-Source=mine webhook-tenant=default",
 		},
-		"event":  {Connector{Body: Body{Word: Envelope}}, "Content-Type=application/json"},
+		"event":  {Connector{Body: Body{Format: Envelope}}, "Content-Type=application/json"},
 		"values": {Connector{Body: Body{Values: mustValues(t)}}, "Content-Type=application/json"},
 	} {
 		row.connector.SendAnswers, row.connector.SendLeads = true, true
@@ -169,7 +169,7 @@ func TestHeadersBesideRawBytes(t *testing.T) {
 		}
 	}
 	ev.Source, ev.Tenant = "a\r\nX-Evil: ü", ""
-	if fields := about(nil, ev, connectors.Signature{}); len(fields) != 2 || fields[1].Value != "a%0D%0AX-Evil:%20%C3%BC" {
+	if fields := appendEventHeaders(nil, ev, connectors.Signature{}); len(fields) != 2 || fields[1].Value != "a%0D%0AX-Evil:%20%C3%BC" {
 		t.Errorf("%v", fields)
 	}
 }
@@ -210,7 +210,7 @@ func TestRawIsByteForByte(t *testing.T) {
 	}
 }
 
-// The mark of a body stays where the body is sent, cut or whole.
+// A byte order mark is sent with the body, complete or cut.
 func TestByteOrderMark(t *testing.T) {
 	t.Parallel()
 	ev := rawEvent(t, []byte("\ufeff{\"a\":1,\"answers\":{\"2\":3}}"), "application/json")
@@ -221,7 +221,7 @@ func TestByteOrderMark(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeCutIsNotSent(t *testing.T) {
+func TestUncuttableBodiesAreNotSent(t *testing.T) {
 	t.Parallel()
 	ev := rawEvent(t, []byte("answers=1&leads=2"), "application/x-www-form-urlencoded")
 	if req, err := (&Connector{SendLeads: true}).Build(ev); err == nil {

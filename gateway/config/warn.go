@@ -21,7 +21,7 @@ func (l *loader) warn() {
 		if ok {
 			l.warnOfSecrets(d, w)
 		}
-		if !ok || (w.Body.Word != "" && w.Body.Word != webhook.RawBytes) || !w.Body.Values.IsZero() {
+		if !ok || (w.Body.Format != "" && w.Body.Format != webhook.RawBytes) || !w.Body.Values.IsZero() {
 			continue
 		}
 		l.warnOfUncut(d, w)

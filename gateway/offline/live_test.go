@@ -97,7 +97,7 @@ rules:
 	if err != nil {
 		t.Fatal(err)
 	}
-	refused := "a token that HubSpot takes (401 Unauthorized: INVALID_AUTHENTICATION)"
+	refused := "a token that HubSpot accepts (401 Unauthorized: INVALID_AUTHENTICATION)"
 	want := []Connection{
 		{Name: "good", Product: "hubspot", Standing: Missing, Missing: []Lack{{"the property sg_nsp", []string{"first: good", "second: good"}}}},
 		{

@@ -6,7 +6,8 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// Answer finds an answer by its question's id, then by its exact label.
+// Answer returns the first answer with this question id, or else the first one with exactly this question label. The result is
+// false if there is none.
 func (d *Data) Answer(key string) (Answer, bool) {
 	for i := range d.Response.Answers {
 		if d.Response.Answers[i].QuestionID == key {
@@ -23,8 +24,8 @@ func (d *Data) Answer(key string) (Answer, bool) {
 	return Answer{}, false
 }
 
-// Text is the value as a person reads it: text as it is, numbers and booleans as they were written,
-// several choices with commas between them, and of a matrix or an address `row: value` with commas.
+// Text returns the value in readable form: a text unchanged, numbers and booleans as the platform wrote them, several choices
+// joined with commas, and a matrix or an address as `row: value` pairs joined with commas.
 func (a Answer) Text() string { return text(jsonpath.Parse(a.Value)) }
 
 func text(v jsonpath.Result) string {

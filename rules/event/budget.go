@@ -3,31 +3,34 @@ package event
 import "errors"
 
 const (
-	// MaxWork bounds the work of all rules and webhooks of one event, and that of building one request, in steps. A step
-	// takes 10 ns at most, and mostly half of that.
+	// MaxWork bounds the work of all rules and webhooks on one event, and the work of building one request, in steps. A step
+	// takes at most 10 ns, and usually half of that.
 	MaxWork = 1_000_000
-	// MaxRequestBytes bounds one request in bytes: its body, its address and its headers.
+	// MaxRequestBytes bounds one request in bytes: its body, its URL and its headers.
 	MaxRequestBytes = 4 << 20
 )
 
-// Errors of a Budget that is used up.
+// Errors of an exceeded Budget.
 var (
 	ErrWork = errors.New("it takes more work than one request may; ask less of lists within lists")
 	ErrSize = errors.New("it is larger than the 4 MiB that one request may have; send less of the event")
 )
 
-// Budget is what may be built from an event, or from several for one request: steps of work, and bytes as they stand
-// in JSON. Who evaluates texts and values spends it. It belongs to one goroutine.
+// Budget bounds what may be built from one or more events for one request. Package expression spends it while it evaluates texts
+// and values. A Budget must not be used by several goroutines at once.
 type Budget struct {
-	Work  int
+	// Work is the number of steps that are left.
+	Work int
+	// Bytes is the number of bytes that are left, counted as JSON.
 	Bytes int
 	over  bool
 }
 
-// NewBudget is the budget of one request.
+// NewBudget returns a budget of MaxWork and MaxRequestBytes, for one request.
 func NewBudget() *Budget { return &Budget{Work: MaxWork, Bytes: MaxRequestBytes} }
 
-// Spend takes steps and bytes. What was used up once stays so.
+// Spend takes steps and bytes from the budget. It returns ErrSize or ErrWork if the budget is exceeded, and at every later call
+// too.
 func (b *Budget) Spend(work, bytes int) error {
 	b.Work -= work
 	b.Bytes -= bytes
@@ -42,31 +45,31 @@ func (b *Budget) Spend(work, bytes int) error {
 	return nil
 }
 
-// Exceeded says that more was asked for than there was.
+// Exceeded reports whether Spend has ever returned an error.
 func (b *Budget) Exceeded() bool { return b.over }
 
-// budgeted is an event with a budget of its own, made in one piece.
+// budgeted is an event together with its budget, so that both need only one allocation.
 type budgeted struct {
 	Event
 	own Budget
 }
 
-// WithBudget is the same event, of which no more may be built than a budget allows; nil is a new one, NewBudget's. It
-// belongs to one goroutine, as the budget does.
+// WithBudget returns the same event with a budget, which bounds what may be built from it; nil means a new budget (NewBudget).
+// The result must not be used by several goroutines at once, because the budget must not.
 func (e *Event) WithBudget(b *Budget) *Event {
-	of := e
-	if e.of != nil {
-		of = e.of
+	original := e
+	if e.original != nil {
+		original = e.original
 	}
 	w := new(budgeted)
-	w.Header, w.Raw = of.Header, of.Raw
-	w.envelope, w.dataAt, w.dataEnd, w.rawEnd = of.envelope, of.dataAt, of.dataEnd, of.rawEnd
-	if w.of, w.budget = of, b; b == nil {
+	w.Header, w.Raw = original.Header, original.Raw
+	w.envelope, w.dataAt, w.dataEnd, w.rawEnd = original.envelope, original.dataAt, original.dataEnd, original.rawEnd
+	if w.original, w.budget = original, b; b == nil {
 		w.own = Budget{Work: MaxWork, Bytes: MaxRequestBytes}
 		w.budget = &w.own
 	}
 	return &w.Event
 }
 
-// Budget is what may be built from the event; nil where nothing was said.
+// Budget returns the event's budget; nil without one.
 func (e *Event) Budget() *Budget { return e.budget }

@@ -82,7 +82,7 @@ func (p *parser) attribute(i int, v jsonpath.Result) error {
 	return p.header(i, v)
 }
 
-// ParseStructured is ParseOne for a body that was sent as a CloudEvent: one that is none is a fault.
+// ParseStructured is ParseOne for a body with the content type of a CloudEvent: a body that is not a CloudEvent is an error.
 func ParseStructured(body []byte, d Defaults) (*Event, error) {
 	if err := check(body); err != nil {
 		return nil, err
@@ -93,7 +93,7 @@ func ParseStructured(body []byte, d Defaults) (*Event, error) {
 	return parse(body, d)
 }
 
-// ParseBatch reads an array of CloudEvents, with one result for each. An error speaks of the whole body.
+// ParseBatch parses a JSON array of CloudEvents and returns one result per event. The error concerns the whole body.
 func ParseBatch(body []byte, d Defaults) ([]Parsed, error) {
 	if err := checkTo(body, maxArrayDepth); err != nil {
 		return nil, err
@@ -105,7 +105,7 @@ func ParseBatch(body []byte, d Defaults) ([]Parsed, error) {
 	return parseArray(whole, d, ParseStructured)
 }
 
-// declared refuses an object that is no CloudEvent; what is no object at all is told of later.
+// declared refuses an object that is not a CloudEvent. A value that is not an object is refused later.
 func declared(v jsonpath.Result) error {
 	if v.Kind() == jsonpath.Object && !jsonpath.Read(v.Raw(), "specversion").Exists() {
 		return &FieldError{Path: "specversion", Problem: "is missing, which every CloudEvent has"}
@@ -113,9 +113,8 @@ func declared(v jsonpath.Result) error {
 	return nil
 }
 
-// ParseBinary is ParseOne for CloudEvents in binary form: attribute gives the value of a `ce-` header
-// by its name without the prefix, as the header holds it: its encoding is undone here. The body is the data; an
-// empty one is an event without data.
+// ParseBinary is ParseOne for a CloudEvent in binary form. attribute returns the value of a `ce-` header by its name without the
+// prefix; ParseBinary decodes it. The body is the data; an empty body is an event without data.
 func ParseBinary(attribute func(name string) string, body []byte, d Defaults) (*Event, error) {
 	if len(body) == 0 {
 		body = []byte("{}")
@@ -156,8 +155,10 @@ func ParseBinary(attribute func(name string) string, body []byte, d Defaults) (*
 	return p.finish(body, d)
 }
 
-// required remembers which attribute of every CloudEvent is missing. Without an id the hash of the data would stand for it,
-// and what two respondents say alike would be one event; without a source two senders' ids would be alike.
+// required records the first missing attribute of those that every CloudEvent must have. Without an id, the hash of the data
+// would replace it, so equal answers of two respondents would be one event; without a source, the ids of two senders could
+// collide.
+// https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md#required-attributes
 func (p *parser) required() {
 	for _, i := range [...]int{givenID, givenSource, givenType} {
 		if p.head[i] == "" {
@@ -167,16 +168,17 @@ func (p *parser) required() {
 	}
 }
 
-// foreign is the fault of a type that is none of ours, which says more than those of the data that comes with it.
+// foreign returns the error for a type that is not canonical. It is checked before the data, because it is the more helpful
+// error.
 func (p *parser) foreign() error {
 	if p.head[givenType] == "" {
-		return nil // which is told later
+		return nil // a missing type is reported later
 	}
 	return checkType(p.head[givenType])
 }
 
-// headerText undoes what CloudEvents does to a value in a header: quotes around it, then one round of
-// percent-encoding. What is no encoding stays as it is.
+// headerText decodes the value of a CloudEvents header: it removes quotes around the value, and then decodes %XX once. An invalid
+// encoding stays unchanged.
 // https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md#3132-http-header-values
 func headerText(value string) string {
 	if n := len(value); n >= 2 && value[0] == '"' && value[n-1] == '"' {
@@ -235,8 +237,8 @@ func (o *origin) of(h *Header) bool {
 	return o.key != "" && slices.Contains(IDs(h.Tenant, h.Source, o.key), h.OrigID)
 }
 
-// cloudKey is the dedupe key of a CloudEvent whose source is a URI: SOURCE#ID. A source that holds # itself stands behind
-// its length, so that no other source and id make the same key.
+// cloudKey returns the dedupe key of a CloudEvent whose source is a URI: SOURCE#ID. A source that contains # itself is preceded
+// by its length, so that no other source and id have the same key.
 func cloudKey(source, id string) string {
 	if strings.Contains(source, "#") {
 		return "#" + strconv.Itoa(len(source)) + ":" + source + "#" + id
@@ -244,11 +246,11 @@ func cloudKey(source, id string) string {
 	return source + "#" + id
 }
 
-// maxKeys bounds the keys that one text may stand for.
+// maxKeys bounds the result of PublishedKeys.
 const maxKeys = 16
 
-// PublishedKeys are the dedupe keys that an event of our API may have whose publisher calls it by this text: the text,
-// and where it is SOURCE#ID of a CloudEvent and holds # more than once, the keys of each way to read it.
+// PublishedKeys returns the dedupe keys that a published event may have if its publisher knows it by this text: the text itself,
+// and if it contains # more than once, the keys of all ways to read it as SOURCE#ID of a CloudEvent.
 func PublishedKeys(text string) []string {
 	keys := []string{text}
 	first := strings.IndexByte(text, '#')

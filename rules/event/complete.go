@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// Complete puts data into the form that every event has, whatever it was read from: text without space
-// around it, names split or joined, scores in their range, times in RFC 3339 UTC, nothing empty. What
-// it has to leave out it names in Warnings. Times without a zone are taken as of zone (nil: UTC). Doing it twice changes nothing.
+// Complete normalises data. It trims texts, splits or joins names, removes scores that are out of range, converts times to RFC
+// 3339 UTC, and removes empty values. It adds a warning for each value that it removes, except empty ones. Times without a zone
+// are in zone (nil means UTC). Complete is idempotent.
 func (d *Data) Complete(zone *time.Location) {
 	for i := range leaves {
 		l := &leaves[i]
@@ -19,7 +19,7 @@ func (d *Data) Complete(zone *time.Location) {
 		case l.time:
 			d.completeTime(l, zone)
 		case l.text != nil:
-			if p := l.text(d); edged(*p) {
+			if p := l.text(d); mayTrim(*p) {
 				*p = strings.TrimSpace(*p)
 			}
 		case l.number != nil:
@@ -47,8 +47,8 @@ func (d *Data) Complete(zone *time.Location) {
 	}
 }
 
-// edged is true for text that may have space at an end: most has none, and asking is cheaper than trimming.
-func edged(s string) bool {
+// mayTrim reports whether text may have white space at an end. This check is cheaper than trimming, and most text has none.
+func mayTrim(s string) bool {
 	return s != "" && (s[0]-'!' >= 0x7f-'!' || s[len(s)-1]-'!' >= 0x7f-'!')
 }
 
@@ -88,10 +88,10 @@ const (
 	pathDuration = "response.duration_s"
 )
 
-// completeAnswers drops what says nothing. An answer with only a comment stays, with empty text as its value.
+// completeAnswers removes empty answers. An answer with only a comment is kept, with an empty text as its value.
 func (d *Data) completeAnswers() {
 	all := d.Response.Answers
-	var kept []Answer // nil as long as nothing has to change: the caller's slice is not ours to write to
+	var kept []Answer // nil until something changes: the caller's slice must not be modified
 	for i := range all {
 		a := &all[i]
 		empty := emptyJSON(a.Value)
@@ -115,7 +115,7 @@ func (d *Data) completeAnswers() {
 	}
 }
 
-// emptyJSON is true for nothing, null, "", [] and {}.
+// emptyJSON reports whether raw is empty, null, "", [] or {}.
 func emptyJSON(raw []byte) bool {
 	if len(raw) > 2 && raw[0] > ' ' && raw[1] > ' ' && (raw[0] != 'n' || raw[1] != 'u') {
 		return false
@@ -127,7 +127,7 @@ func emptyJSON(raw []byte) bool {
 	return len(raw) > 1 && (raw[0] == '[' || raw[0] == '{') && len(bytes.TrimSpace(raw[1:len(raw)-1])) == 0
 }
 
-// Warn notes what was left out, once.
+// Warn appends a warning, unless it exists already.
 func (d *Data) Warn(text string) {
 	if slices.Contains(d.Warnings, text) {
 		return
@@ -144,7 +144,7 @@ func (r *Respondent) completeName() {
 	}
 }
 
-// SplitName is the first word of a name and the rest, with single spaces; one word has no last name.
+// SplitName returns the first word of a name, and all other words joined by single spaces. A name of one word has no last name.
 func SplitName(name string) (first, last string) {
 	words := strings.Fields(name)
 	if len(words) == 0 {
@@ -153,7 +153,8 @@ func SplitName(name string) (first, last string) {
 	return words[0], strings.Join(words[1:], " ")
 }
 
-// NPSGroup is detractor (0 to 6), passive (7 and 8) or promoter (9 and 10); empty for anything else.
+// NPSGroup returns detractor for a score from 0 to below 7, passive from 7 to below 9, promoter from 9 to 10, and "" for any
+// other score.
 func NPSGroup(score float64) string {
 	switch {
 	case score >= 0 && score < 7:
@@ -166,7 +167,7 @@ func NPSGroup(score float64) string {
 	return ""
 }
 
-// canonicalTime is true for what Complete would leave as it is.
+// canonicalTime reports whether Complete would not change the time.
 func canonicalTime(s string) bool {
 	if len(s) < len("2006-01-02T15:04:05Z") || s[len(s)-1] != 'Z' {
 		return false
@@ -175,8 +176,8 @@ func canonicalTime(s string) bool {
 	return err == nil && (len(s) == len("2006-01-02T15:04:05Z") || t.Format(time.RFC3339Nano) == s)
 }
 
-// layouts are the forms of time that platforms send. Abbreviated zones other than UTC are none of them:
-// Go reads EST with an offset of 0.
+// layouts are the time formats that platforms send. Abbreviated zones other than UTC and GMT are not supported, because Go parses
+// EST with an offset of 0.
 var layouts = []struct {
 	layout string
 	zoned  bool
@@ -197,9 +198,9 @@ var layouts = []struct {
 	{"2006-01-02", false},
 }
 
-// ParseTime reads a time as platforms write it: RFC 3339 and its relatives, or seconds or milliseconds
-// since 1970. Without a zone it is taken as of zone (nil: UTC). The result is UTC; seconds with a
-// fraction are rounded to milliseconds.
+// ParseTime parses a time in one of the formats that platforms send: RFC 3339 and similar ones, or seconds or milliseconds since
+// 1970. A time without a zone is in zone (nil means UTC). The result is in UTC. Seconds with a fraction are rounded to
+// milliseconds.
 func ParseTime(text string, zone *time.Location) (time.Time, bool) {
 	text = strings.TrimSpace(text)
 	if zone == nil {
@@ -221,7 +222,7 @@ func ParseTime(text string, zone *time.Location) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// parseEpoch reads seconds (9 or 10 digits, perhaps a fraction) or milliseconds (12 or 13 digits).
+// parseEpoch parses seconds (9 or 10 digits, with an optional fraction) or milliseconds (12 or 13 digits).
 func parseEpoch(text string) (time.Time, bool) {
 	whole, _, fraction := strings.Cut(text, ".")
 	if len(whole) < 9 || len(whole) > 13 || strings.Trim(whole, "0123456789") != "" {

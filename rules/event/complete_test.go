@@ -100,8 +100,8 @@ func TestCompleteTimes(t *testing.T) {
 	}
 }
 
-// What New is given stays as it was.
-func TestNewLeavesItsDataAlone(t *testing.T) {
+// New does not change its arguments.
+func TestNewDoesNotChangeItsData(t *testing.T) {
 	t.Parallel()
 	h, d, raw := everything()
 	d.Response.Answers = append(d.Response.Answers, Answer{QuestionID: "empty", Value: json.RawMessage(`null`)}, Answer{QuestionID: "c", Comment: "c"})
@@ -238,7 +238,7 @@ func TestTypes(t *testing.T) {
 	}
 }
 
-// The table of fields, the struct and the published schema say the same.
+// The table of fields, the struct and the published schema are consistent.
 func TestFieldsAreTheSchemas(t *testing.T) {
 	t.Parallel()
 	file := read(t, "testdata/envelope.schema.json")

@@ -13,9 +13,9 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// Decode makes an event of its stored envelope and, if they were loaded, its raw bytes. Both are kept
-// and must not be changed. Of an envelope that New wrote only the header is looked at, in one pass;
-// any other is checked as a whole.
+// Decode returns the event of a stored envelope and its raw bytes, which may be nil if they were not loaded. Both are kept and
+// must not be changed. For an envelope in the form that New writes, it reads only the header, in one pass; any other envelope is
+// checked completely.
 func Decode(envelope, raw []byte) (*Event, error) {
 	e := &Event{envelope: envelope, Raw: Raw{Body: raw}}
 	if e.decodeOurs() {
@@ -28,7 +28,7 @@ func Decode(envelope, raw []byte) (*Event, error) {
 	return e, nil
 }
 
-// reader reads what appendHeader and appendData wrote, literally.
+// reader parses exactly the form that appendHeader and appendData write.
 type reader struct {
 	b    []byte
 	text string // the same bytes
@@ -67,7 +67,7 @@ func (r *reader) string() string {
 		r.i += n + 1
 		return s
 	}
-	// Something is escaped, perhaps the quote that was found.
+	// Something is escaped, possibly the quote that was found.
 	for i := r.i; i < len(r.text); i++ {
 		switch r.text[i] {
 		case '\\':
@@ -121,8 +121,8 @@ func (r *reader) texts(literal string) []string {
 	return all
 }
 
-// decodeOurs reads the header of an envelope in exactly the form that New writes; false says nothing
-// more than that it is in another.
+// decodeOurs reads the header of an envelope in exactly the form that New writes. It returns false for any other form, which may
+// be valid too.
 func (e *Event) decodeOurs() bool {
 	b := e.envelope
 	if len(b) < len(headID) || !bytes.HasSuffix(b, []byte("}}")) {
@@ -211,8 +211,8 @@ func (e *Event) decodeOurs() bool {
 	return ok && tenant == h.Tenant
 }
 
-// own makes strings that are slices of the envelope slices of one copy of what was read, so that
-// whoever keeps an id does not keep the envelope.
+// own replaces strings that share the envelope's memory by slices of one small copy, so that a caller who keeps an id does not
+// keep the envelope in memory.
 func (r *reader) own(all ...*string) {
 	if r.copy == "" {
 		r.copy = strings.Clone(r.text[:r.i])
@@ -228,14 +228,14 @@ func (r *reader) own(all ...*string) {
 	}
 }
 
-// decodeAny reads any envelope that keeps to the schema.
+// decodeAny reads any envelope that conforms to the schema.
 func (e *Event) decodeAny() error {
 	if err := jsonpath.Check(e.envelope, maxStableDepth); err != nil {
 		return err
 	}
 	root := jsonpath.Parse(e.envelope)
 	if root.Kind() != jsonpath.Object {
-		return errors.New("it is no object")
+		return errors.New("it is not an object")
 	}
 	var data jsonpath.Result
 	var source string
@@ -291,7 +291,7 @@ func (e *Event) decodeAny() error {
 	case !ok || tenant != h.Tenant:
 		return errors.New("source does not name the tenant and a source")
 	case data.Kind() != jsonpath.Object:
-		return errors.New("data is no object")
+		return errors.New("data is not an object")
 	}
 	e.dataAt = data.Offset(e.envelope)
 	e.dataEnd = e.dataAt + len(data.Raw())
@@ -335,16 +335,16 @@ func (e *Event) decodeRaw(data jsonpath.Result) {
 	}
 }
 
-// Data is the content, decoded at first use. Callers must not change it.
+// Data returns the content, which is decoded at first use. Callers must not change it.
 func (e *Event) Data() *Data {
-	if e.of != nil {
-		return e.of.Data()
+	if e.original != nil {
+		return e.original.Data()
 	}
 	e.once.Do(func() { e.data = decodeData(e.DataJSON()) })
 	return e.data
 }
 
-// decodeData reads what is known and leaves the rest: a newer version may have written more.
+// decodeData reads the known fields and ignores others, which a newer version may have written.
 func decodeData(text []byte) *Data {
 	d := new(Data)
 	var seen uint64

@@ -11,7 +11,7 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// The parts of an envelope that are the same in all; Decode knows an envelope of ours by them.
+// The constant parts of an envelope, by which Decode recognises one that New wrote.
 const (
 	headID       = `{"specversion":"1.0","id":`
 	headSource   = `,"source":`
@@ -130,7 +130,7 @@ func (o *object) raw(name string, raw json.RawMessage) {
 	o.out = out
 }
 
-// open begins an object inside, close ends it; an object that would be empty is taken back.
+// open begins a nested object and close ends it. close removes an object that has no members.
 func (o *object) open(name string) (mark int, was bool) {
 	mark, was = len(o.out), o.any
 	o.key(name)
@@ -147,8 +147,8 @@ func (o *object) close(mark int, was bool) {
 	o.out = append(o.out, '}')
 }
 
-// appendData writes the `data` object; rawEnd is where the closing brace of its `raw` stands.
-// Raw comes first, then what the header is read from, so that Decode need not look further.
+// appendData writes the `data` object. rawEnd is the offset of the closing brace of its member `raw`. `raw` comes first, and then
+// the members that the header is read from, so that Decode can stop after them.
 func appendData(out []byte, d *Data, raw *Raw) (_ []byte, rawEnd int, err error) {
 	o := object{out: append(out, '{')}
 	o.key("raw")

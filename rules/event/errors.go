@@ -29,13 +29,13 @@ var (
 	ErrTooManyEvents = errors.New("more than 10000 events in one body")
 )
 
-// FieldError is a fault of one field of a published event. It names no value.
+// FieldError is an error in one field of a published event. It does not contain the field's value.
 type FieldError struct {
-	// Path is the field as it was written, with dots; elements of arrays by number.
+	// Path is the field's path as it was written, with dots; an element of an array is a number.
 	Path string
-	// Problem says what is wrong with it.
+	// Problem completes the sentence that begins with the path, such as "must be text, not an array".
 	Problem string
-	// Nearest is the known field that was probably meant; empty where none is near.
+	// Nearest is the known field that was probably meant; empty if none is similar.
 	Nearest string
 }
 
@@ -47,7 +47,8 @@ func (e *FieldError) Error() string {
 	return text
 }
 
-// NotTextError is the fault of an id that would read as another one, because its bytes are no text.
+// NotTextError returns a *FieldError for an id with invalid bytes, which could be confused with another id (see
+// jsonpath.Result.IsText).
 func NotTextError(path string) error {
 	return &FieldError{Path: path, Problem: "is no text: it holds bytes that are not UTF-8, or half of a surrogate pair"}
 }

@@ -1,7 +1,8 @@
-// Package event is the survey event: who sent it, what it says, and the exact bytes it came from.
+// Package event defines the survey event: who sent it, what it contains, and the original bytes.
 //
-// An Event is immutable once made. It is a Header that is always at hand, and Data that is decoded
-// from JSON at first use, so that a delivery of the raw bytes never pays for it.
+// An Event is immutable. It has a Header, which is always decoded, and Data, which is decoded from JSON at first use, so that a
+// delivery of the raw bytes does not pay for it. Make an event with New, from a published body with ParseOne and the other Parse
+// functions, or from its stored form with Decode.
 package event
 
 import (
@@ -10,49 +11,49 @@ import (
 	"time"
 )
 
-// Header is what is known of an event without looking inside it.
+// Header holds the attributes of an event, which are known without decoding its data.
 type Header struct {
-	// ID is a hash of tenant, source, dedupe key and who proves the event: see ID and IDs.
+	// ID is a hash of the tenant, the source, the dedupe key and the kind of proof: see ID and IDs.
 	ID string
-	// Tenant owns the event; "default" where nobody says otherwise.
+	// Tenant is the owner of the event; DefaultTenant without one.
 	Tenant string
-	// Source is the name of the source it came through; "api" for our own API.
+	// Source is the name of the source that received it; "api" for the gateway's own API.
 	Source string
-	// SourceKind is the profile's name (pollqr), or "api".
+	// SourceKind is the name of the source's profile (such as pollqr), or "api".
 	SourceKind string
 	// Type is the canonical type.
 	Type string
-	// SurveyID and ResponseID are the platform's ids as text; empty where it sent none.
+	// SurveyID and ResponseID are the platform's ids as text; empty if it sent none.
 	SurveyID   string
 	ResponseID string
-	// Time is when it happened at the platform, UTC, else Received.
+	// Time is the time at which the event happened at the platform, in UTC; Received if the platform sent none.
 	Time time.Time
-	// Received is when the gateway took it in, UTC.
+	// Received is the time at which the gateway received the event, in UTC.
 	Received time.Time
 	// OrigType and OrigID are the platform's own event name and id, unchanged.
 	OrigType string
 	OrigID   string
 	// DedupeKey is the readable key that ID is made from.
 	DedupeKey string
-	// Verified says how the source proved the request (hmac, token, basic, path), that a token of our API vouches for
-	// it instead (VerifiedAPI), or none. For our API's own source the token is that proof.
+	// Verified is the proof of the request: hmac, token, basic or path if the source proved it; VerifiedAPI if a token of the
+	// gateway's API vouches for it instead; or none. For the API's own source, the token is the source's proof.
 	Verified string
-	// Revision counts how often the raw bytes were read again since the event was taken in: 0 is as it came. All revisions
-	// have one ID.
+	// Revision is the number of times that the raw bytes were normalised again since the event was received; 0 at receipt. All
+	// revisions have the same ID.
 	Revision int
 }
 
-// Raw is the exact bytes an event came from.
+// Raw holds the original bytes of an event.
 type Raw struct {
 	ContentType string
-	// Body is never changed; it is empty when the bytes were not loaded.
+	// Body is never changed. It is empty if the bytes were not loaded.
 	Body []byte
-	// SHA256 is the lower-case hex hash of the original bytes, also where Redacted.
+	// SHA256 is the lower-case hex hash of the original bytes, also if Body is redacted.
 	SHA256 string
-	// Redacted says that token fields inside Body were masked.
+	// Redacted is set if token fields inside Body were masked.
 	Redacted bool
-	// AnswersAt and LeadsAt are the profile's paths (gjson) of answers and leads inside Body,
-	// which is what a webhook cuts when it is told not to send them.
+	// AnswersAt and LeadsAt are the paths (package jsonpath) of answers and leads inside Body, from the source's profile. A
+	// webhook that must not send them removes these paths.
 	AnswersAt []string
 	LeadsAt   []string
 }
@@ -69,24 +70,25 @@ type Event struct {
 	once sync.Once
 	data *Data
 
-	of     *Event // whose content this has, of one made by Within
-	budget *Budget
+	original *Event // the event that WithBudget was called on, whose data is shared
+	budget   *Budget
 }
 
-// Data is the event's content. Zero values are absent fields. Callers must not change it.
+// Data is the event's content. A zero value is an absent field. Callers must not change it.
 type Data struct {
 	Account    Account    `json:"account,omitzero"`
 	Survey     Survey     `json:"survey,omitzero"`
 	Response   Response   `json:"response,omitzero"`
 	Respondent Respondent `json:"respondent,omitzero"`
 	Context    Context    `json:"context,omitzero"`
-	Warnings   []string   `json:"warnings,omitempty"`
-	// Unread are places of the body with a value that neither the event holds nor the profile says it leaves out; # stands
-	// for every element of a list.
+	// Warnings are messages about values of the body that could not be used.
+	Warnings []string `json:"warnings,omitempty"`
+	// Unread are the paths of body values that the event does not contain and the source's profile does not ignore explicitly; #
+	// stands for every element of a list.
 	Unread []string `json:"unread,omitempty"`
 }
 
-// Account is the workspace, department or business at the platform.
+// Account is the workspace, department or company at the platform.
 type Account struct {
 	ID string `json:"id,omitempty"`
 }
@@ -99,7 +101,7 @@ type Survey struct {
 	Version string `json:"version,omitempty"`
 }
 
-// Response is one respondent's submission. Times are RFC 3339 UTC text.
+// Response is one respondent's submission. Times are text in RFC 3339, UTC. DurationS is in seconds.
 type Response struct {
 	ID          string            `json:"id,omitempty"`
 	Completed   *bool             `json:"completed,omitempty"`
@@ -116,7 +118,7 @@ type Response struct {
 	Leads       []json.RawMessage `json:"leads,omitempty"`  // objects
 }
 
-// Score holds what was measured; nil where it was not.
+// Score holds the scores; nil for one that is absent. CSAT and CES are in the survey's own scale.
 type Score struct {
 	NPS    *float64 `json:"nps,omitempty"` // 0 to 10
 	CSAT   *float64 `json:"csat,omitempty"`
@@ -124,8 +126,8 @@ type Score struct {
 	Custom *float64 `json:"custom,omitempty"`
 }
 
-// Answer is one answer, in the order delivered. Value is JSON: a scalar, an array or an object,
-// numbers with the platform's own digits.
+// Answer is one answer, in the platform's order. Value is JSON: a scalar, an array or an object. Numbers keep the platform's
+// digits.
 type Answer struct {
 	QuestionID string          `json:"question_id"`
 	Question   string          `json:"question,omitempty"`
@@ -149,7 +151,7 @@ type Respondent struct {
 	Params     json.RawMessage `json:"params,omitempty"` // an object
 }
 
-// Context is where and how it was answered.
+// Context describes where and how the respondent answered.
 type Context struct {
 	IP          string `json:"ip,omitempty"`
 	UserAgent   string `json:"user_agent,omitempty"`

@@ -15,7 +15,7 @@ import (
 
 var received = time.Date(2024, 1, 1, 12, 0, 2, 113_000_000, time.UTC)
 
-// sampleParts are the PollQR sample as its profile normalises it: what testdata/envelope.example.json holds.
+// sampleParts returns the normalised PollQR sample, which testdata/envelope.example.json contains.
 func sampleParts(tb testing.TB) (Header, *Data, Raw) {
 	tb.Helper()
 	body, err := os.ReadFile("testdata/pollqr-response.created.json")
@@ -101,7 +101,7 @@ func validate(tb testing.TB, s *jsonschema.Schema, envelope []byte) {
 	}
 }
 
-// everything has each field set, and text that wants escaping wherever text may stand.
+// everything has all fields set, and every text needs escaping.
 func everything() (Header, *Data, Raw) {
 	odd := "a \"b\" \\ <c> & \n\x01 ç \u2028 😀"
 	h := Header{
@@ -180,7 +180,7 @@ func TestEnvelopesKeepToTheSchemaAndToJavaScript(t *testing.T) {
 	}
 }
 
-func TestDecodeIsTheEventAgain(t *testing.T) {
+func TestDecodeReturnsTheSameEvent(t *testing.T) {
 	t.Parallel()
 	fullHead, fullData, fullRaw := everything()
 	events := map[string]*Event{"sample": sample(t)}

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Kind is what a field of an event holds.
+// Kind is the type of a field's value.
 type Kind string
 
 // The kinds of fields.
@@ -19,16 +19,17 @@ const (
 	Any    Kind = "any"
 )
 
-// Field is one known path of an event's data.
+// Field is one known field of an event's data.
 type Field struct {
+	// Path is the field's path in the data, such as `response.score.nps`.
 	Path string
 	Kind Kind
-	// Open objects hold keys of the platform's or the caller's own; everything below them is Any.
+	// Open is set for objects with keys that the platform or the publisher chooses. The kind of everything below them is Any.
 	Open bool
 }
 
-// Shortcuts are short names and the paths in data that they stand for: in the rule language, as targets
-// of roles, in profiles and at the top level of a published event.
+// Shortcuts maps short names to paths in the data. They are valid in the rule language, as targets of roles, in profiles, and at
+// the top level of a published event.
 var Shortcuts = map[string]string{
 	"nps_score":  "response.score.nps",
 	"csat_score": "response.score.csat",
@@ -43,10 +44,11 @@ var Shortcuts = map[string]string{
 	"params":     "respondent.params",
 }
 
-// DerivedNames are names of the rule language that are no path in data: of the header, and what is worked out.
+// DerivedNames are the names of the rule language that are not paths in the data: attributes of the header, and nps_group, which
+// is computed.
 var DerivedNames = []string{"type", "source", "tenant", "time", "nps_group"}
 
-// node is one known place in data.
+// node is one known field or group of the data.
 type node struct {
 	Field
 	name  string
@@ -55,7 +57,7 @@ type node struct {
 	index map[string]*node
 
 	text    func(*Data) *string
-	id      bool // text that may be written as a number: the token counts
+	id      bool // text that may be written as a number, whose digits are kept
 	time    bool // text in RFC 3339
 	number  func(*Data) **float64
 	truth   func(*Data) **bool
@@ -64,7 +66,7 @@ type node struct {
 	special special
 }
 
-// special leaves have a shape of their own.
+// special marks leaves that are lists.
 type special uint8
 
 const (
@@ -73,7 +75,7 @@ const (
 	texts
 )
 
-// leaves are the fields in the order in which an envelope holds them.
+// leaves are the fields in the order of an envelope.
 var leaves = []node{
 	{Field: Field{Path: "account.id", Kind: String}, text: func(d *Data) *string { return &d.Account.ID }, id: true},
 	{Field: Field{Path: "survey.id", Kind: String}, text: func(d *Data) *string { return &d.Survey.ID }, id: true},
@@ -146,7 +148,7 @@ func tree() *node {
 	return root
 }
 
-// Fields are the known paths of data: groups before what is in them, in the envelope's order.
+// Fields returns all known fields of the data in the envelope's order, each group before its fields.
 func Fields() []Field {
 	var fields []Field
 	var walk func(n *node)
@@ -160,14 +162,14 @@ func Fields() []Field {
 	return fields
 }
 
-// Resolve is the path in data of a name of the rule language: a shortcut, or a known path, or anything
-// below an open object or an array (params.plan, response.result.title, response.leads.0.email).
+// Resolve returns the path in the data of a name of the rule language: a shortcut, a known path, or any path below an open object
+// or an array (params.plan, response.result.title, response.leads.0.email). ok is false for other names, also for DerivedNames.
 func Resolve(name string) (path string, ok bool) {
 	path, _, ok = lookup(name)
 	return path, ok
 }
 
-// KindOf is what the path or shortcut holds.
+// KindOf returns the kind of a name that Resolve accepts.
 func KindOf(name string) (Kind, bool) {
 	_, kind, ok := lookup(name)
 	return kind, ok
@@ -202,7 +204,7 @@ func lookup(name string) (path string, kind Kind, ok bool) {
 	return path, at.Kind, true
 }
 
-// Names are all names of the rule language that stand alone: shortcuts, known paths and Derived, sorted.
+// Names returns all complete names of the rule language, sorted: Shortcuts, the paths of Fields, and DerivedNames.
 func Names() []string { return slices.Clone(names) }
 
 var names = func() []string {

@@ -1,19 +1,20 @@
 package event
 
-// GlossaryEntry is a name of the rule language as people are told of it.
+// GlossaryEntry describes a name of the rule language, for documentation.
 type GlossaryEntry struct {
-	// Name is how it is usually written; Path is its place in the event's data where that is longer, else empty.
+	// Name is the usual form of the name.
 	Name string
+	// Path is its path in the event's data; empty if that is the same as Name.
 	Path string
 	Kind Kind
-	// Open says that names of the platform's or the caller's own may follow it: params.plan.
+	// Open is set if further keys may follow the name, which the platform or the publisher chooses: params.plan.
 	Open bool
-	// About says what it is, in one sentence.
+	// About describes the value in one sentence.
 	About string
 }
 
-// Glossary tells of every name that is one value: those of the header, then those of the data in the envelope's order.
-// Groups, such as respondent, are names too; they stand in Groups.
+// Glossary returns an entry for every name that is a single value: those of the header, and then those of the data in the
+// envelope's order. GroupNames returns the groups, such as respondent.
 func Glossary() []GlossaryEntry {
 	short := map[string]string{}
 	for name, path := range Shortcuts {
@@ -39,10 +40,10 @@ func Glossary() []GlossaryEntry {
 	return all
 }
 
-// group is the one derived name that is no attribute of the header.
+// group is the derived name that is not an attribute of the header.
 const group = "nps_group"
 
-// GroupNames are the names that hold other names.
+// GroupNames returns the paths of groups, which contain other names.
 func GroupNames() []string {
 	var all []string
 	for _, f := range Fields() {
@@ -53,10 +54,10 @@ func GroupNames() []string {
 	return all
 }
 
-// NPSGroups are all that nps_group can be.
+// NPSGroups are all values of nps_group.
 var NPSGroups = []string{"detractor", "passive", "promoter"}
 
-// Words is the kind as people read it.
+// Words returns the kind in plain words, for documentation.
 func (k Kind) Words() string {
 	switch k {
 	case String:
@@ -69,22 +70,22 @@ func (k Kind) Words() string {
 	return string(k)
 }
 
-// about says what each name is.
+// about describes each name.
 var about = map[string]string{
-	"type":       "What happened, as `response.completed`; without `events:` a rule hears that type alone.",
+	"type":       "What happened, such as `response.completed`, which is the only type that a rule without `events:` gets.",
 	"source":     "The name of the source that the event came through; `api` for what a token publishes.",
-	"tenant":     "Whose event it is; `default` where nobody says otherwise.",
+	"tenant":     "The tenant that owns the event; `default` without one.",
 	"time":       "When it happened, as `2026-01-02T03:04:05Z` (UTC).",
-	group:        "What the NPS makes of the respondent: `detractor` (0 to 6), `passive` (7 and 8) or `promoter` (9 and 10).",
+	group:        "The group of the NPS score: `detractor` (0 to 6), `passive` (7 and 8) or `promoter` (9 and 10).",
 	"account.id": "The platform's id of the account or workspace.",
 
 	"survey.id":      "The platform's id of the survey.",
 	"survey.title":   "The survey's title.",
-	"survey.type":    "What kind of survey it is, in the platform's own word.",
+	"survey.type":    "The kind of survey, in the platform's own word.",
 	"survey.version": "The version of the survey.",
 
-	"response.id":           "The platform's id of the response; several events may tell of one response.",
-	"response.completed":    "Whether the respondent reached the end; where the platform does not say it, the event's type does.",
+	"response.id":           "The platform's id of the response; several events may concern one response.",
+	"response.completed":    "Whether the respondent reached the end; if the platform does not send it, it follows from the event's type.",
 	"response.started_at":   "When the response began (UTC).",
 	"response.completed_at": "When the response was submitted (UTC).",
 	"response.updated_at":   "When the response was last changed (UTC).",
@@ -94,24 +95,24 @@ var about = map[string]string{
 	"response.score.nps":    "The answer to \"how likely are you to recommend us\", 0 to 10.",
 	"response.score.csat":   "The satisfaction score, in the scale of the survey.",
 	"response.score.ces":    "The effort score, in the scale of the survey.",
-	"response.score.custom": "A score that the platform works out itself, such as a quiz's points.",
+	"response.score.custom": "A score that the platform computes, such as a quiz's points.",
 	"response.feedback":     "What the respondent wrote in their own words.",
 	"response.answers":      "All answers; `answer(\"…\")` finds one. Each has `.question_id`, `.question`, `.type`, `.value` and `.comment`.",
-	"response.result":       "The outcome of a quiz, as `response.result.title`.",
+	"response.result":       "The outcome of a quiz, such as `response.result.title`.",
 	"response.leads":        "Lead forms that were filled in.",
 
 	"respondent.id":          "The platform's id of the person.",
-	"respondent.external_id": "Your own id of the person, where the platform was given it.",
+	"respondent.external_id": "Your own id of the person, if the platform was given it.",
 	"respondent.email":       "The e-mail address.",
-	"respondent.name":        "The whole name; made of first and last name where only those are known.",
-	"respondent.first_name":  "The first name; taken from the whole name where only that is known.",
-	"respondent.last_name":   "The last name; taken from the whole name where only that is known.",
+	"respondent.name":        "The full name; joined from the first and last name if only those are known.",
+	"respondent.first_name":  "The first name; taken from the full name if only that is known.",
+	"respondent.last_name":   "The last name; taken from the full name if only that is known.",
 	"respondent.phone":       "The phone number, as it was typed.",
 	"respondent.verified":    "Whether the platform has proved who the person is.",
-	"respondent.consent":     "Whether the person agreed to be written to. Where the platform does not send it, a role says which question it is.",
+	"respondent.consent":     "Whether the person consented to receive e-mail. If the platform does not send it, a role names the question that asks for it.",
 	"respondent.params":      "Hidden fields and link parameters, each by its own name: `params.plan`, `params[\"plan-name\"]`.",
 
-	"context.ip":           "The address that the response came from.",
+	"context.ip":           "The IP address that the response came from.",
 	"context.user_agent":   "The browser that it came from.",
 	"context.page_url":     "The page that the survey was shown on.",
 	"context.channel":      "How the survey reached the person, in the platform's own word.",
@@ -119,6 +120,6 @@ var about = map[string]string{
 	"context.country":      "The country, as the platform writes it.",
 	"context.collector_id": "The platform's id of the link, e-mail or embed that the survey was sent by.",
 
-	"warnings": "What of the platform's body could not be used.",
-	"unread":   "Places of the platform's body whose values the event does not hold.",
+	"warnings": "Messages about values of the platform's body that could not be used.",
+	"unread":   "Paths of the platform's body whose values the event does not contain.",
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Every name that the language knows is explained once, under its usual name, and nothing else is.
+// The glossary has exactly one entry for every name of the language, under its usual form.
 func TestGlossaryHoldsEveryName(t *testing.T) {
 	t.Parallel()
 	told := GroupNames()

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// An id that is no text would read as another one: it is refused wherever an event may have one, and in each way to write it.
+// An id with invalid bytes could be confused with another one. It is refused in every field and in every form of an event.
 func TestIDsAreText(t *testing.T) {
 	t.Parallel()
 	bad := []string{"a\xff", "a\xfe", "a\\ud800", "a\\udc00", "\xed\xa0\x80", `\ud83d\ud83d`}
@@ -64,7 +64,7 @@ func TestIDsAreText(t *testing.T) {
 	}
 }
 
-// CloudEvents have four attributes each; data cannot stand in for one.
+// The four required attributes of a CloudEvent cannot be replaced by its data.
 func TestCloudEventsHaveTheirAttributes(t *testing.T) {
 	t.Parallel()
 	all := []string{"specversion", "id", "source", "type"}
@@ -99,8 +99,8 @@ func TestCloudEventsHaveTheirAttributes(t *testing.T) {
 	}
 }
 
-// Of an answer, too, nothing stands twice.
-func TestAnswersStandOnce(t *testing.T) {
+// A duplicate key in an answer is refused.
+func TestDuplicateAnswers(t *testing.T) {
 	t.Parallel()
 	for _, key := range answerKeys {
 		body := `{"type":"test","response":{"answers":[{"question_id":"q","` + key + `":"1","` + key + `":"2"}]}}`
@@ -115,8 +115,8 @@ func TestAnswersStandOnce(t *testing.T) {
 	}
 }
 
-// TestAttributesStandOnce: what stands before us may read the other one.
-func TestAttributesStandOnce(t *testing.T) {
+// A duplicate attribute is refused, because a proxy may read the other one.
+func TestDuplicateAttributes(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"id", "type", "source", "time", "tenant", "dedupekey", "origid", "origtype", "sourcekind", "specversion", "data"} {
 		values := map[string]string{

@@ -8,19 +8,19 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// Parsed is one event of a body with many, or what is wrong with it.
+// Parsed is one event of a body with several events, or its error.
 type Parsed struct {
 	Event *Event
 	Err   error
-	// Line is where it stands in NDJSON, from 1; 0 in any other body.
+	// Line is the line number in NDJSON, from 1; 0 in any other body.
 	Line int
 }
 
-// ParseMany reads a body that holds one event, a JSON array of them, or one to a line (NDJSON), each as
-// ParseOne does, and gives one result for each, in order. An event's raw bytes are its own part of the body.
-// An error speaks of the whole body; of NDJSON a line that is not JSON is that line's error only.
+// ParseMany parses a body with one event, a JSON array of events, or one event per line (NDJSON), each as ParseOne does. It
+// returns one result per event, in order. The raw bytes of an event are its own part of the body. The error concerns the whole
+// body; an invalid event, or an NDJSON line that is not JSON, is an error of its own result only.
 func ParseMany(body []byte, d Defaults) ([]Parsed, error) {
-	// Elements of an array may nest as deep as one event alone, and one that is too deep is its own fault only.
+	// An element of an array may nest as deep as a single event. One that is too deep is an error of its own result only.
 	err := checkTo(body, maxArrayDepth)
 	switch {
 	case err == nil:
@@ -38,7 +38,7 @@ func ParseMany(body []byte, d Defaults) ([]Parsed, error) {
 	return nil, err
 }
 
-// maxArrayDepth is how deep a body is looked into to tell its elements apart.
+// maxArrayDepth is the nesting depth up to which a body is scanned to find its elements.
 const maxArrayDepth = 1000
 
 func parseArray(whole jsonpath.Result, d Defaults, one func([]byte, Defaults) (*Event, error)) ([]Parsed, error) {
@@ -57,7 +57,8 @@ func parseArray(whole jsonpath.Result, d Defaults, one func([]byte, Defaults) (*
 	return all, nil
 }
 
-// ParseLines reads NDJSON, also of one line. A line that cannot be read is that line's fault alone.
+// ParseLines parses NDJSON, which may be a single line, and returns one result per line that is not empty. An invalid line is an
+// error of its own result only.
 func ParseLines(body []byte, d Defaults) ([]Parsed, error) {
 	var all []Parsed
 	number := 0
@@ -78,9 +79,9 @@ func ParseLines(body []byte, d Defaults) ([]Parsed, error) {
 	return all, nil
 }
 
-// looksLikeLines says whether a body that is not JSON is NDJSON with faults, and not a document that is broken or cut
-// off: its first line is an object by itself, or most of its lines are. Of a document that is spread over lines the
-// first is none, and most others end in a comma.
+// looksLikeLines reports whether a body that is not JSON is probably NDJSON with errors, and not a JSON document that is invalid
+// or cut off: its first line is a complete object, or most of its lines are. In a document that spans several lines, the first
+// one is not complete, and most others end in a comma.
 func looksLikeLines(body []byte) bool {
 	lines, objects, first := 0, 0, false
 	for line := range bytes.Lines(body) {
@@ -99,7 +100,7 @@ func looksLikeLines(body []byte) bool {
 	return lines > 1 && 2*objects > lines
 }
 
-// check is nil for JSON that is not too deep; else it wraps ErrNotJSON or is ErrTooDeep.
+// check returns an error that wraps ErrNotJSON for invalid JSON, and ErrTooDeep for JSON that nests deeper than MaxDepth.
 func check(body []byte) error { return checkTo(body, MaxDepth) }
 
 func checkTo(body []byte, depth int) error {

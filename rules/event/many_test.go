@@ -76,7 +76,7 @@ func TestParseMany(t *testing.T) {
 	}
 }
 
-// NDJSON says of each line where it stands, whatever is between the lines.
+// Each result of NDJSON has its line number, also with empty lines in between.
 func TestParseLines(t *testing.T) {
 	t.Parallel()
 	const good = `{"type":"test","id":"a"}`

@@ -13,27 +13,29 @@ import (
 	"unicode/utf8"
 )
 
-// Schema names the shape of data, as CloudEvents' dataschema.
+// Schema is the name of the data's schema, CloudEvents' attribute dataschema.
 const Schema = "urn:surveygate:schema:survey-event:1"
 
-// Where nobody says otherwise.
+// The tenant and the source of an event that names none.
 const (
 	DefaultTenant = "default"
 	DefaultSource = "api"
 )
 
-// New makes an event. It completes the header (names, id, dedupe key, times in UTC) and a copy of the
-// data (see Data.Complete), and writes the envelope once. Neither d nor what it refers to is kept; raw.Body is.
+// New returns a new event. It completes the header (names, id, dedupe key, times in UTC) and a copy of the data (see
+// Data.Complete), and writes the envelope. It keeps raw.Body, which must not be changed, but neither d nor anything that d refers
+// to.
 //
-// Without a dedupe key the hash of the body is the key, and without a body that of the data.
+// If the header has no dedupe key, the SHA-256 of the body becomes the key, or that of the data if there is no body. New returns
+// an error for a type that is not canonical, an invalid tenant or source, a missing time of receipt, or ErrTooManyAnswers.
 func New(h Header, d *Data, raw Raw) (*Event, error) {
 	h.Revision = 0
 	return build(h, d, raw, "")
 }
 
-// build is New; an id that is given stands instead of the one that the dedupe key makes.
+// build is New with an id that replaces the one made from the dedupe key, unless it is empty.
 func build(h Header, d *Data, raw Raw, id string) (*Event, error) {
-	w := workshops.Get().(*workshop)
+	w := scratches.Get().(*scratch)
 	defer w.put()
 	if d != nil {
 		w.data = *d
@@ -88,20 +90,20 @@ func build(h Header, d *Data, raw Raw, id string) (*Event, error) {
 	return e, nil
 }
 
-// workshop is what New works in: it is left behind, and only the finished envelope is carried out.
-type workshop struct {
+// scratch is reusable memory for New. Only a copy of the finished envelope leaves it.
+type scratch struct {
 	data Data
 	out  []byte
 }
 
-var workshops = sync.Pool{New: func() any { return &workshop{out: make([]byte, 0, 4<<10)} }}
+var scratches = sync.Pool{New: func() any { return &scratch{out: make([]byte, 0, 4<<10)} }}
 
-func (w *workshop) put() {
+func (w *scratch) put() {
 	w.data = Data{}
 	if cap(w.out) > 256<<10 {
-		return // one huge event should not keep its memory for ever
+		return // the pool must not keep the memory of one huge event
 	}
-	workshops.Put(w)
+	scratches.Put(w)
 }
 
 func (h *Header) complete() error {
@@ -142,8 +144,8 @@ func (h *Header) complete() error {
 	return nil
 }
 
-// valid is what text becomes by being written: each byte that is not UTF-8 is U+FFFD. What is in hand must
-// be what is read back later.
+// valid returns text as it is written to the envelope: each byte that is not UTF-8 becomes U+FFFD. The new event must equal the
+// one that is decoded later.
 func valid(s string) string {
 	if utf8.ValidString(s) {
 		return s
@@ -166,23 +168,23 @@ func clip(s string) string {
 	return s
 }
 
-// TestDedupeKey is the dedupe key of an event of type test, which is never a duplicate: the second press of a
-// test button would look broken.
+// TestDedupeKey returns the dedupe key of an event of type test. It contains the time of receipt, so that a test event is never a
+// duplicate: otherwise the second press of a test button would seem to fail.
 func TestDedupeKey(key string, received time.Time) string {
 	return key + ":" + received.UTC().Format(time.RFC3339Nano)
 }
 
-// Envelope is the event as CloudEvents JSON, without raw.body. It must not be changed.
+// Envelope returns the event as CloudEvents JSON, without raw.body. It must not be changed.
 func (e *Event) Envelope() []byte { return e.envelope }
 
-// DataJSON is the `data` object's bytes within Envelope. It must not be changed.
+// DataJSON returns the bytes of the object `data` within Envelope. It must not be changed.
 func (e *Event) DataJSON() []byte { return e.envelope[e.dataAt:e.dataEnd:e.dataEnd] }
 
-// Size is how many bytes the event is kept with: the envelope and the raw bytes.
+// Size returns the size of the stored event in bytes: the envelope and the raw bytes.
 func (e *Event) Size() int { return len(e.envelope) + len(e.Raw.Body) }
 
-// EnvelopeWithRaw is the envelope with raw.body, the exact bytes as text or in base64: for answers that show one event. Where the
-// raw bytes were not loaded it is the envelope.
+// EnvelopeWithRaw returns the envelope with raw.body, the original bytes as text or in base64, for API responses that show one
+// event. If the raw bytes were not loaded, it returns the envelope.
 func (e *Event) EnvelopeWithRaw() []byte {
 	if len(e.Raw.Body) == 0 || e.rawEnd == 0 {
 		return e.envelope

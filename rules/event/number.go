@@ -27,8 +27,8 @@ func (w *writer) number() error {
 	return nil
 }
 
-// appendNumber appends a JSON number as JavaScript prints it. Where that would be another number, it stays as it is in exact
-// form; else digits says how a whole one is written.
+// appendNumber appends a JSON number in the form in which JavaScript prints it. If that would change its value, exact keeps the
+// number as it is; without exact, digits decides the form of a whole number.
 func appendNumber(out, token []byte, exact bool, digits Digits) []byte {
 	if shortInteger(token) {
 		return append(out, token...)
@@ -57,7 +57,7 @@ func appendNumber(out, token []byte, exact bool, digits Digits) []byte {
 	return out
 }
 
-// appendDigits appends a whole number as it is written.
+// appendDigits appends all digits of a whole number.
 func appendDigits(out, token []byte, digits Digits) []byte {
 	if digits == TextDigits {
 		return append(append(append(out, '"'), token...), '"')
@@ -65,16 +65,16 @@ func appendDigits(out, token []byte, digits Digits) []byte {
 	return append(out, token...)
 }
 
-// isWhole says whether a number has no fraction, however it is written.
+// isWhole reports whether a number's value has no fraction, in any notation.
 func isWhole(token []byte) bool {
 	_, exponent, _, err := decimal(token)
 	return err == nil && exponent >= 0
 }
 
-// onlyDigits says whether a number is written without a point and an exponent.
+// onlyDigits reports whether a number is written without a point and an exponent.
 func onlyDigits(token []byte) bool { return !bytes.ContainsAny(token, ".eE") }
 
-// shortInteger is true for integers that a double holds and prints as they are.
+// shortInteger reports whether token is an integer that a double represents exactly and JavaScript prints unchanged.
 func shortInteger(token []byte) bool {
 	if len(token) > 15 {
 		return false
@@ -92,7 +92,8 @@ func shortInteger(token []byte) bool {
 	return true
 }
 
-// appendFloat appends a finite number as ECMAScript's Number::toString writes it.
+// appendFloat appends a finite number in the form of ECMAScript's Number::toString.
+// https://tc39.es/ecma262/#sec-numeric-types-number-tostring
 func appendFloat(out []byte, f float64) []byte {
 	if f == 0 {
 		return append(out, '0') // also -0
@@ -113,7 +114,7 @@ func appendFloat(out []byte, f float64) []byte {
 	return out
 }
 
-// sameNumber compares two JSON numbers by what they say, without the limits of a double.
+// sameNumber reports whether two JSON numbers have the same decimal value, with arbitrary precision.
 func sameNumber(a, b []byte) bool {
 	if bytes.Equal(a, b) {
 		return true
@@ -123,7 +124,7 @@ func sameNumber(a, b []byte) bool {
 	return err == nil && err2 == nil && na == nb && ea == eb && bytes.Equal(da, db)
 }
 
-// decimal is a number as digits without zeros at either end, and the power of ten of the last one.
+// decimal returns a number as digits without zeros at either end, and the power of ten of the last digit.
 func decimal(token []byte) (digits []byte, exponent int, negative bool, err error) {
 	if token[0] == '-' {
 		negative, token = true, token[1:]

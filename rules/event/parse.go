@@ -11,25 +11,25 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// Defaults are what the caller knows of a published event.
+// Defaults holds what the receiver of a published event knows about it.
 type Defaults struct {
-	// Tenant owns the event; empty: `default`.
+	// Tenant is the owner of the event; empty means DefaultTenant.
 	Tenant string
-	// AnyTenant lets the event name its own tenant. Else naming another one is an error.
+	// AnyTenant allows the event to name its tenant. Without it, naming a tenant other than Tenant is an error.
 	AnyTenant bool
-	// Source counts where the event names none; empty: `api`.
+	// Source is the source of an event that names none; empty means DefaultSource.
 	Source string
-	// Type counts where the event names none; empty: it must.
+	// Type is the type of an event that names none; if it is empty, the event must name one.
 	Type string
-	// Received is when it came.
+	// Received is the time of receipt; required.
 	Received time.Time
-	// Verified is how the caller was proved: token for our API.
+	// Verified is the proof of the publisher: `token` for the gateway's API (see Header.Verified).
 	Verified string
 }
 
-// ParseOne makes an event of one in our own spelling: data at top level with its shortcuts, or
-// CloudEvents in structured form with the same under `data`. The body is kept, and must not be changed.
-// Errors are *FieldError, or wrap ErrNotJSON, ErrTooDeep or ErrTooManyAnswers.
+// ParseOne parses an event in the gateway's own JSON format: either the data at top level, where Shortcuts are allowed, or a
+// structured CloudEvent with the same data in its member `data`. The body is kept and must not be changed. The error is a
+// *FieldError, or wraps ErrNotJSON, ErrTooDeep or ErrTooManyAnswers.
 func ParseOne(body []byte, d Defaults) (*Event, error) {
 	if err := check(body); err != nil {
 		return nil, err
@@ -59,17 +59,17 @@ func parse(body []byte, d Defaults) (*Event, error) {
 	return p.finish(body, d)
 }
 
-// parser gathers one event.
+// parser holds the state of parsing one event.
 type parser struct {
 	event jsonpath.Result
 	data  Data
 	head  [5]string // headKeys as the event gives them
 	given [5]bool
-	seen  uint64 // nodes that were met
-	at    string // where data stands in the body: empty, or `data.`
+	seen  uint64 // nodes that were visited
+	at    string // the path of the data in the body: empty, or `data.`
 	kind  string // content type
 	cloud bool
-	bare  string // the first attribute that every CloudEvent has and this one does not
+	bare  string // the first required attribute that a CloudEvent lacks
 	own   origin
 
 	answersAt, leadsAt []string
@@ -77,7 +77,7 @@ type parser struct {
 
 var headKeys = []string{"type", "id", "time", "tenant", "source"}
 
-// Places in headKeys.
+// Indexes of headKeys.
 const (
 	givenType = iota
 	givenID
@@ -86,7 +86,7 @@ const (
 	givenSource
 )
 
-// object reads the members of a group; the root also has header keys and shortcuts.
+// object reads the members of a group. The root has header keys and shortcuts too.
 func (p *parser) object(path string, n *node, v jsonpath.Result) (err error) {
 	v.Each(func(key []byte, v jsonpath.Result) bool {
 		err = p.member(path, string(key), n, v)
@@ -99,7 +99,7 @@ func (p *parser) member(path, key string, n *node, v jsonpath.Result) error {
 	next := n.index[key]
 	written := key
 	if n != schema && next != nil {
-		written = next.Path // groups have no shortcuts, so what is below one is written in full
+		written = next.Path // a group has no shortcuts, so its members have their full path
 	}
 	if n == schema && next == nil {
 		if i := slices.Index(headKeys, key); i >= 0 {
@@ -114,7 +114,7 @@ func (p *parser) member(path, key string, n *node, v jsonpath.Result) error {
 			}
 		}
 		if key == "raw" && p.cloud && v.Kind() == jsonpath.Object {
-			return nil // an envelope of ours: it speaks of other bytes than these
+			return nil // the gateway's own envelope, published again: its `raw` describes other bytes
 		}
 	}
 	switch {
@@ -161,7 +161,7 @@ func (p *parser) unknown(path, key string, n *node) error {
 	}
 	fault := unknown(path, key, known)
 	if fault.Nearest == "" || fault.Nearest == key {
-		// Perhaps a field of another group: `title` is survey.title.
+		// The key may belong to another group: `title` is survey.title.
 		fault.Nearest = ""
 		for i := range leaves {
 			if leaves[i].Path[strings.LastIndexByte(leaves[i].Path, '.')+1:] == key {
@@ -175,7 +175,7 @@ func (p *parser) unknown(path, key string, n *node) error {
 	return fault
 }
 
-// header takes one of headKeys; of a CloudEvent the attributes come first and stand.
+// header sets one of headKeys. In a CloudEvent, the attributes come first and take precedence over the data.
 func (p *parser) header(i int, v jsonpath.Result) error {
 	if v.Kind() == jsonpath.Null {
 		return nil
@@ -197,7 +197,7 @@ func (p *parser) header(i int, v jsonpath.Result) error {
 	return nil
 }
 
-// finish makes the event of what was gathered.
+// finish returns the parsed event.
 func (p *parser) finish(body []byte, d Defaults) (*Event, error) {
 	if p.bare != "" {
 		return nil, &FieldError{Path: p.bare, Problem: "is missing, which every CloudEvent has"}
@@ -228,7 +228,8 @@ func (p *parser) finish(body []byte, d Defaults) (*Event, error) {
 		case validName(s):
 			h.Source = s
 		case p.cloud:
-			// A CloudEvent's source may be any URI; with it the id is one of its own.
+			// A CloudEvent's source may be any URI, and its id is unique only together with the source.
+			// https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md#source-1
 			if h.DedupeKey != "" {
 				h.DedupeKey = cloudKey(s, h.DedupeKey)
 			}
@@ -237,7 +238,7 @@ func (p *parser) finish(body []byte, d Defaults) (*Event, error) {
 		}
 	}
 	if cmp.Or(h.Source, DefaultSource) != cmp.Or(d.Source, DefaultSource) && h.space() == provedSpace {
-		h.Verified = VerifiedAPI // what was proved is who published it, which is not the source that it names
+		h.Verified = VerifiedAPI // the publisher is proved, but not the source that the event names
 	}
 	if t := p.head[givenTime]; t != "" {
 		var ok bool
@@ -279,7 +280,7 @@ func badName(field string) error {
 	return &FieldError{Path: field, Problem: "must be a name: small letters, digits, - and _, with a letter or digit first"}
 }
 
-// validName is [a-z0-9][a-z0-9_-]*.
+// validName reports whether s matches [a-z0-9][a-z0-9_-]* and has at most 128 bytes.
 func validName(s string) bool {
 	return s != "" && len(s) <= 128 && s[0] != '-' && s[0] != '_' &&
 		strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_-") == ""

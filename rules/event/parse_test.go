@@ -55,7 +55,7 @@ func TestParseOneOfTheDesign(t *testing.T) {
 	validate(t, validator(t), e.EnvelopeWithRaw())
 }
 
-// Every spelling leads to one event.
+// All forms of an event have the same result.
 func TestParseOneSpellings(t *testing.T) {
 	t.Parallel()
 	long := `{"type":"response.completed","response":{"score":{"nps":3,"csat":4,"ces":5},"feedback":"slow"},
@@ -334,7 +334,7 @@ func TestParseBinary(t *testing.T) {
 	}
 }
 
-// What is sent as a CloudEvent is one, or says why not; and a batch says so of each.
+// An invalid CloudEvent is an error, in a batch for each event.
 func TestParseDeclared(t *testing.T) {
 	t.Parallel()
 	const good = `{"specversion":"1.0","type":"test","id":"1","source":"app"}`
@@ -362,8 +362,9 @@ func TestParseDeclared(t *testing.T) {
 	}
 }
 
-// Only an id that is made of its tenant, source and key is one of ours; of another the CloudEvent's own id counts.
-func TestParseForeignKey(t *testing.T) {
+// The dedupe key of an envelope is used only if its id is derived from its tenant, source and key. Otherwise the CloudEvent's id
+// is used.
+func TestParseForeignCloudEvent(t *testing.T) {
 	t.Parallel()
 	id := ID("acme", "app", "k1")
 	for body, want := range map[string][3]string{

@@ -2,7 +2,7 @@ package event
 
 import "github.com/surveygate/surveygate/rules/jsonpath"
 
-// persons are where the respondent is named, in the order of Person's results.
+// persons are the paths that identify the respondent, in the order of Person's results.
 var persons = func() *jsonpath.Paths {
 	paths := &jsonpath.Paths{}
 	for _, path := range []string{"respondent.email", "respondent.phone", "respondent.external_id"} {
@@ -13,7 +13,7 @@ var persons = func() *jsonpath.Paths {
 	return paths
 }()
 
-// Person is how the respondent can be found again, each empty where it is absent. It does not decode Data.
+// Person returns what identifies the respondent; absent values are empty. It does not decode Data, so it is cheap.
 func (e *Event) Person() (email, phone, externalID string) {
 	var found [3]string
 	persons.Extract(e.DataJSON(), func(slot int, r jsonpath.Result) { found[slot] = r.Text() })

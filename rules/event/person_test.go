@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Person says what Data says, without decoding it.
+// Person agrees with Data.
 func TestPerson(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{

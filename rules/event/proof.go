@@ -5,41 +5,42 @@ import (
 	"encoding/hex"
 )
 
-// VerifiedAPI is Header.Verified of an event that a token of our API published under another source's name than `api`: the
-// token's holder vouches for it, and the source proved nothing.
+// VerifiedAPI is Header.Verified of an event that was published to the gateway's API under the name of another source than `api`:
+// the token's holder vouches for it, but the source did not prove it.
 const VerifiedAPI = "api"
 
-// Key spaces keep events of one dedupe key apart by who proves them, strongest first, so that nobody takes the id of an
-// event that somebody else proves better. A stronger one has its id to itself; a weaker one is a duplicate of it.
+// Key spaces separate the ids of events with the same dedupe key by the kind of their proof, strongest first. So a publisher
+// cannot occupy the id of an event that another sender proves better. An event with a weaker proof is a duplicate of one with a
+// stronger proof.
 const (
-	// provedSpace: the source's own proof passed (hmac, token, basic, path), or it is our API's own source.
+	// provedSpace: the source proved the event (hmac, token, basic, path), or it is the API's own source.
 	provedSpace = iota
 	// vouchedSpace: VerifiedAPI.
 	vouchedSpace
-	// unprovedSpace: nothing proves it.
+	// unprovedSpace: without proof.
 	unprovedSpace
 	spaces
 )
 
-// spaceMarks begin what an id of a weaker proof is the hash of. NUL begins no tenant's name, so no two spaces share an id,
-// whatever a key holds.
+// spaceMarks are the prefixes that are hashed into the ids of weaker proofs. A tenant's name cannot begin with NUL, so the ids of
+// two spaces never collide, whatever the dedupe key contains.
 var spaceMarks = [spaces]string{"", "\x00api\x00", "\x00none\x00"}
 
-// ID is the first 32 hex digits of SHA-256(tenant, NUL, source, NUL, dedupe key): the id of an event that its source
-// proved. IDs has those of the others.
+// ID returns the id of an event that its source proved: the first 32 hex digits of SHA-256(tenant, NUL, source, NUL, dedupe key).
+// IDs returns those of events with a weaker proof too.
 func ID(tenant, source, dedupeKey string) string {
-	var room [256]byte
-	in := append(room[:0], tenant...)
+	var buf [256]byte
+	in := append(buf[:0], tenant...)
 	in = append(append(in, 0), source...)
 	in = append(append(in, 0), dedupeKey...)
 	sum := sha256.Sum256(in)
 	return hex.EncodeToString(sum[:16])
 }
 
-// IDs are the ids that events of one dedupe key have, by how well they are proved: strongest first.
+// IDs returns the ids that events with one dedupe key can have, one for each kind of proof, strongest first.
 func IDs(tenant, source, dedupeKey string) []string { return IDsByProof(ID(tenant, source, dedupeKey)) }
 
-// IDsByProof are the ids of one dedupe key, strongest proof first, from the first of them.
+// IDsByProof returns the same ids as IDs, derived from the first of them.
 func IDsByProof(strongest string) []string {
 	ids := make([]string, spaces)
 	for space := range ids {
@@ -48,17 +49,17 @@ func IDsByProof(strongest string) []string {
 	return ids
 }
 
-// inSpace is the id that an event has in a key space: that of the strongest proof, or a hash of it.
+// inSpace returns the id in a key space: the id of the strongest proof, or a hash of it.
 func inSpace(space int, strongest string) string {
 	if space == provedSpace {
 		return strongest
 	}
-	var room [64]byte
-	sum := sha256.Sum256(append(append(room[:0], spaceMarks[space]...), strongest...))
+	var buf [64]byte
+	sum := sha256.Sum256(append(append(buf[:0], spaceMarks[space]...), strongest...))
 	return hex.EncodeToString(sum[:16])
 }
 
-// space is the key space that an event belongs to by its proof.
+// space returns the key space of the event's proof.
 func (h *Header) space() int {
 	switch h.Verified {
 	case VerifiedAPI:
@@ -69,8 +70,8 @@ func (h *Header) space() int {
 	return provedSpace
 }
 
-// StrongerIDs are the ids that the same event has where it is better proved, strongest first: while one of them is known,
-// this one is a duplicate. It is nil for an event that its source proved.
+// StrongerIDs returns the ids that the event would have with a stronger proof, strongest first. If one of them is known, this
+// event is a duplicate. It returns nil for an event that its source proved.
 func (h *Header) StrongerIDs() []string {
 	space := h.space()
 	if space == provedSpace {
@@ -79,7 +80,8 @@ func (h *Header) StrongerIDs() []string {
 	return h.without(IDs(h.Tenant, h.Source, h.DedupeKey)[:space])
 }
 
-// StrongestID is the id that the event has where its source proves it: what all events of its dedupe key have in common.
+// StrongestID returns the id that the event would have if its source proved it. It is the same for all events with one dedupe
+// key.
 func (h *Header) StrongestID() string {
 	if h.space() == provedSpace {
 		return h.ID
@@ -87,13 +89,13 @@ func (h *Header) StrongestID() string {
 	return ID(h.Tenant, h.Source, h.DedupeKey)
 }
 
-// WeakerIDs are the ids that the same event has where it is less well proved, strongest first.
+// WeakerIDs returns the ids that the event would have with a weaker proof, strongest first.
 func (h *Header) WeakerIDs() []string {
 	return h.without(IDs(h.Tenant, h.Source, h.DedupeKey)[h.space()+1:])
 }
 
-// without leaves out the event's own id: one that was kept before proofs had key spaces has the strongest whatever
-// proved it.
+// without removes the event's own id. An event that was stored before key spaces existed has the strongest id, whatever its
+// proof.
 func (h *Header) without(ids []string) []string {
 	kept := ids[:0]
 	for _, id := range ids {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// proved is an event of one source and key, proved as verified says.
+// proved returns an event with a fixed source and key, and the given proof.
 func proved(t *testing.T, source, key, verified string) *Event {
 	t.Helper()
 	e, err := New(Header{
@@ -19,7 +19,7 @@ func proved(t *testing.T, source, key, verified string) *Event {
 	return e
 }
 
-func TestKeysOfProofsAreApart(t *testing.T) {
+func TestIDsDifferByProof(t *testing.T) {
 	t.Parallel()
 	strong, vouched, none := proved(t, "pollqr", "k", "hmac"), proved(t, "pollqr", "k", VerifiedAPI), proved(t, "pollqr", "k", "none")
 	ids := []string{strong.ID, vouched.ID, none.ID}
@@ -53,7 +53,7 @@ func TestKeysOfProofsAreApart(t *testing.T) {
 	}
 }
 
-func TestWhoNamesAnotherSourceProvesNothingOfIt(t *testing.T) {
+func TestPublisherDoesNotProveAnotherSource(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		body     string

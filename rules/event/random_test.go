@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// dice makes events of all shapes, from a fixed seed.
+// dice makes random events from a fixed seed.
 type dice struct{ *rand.Rand }
 
 func (r dice) text() string {
@@ -93,8 +93,8 @@ func (r dice) data() *Data {
 	return d
 }
 
-// Whatever an event holds, it keeps to the schema, is read back as it was, and written again the same.
-func TestRandomEventsComeBack(t *testing.T) {
+// Random events conform to the schema, and are equal after decoding and encoding.
+func TestRandomEventsRoundTrip(t *testing.T) {
 	t.Parallel()
 	r := dice{rand.New(rand.NewPCG(1, 2))}
 	schema := validator(t)
@@ -154,8 +154,8 @@ func TestRandomEventsComeBack(t *testing.T) {
 	}
 }
 
-// A newer version, or another hand, may have written what we do not know: the rest is read all the same.
-func TestDecodePassesOverWhatItDoesNotKnow(t *testing.T) {
+// Unknown fields, which a newer version or another program has written, are ignored.
+func TestDecodeIgnoresUnknownFields(t *testing.T) {
 	t.Parallel()
 	got := decodeData([]byte(`{"new":{"a":1},"survey":"x","response":{"id":5,"score":{"nps":"much","csat":2,"new":1},"completed":"yes",
 		"answers":[5,{"question":7,"new":1,"value":1},{"question_id":"a","value":2}],"leads":[1,{"a":1}],"result":[]},

@@ -2,12 +2,12 @@ package event
 
 import "strconv"
 
-// ResponseKey identifies the event's response within its tenant; it is empty for an event without a response id. Two events
-// are of the same response exactly if their tenants and their keys are equal.
+// ResponseKey returns a key that identifies the event's response within its tenant; "" for an event without a response id. Two
+// events belong to the same response if and only if their tenants and keys are equal.
 //
-// A response id alone identifies nothing: platforms count 1, 2, 3 for each survey. So the key holds the source and the survey
-// too, each behind its length, because ids may hold any separator. Events that their source did not prove have other keys than
-// those that it did, so that nobody takes a response from a source by naming it.
+// A response id is not unique by itself, because platforms number the responses of each survey from 1. So the key contains the
+// source and the survey too, each with its length before it, because ids may contain any separator. Events that their source did
+// not prove have different keys, so that a publisher cannot add to a source's response by naming the source.
 func (h *Header) ResponseKey() string {
 	if h.ResponseID == "" {
 		return ""
@@ -15,7 +15,7 @@ func (h *Header) ResponseKey() string {
 	b := make([]byte, 0, len(h.Source)+len(h.SurveyID)+len(h.ResponseID)+16)
 	switch h.Verified {
 	case "hmac", "token", "basic", "path":
-	default: // unlike the key of a proved event, it begins with no digit
+	default: // the key of a proved event begins with a digit; this one does not
 		b = append(append(b, h.Verified...), '?')
 	}
 	b = appendCounted(b, h.Source)
@@ -28,8 +28,8 @@ func appendCounted(b []byte, s string) []byte {
 	return append(append(b, ':'), s...)
 }
 
-// Subject is CloudEvents' subject: the survey's id, and behind a slash the response's. It is made for people: ids may hold
-// slashes themselves. ResponseKey tells responses apart.
+// Subject returns CloudEvents' attribute subject: the survey's id, and the response's id after a slash. It is meant for people
+// and may be ambiguous, because ids may contain slashes. ResponseKey identifies a response.
 func (h *Header) Subject() string {
 	if h.ResponseID == "" {
 		return h.SurveyID

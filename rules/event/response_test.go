@@ -47,7 +47,7 @@ func TestResponseKey(t *testing.T) {
 	}
 }
 
-// A response's key is the same from the event as made and from the event as kept.
+// A new event and the decoded event have the same response key.
 func TestResponseKeyIsKept(t *testing.T) {
 	t.Parallel()
 	made := sample(t)

@@ -7,24 +7,24 @@ import (
 	"time"
 )
 
-// Revise makes the next revision of an event: what its raw bytes say as they are read today. It keeps who the event is (its
-// id, tenant, source, dedupe key, proof and time of receipt) and the raw bytes as they were kept; everything else is
-// today's. Neither event is changed.
+// Revise returns the next revision of the event before, with the content of today, which is the result of normalising the same
+// raw bytes again. It keeps the id, tenant, source, dedupe key, proof, time of receipt and raw bytes of before; everything else
+// is from today. Neither event is changed.
 func Revise(before, today *Event) (*Event, error) {
 	h := today.Header
 	h.Tenant, h.Source, h.Received = before.Tenant, before.Source, before.Received
 	h.DedupeKey, h.Verified, h.Revision = before.DedupeKey, before.Verified, before.Revision+1
 	if h.Time.Equal(h.Received) && before.Time.Truncate(time.Millisecond).Equal(before.Received) {
-		h.Time = before.Time // the body says none: it is the time of receipt, which the header keeps in milliseconds
+		h.Time = before.Time // the body has no time, so it is the time of receipt, which the header holds in milliseconds
 	}
 	raw := before.Raw
 	raw.AnswersAt, raw.LeadsAt = today.Raw.AnswersAt, today.Raw.LeadsAt
 	return build(h, today.Data(), raw, before.ID)
 }
 
-// Differences are the names of what two revisions of an event say differently, in the order of an event's fields: of the
-// header, and of the data as paths such as `response.score.nps`. Warnings and what is unread do not count: a newer version
-// may word them differently, or find more.
+// Differences returns the names of the fields that differ between two revisions of an event: first those of the header, then
+// those of the data, as sorted paths such as `response.score.nps`. It ignores Warnings and Unread, because a newer version may
+// word them differently, or find more.
 func Differences(a, b *Event) []string {
 	var names []string
 	add := func(name string, same bool) {
@@ -42,7 +42,7 @@ func Differences(a, b *Event) []string {
 	return append(names, dataDifferences(a.Data(), b.Data())...)
 }
 
-// dataDifferences compares what the two are written as, but for what is told of how the body was read.
+// dataDifferences compares the JSON of the two, without Warnings and Unread.
 func dataDifferences(a, b *Data) []string {
 	was, is := *a, *b
 	was.Warnings, is.Warnings = nil, nil
@@ -64,7 +64,7 @@ func dataDifferences(a, b *Data) []string {
 	return names
 }
 
-// compare goes into objects, two levels deep and into scores; an array is one field.
+// compare compares objects member by member, down to two levels, and three for scores. An array is one field.
 func compare(path string, before, after json.RawMessage, names *[]string) {
 	if bytes.Equal(before, after) {
 		return
@@ -92,7 +92,7 @@ func join(path, key string) string {
 	return path + "." + key
 }
 
-// WithRevision is the same event under another number of its revisions, for comparing what two of them are written as.
+// WithRevision returns the same event with another revision number, so that the bytes of two revisions can be compared.
 func (e *Event) WithRevision(revision int) (*Event, error) {
 	if e.Revision == revision {
 		return e, nil

@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestRevise: a revision is the same event with other content, also once it was written and read back.
+// A revision has the same identity and new content, also after decoding.
 func TestRevise(t *testing.T) {
 	t.Parallel()
 	before := sample(t)
@@ -53,7 +53,7 @@ func TestRevise(t *testing.T) {
 	}
 }
 
-// TestReviseKeepsTheTimeOfReceipt: where the body says no time, the finer time that the event has stays.
+// If the body has no time, the event keeps its time with full precision.
 func TestReviseKeepsTheTimeOfReceipt(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 1, 2, 3, 4, 5, 123_456_789, time.UTC)

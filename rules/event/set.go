@@ -9,8 +9,8 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// set puts a value into its field of data; path is what faults call the field. Null and empty text leave
-// it absent. Loose reading of what is stored passes over parts of answers and leads that it does not know.
+// set stores a value in its field of the data. path is the field's path for errors. Null leaves the field absent, as does an
+// empty text for a number. loose is for stored events: it ignores unknown parts of answers and leads.
 func (n *node) set(d *Data, path string, v jsonpath.Result, loose bool) error {
 	if v.Kind() == jsonpath.Null {
 		return nil
@@ -85,8 +85,8 @@ func (n *node) setSpecial(d *Data, path string, v jsonpath.Result, loose bool) (
 	return err
 }
 
-// textOf is a field's text; ids may be written as numbers, whose digits are taken as they are. It shares the
-// bytes of what is read: envelopes and bodies that were handed over are never changed.
+// textOf returns a field's text. An id may be written as a number, whose digits are kept. The result shares the bytes of the
+// JSON, because envelopes and bodies are never changed.
 func textOf(v jsonpath.Result, path string, id bool) (string, error) {
 	if v.Kind() == jsonpath.String || id && v.Kind() == jsonpath.Number {
 		return v.SharedText(), nil
@@ -98,7 +98,7 @@ func wrong(path, want string, v jsonpath.Result) error {
 	return &FieldError{Path: path, Problem: "must be " + want + ", not " + v.Kind().String()}
 }
 
-// answersOf reads answers as an array of answers, or as an object of question ids and values.
+// answersOf reads answers from an array of answers, or from an object that maps question ids to values.
 func answersOf(v jsonpath.Result, path string, loose bool) (all []Answer, err error) {
 	var seen questions
 	switch v.Kind() {
@@ -108,7 +108,7 @@ func answersOf(v jsonpath.Result, path string, loose bool) (all []Answer, err er
 				err = ErrTooManyAnswers
 				return false
 			}
-			if !loose && seen.twice(all, key) {
+			if !loose && seen.isDuplicate(all, key) {
 				err = &FieldError{Path: path + "." + clip(string(key)), Problem: "stands twice"}
 				return false
 			}
@@ -139,12 +139,13 @@ func answersOf(v jsonpath.Result, path string, loose bool) (all []Answer, err er
 	return nil, wrong(path, "an array or an object", v)
 }
 
-// questions are ids that were met; few answers are looked through instead.
+// questions holds the ids that were read. It is used from fewAnswers on; fewer answers are compared one by one.
 type questions map[string]bool
 
 const fewAnswers = 16
 
-func (q *questions) twice(all []Answer, id []byte) bool {
+// isDuplicate reports whether id was read before, and adds it.
+func (q *questions) isDuplicate(all []Answer, id []byte) bool {
 	if len(all) < fewAnswers {
 		for i := range all {
 			if all[i].QuestionID == string(id) {
@@ -166,7 +167,7 @@ func (q *questions) twice(all []Answer, id []byte) bool {
 
 var answerKeys = []string{"question_id", "question", "type", "value", "value_ids", "comment"}
 
-// answerOf reads one answer; paths of its faults begin with what stands below it.
+// answerOf reads one answer. The paths of its errors are relative to the answer.
 func answerOf(v jsonpath.Result, loose bool) (a Answer, err error) {
 	if v.Kind() != jsonpath.Object {
 		if loose {

@@ -9,32 +9,33 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// maxStableDepth bounds what is written; what comes in is bounded by jsonpath.MaxDepth, and an envelope
-// adds a few levels around it.
+// maxStableDepth bounds the nesting of written JSON. Received JSON is bounded by jsonpath.MaxDepth, and an envelope adds a few
+// levels.
 const maxStableDepth = 128
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// Digits is how whole numbers are written that JavaScript's numbers do not hold: beyond 2^53, unless a double happens to be
-// the very number. The zero value is KeepDigits.
+// Digits is the form of large whole numbers in JSON: those beyond 2^53 that a double, JavaScript's number type, does not
+// represent exactly. The zero value is KeepDigits.
 type Digits uint8
 
-// The ways to write them.
+// The forms.
 const (
-	// KeepDigits writes them as they are; JavaScript's JSON.parse rounds them.
+	// KeepDigits writes all digits of the number. JavaScript's JSON.parse rounds it.
 	KeepDigits Digits = iota
-	// TextDigits writes them as text, which keeps them and is stable under JavaScript's JSON.
+	// TextDigits writes all digits as a string, which JavaScript does not change.
 	TextDigits
-	// RoundDigits writes what JavaScript's JSON.parse makes of them, and null for what is too large.
+	// RoundDigits writes the number to which JavaScript's JSON.parse rounds, or null if it is too large.
 	RoundDigits
 )
 
-// Marshal writes v as JSON that JavaScript's JSON.stringify(JSON.parse(x)) leaves as it is, but for KeepDigits: compact, no
-// escaping for HTML, numbers as JavaScript prints them, keys that look like array indexes first and in numeric order.
+// Marshal writes v as JSON in the form of JavaScript's JSON.stringify: compact, without HTML escaping, with numbers as JavaScript
+// prints them, and with keys that are array indexes first, in numeric order. So JSON.stringify(JSON.parse(x)) does not change it,
+// except for large whole numbers, whose digits are kept.
 func Marshal(v any) ([]byte, error) { return MarshalDigits(v, KeepDigits) }
 
-// MarshalDigits is Marshal with a choice of how large whole numbers are written. Receivers that verify a signature over
-// what their framework parsed rely on JSON that JavaScript leaves as it is: for them it is not KeepDigits.
+// MarshalDigits is Marshal with a choice of the form of large whole numbers. Some receivers verify a signature over the body as
+// their framework parses and rewrites it: for them, use TextDigits or RoundDigits.
 func MarshalDigits(v any, digits Digits) ([]byte, error) {
 	buf := buffers.Get().(*bytes.Buffer)
 	defer buffers.Put(buf)
@@ -48,8 +49,8 @@ func MarshalDigits(v any, digits Digits) ([]byte, error) {
 	return w.all()
 }
 
-// StableJSON writes existing JSON as MarshalDigits does. A key that stands twice keeps its first place and its last value, and
-// the digits of a fraction beyond a double's are lost: what JSON.parse makes of them. The result may be the argument itself.
+// StableJSON rewrites JSON in the form of MarshalDigits. As with JSON.parse, a duplicate key keeps its first position and its
+// last value, and a fraction is rounded to a double. The result may be the argument itself.
 func StableJSON(text []byte, digits Digits) ([]byte, error) {
 	buf := buffers.Get().(*bytes.Buffer)
 	defer buffers.Put(buf)
@@ -66,11 +67,11 @@ func StableJSON(text []byte, digits Digits) ([]byte, error) {
 	return bytes.Clone(out), nil
 }
 
-// CompactJSON is Stable without loss: a number whose digits a double cannot hold stays as it was written, and
-// of a key that stands twice the first value counts, as everywhere in jsonpath. Envelopes are written so.
+// CompactJSON is StableJSON without loss: a number that a double does not represent exactly stays unchanged. A duplicate key
+// keeps its first value, as in package jsonpath. Envelopes have this form.
 func CompactJSON(text []byte) ([]byte, error) { return appendExact(make([]byte, 0, len(text)), text) }
 
-// appendExact appends what Compact makes of JSON.
+// appendExact appends JSON in the form of CompactJSON.
 func appendExact(out []byte, text []byte) ([]byte, error) {
 	w := writer{in: text, out: out, exact: true}
 	return w.all()
@@ -82,7 +83,7 @@ type writer struct {
 	out    []byte
 	depth  int
 	exact  bool
-	digits Digits // where it is not exact
+	digits Digits // if exact is false
 }
 
 func (w *writer) all() ([]byte, error) {
@@ -109,7 +110,7 @@ func (w *writer) space() {
 	}
 }
 
-// peek is the next byte, 0 at the end.
+// peek returns the next byte, or 0 at the end.
 func (w *writer) peek() byte {
 	if w.i < len(w.in) {
 		return w.in[w.i]
@@ -177,10 +178,10 @@ func (w *writer) array() error {
 	}
 }
 
-// member is where one member of an object was written.
+// member holds the offsets of one written member of an object.
 type member struct {
 	start, key, end int   // in out: start of the key, its end, end of the value
-	place           int64 // the key as an array index, else -1
+	place           int64 // the key as an array index, or -1
 }
 
 func (w *writer) object() error {
@@ -192,7 +193,7 @@ func (w *writer) object() error {
 	}
 	var few [16]member
 	members := few[:0]
-	var many map[string]int // keys to members, once comparing them all would be slow
+	var many map[string]int // members by key, if there are too many to compare
 	open := len(w.out)
 	rebuild := false
 	for {
@@ -255,7 +256,7 @@ func (w *writer) object() error {
 	return nil
 }
 
-// twin is the member that has the same key already, else -1.
+// twin returns the index of an earlier member with the same key, or -1.
 func (w *writer) twin(members []member, many map[string]int, m member) int {
 	key := w.out[m.start:m.key]
 	if many != nil {
@@ -272,7 +273,7 @@ func (w *writer) twin(members []member, many map[string]int, m member) int {
 	return -1
 }
 
-// reorder writes the members anew, in JavaScript's order.
+// reorder writes the members again, in JavaScript's order.
 func (w *writer) reorder(open int, members []member) {
 	old := bytes.Clone(w.out[open:])
 	slices.SortStableFunc(members, func(a, b member) int {
@@ -296,7 +297,8 @@ func (w *writer) reorder(open int, members []member) {
 	}
 }
 
-// place is a key as JavaScript's array index: 0 to 2^32-2 in its shortest form; else -1.
+// place returns a key as a JavaScript array index, which is 0 to 2^32-2 without leading zeros, or -1.
+// https://tc39.es/ecma262/#array-index
 func place(key []byte) int64 {
 	if len(key) == 0 || len(key) > 10 || key[0] == '0' && len(key) > 1 {
 		return -1

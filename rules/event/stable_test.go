@@ -17,7 +17,7 @@ import (
 
 type stableCase struct{ Text, Stable string }
 
-// nodes are texts and what Node.js makes of them; testdata/stable.js wrote them.
+// nodes are JSON texts and their form after JSON.parse and JSON.stringify in Node.js, written by testdata/stable.js.
 func nodes(t testing.TB) []stableCase {
 	t.Helper()
 	file, err := os.ReadFile("testdata/stable.json")
@@ -34,7 +34,7 @@ func nodes(t testing.TB) []stableCase {
 	return cases
 }
 
-func TestStableIsWhatJavaScriptWrites(t *testing.T) {
+func TestStableJSONAgreesWithJavaScript(t *testing.T) {
 	t.Parallel()
 	for _, c := range nodes(t) {
 		got, err := StableJSON([]byte(c.Text), RoundDigits)
@@ -51,7 +51,7 @@ func TestStableIsWhatJavaScriptWrites(t *testing.T) {
 	}
 }
 
-func TestStableReturnsStableTextItself(t *testing.T) {
+func TestStableJSONReturnsItsArgument(t *testing.T) {
 	text := []byte(`{"1":2,"a":["x",{"b":1.5}]}`)
 	got, err := StableJSON(text, RoundDigits)
 	if err != nil || &got[0] != &text[0] {
@@ -62,7 +62,7 @@ func TestStableReturnsStableTextItself(t *testing.T) {
 	}
 }
 
-func TestCompactLosesNothing(t *testing.T) {
+func TestCompactJSONIsLossless(t *testing.T) {
 	t.Parallel()
 	for _, c := range []stableCase{
 		{`12345678901234567890`, `12345678901234567890`},
@@ -88,7 +88,7 @@ func TestCompactLosesNothing(t *testing.T) {
 	}
 }
 
-func TestStableRefusesWhatIsNotJSON(t *testing.T) {
+func TestStableJSONRefusesInvalidJSON(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		``, ` `, `{`, `[`, `"`, `"\`, `"\u12`, `"\ux000"`, `"\x"`, "\"\n\"", "\"a\\n\n\"", `nul`, `nulls`, `tru`, `{"a"}`, `{"a":}`, `{"a":1,}`, `{,}`, `{1:2}`, `[1,]`,
@@ -144,7 +144,7 @@ func TestMarshal(t *testing.T) {
 	}
 }
 
-// Two calls at once must not share what they write into.
+// Concurrent calls must not share their result's memory.
 func TestMarshalResultsAreTheCallersOwn(t *testing.T) {
 	t.Parallel()
 	first, _ := Marshal(map[string]int{"a": 1})
@@ -217,7 +217,7 @@ func BenchmarkStable(b *testing.B) {
 	})
 }
 
-// Of whole numbers that a double does not hold a writer keeps the digits, as a number or as text.
+// Whole numbers that a double does not represent exactly keep their digits, as a number or as text.
 func TestDigits(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ text, keep, written, round string }{

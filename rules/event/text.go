@@ -2,7 +2,7 @@ package event
 
 import "unicode/utf8"
 
-// string copies a string, escaped as JSON.stringify does.
+// string copies a string, escaped in the form of JSON.stringify.
 func (w *writer) string() error {
 	start := w.i + 1
 	ascii := true
@@ -29,7 +29,7 @@ func (w *writer) string() error {
 	return w.fault()
 }
 
-// escaped is the slow way of string: it takes what is escaped apart and escapes what must be.
+// escaped is the slow path of string: it decodes every escape, and escapes only the characters that need it.
 func (w *writer) escaped() error {
 	w.out = append(w.out, '"')
 	for w.i++; w.i < len(w.in); {
@@ -99,7 +99,7 @@ func (w *writer) escape() error {
 	return nil
 }
 
-// unit is the UTF-16 unit of a \uXXXX at i.
+// unit returns the UTF-16 code unit of a \uXXXX at i.
 func (w *writer) unit(i int) (rune, bool) {
 	if i+6 > len(w.in) || w.in[i] != '\\' || w.in[i+1] != 'u' {
 		return 0, false
@@ -121,8 +121,8 @@ func (w *writer) unit(i int) (rune, bool) {
 	return n, true
 }
 
-// appendRune appends one character of a string as JSON.stringify writes it; half of a surrogate pair
-// stays escaped, since UTF-8 has no bytes for it.
+// appendRune appends one character of a string in the form of JSON.stringify. A lone surrogate stays escaped, because UTF-8
+// cannot encode it.
 func appendRune(out []byte, r rune) []byte {
 	const digits = "0123456789abcdef"
 	switch {
@@ -144,7 +144,7 @@ func appendRune(out []byte, r rune) []byte {
 	return utf8.AppendRune(out, r)
 }
 
-// appendText appends a Go string as a JSON string. Bytes that are no UTF-8 become U+FFFD.
+// appendText appends a Go string as a JSON string. Bytes that are not UTF-8 become U+FFFD.
 func appendText(out []byte, s string) []byte {
 	return append(appendInner(append(out, '"'), s), '"')
 }
@@ -170,13 +170,14 @@ func appendInner(out []byte, s string) []byte {
 	return out
 }
 
-// plainString is true for a JSON string that Compact would leave as it is, without a look at what is no ASCII.
+// plainString reports whether a JSON string is plain ASCII that needs no escaping, so that CompactJSON does not change it.
 func plainString(raw []byte) bool {
 	last := len(raw) - 1
 	return last > 0 && raw[0] == '"' && raw[last] == '"' && plainPrefix(raw[1:last]) == last-1
 }
 
-// plainPrefix is how much of a text begins it that stands in JSON as it is, eight bytes at once.
+// plainPrefix returns the length of the longest prefix that is ASCII and needs no escaping in JSON. It compares eight bytes at
+// once.
 func plainPrefix[T string | []byte](s T) int {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	i := 0
@@ -184,7 +185,7 @@ func plainPrefix[T string | []byte](s T) int {
 		w := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
 			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
 		quote, slash := w^'"'*ones, w^'\\'*ones
-		// The topmost bit of a byte may be set where it is a control, a quote, a backslash, or no ASCII.
+		// The top bit of a byte may be set if it is a control character, a quote, a backslash, or not ASCII.
 		if ((w-' '*ones)|(quote-ones)|(slash-ones)|w)&highs != 0 {
 			break
 		}

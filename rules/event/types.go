@@ -31,18 +31,18 @@ const (
 	TypeUnknown              = "unknown"
 )
 
-// GatewayPrefix begins the types of the gateway's own notices.
+// GatewayPrefix is the prefix of the types of the gateway's own notices.
 const GatewayPrefix = "gateway."
 
-// TypeEntry is an entry of a stream that no event can be made of: a dead letter from the start, whose raw bytes are
-// the entry and whose first warning says why. Nobody can publish one.
+// TypeEntry is the type of a stream entry that cannot be parsed as an event. It is a dead letter from the start; its raw bytes
+// are the entry, and its first warning is the reason. Publishers cannot use this type.
 const TypeEntry = GatewayPrefix + "entry"
 
-// TestSource is the source of test deliveries that somebody asked for; OrigID of such an event says of which destination. It
-// is no name of a source, so that nobody can publish one. No rule and no webhook hears it.
+// TestSource is the source of test deliveries to a destination, which OrigID names. It is not a valid source name, so publishers
+// cannot use it. Rules and webhooks do not get these events.
 const TestSource = GatewayPrefix + "test"
 
-// Types are the canonical types, those of the gateway's own notices aside.
+// Types are the canonical types, without those of the gateway's own notices.
 var Types = []string{
 	TypeResponseStarted, TypeResponsePartial, TypeResponseCompleted, TypeResponseUpdated, TypeResponseReviewed,
 	TypeResponseDisqualified, TypeResponseOverquota, TypeResponseDeleted, TypeAnswerUpserted,
@@ -51,7 +51,7 @@ var Types = []string{
 	TypeRewardRedeemed, TypeUnsubscribed, TypeEntityUpdated, TypeTest, TypeUnknown,
 }
 
-// IsCanonical says whether a type is one of ours: one of Types, or gateway. and a name.
+// IsCanonical reports whether a type is canonical: one of Types, or GatewayPrefix followed by a name.
 func IsCanonical(name string) bool {
 	if rest, ok := strings.CutPrefix(name, GatewayPrefix); ok {
 		return rest != "" && strings.Trim(rest, "abcdefghijklmnopqrstuvwxyz_.") == ""

@@ -16,7 +16,7 @@ import (
 // every field, where both speak of the same thing; and where fields are absent, every way of filling them in:
 // what is not unknown must come out the same however the rest is answered.
 
-// world is the fields that generated conditions speak of, with a value for each.
+// world maps the fields of generated conditions to values.
 type world map[string]any
 
 var worldFields = []struct {
@@ -85,7 +85,7 @@ func (w world) event(t testing.TB) *event.Event {
 	return parse(t, string(body))
 }
 
-// writer makes conditions at random, of the right types.
+// writer makes random, type-correct conditions.
 type writer struct {
 	r     *rand.Rand
 	depth int
@@ -199,7 +199,7 @@ func (w *writer) numbers() string {
 	)
 }
 
-// oracle is what expr's machine says; ok is false where it has no answer.
+// oracle returns the result of expr's machine; ok is false if it fails.
 func oracle(t testing.TB, text string, w world) (yes, ok bool) {
 	env := w.nested()
 	env["nps_score"], env["csat_score"] = w["response.score.nps"], w["response.score.csat"]

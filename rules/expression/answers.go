@@ -2,7 +2,7 @@ package expression
 
 import "github.com/surveygate/surveygate/rules/jsonpath"
 
-// answer finds an answer by its question's id, then by its exact label.
+// answer returns the value of the answer with this question id, or else with exactly this question label.
 func (f *frame) answer(key string) value {
 	if !f.read {
 		all := f.vals[f.scope.answers]
@@ -45,10 +45,10 @@ func (f *frame) answer(key string) value {
 	return value{}
 }
 
-// fewAnswers are found faster one by one than in a map that is made for them.
+// fewAnswers is the number of answers up to which a linear search is faster than building a map.
 const fewAnswers = 32
 
-// answerOfMany finds an answer in a map, so that many questions asked of many answers do not cost their product.
+// answerOfMany finds an answer in a map, so that many lookups in many answers do not take quadratic time.
 func (f *frame) answerOfMany(key string) value {
 	if len(f.byKey) == 0 {
 		if f.byKey == nil {

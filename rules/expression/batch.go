@@ -4,13 +4,14 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// Batch is many conditions asked of one event after one pass over it. It is safe for concurrent use.
+// Batch is a list of conditions that are evaluated together: one pass over an event reads the fields for all of them. It is safe
+// for concurrent use.
 type Batch struct {
 	scope *scope
-	progs []*program // nil where the condition is absent, which matches
+	progs []*program // nil for an absent condition, which matches
 }
 
-// NewBatch joins conditions; a nil one matches every event.
+// NewBatch returns a batch of conditions. A nil condition matches every event.
 func NewBatch(conditions []*Condition) *Batch {
 	b := &Batch{scope: new(scope), progs: make([]*program, len(conditions))}
 	for i, c := range conditions {
@@ -29,32 +30,33 @@ func NewBatch(conditions []*Condition) *Batch {
 	return b
 }
 
-// Reading is one event before the conditions of a batch. It belongs to one goroutine; End gives it back.
+// Reading holds the fields of one event for the conditions of a batch. It must not be used by several goroutines at once. Call
+// Release when all conditions are evaluated.
 type Reading struct{ f *frame }
 
-// Read begins with an event, of which every condition is to be asked once.
+// Read reads an event. The work is divided among all conditions of the batch, for evaluating each of them once; see DivideWork.
 func (b *Batch) Read(ev *event.Event) Reading {
 	r := Reading{b.scope.begin(ev)}
 	r.DivideWork(MaxWork, len(b.progs))
 	return r
 }
 
-// MaxWork is what all conditions asked of one event may take together, in steps of 2 to 10 ns. Measured
-// (rules, BenchmarkWork): 1,000 rules that each ask for an answer of their own among 2,000, twenty of which go through
-// all of them, take 385,000 steps and 3.4 ms; 400 that never come to an end over 1,900 answers take all, and 5.5 ms.
-// To explain either takes 18 ms.
+// MaxWork bounds the work of all conditions on one event together, in steps of 2 to 10 ns. Measured with BenchmarkWork in package
+// rules: 1,000 rules that each look up one of 2,000 answers, and of which 20 iterate over all answers, take 385,000 steps and 3.4
+// ms; 400 rules that iterate endlessly over 1,900 answers use up all steps and take 5.5 ms. Explaining either takes 18 ms.
 const MaxWork = event.MaxWork
 
-// DivideWork divides work anew, among the conditions that are about to be asked; see pot.
-func (r Reading) DivideWork(steps, among int) { r.f.work = newPot(steps, among) }
+// DivideWork sets the number of steps for all following evaluations, and divides them among the given number of evaluations. Each
+// one gets at least its part of half of the steps, and may use more if others need less; see workPool.
+func (r Reading) DivideWork(steps, evaluations int) { r.f.work = newWorkPool(steps, evaluations) }
 
-// WorkLeft is what is left of it.
+// WorkLeft returns the number of steps that are left.
 func (r Reading) WorkLeft() int { return r.f.work.left() }
 
-// Release gives the reading back; it must not be used after.
+// Release returns the reading's memory for reuse. The reading must not be used afterwards.
 func (r Reading) Release() { r.f.end() }
 
-// Match asks one condition. A panic in it is its error.
+// Match evaluates condition i. A panic during the evaluation is returned as its error.
 func (b *Batch) Match(r Reading, i int) (truth Truth, err error) {
 	p := b.progs[i]
 	if p == nil {
@@ -64,7 +66,7 @@ func (b *Batch) Match(r Reading, i int) (truth Truth, err error) {
 	return r.f.decide(p)
 }
 
-// Explain gives the parts of one condition, as Condition.Explain does.
+// Explain returns the parts of condition i, as Condition.Explain does.
 func (b *Batch) Explain(r Reading, i int) ([]Part, error) {
 	p := b.progs[i]
 	if p == nil {
@@ -73,7 +75,7 @@ func (b *Batch) Explain(r Reading, i int) ([]Part, error) {
 	return r.f.explain(p)
 }
 
-// Result asks one condition and says why it is unknown.
+// Result evaluates condition i, and reports why it is unknown.
 func (b *Batch) Result(r Reading, i int) (res Result) {
 	p := b.progs[i]
 	if p == nil {
@@ -83,7 +85,8 @@ func (b *Batch) Result(r Reading, i int) (res Result) {
 	return r.f.match(p)
 }
 
-// Key is a value that an index can be made of. The zero Key is none.
+// Key is a comparable form of a number, text or boolean, for use as the key of an index. The zero Key is not the key of any
+// value.
 type Key struct {
 	kind kind
 	yes  bool
@@ -91,14 +94,14 @@ type Key struct {
 	str  string
 }
 
-// Equality is a part of a condition without which it cannot match: the value at Slot is one of Keys.
+// Equality is a requirement of a condition: it can match only events whose value at Slot (see Reading.Key) is one of Keys.
 type Equality struct {
 	Slot int32
 	Keys []Key
 }
 
-// Equalities are what condition i demands: `path == constant` and `path in [constants]`, where they stand
-// alone or are joined with and.
+// Equalities returns the requirements of condition i that have the form `path == constant` or `path in [constants]`, alone or
+// joined with `and`.
 func (b *Batch) Equalities(i int) []Equality {
 	p := b.progs[i]
 	if p == nil {
@@ -120,11 +123,11 @@ func (b *Batch) Equalities(i int) []Equality {
 			if left.op == opLiteral {
 				left, right = right, left
 			}
-			if b.indexable(p, left) && right.op == opLiteral {
+			if b.isIndexable(p, left) && right.op == opLiteral {
 				all = append(all, Equality{Slot: p.remap[left.slot], Keys: []Key{keyOf(&right.lit)}})
 			}
 		case opIn:
-			if !b.indexable(p, n.args[0]) || n.args[1].op != opList {
+			if !b.isIndexable(p, n.args[0]) || n.args[1].op != opList {
 				return
 			}
 			keys := make([]Key, 0, len(n.args[1].args))
@@ -141,12 +144,12 @@ func (b *Batch) Equalities(i int) []Equality {
 	return all
 }
 
-// indexable says whether a value is at hand after the one pass, or as cheap.
-func (b *Batch) indexable(p *program, n *node) bool {
+// isIndexable reports whether a node is a value that Read provides, or one that is as cheap to get.
+func (b *Batch) isIndexable(p *program, n *node) bool {
 	return n.op == opSlot && b.scope.slots[p.remap[n.slot]].how <= fromGroup
 }
 
-// Key is the event's value at a slot; ok is false where it is absent or nothing an index holds.
+// Key returns the event's value at a slot. ok is false if the value is absent, or is not a number, text or boolean.
 func (r Reading) Key(slot int32) (key Key, ok bool) {
 	r.f.remap = nil
 	v := r.f.value(slot)

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestPanicIsOneRulesError breaks one condition of a batch from within.
+// A panic in one condition of a batch does not affect the others.
 func TestPanicIsOneRulesError(t *testing.T) {
 	t.Parallel()
 	b := NewBatch([]*Condition{compile(t, "nps_score == 3"), compile(t, "any([1, 2], # == nps_score)"), nil, compile(t, "nps_score > 1")})

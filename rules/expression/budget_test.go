@@ -32,8 +32,8 @@ func values(tb testing.TB, pairs ...Pair) Values {
 	return v
 }
 
-// What is built of an event has a bound while it is built, whatever it is built with. Not parallel: it counts memory.
-func TestBuiltIsBounded(t *testing.T) {
+// The budget bounds memory during the evaluation, for every kind of expression. Not parallel, because it counts memory.
+func TestBuildBudget(t *testing.T) {
 	holes := MustText(strings.Repeat(`{{ raw("a") }}`, 240))
 	var many, nested []Pair
 	for i := range 500 {
@@ -84,7 +84,7 @@ func TestBuiltIsBounded(t *testing.T) {
 	}
 }
 
-// The texts and values of one request share its budget, in bytes and in work.
+// All texts and values of one request share its budget of bytes and work.
 func TestOneBudgetForARequest(t *testing.T) {
 	t.Parallel()
 	ev := large(t, "a")
@@ -126,15 +126,15 @@ func TestOneBudgetOfWork(t *testing.T) {
 	}
 }
 
-// What is counted is what JSON takes.
-func TestSpelt(t *testing.T) {
+// The budget counts bytes as JSON.
+func TestJSONLength(t *testing.T) {
 	t.Parallel()
 	for _, s := range []string{"", "plain", "\"\\/", "\n\r\t\b\f\x00\x1f\x7f", "é€😀", "\u2028\u2029", "\xff a\xc3", "<>&"} {
 		j, err := marshal(s)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := spelt(s) + len(`""`); got < len(j) || got > len(j)+8 {
+		if got := jsonLength(s) + len(`""`); got < len(j) || got > len(j)+8 {
 			t.Errorf("%q is %d in JSON, counted as %d", s, len(j), got)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/expr-lang/expr/ast"
 )
 
-// need asks that a part may be one of some kinds.
+// need adds a fault unless a part may have one of the allowed kinds.
 func (c *compiler) need(at ast.Node, n *node, allowed kinds, message string) bool {
 	return c.needHint(at, n, allowed, message, "")
 }
@@ -26,7 +26,7 @@ func (c *compiler) needHint(at ast.Node, n *node, allowed kinds, message, remedy
 	return false
 }
 
-// mixed says how a number and a text may be brought together.
+// mixed returns a remedy for mixing a number and a text.
 func (c *compiler) mixed(l, r ast.Node, left, right *node) string {
 	for range 2 {
 		if left.kinds == numbers && right.op == opLiteral && right.lit.kind == text {
@@ -56,7 +56,7 @@ func compareRemedy(k kinds) string {
 	return "ask has(x), len(x) > 0 or any(x, …)"
 }
 
-// orRemedy helps with `survey.type == "nps" or "csat"`.
+// orRemedy returns a remedy for `survey.type == "nps" or "csat"`.
 func (c *compiler) orRemedy(n *ast.BinaryNode, part ast.Node) string {
 	left, ok := n.Left.(*ast.BinaryNode)
 	if _, fixed := part.(*ast.StringNode); ok && fixed && left.Operator == "==" {

@@ -2,17 +2,17 @@ package expression
 
 import "slices"
 
-// Comparison is a name of the event that is held against a fixed text, by ==, !=, in or contains.
+// Comparison is a comparison of an event's field with a constant text, by ==, !=, in or contains.
 type Comparison struct {
-	// Name is the name in its usual place: the path of a field, or one of event.DerivedNames.
+	// Name is the path of the field, or one of event.DerivedNames.
 	Name string
 	Text string
-	// Offset and Length are where the text stands, in bytes of the whole.
+	// Offset and Length are the position of the constant in the whole text, in bytes.
 	Offset, Length int
 }
 
-// Comparisons are all that the condition makes, in the order in which they are asked. The texts that a name is given in
-// its absence by ?? are no comparisons, and neither is what is held against them.
+// Comparisons returns all comparisons of the condition, in the order of evaluation. The default texts of ?? are not comparisons,
+// and comparisons with such a default are left out.
 func (c *Condition) Comparisons() []Comparison {
 	if c.IsZero() {
 		return nil
@@ -20,7 +20,7 @@ func (c *Condition) Comparisons() []Comparison {
 	return c.prog.comparisons()
 }
 
-// Comparisons are those of the value's expression, or of its holes.
+// Comparisons returns the comparisons of the value's expression, or of its holes.
 func (v Value) Comparisons() []Comparison {
 	p := v.prog
 	if v.hole != nil {
@@ -38,12 +38,12 @@ func (p *program) comparisons() []Comparison {
 	walk = func(n *node) {
 		switch {
 		case n.op == opCompare && (n.code == codeEqual || n.code == codeUnequal):
-			p.compared(&all, n.args[0], n.args[1])
-			p.compared(&all, n.args[1], n.args[0])
+			p.addComparisons(&all, n.args[0], n.args[1])
+			p.addComparisons(&all, n.args[1], n.args[0])
 		case n.op == opIn:
-			p.compared(&all, n.args[0], n.args[1])
+			p.addComparisons(&all, n.args[0], n.args[1])
 		case n.op == opText && n.code == codeContains && n.args[0].op == opList:
-			p.compared(&all, n.args[1], n.args[0])
+			p.addComparisons(&all, n.args[1], n.args[0])
 		}
 		for _, arg := range n.args {
 			walk(arg)
@@ -55,8 +55,8 @@ func (p *program) comparisons() []Comparison {
 	return all
 }
 
-// compared notes the fixed texts that a name is held against: one, or the items of a list.
-func (p *program) compared(all *[]Comparison, of, against *node) {
+// addComparisons adds a comparison for each constant text in against: one text, or the items of a list.
+func (p *program) addComparisons(all *[]Comparison, of, against *node) {
 	var instead []string
 	for of.op == opCoalesce { // (nps_group ?? "none") == "none"
 		if other := of.args[1]; other.op == opLiteral && other.lit.kind == text {
@@ -81,7 +81,7 @@ func (p *program) compared(all *[]Comparison, of, against *node) {
 	}
 }
 
-// nameOf is the name of the event that a node reads; empty where it is something else.
+// nameOf returns the event's field that a node reads; "" for any other node.
 func (p *program) nameOf(n *node) string {
 	if n.op != opSlot {
 		return ""
@@ -95,8 +95,8 @@ func (p *program) nameOf(n *node) string {
 	return ""
 }
 
-// RequiredValues are the texts of which the condition needs a name to be one, where it says so for itself or joined by and; ok is
-// false where it does not.
+// RequiredValues returns the texts of which the field must have one for the condition to match, as stated by comparisons alone or
+// joined with `and`. ok is false if the condition has no such requirement.
 func (c *Condition) RequiredValues(name string) (texts []string, ok bool) {
 	if c.IsZero() {
 		return nil, false
@@ -132,7 +132,7 @@ func (c *Condition) RequiredValues(name string) (texts []string, ok bool) {
 			}
 			found = append(found, item.lit.str)
 		}
-		if ok { // asked twice: both must hold
+		if ok { // two requirements: both must be met
 			found = slices.DeleteFunc(found, func(s string) bool { return !slices.Contains(texts, s) })
 		}
 		texts, ok = found, true

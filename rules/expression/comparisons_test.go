@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Each fixed text that a name is held against is found, with its place, however it is written.
+// Comparisons returns every constant text that a field is compared with, and its position.
 func TestComparisons(t *testing.T) {
 	t.Parallel()
 	for condition, want := range map[string][]string{
@@ -50,7 +50,7 @@ func TestComparisons(t *testing.T) {
 	}
 }
 
-func TestDemands(t *testing.T) {
+func TestRequiredValues(t *testing.T) {
 	t.Parallel()
 	for condition, want := range map[string][]string{
 		`source == "a"`: {"a"}, `consent and "a" == source`: {"a"}, `source in ["a", "b"] and nps_score > 1`: {"a", "b"},

@@ -10,18 +10,18 @@ import (
 	"github.com/expr-lang/expr/ast"
 )
 
-// compiler turns the text of one expression into nodes, and gathers every fault it finds on the way.
+// compiler compiles the text of one expression into nodes, and collects all faults.
 type compiler struct {
 	src    *source
 	want   purpose
-	base   int // where the expression stands in a longer text
+	base   int // offset of the expression in a longer text
 	scope  *scope
 	faults Errors
 	depth  int
-	deep   bool // said already
+	deep   bool // the fault of nesting too deeply is reported already
 }
 
-// purpose is what an expression is for; it decides remedies and the kind that is asked for.
+// purpose is the use of an expression. It determines the required kind, and the remedies.
 type purpose uint8
 
 const (
@@ -30,12 +30,12 @@ const (
 	asHole
 )
 
-// newCompiler begins a text whose event values go into a scope. The scope is sealed by who made it.
+// newCompiler returns a compiler that adds the event values of the text to a scope. The caller seals the scope afterwards.
 func newCompiler(text string, base int, want purpose, s *scope) *compiler {
 	return &compiler{src: newSource(text), base: base, want: want, scope: s}
 }
 
-// compile parses and checks the text. The node is of use only where there are no faults.
+// compile parses and checks the text. The result is valid only if there are no faults.
 func (c *compiler) compile() *node {
 	tree := c.parse()
 	if tree == nil {
@@ -45,16 +45,16 @@ func (c *compiler) compile() *node {
 	if c.want == asCondition && len(c.faults) == 0 && !root.kinds.has(boolean) {
 		c.fault(tree, fmt.Sprintf("a condition is true or false, and `%s` is %s", c.show(tree), root.kinds), compareRemedy(root.kinds))
 	}
-	c.fixedWord()
+	c.quotingHint()
 	return root
 }
 
-// program is the compiled expression alone.
+// program returns the program of a single expression.
 func (c *compiler) program(root *node) *program {
 	return &program{text: c.src.text, roots: []*node{root}, scope: c.scope, weight: root.weight}
 }
 
-// fault notes what is wrong with a part.
+// fault adds a fault of a part.
 func (c *compiler) fault(at ast.Node, message, remedy string) {
 	from, to := c.src.span(at)
 	c.faultAt(from, to, message, remedy)
@@ -64,7 +64,7 @@ func (c *compiler) faultAt(from, to int, message, remedy string) {
 	c.faults = append(c.faults, &Error{Offset: c.base + from, Length: max(to-from, 1), Message: message, Remedy: remedy})
 }
 
-// show is a part as it was written, cut to what a message can hold.
+// show returns the text of a part, shortened for a message.
 func (c *compiler) show(at ast.Node) string {
 	from, to := c.src.span(at)
 	return clip(c.src.text[from:to])
@@ -81,8 +81,7 @@ func clip(s string) string {
 	return s
 }
 
-// node compiles a part. A part with a fault comes back as something that may be anything, so that one
-// fault is told once.
+// node compiles a part. A part with a fault is compiled to a literal that may have any kind, so that it causes no further faults.
 func (c *compiler) node(n ast.Node) *node {
 	c.depth++
 	defer func() { c.depth-- }()
@@ -204,7 +203,7 @@ func (c *compiler) binary(n *ast.BinaryNode) *node {
 		c.fault(n, "ranges `..` are not part of the rule language", "compare twice, as in x >= 1 and x <= 5")
 		return c.unclear()
 	}
-	if c.dashed(n) {
+	if c.isDashedKey(n) {
 		return c.unclear()
 	}
 	left, right := c.node(n.Left), c.node(n.Right)
@@ -230,7 +229,7 @@ func (c *compiler) binary(n *ast.BinaryNode) *node {
 	return c.unclear()
 }
 
-// junction gathers a chain of one and the same word, so that a long chain is not deep.
+// junction compiles a chain of the same operator into one node, so that a long chain is not nested deeply.
 func (c *compiler) junction(n *ast.BinaryNode, what op) *node {
 	out := &node{op: what, kinds: booleans}
 	var gather func(ast.Node)
@@ -319,7 +318,7 @@ func (c *compiler) matches(n *ast.BinaryNode, left, right *node) *node {
 	return out
 }
 
-// text compiles contains, startsWith and endsWith. Only contains also looks into a list: for one of its items.
+// text compiles contains, startsWith and endsWith. Of these, only contains accepts a list on the left, and searches its items.
 func (c *compiler) text(n *ast.BinaryNode, code uint8, left, right *node) *node {
 	out := &node{op: opText, code: code, kinds: booleans, args: []*node{left, right}}
 	wanted, message := texts, fmt.Sprintf("`%s` wants a text", n.Operator)
@@ -344,52 +343,52 @@ func (c *compiler) text(n *ast.BinaryNode, code uint8, left, right *node) *node 
 	}
 	c.need(n.Right, right, numbers|texts|booleans, "`contains` looks for a text, a number, true or false")
 	if left.kinds == lists {
-		c.held(n, n.Right, n.Left, right, left)
+		c.neverInList(n, n.Right, n.Left, right, left)
 	}
 	return out
 }
 
-// in compiles `x in list`. A single value counts as a list of one where only the event says which of them it is, as an
-// answer may be one choice or several.
+// in compiles `x in list`. If the right side may be a list or a single value, as an answer may be one choice or several, a single
+// value is treated as a list with one item.
 func (c *compiler) in(n *ast.BinaryNode, left, right *node) *node {
 	out := &node{op: opIn, kinds: booleans, args: []*node{left, right}}
 	if c.needHint(n.Right, right, lists|objects, "`in` looks into a list", inRemedy(c, n, left, right)) {
-		c.held(n, n.Left, n.Right, left, right)
+		c.neverInList(n, n.Left, n.Right, left, right)
 	}
 	return out
 }
 
-// held says that a list can never hold an item.
-func (c *compiler) held(n, itemAt, listAt ast.Node, item, list *node) {
-	held, remedy := c.itemsOf(list), ""
-	if item.kinds&held != 0 {
+// neverInList adds a fault if a list can never contain an item.
+func (c *compiler) neverInList(n, itemAt, listAt ast.Node, item, list *node) {
+	contained, remedy := c.itemsOf(list), ""
+	if item.kinds&contained != 0 {
 		return
 	}
 	if list.op == opList {
 		remedy = c.mixed(itemAt, listAt, item, list.args[0])
-	} else if held == objects {
+	} else if contained == objects {
 		remedy = fmt.Sprintf("ask what its items hold: any(%s, .value == %s)", c.show(listAt), c.show(itemAt))
 	}
-	c.fault(n, fmt.Sprintf("`%s` is %s and the list holds %s: it is never in it", c.show(itemAt), item.kinds, held), remedy)
+	c.fault(n, fmt.Sprintf("`%s` is %s and the list holds %s: it is never in it", c.show(itemAt), item.kinds, contained), remedy)
 }
 
-// itemsOf are the kinds of a list's items, as far as they are known at load.
+// itemsOf returns the possible kinds of a list's items, as far as they are known at load.
 func (c *compiler) itemsOf(list *node) kinds {
-	var held kinds
+	var contained kinds
 	switch {
 	case list.op == opList:
 		for _, item := range list.args {
-			held |= item.kinds
+			contained |= item.kinds
 		}
 	case list.op == opSlot:
 		if path := c.scope.slots[list.slot].path; path == "response.answers" || path == "response.leads" {
-			held = objects
+			contained = objects
 		}
 	}
-	if held == 0 {
+	if contained == 0 {
 		return anything
 	}
-	return held
+	return contained
 }
 
 func (c *compiler) choose(n *ast.ConditionalNode) *node {

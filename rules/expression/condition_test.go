@@ -19,7 +19,7 @@ func compile(tb testing.TB, text string) *Condition {
 	return c
 }
 
-// TestTruth is the design's table and what follows from it: absent is unknown, not false.
+// TestTruth checks the design's table: absent is unknown, not false.
 func TestTruth(t *testing.T) {
 	t.Parallel()
 	const (
@@ -84,7 +84,7 @@ func TestTruth(t *testing.T) {
 	}
 }
 
-// TestLanguage asks about one full event.
+// TestLanguage evaluates conditions for one complete event.
 func TestLanguage(t *testing.T) {
 	t.Parallel()
 	ev := parse(t, `{"type":"response.completed","time":"2026-01-02T03:04:05Z","tenant":"default","source":"app","survey":{"id":"s1","title":"Onboarding","type":"nps"},
@@ -144,8 +144,8 @@ func TestLanguage(t *testing.T) {
 	}
 }
 
-// TestMisfits are values whose type does not fit: unknown, and marked.
-func TestMisfits(t *testing.T) {
+// A value of the wrong type makes its part unknown, and is reported.
+func TestWrongTypes(t *testing.T) {
 	t.Parallel()
 	ev := parse(t, `{"type":"response.completed","nps_score":3,"params":{"seats":"nine","flag":true,"n":5,"list":[1,"a",null],"o":{"k":1}}}`)
 	tests := []struct {
@@ -200,7 +200,7 @@ func TestMisfits(t *testing.T) {
 	}
 }
 
-// TestLiteralDots proves that a key with dots in it is no way into the event.
+// A key that contains dots is not a path into the event.
 func TestLiteralDots(t *testing.T) {
 	t.Parallel()
 	ev := parse(t, `{"type":"response.completed","params":{"plan.name":"pro","plan":{"x":1}}}`)
@@ -209,7 +209,7 @@ func TestLiteralDots(t *testing.T) {
 	}
 }
 
-// TestBudget are conditions that would burn the gateway's time; each is given up quickly, as its own error.
+// TestBudget has conditions that would take too much time. Each is stopped quickly, with an error of its own.
 func TestBudget(t *testing.T) {
 	t.Parallel()
 	numbers := strings.TrimSuffix(strings.Repeat("1,", 4000), ",")

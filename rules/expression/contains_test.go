@@ -59,7 +59,7 @@ func TestContainsAndInOfOneChoiceAndOfSeveral(t *testing.T) {
 
 func negate(t Truth) Truth { return map[Truth]Truth{True: False, False: True}[t] }
 
-// Numbers and truths are items too, lists may be written out, and a number is never a text.
+// Items may be numbers and booleans, lists may be literals, and a number never equals a text.
 func TestContainsOfLists(t *testing.T) {
 	t.Parallel()
 	ev := parse(t, `{"type":"response.completed","nps_score":3,"feedback":"too slow","respondent":{"params":{"tags":["a","b c"],"marks":[1,2.5],"mixed":[1,"1",true],"none":[]}}}`)

@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// maxDigits is how long a whole number may be whose digits are kept: no double is longer.
+// maxDigits is the largest number of digits that are kept of a whole number. No double is longer.
 const maxDigits = 309
 
-// digitsOf are the digits of a whole number that a double does not hold, or would be written otherwise; else empty. A number
-// with a fraction is what the nearest double is.
+// digitsOf returns the digits of a whole number that a double does not represent exactly, or that would be written differently;
+// "" for others. A number with a fraction is rounded to the nearest double.
 func digitsOf(token string, n float64) string {
 	plain := strings.Trim(strings.TrimPrefix(token, "-"), "0123456789") == ""
 	if plain {
@@ -30,7 +30,8 @@ func digitsOf(token string, n float64) string {
 	return whole
 }
 
-// wholeText writes a number with a point or an exponent as a whole one; false where it is none, or is too long.
+// wholeText writes a number with a point or an exponent as a whole number. It returns false if it has a fraction or too many
+// digits.
 func wholeText(token string) (string, bool) {
 	sign := ""
 	if rest, negative := strings.CutPrefix(token, "-"); negative {
@@ -53,7 +54,7 @@ func wholeText(token string) (string, bool) {
 	return sign + digits, digits != ""
 }
 
-// wholeValue is a whole number of the configuration.
+// wholeValue returns the value of a whole number from the configuration.
 func wholeValue(n int) value {
 	v := numberValue(float64(n))
 	if text := strconv.Itoa(n); len(text) > 15 {
@@ -62,7 +63,7 @@ func wholeValue(n int) value {
 	return v
 }
 
-// negated is a number with the other sign.
+// negated returns a number with the opposite sign.
 func negated(v *value) value {
 	out := numberValue(-v.num)
 	if rest, negative := strings.CutPrefix(v.str, "-"); negative {
@@ -73,7 +74,8 @@ func negated(v *value) value {
 	return out
 }
 
-// compareNumbers orders two numbers by what they say. Two whole numbers that are one double differ by their digits.
+// compareNumbers compares two numbers by their exact values. Whole numbers that round to the same double are compared by their
+// digits.
 func compareNumbers(a, b *value) int {
 	if a.num != b.num || a.str == b.str {
 		return cmp.Compare(a.num, b.num)
@@ -81,7 +83,7 @@ func compareNumbers(a, b *value) int {
 	return a.whole().Cmp(b.whole())
 }
 
-// whole is a whole number with all its digits.
+// whole returns a whole number with all its digits.
 func (v *value) whole() *big.Int {
 	if n, ok := new(big.Int).SetString(v.str, 10); ok {
 		return n
@@ -90,7 +92,7 @@ func (v *value) whole() *big.Int {
 	return n
 }
 
-// inexact are the digits of a number that its double does not hold; empty where it does.
+// inexact returns the digits of a number that its double does not represent exactly; "" if it does.
 func (v *value) inexact() string {
 	if v.str == "" {
 		return ""

@@ -7,7 +7,7 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// Whole numbers beyond 2^53 are compared by all their digits, wherever two are compared.
+// Whole numbers beyond 2^53 are compared by all their digits, in every operator.
 func TestLargeNumbers(t *testing.T) {
 	t.Parallel()
 	ev := parse(t, `{"type":"response.completed","response":{"answers":{"big":9007199254740993,"list":[9007199254740993,1]}},
@@ -71,7 +71,7 @@ func TestLargeNumbers(t *testing.T) {
 	}
 }
 
-// The index of rules knows numbers by all their digits too.
+// The index of rules compares numbers by all their digits.
 func TestLargeNumbersAreIndexed(t *testing.T) {
 	t.Parallel()
 	key := func(text string) Key { v := numberOfText(text); return keyOf(&v) }

@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// DocsURL is where the language is explained to people; rules/README.md is its source.
+// DocsURL is the address of the language's documentation, whose source is rules/README.md.
 const DocsURL = "https://github.com/surveygate/surveygate/blob/main/rules/README.md"
 
-// Error is one fault of a text.
+// Error is one error in the text of an expression.
 type Error struct {
-	// Offset and Length are where, in bytes of the text.
+	// Offset and Length are the position of the error, in bytes of the text.
 	Offset, Length int
-	// Message says what is wrong, Remedy what to write instead; Remedy may be empty.
+	// Message says what is wrong. Remedy says what to write instead; it may be empty.
 	Message, Remedy string
-	// Path leads to the faulty value where the text is one of a mapping's: keys, and positions as numbers.
+	// Path is the path of the text within a mapping: keys, and positions in lists as numbers. It is empty outside a mapping.
 	Path []string
 }
 
@@ -34,7 +34,7 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Errors are all faults of a text, in the order they stand in it.
+// Errors are all errors of a text or a mapping, in the order of their positions.
 type Errors []*Error
 
 func (e Errors) Error() string {
@@ -45,7 +45,7 @@ func (e Errors) Error() string {
 	return strings.Join(texts, "\n")
 }
 
-// Unwrap gives the single faults.
+// Unwrap returns the single errors.
 func (e Errors) Unwrap() []error {
 	out := make([]error, len(e))
 	for i, one := range e {
@@ -54,13 +54,13 @@ func (e Errors) Unwrap() []error {
 	return out
 }
 
-// sorted puts the faults into the order of the text.
+// sorted sorts the errors by position.
 func (e Errors) sorted() Errors {
 	slices.SortStableFunc(e, func(a, b *Error) int { return cmp.Compare(a.Offset, b.Offset) })
 	return e
 }
 
-// rescue turns a panic into that expression's own error, so that the others go on.
+// rescue turns a panic into the error of the current expression, so that other expressions are still evaluated.
 func rescue(err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("evaluate: %v", r)

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// truth evaluates a part that is true or false. Where absent values leave it open it is Unknown.
+// truth evaluates a part that is true or false. It is Unknown if the result depends on an absent value.
 func (f *frame) truth(n *node) Truth {
 	switch n.op {
 	case opAnd, opOr:
@@ -28,7 +28,7 @@ func (f *frame) truth(n *node) Truth {
 		return f.matches(n)
 	case opHas:
 		before := f.trace
-		f.trace = nil // asked whether it is there: then it is not missed
+		f.trace = nil // has() makes no field missing
 		there := f.operand(n.args[0]).kind != absent
 		f.trace = before
 		return truthOf(there)
@@ -41,12 +41,12 @@ func (f *frame) truth(n *node) Truth {
 		}
 		return Unknown
 	case opCoalesce:
-		mark := f.mark()
+		mark := f.traceMark()
 		t := f.truth(n.args[0])
 		if t == Unknown && f.err == nil {
 			t = f.truth(n.args[1])
 		}
-		f.settle(mark, t != Unknown)
+		f.dropMissing(mark, t != Unknown)
 		return t
 	case opQuantify:
 		if n.code != codeFilter && n.code != codeMap && n.code != codeCount {
@@ -60,25 +60,26 @@ func (f *frame) truth(n *node) Truth {
 	case absent:
 		return Unknown
 	}
-	f.mismatch(n, v.kind.String()+" is neither true nor false")
+	f.fault(n, v.kind.String()+" is neither true nor false")
 	return Unknown
 }
 
-// junction is and, or: one that decides ends it, else one unknown leaves it unknown.
+// junction evaluates `and` and `or`. The first operand that decides the result ends the evaluation; otherwise an unknown operand
+// makes the result unknown.
 func (f *frame) junction(n *node) Truth {
-	ends := False
+	decisive := False
 	if n.op == opOr {
-		ends = True
+		decisive = True
 	}
-	mark := f.mark()
+	mark := f.traceMark()
 	open := false
 	for _, arg := range n.args {
 		switch t := f.truth(arg); {
 		case f.err != nil:
 			return Unknown
-		case t == ends:
-			f.settle(mark, true)
-			return ends
+		case t == decisive:
+			f.dropMissing(mark, true)
+			return decisive
 		case t == Unknown:
 			open = true
 		}
@@ -86,21 +87,21 @@ func (f *frame) junction(n *node) Truth {
 	if open {
 		return Unknown
 	}
-	f.settle(mark, true)
-	if ends == True {
+	f.dropMissing(mark, true)
+	if decisive == True {
 		return False
 	}
 	return True
 }
 
-// operand gives a part's value without copying one that is at hand. What had to be worked out lies among
-// the frame's temporaries until the expression, or the item it is asked of, is done.
+// operand returns a pointer to a part's value, without a copy if it exists already. A computed value is stored in the frame's
+// temporaries until the expression, or the evaluation for the current list item, ends.
 func (f *frame) operand(n *node) *value {
 	switch n.op {
 	case opSlot:
 		v := f.value(n.slot)
 		if f.trace != nil && v.kind == absent {
-			f.trace.miss(f.prog.source(n))
+			f.trace.addMissing(f.prog.source(n))
 		}
 		return v
 	case opLiteral:
@@ -112,8 +113,8 @@ func (f *frame) operand(n *node) *value {
 	return &f.temps[len(f.temps)-1]
 }
 
-// forget drops the temporaries after a mark.
-func (f *frame) forget(mark int) {
+// dropTemps removes the temporaries from mark on.
+func (f *frame) dropTemps(mark int) {
 	clear(f.temps[mark:])
 	f.temps = f.temps[:mark]
 }
@@ -132,17 +133,17 @@ func (f *frame) eval(n *node) value {
 	case opNegate:
 		v := f.operand(n.args[0])
 		if v.kind != number {
-			f.misfit(n, v, numbers)
+			f.kindFault(n, v, numbers)
 			return value{}
 		}
 		return negated(v)
 	case opCoalesce:
-		mark := f.mark()
+		mark := f.traceMark()
 		v := f.operand(n.args[0])
 		if v.kind == absent && f.err == nil {
 			v = f.operand(n.args[1])
 		}
-		f.settle(mark, v.kind != absent)
+		f.dropMissing(mark, v.kind != absent)
 		return *v
 	case opChoose:
 		switch f.truth(n.args[0]) {
@@ -153,7 +154,7 @@ func (f *frame) eval(n *node) value {
 		}
 		return value{}
 	case opList:
-		if !f.take(len(n.args)) || !f.spend(perCall+perItem*len(n.args)) {
+		if !f.spendMemory(len(n.args)) || !f.spend(perCall+perItem*len(n.args)) {
 			return value{}
 		}
 		items := make([]value, len(n.args))
@@ -192,7 +193,7 @@ func (f *frame) compare(n *node) Truth {
 			return truthOf(f.same(a, b) == (n.code == codeEqual))
 		}
 	}
-	f.mismatch(n, a.kind.String()+" is not compared with "+b.kind.String())
+	f.fault(n, a.kind.String()+" is not compared with "+b.kind.String())
 	return Unknown
 }
 
@@ -215,12 +216,12 @@ func order(code uint8, less, equal bool) bool {
 func (f *frame) text(n *node) Truth {
 	a, b := f.operand(n.args[0]), f.operand(n.args[1])
 	if a.kind == list && n.code == codeContains {
-		if !f.fit(n, b, numbers|texts|booleans) {
+		if !f.hasKind(n, b, numbers|texts|booleans) {
 			return Unknown
 		}
-		return f.holds(n, a, b)
+		return f.listContains(n, a, b)
 	}
-	if !f.fit(n, a, texts) || !f.fit(n, b, texts) {
+	if !f.hasKind(n, a, texts) || !f.hasKind(n, b, texts) {
 		return Unknown
 	}
 	f.spend(min(len(a.str), len(b.str)) / 64)
@@ -234,10 +235,10 @@ func (f *frame) text(n *node) Truth {
 	return truthOf(strings.Contains(a.str, b.str))
 }
 
-// matches may cost the length of the text times the size of the pattern, so that much is spent.
+// matches evaluates `matches`. It spends the length of the text times the size of the pattern, which is the worst case.
 func (f *frame) matches(n *node) Truth {
 	a := f.operand(n.args[0])
-	if !f.fit(n, a, texts) || !f.spend(perPattern+len(a.str)*(n.cost+4)/6) {
+	if !f.hasKind(n, a, texts) || !f.spend(perPattern+len(a.str)*(n.cost+4)/6) {
 		return Unknown
 	}
 	return truthOf(n.re.MatchString(a.str))
@@ -248,13 +249,13 @@ func (f *frame) compute(n *node, a, b *value) value {
 		return value{}
 	}
 	if n.code == codeAdd && a.kind == text && b.kind == text {
-		if !f.take((len(a.str) + len(b.str)) / 16) {
+		if !f.spendMemory((len(a.str) + len(b.str)) / 16) {
 			return value{}
 		}
 		return f.made(a.str + b.str)
 	}
 	if a.kind != number || b.kind != number {
-		f.mismatch(n, a.kind.String()+" and "+b.kind.String()+" do not go together")
+		f.fault(n, a.kind.String()+" and "+b.kind.String()+" do not go together")
 		return value{}
 	}
 	var r float64
@@ -275,7 +276,7 @@ func (f *frame) compute(n *node, a, b *value) value {
 		r = math.Pow(a.num, b.num)
 	}
 	if math.IsNaN(r) || math.IsInf(r, 0) {
-		f.mismatch(n, "it has no result")
+		f.fault(n, "it has no result")
 		return value{}
 	}
 	return numberValue(r)
@@ -286,14 +287,14 @@ func (f *frame) call(n *node) value {
 	defer func() { clear(f.args[base:]); f.args = f.args[:base] }()
 	for i, arg := range n.args {
 		v := f.operand(arg)
-		if !f.fit(n, v, n.fn.takes[i]) {
+		if !f.hasKind(n, v, n.fn.takes[i]) {
 			return value{}
 		}
 		f.args = append(f.args, *v)
 	}
 	out := n.fn.run(f, f.args[base:])
 	if out.kind == absent && n.fn.name == "number" {
-		f.mismatch(n, "the text is no number")
+		f.fault(n, "the text is no number")
 	}
 	return out
 }

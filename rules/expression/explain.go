@@ -7,28 +7,28 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// Part is a part of a condition, as it was written, and what it came to.
+// Part is a part of a condition with its value for an event.
 type Part struct {
 	Text string
-	// Value is true, false, unknown, a number, a quoted text, or the JSON of a list or object, cut short.
+	// Value is true, false, unknown, a number, a quoted text, or the beginning of the JSON of a list or object.
 	Value string
-	// Depth is 0 for the whole condition.
+	// Depth is the nesting level; 0 for the whole condition.
 	Depth int
 }
 
-// Explain gives the parts of the condition with their values, the whole before what it is made of: and, or,
-// comparisons, calls and names. What a list's items are asked one by one is not taken apart.
+// Explain returns the parts of the condition with their values: and, or, comparisons, calls and names, each before the parts that
+// it contains. The predicate of a function on a list, such as any(), is not divided into parts.
 func (c *Condition) Explain(ev *event.Event) (parts []Part, err error) {
 	if c.IsZero() {
 		return nil, nil
 	}
 	f := c.prog.scope.begin(ev)
 	defer f.end()
-	f.work = newPot(4*maxSteps, 1)
+	f.work = newWorkPool(4*maxSteps, 1)
 	return f.explain(c.prog)
 }
 
-// explain evaluates every part by itself, and all of them with one part of the work.
+// explain evaluates every part separately. All of them together use the work of one evaluation.
 func (f *frame) explain(p *program) (parts []Part, err error) {
 	left := f.work.take()
 	defer func() { f.work.give(left) }()
@@ -51,7 +51,7 @@ func (f *frame) explain(p *program) (parts []Part, err error) {
 		}
 		for _, arg := range args {
 			if arg.from == n.from && arg.to == n.to {
-				continue // answered("4") holds the same text
+				continue // a literal shows no more than the call, such as answered("4")
 			}
 			walk(arg, depth+1)
 		}
@@ -60,7 +60,7 @@ func (f *frame) explain(p *program) (parts []Part, err error) {
 	return parts, err
 }
 
-// maxShown bounds in bytes what is written out of a list to show its beginning.
+// maxShown is the number of bytes that are written of a list or object to show its beginning.
 const maxShown = 64 << 10
 
 func (f *frame) show(v *value) string {

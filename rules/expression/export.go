@@ -7,21 +7,21 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// export gives a value to a connector. What is absent, also within a list, is left out.
+// export converts a value for a connector. Absent values, also in lists, are left out.
 func (f *frame) export(v value) (out any, present bool) {
 	switch v.kind {
 	case number:
 		if v.str != "" {
-			return json.Number(v.str), f.bytes(len(v.str))
+			return json.Number(v.str), f.spendBytes(len(v.str))
 		}
-		return v.num, f.bytes(perScalar)
+		return v.num, f.spendBytes(perScalar)
 	case text:
-		return v.str, f.room(v.str) && f.bytes(perScalar)
+		return v.str, f.spendText(v.str) && f.spendBytes(perScalar)
 	case boolean:
-		return v.yes, f.bytes(perScalar)
+		return v.yes, f.spendBytes(perScalar)
 	case list:
 		t := f.open(&v)
-		if t == nil || !f.exports(t) {
+		if t == nil || !f.spendExport(t) {
 			return nil, false
 		}
 		items := make([]any, 0, len(t.items))
@@ -33,7 +33,7 @@ func (f *frame) export(v value) (out any, present bool) {
 		return items, true
 	case object:
 		t := f.open(&v)
-		if t == nil || !f.exports(t) {
+		if t == nil || !f.spendExport(t) {
 			return nil, false
 		}
 		members := make(Object, 0, len(t.items))
@@ -47,34 +47,34 @@ func (f *frame) export(v value) (out any, present bool) {
 	return nil, false
 }
 
-// perScalar is about what a number, a word or the quotes of a text take in JSON.
+// perScalar is the approximate size in bytes of a number, a boolean or the quotes of a text in JSON.
 const perScalar = 4
 
-// exports pays for a list or an object that is written out.
-func (f *frame) exports(t *tree) bool {
+// spendExport spends the work and bytes of writing a list or an object; false ends the evaluation.
+func (f *frame) spendExport(t *tree) bool {
 	keys := 0
 	for _, key := range t.keys {
-		keys += spelt(key) + len(`"":`)
+		keys += jsonLength(key) + len(`"":`)
 	}
-	return f.spend(perItem*len(t.items)+keys/16) && f.bytes(keys+len(t.items)+len(`[]`))
+	return f.spend(perItem*len(t.items)+keys/16) && f.spendBytes(keys+len(t.items)+len(`[]`))
 }
 
-// appendText writes a value into a hole: a list's items with commas between them, an object as JSON.
+// appendText writes a value into a hole: the items of a list are joined with commas, and an object is JSON.
 func (f *frame) appendText(b []byte, v *value) []byte {
 	switch v.kind {
 	case number:
-		f.bytes(max(len(v.str), perScalar))
+		f.spendBytes(max(len(v.str), perScalar))
 		if v.str != "" {
 			return append(b, v.str...)
 		}
 		return appendNumber(b, v.num)
 	case text:
-		if !f.room(v.str) {
+		if !f.spendText(v.str) {
 			return b
 		}
 		return append(b, v.str...)
 	case boolean:
-		f.bytes(perScalar)
+		f.spendBytes(perScalar)
 		return strconv.AppendBool(b, v.yes)
 	case list:
 		t := f.open(v)
@@ -90,7 +90,7 @@ func (f *frame) appendText(b []byte, v *value) []byte {
 				b = append(b, ", "...)
 			}
 			first = false
-			if b = f.appendText(b, &t.items[i]); f.err != nil || !f.spend(perItem) || !f.bytes(len(", ")) {
+			if b = f.appendText(b, &t.items[i]); f.err != nil || !f.spend(perItem) || !f.spendBytes(len(", ")) {
 				return b
 			}
 		}
@@ -101,9 +101,9 @@ func (f *frame) appendText(b []byte, v *value) []byte {
 		}
 		if out, ok := f.export(*v); ok {
 			if j, err := marshal(out); err == nil {
-				if f.build != nil { // its quotes are escaped in the JSON around it
+				if f.build != nil { // its quotes will be escaped in the JSON around the text
 					f.build.Bytes = left
-					f.room(textOf(j))
+					f.spendText(textOf(j))
 				}
 				b = append(b, j...)
 			}
@@ -112,7 +112,7 @@ func (f *frame) appendText(b []byte, v *value) []byte {
 	return b
 }
 
-// numberOf reads a number. Digits that a double cannot hold are kept beside it, for where it is written out.
+// numberOf reads a number. It keeps the digits of a number that a double does not represent exactly, for writing it.
 func numberOf(r jsonpath.Result) value {
 	raw := r.Raw()
 	if n, ok := smallNumber(raw); ok {

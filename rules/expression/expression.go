@@ -1,11 +1,10 @@
-// Package expression is the language spoken about a survey event: conditions, values and texts with holes,
-// compiled and type-checked when the configuration is loaded.
+// Package expression compiles and evaluates the rule language: conditions (Condition), values (Value, Values) and texts with {{
+// }} holes (Text). They are compiled and type-checked when the configuration is loaded. DocsURL explains the language.
 //
-// The grammar is expr's: its parser reads the text, and this package is the only door to it. Names are
-// resolved against the event, operators and functions are those the design lists, and every fault of a text
-// is an Error at its byte offset. Evaluation is this package's own, because absent is unknown here, not nil:
-// one evaluator serves events with and without the fields, spends a budget while it works, and never boxes a
-// number. That it agrees with expr's own machine where nothing is absent is proved by a fuzz test.
+// The grammar is that of github.com/expr-lang/expr: its parser reads the text. Names, operators and functions are restricted to
+// those of the rule language, and every fault is an Error with its byte offset. The evaluator is this package's own, because
+// logic here has three values: an absent field is unknown, not nil. It spends a budget while it works, and does not allocate for
+// numbers. A fuzz test checks that it agrees with expr's evaluator if no field is absent.
 package expression
 
 import (
@@ -14,7 +13,7 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// Limits of one text. They bound what a rule may cost, whoever wrote it.
+// Limits of one text. They bound the cost of a rule.
 const (
 	// MaxLength is the length of one expression in bytes.
 	MaxLength = 4 << 10
@@ -29,14 +28,14 @@ const (
 
 	// maxSteps bounds the work of one evaluation.
 	maxSteps = event.MaxWork
-	// maxMemory bounds what one evaluation makes: an element of a list is one, a text one per 16 bytes.
+	// maxMemory bounds the memory of one evaluation: an item of a list counts as 1, a text as 1 per 16 bytes.
 	maxMemory = 100_000
 )
 
-// Truth is what a condition comes to: absent is unknown, not false.
+// Truth is the result of a condition. A condition that depends on an absent field is unknown, not false.
 type Truth uint8
 
-// The three truths. Unknown is the zero value.
+// The three results. Unknown is the zero value.
 const (
 	Unknown Truth = iota
 	False
@@ -53,25 +52,24 @@ func (t Truth) String() string {
 	return "unknown"
 }
 
-// Result is what a condition said of an event.
+// Result is the result of a condition for an event, with the reasons.
 type Result struct {
 	Truth Truth
-	// Missing names the absent fields that made it unknown, as the condition spells them.
+	// Missing are the absent fields that made it unknown, in the condition's spelling.
 	Missing []string
-	// Faults are values whose type did not fit; each made its part unknown.
+	// Faults describe values with a wrong type; each made its part unknown.
 	Faults []string
-	// Err says that the evaluation was given up: it took more work than a condition may.
+	// Err is set if the evaluation was stopped because it took too much work.
 	Err error
 }
 
-// Condition is a compiled condition. It is safe for concurrent use. The zero value is no condition:
-// it matches every event.
+// Condition is a compiled condition. It is safe for concurrent use. The zero value, and nil, match every event.
 type Condition struct {
 	text string
 	prog *program
 }
 
-// CompileCondition reads a condition. An error is Errors.
+// CompileCondition compiles a condition. The error is of type Errors.
 func CompileCondition(text string) (*Condition, error) {
 	c := new(Condition)
 	if err := c.UnmarshalText([]byte(text)); err != nil {
@@ -80,7 +78,7 @@ func CompileCondition(text string) (*Condition, error) {
 	return c, nil
 }
 
-// UnmarshalText compiles the condition. An error is Errors.
+// UnmarshalText compiles the condition. The error is of type Errors.
 func (c *Condition) UnmarshalText(text []byte) error {
 	k := newCompiler(string(text), 0, asCondition, new(scope))
 	root := k.compile()
@@ -93,13 +91,13 @@ func (c *Condition) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// String is the condition as it was written.
+// String returns the condition as it was written.
 func (c *Condition) String() string { return c.text }
 
-// IsZero says that nothing was compiled.
+// IsZero reports whether there is no condition.
 func (c *Condition) IsZero() bool { return c == nil || c.prog == nil }
 
-// Match asks the condition of one event.
+// Match evaluates the condition for one event. Use a Batch for many conditions.
 func (c *Condition) Match(ev *event.Event) (res Result) {
 	if c.IsZero() {
 		return Result{Truth: True}
@@ -107,11 +105,11 @@ func (c *Condition) Match(ev *event.Event) (res Result) {
 	f := c.prog.scope.begin(ev)
 	defer f.end()
 	defer rescue(&res.Err)
-	f.work = newPot(2*maxSteps, 1) // it may be asked twice
+	f.work = newWorkPool(2*maxSteps, 1) // it may be evaluated twice
 	return f.match(c.prog)
 }
 
-// decide evaluates a condition with its part of the work.
+// decide evaluates a condition with its share of the work.
 func (f *frame) decide(p *program) (Truth, error) {
 	f.enter(p, f.work.take())
 	f.spend(int(p.weight))
@@ -123,7 +121,7 @@ func (f *frame) decide(p *program) (Truth, error) {
 	return truth, nil
 }
 
-// match runs fast, and once more with its eyes open when there is something to tell.
+// match evaluates without tracing, and repeats the evaluation with tracing if the result is unknown or faulted.
 func (f *frame) match(p *program) Result {
 	truth, err := f.decide(p)
 	if err != nil || truth != Unknown && !f.faulted {
@@ -138,26 +136,26 @@ func (f *frame) match(p *program) Result {
 	return Result{Truth: truth, Missing: trace.missing, Faults: trace.faults, Err: f.err}
 }
 
-// Value is a compiled expression, a text with holes or a constant: what a mapping's value is. It is safe for
-// concurrent use. The zero value is absent.
+// Value is a value of the configuration that depends on the event: a compiled expression, a text with holes, or a constant. It is
+// safe for concurrent use. The zero value is absent.
 type Value struct {
-	text string
-	prog *program
-	hole *Text // a string with {{ }}
-	word any   // a YAML number or boolean
+	text     string
+	prog     *program
+	hole     *Text // a string with {{ }}
+	constant any   // a YAML number or boolean
 }
 
-// CompileValue reads a value written as a string. An error is Errors.
+// CompileValue compiles a value that is written as a string. The error is of type Errors.
 func CompileValue(text string) (Value, error) {
 	var v Value
 	err := v.UnmarshalText([]byte(text))
 	return v, err
 }
 
-// Constant is a value that is itself: a number or a boolean of the configuration.
-func Constant(v any) Value { return Value{word: v} }
+// Constant returns a constant value: a number or a boolean of the configuration.
+func Constant(v any) Value { return Value{constant: v} }
 
-// UnmarshalText compiles the value: a text where it has {{ }}, else an expression. An error is Errors.
+// UnmarshalText compiles the value: a text if it contains {{ }}, or else an expression. The error is of type Errors.
 func (v *Value) UnmarshalText(text []byte) error {
 	s := new(scope)
 	out, err := compileValue(string(text), s)
@@ -185,68 +183,68 @@ func compileValue(s string, in *scope) (Value, error) {
 	return Value{text: s, prog: k.program(root)}, nil
 }
 
-// String is the value as it was written.
+// String returns the value as it was written.
 func (v Value) String() string {
-	if v.word != nil {
-		return formatAny(v.word)
+	if v.constant != nil {
+		return formatAny(v.constant)
 	}
 	return v.text
 }
 
-// IsZero says that there is no value.
-func (v Value) IsZero() bool { return v.prog == nil && v.hole == nil && v.word == nil }
+// IsZero reports whether there is no value.
+func (v Value) IsZero() bool { return v.prog == nil && v.hole == nil && v.constant == nil }
 
-// Of evaluates the value for an event. present is false where it is absent (unknown), which leaves its field
-// out. It is a float64, a json.Number of more digits than that holds, string, bool, []any or Object; a
-// constant is returned as it was given.
+// Evaluate evaluates the value for an event. present is false if the value is absent (unknown); its field is then left out. out
+// is a string, bool, float64, []any, Object, or a json.Number if a float64 does not represent the number exactly. A constant is
+// returned with its own type. The error is that of an exceeded limit or event.Budget.
 func (v Value) Evaluate(ev *event.Event) (out any, present bool, err error) {
 	p := v.prog
 	if v.hole != nil {
 		p = v.hole.prog
 	}
 	if p == nil {
-		return v.of(&frame{build: event.NewBudget()}, nil)
+		return v.evaluate(&frame{build: event.NewBudget()}, nil)
 	}
-	f, err := p.scope.building(ev)
+	f, err := p.scope.beginBuilding(ev)
 	if err != nil {
 		return nil, false, err
 	}
 	defer f.end()
 	defer rescue(&err)
-	return v.of(f, nil)
+	return v.evaluate(f, nil)
 }
 
-// of evaluates the value in a frame of its scope; one without expressions needs no more than its budget.
-func (v *Value) of(f *frame, escape []func(string) string) (out any, present bool, err error) {
+// evaluate evaluates the value in a frame of its scope. A constant uses only the frame's budget.
+func (v *Value) evaluate(f *frame, escape []func(string) string) (out any, present bool, err error) {
 	switch {
-	case v.word != nil:
-		return v.word, true, nil
+	case v.constant != nil:
+		return v.constant, true, nil
 	case v.hole != nil:
-		s, err := v.hole.of(f, escape)
+		s, err := v.hole.render(f, escape)
 		return s, err == nil, err
 	case v.prog == nil:
 		return nil, false, nil
 	}
-	before := f.builds(v.prog)
+	before := f.beginBuild(v.prog)
 	out, present = f.export(f.eval(v.prog.roots[0]))
 	if f.err == nil && len(escape) > 0 && v.prog.roots[0].op != opLiteral {
 		out = f.escaped(out, escape)
 	}
-	if err := f.built(before); err != nil {
+	if err := f.endBuild(before); err != nil {
 		return nil, false, err
 	}
 	return out, present, nil
 }
 
-// escaped is a value with its texts escaped, those in lists and objects too.
+// escaped returns a value with all its texts escaped, also those in lists and objects.
 func (f *frame) escaped(v any, escape []func(string) string) any {
 	switch v := v.(type) {
 	case string:
-		f.build.Bytes += spelt(v) // what comes out counts instead
+		f.build.Bytes += jsonLength(v) // the escaped text counts instead
 		for _, e := range escape {
 			v = e(v)
 		}
-		f.room(v)
+		f.spendText(v)
 		return v
 	case []any:
 		for i := 0; i < len(v) && f.err == nil; i++ {
@@ -260,7 +258,7 @@ func (f *frame) escaped(v any, escape []func(string) string) any {
 	return v
 }
 
-// Missing names the absent fields that leave the value absent or a hole of it empty.
+// Missing returns the absent fields that make the value absent, or a hole of it empty.
 func (v Value) Missing(ev *event.Event) []string {
 	switch {
 	case v.hole != nil:

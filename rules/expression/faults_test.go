@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestFaults are texts that are refused: where, why, and what to write instead.
+// TestFaults has invalid texts with the position, message and remedy of their fault.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	long := "nps_score == 1" + strings.Repeat(" or nps_score == 1", 400)
@@ -154,7 +154,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestAllFaults proves that the faults of one text come together, in its order.
+// All faults of a text are reported together, in the order of their positions.
 func TestAllFaults(t *testing.T) {
 	t.Parallel()
 	_, err := CompileCondition(`nps_scor <= 6 and (emial == "x" or feedback > 3)`)
@@ -166,10 +166,10 @@ func TestAllFaults(t *testing.T) {
 	}
 }
 
-// What a hint tells people to write can be written.
+// The expressions in remedies compile.
 func TestHintsCompile(t *testing.T) {
 	t.Parallel()
-	for word, known := range meant {
+	for word, known := range synonyms {
 		for name := range strings.SplitSeq(known, " or ") {
 			if _, err := CompileValue(name); err != nil {
 				t.Errorf("%s means %s: %v", word, name, err)

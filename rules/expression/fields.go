@@ -4,11 +4,11 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// field is what the language knows of one name.
+// field describes one name of the language.
 type field struct {
 	path   string // in the event's data; for an attribute, its name
 	kinds  kinds
-	open   bool // its own keys are free
+	open   bool // it may have any keys
 	header bool // an attribute, not data
 }
 
@@ -22,7 +22,7 @@ func (f field) slot() slot {
 	return slot{how: fromData, path: f.path}
 }
 
-// fields are all names that stand alone, in both spellings.
+// fields maps all complete names of the language, shortcuts and paths.
 var fields = func() map[string]field {
 	all := map[string]field{}
 	for _, f := range event.Fields() {

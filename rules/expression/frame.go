@@ -12,38 +12,38 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// errWork ends an evaluation that would otherwise burn the gateway's time.
+// errWork ends an evaluation that takes too much work.
 var errWork = errors.New("it takes more work than an event may; ask less of each answer, and the cheap questions first, as in `nps_score <= 6 and any(…)`")
 
-// how says where a slot's value comes from.
-type how uint8
+// origin is the source of a slot's value.
+type origin uint8
 
 const (
-	fromData   how = iota // a path of the event's data
-	fromHeader            // an attribute
-	fromGroup             // nps_group, of a slot with the score
-	fromAnswer            // an answer by its key
-	fromRaw               // a gjson path of the raw body
+	fromData   origin = iota // a path of the event's data
+	fromHeader               // an attribute
+	fromGroup                // nps_group, of a slot with the score
+	fromAnswer               // an answer by its key
+	fromRaw                  // a gjson path of the raw body
 )
 
-// slot is one value of the event that an expression asks for.
+// slot is one value of the event that an expression reads.
 type slot struct {
-	how  how
+	how  origin
 	path string
 }
 
-// scope is the event values that some expressions share. It is built while they are compiled, then sealed.
+// scope holds the event values that several expressions share. It is built while they are compiled, and then sealed.
 type scope struct {
 	slots   []slot
 	index   map[slot]int32
 	paths   jsonpath.Paths
-	byPath  []int32 // from a slot of paths to ours
-	answers int32   // the slot of response.answers where answer() is used, else -1
-	score   int32   // the slot of the score where nps_group is used, else -1
+	byPath  []int32 // the slot of this scope for each slot of paths
+	answers int32   // the slot of response.answers if answer() is used, or -1
+	score   int32   // the slot of the score if nps_group is used, or -1
 	frames  sync.Pool
 }
 
-// slot gives the place of a value, and makes one for it.
+// slot returns the number of a value's slot, and adds the slot if it is new.
 func (s *scope) slot(want slot) int32 {
 	if at, ok := s.index[want]; ok {
 		return at
@@ -57,7 +57,7 @@ func (s *scope) slot(want slot) int32 {
 	return at
 }
 
-// seal ends the building.
+// seal ends the building of the scope.
 func (s *scope) seal() {
 	s.answers, s.score = -1, -1
 	for _, one := range slices.Clone(s.slots) {
@@ -74,7 +74,7 @@ func (s *scope) seal() {
 		}
 		at, err := s.paths.Add(one.path)
 		if err != nil {
-			continue // cannot be: the path was made of escaped keys; then it is absent in every event
+			continue // impossible, because the path consists of escaped keys; the value would be absent in every event
 		}
 		for len(s.byPath) <= at {
 			s.byPath = append(s.byPath, -1)
@@ -88,7 +88,7 @@ func (s *scope) seal() {
 	}
 }
 
-// frame is one event being looked at. It belongs to one goroutine, and goes back to its scope's pool.
+// frame is the state of evaluating one event. It is used by one goroutine, and returned to its scope's pool.
 type frame struct {
 	scope   *scope
 	ev      *event.Event
@@ -99,18 +99,18 @@ type frame struct {
 	touched []int32
 	sink    func(int, jsonpath.Result)
 
-	items   []*value // what # is, the innermost last
-	temps   []value  // values worked out on the way
-	args    []value  // arguments of calls under way
+	items   []*value // the values of #, the innermost last
+	temps   []value  // computed values
+	args    []value  // arguments of the calls that are being evaluated
 	answers []answer
-	byKey   map[string]int32 // places in answers, of ids before labels; empty until it is needed
-	read    bool             // answers are filled
+	byKey   map[string]int32 // indexes of answers by id, or else by label; empty until it is needed
+	read    bool             // answers is filled
 	raw     rawState
 
-	// work is what all evaluations of this reading share; steps and memory are what the present one may still take.
-	work          pot
-	build         *event.Budget // of what is built; nil for conditions
-	own           event.Budget  // where the event brings none
+	// work is shared by all evaluations of this reading. steps and memory are what the current evaluation may still use.
+	work          workPool
+	build         *event.Budget // the budget of texts and values; nil for conditions
+	own           event.Budget  // the budget for an event without one
 	steps, memory int
 	faulted       bool
 	err           error
@@ -125,13 +125,13 @@ const (
 	rawOther
 )
 
-// answer is one answer's key, label and value.
+// answer holds one answer's key, label and value.
 type answer struct {
 	key, label string
 	value      jsonpath.Result
 }
 
-// begin reads what the scope wants of an event in one pass.
+// begin reads the scope's values of an event in one pass.
 func (s *scope) begin(ev *event.Event) *frame {
 	f := s.frames.Get().(*frame)
 	f.ev = ev
@@ -141,7 +141,7 @@ func (s *scope) begin(ev *event.Event) *frame {
 	return f
 }
 
-// end gives the frame back with nothing of the event left in it.
+// end clears the frame and returns it to the pool.
 func (f *frame) end() {
 	for _, at := range f.touched {
 		f.vals[at] = value{}
@@ -152,11 +152,11 @@ func (f *frame) end() {
 	f.touched, f.answers = f.touched[:0], f.answers[:0]
 	clear(f.byKey)
 	f.ev, f.prog, f.remap, f.trace, f.read, f.raw = nil, nil, nil, nil, false, rawUnread
-	f.work, f.build = pot{}, nil
+	f.work, f.build = workPool{}, nil
 	f.scope.frames.Put(f)
 }
 
-// enter begins one expression that may take so many steps.
+// enter begins the evaluation of one expression, with a limit on its steps.
 func (f *frame) enter(p *program, steps int) {
 	f.prog, f.remap = p, p.remap
 	f.steps, f.memory = min(steps, maxSteps), maxMemory
@@ -164,7 +164,7 @@ func (f *frame) enter(p *program, steps int) {
 	f.clear()
 }
 
-// clear drops what a finished or given-up evaluation left.
+// clear removes what a finished or stopped evaluation left behind.
 func (f *frame) clear() {
 	clear(f.temps)
 	clear(f.args)
@@ -178,7 +178,7 @@ func (f *frame) store(at int, r jsonpath.Result) {
 	f.touched = append(f.touched, i)
 }
 
-// value gives a slot's value, read at first use where it takes more than the one pass.
+// value returns a slot's value. Values that begin does not read are read at first use.
 func (f *frame) value(at int32) *value {
 	if f.remap != nil {
 		at = f.remap[at]
@@ -204,7 +204,7 @@ func (f *frame) load(at int32) {
 	case fromRaw:
 		f.vals[at] = f.fromBody(one.path)
 	}
-	if f.err != nil { // given up: absent for nobody else who asks
+	if f.err != nil { // the evaluation was stopped: other expressions must read the value again
 		f.vals[at], f.loaded[at] = value{}, false
 	}
 }
@@ -229,7 +229,7 @@ func header(ev *event.Event, name string) value {
 	return textValue(s)
 }
 
-// fromBody reads the bytes that the event came from. A body that is not JSON has nothing at any path.
+// fromBody reads a path of the original body. In a body that is not JSON, all paths are absent.
 func (f *frame) fromBody(path string) value {
 	body := f.ev.Raw.Body
 	if f.raw == rawUnread {
@@ -247,8 +247,7 @@ func (f *frame) fromBody(path string) value {
 	return valueOf(jsonpath.Read(body, path))
 }
 
-// valueOf takes a value over from JSON. Text without escapes shares the event's bytes, which are never
-// changed; null is absent.
+// valueOf converts a JSON value. Text without escapes shares the event's bytes, which are never changed. null is absent.
 func valueOf(r jsonpath.Result) value {
 	switch r.Kind() {
 	case jsonpath.String:
@@ -272,7 +271,7 @@ func valueOf(r jsonpath.Result) value {
 	return value{}
 }
 
-// smallNumber reads the whole numbers that scores are.
+// smallNumber parses short whole numbers, such as scores, without strconv.
 func smallNumber(raw []byte) (float64, bool) {
 	if len(raw) > 9 {
 		return 0, false
@@ -287,7 +286,7 @@ func smallNumber(raw []byte) (float64, bool) {
 	return float64(n), len(raw) > 0
 }
 
-// textOf and bytesOf see the event's bytes as text and back without a copy. Nobody ever changes them.
+// textOf and bytesOf convert the event's bytes to text and back without a copy. The bytes are never changed.
 func textOf(b []byte) string {
 	return unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // the bytes of an event are never changed
 }
@@ -296,7 +295,7 @@ func bytesOf(s string) []byte {
 	return unsafe.Slice(unsafe.StringData(s), len(s)) //nolint:gosec // read only, by jsonpath
 }
 
-// open takes a list or object apart, one level, and remembers it. It is nil when that is too much.
+// open parses one level of a list or object, and keeps the result in the value. It returns nil if that exceeds a limit.
 func (f *frame) open(v *value) *tree {
 	if v.tree != nil {
 		return v.tree
@@ -315,7 +314,7 @@ func (f *frame) open(v *value) *tree {
 		t.items = append(t.items, valueOf(r))
 		return len(t.items) <= room
 	})
-	if !f.take(len(t.items)) || !f.spend(perItem*len(t.items)) {
+	if !f.spendMemory(len(t.items)) || !f.spend(perItem*len(t.items)) {
 		return nil
 	}
 	v.tree = t
@@ -331,16 +330,16 @@ func (f *frame) spend(steps int) bool {
 }
 
 // take takes memory from the budget; false ends the evaluation.
-func (f *frame) take(items int) bool {
+func (f *frame) spendMemory(items int) bool {
 	if f.memory -= items; f.memory < 0 {
 		f.err = errWork
 	}
 	return f.err == nil
 }
 
-// made is a text that the evaluation produced.
+// made returns the value of a computed text, and spends its memory.
 func (f *frame) made(s string) value {
-	f.take(1 + len(s)/16)
+	f.spendMemory(1 + len(s)/16)
 	f.spend(perCall + len(s)/8)
 	return textValue(s)
 }

@@ -13,12 +13,12 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// function is one of those that work on values; what asks for event fields is compiled by call.
+// function is a function of values. Functions of event fields, such as answer(), are compiled by call.
 type function struct {
 	name     string
-	use      string // how it is written, for remedies
+	use      string // an example of a call, for remedies
 	min, max int
-	takes    []kinds // what each argument may be
+	takes    []kinds // the allowed kinds of each argument
 	gives    kinds
 	run      func(f *frame, args []value) value
 }
@@ -32,16 +32,16 @@ func init() {
 		{name: "upper", use: "upper(feedback)", min: 1, max: 1, takes: []kinds{texts}, gives: texts, run: func(f *frame, a []value) value { return f.made(strings.ToUpper(a[0].str)) }},
 		{name: "trim", use: "trim(feedback)", min: 1, max: 2, takes: []kinds{texts, texts}, gives: texts, run: runTrim},
 		{name: "split", use: `split(feedback, " ")`, min: 2, max: 3, takes: []kinds{texts, texts, numbers}, gives: lists, run: runSplit},
-		{name: "first", use: `first(answer("4"))`, min: 1, max: 1, takes: []kinds{lists}, gives: anything, run: func(f *frame, a []value) value { return f.place(&a[0], 0) }},
-		{name: "last", use: `last(answer("4"))`, min: 1, max: 1, takes: []kinds{lists}, gives: anything, run: func(f *frame, a []value) value { return f.place(&a[0], -1) }},
+		{name: "first", use: `first(answer("4"))`, min: 1, max: 1, takes: []kinds{lists}, gives: anything, run: func(f *frame, a []value) value { return f.item(&a[0], 0) }},
+		{name: "last", use: `last(answer("4"))`, min: 1, max: 1, takes: []kinds{lists}, gives: anything, run: func(f *frame, a []value) value { return f.item(&a[0], -1) }},
 		{name: "number", use: `number(answer("4"))`, min: 1, max: 1, takes: []kinds{texts | numbers}, gives: numbers, run: runNumber},
 	} {
 		functions[fn.name] = fn
 	}
 }
 
-// uses says how each function that is not one of values is written.
-var uses = map[string]string{
+// formOf has an example of a call for each function that is not in functions.
+var formOf = map[string]string{
 	"has": "has(email)", "answer": `answer("4")`, "answered": `answered("4")`, "raw": `raw("data.id")`,
 	"all": "all(response.answers, .value != 1)", "any": "any(response.answers, .value == 1)",
 	"none": "none(response.answers, .value == 1)", "one": "one(response.answers, .value == 1)",
@@ -49,28 +49,28 @@ var uses = map[string]string{
 	"count": "count(response.answers, .value == 1)",
 }
 
-func isFunction(name string) bool { return functionUse(name) != "" }
+func isFunction(name string) bool { return functionForm(name) != "" }
 
-func functionUse(name string) string {
+func functionForm(name string) string {
 	if fn := functions[name]; fn != nil {
 		return fn.use
 	}
-	return uses[name]
+	return formOf[name]
 }
 
 func functionNames() []string {
-	names := make([]string, 0, len(functions)+len(uses))
+	names := make([]string, 0, len(functions)+len(formOf))
 	for name := range functions {
 		names = append(names, name)
 	}
-	for name := range uses {
+	for name := range formOf {
 		names = append(names, name)
 	}
 	slices.Sort(names)
 	return names
 }
 
-// builtin compiles a call that expr's parser took for one of its own functions.
+// builtin compiles a call that expr's parser recognised as one of expr's own functions.
 func (c *compiler) builtin(n *ast.BuiltinNode) *node {
 	if code, ok := quantifiers[n.Name]; ok {
 		return c.quantify(n, code)
@@ -120,7 +120,7 @@ func (c *compiler) function(n ast.Node, name string, arguments []ast.Node) *node
 		if clockFunctions[strings.ToLower(name)] {
 			remedy = noClock
 		} else if near := event.Nearest(name, functionNames()); near != "" {
-			remedy = "did you mean " + functionUse(near) + "?"
+			remedy = "did you mean " + functionForm(near) + "?"
 		} else if _, ok := fields[name]; ok {
 			remedy = fmt.Sprintf("%s is a field: write it without brackets", name)
 		}
@@ -155,7 +155,7 @@ func countOf(least, most int) string {
 	return fmt.Sprintf("%d values", least)
 }
 
-// has compiles the question whether a field is there. It is never unknown.
+// has compiles has(field), which is never unknown.
 func (c *compiler) has(n *ast.CallNode) *node {
 	if len(n.Arguments) != 1 {
 		c.fault(n, fmt.Sprintf("`has` takes one field, not %d", len(n.Arguments)), "as in has(email)")
@@ -176,18 +176,18 @@ func (c *compiler) has(n *ast.CallNode) *node {
 	return &node{op: opHas, kinds: booleans, args: []*node{arg}}
 }
 
-// maxRawPath bounds a path into the raw body; gjson's own work grows with it.
+// maxRawPath bounds the length of a path into the raw body, because gjson's work grows with it.
 const maxRawPath = 256
 
-// lookup compiles answer, answered and raw, whose argument is a fixed text.
+// lookup compiles answer, answered and raw, whose argument must be a constant text.
 func (c *compiler) lookup(n *ast.CallNode, name string) *node {
 	if len(n.Arguments) != 1 {
-		c.fault(n, fmt.Sprintf("`%s` takes one fixed text, not %d", name, len(n.Arguments)), "as in "+uses[name])
+		c.fault(n, fmt.Sprintf("`%s` takes one fixed text, not %d", name, len(n.Arguments)), "as in "+formOf[name])
 		return c.unclear()
 	}
 	key, ok := n.Arguments[0].(*ast.StringNode)
 	if !ok || key.Value == "" {
-		remedy := "as in " + uses[name]
+		remedy := "as in " + formOf[name]
 		if !ok {
 			if shown := c.show(n.Arguments[0]); !strings.ContainsAny(shown, "\"'`") {
 				remedy = fmt.Sprintf("write %s('%s')", name, shown)
@@ -216,7 +216,7 @@ func (c *compiler) lookup(n *ast.CallNode, name string) *node {
 	return out
 }
 
-// quantify compiles the functions that ask something of each item of a list.
+// quantify compiles the functions that evaluate a predicate for each item of a list.
 func (c *compiler) quantify(n *ast.BuiltinNode, code uint8) *node {
 	out := &node{op: opQuantify, code: code, kinds: booleans}
 	switch code {
@@ -226,13 +226,13 @@ func (c *compiler) quantify(n *ast.BuiltinNode, code uint8) *node {
 		out.kinds = numbers
 	}
 	if len(n.Arguments) == 0 {
-		c.fault(n, fmt.Sprintf("`%s` wants a list and what to ask of each item", n.Name), "as in "+uses[n.Name])
+		c.fault(n, fmt.Sprintf("`%s` wants a list and what to ask of each item", n.Name), "as in "+formOf[n.Name])
 		return out
 	}
 	of := c.node(n.Arguments[0])
 	c.need(n.Arguments[0], of, lists, fmt.Sprintf("`%s` goes through a list", n.Name))
 	out.args = append(out.args, of)
-	if len(n.Arguments) == 1 { // count(list) counts what is true
+	if len(n.Arguments) == 1 { // count(list) counts the items that are true
 		out.args = append(out.args, &node{op: opItem, kinds: anything, from: of.from, to: of.to, weight: 1})
 		return out
 	}
@@ -263,7 +263,7 @@ func (c *compiler) member(n *ast.MemberNode) *node {
 	return &node{op: opIndex, kinds: anything, args: []*node{of, at}}
 }
 
-// pathOf is a chain of fixed names that begins with a name of the event.
+// pathOf returns the keys of a member chain such as params.plan; false if the node is not a chain of constant names.
 func pathOf(n ast.Node) ([]string, bool) {
 	switch n := n.(type) {
 	case *ast.IdentifierNode:
@@ -315,7 +315,7 @@ func runSplit(f *frame, a []value) value {
 	if !f.spend(len(a[0].str) / 16) {
 		return value{}
 	}
-	if n := min(strings.Count(a[0].str, a[1].str), maxMemory) + 1; !f.take(n) || !f.spend(perCall+perItem*n) {
+	if n := min(strings.Count(a[0].str, a[1].str), maxMemory) + 1; !f.spendMemory(n) || !f.spend(perCall+perItem*n) {
 		return value{}
 	}
 	parts := strings.SplitN(a[0].str, a[1].str, most)
@@ -344,7 +344,7 @@ func runNumber(f *frame, a []value) value {
 	return v
 }
 
-// parseNumber reads what JSON calls a number, with space around it, and nothing else: no NaN, 0x10 or 1_000.
+// parseNumber parses a number in JSON's grammar, with optional white space around it. It does not accept NaN, 0x10 or 1_000.
 func parseNumber(s string) (float64, bool) {
 	s = strings.TrimSpace(s)
 	if s == "" || strings.Trim(s, "0123456789+-.eE") != "" || s[0] == '+' || s[0] == '.' {

@@ -7,12 +7,12 @@ import (
 	"unicode/utf8"
 )
 
-// fuzzEvent has a bit of everything, and lists long enough to make a careless loop felt.
+// fuzzEvent has all kinds of fields, and lists that are long enough to reveal an unbounded loop.
 var fuzzEvent = `{"type":"response.completed","nps_score":3,"feedback":"Çok slow","email":"jo@example.com","consent":true,
 	"params":{"list":[1,2,3,"a",null,[1,[2]],{"k":"v"}],"o":{"k":1}},
 	"response":{"answers":{"4":["red","blue"],"why":"slow"},"result":{"title":"x"}}}`
 
-// checkFaults proves that every fault lies within the text it is of, so that a caret can stand under it.
+// checkFaults checks that the position of every fault is within its text.
 func checkFaults(t *testing.T, text string, err error) {
 	t.Helper()
 	var faults Errors

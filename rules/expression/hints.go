@@ -11,8 +11,8 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// meant are words that people write for names of the event, and the names that they mean.
-var meant = map[string]string{ //nolint:gosec // words
+// synonyms maps words that people write to the names of the event that they mean.
+var synonyms = map[string]string{ //nolint:gosec // words
 	"nps": "nps_score", "score": "nps_score or csat_score", "rating": "csat_score or nps_score", "stars": "csat_score",
 	"csat": "csat_score", "ces": "ces_score", "group": "nps_group", "segment": "nps_group", "detractor": `nps_group == "detractor"`,
 	"promoter": `nps_group == "promoter"`, "passive": `nps_group == "passive"`,
@@ -34,10 +34,10 @@ var meant = map[string]string{ //nolint:gosec // words
 	"utm_source": "params.utm_source", "utm_campaign": "params.utm_campaign", "utm_medium": "params.utm_medium",
 }
 
-// nearest is the name of the event that was probably meant: one that means the same, one spelt alike, or one that ends or
-// begins with what was written, as `score.nps` does.
+// nearest returns the name of the event that was probably meant: a synonym, a name with a similar spelling, or one that ends or
+// begins with the written name, such as `score.nps`.
 func nearest(name string) string {
-	if known := meant[strings.ToLower(name)]; known != "" {
+	if known := synonyms[strings.ToLower(name)]; known != "" {
 		return known
 	}
 	names := event.Names()
@@ -53,15 +53,15 @@ func nearest(name string) string {
 }
 
 // noClock is the remedy for functions of the time of day, which the language does not have: what a rule decides must be the
-// same whenever it is asked.
+// same at any time.
 const noClock = `a rule has no clock and no durations; times are texts: time >= "2026-01-31", seconds are response.duration_s, and delay: 48h waits before it sends`
 
-// clockFunctions are those of other languages that ask for the time of day, or make times and durations.
+// clockFunctions are functions of other languages that return the current time, or make times and durations.
 var clockFunctions = map[string]bool{
 	"now": true, "today": true, "date": true, "duration": true, "timezone": true, "age": true, "days": true, "hours": true, "minutes": true, "ago": true,
 }
 
-// badNumber is a number that cannot be read: most often one with a unit.
+// badNumber adds the fault for a number that cannot be parsed, usually one with a unit.
 func (c *compiler) badNumber(from int) {
 	part := func(b byte) bool {
 		return b == '.' || b == '_' || b >= '0' && b <= '9' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z'
@@ -83,9 +83,9 @@ func (c *compiler) badNumber(from int) {
 	c.faultAt(from, from+len(word), fmt.Sprintf("`%s` is not a number", word), remedy)
 }
 
-// dashed is a key of the respondent's or the URL's own that has a dash in it: without quotes that is a subtraction. It
-// reports whether it was one.
-func (c *compiler) dashed(n *ast.BinaryNode) bool {
+// isDashedKey adds a fault if a subtraction is probably a key with a dash that lacks its quotes, such as params.plan-name. It
+// reports whether it is one.
+func (c *compiler) isDashedKey(n *ast.BinaryNode) bool {
 	if n.Operator != "-" {
 		return false
 	}
@@ -96,7 +96,7 @@ func (c *compiler) dashed(n *ast.BinaryNode) bool {
 	}
 	path, ok := pathOf(n.Left)
 	if !ok {
-		if inner, is := n.Left.(*ast.BinaryNode); is { // of a-b-c, a-b is the left side
+		if inner, is := n.Left.(*ast.BinaryNode); is { // in a-b-c, a-b is the left side
 			for inner.Operator == "-" {
 				next, is := inner.Left.(*ast.BinaryNode)
 				if !is {
@@ -120,8 +120,8 @@ func (c *compiler) dashed(n *ast.BinaryNode) bool {
 	return false
 }
 
-// piped is a filter as template languages write it: `name | upper`.
-func (c *compiler) piped(i int) {
+// pipeHint adds the fault for a filter in the form of template languages: `name | upper`.
+func (c *compiler) pipeHint(i int) {
 	t, remedy := c.src.tokens[i], "write or"
 	before := strings.TrimRight(c.src.text[:t.from], " \t\n")
 	start := strings.LastIndexAny(before, " \t\n(,") + 1
@@ -146,8 +146,8 @@ func (c *compiler) piped(i int) {
 	c.faultAt(t.from, t.to, message, remedy)
 }
 
-// anyOf finds an operator on texts that is asked of several at once, as `feedback contains any ["a", "b"]`, and says how that
-// is written.
+// anyOf adds a fault if a text operator has several operands, as in `feedback contains any ["a", "b"]`, with the correct form. It
+// reports whether it found one.
 func (c *compiler) anyOf(i int) bool {
 	tokens := c.src.tokens
 	if i == 0 || i+2 >= len(tokens) || !isTextOperator(tokens[i]) {
@@ -165,11 +165,11 @@ func (c *compiler) anyOf(i int) bool {
 	return true
 }
 
-// listFrom is the list that begins at a token, as it was written.
+// listFrom returns the text of the list that begins at a token.
 func (c *compiler) listFrom(i int) string {
 	from, depth := c.src.tokens[i].to, 0
 	for _, t := range c.src.tokens[i:] {
-		switch d := bracket(t); {
+		switch d := bracketDepth(t); {
 		case d > 0:
 			depth++
 		case d < 0:
@@ -185,7 +185,8 @@ func (c *compiler) listFrom(i int) string {
 	return `["a", "b"]`
 }
 
-// calledOperator is an operator that is written as a function: contains(feedback, "slow").
+// calledOperator adds a fault if an operator is written as a function: contains(feedback, "slow"). It reports whether it found
+// one.
 func (c *compiler) calledOperator(i int) bool {
 	tokens := c.src.tokens
 	t := tokens[i]

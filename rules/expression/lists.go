@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// quantify asks every item: all, any, none, one. An unknown answer leaves open what the others do not decide.
+// quantify evaluates all, any, none and one. The result is unknown if it depends on an item whose predicate is unknown.
 func (f *frame) quantify(n *node) Truth {
 	items, ok := f.list(n, f.operand(n.args[0]))
 	if !ok {
 		return Unknown
 	}
-	mark := f.mark()
+	mark := f.traceMark()
 	trues, open := 0, false
 	for i := range items {
-		t := f.ask(n, &items[i])
+		t := f.testItem(n, &items[i])
 		switch {
 		case f.err != nil:
 			return Unknown
@@ -24,11 +24,11 @@ func (f *frame) quantify(n *node) Truth {
 		case t == True:
 			trues++
 			if n.code == codeAny || n.code == codeNone || n.code == codeOne && trues > 1 {
-				f.settle(mark, true)
+				f.dropMissing(mark, true)
 				return truthOf(n.code == codeAny)
 			}
 		case n.code == codeAll:
-			f.settle(mark, true)
+			f.dropMissing(mark, true)
 			return False
 		}
 	}
@@ -44,7 +44,7 @@ func (f *frame) quantify(n *node) Truth {
 	return False
 }
 
-// gather is filter, map and count. As in a rule's own condition, what is unknown does not match.
+// gather evaluates filter, map and count. An item whose predicate is unknown does not match, as an event does not match a rule.
 func (f *frame) gather(n *node) value {
 	items, ok := f.list(n, f.operand(n.args[0]))
 	if !ok {
@@ -52,7 +52,7 @@ func (f *frame) gather(n *node) value {
 	}
 	var kept []value
 	count := 0
-	mark := f.mark()
+	mark := f.traceMark()
 	for i := range items {
 		if n.code == codeMap {
 			if !f.push(n, &items[i]) {
@@ -60,14 +60,14 @@ func (f *frame) gather(n *node) value {
 			}
 			temps := len(f.temps)
 			v := f.eval(n.args[1])
-			f.forget(temps)
+			f.dropTemps(temps)
 			f.pop()
-			if v.kind != absent && f.take(1) && f.spend(perItem) {
+			if v.kind != absent && f.spendMemory(1) && f.spend(perItem) {
 				kept = append(kept, v)
 			}
-		} else if f.ask(n, &items[i]) == True {
+		} else if f.testItem(n, &items[i]) == True {
 			count++
-			if n.code == codeFilter && f.take(1) && f.spend(perItem) {
+			if n.code == codeFilter && f.spendMemory(1) && f.spend(perItem) {
 				kept = append(kept, items[i])
 			}
 		}
@@ -75,7 +75,7 @@ func (f *frame) gather(n *node) value {
 			return value{}
 		}
 	}
-	f.settle(mark, true)
+	f.dropMissing(mark, true)
 	if n.code == codeCount {
 		return numberValue(float64(count))
 	}
@@ -83,7 +83,7 @@ func (f *frame) gather(n *node) value {
 }
 
 func (f *frame) list(n *node, of *value) ([]value, bool) {
-	if !f.fit(n, of, lists) {
+	if !f.hasKind(n, of, lists) {
 		return nil, false
 	}
 	t := f.open(of)
@@ -93,13 +93,13 @@ func (f *frame) list(n *node, of *value) ([]value, bool) {
 	return t.items, true
 }
 
-func (f *frame) ask(n *node, item *value) Truth {
+func (f *frame) testItem(n *node, item *value) Truth {
 	if !f.push(n, item) {
 		return Unknown
 	}
 	temps := len(f.temps)
 	t := f.truth(n.args[1])
-	f.forget(temps)
+	f.dropTemps(temps)
 	f.pop()
 	return t
 }
@@ -112,7 +112,7 @@ func (f *frame) push(n *node, item *value) bool {
 func (f *frame) pop() { f.items = f.items[:len(f.items)-1] }
 
 func (f *frame) member(n *node, of *value, key string) value {
-	if !f.fit(n, of, objects) {
+	if !f.hasKind(n, of, objects) {
 		return value{}
 	}
 	t := f.open(of)
@@ -123,7 +123,7 @@ func (f *frame) member(n *node, of *value, key string) value {
 		return t.items[i]
 	}
 	if f.trace != nil {
-		f.trace.miss(f.prog.source(n))
+		f.trace.addMissing(f.prog.source(n))
 	}
 	return value{}
 }
@@ -135,18 +135,18 @@ func (f *frame) at(n *node, of, at *value) value {
 	case of.kind == object && at.kind == text:
 		return f.member(n, of, at.str)
 	case of.kind == list && at.kind == number && at.num == math.Trunc(at.num):
-		v := f.place(of, int(max(min(at.num, math.MaxInt32), math.MinInt32)))
+		v := f.item(of, int(max(min(at.num, math.MaxInt32), math.MinInt32)))
 		if v.kind == absent && f.trace != nil {
-			f.trace.miss(f.prog.source(n))
+			f.trace.addMissing(f.prog.source(n))
 		}
 		return v
 	}
-	f.mismatch(n, of.kind.String()+" has no item at "+at.kind.String())
+	f.fault(n, of.kind.String()+" has no item at "+at.kind.String())
 	return value{}
 }
 
-// place is an item of a list, counted from its end where negative.
-func (f *frame) place(of *value, i int) value {
+// item returns the ith item of a list. A negative i counts from the end.
+func (f *frame) item(of *value, i int) value {
 	t := f.open(of)
 	if t == nil {
 		return value{}
@@ -160,7 +160,7 @@ func (f *frame) place(of *value, i int) value {
 	return t.items[i]
 }
 
-// same compares two values of whatever kinds.
+// same reports whether two values of any kinds are equal.
 func (f *frame) same(a, b *value) bool {
 	if a.kind != b.kind || !f.spend(1) {
 		return false
@@ -192,8 +192,8 @@ func (f *frame) same(a, b *value) bool {
 	return true
 }
 
-// in looks for a value in a list, or for a key in an object. One value that is no list is a list of one: a question
-// that takes several choices comes as a text from platforms that send one choice so.
+// in evaluates `in`: it searches a value in a list, or a key in an object. A single value is treated as a list with one item,
+// because some platforms send the answer to a multiple-choice question as a text if there is only one choice.
 func (f *frame) in(n *node) Truth {
 	a := f.operand(n.args[0])
 	if n.args[1].op == opList {
@@ -207,16 +207,16 @@ func (f *frame) in(n *node) Truth {
 		t := f.open(b)
 		return truthOf(t != nil && f.spend(len(t.keys)) && slices.Contains(t.keys, a.str))
 	case b.kind == list:
-		return f.holds(n, b, a)
+		return f.listContains(n, b, a)
 	case b.kind == a.kind:
 		return truthOf(f.same(a, b))
 	}
-	f.mismatch(n, b.kind.String()+" is not a list")
+	f.fault(n, b.kind.String()+" is not a list")
 	return Unknown
 }
 
-// holds says whether an item is in a list. An absent item leaves open what is not found.
-func (f *frame) holds(n *node, of, a *value) Truth {
+// listContains reports whether a list contains a value. If it does not, but has an absent item, the result is unknown.
+func (f *frame) listContains(n *node, of, a *value) Truth {
 	t := f.open(of)
 	if t == nil {
 		return Unknown
@@ -233,15 +233,15 @@ func (f *frame) holds(n *node, of, a *value) Truth {
 	return f.notIn(n, a, fits, open)
 }
 
-// inList is `x in [1, 2, 3]`, which needs no list made.
+// inList evaluates `x in [1, 2, 3]` without building the list.
 func (f *frame) inList(n *node, a *value) Truth {
-	mark := f.mark()
+	mark := f.traceMark()
 	items := n.args[1].args
 	fits, open := len(items) == 0, false
 	for _, arg := range items {
 		item := f.operand(arg)
 		if a.kind != absent && f.same(a, item) {
-			f.settle(mark, true)
+			f.dropMissing(mark, true)
 			return True
 		}
 		fits = fits || item.kind == a.kind
@@ -258,7 +258,7 @@ func (f *frame) notIn(n *node, a *value, fits, open bool) Truth {
 	case open:
 		return Unknown
 	case !fits:
-		f.mismatch(n, "the list holds no "+strings.TrimPrefix(a.kind.String(), "a "))
+		f.fault(n, "the list holds no "+strings.TrimPrefix(a.kind.String(), "a "))
 		return Unknown
 	}
 	return False

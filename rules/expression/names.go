@@ -10,7 +10,7 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// name compiles a path of the event, or says which name was probably meant.
+// name compiles a path of the event, or adds a fault with the name that was probably meant.
 func (c *compiler) name(n ast.Node, path []string) *node {
 	for i := len(path); i > 0; i-- {
 		prefix := strings.Join(path[:i], ".")
@@ -45,7 +45,7 @@ func (c *compiler) name(n ast.Node, path []string) *node {
 	return c.unclear()
 }
 
-// unknown is the fault of a name that the event does not have.
+// unknown adds the fault for a name that events do not have.
 func (c *compiler) unknown(n ast.Node, path []string) {
 	name := strings.Join(path, ".")
 	remedy := ""
@@ -53,7 +53,7 @@ func (c *compiler) unknown(n ast.Node, path []string) {
 	case absentWords[strings.ToLower(name)]:
 		remedy = "what is absent is unknown: ask has(x) or not has(x)"
 	case len(path) == 1 && isFunction(name):
-		remedy = "it is a function: " + functionUse(name)
+		remedy = "it is a function: " + functionForm(name)
 	case len(path) == 2 && (path[0] == "answers" || path[0] == "answer"):
 		remedy = fmt.Sprintf("an answer is found by its question: answer(%q)", path[1])
 	default:
@@ -61,7 +61,7 @@ func (c *compiler) unknown(n ast.Node, path []string) {
 		switch {
 		case near != "" && (c.want == asCondition || !strings.Contains(near, "==")):
 			remedy = fmt.Sprintf("did you mean %s?", near)
-		case c.want != asValue: // a value may be a word that lacks its quotes
+		case c.want != asValue: // in a value, the name may be a literal without quotes
 			remedy = "`surveygate fields` lists the names"
 		}
 	}
@@ -70,7 +70,7 @@ func (c *compiler) unknown(n ast.Node, path []string) {
 
 var absentWords = map[string]bool{"null": true, "none": true, "undefined": true, "empty": true, "nil": true, "missing": true}
 
-// Operators are all signs and words of the language that join values, in order.
+// Operators returns all operators of the language, symbols and words, sorted.
 func Operators() []string {
 	all := []string{"!", "&&", "?:", "??", "and", "in", "matches", "not", "or", "||"}
 	for _, of := range []map[string]uint8{compares, textOperators, computes} {
@@ -82,5 +82,5 @@ func Operators() []string {
 	return all
 }
 
-// Functions are the names of all functions, in order.
+// Functions returns the names of all functions, sorted.
 func Functions() []string { return functionNames() }

@@ -6,7 +6,7 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// op is what a node does.
+// op is the operation of a node.
 type op uint8
 
 const (
@@ -76,12 +76,12 @@ var quantifiers = map[string]uint8{
 	"filter": codeFilter, "map": codeMap, "count": codeCount,
 }
 
-// node is a part of a compiled expression. It is not changed after it is made.
+// node is a part of a compiled expression. It is immutable after compilation.
 type node struct {
 	op     op
 	code   uint8
-	kinds  kinds // what it may be
-	weight int32 // how many parts it has, itself among them: its cost in steps
+	kinds  kinds // the possible kinds of its value
+	weight int32 // the number of its parts, including itself: its cost in steps
 	slot   int32
 	args   []*node
 	lit    value
@@ -90,7 +90,7 @@ type node struct {
 	re     *regexp.Regexp
 	cost   int // instructions of re
 
-	// from and to are where it stands in the text, in bytes.
+	// from and to are its position in the text, in bytes.
 	from, to int32
 }
 
@@ -99,28 +99,28 @@ type program struct {
 	text  string
 	roots []*node
 	scope *scope
-	// weight is how many parts it has: the least that asking it costs.
+	// weight is the number of its parts: the minimum cost of an evaluation.
 	weight int32
-	// remap leads from the nodes' slots to those of a batch's scope; nil where they are the same.
+	// remap maps the nodes' slots to those of a batch's scope; nil if they are the same.
 	remap []int32
 }
 
-// source is a node as it was written.
+// source returns the text of a node.
 func (p *program) source(n *node) string { return p.text[n.from:n.to] }
 
-// missing evaluates every root and names the absent fields that made one unknown.
+// missing evaluates every root and returns the absent fields that made one of them unknown.
 func (p *program) missing(ev *event.Event) (missing []string) {
 	f := p.scope.begin(ev)
 	defer f.end()
 	var err error
-	defer rescue(&err) // what could not be evaluated is told by Of
+	defer rescue(&err) // Evaluate and Render report the error
 	steps := maxSteps
 	for _, root := range p.roots {
 		f.enter(p, steps)
 		f.trace = &trace{missing: missing}
-		mark := f.mark()
+		mark := f.traceMark()
 		got := f.eval(root)
-		f.settle(mark, got.kind != absent)
+		f.dropMissing(mark, got.kind != absent)
 		missing, steps = f.trace.missing, max(f.steps, 0)
 	}
 	return missing

@@ -15,7 +15,7 @@ import (
 	"github.com/expr-lang/expr/parser/lexer"
 )
 
-// parse reads the text with expr's parser, or notes why it cannot be read.
+// parse parses the text with expr's parser, or adds a fault.
 func (c *compiler) parse() ast.Node {
 	text := c.src.text
 	switch {
@@ -47,7 +47,7 @@ func (c *compiler) parse() ast.Node {
 		return tree.Node
 	}
 	c.syntax(err)
-	c.fixedWord()
+	c.quotingHint()
 	return nil
 }
 
@@ -56,8 +56,8 @@ var (
 	arithmetic = regexp.MustCompile(` [-+/%] `)
 )
 
-// fixedWord tells, for a value that is nothing but words, that a fixed word is quoted inside.
-func (c *compiler) fixedWord() {
+// quotingHint adds a remedy to the faults of a value that consists of words only: a literal word needs inner quotes.
+func (c *compiler) quotingHint() {
 	if c.want != asValue || len(c.faults) == 0 {
 		return
 	}
@@ -71,7 +71,7 @@ func (c *compiler) fixedWord() {
 		}
 		for _, t := range c.src.tokens {
 			if _, ok := fields[t.Value]; ok {
-				return // a computation with a slip in it
+				return // a computation with a typing error
 			}
 		}
 	}
@@ -86,15 +86,14 @@ func (c *compiler) fixedWord() {
 		return
 	}
 	if name := strings.Split(word, "."); len(c.faults) == 1 && len(name) > 1 && fields[name[0]].kinds == objects {
-		return // a path with a slip in it, whose own remedy is better
+		return // a path with a typing error, whose own remedy is better
 	}
 	c.faults = Errors{{Offset: at, Length: len(word), Message: fmt.Sprintf("`%s` is not an expression", clip(word)), Remedy: quoted}}
 }
 
-// syntax says what is wrong with a text that expr's parser refuses: a slip that is well known, else where
-// the parser stopped.
+// syntax adds the fault of a text that expr's parser refuses: a common mistake, or else the position at which the parser stopped.
 func (c *compiler) syntax(err error) {
-	if c.slip() {
+	if c.commonMistake() {
 		return
 	}
 	var fault *file.Error
@@ -115,7 +114,7 @@ func (c *compiler) syntax(err error) {
 		c.badNumber(from)
 		return
 	case strings.HasPrefix(message, "unrecognized character"):
-		c.strange(from, to)
+		c.unknownCharacter(from, to)
 		return
 	case strings.Contains(message, "cannot be mixed"):
 		c.faultAt(from, to, fmt.Sprintf("`%s` and `??` cannot be mixed without brackets", c.src.text[from:to]), "as in (nps_score ?? 10) <= 6")
@@ -134,7 +133,7 @@ func (c *compiler) syntax(err error) {
 		if to <= from {
 			to = from + 1
 		}
-		c.faultAt(from, to, fmt.Sprintf("`%s` does not belong here", c.src.text[from:min(to, len(c.src.text))]), c.between(from))
+		c.faultAt(from, to, fmt.Sprintf("`%s` does not belong here", c.src.text[from:min(to, len(c.src.text))]), c.missingOperatorHint(from))
 		return
 	}
 	if strings.Contains(message, "value out of range") {
@@ -144,14 +143,15 @@ func (c *compiler) syntax(err error) {
 	c.faultAt(from, max(to, from+1), "this cannot be read: "+message, "")
 }
 
-// between helps where two values stand side by side.
-func (c *compiler) between(from int) string {
+// missingOperatorHint returns a remedy for a syntax error at a byte: two adjacent values, a superfluous bracket, or a list in
+// round brackets.
+func (c *compiler) missingOperatorHint(from int) string {
 	i := c.src.find(from)
 	if i == 0 || i >= len(c.src.tokens) {
 		return ""
 	}
 	before, here := c.src.tokens[i-1], c.src.tokens[i]
-	if here.Kind == lexer.Bracket && bracket(here) < 0 && c.open() < 0 {
+	if here.Kind == lexer.Bracket && bracketDepth(here) < 0 && c.open() < 0 {
 		return "it closes nothing"
 	}
 	if here.Value == "," {
@@ -165,7 +165,7 @@ func (c *compiler) between(from int) string {
 	return ""
 }
 
-// listOf is the list whose first comma is a token, where `in` stands before a round bracket: country in ("DE", "AT").
+// listOf returns the text of a list in round brackets after `in`, given its first comma: country in ("DE", "AT").
 func (c *compiler) listOf(comma int) string {
 	for i := comma - 1; i > 0; i-- {
 		switch t := c.src.tokens[i]; {
@@ -174,7 +174,7 @@ func (c *compiler) listOf(comma int) string {
 				return ""
 			}
 			return "in " + c.listFrom(i)
-		case bracket(t) != 0:
+		case bracketDepth(t) != 0:
 			return ""
 		}
 	}
@@ -185,11 +185,11 @@ func valueLike(t token) bool {
 	return t.Kind == lexer.Identifier || t.Kind == lexer.Number || t.Kind == lexer.String || t.Value == ")" || t.Value == "]"
 }
 
-// open is the last bracket that is not closed, -1 where there is none.
+// open returns the index of the last unclosed bracket, or -1.
 func (c *compiler) open() int {
 	var stack []int
 	for i, t := range c.src.tokens {
-		switch d := bracket(t); {
+		switch d := bracketDepth(t); {
 		case d > 0:
 			stack = append(stack, i)
 		case d < 0 && len(stack) > 0:
@@ -202,7 +202,7 @@ func (c *compiler) open() int {
 	return stack[len(stack)-1]
 }
 
-// unterminated points at the quote that was not closed, which is where the readable tokens end.
+// unterminated adds the fault for an unclosed quote, which is where the valid tokens end.
 func (c *compiler) unterminated() {
 	from := 0
 	if n := len(c.src.tokens); n > 0 {
@@ -218,8 +218,8 @@ var lookalikes = map[rune]string{
 	'≤': "<=", '≥': ">=", '≠': "!=", '–': "-", '—': "-", '−': "-", '×': "*", '÷': "/", '∧': "and", '∨': "or", '¬': "not",
 }
 
-// strange is a sign that the language does not know.
-func (c *compiler) strange(from, to int) {
+// unknownCharacter adds the fault for a character that the language does not have.
+func (c *compiler) unknownCharacter(from, to int) {
 	sign := c.src.text[from:to]
 	r, _ := utf8.DecodeRuneInString(sign)
 	message, remedy := fmt.Sprintf("`%s` is not a sign of the rule language", sign), ""
@@ -234,8 +234,8 @@ func (c *compiler) strange(from, to int) {
 	c.faultAt(from, to, message, remedy)
 }
 
-// words are those of other languages, and what they are called here.
-var words = map[string]string{
+// foreignWords maps operators of other languages to the remedy.
+var foreignWords = map[string]string{
 	"is": "ask has(x) or not has(x); compare with == or !=", "like": `write contains, or matches "pattern"`,
 	"between": "compare twice, as in x >= 1 and x <= 5", "equals": "write ==", "eq": "write ==", "ne": "write !=",
 	"lt": "write <", "lte": "write <=", "gt": "write >", "gte": "write >=", "includes": "write contains",
@@ -245,8 +245,8 @@ var words = map[string]string{
 
 var operatorWords = []string{"and", "or", "not", "in", "contains", "matches", "startsWith", "endsWith"}
 
-// slip finds the first of the mistakes that people bring from other languages.
-func (c *compiler) slip() bool {
+// commonMistake adds the fault of the first construct from another language, and reports whether there is one.
+func (c *compiler) commonMistake() bool {
 	tokens := c.src.tokens
 	for i, t := range tokens {
 		next := func(value string) bool {
@@ -273,7 +273,7 @@ func (c *compiler) slip() bool {
 			c.faultAt(t.from, t.to, "`&` is not an operator", "write and")
 			return true
 		case t.Kind == lexer.Operator && t.Value == "|" && (i+2 >= len(tokens) || tokens[i+2].Value != "("):
-			c.piped(i)
+			c.pipeHint(i)
 			return true
 		case c.anyOf(i), c.calledOperator(i):
 			return true
@@ -294,7 +294,7 @@ func (c *compiler) slip() bool {
 					return true
 				}
 			}
-			if remedy, ok := words[strings.ToLower(t.Value)]; ok && i > 0 {
+			if remedy, ok := foreignWords[strings.ToLower(t.Value)]; ok && i > 0 {
 				c.faultAt(t.from, t.to, fmt.Sprintf("`%s` is not an operator of the rule language", t.Value), remedy)
 				return true
 			}

@@ -11,16 +11,16 @@ import (
 	"github.com/expr-lang/expr/parser/lexer"
 )
 
-// token is one of the lexer's, with bytes for its place; the lexer counts runes.
+// token is a token of expr's lexer with its position in bytes; the lexer counts runes.
 type token struct {
 	lexer.Token
 	from, to int
 }
 
-// source is the text of one expression taken apart, so that a fault and an explanation can say where.
+// source is the text of one expression with its tokens, to find the position of faults and parts.
 type source struct {
 	text   string
-	runes  []int32 // byte offset of each rune; nil where bytes and runes are the same
+	runes  []int32 // byte offset of each rune; nil if all characters are ASCII
 	tokens []token
 	broken *file.Error // why the tokens end early
 }
@@ -50,7 +50,7 @@ func newSource(text string) *source {
 	}
 }
 
-// at gives the byte offset of a rune.
+// at returns the byte offset of a rune.
 func (s *source) at(r int) int {
 	r = max(r, 0)
 	if s.runes == nil {
@@ -62,12 +62,12 @@ func (s *source) at(r int) int {
 	return int(s.runes[r])
 }
 
-// find gives the position of the token that begins at a byte, or of the one before it.
+// find returns the index of the token that begins at a byte, or of the one before it.
 func (s *source) find(from int) int {
 	return max(sort.Search(len(s.tokens), func(i int) bool { return s.tokens[i].from > from })-1, 0)
 }
 
-// span gives the first and last byte of a part of the expression: its leaves, and the brackets that belong.
+// span returns the first and last byte of a part of the expression, including its brackets.
 func (s *source) span(node ast.Node) (from, to int) {
 	if len(s.tokens) == 0 {
 		return 0, len(s.text)
@@ -84,7 +84,7 @@ func (s *source) span(node ast.Node) (from, to int) {
 		}
 		switch n := n.(type) {
 		case *ast.ConditionalNode, *ast.ChainNode, *ast.PredicateNode:
-			// Their location is another token's; what they hold says where they are.
+			// The parser gives them the location of another token, so their children determine the position.
 		case *ast.CallNode, *ast.BuiltinNode:
 			i := s.find(s.at(n.Location().From))
 			first, last = min(first, i), max(last, i)
@@ -109,7 +109,7 @@ func (s *source) span(node ast.Node) (from, to int) {
 	return s.tokens[first].from, s.tokens[last].to
 }
 
-// closing finds the bracket that closes the one at a position; the last token where none does.
+// closing returns the index of the bracket that closes the one at open, or of the last token.
 func (s *source) closing(open int) int {
 	depth := 0
 	for i := open; i < len(s.tokens); i++ {
@@ -128,11 +128,11 @@ func (s *source) closing(open int) int {
 	return len(s.tokens) - 1
 }
 
-// balance widens a run of tokens until every bracket in it has its partner.
+// balance extends a range of tokens until all its brackets are balanced.
 func (s *source) balance(first, last int) (int, int) {
 	opened, unopened := 0, 0
 	for i := first; i <= last; i++ {
-		switch d := bracket(s.tokens[i]); {
+		switch d := bracketDepth(s.tokens[i]); {
 		case d > 0:
 			opened++
 		case d < 0 && opened > 0:
@@ -143,7 +143,7 @@ func (s *source) balance(first, last int) (int, int) {
 	}
 	for depth := 0; opened > 0 && last+1 < len(s.tokens); {
 		last++
-		switch d := bracket(s.tokens[last]); {
+		switch d := bracketDepth(s.tokens[last]); {
 		case d > 0:
 			depth++
 		case d < 0 && depth > 0:
@@ -154,7 +154,7 @@ func (s *source) balance(first, last int) (int, int) {
 	}
 	for depth := 0; unopened > 0 && first > 0; {
 		first--
-		switch d := bracket(s.tokens[first]); {
+		switch d := bracketDepth(s.tokens[first]); {
 		case d < 0:
 			depth++
 		case d > 0 && depth > 0:
@@ -166,7 +166,7 @@ func (s *source) balance(first, last int) (int, int) {
 	return first, last
 }
 
-func bracket(t token) int {
+func bracketDepth(t token) int {
 	if t.Kind != lexer.Bracket {
 		return 0
 	}
@@ -177,7 +177,7 @@ func bracket(t token) int {
 	return -1
 }
 
-// children are the parts of a part; nil ones are left out.
+// children returns the child nodes of a node without nil ones.
 func children(node ast.Node) []ast.Node {
 	var kids []ast.Node
 	add := func(nodes ...ast.Node) {

@@ -8,21 +8,21 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// Text is a text with {{ expression }} holes. It is safe for concurrent use. The zero value is no text.
+// Text is a compiled text with {{ expression }} holes. It is safe for concurrent use. The zero value is an absent text.
 type Text struct {
-	text  string
-	words []string // what stands before each hole, and after the last
-	prog  *program // the holes; nil without any
+	text     string
+	literals []string // the literal text before each hole and after the last one
+	prog     *program // the holes; nil without any
 }
 
-// CompileText reads a text. An error is Errors.
+// CompileText compiles a text. The error is of type Errors.
 func CompileText(text string) (Text, error) {
 	var t Text
 	err := t.UnmarshalText([]byte(text))
 	return t, err
 }
 
-// MustText is CompileText for texts that are part of the program; it panics on a fault.
+// MustText is CompileText for constant texts, such as the defaults of a connector. It panics on an error.
 func MustText(text string) Text {
 	t, err := CompileText(text)
 	if err != nil {
@@ -31,7 +31,7 @@ func MustText(text string) Text {
 	return t
 }
 
-// UnmarshalText compiles the text. An error is Errors, with the faults of every hole.
+// UnmarshalText compiles the text. The error is of type Errors, with the errors of all holes.
 func (t *Text) UnmarshalText(b []byte) error {
 	s := new(scope)
 	out, err := compileText(string(b), s)
@@ -63,7 +63,7 @@ func compileText(s string, scope *scope) (Text, error) {
 			faults = append(faults, fault)
 			break
 		}
-		out.words = append(out.words, s[at:open])
+		out.literals = append(out.literals, s[at:open])
 		at = end + 2
 		k := newCompiler(s[open+2:end], open+2, asHole, scope)
 		root := k.compile()
@@ -85,14 +85,14 @@ func compileText(s string, scope *scope) (Text, error) {
 	if len(faults) > 0 {
 		return Text{}, faults.sorted()
 	}
-	out.words = append(out.words, s[at:])
+	out.literals = append(out.literals, s[at:])
 	if len(prog.roots) > 0 {
 		out.prog = prog
 	}
 	return out, nil
 }
 
-// shift moves a node, compiled from a hole, to where it stands in the whole text.
+// shift moves the positions of a node, which was compiled from a hole, to those in the whole text.
 func shift(n *node, by int32) {
 	n.from += by
 	n.to += by
@@ -101,7 +101,7 @@ func shift(n *node, by int32) {
 	}
 }
 
-// hole finds the }} that ends the hole at open, past texts in quotes.
+// hole returns the offset of the }} that ends the hole at open. It skips quoted texts.
 func hole(s string, open int) (end int, fault *Error) {
 	quote, quoted := byte(0), 0
 	for i := open + 2; i < len(s); i++ {
@@ -129,51 +129,52 @@ func hole(s string, open int) (end int, fault *Error) {
 func unclosed(s string, open int) *Error {
 	remedy := "close it with }}"
 	if rest := strings.TrimSpace(s[open+2:]); strings.HasSuffix(rest, "(") {
-		remedy = quoteRemedy // YAML's own quote ended it
+		remedy = quoteRemedy // a quote of YAML has ended the text
 	}
 	return &Error{Offset: open, Length: 2, Message: "the hole {{ is not closed", Remedy: remedy}
 }
 
 const quoteRemedy = `inside a double-quoted YAML text write single quotes: "{{ answer('4') }}"`
 
-// Literals are what stands around the holes: before each, and after the last.
+// Literals returns the literal text before each hole and after the last one, so it has one element more than there are holes.
 func (t Text) Literals() []string {
 	if t.prog == nil {
 		return []string{t.text}
 	}
-	return slices.Clone(t.words)
+	return slices.Clone(t.literals)
 }
 
-// String is the text as it was written.
+// String returns the text as it was written.
 func (t Text) String() string { return t.text }
 
-// IsZero says that there is no text.
+// IsZero reports whether there is no text.
 func (t Text) IsZero() bool { return t.text == "" }
 
-// Of fills the holes for an event. An absent hole is empty. What fills a hole goes through escape, if one is
-// given; what the operator wrote around it does not, since respondents are strangers and the operator is not.
+// Render fills the holes for an event. A hole with an absent value is empty. The value of each hole is passed to escape, if it is
+// given, because a respondent may have written it; the literal text, which the operator wrote, is not. The error is that of an
+// exceeded limit or event.Budget.
 func (t Text) Render(ev *event.Event, escape ...func(string) string) (out string, err error) {
 	if t.prog == nil {
 		return t.text, nil
 	}
-	f, err := t.prog.scope.building(ev)
+	f, err := t.prog.scope.beginBuilding(ev)
 	if err != nil {
 		return "", err
 	}
 	defer f.end()
 	defer rescue(&err)
-	return t.of(f, escape)
+	return t.render(f, escape)
 }
 
-func (t *Text) of(f *frame, escape []func(string) string) (string, error) {
+func (t *Text) render(f *frame, escape []func(string) string) (string, error) {
 	if t.prog == nil {
 		return t.text, f.build.Spend(0, len(t.text))
 	}
-	before := f.builds(t.prog)
-	f.bytes(len(t.text))
+	before := f.beginBuild(t.prog)
+	f.spendBytes(len(t.text))
 	b := make([]byte, 0, len(t.text)+64)
 	for i, root := range t.prog.roots {
-		b = append(b, t.words[i]...)
+		b = append(b, t.literals[i]...)
 		f.clear()
 		f.memory = maxMemory
 		at, left := len(b), f.build.Bytes
@@ -184,18 +185,18 @@ func (t *Text) of(f *frame, escape []func(string) string) (string, error) {
 		for _, e := range escape {
 			b = append(b[:at], e(string(b[at:]))...)
 		}
-		if len(escape) > 0 { // what comes out counts, and not what went in
+		if len(escape) > 0 { // the size of the escaped text counts
 			f.build.Bytes = left
-			f.room(textOf(b[at:]))
+			f.spendText(textOf(b[at:]))
 		}
 	}
-	if err := f.built(before); err != nil {
+	if err := f.endBuild(before); err != nil {
 		return "", err
 	}
-	return string(append(b, t.words[len(t.words)-1]...)), nil
+	return string(append(b, t.literals[len(t.literals)-1]...)), nil
 }
 
-// Missing names the absent fields that leave a hole empty.
+// Missing returns the absent fields that leave a hole empty.
 func (t Text) Missing(ev *event.Event) []string {
 	if t.prog == nil {
 		return nil

@@ -2,30 +2,31 @@ package expression
 
 import "slices"
 
-// trace gathers, on a second run, why an evaluation came to unknown.
+// trace collects the reasons for an unknown result, during a second evaluation.
 type trace struct {
 	missing []string
 	faults  []string
 }
 
-func (t *trace) miss(name string) {
+func (t *trace) addMissing(name string) {
 	if !slices.Contains(t.missing, name) {
 		t.missing = append(t.missing, name)
 	}
 }
 
-// maxFaults bounds what one explanation tells.
+// maxFaults is the largest number of faults in one result.
 const maxFaults = 20
 
-// mark and settle forget what was missing in a part that came to a value all the same.
-func (f *frame) mark() int {
+// traceMark returns a mark of the trace. dropMissing removes the missing fields since the mark if the part has a value in spite
+// of them.
+func (f *frame) traceMark() int {
 	if f.trace == nil {
 		return 0
 	}
 	return len(f.trace.missing)
 }
 
-func (f *frame) settle(mark int, known bool) {
+func (f *frame) dropMissing(mark int, known bool) {
 	if known && f.trace != nil && len(f.trace.missing) > mark {
 		f.trace.missing = f.trace.missing[:mark]
 		if mark == 0 {
@@ -34,23 +35,23 @@ func (f *frame) settle(mark int, known bool) {
 	}
 }
 
-// fit says whether a value is of a kind that is wanted; where it is there and of another, that is a fault.
-func (f *frame) fit(n *node, v *value, want kinds) bool {
+// hasKind reports whether a value has a wanted kind. A value of another kind is a fault, unless it is absent.
+func (f *frame) hasKind(n *node, v *value, want kinds) bool {
 	if want.has(v.kind) {
 		return true
 	}
-	f.misfit(n, v, want)
+	f.kindFault(n, v, want)
 	return false
 }
 
-func (f *frame) misfit(n *node, v *value, want kinds) {
+func (f *frame) kindFault(n *node, v *value, want kinds) {
 	if v.kind != absent {
-		f.mismatch(n, v.kind.String()+" is not "+want.String())
+		f.fault(n, v.kind.String()+" is not "+want.String())
 	}
 }
 
-// mismatch marks a type that does not fit. It is unknown then, and never silently something else.
-func (f *frame) mismatch(n *node, why string) {
+// fault records a value of the wrong type. Its part becomes unknown; it is never converted silently.
+func (f *frame) fault(n *node, why string) {
 	f.faulted = true
 	if f.trace == nil {
 		return

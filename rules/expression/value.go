@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// kind is what a value is at run time. The zero kind is absent: unknown.
+// kind is the type of a value at run time. The zero kind is absent, which means unknown.
 type kind uint8
 
 const (
@@ -25,7 +25,7 @@ var kindNames = [...]string{"absent", "a number", "a text", "true or false", "a 
 
 func (k kind) String() string { return kindNames[k] }
 
-// kinds is a set of kinds: what an expression may be, as far as it can be said at load.
+// kinds is a set of kinds: the possible types of an expression, as far as they are known at load.
 type kinds uint8
 
 func (k kind) set() kinds { return 1 << k }
@@ -55,19 +55,19 @@ func (s kinds) String() string {
 	return strings.Join(names, "")
 }
 
-// value is a number, text, boolean, list or object; the zero value is absent. Numbers are float64, as JavaScript's are; of
-// a whole number that it does not hold, str has the digits, which count wherever two numbers are compared or one is written.
+// value is a number, text, boolean, list or object. The zero value is absent. A number is a float64, as in JavaScript. If a
+// float64 does not represent a whole number exactly, str holds the digits, which are used to compare and to write the number.
 type value struct {
 	kind kind
 	yes  bool
 	num  float64
 	// str is a text, the JSON of a list or object that came from the event, or the digits of a whole number.
 	str string
-	// tree is a list or object taken apart. Absent of one that came from the event until it is looked into.
+	// tree is the parsed list or object. For one that came from the event it is nil until it is first accessed.
 	tree *tree
 }
 
-// tree is the inside of a list or, with keys, of an object.
+// tree holds the items of a list or, with keys, the members of an object.
 type tree struct {
 	keys  []string
 	items []value
@@ -89,7 +89,7 @@ func truthOf(yes bool) Truth {
 	return False
 }
 
-// appendNumber writes a number as JavaScript does.
+// appendNumber writes a number in JavaScript's form.
 func appendNumber(b []byte, n float64) []byte {
 	if n == 0 {
 		return append(b, '0') // also -0
@@ -128,16 +128,16 @@ func formatAny(v any) string {
 	return string(b)
 }
 
-// Object is a mapping in the order in which it was written.
+// Object is an evaluated mapping, which keeps the order of its fields in the configuration.
 type Object []Member
 
-// Member is one field of an Object.
+// Member is one field of an Object. Value has one of the types that Value.Evaluate returns, or is an Object or []any of them.
 type Member struct {
 	Key   string
 	Value any
 }
 
-// Lookup finds a field's value.
+// Lookup returns the value of a field; false if there is none.
 func (o Object) Lookup(key string) (any, bool) {
 	for _, m := range o {
 		if m.Key == key {
@@ -193,7 +193,7 @@ func appendJSON(b []byte, v any) (_ []byte, err error) {
 	return encode(b, v)
 }
 
-// appendJSONText writes a text; most have nothing in them to escape.
+// appendJSONText writes a text as JSON. It has a fast path for a text without characters to escape.
 func appendJSONText(b []byte, s string) ([]byte, error) {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {

@@ -10,16 +10,15 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// Pair is one field of a mapping as the configuration has it. Value is a bool, int, int64, float64, json.Number, string,
-// []any of these, or []Pair.
+// Pair is one field of a mapping in the configuration, before compilation. Value is a bool, int, int64, float64, json.Number,
+// string (an expression, or a text with holes), []any of these, or []Pair for a nested mapping.
 type Pair struct {
 	Key   string
 	Value any
 }
 
-// Values is a compiled mapping: fields whose values are expressions, texts with holes, constants, lists or
-// mappings again. It keeps the order in which it was written, and is safe for concurrent use. The zero value
-// is an empty mapping.
+// Values is a compiled mapping. Its values are expressions, texts with holes, constants, lists or mappings. It keeps the order of
+// the fields, and is safe for concurrent use. The zero value is an empty mapping.
 type Values struct {
 	members []member
 	scope   *scope
@@ -35,7 +34,7 @@ type member struct {
 	isMap  bool
 }
 
-// CompileValues compiles a mapping. An error is Errors, each with the path of keys to the value at fault.
+// CompileValues compiles a mapping. The error is of type Errors; each Error has the path of its value.
 func CompileValues(pairs []Pair) (Values, error) {
 	var faults Errors
 	s := new(scope)
@@ -86,10 +85,10 @@ func (s *scope) member(v any, path []string, faults *Errors) member {
 	return member{}
 }
 
-// IsZero says that the mapping has no fields.
+// IsZero reports whether the mapping has no fields.
 func (v Values) IsZero() bool { return len(v.members) == 0 }
 
-// Keys are the fields of the outermost mapping, in their order.
+// Keys returns the keys of the outermost mapping, in order.
 func (v Values) Keys() []string {
 	keys := make([]string, len(v.members))
 	for i, m := range v.members {
@@ -98,14 +97,14 @@ func (v Values) Keys() []string {
 	return keys
 }
 
-// Of evaluates the mapping for an event. Absent values leave their field or item out; a mapping within that
-// comes out empty stays, because somebody wrote it. Texts that come from an expression, and those that fill a hole,
-// go through escape, if one is given; words that stand in the mapping do not, as in Text.
+// Evaluate evaluates the mapping for an event. A field or list item with an absent value is left out; a nested mapping whose
+// fields are all absent is kept, as an empty object. Texts that come from an expression or a hole are passed to escape, if it is
+// given; literal texts of the configuration are not. The values have the types that Value.Evaluate returns.
 func (v Values) Evaluate(ev *event.Event, escape ...func(string) string) (out Object, err error) {
 	if v.scope == nil {
 		return Object{}, nil
 	}
-	f, err := v.scope.building(ev)
+	f, err := v.scope.beginBuilding(ev)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +116,7 @@ func (v Values) Evaluate(ev *event.Event, escape ...func(string) string) (out Ob
 func objectOf(members []member, f *frame, escape []func(string) string) (Object, error) {
 	out := make(Object, 0, len(members))
 	for i := range members {
-		got, present, err := members[i].of(f, escape)
+		got, present, err := members[i].evaluate(f, escape)
 		if err == nil && present {
 			err = f.build.Spend(0, len(members[i].key)+len(`"":,`))
 		}
@@ -131,7 +130,7 @@ func objectOf(members []member, f *frame, escape []func(string) string) (Object,
 	return out, nil
 }
 
-func (m *member) of(f *frame, escape []func(string) string) (any, bool, error) {
+func (m *member) evaluate(f *frame, escape []func(string) string) (any, bool, error) {
 	switch {
 	case m.isMap:
 		out, err := objectOf(m.nested, f, escape)
@@ -139,7 +138,7 @@ func (m *member) of(f *frame, escape []func(string) string) (any, bool, error) {
 	case m.isList:
 		items := make([]any, 0, len(m.list))
 		for i := range m.list {
-			got, present, err := m.list[i].of(f, escape)
+			got, present, err := m.list[i].evaluate(f, escape)
 			if err != nil {
 				return nil, false, fmt.Errorf("%d: %w", i, err)
 			}
@@ -149,10 +148,10 @@ func (m *member) of(f *frame, escape []func(string) string) (any, bool, error) {
 		}
 		return items, true, nil
 	}
-	return m.value.of(f, escape)
+	return m.value.evaluate(f, escape)
 }
 
-// Missing names the absent fields that leave a field out or a hole empty.
+// Missing returns the absent fields that leave a field out or a hole empty.
 func (v Values) Missing(ev *event.Event) []string { return missingOf(v.members, ev, nil) }
 
 func missingOf(members []member, ev *event.Event, out []string) []string {
@@ -162,7 +161,7 @@ func missingOf(members []member, ev *event.Event, out []string) []string {
 		t.missing = missingOf(m.nested, ev, t.missing)
 		t.missing = missingOf(m.list, ev, t.missing)
 		for _, name := range m.value.Missing(ev) {
-			t.miss(name)
+			t.addMissing(name)
 		}
 	}
 	return t.missing

@@ -63,8 +63,8 @@ func TestValue(t *testing.T) {
 	}
 }
 
-// TestFixedWord is the slip that everybody makes once.
-func TestFixedWord(t *testing.T) {
+// A literal text without inner quotes is a common mistake.
+func TestQuotingHint(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ text, message, remedy string }{
 		{"detractor", "`detractor` is not a name of the rule language", `a fixed word is quoted inside: "'detractor'"`},

@@ -7,52 +7,55 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// pot is work that several evaluations share. Half of it is divided equally, so that no evaluation is left without, and
-// half is for whoever needs more: each may take a quarter of what is there, or more where fewer than four come after it,
-// so that one which takes all that it gets leaves three quarters to the others. What an evaluation leaves of its part
-// goes to those after it. The same evaluations in the same order always get the same.
-type pot struct {
-	share  int // of each
-	pool   int
-	coming int // evaluations that have not begun yet
+// workPool divides the steps of several evaluations:
+//
+//   - Half of the steps is divided equally, so that every evaluation has a share.
+//   - The other half is a pool. Each evaluation may use a quarter of what the pool has left, or more if fewer than four evaluations
+//     remain, so that an expensive evaluation leaves three quarters to the others.
+//   - The steps that an evaluation does not use go back to the pool.
+//
+// The division is deterministic: the same evaluations in the same order always get the same steps.
+type workPool struct {
+	share     int // the share of each evaluation
+	pool      int
+	remaining int // evaluations that have not begun yet
 }
 
-func newPot(total, among int) pot {
+func newWorkPool(total, among int) workPool {
 	among = max(among, 1)
 	share := total / 2 / among
-	return pot{share: share, pool: total - share*among, coming: among}
+	return workPool{share: share, pool: total - share*among, remaining: among}
 }
 
-// take is what the next evaluation may use.
-func (p *pot) take() (steps int) {
-	extra := p.pool / min(max(p.coming, 1), 4)
+// take returns the steps that the next evaluation may use.
+func (p *workPool) take() (steps int) {
+	extra := p.pool / min(max(p.remaining, 1), 4)
 	p.pool -= extra
-	p.coming--
+	p.remaining--
 	return p.share + extra
 }
 
-// left is what nobody has taken.
-func (p *pot) left() int { return p.pool + p.share*max(p.coming, 0) }
+// left returns the steps that have not been taken.
+func (p *workPool) left() int { return p.pool + p.share*max(p.remaining, 0) }
 
-// give returns what it left.
-func (p *pot) give(left int) { p.pool += max(left, 0) }
+// give returns the steps that an evaluation did not use.
+func (p *workPool) give(left int) { p.pool += max(left, 0) }
 
-// Prices in steps, of what costs more than its part in the expression; measured so that no step takes longer than
-// some 10 ns.
+// Costs in steps of operations that cost more than one step. They are measured so that no step takes longer than about 10 ns.
 const (
-	perItem    = 4  // an item of a list that is made
-	perCall    = 6  // a function that makes a text
-	perNumber  = 12 // number(text), and as much again for its digits
+	perItem    = 4  // an item of a computed list
+	perCall    = 6  // a function that computes a text
+	perNumber  = 12 // number(text), and the same again for its digits
 	perPower   = 8
-	perPattern = 40 // of matches, before the text and the pattern count
+	perPattern = 40 // matches, in addition to the cost of the text and the pattern
 )
 
-// perByte is the part of a step that reading one byte of the event takes.
+// perByte is the number of bytes of the event that are read in one step.
 const perByte = 64
 
-// building begins to build from an event, within the event's budget or one of its own. Whatever is built comes through
-// here.
-func (s *scope) building(ev *event.Event) (*frame, error) {
+// beginBuilding returns a frame to build texts and values from an event, with the event's budget or a new one. All evaluations of
+// texts and values use it.
+func (s *scope) beginBuilding(ev *event.Event) (*frame, error) {
 	f := s.begin(ev)
 	if f.build = ev.Budget(); f.build == nil {
 		f.own = *event.NewBudget()
@@ -69,44 +72,44 @@ func (s *scope) building(ev *event.Event) (*frame, error) {
 	return f, nil
 }
 
-// builds begins one text or value; built ends it.
-func (f *frame) builds(p *program) (before int) {
+// beginBuild begins the evaluation of one text or value; endBuild ends it and spends its work.
+func (f *frame) beginBuild(p *program) (before int) {
 	before = min(f.build.Work, maxSteps)
 	f.enter(p, before)
 	f.spend(int(p.weight))
 	return before
 }
 
-func (f *frame) built(before int) error {
+func (f *frame) endBuild(before int) error {
 	switch err := f.build.Spend(before-f.steps, 0); {
 	case err != nil:
 		return err
-	case errors.Is(f.err, errWork): // what one evaluation makes at a time is bounded too
+	case errors.Is(f.err, errWork): // the memory of one evaluation is bounded too
 		return event.ErrWork
 	}
 	return f.err
 }
 
-// room takes bytes from what may be built, as JSON spells a text; false ends the evaluation.
-func (f *frame) room(s string) bool {
+// spendText spends the length of a text in JSON from the build budget; false ends the evaluation.
+func (f *frame) spendText(s string) bool {
 	if f.build == nil {
 		return true
 	}
 	if !f.spend(len(s) / 16) {
 		return false
 	}
-	return f.bytes(spelt(s))
+	return f.spendBytes(jsonLength(s))
 }
 
-func (f *frame) bytes(n int) bool {
+func (f *frame) spendBytes(n int) bool {
 	if f.build != nil && f.err == nil {
 		f.err = f.build.Spend(0, n)
 	}
 	return f.err == nil
 }
 
-// spelt is the length of a text in JSON, without its quotes.
-func spelt(s string) int {
+// jsonLength returns the length of a text in JSON, without its quotes.
+func jsonLength(s string) int {
 	n := len(s)
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {

@@ -5,13 +5,12 @@ import (
 	"strconv"
 )
 
-// Cut is json without the members at the given paths. All other bytes stay as they are; of the space
-// around members, what stood before a removed member goes with it. Paths are plain, and `#` as a whole
-// key stands for every element of an array. A path that leads nowhere removes nothing. Where a key
-// stands twice, both go. It is an error where json is not JSON or a path is none that can be cut, since then nothing
-// would be removed that should be.
+// Cut returns json without the members at the given paths. All other bytes stay unchanged, except the white space before a
+// removed member, which is removed too. Paths are plain; the key `#` stands for every element of an array. A path to an absent
+// value removes nothing, and a path to a duplicate key removes all its members. Cut returns an error for invalid JSON or a path
+// that is not of this form, so that nothing is kept by mistake.
 func Cut(json []byte, paths []string) ([]byte, error) {
-	var root cutting
+	var root cutTree
 	for _, path := range paths {
 		if err := root.add(path); err != nil {
 			return nil, err
@@ -26,14 +25,14 @@ func Cut(json []byte, paths []string) ([]byte, error) {
 	return append(out, json[i:]...), nil
 }
 
-// cutting is what goes and what is looked into below one value.
-type cutting struct {
-	gone  bool
-	keys  map[string]*cutting // members of an object by key, elements of an array by place
-	every *cutting            // every element of an array
+// cutTree holds the paths below one value.
+type cutTree struct {
+	remove bool
+	keys   map[string]*cutTree // members of an object by key, elements of an array by index
+	every  *cutTree            // every element of an array
 }
 
-func (c *cutting) add(path string) error {
+func (c *cutTree) add(path string) error {
 	at := c
 	for rest, dot := path, true; dot; {
 		var key string
@@ -45,47 +44,48 @@ func (c *cutting) add(path string) error {
 			return fmt.Errorf("cut `%s`: it %w", path, err)
 		case key == "#" && more:
 			if at.every == nil {
-				at.every = &cutting{}
+				at.every = &cutTree{}
 			}
 			at = at.every
 		case more:
 			return fmt.Errorf("cut `%s`: it is more than keys with dots between them", path)
 		default:
 			if at.keys == nil {
-				at.keys = map[string]*cutting{}
+				at.keys = map[string]*cutTree{}
 			}
 			if at.keys[key] == nil {
-				at.keys[key] = &cutting{}
+				at.keys[key] = &cutTree{}
 			}
 			at = at.keys[key]
 		}
 	}
-	at.gone = true
+	at.remove = true
 	return nil
 }
 
-// of is what to cut below a member; several may speak of an element, by place and as one of every.
-func (c cuts) of(object bool, key []byte, n int) (below cuts, gone bool) {
+// lookup returns the cuts below a member or the nth element, and whether it is removed itself. Two trees may apply to an element:
+// by its index, and as one of all.
+func (c cuts) lookup(object bool, key []byte, n int) (below cuts, remove bool) {
 	for _, cut := range c {
-		var found *cutting
+		var found *cutTree
 		if object {
 			found = cut.keys[string(key)]
 		} else if cut.keys != nil {
 			found = cut.keys[strconv.Itoa(n)]
 		}
 		if found != nil {
-			below, gone = append(below, found), gone || found.gone
+			below, remove = append(below, found), remove || found.remove
 		}
 		if !object && cut.every != nil {
-			below, gone = append(below, cut.every), gone || cut.every.gone
+			below, remove = append(below, cut.every), remove || cut.every.remove
 		}
 	}
-	return below, gone
+	return below, remove
 }
 
-type cuts []*cutting
+type cuts []*cutTree
 
-// copy appends the value at i without what is to be cut and returns the value's end in json.
+// copy appends the value at i without the parts to remove, and returns the value's end in json.
 func (c cuts) copy(out, json []byte, i int) ([]byte, int) {
 	if len(c) == 0 || json[i] != '{' && json[i] != '[' {
 		end := skip(json, i)
@@ -93,8 +93,8 @@ func (c cuts) copy(out, json []byte, i int) ([]byte, int) {
 	}
 	object := json[i] == '{'
 	out = append(out, json[i])
-	// before is where the space or comma in front of the next member begins. What stands in front of the
-	// first member that stays is what stood in front of the first one, so that no comma leads.
+	// before is the start of the white space or comma before the next member. The first member that is kept gets the white space
+	// of the first member, so that the output does not begin with a comma.
 	before := i + 1
 	i = space(json, before)
 	lead := json[before:i]
@@ -107,8 +107,8 @@ func (c cuts) copy(out, json []byte, i int) ([]byte, int) {
 			key = keyText(json[i:end])
 			i = space(json, space(json, end)+1)
 		}
-		below, gone := c.of(object, key, n)
-		if gone {
+		below, remove := c.lookup(object, key, n)
+		if remove {
 			i = skip(json, i)
 		} else {
 			if kept {

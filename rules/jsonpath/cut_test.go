@@ -67,7 +67,7 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// What cannot be cut must not be sent as if it had been.
+// Cut refuses what it cannot cut, so that it is not sent uncut.
 func TestCutRefuses(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ text, path string }{
@@ -124,7 +124,7 @@ func FuzzCut(f *testing.F) {
 		if json.Unmarshal(text, &want) == nil && json.Unmarshal(got, &have) == nil && !strings.Contains(string(text), `\u`) && utf8.Valid(text) {
 			remove(want, one)
 			remove(want, two)
-			if !twice(text) && !reflect.DeepEqual(want, have) {
+			if !hasDuplicateKey(text) && !reflect.DeepEqual(want, have) {
 				t.Fatalf("Cut(%q, %q, %q) = %q", text, one, two, got)
 			}
 		}
@@ -148,8 +148,8 @@ func remove(v any, path string) {
 	}
 }
 
-// twice says whether any object has a key that stands twice.
-func twice(text []byte) (found bool) {
+// hasDuplicateKey reports whether any object has a duplicate key.
+func hasDuplicateKey(text []byte) (found bool) {
 	var walk func(Result)
 	walk = func(r Result) {
 		seen := map[string]bool{}

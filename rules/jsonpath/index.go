@@ -2,9 +2,8 @@ package jsonpath
 
 import "sort"
 
-// Index is JSON that was checked, with the places of all that is in it: who reads of it looks nowhere a second time for
-// where something ends. The zero value is of nothing; it may be used again, which ends what was read of it before. It is
-// read from any number of goroutines.
+// Index is a structural index of checked JSON: the offsets of all its values, so that readers never rescan for a value's end. The
+// zero value is empty. Check may be called again, which invalidates all earlier results. An Index is safe for concurrent reads.
 type Index struct {
 	json   []byte
 	tokens []token
@@ -13,23 +12,23 @@ type Index struct {
 // token is a value, or the key of a member, whose value is the next token.
 type token struct {
 	start, end uint32 // in the JSON
-	next       uint32 // the token behind it and all that is in it; while it is open, the one that it is in
-	plain      bool   // a string that is its own text
+	next       uint32 // the token after it and its contents; while an object or array is open, the one that contains it
+	plain      bool   // a string without escapes
 }
 
-// mostIndexed is how long JSON may be of which places are kept: they take up to eight times its room. Of what is longer
-// everything is found all the same, by looking.
-const mostIndexed = 256 << 10
+// maxIndexed is the largest size in bytes of JSON that is indexed: the tokens take up to eight times its memory. All methods work
+// for larger JSON too, by scanning.
+const maxIndexed = 256 << 10
 
-// Check is like the function of its name, and keeps where everything stands. After an error the index is of nothing.
-// The JSON must not be changed while the index is in use.
+// Check checks JSON as the function Check does, and indexes it. After an error the index is empty. The JSON must not be changed
+// while the index is in use.
 func (x *Index) Check(json []byte, depth int) error {
 	x.Reset()
-	places := x
-	if len(json) > mostIndexed {
-		places = nil
+	tokens := x
+	if len(json) > maxIndexed {
+		tokens = nil
 	}
-	if err := check(json, depth, places); err != nil {
+	if err := check(json, depth, tokens); err != nil {
 		x.tokens = x.tokens[:0]
 		return err
 	}
@@ -37,13 +36,13 @@ func (x *Index) Check(json []byte, depth int) error {
 	return nil
 }
 
-// Reset lets go of the JSON, and keeps the room for places.
+// Reset empties the index and keeps its memory for the next Check.
 func (x *Index) Reset() { x.json, x.tokens = nil, x.tokens[:0] }
 
-// JSON is what was checked. It must not be changed.
+// JSON returns the indexed JSON. It must not be changed.
 func (x *Index) JSON() []byte { return x.json }
 
-// Root is the whole of the JSON.
+// Root returns the outermost value of the JSON.
 func (x *Index) Root() Result {
 	if len(x.tokens) == 0 {
 		return Parse(x.json)
@@ -51,19 +50,19 @@ func (x *Index) Root() Result {
 	return x.result(0)
 }
 
-// add keeps a value that nothing is in.
+// add appends the token of a scalar or a key.
 func (x *Index) add(start, end int, plain bool) {
 	x.tokens = append(x.tokens, token{uint32(start), uint32(end), uint32(len(x.tokens) + 1), plain})
 }
 
-// open begins an object or array inside of another one, and returns its token.
+// open appends the token of an object or array that is inside the token in, and returns it.
 func (x *Index) open(start int, in uint32) uint32 {
 	n := uint32(len(x.tokens))
 	x.tokens = append(x.tokens, token{start: uint32(start), end: 0, next: in})
 	return n
 }
 
-// close ends an object or array, and returns the one that it is in.
+// close completes the token of an object or array, and returns the token that contains it.
 func (x *Index) close(n uint32, end int) (in uint32) {
 	t := &x.tokens[n]
 	in, t.end, t.next = t.next, uint32(end), uint32(len(x.tokens))
@@ -77,7 +76,7 @@ func (x *Index) result(n uint32) Result {
 	return r
 }
 
-// find is the token of a value; false says that there is none: a modifier made the value, or the JSON is too long.
+// find returns the token of a value; false if there is none, because a modifier made the value or the JSON is too long.
 func (x *Index) find(r Result) (uint32, bool) {
 	if len(r.raw) == 0 || len(x.tokens) == 0 {
 		return 0, false
@@ -91,7 +90,7 @@ func (x *Index) find(r Result) (uint32, bool) {
 	return uint32(n), n < len(x.tokens) && is(uint32(n))
 }
 
-// key is the text of a key.
+// key returns the text of a key.
 func (x *Index) key(n uint32) []byte {
 	t := &x.tokens[n]
 	if t.plain {
@@ -100,14 +99,14 @@ func (x *Index) key(n uint32) []byte {
 	return keyText(x.json[t.start:t.end])
 }
 
-// Each is Result.Each of a value of the indexed JSON.
-func (x *Index) Each(of Result, f func(key []byte, value Result) bool) {
-	n, ok := x.find(of)
+// Each is Result.Each for a value of the indexed JSON.
+func (x *Index) Each(value Result, f func(key []byte, value Result) bool) {
+	n, ok := x.find(value)
 	if !ok {
-		of.Each(f)
+		value.Each(f)
 		return
 	}
-	switch of.kind {
+	switch value.kind {
 	case Object:
 		for i, end := n+1, x.tokens[n].next; i < end; i = x.tokens[i+1].next {
 			if !f(x.key(i), x.result(i+1)) {
@@ -123,8 +122,8 @@ func (x *Index) Each(of Result, f func(key []byte, value Result) bool) {
 	}
 }
 
-// Extract finds all paths below a value of the indexed JSON, each as Paths.Extract does: found is by slot, and what is not
-// there is absent.
+// Extract is Paths.Extract for a value of the indexed JSON. It sets found[slot] for every slot of p, to an absent result if the
+// path does not exist. found must have a length of p.Len().
 func (x *Index) Extract(p *Paths, from Result, found []Result) {
 	clear(found)
 	if n, ok := x.find(from); ok {
@@ -134,7 +133,8 @@ func (x *Index) Extract(p *Paths, from Result, found []Result) {
 	}
 }
 
-// Elements goes through a list: for each element it calls done with what Extract finds in found, until that returns false.
+// Elements iterates over an array: for each element it extracts p into found, as Extract does, and calls done, until done returns
+// false.
 func (x *Index) Elements(p *Paths, list Result, found []Result, done func(element Result) bool) {
 	if list.kind != Array {
 		return
@@ -156,11 +156,11 @@ func (x *Index) Elements(p *Paths, list Result, found []Result, done func(elemen
 	}
 }
 
-// Child is Result.Child of a value of the indexed JSON.
-func (x *Index) Child(of Result, key string) Result {
-	n, ok := x.find(of)
-	if !ok || of.kind != Object {
-		return of.Child(key)
+// Child is Result.Child for a value of the indexed JSON.
+func (x *Index) Child(value Result, key string) Result {
+	n, ok := x.find(value)
+	if !ok || value.kind != Object {
+		return value.Child(key)
 	}
 	for i, end := n+1, x.tokens[n].next; i < end; i = x.tokens[i+1].next {
 		if string(x.key(i)) == key {
@@ -170,7 +170,7 @@ func (x *Index) Child(of Result, key string) Result {
 	return Result{}
 }
 
-// within finds every path that is there below a token.
+// within extracts the paths of the branch below a token.
 func (b *branch) within(x *Index, n uint32, found []Result) {
 	t := &x.tokens[n]
 	object := x.json[t.start] == '{'
@@ -180,13 +180,13 @@ func (b *branch) within(x *Index, n uint32, found []Result) {
 	var seen seen
 	left := len(b.edges)
 	end := t.next
-	for i, place := n+1, 0; i < end && left > 0; i, place = x.tokens[i].next, place+1 {
+	for i, index := n+1, 0; i < end && left > 0; i, index = x.tokens[i].next, index+1 {
 		var which int
 		if object {
 			which = b.find(x.key(i))
 			i++
 		} else {
-			which = b.findPlace(place)
+			which = b.findIndex(index)
 		}
 		if which < 0 || !seen.first(which) {
 			continue

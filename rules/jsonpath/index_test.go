@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestElements: one walk over a list finds what Read finds in each of its elements.
+// Elements finds the same values as Read.
 func TestElements(t *testing.T) {
 	t.Parallel()
 	paths := []string{"a", "b.c", "b.d.0", "x y", "0"}
@@ -27,7 +27,7 @@ func TestElements(t *testing.T) {
 			elements(t, &x, &p, paths, list)
 		}
 		// Of what is too long no places are kept.
-		if err := x.Check([]byte(text+strings.Repeat(" ", mostIndexed)), MaxDepth); err != nil {
+		if err := x.Check([]byte(text+strings.Repeat(" ", maxIndexed)), MaxDepth); err != nil {
 			t.Fatal(err)
 		}
 		elements(t, &x, &p, paths, x.Root())
@@ -72,7 +72,7 @@ func elements(t *testing.T, x *Index, p *Paths, paths []string, whole Result) {
 	}
 }
 
-// TestIndexChild: a member is what Child finds without an index, of whatever value of the JSON or of another.
+// Index.Child finds the same values as Result.Child.
 func TestIndexChild(t *testing.T) {
 	t.Parallel()
 	text := ` {"a":{"b":1,"b":2,"c\u0062":[{"d":"x"}],"é":"é\n"},"l":[3,{"k":null}],"s":"t"} `
@@ -105,8 +105,8 @@ func TestIndexChild(t *testing.T) {
 	}
 }
 
-// TestIndexAgain: what an index was of before leaves nothing behind, and after an error it is of nothing.
-func TestIndexAgain(t *testing.T) {
+// A reused index has no values of the earlier JSON, and is empty after an error.
+func TestIndexIsReused(t *testing.T) {
 	t.Parallel()
 	var p Paths
 	if _, err := p.Add("a.b"); err != nil {
@@ -134,8 +134,7 @@ func TestIndexAgain(t *testing.T) {
 	}
 }
 
-// sameByIndex fails where an index of checked JSON finds another value than was found without one, or where one of its
-// values is not what Parse makes of the bytes.
+// sameByIndex checks that an index finds the same value as a search without one, and that its values agree with Parse.
 func sameByIndex(t *testing.T, text []byte, p *Paths, want Result) {
 	t.Helper()
 	var x Index

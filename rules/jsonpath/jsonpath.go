@@ -1,9 +1,12 @@
-// Package jsonpath reads, extracts and cuts values of raw JSON by their path.
+// Package jsonpath reads and removes values of raw JSON by their path.
 //
-// Nothing here decodes more than it is asked for: results are slices of the JSON they were read from, which must
-// therefore not be changed while they are in use. Of an object that says a key twice the first one
-// counts (behind the first part of a path that only gjson understands: the first one that leads on), and Cut removes
-// them all.
+// There are two kinds of paths. A plain path is a list of keys with dots between them, such as `response.answers.0.value`; a
+// number is an index of an array, and a backslash escapes a dot in a key (see Escape). Any other path is in gjson's language, and
+// only Read understands it: https://github.com/tidwall/gjson/blob/master/SYNTAX.md
+//
+// Read, Paths and Index decode only what they return. A Result is a slice of the JSON that it was read from, so the JSON must not
+// be changed while the result is in use. If an object has a duplicate key, the first member counts (after the first part of a
+// path that only gjson understands: the first member that leads to a value), and Cut removes all of them.
 package jsonpath
 
 import (
@@ -17,7 +20,7 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// Kind is what a value is.
+// Kind is the type of a JSON value.
 type Kind uint8
 
 // The kinds; Absent is the zero value.
@@ -39,11 +42,11 @@ func (k Kind) String() string {
 type Result struct {
 	raw   []byte
 	kind  Kind
-	plain bool   // a string that is known to be its own text
-	token uint32 // of the index that it is of, if any
+	plain bool   // a string without escapes
+	token uint32 // its token in an Index, if it is from one
 }
 
-// Parse is the whole of json as a result, without the space around it. It does not check it; see Check.
+// Parse returns all of json as a result, without the white space around it. It does not check the JSON; see Check.
 func Parse(json []byte) Result {
 	i := start(json)
 	return at(json, i, skip(json, i))
@@ -71,9 +74,9 @@ func at(b []byte, i, end int) Result {
 	return r
 }
 
-// Read is the value at a path in gjson's language: https://github.com/tidwall/gjson/blob/master/SYNTAX.md.
-// A plain path means exactly what it means in Paths.
-// The JSON must have been checked before; on other bytes the result is undefined, but it does not panic.
+// Read returns the value at a path in gjson's language, https://github.com/tidwall/gjson/blob/master/SYNTAX.md. A plain path has
+// the same meaning as in Paths. The JSON must be valid (see Check); for other bytes the result is undefined, but Read does not
+// panic.
 func Read(json []byte, path string) Result {
 	if len(json) == 0 || path == "" {
 		return Result{}
@@ -81,7 +84,7 @@ func Read(json []byte, path string) Result {
 	if found, plain := readPlain(json, path); plain {
 		return found
 	}
-	if json, path = lead(json, path); path == "" {
+	if json, path = followPrefix(json, path); path == "" {
 		return Result{}
 	}
 	// The string shares the bytes; gjson only slices it.
@@ -89,7 +92,7 @@ func Read(json []byte, path string) Result {
 	if !found.Exists() {
 		return Result{}
 	}
-	if found.Raw == "" { // a count, `#`: gjson made it and has no text of it
+	if found.Raw == "" { // a count, `#`, which gjson computes without JSON text
 		switch found.Type {
 		case gjson.Number:
 			found.Raw = strconv.FormatFloat(found.Num, 'f', -1, 64)
@@ -100,7 +103,7 @@ func Read(json []byte, path string) Result {
 	return Parse(unsafe.Slice(unsafe.StringData(found.Raw), len(found.Raw)))
 }
 
-// CheckPath says what is wrong with a path before anything is read by it.
+// CheckPath returns an error for a path that Read cannot understand.
 func CheckPath(path string) error {
 	if path == "" {
 		return errors.New("empty path")
@@ -139,17 +142,17 @@ func CheckPath(path string) error {
 	return nil
 }
 
-// Exists is true for everything that was there, also for null.
+// Exists reports whether the value exists; it is true for null.
 func (r Result) Exists() bool { return r.kind != Absent }
 
-// Kind is what the value is.
+// Kind returns the type of the value.
 func (r Result) Kind() Kind { return r.kind }
 
-// Raw is the value's JSON. It must not be changed.
+// Raw returns the value's JSON. It must not be changed.
 func (r Result) Raw() []byte { return r.raw }
 
-// Text is a string's text, the token of a number or boolean as it was written, the JSON of an array or
-// object, and empty for null and what is absent.
+// Text returns the text of a string, the literal of a number or boolean, the JSON of an array or object, and "" for null and an
+// absent value.
 func (r Result) Text() string {
 	switch r.kind {
 	case String:
@@ -163,8 +166,8 @@ func (r Result) Text() string {
 	return string(r.raw)
 }
 
-// SharedText is Text without a copy where none is needed: the string shares the JSON's bytes, so it keeps all of
-// them alive and is only for JSON that nobody will ever change.
+// SharedText is Text without a copy, if the string has no escapes: the result shares the JSON's bytes and keeps all of them in
+// memory. Use it only for JSON that is never changed.
 func (r Result) SharedText() string {
 	switch r.kind {
 	case String:
@@ -178,8 +181,9 @@ func (r Result) SharedText() string {
 	return unsafe.String(unsafe.SliceData(r.raw), len(r.raw))
 }
 
-// Number is a number's value, or that of text that is nothing but a JSON number with space around it.
-func (r Result) Number() (float64, bool) {
+// Number returns the value of a number, or of a string that contains a JSON number and white space only. ok is false for any
+// other value.
+func (r Result) Number() (value float64, ok bool) {
 	token := r.raw
 	switch r.kind {
 	case Number:
@@ -195,7 +199,7 @@ func (r Result) Number() (float64, bool) {
 	return f, err == nil
 }
 
-// Bool is a boolean's value; ok is false for everything else.
+// Bool returns the value of a boolean; ok is false for any other value.
 func (r Result) Bool() (value, ok bool) {
 	if r.kind != Bool {
 		return false, false
@@ -203,13 +207,13 @@ func (r Result) Bool() (value, ok bool) {
 	return r.raw[0] == 't', true
 }
 
-// ForEach calls f for each member of an object, or each element of an array with an empty key, until it
-// returns false. Keys that stand twice are seen twice.
+// ForEach calls f for each member of an object, or for each element of an array with an empty key, until f returns false. It
+// visits all members with a duplicate key.
 func (r Result) ForEach(f func(key string, value Result) bool) {
 	r.Each(func(key []byte, value Result) bool { return f(string(key), value) })
 }
 
-// Each is ForEach without a copy of the key, which is the callback's only until it returns.
+// Each is ForEach without a copy of the key: f must not keep the key.
 func (r Result) Each(f func(key []byte, value Result) bool) {
 	switch r.kind {
 	case Object, Array:
@@ -241,7 +245,7 @@ func (r Result) Each(f func(key []byte, value Result) bool) {
 	}
 }
 
-// keyText is the text of a quoted key, a slice of it where nothing is escaped.
+// keyText returns the text of a quoted key. It is a slice of the key if nothing is escaped.
 func keyText(quoted []byte) []byte {
 	inner := inside(quoted)
 	if bytes.IndexByte(inner, '\\') >= 0 {
@@ -250,8 +254,8 @@ func keyText(quoted []byte) []byte {
 	return inner
 }
 
-// Offset is where the value begins in the JSON it was read from. A count (`#`) and the result of a
-// modifier are not in it; of them the offset means nothing.
+// Offset returns the byte offset of the value in the JSON that it was read from. It is meaningless for a count (`#`) and for the
+// result of a modifier, which are not part of the JSON.
 func (r Result) Offset(in []byte) int {
 	if len(r.raw) == 0 || len(in) == 0 {
 		return 0

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// split cuts a plain path into its keys: dots between them, a backslash before a dot or backslash that
-// belongs to a key, and nothing that gjson would read as more than a key.
+// split returns the keys of a plain path. Dots separate keys, and a backslash escapes the next character. A character that has a
+// meaning in gjson's language is an error unless it is escaped.
 func split(path string) ([]string, error) {
 	var keys []string
 	for rest, dot := path, true; dot; {
@@ -28,8 +28,8 @@ func split(path string) ([]string, error) {
 	return keys, nil
 }
 
-// next cuts the first key off a path. More says that it is more than a key, having something special in
-// it that is not escaped, and dot that the path goes on in rest.
+// next returns the first key of a path. more reports that it is not a plain key, because it contains an unescaped special
+// character. dot reports that the path continues in rest.
 func next(path string) (key string, more bool, rest string, dot bool, err error) {
 	var b strings.Builder
 	i := 0
@@ -52,7 +52,7 @@ func next(path string) (key string, more bool, rest string, dot bool, err error)
 	return b.String(), more, "", false, nil
 }
 
-// FirstKey is the key that a path begins with; empty where it begins with more than a key.
+// FirstKey returns the key that a path begins with; "" if it does not begin with a plain key.
 func FirstKey(path string) string {
 	if key, more, _, _, err := next(path); err == nil && !more {
 		return key
@@ -60,10 +60,10 @@ func FirstKey(path string) string {
 	return ""
 }
 
-// Plain says whether a path is keys with dots between them and nothing more.
+// IsPlain reports whether a path is plain: keys with dots between them.
 func IsPlain(path string) bool { _, err := split(path); return err == nil }
 
-// readPlain follows a plain path; false says that it is none.
+// readPlain returns the value at a plain path; plain is false for any other path.
 func readPlain(json []byte, path string) (found Result, plain bool) {
 	for i := 0; i < len(path); i++ {
 		switch c := path[i]; {
@@ -90,8 +90,9 @@ func readPlain(json []byte, path string) (found Result, plain bool) {
 	return found, true
 }
 
-// lead follows the plain keys that a path begins with; an empty path says that they lead nowhere.
-func lead(json []byte, path string) ([]byte, string) {
+// followPrefix follows the plain keys that a path begins with, and returns the rest of the JSON and of the path. The returned
+// path is empty if the keys do not exist.
+func followPrefix(json []byte, path string) ([]byte, string) {
 	at := ParseLazy(json)
 	for {
 		key, more, rest, dot, err := next(path)
@@ -105,20 +106,20 @@ func lead(json []byte, path string) ([]byte, string) {
 	}
 }
 
-// ParseLazy is Parse without looking for the value's end: of the result, Kind, Child and Each are what Parse's are, and Raw
-// goes on to the end of the JSON.
+// ParseLazy is Parse without a search for the value's end. Kind, Child and Each of the result are the same as those of Parse, but
+// Raw extends to the end of json.
 func ParseLazy(json []byte) Result {
 	i := start(json)
 	return at(json, i, len(json))
 }
 
-// Child is a member of an object by its literal key, or an element of an array by its place.
+// Child returns a member of an object by its literal key, or an element of an array by its index. It is absent if there is none.
 func (r Result) Child(key string) Result {
-	place := -1
+	index := -1
 	switch r.kind {
 	case Object:
 	case Array:
-		if place = placeOf(key); place < 0 {
+		if index = indexOf(key); index < 0 {
 			return Result{}
 		}
 	default:
@@ -127,7 +128,7 @@ func (r Result) Child(key string) Result {
 	b := r.raw
 	i := space(b, 1)
 	for n := 0; i < len(b) && b[i] != '}' && b[i] != ']'; n++ {
-		same := n == place
+		same := n == index
 		if r.kind == Object {
 			if b[i] != '"' {
 				return Result{}
@@ -153,7 +154,7 @@ func (r Result) Child(key string) Result {
 	return Result{}
 }
 
-// keyIs says whether a quoted key is this one.
+// keyIs reports whether a quoted key has the given text.
 func keyIs(quoted []byte, key string) bool {
 	inner := inside(quoted)
 	if bytes.IndexByte(inner, '\\') < 0 {
@@ -162,15 +163,15 @@ func keyIs(quoted []byte, key string) bool {
 	return string(keyText(quoted)) == key
 }
 
-// placeOf is a key as a place in an array, else -1.
-func placeOf(key string) int {
+// indexOf returns a key as an index of an array, or -1.
+func indexOf(key string) int {
 	if n, err := strconv.Atoi(key); err == nil && n >= 0 && strconv.Itoa(n) == key {
 		return n
 	}
 	return -1
 }
 
-// special is true for what makes a path more than keys.
+// special reports whether c has a meaning in gjson's language, so that a plain path must escape it.
 func special(c byte) bool {
 	switch c {
 	case '*', '?', '#', '|', '@', '!', '{', '}', '[', ']', '(', ')', '"':
@@ -179,7 +180,7 @@ func special(c byte) bool {
 	return false
 }
 
-// Escape makes a path of one literal key.
+// Escape returns the plain path of one literal key.
 func Escape(key string) string {
 	var b strings.Builder
 	for i := 0; i < len(key); i++ {
@@ -191,30 +192,30 @@ func Escape(key string) string {
 	return b.String()
 }
 
-// Paths are plain dotted paths that are looked for together, in one pass. Build it with Add, then use
-// it from any number of goroutines. The zero value is empty.
+// Paths is a set of plain paths that are extracted in one pass. Call Add for every path first; after that, Paths is safe for
+// concurrent use. The zero value is empty.
 type Paths struct {
 	root  branch
 	slots map[string]int
 }
 
-// branch is what is wanted below one key. Numbers are keys of objects and places in arrays.
+// branch holds the paths below one key. A number is both a key of an object and an index of an array.
 type branch struct {
 	edges []edge
-	index map[string]int // over edges, once there are many
+	index map[string]int // edges by key, if there are more than fewEdges
 }
 
 type edge struct {
 	key   string
-	place int // the key as a place in an array, else -1
-	slot  int // -1: only on the way
+	at    int // the key as an index of an array, or -1
+	slot  int // -1 if the path ends further below
 	below branch
 }
 
 const fewEdges = 8
 
-// Add asks for a path and returns its slot; the same path has the same slot. A path that is not plain is
-// an error.
+// Add adds a path and returns its slot, a number from 0 to Len()-1. Adding the same path again returns the same slot. A path that
+// is not plain is an error.
 func (p *Paths) Add(path string) (slot int, err error) {
 	if slot, ok := p.slots[path]; ok {
 		return slot, nil
@@ -239,7 +240,7 @@ func (p *Paths) Add(path string) (slot int, err error) {
 	return e.slot, nil
 }
 
-// Len is the number of slots.
+// Len returns the number of slots.
 func (p *Paths) Len() int { return len(p.slots) }
 
 func (b *branch) add(key string) *edge {
@@ -248,7 +249,7 @@ func (b *branch) add(key string) *edge {
 			return &b.edges[i]
 		}
 	}
-	b.edges = append(b.edges, edge{key: key, place: placeOf(key), slot: -1})
+	b.edges = append(b.edges, edge{key: key, at: indexOf(key), slot: -1})
 	if len(b.edges) > fewEdges {
 		if b.index == nil {
 			b.index = map[string]int{}
@@ -276,17 +277,17 @@ func (b *branch) find(key []byte) int {
 	return -1
 }
 
-func (b *branch) findPlace(n int) int {
+func (b *branch) findIndex(n int) int {
 	for i := range b.edges {
-		if b.edges[i].place == n {
+		if b.edges[i].at == n {
 			return i
 		}
 	}
 	return -1
 }
 
-// Extract walks json once and calls f for every path that is there, also where its value is null. A key
-// with a dot in it is one key: {"a.b": 1} is not at the path a.b. The JSON must have been checked before.
+// Extract scans json once and calls f for every path that exists, also if its value is null. A key that contains a dot is one
+// key: the path `a.b` does not match {"a.b": 1}. The JSON must be valid (see Check).
 func (p *Paths) Extract(json []byte, f func(slot int, value Result)) {
 	if len(p.root.edges) == 0 {
 		return
@@ -296,7 +297,7 @@ func (p *Paths) Extract(json []byte, f func(slot int, value Result)) {
 	}
 }
 
-// walk reads the value at i and returns its end; of the outermost value it stops once all is found.
+// walk scans the value at i and returns its end. In the outermost value it stops as soon as all paths are found.
 func (b *branch) walk(json []byte, i int, f func(int, Result), outermost bool) int {
 	if json[i] != '{' && json[i] != '[' {
 		return skip(json, i)
@@ -320,7 +321,7 @@ func (b *branch) walk(json []byte, i int, f func(int, Result), outermost bool) i
 				return len(json)
 			}
 		} else {
-			which = b.findPlace(n)
+			which = b.findIndex(n)
 		}
 		end := 0
 		if which >= 0 && seen.first(which) {
@@ -353,7 +354,7 @@ func (b *branch) walk(json []byte, i int, f func(int, Result), outermost bool) i
 	return min(i+1, len(json))
 }
 
-// seen remembers which edges of a branch were met, so that the first of two equal keys counts.
+// seen records which edges of a branch were visited, so that the first member with a duplicate key counts.
 type seen struct {
 	low  uint64
 	more map[int]bool

@@ -87,7 +87,7 @@ func TestExtract(t *testing.T) {
 	}
 }
 
-// More keys at one level than fit the one-word memory of what was met.
+// More keys at one level than the bits of seen.low.
 func TestExtractManyKeys(t *testing.T) {
 	t.Parallel()
 	var text strings.Builder
@@ -141,7 +141,7 @@ func TestEscapeIsReadAsOneKey(t *testing.T) {
 	}
 }
 
-// Extract and Read are two ways to one answer.
+// Extract and Read agree.
 func FuzzExtract(f *testing.F) {
 	f.Add([]byte(doc), "a.b.1.c")
 	f.Add([]byte(`{"a":1,"a":{"b":2}}`), "a.b")
@@ -164,7 +164,7 @@ func FuzzExtract(f *testing.F) {
 		// gjson agrees, but for spellings that it reads in ways of its own, half surrogates, keys that stand twice, and
 		// brackets inside a document that is nothing but a text: it looks into those.
 		if strings.HasPrefix(strings.TrimSpace(string(text)), `"`) || strings.ContainsAny(path, "\\:~^%<>=,") || strings.HasPrefix(path, "0") || strings.Contains(path, ".0") || len(path) > 60 ||
-			strings.Contains(strings.ToLower(string(text)), `\u`) || twice(text) {
+			strings.Contains(strings.ToLower(string(text)), `\u`) || hasDuplicateKey(text) {
 			return
 		}
 		if want := gjson.GetBytes(text, path); want.Raw != string(got.Raw()) {
@@ -203,7 +203,7 @@ func BenchmarkCheck(b *testing.B) {
 	}
 }
 
-// TestLongStrings: what ends a string, or must not be in it, is seen wherever it stands.
+// Quotes, backslashes and control characters are found at every position of a long string.
 func TestLongStrings(t *testing.T) {
 	t.Parallel()
 	for n := range 40 {
@@ -229,8 +229,8 @@ func TestLongStrings(t *testing.T) {
 	}
 }
 
-// TestFirstOfTwo: also on the way to what only gjson understands, of two equal keys the first counts.
-func TestFirstOfTwo(t *testing.T) {
+// The first member with a duplicate key counts, also before a part of the path that only gjson understands.
+func TestDuplicateKeys(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ text, path, want string }{
 		{`{"a":[{"b":1}],"a":[{"b":2}]}`, "a.#.b", `[1]`},

@@ -9,28 +9,29 @@ import (
 	"unicode/utf8"
 )
 
-// MaxDepth is how deep what comes from outside may nest: `[` is one level.
+// MaxDepth is the largest nesting depth of JSON from outside: each `[` or `{` is one level.
 const MaxDepth = 64
 
-// ErrTooDeep says that JSON nests deeper than was allowed.
+// ErrTooDeep is the error for JSON that nests deeper than allowed.
 var ErrTooDeep = errors.New("nested too deep")
 
-// SyntaxError says where text stops being JSON.
+// SyntaxError is the error for invalid JSON. Offset is the byte at which it becomes invalid.
 type SyntaxError struct{ Offset int }
 
 func (e *SyntaxError) Error() string { return fmt.Sprintf("broken at byte %d", e.Offset) }
 
-// Valid says whether json is one JSON value that nests no deeper than MaxDepth.
+// Valid reports whether json is one JSON value that nests no deeper than MaxDepth.
 func Valid(json []byte) bool { return Check(json, MaxDepth) == nil }
 
-// Check is nil for one JSON value, with space around it and perhaps a byte order mark before it, that nests no deeper
-// than depth; else it is a *SyntaxError, ErrUTF16 or ErrTooDeep. It uses no stack, so hostile nesting costs nothing.
+// Check returns an error unless json is one JSON value that nests no deeper than depth (at most 1023), with optional white space
+// around it and an optional byte order mark before it. The error is a *SyntaxError, ErrUTF16 or ErrTooDeep. Check is not
+// recursive, so deep nesting cannot exhaust the stack.
 func Check(json []byte, depth int) error { return check(json, depth, nil) }
 
 func check(json []byte, depth int, x *Index) error {
 	end, err := checkValue(json, start(json), depth, x)
 	if err != nil {
-		if wide(json) {
+		if isUTF16(json) {
 			return ErrUTF16
 		}
 		return err
@@ -41,10 +42,10 @@ func check(json []byte, depth int, x *Index) error {
 	return nil
 }
 
-// checkValue returns the end of the value that begins at i, fully checked, and tells an index what is where.
+// checkValue checks the value that begins at i and returns its end. It adds all tokens to the index, unless that is nil.
 func checkValue(b []byte, i, depth int, x *Index) (int, error) {
-	var open uint32               // the token of what i is inside of
-	var objects [1024 / 64]uint64 // one bit a level: set for an object
+	var open uint32               // the token of the object or array around i
+	var objects [1024 / 64]uint64 // one bit per level: set for an object
 	level := 0
 	depth = min(depth, 1023)
 value:
@@ -101,7 +102,7 @@ value:
 		}
 		i += n
 	}
-	// After a value: close what it closes, or go on to the next member.
+	// After a value: close the objects and arrays that end here, or continue with the next member.
 	for level > 0 {
 		i = space(b, i)
 		if i >= len(b) {
@@ -147,8 +148,8 @@ key:
 // mark is the byte order mark that some senders write before UTF-8.
 const mark = "\xEF\xBB\xBF"
 
-// start is where the value of a document begins: behind a byte order mark and space. Every reader of this package begins
-// here, so that what is checked, read and cut is the same with a mark as without.
+// start returns the offset of a document's value, after a byte order mark and white space. All functions of this package use it,
+// so that they treat a document with a mark in the same way as one without.
 func start(b []byte) int {
 	if len(b) >= len(mark) && b[0] == mark[0] && string(b[:len(mark)]) == mark {
 		return space(b, len(mark))
@@ -156,14 +157,16 @@ func start(b []byte) int {
 	return space(b, 0)
 }
 
-// TrimBOM returns a document without the byte order mark before it, for readers of text that is not JSON.
+// TrimBOM returns a document without a leading UTF-8 byte order mark. The functions of this package accept the mark; TrimBOM is
+// for other readers of the same bytes.
 func TrimBOM(b []byte) []byte { return bytes.TrimPrefix(b, []byte(mark)) }
 
-// ErrUTF16 says that a document is UTF-16 or UTF-32. JSON between systems is UTF-8: RFC 8259, section 8.1.
+// ErrUTF16 is the error for a document in UTF-16 or UTF-32. JSON between systems must be UTF-8.
+// https://www.rfc-editor.org/rfc/rfc8259#section-8.1
 var ErrUTF16 = errors.New("the text is UTF-16 or UTF-32; send UTF-8")
 
-// wide says whether bytes begin as UTF-16 or UTF-32 does: with its byte order mark, or with a NUL beside an ASCII character.
-func wide(b []byte) bool {
+// isUTF16 reports whether bytes begin like UTF-16 or UTF-32: with its byte order mark, or with a NUL beside an ASCII character.
+func isUTF16(b []byte) bool {
 	if len(b) < 2 {
 		return false
 	}
@@ -171,7 +174,7 @@ func wide(b []byte) bool {
 		b[0] == 0 && b[1] != 0 || b[0] != 0 && b[1] == 0 || len(b) >= 4 && b[0] == 0 && b[1] == 0 && (b[2] == 0xFE && b[3] == 0xFF || b[2] == 0 && b[3] != 0)
 }
 
-// space is the first byte at or after i that is no JSON space.
+// space returns the offset of the first byte at or after i that is not JSON white space.
 func space(b []byte, i int) int {
 	for i < len(b) {
 		switch b[i] {
@@ -184,7 +187,7 @@ func space(b []byte, i int) int {
 	return i
 }
 
-// word is the length of true, false or null at the beginning of b, else 0.
+// word returns the length of true, false or null at the beginning of b, or 0.
 func word(b []byte) int {
 	switch {
 	case len(b) >= 4 && (string(b[:4]) == "true" || string(b[:4]) == "null"):
@@ -195,7 +198,7 @@ func word(b []byte) int {
 	return 0
 }
 
-// number is the end of the JSON number at i.
+// number returns the end of the JSON number at i.
 func number(b []byte, i int) (int, bool) {
 	digits := func() bool {
 		from := i
@@ -230,7 +233,7 @@ func number(b []byte, i int) (int, bool) {
 	return i, true
 }
 
-// IsNumber says whether a token is a number in JSON's grammar, with nothing around it.
+// IsNumber reports whether a token is exactly one number in JSON's grammar.
 func IsNumber(token []byte) bool {
 	if len(token) == 0 || token[0] != '-' && (token[0] < '0' || token[0] > '9') {
 		return false
@@ -239,8 +242,9 @@ func IsNumber(token []byte) bool {
 	return ok && end == len(token)
 }
 
-// Eight bytes at once: each of these has a bit set in the topmost bit of a byte where it may be what is looked for. The
-// lowest such byte is always right; above it there may be false ones, so only the first counts.
+// The following functions search eight bytes at once. They set the top bit of each byte that may be a match. The lowest such byte
+// is always a match; the ones above it may be false, so only the first one may be used.
+// https://graphics.stanford.edu/~seander/bithacks.html#ZeroInWord
 const (
 	ones  = 0x0101010101010101
 	highs = 0x8080808080808080
@@ -254,7 +258,7 @@ func ends(w uint64) uint64 { return zeros(w^'"'*ones) | zeros(w^'\\'*ones) }
 // controls marks bytes below space.
 func controls(w uint64) uint64 { return (w - ' '*ones) &^ w & highs }
 
-// checkString is the end of the string whose quote is at i, and whether it is ASCII without an escape.
+// checkString returns the end of the string whose quote is at i, and whether it is ASCII without an escape.
 func checkString(b []byte, i int) (end int, plain, ok bool) {
 	plain = true
 	for i++; i < len(b); i++ {
@@ -320,7 +324,7 @@ func hex4(b []byte, i int) (rune, bool) {
 	return r, true
 }
 
-// skipString is the end of the string whose quote is at i, in JSON that was checked before.
+// skipString returns the end of the string whose quote is at i, in valid JSON.
 func skipString(b []byte, i int) int {
 	for i++; i < len(b); i++ {
 		for i+8 <= len(b) {
@@ -343,8 +347,7 @@ func skipString(b []byte, i int) int {
 	return len(b)
 }
 
-// skip is the end of the value at i, in JSON that was checked before; on anything else it still ends
-// within b.
+// skip returns the end of the value at i, in valid JSON. For other bytes it returns an offset within b.
 func skip(b []byte, i int) int {
 	if i >= len(b) {
 		return len(b)
@@ -365,7 +368,7 @@ func skip(b []byte, i int) int {
 	return i
 }
 
-// skipRest is the end of the object or array that i is inside of.
+// skipRest returns the end of the object or array around i.
 func skipRest(b []byte, i int) int {
 	for level := 1; i < len(b); {
 		switch b[i] {

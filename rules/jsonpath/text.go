@@ -5,8 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// unquote is the text of a JSON string with its quotes. Lone surrogates and bytes that are no UTF-8
-// become U+FFFD.
+// unquote returns the text of a quoted JSON string. Lone surrogates and bytes that are not UTF-8 become U+FFFD.
 func unquote(b []byte) string {
 	inner := inside(b)
 	if plain(inner) {
@@ -15,8 +14,8 @@ func unquote(b []byte) string {
 	return string(appendUnquoted(make([]byte, 0, len(inner)), inner))
 }
 
-// IsText says whether a value is text that Text gives as it is meant: bytes that are UTF-8, and no half of a surrogate
-// pair. Of other text two that differ may be the same to Text, with U+FFFD where they differ. What is no string is text.
+// IsText reports whether Text is lossless: the string is valid UTF-8 and has no lone surrogate. Otherwise Text replaces the
+// invalid parts by U+FFFD, so that two different strings may have the same text. It is true for values that are not strings.
 func (r Result) IsText() bool {
 	if r.kind != String || r.plain {
 		return true
@@ -52,7 +51,7 @@ func (r Result) IsText() bool {
 	return true
 }
 
-// plain is true for the inside of a string that is its own text.
+// plain reports whether the inside of a string is valid UTF-8 without escapes, so that it equals the string's text.
 func plain(inner []byte) bool {
 	for i, c := range inner {
 		if c == '\\' {
@@ -65,7 +64,7 @@ func plain(inner []byte) bool {
 	return true
 }
 
-// inside is a string's bytes without its quotes.
+// inside returns a string's bytes without its quotes.
 func inside(b []byte) []byte {
 	if len(b) < 2 {
 		return nil

@@ -1,7 +1,7 @@
-// Package contract holds requests against the documents that vendors publish: OpenAPI 3, or Swagger 2.
+// Package contract checks requests against the API documents that vendors publish, in OpenAPI 3 or Swagger 2.
 //
-// It is stricter than the documents where a typing error would hide behind them: a parameter or a property that a
-// document does not name is a fault, unless it says that it takes more.
+// It is stricter than the documents, so that a typing error does not pass: a parameter or a property that a document does not
+// name is an error, unless the document says explicitly that it allows more.
 package contract
 
 import (
@@ -21,21 +21,21 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 )
 
-// EnvVar is the environment's name of the folder that holds the documents.
+// EnvVar is the environment variable that names the folder of the documents.
 const EnvVar = "SURVEYGATE_SPECS"
 
-// Document is one vendor's.
+// Document is one API document of a vendor.
 type Document struct {
-	// Name is the file's, without its extension.
+	// Name is the name of its file, without the extension.
 	Name string
 
 	doc *openapi3.T
 }
 
-// Documents are all of one product: each describes other paths, or the same ones in another version.
+// Documents are all documents of one product. They describe different paths, or different versions.
 type Documents []*Document
 
-// Of loads the documents of a product: PRODUCT.json or PRODUCT.yaml of a folder, and those named PRODUCT-….
+// Load loads the documents of a product from a folder: PRODUCT.json or PRODUCT.yaml, and the files with names PRODUCT-….
 func Load(folder, product string) (Documents, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
@@ -60,7 +60,7 @@ func Load(folder, product string) (Documents, error) {
 	return all, nil
 }
 
-// open are documents that say themselves that they leave properties out.
+// open maps documents that are incomplete to the sentence in which they say so.
 var open = map[string]string{
 	"slack-webhook": "the real service accepts more optional fields than listed here",
 }
@@ -106,7 +106,7 @@ func load(path, name string) (*Document, error) {
 	return &Document{Name: name, doc: doc}, nil
 }
 
-// closeSchema makes an object take no property but its own, where the document leaves that open.
+// closeSchema forbids additional properties in an object's schema, unless the document allows or forbids them explicitly.
 func closeSchema(ref *openapi3.SchemaRef, seen map[*openapi3.Schema]bool) {
 	if ref == nil || ref.Value == nil || seen[ref.Value] {
 		return
@@ -120,7 +120,7 @@ func closeSchema(ref *openapi3.SchemaRef, seen map[*openapi3.Schema]bool) {
 		extra.Has = new(bool)
 	}
 	for _, part := range parts {
-		if len(s.AllOf) > 0 && part.Value != nil { // each part of allOf sees the properties of all
+		if len(s.AllOf) > 0 && part.Value != nil { // each part of allOf validates the properties of all parts
 			seen[part.Value] = true
 			for _, property := range part.Value.Properties {
 				closeSchema(property, seen)
@@ -136,14 +136,14 @@ func closeSchema(ref *openapi3.SchemaRef, seen map[*openapi3.Schema]bool) {
 	closeSchema(extra.Schema, seen)
 }
 
-// Check says what is wrong with a request, and which document knows it. Its body has been read already. A host
-// that ends in .example, or a loopback address, stands for any server's.
+// Check validates a request and returns the document that describes it; nil if none does. body is the request's body, which has
+// been read already. A host that ends in .example, or a loopback address, matches any server.
 func (all Documents) Check(r *http.Request, body []byte) (*Document, error) {
-	var asked []string
+	var searched []string
 	for _, d := range all {
 		route, params := d.find(r)
 		if route == nil {
-			asked = append(asked, d.Name)
+			searched = append(searched, d.Name)
 			continue
 		}
 		if err := d.check(r, body, route, params); err != nil {
@@ -151,7 +151,7 @@ func (all Documents) Check(r *http.Request, body []byte) (*Document, error) {
 		}
 		return d, nil
 	}
-	return nil, fmt.Errorf("%s %s on %s is in no document (%s)", r.Method, r.URL.Path, r.URL.Host, strings.Join(asked, ", "))
+	return nil, fmt.Errorf("%s %s on %s is in no document (%s)", r.Method, r.URL.Path, r.URL.Host, strings.Join(searched, ", "))
 }
 
 func (d *Document) check(r *http.Request, body []byte, route *routers.Route, params map[string]string) error {
@@ -166,7 +166,7 @@ func (d *Document) check(r *http.Request, body []byte, route *routers.Route, par
 	options := &openapi3filter.Options{
 		AuthenticationFunc: authenticate, RejectWhenRequestBodyNotSpecified: true, SkipSettingDefaults: true, MultiError: true,
 	}
-	// The validator's own text repeats schema and body as a whole.
+	// The validator's own message repeats the whole schema and body.
 	options.WithCustomSchemaErrorFunc(func(err *openapi3.SchemaError) string {
 		return "/" + strings.Join(err.JSONPointer(), "/") + ": " + err.Reason
 	})

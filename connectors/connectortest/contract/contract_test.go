@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestCheck holds requests against two small documents: what passes, and each way to be wrong.
+// TestCheck checks requests against two small documents: valid ones, and one for each kind of error.
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	docs, err := Load("testdata", "shop")
@@ -69,7 +69,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-func TestOf(t *testing.T) {
+func TestLoadErrors(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ folder, product string }{{"testdata", "bakery"}, {"nowhere", "shop"}} {
 		if _, err := Load(row.folder, row.product); err == nil {
@@ -78,7 +78,7 @@ func TestOf(t *testing.T) {
 	}
 }
 
-func TestFolder(t *testing.T) {
+func TestResolveFolder(t *testing.T) {
 	t.Parallel()
 	if _, err := ResolveFolder(""); err == nil || !strings.Contains(err.Error(), EnvVar) {
 		t.Errorf("without a value: %v", err)

@@ -11,10 +11,11 @@ import (
 	"strings"
 )
 
-// ResolveFolder is where the documents are, by the value of Variable: a path of the system, or one from the module's root.
+// ResolveFolder returns the folder of the documents. value is the value of EnvVar: an absolute path, or one relative to the
+// module's root.
 func ResolveFolder(value string) (string, error) {
 	if value == "" {
-		return "", errors.New("the vendors' documents are not given: " + EnvVar + " names no folder")
+		return "", errors.New("the folder of the vendors' documents is unknown: set " + EnvVar)
 	}
 	if filepath.IsAbs(value) {
 		return value, nil
@@ -28,19 +29,19 @@ func ResolveFolder(value string) (string, error) {
 			return filepath.Join(at, value), nil
 		}
 		if at == filepath.Dir(at) {
-			return "", fmt.Errorf("%s is %q, and there is no go.mod above to count from", EnvVar, value)
+			return "", fmt.Errorf("%s is %q, and no go.mod marks the root that it is relative to", EnvVar, value)
 		}
 	}
 }
 
-// Parse reads a request as transcripts write one, credentials included: method and URL, headers, an empty line, the
-// body. JSON is what a body is where no header says otherwise.
+// Parse parses a request in the form of transcripts, with credentials: method and URL, headers, an empty line, the body. The
+// content type of a body is application/json unless a header sets another one.
 func Parse(text string) (r *http.Request, body []byte, err error) {
 	head, rest, _ := strings.Cut(text, "\n\n")
 	lines := strings.Split(head, "\n")
 	method, url, ok := strings.Cut(lines[0], " ")
 	if !ok {
-		return nil, nil, fmt.Errorf("`%s` is no method and URL", lines[0])
+		return nil, nil, fmt.Errorf("`%s` is not a method and a URL", lines[0])
 	}
 	body = []byte(rest)
 	if r, err = http.NewRequestWithContext(context.Background(), method, url, bytes.NewReader(body)); err != nil {
@@ -52,7 +53,7 @@ func Parse(text string) (r *http.Request, body []byte, err error) {
 	for _, line := range lines[1:] {
 		name, value, ok := strings.Cut(line, ":")
 		if !ok {
-			return nil, nil, fmt.Errorf("`%s` is no header", line)
+			return nil, nil, fmt.Errorf("`%s` is not a header", line)
 		}
 		r.Header.Set(name, strings.TrimSpace(value))
 	}

@@ -18,11 +18,12 @@ import (
 
 func readerOf(body []byte) io.ReadCloser { return io.NopCloser(bytes.NewReader(body)) }
 
-// placeholders are names in the addresses of servers that stand for something else: a document of Swagger 2 has no
-// variables for them. https://mailchimp.com/developer/marketing/docs/fundamentals/#api-structure
+// placeholders maps host names in documents that contain a placeholder, for which Swagger 2 has no variables, to a pattern.
+// https://mailchimp.com/developer/marketing/docs/fundamentals/#api-structure
 var placeholders = map[string]string{"server.api.mailchimp.com": "*.api.mailchimp.com"}
 
-// find is the operation a request is for: of all paths that fit, the one with the fewest parameters.
+// find returns the operation of a request and its path parameters: of all matching paths, the one with the fewest parameters. It
+// is nil if no path matches.
 func (d *Document) find(r *http.Request) (best *routers.Route, params map[string]string) {
 	fewest := 0
 	for _, server := range d.doc.Servers {
@@ -43,7 +44,7 @@ func (d *Document) find(r *http.Request) (best *routers.Route, params map[string
 	return best, params
 }
 
-// below is the request's path below a server's.
+// below returns the request's path relative to a server's URL; false if the request is for another server.
 func below(server string, r *http.Request) (rest string, ok bool) {
 	u, err := url.Parse(server)
 	if err != nil {
@@ -69,7 +70,7 @@ func below(server string, r *http.Request) (rest string, ok bool) {
 	return strings.CutPrefix(r.URL.EscapedPath(), strings.TrimSuffix(u.Path, "/"))
 }
 
-// match holds a path against a template: `{name}` is one part, and never empty.
+// match compares a path with a template. `{name}` matches one segment that is not empty.
 func match(template, path string) (params map[string]string, ok bool) {
 	wanted, parts := strings.Split(template, "/"), strings.Split(path, "/")
 	if len(wanted) != len(parts) {
@@ -90,7 +91,7 @@ func match(template, path string) (params map[string]string, ok bool) {
 	return params, true
 }
 
-// authorises says that a parameter is how the document is authorised.
+// authorises reports whether a parameter is an API key of the document's security schemes.
 func (d *Document) authorises(in, name string) bool {
 	if d.doc.Components == nil {
 		return false
@@ -103,9 +104,9 @@ func (d *Document) authorises(in, name string) bool {
 	return false
 }
 
-var errUnauthorised = errors.New("the credentials are not where the document wants them")
+var errUnauthorised = errors.New("the credentials are not where the document requires them")
 
-// authenticate looks where the credentials are, not what they are.
+// authenticate checks that the credentials are in the right place. It does not check their value.
 func authenticate(_ context.Context, in *openapi3filter.AuthenticationInput) error {
 	r, scheme := in.RequestValidationInput.Request, in.SecurityScheme
 	given := ""
@@ -124,7 +125,7 @@ func authenticate(_ context.Context, in *openapi3filter.AuthenticationInput) err
 	case scheme.Type == "apiKey" && scheme.In == openapi3.ParameterInQuery:
 		given = r.URL.Query().Get(scheme.Name)
 	default:
-		return fmt.Errorf("the way to authorise %q is not known here", in.SecuritySchemeName)
+		return fmt.Errorf("the security scheme %q is not supported", in.SecuritySchemeName)
 	}
 	if given == "" {
 		return errUnauthorised

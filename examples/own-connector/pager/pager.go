@@ -1,4 +1,4 @@
-// Package pager wakes whoever is on duty at Acme.
+// Package pager calls the team on duty at Acme.
 package pager
 
 import (
@@ -17,27 +17,27 @@ func init() {
 
 // Connector calls one team per event.
 type Connector struct {
-	// Token is the team's own.
+	// Token is the team's API token.
 	Token connectors.Secret `yaml:"token"`
 
-	// Team is who is called.
+	// Team is the name of the team that is called.
 	Team string `yaml:"team"`
 
-	// Text is what they read.
+	// Text is the message.
 	Text expression.Text `yaml:"text,omitempty"`
 
-	// BaseURL stands before `/calls`; without it, `https://pager.acme.example/v1`.
+	// BaseURL is the address before `/calls`; the default is `https://pager.acme.example/v1`.
 	BaseURL connectors.BaseURL `yaml:"base_url,omitempty"`
 }
 
-// call is the body. Key is the event's id, by which the pager knows a repeat.
+// call is the body. Key is the event's id, by which the pager recognises a repeated call.
 type call struct {
 	Team string `json:"team"`
 	Text string `json:"text"`
 	Key  string `json:"key"`
 }
 
-const maxText = 160 // the display's
+const maxText = 160 // characters on the pager's display
 
 // Build calls the team.
 func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
@@ -50,10 +50,10 @@ func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
 		As(connectors.Header("X-Pager-Token", c.Token)), nil
 }
 
-// Judge knows the pager's own word for a repeat.
+// Judge accepts 409, the pager's answer to a repeated call.
 func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 	if res.Status == 409 {
-		return connectors.Deliver() // it has been called for this event already
+		return connectors.Deliver() // the team was called for this event before
 	}
 	return connectors.ByStatus(res)
 }

@@ -89,7 +89,7 @@ func TestUnusableCredentialsPause(t *testing.T) {
 			add(name, &credentialed{auth})
 		}
 		for _, name := range connectors.Names() {
-			refitted := connectortest.ReplaceSecrets(t, "../../../connectors", name, bad)
+			refitted := connectortest.WithSecret(t, "../../../connectors", name, bad)
 			if len(refitted) == 0 {
 				t.Errorf("no transcript of %s has a secret", name)
 			}

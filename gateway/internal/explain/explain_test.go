@@ -237,7 +237,7 @@ func TestText(t *testing.T) {
 
 ✗ rule off: it is disabled
 
-✗ webhook warehouse: it hears response.updated, and this is response.completed
+✗ webhook warehouse: its events are response.updated, and this is response.completed
 `,
 		},
 		{
@@ -257,8 +257,8 @@ func TestText(t *testing.T) {
 The configuration has changed since then:
   rule detractor: it would not match today: its condition is false
   rule all: it is new, and would match
-alarms: Slack knows the incoming webhook no longer: add a new one to the app and copy its URL. Then, to deliver it after all: surveygate dead replay DELIVERY
-crm: Slack does not take the token any more: install the app again and copy its bot token (OAuth & Permissions). When the credentials of crm are changed and reloaded, what waits goes out by itself.
+alarms: The incoming webhook no longer exists: add a new one to the app and copy its URL. Then, to deliver it after all: surveygate dead replay DELIVERY
+crm: Slack no longer accepts the token: install the app again and copy its bot token (OAuth & Permissions). When the credentials of crm are changed and reloaded, what waits goes out by itself.
 `,
 		},
 		{

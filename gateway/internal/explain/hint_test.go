@@ -34,7 +34,7 @@ func TestHintsByCause(t *testing.T) {
 		{"hubspot", "400 Bad Request: VALIDATION_ERROR INVALID_OPTION lead_source", replay, "", "options in HubSpot"},
 		{"hubspot", "400 Bad Request: VALIDATION_ERROR INVALID_EMAIL email", drop, "", "refused again"},
 		{"hubspot.note", "403 Forbidden: MISSING_SCOPES", replay, resume, "scope"},
-		{"mailchimp", "400 Invalid Resource: looks fake or invalid", drop, "", "no real one"},
+		{"mailchimp", "400 Invalid Resource: looks fake or invalid", drop, "", "considers the e-mail address invalid"},
 		{"mailchimp", "400 Forgotten Email Not Subscribed: permanently deleted", drop, "", "own sign-up form"},
 		{"mailchimp", "404 Resource Not Found", replay, "the settings of crm are " + change, "audience"},
 		{"mailchimp", "401 API Key Invalid", replay, "the credentials of crm are " + change, "copy the whole"},

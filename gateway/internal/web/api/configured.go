@@ -153,7 +153,7 @@ func viewWebhook(d *config.Destination) *webhookView {
 	if !ok {
 		return nil
 	}
-	v := &webhookView{URL: w.URL.String(), Body: string(cmp.Or(w.Body.Word, webhook.RawBytes)), Signature: w.Style().Style}
+	v := &webhookView{URL: w.URL.String(), Body: string(cmp.Or(w.Body.Format, webhook.RawBytes)), Signature: w.Style().Style}
 	if !w.Body.Values.IsZero() {
 		v.Body = "a mapping of " + strings.Join(w.Body.Values.Keys(), ", ")
 	}

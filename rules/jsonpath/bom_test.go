@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// A byte order mark changes nothing of what any reader finds, and stays where bytes are kept.
+// A byte order mark does not change any result, and is kept in copies.
 func TestByteOrderMark(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{`{"a":{"b":[1,{"c":"x"}],"b.c":7},"a.b":2,"a":3}`, " \n[1,[2,{\"a\":3}]]\r\n", `"text"`, "7", "null"} {

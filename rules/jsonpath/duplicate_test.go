@@ -2,7 +2,7 @@ package jsonpath
 
 import "testing"
 
-func TestTwice(t *testing.T) {
+func TestHasDuplicateKey(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		json, path string
@@ -28,7 +28,7 @@ func TestTwice(t *testing.T) {
 	}
 }
 
-func TestFirst(t *testing.T) {
+func TestFirstKey(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]string{"a": "a", "a.b": "a", `a\.b.c`: "a.b", "a.#.b": "a", "@this": "", "a|b": "", "": ""} {
 		if got := FirstKey(path); got != want {
