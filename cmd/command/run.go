@@ -84,7 +84,7 @@ func thrifty(e config.Engine) {
 // needConfig is the first thing a newcomer meets: no file yet.
 func (g *globals) needConfig() error {
 	if _, err := os.Stat(g.config); os.IsNotExist(err) {
-		return &exit{exitUsage, fmt.Errorf("there is no configuration at %s: `surveygate demo` shows one working and writes it down", g.config)}
+		return &exit{exitUsage, fmt.Errorf("there is no configuration at %s: `surveygate demo` shows a working one and saves it", g.config)}
 	}
 	return nil
 }
