@@ -159,7 +159,7 @@ func TestSourceTest(t *testing.T) {
 		code int
 		says []string
 	}{
-		{[]string{"mine.yaml", "body.json"}, 0, []string{"event 1 of 1: response.completed", "warning: response.score.nps: what `score` holds is not a number from 0 to 10", "\nnot read: extra.a.#\n", "proof: not checked, without --secret; mine asks for", "HMAC-SHA256 in hex in header `X-Sign`", "not mapped:\n  extra.a.#\n  extra.b  (nothing stands there)\n"}},
+		{[]string{"mine.yaml", "body.json"}, 0, []string{"event 1 of 1: response.completed", "warning: response.score.nps: the value of `score` is not a number from 0 to 10", "\nnot read: extra.a.#\n", "proof: not checked, without --secret; mine asks for", "HMAC-SHA256 in hex in header `X-Sign`", "not mapped:\n  extra.a.#\n  extra.b  (nothing stands there)\n"}},
 		{[]string{"mine.yaml", "body.json", "--timezone", "Europe/Istanbul"}, 0, []string{`"time": "2026-07-02T09:00:00Z"`}},
 		{[]string{"mine.yaml", "body.json", "--secret", "s3cret-of-the-platform", "--headers", "body.heads"}, 1, []string{"failed: the timestamp", "signed: 1767355200.{body}", "came:   00ff"}},
 		{[]string{"mine.yaml", "body.json", "--secret", "s3cret-of-the-platform", "--headers", "body.heads", "--at", "2026-01-02T12:00:00Z"}, 1, []string{"failed: the signature has not the form"}},

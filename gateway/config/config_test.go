@@ -361,8 +361,8 @@ webhooks:
 		got = append(got, w.Message)
 	}
 	want := []string{
-		"popsee proves its requests by hmac, and without secrets that is not checked",
-		"for 10m0s after loading, requests without proof are taken as tests",
+		"requests of popsee can be verified by hmac, but without secrets they are not",
+		"for 10m0s after loading, requests without a proof are accepted as tests",
 		"the webhook `deaf` receives nothing: it has no events, and no rule names it",
 		"receivers that use PollQR's sample code to verify may refuse raw bodies of popsee, whose JSON may not be compact",
 		"`response.partial` is subscribed to but never sent",
