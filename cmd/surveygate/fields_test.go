@@ -118,9 +118,9 @@ func TestFieldsOfABody(t *testing.T) {
 		t.Errorf("exit %d\n%s", code, text)
 	}
 	for want, args := range map[string][]string{
-		"did you mean `pollqr`?":           {"polqr", body},
-		"no such file":                     {"pollqr", body + ".none"},
-		"a source and a file":              {"pollqr"},
+		"did you mean `pollqr`?":              {"polqr", body},
+		"no such file":                        {"pollqr", body + ".none"},
+		"a source and a file":                 {"pollqr"},
 		"the body cannot be read as an event": {"pollqr", config},
 	} {
 		if _, errs, code := fields(t, args...); code != 2 || !strings.Contains(errs, want) {
