@@ -69,7 +69,7 @@ func TestSourceCommands(t *testing.T) {
 		{args: "explain platform.jsn", code: 4, says: []string{"no such event"}},
 		{args: "explain ./platform.jsn", code: 4, says: []string{"there is neither a file `./platform.jsn` nor an event with that id"}},
 		{args: "explain nowhere.json", code: 4, says: []string{"there is neither a file `nowhere.json` nor an event with that id"}},
-		{args: "explain platform.json", code: 2, says: []string{"`event` is not a field of an event", "name the source it comes through: --source NAME"}},
+		{args: "explain platform.json", code: 2, says: []string{"`event` is not a field of an event", "name its source: --source NAME"}},
 		{args: "explain platform.json --source polqr", code: 2, says: []string{"did you mean `pollqr`?"}},
 		{args: "explain platform.json --source pollqr", says: []string{"response.completed from pollqr"}},
 	} {
