@@ -11,7 +11,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/offline"
 )
 
-// engineText says what an engine is to whoever has to back it up.
+// engineText describes where an engine stores its data, for backups.
 var engineText = map[config.Engine]string{
 	config.EngineEmbedded: "embedded, in the data folder",
 	config.EngineRedis:    "Redis; the data folder holds the control socket only, and each replica needs its own",
@@ -25,13 +25,13 @@ func (g *globals) check() *cobra.Command {
 		Short: "Check the configuration, and print the URLs to paste",
 		Long: `Check the configuration, and print the URLs to paste, path tokens included.
 
-With --live each connection, or each of those named, is proved as well: its product is asked what changes nothing
-there, whether it takes the credentials and has what the rules write (scopes, properties, audiences, fields).
-Exit 1 says that something is missing or could not be reached.`,
+With --live, also check each connection, or the named ones, with harmless requests to its product: whether it accepts the
+credentials, and has what the rules need (scopes, properties, audiences, fields).
+Exit code 1 means that something is missing or unreachable.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, names []string) error {
 			if len(names) > 0 && !live {
-				return &exit{exitUsage, errors.New("connections are named for --live only: surveygate check --live " + strings.Join(names, " "))}
+				return &exit{exitUsage, errors.New("names of connections need --live: surveygate check --live " + strings.Join(names, " "))}
 			}
 			if err := g.needConfig(); err != nil {
 				return err
@@ -82,17 +82,17 @@ Exit 1 says that something is missing or could not be reached.`,
 		},
 	}
 	redisFlag(cmd, &redis)
-	cmd.Flags().BoolVar(&live, "live", false, "also ask the products whether the connections will work")
-	cmd.Flags().StringVar(&base, "url", "", "how the gateway is reached from outside, for the URLs (default: where it listens)")
+	cmd.Flags().BoolVar(&live, "live", false, "also ask the products whether the connections work")
+	cmd.Flags().StringVar(&base, "url", "", "the gateway's public URL, for the URLs to paste (default: its listen address)")
 	return cmd
 }
 
-// faulty is what --json prints of a configuration with faults.
+// faulty is the output of --json for a faulty configuration.
 type faulty struct {
 	Faults []offline.Fault `json:"faults"`
 }
 
-// owned is a name with its tenant before it, where that is not the default one: two may name theirs alike.
+// owned prefixes a name by its tenant, unless that is the default tenant: tenants may use the same names.
 func owned(tenant, name string) string {
 	if tenant == config.DefaultTenant {
 		return name
@@ -100,7 +100,7 @@ func owned(tenant, name string) string {
 	return tenant + "/" + name
 }
 
-// connection prints what the proof of one connection came to: a line of what stands, and one for each thing that does not.
+// connection prints the result of checking one connection: a line for its standing, and one for each problem.
 func (g *globals) connection(c offline.Connection) {
 	name := c.Name
 	if g.tenant == "" {
@@ -119,6 +119,6 @@ func (g *globals) connection(c offline.Connection) {
 		g.printf("\n")
 	}
 	for _, what := range c.Unproved {
-		g.printf("    not proved: %s\n", what)
+		g.printf("    not checked: %s\n", what)
 	}
 }

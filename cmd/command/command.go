@@ -1,5 +1,5 @@
-// Package command is surveygate's command line. It is importable, so that a company with a connector of its own
-// has a main of a few lines: its import, and Main.
+// Package command implements surveygate's command line. A company with its own connector can import it: its main then only imports the
+// connector and calls Main.
 package command
 
 import (
@@ -24,10 +24,10 @@ import (
 // Exit codes, for scripts.
 const (
 	exitOK      = 0
-	exitFailed  = 1 // what was asked for did not succeed: a test failed, an event was refused
-	exitUsage   = 2 // wrong flags, or a configuration with faults
-	exitNobody  = 3 // no gateway is running there
-	exitNothing = 4 // nothing of that id or name
+	exitFailed  = 1 // the command failed: a test failed, an event was refused
+	exitUsage   = 2 // invalid flags, or a faulty configuration
+	exitNobody  = 3 // no gateway is running
+	exitNothing = 4 // the id or name does not exist
 )
 
 // Main runs one command and returns the process's exit code.
@@ -40,7 +40,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	go func() {
 		select {
 		case s := <-signals:
-			signal.Reset(os.Interrupt) // a person who interrupts again does not want to wait
+			signal.Reset(os.Interrupt) // a second interrupt ends the process at once
 			cancel(&signalled{s})
 		case <-ctx.Done():
 		}
@@ -50,38 +50,38 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	return code(root.ExecuteContext(ctx), stderr)
 }
 
-// signalled is why Main's context ended: the process was told to.
+// signalled is the cause with which Main's context ends after a signal.
 type signalled struct{ os.Signal }
 
 func (s *signalled) Error() string { return s.String() + " signal received" }
 
-// leaving turns SIGTERM, which ends outer, into a stop that is announced: leave receives it, and ctx goes on until the next
-// signal. An interrupt, or whatever else ends outer, ends ctx too.
+// leaving converts SIGTERM, which ends outer, to an announced stop: leave receives the signal, and ctx continues until the next one. An
+// interrupt, or any other end of outer, ends ctx too.
 func leaving(outer context.Context) (ctx context.Context, leave <-chan os.Signal, stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(outer))
-	told, again := make(chan os.Signal, 1), make(chan os.Signal, 1)
+	first, second := make(chan os.Signal, 1), make(chan os.Signal, 1)
 	unhook := context.AfterFunc(outer, func() {
 		var s *signalled
 		if !errors.As(context.Cause(outer), &s) || s.Signal != syscall.SIGTERM {
 			cancel()
 			return
 		}
-		signal.Notify(again, os.Interrupt, syscall.SIGTERM)
-		defer signal.Stop(again)
-		told <- s.Signal
+		signal.Notify(second, os.Interrupt, syscall.SIGTERM)
+		defer signal.Stop(second)
+		first <- s.Signal
 		select {
-		case <-again:
+		case <-second:
 			cancel()
 		case <-ctx.Done():
 		}
 	})
-	return ctx, told, func() {
+	return ctx, first, func() {
 		unhook()
 		cancel()
 	}
 }
 
-// exit is an error with its code. An empty message prints nothing: it was said already.
+// exit is an error with an exit code. If the message is empty, nothing is printed, because the command has printed it already.
 type exit struct {
 	code int
 	err  error
@@ -118,13 +118,13 @@ func code(err error, stderr io.Writer) int {
 	return exitUsage
 }
 
-// New is the whole command tree, for Main and for a program that adds commands of its own.
+// New returns the complete command tree, for Main and for programs that add their own commands.
 func New(stdout, stderr io.Writer) *cobra.Command {
 	g := &globals{out: visible{stdout}, err: visible{stderr}}
 	root := &cobra.Command{
 		Use:           "surveygate",
 		Short:         "An integration gateway for survey events",
-		Long:          "surveygate takes survey events in, holds them against your rules and delivers them to your tools.\nStart with `surveygate demo`.",
+		Long:          "surveygate receives survey events, applies your rules and delivers to your tools.\nStart with `surveygate demo`.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
@@ -132,10 +132,10 @@ func New(stdout, stderr io.Writer) *cobra.Command {
 	root.SetErr(stderr)
 	flags := root.PersistentFlags()
 	flags.StringVarP(&g.config, "config", "c", env("SURVEYGATE_CONFIG", "surveygate.yaml"), "configuration: a file, or a folder of them")
-	flags.StringVar(&g.data, "data", environ("SURVEYGATE_DATA"), "folder of what the gateway keeps (default ./surveygate-data)")
-	flags.StringVar(&g.server, "server", environ("SURVEYGATE_SERVER"), "a running gateway's URL, instead of the socket in --data")
+	flags.StringVar(&g.data, "data", environ("SURVEYGATE_DATA"), "folder of the gateway's store (default ./surveygate-data)")
+	flags.StringVar(&g.server, "server", environ("SURVEYGATE_SERVER"), "URL of a running gateway, instead of the socket in --data")
 	flags.StringVar(&g.token, "token", "", "bearer token for --server (or SURVEYGATE_TOKEN)")
-	flags.StringVar(&g.tenant, "tenant", environ("SURVEYGATE_TENANT"), "whose (default: the token's, or default)")
+	flags.StringVar(&g.tenant, "tenant", environ("SURVEYGATE_TENANT"), "tenant (default: the token's, or `default`)")
 	flags.BoolVar(&g.json, "json", false, "print JSON")
 	root.AddCommand(
 		g.run(), g.demo(), g.check(), g.test(), g.fields(), g.explain(), g.emit(), g.listen(),
@@ -143,7 +143,7 @@ func New(stdout, stderr io.Writer) *cobra.Command {
 	)
 	root.SetHelpCommand(help())
 	root.InitDefaultHelpCmd()
-	root.InitDefaultCompletionCmd() // cobra would add both at the start, and let them take any words
+	root.InitDefaultCompletionCmd() // cobra would add both itself, and would let them accept any arguments
 	known(root)
 	narrow(root)
 	root.SetUsageTemplate(strings.NewReplacer(
@@ -152,7 +152,7 @@ func New(stdout, stderr io.Writer) *cobra.Command {
 	return root
 }
 
-// known makes a command that only has others refuse a word that is none of them: cobra would print its help and succeed.
+// known makes a command that only has subcommands refuse an unknown one: cobra would print its help and succeed.
 func known(parent *cobra.Command) {
 	for _, child := range parent.Commands() {
 		known(child)
@@ -181,20 +181,20 @@ func help() *cobra.Command {
 		Short: "Show the help of a command",
 		Args:  cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			of, rest, err := cmd.Root().Find(args)
+			found, rest, err := cmd.Root().Find(args)
 			if err == nil && len(rest) > 0 {
-				err = fmt.Errorf("unknown command %q for %q\n`%s --help` lists what there is", rest[0], of.CommandPath(), of.CommandPath())
+				err = fmt.Errorf("unknown command %q for %q\n`%s --help` lists all commands", rest[0], found.CommandPath(), found.CommandPath())
 			}
 			if err != nil {
 				return err
 			}
-			of.InitDefaultHelpFlag()
-			return of.Help()
+			found.InitDefaultHelpFlag()
+			return found.Help()
 		},
 	}
 }
 
-// usable makes a command that is given too few words, or too many, say how it is written: cobra only counts them.
+// usable makes a command with too few or too many arguments print its usage: cobra only prints their number.
 func usable(fits cobra.PositionalArgs) cobra.PositionalArgs {
 	if fits == nil {
 		return nil
@@ -204,36 +204,35 @@ func usable(fits cobra.PositionalArgs) cobra.PositionalArgs {
 		if err == nil {
 			return nil
 		}
-		if _, says := errors.AsType[*exit](err); says {
+		if _, explained := errors.AsType[*exit](err); explained {
 			return err
 		}
-		what := "something is missing"
+		what := "an argument is missing"
 		switch {
 		case len(args) > 0 && !strings.Contains(strings.TrimSuffix(cmd.Use, "[flags]"), " "):
-			what = fmt.Sprintf("%s takes no arguments, and was given %q", cmd.CommandPath(), args[0])
-			return fmt.Errorf("%s\n`%s --help` says more", what, cmd.CommandPath())
+			what = fmt.Sprintf("%s takes no arguments, but was given %q", cmd.CommandPath(), args[0])
+			return fmt.Errorf("%s\n`%s --help` shows more", what, cmd.CommandPath())
 		case len(args) > 0 && fits(cmd, args[:len(args)-1]) == nil:
 			what = fmt.Sprintf("%q is one argument too many", args[len(args)-1])
 		}
-		return fmt.Errorf("%s: write %s\n`%s --help` says more", what, strings.TrimSuffix(cmd.UseLine(), " [flags]"), cmd.CommandPath())
+		return fmt.Errorf("%s: write %s\n`%s --help` shows more", what, strings.TrimSuffix(cmd.UseLine(), " [flags]"), cmd.CommandPath())
 	}
 }
 
-// globals are the flags every command has, and where it prints.
+// globals holds the flags that all commands share, and their output.
 type globals struct {
 	out, err                            io.Writer
 	config, data, server, token, tenant string
 	json                                bool
 }
 
-// redisFlag is for commands that load a configuration as `run` does. Its default is not the environment's value, which
-// the help would print.
+// redisFlag adds --redis to commands that load a configuration like `run`. Its default is not taken from the environment, because the
+// help would print the URL.
 func redisFlag(cmd *cobra.Command, url *string) {
-	cmd.Flags().StringVar(url, "redis", "", "keep everything in Redis: redis://host:6379/0 (with a password better SURVEYGATE_REDIS, which the list of processes does not show)")
+	cmd.Flags().StringVar(url, "redis", "", "store everything in Redis: redis://host:6379/0 (if it has a password, use SURVEYGATE_REDIS, which process lists do not show)")
 }
 
-// environ is a variable of the environment. White space at its ends is dropped: `$(cat token)` and mounted secrets leave
-// some there.
+// environ returns an environment variable without surrounding white space, which `$(cat token)` and mounted secrets add.
 func environ(name string) string { return strings.TrimFunc(os.Getenv(name), connectors.IsBlank) }
 
 func env(name, fallback string) string {
@@ -243,7 +242,7 @@ func env(name, fallback string) string {
 	return fallback
 }
 
-// dial is a client of the gateway that the flags name.
+// dial returns a client of the gateway that the flags select.
 func (g *globals) dial() (*client.Client, error) {
 	token := g.token
 	if token == "" {

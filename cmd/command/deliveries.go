@@ -19,7 +19,7 @@ import (
 )
 
 func (g *globals) deliveries() *cobra.Command {
-	cmd := &cobra.Command{Use: "deliveries", Short: "Look at deliveries, and try them again"}
+	cmd := &cobra.Command{Use: "deliveries", Short: "Show deliveries, and retry them"}
 	var state, destination, rule, event, since, cursor string
 	var limit int
 	var failed bool
@@ -49,7 +49,7 @@ func (g *globals) deliveries() *cobra.Command {
 	f.StringVar(&since, "since", "", "changed since then: a time, or how long ago")
 	f.BoolVar(&failed, "failed", false, "with at least one failed attempt")
 	f.IntVar(&limit, "limit", 50, "how many, up to 200")
-	f.StringVar(&cursor, "cursor", "", "go on where a list ended")
+	f.StringVar(&cursor, "cursor", "", "continue where a list ended")
 
 	show := &cobra.Command{
 		Use:   "show ID",
@@ -74,13 +74,13 @@ func (g *globals) deliveries() *cobra.Command {
 	}
 	retry := &cobra.Command{
 		Use:   "retry ID…",
-		Short: "Try waiting or dead deliveries now",
+		Short: "Retry waiting or dead deliveries now",
 		Args:  cobra.MinimumNArgs(1),
 		RunE:  func(cmd *cobra.Command, args []string) error { return g.each(cmd, args, "retry", false) },
 	}
 	drop := &cobra.Command{
 		Use:   "drop ID…",
-		Short: "Give up deliveries that wait or are dead",
+		Short: "Give up waiting or dead deliveries",
 		Args:  cobra.MinimumNArgs(1),
 		RunE:  func(cmd *cobra.Command, args []string) error { return g.each(cmd, args, "drop", false) },
 	}
@@ -89,7 +89,7 @@ func (g *globals) deliveries() *cobra.Command {
 }
 
 func (g *globals) dead() *cobra.Command {
-	cmd := &cobra.Command{Use: "dead", Short: "Look at dead letters, replay or drop them"}
+	cmd := &cobra.Command{Use: "dead", Short: "Show dead letters, replay or drop them"}
 	var destination, cursor string
 	var limit int
 	list := &cobra.Command{
@@ -105,24 +105,24 @@ func (g *globals) dead() *cobra.Command {
 				q.Set("cursor", cursor)
 			}
 			if destination != "" || cursor != "" {
-				return g.listDeliveries(cmd, q) // only deliveries have one
+				return g.listDeliveries(cmd, q) // events have neither filter nor cursor
 			}
 			return g.listDead(cmd, q, limit)
 		},
 	}
 	list.Flags().StringVar(&destination, "destination", "", "to this connection or webhook")
 	list.Flags().IntVar(&limit, "limit", 50, "how many, up to 200")
-	list.Flags().StringVar(&cursor, "cursor", "", "go on where a list ended")
+	list.Flags().StringVar(&cursor, "cursor", "", "continue where a list ended")
 	replay := &cobra.Command{
 		Use:   "replay ID…",
 		Short: "Deliver dead letters again",
-		Long:  "Deliver dead letters again. An event's id decides a dead event again, or reads a stream's entry again.",
+		Long:  "Deliver dead letters again. The id of a dead event decides it again, or reads its stream entry again.",
 		Args:  cobra.MinimumNArgs(1),
 		RunE:  func(cmd *cobra.Command, args []string) error { return g.each(cmd, args, "replay", true) },
 	}
 	drop := &cobra.Command{
 		Use:   "drop ID…",
-		Short: "Give dead letters up for good",
+		Short: "Give up dead letters permanently",
 		Args:  cobra.MinimumNArgs(1),
 		RunE:  func(cmd *cobra.Command, args []string) error { return g.each(cmd, args, "drop", true) },
 	}
@@ -130,8 +130,8 @@ func (g *globals) dead() *cobra.Command {
 	return cmd
 }
 
-// each says one verb of each delivery, or of each event; dead refuses those that are no dead letters. One that is refused
-// keeps none behind it from it.
+// each applies a verb to each delivery or event. With dead, it refuses those that are not dead letters. If one is refused, the others
+// are still processed.
 func (g *globals) each(cmd *cobra.Command, ids []string, verb string, dead bool) error {
 	gw, err := g.dial()
 	if err != nil {
@@ -158,7 +158,7 @@ func (g *globals) each(cmd *cobra.Command, ids []string, verb string, dead bool)
 		switch {
 		case err != nil:
 		case dead && now.State != "dead":
-			err = &exit{exitFailed, fmt.Errorf("it is %s and no dead letter: surveygate %s%s %s", now.State, group, verb, id)}
+			err = &exit{exitFailed, fmt.Errorf("it is %s, not a dead letter: surveygate %s%s %s", now.State, group, verb, id)}
 		default:
 			err = gw.Do(cmd.Context(), client.Call{Method: http.MethodPost, Path: path + "/" + verb, Into: &answer})
 		}
@@ -169,13 +169,13 @@ func (g *globals) each(cmd *cobra.Command, ids []string, verb string, dead bool)
 			faults = append(faults, err)
 			refused, not := (*client.APIError)(nil), (*exit)(nil)
 			if !errors.As(err, &refused) && !errors.As(err, &not) {
-				break // nobody is there
+				break // the gateway is not reachable
 			}
 			continue
 		}
 		answers = append(answers, answer)
 		if !g.json {
-			g.sayDone(id, verb, answer)
+			g.printDone(id, verb, answer)
 		}
 	}
 	if g.json {
@@ -184,14 +184,14 @@ func (g *globals) each(cmd *cobra.Command, ids []string, verb string, dead bool)
 	return errors.Join(faults...)
 }
 
-// sayDone says what came of a verb on a delivery, or on an event: also that it waits for what holds its destination.
-func (g *globals) sayDone(id, verb string, answer json.RawMessage) {
+// printDone prints the result of a verb on a delivery or an event, including the hold of a destination that it waits for.
+func (g *globals) printDone(id, verb string, answer json.RawMessage) {
 	var did struct {
 		client.Delivery
 		Events []client.Published      `json:"events"`
 		Held   map[string]*client.Hold `json:"held"` // by destination, of an event
 	}
-	_ = json.Unmarshal(answer, &did) // what is not understood is not said
+	_ = json.Unmarshal(answer, &did) // unknown fields are not printed
 	for _, e := range did.Events {
 		g.printf("%s: read again, event %s %s\n", id, e.ID, e.Status)
 	}
@@ -200,14 +200,14 @@ func (g *globals) sayDone(id, verb string, answer json.RawMessage) {
 	case verb == "drop":
 		g.printf("%s: dropped\n", id)
 	case did.Hold != nil:
-		g.printf("%s: is due, and waits: %s\n  %s\n", id, heldUp(did.Destination, did.Hold), did.Hold.Hint)
+		g.printf("%s: is due, and waits: %s\n  %s\n", id, holdText(did.Destination, did.Hold), did.Hold.Hint)
 	case verb == "replay":
 		g.printf("%s: will be delivered again\n", id)
 	default:
 		g.printf("%s: will be tried now\n", id)
 	}
 	for _, name := range slices.Sorted(maps.Keys(did.Held)) {
-		g.printf("  except what waits: %s\n  %s\n", heldUp(name, did.Held[name]), did.Held[name].Hint)
+		g.printf("  except deliveries that wait: %s\n  %s\n", holdText(name, did.Held[name]), did.Held[name].Hint)
 	}
 }
 
@@ -228,7 +228,7 @@ func (g *globals) listDeliveries(cmd *cobra.Command, q url.Values) error {
 	return nil
 }
 
-// listDead lists events and entries of streams that are dead letters, then deliveries that are.
+// listDead lists dead events and stream entries, then dead deliveries.
 func (g *globals) listDead(cmd *cobra.Command, q url.Values, limit int) error {
 	gw, err := g.dial()
 	if err != nil {
@@ -257,11 +257,11 @@ func (g *globals) listDead(cmd *cobra.Command, q url.Values, limit int) error {
 		g.printf("%s  %s %s  %s  %s\n", e.ID, e.Kind(), what, e.Received.Format(time.DateTime), e.Dead)
 	}
 	if more {
-		g.printf("more events and entries: see to some of these first, or --limit, up to 200\n")
+		g.printf("there are more events and entries: handle some of these first, or use --limit, up to 200\n")
 	}
 	if len(page.Data) > 0 || len(events) == 0 {
 		for i := range page.Data {
-			page.Data[i].State = "delivery" // beside events and entries: what it is, for all of them are dead
+			page.Data[i].State = "delivery" // all are dead, so print the kind instead, as for events and entries
 		}
 		g.printDeliveries(page)
 	}
@@ -295,9 +295,9 @@ func (g *globals) showDelivery(d *client.Delivery) {
 	}
 	switch {
 	case d.Hold != nil:
-		g.printf("  held: %s\n  what to do: %s\n", heldUp(d.Destination, d.Hold), d.Hold.Hint)
+		g.printf("  on hold: %s\n  what to do: %s\n", holdText(d.Destination, d.Hold), d.Hold.Hint)
 	case d.State == "waiting" && !d.Due.IsZero():
-		g.printf("  next try: %s\n", d.Due.Format(time.RFC3339))
+		g.printf("  next attempt: %s\n", d.Due.Format(time.RFC3339))
 	case d.Hint != "":
 		g.printf("  what to do: %s\n", d.Hint)
 	}
@@ -311,8 +311,7 @@ func (g *globals) showDelivery(d *client.Delivery) {
 	}
 }
 
-// answered is an attempt's end in words: `retry: 503 Service Unavailable`, `delivered: 200`. Most reasons begin with
-// the status.
+// answered returns an attempt's result in words: `retry: 503 Service Unavailable`, `delivered: 200`. Most reasons begin with the status.
 func answered(verdict string, status int, reason string) string {
 	if code := strconv.Itoa(status); status != 0 && !strings.HasPrefix(reason, code) {
 		reason = strings.TrimSuffix(code+", "+reason, ", ")

@@ -25,9 +25,9 @@ func (g *globals) demo() *cobra.Command {
 	var listen string
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Show a gateway working: nothing is needed",
-		Long: `Run a gateway in a new folder, a receiver that checks signatures, and the platforms' signed samples; then tell three
-stories: an event that matched, one that did not and why, and one whose receiver failed twice. Nothing leaves this machine.`,
+		Short: "Show a working gateway, without any set-up",
+		Long: `Run a gateway in a new folder and a receiver that verifies signatures, and send the platforms' signed samples. Then show
+three events: one that matched, one that did not and why, and one whose receiver failed twice. Nothing leaves this machine.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d := &demo{globals: g, listen: listen, once: once}
@@ -38,37 +38,37 @@ stories: an event that matched, one that did not and why, and one whose receiver
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&once, "once", false, "end after the stories")
+	cmd.Flags().BoolVar(&once, "once", false, "exit after the three events")
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:0", "host:port of the gateway")
 	return cmd
 }
 
-// demo is one showing.
+// demo is the state of one demonstration.
 type demo struct {
 	*globals
 	listen string
 	once   bool
 	dir    string
 	token  string
-	heard  *ledger
+	log    *requestLog
 	gw     *client.Client
 	base   string
 	urls   map[string]string
 	tally  []*platformTally
 }
 
-// platformTally is what --json prints for each platform.
+// platformTally is the output of --json for each platform.
 type platformTally struct {
 	Platform string `json:"platform"`
-	// Received counts events that were accepted, Matched rules and webhooks that wanted them, Delivered deliveries,
-	// SignatureOK those of them whose signature the receiver found right.
+	// Received counts accepted events, Matched their rules and webhooks, Delivered their deliveries, SignatureOK the deliveries whose
+	// signature the receiver verified.
 	Received    int `json:"received"`
 	Matched     int `json:"matched"`
 	Delivered   int `json:"delivered"`
 	SignatureOK int `json:"signature_ok"`
 }
 
-func (d *demo) say(format string, args ...any) {
+func (d *demo) printText(format string, args ...any) {
 	if !d.json {
 		d.printf(format+"\n", args...)
 	}
@@ -86,21 +86,21 @@ func (d *demo) run(ctx context.Context) error {
 		dir = made
 	}
 	d.dir = dir
-	d.heard = newLedger()
+	d.log = newRequestLog()
 	secrets, err := newDemoSecrets()
 	if err != nil {
 		return err
 	}
 	d.token = secrets["TOKEN"]
 	customer, err := receiver.Listen(ctx, receiver.Options{
-		Listen: "127.0.0.1:0", Style: "standard", Secrets: []string{secrets["HOOK"]}, Answer: d.heard.answer, Heard: d.heard.add,
+		Listen: "127.0.0.1:0", Style: "standard", Secrets: []string{secrets["HOOK"]}, Answer: d.log.answer, Heard: d.log.add,
 	})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = customer.Close() }()
 	chat, err := receiver.Listen(ctx, receiver.Options{
-		Listen: "127.0.0.1:0", Style: "none", Heard: d.heard.add,
+		Listen: "127.0.0.1:0", Style: "none", Heard: d.log.add,
 		Body: func(receiver.Received) string { return "ok" }, // as Slack answers
 	})
 	if err != nil {
@@ -112,7 +112,7 @@ func (d *demo) run(ctx context.Context) error {
 	if err := os.WriteFile(file, []byte(demoConfig(customer.URL(), chat.URL(), secrets)), 0o600); err != nil {
 		return err
 	}
-	noEnv := func(string) (string, bool) { return "", false } // the demo's file names no variable, and is in nobody's Redis
+	noEnv := func(string) (string, bool) { return "", false } // the demo uses no variables and no Redis
 	options := offline.Options{Config: file, Env: noEnv}
 	started := make(chan gateway.Started, 1)
 	ended := make(chan error, 1)
@@ -138,22 +138,23 @@ func (d *demo) run(ctx context.Context) error {
 		return err
 	}
 	defer d.gw.Close()
-	if err := d.tell(ctx, options); err != nil {
+	if err := d.present(ctx, options); err != nil {
 		return err
 	}
 	if !d.once {
-		d.say("\nEvery delivery shows up here until you press Ctrl-C.")
-		d.heard.follow(ctx, func(r receiver.Received) {
-			d.say("%s  %-11s %s", r.At.Format(time.TimeOnly), r.Path, signatureText(r))
+		d.printText("\nEvery delivery is shown here until you press Ctrl-C.")
+		d.log.follow(ctx, func(r receiver.Received) {
+			d.printText("%s  %-11s %s", r.At.Format(time.TimeOnly), r.Path, signatureText(r))
 		})
 	}
 	cancel()
 	return <-ended
 }
 
-func (d *demo) tell(ctx context.Context, options offline.Options) error {
-	d.say("surveygate %s on %s; its configuration and everything it keeps: %s", gateway.Version(), d.base, d.dir)
-	d.say("\nEach platform's own sample, signed as the platform signs it:")
+// present sends the samples and shows the three events.
+func (d *demo) present(ctx context.Context, options offline.Options) error {
+	d.printText("surveygate %s on %s; its configuration and its store: %s", gateway.Version(), d.base, d.dir)
+	d.printText("\nEach platform's own sample, signed as the platform signs it:")
 	for _, platform := range demoPlatforms {
 		if err := d.platform(ctx, options, platform); err != nil {
 			return err
@@ -169,12 +170,12 @@ func (d *demo) tell(ctx context.Context, options offline.Options) error {
 		return err
 	}
 	if d.once {
-		d.say("\nThis gateway ends now. Without --once it stays up: post the next one yourself, and ask what became of it:")
+		d.printText("\nThis gateway stops now. Without --once it keeps running: post the next event yourself, and ask how it was handled:")
 	} else {
-		d.say("\nPost the next one yourself, and ask what became of it:")
+		d.printText("\nPost the next event yourself, and ask how it was handled:")
 	}
-	d.say("  curl -H 'Authorization: Bearer %s' %s/v1/events \\\n    -d '{\"type\": \"response.completed\", \"nps_score\": 3, \"email\": \"jo@example.com\"}'", d.token, d.base)
-	d.say("  surveygate explain --data %s ID", d.dir)
+	d.printText("  curl -H 'Authorization: Bearer %s' %s/v1/events \\\n    -d '{\"type\": \"response.completed\", \"nps_score\": 3, \"email\": \"jo@example.com\"}'", d.token, d.base)
+	d.printText("  surveygate explain --data %s ID", d.dir)
 	return nil
 }
 
@@ -185,11 +186,11 @@ func (d *demo) platform(ctx context.Context, options offline.Options, name strin
 	if err != nil {
 		return err
 	}
-	got, err := d.heard.wait(ctx, "/warehouse", id, 1)
+	got, err := d.log.wait(ctx, "/warehouse", id, 1)
 	if err != nil {
 		return err
 	}
-	d.say("  %-12s  accepted  →  warehouse in %3d ms, %s", name, got.At.Sub(before).Milliseconds(), signatureText(got))
+	d.printText("  %-12s  accepted  →  warehouse in %3d ms, %s", name, got.At.Sub(before).Milliseconds(), signatureText(got))
 	x, err := d.settled(ctx, id)
 	if err != nil {
 		return err
@@ -205,7 +206,7 @@ func (d *demo) platform(ctx context.Context, options offline.Options, name strin
 			}
 		}
 	}
-	t.SignatureOK = d.heard.good("/warehouse", id)
+	t.SignatureOK = d.log.good("/warehouse", id)
 	d.tally = append(d.tally, t)
 	return nil
 }
@@ -217,7 +218,7 @@ func signatureText(r receiver.Received) string {
 	return "signature WRONG: " + r.Fault
 }
 
-// stories tells three events in full.
+// stories shows three events in full.
 func (d *demo) stories(ctx context.Context, options offline.Options) error {
 	for _, s := range []struct {
 		title, source string
@@ -225,15 +226,15 @@ func (d *demo) stories(ctx context.Context, options offline.Options) error {
 		path          string
 		times         int
 	}{
-		{"1. An unhappy customer: the rule matches, Slack hears of it", "pollqr", 3, "/slack", 1},
-		{"2. A happy one: nobody is alarmed, and here is why", "popsee", 8, "/warehouse", 1},
-		{"3. A furious one: the help desk fails twice and gets it all the same", "pollqr", 0, "/helpdesk", 3},
+		{"1. An unhappy customer: the rule matches and notifies Slack", "pollqr", 3, "/slack", 1},
+		{"2. A happy customer: the rule does not match, and here is why", "popsee", 8, "/warehouse", 1},
+		{"3. A furious customer: the help desk fails twice and still receives the event", "pollqr", 0, "/helpdesk", 3},
 	} {
 		id, err := d.post(ctx, options, s.source, s.score)
 		if err != nil {
 			return err
 		}
-		if _, err := d.heard.wait(ctx, s.path, id, s.times); err != nil {
+		if _, err := d.log.wait(ctx, s.path, id, s.times); err != nil {
 			return err
 		}
 		x, err := d.settled(ctx, id)
@@ -247,12 +248,12 @@ func (d *demo) stories(ctx context.Context, options offline.Options) error {
 		if err := x.Brief(&text); err != nil {
 			return err
 		}
-		d.say("\n%s\n  event %s from %s, score %g:\n  %s", s.title, id, s.source, s.score, strings.ReplaceAll(strings.TrimSpace(text.String()), "\n", "\n  "))
+		d.printText("\n%s\n  event %s from %s, score %g:\n  %s", s.title, id, s.source, s.score, strings.ReplaceAll(strings.TrimSpace(text.String()), "\n", "\n  "))
 	}
 	return nil
 }
 
-// settled asks until nothing of an event is under way any more.
+// settled polls until all deliveries of an event are finished.
 func (d *demo) settled(ctx context.Context, id string) (*client.Explanation, error) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -269,7 +270,7 @@ func (d *demo) settled(ctx context.Context, id string) (*client.Explanation, err
 	}
 }
 
-// post sends a sample as its platform would and returns the event's id.
+// post sends a sample as its platform would, and returns the event's id.
 func (d *demo) post(ctx context.Context, options offline.Options, source string, score float64) (string, error) {
 	sample, err := offline.NewSignedSample(options, source, score)
 	if err != nil {

@@ -11,16 +11,16 @@ import (
 	"github.com/surveygate/surveygate/gateway/receiver"
 )
 
-// demoPlatforms are those whose samples the demo sends.
+// demoPlatforms are the platforms whose samples the demo sends.
 var demoPlatforms = []string{"pollqr", "popsee", "pollarix", "poltio", "chattosurvey"}
 
-// demoConfig is the demo's configuration, written down where one can look at it.
+// demoConfig returns the demo's configuration, which is saved as a file for users to read.
 func demoConfig(customer, chat string, secrets map[string]string) string {
 	return strings.NewReplacer(
 		"CUSTOMER", customer, "CHAT", chat, "$TOKEN", secrets["TOKEN"], "$HOOK", secrets["HOOK"],
 		"$POLLQR", secrets["POLLQR"], "$POPSEE", secrets["POPSEE"], "$POLLARIX", secrets["POLLARIX"],
 		"$POLTIO", secrets["POLTIO"], "$CHATTOSURVEY", secrets["CHATTOSURVEY"],
-	).Replace(`# The demo's configuration. Secrets stand here only because they were made for this demo: use "${NAME}".
+	).Replace(`# The demo's configuration. Its secrets are written here because they are for this demo only: use "${NAME}" instead.
 outbound: {allow_addresses: ["127.0.0.0/8"], allow_http: true}   # the receivers run on this machine
 tokens:
   - {name: demo, secret: "$TOKEN", scopes: [read, write, publish]}
@@ -46,18 +46,20 @@ rules:
 `)
 }
 
-// ledger remembers what the demo's receivers heard.
-type ledger struct {
+// requestLog records the requests to the demo's receivers.
+type requestLog struct {
 	mu    sync.Mutex
 	all   []receiver.Received
 	fails map[string]int // of the help desk, by delivery
-	more  chan struct{}  // closed and replaced with every request
+	more  chan struct{}  // closed and replaced at every request
 }
 
-func newLedger() *ledger { return &ledger{fails: map[string]int{}, more: make(chan struct{})} }
+func newRequestLog() *requestLog {
+	return &requestLog{fails: map[string]int{}, more: make(chan struct{})}
+}
 
-// answer lets the help desk fail twice for each delivery.
-func (l *ledger) answer(r receiver.Received) int {
+// answer returns the status for a request; the help desk fails twice for each delivery.
+func (l *requestLog) answer(r receiver.Received) int {
 	if !r.Good {
 		return http.StatusUnauthorized
 	}
@@ -72,7 +74,7 @@ func (l *ledger) answer(r receiver.Received) int {
 	return http.StatusOK
 }
 
-func (l *ledger) add(r receiver.Received) {
+func (l *requestLog) add(r receiver.Received) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.all = append(l.all, r)
@@ -80,8 +82,8 @@ func (l *ledger) add(r receiver.Received) {
 	l.more = make(chan struct{})
 }
 
-// wait returns the n-th request of an event at a path. Slack's carry no id: there the n-th request counts.
-func (l *ledger) wait(ctx context.Context, path, id string, n int) (receiver.Received, error) {
+// wait returns the n-th request for an event at a path. Requests to Slack carry no event id; there it returns the n-th of all.
+func (l *requestLog) wait(ctx context.Context, path, id string, n int) (receiver.Received, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	for {
@@ -105,8 +107,8 @@ func (l *ledger) wait(ctx context.Context, path, id string, n int) (receiver.Rec
 	}
 }
 
-// good counts an event's deliveries at a path whose signature was right.
-func (l *ledger) good(path, id string) int {
+// good counts an event's deliveries at a path with a valid signature.
+func (l *requestLog) good(path, id string) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := 0
@@ -118,8 +120,8 @@ func (l *ledger) good(path, id string) int {
 	return n
 }
 
-// follow calls back for every request from now on, until ctx ends.
-func (l *ledger) follow(ctx context.Context, each func(receiver.Received)) {
+// follow calls each for every further request, until ctx ends.
+func (l *requestLog) follow(ctx context.Context, each func(receiver.Received)) {
 	l.mu.Lock()
 	from := len(l.all)
 	l.mu.Unlock()

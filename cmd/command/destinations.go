@@ -15,16 +15,16 @@ import (
 )
 
 func (g *globals) destinations() *cobra.Command {
-	cmd := &cobra.Command{Use: "destinations", Short: "Look at connections and webhooks, pause, resume and test them"}
+	cmd := &cobra.Command{Use: "destinations", Short: "Show connections and webhooks, pause, resume and test them"}
 	list := &cobra.Command{
 		Use:   "list",
-		Short: "List connections and webhooks, what waits and what holds them",
+		Short: "List connections and webhooks, their backlogs and holds",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return g.listDestinations(cmd) },
 	}
 	show := &cobra.Command{
 		Use:   "show NAME",
-		Short: "Show one, and what to do where something holds it",
+		Short: "Show one, and what to do if it is on hold",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return g.destination(cmd, func(ctx context.Context, c *client.Client) (*client.Destination, error) {
@@ -35,7 +35,7 @@ func (g *globals) destinations() *cobra.Command {
 	var reason string
 	pause := &cobra.Command{
 		Use:   "pause NAME",
-		Short: "Send it nothing until it is resumed; what is owed waits",
+		Short: "Send it nothing until it is resumed; its deliveries wait",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return g.destination(cmd, func(ctx context.Context, c *client.Client) (*client.Destination, error) {
@@ -43,10 +43,10 @@ func (g *globals) destinations() *cobra.Command {
 			})
 		},
 	}
-	pause.Flags().StringVar(&reason, "reason", "", "why, for whoever asks; at most 200 bytes")
+	pause.Flags().StringVar(&reason, "reason", "", "the reason to show; at most 200 bytes")
 	resume := &cobra.Command{
 		Use:   "resume NAME",
-		Short: "Lift whatever holds it",
+		Short: "Remove its hold",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return g.destination(cmd, func(ctx context.Context, c *client.Client) (*client.Destination, error) {
@@ -59,12 +59,12 @@ func (g *globals) destinations() *cobra.Command {
 	test := &cobra.Command{
 		Use:   "test NAME",
 		Short: "Send it a test delivery, and wait for its first attempt",
-		Long: `A test delivery is an event of type test that no rule hears. It is kept, queued, sent, signed and recorded as every
-other. The connection is asked by itself, without any rule's step. Products that keep people write nothing without --email.`,
+		Long: `A test delivery is an event of type test, to which no rule applies. It is stored, queued, sent, signed and recorded like any
+other. It uses the connection itself, without the settings of a rule's step. Products that store people need --email.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return g.testDestination(cmd, args[0], email, wait) },
 	}
-	test.Flags().StringVar(&email, "email", "", "your own address: products that keep people write its record, as of somebody who agreed to be written to")
+	test.Flags().StringVar(&email, "email", "", "your own address: products that store people write its record, with consent given")
 	test.Flags().DurationVar(&wait, "wait", 30*time.Second, "how long to wait for the first attempt")
 	cmd.AddCommand(list, show, pause, resume, test)
 	return cmd
@@ -106,7 +106,7 @@ func (g *globals) listDestinations(cmd *cobra.Command) error {
 	return w.Flush()
 }
 
-// destination asks for one, or for something to be done to it, and shows it as it is then.
+// destination reads or changes a destination, and shows the result.
 func (g *globals) destination(cmd *cobra.Command, ask func(context.Context, *client.Client) (*client.Destination, error)) error {
 	gw, err := g.dial()
 	if err != nil {
@@ -127,7 +127,7 @@ func (g *globals) destination(cmd *cobra.Command, ask func(context.Context, *cli
 func (g *globals) showDestination(d *client.Destination) {
 	g.printf("%s  %s  %s\n", d.Name, d.Product, d.State)
 	if d.Hold != nil {
-		g.printf("  held: %s\n  what to do: %s\n", heldUp(d.Name, d.Hold), d.Hold.Hint)
+		g.printf("  on hold: %s\n  what to do: %s\n", holdText(d.Name, d.Hold), d.Hold.Hint)
 	}
 	g.printf("  waiting: %d", d.Waiting)
 	if !d.OldestWaiting.IsZero() {
@@ -146,7 +146,7 @@ func (g *globals) showDestination(d *client.Destination) {
 	}
 }
 
-// shorter are durations without the zeros that Go writes: `5m`, not `5m0s`.
+// shorter removes the zeros that Go writes in durations: `5m`, not `5m0s`.
 func shorter(waits []string) []string {
 	short := make([]string, len(waits))
 	for i, w := range waits {
@@ -161,12 +161,12 @@ func shorter(waits []string) []string {
 	return short
 }
 
-// heldUp says what holds a destination: `crm is paused since 2026-01-02T12:00:00Z: moving`.
-func heldUp(name string, h *client.Hold) string {
+// holdText describes the hold of a destination: `crm is paused since 2026-01-02T12:00:00Z: moving`.
+func holdText(name string, h *client.Hold) string {
 	kind := map[string]string{
-		"paused": "is paused", "disabled": "is switched off", "revoked": "is on hold, because it takes nothing",
-		"gone": "is on hold, because its receiver asked never to be called again", "circuit": "is left alone, because nearly all of its last answers were failures",
-		"rate": "asked to be left alone",
+		"paused": "is paused", "disabled": "is switched off", "revoked": "is on hold, because it accepts nothing",
+		"gone": "is on hold, because its receiver answered 410 Gone", "circuit": "is on hold, because nearly all of its last answers were failures",
+		"rate": "is on hold, because it asked to wait",
 	}[h.Kind]
 	if kind == "" {
 		kind = "is on hold (" + h.Kind + ")"
@@ -178,7 +178,7 @@ func heldUp(name string, h *client.Hold) string {
 	return name + " " + kind + text
 }
 
-// since says from when until when a destination is held, and why.
+// since returns the time span and the reason of a hold.
 func since(h *client.Hold) string {
 	var parts []string
 	if !h.Since.IsZero() {
@@ -194,8 +194,8 @@ func since(h *client.Hold) string {
 	return text
 }
 
-// look is how often a test delivery is looked at.
-const look = 100 * time.Millisecond
+// pollEvery is how often a test delivery is polled.
+const pollEvery = 100 * time.Millisecond
 
 func (g *globals) testDestination(cmd *cobra.Command, name, email string, wait time.Duration) error {
 	gw, err := g.dial()
@@ -210,9 +210,9 @@ func (g *globals) testDestination(cmd *cobra.Command, name, email string, wait t
 	}
 	patience, stop := context.WithTimeout(ctx, wait)
 	defer stop()
-	tick := time.NewTicker(look)
+	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
-	for d.Attempts == 0 && d.State == "waiting" && !heldBefore(d) && patience.Err() == nil {
+	for d.Attempts == 0 && d.State == "waiting" && !onHoldBefore(d) && patience.Err() == nil {
 		select {
 		case <-tick.C:
 		case <-patience.Done():
@@ -231,7 +231,7 @@ func (g *globals) testDestination(cmd *cobra.Command, name, email string, wait t
 	if g.json {
 		err = g.print(d)
 	} else {
-		g.sayTested(d, wait)
+		g.printTested(d, wait)
 	}
 	if err == nil && d.State != "delivered" {
 		err = &exit{code: exitFailed}
@@ -239,16 +239,16 @@ func (g *globals) testDestination(cmd *cobra.Command, name, email string, wait t
 	return err
 }
 
-// heldBefore says that a delivery found its destination on hold, and did not put it there itself.
-func heldBefore(d *client.Delivery) bool { return d.Hold != nil && !d.Hold.Since.After(d.Created) }
+// onHoldBefore reports whether the destination was on hold before the delivery, so that the delivery is not its cause.
+func onHoldBefore(d *client.Delivery) bool { return d.Hold != nil && !d.Hold.Since.After(d.Created) }
 
-// sayTested says how far a test delivery got.
-func (g *globals) sayTested(d *client.Delivery, wait time.Duration) {
+// printTested prints the state of a test delivery.
+func (g *globals) printTested(d *client.Delivery, wait time.Duration) {
 	switch {
 	case d.State == "skipped":
 		g.printf("skipped: %s\n", d.Reason)
 		if d.Reason == "no e-mail" {
-			g.printf("  --email ADDRESS names whose record it writes\n")
+			g.printf("  --email ADDRESS names the person whose record it writes\n")
 		}
 	case len(d.Log) > 0:
 		a := d.Log[len(d.Log)-1]
@@ -262,7 +262,7 @@ func (g *globals) sayTested(d *client.Delivery, wait time.Duration) {
 			g.printf("  %s\n", d.Hint)
 		}
 	case d.Hold != nil:
-		g.printf("not sent yet: %s\n  %s\n", heldUp(d.Destination, d.Hold), d.Hold.Hint)
+		g.printf("not sent yet: %s\n  %s\n", holdText(d.Destination, d.Hold), d.Hold.Hint)
 	case d.State == "waiting":
 		g.printf("not sent within %s: %s\n", wait, orWaits(d.Reason))
 	default:

@@ -19,10 +19,10 @@ func (g *globals) emit() *cobra.Command {
 	var source, sample string
 	cmd := &cobra.Command{
 		Use:   "emit [FILE | JSON | -]",
-		Short: "Publish an event into a running gateway",
-		Long: `Publish an event: one as a person writes it, several as a JSON array or one per line, a platform's own body
-(--source, through that source's profile), or a platform's sample (--sample), into a source of that platform: the one of
-its name, or --source. With --token, that token's ` + "`sources`" + ` must name the source. There are samples of
+		Short: "Publish an event to a running gateway",
+		Long: `Publish one event in surveygate's own format, several as a JSON array or one per line, a platform's own body (with
+--source, through that source's profile), or a platform's sample (--sample). A sample goes to the source with the
+platform's name, or to --source. With --token, the token's ` + "`sources`" + ` must name the source. There are samples of
 ` + list(offline.Samples(), 100),
 		Example: `  surveygate emit '{"type": "response.completed", "nps_score": 3, "email": "jo@example.com"}'
   surveygate emit event.json
@@ -44,7 +44,7 @@ its name, or --source. With --token, that token's ` + "`sources`" + ` must name 
 			defer gw.Close()
 			results, err := gw.Publish(cmd.Context(), source, body)
 			if refused, ok := errors.AsType[*client.APIError](err); ok && named && refused.Status == http.StatusNotFound {
-				return fmt.Errorf("%w: a sample goes to the source of its name, `%s`; --source NAME names another one of that platform", err, sample)
+				return fmt.Errorf("%w: a sample goes to the source with the platform's name, `%s`; use --source NAME for another source of that platform", err, sample)
 			}
 			if g.json && results != nil {
 				_ = g.print(results)
@@ -63,13 +63,13 @@ its name, or --source. With --token, that token's ` + "`sources`" + ` must name 
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&source, "source", "", "the body is this source's platform's own")
-	cmd.Flags().StringVar(&sample, "sample", "", "a platform's published sample, with ids of its own each time")
+	cmd.Flags().StringVar(&source, "source", "", "the body is from this source's platform")
+	cmd.Flags().StringVar(&sample, "sample", "", "a platform's published sample, with new ids each time")
 	_ = cmd.RegisterFlagCompletionFunc("sample", cobra.FixedCompletions(offline.Samples(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
-// list writes words with commas between them, in lines of so many characters.
+// list joins words by commas, in lines of at most width characters.
 func list(words []string, width int) string {
 	var b strings.Builder
 	line := 0
@@ -96,7 +96,7 @@ func (g *globals) emitted(cmd *cobra.Command, args []string, sample string) ([]b
 	case sample != "":
 		return offline.Sample(sample)
 	case len(args) == 0:
-		return nil, errors.New("what is to be published? a file, JSON, - for standard input, or --sample pollqr")
+		return nil, errors.New("name what to publish: a file, JSON, - for standard input, or --sample pollqr")
 	case args[0] == "-":
 		return io.ReadAll(cmd.InOrStdin())
 	case strings.HasPrefix(strings.TrimSpace(args[0]), "{"), strings.HasPrefix(strings.TrimSpace(args[0]), "["):
@@ -104,7 +104,7 @@ func (g *globals) emitted(cmd *cobra.Command, args []string, sample string) ([]b
 	}
 	body, err := os.ReadFile(args[0])
 	if err != nil {
-		return nil, fmt.Errorf("%w (JSON is given as it is, in quotes)", err)
+		return nil, fmt.Errorf("%w (to publish JSON, write it in quotes)", err)
 	}
 	return body, nil
 }

@@ -19,9 +19,9 @@ func (g *globals) explain() *cobra.Command {
 	var source string
 	cmd := &cobra.Command{
 		Use:   "explain EVENT-ID | FILE",
-		Short: "Say why an event arrived where it did, and why not elsewhere",
-		Long: `With an event's id, or the one you published it with: ask a running gateway what became of it, rule by rule and
-delivery by delivery. With a file: say what the configuration would do with it; nothing is sent or stored.`,
+		Short: "Explain why an event was delivered or not",
+		Long: `With an event's id, or the id it was published with: ask a running gateway how it was handled, rule by rule and
+delivery by delivery. With a file: show how the configuration would handle it; nothing is sent or stored.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if _, err := os.Stat(args[0]); err == nil {
@@ -35,7 +35,7 @@ delivery by delivery. With a file: say what the configuration would do with it; 
 			x, err := gw.Explain(cmd.Context(), client.EventID(args[0]), source)
 			var refused *client.APIError
 			if errors.As(err, &refused) && refused.Status == http.StatusNotFound && looksLikePath(args[0]) {
-				return &exit{exitNothing, fmt.Errorf("there is no file `%s`, and no event of that id either", args[0])}
+				return &exit{exitNothing, fmt.Errorf("there is neither a file `%s` nor an event with that id", args[0])}
 			}
 			if err != nil {
 				return err
@@ -46,11 +46,11 @@ delivery by delivery. With a file: say what the configuration would do with it; 
 			return x.Text(g.out)
 		},
 	}
-	cmd.Flags().StringVar(&source, "source", "", "the file is this source's platform's own body; or the id was published with this source")
+	cmd.Flags().StringVar(&source, "source", "", "the file is from this source's platform; or the id was published with this source")
 	return cmd
 }
 
-// looksLikePath says that a person meant a file.
+// looksLikePath reports whether an argument is probably a file name.
 func looksLikePath(text string) bool {
 	switch filepath.Ext(text) {
 	case ".json", ".ndjson", ".txt", ".body", ".yaml":
@@ -69,7 +69,7 @@ func (g *globals) explainFile(path, source string) error {
 	}
 	all, err := offline.Explain(offline.Options{Config: g.config}, g.tenant, source, body)
 	if _, fault := errors.AsType[*event.FieldError](err); fault && source == "" {
-		err = fmt.Errorf("%w\nif %s is what a platform sends, name the source it comes through: --source NAME", err, path)
+		err = fmt.Errorf("%w\nif %s is a platform's body, name its source: --source NAME", err, path)
 	}
 	if err != nil {
 		return &exit{exitUsage, err}

@@ -17,17 +17,17 @@ import (
 func (g *globals) fields() *cobra.Command {
 	return &cobra.Command{
 		Use:   "fields [SOURCE FILE]",
-		Short: "Show the names that rules may use, and what a body gives them",
-		Long: `Show every name that a condition, a value or a text may use, with its type and what it is. With a source of the
-configuration, or a profile (a built-in's name, or a file), and a file with a body: what that body gives each name, and
-which names are null, because it does not say. Nothing runs, and nothing is sent or kept.`,
+		Short: "Show the names that rules can use, and their values in a body",
+		Long: `Show every name that a condition, a value or a text can use, with its type and meaning. With a source of the
+configuration, or a profile (a built-in's name, or a file), and a file with a body: show the value of each name in that
+body, and the names that are null. It needs no running gateway, and sends and stores nothing.`,
 		Example: `  surveygate fields
   surveygate fields typeform body.json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 || len(args) == 2 {
 				return nil
 			}
-			return &exit{exitUsage, errors.New("fields takes nothing, or a source and a file: surveygate fields typeform body.json")}
+			return &exit{exitUsage, errors.New("fields takes no arguments, or a source and a file: surveygate fields typeform body.json")}
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -41,24 +41,24 @@ which names are null, because it does not say. Nothing runs, and nothing is sent
 			if err != nil {
 				return &exit{exitUsage, err}
 			}
-			of, err := offline.FieldsOf(offline.Options{Config: g.config}, g.tenant, args[0], body)
+			values, err := offline.FieldsOf(offline.Options{Config: g.config}, g.tenant, args[0], body)
 			if err != nil {
 				return &exit{exitUsage, err}
 			}
 			if g.json {
-				return g.print(of)
+				return g.print(values)
 			}
-			g.showBody(of, args[1])
+			g.showBody(values, args[1])
 			return nil
 		},
 	}
 }
 
-// columns is how wide a terminal is at least.
+// columns is the minimum width of a terminal.
 const columns = 80
 
 const (
-	nameWidth = 24 // of the names that are known
+	nameWidth = 24 // of the language's names
 	typeWidth = 15
 )
 
@@ -79,21 +79,21 @@ func (g *globals) showFields(all []offline.Field) {
 			g.printf("%s%s\n", indent, line)
 		}
 	}
-	g.printf("\nBeside these: answer(\"question\"), answered(\"question\"), raw(\"path.in.the.body\").\n")
-	g.printf("What a body gives them: surveygate fields SOURCE FILE\n")
+	g.printf("\nFunctions: answer(\"question\"), answered(\"question\"), raw(\"path.in.the.body\").\n")
+	g.printf("Values in a body: surveygate fields SOURCE FILE\n")
 	g.printf("Examples: %s\n", expression.DocsURL)
 }
 
-func (g *globals) showBody(of *offline.BodyFields, file string) {
-	by := "the profile " + of.Profile
-	if of.Source != "" {
-		by = fmt.Sprintf("the source %s (%s)", of.Source, of.Profile)
+func (g *globals) showBody(body *offline.BodyFields, file string) {
+	by := "the profile " + body.Profile
+	if body.Source != "" {
+		by = fmt.Sprintf("the source %s (%s)", body.Source, body.Profile)
 	}
-	for i, ev := range of.Events {
+	for i, ev := range body.Events {
 		if i > 0 {
 			g.printf("\n")
 		}
-		for _, line := range wrap(fmt.Sprintf("%s through %s, event %d of %d: %s", file, by, i+1, len(of.Events), ev.Type), columns) {
+		for _, line := range wrap(fmt.Sprintf("%s through %s, event %d of %d: %s", file, by, i+1, len(body.Events), ev.Type), columns) {
 			g.printf("%s\n", line)
 		}
 		g.printf("\n")
@@ -107,21 +107,21 @@ func (g *globals) showBody(of *offline.BodyFields, file string) {
 			g.showValue(v)
 		}
 		if len(missing) > 0 {
-			g.printf("\nnull, because this body does not say:\n")
+			g.printf("\nnull, because this body has no value:\n")
 			for _, line := range wrap(strings.Join(missing, ", "), columns-2) {
 				g.printf("  %s\n", line)
 			}
 		}
 	}
-	if of.Note != "" {
+	if body.Note != "" {
 		g.printf("\n")
-		for _, line := range wrap("note: "+of.Note, columns) {
+		for _, line := range wrap("note: "+body.Note, columns) {
 			g.printf("%s\n", line)
 		}
 	}
 }
 
-// showValue prints a name and its value in one line, or in two where the name is long; what it is of an answer stands below.
+// showValue prints a name and its value on one line, or on two if the name is long. The question of an answer follows below.
 func (g *globals) showValue(v *offline.FieldValue) {
 	name, value := v.Name, shownValue(v.Value)
 	if utf8.RuneCountInString(name) >= nameWidth {
@@ -134,7 +134,7 @@ func (g *globals) showValue(v *offline.FieldValue) {
 	}
 }
 
-// shownValue is a value as a person writes it in a condition; of lists and objects how much they hold stands first.
+// shownValue returns a value as written in a condition; lists and objects are preceded by their size.
 func shownValue(raw json.RawMessage) string {
 	switch raw[0] {
 	case '[':
@@ -151,7 +151,7 @@ func shownValue(raw json.RawMessage) string {
 	return string(raw)
 }
 
-// cut is the beginning of a text that has room in a line.
+// cut shortens a text to a width.
 func cut(text string, width int) string {
 	if utf8.RuneCountInString(text) <= width {
 		return text
@@ -161,7 +161,7 @@ func cut(text string, width int) string {
 
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// wrap breaks a text into lines at spaces. A word that is longer than a line is cut.
+// wrap breaks a text into lines at spaces. Words longer than a line are shortened.
 func wrap(text string, width int) []string {
 	lines := []string{""}
 	for word := range strings.FieldsSeq(text) {

@@ -9,13 +9,13 @@ import (
 	"github.com/surveygate/surveygate/gateway/client"
 )
 
-// askFor bounds how long a probe waits for an answer.
-const askFor = 4 * time.Second
+// probeTimeout limits how long a probe waits for an answer.
+const probeTimeout = 4 * time.Second
 
-// health asks the gateway that runs in the data folder whether it is ready: for containers without a shell. Its exit code
-// is 0 or 1, which is all that Docker knows.
+// health asks the gateway that uses the data folder whether it is ready, for containers without a shell. The exit code is 0 or 1, the
+// only codes that Docker defines.
 func (g *globals) health(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, askFor)
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	gw, err := g.dial()
 	if err != nil {

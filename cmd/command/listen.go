@@ -16,7 +16,7 @@ func (g *globals) listen() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "listen",
 		Short: "Receive webhooks, verify them and print them",
-		Long:  "A receiver for trying webhooks out: it checks each signature, prints what came and answers 200, or 401 to what it cannot verify.",
+		Long:  "Run a receiver for trying out webhooks: it verifies each signature, prints the request and answers 200, or 401 if the signature is not valid.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if status != 0 && (status < 200 || status > 599) {
@@ -29,7 +29,7 @@ func (g *globals) listen() *cobra.Command {
 			}
 			o := receiver.Options{
 				Listen: address, Style: style, Secrets: secrets,
-				Heard: func(r receiver.Received) { g.heard(r) },
+				Heard: func(r receiver.Received) { g.printReceived(r) },
 			}
 			if status != 0 {
 				o.Answer = func(receiver.Received) int { return status }
@@ -45,13 +45,13 @@ func (g *globals) listen() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&address, "listen", "127.0.0.1:9000", "host:port")
-	f.StringVar(&style, "signature", "standard", "`style` of signature to check; none checks nothing")
-	f.StringArrayVar(&secrets, "secret", nil, "secret to check with, more than once while rotating (or SURVEYGATE_SECRET)")
+	f.StringVar(&style, "signature", "standard", "`style` of signature to verify; none verifies nothing")
+	f.StringArrayVar(&secrets, "secret", nil, "secret to verify with; repeat it during rotation (or SURVEYGATE_SECRET)")
 	f.IntVar(&status, "answer", 0, "answer every request with this status (200 to 599)")
 	return cmd
 }
 
-func (g *globals) heard(r receiver.Received) {
+func (g *globals) printReceived(r receiver.Received) {
 	if g.json {
 		_ = g.print(r)
 		return

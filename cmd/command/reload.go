@@ -14,13 +14,13 @@ func (g *globals) reload() *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
 		Use:   "reload",
-		Short: "Have a running gateway read its configuration again",
-		Long: `Have the gateway that runs in --data read its configuration again, and say what changed. It reads it by itself when a
-file changes; this does not wait for that.
+		Short: "Make a running gateway reload its configuration",
+		Long: `Make the gateway that uses --data reload its configuration, and show what changed. It also reloads by itself shortly after a
+file changes.
 
-A configuration that takes away more than a third of the sources, connections, webhooks, rules or tokens, or everything of
-a tenant, waits until its files stood unchanged for 30 s: a file may be half written. --force uses it now. Exit 1 says that
-it waits, 2 that it is refused.`,
+A configuration that removes more than a third of the sources, connections, webhooks, rules or tokens, or everything of a
+tenant, waits until its files have not changed for 30 s, because a file may be half written. --force uses it now. Exit code 1
+means that it waits, 2 that it is refused.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			gw, err := g.dial()
@@ -69,6 +69,6 @@ it waits, 2 that it is refused.`,
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&force, "force", false, "use it now, also where it takes away much")
+	cmd.Flags().BoolVar(&force, "force", false, "use it now, even if it removes much")
 	return cmd
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/client"
 )
 
-// replaying is what `replay` was asked for.
+// replaying holds the arguments of `replay`.
 type replaying struct {
 	*globals
 	cmd                  *cobra.Command
@@ -28,28 +28,28 @@ func (g *globals) replay() *cobra.Command {
 	var normalise bool
 	cmd := &cobra.Command{
 		Use:   "replay ID… | --normalise [--source NAME] [--since TIME] [--until TIME]",
-		Short: "Deliver again, or read raw bodies again by today's roles",
-		Long: `With ids of events or deliveries: decide and deliver them again, by today's rules and steps.
+		Short: "Deliver again, or normalise raw bodies again",
+		Long: `With ids of events or deliveries: decide and deliver them again, with the current rules and steps.
 
-With --normalise the raw body of each event is read again, through the profile, the roles and the surveys that its source
-has today. An event that reads otherwise gets another revision: the same event id, revision 1, 2, and so on. It is decided
-by today's rules. Lists and searches show the newest revision, and explain shows the earlier ones too.
+With --normalise, the raw body of each event is normalised again with the current profile, roles and surveys of its source.
+If the result differs, the event gets another revision: the same event id, revision 1, 2, and so on. It is decided by the
+current rules. Lists and searches show the newest revision; explain also shows the earlier ones.
 
 What is delivered:
-- A step whose request is another one today, and one that is owed for the first time, gets a delivery of its own, with an
-id of its own: a receiver that swallows ids it has seen takes it.
-- A step that was delivered, or waits, with the same request gets none; --again delivers it all the same.
-- A delivery of an earlier revision that waits or is dead, and whose request is another one today or whose rule does not
-match any more, ends as dropped: superseded by revision N.
-- What a rule says once for a response is not said again for another event of it. A delay counts from when the event came in.
+- A step whose request has changed, or that applies for the first time, gets a new delivery with a new id, so that receivers
+which ignore known ids accept it.
+- A step that was delivered, or waits, with the same request gets none; --again delivers it nevertheless.
+- A waiting or dead delivery of an earlier revision is dropped, as superseded by revision N, if its request has changed or its
+rule does not match any more.
+- With once: response, a step is not sent again for another event of the response. A delay counts from the event's receipt.
 
-What is left as it is, and said: an event whose body today's profile cannot read or does not know, whose source left the
-configuration, whose raw body is not kept, or that was published in surveygate's own form, which no profile and no role
-reads; and one that is being delivered at this moment. An event that reads as before has no new revision.
+What is skipped and reported: an event whose body the current profile cannot read or does not recognise, whose source has
+been removed, whose raw body is not kept, that was published in surveygate's own format, to which profiles and roles do not
+apply, or that is being delivered at the moment. An event with the same result gets no new revision.
 
-Without ids many events are read again, those received in the time that is given (a time as 2026-01-02T03:04:05Z, or how
-long ago, as 24h or 7d). They are counted first, and nothing is done until you say yes, or --yes. It may be stopped and
-started again at any time: what was put right already reads as before.`,
+Without ids, all events received in the given time are normalised (a time such as 2026-01-02T03:04:05Z, or an age such as 24h
+or 7d). They are counted first, and nothing is changed until you confirm, or with --yes. You can interrupt the command and
+repeat it at any time: events that are already corrected are unchanged.`,
 		Example: `  surveygate replay --normalise 61cc5a12f7d1b0c2a9e04c1c4c53be0c
   surveygate replay --normalise --source typeform --since 7d --dry-run`,
 		Args: cobra.ArbitraryArgs,
@@ -57,13 +57,13 @@ started again at any time: what was put right already reads as before.`,
 			r.cmd = cmd
 			switch {
 			case !normalise && len(ids) == 0:
-				return &exit{exitUsage, errors.New("name events or deliveries to replay; many at once go with --normalise")}
+				return &exit{exitUsage, errors.New("name the events or deliveries to replay; without ids, --normalise is needed")}
 			case !normalise && (r.again || r.dryRun || r.yes || r.source != "" || r.since != "" || r.until != ""):
-				return &exit{exitUsage, errors.New("--source, --since, --until, --again, --dry-run and --yes go with --normalise")}
+				return &exit{exitUsage, errors.New("--source, --since, --until, --again, --dry-run and --yes need --normalise")}
 			case !normalise:
 				return g.each(cmd, ids, "replay", false)
 			case len(ids) > 0 && (r.since != "" || r.until != ""):
-				return &exit{exitUsage, errors.New("--since and --until choose among all events; leave the ids out")}
+				return &exit{exitUsage, errors.New("--since and --until select among all events; remove the ids")}
 			case len(ids) > 0:
 				return r.some(ids)
 			}
@@ -71,12 +71,12 @@ started again at any time: what was put right already reads as before.`,
 		},
 	}
 	f := cmd.Flags()
-	f.BoolVar(&normalise, "normalise", false, "read the raw body again through today's profile, roles and surveys")
+	f.BoolVar(&normalise, "normalise", false, "normalise the raw body again with the current profile, roles and surveys")
 	f.StringVar(&r.source, "source", "", "events of this source")
 	f.StringVar(&r.since, "since", "", "received since then: a time, or how long ago")
 	f.StringVar(&r.until, "until", "", "received before then (default: now)")
-	f.BoolVar(&r.again, "again", false, "deliver also what was delivered already with the same request")
-	f.BoolVar(&r.dryRun, "dry-run", false, "count, and change nothing")
+	f.BoolVar(&r.again, "again", false, "also repeat deliveries whose request is the same")
+	f.BoolVar(&r.dryRun, "dry-run", false, "only count, without changes")
 	f.BoolVar(&r.yes, "yes", false, "do not ask")
 	return cmd
 }
@@ -88,15 +88,15 @@ func (r *replaying) query(dryRun bool) url.Values {
 			q.Set(name, value)
 		}
 	}
-	for name, said := range map[string]bool{"again": r.again, "dry_run": dryRun} {
-		if said {
+	for name, set := range map[string]bool{"again": r.again, "dry_run": dryRun} {
+		if set {
 			q.Set(name, "true")
 		}
 	}
 	return q
 }
 
-// some reads the events again that are named. One that is refused keeps none behind it from it.
+// some normalises the named events again. If one is refused, the others are still processed.
 func (r *replaying) some(ids []string) error {
 	gw, err := r.dial()
 	if err != nil {
@@ -112,7 +112,7 @@ func (r *replaying) some(ids []string) error {
 			}
 			faults = append(faults, err)
 			if refused := (*client.APIError)(nil); !errors.As(err, &refused) {
-				break // nobody is there
+				break // the gateway is not reachable
 			}
 			continue
 		}
@@ -129,7 +129,7 @@ func (r *replaying) some(ids []string) error {
 
 func (r *replaying) show(res *client.Normalised) {
 	if res.Status == client.Unchanged {
-		r.printf("%s: reads as before; nothing to do\n", res.Event)
+		r.printf("%s: unchanged; nothing to do\n", res.Event)
 		return
 	}
 	r.printf("%s: %s revision %d: %s\n", res.Event, r.word("has", "would have"), res.Revision, strings.Join(res.Differences, ", "))
@@ -159,12 +159,12 @@ func (r *replaying) word(done, would string) string {
 	return done
 }
 
-// many counts first, asks, and then reads again, a page at a time.
+// many counts the events, asks for confirmation, and then normalises them, a page at a time.
 func (r *replaying) many() error {
-	if r.until == "" { // what comes in meanwhile is read by today's sources already
+	if r.until == "" { // events received from now on are normalised by the current sources anyway
 		r.until = time.Now().UTC().Format(time.RFC3339Nano)
 	}
-	if r.since != "" && !strings.Contains(r.since, ":") { // an age is counted from now, once for all pages
+	if r.since != "" && !strings.Contains(r.since, ":") { // an age is relative to now, and must be the same for all pages
 		if at, ok := ago(r.since); ok {
 			r.since = at.UTC().Format(time.RFC3339Nano)
 		}
@@ -183,22 +183,22 @@ func (r *replaying) many() error {
 	}
 	if !r.yes {
 		if r.json {
-			return &exit{exitUsage, errors.New("--json asks nothing: count with --dry-run, or say --yes")}
+			return &exit{exitUsage, errors.New("--json cannot ask for confirmation: use --dry-run to count, or --yes")}
 		}
 		if err := r.counted(total, false); err != nil {
 			return err
 		}
-		if !r.asked() {
-			return &exit{exitFailed, errors.New("nothing was done; --yes does it without asking")}
+		if !r.confirmed() {
+			return &exit{exitFailed, errors.New("nothing was changed; --yes skips the question")}
 		}
 	}
 	if total, err = r.pages(gw, false); err != nil {
-		return fmt.Errorf("%w\nwhat was done stays done: the same command goes on from there", err)
+		return fmt.Errorf("%w\nthe changes so far are kept: the same command continues from there", err)
 	}
 	return r.counted(total, true)
 }
 
-// ago reads how long ago, as the API does.
+// ago parses an age, like the API.
 func ago(text string) (time.Time, bool) {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
 		if n, err := time.ParseDuration(days + "h"); err == nil {
@@ -212,14 +212,14 @@ func ago(text string) (time.Time, bool) {
 // replayed is the sum of all pages.
 type replayed struct {
 	client.NormalisedPage
-	// LeftFor counts events that were left, by the reason.
+	// LeftFor counts skipped events by reason.
 	LeftFor map[string]int `json:"left_for,omitempty"`
 }
 
 const (
-	// mostReasons and mostShown bound what is kept of events that differ from each other.
-	mostReasons = 50
-	mostShown   = 20
+	// maxReasons and maxListed limit the distinct reasons and the events to print.
+	maxReasons = 50
+	maxListed  = 20
 )
 
 func (r *replaying) pages(gw *client.Client, dryRun bool) (*replayed, error) {
@@ -241,12 +241,12 @@ func (r *replaying) pages(gw *client.Client, dryRun bool) (*replayed, error) {
 		for _, b := range page.Results {
 			if b.Reason != "" {
 				reason := b.Reason
-				if _, known := total.LeftFor[reason]; !known && len(total.LeftFor) >= mostReasons {
+				if _, known := total.LeftFor[reason]; !known && len(total.LeftFor) >= maxReasons {
 					reason = "other reasons"
 				}
 				total.LeftFor[reason]++
 			}
-			if len(total.Results) < mostShown {
+			if len(total.Results) < maxListed {
 				total.Results = append(total.Results, b)
 			}
 		}
@@ -257,7 +257,7 @@ func (r *replaying) pages(gw *client.Client, dryRun bool) (*replayed, error) {
 	}
 }
 
-// counted says what was counted, or what was done.
+// counted prints the counts, before or after the changes.
 func (r *replaying) counted(t *replayed, done bool) error {
 	if r.json {
 		return r.print(t)
@@ -271,10 +271,10 @@ func (r *replaying) counted(t *replayed, done bool) error {
 		}
 		return "were"
 	}
-	r.printf("%d %s looked at: %d read otherwise today, %d as before, %d cannot be read again and stay as they are\n",
+	r.printf("%d %s checked: %d changed, %d unchanged, %d skipped because they cannot be normalised again\n",
 		t.Events, plural(t.Events, "event"), t.Revised, t.Unchanged, t.Left)
 	if t.Revised > 0 {
-		r.printf("%d %s %s made, %d of earlier revisions %s ended, %d stay as they are\n",
+		r.printf("%d %s %s created, %d of earlier revisions %s dropped, %d unchanged\n",
 			t.Deliveries, deliveriesWord(t.Deliveries), will(t.Deliveries), t.Superseded, will(t.Superseded), t.Kept)
 	}
 	for _, b := range t.Results {
@@ -282,14 +282,14 @@ func (r *replaying) counted(t *replayed, done bool) error {
 			r.printf("  %s  revision %d: %s; %d %s\n", b.Event, b.Revision, strings.Join(b.Differences, ", "), b.Deliveries, deliveriesWord(b.Deliveries))
 		}
 	}
-	if t.Revised > mostShown {
+	if t.Revised > maxListed {
 		r.printf("  and more\n")
 	}
 	if t.OwnForm > 0 {
-		r.printf("  left, %d: published in surveygate's own form, which no profile and no role reads\n", t.OwnForm)
+		r.printf("  skipped, %d: published in surveygate's own format, to which profiles and roles do not apply\n", t.OwnForm)
 	}
 	for _, reason := range slices.Sorted(maps.Keys(t.LeftFor)) {
-		r.printf("  left, %d: %s\n", t.LeftFor[reason], reason)
+		r.printf("  skipped, %d: %s\n", t.LeftFor[reason], reason)
 	}
 	return nil
 }
@@ -301,9 +301,9 @@ func deliveriesWord(n int) string {
 	return "deliveries"
 }
 
-// asked is what a person answers.
-func (r *replaying) asked() bool {
-	r.printf("Put them right? [y/N] ")
+// confirmed asks for confirmation.
+func (r *replaying) confirmed() bool {
+	r.printf("Correct them? [y/N] ")
 	line, _ := bufio.NewReader(r.cmd.InOrStdin()).ReadString('\n')
 	switch strings.ToLower(strings.TrimSpace(line)) {
 	case "y", "yes":

@@ -26,11 +26,11 @@ func (g *globals) run() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the gateway",
-		Long: `Run the gateway until it is told to stop. SIGTERM makes it not ready, then it
-accepts requests for the configuration's drain (5s), closes the port, hands
-over what is held and exits with 0; a second SIGTERM or Ctrl-C skips the wait.
-SIGHUP, or a changed file, reloads; a file with faults is refused and the
-running configuration stays.`,
+		Long: `Run the gateway until it is stopped. After SIGTERM, it is not ready, but accepts
+requests for the configuration's drain time (5s). Then it closes the port, hands
+over claimed events and exits with 0. A second SIGTERM or Ctrl-C skips the wait.
+SIGHUP or a changed file reloads the configuration. A faulty configuration is
+refused, and the current one stays in use; at the start, the exit code is 2.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if health {
@@ -52,10 +52,10 @@ running configuration stays.`,
 			err = gateway.Run(ctx, gateway.Options{
 				Config: g.config, Listen: listen, Data: g.data, Redis: redis, Log: log, Reload: reload, Leave: leave,
 				Started: func(s gateway.Started) {
-					thrifty(s.Engine)
+					tuneGC(s.Engine)
 					g.started(s)
 				},
-				Token: g.madeAnew,
+				Token: g.newToken,
 			})
 			switch {
 			case err == nil:
@@ -68,23 +68,23 @@ running configuration stays.`,
 	}
 	cmd.Flags().StringVar(&listen, "listen", environ("SURVEYGATE_LISTEN"), "host:port (default "+config.DefaultListen+")")
 	redisFlag(cmd, &redis)
-	cmd.Flags().BoolVar(&health, "health", false, "run nothing: ask the gateway that runs in --data whether it is ready, for probes")
+	cmd.Flags().BoolVar(&health, "health", false, "for probes: do not run, but ask the gateway that uses --data whether it is ready")
 	cmd.Flags().StringVar(&level, "log-level", env("SURVEYGATE_LOG_LEVEL", "info"), "debug, info, warn or error")
 	return cmd
 }
 
-// thrifty has the heap collected more rarely where it is small: with Redis that costs some 25 MiB at full load and saves a
-// tenth of the processor's time. The embedded engine's caches make a heap of another size. GOGC says otherwise.
-func thrifty(e config.Engine) {
+// tuneGC collects garbage less often with Redis, where the heap is small: it costs about 25 MiB at full load and saves a tenth of the
+// CPU time. The embedded engine has a larger heap, because of its caches. GOGC overrides this.
+func tuneGC(e config.Engine) {
 	if e == config.EngineRedis && os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)
 	}
 }
 
-// needConfig is the first thing a newcomer meets: no file yet.
+// needConfig explains to new users what to do without a configuration.
 func (g *globals) needConfig() error {
 	if _, err := os.Stat(g.config); os.IsNotExist(err) {
-		return &exit{exitUsage, fmt.Errorf("there is no configuration at %s: `surveygate demo` shows one working and writes it down", g.config)}
+		return &exit{exitUsage, fmt.Errorf("there is no configuration at %s: `surveygate demo` shows a working one and saves it", g.config)}
 	}
 	return nil
 }
@@ -102,7 +102,7 @@ func (g *globals) logger(level string) (*slog.Logger, error) {
 	return slog.New(slog.NewTextHandler(g.err, o)), nil
 }
 
-// readable writes a duration of a line as `5s`, as the other format does: JSON would have its nanoseconds.
+// readable writes durations as `5s`, like the text format. The JSON handler would write nanoseconds.
 func readable(_ []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() == slog.KindDuration {
 		return slog.String(a.Key, a.Value.Duration().String())
@@ -116,31 +116,31 @@ func (g *globals) started(s gateway.Started) {
 		return
 	}
 	if s.Engine == config.EngineRedis {
-		g.printf("listening on http://%s, keeping everything in Redis under %s:…, the control socket in %s\n", s.Address, s.Prefix, s.Data)
+		g.printf("listening on http://%s, storing everything in Redis under %s:…, with the control socket in %s\n", s.Address, s.Prefix, s.Data)
 	} else {
-		g.printf("listening on http://%s, keeping everything in %s\n", s.Address, s.Data)
+		g.printf("listening on http://%s, storing everything in %s\n", s.Address, s.Data)
 	}
 	for _, w := range s.Warnings {
 		g.printf("WARNING: %s\n", w)
 	}
 	if s.Token != "" {
-		g.printf("made a token for the API, shown only now: %s\n", s.Token)
+		g.printf("created a token for the API, shown only once: %s\n", s.Token)
 	}
 	for _, source := range s.Sources {
 		g.printf("  %-12s %s\n", owned(source.Tenant, source.Name), source.Where())
 	}
 	if slices.ContainsFunc(s.Sources, func(source config.SourceURL) bool { return strings.HasSuffix(source.URL, "/"+connectors.Hidden) }) {
-		g.printf("surveygate source list --show-secrets prints their tokens\n")
+		g.printf("surveygate source list --show-secrets prints the path tokens\n")
 	}
 }
 
-// madeAnew shows the token that is made where the store lost the one of the first start.
-func (g *globals) madeAnew(data, token string) {
+// newToken shows the token that is created when the store has lost the one of the first start.
+func (g *globals) newToken(data, token string) {
 	if !g.json {
-		g.printf("the store was emptied: made another token for the API, shown only now: %s\n", token)
+		g.printf("the store was emptied: created another token for the API, shown only once: %s\n", token)
 		return
 	}
-	line := tokenLine{Time: time.Now(), Level: slog.LevelWarn.String(), Message: "the store was emptied: made another token for the API"}
+	line := tokenLine{Time: time.Now(), Level: slog.LevelWarn.String(), Message: "the store was emptied: created another token for the API"}
 	path, err := writeToken(data, token)
 	if line.TokenFile = path; err != nil {
 		line.Level, line.Err = slog.LevelError.String(), err.Error()
@@ -148,7 +148,7 @@ func (g *globals) madeAnew(data, token string) {
 	g.encode(line)
 }
 
-// tokenLine is what run prints with --json where it made another token.
+// tokenLine is the line that run prints with --json when it creates another token.
 type tokenLine struct {
 	Time      time.Time `json:"time"`
 	Level     string    `json:"level"`
@@ -164,20 +164,19 @@ func (g *globals) encode(line any) {
 	_ = enc.Encode(line)
 }
 
-// writeToken writes a token into the data folder; path is empty where that fails.
+// writeToken writes a token into the data folder; path is empty if that fails.
 func writeToken(data, token string) (path string, err error) {
 	path = filepath.Join(data, tokenFile)
 	if err := os.WriteFile(path, []byte(token+"\n"), 0o600); err != nil {
-		return "", fmt.Errorf("the first start's token cannot be written: %w; the API is open over the socket only, until `tokens` are set", err)
+		return "", fmt.Errorf("cannot write the token of the first start: %w; the API is accessible over the socket only, until `tokens` are set", err)
 	}
 	return path, nil
 }
 
-// tokenFile holds the token of the first start in the data folder, where its output is for machines: logs keep what they
-// are given.
+// tokenFile is the file in the data folder that holds the token of the first start with --json, because logs would keep it.
 const tokenFile = "first-token"
 
-// startedJSON prints a line of the log's shape. The token of the first start is left out of it.
+// startedJSON prints a line in the log's format, without the token of the first start.
 func (g *globals) startedJSON(s gateway.Started) {
 	line := startedLine{Time: time.Now(), Level: slog.LevelInfo.String(), Message: "listening", Started: s}
 	if s.Token != "" {
@@ -189,12 +188,12 @@ func (g *globals) startedJSON(s gateway.Started) {
 	g.encode(line)
 }
 
-// startedLine is what run prints with --json once it listens.
+// startedLine is the line that run prints with --json when it listens.
 type startedLine struct {
 	Time    time.Time `json:"time"`
 	Level   string    `json:"level"`
 	Message string    `json:"msg"`
 	gateway.Started
-	// TokenFile holds the token of the first start: read it, and take it away.
+	// TokenFile holds the token of the first start: read it, then delete the file.
 	TokenFile string `json:"token_file,omitempty"`
 }

@@ -11,12 +11,12 @@ func (g *globals) secret() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "secret",
 		Short: "Print a new secret",
-		Long: `Print a new random secret, made for one purpose:
+		Long: `Print a new random secret for one purpose:
 
   webhook  whsec_…, signs webhooks in the standard style: 32 bytes
   ed25519  whsk_…, signs webhooks; receivers hold the public key, printed too
   path     the secret part of a source's URL
-  token    opens the API`,
+  token    grants access to the API`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			made, err := offline.NewSecret(kind)

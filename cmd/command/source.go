@@ -16,19 +16,19 @@ import (
 )
 
 func (g *globals) source() *cobra.Command {
-	cmd := &cobra.Command{Use: "source", Short: "Look at sources, and write profiles of platforms"}
+	cmd := &cobra.Command{Use: "source", Short: "Show sources, and test profiles of platforms"}
 	var showSecrets bool
 	list := &cobra.Command{
 		Use:   "list",
-		Short: "List sources, their URLs, and when the newest event came",
+		Short: "List sources, their URLs, and the time of the newest event",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return g.listSources(cmd, showSecrets) },
 	}
-	list.Flags().BoolVar(&showSecrets, "show-secrets", false, "print path tokens too; with --server this needs a token of the scope secrets")
+	list.Flags().BoolVar(&showSecrets, "show-secrets", false, "print path tokens too; with --server, this needs a token with the scope secrets")
 	var limit int
 	rejected := &cobra.Command{
 		Use:   "rejected SOURCE",
-		Short: "Show what a source refused in the last day, and why",
+		Short: "Show requests that a source refused in the last day, and why",
 		Args:  cobra.ExactArgs(1),
 		RunE:  func(cmd *cobra.Command, args []string) error { return g.rejected(cmd, args[0], limit) },
 	}
@@ -40,7 +40,7 @@ func (g *globals) source() *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE:  func(cmd *cobra.Command, args []string) error { return g.captured(cmd, args[0], save) },
 	}
-	captured.Flags().StringVar(&save, "save", "", "write each body, and its headers beside it, into this folder")
+	captured.Flags().StringVar(&save, "save", "", "save each body and its headers in this folder")
 	cmd.AddCommand(g.sourceTest(), rejected, captured, list)
 	return cmd
 }
@@ -113,7 +113,7 @@ func (g *globals) rejected(cmd *cobra.Command, name string, limit int) error {
 		g.printf("\n%d more: --limit %d\n", more, len(all))
 	}
 	if missed != nil {
-		g.printf("\n%d more were refused and not kept since %s, too many at once: %d that were proved, %d that were not\n",
+		g.printf("\n%d more were refused since %s, but not kept, because there were too many: %d verified, %d not verified\n",
 			missed.Proved+missed.Unproved, missed.Since.Format(time.RFC3339), missed.Proved, missed.Unproved)
 	}
 	return nil
@@ -128,7 +128,7 @@ func (g *globals) showRejected(r *client.RejectedRequest) {
 	g.showRequest(&r.Request)
 }
 
-// showChecks prints what was asked of a request and how it stood to it.
+// showChecks prints the checks of a request and their results.
 func (g *globals) showChecks(checks []offline.SourceCheck, indent string) {
 	for _, c := range checks {
 		outcome := "failed: " + c.Reason
@@ -143,12 +143,12 @@ func (g *globals) showChecks(checks []offline.SourceCheck, indent string) {
 			g.printf("%s  signed: %s\n", indent, c.Signed)
 		}
 		if c.Given != "" {
-			g.printf("%s  came:   %s\n", indent, c.Given)
+			g.printf("%s  given:  %s\n", indent, c.Given)
 		}
 	}
 }
 
-// maxShown is what a person sees of one body.
+// maxShown limits the bytes of a body that are printed.
 const maxShown = 4096
 
 func (g *globals) showRequest(r *client.KeptRequest) {
@@ -165,7 +165,7 @@ func (g *globals) showRequest(r *client.KeptRequest) {
 		what += ", sha256 " + r.SHA256
 	}
 	if r.Truncated {
-		what += ", of which this is the beginning"
+		what += ", truncated"
 	}
 	if r.Encoding != "" {
 		what += ", in " + r.Encoding
@@ -220,27 +220,27 @@ func (g *globals) captured(cmd *cobra.Command, name, folder string) error {
 	}
 	switch {
 	case len(all) == 0 && until.IsZero():
-		g.printf("none: `capture: 1h` on the source keeps what comes in the hour after it is loaded\n")
+		g.printf("none: `capture: 1h` on the source keeps requests in the first hour after loading\n")
 	case len(all) == 0:
-		g.printf("none yet; what comes until %s is kept\n", until.Format(time.RFC3339))
+		g.printf("none yet; requests until %s are kept\n", until.Format(time.RFC3339))
 	}
 	if len(files) > 0 {
-		g.printf("try a profile on the newest: surveygate source test PROFILE %s --headers %s\n", files[0], files[0]+headersSuffix)
+		g.printf("to test a profile with the newest: surveygate source test PROFILE %s --headers %s\n", files[0], files[0]+headersSuffix)
 	}
 	return nil
 }
 
 const headersSuffix = ".headers"
 
-// save writes each body into a folder, and beside it its headers but those that were hidden. It returns the bodies'
-// files, in the order of the requests.
+// save writes each body and its headers, except hidden ones, into a folder. It returns the files of the bodies, in the order of the
+// requests.
 func save(all []client.CapturedRequest, name, folder string) ([]string, error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, err
 	}
 	files := make([]string, len(all))
 	taken := map[string]int{}
-	for i := len(all) - 1; i >= 0; i-- { // oldest first: it keeps its name however often it is saved
+	for i := len(all) - 1; i >= 0; i-- { // oldest first, so that a request always gets the same name
 		r := &all[i]
 		body, err := r.Bytes()
 		if err != nil {
@@ -272,7 +272,7 @@ func save(all []client.CapturedRequest, name, folder string) ([]string, error) {
 	return files, nil
 }
 
-// extension is a file's, by its content type.
+// extension returns the file name extension for a content type.
 func extension(contentType string) string {
 	media, _, err := mime.ParseMediaType(contentType)
 	switch {

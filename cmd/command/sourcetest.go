@@ -16,7 +16,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/offline"
 )
 
-// testFlags are those of `source test`.
+// testFlags are the flags of `source test`.
 type testFlags struct {
 	headers, query, secrets, vars []string
 	headerFile, at, timezone      string
@@ -26,10 +26,10 @@ func (g *globals) sourceTest() *cobra.Command {
 	var f testFlags
 	cmd := &cobra.Command{
 		Use:   "test PROFILE PAYLOAD",
-		Short: "Hold a body against a profile",
-		Long: `Hold what a platform sends against a profile: a YAML file of your own, or a built-in's name. It prints the event
-that it becomes, what could not be used, what no part of the profile read, and with --secret how it was proved, or why
-not and what was signed. Nothing runs, and nothing is sent or kept.`,
+		Short: "Test a profile with a body",
+		Long: `Test a profile, which is your own YAML file or a built-in's name, with a platform's body. It prints the resulting events,
+what could not be used, the places that the profile does not read, and with --secret how the request was verified, or why
+not, and the signed text. It needs no running gateway, and sends and stores nothing.`,
 		Example: `  surveygate source test ./acme.yaml body.json --header 'X-Acme-Signature: sha256=00ff' --secret "$ACME_SECRET"
   surveygate source test typeform body.json`,
 		Args: cobra.ExactArgs(2),
@@ -54,13 +54,13 @@ not and what was signed. Nothing runs, and nothing is sent or kept.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringArrayVar(&f.headers, "header", nil, "a header that came with it, as 'Name: value'; may stand several times")
-	flags.StringVar(&f.headerFile, "headers", "", "a `file` of such headers, one to a line, as source captured --save writes it")
-	flags.StringArrayVar(&f.query, "query", nil, "a parameter of its URL, as name=value")
-	flags.StringArrayVar(&f.secrets, "secret", nil, "what the platform signs with; without it nothing is checked")
+	flags.StringArrayVar(&f.headers, "header", nil, "a header of the request, as 'Name: value'; can be repeated")
+	flags.StringVar(&f.headerFile, "headers", "", "a `file` of headers, one per line, as written by source captured --save")
+	flags.StringArrayVar(&f.query, "query", nil, "a parameter of the URL, as name=value")
+	flags.StringArrayVar(&f.secrets, "secret", nil, "the platform's secret; without it, the request is not verified")
 	flags.StringArrayVar(&f.vars, "var", nil, "another placeholder of the profile, as name=value")
-	flags.StringVar(&f.at, "at", "", "when it came, as 2026-01-02T03:04:05Z, for signatures with a time (default: now)")
-	flags.StringVar(&f.timezone, "timezone", "", "that of times without one, as Europe/Istanbul (default: UTC)")
+	flags.StringVar(&f.at, "at", "", "time of receipt, such as 2026-01-02T03:04:05Z, for signatures with a time (default: now)")
+	flags.StringVar(&f.timezone, "timezone", "", "time zone of times without one, such as Europe/Istanbul (default: UTC)")
 	return cmd
 }
 
@@ -84,32 +84,32 @@ func (f *testFlags) request(profile, payload string) (*offline.SourceTest, error
 		}
 		name, value, found := strings.Cut(line, ":")
 		if !found {
-			return nil, fmt.Errorf("%q is no header: write 'Name: value'", line)
+			return nil, fmt.Errorf("%q is not a header: write 'Name: value'", line)
 		}
 		t.Header.Add(strings.TrimSpace(name), strings.TrimSpace(value))
 	}
 	for _, pair := range f.query {
 		name, value, found := strings.Cut(pair, "=")
 		if !found {
-			return nil, errors.New("a parameter is written name=value")
+			return nil, errors.New("write a parameter as name=value")
 		}
 		t.Query.Add(name, value)
 	}
 	for _, pair := range f.vars {
 		name, value, found := strings.Cut(pair, "=")
 		if !found {
-			return nil, errors.New("a var is written name=value")
+			return nil, errors.New("write a var as name=value")
 		}
 		t.Vars[name] = value
 	}
 	if f.at != "" {
 		if t.At, err = time.Parse(time.RFC3339, f.at); err != nil {
-			return nil, fmt.Errorf("--at %q is no time such as 2026-01-02T03:04:05Z", f.at)
+			return nil, fmt.Errorf("--at %q is not a time such as 2026-01-02T03:04:05Z", f.at)
 		}
 	}
 	if f.timezone != "" {
 		if t.Timezone, err = time.LoadLocation(f.timezone); err != nil {
-			return nil, fmt.Errorf("--timezone %q is none such as Europe/Istanbul", f.timezone)
+			return nil, fmt.Errorf("--timezone %q is not a time zone such as Europe/Istanbul", f.timezone)
 		}
 	}
 	return t, nil
@@ -138,13 +138,13 @@ func (g *globals) showTested(t *offline.SourceTested) error {
 		g.printf("proof:\n")
 		g.showChecks(t.Checks, "  ")
 	case len(t.Asks) == 0:
-		g.printf("proof: %s asks for none; its URL must be the secret (path_token)\n", t.Profile)
+		g.printf("proof: %s has none; its URL must be secret (path_token)\n", t.Profile)
 	default:
 		flags := []string{"--secret"}
 		for _, name := range t.Vars {
 			flags = append(flags, "--var "+name+"=VALUE")
 		}
-		g.printf("proof: not checked, without %s; %s asks for\n  %s\n", strings.Join(flags, " and "), t.Profile, strings.Join(t.Asks, "\n  "))
+		g.printf("proof: not verified, without %s; %s uses\n  %s\n", strings.Join(flags, " and "), t.Profile, strings.Join(t.Asks, "\n  "))
 	}
 	if t.Error != "" {
 		return nil

@@ -10,7 +10,7 @@ import (
 )
 
 func (g *globals) store() *cobra.Command {
-	cmd := &cobra.Command{Use: "store", Short: "Look after the data folder of a gateway that is stopped"}
+	cmd := &cobra.Command{Use: "store", Short: "Check or repair the data folder of a stopped gateway"}
 	cmd.AddCommand(g.storeCheck(), g.storeRepair())
 	return cmd
 }
@@ -18,12 +18,12 @@ func (g *globals) store() *cobra.Command {
 func (g *globals) storeCheck() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check [DIR]",
-		Short: "Read all that is kept in a data folder and count it",
-		Long: `Read all that the embedded engine keeps in a data folder (--data, or DIR), with
-its checksums, count it, and change nothing. Exits with 1 where something is
-damaged, and says what to do. It is refused while a gateway runs on the folder.
-Damage near the end of the newest log (some 100 KB) looks like an end that a
-crash cut off, and is not noticed.`,
+		Short: "Read and count everything in a data folder",
+		Long: `Read everything that the embedded engine stores in a data folder (--data, or
+DIR), verify its checksums and count it, without changes. If something is
+damaged, it exits with 1 and shows what to do. It fails while a gateway uses the
+folder. Damage near the end of the newest log (about 100 KB) cannot be
+distinguished from a write that a crash interrupted, and is not reported.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			dir := g.dataFolder(args)
@@ -36,7 +36,7 @@ crash cut off, and is not noticed.`,
 					return err
 				}
 			} else {
-				g.printf("%d events, %d decided, %d deliveries that were not finished at once, %d settings: %d records, %d bytes\n",
+				g.printf("%d events, %d decided, %d deliveries not finished at the first attempt, %d settings: %d records, %d bytes\n",
 					c.Events, c.Outcomes, c.Deliveries, c.Settings, c.Records, c.Bytes)
 			}
 			switch {
@@ -51,7 +51,7 @@ crash cut off, and is not noticed.`,
 	}
 }
 
-// dataFolder is the folder that a command of store is about.
+// dataFolder returns the folder that a store command uses.
 func (g *globals) dataFolder(args []string) string {
 	switch {
 	case len(args) == 1:

@@ -11,8 +11,8 @@ import (
 func (g *globals) test() *cobra.Command {
 	return &cobra.Command{
 		Use:   "test",
-		Short: "Play the inline tests of the rules",
-		Long:  "Play the `tests` of every rule. Nothing is sent, and variables of the environment need not be set.",
+		Short: "Run the inline tests of the rules",
+		Long:  "Run the `tests` of every rule. Nothing is sent, and environment variables may be unset.",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if err := g.needConfig(); err != nil {

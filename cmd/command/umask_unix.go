@@ -4,5 +4,5 @@ package command
 
 import "syscall"
 
-// umask keeps all others of the machine from files that the process makes from now on.
+// umask denies other users access to files that the process creates.
 func umask() { syscall.Umask(0o077) }

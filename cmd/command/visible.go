@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// visible is where a person reads: control characters are written out, except those that end lines and columns. What
-// is shown may come from anybody, as the body of a refused request does, and a terminal obeys what it prints.
+// visible is a writer for terminals that escapes control characters, except newline and tab. The text may come from strangers, such as the
+// body of a refused request, and could otherwise control the terminal.
 type visible struct{ to io.Writer }
 
 func (v visible) Write(b []byte) (int, error) {
@@ -22,7 +22,7 @@ func (v visible) Write(b []byte) (int, error) {
 		switch {
 		case !steers(r):
 			if _, size := utf8.DecodeRuneInString(text[i:]); size == 1 {
-				out.WriteByte(text[i]) // a part of a rune that was cut stays what it is
+				out.WriteByte(text[i]) // an incomplete rune is written unchanged
 				continue
 			}
 			out.WriteRune(r)

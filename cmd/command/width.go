@@ -7,11 +7,11 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// width is what every terminal shows in one line.
+// width is the maximum width of a line, which every terminal can show.
 const width = 80
 
-// narrow makes the help of a command and of those below it fit. Lines that begin with a blank stay as they are: they are
-// commands to copy. One that begins with `- ` begins an item of a list.
+// narrow wraps the help of a command and its subcommands. Lines that begin with a blank are commands to copy, and are not wrapped. A
+// line that begins with `- ` starts a list item.
 func narrow(c *cobra.Command) {
 	for _, child := range c.Commands() {
 		narrow(child)

@@ -118,11 +118,11 @@ webhooks:
 	}
 	// What is no dead letter is left alone by the commands for dead letters.
 	for _, c := range [][2]string{{"replay", "surveygate replay " + dead.ID}, {"drop", "surveygate deliveries drop " + dead.ID}} {
-		if text, code := p.say("dead", c[0], dead.ID); code != 1 || !strings.Contains(text, "it is delivered and no dead letter: "+c[1]) {
+		if text, code := p.say("dead", c[0], dead.ID); code != 1 || !strings.Contains(text, "it is delivered, not a dead letter: "+c[1]) {
 			t.Errorf("dead %s: exit %d: %s", c[0], code, text)
 		}
 	}
-	if text, code := p.say("dead", "replay", id); code != 1 || !strings.Contains(text, "it is decided and no dead letter: surveygate replay "+id) {
+	if text, code := p.say("dead", "replay", id); code != 1 || !strings.Contains(text, "it is decided, not a dead letter: surveygate replay "+id) {
 		t.Errorf("dead replay of an event: exit %d: %s", code, text)
 	}
 
@@ -188,18 +188,18 @@ rules: [{name: r, when: nps_score <= 6, send: [a]}]
 		{"nothing", 2, "unknown command"},
 		{"listen --signature standard", 2, "secret"},
 		{"listen --signature none --answer 999", 2, "--answer 999: a status is 200 to 599"},
-		{"explain", 2, "something is missing: write surveygate explain EVENT-ID | FILE"},
-		{"deliveries show", 2, "something is missing: write surveygate deliveries show ID"},
-		{"dead replay", 2, "something is missing: write surveygate dead replay ID…"},
+		{"explain", 2, "an argument is missing: write surveygate explain EVENT-ID | FILE"},
+		{"deliveries show", 2, "an argument is missing: write surveygate deliveries show ID"},
+		{"dead replay", 2, "an argument is missing: write surveygate dead replay ID…"},
 		{"destinations pause a b", 2, `"b" is one argument too many: write surveygate destinations pause NAME`},
-		{"source test typeform", 2, "something is missing: write surveygate source test "},
-		{"fields pollqr", 2, "fields takes nothing, or a source and a file"},
+		{"source test typeform", 2, "an argument is missing: write surveygate source test "},
+		{"fields pollqr", 2, "fields takes no arguments, or a source and a file"},
 		{"help nothing", 2, `unknown command "nothing" for "surveygate"`},
 		{"help dead lits", 2, `unknown command "lits" for "surveygate dead"`},
 		{"help dead list", 0, "surveygate dead list [flags]"},
 		{"completion zsh", 0, "#compdef surveygate"},
-		{"run now", 2, `surveygate run takes no arguments, and was given "now"`},
-		{"check --url gate.example.com --config " + good, 2, `--url "gate.example.com" is no URL such as https://`},
+		{"run now", 2, `surveygate run takes no arguments, but was given "now"`},
+		{"check --url gate.example.com --config " + good, 2, `--url "gate.example.com" is not a URL such as https://`},
 		{"check --url https://gate.example.com/ --config " + good, 0, " https://gate.example.com/in/pollqr\n"},
 		{"check --config " + good, 0, "1 source, 2 destinations, 1 rule: no faults"},
 	}

@@ -52,7 +52,7 @@ webhooks:
 			}
 
 			paused, code := p.say("destinations", "pause", "crm", "--reason", "moving")
-			if code != 0 || !strings.Contains(paused, "crm  webhook  paused\n  held: crm is paused since 2") || !strings.Contains(paused, ": moving\n") ||
+			if code != 0 || !strings.Contains(paused, "crm  webhook  paused\n  on hold: crm is paused since 2") || !strings.Contains(paused, ": moving\n") ||
 				!strings.Contains(paused, "surveygate destinations resume crm") {
 				t.Errorf("exit %d: %s", code, paused)
 			}
@@ -77,7 +77,7 @@ webhooks:
 			if len(answers) != 1 || answers[0].Hold == nil || answers[0].Hold.Kind != "paused" {
 				t.Errorf("retry as JSON: %+v", answers)
 			}
-			if shown, _ := p.say("deliveries", "show", id); !strings.Contains(shown, "held: crm is paused") || strings.Contains(shown, "next try") {
+			if shown, _ := p.say("deliveries", "show", id); !strings.Contains(shown, "on hold: crm is paused") || strings.Contains(shown, "next attempt") {
 				t.Errorf("shown: %s", shown)
 			}
 			tested, code := p.say("destinations", "test", "crm")

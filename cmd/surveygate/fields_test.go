@@ -48,7 +48,7 @@ func TestFields(t *testing.T) {
 	for _, file := range samples {
 		platform := strings.TrimSuffix(filepath.Base(file), ".json")
 		text, errs, code := fields(t, platform, file)
-		if narrow(platform, text); code != 0 || !strings.Contains(text, "\nnull, because this body does not say:\n") {
+		if narrow(platform, text); code != 0 || !strings.Contains(text, "\nnull, because this body has no value:\n") {
 			t.Errorf("%s: exit %d\n%s%s", platform, code, text, errs)
 		}
 		var of offline.BodyFields
@@ -118,10 +118,10 @@ func TestFieldsOfABody(t *testing.T) {
 		t.Errorf("exit %d\n%s", code, text)
 	}
 	for want, args := range map[string][]string{
-		"did you mean `pollqr`?":           {"polqr", body},
-		"no such file":                     {"pollqr", body + ".none"},
-		"a source and a file":              {"pollqr"},
-		"no event can be made of the body": {"pollqr", config},
+		"did you mean `pollqr`?":              {"polqr", body},
+		"no such file":                        {"pollqr", body + ".none"},
+		"a source and a file":                 {"pollqr"},
+		"the body cannot be read as an event": {"pollqr", config},
 	} {
 		if _, errs, code := fields(t, args...); code != 2 || !strings.Contains(errs, want) {
 			t.Errorf("%v: exit %d, %s", args, code, errs)

@@ -48,13 +48,13 @@ rules:
 		want []string
 	}{
 		{"check --live crm", 0, []string{"crm          hubspot        proved\n"}},
-		{"check --live alarms", 0, []string{"unproved\n", "not proved: anything"}},
+		{"check --live alarms", 0, []string{"unproved\n", "not checked: anything"}},
 		{"check --live wrong crm", 1, []string{"missing: a token that HubSpot accepts (401 Unauthorized: INVALID_AUTHENTICATION)", "proved\n"}},
 		{"check --live mapped", 1, []string{"missing: the property sg_nps (for scores: mapped)"}},
 		{"check --live gone", 1, []string{"unreachable: "}},
 		{"check --live", 1, []string{"crm ", "wrong ", "mapped ", "alarms ", "gone "}},
-		{"check --live --tenant acme crm", 4, []string{"no connection is called crm"}},
-		{"check --live crn", 4, []string{"no connection is called crn; there are: alarms, crm, gone, mapped, wrong"}},
+		{"check --live --tenant acme crm", 4, []string{"there is no connection crm"}},
+		{"check --live crn", 4, []string{"there is no connection crn; there are: alarms, crm, gone, mapped, wrong"}},
 		{"check crm", 2, []string{"named for --live only"}},
 		{"check", 0, []string{"no faults"}},
 	}

@@ -69,7 +69,7 @@ webhooks:
 	if counted.Events != events || counted.Revised != events || counted.Deliveries != events || counted.Kept != events {
 		t.Errorf("counted %+v", counted)
 	}
-	if text, code = p.say("replay", "--normalise", "--source", "forms"); code == 0 || !strings.Contains(text, "nothing was done") {
+	if text, code = p.say("replay", "--normalise", "--source", "forms"); code == 0 || !strings.Contains(text, "nothing was changed") {
 		t.Errorf("without an answer: exit %d\n%s", code, text)
 	}
 

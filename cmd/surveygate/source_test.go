@@ -48,7 +48,7 @@ func TestSourceCommands(t *testing.T) {
 		{args: "source list", says: []string{"pollqr  pollqr  /in/pollqr  no event", "typos   popsee  /in/typos   last event 20"}, not: "branch"},
 		{args: "source list --tenant acme", says: []string{"branch", "/t/acme/in/branch"}, not: "typos"},
 		{args: "source list --tenant nobody", says: []string{"none"}},
-		{args: "source rejected pollqr", says: []string{"401  signature", "failed: the signature does not match", "signed: {body}", "came:   0000", "POST /in/pollqr  from 127.0.0.1", "of /in/pollqr"}, not: "pollqr-secret"},
+		{args: "source rejected pollqr", says: []string{"401  signature", "failed: the signature does not match", "signed: {body}", "given:  0000", "POST /in/pollqr  from 127.0.0.1", "of /in/pollqr"}, not: "pollqr-secret"},
 		{args: "source rejected branch --tenant acme", says: []string{"of /t/acme/in/branch"}, not: "branch-secret"},
 		{args: "source rejected branch", code: 4, says: []string{"no such source"}, not: "mean"},
 		{args: "source rejected polqr", code: 4, says: []string{"no such source `polqr`; did you mean `pollqr`?"}},
@@ -63,13 +63,13 @@ func TestSourceCommands(t *testing.T) {
 		{args: "deliveries list --destination hers --tenant acme", says: []string{"none"}},
 		{args: "dead list --destination crn", code: 4, says: []string{"did you mean `crm`?"}},
 		{args: "deliveries list --rule crmm", code: 4, says: []string{"no such rule or webhook `crmm`; did you mean `crm`?"}},
-		{args: "emit --sample popsee", code: 4, says: []string{"no such source (404): a sample goes to the source of its name, `popsee`; --source NAME names another one of that platform"}},
+		{args: "emit --sample popsee", code: 4, says: []string{"no such source (404): a sample goes to the source with the platform's name, `popsee`; use --source NAME for another source of that platform"}},
 		{args: "emit --sample popsee --source typo", code: 4, says: []string{"no such source `typo`; did you mean `typos`? (404)"}, not: "of its name"},
 		{args: "emit --sample popsee --source typos", says: []string{"accepted"}},
 		{args: "explain platform.jsn", code: 4, says: []string{"no such event"}},
-		{args: "explain ./platform.jsn", code: 4, says: []string{"there is no file `./platform.jsn`"}},
-		{args: "explain nowhere.json", code: 4, says: []string{"there is no file `nowhere.json`"}},
-		{args: "explain platform.json", code: 2, says: []string{"`event` is not a field of an event", "name the source it comes through: --source NAME"}},
+		{args: "explain ./platform.jsn", code: 4, says: []string{"there is neither a file `./platform.jsn` nor an event with that id"}},
+		{args: "explain nowhere.json", code: 4, says: []string{"there is neither a file `nowhere.json` nor an event with that id"}},
+		{args: "explain platform.json", code: 2, says: []string{"`event` is not a field of an event", "name its source: --source NAME"}},
 		{args: "explain platform.json --source polqr", code: 2, says: []string{"did you mean `pollqr`?"}},
 		{args: "explain platform.json --source pollqr", says: []string{"response.completed from pollqr"}},
 	} {
@@ -135,7 +135,7 @@ func TestRefusedBodiesAreShownSafely(t *testing.T) {
 			send("x")
 		}
 	}
-	if code != 0 || !strings.Contains(text, "too many at once: 0 that were proved, ") {
+	if code != 0 || !strings.Contains(text, "because there were too many: 0 verified, ") {
 		t.Errorf("exit %d: %q", code, text[max(0, len(text)-600):])
 	}
 }
@@ -159,14 +159,14 @@ func TestSourceTest(t *testing.T) {
 		code int
 		says []string
 	}{
-		{[]string{"mine.yaml", "body.json"}, 0, []string{"event 1 of 1: response.completed", "warning: response.score.nps: what `score` holds is not a number from 0 to 10", "\nnot read: extra.a.#\n", "proof: not checked, without --secret; mine asks for", "HMAC-SHA256 in hex in header `X-Sign`", "not mapped:\n  extra.a.#\n  extra.b  (nothing stands there)\n"}},
+		{[]string{"mine.yaml", "body.json"}, 0, []string{"event 1 of 1: response.completed", "warning: response.score.nps: the value of `score` is not a number from 0 to 10", "\nnot read: extra.a.#\n", "proof: not verified, without --secret; mine uses", "HMAC-SHA256 in hex in header `X-Sign`", "not mapped:\n  extra.a.#\n  extra.b  (it is empty)\n"}},
 		{[]string{"mine.yaml", "body.json", "--timezone", "Europe/Istanbul"}, 0, []string{`"time": "2026-07-02T09:00:00Z"`}},
-		{[]string{"mine.yaml", "body.json", "--secret", "s3cret-of-the-platform", "--headers", "body.heads"}, 1, []string{"failed: the timestamp", "signed: 1767355200.{body}", "came:   00ff"}},
+		{[]string{"mine.yaml", "body.json", "--secret", "s3cret-of-the-platform", "--headers", "body.heads"}, 1, []string{"failed: the timestamp", "signed: 1767355200.{body}", "given:  00ff"}},
 		{[]string{"mine.yaml", "body.json", "--secret", "s3cret-of-the-platform", "--headers", "body.heads", "--at", "2026-01-02T12:00:00Z"}, 1, []string{"failed: the signature has not the form"}},
-		{[]string{"pollarix", "body.json"}, 0, []string{"unknown", "proof: not checked"}},
-		{[]string{"poltio", "body.json"}, 0, []string{"proof: poltio asks for none; its URL must be the secret"}},
-		{[]string{"surveymonkey", "body.json"}, 0, []string{"proof: not checked, without --secret and --var api_key=VALUE; surveymonkey asks for\n  HMAC-SHA1"}},
-		{[]string{"surveymonkey", "body.json", "--secret", "s3cret-of-the-platform"}, 2, []string{"surveymonkey proves its requests with `api_key` beside the secret: add --var api_key=VALUE"}},
+		{[]string{"pollarix", "body.json"}, 0, []string{"unknown", "proof: not verified"}},
+		{[]string{"poltio", "body.json"}, 0, []string{"proof: poltio has none; its URL must be secret"}},
+		{[]string{"surveymonkey", "body.json"}, 0, []string{"proof: not verified, without --secret and --var api_key=VALUE; surveymonkey uses\n  HMAC-SHA1"}},
+		{[]string{"surveymonkey", "body.json", "--secret", "s3cret-of-the-platform"}, 2, []string{"requests of surveymonkey are verified with `api_key` besides the secret: add --var api_key=VALUE"}},
 		{[]string{"surveymonkey", "body.json", "--secret", "s3cret-of-the-platform", "--var", "api_key=x"}, 1, []string{"keyed with `{api_key}&{secret}`: failed: the signature is missing"}},
 		{[]string{"mine.yaml", "none.json"}, 1, []string{"no event: not JSON"}},
 		{[]string{"bad.yaml", "body.json"}, 2, []string{"bad.yaml:5:7", "did you mean response.id?"}},

@@ -1,5 +1,5 @@
-// Package config turns YAML files into a typed, checked configuration, or into every fault they have at
-// once, each with its file, line and column and a remedy.
+// Package config loads YAML files into a typed, checked configuration. Load reports all faults at once, each with its file,
+// line, column and a remedy.
 package config
 
 import (
@@ -14,13 +14,13 @@ import (
 	"github.com/surveygate/surveygate/rules"
 )
 
-// DefaultTenant owns what names no other.
+// DefaultTenant owns everything that names no tenant.
 const DefaultTenant = "default"
 
-// AnyTenant is a rule's that runs in every tenant, and a token's that may speak for each of them.
+// AnyTenant is the tenant of rules that run in every tenant, and of tokens that may act for every tenant.
 const AnyTenant = rules.AllTenants
 
-// Defaults where neither a flag, the environment nor a file says otherwise.
+// Defaults that apply when neither a flag, the environment nor a file sets a value.
 const (
 	DefaultListen      = "127.0.0.1:8080"
 	DefaultData        = "surveygate-data"
@@ -28,22 +28,22 @@ const (
 	DefaultDrain       = 5 * time.Second
 )
 
-// Config is a whole configuration that was found without fault. It is not changed after Load.
+// Config is a complete configuration without faults. It is immutable after Load.
 type Config struct {
 	// Generation is the content hash of the files, with secrets by name only.
 	Generation string
-	// Kept is the form that is stored for later explanations, without any secret. Generation is its hash. See LoadKept.
+	// Kept is the form that is stored for later explanations. It contains no secrets. Generation is its hash. See LoadKept.
 	Kept []byte
 
 	Listen string
-	// Drain is how long requests are still accepted once the gateway was asked to stop.
+	// Drain is how long requests are still accepted after a stop was requested.
 	Drain time.Duration
-	// TrustedProxies are those whose X-Forwarded-For is believed.
+	// TrustedProxies are the networks whose X-Forwarded-For header is trusted.
 	TrustedProxies []netip.Prefix
 
 	Data  string
 	Redis Redis
-	// Retention has no bytes where the files say none: then they are the store's shares.
+	// Retention limits what is kept. Bytes are zero where the files set none; the store then uses its own defaults.
 	Retention state.Retention
 	Outbound  outbound.Policy
 
@@ -52,16 +52,16 @@ type Config struct {
 	Rules        []*Rule        // rules, then one for each webhook that has events
 	Tokens       []*Token
 
-	// Warnings are what `check` says of a configuration that works but may surprise.
+	// Warnings are for `check`: settings that are valid but may surprise.
 	Warnings document.Faults
 }
 
-// Item is what everything named has in common.
+// Item holds the fields that all named things share.
 type Item struct {
 	Tenant string
 	Name   string
 	At     document.Position
-	// Sum changes with what is written for it. Of a secret only its ${NAME} counts.
+	// Sum is a hash of the item's settings. For a secret, only its ${NAME} is hashed.
 	Sum uint64
 }
 
@@ -69,33 +69,33 @@ type Item struct {
 type Source struct {
 	Item
 	Enabled bool
-	// Capture keeps raw requests for so long from the load that brought it; 0 keeps none.
+	// Capture is how long after loading raw requests are kept; 0 keeps none.
 	Capture time.Duration
-	// Receiver verifies and normalises what comes in.
+	// Receiver verifies and normalises incoming requests and entries.
 	Receiver *source.Source
-	// Stream is what is read instead of taking requests; nil takes requests.
+	// Stream is the stream that the source reads; nil for a source that takes requests.
 	Stream *Stream
 }
 
-// Stream is a Redis stream of somebody else's.
+// Stream is a Redis stream that another program writes.
 type Stream struct {
 	Name string
-	// URL is where it is; zero is the Redis that everything is kept in.
+	// URL is the address of its Redis; zero is the Redis of the Redis engine.
 	URL connectors.Secret
-	// Headers says that entries which carry headers are proved by them: the source has secrets.
+	// Headers reports that entries are verified by the headers they carry, because the source has secrets.
 	Headers bool
-	// Bare says that the source has no profile and takes events in our own spelling only.
+	// Bare reports that the source has no profile and takes only events in surveygate's own format.
 	Bare bool
 
 	at *document.Node
 }
 
-// Destination is a connection or a webhook: what is limited, paused and measured.
+// Destination is a connection or a webhook: the unit that is limited, paused and measured.
 type Destination struct {
 	Item
 	// Product is the connector's name, without an action.
 	Product string
-	// Alone is the connector without any step's settings.
+	// Alone is the connector without the settings of a step.
 	Alone   connectors.Connector
 	Enabled bool
 	Retry   Retry
@@ -104,50 +104,51 @@ type Destination struct {
 	Concurrency int
 	Rate        Rate
 	Batch       Batch
-	// Delay is a webhook's own `delay`, added to that of the rule; 0 for connections.
+	// Delay is a webhook's own `delay`, added to the rule's; 0 for connections.
 	Delay time.Duration
-	// CaptureAll keeps requests and responses of successes too.
+	// CaptureAll keeps requests and responses of successful attempts too.
 	CaptureAll bool
 	Transport  outbound.Transport
-	// TLS is the destination's own; nil is that of all.
+	// TLS is the destination's own TLS configuration; nil uses the shared one.
 	TLS *outbound.ClientTLS
 	// Ordered ⟨later⟩ is `order: response`.
 	Ordered bool
-	// Credentials are what a pause by `revoked` is tied to: the secrets, and what else the connection says. Address is
-	// what one by 410 is tied to.
+	// Credentials are the secrets and other settings of the connection; a pause by `revoked` ends when they change.
+	// Address is the URL; a pause by status 410 ends when it changes.
 	Credentials []connectors.Secret
 	Address     connectors.Secret
 }
 
-// Retry is when a delivery is tried again.
+// Retry is the retry schedule of a destination.
 type Retry struct {
-	// Waits stand between the attempts: Waits[0] follows the first. One attempt more than waits, then it is dead.
+	// Waits are the waits between attempts: Waits[0] follows the first attempt. When all waits are used up, the next failed
+	// attempt makes the delivery a dead letter.
 	Waits []time.Duration
-	// Only200 takes no other 2xx for a success of a webhook.
+	// Only200 accepts status 200 alone, and no other 2xx, as a webhook's success.
 	Only200 bool
 }
 
-// Rate is at most Events in each Per; zero is the product's own, or none.
+// Rate limits a destination to Events in each Per; zero is the product's own limit, or no limit.
 type Rate struct {
 	Events int
 	Per    time.Duration
 }
 
-// Batch bounds how deliveries are gathered for products that take many.
+// Batch bounds the batches for products that accept several events in one request.
 type Batch struct {
-	// Max is how many events one request tells of; without it, as many as the product takes.
+	// Max is how many events one request may carry; the default is the product's own limit.
 	Max int `yaml:"max,omitempty"`
-	// Wait is how long an event waits for others; without it, 100ms. Longer than 500ms, it waits on disk.
+	// Wait is how long an event waits for others; the default is 100ms. If it is longer than 500ms, the event waits on disk.
 	Wait time.Duration `yaml:"wait,omitempty"`
 }
 
-// Rule is a rule, or what a webhook subscribes to, with what it sends.
+// Rule is a rule, or the subscription of a webhook, with its steps.
 type Rule struct {
 	Item
-	// Match is what the set of rules is made of; its Kind tells rule from webhook.
+	// Match holds the events and the condition; its Kind distinguishes rules from webhooks.
 	Match *rules.Rule
 	Delay time.Duration
-	// Once is `once: response`.
+	// Once reports `once: response`.
 	Once  bool
 	Steps []*Step
 	Tests []Test
@@ -155,22 +156,22 @@ type Rule struct {
 
 // Step is one entry of a rule's `send`.
 type Step struct {
-	// Name is how it is written there, or its `as`.
+	// Name is the entry's name as written, or its `as`.
 	Name string
-	// Destination is the connection's or webhook's name; it is looked up in the event's tenant.
+	// Destination is the name of the connection or webhook; it is looked up in the event's tenant.
 	Destination string
-	// Action is what stands behind the destination's name, as the note of crm.note; empty for the product's own.
+	// Action is the part after the full stop, such as `note` of crm.note; empty for the product's default action.
 	Action string
-	// Sets are the settings that the step writes itself, beside those of its connection.
+	// Sets are the names of the settings that the step itself sets, besides those of its connection.
 	Sets []string
-	// Build is the connection and the step laid over the product's defaults. For a rule of tenant "*" it holds one
-	// per tenant that has the destination.
+	// Build holds the connector per tenant: the product's defaults, overridden by the connection, then by the step. A rule
+	// of tenant "*" has one for each tenant that has the destination.
 	Build map[string]connectors.Connector
 	At    document.Position
 }
 
-// Connector returns what a destination builds this step with: product, or product.action. Destinations of one name may
-// be of other products in other tenants.
+// Connector returns the name of the connector that builds this step for a destination: product, or product.action. In
+// different tenants, destinations of the same name may use different products.
 func (s *Step) Connector(d *Destination) string {
 	if s.Action == "" {
 		return d.Product
@@ -180,7 +181,7 @@ func (s *Step) Connector(d *Destination) string {
 
 // Test is an inline test of a rule.
 type Test struct {
-	// Given is an event as a person writes it, as JSON; File a platform's own body, through Source.
+	// Given is an event in surveygate's own format, as JSON. Alternatively, File is a platform's body, normalised by Source.
 	Given  []byte
 	Source string
 	File   string
@@ -188,23 +189,23 @@ type Test struct {
 	At     document.Position
 }
 
-// Token opens the API.
+// Token grants access to the API.
 type Token struct {
 	Name   string
 	Secret connectors.Secret
-	// Tenant is one, or "*" for a platform's own server.
+	// Tenant is the token's tenant, or "*" for all tenants, such as for a platform's own server.
 	Tenant string
 	Scopes []string
-	// Sources are those it may publish as; AnySource is each of them.
+	// Sources are the sources that it may publish as; AnySource stands for all.
 	Sources []string
 	At      document.Position
-	Sum     uint64 // as Item.Sum
+	Sum     uint64 // see Item.Sum
 }
 
 // AnySource among a token's sources lets it publish as every source.
 const AnySource = "*"
 
-// Redis is where the Redis engine is; the zero value is the embedded engine.
+// Redis is the address of the Redis engine; the zero value selects the embedded engine.
 type Redis struct {
 	URL    connectors.Secret
 	Prefix string

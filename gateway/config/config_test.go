@@ -361,11 +361,11 @@ webhooks:
 		got = append(got, w.Message)
 	}
 	want := []string{
-		"popsee proves its requests by hmac, and without secrets that is not checked",
-		"for 10m0s after loading, requests without proof are taken as tests",
-		"the webhook `deaf` hears nothing: it has no events, and no rule names it",
-		"receivers that verify as PollQR's sample does may refuse raw bodies of popsee, whose JSON need not be compact",
-		"`response.partial` is heard and never sent",
+		"requests of popsee can be verified by hmac, but without secrets they are not",
+		"for 10m0s after loading, requests without a proof are accepted as tests",
+		"the webhook `deaf` receives nothing: it has no events, and no rule names it",
+		"receivers that use PollQR's sample code to verify may refuse raw bodies of popsee, whose JSON may not be compact",
+		"`response.partial` is subscribed to but never sent",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

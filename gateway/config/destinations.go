@@ -16,20 +16,20 @@ import (
 	"github.com/surveygate/surveygate/gateway/signature"
 )
 
-// productWebhook is the connector that webhooks are made of.
+// productWebhook is the connector of webhooks.
 const productWebhook = "webhook"
 
-// destination is a connection or webhook while rules are built on it.
+// destination is a connection or webhook during a load.
 type destination struct {
 	*Destination
-	key *document.Node // its name
-	// settings are the product's, as they stand in the file.
+	key *document.Node // where its name is written
+	// settings are the product's settings as written in the file.
 	settings *document.Node
-	// alone is the connector without any step's settings; nil where it is at fault.
+	// alone is the connector without the settings of a step; nil if it has faults.
 	alone connectors.Connector
 	// subscription is set for webhooks.
 	subscription *webhookSettings
-	named        bool // by a rule
+	named        bool // reports whether a rule names it
 }
 
 func (l *loader) addConnections(f *fileSettings) {
@@ -40,7 +40,7 @@ func (l *loader) addConnections(f *fileSettings) {
 			key:         e.Key,
 			Destination: &Destination{Item: Item{Tenant: l.owner(f, s.Tenant), Name: e.Name, At: e.Key.At, Sum: sumOf(s.Node)}},
 		}
-		if !l.take(d, "connection") || s.Node == nil || s.Node.Kind != document.Mapping {
+		if !l.register(d, "connection") || s.Node == nil || s.Node.Kind != document.Mapping {
 			continue
 		}
 		product := l.product(e)
@@ -55,8 +55,8 @@ func (l *loader) addConnections(f *fileSettings) {
 	}
 }
 
-// take puts a destination under its name. Where the name is taken the fault is said, and false returned.
-func (l *loader) take(d *destination, what string) bool {
+// register adds a destination under its name. If the name is taken, it adds a fault and returns false.
+func (l *loader) register(d *destination, what string) bool {
 	at := target{d.Tenant, d.Name}
 	if first := l.destinations[at]; first != nil {
 		if first.subscription != nil || what == productWebhook {
@@ -70,12 +70,12 @@ func (l *loader) take(d *destination, what string) bool {
 	return true
 }
 
-// products are the connectors that are no action of another.
+// products returns the connectors that are not an action of another.
 func products() []string {
 	return slices.DeleteFunc(connectors.Names(), func(name string) bool { return strings.Contains(name, ".") })
 }
 
-// product is the one key of a connection that is no delivery setting.
+// product returns the key of a connection that names its product: the only one that is not a delivery setting.
 func (l *loader) product(e document.Entry[connectionSettings]) *document.Entry[*document.Node] {
 	known := products()
 	var found *document.Entry[*document.Node]
@@ -84,8 +84,8 @@ func (l *loader) product(e document.Entry[connectionSettings]) *document.Entry[*
 		case strings.Contains(p.Name, ".") && slices.Contains(connectors.Names(), p.Name):
 			document.Pair{Key: p.Key, Value: p.Node}.Conceal()
 			product, action, _ := strings.Cut(p.Name, ".")
-			l.fault(p.Key.Fault(fmt.Sprintf("`%s` is an action, and a connection is a product", p.Name),
-				fmt.Sprintf("write %s: here, and %s.%s: in the rule's send", product, e.Name, action)))
+			l.fault(p.Key.Fault(fmt.Sprintf("`%s` is an action, but a connection needs a product", p.Name),
+				fmt.Sprintf("write %s: here, and %s.%s: under send in the rule", product, e.Name, action)))
 			return nil
 		case !slices.Contains(known, p.Name):
 			document.Pair{Key: p.Key, Value: p.Node}.Conceal()
@@ -94,7 +94,7 @@ func (l *loader) product(e document.Entry[connectionSettings]) *document.Entry[*
 			if nearest := document.Nearest(p.Name, append(slices.Clone(known), delivery...)); nearest != "" {
 				remedy = "did you mean " + nearest + "? " + remedy
 			}
-			message := fmt.Sprintf("`%s` is not a product that is known here", p.Name)
+			message := fmt.Sprintf("`%s` is not a known product", p.Name)
 			if setting := l.settingOf(p.Name); setting != "" {
 				remedy = fmt.Sprintf("it is a setting of %s: write %s: {%s: …}", setting, setting, p.Name)
 			}
@@ -106,10 +106,10 @@ func (l *loader) product(e document.Entry[connectionSettings]) *document.Entry[*
 			if setting := l.settingOf(p.Name); setting != "" {
 				remedy = fmt.Sprintf("did you mean the setting of %s? Write %s: {%s: …}", setting, setting, p.Name)
 			}
-			l.fault(p.Key.Fault(fmt.Sprintf("`%s` is a product, and here it has a value instead of settings", p.Name), remedy))
+			l.fault(p.Key.Fault(fmt.Sprintf("`%s` is a product, but has a value instead of settings", p.Name), remedy))
 			return nil
 		case found != nil:
-			l.fault(p.Key.Fault(fmt.Sprintf("a connection is one product, and this one is `%s` already", found.Name), "make it a connection of its own, with its own name"))
+			l.fault(p.Key.Fault(fmt.Sprintf("a connection has one product, and this one has `%s` already", found.Name), "make it a separate connection with its own name"))
 			return nil
 		}
 		found = &e.Value.Product[i]
@@ -120,22 +120,22 @@ func (l *loader) product(e document.Entry[connectionSettings]) *document.Entry[*
 	return found
 }
 
-// settingOf is the one product that has a setting of this name: it was written without the product.
+// settingOf returns the product that has a setting of this name, if there is exactly one: the product's name was left out.
 func (l *loader) settingOf(name string) string {
-	var of []string
+	var found []string
 	for _, product := range products() {
 		c, _ := connectors.New(product)
 		if slices.Contains(document.Names(document.Fields(reflect.TypeOf(c).Elem())), name) && product != productWebhook {
-			of = append(of, product)
+			found = append(found, product)
 		}
 	}
-	if len(of) == 1 {
-		return of[0]
+	if len(found) == 1 {
+		return found[0]
 	}
 	return ""
 }
 
-// delivery takes the settings that every destination has.
+// delivery applies the settings that connections and webhooks share.
 func (l *loader) delivery(d *destination, n *document.Node, s deliverySettings, preset webhook.PresetName, connector connectors.Connector) {
 	d.Enabled, d.CaptureAll = enabled(s.Enabled), s.Capture == "all"
 	if d.Transport = s.Transport; d.Transport == "" {
@@ -148,24 +148,24 @@ func (l *loader) delivery(d *destination, n *document.Node, s deliverySettings, 
 		preset = s.Retry.preset
 	}
 	table := webhook.Presets[preset]
-	// What a success is, a receiver's preset says; a product's own answers (204, of some) are its connector's to read.
+	// A preset's Only200 applies to webhooks alone. A connector judges its product's answers, which may be 204.
 	_, receiver := connector.(*webhook.Connector)
 	d.Retry, d.Timeout = Retry{Waits: table.Retry, Only200: table.Only200 && receiver}, table.Timeout
 	if s.Retry.set && s.Retry.preset == "" {
 		d.Retry.Waits = s.Retry.waits
 	}
-	if at := n.Key("timeout"); at != nil && !at.Unset && !l.told(at) {
+	if at := n.Key("timeout"); at != nil && !at.Unset && !l.hasFault(at) {
 		if d.Timeout = s.Timeout; s.Timeout < 100*time.Millisecond || s.Timeout > 5*time.Minute {
-			l.fault(at.Fault(fmt.Sprintf("a timeout of %s makes no sense", s.Timeout), "write 100ms to 5m"))
+			l.fault(at.Fault(fmt.Sprintf("the timeout %s is out of range", s.Timeout), "write 100ms to 5m"))
 		}
 	}
 	d.Concurrency = DefaultConcurrency
 	if narrow, ok := connector.(connectors.ConcurrencyLimiter); ok {
 		d.Concurrency = narrow.Concurrency()
 	}
-	if at := n.Key("concurrency"); at != nil && !at.Unset && !l.told(at) {
+	if at := n.Key("concurrency"); at != nil && !at.Unset && !l.hasFault(at) {
 		if d.Concurrency = s.Concurrency; s.Concurrency < 1 || s.Concurrency > 1000 {
-			l.fault(at.Fault(fmt.Sprintf("a concurrency of %d makes no sense", s.Concurrency), "write 1 to 1000; enabled: false sends nothing"))
+			l.fault(at.Fault(fmt.Sprintf("the concurrency %d is out of range", s.Concurrency), "write 1 to 1000; to send nothing, write enabled: false"))
 		}
 	}
 	if d.Rate = s.Rate; d.Rate == (Rate{}) {
@@ -177,11 +177,11 @@ func (l *loader) delivery(d *destination, n *document.Node, s deliverySettings, 
 	l.batch(d, n.Key("batch"), s.Batch, connector)
 }
 
-// batchWait is how long an event waits for others where nothing else is said: too short for anybody to notice, and
-// long enough that a busy connection's requests are full.
+// batchWait is the default wait for more events: too short to be noticed, and long enough to fill the requests of a busy
+// connection.
 const batchWait = 100 * time.Millisecond
 
-// batchMax is how many go together where the product names no bound.
+// batchMax is the default batch size for products that document no limit.
 const batchMax = 256
 
 func (l *loader) batch(d *destination, n *document.Node, s Batch, connector connectors.Connector) {
@@ -192,16 +192,16 @@ func (l *loader) batch(d *destination, n *document.Node, s Batch, connector conn
 			d.Batch.Max = batchMax
 		}
 	}
-	if n == nil || l.told(n) {
+	if n == nil || l.hasFault(n) {
 		return
 	}
 	switch {
 	case !ok:
-		l.fault(n.Fault(fmt.Sprintf("`%s` is told of one event at a time", d.Product), "take batch: out"))
+		l.fault(n.Fault(fmt.Sprintf("`%s` accepts one event per request", d.Product), "remove batch:"))
 	case s.Max < 0 || (batcher.Batch().Events > 0 && s.Max > batcher.Batch().Events):
-		l.fault(n.Fault(fmt.Sprintf("`max` is %d, and %s takes at most %d", s.Max, d.Product, batcher.Batch().Events), "write less, or nothing"))
+		l.fault(n.Fault(fmt.Sprintf("`max` is %d, but %s accepts at most %d", s.Max, d.Product, batcher.Batch().Events), "write a smaller number, or remove the setting"))
 	case s.Wait > time.Hour:
-		l.fault(n.Fault("`wait` is longer than 1h", "write less: it delays every event"))
+		l.fault(n.Fault("`wait` is longer than 1h", "write a shorter wait: it delays every event"))
 	}
 	if s.Max > 0 {
 		d.Batch.Max = s.Max
@@ -211,7 +211,7 @@ func (l *loader) batch(d *destination, n *document.Node, s Batch, connector conn
 	}
 }
 
-// connect makes the connector of a destination without any step, and checks it.
+// connect builds and checks the connector of a destination, without the settings of a step.
 func (l *loader) connect(d *destination, connector connectors.Connector) {
 	before := len(l.faults)
 	options := document.Options{Partial: true, Known: d.known()}
@@ -229,14 +229,15 @@ func (l *loader) connect(d *destination, connector connectors.Connector) {
 		return
 	}
 	d.alone, d.Alone = connector, connector
-	// A product also refuses what is no secret (a Slack channel, an audience), so whatever is mended lifts the pause.
+	// Products also refuse settings that are not secrets, such as a Slack channel or an audience. All settings are therefore
+	// included, so that correcting any of them ends the pause.
 	d.Credentials = append(secretsOf(reflect.ValueOf(connector).Elem(), nil), connectors.NewSecret(string(d.settings.JSON())))
 	if w, ok := connector.(*webhook.Connector); ok {
 		d.Address, d.Delay = w.URL.Secret(), w.Delay
 	}
 }
 
-// known are the keys beside the connector's own that a misspelt one may mean.
+// known returns further keys that a misspelt key may stand for.
 func (d *destination) known() []string {
 	if d.subscription == nil {
 		return nil
@@ -244,15 +245,15 @@ func (d *destination) known() []string {
 	return document.Names(document.Fields(reflect.TypeFor[webhookSettings]()))
 }
 
-// check asks the connector whether its settings go together, and whether they may be sent with. Nodes are where
-// they stand, the innermost first. What is unset cannot be checked.
+// check validates a connector's settings and its addresses. nodes are the mappings that hold the settings, innermost first.
+// Nothing is checked if a variable in them is unset.
 func (l *loader) check(d *destination, connector connectors.Connector, nodes ...*document.Node) {
 	for _, n := range nodes {
 		if n.HasUnset() {
 			return
 		}
 	}
-	place := func(setting string) *document.Node {
+	nodeOf := func(setting string) *document.Node {
 		for _, n := range nodes {
 			if value := n.Key(setting); value != nil {
 				return value
@@ -266,9 +267,9 @@ func (l *loader) check(d *destination, connector connectors.Connector, nodes ...
 	if validator, ok := connector.(connectors.Validator); ok {
 		if err := validator.Validate(); err != nil {
 			if invalid, ok := errors.AsType[*connectors.InvalidError](err); ok {
-				l.fault(exact(place(invalid.Setting), invalid.Reason).Refusal(invalid.Setting, errors.New(invalid.Reason)))
+				l.fault(exact(nodeOf(invalid.Setting), invalid.Reason).Refusal(invalid.Setting, errors.New(invalid.Reason)))
 			} else {
-				l.fault(place("").Refusal("", err))
+				l.fault(nodeOf("").Refusal("", err))
 			}
 			return
 		}
@@ -278,18 +279,18 @@ func (l *loader) check(d *destination, connector connectors.Connector, nodes ...
 		switch url := v.FieldByIndex(field.Index); field.Type {
 		case secretType:
 			if err := outbound.CheckAddress(url.Interface().(connectors.Secret), l.config.Outbound, true); err != nil {
-				l.fault(urlFault(place(field.Name), err))
+				l.fault(urlFault(nodeOf(field.Name), err))
 			}
 		case urlType:
 			if err := outbound.CheckAddress(url.Interface().(connectors.URL).Sample(), l.config.Outbound, true); err != nil {
-				l.fault(urlFault(place(field.Name), err))
+				l.fault(urlFault(nodeOf(field.Name), err))
 			}
 		case baseType:
 			if url.String() == "" {
 				continue
 			}
 			if err := outbound.CheckURL(url.String(), l.config.Outbound, true); err != nil {
-				l.fault(urlFault(place(field.Name), err))
+				l.fault(urlFault(nodeOf(field.Name), err))
 			}
 		}
 	}
@@ -299,12 +300,12 @@ func (l *loader) check(d *destination, connector connectors.Connector, nodes ...
 			if len(w.Secrets) == 0 || (w.Signature.Style == "" && !w.Signature.IsZero() && !strings.Contains(err.Error(), "secret")) {
 				setting = "signature"
 			}
-			l.fault(secretAt(place(setting), &err).Refusal(setting, err))
+			l.fault(secretAt(nodeOf(setting), &err).Refusal(setting, err))
 		}
 	}
 }
 
-// exact is the key of a mapping that a reason begins with: "`Host` is set by HTTP itself".
+// exact returns the key of a mapping that a reason begins with, such as in "`Host` is set by HTTP itself".
 func exact(n *document.Node, reason string) *document.Node {
 	if rest, ok := strings.CutPrefix(reason, "`"); ok {
 		key, _, _ := strings.Cut(rest, "`")
@@ -315,7 +316,7 @@ func exact(n *document.Node, reason string) *document.Node {
 	return n
 }
 
-// secretAt is the one of several secrets that an error speaks of ("secret 2: …"), or the only one.
+// secretAt returns the list item that an error such as "secret 2: …" refers to, and removes that prefix from the error.
 func secretAt(n *document.Node, err *error) *document.Node {
 	if n.Kind != document.List {
 		return n
@@ -347,7 +348,7 @@ func urlFault(n *document.Node, err error) document.Fault {
 	return n.Refusal("url", err)
 }
 
-// secretsOf are all secrets of a connector's settings: what a pause for refused credentials is tied to.
+// secretsOf returns all secrets of a connector's settings. A pause for refused credentials ends when one of them changes.
 func secretsOf(v reflect.Value, found []connectors.Secret) []connectors.Secret {
 	for _, field := range document.Fields(v.Type()) {
 		value := v.FieldByIndex(field.Index)

@@ -1,17 +1,17 @@
 package config
 
-// Engine is what keeps the state.
+// Engine is a storage engine.
 type Engine string
 
 // The engines.
 const (
-	// EngineEmbedded keeps it in the data folder.
+	// EngineEmbedded stores everything in the data folder.
 	EngineEmbedded Engine = "embedded"
-	// EngineRedis keeps it in Redis, which replicas share.
+	// EngineRedis stores everything in Redis, which replicas share.
 	EngineRedis Engine = "redis"
 )
 
-// Engine is the engine that the configuration asks for.
+// Engine returns the engine that the configuration selects.
 func (c *Config) Engine() Engine {
 	if c.Redis.URL.IsZero() {
 		return EngineEmbedded

@@ -14,7 +14,7 @@ import (
 
 const day = 24 * time.Hour
 
-// defaultRetention is what holds where nothing is said. Bytes are the store's to say, which knows what it has room for.
+// defaultRetention is the retention when nothing is set. The store sets the default bytes, because it knows its capacity.
 func defaultRetention() state.Retention {
 	return state.Retention{
 		Events:  state.Bound{Age: 7 * day},
@@ -25,44 +25,44 @@ func defaultRetention() state.Retention {
 	}
 }
 
-// only says whether this file is the only one so far that has a setting of the whole gateway.
-func (l *loader) only(f *fileSettings, name string) bool {
+// setOnce reports whether this file has a global setting that no earlier file has.
+func (l *loader) setOnce(f *fileSettings, name string) bool {
 	key := f.Node.Named(name)
 	if key == nil {
 		return false
 	}
 	if first := l.single[name]; first != nil {
-		l.fault(key.Fault(fmt.Sprintf("`%s` is set by two files", name), fmt.Sprintf("it also stands at %s: keep one", first.At)))
+		l.fault(key.Fault(fmt.Sprintf("`%s` is set in two files", name), fmt.Sprintf("it is also set at %s: keep one", first.At)))
 		return false
 	}
 	l.single[name] = key
 	return true
 }
 
-// globals takes the settings of the whole gateway.
+// globals applies a file's global settings.
 func (l *loader) globals(f *fileSettings) {
 	c := l.config
-	if l.only(f, "listen") && f.Listen != "" {
+	if l.setOnce(f, "listen") && f.Listen != "" {
 		c.Listen = string(f.Listen)
 	}
-	if l.only(f, "drain") {
+	if l.setOnce(f, "drain") {
 		l.drain(f)
 	}
-	if l.only(f, "trusted_proxies") {
+	if l.setOnce(f, "trusted_proxies") {
 		l.proxies(f)
 	}
-	if l.only(f, "data") {
+	if l.setOnce(f, "data") {
 		if c.Data = f.Data; c.Data == "" {
-			l.fault(f.Node.Key("data").Fault("`data` is empty", "name a folder, or take it out"))
+			l.fault(f.Node.Key("data").Fault("`data` is empty", "name a folder, or remove the setting"))
 		}
 	}
-	if l.only(f, "redis") {
+	if l.setOnce(f, "redis") {
 		l.redis(f)
 	}
-	if l.only(f, "retention") {
+	if l.setOnce(f, "retention") {
 		l.retention(f)
 	}
-	if l.only(f, "outbound") {
+	if l.setOnce(f, "outbound") {
 		c.Outbound = f.Outbound
 		if proxy := f.Node.Key("outbound").Key("proxy"); proxy != nil && !proxy.Unset {
 			if err := c.Outbound.Check(); err != nil {
@@ -73,33 +73,33 @@ func (l *loader) globals(f *fileSettings) {
 	}
 }
 
-// mostDrain is more than any balancer needs, and less than a stop that seems to hang.
-const mostDrain = 10 * time.Minute
+// maxDrain is longer than a load balancer needs, and short enough that a stop does not seem to hang.
+const maxDrain = 10 * time.Minute
 
 func (l *loader) drain(f *fileSettings) {
 	node := f.Node.Key("drain")
-	if f.Drain == nil || node.Unset || l.told(node) {
+	if f.Drain == nil || node.Unset || l.hasFault(node) {
 		return
 	}
-	if *f.Drain < 0 || *f.Drain > mostDrain {
-		l.fault(node.Fault(fmt.Sprintf("`drain` is %s", *f.Drain), "write 0s to 10m, as 5s: as long as a balancer takes to see that `/readyz` answers 503"))
+	if *f.Drain < 0 || *f.Drain > maxDrain {
+		l.fault(node.Fault(fmt.Sprintf("`drain` is %s", *f.Drain), "write 0s to 10m, such as 5s: the time in which your load balancer notices that `/readyz` answers 503"))
 		return
 	}
 	l.config.Drain = *f.Drain
 }
 
-// proxies takes the networks whose word is believed. All addresses are none: then every sender could write its own.
+// proxies applies the trusted networks. It refuses 0.0.0.0/0 and ::/0, because then every sender could forge its address.
 func (l *loader) proxies(f *fileSettings) {
 	l.config.TrustedProxies = f.TrustedProxies
 	node := f.Node.Key("trusted_proxies")
 	for i, network := range f.TrustedProxies {
 		if network.IsValid() && network.Bits() == 0 && len(node.Items) == len(f.TrustedProxies) {
-			l.fault(node.Items[i].Fault(fmt.Sprintf("`%s` trusts everybody, and every sender could write its own address", network), "write the networks of your proxies, as 10.0.0.0/8"))
+			l.fault(node.Items[i].Fault(fmt.Sprintf("`%s` trusts every sender, and each could forge its address", network), "write the networks of your proxies, such as 10.0.0.0/8"))
 		}
 	}
 }
 
-// override lays flags and the environment over the files.
+// override applies flags and the environment, which win over the files.
 func (l *loader) override() {
 	env := func(name string) string {
 		if value, ok := l.options.Env(name); ok {
@@ -152,8 +152,8 @@ func (l *loader) retention(f *fileSettings) {
 		{"waiting", "count", r.Waiting.Count < 1},
 		{"history", "per_destination", r.History.PerDestination < 1},
 	} {
-		if at := node.Key(n.part).Key(n.setting); n.small && at != nil && !at.Unset && !l.told(at) {
-			l.fault(at.Fault(fmt.Sprintf("`%s` is too small to work with", n.setting), "write at least 1m, 1MiB or 1"))
+		if at := node.Key(n.part).Key(n.setting); n.small && at != nil && !at.Unset && !l.hasFault(at) {
+			l.fault(at.Fault(fmt.Sprintf("`%s` is too small", n.setting), "write at least 1m, 1MiB or 1"))
 		}
 	}
 }
@@ -172,7 +172,7 @@ func bytesOf(s *size) *int64 {
 	return &n
 }
 
-// minToken is the shortest token, in characters.
+// minToken is the minimum length of a token, in characters.
 const minToken = 32
 
 func (l *loader) addTokens(f *fileSettings) {
@@ -189,25 +189,25 @@ func (l *loader) addTokens(f *fileSettings) {
 		}
 		secret, scopes, sources := s.Node.Key("secret"), s.Node.Key("scopes"), s.Node.Key("sources")
 		switch {
-		case secret == nil || secret.Unset || l.told(secret):
+		case secret == nil || secret.Unset || l.hasFault(secret):
 		case s.Secret.Len() < minToken:
-			l.fault(secret.Fault(fmt.Sprintf("the token has %d characters and needs %d", s.Secret.Len(), minToken), "`surveygate secret` prints one"))
+			l.fault(secret.Fault(fmt.Sprintf("the token has %d characters and needs at least %d", s.Secret.Len(), minToken), "`surveygate secret` prints one"))
 		default:
 			for _, other := range l.config.Tokens {
 				if other.Secret == s.Secret {
-					l.fault(secret.Fault(fmt.Sprintf("this is also the secret of the token `%s`", other.Name), "give each token its own; `surveygate secret` prints one"))
+					l.fault(secret.Fault(fmt.Sprintf("the token `%s` has the same secret", other.Name), "give each token its own secret; `surveygate secret` prints one"))
 				}
 			}
 		}
-		if scopes != nil && len(s.Scopes) == 0 && !l.told(scopes) {
-			l.fault(scopes.Fault("the token may do nothing", "write scopes: [publish], or more of read, write, publish, secrets"))
+		if scopes != nil && len(s.Scopes) == 0 && !l.hasFault(scopes) {
+			l.fault(scopes.Fault("the token has no scopes", "write scopes: [publish], or more of read, write, publish, secrets"))
 		}
 		switch {
-		case sources == nil || l.told(sources):
+		case sources == nil || l.hasFault(sources):
 		case len(s.Sources) == 0:
-			l.fault(sources.Fault("the token may publish as no source", "write the names of sources, or take it out: then it publishes as `api`"))
-		case scopes != nil && !l.told(scopes) && !slices.Contains(token.Scopes, "publish"):
-			l.fault(sources.Fault("`sources` are for publishing, which this token may not", "add publish to its scopes, or take sources out"))
+			l.fault(sources.Fault("`sources` is empty", "name the sources that the token may publish as, or remove the setting: then it publishes as `api`"))
+		case scopes != nil && !l.hasFault(scopes) && !slices.Contains(token.Scopes, "publish"):
+			l.fault(sources.Fault("`sources` needs the scope `publish`, which this token does not have", "add publish to its scopes, or remove sources"))
 		}
 		if i := slices.IndexFunc(l.config.Tokens, func(t *Token) bool {
 			return t.Name == token.Name && t.Name != "" && t.Tenant == token.Tenant
@@ -218,7 +218,7 @@ func (l *loader) addTokens(f *fileSettings) {
 	}
 }
 
-// owner is the tenant that something belongs to: its own, the file's, or the default.
+// owner returns the tenant of an item: its own, the file's, or the default.
 func (l *loader) owner(f *fileSettings, own tenantName) string {
 	switch {
 	case own != "":
@@ -229,7 +229,7 @@ func (l *loader) owner(f *fileSettings, own tenantName) string {
 	return DefaultTenant
 }
 
-// claim takes a name for what stands at key, and names both places where it is taken.
+// claim registers a name that is defined at key. If the name is taken, it adds a fault that names both positions.
 func (l *loader) claim(names map[target]*document.Node, at target, key *document.Node, what string) bool {
 	if first := names[at]; first != nil {
 		l.twice(key, first, what, at)
@@ -240,12 +240,12 @@ func (l *loader) claim(names map[target]*document.Node, at target, key *document
 }
 
 func (l *loader) twice(key, first *document.Node, what string, at target) {
-	of := ""
+	ofTenant := ""
 	if at.tenant != DefaultTenant {
-		of = fmt.Sprintf(" of tenant `%s`", at.tenant)
+		ofTenant = fmt.Sprintf(" of tenant `%s`", at.tenant)
 	}
-	l.fault(key.Fault(fmt.Sprintf("the %s `%s`%s is defined twice", what, at.name, of), fmt.Sprintf("the other is at %s: rename one of them", first.At)))
+	l.fault(key.Fault(fmt.Sprintf("the %s `%s`%s is defined twice", what, at.name, ofTenant), fmt.Sprintf("the other is at %s: rename one of them", first.At)))
 }
 
-// enabled is true unless somebody said false.
+// enabled returns the setting, which is true by default.
 func enabled(setting *bool) bool { return setting == nil || *setting }

@@ -29,12 +29,12 @@ const (
 	keptName = "surveygate-rules/"
 	// keptForm begins the first line in this version of it.
 	keptForm = keptName + "1 "
-	// Emptied stands for a text that was taken out of the store. No version can read it, so each says that the
-	// configuration is no longer kept; of an empty text, former versions would say that it had no rules.
+	// Emptied replaces a text that was deleted from the store. No version can read it, so every version reports that the
+	// configuration is no longer kept. Former versions would read an empty text as a configuration without rules.
 	Emptied = keptName + "0\n"
 )
 
-// IsKeptForm tells whether a text is in the kept form, of this version or a later one. Earlier versions kept whole files.
+// IsKeptForm reports whether a text is in the kept form, of this version or a later one. Earlier versions kept whole files.
 func IsKeptForm(kept []byte) bool { return bytes.HasPrefix(kept, []byte(keptName)) }
 
 // keptLine is one line: a tenant's destinations, or one rule.
@@ -64,7 +64,7 @@ type keptStep struct {
 func (l *loader) digest() string {
 	h := sha256.New()
 	for i, f := range l.files {
-		_, _ = fmt.Fprintf(h, "file %q ", l.keys[i]) // a hash takes everything
+		_, _ = fmt.Fprintf(h, "file %q ", l.keys[i]) // writing to a hash cannot fail
 		f.Node.Digest(h)
 	}
 	for _, p := range l.profileTexts {
@@ -73,7 +73,7 @@ func (l *loader) digest() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// sumOf is Item.Sum of what is written at a node; nil is nothing.
+// sumOf returns the Item.Sum of a node; nil hashes as empty.
 func sumOf(n *document.Node) uint64 {
 	h := fnv.New64a()
 	if n != nil {
@@ -90,7 +90,7 @@ func keep(c *Config, digest string) []byte {
 	e.SetEscapeHTML(false)
 	write := func(tenant string, line keptLine) {
 		b.WriteString(tenant + " ")
-		_ = e.Encode(line) // texts, lists of texts and nothing else; it ends the line
+		_ = e.Encode(line) // cannot fail: it contains only strings and lists of strings
 	}
 	products := map[string]map[string]string{}
 	var tenants []string

@@ -16,7 +16,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/source"
 )
 
-// DefaultPath is the configuration where no other is named.
+// DefaultPath is the configuration's path when none is given.
 const DefaultPath = "surveygate.yaml"
 
 // ErrNone reports that there is no configuration.
@@ -30,32 +30,32 @@ func IsLoadError(err error) bool {
 	return faults || errors.Is(err, ErrNone) || errors.Is(err, errRead)
 }
 
-// Options say what to load.
+// Options configure Load.
 type Options struct {
 	// Path is a file, or a folder whose *.yaml files are one configuration; empty is DefaultPath.
 	Path string
-	// Env is what ${NAME} stands for; nil is the process's environment.
+	// Env looks up ${NAME}; nil is the process's environment.
 	Env func(name string) (string, bool)
-	// AllowUnset takes ${NAME} without a value, as tests of rules need no secrets. What depends on it is not checked.
+	// AllowUnset accepts ${NAME} without a value, because tests of rules need no secrets. Settings that depend on an unset
+	// variable are not checked.
 	AllowUnset bool
-	// Listen, Data and Redis are flags, which win over SURVEYGATE_LISTEN, SURVEYGATE_DATA and SURVEYGATE_REDIS, which win
-	// over the files.
+	// Listen, Data and Redis are flags. They override SURVEYGATE_LISTEN, SURVEYGATE_DATA and SURVEYGATE_REDIS, which
+	// override the files.
 	Listen, Data, Redis string
-	// Now is the time of loading, which accept_test counts from; zero is now.
+	// Now is the time of loading, at which accept_test starts; zero is now.
 	Now time.Time
-	// Files reads everything that a configuration is made of, and knows afterwards what that was, also where Load fails;
-	// nil is a new one.
+	// Files reads all files of the configuration and remembers which they were, even if Load fails; nil creates a new reader.
 	Files *files.Reader
 }
 
-// input is one file as it was read. Name is for faults, key the same wherever the folder is.
+// input is one file as read. name is for faults; key does not depend on where the folder is.
 type input struct {
 	name, key string
 	text      []byte
 }
 
-// Load reads a configuration. The error is document.Faults, all of them, where the files are at fault; it wraps
-// ErrNone where there are none.
+// Load reads a configuration. If the files have faults, the error is document.Faults and holds all of them. If there are no
+// files, the error wraps ErrNone.
 func Load(o Options) (*Config, error) {
 	if o.Env == nil {
 		o.Env = os.LookupEnv
@@ -76,22 +76,22 @@ func Load(o Options) (*Config, error) {
 	return load(o, o.Files.ReadFile, inputs)
 }
 
-// LoadText reads a configuration that is one text in no folder: no variable has a value, and there are no other files.
+// LoadText reads a configuration from a text alone. All variables are unset, and it cannot refer to other files.
 func LoadText(text []byte) (*Config, error) {
 	return load(Options{AllowUnset: true, Env: func(string) (string, bool) { return "", false }},
 		func(string) ([]byte, error) { return nil, fs.ErrNotExist }, []input{{DefaultPath, DefaultPath, text}})
 }
 
-// read reads a file, or every .yaml and .yml of a folder, in the order of their names.
+// read reads a file, or all .yaml and .yml files of a folder, sorted by name.
 func read(from *files.Reader, path string) ([]input, error) {
 	inFolder, isFolder, err := from.Folder(path, isOurs)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%w: %s is not there; `surveygate demo` shows one working and writes it down", ErrNone, path)
+		return nil, fmt.Errorf("%w: %s does not exist; `surveygate demo` shows a working one and saves it", ErrNone, path)
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", errRead, err)
 	case isFolder && len(inFolder) == 0:
-		return nil, fmt.Errorf("%w: the folder %s holds no .yaml file", ErrNone, path)
+		return nil, fmt.Errorf("%w: the folder %s contains no .yaml file", ErrNone, path)
 	}
 	names := []string{path}
 	if isFolder {
@@ -111,14 +111,14 @@ func read(from *files.Reader, path string) ([]input, error) {
 	return inputs, nil
 }
 
-// isOurs says that a file of a folder is part of the configuration. Those that begin with a dot are an editor's or
-// Kubernetes' own.
+// isOurs reports whether a file of a folder is part of the configuration. Names that begin with a dot belong to editors
+// or Kubernetes.
 func isOurs(name string) bool {
 	ext := filepath.Ext(name)
 	return !strings.HasPrefix(name, ".") && (ext == ".yaml" || ext == ".yml")
 }
 
-// load builds a configuration from its files and says everything that is wrong with them at once.
+// load builds a configuration from its files and reports all faults at once.
 func load(o Options, read func(path string) ([]byte, error), inputs []input) (*Config, error) {
 	l := &loader{
 		options: o, read: read, library: source.Builtin(),
@@ -156,10 +156,10 @@ func load(o Options, read func(path string) ([]byte, error), inputs []input) (*C
 // target is a name within a tenant.
 type target struct{ tenant, name string }
 
-// loader holds what is known while a configuration is built.
+// loader is the state of a load.
 type loader struct {
 	options Options
-	read    func(path string) ([]byte, error) // every file but the configuration's own, as secrets and profiles
+	read    func(path string) ([]byte, error) // reads secrets, profiles and all other files that the configuration refers to
 	config  *Config
 	faults  document.Faults
 
@@ -168,20 +168,20 @@ type loader struct {
 	library *source.Library
 	aliases map[string][]string
 
-	single       map[string]*document.Node  // settings that one file may say
+	single       map[string]*document.Node  // global settings, which only one file may set
 	profiles     map[string]*source.Profile // from files
 	profileTexts []input
 	destinations map[target]*destination
 	sources      map[target]*document.Node            // keys
 	rules        map[string]map[string]*document.Node // names, by rule and tenant
 	webhooks     []*destination
-	reaches      map[string]*reach // by tenant; see reachOf
+	origins      map[string]*origins // by tenant; see originsOf
 }
 
 func (l *loader) fault(f ...document.Fault) { l.faults = append(l.faults, f...) }
 
-// told says that something is wrong with a value already, so that what follows from it is not said too.
-func (l *loader) told(n *document.Node) bool {
+// hasFault reports whether a value has a fault already, so that its consequences are not reported too.
+func (l *loader) hasFault(n *document.Node) bool {
 	return slices.ContainsFunc(l.faults, func(f document.Fault) bool { return f.Position == n.At })
 }
 
@@ -189,7 +189,7 @@ func (l *loader) warning(f document.Fault) {
 	l.config.Warnings = append(l.config.Warnings, f)
 }
 
-// parse reads and binds every file. One that is not YAML leaves the others to be checked.
+// parse reads and binds every file. If one is not YAML, the others are still checked.
 func (l *loader) parse(inputs []input) {
 	var unset []document.Unset
 	for _, in := range inputs {
@@ -213,7 +213,7 @@ func (l *loader) parse(inputs []input) {
 	}
 }
 
-// file reads what ${file:…} names. Where names need no value, files need not be there.
+// file reads the file of a ${file:…}. With AllowUnset, it may be missing.
 func (l *loader) file(path string) ([]byte, error) {
 	text, err := l.read(path)
 	if err != nil && l.options.AllowUnset {
@@ -222,7 +222,7 @@ func (l *loader) file(path string) ([]byte, error) {
 	return text, err
 }
 
-// unsetFault names everything that is unset at once, because whoever sets one wants to set all.
+// unsetFault lists all unset variables in one fault, so that they can be set together.
 func unsetFault(unset []document.Unset) document.Fault {
 	f := unset[0].Fault
 	names := make([]string, len(unset))
@@ -237,9 +237,9 @@ func unsetFault(unset []document.Unset) document.Fault {
 		}
 	}
 	f.Message = "not set in the environment: " + strings.Join(names, ", ")
-	f.Remedy = "set it before the start; `surveygate test` does not need it"
+	f.Remedy = "set it before starting; `surveygate test` does not need it"
 	if len(names) > 1 {
-		f.Remedy = "set them before the start; `surveygate test` does not need them"
+		f.Remedy = "set them before starting; `surveygate test` does not need them"
 	}
 	return f
 }

@@ -2,10 +2,10 @@ package config
 
 import "github.com/surveygate/surveygate/gateway/internal/source"
 
-// Platform is a survey platform that surveygate knows, as people are told of it.
+// Platform describes a survey platform that has a built-in profile.
 type Platform = source.Platform
 
-// Platforms are those whose profiles ship, in the order of their names.
+// Platforms returns the platforms with built-in profiles, sorted by name.
 func Platforms() []Platform {
 	library := source.Builtin()
 	all := make([]Platform, 0, len(library.Names()))

@@ -8,28 +8,28 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/redis"
 )
 
-// DefaultPrefix begins every key in Redis where nothing is said.
+// DefaultPrefix is the default prefix of every key in Redis.
 const DefaultPrefix = "surveygate"
 
-// BindNode reads a URL alone, or a mapping.
+// BindNode reads a URL, or a mapping.
 func (r *redisSettings) BindNode(n *document.Node, name string) document.Faults {
 	if n.Kind == document.Mapping {
 		type mapping redisSettings // without this method
 		return document.Bind(n, (*mapping)(r), document.Options{})
 	}
 	if n.Kind != document.Scalar || n.Text == "" {
-		return document.Faults{n.Fault("`"+name+"` is no address of a Redis", `write redis: "${REDIS_URL}", or redis: {url: "${REDIS_URL}", prefix: surveygate}`)}
+		return document.Faults{n.Fault("`"+name+"` is not the address of a Redis", `write redis: "${REDIS_URL}", or redis: {url: "${REDIS_URL}", prefix: surveygate}`)}
 	}
 	return document.Bind(n, &r.URL, document.Options{})
 }
 
-// redis takes where Redis is from a file.
+// redis applies the address of Redis from a file.
 func (l *loader) redis(f *fileSettings) {
 	node := f.Node.Key("redis")
 	if node != nil && node.Kind == document.Mapping {
 		node = node.Key("url")
 	}
-	if node == nil || l.told(node) {
+	if node == nil || l.hasFault(node) {
 		return
 	}
 	l.config.Redis = Redis{URL: f.Redis.URL, Prefix: string(f.Redis.Prefix)}
@@ -40,7 +40,7 @@ func (l *loader) redis(f *fileSettings) {
 	}
 }
 
-// overrideRedis lays the flag, or else the environment, over the URL of the files. The prefix stays theirs.
+// overrideRedis replaces the URL of the files by the flag, or else by the environment. It keeps the prefix of the files.
 func (l *loader) overrideRedis(env func(name string) string) {
 	for _, o := range []struct{ name, url string }{
 		{"--redis", l.options.Redis}, {"SURVEYGATE_REDIS", env("SURVEYGATE_REDIS")},
@@ -59,7 +59,7 @@ func (l *loader) overrideRedis(env func(name string) string) {
 	}
 }
 
-// addressFault is what is wrong with a URL. It may hold a password, so nothing of it is repeated.
+// addressFault returns a URL's fault; empty if it is valid. It does not quote the URL, which may contain a password.
 func (l *loader) addressFault(url connectors.Secret) (message, remedy string) {
 	err := redis.Check(url.Expose(), l.read)
 	if err == nil {

@@ -17,9 +17,9 @@ import (
 // stepSettings is one entry of a rule's `send`.
 type stepSettings struct {
 	name     string         // as written: crm or crm.note
-	key      *document.Node // where it is named
+	key      *document.Node // where the name is written
 	as       string
-	settings *document.Node // nil where the name stands alone
+	settings *document.Node // nil if there are none
 }
 
 // BindNode reads `- crm`, `- crm.note: {…}` and `- {crm: {…}, as: vip}`.
@@ -30,19 +30,19 @@ func (s *stepSettings) BindNode(n *document.Node, _ string) document.Faults {
 		return nil
 	case document.Mapping:
 	default:
-		return document.Faults{n.Fault(fmt.Sprintf("an entry of `send` is %s, wanted is a name, or a name with settings", n.Kind), "write - alarms, or - crm: {…}")}
+		return document.Faults{n.Fault(fmt.Sprintf("an entry of `send` must be a name, or a name with settings, and is %s", n.Kind), "write - alarms, or - crm: {…}")}
 	}
 	var faults document.Faults
 	for _, p := range n.Pairs {
 		if p.Key.Text == "as" {
 			if p.Value.Kind != document.Scalar || !validName(p.Value.Text) {
-				faults = append(faults, p.Value.Fault("`as` is a name for this step", ofNames))
+				faults = append(faults, p.Value.Fault("`as` must be a name for this step", nameRule))
 			}
 			s.as = p.Value.Text
 			continue
 		}
 		if s.key != nil {
-			faults = append(faults, p.Key.Fault(fmt.Sprintf("an entry of `send` is one destination, and this one is `%s` already", s.name), "begin an entry of its own: - "+p.Key.Text+":"))
+			faults = append(faults, p.Key.Fault(fmt.Sprintf("an entry of `send` names one destination, and this one names `%s` already", s.name), "begin a new entry: - "+p.Key.Text+":"))
 			continue
 		}
 		s.name, s.key = p.Key.Text, p.Key
@@ -51,7 +51,7 @@ func (s *stepSettings) BindNode(n *document.Node, _ string) document.Faults {
 			s.settings = p.Value
 		case document.Null:
 		default:
-			faults = append(faults, p.Value.Fault(fmt.Sprintf("the settings of `%s` are %s, wanted is a mapping", s.name, p.Value.Kind), fmt.Sprintf("write - %s: {setting: value}, or - %s alone", s.name, s.name)))
+			faults = append(faults, p.Value.Fault(fmt.Sprintf("the settings of `%s` must be a mapping, and are %s", s.name, p.Value.Kind), fmt.Sprintf("write - %s: {setting: value}, or - %s without settings", s.name, s.name)))
 		}
 	}
 	if s.key == nil && len(faults) == 0 {
@@ -80,14 +80,14 @@ func (l *loader) addRules(f *fileSettings) {
 		}
 		if at := s.Node.Key("events"); at != nil {
 			if r.Match.Events = l.events(at, s.Events); at.Kind == document.List && len(at.Items) == 0 {
-				l.fault(at.Fault("`events` is empty", "name events, or take it out: then it is response.completed"))
+				l.fault(at.Fault("`events` is empty", "name events, or remove the setting: the default is response.completed"))
 			}
 		}
 		if s.Delay > maxDelay {
-			l.fault(s.Node.Key("delay").Fault("`delay` is longer than 7d", "write at most 7d: what waits is kept with its event"))
+			l.fault(s.Node.Key("delay").Fault("`delay` is longer than 7d", "write at most 7d: a waiting delivery keeps its event in the store"))
 		}
 		if send := s.Node.Key("send"); send != nil && (send.Kind == document.List || send.Kind == document.Null) && len(s.Send) == 0 {
-			l.fault(send.Fault(fmt.Sprintf("the rule `%s` sends nowhere", s.Name), "name a connection or webhook; enabled: false switches a rule off"))
+			l.fault(send.Fault(fmt.Sprintf("the rule `%s` has no destination", s.Name), "name a connection or webhook; to switch a rule off, write enabled: false"))
 		}
 		l.steps(r, s)
 		l.tests(r, s)
@@ -96,9 +96,9 @@ func (l *loader) addRules(f *fileSettings) {
 	}
 }
 
-const maxDelay = longest
+const maxDelay = maxWait
 
-// claimRule takes a rule's name: a `*` rule's is taken in every tenant.
+// claimRule registers a rule's name. The name of a rule of tenant `*` is taken in every tenant.
 func (l *loader) claimRule(at target, key *document.Node) {
 	taken := l.rules[at.name]
 	if taken == nil {
@@ -114,7 +114,7 @@ func (l *loader) claimRule(at target, key *document.Node) {
 	taken[at.tenant] = key
 }
 
-// steps builds what a rule sends, for every tenant it runs in.
+// steps builds a rule's steps, for every tenant that it runs in.
 func (l *loader) steps(r *Rule, s *ruleSettings) {
 	names := map[string]*document.Node{}
 	for i := range s.Send {
@@ -133,7 +133,7 @@ func (l *loader) steps(r *Rule, s *ruleSettings) {
 			}
 		}
 		if first := names[step.Name]; first != nil {
-			l.fault(set.key.Fault(fmt.Sprintf("the rule sends to `%s` twice", step.Name), fmt.Sprintf("tell them apart: - {%s: …, as: %s-2}", set.name, strings.ReplaceAll(step.Name, ".", "-"))))
+			l.fault(set.key.Fault(fmt.Sprintf("the rule sends to `%s` twice", step.Name), fmt.Sprintf("give one of them another name: - {%s: …, as: %s-2}", set.name, strings.ReplaceAll(step.Name, ".", "-"))))
 			continue
 		}
 		names[step.Name] = set.key
@@ -152,7 +152,7 @@ func (l *loader) steps(r *Rule, s *ruleSettings) {
 	}
 }
 
-// find are the destinations of a name: one, or for a rule of every tenant that of each, in the order of tenants.
+// find returns the destinations of a name: at most one, or for AnyTenant those of all tenants, sorted by tenant.
 func (l *loader) find(tenant, name string) []*destination {
 	if tenant != AnyTenant {
 		if d := l.destinations[target{tenant, name}]; d != nil {
@@ -170,15 +170,15 @@ func (l *loader) find(tenant, name string) []*destination {
 	return found
 }
 
-// nowhere says what a name might mean, and where it is when another tenant has it.
+// nowhere returns the fault of a name without a destination. It suggests a similar name, or says which other tenant has it.
 func (l *loader) nowhere(r *Rule, set *stepSettings, name string) document.Fault {
 	var here []string
 	for at := range l.destinations {
 		if at.tenant == r.Tenant || r.Tenant == AnyTenant {
 			here = append(here, at.name)
 		} else if at.name == name {
-			return set.key.Fault(fmt.Sprintf("`%s` belongs to the tenant `%s`, and this rule to `%s`", name, at.tenant, r.Tenant),
-				"a rule sees its own tenant only: add tenant: "+at.tenant)
+			return set.key.Fault(fmt.Sprintf("`%s` belongs to the tenant `%s`, but this rule belongs to `%s`", name, at.tenant, r.Tenant),
+				"a rule can only use destinations of its own tenant: add tenant: "+at.tenant)
 		}
 	}
 	slices.Sort(here)
@@ -190,13 +190,14 @@ func (l *loader) nowhere(r *Rule, set *stepSettings, name string) document.Fault
 	return set.key.Fault(fmt.Sprintf("there is no connection or webhook `%s`", name), remedy)
 }
 
-// stepOfWebhook are the settings of a webhook that a rule may change.
-var stepOfWebhook = []string{"body", "headers"}
+// webhookStepSettings are the settings of a webhook that a step may override.
+var webhookStepSettings = []string{"body", "headers"}
 
-// step lays the connection and the step's settings over the product's defaults; nil where something is wrong.
+// step builds a step's connector: the product's defaults, overridden by the connection, then by the step. It returns nil if
+// there are faults.
 func (l *loader) step(d *destination, connector string, set *stepSettings) connectors.Connector {
 	if d.Product == "" {
-		return nil // the connection is at fault, and says so itself
+		return nil // the connection's fault is reported already
 	}
 	c, known := connectors.New(connector)
 	if !known {
@@ -216,14 +217,14 @@ func (l *loader) step(d *destination, connector string, set *stepSettings) conne
 		return d.alone
 	}
 	if d.settings != nil {
-		// What is wrong with the connection is said where it is defined.
+		// Faults of the connection are reported where it is defined.
 		_ = document.Bind(d.settings, c, document.Options{Partial: true, Embedded: isAction})
 	}
 	before := len(l.faults)
 	if set.settings != nil {
 		settings := set.settings
 		if d.Product == productWebhook {
-			settings = l.ofWebhook(settings)
+			settings = l.stepOverrides(settings)
 		}
 		l.fault(document.Bind(settings, c, document.Options{Partial: true, Rule: true})...)
 	}
@@ -244,24 +245,24 @@ func (l *loader) step(d *destination, connector string, set *stepSettings) conne
 	return c
 }
 
-// ofWebhook refuses what a rule may not change: where a webhook goes and how it is signed.
-func (l *loader) ofWebhook(n *document.Node) *document.Node {
+// stepOverrides refuses settings that a step may not override: a webhook's URL and how it is signed.
+func (l *loader) stepOverrides(n *document.Node) *document.Node {
 	c, _ := connectors.New(productWebhook)
 	var own []string
 	for _, field := range document.FieldsOf(c) {
 		own = append(own, field.Name)
 	}
 	for _, p := range n.Pairs {
-		if slices.Contains(own, p.Key.Text) && !slices.Contains(stepOfWebhook, p.Key.Text) {
-			l.fault(p.Key.Fault(fmt.Sprintf("`%s` belongs to the webhook, not to a rule", p.Key.Text), "move it to the webhook; a rule may set body and headers"))
+		if slices.Contains(own, p.Key.Text) && !slices.Contains(webhookStepSettings, p.Key.Text) {
+			l.fault(p.Key.Fault(fmt.Sprintf("`%s` is a setting of the webhook, not of a rule", p.Key.Text), "move it to the webhook; a rule may set body and headers"))
 		}
 	}
 	return n.With(func(key string) bool {
-		return !slices.Contains(own, key) || slices.Contains(stepOfWebhook, key)
+		return !slices.Contains(own, key) || slices.Contains(webhookStepSettings, key)
 	})
 }
 
-// tests takes a rule's tests and checks what can be said of them without playing them.
+// tests applies a rule's tests, and checks them as far as possible without running them.
 func (l *loader) tests(r *Rule, s *ruleSettings) {
 	for _, t := range s.Tests {
 		if t.Given == nil || t.Node == nil || t.Node.Kind != document.Mapping {
@@ -284,7 +285,7 @@ func (l *loader) tests(r *Rule, s *ruleSettings) {
 		case given.Kind == document.Null:
 			test.Given = []byte("{}")
 		case given.Kind != document.Mapping:
-			l.fault(given.Fault(fmt.Sprintf("`given` is %s, wanted is an event", given.Kind), "write given: {nps_score: 3, email: jo@example.com}"))
+			l.fault(given.Fault(fmt.Sprintf("`given` must be an event, and is %s", given.Kind), "write given: {nps_score: 3, email: jo@example.com}"))
 			continue
 		case given.Named("file") != nil:
 			if !l.body(r, given, &test) {
@@ -298,7 +299,7 @@ func (l *loader) tests(r *Rule, s *ruleSettings) {
 	}
 }
 
-// body takes a test of a platform's own body.
+// body applies the source and file of a test that uses a platform's own body.
 func (l *loader) body(r *Rule, given *document.Node, test *Test) bool {
 	var set struct {
 		Source string `yaml:"source"`
@@ -327,10 +328,10 @@ func (l *loader) body(r *Rule, given *document.Node, test *Test) bool {
 	return true
 }
 
-// epoch stands for the time of receipt where an event is only looked at.
+// epoch is the time of receipt of events that are only checked.
 var epoch = time.Unix(0, 0).UTC()
 
-// given checks an event as a person writes it.
+// given checks a test's event.
 func (l *loader) given(r *Rule, n *document.Node, body []byte) {
 	if n.HasUnset() {
 		return
@@ -362,7 +363,7 @@ func (l *loader) given(r *Rule, n *document.Node, body []byte) {
 	}
 }
 
-// firstOf is the tenant that a rule's tests are played in.
+// firstOf returns the tenant that a rule's tests run in.
 func firstOf(r *Rule) string {
 	if r.Tenant != AnyTenant {
 		return r.Tenant

@@ -20,8 +20,8 @@ import (
 	"github.com/surveygate/surveygate/rules/expression"
 )
 
-// Schema is a JSON Schema (2020-12) of a configuration file for editors, made of the structs that files are bound
-// to and of every registered connector. Doc is the comment of a struct's field; types are named as Go prints them
+// Schema returns a JSON Schema (2020-12) of a configuration file, for editors. It is derived from the structs that files are
+// bound to and from all registered connectors. doc returns the comment of a struct's field; types are named as Go prints them
 // (`slack.Account`, `config.ruleSettings`). It may be nil.
 func Schema(doc func(typeName, field string) string) ([]byte, error) {
 	if doc == nil {
@@ -37,13 +37,13 @@ func Schema(doc func(typeName, field string) string) ([]byte, error) {
 
 type object = map[string]any
 
-// schema makes the schema of types. Connectors go to $defs, because both connections and steps use them.
+// schema builds the schemas of types. Those of connectors are stored in $defs, because connections and steps share them.
 type schema struct {
 	doc  func(typeName, field string) string
 	defs object
 }
 
-// scalarOrHole is a value of a form, or a ${NAME} that stands for one.
+// scalarOrHole accepts a value of a form, or a ${NAME}.
 func scalarOrHole(form object) object {
 	return object{"anyOf": []any{form, object{"type": "string", "pattern": `\$\{`}}}
 }
@@ -52,7 +52,7 @@ func words(list ...string) object { return object{"enum": list} }
 
 const durationPattern = `^([0-9.]+d)?([0-9.]+(ns|us|µs|ms|s|m|h))*$`
 
-// forms are the types that read their own text.
+// form returns the schema of a type that parses its own text; nil for other types.
 func (s *schema) form(t reflect.Type) object {
 	text := object{"type": "string"}
 	switch t {
@@ -106,7 +106,7 @@ func (s *schema) form(t reflect.Type) object {
 	case reflect.PointerTo(t).Implements(reflect.TypeFor[connectors.ValuesUnmarshaler]()):
 		return object{"type": []string{"string", "object"}}
 	case t.Kind() == reflect.Slice && reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()):
-		return object{"type": []string{"string", "array"}, "items": s.of(t.Elem())}
+		return object{"type": []string{"string", "array"}, "items": s.schemaOf(t.Elem())}
 	case document.IsSecret(t):
 		return object{"type": []string{"string", "number", "boolean"}, "writeOnly": true}
 	case reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()):
@@ -115,14 +115,14 @@ func (s *schema) form(t reflect.Type) object {
 	return nil
 }
 
-// of is the schema of a type.
-func (s *schema) of(t reflect.Type) object {
+// schemaOf returns the schema of a type.
+func (s *schema) schemaOf(t reflect.Type) object {
 	if form := s.form(t); form != nil {
 		return form
 	}
 	switch t.Kind() {
 	case reflect.Pointer:
-		return s.of(t.Elem())
+		return s.schemaOf(t.Elem())
 	case reflect.Bool:
 		return scalarOrHole(object{"type": "boolean"})
 	case reflect.Int, reflect.Int64, reflect.Uint, reflect.Uint64:
@@ -132,20 +132,20 @@ func (s *schema) of(t reflect.Type) object {
 	case reflect.String:
 		return object{"type": []string{"string", "number", "boolean"}}
 	case reflect.Map:
-		return object{"type": "object", "additionalProperties": s.of(t.Elem())}
+		return object{"type": "object", "additionalProperties": s.schemaOf(t.Elem())}
 	case reflect.Slice:
 		if t.Implements(reflect.TypeFor[document.Free]()) {
 			value, _ := t.Elem().FieldByName("Value")
-			return object{"type": []string{"object", "null"}, "additionalProperties": s.of(value.Type)}
+			return object{"type": []string{"object", "null"}, "additionalProperties": s.schemaOf(value.Type)}
 		}
-		return object{"type": []string{"array", "null"}, "items": s.of(t.Elem())}
+		return object{"type": []string{"array", "null"}, "items": s.schemaOf(t.Elem())}
 	case reflect.Struct:
 		return s.structure(t)
 	}
 	panic(fmt.Sprintf("config: the schema knows no %s", t))
 }
 
-// structure is the schema of a struct's settings.
+// structure returns the schema of a struct's settings.
 func (s *schema) structure(t reflect.Type) object {
 	properties, required := object{}, []string{}
 	for _, f := range document.Fields(t) {
@@ -156,7 +156,7 @@ func (s *schema) structure(t reflect.Type) object {
 			required = append(required, s.rest(t, properties)...)
 			continue
 		}
-		property := s.of(f.Type)
+		property := s.schemaOf(f.Type)
 		if text := s.doc(f.Owner.String(), f.Go); text != "" {
 			property["description"] = strings.TrimSpace(text)
 		}
@@ -186,8 +186,8 @@ func (s *schema) structure(t reflect.Type) object {
 	return out
 }
 
-// rest adds what a struct leaves to connectors: the products of a connection, the settings of a webhook. It
-// returns those that are required.
+// rest adds the keys that connectors define: the products of a connection, or the settings of a webhook. It returns the
+// required ones.
 func (s *schema) rest(t reflect.Type, properties object) []string {
 	if t == reflect.TypeFor[webhookSettings]() {
 		connector := s.connector(productWebhook)
@@ -202,7 +202,7 @@ func (s *schema) rest(t reflect.Type, properties object) []string {
 	return nil
 }
 
-// connector is the schema of one connector's settings.
+// connector returns the schema of a connector's settings.
 func (s *schema) connector(name string) object {
 	c, ok := connectors.New(name)
 	if !ok {
@@ -213,7 +213,7 @@ func (s *schema) connector(name string) object {
 	return out
 }
 
-// step is an entry of `send`: a name, or a name with what a step of any product may set.
+// step returns the schema of an entry of `send`: a name, or a name with settings that steps of any product may have.
 func (s *schema) step() object {
 	settings := object{}
 	for _, name := range connectors.Names() {
@@ -222,7 +222,7 @@ func (s *schema) step() object {
 		for _, f := range document.FieldsOf(c) {
 			ofConnection := f.Type == secretType || f.Type == urlType || f.Type == baseType
 			if name == productWebhook {
-				ofConnection = !slices.Contains(stepOfWebhook, f.Name)
+				ofConnection = !slices.Contains(webhookStepSettings, f.Name)
 			}
 			if !ofConnection {
 				settings[f.Name] = own[f.Name]
@@ -233,7 +233,7 @@ func (s *schema) step() object {
 		object{"type": "string"},
 		object{
 			"type":                 "object",
-			"properties":           object{"as": object{"type": "string", "description": "what the step is called, where its name is taken"}},
+			"properties":           object{"as": object{"type": "string", "description": "the step's name, if its default name is taken"}},
 			"additionalProperties": object{"type": []string{"object", "null"}, "properties": settings},
 		},
 	}}

@@ -20,10 +20,10 @@ func (l *loader) addSources(f *fileSettings) {
 		l.named(e.Key, "source")
 		l.claim(l.sources, target{tenant, e.Name}, e.Key, "source")
 		if e.Name == event.DefaultSource {
-			l.fault(e.Key.Fault(fmt.Sprintf("`%s` is the source of what tokens publish, and no platform's", e.Name), "give this one another name"))
+			l.fault(e.Key.Fault(fmt.Sprintf("`%s` is reserved: it is the source of events published with tokens", e.Name), "choose another name"))
 		}
 		if s.Node == nil {
-			continue // said already
+			continue // reported already
 		}
 		stream := l.stream(e)
 		if s.Profile == "" && (stream == nil || !stream.Bare) {
@@ -47,7 +47,7 @@ func (l *loader) addSources(f *fileSettings) {
 			AcceptTest: s.AcceptTest, Loaded: l.options.Now, Roles: s.Roles, Surveys: s.Surveys,
 			Timezone: s.Timezone.Location, Unverified: s.Unverified,
 		}
-		if e.Node.HasUnset() { // only `surveygate test` gets further than this, and it proves no request
+		if e.Node.HasUnset() { // only `surveygate test` accepts this, and it verifies no requests
 			settings.Secrets, settings.Vars, settings.Verify, settings.Unverified = nil, nil, nil, true
 			if s.PathToken.IsZero() || e.Node.Key("path_token").Unset {
 				settings.PathToken = signature.NewSecret()
@@ -73,15 +73,15 @@ func (l *loader) addSources(f *fileSettings) {
 	}
 }
 
-// unproved says that a fault was said of what proves a source, or of a key that may have been meant for it.
+// unproved reports whether the settings that verify a source's requests have faults, or a key that may have been meant as one.
 func (l *loader) unproved(n *document.Node) bool {
 	for _, p := range n.Pairs {
-		if l.told(p.Key) {
+		if l.hasFault(p.Key) {
 			return true
 		}
 		switch p.Key.Text {
 		case "secrets", "path_token", "verify", "unverified":
-			if l.told(p.Value) || slices.ContainsFunc(p.Value.Items, l.unprovedItem) {
+			if l.hasFault(p.Value) || slices.ContainsFunc(p.Value.Items, l.unprovedItem) {
 				return true
 			}
 		}
@@ -89,9 +89,9 @@ func (l *loader) unproved(n *document.Node) bool {
 	return false
 }
 
-func (l *loader) unprovedItem(n *document.Node) bool { return l.told(n) || l.unproved(n) }
+func (l *loader) unprovedItem(n *document.Node) bool { return l.hasFault(n) || l.unproved(n) }
 
-// at is where a setting of a source stands (`verify.0.header`), or the nearest that stands there: else its key.
+// at returns the node of a source's setting (`verify.0.header`), or its nearest ancestor that exists, or the source's key.
 func at(e document.Entry[sourceSettings], setting string) *document.Node {
 	n := e.Node
 	for step := range strings.SplitSeq(setting, ".") {
@@ -110,7 +110,7 @@ func at(e document.Entry[sourceSettings], setting string) *document.Node {
 	return n
 }
 
-// profile is a built-in profile by its name, or a file's by its path, relative to the file that names it.
+// profile returns a built-in profile by name, or loads one by its path, which is relative to the file that names it.
 func (l *loader) profile(n *document.Node) *source.Profile {
 	if n == nil || n.Kind != document.Scalar || n.Unset {
 		return nil
@@ -120,7 +120,7 @@ func (l *loader) profile(n *document.Node) *source.Profile {
 		if !ok {
 			remedy := document.DidYouMean(n.Text, l.library.Names())
 			if !strings.HasPrefix(remedy, "did") {
-				remedy += "; or the path of your own, ./" + filepath.Base(n.Text) + ".yaml"
+				remedy += "; or write the path of your own profile: ./" + filepath.Base(n.Text) + ".yaml"
 			}
 			l.fault(n.Fault(fmt.Sprintf("`%s` is not a profile", n.Text), remedy))
 		}
@@ -136,7 +136,7 @@ func (l *loader) profile(n *document.Node) *source.Profile {
 	l.profiles[path] = nil
 	text, err := l.read(path)
 	if err != nil {
-		l.fault(n.Fault(fmt.Sprintf("the profile's file `%s` cannot be read", n.Text), "a path counts from the folder of this file"))
+		l.fault(n.Fault(fmt.Sprintf("cannot read the profile `%s`", n.Text), "the path is relative to the folder of this file"))
 		return nil
 	}
 	profile, faults := source.Parse(path, text)
@@ -149,16 +149,16 @@ func (l *loader) profile(n *document.Node) *source.Profile {
 	return profile
 }
 
-// span refuses a window that is open longer than makes sense: it is meant to close again.
+// span refuses a window longer than most: it is meant to be temporary.
 func (l *loader) span(n *document.Node, setting string, value, most time.Duration) {
 	if value > most {
-		l.fault(n.Key(setting).Fault(fmt.Sprintf("`%s` is longer than %dd", setting, most/day), "it counts from each load, and is meant to end: write minutes or hours"))
+		l.fault(n.Key(setting).Fault(fmt.Sprintf("`%s` is longer than %dd", setting, most/day), "it starts at each load and is meant to be temporary: write minutes or hours"))
 	}
 }
 
-// named checks the name of what is defined by a key.
+// named checks that a key is a valid name.
 func (l *loader) named(key *document.Node, what string) {
 	if !validName(key.Text) {
-		l.fault(key.Fault(fmt.Sprintf("`%s` is not a %s's name", key.Text, what), ofNames))
+		l.fault(key.Fault(fmt.Sprintf("`%s` is not a %s's name", key.Text, what), nameRule))
 	}
 }

@@ -126,7 +126,7 @@ func TestEveryPlatformIsConfigured(t *testing.T) {
 		_, err := config.Load(config.Options{
 			Path: write(t, map[string]string{"surveygate.yaml": "sources:\n  s: {profile: " + name + "}\n"}), Env: lookup,
 		})
-		if err == nil || !strings.Contains(err.Error(), "nothing proves that requests come from the platform") || strings.Contains(err.Error(), "set secrets") != d.Secrets {
+		if err == nil || !strings.Contains(err.Error(), "requests of this source cannot be verified") || strings.Contains(err.Error(), "set secrets") != d.Secrets {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

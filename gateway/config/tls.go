@@ -13,12 +13,12 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 )
 
-// expiresSoon is how long before its end a certificate is warned of.
+// expiresSoon is how long before a certificate expires Load warns about it.
 const expiresSoon = 14 * day
 
-// authorities takes `outbound.ca`.
+// authorities applies `outbound.ca`.
 func (l *loader) authorities(n *document.Node) {
-	if n == nil || n.Unset || l.told(n) {
+	if n == nil || n.Unset || l.hasFault(n) {
 		return
 	}
 	text, ok := l.pem(n, "ca")
@@ -32,19 +32,19 @@ func (l *loader) authorities(n *document.Node) {
 	l.config.Outbound.CA = string(text)
 }
 
-// tls takes a destination's own TLS.
+// tls applies a destination's own TLS settings.
 func (l *loader) tls(d *destination, n *document.Node, connector connectors.Connector) {
-	if n == nil || n.HasUnset() || l.told(n) {
+	if n == nil || n.HasUnset() || l.hasFault(n) {
 		return
 	}
 	if !l.isOwn(d, connector) {
-		l.fault(n.Fault(fmt.Sprintf("`tls` is for receivers of your own, and `%s` goes to %s", d.Name, d.Product), "name yours in `base_url`, or take `tls` out"))
+		l.fault(n.Fault(fmt.Sprintf("`tls` applies to your own receivers, but `%s` sends to %s", d.Name, d.Product), "name your receiver in `base_url`, or remove `tls`"))
 		return
 	}
 	var texts [3][]byte
 	before := len(l.faults)
 	for i, setting := range []string{"ca", "cert", "key"} {
-		if at := n.Key(setting); at != nil && !l.told(at) {
+		if at := n.Key(setting); at != nil && !l.hasFault(at) {
 			texts[i], _ = l.pem(at, setting)
 		}
 	}
@@ -58,16 +58,16 @@ func (l *loader) tls(d *destination, n *document.Node, connector connectors.Conn
 	}
 	d.TLS = own
 	if until := own.Expires(); !until.IsZero() && until.Sub(l.options.Now) < expiresSoon {
-		l.warning(n.Key("cert").Fault(fmt.Sprintf("the certificate of `%s` expires on %s", d.Name, until.Format(time.DateOnly)), "replace it before: afterwards a start or a reload refuses it"))
+		l.warning(n.Key("cert").Fault(fmt.Sprintf("the certificate of `%s` expires on %s", d.Name, until.Format(time.DateOnly)), "replace it before then: an expired certificate prevents start and reload"))
 	}
-	// A receiver refuses a certificate as it does a token: what it refused is tried again with another one.
+	// A client certificate is a credential like a token: a pause for refused credentials ends when it changes.
 	d.Credentials = append(d.Credentials, connectors.NewSecret(own.Fingerprint()))
 }
 
-// isOwn reports whether a destination's address is the operator's.
+// isOwn reports whether the operator has set the destination's address.
 func (l *loader) isOwn(d *destination, connector connectors.Connector) bool {
 	if d.settings.HasUnset() {
-		return true // nobody knows
+		return true // unknown
 	}
 	v := reflect.ValueOf(connector).Elem()
 	for _, field := range document.Fields(v.Type()) {
@@ -78,7 +78,7 @@ func (l *loader) isOwn(d *destination, connector connectors.Connector) bool {
 	return false
 }
 
-// pem returns a setting's text: itself where it is PEM, else that of the file which it names.
+// pem returns a setting's PEM text, or that of the file it names.
 func (l *loader) pem(n *document.Node, setting string) (text []byte, ok bool) {
 	if strings.Contains(n.Text, "-----BEGIN") || n.Text == "" {
 		return []byte(n.Text), true
@@ -88,14 +88,14 @@ func (l *loader) pem(n *document.Node, setting string) (text []byte, ok bool) {
 		path = filepath.Join(filepath.Dir(n.At.File), path)
 	}
 	text, err := l.read(path)
-	if err != nil { // the path is not repeated: it may be a key that was written in another form
-		l.fault(n.Fault(fmt.Sprintf("`%s` is not PEM, and there is no file of that name that can be read", setting), "write PEM, which begins with -----BEGIN, or the path of its file, from the folder of this one"))
+	if err != nil { // the text is not quoted: it may be a key in another format
+		l.fault(n.Fault(fmt.Sprintf("`%s` is neither PEM nor the path of a readable file", setting), "write PEM, which begins with -----BEGIN, or the path of a file, relative to the folder of this one"))
 		return nil, false
 	}
 	return text, true
 }
 
-// tlsFault tells what is wrong at the setting that it is about, or at the whole where that is missing.
+// tlsFault adds a TLS fault at the setting that caused it, or at n if that setting is absent.
 func (l *loader) tlsFault(n *document.Node, err error) {
 	wrong, ok := errors.AsType[*outbound.TLSError](err)
 	if !ok {

@@ -6,7 +6,7 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 )
 
-// SourceURL is where a platform sends.
+// SourceURL is the address that a platform sends to.
 type SourceURL struct {
 	Tenant  string `json:"tenant"`
 	Name    string `json:"name"`
@@ -16,7 +16,7 @@ type SourceURL struct {
 	Stream string `json:"redis_stream,omitempty"`
 }
 
-// Where is the source's URL, or its stream in words.
+// Where returns the source's URL, or a description of its stream.
 func (s SourceURL) Where() string {
 	if s.Stream != "" {
 		return "reads the Redis stream " + s.Stream
@@ -24,8 +24,8 @@ func (s SourceURL) Where() string {
 	return s.URL
 }
 
-// SourceURLs are the addresses that platforms send to, below base (http://host:port), with [secret] for path tokens unless
-// they are to be shown.
+// SourceURLs returns the addresses that platforms send to, below base (http://host:port). Path tokens are replaced by
+// [secret] unless showSecrets is set.
 func (c *Config) SourceURLs(base string, showSecrets bool) []SourceURL {
 	urls := []SourceURL{}
 	for _, s := range c.Sources {

@@ -11,10 +11,10 @@ import (
 	"github.com/surveygate/surveygate/gateway/signature"
 )
 
-// warn says what works but may surprise.
+// warn adds warnings about settings that are valid but may surprise.
 func (l *loader) warn() {
 	if c := l.config; len(c.Sources)+len(c.Destinations)+len(c.Rules)+len(c.Tokens) == 0 && len(l.faults) == 0 {
-		l.warning(document.At(l.options.Path, "nothing is configured: no platform can send, and nobody is told of anything", "`surveygate demo` shows a configuration that works and writes it down"))
+		l.warning(document.At(l.options.Path, "the configuration is empty: no platform can send, and nothing is delivered", "`surveygate demo` shows a working configuration and saves it"))
 	}
 	for _, d := range l.webhooks {
 		w, ok := d.alone.(*webhook.Connector)
@@ -28,8 +28,8 @@ func (l *loader) warn() {
 		if w.Style().Style != "pollqr" {
 			continue
 		}
-		// PollQR's own sample verifies JSON.stringify of what it parsed, which `raw` passes byte for byte only
-		// where the platform's JSON is compact.
+		// PollQR's own sample verifies JSON.stringify of the parsed body. That equals the raw body only if the platform's JSON
+		// is compact.
 		var loose []string
 		for _, s := range l.config.Sources {
 			if s.Tenant == d.Tenant && (s.Stream == nil || !s.Stream.Bare) && !compact(s.Receiver) {
@@ -38,13 +38,13 @@ func (l *loader) warn() {
 		}
 		if len(loose) > 0 {
 			l.warning(d.key.Fault(
-				fmt.Sprintf("receivers that verify as PollQR's sample does may refuse raw bodies of %s, whose JSON need not be compact", strings.Join(loose, ", ")),
-				"write body: event where they do"))
+				fmt.Sprintf("receivers that use PollQR's sample code to verify may refuse raw bodies of %s, whose JSON may not be compact", strings.Join(loose, ", ")),
+				"write body: event for such receivers"))
 		}
 	}
 }
 
-// warnOfSecrets tells that the second of two secrets does nothing, where the style's header has room for one signature.
+// warnOfSecrets warns that the second of two secrets has no effect if the style's header holds one signature.
 func (l *loader) warnOfSecrets(d *destination, w *webhook.Connector) {
 	if len(w.Secrets) < 2 || signature.Several(w.Style()) {
 		return
@@ -58,12 +58,12 @@ func (l *loader) warnOfSecrets(d *destination, w *webhook.Connector) {
 		at = secrets.Items[1]
 	}
 	l.warning(at.Fault(
-		fmt.Sprintf("the second secret signs nothing: the signature `%s` has room for one, which is made with the first", style),
-		"rotating: let the receiver accept the new secret beside the old one, then write the new one alone here"))
+		fmt.Sprintf("the second secret is not used: a signature of style `%s` is made with the first secret alone", style),
+		"to rotate: let the receiver accept the old and the new secret, then replace the old one here"))
 }
 
-// warnOfUncut tells where answers or leads go out although the webhook says that they must not: in the bodies of platforms
-// out of which they cannot be cut.
+// warnOfUncut warns if a webhook sends answers or leads although its settings forbid it: they cannot be cut out of the raw
+// bodies of some platforms.
 func (l *loader) warnOfUncut(d *destination, w *webhook.Connector) {
 	var answers, leads []string
 	for _, s := range l.config.Sources {
@@ -78,18 +78,18 @@ func (l *loader) warnOfUncut(d *destination, w *webhook.Connector) {
 			leads = append(leads, s.Name)
 		}
 	}
-	tell := func(setting string, sources []string) {
-		l.warning(d.key.Fault(fmt.Sprintf("`%s: false` cuts nothing out of raw bodies of %s", setting, strings.Join(sources, ", ")), "write body: event"))
+	report := func(setting string, sources []string) {
+		l.warning(d.key.Fault(fmt.Sprintf("`%s: false` has no effect on raw bodies of %s", setting, strings.Join(sources, ", ")), "write body: event"))
 	}
 	if !w.SendAnswers && len(answers) > 0 {
-		tell("send_answers", answers)
+		report("send_answers", answers)
 	}
 	if !w.SendLeads && len(leads) > 0 {
-		tell("send_leads", leads)
+		report("send_leads", leads)
 	}
 }
 
-// compact says whether a platform is known to write compact JSON: it signs JSON.stringify of its body.
+// compact reports whether a platform is known to write compact JSON: it signs JSON.stringify of its body.
 func compact(s *source.Source) bool {
 	for _, scheme := range s.Profile.Verify {
 		if slices.Contains(scheme.Candidates, "compact") {

@@ -14,7 +14,7 @@ func TestEmptyIsWarnedOf(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "# nothing yet\n", "listen: 127.0.0.1:0\n", "sources:\nrules: []\n"} {
 		c := load(t, config.Options{}, text)
-		if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0].Message, "nothing is configured") {
+		if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0].Message, "the configuration is empty") {
 			t.Errorf("%q: %v", text, c.Warnings)
 		}
 	}
@@ -31,7 +31,7 @@ func TestSecondSecretIsWarnedOf(t *testing.T) {
 		c := load(t, config.Options{}, `webhooks: [{name: w, url: "https://hook.example.com/in", events: ["*"], body: event, `+settings+"}]\n")
 		for _, w := range c.Warnings {
 			all = append(all, w.Message)
-			if w.Line != 1 || !strings.Contains(w.Remedy, "rotating") {
+			if w.Line != 1 || !strings.Contains(w.Remedy, "rotate") {
 				t.Errorf("%s: %+v", settings, w)
 			}
 		}
@@ -67,8 +67,8 @@ sources:
   elsewhere: {profile: wufoo, secrets: [s], tenant: other}
 `
 	for settings, want := range map[string]string{
-		"send_answers: false":                         "`send_answers: false` cuts nothing out of raw bodies of jotform, kobo",
-		"send_answers: false, body: raw":              "`send_answers: false` cuts nothing out of raw bodies of jotform, kobo",
+		"send_answers: false":                         "`send_answers: false` has no effect on raw bodies of jotform, kobo",
+		"send_answers: false, body: raw":              "`send_answers: false` has no effect on raw bodies of jotform, kobo",
 		"send_answers: false, body: event":            "",
 		"send_leads: false":                           "",
 		"send_answers: true":                          "",
@@ -77,7 +77,7 @@ sources:
 		c := load(t, config.Options{}, sources+`webhooks: [{name: w, url: "https://hook.example.com/in", events: ["*"], signature: none, `+settings+"}]\n")
 		var said []string
 		for _, w := range c.Warnings {
-			if strings.Contains(w.Message, "cuts nothing") {
+			if strings.Contains(w.Message, "has no effect on raw bodies") {
 				said = append(said, w.Message)
 				if w.Remedy != "write body: event" || w.Line == 0 {
 					t.Errorf("%s: %+v", settings, w)
@@ -145,7 +145,7 @@ connections: {alarms: {slack: {webhook: "${SLACK_WEBHOOK}"}}, theirs: {slack: {w
 		{when: `type != "test"`},
 		{when: `type == "response.updated"`, rule: `events: ["response.*"], `},
 		{when: `type == "response.complete"`, want: []string{"`type` is never `response.complete` | \"response.complete\" | did you mean response.completed?"}},
-		{when: `type == "response.updated"`, want: []string{"the rule never hears of `response.updated` | \"response.updated\" | write it under events: too, or take it out here"}},
+		{when: `type == "response.updated"`, want: []string{"the rule does not subscribe to `response.updated` | \"response.updated\" | add it to events:, or remove it here"}},
 		{when: `type == "form_response"`, want: []string{"`type` is never `form_response` | \"form_response\" | here it is called response.completed"}},
 
 		{when: `tenant == "default"`},
@@ -246,7 +246,7 @@ func TestWordsOfProfilesAreASet(t *testing.T) {
 	}
 }
 
-// A mailing list that needs consent reaches nobody where no source of the rule says who gave it.
+// A mailing list that needs consent origins nobody where no source of the rule says who gave it.
 func TestNobodysConsentIsWarnedOf(t *testing.T) {
 	t.Parallel()
 	const lists = `
@@ -254,7 +254,7 @@ connections:
   news: {mailchimp: {api_key: 0123456789abcdef0123456789abcdef-us6, audience: a1b2c3d4e5}}
   assumed: {mailchimp: {api_key: 1123456789abcdef0123456789abcdef-us6, audience: a1b2c3d4e5, consent: assume}}
 `
-	const warned = "`news` skips everybody: it needs consent, and nothing says who gave it in events of `%s`"
+	const warned = "`news` skips every event: it needs consent, and events of `%s` never carry it"
 	const token = "tokens: [{name: ci, secret: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx, scopes: [publish]}]\n"
 	for _, c := range []struct{ sources, rule, want string }{
 		{sources: "pollqr: {profile: pollqr, secrets: [s]}", rule: "send: [news]", want: "pollqr"},

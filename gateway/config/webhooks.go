@@ -25,7 +25,7 @@ func (l *loader) addWebhooks(f *fileSettings) {
 			key: name, subscription: s,
 			Destination: &Destination{Item: Item{Tenant: l.owner(f, s.Tenant), Name: string(s.Name), At: name.At, Sum: sumOf(s.Node)}, Product: productWebhook},
 		}
-		if s.Name != "" && !l.take(d, productWebhook) {
+		if s.Name != "" && !l.register(d, productWebhook) {
 			continue
 		}
 		subscription := d.known()
@@ -46,7 +46,7 @@ func (l *loader) addWebhooks(f *fileSettings) {
 	}
 }
 
-// subscribe makes a rule of every webhook that has events, behind all rules.
+// subscribe adds a rule for every webhook that has events, after all other rules.
 func (l *loader) subscribe() {
 	for _, d := range l.webhooks {
 		s := d.subscription
@@ -54,13 +54,13 @@ func (l *loader) subscribe() {
 		switch at := s.Node.Key("events"); {
 		case at == nil:
 			if when := s.Node.Named("when"); when != nil {
-				l.fault(when.Fault("`when` without `events` asks nothing", "add events: [response.completed], or move the condition to the rule that names this webhook"))
+				l.fault(when.Fault("`when` without `events` has no effect", "add events: [response.completed], or move the condition to the rule that names this webhook"))
 			} else if !d.named {
-				l.warning(d.key.Fault(fmt.Sprintf("the webhook `%s` hears nothing: it has no events, and no rule names it", d.Name), "add events: [response.completed]"))
+				l.warning(d.key.Fault(fmt.Sprintf("the webhook `%s` receives nothing: it has no events, and no rule names it", d.Name), "add events: [response.completed]"))
 			}
 			continue
 		case at.Kind == document.List && len(at.Items) == 0:
-			l.fault(at.Fault("`events` is empty", "name events, or take it out where rules name this webhook"))
+			l.fault(at.Fault("`events` is empty", "name events, or remove the setting if rules name this webhook"))
 			continue
 		case d.alone == nil || len(events) == 0:
 			continue
@@ -82,8 +82,8 @@ func (l *loader) subscribe() {
 
 const partial, completed = "response.partial", "response.completed"
 
-// incomplete makes a webhook that sends unfinished responses hear of them, and warns where it hears of them and
-// sends none.
+// incomplete subscribes a webhook that sends unfinished responses to them. It warns about a webhook that subscribes to them
+// but does not send them.
 func (l *loader) incomplete(d *destination, events []string) []string {
 	w, ok := d.alone.(*webhook.Connector)
 	switch {
@@ -91,12 +91,12 @@ func (l *loader) incomplete(d *destination, events []string) []string {
 	case w.SendIncomplete && slices.Contains(events, completed) && !(&rules.Rule{Events: events}).AcceptsType(partial):
 		return append(slices.Clone(events), partial)
 	case !w.SendIncomplete && slices.Contains(events, partial):
-		l.warning(d.subscription.Node.Key("events").Fault("`response.partial` is heard and never sent", "add send_incomplete: true"))
+		l.warning(d.subscription.Node.Key("events").Fault("`response.partial` is subscribed to but never sent", "add send_incomplete: true"))
 	}
 	return events
 }
 
-// events are the canonical types that names stand for.
+// events returns the canonical types for a list of event names.
 func (l *loader) events(n *document.Node, names []string) []string {
 	if n.HasUnset() {
 		return nil
@@ -108,7 +108,7 @@ func (l *loader) events(n *document.Node, names []string) []string {
 			if f.Index < len(n.Items) {
 				at = n.Items[f.Index]
 			}
-			remedy := "a type as response.completed, `response.*`, `*`, or a platform's own name"
+			remedy := "write a type such as response.completed, `response.*`, `*`, or a platform's own name"
 			if f.Nearest != "" {
 				remedy = "did you mean " + f.Nearest + "?"
 			}

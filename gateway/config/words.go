@@ -14,7 +14,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/document"
 )
 
-// validName says whether a text is a name: lower-case letters, digits, _ and -, beginning with a letter or digit.
+// validName reports whether a text is a name: lower-case letters, digits, _ and -, beginning with a letter or digit.
 func validName(text string) bool {
 	for i := range len(text) {
 		switch c := text[i]; {
@@ -29,17 +29,17 @@ func validName(text string) bool {
 
 const (
 	maxName  = 64
-	ofNames  = "names are lower-case letters, digits, _ and -, and begin with a letter or digit"
+	nameRule = "names are lower-case letters, digits, _ and -, and begin with a letter or digit"
 	maxWaits = 50
-	longest  = 7 * 24 * time.Hour // one wait of a retry list
+	maxWait  = 7 * 24 * time.Hour // one wait of a retry list
 )
 
-// entityName is the name of something.
+// entityName is the name of a source, rule, destination or token.
 type entityName string
 
 func (n *entityName) UnmarshalText(b []byte) error {
 	if !validName(string(b)) {
-		return fmt.Errorf("`%s` is not a name; %s", b, ofNames)
+		return fmt.Errorf("`%s` is not a name; %s", b, nameRule)
 	}
 	*n = entityName(b)
 	return nil
@@ -51,9 +51,9 @@ type tenantName string
 func (n *tenantName) UnmarshalText(b []byte) error {
 	switch {
 	case string(b) == AnyTenant:
-		return errors.New("this belongs to one tenant; only rules and tokens may say `*`")
+		return errors.New("this must belong to one tenant; only rules and tokens may use `*`")
 	case !validName(string(b)):
-		return fmt.Errorf("`%s` is not a tenant's name; %s", b, ofNames)
+		return fmt.Errorf("`%s` is not a tenant's name; %s", b, nameRule)
 	}
 	*n = tenantName(b)
 	return nil
@@ -64,7 +64,7 @@ type ruleTenant string
 
 func (n *ruleTenant) UnmarshalText(b []byte) error {
 	if string(b) != AnyTenant && !validName(string(b)) {
-		return fmt.Errorf("`%s` is not a tenant's name; %s; \"*\" is all", b, ofNames)
+		return fmt.Errorf("`%s` is not a tenant's name; %s; \"*\" is all", b, nameRule)
 	}
 	*n = ruleTenant(b)
 	return nil
@@ -75,14 +75,14 @@ type sourceName string
 
 func (n *sourceName) UnmarshalText(b []byte) error {
 	if string(b) != AnySource && !validName(string(b)) {
-		return fmt.Errorf("`%s` is not a source's name; %s; \"*\" is all", b, ofNames)
+		return fmt.Errorf("`%s` is not a source's name; %s; \"*\" is all", b, nameRule)
 	}
 	*n = sourceName(b)
 	return nil
 }
 
-// word is UnmarshalText of a closed set of words.
-func word[T ~string](into *T, b []byte, what string, words ...string) error {
+// unmarshalOneOf implements UnmarshalText for a closed set of words.
+func unmarshalOneOf[T ~string](into *T, b []byte, what string, words ...string) error {
 	if !slices.Contains(words, string(b)) {
 		return fmt.Errorf("`%s` is not %s; %s", b, what, document.DidYouMean(string(b), words))
 	}
@@ -90,23 +90,25 @@ func word[T ~string](into *T, b []byte, what string, words ...string) error {
 	return nil
 }
 
-// capture is what is kept of requests and answers.
+// capture selects the attempts whose requests and responses are kept.
 type capture string
 
 func (c *capture) UnmarshalText(b []byte) error {
-	return word(c, b, "known to `capture`", "failures", "all")
+	return unmarshalOneOf(c, b, "a value of `capture`", "failures", "all")
 }
 
-// once is what a step is told of at most once.
+// once selects the unit that is sent at most once to a step.
 type once string
 
-func (o *once) UnmarshalText(b []byte) error { return word(o, b, "known to `once`", "response") }
+func (o *once) UnmarshalText(b []byte) error {
+	return unmarshalOneOf(o, b, "a value of `once`", "response")
+}
 
-// scope is what a token may do.
+// scope is a permission of a token.
 type scope string
 
 func (s *scope) UnmarshalText(b []byte) error {
-	return word(s, b, "a scope", "read", "write", "publish", "secrets")
+	return unmarshalOneOf(s, b, "a scope", "read", "write", "publish", "secrets")
 }
 
 // address is host:port.
@@ -115,7 +117,7 @@ type address string
 func (a *address) UnmarshalText(b []byte) error {
 	_, port, err := net.SplitHostPort(string(b))
 	if err != nil {
-		return fmt.Errorf("`%s` is not an address; write host:port, as 127.0.0.1:8080, or :8080 for every address of this machine", b)
+		return fmt.Errorf("`%s` is not an address; write host:port, such as 127.0.0.1:8080, or :8080 for all addresses of this machine", b)
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil { // 0 lets the system choose one
 		return fmt.Errorf("`%s` is not a port; write a number up to 65535", port)
@@ -130,7 +132,7 @@ type zone struct{ *time.Location }
 func (z *zone) UnmarshalText(b []byte) error {
 	location, err := time.LoadLocation(string(b))
 	if err != nil || string(b) == "Local" || len(b) == 0 {
-		return fmt.Errorf("`%s` is not a time zone; write it as Europe/Istanbul", b)
+		return fmt.Errorf("`%s` is not a time zone; write a name such as Europe/Istanbul", b)
 	}
 	z.Location = location
 	return nil
@@ -184,7 +186,7 @@ func (r *retrySettings) BindNode(n *document.Node, name string) document.Faults 
 		return nil
 	case n.Kind == document.Scalar:
 		if _, err := document.ParseDuration(n.Text); err == nil {
-			return document.Faults{n.Fault(fmt.Sprintf("`%s` is one wait, wanted is a list of them", n.Text), fmt.Sprintf("write %s: [%s]", name, n.Text))}
+			return document.Faults{n.Fault(fmt.Sprintf("`%s` is one wait, and a list is needed", n.Text), fmt.Sprintf("write %s: [%s]", name, n.Text))}
 		}
 		if err := r.preset.UnmarshalText([]byte(n.Text)); err != nil {
 			return document.Faults{n.Fault(fmt.Sprintf("`%s` is not a retry preset", n.Text),
@@ -193,29 +195,29 @@ func (r *retrySettings) BindNode(n *document.Node, name string) document.Faults 
 		r.set = true
 		return nil
 	case n.Kind != document.List:
-		return document.Faults{n.Fault(fmt.Sprintf("`%s` is %s, wanted is a preset's name or a list of waits", name, n.Kind), "write retry: standard, or retry: [5s, 30s, 5m]")}
+		return document.Faults{n.Fault(fmt.Sprintf("`%s` must be a preset's name or a list of waits, and is %s", name, n.Kind), "write retry: standard, or retry: [5s, 30s, 5m]")}
 	}
 	faults := document.Bind(n, &r.waits, document.Options{})
 	r.set = true
 	for i, wait := range r.waits {
-		if wait > longest {
-			faults = append(faults, n.Items[i].Fault("the wait is longer than 7d", "a delivery waits 14d in all, unless `retention` says otherwise"))
+		if wait > maxWait {
+			faults = append(faults, n.Items[i].Fault("the wait is longer than 7d", "a delivery waits at most 14d in total, unless `retention` sets another limit"))
 		}
 	}
 	if len(r.waits) > maxWaits {
-		faults = append(faults, n.Fault(fmt.Sprintf("there are %d waits, at most %d", len(r.waits), maxWaits), "make the last ones longer"))
+		faults = append(faults, n.Fault(fmt.Sprintf("there are %d waits; at most %d are allowed", len(r.waits), maxWaits), "use fewer, longer waits"))
 	}
 	return faults
 }
 
-// later is a setting that has its place and does not work yet.
+// later is a setting that is reserved and does not work yet.
 type later struct{}
 
 var laterRemedies = map[string]string{
-	"order": "take it out: deliveries are made as soon as they can be, in no order",
+	"order": "remove it: deliveries are made as soon as possible, in no particular order",
 }
 
-// BindNode refuses the setting, so that nobody believes it works.
+// BindNode refuses the setting, because it would have no effect.
 func (*later) BindNode(n *document.Node, name string) document.Faults {
 	return document.Faults{n.Fault(fmt.Sprintf("`%s` does not work yet", name), laterRemedies[name])}
 }

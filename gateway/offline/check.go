@@ -12,11 +12,11 @@ import (
 	"github.com/surveygate/surveygate/rules"
 )
 
-// Fault is what is wrong at one place of a configuration, and what to do about it.
+// Fault is one problem of a configuration, with its position and a remedy.
 type Fault = document.Fault
 
-// FaultsOf are the faults in an error of Check, in the order of files and lines. An error of another kind, as of a file that
-// is not there, is one fault without a place.
+// FaultsOf returns the faults in an error of Check, sorted by file and line. Any other error, such as for a missing file, becomes one
+// fault without a position.
 func FaultsOf(err error) []Fault {
 	if faults, ok := errors.AsType[document.Faults](err); ok {
 		return faults.Sorted()
@@ -24,24 +24,24 @@ func FaultsOf(err error) []Fault {
 	return []Fault{{Message: err.Error()}}
 }
 
-// Report is what `check` found in a configuration without faults.
+// Report describes a configuration without faults.
 type Report struct {
-	// Faults is empty: it has its place for readers of JSON, who find those of a configuration with faults there.
+	// Faults is always empty. It exists for readers of JSON, because the output for a faulty configuration has the same key.
 	Faults     []Fault `json:"faults"`
 	Generation string  `json:"generation"`
-	// Engine is what would keep the state.
+	// Engine is the configured storage engine.
 	Engine       config.Engine      `json:"engine"`
 	Sources      []config.SourceURL `json:"sources"`
 	Destinations int                `json:"destinations"`
 	Rules        int                `json:"rules"`
 	Warnings     []Fault            `json:"warnings"`
-	// Connections are those that were proved, with --live.
+	// Connections are the results of --live.
 	Connections []Connection `json:"connections,omitempty"`
 }
 
-// Check loads a configuration and says what it is; every fault it has is the error, all at once. The URLs to paste are
-// whole, path tokens included: whoever may read the file may know them. Base is how the
-// gateway is reached from outside, such as https://surveys.example.com; empty is where it listens.
+// Check loads a configuration and describes it. The error contains all faults. The URLs of sources include path tokens, because the
+// caller can read the file anyway. base is the gateway's public URL, such as https://surveys.example.com; empty uses its listen
+// address.
 func Check(o Options, base string) (*Report, error) {
 	c, err := o.load(false)
 	if err != nil {
@@ -50,7 +50,7 @@ func Check(o Options, base string) (*Report, error) {
 	if base == "" {
 		base = "http://" + cmp.Or(c.Listen, config.DefaultListen)
 	} else if u, err := url.Parse(base); err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" {
-		return nil, fmt.Errorf("--url %q is no URL such as https://surveys.example.com", base)
+		return nil, fmt.Errorf("--url %q is not a URL such as https://surveys.example.com", base)
 	}
 	base = strings.TrimRight(base, "/")
 	r := &Report{
@@ -60,7 +60,7 @@ func Check(o Options, base string) (*Report, error) {
 	return r, nil
 }
 
-// rulesOf is how many rules a configuration has. A webhook's own condition is one to the engine, and none to its author.
+// rulesOf counts the rules of a configuration. Subscriptions of webhooks are rules internally and are not counted.
 func rulesOf(c *config.Config) int {
 	n := 0
 	for _, r := range c.Rules {

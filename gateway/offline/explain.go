@@ -12,11 +12,11 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// Explanation is everything that is known of one event's way; Text prints it for a person.
+// Explanation describes how one event was handled, or would be; Text prints it for a person.
 type Explanation = explain.Explanation
 
-// Explain says what a configuration would do with a body that is stored nowhere: an event as a person writes it, or,
-// with a source, that source's platform's own. Variables of the environment need not be set.
+// Explain returns what a configuration would do with a body: an event in surveygate's own format or, with a source, a body of that
+// source's platform. Environment variables may be unset.
 func Explain(o Options, tenant, source string, body []byte) ([]*Explanation, error) {
 	c, err := o.load(true)
 	if err != nil {

@@ -20,39 +20,39 @@ import (
 // Field is a name of the rule language.
 type Field struct {
 	Name string `json:"name"`
-	// Path is its longer spelling; empty where there is none.
+	// Path is its full path; empty if the name has no other form.
 	Path  string `json:"path,omitempty"`
 	Type  string `json:"type"`
 	About string `json:"about,omitempty"`
 }
 
-// FieldValue is a name with what one event gives for it.
+// FieldValue is a name with its value in one event.
 type FieldValue struct {
 	Field
-	// Value is JSON; null where the event does not have it.
+	// Value is JSON; null if the event does not have the field.
 	Value json.RawMessage `json:"value"`
 }
 
-// Missing says that the event does not have the field.
+// Missing reports that the event does not have the field.
 func (v *FieldValue) Missing() bool { return v.Value == nil }
 
-// EventFields is what one event gives.
+// EventFields holds the values of one event.
 type EventFields struct {
 	Type   string       `json:"type"`
 	Fields []FieldValue `json:"fields"`
 }
 
-// BodyFields is what a body gives, as a source or a profile reads it.
+// BodyFields holds the values of a body, as a source or a profile reads it.
 type BodyFields struct {
-	// Source is the configured source; empty where a profile alone was asked.
+	// Source is the configured source; empty if only a profile was used.
 	Source  string `json:"source,omitempty"`
 	Profile string `json:"profile"`
-	// Note says why the configuration was left out, where it has faults.
+	// Note explains that the configuration was not used, because it has faults.
 	Note   string        `json:"note,omitempty"`
 	Events []EventFields `json:"events"`
 }
 
-// Fields are all names that stand for one value.
+// Fields returns all names of the rule language that have a value.
 func Fields() []Field {
 	var all []Field
 	for _, n := range event.Glossary() {
@@ -61,29 +61,29 @@ func Fields() []Field {
 	return all
 }
 
-// FieldsOf gives every name with the value that a body gives it: through a source of the configuration, with its roles,
-// or else through a profile, a built-in or a file. Parts that have names of their own follow: answers, hidden fields and
-// the parts of a result. The configuration need not be there.
+// FieldsOf returns every name with its value in a body. The body is read through a source of the configuration, with its roles, or else
+// through a profile, which is built-in or a file. Each name is followed by its parts that have names: answers, hidden fields and the
+// parts of a result. The configuration may be missing.
 func FieldsOf(o Options, tenant, name string, body []byte) (*BodyFields, error) {
-	s, of, err := o.reader(cmp.Or(tenant, config.DefaultTenant), name)
+	s, result, err := o.reader(cmp.Or(tenant, config.DefaultTenant), name)
 	if err != nil {
 		return nil, err
 	}
 	events, err := normalise(s, body, clock.System().Now().UTC())
 	if err != nil {
-		return nil, fmt.Errorf("no event can be made of the body: %w", err)
+		return nil, fmt.Errorf("the body cannot be read as an event: %w", err)
 	}
 	for _, ev := range events {
 		one, err := fieldsOf(ev)
 		if err != nil {
 			return nil, err
 		}
-		of.Events = append(of.Events, *one)
+		result.Events = append(result.Events, *one)
 	}
-	return of, nil
+	return result, nil
 }
 
-// reader is the configured source of a name, else the profile of that name.
+// reader returns the configured source of a name, or else the profile of that name.
 func (o Options) reader(tenant, name string) (*source.Source, *BodyFields, error) {
 	c, fault := o.load(true)
 	var names []string
@@ -99,7 +99,7 @@ func (o Options) reader(tenant, name string) (*source.Source, *BodyFields, error
 	switch {
 	case err == nil:
 	case fault != nil && !errors.Is(fault, config.ErrNone):
-		return nil, nil, fault // the source may well be there
+		return nil, nil, fault // the faulty configuration may contain the source
 	case len(names) > 0:
 		return nil, nil, fmt.Errorf("tenant %s has no source `%s`, but has %s; %w", tenant, name, strings.Join(names, ", "), err)
 	default:
@@ -109,16 +109,16 @@ func (o Options) reader(tenant, name string) (*source.Source, *BodyFields, error
 	if len(problems) > 0 {
 		return nil, nil, problems[0]
 	}
-	of := &BodyFields{Profile: profile.Name}
+	result := &BodyFields{Profile: profile.Name}
 	if fault != nil && !errors.Is(fault, config.ErrNone) {
-		of.Note = "the configuration has faults (`surveygate check` shows them), so that no roles of a source were applied"
+		result.Note = "the configuration has faults (`surveygate check` shows them), so roles of sources were not applied"
 	}
-	return s, of, nil
+	return s, result, nil
 }
 
-// fieldsOf gives the values of one event.
+// fieldsOf returns the values of one event.
 func fieldsOf(ev *event.Event) (*EventFields, error) {
-	of := &EventFields{Type: ev.Type}
+	result := &EventFields{Type: ev.Type}
 	add := func(f Field) error {
 		v, err := expression.CompileValue(f.Name)
 		if err != nil {
@@ -137,7 +137,7 @@ func fieldsOf(ev *event.Event) (*EventFields, error) {
 				value.Type = typeOf(value.Value)
 			}
 		}
-		of.Fields = append(of.Fields, value)
+		result.Fields = append(result.Fields, value)
 		return nil
 	}
 	for _, f := range Fields() {
@@ -150,24 +150,24 @@ func fieldsOf(ev *event.Event) (*EventFields, error) {
 			}
 		}
 	}
-	return of, nil
+	return result, nil
 }
 
-// partsOf are the names that stand below another one in this event.
+// partsOf returns the names of the parts of a field in this event.
 func partsOf(f Field, ev *event.Event) []Field {
 	var parts []Field
 	switch path := cmp.Or(f.Path, f.Name); path {
 	case "response.answers":
-		told := map[string]bool{}
+		seen := map[string]bool{}
 		for _, a := range ev.Data().Response.Answers {
 			key := a.QuestionID
 			if key == "" {
 				key = a.Question
 			}
-			if key == "" || told[key] { // answer() finds the first of a name
+			if key == "" || seen[key] { // answer() finds the first answer of a name
 				continue
 			}
-			told[key] = true
+			seen[key] = true
 			part := Field{Name: "answer(" + quoted(key) + ")"}
 			if a.Question != key {
 				part.About = a.Question
@@ -187,10 +187,10 @@ func partsOf(f Field, ev *event.Event) []Field {
 	return parts
 }
 
-// quoted is a text as an expression writes it; what begins a hole is spelt so that it begins none.
+// quoted returns a text as a string literal of an expression; `{{` is escaped, so that it does not begin a hole.
 func quoted(text string) string { return strings.ReplaceAll(strconv.Quote(text), "{{", `{\u007b`) }
 
-// plainName says whether a key may stand behind a dot.
+// plainName reports whether a key may follow a dot.
 func plainName(key string) bool {
 	for i := range len(key) {
 		c := key[i] | 0x20
@@ -199,7 +199,7 @@ func plainName(key string) bool {
 		}
 	}
 	_, err := expression.CompileValue("params." + key)
-	return key != "" && err == nil // words such as `in` and `not` stand in brackets
+	return key != "" && err == nil // words such as `in` and `not` need brackets
 }
 
 func plainJSON(v any) (json.RawMessage, error) {

@@ -14,10 +14,10 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 )
 
-// Standing is what a proof of a connection came to.
+// Standing is the result of checking a connection.
 type Standing string
 
-// The standings. Missing and Unreachable are faults; Unproved says that nobody can tell without sending an event.
+// The standings. Missing and Unreachable are faults; Unproved means that only sending an event would show whether it works.
 const (
 	Proved      Standing = "proved"
 	Unproved    Standing = "unproved"
@@ -31,36 +31,36 @@ type Connection struct {
 	Name     string   `json:"name"`
 	Product  string   `json:"product"`
 	Standing Standing `json:"standing"`
-	// Missing is what events will fail for.
+	// Missing lists causes for which events will fail.
 	Missing []Lack `json:"missing,omitempty"`
-	// Unproved is what no harmless request can show.
+	// Unproved lists what harmless requests cannot check.
 	Unproved []string `json:"unproved,omitempty"`
-	// Reason is why a product could not be asked.
+	// Reason is why the product could not be asked.
 	Reason string `json:"reason,omitempty"`
 }
 
-// Lack is one thing that is missing, and the steps it is missing for; none where the whole connection is at fault.
+// Lack is one missing prerequisite, with the steps that need it; without steps, the whole connection needs it.
 type Lack struct {
 	What  string   `json:"what"`
 	Steps []string `json:"steps,omitempty"`
 }
 
-// UnknownError names connections that a configuration does not have.
+// UnknownError reports connections that the configuration does not have.
 type UnknownError struct{ Names, Known []string }
 
 func (e *UnknownError) Error() string {
-	return fmt.Sprintf("no connection is called %s; there are: %s", strings.Join(e.Names, ", "), strings.Join(e.Known, ", "))
+	return fmt.Sprintf("there is no connection %s; there are: %s", strings.Join(e.Names, ", "), strings.Join(e.Known, ", "))
 }
 
 const (
-	// liveAtOnce is how many connections are proved side by side.
+	// liveAtOnce is how many connections are checked concurrently.
 	liveAtOnce = 8
-	// liveKeep is how much of an answer is read: lists of all that a product has are long.
+	// liveKeep limits the bytes of an answer; lists of everything in a product are long.
 	liveKeep = 8 << 20
 )
 
-// Live proves the connections of a configuration harmlessly, those named or all of them; tenant "" is every tenant.
-// Webhooks are asked only by name, and then it is said that they cannot be.
+// Live checks connections of a configuration with harmless requests: the named ones, or all. tenant "" is every tenant. Webhooks are
+// included only if they are named, and are always Unproved.
 func Live(ctx context.Context, o Options, tenant string, names []string) ([]Connection, error) {
 	c, err := o.load(false)
 	if err != nil {
@@ -74,21 +74,21 @@ func Live(ctx context.Context, o Options, tenant string, names []string) ([]Conn
 	defer sender.Close()
 
 	found := make([]Connection, len(asked))
-	turns := make(chan struct{}, liveAtOnce)
+	slots := make(chan struct{}, liveAtOnce)
 	var group sync.WaitGroup
 	for i, d := range asked {
 		group.Go(func() {
-			turns <- struct{}{}
-			defer func() { <-turns }()
+			slots <- struct{}{}
+			defer func() { <-slots }()
 			p := &proof{sender: sender, destination: d, answers: map[string]outbound.Result{}}
-			found[i] = p.of(ctx, c)
+			found[i] = p.check(ctx, c)
 		})
 	}
 	group.Wait()
 	return found, ctx.Err()
 }
 
-// chosen are the destinations to prove, in the order of the files.
+// chosen returns the destinations to check, in the order of the files.
 func chosen(c *config.Config, tenant string, names []string) ([]*config.Destination, error) {
 	unknown := slices.Clone(names)
 	var asked []*config.Destination
@@ -113,7 +113,7 @@ func chosen(c *config.Config, tenant string, names []string) ([]*config.Destinat
 	return asked, nil
 }
 
-// proof is one connection while it is asked.
+// proof is the state while one connection is checked.
 type proof struct {
 	sender      *outbound.Sender
 	destination *config.Destination
@@ -122,8 +122,8 @@ type proof struct {
 	asked       bool
 }
 
-// of asks the connection alone, and then every step that writes settings of its own.
-func (p *proof) of(ctx context.Context, c *config.Config) Connection {
+// check checks the connection without a step, and then every step that has its own settings.
+func (p *proof) check(ctx context.Context, c *config.Config) Connection {
 	d := p.destination
 	p.found = Connection{Tenant: d.Tenant, Name: d.Name, Product: d.Product, Standing: Proved}
 	p.ask(ctx, d.Alone, "")
@@ -140,7 +140,7 @@ func (p *proof) of(ctx context.Context, c *config.Config) Connection {
 	case len(p.found.Missing) > 0:
 		p.found.Standing = Missing
 	case !p.asked:
-		p.found.Unproved = append(p.found.Unproved, "anything: it can be asked nothing without being sent an event")
+		p.found.Unproved = append(p.found.Unproved, "anything: it cannot be checked without sending an event")
 		fallthrough
 	case len(p.found.Unproved) > 0:
 		p.found.Standing = Unproved
@@ -148,7 +148,7 @@ func (p *proof) of(ctx context.Context, c *config.Config) Connection {
 	return p.found
 }
 
-// ask proves one connector: the connection alone where step is empty.
+// ask checks one connector; step is empty for the connection itself.
 func (p *proof) ask(ctx context.Context, c connectors.Connector, step string) {
 	checker, ok := c.(connectors.Checker)
 	if !ok {
@@ -156,7 +156,7 @@ func (p *proof) ask(ctx context.Context, c connectors.Connector, step string) {
 	}
 	defer func() {
 		if r := recover(); r != nil {
-			p.unproved("what its check would show: the connector panicked")
+			p.unproved("its check: the connector panicked")
 		}
 	}()
 	for _, req := range checker.Check() {
@@ -190,7 +190,7 @@ func (p *proof) ask(ctx context.Context, c connectors.Connector, step string) {
 	}
 }
 
-// send makes each request once, however many steps ask the same.
+// send sends each request once, even if several steps need it.
 func (p *proof) send(ctx context.Context, req *connectors.Request) outbound.Result {
 	key := string(req.Transcript())
 	if res, ok := p.answers[key]; ok {

@@ -1,5 +1,9 @@
-// Package offline looks at a configuration, a body or a data folder while no gateway runs there: check, check --live, the
-// tests of rules, what a configuration would do with an event, what a profile makes of a request, samples and secrets.
+// Package offline contains operations that need no running gateway:
+//
+//   - on a configuration: Check, Live, Test (tests of rules), Explain (an event from a file)
+//   - on a request of a platform: TestSource, FieldsOf
+//   - on a data folder: CheckStore, RepairStore
+//   - samples of platforms and new secrets
 package offline
 
 import (
@@ -8,11 +12,11 @@ import (
 	"github.com/surveygate/surveygate/gateway/config"
 )
 
-// Options say what to look at.
+// Options select a configuration.
 type Options struct {
 	// Config is a file, or a folder of files.
 	Config string
-	// Redis is a URL that wins over the file's; empty leaves it to the file.
+	// Redis is a URL that overrides the file's; empty uses the file's.
 	Redis string
 	// Env looks up ${NAME}; nil is the process's environment.
 	Env func(name string) (string, bool)
@@ -20,11 +24,11 @@ type Options struct {
 	Version string
 }
 
-// load reads the configuration. allowUnset: variables of the environment need not be set.
+// load reads the configuration. With allowUnset, environment variables may be unset.
 func (o Options) load(allowUnset bool) (*config.Config, error) {
 	env := o.Env
 	if env == nil {
-		env = os.LookupEnv //nolint:forbidigo // a public door: where the process's environment comes in by default
+		env = os.LookupEnv //nolint:forbidigo // exported API: the process's environment is the default
 	}
 	return config.Load(config.Options{Path: o.Config, Env: env, AllowUnset: allowUnset, Redis: o.Redis})
 }

@@ -9,24 +9,23 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/source"
 )
 
-// Samples are the platforms that Sample knows.
+// Samples returns the platforms that have a sample.
 func Samples() []string { return source.Samples() }
 
-// Sample is a body as the platform publishes it, with ids of its own each time, so that it is a new event.
+// Sample returns a platform's published body with new ids, so that each sample is a new event.
 func Sample(platform string) ([]byte, error) {
 	s, err := source.NewSample(platform, source.Variation{Seed: seed(), At: clock.System().Now()})
 	return s.Body, err
 }
 
-// SignedSample is what a platform would send to a source.
+// SignedSample is a request as a platform would send it to a source.
 type SignedSample struct {
 	Platform string
 	Body     []byte
 	Headers  map[string]string
 }
 
-// NewSignedSample is a sample of a score as the platform of a source would send it there: with its signature or token,
-// where it has one.
+// NewSignedSample returns a sample with a score, as the platform of a source would send it there, including its signature or token.
 func NewSignedSample(o Options, name string, score float64) (*SignedSample, error) {
 	c, err := o.load(false)
 	if err != nil {

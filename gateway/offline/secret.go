@@ -9,10 +9,10 @@ import (
 	"github.com/surveygate/surveygate/gateway/signature"
 )
 
-// Hidden is what stands wherever a secret would.
+// Hidden replaces secrets in output.
 const Hidden = connectors.Hidden
 
-// Made is a new secret, and the public key that belongs to it, if any.
+// Made is a new secret with its public key, if it has one.
 type Made struct {
 	Secret string `json:"secret"`
 	Public string `json:"public,omitempty"`
@@ -31,7 +31,7 @@ func NewSecret(purpose string) (Made, error) {
 	case "token":
 		return Made{Secret: "sg_" + random(32)}, nil
 	}
-	return Made{}, fmt.Errorf("%q is nothing a secret is made for; webhook, ed25519, path or token", purpose)
+	return Made{}, fmt.Errorf("%q is not a purpose of a secret; write webhook, ed25519, path or token", purpose)
 }
 
 func random(bytes int) string {

@@ -18,30 +18,30 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// What a profile's checks and paths come to.
+// Results of a profile's checks and paths.
 type (
-	// SourceCheck is one proof that a source asks for.
+	// SourceCheck is the result of one check of a request.
 	SourceCheck = source.Check
-	// Unmapped is a place of a body that becomes nothing.
+	// Unmapped is a place of a body that does not affect the events.
 	Unmapped = source.Unread
 )
 
-// SourceTest is a request to be held against a profile.
+// SourceTest is a request to test against a profile.
 type SourceTest struct {
 	// Profile is a file, or a built-in's name.
 	Profile string
 	Body    []byte
 	Header  http.Header
 	Query   url.Values
-	// Secrets are what the platform signs with; without any nothing is checked. Vars fill other placeholders.
+	// Secrets are those the platform signs with; without any, the request is not verified. Vars fill other placeholders.
 	Secrets []string
 	Vars    map[string]string
-	// At is when it came; zero is now. Timezone is that of times without one.
+	// At is the time of receipt; zero is now. Timezone applies to times without a zone.
 	At       time.Time
 	Timezone *time.Location
 }
 
-// SourceTested is what a profile makes of a request.
+// SourceTested is the result of testing a request against a profile.
 type SourceTested struct {
 	Profile string `json:"profile"`
 	// Asks says what proves the platform's requests. Checks are made only with secrets, and Proved says that all passed.
@@ -62,12 +62,12 @@ type TestedEvent struct {
 	Type     string          `json:"type"`
 	Envelope json.RawMessage `json:"envelope"`
 	Warnings []string        `json:"warnings,omitempty"`
-	// Unread are places whose values the event does not hold, as it lists them itself.
+	// Unread are the places that the event itself lists as unread.
 	Unread []string `json:"unread,omitempty"`
 }
 
-// TestSource holds a request against a profile, with nothing running: what is proved, what its events are, and what of
-// it was not mapped. Faults of the profile are the error.
+// TestSource tests a request against a profile: whether it is verified, its events, and the places that were not mapped. Faults of the
+// profile are the error.
 func TestSource(t SourceTest) (*SourceTested, error) {
 	profile, err := loadProfile(t.Profile)
 	if err != nil {
@@ -76,7 +76,7 @@ func TestSource(t SourceTest) (*SourceTested, error) {
 	if t.At.IsZero() {
 		t.At = clock.System().Now()
 	}
-	// The path token is a matter of the source: here it is there and right.
+	// The path token belongs to the source, not to the profile; assume a valid one.
 	token := random(18)
 	settings := source.Settings{
 		Tenant: "default", Name: profile.Name, Profile: profile, PathToken: connectors.NewSecret(token), Loaded: t.At, Timezone: t.Timezone,
@@ -88,7 +88,7 @@ func TestSource(t SourceTest) (*SourceTested, error) {
 	vars := profile.Platform().Vars
 	for _, name := range vars {
 		if len(t.Secrets) > 0 && t.Vars[name] == "" {
-			return nil, fmt.Errorf("%s proves its requests with `%s` beside the secret: add --var %s=VALUE", profile.Name, name, name)
+			return nil, fmt.Errorf("requests of %s are verified with `%s` besides the secret: add --var %s=VALUE", profile.Name, name, name)
 		}
 	}
 	for name, value := range t.Vars {

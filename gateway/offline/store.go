@@ -6,22 +6,22 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state/embedded"
 )
 
-// StoreCheck is what a whole reading of an embedded store found.
+// StoreCheck is the result of reading a complete embedded store.
 type StoreCheck struct {
 	Events     int `json:"events"`
 	Outcomes   int `json:"outcomes"`
 	Deliveries int `json:"deliveries"`
 	Settings   int `json:"settings"`
-	// Records and Bytes count all that is kept.
+	// Records and Bytes are the totals.
 	Records int   `json:"records"`
 	Bytes   int64 `json:"bytes"`
 	// Unreadable counts events that cannot be decoded.
 	Unreadable int `json:"unreadable"`
-	// Damage says what cannot be read and what to do; what was counted until then is in the other fields.
+	// Damage describes what cannot be read, with a remedy. The other fields hold the counts up to that point.
 	Damage string `json:"damage,omitempty"`
 }
 
-// CheckStore reads all of the embedded store in a data folder and changes nothing. It is refused while a gateway runs there.
+// CheckStore reads the complete embedded store in a data folder without changing it. It fails while a gateway uses the folder.
 func CheckStore(data string) (*StoreCheck, error) {
 	c, err := embedded.Check(filepath.Join(data, "store"))
 	if c == nil {
@@ -37,15 +37,15 @@ func CheckStore(data string) (*StoreCheck, error) {
 	return out, nil
 }
 
-// StoreRepair is what a repair of an embedded store read, carried over and left out.
+// StoreRepair reports what a repair of an embedded store read, kept and lost.
 type StoreRepair = embedded.Repaired
 
-// ErrStoreWhole says that nothing in a store is damaged.
+// ErrStoreWhole reports that a store is not damaged.
 var ErrStoreWhole = embedded.ErrWhole
 
-// RepairStore makes a new store of what can be read in a data folder's embedded store, puts it in its place, and moves the
-// damaged one into a folder quarantine-TIME of the data folder. It is refused while a gateway runs there, and where nothing
-// is damaged unless force says otherwise.
+// RepairStore creates a new store from all readable data of the embedded store in a data folder, and replaces the damaged store, which
+// is moved to quarantine-TIME in the data folder. It fails while a gateway uses the folder. It also fails if the store is not damaged,
+// unless force is set.
 func RepairStore(data string, force bool) (*StoreRepair, error) {
 	return embedded.Repair(filepath.Join(data, "store"), force)
 }

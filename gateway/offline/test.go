@@ -20,21 +20,21 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// TestResult is one inline test of a rule.
+// TestResult is the result of one inline test of a rule.
 type TestResult struct {
 	Rule   string `json:"rule"`
 	Tenant string `json:"tenant"`
-	// At is file:line:column of the test.
+	// At is the position of the test: file:line:column.
 	At     string `json:"at"`
 	Passed bool   `json:"passed"`
-	// Want and Got are the steps that are sent, without those that have nothing for their product.
+	// Want and Got are the steps that are sent, without skipped ones.
 	Want []string `json:"want"`
 	Got  []string `json:"got"`
-	// Why says of each step that was not sent, and of a rule that did not match, what kept it back.
+	// Why explains why a step was not sent, or why the rule did not match.
 	Why []string `json:"why,omitempty"`
 }
 
-// Test plays the inline tests of every rule. Unset variables of the environment are no fault here.
+// Test runs the inline tests of all rules. Environment variables may be unset.
 func Test(o Options) ([]TestResult, error) {
 	c, err := o.load(true)
 	if err != nil {
@@ -71,7 +71,7 @@ func sorted(list []string) []string {
 	return list
 }
 
-// given makes the events of a test: one as a person writes it, or those of a platform's own body.
+// given returns the events of a test: one in surveygate's own format, or those of a platform's body.
 func given(c *config.Config, r *config.Rule, t config.Test) ([]*event.Event, error) {
 	now := clock.System().Now().UTC()
 	tenant := r.Tenant
@@ -105,7 +105,7 @@ func given(c *config.Config, r *config.Rule, t config.Test) ([]*event.Event, err
 	return nil, fmt.Errorf("given: there is no source `%s`", t.Source)
 }
 
-// builtFor says whether a tenant has a destination of the rule.
+// builtFor reports whether a tenant has a destination of the rule.
 func builtFor(r *config.Rule, tenant string) bool {
 	return slices.ContainsFunc(r.Steps, func(s *config.Step) bool { return s.Build[tenant] != nil })
 }
@@ -116,13 +116,13 @@ func normalise(s *source.Source, body []byte, now time.Time) ([]*event.Event, er
 	}, now)
 }
 
-// withType adds the type that a test leaves out: the one its rule listens to.
+// withType adds the type to an event that has none: the type that the rule subscribes to.
 func withType(given []byte, r *config.Rule) ([]byte, error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(given, &members); err != nil {
 		return nil, fmt.Errorf("given: %w", err)
 	}
-	if _, said := members["type"]; said {
+	if _, found := members["type"]; found {
 		return given, nil
 	}
 	kind := event.TypeResponseCompleted
@@ -138,7 +138,7 @@ func withType(given []byte, r *config.Rule) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// firstTenant is one in which a rule of every tenant sends, the same each time.
+// firstTenant returns the first tenant in which a rule of all tenants sends, by name.
 func firstTenant(r *config.Rule) string {
 	var all []string
 	for _, s := range r.Steps {
@@ -150,7 +150,7 @@ func firstTenant(r *config.Rule) string {
 	return slices.Min(all)
 }
 
-// play is what one rule sends for an event, and what kept the rest back.
+// play returns the steps that a rule sends for an event, and why others are not sent.
 func play(plan *decide.Plan, r *config.Rule, ev *event.Event) (sent, why []string) {
 	d := plan.Decide(ev, ev.Received)
 	matched := false

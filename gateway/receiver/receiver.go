@@ -1,4 +1,4 @@
-// Package receiver is a small HTTP server that takes webhooks as a customer's would, for trying things out.
+// Package receiver is a small HTTP server that receives webhooks as a customer's server would, for tests and demos.
 package receiver
 
 import (
@@ -15,29 +15,29 @@ import (
 	"github.com/surveygate/surveygate/gateway/signature"
 )
 
-// Receiver is a small HTTP server that takes webhooks as a customer's would: it verifies signatures and says what came.
+// Receiver is an HTTP server that receives webhooks, verifies their signatures and reports each request. Start it with Listen.
 type Receiver struct {
 	server   *http.Server
 	listener net.Listener
 	served   chan error
 }
 
-// Options say how it listens and what it believes.
+// Options configure a Receiver.
 type Options struct {
-	// Listen is host:port; port 0 takes a free one.
+	// Listen is host:port; port 0 selects a free port.
 	Listen string
-	// Style is the name of a signature style, and Secrets what it is checked with. `none` checks nothing.
+	// Style is the name of the expected signature style; `none` verifies nothing. Secrets are those to verify with.
 	Style   string
 	Secrets []string
-	// Answer decides the status for a request that was received; nil is 200 for good signatures and 401 for others.
+	// Answer returns the status for a request; nil answers 200 if the signature is valid, and 401 otherwise.
 	Answer func(Received) int
-	// Body is what it answers with; nil is nothing.
+	// Body returns the body of the answer; nil answers without one.
 	Body func(Received) string
-	// Heard is called with every request, after it was answered.
+	// Heard is called with every request, after the answer was written.
 	Heard func(Received)
 }
 
-// Received is one request that came in.
+// Received is one request.
 type Received struct {
 	At     time.Time   `json:"at"`
 	Method string      `json:"method"`
@@ -46,17 +46,17 @@ type Received struct {
 	Body   []byte      `json:"body"`
 	// ID is the webhook-id: the same on every attempt of one delivery.
 	ID string `json:"id,omitempty"`
-	// Good says that the signature is right; Fault why not.
+	// Good reports whether the signature is valid; Fault is the reason if it is not.
 	Good  bool   `json:"signature_ok"`
 	Fault string `json:"fault,omitempty"`
-	// Status is what it was answered.
+	// Status is the status of the answer.
 	Status int `json:"status"`
 }
 
-// maxReceived bounds a request body.
+// maxReceived limits a request's body.
 const maxReceived = 2 << 20
 
-// Listen starts a receiver.
+// Listen starts a Receiver.
 func Listen(ctx context.Context, o Options) (*Receiver, error) {
 	var style connectors.Signature
 	if err := style.UnmarshalText([]byte(o.Style)); err != nil {
@@ -67,7 +67,7 @@ func Listen(ctx context.Context, o Options) (*Receiver, error) {
 		secrets[i] = connectors.NewSecret(s)
 	}
 	if len(secrets) == 0 && o.Style != "none" && o.Style != "chattosurvey" {
-		return nil, fmt.Errorf("signature %s cannot be checked without a secret; `none` checks nothing", o.Style)
+		return nil, fmt.Errorf("signature %s cannot be verified without a secret; `none` verifies nothing", o.Style)
 	}
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", o.Listen)
@@ -109,10 +109,10 @@ func Listen(ctx context.Context, o Options) (*Receiver, error) {
 	return r, nil
 }
 
-// URL is where it listens, without a path.
+// URL returns the server's URL, without a path.
 func (r *Receiver) URL() string { return "http://" + r.listener.Addr().String() }
 
-// Close stops it.
+// Close stops the server.
 func (r *Receiver) Close() error {
 	err := r.server.Close()
 	if served := <-r.served; !errors.Is(served, http.ErrServerClosed) {

@@ -119,9 +119,9 @@ rules:
       - {main.note: {text: x, key: phone}, as: key}
       - {main.note: {text: x, token: other, base_url: "https://example.com"}, as: secret}
 `)
-	want := "\n" + `surveygate.yaml:3:11: ` + "`crm.note`" + ` is an action, and a connection is a product
+	want := "\n" + `surveygate.yaml:3:11: ` + "`crm.note`" + ` is an action, but a connection needs a product
     3 |   wrong: {crm.note: {token: *}}
-      |           ^~~~~~~~ write crm: here, and wrong.note: in the rule's send
+      |           ^~~~~~~~ write crm: here, and wrong.note: under send in the rule
 surveygate.yaml:4:16: ` + "`token`" + ` is missing
     4 |   empty: {crm: {}}
       |                ^ add token:
@@ -137,7 +137,7 @@ surveygate.yaml:10:51: ` + "`pinned`" + ` does not go with holes
 surveygate.yaml:11:31: ` + "`key`" + ` is not a setting here
    11 |       - {main.note: {text: x, key: phone}, as: key}
       |                               ^~~ one of: base_url, pinned, text, token
-surveygate.yaml:12:31: ` + "`token`" + ` is a secret, and a secret does not stand in a rule
+surveygate.yaml:12:31: ` + "`token`" + ` is a secret, and rules may not contain secrets
    12 |       - {main.note: {text: x, token: *****, base_url: "https://example.com"}, as: secret}
       |                               ^~~~~ move it to the connection
 surveygate.yaml:12:45: ` + "`base_url`" + ` belongs to the connection, not to a rule

@@ -1,4 +1,4 @@
-// Package clock is the gateway's only reading of the time, so that a test can pass its own.
+// Package clock is the gateway's only access to the time, so that tests can pass a manual clock.
 package clock
 
 import (
@@ -9,13 +9,13 @@ import (
 // Clock tells the time and waits for it. Implementations are safe for concurrent use.
 type Clock interface {
 	Now() time.Time
-	// Elapsed is how much time has passed since some moment, whatever the clock was set to meanwhile.
+	// Elapsed returns the time since a fixed moment. It is not affected by setting the clock.
 	Elapsed() time.Duration
-	// After delivers once when d has passed; stop releases it early.
+	// After sends once when d has passed; stop releases the timer early.
 	After(d time.Duration) (c <-chan time.Time, stop func())
 }
 
-// System is the machine's clock.
+// System returns the machine's clock.
 func System() Clock { return system{} }
 
 type system struct{}
@@ -31,13 +31,13 @@ func (system) After(d time.Duration) (<-chan time.Time, func()) {
 	return t.C, func() { t.Stop() }
 }
 
-// Manual is a clock that moves only when it is told to. Make it with NewManual.
+// Manual is a clock for tests that moves only by Advance and Step. Create it with NewManual.
 type Manual struct {
 	mu     sync.Mutex
 	now    time.Time
 	passed time.Duration
 	alarms []*alarm
-	set    chan struct{} // receives whenever an alarm is set
+	set    chan struct{} // receives whenever a timer is started
 }
 
 type alarm struct {
@@ -45,26 +45,26 @@ type alarm struct {
 	c  chan time.Time
 }
 
-// NewManual starts a manual clock at the given time.
+// NewManual returns a manual clock that is set to a time.
 func NewManual(at time.Time) *Manual {
 	return &Manual{now: at, set: make(chan struct{}, 1)}
 }
 
-// Now is the time last set.
+// Now returns the current time of the clock.
 func (m *Manual) Now() time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.now
 }
 
-// Elapsed is how far it was advanced.
+// Elapsed returns how far the clock has been advanced.
 func (m *Manual) Elapsed() time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.passed
 }
 
-// Step sets the clock by d while no time passes, as a person or NTP does. Alarms ring after as long as before.
+// Step changes the time by d without any time passing, as a person or NTP does. Timers still fire after the same duration.
 func (m *Manual) Step(d time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -74,7 +74,7 @@ func (m *Manual) Step(d time.Duration) {
 	}
 }
 
-// After rings when Advance passes d from now.
+// After sends when the clock has been advanced by d.
 func (m *Manual) After(d time.Duration) (<-chan time.Time, func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -91,10 +91,10 @@ func (m *Manual) After(d time.Duration) (<-chan time.Time, func()) {
 	return a.c, func() { m.remove(a) }
 }
 
-// Set receives whenever somebody began to wait.
+// Set receives whenever a caller has started a timer.
 func (m *Manual) Set() <-chan struct{} { return m.set }
 
-// Advance moves the time and rings every alarm that is due.
+// Advance moves the time forward and fires all timers that are due.
 func (m *Manual) Advance(d time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -110,11 +110,11 @@ func (m *Manual) Advance(d time.Duration) {
 	m.alarms = rest
 }
 
-func (m *Manual) remove(gone *alarm) {
+func (m *Manual) remove(stopped *alarm) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i, a := range m.alarms {
-		if a == gone {
+		if a == stopped {
 			m.alarms = append(m.alarms[:i], m.alarms[i+1:]...)
 			return
 		}

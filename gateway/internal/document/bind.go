@@ -14,39 +14,38 @@ import (
 
 // Options change how Bind reads a node.
 type Options struct {
-	// Partial does not ask for required settings: the node is one of several laid over each other.
+	// Partial skips the check for required settings: the node is one of several layers.
 	Partial bool
-	// Embedded binds only the fields of embedded (inline) structs and passes over every other key: what a
-	// connection gives to an action of its product.
+	// Embedded binds only the fields of embedded (inline) structs and ignores all other keys. It binds the settings that a
+	// connection shares with an action of its product.
 	Embedded bool
-	// Rule refuses what belongs to a connection: settings that are a Secret, and those that say where requests go.
+	// Rule refuses settings that belong to a connection: secrets and addresses.
 	Rule bool
-	// Known are further keys that a misspelt one may mean, and Misnamed knows what to write instead of others.
+	// Known are further keys to suggest for a misspelt key. Misnamed returns remedies for keys of other tools.
 	Known    []string
 	Misnamed Misnamer
 }
 
-// Binder is implemented by types that read a node themselves; name is the setting's, for messages.
+// Binder is implemented by types that read a node themselves; name is the setting's name, for messages.
 type Binder interface {
 	BindNode(n *Node, name string) Faults
 }
 
-// Misnamer is implemented by structs that know what is often written instead of their keys. The remedy is ""
-// for a key it knows nothing about.
+// Misnamer is implemented by structs that recognise keys which are often written instead of theirs. The remedy is empty for
+// any other key.
 type Misnamer interface {
 	Misnamed(key string) (remedy string)
 }
 
-// A struct that is bound names its settings with yaml tags, `yaml:"name,omitempty"`; without omitempty a setting
-// is required. Fields without a tag are left alone. `yaml:",inline"` embeds a struct's settings; on a
-// Map[*Node] it takes every key that no other field names. `yaml:",node"` on a *Node is the node itself.
+// A bound struct names its settings with yaml tags, `yaml:"name,omitempty"`; without omitempty a setting is required. Fields
+// without a tag are ignored. `yaml:",inline"` embeds a struct's settings; on a Map[*Node] it collects all keys that no other
+// field names. `yaml:",node"` on a *Node stores the node itself.
 //
-// A type says how it is written: encoding.TextUnmarshaler takes a scalar, connectors.ValuesUnmarshaler a scalar or
-// a mapping of values, a struct a mapping, and a struct, slice or map that is a TextUnmarshaler too takes both.
-// An error "what is wrong; what to do" becomes a fault's message and remedy; an expression's errors get their
-// caret under the part that is meant.
+// A type determines how it is written: an encoding.TextUnmarshaler as a scalar, a connectors.ValuesUnmarshaler as a scalar or
+// a mapping of values, and a struct as a mapping. A struct, slice or map that is also a TextUnmarshaler accepts both.
+// An error "problem; remedy" becomes a fault's message and remedy. The caret of an expression's error is under the faulty part.
 
-// Map is a mapping whose keys are free, in the order written.
+// Map is a mapping with arbitrary keys, in the order written.
 type Map[T any] []Entry[T]
 
 // Entry is one key of a Map.
@@ -57,7 +56,7 @@ type Entry[T any] struct {
 	Value T
 }
 
-// Lookup is the value of a key.
+// Lookup returns the value of a key.
 func (m Map[T]) Lookup(name string) (value T, ok bool) {
 	for _, e := range m {
 		if e.Name == name {
@@ -67,13 +66,13 @@ func (m Map[T]) Lookup(name string) (value T, ok bool) {
 	return value, false
 }
 
-// Free marks a Map for those who look at types: it is a mapping with free keys.
+// Free marks Map for code that inspects types: a mapping with arbitrary keys.
 func (m Map[T]) Free() {}
 
 // Free is implemented by Map.
 type Free interface{ Free() }
 
-// Bind lays a node over a struct that `into` points to, strictly, and says everything that is wrong.
+// Bind sets the fields of the struct that `into` points to from a node. It is strict and returns all faults.
 func Bind(n *Node, into any, options Options) Faults {
 	b := binder{options: options}
 	b.bind(n, reflect.ValueOf(into).Elem(), "")
@@ -83,7 +82,7 @@ func Bind(n *Node, into any, options Options) Faults {
 type binder struct {
 	options Options
 	faults  Faults
-	depth   int // of structs; Partial is about the outermost only
+	depth   int // of nested structs; Partial applies to the outermost only
 }
 
 func (b *binder) fault(f Fault) { b.faults = append(b.faults, f) }
@@ -100,10 +99,10 @@ var (
 	binderType    = reflect.TypeFor[Binder]()
 )
 
-// bind lays a node over a value; name is its setting's, for messages.
+// bind sets a value from a node; name is the setting's name, for messages.
 func (b *binder) bind(n *Node, v reflect.Value, name string) {
 	t := v.Type()
-	// What is written as a list may be a secret in brackets, and what is no list may be the one secret of a list.
+	// A list may be a secret in brackets, and a single value may be the only secret of a list.
 	if IsSecret(t) || n.Kind != Scalar && mayBeSecret(t) || misplaced(n, t) && reachesSecret(t) {
 		n.concealAll()
 	}
@@ -194,19 +193,19 @@ func (b *binder) bind(n *Node, v reflect.Value, name string) {
 	}
 }
 
-// isText says that a struct has no settings of its own: it is written as a text.
+// isText reports whether a struct has no settings, so that it is written as a text.
 func isText(t reflect.Type) bool { return t.Kind() == reflect.Struct && len(Fields(t)) == 0 }
 
 func composite(t reflect.Type) bool {
 	return t.Kind() == reflect.Struct || t.Kind() == reflect.Slice || t.Kind() == reflect.Map
 }
 
-// secret takes a text, which bind has hidden from every fault that shows its line.
+// secret binds a secret. bind has already masked it in all faults that show its line.
 func (b *binder) secret(n *Node, v reflect.Value, name string) {
 	switch {
 	case n.Kind == Null:
-		n.concealLine() // what became a comment was meant to be the secret
-		b.fault(n.Fault(fmt.Sprintf("`%s` is empty", name), "give it a value, in quotes where it begins with #"))
+		n.concealLine() // the comment behind it was meant to be the secret
+		b.fault(n.Fault(fmt.Sprintf("`%s` is empty", name), "give it a value; put it in quotes if it begins with #"))
 	case n.Kind == Scalar && n.Text == "":
 		b.fault(b.empty(n, name))
 	case n.Kind != Scalar:
@@ -220,23 +219,23 @@ func (b *binder) secret(n *Node, v reflect.Value, name string) {
 	}
 }
 
-// secretRemedy says how a secret is written that was refused, by the way in which this one is.
+// secretRemedy suggests how to write a secret that was refused, depending on how it is written now.
 func (n *Node) secretRemedy() string {
 	ends := strings.TrimFunc(n.Text, connectors.IsBlank)
 	switch {
 	case ends == "":
 		return "give it a value"
 	case ends == n.Text && n.spans != nil:
-		return "look at what the ${…} stands for: it is one line, and bytes are written in base64 or hexadecimal"
+		return "check the value of the ${…}: a secret is one line; write bytes in base64 or hexadecimal"
 	case ends == n.Text:
-		return "copy it again: it is one line, and bytes are written in base64 or hexadecimal"
+		return "copy it again: a secret is one line; write bytes in base64 or hexadecimal"
 	case (n.Style == Literal || n.Style == Folded) && ends+"\n" == n.Text:
-		return "a block ends in a line break: write `|-` instead of `|` (`>-` instead of `>`), or the value in one line"
+		return "a block ends with a line break: write `|-` instead of `|` (`>-` instead of `>`), or the value on one line"
 	}
-	return "take the white space away"
+	return "remove the white space"
 }
 
-// refused turns the error of a type that reads its own text into faults with their places.
+// refused converts the error of a type that parses its own text into faults with positions.
 func (b *binder) refused(n *Node, err error) {
 	var many expression.Errors
 	var one *expression.Error
@@ -253,7 +252,7 @@ func (b *binder) refused(n *Node, err error) {
 	}
 }
 
-// refusedAs is refused for the value of a setting.
+// refusedAs is like refused, for the value of a named setting.
 func (b *binder) refusedAs(n *Node, name string, err error) {
 	var many expression.Errors
 	var one *expression.Error
@@ -264,10 +263,10 @@ func (b *binder) refusedAs(n *Node, name string, err error) {
 	b.fault(n.Refusal(name, err))
 }
 
-// predicates begin errors that say something of a setting without naming it: "is missing".
+// predicates are the beginnings of errors that do not name the setting, such as "is missing".
 var predicates = []string{"is ", "has ", "holds ", "would ", "cannot ", "does ", "belongs ", "wants ", "needs ", "must ", "may ", "are ", "begins "}
 
-// Refusal is a fault made of an error "what is wrong; what to do". Where the error leaves out of what, name says it.
+// Refusal converts an error "problem; remedy" into a fault. name completes errors that do not name the setting.
 func (n *Node) Refusal(name string, err error) Fault {
 	message, remedy, _ := strings.Cut(err.Error(), "; ")
 	if name != "" && slices.ContainsFunc(predicates, func(p string) bool { return strings.HasPrefix(message, p) }) {
@@ -276,7 +275,7 @@ func (n *Node) Refusal(name string, err error) Fault {
 	return n.Fault(message, remedy)
 }
 
-// expressionFault puts the caret under the part of the text that is meant; its path leads to a value within n.
+// expressionFault puts the caret under the faulty part of an expression. The error's path leads to a value within n.
 func expressionFault(n *Node, e *expression.Error) Fault {
 	for _, step := range e.Path {
 		next := n.step(step)
@@ -291,7 +290,7 @@ func expressionFault(n *Node, e *expression.Error) Fault {
 			return fault
 		}
 		if strings.Contains(remedy, " #") {
-			remedy += ", and put the whole in single quotes, because # begins a comment in YAML"
+			remedy += ", and put the whole text in single quotes, because # begins a comment in YAML"
 		}
 	}
 	f := n.FaultAt(e.Offset, e.Length, e.Message, remedy)
@@ -299,7 +298,7 @@ func expressionFault(n *Node, e *expression.Error) Fault {
 	return f
 }
 
-// step is the child that a step of a path leads to.
+// step returns the child for one step of a path.
 func (n *Node) step(step string) *Node {
 	if n.Kind == Mapping {
 		return n.Key(step)
@@ -311,7 +310,7 @@ func (n *Node) step(step string) *Node {
 	return nil
 }
 
-// empty says that a setting has no value, or that what was meant became a comment.
+// empty returns the fault of a setting that has no value, or whose value became a comment.
 func (b *binder) empty(n *Node, name string) Fault {
 	message := "the value is empty"
 	if name != "" {
@@ -325,23 +324,23 @@ func (b *binder) empty(n *Node, name string) Fault {
 			if strings.HasPrefix(rest, "#") && !strings.HasPrefix(rest, "# ") {
 				comment, _, _ := strings.Cut(rest, " ")
 				if comment = strings.TrimRight(comment, ",}]"); len(comment) > 1 {
-					return n.Fault(message+": what follows is a comment", `put it in quotes: "`+comment+`"`)
+					return n.Fault(message+": the text behind it is a comment", `put it in quotes: "`+comment+`"`)
 				}
 			}
 		}
-		return n.Fault(message, "give it a value or take it out")
+		return n.Fault(message, "give it a value or remove it")
 	}
 	return n.Fault(message, "give it a value")
 }
 
-// wrongKind says what is wanted instead.
+// wrongKind returns the fault of a node of the wrong kind.
 func (b *binder) wrongKind(n *Node, name, wanted string) Fault {
 	n.concealByKey()
 	what := "this"
 	if name != "" {
 		what = "`" + name + "`"
 	}
-	message := fmt.Sprintf("%s is %s, wanted is %s", what, n.Kind, wanted)
+	message := fmt.Sprintf("%s must be %s, and is %s", what, wanted, n.Kind)
 	remedy := ""
 	switch {
 	case wanted == "a list" && n.Kind == Scalar:
@@ -349,7 +348,7 @@ func (b *binder) wrongKind(n *Node, name, wanted string) Fault {
 	case wanted == "a mapping" && n.Kind == Scalar:
 		remedy = "write settings as key: value"
 	case wanted == "a single value" && n.Kind == List && len(n.Items) == 1:
-		remedy = "take the brackets away"
+		remedy = "remove the brackets"
 	case n.Kind == Mapping && wanted == "a list":
 		remedy = "begin each entry with `- `"
 	case n.Kind == List && wanted == "a mapping":

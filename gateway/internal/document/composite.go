@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// free binds a mapping whose keys are free.
+// free binds a mapping with arbitrary keys.
 func (b *binder) free(n *Node, v reflect.Value, name string) {
 	if n.Kind == Null {
 		return
@@ -107,7 +107,7 @@ func (b *binder) structure(n *Node, v reflect.Value, name string) {
 	}
 }
 
-// ofConnection refuses in a rule what only a connection may say: who we are there, and where it is.
+// ofConnection refuses settings in a rule that only a connection may have: credentials and addresses.
 func (b *binder) ofConnection(p Pair, f Field) bool {
 	t := f.Type
 	if t.Kind() == reflect.Slice {
@@ -116,7 +116,7 @@ func (b *binder) ofConnection(p Pair, f Field) bool {
 	switch t {
 	case secretType:
 		p.Value.concealAll()
-		b.fault(p.Key.Fault(fmt.Sprintf("`%s` is a secret, and a secret does not stand in a rule", f.Name), "move it to the connection"))
+		b.fault(p.Key.Fault(fmt.Sprintf("`%s` is a secret, and rules may not contain secrets", f.Name), "move it to the connection"))
 	case urlType, baseType:
 		b.fault(p.Key.Fault(fmt.Sprintf("`%s` belongs to the connection, not to a rule", f.Name), "move it to the connection"))
 	default:
@@ -125,7 +125,7 @@ func (b *binder) ofConnection(p Pair, f Field) bool {
 	return true
 }
 
-// rest gives a key that no field names to the inline Map, where there is one.
+// rest adds a key that no field names to the inline Map, if the struct has one.
 func (b *binder) rest(fields []Field, p Pair, v reflect.Value) bool {
 	for _, f := range fields {
 		if f.Rest {
@@ -137,7 +137,7 @@ func (b *binder) rest(fields []Field, p Pair, v reflect.Value) bool {
 	return false
 }
 
-// meansSecret says that a misspelt key most likely means a secret.
+// meansSecret reports whether a misspelt key is most similar to a secret's.
 func meansSecret(key string, fields []Field) bool {
 	nearest := Nearest(key, Names(fields))
 	return slices.ContainsFunc(fields, func(f Field) bool {
@@ -145,7 +145,7 @@ func meansSecret(key string, fields []Field) bool {
 	})
 }
 
-// unknown names the nearest key that there is.
+// unknown adds the fault of an unknown key, with the most similar key as its remedy.
 func (b *binder) unknown(key *Node, fields []Field, v reflect.Value) {
 	message := fmt.Sprintf("`%s` is not a setting here", key.Text)
 	own, _ := reflect.TypeAssert[Misnamer](v.Addr())

@@ -109,13 +109,13 @@ x.yaml:1:1: `+"`name`"+` is missing
 x.yaml:2:1: `+"`evnts`"+` is not a setting here
     2 | evnts: x
       | ^~~~~ did you mean events?
-x.yaml:3:9: `+"`events`"+` is a single value, wanted is a list
+x.yaml:3:9: `+"`events`"+` must be a list, and is a single value
     3 | events: a
       |         ^ put it in brackets: [ … ]
 x.yaml:4:7: `+"`nps_scor`"+` is not a name of the rule language
     4 | when: nps_scor <= 6
       |       ^~~~~~~~ did you mean nps_score?
-x.yaml:5:8: `+"`5 minutes`"+` is not a length of time
+x.yaml:5:8: `+"`5 minutes`"+` is not a duration
     5 | delay: 5 minutes
       |        ^~~~~~~~~ write it as 30s, 5m, 2h or 7d
 x.yaml:7:10: `+"`yes`"+` is neither true nor false
@@ -124,13 +124,13 @@ x.yaml:7:10: `+"`yes`"+` is neither true nor false
 x.yaml:8:8: `+"`many`"+` is not a whole number
     8 | count: "many"
       |        ^~~~~~
-x.yaml:9:8: `+"`roles`"+` is a list, wanted is a mapping
+x.yaml:9:8: `+"`roles`"+` must be a mapping, and is a list
     9 | roles: [a]
       |        ^ write settings as key: value, without `+"`- `"+`
 x.yaml:11:5: `+"`url`"+` is missing in `+"`inner`"+`
    11 |   - {path: x}
       |     ^ add url:
-x.yaml:12:5: `+"`inner`"+` is a single value, wanted is a mapping
+x.yaml:12:5: `+"`inner`"+` must be a mapping, and is a single value
    12 |   - url
       |     ^~~ write settings as key: value
 see `+expression.DocsURL, "\n")

@@ -8,29 +8,30 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 )
 
-// Lookup says what names stand for.
+// Lookup resolves ${…}.
 type Lookup struct {
-	// Env is the value of ${NAME}.
+	// Env returns the value of ${NAME}.
 	Env func(name string) (value string, ok bool)
-	// File is the content of ${file:/path}.
+	// File returns the content of ${file:/path}.
 	File func(path string) ([]byte, error)
 }
 
-// Unset is a ${NAME} that has no value.
+// Unset is a ${NAME} without a value.
 type Unset struct {
 	Name string
-	// Fault is where it stands first; its message and remedy are the caller's.
+	// Fault is the position of its first use; the caller sets message and remedy.
 	Fault Fault
 }
 
-// shellName matches what a shell would replace: a value that is nothing but $NAME.
+// shellName matches a value that consists of $NAME alone, which a shell would replace.
 var shellName = regexp.MustCompile(`^\$[A-Z_][A-Z0-9_]*$`)
 
 var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// Expand replaces ${NAME} and ${file:/path} in every scalar of the tree, never in keys and never as YAML: what
-// stands in a variable is text, whatever it holds. `$${` is `${`. White space at the ends of a variable and of a file
-// is dropped, because editors, `echo` and mounted secrets put it there; what is written around a ${…} stays. Names without a value are left as they are and returned, each once; such nodes say Unset.
+// Expand replaces ${NAME} and ${file:/path} in all scalars of the tree, but not in keys. Values are text and are not parsed as
+// YAML. `$${` is written for `${`. White space around the value of a variable or file is dropped, because editors, `echo` and
+// mounted secrets add it; text around a ${…} is kept. Names without a value are not replaced. They are returned, each once, and
+// their nodes are marked Unset.
 func (n *Node) Expand(l Lookup) ([]Unset, Faults) {
 	e := expander{lookup: l, seen: map[string]bool{}}
 	e.node(n)
@@ -56,8 +57,8 @@ func (e *expander) node(n *Node) {
 	case strings.Contains(n.Text, "${"):
 		e.scalar(n)
 	case shellName.MatchString(n.Text):
-		// It is not repeated: it could be a password all the same, which then has to come from the environment.
-		e.faults = append(e.faults, n.Fault("`$NAME` is not replaced by the environment's value", `write "${NAME}", with braces`))
+		// The message does not quote the value, which may be a password that happens to look like $NAME.
+		e.faults = append(e.faults, n.Fault("`$NAME` is not replaced by the variable's value", `write "${NAME}", with braces`))
 	}
 }
 
@@ -86,7 +87,7 @@ func (e *expander) scalar(n *Node) {
 		end := strings.IndexByte(text[i:], '}')
 		if end < 0 {
 			n.Text = text
-			e.faults = append(e.faults, n.FaultAt(i, 2, "`${` is not closed", "write ${NAME}, or $${ for the two characters themselves"))
+			e.faults = append(e.faults, n.FaultAt(i, 2, "`${` is not closed", "write ${NAME}, or $${ for a literal ${"))
 			return
 		}
 		end += i + 1
@@ -99,10 +100,10 @@ func (e *expander) scalar(n *Node) {
 	n.Text = b.String()
 }
 
-// replace is what one ${…} stands for; itself where that is not known.
+// replace returns the value of one ${…}, or the ${…} itself if it has no value.
 func (e *expander) replace(n *Node, hole string, at int) string {
 	inner := hole[2 : len(hole)-1]
-	// The node's text is not replaced yet, so a fault finds its place in what is written.
+	// The node's text is not replaced yet, so positions refer to the text as written.
 	fault := func(message, remedy string) Fault {
 		spans := n.spans
 		n.spans = nil
@@ -117,14 +118,14 @@ func (e *expander) replace(n *Node, hole string, at int) string {
 		text, err := e.lookup.File(path)
 		if err != nil {
 			n.Unset = true
-			e.faults = append(e.faults, fault(fmt.Sprintf("the file `%s` cannot be read: %v", path, reason(err)), "a path begins with /, and the gateway's user must be able to read it"))
+			e.faults = append(e.faults, fault(fmt.Sprintf("cannot read the file `%s`: %v", path, reason(err)), "write a path that begins with / and that the gateway's user can read"))
 			return hole
 		}
 		return strings.TrimFunc(string(text), connectors.IsBlank)
 	}
 	if !envName.MatchString(inner) {
 		n.Unset = true
-		e.faults = append(e.faults, fault(fmt.Sprintf("`%s` is not a name of the environment", hole), "write ${NAME} or ${file:/path}; $${ is ${ itself"))
+		e.faults = append(e.faults, fault(fmt.Sprintf("`%s` is not the name of an environment variable", hole), "write ${NAME} or ${file:/path}, or $${ for a literal ${"))
 		return hole
 	}
 	if e.lookup.Env != nil {
@@ -140,7 +141,7 @@ func (e *expander) replace(n *Node, hole string, at int) string {
 	return hole
 }
 
-// reason is an error without the path, which the message names already.
+// reason unwraps an error to omit the path, which the message names already.
 func reason(err error) error {
 	for {
 		inner, ok := err.(interface{ Unwrap() error })

@@ -8,15 +8,14 @@ import (
 	"unicode/utf8"
 )
 
-// Position is a place in a file. Lines and columns count from 1, columns in characters. Line 0 is the file as
-// a whole.
+// Position is a position in a file. Lines and columns count from 1, columns in characters. Line 0 means the whole file.
 type Position struct {
 	File   string `json:"file"`
 	Line   int    `json:"line,omitempty"`
 	Column int    `json:"column,omitempty"`
 }
 
-// String is file:line:column, as editors and terminals turn into a link.
+// String returns file:line:column, which editors and terminals turn into a link.
 func (p Position) String() string {
 	if p.Line == 0 {
 		return p.File
@@ -24,28 +23,28 @@ func (p Position) String() string {
 	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
 }
 
-// Fault is one thing that is wrong, where, and what to do about it.
+// Fault is one problem with its position and a remedy.
 type Fault struct {
 	Position
 	// Length is how many characters the caret underlines.
 	Length  int    `json:"length,omitempty"`
 	Message string `json:"message"`
 	Remedy  string `json:"remedy,omitempty"`
-	// Page is where what the fault is about is explained; may be empty.
+	// Page is a documentation page about the problem; may be empty.
 	Page string `json:"page,omitempty"`
 
 	file *file
 }
 
-// Faults are all that is wrong at once.
+// Faults is an error that holds all faults.
 type Faults []Fault
 
-// At is a fault of a file as a whole, or of something that stands in no file.
+// At returns a fault of a whole file, or of a setting outside any file, such as a flag.
 func At(file, message, remedy string) Fault {
 	return Fault{Position: Position{File: file}, Message: message, Remedy: remedy}
 }
 
-// Source is the line as it is written, with secrets masked.
+// Source returns the line as written, with secrets masked.
 func (f Fault) Source() string {
 	if f.file == nil {
 		return ""
@@ -58,7 +57,7 @@ const (
 	maxBefore = 60  // characters kept before the caret when a line is longer than that
 )
 
-// String shows the place, the line, a caret under what is meant, and the remedy beside it.
+// String shows the position, the line, a caret under the faulty part, and the remedy beside it.
 func (f Fault) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s", f.Position, f.Message)
@@ -88,7 +87,7 @@ func (f Fault) String() string {
 	} else {
 		length = 1
 	}
-	// A tab stays a tab above the caret, so that both lines are as wide wherever they are read.
+	// Tabs are repeated before the caret, so that it is aligned whatever the tab width.
 	pad := make([]rune, column)
 	for i := range pad {
 		pad[i] = ' '
@@ -103,7 +102,7 @@ func (f Fault) String() string {
 	return b.String()
 }
 
-// printable keeps a file from writing to the terminal anything but text.
+// printable replaces control characters, so that a file cannot control the terminal.
 func printable(source []rune) string {
 	return strings.Map(func(r rune) rune {
 		if (r < ' ' && r != '\t') || (r >= 0x7f && r < 0xa0) || r == utf8.RuneError {
@@ -113,7 +112,7 @@ func printable(source []rune) string {
 	}, strings.TrimRight(string(source), "\r "))
 }
 
-// Error shows every fault, in the order of the files, and then the pages that explain them, each once.
+// Error shows all faults, sorted, and the pages that explain them, each once.
 func (f Faults) Error() string {
 	texts := make([]string, len(f), len(f)+1)
 	var pages []string
@@ -127,7 +126,7 @@ func (f Faults) Error() string {
 	return strings.Join(texts, "\n")
 }
 
-// Sorted are the faults in the order of files and lines, each once.
+// Sorted returns the faults sorted by file and position, without duplicates.
 func (f Faults) Sorted() Faults {
 	sorted := slices.Clone(f)
 	slices.SortStableFunc(sorted, func(a, b Fault) int {
@@ -138,16 +137,16 @@ func (f Faults) Sorted() Faults {
 	})
 }
 
-// file is a parsed file, which faults show lines of.
+// file is a parsed file; faults show its lines.
 type file struct {
 	name  string
 	lines []string
-	masks []mask // where secrets stand
-	// secrets are their texts, which may stand in a comment again.
+	masks []mask // positions of secrets
+	// secrets are their texts, which a comment may repeat.
 	secrets []string
 }
 
-// mask hides characters of a line, columns from 1.
+// mask hides characters of a line; columns count from 1.
 type mask struct{ line, column, length int }
 
 func newFile(name string, text string) *file {
@@ -155,7 +154,7 @@ func newFile(name string, text string) *file {
 	return &file{name: name, lines: strings.Split(text, "\n")}
 }
 
-// line is the text of a line; a secret in it shows as asterisks, so that columns stay what they are.
+// line returns the text of a line. Secrets are replaced by asterisks, so that columns do not move.
 func (f *file) line(number int) string {
 	if number < 1 || number > len(f.lines) {
 		return ""

@@ -7,26 +7,26 @@ import (
 	"sync"
 )
 
-// Field is one setting of a struct, as its yaml tag says.
+// Field is one setting of a struct, as declared by its yaml tag.
 type Field struct {
 	// Name is the key; empty for Rest and Self.
 	Name     string
 	Required bool
-	// Index leads to the field, through embedded structs.
+	// Index is the field's index for reflect.Value.FieldByIndex.
 	Index []int
 	Type  reflect.Type
-	// Owner and Go are the struct's and the field's names in Go, which documentation is found by.
+	// Owner and Go are the struct and the field's name in Go. They identify the field's documentation.
 	Owner reflect.Type
 	Go    string
-	// Rest is an inline Map, which takes every other key; Self the node the struct was bound from.
+	// Rest marks an inline Map, which collects all other keys; Self marks the node that the struct was bound from.
 	Rest, Self bool
-	// Later says that the setting has its place and cannot be set yet: the tag later:"true".
+	// Later marks a reserved setting that cannot be set yet: the tag later:"true".
 	Later bool
 }
 
 var fieldsOf sync.Map // reflect.Type → []Field
 
-// Fields are the settings of a struct, those of embedded structs included.
+// Fields returns the settings of a struct, including those of embedded structs.
 func Fields(t reflect.Type) []Field {
 	if known, ok := fieldsOf.Load(t); ok {
 		return known.([]Field)
@@ -65,7 +65,7 @@ func Fields(t reflect.Type) []Field {
 	return fields
 }
 
-// Names are the keys of fields that can be set.
+// Names returns the keys of fields that can be set.
 func Names(fields []Field) []string {
 	var names []string
 	for _, f := range fields {
@@ -76,8 +76,8 @@ func Names(fields []Field) []string {
 	return names
 }
 
-// Missing are the required settings of a struct that are still unset, as faults of the node they should stand
-// in. A setting that stands there and is at fault already is not missing.
+// Missing returns a fault for each required setting of a struct that is absent from the node. A setting that is present but
+// faulty is not missing.
 func Missing(bound any, n *Node, name string) Faults {
 	var faults Faults
 	v := reflect.ValueOf(bound).Elem()
@@ -97,5 +97,5 @@ func Missing(bound any, n *Node, name string) Faults {
 	return faults
 }
 
-// FieldsOf are the settings of the struct that a value points to.
+// FieldsOf returns the settings of the struct that a pointer refers to.
 func FieldsOf(pointer any) []Field { return Fields(reflect.TypeOf(pointer).Elem()) }

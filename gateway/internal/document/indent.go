@@ -13,15 +13,15 @@ var keyed = regexp.MustCompile(`^([A-Za-z0-9_.*-]+):( |$)`)
 // glued matches a key whose value follows without a space.
 var glued = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_-]*):([^ /].*)$`)
 
-// level is a column, from 0, where keys or dashes stand.
+// level is an indentation level: a column, from 0, of keys or dashes.
 type level struct {
 	column int
-	dashes bool // it holds a list's dashes
-	open   bool // its last key has no value yet, so that a list may follow in the same column
+	dashes bool // the column contains the dashes of a list
+	open   bool // its last key has no value yet, so a list may follow in the same column
 }
 
-// indented goes down the lines to the one where reading stopped and finds the first that stands on no level
-// that is open, deeper than the line above allows, or among lines of another kind.
+// indented finds the first line, up to the one where parsing stopped, that matches no open indentation level, is deeper than
+// the line above allows, or mixes keys and dashes.
 func (f *file) indented(stopped int) (Fault, bool) {
 	var levels []level
 	top := func() *level { return &levels[len(levels)-1] }
@@ -42,12 +42,12 @@ func (f *file) indented(stopped int) (Fault, bool) {
 			return f.fault(n, column, width, message, remedy), true
 		}
 		if m := keyed.FindStringSubmatch(above); len(levels) > 0 && indent > top().column && m != nil && above != m[1]+":" && keyed.MatchString(text) {
-			return fault("this line is indented deeper than the one above, which has its value already",
-				fmt.Sprintf("begin it in column %d, or give `%s` no value of its own", top().column+1, m[1]))
+			return fault("this line is indented deeper than the one above, which already has a value",
+				fmt.Sprintf("begin it in column %d, or remove the value of `%s`", top().column+1, m[1]))
 		}
 		for len(levels) > 0 && top().column > indent {
 			if levels = levels[:len(levels)-1]; len(levels) == 0 || top().column < indent {
-				return fault("this line stands between two levels of indentation", "begin it in the column of the lines it belongs to")
+				return fault("this line is between two levels of indentation", "begin it in the column of the lines it belongs to")
 			}
 		}
 		dash := strings.HasPrefix(text, "- ") || text == "-"
@@ -55,10 +55,10 @@ func (f *file) indented(stopped int) (Fault, bool) {
 		case len(levels) == 0 || top().column < indent:
 			levels = append(levels, level{column: indent, dashes: dash})
 		case top().dashes && !dash:
-			return fault("a key stands in the column of a list's dashes",
-				fmt.Sprintf("indent it to belong to the entry above (column %d), or begin it further left", indent+3))
+			return fault("this key is in the column of a list's dashes",
+				fmt.Sprintf("to make it part of the entry above, begin it in column %d; otherwise begin it further left", indent+3))
 		case !top().dashes && dash && !top().open:
-			return fault("an entry of a list stands in the column of keys", "give the list a key of its own above it")
+			return fault("this entry of a list is in the column of keys", "add a key for the list above it")
 		}
 		for strings.HasPrefix(text, "- ") {
 			rest := strings.TrimLeft(text[2:], " ")
@@ -66,17 +66,17 @@ func (f *file) indented(stopped int) (Fault, bool) {
 			levels, text = append(levels, level{column: indent}), rest
 		}
 		if m := glued.FindStringSubmatch(text); m != nil {
-			return f.fault(n, utf8.RuneCountInString(line)-utf8.RuneCountInString(text)+1, utf8.RuneCountInString(m[1])+1, fmt.Sprintf("`%s:` needs a space behind the colon", m[1]),
+			return f.fault(n, utf8.RuneCountInString(line)-utf8.RuneCountInString(text)+1, utf8.RuneCountInString(m[1])+1, fmt.Sprintf("`%s:` needs a space after the colon", m[1]),
 				fmt.Sprintf("write %s: %s", m[1], m[2])), true
 		}
 		if !dash && !keyed.MatchString(text) && !strings.ContainsAny(text, ":{}[]\"'") {
-			return fault(fmt.Sprintf("`%s` is no key and no entry of a list", text), fmt.Sprintf("write %s: and its value, or - before it", text))
+			return fault(fmt.Sprintf("`%s` is neither a key nor an entry of a list", text), fmt.Sprintf("write %s: and its value, or put - before it", text))
 		}
 		if !dash {
 			value, _, _ := strings.Cut(text, " #")
 			top().open = strings.HasSuffix(strings.TrimRight(value, " "), ":")
 		}
-		if begins.MatchString(text) {
+		if blockHead.MatchString(text) {
 			block = indent
 		}
 		above = text
@@ -84,10 +84,10 @@ func (f *file) indented(stopped int) (Fault, bool) {
 	return Fault{}, false
 }
 
-// begins matches the line before a block of text.
-var begins = regexp.MustCompile(`[:-] [|>][-+0-9]*$`)
+// blockHead matches the line before a block scalar.
+var blockHead = regexp.MustCompile(`[:-] [|>][-+0-9]*$`)
 
-// unclosed finds the quote or bracket that was open where reading stopped.
+// unclosed finds the quote or bracket that was open where parsing stopped.
 func (f *file) unclosed(stopped int) (Fault, bool) {
 	type open struct {
 		line, column int
@@ -130,5 +130,5 @@ func (f *file) unclosed(stopped int) (Fault, bool) {
 	o := stack[len(stack)-1]
 	closes := map[rune]string{'{': "}", '[': "]"}[o.bracket]
 	return f.fault(o.line, o.column, 1, fmt.Sprintf("`%c` is not closed, or a comma is missing within it", o.bracket),
-		fmt.Sprintf("put %s at its end and a comma between its entries", closes)), true
+		fmt.Sprintf("put %s at its end and commas between its entries", closes)), true
 }

@@ -6,10 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// item is what follows an expression where its `#`, the item of a list, became a comment.
-var item = regexp.MustCompile(`^\s+(#.*\).*)$`)
+// itemComment matches the comment after an expression whose `#`, the item of a list, was read as a comment.
+var itemComment = regexp.MustCompile(`^\s+(#.*\).*)$`)
 
-// itemAsComment finds, behind an expression without quotes, a `#` that was meant as the item of a list.
+// itemAsComment finds a `#` after an unquoted expression that was meant as the item of a list.
 func (n *Node) itemAsComment() (Fault, bool) {
 	if strings.Count(n.Text, "(") <= strings.Count(n.Text, ")") {
 		return Fault{}, false
@@ -19,11 +19,11 @@ func (n *Node) itemAsComment() (Fault, bool) {
 		return Fault{}, false
 	}
 	line := []rune(n.file.lines[end.line-1])
-	m := item.FindStringSubmatch(string(line[min(max(end.column-1, 0), len(line)):]))
+	m := itemComment.FindStringSubmatch(string(line[min(max(end.column-1, 0), len(line)):]))
 	if m == nil {
 		return Fault{}, false
 	}
 	whole := strings.TrimSpace(string(line[n.At.Column-1:]))
 	column := len(line) - utf8.RuneCountInString(m[1]) + 1
-	return n.file.fault(end.line, column, 1, "a `#` behind a space begins a comment in YAML", "put the whole in quotes: "+quoteWhole(whole)), true
+	return n.file.fault(end.line, column, 1, "a `#` after a space begins a comment in YAML", "put the whole text in quotes: "+quoteWhole(whole)), true
 }

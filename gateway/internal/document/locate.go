@@ -6,11 +6,11 @@ import (
 	"unicode/utf8"
 )
 
-// place is where a byte of a scalar's text stands: line and column from 1.
+// place is the position of a byte of a scalar's text; line and column count from 1.
 type place struct{ line, column int }
 
-// width is how many characters of the first line a node takes: all of a scalar, quotes included; of a list or
-// mapping its first key or bracket.
+// width returns how many characters of its first line a node takes: for a scalar all, including quotes; for a list or mapping
+// its first key or bracket.
 func (n *Node) width() int {
 	switch {
 	case n.Kind == Mapping && len(n.Pairs) > 0 && n.Pairs[0].Key.At == n.At:
@@ -27,7 +27,7 @@ func (n *Node) width() int {
 	return max(1, end.column-n.At.Column)
 }
 
-// locate finds bytes of Text in the file. Bytes that come from a ${NAME} are found at its `${`.
+// locate returns the position in the file of bytes of Text. Bytes that come from a ${NAME} are located at its `${`.
 func (n *Node) locate(offset, length int) (line, column, width int) {
 	places, end := n.places()
 	places = append(places, end)
@@ -57,8 +57,8 @@ func (n *Node) locate(offset, length int) (line, column, width int) {
 	return start.line, start.column, max(1, last.column-start.column+1)
 }
 
-// places walks the scalar's source beside its text and says for every byte of the text where it stands, and
-// where the scalar ends. It is exact within a line; where YAML folds lines, white space may be off.
+// places returns the position of every byte of a scalar's text, and of its end, by walking its source. Positions are exact
+// within a line; if YAML folds lines, the position of white space may be off.
 func (n *Node) places() ([]place, place) {
 	w := walk(n.file, n.At.Line, n.At.Column)
 	text := n.Written()
@@ -84,7 +84,7 @@ func (n *Node) places() ([]place, place) {
 	return places, place{w.line, w.column}
 }
 
-// walker is a place in the source that moves forward.
+// walker is a cursor in the source that moves forward.
 type walker struct {
 	file         *file
 	line, column int
@@ -92,7 +92,7 @@ type walker struct {
 	indent       int    // of a block scalar's lines
 }
 
-// walk begins at a place.
+// walk returns a walker at a position.
 func walk(f *file, line, column int) *walker {
 	w := &walker{file: f}
 	w.to(line, column)
@@ -107,7 +107,7 @@ func (w *walker) to(line, column int) {
 	w.skip(column - 1)
 }
 
-// skip goes forward within the line.
+// skip moves forward within the line.
 func (w *walker) skip(characters int) {
 	for range characters {
 		_, size := utf8.DecodeRuneInString(w.rest)
@@ -116,7 +116,7 @@ func (w *walker) skip(characters int) {
 	}
 }
 
-// peek is the character here: newline at a line's end, 0 behind the last line.
+// peek returns the current character: newline at the end of a line, 0 after the last line.
 func (w *walker) peek() rune {
 	if w.line < 1 || w.line > len(w.file.lines) {
 		return 0
@@ -159,7 +159,7 @@ func (w *walker) blank() {
 	}
 }
 
-// anchor goes behind the anchor that stands before a value, and comments behind that, where there is one.
+// anchor skips an anchor before a value, and comments after the anchor.
 func (w *walker) anchor() {
 	if w.peek() != '&' {
 		return
@@ -172,7 +172,7 @@ func (w *walker) anchor() {
 	}
 }
 
-// block goes to the first line of a block scalar and learns its indentation.
+// block moves to the first line of a block scalar and determines its indentation.
 func (w *walker) block() {
 	for line := w.line + 1; line <= len(w.file.lines); line++ {
 		text := w.file.lines[line-1]
@@ -184,7 +184,7 @@ func (w *walker) block() {
 	w.to(w.line+1, 1+w.indent)
 }
 
-// find goes to the source of the text's next character and behind it.
+// find returns the position of the text's next character in the source, and moves past it.
 func (w *walker) find(r rune, style Style) place {
 	here := place{w.line, w.column}
 	switch got := w.peek(); {
@@ -195,7 +195,7 @@ func (w *walker) find(r rune, style Style) place {
 	case style == Double && got == '\\':
 		w.next()
 		switch e := w.next(); e {
-		case '\n': // the line's end is escaped: nothing in the text
+		case '\n': // an escaped line end adds nothing to the text
 			w.blank()
 			return w.find(r, style)
 		case 'x':

@@ -1,5 +1,5 @@
-// Package document reads YAML into a tree that knows where everything stands, and binds the tree to structs,
-// strictly, with every fault at once. It is the only door to the YAML library.
+// Package document parses YAML into a tree that records positions, and binds the tree to structs, strictly, reporting all
+// faults at once. It is the only package that imports the YAML library.
 package document
 
 import (
@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Kind is what a node is.
+// Kind is the kind of a node.
 type Kind uint8
 
 // The kinds. An empty value, ~ and null are Null.
@@ -24,37 +24,37 @@ func (k Kind) String() string {
 	return [...]string{"nothing", "a single value", "a list", "a mapping"}[k]
 }
 
-// Style is how a scalar is written.
+// Style is the quoting style of a scalar.
 type Style uint8
 
 // The styles of scalars.
 const (
-	Plain   Style = iota // as it is
+	Plain   Style = iota // without quotes
 	Single               // 'in single quotes'
 	Double               // "in double quotes"
 	Literal              // | a block, line for line
 	Folded               // > a block, lines joined
 )
 
-// Node is a value of a document. It is not changed once it is expanded.
+// Node is a value of a document. It is immutable after Expand.
 type Node struct {
 	Kind Kind
-	// At is where it begins.
+	// At is the position of its first character.
 	At Position
-	// Text is a scalar's text, with ${…} replaced.
+	// Text is the text of a scalar, with ${…} replaced.
 	Text  string
 	Style Style
-	// Unset says that Text still holds a ${NAME} that has no value, which only `test` and editors allow.
+	// Unset reports that Text still contains a ${NAME} without a value, which only `test` and editors allow.
 	Unset bool
-	// Items are a list's.
+	// Items are the items of a list.
 	Items []*Node
-	// Pairs are a mapping's, in the order written.
+	// Pairs are the pairs of a mapping, in the order written.
 	Pairs []Pair
 
 	file    *file
 	written string // Text before ${…} was replaced
-	spans   []span // where in written the parts of Text come from; nil where they are the same
-	secret  bool   // its text is a secret
+	spans   []span // maps Text to written; nil if they are equal
+	secret  bool   // whether the text is a secret
 }
 
 // Pair is one key of a mapping with its value.
@@ -63,13 +63,13 @@ type Pair struct {
 	Value *Node
 }
 
-// span says that Text[at:] comes from written[from:], up to the next span; a replaced part points at its `${`.
+// span maps Text[at:] to written[from:], up to the next span. For a replaced part, from is the position of its `${`.
 type span struct {
 	at, from int
 	replaced bool
 }
 
-// Key is the value of a key of a mapping, nil where there is none.
+// Key returns the value of a mapping's key; nil if the key is absent.
 func (n *Node) Key(name string) *Node {
 	if n == nil {
 		return nil
@@ -82,7 +82,7 @@ func (n *Node) Key(name string) *Node {
 	return nil
 }
 
-// Named is the key itself, nil where there is none.
+// Named returns the node of a mapping's key itself; nil if the key is absent.
 func (n *Node) Named(name string) *Node {
 	if n == nil {
 		return nil
@@ -95,12 +95,12 @@ func (n *Node) Named(name string) *Node {
 	return nil
 }
 
-// Fault is a fault of this node. A mapping or list in a block is pointed at by its first line.
+// Fault returns a fault at this node. For a mapping or list in block style, it points to the first line.
 func (n *Node) Fault(message, remedy string) Fault {
 	return n.file.fault(n.At.Line, n.At.Column, n.width(), message, remedy)
 }
 
-// FaultAt is a fault of part of a scalar's text, in bytes.
+// FaultAt returns a fault at a part of a scalar's text; offset and length are in bytes.
 func (n *Node) FaultAt(offset, length int, message, remedy string) Fault {
 	if n.Kind != Scalar {
 		return n.Fault(message, remedy)
@@ -109,7 +109,7 @@ func (n *Node) FaultAt(offset, length int, message, remedy string) Fault {
 	return n.file.fault(line, column, width, message, remedy)
 }
 
-// HasUnset says that a ${NAME} without a value stands somewhere in the node.
+// HasUnset reports whether the node or one of its children contains a ${NAME} without a value.
 func (n *Node) HasUnset() bool {
 	if n == nil {
 		return false
@@ -130,7 +130,7 @@ func (n *Node) HasUnset() bool {
 	return false
 }
 
-// Written is a scalar's text as the file has it, before ${…} was replaced.
+// Written returns a scalar's text as written in the file, before ${…} was replaced.
 func (n *Node) Written() string {
 	if n.written != "" || n.spans != nil {
 		return n.written
@@ -138,7 +138,7 @@ func (n *Node) Written() string {
 	return n.Text
 }
 
-// With is a mapping of some of the pairs: those whose keys pass.
+// With returns a mapping that contains only the pairs whose keys pass keep.
 func (n *Node) With(keep func(key string) bool) *Node {
 	part := &Node{Kind: Mapping, At: n.At, file: n.file}
 	for _, p := range n.Pairs {
@@ -149,21 +149,21 @@ func (n *Node) With(keep func(key string) bool) *Node {
 	return part
 }
 
-// number is what counts as a number in a plain scalar: JSON's form, with + and a bare point allowed.
-// 007 is text: people write post codes and telephone numbers so.
+// number matches numbers in plain scalars: JSON's format, but a leading + and a point without digits on one side are allowed.
+// 007 is text, because post codes and telephone numbers are written like this.
 var number = regexp.MustCompile(`^[-+]?(0|[1-9][0-9]*)(\.[0-9]*)?([eE][-+]?[0-9]+)?$|^[-+]?\.[0-9]+([eE][-+]?[0-9]+)?$`)
 
-// IsNumber says that a scalar is a number: plain and of a number's form.
+// IsNumber reports whether a scalar is plain and has the format of a number.
 func (n *Node) IsNumber() bool {
 	return n.Kind == Scalar && n.Style == Plain && number.MatchString(n.Text)
 }
 
-// IsBool says that a scalar is a plain true or false.
+// IsBool reports whether a scalar is a plain true or false.
 func (n *Node) IsBool() bool {
 	return n.Kind == Scalar && n.Style == Plain && (strings.EqualFold(n.Text, "true") || strings.EqualFold(n.Text, "false"))
 }
 
-// JSON is the node as JSON: keys in the order written, numbers with their own digits.
+// JSON returns the node as JSON, with keys in the order written and numbers with their original digits.
 func (n *Node) JSON() []byte { return n.appendJSON(nil) }
 
 func (n *Node) appendJSON(b []byte) []byte {
@@ -201,7 +201,7 @@ func (n *Node) appendJSON(b []byte) []byte {
 	return appendText(b, n.Text)
 }
 
-// jsonNumber turns +1, .5 and 1. into what JSON allows.
+// jsonNumber converts +1, .5 and 1. to valid JSON.
 func jsonNumber(text string) string {
 	text = strings.TrimPrefix(text, "+")
 	sign := ""
@@ -221,6 +221,6 @@ func appendText(b []byte, text string) []byte {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)
-	_ = enc.Encode(text) // a string always encodes
+	_ = enc.Encode(text) // encoding a string cannot fail
 	return append(b, bytes.TrimSuffix(out.Bytes(), []byte("\n"))...)
 }

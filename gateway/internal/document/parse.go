@@ -11,15 +11,15 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// What a file may hold. Anchors let a few lines stand for many; beyond MaxAliased it is an attack.
+// Limits of a file. Anchors can expand a few lines to many; MaxAliased limits that expansion, because an attacker could use it.
 const (
 	MaxBytes   = 4 << 20
 	MaxDepth   = 64
 	MaxAliased = 50_000
 )
 
-// Parse reads one YAML document. Name is how faults call it. An empty file is an empty mapping. The node is nil
-// where there are faults.
+// Parse parses one YAML document. name is the file's name in faults. An empty file is an empty mapping. If there are faults,
+// the node is nil.
 func Parse(name string, text []byte) (*Node, Faults) {
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	if len(text) > MaxBytes {
@@ -44,7 +44,7 @@ func Parse(name string, text []byte) (*Node, Faults) {
 	return n, nil
 }
 
-// unreadable finds what is no text at all, which the YAML library tells without a place.
+// unreadable finds bytes that are not text, for which the YAML library reports no position.
 func (f *file) unreadable(text []byte) (Fault, bool) {
 	if utf8.Valid(text) && !bytes.ContainsFunc(text, control) {
 		return Fault{}, false
@@ -57,14 +57,14 @@ func (f *file) unreadable(text []byte) (Fault, bool) {
 				return f.fault(i+1, column, 1, "this is not UTF-8", "save the file as UTF-8"), true
 			}
 			if control(r) {
-				return f.fault(i+1, column, 1, fmt.Sprintf("a control character (%U) stands here", r), "take it out; within double quotes it may be written as \\u"+fmt.Sprintf("%04x", r)), true
+				return f.fault(i+1, column, 1, fmt.Sprintf("there is a control character (%U) here", r), "remove it; within double quotes it can be written as \\u"+fmt.Sprintf("%04x", r)), true
 			}
 		}
 	}
 	return At(f.name, "this is not UTF-8", "save the file as UTF-8"), true
 }
 
-// control is what YAML forbids, and the line ends that only YAML 1.1 knows, which would shift every line number.
+// control reports characters that YAML forbids, and line ends that only YAML 1.1 recognises, which would shift line numbers.
 func control(r rune) bool {
 	switch r {
 	case '\t', '\n', '\r':
@@ -75,12 +75,12 @@ func control(r rune) bool {
 	return r < ' ' || (r >= 0x7f && r < 0xa0)
 }
 
-// decode reads the first document and refuses a second one. A panic of the library becomes an error: a file of
-// any bytes must not stop a gateway that reloads.
+// decode parses the first document and refuses a second one. It converts a panic of the library to an error, because a file
+// must not stop a gateway that reloads.
 func decode(r io.Reader, f *file) (root *yaml.Node, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("this is not YAML that can be read (%v)", p)
+			err = fmt.Errorf("this YAML cannot be parsed (%v)", p)
 		}
 	}()
 	decoder := yaml.NewDecoder(r)
@@ -98,14 +98,14 @@ func decode(r io.Reader, f *file) (root *yaml.Node, err error) {
 	case err != nil:
 		return nil, err
 	}
-	return nil, Faults{f.fault(second.Line, second.Column, 3, "a second document begins here", "one file is one document: take the `---` out, or make it a file of its own")}
+	return nil, Faults{f.fault(second.Line, second.Column, 3, "a second document begins here", "a file contains one document: remove the `---`, or move the second document to another file")}
 }
 
-// converter makes our tree of the library's.
+// converter converts the library's tree to nodes.
 type converter struct {
 	file    *file
 	faults  Faults
-	aliased int // nodes that stand for others
+	aliased int // number of nodes that come from aliases
 }
 
 func (c *converter) root(root *yaml.Node) *Node {
@@ -124,18 +124,18 @@ func (c *converter) fault(n *yaml.Node, length int, message, remedy string) {
 	c.faults = append(c.faults, c.file.fault(n.Line, n.Column, length, message, remedy))
 }
 
-// node converts a node; nil where the bounds were passed, which is a fault already.
+// node converts a node. It returns nil if a limit was exceeded, which is reported as a fault.
 func (c *converter) node(y *yaml.Node, depth int, aliased bool) *Node {
 	if aliased {
 		if c.aliased++; c.aliased > MaxAliased {
 			if c.aliased == MaxAliased+1 {
-				c.fault(y, 1, fmt.Sprintf("aliases stand for more than %d values", MaxAliased), "write out what they stand for, or split the file")
+				c.fault(y, 1, fmt.Sprintf("aliases expand to more than %d values", MaxAliased), "write the values out, or split the file")
 			}
 			return nil
 		}
 	}
 	if depth > MaxDepth {
-		c.fault(y, 1, fmt.Sprintf("nested more than %d deep", MaxDepth), "an alias may stand inside what it stands for")
+		c.fault(y, 1, fmt.Sprintf("values are nested more than %d levels deep", MaxDepth), "an alias may refer to a value that contains it")
 		return nil
 	}
 	if y.Kind == yaml.AliasNode {
@@ -180,7 +180,7 @@ func (c *converter) scalar(n *Node, y *yaml.Node) {
 	}
 }
 
-// tagged refuses tags: `!has(email)` is one to YAML, and its value would be dropped silently.
+// tagged refuses tags. YAML reads `!has(email)` as a tag, and would drop its value silently.
 func (c *converter) tagged(y *yaml.Node) bool {
 	w := walk(c.file, y.Line, y.Column)
 	if w.peek() == '&' {
@@ -195,7 +195,7 @@ func (c *converter) tagged(y *yaml.Node) bool {
 	before, _ := strings.CutSuffix(c.file.line(w.line), w.rest)
 	value := upToValueEnd(w.rest, inFlow(before))
 	tag, _, _ := strings.Cut(value, " ")
-	remedy := "take it out; a text that begins with ! wants quotes"
+	remedy := "remove it, or put a text that begins with ! in quotes"
 	if after := strings.TrimLeft(value[1:], " "); after != "" && !strings.HasPrefix(after, "!") {
 		key := before[strings.LastIndexAny(before, ",{")+1:]
 		if key = strings.TrimLeft(key, " -"); strings.HasPrefix(key, "when:") || strings.ContainsAny(after, "()<=>") {
@@ -207,7 +207,7 @@ func (c *converter) tagged(y *yaml.Node) bool {
 	return true
 }
 
-// pairs converts a mapping: its own keys, each once, then what `<<` merges in and its own keys do not say.
+// pairs converts a mapping: its own keys, without duplicates, then the keys that `<<` merges in and that it does not have.
 func (c *converter) pairs(n *Node, y *yaml.Node, depth int, aliased bool) {
 	seen := map[string]*Node{}
 	var merged []*Node
@@ -232,7 +232,7 @@ func (c *converter) pairs(n *Node, y *yaml.Node, depth int, aliased bool) {
 			key.Kind, key.Text = Scalar, yk.Value
 		}
 		if first := seen[key.Text]; first != nil {
-			c.faults = append(c.faults, key.Fault(fmt.Sprintf("`%s` stands here twice", key.Text), fmt.Sprintf("it is also on line %d: keep one", first.At.Line)))
+			c.faults = append(c.faults, key.Fault(fmt.Sprintf("`%s` is written twice here", key.Text), fmt.Sprintf("it is also on line %d: keep one", first.At.Line)))
 			continue
 		}
 		seen[key.Text] = key
@@ -250,7 +250,7 @@ func (c *converter) pairs(n *Node, y *yaml.Node, depth int, aliased bool) {
 	}
 }
 
-// merged are the mappings that `<<` names: one, or a list of them.
+// merged returns the mappings that `<<` names: one, or a list of them.
 func (c *converter) merged(y *yaml.Node, depth int, aliased bool) []*Node {
 	n := c.node(y, depth, aliased)
 	switch {
@@ -261,22 +261,22 @@ func (c *converter) merged(y *yaml.Node, depth int, aliased bool) []*Node {
 	case n.Kind == List:
 		for _, item := range n.Items {
 			if item.Kind != Mapping {
-				c.fault(y, 1, "`<<` merges mappings", "write <<: *name, where &name stands before a mapping")
+				c.fault(y, 1, "`<<` can only merge mappings", "write <<: *name, with &name before a mapping")
 				return nil
 			}
 		}
 		return n.Items
 	}
-	c.fault(y, 1, "`<<` merges mappings", "write <<: *name, where &name stands before a mapping")
+	c.fault(y, 1, "`<<` can only merge mappings", "write <<: *name, with &name before a mapping")
 	return nil
 }
 
-// wantsQuotes explains a key that is no text: `text: {{ nps_score }}` is one, a mapping within a mapping.
+// wantsQuotes explains a key that is not a text, such as in `text: {{ nps_score }}`, which is a mapping within a mapping.
 func (c *converter) wantsQuotes(key *yaml.Node) {
 	line := c.file.line(key.Line)
 	if fault, ok := c.file.braces(key.Line, line); ok {
 		c.faults = append(c.faults, fault)
 		return
 	}
-	c.fault(key, 1, "a key is a single word or text", "put quotes around it")
+	c.fault(key, 1, "a key must be a single word or text", "put quotes around it")
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/surveygate/surveygate/rules/expression"
 )
 
-// asErrors is errors.As, which reads better in a switch.
+// asErrors is a generic errors.As, for use in a switch.
 func asErrors[T error](err error, into *T) bool { return errors.As(err, into) }
 
 var (
@@ -23,7 +23,7 @@ var (
 	prefixType   = reflect.TypeFor[netip.Prefix]()
 )
 
-// scalar binds the plain types.
+// scalar binds basic types.
 func (b *binder) scalar(n *Node, v reflect.Value, name string) {
 	t := v.Type()
 	if t.Kind() == reflect.Interface {
@@ -79,14 +79,14 @@ func (b *binder) scalar(n *Node, v reflect.Value, name string) {
 	}
 }
 
-// prefix reads a network, or one address, which is a network of its own. IPv4 in IPv6's clothes is IPv4, as addresses are
-// where they are compared.
+// prefix parses a network, or a single address as a network of one. IPv4-mapped IPv6 addresses are unmapped, as they are when
+// addresses are compared.
 func (b *binder) prefix(n *Node, v reflect.Value) {
 	p, err := netip.ParsePrefix(n.Text)
 	if err != nil {
 		address, single := netip.ParseAddr(n.Text)
 		if single != nil || address.Zone() != "" {
-			b.fault(n.Fault(fmt.Sprintf("`%s` is not a network", n.shown()), "write it as 10.0.0.0/8, or as one address"))
+			b.fault(n.Fault(fmt.Sprintf("`%s` is not a network", n.shown()), "write a network such as 10.0.0.0/8, or one address"))
 			return
 		}
 		p = netip.PrefixFrom(address, address.BitLen())
@@ -97,7 +97,7 @@ func (b *binder) prefix(n *Node, v reflect.Value) {
 	v.Set(reflect.ValueOf(p))
 }
 
-// shown is a scalar's text for a message: what a ${NAME} stands for may be a secret, so it is shown as written.
+// shown returns a scalar's text for a message, with ${NAME} not replaced, because its value may be a secret.
 func (n *Node) shown() string {
 	text := n.Text
 	if n.spans != nil {
@@ -109,7 +109,7 @@ func (n *Node) shown() string {
 	return text
 }
 
-// plain is a node as Go's own types.
+// plain converts a node to Go's basic types.
 func (n *Node) plain() any {
 	switch n.Kind {
 	case Scalar:
@@ -141,7 +141,7 @@ func (n *Node) plain() any {
 	return nil
 }
 
-// values compiles a mapping of values: numbers and booleans are themselves, strings are expressions.
+// values compiles a mapping of values: numbers and booleans are literals, strings are expressions.
 func (b *binder) values(n *Node, into *expression.Values, name string) {
 	if n.Kind != Mapping {
 		b.fault(b.wrongKind(n, name, "a mapping"))
@@ -191,12 +191,12 @@ func (b *binder) value(n *Node) any {
 	return n.plain()
 }
 
-// large are whole numbers that an int64 may not hold: as a float64 they would lose digits.
+// large matches whole numbers that may exceed an int64: a float64 would lose digits.
 var large = regexp.MustCompile(`^-?[1-9][0-9]{18,308}$`)
 
 var digits = regexp.MustCompile(`^[0-9]{1,9}$`)
 
-// ParseDuration reads Go's durations and days: 90s, 1h30m, 7d.
+// ParseDuration parses durations in Go's format, extended by days: 90s, 1h30m, 7d.
 func ParseDuration(text string) (time.Duration, error) {
 	if digits.MatchString(text) && text != "0" {
 		return 0, fmt.Errorf("`%s` has no unit; write %ss, %sm, %sh or %sd", text, text, text, text, text)
@@ -205,7 +205,7 @@ func ParseDuration(text string) (time.Duration, error) {
 	if before, after, ok := strings.Cut(text, "d"); ok {
 		n, err := strconv.ParseFloat(before, 64)
 		if err != nil || !(n >= 0 && n <= 36500) {
-			return 0, fmt.Errorf("`%s` is not a length of time; write it as 30s, 5m, 2h or 7d", text)
+			return 0, fmt.Errorf("`%s` is not a duration; write it as 30s, 5m, 2h or 7d", text)
 		}
 		if days, rest = time.Duration(n*float64(24*time.Hour)), after; rest == "" {
 			return days, nil
@@ -213,7 +213,7 @@ func ParseDuration(text string) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(rest)
 	if err != nil || d < 0 {
-		return 0, fmt.Errorf("`%s` is not a length of time; write it as 30s, 5m, 2h or 7d", text)
+		return 0, fmt.Errorf("`%s` is not a duration; write it as 30s, 5m, 2h or 7d", text)
 	}
 	return days + d, nil
 }

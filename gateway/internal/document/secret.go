@@ -24,7 +24,7 @@ type referenced interface {
 	IsSecret() bool
 }
 
-// referenceUnmarshaler is a setting that reads a value that comes from a ${…} otherwise than one that is written out.
+// referenceUnmarshaler is implemented by settings that read the value of a ${…} differently from a literal value.
 type referenceUnmarshaler interface {
 	UnmarshalReference(written, text string) error
 }
@@ -179,7 +179,7 @@ func (f *file) redacted(text string) string {
 // credentials matches user and password in a URL.
 var credentials = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://([^/@]+)@`)
 
-// reference matches a text that is nothing but ${…}.
+// reference matches a text that consists of ${…} alone.
 var reference = regexp.MustCompile(`^(\$\{[^{}]*\})+$`)
 
 // minRepeated is the length from which a secret is masked wherever its text appears: shorter texts are common words.
@@ -212,7 +212,7 @@ func (n *Node) concealAll() {
 	}
 }
 
-// concealByKey conceals what stands below keys that mean a secret, where nothing below will be bound.
+// concealByKey masks the values of keys that mean a secret, in a node that will not be bound.
 func (n *Node) concealByKey() {
 	for _, item := range n.Items {
 		item.concealByKey()
@@ -225,12 +225,12 @@ func (n *Node) concealByKey() {
 	}
 }
 
-// concealLine masks the rest of a line where a secret is missing: it became a comment if it begins with #.
+// concealLine masks the rest of a line that lacks its secret: a secret that begins with # was read as a comment.
 func (n *Node) concealLine() {
 	n.file.masks = append(n.file.masks, mask{n.At.Line, n.At.Column, maxColumn})
 }
 
-// concealUser hides user and password of a URL, which is refused for them and must not show them all the same.
+// concealUser masks user and password of a URL. Such a URL is refused, and the fault must not show them.
 func (n *Node) concealUser() {
 	m := credentials.FindStringSubmatchIndex(n.Text)
 	if m == nil || n.Kind != Scalar || n.spans != nil {
@@ -240,10 +240,10 @@ func (n *Node) concealUser() {
 	n.file.masks = append(n.file.masks, mask{line, column, width})
 }
 
-// Conceal masks every value below a key that nobody knows: what its settings are is unknown too, so any may be a secret.
+// Conceal masks all values below an unknown key: its settings are unknown too, so any of them may be a secret.
 func (p Pair) Conceal() { p.Value.concealAll() }
 
-// isReference reports whether a scalar is written as ${…} and nothing else.
+// isReference reports whether a scalar is written as ${…} alone.
 func (n *Node) isReference() bool { return n.spans != nil && reference.MatchString(n.Written()) }
 
 // HasReference reports whether part of a scalar comes from a ${…}.
@@ -259,7 +259,7 @@ func (n *Node) HasReference() bool {
 // maxColumn stands for the end of a line.
 const maxColumn = 1 << 30
 
-// extent returns the places of a scalar in the file, without its quotes.
+// extent returns the positions of a scalar in the file, without its quotes.
 func (n *Node) extent() []mask {
 	w := walk(n.file, n.At.Line, n.At.Column)
 	w.anchor()
@@ -375,7 +375,7 @@ func (n *Node) Digest(w io.Writer) {
 func writeDigest(w io.Writer, kind, text string) {
 	var length [8]byte
 	binary.BigEndian.PutUint64(length[:], uint64(len(text)))
-	_, _ = io.WriteString(w, kind) // a hash takes everything
+	_, _ = io.WriteString(w, kind) // writing to a hash cannot fail
 	_, _ = w.Write(length[:])
 	_, _ = io.WriteString(w, text)
 }

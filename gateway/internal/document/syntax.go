@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// counted gives its bytes out one at a time, so that what was read when the library stopped is where it stopped:
-// it tells the line of the mapping around a fault, not that of the fault.
+// counted returns one byte per Read, so that its offset shows where the library stopped. The library's own errors name the
+// line of the surrounding mapping, not that of the fault.
 type counted struct {
 	text []byte
 	at   int
@@ -28,7 +28,7 @@ func (c *counted) Read(into []byte) (int, error) {
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line ([0-9]+): )?`)
 
-// explain turns an error of the library into a fault with a remedy, by looking at the lines around it.
+// explain converts an error of the library to a fault with a remedy, by examining the lines around it.
 func (f *file) explain(text []byte, err error) Fault {
 	c := &counted{text: text}
 	_, again := decode(c, f)
@@ -53,7 +53,7 @@ func (f *file) explain(text []byte, err error) Fault {
 	case "mapping values are not allowed in this context", "found character that cannot start any token",
 		"did not find expected alphabetic or numeric character", "found unknown escape character",
 		"did not find expected whitespace or line break", "found unexpected end of stream":
-		// The scanner's own faults name their line rightly.
+		// The scanner's errors name the correct line.
 	default:
 		line = f.before(stopped, 0)
 	}
@@ -76,10 +76,10 @@ func (f *file) explain(text []byte, err error) Fault {
 		return fault
 	}
 	column, width := content(f.lines[line-1])
-	return f.fault(line, column, width, "this is not YAML: "+problem, "look at the quotes, brackets and indentation of this line and the one above")
+	return f.fault(line, column, width, "this is not YAML: "+problem, "check the quotes, brackets and indentation of this line and the one above")
 }
 
-// before is the number-th last line up to this one that has something on it.
+// before returns the number-th last line, up to this one, that is neither empty nor a comment.
 func (f *file) before(line, number int) int {
 	for ; line > 1; line-- {
 		text := strings.TrimSpace(f.lines[line-1])
@@ -94,7 +94,7 @@ func (f *file) before(line, number int) int {
 	return 1
 }
 
-// content is the column and width of a line's text.
+// content returns the column and width of a line's text.
 func content(line string) (column, width int) {
 	trimmed := strings.TrimLeft(line, " \t")
 	column = utf8.RuneCountInString(line) - utf8.RuneCountInString(trimmed) + 1
@@ -107,26 +107,26 @@ func (f *file) unknownAlias(name string, stopped int) Fault {
 	for n := stopped; n >= 1; n-- {
 		if i := strings.Index(f.lines[n-1], "*"+name); i >= 0 {
 			return f.fault(n, columnAt(f.lines[n-1], i), 1+utf8.RuneCountInString(name),
-				fmt.Sprintf("`*%s` stands for `&%s`, which is nowhere above", name, name), "a text that begins with * wants quotes")
+				fmt.Sprintf("`*%s` refers to `&%s`, which is not defined above", name, name), "put a text that begins with * in quotes")
 		}
 	}
-	return f.fault(stopped, 1, 1, fmt.Sprintf("`*%s` stands for `&%s`, which is nowhere above", name, name), "a text that begins with * wants quotes")
+	return f.fault(stopped, 1, 1, fmt.Sprintf("`*%s` refers to `&%s`, which is not defined above", name, name), "put a text that begins with * in quotes")
 }
 
-// tab finds a tab where YAML counts spaces.
+// tab finds a tab in the indentation.
 func (f *file) tab(n int, line string) (Fault, bool) {
 	blank := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
 	i := strings.IndexByte(blank, '\t')
 	if i < 0 || strings.TrimSpace(line) == "" {
 		return Fault{}, false
 	}
-	return f.fault(n, i+1, 1, "a tab stands in the indentation", "YAML wants spaces: put two for each level"), true
+	return f.fault(n, i+1, 1, "there is a tab in the indentation", "YAML needs spaces: use two for each level"), true
 }
 
-// opening matches what stands before a value: the key, the dash, the bracket.
+// opening matches the text before a quoted value: a key, a dash or a bracket.
 var opening = regexp.MustCompile(`(?:^\s*(?:- +)*|[{,\[]\s*)(?:([A-Za-z0-9_.*-]+): +)?(["'])`)
 
-// quoted finds a value whose quotes end before the value does.
+// quoted finds a value whose quotes end before its end.
 func (f *file) quoted(n int, line string) (Fault, bool) {
 	for _, m := range opening.FindAllStringSubmatchIndex(line, -1) {
 		start := m[4]
@@ -147,7 +147,7 @@ func (f *file) quoted(n int, line string) (Fault, bool) {
 			at := end + 1 + len(line[end+1:]) - len(rest)
 			return f.fault(n, columnAt(line, at), utf8.RuneCountInString(key), "a comma is missing", "put one before "+key+":"), true
 		}
-		// What follows has the same quote again: it was meant as part of the text.
+		// If the rest has the same quote again, the quote was meant as part of the text.
 		key := ""
 		if m[2] >= 0 {
 			key = line[m[2]:m[3]] + ": "
@@ -158,20 +158,20 @@ func (f *file) quoted(n int, line string) (Fault, bool) {
 			switch {
 			case quote == '"' && hole:
 				return f.fault(n, columnAt(line, end), utf8.RuneCountInString(line[end:last]), "the quotes of the text end here",
-					"inside a text in double quotes write single ones: "+key+`"`+strings.ReplaceAll(inner, `"`, `'`)+`"`), true
+					"inside double quotes write single ones: "+key+`"`+strings.ReplaceAll(inner, `"`, `'`)+`"`), true
 			case quote == '\'':
 				return f.fault(n, columnAt(line, end), utf8.RuneCountInString(line[end:last]), "the quotes of the text end here",
 					"inside single quotes write it twice: "+key+`'`+strings.ReplaceAll(inner, `'`, `''`)+`'`), true
 			}
 		}
 		value := upToValueEnd(line[start:], flow)
-		return f.fault(n, columnAt(line, start), utf8.RuneCountInString(line[start:end+1]), "the quotes end before the value does",
+		return f.fault(n, columnAt(line, start), utf8.RuneCountInString(line[start:end+1]), "the quotes end before the value",
 			"put the whole value in quotes: "+key+quoteWhole(value)), true
 	}
 	return Fault{}, false
 }
 
-// closing is where the quoted text that begins at start ends on its line, -1 where it does not.
+// closing returns the offset of the quote that closes the text which begins at start; -1 if it is not on this line.
 func closing(line string, start int) int {
 	quote := line[start]
 	for i := start + 1; i < len(line); i++ {
@@ -187,7 +187,7 @@ func closing(line string, start int) int {
 	return -1
 }
 
-// quoteWhole puts a text into the quotes that need the fewest changes.
+// quoteWhole quotes a text in the style that needs the fewest changes.
 func quoteWhole(text string) string {
 	if strings.Contains(text, "'") && !strings.ContainsAny(text, `"\`) {
 		return `"` + text + `"`
@@ -195,14 +195,14 @@ func quoteWhole(text string) string {
 	return "'" + strings.ReplaceAll(text, "'", "''") + "'"
 }
 
-// inFlow says that a bracket is open at the end of this part of a line.
+// inFlow reports whether a bracket is open at the end of this part of a line.
 func inFlow(before string) bool {
 	before = strings.ReplaceAll(before, "{{", "")
 	return strings.Count(before, "{") > strings.Count(before, "}") || strings.Count(before, "[") > strings.Count(before, "]")
 }
 
-// upToValueEnd is a value from its first character: to the comma or bracket that ends it in a flow, else to the
-// line's end or comment.
+// upToValueEnd cuts a text after its value: in flow style at the comma or bracket that ends it, otherwise at the end of the
+// line or at a comment.
 func upToValueEnd(text string, flow bool) string {
 	depth := 0
 	for i := 0; i < len(text); i++ {
@@ -229,7 +229,7 @@ func upToValueEnd(text string, flow bool) string {
 // bare matches a key and the value after it, up to the value's first character.
 var bare = regexp.MustCompile(`(?:^\s*(?:- +)*|[{,]\s*)([A-Za-z0-9_.*-]+): +`)
 
-// braces finds a text that begins with a hole and has no quotes: a mapping to YAML.
+// braces finds an unquoted text that begins with a hole, which YAML reads as a mapping.
 func (f *file) braces(n int, line string) (Fault, bool) {
 	for _, m := range bare.FindAllStringSubmatchIndex(line, -1) {
 		value := upToValueEnd(line[m[1]:], inFlow(line[:m[1]]))
@@ -237,7 +237,7 @@ func (f *file) braces(n int, line string) (Fault, bool) {
 			continue
 		}
 		if list := value[0] == '[' || value[0] == '{'; list && !strings.HasPrefix(value, "{{") {
-			continue // the text stands further in
+			continue // the text is nested deeper
 		}
 		if !strings.HasPrefix(value, "{{") && !inFlow(line[:m[1]]) {
 			continue
@@ -255,7 +255,7 @@ func (f *file) braces(n int, line string) (Fault, bool) {
 // variable matches a ${NAME} without quotes in a list or mapping in brackets.
 var variable = regexp.MustCompile(`(?:[{,\[]\s*(?:[A-Za-z0-9_.-]+: +)?)(\$\{[^}]*\}?)`)
 
-// dollar finds a ${NAME} whose brace YAML takes for a mapping's.
+// dollar finds a ${NAME} whose brace YAML reads as a mapping's.
 func (f *file) dollar(n int, line string) (Fault, bool) {
 	for _, m := range variable.FindAllStringSubmatchIndex(line, -1) {
 		if inFlow(line[:m[2]]) {
@@ -266,10 +266,10 @@ func (f *file) dollar(n int, line string) (Fault, bool) {
 	return Fault{}, false
 }
 
-// starting matches a value that begins with a character YAML keeps for itself.
+// starting matches a value that begins with a character that YAML reserves.
 var starting = regexp.MustCompile("(?:^\\s*(?:- +)*|[{,\\[]\\s*)(?:([A-Za-z0-9_.-]+): +)?([@`%*&!|>])")
 
-// start finds a value that begins with a character YAML keeps for itself.
+// start finds a value that begins with a character that YAML reserves.
 func (f *file) start(n int, line string) (Fault, bool) {
 	for _, m := range starting.FindAllStringSubmatchIndex(line, -1) {
 		value := upToValueEnd(line[m[4]:], inFlow(line[:m[4]]))
@@ -294,7 +294,7 @@ func (f *file) start(n int, line string) (Fault, bool) {
 
 var escaped = regexp.MustCompile(`\\[^0abtnvfre "/\\N_LPxuU\t]`)
 
-// escape finds a backslash that double quotes do not know: those of regular expressions.
+// escape finds a backslash escape that is invalid in double quotes, such as in a regular expression.
 func (f *file) escape(n int, line string) (Fault, bool) {
 	for _, m := range opening.FindAllStringSubmatchIndex(line, -1) {
 		start := m[4]
@@ -303,8 +303,8 @@ func (f *file) escape(n int, line string) (Fault, bool) {
 			continue
 		}
 		if at := escaped.FindStringIndex(line[start:end]); at != nil {
-			return f.fault(n, columnAt(line, start+at[0]), 2, fmt.Sprintf("`%s` means nothing within double quotes", line[start+at[0]:start+at[1]]),
-				"put the value in single quotes, where a backslash is itself: '"+strings.ReplaceAll(line[start+1:end], "'", "''")+"'"), true
+			return f.fault(n, columnAt(line, start+at[0]), 2, fmt.Sprintf("`%s` is not a valid escape within double quotes", line[start+at[0]:start+at[1]]),
+				"put the value in single quotes, where a backslash is literal: '"+strings.ReplaceAll(line[start+1:end], "'", "''")+"'"), true
 		}
 	}
 	return Fault{}, false
@@ -312,7 +312,7 @@ func (f *file) escape(n int, line string) (Fault, bool) {
 
 var setting = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
-// colon finds a value without quotes that holds a colon and a space, which YAML takes for one more key.
+// colon finds an unquoted value that contains a colon and a space, which YAML reads as another key.
 func (f *file) colon(n int, line string) (Fault, bool) {
 	for _, m := range bare.FindAllStringSubmatchIndex(line, -1) {
 		value := upToValueEnd(line[m[1]:], inFlow(line[:m[1]]))

@@ -40,13 +40,13 @@ x.yaml:4:19: ` + "`{{`" + ` opens a mapping in YAML, not a hole in a text
 			"inner quotes", `    text: "{{ answer("4") }}"`, `
 x.yaml:4:22: the quotes of the text end here
     4 |     text: "{{ answer("4") }}"
-      |                      ^~~~~~~ inside a text in double quotes write single ones: text: "{{ answer('4') }}"`,
+      |                      ^~~~~~~ inside double quotes write single ones: text: "{{ answer('4') }}"`,
 		},
 		{
 			"inner quotes within a flow", `    slack: {text: "{{ answer("4") }}"}`, `
 x.yaml:4:30: the quotes of the text end here
     4 |     slack: {text: "{{ answer("4") }}"}
-      |                              ^~~~~~~ inside a text in double quotes write single ones: text: "{{ answer('4') }}"`,
+      |                              ^~~~~~~ inside double quotes write single ones: text: "{{ answer('4') }}"`,
 		},
 		{
 			"apostrophe", `    text: 'it's'`, `
@@ -56,7 +56,7 @@ x.yaml:4:14: the quotes of the text end here
 		},
 		{
 			"a value that begins with quotes", `    when: "nps" in survey.title`, `
-x.yaml:4:11: the quotes end before the value does
+x.yaml:4:11: the quotes end before the value
     4 |     when: "nps" in survey.title
       |           ^~~~~ put the whole value in quotes: when: '"nps" in survey.title'`,
 		},
@@ -79,25 +79,25 @@ x.yaml:4:11: ` + "`!`" + ` is a tag to YAML, not an expression
       |           ^~~~~~~~~~~~ write when: not has(email)`,
 		},
 		{
-			"tab", "\twhen: 1", "\nx.yaml:4:1: a tab stands in the indentation\n    4 | \twhen: 1\n      | ^ YAML wants spaces: put two for each level",
+			"tab", "\twhen: 1", "\nx.yaml:4:1: there is a tab in the indentation\n    4 | \twhen: 1\n      | ^ YAML needs spaces: use two for each level",
 		},
 		{
 			"too deep", `     when: 1`, `
-x.yaml:4:6: this line is indented deeper than the one above, which has its value already
+x.yaml:4:6: this line is indented deeper than the one above, which already has a value
     4 |      when: 1
-      |      ^~~~~~~ begin it in column 5, or give ` + "`name`" + ` no value of its own`,
+      |      ^~~~~~~ begin it in column 5, or remove the value of ` + "`name`" + ``,
 		},
 		{
 			"between two levels", `   when: 1`, `
-x.yaml:4:4: this line stands between two levels of indentation
+x.yaml:4:4: this line is between two levels of indentation
     4 |    when: 1
       |    ^~~~~~~ begin it in the column of the lines it belongs to`,
 		},
 		{
 			"key among dashes", `  when: 1`, `
-x.yaml:4:3: a key stands in the column of a list's dashes
+x.yaml:4:3: this key is in the column of a list's dashes
     4 |   when: 1
-      |   ^~~~~~~ indent it to belong to the entry above (column 5), or begin it further left`,
+      |   ^~~~~~~ to make it part of the entry above, begin it in column 5; otherwise begin it further left`,
 		},
 		{
 			"star", `    events: [*]`, `
@@ -113,9 +113,9 @@ x.yaml:4:13: a value cannot begin with ` + "`*`" + ` in YAML
 		},
 		{
 			"unknown alias", `    tenant: *all`, `
-x.yaml:4:13: ` + "`*all` stands for `&all`" + `, which is nowhere above
+x.yaml:4:13: ` + "`*all` refers to `&all`" + `, which is not defined above
     4 |     tenant: *all
-      |             ^~~~ a text that begins with * wants quotes`,
+      |             ^~~~ put a text that begins with * in quotes`,
 		},
 		{
 			"at sign", `    text: @here {{ nps_score }}`, `
@@ -125,7 +125,7 @@ x.yaml:4:11: a value cannot begin with ` + "`@`" + ` in YAML
 		},
 		{
 			"no space behind the colon", `    when:nps_score <= 6`, `
-x.yaml:4:5: ` + "`when:`" + ` needs a space behind the colon
+x.yaml:4:5: ` + "`when:`" + ` needs a space after the colon
     4 |     when:nps_score <= 6
       |     ^~~~~ write when: nps_score <= 6`,
 		},
@@ -133,7 +133,7 @@ x.yaml:4:5: ` + "`when:`" + ` needs a space behind the colon
 			"open bracket", `    events: [a, b`, `
 x.yaml:4:13: ` + "`[`" + ` is not closed, or a comma is missing within it
     4 |     events: [a, b
-      |             ^ put ] at its end and a comma between its entries`,
+      |             ^ put ] at its end and commas between its entries`,
 		},
 		{
 			"open quote", `    text: "NPS`, `
@@ -143,9 +143,9 @@ x.yaml:4:11: the quote ` + "`\"`" + ` is not closed
 		},
 		{
 			"backslash", `    when: "email matches '\d+'"`, `
-x.yaml:4:27: ` + "`\\d`" + ` means nothing within double quotes
+x.yaml:4:27: ` + "`\\d`" + ` is not a valid escape within double quotes
     4 |     when: "email matches '\d+'"
-      |                           ^~ put the value in single quotes, where a backslash is itself: 'email matches ''\d+'''`,
+      |                           ^~ put the value in single quotes, where a backslash is literal: 'email matches ''\d+'''`,
 		},
 		{
 			"missing comma", `    x: {a: 1 b: 2}`, `
@@ -155,15 +155,15 @@ x.yaml:4:15: a colon and a space begin a new key in YAML
 		},
 		{
 			"twice", `    name: y`, `
-x.yaml:4:5: ` + "`name`" + ` stands here twice
+x.yaml:4:5: ` + "`name`" + ` is written twice here
     4 |     name: y
       |     ^~~~ it is also on line 3: keep one`,
 		},
 		{
 			"word alone", `    enabled`, `
-x.yaml:4:5: ` + "`enabled`" + ` is no key and no entry of a list
+x.yaml:4:5: ` + "`enabled`" + ` is neither a key nor an entry of a list
     4 |     enabled
-      |     ^~~~~~~ write enabled: and its value, or - before it`,
+      |     ^~~~~~~ write enabled: and its value, or put - before it`,
 		},
 		{
 			"variable without quotes", `    secrets: [${SECRET}]`, `
@@ -173,18 +173,18 @@ x.yaml:4:15: within brackets a ` + "`{`" + ` opens a mapping in YAML
 		},
 		{
 			"entry among keys", "    send:\n    - a\n    delay: 1s\n    - b", `
-x.yaml:7:5: an entry of a list stands in the column of keys
+x.yaml:7:5: this entry of a list is in the column of keys
     7 |     - b
-      |     ^~~ give the list a key of its own above it`,
+      |     ^~~ add a key for the list above it`,
 		},
 		{
 			"second document", `---`, `
 x.yaml:4:1: a second document begins here
     4 | ---
-      | ^~~ one file is one document: take the ` + "`---`" + ` out, or make it a file of its own`,
+      | ^~~ a file contains one document: remove the ` + "`---`" + `, or move the second document to another file`,
 		},
 		{
-			"control character", "    text: a\x07b", "\nx.yaml:4:12: a control character (U+0007) stands here\n    4 |     text: a�b\n      |            ^ take it out; within double quotes it may be written as \\u0007",
+			"control character", "    text: a\x07b", "\nx.yaml:4:12: there is a control character (U+0007) here\n    4 |     text: a�b\n      |            ^ remove it; within double quotes it can be written as \\u0007",
 		},
 		{
 			"not UTF-8", "    text: a\xffb", "\nx.yaml:4:12: this is not UTF-8\n    4 |     text: a�b\n      |            ^ save the file as UTF-8",

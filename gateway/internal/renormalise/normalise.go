@@ -86,7 +86,7 @@ func Today(plan *decide.Plan, ev *event.Event) (*event.Event, error) {
 	if i < 0 {
 		return nil, fmt.Errorf("the configuration no longer has the source `%s`", ev.Source)
 	}
-	return plan.Config.Sources[i].Receiver.Again(ev)
+	return plan.Config.Sources[i].Receiver.Renormalise(ev)
 }
 
 // One reads one event again.

@@ -396,7 +396,7 @@ func TestLeftAsItIs(t *testing.T) {
 		event             func(w *world) string
 	}{
 		{"the source is gone", destinations, "the configuration no longer has the source `js`", nil},
-		{"the profile does not know its body", "sources: {js: {profile: pollqr, secrets: [s]}}\n" + destinations, "today's profile, pollqr, does not know its body", nil},
+		{"the profile does not know its body", "sources: {js: {profile: pollqr, secrets: [s]}}\n" + destinations, "the current profile, pollqr, does not recognise its body", nil},
 		{"published on our API", mended, source.ErrOwnForm.Error(), func(w *world) string {
 			return w.accept([]*event.Event{own(w, "api", "token")}, nil)[0]
 		}},

@@ -1,10 +1,8 @@
-// Package repeats keeps a log short when one thing happens many times, as a stranger's thousand events make a thousand
-// dead letters.
+// Package repeats summarises repeated log lines, such as a thousand dead letters of a thousand events.
 //
-// It stands before the handler that writes, so that no line which traffic can cause can be forgotten. A warning or an
-// error is written at once when it is the first of its kind; those that follow are counted, and written as one line
-// after each Every and at the end. A line's kind is its level, its message and its attributes, but for those that tell
-// single events apart. Information passes as it is.
+// It wraps the handler that writes, so that it applies to every line that traffic can cause. The first warning or error of a kind is
+// written at once. Later ones are counted, and written as one line every Every and at the end. The kind of a line is its level, its
+// message and its attributes, except attributes of single events. Lines below warning are not affected.
 package repeats
 
 import (
@@ -18,49 +16,49 @@ import (
 )
 
 const (
-	// Every is how often repeated lines are summed up.
+	// Every is how often summaries are written.
 	Every = time.Minute
-	// eachMost bounds the kinds of one message and tenant that are told apart, and kindsMost those of all. What exceeds
-	// them is counted together.
-	eachMost  = 16
-	kindsMost = 512
-	// valueMost bounds what of a value tells kinds apart.
-	valueMost = 200
+	// maxPerGroup limits the kinds of one message and tenant, and maxKinds those of all. Lines beyond the limits are counted
+	// together.
+	maxPerGroup = 16
+	maxKinds    = 512
+	// maxValue limits the bytes of a value that are compared.
+	maxValue = 200
 )
 
-// single are the attributes of one event or one moment: they stand in the first line alone.
+// single are the attributes of a single event or moment: only the first line has them.
 var single = map[string]bool{
 	"event": true, "delivery": true, "attempt": true, "took": true, "until": true, "request_id": true, "stack": true,
 	"events": true, "deliveries": true, "count": true, "held": true, "key": true, "entry": true,
 }
 
-// Log sums up. Make it with New.
+// Log counts repeated lines. Create it with New.
 type Log struct {
 	clock clock.Clock
 	to    slog.Handler
 
 	mu    sync.Mutex
 	kinds map[string]*kind
-	each  map[string]int // kinds of a message and a tenant
+	each  map[string]int // number of kinds by message and tenant
 }
 
-// kind is lines that say the same.
+// kind is a group of lines that are counted together.
 type kind struct {
-	group   string // of each; empty where it does not count there
+	group   string // key of each; empty if it is not counted there
 	to      slog.Handler
 	level   slog.Level
 	message string
-	attrs   []slog.Attr // what they have in common beside those of the handler
-	n       int         // since the last line
+	attrs   []slog.Attr // common attributes, besides those of the handler
+	n       int         // lines since the last summary
 }
 
-// New is a log that writes through a handler, and what sums it up.
+// New returns a logger that writes through a handler, and the Log that summarises its lines.
 func New(to slog.Handler, c clock.Clock) (*slog.Logger, *Log) {
 	l := &Log{clock: c, to: to, kinds: map[string]*kind{}, each: map[string]int{}}
 	return slog.New(&handler{log: l, to: to}), l
 }
 
-// Run sums up until ctx ends, and once more then.
+// Run writes summaries until ctx ends, and a last one then.
 func (l *Log) Run(ctx context.Context) {
 	for {
 		alarm, stop := l.clock.After(Every)
@@ -75,7 +73,7 @@ func (l *Log) Run(ctx context.Context) {
 	}
 }
 
-// Flush writes what was counted. A kind of which nothing came since the last time is forgotten.
+// Flush writes a summary for each kind with repeated lines, and forgets kinds without new lines.
 func (l *Log) Flush() {
 	type line struct {
 		to slog.Handler
@@ -104,11 +102,11 @@ func (l *Log) Flush() {
 	}
 }
 
-// handler is what a logger writes through.
+// handler is the slog.Handler of a counted logger.
 type handler struct {
 	log    *Log
 	to     slog.Handler
-	kind   string // of the attributes that it has
+	kind   string // the part of the kind that its attributes determine
 	tenant string
 }
 
@@ -121,7 +119,7 @@ func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	with.to = h.to.WithAttrs(attrs)
 	var b strings.Builder
 	for _, a := range attrs {
-		tell(&b, &with.tenant, a)
+		describe(&b, &with.tenant, a)
 	}
 	with.kind += b.String()
 	return &with
@@ -134,7 +132,7 @@ func (h *handler) WithGroup(name string) slog.Handler {
 	return &with
 }
 
-// Handle writes the first line of a kind, and counts the others.
+// Handle writes the first line of a kind and counts the others.
 func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	if r.Level >= slog.LevelWarn && h.counted(r) {
 		return nil
@@ -142,14 +140,14 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	return h.to.Handle(ctx, r)
 }
 
-// counted says whether a line was only counted, because it is not the first of its kind.
+// counted counts a line that is not the first of its kind; it returns false for the first.
 func (h *handler) counted(r slog.Record) bool {
 	var b strings.Builder
 	tenant := h.tenant
 	b.WriteString(r.Level.String() + "\x00" + r.Message + "\x00" + h.kind)
 	common := make([]slog.Attr, 0, r.NumAttrs())
 	r.Attrs(func(a slog.Attr) bool {
-		if tell(&b, &tenant, a) {
+		if describe(&b, &tenant, a) {
 			common = append(common, a)
 		}
 		return true
@@ -163,13 +161,13 @@ func (h *handler) counted(r slog.Record) bool {
 		k.n++
 		return true
 	}
-	if l.each[group] < eachMost && len(l.kinds) < kindsMost {
+	if l.each[group] < maxPerGroup && len(l.kinds) < maxKinds {
 		l.each[group]++
 		l.kinds[key] = &kind{group: group, to: h.to, level: r.Level, message: r.Message, attrs: common}
 		return false
 	}
-	// Too many kinds: those of one tenant are counted together, and where tenants are too many, all of them.
-	if len(l.kinds) >= kindsMost {
+	// There are too many kinds: count those of a tenant together, or of all tenants if there are too many tenants.
+	if len(l.kinds) >= maxKinds {
 		group = r.Message
 	}
 	k := l.kinds[group]
@@ -185,8 +183,8 @@ func (h *handler) counted(r slog.Record) bool {
 	return true
 }
 
-// tell writes what an attribute says of the kind of a line; false where it is of a single event.
-func tell(b *strings.Builder, tenant *string, a slog.Attr) bool {
+// describe adds an attribute to the kind of a line; it returns false for an attribute of a single event.
+func describe(b *strings.Builder, tenant *string, a slog.Attr) bool {
 	if single[a.Key] {
 		return false
 	}
@@ -194,6 +192,6 @@ func tell(b *strings.Builder, tenant *string, a slog.Attr) bool {
 	if a.Key == "tenant" {
 		*tenant = value
 	}
-	b.WriteString(a.Key + "=" + value[:min(len(value), valueMost)] + "\x00")
+	b.WriteString(a.Key + "=" + value[:min(len(value), maxValue)] + "\x00")
 	return true
 }

@@ -89,7 +89,7 @@ func TestKindsAreBounded(t *testing.T) {
 		of.Error("refused", "err", fmt.Sprint("reason ", i))
 	}
 	log.Error("refused", "tenant", "quiet", "err", "a reason")
-	if got := lines(out); len(got) != eachMost+1 || !strings.Contains(got[eachMost], "quiet") {
+	if got := lines(out); len(got) != maxPerGroup+1 || !strings.Contains(got[maxPerGroup], "quiet") {
 		t.Errorf("%d lines: %v", len(got), got)
 	}
 	sums.Flush()
@@ -99,10 +99,10 @@ func TestKindsAreBounded(t *testing.T) {
 	for i := range 10_000 {
 		log.Error("refused", "tenant", fmt.Sprint("t", i), "err", "a reason")
 	}
-	if n := len(lines(out)); n > kindsMost {
+	if n := len(lines(out)); n > maxKinds {
 		t.Errorf("%d lines", n)
 	}
-	if n := len(sums.kinds); n > kindsMost+2 {
+	if n := len(sums.kinds); n > maxKinds+2 {
 		t.Errorf("%d kinds are kept", n)
 	}
 	sums.Flush()

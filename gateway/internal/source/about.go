@@ -10,30 +10,30 @@ import (
 	"github.com/surveygate/surveygate/gateway/signature"
 )
 
-// About is what a profile tells people: it makes the page of platforms, and changes no event.
+// About is the documentation in a profile. The page of platforms is derived from it; it has no effect on events.
 type About struct {
-	// Title is the platform's name as it writes it itself.
+	// Title is the platform's name as the platform writes it.
 	Title string `yaml:"title,omitempty"`
-	// Docs are pages that say how the platform sends, its own where it has any.
+	// Docs are pages that describe the platform's requests, preferably its own.
 	Docs []string `yaml:"docs,omitempty"`
-	// Setup is what to do at the platform, step by step.
+	// Setup lists the steps to set the platform up.
 	Setup []string `yaml:"setup,omitempty"`
-	// Script is what sends at a platform that sends nothing by itself, to be pasted there; Language is what it is written in.
+	// Script is a script to install at a platform that sends no requests by itself; Language is its language.
 	Script   string `yaml:"script,omitempty"`
 	Language string `yaml:"language,omitempty"`
-	// Traps are what surprises people.
+	// Traps are facts that surprise people.
 	Traps []string `yaml:"traps,omitempty"`
-	// Unmapped are places of the body that fill no field, each with the reason. A place stands for all below it, and
-	// # for every element of a list. Conditions and mappings reach them all the same: raw("path").
+	// Unmapped are places of the body that fill no field, each with the reason. A place includes everything below it; # is
+	// every element of a list. Conditions and mappings of rules can read them with raw("path").
 	Unmapped map[string]string `yaml:"unmapped,omitempty"`
 }
 
-// check finds what would make a bad page.
+// check returns the faults of the documentation.
 func (a *About) check(node *document.Node) document.Faults {
 	var faults document.Faults
 	for i, address := range a.Docs {
 		if !strings.HasPrefix(address, "https://") || strings.ContainsAny(address, " \t\n") {
-			faults = append(faults, item(node.Key("docs"), i).Fault(fmt.Sprintf("`%s` is no address of a page", address), "write https://…"))
+			faults = append(faults, item(node.Key("docs"), i).Fault(fmt.Sprintf("`%s` is not the address of a page", address), "write https://…"))
 		}
 	}
 	for _, list := range [...]struct {
@@ -42,22 +42,22 @@ func (a *About) check(node *document.Node) document.Faults {
 	}{{"setup", a.Setup}, {"traps", a.Traps}} {
 		for i, text := range list.texts {
 			if strings.TrimSpace(text) == "" || strings.Contains(text, "\n") {
-				faults = append(faults, item(node.Key(list.name), i).Fault("an entry is one line of text", "write a sentence"))
+				faults = append(faults, item(node.Key(list.name), i).Fault("an entry must be one line of text", "write a sentence"))
 			}
 		}
 	}
 	if (a.Script == "") != (a.Language == "") {
-		faults = append(faults, node.Fault("a script and the language it is written in belong together", "write both script and language"))
+		faults = append(faults, node.Fault("a script needs its language, and a language its script", "write both script and language"))
 	}
 	for _, pair := range pairs(node.Key("unmapped")) {
 		if strings.TrimSpace(pair.Value.Text) == "" {
-			faults = append(faults, pair.Key.Fault(fmt.Sprintf("nothing says why `%s` is not mapped", pair.Key.Text), "write the reason"))
+			faults = append(faults, pair.Key.Fault(fmt.Sprintf("the reason why `%s` is not mapped is missing", pair.Key.Text), "write the reason"))
 		}
 	}
 	return faults
 }
 
-// reason is why a place of the body is not mapped; "" where the profile does not say.
+// reason returns why a place of the body is not mapped; empty if the profile gives no reason.
 func (a *About) reason(place string) string {
 	for name, why := range a.Unmapped {
 		if place == name || strings.HasPrefix(place, name+".") {
@@ -67,26 +67,26 @@ func (a *About) reason(place string) string {
 	return ""
 }
 
-// Platform is a profile as people are told of it.
+// Platform describes a profile for documentation.
 type Platform struct {
 	Name  string
 	About About
-	// Decode is json, form or multipart, or several of them.
+	// Decode lists the accepted formats: json, form, multipart.
 	Decode string
-	// Events are the platform's own names and what they mean, in order of the names.
+	// Events are the platform's own event names and their canonical types, sorted by name.
 	Events []EventName
-	// Proof says, in words, how its requests are proved; empty where nothing in them proves anything.
+	// Proof describes how its requests are verified; empty if they cannot be.
 	Proof []string
-	// Optional says that the platform signs only where it was given a secret.
+	// Optional reports that the platform signs only if it has been given a secret.
 	Optional bool
-	// Hints are fields that the proof leaves out and that may yet say the type.
+	// Hints are fields that the signature does not cover but that may determine the type.
 	Hints []string
-	// Secrets and Vars are what a source must set so that requests are proved.
+	// Secrets and Vars are the settings that a source needs to verify requests.
 	Secrets bool
 	Vars    []string
 	// Fills are the fields of an event that the profile fills, by path.
 	Fills []string
-	// Dedupe is the key that two deliveries of one event share, DedupeOf those of single types, in order of the types.
+	// Dedupe is the dedupe key; DedupeOf are the keys of single types, sorted by type.
 	Dedupe   string
 	DedupeOf []DedupeKey
 }
@@ -94,10 +94,10 @@ type Platform struct {
 // DedupeKey is the key of events of one canonical type.
 type DedupeKey struct{ Type, Key string }
 
-// EventName is what a platform calls an event, or the condition that makes it one.
+// EventName is a platform's name of an event, or the condition that identifies it, with its canonical type.
 type EventName struct{ Own, Canonical string }
 
-// Platform describes a profile.
+// Platform returns the description of a profile.
 func (p *Profile) Platform() Platform {
 	d := Platform{Name: p.Name, About: p.About, Decode: p.decoders(), Dedupe: p.Dedupe.text, Hints: p.Hints, Fills: p.Fills()}
 	for i := range p.Handshake {
@@ -141,7 +141,7 @@ func (p *Profile) Platform() Platform {
 	return d
 }
 
-// decoders are the forms in which a body may come, in words.
+// decoders lists the accepted formats of a body.
 func (p *Profile) decoders() string {
 	names := []string{string(p.Decode)}
 	for _, decoder := range p.Accept {
@@ -150,7 +150,7 @@ func (p *Profile) decoders() string {
 	return strings.Join(names, ", ")
 }
 
-// varsOf are the placeholders of a proof that a source fills beside its secrets.
+// varsOf returns the placeholders of a scheme that a source fills, other than its secrets.
 func varsOf(scheme signature.Scheme) (names []string) {
 	for _, template := range []string{scheme.Key, scheme.User} {
 		for rest := template; ; {
@@ -169,12 +169,12 @@ func varsOf(scheme signature.Scheme) (names []string) {
 
 func namedBy(path Path, own string) string { return fmt.Sprintf("`%s` is `%s`", path.text, own) }
 
-// words says a condition as people read it.
+// words describes a condition in words.
 func (c *Condition) words() string {
 	var all []string
 	at := "`" + c.Path.text + "`"
 	if c.Exists != nil {
-		all = append(all, map[bool]string{true: at + " is there", false: at + " is not there"}[*c.Exists])
+		all = append(all, map[bool]string{true: at + " is present", false: at + " is absent"}[*c.Exists])
 	}
 	if c.Equals != nil {
 		all = append(all, namedBy(c.Path, *c.Equals))
@@ -191,7 +191,7 @@ func (c *Condition) words() string {
 	return strings.Join(all, " and ")
 }
 
-// proofWords says an entry of verify as people read it.
+// proofWords describes an entry of verify in words.
 func proofWords(c signature.Scheme) string {
 	place := ""
 	switch {

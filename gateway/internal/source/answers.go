@@ -9,10 +9,10 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// maxElements bounds what is looked through for answers: elements that hold none are not counted as one.
+// maxElements bounds the elements that are searched for answers, including elements without an answer.
 const maxElements = 10 * event.MaxAnswers
 
-// answers reads every entry of the profile's answers, in their order.
+// answers reads the answers of all entries of the profile, in order.
 func (r *run) answers() error {
 	for i := range r.source.Profile.Answers {
 		a := &r.source.Profile.Answers[i]
@@ -75,7 +75,7 @@ func (r *run) answersOf(a *Answers, from jsonpath.Result) error {
 				return d.err == nil
 			})
 			if n > 0 && len(d.data.Response.Answers) == before {
-				r.warn.add("answers: %s holds %d, none of which says anything that the profile can read", place(), n)
+				r.warn.add("answers: %s holds %d, and the profile can read none of them", place(), n)
 			}
 		default:
 			r.warn.add("answers: %s is %s, not an array", place(), from.Kind())
@@ -84,33 +84,33 @@ func (r *run) answersOf(a *Answers, from jsonpath.Result) error {
 	return d.err
 }
 
-// reading is the reading of one entry of answers.
+// reading is the state while one entry of answers is read.
 type reading struct {
 	*run
 	answers *Answers
-	found   []jsonpath.Result // of the element that is read, by slot
-	defined bool              // the definitions were read
+	found   []jsonpath.Result // values of the current element, by slot
+	defined bool              // whether the definitions have been read
 	rows    map[string]bool   // keys of rows that only repeat an option
 	err     error
 }
 
-// walk finds what is asked for of one element.
+// walk extracts the values of one element.
 func (d *reading) walk(element jsonpath.Result) { d.doc.Extract(&d.answers.elements, element, d.found) }
 
 const likelyAnswer = 128 // bytes
 
-// expect makes room for so many answers, where there are none yet.
+// expect allocates capacity for n answers, if there are none yet.
 func (d *reading) expect(n int) {
 	all := &d.data.Response.Answers
 	if cap(*all) == 0 {
-		*all, d.room = d.room, nil
+		*all, d.answersBuffer = d.answersBuffer, nil
 	}
 	if len(*all) == 0 && n > cap(*all) {
 		*all = make([]event.Answer, 0, min(n, event.MaxAnswers))
 	}
 }
 
-// add keeps an answer, up to the bound.
+// add appends an answer, up to the limit.
 func (d *reading) add(a event.Answer, name string) {
 	all := &d.data.Response.Answers
 	if len(*all) == event.MaxAnswers {
@@ -126,7 +126,7 @@ func (d *reading) add(a event.Answer, name string) {
 	*all = append(*all, a)
 }
 
-// members reads an object whose keys are the questions. Of a key that stands twice the first counts, as everywhere.
+// members reads an object whose keys are the questions. If a key occurs twice, the first one counts, as everywhere.
 func (d *reading) members(from jsonpath.Result) {
 	a := d.answers
 	before := len(d.data.Response.Answers)
@@ -163,7 +163,7 @@ func (d *reading) members(from jsonpath.Result) {
 			return true
 		}
 		if d.twice(before, seen, id) {
-			d.warn.add("answers: `%s` stands twice; the first one counts", shown(id))
+			d.warn.add("answers: `%s` occurs twice; the first one counts", shown(id))
 			return true
 		}
 		answer := event.Answer{QuestionID: id}
@@ -184,14 +184,14 @@ func (d *reading) members(from jsonpath.Result) {
 			d.define(&answer, text)
 		}
 		if other {
-			d.warn.add("answers: `%s` is no key that the profile knows; it is an answer under that name", shown(id))
+			d.warn.add("answers: `%s` is not a key of the profile; it is kept as an answer under that name", shown(id))
 		}
 		d.add(answer, name)
 		return d.err == nil
 	})
 }
 
-const fewAnswers = 16 // up to here a scan for doubles is cheaper than a map
+const fewAnswers = 16 // up to this number, a scan for duplicates is cheaper than a map
 
 func (d *reading) twice(from int, seen map[string]bool, id string) bool {
 	if seen != nil {
@@ -205,7 +205,7 @@ func (d *reading) twice(from int, seen map[string]bool, id string) bool {
 	return false
 }
 
-// splitKey is the question's id within a key, and the name beside it.
+// splitKey returns the question's id and name within a key.
 func (d *reading) splitKey(key string) (id, name string, ok bool) {
 	pattern := d.answers.Key
 	if pattern == nil {
@@ -227,7 +227,7 @@ func (d *reading) splitKey(key string) (id, name string, ok bool) {
 	return id, name, true
 }
 
-// element reads one answer that is an element of an array, or stands alone; n is its place, from 1.
+// element reads one answer, which is an element of an array or a single object; n is its number, from 1.
 func (d *reading) element(element jsonpath.Result, n int) {
 	if element.Kind() != jsonpath.Object {
 		if !empty(element) {
@@ -249,7 +249,7 @@ func (d *reading) element(element jsonpath.Result, n int) {
 		d.define(&answer, shared(d.answers.Join.among(d.found, raw)))
 	}
 	if answer.QuestionID == "" {
-		// Without an id the text is what a person would look the answer up by.
+		// Without an id, people would refer to the answer by its text.
 		if answer.QuestionID = answer.Question; answer.QuestionID == "" {
 			answer.QuestionID = strconv.Itoa(n)
 		}
@@ -280,7 +280,7 @@ func (d *reading) parts(answer *event.Answer, element jsonpath.Result) {
 	}
 }
 
-// texts is JSON in which every scalar is text, as ids are, by its own token; null is absent.
+// texts converts all scalars of a JSON value to strings, keeping their spelling; null is dropped. It is for ids.
 func texts(ids jsonpath.Result) json.RawMessage {
 	var out []byte
 	var write func(v jsonpath.Result)
@@ -317,7 +317,7 @@ func texts(ids jsonpath.Result) json.RawMessage {
 	return out
 }
 
-// text is the first alternative that is a text.
+// text returns the first alternative that is not empty, as text.
 func (d *reading) text(raw []byte, paths Paths) string {
 	for i := range paths {
 		if text := shared(paths[i].among(d.found, raw)); text != "" {
@@ -327,7 +327,7 @@ func (d *reading) text(raw []byte, paths Paths) string {
 	return ""
 }
 
-// value keeps what was answered as it was spelt. Nothing answered leaves it absent.
+// value stores the answer's value with its original spelling. If the question was not answered, the value stays absent.
 func (d *reading) value(answer *event.Answer, value jsonpath.Result) {
 	switch value.Kind() {
 	case jsonpath.Absent, jsonpath.Null:
@@ -344,8 +344,8 @@ func (d *reading) value(answer *event.Answer, value jsonpath.Result) {
 	answer.Value = compact(value)
 }
 
-// typedValue is the value under the key that the element's `type` names. A choice stands there as its label with
-// ids beside it: the label is the value.
+// typedValue reads the value under the key that the element's `type` names. A choice is an object of label and id; its label
+// is the value.
 func (d *reading) typedValue(answer *event.Answer, element jsonpath.Result) {
 	typ := shared(d.answers.named.among(d.found, element.Raw()))
 	if typ == "" {
@@ -370,7 +370,7 @@ func (d *reading) typedValue(answer *event.Answer, element jsonpath.Result) {
 	d.value(answer, value)
 }
 
-// withOther is what was chosen with what was written beside it: the last of a list of labels, or in place of a label.
+// withOther adds the text of an "other" choice: as the last item of a list of labels, or instead of a single label.
 func withOther(label json.RawMessage, other jsonpath.Result) json.RawMessage {
 	switch {
 	case other.Kind() != jsonpath.String || empty(other):

@@ -7,7 +7,7 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// chosen turns ids of options into their texts; false where the value holds none of them.
+// chosen replaces ids of options by their texts. It returns false if the value contains no id of an option.
 func (d *reading) chosen(answer *event.Answer, value jsonpath.Result, element []byte, options *Options) bool {
 	if empty(value) {
 		return false
@@ -33,7 +33,7 @@ func (d *reading) chosen(answer *event.Answer, value jsonpath.Result, element []
 	return any
 }
 
-// known is a list of choices by their ids.
+// known returns the texts of a list of choices by their ids.
 func (o *Options) known(from Path, element []byte) map[string]jsonpath.Result {
 	if from.IsZero() {
 		return nil
@@ -49,26 +49,26 @@ func (o *Options) known(from Path, element []byte) map[string]jsonpath.Result {
 	return texts
 }
 
-// matrix turns an object of row ids with column ids into one of their texts.
+// matrix replaces the ids of rows and columns in a matrix answer by their texts.
 func (d *reading) matrix(answer *event.Answer, value jsonpath.Result, element []byte, options *Options) bool {
 	rows, columns := options.known(options.Rows, element), options.known(options.Columns, element)
 	if len(rows) == 0 {
 		return false
 	}
 	all := true
-	var said []string
+	var rowTexts []string
 	var seen keys
 	out := []byte{'{'}
 	value.Each(func(key []byte, chosen jsonpath.Result) bool {
 		if seen[string(key)] {
-			return true // of a row that stands twice the first counts
+			return true // if a row occurs twice, the first one counts
 		}
 		seen.add(key)
 		row, ok := rows[string(key)]
-		if all = ok && row.Kind() == jsonpath.String && !slices.Contains(said, row.Text()); !all {
-			return false // a row without a text of its own: the ids are all that is sure
+		if all = ok && row.Kind() == jsonpath.String && !slices.Contains(rowTexts, row.Text()); !all {
+			return false // without a distinct text for every row, the ids are kept
 		}
-		said = append(said, row.Text())
+		rowTexts = append(rowTexts, row.Text())
 		if len(out) > 1 {
 			out = append(out, ',')
 		}
@@ -89,7 +89,7 @@ func (d *reading) matrix(answer *event.Answer, value jsonpath.Result, element []
 	return all
 }
 
-// named is a list of ids with each id that has a text as that text, and whether any had.
+// named replaces each id of a list that has a text by that text, and reports whether any had.
 func named(value jsonpath.Result, texts map[string]jsonpath.Result) (out []byte, any bool) {
 	out = []byte{'['}
 	value.Each(func(_ []byte, id jsonpath.Result) bool {
@@ -100,15 +100,15 @@ func named(value jsonpath.Result, texts map[string]jsonpath.Result) (out []byte,
 			any = true
 			out = append(out, compact(text)...)
 		} else {
-			out = append(out, compact(id)...) // an own text among the options
+			out = append(out, compact(id)...) // a free text among the options
 		}
 		return true
 	})
 	return append(out, ']'), any
 }
 
-// optionRows are keys of rows that repeat one option of another question: Tally sends a question with its options
-// and then `<key>_<option id>` as true or false for each of them.
+// optionRows returns the keys of rows that repeat one option of another question: Tally sends a question with its options, and
+// then a row `<key>_<option id>` with true or false for each of them.
 func optionRows(a *Answers, from jsonpath.Result) map[string]bool {
 	if a.Options == nil || len(a.Each[PartID]) == 0 {
 		return nil
@@ -134,7 +134,7 @@ func optionRows(a *Answers, from jsonpath.Result) map[string]bool {
 
 type definition struct{ question, typ string }
 
-// define adds the texts of the definitions that have the key: the outermost first, `Your Name / First`.
+// define adds the texts of the definitions that have the key, outermost first: `Your Name / First`.
 func (d *reading) define(answer *event.Answer, key string) {
 	if key == "" {
 		return
@@ -165,7 +165,7 @@ func (d *reading) define(answer *event.Answer, key string) {
 	}
 }
 
-// definitions reads the lists of questions, into maps that are used again.
+// definitions reads the lists of questions into maps that are reused.
 func (d *reading) definitions() {
 	for i := range d.answers.Defs {
 		def := &d.answers.Defs[i]
@@ -190,7 +190,7 @@ func (d *reading) definitions() {
 	}
 }
 
-// define adds the parts of a question: each is the question's text and its own.
+// define adds the parts of a question; the text of each is the question's text and its own.
 func (p *Parts) define(list map[string]definition, question string, whole definition, raw []byte) {
 	p.From.in(raw).Each(func(_ []byte, part jsonpath.Result) bool {
 		id, text := shared(p.ID.in(part.Raw())), shared(p.Question.in(part.Raw()))

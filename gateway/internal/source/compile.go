@@ -9,18 +9,18 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// program is what a profile is compiled to.
+// program is the compiled form of a profile.
 type program struct {
-	paths  jsonpath.Paths // every plain path into the body, found in one walk
+	paths  jsonpath.Paths // all plain paths into the body, extracted in one walk
 	fields []fill         // Map, in the order of names
 	byType map[CanonicalType][]fill
 	leads  []leadPart
 
 	answersAt, leadsAt []string
 
-	reads   *reads // of every type that readsBy does not hold
+	reads   *reads // of types that are not in readsBy
 	readsBy map[CanonicalType]*reads
-	beside  *reads // what is known beside the list that the body is split at; nil where that is the body
+	beside  *reads // reads outside the list that the body is split at; nil if that list is the body
 }
 
 // fill is one entry of a map.
@@ -35,7 +35,7 @@ type leadPart struct {
 	from Paths
 }
 
-// Parse reads a profile from YAML and compiles it. Name is what faults call the file.
+// Parse parses a profile in YAML and compiles it. name is the file's name in faults.
 func Parse(name string, text []byte) (*Profile, document.Faults) {
 	node, faults := document.Parse(name, text)
 	if len(faults) > 0 {
@@ -54,7 +54,7 @@ func Parse(name string, text []byte) (*Profile, document.Faults) {
 	return p, nil
 }
 
-// bindMaps reads the maps, whose values have three forms, and finds fields that are mapped under both names.
+// bindMaps binds the maps, whose values have three forms, and finds fields that are mapped under both of their names.
 func (p *Profile) bindMaps(node *document.Node) document.Faults {
 	var faults document.Faults
 	read := func(n *document.Node) []fill {
@@ -62,12 +62,12 @@ func (p *Profile) bindMaps(node *document.Node) document.Faults {
 		for _, pair := range pairs(n) {
 			var f Field
 			if err := f.UnmarshalText([]byte(pair.Key.Text)); err != nil {
-				continue // Bind has told
+				continue // Bind has reported it
 			}
 			from, wrong := lookup(pair.Value)
 			faults = append(faults, wrong...)
 			if slices.ContainsFunc(fills, func(other fill) bool { return other.field == f }) {
-				faults = append(faults, pair.Key.Fault(fmt.Sprintf("`%s` is mapped twice", f.Name), "keep one of its two names"))
+				faults = append(faults, pair.Key.Fault(fmt.Sprintf("`%s` is mapped twice", f.Name), "keep one of the two names"))
 			}
 			fills = append(fills, fill{f, from})
 		}
@@ -81,7 +81,7 @@ func (p *Profile) bindMaps(node *document.Node) document.Faults {
 	return faults
 }
 
-// check finds what is wrong between settings that are each right.
+// check returns the faults of settings that contradict each other.
 func (p *Profile) check(node *document.Node) document.Faults {
 	var faults document.Faults
 	fault := func(n *document.Node, message, remedy string) {
@@ -91,21 +91,21 @@ func (p *Profile) check(node *document.Node) document.Faults {
 		faults = append(faults, n.Fault(message, remedy))
 	}
 	if !profileName(p.Name) {
-		fault(node.Key("source"), fmt.Sprintf("`%s` is no name", p.Name), "names are lower-case letters, digits, _ and -, beginning with a letter or digit")
+		fault(node.Key("source"), fmt.Sprintf("`%s` is not a name", p.Name), "names are lower-case letters, digits, _ and -, beginning with a letter or digit")
 	}
 	if p.Reply != 200 && (p.Reply < 200 || p.Reply > 299) {
-		fault(node.Key("reply"), "the reply is no status of success", "write 200 to 299")
+		fault(node.Key("reply"), "the reply must be a status of success", "write 200 to 299")
 	}
 	for i, decoder := range p.Accept {
 		if p.Decode == DecodeJSON || decoder == p.Decode {
-			fault(item(node.Key("accept"), i), "accept is what comes beside a form", "write decode: form or multipart, and here the others")
+			fault(item(node.Key("accept"), i), "accept needs decode: form or multipart, and lists the other formats", "write decode: form or multipart, and the other formats here")
 		}
 	}
 	if len(p.JSONFields) > 0 && p.Decode == DecodeJSON {
-		fault(node.Named("json_fields"), "json_fields are of forms", "write decode: form or multipart")
+		fault(node.Named("json_fields"), "json_fields applies to forms only", "write decode: form or multipart")
 	}
 	if len(p.Verify) == 0 {
-		fault(node.Key("verify"), "nothing says how requests are proved", "write at least {kind: none}")
+		fault(node.Key("verify"), "the way to verify requests is missing", "write at least {kind: none}")
 	}
 	for i := range p.Verify {
 		if setting, message := schemeProblem(p.Verify[i], p.Decode); message != "" {
@@ -117,19 +117,19 @@ func (p *Profile) check(node *document.Node) document.Faults {
 		}
 	}
 	if p.Type.Path.IsZero() && p.Type.Const == "" && len(p.Type.Rules) == 0 && p.Type.Default == "" {
-		fault(node.Key("type"), "nothing says what type an event has", "write path, const, rules or default")
+		fault(node.Key("type"), "the way to find an event's type is missing", "write path, const, rules or default")
 	}
 	if len(p.Type.Map) > 0 && p.Type.Path.IsZero() && p.Type.Const == "" {
-		fault(node.Key("type"), "the map of types has nothing to look up", "write the path of the event's name")
+		fault(node.Key("type"), "the map of types needs a name to look up", "write the path of the event's name")
 	}
 	for i, rule := range p.Type.Rules {
 		if rule.When.idle() {
-			fault(item(node.Key("type").Key("rules"), i), "the condition tests nothing", "write equals, in, regex, gt or exists")
+			fault(item(node.Key("type").Key("rules"), i), "the condition has no test", "write equals, in, regex, gt or exists")
 		}
 	}
 	for i, h := range p.Handshake {
 		if (h.Method == "") == (h.When == nil) {
-			fault(item(node.Key("handshake"), i), "a handshake has a method or a condition", "write one of method and when")
+			fault(item(node.Key("handshake"), i), "a handshake needs either a method or a condition", "write one of method and when")
 		}
 	}
 	faults = append(faults, p.checkProof(node)...)
@@ -142,44 +142,44 @@ func (p *Profile) check(node *document.Node) document.Faults {
 		object := a.Shape == ShapeObject
 		switch {
 		case a.Others && a.Key == nil:
-			fault(n, "others are keys that key does not fit", "write key, or take others out")
+			fault(n, "others applies to keys that `key` does not match", "write key, or remove others")
 		case !object && (a.Key != nil || a.Skip != nil):
-			fault(n, "key and skip are of answers that are an object", "write shape: object")
+			fault(n, "key and skip apply to answers that are an object", "write shape: object")
 		case object && !a.Join.IsZero():
-			fault(n, "the answers of an object are joined by their keys", "take join out")
+			fault(n, "the answers of an object are joined by their keys", "remove join")
 		case !object && len(a.Defs) > 0 && a.Join.IsZero():
-			fault(n, "definitions without what to look up in them", "write join, the path of the question's id in an answer")
+			fault(n, "definitions need a key to look up", "write join, the path of the question's id in an answer")
 		case a.Options != nil && a.Options.Rows.IsZero() != a.Options.Columns.IsZero():
-			fault(n, "a matrix has rows and columns", "write both in options")
+			fault(n, "a matrix needs rows and columns", "write both in options")
 		case !object && len(a.Each[PartValue]) == 0 && !a.ValueByType:
-			fault(n, "nothing says where the value of an answer is", "write each: {value: PATH} or value_by_type: true")
+			fault(n, "the place of an answer's value is missing", "write each: {value: PATH} or value_by_type: true")
 		}
 	}
 	for i, s := range p.Score {
 		if s.Set.kind != kindScore && s.Set.kind != kindNPS {
-			fault(item(node.Key("score"), i).Key("set"), fmt.Sprintf("`%s` is no score", s.Set.Name), "one of: ces_score, csat_score, nps_score, response.score.custom")
+			fault(item(node.Key("score"), i).Key("set"), fmt.Sprintf("`%s` is not a score", s.Set.Name), "one of: ces_score, csat_score, nps_score, response.score.custom")
 		}
 	}
 	faults = append(faults, p.About.check(node)...)
 	for i, r := range p.Roles {
 		if len(r.Type) == 0 && r.Value == nil && r.Name == nil && len(r.Question) == 0 {
-			fault(item(node.Key("roles"), i), "the role fits every answer", "write type, value, name or question")
+			fault(item(node.Key("roles"), i), "the role matches every answer", "write type, value, name or question")
 		}
 		if !r.Part.IsZero() && len(r.Parts) > 0 {
-			fault(item(node.Key("roles"), i), "a role takes one part or several", "keep one of part and parts")
+			fault(item(node.Key("roles"), i), "a role has either one part or several", "keep one of part and parts")
 		}
 	}
 	return faults
 }
 
-// checkKey finds what is wrong with the template of a dedupe key.
+// checkKey returns the faults of a dedupe key's template.
 func (t Template) checkKey(n *document.Node) (faults document.Faults) {
 	if t.IsZero() {
-		faults = append(faults, n.Fault("the dedupe key is empty", "write the placeholders that two deliveries of one event share, or {sha256}"))
+		faults = append(faults, n.Fault("the dedupe key is empty", "write placeholders whose values repeated requests of one event share, or {sha256}"))
 	}
 	for i, part := range t.parts {
 		if part.what == fromQuery {
-			faults = append(faults, n.Fault("a query parameter is no part of an event", fmt.Sprintf("take placeholder %d out", i+1)))
+			faults = append(faults, n.Fault("a query parameter is not part of an event", fmt.Sprintf("remove placeholder %d", i+1)))
 		}
 	}
 	return faults
@@ -211,7 +211,7 @@ func profileName(name string) bool {
 	return name != ""
 }
 
-// compile gives every plain path into the body its slot, and orders what maps leave unordered.
+// compile assigns slots to all plain paths into the body, and sorts the contents of maps.
 func (p *Profile) compile() {
 	p.slot(&p.Type.Path)
 	for i := range p.Type.Rules {
@@ -272,12 +272,12 @@ func (p *Profile) compile() {
 		}
 	}
 	if p.Decode != DecodeJSON {
-		p.answersAt, p.leadsAt = nil, nil // they are places in the form's JSON, not in the bytes that came
+		p.answersAt, p.leadsAt = nil, nil // they are places in the JSON made from the form, not in the raw bytes
 	}
 }
 
-// Uncut says what cannot be cut out of this platform's own bodies: forms have no places, and answers that are the whole
-// body would leave nothing.
+// Uncut reports whether answers and leads cannot be cut out of this platform's raw bodies: forms have no places, and answers can
+// be the whole body.
 func (p *Profile) Uncut() (answers, leads bool) {
 	for i := range p.Answers {
 		answers = answers || p.Decode != DecodeJSON || placeInBody(p.Answers[i].From) == ""
@@ -320,7 +320,7 @@ func (p *Profile) slotFills(fills []fill) {
 	}
 }
 
-// leadOrder is how the well-known parts of a lead are written; others follow in the order of their names.
+// leadOrder is the order of the well-known parts of a lead; others follow, sorted by name.
 var leadOrder = []string{"user_id", "email", "phone", "name", "first_name", "last_name", "comment", "created_at", "terms_accepted"}
 
 func leadParts(each map[string]Paths) []leadPart {
@@ -352,8 +352,8 @@ func leadParts(each map[string]Paths) []leadPart {
 	return list
 }
 
-// placeInBody is the part of a path that can be cut out of the body: its keys, and `#` for every element, up to
-// where it begins to compute.
+// placeInBody returns the part of a path that can be cut out of the body: its keys, and `#` for every element, up to the first
+// modifier or query.
 func placeInBody(path Path) string {
 	text := path.text
 	for text != "" && !jsonpath.IsPlain(strings.ReplaceAll(text, ".#.", ".x.")) {
@@ -366,7 +366,7 @@ func placeInBody(path Path) string {
 	return text
 }
 
-// idle says that a condition tests nothing.
+// idle reports whether a condition has no test.
 func (c *Condition) idle() bool {
 	return c.Equals == nil && len(c.In) == 0 && c.Regex == nil && c.Gt == nil && c.Exists == nil
 }

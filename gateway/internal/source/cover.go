@@ -8,18 +8,17 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// cover is what of a request its proof vouches for. A token, a password and the path token are the sender's word for all
-// of it. A signature vouches for what is signed and for nothing beside that: whoever saw one request can send it again
-// with everything else changed.
+// cover is the part of a request that its proof covers. A token, a password or the path token covers the whole request. A
+// signature covers only the signed parts: whoever has seen one request can send it again with all other parts changed.
 type cover struct {
-	whole   bool // no signature is checked
+	whole   bool // no signature is checked, so everything is covered
 	body    bool
-	compact bool // the signature may be over the body without its white space, so white space says nothing
+	compact bool // the signature may be over the body without white space, so white space is not covered
 	fields  []string
 	headers []string
 }
 
-// coverOf is what proofs vouch for that must all pass.
+// coverOf returns what several proofs, which must all pass, cover together.
 func coverOf(proofs []*signature.Verifier) cover {
 	c := cover{whole: true}
 	for _, v := range proofs {
@@ -42,16 +41,16 @@ func coverOf(proofs []*signature.Verifier) cover {
 	return c
 }
 
-// partial says that of a form only some fields are proved.
+// partial reports whether only some fields of a form are covered.
 func (c *cover) partial() bool { return !c.whole && !c.body }
 
-// header says whether a header is proved.
+// header reports whether a header is covered.
 func (c *cover) header(name string) bool {
 	return c.whole || slices.ContainsFunc(c.headers, func(known string) bool { return strings.EqualFold(known, name) })
 }
 
-// proves says whether a placeholder reads what is proved. A path that begins with more than a key reads the proved
-// fields only, since a source shows it no others.
+// proves reports whether a placeholder reads a covered part. A path that does not begin with a key reads only covered fields,
+// because a source gives it no others.
 func (c *cover) proves(p part) bool {
 	switch p.what {
 	case fromHeader:
@@ -63,8 +62,8 @@ func (c *cover) proves(p part) bool {
 	return true
 }
 
-// of is the proved fields of a form, in the order in which they are signed.
-func (c *cover) of(form []formField) []formField {
+// proved returns the covered fields of a form, in the order in which they are signed.
+func (c *cover) proved(form []formField) []formField {
 	var proved []formField
 	for _, name := range c.fields {
 		proved = append(proved, fieldsNamed(form, name)...)
@@ -72,7 +71,7 @@ func (c *cover) of(form []formField) []formField {
 	return proved
 }
 
-// fieldsNamed are the fields of a form that have a name.
+// fieldsNamed returns the fields of a form with this name.
 func fieldsNamed(form []formField, name string) []formField {
 	var all []formField
 	for _, field := range form {
@@ -83,7 +82,7 @@ func fieldsNamed(form []formField, name string) []formField {
 	return all
 }
 
-// words says what is proved as people read it.
+// words describes the covered parts in words.
 func (c *cover) words() string {
 	var all []string
 	if c.body {

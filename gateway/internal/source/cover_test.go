@@ -235,7 +235,7 @@ func TestWhatIsReallyChecked(t *testing.T) {
 	_, problems := New(Settings{Name: "x", Profile: profile(t, "wufoo"), Secrets: secrets("s3cret"), Verify: []signature.Scheme{
 		{Kind: KindHMAC, Header: "X-Sign", Signed: "{field:EntryId}"},
 	}})
-	if len(problems) == 0 || problems[0].Setting != "verify" || !strings.Contains(problems[0].Message, "the profile wufoo does not fit: the dedupe key reads `FormStructure.Hash`") {
+	if len(problems) == 0 || problems[0].Setting != "verify" || !strings.Contains(problems[0].Message, "the profile wufoo does not fit these schemes: the dedupe key reads `FormStructure.Hash`") {
 		t.Errorf("a proof that leaves out what its profile reads: %v", problems)
 	}
 }
@@ -296,18 +296,18 @@ func TestTwice(t *testing.T) {
 		twice               []string
 		why                 string
 	}{
-		{"a header", "verify: [{kind: token, header: X-Key}]", `{}`, []string{"x-key"}, "the header `X-Key` stands twice"},
-		{"a signature", "verify: [{kind: hmac, header: X-Sign}]", `{}`, []string{"x-sign"}, "the header `X-Sign` stands twice"},
-		{"a signed header", "verify: [{kind: hmac, header: X-Sign, signed: \"{header:webhook-id}.{timestamp}.{body}\", timestamp: {header: webhook-timestamp}}]", `{}`, []string{"webhook-id"}, "the header `webhook-id` stands twice"},
-		{"a signed time", "verify: [{kind: hmac, header: X-Sign, signed: \"{timestamp}.{body}\", timestamp: {header: webhook-timestamp}}]", `{}`, []string{"webhook-timestamp"}, "the header `webhook-timestamp` stands twice"},
-		{"user and password", "verify: [{kind: basic}]", `{}`, []string{"authorization"}, "the header `Authorization` stands twice"},
-		{"a parameter", "verify: [{kind: token, query: key}]", `{}`, []string{"key"}, "the query parameter `key` stands twice"},
-		{"in JSON", "verify: [{kind: token, path: api.key}]", `{"api":{"key":"jo:s3cret","key":"x"}}`, nil, "the place `api.key` of the body stands twice"},
-		{"on the way in JSON", "verify: [{kind: token, path: api.key}]", `{"api":{"key":"jo:s3cret"},"\u0061pi":{"key":"x"}}`, nil, "the place `api.key` of the body stands twice"},
-		{"in a form", "decode: form\nverify: [{kind: token, field: key}]", `key=jo:s3cret&a=1&k%65y=x`, nil, "the form field `key` stands twice"},
-		{"in a multipart form", "decode: multipart\nverify: [{kind: token, field: key}]", part("key", "jo:s3cret") + part("key", "x") + "--b--\r\n", nil, "the form field `key` stands twice"},
-		{"the signature of a form", "decode: form\nverify: [{kind: hmac, field: S, signed: \"{field:M}\"}]", `M=1&S=00&S=01`, nil, "the form field `S` stands twice"},
-		{"the signed field of a form", "decode: form\nverify: [{kind: hmac, field: S, signed: \"{field:M}\"}]", `M=1&S=00&M=2`, nil, "the form field `M` stands twice"},
+		{"a header", "verify: [{kind: token, header: X-Key}]", `{}`, []string{"x-key"}, "the header `X-Key` occurs twice"},
+		{"a signature", "verify: [{kind: hmac, header: X-Sign}]", `{}`, []string{"x-sign"}, "the header `X-Sign` occurs twice"},
+		{"a signed header", "verify: [{kind: hmac, header: X-Sign, signed: \"{header:webhook-id}.{timestamp}.{body}\", timestamp: {header: webhook-timestamp}}]", `{}`, []string{"webhook-id"}, "the header `webhook-id` occurs twice"},
+		{"a signed time", "verify: [{kind: hmac, header: X-Sign, signed: \"{timestamp}.{body}\", timestamp: {header: webhook-timestamp}}]", `{}`, []string{"webhook-timestamp"}, "the header `webhook-timestamp` occurs twice"},
+		{"user and password", "verify: [{kind: basic}]", `{}`, []string{"authorization"}, "the header `Authorization` occurs twice"},
+		{"a parameter", "verify: [{kind: token, query: key}]", `{}`, []string{"key"}, "the query parameter `key` occurs twice"},
+		{"in JSON", "verify: [{kind: token, path: api.key}]", `{"api":{"key":"jo:s3cret","key":"x"}}`, nil, "the place `api.key` of the body occurs twice"},
+		{"on the way in JSON", "verify: [{kind: token, path: api.key}]", `{"api":{"key":"jo:s3cret"},"\u0061pi":{"key":"x"}}`, nil, "the place `api.key` of the body occurs twice"},
+		{"in a form", "decode: form\nverify: [{kind: token, field: key}]", `key=jo:s3cret&a=1&k%65y=x`, nil, "the form field `key` occurs twice"},
+		{"in a multipart form", "decode: multipart\nverify: [{kind: token, field: key}]", part("key", "jo:s3cret") + part("key", "x") + "--b--\r\n", nil, "the form field `key` occurs twice"},
+		{"the signature of a form", "decode: form\nverify: [{kind: hmac, field: S, signed: \"{field:M}\"}]", `M=1&S=00&S=01`, nil, "the form field `S` occurs twice"},
+		{"the signed field of a form", "decode: form\nverify: [{kind: hmac, field: S, signed: \"{field:M}\"}]", `M=1&S=00&M=2`, nil, "the form field `M` occurs twice"},
 	} {
 		p, faults := Parse("x.yaml", []byte("source: x\n"+tt.profile+rest))
 		if len(faults) > 0 {

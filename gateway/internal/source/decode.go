@@ -20,23 +20,24 @@ import (
 
 const maxFields = 2000 // of a form
 
-// content is a request's body as a profile reads it. Of a form whose signature covers some fields it is these alone.
+// content is the body of a request as the profile reads it. If the signature covers only some fields of a form, content has only
+// those.
 type content struct {
 	doc jsonpath.Index
-	// hints is an object of the fields that the signature leaves out and the profile lists as hints; nil where there are none.
+	// hints is an object of the unsigned fields that the profile lists as hints; nil if there are none.
 	hints []byte
-	// proved is what stands for the event in its key where that is not the body: the proved fields of a form.
+	// proved is the text to hash for the dedupe key, if it is not the body: the signed fields of a form.
 	proved []byte
-	// beside are names of fields that the signature leaves out and that are therefore not read.
+	// beside are the names of unsigned fields, which are not read.
 	beside []string
-	// outside are places beside the list that the profile splits.
+	// outside are places outside the list that the profile splits.
 	outside []string
-	// mangled says that the body holds what is not UTF-8, which reads as U+FFFD.
+	// mangled reports that the body contains invalid UTF-8, which was replaced by U+FFFD.
 	mangled bool
 	warn    warnings
 }
 
-// decode makes JSON of a body and indexes it. The body itself stays as it came.
+// decode converts a body to JSON and indexes it. The body itself is not modified.
 func (s *Source) decode(req *Request, c *content) error {
 	switch decoder := s.Profile.DecoderOf(req.Body); {
 	case s.Profile.Decode == DecodeJSON:
@@ -44,7 +45,7 @@ func (s *Source) decode(req *Request, c *content) error {
 	case decoder == DecodeJSON:
 		return c.jsonForm(s.Profile, req.Body)
 	case unexpectedJSON(decoder, req.Body):
-		c.warn.add("%s; nothing of it was read", notAForm(s.Profile))
+		c.warn.add("%s; the body was not read", notAForm(s.Profile))
 		return c.doc.Check([]byte("{}"), maxDepth)
 	}
 	form, err := s.readForm(req)
@@ -56,7 +57,7 @@ func (s *Source) decode(req *Request, c *content) error {
 			return err
 		}
 		c.beside = s.beside(form)
-		form = s.cover.of(form)
+		form = s.cover.proved(form)
 	}
 	text, err := c.formJSON(s.Profile, form)
 	if err != nil {
@@ -68,7 +69,7 @@ func (s *Source) decode(req *Request, c *content) error {
 	return c.doc.Check(text, maxDepth)
 }
 
-// beside are the names of fields with a value that the signature leaves out, but for hints and the signature itself.
+// beside returns the names of unsigned fields with a value, except hints and the signature itself.
 func (s *Source) beside(form []formField) (names []string) {
 	for _, field := range form {
 		switch {
@@ -81,7 +82,7 @@ func (s *Source) beside(form []formField) (names []string) {
 	return names
 }
 
-// DecoderOf is the form in which a body came.
+// DecoderOf returns the format of a body.
 func (p *Profile) DecoderOf(body []byte) Decoder {
 	if len(p.Accept) == 0 {
 		return p.Decode
@@ -101,7 +102,7 @@ func (p *Profile) DecoderOf(body []byte) Decoder {
 	return p.Decode
 }
 
-// typeOf is the form of a body for its content type, where none came with it.
+// typeOf returns the format of a body for the content type of a request that has none.
 func (p *Profile) typeOf(body []byte) Decoder {
 	if decoder := p.DecoderOf(body); !unexpectedJSON(decoder, body) {
 		return decoder
@@ -114,14 +115,14 @@ func beginsAsJSON(body []byte) bool {
 	return kind == jsonpath.Object || kind == jsonpath.Array
 }
 
-// unexpectedJSON says whether a body is JSON where a form should be.
+// unexpectedJSON reports whether a body is JSON instead of a form.
 func unexpectedJSON(decoder Decoder, body []byte) bool {
 	return decoder != DecodeJSON && beginsAsJSON(body) && jsonpath.Valid(body)
 }
 
-// notAForm says so to whoever set the sender up.
+// notAForm explains unexpected JSON to whoever configures the sender.
 func notAForm(p *Profile) string {
-	return fmt.Sprintf("the body is JSON, and %s sends a form: send it as one, or give the source a profile of your own with `decode: json`", orElse(p.Title, p.Name))
+	return fmt.Sprintf("the body is JSON, but %s sends a form: send a form, or give the source your own profile with `decode: json`", orElse(p.Title, p.Name))
 }
 
 // jsonForm reads a JSON object whose members are the fields of a form.
@@ -142,7 +143,7 @@ func (c *content) jsonForm(p *Profile, body []byte) error {
 		}
 		out = append(append(out, quote(string(key))...), ':')
 		if value.Kind() == jsonpath.String && p.holdsJSON(string(key)) {
-			out, err = c.heldJSON(out, string(key), value.Text())
+			out, err = c.appendJSONField(out, string(key), value.Text())
 		} else {
 			out = append(out, value.Raw()...)
 		}
@@ -154,18 +155,18 @@ func (c *content) jsonForm(p *Profile, body []byte) error {
 	return c.doc.Check(append(out, '}'), maxDepth)
 }
 
-// heldJSON appends the JSON that a field holds as text.
-func (c *content) heldJSON(out []byte, name, value string) ([]byte, error) {
+// appendJSONField appends the JSON that a field contains as text.
+func (c *content) appendJSONField(out []byte, name, value string) ([]byte, error) {
 	if strings.TrimSpace(value) != "" {
-		var held jsonpath.Index
-		err := c.soundJSON(&held, []byte(value))
+		var inner jsonpath.Index
+		err := c.soundJSON(&inner, []byte(value))
 		if err == nil {
-			return append(out, held.Root().Raw()...), nil
+			return append(out, inner.Root().Raw()...), nil
 		}
 		if errors.Is(err, jsonpath.ErrTooDeep) {
 			return nil, err
 		}
-		c.warn.add("the field `%s` should hold JSON and does not", shown(name))
+		c.warn.add("the field `%s` should contain JSON and does not", shown(name))
 	}
 	return append(out, quote(value)...), nil
 }
@@ -182,10 +183,10 @@ func (c *content) takeHints(p *Profile, form []formField) (err error) {
 	return err
 }
 
-// maxDepth is that of a form: it is one level around what its fields hold.
+// maxDepth is the maximum depth of a form: one level more than its fields.
 const maxDepth = jsonpath.MaxDepth + 1
 
-// soundJSON indexes text that is JSON of bearable depth, as UTF-8.
+// soundJSON indexes JSON, checking its depth and replacing invalid UTF-8.
 func (c *content) soundJSON(doc *jsonpath.Index, text []byte) error {
 	err := doc.Check(text, jsonpath.MaxDepth)
 	if err == nil && !utf8.Valid(text) {
@@ -200,10 +201,10 @@ func (c *content) soundJSON(doc *jsonpath.Index, text []byte) error {
 
 func (c *content) mangle() {
 	c.mangled = true
-	c.warn.add("the body is not UTF-8; what is not reads as \uFFFD")
+	c.warn.add("the body contains invalid UTF-8, which was replaced by \uFFFD")
 }
 
-// contents are left behind by bodies that were read: their indexes are used again.
+// contents pools contents, so that their indexes are reused.
 var contents = sync.Pool{New: func() any { return new(content) }}
 
 func (c *content) release() {
@@ -214,7 +215,7 @@ func (c *content) release() {
 
 type formField struct{ name, value string }
 
-// readForm is a form's fields in their order. An uploaded file is its name.
+// readForm returns the fields of a form in order. The value of an uploaded file is its name.
 func (s *Source) readForm(req *Request) ([]formField, error) {
 	switch s.Profile.DecoderOf(req.Body) {
 	case DecodeForm:
@@ -222,7 +223,7 @@ func (s *Source) readForm(req *Request) ([]formField, error) {
 	case DecodeMultipart:
 		return readMultipart(req.Body, s.boundary(req))
 	}
-	return nil, fmt.Errorf("%w: it is no form", ErrNotJSON)
+	return nil, fmt.Errorf("%w: it is not a form", ErrNotJSON)
 }
 
 func readEncoded(body []byte) ([]formField, error) {
@@ -283,8 +284,8 @@ func readMultipart(body []byte, boundary string) ([]formField, error) {
 	return fields, nil
 }
 
-// boundary is that of a multipart form. No signature covers the content type: of a body that is signed, another boundary
-// could make other fields, so that what the body begins with counts.
+// boundary returns the boundary of a multipart form. Signatures do not cover the content type, in which an attacker could change
+// the boundary to get other fields; for a signed body, the boundary is therefore read from the body.
 func (s *Source) boundary(req *Request) string {
 	if s.cover.whole {
 		return Boundary(req.ContentType, req.Body)
@@ -292,7 +293,7 @@ func (s *Source) boundary(req *Request) string {
 	return boundaryIn(req.Body)
 }
 
-// Boundary is that of a multipart form: what its content type says, else what the body begins with.
+// Boundary returns the boundary of a multipart form from its content type, or else from the beginning of the body.
 func Boundary(contentType string, body []byte) string {
 	if _, params, err := mime.ParseMediaType(contentType); err == nil && params["boundary"] != "" {
 		return params["boundary"]
@@ -300,7 +301,7 @@ func Boundary(contentType string, body []byte) string {
 	return boundaryIn(body)
 }
 
-// boundaryIn is the boundary that a multipart form begins with; empty where it does not.
+// boundaryIn returns the boundary at the beginning of a multipart form; empty if there is none.
 func boundaryIn(body []byte) string {
 	first, _, _ := bytes.Cut(jsonpath.TrimBOM(body), []byte("\n"))
 	first = bytes.TrimRight(first, "\r")
@@ -310,8 +311,7 @@ func boundaryIn(body []byte) string {
 	return ""
 }
 
-// formJSON writes a form as an object: fields in their order, one that stands several times as an array, and
-// json_fields as what they hold.
+// formJSON converts a form to an object: fields in order, a repeated field as an array, and json_fields as the JSON they contain.
 func (c *content) formJSON(p *Profile, form []formField) ([]byte, error) {
 	places := make(map[string]int, len(form))
 	var names []string
@@ -351,7 +351,7 @@ func (c *content) formJSON(p *Profile, form []formField) ([]byte, error) {
 			continue
 		}
 		var err error
-		if out, err = c.heldJSON(out, name, value); err != nil {
+		if out, err = c.appendJSONField(out, name, value); err != nil {
 			return nil, err
 		}
 	}
@@ -363,10 +363,10 @@ func (p *Profile) holdsJSON(field string) bool {
 	return slices.Contains(p.JSONFields, field)
 }
 
-// quote is a text as a JSON string.
+// quote returns a text as a JSON string.
 func quote(text string) []byte {
 	quoted, err := event.Marshal(text)
-	if err != nil { // cannot be: a string always marshals
+	if err != nil { // cannot happen: a string can always be marshalled
 		return []byte(`""`)
 	}
 	return quoted

@@ -48,7 +48,7 @@ func TestSixFeatures(t *testing.T) {
 		{"json_fields: plain fields in their place", "qualtrics", nil, "Topic=surveyengine.completedResponse.SV_1&SurveyID=SV_1&ResponseID=R_1&CompletedDate=2026-01-02+03%3A04%3A05", func(e *event.Event) any {
 			return e.Type + " " + e.SurveyID + " " + e.ResponseID + " " + timeText(e.Time)
 		}, "response.completed SV_1 R_1 2026-01-02T03:04:05Z"},
-		{"json_fields: no JSON in it", "qualtrics", nil, "Topic=b.surveyengine.completedResponse.SV_1&MSG=%7Bbroken", warned, "the field `MSG` should hold JSON and does not; neither the survey's id nor the response's was found"},
+		{"json_fields: no JSON in it", "qualtrics", nil, "Topic=b.surveyengine.completedResponse.SV_1&MSG=%7Bbroken", warned, "the field `MSG` should contain JSON and does not; neither a survey id nor a response id was found"},
 		{"json_fields: another topic", "qualtrics", nil, "Topic=b.threesixty.created&MSG=%7B%7D", typ, "unknown"},
 		{"json_fields: a survey switched off", "qualtrics", nil, "Topic=b.controlpanel.deactivateSurvey&MSG=%7B%7D", typ, "survey.closed"},
 		{"json_fields: without metadata", "wufoo", nil, "Field1=Jane&EntryId=7&HandshakeKey=x&FieldStructure=", answers, []answer{{"Field1", "", "", `"Jane"`}}},
@@ -126,10 +126,10 @@ func TestSixFeatures(t *testing.T) {
 		{"nothing lost: a date", "survicate", nil, `{"messageId":"m","event":{"questionAnswered":{"question":{"id":1},"date":"2019-05-22"}}}`, answers, []answer{{"1", "", "", `"2019-05-22"`}}},
 		{"nothing lost: a matrix", "survicate", nil, `{"messageId":"m","event":{"questionAnswered":{"question":{"id":1},"matrix":[{"id":4,"body":"Price","value":"Neutral"}]}}}`, answers, []answer{{"1", "", "", `[{"id":4,"body":"Price","value":"Neutral"}]`}}},
 		{"nothing lost: a ranking", "survicate", nil, `{"messageId":"m","event":{"questionAnswered":{"question":{"id":1},"ranking":[{"body":"Price","value":1}]}}}`, answers, []answer{{"1", "", "", `[{"body":"Price","value":1}]`}}},
-		{"no answer unseen: an answer of another shape", "survicate", nil, `{"messageId":"m","event":{"questionAnswered":{"responseUuid":"r","question":{"id":1,"body":"q"},"slider":{"position":"secret words"}}}}`, warned, "answers: none that the profile can read; the body is kept as it came"},
-		{"no answer unseen: at another place", "chattosurvey", nil, `{"id":"e","event":"question_response.upserted","data":{"conversation":{"id":"c"},"response":{"value":"x"}}}`, warned, "answers: none that the profile can read; the body is kept as it came"},
-		{"no answer unseen: of the whole conversation", "chattosurvey", nil, `{"id":"e","event":"conversation.completed","data":{"conversation":{"id":"c"},"question_responses":[{"question":{"id":"q"},"content":"x"},{"question":{"id":"p"},"content":"y"}]}}`, warned, "answers: `data.question_responses` holds 2, none of which says anything that the profile can read"},
-		{"no answer unseen: of a conversation, at another place", "chattosurvey", nil, `{"id":"e","event":"conversation.completed","data":{"conversation":{"id":"c"},"responses":[{"question":"q","answer":"x"}]}}`, warned, "answers: none that the profile can read; the body is kept as it came"},
+		{"no answer unseen: an answer of another shape", "survicate", nil, `{"messageId":"m","event":{"questionAnswered":{"responseUuid":"r","question":{"id":1,"body":"q"},"slider":{"position":"secret words"}}}}`, warned, "answers: the profile can read none; the body is kept"},
+		{"no answer unseen: at another place", "chattosurvey", nil, `{"id":"e","event":"question_response.upserted","data":{"conversation":{"id":"c"},"response":{"value":"x"}}}`, warned, "answers: the profile can read none; the body is kept"},
+		{"no answer unseen: of the whole conversation", "chattosurvey", nil, `{"id":"e","event":"conversation.completed","data":{"conversation":{"id":"c"},"question_responses":[{"question":{"id":"q"},"content":"x"},{"question":{"id":"p"},"content":"y"}]}}`, warned, "answers: `data.question_responses` holds 2, and the profile can read none of them"},
+		{"no answer unseen: of a conversation, at another place", "chattosurvey", nil, `{"id":"e","event":"conversation.completed","data":{"conversation":{"id":"c"},"responses":[{"question":"q","answer":"x"}]}}`, warned, "answers: the profile can read none; the body is kept"},
 		{"no answer unseen: of one that only began", "chattosurvey", nil, `{"id":"e","event":"conversation.started","data":{"conversation":{"id":"c"}}}`, warned, ""},
 		{"no answer unseen: but nothing was asked", "chattosurvey", nil, `{"id":"e","event":"conversation.completed","data":{"conversation":{"id":"c"},"question_responses":[]}}`, warned, ""},
 

@@ -9,30 +9,30 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// Field is a field of the event that a profile or a source's role fills, by its path or its short name:
-// nps_score and response.score.nps are the same. Fields are comparable.
+// Field is a field of an event, as profiles and roles name it: by its path or its short name. nps_score and
+// response.score.nps are equal. Fields are comparable.
 type Field struct {
 	// Name is the full path.
 	Name string
 	*spec
 }
 
-// spec says how a field is read and where it goes.
+// spec describes how a field is parsed and stored.
 type spec struct {
 	kind kind
 	text func(*event.Data) *string
 	num  func(*event.Data) **float64
 	flag func(*event.Data) **bool
-	// asked is what an answer with this role is, where the platform gave it no type.
+	// asked is the type of an answer with this role, if the platform sends none.
 	asked string
 }
 
-// kind says how a value is read.
+// kind determines how a value is parsed.
 type kind uint8
 
 const (
 	kindText kind = iota
-	kindID        // text, bounded
+	kindID        // text of limited length
 	kindTime
 	kindScore
 	kindNPS // 0 to 10
@@ -42,7 +42,7 @@ const (
 	kindResult // a member of response.result
 )
 
-// UnmarshalText takes the name of a field.
+// UnmarshalText parses the name of a field.
 func (f *Field) UnmarshalText(b []byte) error {
 	name := string(b)
 	if full, ok := event.Shortcuts[name]; ok {
@@ -56,14 +56,14 @@ func (f *Field) UnmarshalText(b []byte) error {
 		*f = Field{name, result}
 		return nil
 	}
-	return fmt.Errorf("`%s` is no field of an event; %s", b, document.DidYouMean(name, fieldNames()))
+	return fmt.Errorf("`%s` is not a field of an event; %s", b, document.DidYouMean(name, fieldNames()))
 }
 
 const resultPrefix = "response.result."
 
 var result = &spec{kind: kindResult}
 
-// fields are all that can be filled, by path.
+// fields are all fields that can be filled, by path.
 var fields = map[string]*spec{
 	"account.id":     {kind: kindID, text: func(d *event.Data) *string { return &d.Account.ID }},
 	"survey.id":      {kind: kindID, text: func(d *event.Data) *string { return &d.Survey.ID }},

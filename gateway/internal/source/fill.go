@@ -8,10 +8,10 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// maxID bounds ids and the dedupe key: they are indexed, and no platform's is longer.
+// maxID limits ids and the dedupe key, which are indexed. No platform has longer ids.
 const maxID = 1024
 
-// missing is the outcome of a fill that found nothing, unusable of one that found what does not fit.
+// outcome is the result of filling a field: missing if there was no value, unusable if the value does not fit.
 type outcome uint8
 
 const (
@@ -20,9 +20,9 @@ const (
 	unusable
 )
 
-// place takes the first alternative that can be used and puts it where the field is; what stands there already is
-// overwritten. Alternatives that are there but do not fit are told only where none fits.
-func (r *run) place(f Field, from Lookup) outcome {
+// fill sets a field to the first usable alternative, overwriting its value. It warns about unusable alternatives only if none is
+// usable.
+func (r *run) fill(f Field, from Lookup) outcome {
 	var bad Path
 	for _, path := range from.Paths {
 		value := r.read(path)
@@ -41,13 +41,13 @@ func (r *run) place(f Field, from Lookup) outcome {
 		}
 	}
 	if !bad.IsZero() {
-		r.warn.add("%s: what `%s` holds is not %s", f.Name, shown(bad.text), f.wants())
+		r.warn.add("%s: the value of `%s` is not %s", f.Name, shown(bad.text), f.wants())
 		return unusable
 	}
 	return missing
 }
 
-// put reads a value as the field wants it and stores it.
+// put parses a value for a field and stores it.
 func (r *run) put(f Field, value jsonpath.Result, prefix string) outcome {
 	switch {
 	case f.kind == kindResult:
@@ -58,7 +58,7 @@ func (r *run) put(f Field, value jsonpath.Result, prefix string) outcome {
 	return r.putText(f, plain(value), prefix)
 }
 
-// putText is put for what is text already.
+// putText is put for a text.
 func (r *run) putText(f Field, text, prefix string) outcome {
 	if text == "" {
 		return missing
@@ -102,10 +102,10 @@ func (r *run) putText(f Field, text, prefix string) outcome {
 	return filled
 }
 
-// identity says whether a response is known by the field.
+// identity reports whether the field is part of a response's identity.
 func (f Field) identity() bool { return f.Name == "survey.id" || f.Name == "response.id" }
 
-// absent says whether nothing stands at the field yet.
+// absent reports whether the field has no value yet.
 func (f Field) absent(d *event.Data) bool {
 	switch {
 	case f.text != nil:
@@ -118,11 +118,11 @@ func (f Field) absent(d *event.Data) bool {
 	return true
 }
 
-// wants says what a field takes, for warnings.
+// wants describes the values that a field accepts, for warnings.
 func (f Field) wants() string {
 	switch f.kind {
 	case kindTime:
-		return "a time that can be read"
+		return "a readable time"
 	case kindScore:
 		return "a number"
 	case kindNPS:
@@ -137,10 +137,10 @@ func (f Field) wants() string {
 	return "a text"
 }
 
-// resultOrder is how members of response.result are written.
+// resultOrder is the order of the members of response.result.
 var resultOrder = []string{"id", "title", "description", "image", "right_answers"}
 
-// putResult keeps one member of response.result, as JSON; ids and texts are text, the rest stays what it is.
+// putResult stores one member of response.result as JSON; ids and texts become strings, other values are unchanged.
 func (r *run) putResult(member string, value jsonpath.Result, prefix string) outcome {
 	var raw []byte
 	switch {

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Fills are the fields of an event that the profile fills in some event, by path and in order. The gateway itself fills
-// response.completed by the type, and whole names from their parts and parts from whole names.
+// Fills returns the paths of the fields that the profile can fill, sorted. The gateway itself also derives response.completed from
+// the type, full names from their parts, and the parts from full names.
 func (p *Profile) Fills() []string {
 	found := map[string]bool{}
 	for _, f := range p.fields {
@@ -35,7 +35,7 @@ func (p *Profile) Fills() []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-// constants are the texts that the profile fills a field with; known is false where it takes any from the body.
+// constants returns the constant texts with which the profile fills a field; known is false if it also uses values of the body.
 func (p *Profile) constants(path string) (texts []string, known bool) {
 	known = true
 	take := func(fills []fill) {
@@ -59,7 +59,7 @@ func (p *Profile) constants(path string) (texts []string, known bool) {
 		!slices.ContainsFunc(p.Score, func(s Score) bool { return answered(s.Set) })
 }
 
-// Constants are the texts that a field of the source's events can be; known is false where they may be any.
+// Constants returns all values that a field of the source's events can have; known is false if it can have any value.
 func (s *Source) Constants(path string) (texts []string, known bool) {
 	if path == "survey.title" && len(s.Surveys) > 0 || s.Free() || s.hasRole(path) {
 		return nil, false
@@ -67,7 +67,7 @@ func (s *Source) Constants(path string) (texts []string, known bool) {
 	return s.Profile.constants(path)
 }
 
-// hasRole says whether an answer may fill a field, in some survey.
+// hasRole reports whether a role fills a field, in some survey.
 func (s *Source) hasRole(path string) bool {
 	sets := func(roles map[string]Field) bool {
 		for _, f := range roles {
@@ -88,7 +88,7 @@ func (s *Source) hasRole(path string) bool {
 	return false
 }
 
-// fills is the path in the event that the field ends up at.
+// fills returns the path in the event at which the field is stored.
 func (f Field) fills() string {
 	switch {
 	case f.kind == kindResult:
@@ -99,8 +99,8 @@ func (f Field) fills() string {
 	return f.Name
 }
 
-// Fills are the fields of an event that some event of the source may have, by path and in order: by its profile, by roles
-// of its questions, or worked out by the gateway itself. A source that is Free may fill all others too.
+// Fills returns the paths of the fields that the source's events may have, sorted: filled by its profile or its roles, or derived
+// by the gateway. Events of a Free source may have all other fields too.
 func (s *Source) Fills() []string {
 	found := map[string]bool{"response.completed": true, "warnings": true, "unread": true}
 	for _, path := range s.Profile.Fills() {
@@ -126,5 +126,5 @@ func (s *Source) Fills() []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-// Free says that whoever sends to the source writes events in our own spelling, with whatever fields and source they name.
+// Free reports whether the source takes events in surveygate's own format, whose senders may set any field and source.
 func (s *Source) Free() bool { return s.Profile == own }

@@ -94,7 +94,7 @@ func TestNotText(t *testing.T) {
 		}
 	}
 	ev := one(t, inline(t, head+"dedupe: \"{id}\"\nmap: {respondent.external_id: u}\n"), `{"id":1,"u":"\ud800"}`)
-	if ev.Data().Respondent.ExternalID != "" || !strings.Contains(ev.Data().Warnings[0], "`u` holds is not an id") {
+	if ev.Data().Respondent.ExternalID != "" || !strings.Contains(ev.Data().Warnings[0], "the value of `u` is not an id") {
 		t.Errorf("a person's id is %q, warnings %q", ev.Data().Respondent.ExternalID, ev.Data().Warnings)
 	}
 }

@@ -9,26 +9,26 @@ import (
 	"github.com/surveygate/surveygate/gateway/signature"
 )
 
-// Check is one proof that a source asks for, and how a request stood to it, for its operator. It holds no secret, and
-// no signature but the one that came.
+// Check is the result of one check of a request, for the operator. It contains no secret, and no signature except the one that
+// the request carries.
 type Check struct {
 	// Kind is address, path, hmac, token or basic.
 	Kind string `json:"kind"`
-	// Asks says where what is looked for.
+	// Asks describes what is expected, and where.
 	Asks   string `json:"asks"`
 	Passed bool   `json:"passed"`
 	// Reason is why it did not pass.
 	Reason string `json:"reason,omitempty"`
-	// Secret is which of the secrets matched, from 1; 0 where there was none to match.
+	// Secret is the number of the secret that matched, counted from 1; 0 if none did.
 	Secret int `json:"secret,omitempty"`
-	// Signed is what an hmac is made of: what came in headers is filled in, {body} stands for the bytes of the body.
+	// Signed is the text that an hmac signs. Headers are filled in; {body} represents the bytes of the body.
 	Signed string `json:"signed,omitempty"`
-	// Given is the signature that came.
+	// Given is the signature that the request carries.
 	Given string `json:"given,omitempty"`
 }
 
-// Inspect makes every check that Verify makes, also behind one that failed. What a source does not ask for is not
-// among them; of a source that nothing proves there is none.
+// Inspect performs all checks of Verify, and continues after one that failed. It returns only checks that the source requires;
+// an unverified source has none.
 func (s *Source) Inspect(req *Request) []Check {
 	var all []Check
 	if len(s.AllowFrom) > 0 {
@@ -40,10 +40,10 @@ func (s *Source) Inspect(req *Request) []Check {
 	}
 	if !s.PathToken.IsZero() || req.Token != "" {
 		c := Check{Kind: KindPath, Asks: "the path token ends the URL"}
-		token, _ := signature.Scheme{Kind: KindPath}.Compile() // it takes nothing that could be wrong
+		token, _ := signature.Scheme{Kind: KindPath}.Compile() // cannot fail: it has no settings
 		switch _, err := token.Verify(&facts{req: req, source: s}, signature.Keys{PathToken: []connectors.Secret{s.PathToken}}, req.Received); {
 		case s.PathToken.IsZero():
-			c.Reason = "the URL ends in a token, and the source has none"
+			c.Reason = "the URL ends with a token, but the source has none"
 		case err != nil:
 			c.Reason = reason(err)
 		default:
@@ -72,7 +72,7 @@ func (s *Source) Inspect(req *Request) []Check {
 	return all
 }
 
-// Asks says, in words, what proves the platform's requests; empty where nothing does.
+// Asks describes how the platform's requests are verified; empty if they cannot be.
 func (p *Profile) Asks() []string { return p.Platform().Proof }
 
 func addressOf(req *Request) string {
@@ -84,7 +84,7 @@ func addressOf(req *Request) string {
 
 const maxGiven = 512
 
-// signedText fills what stands beside the body into the template of what is signed.
+// signedText fills the request's headers into the template of the signed text.
 func signedText(c signature.Scheme, req *Request) string {
 	var b strings.Builder
 	for rest := orElse(c.Signed, "{body}"); rest != ""; {
@@ -99,7 +99,7 @@ func signedText(c signature.Scheme, req *Request) string {
 		switch {
 		case hole == "timestamp" && c.Timestamp != nil:
 			name, header = c.Timestamp.Header, true
-		case !header: // it stands in the body
+		case !header: // part of the body
 			b.WriteString("{" + hole + "}")
 		}
 		if header {
@@ -111,7 +111,7 @@ func signedText(c signature.Scheme, req *Request) string {
 		}
 	}
 	if slices.Contains(c.Candidates, "compact") {
-		b.WriteString(", or that with the body's white space taken out")
+		b.WriteString(", or the same with the body's white space removed")
 	}
 	return b.String()
 }

@@ -47,19 +47,19 @@ func TestInspect(t *testing.T) {
 		"all pass": {good, token, "192.0.2.7", []Check{
 			{Kind: "address", Passed: true},
 			{Kind: "path", Passed: true},
-			{Kind: "hmac", Passed: true, Secret: 1, Given: signed, Signed: "v0:" + good["X-Id"] + "." + at + ".{body}, or that with the body's white space taken out"},
+			{Kind: "hmac", Passed: true, Secret: 1, Given: signed, Signed: "v0:" + good["X-Id"] + "." + at + ".{body}, or the same with the body's white space removed"},
 			{Kind: "token", Passed: true, Secret: 1},
 		}},
 		"none passes": {map[string]string{"X-Sign": "00ff", "X-Token": "guess"}, token[1:] + "x", "203.0.113.9", []Check{
 			{Kind: "address", Reason: "it came from 203.0.113.9"},
 			{Kind: "path", Reason: "the path token is wrong"},
-			{Kind: "hmac", Reason: "the timestamp is missing or cannot be read", Given: "00ff", Signed: "v0:[no X-Id].[no X-Time].{body}, or that with the body's white space taken out"},
+			{Kind: "hmac", Reason: "the timestamp is missing or cannot be read", Given: "00ff", Signed: "v0:[no X-Id].[no X-Time].{body}, or the same with the body's white space removed"},
 			{Kind: "token", Reason: "the token is wrong"},
 		}},
 		"nothing came": {nil, "", "", []Check{
 			{Kind: "address", Reason: "it came from no address"},
 			{Kind: "path", Reason: "the path token is missing"},
-			{Kind: "hmac", Reason: "the signature is missing", Signed: "v0:[no X-Id].[no X-Time].{body}, or that with the body's white space taken out"},
+			{Kind: "hmac", Reason: "the signature is missing", Signed: "v0:[no X-Id].[no X-Time].{body}, or the same with the body's white space removed"},
 			{Kind: "token", Reason: "the token is missing"},
 		}},
 	} {

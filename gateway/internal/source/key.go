@@ -10,16 +10,17 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// key is the readable key that two deliveries of one event share. One of which every placeholder is empty is the
-// body's hash, never a constant; so is one that is too long to be kept. Where a placeholder is empty, what it would
-// have told apart would be swallowed: the hash stands behind. Placeholders with nothing between them are one, of which
-// one has to say something. Nothing of a key is read from what the source's proof does not cover.
+// key returns the readable dedupe key of an event.
+//   - If all placeholders are empty, or the key is too long, it is the body's hash: a constant key would swallow other events.
+//   - If some placeholders are empty, the hash is appended, so that events which they would distinguish are not swallowed.
+//   - Adjacent placeholders are alternatives: one of them must have a value.
+//   - Only parts of the request that the signature covers are read.
 func (r *run) key(head *event.Header, raw event.Raw) string {
 	if !r.object {
 		return r.digest(raw)
 	}
 	var b strings.Builder
-	full, whole, said, hashed := false, true, false, false
+	full, whole, present, hashed := false, true, false, false
 	parts := r.source.Profile.key(head.Type).parts
 	for i, part := range parts {
 		text := part.literal
@@ -41,23 +42,23 @@ func (r *run) key(head *event.Header, raw event.Raw) string {
 			continue
 		}
 		full = full || text != ""
-		said = text != "" || said && i > 0 && parts[i-1].what != literal
+		present = text != "" || present && i > 0 && parts[i-1].what != literal
 		if i+1 == len(parts) || parts[i+1].what == literal {
-			whole = whole && said
+			whole = whole && present
 		}
 	}
-	// A type that a hint may have said does not decide what stands in the key.
+	// The type must not affect the key if an unsigned hint may have determined it.
 	if !whole && !hashed && (ofSomebody(head.Type) || len(r.source.Profile.Hints) > 0) {
 		b.WriteString(":" + r.digest(raw))
 	}
 	if !full || b.Len() > maxID {
 		return r.digest(raw)
 	}
-	return strings.ToValidUTF8(b.String(), replacement) // literals of the profile are text; this is for them alone
+	return strings.ToValidUTF8(b.String(), replacement) // for the profile's literals; all other parts are valid UTF-8
 }
 
-// digest is the hash that stands for an event in its key. Of a request of which not every byte is proved, it is that of
-// what is: else one proof would be good for any number of events.
+// digest returns the hash that represents an event in its key. If the signature covers only a part of the request, it is the
+// hash of that part: otherwise one signature could be reused for any number of events.
 func (r *run) digest(raw event.Raw) string {
 	text, compact := r.in.proved, r.source.cover.compact
 	switch {
@@ -75,7 +76,7 @@ func (r *run) digest(raw event.Raw) string {
 	return hash(text)
 }
 
-// key is the template of the dedupe key of events of a type.
+// key returns the template of the dedupe key for a type.
 func (p *Profile) key(typ string) Template {
 	if t, ok := p.DedupeByType[CanonicalType(typ)]; ok {
 		return t
@@ -83,26 +84,26 @@ func (p *Profile) key(typ string) Template {
 	return p.Dedupe
 }
 
-// ofSomebody says whether an event of this type is one respondent's, or may be. A survey's own has no response.
+// ofSomebody reports whether an event of this type may belong to a respondent. Events about a survey do not.
 func ofSomebody(typ string) bool {
 	return !strings.HasPrefix(typ, "survey.") && !strings.HasPrefix(typ, "collector.") && typ != event.TypeTest
 }
 
-// known is a scalar by which an event or a response is known.
+// known returns a scalar that identifies an event or a response.
 func (r *run) known(value jsonpath.Result, place string) string {
 	r.wantText(value, place)
 	return plain(value)
 }
 
-// wantText is the run's fault where a scalar by which an event or a response is known does not read as what was sent: two
-// that differ would be one.
+// wantText sets the run's fault if a scalar that identifies an event or a response cannot be read exactly: two different ids
+// would become equal.
 func (r *run) wantText(value jsonpath.Result, place string) {
 	if r.fault == nil && (!value.IsText() || r.in.mangled && strings.Contains(plain(value), replacement)) {
 		r.fault = event.NotTextError(shown(place))
 	}
 }
 
-// replacement stands for what is not UTF-8.
+// replacement replaces bytes that are not UTF-8.
 const replacement = "\uFFFD"
 
 func (r *run) id(paths Paths) string {

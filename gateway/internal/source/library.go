@@ -13,14 +13,14 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/document"
 )
 
-// Library is the profiles that a configuration may name: the built-in ones, and those that files add or put in
-// their place. It is not safe to add to while it is in use.
+// Library holds the profiles that a configuration may name: built-in ones, and those that files add or override. Do not add to it
+// while it is in use.
 type Library struct {
 	profiles map[string]*Profile
-	files    map[string]string // of profiles that were added, for faults
+	files    map[string]string // files of added profiles, for faults
 }
 
-// builtin compiles the profiles that ship inside the program, once.
+// builtin compiles the embedded profiles, once.
 var builtin = sync.OnceValues(func() (map[string]*Profile, error) {
 	profiles := map[string]*Profile{}
 	names, err := fs.Glob(configs.Sources, "sources/*.yaml")
@@ -44,17 +44,17 @@ var builtin = sync.OnceValues(func() (map[string]*Profile, error) {
 	return profiles, nil
 })
 
-// Builtin is a library of the built-in profiles.
+// Builtin returns a library of the built-in profiles.
 func Builtin() *Library {
 	profiles, err := builtin()
 	if err != nil {
-		panic("source: built-in profiles: " + err.Error()) // a test loads them all
+		panic("source: built-in profiles: " + err.Error()) // a test loads all of them
 	}
 	return &Library{profiles: maps.Clone(profiles), files: map[string]string{}}
 }
 
-// Add reads a profile from a file's text. It takes the place of a built-in one of its name; two files of one name
-// are a fault.
+// Add parses a profile from a file's text. It overrides a built-in profile of the same name; two files with the same name are a
+// fault.
 func (l *Library) Add(file string, text []byte) document.Faults {
 	p, faults := Parse(file, text)
 	if len(faults) > 0 {
@@ -68,7 +68,7 @@ func (l *Library) Add(file string, text []byte) document.Faults {
 	return nil
 }
 
-// AddFiles adds every file of a folder that ends in .yaml or .yml, in the order of their names.
+// AddFiles adds all .yaml and .yml files of a folder, sorted by name.
 func (l *Library) AddFiles(files fs.FS) (document.Faults, error) {
 	entries, err := fs.ReadDir(files, ".")
 	if err != nil {
@@ -88,17 +88,17 @@ func (l *Library) AddFiles(files fs.FS) (document.Faults, error) {
 	return faults, nil
 }
 
-// Profile finds a profile by its name.
+// Profile returns a profile by name.
 func (l *Library) Profile(name string) (*Profile, bool) {
 	p, ok := l.profiles[name]
 	return p, ok
 }
 
-// Names are all profiles, in order.
+// Names returns the names of all profiles, sorted.
 func (l *Library) Names() []string { return slices.Sorted(maps.Keys(l.profiles)) }
 
-// Aliases are the platforms' own names of events, over all profiles, each with the canonical types it stands for,
-// in order: what `events:` of rules and webhooks may be written with.
+// Aliases returns the platforms' own event names of all profiles, each with its canonical types, sorted. `events:` of rules and
+// webhooks may contain these names.
 func (l *Library) Aliases() map[string][]string {
 	aliases := map[string][]string{}
 	for _, p := range l.profiles {

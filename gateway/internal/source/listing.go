@@ -8,13 +8,13 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// What of a body is listed as unread: so many places at most, of so many bytes each.
+// Limits of the list of unread places: their number, and the bytes of each.
 const (
 	maxPlaces    = 20
 	maxPlaceSize = 128
 )
 
-// unread lists the places of the body that hold a value which is neither read nor declared as unmapped.
+// unread lists the places of the body with a value that is neither read nor declared as unmapped.
 func (r *run) unread(typ string) []string {
 	l := listing{run: r, on: r.on | always, places: slices.Clip(r.in.outside)}
 	for _, name := range r.in.beside {
@@ -30,7 +30,7 @@ func (r *run) unread(typ string) []string {
 	return l.places
 }
 
-// outside lists the places beside the list whose elements are the events: no path of the profile leads to them.
+// outside lists the places outside the list whose elements are the events: paths of the profile cannot reach them.
 func (s *Source) outside(in *content) []string {
 	l := listing{run: &run{source: s, in: in, doc: &in.doc}, on: always}
 	l.value(in.doc.Root(), s.Profile.beside)
@@ -46,16 +46,16 @@ const andMore = "and more"
 type listing struct {
 	*run
 	on     when
-	at     []byte // the place that is looked at
+	at     []byte // the current place
 	places []string
 	more   bool
 }
 
-// value looks at what is in an object or a list.
-func (l *listing) value(value jsonpath.Result, of *reads) {
+// value lists the unread places below an object or a list.
+func (l *listing) value(value jsonpath.Result, known *reads) {
 	typ := ""
 	object := value.Kind() == jsonpath.Object
-	if object && of != nil && of.typed&l.on != 0 {
+	if object && known != nil && known.typed&l.on != 0 {
 		typ = shared(l.doc.Child(value, "type"))
 	}
 	place := 0
@@ -63,12 +63,12 @@ func (l *listing) value(value jsonpath.Result, of *reads) {
 		var next *reads
 		switch {
 		case object:
-			if of != nil {
-				next = of.child(key)
+			if known != nil {
+				next = known.child(key)
 			}
-		case of != nil:
-			if next = of.every; of.places {
-				if numbered := of.keys[strconv.Itoa(place)]; numbered != nil {
+		case known != nil:
+			if next = known.every; known.places {
+				if numbered := known.keys[strconv.Itoa(place)]; numbered != nil {
 					next = numbered
 				}
 			}
@@ -88,8 +88,8 @@ func (l *listing) value(value jsonpath.Result, of *reads) {
 					next = labels
 				}
 			}
-			if of != nil && len(of.asked) > 0 {
-				if by := of.askedFor(key, l.on); by != nil {
+			if known != nil && len(known.asked) > 0 {
+				if by := known.askedFor(key, l.on); by != nil {
 					if by.parts == nil || member.Kind() != jsonpath.Object {
 						return true
 					}
@@ -112,12 +112,12 @@ func (l *listing) value(value jsonpath.Result, of *reads) {
 	})
 }
 
-// labelled says whether a choice stands as its label with ids beside it, as typedValue reads it.
+// labelled reports whether a choice is an object of label and id, as typedValue reads it.
 func labelled(value jsonpath.Result) bool {
 	return value.Kind() == jsonpath.Object && (!empty(value.Child("label")) || !empty(value.Child("labels")))
 }
 
-// askedFor are the answers of which a key is a question; nil where none is.
+// askedFor returns the entry of answers for which a key is a question; nil if there is none.
 func (r *reads) askedFor(key []byte, on when) *askedBy {
 	for i := range r.asked {
 		if by := &r.asked[i]; by.when&on != 0 && by.answers.picks(key) {
@@ -127,7 +127,7 @@ func (r *reads) askedFor(key []byte, on when) *askedBy {
 	return nil
 }
 
-// picks says whether a key of the object is a question.
+// picks reports whether a key of the object is a question.
 func (a *Answers) picks(key []byte) bool {
 	switch {
 	case a.Skip != nil && a.Skip.Match(key):
@@ -138,7 +138,7 @@ func (a *Answers) picks(key []byte) bool {
 	return a.Others && !a.known[string(key)]
 }
 
-// enter goes on to a member or an element, and returns where the place before it ends.
+// enter appends a member or an element to the current place, and returns the previous length of the place.
 func (l *listing) enter(key []byte, object bool) (mark int) {
 	mark = len(l.at)
 	if l.at == nil {
@@ -163,10 +163,10 @@ func (l *listing) enter(key []byte, object bool) (mark int) {
 	return mark
 }
 
-// add lists the place that is looked at, once.
+// add adds the current place to the list, without duplicates.
 func (l *listing) add() {
 	if slices.ContainsFunc(l.places, func(place string) bool { return place == string(l.at) }) {
-		return // as of every element of a list, without a copy
+		return // the common case for elements of a list, without a copy
 	}
 	place := clippedTo(strings.ToValidUTF8(string(l.at), replacement), maxPlaceSize)
 	switch {

@@ -14,10 +14,9 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// Normalise makes events of a request that was verified: one, or one for each element where the profile splits.
-// What does not map is never an error: it becomes an `unknown` event, or is left out with a warning. The errors
-// are ErrNotJSON, the bounds ErrTooDeep, ErrTooManyAnswers and ErrTooManyEvents, and an *event.FieldError for an id that is
-// no text.
+// Normalise converts a verified request to events: one, or one for each element if the profile splits. Unknown content is not an
+// error: it becomes an `unknown` event, or is omitted with a warning. The errors are ErrNotJSON, the limits ErrTooDeep,
+// ErrTooManyAnswers and ErrTooManyEvents, and an *event.FieldError for an id that is not a text.
 func (s *Source) Normalise(req *Request, received time.Time) ([]*event.Event, error) {
 	if s.Profile == own {
 		return s.ownEvent(req, received)
@@ -26,7 +25,7 @@ func (s *Source) Normalise(req *Request, received time.Time) ([]*event.Event, er
 	defer in.release()
 	if err := s.decode(req, in); err != nil {
 		if req.Verified.Test && errors.Is(err, ErrNotJSON) {
-			return s.bare(req, received)
+			return s.unreadableTest(req, received)
 		}
 		return nil, err
 	}
@@ -41,9 +40,9 @@ func (s *Source) Normalise(req *Request, received time.Time) ([]*event.Event, er
 	return s.split(req, received, in, raw)
 }
 
-// split makes one event of each element. A webhook is sent an event's raw bytes: those of a request with one
-// element stay as they came; of several, each event keeps its own element, in an array again where the body was
-// one, so that all of them together are no longer than the body.
+// split converts each element to an event. Webhooks receive an event's raw bytes. If there is one element, these are the bytes of
+// the request. If there are several, each event keeps its own element, wrapped in an array if the body was one, so that together
+// they are not larger than the body.
 func (s *Source) split(req *Request, received time.Time, in *content, whole event.Raw) ([]*event.Event, error) {
 	found := jsonpath.Read(in.doc.JSON(), s.Profile.Split.text)
 	if found.Kind() != jsonpath.Array {
@@ -82,7 +81,7 @@ func (s *Source) split(req *Request, received time.Time, in *content, whole even
 				raw.Body = append(append(make([]byte, 0, len(raw.Body)+2), '['), raw.Body...)
 				raw.Body = append(raw.Body, ']')
 			}
-			raw.SHA256 = hash(raw.Body) // of what is kept: the element alone never had a hash at the platform
+			raw.SHA256 = hash(raw.Body) // of the kept bytes: the platform has no hash of a single element
 		}
 		if root {
 			raw.AnswersAt, raw.LeadsAt = below("0.", raw.AnswersAt), below("0.", raw.LeadsAt)
@@ -104,9 +103,9 @@ func below(prefix string, paths []string) []string {
 	return out
 }
 
-// bare is the test event of a body that cannot be read: test buttons send what they like.
-func (s *Source) bare(req *Request, received time.Time) ([]*event.Event, error) {
-	d := &event.Data{Warnings: []string{"the body is not what the profile decodes"}}
+// unreadableTest returns a test event for a body that cannot be decoded: the bodies of test buttons vary.
+func (s *Source) unreadableTest(req *Request, received time.Time) ([]*event.Event, error) {
+	d := &event.Data{Warnings: []string{"the body is not in the format that the profile decodes"}}
 	head := s.head(req, received)
 	raw := s.raw(req)
 	head.Type, head.DedupeKey = event.TypeTest, event.TestDedupeKey(raw.SHA256, received)
@@ -124,7 +123,7 @@ func (s *Source) head(req *Request, received time.Time) event.Header {
 	}
 }
 
-// raw keeps the exact bytes, without the token where the body carries it.
+// raw returns the exact bytes, with tokens removed.
 func (s *Source) raw(req *Request) event.Raw {
 	raw := event.Raw{
 		ContentType: req.ContentType, Body: req.Body, SHA256: hash(req.Body),
@@ -146,57 +145,57 @@ func hash(body []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// run is the making of one event.
+// run is the state while one event is built.
 type run struct {
 	source *Source
 	req    *Request
 	in     *content
 	doc    *jsonpath.Index   // of in
-	root   jsonpath.Result   // of doc: all of it, or an element
-	part   bool              // it is one of several elements
-	object bool              // the body is one, so that it has paths
-	asked  bool              // it has a place of answers, even if there are none
+	root   jsonpath.Result   // the whole of doc, or one element
+	part   bool              // whether root is one of several elements
+	object bool              // whether root is an object, so that it has paths
+	asked  bool              // whether the body has a place for answers, even an empty one
 	found  []jsonpath.Result // by slot
 	data   event.Data
-	fault  error // an id is no text
+	fault  error // an id that is not a text
 	result map[string][]byte
 	warn   warnings
 	on     when           // the conditions of the profile that hold
 	at     []byte         // room for the place that unread looks at
 	names  map[int]string // the <name> of answers whose key the profile splits, by place, for roles
 
-	room []event.Answer // for answers, empty
-	defs []map[string]definition
+	answersBuffer []event.Answer // for answers, empty
+	defs          []map[string]definition
 }
 
-// runs are left behind by events that were made: event.New keeps nothing of what it is given.
+// runs pools runs. They can be reused because event.New copies its arguments.
 var runs = sync.Pool{New: func() any { return new(run) }}
 
-// mostRoom is how many answers a run keeps room for.
-const mostRoom = 512
+// maxPooledAnswers bounds the capacity of a pooled run's answers.
+const maxPooledAnswers = 512
 
 func (r *run) leave() {
-	room := r.data.Response.Answers
-	clear(room) // what is behind it never held anything
+	buffer := r.data.Response.Answers
+	clear(buffer) // elements beyond its length have never been used
 	switch {
-	case cap(room) == 0:
-		room = r.room
-	case cap(room) > mostRoom:
-		room = nil
+	case cap(buffer) == 0:
+		buffer = r.answersBuffer
+	case cap(buffer) > maxPooledAnswers:
+		buffer = nil
 	}
 	clear(r.found)
 	for _, list := range r.defs {
-		if len(list) > mostRoom {
+		if len(list) > maxPooledAnswers {
 			r.defs = nil
 			break
 		}
 		clear(list)
 	}
-	*r = run{found: r.found[:0], room: room[:0], defs: r.defs, at: r.at[:0]}
+	*r = run{found: r.found[:0], answersBuffer: buffer[:0], defs: r.defs, at: r.at[:0]}
 	runs.Put(r)
 }
 
-// one makes one event of one object of what came.
+// one builds one event from one object of the body.
 func (s *Source) one(req *Request, received time.Time, in *content, root jsonpath.Result, raw event.Raw, part bool) (*event.Event, error) {
 	p := s.Profile
 	r := runs.Get().(*run)
@@ -218,11 +217,11 @@ func (s *Source) one(req *Request, received time.Time, in *content, root jsonpat
 	r.times(&head)
 
 	for _, f := range p.byType[CanonicalType(head.Type)] {
-		r.place(f.field, f.from)
+		r.fill(f.field, f.from)
 	}
 	for _, f := range p.fields {
 		if f.field.absent(&r.data) {
-			r.place(f.field, f.from)
+			r.fill(f.field, f.from)
 		}
 	}
 	r.params()
@@ -230,7 +229,7 @@ func (s *Source) one(req *Request, received time.Time, in *content, root jsonpat
 		return nil, err
 	}
 	if len(r.data.Response.Answers) == 0 && (head.Type == event.TypeAnswerUpserted || !r.asked && slices.Contains(p.Answered, CanonicalType(head.Type))) {
-		r.warn.add("answers: none that the profile can read; the body is kept as it came")
+		r.warn.add("answers: the profile can read none; the body is kept")
 	}
 	r.scores()
 	r.sourceRoles()
@@ -241,22 +240,22 @@ func (s *Source) one(req *Request, received time.Time, in *content, root jsonpat
 		r.data.Survey.Title = s.Surveys[r.data.Survey.ID].Name
 	}
 	if !named && head.Type != event.TypeUnknown && r.nothing() {
-		// Only a constant or a default said what this is, and nothing in it is known.
+		// Only a constant or a default determined the type, and no field was found.
 		head.Type = event.TypeUnknown
-		r.warn.add("nothing of the body is known to the profile %s", p.Name)
+		r.warn.add("the profile %s recognises nothing in the body", p.Name)
 	}
 	if r.data.Survey.ID == "" && r.data.Response.ID == "" && !unbound[head.Type] && !req.Verified.Test {
-		r.warn.add("neither the survey's id nor the response's was found")
+		r.warn.add("neither a survey id nor a response id was found")
 	}
 	r.completed(head.Type)
 	r.data.Unread = r.unread(typ)
 	return r.finish(head, raw)
 }
 
-// unbound are types whose events need belong to no survey and no response.
+// unbound are types whose events may lack both a survey and a response.
 var unbound = map[string]bool{event.TypeTest: true, "entity.updated": true, "respondent.unsubscribed": true}
 
-// finish gives the event its key and makes it.
+// finish sets the event's key and builds it.
 func (r *run) finish(head event.Header, raw event.Raw) (*event.Event, error) {
 	if r.req.Verified.Test {
 		head.Type = event.TypeTest
@@ -272,7 +271,7 @@ func (r *run) finish(head event.Header, raw event.Raw) (*event.Event, error) {
 	return event.New(head, &r.data, raw)
 }
 
-// read is the value at a path of the body.
+// read returns the value at a path of the body.
 func (r *run) read(p Path) jsonpath.Result {
 	switch {
 	case p.slot > 0:
@@ -288,7 +287,7 @@ func (r *run) read(p Path) jsonpath.Result {
 	return jsonpath.Read(r.root.Raw(), p.text)
 }
 
-// times finds when it happened; without it the time of receipt stands.
+// times sets the event's time; without one, it remains the time of receipt.
 func (r *run) times(head *event.Header) {
 	for _, path := range r.source.Profile.Time {
 		text := plain(r.read(path))
@@ -299,11 +298,11 @@ func (r *run) times(head *event.Header) {
 			head.Time = t
 			return
 		}
-		r.warn.add("time: what `%s` holds is not a time that can be read", path.text)
+		r.warn.add("time: the value of `%s` is not a readable time", path.text)
 	}
 }
 
-// completed says whether the respondent was done, where the platform did not: by the type.
+// completed derives response.completed from the type, if the platform does not send it.
 func (r *run) completed(typ string) {
 	if r.data.Response.Completed != nil {
 		return
@@ -318,7 +317,7 @@ func (r *run) completed(typ string) {
 	}
 }
 
-// nothing says that no field was found.
+// nothing reports whether no field was found.
 func (r *run) nothing() bool {
 	d := &r.data
 	return d.Account == (event.Account{}) && d.Survey == (event.Survey{}) && d.Context == (event.Context{}) &&
@@ -327,14 +326,14 @@ func (r *run) nothing() bool {
 		d.Respondent.ID == "" && d.Respondent.Email == "" && d.Respondent.Name == "" && len(d.Respondent.Params) == 0
 }
 
-// compact is JSON without the space between its tokens; numbers and texts keep their own spelling.
+// compact removes white space between tokens of JSON; numbers and strings keep their spelling.
 func compact(r jsonpath.Result) json.RawMessage {
 	raw := r.Raw()
 	if r.Kind() != jsonpath.Array && r.Kind() != jsonpath.Object {
 		return raw
 	}
 	var b bytes.Buffer
-	if err := json.Compact(&b, raw); err != nil { // cannot be: the body was checked
+	if err := json.Compact(&b, raw); err != nil { // cannot happen: the body was checked
 		return nil
 	}
 	return b.Bytes()

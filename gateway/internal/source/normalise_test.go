@@ -84,7 +84,7 @@ func TestNotUTF8(t *testing.T) {
 	if string(ev.Raw.Body) != body || ev.ResponseID != "r1" || string(ev.Data().Response.Answers[0].Value) != `"caf`+"\uFFFD"+`"` {
 		t.Errorf("id %q, answer %s", ev.ResponseID, ev.Data().Response.Answers[0].Value)
 	}
-	if len(ev.Data().Warnings) != 1 || !strings.Contains(ev.Data().Warnings[0], "not UTF-8") || strings.Contains(ev.Data().Warnings[0], "caf") {
+	if len(ev.Data().Warnings) != 1 || !strings.Contains(ev.Data().Warnings[0], "invalid UTF-8") || strings.Contains(ev.Data().Warnings[0], "caf") {
 		t.Errorf("warnings %q", ev.Data().Warnings)
 	}
 	conforms(t, schema(t), ev)
@@ -227,8 +227,8 @@ answers:
 		{"an id with a fraction", `{"id":42.0}`, func(e *event.Event) any { return e.ResponseID }, "42.0"},
 		{"an id in scientific form", `{"id":1e3}`, func(e *event.Event) any { return e.ResponseID }, "1e3"},
 		{"an id of any size", `{"id":` + strings.Repeat("9", 1024) + `}`, func(e *event.Event) any { return len(e.ResponseID) }, 1024},
-		{"an id that cannot be kept", `{"id":"` + strings.Repeat("9", 1025) + `"}`, func(e *event.Event) any { return e.ResponseID + e.Data().Warnings[0] }, "response.id: what `id` holds is not an id of at most 1024 bytes of UTF-8"},
-		{"an object is no id", `{"id":{"a":1},"sid":"s"}`, func(e *event.Event) any { return e.ResponseID + e.Data().Warnings[0] }, "response.id: what `id` holds is not an id of at most 1024 bytes of UTF-8"},
+		{"an id that cannot be kept", `{"id":"` + strings.Repeat("9", 1025) + `"}`, func(e *event.Event) any { return e.ResponseID + e.Data().Warnings[0] }, "response.id: the value of `id` is not an id of at most 1024 bytes of UTF-8"},
+		{"an object is no id", `{"id":{"a":1},"sid":"s"}`, func(e *event.Event) any { return e.ResponseID + e.Data().Warnings[0] }, "response.id: the value of `id` is not an id of at most 1024 bytes of UTF-8"},
 		{"the first that is not empty", `{"id":1,"sid":"","sid2":"b"}`, func(e *event.Event) any { return e.SurveyID }, "b"},
 		{"the first that fits", `{"id":1,"sid":["x"],"sid2":"b"}`, func(e *event.Event) any { return e.SurveyID + strings.Join(e.Data().Warnings, "") }, "b"},
 		{"a prefix", `{"id":1,"title":"x"}`, func(e *event.Event) any { return e.Data().Survey.Title }, "T: x"},
@@ -263,7 +263,7 @@ answers:
 		{"Unix milliseconds", `{"id":1,"at":1719215254837}`, func(e *event.Event) any { return timeText(e.Time) }, "2024-06-24T07:47:34.837Z"},
 		{"the next that can be read", `{"id":1,"at":"EST","other":"2024-01-01T00:00:00Z"}`, func(e *event.Event) any { return timeText(e.Time) + fmt.Sprint(len(e.Data().Warnings)) }, "2024-01-01T00:00:00Z1"},
 		{"no time is the time of receipt", `{"id":1}`, func(e *event.Event) any { return timeText(e.Time) }, "2026-01-02T12:00:00.123Z"},
-		{"a time that cannot be read", `{"id":1,"started":"DD/MM/YYYY"}`, func(e *event.Event) any { return e.Data().Response.StartedAt + strings.Join(e.Data().Warnings, "") }, "response.started_at: what `started` holds is not a time that can be read"},
+		{"a time that cannot be read", `{"id":1,"started":"DD/MM/YYYY"}`, func(e *event.Event) any { return e.Data().Response.StartedAt + strings.Join(e.Data().Warnings, "") }, "response.started_at: the value of `started` is not a readable time"},
 		{"zero is no time", `{"id":1,"at":0}`, func(e *event.Event) any { return timeText(e.Time) }, "2026-01-02T12:00:00.123Z"},
 	}
 	berlin, err := time.LoadLocation("Europe/Berlin")

@@ -6,15 +6,15 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// own is the profile of events that are written in our own spelling already.
+// own is the profile of events in surveygate's own format.
 var own = &Profile{Name: event.DefaultSource, Decode: DecodeJSON}
 
-// Own is the profile of a source whose sender speaks our own spelling: one event as event.ParseOne reads it. Nothing of
-// it proves who the sender is.
+// Own returns the profile of a source that takes events in surveygate's own format, one for each request, as event.ParseOne
+// reads them. It verifies nothing.
 func Own() *Profile { return own }
 
-// ownEvent reads an event in our spelling. It may name its own source; its tenant is the source's. The error may be an
-// *event.FieldError too.
+// ownEvent parses an event in surveygate's own format. It may name another source; its tenant is the source's. The error may
+// also be an *event.FieldError.
 func (s *Source) ownEvent(req *Request, received time.Time) ([]*event.Event, error) {
 	ev, err := event.ParseOne(req.Body, event.Defaults{Tenant: s.Tenant, Source: s.Name, Received: received, Verified: req.Verified.Kind})
 	if err != nil {

@@ -10,11 +10,11 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// Path is a place in the body, in gjson's language, or `const:x`, which is x itself. The zero value is no path.
+// Path is a path into the body, in gjson's language, or `const:x`, which is the constant x. The zero value is no path.
 type Path struct {
 	text  string
 	fixed jsonpath.Result // of const:x
-	slot  int             // 1 and up: found by the one walk over the body, or over an element of a list
+	slot  int             // from 1: extracted in the single walk over the body, or over an element of a list
 }
 
 const constant = "const:"
@@ -31,7 +31,7 @@ func (p *Path) UnmarshalText(b []byte) error {
 		return nil
 	}
 	if len(text) > 1024 {
-		return errors.New("a path has at most 1024 bytes")
+		return errors.New("a path can have at most 1024 bytes")
 	}
 	if err := jsonpath.CheckPath(text); err != nil {
 		return fmt.Errorf("path `%s`: %w", text, err)
@@ -40,13 +40,13 @@ func (p *Path) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// IsZero says that there is no path.
+// IsZero reports whether the path is empty.
 func (p Path) IsZero() bool { return p.text == "" }
 
-// String is the path as written.
+// String returns the path as written.
 func (p Path) String() string { return p.text }
 
-// in reads the path within one element.
+// in returns the value at the path within one element.
 func (p Path) in(json []byte) jsonpath.Result {
 	if p.fixed.Exists() {
 		return p.fixed
@@ -54,10 +54,10 @@ func (p Path) in(json []byte) jsonpath.Result {
 	return jsonpath.Read(json, p.text)
 }
 
-// Paths are alternatives: a path, or a list of them of which the first that is not empty counts.
+// Paths are alternatives: a path, or a list of paths of which the first with a value counts.
 type Paths []Path
 
-// UnmarshalText takes a single path.
+// UnmarshalText parses a single path.
 func (p *Paths) UnmarshalText(b []byte) error {
 	var path Path
 	if err := path.UnmarshalText(b); err != nil {
@@ -67,7 +67,7 @@ func (p *Paths) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// among is the path within an element that was walked, of which found are the slots.
+// among returns the value at the path within an element that was walked; found are the values by slot.
 func (p *Path) among(found []jsonpath.Result, element []byte) jsonpath.Result {
 	if p.slot > 0 {
 		return found[p.slot-1]
@@ -75,7 +75,7 @@ func (p *Path) among(found []jsonpath.Result, element []byte) jsonpath.Result {
 	return p.in(element)
 }
 
-// among is the first of the alternatives that is not empty.
+// among returns the first alternative that is not empty.
 func (p Paths) among(found []jsonpath.Result, element []byte) jsonpath.Result {
 	for i := range p {
 		if r := p[i].among(found, element); !empty(r) {
@@ -85,7 +85,7 @@ func (p Paths) among(found []jsonpath.Result, element []byte) jsonpath.Result {
 	return jsonpath.Result{}
 }
 
-// in is the first of the alternatives that is not empty within one element.
+// in returns the first alternative within one element that is not empty.
 func (p Paths) in(json []byte) (jsonpath.Result, Path) {
 	for _, path := range p {
 		if r := path.in(json); !empty(r) {
@@ -95,15 +95,15 @@ func (p Paths) in(json []byte) (jsonpath.Result, Path) {
 	return jsonpath.Result{}, Path{}
 }
 
-// Lookup is where a field's value comes from.
+// Lookup is the origin of a field's value.
 type Lookup struct {
 	Paths  Paths  `yaml:"path"`
-	Prefix string `yaml:"prefix,omitempty"` // put before a text that is there
-	// Except are texts that say nothing, as if nothing stood there.
+	Prefix string `yaml:"prefix,omitempty"` // prepended to a text that is not empty
+	// Except are texts that count as absent.
 	Except []string `yaml:"except,omitempty"`
 }
 
-// lookup reads a path, a list of paths, or a mapping of path with prefix or except.
+// lookup parses a path, a list of paths, or a mapping of path with prefix or except.
 func lookup(n *document.Node) (l Lookup, faults document.Faults) {
 	if n.Kind == document.Mapping {
 		faults = document.Bind(n, &l, document.Options{})
@@ -113,7 +113,7 @@ func lookup(n *document.Node) (l Lookup, faults document.Faults) {
 	return l, faults
 }
 
-// empty says that nothing was answered: absent, null, "", [] or {}.
+// empty reports whether a value is absent, null, "", [] or {}.
 func empty(r jsonpath.Result) bool {
 	switch r.Kind() {
 	case jsonpath.Absent, jsonpath.Null:
@@ -136,8 +136,8 @@ func empty(r jsonpath.Result) bool {
 	return false
 }
 
-// plain is a scalar as text: a number or boolean by its own token, text without the space around it. What is
-// no scalar has none.
+// plain returns a scalar as text: a number or boolean as written, a text without surrounding white space. It is empty for other
+// values.
 func plain(r jsonpath.Result) string {
 	switch r.Kind() {
 	case jsonpath.String:
@@ -148,14 +148,13 @@ func plain(r jsonpath.Result) string {
 	return ""
 }
 
-// shared is plain without a copy: the text shares the body's bytes. It is for what goes no further than event.New,
-// which keeps nothing of what it is given.
+// shared is like plain, but the text shares the body's bytes. It may only be passed to event.New, which copies its arguments.
 func shared(r jsonpath.Result) string {
 	switch r.Kind() {
 	case jsonpath.String, jsonpath.Number, jsonpath.Bool:
 		text := r.SharedText()
 		if text != "" && text[0] > ' ' && text[0] <= '~' && text[len(text)-1] > ' ' && text[len(text)-1] <= '~' {
-			return text // as most: asking is cheaper than trimming
+			return text // the common case, in which this check is cheaper than trimming
 		}
 		return strings.TrimSpace(text)
 	}
@@ -185,7 +184,7 @@ const (
 	fromQuery
 )
 
-// UnmarshalText checks the text and its placeholders.
+// UnmarshalText parses the text and its placeholders.
 func (t *Template) UnmarshalText(b []byte) error {
 	*t = Template{text: string(b)}
 	for rest := t.text; rest != ""; {
@@ -224,13 +223,13 @@ func (t *Template) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// IsZero says that the template is empty.
+// IsZero reports whether the template is empty.
 func (t Template) IsZero() bool { return t.text == "" }
 
-// String is the template as written.
+// String returns the template as written.
 func (t Template) String() string { return t.text }
 
-// answer fills a reply's text with what the request carries.
+// answer fills the template of a reply with values of the request.
 func (t Template) answer(req *Request) string {
 	var b strings.Builder
 	for _, part := range t.parts {

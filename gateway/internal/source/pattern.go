@@ -11,8 +11,8 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// A match may cost the length of the text times the size of the pattern, and a stranger chooses the text: so neither may
-// be large. A longer text fits no pattern.
+// The cost of a match can be the length of the text times the size of the pattern, and strangers choose the text. Both are
+// therefore limited. A longer text does not match.
 const (
 	patternSize = 1000 // instructions
 	patternText = 64 << 10
@@ -21,8 +21,8 @@ const (
 // Pattern is a regular expression (RE2), compiled when it is read.
 type Pattern struct {
 	*regexp.Regexp
-	// needs is a literal that every match holds, where there is one: most answers and labels fail on it, and a look for
-	// it costs a fraction of a match. With fold it is lower-case, and either case does.
+	// needs is a literal that every match contains; empty if there is none. Most texts do not contain it, and searching for it
+	// is much cheaper than a match. With fold, it is in lower case and matches either case.
 	needs string
 	fold  bool
 }
@@ -42,7 +42,7 @@ func (p *Pattern) UnmarshalText(b []byte) error {
 		return fmt.Errorf("pattern: %w", err)
 	}
 	if n := len(prog.Inst); n > patternSize {
-		return fmt.Errorf("pattern: it has %d steps, at most %d: repeat less", n, patternSize)
+		return fmt.Errorf("pattern: it has %d steps, and at most %d are allowed: use fewer repetitions", n, patternSize)
 	}
 	*p = Pattern{Regexp: re}
 	parts := []*syntax.Regexp{tree}
@@ -65,12 +65,12 @@ func (p *Pattern) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// MatchString says whether a text matches that is not too long for it.
+// MatchString reports whether a text matches. A text that is too long does not.
 func (p *Pattern) MatchString(text string) bool {
 	return len(text) <= patternText && p.Regexp.MatchString(text)
 }
 
-// FindStringSubmatch is nil for a text that is too long for it.
+// FindStringSubmatch is like regexp's; nil for a text that is too long.
 func (p *Pattern) FindStringSubmatch(text string) []string {
 	if len(text) > patternText {
 		return nil
@@ -78,10 +78,10 @@ func (p *Pattern) FindStringSubmatch(text string) []string {
 	return p.Regexp.FindStringSubmatch(text)
 }
 
-// fits says whether a text matches.
+// fits reports whether a text matches, checking the required literal first.
 func (p *Pattern) fits(text string) bool { return p.may(text) && p.MatchString(text) }
 
-// may is false for what cannot match.
+// may returns false for a text that cannot match.
 func (p *Pattern) may(text string) bool {
 	switch {
 	case p.needs == "":
@@ -98,10 +98,10 @@ func (p *Pattern) may(text string) bool {
 			return true
 		}
 	}
-	return any >= utf8.RuneSelf // letters beyond ASCII fold into it: K is a k
+	return any >= utf8.RuneSelf // non-ASCII letters may fold to ASCII: the Kelvin sign is a k
 }
 
-// matches tells whether a scalar's text fits, mostly without unquoting it.
+// matches reports whether a scalar's text matches, in most cases without unquoting it.
 func (p *Pattern) matches(value jsonpath.Result) bool {
 	raw := value.Raw()
 	if !p.fold && !bytes.Contains(raw, []byte(p.needs)) && bytes.IndexByte(raw, '\\') < 0 {

@@ -7,14 +7,14 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// Places are where a source's `verify` looks for secrets: what stands there in a request is kept nowhere, whatever it
-// is. A wrong one may be a live secret that was mistyped, or the one before. A signature is no secret.
+// Places are the places of a request in which a source's `verify` expects secrets. Values there are never kept, valid or not: an
+// invalid one may be a mistyped secret, or a former one. Signatures are not secrets.
 type Places struct {
-	// Headers are in lower case; Members are the last names of paths into a JSON body.
+	// Headers are in lower case; Members are the last keys of paths into a JSON body.
 	Headers, Query, Fields, Members map[string]bool
 }
 
-// Places are those of the source's own `verify`, else of its profile's, whether it has secrets or not.
+// Places returns the places of the source's own `verify`, else of its profile's, whether or not the source has secrets.
 func (s *Source) Places() Places {
 	p := Places{map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}}
 	for _, scheme := range s.schemes() {
@@ -35,9 +35,9 @@ func (s *Source) Places() Places {
 	return p
 }
 
-// Given are the secrets that a request brought, right or wrong: what stands in the places, and the token of its path.
-// They are hidden wherever else the request repeats them. What no platform makes, and what would take long to look for
-// because it is made of escapes, is left out: whoever sends that is a stranger, and chose it.
+// Given returns the secrets that a request carries, valid or not: the values in its Places and its path token. They are masked
+// wherever else the request repeats them. It omits values that are too long, or that consist of many escapes and would be slow to
+// search for: platforms do not send such values, so they come from a stranger.
 func (s *Source) Given(req *Request) []string {
 	var all []string
 	add := func(text string) {

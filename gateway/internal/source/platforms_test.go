@@ -125,7 +125,7 @@ func TestSeeds(t *testing.T) {
 				"result": `{"id":"1234"}`, "leads": 1,
 				"respondent.id": "1234", "respondent.external_id": "Publisher UUID", "respondent.email": "example@example.com",
 				"respondent.name": "Name", "respondent.first_name": "Name", "respondent.phone": "+1231231234",
-				"warnings": "response.leads.created_at: it is not a time that can be read",
+				"warnings": "response.leads.created_at: the value is not a readable time",
 			},
 			[]answer{{"1234", "Question Title", "", `["Voted answer title"]`}},
 			[]string{`{"user_id":"1234","email":"example@example.com","phone":"+1231231234","name":"Name","comment":"Comment","terms_accepted":true,"content_type":"Content type"}`},

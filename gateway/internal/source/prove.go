@@ -14,11 +14,11 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// errInBody says that a proof cannot be put beside a body, because it stands in it.
-var errInBody = errors.New("the proof stands in the body or the query")
+// errInBody reports that a proof is part of the body or the query, and not of the headers.
+var errInBody = errors.New("the proof is part of the body or the query")
 
-// Sign is what the platform would put beside a body to prove it to this source, with the first of its secrets. The
-// path token is not among it. A proof that stands in the body itself is Prove's.
+// Sign returns the headers with which the platform would prove a body to this source, made with its first secret. They do not
+// include the path token. For a proof inside the body, use Prove.
 func (s *Source) Sign(body []byte, at time.Time) ([]connectors.Field, error) {
 	sample, fields, err := s.Prove(Sample{Body: body, ContentType: contentTypes[s.Profile.DecoderOf(body)]}, at)
 	if err == nil && string(sample.Body) != string(body) {
@@ -30,11 +30,11 @@ func (s *Source) Sign(body []byte, at time.Time) ([]connectors.Field, error) {
 	return fields, nil
 }
 
-// Prove is a body as the platform would send it to this source, with the first of its secrets: a token or signature
-// that stands in the body is put there, and the headers beside it are returned.
+// Prove returns a body and headers as the platform would send them to this source, proved with its first secret. A token or
+// signature that belongs in the body is inserted there.
 func (s *Source) Prove(sample Sample, at time.Time) (Sample, []connectors.Field, error) {
 	var fields []connectors.Field
-	// What stands in the body comes first: others may sign the body.
+	// Proofs inside the body come first, because others may sign the body.
 	for _, inBody := range []bool{true, false} {
 		for _, check := range s.checks {
 			if in := check.scheme.Path != "" || check.scheme.Field != ""; in != inBody {
@@ -56,7 +56,7 @@ func (s *Source) proveOne(check proof, sample Sample, fields []connectors.Field,
 		text := s.Secrets[0].Expose()
 		if scheme.User != "" {
 			if strings.Contains(scheme.User, "{") {
-				return nil, nil, errors.New("the user is made of vars, which is not signed here")
+				return nil, nil, errors.New("samples cannot be signed for a user that contains vars")
 			}
 			text = scheme.User + ":" + text
 		}
@@ -87,10 +87,10 @@ func (s *Source) proveOne(check proof, sample Sample, fields []connectors.Field,
 		}
 		return s.putProof(scheme, sample, fields, value)
 	}
-	return nil, nil, fmt.Errorf("%s is no proof", scheme.Kind)
+	return nil, nil, fmt.Errorf("%s is not a proof", scheme.Kind)
 }
 
-// putProof puts a token or a signature where the scheme says.
+// putProof puts a token or a signature into the place that the scheme names.
 func (s *Source) putProof(scheme signature.Scheme, sample Sample, fields []connectors.Field, value string) ([]byte, []connectors.Field, error) {
 	switch {
 	case scheme.Header != "":
@@ -105,7 +105,7 @@ func (s *Source) putProof(scheme signature.Scheme, sample Sample, fields []conne
 	return nil, nil, errInBody
 }
 
-// withMember is an object with a member, in the place of one that was there.
+// withMember sets a member of an object.
 func withMember(body []byte, name, value string) ([]byte, error) {
 	body, err := jsonpath.Cut(body, []string{name})
 	if err != nil {
@@ -122,7 +122,7 @@ func withMember(body []byte, name, value string) ([]byte, error) {
 	return append(out, object.Raw()[1:]...), nil
 }
 
-// withField is a form with a field, in the place of one that was there.
+// withField sets a field of a form.
 func withField(body []byte, name, value string) []byte {
 	pair := url.QueryEscape(name) + "=" + url.QueryEscape(value)
 	pairs := strings.Split(string(body), "&")
@@ -135,7 +135,7 @@ func withField(body []byte, name, value string) []byte {
 	return []byte(strings.Join(append(pairs, pair), "&"))
 }
 
-// stamp is a time as a scheme's timestamp is written.
+// stamp formats a time in the format of a scheme's timestamp.
 func stamp(format string, at time.Time) string {
 	switch format {
 	case "rfc3339":

@@ -2,43 +2,43 @@ package source
 
 import "maps"
 
-// reads is what a profile makes of one place of a body, and of the places below it. It is compiled with the profile, so that
-// each body is held against it in one walk.
+// reads records how a profile reads one place of a body, and the places below it. It is compiled with the profile, so that each
+// body can be compared with it in one walk.
 type reads struct {
-	all    when // the value with all that is in it: an answer, a field, or declared as unmapped
-	leaf   when // a value that is no object and no list
-	typed  when // an answer whose value stands under the key that its own `type` names
+	all    when // the value and everything inside it is read, or declared as unmapped
+	leaf   when // the value is read if it is neither an object nor a list
+	typed  when // an answer whose value is under the key that its `type` names
 	keys   map[string]*reads
 	every  *reads    // each element of a list
 	asked  []askedBy // answers whose keys are the questions
-	choice *reads    // in place of this, where the value is one of typed that stands as its label
-	// places says that keys holds places in a list.
+	choice *reads    // replaces this for a value of typed that is an object with a label
+	// places reports that keys contains numbers of list elements.
 	places bool
-	// few are keys where they are few: looking through them is faster than a map. They are made by index.
+	// few holds the entries of keys if there are few: scanning it is faster than a map. index fills it.
 	few []memberReads
 }
 
 type memberReads struct {
-	key string
-	of  *reads
+	key   string
+	reads *reads
 }
 
 const fewMembers = 8
 
-// askedBy are answers of which this place is the object.
+// askedBy is an entry of answers whose object is at this place.
 type askedBy struct {
 	answers *Answers
 	when    when
 	parts   *reads // of an answer that is an object; nil where the whole value is the answer
 }
 
-// when are the conditions of a profile under one of which a place is read: always, or those of answers (`where`) and scores
-// (`when`), each a bit.
+// when is a set of conditions of a profile, one bit each: always, and those of answers (`where`) and scores (`when`). A place is
+// read if one of them holds.
 type when uint32
 
 const always when = 1
 
-// condition gives a condition its bit; beyond 31 of them it counts as one that always holds.
+// condition returns the bit of a condition; beyond 31 conditions, it is always.
 func condition(n int) when {
 	if n > 31 {
 		return always
@@ -46,20 +46,20 @@ func condition(n int) when {
 	return 1 << n
 }
 
-// child is what is read of a member; nil where nothing is.
+// child returns the entry for a member; nil if it is not read.
 func (r *reads) child(key []byte) *reads {
 	if len(r.keys) > fewMembers {
 		return r.keys[string(key)]
 	}
 	for i := range r.few {
 		if r.few[i].key == string(key) {
-			return r.few[i].of
+			return r.few[i].reads
 		}
 	}
 	return nil
 }
 
-// at is the place that steps lead to.
+// at returns the entry that steps lead to, and creates it if necessary.
 func (r *reads) at(steps []step) *reads {
 	for _, s := range steps {
 		switch {
@@ -84,7 +84,7 @@ func (r *reads) at(steps []step) *reads {
 	return r
 }
 
-// path adds a path, and returns the places that it leads to for what is read below them.
+// path adds a path, and returns the entries that it leads to, for paths below them.
 func (r *reads) path(p Path, all bool, on when) (to []*reads) {
 	if p.IsZero() || p.fixed.Exists() {
 		return nil
@@ -104,7 +104,7 @@ func (r *reads) path(p Path, all bool, on when) (to []*reads) {
 	return to
 }
 
-// paths adds alternatives. Where a condition picks one of them, what the others find need not count.
+// paths adds alternatives. If a query in one of them selects elements, none of them counts as reading everything below it.
 func (r *reads) paths(paths Paths, all bool, on when) {
 	for _, p := range paths {
 		for _, spot := range spots(p.text) {
@@ -116,7 +116,7 @@ func (r *reads) paths(paths Paths, all bool, on when) {
 	}
 }
 
-// list adds a path to a list, or to an object that counts as one, and returns the places of its elements.
+// list adds a path to a list, or to an object that counts as a list of one, and returns the entries of its elements.
 func (r *reads) list(p Path, lone bool) (elements []*reads) {
 	places := []*reads{r}
 	if !p.IsZero() {
@@ -139,7 +139,7 @@ func (r *reads) list(p Path, lone bool) (elements []*reads) {
 	return elements
 }
 
-// settle lets a place of a list that is read by its number be read as every element too.
+// settle completes the tree: an element of a list that is read by its number is also read as every element.
 func (r *reads) settle() {
 	if r == nil {
 		return
@@ -187,7 +187,7 @@ func (r *reads) merge(other *reads) {
 	}
 }
 
-// compileReads makes what each type of event reads.
+// compileReads compiles the reads of each type of event.
 func (p *Profile) compileReads() {
 	n := 0
 	bit := func(c *Condition) when {
@@ -235,7 +235,7 @@ func values[K comparable, V any](m map[K]V) (all []V) {
 	return all
 }
 
-// readsOf is what is read where a type adds fields of its own.
+// readsOf returns the reads of a type with additional fills.
 func (p *Profile) readsOf(more []fill) *reads {
 	r := &reads{}
 	for _, place := range [...]Paths{p.ID, p.Time, {p.Type.Path}} {
@@ -276,7 +276,7 @@ func (p *Profile) readsOf(more []fill) *reads {
 	return r
 }
 
-// declared adds what a profile reads for the proof, and what it says that it leaves out.
+// declared adds the places that verification reads, and those that the profile declares as unmapped.
 func (r *reads) declared(p *Profile) {
 	for i := range p.Verify {
 		r.proof(p.Verify[i].Field, p.Verify[i].Path)
@@ -300,7 +300,7 @@ func (r *reads) key(t Template) {
 	}
 }
 
-// proof adds where a request's proof stands in its body.
+// proof adds the place of a proof in the body.
 func (r *reads) proof(field, path string) {
 	if field != "" {
 		r.at([]step{{key: field}}).all |= always
@@ -340,7 +340,7 @@ func (r *reads) answers(a *Answers) {
 	}
 	for i, place := range r.list(a.From, true) {
 		if i%2 == 0 {
-			continue // the elements of a list, which an object has none of
+			continue // elements of a list, which an object does not have
 		}
 		if a.Key == nil && a.Skip == nil && by.parts == nil {
 			place.all |= a.on
@@ -373,7 +373,7 @@ func (r *reads) answer(a *Answers) {
 	}
 }
 
-// labels are the parts of a choice that stands as its label with ids beside it.
+// labels are the reads of a choice that is an object of label and id.
 var labels = func() *reads {
 	r := &reads{}
 	for _, name := range []string{"label", "labels", "id", "ids", "other"} {
@@ -383,7 +383,7 @@ var labels = func() *reads {
 	return r
 }()
 
-// reads of a type of event.
+// readsFor returns the reads of a type of event.
 func (p *Profile) readsFor(typ string) *reads {
 	if r, ok := p.readsBy[CanonicalType(typ)]; ok {
 		return r

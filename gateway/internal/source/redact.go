@@ -8,8 +8,8 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// redact takes the token out of a body that carries it, for what is kept: the body's own, and the path token where a
-// platform repeats the address it sends to (Jotform). The hash stays that of the original.
+// redact removes tokens from the body that is kept: a token inside the body, and the path token if the platform repeats the
+// URL in it (Jotform). The hash remains that of the original.
 func (s *Source) redact(req *Request, raw *event.Raw) {
 	decoder := s.Profile.DecoderOf(req.Body)
 	for _, scheme := range s.schemes() {
@@ -20,7 +20,7 @@ func (s *Source) redact(req *Request, raw *event.Raw) {
 		switch {
 		case scheme.Path != "" && s.Profile.Decode == DecodeJSON:
 			kept = withoutMember(kept, scheme.Path)
-		case scheme.Field != "" && beginsAsJSON(req.Body): // whether that is read or not
+		case scheme.Field != "" && beginsAsJSON(req.Body): // whether or not the profile reads JSON
 			kept = withoutMember(kept, jsonpath.Escape(scheme.Field))
 		case scheme.Field != "" && decoder == DecodeForm:
 			kept = redact.Form(kept, only(scheme.Field), masked)
@@ -36,10 +36,10 @@ func (s *Source) redact(req *Request, raw *event.Raw) {
 	}
 }
 
-// only hides one field.
+// only selects one field.
 func only(field string) redact.Hide { return func(name string) bool { return name == field } }
 
-// masked is a part of a body without the secrets that the whole may carry.
+// masked masks the secrets that a part of a body may carry.
 func (s *Source) masked(part []byte) []byte {
 	mask := func(secret string) {
 		if len(secret) >= minMasked && bytes.Contains(part, []byte(secret)) {
@@ -58,18 +58,18 @@ func (s *Source) masked(part []byte) []byte {
 	return part
 }
 
-const minMasked = 4 // a shorter secret would blot out ordinary text
+const minMasked = 4 // masking shorter secrets would mask ordinary text
 
 const masked = "redacted"
 
-// withoutMember cuts a token out of JSON, also where it stands twice. A path that computes cannot be cut, so what
-// it leads to is cut as text wherever it stands.
+// withoutMember removes a token from JSON, also duplicates. A member cannot be removed by a path that computes; then the value
+// is masked as text, wherever it occurs.
 func withoutMember(body []byte, path string) []byte {
 	if jsonpath.IsPlain(path) {
 		if cut, err := jsonpath.Cut(body, []string{path}); err == nil {
 			return cut
 		}
-		return body // not JSON, so nothing was found in it either
+		return body // not JSON, so no token was read from it
 	}
 	if value := jsonpath.Read(body, path); value.Kind() == jsonpath.String && !empty(value) {
 		return bytes.ReplaceAll(body, bytes.Clone(value.Raw()), []byte(`"`+masked+`"`))

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// unsurveyed are the types whose events have a response's id and no survey's, although other types of the profile have both.
-// A response is one of its survey, so that theirs are taken for other responses.
+// unsurveyed returns the types whose events have a response id but no survey id, although other types of the profile have both.
+// A response is identified by survey and response id, so their events count as events of other responses.
 func (p *Profile) unsurveyed() []string {
 	var with, without []string
 	for typ := range p.types() {
@@ -19,13 +19,13 @@ func (p *Profile) unsurveyed() []string {
 		}
 	}
 	if len(with) == 0 {
-		return nil // it has no survey anywhere
+		return nil // no type has a survey id
 	}
 	slices.Sort(without)
 	return without
 }
 
-// types are the canonical types that the profile gives events.
+// types returns the canonical types that the profile can produce.
 func (p *Profile) types() map[CanonicalType]bool {
 	all := map[CanonicalType]bool{}
 	for typ := range maps.Values(p.Type.Map) {
@@ -40,7 +40,7 @@ func (p *Profile) types() map[CanonicalType]bool {
 	return all
 }
 
-// fills says whether a field is filled for a type.
+// fills reports whether a field is filled for a type.
 func (p *Profile) fills(typ CanonicalType, field string) bool {
 	named := func(f fill) bool { return f.field.Name == field }
 	return slices.ContainsFunc(p.byType[typ], named) || slices.ContainsFunc(p.fields, named)

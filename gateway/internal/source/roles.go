@@ -9,8 +9,8 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// params merges the profile's objects into respondent.params. Of two values for one name the first stays, null is
-// absent, and an empty array is how some senders write an empty object.
+// params merges the profile's objects into respondent.params. The first value of a name wins, null is absent, and an empty
+// array counts as an empty object, because some senders write it so.
 func (r *run) params() {
 	paths := r.source.Profile.Params
 	if len(paths) == 0 {
@@ -58,7 +58,7 @@ func (r *run) params() {
 
 const maxParams = 256
 
-// keys are those of an object that were met: what stands under the same key behind them does not count.
+// keys is the set of keys of an object that have been read; later values of the same key are ignored.
 type keys map[string]bool
 
 func (k *keys) add(key []byte) {
@@ -68,7 +68,7 @@ func (k *keys) add(key []byte) {
 	(*k)[string(key)] = true
 }
 
-// scores fills scores that are still absent where their condition holds.
+// scores fills scores that are still absent, if their condition holds.
 func (r *run) scores() {
 	for i := range r.source.Profile.Score {
 		s := &r.source.Profile.Score[i]
@@ -76,13 +76,13 @@ func (r *run) scores() {
 			continue
 		}
 		if r.on |= s.on; s.Set.absent(&r.data) {
-			r.place(s.Set, Lookup{Paths: s.From})
+			r.fill(s.Set, Lookup{Paths: s.From})
 		}
 	}
 }
 
-// sourceRoles applies what the operator says of questions: those of the survey, else of the source. They stand
-// before everything that the platform or the profile says. The first answer that fits counts.
+// sourceRoles applies the operator's roles: those of the survey, else those of the source. They override the values of the
+// platform and the profile. The first matching answer counts.
 func (r *run) sourceRoles() {
 	roles, ok := r.source.roles[r.data.Survey.ID]
 	if !ok {
@@ -116,7 +116,7 @@ func (r *run) sourceRoles() {
 			apply(field, strings.TrimSpace(a.Text()), a.QuestionID)
 			continue
 		}
-		// A name, an address or a contact is one answer of several parts: `contact.2`, `3.first`.
+		// An answer may have several parts, such as a name, an address or a contact: `contact.2`, `3.first`.
 		parts := jsonpath.Parse(a.Value)
 		if kind := parts.Kind(); kind != jsonpath.Array && kind != jsonpath.Object {
 			continue
@@ -137,9 +137,9 @@ func (r *run) sourceRoles() {
 	}
 }
 
-const maxParts = 64 // of one answer that roles can speak of
+const maxParts = 64 // of one answer that roles can refer to
 
-// roles applies the profile's, each to a field that is still absent.
+// roles applies the profile's roles to fields that are still absent.
 func (r *run) roles() {
 	if len(r.source.Profile.Roles) == 0 {
 		return
@@ -162,7 +162,7 @@ func (r *run) roles() {
 	}
 }
 
-// text is what an answer says of a role: all of it, or its parts.
+// text returns the text of an answer for a role: the whole answer, or its parts.
 func (role *Role) text(a *event.Answer) string {
 	if !role.Part.IsZero() {
 		return plain(role.Part.in(a.Value))
@@ -170,19 +170,20 @@ func (role *Role) text(a *event.Answer) string {
 	if len(role.Parts) == 0 {
 		return strings.TrimSpace(a.Text())
 	}
-	said := make([]string, len(role.Parts))
+	texts := make([]string, len(role.Parts))
 	for i, part := range role.Parts {
-		if said[i] = plain(part.in(a.Value)); said[i] == "" {
+		if texts[i] = plain(part.in(a.Value)); texts[i] == "" {
 			return ""
 		}
 	}
-	return strings.Join(said, " ")
+	return strings.Join(texts, " ")
 }
 
-// fewTypes is how many types of questions a form has at most, for typesOf.
+// fewTypes is the maximum number of types that typesOf returns.
 const fewTypes = 32
 
-// typesOf are the types of answers, each once, and whether these are all: most roles speak of a type that none has.
+// typesOf returns the distinct types of answers, and whether these are all. Most roles name a type that no answer has, and are
+// skipped by this list.
 func typesOf(answers []event.Answer) (types []string, all bool) {
 	for i := range answers {
 		typ := answers[i].Type
@@ -197,7 +198,7 @@ func typesOf(answers []event.Answer) (types []string, all bool) {
 	return types, true
 }
 
-// fits says whether an answer is what a role speaks of.
+// fits reports whether an answer matches a role.
 func (r *run) fits(role *Role, a *event.Answer, place int) bool {
 	if len(role.Type) > 0 && !slices.Contains(role.Type, a.Type) {
 		return false
@@ -276,7 +277,7 @@ func (r *run) lead(lead jsonpath.Result) {
 	}
 }
 
-// leadValue is one value of a lead as JSON: ids and texts as text, times in UTC, terms_accepted as true or false.
+// leadValue returns one value of a lead as JSON: ids and texts as strings, times in UTC, terms_accepted as true or false.
 func (r *run) leadValue(part leadPart, value jsonpath.Result) []byte {
 	if empty(value) {
 		return nil
@@ -289,7 +290,7 @@ func (r *run) leadValue(part leadPart, value jsonpath.Result) []byte {
 		}
 		t, ok := event.ParseTime(text, r.source.zone)
 		if !ok {
-			r.warn.add("response.leads.%s: it is not a time that can be read", part.name)
+			r.warn.add("response.leads.%s: the value is not a readable time", part.name)
 			return nil
 		}
 		return quote(timeText(t))
@@ -297,7 +298,7 @@ func (r *run) leadValue(part leadPart, value jsonpath.Result) []byte {
 		b, ok := truth(text)
 		switch {
 		case !ok:
-			r.warn.add("response.leads.%s: it is no clear yes or no", part.name)
+			r.warn.add("response.leads.%s: the value is not a clear yes or no", part.name)
 			return nil
 		case b:
 			return []byte("true")
@@ -306,14 +307,14 @@ func (r *run) leadValue(part leadPart, value jsonpath.Result) []byte {
 	}
 	if text == "" {
 		if value.Kind() == jsonpath.String {
-			return nil // nothing but space
+			return nil // only white space
 		}
 		return compact(value)
 	}
 	return quote(text)
 }
 
-// writeResult makes response.result of its members, in their usual order.
+// writeResult builds response.result from its members, in their usual order.
 func (r *run) writeResult() {
 	if len(r.result) == 0 {
 		return

@@ -21,14 +21,14 @@ import (
 //go:embed samples
 var sampleFiles embed.FS
 
-// Sample is what a platform would send.
+// Sample is a sample request of a platform.
 type Sample struct {
 	Platform    string
 	ContentType string
 	Body        []byte
 }
 
-// Variation makes samples that differ.
+// Variation makes samples differ from each other.
 type Variation struct {
 	// Seed is what the ids of the response are made from: two samples of one seed are the same event sent twice.
 	Seed string
@@ -38,11 +38,11 @@ type Variation struct {
 	Score *float64
 }
 
-// Samples are the platforms that NewSample knows, in order.
+// Samples returns the platforms that have a sample, sorted.
 func Samples() []string { return slices.Sorted(maps.Keys(samples)) }
 
-// NewSample is a platform's published body with ids and times of its own, so that it is a new event. It draws on
-// nothing but its arguments.
+// NewSample returns a platform's published body with new ids and times, so that it is a new event. The result depends only on the
+// arguments.
 func NewSample(platform string, v Variation) (Sample, error) {
 	kind, ok := samples[platform]
 	if !ok {
@@ -79,7 +79,7 @@ func NewSample(platform string, v Variation) (Sample, error) {
 	return s, nil
 }
 
-// sampleBody is a platform's published body, compact where it is JSON.
+// sampleBody returns a platform's published body; JSON is compacted.
 func sampleBody(platform string) ([]byte, error) {
 	file := samples[platform].file
 	if file != "" {
@@ -106,7 +106,7 @@ func (m moved) write(at time.Time) string {
 	return text
 }
 
-// seededID is an id in the form of the one it replaces: a word and a number, digits, hexadecimal, or a UUID.
+// seededID returns an id in the format of the one it replaces: a word and a number, digits, hexadecimal, or a UUID.
 func seededID(was, platform, seed string, i int) string {
 	sum := sha256.Sum256([]byte(platform + "\x00" + seed + "\x00" + strconv.Itoa(i)))
 	digits := strconv.FormatUint(1e18+(uint64(sum[0])<<40|uint64(sum[1])<<32|uint64(sum[2])<<24|uint64(sum[3])<<16|uint64(sum[4])<<8|uint64(sum[5]))*1000+uint64(sum[6]), 10)

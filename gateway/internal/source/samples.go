@@ -2,7 +2,7 @@ package source
 
 import "time"
 
-// sample says what in a platform's published body is of one response, and so must vary.
+// sample lists the parts of a platform's published body that identify one response and therefore must vary.
 type sample struct {
 	file   string           // "" is PLATFORM.json
 	ids    []string         // each becomes an id of its own, in the same form
@@ -27,8 +27,8 @@ const (
 	layoutSpace   = "2006-01-02 15:04:05"
 )
 
-// samples are the bodies that the platforms publish, as compact as they send them. Where one publishes nothing of a
-// finished response (ChatToSurvey, Delighted), its sample is one in the same shape.
+// samples are the bodies that the platforms publish, compacted as they send them. If a platform does not publish the body of a
+// completed response (ChatToSurvey, Delighted), the sample has the same structure.
 var samples = map[string]sample{
 	"asknicely": {
 		ids:    []string{"345094"},

@@ -54,7 +54,7 @@ type keeping struct {
 
 // made is all of the event but its list of what is unread, and that list.
 func (k *keeping) made(body []byte) (event string, unread []string, ok bool) {
-	ev, err := k.s.again(k.req, noon, k.in, body)
+	ev, err := k.s.renormaliseBody(k.req, noon, k.in, body)
 	if err != nil {
 		return "", nil, false // an error is seen by whoever sent it
 	}
@@ -222,7 +222,7 @@ func TestUnreadIsBounded(t *testing.T) {
 // A body without the id of a survey and of a response says so.
 func TestNeitherIDIsFound(t *testing.T) {
 	t.Parallel()
-	const warning = "neither the survey's id nor the response's was found"
+	const warning = "neither a survey id nor a response id was found"
 	for platform, bodies := range map[string][2]string{
 		"typeform": {`{"event_id":"e","event_type":"form_response","form_response":{"answers":[{"type":"email","email":"test@example.com"}]}}`, `{"event_id":"e","event_type":"form_response","form_response":{"form_id":"f"}}`},
 		"tally":    {`{"eventId":"e","eventType":"FORM_RESPONSE","data":{"fields":[{"label":"School","value":"Test"}]}}`, `{"eventId":"e","eventType":"FORM_RESPONSE","data":{"responseId":"r","fields":[]}}`},
@@ -241,7 +241,7 @@ func TestNeitherIDIsFound(t *testing.T) {
 func TestJSONInsteadOfAForm(t *testing.T) {
 	t.Parallel()
 	body := `{"topic":"surveyengine.completedResponse.SV_abc123","Status":"Complete","SurveyID":"SV_abc123","ResponseID":"R_xyz789"}`
-	const words = "the body is JSON, and Qualtrics sends a form"
+	const words = "the body is JSON, but Qualtrics sends a form"
 	ev := one(t, open(t, profile(t, "qualtrics"), Settings{}), body)
 	if d := ev.Data(); ev.Type != "unknown" || len(d.Warnings) == 0 || !strings.HasPrefix(d.Warnings[0], words) || string(ev.Raw.Body) != body {
 		t.Errorf("%s, warnings %q", ev.Type, d.Warnings)
@@ -260,12 +260,12 @@ func TestAccept(t *testing.T) {
 	t.Parallel()
 	const head = "source: x\nverify: [{kind: none}]\ntype: {const: e, default: response.completed}\ndedupe: '{id}'\n"
 	for text, want := range map[string]string{
-		"decode: json\naccept: [form]":             "accept is what comes beside a form",
-		"accept: [form]":                           "accept is what comes beside a form",
-		"decode: form\naccept: [json, form]":       "accept is what comes beside a form",
+		"decode: json\naccept: [form]":             "accept needs decode: form or multipart, and lists the other formats",
+		"accept: [form]":                           "accept needs decode: form or multipart, and lists the other formats",
+		"decode: form\naccept: [json, form]":       "accept needs decode: form or multipart, and lists the other formats",
 		"decode: form\naccept: [xml]":              "`xml` is not a decoder",
 		"decode: form\naccept: [json]":             "",
-		"answers: [{shape: object, others: true}]": "others are keys that key does not fit",
+		"answers: [{shape: object, others: true}]": "others applies to keys that `key` does not match",
 	} {
 		_, faults := Parse("x.yaml", []byte(head+text))
 		if got := faults.Error(); want == "" && len(faults) > 0 || !strings.Contains(got, want) {

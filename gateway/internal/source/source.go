@@ -1,8 +1,8 @@
-// Package source turns what a survey platform sends into events: it proves a request and normalises its body, by
-// the platform's profile, as data.
+// Package source converts requests of survey platforms to events: it verifies a request and normalises its body, as the
+// platform's profile describes.
 //
-// A Profile is one platform, written in YAML and compiled at load. A Source is an instance of it with a tenant,
-// secrets and roles. Nothing here reads files, calls out or keeps anything.
+// A Profile describes one platform as data, written in YAML and compiled at load. A Source is an instance of it with a tenant,
+// secrets and roles. The package does no I/O and keeps no state.
 package source
 
 import (
@@ -18,22 +18,22 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// What Verify and Normalise refuse. Everything else that a body may hold becomes an event.
+// Errors of Verify and Normalise. Any other content of a body becomes an event.
 var (
-	// ErrRefused says that a request is not proved. It does not say which check failed, and neither may the answer.
+	// ErrRefused reports that a request is not verified. Its text does not name the check that failed; the answer must not either.
 	ErrRefused = errors.New("request not verified")
-	// ErrNotJSON says that a body is not what the profile decodes: JSON, or a form.
+	// ErrNotJSON reports that a body is not in the format that the profile decodes: JSON, or a form.
 	ErrNotJSON = event.ErrNotJSON
-	// ErrTooManyEvents, ErrTooManyAnswers and ErrTooDeep are the bounds of one request.
+	// ErrTooManyEvents, ErrTooManyAnswers and ErrTooDeep report that a request exceeds its limits.
 	ErrTooManyEvents  = fmt.Errorf("more than %d events in one request", MaxEvents)
 	ErrTooManyAnswers = event.ErrTooManyAnswers
 	ErrTooDeep        = event.ErrTooDeep
 )
 
-// MaxEvents is how many events one request may hold. Each is an entry of its own in the store.
+// MaxEvents is the maximum number of events in one request. Each is a separate entry in the store.
 const MaxEvents = 1000
 
-// The kinds of verification, as profiles and sources spell them.
+// The kinds of verification, as written in profiles and sources.
 const (
 	KindHMAC  = signature.KindHMAC
 	KindToken = signature.KindToken
@@ -42,25 +42,25 @@ const (
 	KindNone  = signature.KindNone
 )
 
-// Request is what came in over HTTP or a stream.
+// Request is a request over HTTP or an entry of a stream.
 type Request struct {
 	Method string
-	// Token is the secret segment of the path, empty where there was none.
+	// Token is the secret segment of the path; empty if the path has none.
 	Token string
-	// Header and Query look values up, the empty text where there is none. Header ignores case. nil is none at all.
+	// Header and Query return a value by name; empty if absent. Header ignores case. nil means that there are no values.
 	Header func(name string) string
 	Query  func(name string) string
-	// HeaderTwice and QueryTwice say whether a name stands there more than once, of which Header and Query give the first
-	// value. nil is never.
+	// HeaderTwice and QueryTwice report whether a name occurs more than once; Header and Query return its first value. nil
+	// means that no name does.
 	HeaderTwice func(name string) bool
 	QueryTwice  func(name string) bool
-	// Body is kept by the events made of it, so it must not be changed afterwards.
+	// Body is kept by the resulting events, so it must not be modified afterwards.
 	Body        []byte
 	ContentType string
 	Remote      netip.Addr
-	// Received is when it came in; signatures with a timestamp and accept_test are judged by it.
+	// Received is the time of receipt, against which timestamps of signatures and accept_test are checked.
 	Received time.Time
-	// Verified is set by Verify. Who knows by other means that a request is genuine (our API's bearer token)
+	// Verified is set by Verify. A caller that has authenticated the request by other means, such as the API's bearer token,
 	// sets it instead of calling Verify.
 	Verified Verified
 }
@@ -83,55 +83,55 @@ func (r *Request) headerTwice(name string) bool { return r.HeaderTwice != nil &&
 
 func (r *Request) queryTwice(name string) bool { return r.QueryTwice != nil && r.QueryTwice(name) }
 
-// Verified says how a request was proved.
+// Verified describes how a request was verified.
 type Verified struct {
 	// Kind is hmac, token, basic, path or none.
 	Kind string
-	// Secret is which of the source's secrets matched, counted from 1; 0 where none was needed.
+	// Secret is the number of the source's secret that matched, counted from 1; 0 if none was needed.
 	Secret int
-	// Test says that nothing was proved and accept_test took the request: its events are tests.
+	// Test reports that accept_test accepted an unverified request: its events are tests.
 	Test bool
 }
 
-// Survey is what a source knows of one survey.
+// Survey is a source's settings for one survey.
 type Survey struct {
-	// Name is used as the survey's title where the platform sends none.
+	// Name is the survey's title if the platform sends none.
 	Name string `yaml:"name,omitempty"`
-	// Roles stand before those of the source.
+	// Roles take precedence over those of the source.
 	Roles map[string]Field `yaml:"roles,omitempty"`
 }
 
-// Settings are what belongs to one source and not to its profile.
+// Settings are the settings of a source, as opposed to its profile.
 type Settings struct {
 	Tenant  string
 	Name    string
 	Profile *Profile
-	// Secrets are those the platform signs with; any may match, so that they can be changed without a gap.
+	// Secrets are those the platform signs with. Any of them may match, so that they can be rotated without interruption.
 	Secrets []connectors.Secret
-	// Vars fill other placeholders of the profile, as {api_key}.
+	// Vars fill other placeholders of the profile, such as {api_key}.
 	Vars map[string]connectors.Secret
-	// PathToken is the secret segment of the source's address.
+	// PathToken is the secret segment of the source's URL.
 	PathToken connectors.Secret
-	// Verify replaces the profile's; nil leaves them.
+	// Verify replaces the profile's schemes; nil keeps them.
 	Verify []signature.Scheme
-	// AllowFrom are the addresses that may send; none is all.
+	// AllowFrom are the networks that may send; empty allows all.
 	AllowFrom []netip.Prefix
-	// AcceptTest is how long from Loaded requests without any proof are taken as tests.
+	// AcceptTest is how long after Loaded requests without a proof are accepted as tests.
 	AcceptTest time.Duration
 	Loaded     time.Time
-	// Roles turn answers into fields: question id or label to field.
+	// Roles map answers to fields, by question id or label.
 	Roles map[string]Field
 	// Surveys are keyed by survey id.
 	Surveys map[string]Survey
-	// Timezone is that of times without a zone; nil is UTC.
+	// Timezone applies to times without a zone; nil is UTC.
 	Timezone *time.Location
-	// Unverified says that the operator knows that anybody can send here.
+	// Unverified accepts requests from anybody.
 	Unverified bool
 }
 
-// Problem is what is wrong with one setting of a source.
+// Problem is a fault of one setting of a source.
 type Problem struct {
-	// Setting is its name in YAML, as secrets or verify.0.header.
+	// Setting is its name in YAML, such as secrets or verify.0.header.
 	Setting string
 	Message string
 	Remedy  string
@@ -139,10 +139,10 @@ type Problem struct {
 
 func (p Problem) Error() string { return p.Setting + ": " + p.Message }
 
-// MinPathToken is the shortest path token, in characters: 128 bits.
+// MinPathToken is the minimum length of a path token, in characters: 128 bits.
 const MinPathToken = 22
 
-// Source is an instance of a profile. It is safe for concurrent use and is not changed after New.
+// Source is an instance of a profile. It is immutable after New and safe for concurrent use.
 type Source struct {
 	Settings
 
@@ -152,7 +152,7 @@ type Source struct {
 	roles  map[string]map[string]Field // merged, by survey id
 }
 
-// New puts a profile and settings together, or says everything that is wrong with them.
+// New combines a profile with settings, or returns all problems.
 func New(settings Settings) (*Source, []Problem) {
 	s := &Source{Settings: settings, zone: settings.Timezone, roles: map[string]map[string]Field{}}
 	if s.Profile == nil {
@@ -169,7 +169,7 @@ func New(settings Settings) (*Source, []Problem) {
 	}
 	problems := s.compileChecks()
 	if n := s.PathToken.Len(); n > 0 && n < MinPathToken {
-		problems = append(problems, Problem{"path_token", fmt.Sprintf("the path token has %d characters and needs %d", n, MinPathToken), "`surveygate secret` prints one"})
+		problems = append(problems, Problem{"path_token", fmt.Sprintf("the path token has %d characters and needs at least %d", n, MinPathToken), "`surveygate secret` prints one"})
 	}
 	sort.SliceStable(problems, func(i, j int) bool { return problems[i].Setting < problems[j].Setting })
 	if len(problems) > 0 {
@@ -178,7 +178,7 @@ func New(settings Settings) (*Source, []Problem) {
 	return s, nil
 }
 
-// Inherit keeps the window of accept_test where a reload did not change it. Call it before the source is in use.
+// Inherit keeps the time window of accept_test if a reload did not change it. Call it before the source is used.
 func (s *Source) Inherit(before *Source) {
 	if before != nil && before.AcceptTest == s.AcceptTest && before.Tenant == s.Tenant && before.Name == s.Name {
 		s.Loaded = before.Loaded
@@ -191,8 +191,8 @@ type Reply struct {
 	Body   string
 }
 
-// Handshake answers a request by its method, before anything is verified and with nothing published; false where
-// the request is to be taken in. HEAD and GET always answer 200, whatever the token.
+// Handshake answers non-POST probes (HEAD, GET) and methods of the profile's handshakes, without verification or an event. It
+// returns false for all other requests. HEAD and GET are answered 200, whatever the token.
 func (s *Source) Handshake(req *Request) (Reply, bool) {
 	for _, h := range s.Profile.Handshake {
 		if h.Method != "" && h.Method == req.Method {
@@ -205,5 +205,5 @@ func (s *Source) Handshake(req *Request) (Reply, bool) {
 	return Reply{}, false
 }
 
-// Reply is the status that the platform takes for success.
+// Reply returns the status that the platform accepts as success.
 func (s *Source) Reply() int { return s.Profile.Reply }

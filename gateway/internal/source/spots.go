@@ -12,16 +12,16 @@ type step struct {
 	every bool
 }
 
-// spot is a place of the body that a path reads.
+// spot is one place of the body that a path reads.
 type spot struct {
 	steps []step
-	// whole says that the path computes with what is there, so that all of it counts as read.
+	// whole reports that the path computes with the value, so that everything inside it counts as read.
 	whole bool
-	// queried says that a condition of the path picks what it reads there, which fits no object and no list.
+	// queried reports that a query of the path selects the element, so that only scalars count as read.
 	queried bool
 }
 
-// spots are the places that a path of gjson's language reads.
+// spots returns the places that a path in gjson's language reads.
 func spots(path string) []spot {
 	s := scanner{}
 	s.path(nil, path)
@@ -33,8 +33,7 @@ type scanner struct {
 	queried bool
 }
 
-// add keeps a place. Of a path that computes with the whole body nothing is known: it reads no place, or nothing of a body
-// would ever be listed as unread.
+// add records a place. A path that computes with the whole body is ignored: otherwise no place could be listed as unread.
 func (s *scanner) add(steps []step, whole bool) {
 	if whole && len(steps) == 0 {
 		return
@@ -42,8 +41,8 @@ func (s *scanner) add(steps []step, whole bool) {
 	s.found = append(s.found, spot{append([]step(nil), steps...), whole, s.queried})
 }
 
-// path follows a path from a place. Behind a list of results (`#(…)#`, `#.key`) a bar goes on with that list, which is no
-// place of the body.
+// path follows a path from a place. After a list of results (`#(…)#`, `#.key`), a bar applies to that list, which is not a place
+// of the body.
 func (s *scanner) path(steps []step, path string) {
 	listed, bar := false, false
 	for {
@@ -63,7 +62,7 @@ func (s *scanner) path(steps []step, path string) {
 			}
 			listed = part == "#" || strings.HasSuffix(part, ")#")
 		case part == "@keys":
-			return // names, and no value
+			return // keys, not values
 		case part == "@flatten", part == "@this", part == "@reverse":
 		case strings.HasPrefix(part, "@"), part == "", strings.ContainsAny(part, "*?!"):
 			s.add(steps, true)
@@ -98,7 +97,7 @@ func (s *scanner) several(steps []step, path string) {
 	}
 }
 
-// query adds what the condition of `#(…)` compares.
+// query adds the place that the condition of `#(…)` compares.
 func (s *scanner) query(steps []step, part string, same bool) {
 	if part == "#" {
 		return
@@ -113,7 +112,7 @@ func (s *scanner) query(steps []step, part string, same bool) {
 	}
 }
 
-// cutPart is a path up to its first dot or bar outside of brackets, and which of the two ends it (0: the path does).
+// cutPart splits a path at its first dot or bar outside brackets; end is that character, or 0 at the end of the path.
 func cutPart(path string) (part, rest string, end byte) {
 	n := until(path, ".|")
 	if n == len(path) {
@@ -122,7 +121,7 @@ func cutPart(path string) (part, rest string, end byte) {
 	return path[:n], path[n+1:], path[n]
 }
 
-// until is where the first of some characters stands outside of brackets, quotes and escapes; the length where none does.
+// until returns the offset of the first of some characters outside brackets, quotes and escapes; the length if there is none.
 func until(text, any string) int {
 	open, quoted := 0, false
 	for i := 0; i < len(text); i++ {
@@ -143,7 +142,7 @@ func until(text, any string) int {
 	return len(text)
 }
 
-// closing is where the bracket that a text begins with ends.
+// closing returns the offset of the bracket that closes the one at the beginning of a text.
 func closing(text string) int {
 	for end := range text {
 		if c := text[end]; (c == ')' || c == ']' || c == '}') && until(text[1:end+1], ")]}") == end-1 {

@@ -7,12 +7,12 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// kind is the canonical type and the platform's own name. Named says that the body itself told it.
+// kind returns the canonical type and the platform's own name of the event. named reports that the body contains that name.
 func (r *run) kind() (canonical, own string, named bool) {
 	t := &r.source.Profile.Type
 	own = t.Const
 	if !t.Path.IsZero() {
-		own = plain(r.said(t.Path))
+		own = plain(r.readType(t.Path))
 	}
 	if len(own) > maxID {
 		r.warn.add("the event's name is longer than %d bytes", maxID)
@@ -24,7 +24,7 @@ func (r *run) kind() (canonical, own string, named bool) {
 		}
 	}
 	for i := range t.Rules {
-		if when := &t.Rules[i].When; when.holds(r.said(when.Path)) {
+		if when := &t.Rules[i].When; when.holds(r.readType(when.Path)) {
 			return string(t.Rules[i].Type), own, true
 		}
 	}
@@ -49,18 +49,18 @@ func (r *run) kind() (canonical, own string, named bool) {
 	return canonical, own, false
 }
 
-// said is the value at a path that says the type, which a hint may too.
-func (r *run) said(p Path) jsonpath.Result {
+// readType returns the value at a path that determines the type. It also reads hints.
+func (r *run) readType(p Path) jsonpath.Result {
 	if value := r.read(p); value.Exists() || r.in.hints == nil || p.IsZero() {
 		return value
 	}
 	return jsonpath.Read(r.in.hints, p.text)
 }
 
-// holds says whether a condition is true of the whole body.
+// holds reports whether a condition is true of the whole body.
 func (r *run) holds(c *Condition) bool { return c.holds(r.read(c.Path)) }
 
-// holds says whether a condition is true of a value.
+// holds reports whether a condition is true of a value.
 func (c *Condition) holds(value jsonpath.Result) bool {
 	there := value.Exists() && value.Kind() != jsonpath.Null
 	if c.Exists != nil && *c.Exists != there {

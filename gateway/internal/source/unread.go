@@ -10,22 +10,22 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// Unread is a place of a body on which nothing of its events depends.
+// Unread is a place of a body that does not affect the resulting events.
 type Unread struct {
-	// Path is the place, with # for every element of a list.
+	// Path is the place; # is every element of a list.
 	Path string `json:"path"`
-	// Why is what the profile says of it, that an alternative stood before it, or "" where nobody thought of it.
+	// Why is the profile's reason, or that another alternative took precedence; empty if the profile does not mention the place.
 	Why string `json:"why,omitempty"`
 }
 
 const (
-	maxUnread   = 2000 // places of one body that are looked at
-	alternative = "read where what stands before it is empty"
-	absent      = "nothing stands there"
+	maxUnread   = 2000 // places of one body that are examined
+	alternative = "read only if the alternatives before it are empty"
+	absent      = "it is empty"
 )
 
-// Unread finds what of a body becomes nothing, for who writes a profile: each place is changed in turn, and what then
-// gives the same events was not read. Bodies are normalised several times for each of their places.
+// Unread finds the places of a body that are not used, for authors of profiles. It changes each place in turn; if the events stay
+// the same, the place was not read. It normalises the body several times for each place.
 func (s *Source) Unread(req *Request, received time.Time) ([]Unread, error) {
 	var in content
 	if err := s.decode(req, &in); err != nil {
@@ -87,23 +87,23 @@ func (s *Source) Unread(req *Request, received time.Time) ([]Unread, error) {
 	return unread, nil
 }
 
-// probes are what is put in a value's place: one of them makes a difference wherever it is read.
+// probes are the replacements for a value: if the value is read, one of them changes the event.
 var probes = []string{"null", `"surveygate-probe"`, "7.25"}
 
-// without is all of the event made of a body but the body itself; what else came is that of whole.
+// without returns the event of a body as text, without the body itself. Other parts of the request are those of whole.
 func (s *Source) without(req *Request, received time.Time, whole *content, body []byte) (string, error) {
-	ev, err := s.again(req, received, whole, body)
+	ev, err := s.renormaliseBody(req, received, whole, body)
 	if err != nil {
 		return "", err
 	}
 	made := *ev.Data()
-	made.Unread = nil // that a place is unread is no use of it
+	made.Unread = nil // listing a place as unread does not count as using it
 	data, err := json.Marshal(made)
 	return strings.Join([]string{ev.Type, ev.OrigType, ev.OrigID, ev.DedupeKey, timeText(ev.Time), string(data)}, "\n"), err
 }
 
-// again makes the event of another body, as JSON; what else came is that of whole.
-func (s *Source) again(req *Request, received time.Time, whole *content, body []byte) (*event.Event, error) {
+// renormaliseBody builds the event of another body, in JSON. Other parts of the request are those of whole.
+func (s *Source) renormaliseBody(req *Request, received time.Time, whole *content, body []byte) (*event.Event, error) {
 	same := *req
 	same.Verified = Verified{Kind: KindNone}
 	in := content{hints: whole.hints}
@@ -113,7 +113,7 @@ func (s *Source) again(req *Request, received time.Time, whole *content, body []
 	return s.one(&same, received, &in, in.doc.Root(), event.Raw{ContentType: "application/json", SHA256: hash(nil)}, false)
 }
 
-// kindOf is a value's kind; an object or list with nothing in it has none, as a scalar.
+// kindOf returns a value's kind; an empty object or list counts as Absent, so that it is treated like a scalar.
 func kindOf(value jsonpath.Result) jsonpath.Kind {
 	if kind := value.Kind(); kind != jsonpath.Object && kind != jsonpath.Array || !empty(value) {
 		return kind
@@ -121,7 +121,7 @@ func kindOf(value jsonpath.Result) jsonpath.Kind {
 	return jsonpath.Absent
 }
 
-// places are the scalars below a value, and what is empty, each once, in their order.
+// places returns the places of scalars and empty values below a value, without duplicates, in order.
 func places(value jsonpath.Result) (all []string) {
 	eachPlace(value, func(place string, first, _ bool) {
 		if first {
@@ -131,8 +131,8 @@ func places(value jsonpath.Result) (all []string) {
 	return all
 }
 
-// eachPlace calls f for each scalar below a value and for what is empty: whether it is the first of its place, and whether
-// anything stands there.
+// eachPlace calls f for each scalar and empty value below a value: first reports that it is the first at its place, full that it
+// is not empty.
 func eachPlace(value jsonpath.Result, f func(place string, first, full bool)) {
 	seen := map[string]bool{}
 	var walk func(at string, value jsonpath.Result)
@@ -159,7 +159,7 @@ func eachPlace(value jsonpath.Result, f func(place string, first, full bool)) {
 	walk("", value)
 }
 
-// keyName is a key as it stands in a place.
+// keyName escapes a key for use in a place.
 var keyName = strings.NewReplacer(`\`, `\\`, ".", `\.`, "#", `\#`)
 
 func join(at, key string) string {
@@ -169,7 +169,7 @@ func join(at, key string) string {
 	return at + "." + key
 }
 
-// replaced is a value with a probe at a place, in every element of the lists on the way.
+// replaced replaces a place of a value by a probe, in every element of lists on the way.
 func replaced(value jsonpath.Result, place, probe string) []byte {
 	var out []byte
 	var walk func(at string, value jsonpath.Result)
@@ -220,10 +220,10 @@ func replaced(value jsonpath.Result, place, probe string) []byte {
 	return out
 }
 
-// leads says whether a path goes to a place or on below it, where nothing stands at the place.
+// leads reports whether a path leads to a place or below it.
 func leads(path, place string) bool { return path == place || strings.HasPrefix(path, place+".") }
 
-// mentions says whether the profile has a plain path to a place, as an alternative that was not needed.
+// mentions reports whether the profile has a plain path to a place, as an alternative that was not needed.
 func (p *Profile) mentions(place string) bool {
 	has := func(paths Paths) bool {
 		return slices.ContainsFunc(paths, func(path Path) bool { return leads(path.text, place) })

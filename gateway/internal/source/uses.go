@@ -10,15 +10,15 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// use is a place of a profile that reads a request: of its places the first that says something counts.
+// use is a setting of a profile that reads a request. Its places are alternatives: the first with a value counts.
 type use struct {
-	what   string // as people know it
+	what   string // a description for messages
 	at     *document.Node
 	places []part
-	typ    bool // it says the type, which a hint may
+	typ    bool // it determines the type, for which hints are allowed
 }
 
-// uses are all places of a profile that read a request. The node is that of the profile's file, or nil.
+// uses returns all settings of a profile that read a request. node is the profile's file, or nil.
 func (p *Profile) uses(node *document.Node) []use {
 	var all []use
 	add := func(what string, at *document.Node, paths ...Path) {
@@ -32,7 +32,7 @@ func (p *Profile) uses(node *document.Node) []use {
 			all = append(all, u)
 		}
 	}
-	said := func(what string, at *document.Node, path Path) {
+	addType := func(what string, at *document.Node, path Path) {
 		if add(what, at, path); !path.IsZero() {
 			all[len(all)-1].typ = true
 		}
@@ -48,9 +48,9 @@ func (p *Profile) uses(node *document.Node) []use {
 	}
 	add("the event's id", node.Key("id"), p.ID...)
 	add("the event's time", node.Key("time"), p.Time...)
-	said("the event's type", node.Key("type"), p.Type.Path)
+	addType("the event's type", node.Key("type"), p.Type.Path)
 	for i := range p.Type.Rules {
-		said("the event's type", item(node.Key("type").Key("rules"), i), p.Type.Rules[i].When.Path)
+		addType("the event's type", item(node.Key("type").Key("rules"), i), p.Type.Rules[i].When.Path)
 	}
 	for i := range p.Handshake {
 		if when := p.Handshake[i].When; when != nil {
@@ -85,7 +85,7 @@ func (p *Profile) uses(node *document.Node) []use {
 	return all
 }
 
-// uses are the groups of placeholders of a key: of those with nothing between them one has to say something.
+// uses returns the groups of adjacent placeholders of a key; one placeholder of each group must have a value.
 func (t Template) uses(what string, at *document.Node) []use {
 	var all []use
 	for i, p := range t.parts {
@@ -110,8 +110,8 @@ func sortedTypes[V any](m map[CanonicalType]V) []CanonicalType {
 	return types
 }
 
-// unproved are the uses that read what a proof does not cover, each with the place. With some, a use that has a proved
-// place too is right: the others are for sources that check no signature.
+// unproved returns the uses that read a place which the proof does not cover. With some set, a use is accepted if at least one of
+// its places is covered: the others serve sources that check no signature.
 func (p *Profile) unproved(node *document.Node, c cover, some bool) (faults []unprovedUse) {
 	for _, u := range p.uses(node) {
 		bad := slices.IndexFunc(u.places, func(place part) bool { return !c.proves(place) && !(u.typ && p.hint(place.path)) })
@@ -128,30 +128,30 @@ type unprovedUse struct {
 	place part
 }
 
-// words says what is wrong with it, and what to do.
+// words returns the message and the remedy.
 func (u unprovedUse) words(c cover) (message, remedy string) {
 	name := u.place.path.text
 	if u.place.what == fromHeader {
 		name = "header:" + u.place.name
 	}
-	remedy = "read what is signed, or sign it too"
+	remedy = "read a signed part, or sign this part too"
 	if u.use.typ {
-		remedy = fmt.Sprintf("read what is signed, or write hints: [%s]: a hint may say the type, and nothing else", jsonpath.FirstKey(name))
+		remedy = fmt.Sprintf("read a signed part, or write hints: [%s]: a hint may only determine the type", jsonpath.FirstKey(name))
 	}
-	return fmt.Sprintf("%s reads `%s`, which the signature does not cover: it covers %s, and anybody may change the rest", u.use.what, name, c.words()), remedy
+	return fmt.Sprintf("%s reads `%s`, which the signature does not cover: it covers %s, and anybody can change the rest", u.use.what, name, c.words()), remedy
 }
 
-// hint says whether a path reads a field that the profile takes as a hint.
+// hint reports whether a path reads a field that the profile lists as a hint.
 func (p *Profile) hint(path Path) bool { return slices.Contains(p.Hints, jsonpath.FirstKey(path.text)) }
 
-// checkProof finds what of a profile reads what its own proof does not cover.
+// checkProof returns a fault for each setting of a profile that reads a place which its own proof does not cover.
 func (p *Profile) checkProof(node *document.Node) document.Faults {
 	var proofs []*signature.Verifier
 	optional := true
 	for i := range p.Verify {
 		v, err := p.Verify[i].Compile()
 		if err != nil {
-			return nil // that is told already
+			return nil // reported already
 		}
 		proofs = append(proofs, v)
 		optional = optional && (v.Kind() != KindHMAC || v.Optional())
@@ -173,26 +173,26 @@ func (p *Profile) checkProof(node *document.Node) document.Faults {
 	}
 	hints := node.Key("hints")
 	if !c.partial() {
-		fault(hints, "hints are fields that a signature leaves out, and here none does", "take hints out")
+		fault(hints, "hints are fields that a signature does not cover, and this profile has no such signature", "remove hints")
 	}
 	for i, name := range p.Hints {
 		if slices.Contains(c.fields, name) {
-			fault(item(hints, i), fmt.Sprintf("`%s` is signed", name), "take it out of hints")
+			fault(item(hints, i), fmt.Sprintf("`%s` is signed", name), "remove it from hints")
 		}
 	}
-	// A hint says the type. So the type must not choose what an event or a response is known by, and nothing may become
-	// a test, of which each request is a new event.
+	// A hint is unsigned and determines the type. The type must therefore not affect the identity of an event or a response, and
+	// must not be a test, because each request of a test is a new event.
 	if len(p.DedupeByType) > 0 {
-		fault(node.Key("dedupe_by_type"), "hints say the type, so it must not choose the dedupe key", "write one key in dedupe, of what is signed")
+		fault(node.Key("dedupe_by_type"), "hints determine the type, so the dedupe key must not depend on it", "write one key in dedupe, from signed parts")
 	}
 	for _, typ := range sortedTypes(p.byType) {
 		for _, f := range p.byType[typ] {
 			if f.field.kind == kindID {
-				fault(node.Key("map_by_type"), fmt.Sprintf("hints say the type, so it must not choose `%s`", f.field.Name), "write it in map")
+				fault(node.Key("map_by_type"), fmt.Sprintf("hints determine the type, so `%s` must not depend on it", f.field.Name), "write it in map")
 			}
 		}
 	}
-	const test, remedy = "a hint must not make a test of an event: each test is a new one", "read what is signed"
+	const test, remedy = "a hint must not turn an event into a test, because each test is a new event", "read a signed part"
 	for i := range p.Type.Rules {
 		if rule := &p.Type.Rules[i]; rule.Type == "test" && p.hint(rule.When.Path) {
 			fault(item(node.Key("type").Key("rules"), i), test, remedy)

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// timeText is how times are written on events.
+// timeText formats a time for events.
 func timeText(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
-// number reads a JSON number, also where it arrives as text. Infinity, NaN, hexadecimal and a comma are no numbers.
+// number parses a JSON number, also from a text. It refuses infinity, NaN, hexadecimal and commas.
 func number(text string) (float64, bool) {
 	if text == "" || len(text) > 400 {
 		return 0, false
@@ -29,7 +29,7 @@ func number(text string) (float64, bool) {
 	return f, true
 }
 
-// truth reads a yes or a no. Words that leave a doubt are neither: a consent is never guessed.
+// truth parses a yes or a no. Ambiguous words are neither, because consent must not be guessed.
 func truth(text string) (value, ok bool) {
 	switch strings.ToLower(text) {
 	case "true", "1", "yes", "y", "on", "accepted", "agreed", "granted":
@@ -40,5 +40,5 @@ func truth(text string) (value, ok bool) {
 	return false, false
 }
 
-// noTime says that a text is what the platform writes where it has no time.
+// noTime reports whether a text is the platform's placeholder for an absent time.
 func (p *Profile) noTime(text string) bool { return p.NoTime != nil && p.NoTime.MatchString(text) }

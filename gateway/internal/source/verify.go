@@ -12,14 +12,14 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// proof is one check of a source, ready to be made.
+// proof is one compiled check of a source.
 type proof struct {
 	scheme   signature.Scheme
 	verifier *signature.Verifier
-	parts    signature.Parts // of what it signs
+	parts    signature.Parts // the parts of a request that it signs
 }
 
-// schemeProblem says what is wrong with an entry of `verify` of bodies that are decoded so, and in which of its settings.
+// schemeProblem returns the fault of an entry of `verify` for bodies of this format, and the setting that has it.
 func schemeProblem(scheme signature.Scheme, decoder Decoder) (setting, message string) {
 	switch {
 	case scheme.Field != "" && decoder == DecodeJSON:
@@ -51,8 +51,8 @@ func (s *Source) schemes() []signature.Scheme {
 	return s.Profile.Verify
 }
 
-// compileChecks makes ready what must pass. What wants a secret is left out where the source has none at all: then
-// only the path token proves anything, or the operator says that nothing needs to.
+// compileChecks compiles the checks of the source. If the source has no secrets, checks that need one are omitted; then only
+// the path token verifies requests, or the operator has set `unverified`.
 func (s *Source) compileChecks() []Problem {
 	var problems []Problem
 	keys := s.keys()
@@ -72,14 +72,14 @@ func (s *Source) compileChecks() []Problem {
 		case scheme.Kind == KindNone:
 		case scheme.Kind == KindPath:
 			if s.PathToken.IsZero() {
-				problems = append(problems, Problem{"path_token", "the source is proved by its path, which has no token", "set path_token; `surveygate secret` prints one"})
+				problems = append(problems, Problem{"path_token", "requests of this source are verified by the path token, which is missing", "set path_token; `surveygate secret` prints one"})
 			}
 		case len(s.Secrets) == 0:
 			unkeyed = scheme.Kind
 		case s.lacks(scheme) != "":
 			name := s.lacks(scheme)
 			problems = append(problems, Problem{
-				"vars", fmt.Sprintf("`%s` is missing: %s proves its requests by %s", name, s.Profile.Name, proofWords(scheme)),
+				"vars", fmt.Sprintf("`%s` is missing: requests of %s are verified by %s", name, s.Profile.Name, proofWords(scheme)),
 				fmt.Sprintf("set vars: {%s: …}", name),
 			})
 		default:
@@ -94,26 +94,26 @@ func (s *Source) compileChecks() []Problem {
 		verifiers[i] = s.checks[i].verifier
 	}
 	s.cover = coverOf(verifiers)
-	if s.Settings.Verify != nil && len(problems) == 0 { // of its own proof a profile was asked when it was compiled
+	if s.Settings.Verify != nil && len(problems) == 0 { // the profile's own schemes were checked when it was compiled
 		if all := s.Profile.unproved(nil, s.cover, true); len(all) > 0 {
 			message, remedy := all[0].words(s.cover)
 			if more := len(all) - 1; more > 0 {
 				message += fmt.Sprintf(" (and %d more that the profile reads)", more)
 			}
-			problems = append(problems, Problem{"verify", fmt.Sprintf("the profile %s does not fit: %s", s.Profile.Name, message), remedy + ", in a profile of your own"})
+			problems = append(problems, Problem{"verify", fmt.Sprintf("the profile %s does not fit these schemes: %s", s.Profile.Name, message), remedy + ", in your own profile"})
 		}
 	}
 	if !s.Proves() && !s.Unverified && len(problems) == 0 {
-		remedy := "set path_token, or unverified: true where anybody may send"
+		remedy := "set path_token, or unverified: true if anybody may send"
 		if unkeyed != "" {
-			remedy = fmt.Sprintf("set secrets (%s proves its requests by %s), path_token, or unverified: true where anybody may send", s.Profile.Name, unkeyed)
+			remedy = fmt.Sprintf("set secrets (requests of %s are verified by %s), path_token, or unverified: true if anybody may send", s.Profile.Name, unkeyed)
 		}
-		problems = append(problems, Problem{"secrets", "nothing proves that requests come from the platform", remedy})
+		problems = append(problems, Problem{"secrets", "requests of this source cannot be verified", remedy})
 	}
 	return problems
 }
 
-// lacks is the first of a proof's placeholders that the source does not fill.
+// lacks returns the first placeholder of a scheme that the source does not fill.
 func (s *Source) lacks(scheme signature.Scheme) string {
 	for _, name := range varsOf(scheme) {
 		if s.Vars[name].IsZero() {
@@ -123,10 +123,10 @@ func (s *Source) lacks(scheme signature.Scheme) string {
 	return ""
 }
 
-// Proves says whether anything but the operator's word proves this source's requests.
+// Proves reports whether the source verifies its requests, by a check or by its path token.
 func (s *Source) Proves() bool { return len(s.checks) > 0 || !s.PathToken.IsZero() }
 
-// Warnings are what works but may surprise.
+// Warnings returns settings that are valid but may surprise.
 func (s *Source) Warnings() []Problem {
 	var list []Problem
 	proves := ""
@@ -137,17 +137,17 @@ func (s *Source) Warnings() []Problem {
 	}
 	switch {
 	case len(s.Secrets) == 0 && proves != "":
-		list = append(list, Problem{"secrets", fmt.Sprintf("%s proves its requests by %s, and without secrets that is not checked", s.Profile.Name, proves), "set secrets"})
+		list = append(list, Problem{"secrets", fmt.Sprintf("requests of %s can be verified by %s, but without secrets they are not", s.Profile.Name, proves), "set secrets"})
 	case len(s.Secrets) > 0 && proves == "":
-		list = append(list, Problem{"secrets", "nothing uses these secrets: the profile's requests carry no proof", "take them out, or say in verify where the platform puts its token"})
+		list = append(list, Problem{"secrets", "these secrets are not used: requests of this profile carry no proof", "remove them, or describe in verify where the platform sends its token"})
 	}
 	if s.AcceptTest > 0 {
-		list = append(list, Problem{"accept_test", fmt.Sprintf("for %s after loading, requests without proof are taken as tests", s.AcceptTest), "take it out when the platform's test has passed"})
+		list = append(list, Problem{"accept_test", fmt.Sprintf("for %s after loading, requests without a proof are accepted as tests", s.AcceptTest), "remove it when the platform's test has passed"})
 	}
 	if types := s.Profile.unsurveyed(); len(types) > 0 {
 		list = append(list, Problem{
 			"profile",
-			fmt.Sprintf("%s has a response and no survey in %s: these count as events of other responses, because a response is one of its survey", s.Profile.Name, strings.Join(types, ", ")),
+			fmt.Sprintf("%s maps a response id but no survey id in %s: these count as events of other responses, because a response is identified by both", s.Profile.Name, strings.Join(types, ", ")),
 			"map survey.id for every type that has response.id, or for none",
 		})
 	}
@@ -158,9 +158,8 @@ func (s *Source) keys() signature.Keys {
 	return signature.Keys{Secrets: s.Secrets, Vars: s.Vars, PathToken: []connectors.Secret{s.PathToken}}
 }
 
-// Verify proves a request over its raw bytes, before anything of it is parsed; all that the source asks for must
-// pass. It fills req.Verified. The error wraps ErrRefused and may be shown to the operator; the answer to the
-// sender must not repeat it.
+// Verify verifies the raw bytes of a request, before they are parsed. All checks of the source must pass. It sets
+// req.Verified. The error wraps ErrRefused and may be shown to the operator; the answer to the sender must not repeat it.
 func (s *Source) Verify(req *Request) (Verified, error) {
 	verified, err := s.verify(req)
 	req.Verified = verified
@@ -207,16 +206,16 @@ func (s *Source) verify(req *Request) (Verified, error) {
 	return result, nil
 }
 
-// verify makes the check. A place of it that stands twice in the request is refused: what is verified and what is read,
-// here or by what stands before us, might not be the same one.
+// verify performs the check. It refuses a request in which a place that the check reads occurs twice: verification, later
+// reads and proxies might each use another one.
 func (p *proof) verify(look *facts, keys signature.Keys, now time.Time) (signature.Proof, error) {
 	if place := look.twice(p); place != "" {
-		return signature.Proof{}, &signature.Refused{Reason: place + " stands twice"}
+		return signature.Proof{}, &signature.Refused{Reason: place + " occurs twice"}
 	}
 	return p.verifier.Verify(look, keys, now)
 }
 
-// strength orders kinds where several passed: the event says the strongest.
+// strength orders the kinds: if several checks passed, the event records the strongest.
 var strength = map[string]int{
 	KindNone: 0, KindPath: 1, KindBasic: 2, KindToken: 3, KindHMAC: 4,
 }
@@ -247,8 +246,8 @@ func (s *Source) testing(now time.Time) bool {
 	return s.AcceptTest > 0 && !now.Before(s.Loaded) && now.Before(s.Loaded.Add(s.AcceptTest))
 }
 
-// carriesProof says whether any proof is there at all. A platform's test button sends none; one that is wrong is
-// never a test, because it may be a real event and a mistyped secret.
+// carriesProof reports whether the request carries a proof, valid or not. Test buttons of platforms send none. A request with
+// an invalid proof is never accepted as a test: it may be a real event, and the secret mistyped.
 func (s *Source) carriesProof(look *facts) bool {
 	for i := range s.checks {
 		if look.twice(&s.checks[i]) != "" {
@@ -280,13 +279,13 @@ func (s *Source) carriesProof(look *facts) bool {
 	return false
 }
 
-// facts is what a verifier sees of a request. Forms and JSON are decoded only where a check looks into them.
+// facts gives a verifier access to a request. Forms and JSON are decoded only if a check needs them.
 type facts struct {
 	req     *Request
 	source  *Source
 	form    []formField
 	decoded bool
-	json    int8 // 0 not looked at, 1 sound, -1 not
+	json    int8 // 0 unknown, 1 valid, -1 invalid
 }
 
 func (f *facts) Header(name string) string { return f.req.header(name) }
@@ -301,7 +300,7 @@ func (f *facts) Field(name string) (string, bool) {
 	return "", false
 }
 
-// fields are those of a form that have a name.
+// fields returns the fields of a form with this name.
 func (f *facts) fields(name string) []formField {
 	if !f.decoded {
 		f.decoded = true
@@ -312,7 +311,7 @@ func (f *facts) fields(name string) []formField {
 	return fieldsNamed(f.form, name)
 }
 
-// isJSON says whether the body is JSON.
+// isJSON reports whether the body is JSON.
 func (f *facts) isJSON() bool {
 	if f.json == 0 {
 		if f.json = -1; jsonpath.Valid(f.req.Body) {
@@ -322,7 +321,7 @@ func (f *facts) isJSON() bool {
 	return f.json > 0
 }
 
-// twice names a place of a proof that stands twice in the request; empty where none does.
+// twice returns a place that the check reads and that occurs twice in the request; empty if there is none.
 func (f *facts) twice(p *proof) string {
 	scheme, parts := &p.scheme, &p.parts
 	header := func(name string) bool { return name != "" && f.req.headerTwice(name) }

@@ -166,18 +166,18 @@ func TestSettingsProblems(t *testing.T) {
 		words    string
 	}{
 		{"signed with secret", "pollqr", Settings{Secrets: secrets("x")}, "", ""},
-		{"signed without anything", "pollqr", Settings{}, "secrets", "nothing proves"},
-		{"unsigned without anything", "poltio", Settings{}, "secrets", "nothing proves"},
+		{"signed without anything", "pollqr", Settings{}, "secrets", "cannot be verified"},
+		{"unsigned without anything", "poltio", Settings{}, "secrets", "cannot be verified"},
 		{"unsigned and unverified", "poltio", Settings{Unverified: true}, "", ""},
 		{"unsigned with path token", "poltio", Settings{PathToken: connectors.NewSecret(pathToken)}, "", ""},
 		{"path token too short", "poltio", Settings{PathToken: connectors.NewSecret(pathToken[1:])}, "path_token", "21 characters"},
 		{"empty secret", "pollqr", Settings{Secrets: []connectors.Secret{{}}}, "secrets", "empty"},
-		{"verify by path without token", "poltio", Settings{Unverified: true, Verify: []signature.Scheme{{Kind: "path"}}}, "path_token", "no token"},
+		{"verify by path without token", "poltio", Settings{Unverified: true, Verify: []signature.Scheme{{Kind: "path"}}}, "path_token", "the path token, which is missing"},
 		{"verify of no kind", "poltio", Settings{Unverified: true, Verify: []signature.Scheme{{Kind: "hmacc", Header: "X"}}}, "verify.0.kind", "no kind"},
 		{"verify without a place", "poltio", Settings{Secrets: secrets("x"), Verify: []signature.Scheme{{Kind: "token"}}}, "verify.0", "one place"},
 		{"verify by a form's field", "poltio", Settings{Secrets: secrets("x"), Verify: []signature.Scheme{{Kind: "token", Field: "key"}}}, "verify.0.field", "no form fields"},
 		{"secrets of another form", "formbricks", Settings{Secrets: secrets("short")}, "secrets", ""},
-		{"vars missing", "surveymonkey", Settings{Secrets: secrets("x")}, "vars", "`api_key` is missing: surveymonkey proves its requests by HMAC-SHA1"},
+		{"vars missing", "surveymonkey", Settings{Secrets: secrets("x")}, "vars", "`api_key` is missing: requests of surveymonkey are verified by HMAC-SHA1"},
 		{"an empty var", "surveymonkey", Settings{Secrets: secrets("x"), Vars: map[string]connectors.Secret{"api_key": {}}}, "vars", "`api_key` is missing"},
 		{"no profile", "", Settings{}, "profile", "needs a profile"},
 	}

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Warnings tell a person what of a body could not be used. They name places and fields, never what a respondent
-// wrote, because they are shown and logged where answers are masked.
+// Warnings describe the parts of a body that could not be used. They name places and fields, but never quote a respondent,
+// because they are shown and logged where answers are masked.
 const (
 	maxWarnings = 20
 	maxShown    = 64
@@ -28,10 +28,10 @@ func (w *warnings) add(format string, args ...any) {
 	}
 }
 
-// shown cuts a name that a platform sent to what fits into a warning.
+// shown shortens a platform's name for a warning.
 func shown(text string) string { return clippedTo(strings.ToValidUTF8(text, "\uFFFD"), maxShown) }
 
-// clippedTo cuts a text to so many bytes, between characters.
+// clippedTo shortens a text to at most this many bytes, at a character boundary.
 func clippedTo(text string, most int) string {
 	if len(text) <= most {
 		return text

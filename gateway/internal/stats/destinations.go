@@ -13,35 +13,35 @@ import (
 )
 
 const (
-	// maxDestinations is how many destinations have lines of their own: the first by tenant and name. The sums count all.
+	// maxDestinations is how many destinations have their own series: the first by tenant and name. Totals include all.
 	maxDestinations = 1000
-	// destinationsFor is how long a look at them is believed.
-	destinationsFor = 10 * time.Second
+	// backlogsFor is how long backlogs are cached.
+	backlogsFor = 10 * time.Second
 )
 
 var (
-	destinationWaiting = desc("surveygate_destination_waiting", "Deliveries that wait, by destination.", "destination")
-	destinationOldest  = desc("surveygate_destination_oldest_waiting_seconds", "Age of the oldest waiting delivery, by destination; 0 when none waits.", "destination")
-	destinationHeld    = desc("surveygate_destination_held", "1 for each destination on hold, by why.", "destination", "kind")
+	destinationWaiting = desc("surveygate_destination_waiting", "Waiting deliveries, by destination.", "destination")
+	destinationOldest  = desc("surveygate_destination_oldest_waiting_seconds", "Age of the oldest waiting delivery, by destination; 0 if there is none.", "destination")
+	destinationOnHold  = desc("surveygate_destination_held", "1 for each destination on hold, by kind of hold.", "destination", "kind")
 )
 
-// destinationLook is the last look at what waits for single destinations. While the store cannot be asked it stays.
-type destinationLook struct {
+// destinationBacklogs caches the backlogs of destinations. While the store is unavailable, the last ones are kept.
+type destinationBacklogs struct {
 	mu       sync.Mutex
 	at       time.Time
 	names    map[string][]string
 	backlogs map[string][]state.Backlog // by tenant
 }
 
-// look asks the store about the configured destinations.
-func (l *destinationLook) look(ctx context.Context, s *Stats) map[string][]state.Backlog {
+// read returns the backlogs of the configured destinations.
+func (l *destinationBacklogs) read(ctx context.Context, s *Stats) map[string][]state.Backlog {
 	if s.options.Destinations == nil {
 		return nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	names, now := s.options.Destinations(), s.options.Clock.Now()
-	if age := now.Sub(l.at); age >= 0 && age < destinationsFor && maps.EqualFunc(names, l.names, slices.Equal[[]string]) {
+	if age := now.Sub(l.at); age >= 0 && age < backlogsFor && maps.EqualFunc(names, l.names, slices.Equal[[]string]) {
 		return l.backlogs
 	}
 	found, left := map[string][]state.Backlog{}, maxDestinations
@@ -61,14 +61,14 @@ func (l *destinationLook) look(ctx context.Context, s *Stats) map[string][]state
 	return found
 }
 
-// collectDestinations sends what waits for single destinations, and what holds them.
-func (l *look) collectDestinations(ctx context.Context, c chan<- prometheus.Metric, holds []state.DestinationOnHold, now time.Time) {
+// collectDestinations sends the backlogs and holds of destinations.
+func (l *collector) collectDestinations(ctx context.Context, c chan<- prometheus.Metric, holds []state.DestinationOnHold, now time.Time) {
 	s := l.stats
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		c <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
 	shown := map[[2]string]bool{}
-	for tenant, backlogs := range s.destinations.look(ctx, s) {
+	for tenant, backlogs := range s.destinations.read(ctx, s) {
 		for _, b := range backlogs {
 			shown[[2]string{tenant, b.Destination}] = true
 			gauge(destinationWaiting, float64(b.Waiting), label(tenant, b.Destination))
@@ -76,10 +76,11 @@ func (l *look) collectDestinations(ctx context.Context, c chan<- prometheus.Metr
 		}
 	}
 	for _, h := range holds {
-		if shown[[2]string{h.Tenant, h.Destination}] && holdsNow(h.Hold, now) {
-			gauge(destinationHeld, 1, label(h.Tenant, h.Destination), string(h.Hold.Kind))
+		if shown[[2]string{h.Tenant, h.Destination}] && active(h.Hold, now) {
+			gauge(destinationOnHold, 1, label(h.Tenant, h.Destination), string(h.Hold.Kind))
 		}
 	}
 }
 
-func holdsNow(h state.Hold, now time.Time) bool { return h.Until.IsZero() || h.Until.After(now) }
+// active reports whether a hold has not expired.
+func active(h state.Hold, now time.Time) bool { return h.Until.IsZero() || h.Until.After(now) }

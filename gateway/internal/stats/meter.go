@@ -8,20 +8,19 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// maxSeries bounds what one family can grow to, whatever names it is told: behind it everything is `other`.
+// maxSeries limits the series of a metric; further names are counted as `other`.
 const maxSeries = 2000
 
-// other stands for names beyond maxSeries.
+// other is the label of names beyond maxSeries.
 const other = "other"
 
-// labels are what tells a family's series apart; none has more than four. The first are names, of which there may be many;
-// what follows is of a small set.
+// labels identify a series of a metric. The first are names, of which there may be many; the others come from small sets.
 type labels [4]string
 
-// handles is a family whose series are found without a lock, an allocation or a hash of label names.
+// handles holds the series of a metric. They are looked up without a lock, an allocation or a hash of label names.
 type handles[T any] struct {
 	make   func(labels) T
-	names  int        // how many of the labels are names: beyond maxSeries the first is `other`
+	names  int        // how many labels are names, which are replaced by `other` beyond maxSeries
 	mu     sync.Mutex // for adding a series
 	series atomic.Pointer[map[labels]T]
 }
@@ -32,7 +31,7 @@ func newHandles[T any](names int, make func(labels) T) *handles[T] {
 	return h
 }
 
-func (h *handles[T]) of(key labels) T {
+func (h *handles[T]) get(key labels) T {
 	if found, ok := (*h.series.Load())[key]; ok {
 		return found
 	}
@@ -63,16 +62,16 @@ func (h *handles[T]) add(key labels) T {
 	return made
 }
 
-// counters registers a family of counters: of a tenant's sources or destinations, which are its first label, and of others.
-func counters(r prometheus.Registerer, name, help, of string, others ...string) *handles[*Counter] {
-	vec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, append([]string{of}, others...))
+// counters registers a metric of counters. first is the label for a tenant's source or destination.
+func counters(r prometheus.Registerer, name, help, first string, others ...string) *handles[*Counter] {
+	vec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, append([]string{first}, others...))
 	r.MustRegister(vec)
 	return newHandles(2, func(l labels) *Counter {
 		return &Counter{vec.WithLabelValues(append([]string{label(l[0], l[1])}, l[2:2+len(others)]...)...)}
 	})
 }
 
-// label is how a source or destination is called: its name, with its tenant before it unless that is `default`.
+// label returns the label of a source or destination: its name, prefixed by its tenant unless that is `default`.
 func label(tenant, name string) string {
 	switch {
 	case name == "":
@@ -83,10 +82,10 @@ func label(tenant, name string) string {
 	return tenant + "/" + name
 }
 
-// Counter only rises.
+// Counter is a monotonic counter.
 type Counter struct{ c prometheus.Counter }
 
-// Add counts n more.
+// Add adds n.
 func (c *Counter) Add(n int) { c.c.Add(float64(n)) }
 
 // latencies are the buckets of durations in seconds.

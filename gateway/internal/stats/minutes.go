@@ -12,13 +12,13 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// every is how often minutes are written: a crash loses at most so much of them, and nothing else.
-const every = 10 * time.Second
+// flushEvery is how often minutes are written. A crash loses the statistics of at most this time.
+const flushEvery = 10 * time.Second
 
-// maxCells bounds the minutes in memory while the store takes none; beyond it further ones are counted as lost.
+// maxCells limits the minutes in memory while the store is unavailable; further attempts are counted as lost.
 const maxCells = 50_000
 
-// minutes gathers attempts per tenant, destination and minute.
+// minutes counts attempts per tenant, destination and minute.
 type minutes struct {
 	mu    sync.Mutex
 	cells map[cellKey]*cell
@@ -30,7 +30,7 @@ type cellKey struct {
 	minute              int64 // Unix seconds
 }
 
-// verdicts are counted by their place here.
+// verdicts gives each verdict its index in a cell.
 var verdicts = [...]string{
 	string(connectors.Delivered), string(connectors.Skipping), string(connectors.Retry),
 	string(connectors.Rejected), string(connectors.Revoked), string(connectors.Continue),
@@ -42,14 +42,14 @@ type cell struct {
 }
 
 func (m *minutes) add(tenant, destination, verdict string, took time.Duration, at time.Time) {
-	place := -1
+	index := -1
 	for i := range verdicts {
 		if verdicts[i] == verdict {
-			place = i
+			index = i
 			break
 		}
 	}
-	if place < 0 {
+	if index < 0 {
 		return
 	}
 	bucket := min(bits.Len64(uint64(max(took.Milliseconds(), 0))), 23)
@@ -67,11 +67,11 @@ func (m *minutes) add(tenant, destination, verdict string, took time.Duration, a
 		c = &cell{}
 		m.cells[key] = c
 	}
-	c.verdicts[place]++
+	c.verdicts[index]++
 	c.latency[bucket]++
 }
 
-// take empties what was gathered.
+// take returns the counts and resets them.
 func (m *minutes) take() map[cellKey]*cell {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -83,8 +83,8 @@ func (m *minutes) take() map[cellKey]*cell {
 	return taken
 }
 
-// back returns what could not be written, to be written with the next.
-func (m *minutes) back(taken map[cellKey]*cell) {
+// restore adds counts that could not be written, so that they are written with the next ones.
+func (m *minutes) restore(taken map[cellKey]*cell) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for key, c := range taken {
@@ -108,10 +108,10 @@ func (m *minutes) back(taken map[cellKey]*cell) {
 	}
 }
 
-// Run writes the minutes every ten seconds until ctx ends; what is left then is for Close.
+// Run writes the minutes every ten seconds until ctx ends. Close writes the rest.
 func (s *Stats) Run(ctx context.Context) {
 	for {
-		c, stop := s.options.Clock.After(every)
+		c, stop := s.options.Clock.After(flushEvery)
 		select {
 		case <-ctx.Done():
 			stop()
@@ -119,12 +119,12 @@ func (s *Stats) Run(ctx context.Context) {
 		case <-c:
 		}
 		if err := s.flush(ctx); err != nil && ctx.Err() == nil {
-			s.options.Log.Warn("statistics wait for the store", "err", err)
+			s.options.Log.Warn("cannot write statistics; they are kept in memory", "err", err)
 		}
 	}
 }
 
-// Close writes what was gathered since the last time.
+// Close writes the counts since the last write.
 func (s *Stats) Close(ctx context.Context) error { return s.flush(ctx) }
 
 func (s *Stats) flush(ctx context.Context) error {
@@ -157,7 +157,7 @@ func (s *Stats) flush(ctx context.Context) error {
 		}
 	})
 	if err := s.options.Store.AddStats(ctx, list); err != nil {
-		s.minutes.back(taken)
+		s.minutes.restore(taken)
 		return fmt.Errorf("write %d minutes of statistics: %w", len(list), err)
 	}
 	return nil

@@ -62,7 +62,7 @@ func TestMetricsPage(t *testing.T) {
 		}
 	}
 	var b strings.Builder
-	b.WriteString("\n| metric | kind | labels | what it says |\n| --- | --- | --- | --- |\n")
+	b.WriteString("\n| metric | kind | labels | meaning |\n| --- | --- | --- | --- |\n")
 	for _, name := range slices.Sorted(maps.Keys(help)) {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", name, kind[name], strings.Join(slices.Sorted(maps.Keys(labels[name])), " "), help[name])
 	}

@@ -13,10 +13,10 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// ContentType is that of what Scrape writes: Prometheus' text format.
+// ContentType is the content type of Scrape: Prometheus' text format.
 const ContentType = "text/plain; version=0.0.4; charset=utf-8"
 
-// Scrape is everything counted, in Prometheus' text format.
+// Scrape returns all metrics in Prometheus' text format.
 func (s *Stats) Scrape() ([]byte, error) {
 	families, err := s.registry.Gather()
 	if err != nil {
@@ -31,11 +31,11 @@ func (s *Stats) Scrape() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// lookFor bounds how long a scrape waits for the store; the counters never do.
-const lookFor = 2 * time.Second
+// storeTimeout limits how long a scrape waits for the store. Counters do not need the store.
+const storeTimeout = 2 * time.Second
 
-// look collects what is only looked at when somebody scrapes.
-type look struct{ stats *Stats }
+// collector collects the metrics that are read from the store at each scrape.
+type collector struct{ stats *Stats }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(name, help, labels, nil)
@@ -43,34 +43,34 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	storeUp       = desc("surveygate_store_up", "Whether the store can make events durable.")
-	waiting       = desc("surveygate_waiting", "What is not done: pending are events without a decision, waiting and dead are deliveries.", "state")
-	oldestWaiting = desc("surveygate_oldest_waiting_seconds", "Age of the oldest waiting delivery; 0 when none waits.")
-	oldestPending = desc("surveygate_oldest_pending_seconds", "Age of the oldest event without a decision; 0 when there is none.")
-	storedEvents  = desc("surveygate_stored_events", "Events kept.")
-	storedBytes   = desc("surveygate_stored_bytes", "Bytes that the store takes.")
+	waiting       = desc("surveygate_waiting", "Unfinished work: pending events have no decision yet; waiting and dead are deliveries.", "state")
+	oldestWaiting = desc("surveygate_oldest_waiting_seconds", "Age of the oldest waiting delivery; 0 if there is none.")
+	oldestPending = desc("surveygate_oldest_pending_seconds", "Age of the oldest event without a decision; 0 if there is none.")
+	storedEvents  = desc("surveygate_stored_events", "Events in the store.")
+	storedBytes   = desc("surveygate_stored_bytes", "Size of the store in bytes.")
 	dedupeWindow  = desc("surveygate_dedupe_window_seconds", "How far back duplicates are recognised.")
-	onHold        = desc("surveygate_destinations_on_hold", "Destinations on hold, by why.", "kind")
-	generation    = desc("surveygate_config_generation", "The running configuration's hash.", "generation")
-	reloadOK      = desc("surveygate_config_last_reload_successful", "Whether the configuration was taken when it was last read; 0 also while one waits because it takes away much.")
-	reloadAt      = desc("surveygate_config_last_reload_success_timestamp_seconds", "When a configuration was last taken, in Unix time.")
-	reloadWaits   = desc("surveygate_config_reload_waiting", "Whether a changed configuration waits because it takes away much.")
-	buildInfo     = desc("surveygate_build_info", "The program.", "version", "goversion")
-	lostMinutes   = desc("surveygate_statistics_lost_total", "Attempts missing in the minutes because the store took none for long.")
+	onHold        = desc("surveygate_destinations_on_hold", "Destinations on hold, by kind of hold.", "kind")
+	generation    = desc("surveygate_config_generation", "Hash of the running configuration.", "generation")
+	reloadOK      = desc("surveygate_config_last_reload_successful", "Whether the last reload of the configuration succeeded; also 0 while one waits because it removes much.")
+	reloadAt      = desc("surveygate_config_last_reload_success_timestamp_seconds", "Unix time of the last successful reload.")
+	reloadWaits   = desc("surveygate_config_reload_waiting", "Whether a changed configuration waits because it removes much.")
+	buildInfo     = desc("surveygate_build_info", "Version of the program.", "version", "goversion")
+	lostMinutes   = desc("surveygate_statistics_lost_total", "Attempts missing in the statistics because the store was unavailable for too long.")
 )
 
-// Describe tells of all that Collect may send.
-func (l *look) Describe(c chan<- *prometheus.Desc) {
+// Describe implements prometheus.Collector.
+func (l *collector) Describe(c chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		storeUp, waiting, oldestWaiting, oldestPending, storedEvents, storedBytes, dedupeWindow, onHold, generation, reloadOK, reloadAt, reloadWaits, buildInfo, lostMinutes,
-		destinationWaiting, destinationOldest, destinationHeld,
+		destinationWaiting, destinationOldest, destinationOnHold,
 	} {
 		c <- d
 	}
 }
 
-// Collect looks at the store. While it does not answer, the lines stay as they were last.
-func (l *look) Collect(c chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), lookFor)
+// Collect implements prometheus.Collector. While the store is unavailable, it sends the last known values.
+func (l *collector) Collect(c chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
 	s := l.stats
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
@@ -94,7 +94,7 @@ func (l *look) Collect(c chan<- prometheus.Metric) {
 	h := s.Health(ctx)
 	now := s.options.Clock.Now()
 	gauge(storeUp, number(h.Err == nil))
-	if !h.Counted { // it was never asked
+	if !h.Counted { // the store has not answered yet
 		return
 	}
 	gauge(waiting, float64(h.Pending), "pending")
@@ -109,7 +109,7 @@ func (l *look) Collect(c chan<- prometheus.Metric) {
 	holds := s.holds(ctx)
 	count := map[state.HoldKind]int{}
 	for _, h := range holds {
-		if holdsNow(h.Hold, now) {
+		if active(h.Hold, now) {
 			count[h.Hold.Kind]++
 		}
 	}
@@ -119,7 +119,7 @@ func (l *look) Collect(c chan<- prometheus.Metric) {
 	l.collectDestinations(ctx, c, holds, now)
 }
 
-// holds are all holds; the last that were found while the store cannot be asked.
+// holds returns all holds; while the store is unavailable, the last known ones.
 func (s *Stats) holds(ctx context.Context) []state.DestinationOnHold {
 	found, err := s.options.Store.Holds(ctx, "*")
 	s.healthMu.Lock()

@@ -1,7 +1,6 @@
-// Package stats counts what the gateway does: for Prometheus, and per destination and minute for the store.
+// Package stats counts events and attempts: as Prometheus metrics, and per destination and minute in the store.
 //
-// Counting goes through handles that are found without a lock and, but for the first of a kind, without an
-// allocation.
+// Counters are looked up without a lock and, except for the first use of a series, without an allocation.
 package stats
 
 import (
@@ -17,21 +16,21 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// Options are what statistics are made from. Store and Clock are required.
+// Options configure Stats. Store and Clock are required.
 type Options struct {
 	Store state.Store
 	Clock clock.Clock
-	// Log takes what goes wrong while writing statistics; nil drops it.
+	// Log receives errors of writing statistics; nil discards them.
 	Log *slog.Logger
-	// Generation is the hash of the running configuration.
+	// Generation returns the hash of the running configuration.
 	Generation func() string
 	// Version is the program's.
 	Version string
-	// Destinations are the configured ones of each tenant, by name; nil is none.
+	// Destinations returns the names of the configured destinations of each tenant; nil means that there are none.
 	Destinations func() map[string][]string
 }
 
-// Stats counts. Make it with New; it is safe for concurrent use.
+// Stats holds the counters. Create it with New; it is safe for concurrent use.
 type Stats struct {
 	options  Options
 	registry *prometheus.Registry
@@ -43,7 +42,7 @@ type Stats struct {
 	minutes minutes
 
 	reloads      reloads
-	destinations destinationLook
+	destinations destinationBacklogs
 
 	healthMu  sync.Mutex
 	healthAt  time.Time
@@ -51,33 +50,33 @@ type Stats struct {
 	health    state.Health
 }
 
-// New is statistics that have counted nothing yet.
+// New returns Stats with all counters at zero.
 func New(o Options) *Stats {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	r := prometheus.NewRegistry()
 	batches := prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "surveygate_batch_size", Help: "How many went together, by stage.", Buckets: prometheus.ExponentialBuckets(1, 2, 11),
+		Name: "surveygate_batch_size", Help: "Items per batch, by stage.", Buckets: prometheus.ExponentialBuckets(1, 2, 11),
 	}, []string{"stage"})
 	s := &Stats{
 		options:    o,
 		registry:   r,
-		events:     counters(r, "surveygate_events_total", "Events taken in, by source and what became of them.", "source", "outcome"),
-		rejected:   counters(r, "surveygate_rejected_total", "Requests of sources that were refused, by reason.", "source", "reason"),
-		deliveries: counters(r, "surveygate_deliveries_total", "Attempts, by destination, its connector and the verdict.", "destination", "connector", "verdict"),
-		delivery:   durations(r, "surveygate_delivery_seconds", "How long attempts took."),
-		accept:     durations(r, "surveygate_accept_seconds", "From a request's body to its event being durable."),
+		events:     counters(r, "surveygate_events_total", "Events received, by source and outcome.", "source", "outcome"),
+		rejected:   counters(r, "surveygate_rejected_total", "Refused requests, by source and reason.", "source", "reason"),
+		deliveries: counters(r, "surveygate_deliveries_total", "Attempts, by destination, connector and verdict.", "destination", "connector", "verdict"),
+		delivery:   durations(r, "surveygate_delivery_seconds", "Duration of attempts."),
+		accept:     durations(r, "surveygate_accept_seconds", "Time from receiving a request's body to its events being durable."),
 		batches:    newHandles(0, func(l labels) prometheus.Observer { return batches.WithLabelValues(l[0]) }),
 		minutes:    minutes{cells: map[cellKey]*cell{}},
 	}
-	s.reloads.at = o.Clock.Now() // the start read it
-	r.MustRegister(batches, &look{stats: s}, collectors.NewGoCollector(),
+	s.reloads.at = o.Clock.Now() // the configuration was loaded at the start
+	r.MustRegister(batches, &collector{stats: s}, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return s
 }
 
-// Source is the handles of one source. It is safe for concurrent use.
+// Source holds the counters of one source. It is safe for concurrent use.
 type Source struct {
 	Accepted, Duplicate, Invalid, Unavailable *Counter
 
@@ -85,39 +84,39 @@ type Source struct {
 	stats        *Stats
 }
 
-// Source are the handles of a source; the label is its name, with its tenant before it unless that is `default`.
-// Callers keep them: names must come from a configuration, never from a request.
+// Source returns the counters of a source. The label is its name, prefixed by its tenant unless that is `default`. Callers keep
+// the result. Names must come from a configuration, never from a request.
 func (s *Stats) Source(tenant, name string) *Source {
-	of := func(outcome string) *Counter { return s.events.of(labels{tenant, name, outcome}) }
+	counter := func(outcome string) *Counter { return s.events.get(labels{tenant, name, outcome}) }
 	return &Source{
-		Accepted: of("accepted"), Duplicate: of("duplicate"), Invalid: of("invalid"), Unavailable: of("unavailable"),
+		Accepted: counter("accepted"), Duplicate: counter("duplicate"), Invalid: counter("invalid"), Unavailable: counter("unavailable"),
 		tenant: tenant, name: name, stats: s,
 	}
 }
 
-// Rejected counts a refused request. Reasons are a closed set of the caller's.
+// Rejected counts a refused request. The caller must use a closed set of reasons.
 func (s *Source) Rejected(reason string) {
-	s.stats.rejected.of(labels{s.tenant, s.name, reason}).Add(1)
+	s.stats.rejected.get(labels{s.tenant, s.name, reason}).Add(1)
 }
 
-// Accept records how long it took to make a request's events durable.
+// Accept records the time until a request's events were durable.
 func (s *Stats) Accept(took time.Duration) { s.accept.Observe(took.Seconds()) }
 
 // Attempt counts one attempt of the deliver loop.
 func (s *Stats) Attempt(tenant, destination, connector, verdict string, took time.Duration, at time.Time) {
-	s.deliveries.of(labels{tenant, destination, connector, verdict}).Add(1)
+	s.deliveries.get(labels{tenant, destination, connector, verdict}).Add(1)
 	s.delivery.Observe(took.Seconds())
 	s.minutes.add(tenant, destination, verdict, took, at)
 }
 
-// reloads is what came of the last time that the configuration was read.
+// reloads is the result of the last reload.
 type reloads struct {
 	mu              sync.Mutex
 	failed, waiting bool
 	at              time.Time // of the last success
 }
 
-// Reloaded records what came of reading the configuration: it is in use, or not, or it waits because it takes away much.
+// Reloaded records the result of a reload: ok if the configuration is in use; waits if it waits because it removes much.
 func (s *Stats) Reloaded(ok, waits bool) {
 	s.reloads.mu.Lock()
 	defer s.reloads.mu.Unlock()
@@ -127,14 +126,14 @@ func (s *Stats) Reloaded(ok, waits bool) {
 	}
 }
 
-// Batch records how many went together: append, claim, commit, due.
-func (s *Stats) Batch(stage string, n int) { s.batches.of(labels{stage}).Observe(float64(n)) }
+// Batch records the size of a batch of a stage: append, claim, commit or due.
+func (s *Stats) Batch(stage string, n int) { s.batches.get(labels{stage}).Observe(float64(n)) }
 
-// healthFor is how long the store's health is believed: readiness, scrapes and pages share one look.
+// healthFor is how long a health check of the store is cached, for readiness, scrapes and pages together.
 const healthFor = time.Second
 
-// Health is the store's, at most a second old. While the store cannot be asked, its numbers are the last that it gave: a
-// backlog does not vanish with the store that keeps it.
+// Health returns the store's health, at most a second old. While the store is unavailable, it returns the last known numbers, so
+// that a backlog does not seem to vanish with the store.
 func (s *Stats) Health(ctx context.Context) state.Health {
 	s.healthMu.Lock()
 	defer s.healthMu.Unlock()

@@ -222,7 +222,7 @@ func TestMinutes(t *testing.T) {
 	s.Attempt("acme", "crm", "hubspot", "delivered", time.Hour, start)
 	s.Attempt("default", "crm", "hubspot", "delivered", 0, start.Add(time.Minute))
 	s.Attempt("default", "crm", "hubspot", "no verdict", 0, start)
-	c.Advance(every)
+	c.Advance(flushEvery)
 
 	minute := start.Truncate(time.Minute)
 	want := []state.Stat{

@@ -92,9 +92,9 @@ sources:
 		ask ask
 		why string
 	}{
-		"pollqr": {ask{method: "POST", path: "/in/pollqr", header: signed(body), again: map[string]string{"x-pollqr-signature": "00ff"}, body: body}, "the header `X-PollQR-Signature` stands twice"},
-		"asked":  {ask{method: "POST", path: "/in/asked?key=" + pollqrSecret + "&k%65y=1", body: body}, "the query parameter `key` stands twice"},
-		"wufoo":  {ask{method: "POST", path: "/in/wufoo", body: "EntryId=1&HandshakeKey=" + pollqrSecret + "&HandshakeKey=x", header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}}, "the form field `HandshakeKey` stands twice"},
+		"pollqr": {ask{method: "POST", path: "/in/pollqr", header: signed(body), again: map[string]string{"x-pollqr-signature": "00ff"}, body: body}, "the header `X-PollQR-Signature` occurs twice"},
+		"asked":  {ask{method: "POST", path: "/in/asked?key=" + pollqrSecret + "&k%65y=1", body: body}, "the query parameter `key` occurs twice"},
+		"wufoo":  {ask{method: "POST", path: "/in/wufoo", body: "EntryId=1&HandshakeKey=" + pollqrSecret + "&HandshakeKey=x", header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}}, "the form field `HandshakeKey` occurs twice"},
 	} {
 		got := r.ask(t, a.ask)
 		if got.status != 401 || plain(got.body) != plain(plainly.body) {

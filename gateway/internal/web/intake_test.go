@@ -166,10 +166,10 @@ func TestRejectedWithoutSecrets(t *testing.T) {
 		},
 		Reason: "signature", Detail: got.Detail,
 		Checks: []source.Check{
-			{Kind: "path", Asks: "the path token ends the URL", Reason: "the URL ends in a token, and the source has none"},
+			{Kind: "path", Asks: "the path token ends the URL", Reason: "the URL ends with a token, but the source has none"},
 			{
 				Kind: "hmac", Asks: "HMAC-SHA256 in hex in header `X-PollQR-Signature`, over the body",
-				Reason: "the signature has not the form it should have", Signed: "{body}, or that with the body's white space taken out", Given: "00ff",
+				Reason: "the signature has not the form it should have", Signed: "{body}, or the same with the body's white space removed", Given: "00ff",
 			},
 		},
 	}

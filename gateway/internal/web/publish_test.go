@@ -75,7 +75,7 @@ func TestPublish(t *testing.T) {
 		{
 			name: "what does not fit of a platform", want: 200,
 			ask:  ask{path: "/v1/events?source=pollqr", token: publishToken, body: `{"event":"response.created","response_id":"r1","response":{"nps_score":42}}`},
-			body: `{"results":[{"id":"ID","status":"accepted","warnings":["response.score.nps: what ` + "`response.nps_score`" + ` holds is not a number from 0 to 10"]}]}`,
+			body: `{"results":[{"id":"ID","status":"accepted","warnings":["response.score.nps: the value of ` + "`response.nps_score`" + ` is not a number from 0 to 10"]}]}`,
 		},
 		{
 			name: "CloudEvents", want: 200, body: `{"results":[{"id":"ID","status":"accepted"}]}`,

@@ -7,20 +7,20 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// Why an event's raw bytes are not read again.
+// Errors of Renormalise.
 var (
 	ErrNotKept  = errors.New("its raw body is not kept")
-	ErrOwnForm  = errors.New("it was published in surveygate's own form, which no profile and no role reads")
-	ErrNowOther = errors.New("today's profile makes other events of its body, and none of them is this one")
+	ErrOwnForm  = errors.New("it was published in surveygate's own format, to which profiles and roles do not apply")
+	ErrNowOther = errors.New("the current profile derives other events from its body, and none of them is this one")
 )
 
-// Again reads a kept event's raw bytes as the source does today: it is what Normalise would make of them, as the next
-// revision of the event, for event.Differences to compare. Of a body that was split each event keeps its own element, so
-// each is read by itself.
+// Renormalise normalises a kept event's raw bytes with the current profile and settings, and returns the result as the next
+// revision of the event, for event.Differences to compare. If a body was split, each event has kept its own element and is read
+// by itself.
 //
-// The error says why they cannot be read, in words for a person. Nothing is proved again, and where the body was taken as a
-// test without a proof it stays one.
-func (s *Source) Again(ev *event.Event) (next *event.Event, err error) {
+// The error explains to a person why the bytes cannot be read. The request is not verified again; an event that accept_test
+// accepted remains a test.
+func (s *Source) Renormalise(ev *event.Event) (next *event.Event, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			next, err = nil, fmt.Errorf("reading its body panics: %v", r)
@@ -37,21 +37,21 @@ func (s *Source) Again(ev *event.Event) (next *event.Event, err error) {
 		Verified: Verified{Kind: ev.Verified, Test: ev.Type == event.TypeTest && ev.Verified == KindNone},
 	}, ev.Received)
 	if err != nil {
-		return nil, fmt.Errorf("today's profile cannot read its body: %w", err)
+		return nil, fmt.Errorf("the current profile cannot read its body: %w", err)
 	}
-	today, err := sameOf(events, ev)
+	today, err := findSame(events, ev)
 	if err != nil {
 		return nil, err
 	}
 	if today.Type == event.TypeUnknown && ev.Type != event.TypeUnknown {
-		return nil, fmt.Errorf("today's profile, %s, does not know its body", s.Profile.Name)
+		return nil, fmt.Errorf("the current profile, %s, does not recognise its body", s.Profile.Name)
 	}
 	return event.Revise(ev, today)
 }
 
-// sameOf is the event among several that is the same one: it has the same id, or, where the profile's key is another one
-// today, the platform's own.
-func sameOf(events []*event.Event, ev *event.Event) (*event.Event, error) {
+// findSame returns the event among several that has the same id, or the same id at the platform if the profile's dedupe key
+// has changed.
+func findSame(events []*event.Event, ev *event.Event) (*event.Event, error) {
 	if len(events) == 1 {
 		return events[0], nil
 	}
@@ -76,8 +76,8 @@ func sameOf(events []*event.Event, ev *event.Event) (*event.Event, error) {
 	return found, nil
 }
 
-// ownForm says whether an event was published in our own form: its kind is that of our API, or its body is an event that
-// names another kind, as one that another gateway sent on.
+// ownForm reports whether an event was published in surveygate's own format: its kind is the API's, or its body is an event
+// that names another kind, such as one forwarded by another gateway.
 func ownForm(ev *event.Event) bool {
 	if ev.SourceKind == event.DefaultSource {
 		return true

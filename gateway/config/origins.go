@@ -11,46 +11,46 @@ import (
 	"github.com/surveygate/surveygate/rules/expression"
 )
 
-// reach is where the events of a tenant come from.
-type reach struct {
+// origins lists the sources and tokens that can bring events into a tenant.
+type origins struct {
 	sources []*Source
-	// names are those of its sources, also of such as are switched off; publishers those that tokens may publish as.
+	// names are the names of its sources, including disabled ones; publishers are the sources that tokens may publish as.
 	names, publishers []string
-	// free says that a source takes events in our own spelling, which may name another source and hold every field.
+	// free reports that a source takes events in surveygate's own format, which may name another source and set every field.
 	free bool
 }
 
-// reachOf is where the events of a tenant come from. The sources and tokens of all files are known by then.
-func (l *loader) reachOf(tenant string) *reach {
-	if l.reaches == nil {
-		l.reaches = map[string]*reach{}
-		of := func(tenant string) *reach {
-			if l.reaches[tenant] == nil {
-				l.reaches[tenant] = &reach{}
+// originsOf returns a tenant's origins. It is called after the sources and tokens of all files are loaded.
+func (l *loader) originsOf(tenant string) *origins {
+	if l.origins == nil {
+		l.origins = map[string]*origins{}
+		entry := func(tenant string) *origins {
+			if l.origins[tenant] == nil {
+				l.origins[tenant] = &origins{}
 			}
-			return l.reaches[tenant]
+			return l.origins[tenant]
 		}
 		for at := range l.sources {
-			r := of(at.tenant)
+			r := entry(at.tenant)
 			r.names = append(r.names, at.name)
 		}
 		for _, s := range l.config.Sources {
-			r := of(s.Tenant)
+			r := entry(s.Tenant)
 			r.sources = append(r.sources, s)
 			r.free = r.free || s.Receiver.Free()
 		}
 		for _, t := range l.config.Tokens {
 			if slices.Contains(t.Scopes, "publish") {
-				r := of(t.Tenant)
+				r := entry(t.Tenant)
 				r.publishers = append(r.publishers, t.Sources...)
 			}
 		}
 	}
-	r := l.reaches[tenant]
+	r := l.origins[tenant]
 	if r == nil {
-		r = &reach{}
+		r = &origins{}
 	}
-	if everywhere := l.reaches[AnyTenant]; everywhere != nil {
+	if everywhere := l.origins[AnyTenant]; everywhere != nil {
 		with := *r
 		with.publishers = slices.Concat(r.publishers, everywhere.publishers)
 		r = &with
@@ -58,19 +58,19 @@ func (l *loader) reachOf(tenant string) *reach {
 	return r
 }
 
-// audience is where the events of a rule come from.
-type audience struct {
+// ruleOrigins lists the sources whose events can match a rule.
+type ruleOrigins struct {
 	sources []*Source
-	// open says that somebody's own code publishes events that the rule hears, and writes into them what it likes.
+	// open reports that the rule can match published events, whose publisher may set every field.
 	open bool
 }
 
-// audienceOf finds the sources that a rule can see in a tenant: those that its condition does not leave out.
-func (l *loader) audienceOf(r *Rule, tenant string) audience {
+// ruleOriginsOf returns a rule's origins in a tenant: those that its condition does not exclude.
+func (l *loader) ruleOriginsOf(r *Rule, tenant string) ruleOrigins {
 	wanted, narrow := r.Match.When.RequiredValues("source")
 	sees := func(name string) bool { return !narrow || slices.Contains(wanted, name) }
-	from := l.reachOf(tenant)
-	a := audience{open: from.free || slices.ContainsFunc(from.publishers, func(name string) bool { return name == AnySource || sees(name) })}
+	from := l.originsOf(tenant)
+	a := ruleOrigins{open: from.free || slices.ContainsFunc(from.publishers, func(name string) bool { return name == AnySource || sees(name) })}
 	for _, s := range from.sources {
 		if sees(s.Name) {
 			a.sources = append(a.sources, s)
@@ -79,7 +79,7 @@ func (l *loader) audienceOf(r *Rule, tenant string) audience {
 	return a
 }
 
-// tenants are those that a rule runs in and that something is configured for.
+// tenants returns the configured tenants that a rule runs in.
 func (l *loader) tenants(r *Rule) []string {
 	if r.Tenant != AnyTenant {
 		return []string{r.Tenant}
@@ -100,7 +100,7 @@ func (l *loader) tenants(r *Rule) []string {
 	return slices.Compact(all)
 }
 
-// warnOfRule tells what of a rule can never be: words that no event has, and a consent that nobody can have given.
+// warnOfRule warns about comparisons that can never be true, and about steps that need a consent that no source provides.
 func (l *loader) warnOfRule(r *Rule, s *ruleSettings) {
 	l.warnOfComparisons(r, s.Node.Key("when"), s.When.Comparisons())
 	for i := range s.Send {
@@ -116,7 +116,7 @@ func (l *loader) warnOfRule(r *Rule, s *ruleSettings) {
 	}
 }
 
-// warnOfConsent tells of steps that skip everybody: they need a consent that no source of the rule gives.
+// warnOfConsent warns about steps that skip every event, because they need a consent that no source of the rule provides.
 func (l *loader) warnOfConsent(r *Rule, s *ruleSettings) {
 	for _, step := range r.Steps {
 		for _, tenant := range l.tenants(r) {
@@ -127,7 +127,7 @@ func (l *loader) warnOfConsent(r *Rule, s *ruleSettings) {
 			if setting, ok := connectors.ConsentOf(c); !ok || setting != connectors.ConsentRequired {
 				continue
 			}
-			a := l.audienceOf(r, tenant)
+			a := l.ruleOriginsOf(r, tenant)
 			if a.open || len(a.sources) == 0 || slices.ContainsFunc(a.sources, func(s *Source) bool {
 				return slices.Contains(s.Receiver.Fills(), "respondent.consent")
 			}) {
@@ -142,13 +142,13 @@ func (l *loader) warnOfConsent(r *Rule, s *ruleSettings) {
 				continue
 			}
 			l.warning(s.Send[at].key.Fault(
-				fmt.Sprintf("`%s` skips everybody: it needs consent, and nothing says who gave it in events of %s", step.Name, strings.Join(names, ", ")),
-				"say which question asks for it, on the source: roles: {QUESTION: consent}; or write consent: assume, where everybody agreed elsewhere"))
+				fmt.Sprintf("`%s` skips every event: it needs consent, and events of %s never carry it", step.Name, strings.Join(names, ", ")),
+				"name the question that asks for consent, on the source: roles: {QUESTION: consent}; or write consent: assume, if consent is given elsewhere"))
 		}
 	}
 }
 
-// warnOfWords tells of comparisons in the expressions below a node with a word that the name never is.
+// warnOfWords warns about comparisons in the expressions below a node that can never be true.
 func (l *loader) warnOfWords(r *Rule, n *document.Node) {
 	if n == nil {
 		return
@@ -160,14 +160,14 @@ func (l *loader) warnOfWords(r *Rule, n *document.Node) {
 		l.warnOfWords(r, pair.Value)
 	}
 	if n.Kind != document.Scalar || !strings.ContainsAny(n.Text, "\"'`") {
-		return // nothing in it is a fixed text
+		return // it contains no string literal
 	}
-	if v, err := expression.CompileValue(n.Text); err == nil { // else it is told where it is bound, or is no expression
+	if v, err := expression.CompileValue(n.Text); err == nil { // otherwise the fault is reported when it is bound, or it is not an expression
 		l.warnOfComparisons(r, n, v.Comparisons())
 	}
 }
 
-// warnOfComparisons tells of comparisons of the expression at a node with a word that the name never is.
+// warnOfComparisons warns about comparisons of one expression with a text that the name can never have.
 func (l *loader) warnOfComparisons(r *Rule, n *document.Node, all []expression.Comparison) {
 	if n == nil || n.HasUnset() {
 		return
@@ -181,10 +181,10 @@ func (l *loader) warnOfComparisons(r *Rule, n *document.Node, all []expression.C
 		if c.Name == "type" {
 			if event.IsCanonical(c.Text) {
 				if wanted, _ := r.Match.When.RequiredValues("type"); !slices.Contains(wanted, c.Text) {
-					continue // to leave out what never comes changes nothing
+					continue // excluding a type that never arrives is harmless
 				}
-				message = fmt.Sprintf("the rule never hears of `%s`", c.Text)
-				remedy = "write it under events: too, or take it out here"
+				message = fmt.Sprintf("the rule does not subscribe to `%s`", c.Text)
+				remedy = "add it to events:, or remove it here"
 			} else if own := l.aliases[c.Text]; len(own) > 0 {
 				remedy = "here it is called " + strings.Join(own, " or ")
 			}
@@ -195,7 +195,7 @@ func (l *loader) warnOfComparisons(r *Rule, n *document.Node, all []expression.C
 	}
 }
 
-// shortest is a name as people write it.
+// shortest returns the short name of a path.
 func shortest(path string) string {
 	for _, n := range event.Glossary() {
 		if n.Path == path {
@@ -205,7 +205,7 @@ func shortest(path string) string {
 	return path
 }
 
-// wordsOf are all texts that a name can be in the events that a rule hears; closed is false where it may be any.
+// wordsOf returns all values that a name can have in a rule's events; closed is false if it can have any value.
 func (l *loader) wordsOf(r *Rule, name string) (words []string, closed bool) {
 	switch name {
 	case "nps_group":
@@ -219,7 +219,7 @@ func (l *loader) wordsOf(r *Rule, name string) (words []string, closed bool) {
 		return l.sourcesOf(r)
 	}
 	for _, tenant := range l.tenants(r) {
-		a := l.audienceOf(r, tenant)
+		a := l.ruleOriginsOf(r, tenant)
 		if a.open {
 			return nil, false
 		}
@@ -231,10 +231,10 @@ func (l *loader) wordsOf(r *Rule, name string) (words []string, closed bool) {
 			words = append(words, texts...)
 		}
 	}
-	return words, len(words) > 0 // a name that nothing fills has no set that a word could be outside of
+	return words, len(words) > 0 // a name that no source fills has no known set of values
 }
 
-// typesOf are the event types that a rule hears.
+// typesOf returns the event types that a rule subscribes to.
 func (l *loader) typesOf(r *Rule) (types []string, closed bool) {
 	for _, pattern := range r.Match.Events {
 		if strings.HasPrefix(pattern, event.GatewayPrefix) {
@@ -249,14 +249,14 @@ func (l *loader) typesOf(r *Rule) (types []string, closed bool) {
 	return types, len(types) > 0
 }
 
-// sourcesOf are the sources that a rule can see events of: those of its tenant, and what tokens may publish as.
+// sourcesOf returns the sources of a rule's events: those of its tenant, and those that tokens may publish as.
 func (l *loader) sourcesOf(r *Rule) (names []string, closed bool) {
 	if r.Match.AcceptsType(event.TypeEntry) || slices.ContainsFunc(r.Match.Events, func(e string) bool { return strings.HasPrefix(e, event.GatewayPrefix) }) {
 		return nil, false
 	}
 	names = append(names, event.DefaultSource)
 	for _, tenant := range l.tenants(r) {
-		from := l.reachOf(tenant)
+		from := l.originsOf(tenant)
 		if from.free || slices.Contains(from.publishers, AnySource) {
 			return nil, false
 		}

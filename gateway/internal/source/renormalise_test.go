@@ -55,14 +55,14 @@ answers: [{from: data, shape: object}]
 			}
 			after.Roles = map[string]Field{"q": role}
 			for i, ev := range events {
-				same, err := before.Again(ev)
+				same, err := before.Renormalise(ev)
 				if err != nil {
 					t.Fatal(err)
 				}
 				if names := event.Differences(ev, same); names != nil {
 					t.Errorf("as it was, it differs by %v", names)
 				}
-				next, err := after.Again(ev)
+				next, err := after.Renormalise(ev)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -104,7 +104,7 @@ func TestAgainOfPayloads(t *testing.T) {
 		}
 		for _, ev := range events {
 			looked++
-			next, err := s.Again(ev)
+			next, err := s.Renormalise(ev)
 			if err != nil {
 				t.Errorf("%s: %v", file.Name(), err)
 				continue
@@ -129,7 +129,7 @@ func TestAgainKeepsTests(t *testing.T) {
 	if err != nil || events[0].Type != event.TypeTest {
 		t.Fatal(events, err)
 	}
-	next, err := s.Again(events[0])
+	next, err := s.Renormalise(events[0])
 	if err != nil || next.Type != event.TypeTest {
 		t.Errorf("it became %v, %v", next, err)
 	}
@@ -137,7 +137,7 @@ func TestAgainKeepsTests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Again(bare); !errors.Is(err, ErrNotKept) {
+	if _, err := s.Renormalise(bare); !errors.Is(err, ErrNotKept) {
 		t.Errorf("without its body: %v", err)
 	}
 }
