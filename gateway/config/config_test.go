@@ -150,6 +150,11 @@ func TestWhole(t *testing.T) {
 	if bot := destination(t, c, "bot"); !slices.Equal(bot.Retry.Waits, []time.Duration{5 * time.Second, time.Minute}) || bot.Concurrency != 16 || bot.Timeout != 15*time.Second {
 		t.Errorf("bot %+v", bot)
 	}
+	for _, d := range c.Destinations {
+		if !d.Trusted {
+			t.Errorf("%s comes from a file and is not trusted", d.Name)
+		}
+	}
 	warehouse := destination(t, c, "warehouse")
 	if warehouse.Address.Expose() != "https://hook.example.com/in" || warehouse.Timeout != 15*time.Second || warehouse.Retry.Waits[0] != 10*time.Second || warehouse.Product != "webhook" {
 		t.Errorf("warehouse %+v", warehouse)

@@ -32,13 +32,17 @@ type destination struct {
 	named        bool // by a rule
 }
 
+// fromFile returns a destination that a file defines. It is trusted because files are the operator's, who also writes
+// outbound.allow_addresses: whoever can write the one can write the other. A destination from any other origin must not be.
+func fromFile(item Item) *Destination { return &Destination{Item: item, Trusted: true} }
+
 func (l *loader) addConnections(f *fileSettings) {
 	for _, e := range f.Connections {
 		s := e.Value
 		l.named(e.Key, "connection")
 		d := &destination{
 			key:         e.Key,
-			Destination: &Destination{Item: Item{Tenant: l.owner(f, s.Tenant), Name: e.Name, At: e.Key.At, Sum: sumOf(s.Node)}},
+			Destination: fromFile(Item{Tenant: l.owner(f, s.Tenant), Name: e.Name, At: e.Key.At, Sum: sumOf(s.Node)}),
 		}
 		if !l.take(d, "connection") || s.Node == nil || s.Node.Kind != document.Mapping {
 			continue
@@ -277,18 +281,18 @@ func (l *loader) check(d *destination, connector connectors.Connector, nodes ...
 	for _, field := range document.Fields(v.Type()) {
 		switch url := v.FieldByIndex(field.Index); field.Type {
 		case secretType:
-			if err := outbound.CheckAddress(url.Interface().(connectors.Secret), l.config.Outbound, true); err != nil {
+			if err := outbound.CheckAddress(url.Interface().(connectors.Secret), l.config.Outbound, d.Trusted); err != nil {
 				l.fault(urlFault(place(field.Name), err))
 			}
 		case urlType:
-			if err := outbound.CheckAddress(url.Interface().(connectors.URL).Sample(), l.config.Outbound, true); err != nil {
+			if err := outbound.CheckAddress(url.Interface().(connectors.URL).Sample(), l.config.Outbound, d.Trusted); err != nil {
 				l.fault(urlFault(place(field.Name), err))
 			}
 		case baseType:
 			if url.String() == "" {
 				continue
 			}
-			if err := outbound.CheckURL(url.String(), l.config.Outbound, true); err != nil {
+			if err := outbound.CheckURL(url.String(), l.config.Outbound, d.Trusted); err != nil {
 				l.fault(urlFault(place(field.Name), err))
 			}
 		}

@@ -83,8 +83,10 @@ type Attempt struct {
 	// Timeout bounds the whole request; 0 is DefaultTimeout.
 	Timeout   time.Duration
 	Transport Transport
-	// Trusted destinations come from the file: Policy.AllowAddresses counts for them.
+	// Trusted permits the addresses of Policy.AllowAddresses, which are not public; without it only public ones are reached.
 	Trusted bool
+	// Tenant owns the destination; Options.Tokens fetches in its name.
+	Tenant string
 	// Destination keeps connections apart, so that one destination's cannot be used up by another of the same host.
 	Destination string
 	// MaxConns bounds the destination's connections; 0 is no bound. HTTP/2 shares one anyway.
