@@ -47,9 +47,14 @@ type Verdict struct {
 	// the rule's step writes it itself, the step alone is at fault: its deliveries are retried by the schedule, so that
 	// a corrected rule lets them through, and the connection goes on for all others.
 	Setting string
+	// Ref is the product's own id of what the request wrote there, kept with the delivery. One longer than MaxRef is not kept.
+	Ref string
 	// Gone says that the receiver asked never to be called again (410): the gateway disables a webhook for it.
 	Gone bool
 }
+
+// MaxRef bounds Verdict.Ref in bytes.
+const MaxRef = 256
 
 // String is the verdict as transcripts and pages spell it: `retry after 2s: rate_limited`.
 func (v Verdict) String() string {

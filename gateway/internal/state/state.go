@@ -207,6 +207,8 @@ type Delivery struct {
 	State       DeliveryState
 	// Reason is why it waits, was skipped or is dead: retry, delay, circuit open, no e-mail, …
 	Reason string
+	// Ref is the product's own id of what the latest attempt that named one wrote there (connectors.Verdict.Ref).
+	Ref string
 	// Attempts counts requests sent or that could not connect, over all its life.
 	Attempts int
 	// Forgiven is how many of Attempts use nothing up of the retry schedule: those made before somebody had it tried

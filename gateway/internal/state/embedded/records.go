@@ -136,6 +136,7 @@ const (
 	flagStepIsDest // the step has the destination's name
 	flagForgiven   // how many attempts are forgiven follows their number
 	flagRevision   // the revision that owes it follows those
+	flagRef        // Ref follows those
 )
 
 // appendDelivery writes all of a delivery but its tenant, its event and its log, which its key and its place say.
@@ -158,6 +159,9 @@ func appendDelivery(b []byte, d *state.Delivery) []byte {
 	if d.Revision > 0 {
 		flags |= flagRevision
 	}
+	if d.Ref != "" {
+		flags |= flagRef
+	}
 	b = append(b, deliveryV1, flags)
 	b = appendCode(b, stateWords, string(d.State))
 	b = appendCode(b, kindWords, string(d.Origin.Kind))
@@ -174,6 +178,9 @@ func appendDelivery(b []byte, d *state.Delivery) []byte {
 	}
 	if d.Revision > 0 {
 		b = appendUint(b, uint64(d.Revision))
+	}
+	if d.Ref != "" {
+		b = appendBytes(b, d.Ref)
 	}
 	created := nanos(d.Created)
 	b = appendInt(b, created)
@@ -204,6 +211,9 @@ func (r *reader) delivery() (d state.Delivery) {
 	}
 	if flags&flagRevision != 0 {
 		d.Revision = int(r.uint())
+	}
+	if flags&flagRef != 0 {
+		d.Ref = r.text()
 	}
 	created := r.int()
 	d.Created = fromNanos(created)

@@ -35,6 +35,7 @@ const (
 	flagLeased
 	flagForgiven // how many attempts are forgiven follows their number
 	flagRevision // the revision that owes it follows those
+	flagRef      // Ref follows those
 )
 
 func flagsOf(d *state.Delivery) (flags byte) {
@@ -47,10 +48,13 @@ func flagsOf(d *state.Delivery) (flags byte) {
 	if d.Revision > 0 {
 		flags |= flagRevision
 	}
+	if d.Ref != "" {
+		flags |= flagRef
+	}
 	return flags
 }
 
-// appendAttempts writes the number of attempts behind the flags that say what follows.
+// appendAttempts writes the number of attempts and the optional fields that flagsOf announces.
 func appendAttempts(b []byte, d *state.Delivery) []byte {
 	b = appendUint(b, uint64(max(d.Attempts, 0)))
 	if d.Forgiven > 0 {
@@ -58,6 +62,9 @@ func appendAttempts(b []byte, d *state.Delivery) []byte {
 	}
 	if d.Revision > 0 {
 		b = appendUint(b, uint64(d.Revision))
+	}
+	if d.Ref != "" {
+		b = appendText(b, d.Ref)
 	}
 	return b
 }
@@ -70,6 +77,9 @@ func (r *reader) attempts(flags byte, d *state.Delivery) {
 	}
 	if flags&flagRevision != 0 {
 		d.Revision = int(r.uint())
+	}
+	if flags&flagRef != 0 {
+		d.Ref = r.text()
 	}
 }
 
