@@ -96,3 +96,10 @@ type Attempt struct {
 	// Keep is how much of the answer is kept; 0 is BodyCap.
 	Keep int
 }
+
+func (a *Attempt) timeout() time.Duration {
+	if a.Timeout <= 0 {
+		return DefaultTimeout
+	}
+	return a.Timeout
+}

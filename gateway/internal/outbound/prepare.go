@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -58,7 +59,7 @@ func checkCredential(what, name string, s connectors.Secret) error {
 }
 
 // prepare checks a request and puts its credentials on. Errors are *Error and hold neither URL nor secret.
-func (s *Sender) prepare(req *connectors.Request, a Attempt, p Policy) (*wire, error) {
+func (s *Sender) prepare(ctx context.Context, req *connectors.Request, a Attempt, p Policy) (*wire, error) {
 	w := &wire{method: req.Method, body: req.Body, request: req, keep: BodyCap}
 	if a.Keep > 0 {
 		w.keep = a.Keep
@@ -87,7 +88,7 @@ func (s *Sender) prepare(req *connectors.Request, a Attempt, p Policy) (*wire, e
 		}
 		w.fields = append(w.fields, connectors.Field{Name: f.Name, Value: strings.Trim(f.Value, " \t")})
 	}
-	if err := s.authorise(w, u, req.Auth, a); err != nil {
+	if err := s.authorise(ctx, w, u, req.Auth, a); err != nil {
 		return nil, err
 	}
 	w.set("User-Agent", s.agent, false)
@@ -132,7 +133,7 @@ func isAddressAuth(auth connectors.Auth) bool {
 }
 
 // authorise puts the credentials on, over whatever stands in their place.
-func (s *Sender) authorise(w *wire, u *url.URL, auth connectors.Auth, a Attempt) error {
+func (s *Sender) authorise(ctx context.Context, w *wire, u *url.URL, auth connectors.Auth, a Attempt) error {
 	switch auth := auth.(type) {
 	case nil, connectors.AddressAuth:
 		return nil
@@ -161,6 +162,8 @@ func (s *Sender) authorise(w *wire, u *url.URL, auth connectors.Auth, a Attempt)
 		return err
 	case connectors.SignedAuth:
 		return s.sign(w, auth, a)
+	case TokenAuth:
+		return s.fetchToken(ctx, w, auth, &a)
 	}
 	return unusable("the gateway does not know this way to authorise")
 }

@@ -28,6 +28,8 @@ type Options struct {
 	RootCAs *x509.CertPool
 	// Resolver looks names up; nil is the machine's.
 	Resolver *net.Resolver
+	// Tokens fetches the tokens of requests that carry a TokenAuth; nil fails those for their credentials.
+	Tokens Tokens
 	// MaxConns is how many file descriptors the connections to all destinations may use together; 0 is no bound. Where
 	// none is free a request waits for a part of its time, and is then Busy.
 	MaxConns int
@@ -39,6 +41,7 @@ type Sender struct {
 	clock    clock.Clock
 	roots    *x509.CertPool
 	resolver *net.Resolver
+	tokens   Tokens
 	all      *connections
 
 	mu     sync.Mutex // guards changes of room
@@ -58,7 +61,7 @@ type room struct {
 
 // New makes a Sender.
 func New(o Options) *Sender {
-	s := &Sender{clock: o.Clock, roots: o.RootCAs, resolver: o.Resolver}
+	s := &Sender{clock: o.Clock, roots: o.RootCAs, resolver: o.Resolver, tokens: o.Tokens}
 	if s.clock == nil {
 		s.clock = clock.System()
 	}
@@ -154,7 +157,7 @@ func (s *Sender) Send(ctx context.Context, req *connectors.Request, a Attempt) R
 		return Result{Kind: Canceled, Err: &Error{Canceled, "the gateway is stopping"}}
 	}
 	r := s.room.Load()
-	w, err := s.prepare(req, a, r.policy)
+	w, err := s.prepare(ctx, req, a, r.policy)
 	if err != nil {
 		return failed(err, answer{}, begun)
 	}
@@ -164,10 +167,7 @@ func (s *Sender) Send(ctx context.Context, req *connectors.Request, a Attempt) R
 	if a.TLS != nil {
 		w.identity = r.own.find(&a, r.tls)
 	}
-	timeout := a.Timeout
-	if timeout <= 0 {
-		timeout = DefaultTimeout
-	}
+	timeout := a.timeout()
 	deadline := begun.Add(timeout)
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
