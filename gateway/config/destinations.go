@@ -14,6 +14,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/gateway/signature"
+	"github.com/surveygate/surveygate/rules/event"
 )
 
 // productWebhook is the connector that webhooks are made of.
@@ -95,7 +96,7 @@ func (l *loader) product(e document.Entry[connectionSettings]) *document.Entry[*
 			document.Pair{Key: p.Key, Value: p.Node}.Conceal()
 			delivery := document.Names(document.Fields(reflect.TypeFor[deliverySettings]()))
 			remedy := "products: " + strings.Join(known, ", ")
-			if nearest := document.Nearest(p.Name, append(slices.Clone(known), delivery...)); nearest != "" {
+			if nearest := event.Nearest(p.Name, append(slices.Clone(known), delivery...)); nearest != "" {
 				remedy = "did you mean " + nearest + "? " + remedy
 			}
 			message := fmt.Sprintf("`%s` is not a product that is known here", p.Name)
