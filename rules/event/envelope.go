@@ -11,9 +11,10 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// The parts of an envelope that are the same in all; Decode knows an envelope of ours by them.
+// The parts of an envelope that are the same in all; Decode knows an envelope of ours by them. Their names are those of
+// attributes, as a test proves.
 const (
-	headID       = `{"specversion":"1.0","id":`
+	headID       = `{"specversion":"` + specVersion + `","id":`
 	headSource   = `,"source":`
 	headType     = `,"type":`
 	headSubject  = `,"subject":`

@@ -69,8 +69,8 @@ type parser struct {
 	at    string // where data stands in the body: empty, or `data.`
 	kind  string // content type
 	cloud bool
-	bare  string // the first attribute that every CloudEvent has and this one does not
-	own   origin
+	bare  string  // the first attribute that every CloudEvent has and this one does not
+	own   *Header // the attributes that an envelope of ours has beside those; nil without any
 
 	answersAt, leadsAt []string
 }
@@ -249,10 +249,10 @@ func (p *parser) finish(body []byte, d Defaults) (*Event, error) {
 	sum := sha256.Sum256(body)
 	raw.SHA256 = hex.EncodeToString(sum[:])
 	switch {
-	case p.own.of(&h):
-		h.DedupeKey, h.OrigID, h.OrigType = p.own.key, p.own.id, p.own.kind
-		if validName(p.own.sourceKind) {
-			h.SourceKind = p.own.sourceKind
+	case p.isOurs(&h):
+		h.DedupeKey, h.OrigID, h.OrigType = p.own.DedupeKey, p.own.OrigID, p.own.OrigType
+		if validName(p.own.SourceKind) {
+			h.SourceKind = p.own.SourceKind
 		}
 	case h.Type == TypeTest:
 		if h.DedupeKey == "" {

@@ -174,7 +174,7 @@ func viewDelivery(d *state.Delivery, today *decide.Plan) deliveryView {
 		ID: d.ID, Event: d.EventID, Revision: d.Revision, Tenant: d.Tenant, Kind: d.Origin.Kind, Rule: d.Origin.Name, Step: d.Step,
 		Destination: d.Destination, Connector: d.Connector, State: d.State, Reason: today.ReasonOf(d), Ref: d.Ref,
 		Attempts: d.Attempts,
-		Created: stamp(d.Created), Updated: stamp(d.Updated), Hint: explain.DeliveryHint(d),
+		Created:  stamp(d.Created), Updated: stamp(d.Updated), Hint: explain.DeliveryHint(d),
 	}
 	if d.State == state.Waiting {
 		v.Due = stamp(d.Due)
