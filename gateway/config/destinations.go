@@ -144,7 +144,10 @@ func (l *loader) settingOf(name string) string {
 func (l *loader) delivery(d *destination, n *document.Node, s deliverySettings, preset webhook.PresetName, connector connectors.Connector) {
 	d.Enabled, d.CaptureAll = enabled(s.Enabled), s.Capture == "all"
 	if d.Transport = s.Transport; d.Transport == "" {
-		d.Transport = outbound.Fast
+		d.Transport = outbound.Std // products speak HTTP/2, over one connection for many requests
+		if d.subscription != nil {
+			d.Transport = outbound.Fast
+		}
 	}
 	if preset == "" {
 		preset = "standard"

@@ -72,6 +72,13 @@ func counting(d *net.Dialer, all *connections) dialContext {
 	}
 }
 
+// An HTTP/2 connection outlives a request that times out on it, and carries the next ones. One whose peer has vanished would
+// fail them all until the system gives it up, which takes a quarter of an hour; so a silent one is asked for a sign of life.
+const (
+	pingAfter   = 5 * time.Second
+	pingTimeout = 5 * time.Second
+)
+
 func newClient(g *guard, r *net.Resolver, t *tls.Config, all *connections) *http.Transport {
 	dial := counting(&net.Dialer{Timeout: ConnectTimeout, Resolver: r, Control: g.control}, all)
 	c := &http.Transport{
@@ -85,6 +92,7 @@ func newClient(g *guard, r *net.Resolver, t *tls.Config, all *connections) *http
 		IdleConnTimeout:        IdleTimeout,
 		MaxResponseHeaderBytes: HeaderCap,
 		ReadBufferSize:         4 << 10,
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 	}
 	if g.policy.Proxy.IsZero() {
 		return c
