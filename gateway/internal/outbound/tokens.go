@@ -21,7 +21,7 @@ type Tokens interface {
 	Token(ctx context.Context, tenant string, auth TokenAuth) (connectors.Secret, error)
 }
 
-// fetchToken puts the request's token on. From here on the request is one with that token, so that it is cut out of the answer.
+// fetchToken adds the request's token. It replaces w.request by one with that token, so that the token is cut out of the answer.
 func (s *Sender) fetchToken(ctx context.Context, w *wire, auth TokenAuth, a *Attempt) error {
 	if s.tokens == nil {
 		return unusable("the request needs a token that is fetched, and this gateway fetches none")
