@@ -1,6 +1,7 @@
 package event
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -42,11 +43,7 @@ func TestAttributesAreTheEnvelopes(t *testing.T) {
 	}
 	delete(values, "datacontenttype")
 	delete(values, "data")
-	binary := map[string]string{}
-	for name, value := range ev.Attributes {
-		binary[name] = value
-	}
-	if diff := cmp.Diff(values, binary); diff != "" {
+	if diff := cmp.Diff(values, maps.Collect(ev.Attributes)); diff != "" {
 		t.Errorf("the binary form says something else (-envelope +binary):\n%s", diff)
 	}
 	for name := range first.Attributes {

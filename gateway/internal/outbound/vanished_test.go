@@ -30,7 +30,7 @@ func (f *forwarder) run() {
 		if err != nil {
 			return
 		}
-		to, err := net.Dial("tcp", f.to) //nolint:noctx // to the test's own server
+		to, err := net.Dial("tcp", f.to)
 		if err != nil {
 			_ = from.Close()
 			return
@@ -68,7 +68,7 @@ func TestVanishedPeer(t *testing.T) {
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // for this test alone
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
