@@ -47,9 +47,14 @@ type Verdict struct {
 	// the rule's step sets it, only that step is at fault: its deliveries are retried by the schedule until the rule is
 	// corrected, and the connection continues for all other steps.
 	Setting string
+	// Ref is the product's own id of what the request wrote there. It is kept with the delivery; one longer than MaxRef is not.
+	Ref string
 	// Gone is set if the receiver asked never to be called again (status 410). The gateway then disables the webhook.
 	Gone bool
 }
+
+// MaxRef bounds Verdict.Ref in bytes.
+const MaxRef = 256
 
 // String returns the verdict as transcripts and pages write it: `retry after 2s: rate_limited`.
 func (v Verdict) String() string {

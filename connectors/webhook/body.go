@@ -3,9 +3,7 @@ package webhook
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/rules/event"
@@ -191,29 +189,10 @@ func appendEventHeaders(fields []connectors.Field, ev *event.Event, style connec
 
 // attributes returns the ce-* headers of a binary CloudEvent; empty ones are left out.
 func attributes(ev *event.Event) []connectors.Field {
-	fields := make([]connectors.Field, 0, 14)
-	add := func(name, value string) {
-		if value != "" {
-			fields = append(fields, connectors.Field{Name: "ce-" + name, Value: encode(value)})
-		}
+	fields := make([]connectors.Field, 0, 15)
+	for name, value := range ev.Attributes {
+		fields = append(fields, connectors.Field{Name: event.AttributeHeader + name, Value: encode(value)})
 	}
-	add("specversion", "1.0")
-	add("id", ev.ID)
-	add("source", "/tenants/"+ev.Tenant+"/sources/"+ev.Source)
-	add("type", ev.Type)
-	add("subject", ev.Subject())
-	add("time", ev.Time.UTC().Format(time.RFC3339Nano))
-	add("dataschema", "urn:surveygate:schema:survey-event:1")
-	add("tenant", ev.Tenant)
-	add("sourcekind", ev.SourceKind)
-	add("origtype", ev.OrigType)
-	add("origid", ev.OrigID)
-	add("dedupekey", ev.DedupeKey)
-	add("receivedtime", ev.Received.UTC().Format(time.RFC3339Nano))
-	if ev.Revision > 0 {
-		add("revision", strconv.Itoa(ev.Revision))
-	}
-	add("verified", ev.Verified)
 	return fields
 }
 

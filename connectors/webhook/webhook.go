@@ -221,7 +221,7 @@ func (c *Connector) validateHeaders(style connectors.Signature) error {
 			return connectors.Invalid("headers", "`"+name+"` is set by HTTP itself; leave it out")
 		case isSignatureHeader(style, key):
 			return connectors.Invalid("headers", "`"+name+"` belongs to the signature; leave it out")
-		case strings.HasPrefix(key, "Ce-") && c.Body.Format == BinaryCloudEvents:
+		case strings.HasPrefix(strings.ToLower(key), event.AttributeHeader) && c.Body.Format == BinaryCloudEvents:
 			return connectors.Invalid("headers", "`"+name+"` belongs to the CloudEvent; leave it out")
 		}
 		seen[key] = name

@@ -24,6 +24,7 @@ type Delivery struct {
 	Connector   string    `json:"connector"`
 	State       string    `json:"state"`
 	Reason      string    `json:"reason,omitempty"`
+	Ref         string    `json:"ref,omitempty"` // the product's own id of what was written
 	Attempts    int       `json:"attempts"`
 	Created     time.Time `json:"created"`
 	Updated     time.Time `json:"updated"`

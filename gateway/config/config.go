@@ -109,6 +109,9 @@ type Destination struct {
 	// CaptureAll keeps requests and responses of successful attempts too.
 	CaptureAll bool
 	Transport  outbound.Transport
+	// Trusted lets requests reach the private addresses that outbound.allow_addresses names. The zero value is a destination
+	// that reaches public addresses only.
+	Trusted bool
 	// TLS is the destination's own TLS configuration; nil uses the shared one.
 	TLS *outbound.ClientTLS
 	// Ordered ⟨later⟩ is `order: response`.

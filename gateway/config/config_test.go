@@ -17,6 +17,7 @@ import (
 	"github.com/surveygate/surveygate/connectors/slack"
 	"github.com/surveygate/surveygate/connectors/webhook"
 	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/rules/event"
 )
 
@@ -149,6 +150,17 @@ func TestWhole(t *testing.T) {
 	}
 	if bot := destination(t, c, "bot"); !slices.Equal(bot.Retry.Waits, []time.Duration{5 * time.Second, time.Minute}) || bot.Concurrency != 16 || bot.Timeout != 15*time.Second {
 		t.Errorf("bot %+v", bot)
+	}
+	if bot := destination(t, c, "bot"); bot.Transport != outbound.Std {
+		t.Errorf("a connection's transport is %s where none is said", bot.Transport)
+	}
+	if local := destination(t, c, "local"); local.Transport != outbound.Fast {
+		t.Errorf("a webhook's transport is %s where none is said", local.Transport)
+	}
+	for _, d := range c.Destinations {
+		if !d.Trusted {
+			t.Errorf("%s comes from a file and is not trusted", d.Name)
+		}
 	}
 	warehouse := destination(t, c, "warehouse")
 	if warehouse.Address.Expose() != "https://hook.example.com/in" || warehouse.Timeout != 15*time.Second || warehouse.Retry.Waits[0] != 10*time.Second || warehouse.Product != "webhook" {

@@ -14,6 +14,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/gateway/signature"
+	"github.com/surveygate/surveygate/rules/event"
 )
 
 // productWebhook is the connector of webhooks.
@@ -32,13 +33,17 @@ type destination struct {
 	named        bool // reports whether a rule names it
 }
 
+// fromFile returns a destination that a file defines. It is trusted because files are the operator's, who also writes
+// outbound.allow_addresses: whoever can write the one can write the other. A destination from any other origin must not be.
+func fromFile(item Item) *Destination { return &Destination{Item: item, Trusted: true} }
+
 func (l *loader) addConnections(f *fileSettings) {
 	for _, e := range f.Connections {
 		s := e.Value
 		l.named(e.Key, "connection")
 		d := &destination{
 			key:         e.Key,
-			Destination: &Destination{Item: Item{Tenant: l.owner(f, s.Tenant), Name: e.Name, At: e.Key.At, Sum: sumOf(s.Node)}},
+			Destination: fromFile(Item{Tenant: l.owner(f, s.Tenant), Name: e.Name, At: e.Key.At, Sum: sumOf(s.Node)}),
 		}
 		if !l.register(d, "connection") || s.Node == nil || s.Node.Kind != document.Mapping {
 			continue
@@ -91,7 +96,7 @@ func (l *loader) product(e document.Entry[connectionSettings]) *document.Entry[*
 			document.Pair{Key: p.Key, Value: p.Node}.Conceal()
 			delivery := document.Names(document.Fields(reflect.TypeFor[deliverySettings]()))
 			remedy := "products: " + strings.Join(known, ", ")
-			if nearest := document.Nearest(p.Name, append(slices.Clone(known), delivery...)); nearest != "" {
+			if nearest := event.Nearest(p.Name, append(slices.Clone(known), delivery...)); nearest != "" {
 				remedy = "did you mean " + nearest + "? " + remedy
 			}
 			message := fmt.Sprintf("`%s` is not a known product", p.Name)
@@ -139,7 +144,10 @@ func (l *loader) settingOf(name string) string {
 func (l *loader) delivery(d *destination, n *document.Node, s deliverySettings, preset webhook.PresetName, connector connectors.Connector) {
 	d.Enabled, d.CaptureAll = enabled(s.Enabled), s.Capture == "all"
 	if d.Transport = s.Transport; d.Transport == "" {
-		d.Transport = outbound.Fast
+		d.Transport = outbound.Std // products speak HTTP/2, over one connection for many requests
+		if d.subscription != nil {
+			d.Transport = outbound.Fast
+		}
 	}
 	if preset == "" {
 		preset = "standard"
@@ -278,18 +286,18 @@ func (l *loader) check(d *destination, connector connectors.Connector, nodes ...
 	for _, field := range document.Fields(v.Type()) {
 		switch url := v.FieldByIndex(field.Index); field.Type {
 		case secretType:
-			if err := outbound.CheckAddress(url.Interface().(connectors.Secret), l.config.Outbound, true); err != nil {
+			if err := outbound.CheckAddress(url.Interface().(connectors.Secret), l.config.Outbound, d.Trusted); err != nil {
 				l.fault(urlFault(nodeOf(field.Name), err))
 			}
 		case urlType:
-			if err := outbound.CheckAddress(url.Interface().(connectors.URL).Sample(), l.config.Outbound, true); err != nil {
+			if err := outbound.CheckAddress(url.Interface().(connectors.URL).Sample(), l.config.Outbound, d.Trusted); err != nil {
 				l.fault(urlFault(nodeOf(field.Name), err))
 			}
 		case baseType:
 			if url.String() == "" {
 				continue
 			}
-			if err := outbound.CheckURL(url.String(), l.config.Outbound, true); err != nil {
+			if err := outbound.CheckURL(url.String(), l.config.Outbound, d.Trusted); err != nil {
 				l.fault(urlFault(nodeOf(field.Name), err))
 			}
 		}

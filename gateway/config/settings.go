@@ -154,7 +154,8 @@ type deliverySettings struct {
 	// Capture selects the attempts whose requests and responses are kept: `failures`, or `all`.
 	Capture capture `yaml:"capture,omitempty"`
 
-	// Transport is `fast`, or `std` for HTTP/2.
+	// Transport is `fast`, which speaks HTTP/1.1 at least cost, or `std`, which also speaks HTTP/2; without it, `std` for
+	// connections and `fast` for webhooks.
 	Transport outbound.Transport `yaml:"transport,omitempty"`
 
 	// TLS is for your own receivers: a webhook, or a connection with a `base_url`.

@@ -23,8 +23,9 @@ func (l *loader) addWebhooks(f *fileSettings) {
 		}
 		d := &destination{
 			key: name, subscription: s,
-			Destination: &Destination{Item: Item{Tenant: l.owner(f, s.Tenant), Name: string(s.Name), At: name.At, Sum: sumOf(s.Node)}, Product: productWebhook},
+			Destination: fromFile(Item{Tenant: l.owner(f, s.Tenant), Name: string(s.Name), At: name.At, Sum: sumOf(s.Node)}),
 		}
+		d.Product = productWebhook
 		if s.Name != "" && !l.register(d, productWebhook) {
 			continue
 		}

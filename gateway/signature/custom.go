@@ -9,13 +9,13 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 )
 
-// customs remembers the styles of one's own that were read already; a gateway has a handful.
-var customs sync.Map // of connectors.Signature to *style
+// customStyles caches compiled custom styles; a gateway has a handful.
+var customStyles sync.Map // of connectors.Signature to *style
 
-// customStyle reads a style of one's own. Without `value` the header is the signature alone, without `signed` the
-// body is signed.
+// customStyle compiles a custom style. Without `value` the header is the signature alone; without `signed` the body is
+// signed.
 func customStyle(sig connectors.Signature) (*style, error) {
-	if s, ok := customs.Load(sig); ok {
+	if s, ok := customStyles.Load(sig); ok {
 		return s.(*style), nil
 	}
 	s := &style{name: styleCustom, headerName: sig.Header}
@@ -51,7 +51,7 @@ func customStyle(sig connectors.Signature) (*style, error) {
 			return nil, fmt.Errorf("signature signed: `%s` beside {id} may be part of an id, so that receivers could not tell where it ends; put a `.` there", j.separator)
 		}
 	}
-	customs.Store(sig, s)
+	customStyles.Store(sig, s)
 	return s, nil
 }
 
@@ -62,12 +62,12 @@ func orElse(text, other string) string {
 	return text
 }
 
-// notInOurIDs says that a character is in none of the gateway's ids, as dl_ev_0a1b_2c3d.
+// notInOurIDs reports whether a character never occurs in the gateway's ids, such as dl_ev_0a1b_2c3d.
 func notInOurIDs(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '_' }
 
 func notInHeader(r rune) bool { return (r < ' ' && r != '\t') || r > '~' }
 
-// checkHeaderName refuses what is no header's name, and the headers that HTTP or every style needs itself.
+// checkHeaderName refuses invalid header names, and the headers that HTTP or every style sets itself.
 func checkHeaderName(name string) error {
 	if name == "" {
 		return errors.New("signature header: the name of a header is missing")

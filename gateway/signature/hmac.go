@@ -16,7 +16,7 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// maxSignatures bounds how many signatures of one request are looked at.
+// maxSignatures bounds the signatures of one request that are compared.
 const maxSignatures = 16
 
 func (v *Verifier) verifyHMAC(r Request, k Keys, now time.Time) (Proof, error) {
@@ -59,7 +59,7 @@ func (v *Verifier) verifyHMAC(r Request, k Keys, now time.Time) (Proof, error) {
 	return refuse("the signature does not match")
 }
 
-// Sign is the signature that the platform would put on a request, made with the first of the secrets: for samples
+// Sign returns the signature that the platform would put on a request, made with the first of the secrets, for samples
 // and tests. The headers and fields that are signed must be there.
 func (v *Verifier) Sign(r Request, k Keys) (string, error) {
 	if v.kind != KindHMAC {
@@ -112,7 +112,8 @@ func (v *Verifier) parse(text string, given *signatures) {
 	}
 }
 
-// unsound says which part of what is signed the request does not have, or has in a way that could be read as another.
+// unsound returns why the signed parts of a request cannot be relied on: one is missing, or holds a separator and so could
+// be read as another; "" if they can.
 func (v *Verifier) unsound(r Request, stamp string) string {
 	for i := range v.signed {
 		switch s := &v.signed[i]; s.name {
@@ -141,7 +142,7 @@ func (v *Verifier) unsound(r Request, stamp string) string {
 	return ""
 }
 
-// match is the index of the secret whose signature over a body is among those given, or -1.
+// match returns the index of the secret whose signature over a body is among those given, or -1.
 func (v *Verifier) match(r Request, body []byte, stamp string, given *signatures, k Keys) (int, error) {
 	var fault error
 	for i, secret := range k.Secrets {
@@ -191,18 +192,18 @@ func (v *Verifier) write(m *mac, r Request, body []byte, stamp string) {
 	m.flush()
 }
 
-// keyOf is the key made of a secret.
+// keyOf returns the key made of a secret.
 func (v *Verifier) keyOf(secret connectors.Secret, vars map[string]connectors.Secret) (*key, error) {
 	text := secret.Expose()
 	if v.secretPrefix != "" {
 		rest, found := strings.CutPrefix(text, v.secretPrefix)
-		if !found && v.secretKind == keyText { // one that is decoded shows by that whether it is one
+		if !found && v.secretKind == keyText { // decoding checks the others
 			return nil, fmt.Errorf("the secret does not begin with %s", v.secretPrefix)
 		}
 		text = rest
 	}
 	if v.plainKey {
-		return keys.of(v.algorithm, v.secretKind, text)
+		return keys.find(v.algorithm, v.secretKind, text)
 	}
 	b, err := v.secretKind.bytes(text)
 	if err != nil {
@@ -212,7 +213,7 @@ func (v *Verifier) keyOf(secret connectors.Secret, vars map[string]connectors.Se
 	if err != nil {
 		return nil, err
 	}
-	return keys.of(v.algorithm, keyText, filled)
+	return keys.find(v.algorithm, keyText, filled)
 }
 
 // fill puts the secret and the source's vars into a text.
@@ -235,7 +236,7 @@ func fill(t template, secret string, vars map[string]connectors.Secret) (string,
 	return b.String(), nil
 }
 
-// check says why a timestamp does not do; empty where it does.
+// check returns why a timestamp is refused; "" if it is accepted.
 func (t *Timestamp) check(text string, now time.Time) string {
 	var at time.Time
 	if t.Format == "rfc3339" {

@@ -24,7 +24,7 @@ const (
 // minKey is the shortest symmetric key of Standard Webhooks.
 const minKey = 24
 
-// keyKind is how a secret's text becomes a key.
+// keyKind says how a secret's text becomes a key.
 type keyKind uint8
 
 const (
@@ -50,7 +50,7 @@ func (k keyKind) bytes(text string) ([]byte, error) {
 	var err error
 	switch k {
 	case keyWhsec:
-		// The prefix is for people; the libraries of Standard Webhooks take a secret without it.
+		// The libraries of Standard Webhooks accept a secret without its prefix.
 		if out, err = decodeBase64(strings.TrimPrefix(text, prefixSymmetric)); err != nil {
 			return nil, errWhsec
 		}
@@ -71,13 +71,12 @@ func (k keyKind) bytes(text string) ([]byte, error) {
 	return out, nil
 }
 
-// decodeBase64 reads base64 with its padding or without: not all who print a secret write it, and not all libraries ask
-// for it.
+// decodeBase64 reads base64 with or without padding, because not all tools write it and not all libraries require it.
 func decodeBase64(text string) ([]byte, error) {
 	return base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "="))
 }
 
-// privateKeys remembers the keys in use: making one of its seed costs as much as a signature.
+// privateKeys caches the keys in use: deriving one from its seed costs as much as a signature.
 var privateKeys sync.Map // of connectors.Secret to ed25519.PrivateKey
 
 // privateKey reads whsk_: the seed, or the seed and the public key behind it.
@@ -111,7 +110,7 @@ func readPrivateKey(s connectors.Secret) (ed25519.PrivateKey, error) {
 	return nil, errWhsk
 }
 
-// publicKey reads whpk_, or what belongs to a whsk_.
+// publicKey reads whpk_, or derives the public key of a whsk_.
 func publicKey(s connectors.Secret) (ed25519.PublicKey, error) {
 	text := s.Expose()
 	if strings.HasPrefix(text, prefixPrivate) {
@@ -145,7 +144,7 @@ func NewKeyPair() (private connectors.Secret, public string) {
 		prefixPublic + base64.StdEncoding.EncodeToString(key.Public().(ed25519.PublicKey))
 }
 
-// PublicKey is the whpk_ that belongs to a whsk_.
+// PublicKey returns the whpk_ that belongs to a whsk_.
 func PublicKey(private connectors.Secret) (string, error) {
 	key, err := privateKey(private)
 	if err != nil {
@@ -154,14 +153,14 @@ func PublicKey(private connectors.Secret) (string, error) {
 	return prefixPublic + base64.StdEncoding.EncodeToString(key.Public().(ed25519.PublicKey)), nil
 }
 
-// Several says that a style carries one signature for each secret, so that while rotating receivers may know either.
-// The others carry one, made with the first secret. It is false for what is no style.
+// Several reports whether a style carries one signature for each secret, so that receivers may know either while rotating.
+// The others carry one, made with the first secret. It is false for an unknown style.
 func Several(sig connectors.Signature) bool {
 	s, err := styleOf(sig)
 	return err == nil && s.several
 }
 
-// Check says what is wrong with a webhook's signature and secrets before anything is signed with them: no secret,
+// Check returns the fault of a webhook's signature and secrets before anything is signed with them: no secret,
 // one that is too short or not of its style's form, or a custom style that cannot work. It never repeats a secret.
 func Check(sig connectors.Signature, secrets []connectors.Secret) error {
 	s, err := styleOf(sig)

@@ -55,7 +55,7 @@ func (a algorithm) size() int {
 	}
 }
 
-// encoding is how a signature is written.
+// encoding says how a signature is written.
 type encoding uint8
 
 const (
@@ -74,40 +74,40 @@ func parseEncoding(name string) (encoding, error) {
 }
 
 func (e encoding) text(sum []byte) string {
-	var room [2 * sha512.Size]byte
+	var buf [2 * sha512.Size]byte
 	if e == base64Text {
-		return string(base64.StdEncoding.AppendEncode(room[:0], sum))
+		return string(base64.StdEncoding.AppendEncode(buf[:0], sum))
 	}
-	return string(hex.AppendEncode(room[:0], sum))
+	return string(hex.AppendEncode(buf[:0], sum))
 }
 
 // decode reads a signature of exactly size bytes into into; false for anything else.
 func (e encoding) decode(into []byte, text string, size int) ([]byte, bool) {
-	var room [2 * sha512.Size]byte
+	var buf [2 * sha512.Size]byte
 	var err error
 	if e == base64Text {
 		// The length is compared first, because the decoder skips line ends inside.
 		if len(text) != base64.StdEncoding.EncodedLen(size) {
 			return nil, false
 		}
-		into, err = base64.StdEncoding.AppendDecode(into[:0], append(room[:0], text...))
+		into, err = base64.StdEncoding.AppendDecode(into[:0], append(buf[:0], text...))
 	} else {
 		if len(text) != hex.EncodedLen(size) {
 			return nil, false
 		}
-		into, err = hex.AppendDecode(into[:0], append(room[:0], text...))
+		into, err = hex.AppendDecode(into[:0], append(buf[:0], text...))
 	}
 	return into, err == nil && len(into) == size
 }
 
-// mac is a keyed hash, ready for use again after reset, with room for what surrounds a body.
+// mac is a reusable keyed hash, with buffers for its sum and for the text around a body.
 type mac struct {
 	h      hash.Hash
-	room   [sha512.Size]byte
+	buf    [sha512.Size]byte
 	around []byte
 }
 
-func (m *mac) sum() []byte { return m.h.Sum(m.room[:0]) }
+func (m *mac) sum() []byte { return m.h.Sum(m.buf[:0]) }
 
 // write hashes a template of {id}, {timestamp} and {body} without copying the body.
 func (m *mac) write(t template, id, at string, body []byte) {
@@ -135,8 +135,8 @@ func (m *mac) flush() {
 	}
 }
 
-// key hands out macs of one key. Making a mac hashes two blocks of the key and allocates four times; a used one
-// starts again from its saved state, which is what makes a signature of a small body cheap.
+// key pools the macs of one key. Making a mac hashes two blocks of the key and allocates four times; a pooled one starts
+// again from its saved state, which makes a signature of a small body cheap.
 type key struct{ pool sync.Pool }
 
 func newKey(a algorithm, bytes []byte) *key {
@@ -153,7 +153,7 @@ func (k *key) take() *mac {
 
 func (k *key) put(m *mac) { k.pool.Put(m) }
 
-// keyring remembers the keys in use by their text.
+// keyring caches the keys in use by their text.
 type keyring struct {
 	mu   sync.RWMutex
 	keys map[keyName]*key
@@ -165,13 +165,13 @@ type keyName struct {
 	text      string
 }
 
-// maxKeys bounds what is remembered: far more than a gateway has secrets, and little enough memory.
+// maxKeys bounds the cache: far more than a gateway has secrets, and little memory.
 const maxKeys = 1 << 14
 
 var keys = &keyring{keys: make(map[keyName]*key)}
 
-// of is the key of a secret's text; an error where the text is none of its kind.
-func (r *keyring) of(a algorithm, kind keyKind, text string) (*key, error) {
+// find returns the key of a secret's text; an error if the text does not have the form of its kind.
+func (r *keyring) find(a algorithm, kind keyKind, text string) (*key, error) {
 	name := keyName{a, kind, text}
 	r.mu.RLock()
 	k := r.keys[name]

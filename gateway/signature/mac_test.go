@@ -13,7 +13,7 @@ func BenchmarkHMAC(b *testing.B) {
 	b.Run("kept", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			k, err := keys.of(sha256Hash, keyText, "pollqr-test-secret")
+			k, err := keys.find(sha256Hash, keyText, "pollqr-test-secret")
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -38,14 +38,14 @@ func TestKeyringIsBounded(t *testing.T) {
 	t.Parallel()
 	r := &keyring{keys: make(map[keyName]*key)}
 	for i := range maxKeys + 10 {
-		if _, err := r.of(sha256Hash, keyText, string(rune('a'+i%26))+string(rune(0x4e00+i))); err != nil {
+		if _, err := r.find(sha256Hash, keyText, string(rune('a'+i%26))+string(rune(0x4e00+i))); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if n := len(r.keys); n > maxKeys {
 		t.Errorf("%d keys are remembered", n)
 	}
-	if _, err := r.of(sha256Hash, keyText, ""); err == nil {
+	if _, err := r.find(sha256Hash, keyText, ""); err == nil {
 		t.Error("an empty secret is a key")
 	}
 }

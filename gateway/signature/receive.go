@@ -10,7 +10,7 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 )
 
-// Verify is the other direction of Sign: what a receiver does with a signed request. Header returns the first value
+// Verify checks a signed request as its receiver does. Header returns the first value
 // of a header whatever the case of its name, as http.Header.Get does. For ed25519 a secret is whpk_ or whsk_.
 // Styles that sign a time refuse one further than Tolerance from now. Styles without a signature (none,
 // chattosurvey) pass whenever their headers are there, which proves nothing.
@@ -72,7 +72,7 @@ func (s *style) receive(secrets []connectors.Secret, given []string, id, at stri
 	before, after := s.around(id, at)
 	var fault error
 	for _, secret := range secrets {
-		k, err := keys.of(s.algorithm, s.keyed, secret.Expose())
+		k, err := keys.find(s.algorithm, s.keyed, secret.Expose())
 		if err != nil {
 			fault = err
 			continue
@@ -99,7 +99,7 @@ func (s *style) receive(secrets []connectors.Secret, given []string, id, at stri
 	return &Refused{Reason: "the signature does not match"}
 }
 
-// around is what stands before and after the signature in one value of the header.
+// around returns the text before and after the signature in one value of the header.
 func (s *style) around(id, at string) (before, after string) {
 	const mark = "\x00" // in no header
 	before, after, _ = strings.Cut(string(s.value.appendHeader(nil, mark, id, at)), mark)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Scheme is one entry of a profile's `verify`: how a platform proves that a request is its own.
+// Scheme is one entry of a profile's `verify`: how a platform authenticates its requests.
 type Scheme struct {
 	// Kind is hmac, token, basic, path or none.
 	Kind string `yaml:"kind"`
@@ -50,7 +50,7 @@ type Scheme struct {
 	Optional bool `yaml:"optional,omitempty"`
 }
 
-// Timestamp says where a request's signed time stands.
+// Timestamp names a request's signed time.
 type Timestamp struct {
 	// Header is the header in which it stands.
 	Header string `yaml:"header"`
@@ -60,7 +60,7 @@ type Timestamp struct {
 	Tolerance time.Duration `yaml:"tolerance,omitempty"`
 }
 
-// Verifier is a Scheme made ready. It is safe for concurrent use.
+// Verifier is a compiled Scheme. It is safe for concurrent use.
 type Verifier struct {
 	kind     string
 	header   string
@@ -88,7 +88,7 @@ type Verifier struct {
 // Kind is hmac, token, basic, path or none.
 func (v *Verifier) Kind() string { return v.kind }
 
-// Parts are what a signature is made of. What is not among them may be anybody's in a request that is signed.
+// Parts are what a signature covers. Anybody may change what it does not cover.
 type Parts struct {
 	// Body says that the whole body is signed; Compact that it may be signed without its white space too.
 	Body, Compact bool
@@ -99,7 +99,7 @@ type Parts struct {
 	Timestamp string
 }
 
-// Parts says what an hmac is made of; a proof of another kind is made of nothing.
+// Parts returns what an hmac covers; other kinds of proof cover nothing.
 func (v *Verifier) Parts() Parts {
 	parts := Parts{Compact: v.compact}
 	for i := range v.signed {
@@ -118,10 +118,10 @@ func (v *Verifier) Parts() Parts {
 	return parts
 }
 
-// Optional says that unsigned requests pass as long as there is no secret.
+// Optional reports whether unsigned requests pass as long as there is no secret.
 func (v *Verifier) Optional() bool { return v.optional }
 
-// Compile checks a scheme and makes it ready. Errors name the setting at fault.
+// Compile checks and compiles a scheme. Errors name the setting at fault.
 func (s Scheme) Compile() (*Verifier, error) {
 	v := &Verifier{
 		kind: s.Kind, header: s.Header, field: s.Field, query: s.Query, path: s.Path,
@@ -243,7 +243,7 @@ func (v *Verifier) compileHMAC(s Scheme) error {
 	return nil
 }
 
-// compileTimestamp insists that what is compared with the clock is signed: else anybody may write it.
+// compileTimestamp requires the time to be signed: else anybody may write it.
 func (v *Verifier) compileTimestamp(t *Timestamp) error {
 	signed := v.signed.has("timestamp")
 	if t == nil {

@@ -1,4 +1,4 @@
-// Package signature signs what goes out and verifies what comes in, in every style the gateway speaks.
+// Package signature signs outgoing requests and verifies incoming ones, in every style of the gateway.
 //
 // Sign and Verify are the two directions of connectors.Signature: what a webhook is sent with, and how its
 // receiver proves it. Scheme is the language in which a source's profile says how its platform signs.
@@ -19,7 +19,7 @@ import (
 // Tolerance is how far a signed timestamp may be from the receiver's clock, both ways.
 const Tolerance = 5 * time.Minute
 
-// Headers that go with every style.
+// Headers of every style.
 const (
 	headerID        = "webhook-id"
 	headerTimestamp = "webhook-timestamp"
@@ -102,7 +102,7 @@ const (
 
 const chatToSurveyAgent = "HS-Webhook/1.0"
 
-// style is a signature ready to be made.
+// style is a compiled way to sign.
 type style struct {
 	name       string
 	headerName string
@@ -122,8 +122,8 @@ var (
 	signedIDTimeBody = mustTemplate("{id}.{timestamp}.{body}")
 )
 
-// named are the styles that have a name and a signature.
-var named = map[string]*style{
+// namedStyles are the styles that have a name.
+var namedStyles = map[string]*style{
 	styleStandard: {
 		name: styleStandard, headerName: "webhook-signature", several: true, algorithm: sha256Hash, keyed: keyWhsec,
 		encoding: base64Text, signed: signedIDTimeBody, value: mustTemplate("v1,{signature}"), separator: " ",
@@ -153,13 +153,13 @@ var named = map[string]*style{
 	styleNone:         {name: styleNone},
 }
 
-// styleOf finds a named style, or makes one of the fields of one's own.
+// styleOf returns a named style, or compiles a custom one.
 func styleOf(sig connectors.Signature) (*style, error) {
 	name := sig.Style
 	if name == "" && sig.Header == "" && sig.Value == "" && sig.Signed == "" {
 		name = styleStandard
 	}
-	if s, ok := named[name]; ok {
+	if s, ok := namedStyles[name]; ok {
 		return s, nil
 	}
 	if name != "" && name != styleCustom {
@@ -168,10 +168,10 @@ func styleOf(sig connectors.Signature) (*style, error) {
 	return customStyle(sig)
 }
 
-// header is the value of the style's header: one signature for each secret.
+// header returns the value of the style's header: one signature for each secret.
 func (s *style) header(secrets []connectors.Secret, id, at string, body []byte) (string, error) {
-	var room [512]byte
-	out := s.lead.appendHeader(room[:0], "", id, at)
+	var buf [512]byte
+	out := s.lead.appendHeader(buf[:0], "", id, at)
 	for i, secret := range secrets {
 		if i > 0 {
 			out = append(out, s.separator...)
@@ -185,7 +185,7 @@ func (s *style) header(secrets []connectors.Secret, id, at string, body []byte) 
 	return string(out), nil
 }
 
-// sign is one signature as text.
+// sign returns one signature as text.
 func (s *style) sign(secret connectors.Secret, id, at string, body []byte) (string, error) {
 	if s.keyed == keyWhsk {
 		key, err := privateKey(secret)
@@ -194,7 +194,7 @@ func (s *style) sign(secret connectors.Secret, id, at string, body []byte) (stri
 		}
 		return base64.StdEncoding.EncodeToString(ed25519.Sign(key, s.signed.append(nil, id, at, body))), nil
 	}
-	k, err := keys.of(s.algorithm, s.keyed, secret.Expose())
+	k, err := keys.find(s.algorithm, s.keyed, secret.Expose())
 	if err != nil {
 		return "", err
 	}

@@ -66,24 +66,24 @@ func mustTemplate(text string) template {
 	return t
 }
 
-// has says whether a hole of that name is there.
+// has reports whether the template has a hole of that name.
 func (t template) has(name string) bool {
 	return slices.ContainsFunc(t, func(s segment) bool { return s.name == name })
 }
 
-// joint is a place where two values stand on either side of a separator. One of them must not hold it: else the same
-// bytes are those of other values as well, and whoever has seen one request signed could make another of it.
+// joint is a separator between two values. One of the values must not hold it: else other values give the same bytes, and
+// one signed request could be turned into another.
 type joint struct {
 	// at is the segment whose value must not hold the separator.
 	at        int
 	separator string
-	// behind says that the separator stands behind the value, and not before it.
+	// behind is set if the separator follows the value, and not precedes it.
 	behind bool
 }
 
-// joints are those of a template. The body may hold anything, else the last value: what stands before it is read from the
-// front, what stands behind it from the back. Values with nothing between them cannot be told apart, and are not among
-// them; nor is a time in RFC 3339, which ends where it ends, whatever follows.
+// joints returns the joints of a template. The body may hold anything, or without a body the last value: what precedes it is
+// read from the front, what follows it from the back. Values without a separator between them have no joint; nor has a time
+// in RFC 3339, whose end is unambiguous.
 func (t template) joints(clock string) []joint {
 	free, last := -1, -1
 	for i := range t {
@@ -112,7 +112,7 @@ func (t template) joints(clock string) []joint {
 	return all
 }
 
-// splits says whether a value holds the separator, also where it only begins or ends in it.
+// splits reports whether a value holds the separator, or could complete one that only begins or ends in it.
 func (j joint) splits(value string) bool {
 	switch {
 	case len(j.separator) == 1:

@@ -12,9 +12,9 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 )
 
-// Request is what a Verifier looks at. The source owns the decoding of forms and JSON.
+// Request is what a Verifier reads. The source decodes forms and JSON.
 type Request interface {
-	// Header is the first value of a header, whatever the case of its name; empty where there is none.
+	// Header is the first value of a header, whatever the case of its name; empty without one.
 	Header(name string) string
 	// Query is the first value of a parameter of the URL, decoded.
 	Query(name string) string
@@ -28,7 +28,7 @@ type Request interface {
 	Body() []byte
 }
 
-// Keys are what a source knows of its platform.
+// Keys are a source's secrets and variables.
 type Keys struct {
 	// Secrets are valid side by side while rotating, newest first.
 	Secrets []connectors.Secret
@@ -38,15 +38,15 @@ type Keys struct {
 	PathToken []connectors.Secret
 }
 
-// Proof is what a request was accepted on.
+// Proof says how a request was authenticated.
 type Proof struct {
 	// Kind is hmac, token, basic, path or none, as Event.Verified says it.
 	Kind string
-	// Secret is the index of the secret that matched; -1 where there was none to match.
+	// Secret is the index of the secret that matched; -1 if none was needed.
 	Secret int
 }
 
-// Refused is why a request was not accepted. Its text is the same for every reason, so that an answer cannot tell
+// Refused says why a request was not accepted. Its text is the same for every reason, so that an answer cannot tell
 // which check failed; Reason is for the operator's eyes only and holds nothing secret.
 type Refused struct{ Reason string }
 
@@ -92,7 +92,7 @@ func anySecret(secrets []connectors.Secret) bool {
 	return false
 }
 
-// matchAny compares a text with every secret, in a time that does not tell how much of it was right.
+// matchAny compares a text with every secret, in a time that does not reveal how much of it was right.
 func matchAny(kind, text string, secrets []connectors.Secret, missing, wrong string) (Proof, error) {
 	if text == "" {
 		return refuse(missing)
@@ -109,7 +109,7 @@ func matchAny(kind, text string, secrets []connectors.Secret, missing, wrong str
 	return Proof{Kind: kind, Secret: matched}, nil
 }
 
-// sameText compares without telling where two texts differ. Their length may be told.
+// sameText compares in constant time for texts of equal length; the length may be revealed.
 func sameText(a, b string) bool {
 	return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1
 }
@@ -123,7 +123,7 @@ func (v *Verifier) verifyToken(r Request, k Keys) (Proof, error) {
 	return matchAny(KindToken, text, k.Secrets, "the token is missing", "the token is wrong")
 }
 
-// value is what stands where the signature or token is expected.
+// value returns what the request has as its signature or token.
 func (v *Verifier) value(r Request) (string, bool) {
 	switch {
 	case v.header != "":
@@ -164,8 +164,8 @@ func (v *Verifier) verifyBasic(r Request, k Keys) (Proof, error) {
 	return proof, err
 }
 
-// Check says what is wrong with a source's keys before any request comes: none where one is needed, a secret of
-// another form, a var that is missing, a whsec_ key that is too short. It never repeats a secret.
+// Check returns the fault of a source's keys before any request comes: a missing secret, a secret of another form, a missing
+// var, a whsec_ key that is too short. It never repeats a secret.
 func (v *Verifier) Check(k Keys) error {
 	if v.kind == KindNone || v.kind == KindPath {
 		return nil // the strength of path tokens is a matter of the source

@@ -10,11 +10,6 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// attributes are those of a CloudEvent that are read. Each stands once: of two, what stands before us may read the other.
-var attributes = []string{
-	"specversion", "id", "type", "time", "tenant", "source", "dedupekey", "origid", "origtype", "sourcekind", "data", "data_base64",
-}
-
 // cloudEvent reads CloudEvents in structured form: attributes, and our spelling under `data`. Attributes that
 // we have no use for are ignored, as CloudEvents demands of those it does not name.
 func (p *parser) cloudEvent() error {
@@ -24,33 +19,36 @@ func (p *parser) cloudEvent() error {
 	seen := 0 // a bit for each of attributes
 	p.event.Each(func(key []byte, v jsonpath.Result) bool {
 		name := string(key)
-		if i := slices.Index(attributes, name); i >= 0 {
-			if seen&(1<<i) != 0 {
-				err = &FieldError{Path: name, Problem: "stands twice"}
-				return false
-			}
-			seen |= 1 << i
+		i := attributeIndex(name)
+		if i < 0 || !attributes[i].once {
+			return true
 		}
+		if seen&(1<<i) != 0 {
+			err = &FieldError{Path: name, Problem: "stands twice"}
+			return false
+		}
+		seen |= 1 << i
 		switch name {
 		case "specversion":
 			if v.Kind() != jsonpath.String {
 				err = wrong(name, "text", v)
-			} else if v.Text() != "1.0" {
-				err = &FieldError{Path: name, Problem: "must be 1.0"}
-			}
-		case "id", "type", "time", "tenant", "source":
-			err = p.attribute(slices.Index(headKeys, name), v)
-		case "dedupekey", "origid", "origtype", "sourcekind":
-			if v.Kind() == jsonpath.String {
-				if !v.IsText() {
-					err = NotTextError(name)
-				}
-				p.own.set(name, v.Text())
+			} else if v.Text() != specVersion {
+				err = wrongSpecVersion()
 			}
 		case "data":
 			data = v
 		case "data_base64":
 			err = &FieldError{Path: name, Problem: "is not taken: an event's data is JSON"}
+		default:
+			switch at := slices.Index(headKeys, name); {
+			case at >= 0:
+				err = p.attribute(at, v)
+			case v.Kind() == jsonpath.String: // ours
+				if !v.IsText() {
+					err = NotTextError(name)
+				}
+				p.keepOurs(&attributes[i], v.Text())
+			}
 		}
 		return err == nil
 	})
@@ -123,8 +121,8 @@ func ParseBinary(attribute func(name string) string, body []byte, d Defaults) (*
 		return nil, err
 	}
 	p := parser{event: jsonpath.Parse(body), kind: "application/json", cloud: true}
-	if attribute("specversion") != "1.0" {
-		return nil, &FieldError{Path: "specversion", Problem: "must be 1.0"}
+	if attribute("specversion") != specVersion {
+		return nil, wrongSpecVersion()
 	}
 	for i, name := range headKeys {
 		if value := headerText(attribute(name)); !utf8.ValidString(value) {
@@ -135,12 +133,17 @@ func ParseBinary(attribute func(name string) string, body []byte, d Defaults) (*
 			}
 		}
 	}
-	for _, name := range []string{"dedupekey", "origid", "origtype", "sourcekind"} {
-		value := headerText(attribute(name))
-		if !utf8.ValidString(value) {
-			return nil, NotTextError(name)
+	for i := range attributes {
+		a := &attributes[i]
+		if !a.ours {
+			continue
 		}
-		p.own.set(name, value)
+		switch value := headerText(attribute(a.name)); {
+		case !utf8.ValidString(value):
+			return nil, NotTextError(a.name)
+		case value != "":
+			p.keepOurs(a, value)
+		}
 	}
 	p.required()
 	if err := p.foreign(); err != nil {
@@ -153,6 +156,10 @@ func ParseBinary(attribute func(name string) string, body []byte, d Defaults) (*
 		return nil, err
 	}
 	return p.finish(body, d)
+}
+
+func wrongSpecVersion() error {
+	return &FieldError{Path: "specversion", Problem: "must be " + specVersion}
 }
 
 // required records the first missing attribute of those that every CloudEvent must have. Without an id, the hash of the data
@@ -209,32 +216,18 @@ func headerText(value string) string {
 	return string(out)
 }
 
-// origin is what an envelope of ours says of where its event comes from.
-type origin struct{ key, id, kind, sourceKind string }
-
-// set keeps an attribute.
-func (o *origin) set(name, value string) {
-	var to *string
-	switch name {
-	case "dedupekey":
-		to = &o.key
-	case "origid":
-		to = &o.id
-	case "origtype":
-		to = &o.kind
-	case "sourcekind":
-		to = &o.sourceKind
+func (p *parser) keepOurs(a *attribute, value string) {
+	if p.own == nil {
+		p.own = new(Header)
 	}
-	if to != nil {
-		*to = value
-	}
+	*a.field(p.own) = value
 }
 
-// of says whether a CloudEvent is one of ours: its id is made of its tenant, source and dedupe key. Published again
+// isOurs reports whether a CloudEvent is one of ours: its id is made of its tenant, source and dedupe key. Published again
 // it keeps its dedupe key, here and at a gateway behind ours; so one that is sent to its own gateway ends there, as a
 // duplicate.
-func (o *origin) of(h *Header) bool {
-	return o.key != "" && slices.Contains(IDs(h.Tenant, h.Source, o.key), h.OrigID)
+func (p *parser) isOurs(h *Header) bool {
+	return p.own != nil && p.own.DedupeKey != "" && slices.Contains(IDs(h.Tenant, h.Source, p.own.DedupeKey), h.OrigID)
 }
 
 // cloudKey returns the dedupe key of a CloudEvent whose source is a URI: SOURCE#ID. A source that contains # itself is preceded

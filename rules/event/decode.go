@@ -249,35 +249,23 @@ func (e *Event) decodeAny() error {
 		return t.UTC()
 	}
 	root.Each(func(key []byte, v jsonpath.Result) bool {
-		switch string(key) {
-		case "id":
-			h.ID = v.Text()
+		switch name := string(key); name {
 		case "source":
 			source = v.Text()
-		case "type":
-			h.Type = v.Text()
 		case "time":
 			h.Time = times(v)
-		case "tenant":
-			h.Tenant = v.Text()
-		case "sourcekind":
-			h.SourceKind = v.Text()
-		case "origtype":
-			h.OrigType = v.Text()
-		case "origid":
-			h.OrigID = v.Text()
-		case "dedupekey":
-			h.DedupeKey = v.Text()
 		case "receivedtime":
 			h.Received = times(v)
-		case "verified":
-			h.Verified = v.Text()
 		case "revision":
 			if n, ok := v.Number(); ok && n >= 0 && n < math.MaxInt32 {
 				h.Revision = int(n)
 			}
 		case "data":
 			data = v
+		default:
+			if i := attributeIndex(name); i >= 0 && attributes[i].field != nil {
+				*attributes[i].field(h) = v.Text()
+			}
 		}
 		return true
 	})

@@ -11,9 +11,10 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// The constant parts of an envelope, by which Decode recognises one that New wrote.
+// The constant parts of an envelope, by which Decode recognises one that New wrote. A test compares their names with the
+// table of attributes.
 const (
-	headID       = `{"specversion":"1.0","id":`
+	headID       = `{"specversion":"` + specVersion + `","id":`
 	headSource   = `,"source":`
 	headType     = `,"type":`
 	headSubject  = `,"subject":`

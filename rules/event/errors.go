@@ -2,7 +2,6 @@ package event
 
 import (
 	"errors"
-	"strings"
 
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
@@ -51,45 +50,4 @@ func (e *FieldError) Error() string {
 // jsonpath.Result.IsText).
 func NotTextError(path string) error {
 	return &FieldError{Path: path, Problem: "is no text: it holds bytes that are not UTF-8, or half of a surrogate pair"}
-}
-
-// Nearest is the one of names that word was probably meant to be; empty where none is near enough.
-func Nearest(word string, names []string) string {
-	best, least := "", max(1, min(len(word)/3, 3))+1
-	for _, name := range names {
-		if strings.EqualFold(word, name) {
-			return name
-		}
-		if d := distance(word, name, least); d < least {
-			best, least = name, d
-		}
-	}
-	return best
-}
-
-// distance counts the letters to add, remove, change or swap to make b of a; it gives up at limit.
-func distance(a, b string, limit int) int {
-	if len(a) > 64 || len(b) > 64 || max(len(a)-len(b), len(b)-len(a)) >= limit {
-		return limit
-	}
-	before, row := make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		next := make([]int, len(b)+1)
-		next[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			next[j] = min(next[j-1]+1, row[j]+1, row[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				next[j] = min(next[j], before[j-2]+1)
-			}
-		}
-		before, row = row, next
-	}
-	return row[len(b)]
 }

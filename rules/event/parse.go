@@ -69,8 +69,8 @@ type parser struct {
 	at    string // the path of the data in the body: empty, or `data.`
 	kind  string // content type
 	cloud bool
-	bare  string // the first required attribute that a CloudEvent lacks
-	own   origin
+	bare  string  // the first required attribute that a CloudEvent lacks
+	own   *Header // the attributes that an envelope of ours has beside those; nil without any
 
 	answersAt, leadsAt []string
 }
@@ -250,10 +250,10 @@ func (p *parser) finish(body []byte, d Defaults) (*Event, error) {
 	sum := sha256.Sum256(body)
 	raw.SHA256 = hex.EncodeToString(sum[:])
 	switch {
-	case p.own.of(&h):
-		h.DedupeKey, h.OrigID, h.OrigType = p.own.key, p.own.id, p.own.kind
-		if validName(p.own.sourceKind) {
-			h.SourceKind = p.own.sourceKind
+	case p.isOurs(&h):
+		h.DedupeKey, h.OrigID, h.OrigType = p.own.DedupeKey, p.own.OrigID, p.own.OrigType
+		if validName(p.own.SourceKind) {
+			h.SourceKind = p.own.SourceKind
 		}
 	case h.Type == TypeTest:
 		if h.DedupeKey == "" {

@@ -1,4 +1,4 @@
-// Package access says who may do what: bearer tokens, kept as SHA-256, each with a tenant and scopes.
+// Package access authorises callers: bearer tokens, kept as SHA-256, each with a tenant and scopes.
 package access
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// Scope is one thing that a token may allow.
+// Scope is a set of things that a token allows.
 type Scope uint8
 
 // The scopes. Secrets shows what is otherwise hidden, such as a source's path token.
@@ -34,7 +34,7 @@ var scopes = []struct {
 	name  string
 }{{Read, "read"}, {Write, "write"}, {Publish, "publish"}, {Secrets, "secrets"}}
 
-// Parse adds up scopes by their names.
+// Parse returns the union of the named scopes.
 func Parse(names []string) (Scope, error) {
 	var sum Scope
 	for _, name := range names {
@@ -52,7 +52,7 @@ func Parse(names []string) (Scope, error) {
 	return sum, nil
 }
 
-// Names are the scopes in it, in the order they are documented in.
+// Names returns the names of the scopes in s, in the documented order.
 func (s Scope) Names() []string {
 	names := make([]string, 0, len(scopes))
 	for _, each := range scopes {
@@ -65,10 +65,10 @@ func (s Scope) Names() []string {
 
 func (s Scope) String() string { return strings.Join(s.Names(), " ") }
 
-// AnyTenant is the tenant of a grant that may speak for each of them.
+// AnyTenant is the tenant of a grant for all tenants.
 const AnyTenant = "*"
 
-// DefaultTenant is whose everything is where nobody says otherwise.
+// DefaultTenant owns what names no tenant.
 const DefaultTenant = "default"
 
 // Grant is what a caller may do. It is never changed.
@@ -78,18 +78,18 @@ type Grant struct {
 	// Tenant is one, or AnyTenant.
 	Tenant string
 	Scopes Scope
-	// Sources are those it may publish as, config.AnySource being each of them; with none it is `api` alone: who
-	// publishes as a platform's source speaks for that platform.
+	// Sources are those it may publish as, config.AnySource meaning all; without any it is `api` alone, because publishing
+	// as a platform's source is speaking for that platform.
 	Sources []string
 }
 
-// Socket is the grant of whoever can open the unix socket: its file mode is the credential.
+// Socket is the grant of a caller of the unix socket: the socket's file mode is the credential.
 var Socket = &Grant{Name: "socket", Tenant: AnyTenant, Scopes: Every, Sources: []string{config.AnySource}}
 
 // apiOnly is what a grant without sources may publish as.
 var apiOnly = []string{event.DefaultSource}
 
-// PublishesAs are the sources it may publish as.
+// PublishesAs returns the sources that the grant may publish as.
 func (g *Grant) PublishesAs() []string {
 	if len(g.Sources) == 0 {
 		return apiOnly
@@ -97,7 +97,7 @@ func (g *Grant) PublishesAs() []string {
 	return g.Sources
 }
 
-// MayPublishAs is nil where it may publish events of a source; else the error says what to set.
+// MayPublishAs returns nil if the grant may publish events of a source; else the error says what to set.
 func (g *Grant) MayPublishAs(source string) error {
 	may := g.PublishesAs()
 	if slices.Contains(may, source) || slices.Contains(may, config.AnySource) {
@@ -107,11 +107,11 @@ func (g *Grant) MayPublishAs(source string) error {
 		g.Name, strings.Join(may, "`, `"), source, strings.Join(append(slices.Clone(may), source), ", "))
 }
 
-// May says whether every one of the scopes is granted.
+// May reports whether all of the scopes are granted.
 func (g *Grant) May(s Scope) bool { return g.Scopes&s == s }
 
-// TenantFor is the tenant a request works in: the grant's own, or for AnyTenant the one asked for, else the default.
-// It is false where the grant does not reach.
+// TenantFor returns the tenant of a request: the grant's own, or for AnyTenant the one asked for, else the default.
+// It is false if the grant does not cover the tenant asked for.
 func (g *Grant) TenantFor(asked string) (string, bool) {
 	switch {
 	case g.Tenant == AnyTenant && asked == "":
@@ -123,7 +123,7 @@ func (g *Grant) TenantFor(asked string) (string, bool) {
 	}
 }
 
-// ValidName says whether a text can name a tenant, a source or anything else: [a-z0-9][a-z0-9_-]*, at most 128.
+// ValidName reports whether a text can name a tenant, a source or anything else: [a-z0-9][a-z0-9_-]*, at most 128.
 func ValidName(text string) bool {
 	if text == "" || len(text) > 128 {
 		return false
@@ -139,12 +139,12 @@ func ValidName(text string) bool {
 
 // Access knows the tokens of the running configuration. The zero value knows none; it is safe for concurrent use.
 type Access struct {
-	book atomic.Pointer[book]
+	table atomic.Pointer[table]
 }
 
-// book is never changed once it is in use. Entries are found by the first bytes of their hash: how long that takes
-// tells a caller only about the hash of the caller's own guess.
-type book struct {
+// table is immutable once it is in use. Entries are found by the first bytes of their hash: the time of that reveals
+// only the hash of the caller's own guess.
+type table struct {
 	entries map[uint32][]entry
 	grants  []*Grant
 }
@@ -154,16 +154,16 @@ type entry struct {
 	grant *Grant
 }
 
-func (b *book) add(sum [sha256.Size]byte, g *Grant) {
+func (b *table) add(sum [sha256.Size]byte, g *Grant) {
 	head := binary.BigEndian.Uint32(sum[:4])
 	b.entries[head] = append(b.entries[head], entry{sum, g})
 	b.grants = append(b.grants, g)
 }
 
-// Load replaces what is known by the tokens of a configuration and, where it has none, by the one made at the first
-// start (nil where that was not asked for).
+// Load replaces the known tokens by those of a configuration or, if it has none, by the one made at the first start, which
+// may be nil.
 func (a *Access) Load(tokens []*config.Token, first *First) error {
-	b := &book{entries: map[uint32][]entry{}}
+	b := &table{entries: map[uint32][]entry{}}
 	for _, t := range tokens {
 		granted, err := Parse(t.Scopes)
 		if err != nil {
@@ -177,13 +177,13 @@ func (a *Access) Load(tokens []*config.Token, first *First) error {
 		}
 	}
 	sort.Slice(b.grants, func(i, j int) bool { return b.grants[i].Name < b.grants[j].Name })
-	a.book.Store(b)
+	a.table.Store(b)
 	return nil
 }
 
-// Grant is what a bearer token allows; nil for one that nobody gave out.
+// Grant returns what a bearer token allows; nil for an unknown token.
 func (a *Access) Grant(token []byte) *Grant {
-	b := a.book.Load()
+	b := a.table.Load()
 	if b == nil || len(token) == 0 {
 		return nil
 	}
@@ -197,9 +197,9 @@ func (a *Access) Grant(token []byte) *Grant {
 	return found
 }
 
-// Grants are all that are known, by name; they hold no secret.
+// Grants returns all known grants, sorted by name; they hold no secret.
 func (a *Access) Grants() []*Grant {
-	if b := a.book.Load(); b != nil {
+	if b := a.table.Load(); b != nil {
 		return b.grants
 	}
 	return nil
@@ -207,7 +207,7 @@ func (a *Access) Grants() []*Grant {
 
 const bearer = "bearer "
 
-// Bearer is the token in an Authorization header; nil where it carries none.
+// Bearer returns the bearer token of an Authorization header; nil without one.
 func Bearer(authorization []byte) []byte {
 	if len(authorization) <= len(bearer) {
 		return nil

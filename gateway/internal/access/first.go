@@ -13,7 +13,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// First is the token that the first start makes where the configuration has none.
+// First is the token that the first start makes if the configuration has none.
 type First struct {
 	// Text is the token itself, to be printed once; empty at every later start.
 	Text string
@@ -25,14 +25,14 @@ type First struct {
 	former *First
 }
 
-// Replacing returns the token together with the one that stood in its place, which the store has lost: programs that have
-// that one go on until this process ends.
+// Replacing returns the token together with its predecessor, which the store has lost: programs that use the predecessor
+// are served until this process ends.
 func (f *First) Replacing(former *First) *First {
 	switch {
 	case former == nil:
 		return f
 	case former.sum == f.sum:
-		return former // and what it replaced
+		return former // with its own predecessors
 	}
 	both := *f
 	both.former = former
@@ -44,16 +44,15 @@ const (
 	firstName   = "first"
 )
 
-// kept is how a token stands in the store: without itself.
-type kept struct {
+// stored is the form of a token in the store: its hash, not its text.
+type stored struct {
 	SHA256 string   `json:"sha256"`
 	Tenant string   `json:"tenant"`
 	Scopes []string `json:"scopes"`
 }
 
-// OpenFirst finds the token of the first start, or makes it: tenant default, every scope, and the source `api`, since people
-// put this one into programs of their own. Of two gateways that start at once on one store, one makes it and the other
-// finds it.
+// OpenFirst finds the token of the first start, or makes it: tenant default, every scope, and the source `api`, since users
+// put it into their own programs. If two gateways start at once on one store, one makes it and the other finds it.
 func OpenFirst(ctx context.Context, store state.Settings) (*First, error) {
 	first, err := findFirst(ctx, store)
 	if !errors.Is(err, state.ErrNotFound) {
@@ -68,7 +67,7 @@ func OpenFirst(ctx context.Context, store state.Settings) (*First, error) {
 		name: firstName, tenant: DefaultTenant, scopes: Every,
 	}
 	made.sum = sha256.Sum256([]byte(made.Text))
-	value, err := json.Marshal(kept{SHA256: hex.EncodeToString(made.sum[:]), Tenant: made.tenant, Scopes: made.scopes.Names()})
+	value, err := json.Marshal(stored{SHA256: hex.EncodeToString(made.sum[:]), Tenant: made.tenant, Scopes: made.scopes.Names()})
 	if err != nil {
 		return nil, fmt.Errorf("make a token: %w", err)
 	}
@@ -87,7 +86,7 @@ func findFirst(ctx context.Context, store state.Settings) (*First, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the first token: %w", err)
 	}
-	var k kept
+	var k stored
 	if err := json.Unmarshal(setting.Value, &k); err != nil {
 		return nil, fmt.Errorf("read the first token: %w", err)
 	}

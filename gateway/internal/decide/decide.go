@@ -1,4 +1,4 @@
-// Package decide asks one event of every rule and webhook: what it owes to whom, and why not.
+// Package decide matches one event against every rule and webhook, and returns the deliveries that it owes.
 package decide
 
 import (
@@ -13,10 +13,10 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// OnceFor is how long `once: response` remembers which responses it told.
+// OnceFor is how long `once: response` remembers a response.
 const OnceFor = 30 * 24 * time.Hour
 
-// Plan is one configuration made ready to decide with. It is safe for concurrent use and never changes.
+// Plan is one configuration compiled for deciding. It is immutable and safe for concurrent use.
 type Plan struct {
 	Config *config.Config
 
@@ -24,7 +24,7 @@ type Plan struct {
 	destinations map[target]*config.Destination
 	steps        map[stepKey]configured
 	scratch      sync.Pool
-	named        func() map[string][]string
+	names        func() map[string][]string
 }
 
 type target struct{ tenant, name string }
@@ -40,7 +40,7 @@ type configured struct {
 	step *config.Step
 }
 
-// New makes a configuration ready.
+// New makes the plan of a configuration.
 func New(c *config.Config) *Plan {
 	p := &Plan{
 		Config:       c,
@@ -58,7 +58,7 @@ func New(c *config.Config) *Plan {
 		}
 	}
 	p.set = rules.NewSet(matches)
-	p.named = sync.OnceValue(func() map[string][]string {
+	p.names = sync.OnceValue(func() map[string][]string {
 		all := map[string][]string{}
 		for _, d := range c.Destinations {
 			all[d.Tenant] = append(all[d.Tenant], d.Name)
@@ -69,7 +69,7 @@ func New(c *config.Config) *Plan {
 	return p
 }
 
-// OriginOf is how deliveries of a rule or webhook name it.
+// OriginOf returns the name of a rule or webhook in its deliveries.
 func OriginOf(r *config.Rule) state.Origin {
 	if r.Match.Kind == rules.WebhookKind {
 		return state.Origin{Kind: state.Webhook, Name: r.Name}
@@ -79,14 +79,14 @@ func OriginOf(r *config.Rule) state.Origin {
 
 // Decision is what one event owes.
 type Decision struct {
-	// Rules are those that matched or erred.
+	// Rules are those that matched or failed.
 	Rules []state.RuleOutcome
 	Owed  []Owed
-	// Work is what asking them took, in steps of rules/expression.
+	// Work is the cost of matching, in steps of rules/expression.
 	Work int
 }
 
-// Owed is one delivery and what builds it today.
+// Owed is one delivery with the connector that builds it under this plan.
 type Owed struct {
 	// Delivery is Waiting; Due is later than now only where it is delayed.
 	Delivery    state.Delivery
@@ -94,12 +94,11 @@ type Owed struct {
 	Build       connectors.Connector
 	// Sets are the settings that the step writes itself.
 	Sets []string
-	// Once is the key to reserve before the first attempt; empty where it may happen again.
+	// Once is the key to reserve before the first attempt; empty without `once`.
 	Once string
 }
 
-// Decide asks every rule and webhook of the event's tenant. Repeated for the same event and configuration it gives
-// the same deliveries.
+// Decide matches every rule and webhook of the event's tenant. The same event and configuration give the same deliveries.
 func (p *Plan) Decide(ev *event.Event, now time.Time) Decision {
 	if ev.Source == event.TestSource {
 		return p.test(ev, now)
@@ -119,10 +118,10 @@ func (p *Plan) Decide(ev *event.Event, now time.Time) Decision {
 		}
 		d.Rules = append(d.Rules, outcome)
 		for _, step := range rule.Steps {
-			build, here := step.Build[ev.Tenant]
+			build, ok := step.Build[ev.Tenant]
 			destination := p.destinations[target{ev.Tenant, step.Destination}]
-			if !here || destination == nil {
-				continue // a rule of every tenant, and this one has no such destination
+			if !ok || destination == nil {
+				continue // a rule of every tenant, whose destination this one lacks
 			}
 			owed := Owed{
 				Delivery: state.Delivery{
@@ -150,7 +149,7 @@ func (p *Plan) Decide(ev *event.Event, now time.Time) Decision {
 // two tests of one.
 func TestID(destination, apart string) string { return destination + "/" + apart }
 
-// TestDelivery is what an event of event.TestSource owes, whoever decides it: one delivery to its destination.
+// TestDelivery returns the one delivery that an event of event.TestSource owes under any plan: to its destination.
 func TestDelivery(ev *event.Event, now time.Time) state.Delivery {
 	destination, _, _ := strings.Cut(ev.OrigID, "/")
 	origin := state.Origin{Kind: state.Test, Name: destination}
@@ -160,7 +159,7 @@ func TestDelivery(ev *event.Event, now time.Time) state.Delivery {
 	}
 }
 
-// test is the decision on a test delivery. A destination that was removed meanwhile is owed nothing.
+// test decides a test event. It owes nothing to a destination that was removed meanwhile.
 func (p *Plan) test(ev *event.Event, now time.Time) (d Decision) {
 	if owed, ok := p.Today(TestDelivery(ev, now), ev); ok {
 		d.Owed = []Owed{owed}
@@ -168,13 +167,13 @@ func (p *Plan) test(ev *event.Event, now time.Time) (d Decision) {
 	return d
 }
 
-// Why a delivery waits whose step the configuration does not have: it may come back, or other replicas have it.
+// Reasons of a waiting delivery whose step the configuration lacks: the step may come back, or other replicas have it.
 const (
 	Absent = "not configured now"
 	Newer  = "only a newer configuration has its step"
 )
 
-// HasStep says whether the configuration has a step of a tenant's rule or webhook, and where it sends to.
+// HasStep reports whether the configuration has a step of a tenant's rule or webhook, and its destination.
 func (p *Plan) HasStep(tenant string, origin state.Origin, step string) bool {
 	if origin.Kind == state.Test {
 		return p.destinations[target{tenant, origin.Name}] != nil
@@ -183,8 +182,8 @@ func (p *Plan) HasStep(tenant string, origin state.Origin, step string) bool {
 	return ok
 }
 
-// ReasonOf is why a delivery stands where it does: what waits for a step that the configuration does not have says so, also
-// where it was last handled while it had it.
+// ReasonOf returns a delivery's reason. It is Absent for a waiting delivery whose step the configuration lacks, even if the
+// delivery was last handled while the configuration had the step.
 func (p *Plan) ReasonOf(d *state.Delivery) string {
 	if d.State == state.Waiting && d.Reason != Newer && !p.HasStep(d.Tenant, d.Origin, d.Step) {
 		return Absent
@@ -192,7 +191,7 @@ func (p *Plan) ReasonOf(d *state.Delivery) string {
 	return d.Reason
 }
 
-// stepOf is a step as a tenant has it, with its destination.
+// stepOf returns a tenant's step with its destination.
 func (p *Plan) stepOf(tenant string, origin state.Origin, step string) (configured, *config.Destination, bool) {
 	c, known := p.steps[stepKey{tenant, origin, step}]
 	if !known {
@@ -200,12 +199,12 @@ func (p *Plan) stepOf(tenant string, origin state.Origin, step string) (configur
 			return configured{}, nil, false
 		}
 	}
-	_, here := c.step.Build[tenant]
+	_, built := c.step.Build[tenant]
 	destination := p.destinations[target{tenant, c.step.Destination}]
-	return c, destination, here && destination != nil
+	return c, destination, built && destination != nil
 }
 
-// Today is a delivery with what builds it now and where it goes; false when the configuration no longer has its step.
+// Today returns a delivery with its present connector and destination; false if the configuration lacks its step.
 func (p *Plan) Today(d state.Delivery, ev *event.Event) (Owed, bool) {
 	if d.Origin.Kind == state.Test { // the connection or the webhook by itself, without any rule's step
 		destination := p.destinations[target{d.Tenant, d.Origin.Name}]
@@ -224,16 +223,16 @@ func (p *Plan) Today(d state.Delivery, ev *event.Event) (Owed, bool) {
 	return Owed{Delivery: d, Destination: destination, Build: build, Sets: c.step.Sets, Once: onceKey(c.rule, d.Origin, d.Step, ev)}, true
 }
 
-// Destinations are the names of all, by tenant. They are not to be changed.
-func (p *Plan) Destinations() map[string][]string { return p.named() }
+// Destinations returns the names of all destinations by tenant. The caller must not change them.
+func (p *Plan) Destinations() map[string][]string { return p.names() }
 
-// Destination is one of a tenant's; nil where there is none.
+// Destination returns a tenant's destination; nil if there is none.
 func (p *Plan) Destination(tenant, name string) *config.Destination {
 	return p.destinations[target{tenant, name}]
 }
 
-// Explain says of every rule and webhook of the event's tenant whether it matches, and why not; of none where nobody is
-// asked.
+// Explain says of every rule and webhook of the event's tenant whether it matches, and why not. It returns nil for events
+// that no rule is matched against.
 func (p *Plan) Explain(ev *event.Event) []rules.Explanation {
 	if ev.Type == event.TypeEntry || ev.Source == event.TestSource {
 		return nil

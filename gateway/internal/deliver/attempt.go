@@ -92,6 +92,9 @@ func (l *Loop) begun(jobs []*job, deadline time.Time) []*job {
 func (l *Loop) conclude(t *trial, j *job, v connectors.Verdict, began, end time.Time) {
 	d := j.delivery
 	d.Updated, d.Log = end, nil
+	if v.Ref != "" && len(v.Ref) <= connectors.MaxRef {
+		d.Ref = v.Ref
+	}
 	took := time.Duration(0)
 	if t.sent {
 		took = end.Sub(began)

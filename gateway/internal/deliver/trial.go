@@ -278,7 +278,8 @@ func options(j *job, req *connectors.Request, left time.Duration) outbound.Attem
 		DeliveryID:  j.delivery.ID,
 		Timeout:     left,
 		Transport:   j.destination.Transport,
-		Trusted:     true, // all destinations are from the file so far
+		Trusted:     j.destination.Trusted,
+		Tenant:      j.delivery.Tenant,
 		Destination: j.delivery.Tenant + "/" + j.delivery.Destination,
 		MaxConns:    j.destination.Concurrency,
 		TLS:         j.destination.TLS,

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+
+	"github.com/surveygate/surveygate/rules/event"
 )
 
 // free binds a mapping with arbitrary keys.
@@ -137,11 +139,12 @@ func (b *binder) rest(fields []Field, p Pair, v reflect.Value) bool {
 	return false
 }
 
-// meansSecret reports whether a misspelt key is most similar to a secret's.
+// meansSecret reports whether a misspelt key may mean a secret, so that its value is not shown: within one edit for three
+// letters, which is wider than event.Nearest.
 func meansSecret(key string, fields []Field) bool {
-	nearest := Nearest(key, Names(fields))
+	limit := max(1, len(key)/3) + 1
 	return slices.ContainsFunc(fields, func(f Field) bool {
-		return f.Name == nearest && nearest != "" && holdsSecrets(f.Type)
+		return holdsSecrets(f.Type) && event.Distance(key, f.Name, limit) < limit
 	})
 }
 

@@ -1,5 +1,5 @@
-// Package files reads the files of a configuration and remembers what each looked like, so that a change in any of them
-// is noticed.
+// Package files reads the files of a configuration and remembers a stamp of each, so that a change in any of them is
+// noticed.
 //
 // A configuration reads everything through a Reader: its own files, profiles, secrets in files, certificates. A Reader also
 // remembers paths that were missing. It follows links and compares the files behind them: Kubernetes replaces a mounted
@@ -60,14 +60,13 @@ func (r *Reader) ReadFile(path string) ([]byte, error) {
 const (
 	// MaxBytes is the size up to which a file is read: a device or a file of the wrong kind must not fill the memory.
 	MaxBytes = 8 << 20
-	// pipeFor is how long a pipe is read: its writer has to begin and to close it in that time.
+	// pipeFor bounds the reading of a pipe: its writer has to begin and to close it in that time.
 	pipeFor = 2 * time.Second
-	// askPipe is how often a pipe without a writer is looked at again.
+	// askPipe is the interval at which a pipe without a writer is read again.
 	askPipe = 10 * time.Millisecond
 )
 
-// readFile reads a file without waiting for ever: a reload that waits for a pipe would keep every later change, and a
-// stop, waiting too.
+// readFile reads a file in bounded time: a reload that waits for a pipe would delay every later change, and a stop.
 func readFile(path string) (_ []byte, err error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -99,8 +98,8 @@ func readFile(path string) (_ []byte, err error) {
 	return b.Bytes(), nil
 }
 
-// Folder lists the files of a folder whose names pass, links to files included, in the order of their names. A path that
-// is no folder gives isFolder false and is not remembered: reading it as a file does.
+// Folder lists the files of a folder, and links to files, for whose names keep returns true, sorted. For a path that is not a
+// folder isFolder is false, and the path is not remembered: ReadFile does that.
 func (r *Reader) Folder(path string, keep func(name string) bool) (names []string, isFolder bool, err error) {
 	s := stat(path)
 	if s.info == nil || !s.info.IsDir() {
@@ -162,14 +161,14 @@ func (r *Reader) Changed() string {
 		r.mu.Lock()
 		l := r.seen[path]
 		r.mu.Unlock()
-		if now := l.again(path); !l.was.same(&now) {
+		if now := l.current(path); !l.was.same(&now) {
 			return path
 		}
 	}
 	return ""
 }
 
-func (l *look) again(path string) stamp {
+func (l *look) current(path string) stamp {
 	s := stat(path)
 	switch {
 	case l.keep != nil && s.info != nil && s.info.IsDir():
@@ -209,7 +208,7 @@ func (s *stamp) list(names []string, err error) {
 	}
 }
 
-// reason is an error without its path.
+// reason returns an error's text without its path.
 func reason(err error) string {
 	if inner, ok := errors.AsType[*fs.PathError](err); ok {
 		return inner.Err.Error()

@@ -7,7 +7,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/redact"
 )
 
-// addressOf returns the request's address if it is a secret.
+// addressOf returns the request's address if it is a secret, and else the zero Secret.
 func addressOf(req *connectors.Request) connectors.Secret {
 	if auth, ok := req.Auth.(connectors.AddressAuth); ok {
 		return auth.URL
@@ -15,20 +15,20 @@ func addressOf(req *connectors.Request) connectors.Secret {
 	return req.Address
 }
 
-// addressCutters caches the cutters of secret addresses: an address has many parts, and the same ones for each request.
-// A reload makes a new room and with it a new cache, so addresses that are no longer used are dropped.
-type addressCutters struct{ of sync.Map } // connectors.Secret to *redact.Cutter
+// addressCutters caches the cutters of secret addresses, which have many parts to look for. A new policy begins a new
+// cache, so addresses that are no longer used are dropped.
+type addressCutters struct{ byAddress sync.Map } // connectors.Secret to *redact.Cutter
 
 func (c *addressCutters) find(address connectors.Secret) *redact.Cutter {
-	if known, ok := c.of.Load(address); ok {
+	if known, ok := c.byAddress.Load(address); ok {
 		return known.(*redact.Cutter)
 	}
 	cutter := redact.New(addressTexts(address.Expose(), nil)...)
-	c.of.Store(address, cutter)
+	c.byAddress.Store(address, cutter)
 	return cutter
 }
 
-// cutAddress cuts the request's address out of its answer, if it is a secret.
+// cutAddress removes the request's address from its answer if the address is a secret.
 func (w *wire) cutAddress(res *connectors.Response) {
 	if w.address == nil {
 		return

@@ -11,30 +11,30 @@ import (
 	"time"
 )
 
-// connections bounds the connections to all destinations together, because each needs a file descriptor and the process
-// has so many. Where none is free, the next one goes to the destination that has the fewest, so that slow receivers with
-// many do not keep the others waiting. A nil one bounds nothing.
+// connections bounds the connections to all destinations together, because each needs a file descriptor. If none is free,
+// the next one goes to the destination with the fewest, so that slow receivers with many do not keep the others waiting.
+// A nil *connections bounds nothing.
 type connections struct {
-	// dialing bounds how many are being made: one may need two sockets, for two addresses or two look-ups of its name.
+	// dialing bounds the dials under way: one may need two sockets, for two addresses or two look-ups of its name.
 	dialing chan struct{}
-	// reclaim closes a connection that is kept and idle, where there is one.
+	// reclaim closes an idle connection if there is one.
 	reclaim func()
 
-	waiting atomic.Int32 // len(waiters), for who must not wait to know it
+	waiting atomic.Int32 // len(waiters), readable without the lock
 
 	mu      sync.Mutex
 	free    int
-	had     map[string]int // by destination
+	open    map[string]int // by destination
 	waiters []*waiter      // the oldest first
 }
 
-// waiter is a request that waits for a connection to be free. Its channel is closed when it has one.
+// waiter is a request that waits for a free connection. Its channel is closed when it gets one.
 type waiter struct {
 	destination string
 	ready       chan struct{}
 }
 
-// newConnections bounds descriptors; 0 bounds nothing.
+// newConnections returns a bound of so many descriptors, and nil for 0.
 func newConnections(descriptors int, reclaim func()) *connections {
 	if descriptors == 0 {
 		return nil
@@ -42,22 +42,22 @@ func newConnections(descriptors int, reclaim func()) *connections {
 	dialing := max(descriptors/8, 2)
 	return &connections{
 		dialing: make(chan struct{}, dialing), reclaim: reclaim,
-		free: max(descriptors-dialing, 1), had: map[string]int{},
+		free: max(descriptors-dialing, 1), open: map[string]int{},
 	}
 }
 
-// errBusy is that no connection is free: no fault of the destination.
+// errBusy means that no connection is free, which is not the destination's fault.
 var errBusy = errors.New("no connection is free")
 
-// patience is the part of a request's time that may go by before it has a connection.
-const patience = 4
+// waitShare is the fraction of its remaining time, one in so many, that a request may wait for a connection.
+const waitShare = 4
 
-// dial makes a connection that counts until it is closed.
+// dial makes a connection and counts it until it is closed.
 func (cs *connections) dial(ctx context.Context, destination string, deadline time.Time, dial func() (net.Conn, error)) (net.Conn, error) {
 	if cs == nil {
 		return dial()
 	}
-	ctx, cancel := context.WithTimeout(ctx, deadline.Sub(wall.Now())/patience)
+	ctx, cancel := context.WithTimeout(ctx, deadline.Sub(wall.Now())/waitShare)
 	defer cancel()
 	if err := cs.enter(ctx, destination); err != nil {
 		return nil, err
@@ -77,7 +77,7 @@ func (cs *connections) dial(ctx context.Context, destination string, deadline ti
 	return &counted{Conn: nc, leave: sync.OnceFunc(func() { cs.leave(destination) })}, nil
 }
 
-// busy is why the waiting ended: the caller's own end, or that there was no connection in time.
+// busy says why the wait ended: the caller's cancellation, or no free connection in time.
 func busy(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return ctx.Err()
@@ -90,7 +90,7 @@ func (cs *connections) enter(ctx context.Context, destination string) error {
 	cs.mu.Lock()
 	if cs.free > 0 {
 		cs.free--
-		cs.had[destination]++
+		cs.open[destination]++
 		cs.mu.Unlock()
 		return nil
 	}
@@ -110,18 +110,18 @@ func (cs *connections) enter(ctx context.Context, destination string) error {
 		cs.drop(at)
 	}
 	cs.mu.Unlock()
-	if at < 0 { // it had one at the last moment
+	if at < 0 { // it got one at the last moment
 		cs.leave(destination)
 	}
 	return busy(ctx)
 }
 
-// leave gives a connection's place to whoever waits for a destination that has the fewest.
+// leave passes a connection's slot to the waiter whose destination has the fewest.
 func (cs *connections) leave(destination string) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if cs.had[destination]--; cs.had[destination] <= 0 {
-		delete(cs.had, destination)
+	if cs.open[destination]--; cs.open[destination] <= 0 {
+		delete(cs.open, destination)
 	}
 	if len(cs.waiters) == 0 {
 		cs.free++
@@ -129,26 +129,26 @@ func (cs *connections) leave(destination string) {
 	}
 	next := 0
 	for i, w := range cs.waiters {
-		if cs.had[w.destination] < cs.had[cs.waiters[next].destination] {
+		if cs.open[w.destination] < cs.open[cs.waiters[next].destination] {
 			next = i
 		}
 	}
 	w := cs.waiters[next]
 	cs.drop(next)
-	cs.had[w.destination]++
+	cs.open[w.destination]++
 	close(w.ready)
 }
 
-// wanted says that somebody waits, so that an idle connection is of more use closed than kept.
+// wanted reports whether a request waits, so that an idle connection is better closed than reused.
 func (cs *connections) wanted() bool { return cs != nil && cs.waiting.Load() > 0 }
 
-// drop takes a waiter out. cs.mu is held.
+// drop removes a waiter. The caller holds cs.mu.
 func (cs *connections) drop(at int) {
 	cs.waiters = slices.Delete(cs.waiters, at, at+1)
 	cs.waiting.Add(-1)
 }
 
-// counted is a connection that gives its place back when it is closed.
+// counted is a connection that gives its slot back when it is closed.
 type counted struct {
 	net.Conn
 	leave func()

@@ -56,8 +56,8 @@ func TestFewestConnectionsFirst(t *testing.T) {
 	for _, destination := range []string{"other", "slow", "slow"} {
 		cs.leave(destination)
 	}
-	if cs.free != 3 || len(cs.had) != 0 || len(cs.waiters) != 0 {
-		t.Errorf("at the end: %d are free, %v", cs.free, cs.had)
+	if cs.free != 3 || len(cs.open) != 0 || len(cs.waiters) != 0 {
+		t.Errorf("at the end: %d are free, %v", cs.free, cs.open)
 	}
 }
 
@@ -73,7 +73,7 @@ func TestWaitingForAConnectionEnds(t *testing.T) {
 	if err := cs.enter(ended, "b"); !errors.Is(err, context.Canceled) {
 		t.Errorf("given up: %v", err)
 	}
-	late, cancel := context.WithDeadline(context.Background(), past)
+	late, cancel := context.WithDeadline(context.Background(), expired)
 	defer cancel()
 	if err := cs.enter(late, "b"); !errors.Is(err, errBusy) {
 		t.Errorf("too late: %v", err)

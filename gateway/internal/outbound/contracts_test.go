@@ -113,7 +113,7 @@ func checks(t *testing.T, name string, transcript []byte) []*connectors.Request 
 
 func prepared(t *testing.T, s *Sender, req *connectors.Request) *wire {
 	t.Helper()
-	w, err := s.prepare(req, Attempt{DeliveryID: "dl_1", Trusted: true}, Policy{})
+	w, err := s.prepare(t.Context(), req, Attempt{DeliveryID: "dl_1", Trusted: true}, Policy{})
 	if err != nil {
 		t.Fatalf("%s: %v", req.Transcript(), err)
 	}

@@ -90,7 +90,7 @@ func TestCredentialsOfAStyle(t *testing.T) {
 			"a password":    {connectors.Address(connectors.NewSecret("https://jo:hush@example.com")), "the URL holds a user or password: send credentials in a header instead"},
 			"user":          {connectors.Basic("a:b", secret), "a user's name has no colon"},
 			"user's line":   {connectors.Basic("a\nb", secret), "the user's name holds a control character"},
-			"header's name": {connectors.Header("X Key", secret), "a header's name is no word of HTTP"},
+			"header's name": {connectors.Header("X Key", secret), "a header's name is not a valid HTTP token"},
 			"no secret":     {signed(connectors.Signature{}), "sign: style standard has no secret"},
 			"no key":        {signed(connectors.Signature{Style: "standard"}, connectors.NewSecret("hush!")), "sign: style standard: the secret is not base64, with or without whsec_ before it; `surveygate secret` prints one"},
 			"no private":    {signed(connectors.Signature{Style: "ed25519"}, secret), "sign: style ed25519: the secret is no whsk_ followed by base64 of 32 or 64 bytes"},

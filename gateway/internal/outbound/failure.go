@@ -16,7 +16,7 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// phase is how far a request came.
+// phase is the stage that a request reached.
 type phase uint8
 
 const (
@@ -26,7 +26,7 @@ const (
 	phaseExchange
 )
 
-// phaseError is a fault with how far the request had come.
+// phaseError is a failure with the phase in which it occurred.
 type phaseError struct {
 	phase phase
 	err   error
@@ -35,7 +35,7 @@ type phaseError struct {
 func (e *phaseError) Error() string { return e.err.Error() }
 func (e *phaseError) Unwrap() error { return e.err }
 
-// errProtocol is a fault of the peer in words of our own.
+// errProtocol is a fault of the peer in the gateway's own words.
 type errProtocol string
 
 func (e errProtocol) Error() string { return string(e) }
@@ -45,8 +45,8 @@ func isTimeout(err error) bool {
 	return errors.Is(err, fasthttp.ErrTimeout) || errors.As(err, &t) && t.Timeout()
 }
 
-// explain turns whatever went wrong into one of the kinds and words of our own: messages of libraries repeat
-// URLs, headers and bytes of the peer.
+// explain turns any failure into a Kind and the gateway's own words: messages of libraries repeat URLs, headers and bytes
+// of the peer.
 func explain(ctx context.Context, err error, deadline time.Time, timeout time.Duration) error {
 	if own, ok := errors.AsType[*Error](err); ok {
 		return own
@@ -90,7 +90,7 @@ func explain(ctx context.Context, err error, deadline time.Time, timeout time.Du
 }
 
 func timeoutReason(at phase, timeout time.Duration) string {
-	if timeout > 10*time.Millisecond { // what was left of an attempt is no round number
+	if timeout > 10*time.Millisecond { // the time left of an attempt is not a round number
 		timeout = timeout.Round(10 * time.Millisecond)
 	}
 	switch at {
@@ -120,7 +120,7 @@ func connectReason(err error, over bool) string {
 	return "no connection"
 }
 
-// systemReason names the faults of connections that have a name.
+// systemReason names the system's errors of connections; "" for any other.
 func systemReason(err error) string {
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
@@ -169,7 +169,7 @@ func exchangeFailure(err error, over bool, timeout time.Duration) *Error {
 		return &Error{Protocol, own.Error()}
 	case over:
 		return &Error{Timeout, timeoutReason(phaseExchange, timeout)}
-	case errors.As(err, &small), strings.Contains(err.Error(), "response headers exceeded"): // net/http has no name for it
+	case errors.As(err, &small), strings.Contains(err.Error(), "response headers exceeded"): // net/http exports no error for it
 		return &Error{Protocol, headerTooLarge}
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return &Error{Protocol, brokenOff}
@@ -184,7 +184,7 @@ func exchangeFailure(err error, over bool, timeout time.Duration) *Error {
 
 const notHTTP = "the answer is not HTTP"
 
-// faultOf is the reason of a failure that came behind the status line.
+// faultOf rewords the reason of a failure that occurred behind the status line.
 func faultOf(reason string) string {
 	switch reason {
 	case notHTTP:

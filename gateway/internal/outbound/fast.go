@@ -17,10 +17,10 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// fast is HTTP/1.1 on our own connections, with fasthttp as the reader of answers.
+// fast speaks HTTP/1.1 on connections of its own and reads answers with fasthttp.
 //
 // fasthttp's HostClient is not used, because it cannot be cancelled, repeats a request that a fresh connection did
-// not answer, cannot say whether a byte was sent, and leaves a goroutine behind that nothing stops.
+// not answer, cannot say whether a byte was sent, and leaves a goroutine that never stops.
 type fast struct {
 	policy   Policy
 	resolver *net.Resolver
@@ -34,14 +34,13 @@ func newFast(p Policy, r *net.Resolver, t *tls.Config, all *connections) *fast {
 
 func (f *fast) close() { f.pools.close() }
 
-// errStale is a kept connection that the peer closed before it answered anything.
+// errStale means that the peer closed a reused connection before it answered anything.
 var errStale = errors.New("the connection had been closed")
 
-// send writes the request on a kept connection, else on a new one. A kept connection may have been closed by its
-// peer at any time: then the request is written once more, on a new one. That the peer has it twice is possible
-// and allowed, because the id is the same.
+// send writes the request on a reused connection, else on a new one. The peer may have closed a reused connection at any
+// time: then the request is written once more, on a new one. The peer may so get it twice, with the same id.
 func (f *fast) send(ctx context.Context, w *wire, deadline time.Time) (answer, error) {
-	p := f.pools.of(w.key)
+	p := f.pools.acquire(w.key)
 	if err := p.enter(ctx, deadline); err != nil {
 		return answer{}, err
 	}
@@ -59,12 +58,12 @@ func (f *fast) send(ctx context.Context, w *wire, deadline time.Time) (answer, e
 		return answer{reached: reached}, err
 	}
 	got, err := f.exchange(ctx, p, &conn{Conn: nc}, w, deadline)
-	err = asked(auth, err)
+	err = withClientAuth(auth, err)
 	got.reached = got.reached || reached
 	return got, err
 }
 
-// dial makes a connection to an address that the guard has seen.
+// dial makes a connection to an address that the guard has checked.
 func (f *fast) dial(ctx context.Context, w *wire, deadline time.Time) (net.Conn, clientAuth, error) {
 	g := guard{policy: f.policy, trusted: w.key.trusted, plain: !w.tls}
 	d := net.Dialer{Timeout: ConnectTimeout, Deadline: deadline, Resolver: f.resolver, Control: g.control}
@@ -86,13 +85,13 @@ func (f *fast) dial(ctx context.Context, w *wire, deadline time.Time) (net.Conn,
 	return tc, auth, nil
 }
 
-// past is a deadline that is over.
-var past = time.Unix(1, 0)
+// expired is a deadline in the past.
+var expired = time.Unix(1, 0)
 
 // exchange writes the request and reads its answer. The connection goes back to its pool or is closed.
 func (f *fast) exchange(ctx context.Context, p *pool, c *conn, w *wire, deadline time.Time) (answer, error) {
 	var got answer
-	if c.kept && !c.drained() {
+	if c.reused && !c.drained() {
 		_ = c.Close()
 		return got, errStale
 	}
@@ -100,16 +99,16 @@ func (f *fast) exchange(ctx context.Context, p *pool, c *conn, w *wire, deadline
 		_ = c.Close()
 		return got, stale(c, err)
 	}
-	if c.kept && !c.quiet() {
+	if c.reused && !c.quiet() {
 		_ = c.Close()
 		return got, errStale
 	}
 	release := func() bool { return true }
 	if ctx.Done() != nil {
-		release = context.AfterFunc(ctx, func() { _ = c.SetDeadline(past) })
+		release = context.AfterFunc(ctx, func() { _ = c.SetDeadline(expired) })
 	}
 	reuse, err := c.roundTrip(w, &got)
-	// A context that ended has moved, or is about to move, the connection's deadline.
+	// A cancelled context has moved the connection's deadline, or is about to.
 	if !release() || err != nil || !reuse {
 		_ = c.Close()
 		return got, err
@@ -118,14 +117,13 @@ func (f *fast) exchange(ctx context.Context, p *pool, c *conn, w *wire, deadline
 	return got, nil
 }
 
-// drained reports whether TLS holds no bytes of the peer that were read from the socket and that nobody has asked for.
-// It leaves a deadline that is over.
+// drained reports whether TLS buffers no unsolicited bytes of the peer. It leaves the read deadline expired.
 func (c *conn) drained() bool {
 	secure, ok := c.Conn.(*tls.Conn)
 	if !ok {
 		return true
 	}
-	if secure.SetReadDeadline(past) != nil {
+	if secure.SetReadDeadline(expired) != nil {
 		return false
 	}
 	var b [1]byte
@@ -133,9 +131,9 @@ func (c *conn) drained() bool {
 	return n == 0 && isTimeout(err)
 }
 
-// stale marks a fault of a kept connection that has not answered a byte yet.
+// stale turns the failure of a reused connection that has not answered a byte into errStale.
 func stale(c *conn, err error) error {
-	if c.kept && !isTimeout(err) {
+	if c.reused && !isTimeout(err) {
 		return errStale
 	}
 	return &phaseError{phaseExchange, err}
@@ -143,11 +141,11 @@ func stale(c *conn, err error) error {
 
 var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, HeaderCap) }}
 
-// roundTrip says whether the connection can carry another request.
+// roundTrip exchanges one request and reports whether the connection can carry another.
 func (c *conn) roundTrip(w *wire, got *answer) (bool, error) {
-	got.reached = true // from the first byte on nobody knows how far they came
+	got.reached = true // once written, bytes may have arrived even if the write fails
 	writeErr := c.write(w)
-	if writeErr != nil && (isTimeout(writeErr) || c.kept) {
+	if writeErr != nil && (isTimeout(writeErr) || c.reused) {
 		return false, stale(c, writeErr)
 	}
 	// A peer that refuses a large body may answer and close before it has read all of it.
@@ -178,12 +176,11 @@ func (c *conn) roundTrip(w *wire, got *answer) (bool, error) {
 	if err != nil {
 		return false, &phaseError{phaseExchange, err}
 	}
-	// Bytes behind the answer were not asked for: what follows could not be told from the next answer.
+	// Unsolicited bytes behind the answer could be mistaken for the next answer.
 	return whole && writeErr == nil && got.response.Fault == "" && !resp.ConnectionClose() && br.Buffered() == 0, nil
 }
 
-// rescue reads what can be read of an answer whose head is faulty. The error says why there is no answer, or not all of
-// it.
+// rescue reads what it can of an answer whose head is faulty. The error says why the answer is missing or incomplete.
 func rescue(br *bufio.Reader, head []byte, w *wire, got *answer, fault error) error {
 	length := salvage(head, got)
 	if length < 0 {
@@ -207,8 +204,7 @@ func (w *wire) bodiless(status int) bool {
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// joinBelow is the size of bodies that are copied behind their header, so that one packet and one TLS record
-// carries both.
+// joinBelow is the size below which a body is copied behind its header, so that one packet and one TLS record carries both.
 const joinBelow = 16 << 10
 
 func (c *conn) write(w *wire) error {
@@ -246,7 +242,7 @@ func (c *conn) write(w *wire) error {
 // drainBelow is how much of a body beyond the cap is read so that its connection can be kept.
 const drainBelow = 256 << 10
 
-// readBody keeps as many bytes as are asked for and says whether the body was read to its end.
+// readBody keeps up to w.keep bytes and reports whether the body was read to its end.
 func readBody(br *bufio.Reader, resp *fasthttp.Response, w *wire, got *answer) (bool, error) {
 	if w.bodiless(resp.StatusCode()) {
 		return true, nil
@@ -295,7 +291,7 @@ func readSized(br *bufio.Reader, length int, w *wire, got *answer) (bool, error)
 	return err == nil, nil
 }
 
-// brokeOff says of the end of a connection that more had been announced.
+// brokeOff turns io.EOF into io.ErrUnexpectedEOF, for a body that was announced to be longer.
 func brokeOff(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
@@ -303,7 +299,7 @@ func brokeOff(err error) error {
 	return err
 }
 
-// copyHeader makes a header of its own with three allocations: what fasthttp holds is reused.
+// copyHeader copies a header with three allocations, because fasthttp reuses its own.
 func copyHeader(h *fasthttp.ResponseHeader) http.Header {
 	n, size := 0, 0
 	for k, v := range h.All() {

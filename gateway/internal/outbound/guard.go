@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// reserved are the networks that are not the public internet, most telling first. Sources: the IANA special-purpose
+// reserved are the networks that are not the public internet, the most specific reason first. Sources: the IANA special-purpose
 // address registries for IPv4 and IPv6, and the metadata services of the clouds.
 var reserved = []struct {
 	prefix netip.Prefix
@@ -53,11 +53,11 @@ var reserved = []struct {
 var (
 	// nat64 carries an IPv4 address in its last 32 bits; networks without IPv4 reach public hosts through it.
 	nat64 = netip.MustParsePrefix("64:ff9b::/96")
-	// global is all of IPv6 that is given out to the public.
+	// global is the range of public IPv6 addresses.
 	global = netip.MustParsePrefix("2000::/3")
 )
 
-// refusal says why an address is not public, as the end of a sentence; empty where it is.
+// refusal returns why an address is not public, as the end of a sentence; "" if it is.
 func refusal(a netip.Addr) string {
 	if !a.IsValid() {
 		return "no address"
@@ -87,13 +87,13 @@ type guardError struct {
 
 func (e *guardError) Error() string {
 	if !e.trusted {
-		// Who made the destination through the API need not learn what the inside of the network looks like.
+		// It must not reveal the internal network to users of the API.
 		return "the host's address is not public"
 	}
 	return fmt.Sprintf("%s is %s; outbound.allow_addresses does not name it", e.addr, e.why)
 }
 
-// guard checks an address at the moment it is dialled, so that a name cannot change its answer in between.
+// guard checks an address when it is dialled, so that a name cannot resolve to another address in between.
 type guard struct {
 	policy  Policy
 	trusted bool

@@ -14,9 +14,9 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 )
 
-// What a receiver said with its status line stands, whatever is wrong with the rest of its answer: it has had the event,
-// and would get it again at every attempt. The fault is recorded, and the connection carries no other request, because
-// nobody can tell where the next answer begins.
+// The status line of an answer counts, whatever is wrong with the rest of it: the receiver has the event, and would else get
+// it again at every attempt. The fault is recorded, and the connection carries no other request, because it is unknown
+// where the next answer begins.
 
 // Faults of answers that have a status.
 const (
@@ -27,17 +27,17 @@ const (
 	faultBoth    = "the answer has both Content-Length and Transfer-Encoding"
 )
 
-// maxInterim bounds how many 1xx answers may come before the real one. A receiver that works for long sends one every
-// second or so, and what it says in the end counts: the timeout ends most others.
+// maxInterim bounds the 1xx answers before the final one. A receiver that works for long may send one every second and
+// still answer; the timeout ends most of the others.
 const maxInterim = 100
 
-// silentError is the end of a connection before the first byte of an answer.
+// silentError means that the connection ended before the first byte of an answer.
 type silentError struct{ error }
 
 func (e *silentError) Unwrap() error { return e.error }
 
 // readHead reads to the end of the head of the final answer and leaves it in the reader. On error it returns the part
-// that came; a *silentError says that nothing did.
+// that arrived; a *silentError means that none did.
 func readHead(br *bufio.Reader) ([]byte, error) {
 	for i := range maxInterim + 1 {
 		head, err := nextHead(br)
@@ -101,7 +101,7 @@ func headEnd(b []byte) int {
 	}
 }
 
-// headReader gives the parser a head and then the end, so that it never waits for bytes that no receiver owes.
+// headReader gives the parser one head and then io.EOF, so that it never waits for bytes behind the head.
 type headReader struct {
 	bytes bytes.Reader
 	buf   *bufio.Reader
@@ -121,14 +121,14 @@ func parseHead(br *bufio.Reader, resp *fasthttp.Response, head []byte, got *answ
 	r.bytes.Reset(nil)
 	switch {
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || err == nil && rest > 0:
-		return errProtocol(faultFraming) // the parser sees another end of the head
+		return errProtocol(faultFraming) // the parser disagrees about where the head ends
 	case err != nil:
 		return err
 	}
 	got.response.Status = resp.StatusCode()
 	got.response.Header = copyHeader(&resp.Header)
 	if resp.Header.ContentLength() == -1 {
-		// Chunks count (RFC 9112, section 6.3), and somebody before us may have counted the length.
+		// Chunks take precedence (RFC 9112, section 6.3), but an intermediary may have used the length.
 		if lengths, _ := framingOf(head); len(lengths) > 0 {
 			got.response.Fault = faultBoth
 		}
@@ -137,9 +137,8 @@ func parseHead(br *bufio.Reader, resp *fasthttp.Response, head []byte, got *answ
 	return nil
 }
 
-// salvage takes the status and the well-formed headers out of a head that is faulty or incomplete, if its status line
-// is complete and that of a final answer. Length is that of the body, where the head ends and leaves no doubt of it; else
-// it is -1.
+// salvage takes the status and the well-formed headers from a head that is faulty or incomplete, if its status line
+// is complete and that of a final answer. It returns the body's length if the head is complete and unambiguous, else -1.
 func salvage(head []byte, got *answer) (length int) {
 	head = bytes.TrimLeft(head, "\r\n")
 	status, rest := cutStatus(head)
@@ -173,7 +172,7 @@ func salvage(head []byte, got *answer) (length int) {
 	}
 }
 
-// framingOf returns the values of Content-Length of a head, and whether it has a Transfer-Encoding.
+// framingOf returns a head's values of Content-Length, and whether it has a Transfer-Encoding.
 func framingOf(head []byte) (lengths []string, coded bool) {
 	for line := range bytes.Lines(head) {
 		name, value, _ := bytes.Cut(line, []byte(":"))
@@ -190,7 +189,7 @@ func framingOf(head []byte) (lengths []string, coded bool) {
 	return lengths, coded
 }
 
-// agreed returns the length that all values name, or -1, and what is wrong with them.
+// agreed returns the length if all values are equal, else -1, and the fault of the values.
 func agreed(lengths []string) (n int, fault string) {
 	for i, text := range lengths {
 		each, ok := digits(text)
@@ -207,7 +206,7 @@ func agreed(lengths []string) (n int, fault string) {
 	return n, fault
 }
 
-// digits reads a number that is written in digits alone.
+// digits parses a number of decimal digits only.
 func digits(text string) (n int, ok bool) {
 	if text == "" || len(text) > 15 {
 		return 0, false
@@ -221,7 +220,7 @@ func digits(text string) (n int, ok bool) {
 	return n, true
 }
 
-// cutStatus returns the status of a head and what follows its status line; 0 where the line is not complete or not HTTP's.
+// cutStatus returns the status of a head and what follows its status line; 0 if the line is incomplete or not HTTP.
 func cutStatus(head []byte) (status int, rest []byte) {
 	line, rest, ok := bytes.Cut(head, []byte("\n"))
 	if !ok || len(line) < len("HTTP/1.1 200") || !bytes.HasPrefix(line, []byte("HTTP/1.")) {

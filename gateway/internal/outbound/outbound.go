@@ -1,8 +1,8 @@
-// Package outbound is the only way out: it puts credentials on a request, sends it to a guarded address, and
-// gives back a capped answer with every secret cut out.
+// Package outbound is the only way out: it adds credentials to a request, sends it to a guarded address, and
+// returns a capped answer with every secret cut out.
 //
-// Two transports stand behind one Sender with the same limits, guard and tests: fasthttp's HTTP/1.1 for the hot
-// path and net/http for HTTP/2 and proxies. Redirects are never followed.
+// One Sender has two transports with the same limits, guard and tests: fasthttp's HTTP/1.1, the cheaper one, and net/http
+// for HTTP/2 and proxies. Redirects are never followed.
 package outbound
 
 import (
@@ -11,16 +11,16 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 )
 
-// Kind is what became of a request, a closed set.
+// Kind is the outcome of a request, a closed set.
 type Kind string
 
 // The kinds.
 const (
 	// Answered: there is a response, whatever its status.
 	Answered Kind = "answered"
-	// Timeout: the time for the whole request was over.
+	// Timeout: the time for the whole request ran out.
 	Timeout Kind = "timeout"
-	// Connect: no connection: no such name, refused, unreachable, not made in time.
+	// Connect: no connection could be made: unknown name, refused, unreachable, too slow.
 	Connect Kind = "connect"
 	// Refused: the address guard or the policy forbids the destination.
 	Refused Kind = "guard"
@@ -28,17 +28,17 @@ const (
 	TLS Kind = "tls"
 	// Protocol: the connection broke, or the answer was not HTTP or beyond the limits.
 	Protocol Kind = "protocol"
-	// Invalid: the request cannot be sent as it was built, now or later.
+	// Invalid: the request can never be sent as it was built.
 	Invalid Kind = "invalid"
-	// Credentials: the request cannot carry its credentials. No request of this destination can, until they change.
+	// Credentials: the request's credentials cannot be used. No request of this destination can be sent until they change.
 	Credentials Kind = "credentials"
-	// Busy: the gateway has no connection free. Nothing was sent, and the destination has no part in it.
+	// Busy: the gateway has no free connection. Nothing was sent, and the destination is not at fault.
 	Busy Kind = "busy"
 	// Canceled: the caller's context ended first.
 	Canceled Kind = "canceled"
 )
 
-// Error is why there is no answer. Its text is for people; it holds no secret and no URL.
+// Error says why there is no answer. Its text is for people; it holds no secret and no URL.
 type Error struct {
 	Kind   Kind
 	Reason string
@@ -46,9 +46,9 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Reason }
 
-// Result is what became of one request.
+// Result is the outcome of one request.
 type Result struct {
-	// Kind is Answered exactly where Response is there and Err is not.
+	// Kind is Answered exactly if Response is set and Err is nil.
 	Kind Kind
 	// Response is the answer: body capped, secrets cut out, redirects not followed.
 	Response *connectors.Response
@@ -56,7 +56,7 @@ type Result struct {
 	Err error
 	// Took is the time from the call to the end of the answer.
 	Took time.Duration
-	// Reached says that bytes of the request may have reached the peer, so that it may have acted on them.
+	// Reached reports whether the peer may have received bytes of the request, and so may have acted on them.
 	Reached bool
 	// Sent and Received are the sizes of the two bodies in bytes.
 	Sent, Received int
@@ -66,13 +66,13 @@ type Result struct {
 const (
 	// ConnectTimeout bounds the resolving and connecting of one connection.
 	ConnectTimeout = 5 * time.Second
-	// DefaultTimeout is that of a request which names none.
+	// DefaultTimeout bounds a request that names no timeout.
 	DefaultTimeout = 15 * time.Second
 	// BodyCap is how much of an answer is kept, unless Attempt.Keep says more; Response.Truncated says that there was more.
 	BodyCap = connectors.DefaultResponseLimit
 	// HeaderCap bounds an answer's header section.
 	HeaderCap = 16 << 10
-	// IdleTimeout is shorter than what peers commonly allow, so that it is us who close.
+	// IdleTimeout closes idle connections. It is shorter than what peers commonly allow, so that the gateway closes first.
 	IdleTimeout = 4 * time.Second
 )
 
@@ -83,14 +83,23 @@ type Attempt struct {
 	// Timeout bounds the whole request; 0 is DefaultTimeout.
 	Timeout   time.Duration
 	Transport Transport
-	// Trusted destinations come from the file: Policy.AllowAddresses counts for them.
+	// Trusted permits the addresses of Policy.AllowAddresses, which are not public; without it only public ones are reached.
 	Trusted bool
-	// Destination keeps connections apart, so that one destination's cannot be used up by another of the same host.
+	// Tenant owns the destination; Options.Tokens fetches in its name.
+	Tenant string
+	// Destination separates connections, so that one destination cannot use up those of another on the same host.
 	Destination string
-	// MaxConns bounds the destination's connections; 0 is no bound. HTTP/2 shares one anyway.
+	// MaxConns bounds the destination's connections with Fast; 0 is no bound. Std has none: HTTP/2 shares one connection.
 	MaxConns int
-	// TLS is the destination's own; nil is that of all. No two destinations share what was made with it.
+	// TLS is the destination's own; nil is the common one. Destinations never share what was made with it.
 	TLS *ClientTLS
 	// Keep is how much of the answer is kept; 0 is BodyCap.
 	Keep int
+}
+
+func (a *Attempt) timeout() time.Duration {
+	if a.Timeout <= 0 {
+		return DefaultTimeout
+	}
+	return a.Timeout
 }

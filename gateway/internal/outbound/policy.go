@@ -26,10 +26,10 @@ type Policy struct {
 	CA string `yaml:"ca,omitempty"`
 }
 
-// equal says whether two policies are written alike. It looks at all fields, so that one that is added later counts too.
+// equal reports whether two policies are equal. It compares all fields, including any added later.
 func (p Policy) equal(q Policy) bool { return reflect.DeepEqual(p, q) }
 
-// Check says what is wrong with the policy itself.
+// Check returns the fault of the policy itself.
 func (p Policy) Check() error {
 	if p.Proxy.IsZero() {
 		return nil
@@ -41,7 +41,7 @@ func (p Policy) Check() error {
 func (p Policy) proxy() (*url.URL, error) {
 	u, err := url.Parse(p.Proxy.Expose())
 	if err != nil || u.Hostname() == "" {
-		// The parser's own error would repeat the URL and with it a password.
+		// The parser's error would repeat the URL, which may hold a password.
 		return nil, errors.New("outbound.proxy is not a URL like http://proxy.example:3128")
 	}
 	if err := connectors.CheckPort(u.Port()); err != nil {
@@ -54,7 +54,7 @@ func (p Policy) proxy() (*url.URL, error) {
 	return nil, fmt.Errorf("outbound.proxy: `%s` is no scheme of a proxy; one of http, https, socks5", u.Scheme)
 }
 
-// allows says that the operator named the address.
+// allows reports whether AllowAddresses contains the address.
 func (p Policy) allows(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
 	for _, prefix := range p.AllowAddresses {
@@ -70,9 +70,9 @@ type Transport string
 
 // The transports.
 const (
-	// Fast is HTTP/1.1 by fasthttp: the hot path.
+	// Fast is HTTP/1.1 by fasthttp, at the least cost.
 	Fast Transport = "fast"
-	// Std is net/http: HTTP/2.
+	// Std is net/http, which also speaks HTTP/2.
 	Std Transport = "std"
 )
 
@@ -86,7 +86,7 @@ func (t *Transport) UnmarshalText(b []byte) error {
 	return fmt.Errorf("`%s` is no transport; one of fast, std", b)
 }
 
-// URLError is what is wrong with a destination's URL, and what to do about it.
+// URLError is a fault of a destination's URL with its remedy.
 type URLError struct {
 	Message string
 	Remedy  string
@@ -99,9 +99,9 @@ func (e *URLError) Error() string {
 	return e.Message + ": " + e.Remedy
 }
 
-// CheckURL says before anything is sent what is wrong with a destination's URL. Trusted are destinations from
-// the file: Policy.AllowAddresses counts for them only. The error is a *URLError; it repeats the host at most,
-// since a URL may itself be a secret.
+// CheckURL returns the fault of a destination's URL before anything is sent. Policy.AllowAddresses counts for trusted
+// destinations only (see Attempt.Trusted). The error is a *URLError; it repeats the host at most, since a URL may itself
+// be a secret.
 func CheckURL(text string, p Policy, trusted bool) error {
 	u, err := url.Parse(text)
 	if err != nil {
@@ -110,7 +110,7 @@ func CheckURL(text string, p Policy, trusted bool) error {
 	return checkURL(u, p, trusted)
 }
 
-// CheckAddress is CheckURL for a secret that is itself an address, as a channel's webhook; any other secret passes.
+// CheckAddress is CheckURL for a secret that is itself an address, such as a channel's webhook; other secrets pass.
 func CheckAddress(s connectors.Secret, p Policy, trusted bool) error {
 	text := s.Expose()
 	if !strings.HasPrefix(text, "https://") && !strings.HasPrefix(text, "http://") {
@@ -126,7 +126,7 @@ func checkURL(u *url.URL, p Policy, trusted bool) error {
 	return p.checkReach(u, trusted)
 }
 
-// checkForm says what is wrong with a URL whatever the policy is.
+// checkForm returns the fault of a URL under any policy.
 func checkForm(u *url.URL) error {
 	host := u.Hostname()
 	switch {
@@ -157,7 +157,7 @@ func checkForm(u *url.URL) error {
 	return nil
 }
 
-// checkReach says why the policy does not let requests reach a URL.
+// checkReach returns why the policy forbids a URL.
 func (p Policy) checkReach(u *url.URL, trusted bool) error {
 	host := u.Hostname()
 	addr, literal := literalAddress(host)
@@ -180,7 +180,7 @@ func (p Policy) checkReach(u *url.URL, trusted bool) error {
 	return nil
 }
 
-// literalAddress reads hosts that name an address without the help of a resolver.
+// literalAddress returns the address of a host that needs no resolver.
 func literalAddress(host string) (netip.Addr, bool) {
 	if name := strings.ToLower(strings.TrimSuffix(host, ".")); name == "localhost" || strings.HasSuffix(name, ".localhost") {
 		return netip.AddrFrom4([4]byte{127, 0, 0, 1}), true
@@ -189,7 +189,7 @@ func literalAddress(host string) (netip.Addr, bool) {
 	return a, err == nil
 }
 
-// checkName refuses hosts that are neither a name nor a plainly written address. Resolvers of the C library read
+// checkName refuses hosts that are neither a name nor an address in its usual form. Resolvers of the C library read
 // `2130706433`, `0x7f.1` and `0177.0.0.1` as 127.0.0.1; a host that ends in a number is never a public name.
 func checkName(host string) *URLError {
 	name := strings.TrimSuffix(host, ".")

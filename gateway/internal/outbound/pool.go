@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// poolKey says which connections are alike. Their TLS is part of it: a receiver knows a connection by the certificate that
-// it began with. So is trust: a connection that was allowed to reach a private
-// address must not carry a request that was not.
+// poolKey identifies connections that are interchangeable. TLS is part of it, because a receiver knows a connection by the
+// certificate that it was made with. So is trust: a connection to a private address must not carry a request that may not
+// reach one.
 type poolKey struct {
 	addr        string
 	identity    string // of the destination's own TLS
@@ -23,14 +23,14 @@ type poolKey struct {
 // conn is a connection that may carry one request after another.
 type conn struct {
 	net.Conn
-	// kept is true from the second request on.
-	kept bool
-	idle time.Time
-	// peek reads ahead without waiting; nil until quiet first needs it.
+	// reused is true from the second request on.
+	reused bool
+	idle   time.Time
+	// peek reads ahead without blocking; nil until quiet first needs it.
 	peek *peek
 }
 
-// pools holds the kept connections. A timer runs only while there are any.
+// pools holds the idle connections by key. The sweep's timer runs only while there are any.
 type pools struct {
 	all    *connections
 	mu     sync.Mutex
@@ -43,7 +43,7 @@ type pools struct {
 type pool struct {
 	owner *pools
 	slots chan struct{} // nil: no bound
-	users int           // requests between of and leave; guarded by owner.mu
+	users int           // requests between acquire and leave; guarded by owner.mu
 
 	mu   sync.Mutex
 	idle []*conn // the last one is the freshest
@@ -52,8 +52,8 @@ type pool struct {
 
 func newPools(all *connections) *pools { return &pools{all: all, byKey: make(map[poolKey]*pool)} }
 
-// of is the pool of a key; leave gives it back.
-func (ps *pools) of(key poolKey) *pool {
+// acquire returns the pool of a key; leave gives it back.
+func (ps *pools) acquire(key poolKey) *pool {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	p := ps.byKey[key]
@@ -68,7 +68,7 @@ func (ps *pools) of(key poolKey) *pool {
 	return p
 }
 
-// enter waits for one of the key's connections to be free. On error the pool is given back.
+// enter waits for a free slot of the pool. On error it gives the pool back.
 func (p *pool) enter(ctx context.Context, deadline time.Time) error {
 	if p.slots == nil {
 		return nil
@@ -84,7 +84,7 @@ func (p *pool) enter(ctx context.Context, deadline time.Time) error {
 	case p.slots <- struct{}{}:
 		return nil
 	case <-wait.Done():
-		p.gone()
+		p.release()
 		return &phaseError{phaseWait, wait.Err()}
 	}
 }
@@ -93,11 +93,11 @@ func (p *pool) leave() {
 	if p.slots != nil {
 		<-p.slots
 	}
-	p.gone()
+	p.release()
 }
 
-// gone counts a request out and makes sure that a sweep will come.
-func (p *pool) gone() {
+// release decrements users and schedules the idle sweep.
+func (p *pool) release() {
 	ps := p.owner
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
@@ -107,7 +107,7 @@ func (p *pool) gone() {
 	}
 }
 
-// take is the freshest kept connection, or nil.
+// take removes and returns the freshest idle connection, or nil.
 func (p *pool) take() *conn {
 	now := wall.Now()
 	p.mu.Lock()
@@ -117,20 +117,20 @@ func (p *pool) take() *conn {
 	}
 	c := p.idle[len(p.idle)-1]
 	if now.Sub(c.idle) > IdleTimeout {
-		return nil // the sweep closes it, and all those before it
+		return nil // the sweep closes it and all older ones
 	}
 	p.idle[len(p.idle)-1] = nil
 	p.idle = p.idle[:len(p.idle)-1]
 	return c
 }
 
-// put keeps a connection for the next request, unless another destination waits for one.
+// put keeps a connection for reuse, unless another destination waits for one.
 func (p *pool) put(c *conn) {
 	if p.owner.all.wanted() {
 		_ = c.Close()
 		return
 	}
-	c.kept, c.idle = true, wall.Now()
+	c.reused, c.idle = true, wall.Now()
 	p.mu.Lock()
 	dead := p.dead
 	if !dead {
@@ -140,12 +140,12 @@ func (p *pool) put(c *conn) {
 	switch {
 	case dead:
 		_ = c.Close()
-	case p.owner.all.wanted(): // who began to wait meanwhile may not have seen it
+	case p.owner.all.wanted(): // a waiter that came meanwhile may not have seen it
 		p.owner.reclaim()
 	}
 }
 
-// sweep closes connections that were idle for too long and forgets pools that nobody uses.
+// sweep closes connections that were idle for too long and drops unused pools.
 func (ps *pools) sweep() {
 	now := wall.Now()
 	ps.mu.Lock()
@@ -167,7 +167,7 @@ func (ps *pools) sweep() {
 	}
 }
 
-// reclaim closes the connection that has been idle the longest; false where none is.
+// reclaim closes the connection that has been idle the longest; false if there is none.
 func (ps *pools) reclaim() bool {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
@@ -193,7 +193,7 @@ func (ps *pools) reclaim() bool {
 	return true
 }
 
-// expire closes what is too old and counts what is left.
+// expire closes connections that are idle for too long and returns how many are left.
 func (p *pool) expire(now time.Time) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -208,7 +208,7 @@ func (p *pool) expire(now time.Time) int {
 	return n
 }
 
-// close closes every kept connection; those in use are closed when they come back.
+// close closes every idle connection; those in use are closed when they come back.
 func (ps *pools) close() {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()

@@ -20,7 +20,7 @@ func TestSweep(t *testing.T) {
 	ps := newPools(nil)
 	defer ps.close()
 	key := poolKey{addr: "127.0.0.1:1"}
-	p := ps.of(key)
+	p := ps.acquire(key)
 	old, fresh := &closing{}, &closing{}
 	for _, c := range []*closing{old, fresh} {
 		p.put(&conn{Conn: c})
@@ -34,7 +34,7 @@ func TestSweep(t *testing.T) {
 	if ps.timer == nil {
 		t.Error("nothing will sweep again")
 	}
-	if ps.of(key) != p {
+	if ps.acquire(key) != p {
 		t.Error("a pool that holds a connection was forgotten")
 	}
 	p.idle[0].idle = wall.Now().Add(-IdleTimeout - time.Second)
@@ -55,14 +55,14 @@ func TestSweep(t *testing.T) {
 func TestPutAfterClose(t *testing.T) {
 	t.Parallel()
 	ps := newPools(nil)
-	before := ps.of(poolKey{addr: "a"})
+	before := ps.acquire(poolKey{addr: "a"})
 	idle := &closing{}
 	before.put(&conn{Conn: idle})
 	ps.close()
 	if !idle.closed {
 		t.Error("a kept connection stayed open")
 	}
-	for _, p := range []*pool{before, ps.of(poolKey{addr: "b"})} {
+	for _, p := range []*pool{before, ps.acquire(poolKey{addr: "b"})} {
 		late := &closing{}
 		p.put(&conn{Conn: late})
 		p.leave()
@@ -80,13 +80,13 @@ func TestEnterGivesUp(t *testing.T) {
 	ps := newPools(nil)
 	defer ps.close()
 	key := poolKey{addr: "a", max: 1}
-	first := ps.of(key)
+	first := ps.acquire(key)
 	if err := first.enter(context.Background(), wall.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := ps.of(key).enter(ctx, wall.Now().Add(time.Minute)); err == nil {
+	if err := ps.acquire(key).enter(ctx, wall.Now().Add(time.Minute)); err == nil {
 		t.Error("entered a full pool")
 	}
 	first.leave()

@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -16,7 +17,7 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// wire is a request with its credentials on: what both transports write.
+// wire is a request with its credentials, as both transports write it.
 type wire struct {
 	method string
 	url    *url.URL
@@ -26,15 +27,15 @@ type wire struct {
 	target string
 	fields []connectors.Field
 	body   []byte
-	// key says which connections the request may use.
+	// key selects the connections that the request may use.
 	key poolKey
-	// identity is what they are made with where the destination has TLS of its own; else it is nil.
+	// identity is set if the destination has its own TLS.
 	identity *identity
-	// request is what it was made of. Its secrets are cut out of the answer; address cuts its URL where that is one, else it
-	// is nil.
+	// request is the one given. Its secrets are cut out of the answer; address cuts its URL if that is a secret, else it is
+	// nil.
 	request *connectors.Request
 	address *redact.Cutter
-	// keep is how much of the answer's body is.
+	// keep is how many bytes of the answer's body are kept.
 	keep int
 }
 
@@ -42,14 +43,14 @@ func invalid(format string, args ...any) error {
 	return &Error{Invalid, fmt.Sprintf(format, args...)}
 }
 
-// unusable says what is wrong with the credentials of a request.
+// unusable returns an error about the credentials of a request.
 func unusable(format string, args ...any) error {
 	return &Error{Credentials, fmt.Sprintf(format, args...)}
 }
 
-// checkCredential refuses a secret that a peer would not read as it is meant: one that is empty, that no header can
-// carry, or that has white space at an end, which a URL would carry as %0A and the product take for part of it. What and
-// name say where it stands.
+// checkCredential refuses a secret that would not reach the peer as it is meant: an empty one, one that no header can
+// carry, or one with white space at an end, which a URL would carry as %0A and the product take for part of it. What and
+// name say what the secret is.
 func checkCredential(what, name string, s connectors.Secret) error {
 	if err := connectors.CheckSecret(s); err != nil {
 		return unusable("%s%s %s", what, name, err)
@@ -57,8 +58,8 @@ func checkCredential(what, name string, s connectors.Secret) error {
 	return nil
 }
 
-// prepare checks a request and puts its credentials on. Errors are *Error and hold neither URL nor secret.
-func (s *Sender) prepare(req *connectors.Request, a Attempt, p Policy) (*wire, error) {
+// prepare checks a request and adds its credentials. Errors hold neither URL nor secret.
+func (s *Sender) prepare(ctx context.Context, req *connectors.Request, a Attempt, p Policy) (*wire, error) {
 	w := &wire{method: req.Method, body: req.Body, request: req, keep: BodyCap}
 	if a.Keep > 0 {
 		w.keep = a.Keep
@@ -67,7 +68,7 @@ func (s *Sender) prepare(req *connectors.Request, a Attempt, p Policy) (*wire, e
 		return nil, invalid("the request has %d bytes, and the gateway sends %d at most; send less of the event", n, event.MaxRequestBytes)
 	}
 	if !isToken(req.Method) {
-		return nil, invalid("the method is no word of HTTP")
+		return nil, invalid("the method is not a valid HTTP token")
 	}
 	u, err := address(req)
 	if err != nil {
@@ -80,14 +81,14 @@ func (s *Sender) prepare(req *connectors.Request, a Attempt, p Policy) (*wire, e
 	for i := range req.Header {
 		f := &req.Header[i]
 		if reason := fieldFault(f); reason != "" {
-			if f.Secret { // the operator's, the same in every request
+			if f.Secret { // from the configuration, the same in every request
 				return nil, unusable("%s", reason)
 			}
 			return nil, invalid("%s", reason)
 		}
 		w.fields = append(w.fields, connectors.Field{Name: f.Name, Value: strings.Trim(f.Value, " \t")})
 	}
-	if err := s.authorise(w, u, req.Auth, a); err != nil {
+	if err := s.authorise(ctx, w, u, req.Auth, a); err != nil {
 		return nil, err
 	}
 	w.set("User-Agent", s.agent, false)
@@ -98,7 +99,7 @@ func (s *Sender) prepare(req *connectors.Request, a Attempt, p Policy) (*wire, e
 	return w, nil
 }
 
-// address is the URL that a request goes to: its own, or the one that is its secret.
+// address returns the URL that a request goes to: its own, or the one that is its secret.
 func address(req *connectors.Request) (*url.URL, error) {
 	if secret := addressOf(req); !secret.IsZero() || isAddressAuth(req.Auth) {
 		if req.URL != "" {
@@ -131,8 +132,8 @@ func isAddressAuth(auth connectors.Auth) bool {
 	return ok
 }
 
-// authorise puts the credentials on, over whatever stands in their place.
-func (s *Sender) authorise(w *wire, u *url.URL, auth connectors.Auth, a Attempt) error {
+// authorise adds the credentials and replaces whatever is in their place.
+func (s *Sender) authorise(ctx context.Context, w *wire, u *url.URL, auth connectors.Auth, a Attempt) error {
 	switch auth := auth.(type) {
 	case nil, connectors.AddressAuth:
 		return nil
@@ -161,6 +162,8 @@ func (s *Sender) authorise(w *wire, u *url.URL, auth connectors.Auth, a Attempt)
 		return err
 	case connectors.SignedAuth:
 		return s.sign(w, auth, a)
+	case TokenAuth:
+		return s.fetchToken(ctx, w, auth, &a)
 	}
 	return unusable("the gateway does not know this way to authorise")
 }
@@ -217,7 +220,7 @@ func (w *wire) secretHeader(name, before string, secret connectors.Secret) error
 	return nil
 }
 
-// set adds a header, or replaces those of its name if it may.
+// set adds a header; it replaces those of the same name if replace is set, else it leaves them.
 func (w *wire) set(name, value string, replace bool) {
 	for i := range w.fields {
 		if !strings.EqualFold(w.fields[i].Name, name) {
@@ -244,8 +247,8 @@ func basic(a connectors.BasicAuth) string {
 	return base64.StdEncoding.EncodeToString([]byte(a.User + ":" + a.Password.Expose()))
 }
 
-// addField writes a field behind those of a JSON object. It stands last, so that readers that let the last of two
-// equal names win do not let a field of the event win.
+// addField appends a field to a JSON object. It is the last, so that for readers that take the last of two equal names no
+// field of the event wins.
 func addField(body []byte, name, value string) ([]byte, error) {
 	const space = " \t\r\n"
 	object := strings.Trim(string(body), space)
@@ -266,11 +269,11 @@ func addField(body []byte, name, value string) ([]byte, error) {
 	return append(out, field[1:]...), nil
 }
 
-// fieldFault says why a header cannot be sent: respondents' words must not become headers of their own, and
-// what frames a request is written by the transports.
+// fieldFault returns why a header cannot be sent: a respondent's text must not become a header of its own, and the
+// transports write the headers that frame a request.
 func fieldFault(f *connectors.Field) string {
 	if !isToken(f.Name) {
-		return "a header's name is no word of HTTP"
+		return "a header's name is not a valid HTTP token"
 	}
 	for i := 0; i < len(f.Value); i++ {
 		if c := f.Value[i]; (c < ' ' && c != '\t') || c == 0x7f {
@@ -290,7 +293,7 @@ func fieldFault(f *connectors.Field) string {
 	return ""
 }
 
-// isToken says that a text is a word of HTTP, as methods and names of headers are.
+// isToken reports whether a text is a token of HTTP, as methods and header names are.
 func isToken(text string) bool {
 	for i := 0; i < len(text); i++ {
 		if !tokenByte[text[i]] {
@@ -308,7 +311,7 @@ var tokenByte = func() (t [256]bool) {
 	return t
 }()
 
-// escapeQuery escapes what would end the request line or is no ASCII; everything else stays as it is written.
+// escapeQuery escapes bytes that would end the request line or are not ASCII; everything else stays as it is.
 func escapeQuery(query string) string {
 	const digits = "0123456789ABCDEF"
 	plain := func(c byte) bool { return c > ' ' && c < 0x7f }

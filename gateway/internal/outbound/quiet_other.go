@@ -5,5 +5,5 @@ package outbound
 // peek is not available on this system.
 type peek struct{}
 
-// quiet cannot look ahead on this system.
+// quiet reports true, because this system cannot read ahead.
 func (c *conn) quiet() bool { return true }

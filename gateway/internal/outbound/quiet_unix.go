@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// peek looks at a socket without waiting.
+// peek reads from a socket without blocking.
 type peek struct {
 	raw   syscall.RawConn
 	look  func(fd uintptr) bool // made once, because a closure for each request would be an allocation
@@ -17,8 +17,8 @@ type peek struct {
 	quiet bool
 }
 
-// quiet reports whether nothing can be read from a kept connection: bytes that no request asked for would be taken for
-// the answer to the next one, and a connection at its end is of no use.
+// quiet reports whether a reused connection has nothing to read: unsolicited bytes would be taken for the answer to the
+// next request, and a closed connection cannot carry one.
 func (c *conn) quiet() bool {
 	if c.peek == nil {
 		c.peek = newPeek(c.Conn)
@@ -37,7 +37,7 @@ func newPeek(c net.Conn) *peek {
 	}
 	p := &peek{}
 	p.look = func(fd uintptr) bool {
-		// Sockets of Go do not block. What is read is lost, and so is the connection then.
+		// Go's sockets are non-blocking. A byte that is read is lost; the connection is then closed.
 		_, err := syscall.Read(int(fd), p.byte[:])
 		p.quiet = errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EWOULDBLOCK)
 		return true

@@ -13,7 +13,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/redact"
 )
 
-// Secrets are all that a request carries: its credentials, an address that is one, and its secret headers.
+// Secrets returns all secrets of a request: its credentials, an address that is one, and its secret headers.
 func Secrets(req *connectors.Request) []connectors.Secret {
 	texts := secretTexts(req, nil)
 	out := make([]connectors.Secret, len(texts))
@@ -23,11 +23,11 @@ func Secrets(req *connectors.Request) []connectors.Secret {
 	return out
 }
 
-// minHeader is the length below which the value of a custom header protects nothing, and cutting it would only
-// make holes into every answer that holds a `1`.
+// minHeader is the length below which the value of a custom header is not cut: it protects nothing, and cutting it would
+// damage every answer that holds a `1`.
 const minHeader = 4
 
-// secretTexts are the secrets of a request in the forms in which a peer that repeats them would know them.
+// secretTexts appends the secrets of a request in every form in which a peer may repeat them.
 func secretTexts(req *connectors.Request, out []string) []string {
 	if address := addressOf(req); !address.IsZero() {
 		out = addressTexts(address.Expose(), out)
@@ -35,7 +35,7 @@ func secretTexts(req *connectors.Request, out []string) []string {
 	return credentialTexts(req, out)
 }
 
-// credentialTexts are secretTexts without those of an address.
+// credentialTexts is secretTexts without those of an address.
 func credentialTexts(req *connectors.Request, out []string) []string {
 	switch auth := req.Auth.(type) {
 	case connectors.BearerAuth:
@@ -70,10 +70,10 @@ func credentialTexts(req *connectors.Request, out []string) []string {
 	return slices.DeleteFunc(out, func(s string) bool { return s == "" })
 }
 
-// minPart is the length from which a part of a secret address is a secret by itself.
+// minPart is the length from which a part of a secret address counts as a secret by itself.
 const minPart = 8
 
-// addressTexts are a secret address, and its parts, because answers repeat a path or only its token.
+// addressTexts appends a secret address and its parts, because answers may repeat a path or only its token.
 func addressTexts(text string, out []string) []string {
 	out = append(out, text)
 	u, err := url.Parse(text)
@@ -95,8 +95,8 @@ func addressTexts(text string, out []string) []string {
 	return out
 }
 
-// Cut puts [secret] where a text holds one of the secrets, in any of the spellings that redact.Cutter knows. The text
-// given is not changed; it is returned where there is nothing to cut.
+// Cut replaces each secret in a text by [secret], in any of the spellings that redact.Cutter knows. The given text is not
+// changed; it is returned if there is nothing to cut.
 func Cut(text []byte, secrets []connectors.Secret) []byte {
 	texts := make([]string, len(secrets))
 	for i, s := range secrets {
@@ -105,11 +105,11 @@ func Cut(text []byte, secrets []connectors.Secret) []byte {
 	return redact.New(texts...).Cut(text, false)
 }
 
-// cut cuts the secrets of the request out of its answer. Answers too short to hold one cost nothing.
+// cut removes the secrets of the request from its answer. Answers too short to hold one cost nothing.
 func (w *wire) cut(res *connectors.Response) {
 	w.cutAddress(res)
-	var room [8]string
-	texts := credentialTexts(w.request, room[:0])
+	var buf [8]string
+	texts := credentialTexts(w.request, buf[:0])
 	shortest := 1 << 30
 	for _, text := range texts {
 		shortest = min(shortest, len(text))
@@ -132,12 +132,12 @@ func (w *wire) cut(res *connectors.Response) {
 	}
 }
 
-// Transcript is the text of a request that may be kept: before its credentials, and without any secret.
+// Transcript returns the text of a request that may be kept: before its credentials are added, and without any secret.
 func Transcript(req *connectors.Request) []byte {
 	return Cut(req.Transcript(), Secrets(req))
 }
 
-// Fingerprint tells whether credentials changed without keeping them: a keyed hash.
+// Fingerprint returns a keyed hash of secrets, which shows whether they changed without keeping them.
 func Fingerprint(key []byte, secrets []connectors.Secret) string {
 	h := hmac.New(sha256.New, key)
 	var length [8]byte

@@ -440,12 +440,12 @@ func TestInvalid(t *testing.T) {
 			reason string
 		}{
 			"line break":   {post(url).With("X-Name", "Jo\r\nX-Admin: 1"), "the value of header X-Name has a line break or another control character"},
-			"header name":  {post(url).With("X Name", "Jo"), "a header's name is no word of HTTP"},
+			"header name":  {post(url).With("X Name", "Jo"), "a header's name is not a valid HTTP token"},
 			"host":         {post(url).With("Host", "hush"), "header Host is not one to set"},
 			"length":       {post(url).With("content-length", "1"), "header content-length is not one to set"},
 			"encoding":     {post(url).With("Transfer-Encoding", "chunked"), "header Transfer-Encoding is not one to set"},
-			"method":       {&connectors.Request{Method: "GET /", URL: url}, "the method is no word of HTTP"},
-			"no method":    {&connectors.Request{URL: url}, "the method is no word of HTTP"},
+			"method":       {&connectors.Request{Method: "GET /", URL: url}, "the method is not a valid HTTP token"},
+			"no method":    {&connectors.Request{URL: url}, "the method is not a valid HTTP token"},
 			"URL":          {post("https://%zz/hush"), "the URL cannot be read"},
 			"two URLs":     {post(url).As(connectors.Address(connectors.NewSecret(url))), "the request has a URL beside the one that is its secret"},
 			"no object":    {connectors.Post(url, []byte("[]")).As(connectors.BodyField("k", connectors.NewSecret("hush"))), "the credentials belong into the body, which is no JSON object"},

@@ -14,7 +14,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 )
 
-// wall measures real time for the network's deadlines, which a test's own clock must not shorten.
+// wall measures real time for the network's deadlines, which a test's clock must not shorten.
 var wall = clock.System()
 
 // Options are what a Sender is made of.
@@ -24,12 +24,14 @@ type Options struct {
 	Version string
 	// Clock dates signatures and answers; nil is the machine's.
 	Clock clock.Clock
-	// RootCAs are trusted beside no others; nil is the machine's.
+	// RootCAs are the only authorities trusted; nil is the machine's.
 	RootCAs *x509.CertPool
 	// Resolver looks names up; nil is the machine's.
 	Resolver *net.Resolver
-	// MaxConns is how many file descriptors the connections to all destinations may use together; 0 is no bound. Where
-	// none is free a request waits for a part of its time, and is then Busy.
+	// Tokens fetches the tokens of requests that carry a TokenAuth; nil fails those for their credentials.
+	Tokens Tokens
+	// MaxConns bounds the file descriptors of the connections to all destinations together; 0 is no bound. If none is
+	// free, a request waits for a part of its time and is then Busy.
 	MaxConns int
 }
 
@@ -39,15 +41,16 @@ type Sender struct {
 	clock    clock.Clock
 	roots    *x509.CertPool
 	resolver *net.Resolver
+	tokens   Tokens
 	all      *connections
 
-	mu     sync.Mutex // guards changes of room
-	room   atomic.Pointer[room]
-	closed atomic.Bool
+	mu      sync.Mutex // guards changes of current
+	current atomic.Pointer[transports]
+	closed  atomic.Bool
 }
 
-// room is everything that hangs on one policy.
-type room struct {
+// transports is everything that depends on the policy: the two transports and what they share.
+type transports struct {
 	policy    Policy
 	fast      *fast
 	std       *std
@@ -58,7 +61,7 @@ type room struct {
 
 // New makes a Sender.
 func New(o Options) *Sender {
-	s := &Sender{clock: o.Clock, roots: o.RootCAs, resolver: o.Resolver}
+	s := &Sender{clock: o.Clock, roots: o.RootCAs, resolver: o.Resolver, tokens: o.Tokens}
 	if s.clock == nil {
 		s.clock = clock.System()
 	}
@@ -71,19 +74,19 @@ func New(o Options) *Sender {
 	return s
 }
 
-// SetPolicy changes where requests may go. Connections made under another policy are not used again; requests under way
-// end as they began. The policy that is set already changes nothing, and its connections stay open.
+// SetPolicy changes where requests may go. Connections made under another policy are not reused; requests under way
+// end under the policy that they began with. Setting an equal policy changes nothing and keeps connections open.
 func (s *Sender) SetPolicy(p Policy) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed.Load() {
 		return
 	}
-	if r := s.room.Load(); r != nil && r.policy.equal(p) {
+	if r := s.current.Load(); r != nil && r.policy.equal(p) {
 		return
 	}
 	config := s.tls(p)
-	old := s.room.Swap(&room{
+	old := s.current.Swap(&transports{
 		policy: p, tls: config,
 		fast: newFast(p, s.resolver, config, s.all),
 		std:  newStd(p, s.resolver, config, s.all),
@@ -93,21 +96,21 @@ func (s *Sender) SetPolicy(p Policy) {
 	}
 }
 
-// reclaim closes an idle connection, because a request waits for one.
+// reclaim closes an idle connection for a request that waits.
 func (s *Sender) reclaim() {
-	r := s.room.Load()
+	r := s.current.Load()
 	if !r.fast.pools.reclaim() {
 		r.std.close() // what is idle
 		r.own.close()
 	}
 }
 
-// tls is what every connection asks of its peer.
+// tls returns the TLS settings of every connection.
 func (s *Sender) tls(p Policy) *tls.Config {
 	roots := s.roots
-	if p.CA != "" { // what cannot be read was refused when it was loaded
+	if p.CA != "" { // an unreadable one was refused at load
 		if more, err := certificates("ca", []byte(p.CA)); err == nil {
-			roots = trusting(roots, more)
+			roots = withAuthorities(roots, more)
 		}
 	}
 	return &tls.Config{
@@ -117,32 +120,32 @@ func (s *Sender) tls(p Policy) *tls.Config {
 	}
 }
 
-// Close closes what is idle; requests under way close theirs when they end. Later Sends are Canceled.
+// Close closes idle connections; requests under way close theirs when they end. Later Sends are Canceled.
 func (s *Sender) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed.Swap(true) {
 		return
 	}
-	s.room.Load().close()
+	s.current.Load().close()
 }
 
-func (r *room) close() {
+func (r *transports) close() {
 	r.fast.close()
 	r.std.close()
 	r.own.close()
 }
 
-// transport carries one prepared request.
+// transport sends one prepared request.
 type transport interface {
-	// send returns within the deadline. The answer's header and body are the caller's own.
+	// send returns within the deadline. The caller owns the answer's header and body.
 	send(ctx context.Context, w *wire, deadline time.Time) (answer, error)
 }
 
-// answer is what a transport brings back. Reached is valid beside an error too.
+// answer is what a transport returns. Its field reached is valid with an error too.
 type answer struct {
 	response connectors.Response
-	// received counts bytes of the body, also those that were not kept.
+	// received counts the bytes of the body, including those that were not kept.
 	received int
 	reached  bool
 }
@@ -153,8 +156,8 @@ func (s *Sender) Send(ctx context.Context, req *connectors.Request, a Attempt) R
 	if s.closed.Load() {
 		return Result{Kind: Canceled, Err: &Error{Canceled, "the gateway is stopping"}}
 	}
-	r := s.room.Load()
-	w, err := s.prepare(req, a, r.policy)
+	r := s.current.Load()
+	w, err := s.prepare(ctx, req, a, r.policy)
 	if err != nil {
 		return failed(err, answer{}, begun)
 	}
@@ -164,15 +167,12 @@ func (s *Sender) Send(ctx context.Context, req *connectors.Request, a Attempt) R
 	if a.TLS != nil {
 		w.identity = r.own.find(&a, r.tls)
 	}
-	timeout := a.Timeout
-	if timeout <= 0 {
-		timeout = DefaultTimeout
-	}
+	timeout := a.timeout()
 	deadline := begun.Add(timeout)
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
 	}
-	if err := ctx.Err(); err != nil { // else a kept connection would carry the request before anybody notices
+	if err := ctx.Err(); err != nil { // else a reused connection would carry the request before the end is noticed
 		return failed(explain(ctx, &phaseError{phaseConnect, err}, deadline, timeout), answer{}, begun)
 	}
 	var by transport = r.fast
@@ -183,10 +183,10 @@ func (s *Sender) Send(ctx context.Context, req *connectors.Request, a Attempt) R
 	if status := got.response.Status; err == nil && !isFinal(status) {
 		err = &phaseError{phaseExchange, errProtocol(notHTTP)}
 	}
-	if err != nil && isFinal(got.response.Status) { // what the status line said stands
+	if err != nil && isFinal(got.response.Status) { // the status line counts
 		if got.response.Truncated = true; got.response.Fault == "" {
-			if asked, ok := errors.AsType[*authError](err); ok { // and it answered nevertheless
-				err = asked.err
+			if authErr, ok := errors.AsType[*authError](err); ok { // the receiver answered although it asked for a certificate
+				err = authErr.err
 			}
 			got.response.Fault = faultOf(explain(ctx, err, deadline, timeout).Error())
 		}

@@ -16,12 +16,12 @@ import (
 	"time"
 )
 
-// std is net/http: HTTP/2 where the peer has it, and egress proxies.
+// std uses net/http: HTTP/2 if the peer speaks it, and egress proxies.
 type std struct {
 	all      *connections
 	policy   Policy
 	resolver *net.Resolver
-	// clients are apart by trust and by plain http, since a connection is checked when it is made.
+	// clients are by trust and by plain http, since a connection is checked only when it is made.
 	clients [2][2]*http.Transport
 }
 
@@ -39,8 +39,8 @@ func (s *std) client(trusted, plain bool, t *tls.Config) *http.Transport {
 	return newClient(&guard{policy: s.policy, trusted: trusted, plain: plain}, s.resolver, t.Clone(), s.all)
 }
 
-// of returns the client of a request.
-func (s *std) of(w *wire) *http.Transport {
+// clientFor returns the client of a request.
+func (s *std) clientFor(w *wire) *http.Transport {
 	if w.identity == nil {
 		return s.clients[index(w.key.trusted)][index(!w.tls)]
 	}
@@ -54,26 +54,33 @@ func index(b bool) int {
 	return 0
 }
 
-// forDestination is the key of a context's value: the destination that a connection is made for.
+// forDestination is the context key of the destination that a connection is made for.
 type forDestination struct{}
 
-// forTrace is the key of another: the trace of the request that a connection is made for.
+// forTrace is the context key of the trace of the request that a connection is made for.
 type forTrace struct{}
 
-// counting makes connections that count in the bound of all.
-func counting(d *net.Dialer, all *connections) dialContext {
+// countedDial returns a dial function whose connections count in the bound of all.
+func countedDial(d *net.Dialer, all *connections) dialContext {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		destination, _ := ctx.Value(forDestination{}).(string)
 		deadline, ok := ctx.Deadline()
-		if !ok { // net/http makes connections without its caller's deadline
+		if !ok { // net/http dials without its caller's deadline
 			deadline = wall.Now().Add(DefaultTimeout)
 		}
 		return all.dial(ctx, destination, deadline, func() (net.Conn, error) { return d.DialContext(ctx, network, address) })
 	}
 }
 
+// An HTTP/2 connection outlives a request that times out on it, and carries the next ones. One whose peer has vanished would
+// fail them all until the system gives it up, which takes a quarter of an hour; so a silent one is asked for a sign of life.
+const (
+	pingAfter   = 5 * time.Second
+	pingTimeout = 5 * time.Second
+)
+
 func newClient(g *guard, r *net.Resolver, t *tls.Config, all *connections) *http.Transport {
-	dial := counting(&net.Dialer{Timeout: ConnectTimeout, Resolver: r, Control: g.control}, all)
+	dial := countedDial(&net.Dialer{Timeout: ConnectTimeout, Resolver: r, Control: g.control}, all)
 	c := &http.Transport{
 		DialContext:            dial.plain,
 		DialTLSContext:         dial.secure(t),
@@ -85,14 +92,15 @@ func newClient(g *guard, r *net.Resolver, t *tls.Config, all *connections) *http
 		IdleConnTimeout:        IdleTimeout,
 		MaxResponseHeaderBytes: HeaderCap,
 		ReadBufferSize:         4 << 10,
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 	}
 	if g.policy.Proxy.IsZero() {
 		return c
 	}
-	// The proxy is the operator's, wherever it stands; what lies behind it is for the proxy to guard.
+	// The proxy is the operator's, at whatever address; it guards what lies behind it.
 	proxy, err := g.policy.proxy()
 	c.Proxy = func(*http.Request) (*url.URL, error) { return proxy, err }
-	c.DialContext, c.DialTLSContext = counting(&net.Dialer{Timeout: ConnectTimeout, Resolver: r}, all).plain, nil
+	c.DialContext, c.DialTLSContext = countedDial(&net.Dialer{Timeout: ConnectTimeout, Resolver: r}, all).plain, nil
 	return c
 }
 
@@ -104,7 +112,7 @@ func (s *std) close() {
 	}
 }
 
-// trace follows one request, because net/http does not say how far it came.
+// trace records the progress of one request, which net/http does not report.
 type trace struct {
 	connected atomic.Bool
 	secured   atomic.Bool
@@ -149,11 +157,11 @@ func (s *std) send(ctx context.Context, w *wire, deadline time.Time) (answer, er
 		req.Header[name] = append(req.Header[name], f.Value)
 	}
 	if _, ok := req.Header["Idempotency-Key"]; !ok {
-		// No value, so it is not sent: it only tells net/http that it may repeat the request on a new connection
-		// where a kept one had been closed.
+		// Without a value it is not sent: it only tells net/http that it may repeat the request on a new connection
+		// if a reused one had been closed.
 		req.Header["Idempotency-Key"] = []string{}
 	}
-	res, err := s.of(w).RoundTrip(req)
+	res, err := s.clientFor(w).RoundTrip(req)
 	got.reached = t.reached.Load()
 	conn := t.conn.Load()
 	if err != nil {
@@ -161,13 +169,13 @@ func (s *std) send(ctx context.Context, w *wire, deadline time.Time) (answer, er
 			head := conn.head()
 			salvage(head, &got)
 			if headEnd(head) == 0 && len(head) > 0 && len(head) < HeaderCap && !isTimeout(err) && ctx.Err() == nil {
-				err = io.ErrUnexpectedEOF // net/http also finds fault with the half of a line
+				err = io.ErrUnexpectedEOF // net/http reports half a line as malformed
 			}
 		}
 		if conn == nil && t.secured.Load() && !isTimeout(err) {
-			err = errors.Join(io.EOF, err) // HTTP/2 has many words for a connection that ended
+			err = errors.Join(io.EOF, err) // HTTP/2 has many errors for a connection that ended
 		}
-		err = asked(clientAuth(t.auth.Load()), err)
+		err = withClientAuth(clientAuth(t.auth.Load()), err)
 		return got, &phaseError{t.phase(w, err), err}
 	}
 	defer func() { _ = res.Body.Close() }()
@@ -180,7 +188,7 @@ func (s *std) send(ctx context.Context, w *wire, deadline time.Time) (answer, er
 		return got, &phaseError{phaseExchange, err}
 	}
 	if s.all.wanted() {
-		s.close() // what is idle
+		s.close() // idle connections
 		if w.identity != nil {
 			w.identity.close()
 		}
@@ -188,7 +196,7 @@ func (s *std) send(ctx context.Context, w *wire, deadline time.Time) (answer, er
 	return got, nil
 }
 
-// phase says how far a failed request came.
+// phase returns the phase in which a request failed.
 func (t *trace) phase(w *wire, err error) phase {
 	var certificate *tls.CertificateVerificationError
 	var name x509.HostnameError
@@ -205,7 +213,7 @@ func (t *trace) phase(w *wire, err error) phase {
 	return phaseExchange
 }
 
-// read keeps so many bytes and reads a little further, so that the connection can be kept.
+// read keeps so many bytes and reads a little further, so that the connection can be reused.
 func (got *answer) read(res *http.Response, keep int) error {
 	if res.StatusCode == http.StatusSwitchingProtocols {
 		return errProtocol("the peer switched to another protocol")

@@ -17,17 +17,16 @@ import (
 	"time"
 )
 
-// ClientTLS is a destination's own TLS: authorities that it trusts beside the others, and the certificate that it shows to the
-// receiver. It does not change; nil is neither.
+// ClientTLS is a destination's own TLS: authorities trusted beside the common ones, and the certificate shown to the
+// receiver. It is immutable; nil has neither.
 type ClientTLS struct {
-	// id tells settings apart, without saying what they are.
+	// id is a hash that identifies the settings.
 	id          string
 	authorities []*x509.Certificate
 	certificate *tls.Certificate
 }
 
-// TLSError is what is wrong with one of the settings `ca`, `cert` and `key`, and what to do about it. It repeats nothing of
-// what they hold.
+// TLSError is a fault of one of the settings `ca`, `cert` and `key` with its remedy. It repeats nothing of their content.
 type TLSError struct{ Setting, Message, Remedy string }
 
 func (e *TLSError) Error() string { return e.Message + ": " + e.Remedy }
@@ -68,7 +67,7 @@ func NewClientTLS(ca, cert, key []byte, now time.Time) (*ClientTLS, error) {
 		return nil, err
 	}
 	pair, err := tls.X509KeyPair(cert, key)
-	if err != nil { // its own words may repeat what they are about
+	if err != nil { // its text may repeat the key
 		return nil, &TLSError{"key", "`key` does not belong to the certificate in `cert`", "write the key that the certificate was made for"}
 	}
 	t.certificate = &pair
@@ -151,7 +150,7 @@ func inTime(setting string, c *x509.Certificate, now time.Time) error {
 	return nil
 }
 
-// Expires is when the certificate is no longer valid; zero where there is none.
+// Expires returns when the certificate ends to be valid; zero without one.
 func (t *ClientTLS) Expires() time.Time {
 	if t.certificate == nil {
 		return time.Time{}
@@ -159,7 +158,7 @@ func (t *ClientTLS) Expires() time.Time {
 	return t.certificate.Leaf.NotAfter
 }
 
-// Fingerprint tells one destination's TLS from another; it is empty where there is none.
+// Fingerprint identifies the settings; "" for nil.
 func (t *ClientTLS) Fingerprint() string {
 	if t == nil {
 		return ""
@@ -167,9 +166,9 @@ func (t *ClientTLS) Fingerprint() string {
 	return t.id
 }
 
-// identity is what the connections of one destination with TLS of its own are made with. Nothing of it is shared with other
-// destinations, whatever their settings: neither connections, nor sessions, which a receiver would resume as those of the
-// certificate that they began with.
+// identity holds what the connections of one destination with its own TLS are made with. Destinations share neither
+// connections nor sessions, even with equal settings: a receiver resumes a session as that of the certificate that began
+// it.
 type identity struct {
 	id     string
 	config *tls.Config
@@ -178,17 +177,17 @@ type identity struct {
 	clients [2][2]*http.Transport // of std, made when they are first used
 }
 
-// identities are those of one room, by destination.
+// identities are the identities under one policy.
 type identities struct {
-	mu sync.Mutex
-	by map[string]*identity
+	mu            sync.Mutex
+	byDestination map[string]*identity
 }
 
-// find returns a destination's identity. One that a reload has replaced is dropped.
+// find returns a destination's identity, and replaces it if a reload changed its TLS.
 func (ids *identities) find(a *Attempt, base *tls.Config) *identity {
 	ids.mu.Lock()
 	defer ids.mu.Unlock()
-	old := ids.by[a.Destination]
+	old := ids.byDestination[a.Destination]
 	if old != nil && old.id == a.TLS.id {
 		return old
 	}
@@ -198,23 +197,23 @@ func (ids *identities) find(a *Attempt, base *tls.Config) *identity {
 	config := base.Clone()
 	config.ClientSessionCache = tls.NewLRUClientSessionCache(8)
 	if len(a.TLS.authorities) > 0 {
-		config.RootCAs = trusting(base.RootCAs, a.TLS.authorities)
+		config.RootCAs = withAuthorities(base.RootCAs, a.TLS.authorities)
 	}
 	if a.TLS.certificate != nil {
 		config.Certificates = []tls.Certificate{*a.TLS.certificate}
 	}
-	if ids.by == nil {
-		ids.by = map[string]*identity{}
+	if ids.byDestination == nil {
+		ids.byDestination = map[string]*identity{}
 	}
 	made := &identity{id: a.TLS.id, config: config}
-	ids.by[a.Destination] = made
+	ids.byDestination[a.Destination] = made
 	return made
 }
 
 func (ids *identities) close() {
 	ids.mu.Lock()
 	defer ids.mu.Unlock()
-	for _, i := range ids.by {
+	for _, i := range ids.byDestination {
 		i.close()
 	}
 }
@@ -231,7 +230,7 @@ func (i *identity) close() {
 	}
 }
 
-// client returns the transport of one trust and kind, and makes it where there is none.
+// client returns the client for a trust and scheme, and makes it at first use.
 func (i *identity) client(trusted, plain bool, make func(*tls.Config) *http.Transport) *http.Transport {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -242,8 +241,8 @@ func (i *identity) client(trusted, plain bool, make func(*tls.Config) *http.Tran
 	return *c
 }
 
-// trusting is a pool with more authorities; nil is the machine's.
-func trusting(pool *x509.CertPool, more []*x509.Certificate) *x509.CertPool {
+// withAuthorities returns a copy of a pool with more authorities; a nil pool is the machine's.
+func withAuthorities(pool *x509.CertPool, more []*x509.Certificate) *x509.CertPool {
 	if pool != nil {
 		pool = pool.Clone()
 	} else {
@@ -258,16 +257,16 @@ func trusting(pool *x509.CertPool, more []*x509.Certificate) *x509.CertPool {
 	return pool
 }
 
-// clientAuth is what became of the receiver's question for a certificate of ours.
+// clientAuth says how the gateway answered a receiver's request for a client certificate.
 type clientAuth uint8
 
 const (
 	notAsked clientAuth = iota
-	noneSent            // there is none
+	noneSent            // asked, and there is none
 	sent
 )
 
-// authError is a failure of a connection whose receiver asked for a certificate of ours.
+// authError is a failure of a connection whose receiver asked for a client certificate.
 type authError struct {
 	auth clientAuth
 	err  error
@@ -276,7 +275,7 @@ type authError struct {
 func (e *authError) Error() string { return e.err.Error() }
 func (e *authError) Unwrap() error { return e.err }
 
-// handshake secures a connection, or closes it.
+// handshake makes a TLS connection, or closes the connection.
 func handshake(ctx context.Context, nc net.Conn, config *tls.Config, host string, within time.Duration, protocols ...string) (*tls.Conn, clientAuth, error) {
 	config = config.Clone()
 	config.ServerName, config.NextProtos = host, protocols
@@ -294,20 +293,20 @@ func handshake(ctx context.Context, nc net.Conn, config *tls.Config, host string
 	defer cancel()
 	if err := tc.HandshakeContext(ctx); err != nil {
 		_ = nc.Close()
-		return nil, auth, &phaseError{phaseTLS, asked(auth, err)}
+		return nil, auth, &phaseError{phaseTLS, withClientAuth(auth, err)}
 	}
 	return tc, auth, nil
 }
 
-// asked adds to a failure that the receiver asked for a certificate.
-func asked(auth clientAuth, err error) error {
+// withClientAuth adds to a failure that the receiver asked for a client certificate.
+func withClientAuth(auth clientAuth, err error) error {
 	if auth == notAsked || err == nil {
 		return err
 	}
 	return &authError{auth, err}
 }
 
-// alertOf returns what a peer refused a secure connection with, in Go's words; "" where it did not.
+// alertOf returns the TLS alert that a peer sent, in Go's words; "" without one.
 func alertOf(err error) string {
 	if remote, ok := errors.AsType[*net.OpError](err); ok && remote.Op == "remote error" {
 		return strings.TrimPrefix(remote.Err.Error(), "tls: ")
@@ -317,13 +316,13 @@ func alertOf(err error) string {
 
 const wantsCertificate = "the receiver wants a client certificate, and this destination has none: set `tls: {cert, key}`"
 
-// certificateReason returns why a receiver refused us for our certificate, or for having none; "" where that is not why. With
-// TLS 1.3 it says so only when the request is there, and some just close the connection.
+// certificateReason returns the reason if a receiver refused the client certificate or the lack of one, else "". With
+// TLS 1.3 a receiver says so only after the request, and some just close the connection.
 func certificateReason(err error, closed bool) string {
 	alert := alertOf(err)
 	auth := notAsked
-	if asked, ok := errors.AsType[*authError](err); ok {
-		auth = asked.auth
+	if authErr, ok := errors.AsType[*authError](err); ok {
+		auth = authErr.auth
 	}
 	switch {
 	case alert == "certificate required", auth == noneSent && alert != "":

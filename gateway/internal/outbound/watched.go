@@ -7,13 +7,13 @@ import (
 	"sync"
 )
 
-// watched is a connection of net/http on which HTTP/1.1 is spoken. It remembers the beginning of the answer, because
-// net/http says nothing of a status line whose head is faulty, and nothing of framing that it corrects in silence.
+// watched is an HTTP/1.1 connection of net/http. It keeps the beginning of the answer, because net/http does not return the
+// status of a faulty head, and silently corrects framing.
 type watched struct {
 	net.Conn
 
 	mu     sync.Mutex
-	answer []byte // of the request that is under way, its first HeaderCap bytes
+	answer []byte // the first HeaderCap bytes of the current answer
 }
 
 func (c *watched) Read(b []byte) (int, error) {
@@ -26,8 +26,8 @@ func (c *watched) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// begin is the beginning of a request. A connection whose last answer was faulty is closed, and net/http then makes
-// another one, since nothing of the request was written.
+// begin is called before each request. It closes a connection whose last answer was faulty; net/http then makes another
+// one, since nothing of the request was written.
 func (c *watched) begin() {
 	if c.fault() != "" {
 		_ = c.Close()
@@ -37,7 +37,7 @@ func (c *watched) begin() {
 	c.answer = c.answer[:0]
 }
 
-// head returns the head of the final answer, or the part of it that came.
+// head returns the head of the final answer, or the part of it that arrived.
 func (c *watched) head() []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -54,7 +54,7 @@ func (c *watched) head() []byte {
 	}
 }
 
-// fault says what is wrong with the framing of an answer that net/http could read.
+// fault returns the framing fault of an answer that net/http accepted; "" without one.
 func (c *watched) fault() string {
 	switch lengths, coded := framingOf(c.head()); {
 	case len(lengths) == 0:
@@ -70,7 +70,7 @@ func (c *watched) fault() string {
 // dialContext makes a connection.
 type dialContext func(ctx context.Context, network, address string) (net.Conn, error)
 
-// plain watches connections without TLS.
+// plain dials without TLS and watches the connection.
 func (dial dialContext) plain(ctx context.Context, network, address string) (net.Conn, error) {
 	nc, err := dial(ctx, network, address)
 	if err != nil {
@@ -79,7 +79,7 @@ func (dial dialContext) plain(ctx context.Context, network, address string) (net
 	return &watched{Conn: nc}, nil
 }
 
-// secure makes connections with TLS, and watches those that do not speak HTTP/2.
+// secure dials with TLS, and watches connections that do not speak HTTP/2.
 func (dial dialContext) secure(config *tls.Config) dialContext {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		nc, err := dial(ctx, network, address)

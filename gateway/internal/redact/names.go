@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// Hide says whether the value that goes by a name is hidden. A name is given decoded, as the platform meant it.
+// Hide reports whether the value of a name is hidden. The name is decoded.
 type Hide func(name string) bool
 
-// Form puts a word where the fields of a form, or the parameters of a query, have values that are hidden. All other bytes
-// stay as they are.
+// Form replaces the hidden values of a form's fields, or of a query's parameters, by a word. All other bytes stay as they
+// are.
 func Form(body []byte, hide Hide, word string) []byte {
 	var out []byte // nil while nothing was hidden
 	from := 0
@@ -42,7 +42,7 @@ func unescaped(name []byte) string {
 	return text
 }
 
-// Address hides parameters of the URLs in a text, such as a Referer's.
+// Address hides parameters of the URLs in a text, such as a Referer.
 func Address(text []byte, hide Hide, word string) []byte {
 	var out []byte
 	for rest := text; ; {
@@ -62,7 +62,7 @@ func Address(text []byte, hide Hide, word string) []byte {
 	}
 }
 
-// maxParts bounds the parts of a multipart form that are looked at; what stands behind them is hidden as a whole.
+// maxParts bounds the parts of a multipart form that are read; the rest is hidden as a whole.
 const maxParts = 1000
 
 // Multipart does what Form does in a multipart form of this boundary. The parts are walked by their bytes, so that all
@@ -138,7 +138,7 @@ func JSON(body []byte, whole, scalar Hide, word string) []byte {
 	return append(out, body[from:]...)
 }
 
-// keyOf is a key without its quotes and escapes.
+// keyOf returns a key without its quotes and escapes.
 func keyOf(quoted []byte) string {
 	if bytes.IndexByte(quoted, '\\') >= 0 {
 		var plain string
@@ -149,7 +149,7 @@ func keyOf(quoted []byte) string {
 	return strings.Trim(string(quoted), `"`)
 }
 
-// valueEnd is behind the value that starts at i, or the end of a broken one.
+// valueEnd returns the position behind the value that starts at i; the end of the text if the value is incomplete.
 func valueEnd(b []byte, i int) int {
 	switch b[i] {
 	case '"':
@@ -177,7 +177,7 @@ func valueEnd(b []byte, i int) int {
 	return i
 }
 
-// stringEnd is behind the string that starts at i, or the end of a broken one.
+// stringEnd returns the position behind the string that starts at i; the end of the text if the string is incomplete.
 func stringEnd(b []byte, i int) int {
 	for i++; i < len(b); i++ {
 		switch b[i] {

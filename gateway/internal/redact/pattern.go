@@ -21,12 +21,12 @@ const (
 type pattern struct {
 	text string
 	as   coding
-	// lead and tail say that in base64 the character before, or behind, holds bits of the secret too.
+	// lead and tail are set if, in base64, the character before or behind also holds bits of the secret.
 	lead, tail bool
 }
 
-// least is how much of a secret is hidden at the end of a text that was cut off.
-func (p *pattern) least() int { return min(4, (len(p.text)+1)/2) }
+// minPrefix is the shortest beginning of a secret that is hidden at the end of a truncated text.
+func (p *pattern) minPrefix() int { return min(4, (len(p.text)+1)/2) }
 
 // mark sets the pattern's bit at the bytes that it may begin with.
 func (p *pattern) mark(starts *[256]uint64, bit uint64) {
@@ -46,7 +46,7 @@ func (p *pattern) mark(starts *[256]uint64, bit uint64) {
 	}
 }
 
-// same says whether a byte stands for one of the pattern.
+// same reports whether a byte of the text stands for a byte of the pattern.
 func (p *pattern) same(c, want byte) bool {
 	switch {
 	case c == want:
@@ -63,8 +63,8 @@ func inBase64(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '+' || c == '/' || c == '-' || c == '_'
 }
 
-// behind is the end of a match together with what belongs to it: in base64 the character of its last bits, and padding.
-func (p *pattern) behind(text []byte, end int) int {
+// extend returns the end of a match with what belongs to it: in base64 the character of its last bits, and padding.
+func (p *pattern) extend(text []byte, end int) int {
 	if p.as != asBase64 {
 		return end
 	}
@@ -82,9 +82,9 @@ func (p *pattern) behind(text []byte, end int) int {
 	return end
 }
 
-// follow compares a text from a place with the pattern from its byte j. It returns where it ended and how many bytes of
-// the pattern were found: all of them, or as many as stood there when the text ended; -1 where the two differ. Fuel
-// bounds the ways that are tried where a byte may be itself or the beginning of an escape.
+// follow compares the text from a position with the pattern from its byte j. It returns where it ended and how many bytes of
+// the pattern were found: all of them, or as many as there were when the text ended; -1 if the two differ. Fuel bounds the
+// alternatives that are tried if a byte may be itself or the beginning of an escape.
 func (p *pattern) follow(text []byte, at, j int, fuel *int) (end, matched int) {
 	for {
 		if j == len(p.text) || at >= len(text) {
@@ -105,7 +105,7 @@ func (p *pattern) follow(text []byte, at, j int, fuel *int) (end, matched int) {
 	}
 }
 
-// escaped goes on where a byte may begin an escape: as that, or as the byte itself. The way that finds more counts.
+// escaped continues at a byte that may begin an escape: as an escape, or as the byte itself. The longer match counts.
 func (p *pattern) escaped(text []byte, at, j int, fuel *int) (end, matched int) {
 	w := ways{p: p, text: text, at: at, j: j, fuel: fuel, end: at, matched: -1}
 	rest := text[at:]
@@ -123,7 +123,7 @@ func (p *pattern) escaped(text []byte, at, j int, fuel *int) (end, matched int) 
 	return w.end, w.matched
 }
 
-// ways are those to go on from one place, of which the best is kept.
+// ways tries the alternatives at one position and keeps the longest match.
 type ways struct {
 	p            *pattern
 	text         []byte
@@ -132,7 +132,7 @@ type ways struct {
 	end, matched int
 }
 
-// try goes on behind an escape of this length, which stands for these bytes.
+// try continues behind an escape of this length, which stands for these bytes.
 func (w *ways) try(length int, plain []byte) {
 	if w.matched == len(w.p.text) || !w.p.continues(plain, w.j) {
 		return
@@ -142,14 +142,14 @@ func (w *ways) try(length int, plain []byte) {
 	}
 }
 
-// ended says that the text ends within an escape.
+// ended records that the text ends within an escape.
 func (w *ways) ended() {
 	if w.j > w.matched {
 		w.end, w.matched = len(w.text), w.j
 	}
 }
 
-// percent reads %2F, also %252F, and what JSON's escapes become in a form: %5C%2F.
+// percent reads %2F, %252F, and JSON escapes encoded in a form: %5C%2F.
 func (w *ways) percent(rest []byte) {
 	before := 1
 	for depth := maxPercent; depth > 0; depth-- { // the longest first
@@ -185,7 +185,7 @@ func (w *ways) entity(rest []byte) {
 }
 
 // maxBackslashes is how many stand before a character in JSON that is a string in JSON, four deep. The bound keeps a text
-// of nothing else from being read once for each of them.
+// of backslashes only from quadratic time.
 const maxBackslashes = 15
 
 // json reads an escape behind any number of backslashes, of which JSON in a string has several; each of them, and what
@@ -266,7 +266,7 @@ func (w *ways) unicode(rest []byte, at int) {
 	w.try(at, utf8.AppendRune(nil, r))
 }
 
-// continues says whether the pattern goes on from byte j with these.
+// continues reports whether the pattern has these bytes from byte j on.
 func (p *pattern) continues(plain []byte, j int) bool {
 	if len(plain) > len(p.text)-j {
 		return false
@@ -282,8 +282,8 @@ func (p *pattern) continues(plain []byte, j int) bool {
 // maxPercent is how often an escape of a URL may have been escaped again: %2F, %252F, %25252F.
 const maxPercent = 3
 
-// unpercent reads the byte that a text begins with, escaped for a URL as often as depth, or itself: length 1. Ended says
-// that the text ends within an escape.
+// unpercent reads the byte that a text begins with, escaped for a URL as often as depth, or itself: length 1. Ended reports
+// whether the text ends within an escape.
 func unpercent(text []byte, depth int) (c byte, length int, ended bool) {
 	c, length = text[0], 1
 	for ; c == '%' && depth > 0; depth-- {

@@ -1,6 +1,6 @@
-// Package redact takes secrets out of texts that are kept: refused requests, what receivers answered, events' bodies.
+// Package redact removes secrets from texts that are kept: refused requests, receivers' answers, events' bodies.
 //
-// A Cutter finds the secrets themselves, however they are spelt. JSON, Form, Multipart and Query hide the values of
+// A Cutter finds the secrets themselves, however they are spelt. JSON, Form, Multipart and Address hide the values of
 // names that are known to carry one.
 package redact
 
@@ -18,12 +18,12 @@ import (
 // Cutter cuts secrets out of texts. It finds them as they are, with any of their characters escaped for a URL (%2F, +),
 // JSON (\/, \u002F, also within JSON in a string) or HTML (&amp;, &#47;), in base64 of either alphabet, alone or as part
 // of something longer, and in hexadecimal of either case; base64 and hexadecimal may be escaped in turn.
-// A secret that is made mostly of escape characters (\, %, &) and escaped once more may be missed: nobody gives one out.
+// A secret that is made mostly of escape characters (\, %, &) and escaped once more may be missed; such secrets are not in use.
 // It is safe for concurrent use. A nil Cutter cuts nothing.
 type Cutter struct {
 	patterns []pattern
-	// starts says for each byte which patterns may begin with it, one bit for each; the last bit is all further ones'.
-	// Nearly all bytes of a text begin none and are passed over at once.
+	// starts holds for each byte the patterns that may begin with it, one bit for each; the last bit is for all further
+	// ones. Most bytes of a text begin none and are skipped at once.
 	starts [256]uint64
 }
 
@@ -33,7 +33,7 @@ const lastBit = 63
 // text.
 const minCoded = 4
 
-// New is a Cutter of secrets; empty ones are left out. A secret of Standard Webhooks is found without its prefix too.
+// New returns a Cutter of secrets; empty ones are left out. A secret of Standard Webhooks is found without its prefix too.
 func New(secrets ...string) *Cutter {
 	c := &Cutter{patterns: make([]pattern, 0, 5*len(secrets))}
 	for _, secret := range secrets {
@@ -71,8 +71,8 @@ func (c *Cutter) add(secret string) {
 
 var hidden = []byte(connectors.Hidden)
 
-// Cut puts [secret] where a text holds one of the secrets. The text given is not changed; it is returned where there is
-// nothing to cut. Of a text that was cut off, truncated, a beginning of a secret at its end is taken away too.
+// Cut replaces each secret in a text by [secret]. The given text is not changed; it is returned if there is nothing to cut.
+// If the text is truncated, the beginning of a secret at its end is replaced too.
 func (c *Cutter) Cut(text []byte, truncated bool) []byte {
 	if c == nil || len(c.patterns) == 0 {
 		return text
@@ -105,7 +105,7 @@ func (c *Cutter) Cut(text []byte, truncated bool) []byte {
 	return append(out, text[from:]...)
 }
 
-// Text is Cut for a string that is whole.
+// Text is Cut for a string that is not truncated.
 func (c *Cutter) Text(text string) string {
 	if c == nil || len(c.patterns) == 0 {
 		return text
@@ -117,8 +117,8 @@ func (c *Cutter) Text(text string) string {
 	return text
 }
 
-// find is where a secret that begins at a place of the text ends, the longest of several; 0 where there is none. Begin
-// is before the place where a character before it holds bits of it.
+// find returns the end of the longest secret that begins at a position of the text; 0 if there is none. Begin is one less
+// than the position if the character before it holds bits of the secret.
 func (c *Cutter) find(text []byte, at int, truncated bool) (begin, end int) {
 	begin = at
 	for mask := c.starts[text[at]]; mask != 0; mask &= mask - 1 {
@@ -134,14 +134,14 @@ func (c *Cutter) find(text []byte, at int, truncated bool) (begin, end int) {
 	return begin, end
 }
 
-// try is find for one pattern, after others that led as far as begin and end.
+// try is find for one pattern, given the begin and end that others found.
 func (p *pattern) try(text []byte, at int, truncated bool, begin, end int) (int, int) {
 	fuel := 16 + 4*len(p.text)
 	stop, matched := p.follow(text, at, 0, &fuel)
 	switch {
 	case matched == len(p.text):
-		stop = p.behind(text, stop)
-	case truncated && matched >= p.least():
+		stop = p.extend(text, stop)
+	case truncated && matched >= p.minPrefix():
 		stop = len(text)
 	default:
 		return begin, end

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -49,6 +50,8 @@ type Delivery struct {
 	State       DeliveryState
 	// Reason is why it waits, was skipped or is dead: retry, delay, circuit open, no e-mail, …
 	Reason string
+	// Ref is the product's own id of what the latest attempt that named one wrote there (connectors.Verdict.Ref).
+	Ref string
 	// Attempts counts all requests ever made for it: sent, or unable to connect.
 	Attempts int
 	// Forgiven is how many of Attempts do not count against the retry schedule: those before a retry or replay by hand,
@@ -138,7 +141,7 @@ func Reschedule(kept, given *Delivery, now time.Time) (d Delivery, ok bool) {
 	default:
 		d = *given
 		if kept != nil {
-			d.Attempts = max(d.Attempts, kept.Attempts)
+			d.Attempts, d.Ref = max(d.Attempts, kept.Attempts), cmp.Or(d.Ref, kept.Ref)
 			if d.Created.IsZero() {
 				d.Created = kept.Created
 			}

@@ -125,7 +125,7 @@ func (t *tx) change(o *owed, to *state.Delivery) {
 	t.list(old, o, -1)
 
 	o.State, o.Reason, o.Alone = to.State, to.Reason, to.Alone
-	o.Attempts, o.Forgiven = to.Attempts, to.Forgiven
+	o.Attempts, o.Forgiven, o.Ref = to.Attempts, to.Forgiven, to.Ref
 	o.Step, o.Destination, o.Connector = to.Step, to.Destination, to.Connector
 	o.Updated, o.Log = fromNanos(max(nanos(t.wall), o.newest.at+1)), to.Log
 	if o.newest.table == 0 {

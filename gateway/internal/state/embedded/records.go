@@ -125,6 +125,7 @@ const (
 	flagStepIsDest // the step has the destination's name
 	flagForgiven   // how many attempts are forgiven follows their number
 	flagRevision   // the revision that owes it follows those
+	flagRef        // Ref follows those
 )
 
 // appendDelivery writes a delivery without its tenant, event and log, which follow from the key and the surrounding record.
@@ -147,6 +148,9 @@ func appendDelivery(b []byte, d *state.Delivery) []byte {
 	if d.Revision > 0 {
 		flags |= flagRevision
 	}
+	if d.Ref != "" {
+		flags |= flagRef
+	}
 	b = append(b, deliveryV1, flags)
 	b = state.StateCodes.Append(b, string(d.State))
 	b = state.OriginCodes.Append(b, string(d.Origin.Kind))
@@ -163,6 +167,9 @@ func appendDelivery(b []byte, d *state.Delivery) []byte {
 	}
 	if d.Revision > 0 {
 		b = appendUint(b, uint64(d.Revision))
+	}
+	if d.Ref != "" {
+		b = state.AppendText(b, d.Ref)
 	}
 	created := nanos(d.Created)
 	b = appendInt(b, created)
@@ -193,6 +200,9 @@ func (r *reader) delivery() (d state.Delivery) {
 	}
 	if flags&flagRevision != 0 {
 		d.Revision = int(r.Uint())
+	}
+	if flags&flagRef != 0 {
+		d.Ref = r.Text()
 	}
 	created := r.Int()
 	d.Created = fromNanos(created)

@@ -21,6 +21,7 @@ const (
 	flagLeased
 	flagForgiven // how many attempts are forgiven follows their number
 	flagRevision // the revision that owes it follows those
+	flagRef      // Ref follows those
 )
 
 func flagsOf(d *state.Delivery) (flags byte) {
@@ -33,10 +34,13 @@ func flagsOf(d *state.Delivery) (flags byte) {
 	if d.Revision > 0 {
 		flags |= flagRevision
 	}
+	if d.Ref != "" {
+		flags |= flagRef
+	}
 	return flags
 }
 
-// appendAttempts writes the number of attempts behind the flags that say what follows.
+// appendAttempts writes the number of attempts and the optional fields that flagsOf announces.
 func appendAttempts(b []byte, d *state.Delivery) []byte {
 	b = appendUint(b, uint64(max(d.Attempts, 0)))
 	if d.Forgiven > 0 {
@@ -44,6 +48,9 @@ func appendAttempts(b []byte, d *state.Delivery) []byte {
 	}
 	if d.Revision > 0 {
 		b = appendUint(b, uint64(d.Revision))
+	}
+	if d.Ref != "" {
+		b = state.AppendText(b, d.Ref)
 	}
 	return b
 }
@@ -56,6 +63,9 @@ func (r *reader) attempts(flags byte, d *state.Delivery) {
 	}
 	if flags&flagRevision != 0 {
 		d.Revision = int(r.Uint())
+	}
+	if flags&flagRef != 0 {
+		d.Ref = r.Text()
 	}
 }
 

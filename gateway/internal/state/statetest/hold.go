@@ -271,6 +271,28 @@ var schedules = []test{
 		}
 		s.same("forgiven of the event's", s.record(ended.ID).Outcome.Deliveries[0].Forgiven, 2)
 	}},
+	{name: "a delivery keeps the product's id of what was written", run: func(s *suite) {
+		const ref = "7012\x00/ü"
+		named := func(d *state.Delivery) { d.Ref = ref }
+		for i, as := range []state.DeliveryState{state.Delivered, state.Dead, state.Waiting} {
+			e := s.finished(string(rune('a'+i)), "crm", as, tried(1, s.h.Now(), "delivered", 200), named)
+			s.same("ref", s.delivery(id(e, "crm")).Ref, ref)
+			s.same("ref of the event's", s.record(e.ID).Outcome.Deliveries[0].Ref, ref)
+		}
+		waits := s.oneDue()
+		s.same("ref of the due one", waits.Delivery.Ref, ref)
+		waits.Delivery.State, waits.Delivery.Ref = state.Delivered, "new"
+		s.settle(state.Settled{Delivery: waits.Delivery, Lease: waits.Lease})
+		s.same("ref", s.delivery(waits.Delivery.ID).Ref, "new")
+
+		page, err := s.store().Deliveries(s.ctx, acme, state.DeliveryQuery{State: state.Dead})
+		s.ok(err)
+		s.same("ref of the dead letter", page.Items[0].Ref, ref)
+		done, err := s.store().Schedule(s.ctx, acme, []state.Delivery{{ID: page.Items[0].ID}})
+		s.ok(err)
+		s.same("scheduled", done, []bool{true})
+		s.same("ref of the one scheduled", s.oneDue().Delivery.Ref, ref)
+	}},
 	{name: "deliveries of unknown events are not scheduled", run: func(s *suite) {
 		e := s.event(acme, "never accepted")
 		done, err := s.store().Schedule(s.ctx, acme, []state.Delivery{s.owe(e, "crm", state.Waiting)})

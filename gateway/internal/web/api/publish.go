@@ -90,6 +90,8 @@ const (
 	unknownForm // of CloudEvents
 )
 
+var requiredHeaders = event.RequiredHeaders()
+
 // formOf reads the headers as CloudEvents' HTTP binding asks for: the content type first, then `ce-` headers.
 // https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md#3-http-message-mapping
 func formOf(header *fasthttp.RequestHeader) form {
@@ -105,7 +107,7 @@ func formOf(header *fasthttp.RequestHeader) form {
 	if strings.HasPrefix(media, "application/cloudevents") {
 		return unknownForm
 	}
-	for _, name := range []string{"Ce-Specversion", "Ce-Type", "Ce-Id", "Ce-Source"} {
+	for _, name := range requiredHeaders {
 		if len(header.Peek(name)) > 0 {
 			return binaryForm
 		}
@@ -129,7 +131,7 @@ func read(f form, header *fasthttp.RequestHeader, body []byte, d event.Defaults)
 		if name := repeatedAttribute(header); name != "" {
 			return []event.Parsed{{Err: &event.FieldError{Path: name, Problem: "stands twice"}}}, true, nil
 		}
-		ev, err := event.ParseBinary(func(name string) string { return string(header.Peek("Ce-" + name)) }, body, d)
+		ev, err := event.ParseBinary(func(name string) string { return string(header.Peek(event.AttributeHeader + name)) }, body, d)
 		if errors.Is(err, event.ErrNotJSON) {
 			err = answer.Say(fiber.StatusBadRequest, answer.Validation, "the data is not JSON, which an event's data is, whatever Content-Type (`datacontenttype`) says")
 		}
@@ -147,7 +149,7 @@ func repeatedAttribute(header *fasthttp.RequestHeader) (repeated string) {
 	seen := map[string]bool{}
 	for key := range header.All() {
 		name := strings.ToLower(string(key))
-		if !strings.HasPrefix(name, "ce-") {
+		if !strings.HasPrefix(name, event.AttributeHeader) {
 			continue
 		}
 		if seen[name] && repeated == "" {

@@ -143,6 +143,7 @@ type deliveryView struct {
 	Connector   string              `json:"connector"`
 	State       state.DeliveryState `json:"state"`
 	Reason      string              `json:"reason,omitempty"`
+	Ref         string              `json:"ref,omitempty"`
 	Attempts    int                 `json:"attempts"`
 	Created     string              `json:"created,omitempty"`
 	Updated     string              `json:"updated,omitempty"`
@@ -171,8 +172,9 @@ type attemptView struct {
 func viewDelivery(d *state.Delivery, today *decide.Plan) deliveryView {
 	v := deliveryView{
 		ID: d.ID, Event: d.EventID, Revision: d.Revision, Tenant: d.Tenant, Kind: d.Origin.Kind, Rule: d.Origin.Name, Step: d.Step,
-		Destination: d.Destination, Connector: d.Connector, State: d.State, Reason: today.ReasonOf(d), Attempts: d.Attempts,
-		Created: stamp(d.Created), Updated: stamp(d.Updated), Hint: explain.DeliveryHint(d),
+		Destination: d.Destination, Connector: d.Connector, State: d.State, Reason: today.ReasonOf(d), Ref: d.Ref,
+		Attempts: d.Attempts,
+		Created:  stamp(d.Created), Updated: stamp(d.Updated), Hint: explain.DeliveryHint(d),
 	}
 	if d.State == state.Waiting {
 		v.Due = stamp(d.Due)
