@@ -35,9 +35,21 @@ func (s *store) beats() {
 	}
 }
 
+// beatArgs are the arguments of beat.lua.
+type beatArgs struct {
+	Consumer  string
+	DeadAfter int64  // microseconds
+	Elapsed   string // microseconds; empty at the first beat
+}
+
+// tickArgs are the arguments of tick.lua.
+type tickArgs struct {
+	Elapsed string // microseconds; empty at the first tick
+}
+
 func (s *store) beat(ctx context.Context, sh *shard) error {
 	began := s.clock.Elapsed()
-	got, err := s.run(ctx, beatScript, sh.base, s.now(), s.holder, deadAfter.Microseconds(), sh.beaten.since(began))
+	got, err := beatScript.run(ctx, s, sh.base, beatArgs{s.holder, deadAfter.Microseconds(), sh.beaten.since(began)})
 	if err != nil {
 		return err
 	}
@@ -62,7 +74,7 @@ func (s *store) beat(ctx context.Context, sh *shard) error {
 // tick writes down what time it is for what belongs to the gateway as a whole, as beats do for shards.
 func (s *store) tick(ctx context.Context) error {
 	began := s.clock.Elapsed()
-	if _, err := s.run(ctx, tickScript, s.meta, s.now(), s.ticked.since(began)); err != nil {
+	if _, err := tickScript.run(ctx, s, s.meta, tickArgs{s.ticked.since(began)}); err != nil {
 		return err
 	}
 	s.ticked.at(began)

@@ -145,9 +145,21 @@ func (s *store) claimFrom(ctx context.Context, sh *shard, most, bytes int) ([]st
 	return some, err
 }
 
+// claimArgs are the arguments of claim.lua.
+type claimArgs struct {
+	Consumer    string
+	Most, Bound int // events, bytes (0: any)
+}
+
+// strayArgs are the arguments of stray.lua.
+type strayArgs struct{ EntryID string }
+
+// holderArgs are the arguments of the scripts that ask for their holder only.
+type holderArgs struct{ Consumer string }
+
 // askFreed has a script claim what was released, or held by who died, and then what is new.
 func (s *store) askFreed(ctx context.Context, sh *shard, count, bound int) ([]any, error) {
-	got, err := s.run(ctx, claimScript, sh.base, s.now(), s.holder, count, bound)
+	got, err := claimScript.run(ctx, s, sh.base, claimArgs{s.holder, count, bound})
 	if err != nil {
 		return nil, err
 	}
@@ -304,7 +316,7 @@ func (s *store) take(ctx context.Context, sh *shard, entries []any) ([]state.Cla
 		}
 		id := asText(e[0])
 		if !strings.HasSuffix(id, "-0") { // ours are all N-0
-			if _, err := s.run(ctx, strayScript, sh.base, s.now(), id); err != nil {
+			if _, err := strayScript.run(ctx, s, sh.base, strayArgs{id}); err != nil {
 				return nil, err
 			}
 			continue
@@ -355,7 +367,7 @@ func fieldsOf(v any) map[string]string {
 func (s *store) buryEvent(ctx context.Context, sh *shard, n uint64, tenant, reason string) error {
 	var record []byte
 	err := untaken(func() error {
-		var fresh []any
+		var fresh []newName
 		o := state.Outcome{Dead: reason, At: s.clock.Now()}
 		record = s.appendOutcome(nil, &o, nil, nil, &fresh)
 		return s.keepNames(ctx, fresh)
@@ -363,7 +375,9 @@ func (s *store) buryEvent(ctx context.Context, sh *shard, n uint64, tenant, reas
 	if err != nil {
 		return err
 	}
-	_, err = s.run(ctx, commitScript, sh.base, s.now(), s.holder, "B", n, escape(tenant), record)
+	_, err = commitScript.run(ctx, s, sh.base, commitArgs{s.holder, []commitOp{
+		{Op: "B", Burial: &burialArgs{n, escape(tenant), record}},
+	}})
 	return err
 }
 
@@ -378,6 +392,6 @@ func (s *store) regroup(ctx context.Context, sh *shard) error {
 	clear(sh.held)
 	sh.alone, sh.suspect = 0, nil
 	sh.mu.Unlock()
-	_, err := s.run(ctx, groupScript, sh.base, s.now())
+	_, err := groupScript.run(ctx, s, sh.base, noArgs{})
 	return err
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/state"
@@ -13,14 +12,74 @@ import (
 
 // committing is the part of a Commit that goes to one shard.
 type committing struct {
-	args   []any
+	ops    []commitOp
 	items  int
 	bytes  int
 	events []int // their place in the Commit
 	due    []int
 	held   []bool
-	fresh  []any
+	fresh  []newName
 	ended  chan error
+}
+
+// commitArgs are the arguments of commit.lua.
+type commitArgs struct {
+	Caller string
+	Ops    []commitOp
+}
+
+// commitOp is one operation: Op tells which of the others is set.
+type commitOp struct {
+	Op      string
+	Release *releaseArgs
+	Burial  *burialArgs
+	Event   *eventArgs
+	Due     *dueArgs
+}
+
+type releaseArgs struct {
+	N uint64
+	idRef
+}
+
+type burialArgs struct {
+	N       uint64
+	Share   string // the tenant, escaped
+	Outcome []byte
+}
+
+type eventArgs struct {
+	N uint64
+	idRef
+	Outcome    []byte
+	Deliveries []deliveryArgs
+	More       *eventEndArgs // of operation F
+}
+
+type eventEndArgs struct {
+	Share  string // the tenant, escaped
+	DeadAt int64  // microseconds
+	Free   freeArgs
+}
+
+type dueArgs struct {
+	idRef
+	Lease    int64 // microseconds
+	Free     freeArgs
+	Delivery deliveryArgs
+}
+
+type deliveryArgs struct {
+	State, Dest, List string
+	Entry             []byte
+	Record            *recordArgs // unless the delivery ended with its event
+}
+
+type recordArgs struct {
+	Suffix, Reason     string
+	Tail               []byte
+	Leased, Size       int
+	Created, Wait, Due int64 // microseconds
 }
 
 func (p *committing) weight() (items, bytes int) { return p.items, p.bytes }
@@ -40,7 +99,7 @@ func (s *store) Commit(ctx context.Context, c *state.Commit) (*state.Committed, 
 		if parts, missing, unprepared = s.prepare(ctx, c, known); unprepared != nil {
 			return unprepared
 		}
-		var fresh []any
+		var fresh []newName
 		for _, p := range parts {
 			if p != nil {
 				fresh = append(fresh, p.fresh...)
@@ -179,10 +238,10 @@ func valid(d *state.Delivery) error {
 }
 
 func (p *committing) event(s *store, sh *shard, n uint64, o *state.Outcome, now time.Time) error {
-	slot, field := slotOf(o.EventID), fieldOf(o.Tenant, o.EventID)
+	id := idRefOf(o.Tenant, o.EventID)
 	p.items++
 	if o.Release {
-		p.args = append(p.args, "R", n, slot, field)
+		p.ops = append(p.ops, commitOp{Op: "R", Release: &releaseArgs{n, id}})
 		return nil
 	}
 	own := *o
@@ -214,11 +273,7 @@ func (p *committing) event(s *store, sh *shard, n uint64, o *state.Outcome, now 
 		suffixes[i], shapes[i] = suffix, s.names.of(shape(d), &p.fresh)
 	}
 	record := s.appendOutcome(nil, &own, suffixes, shapes, &p.fresh)
-	op := "E"
-	if own.Dead != "" || len(own.Free) > 0 {
-		op = "F"
-	}
-	p.args = append(p.args, op, n, slot, field, record, len(own.Deliveries))
+	args := &eventArgs{N: n, idRef: id, Outcome: record, Deliveries: make([]deliveryArgs, len(own.Deliveries))}
 	p.bytes += len(record) + 128
 	sh.mu.Lock()
 	size, known := sh.held[n]
@@ -227,16 +282,16 @@ func (p *committing) event(s *store, sh *shard, n uint64, o *state.Outcome, now 
 		size = -1
 	}
 	for i := range own.Deliveries {
-		p.delivery(&own.Deliveries[i], suffixes[i], shapes[i], size, now, false)
+		args.Deliveries[i] = p.delivery(&own.Deliveries[i], suffixes[i], shapes[i], size, now, false)
 	}
-	if op == "F" {
-		dead := "0"
+	op := "E"
+	if own.Dead != "" || len(own.Free) > 0 {
+		op, args.More = "F", &eventEndArgs{Share: escape(o.Tenant), Free: s.freeIn(sh, o.Tenant, o.EventID, o.Free)}
 		if own.Dead != "" {
-			dead = micros(own.At)
+			args.More.DeadAt = unixMicro(own.At)
 		}
-		p.args = append(p.args, escape(o.Tenant), dead)
-		p.free(s, sh, o.Tenant, o.EventID, o.Free)
 	}
+	p.ops = append(p.ops, commitOp{Op: op, Event: args})
 	return nil
 }
 
@@ -261,39 +316,39 @@ func (p *committing) settle(s *store, sh *shard, given *state.Settled, now time.
 	d.EventID = eventID
 	stamp(&d, now)
 	p.items++
-	p.args = append(p.args, "D", slotOf(eventID), fieldOf(d.Tenant, eventID), micros(given.Lease))
-	p.free(s, sh, d.Tenant, eventID, given.Free)
-	p.delivery(&d, suffix, s.names.of(shape(&d), &p.fresh), 0, now, true)
+	p.ops = append(p.ops, commitOp{Op: "D", Due: &dueArgs{
+		idRef: idRefOf(d.Tenant, eventID), Lease: unixMicro(given.Lease), Free: s.freeIn(sh, d.Tenant, eventID, given.Free),
+		Delivery: p.delivery(&d, suffix, s.names.of(shape(&d), &p.fresh), 0, now, true),
+	}})
 }
 
-// free gives the keys of once back that are in this shard; on one shard that is all of them, in the same step.
-func (p *committing) free(s *store, sh *shard, tenant, owner string, keys []string) {
-	at := len(p.args)
-	p.args = append(p.args, 0)
-	n := 0
+// freeIn are the keys of once to give back that are in this shard; on one shard that is all of them, in the same step.
+func (s *store) freeIn(sh *shard, tenant, owner string, keys []string) (free freeArgs) {
 	for _, k := range keys {
 		if s.onceShard(tenant, k) == sh {
-			p.args = append(p.args, onceKey(tenant, k), owner)
-			n++
+			free.Keys = append(free.Keys, onceKeyArgs{onceKey(tenant, k), owner})
 		}
 	}
-	p.args[at] = n
+	return free
 }
 
-// delivery writes the script's arguments for a delivery. Of one that ended with its event only the history is kept;
+// delivery makes the script's arguments for a delivery. Of one that ended with its event only the history is kept;
 // whole is for one that has a record of its own.
-func (p *committing) delivery(d *state.Delivery, suffix, shape string, size int, now time.Time, whole bool) {
-	list, entry := "", []byte(nil)
+func (p *committing) delivery(d *state.Delivery, suffix, shape string, size int, now time.Time, whole bool) deliveryArgs {
+	args := deliveryArgs{State: letterOf(d.State), Dest: token(d.Tenant, d.Destination)}
 	if len(d.Log) > 0 || d.State != state.Waiting { // what was tried, and what ended
-		list, entry = listFor(d), appendEntry(nil, d, suffix, shape)
+		args.List, args.Entry = listFor(d), appendEntry(nil, d, suffix, shape)
 	}
-	p.args = append(p.args, letterOf(d.State), token(d.Tenant, d.Destination), list, entry)
 	if whole || d.State == state.Waiting || d.State == state.Dead {
 		v := valuesOf(d, shape, now)
-		p.args = append(p.args, suffix, leased(d), size, v.created, v.wait, v.due, v.reason, v.tail)
+		args.Record = &recordArgs{
+			Suffix: suffix, Reason: v.reason, Tail: v.tail,
+			Leased: leased(d), Size: size, Created: v.created, Wait: v.wait, Due: v.due,
+		}
 	}
 	p.items++
-	p.bytes += len(entry) + 256
+	p.bytes += len(args.Entry) + 256
+	return args
 }
 
 func leased(d *state.Delivery) int {
@@ -307,8 +362,9 @@ func letterOf(s state.DeliveryState) string { return string(letters[s]) }
 
 // values are what scripts are told of a delivery that has a record.
 type values struct {
-	created, wait, due, reason string
-	tail                       []byte
+	created, wait, due int64 // microseconds
+	reason             string
+	tail               []byte
 }
 
 func valuesOf(d *state.Delivery, shape string, now time.Time) values {
@@ -317,7 +373,7 @@ func valuesOf(d *state.Delivery, shape string, now time.Time) values {
 		wait = d.Due.Sub(now).Microseconds() // as it elapses: the clock may have stepped since it was computed
 	}
 	return values{
-		created: micros(d.Created), wait: strconv.FormatInt(wait, 10), due: micros(d.Due), reason: plain(d.Reason),
+		created: unixMicro(d.Created), wait: wait, due: unixMicro(d.Due), reason: plain(d.Reason),
 		tail: appendTail(nil, d, shape),
 	}
 }
@@ -334,15 +390,14 @@ func listFor(d *state.Delivery) string {
 
 // commitGroup is one call of the script: events of all calls, then due deliveries of all.
 func (s *store) commitGroup(sh *shard, calls []*committing) {
-	args := []any{s.now(), s.holder}
-	n := 0
+	args, n := commitArgs{Caller: s.holder}, 0
 	for _, c := range calls {
-		args = append(args, c.args...)
+		args.Ops = append(args.Ops, c.ops...)
 		n += len(c.events) + len(c.due)
 	}
 	ctx, cancel := s.detached(s.ctx)
 	defer cancel()
-	got, err := s.run(ctx, commitScript, sh.base, args...)
+	got, err := commitScript.run(ctx, s, sh.base, args)
 	results := asList(got)
 	if err == nil && len(results) != n {
 		err = fmt.Errorf("%w: the script answered for %d of %d", errCorrupt, len(results), n)

@@ -158,13 +158,34 @@ func (r *round) of(ctx context.Context, sh *shard) ([]*ready, error) {
 	return all, nil
 }
 
+// readyArgs are the arguments of ready.lua.
+type readyArgs struct {
+	Most               int // destinations
+	Began, Score, Last string
+}
+
+// leaseArgs are the arguments of lease.lua.
+type leaseArgs struct {
+	Caller               string
+	Length, Lease, Bound int64 // microseconds, microseconds, bytes (0: any)
+	Destinations         []leaseFrom
+}
+
+// leaseFrom is how many deliveries of a destination are to be leased at most.
+type leaseFrom struct {
+	Dest string
+	Most int
+}
+
+// unheardArgs are the arguments of unheard.lua.
+type unheardArgs struct {
+	Caller string
+	Words  []int64
+}
+
 // part asks for a part of a turn, and says where the next one begins.
 func (r *round) part(ctx context.Context, sh *shard, at parts) ([]*ready, parts, error) {
-	args := []any{r.s.now(), readyMost}
-	if at != (parts{}) {
-		args = append(args, at.began, at.score, at.name)
-	}
-	got, err := r.s.run(ctx, readyScript, sh.base, args...)
+	got, err := readyScript.run(ctx, r.s, sh.base, readyArgs{readyMost, at.began, at.score, at.name})
 	if err != nil {
 		return nil, at, err
 	}
@@ -249,9 +270,9 @@ func (t *turns) share(all []*ready, left int, room map[string]int) []*ready {
 func (r *round) lease(ctx context.Context, sh *shard, served []*ready) (err error) {
 	lease := r.s.word(r.now.Add(r.ask.Lease))
 	told := r.now.Add(time.Duration(lease-unixMicro(r.now)) * time.Microsecond) // it knows how much time elapses until then
-	args := []any{r.s.now(), r.s.holder, span(r.ask.Lease), lease, r.bytes}
+	args := leaseArgs{Caller: r.s.holder, Length: r.ask.Lease.Microseconds(), Lease: lease, Bound: int64(r.bytes)}
 	for _, d := range served {
-		args = append(args, d.token, d.give)
+		args.Destinations = append(args.Destinations, leaseFrom{d.token, d.give})
 	}
 	call, cancel := r.s.detached(ctx)
 	defer cancel()
@@ -264,7 +285,7 @@ func (r *round) lease(ctx context.Context, sh *shard, served []*ready) (err erro
 			sh.mu.Unlock()
 		}
 	}()
-	got, err := r.s.run(call, leaseScript, sh.base, args...)
+	got, err := leaseScript.run(call, r.s, sh.base, args)
 	if err != nil {
 		return err
 	}
@@ -323,11 +344,7 @@ func (s *store) giveBack(ctx context.Context, sh *shard) error {
 	if len(lost) == 0 {
 		return nil
 	}
-	args := []any{s.now(), s.holder}
-	for _, word := range lost {
-		args = append(args, word)
-	}
-	n, err := s.run(ctx, unheardScript, sh.base, args...)
+	n, err := unheardScript.run(ctx, s, sh.base, unheardArgs{s.holder, lost})
 	if err != nil {
 		return err
 	}

@@ -85,7 +85,7 @@ func (p *partly) remember(c *state.Commit, f *fates) {
 // after does what fences decide, for what became known: attempts behind a lost one enter history as repeats, and keys
 // of once that are in other shards are given back.
 func (s *store) after(ctx context.Context, c *state.Commit, known *fates) error {
-	repeats := map[*shard][]any{}
+	repeats := map[*shard]*repeatArgs{}
 	var ended []*fate
 	for i := range c.Events {
 		o, f := &c.Events[i], &known.events[i]
@@ -135,7 +135,7 @@ func (s *store) after(ctx context.Context, c *state.Commit, known *fates) error 
 		f.ended = true
 	}
 	for sh, args := range repeats {
-		if _, err := s.run(ctx, repeatScript, sh.base, append([]any{s.now()}, args...)...); err != nil {
+		if _, err := repeatScript.run(ctx, s, sh.base, *args); err != nil {
 			return err
 		}
 	}
@@ -145,8 +145,18 @@ func (s *store) after(ctx context.Context, c *state.Commit, known *fates) error 
 	return nil
 }
 
+// repeatArgs are the arguments of repeat.lua.
+type repeatArgs struct{ Repeats []repeatOf }
+
+type repeatOf struct {
+	idRef
+	Suffix, List string
+	Entry        []byte
+	Record       string
+}
+
 // repeat prepares attempts behind a lost fence for history; the delivery stays as it is.
-func (s *store) repeat(ctx context.Context, given *state.Delivery, to map[*shard][]any) error {
+func (s *store) repeat(ctx context.Context, given *state.Delivery, to map[*shard]*repeatArgs) error {
 	if len(given.Log) == 0 {
 		return nil
 	}
@@ -159,7 +169,7 @@ func (s *store) repeat(ctx context.Context, given *state.Delivery, to map[*shard
 	d.Log = given.Log
 	var name string
 	err = untaken(func() error {
-		var fresh []any
+		var fresh []newName
 		name = s.names.of(shape(&d), &fresh)
 		return s.keepNames(ctx, fresh)
 	})
@@ -170,7 +180,11 @@ func (s *store) repeat(ctx context.Context, given *state.Delivery, to map[*shard
 	if o.raw == "" {
 		record = writeOwed(o, name)
 	}
-	to[o.shard] = append(to[o.shard], slotOf(eventID), fieldOf(given.Tenant, eventID), suffix,
-		listFor(&d), appendEntry(nil, &d, suffix, name), record)
+	if to[o.shard] == nil {
+		to[o.shard] = &repeatArgs{}
+	}
+	to[o.shard].Repeats = append(to[o.shard].Repeats, repeatOf{
+		idRefOf(given.Tenant, eventID), suffix, listFor(&d), appendEntry(nil, &d, suffix, name), record,
+	})
 	return nil
 }

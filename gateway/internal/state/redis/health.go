@@ -204,7 +204,7 @@ func (s *store) Health(ctx context.Context) state.Health {
 	}
 	now := s.clock.Now()
 	for _, sh := range s.shards {
-		got, err := s.run(ctx, healthScript, sh.base, s.now())
+		got, err := healthScript.run(ctx, s, sh.base, noArgs{})
 		if err != nil {
 			return state.Health{Err: errors.Join(h.Err, fmt.Errorf("health: %w", err)), Warnings: h.Warnings}
 		}

@@ -12,6 +12,14 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
+// holdArgs are the arguments of hold.lua.
+type holdArgs struct {
+	Dest, Till  string
+	Record      []byte
+	Conditional int // 1: only over the hold that follows
+	Over        []byte
+}
+
 // Hold keeps a destination from being claimed: in every shard, one after the other. Whether another hold stands is said by
 // the first; in the others too nothing but what stood is replaced, so that two writers leave all shards the same.
 func (s *store) Hold(ctx context.Context, tenant, destination string, h state.Hold, over *state.Hold) error {
@@ -26,12 +34,12 @@ func (s *store) Hold(ctx context.Context, tenant, destination string, h state.Ho
 			till = span(h.Until.Sub(s.clock.Now()))
 		}
 	}
-	args := []any{s.now(), token(tenant, destination), till, record}
+	args := holdArgs{Dest: token(tenant, destination), Till: till, Record: record}
 	if over != nil {
-		args = append(args, appendHold(nil, over))
+		args.Conditional, args.Over = 1, appendHold(nil, over)
 	}
 	for i, sh := range s.shards {
-		done, err := s.run(ctx, holdScript, sh.base, args...)
+		done, err := holdScript.run(ctx, s, sh.base, args)
 		if err == nil && i == 0 && asInt(done) == 0 {
 			err = state.ErrConflict
 		}

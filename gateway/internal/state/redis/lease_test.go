@@ -63,10 +63,10 @@ func TestLostAnswerOfALease(t *testing.T) {
 
 		loses := &losing{}
 		s.client.AddHook(loses)
-		if _, err := leaseScript.Load(t.Context(), s.client).Result(); err != nil {
+		if _, err := leaseScript.lua.Load(t.Context(), s.client).Result(); err != nil {
 			t.Fatal(err)
 		}
-		loses.script = leaseScript
+		loses.script = leaseScript.lua
 		if due, _, err := s.ClaimDue(t.Context(), ask); err == nil || len(due) > 0 {
 			t.Fatalf("%d due, %v", len(due), err)
 		}

@@ -48,7 +48,7 @@ func hashed(text string, further int) string {
 }
 
 // of is a text's reference; what is new is added to fresh, to be kept before any record refers to it.
-func (n *names) of(text string, fresh *[]any) string {
+func (n *names) of(text string, fresh *[]newName) string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	r := n.refs[text]
@@ -60,7 +60,7 @@ func (n *names) of(text string, fresh *[]any) string {
 		n.refs[text] = r
 	}
 	if !r.kept {
-		*fresh = append(*fresh, r.ref, text)
+		*fresh = append(*fresh, newName{r.ref, text})
 	}
 	return r.ref
 }
@@ -72,12 +72,18 @@ func (n *names) hashOf(text string, further int) string {
 	return hashed(text, further)
 }
 
+// namesArgs are the arguments of names.lua.
+type namesArgs struct{ Names []newName }
+
+// newName is a text that is not known to be kept, and its reference.
+type newName struct{ Ref, Value string }
+
 // keepNames writes new names. After errTaken their records are to be made again.
-func (s *store) keepNames(ctx context.Context, fresh []any) error {
+func (s *store) keepNames(ctx context.Context, fresh []newName) error {
 	if len(fresh) == 0 {
 		return nil
 	}
-	got, err := s.run(ctx, namesScript, s.meta, append([]any{""}, fresh...)...)
+	got, err := namesScript.run(ctx, s, s.meta, namesArgs{fresh})
 	if err != nil {
 		return err
 	}
@@ -91,16 +97,15 @@ func (s *store) keepNames(ctx context.Context, fresh []any) error {
 	if n.texts == nil {
 		n.texts = map[string]string{}
 	}
-	for i := 0; i < len(fresh); i += 2 {
-		ref, text := fresh[i].(string), fresh[i+1].(string)
-		r := n.refs[text]
+	for i, name := range fresh {
+		r := n.refs[name.Value]
 		switch {
-		case r.ref != ref: // a call at the same time has found a further one
-		case taken[i/2]:
+		case r.ref != name.Ref: // a call at the same time has found a further one
+		case taken[i]:
 			r.further++
-			r.ref = n.hashOf(text, r.further)
+			r.ref = n.hashOf(name.Value, r.further)
 		default:
-			r.kept, n.texts[ref] = true, text
+			r.kept, n.texts[name.Ref] = true, name.Value
 		}
 	}
 	if len(taken) > 0 {
@@ -176,7 +181,7 @@ func (n *names) keepAll(ctx context.Context, s *store) error {
 	n.mu.Unlock()
 	for some := range slices.Chunk(texts, most) {
 		err := untaken(func() error {
-			var fresh []any
+			var fresh []newName
 			for _, text := range some {
 				n.of(text, &fresh)
 			}

@@ -266,10 +266,21 @@ func (s *store) events(ctx context.Context, tenant string, q *state.EventQuery) 
 	}
 }
 
+// seekArgs are the arguments of seek.lua.
+type seekArgs struct {
+	UntilTime int64 // milliseconds
+}
+
+// matchArgs are the arguments of match.lua.
+type matchArgs struct {
+	Tenant, EventType, Source, Survey string
+	Positions                         []uint64
+}
+
 // seek goes past what was received later than a list's end, which would use up the budget of its first pages.
 func (s *store) seek(ctx context.Context, strands []*strand, until int64) error {
 	for _, st := range strands {
-		got, err := s.run(ctx, seekScript, st.sh.base, "", until+slack.Milliseconds())
+		got, err := seekScript.run(ctx, s, st.sh.base, seekArgs{until + slack.Milliseconds()})
 		if err != nil {
 			return err
 		}
@@ -298,11 +309,7 @@ func (s *store) fill(ctx context.Context, st *strand, tenant string, q *state.Ev
 			return nil
 		}
 		st.read = ns[len(ns)-1]
-		args := []any{"", tenant, q.Type, q.Source, q.Survey}
-		for _, n := range ns {
-			args = append(args, text(n))
-		}
-		got, err := s.run(ctx, matchScript, st.sh.base, args...)
+		got, err := matchScript.run(ctx, s, st.sh.base, matchArgs{tenant, q.Type, q.Source, q.Survey, ns})
 		if err != nil {
 			return err
 		}

@@ -280,7 +280,7 @@ type outcome struct {
 }
 
 // appendOutcome writes an outcome; the script puts one link for each delivery behind it.
-func (s *store) appendOutcome(b []byte, o *state.Outcome, suffixes, shapes []string, fresh *[]any) []byte {
+func (s *store) appendOutcome(b []byte, o *state.Outcome, suffixes, shapes []string, fresh *[]newName) []byte {
 	b = append(b, outcomeV1)
 	b = appendText(b, o.Dead)
 	b = append(b, s.names.of(o.Generation, fresh)...)

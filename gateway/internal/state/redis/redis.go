@@ -180,7 +180,7 @@ func (s *store) begin(ctx context.Context) error {
 		return err
 	}
 	for _, sh := range s.shards {
-		if _, err := s.run(ctx, groupScript, sh.base, ""); err != nil {
+		if _, err := groupScript.run(ctx, s, sh.base, noArgs{}); err != nil {
 			return err
 		}
 		if err := s.beat(ctx, sh); err != nil {
@@ -307,7 +307,7 @@ func (s *store) Close() error {
 		s.watchers.Close()
 		var errs []error
 		for _, sh := range s.shards {
-			if err := leaveScript.Run(ctx, s.client, []string{sh.base}, s.now(), s.holder).Err(); err != nil {
+			if err := leaveScript.call(ctx, s, sh.base, holderArgs{s.holder}).Err(); err != nil {
 				errs = append(errs, fmt.Errorf("close store: %w: %w", state.ErrUnavailable, err))
 			}
 		}

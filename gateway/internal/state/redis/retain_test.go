@@ -367,8 +367,8 @@ func TestPlanWhileAnotherTrims(t *testing.T) {
 	}
 	for i := range plans {
 		for _, o := range plans[i].over {
-			if o.tenant == "small" {
-				t.Fatalf("the small tenant is to have %d bytes in shard %d", o.level, i)
+			if o.Tenant == "small" {
+				t.Fatalf("the small tenant is to have %d bytes in shard %d", o.Level, i)
 			}
 		}
 	}

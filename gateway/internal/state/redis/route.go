@@ -33,13 +33,32 @@ const (
 
 // routing asks one shard for routes.
 type routing struct {
-	args   []any // of the script, for each id
-	ids    int
+	ids    []routeOf
 	shards []any
 	ended  chan error
 }
 
-func (r *routing) weight() (items, bytes int) { return r.ids, 64 * r.ids }
+// routeArgs are the arguments of route.lua.
+type routeArgs struct{ IDs []routeOf }
+
+type routeOf struct {
+	idRef
+	Length int // of the ID within IDField
+	Shard  int // to route it to
+}
+
+// unrouteArgs are the arguments of unroute.lua.
+type unrouteArgs struct {
+	Idle   int64 // seconds
+	Routes []unrouteOf
+}
+
+type unrouteOf struct {
+	Entry, Slot string
+	Known       int // 1: an event of the route is known
+}
+
+func (r *routing) weight() (items, bytes int) { return len(r.ids), 64 * len(r.ids) }
 func (r *routing) done(err error)             { r.ended <- err }
 
 // follow changes the shards that events would go to for their responses to those that their ids are routed to.
@@ -67,8 +86,7 @@ func (s *store) follow(ctx context.Context, events []*event.Event, where []int) 
 			asked[n] = r
 		}
 		field := fieldOf(ev.Tenant, id)
-		r.args = append(r.args, slotOf(id), field, idLength(field, ev.Tenant), where[i])
-		r.ids++
+		r.ids = append(r.ids, routeOf{idRef{slotOf(id), field}, idLength(field, ev.Tenant), where[i]})
 	}
 	for n, r := range asked {
 		if r != nil {
@@ -114,24 +132,24 @@ func idLength(field, tenant string) int {
 
 // routeGroup is one call of the script.
 func (s *store) routeGroup(sh *shard, calls []*routing) {
-	args := []any{s.now()}
+	var args routeArgs
 	for _, r := range calls {
-		args = append(args, r.args...)
+		args.IDs = append(args.IDs, r.ids...)
 	}
 	ctx, cancel := s.detached(s.ctx)
 	defer cancel()
-	got, err := s.run(ctx, routeScript, sh.base, args...)
+	got, err := routeScript.run(ctx, s, sh.base, args)
 	if errors.Is(err, state.ErrUnavailable) {
 		until := s.clock.Now().Add(routeRest)
 		sh.routesRest.Store(&until)
 	}
 	shards := asList(got)
 	for _, r := range calls {
-		if err == nil && len(shards) < r.ids {
-			err = fmt.Errorf("%w: the script answered for %d routes less", errCorrupt, r.ids-len(shards))
+		if err == nil && len(shards) < len(r.ids) {
+			err = fmt.Errorf("%w: the script answered for %d routes less", errCorrupt, len(r.ids)-len(shards))
 		}
 		if err == nil {
-			r.shards, shards = shards[:r.ids], shards[r.ids:]
+			r.shards, shards = shards[:len(r.ids)], shards[len(r.ids):]
 		}
 		r.done(err)
 	}
@@ -252,7 +270,7 @@ func (t *trimming) oldRoutes(sh *shard, every bool) (looked, gone int, err error
 			return 0, 0, err
 		}
 	}
-	args := []any{s.now(), int64(routeIdle / time.Second)}
+	args := unrouteArgs{Idle: int64(routeIdle / time.Second)}
 	for _, r := range old {
 		known := 0
 		for _, k := range r.known {
@@ -260,8 +278,8 @@ func (t *trimming) oldRoutes(sh *shard, every bool) (looked, gone int, err error
 				known = 1
 			}
 		}
-		args = append(args, r.entry, r.slot, known)
+		args.Routes = append(args.Routes, unrouteOf{r.entry, r.slot, known})
 	}
-	got, err := s.run(t.ctx, unrouteScript, sh.base, args...)
+	got, err := unrouteScript.run(t.ctx, s, sh.base, args)
 	return len(old), int(asInt(got)), err
 }

@@ -120,11 +120,11 @@ func (s *store) change(ctx context.Context, all []*owed, ends bool, now time.Tim
 	if len(all) == 0 {
 		return nil, nil
 	}
-	var args map[*shard][]any
+	var args map[*shard]*changeArgs
 	var places map[*shard][]int
 	err := untaken(func() error {
-		var fresh []any
-		args, places, fresh = s.changeArgs(all, ends, now)
+		var fresh []newName
+		args, places, fresh = s.changesOf(all, ends, now)
 		return s.keepNames(ctx, fresh)
 	})
 	if err != nil {
@@ -132,7 +132,7 @@ func (s *store) change(ctx context.Context, all []*owed, ends bool, now time.Tim
 	}
 	done := make([]int, len(all))
 	for sh, own := range args {
-		got, err := s.run(ctx, changeScript, sh.base, append([]any{s.now()}, own...)...)
+		got, err := changeScript.run(ctx, s, sh.base, *own)
 		if err != nil {
 			return nil, err
 		}
@@ -147,25 +147,44 @@ func (s *store) change(ctx context.Context, all []*owed, ends bool, now time.Tim
 	return done, nil
 }
 
-// appendMove writes what move.lua reads of a delivery.
-func (s *store) appendMove(args []any, to *owed, ends bool, now time.Time, fresh *[]any) []any {
-	sh := s.names.of(shape(&to.Delivery), fresh)
-	l, v := to.newest, valuesOf(&to.Delivery, sh, now)
-	entry := ""
-	if ends {
-		entry = listFor(&to.Delivery) + string(appendEntry(nil, &to.Delivery, to.suffix, sh))
-	}
-	return append(args,
-		slotOf(to.EventID), fieldOf(to.Tenant, to.EventID), to.suffix, to.raw,
-		string(l.list), text(l.at), text(l.seq), l.dest, text(to.failed),
-		token(to.Tenant, to.Destination), letterOf(to.State), v.created, v.wait, v.due, v.reason, v.tail, entry)
+// changeArgs are the arguments of change.lua.
+type changeArgs struct{ Moves []moveArgs }
+
+// moveArgs are what move.lua reads of a delivery; times are microseconds.
+type moveArgs struct {
+	idRef
+	Suffix, Was         string
+	List, Where         string
+	Dest, State, Reason string
+	Tail, Entry         []byte
+	At, Seq, Failed     uint64
+	Created, Wait, Due  int64
 }
 
-// changeArgs are the arguments of the script for each shard, the places in all of what they are about, and names to keep.
-func (s *store) changeArgs(all []*owed, ends bool, now time.Time) (args map[*shard][]any, places map[*shard][]int, fresh []any) {
-	args, places = map[*shard][]any{}, map[*shard][]int{}
+// moveOf are the arguments for a delivery as it is to be.
+func (s *store) moveOf(to *owed, ends bool, now time.Time, fresh *[]newName) moveArgs {
+	sh := s.names.of(shape(&to.Delivery), fresh)
+	l, v := to.newest, valuesOf(&to.Delivery, sh, now)
+	var entry []byte
+	if ends {
+		entry = appendEntry([]byte(listFor(&to.Delivery)), &to.Delivery, to.suffix, sh)
+	}
+	return moveArgs{
+		idRef: idRefOf(to.Tenant, to.EventID), Suffix: to.suffix, Was: to.raw,
+		List: string(l.list), Where: l.dest, At: l.at, Seq: l.seq, Failed: to.failed,
+		Dest: token(to.Tenant, to.Destination), State: letterOf(to.State), Reason: v.reason, Tail: v.tail, Entry: entry,
+		Created: v.created, Wait: v.wait, Due: v.due,
+	}
+}
+
+// changesOf are the arguments of the script for each shard, the places in all of what they are about, and names to keep.
+func (s *store) changesOf(all []*owed, ends bool, now time.Time) (args map[*shard]*changeArgs, places map[*shard][]int, fresh []newName) {
+	args, places = map[*shard]*changeArgs{}, map[*shard][]int{}
 	for i, to := range all {
-		args[to.shard] = s.appendMove(args[to.shard], to, ends, now, &fresh)
+		if args[to.shard] == nil {
+			args[to.shard] = &changeArgs{}
+		}
+		args[to.shard].Moves = append(args[to.shard].Moves, s.moveOf(to, ends, now, &fresh))
 		places[to.shard] = append(places[to.shard], i)
 	}
 	return args, places, fresh
@@ -210,6 +229,12 @@ func (s *store) drop(ctx context.Context, tenant, id string) error {
 	return errChanged
 }
 
+// pardonArgs are the arguments of pardon.lua.
+type pardonArgs struct {
+	Share string // the tenant, escaped
+	idRef
+}
+
 // pardon takes an event out of the dead letters.
 func (s *store) pardon(ctx context.Context, tenant, id string) error {
 	sh, _, err := s.locate(ctx, tenant, id)
@@ -219,7 +244,7 @@ func (s *store) pardon(ctx context.Context, tenant, id string) error {
 	if sh == nil {
 		return state.ErrNotFound
 	}
-	got, err := s.run(ctx, pardonScript, sh.base, s.now(), escape(tenant), slotOf(id), fieldOf(tenant, id))
+	got, err := pardonScript.run(ctx, s, sh.base, pardonArgs{escape(tenant), idRefOf(tenant, id)})
 	if err == nil && asInt(got) == 0 {
 		err = state.ErrNotFound
 	}

@@ -33,12 +33,38 @@ func (s *store) Delete(ctx context.Context, tenant, kind, name string, version u
 	return nil
 }
 
+// putArgs are the arguments of put.lua.
+type putArgs struct {
+	Key, Name  string
+	Version    uint64
+	Change     []byte
+	Verb       string
+	Value      []byte
+	MaxChanges int
+}
+
+// keepArgs are the arguments of keep.lua.
+type keepArgs struct {
+	List string
+	Item []byte
+	Most int
+	TTL  int64 // microseconds
+}
+
+// nameArgs are the arguments of holder.lua.
+type nameArgs struct {
+	Name, Caller string
+	TTL          int64 // microseconds
+}
+
 func (s *store) put(ctx context.Context, tenant, kind, name string, version uint64, verb string, value []byte) (uint64, error) {
 	if err := s.check(ctx); err != nil {
 		return 0, err
 	}
 	change := appendText(appendText(appendText(nil, tenant), kind), name)
-	got, err := s.run(ctx, putScript, s.meta, s.now(), settingKey(tenant, kind), name, text(version), change, verb, value, s.recent)
+	got, err := putScript.run(ctx, s, s.meta, putArgs{
+		Key: settingKey(tenant, kind), Name: name, Version: version, Change: change, Verb: verb, Value: value, MaxChanges: s.recent,
+	})
 	if err != nil {
 		return 0, err
 	}
@@ -102,7 +128,7 @@ func (s *store) Keep(ctx context.Context, tenant, list string, item []byte, most
 	if err := s.check(ctx); err != nil {
 		return err
 	}
-	if _, err := s.run(ctx, keepScript, s.meta, s.now(), listKey(tenant, list), item, max(most, 0), span(ttl)); err != nil {
+	if _, err := keepScript.run(ctx, s, s.meta, keepArgs{listKey(tenant, list), item, max(most, 0), ttl.Microseconds()}); err != nil {
 		return fmt.Errorf("keep in %s: %w", list, err)
 	}
 	return nil
@@ -133,7 +159,7 @@ func (s *store) Kept(ctx context.Context, tenant, list string) ([][]byte, error)
 
 // time is what scripts on keys of a base call now, in microseconds.
 func (s *store) time(ctx context.Context, base string) (int64, error) {
-	now, err := s.run(ctx, nowScript, base, s.now())
+	now, err := nowScript.run(ctx, s, base, noArgs{})
 	return asInt(now), err
 }
 
@@ -142,7 +168,7 @@ func (s *store) Lease(ctx context.Context, name, holder string, ttl time.Duratio
 	if err := s.check(ctx); err != nil {
 		return 0, err
 	}
-	got, err := s.run(ctx, holderScript, s.meta, s.now(), "lease:"+escape(name), holder, span(ttl))
+	got, err := holderScript.run(ctx, s, s.meta, nameArgs{"lease:" + escape(name), holder, ttl.Microseconds()})
 	if err == nil && asInt(got) == 0 {
 		err = state.ErrConflict
 	}

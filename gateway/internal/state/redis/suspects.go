@@ -70,7 +70,7 @@ func (s *store) suspectOf(ctx context.Context, sh *shard) (*state.Claimed, error
 	sh.mu.Lock()
 	sh.lost = true // until the answer is here
 	sh.mu.Unlock()
-	got, err := s.run(call, suspectScript, sh.base, s.now(), s.holder)
+	got, err := suspectScript.run(call, s, sh.base, holderArgs{s.holder})
 	if err != nil && strings.Contains(err.Error(), "NOGROUP") {
 		got, err = nil, s.regroup(call, sh)
 	}

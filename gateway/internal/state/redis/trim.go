@@ -128,6 +128,16 @@ func (t *trimming) dests() error {
 	return nil
 }
 
+// destArgs are the arguments of trimdest.lua. Ages are microseconds; 0: no bound.
+type destArgs struct {
+	Dest                                   string
+	TooOld, TooMany, TooLarge              string // reasons of dead letters
+	WaitingAge, WaitingCount, WaitingBytes int64
+	DeadAge                                int64
+	HistoryAge, HistoryCount, FailureCount int64
+	Most                                   int
+}
+
 func (t *trimming) dest(sh *shard, dest string, count, bytes, history, failures int64) error {
 	// An age below a microsecond is still one.
 	age := t.r.Waiting.Age
@@ -135,9 +145,11 @@ func (t *trimming) dest(sh *shard, dest string, count, bytes, history, failures 
 		age = max(age, time.Microsecond)
 	}
 	return t.slices(func() (bool, error) {
-		got, err := t.s.run(t.ctx, destScript, sh.base, t.s.now(), dest, span(age), count, bytes,
-			span(t.r.Dead.Age), span(t.r.History.Age), history, failures, sliceList,
-			t.r.Waiting.TooOld(), t.r.Waiting.TooMany(), t.r.Waiting.TooLarge())
+		got, err := destScript.run(t.ctx, t.s, sh.base, destArgs{
+			Dest: dest, TooOld: t.r.Waiting.TooOld(), TooMany: t.r.Waiting.TooMany(), TooLarge: t.r.Waiting.TooLarge(),
+			WaitingAge: age.Microseconds(), WaitingCount: count, WaitingBytes: bytes, DeadAge: t.r.Dead.Age.Microseconds(),
+			HistoryAge: t.r.History.Age.Microseconds(), HistoryCount: history, FailureCount: failures, Most: sliceList,
+		})
 		if err != nil {
 			return false, err
 		}

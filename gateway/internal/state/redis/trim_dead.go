@@ -29,6 +29,18 @@ func (t *trimming) dead() error {
 	return nil
 }
 
+// weighArgs are the arguments of weigh.lua.
+type weighArgs struct{ Dests []string }
+
+// buryArgs are the arguments of bury.lua.
+type buryArgs struct{ Letters []letterRef }
+
+// letterRef is a dead letter: its destination and suffix, and its event's number.
+type letterRef struct {
+	Dest, Suffix string
+	N            uint64
+}
+
 // deadUsed is what the dead letters of tenants keep in a shard.
 func (t *trimming) deadUsed(sh *shard) (map[string]int64, error) {
 	dests, err := t.s.client.SMembers(t.ctx, sh.base+"dests").Result()
@@ -41,11 +53,7 @@ func (t *trimming) deadUsed(sh *shard) (map[string]int64, error) {
 	}
 	uncounted := slices.DeleteFunc(dests, func(dest string) bool { _, ok := counted[dest]; return ok })
 	for some := range slices.Chunk(uncounted, shedTenants) {
-		args := []any{t.s.now()}
-		for _, dest := range some {
-			args = append(args, dest)
-		}
-		if _, err := t.s.run(t.ctx, weighScript, sh.base, args...); err != nil {
+		if _, err := weighScript.run(t.ctx, t.s, sh.base, weighArgs{some}); err != nil {
 			return nil, err
 		}
 	}
@@ -77,7 +85,7 @@ func (t *trimming) deadBytes(sh *shard, p *shedding) (more bool, err error) {
 	}
 	levels := map[string]int64{}
 	for _, o := range p.over {
-		levels[o.tenant] = o.level
+		levels[o.Tenant] = o.Level
 	}
 	mustLose := func(dest string) (tenant string, ok bool) {
 		tenant, _, _ = strings.Cut(dest, "/")
@@ -125,9 +133,9 @@ func (t *trimming) deadBytes(sh *shard, p *shedding) (more bool, err error) {
 		return false, err
 	}
 	slices.SortFunc(heads, func(a, b head) int { return cmp.Or(cmp.Compare(a.score, b.score), cmp.Compare(a.n, b.n)) })
-	args := []any{t.s.now()}
+	var args buryArgs
 	for _, h := range heads {
-		if over <= 0 || len(args) > 3*sliceEvents {
+		if over <= 0 || len(args.Letters) >= sliceEvents {
 			break
 		}
 		tenant, ok := mustLose(h.dest)
@@ -139,9 +147,9 @@ func (t *trimming) deadBytes(sh *shard, p *shedding) (more bool, err error) {
 		size := int64(r.big(4))
 		over -= size
 		p.used[tenant] -= size
-		args = append(args, h.dest, text(h.n), h.name)
+		args.Letters = append(args.Letters, letterRef{h.dest, h.name, h.n})
 	}
-	got, err := t.s.run(t.ctx, buryScript, sh.base, args...)
+	got, err := buryScript.run(t.ctx, t.s, sh.base, args)
 	t.done.Dead += int(asInt(got))
 	return over > 0 && asInt(got) > 0, err
 }

@@ -5,8 +5,6 @@ import (
 	"maps"
 	"slices"
 
-	goredis "github.com/redis/go-redis/v9"
-
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
@@ -22,17 +20,47 @@ const (
 	everybody    = "-"  // has more than its level
 )
 
-// shed is what one tenant may keep in one shard.
-type shed struct {
-	tenant string // escaped
-	level  int64
+// retainArgs are the arguments of trim.lua and shed.lua that retain.lua takes. Ages are microseconds; 0: no bound.
+type retainArgs struct {
+	Age, Bound, IDAge int64 // Bound: bytes of events in the shard
+	Most              int   // events
 }
+
+// trimArgs are the arguments of trim.lua.
+type trimArgs struct {
+	retainArgs
+	Rest   string // the level of tenants that have none
+	Levels []tenantLevel
+}
+
+// shedArgs are the arguments of shed.lua.
+type shedArgs struct {
+	retainArgs
+	Levels []tenantLevel
+}
+
+// countArgs are the arguments of count.lua.
+type countArgs struct{ Most int }
+
+// endedArgs are the arguments of ended.lua.
+type endedArgs struct {
+	Age  int64 // microseconds
+	Most int   // events of each tenant
+}
+
+// eldersArgs are the arguments of elders.lua.
+type eldersArgs struct {
+	DeadAfter int64 // microseconds
+}
+
+// markArgs are the arguments of mark.lua.
+type markArgs struct{ Hash, Name, Value string }
 
 // shedding is what one shard must end for a bound that all tenants share.
 type shedding struct {
-	bound int64  // what may stay in the shard; 0: nothing must leave
-	over  []shed // tenants that have more than their level, those with most first
-	rest  string // the level of all others, where it is known
+	bound int64         // what may stay in the shard; 0: nothing must leave
+	over  []tenantLevel // tenants that have more than their level, those with most first
+	rest  string        // the level of all others, where it is known
 	used  map[string]int64
 }
 
@@ -79,7 +107,7 @@ func (t *trimming) plan(bound int64, sums []inShard, of func(*inShard) int64, us
 			}
 			if n := p.used[tenant]; n > 0 {
 				part := int64(float64(n) / float64(all[tenant]) * float64(level))
-				p.over = append(p.over, shed{tenant, part})
+				p.over = append(p.over, tenantLevel{tenant, part})
 				p.bound -= n - part
 			}
 		}
@@ -189,7 +217,7 @@ func (t *trimming) planEvents(counted bool, sums []inShard) ([]shedding, error) 
 func (t *trimming) mayShare() (may, begins bool, err error) {
 	s := t.s
 	for _, sh := range s.shards {
-		got, err := s.run(t.ctx, eldersScript, sh.base, "", deadAfter.Microseconds())
+		got, err := eldersScript.run(t.ctx, s, sh.base, eldersArgs{deadAfter.Microseconds()})
 		if err != nil || asInt(got) > 0 {
 			return false, false, err
 		}
@@ -198,7 +226,7 @@ func (t *trimming) mayShare() (may, begins bool, err error) {
 	if err != nil || version == sharedLayout {
 		return err == nil, false, s.fault(err)
 	}
-	if _, err := s.run(t.ctx, markScript, s.meta, "", "layout", "version", sharedLayout); err != nil {
+	if _, err := markScript.run(t.ctx, s, s.meta, markArgs{"layout", "version", sharedLayout}); err != nil {
 		return false, false, err
 	}
 	t.done.Moved++ // so that there is a next call
@@ -215,7 +243,7 @@ func (t *trimming) count() (known bool, err error) {
 			if err := t.s.check(t.ctx); err != nil {
 				return false, err
 			}
-			got, err := t.s.run(t.ctx, countScript, sh.base, t.s.now(), sliceEvents)
+			got, err := countScript.run(t.ctx, t.s, sh.base, countArgs{sliceEvents})
 			if err != nil {
 				return false, err
 			}
@@ -234,7 +262,7 @@ func (t *trimming) shardEvents(m *inShard, p *shedding) error {
 	s, sh := t.s, m.sh
 	if t.r.Dead.Age > 0 {
 		err := t.slices(func() (bool, error) {
-			got, err := s.run(t.ctx, endedScript, sh.base, s.now(), span(t.r.Dead.Age), sliceEvents)
+			got, err := endedScript.run(t.ctx, s, sh.base, endedArgs{t.r.Dead.Age.Microseconds(), sliceEvents})
 			t.done.Dead += int(asInt(got))
 			return asInt(got) >= sliceEvents, err
 		})
@@ -243,17 +271,18 @@ func (t *trimming) shardEvents(m *inShard, p *shedding) error {
 		}
 	}
 	left := m.bytes // of what was measured: what came since is the next call's
-	shed := func(sc *goredis.Script, named ...any) (n []any, err error) {
-		bound := p.bound
-		if left <= bound {
-			bound = 0
+	bounds := func() retainArgs {
+		args := retainArgs{t.r.Events.Age.Microseconds(), p.bound, t.r.Dedupe.Age.Microseconds(), sliceEvents}
+		if left <= p.bound {
+			args.Bound = 0
 		}
-		args := append([]any{s.now(), span(t.r.Events.Age), bound, span(t.r.Dedupe.Age), sliceEvents}, named...)
-		got, err := s.run(t.ctx, sc, sh.base, args...)
+		return args
+	}
+	ended := func(got any, err error) ([]any, error) {
 		if err != nil {
 			return nil, err
 		}
-		n = asList(got)
+		n := asList(got)
 		t.done.Events += int(asInt(n[0]))
 		t.done.Kept += int(asInt(n[1]))
 		t.done.Dedupe += int(asInt(n[2]))
@@ -262,7 +291,7 @@ func (t *trimming) shardEvents(m *inShard, p *shedding) error {
 	}
 	if t.r.Events.Age > 0 {
 		if err := t.slices(func() (bool, error) {
-			n, err := shed(shedScript)
+			n, err := ended(shedScript.run(t.ctx, s, sh.base, shedArgs{retainArgs: bounds()}))
 			return err == nil && asInt(n[3]) == 1, err
 		}); err != nil {
 			return err
@@ -274,7 +303,7 @@ func (t *trimming) shardEvents(m *inShard, p *shedding) error {
 	}
 	for some := range slices.Chunk(over, shedTenants) {
 		if err := t.slices(func() (bool, error) {
-			n, err := shed(shedScript, named(some)...)
+			n, err := ended(shedScript.run(t.ctx, s, sh.base, shedArgs{bounds(), some}))
 			return err == nil && asInt(n[3]) == 1, err
 		}); err != nil {
 			return err
@@ -283,9 +312,9 @@ func (t *trimming) shardEvents(m *inShard, p *shedding) error {
 	if err := t.pack(sh); err != nil {
 		return err
 	}
-	levels := append([]any{p.rest}, named(p.over[:min(len(p.over), namedTenants)])...)
+	levels := p.over[:min(len(p.over), namedTenants)]
 	return t.slices(func() (bool, error) {
-		n, err := shed(trimScript, levels...)
+		n, err := ended(trimScript.run(t.ctx, s, sh.base, trimArgs{bounds(), p.rest, levels}))
 		if err != nil {
 			return false, err
 		}
@@ -294,20 +323,12 @@ func (t *trimming) shardEvents(m *inShard, p *shedding) error {
 	})
 }
 
-func named(over []shed) []any {
-	var args []any
-	for _, o := range over {
-		args = append(args, o.tenant, o.level)
-	}
-	return args
-}
-
 // withShare are those tenants that have something in their share.
-func (t *trimming) withShare(sh *shard, over []shed) (some []shed, err error) {
+func (t *trimming) withShare(sh *shard, over []tenantLevel) (some []tenantLevel, err error) {
 	for chunk := range slices.Chunk(over, usedChunk) {
 		names := make([]string, len(chunk))
 		for i, o := range chunk {
-			names[i] = o.tenant
+			names[i] = o.Tenant
 		}
 		sizes, err := t.s.client.HMGet(t.ctx, sh.base+"sharebytes", names...).Result()
 		if err != nil {

@@ -6,15 +6,28 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
+// spreadArgs are the arguments of spread.lua.
+type spreadArgs struct {
+	Age  int64 // microseconds; 0: no bound
+	Most int
+}
+
+// forgetArgs are the arguments of forget.lua.
+type forgetArgs struct {
+	Age    int64 // microseconds; 0: no bound
+	Most   int
+	Levels []tenantLevel
+}
+
 // ids forgets ids of events that are gone.
 func (t *trimming) ids() error {
 	if t.r.Dedupe == (state.Bound{}) {
 		return nil
 	}
-	s, age := t.s, span(t.r.Dedupe.Age)
+	s, age := t.s, t.r.Dedupe.Age.Microseconds()
 	for _, sh := range s.shards {
 		if err := t.slices(func() (bool, error) {
-			got, err := s.run(t.ctx, spreadScript, sh.base, s.now(), age, sliceList)
+			got, err := spreadScript.run(t.ctx, s, sh.base, spreadArgs{age, sliceList})
 			if err != nil {
 				return false, err
 			}
@@ -44,9 +57,9 @@ func (t *trimming) ids() error {
 		return err
 	}
 	for i := range sums {
-		forget := func(named ...any) error {
+		forget := func(levels []tenantLevel) error {
 			return t.slices(func() (bool, error) {
-				got, err := s.run(t.ctx, forgetScript, sums[i].sh.base, append([]any{s.now(), age, sliceList}, named...)...)
+				got, err := forgetScript.run(t.ctx, s, sums[i].sh.base, forgetArgs{age, sliceList, levels})
 				if err != nil {
 					return false, err
 				}
@@ -55,12 +68,12 @@ func (t *trimming) ids() error {
 			})
 		}
 		if t.r.Dedupe.Age > 0 {
-			if err := forget(); err != nil {
+			if err := forget(nil); err != nil {
 				return err
 			}
 		}
 		for some := range slices.Chunk(plans[i].over, shedTenants) {
-			if err := forget(named(some)...); err != nil {
+			if err := forget(some); err != nil {
 				return err
 			}
 		}

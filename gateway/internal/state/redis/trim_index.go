@@ -37,7 +37,7 @@ func (t *trimming) pack(sh *shard) error {
 		}
 		next = slice + 1
 	}
-	_, err = s.run(t.ctx, markScript, sh.base, "", "meta", "packed", text(next))
+	_, err = markScript.run(t.ctx, s, sh.base, markArgs{"meta", "packed", text(next)})
 	return err
 }
 
@@ -81,6 +81,14 @@ func (t *trimming) packSlice(sh *shard, slice uint64) error {
 	return nil
 }
 
+// packArgs are the arguments of pack.lua.
+type packArgs struct{ Parts []indexPart }
+
+type indexPart struct {
+	Name  string
+	Value []byte // what is left of it
+}
+
 // packKeys takes entries of a size out of strings of them: each ends with an event's offset in its slice.
 func (s *store) packKeys(ctx context.Context, sh *shard, names []string, size int, stays func(offset uint64) bool) error {
 	keys := make([]string, len(names))
@@ -91,7 +99,7 @@ func (s *store) packKeys(ctx context.Context, sh *shard, names []string, size in
 	if err != nil {
 		return s.fault(err)
 	}
-	args := []any{""}
+	var args packArgs
 	for i, v := range values {
 		all := asText(v)
 		var left []byte
@@ -101,12 +109,12 @@ func (s *store) packKeys(ctx context.Context, sh *shard, names []string, size in
 			}
 		}
 		if len(left) < len(all) {
-			args = append(args, names[i], left)
+			args.Parts = append(args.Parts, indexPart{names[i], left})
 		}
 	}
-	if len(args) == 1 {
+	if len(args.Parts) == 0 {
 		return nil
 	}
-	_, err = s.run(ctx, packScript, sh.base, args...)
+	_, err = packScript.run(ctx, s, sh.base, args)
 	return err
 }

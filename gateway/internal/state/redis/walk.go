@@ -16,11 +16,9 @@ import (
 func (s *store) walk(ctx context.Context, sh *shard, tenant string, q *state.EventQuery, below uint64, most int) ([]uint64, error) {
 	switch {
 	case q.Response != "":
-		bucket, tag := term(tenant, "r", q.Response)
-		return s.posted(ctx, sh, bucket, tag, below, most)
+		return s.posted(ctx, sh, term(tenant, "r", q.Response), below, most)
 	case q.Respondent != "":
-		bucket, tag := term(tenant, "p", string(s.people.Load().Person(q.Respondent)))
-		return s.posted(ctx, sh, bucket, tag, below, most)
+		return s.posted(ctx, sh, term(tenant, "p", string(s.people.Load().Person(q.Respondent))), below, most)
 	case q.Dead:
 		// They are few, as each is kept by hand or ends by its age.
 		all, err := s.client.ZRange(ctx, sh.base+"gone:"+escape(tenant), 0, -1).Result()
@@ -135,7 +133,7 @@ func (s *store) slice(ctx context.Context, sh *shard, tenant string, slice, firs
 func bit(bits string, n uint64) bool { return n/8 < uint64(len(bits)) && bits[n/8]&(0x80>>(n%8)) != 0 }
 
 // posted are the events that an index has under a tag.
-func (s *store) posted(ctx context.Context, sh *shard, bucket, tag string, below uint64, most int) ([]uint64, error) {
+func (s *store) posted(ctx context.Context, sh *shard, t indexTerm, below uint64, most int) ([]uint64, error) {
 	m, err := s.marks(ctx, sh)
 	if err != nil {
 		return nil, err
@@ -149,7 +147,7 @@ func (s *store) posted(ctx context.Context, sh *shard, bucket, tag string, below
 		newest = newest[len(some):]
 		var keys []string
 		for _, slice := range some {
-			keys = append(keys, sh.base+"index:"+text(slice)+":"+bucket)
+			keys = append(keys, sh.base+"index:"+text(slice)+":"+t.Bucket)
 		}
 		values, err := s.client.MGet(ctx, keys...).Result()
 		if err != nil {
@@ -158,7 +156,7 @@ func (s *store) posted(ctx context.Context, sh *shard, bucket, tag string, below
 		for i, v := range values {
 			raw := asText(v)
 			for at := len(raw) - tagSize - 2; at >= 0 && len(ns) < most; at -= tagSize + 2 {
-				if raw[at:at+tagSize] != tag {
+				if raw[at:at+tagSize] != t.Tag {
 					continue
 				}
 				n := some[i]*sliced + uint64(raw[at+tagSize])<<8 + uint64(raw[at+tagSize+1])
@@ -169,7 +167,7 @@ func (s *store) posted(ctx context.Context, sh *shard, bucket, tag string, below
 		}
 	}
 	// Revisions are found beside the index, whose slices are in the order of numbers.
-	revised, err := s.client.ZRevRangeByScore(ctx, sh.base+termsKey(bucket, tag), &goredis.ZRangeBy{
+	revised, err := s.client.ZRevRangeByScore(ctx, sh.base+termsKey(t), &goredis.ZRangeBy{
 		Min: "-inf", Max: "(" + text(below), Count: int64(most),
 	}).Result()
 	if err != nil {
@@ -187,6 +185,6 @@ func (s *store) posted(ctx context.Context, sh *shard, bucket, tag string, below
 }
 
 // termsKey is where revisions are found by a term, without the prefix.
-func termsKey(bucket, tag string) string {
-	return "terms:" + bucket + ":" + hex.EncodeToString([]byte(tag))
+func termsKey(t indexTerm) string {
+	return "terms:" + t.Bucket + ":" + hex.EncodeToString([]byte(t.Tag))
 }

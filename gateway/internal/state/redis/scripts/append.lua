@@ -1,10 +1,10 @@
 #!lua
 -- Appends events, each once by its id. It is refused by Redis as a whole when memory is full.
---   ARGV  time, then for each event: slot, field (of its id), tenant (as a part of keys), id, tenant, type, source,
---         survey, response, time, received, event, raw, number of index terms, the terms (bucket, tag),
---         number of better ids, those (slot, field), strongest first
---   returns for each event its position, or 0 minus the position of the first; -0 as '-0': that one is gone. Where the
---   first has one of the better ids, + and which of them follow
+--   share    the tenant as a part of keys
+--   terms    what the event is indexed by
+--   better   ids of the event that are proved better, the strongest first
+--   returns for each event its position; for a duplicate '-' and the position of the first, 0 when that is gone. Where the
+--   first has one of the better ids, '+' and the number of that one follow
 -- The number behind the last entry: what anybody else wrote into the stream, or what it has where the counters are gone.
 local function behind()
   if redis.call('EXISTS', events) == 0 then return 1 end
@@ -16,7 +16,7 @@ end
 local start = redis.call('HMGET', meta, 'next', 'first')
 local pos, first = tonumber(start[1]), tonumber(start[2] or '1')
 if not pos then pos = behind() end
-local results, i, fresh, bytes, tenants, slices = {}, 2, 0, 0, {}, {}
+local results, fresh, bytes, tenants, slices = {}, 0, 0, {}, {}
 
 -- Indexes grow once per call.
 local grown = {}
@@ -26,10 +26,9 @@ local function grow(name, by)
 end
 
 -- An entry's fields are public: their names and the first value are the same in all, and 54 bytes together.
-local function add(call, n, i)
-  return call('XADD', events, n .. '-0', 'v', '1', 'id', ARGV[i], 'tenant', ARGV[i + 1], 'type', ARGV[i + 2],
-    'source', ARGV[i + 3], 'survey', ARGV[i + 4], 'response', ARGV[i + 5], 'time', ARGV[i + 6],
-    'received', ARGV[i + 7], 'event', ARGV[i + 8], 'raw', ARGV[i + 9])
+local function add(call, n, id, tenant, eventtype, source, survey, response, time, received, event, raw)
+  return call('XADD', events, n .. '-0', 'v', '1', 'id', id, 'tenant', tenant, 'type', eventtype, 'source', source,
+    'survey', survey, 'response', response, 'time', time, 'received', received, 'event', event, 'raw', raw)
 end
 
 -- The number of the event that an id is of, as a duplicate's answer has it: 0 where it is gone.
@@ -42,48 +41,50 @@ local function keptat(known)
   return text(kept)
 end
 
--- Which of the better ids that stand at an argument is known: the answer of a duplicate, or nil.
-local function better(at)
-  for k = 1, tonumber(ARGV[at]) do
-    local known = redis.call('HGET', base .. 'id:' .. ARGV[at + 2 * k - 1], ARGV[at + 2 * k])
-    if known then return '-' .. keptat(known) .. '+' .. k end
+-- The answer for a duplicate of an event that has one of the better ids which follow, or nil.
+local function better(nbetter)
+  local answer
+  for k = 1, nbetter do
+    local idslot, idfield = take(2)
+    local known = not answer and redis.call('HGET', base .. 'id:' .. idslot, idfield)
+    if known then answer = '-' .. keptat(known) .. '+' .. k end
   end
+  return answer
 end
 
-local most = #ARGV
-while i <= most do
-  local ids, field, tenant, terms = base .. 'id:' .. ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 13])
-  local n, at = text(pos), i + 3
-  i = i + 14
-  local of = better(i + 2 * terms)
-  if of then
-    results[#results + 1] = of
-  elseif redis.call('HSETNX', ids, field, n) == 0 then
-    results[#results + 1] = '-' .. keptat(redis.call('HGET', ids, field))
+local buckets, tags = {}, {} -- of the terms of one event
+local nevents = take(1)
+for _ = 1, nevents do
+  local idslot, idfield, share, id, tenant, eventtype, source, survey, response, time, received, event, raw, nterms = take(14)
+  for k = 1, nterms do
+    local bucket, tag = take(2)
+    buckets[k], tags[k] = bucket, tag
+  end
+  local nbetter = take(1)
+  local ids, n, duplicate = base .. 'id:' .. idslot, text(pos), better(nbetter)
+  if duplicate then
+    results[#results + 1] = duplicate
+  elseif redis.call('HSETNX', ids, idfield, n) == 0 then
+    results[#results + 1] = '-' .. keptat(redis.call('HGET', ids, idfield))
   else
-    if type(add(redis.pcall, n, at)) == 'table' then
+    if type(add(redis.pcall, n, id, tenant, eventtype, source, survey, response, time, received, event, raw)) == 'table' then
       foreign()
       pos = behind()
       n = text(pos)
-      add(redis.call, n, at)
-      redis.call('HSET', ids, field, n)
+      add(redis.call, n, id, tenant, eventtype, source, survey, response, time, received, event, raw)
+      redis.call('HSET', ids, idfield, n)
     end
     local slice, offset = text(math.floor(pos / 65536)), struct.pack('>I2', pos % 65536)
     slices[slice] = true
-    grow('line:' .. tenant .. ':' .. slice, offset)
+    grow('line:' .. share .. ':' .. slice, offset)
     local index = 'index:' .. slice .. ':'
-    for t = i, i + 2 * terms - 1, 2 do
-      grow(index .. ARGV[t], ARGV[t + 1] .. offset)
-    end
-    local size = 54
-    for f = at, at + 9 do size = size + #ARGV[f] end
+    for k = 1, nterms do grow(index .. buckets[k], tags[k] .. offset) end
+    local size = 54 + #id + #tenant + #eventtype + #source + #survey + #response + #time + #received + #event + #raw
     bytes = bytes + size
     results[#results + 1] = n
     pos, fresh = pos + 1, fresh + 1
-    tenants[tenant] = (tenants[tenant] or 0) + size
+    tenants[share] = (tenants[share] or 0) + size
   end
-  i = i + 2 * terms
-  i = i + 1 + 2 * tonumber(ARGV[i])
 end
 if fresh > 0 then
   for name, parts in pairs(grown) do redis.call('APPEND', base .. name, table.concat(parts)) end

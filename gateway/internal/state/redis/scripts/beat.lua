@@ -2,23 +2,18 @@
 -- A holder says that it lives, and those that have not said so for long are taken over: what they held can be claimed,
 -- with its count, and what they had leased is due. A consumer is deleted only when it holds nothing: Redis would forget
 -- what it holds.
---   ARGV  time (signs of life are Redis' own time also where it is given), consumer (empty: none), microseconds after which
---         a holder is dead, microseconds since its last sign of life (empty: it is the first)
+--   deadafter  microseconds without a sign of life after which a holder is dead
+--   elapsed    microseconds since this one's last sign of life; empty: it is the first
 --   returns the events and the deliveries that were freed, and by how much the clock stepped (microseconds, negative: back)
-local step = pace(tonumber(ARGV[4]))
+local consumer, deadafter, elapsed = take(3)
+local step = pace(tonumber(elapsed))
 local holders, freed, due = base .. 'holders', 0, 0
-local sign = now
-if ARGV[1] ~= '' then
-  local t = redis.call('TIME')
-  sign = t[1] * 1000000 + t[2]
-end
-if ARGV[2] ~= '' then
-  redis.call('ZADD', holders, text(sign), ARGV[2])
-  redis.call('ZREMRANGEBYSCORE', leases(ARGV[2]), '-inf', text(now)) -- those are over
-  redis.call('EXPIRE', leases(ARGV[2]), 86400) -- a former version, which may run beside this one, does not know of them
-  redis.call('SADD', base .. 'sharers', ARGV[2])
-end
-for _, dead in ipairs(redis.call('ZRANGEBYSCORE', holders, '-inf', text(sign - tonumber(ARGV[3])))) do
+local sign = signtime()
+redis.call('ZADD', holders, text(sign), consumer)
+redis.call('ZREMRANGEBYSCORE', leases(consumer), '-inf', text(now)) -- those are over
+redis.call('EXPIRE', leases(consumer), 86400) -- a former version, which may run beside this one, does not know of them
+redis.call('SADD', base .. 'sharers', consumer)
+for _, dead in ipairs(redis.call('ZRANGEBYSCORE', holders, '-inf', text(sign - deadafter))) do
   due = due + unlease(dead)
   local held
   repeat

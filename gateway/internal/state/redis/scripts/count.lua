@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
 -- Counts what tenants have, where somebody changed events who did not count it: a former version, which may also run
 -- beside this one while replicas are changed. It begins at most once a minute, and goes on where the last call ended.
---   ARGV  time, most events
+--   most  events
 --   returns 1 when what tenants have is known, 2 when more is to be counted, 0 when it is not known for now
-local most = tonumber(ARGV[2])
+local most = numbers(1)
 local m = redis.call('HMGET', meta, 'bytes', 'sharebytes', 'used', 'drift', 'counting', 'countto', 'countedat', 'found')
 local function n(i) return tonumber(m[i] or '0') end
 local drift, at, to = n(1) + n(2) - n(3), n(5), n(6)

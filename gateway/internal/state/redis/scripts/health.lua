@@ -1,6 +1,5 @@
 #!lua flags=no-writes
 -- What a shard holds, and since when.
---   ARGV  time
 --   returns the time, pending, waiting, dead, events, bytes, when the oldest pending event and the oldest recognised id
 --         were received, when the oldest waiting delivery was created (microseconds; 0: none),
 --         how often somebody else was found to have written into the stream, and when last,

@@ -1,19 +1,23 @@
 #!lua flags=allow-oom
 -- Leases due deliveries by moving their due time. What a holder has leased is listed with it, and due again when it dies.
---   ARGV  time, holder, length of the lease, due time to write (the caller's word for the lease, which rises from call to
---         call), most bytes (0: any), then destination and most deliveries in turn
+--   length        of the lease, in microseconds
+--   lease         the due time to write: the caller's name for the lease, which rises from call to call
+--   bound         most bytes; 0: any
+--   destinations  where to lease from, and how many deliveries at most
 --   returns the time, the time of the next service (or empty), what is left ready, then for each delivery:
 --         position, suffix, its record as it was, its event's fields
-holder = ARGV[2]
-local length, lease, bound = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local caller = take(1)
+local length, lease, bound = numbers(3)
+holder = caller
 local results, bytes = { text(now), '', 0 }, 0
 -- A call whose answer its holder waits for no more gives it nothing.
 local unheard = lease <= tonumber(redis.call('HGET', base .. 'unheard', holder) or '0')
-for i = 6, unheard and 0 or #ARGV, 2 do
-  local dest = ARGV[i]
+local ndestinations = take(1)
+for _ = 1, unheard and 0 or ndestinations do
+  local dest, most = take(2)
   local tenant = string.match(dest, '^[^/]*')
   if bound > 0 and bytes >= bound then break end
-  for _, m in ipairs(redis.call('ZRANGEBYSCORE', base .. 'due:' .. dest, '-inf', text(now), 'LIMIT', 0, ARGV[i + 1])) do
+  for _, m in ipairs(redis.call('ZRANGEBYSCORE', base .. 'due:' .. dest, '-inf', text(now), 'LIMIT', 0, most)) do
     if bound > 0 and bytes >= bound then break end
     local n, at = struct.unpack('>I8', m)
     local suffix = string.sub(m, at)

@@ -4,6 +4,18 @@
 local base = KEYS[1]
 local events, meta, group = base .. 'events', base .. 'meta', 'gateway'
 
+-- Arguments are read in order, each once: take(n) returns the next n as text, numbers(n) as numbers. Their names are those
+-- of the fields of the script's struct in Go, a list's length is called n and its name (TestScriptArguments compares them).
+-- Lua converts text in arithmetic and as the bound of a loop, but not in comparisons.
+local nextarg = 2
+local function take(n)
+  nextarg = nextarg + n
+  return unpack(ARGV, nextarg - n, nextarg - 1)
+end
+local function numbers(n)
+  if n > 0 then return tonumber(take(1)), numbers(n - 1) end
+end
+
 -- A number as text: Lua alone would write a microsecond time as 1.7e+15.
 local function text(n) return string.format('%.0f', n) end
 
@@ -23,6 +35,13 @@ local hand = redis.call('HMGET', meta, 'ahead', 'seen')
 local ahead, seen = tonumber(hand[1] or '0'), tonumber(hand[2] or '0')
 local now = math.max(wall + ahead, seen)
 if seen > 0 and ARGV[1] == '' then now = math.min(now, seen + 30 * second) end
+
+-- The time that signs of life are given at: Redis' own, also where the caller gives another.
+local function signtime()
+  if ARGV[1] == '' then return now end
+  local t = redis.call('TIME')
+  return t[1] * 1000000 + t[2]
+end
 
 -- Counters change once per call, however many events it carries.
 local deltas = {}

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Writes a mark, also where memory is full.
---   ARGV  empty, hash, field, value
 --   returns 1
-redis.call('HSET', base .. ARGV[2], ARGV[3], ARGV[4])
+local hash, name, value = take(3)
+redis.call('HSET', base .. hash, name, value)
 return 1

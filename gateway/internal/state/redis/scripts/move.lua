@@ -1,15 +1,18 @@
 -- What the scripts share that move deliveries on (change, revise): it stands behind lib.lua in them, and before them.
--- Each delivery is 17 arguments:
---   slot, field, suffix, what was read (empty: nothing was kept of it),
---   link of its history (list, time, sequence, destination), time of its last failure,
---   destination, state, created, microseconds until due, due, reason, tail, list of its history entry (or empty), entry
-local function wanted(i)
+-- Reads a delivery as it is to be:
+--   was                     the record that was read; empty: none was kept
+--   list, at, seq, where    the link to its newest history entry; at and seq: microseconds and sequence of the entry
+--   failed                  when it last failed
+--   wait                    microseconds until it is due
+--   entry                   empty, or the history list to write to and the entry for it
+local function wanted()
+  local idslot, idfield, suffix, was, list, where, dest, state, reason, tail, entry = take(11)
+  local at, seq, failed, created, wait, due = numbers(6)
   return {
-    n = tonumber(redis.call('HGET', base .. 'id:' .. ARGV[i], ARGV[i + 1]) or '0'), suffix = ARGV[i + 2], was = ARGV[i + 3],
-    dest = ARGV[i + 9], state = ARGV[i + 10], created = tonumber(ARGV[i + 11]), score = now + tonumber(ARGV[i + 12]),
-    due = tonumber(ARGV[i + 13]), reason = ARGV[i + 14], tail = ARGV[i + 15], leased = 0, updated = wall,
-    list = ARGV[i + 4], at = tonumber(ARGV[i + 5]), seq = tonumber(ARGV[i + 6]), where = ARGV[i + 7], failed = tonumber(ARGV[i + 8]),
-    to = string.sub(ARGV[i + 16], 1, 1), entry = string.sub(ARGV[i + 16], 2),
+    n = tonumber(redis.call('HGET', base .. 'id:' .. idslot, idfield) or '0'), suffix = suffix, was = was,
+    dest = dest, state = state, created = created, score = now + wait, due = due, reason = reason, tail = tail, leased = 0,
+    updated = wall, list = list, at = at, seq = seq, where = where, failed = failed,
+    to = string.sub(entry, 1, 1), entry = string.sub(entry, 2),
   }
 end
 

@@ -1,14 +1,16 @@
 #!lua flags=allow-oom
 -- Replaces parts of indexes by what is left of them. A part that was removed meanwhile stays so.
---   ARGV  empty, then names and values in turn
+--   parts  names and what is left of each
 --   returns how many were replaced
 local done = 0
-for i = 2, #ARGV, 2 do
-  local key = base .. ARGV[i]
-  if ARGV[i + 1] == '' then
+local nparts = take(1)
+for _ = 1, nparts do
+  local name, value = take(2)
+  local key = base .. name
+  if value == '' then
     redis.call('DEL', key)
   elseif redis.call('EXISTS', key) == 1 then
-    redis.call('SET', key, ARGV[i + 1])
+    redis.call('SET', key, value)
     done = done + 1
   end
 end

@@ -1,6 +1,8 @@
 -- What the scripts share that end events (trim, shed): it stands behind lib.lua in them, and before them.
---   ARGV  time, age of events, bytes of events in this shard, age of ids (microseconds; 0: no bound), most events
-local age, bound, idage, most = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+--   age, idage  of events and of ids, in microseconds; 0: no bound
+--   bound       bytes of events in this shard; 0: no bound
+--   most        events
+local age, bound, idage, most = numbers(4)
 local done, kept, forgotten, moved, freed = 0, 0, 0, 0, 0
 local state = redis.call('HMGET', meta, 'bytes', 'sharebytes', 'counting', 'countto')
 local total = tonumber(state[1] or '0') + tonumber(state[2] or '0')

@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 -- Takes apart the list of ids that former versions kept for all tenants: each id goes to its tenant's list, or is forgotten.
---   ARGV  time, age (microseconds; 0: no bound), most
+--   age  microseconds; 0: no bound
 --   returns how many were forgotten, how many went to their tenants, whether more is to be done
-local age, most = tonumber(ARGV[2]), tonumber(ARGV[3])
+local age, most = numbers(2)
 local forgotten, moved, recalled = 0, 0, {}
 
 -- Whose id it is: the field that recognises it is the id, packed where it is 32 hexadecimal digits, and the tenant.

@@ -2,11 +2,16 @@
 -- Takes the oldest events out, never one that is pending or was not delivered to the group: Redis would lose it
 -- silently. What something refers to is kept aside, and leaves with its last reference. Where bytes are exceeded, those
 -- leave whose tenants have more than their level; what belongs to others is put into its tenant's share.
---   ARGV  those of retain.lua, then the level of tenants that are not named (empty: none is over it; '-': all are), and
---         tenants and their levels in turn
+--   rest    the level of tenants that have none in levels; empty: none is over it; '-': all are
+--   levels  tenants and their levels
 --   returns events, kept, ids forgotten, whether more is to be done, how many were put aside, bytes freed
-local rest, levels = tonumber(ARGV[6]) or (ARGV[6] == '-' and -math.huge or math.huge), {}
-for i = 7, #ARGV, 2 do levels[ARGV[i]] = tonumber(ARGV[i + 1]) end
+local rest, nlevels = take(2)
+local levels = {}
+for _ = 1, nlevels do
+  local tenant, level = take(2)
+  levels[tenant] = tonumber(level)
+end
+rest = tonumber(rest) or (rest == '-' and -math.huge or math.huge)
 
 -- First the events whose last reference left.
 local orphans = redis.call('SPOP', base .. 'orphans', most)

@@ -1,12 +1,12 @@
 #!lua flags=allow-oom
 -- Bounds one destination's lists: the oldest of what waits become dead letters, dead letters are dropped, history ends.
---   ARGV  time, destination, waiting: age, number, bytes; dead: age; history: age, number, number of failures; most at once;
---         the reasons of what exceeds waiting's age, number, bytes (ages in microseconds; 0: no bound)
+--   tooold, toomany, toolarge  the reasons of what exceeds the age, number and bytes of what waits
+--   waitingage, deadage, ...   the bounds; ages in microseconds; 0: no bound
+--   most                       how many at once
 --   returns overdue, dead letters dropped, history entries removed, whether more is to be done
-local dest, most = ARGV[2], tonumber(ARGV[10])
-local wage, wcount, wbytes, dage, hage =
-  tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local hcount = { h = tonumber(ARGV[8]), f = tonumber(ARGV[9]) }
+local dest, tooold, toomany, toolarge = take(4)
+local waitingage, waitingcount, waitingbytes, deadage, historyage, historycount, failurecount, most = numbers(8)
+local bounds = { h = historycount, f = failurecount }
 local overdue, dropped, ended, more = 0, 0, 0, false
 
 local waits = redis.call('ZCARD', base .. 'wait:' .. dest)
@@ -17,9 +17,9 @@ while overdue < most do
   local oldest = redis.call('ZRANGE', base .. 'wait:' .. dest, passed, passed, 'WITHSCORES')
   if not oldest[2] then break end
   local reason
-  if wcount > 0 and waits > wcount then reason = ARGV[12]
-  elseif wbytes > 0 and bytes > wbytes then reason = ARGV[13]
-  elseif wage > 0 and tonumber(oldest[2]) < wall - wage then reason = ARGV[11]
+  if waitingcount > 0 and waits > waitingcount then reason = toomany
+  elseif waitingbytes > 0 and bytes > waitingbytes then reason = toolarge
+  elseif waitingage > 0 and tonumber(oldest[2]) < wall - waitingage then reason = tooold
   else break end
   local m = oldest[1]
   local n, at = struct.unpack('>I8', m)
@@ -48,8 +48,8 @@ while overdue < most do
 end
 more = more or overdue == most
 
-if dage > 0 then
-  for _, m in ipairs(redis.call('ZRANGEBYSCORE', base .. 'dead:' .. dest, '-inf', '(' .. text(wall - dage), 'LIMIT', 0, most)) do
+if deadage > 0 then
+  for _, m in ipairs(redis.call('ZRANGEBYSCORE', base .. 'dead:' .. dest, '-inf', '(' .. text(wall - deadage), 'LIMIT', 0, most)) do
     local n, at = struct.unpack('>I8', m)
     local suffix = string.sub(m, at)
     local kept = redis.call('HGET', owedkey(n), owedfield(n, suffix))
@@ -70,8 +70,8 @@ end
 
 for _, list in ipairs({ 'h', 'f' }) do
   local k = base .. list .. ':' .. dest
-  if hage > 0 then ended = ended + redis.call('XTRIM', k, 'MINID', text(wall - hage)) end
-  if hcount[list] > 0 then ended = ended + redis.call('XTRIM', k, 'MAXLEN', hcount[list]) end
+  if historyage > 0 then ended = ended + redis.call('XTRIM', k, 'MINID', text(wall - historyage)) end
+  if bounds[list] > 0 then ended = ended + redis.call('XTRIM', k, 'MAXLEN', bounds[list]) end
   if redis.call('EXISTS', k) == 1 and redis.call('XLEN', k) == 0 then redis.call('DEL', k) end
 end
 settled()

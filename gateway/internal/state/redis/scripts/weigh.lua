@@ -1,10 +1,11 @@
 #!lua flags=allow-oom
 -- Estimates the bytes of the events that dead letters keep, of destinations whose dead letters a former version listed: by
 -- some of them, evenly over the list. From then on they are counted.
---   ARGV  time, destinations
 local samples = 64
-for i = 2, #ARGV do
-  local list = base .. 'dead:' .. ARGV[i]
+local ndests = take(1)
+for _ = 1, ndests do
+  local dest = take(1)
+  local list = base .. 'dead:' .. dest
   local all = redis.call('ZCARD', list)
   local sum, seen, step = 0, 0, math.max(math.floor(all / samples), 1)
   for rank = 0, all - 1, step do
@@ -15,6 +16,6 @@ for i = 2, #ARGV do
       sum, seen = sum + unowed(kept).size, seen + 1
     end
   end
-  if seen > 0 then redis.call('HSETNX', base .. 'deadbytes', ARGV[i], text(math.floor(sum / seen * all))) end
+  if seen > 0 then redis.call('HSETNX', base .. 'deadbytes', dest, text(math.floor(sum / seen * all))) end
 end
 return 0
