@@ -31,7 +31,7 @@ func TestClockOfRedisStepsBack(t *testing.T) {
 	if due, _, err := a.ClaimDue(t.Context(), ask); err != nil || len(due) != 1 {
 		t.Fatalf("%d due, %v", len(due), err)
 	}
-	commit(t, a, decided(c[1], owing(c[1], state.Waiting, time.Now().Add(3*time.Second))))
+	commit(t, a, decided(c[1], owing(c[1], state.Waiting, time.Now().Add(time.Second))))
 	accept(t, a, "held")
 	hold(t, a, 1)
 
@@ -55,7 +55,7 @@ func TestClockOfRedisStepsBack(t *testing.T) {
 		t.Fatalf("fence %d, %v", n, err)
 	}
 	a.abandon()
-	died := time.Now()
+	srv.do("ZINCRBY", "surveygate:{0}:holders", -deadAfter.Microseconds(), a.holder) // that long ago
 	same(t, "claimed", keysOf(hold(t, b, 1)), []string{"held"})
 	until(t, "what the dead one had leased comes", func() bool {
 		due, _, err := b.ClaimDue(t.Context(), ask)
@@ -64,9 +64,6 @@ func TestClockOfRedisStepsBack(t *testing.T) {
 		}
 		return len(due) == 1 && due[0].Event.DedupeKey == "leased"
 	})
-	if took := time.Since(died); took > time.Minute {
-		t.Errorf("it took %v", took)
-	}
 }
 
 // The clock of Redis steps forward by an hour: nobody who lives is taken for dead, and no lease ends.

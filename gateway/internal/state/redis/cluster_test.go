@@ -45,14 +45,14 @@ func startCluster(t testing.TB, args ...string) (url string, nodes []*server) {
 
 func TestClusterConformance(t *testing.T) {
 	t.Parallel()
-	url, _ := startCluster(t)
-	conform(t, url, 1)
+	url, nodes := startCluster(t)
+	conformAsUser(t, url, 1, nodes...)
 }
 
 func TestShardsConformance(t *testing.T) {
 	t.Parallel()
-	url, _ := startCluster(t)
-	conform(t, url, 4)
+	url, nodes := startCluster(t)
+	conformAsUser(t, url, 4, nodes...)
 }
 
 func TestClusterHasFourShards(t *testing.T) {
@@ -130,11 +130,14 @@ func TestClusterThatHangs(t *testing.T) {
 	}
 }
 
+// syncAtOnce has a master send a new replica its data at once, and not five seconds later for others to join.
+var syncAtOnce = []string{"--repl-diskless-sync-delay", "0"}
+
 // A master of a Cluster is killed under load: its replica takes its place, and the gateway goes on by itself. What the
 // replica had is all there; what was accepted last may be lost, as Redis replicates asynchronously.
 func TestClusterFailover(t *testing.T) {
 	t.Parallel()
-	url, nodes := startCluster(t)
+	url, nodes := startCluster(t, syncAtOnce...)
 	replica := start(t, "--cluster-enabled", "yes", "--cluster-config-file", "nodes", "--cluster-node-timeout", "15000")
 	replica.do("CLUSTER", "MEET", "127.0.0.1", nodes[0].port)
 	master := asText(nodes[0].do("CLUSTER", "MYID"))
@@ -183,7 +186,7 @@ func TestClusterFailover(t *testing.T) {
 // The master of three sentinels is killed: a replica takes its place, and the gateway goes on by itself.
 func TestSentinelFailover(t *testing.T) {
 	t.Parallel()
-	master := start(t)
+	master := start(t, syncAtOnce...)
 	replica := start(t, "--replicaof", fmt.Sprintf("127.0.0.1 %d", master.port))
 	until(t, "the replica is in step", func() bool { return replica.info("replication", "master_link_status") == "up" })
 	var hosts []string

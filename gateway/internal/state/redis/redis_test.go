@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -159,7 +160,23 @@ func conform(t *testing.T, url string, shards int) {
 	})
 }
 
+// conformAsUser plays the suite as the user that the README names, who reaches the gateway's keys and channels only and of
+// the dangerous commands may call INFO. Redis must have refused nothing.
+func conformAsUser(t *testing.T, url string, shards int, nodes ...*server) {
+	t.Helper()
+	for _, n := range nodes {
+		n.do("ACL", "SETUSER", "gate", "on", ">secret", "~t*", "&t*", "+@all", "-@dangerous", "+info")
+	}
+	t.Run("suite", func(t *testing.T) { conform(t, strings.Replace(url, "redis://", "redis://gate:secret@", 1), shards) })
+	for _, n := range nodes {
+		if refused := asList(n.do("ACL", "LOG")); len(refused) > 0 {
+			t.Errorf("refused was %v", refused)
+		}
+	}
+}
+
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	conform(t, start(t).url(), 1)
+	srv := start(t)
+	conformAsUser(t, srv.url(), 1, srv)
 }
