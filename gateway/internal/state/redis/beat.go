@@ -63,7 +63,7 @@ func (s *store) beat(ctx context.Context, sh *shard) error {
 		s.log.Info("took over from a dead holder", "events", events, "deliveries", due)
 	}
 	if events > 0 {
-		sh.free()
+		sh.markFreed()
 	}
 	if step := time.Duration(asInt(freed[2])) * time.Microsecond; step != 0 {
 		s.log.Warn("the clock of Redis was set: retries, delays, holds and leases go on by elapsed time", "took", step, "key", sh.base)
@@ -81,15 +81,15 @@ func (s *store) tick(ctx context.Context) error {
 	return nil
 }
 
-// looked is when this process last had the clock looked at, by elapsed time. The zero value is never.
-type looked struct {
+// clockCheck is when this process last had the clock clockCheck at, by elapsed time. The zero value is never.
+type clockCheck struct {
 	mu   sync.Mutex
 	last time.Duration
 	ever bool
 }
 
 // since is how long ago it was at most in microseconds; empty: it never was.
-func (l *looked) since(now time.Duration) string {
+func (l *clockCheck) since(now time.Duration) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.ever {
@@ -98,7 +98,7 @@ func (l *looked) since(now time.Duration) string {
 	return span(now - l.last)
 }
 
-func (l *looked) at(now time.Duration) {
+func (l *clockCheck) at(now time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.last, l.ever = now, true

@@ -52,13 +52,13 @@ func (s *store) claim(ctx context.Context, most, bytes int) ([]state.Claimed, er
 	if err := s.check(ctx); err != nil {
 		return nil, err
 	}
-	first := int(s.turn.Add(1))
+	first := int(s.firstShard.Add(1))
 	var sick error
 	answered := false
 	for i := range s.shards {
 		sh := s.shards[(first+i)%len(s.shards)]
 		began := s.clock.Now()
-		if began.Before(sh.rests) {
+		if began.Before(sh.skipUntil) {
 			continue
 		}
 		some, err := s.claimFrom(ctx, sh, most, bytes)
@@ -67,7 +67,7 @@ func (s *store) claim(ctx context.Context, most, bytes int) ([]state.Claimed, er
 				return nil, err
 			}
 			sick = err
-			s.rest(sh, began)
+			s.skip(sh, began)
 			continue
 		}
 		answered = true
@@ -86,10 +86,10 @@ func (s *store) claim(ctx context.Context, most, bytes int) ([]state.Claimed, er
 }
 
 // rest leaves a shard alone that failed, where there are others. s.claims is held.
-func (s *store) rest(sh *shard, began time.Time) {
+func (s *store) skip(sh *shard, began time.Time) {
 	if len(s.shards) > 1 {
 		now := s.clock.Now()
-		sh.rests = now.Add(max(pollEvery, 4*now.Sub(began)))
+		sh.skipUntil = now.Add(max(pollEvery, 4*now.Sub(began)))
 	}
 }
 
@@ -103,7 +103,7 @@ func (s *store) nudge() {
 func (s *store) claimFrom(ctx context.Context, sh *shard, most, bytes int) ([]state.Claimed, error) {
 	call, cancel := s.detached(ctx)
 	defer cancel()
-	if err := s.find(call, sh); err != nil {
+	if err := s.recoverClaims(call, sh); err != nil {
 		return nil, err
 	}
 	if some := sh.handOut(most, bytes); len(some) > 0 {
@@ -116,7 +116,7 @@ func (s *store) claimFrom(ctx context.Context, sh *shard, most, bytes int) ([]st
 	sh.mu.Lock()
 	count := min(most, claimMost, max(1, bound/sh.largest))
 	freed := sh.freed
-	sh.lost = true // until the answer is here
+	sh.lostClaim = true // until the answer is here
 	sh.mu.Unlock()
 	ask := s.askNew
 	if freed {
@@ -132,11 +132,11 @@ func (s *store) claimFrom(ctx context.Context, sh *shard, most, bytes int) ([]st
 	if err != nil {
 		return nil, err
 	}
-	some, err := s.take(call, sh, entries)
+	some, err := s.decodeClaimed(call, sh, entries)
 	sh.mu.Lock()
-	sh.lost = err != nil
+	sh.lostClaim = err != nil
 	if !freed && bytes > 0 && err == nil {
-		sh.left, some = append(sh.left, some...), nil
+		sh.queued, some = append(sh.queued, some...), nil
 	}
 	sh.mu.Unlock()
 	if some == nil && err == nil {
@@ -225,19 +225,19 @@ func (sh *shard) handOut(most, bytes int) []state.Claimed {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	n, size := 0, 0
-	for n < len(sh.left) && n < most && (bytes <= 0 || size < bytes) {
-		size += sh.left[n].Event.Size()
+	for n < len(sh.queued) && n < most && (bytes <= 0 || size < bytes) {
+		size += sh.queued[n].Event.Size()
 		n++
 	}
-	some := sh.left[:n:n]
-	sh.left = sh.left[n:]
+	some := sh.queued[:n:n]
+	sh.queued = sh.queued[n:]
 	return some
 }
 
 // find looks for events that Redis says this process holds and it does not know of: their answer was lost.
-func (s *store) find(ctx context.Context, sh *shard) error {
+func (s *store) recoverClaims(ctx context.Context, sh *shard) error {
 	sh.mu.Lock()
-	lost := sh.lost
+	lost := sh.lostClaim
 	sh.mu.Unlock()
 	if !lost {
 		return nil
@@ -270,23 +270,23 @@ func (s *store) find(ctx context.Context, sh *shard) error {
 				found = append(found, []any{id, asList(e[0])[1], asList(p)[3]})
 			}
 		}
-		some, err := s.take(ctx, sh, found)
+		some, err := s.decodeClaimed(ctx, sh, found)
 		if err != nil {
 			return err
 		}
 		sh.mu.Lock()
 		for _, c := range some {
 			if state.Suspect(c.Claims - 1) {
-				_, sh.alone = s.at(c.Position)
+				_, sh.suspectNumber = s.at(c.Position)
 				sh.suspect = &c
 			} else {
-				sh.left = append(sh.left, c)
+				sh.queued = append(sh.queued, c)
 			}
 		}
 		sh.mu.Unlock()
 	}
 	sh.mu.Lock()
-	sh.lost = false
+	sh.lostClaim = false
 	sh.mu.Unlock()
 	return nil
 }
@@ -294,7 +294,7 @@ func (s *store) find(ctx context.Context, sh *shard) error {
 func (sh *shard) holds(n uint64) bool {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	_, ok := sh.held[n]
+	_, ok := sh.claimed[n]
 	return ok
 }
 
@@ -306,7 +306,7 @@ func number(id string) uint64 {
 }
 
 // take reads claimed entries. One that cannot be read is buried: nobody could ever decide about it.
-func (s *store) take(ctx context.Context, sh *shard, entries []any) ([]state.Claimed, error) {
+func (s *store) decodeClaimed(ctx context.Context, sh *shard, entries []any) ([]state.Claimed, error) {
 	some := make([]state.Claimed, 0, len(entries))
 	largest := 0
 	for _, e := range entries {
@@ -337,7 +337,7 @@ func (s *store) take(ctx context.Context, sh *shard, entries []any) ([]state.Cla
 		largest = max(largest, ev.Size())
 		some = append(some, state.Claimed{Event: ev, Position: s.position(sh, n), Claims: int(asInt(e[2]))})
 		sh.mu.Lock()
-		sh.held[n] = ev.Size()
+		sh.claimed[n] = ev.Size()
 		sh.mu.Unlock()
 	}
 	if largest > 0 {
@@ -349,7 +349,7 @@ func (s *store) take(ctx context.Context, sh *shard, entries []any) ([]state.Cla
 }
 
 // free says that some events are to be claimed before new ones.
-func (sh *shard) free() {
+func (sh *shard) markFreed() {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	sh.freed = true
@@ -366,7 +366,7 @@ func fieldsOf(v any) map[string]string {
 
 func (s *store) buryEvent(ctx context.Context, sh *shard, n uint64, tenant, reason string) error {
 	var record []byte
-	err := untaken(func() error {
+	err := retryTaken(func() error {
 		var fresh []newName
 		o := state.Outcome{Dead: reason, At: s.clock.Now()}
 		record = s.appendOutcome(nil, &o, nil, nil, &fresh)
@@ -389,8 +389,8 @@ func (s *store) regroup(ctx context.Context, sh *shard) error {
 	}
 	s.names.forget()
 	sh.mu.Lock()
-	clear(sh.held)
-	sh.alone, sh.suspect = 0, nil
+	clear(sh.claimed)
+	sh.suspectNumber, sh.suspect = 0, nil
 	sh.mu.Unlock()
 	_, err := groupScript.run(ctx, s, sh.base, noArgs{})
 	return err

@@ -12,14 +12,14 @@ import (
 
 // committing is the part of a Commit that goes to one shard.
 type committing struct {
-	ops    []commitOp
-	items  int
-	bytes  int
-	events []int // their place in the Commit
-	due    []int
-	held   []bool
-	fresh  []newName
-	ended  chan error
+	ops     []commitOp
+	items   int
+	bytes   int
+	events  []int // their place in the Commit
+	due     []int
+	applied []bool
+	fresh   []newName
+	ended   chan error
 }
 
 // commitArgs are the arguments of commit.lua.
@@ -92,10 +92,10 @@ func (s *store) Commit(ctx context.Context, c *state.Commit) (*state.Committed, 
 	if err := s.check(ctx); err != nil || len(c.Events)+len(c.Due) == 0 {
 		return result, err
 	}
-	known := s.partly.recall(c)
+	known := s.partial.recall(c)
 	var parts []*committing
 	var missing, unprepared error
-	err := untaken(func() error {
+	err := retryTaken(func() error {
 		if parts, missing, unprepared = s.prepare(ctx, c, known); unprepared != nil {
 			return unprepared
 		}
@@ -108,22 +108,22 @@ func (s *store) Commit(ctx context.Context, c *state.Commit) (*state.Committed, 
 		return s.keepNames(ctx, fresh)
 	})
 	if unprepared != nil {
-		s.partly.remember(c, known)
+		s.partial.remember(c, known)
 		return nil, fmt.Errorf("commit: %w", unprepared)
 	}
 	if err == nil {
 		err = s.apply(ctx, c, parts, known)
 	}
-	known.into(result)
-	if err = errors.Join(err, missing, s.after(ctx, c, known)); err != nil {
-		s.partly.remember(c, known)
+	known.copyTo(result)
+	if err = errors.Join(err, missing, s.finish(ctx, c, known)); err != nil {
+		s.partial.remember(c, known)
 		return nil, fmt.Errorf("commit: %w", err)
 	}
 	return result, nil
 }
 
 // apply sends each shard its part, and waits for all of them.
-func (s *store) apply(ctx context.Context, c *state.Commit, parts []*committing, known *fates) error {
+func (s *store) apply(ctx context.Context, c *state.Commit, parts []*committing, known *commitResults) error {
 	for n, p := range parts {
 		if p != nil {
 			s.shards[n].commits.add(p)
@@ -145,17 +145,17 @@ func (s *store) apply(ctx context.Context, c *state.Commit, parts []*committing,
 			continue
 		}
 		for i, at := range p.events {
-			known.events[at] = fate{known: true, held: p.held[i]}
-			if o := &c.Events[at]; p.held[i] || !o.Release {
+			known.events[at] = commitResult{known: true, applied: p.applied[i]}
+			if o := &c.Events[at]; p.applied[i] || !o.Release {
 				_, number := s.at(o.Position)
 				s.shards[n].drop(number)
 				if o.Release {
-					s.shards[n].free()
+					s.shards[n].markFreed()
 				}
 			}
 		}
 		for i, at := range p.due {
-			known.due[at] = fate{known: true, held: p.held[len(p.events)+i]}
+			known.due[at] = commitResult{known: true, applied: p.applied[len(p.events)+i]}
 		}
 	}
 	return errors.Join(errs...)
@@ -164,15 +164,15 @@ func (s *store) apply(ctx context.Context, c *state.Commit, parts []*committing,
 func (sh *shard) drop(n uint64) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	delete(sh.held, n)
-	if n == sh.alone {
-		sh.alone = 0
+	delete(sh.claimed, n)
+	if n == sh.suspectNumber {
+		sh.suspectNumber = 0
 	}
 }
 
 // prepare writes the scripts' arguments: events first, as one Commit may hand a delivery over and settle it. Missing
 // says why deliveries are left out whose shard is not known: one does not answer.
-func (s *store) prepare(ctx context.Context, c *state.Commit, known *fates) (parts []*committing, missing, err error) {
+func (s *store) prepare(ctx context.Context, c *state.Commit, known *commitResults) (parts []*committing, missing, err error) {
 	parts = make([]*committing, len(s.shards))
 	part := func(sh *shard) *committing {
 		if parts[sh.n] == nil {
@@ -270,13 +270,13 @@ func (p *committing) event(s *store, sh *shard, n uint64, o *state.Outcome, now 
 		}
 		d.Tenant, d.EventID = o.Tenant, o.EventID
 		stamp(d, now)
-		suffixes[i], shapes[i] = suffix, s.names.of(shape(d), &p.fresh)
+		suffixes[i], shapes[i] = suffix, s.names.reference(shape(d), &p.fresh)
 	}
 	record := s.appendOutcome(nil, &own, suffixes, shapes, &p.fresh)
 	args := &eventArgs{N: n, idRef: id, Outcome: record, Deliveries: make([]deliveryArgs, len(own.Deliveries))}
 	p.bytes += len(record) + 128
 	sh.mu.Lock()
-	size, known := sh.held[n]
+	size, known := sh.claimed[n]
 	sh.mu.Unlock()
 	if !known {
 		size = -1
@@ -318,7 +318,7 @@ func (p *committing) settle(s *store, sh *shard, given *state.Settled, now time.
 	p.items++
 	p.ops = append(p.ops, commitOp{Op: "D", Due: &dueArgs{
 		idRef: idRefOf(d.Tenant, eventID), Lease: unixMicro(given.Lease), Free: s.freeIn(sh, d.Tenant, eventID, given.Free),
-		Delivery: p.delivery(&d, suffix, s.names.of(shape(&d), &p.fresh), 0, now, true),
+		Delivery: p.delivery(&d, suffix, s.names.reference(shape(&d), &p.fresh), 0, now, true),
 	}})
 }
 
@@ -405,7 +405,7 @@ func (s *store) commitGroup(sh *shard, calls []*committing) {
 	for _, c := range calls {
 		if err == nil {
 			for range len(c.events) + len(c.due) {
-				c.held = append(c.held, asInt(results[0]) == 1)
+				c.applied = append(c.applied, asInt(results[0]) == 1)
 				results = results[1:]
 			}
 		}

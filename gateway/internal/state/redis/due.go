@@ -16,14 +16,14 @@ import (
 
 const (
 	readyMost = 512 // destinations of one part of a turn
-	readyAsks = 8   // parts of one round
+	readyAsks = 8   // readyCursor of one round
 	atOnce    = 32  // the most a destination gets in one turn while others are ready too
 	dueBytes  = 8 << 20
 	dueMost   = 512
 )
 
-// turns knows who was served last, so that tenants, and within one its destinations, are served in turn.
-type turns struct {
+// fairShare knows who was served last, so that tenants, and within one its destinations, are served in turn.
+type fairShare struct {
 	mu     sync.Mutex
 	count  uint64
 	served map[string]uint64 // by tenant, and by token
@@ -72,7 +72,7 @@ func (r *round) serve(ctx context.Context) error {
 	if len(all) == 0 {
 		return sick
 	}
-	served := r.s.turns.share(all, r.left, r.room)
+	served := r.s.fair.share(all, r.left, r.room)
 	for _, d := range all {
 		if d.give < d.due && r.roomOf(d) > 0 {
 			r.next = unixMicro(r.now) // there is more than was asked for
@@ -114,23 +114,23 @@ func (r *round) at(script, reply any) int64 {
 	return unixMicro(r.now) + asInt(reply) - asInt(script)
 }
 
-// parts is how far a turn over a shard's ready destinations has come: when it began, score and name of the last one that
-// was looked at. The zero value begins a turn.
-type parts struct{ began, score, name string }
+// readyCursor is how far a turn over a shard's ready destinations has come: when it began, score and name of the last one that
+// was clockCheck at. The zero value begins a turn.
+type readyCursor struct{ began, score, name string }
 
 // of are destinations of a shard that can be served now and that the caller has room for. It goes on where the last round
-// ended, until they take all that is asked for or all that are ready were looked at. Of very many ready destinations a
+// ended, until they take all that is asked for or all that are ready were clockCheck at. Of very many ready destinations a
 // round looks at some, and the next one goes on: so those without room hold up no other, and a round stays cheap.
 func (r *round) of(ctx context.Context, sh *shard) ([]*ready, error) {
-	if err := r.s.giveBack(ctx, sh); err != nil {
+	if err := r.s.releaseLost(ctx, sh); err != nil {
 		return nil, err
 	}
 	sh.mu.Lock()
-	at := sh.parts
+	at := sh.ready
 	sh.mu.Unlock()
 	var all []*ready
 	seen := map[string]bool{}
-	takes, fresh, over := 0, at == parts{}, false // over: the turn that an earlier round began has ended
+	takes, fresh, over := 0, at == readyCursor{}, false // over: the turn that an earlier round began has ended
 	for range readyAsks {
 		some, next, err := r.part(ctx, sh, at)
 		if err != nil {
@@ -143,16 +143,16 @@ func (r *round) of(ctx context.Context, sh *shard) ([]*ready, error) {
 				all, takes = append(all, d), takes+min(room, d.due)
 			}
 		}
-		ended := at == parts{}
+		ended := at == readyCursor{}
 		if takes >= r.left || ended && (fresh || over) {
 			break
 		}
 		over = over || ended // what stood before the place where this round went on comes now
 	}
 	sh.mu.Lock()
-	sh.parts = at
+	sh.ready = at
 	sh.mu.Unlock()
-	if at != (parts{}) && !over {
+	if at != (readyCursor{}) && !over {
 		r.next = unixMicro(r.now) // there is more in this turn
 	}
 	return all, nil
@@ -177,14 +177,14 @@ type leaseFrom struct {
 	Most int
 }
 
-// unheardArgs are the arguments of unheard.lua.
-type unheardArgs struct {
+// releaseLostArgs are the arguments of unheard.lua.
+type releaseLostArgs struct {
 	Caller string
 	Words  []int64
 }
 
 // part asks for a part of a turn, and says where the next one begins.
-func (r *round) part(ctx context.Context, sh *shard, at parts) ([]*ready, parts, error) {
+func (r *round) part(ctx context.Context, sh *shard, at readyCursor) ([]*ready, readyCursor, error) {
 	got, err := readyScript.run(ctx, r.s, sh.base, readyArgs{readyMost, at.began, at.score, at.name})
 	if err != nil {
 		return nil, at, err
@@ -194,9 +194,9 @@ func (r *round) part(ctx context.Context, sh *shard, at parts) ([]*ready, parts,
 		return nil, at, errCorrupt
 	}
 	r.next = min(r.next, r.at(reply[0], reply[1]))
-	next := parts{asText(reply[2]), asText(reply[3]), asText(reply[4])}
+	next := readyCursor{asText(reply[2]), asText(reply[3]), asText(reply[4])}
 	if next.name == "" {
-		next = parts{}
+		next = readyCursor{}
 	}
 	var all []*ready
 	for i := 5; i+1 < len(reply); i += 2 {
@@ -220,7 +220,7 @@ func (r *round) roomOf(d *ready) int {
 }
 
 // share gives each destination its part: tenants in turn, in each its destinations, those first that waited longest.
-func (t *turns) share(all []*ready, left int, room map[string]int) []*ready {
+func (t *fairShare) share(all []*ready, left int, room map[string]int) []*ready {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.served == nil || len(t.served) > 100_000 {
@@ -268,7 +268,7 @@ func (t *turns) share(all []*ready, left int, room map[string]int) []*ready {
 }
 
 func (r *round) lease(ctx context.Context, sh *shard, served []*ready) (err error) {
-	lease := r.s.word(r.now.Add(r.ask.Lease))
+	lease := r.s.leaseTime(r.now.Add(r.ask.Lease))
 	told := r.now.Add(time.Duration(lease-unixMicro(r.now)) * time.Microsecond) // it knows how much time elapses until then
 	args := leaseArgs{Caller: r.s.holder, Length: r.ask.Lease.Microseconds(), Lease: lease, Bound: int64(r.bytes)}
 	for _, d := range served {
@@ -281,7 +281,7 @@ func (r *round) lease(ctx context.Context, sh *shard, served []*ready) (err erro
 		if err != nil { // what was leased is not handed out, and is to be found again
 			r.due = r.due[:before]
 			sh.mu.Lock()
-			sh.unheard = append(sh.unheard, lease)
+			sh.lostLeases = append(sh.lostLeases, lease)
 			sh.mu.Unlock()
 		}
 	}()
@@ -326,30 +326,30 @@ func (r *round) lease(ctx context.Context, sh *shard, served []*ready) (err erro
 }
 
 // word is the due time that is written for a lease, later than that of every lease before: it names the call.
-func (s *store) word(at time.Time) int64 {
+func (s *store) leaseTime(at time.Time) int64 {
 	for {
-		last := s.words.Load()
+		last := s.lastLease.Load()
 		word := max(unixMicro(at), last+1)
-		if s.words.CompareAndSwap(last, word) {
+		if s.lastLease.CompareAndSwap(last, word) {
 			return word
 		}
 	}
 }
 
 // giveBack makes due again what Redis leased to this process in calls whose answers were lost.
-func (s *store) giveBack(ctx context.Context, sh *shard) error {
+func (s *store) releaseLost(ctx context.Context, sh *shard) error {
 	sh.mu.Lock()
-	lost := slices.Clone(sh.unheard)
+	lost := slices.Clone(sh.lostLeases)
 	sh.mu.Unlock()
 	if len(lost) == 0 {
 		return nil
 	}
-	n, err := unheardScript.run(ctx, s, sh.base, unheardArgs{s.holder, lost})
+	n, err := releaseLostScript.run(ctx, s, sh.base, releaseLostArgs{s.holder, lost})
 	if err != nil {
 		return err
 	}
 	sh.mu.Lock()
-	sh.unheard = slices.DeleteFunc(sh.unheard, func(word int64) bool { return slices.Contains(lost, word) })
+	sh.lostLeases = slices.DeleteFunc(sh.lostLeases, func(word int64) bool { return slices.Contains(lost, word) })
 	sh.mu.Unlock()
 	if asInt(n) > 0 {
 		s.log.Info("found deliveries whose lease was never heard of", "count", asInt(n))

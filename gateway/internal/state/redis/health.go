@@ -153,7 +153,7 @@ func (s *store) look(ctx context.Context) error {
 		}
 	}
 	slices.Sort(runs)
-	return s.rename(ctx, strings.Join(runs, " "))
+	return s.rewriteNames(ctx, strings.Join(runs, " "))
 }
 
 // fills reports whether a server has too little memory left for new events.

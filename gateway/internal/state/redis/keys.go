@@ -145,7 +145,7 @@ func fieldOf(tenant, id string) string {
 
 // shardOf keeps what has one name in one shard. Events go by their response id alone, so that a response's are together whatever
 // else is said of them; that other responses of the same id are in that shard too does no harm. It must not change: what was
-// written under a name is looked for where the name leads.
+// written under a name is clockCheck for where the name leads.
 func shardOf(tenant, name string, shards int) int {
 	if shards == 1 {
 		return 0

@@ -181,7 +181,7 @@ func finish(t testing.TB, s *store, accepted map[string]time.Time) (lost []strin
 	// Whoever was stopped held some: they are given again, as if the answers to their claims had been lost.
 	sh := s.shards[0]
 	sh.mu.Lock()
-	sh.lost, sh.held = true, map[uint64]int{}
+	sh.lostClaim, sh.claimed = true, map[uint64]int{}
 	sh.mu.Unlock()
 	until(t, "nothing is pending", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

@@ -38,8 +38,8 @@ const refSize = 6
 // errTaken: another text has the reference of one. Who made a record with it makes it again, with a further one.
 var errTaken = errors.New("another text has this reference")
 
-// hashed is the reference of a text; a further one where others have those before.
-func hashed(text string, further int) string {
+// shortReference is the reference of a text; a further one where others have those before.
+func shortReference(text string, further int) string {
 	if further > 0 {
 		text += "\x00" + strconv.Itoa(further)
 	}
@@ -48,7 +48,7 @@ func hashed(text string, further int) string {
 }
 
 // of is a text's reference; what is new is added to fresh, to be kept before any record refers to it.
-func (n *names) of(text string, fresh *[]newName) string {
+func (n *names) reference(text string, fresh *[]newName) string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	r := n.refs[text]
@@ -69,7 +69,7 @@ func (n *names) hashOf(text string, further int) string {
 	if n.hash != nil {
 		return n.hash(text, further)
 	}
-	return hashed(text, further)
+	return shortReference(text, further)
 }
 
 // namesArgs are the arguments of names.lua.
@@ -114,8 +114,8 @@ func (s *store) keepNames(ctx context.Context, fresh []newName) error {
 	return nil
 }
 
-// untaken does what makes records and keeps their names, again where another text has a name's reference.
-func untaken(do func() error) error {
+// retryTaken does what makes records and keeps their names, again where another text has a name's reference.
+func retryTaken(do func() error) error {
 	for {
 		if err := do(); !errors.Is(err, errTaken) {
 			return err
@@ -124,7 +124,7 @@ func untaken(do func() error) error {
 }
 
 // named is the text of a reference.
-func (s *store) named(ctx context.Context, r string) (string, error) {
+func (s *store) nameOf(ctx context.Context, r string) (string, error) {
 	n := &s.names
 	n.mu.Lock()
 	text, ok := n.texts[r]
@@ -150,7 +150,7 @@ func (s *store) named(ctx context.Context, r string) (string, error) {
 
 // rename writes every name again where other servers answer than those that have them: one that was restarted, or became
 // master, may lack what was written last, and records will go on referring to it.
-func (s *store) rename(ctx context.Context, runs string) error {
+func (s *store) rewriteNames(ctx context.Context, runs string) error {
 	n := &s.names
 	n.mu.Lock()
 	before := n.runs
@@ -180,10 +180,10 @@ func (n *names) keepAll(ctx context.Context, s *store) error {
 	}
 	n.mu.Unlock()
 	for some := range slices.Chunk(texts, most) {
-		err := untaken(func() error {
+		err := retryTaken(func() error {
 			var fresh []newName
 			for _, text := range some {
-				n.of(text, &fresh)
+				n.reference(text, &fresh)
 			}
 			return s.keepNames(ctx, fresh)
 		})
@@ -212,8 +212,8 @@ func shape(d *state.Delivery) string {
 	return string(b)
 }
 
-func (s *store) shaped(ctx context.Context, r string, d *state.Delivery) error {
-	text, err := s.named(ctx, r)
+func (s *store) readShape(ctx context.Context, r string, d *state.Delivery) error {
+	text, err := s.nameOf(ctx, r)
 	if err != nil {
 		return err
 	}

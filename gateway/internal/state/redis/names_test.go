@@ -18,7 +18,7 @@ func TestTextsOfOneHash(t *testing.T) {
 		if further < 4 { // those of four texts are taken
 			return fmt.Sprintf("same-%d", further)
 		}
-		return hashed(text, further)
+		return shortReference(text, further)
 	}
 	a, b := gate(t, srv.url()), gate(t, srv.url())
 	a.names.hash, b.names.hash = same, same

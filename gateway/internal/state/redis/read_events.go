@@ -123,7 +123,7 @@ func (s *store) record(ctx context.Context, sh *shard, tenant string, n uint64, 
 		if out, err = s.readOutcome(ctx, sh, n, tenant, ev.ID, a.outcome.Val()); err != nil {
 			return nil, err
 		}
-		if err := lay(r, out, revised); err != nil {
+		if err := applyRevisions(r, out, revised); err != nil {
 			return nil, err
 		}
 		r.Outcome = &out.Outcome

@@ -133,7 +133,7 @@ func (s *store) ownedBy(ctx context.Context, r *reader, o *owed) error {
 	if err := r.err(); err != nil {
 		return err
 	}
-	return s.shaped(ctx, shape, &o.Delivery)
+	return s.readShape(ctx, shape, &o.Delivery)
 }
 
 // writeOwed is the record as lib.lua writes it.
@@ -264,7 +264,7 @@ func (s *store) readEntry(ctx context.Context, tenant, dest string, sh *shard, a
 		if err := r.err(); err != nil {
 			return nil, fmt.Errorf("history of %s: %w", dest, err)
 		}
-		if err := s.shaped(ctx, shape, &e.Delivery); err != nil {
+		if err := s.readShape(ctx, shape, &e.Delivery); err != nil {
 			return nil, fmt.Errorf("history of %s: %w", dest, err)
 		}
 	}
@@ -283,13 +283,13 @@ type outcome struct {
 func (s *store) appendOutcome(b []byte, o *state.Outcome, suffixes, shapes []string, fresh *[]newName) []byte {
 	b = append(b, outcomeV1)
 	b = appendText(b, o.Dead)
-	b = append(b, s.names.of(o.Generation, fresh)...)
+	b = append(b, s.names.reference(o.Generation, fresh)...)
 	at := unixMicro(o.At)
 	b = appendInt(b, at)
 	b = appendUint(b, uint64(len(o.Rules)))
 	for i := range o.Rules {
 		b = appendCode(b, kindWords, string(o.Rules[i].Origin.Kind))
-		b = append(b, s.names.of(o.Rules[i].Origin.Name, fresh)...)
+		b = append(b, s.names.reference(o.Rules[i].Origin.Name, fresh)...)
 		b = appendText(b, o.Rules[i].Err)
 	}
 	b = appendUint(b, uint64(len(o.Deliveries)))
@@ -341,7 +341,7 @@ func (s *store) outcome(ctx context.Context, tenant, eventID, raw string) (*outc
 			break
 		}
 		var err error
-		if rule.Origin.Name, err = s.named(ctx, name); err != nil {
+		if rule.Origin.Name, err = s.nameOf(ctx, name); err != nil {
 			return nil, err
 		}
 		o.Rules = append(o.Rules, rule)
@@ -362,7 +362,7 @@ func (s *store) outcome(ctx context.Context, tenant, eventID, raw string) (*outc
 		if r.bad {
 			break
 		}
-		if err := s.shaped(ctx, shape, &d); err != nil {
+		if err := s.readShape(ctx, shape, &d); err != nil {
 			return nil, err
 		}
 		o.Deliveries, o.suffixes = append(o.Deliveries, d), append(o.suffixes, suffix)
@@ -378,7 +378,7 @@ func (s *store) outcome(ctx context.Context, tenant, eventID, raw string) (*outc
 		return nil, err
 	}
 	var err error
-	o.Generation, err = s.named(ctx, generation)
+	o.Generation, err = s.nameOf(ctx, generation)
 	return o, err
 }
 

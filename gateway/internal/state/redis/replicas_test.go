@@ -20,7 +20,7 @@ func TestLostAnswerOfAClaim(t *testing.T) {
 	accept(t, s, "a", "b", "c")
 	first := hold(t, s, 1)
 	srv.do("XREADGROUP", "GROUP", "gateway", s.holder, "COUNT", 1, "STREAMS", "surveygate:{0}:events", ">")
-	s.shards[0].lost = true
+	s.shards[0].lostClaim = true
 	same(t, "claimed", keysOf(hold(t, s, 2)), []string{"b", "c"})
 	commit(t, s, decided(first[0]))
 }
@@ -38,7 +38,7 @@ func TestLostAnswerOfASuspect(t *testing.T) {
 	srv.do("XCLAIM", stream, "gateway", "free", 0, "2-0", "RETRYCOUNT", 2, "JUSTID")
 	sh := s.shards[0]
 	sh.mu.Lock()
-	sh.lost, sh.freed, sh.held = true, true, map[uint64]int{3: 1}
+	sh.lostClaim, sh.freed, sh.claimed = true, true, map[uint64]int{3: 1}
 	sh.mu.Unlock()
 	none := func() {
 		t.Helper()

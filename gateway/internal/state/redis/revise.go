@@ -81,7 +81,7 @@ func (s *store) revise(ctx context.Context, tenant string, r *state.Revision) er
 		args.Keys = append(args.Keys, termsKey(t))
 	}
 	now := s.clock.Now()
-	err = untaken(func() error {
+	err = retryTaken(func() error {
 		var fresh []newName
 		args.Moves = args.Moves[:0]
 		for _, to := range moves {
@@ -187,7 +187,7 @@ func appendFormer(kept *state.Record) []byte {
 }
 
 // lay puts the newest revision's decision over what the event's commit said, and tells of the former ones.
-func lay(r *state.Record, out *outcome, revised map[string]string) error {
+func applyRevisions(r *state.Record, out *outcome, revised map[string]string) error {
 	newest, ok := revised["newest"]
 	if !ok {
 		return nil

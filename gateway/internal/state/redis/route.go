@@ -25,8 +25,8 @@ const (
 	// routeIdle is how long nobody has asked for a route that is taken away: longer than any append that asked for it
 	// can be on its way.
 	routeIdle = 10 * time.Minute
-	// routeRest is how long a shard is not asked for routes after it failed to answer.
-	routeRest = 5 * time.Second
+	// routeBackoff is how long a shard is not asked for routes after it failed to answer.
+	routeBackoff = 5 * time.Second
 	// routeBatch is how many routes one step of Trim looks at.
 	routeBatch = 256
 )
@@ -75,7 +75,7 @@ func (s *store) follow(ctx context.Context, events []*event.Event, where []int) 
 	for i, ev := range events {
 		id := ev.Strongest()
 		n := shardOf(ev.Tenant, id, len(s.shards))
-		if until := s.shards[n].routesRest.Load(); until != nil && now.Before(*until) {
+		if until := s.shards[n].routesSkipUntil.Load(); until != nil && now.Before(*until) {
 			of[i] = -1
 			continue
 		}
@@ -140,8 +140,8 @@ func (s *store) routeGroup(sh *shard, calls []*routing) {
 	defer cancel()
 	got, err := routeScript.run(ctx, s, sh.base, args)
 	if errors.Is(err, state.ErrUnavailable) {
-		until := s.clock.Now().Add(routeRest)
-		sh.routesRest.Store(&until)
+		until := s.clock.Now().Add(routeBackoff)
+		sh.routesSkipUntil.Store(&until)
 	}
 	shards := asList(got)
 	for _, r := range calls {
@@ -212,10 +212,10 @@ func (t *trimming) routes() error {
 	for _, sh := range s.shards {
 		var seen int64
 		err := t.slices(func() (bool, error) {
-			looked, gone, err := t.oldRoutes(sh, over > 0)
+			clockCheck, gone, err := t.oldRoutes(sh, over > 0)
 			over -= int64(gone)
-			seen += int64(looked)
-			return looked == routeBatch && seen <= routed, err
+			seen += int64(clockCheck)
+			return clockCheck == routeBatch && seen <= routed, err
 		})
 		if err != nil {
 			return err
@@ -225,7 +225,7 @@ func (t *trimming) routes() error {
 }
 
 // oldRoutes looks at a shard's oldest routes: at those of every age, or only at those older than ids are known for.
-func (t *trimming) oldRoutes(sh *shard, every bool) (looked, gone int, err error) {
+func (t *trimming) oldRoutes(sh *shard, every bool) (clockCheck, gone int, err error) {
 	s := t.s
 	entries, err := s.client.LRange(t.ctx, sh.base+"routes", 0, routeBatch-1).Result()
 	if err != nil {

@@ -122,7 +122,7 @@ func (s *store) change(ctx context.Context, all []*owed, ends bool, now time.Tim
 	}
 	var args map[*shard]*changeArgs
 	var places map[*shard][]int
-	err := untaken(func() error {
+	err := retryTaken(func() error {
 		var fresh []newName
 		args, places, fresh = s.changesOf(all, ends, now)
 		return s.keepNames(ctx, fresh)
@@ -163,7 +163,7 @@ type moveArgs struct {
 
 // moveOf are the arguments for a delivery as it is to be.
 func (s *store) moveOf(to *owed, ends bool, now time.Time, fresh *[]newName) moveArgs {
-	sh := s.names.of(shape(&to.Delivery), fresh)
+	sh := s.names.reference(shape(&to.Delivery), fresh)
 	l, v := to.newest, valuesOf(&to.Delivery, sh, now)
 	var entry []byte
 	if ends {

@@ -81,8 +81,8 @@ func (t *trimming) packSlice(sh *shard, slice uint64) error {
 	return nil
 }
 
-// packArgs are the arguments of pack.lua.
-type packArgs struct{ Parts []indexPart }
+// compactArgs are the arguments of compact.lua.
+type compactArgs struct{ Parts []indexPart }
 
 type indexPart struct {
 	Name  string
@@ -99,7 +99,7 @@ func (s *store) packKeys(ctx context.Context, sh *shard, names []string, size in
 	if err != nil {
 		return s.fault(err)
 	}
-	var args packArgs
+	var args compactArgs
 	for i, v := range values {
 		all := asText(v)
 		var left []byte
@@ -115,6 +115,6 @@ func (s *store) packKeys(ctx context.Context, sh *shard, names []string, size in
 	if len(args.Parts) == 0 {
 		return nil
 	}
-	_, err = packScript.run(ctx, s, sh.base, args)
+	_, err = compactScript.run(ctx, s, sh.base, args)
 	return err
 }

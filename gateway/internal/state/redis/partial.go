@@ -8,31 +8,31 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// fate is what became of one event or due delivery of a Commit.
-type fate struct {
-	known bool // its shard has answered
-	held  bool // its fence held, so it was applied
-	ended bool // what follows from that is done too
+// commitResult is what became of one event or due delivery of a Commit.
+type commitResult struct {
+	known   bool // its shard has answered
+	applied bool // its fence held, so it was applied
+	ended   bool // what follows from that is done too
 }
 
-// fates are those of a Commit's events and due deliveries.
-type fates struct{ events, due []fate }
+// commitResults are those of a Commit's events and due deliveries.
+type commitResults struct{ events, due []commitResult }
 
-func (f *fates) into(result *state.Committed) {
+func (f *commitResults) copyTo(result *state.Committed) {
 	for i := range f.events {
-		result.Events[i] = f.events[i].held
+		result.Events[i] = f.events[i].applied
 	}
 	for i := range f.due {
-		result.Due[i] = f.due[i].held
+		result.Due[i] = f.due[i].applied
 	}
 }
 
 // partly remembers what shards applied of Commits that failed in another shard. The caller gives those again as they
 // were, and must not hear that it lost a fence to itself: its attempts would enter history twice.
-type partly struct {
+type partialCommits struct {
 	mu     sync.Mutex
-	events map[uint64]fate // by position
-	due    map[lease]fate
+	events map[uint64]commitResult // by position
+	due    map[lease]commitResult
 }
 
 type lease struct {
@@ -40,12 +40,12 @@ type lease struct {
 	at time.Time
 }
 
-// partlyMost bounds what is remembered; callers repeat at once, so it is hardly ever more than one Commit.
-const partlyMost = 8192
+// maxPartial bounds what is remembered; callers repeat at once, so it is hardly ever more than one Commit.
+const maxPartial = 8192
 
 // recall takes out what is remembered of a Commit.
-func (p *partly) recall(c *state.Commit) *fates {
-	f := &fates{make([]fate, len(c.Events)), make([]fate, len(c.Due))}
+func (p *partialCommits) recall(c *state.Commit) *commitResults {
+	f := &commitResults{make([]commitResult, len(c.Events)), make([]commitResult, len(c.Due))}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.events)+len(p.due) == 0 {
@@ -64,11 +64,11 @@ func (p *partly) recall(c *state.Commit) *fates {
 	return f
 }
 
-func (p *partly) remember(c *state.Commit, f *fates) {
+func (p *partialCommits) remember(c *state.Commit, f *commitResults) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.events == nil || len(p.events)+len(p.due) > partlyMost {
-		p.events, p.due = map[uint64]fate{}, map[lease]fate{}
+	if p.events == nil || len(p.events)+len(p.due) > maxPartial {
+		p.events, p.due = map[uint64]commitResult{}, map[lease]commitResult{}
 	}
 	for i, v := range f.events {
 		if v.known {
@@ -84,15 +84,15 @@ func (p *partly) remember(c *state.Commit, f *fates) {
 
 // after does what fences decide, for what became known: attempts behind a lost one enter history as repeats, and keys
 // of once that are in other shards are given back.
-func (s *store) after(ctx context.Context, c *state.Commit, known *fates) error {
+func (s *store) finish(ctx context.Context, c *state.Commit, known *commitResults) error {
 	repeats := map[*shard]*repeatArgs{}
-	var ended []*fate
+	var ended []*commitResult
 	for i := range c.Events {
 		o, f := &c.Events[i], &known.events[i]
 		if !f.known || f.ended || o.Release {
 			continue
 		}
-		if f.held {
+		if f.applied {
 			sh, _ := s.at(o.Position)
 			if err := s.freeElsewhere(ctx, sh, o.Tenant, o.EventID, o.Free); err != nil {
 				return err
@@ -116,7 +116,7 @@ func (s *store) after(ctx context.Context, c *state.Commit, known *fates) error 
 		}
 		d := c.Due[i].Delivery
 		d.EventID, _, _ = splitID(d.ID)
-		if !f.held {
+		if !f.applied {
 			if err := s.repeat(ctx, &d, repeats); err != nil {
 				return err
 			}
@@ -168,9 +168,9 @@ func (s *store) repeat(ctx context.Context, given *state.Delivery, to map[*shard
 	d := o.Delivery
 	d.Log = given.Log
 	var name string
-	err = untaken(func() error {
+	err = retryTaken(func() error {
 		var fresh []newName
-		name = s.names.of(shape(&d), &fresh)
+		name = s.names.reference(shape(&d), &fresh)
 		return s.keepNames(ctx, fresh)
 	})
 	if err != nil {
