@@ -11,7 +11,7 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// tagSize is how much of a term's hash an index entry has; what it leads to is compared whole.
+// tagSize is how many bytes of a term's hash an index entry has. Readers compare the event itself, so collisions are harmless.
 const tagSize = 6
 
 // appending is the part of an Append that goes to one shard.
@@ -44,17 +44,17 @@ type indexTerm struct{ Bucket, Tag string }
 func (a *appending) weight() (items, bytes int) { return len(a.events), a.bytes }
 func (a *appending) done(err error)             { a.ended <- err }
 
-// position orders events; its shard can be told from it.
+// position returns an event's position, which orders events and contains the shard.
 func (s *store) position(sh *shard, n uint64) uint64 { return n*uint64(len(s.shards)) + uint64(sh.n) }
 
-// at is where a position is.
+// at returns the shard and the number of a position.
 func (s *store) at(position uint64) (*shard, uint64) {
 	n := uint64(len(s.shards))
 	return s.shards[position%n], position / n
 }
 
-// Append makes events durable. On a Cluster a call whose events are of several shards may end with an error after some
-// were accepted; given again, those are duplicates of themselves.
+// Append makes events durable. On a Cluster, a call with events of several shards may fail after some were accepted. When
+// the caller repeats it, those are recognised as duplicates.
 func (s *store) Append(ctx context.Context, events []*event.Event) ([]state.Appended, error) {
 	if err := s.check(ctx); err != nil || len(events) == 0 {
 		return nil, err
@@ -135,7 +135,7 @@ func (a *appending) add(s *store, ev *event.Event) {
 	a.bytes += ev.Size() + 512
 }
 
-// appendGroup is one call of the script.
+// appendGroup appends the events of several calls with one script.
 func (s *store) appendGroup(sh *shard, calls []*appending) {
 	var args appendArgs
 	for _, a := range calls {
@@ -147,7 +147,7 @@ func (s *store) appendGroup(sh *shard, calls []*appending) {
 	results := asList(got)
 	for _, a := range calls {
 		if err == nil && len(results) < len(a.events) {
-			err = fmt.Errorf("%w: the script answered for %d events less", errCorrupt, len(a.events)-len(results))
+			err = fmt.Errorf("%w: the script's answer lacks %d events", errCorrupt, len(a.events)-len(results))
 		}
 		if err != nil {
 			a.done(err)
@@ -171,8 +171,8 @@ func (s *store) appendGroup(sh *shard, calls []*appending) {
 	}
 }
 
-// terms are what an event is indexed under: bucket and tag of each. The response id is one, as people have it in hand: it leads
-// to every response that has it, whatever its source and survey.
+// terms returns what an event is indexed by: its response ID and its respondent's names. A response ID leads to every
+// response that has it, in any source and survey, as people search for the ID alone.
 func (s *store) terms(ev *event.Event) []indexTerm {
 	var all []indexTerm
 	if ev.ResponseID != "" {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// beats says every second that this process lives, and frees what dead ones hold.
+// beats gives a sign of life every second, and releases what dead holders have claimed and leased.
 func (s *store) beats() {
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
@@ -66,12 +66,12 @@ func (s *store) beat(ctx context.Context, sh *shard) error {
 		sh.markFreed()
 	}
 	if step := time.Duration(asInt(freed[2])) * time.Microsecond; step != 0 {
-		s.log.Warn("the clock of Redis was set: retries, delays, holds and leases go on by elapsed time", "took", step, "key", sh.base)
+		s.log.Warn("the clock of Redis was set: retries, delays, holds and leases continue by elapsed time", "took", step, "key", sh.base)
 	}
 	return nil
 }
 
-// tick writes down what time it is for what belongs to the gateway as a whole, as beats do for shards.
+// tick records the time for the keys that belong to no shard, as beats do for shards.
 func (s *store) tick(ctx context.Context) error {
 	began := s.clock.Elapsed()
 	if _, err := tickScript.run(ctx, s, s.meta, tickArgs{s.ticked.since(began)}); err != nil {
@@ -81,14 +81,14 @@ func (s *store) tick(ctx context.Context) error {
 	return nil
 }
 
-// clockCheck is when this process last had the clock clockCheck at, by elapsed time. The zero value is never.
+// clockCheck is when this process last had a script check the clock, in elapsed time. The zero value is never.
 type clockCheck struct {
 	mu   sync.Mutex
 	last time.Duration
 	ever bool
 }
 
-// since is how long ago it was at most in microseconds; empty: it never was.
+// since returns the longest time that may have passed since then, in microseconds; empty if it never was.
 func (l *clockCheck) since(now time.Duration) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

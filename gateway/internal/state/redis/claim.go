@@ -15,7 +15,7 @@ import (
 const (
 	claimMost  = 256
 	claimBytes = 8 << 20
-	// pollEvery is how long a message that something can be claimed may be missed.
+	// pollEvery is the fallback poll when a pub/sub wake-up is lost.
 	pollEvery = 500 * time.Millisecond
 )
 
@@ -43,9 +43,9 @@ func (s *store) Claim(ctx context.Context, most, bytes int) ([]state.Claimed, er
 	}
 }
 
-// claim asks each shard in turn, and answers with what the first has. One that fails is passed over, and left alone for
-// as long as it took to fail several times over: the others' events do not wait for it. Only where none answers that is
-// the error. The call does not end with ctx: what Redis says we hold, we must know of.
+// claim asks the shards in turn and returns the events of the first that has some. A shard that fails is skipped, and is
+// not asked for four times as long as it took to fail, so that events of the others do not wait for it. Its error is
+// returned only if no shard answers. The call does not end with ctx: this process must know what Redis gave it.
 func (s *store) claim(ctx context.Context, most, bytes int) ([]state.Claimed, error) {
 	s.claims.Lock()
 	defer s.claims.Unlock()
@@ -85,7 +85,7 @@ func (s *store) claim(ctx context.Context, most, bytes int) ([]state.Claimed, er
 	return nil, sick
 }
 
-// rest leaves a shard alone that failed, where there are others. s.claims is held.
+// skip leaves out a shard that failed, if there are others. The caller holds s.claims.
 func (s *store) skip(sh *shard, began time.Time) {
 	if len(s.shards) > 1 {
 		now := s.clock.Now()
@@ -116,7 +116,7 @@ func (s *store) claimFrom(ctx context.Context, sh *shard, most, bytes int) ([]st
 	sh.mu.Lock()
 	count := min(most, claimMost, max(1, bound/sh.largest))
 	freed := sh.freed
-	sh.lostClaim = true // until the answer is here
+	sh.lostClaim = true // until the answer has arrived
 	sh.mu.Unlock()
 	ask := s.askNew
 	if freed {
@@ -154,10 +154,10 @@ type claimArgs struct {
 // strayArgs are the arguments of stray.lua.
 type strayArgs struct{ EntryID string }
 
-// holderArgs are the arguments of the scripts that ask for their holder only.
+// holderArgs are the arguments of scripts that need only the holder.
 type holderArgs struct{ Consumer string }
 
-// askFreed has a script claim what was released, or held by who died, and then what is new.
+// askFreed claims events that were released or whose holder died, and then new ones, with a script.
 func (s *store) askFreed(ctx context.Context, sh *shard, count, bound int) ([]any, error) {
 	got, err := claimScript.run(ctx, s, sh.base, claimArgs{s.holder, count, bound})
 	if err != nil {
@@ -168,13 +168,13 @@ func (s *store) askFreed(ctx context.Context, sh *shard, count, bound int) ([]an
 		return nil, errCorrupt
 	}
 	sh.mu.Lock()
-	sh.freed = asInt(entries[0]) == 1 // else there is none left
+	sh.freed = asInt(entries[0]) == 1 // otherwise none is left
 	sh.mu.Unlock()
 	return entries[1:], nil
 }
 
-// askNew claims what is new with Redis' own command, which costs a third of a script that passes events on. What
-// others released meanwhile is noticed in the same round trip.
+// askNew claims new events with XREADGROUP, which costs a third of a script that returns events. The same round trip
+// finds out whether others released events.
 func (s *store) askNew(ctx context.Context, sh *shard, count, _ int) ([]any, error) {
 	s.calls.Add(1)
 	pipe := s.client.Pipeline()
@@ -208,7 +208,7 @@ func (s *store) askNew(ctx context.Context, sh *shard, count, _ int) ([]any, err
 			if err != nil {
 				return nil, s.fault(err)
 			}
-			if done { // committed before the group was lost
+			if done { // it was committed before the group was lost
 				if err := s.client.XAck(ctx, sh.base+"events", group, id).Err(); err != nil {
 					return nil, s.fault(err)
 				}
@@ -220,7 +220,7 @@ func (s *store) askNew(ctx context.Context, sh *shard, count, _ int) ([]any, err
 	return entries, nil
 }
 
-// handOut is what was claimed before and could not be given to its caller.
+// handOut returns events that were claimed before and that their caller did not get.
 func (sh *shard) handOut(most, bytes int) []state.Claimed {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -234,7 +234,7 @@ func (sh *shard) handOut(most, bytes int) []state.Claimed {
 	return some
 }
 
-// find looks for events that Redis says this process holds and it does not know of: their answer was lost.
+// recoverClaims queues the events that this process has claimed in Redis and does not know of: the answer was lost.
 func (s *store) recoverClaims(ctx context.Context, sh *shard) error {
 	sh.mu.Lock()
 	lost := sh.lostClaim
@@ -298,14 +298,14 @@ func (sh *shard) holds(n uint64) bool {
 	return ok
 }
 
-// number is the N of a stream id N-0.
+// number returns the N of a stream ID N-0.
 func number(id string) uint64 {
 	text, _, _ := strings.Cut(id, "-")
 	n, _ := strconv.ParseUint(text, 10, 64)
 	return n
 }
 
-// take reads claimed entries. One that cannot be read is buried: nobody could ever decide about it.
+// decodeClaimed decodes claimed entries. One that cannot be decoded becomes a dead letter, as no rule can be applied to it.
 func (s *store) decodeClaimed(ctx context.Context, sh *shard, entries []any) ([]state.Claimed, error) {
 	some := make([]state.Claimed, 0, len(entries))
 	largest := 0
@@ -315,7 +315,7 @@ func (s *store) decodeClaimed(ctx context.Context, sh *shard, entries []any) ([]
 			return nil, errCorrupt
 		}
 		id := asText(e[0])
-		if !strings.HasSuffix(id, "-0") { // ours are all N-0
+		if !strings.HasSuffix(id, "-0") { // another program added it: ours are N-0
 			if _, err := strayScript.run(ctx, s, sh.base, strayArgs{id}); err != nil {
 				return nil, err
 			}
@@ -348,7 +348,7 @@ func (s *store) decodeClaimed(ctx context.Context, sh *shard, entries []any) ([]
 	return some, nil
 }
 
-// free says that some events are to be claimed before new ones.
+// markFreed makes the next claim look for released events before new ones.
 func (sh *shard) markFreed() {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -381,7 +381,7 @@ func (s *store) buryEvent(ctx context.Context, sh *shard, n uint64, tenant, reas
 	return err
 }
 
-// regroup makes a lost consumer group again, and what belongs to the store as a whole if that is lost too.
+// regroup recreates a lost consumer group, and the layout if that was lost too.
 func (s *store) regroup(ctx context.Context, sh *shard) error {
 	s.log.Error("the consumer group is gone: Redis lost data; made again at the low mark", "key", sh.base+"events")
 	if err := s.layout(ctx); err != nil {

@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// errCorrupt: a record does not read as what it was written.
+// errCorrupt means that a record cannot be decoded.
 var errCorrupt = errors.New("record is corrupt")
 
-// reader reads a record: numbers as varints, text and bytes with their length. It stops at the first fault and reads
-// zero values behind it; the fault is asked for once, at the end.
+// reader decodes a record: numbers are varints, texts and bytes follow their length. After the first fault it returns zero
+// values, so callers ask for the error once, at the end.
 type reader struct {
 	b   string
 	bad bool
@@ -73,7 +73,7 @@ func (r *reader) text() string {
 	return r.take(int(n))
 }
 
-// zero is a text that ends with NUL, as scripts write it.
+// zero reads a text that ends with NUL, as scripts write it.
 func (r *reader) zero() string {
 	i := strings.IndexByte(r.b, 0)
 	if i < 0 {
@@ -85,7 +85,7 @@ func (r *reader) zero() string {
 	return v
 }
 
-// big is a number of so many bytes, the highest first, as scripts write it.
+// big reads a big-endian number of size bytes, as scripts write it.
 func (r *reader) big(size int) (n uint64) {
 	for _, c := range []byte(r.take(size)) {
 		n = n<<8 | uint64(c)
@@ -93,7 +93,7 @@ func (r *reader) big(size int) (n uint64) {
 	return n
 }
 
-// count reads a length of a list whose items take at least a byte each.
+// count reads the length of a list whose items take at least a byte each, so that a corrupt one cannot force a huge allocation.
 func (r *reader) count() int {
 	n := r.uint()
 	if n > uint64(len(r.b)) {
@@ -117,7 +117,7 @@ func appendBig(b []byte, n uint64, size int) []byte {
 	return b
 }
 
-// appendID writes an event's id in half its bytes where it is 32 hex digits.
+// appendID writes an event's ID; one of 32 hex digits takes half its bytes.
 func appendID(b []byte, id string) []byte {
 	if len(id) == 32 && strings.ToLower(id) == id {
 		if raw, err := hex.DecodeString(id); err == nil {
@@ -134,7 +134,7 @@ func (r *reader) id() string {
 	return r.text()
 }
 
-// appendCode writes a word of a closed set in one byte; words outside the set follow as text.
+// appendCode writes a word of a set in one byte; another word is written as text.
 func appendCode(b []byte, set []string, word string) []byte {
 	for i, w := range set {
 		if w == word {
@@ -156,7 +156,7 @@ func (r *reader) code(set []string) string {
 	return ""
 }
 
-// Times are microseconds since 1970: what a script's numbers hold exactly, and what Redis' clock says. 0 is the zero time.
+// Times are microseconds since 1970, as in the clock of Redis; a Lua number holds them exactly. 0 is the zero time.
 func unixMicro(t time.Time) int64 {
 	if t.IsZero() {
 		return 0

@@ -15,7 +15,7 @@ type committing struct {
 	ops     []commitOp
 	items   int
 	bytes   int
-	events  []int // their place in the Commit
+	events  []int // indexes in the Commit
 	due     []int
 	applied []bool
 	fresh   []newName
@@ -85,8 +85,8 @@ type recordArgs struct {
 func (p *committing) weight() (items, bytes int) { return p.items, p.bytes }
 func (p *committing) done(err error)             { p.ended <- err }
 
-// Commit applies outcomes of events and of due deliveries: on a Cluster one step for each shard. Where a shard fails,
-// the call does; given again, what the others applied is not applied again.
+// Commit applies outcomes of events and of due deliveries, atomically in each shard. If a shard fails, the call fails; when
+// the caller repeats it, what other shards applied is not applied again.
 func (s *store) Commit(ctx context.Context, c *state.Commit) (*state.Committed, error) {
 	result := &state.Committed{Events: make([]bool, len(c.Events)), Due: make([]bool, len(c.Due))}
 	if err := s.check(ctx); err != nil || len(c.Events)+len(c.Due) == 0 {
@@ -122,7 +122,7 @@ func (s *store) Commit(ctx context.Context, c *state.Commit) (*state.Committed, 
 	return result, nil
 }
 
-// apply sends each shard its part, and waits for all of them.
+// apply sends each shard its part and waits for all answers.
 func (s *store) apply(ctx context.Context, c *state.Commit, parts []*committing, known *commitResults) error {
 	for n, p := range parts {
 		if p != nil {
@@ -170,8 +170,8 @@ func (sh *shard) drop(n uint64) {
 	}
 }
 
-// prepare writes the scripts' arguments: events first, as one Commit may hand a delivery over and settle it. Missing
-// says why deliveries are left out whose shard is not known: one does not answer.
+// prepare makes the scripts' arguments. Events come first, as one Commit may create a delivery and settle it. The error
+// missing says why deliveries are left out whose shard is not known, as a shard does not answer.
 func (s *store) prepare(ctx context.Context, c *state.Commit, known *commitResults) (parts []*committing, missing, err error) {
 	parts = make([]*committing, len(s.shards))
 	part := func(sh *shard) *committing {
@@ -218,7 +218,7 @@ func (s *store) prepare(ctx context.Context, c *state.Commit, known *commitResul
 	return parts, missing, nil
 }
 
-// suffixOf takes a delivery's id apart: the id leads to its event.
+// suffixOf splits a delivery's ID into its event's ID and a suffix.
 func suffixOf(d *state.Delivery) (eventID, suffix string, err error) {
 	eventID, suffix, ok := splitID(d.ID)
 	if !ok || d.EventID != "" && d.EventID != eventID {
@@ -295,7 +295,7 @@ func (p *committing) event(s *store, sh *shard, n uint64, o *state.Outcome, now 
 	return nil
 }
 
-// stamp completes a delivery at a commit.
+// stamp sets a delivery's times at a commit.
 func stamp(d *state.Delivery, now time.Time) {
 	d.Updated = now
 	if d.Created.IsZero() {
@@ -322,7 +322,7 @@ func (p *committing) settle(s *store, sh *shard, given *state.Settled, now time.
 	}})
 }
 
-// freeIn are the keys of once to give back that are in this shard; on one shard that is all of them, in the same step.
+// freeIn returns the keys of `once` to give back that are in this shard. With one shard that is all of them.
 func (s *store) freeIn(sh *shard, tenant, owner string, keys []string) (free freeArgs) {
 	for _, k := range keys {
 		if s.onceShard(tenant, k) == sh {
@@ -332,14 +332,14 @@ func (s *store) freeIn(sh *shard, tenant, owner string, keys []string) (free fre
 	return free
 }
 
-// delivery makes the script's arguments for a delivery. Of one that ended with its event only the history is kept;
-// whole is for one that has a record of its own.
-func (p *committing) delivery(d *state.Delivery, suffix, shape string, size int, now time.Time, whole bool) deliveryArgs {
+// delivery makes the script's arguments for a delivery. One that ended with its event leaves history only; recorded says
+// that it has a record of its own.
+func (p *committing) delivery(d *state.Delivery, suffix, shape string, size int, now time.Time, recorded bool) deliveryArgs {
 	args := deliveryArgs{State: letterOf(d.State), Dest: token(d.Tenant, d.Destination)}
-	if len(d.Log) > 0 || d.State != state.Waiting { // what was tried, and what ended
+	if len(d.Log) > 0 || d.State != state.Waiting { // it was attempted or has ended
 		args.List, args.Entry = listFor(d), appendEntry(nil, d, suffix, shape)
 	}
-	if whole || d.State == state.Waiting || d.State == state.Dead {
+	if recorded || d.State == state.Waiting || d.State == state.Dead {
 		v := valuesOf(d, shape, now)
 		args.Record = &recordArgs{
 			Suffix: suffix, Reason: v.reason, Tail: v.tail,
@@ -360,7 +360,7 @@ func leased(d *state.Delivery) int {
 
 func letterOf(s state.DeliveryState) string { return string(letters[s]) }
 
-// values are what scripts are told of a delivery that has a record.
+// values are the parts of a delivery's record that scripts read.
 type values struct {
 	created, wait, due int64 // microseconds
 	reason             string
@@ -370,7 +370,7 @@ type values struct {
 func valuesOf(d *state.Delivery, shape string, now time.Time) values {
 	wait := int64(0)
 	if d.State == state.Waiting {
-		wait = d.Due.Sub(now).Microseconds() // as it elapses: the clock may have stepped since it was computed
+		wait = d.Due.Sub(now).Microseconds() // a duration, as the clock may have stepped since Due was computed
 	}
 	return values{
 		created: unixMicro(d.Created), wait: wait, due: unixMicro(d.Due), reason: plain(d.Reason),
@@ -378,7 +378,8 @@ func valuesOf(d *state.Delivery, shape string, now time.Time) values {
 	}
 }
 
-// listFor keeps failures apart, so that a day of successes does not push the one failure out of sight.
+// listFor returns the history list of a delivery. Failures have a list of their own, so that many successes do not displace
+// them.
 func listFor(d *state.Delivery) string {
 	for i := range d.Log {
 		if v := d.Log[i].Verdict; v != string(state.Delivered) && v != string(state.Skipped) {
@@ -388,7 +389,7 @@ func listFor(d *state.Delivery) string {
 	return "h"
 }
 
-// commitGroup is one call of the script: events of all calls, then due deliveries of all.
+// commitGroup commits the parts of several calls with one script.
 func (s *store) commitGroup(sh *shard, calls []*committing) {
 	args, n := commitArgs{Caller: s.holder}, 0
 	for _, c := range calls {

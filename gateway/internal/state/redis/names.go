@@ -14,31 +14,31 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// names are texts that records would repeat: generations, and what deliveries of one step have in common. A record has
-// a reference of six bytes of the text's hash; the text is kept once, and compared: where another text has the reference,
-// a further hash is taken. So references are the same in every process and after every loss, but for those few, and
-// writing one again is harmless.
+// names are texts that records would otherwise repeat: configuration generations, and what deliveries of one step have in
+// common. A record has a reference: six bytes of the text's hash. The text is kept once. If another text has the same
+// reference, a further hash is taken. So references are the same in every process and after every loss of data, except those
+// few, and writing a name again is harmless.
 type names struct {
 	mu    sync.Mutex
 	texts map[string]string     // by reference, as Redis has them
 	refs  map[string]*reference // by text
 	hash  func(text string, further int) string
-	runs  string // the servers that they were written to
+	runs  string // run IDs of the servers that they were written to
 }
 
-// reference is what records have for a text.
+// reference stands for a text in records.
 type reference struct {
 	ref     string
-	further int  // hashes that other texts have
+	further int  // number of hashes that other texts have
 	kept    bool // written by this process
 }
 
 const refSize = 6
 
-// errTaken: another text has the reference of one. Who made a record with it makes it again, with a further one.
+// errTaken means that another text has a new name's reference. The caller makes its records again, with a further one.
 var errTaken = errors.New("another text has this reference")
 
-// shortReference is the reference of a text; a further one where others have those before.
+// shortReference returns a text's reference, or a further one if other texts have those before.
 func shortReference(text string, further int) string {
 	if further > 0 {
 		text += "\x00" + strconv.Itoa(further)
@@ -47,7 +47,7 @@ func shortReference(text string, further int) string {
 	return string(sum[:refSize])
 }
 
-// of is a text's reference; what is new is added to fresh, to be kept before any record refers to it.
+// reference returns a text's reference. A new name is added to fresh; it must be kept before a record refers to it.
 func (n *names) reference(text string, fresh *[]newName) string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -78,7 +78,7 @@ type namesArgs struct{ Names []newName }
 // newName is a text that is not known to be kept, and its reference.
 type newName struct{ Ref, Value string }
 
-// keepNames writes new names. After errTaken their records are to be made again.
+// keepNames writes new names. After errTaken the caller must make its records again.
 func (s *store) keepNames(ctx context.Context, fresh []newName) error {
 	if len(fresh) == 0 {
 		return nil
@@ -100,7 +100,7 @@ func (s *store) keepNames(ctx context.Context, fresh []newName) error {
 	for i, name := range fresh {
 		r := n.refs[name.Value]
 		switch {
-		case r.ref != name.Ref: // a call at the same time has found a further one
+		case r.ref != name.Ref: // a concurrent call took a further one
 		case taken[i]:
 			r.further++
 			r.ref = n.hashOf(name.Value, r.further)
@@ -114,7 +114,7 @@ func (s *store) keepNames(ctx context.Context, fresh []newName) error {
 	return nil
 }
 
-// retryTaken does what makes records and keeps their names, again where another text has a name's reference.
+// retryTaken calls do, which makes records and keeps their names, until it returns another error than errTaken.
 func retryTaken(do func() error) error {
 	for {
 		if err := do(); !errors.Is(err, errTaken) {
@@ -123,7 +123,7 @@ func retryTaken(do func() error) error {
 	}
 }
 
-// named is the text of a reference.
+// nameOf returns the text of a reference.
 func (s *store) nameOf(ctx context.Context, r string) (string, error) {
 	n := &s.names
 	n.mu.Lock()
@@ -148,8 +148,8 @@ func (s *store) nameOf(ctx context.Context, r string) (string, error) {
 	return text, nil
 }
 
-// rename writes every name again where other servers answer than those that have them: one that was restarted, or became
-// master, may lack what was written last, and records will go on referring to it.
+// rewriteNames writes every name again if other servers answer than those that the names were written to. A server that was
+// restarted or became master may lack the newest names, and records continue to refer to them.
 func (s *store) rewriteNames(ctx context.Context, runs string) error {
 	n := &s.names
 	n.mu.Lock()
@@ -170,7 +170,7 @@ func (s *store) rewriteNames(ctx context.Context, runs string) error {
 	return nil
 }
 
-// keepAll writes what is not known to be kept, so many at a time that no call is long.
+// keepAll writes all names that are not known to be kept, in calls that are short.
 func (n *names) keepAll(ctx context.Context, s *store) error {
 	const most = 500
 	n.mu.Lock()
@@ -194,7 +194,7 @@ func (n *names) keepAll(ctx context.Context, s *store) error {
 	return nil
 }
 
-// forget has every name written again before a record refers to it: Redis lost its data.
+// forget marks every name as not kept, after Redis lost data.
 func (n *names) forget() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -203,7 +203,7 @@ func (n *names) forget() {
 	}
 }
 
-// shape is what deliveries of one step have in common.
+// shape encodes what deliveries of one step have in common.
 func shape(d *state.Delivery) string {
 	b := appendText(nil, string(d.Origin.Kind))
 	for _, t := range [...]string{d.Origin.Name, d.Step, d.Destination, d.Connector} {

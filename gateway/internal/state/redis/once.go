@@ -49,8 +49,8 @@ func (s *store) Once(ctx context.Context, tenant string, keys []state.OnceKey, t
 	return owners, nil
 }
 
-// freeElsewhere gives keys back that are in other shards than their event: there it cannot be one step. A crash between
-// leaves them reserved until they end.
+// freeElsewhere gives back keys that are in other shards than their event, after the commit. A crash before it leaves them
+// reserved until they expire.
 func (s *store) freeElsewhere(ctx context.Context, own *shard, tenant, owner string, keys []string) error {
 	args := map[*shard][]onceKeyArgs{}
 	for _, k := range keys {

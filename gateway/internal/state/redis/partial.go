@@ -8,14 +8,14 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// commitResult is what became of one event or due delivery of a Commit.
+// commitResult is the result of one event or due delivery of a Commit.
 type commitResult struct {
 	known   bool // its shard has answered
 	applied bool // its fence held, so it was applied
-	ended   bool // what follows from that is done too
+	ended   bool // finish has done what follows from that
 }
 
-// commitResults are those of a Commit's events and due deliveries.
+// commitResults are the results of a Commit's events and due deliveries.
 type commitResults struct{ events, due []commitResult }
 
 func (f *commitResults) copyTo(result *state.Committed) {
@@ -27,8 +27,8 @@ func (f *commitResults) copyTo(result *state.Committed) {
 	}
 }
 
-// partly remembers what shards applied of Commits that failed in another shard. The caller gives those again as they
-// were, and must not hear that it lost a fence to itself: its attempts would enter history twice.
+// partialCommits remembers what shards applied of Commits that failed in another shard. The caller repeats such a Commit,
+// and must not learn that it lost a fence to itself: its attempts would enter history twice.
 type partialCommits struct {
 	mu     sync.Mutex
 	events map[uint64]commitResult // by position
@@ -40,10 +40,10 @@ type lease struct {
 	at time.Time
 }
 
-// maxPartial bounds what is remembered; callers repeat at once, so it is hardly ever more than one Commit.
+// maxPartial bounds what is remembered. Callers repeat at once, so it is rarely more than one Commit.
 const maxPartial = 8192
 
-// recall takes out what is remembered of a Commit.
+// recall removes and returns what is remembered of a Commit.
 func (p *partialCommits) recall(c *state.Commit) *commitResults {
 	f := &commitResults{make([]commitResult, len(c.Events)), make([]commitResult, len(c.Due))}
 	p.mu.Lock()
@@ -82,8 +82,8 @@ func (p *partialCommits) remember(c *state.Commit, f *commitResults) {
 	}
 }
 
-// after does what fences decide, for what became known: attempts behind a lost one enter history as repeats, and keys
-// of once that are in other shards are given back.
+// finish does what follows from the results that are known: attempts whose fence was lost enter history as repeats, and
+// keys of `once` that are in other shards are given back.
 func (s *store) finish(ctx context.Context, c *state.Commit, known *commitResults) error {
 	repeats := map[*shard]*repeatArgs{}
 	var ended []*commitResult
@@ -155,7 +155,7 @@ type repeatOf struct {
 	Record       string
 }
 
-// repeat prepares attempts behind a lost fence for history; the delivery stays as it is.
+// repeat prepares attempts whose fence was lost for history. The delivery is not changed.
 func (s *store) repeat(ctx context.Context, given *state.Delivery, to map[*shard]*repeatArgs) error {
 	if len(given.Log) == 0 {
 		return nil
@@ -163,7 +163,7 @@ func (s *store) repeat(ctx context.Context, given *state.Delivery, to map[*shard
 	eventID, suffix, _ := splitID(given.ID)
 	o, err := s.current(ctx, given.Tenant, given.ID)
 	if err != nil || o == nil {
-		return err // nil: the winner's decision owed no such delivery, or its event is gone
+		return err // nil: the decision that was committed has no such delivery, or its event is gone
 	}
 	d := o.Delivery
 	d.Log = given.Log

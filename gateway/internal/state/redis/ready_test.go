@@ -50,7 +50,7 @@ func TestReadyDestinationsInParts(t *testing.T) {
 			t.Fatalf("next at %v: the turn is not over", next)
 		}
 	}
-	// Nothing is left: once all were clockCheck at, nobody asks again at once.
+	// Nothing is left: once all were read, ClaimDue asks for no further page.
 	for range 4 {
 		if _, next, err := s.ClaimDue(t.Context(), ask); err != nil {
 			t.Fatal(err)

@@ -28,8 +28,8 @@ type reviseArgs struct {
 	Moves []moveArgs
 }
 
-// Revise makes the next revision of a committed event the one that counts. What it follows is read first, and the script
-// refuses it where that has changed meanwhile.
+// Revise makes the next revision of a committed event its newest. The present revision and deliveries are read first; the
+// script refuses the revision if they have changed since.
 func (s *store) Revise(ctx context.Context, tenant string, r *state.Revision) error {
 	if err := s.check(ctx); err != nil {
 		return err
@@ -104,7 +104,7 @@ func (s *store) revise(ctx context.Context, tenant string, r *state.Revision) er
 	return nil
 }
 
-// revisedDeliveries are those that a revision ends and owes, as they are to be.
+// revisedDeliveries returns the deliveries that a revision ends or creates, in their new state.
 func (s *store) revisedDeliveries(ctx context.Context, tenant string, r *state.Revision) ([]*owed, error) {
 	ids := append([]string(nil), r.Ended...)
 	for i := range r.Deliveries {
@@ -170,7 +170,7 @@ func (r *reader) decision() (d state.Former) {
 	return d
 }
 
-// appendFormer writes the revisions that are no longer the newest once the event as it is kept has another one.
+// appendFormer writes the former revisions of an event that gets a new one, which include the present one.
 func appendFormer(kept *state.Record) []byte {
 	o := kept.Outcome
 	all := append(slices.Clip(kept.Former), state.Former{
@@ -186,7 +186,7 @@ func appendFormer(kept *state.Record) []byte {
 	return b
 }
 
-// lay puts the newest revision's decision over what the event's commit said, and tells of the former ones.
+// applyRevisions replaces the decision of the event's commit by that of its newest revision, and adds the former ones.
 func applyRevisions(r *state.Record, out *outcome, revised map[string]string) error {
 	newest, ok := revised["newest"]
 	if !ok {

@@ -10,7 +10,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// changes is how often a change is tried again that somebody else's came before.
+// changes is how often a change is tried that conflicts with another one.
 const changes = 16
 
 var errChanged = errors.New("it changes all the time")
@@ -18,7 +18,7 @@ var errChanged = errors.New("it changes all the time")
 // scheduleMost is how many deliveries one script moves.
 const scheduleMost = 256
 
-// Schedule puts deliveries into the due-queue, each a step of its own, in a few round trips for all of them.
+// Schedule puts deliveries into the due-queue, each atomically, in a few round trips for all of them.
 func (s *store) Schedule(ctx context.Context, tenant string, deliveries []state.Delivery) ([]bool, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
@@ -52,7 +52,7 @@ func (s *store) Schedule(ctx context.Context, tenant string, deliveries []state.
 	return result, nil
 }
 
-// schedule moves some of the deliveries, and says which are to be tried again: they changed meanwhile.
+// schedule moves some of the deliveries, and returns those to try again because they have changed since they were read.
 func (s *store) schedule(ctx context.Context, tenant string, deliveries []state.Delivery, some []int, result []bool) (again []int, err error) {
 	ids := make([]string, len(some))
 	for i, at := range some {
@@ -83,7 +83,7 @@ func (s *store) schedule(ctx context.Context, tenant string, deliveries []state.
 	return again, nil
 }
 
-// scheduled is a delivery as it is to be; nil: it is left alone.
+// scheduled returns the delivery in its new state; nil: it is not changed.
 func (st *standing) scheduled(tenant string, given *state.Delivery, now time.Time) *owed {
 	if st.shard == nil {
 		return nil
@@ -105,7 +105,7 @@ func (st *standing) scheduled(tenant string, given *state.Delivery, now time.Tim
 			to.Created = created
 		}
 	default:
-		return nil // it ended, or nothing is known of it: who wants it again all the same says where it goes
+		return nil // it has ended or is unknown, and the caller names no destination to send it again
 	}
 	to.Forgiven = to.Attempts
 	to.Tenant, to.EventID, to.Log, to.Leased = tenant, eventID, nil, false
@@ -114,8 +114,8 @@ func (st *standing) scheduled(tenant string, given *state.Delivery, now time.Tim
 	return to
 }
 
-// change writes deliveries that are still as they were read: 1 for each that was, 0 where somebody has it, -1 where it
-// changed.
+// change writes deliveries that are still as they were read. It returns 1 for each that was written, 0 for a leased one, and
+// -1 for one that has changed.
 func (s *store) change(ctx context.Context, all []*owed, ends bool, now time.Time) ([]int, error) {
 	if len(all) == 0 {
 		return nil, nil
@@ -161,7 +161,7 @@ type moveArgs struct {
 	Created, Wait, Due  int64
 }
 
-// moveOf are the arguments for a delivery as it is to be.
+// moveOf makes the arguments for a delivery in its new state.
 func (s *store) moveOf(to *owed, ends bool, now time.Time, fresh *[]newName) moveArgs {
 	sh := s.names.reference(shape(&to.Delivery), fresh)
 	l, v := to.newest, valuesOf(&to.Delivery, sh, now)
@@ -177,7 +177,7 @@ func (s *store) moveOf(to *owed, ends bool, now time.Time, fresh *[]newName) mov
 	}
 }
 
-// changesOf are the arguments of the script for each shard, the places in all of what they are about, and names to keep.
+// changesOf makes the arguments of the script for each shard, with the indexes in all of their deliveries, and names to keep.
 func (s *store) changesOf(all []*owed, ends bool, now time.Time) (args map[*shard]*changeArgs, places map[*shard][]int, fresh []newName) {
 	args, places = map[*shard]*changeArgs{}, map[*shard][]int{}
 	for i, to := range all {

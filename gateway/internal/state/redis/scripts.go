@@ -43,7 +43,7 @@ var (
 	shedScript        = newScript[shedArgs]("shed", "retain")
 	countScript       = newScript[countArgs]("count")
 	markScript        = newScript[markArgs]("mark")
-	compactScript        = newScript[compactArgs]("compact")
+	compactScript     = newScript[compactArgs]("compact")
 	eldersScript      = newScript[eldersArgs]("elders")
 	spreadScript      = newScript[spreadArgs]("spread")
 	forgetScript      = newScript[forgetArgs]("forget")
@@ -94,7 +94,7 @@ func newScript[A any](name string, shared ...string) *script[A] {
 	return &script[A]{goredis.NewScript(first + "\n" + source("lib") + own)}
 }
 
-// run calls the script on the keys that begin with base. Its first argument is the time, which is empty but in tests.
+// run calls the script on the keys that begin with base. The time is its first argument.
 func (sc *script[A]) run(ctx context.Context, s *store, base string, args A) (any, error) {
 	s.calls.Add(1)
 	got, err := sc.call(ctx, s, base, args).Result()
@@ -108,7 +108,7 @@ func (sc *script[A]) call(ctx context.Context, s *store, base string, args A) *g
 	return sc.lua.Run(ctx, s.client, []string{base}, pack([]any{s.now()}, reflect.ValueOf(&args))...)
 }
 
-// fault says what an error of Redis means to the store's callers: all but a few mean that it cannot be used now.
+// fault maps an error of Redis to an error of the store: most mean that the store is unavailable.
 func (s *store) fault(err error) error {
 	switch {
 	case err == nil:
@@ -134,7 +134,7 @@ func (s *store) fault(err error) error {
 	return err
 }
 
-// explainDenied is for a start: a Redis that does not let us in is there, and waiting for it changes nothing.
+// explainDenied adds advice to an error that says that Redis refuses the user, for which a start need not wait.
 func explainDenied(err error) error {
 	var said goredis.Error
 	if !errors.As(err, &said) {
@@ -142,7 +142,7 @@ func explainDenied(err error) error {
 	}
 	for _, word := range [...]string{"NOAUTH", "WRONGPASS", "NOPERM"} {
 		if strings.HasPrefix(said.Error(), word) {
-			return fmt.Errorf("%w: look at the user and the password in its address, and at what Redis lets that user do", said)
+			return fmt.Errorf("%w: check the user and the password in its address, and the permissions of that user in Redis", said)
 		}
 	}
 	return err

@@ -16,7 +16,7 @@ import (
 
 func settingKey(tenant, kind string) string { return "set:" + escape(tenant) + ":" + escape(kind) }
 
-// Put writes a value if version is the one kept.
+// Put writes a value if version is its present one.
 func (s *store) Put(ctx context.Context, tenant, kind, name string, value []byte, version uint64) (uint64, error) {
 	v, err := s.put(ctx, tenant, kind, name, version, "put", value)
 	if err != nil {
@@ -25,7 +25,7 @@ func (s *store) Put(ctx context.Context, tenant, kind, name string, value []byte
 	return v, nil
 }
 
-// Delete removes a value if version is the one kept.
+// Delete removes a value if version is its present one.
 func (s *store) Delete(ctx context.Context, tenant, kind, name string, version uint64) error {
 	if _, err := s.put(ctx, tenant, kind, name, version, "delete", nil); err != nil {
 		return fmt.Errorf("delete %s %s: %w", kind, name, err)
@@ -85,7 +85,7 @@ func setting(kind, name, raw string) (state.Setting, error) {
 	return v, r.err()
 }
 
-// Get is a named value.
+// Get returns a value.
 func (s *store) Get(ctx context.Context, tenant, kind, name string) (state.Setting, error) {
 	if err := s.check(ctx); err != nil {
 		return state.Setting{}, err
@@ -100,7 +100,7 @@ func (s *store) Get(ctx context.Context, tenant, kind, name string) (state.Setti
 	return setting(kind, name, raw)
 }
 
-// List are a kind's values by name.
+// List returns a kind's values, sorted by name.
 func (s *store) List(ctx context.Context, tenant, kind string) ([]state.Setting, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
@@ -134,7 +134,7 @@ func (s *store) Keep(ctx context.Context, tenant, list string, item []byte, most
 	return nil
 }
 
-// Kept are a list's items, newest first.
+// Kept returns a list's items, newest first.
 func (s *store) Kept(ctx context.Context, tenant, list string) ([][]byte, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
@@ -157,7 +157,7 @@ func (s *store) Kept(ctx context.Context, tenant, list string) ([][]byte, error)
 	return all, nil
 }
 
-// time is what scripts on keys of a base call now, in microseconds.
+// time returns the present time of scripts on the keys of a base, in microseconds.
 func (s *store) time(ctx context.Context, base string) (int64, error) {
 	now, err := nowScript.run(ctx, s, base, noArgs{})
 	return asInt(now), err
@@ -178,11 +178,11 @@ func (s *store) Lease(ctx context.Context, name, holder string, ttl time.Duratio
 	return uint64(asInt(got)), nil
 }
 
-// Statistics: a hash for each minute of a tenant, and the minutes that there are.
+// Statistics are a hash for each minute of a tenant, and a set of these minutes.
 
 func statField(dest, count string) string { return string(appendText(nil, dest)) + count }
 
-// AddStats adds to destinations' minutes.
+// AddStats adds to the minutes of destinations.
 func (s *store) AddStats(ctx context.Context, stats []state.Stat) error {
 	if err := s.check(ctx); err != nil || len(stats) == 0 {
 		return err
@@ -211,7 +211,7 @@ func (s *store) AddStats(ctx context.Context, stats []state.Stat) error {
 	return nil
 }
 
-// Stats are a tenant's minutes in a span, oldest first.
+// Stats returns a tenant's minutes within a span, oldest first.
 func (s *store) Stats(ctx context.Context, tenant, destination string, since, until time.Time) ([]state.Stat, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err

@@ -9,7 +9,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// ClaimSuspect holds the next suspect of the first shard that has one. Shards that fail are treated as Claim does.
+// ClaimSuspect claims the next suspect of the first shard that has one. Shards that fail are treated as in Claim.
 func (s *store) ClaimSuspect(ctx context.Context) (*state.Claimed, error) {
 	s.claims.Lock()
 	defer s.claims.Unlock()
@@ -56,8 +56,8 @@ func (sh *shard) holdsSuspect() bool {
 	return sh.suspectNumber != 0 && sh.suspect == nil
 }
 
-// suspectOf is a shard's next suspect: one whose answer was lost, or what the script says. The call does not end with
-// ctx: what Redis says we hold, we must know of.
+// suspectOf returns a shard's next suspect: one whose answer was lost, or the one that the script claims. The call does not
+// end with ctx: this process must know what Redis gave it.
 func (s *store) suspectOf(ctx context.Context, sh *shard) (*state.Claimed, error) {
 	call, cancel := s.detached(ctx)
 	defer cancel()
@@ -68,7 +68,7 @@ func (s *store) suspectOf(ctx context.Context, sh *shard) (*state.Claimed, error
 		return c, nil
 	}
 	sh.mu.Lock()
-	sh.lostClaim = true // until the answer is here
+	sh.lostClaim = true // until the answer has arrived
 	sh.mu.Unlock()
 	got, err := suspectScript.run(call, s, sh.base, holderArgs{s.holder})
 	if err != nil && strings.Contains(err.Error(), "NOGROUP") {
@@ -86,14 +86,14 @@ func (s *store) suspectOf(ctx context.Context, sh *shard) (*state.Claimed, error
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	sh.lostClaim = false
-	if len(some) == 0 { // none, or one that cannot be read, which is a dead letter now
+	if len(some) == 0 { // none, or one that cannot be decoded and became a dead letter
 		return nil, nil
 	}
 	_, sh.suspectNumber = s.at(some[0].Position)
 	return &some[0], nil
 }
 
-// foundSuspect is a suspect that find found.
+// foundSuspect returns a suspect that recoverClaims found.
 func (sh *shard) foundSuspect() *state.Claimed {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()

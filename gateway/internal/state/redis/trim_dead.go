@@ -8,7 +8,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// dead bounds what dead letters keep.
+// dead bounds the bytes of the events that dead letters keep.
 func (t *trimming) dead() error {
 	if t.r.Dead.Bytes <= 0 {
 		return nil
@@ -41,7 +41,7 @@ type letterRef struct {
 	N            uint64
 }
 
-// deadUsed is what the dead letters of tenants keep in a shard.
+// deadUsed returns the bytes that the dead letters of each tenant keep in a shard.
 func (t *trimming) deadUsed(sh *shard) (map[string]int64, error) {
 	dests, err := t.s.client.SMembers(t.ctx, sh.base+"dests").Result()
 	if err != nil {
@@ -70,7 +70,7 @@ func (t *trimming) deadUsed(sh *shard) (map[string]int64, error) {
 	return used, nil
 }
 
-// deadBytes bounds the events that dead letters keep: tenants that have most lose the oldest over all their destinations.
+// deadBytes applies the bound: the tenants with most bytes lose their oldest dead letters, over all their destinations.
 func (t *trimming) deadBytes(sh *shard, p *shedding) (more bool, err error) {
 	if p.bound == 0 {
 		return false, nil

@@ -8,16 +8,16 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// What all tenants share is shed by those who have most of it (state.Level). Events leave in the order of the stream, so
-// one that stands before them and belongs to somebody else is put aside into its tenant's share, a stream of its own, and
-// leaves there when it is too old or its tenant has most itself.
+// A bound that all tenants share takes from the tenants that have most (state.Level). The stream can only be trimmed from its
+// oldest entry on. So an older event of another tenant is moved to that tenant's share, a stream of its own. It is removed from
+// there when it is too old or when its tenant has most.
 
 const (
-	countBudget  = 200  // slices of counting in one Trim, beside its other work
-	usedChunk    = 1000 // tenants that are asked for at once
-	shedTenants  = 16   // that one script ends something of
-	namedTenants = 128  // whose levels one script is told
-	everybody    = "-"  // has more than its level
+	countBudget  = 200  // slices of counting in one Trim
+	usedChunk    = 1000 // tenants read in one command
+	shedTenants  = 16   // tenants in one call of shed.lua
+	namedTenants = 128  // tenants with a level in one call of trim.lua
+	everybody    = "-"  // as trimArgs.Rest: every tenant has more than its level
 )
 
 // retainArgs are the arguments of trim.lua and shed.lua that retain.lua takes. Ages are microseconds; 0: no bound.
@@ -56,16 +56,16 @@ type eldersArgs struct {
 // markArgs are the arguments of mark.lua.
 type markArgs struct{ Hash, Name, Value string }
 
-// shedding is what one shard must end for a bound that all tenants share.
+// shedding is what one shard must remove for a bound that all tenants share.
 type shedding struct {
-	bound int64         // what may stay in the shard; 0: nothing must leave
-	over  []tenantLevel // tenants that have more than their level, those with most first
-	rest  string        // the level of all others, where it is known
+	bound int64         // what the shard may keep; 0: nothing is removed
+	over  []tenantLevel // tenants above their level, those with most first
+	rest  string        // the level of all others, if it is known
 	used  map[string]int64
 }
 
-// plan says what each shard must end for a bound: tenants come down to one level over all shards, in each by its part of
-// what they have there.
+// plan returns what each shard must remove for a bound: tenants are reduced to one level over all shards, in each shard by
+// its part of their data.
 func (t *trimming) plan(bound int64, sums []inShard, of func(*inShard) int64, usedIn func(*shard) (map[string]int64, error)) ([]shedding, error) {
 	plans := make([]shedding, len(sums))
 	if bound <= 0 || sum(sums, of) <= bound {
@@ -81,7 +81,7 @@ func (t *trimming) plan(bound int64, sums []inShard, of func(*inShard) int64, us
 			all[tenant] += n
 		}
 	}
-	// What left while tenants were asked for is not over the bound: the excess is the smaller one, before and after.
+	// Data that was removed while the tenants were read does not exceed the bound: the smaller excess counts.
 	later, err := t.measure()
 	if err != nil {
 		return nil, err
@@ -126,7 +126,7 @@ func sum(all []inShard, of func(*inShard) int64) (n int64) {
 	return n
 }
 
-// ranked reads what tenants have in a shard.
+// ranked returns a function that reads what tenants have in a shard.
 func (t *trimming) ranked(key string) func(*shard) (map[string]int64, error) {
 	return func(sh *shard) (map[string]int64, error) { return t.ranks(sh.base + key) }
 }
@@ -149,7 +149,7 @@ func (t *trimming) ranks(key string) (map[string]int64, error) {
 	}
 }
 
-// events ends events, by age and bytes.
+// events removes events by age and bytes.
 func (t *trimming) events() error {
 	counted, err := t.count()
 	if err != nil {
@@ -202,8 +202,8 @@ func (t *trimming) planEvents(counted bool, sums []inShard) ([]shedding, error) 
 			return plans, nil
 		}
 	}
-	// What tenants have is known in a moment, and replicas of a former version end soon. Where that takes long, the oldest
-	// leave, whosever they are.
+	// What tenants have is soon counted, and replicas of a former version soon end. If that takes long, the oldest events are
+	// removed, of any tenant.
 	plans := make([]shedding, len(sums))
 	for i, part := range shares(t.r.Events.Bytes/8*9, sums, all) {
 		plans[i] = shedding{bound: part, rest: everybody}
@@ -211,9 +211,9 @@ func (t *trimming) planEvents(counted bool, sums []inShard) ([]shedding, error) 
 	return plans, nil
 }
 
-// mayShare says whether events may be put into shares. A former version does not find them there, and would take
-// deliveries of theirs out of the due-queue: so no replica of one may live, and none may start any more, which the layout
-// says. It begins with the next call, which looks once more whether one started before.
+// mayShare reports whether events may be moved to shares. A former version does not find them there, and would remove their
+// deliveries from the due-queue. So no replica of one may be alive, and the layout keeps others from starting. begins means
+// that the layout was just written: the next call checks again for replicas that started before.
 func (t *trimming) mayShare() (may, begins bool, err error) {
 	s := t.s
 	for _, sh := range s.shards {
@@ -229,11 +229,11 @@ func (t *trimming) mayShare() (may, begins bool, err error) {
 	if _, err := markScript.run(t.ctx, s, s.meta, markArgs{"layout", "version", sharedLayout}); err != nil {
 		return false, false, err
 	}
-	t.done.Moved++ // so that there is a next call
+	t.done.Moved++ // so that Trim is called again
 	return false, true, nil
 }
 
-// count has what tenants have counted where a former version did not. It says whether it is known.
+// count counts what tenants have, if a former version did not, and reports whether it is known.
 func (t *trimming) count() (known bool, err error) {
 	budget := countBudget
 	known = true
@@ -249,7 +249,7 @@ func (t *trimming) count() (known bool, err error) {
 			}
 			if state = asInt(got); state == 2 {
 				budget--
-				t.done.Moved++ // so that there is a next call
+				t.done.Moved++ // so that Trim is called again
 			}
 		}
 		known = known && state == 1
@@ -257,7 +257,7 @@ func (t *trimming) count() (known bool, err error) {
 	return known, nil
 }
 
-// shardEvents ends a shard's events: dead letters of their own, what is in shares, and what is in the stream.
+// shardEvents removes a shard's events: dead letters, those in shares, and those in the stream.
 func (t *trimming) shardEvents(m *inShard, p *shedding) error {
 	s, sh := t.s, m.sh
 	if t.r.Dead.Age > 0 {
@@ -270,7 +270,7 @@ func (t *trimming) shardEvents(m *inShard, p *shedding) error {
 			return err
 		}
 	}
-	left := m.bytes // of what was measured: what came since is the next call's
+	left := m.bytes // events appended since the measurement are left to the next call
 	bounds := func() retainArgs {
 		args := retainArgs{t.r.Events.Age.Microseconds(), p.bound, t.r.Dedupe.Age.Microseconds(), sliceEvents}
 		if left <= p.bound {
@@ -323,7 +323,7 @@ func (t *trimming) shardEvents(m *inShard, p *shedding) error {
 	})
 }
 
-// withShare are those tenants that have something in their share.
+// withShare returns the tenants whose share has events.
 func (t *trimming) withShare(sh *shard, over []tenantLevel) (some []tenantLevel, err error) {
 	for chunk := range slices.Chunk(over, usedChunk) {
 		names := make([]string, len(chunk))

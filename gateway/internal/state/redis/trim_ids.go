@@ -19,7 +19,7 @@ type forgetArgs struct {
 	Levels []tenantLevel
 }
 
-// ids forgets ids of events that are gone.
+// ids forgets IDs of events that were removed.
 func (t *trimming) ids() error {
 	if t.r.Dedupe == (state.Bound{}) {
 		return nil
@@ -49,7 +49,7 @@ func (t *trimming) ids() error {
 	}
 	for i := range sums {
 		if sums[i].former > 0 {
-			most = 0 // not all are known by tenant: the next call goes on
+			most = 0 // some are not yet in the lists of their tenants: the next call continues
 		}
 	}
 	plans, err := t.plan(most, sums, func(m *inShard) int64 { return m.ids }, t.ranked("idcount"))
@@ -81,7 +81,7 @@ func (t *trimming) ids() error {
 	return nil
 }
 
-// idSize is what recognising one id takes: on several shards its route too.
+// idSize returns the memory for recognising one ID, with its route if there are several shards.
 func (s *store) idSize() int64 {
 	if len(s.shards) > 1 {
 		return 2 * idBytes
