@@ -151,8 +151,8 @@ type claimArgs struct {
 	Most, Bound int // events, bytes (0: any)
 }
 
-// strayArgs are the arguments of stray.lua.
-type strayArgs struct{ EntryID string }
+// ackForeignArgs are the arguments of ackforeign.lua.
+type ackForeignArgs struct{ EntryID string }
 
 // holderArgs are the arguments of scripts that need only the holder.
 type holderArgs struct{ Consumer string }
@@ -316,7 +316,7 @@ func (s *store) decodeClaimed(ctx context.Context, sh *shard, entries []any) ([]
 		}
 		id := asText(e[0])
 		if !strings.HasSuffix(id, "-0") { // another program added it: ours are N-0
-			if _, err := strayScript.run(ctx, s, sh.base, strayArgs{id}); err != nil {
+			if _, err := ackForeignScript.run(ctx, s, sh.base, ackForeignArgs{id}); err != nil {
 				return nil, err
 			}
 			continue

@@ -59,13 +59,13 @@ type eventArgs struct {
 type eventEndArgs struct {
 	Share  string // the tenant, escaped
 	DeadAt int64  // microseconds
-	Free   freeArgs
+	Free   freeKeysArgs
 }
 
 type dueArgs struct {
 	idRef
 	Lease    int64 // microseconds
-	Free     freeArgs
+	Free     freeKeysArgs
 	Delivery deliveryArgs
 }
 
@@ -323,7 +323,7 @@ func (p *committing) settle(s *store, sh *shard, given *state.Settled, now time.
 }
 
 // freeIn returns the keys of `once` to give back that are in this shard. With one shard that is all of them.
-func (s *store) freeIn(sh *shard, tenant, owner string, keys []string) (free freeArgs) {
+func (s *store) freeIn(sh *shard, tenant, owner string, keys []string) (free freeKeysArgs) {
 	for _, k := range keys {
 		if s.onceShard(tenant, k) == sh {
 			free.Keys = append(free.Keys, onceKeyArgs{onceKey(tenant, k), owner})

@@ -14,8 +14,8 @@ type onceArgs struct {
 	Keys []onceKeyArgs
 }
 
-// freeArgs are keys to give back: the arguments of free.lua, and a part of those of commit.lua.
-type freeArgs struct{ Keys []onceKeyArgs }
+// freeKeysArgs are keys to give back: the arguments of freekeys.lua, and a part of those of commit.lua.
+type freeKeysArgs struct{ Keys []onceKeyArgs }
 
 type onceKeyArgs struct{ Key, Owner string }
 
@@ -59,7 +59,7 @@ func (s *store) freeElsewhere(ctx context.Context, own *shard, tenant, owner str
 		}
 	}
 	for sh, pairs := range args {
-		if _, err := freeScript.run(ctx, s, sh.base, freeArgs{pairs}); err != nil {
+		if _, err := freeKeysScript.run(ctx, s, sh.base, freeKeysArgs{pairs}); err != nil {
 			return err
 		}
 	}

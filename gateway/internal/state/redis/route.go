@@ -46,8 +46,8 @@ type routeOf struct {
 	Shard  int // to route it to
 }
 
-// unrouteArgs are the arguments of unroute.lua.
-type unrouteArgs struct {
+// trimRoutesArgs are the arguments of trimroutes.lua.
+type trimRoutesArgs struct {
 	Idle   int64 // seconds
 	Routes []unrouteOf
 }
@@ -269,7 +269,7 @@ func (t *trimming) oldRoutes(sh *shard, every bool) (checked, gone int, err erro
 			return 0, 0, err
 		}
 	}
-	args := unrouteArgs{Idle: int64(routeIdle / time.Second)}
+	args := trimRoutesArgs{Idle: int64(routeIdle / time.Second)}
 	for _, r := range old {
 		known := 0
 		for _, k := range r.known {
@@ -279,6 +279,6 @@ func (t *trimming) oldRoutes(sh *shard, every bool) (checked, gone int, err erro
 		}
 		args.Routes = append(args.Routes, unrouteOf{r.entry, r.slot, known})
 	}
-	got, err := unrouteScript.run(t.ctx, s, sh.base, args)
+	got, err := trimRoutesScript.run(t.ctx, s, sh.base, args)
 	return len(old), int(asInt(got)), err
 }

@@ -229,8 +229,8 @@ func (s *store) drop(ctx context.Context, tenant, id string) error {
 	return errChanged
 }
 
-// pardonArgs are the arguments of pardon.lua.
-type pardonArgs struct {
+// dropEventArgs are the arguments of dropevent.lua.
+type dropEventArgs struct {
 	Share string // the tenant, escaped
 	idRef
 }
@@ -244,7 +244,7 @@ func (s *store) pardon(ctx context.Context, tenant, id string) error {
 	if sh == nil {
 		return state.ErrNotFound
 	}
-	got, err := pardonScript.run(ctx, s, sh.base, pardonArgs{escape(tenant), idRefOf(tenant, id)})
+	got, err := dropEventScript.run(ctx, s, sh.base, dropEventArgs{escape(tenant), idRefOf(tenant, id)})
 	if err == nil && asInt(got) == 0 {
 		err = state.ErrNotFound
 	}

@@ -43,16 +43,16 @@ type putArgs struct {
 	MaxChanges int
 }
 
-// keepArgs are the arguments of keep.lua.
-type keepArgs struct {
+// addToListArgs are the arguments of addtolist.lua.
+type addToListArgs struct {
 	List string
 	Item []byte
 	Most int
 	TTL  int64 // microseconds
 }
 
-// nameArgs are the arguments of holder.lua.
-type nameArgs struct {
+// leaseNameArgs are the arguments of leasename.lua.
+type leaseNameArgs struct {
 	Name, Caller string
 	TTL          int64 // microseconds
 }
@@ -128,7 +128,7 @@ func (s *store) Keep(ctx context.Context, tenant, list string, item []byte, most
 	if err := s.check(ctx); err != nil {
 		return err
 	}
-	if _, err := keepScript.run(ctx, s, s.meta, keepArgs{listKey(tenant, list), item, max(most, 0), ttl.Microseconds()}); err != nil {
+	if _, err := addToListScript.run(ctx, s, s.meta, addToListArgs{listKey(tenant, list), item, max(most, 0), ttl.Microseconds()}); err != nil {
 		return fmt.Errorf("keep in %s: %w", list, err)
 	}
 	return nil
@@ -168,7 +168,7 @@ func (s *store) Lease(ctx context.Context, name, holder string, ttl time.Duratio
 	if err := s.check(ctx); err != nil {
 		return 0, err
 	}
-	got, err := holderScript.run(ctx, s, s.meta, nameArgs{"lease:" + escape(name), holder, ttl.Microseconds()})
+	got, err := leaseNameScript.run(ctx, s, s.meta, leaseNameArgs{"lease:" + escape(name), holder, ttl.Microseconds()})
 	if err == nil && asInt(got) == 0 {
 		err = state.ErrConflict
 	}

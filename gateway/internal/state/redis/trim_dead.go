@@ -29,11 +29,11 @@ func (t *trimming) dead() error {
 	return nil
 }
 
-// weighArgs are the arguments of weigh.lua.
-type weighArgs struct{ Dests []string }
+// estimateDeadArgs are the arguments of estimatedead.lua.
+type estimateDeadArgs struct{ Dests []string }
 
-// buryArgs are the arguments of bury.lua.
-type buryArgs struct{ Letters []letterRef }
+// dropDeadArgs are the arguments of dropdead.lua.
+type dropDeadArgs struct{ Letters []letterRef }
 
 // letterRef is a dead letter: its destination and suffix, and its event's number.
 type letterRef struct {
@@ -53,7 +53,7 @@ func (t *trimming) deadUsed(sh *shard) (map[string]int64, error) {
 	}
 	uncounted := slices.DeleteFunc(dests, func(dest string) bool { _, ok := counted[dest]; return ok })
 	for some := range slices.Chunk(uncounted, shedTenants) {
-		if _, err := weighScript.run(t.ctx, t.s, sh.base, weighArgs{some}); err != nil {
+		if _, err := estimateDeadScript.run(t.ctx, t.s, sh.base, estimateDeadArgs{some}); err != nil {
 			return nil, err
 		}
 	}
@@ -133,7 +133,7 @@ func (t *trimming) deadBytes(sh *shard, p *shedding) (more bool, err error) {
 		return false, err
 	}
 	slices.SortFunc(heads, func(a, b head) int { return cmp.Or(cmp.Compare(a.score, b.score), cmp.Compare(a.n, b.n)) })
-	var args buryArgs
+	var args dropDeadArgs
 	for _, h := range heads {
 		if over <= 0 || len(args.Letters) >= sliceEvents {
 			break
@@ -149,7 +149,7 @@ func (t *trimming) deadBytes(sh *shard, p *shedding) (more bool, err error) {
 		p.used[tenant] -= size
 		args.Letters = append(args.Letters, letterRef{h.dest, h.name, h.n})
 	}
-	got, err := buryScript.run(t.ctx, t.s, sh.base, args)
+	got, err := dropDeadScript.run(t.ctx, t.s, sh.base, args)
 	t.done.Dead += int(asInt(got))
 	return over > 0 && asInt(got) > 0, err
 }

@@ -15,12 +15,12 @@ import (
 const (
 	countBudget  = 200  // slices of counting in one Trim
 	usedChunk    = 1000 // tenants read in one command
-	shedTenants  = 16   // tenants in one call of shed.lua
+	shedTenants  = 16   // tenants in one call of trimshares.lua
 	namedTenants = 128  // tenants with a level in one call of trim.lua
 	everybody    = "-"  // as trimArgs.Rest: every tenant has more than its level
 )
 
-// retainArgs are the arguments of trim.lua and shed.lua that retain.lua takes. Ages are microseconds; 0: no bound.
+// retainArgs are the arguments of trim.lua and trimshares.lua that retain.lua takes. Ages are microseconds; 0: no bound.
 type retainArgs struct {
 	Age, Bound, IDAge int64 // Bound: bytes of events in the shard
 	Most              int   // events
@@ -33,8 +33,8 @@ type trimArgs struct {
 	Levels []tenantLevel
 }
 
-// shedArgs are the arguments of shed.lua.
-type shedArgs struct {
+// trimSharesArgs are the arguments of trimshares.lua.
+type trimSharesArgs struct {
 	retainArgs
 	Levels []tenantLevel
 }
@@ -42,19 +42,19 @@ type shedArgs struct {
 // countArgs are the arguments of count.lua.
 type countArgs struct{ Most int }
 
-// endedArgs are the arguments of ended.lua.
-type endedArgs struct {
+// dropEventsArgs are the arguments of dropevents.lua.
+type dropEventsArgs struct {
 	Age  int64 // microseconds
 	Most int   // events of each tenant
 }
 
-// eldersArgs are the arguments of elders.lua.
-type eldersArgs struct {
+// formerHoldersArgs are the arguments of formerholders.lua.
+type formerHoldersArgs struct {
 	DeadAfter int64 // microseconds
 }
 
-// markArgs are the arguments of mark.lua.
-type markArgs struct{ Hash, Name, Value string }
+// setFieldArgs are the arguments of setfield.lua.
+type setFieldArgs struct{ Hash, Name, Value string }
 
 // shedding is what one shard must remove for a bound that all tenants share.
 type shedding struct {
@@ -217,7 +217,7 @@ func (t *trimming) planEvents(counted bool, sums []inShard) ([]shedding, error) 
 func (t *trimming) mayShare() (may, begins bool, err error) {
 	s := t.s
 	for _, sh := range s.shards {
-		got, err := eldersScript.run(t.ctx, s, sh.base, eldersArgs{deadAfter.Microseconds()})
+		got, err := formerHoldersScript.run(t.ctx, s, sh.base, formerHoldersArgs{deadAfter.Microseconds()})
 		if err != nil || asInt(got) > 0 {
 			return false, false, err
 		}
@@ -226,7 +226,7 @@ func (t *trimming) mayShare() (may, begins bool, err error) {
 	if err != nil || version == sharedLayout {
 		return err == nil, false, s.fault(err)
 	}
-	if _, err := markScript.run(t.ctx, s, s.meta, markArgs{"layout", "version", sharedLayout}); err != nil {
+	if _, err := setFieldScript.run(t.ctx, s, s.meta, setFieldArgs{"layout", "version", sharedLayout}); err != nil {
 		return false, false, err
 	}
 	t.done.Moved++ // so that Trim is called again
@@ -262,7 +262,7 @@ func (t *trimming) shardEvents(m *inShard, p *shedding) error {
 	s, sh := t.s, m.sh
 	if t.r.Dead.Age > 0 {
 		err := t.slices(func() (bool, error) {
-			got, err := endedScript.run(t.ctx, s, sh.base, endedArgs{t.r.Dead.Age.Microseconds(), sliceEvents})
+			got, err := dropEventsScript.run(t.ctx, s, sh.base, dropEventsArgs{t.r.Dead.Age.Microseconds(), sliceEvents})
 			t.done.Dead += int(asInt(got))
 			return asInt(got) >= sliceEvents, err
 		})
@@ -291,7 +291,7 @@ func (t *trimming) shardEvents(m *inShard, p *shedding) error {
 	}
 	if t.r.Events.Age > 0 {
 		if err := t.slices(func() (bool, error) {
-			n, err := ended(shedScript.run(t.ctx, s, sh.base, shedArgs{retainArgs: bounds()}))
+			n, err := ended(trimSharesScript.run(t.ctx, s, sh.base, trimSharesArgs{retainArgs: bounds()}))
 			return err == nil && asInt(n[3]) == 1, err
 		}); err != nil {
 			return err
@@ -303,7 +303,7 @@ func (t *trimming) shardEvents(m *inShard, p *shedding) error {
 	}
 	for some := range slices.Chunk(over, shedTenants) {
 		if err := t.slices(func() (bool, error) {
-			n, err := ended(shedScript.run(t.ctx, s, sh.base, shedArgs{bounds(), some}))
+			n, err := ended(trimSharesScript.run(t.ctx, s, sh.base, trimSharesArgs{bounds(), some}))
 			return err == nil && asInt(n[3]) == 1, err
 		}); err != nil {
 			return err

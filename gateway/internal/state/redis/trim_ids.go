@@ -6,14 +6,14 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// spreadArgs are the arguments of spread.lua.
-type spreadArgs struct {
+// splitIDsArgs are the arguments of splitids.lua.
+type splitIDsArgs struct {
 	Age  int64 // microseconds; 0: no bound
 	Most int
 }
 
-// forgetArgs are the arguments of forget.lua.
-type forgetArgs struct {
+// trimIDsArgs are the arguments of trimids.lua.
+type trimIDsArgs struct {
 	Age    int64 // microseconds; 0: no bound
 	Most   int
 	Levels []tenantLevel
@@ -27,7 +27,7 @@ func (t *trimming) ids() error {
 	s, age := t.s, t.r.Dedupe.Age.Microseconds()
 	for _, sh := range s.shards {
 		if err := t.slices(func() (bool, error) {
-			got, err := spreadScript.run(t.ctx, s, sh.base, spreadArgs{age, sliceList})
+			got, err := splitIDsScript.run(t.ctx, s, sh.base, splitIDsArgs{age, sliceList})
 			if err != nil {
 				return false, err
 			}
@@ -59,7 +59,7 @@ func (t *trimming) ids() error {
 	for i := range sums {
 		forget := func(levels []tenantLevel) error {
 			return t.slices(func() (bool, error) {
-				got, err := forgetScript.run(t.ctx, s, sums[i].sh.base, forgetArgs{age, sliceList, levels})
+				got, err := trimIDsScript.run(t.ctx, s, sums[i].sh.base, trimIDsArgs{age, sliceList, levels})
 				if err != nil {
 					return false, err
 				}

@@ -37,7 +37,7 @@ func (t *trimming) pack(sh *shard) error {
 		}
 		next = slice + 1
 	}
-	_, err = markScript.run(t.ctx, s, sh.base, markArgs{"meta", "packed", text(next)})
+	_, err = setFieldScript.run(t.ctx, s, sh.base, setFieldArgs{"meta", "packed", text(next)})
 	return err
 }
 

@@ -1,11 +1,11 @@
 #!lua
--- Appends events, each once by its id. It is refused by Redis as a whole when memory is full.
+-- Appends events, each once by its ID. When memory is full, Redis refuses the script as a whole.
 --   share    the tenant as a part of keys
 --   terms    what the event is indexed by
---   better   ids of the event that are proved better, the strongest first
---   returns for each event its position; for a duplicate '-' and the position of the first, 0 when that is gone. Where the
---   first has one of the better ids, '+' and the number of that one follow
--- The number behind the last entry: what anybody else wrote into the stream, or what it has where the counters are gone.
+--   better   IDs that the event has by a stronger proof, the strongest first
+--   returns for each event its position. For a duplicate: '-' and the position of the first event, 0 if that was removed; if
+--           that one has one of the better IDs, also '+' and the index of that ID
+-- The number after the last entry, for when another program wrote into the stream or the counters are lost.
 local function behind()
   if redis.call('EXISTS', events) == 0 then return 1 end
   local info = redis.call('XINFO', 'STREAM', events)
@@ -18,20 +18,20 @@ local pos, first = tonumber(start[1]), tonumber(start[2] or '1')
 if not pos then pos = behind() end
 local results, fresh, bytes, tenants, slices = {}, 0, 0, {}, {}
 
--- Indexes grow once per call.
+-- Indexes are appended to once per call.
 local grown = {}
 local function grow(name, by)
   local parts = grown[name]
   if parts then parts[#parts + 1] = by else grown[name] = { by } end
 end
 
--- An entry's fields are public: their names and the first value are the same in all, and 54 bytes together.
+-- An entry's fields are public. Their names and the first value are the same in all entries: 54 bytes.
 local function add(call, n, id, tenant, eventtype, source, survey, response, time, received, event, raw)
   return call('XADD', events, n .. '-0', 'v', '1', 'id', id, 'tenant', tenant, 'type', eventtype, 'source', source,
     'survey', survey, 'response', response, 'time', time, 'received', received, 'event', event, 'raw', raw)
 end
 
--- The number of the event that an id is of, as a duplicate's answer has it: 0 where it is gone.
+-- The number of the event that has an ID, for the answer to a duplicate: 0 if it was removed.
 local function keptat(known)
   local kept = tonumber(known)
   if kept < first and redis.call('EXISTS', base .. 'kept:' .. known) == 0
@@ -41,7 +41,7 @@ local function keptat(known)
   return text(kept)
 end
 
--- The answer for a duplicate of an event that has one of the better ids which follow, or nil.
+-- Takes the better IDs. Returns the answer for a duplicate if an event has one of them, else nil.
 local function better(nbetter)
   local answer
   for k = 1, nbetter do
@@ -68,7 +68,7 @@ for _ = 1, nevents do
     results[#results + 1] = '-' .. keptat(redis.call('HGET', ids, idfield))
   else
     if type(add(redis.pcall, n, id, tenant, eventtype, source, survey, response, time, received, event, raw)) == 'table' then
-      foreign()
+      countforeign()
       pos = behind()
       n = text(pos)
       add(redis.call, n, id, tenant, eventtype, source, survey, response, time, received, event, raw)
@@ -98,7 +98,7 @@ if fresh > 0 then
   count('bytes', bytes)
   count('used', bytes)
   count('pending', fresh)
-  counted()
+  writecounters()
   redis.call('PUBLISH', base .. 'wake', '')
 end
 return results

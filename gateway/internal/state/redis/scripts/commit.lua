@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
--- Applies outcomes of events and of due deliveries, each only if its fence holds, in one step. It works when memory is
--- full: what was accepted must be able to end.
+-- Applies outcomes of events and of due deliveries, each only if its fence holds. It runs also when memory is full, so that
+-- accepted events can be completed.
 --   ops        operations, each a letter and its arguments:
 --     R release of an event
---     B burial of what cannot be read
+--     B burial of an event that cannot be decoded
 --     E outcome of an event
 --     F outcome of an event that is a dead letter or gives keys of `once` back
 --     D outcome of a due delivery
@@ -48,7 +48,7 @@ local function freed(keys)
   end
 end
 
--- Outcomes are written at the end, those that are kept together at once.
+-- Outcomes are written at the end, with one command for each hash.
 local outcomes = {}
 local function decided(n, outcome)
   local bucket = math.floor(n / 64)
@@ -77,16 +77,15 @@ local function pending(n, idslot, idfield)
   return redis.call('HGET', base .. 'id:' .. idslot, idfield) == n
 end
 
--- An entry that somebody else wrote, which reads like an event of ours, is no event: it is acknowledged, or it would be
--- pending for ever.
+-- Acknowledges an entry that another program wrote in the form of an event: it would be pending for ever.
 local function stray(n, slot, place)
   local p = redis.call('XPENDING', events, group, n .. '-0', n .. '-0', 1)[1]
   local all = p and fields(n)
-  if not all or ours(n, all) then return end
+  if not all or isours(n, all) then return end
   local ids, id = idplace(field(all, 'tenant'), field(all, 'id'))
   if ids == base .. 'id:' .. slot and id == place then
     redis.call('XACK', events, group, n .. '-0')
-    foreign()
+    countforeign()
   end
 end
 
@@ -97,8 +96,8 @@ for _ = 1, nops do
     local n, idslot, idfield = take(3)
     if pending(n, idslot, idfield) then
       local p = redis.call('XPENDING', events, group, n .. '-0', n .. '-0', 1)[1]
-      if p and not letgone(p[2]) then
-        letgo(p[1], math.max(p[4] - 1, 0))
+      if p and not isreleased(p[2]) then
+        release(p[1], math.max(p[4] - 1, 0))
         held, published = 1, true
       end
     end
@@ -108,11 +107,11 @@ for _ = 1, nops do
     if redis.call('XACK', events, group, n .. '-0') == 1 then
       held = 1
       decided(tonumber(n), outcome)
-      if all and ours(n, all) then
+      if all and isours(n, all) then
         count('pending', -1)
         if share ~= '' then redis.call('ZADD', base .. 'gone:' .. share, text(wall), n) end
       else
-        foreign()
+        countforeign()
       end
     end
   elseif op == 'E' or op == 'F' then
@@ -130,8 +129,8 @@ for _ = 1, nops do
         end
         if not ended(d.state) then
           if d.size < 0 then d.size = size(fields(number)) end
-          redis.call('HSET', owedkey(number), owedfield(number, d.suffix), owed(d))
-          listed(d, number, d.suffix, d.score)
+          redis.call('HSET', owedkey(number), owedfield(number, d.suffix), encoderecord(d))
+          addtolists(d, number, d.suffix, d.score)
           destination(d.dest)
         end
       end
@@ -158,16 +157,16 @@ for _ = 1, nops do
     local d = delivery(true)
     local n = tonumber(redis.call('HGET', base .. 'id:' .. idslot, idfield) or '0')
     local kept = n > 0 and redis.call('HGET', owedkey(n), owedfield(n, d.suffix))
-    local old = kept and unowed(kept)
+    local old = kept and decoderecord(kept)
     if old and old.state == 'W' and old.due == lease then
       held = 1
-      unlisted(old, n, d.suffix)
+      removefromlists(old, n, d.suffix)
       d.size, d.created, d.failed = old.size, old.created, old.failed
       d.list, d.at, d.seq, d.where = old.list, old.at, old.seq, old.where
       if d.where == '' and d.list ~= '-' and d.dest ~= old.dest then d.where = old.dest end
       apply(d, n)
-      redis.call('HSET', owedkey(n), owedfield(n, d.suffix), owed(d))
-      listed(d, n, d.suffix, d.score)
+      redis.call('HSET', owedkey(n), owedfield(n, d.suffix), encoderecord(d))
+      addtolists(d, n, d.suffix, d.score)
       freed(keys)
       if ended(d.state) then orphan(n) end
     end
@@ -175,7 +174,7 @@ for _ = 1, nops do
   results[#results + 1] = held
 end
 written()
-settled()
-counted()
+touchall()
+writecounters()
 if published then redis.call('PUBLISH', base .. 'wake', '') end
 return results

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Replaces parts of indexes by what is left of them. A part that was removed meanwhile stays so.
+-- Replaces parts of indexes by what is left of them. A part that was removed since it was read is not recreated.
 --   parts  names and what is left of each
 --   returns how many were replaced
 local done = 0

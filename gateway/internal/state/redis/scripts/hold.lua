@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
--- Keeps a destination from being served, or lifts that: one write, however much waits.
+-- Puts a destination on hold or lifts its hold: one write, however many deliveries wait.
 --   till         microseconds until it ends; empty: never
 --   record       of the hold; empty: it is lifted
---   conditional  1: only where the hold that stands, if any, has the record `over`
---   returns 0 when another stands, else 1
+--   conditional  1: only if there is no present hold, or its record is `over`
+--   returns 0 when there is another hold, else 1
 local dest, till, record, conditional, over = take(5)
 if conditional == '1' then
   local stands = redis.call('HGET', base .. 'holds', dest)

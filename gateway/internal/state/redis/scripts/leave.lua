@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- A holder leaves: what it holds can be claimed, and those claims are not counted. What it has leased is due.
---   returns the events that were freed
+-- Removes a holder that stops: its events can be claimed and those claims do not count; its leases are due.
+--   returns how many events were released
 local consumer = take(1)
 local freed, last = 0, '-'
 unlease(consumer)
@@ -8,7 +8,7 @@ while true do
   local held = redis.pcall('XPENDING', events, group, last, '+', 256, consumer)
   if held.err or #held == 0 then break end
   for _, p in ipairs(held) do
-    letgo(p[1], math.max(p[4] - 1, 0))
+    release(p[1], math.max(p[4] - 1, 0))
     last = '(' .. p[1]
   end
   freed = freed + #held

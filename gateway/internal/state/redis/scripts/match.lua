@@ -1,7 +1,7 @@
 #!lua flags=no-writes
--- Says which events fit a query, without moving them out of Redis.
+-- Finds out which events match a query, without transferring them.
 --   eventtype, source, survey  what an event must have; empty: any
---   returns for each position when it was received in milliseconds, negative where it does not fit, 0 where it is gone
+--   returns for each position when it was received in milliseconds, negative if it does not match, 0 if it was removed
 local tenant, eventtype, source, survey, npositions = take(5)
 local results, share = {}, escaped(tenant)
 for _ = 1, npositions do

@@ -1,5 +1,5 @@
--- What the scripts share that move deliveries on (change, revise): it stands behind lib.lua in them, and before them.
--- Reads a delivery as it is to be:
+-- Shared by the scripts that change deliveries (change, revise); inserted after lib.lua.
+-- Reads a delivery in its new state:
 --   was                     the record that was read; empty: none was kept
 --   list, at, seq, where    the link to its newest history entry; at and seq: microseconds and sequence of the entry
 --   failed                  when it last failed
@@ -16,13 +16,13 @@ local function wanted()
   }
 end
 
--- Whether a delivery can be moved: 1, 0 when somebody has it or its event is gone, -1 when it changed meanwhile.
+-- Whether a delivery can be changed: 1; 0 when it is leased or its event was removed; -1 when it is not as it was read.
 local function movable(d)
   if d.n == 0 then return 0 end
   local kept = redis.call('HGET', owedkey(d.n), owedfield(d.n, d.suffix)) or ''
   if kept ~= d.was then return -1 end
   if kept ~= '' then
-    d.old = unowed(kept)
+    d.old = decoderecord(kept)
     local score = d.old.state == 'W' and redis.call('ZSCORE', base .. 'due:' .. d.old.dest, member(d.n, d.suffix))
     if d.old.leased == 1 and score and tonumber(score) > now then return 0 end
     d.size = d.old.size
@@ -35,15 +35,15 @@ local function movable(d)
 end
 
 local function move(d)
-  if d.old then unlisted(d.old, d.n, d.suffix) end
+  if d.old then removefromlists(d.old, d.n, d.suffix) end
   if d.where == d.dest then d.where = '' end
   if d.to == 'h' or d.to == 'f' then
     local at, seq = enter(d.to, d.dest, before(d, d.n, 'n', d.dest) .. d.entry)
     d.list, d.at, d.seq, d.where = d.to, at, seq, ''
     if d.to == 'f' then d.failed = at end
   end
-  redis.call('HSET', owedkey(d.n), owedfield(d.n, d.suffix), owed(d))
-  listed(d, d.n, d.suffix, d.score)
+  redis.call('HSET', owedkey(d.n), owedfield(d.n, d.suffix), encoderecord(d))
+  addtolists(d, d.n, d.suffix, d.score)
   destination(d.dest)
   if d.state ~= 'W' and d.state ~= 'X' then orphan(d.n) end
 end

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Keeps texts that records refer to, each where no other text has its reference. It works when memory is full, as
--- commits do.
+-- Keeps texts that records refer to, each unless another text has its reference. It runs also when memory is full, as commits
+-- do.
 --   returns which of the names, counted from 0, have a reference that another text has
 local taken = {}
 local nnames = take(1)

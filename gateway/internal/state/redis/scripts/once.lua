@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- Reserves keys for their owners: the first to ask has it.
+-- Reserves keys for their owners: the first caller owns a key.
 --   ttl  microseconds; 0: nothing is reserved
---   returns each key's owner; empty where nobody has it
+--   returns each key's owner; empty if it has none
 local owners = {}
 local ttl = numbers(1)
 local nkeys = take(1)

@@ -1,12 +1,12 @@
 #!lua
--- Writes or removes a setting, if its version is the one kept. Versions rise over all settings, so that one made again
--- is never taken for the old one; changes are kept by version, so that a watcher that missed a message catches up.
+-- Writes or removes a setting, if the version is its present one. Versions rise over all settings, so a setting that was
+-- removed and made again has another one. Changes are kept by version, so that a watcher that missed a message catches up.
 --   key         of the kind's settings
---   version     that must be kept now
+--   version     the version that must be present
 --   change      what changed, for watchers
 --   verb        put or delete
 --   maxchanges  how many changes are kept
---   returns the new version, 0 when it is not the one kept, -1 when there is none to delete
+--   returns the new version, 0 when another version is present, -1 when there is no setting to delete
 local key, name, version, change, verb, value, maxchanges = take(7)
 local k = base .. key
 local v = redis.call('HGET', k, name)

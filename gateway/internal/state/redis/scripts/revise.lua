@@ -1,11 +1,11 @@
 #!lua
--- Makes the next revision of a committed event the one that counts, with the deliveries it owes and those it ends: all of
--- it or nothing. It is refused by Redis as a whole when memory is full.
+-- Makes the next revision of a committed event its newest, with the deliveries that it creates and ends: all of it or nothing.
+-- When memory is full, Redis refuses the script as a whole.
 --   share   the tenant as a part of keys
---   former  the revision that must be kept now
+--   former  the revision that must be the newest now
 --   keys    where it is found by its terms, without the prefix
 --   moves   deliveries, as move.lua reads them
---   returns 1 when it was done, 0 when the event is gone, -1 when it is not committed, another revision is kept, or a
+--   returns 1 when it was done, 0 when the event was removed, -1 when it is not committed, another revision is the newest, or a
 --         delivery changed or is leased
 local idslot, idfield, share, former, event, eventtype, survey, response, time, revision, newest, formers, nkeys = take(13)
 local keys = {}
@@ -39,12 +39,12 @@ else
   count('revised', 1)
 end
 for _, key in ipairs(keys) do redis.call('ZADD', base .. key, n, text(n)) end
--- An empty list would be written as an object.
+-- cjson would encode an empty list as an object.
 local terms = #keys > 0 and cjson.encode(keys) or '[]'
 bytes = bytes + #terms
 redis.call('HSET', place, 'terms', terms, 'bytes', text(bytes), unpack(values))
 
--- Its bytes count where those of its entry do.
+-- Its bytes are counted with those of its entry.
 local grown, id = bytes - tonumber(was[2] or '0'), text(n) .. '-0'
 local instream = redis.call('XRANGE', events, id, id)[1]
 if not instream and redis.call('EXISTS', base .. 'kept:' .. text(n)) == 1 then
@@ -67,6 +67,6 @@ for _, d in ipairs(moves) do
   d.size = d.old and d.size or #field(all, 'raw') + #event
   move(d)
 end
-settled()
-counted()
+touchall()
+writecounters()
 return 1

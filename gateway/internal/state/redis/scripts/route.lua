@@ -1,10 +1,10 @@
 #!lua
--- Finds the shard that an event's id is routed to, or routes it: the first to ask has its own.
+-- Returns the shard that an event's ID is routed to. The first caller routes it to its own shard.
 --   length  of the id within the field
 --   shard   to route it to
---   returns each id's shard
--- A route is the shard and the second when somebody asked last, which is renewed after a minute: one that is in use is not
--- taken away (unroute.lua). `routes` has all of them, oldest first: second, length of the id, field.
+--   returns the shard of each ID
+-- A route is the shard and the second of its last use, which is renewed after a minute, so that routes in use are not removed
+-- (trimroutes.lua). `routes` lists all of them, oldest first: second, length of the id, field.
 local second, shards, made = math.floor(now / 1000000), {}, 0
 local nids = take(1)
 for _ = 1, nids do
@@ -23,5 +23,5 @@ for _ = 1, nids do
   end
 end
 count('routes', made)
-counted()
+writecounters()
 return shards

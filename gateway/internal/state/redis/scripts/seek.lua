@@ -1,5 +1,5 @@
 #!lua flags=no-writes
--- Finds where a list of events that ends at a time begins: below this number all were received before it.
+-- Finds the number below which all events were received before a time.
 --   untiltime  milliseconds
 --   returns the number
 local untiltime = numbers(1)

@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
--- Takes away the oldest routes whose ids are known no more, and puts the others behind the newest.
---   idle    seconds for which nobody asked for a route that leaves
---   routes  entries of `routes` from the first on: entry, slot, 1 if an event of its id is known
---   returns how many were taken away
--- What another process has moved meanwhile is left alone. So is a route that somebody asked for lately: the event that it
--- was asked for may be on its way to its shard, which did not know it yet.
+-- Removes the oldest routes whose IDs are no longer recognised, and moves the others to the end of the list.
+--   idle    seconds without use after which a route may be removed
+--   routes  the first entries of `routes`: entry, slot, 1 if its ID is recognised
+--   returns how many were removed
+-- It stops at an entry that another process moved. It keeps a route that was used lately: its event may be on its way to the
+-- shard.
 local second, gone = math.floor(now / 1000000), 0
 local routes = base .. 'routes'
 local idle = numbers(1)
@@ -26,5 +26,5 @@ for _ = 1, nroutes do
   end
 end
 count('routes', -gone)
-counted()
+writecounters()
 return gone

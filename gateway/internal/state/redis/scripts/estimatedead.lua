@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Estimates the bytes of the events that dead letters keep, of destinations whose dead letters a former version listed: by
--- some of them, evenly over the list. From then on they are counted.
+-- Estimates the bytes of the events of dead letters that a former version listed, by a sample spread evenly over the list of
+-- each destination. From then on they are counted.
 local samples = 64
 local ndests = take(1)
 for _ = 1, ndests do
@@ -13,7 +13,7 @@ for _ = 1, ndests do
     local n, at = struct.unpack('>I8', m)
     local kept = redis.call('HGET', owedkey(n), owedfield(n, string.sub(m, at)))
     if kept then
-      sum, seen = sum + unowed(kept).size, seen + 1
+      sum, seen = sum + decoderecord(kept).size, seen + 1
     end
   end
   if seen > 0 then redis.call('HSETNX', base .. 'deadbytes', dest, text(math.floor(sum / seen * all))) end

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Writes a mark, also where memory is full.
+-- Sets a field of a hash, also when memory is full.
 --   returns 1
 local hash, name, value = take(3)
 redis.call('HSET', base .. hash, name, value)

@@ -1,5 +1,5 @@
 #!lua flags=no-writes
--- Counts the holders that live and do not know of shares: replicas of a former version.
+-- Counts living holders of a former version, which does not know shares.
 --   deadafter  microseconds without a sign of life after which a holder is dead
 --   returns how many
 local deadafter = take(1)

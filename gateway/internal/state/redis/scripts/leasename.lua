@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
--- Gives a name to one holder, or renews it. The fence rises with each new holder, and to the same one after its end.
+-- Leases a name to one holder, or renews the lease. The fence rises with each new holder, and for the same one after an
+-- expiry.
 --   ttl  microseconds
---   returns the fence, 0 when somebody else has it
+--   returns the fence, 0 when another holder has it
 local name, caller, ttl = take(3)
 local k = base .. name
 local had = redis.call('HMGET', k, 'holder', 'until', 'fence')

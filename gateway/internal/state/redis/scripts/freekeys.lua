@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Gives keys of once back, each if its owner has it.
+-- Gives keys of `once` back, each if the owner has it.
 local nkeys = take(1)
 for _ = 1, nkeys do
   local key, owner = take(2)

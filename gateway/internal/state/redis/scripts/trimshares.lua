@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- Ends the oldest of what tenants have in their shares: what is too old, or, of tenants that are named, what is more than
--- their level while bytes are exceeded.
---   levels  tenants and their levels; none: all that have something too old
+-- Removes the oldest events of tenants' shares: those that are too old, or, while the bytes exceed the bound, those above the
+-- level of the given tenants.
+--   levels  tenants and their levels; none: all tenants with events that are too old
 --   returns events, kept, ids forgotten, whether more is to be done, bytes freed
 local more = false
 local function shed(tenant, level, most)
@@ -42,5 +42,5 @@ elseif age > 0 then
   for _, tenant in ipairs(some) do shed(tenant, math.huge, math.floor(most / #some)) end
   more = more or #some == 8
 end
-retained()
+writesums()
 return { done, kept, forgotten, more and 1 or 0, freed }

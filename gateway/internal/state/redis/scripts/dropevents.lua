@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Lets go of events that were dead letters themselves for long enough.
+-- Removes events from the dead letters by age.
 --   age   microseconds
 --   most  for each tenant
 --   returns how many

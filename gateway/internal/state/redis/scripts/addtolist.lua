@@ -1,5 +1,5 @@
 #!lua
--- Adds an item to a capped list, whose key ends with its last item.
+-- Adds an item to a capped list, whose key expires with its last item.
 --   most  items
 --   ttl   microseconds
 local list, item = take(2)

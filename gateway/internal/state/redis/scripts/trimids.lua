@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
--- Forgets ids of events that are gone, the oldest of each tenant first: those that are too old, or, of tenants that are
--- named, those that are more than their level.
+-- Forgets IDs of removed events, the oldest of each tenant first: those that are too old, or those above the level of the given
+-- tenants.
 --   age     microseconds; 0: no bound
 --   most    at once
---   levels  tenants and their levels; none: all that have something too old
+--   levels  tenants and their levels; none: all tenants with IDs that are too old
 --   returns how many were forgotten, whether more is to be done
 local age, most = numbers(2)
 local done, more = 0, false
@@ -23,7 +23,7 @@ local function shed(tenant, level, most)
       break
     end
     redis.call('LPOP', ids)
-    unrecognise(where, string.sub(v, rest))
+    forgetid(where, string.sub(v, rest))
     left, n = left - 1, n + 1
   end
   more = more or n == most
@@ -43,5 +43,5 @@ elseif age > 0 then
   more = more or #some == 8
 end
 count('recalled', -done)
-counted()
+writecounters()
 return { done, more and 1 or 0 }
