@@ -57,7 +57,7 @@ func indexes(all []string) []int {
 	return is
 }
 
-// runs are the names of a struct's fields in the lists in which they follow each other. An embedded struct belongs to the
+// runs returns the names of a struct's fields as lists of those that follow each other. An embedded struct belongs to the
 // list around it, every other struct has a list of its own; a list ends with the length of a slice.
 func runs(of reflect.Type) (all [][]string) {
 	seen := map[reflect.Type]bool{}
@@ -111,7 +111,7 @@ func runs(of reflect.Type) (all [][]string) {
 	return all
 }
 
-// fill gives the lists of a value items, and has its pointers lead somewhere.
+// fill gives the slices of a value items and its pointers targets.
 func fill(v reflect.Value) reflect.Value {
 	switch v.Kind() {
 	case reflect.Struct:
@@ -130,7 +130,7 @@ func fill(v reflect.Value) reflect.Value {
 	return v
 }
 
-// A list is its length and its items, and what is not there takes no argument.
+// A slice is packed as its length and items, and a nil pointer as nothing.
 func TestPack(t *testing.T) {
 	t.Parallel()
 	type item struct{ Key, Owner string }

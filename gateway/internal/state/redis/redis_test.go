@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 
 var prefixes atomic.Int64
 
-// harness is the engine in a Redis that several tests share, each with a prefix of its own.
+// harness runs the engine in a Redis that several tests share, each with its own prefix.
 type harness struct {
 	t      *testing.T
 	url    string
@@ -86,7 +86,7 @@ func (h *harness) ReopenStepped(d time.Duration) {
 	h.stores = []*store{h.open()}
 }
 
-// look has every holder give a sign of life, as it does every second, and so look at the clock.
+// look makes every holder give a sign of life, which also checks the clock, as it does every second.
 func (h *harness) look() {
 	h.t.Helper()
 	h.mu.Lock()
@@ -110,7 +110,7 @@ func (h *harness) Step(d time.Duration) {
 	h.look()
 }
 
-// Crash ends the holders without a word, and makes it long ago that they gave a sign of life.
+// Crash stops the holders without telling Redis, and sets their last signs of life to long ago.
 func (h *harness) Crash() {
 	h.t.Helper()
 	h.mu.Lock()
@@ -160,8 +160,8 @@ func conform(t *testing.T, url string, shards int) {
 	})
 }
 
-// conformAsUser plays the suite as the user that the README names, who reaches the gateway's keys and channels only and of
-// the dangerous commands may call INFO. Redis must have refused nothing.
+// conformAsUser plays the suite as the user that the README recommends: it has access to the gateway's keys and channels only,
+// and of the dangerous commands to INFO. Redis must not refuse any call.
 func conformAsUser(t *testing.T, url string, shards int, nodes ...*server) {
 	t.Helper()
 	for _, n := range nodes {
