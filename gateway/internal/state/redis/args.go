@@ -19,7 +19,7 @@ func pack(args []any, v reflect.Value) []any {
 	case reflect.String, reflect.Int, reflect.Int64, reflect.Uint64:
 		return append(args, v.Addr().Interface())
 	case reflect.Struct:
-		for i := range v.NumField() {
+		for i := range v.NumField() { //nolint:modernize // Fields describes each field, which costs on the hot path
 			args = pack(args, v.Field(i))
 		}
 		return args

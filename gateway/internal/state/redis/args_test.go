@@ -76,8 +76,7 @@ func runs(of reflect.Type) (all [][]string) {
 		}
 		var walk func(of reflect.Type)
 		walk = func(of reflect.Type) {
-			for i := range of.NumField() {
-				f := of.Field(i)
+			for f := range of.Fields() {
 				name := strings.ToLower(f.Name)
 				switch kind := f.Type.Kind(); {
 				case kind == reflect.Struct && f.Anonymous:
@@ -115,8 +114,8 @@ func runs(of reflect.Type) (all [][]string) {
 func fill(v reflect.Value) reflect.Value {
 	switch v.Kind() {
 	case reflect.Struct:
-		for i := range v.NumField() {
-			fill(v.Field(i))
+		for _, field := range v.Fields() {
+			fill(field)
 		}
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))

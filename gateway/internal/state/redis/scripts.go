@@ -85,13 +85,13 @@ func source(name string) string {
 // Redis how to run it.
 func newScript[A any](name string, shared ...string) *script[A] {
 	first, rest, _ := strings.Cut(source(name), "\n")
-	own := ""
+	var own strings.Builder
 	for _, s := range shared {
-		own += source(s)
+		own.WriteString(source(s))
 	}
-	own += rest
-	allScripts = append(allScripts, declared{name, own, reflect.TypeFor[A]()})
-	return &script[A]{goredis.NewScript(first + "\n" + source("lib") + own)}
+	own.WriteString(rest)
+	allScripts = append(allScripts, declared{name, own.String(), reflect.TypeFor[A]()})
+	return &script[A]{goredis.NewScript(first + "\n" + source("lib") + own.String())}
 }
 
 // run calls the script on the keys that begin with base. The time is its first argument.
