@@ -137,9 +137,16 @@ func (a *appending) add(s *store, ev *event.Event) {
 
 // appendGroup appends the events of several calls with one script.
 func (s *store) appendGroup(sh *shard, calls []*appending) {
-	var args appendArgs
-	for _, a := range calls {
-		args.Events = append(args.Events, a.events...)
+	args := appendArgs{Events: calls[0].events}
+	if len(calls) > 1 {
+		events := 0
+		for _, a := range calls {
+			events += len(a.events)
+		}
+		args.Events = make([]appendEvent, 0, events)
+		for _, a := range calls {
+			args.Events = append(args.Events, a.events...)
+		}
 	}
 	ctx, cancel := s.detached(s.ctx)
 	defer cancel()

@@ -105,7 +105,7 @@ func (sc *script[A]) run(ctx context.Context, s *store, base string, args A) (an
 }
 
 func (sc *script[A]) call(ctx context.Context, s *store, base string, args A) *goredis.Cmd {
-	return sc.lua.Run(ctx, s.client, []string{base}, pack([]any{s.now()}, reflect.ValueOf(&args))...)
+	return sc.lua.Run(ctx, s.client, []string{base}, pack(append(make([]any, 0, 32), s.now()), reflect.ValueOf(&args))...)
 }
 
 // fault maps an error of Redis to an error of the store: most mean that the store is unavailable.
