@@ -19,7 +19,7 @@ const (
 	pollEvery = 500 * time.Millisecond
 )
 
-// Claim waits until there are events nobody holds.
+// Claim waits until there are events that are not claimed.
 func (s *store) Claim(ctx context.Context, most, bytes int) ([]state.Claimed, error) {
 	for {
 		if err := s.check(ctx); err != nil {

@@ -352,7 +352,7 @@ func (s *store) releaseLost(ctx context.Context, sh *shard) error {
 		return err
 	}
 	sh.mu.Lock()
-	sh.lostLeases = slices.DeleteFunc(sh.lostLeases, func(word int64) bool { return slices.Contains(lost, word) })
+	sh.lostLeases = slices.DeleteFunc(sh.lostLeases, func(lease int64) bool { return slices.Contains(lost, lease) })
 	sh.mu.Unlock()
 	if asInt(n) > 0 {
 		s.log.Info("deliveries are due again whose lease was lost with its answer", "count", asInt(n))

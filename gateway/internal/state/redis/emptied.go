@@ -135,9 +135,9 @@ func (s *store) emptiedWarning() string {
 	if err != nil || s.clock.Now().Sub(fromMicro(us)) > emptiedFor {
 		return ""
 	}
-	return fmt.Sprintf("the store in Redis was found empty at %s though it had been in use (FLUSHALL, FLUSHDB, or a Redis that came back without its file): "+
-		"events that were accepted and not delivered, history, dead letters and what recognises duplicates are gone up to then; "+
-		"look who may run FLUSHALL, and have the platforms send again", fromMicro(us).UTC().Format(time.RFC3339))
+	return fmt.Sprintf("the store in Redis was found empty at %s although it had been in use (FLUSHALL, FLUSHDB, or a Redis that came back without its file): "+
+		"undelivered events, history, dead letters and the recognition of duplicates were lost up to then; "+
+		"check who may run FLUSHALL, and have the platforms send again", fromMicro(us).UTC().Format(time.RFC3339))
 }
 
 var _ state.Emptier = (*store)(nil)

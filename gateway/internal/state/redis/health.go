@@ -210,8 +210,8 @@ func (s *store) Health(ctx context.Context) state.Health {
 		}
 		v := asList(got)
 		if n := asInt(v[9]); n > 0 && asInt(v[0])-asInt(v[10]) < foreignFor.Microseconds() {
-			h.Warnings = append(h.Warnings, fmt.Sprintf("somebody else writes into the stream %sevents (noticed %d times): such entries are no events; "+
-				"publish through the API, or into a stream of your own that is a source", sh.base, n))
+			h.Warnings = append(h.Warnings, fmt.Sprintf("another program writes into the stream %sevents (%d times so far): its entries are not processed; "+
+				"publish through the API, or into a stream of its own that is a source", sh.base, n))
 		}
 		if w := stepWarning(asInt(v[11]), asInt(v[0])-asInt(v[12])); w != "" && !slices.Contains(h.Warnings, w) {
 			h.Warnings = append(h.Warnings, w)

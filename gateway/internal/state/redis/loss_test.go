@@ -219,7 +219,7 @@ func TestForeignEntriesAreNoEvents(t *testing.T) {
 		t.Errorf("%d stay pending", n)
 	}
 	h := s.Health(t.Context())
-	if h.Err != nil || h.Pending != 0 || h.Events != 3 || !slices.ContainsFunc(h.Warnings, func(w string) bool { return strings.Contains(w, "somebody else writes") }) {
+	if h.Err != nil || h.Pending != 0 || h.Events != 3 || !slices.ContainsFunc(h.Warnings, func(w string) bool { return strings.Contains(w, "another program writes") }) {
 		t.Errorf("%d pending, %d events, %v, warnings %q", h.Pending, h.Events, h.Err, h.Warnings)
 	}
 	page, err := s.Events(t.Context(), acme, state.EventQuery{Limit: 10})

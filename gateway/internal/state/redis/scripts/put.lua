@@ -22,8 +22,8 @@ end
 redis.call('ZADD', base .. 'changed', new, change)
 local over = redis.call('ZCARD', base .. 'changed') - maxchanges
 if over > 0 then
-  local gone = redis.call('ZPOPMIN', base .. 'changed', over)
-  redis.call('SET', base .. 'forgotten', gone[#gone])
+  local removed = redis.call('ZPOPMIN', base .. 'changed', over)
+  redis.call('SET', base .. 'forgotten', removed[#removed])
 end
 redis.call('PUBLISH', base .. 'changes', '')
 return new

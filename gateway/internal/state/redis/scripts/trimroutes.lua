@@ -5,7 +5,7 @@
 --   returns how many were removed
 -- It stops at an entry that another process moved. It keeps a route that was used lately: its event may be on its way to the
 -- shard.
-local second, gone = math.floor(now / 1000000), 0
+local second, removed = math.floor(now / 1000000), 0
 local routes = base .. 'routes'
 local idle = numbers(1)
 local nroutes = take(1)
@@ -22,9 +22,9 @@ for _ = 1, nroutes do
     redis.call('RPUSH', routes, struct.pack('>I4', second) .. string.sub(entry, 5))
   else
     redis.call('HDEL', slot, id)
-    gone = gone + 1
+    removed = removed + 1
   end
 end
-count('routes', -gone)
+count('routes', -removed)
 writecounters()
-return gone
+return removed
