@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// StartCluster starts a Cluster of three masters that have a third of the slots each, and says how a gateway reaches it.
+// StartCluster starts a Cluster of three masters with a third of the slots each, and returns its address.
 func StartCluster(t testing.TB, args ...string) (url string, nodes []*Server) {
 	t.Helper()
 	var hosts []string
@@ -22,25 +22,25 @@ func StartCluster(t testing.TB, args ...string) (url string, nodes []*Server) {
 		nodes[0].Do("CLUSTER", "MEET", "127.0.0.1", n.port)
 	}
 	for _, n := range nodes {
-		n.whole()
+		n.awaitCluster()
 	}
-	for _, n := range nodes { // found each other quickly; from now on one that is slow is not taken for dead
+	for _, n := range nodes { // the short timeout was for finding each other; with this one, a slow node is not taken for dead
 		n.Do("CONFIG", "SET", "cluster-node-timeout", 15000)
 	}
 	return "redis://" + strings.Join(hosts, ",") + "?cluster=true", nodes
 }
 
-// whole waits until a node says that all of its Cluster is there.
-func (s *Server) whole() {
+// awaitCluster waits until a node knows the whole Cluster.
+func (s *Server) awaitCluster() {
 	s.t.Helper()
 	said := ""
 	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); {
 		said = fmt.Sprint(s.Do("CLUSTER", "INFO"))
 		if strings.Contains(said, "cluster_state:ok") && strings.Contains(said, "cluster_known_nodes:3") &&
-			strings.Contains(said, "cluster_slots_ok:16384") { // without full coverage the state is ok before
+			strings.Contains(said, "cluster_slots_ok:16384") { // without full coverage the state is ok earlier
 			return
 		}
 		time.Sleep(5 * time.Millisecond) // between looks at another process
 	}
-	s.t.Fatalf("the Cluster is not whole:\n%s", said)
+	s.t.Fatalf("the Cluster is not complete:\n%s", said)
 }

@@ -1,4 +1,4 @@
-// Package redistest runs real redis-server processes for tests of other rooms, each in a folder and on a port of its own.
+// Package redistest runs redis-server processes for tests of other packages, each in its own folder and on its own port.
 package redistest
 
 import (
@@ -29,10 +29,10 @@ type Server struct {
 	done chan struct{}
 }
 
-// Durable are the arguments of a Redis that loses nothing it has answered for.
+// Durable are the arguments of a Redis that loses no write that it has confirmed.
 var Durable = []string{"--appendonly", "yes", "--appendfsync", "always"}
 
-// EverySecond are those of one that may lose its last second, which is how Redis is usually run.
+// EverySecond are the arguments of a Redis that may lose the last second, which is the usual setting.
 var EverySecond = []string{"--appendonly", "yes", "--appendfsync", "everysec"}
 
 // New finds a folder and a port for a server that is not started yet.
@@ -42,12 +42,12 @@ func New(t testing.TB, args ...string) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Not the test's own folder, whose end must find it empty: a child of Redis may still write into it.
+	// Not t.TempDir, which fails if a child of Redis writes into it while it is removed.
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return &Server{t: t, dir: dir, port: Port(t), args: args}
 }
 
-// Start starts a server. Another process may take its port first: then another is tried.
+// Start starts a server. If another process takes its port first, it tries another one.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	s := New(t, args...)
@@ -61,8 +61,8 @@ func Start(t testing.TB, args ...string) *Server {
 	return nil
 }
 
-// Port is a port that nobody has now. It is below those that the system gives to clients, so that no connection takes it
-// while its server is down, and so is that of a Cluster's bus, which is 10,000 higher.
+// Port returns a free port. It is below the ports that the system gives to clients, so that no connection takes it while its
+// server is down. So is the port of a Cluster's bus, which is 10,000 higher.
 func Port(t testing.TB) int {
 	t.Helper()
 	var lc net.ListenConfig
@@ -89,7 +89,7 @@ func (s *Server) log() string {
 	return string(text)
 }
 
-// run starts the process and waits until it answers; false: it ended.
+// run starts the process and waits until it answers; false means that it ended.
 func (s *Server) run() bool {
 	s.t.Helper()
 	path, err := exec.LookPath("redis-server")
@@ -126,10 +126,10 @@ func (s *Server) run() bool {
 	return false
 }
 
-// Again starts it, on the same port and folder as before.
+// Again restarts the server on the same port and folder.
 func (s *Server) Again() {
 	s.t.Helper()
-	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); { // the port of a killed server may be busy for a moment
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); { // the port of a killed server may still be in use for a moment
 		if s.run() {
 			return
 		}
@@ -138,13 +138,13 @@ func (s *Server) Again() {
 	s.t.Fatalf("redis-server does not start again:\n%s", s.log())
 }
 
-// Kill ends it as kill -9 does.
+// Kill ends the server like kill -9.
 func (s *Server) Kill() {
 	_ = s.cmd.Process.Kill()
 	<-s.done
 }
 
-// Freeze stops it from running and Thaw lets it go on, as a machine that hangs.
+// Freeze stops the server like a machine that hangs; Thaw continues it.
 func (s *Server) Freeze() { s.signal(syscall.SIGSTOP) }
 
 // Thaw ends Freeze.
@@ -157,13 +157,13 @@ func (s *Server) signal(sig os.Signal) {
 	}
 }
 
-// PID is its process.
+// PID returns the process ID.
 func (s *Server) PID() int { return s.cmd.Process.Pid }
 
-// URL is how a gateway reaches it.
+// URL returns the address of the server.
 func (s *Server) URL() string { return fmt.Sprintf("redis://127.0.0.1:%d/0", s.port) }
 
-// answers says whether it takes commands: it, and not another's that has the port.
+// answers reports whether this server, and not another one on the port, answers.
 func (s *Server) answers() bool {
 	if _, err := s.command("PING"); err != nil {
 		return false
@@ -183,7 +183,7 @@ func (s *Server) Do(args ...any) any {
 	return v
 }
 
-// Try is Do for a command that may be refused.
+// Try is Do for a command that may fail.
 func (s *Server) Try(args ...any) (any, error) {
 	texts := make([]string, len(args))
 	for i, a := range args {
@@ -192,7 +192,7 @@ func (s *Server) Try(args ...any) (any, error) {
 	return s.command(texts...)
 }
 
-// Info is one line of what Redis says of itself.
+// Info returns a field of INFO.
 func (s *Server) Info(section, name string) string {
 	s.t.Helper()
 	text, _ := s.Do("INFO", section).(string)
@@ -204,7 +204,7 @@ func (s *Server) Info(section, name string) string {
 	return ""
 }
 
-// command speaks Redis' protocol itself: its library has one door, which is not this one.
+// command speaks the protocol of Redis itself, as go-redis may not be imported here.
 func (s *Server) command(args ...string) (any, error) {
 	var d net.Dialer
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

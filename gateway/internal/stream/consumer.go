@@ -25,7 +25,9 @@ type consumerOptions struct {
 	// Holder begins the consumer's name; the rest is random.
 	Holder string
 	// Stale is how long an entry may be pending before another replica takes it over; the default is 10 s.
-	Stale  time.Duration
+	Stale time.Duration
+	// Block is how long a read waits for a new entry; the default is 1 s.
+	Block  time.Duration
 	Clock  clock.Clock
 	Logger *slog.Logger
 	// Report is called with the reason why the stream cannot be read or its entries cannot be accepted now, and with nil
@@ -45,6 +47,7 @@ type entry struct {
 
 const (
 	defaultStale = 10 * time.Second
+	defaultBlock = time.Second
 	minPause     = 100 * time.Millisecond
 	maxPause     = 5 * time.Second
 	// stopGrace is how long entries may still be accepted after a consumer was told to stop.
@@ -88,6 +91,9 @@ func newConsumer(o consumerOptions) (*consumer, error) {
 	if o.Stale == 0 {
 		o.Stale = defaultStale
 	}
+	if o.Block == 0 {
+		o.Block = defaultBlock
+	}
 	if o.Clock == nil {
 		o.Clock = clock.System()
 	}
@@ -98,8 +104,8 @@ func newConsumer(o consumerOptions) (*consumer, error) {
 	if _, err := rand.Read(suffix[:]); err != nil {
 		return nil, fmt.Errorf("open stream: %w", err)
 	}
-	address.Options.ReadTimeout += blockFor // a read blocks that long on purpose
-	address.Options.MinIdleConns = 0        // one consumer needs one connection
+	address.Options.ReadTimeout += o.Block // a read blocks that long on purpose
+	address.Options.MinIdleConns = 0       // one consumer needs one connection
 	return &consumer{
 		consumerOptions: o, client: address.Client(), name: o.Holder + "-" + hex.EncodeToString(suffix[:]), pause: minPause,
 	}, nil

@@ -18,8 +18,6 @@ const (
 	// readEntries bounds its entries.
 	readBytes   = 8 << 20
 	readEntries = 128
-	// blockFor is how long a read waits for a new entry.
-	blockFor = time.Second
 
 	// readAlone is from which read on an entry is given alone.
 	readAlone = 3
@@ -87,7 +85,7 @@ func (c *consumer) readNew(ctx context.Context) ([]entry, error) {
 		}
 	}
 	streams, err := c.client.Do(ctx, "XREADGROUP", "GROUP", c.Group, c.name, "COUNT", 1,
-		"BLOCK", blockFor.Milliseconds(), "STREAMS", c.Stream, ">").Slice()
+		"BLOCK", c.Block.Milliseconds(), "STREAMS", c.Stream, ">").Slice()
 	if err != nil || len(streams) == 0 {
 		return nil, err
 	}

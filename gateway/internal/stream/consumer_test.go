@@ -15,7 +15,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/redistest"
 )
 
-// reading runs a reader until the test ends, and hears what it was given.
+// reading runs a consumer until the test ends, and passes its entries to take.
 func reading(t *testing.T, url string, take func([]entry) error, change ...func(*consumerOptions)) (stop func()) {
 	t.Helper()
 	o := consumerOptions{URL: url, Stream: "survey-events"}
@@ -119,7 +119,7 @@ func TestStreamOfADeadReaderIsTakenOver(t *testing.T) {
 	srv.Do("XADD", "survey-events", "*", "event", "a")
 	srv.Do("XREADGROUP", "GROUP", "surveygate", "dead", "STREAMS", "survey-events", ">")
 	var h heard
-	reading(t, srv.URL(), func(e []entry) error { h.add(e); return nil }, func(o *consumerOptions) { o.Stale = 300 * time.Millisecond })
+	reading(t, srv.URL(), func(e []entry) error { h.add(e); return nil }, func(o *consumerOptions) { o.Stale, o.Block = 300*time.Millisecond, 50*time.Millisecond })
 	until(t, "it was taken over", func() bool { return h.count() == 1 && pending(srv) == 0 })
 }
 
@@ -138,7 +138,7 @@ func TestStreamGroupLostIsMadeAgain(t *testing.T) {
 	}
 }
 
-// An entry that ends its reader again and again is given alone from its third time on, and the others go on.
+// An entry that crashes its reader again and again is given alone from its third read on, and does not block the others.
 func TestStreamPoisonIsGivenAlone(t *testing.T) {
 	t.Parallel()
 	srv := redistest.Start(t)
@@ -147,10 +147,10 @@ func TestStreamPoisonIsGivenAlone(t *testing.T) {
 	}
 	accepted := map[string]int{}
 	var reads []int64 // of the poison, by death
-	// untilDeath is a reader that dies of entry 2: then it is true; false when nothing is left.
+	// untilDeath runs a consumer that dies of entry 2 and returns true; false when nothing is left.
 	untilDeath := func() bool {
 		t.Helper()
-		s, err := newConsumer(consumerOptions{URL: srv.URL(), Stream: "survey-events", Stale: 50 * time.Millisecond})
+		s, err := newConsumer(consumerOptions{URL: srv.URL(), Stream: "survey-events", Stale: 50 * time.Millisecond, Block: 20 * time.Millisecond})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -193,7 +193,7 @@ func TestStreamPoisonIsGivenAlone(t *testing.T) {
 	}
 }
 
-// A reader that stops finishes what it began, and leaves no name behind; those of dead ones are taken out too.
+// A consumer that stops finishes its entries and leaves its group. Dead consumers are deleted too.
 func TestStreamReaderLeaves(t *testing.T) {
 	t.Parallel()
 	srv := redistest.Start(t)
@@ -235,8 +235,8 @@ func TestStreamReaderLeaves(t *testing.T) {
 	}
 }
 
-// A reader that is told to stop while nothing can be kept gives its entries back: nobody waits until they are stale, and
-// that they were given out counts for nothing, as it is no sign of poison.
+// A consumer that stops while nothing can be accepted gives its entries back: the next one need not wait until they are stale,
+// and the read does not count, as it is no sign of a crash.
 func TestStreamReaderGivesBack(t *testing.T) {
 	t.Parallel()
 	srv := redistest.Start(t)
@@ -261,8 +261,8 @@ func TestStreamReaderGivesBack(t *testing.T) {
 	}
 }
 
-// However large entries are, and wherever they come, a read brings no more than its bytes and one entry: the first read
-// too, one behind many small ones, and what a dead reader held.
+// A read brings no more than readBytes and one entry, however large entries are: the first read, one after many small entries,
+// and one that takes over from a dead consumer.
 func TestStreamReadsAreBoundedInBytes(t *testing.T) {
 	t.Parallel()
 	const each, larges, smalls = 4 << 20, 8, 300
@@ -299,7 +299,7 @@ func TestStreamReadsAreBoundedInBytes(t *testing.T) {
 				}
 				most.Store(max(most.Load(), int64(size)))
 				return nil
-			}, func(o *consumerOptions) { o.Stale = 300 * time.Millisecond })
+			}, func(o *consumerOptions) { o.Stale, o.Block = 300*time.Millisecond, 50*time.Millisecond })
 			until(t, "all were read", func() bool { return all.Load() == larges && pending(srv) == 0 })
 			if most.Load() > readBytes+each+1<<10 {
 				t.Errorf("%d MiB in one read", most.Load()>>20)
@@ -308,7 +308,7 @@ func TestStreamReadsAreBoundedInBytes(t *testing.T) {
 	}
 }
 
-// An entry whose answer was lost on its way to a reader that lives is no sign of poison, however often it happens.
+// Answers that were lost on their way to a living consumer count as one read, however many they are.
 func TestStreamAnswersThatAreLostCountOnce(t *testing.T) {
 	t.Parallel()
 	srv := redistest.Start(t)
@@ -333,7 +333,7 @@ func TestStreamAnswersThatAreLostCountOnce(t *testing.T) {
 			t.Fatalf("given for the time %d after %d lost answers", entries[0].Reads, n+1)
 		}
 	}
-	// Another reader cannot know that this one lives: it counts.
+	// Another consumer cannot know that this one lives: it counts a read.
 	srv.Do("XCLAIM", "survey-events", "surveygate", "dead", 0, id, "JUSTID")
 	until(t, "another's is counted", func() bool {
 		s.checked = time.Time{}
@@ -345,7 +345,7 @@ func TestStreamAnswersThatAreLostCountOnce(t *testing.T) {
 	})
 }
 
-// Who reads hears of a Redis that is gone, and that it is back.
+// A consumer reports that Redis is down, and that it is up again.
 func TestStreamReportsAndGoesOn(t *testing.T) {
 	t.Parallel()
 	srv := redistest.Start(t, redistest.Durable...)

@@ -17,19 +17,19 @@ import (
 // MaxEntry bounds the field `event` or `body` of an entry, as it does a platform's body.
 const MaxEntry = 1 << 20
 
-// The fields that an entry may have. Others are the sender's own and are passed over.
+// The fields that are read of an entry. Others are ignored.
 const (
 	fieldEvent   = "event"
 	fieldBody    = "body"
 	fieldHeaders = "headers"
 )
 
-// maxReads is how often an entry may have been given out without an answer. Another time it is not read: what is in it may
-// be what ends its readers.
+// maxReads is how many reads of an entry may end without an acknowledgement. After that it becomes a dead letter unread, as its
+// content may crash its readers.
 const maxReads = 5
 
-// read makes events of an entry through its source, or says why there are none: then trying again changes nothing until
-// the source is changed.
+// read reads the events of an entry with its source. An error is permanent: the entry cannot be read until the source is
+// changed.
 func read(s *config.Source, e entry, now time.Time) (events []*event.Event, err error) {
 	if e.Reads > maxReads {
 		return nil, fmt.Errorf("given out %d times and never acknowledged: each time its reader stopped before it was done, "+
@@ -57,7 +57,7 @@ func read(s *config.Source, e entry, now time.Time) (events []*event.Event, err 
 	return platformBody(s, e, []byte(body), now)
 }
 
-// butHas names some fields, so that a misspelt one shows.
+// butHas names some of the fields, to show a misspelt one.
 func butHas(fields map[string]string) string {
 	var names []string
 	for name := range fields {
@@ -80,7 +80,7 @@ func clip(text string, most int) string {
 	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
-// ownEvent reads an event in our own spelling. It is its source's tenant's, whatever it says.
+// ownEvent reads an event in the gateway's JSON. Its tenant is that of the source.
 func ownEvent(s *config.Source, text string, now time.Time) ([]*event.Event, error) {
 	ev, err := event.ParseOne([]byte(text), event.Defaults{
 		Tenant: s.Tenant, Source: s.Name, Received: now, Verified: source.KindNone,
@@ -95,7 +95,7 @@ func ownEvent(s *config.Source, text string, now time.Time) ([]*event.Event, err
 	return []*event.Event{ev}, nil
 }
 
-// platformBody reads a platform's own body. Where its headers came along and the source has secrets, they must prove it.
+// platformBody reads a platform's body. If the entry has headers and the source has secrets, the headers must prove the body.
 func platformBody(s *config.Source, e entry, body []byte, now time.Time) ([]*event.Event, error) {
 	headers, err := headersOf(e.Fields)
 	if err != nil {
@@ -108,7 +108,7 @@ func platformBody(s *config.Source, e entry, body []byte, now time.Time) ([]*eve
 		Verified:    source.Verified{Kind: source.KindNone},
 	}
 	if s.Stream != nil && s.Stream.Headers && headers != nil {
-		// A signature with a time is judged by when it was put here: it may lie in the stream for long.
+		// A time in a signature is compared with when the entry was added: it may have been in the stream for long.
 		req.Received = added(e.ID, now)
 		if _, err := s.Receiver.Verify(req); err != nil {
 			return nil, err
@@ -118,13 +118,13 @@ func platformBody(s *config.Source, e entry, body []byte, now time.Time) ([]*eve
 	return s.Receiver.Normalise(req, now)
 }
 
-// headers are those of an entry, by their names in lower case.
+// headers are the headers of an entry, by lower-case names.
 type headers struct {
 	first map[string]string
-	twice map[string]bool // names that stand there more than once
+	twice map[string]bool // names with more than one value
 }
 
-// headersOf are an entry's headers; nil where it has none.
+// headersOf parses an entry's headers; nil if it has none.
 func headersOf(fields map[string]string) (*headers, error) {
 	text, ok := fields[fieldHeaders]
 	if !ok {
@@ -168,7 +168,7 @@ func (h *headers) add(name, value string) {
 	h.first[name] = value
 }
 
-// get is the first value of a header.
+// get returns the first value of a header.
 func (h *headers) get(name string) string {
 	if h == nil {
 		return ""
@@ -176,7 +176,7 @@ func (h *headers) get(name string) string {
 	return h.first[strings.ToLower(name)]
 }
 
-// added is when an entry was added, where its id says so: Redis' own begin with the time in milliseconds. Else it is now.
+// added returns when an entry was added, from an ID that Redis made, which begins with milliseconds; otherwise now.
 func added(id string, now time.Time) time.Time {
 	text, _, _ := strings.Cut(id, "-")
 	ms, err := strconv.ParseInt(text, 10, 64)

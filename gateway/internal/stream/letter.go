@@ -12,22 +12,22 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// letter is the raw body of a dead letter of kind entry: the entry as it was.
+// letter is the raw body of the dead letter of an entry.
 type letter struct {
 	Stream string `json:"stream"`
 	Entry  string `json:"entry"`
-	// Encoding is base64 where a name or a value is no UTF-8: then all of them are written so.
+	// Encoding is base64 if a name or value is not UTF-8: then all of them are encoded.
 	Encoding string            `json:"encoding,omitempty"`
 	Fields   map[string]string `json:"fields"`
-	// Truncated says that values were cut: the entry was too large to be kept.
+	// Truncated means that the entry was too large and values were cut.
 	Truncated bool `json:"truncated,omitempty"`
 }
 
-// maxKept is how much of each field is kept of an entry that is too large.
+// maxKept is how many bytes of each field are kept of an entry that is too large.
 const maxKept = 4 << 10
 
-// letterOf is the dead letter of an entry: an event of its source that nothing but looking at it and reading it again can
-// be done with. The same entry gives the same letter, so that reading it twice makes one.
+// letterOf makes the dead letter of an entry: an event of its source that can only be viewed and read again. The same entry
+// makes the same letter, so reading it twice adds one.
 func letterOf(s *config.Source, e entry, why error, now time.Time) (*event.Event, error) {
 	l := letter{Stream: s.Stream.Name, Entry: e.ID, Fields: map[string]string{}}
 	size, sound := 0, true
@@ -63,11 +63,11 @@ func letterOf(s *config.Source, e entry, why error, now time.Time) (*event.Event
 	}, &event.Data{Warnings: []string{why.Error()}}, event.Raw{ContentType: "application/json", Body: body})
 }
 
-// ErrCut says that a dead letter cannot be read again, because too little of its entry was kept.
+// ErrCut means that a dead letter cannot be read again, because its entry was truncated.
 var ErrCut = errors.New("too little of this entry was kept to read it again: it was too large")
 
-// Again reads the entry of a dead letter through its source as that is today. The error says why it is still none, and
-// wraps ErrCut where it never will be.
+// Again reads the entry of a dead letter with the present source. The error says why that still fails; it wraps ErrCut if it
+// always will.
 func Again(s *config.Source, dead *event.Event, now time.Time) ([]*event.Event, error) {
 	e, err := entryOf(dead)
 	if err != nil {

@@ -1,7 +1,7 @@
 // Package stream reads events from Redis streams of other programs, for the sources that name one.
 //
-// An entry is acknowledged only once its events are durable, or once it is kept as a dead letter of its own because no
-// event can be made of it. Whatever comes again after a crash is recognised by its dedupe key.
+// An entry is acknowledged once its events are durable, or once it is kept as a dead letter because it cannot be read as an
+// event. Entries that come again after a crash are recognised by their dedupe keys.
 package stream
 
 import (
@@ -37,12 +37,12 @@ type Options struct {
 	Stats *stats.Stats
 	Clock clock.Clock
 	Log   *slog.Logger
-	// Redis is the address of streams that name none, and Prefix what the gateway calls itself there: `surveygate` where
-	// nothing is said.
+	// Redis is the address for sources that name none. Prefix begins the names of consumer groups; the default is
+	// `surveygate`.
 	Redis, Prefix string
-	// Holder begins this process's name among the readers of a stream.
+	// Holder begins the name of this process among a group's consumers.
 	Holder string
-	// Stale is how long entries are held by a reader that says nothing before another takes them; 0 is 10 s.
+	// Stale is how long an entry may be pending before another consumer takes it over; 0 is 10 s.
 	Stale time.Duration
 }
 
@@ -50,44 +50,44 @@ type Options struct {
 type Readers struct {
 	Options
 
-	using   sync.Mutex // held while readers start and end, which takes its time
+	using   sync.Mutex // held while readers start and end, which may take long
 	stopped bool
 
 	mu      sync.Mutex
-	running map[place]*reader
+	running map[readerKey]*reader
 }
 
-// place is what a reader is tied to. A source that names another stream, or another Redis, gets another reader.
-type place struct{ tenant, source, stream, url string }
+// readerKey identifies a reader. A source that names another stream or another Redis gets another reader.
+type readerKey struct{ tenant, source, stream, url string }
 
-// New are readers that read nothing yet.
-func New(o Options) *Readers { return &Readers{Options: o, running: map[place]*reader{}} }
+// New makes readers that read no stream yet.
+func New(o Options) *Readers { return &Readers{Options: o, running: map[readerKey]*reader{}} }
 
 // group is a source's consumer group: each source reads all of its stream, and the gateway's replicas share it.
 func (r *Readers) group(tenant, source string) string {
 	return cmp.Or(r.Prefix, "surveygate") + ":" + tenant + ":" + source
 }
 
-// Use makes the readers those of a configuration: it starts and ends what differs, and gives the others their source as
-// it is now. Entries that a reader has in its hands when it ends are finished first.
+// Use applies a configuration: it ends and starts readers, and gives the others their new source. A reader that ends first
+// finishes the entries that it has read.
 func (r *Readers) Use(c *config.Config) error {
 	r.using.Lock()
 	defer r.using.Unlock()
 	if r.stopped {
 		return nil
 	}
-	wanted := map[place]*config.Source{}
+	wanted := map[readerKey]*config.Source{}
 	for _, s := range c.Sources {
 		if s.Stream == nil || !s.Enabled {
 			continue
 		}
 		url := s.Stream.URL.Expose()
 		if s.Stream.URL.IsZero() {
-			url = r.Redis // what runs: another one in the configuration counts from the next start on
+			url = r.Redis // of the running store: another one in the configuration applies from the next start on
 		}
-		wanted[place{s.Tenant, s.Name, s.Stream.Name, url}] = s
+		wanted[readerKey{s.Tenant, s.Name, s.Stream.Name, url}] = s
 	}
-	end(r.without(wanted))
+	end(r.remove(wanted))
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -107,8 +107,8 @@ func (r *Readers) Use(c *config.Config) error {
 	return errors.Join(faults...)
 }
 
-// without takes the readers out that are not wanted any more.
-func (r *Readers) without(wanted map[place]*config.Source) []*reader {
+// remove removes the readers that are not wanted and returns them.
+func (r *Readers) remove(wanted map[readerKey]*config.Source) []*reader {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var ending []*reader
@@ -121,15 +121,15 @@ func (r *Readers) without(wanted map[place]*config.Source) []*reader {
 	return ending
 }
 
-// Stop ends all readers, once what they have in their hands is finished. Nothing starts afterwards.
+// Stop ends all readers after they have finished the entries that they have read. None is started afterwards.
 func (r *Readers) Stop() {
 	r.using.Lock()
 	defer r.using.Unlock()
 	r.stopped = true
-	end(r.without(nil))
+	end(r.remove(nil))
 }
 
-// Problems are the streams that cannot be read now, in words.
+// Problems returns a sentence for each stream that cannot be read now.
 func (r *Readers) Problems() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -159,7 +159,7 @@ type reader struct {
 	done    chan struct{}
 }
 
-func (r *Readers) start(at place, s *config.Source) (*reader, error) {
+func (r *Readers) start(at readerKey, s *config.Source) (*reader, error) {
 	each := &reader{
 		Readers: r, counts: r.Stats.Source(at.tenant, at.source), done: make(chan struct{}),
 		log: r.Log.With("tenant", at.tenant, "source", at.source),
@@ -176,7 +176,7 @@ func (r *Readers) start(at place, s *config.Source) (*reader, error) {
 	each.cancel = cancel
 	go func() {
 		defer close(each.done)
-		_ = c.run(ctx, each.take) // it ends with its context only
+		_ = c.run(ctx, each.accept) // it ends with its context only
 		_ = c.close()
 	}()
 	return each, nil
@@ -200,14 +200,14 @@ func (r *reader) report(err error) {
 	r.problem.Store(&text)
 }
 
-// appendEvents and appendBytes bound what goes to the store at once: an entry may hold a thousand events.
+// appendEvents and appendBytes bound one append to the store: an entry may have a thousand events.
 const (
 	appendEvents = 512
 	appendBytes  = 8 << 20
 )
 
-// take makes entries durable, as events or as dead letters. With an error nothing of them may be acknowledged.
-func (r *reader) take(ctx context.Context, entries []entry) error {
+// accept makes entries durable, as events or as dead letters. After an error none of them may be acknowledged.
+func (r *reader) accept(ctx context.Context, entries []entry) error {
 	s, started := r.source.Load(), r.Clock.Now()
 	var batch []*event.Event
 	var unread []error
@@ -243,13 +243,13 @@ func (r *reader) take(ctx context.Context, entries []entry) error {
 	if err := flush(); err != nil {
 		return err
 	}
-	if len(unread) > 0 { // one line, however many: who adds them writes nobody's log full
-		r.log.Warn("no event can be made of entries of a stream: they are dead letters", "stream", s.Stream.Name, "count", len(unread), "err", unread[0])
+	if len(unread) > 0 { // one line for all of them, so that bad entries cannot flood the log
+		r.log.Warn("entries of a stream cannot be read as events: they are dead letters", "stream", s.Stream.Name, "count", len(unread), "err", unread[0])
 	}
 	return nil
 }
 
-// append makes events durable and counts what became of them.
+// append makes events durable and counts the results.
 func (r *reader) append(ctx context.Context, events []*event.Event, started time.Time) error {
 	appended, err := r.Store.Append(ctx, events)
 	crashpoint.At(crashpoint.Appended)
@@ -271,7 +271,7 @@ func (r *reader) append(ctx context.Context, events []*event.Event, started time
 	return nil
 }
 
-// sum is a hash of fields: ids of entries begin again where a stream was deleted.
+// sum returns a hash of fields, which tells entries of one ID apart: IDs start over when a stream was deleted.
 func sum(fields map[string]string) string {
 	h := sha256.New()
 	for _, name := range slices.Sorted(maps.Keys(fields)) {

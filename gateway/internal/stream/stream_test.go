@@ -24,18 +24,18 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// rig is readers over a store, and a Redis that streams are in.
+// rig is readers with a store, and a Redis with the streams.
 type rig struct {
 	t       *testing.T
 	server  *redistest.Server
 	store   state.Store
 	stats   *stats.Stats
-	fail    func(events []*event.Event) error // what the store says before it appends
+	fail    func(events []*event.Event) error // called before each append
 	mu      sync.Mutex
 	readers *Readers
 }
 
-// Append is the store's, unless the test says that it fails.
+// Append appends to the store, unless the test makes it fail.
 func (r *rig) Append(ctx context.Context, events []*event.Event) ([]state.Appended, error) {
 	r.mu.Lock()
 	fail := r.fail
@@ -73,7 +73,7 @@ func newRig(t *testing.T, args ...string) *rig {
 	return r
 }
 
-// replica are readers of another process.
+// replica makes readers as of another process.
 func (r *rig) replica() *Readers {
 	readers := New(Options{
 		Store: r, Stats: r.stats, Clock: clock.System(), Log: slog.New(slog.DiscardHandler), Redis: r.server.URL(), Stale: 300 * time.Millisecond,
@@ -100,7 +100,7 @@ func (r *rig) add(stream string, fields ...any) string {
 	return fmt.Sprint(r.server.Do(append([]any{"XADD", stream, "*"}, fields...)...))
 }
 
-// kept are a tenant's events as `source type origid`, in order.
+// kept returns a tenant's events as `source type origid`, in order.
 func (r *rig) kept(tenant string) []string {
 	r.t.Helper()
 	all := []string{}
@@ -159,7 +159,7 @@ func ours(id string) string {
 	return fmt.Sprintf(`{"type":"response.completed","id":%q,"nps_score":3}`, id)
 }
 
-// Good entries become events and bad ones dead letters; neither waits for the other, and all are acknowledged.
+// Good entries become events and bad ones dead letters; neither blocks the other, and all are acknowledged.
 func TestGoodAndBadEntries(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -203,7 +203,7 @@ func TestGoodAndBadEntries(t *testing.T) {
 	}
 }
 
-// While the store is unavailable nothing is acknowledged, readiness says why, and then it goes on.
+// While the store is unavailable, nothing is acknowledged and Problems says why; afterwards reading continues.
 func TestPausesWhileNothingCanBeKept(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -249,7 +249,7 @@ func TestStopWhileNothingCanBeKept(t *testing.T) {
 	r.untilKept("default", "app response.completed e1")
 }
 
-// What was appended and not acknowledged comes again after a crash, and is no second event; nor is a dead letter.
+// Entries that were appended and not acknowledged are read again after a crash, and make no second event or dead letter.
 func TestRedeliveryIsSwallowed(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -260,7 +260,7 @@ func TestRedeliveryIsSwallowed(t *testing.T) {
 	want := []string{"app response.completed e1", "app gateway.entry " + bad}
 	r.untilKept("default", want...)
 	r.until("acknowledged", func() bool { return r.pending("survey-events", group) == nothingPending })
-	// The group is lost, so that all comes again.
+	// The group is lost, so that all entries are read again.
 	r.server.Do("XGROUP", "DESTROY", "survey-events", group)
 	r.until("the group is there again", func() bool {
 		groups := fmt.Sprint(r.server.Do("XINFO", "GROUPS", "survey-events"))
@@ -303,7 +303,7 @@ func TestReloadLosesNothing(t *testing.T) {
 	r.untilKept("default", want...)
 }
 
-// A corrected source counts for the next entry, without another reader.
+// A corrected source applies to the next entry, with the same reader.
 func TestReloadChangesTheSource(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -338,7 +338,7 @@ func TestReloadChangesTheSource(t *testing.T) {
 	}
 }
 
-// Replicas share a source's group: each entry is one's, and those of one that died go to the other.
+// Replicas share a source's group: each entry goes to one of them, and those of a dead one to another.
 func TestReplicasShare(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -360,7 +360,7 @@ func TestReplicasShare(t *testing.T) {
 	r.until("acknowledged", func() bool { return r.pending("survey-events", "surveygate:default:app") == nothingPending })
 }
 
-// A Redis that is gone is said, and is no reason to stop; when it is back, so are its events.
+// Problems reports a Redis that is down. The readers continue when it is up again.
 func TestRedisGone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, redistest.Durable...)
@@ -381,7 +381,7 @@ func TestRedisGone(t *testing.T) {
 	}
 }
 
-// Without a Redis of its own a source cannot be read where the gateway runs on none.
+// A source that names no Redis cannot be read if the gateway runs without one.
 func TestNoRedisAtAll(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

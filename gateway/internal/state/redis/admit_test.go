@@ -9,8 +9,8 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// What waiting cannot mend is no Redis that is away: a start says it at once. A store that runs is another matter: who
-// changes a password soon changes it here too.
+// An error that waiting cannot fix ends a start at once. A running store keeps trying: when a password is changed in Redis, it
+// is soon changed in the configuration too.
 func TestRefusedAtOnce(t *testing.T) {
 	t.Parallel()
 	srv := start(t)
@@ -34,7 +34,7 @@ func TestRefusedAtOnce(t *testing.T) {
 	}
 }
 
-// A Cluster that is taken for one Redis would refuse most keys, one after the other.
+// A Cluster that is used as one Redis is refused at the start, as it would refuse most keys.
 func TestClusterTakenForOneRedis(t *testing.T) {
 	t.Parallel()
 	_, nodes := startCluster(t)

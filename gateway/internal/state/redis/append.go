@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -12,33 +11,50 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// tagSize is how much of a term's hash an index entry has; what it leads to is compared whole.
+// tagSize is how many bytes of a term's hash an index entry has. Readers compare the event itself, so collisions are harmless.
 const tagSize = 6
 
 // appending is the part of an Append that goes to one shard.
 type appending struct {
-	args    []any            // of the script, for each event
-	better  map[int][]string // ids of the better proved ones, of those events that have some
-	events  int
+	events  []appendEvent
+	better  map[int][]string // ids that are proved better, of those events that have some
 	bytes   int
 	results []state.Appended
 	ended   chan error
 }
 
-func (a *appending) weight() (items, bytes int) { return a.events, a.bytes }
+// appendArgs are the arguments of append.lua.
+type appendArgs struct{ Events []appendEvent }
+
+type appendEvent struct {
+	idRef
+	Share string // the tenant, escaped
+
+	ID, Tenant, EventType, Source, Survey, Response string
+
+	Time, Received int64 // milliseconds
+	Event, Raw     []byte
+	Terms          []indexTerm
+	Better         []idRef
+}
+
+// indexTerm is a key by which events are found: its part of the index and its tag there.
+type indexTerm struct{ Bucket, Tag string }
+
+func (a *appending) weight() (items, bytes int) { return len(a.events), a.bytes }
 func (a *appending) done(err error)             { a.ended <- err }
 
-// position orders events; its shard can be told from it.
+// position returns an event's position, which orders events and contains the shard.
 func (s *store) position(sh *shard, n uint64) uint64 { return n*uint64(len(s.shards)) + uint64(sh.n) }
 
-// at is where a position is.
+// at returns the shard and the number of a position.
 func (s *store) at(position uint64) (*shard, uint64) {
 	n := uint64(len(s.shards))
 	return s.shards[position%n], position / n
 }
 
-// Append makes events durable. On a Cluster a call whose events are of several shards may end with an error after some
-// were accepted; given again, those are duplicates of themselves.
+// Append makes events durable. On a Cluster, a call with events of several shards may fail after some were accepted. When
+// the caller repeats it, those are recognised as duplicates.
 func (s *store) Append(ctx context.Context, events []*event.Event) ([]state.Appended, error) {
 	if err := s.check(ctx); err != nil || len(events) == 0 {
 		return nil, err
@@ -95,47 +111,54 @@ func (s *store) Append(ctx context.Context, events []*event.Event) ([]state.Appe
 	return results, nil
 }
 
-// add writes the script's arguments for an event.
+// add adds an event.
 func (a *appending) add(s *store, ev *event.Event) {
-	terms := s.terms(ev)
 	better := ev.StrongerIDs()
-	a.args = slices.Grow(a.args, 15+len(terms)+2*len(better))
-	a.args = append(a.args, slotOf(ev.ID), fieldOf(ev.Tenant, ev.ID), escape(ev.Tenant),
-		ev.ID, ev.Tenant, ev.Type, ev.Source, ev.SurveyID, ev.ResponseID, ev.Time.UnixMilli(), ev.Received.UnixMilli(),
-		ev.Envelope(), ev.Raw.Body, len(terms)/2)
-	a.args = append(append(a.args, terms...), len(better))
-	for _, id := range better {
-		a.args = append(a.args, slotOf(id), fieldOf(ev.Tenant, id))
-	}
 	if better != nil {
 		if a.better == nil {
 			a.better = map[int][]string{}
 		}
-		a.better[a.events] = better
+		a.better[len(a.events)] = better
 	}
-	a.events++
+	var refs []idRef
+	for _, id := range better {
+		refs = append(refs, idRefOf(ev.Tenant, id))
+	}
+	a.events = append(a.events, appendEvent{
+		idRef: idRefOf(ev.Tenant, ev.ID), Share: escape(ev.Tenant),
+		ID: ev.ID, Tenant: ev.Tenant, EventType: ev.Type, Source: ev.Source, Survey: ev.SurveyID, Response: ev.ResponseID,
+		Time: ev.Time.UnixMilli(), Received: ev.Received.UnixMilli(), Event: ev.Envelope(), Raw: ev.Raw.Body,
+		Terms: s.terms(ev), Better: refs,
+	})
 	a.bytes += ev.Size() + 512
 }
 
-// appendGroup is one call of the script.
+// appendGroup appends the events of several calls with one script.
 func (s *store) appendGroup(sh *shard, calls []*appending) {
-	args := []any{s.now()}
-	for _, a := range calls {
-		args = append(args, a.args...)
+	args := appendArgs{Events: calls[0].events}
+	if len(calls) > 1 {
+		events := 0
+		for _, a := range calls {
+			events += len(a.events)
+		}
+		args.Events = make([]appendEvent, 0, events)
+		for _, a := range calls {
+			args.Events = append(args.Events, a.events...)
+		}
 	}
 	ctx, cancel := s.detached(s.ctx)
 	defer cancel()
-	got, err := s.run(ctx, appendScript, sh.base, args...)
+	got, err := appendScript.run(ctx, s, sh.base, args)
 	results := asList(got)
 	for _, a := range calls {
-		if err == nil && len(results) < a.events {
-			err = fmt.Errorf("%w: the script answered for %d events less", errCorrupt, a.events-len(results))
+		if err == nil && len(results) < len(a.events) {
+			err = fmt.Errorf("%w: the script's answer lacks %d events", errCorrupt, len(a.events)-len(results))
 		}
 		if err != nil {
 			a.done(err)
 			continue
 		}
-		for i, r := range results[:a.events] {
+		for i, r := range results[:len(a.events)] {
 			text, duplicate := strings.CutPrefix(asText(r), "-")
 			text, better, isBetter := strings.Cut(text, "+")
 			n := uint64(asInt(text))
@@ -148,27 +171,25 @@ func (s *store) appendGroup(sh *shard, calls []*appending) {
 			}
 			a.results = append(a.results, to)
 		}
-		results = results[a.events:]
+		results = results[len(a.events):]
 		a.done(nil)
 	}
 }
 
-// terms are what an event is indexed under: bucket and tag of each. The response id is one, as people have it in hand: it leads
-// to every response that has it, whatever its source and survey.
-func (s *store) terms(ev *event.Event) []any {
-	var all []any
+// terms returns what an event is indexed by: its response ID and its respondent's names. A response ID leads to every
+// response that has it, in any source and survey, as people search for the ID alone.
+func (s *store) terms(ev *event.Event) []indexTerm {
+	var all []indexTerm
 	if ev.ResponseID != "" {
-		bucket, tag := term(ev.Tenant, "r", ev.ResponseID)
-		all = append(all, bucket, tag)
+		all = append(all, term(ev.Tenant, "r", ev.ResponseID))
 	}
 	for _, p := range s.people.Load().Hashes(ev) {
-		bucket, tag := term(ev.Tenant, "p", string(p))
-		all = append(all, bucket, tag)
+		all = append(all, term(ev.Tenant, "p", string(p)))
 	}
 	return all
 }
 
-func term(tenant, kind, value string) (bucket, tag string) {
+func term(tenant, kind, value string) indexTerm {
 	sum := sha256.Sum256([]byte(tenant + "\x00" + kind + "\x00" + value))
-	return strconv.Itoa(int(sum[31]) % buckets), string(sum[:tagSize])
+	return indexTerm{strconv.Itoa(int(sum[31]) % buckets), string(sum[:tagSize])}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// Backlogs are what waits for the destinations that are named, over all shards.
+// Backlogs returns what waits for the named destinations, over all shards.
 func (s *store) Backlogs(ctx context.Context, tenant string, destinations []string) ([]state.Backlog, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err

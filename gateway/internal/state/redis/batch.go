@@ -7,19 +7,19 @@ import (
 )
 
 const (
-	inFlight  = 2       // calls of one batcher at a time
+	inFlight  = 2       // scripts of one batcher at a time
 	groupMost = 512     // events or deliveries in one script
 	groupSize = 4 << 20 // bytes in one script
 )
 
-// batched is a call that waits for others to share a script with.
+// batched is a call that can share a script with others.
 type batched interface {
 	weight() (items, bytes int)
 	done(err error)
 }
 
-// batcher sends what waits together, without timers: a lone call goes at once, and while two scripts are under way
-// what comes meanwhile shares the next.
+// batcher sends waiting calls together, without timers. A single call is sent at once. While inFlight scripts are running,
+// further calls wait and share the next one.
 type batcher[T batched] struct {
 	send func(group []T)
 
@@ -77,7 +77,7 @@ func (b *batcher[T]) fly() {
 	b.idle.Broadcast()
 }
 
-// close lets what waits end and takes nothing more.
+// close waits for the calls that were added and refuses further ones.
 func (b *batcher[T]) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// beats says every second that this process lives, and frees what dead ones hold.
+// beats gives a sign of life every second, and releases what dead holders have claimed and leased.
 func (s *store) beats() {
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
@@ -35,9 +35,21 @@ func (s *store) beats() {
 	}
 }
 
+// beatArgs are the arguments of beat.lua.
+type beatArgs struct {
+	Consumer  string
+	DeadAfter int64  // microseconds
+	Elapsed   string // microseconds; empty at the first beat
+}
+
+// tickArgs are the arguments of tick.lua.
+type tickArgs struct {
+	Elapsed string // microseconds; empty at the first tick
+}
+
 func (s *store) beat(ctx context.Context, sh *shard) error {
 	began := s.clock.Elapsed()
-	got, err := s.run(ctx, beatScript, sh.base, s.now(), s.holder, deadAfter.Microseconds(), sh.beaten.since(began))
+	got, err := beatScript.run(ctx, s, sh.base, beatArgs{s.holder, deadAfter.Microseconds(), sh.beaten.since(began)})
 	if err != nil {
 		return err
 	}
@@ -51,33 +63,33 @@ func (s *store) beat(ctx context.Context, sh *shard) error {
 		s.log.Info("took over from a dead holder", "events", events, "deliveries", due)
 	}
 	if events > 0 {
-		sh.free()
+		sh.markFreed()
 	}
 	if step := time.Duration(asInt(freed[2])) * time.Microsecond; step != 0 {
-		s.log.Warn("the clock of Redis was set: retries, delays, holds and leases go on by elapsed time", "took", step, "key", sh.base)
+		s.log.Warn("the clock of Redis was set: retries, delays, holds and leases continue by elapsed time", "took", step, "key", sh.base)
 	}
 	return nil
 }
 
-// tick writes down what time it is for what belongs to the gateway as a whole, as beats do for shards.
+// tick records the time for the keys that belong to no shard, as beats do for shards.
 func (s *store) tick(ctx context.Context) error {
 	began := s.clock.Elapsed()
-	if _, err := s.run(ctx, tickScript, s.meta, s.now(), s.ticked.since(began)); err != nil {
+	if _, err := tickScript.run(ctx, s, s.meta, tickArgs{s.ticked.since(began)}); err != nil {
 		return err
 	}
 	s.ticked.at(began)
 	return nil
 }
 
-// looked is when this process last had the clock looked at, by elapsed time. The zero value is never.
-type looked struct {
+// clockCheck is when this process last had a script check the clock, in elapsed time. The zero value is never.
+type clockCheck struct {
 	mu   sync.Mutex
 	last time.Duration
 	ever bool
 }
 
-// since is how long ago it was at most in microseconds; empty: it never was.
-func (l *looked) since(now time.Duration) string {
+// since returns the longest time that may have passed since then, in microseconds; empty if it never was.
+func (l *clockCheck) since(now time.Duration) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.ever {
@@ -86,7 +98,7 @@ func (l *looked) since(now time.Duration) string {
 	return span(now - l.last)
 }
 
-func (l *looked) at(now time.Duration) {
+func (l *clockCheck) at(now time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.last, l.ever = now, true

@@ -8,8 +8,8 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// BenchmarkMemory prints what things take of Redis' memory: an event with its index entries, its decision, a delivery in
-// history, one that waits, one that is dead, and a recognised id whose event is gone. It does not depend on b.N.
+// BenchmarkMemory prints the memory that Redis needs for: an event with its index entries, its decision, a delivery in history,
+// a waiting delivery, a dead letter, and a recognised ID of a removed event. It does not depend on b.N.
 func BenchmarkMemory(b *testing.B) {
 	const n = 20_000
 	srv := start(b)
@@ -64,7 +64,7 @@ func BenchmarkMemory(b *testing.B) {
 	}
 }
 
-// empty has retention take every event, and keep their ids.
+// empty removes every event by retention, which keeps their IDs.
 func empty(s *store) error {
 	for {
 		done, err := s.Trim(context.Background(), state.Retention{Events: state.Bound{Bytes: 1}, Dedupe: state.Bound{Age: time.Hour}})

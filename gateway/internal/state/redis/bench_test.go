@@ -14,9 +14,9 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// The benchmarks stand beside the embedded engine's: the same events (some 700 bytes raw, 2 KB in all), everything
-// kept, AOF everysec as in production. Of one event: `rt/op` are calls over the network, `cmd/op` the commands that Redis
-// ran, in scripts too, `net-B/op` the bytes to and from it, `cpu-us/op` our CPU and `redis-us/op` that of Redis.
+// The benchmarks correspond to those of the embedded engine: the same events (about 700 bytes raw, 2 KB in all), nothing is
+// removed, and the AOF is written every second as in production. For each event, `rt/op` counts round trips, `cmd/op` commands
+// that Redis ran, in scripts too, `net-B/op` bytes to and from Redis, `cpu-us/op` our CPU time and `redis-us/op` that of Redis.
 
 var filler = func() []byte {
 	b := make([]byte, 640)
@@ -48,7 +48,7 @@ func benchEvents(tb testing.TB, from, n int) []*event.Event {
 	return all
 }
 
-// measured is what a stretch of a benchmark took.
+// measured is the cost of a part of a benchmark.
 type measured struct {
 	b      *testing.B
 	srv    *server
@@ -168,7 +168,7 @@ func benchDelivery(ev *event.Event, i int, st state.DeliveryState, now time.Time
 	return d
 }
 
-// BenchmarkCommit claims and commits: one delivery each, that ended or that waits.
+// BenchmarkCommit claims and commits events with one delivery each, which ended or waits.
 func BenchmarkCommit(b *testing.B) {
 	for _, st := range []state.DeliveryState{state.Delivered, state.Waiting} {
 		b.Run(string(st), func(b *testing.B) {
@@ -199,7 +199,7 @@ func BenchmarkCommit(b *testing.B) {
 	}
 }
 
-// BenchmarkWhole is the way of an event: accepted by 256 callers while it is claimed and committed.
+// BenchmarkWhole measures the whole path: 256 callers append while events are claimed and committed.
 func BenchmarkWhole(b *testing.B) {
 	srv, s := benchStore(b)
 	events := benchEvents(b, 0, b.N)

@@ -15,11 +15,11 @@ import (
 const (
 	claimMost  = 256
 	claimBytes = 8 << 20
-	// pollEvery is how long a message that something can be claimed may be missed.
+	// pollEvery is the fallback poll when a pub/sub wake-up is lost.
 	pollEvery = 500 * time.Millisecond
 )
 
-// Claim waits until there are events nobody holds.
+// Claim waits until there are events that are not claimed.
 func (s *store) Claim(ctx context.Context, most, bytes int) ([]state.Claimed, error) {
 	for {
 		if err := s.check(ctx); err != nil {
@@ -43,22 +43,22 @@ func (s *store) Claim(ctx context.Context, most, bytes int) ([]state.Claimed, er
 	}
 }
 
-// claim asks each shard in turn, and answers with what the first has. One that fails is passed over, and left alone for
-// as long as it took to fail several times over: the others' events do not wait for it. Only where none answers that is
-// the error. The call does not end with ctx: what Redis says we hold, we must know of.
+// claim asks the shards in turn and returns the events of the first that has some. A shard that fails is skipped, and is
+// not asked for four times as long as it took to fail, so that events of the others do not wait for it. Its error is
+// returned only if no shard answers. The call does not end with ctx: this process must know what Redis gave it.
 func (s *store) claim(ctx context.Context, most, bytes int) ([]state.Claimed, error) {
 	s.claims.Lock()
 	defer s.claims.Unlock()
 	if err := s.check(ctx); err != nil {
 		return nil, err
 	}
-	first := int(s.turn.Add(1))
+	first := int(s.firstShard.Add(1))
 	var sick error
 	answered := false
 	for i := range s.shards {
 		sh := s.shards[(first+i)%len(s.shards)]
 		began := s.clock.Now()
-		if began.Before(sh.rests) {
+		if began.Before(sh.skipUntil) {
 			continue
 		}
 		some, err := s.claimFrom(ctx, sh, most, bytes)
@@ -67,7 +67,7 @@ func (s *store) claim(ctx context.Context, most, bytes int) ([]state.Claimed, er
 				return nil, err
 			}
 			sick = err
-			s.rest(sh, began)
+			s.skip(sh, began)
 			continue
 		}
 		answered = true
@@ -85,11 +85,11 @@ func (s *store) claim(ctx context.Context, most, bytes int) ([]state.Claimed, er
 	return nil, sick
 }
 
-// rest leaves a shard alone that failed, where there are others. s.claims is held.
-func (s *store) rest(sh *shard, began time.Time) {
+// skip leaves out a shard that failed, if there are others. The caller holds s.claims.
+func (s *store) skip(sh *shard, began time.Time) {
 	if len(s.shards) > 1 {
 		now := s.clock.Now()
-		sh.rests = now.Add(max(pollEvery, 4*now.Sub(began)))
+		sh.skipUntil = now.Add(max(pollEvery, 4*now.Sub(began)))
 	}
 }
 
@@ -103,7 +103,7 @@ func (s *store) nudge() {
 func (s *store) claimFrom(ctx context.Context, sh *shard, most, bytes int) ([]state.Claimed, error) {
 	call, cancel := s.detached(ctx)
 	defer cancel()
-	if err := s.find(call, sh); err != nil {
+	if err := s.recoverClaims(call, sh); err != nil {
 		return nil, err
 	}
 	if some := sh.handOut(most, bytes); len(some) > 0 {
@@ -116,7 +116,7 @@ func (s *store) claimFrom(ctx context.Context, sh *shard, most, bytes int) ([]st
 	sh.mu.Lock()
 	count := min(most, claimMost, max(1, bound/sh.largest))
 	freed := sh.freed
-	sh.lost = true // until the answer is here
+	sh.lostClaim = true // until the answer has arrived
 	sh.mu.Unlock()
 	ask := s.askNew
 	if freed {
@@ -132,11 +132,11 @@ func (s *store) claimFrom(ctx context.Context, sh *shard, most, bytes int) ([]st
 	if err != nil {
 		return nil, err
 	}
-	some, err := s.take(call, sh, entries)
+	some, err := s.decodeClaimed(call, sh, entries)
 	sh.mu.Lock()
-	sh.lost = err != nil
+	sh.lostClaim = err != nil
 	if !freed && bytes > 0 && err == nil {
-		sh.left, some = append(sh.left, some...), nil
+		sh.queued, some = append(sh.queued, some...), nil
 	}
 	sh.mu.Unlock()
 	if some == nil && err == nil {
@@ -145,9 +145,21 @@ func (s *store) claimFrom(ctx context.Context, sh *shard, most, bytes int) ([]st
 	return some, err
 }
 
-// askFreed has a script claim what was released, or held by who died, and then what is new.
+// claimArgs are the arguments of claim.lua.
+type claimArgs struct {
+	Consumer    string
+	Most, Bound int // events, bytes (0: any)
+}
+
+// ackForeignArgs are the arguments of ackforeign.lua.
+type ackForeignArgs struct{ EntryID string }
+
+// holderArgs are the arguments of scripts that need only the holder.
+type holderArgs struct{ Consumer string }
+
+// askFreed claims events that were released or whose holder died, and then new ones, with a script.
 func (s *store) askFreed(ctx context.Context, sh *shard, count, bound int) ([]any, error) {
-	got, err := s.run(ctx, claimScript, sh.base, s.now(), s.holder, count, bound)
+	got, err := claimScript.run(ctx, s, sh.base, claimArgs{s.holder, count, bound})
 	if err != nil {
 		return nil, err
 	}
@@ -156,13 +168,13 @@ func (s *store) askFreed(ctx context.Context, sh *shard, count, bound int) ([]an
 		return nil, errCorrupt
 	}
 	sh.mu.Lock()
-	sh.freed = asInt(entries[0]) == 1 // else there is none left
+	sh.freed = asInt(entries[0]) == 1 // otherwise none is left
 	sh.mu.Unlock()
 	return entries[1:], nil
 }
 
-// askNew claims what is new with Redis' own command, which costs a third of a script that passes events on. What
-// others released meanwhile is noticed in the same round trip.
+// askNew claims new events with XREADGROUP, which costs a third of a script that returns events. The same round trip
+// finds out whether others released events.
 func (s *store) askNew(ctx context.Context, sh *shard, count, _ int) ([]any, error) {
 	s.calls.Add(1)
 	pipe := s.client.Pipeline()
@@ -196,7 +208,7 @@ func (s *store) askNew(ctx context.Context, sh *shard, count, _ int) ([]any, err
 			if err != nil {
 				return nil, s.fault(err)
 			}
-			if done { // committed before the group was lost
+			if done { // it was committed before the group was lost
 				if err := s.client.XAck(ctx, sh.base+"events", group, id).Err(); err != nil {
 					return nil, s.fault(err)
 				}
@@ -208,24 +220,24 @@ func (s *store) askNew(ctx context.Context, sh *shard, count, _ int) ([]any, err
 	return entries, nil
 }
 
-// handOut is what was claimed before and could not be given to its caller.
+// handOut returns events that were claimed before and that their caller did not get.
 func (sh *shard) handOut(most, bytes int) []state.Claimed {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	n, size := 0, 0
-	for n < len(sh.left) && n < most && (bytes <= 0 || size < bytes) {
-		size += sh.left[n].Event.Size()
+	for n < len(sh.queued) && n < most && (bytes <= 0 || size < bytes) {
+		size += sh.queued[n].Event.Size()
 		n++
 	}
-	some := sh.left[:n:n]
-	sh.left = sh.left[n:]
+	some := sh.queued[:n:n]
+	sh.queued = sh.queued[n:]
 	return some
 }
 
-// find looks for events that Redis says this process holds and it does not know of: their answer was lost.
-func (s *store) find(ctx context.Context, sh *shard) error {
+// recoverClaims queues the events that this process has claimed in Redis and does not know of: the answer was lost.
+func (s *store) recoverClaims(ctx context.Context, sh *shard) error {
 	sh.mu.Lock()
-	lost := sh.lost
+	lost := sh.lostClaim
 	sh.mu.Unlock()
 	if !lost {
 		return nil
@@ -258,23 +270,23 @@ func (s *store) find(ctx context.Context, sh *shard) error {
 				found = append(found, []any{id, asList(e[0])[1], asList(p)[3]})
 			}
 		}
-		some, err := s.take(ctx, sh, found)
+		some, err := s.decodeClaimed(ctx, sh, found)
 		if err != nil {
 			return err
 		}
 		sh.mu.Lock()
 		for _, c := range some {
 			if state.IsSuspect(c.Claims - 1) {
-				_, sh.alone = s.at(c.Position)
+				_, sh.suspectNumber = s.at(c.Position)
 				sh.suspect = &c
 			} else {
-				sh.left = append(sh.left, c)
+				sh.queued = append(sh.queued, c)
 			}
 		}
 		sh.mu.Unlock()
 	}
 	sh.mu.Lock()
-	sh.lost = false
+	sh.lostClaim = false
 	sh.mu.Unlock()
 	return nil
 }
@@ -282,19 +294,19 @@ func (s *store) find(ctx context.Context, sh *shard) error {
 func (sh *shard) holds(n uint64) bool {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	_, ok := sh.held[n]
+	_, ok := sh.claimed[n]
 	return ok
 }
 
-// number is the N of a stream id N-0.
+// number returns the N of a stream ID N-0.
 func number(id string) uint64 {
 	text, _, _ := strings.Cut(id, "-")
 	n, _ := strconv.ParseUint(text, 10, 64)
 	return n
 }
 
-// take reads claimed entries. One that cannot be read is buried: nobody could ever decide about it.
-func (s *store) take(ctx context.Context, sh *shard, entries []any) ([]state.Claimed, error) {
+// decodeClaimed decodes claimed entries. One that cannot be decoded becomes a dead letter, as no rule can be applied to it.
+func (s *store) decodeClaimed(ctx context.Context, sh *shard, entries []any) ([]state.Claimed, error) {
 	some := make([]state.Claimed, 0, len(entries))
 	largest := 0
 	for _, e := range entries {
@@ -303,8 +315,8 @@ func (s *store) take(ctx context.Context, sh *shard, entries []any) ([]state.Cla
 			return nil, errCorrupt
 		}
 		id := asText(e[0])
-		if !strings.HasSuffix(id, "-0") { // ours are all N-0
-			if _, err := s.run(ctx, strayScript, sh.base, s.now(), id); err != nil {
+		if !strings.HasSuffix(id, "-0") { // another program added it: ours are N-0
+			if _, err := ackForeignScript.run(ctx, s, sh.base, ackForeignArgs{id}); err != nil {
 				return nil, err
 			}
 			continue
@@ -325,7 +337,7 @@ func (s *store) take(ctx context.Context, sh *shard, entries []any) ([]state.Cla
 		largest = max(largest, ev.Size())
 		some = append(some, state.Claimed{Event: ev, Position: s.position(sh, n), Claims: int(asInt(e[2]))})
 		sh.mu.Lock()
-		sh.held[n] = ev.Size()
+		sh.claimed[n] = ev.Size()
 		sh.mu.Unlock()
 	}
 	if largest > 0 {
@@ -336,8 +348,8 @@ func (s *store) take(ctx context.Context, sh *shard, entries []any) ([]state.Cla
 	return some, nil
 }
 
-// free says that some events are to be claimed before new ones.
-func (sh *shard) free() {
+// markFreed makes the next claim look for released events before new ones.
+func (sh *shard) markFreed() {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	sh.freed = true
@@ -354,8 +366,8 @@ func fieldsOf(v any) map[string]string {
 
 func (s *store) buryEvent(ctx context.Context, sh *shard, n uint64, tenant, reason string) error {
 	var record []byte
-	err := untaken(func() error {
-		var fresh []any
+	err := retryTaken(func() error {
+		var fresh []newName
 		o := state.Outcome{Dead: reason, At: s.clock.Now()}
 		record = s.appendOutcome(nil, &o, nil, nil, &fresh)
 		return s.keepNames(ctx, fresh)
@@ -363,11 +375,13 @@ func (s *store) buryEvent(ctx context.Context, sh *shard, n uint64, tenant, reas
 	if err != nil {
 		return err
 	}
-	_, err = s.run(ctx, commitScript, sh.base, s.now(), s.holder, "B", n, escape(tenant), record)
+	_, err = commitScript.run(ctx, s, sh.base, commitArgs{s.holder, []commitOp{
+		{Op: "B", Burial: &burialArgs{n, escape(tenant), record}},
+	}})
 	return err
 }
 
-// regroup makes a lost consumer group again, and what belongs to the store as a whole if that is lost too.
+// regroup recreates a lost consumer group, and the layout if that was lost too.
 func (s *store) regroup(ctx context.Context, sh *shard) error {
 	s.log.Error("the consumer group is gone: Redis lost data; made again at the low mark", "key", sh.base+"events")
 	if err := s.layout(ctx); err != nil {
@@ -375,9 +389,9 @@ func (s *store) regroup(ctx context.Context, sh *shard) error {
 	}
 	s.names.forget()
 	sh.mu.Lock()
-	clear(sh.held)
-	sh.alone, sh.suspect = 0, nil
+	clear(sh.claimed)
+	sh.suspectNumber, sh.suspect = 0, nil
 	sh.mu.Unlock()
-	_, err := s.run(ctx, groupScript, sh.base, s.now())
+	_, err := groupScript.run(ctx, s, sh.base, noArgs{})
 	return err
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// A node of a Cluster is gone, or hangs, and no replica takes its place: events of the other shards are claimed as ever.
+// A node of a Cluster is killed or hangs, and no replica takes its place: events of the other shards are still claimed.
 func TestClaimWhereOneShardIsSick(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(n *server){

@@ -16,7 +16,7 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// startCluster is three nodes that have a third of the slots each.
+// startCluster starts three nodes with a third of the slots each.
 func startCluster(t testing.TB, args ...string) (url string, nodes []*server) {
 	t.Helper()
 	var hosts []string
@@ -37,7 +37,7 @@ func startCluster(t testing.TB, args ...string) (url string, nodes []*server) {
 				strings.Contains(text, "cluster_slots_ok:16384") // without full coverage the state is ok before
 		})
 	}
-	for _, n := range nodes { // found each other quickly; from now on one that is slow is not taken for dead
+	for _, n := range nodes { // the short timeout was for finding each other; with this one, a slow node is not taken for dead
 		n.config("cluster-node-timeout", "15000")
 	}
 	return "redis://" + strings.Join(hosts, ",") + "?cluster=true", nodes
@@ -45,14 +45,14 @@ func startCluster(t testing.TB, args ...string) (url string, nodes []*server) {
 
 func TestClusterConformance(t *testing.T) {
 	t.Parallel()
-	url, _ := startCluster(t)
-	conform(t, url, 1)
+	url, nodes := startCluster(t)
+	conformAsUser(t, url, 1, nodes...)
 }
 
 func TestShardsConformance(t *testing.T) {
 	t.Parallel()
-	url, _ := startCluster(t)
-	conform(t, url, 4)
+	url, nodes := startCluster(t)
+	conformAsUser(t, url, 4, nodes...)
 }
 
 func TestClusterHasFourShards(t *testing.T) {
@@ -90,7 +90,7 @@ func TestClusterHasFourShards(t *testing.T) {
 	}
 }
 
-// That the suite passes on a Cluster proves that no script touches two shards, as Redis refuses one that does.
+// Redis refuses a script that uses two shards, so the suite on a Cluster proves that none does.
 func TestTwoShardsInOneScriptAreRefused(t *testing.T) {
 	t.Parallel()
 	url, _ := startCluster(t)
@@ -105,7 +105,7 @@ func TestTwoShardsInOneScriptAreRefused(t *testing.T) {
 	}
 }
 
-// A node that hangs costs a call its timeout once, not once for each time that the client would ask it and others again.
+// A node that hangs costs a call its timeout once, not once for each retry of the client.
 func TestClusterThatHangs(t *testing.T) {
 	t.Parallel()
 	url, nodes := startCluster(t)
@@ -130,11 +130,14 @@ func TestClusterThatHangs(t *testing.T) {
 	}
 }
 
-// A master of a Cluster is killed under load: its replica takes its place, and the gateway goes on by itself. What the
-// replica had is all there; what was accepted last may be lost, as Redis replicates asynchronously.
+// syncAtOnce makes a master send its data to a new replica at once. By default it waits five seconds for further replicas.
+var syncAtOnce = []string{"--repl-diskless-sync-delay", "0"}
+
+// A master of a Cluster is killed under load: its replica takes its place, and the gateway continues by itself. Everything that
+// the replica had is there; the newest events may be lost, as Redis replicates asynchronously.
 func TestClusterFailover(t *testing.T) {
 	t.Parallel()
-	url, nodes := startCluster(t)
+	url, nodes := startCluster(t, syncAtOnce...)
 	replica := start(t, "--cluster-enabled", "yes", "--cluster-config-file", "nodes", "--cluster-node-timeout", "15000")
 	replica.do("CLUSTER", "MEET", "127.0.0.1", nodes[0].port)
 	master := asText(nodes[0].do("CLUSTER", "MYID"))
@@ -152,7 +155,7 @@ func TestClusterFailover(t *testing.T) {
 	until(t, "the replica has all", func() bool {
 		return nodes[0].info("replication", "master_repl_offset") == replica.info("replication", "slave_repl_offset")
 	})
-	for _, n := range []*server{nodes[1], nodes[2], replica} { // one that is dead is soon seen to be
+	for _, n := range []*server{nodes[1], nodes[2], replica} { // so that the failover begins soon
 		n.config("cluster-node-timeout", "2000")
 	}
 	nodes[0].kill()
@@ -180,10 +183,10 @@ func TestClusterFailover(t *testing.T) {
 	}
 }
 
-// The master of three sentinels is killed: a replica takes its place, and the gateway goes on by itself.
+// The master of three sentinels is killed: a replica takes its place, and the gateway continues by itself.
 func TestSentinelFailover(t *testing.T) {
 	t.Parallel()
-	master := start(t)
+	master := start(t, syncAtOnce...)
 	replica := start(t, "--replicaof", fmt.Sprintf("127.0.0.1 %d", master.port))
 	until(t, "the replica is in step", func() bool { return replica.info("replication", "master_link_status") == "up" })
 	var hosts []string
@@ -199,7 +202,7 @@ func TestSentinelFailover(t *testing.T) {
 	until(t, "the replica has all", func() bool {
 		return master.info("replication", "master_repl_offset") == replica.info("replication", "slave_repl_offset")
 	})
-	for _, n := range sentinels { // one that is dead is soon seen to be, and until now one that was slow was not
+	for _, n := range sentinels { // so that the failover begins soon; until now, a slow master was not taken for dead
 		n.do("SENTINEL", "SET", "main", "down-after-milliseconds", 1000)
 	}
 	master.kill()

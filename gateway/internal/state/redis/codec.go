@@ -18,7 +18,7 @@ type reader struct{ state.RecordReader[string] }
 
 func readerOf(b string) reader { return reader{state.RecordReader[string]{Rest: b}} }
 
-// zero is a text that ends with NUL, as scripts write it.
+// zero reads a text that ends with NUL, as scripts write it.
 func (r *reader) zero() string {
 	i := strings.IndexByte(r.Rest, 0)
 	if i < 0 {
@@ -30,7 +30,7 @@ func (r *reader) zero() string {
 	return v
 }
 
-// big is a number of so many bytes, the highest first, as scripts write it.
+// big reads a big-endian number of size bytes, as scripts write it.
 func (r *reader) big(size int) (n uint64) {
 	for _, c := range []byte(r.Take(size)) {
 		n = n<<8 | uint64(c)
@@ -48,7 +48,7 @@ func appendBig(b []byte, n uint64, size int) []byte {
 	return b
 }
 
-// appendID writes an event's id in half its bytes where it is 32 hex digits.
+// appendID writes an event's ID; one of 32 hex digits takes half its bytes.
 func appendID(b []byte, id string) []byte {
 	if len(id) == 32 && strings.ToLower(id) == id {
 		if raw, err := hex.DecodeString(id); err == nil {
@@ -65,7 +65,7 @@ func (r *reader) id() string {
 	return r.Text()
 }
 
-// Times are microseconds since 1970: what a script's numbers hold exactly, and what Redis' clock says. 0 is the zero time.
+// Times are microseconds since 1970, as in the clock of Redis; a Lua number holds them exactly. 0 is the zero time.
 func unixMicro(t time.Time) int64 {
 	if t.IsZero() {
 		return 0

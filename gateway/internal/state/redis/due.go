@@ -15,41 +15,41 @@ import (
 )
 
 const (
-	readyMost = 512 // destinations of one part of a turn
-	readyAsks = 8   // parts of one round
-	atOnce    = 32  // the most a destination gets in one turn while others are ready too
+	readyMost = 512 // destinations in one page
+	readyAsks = 8   // pages in one ClaimDue
+	atOnce    = 32  // the most that a destination gets at a time while others are ready too
 	dueBytes  = 8 << 20
 	dueMost   = 512
 )
 
-// turns knows who was served last, so that tenants, and within one its destinations, are served in turn.
-type turns struct {
+// fairShare remembers who was served last, so that tenants, and the destinations of each, are served in turn.
+type fairShare struct {
 	mu     sync.Mutex
 	count  uint64
 	served map[string]uint64 // by tenant, and by token
 }
 
-// ready is a destination that can be served now.
-type ready struct {
+// readyDest is a destination that can be served now.
+type readyDest struct {
 	shard               *shard
 	token, tenant, name string
-	due                 int
-	give                int
+	due                 int // deliveries
+	granted             int // of those, to be leased
 }
 
-// ClaimDue leases deliveries whose time has come: one call asks which destinations are ready, one leases from those
-// whose turn it is. Nothing ready is one call.
+// ClaimDue leases due deliveries. One call asks which destinations are ready, a second one leases from those that are
+// chosen. If nothing is ready, it is one call.
 func (s *store) ClaimDue(ctx context.Context, ask state.ClaimDue) ([]state.Due, time.Time, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, time.Time{}, err
 	}
-	r := &round{s: s, ask: ask, room: map[string]int{}, next: math.MaxInt64, now: s.clock.Now(), left: min(ask.Max, dueMost), bytes: ask.Bytes}
+	r := &claimRound{s: s, ask: ask, capacity: map[string]int{}, next: math.MaxInt64, now: s.clock.Now(), left: min(ask.Max, dueMost), bytes: ask.Bytes}
 	if r.bytes <= 0 || r.bytes > dueBytes {
 		r.bytes = dueBytes
 	}
 	if err := r.serve(ctx); err != nil && len(r.due) == 0 {
 		return nil, time.Time{}, fmt.Errorf("claim due: %w", err)
-	} // what is leased is handed out; the next call says what is wrong
+	} // what was leased is handed out; the next call returns the error
 	var next time.Time
 	if r.next != math.MaxInt64 {
 		next = fromMicro(r.next)
@@ -57,12 +57,12 @@ func (s *store) ClaimDue(ctx context.Context, ask state.ClaimDue) ([]state.Due, 
 	return r.due, next, nil
 }
 
-// serve shares what there is room for among the ready destinations of all shards, so that none starves another.
-func (r *round) serve(ctx context.Context) error {
-	var all []*ready
-	var sick error // of a shard: what is due in the others does not wait for it
+// serve distributes the caller's capacity over the ready destinations of all shards, so that none starves another.
+func (r *claimRound) serve(ctx context.Context) error {
+	var all []*readyDest
+	var sick error // of a shard that fails; the others go on
 	for _, sh := range r.s.shards {
-		some, err := r.of(ctx, sh)
+		some, err := r.readyIn(ctx, sh)
 		if err != nil {
 			sick = err
 			continue
@@ -72,14 +72,14 @@ func (r *round) serve(ctx context.Context) error {
 	if len(all) == 0 {
 		return sick
 	}
-	served := r.s.turns.share(all, r.left, r.room)
+	served := r.s.fair.grant(all, r.left, r.capacity)
 	for _, d := range all {
-		if d.give < d.due && r.roomOf(d) > 0 {
-			r.next = unixMicro(r.now) // there is more than was asked for
+		if d.granted < d.due && r.capacityOf(d) > 0 {
+			r.next = unixMicro(r.now) // more is due than was asked for
 		}
 	}
 	for _, sh := range r.s.shards {
-		own := slices.DeleteFunc(slices.Clone(served), func(d *ready) bool { return d.shard != sh })
+		own := slices.DeleteFunc(slices.Clone(served), func(d *readyDest) bool { return d.shard != sh })
 		if len(own) == 0 {
 			continue
 		}
@@ -94,77 +94,99 @@ func (r *round) serve(ctx context.Context) error {
 	return sick
 }
 
-// round is one ClaimDue over all shards.
-type round struct {
-	s     *store
-	ask   state.ClaimDue
-	now   time.Time
-	room  map[string]int
-	due   []state.Due
-	left  int
-	bytes int
-	next  int64 // by the caller's clock
+// claimRound is one ClaimDue over all shards.
+type claimRound struct {
+	s        *store
+	ask      state.ClaimDue
+	now      time.Time
+	capacity map[string]int
+	due      []state.Due
+	left     int
+	bytes    int
+	next     int64 // by the caller's clock
 }
 
-// at is a time of Redis by the caller's clock.
-func (r *round) at(script, reply any) int64 {
+// at converts a time of a script to the caller's clock.
+func (r *claimRound) at(script, reply any) int64 {
 	if asText(reply) == "" {
 		return math.MaxInt64
 	}
 	return unixMicro(r.now) + asInt(reply) - asInt(script)
 }
 
-// parts is how far a turn over a shard's ready destinations has come: when it began, score and name of the last one that
-// was looked at. The zero value begins a turn.
-type parts struct{ began, score, name string }
+// readyCursor is how far a pass over a shard's ready destinations has come: when the pass began, and the score and name of
+// the last destination that was read. The zero value begins a pass.
+type readyCursor struct{ began, score, name string }
 
-// of are destinations of a shard that can be served now and that the caller has room for. It goes on where the last round
-// ended, until they take all that is asked for or all that are ready were looked at. Of very many ready destinations a
-// round looks at some, and the next one goes on: so those without room hold up no other, and a round stays cheap.
-func (r *round) of(ctx context.Context, sh *shard) ([]*ready, error) {
-	if err := r.s.giveBack(ctx, sh); err != nil {
+// readyIn returns destinations of a shard that can be served now and for which the caller has capacity. It continues where
+// the last round ended and stops when they take all that is asked for, or when all ready ones were read. A round reads
+// readyAsks pages at most and the next one continues, so a round stays cheap, and destinations without capacity do not block
+// others.
+func (r *claimRound) readyIn(ctx context.Context, sh *shard) ([]*readyDest, error) {
+	if err := r.s.releaseLost(ctx, sh); err != nil {
 		return nil, err
 	}
 	sh.mu.Lock()
-	at := sh.parts
+	at := sh.ready
 	sh.mu.Unlock()
-	var all []*ready
+	var all []*readyDest
 	seen := map[string]bool{}
-	takes, fresh, over := 0, at == parts{}, false // over: the turn that an earlier round began has ended
+	takes, fresh, over := 0, at == readyCursor{}, false // over: the pass that an earlier round began has ended
 	for range readyAsks {
-		some, next, err := r.part(ctx, sh, at)
+		some, next, err := r.readyPage(ctx, sh, at)
 		if err != nil {
 			return nil, err
 		}
 		at = next
 		for _, d := range some {
-			if room := r.roomOf(d); room > 0 && !seen[d.token] {
+			if n := r.capacityOf(d); n > 0 && !seen[d.token] {
 				seen[d.token] = true
-				all, takes = append(all, d), takes+min(room, d.due)
+				all, takes = append(all, d), takes+min(n, d.due)
 			}
 		}
-		ended := at == parts{}
+		ended := at == readyCursor{}
 		if takes >= r.left || ended && (fresh || over) {
 			break
 		}
-		over = over || ended // what stood before the place where this round went on comes now
+		over = over || ended // a new pass begins with what comes before the place where this round continued
 	}
 	sh.mu.Lock()
-	sh.parts = at
+	sh.ready = at
 	sh.mu.Unlock()
-	if at != (parts{}) && !over {
-		r.next = unixMicro(r.now) // there is more in this turn
+	if at != (readyCursor{}) && !over {
+		r.next = unixMicro(r.now) // this pass goes on
 	}
 	return all, nil
 }
 
-// part asks for a part of a turn, and says where the next one begins.
-func (r *round) part(ctx context.Context, sh *shard, at parts) ([]*ready, parts, error) {
-	args := []any{r.s.now(), readyMost}
-	if at != (parts{}) {
-		args = append(args, at.began, at.score, at.name)
-	}
-	got, err := r.s.run(ctx, readyScript, sh.base, args...)
+// readyArgs are the arguments of ready.lua.
+type readyArgs struct {
+	Most               int // destinations
+	Began, Score, Last string
+}
+
+// leaseArgs are the arguments of lease.lua.
+type leaseArgs struct {
+	Caller               string
+	Length, Lease, Bound int64 // microseconds, microseconds, bytes (0: any)
+	Destinations         []leaseFrom
+}
+
+// leaseFrom is how many deliveries of a destination are to be leased at most.
+type leaseFrom struct {
+	Dest string
+	Most int
+}
+
+// releaseLostArgs are the arguments of releaselost.lua.
+type releaseLostArgs struct {
+	Caller string
+	Leases []int64 // due times
+}
+
+// readyPage reads a page of ready destinations and returns the cursor of the next page.
+func (r *claimRound) readyPage(ctx context.Context, sh *shard, at readyCursor) ([]*readyDest, readyCursor, error) {
+	got, err := readyScript.run(ctx, r.s, sh.base, readyArgs{readyMost, at.began, at.score, at.name})
 	if err != nil {
 		return nil, at, err
 	}
@@ -173,33 +195,34 @@ func (r *round) part(ctx context.Context, sh *shard, at parts) ([]*ready, parts,
 		return nil, at, errCorrupt
 	}
 	r.next = min(r.next, r.at(reply[0], reply[1]))
-	next := parts{asText(reply[2]), asText(reply[3]), asText(reply[4])}
+	next := readyCursor{asText(reply[2]), asText(reply[3]), asText(reply[4])}
 	if next.name == "" {
-		next = parts{}
+		next = readyCursor{}
 	}
-	var all []*ready
+	var all []*readyDest
 	for i := 5; i+1 < len(reply); i += 2 {
-		d := &ready{shard: sh, token: asText(reply[i]), due: int(asInt(reply[i+1]))}
+		d := &readyDest{shard: sh, token: asText(reply[i]), due: int(asInt(reply[i+1]))}
 		d.tenant, d.name = untoken(d.token)
 		all = append(all, d)
 	}
 	return all, next, nil
 }
 
-func (r *round) roomOf(d *ready) int {
-	n, asked := r.room[d.token]
+// capacityOf returns how many deliveries of a destination the caller can take.
+func (r *claimRound) capacityOf(d *readyDest) int {
+	n, asked := r.capacity[d.token]
 	if !asked {
 		n = math.MaxInt
 		if r.ask.Capacity != nil {
 			n = r.ask.Capacity(d.tenant, d.name)
 		}
-		r.room[d.token] = n
+		r.capacity[d.token] = n
 	}
 	return n
 }
 
-// share gives each destination its part: tenants in turn, in each its destinations, those first that waited longest.
-func (t *turns) share(all []*ready, left int, room map[string]int) []*ready {
+// grant gives each destination its part: tenants in turn, and their destinations in turn, longest waiting first.
+func (t *fairShare) grant(all []*readyDest, left int, capacity map[string]int) []*readyDest {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.served == nil || len(t.served) > 100_000 {
@@ -209,8 +232,8 @@ func (t *turns) share(all []*ready, left int, room map[string]int) []*ready {
 	if len(all) == 1 {
 		chunk = max(left, 1)
 	}
-	slices.SortStableFunc(all, func(a, b *ready) int { return cmp.Compare(t.served[a.token], t.served[b.token]) })
-	queues := map[string][]*ready{}
+	slices.SortStableFunc(all, func(a, b *readyDest) int { return cmp.Compare(t.served[a.token], t.served[b.token]) })
+	queues := map[string][]*readyDest{}
 	var tenants []string
 	for _, d := range all {
 		if queues[d.tenant] == nil {
@@ -219,23 +242,23 @@ func (t *turns) share(all []*ready, left int, room map[string]int) []*ready {
 		queues[d.tenant] = append(queues[d.tenant], d)
 	}
 	slices.SortStableFunc(tenants, func(a, b string) int { return cmp.Compare(t.served[a+"/"], t.served[b+"/"]) })
-	var served []*ready
+	var served []*readyDest
 	for left > 0 && len(tenants) > 0 {
 		tenant := tenants[0]
 		tenants = tenants[1:]
 		q := queues[tenant]
 		d := q[0]
 		q = q[1:]
-		n := min(chunk, left, d.due-d.give, room[d.token])
+		n := min(chunk, left, d.due-d.granted, capacity[d.token])
 		if n > 0 {
-			if d.give == 0 {
+			if d.granted == 0 {
 				served = append(served, d)
 			}
-			d.give, left = d.give+n, left-n
-			room[d.token] -= n
+			d.granted, left = d.granted+n, left-n
+			capacity[d.token] -= n
 			t.count++
 			t.served[d.token], t.served[tenant+"/"] = t.count, t.count
-			if d.give < d.due && room[d.token] > 0 {
+			if d.granted < d.due && capacity[d.token] > 0 {
 				q = append(q, d)
 			}
 		}
@@ -246,25 +269,26 @@ func (t *turns) share(all []*ready, left int, room map[string]int) []*ready {
 	return served
 }
 
-func (r *round) lease(ctx context.Context, sh *shard, served []*ready) (err error) {
-	lease := r.s.word(r.now.Add(r.ask.Lease))
-	told := r.now.Add(time.Duration(lease-unixMicro(r.now)) * time.Microsecond) // it knows how much time elapses until then
-	args := []any{r.s.now(), r.s.holder, span(r.ask.Lease), lease, r.bytes}
+// lease leases from destinations of a shard.
+func (r *claimRound) lease(ctx context.Context, sh *shard, served []*readyDest) (err error) {
+	lease := r.s.leaseTime(r.now.Add(r.ask.Lease))
+	until := r.now.Add(time.Duration(lease-unixMicro(r.now)) * time.Microsecond) // keeps the monotonic clock
+	args := leaseArgs{Caller: r.s.holder, Length: r.ask.Lease.Microseconds(), Lease: lease, Bound: int64(r.bytes)}
 	for _, d := range served {
-		args = append(args, d.token, d.give)
+		args.Destinations = append(args.Destinations, leaseFrom{d.token, d.granted})
 	}
 	call, cancel := r.s.detached(ctx)
 	defer cancel()
 	before := len(r.due)
 	defer func() {
-		if err != nil { // what was leased is not handed out, and is to be found again
+		if err != nil { // what was leased is not handed out; releaseLost makes it due again
 			r.due = r.due[:before]
 			sh.mu.Lock()
-			sh.unheard = append(sh.unheard, lease)
+			sh.lostLeases = append(sh.lostLeases, lease)
 			sh.mu.Unlock()
 		}
 	}()
-	got, err := r.s.run(call, leaseScript, sh.base, args...)
+	got, err := leaseScript.run(call, r.s, sh.base, args)
 	if err != nil {
 		return err
 	}
@@ -284,58 +308,54 @@ func (r *round) lease(ctx context.Context, sh *shard, served []*ready) (err erro
 		if err == nil {
 			ev, err = event.Decode([]byte(f["event"]), []byte(f["raw"]))
 		}
-		if err != nil { // it stays leased, and holds up no other
+		if err != nil { // it stays leased and blocks no other
 			r.s.log.Error("a due delivery cannot be read", "event", f["id"], "tenant", f["tenant"], "err", err)
 			continue
 		}
 		o.Leased = true
-		r.due = append(r.due, state.Due{Delivery: o.Delivery, Event: ev, Lease: told})
+		r.due = append(r.due, state.Due{Delivery: o.Delivery, Event: ev, Lease: until})
 		r.left--
 		r.bytes -= ev.Size()
 		given++
 	}
 	want := 0
 	for _, d := range served {
-		want += d.give
+		want += d.granted
 	}
 	if given < want && asInt(reply[2]) > 0 {
-		r.next = unixMicro(r.now) // bytes ended it
+		r.next = unixMicro(r.now) // the bound of bytes ended it
 	}
 	return nil
 }
 
-// word is the due time that is written for a lease, later than that of every lease before: it names the call.
-func (s *store) word(at time.Time) int64 {
+// leaseTime returns the due time to write for the leases of a call. It rises from call to call, so it identifies the call.
+func (s *store) leaseTime(at time.Time) int64 {
 	for {
-		last := s.words.Load()
+		last := s.lastLease.Load()
 		word := max(unixMicro(at), last+1)
-		if s.words.CompareAndSwap(last, word) {
+		if s.lastLease.CompareAndSwap(last, word) {
 			return word
 		}
 	}
 }
 
-// giveBack makes due again what Redis leased to this process in calls whose answers were lost.
-func (s *store) giveBack(ctx context.Context, sh *shard) error {
+// releaseLost makes due again what Redis leased to this process in calls whose answers were lost.
+func (s *store) releaseLost(ctx context.Context, sh *shard) error {
 	sh.mu.Lock()
-	lost := slices.Clone(sh.unheard)
+	lost := slices.Clone(sh.lostLeases)
 	sh.mu.Unlock()
 	if len(lost) == 0 {
 		return nil
 	}
-	args := []any{s.now(), s.holder}
-	for _, word := range lost {
-		args = append(args, word)
-	}
-	n, err := s.run(ctx, unheardScript, sh.base, args...)
+	n, err := releaseLostScript.run(ctx, s, sh.base, releaseLostArgs{s.holder, lost})
 	if err != nil {
 		return err
 	}
 	sh.mu.Lock()
-	sh.unheard = slices.DeleteFunc(sh.unheard, func(word int64) bool { return slices.Contains(lost, word) })
+	sh.lostLeases = slices.DeleteFunc(sh.lostLeases, func(lease int64) bool { return slices.Contains(lost, lease) })
 	sh.mu.Unlock()
 	if asInt(n) > 0 {
-		s.log.Info("found deliveries whose lease was never heard of", "count", asInt(n))
+		s.log.Info("deliveries are due again whose lease was lost with its answer", "count", asInt(n))
 	}
 	return nil
 }

@@ -16,14 +16,14 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// An emptied Redis looks like a new one. Two memories tell them apart: a running replica knows the key of respondents
-// that it read, which is random and as such the identity of the store; and a note in the data folder holds a hash of it
-// for the next start. Whoever notices writes the time into the layout, so that all replicas and later starts warn.
+// An emptied Redis looks like a new one. Two records tell them apart. A running replica knows the key of respondents that
+// it read, which is random and so identifies the store. A note in the data folder has a hash of that key for the next start.
+// The process that notices writes the time into the layout, so that all replicas and later starts warn.
 
-// emptiedFor is how long it is said that the store was emptied.
+// emptiedFor is how long warnings say that the store was emptied.
 const emptiedFor = 24 * time.Hour
 
-// note is what a gateway remembers of its store between two runs.
+// note identifies the store between two runs of a gateway.
 type note struct {
 	// Place is a hash of the address, without user and password, and of the prefix.
 	Place string `json:"place"`
@@ -31,7 +31,7 @@ type note struct {
 	Store string `json:"store"`
 }
 
-// noteOf is the note of a store with this key of respondents.
+// noteOf returns the note of a store with this key of respondents.
 func (s *store) noteOf(key []byte) note {
 	place := s.opts.URL
 	if u, err := url.Parse(s.opts.URL); err == nil {
@@ -45,7 +45,7 @@ func shortHash(text string) string {
 	return hex.EncodeToString(h[:8])
 }
 
-// wasEmptied reports whether the layout in Redis is not the one that this process, or the note, knows.
+// wasEmptied reports whether the layout in Redis differs from the one that this process or its note knows.
 func (s *store) wasEmptied(layout map[string]string) bool {
 	key := []byte(layout["respondents"])
 	if s.key != nil {
@@ -70,7 +70,7 @@ func (s *store) wasEmptied(layout map[string]string) bool {
 	return was.Place == now.Place && was.Store != now.Store
 }
 
-// remember writes the note, where it is not written yet. Without it the store works as well, so an error is only said.
+// remember writes the note if it has changed. The store works without it, so an error is only logged.
 func (s *store) remember() {
 	if s.opts.Note == "" {
 		return
@@ -91,7 +91,7 @@ func (s *store) remember() {
 	}
 }
 
-// lookForLayout notices within a second that the store was emptied, also where nothing is claimed.
+// lookForLayout notices within a second that the store was emptied, also while no event is claimed.
 func (s *store) lookForLayout(ctx context.Context) error {
 	kept, err := s.client.HMGet(ctx, s.meta+"layout", "respondents", "emptied").Result()
 	if err != nil {
@@ -106,8 +106,8 @@ func (s *store) lookForLayout(ctx context.Context) error {
 	return s.layout(ctx)
 }
 
-// notice takes over when the store was found empty, and tells the gateway where that is news to this process. The caller
-// holds s.layouts.
+// notice stores when the store was found empty, and tells the gateway if this process did not know it. The caller holds
+// s.layouts.
 func (s *store) notice(at string) {
 	if at == "" || at == s.emptiedAt {
 		return
@@ -115,7 +115,7 @@ func (s *store) notice(at string) {
 	first := s.emptiedAt == "" && s.shards == nil
 	s.emptiedAt = at
 	if first {
-		return // found at the start: everything is made anew anyway
+		return // at the start, when everything is written anyway
 	}
 	s.log.Error("the store in Redis was emptied while the gateway used it", "prefix", s.opts.Prefix)
 	select {
@@ -124,11 +124,10 @@ func (s *store) notice(at string) {
 	}
 }
 
-// Emptied receives when the store was emptied while this process used it: what belongs to the gateway itself has to be
-// put into it again.
+// Emptied receives when the store was emptied while this process used it: the gateway must write its own settings again.
 func (s *store) Emptied() <-chan struct{} { return s.emptied }
 
-// emptiedWarning says that the store was emptied lately; "" where it was not.
+// emptiedWarning returns a warning if the store was emptied lately, else "".
 func (s *store) emptiedWarning() string {
 	s.layouts.Lock()
 	defer s.layouts.Unlock()
@@ -136,9 +135,9 @@ func (s *store) emptiedWarning() string {
 	if err != nil || s.clock.Now().Sub(fromMicro(us)) > emptiedFor {
 		return ""
 	}
-	return fmt.Sprintf("the store in Redis was found empty at %s though it had been in use (FLUSHALL, FLUSHDB, or a Redis that came back without its file): "+
-		"events that were accepted and not delivered, history, dead letters and what recognises duplicates are gone up to then; "+
-		"look who may run FLUSHALL, and have the platforms send again", fromMicro(us).UTC().Format(time.RFC3339))
+	return fmt.Sprintf("the store in Redis was found empty at %s although it had been in use (FLUSHALL, FLUSHDB, or a Redis that came back without its file): "+
+		"undelivered events, history, dead letters and the recognition of duplicates were lost up to then; "+
+		"check who may run FLUSHALL, and have the platforms send again", fromMicro(us).UTC().Format(time.RFC3339))
 }
 
 var _ state.Emptier = (*store)(nil)

@@ -15,8 +15,8 @@ func saysEmptied(t *testing.T, s state.Store) bool {
 	return slices.ContainsFunc(s.Health(t.Context()).Warnings, func(w string) bool { return strings.Contains(w, "was found empty") })
 }
 
-// TestEmptiedWhileRunning: somebody empties Redis. Every replica that runs, and one that starts later, warns of it; a
-// store that was new does not, nor does one whose consumer group alone was lost.
+// Redis is emptied while replicas run: each of them warns, and so does one that starts later. A new store does not warn, nor
+// does one that lost only its consumer group.
 func TestEmptiedWhileRunning(t *testing.T) {
 	t.Parallel()
 	srv := start(t)
@@ -46,7 +46,7 @@ func TestEmptiedWhileRunning(t *testing.T) {
 	same(t, "claimed", keysOf(hold(t, a, 1)), []string{"two"})
 }
 
-// TestEmptiedWhileStopped: nobody ran while Redis was emptied. A note in the data folder tells the next start.
+// Redis is emptied while no replica runs: the note in the data folder tells the next start.
 func TestEmptiedWhileStopped(t *testing.T) {
 	t.Parallel()
 	srv := start(t)

@@ -16,20 +16,20 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// fullAt is the share of maxmemory at which nothing new is accepted, so that what was accepted has room to end.
+// fullAt is the share of maxmemory at which no event is accepted, so that accepted ones can be completed.
 const fullAt = 0.95
 
-// freeAt is the share of maxmemory below which new events are accepted again: lower, so that what ends and comes meanwhile
-// does not change the answer every second.
+// freeAt is the share of maxmemory below which events are accepted again. It is lower than fullAt, so that the answer does
+// not change every second.
 const freeAt = 0.93
 
-// foreignFor is how long it is said that somebody else wrote into our stream.
+// foreignFor is how long warnings say that another program wrote into the stream of events.
 const foreignFor = 24 * time.Hour
 
-// steppedFor is how long it is said that the clock stepped.
+// steppedFor is how long warnings say that the clock stepped.
 const steppedFor = 24 * time.Hour
 
-// node is what a Redis says of itself.
+// node is the INFO of a Redis.
 type node map[string]string
 
 func (n node) number(name string) int64 {
@@ -37,7 +37,7 @@ func (n node) number(name string) int64 {
 	return v
 }
 
-// about asks one Redis about itself.
+// about reads the INFO of one Redis.
 func about(ctx context.Context, c *goredis.Client, sections ...string) (node, error) {
 	text, err := c.Info(ctx, sections...).Result()
 	if err != nil {
@@ -52,7 +52,7 @@ func about(ctx context.Context, c *goredis.Client, sections ...string) (node, er
 	return n, nil
 }
 
-// nodes asks the Redis, or every master of the Cluster.
+// nodes reads the INFO of the Redis, or of every master of the Cluster.
 func (s *store) nodes(ctx context.Context) ([]node, error) {
 	var mu sync.Mutex
 	var all []node
@@ -79,7 +79,7 @@ func (s *store) nodes(ctx context.Context) ([]node, error) {
 	return all, nil
 }
 
-// admit refuses a Redis that would lose what was accepted, by design or by age.
+// admit refuses a Redis that would lose accepted events because of its settings or its version.
 func (s *store) admit(ctx context.Context) error {
 	all, err := s.nodes(ctx)
 	if err != nil {
@@ -103,7 +103,7 @@ func (s *store) admit(ctx context.Context) error {
 	return nil
 }
 
-// warnings are what could lose what was accepted.
+// warnings returns what in the settings of Redis may lose accepted events.
 func warnings(all []node) []string {
 	var words []string
 	add := func(format string, args ...any) {
@@ -133,7 +133,7 @@ func warnings(all []node) []string {
 	return words
 }
 
-// look finds out whether there is room, once a second.
+// look checks the memory of Redis, once a second.
 func (s *store) look(ctx context.Context) error {
 	all, err := s.nodes(ctx)
 	if err != nil {
@@ -153,7 +153,7 @@ func (s *store) look(ctx context.Context) error {
 		}
 	}
 	slices.Sort(runs)
-	return s.rename(ctx, strings.Join(runs, " "))
+	return s.rewriteNames(ctx, strings.Join(runs, " "))
 }
 
 // fills reports whether a server has too little memory left for new events.
@@ -166,7 +166,7 @@ func (s *store) fills(n node) bool {
 	return most > 0 && float64(n.number("used_memory")) > bound*float64(most)
 }
 
-// stepWarning says that the clock of Redis was set back, so long ago in microseconds.
+// stepWarning returns a warning that the clock of Redis was set back, ago microseconds ago.
 func stepWarning(step, ago int64) string {
 	if step >= 0 || ago > steppedFor.Microseconds() {
 		return ""
@@ -174,7 +174,7 @@ func stepWarning(step, ago int64) string {
 	return state.ClockSetBack("the clock of Redis", -time.Duration(step)*time.Microsecond)
 }
 
-// Health is how the store does.
+// Health reports the state of the store.
 func (s *store) Health(ctx context.Context) state.Health {
 	var h state.Health
 	if h.Err = s.check(ctx); h.Err != nil {
@@ -204,14 +204,14 @@ func (s *store) Health(ctx context.Context) state.Health {
 	}
 	now := s.clock.Now()
 	for _, sh := range s.shards {
-		got, err := s.run(ctx, healthScript, sh.base, s.now())
+		got, err := healthScript.run(ctx, s, sh.base, noArgs{})
 		if err != nil {
 			return state.Health{Err: errors.Join(h.Err, fmt.Errorf("health: %w", err)), Warnings: h.Warnings}
 		}
 		v := asList(got)
 		if n := asInt(v[9]); n > 0 && asInt(v[0])-asInt(v[10]) < foreignFor.Microseconds() {
-			h.Warnings = append(h.Warnings, fmt.Sprintf("somebody else writes into the stream %sevents (noticed %d times): such entries are no events; "+
-				"publish through the API, or into a stream of your own that is a source", sh.base, n))
+			h.Warnings = append(h.Warnings, fmt.Sprintf("another program writes into the stream %sevents (%d times so far): its entries are not processed; "+
+				"publish through the API, or into a stream of its own that is a source", sh.base, n))
 		}
 		if w := stepWarning(asInt(v[11]), asInt(v[0])-asInt(v[12])); w != "" && !slices.Contains(h.Warnings, w) {
 			h.Warnings = append(h.Warnings, w)

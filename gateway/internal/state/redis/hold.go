@@ -11,8 +11,16 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// Hold keeps a destination from being claimed: in every shard, one after the other. Whether another hold stands is said by
-// the first; in the others too nothing but what stood is replaced, so that two writers leave all shards the same.
+// holdArgs are the arguments of hold.lua.
+type holdArgs struct {
+	Dest, Till  string
+	Record      []byte
+	Conditional int // 1: replace only the hold Over
+	Over        []byte
+}
+
+// Hold puts a destination on hold, or lifts its hold, in one shard after the other. The first shard decides whether another
+// hold conflicts. The others replace the same hold only, so that two writers leave all shards the same.
 func (s *store) Hold(ctx context.Context, tenant, destination string, h state.Hold, over *state.Hold) error {
 	if err := s.check(ctx); err != nil {
 		return err
@@ -25,12 +33,12 @@ func (s *store) Hold(ctx context.Context, tenant, destination string, h state.Ho
 			till = span(h.Until.Sub(s.clock.Now()))
 		}
 	}
-	args := []any{s.now(), token(tenant, destination), till, record}
+	args := holdArgs{Dest: token(tenant, destination), Till: till, Record: record}
 	if over != nil {
-		args = append(args, appendHold(nil, over))
+		args.Conditional, args.Over = 1, appendHold(nil, over)
 	}
 	for i, sh := range s.shards {
-		done, err := s.run(ctx, holdScript, sh.base, args...)
+		done, err := holdScript.run(ctx, s, sh.base, args)
 		if err == nil && i == 0 && asInt(done) == 0 {
 			err = state.ErrConflict
 		}
@@ -41,12 +49,12 @@ func (s *store) Hold(ctx context.Context, tenant, destination string, h state.Ho
 	return nil
 }
 
-// Holds are the destinations on hold. One whose time is over is none.
+// Holds returns the destinations on hold, without holds that have ended.
 func (s *store) Holds(ctx context.Context, tenant string) ([]state.DestinationOnHold, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
 	}
-	// Every shard has all of them; where a crash came between, the first that says so counts, as it does for Hold.
+	// Every shard has all of them. After a crash in Hold they may differ: then the first shard counts, as it does there.
 	tokens := map[string]string{}
 	for _, sh := range slices.Backward(s.shards) {
 		all, err := s.client.HGetAll(ctx, sh.base+"holds").Result()
@@ -105,7 +113,7 @@ func appendHold(b []byte, h *state.Hold) []byte {
 	return appendInt(b, unixMicro(h.Since))
 }
 
-// readHold reads a hold, and when it ends by the time of scripts; 0: it does not by itself.
+// readHold decodes a hold, and its end in the time of scripts; 0: it has none.
 func readHold(raw string) (h state.Hold, till int64, err error) {
 	r := readerOf(raw)
 	till = int64(r.big(7))

@@ -7,56 +7,56 @@ import (
 	"strings"
 )
 
-// The key space. Everything begins with the prefix and a hash tag: a shard's number, or `meta` for what belongs to the
-// gateway as a whole. A script touches keys of one tag only. Names of tenants and destinations are escaped (escape);
-// `dest` is tenant/destination, N an event's number within its shard, counted up by the append script without gaps.
+// The key space. Every key begins with the prefix and a hash tag: a shard's number, or `meta` for what belongs to no shard. A
+// script uses keys of one tag only. Names of tenants and destinations are escaped (escape). `dest` is tenant/destination. N
+// is an event's number within its shard; the append script counts it up without gaps.
 //
 //	key of a shard        type    holds
 //	events                stream  N-0: v id tenant type source survey response time received event raw (public)
 //	meta                  hash    next, first, low, counters; seen, ahead, step, steppedat: the time (lib.lua, pace.lua)
 //	slices                zset    slices of the indexes that there are
-//	id:SLOT               hash    id and tenant -> N: the look-up of an event, and what a duplicate is recognised by
-//	ids:TENANT            list    ids of events that are gone and still recognised
+//	id:SLOT               hash    id and tenant -> N: finds an event, and recognises duplicates
+//	ids:TENANT            list    ids of events that were removed and are still recognised
 //	idcount, idage        zset    tenants by how many such ids they have, and by when their oldest was received
 //	ids                   list    the same of all tenants, as former versions kept it
-//	used                  zset    tenants by the bytes of their events that count for retention: in the stream and in shares
-//	share:TENANT          stream  N-0, as in events: those that retention passed for what other tenants take
+//	used                  zset    tenants by the bytes of their events in the stream and in shares, which retention bounds
+//	share:TENANT          stream  N-0, as in events: those kept while retention removed the events of other tenants around them
 //	shares                zset    tenants by when the oldest event in their share was received
 //	sharebytes            hash    TENANT -> bytes in its share
-//	aside:SLICE           string  a bit for each event that is in a share
-//	route:SLOT            hash    id and tenant -> shard, when it was asked for: where the id's events are; of several shards
+//	aside:SLICE           string  one bit for each event that is in a share
+//	route:SLOT            hash    id and tenant -> shard of the id's events, and when it was asked for; with several shards only
 //	routes                list    ids that have a route, oldest first
 //	line:TENANT:SLICE     string  two bytes for each event of a tenant within 65,536 numbers
 //	index:SLICE:BUCKET    string  eight bytes for each response and respondent of an event: tag, number
-//	revised:N             hash    the newest revision of an event that was revised: the fields of its entry that are others
-//	                              now, revision, newest (its decision), former (revisions), terms, bytes
-//	terms:BUCKET:TAG      zset    numbers of events whose newest revision is found by it, beside the index
-//	outcome:N/64          hash    the committed decision; its existence is the acknowledgement
-//	owed:N/16             hash    deliveries not finished by their event's commit, as they stand now
-//	due:dest              zset    what waits, by due time; a lease moves it
-//	leased:HOLDER         zset    destination and member of what a holder has leased, by the lease's end
-//	unheard               hash    holder -> newest lease of a call whose answer it waits for no more
-//	wait:dest, dead:dest  zset    what waits by creation, what is dead by its end
-//	h:dest, f:dest        stream  history: what commits said of deliveries; f: where an attempt was not delivered
+//	revised:N             hash    the newest revision of an event that was revised: the changed fields of its entry,
+//	                              revision, newest (its decision), former (revisions), terms, bytes
+//	terms:BUCKET:TAG      zset    numbers of events whose newest revision has this term; they are not in the index
+//	outcome:N/64          hash    the committed decision; if it exists, the event is committed
+//	owed:N/16             hash    deliveries that were not finished by their event's commit, in their present state
+//	due:dest              zset    waiting deliveries by due time; a lease moves the time
+//	leased:HOLDER         zset    destination and member of a holder's leased deliveries, by the end of the lease
+//	unheard               hash    holder -> newest lease of a call whose answer was lost
+//	wait:dest, dead:dest  zset    waiting deliveries by creation, dead letters by their end
+//	h:dest, f:dest        stream  history of deliveries; f: those with a failed attempt
 //	service               zset    destinations by the time of their next service
 //	holds                 hash    dest -> until when, why
 //	waitbytes             hash    dest -> bytes of the events that deliveries wait with
 //	deadbytes             hash    dest -> bytes of the events that dead letters keep
-//	gone:TENANT           zset    events that are dead letters themselves
-//	kept:N, kept          hash, zset  events that retention passed and something refers to
-//	orphans               set     kept events that something ceased to refer to
+//	gone:TENANT           zset    events that are dead letters
+//	kept:N, kept          hash, zset  events that are older than retention keeps and that something refers to
+//	orphans               set     kept events that lost a reference
 //	dests, tenants        set     names
 //	holders               zset    consumers by their last sign of life
-//	sharers               set     consumers that know of shares
+//	sharers               set     consumers whose version knows shares
 //	once:TENANT:KEY       string  end, owner
-//	wake                  channel something may be claimed
+//	wake                  channel published when an event may be claimed
 //
 //	key of meta           type    holds
 //	meta                  hash    seen, ahead: the time, as in shards
-//	layout                hash    version, shards, key of respondents' hashes, when it was found emptied
-//	names                 hash    reference -> text of what records would repeat
+//	layout                hash    version, shards, key of the respondents' hashes, when the store was found emptied
+//	names                 hash    reference -> text that records would otherwise repeat
 //	set:TENANT:KIND       hash    name -> version, value
-//	version, changed      string, zset  newest version; what changed by version, the newest of them
+//	version, changed      string, zset  newest version; changed settings by version, the newest of them
 //	forgotten             string  newest version that left changed
 //	changes               channel a setting changed
 //	list:TENANT:LIST      list    end, item
@@ -64,26 +64,26 @@ import (
 //	stats:TENANT:MINUTE   hash    destination and count -> number
 //	minutes:TENANT        zset    minutes that have statistics
 //
-// Anybody may read the stream of events; nobody else may write into it. An entry that another program adds takes a number
-// of ours away: XADD with * makes them jump to the milliseconds since 1970. That is survived: numbers go on behind it, such
-// entries are acknowledged and leave with their age, and health says so for a day.
+// Any program may read the stream of events, and none may write into it. XADD with * makes numbers jump to the milliseconds
+// since 1970. The engine tolerates that: numbers continue after such entries, which are acknowledged and removed by age, and
+// health warns for a day.
 //
-// Memory is what Redis costs, so what an event has in these is packed: see the benchmarks.
+// Redis needs memory for every byte, so these structures are packed: see the benchmarks.
 const (
 	layoutVersion = "1"
-	// sharedLayout is written once events are put into shares (trimming.mayShare): a former version does not find them there.
+	// sharedLayout is written before events are moved to shares (trimming.mayShare): former versions do not find them there.
 	sharedLayout = "2"
 )
 
 const (
 	slots   = 16384 // hashes of ids: each packed by Redis up to 128 ids, two million events in a shard
 	sliced  = 65536 // events in a slice of the indexes
-	buckets = 32    // of an index slice: so few that one call of many events writes to each once
+	buckets = 32    // of an index slice: few, so that a call with many events appends to each once
 	group   = "gateway"
 )
 
-// escape makes any text a part of a key: the separators : and / and the braces of a hash tag cannot be in it, nor NUL,
-// which ends text in records.
+// escape makes any text a part of a key, without the separators : and /, the braces of a hash tag, and NUL, which ends texts
+// in records.
 func escape(s string) string {
 	if !strings.ContainsAny(s, "%:/{}\x00") {
 		return s
@@ -117,7 +117,7 @@ func unescape(s string) string {
 	return b.String()
 }
 
-// token is a destination's name in keys.
+// token returns a destination's name in keys.
 func token(tenant, destination string) string { return escape(tenant) + "/" + escape(destination) }
 
 func untoken(t string) (tenant, destination string) {
@@ -125,7 +125,7 @@ func untoken(t string) (tenant, destination string) {
 	return unescape(tenant), unescape(destination)
 }
 
-// slotOf and fieldOf are where an event's id is kept; the library of scripts computes the same.
+// slotOf and fieldOf return where an event's ID is kept; lib.lua computes the same (idplace).
 func slotOf(id string) string {
 	slot := 0
 	for i := range len(id) {
@@ -143,9 +143,9 @@ func fieldOf(tenant, id string) string {
 	return id + "\x00" + tenant
 }
 
-// shardOf keeps what has one name in one shard. Events go by their response id alone, so that a response's are together whatever
-// else is said of them; that other responses of the same id are in that shard too does no harm. It must not change: what was
-// written under a name is looked for where the name leads.
+// shardOf returns the shard of a name. Events use their response ID alone, so that all events of a response are together;
+// other responses with the same ID share the shard, which is harmless. The function must not change: readers look for a name
+// in the shard that it returns.
 func shardOf(tenant, name string, shards int) int {
 	if shards == 1 {
 		return 0

@@ -11,7 +11,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// losing is a connection that loses the answers to a script: Redis runs it, and nobody hears of it.
+// losing is a connection that loses the answers to a script after Redis ran it.
 type losing struct {
 	script *goredis.Script
 	args   []any // of the last lost call
@@ -38,7 +38,7 @@ func (*losing) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.Pro
 	return next
 }
 
-// The answer to a lease is lost: its holder lives and finds what it was given, at its next question.
+// The answer to a lease is lost: the holder gets the deliveries with its next call.
 func TestLostAnswerOfALease(t *testing.T) {
 	t.Parallel()
 	for _, shards := range []int{1, 4} {
@@ -63,10 +63,10 @@ func TestLostAnswerOfALease(t *testing.T) {
 
 		loses := &losing{}
 		s.client.AddHook(loses)
-		if _, err := leaseScript.Load(t.Context(), s.client).Result(); err != nil {
+		if _, err := leaseScript.lua.Load(t.Context(), s.client).Result(); err != nil {
 			t.Fatal(err)
 		}
-		loses.script = leaseScript
+		loses.script = leaseScript.lua
 		if due, _, err := s.ClaimDue(t.Context(), ask); err == nil || len(due) > 0 {
 			t.Fatalf("%d due, %v", len(due), err)
 		}
@@ -94,14 +94,14 @@ func TestLostAnswerOfALease(t *testing.T) {
 	}
 }
 
-// waits claims an event, and says what it owes: a delivery that is due.
+// waits claims an event and returns a delivery of it that is due.
 func waits(t *testing.T, s *store) (state.Claimed, state.Delivery) {
 	t.Helper()
 	c := hold(t, s, 1)[0]
 	return c, owing(c, state.Waiting, time.Time{})
 }
 
-// A holder dies with leases: another has them as soon as it has its events. One that lives keeps its own.
+// A holder with leases dies: another one gets them together with its events. A living holder keeps its leases.
 func TestLeasesFollowTheirHolder(t *testing.T) {
 	t.Parallel()
 	srv := start(t)

@@ -17,7 +17,7 @@ import (
 
 const acme = "acme"
 
-// gate is a store of a test, closed at its end.
+// gate opens a store, which is closed when the test ends.
 func gate(t testing.TB, url string, change ...func(*Options)) *store {
 	t.Helper()
 	o := Options{URL: url}
@@ -112,8 +112,8 @@ func same(t testing.TB, what string, got, want any) {
 	}
 }
 
-// load accepts, claims and commits from several goroutines until it is stopped. It knows what was accepted, and when,
-// and what was committed; errors are waited out, as the gateway does.
+// load appends, claims and commits from several goroutines until it is stopped, and returns what was accepted, and when, and
+// what was committed. After an error it tries again, as the gateway does.
 func load(t testing.TB, s *store, prefix string) (stop func() (accepted map[string]time.Time, committed map[string]bool)) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var mu sync.Mutex
@@ -175,13 +175,13 @@ func load(t testing.TB, s *store, prefix string) (stop func() (accepted map[stri
 	}
 }
 
-// finish claims and commits what is left, and says what was accepted and never came.
+// finish claims and commits what is left, and returns the accepted events that were never claimed.
 func finish(t testing.TB, s *store, accepted map[string]time.Time) (lost []string) {
 	t.Helper()
 	// Whoever was stopped held some: they are given again, as if the answers to their claims had been lost.
 	sh := s.shards[0]
 	sh.mu.Lock()
-	sh.lost, sh.held = true, map[uint64]int{}
+	sh.lostClaim, sh.claimed = true, map[uint64]int{}
 	sh.mu.Unlock()
 	until(t, "nothing is pending", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

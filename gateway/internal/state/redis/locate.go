@@ -10,8 +10,8 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// locate finds an event by its id. The shard is that of its response, which the id does not tell: all are asked at once,
-// and one that does not answer is missed only where no other knows it. A nil shard: there is none of that id.
+// locate finds an event by its ID. The ID does not tell the shard, which depends on the response, so all shards are asked at
+// once; the error of one that does not answer counts only if no other has the event. A nil shard means that there is none.
 func (s *store) locate(ctx context.Context, tenant, id string) (*shard, uint64, error) {
 	slot, field := slotOf(id), fieldOf(tenant, id)
 	if len(s.shards) == 1 {
@@ -35,7 +35,7 @@ func (s *store) locate(ctx context.Context, tenant, id string) (*shard, uint64, 
 	return nil, 0, sick
 }
 
-// exec runs a pipeline; that a key is not there is no error.
+// exec runs a pipeline. A missing key is no error.
 func (s *store) exec(ctx context.Context, pipe goredis.Pipeliner) error {
 	cmds, err := pipe.Exec(ctx)
 	if err == nil || errors.Is(err, goredis.Nil) {
@@ -49,8 +49,8 @@ func (s *store) exec(ctx context.Context, pipe goredis.Pipeliner) error {
 	return s.fault(err)
 }
 
-// shardsOf are the shards of due deliveries, by their events. Where a shard does not answer, sick says so, and those have
-// none that no other shard knows.
+// shardsOf returns the shards of due deliveries. If a shard does not answer, sick is its error, and deliveries that no other
+// shard knows have a nil shard.
 func (s *store) shardsOf(ctx context.Context, due []state.Settled) (where []*shard, sick error) {
 	where = make([]*shard, len(due))
 	if len(s.shards) == 1 || len(due) == 0 {
@@ -71,10 +71,10 @@ func (s *store) shardsOf(ctx context.Context, due []state.Settled) (where []*sha
 	sick = s.exec(ctx, pipe)
 	for i := range due {
 		if sick == nil {
-			where[i] = s.shards[0] // of what is gone: its fence is lost anywhere
+			where[i] = s.shards[0] // the event was removed: its fence is lost in any shard
 		}
 		for k, v := range asked[i] {
-			if _, err := v.Uint64(); err == nil { // one that was not asked has no error of its own
+			if _, err := v.Uint64(); err == nil { // a command that was not sent has no error of its own
 				where[i] = s.shards[k]
 			}
 		}
@@ -92,14 +92,14 @@ func owedAt(sh *shard, n uint64, suffix string) (key, field string) {
 	return sh.base + "owed:" + text(n/16), string([]byte{byte(n % 16)}) + suffix
 }
 
-// standing is where an event is, and its delivery as it stands.
+// standing is where an event is, and the present state of one of its deliveries.
 type standing struct {
-	shard *shard // nil: the event is gone
+	shard *shard // nil: the event was removed
 	n     uint64
-	owed  *owed // what is owed, or what the event's commit said of it; nil: there is none
+	owed  *owed // the record, or what the event's commit said of it; nil: none
 }
 
-// standings finds deliveries by their ids: two round trips, however many they are.
+// standings finds deliveries by their IDs, in two round trips for all of them.
 func (s *store) standings(ctx context.Context, tenant string, ids []string) ([]standing, error) {
 	found := make([]standing, len(ids))
 	pipe := s.client.Pipeline()
@@ -161,7 +161,7 @@ func (s *store) standings(ctx context.Context, tenant string, ids []string) ([]s
 	return found, nil
 }
 
-// current is a delivery as it stands; nil: there is none.
+// current returns the present state of a delivery; nil: there is none.
 func (s *store) current(ctx context.Context, tenant, id string) (*owed, error) {
 	found, err := s.standings(ctx, tenant, []string{id})
 	if err != nil {

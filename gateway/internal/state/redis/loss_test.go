@@ -13,7 +13,7 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// Redis comes back from its file, which has no group: what was not committed comes again, what was does not.
+// Redis restarts from a file without the group: uncommitted events are claimed again, committed ones are not.
 func TestRestartedWithoutTheGroup(t *testing.T) {
 	t.Parallel()
 	srv := start(t, "--appendonly", "yes", "--appendfsync", "always")
@@ -36,8 +36,8 @@ func TestRestartedWithoutTheGroup(t *testing.T) {
 	}
 }
 
-// Somebody deletes the stream alone: what was in it is gone, and what comes next is not held up by that, nor is the
-// loss said to be pending for ever.
+// Only the stream is deleted: its events are lost, but later ones are processed, and the lost ones do not count as pending for
+// ever.
 func TestStreamLost(t *testing.T) {
 	t.Parallel()
 	srv := start(t)
@@ -57,7 +57,7 @@ func TestStreamLost(t *testing.T) {
 	}
 }
 
-// What is acknowledged leaves: with its retention the store stays as large as it is, whatever goes through it.
+// Acknowledged events are removed: with retention, the size of the store does not depend on how many pass through it.
 func TestMemoryStaysBounded(t *testing.T) {
 	t.Parallel()
 	srv := start(t)
@@ -109,7 +109,7 @@ func TestMemoryStaysBounded(t *testing.T) {
 	}
 }
 
-// Nobody claims: events are accepted, and the store says how many wait and since when.
+// No process claims: events are accepted, and health reports how many wait and since when.
 func TestNothingConsumesIsSaid(t *testing.T) {
 	t.Parallel()
 	srv := start(t)
@@ -126,7 +126,7 @@ func TestNothingConsumesIsSaid(t *testing.T) {
 	}
 }
 
-// Redis' clock steps back an hour: history goes on in its order, leases and due times hold.
+// The clock of Redis steps back by an hour: history stays in order, leases and due times stay valid.
 func TestClockStepsBack(t *testing.T) {
 	t.Parallel()
 	srv := start(t)
@@ -153,8 +153,8 @@ func TestClockStepsBack(t *testing.T) {
 	}
 }
 
-// A replica with an older configuration gets a delivery of a step that it does not know: it reads it whole, hands it
-// back untouched, and the one that knows it sends it. No attempt is counted.
+// A replica with an older configuration leases a delivery of a step that it does not know. It reads it completely and releases
+// it unchanged, without counting an attempt; a replica that knows the step sends it.
 func TestReplicasWithDifferentConfigurations(t *testing.T) {
 	t.Parallel()
 	srv := start(t)
@@ -183,8 +183,8 @@ func TestReplicasWithDifferentConfigurations(t *testing.T) {
 	}
 }
 
-// Somebody writes into our stream: nonsense, and copies of an event of ours, with ids of its own. Nothing of ours is lost,
-// nothing stays pending, retention goes on, and health says it.
+// Another program writes into the stream of events: nonsense, and copies of an event under other IDs. No event is lost, nothing
+// stays pending, retention continues, and health warns.
 func TestForeignEntriesAreNoEvents(t *testing.T) {
 	t.Parallel()
 	const stream = "surveygate:{0}:events"
@@ -219,7 +219,7 @@ func TestForeignEntriesAreNoEvents(t *testing.T) {
 		t.Errorf("%d stay pending", n)
 	}
 	h := s.Health(t.Context())
-	if h.Err != nil || h.Pending != 0 || h.Events != 3 || !slices.ContainsFunc(h.Warnings, func(w string) bool { return strings.Contains(w, "somebody else writes") }) {
+	if h.Err != nil || h.Pending != 0 || h.Events != 3 || !slices.ContainsFunc(h.Warnings, func(w string) bool { return strings.Contains(w, "another program writes") }) {
 		t.Errorf("%d pending, %d events, %v, warnings %q", h.Pending, h.Events, h.Err, h.Warnings)
 	}
 	page, err := s.Events(t.Context(), acme, state.EventQuery{Limit: 10})
@@ -244,7 +244,7 @@ func TestForeignEntriesAreNoEvents(t *testing.T) {
 	}
 }
 
-// A kept event that became unreadable is said, and holds up nothing else that is due.
+// A kept event that cannot be decoded is logged and blocks no other due delivery.
 func TestUnreadableDueHoldsUpNothing(t *testing.T) {
 	t.Parallel()
 	srv := start(t)
@@ -263,7 +263,7 @@ func TestUnreadableDueHoldsUpNothing(t *testing.T) {
 	}
 }
 
-// While Redis is gone nothing spins: what the engine asks by itself it asks about once a second.
+// While Redis is down, the engine's own calls are made about once a second.
 func TestGoneIsNotHammered(t *testing.T) {
 	t.Parallel()
 	srv := start(t)

@@ -8,8 +8,8 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// fill reads the next entries of lists that have none: in one round trip for all, a second where entries of one time
-// are more than were asked for, and one for the deliveries' records.
+// fill reads the next entries of lists that have none, in one round trip for all lists, a second one if there are more entries
+// of one time than were asked for, and one for the deliveries' records.
 func (m *merge) fill(ctx context.Context, all []*listed) error {
 	all = slices.DeleteFunc(slices.Clone(all), func(l *listed) bool { return l.end })
 	for len(all) > 0 {
@@ -46,7 +46,7 @@ func (m *merge) read(ctx context.Context, all []*listed, chunk int64) error {
 		if int64(len(found)) < chunk {
 			l.end = true
 		} else {
-			// Of the last time there may be more, and not in the order of places: all of it is read.
+			// There may be more entries of the last time, in another order than that of places: all of them are read.
 			at := found[len(found)-1].at
 			for len(found) > 0 && found[len(found)-1].at == at {
 				found = found[:len(found)-1]
@@ -76,7 +76,7 @@ func (m *merge) read(ctx context.Context, all []*listed, chunk int64) error {
 	return nil
 }
 
-// ask asks for the next entries, or for all of one time.
+// ask requests the next entries, or all of one time.
 func (l *listed) ask(ctx context.Context, pipe goredis.Pipeliner, at string, count int64) goredis.Cmder {
 	from, to := "-inf", text(l.upto)
 	if l.open {
@@ -120,7 +120,7 @@ func (l *listed) found(c goredis.Cmder) []placed {
 	return all
 }
 
-// entryPlace is the event and the suffix of an entry, without the rest.
+// entryPlace decodes the event and the suffix of an entry only.
 func entryPlace(raw string) (n uint64, suffix string) {
 	r := readerOf(raw)
 	r.Byte()
@@ -136,7 +136,7 @@ func entryPlace(raw string) (n uint64, suffix string) {
 	return n, r.Text()
 }
 
-// records reads what is kept of the deliveries of entries.
+// records reads the records of the entries' deliveries.
 func (m *merge) records(ctx context.Context, all []*listed) error {
 	pipe := m.s.client.Pipeline()
 	var asked []*goredis.StringCmd

@@ -14,32 +14,32 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// names are texts that records would repeat: generations, and what deliveries of one step have in common. A record has
-// a reference of six bytes of the text's hash; the text is kept once, and compared: where another text has the reference,
-// a further hash is taken. So references are the same in every process and after every loss, but for those few, and
-// writing one again is harmless.
+// names are texts that records would otherwise repeat: configuration generations, and what deliveries of one step have in
+// common. A record has a reference: six bytes of the text's hash. The text is kept once. If another text has the same
+// reference, a further hash is taken. So references are the same in every process and after every loss of data, except those
+// few, and writing a name again is harmless.
 type names struct {
 	mu    sync.Mutex
 	texts map[string]string     // by reference, as Redis has them
 	refs  map[string]*reference // by text
 	hash  func(text string, further int) string
-	runs  string // the servers that they were written to
+	runs  string // run IDs of the servers that they were written to
 }
 
-// reference is what records have for a text.
+// reference stands for a text in records.
 type reference struct {
 	ref     string
-	further int  // hashes that other texts have
+	further int  // number of hashes that other texts have
 	kept    bool // written by this process
 }
 
 const refSize = 6
 
-// errTaken: another text has the reference of one. Who made a record with it makes it again, with a further one.
+// errTaken means that another text has a new name's reference. The caller makes its records again, with a further one.
 var errTaken = errors.New("another text has this reference")
 
-// hashed is the reference of a text; a further one where others have those before.
-func hashed(text string, further int) string {
+// shortReference returns a text's reference, or a further one if other texts have those before.
+func shortReference(text string, further int) string {
 	if further > 0 {
 		text += "\x00" + strconv.Itoa(further)
 	}
@@ -47,8 +47,8 @@ func hashed(text string, further int) string {
 	return string(sum[:refSize])
 }
 
-// of is a text's reference; what is new is added to fresh, to be kept before any record refers to it.
-func (n *names) of(text string, fresh *[]any) string {
+// reference returns a text's reference. A new name is added to fresh; it must be kept before a record refers to it.
+func (n *names) reference(text string, fresh *[]newName) string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	r := n.refs[text]
@@ -60,7 +60,7 @@ func (n *names) of(text string, fresh *[]any) string {
 		n.refs[text] = r
 	}
 	if !r.kept {
-		*fresh = append(*fresh, r.ref, text)
+		*fresh = append(*fresh, newName{r.ref, text})
 	}
 	return r.ref
 }
@@ -69,15 +69,21 @@ func (n *names) hashOf(text string, further int) string {
 	if n.hash != nil {
 		return n.hash(text, further)
 	}
-	return hashed(text, further)
+	return shortReference(text, further)
 }
 
-// keepNames writes new names. After errTaken their records are to be made again.
-func (s *store) keepNames(ctx context.Context, fresh []any) error {
+// namesArgs are the arguments of names.lua.
+type namesArgs struct{ Names []newName }
+
+// newName is a text that is not known to be kept, and its reference.
+type newName struct{ Ref, Value string }
+
+// keepNames writes new names. After errTaken the caller must make its records again.
+func (s *store) keepNames(ctx context.Context, fresh []newName) error {
 	if len(fresh) == 0 {
 		return nil
 	}
-	got, err := s.run(ctx, namesScript, s.meta, append([]any{""}, fresh...)...)
+	got, err := namesScript.run(ctx, s, s.meta, namesArgs{fresh})
 	if err != nil {
 		return err
 	}
@@ -91,16 +97,15 @@ func (s *store) keepNames(ctx context.Context, fresh []any) error {
 	if n.texts == nil {
 		n.texts = map[string]string{}
 	}
-	for i := 0; i < len(fresh); i += 2 {
-		ref, text := fresh[i].(string), fresh[i+1].(string)
-		r := n.refs[text]
+	for i, name := range fresh {
+		r := n.refs[name.Value]
 		switch {
-		case r.ref != ref: // a call at the same time has found a further one
-		case taken[i/2]:
+		case r.ref != name.Ref: // a concurrent call took a further one
+		case taken[i]:
 			r.further++
-			r.ref = n.hashOf(text, r.further)
+			r.ref = n.hashOf(name.Value, r.further)
 		default:
-			r.kept, n.texts[ref] = true, text
+			r.kept, n.texts[name.Ref] = true, name.Value
 		}
 	}
 	if len(taken) > 0 {
@@ -109,8 +114,8 @@ func (s *store) keepNames(ctx context.Context, fresh []any) error {
 	return nil
 }
 
-// untaken does what makes records and keeps their names, again where another text has a name's reference.
-func untaken(do func() error) error {
+// retryTaken calls do, which makes records and keeps their names, until it returns another error than errTaken.
+func retryTaken(do func() error) error {
 	for {
 		if err := do(); !errors.Is(err, errTaken) {
 			return err
@@ -118,8 +123,8 @@ func untaken(do func() error) error {
 	}
 }
 
-// named is the text of a reference.
-func (s *store) named(ctx context.Context, r string) (string, error) {
+// nameOf returns the text of a reference.
+func (s *store) nameOf(ctx context.Context, r string) (string, error) {
 	n := &s.names
 	n.mu.Lock()
 	text, ok := n.texts[r]
@@ -143,9 +148,9 @@ func (s *store) named(ctx context.Context, r string) (string, error) {
 	return text, nil
 }
 
-// rename writes every name again where other servers answer than those that have them: one that was restarted, or became
-// master, may lack what was written last, and records will go on referring to it.
-func (s *store) rename(ctx context.Context, runs string) error {
+// rewriteNames writes every name again if other servers answer than those that the names were written to. A server that was
+// restarted or became master may lack the newest names, and records continue to refer to them.
+func (s *store) rewriteNames(ctx context.Context, runs string) error {
 	n := &s.names
 	n.mu.Lock()
 	before := n.runs
@@ -165,7 +170,7 @@ func (s *store) rename(ctx context.Context, runs string) error {
 	return nil
 }
 
-// keepAll writes what is not known to be kept, so many at a time that no call is long.
+// keepAll writes all names that are not known to be kept, in calls that are short.
 func (n *names) keepAll(ctx context.Context, s *store) error {
 	const most = 500
 	n.mu.Lock()
@@ -175,10 +180,10 @@ func (n *names) keepAll(ctx context.Context, s *store) error {
 	}
 	n.mu.Unlock()
 	for some := range slices.Chunk(texts, most) {
-		err := untaken(func() error {
-			var fresh []any
+		err := retryTaken(func() error {
+			var fresh []newName
 			for _, text := range some {
-				n.of(text, &fresh)
+				n.reference(text, &fresh)
 			}
 			return s.keepNames(ctx, fresh)
 		})
@@ -189,7 +194,7 @@ func (n *names) keepAll(ctx context.Context, s *store) error {
 	return nil
 }
 
-// forget has every name written again before a record refers to it: Redis lost its data.
+// forget marks every name as not kept, after Redis lost data.
 func (n *names) forget() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -198,7 +203,7 @@ func (n *names) forget() {
 	}
 }
 
-// shape is what deliveries of one step have in common.
+// shape encodes what deliveries of one step have in common.
 func shape(d *state.Delivery) string {
 	b := state.AppendText(nil, string(d.Origin.Kind))
 	for _, t := range [...]string{d.Origin.Name, d.Step, d.Destination, d.Connector} {
@@ -207,8 +212,8 @@ func shape(d *state.Delivery) string {
 	return string(b)
 }
 
-func (s *store) shaped(ctx context.Context, r string, d *state.Delivery) error {
-	text, err := s.named(ctx, r)
+func (s *store) readShape(ctx context.Context, r string, d *state.Delivery) error {
+	text, err := s.nameOf(ctx, r)
 	if err != nil {
 		return err
 	}

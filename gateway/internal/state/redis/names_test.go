@@ -9,8 +9,8 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// Every text has the same hash, as two may have by design of whoever chose them: each is read back as it was written, by
-// whoever reads, also after another process has written.
+// All texts have the same hash, as two chosen texts may have: each process reads each text as it was written, also after another
+// process has written others.
 func TestTextsOfOneHash(t *testing.T) {
 	t.Parallel()
 	srv := start(t)
@@ -18,7 +18,7 @@ func TestTextsOfOneHash(t *testing.T) {
 		if further < 4 { // those of four texts are taken
 			return fmt.Sprintf("same-%d", further)
 		}
-		return hashed(text, further)
+		return shortReference(text, further)
 	}
 	a, b := gate(t, srv.url()), gate(t, srv.url())
 	a.names.hash, b.names.hash = same, same
@@ -75,7 +75,7 @@ func TestTextsOfOneHash(t *testing.T) {
 	}
 }
 
-// What a former version wrote is read, and this version refers to texts as that does, so that both read each other's.
+// This version and a former one read each other's records, as both make the same references.
 func TestReferencesOfAFormerVersion(t *testing.T) {
 	t.Parallel()
 	srv := start(t)
@@ -98,8 +98,7 @@ func TestReferencesOfAFormerVersion(t *testing.T) {
 	}
 }
 
-// An emptied Redis lost the names that every replica wrote, also those of a replica that goes on writing records with them
-// until it notices.
+// An emptied Redis loses the names of every replica, also of one that continues to write records with them until it notices.
 func TestNamesLostWithTheStore(t *testing.T) {
 	t.Parallel()
 	srv := start(t)
@@ -126,8 +125,8 @@ func TestNamesLostWithTheStore(t *testing.T) {
 	}
 }
 
-// A failover, or a restart of a Redis that had not written everything, may lose names that this process wrote and goes on
-// referring to: it writes them again, so that what it commits afterwards is read by everybody.
+// A failover, or a restart without the newest writes, may lose names that this process continues to refer to: it writes them
+// again, so that every process can read its later records.
 func TestNamesLostByAFailover(t *testing.T) {
 	t.Parallel()
 	srv := start(t, "--appendonly", "yes", "--appendfsync", "always")

@@ -10,19 +10,19 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// Range goes through a tenant's events in order, as they were when it was called.
+// Range calls each for a tenant's events in order, as they were when it was called.
 func (s *store) Range(ctx context.Context, tenant string, from uint64, each func(*state.Record) error) error {
 	if err := s.check(ctx); err != nil {
 		return err
 	}
-	rising := make([]*rise, len(s.shards))
+	rising := make([]*ascent, len(s.shards))
 	shards := uint64(len(s.shards))
 	for i, sh := range s.shards {
 		m, err := s.marks(ctx, sh)
 		if err != nil {
 			return fmt.Errorf("range: %w", err)
 		}
-		r := &rise{sh: sh, first: m.first, next: m.next}
+		r := &ascent{sh: sh, first: m.first, next: m.next}
 		if from > uint64(i) {
 			r.from = (from - uint64(i) + shards - 1) / shards
 		}
@@ -43,9 +43,9 @@ func (s *store) Range(ctx context.Context, tenant string, from uint64, each func
 		rising[i] = r
 	}
 	for {
-		var lowest *rise
+		var lowest *ascent
 		for _, r := range rising {
-			if err := s.rise(ctx, r, tenant); err != nil {
+			if err := s.readAscent(ctx, r, tenant); err != nil {
 				return fmt.Errorf("range: %w", err)
 			}
 			if len(r.found) > 0 && (lowest == nil || r.found[0].Position < lowest.found[0].Position) {
@@ -66,18 +66,18 @@ func (s *store) Range(ctx context.Context, tenant string, from uint64, each func
 	}
 }
 
-// rise is a shard's part of a Range.
-type rise struct {
+// ascent is a shard's part of a Range.
+type ascent struct {
 	sh                *shard
 	from, first, next uint64
 	slices            []uint64
-	kept              []uint64 // of all tenants, below first
+	kept              []uint64 // numbers below first that are kept by themselves, of all tenants
 	ns                []uint64
 	found             []*state.Record
 }
 
-// rise reads a shard's next events.
-func (s *store) rise(ctx context.Context, r *rise, tenant string) error {
+// readAscent reads a shard's next events.
+func (s *store) readAscent(ctx context.Context, r *ascent, tenant string) error {
 	for len(r.found) == 0 {
 		if len(r.ns) == 0 {
 			if len(r.slices) == 0 {

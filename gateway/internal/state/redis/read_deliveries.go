@@ -13,7 +13,10 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// place is where a delivery stands in a list.
+// placeBudget bounds the entries that are read for one page of deliveries.
+const placeBudget = 5000
+
+// place is the position of a delivery in a list.
 type place struct {
 	at, n  uint64
 	suffix string
@@ -42,7 +45,7 @@ func readCursor(text string) (p place, err error) {
 	return p, nil
 }
 
-// Delivery is one delivery with its attempts.
+// Delivery returns a delivery with its attempts.
 func (s *store) Delivery(ctx context.Context, tenant, id string) (*state.Delivery, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
@@ -60,7 +63,7 @@ func (s *store) Delivery(ctx context.Context, tenant, id string) (*state.Deliver
 	return s.whole(ctx, o)
 }
 
-// whole is a delivery with all attempts that are kept, oldest first.
+// whole returns a delivery with all attempts that are kept, oldest first.
 func (s *store) whole(ctx context.Context, o *owed) (*state.Delivery, error) {
 	d := s.shown(o)
 	d.Log = nil
@@ -71,7 +74,7 @@ func (s *store) whole(ctx context.Context, o *owed) (*state.Delivery, error) {
 			return nil, s.fault(err)
 		}
 		if len(found) == 0 {
-			break // retention took it, and what was before it
+			break // retention removed it and older ones
 		}
 		e, err := s.readEntry(ctx, o.Tenant, l.dest, o.shard, l.at, asText(found[0].Values["d"]))
 		if err != nil {
@@ -106,7 +109,7 @@ func (s *store) Deliveries(ctx context.Context, tenant string, q state.DeliveryQ
 	return page, nil
 }
 
-// merge goes through lists of a tenant's destinations at once, newest first.
+// merge reads the lists of a tenant's destinations together, newest first.
 type merge struct {
 	s            *store
 	tenant       string
@@ -117,17 +120,17 @@ type merge struct {
 	lists        lists
 }
 
-// lists is a heap, the one with the newest entry first.
+// lists is a heap; the list with the newest entry is first.
 type lists []*listed
 
-// listed is one destination's part of one list.
+// listed is one list of one destination.
 type listed struct {
 	sh    *shard
 	list  byte // W, X, h or f
 	key   string
 	dest  string
-	upto  uint64 // what is read next is not newer
-	open  bool   // and older than upto
+	upto  uint64 // entries that are read next are not newer
+	open  bool   // they are older than upto
 	items []placed
 	end   bool
 }
@@ -243,7 +246,7 @@ func (m *merge) dests(ctx context.Context, sh *shard) ([]string, error) {
 	return all, nil
 }
 
-// item is the delivery of an entry; nil: it is not wanted, or listed elsewhere.
+// item returns the delivery of an entry; nil: the query does not select it, or another entry stands for it.
 func (m *merge) item(ctx context.Context, l *listed, p placed) (*state.Delivery, error) {
 	var o *owed
 	var err error
@@ -264,14 +267,14 @@ func (m *merge) item(ctx context.Context, l *listed, p placed) (*state.Delivery,
 			if err != nil {
 				return nil, err
 			}
-			if e.State.Open() {
-				return nil, nil // it went on; what became of it is another entry
+			if e.open() {
+				return nil, nil // a later entry has its present state
 			}
 			o = &e.owed
 			o.newest = newest
 		} else if m.q.Failed {
 			if o.failed != p.at {
-				return nil, nil // it failed again later: listed there
+				return nil, nil // it failed again later: that entry stands for it
 			}
 		} else if o.State.Open() || o.newest != newest {
 			return nil, nil

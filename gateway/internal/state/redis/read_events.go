@@ -14,12 +14,12 @@ import (
 )
 
 const (
-	// lineBudget is how many events one page may look at: each costs Redis some microseconds.
+	// lineBudget bounds the events that are read for one page: each costs Redis some microseconds.
 	lineBudget = 5000
 	lineChunk  = 256
 )
 
-// Event is one event with its outcome.
+// Event returns an event with its outcome.
 func (s *store) Event(ctx context.Context, tenant, id string) (*state.Record, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
@@ -41,7 +41,7 @@ func (s *store) Event(ctx context.Context, tenant, id string) (*state.Record, er
 	return found[0], nil
 }
 
-// loading is what is asked for one record.
+// loading is the pending commands for one record.
 type loading struct {
 	entry   *goredis.XMessageSliceCmd
 	kept    *goredis.MapStringStringCmd
@@ -52,7 +52,7 @@ type loading struct {
 	revised *goredis.MapStringStringCmd
 }
 
-// records are events with their outcomes; what is gone, or another tenant's, is left out.
+// records returns events with their outcomes, without removed ones and those of other tenants.
 func (s *store) records(ctx context.Context, sh *shard, tenant string, ns []uint64) ([]*state.Record, error) {
 	pipe := s.client.Pipeline()
 	asked := make([]loading, len(ns))
@@ -101,7 +101,7 @@ func (s *store) record(ctx context.Context, sh *shard, tenant string, n uint64, 
 		fields["event"] = newest
 	}
 	ev, err := event.Decode([]byte(fields["event"]), []byte(fields["raw"]))
-	if err != nil { // one that cannot be read hides no other
+	if err != nil { // the others are still returned
 		s.log.Error("an event cannot be read", "event", fields["id"], "tenant", tenant, "err", err)
 		return nil, nil
 	}
@@ -120,12 +120,12 @@ func (s *store) record(ctx context.Context, sh *shard, tenant string, n uint64, 
 		if out, err = s.readOutcome(ctx, sh, n, tenant, ev.ID, a.outcome.Val()); err != nil {
 			return nil, err
 		}
-		if err := lay(r, out, revised); err != nil {
+		if err := applyRevisions(r, out, revised); err != nil {
 			return nil, err
 		}
 		r.Outcome = &out.Outcome
 	}
-	// What is owed speaks for itself: it is newer than the outcome.
+	// Records of deliveries are newer than the outcome, so they replace what it says.
 	for _, o := range slices.Sorted(suffixes(a.owed.Val(), n)) {
 		d, err := s.readOwed(ctx, tenant, sh, n, o, a.owed.Val()[string([]byte{byte(n % 16)})+o])
 		if err != nil {
@@ -141,7 +141,7 @@ func (s *store) record(ctx context.Context, sh *shard, tenant string, n uint64, 
 	return r, nil
 }
 
-// suffixes are the suffixes of an event's deliveries in a hash of several events'.
+// suffixes returns the suffixes of one event's deliveries, from a hash that has those of several events.
 func suffixes(fields map[string]string, n uint64) func(func(string) bool) {
 	return func(yield func(string) bool) {
 		for f := range fields {
@@ -152,30 +152,30 @@ func suffixes(fields map[string]string, n uint64) func(func(string) bool) {
 	}
 }
 
-// shown is what is owed, as others see it.
+// shown returns a delivery as callers get it.
 func (s *store) shown(o *owed) state.Delivery {
 	d := o.Delivery
 	d.Leased = d.State == state.Waiting && d.Leased && d.Due.After(s.clock.Now())
 	return d
 }
 
-// line is an event that a list may show.
+// line is an event that a page may contain.
 type line struct {
 	n        uint64
 	received int64 // milliseconds
 	fits     bool
 }
 
-// strand is a list's part of one shard, newest first.
+// strand is one shard's part of a list of events, newest first.
 type strand struct {
 	sh    *shard
-	below uint64 // what was gone through so far
+	below uint64 // events from this number on were returned or passed over
 	lines []line
-	read  uint64 // what was read so far
+	read  uint64 // events from this number on were read
 	end   bool
 }
 
-// Events selects events. On a Cluster it goes through all shards at once, by when events were received.
+// Events selects events. On a Cluster it merges all shards by the time at which events were received.
 func (s *store) Events(ctx context.Context, tenant string, q state.EventQuery) (*state.Page[*state.Record], error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
@@ -263,10 +263,21 @@ func (s *store) events(ctx context.Context, tenant string, q *state.EventQuery) 
 	}
 }
 
-// seek goes past what was received later than a list's end, which would use up the budget of its first pages.
+// seekArgs are the arguments of seek.lua.
+type seekArgs struct {
+	UntilTime int64 // milliseconds
+}
+
+// matchArgs are the arguments of match.lua.
+type matchArgs struct {
+	Tenant, EventType, Source, Survey string
+	Positions                         []uint64
+}
+
+// seek skips events received after the end of the query, which would use up the budget of its first pages.
 func (s *store) seek(ctx context.Context, strands []*strand, until int64) error {
 	for _, st := range strands {
-		got, err := s.run(ctx, seekScript, st.sh.base, "", until+state.MaxDisorder.Milliseconds())
+		got, err := seekScript.run(ctx, s, st.sh.base, seekArgs{until + state.MaxDisorder.Milliseconds()})
 		if err != nil {
 			return err
 		}
@@ -283,7 +294,7 @@ func ceilMilli(t time.Time) int64 {
 	return ms
 }
 
-// fill reads a strand's next lines and has Redis look which of them fit.
+// fill reads a strand's next lines and has Redis find out which of them match.
 func (s *store) fill(ctx context.Context, st *strand, tenant string, q *state.EventQuery, chunk int) error {
 	for !st.end && len(st.lines) == 0 {
 		ns, err := s.walk(ctx, st.sh, tenant, q, st.read, chunk)
@@ -295,11 +306,7 @@ func (s *store) fill(ctx context.Context, st *strand, tenant string, q *state.Ev
 			return nil
 		}
 		st.read = ns[len(ns)-1]
-		args := []any{"", tenant, q.Type, q.Source, q.Survey}
-		for _, n := range ns {
-			args = append(args, text(n))
-		}
-		got, err := s.run(ctx, matchScript, st.sh.base, args...)
+		got, err := matchScript.run(ctx, s, st.sh.base, matchArgs{tenant, q.Type, q.Source, q.Survey, ns})
 		if err != nil {
 			return err
 		}
@@ -314,7 +321,7 @@ func (s *store) fill(ctx context.Context, st *strand, tenant string, q *state.Ev
 	return nil
 }
 
-// Cursors of events say how far each shard was gone through.
+// A cursor of events has the number reached in each shard.
 func places(strands []*strand) string {
 	b := []byte{2}
 	for _, st := range strands {

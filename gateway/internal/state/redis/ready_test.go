@@ -8,8 +8,8 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// However many destinations are without room, one that has some is reached in a few rounds, and no round asks for more
-// than a few parts of the list.
+// A destination with capacity is reached in a few rounds, however many have none, and no round reads more than a few pages of
+// the list.
 func TestReadyDestinationsInParts(t *testing.T) {
 	t.Parallel()
 	srv := start(t)
@@ -50,7 +50,7 @@ func TestReadyDestinationsInParts(t *testing.T) {
 			t.Fatalf("next at %v: the turn is not over", next)
 		}
 	}
-	// Nothing is left: once all were looked at, nobody asks again at once.
+	// Nothing is left: once all were read, ClaimDue asks for no further page.
 	for range 4 {
 		if _, next, err := s.ClaimDue(t.Context(), ask); err != nil {
 			t.Fatal(err)

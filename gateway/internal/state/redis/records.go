@@ -9,7 +9,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// Versions of the records. A new one reads the old.
+// Versions of the records. New versions read old ones.
 const (
 	outcomeV1 = 1
 	entryV1   = 1
@@ -40,7 +40,7 @@ func flagsOf(d *state.Delivery) (flags byte) {
 	return flags
 }
 
-// appendAttempts writes the number of attempts and the optional fields that flagsOf announces.
+// appendAttempts writes the number of attempts and what the flags announce.
 func appendAttempts(b []byte, d *state.Delivery) []byte {
 	b = appendUint(b, uint64(max(d.Attempts, 0)))
 	if d.Forgiven > 0 {
@@ -69,29 +69,31 @@ func (r *reader) attempts(flags byte, d *state.Delivery) {
 	}
 }
 
-// link leads to the newest entry of a delivery's history: list h or f, or - where there is none.
+// link is the place of the newest entry of a delivery's history: list h or f, or - if there is none.
 type link struct {
 	list    byte
 	at, seq uint64
-	dest    string // token of the destination where the entry is
+	dest    string // token of the destination that has the entry
 }
 
 var noLink = link{list: '-'}
 
-// owed is a delivery that its event's commit did not finish, as it stands now.
+// owed is a delivery that its event's commit did not finish, in its present state.
 type owed struct {
 	state.Delivery
 	shard  *shard
-	n      uint64 // of its event in its shard
+	n      uint64 // number of its event in the shard
 	suffix string
 	size   int64
 	failed uint64 // time of its newest entry among failures; 0: none
 	newest link
-	raw    string // as read: what a change expects to find
+	raw    string // the record as it was read: a change requires that it is unchanged
 	dest   string
 }
 
-// appendTail is the part of an owed delivery that scripts only pass on.
+func (o *owed) open() bool { return o.State == state.Waiting || o.State == state.Dead }
+
+// appendTail writes the part of a record that scripts do not read.
 func appendTail(b []byte, d *state.Delivery, shape string) []byte {
 	b = append(b, shape...)
 	b = append(b, flagsOf(d))
@@ -99,7 +101,7 @@ func appendTail(b []byte, d *state.Delivery, shape string) []byte {
 	return appendID(b, d.EventID)
 }
 
-// readOwed reads what lib.lua writes.
+// readOwed decodes a record that lib.lua wrote.
 func (s *store) readOwed(ctx context.Context, tenant string, sh *shard, n uint64, suffix, raw string) (*owed, error) {
 	r := readerOf(raw)
 	o := &owed{shard: sh, n: n, suffix: suffix, raw: raw}
@@ -127,10 +129,10 @@ func (s *store) ownedBy(ctx context.Context, r *reader, o *owed) error {
 	if err := r.Err(); err != nil {
 		return err
 	}
-	return s.shaped(ctx, shape, &o.Delivery)
+	return s.readShape(ctx, shape, &o.Delivery)
 }
 
-// writeOwed is the record as lib.lua writes it.
+// writeOwed encodes a record as lib.lua does.
 func writeOwed(o *owed, shape string) string {
 	b := make([]byte, 0, 128)
 	b = append(b, o.State.Letter(), 0)
@@ -152,10 +154,10 @@ func writeOwed(o *owed, shape string) string {
 	return string(appendTail(b, &o.Delivery, shape))
 }
 
-// plain is a text without NUL, which ends texts in records that scripts read.
+// plain removes NUL, which ends texts in records that scripts read.
 func plain(s string) string { return strings.ReplaceAll(s, "\x00", "") }
 
-// appendEntry writes what a commit said of a delivery, for history.
+// appendEntry writes the history entry of a delivery.
 func appendEntry(b []byte, d *state.Delivery, suffix, shape string) []byte {
 	b = append(b, 'g', entryV1)
 	b = state.AppendText(b, suffix)
@@ -211,13 +213,13 @@ func (r *reader) attempt() (a state.Attempt) {
 	return a
 }
 
-// entry is one entry of history.
+// entry is one entry of a delivery's history.
 type entry struct {
 	owed
 	before link
 }
 
-// readEntry reads an entry of the history of a destination, made at a time.
+// readEntry decodes an entry that was added to a destination's history at a time.
 func (s *store) readEntry(ctx context.Context, tenant, dest string, sh *shard, at uint64, raw string) (*entry, error) {
 	r := readerOf(raw)
 	e := &entry{before: noLink}
@@ -230,7 +232,7 @@ func (s *store) readEntry(ctx context.Context, tenant, dest string, sh *shard, a
 			e.before.dest = dest
 		}
 	}
-	if r.Byte() == 'o' { // written by a script, as the record itself
+	if r.Byte() == 'o' { // a script wrote it: it is the record
 		e.suffix = r.zero()
 		if err := s.ownedBy(ctx, &r, &e.owed); err != nil {
 			return nil, fmt.Errorf("history of %s: %w", dest, err)
@@ -256,7 +258,7 @@ func (s *store) readEntry(ctx context.Context, tenant, dest string, sh *shard, a
 		if err := r.Err(); err != nil {
 			return nil, fmt.Errorf("history of %s: %w", dest, err)
 		}
-		if err := s.shaped(ctx, shape, &e.Delivery); err != nil {
+		if err := s.readShape(ctx, shape, &e.Delivery); err != nil {
 			return nil, fmt.Errorf("history of %s: %w", dest, err)
 		}
 	}
@@ -264,24 +266,24 @@ func (s *store) readEntry(ctx context.Context, tenant, dest string, sh *shard, a
 	return e, nil
 }
 
-// outcome is a committed decision as kept.
+// outcome is a committed decision as it is kept.
 type outcome struct {
 	state.Outcome
 	suffixes []string
 	links    []link
 }
 
-// appendOutcome writes an outcome; the script puts one link for each delivery behind it.
-func (s *store) appendOutcome(b []byte, o *state.Outcome, suffixes, shapes []string, fresh *[]any) []byte {
+// appendOutcome writes an outcome. The script appends one link for each delivery.
+func (s *store) appendOutcome(b []byte, o *state.Outcome, suffixes, shapes []string, fresh *[]newName) []byte {
 	b = append(b, outcomeV1)
 	b = state.AppendText(b, o.Dead)
-	b = append(b, s.names.of(o.Generation, fresh)...)
+	b = append(b, s.names.reference(o.Generation, fresh)...)
 	at := unixMicro(o.At)
 	b = appendInt(b, at)
 	b = appendUint(b, uint64(len(o.Rules)))
 	for i := range o.Rules {
 		b = state.OriginCodes.Append(b, string(o.Rules[i].Origin.Kind))
-		b = append(b, s.names.of(o.Rules[i].Origin.Name, fresh)...)
+		b = append(b, s.names.reference(o.Rules[i].Origin.Name, fresh)...)
 		b = state.AppendText(b, o.Rules[i].Err)
 	}
 	b = appendUint(b, uint64(len(o.Deliveries)))
@@ -331,7 +333,7 @@ func (s *store) outcome(ctx context.Context, tenant, eventID, raw string) (*outc
 			break
 		}
 		var err error
-		if rule.Origin.Name, err = s.named(ctx, name); err != nil {
+		if rule.Origin.Name, err = s.nameOf(ctx, name); err != nil {
 			return nil, err
 		}
 		o.Rules = append(o.Rules, rule)
@@ -352,7 +354,7 @@ func (s *store) outcome(ctx context.Context, tenant, eventID, raw string) (*outc
 		if r.Bad() {
 			break
 		}
-		if err := s.shaped(ctx, shape, &d); err != nil {
+		if err := s.readShape(ctx, shape, &d); err != nil {
 			return nil, err
 		}
 		o.Deliveries, o.suffixes = append(o.Deliveries, d), append(o.suffixes, suffix)
@@ -368,11 +370,11 @@ func (s *store) outcome(ctx context.Context, tenant, eventID, raw string) (*outc
 		return nil, err
 	}
 	var err error
-	o.Generation, err = s.named(ctx, generation)
+	o.Generation, err = s.nameOf(ctx, generation)
 	return o, err
 }
 
-// delivery is what an outcome says of a delivery; nil: it owes none of that name.
+// delivery returns a delivery as the outcome has it; nil: it has none with that suffix.
 func (o *outcome) delivery(sh *shard, n uint64, suffix string) *owed {
 	for i := range o.Deliveries {
 		if o.suffixes[i] != suffix {

@@ -1,15 +1,17 @@
-// Package redis keeps the gateway's state in Redis (7 or newer, or Valkey): the engine of several replicas.
+// Package redis keeps the gateway's state in Redis (7 or newer, or Valkey). It is the engine for several replicas.
 //
-// Events are a stream that anybody may read; who holds what is its consumer group. Every change of several keys is one
-// script, and whatever waits for one goes into one call together, without timers. Scripts use Redis' own time; callers
-// pass durations, so that a clock that steps on one machine moves nothing. Where Redis' own clock steps, or another server
-// takes over whose clock is behind, due times, leases, holds and signs of life go on by elapsed time (lib.lua, pace.lua).
+// Events are a stream that any program may read. The stream's consumer group records which replica has claimed which event.
+// A change of several keys is one Lua script, and calls that wait are sent together in one script, without timers.
 //
-// What a holder has leased is listed (leased:HOLDER): it is due again when the holder dies or leaves, as its events are, and
-// when the answer that gave it was lost.
+// Scripts use the time of Redis and callers pass durations, so a clock that steps on one machine changes nothing. If the
+// clock of Redis steps, or another server with a slower clock takes over, due times, leases, holds and signs of life
+// continue by elapsed time (lib.lua, pace.lua).
 //
-// A Cluster has shards: each is a whole store under one hash tag, and no script touches two. What is one step on a
-// single Redis is one step for each shard there.
+// The leases of a holder are listed in leased:HOLDER. Their deliveries become due again when the holder dies, leaves, or
+// did not receive the answer that granted them; claimed events are released at the same time.
+//
+// A Cluster has shards. Each is a complete store under one hash tag, and no script uses two of them. What is atomic on a
+// single Redis is atomic for each shard on a Cluster.
 package redis
 
 import (
@@ -31,33 +33,35 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// Options say where and how to keep the state. URL is required.
+// Options configure a store. URL is required.
 type Options struct {
-	// URL leads to one Redis, to sentinels or to a Cluster; redis.Parse documents its forms. It holds a password: it is in no error.
+	// URL is the address of one Redis, of sentinels or of a Cluster; see redis.Parse. It holds a password and is in no error.
 	URL string
-	// Prefix begins every key: `surveygate` where nothing is said.
+	// Prefix begins every key; the default is `surveygate`.
 	Prefix string
-	// Shards is how many shards a new store has: 1, or 4 on a Cluster, where nothing is said. A store that was made with
-	// another number is refused.
+	// Shards is the number of shards of a new store; the default is 1, or 4 on a Cluster. A store that was made with another
+	// number is refused.
 	Shards int
 	// Holder begins the name of this process among the stream's consumers; the rest is random.
 	Holder string
-	// Note is a file that holds between two runs which store this is, so that one that was emptied meanwhile is not taken
-	// for a new one; empty: nothing is remembered.
+	// Note is a file that identifies the store between two runs, so that one that was emptied meanwhile is not taken for a
+	// new one. If it is empty, nothing is remembered.
 	Note string
-	// Clock is the callers' clock. Another than the system's also replaces Redis' own, which is what tests want.
+	// Clock is the callers' clock. Any other than the system's also replaces the clock of Redis, for tests.
 	Clock  clock.Clock
 	Logger *slog.Logger
-	// Grouped hears how many calls shared each write; nil: nobody. It must be quick.
+	// Grouped is called with the number of calls that shared a write. It may be nil and must be quick.
 	Grouped func(calls int)
 }
 
 const (
-	deadAfter = 10 * time.Second // without a sign of life a holder's events are free
+	// deadAfter is how long after its last sign of life a holder counts as dead and its events are released.
+	deadAfter = 10 * time.Second
 	beatEvery = time.Second
-	lostAfter = 5 * time.Second // of a call that nobody waits for any more
-	// recentMost is how many settings are remembered to have changed. Who missed more is told of all there are.
-	recentMost = 65536
+	// lostAfter bounds a call that continues after its caller has left.
+	lostAfter = 5 * time.Second
+	// maxRecent is how many changes of settings are kept. A watcher that missed more is told of every setting.
+	maxRecent = 65536
 )
 
 // store implements state.Store.
@@ -66,37 +70,37 @@ type store struct {
 	client  goredis.UniversalClient
 	form    redis.Form
 	clock   clock.Clock
-	manual  bool // scripts are told the time
+	manual  bool // scripts get the time from clock
 	log     *slog.Logger
-	holder  string
+	holder  string     // the name of this process
 	layouts sync.Mutex // guards key and emptiedAt
-	key     []byte     // of people, as this process read it; nil before
-	// emptiedAt is when the store was found empty though it had been in use, in microseconds as the layout has it; "" is never.
+	key     []byte     // of the respondents' hashes, as this process read it; nil before
+	// emptiedAt is when the store was found empty although it had been in use: microseconds, as in the layout; "" is never.
 	emptiedAt string
 	emptied   chan struct{} // see Emptied
 	people    atomic.Pointer[state.People]
-	meta      string // prefix of the keys of the gateway as a whole
+	meta      string // prefix of the keys that belong to no shard
 	shards    []*shard
 	names     names
-	partly    partly
-	turns     turns
+	partial   partialCommits
+	fair      fairShare
 	watchers  state.Watchers
-	ticked    looked
-	words     atomic.Int64 // newest due time that was written for a lease
+	ticked    clockCheck
+	lastLease atomic.Int64 // newest due time that was written for a lease
 	seen      uint64       // newest version of a setting that watchers were told of
-	recent    int          // changes of settings that are remembered for who missed them
-	full      atomic.Bool
+	recent    int          // how many changes of settings are kept: maxRecent, less in tests
+	full      atomic.Bool  // Redis has almost no memory left
 	calls     atomic.Int64 // of scripts, for the benchmarks
 
-	wake    chan struct{}
-	turn    atomic.Uint32 // the shard that is asked first
-	claims  sync.Mutex    // one claim at a time: what it held and could not hand out comes first
-	ctx     context.Context
-	cancel  context.CancelFunc
-	ending  sync.WaitGroup
-	once    sync.Once
-	closing atomic.Bool
-	closed  error
+	wake       chan struct{}
+	firstShard atomic.Uint32 // the shard that is asked first
+	claims     sync.Mutex    // one claim at a time: events that an earlier one could not hand out come first
+	ctx        context.Context
+	cancel     context.CancelFunc
+	ending     sync.WaitGroup
+	once       sync.Once
+	closing    atomic.Bool
+	closed     error
 }
 
 var _ state.Store = (*store)(nil)
@@ -104,29 +108,29 @@ var _ state.Store = (*store)(nil)
 // shard is one part of the store, under one hash tag.
 type shard struct {
 	n       int
-	base    string
-	routes  *batcher[*routing] // of ids that lead here
+	base    string // prefix of its keys
+	routes  *batcher[*routing]
 	appends *batcher[*appending]
 	commits *batcher[*committing]
 
-	mu      sync.Mutex
-	held    map[uint64]int // bytes of the events that this process holds
-	left    []state.Claimed
-	alone   uint64         // the suspect that this process holds of this shard; 0: none
-	suspect *state.Claimed // it, while it is still to be handed out
-	lost    bool           // a claim's answer was lost: what it held is still to be found
-	freed   bool           // some were released, or their holder died: those come before new ones
-	largest int            // entry of the last claim
-	unheard []int64        // due times of leases whose answers were lost: what was leased with them is not known here
-	beaten  looked
-	parts   parts // how far the turn over ready destinations has come
+	mu            sync.Mutex
+	claimed       map[uint64]int  // bytes of the events that this process has claimed, by number
+	queued        []state.Claimed // claimed, and not yet handed out
+	suspectNumber uint64          // number of the suspect that this process has claimed; 0: none
+	suspect       *state.Claimed  // that suspect until it is handed out
+	lostClaim     bool            // the answer to a claim was lost: its events must be looked up in Redis
+	freed         bool            // events were released or their holder died: they come before new ones
+	largest       int             // bytes of the largest event in the last claim
+	lostLeases    []int64         // due times of leases whose answers were lost, so their deliveries are unknown here
+	beaten        clockCheck
+	ready         readyCursor // how far ClaimDue has come among the ready destinations
 
-	routesRest atomic.Pointer[time.Time] // it failed to answer for routes, and is not asked until then
+	routesSkipUntil atomic.Pointer[time.Time] // it did not answer for routes and is not asked until then
 
-	rests time.Time // it failed, and is not asked for events until then; under the store's claims
+	skipUntil time.Time // it failed and is not asked for events until then; guarded by the store's claims
 }
 
-// Open opens the store, and makes it at the first start.
+// Open opens the store, and creates it at the first start.
 func Open(opts Options) (state.Store, error) { return open(opts) }
 
 func open(opts Options) (*store, error) {
@@ -153,7 +157,7 @@ func open(opts Options) (*store, error) {
 	s := &store{
 		opts: opts, form: address.Form, clock: opts.Clock, manual: opts.Clock != clock.System(), log: opts.Logger,
 		holder: opts.Holder + "-" + hex.EncodeToString(suffix[:]), meta: escape(opts.Prefix) + ":{meta}:",
-		wake: make(chan struct{}, 1), emptied: make(chan struct{}, 1), recent: recentMost,
+		wake: make(chan struct{}, 1), emptied: make(chan struct{}, 1), recent: maxRecent,
 	}
 	s.client = address.Client()
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -161,14 +165,14 @@ func open(opts Options) (*store, error) {
 	defer cancel()
 	if err := s.begin(ctx); err != nil {
 		s.cancel()
-		return nil, errors.Join(fmt.Errorf("open store: %w", lockedOut(err)), s.client.Close())
+		return nil, errors.Join(fmt.Errorf("open store: %w", explainDenied(err)), s.client.Close())
 	}
 	s.ending.Go(s.beats)
 	s.ending.Go(s.listen)
 	return s, nil
 }
 
-// begin looks whether this Redis can keep anything, and finds or makes the layout.
+// begin checks that this Redis can keep events safely, and reads or writes the layout.
 func (s *store) begin(ctx context.Context) error {
 	if err := s.admit(ctx); err != nil {
 		return err
@@ -180,7 +184,7 @@ func (s *store) begin(ctx context.Context) error {
 		return err
 	}
 	for _, sh := range s.shards {
-		if _, err := s.run(ctx, groupScript, sh.base, ""); err != nil {
+		if _, err := groupScript.run(ctx, s, sh.base, noArgs{}); err != nil {
 			return err
 		}
 		if err := s.beat(ctx, sh); err != nil {
@@ -190,7 +194,7 @@ func (s *store) begin(ctx context.Context) error {
 	return s.watchFrom(ctx)
 }
 
-// layout reads what was written down at the first start, or writes it.
+// layout reads what was written at the first start, or writes it.
 func (s *store) layout(ctx context.Context) error {
 	s.layouts.Lock()
 	defer s.layouts.Unlock()
@@ -213,7 +217,7 @@ func (s *store) layout(ctx context.Context) error {
 	if err != nil {
 		return s.fault(err)
 	}
-	pipe := s.client.TxPipeline() // whoever finds the layout finds that it was emptied, too
+	pipe := s.client.TxPipeline() // another process reads the layout and `emptied` together
 	if s.wasEmptied(before) {
 		pipe.HSet(ctx, at, "emptied", micros(s.clock.Now()))
 	}
@@ -224,7 +228,7 @@ func (s *store) layout(ctx context.Context) error {
 	if _, err := pipe.Exec(ctx); err != nil {
 		return s.fault(err)
 	}
-	if len(kept.Val()) == 0 { // written a moment ago: a Cluster whose slots are moving answered from two nodes
+	if len(kept.Val()) == 0 { // a Cluster whose slots are moving answered from two nodes
 		return fmt.Errorf("%w: Redis does not return what it was given", state.ErrUnavailable)
 	}
 	if v := kept.Val()["version"]; v != layoutVersion && v != sharedLayout {
@@ -235,12 +239,12 @@ func (s *store) layout(ctx context.Context) error {
 		return fmt.Errorf("the store in Redis has %q shards", kept.Val()["shards"])
 	}
 	if s.opts.Shards != 0 && n != s.opts.Shards || s.shards != nil && n != len(s.shards) {
-		return fmt.Errorf("the store in Redis was made with %d shards, not %d: what it keeps would not be found again", n, shards)
+		return fmt.Errorf("the store in Redis was made with %d shards, not %d: its contents would not be found", n, shards)
 	}
 	s.key = []byte(kept.Val()["respondents"])
 	s.people.Store(state.NewPeople(s.key))
 	if at := kept.Val()["emptied"]; at != s.emptiedAt && s.shards != nil {
-		// Records that were written since then, and those to come, refer to names that it lost.
+		// Records written since then, and later ones, refer to names that were lost.
 		s.names.forget()
 		if err := s.names.keepAll(ctx, s); err != nil {
 			return err
@@ -252,7 +256,7 @@ func (s *store) layout(ctx context.Context) error {
 		return nil
 	}
 	for i := range n {
-		sh := &shard{n: i, base: fmt.Sprintf("%s:{%d}:", escape(s.opts.Prefix), i), held: map[uint64]int{}, largest: 64 << 10, freed: true}
+		sh := &shard{n: i, base: fmt.Sprintf("%s:{%d}:", escape(s.opts.Prefix), i), claimed: map[uint64]int{}, largest: 64 << 10, freed: true}
 		sh.routes = newBatcher(func(group []*routing) { s.routeGroup(sh, group) })
 		sh.appends = newBatcher(func(group []*appending) { s.grouped(len(group)); s.appendGroup(sh, group) })
 		sh.commits = newBatcher(func(group []*committing) { s.grouped(len(group)); s.commitGroup(sh, group) })
@@ -267,7 +271,7 @@ func (s *store) grouped(calls int) {
 	}
 }
 
-// now is what scripts are told of the time: nothing, but in tests.
+// now is the time that scripts get: empty, so that they use that of Redis, except in tests.
 func (s *store) now() string {
 	if s.manual {
 		return micros(s.clock.Now())
@@ -284,12 +288,12 @@ func (s *store) check(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// detached is for a call whose effect must be known: it does not end with its caller.
+// detached returns a context for a call whose effect must be known: it does not end with its caller.
 func (s *store) detached(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), lostAfter)
 }
 
-// Close releases what is held without counting those claims.
+// Close releases the claimed events without counting those claims.
 func (s *store) Close() error {
 	s.once.Do(func() {
 		s.closing.Store(true)
@@ -298,7 +302,7 @@ func (s *store) Close() error {
 			sh.appends.close()
 			sh.commits.close()
 		}
-		s.claims.Lock() // a claim under way ends first, so that what it took is released too
+		s.claims.Lock() // a claim in progress ends first, so that its events are released too
 		defer s.claims.Unlock()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), lostAfter)
 		defer cancel()
@@ -307,7 +311,7 @@ func (s *store) Close() error {
 		s.watchers.Close()
 		var errs []error
 		for _, sh := range s.shards {
-			if err := leaveScript.Run(ctx, s.client, []string{sh.base}, s.now(), s.holder).Err(); err != nil {
+			if err := leaveScript.call(ctx, s, sh.base, holderArgs{s.holder}).Err(); err != nil {
 				errs = append(errs, fmt.Errorf("close store: %w: %w", state.ErrUnavailable, err))
 			}
 		}
@@ -316,7 +320,7 @@ func (s *store) Close() error {
 	return s.closed
 }
 
-// abandon ends the process's part without a word to Redis, as a kill does. Tests use it.
+// abandon stops the store without telling Redis, as a kill does. Tests use it.
 func (s *store) abandon() {
 	s.once.Do(func() {
 		s.closing.Store(true)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -33,7 +34,7 @@ func TestMain(m *testing.M) {
 
 var prefixes atomic.Int64
 
-// harness is the engine in a Redis that several tests share, each with a prefix of its own.
+// harness runs the engine in a Redis that several tests share, each with its own prefix.
 type harness struct {
 	t      *testing.T
 	url    string
@@ -85,7 +86,7 @@ func (h *harness) ReopenStepped(d time.Duration) {
 	h.stores = []*store{h.open()}
 }
 
-// look has every holder give a sign of life, as it does every second, and so look at the clock.
+// look makes every holder give a sign of life, which also checks the clock, as it does every second.
 func (h *harness) look() {
 	h.t.Helper()
 	h.mu.Lock()
@@ -109,7 +110,7 @@ func (h *harness) Step(d time.Duration) {
 	h.look()
 }
 
-// Crash ends the holders without a word, and makes it long ago that they gave a sign of life.
+// Crash stops the holders without telling Redis, and sets their last signs of life to long ago.
 func (h *harness) Crash() {
 	h.t.Helper()
 	h.mu.Lock()
@@ -159,7 +160,23 @@ func conform(t *testing.T, url string, shards int) {
 	})
 }
 
+// conformAsUser plays the suite as the user that the README recommends: it has access to the gateway's keys and channels only,
+// and of the dangerous commands to INFO. Redis must not refuse any call.
+func conformAsUser(t *testing.T, url string, shards int, nodes ...*server) {
+	t.Helper()
+	for _, n := range nodes {
+		n.do("ACL", "SETUSER", "gate", "on", ">secret", "~t*", "&t*", "+@all", "-@dangerous", "+info")
+	}
+	t.Run("suite", func(t *testing.T) { conform(t, strings.Replace(url, "redis://", "redis://gate:secret@", 1), shards) })
+	for _, n := range nodes {
+		if refused := asList(n.do("ACL", "LOG")); len(refused) > 0 {
+			t.Errorf("refused was %v", refused)
+		}
+	}
+}
+
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	conform(t, start(t).url(), 1)
+	srv := start(t)
+	conformAsUser(t, srv.url(), 1, srv)
 }

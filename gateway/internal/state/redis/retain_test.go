@@ -13,7 +13,7 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// eventsOf are events of a tenant.
+// eventsOf makes events of a tenant.
 func eventsOf(t testing.TB, tenant, prefix string, n int) []*event.Event {
 	t.Helper()
 	now := time.Now().UTC().Truncate(time.Millisecond)
@@ -32,7 +32,7 @@ func eventsOf(t testing.TB, tenant, prefix string, n int) []*event.Event {
 	return all
 }
 
-// decide has events appended and committed.
+// decide appends and commits events.
 func decide(t testing.TB, s *store, events []*event.Event) {
 	t.Helper()
 	for some := range slices.Chunk(events, 256) {
@@ -65,7 +65,7 @@ func trimAll(t testing.TB, s *store, r state.Retention) (all state.Trimmed) {
 	}
 }
 
-// duplicates says that events are recognised, and are still kept but for the first of them.
+// duplicates checks that events are recognised, and that all but the first ones are still kept.
 func duplicates(t testing.TB, s *store, events []*event.Event, gone int) {
 	t.Helper()
 	results, err := s.Append(t.Context(), events)
@@ -79,8 +79,8 @@ func duplicates(t testing.TB, s *store, events []*event.Event, gone int) {
 	}
 }
 
-// formerly makes a shard what a former version leaves: nothing is counted by tenant, and the ids of events that are gone
-// are in one list.
+// formerly changes a shard to the form of a former version: nothing is counted by tenant, and the IDs of removed events are in
+// one list.
 func formerly(t testing.TB, s *store) {
 	t.Helper()
 	ctx := context.Background()
@@ -106,8 +106,8 @@ func formerly(t testing.TB, s *store) {
 	}
 }
 
-// What a former version kept: what tenants have is counted, and the ids of events that are gone become their tenants' own,
-// so that one tenant pushes nothing out of another's.
+// The data of a former version: what tenants have is counted, and the IDs of removed events move to their tenants' lists, so
+// that no tenant displaces another's.
 func TestUpgrade(t *testing.T) {
 	t.Parallel()
 	for _, shards := range []int{1, 3} {
@@ -153,7 +153,7 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
-// What tenants have cannot be counted for now: the bound is held nevertheless, by whoever has the oldest.
+// What tenants have is not yet counted: the bound is kept by removing the oldest events of any tenant.
 func TestBoundWhileTenantsAreNotCounted(t *testing.T) {
 	t.Parallel()
 	srv := start(t)
@@ -196,7 +196,7 @@ func TestBoundWhileTenantsAreNotCounted(t *testing.T) {
 	duplicates(t, s, mine, 0)
 }
 
-// Few events that a tenant keeps do not hold the indexes of all that were there beside them.
+// A few kept events do not keep the index entries of the removed ones.
 func TestIndexesOfWhatIsGone(t *testing.T) {
 	t.Parallel()
 	srv := start(t)
@@ -265,7 +265,7 @@ func TestIndexesOfWhatIsGone(t *testing.T) {
 	}
 }
 
-// Dead letters that a former version listed: how much they keep is estimated, so that one tenant's push out no other's.
+// The bytes of dead letters of a former version are estimated, so that no tenant's displace another's.
 func TestDeadLettersOfAFormerVersion(t *testing.T) {
 	t.Parallel()
 	srv := start(t)
@@ -304,7 +304,7 @@ func TestDeadLettersOfAFormerVersion(t *testing.T) {
 	}
 }
 
-// A replica of a former version finds no event in a share. While one lives, no event goes there; then none can start.
+// A former version does not find events in shares. While such a replica lives, no event is moved there; afterwards none can start.
 func TestNoSharesWhileAFormerVersionRuns(t *testing.T) {
 	t.Parallel()
 	srv := start(t)
@@ -344,7 +344,7 @@ func TestNoSharesWhileAFormerVersionRuns(t *testing.T) {
 
 func eventBytes(n int64) state.Retention { return state.Retention{Events: state.Bound{Bytes: n}} }
 
-// Another replica that trims between two of a trim's questions takes nothing from who has less than an equal part.
+// Another replica trims while one plans: no tenant with less than an equal part loses anything.
 func TestPlanWhileAnotherTrims(t *testing.T) {
 	t.Parallel()
 	url, _ := startCluster(t)
@@ -367,8 +367,8 @@ func TestPlanWhileAnotherTrims(t *testing.T) {
 	}
 	for i := range plans {
 		for _, o := range plans[i].over {
-			if o.tenant == "small" {
-				t.Fatalf("the small tenant is to have %d bytes in shard %d", o.level, i)
+			if o.Tenant == "small" {
+				t.Fatalf("the small tenant is to have %d bytes in shard %d", o.Level, i)
 			}
 		}
 	}

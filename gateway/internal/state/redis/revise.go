@@ -11,8 +11,25 @@ import (
 
 const revisionsV1 = 1
 
-// Revise makes the next revision of a committed event the one that counts. What it follows is read first, and the script
-// refuses it where that has changed meanwhile.
+// reviseArgs are the arguments of revise.lua.
+type reviseArgs struct {
+	idRef
+	Share  string // the tenant, escaped
+	Former int    // the revision that must be the newest one
+
+	// What revised:N keeps.
+	Event                       []byte
+	EventType, Survey, Response string
+	Time                        int64 // milliseconds
+	Revision                    int
+	Newest, Formers             []byte
+
+	Keys  []string // of the terms that the revision is found by
+	Moves []moveArgs
+}
+
+// Revise makes the next revision of a committed event its newest. The present revision and deliveries are read first; the
+// script refuses the revision if they have changed since.
 func (s *store) Revise(ctx context.Context, tenant string, r *state.Revision) error {
 	if err := s.check(ctx); err != nil {
 		return err
@@ -53,29 +70,27 @@ func (s *store) revise(ctx context.Context, tenant string, r *state.Revision) er
 		return state.ErrNotFound
 	}
 	newest := appendDecision([]byte{revisionsV1}, &state.Former{Generation: r.Generation, At: r.At, Rules: r.Rules})
-	fields := []any{
-		"event", ev.Envelope(), "type", ev.Type, "survey", ev.SurveyID, "response", ev.ResponseID, "time", ev.Time.UnixMilli(),
-		"revision", ev.Revision, "newest", newest, "former", appendFormer(kept),
+	args := reviseArgs{
+		idRef: idRefOf(tenant, ev.ID), Share: escape(tenant), Former: ev.Revision - 1,
+		Event: ev.Envelope(), EventType: ev.Type, Survey: ev.SurveyID, Response: ev.ResponseID, Time: ev.Time.UnixMilli(),
+		Revision: ev.Revision, Newest: newest, Formers: appendFormer(kept),
 	}
-	args := append([]any{s.now(), slotOf(ev.ID), fieldOf(tenant, ev.ID), escape(tenant), text(uint64(ev.Revision - 1)), len(fields) / 2}, fields...)
-	terms := s.terms(ev)
-	args = append(args, len(terms)/2)
-	for i := 0; i < len(terms); i += 2 {
-		args = append(args, termsKey(asText(terms[i]), asText(terms[i+1])))
+	for _, t := range s.terms(ev) {
+		args.Keys = append(args.Keys, termsKey(t))
 	}
-	now, moved := s.clock.Now(), args
-	err = untaken(func() error {
-		var fresh []any
-		moved = args
+	now := s.clock.Now()
+	err = retryTaken(func() error {
+		var fresh []newName
+		args.Moves = args.Moves[:0]
 		for _, to := range moves {
-			moved = s.appendMove(moved, to, to.State == state.Dropped, now, &fresh)
+			args.Moves = append(args.Moves, s.moveOf(to, to.State == state.Dropped, now, &fresh))
 		}
 		return s.keepNames(ctx, fresh)
 	})
 	if err != nil {
 		return err
 	}
-	got, err := s.run(ctx, reviseScript, sh.base, moved...)
+	got, err := reviseScript.run(ctx, s, sh.base, args)
 	switch {
 	case err != nil:
 		return err
@@ -87,7 +102,7 @@ func (s *store) revise(ctx context.Context, tenant string, r *state.Revision) er
 	return nil
 }
 
-// revisedDeliveries are those that a revision ends and owes, as they are to be.
+// revisedDeliveries returns the deliveries that a revision ends or creates, in their new state.
 func (s *store) revisedDeliveries(ctx context.Context, tenant string, r *state.Revision) ([]*owed, error) {
 	ids := append([]string(nil), r.Ended...)
 	for i := range r.Deliveries {
@@ -150,7 +165,7 @@ func (r *reader) decision() (d state.Former) {
 	return d
 }
 
-// appendFormer writes the revisions that are no longer the newest once the event as it is kept has another one.
+// appendFormer writes the former revisions of an event that gets a new one, which include the present one.
 func appendFormer(kept *state.Record) []byte {
 	o := kept.Outcome
 	all := state.TrimFormer(append(slices.Clip(kept.Former), state.Former{
@@ -163,8 +178,8 @@ func appendFormer(kept *state.Record) []byte {
 	return b
 }
 
-// lay puts the newest revision's decision over what the event's commit said, and tells of the former ones.
-func lay(r *state.Record, out *outcome, revised map[string]string) error {
+// applyRevisions replaces the decision of the event's commit by that of its newest revision, and adds the former ones.
+func applyRevisions(r *state.Record, out *outcome, revised map[string]string) error {
 	newest, ok := revised["newest"]
 	if !ok {
 		return nil

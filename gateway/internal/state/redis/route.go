@@ -14,49 +14,67 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// Of several shards, an event lives in its response's. What it is known by lives there too, so one id that comes with
-// another response would be accepted once more by another shard. A route prevents that: the shard that an id itself leads
-// to keeps which shard the id went to first, and every event of that dedupe key follows, however it is proved.
+// With several shards, an event is in the shard of its response, and so is its ID. If the same ID came with another response,
+// another shard would accept it a second time. A route prevents that. The shard that belongs to the ID itself keeps the shard
+// to which the ID went first, and every event of that dedupe key goes there, however it is proved.
 //
-// A route is made before its event is appended. A crash between leaves a route without an event, which the platform's
-// repeat follows: nothing is lost and nothing is accepted twice. One shard needs no routes.
+// A route is made before its event is appended. A crash between the two leaves a route without an event, and the platform's
+// repeat takes that route: nothing is lost or accepted twice. A single shard needs no routes.
 
 const (
-	// routeIdle is how long nobody has asked for a route that is taken away: longer than any append that asked for it
-	// can be on its way.
+	// routeIdle is how long a route is kept after it was last used: longer than any append that used it can take.
 	routeIdle = 10 * time.Minute
-	// routeRest is how long a shard is not asked for routes after it failed to answer.
-	routeRest = 5 * time.Second
-	// routeBatch is how many routes one step of Trim looks at.
+	// routeBackoff is how long a shard is not asked for routes after it did not answer.
+	routeBackoff = 5 * time.Second
+	// routeBatch is how many routes one step of Trim checks.
 	routeBatch = 256
 )
 
-// routing asks one shard for routes.
+// routing is a call that asks one shard for routes.
 type routing struct {
-	args   []any // of the script, for each id
-	ids    int
+	ids    []routeOf
 	shards []any
 	ended  chan error
 }
 
-func (r *routing) weight() (items, bytes int) { return r.ids, 64 * r.ids }
+// routeArgs are the arguments of route.lua.
+type routeArgs struct{ IDs []routeOf }
+
+type routeOf struct {
+	idRef
+	Length int // of the ID within IDField
+	Shard  int // to route it to
+}
+
+// trimRoutesArgs are the arguments of trimroutes.lua.
+type trimRoutesArgs struct {
+	Idle   int64 // seconds
+	Routes []unrouteOf
+}
+
+type unrouteOf struct {
+	Entry, Slot string
+	Known       int // 1: an event of the route is known
+}
+
+func (r *routing) weight() (items, bytes int) { return len(r.ids), 64 * len(r.ids) }
 func (r *routing) done(err error)             { r.ended <- err }
 
-// follow changes the shards that events would go to for their responses to those that their ids are routed to.
+// follow replaces the shards of the events' responses by those that their IDs are routed to.
 //
-// A shard that does not answer routes nothing: its ids go where their responses do, so that one sick shard does not stop
-// what the others accept. While that lasts, an id that comes with another response may be accepted once more.
+// IDs whose routes are in a shard that does not answer go to the shards of their responses, so that the other shards still
+// accept events. Until it answers, an ID that comes with another response may be accepted a second time.
 func (s *store) follow(ctx context.Context, events []*event.Event, where []int) error {
 	if len(s.shards) == 1 {
 		return nil
 	}
 	asked := make([]*routing, len(s.shards))
 	now := s.clock.Now()
-	of := make([]int, len(events)) // the shard that each one's id leads to; -1 is not asked
+	of := make([]int, len(events)) // the shard that has the route of each ID; -1: not asked
 	for i, ev := range events {
 		id := ev.StrongestID()
 		n := shardOf(ev.Tenant, id, len(s.shards))
-		if until := s.shards[n].routesRest.Load(); until != nil && now.Before(*until) {
+		if until := s.shards[n].routesSkipUntil.Load(); until != nil && now.Before(*until) {
 			of[i] = -1
 			continue
 		}
@@ -67,8 +85,7 @@ func (s *store) follow(ctx context.Context, events []*event.Event, where []int) 
 			asked[n] = r
 		}
 		field := fieldOf(ev.Tenant, id)
-		r.args = append(r.args, slotOf(id), field, idLength(field, ev.Tenant), where[i])
-		r.ids++
+		r.ids = append(r.ids, routeOf{idRef{slotOf(id), field}, idLength(field, ev.Tenant), where[i]})
 	}
 	for n, r := range asked {
 		if r != nil {
@@ -104,7 +121,7 @@ func (s *store) follow(ctx context.Context, events []*event.Event, where []int) 
 	return nil
 }
 
-// idLength is how much of a field is the id, packed or as text; a text has NUL behind it.
+// idLength returns the length of the ID in a field. An ID that is not packed ends with NUL.
 func idLength(field, tenant string) int {
 	if n := len(field) - len(tenant); n == 16 {
 		return n
@@ -112,26 +129,26 @@ func idLength(field, tenant string) int {
 	return len(field) - len(tenant) - 1
 }
 
-// routeGroup is one call of the script.
+// routeGroup routes the IDs of several calls with one script.
 func (s *store) routeGroup(sh *shard, calls []*routing) {
-	args := []any{s.now()}
+	var args routeArgs
 	for _, r := range calls {
-		args = append(args, r.args...)
+		args.IDs = append(args.IDs, r.ids...)
 	}
 	ctx, cancel := s.detached(s.ctx)
 	defer cancel()
-	got, err := s.run(ctx, routeScript, sh.base, args...)
+	got, err := routeScript.run(ctx, s, sh.base, args)
 	if errors.Is(err, state.ErrUnavailable) {
-		until := s.clock.Now().Add(routeRest)
-		sh.routesRest.Store(&until)
+		until := s.clock.Now().Add(routeBackoff)
+		sh.routesSkipUntil.Store(&until)
 	}
 	shards := asList(got)
 	for _, r := range calls {
-		if err == nil && len(shards) < r.ids {
-			err = fmt.Errorf("%w: the script answered for %d routes less", errCorrupt, r.ids-len(shards))
+		if err == nil && len(shards) < len(r.ids) {
+			err = fmt.Errorf("%w: the script's answer lacks %d routes", errCorrupt, len(r.ids)-len(shards))
 		}
 		if err == nil {
-			r.shards, shards = shards[:r.ids], shards[r.ids:]
+			r.shards, shards = shards[:len(r.ids)], shards[len(r.ids):]
 		}
 		r.done(err)
 	}
@@ -141,7 +158,7 @@ func (s *store) routeGroup(sh *shard, calls []*routing) {
 type oldRoute struct {
 	entry, slot, tenant string
 	made                time.Time
-	ids                 []string // all that the route is for
+	ids                 []string // that the route is for
 	place               *goredis.StringCmd
 	known               []*goredis.StringCmd
 }
@@ -167,8 +184,8 @@ func readRoute(entry string) (r oldRoute, ok bool) {
 	return r, true
 }
 
-// routes takes routes away whose ids are known no more, oldest first: those older than ids are known for, and as many as
-// there are more routes than ids that are known. So they are bounded as what they lead to is.
+// routes removes routes whose IDs are no longer recognised, oldest first: those older than the dedupe window, and as many as
+// there are more routes than recognised IDs. So routes have the same bounds as IDs.
 func (t *trimming) routes() error {
 	s := t.s
 	if len(s.shards) == 1 {
@@ -189,15 +206,15 @@ func (t *trimming) routes() error {
 			known += asInt(n)
 		}
 	}
-	// Routes without an event, which a crash leaves, are few: an eighth of them waits for its age.
+	// A crash leaves few routes without an event: up to an eighth of all routes may wait for their age.
 	over := routed - known - known/8 - routeBatch
 	for _, sh := range s.shards {
 		var seen int64
 		err := t.slices(func() (bool, error) {
-			looked, gone, err := t.oldRoutes(sh, over > 0)
+			checked, gone, err := t.oldRoutes(sh, over > 0)
 			over -= int64(gone)
-			seen += int64(looked)
-			return looked == routeBatch && seen <= routed, err
+			seen += int64(checked)
+			return checked == routeBatch && seen <= routed, err
 		})
 		if err != nil {
 			return err
@@ -206,8 +223,8 @@ func (t *trimming) routes() error {
 	return nil
 }
 
-// oldRoutes looks at a shard's oldest routes: at those of every age, or only at those older than ids are known for.
-func (t *trimming) oldRoutes(sh *shard, every bool) (looked, gone int, err error) {
+// oldRoutes checks a shard's oldest routes: of every age, or only those older than the dedupe window.
+func (t *trimming) oldRoutes(sh *shard, every bool) (checked, gone int, err error) {
 	s := t.s
 	entries, err := s.client.LRange(t.ctx, sh.base+"routes", 0, routeBatch-1).Result()
 	if err != nil {
@@ -221,7 +238,7 @@ func (t *trimming) oldRoutes(sh *shard, every bool) (looked, gone int, err error
 		if ok && (age < routeIdle || !every && (t.r.Dedupe.Age <= 0 || age < t.r.Dedupe.Age)) {
 			break
 		}
-		r.entry = entry // one that cannot be read leaves
+		r.entry = entry // one that cannot be decoded is removed
 		old = append(old, r)
 	}
 	if len(old) == 0 {
@@ -248,11 +265,11 @@ func (t *trimming) oldRoutes(sh *shard, every bool) (looked, gone int, err error
 		}
 	}
 	if pipe.Len() > 0 {
-		if err := s.exec(t.ctx, pipe); err != nil { // a shard that does not answer may know them
+		if err := s.exec(t.ctx, pipe); err != nil { // a shard that does not answer may have them
 			return 0, 0, err
 		}
 	}
-	args := []any{s.now(), int64(routeIdle / time.Second)}
+	args := trimRoutesArgs{Idle: int64(routeIdle / time.Second)}
 	for _, r := range old {
 		known := 0
 		for _, k := range r.known {
@@ -260,8 +277,8 @@ func (t *trimming) oldRoutes(sh *shard, every bool) (looked, gone int, err error
 				known = 1
 			}
 		}
-		args = append(args, r.entry, r.slot, known)
+		args.Routes = append(args.Routes, unrouteOf{r.entry, r.slot, known})
 	}
-	got, err := s.run(t.ctx, unrouteScript, sh.base, args...)
+	got, err := trimRoutesScript.run(t.ctx, s, sh.base, args)
 	return len(old), int(asInt(got)), err
 }

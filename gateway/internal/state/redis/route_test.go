@@ -17,7 +17,7 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// variant is an event of a key, of another response and with another proof.
+// variant makes an event of a key, with a response and a proof.
 func variant(t testing.TB, key, response, verified string) *event.Event {
 	t.Helper()
 	h := made(t, key).Header
@@ -29,14 +29,14 @@ func variant(t testing.TB, key, response, verified string) *event.Event {
 	return e
 }
 
-// sharded is a store of four shards with a clock of its own.
+// sharded opens a store of four shards with a manual clock.
 func sharded(t testing.TB, url, prefix string) (*store, *clock.Manual) {
 	t.Helper()
 	c := clock.NewManual(time.Now().UTC().Truncate(time.Second))
 	return gate(t, url, func(o *Options) { o.Shards, o.Clock, o.Prefix = 4, c, prefix }), c
 }
 
-// responses are names of which each leads to another shard.
+// responses returns response IDs, each of another shard.
 func responses(s *store) []string {
 	names := make([]string, len(s.shards))
 	for found, i := 0, 0; found < len(names); i++ {
@@ -58,7 +58,7 @@ func appendOne(t testing.TB, s *store, e *event.Event) state.Appended {
 	return r[0]
 }
 
-// routed is how many routes there are: as counted, listed, and kept.
+// routed returns the number of routes: as counted, listed, and kept.
 func routed(t testing.TB, s *store) (counted, listed, kept int64) {
 	t.Helper()
 	for _, sh := range s.shards {
@@ -85,7 +85,7 @@ func routed(t testing.TB, s *store) (counted, listed, kept int64) {
 	return counted, listed, kept
 }
 
-// On a real Cluster one id comes with fifty responses and three proofs, from two replicas at once.
+// On a Cluster, two replicas append one ID with fifty responses and three proofs: it is accepted once.
 func TestOneIDOnAClusterIsAcceptedOnce(t *testing.T) {
 	t.Parallel()
 	url, _ := startCluster(t)
@@ -112,7 +112,7 @@ func TestOneIDOnAClusterIsAcceptedOnce(t *testing.T) {
 	}
 }
 
-// A process ends between a route and its event: whoever sends the event again, with whatever response, is accepted, once.
+// A process dies between a route and its event: the event is accepted once when it is sent again, with any response.
 func TestKilledBetweenRouteAndAppend(t *testing.T) {
 	t.Parallel()
 	url, _ := startCluster(t)
@@ -140,7 +140,7 @@ func TestKilledBetweenRouteAndAppend(t *testing.T) {
 	same(t, "claimed", keysOf(hold(t, s, 1)), []string{"a"})
 }
 
-// What was accepted before there were routes is found by its repeat, which makes the route.
+// An event from before routes existed is found by its repeat, which makes the route.
 func TestEventFromBeforeRoutesIsKnown(t *testing.T) {
 	t.Parallel()
 	s, _ := sharded(t, start(t).url(), "before")
@@ -159,7 +159,7 @@ func TestEventFromBeforeRoutesIsKnown(t *testing.T) {
 	}
 }
 
-// Routes leave with what they lead to: by its age, and by its bytes.
+// Routes are removed with their IDs: by age and by bytes.
 func TestRoutesLeaveWithTheirIDs(t *testing.T) {
 	t.Parallel()
 	srv := start(t)
@@ -219,7 +219,7 @@ func TestRoutesLeaveWithTheirIDs(t *testing.T) {
 	}
 }
 
-// A route that somebody asked for stays: the event may be on its way to its shard.
+// A route that was used lately is kept: its event may be on its way to the shard.
 func TestRouteInUseStays(t *testing.T) {
 	t.Parallel()
 	s, c := sharded(t, start(t).url(), "use")
@@ -248,7 +248,7 @@ func TestRouteInUseStays(t *testing.T) {
 	same(t, "asked for no more", ask(names[1]), 1)
 }
 
-// While the shards that ids lead to do not answer, the others accept what is theirs by its response.
+// While the shards of the IDs do not answer, the others accept the events of their responses.
 func TestSickShardStopsNoRoutes(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(n *server) error{
@@ -296,7 +296,7 @@ func TestSickShardStopsNoRoutes(t *testing.T) {
 	}
 }
 
-// On one shard an append is the one call that it was.
+// With one shard an append is one call, without routes.
 func TestOneShardAsksForNoRoutes(t *testing.T) {
 	t.Parallel()
 	s := gate(t, start(t).url())

@@ -10,7 +10,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// changes is how often a change is tried again that somebody else's came before.
+// changes is how often a change is tried that conflicts with another one.
 const changes = 16
 
 var errChanged = errors.New("it changes all the time")
@@ -18,7 +18,7 @@ var errChanged = errors.New("it changes all the time")
 // scheduleMost is how many deliveries one script moves.
 const scheduleMost = 256
 
-// Schedule puts deliveries into the due-queue, each a step of its own, in a few round trips for all of them.
+// Schedule puts deliveries into the due-queue, each atomically, in a few round trips for all of them.
 func (s *store) Schedule(ctx context.Context, tenant string, deliveries []state.Delivery) ([]bool, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func (s *store) Schedule(ctx context.Context, tenant string, deliveries []state.
 	return result, nil
 }
 
-// schedule moves some of the deliveries, and says which are to be tried again: they changed meanwhile.
+// schedule moves some of the deliveries, and returns those to try again because they have changed since they were read.
 func (s *store) schedule(ctx context.Context, tenant string, deliveries []state.Delivery, some []int, result []bool) (again []int, err error) {
 	ids := make([]string, len(some))
 	for i, at := range some {
@@ -77,7 +77,7 @@ func (s *store) schedule(ctx context.Context, tenant string, deliveries []state.
 	return again, nil
 }
 
-// scheduled is a delivery as it is to be; nil: it is left alone.
+// scheduled returns the delivery in its new state; nil: it is not changed.
 func (st *standing) scheduled(tenant string, given *state.Delivery, now time.Time) *owed {
 	if st.shard == nil {
 		return nil
@@ -98,17 +98,17 @@ func (st *standing) scheduled(tenant string, given *state.Delivery, now time.Tim
 	return to
 }
 
-// change writes deliveries that are still as they were read: 1 for each that was, 0 where somebody has it, -1 where it
-// changed.
+// change writes deliveries that are still as they were read. It returns 1 for each that was written, 0 for a leased one, and
+// -1 for one that has changed.
 func (s *store) change(ctx context.Context, all []*owed, ends bool, now time.Time) ([]int, error) {
 	if len(all) == 0 {
 		return nil, nil
 	}
-	var args map[*shard][]any
+	var args map[*shard]*changeArgs
 	var places map[*shard][]int
-	err := untaken(func() error {
-		var fresh []any
-		args, places, fresh = s.changeArgs(all, ends, now)
+	err := retryTaken(func() error {
+		var fresh []newName
+		args, places, fresh = s.changesOf(all, ends, now)
 		return s.keepNames(ctx, fresh)
 	})
 	if err != nil {
@@ -116,7 +116,7 @@ func (s *store) change(ctx context.Context, all []*owed, ends bool, now time.Tim
 	}
 	done := make([]int, len(all))
 	for sh, own := range args {
-		got, err := s.run(ctx, changeScript, sh.base, append([]any{s.now()}, own...)...)
+		got, err := changeScript.run(ctx, s, sh.base, *own)
 		if err != nil {
 			return nil, err
 		}
@@ -131,25 +131,44 @@ func (s *store) change(ctx context.Context, all []*owed, ends bool, now time.Tim
 	return done, nil
 }
 
-// appendMove writes what move.lua reads of a delivery.
-func (s *store) appendMove(args []any, to *owed, ends bool, now time.Time, fresh *[]any) []any {
-	sh := s.names.of(shape(&to.Delivery), fresh)
-	l, v := to.newest, valuesOf(&to.Delivery, sh, now)
-	entry := ""
-	if ends {
-		entry = listFor(&to.Delivery) + string(appendEntry(nil, &to.Delivery, to.suffix, sh))
-	}
-	return append(args,
-		slotOf(to.EventID), fieldOf(to.Tenant, to.EventID), to.suffix, to.raw,
-		string(l.list), text(l.at), text(l.seq), l.dest, text(to.failed),
-		token(to.Tenant, to.Destination), letterOf(to.State), v.created, v.wait, v.due, v.reason, v.tail, entry)
+// changeArgs are the arguments of change.lua.
+type changeArgs struct{ Moves []moveArgs }
+
+// moveArgs are what move.lua reads of a delivery; times are microseconds.
+type moveArgs struct {
+	idRef
+	Suffix, Was         string
+	List, Where         string
+	Dest, State, Reason string
+	Tail, Entry         []byte
+	At, Seq, Failed     uint64
+	Created, Wait, Due  int64
 }
 
-// changeArgs are the arguments of the script for each shard, the places in all of what they are about, and names to keep.
-func (s *store) changeArgs(all []*owed, ends bool, now time.Time) (args map[*shard][]any, places map[*shard][]int, fresh []any) {
-	args, places = map[*shard][]any{}, map[*shard][]int{}
+// moveOf makes the arguments for a delivery in its new state.
+func (s *store) moveOf(to *owed, ends bool, now time.Time, fresh *[]newName) moveArgs {
+	sh := s.names.reference(shape(&to.Delivery), fresh)
+	l, v := to.newest, valuesOf(&to.Delivery, sh, now)
+	var entry []byte
+	if ends {
+		entry = appendEntry([]byte(listFor(&to.Delivery)), &to.Delivery, to.suffix, sh)
+	}
+	return moveArgs{
+		idRef: idRefOf(to.Tenant, to.EventID), Suffix: to.suffix, Was: to.raw,
+		List: string(l.list), Where: l.dest, At: l.at, Seq: l.seq, Failed: to.failed,
+		Dest: token(to.Tenant, to.Destination), State: letterOf(to.State), Reason: v.reason, Tail: v.tail, Entry: entry,
+		Created: v.created, Wait: v.wait, Due: v.due,
+	}
+}
+
+// changesOf makes the arguments of the script for each shard, with the indexes in all of their deliveries, and names to keep.
+func (s *store) changesOf(all []*owed, ends bool, now time.Time) (args map[*shard]*changeArgs, places map[*shard][]int, fresh []newName) {
+	args, places = map[*shard]*changeArgs{}, map[*shard][]int{}
 	for i, to := range all {
-		args[to.shard] = s.appendMove(args[to.shard], to, ends, now, &fresh)
+		if args[to.shard] == nil {
+			args[to.shard] = &changeArgs{}
+		}
+		args[to.shard].Moves = append(args[to.shard].Moves, s.moveOf(to, ends, now, &fresh))
 		places[to.shard] = append(places[to.shard], i)
 	}
 	return args, places, fresh
@@ -194,6 +213,12 @@ func (s *store) drop(ctx context.Context, tenant, id string) error {
 	return errChanged
 }
 
+// dropEventArgs are the arguments of dropevent.lua.
+type dropEventArgs struct {
+	Share string // the tenant, escaped
+	idRef
+}
+
 // pardon takes an event out of the dead letters.
 func (s *store) pardon(ctx context.Context, tenant, id string) error {
 	sh, _, err := s.locate(ctx, tenant, id)
@@ -203,7 +228,7 @@ func (s *store) pardon(ctx context.Context, tenant, id string) error {
 	if sh == nil {
 		return state.ErrNotFound
 	}
-	got, err := s.run(ctx, pardonScript, sh.base, s.now(), escape(tenant), slotOf(id), fieldOf(tenant, id))
+	got, err := dropEventScript.run(ctx, s, sh.base, dropEventArgs{escape(tenant), idRefOf(tenant, id)})
 	if err == nil && asInt(got) == 0 {
 		err = state.ErrNotFound
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"reflect"
 	"strings"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -18,48 +19,59 @@ import (
 var sources embed.FS
 
 var (
-	appendScript  = script("append")
-	claimScript   = script("claim")
-	suspectScript = script("claimsuspect")
-	routeScript   = script("route")
-	strayScript   = script("stray")
-	groupScript   = script("group")
-	beatScript    = script("beat", "pace")
-	tickScript    = script("tick", "pace")
-	nowScript     = script("now")
-	leaveScript   = script("leave")
-	commitScript  = script("commit")
-	changeScript  = script("change", "move")
-	reviseScript  = script("revise", "move")
-	repeatScript  = script("repeat")
-	readyScript   = script("ready")
-	leaseScript   = script("lease")
-	unheardScript = script("unheard")
-	holdScript    = script("hold")
-	matchScript   = script("match")
-	seekScript    = script("seek")
-	trimScript    = script("trim", "retain")
-	shedScript    = script("shed", "retain")
-	countScript   = script("count")
-	markScript    = script("mark")
-	packScript    = script("pack")
-	eldersScript  = script("elders")
-	spreadScript  = script("spread")
-	forgetScript  = script("forget")
-	unrouteScript = script("unroute")
-	destScript    = script("trimdest")
-	weighScript   = script("weigh")
-	buryScript    = script("bury")
-	pardonScript  = script("pardon")
-	namesScript   = script("names")
-	endedScript   = script("ended")
-	onceScript    = script("once")
-	freeScript    = script("free")
-	putScript     = script("put")
-	keepScript    = script("keep")
-	holderScript  = script("holder")
-	healthScript  = script("health")
+	appendScript        = newScript[appendArgs]("append")
+	claimScript         = newScript[claimArgs]("claim")
+	suspectScript       = newScript[holderArgs]("claimsuspect")
+	routeScript         = newScript[routeArgs]("route")
+	ackForeignScript    = newScript[ackForeignArgs]("ackforeign")
+	groupScript         = newScript[noArgs]("group")
+	beatScript          = newScript[beatArgs]("beat", "pace")
+	tickScript          = newScript[tickArgs]("tick", "pace")
+	nowScript           = newScript[noArgs]("now")
+	leaveScript         = newScript[holderArgs]("leave")
+	commitScript        = newScript[commitArgs]("commit")
+	changeScript        = newScript[changeArgs]("change", "move")
+	reviseScript        = newScript[reviseArgs]("revise", "move")
+	repeatScript        = newScript[repeatArgs]("repeat")
+	readyScript         = newScript[readyArgs]("ready")
+	leaseScript         = newScript[leaseArgs]("lease")
+	releaseLostScript   = newScript[releaseLostArgs]("releaselost")
+	holdScript          = newScript[holdArgs]("hold")
+	matchScript         = newScript[matchArgs]("match")
+	seekScript          = newScript[seekArgs]("seek")
+	trimScript          = newScript[trimArgs]("trim", "retain")
+	trimSharesScript    = newScript[trimSharesArgs]("trimshares", "retain")
+	countScript         = newScript[countArgs]("count")
+	setFieldScript      = newScript[setFieldArgs]("setfield")
+	compactScript       = newScript[compactArgs]("compact")
+	formerHoldersScript = newScript[formerHoldersArgs]("formerholders")
+	splitIDsScript      = newScript[splitIDsArgs]("splitids")
+	trimIDsScript       = newScript[trimIDsArgs]("trimids")
+	trimRoutesScript    = newScript[trimRoutesArgs]("trimroutes")
+	destScript          = newScript[destArgs]("trimdest")
+	estimateDeadScript  = newScript[estimateDeadArgs]("estimatedead")
+	dropDeadScript      = newScript[dropDeadArgs]("dropdead")
+	dropEventScript     = newScript[dropEventArgs]("dropevent")
+	namesScript         = newScript[namesArgs]("names")
+	dropEventsScript    = newScript[dropEventsArgs]("dropevents")
+	onceScript          = newScript[onceArgs]("once")
+	freeKeysScript      = newScript[freeKeysArgs]("freekeys")
+	putScript           = newScript[putArgs]("put")
+	addToListScript     = newScript[addToListArgs]("addtolist")
+	leaseNameScript     = newScript[leaseNameArgs]("leasename")
+	healthScript        = newScript[noArgs]("health")
 )
+
+// script is a Lua script that takes the arguments A.
+type script[A any] struct{ lua *goredis.Script }
+
+// declared is a script as TestScriptArguments checks it.
+type declared struct {
+	name, lua string // lua is without the library
+	args      reflect.Type
+}
+
+var allScripts []declared
 
 func source(name string) string {
 	text, err := sources.ReadFile("scripts/" + name + ".lua")
@@ -69,28 +81,34 @@ func source(name string) string {
 	return string(text)
 }
 
-// script puts the library, and what else a script shares with others, behind its first line, which says how Redis is to
-// run it.
-func script(name string, shared ...string) *goredis.Script {
+// newScript puts the library, and the files that a script shares with others, behind the script's first line, which tells
+// Redis how to run it.
+func newScript[A any](name string, shared ...string) *script[A] {
 	first, rest, _ := strings.Cut(source(name), "\n")
-	parts := []string{first + "\n", source("lib")}
+	var own strings.Builder
 	for _, s := range shared {
-		parts = append(parts, source(s))
+		own.WriteString(source(s))
 	}
-	return goredis.NewScript(strings.Join(append(parts, rest), ""))
+	own.WriteString(rest)
+	allScripts = append(allScripts, declared{name, own.String(), reflect.TypeFor[A]()})
+	return &script[A]{goredis.NewScript(first + "\n" + source("lib") + own.String())}
 }
 
-// run calls a script on a shard's keys.
-func (s *store) run(ctx context.Context, sc *goredis.Script, base string, args ...any) (any, error) {
+// run calls the script on the keys that begin with base. The time is its first argument.
+func (sc *script[A]) run(ctx context.Context, s *store, base string, args A) (any, error) {
 	s.calls.Add(1)
-	got, err := sc.Run(ctx, s.client, []string{base}, args...).Result()
+	got, err := sc.call(ctx, s, base, args).Result()
 	if err != nil && !errors.Is(err, goredis.Nil) {
 		return nil, s.fault(err)
 	}
 	return got, nil
 }
 
-// fault says what an error of Redis means to the store's callers: all but a few mean that it cannot be used now.
+func (sc *script[A]) call(ctx context.Context, s *store, base string, args A) *goredis.Cmd {
+	return sc.lua.Run(ctx, s.client, []string{base}, pack(append(make([]any, 0, 32), s.now()), reflect.ValueOf(&args))...)
+}
+
+// fault maps an error of Redis to an error of the store: most mean that the store is unavailable.
 func (s *store) fault(err error) error {
 	switch {
 	case err == nil:
@@ -116,15 +134,15 @@ func (s *store) fault(err error) error {
 	return err
 }
 
-// lockedOut is for a start: a Redis that does not let us in is there, and waiting for it changes nothing.
-func lockedOut(err error) error {
+// explainDenied adds advice to an error that says that Redis refuses the user, for which a start need not wait.
+func explainDenied(err error) error {
 	var said goredis.Error
 	if !errors.As(err, &said) {
 		return err
 	}
 	for _, word := range [...]string{"NOAUTH", "WRONGPASS", "NOPERM"} {
 		if strings.HasPrefix(said.Error(), word) {
-			return fmt.Errorf("%w: look at the user and the password in its address, and at what Redis lets that user do", said)
+			return fmt.Errorf("%w: check the user and the password in its address, and the permissions of that user in Redis", said)
 		}
 	}
 	return err

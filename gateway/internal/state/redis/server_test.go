@@ -17,7 +17,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/redistest"
 )
 
-// server is a redis-server of a test's own, in a folder of its own, on a port that was free.
+// server is a redis-server of one test, in its own folder and on its own port.
 type server struct {
 	t     testing.TB
 	dir   string
@@ -39,7 +39,7 @@ func redisServer(t testing.TB) string {
 	return path
 }
 
-// start starts a server that ends with its test. Another process may take a free port first: then another is tried.
+// start starts a server that ends with its test. If another process takes its port first, it tries another one.
 func start(t testing.TB, args ...string) *server {
 	t.Helper()
 	s := &server{t: t, dir: folder(t), args: args}
@@ -53,8 +53,7 @@ func start(t testing.TB, args ...string) *server {
 	return nil
 }
 
-// folder is one for a server's files. It is not the test's own, whose end must find it empty: a child of Redis may still
-// write into it.
+// folder makes a folder for a server. It is not t.TempDir, which fails if a child of Redis writes into it while it is removed.
 func folder(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "surveygate-redis-")
@@ -73,7 +72,7 @@ func (s *server) log() string {
 	return string(text)
 }
 
-// run starts the process and waits until it answers; false: it ended.
+// run starts the process and waits until it answers; false means that it ended.
 func (s *server) run() bool {
 	s.t.Helper()
 	args := append(slices.Clone(s.first),
@@ -114,7 +113,7 @@ func (s *server) run() bool {
 	return false
 }
 
-// kill ends it as kill -9 does.
+// kill ends the server like kill -9.
 func (s *server) kill() {
 	s.t.Helper()
 	if err := s.cmd.Process.Kill(); err != nil {
@@ -123,7 +122,7 @@ func (s *server) kill() {
 	<-s.done
 }
 
-// again starts it on the same port and folder.
+// again restarts the server on the same port and folder.
 func (s *server) again() {
 	s.t.Helper()
 	until(s.t, "redis starts again", s.run)
@@ -147,7 +146,7 @@ func (s *server) do(args ...any) any {
 	return v
 }
 
-// try runs one command, and has nothing where it fails.
+// try runs one command and returns nil if it fails.
 func (s *server) try(args ...any) any {
 	s.t.Helper()
 	c := s.client()
@@ -161,7 +160,7 @@ func (s *server) try(args ...any) any {
 
 func (s *server) config(name, value string) { s.t.Helper(); s.do("CONFIG", "SET", name, value) }
 
-// info is a number that Redis says of itself.
+// info returns a field of INFO.
 func (s *server) info(section, name string) string {
 	s.t.Helper()
 	for l := range strings.SplitSeq(asText(s.do("INFO", section)), "\n") {
@@ -172,7 +171,7 @@ func (s *server) info(section, name string) string {
 	return ""
 }
 
-// until waits for a condition. Its bound is for a machine that is slow and busy with other things.
+// until waits for a condition. Its bound is for a slow and busy machine.
 func until(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); {

@@ -16,7 +16,7 @@ import (
 
 func settingKey(tenant, kind string) string { return "set:" + escape(tenant) + ":" + escape(kind) }
 
-// Put writes a value if version is the one kept.
+// Put writes a value if version is its present one.
 func (s *store) Put(ctx context.Context, tenant, kind, name string, value []byte, version uint64) (uint64, error) {
 	v, err := s.put(ctx, tenant, kind, name, version, "put", value)
 	if err != nil {
@@ -25,7 +25,7 @@ func (s *store) Put(ctx context.Context, tenant, kind, name string, value []byte
 	return v, nil
 }
 
-// Delete removes a value if version is the one kept.
+// Delete removes a value if version is its present one.
 func (s *store) Delete(ctx context.Context, tenant, kind, name string, version uint64) error {
 	if _, err := s.put(ctx, tenant, kind, name, version, "delete", nil); err != nil {
 		return fmt.Errorf("delete %s %s: %w", kind, name, err)
@@ -33,12 +33,38 @@ func (s *store) Delete(ctx context.Context, tenant, kind, name string, version u
 	return nil
 }
 
+// putArgs are the arguments of put.lua.
+type putArgs struct {
+	Key, Name  string
+	Version    uint64
+	Change     []byte
+	Verb       string
+	Value      []byte
+	MaxChanges int
+}
+
+// addToListArgs are the arguments of addtolist.lua.
+type addToListArgs struct {
+	List string
+	Item []byte
+	Most int
+	TTL  int64 // microseconds
+}
+
+// leaseNameArgs are the arguments of leasename.lua.
+type leaseNameArgs struct {
+	Name, Caller string
+	TTL          int64 // microseconds
+}
+
 func (s *store) put(ctx context.Context, tenant, kind, name string, version uint64, verb string, value []byte) (uint64, error) {
 	if err := s.check(ctx); err != nil {
 		return 0, err
 	}
 	change := state.AppendText(state.AppendText(state.AppendText(nil, tenant), kind), name)
-	got, err := s.run(ctx, putScript, s.meta, s.now(), settingKey(tenant, kind), name, text(version), change, verb, value, s.recent)
+	got, err := putScript.run(ctx, s, s.meta, putArgs{
+		Key: settingKey(tenant, kind), Name: name, Version: version, Change: change, Verb: verb, Value: value, MaxChanges: s.recent,
+	})
 	if err != nil {
 		return 0, err
 	}
@@ -59,7 +85,7 @@ func setting(kind, name, raw string) (state.Setting, error) {
 	return v, r.Err()
 }
 
-// Get is a named value.
+// Get returns a value.
 func (s *store) Get(ctx context.Context, tenant, kind, name string) (state.Setting, error) {
 	if err := s.check(ctx); err != nil {
 		return state.Setting{}, err
@@ -74,7 +100,7 @@ func (s *store) Get(ctx context.Context, tenant, kind, name string) (state.Setti
 	return setting(kind, name, raw)
 }
 
-// List are a kind's values by name.
+// List returns a kind's values, sorted by name.
 func (s *store) List(ctx context.Context, tenant, kind string) ([]state.Setting, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
@@ -102,13 +128,13 @@ func (s *store) Keep(ctx context.Context, tenant, list string, item []byte, most
 	if err := s.check(ctx); err != nil {
 		return err
 	}
-	if _, err := s.run(ctx, keepScript, s.meta, s.now(), listKey(tenant, list), item, max(most, 0), span(ttl)); err != nil {
+	if _, err := addToListScript.run(ctx, s, s.meta, addToListArgs{listKey(tenant, list), item, max(most, 0), ttl.Microseconds()}); err != nil {
 		return fmt.Errorf("keep in %s: %w", list, err)
 	}
 	return nil
 }
 
-// Kept are a list's items, newest first.
+// Kept returns a list's items, newest first.
 func (s *store) Kept(ctx context.Context, tenant, list string) ([][]byte, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
@@ -131,9 +157,9 @@ func (s *store) Kept(ctx context.Context, tenant, list string) ([][]byte, error)
 	return all, nil
 }
 
-// time is what scripts on keys of a base call now, in microseconds.
+// time returns the present time of scripts on the keys of a base, in microseconds.
 func (s *store) time(ctx context.Context, base string) (int64, error) {
-	now, err := s.run(ctx, nowScript, base, s.now())
+	now, err := nowScript.run(ctx, s, base, noArgs{})
 	return asInt(now), err
 }
 
@@ -142,7 +168,7 @@ func (s *store) Lease(ctx context.Context, name, holder string, ttl time.Duratio
 	if err := s.check(ctx); err != nil {
 		return 0, err
 	}
-	got, err := s.run(ctx, holderScript, s.meta, s.now(), "lease:"+escape(name), holder, span(ttl))
+	got, err := leaseNameScript.run(ctx, s, s.meta, leaseNameArgs{"lease:" + escape(name), holder, ttl.Microseconds()})
 	if err == nil && asInt(got) == 0 {
 		err = state.ErrConflict
 	}
@@ -152,11 +178,11 @@ func (s *store) Lease(ctx context.Context, name, holder string, ttl time.Duratio
 	return uint64(asInt(got)), nil
 }
 
-// Statistics: a hash for each minute of a tenant, and the minutes that there are.
+// Statistics are a hash for each minute of a tenant, and a set of these minutes.
 
 func statField(dest, count string) string { return string(state.AppendText(nil, dest)) + count }
 
-// AddStats adds to destinations' minutes.
+// AddStats adds to the minutes of destinations.
 func (s *store) AddStats(ctx context.Context, stats []state.Stat) error {
 	if err := s.check(ctx); err != nil || len(stats) == 0 {
 		return err
@@ -185,7 +211,7 @@ func (s *store) AddStats(ctx context.Context, stats []state.Stat) error {
 	return nil
 }
 
-// Stats are a tenant's minutes in a span, oldest first.
+// Stats returns a tenant's minutes within a span, oldest first.
 func (s *store) Stats(ctx context.Context, tenant, destination string, since, until time.Time) ([]state.Stat, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err

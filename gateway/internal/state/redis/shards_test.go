@@ -12,7 +12,7 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// spread is a store of four shards, and events of each of them; one node, with the broken shards, can be made to refuse
+// spread opens a store of four shards and makes events for each. One node, which has the broken shards, can be made to refuse
 // writes.
 func spread(t *testing.T) (s *store, events []*event.Event, broken map[int]bool, breakIt, mend func()) {
 	t.Helper()
@@ -38,8 +38,7 @@ func spread(t *testing.T) (s *store, events []*event.Event, broken map[int]bool,
 	return s, events, broken, set("1"), set("0")
 }
 
-// One shard's script fails in the middle of an Append: the whole call is refused, and a repeat of it accepts every
-// event exactly once.
+// The script of one shard fails in an Append: the whole call is refused, and its repeat accepts every event exactly once.
 func TestAppendWhereOneShardFails(t *testing.T) {
 	t.Parallel()
 	s, events, broken, breakIt, mend := spread(t)
@@ -74,8 +73,8 @@ func TestAppendWhereOneShardFails(t *testing.T) {
 	}
 }
 
-// One shard's script fails in the middle of a Commit: it is refused, and a repeat of it applies what was not applied,
-// doubles nothing, and says that every fence held.
+// The script of one shard fails in a Commit: the call is refused. Its repeat applies the rest, nothing twice, and returns that
+// every fence held.
 func TestCommitWhereOneShardFails(t *testing.T) {
 	t.Parallel()
 	s, events, _, breakIt, mend := spread(t)

@@ -8,7 +8,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// sickable is a node of a Cluster that has a shard, and not what all shards share; without it the others go on.
+// sickable returns a node of a Cluster that has shards but not the keys of meta, so that the others continue without it.
 func sickable(t *testing.T) (s *store, node *server, sick map[int]bool) {
 	t.Helper()
 	url, nodes := startCluster(t, "--cluster-require-full-coverage", "no")
@@ -31,7 +31,7 @@ func sickable(t *testing.T) (s *store, node *server, sick map[int]bool) {
 	return nil, nil, nil
 }
 
-// A node of a Cluster is gone and no replica takes its place: what is due in the other shards is leased as ever.
+// A node of a Cluster is killed and no replica takes its place: due deliveries of the other shards are still leased.
 func TestClaimDueWhereOneShardIsSick(t *testing.T) {
 	t.Parallel()
 	s, node, sick := sickable(t)

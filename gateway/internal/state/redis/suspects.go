@@ -9,7 +9,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// ClaimSuspect holds the next suspect of the first shard that has one. Shards that fail are treated as Claim does.
+// ClaimSuspect claims the next suspect of the first shard that has one. Shards that fail are treated as in Claim.
 func (s *store) ClaimSuspect(ctx context.Context) (*state.Claimed, error) {
 	s.claims.Lock()
 	defer s.claims.Unlock()
@@ -21,13 +21,13 @@ func (s *store) ClaimSuspect(ctx context.Context) (*state.Claimed, error) {
 			return nil, nil
 		}
 	}
-	first := int(s.turn.Add(1))
+	first := int(s.firstShard.Add(1))
 	var sick error
 	answered := false
 	for i := range s.shards {
 		sh := s.shards[(first+i)%len(s.shards)]
 		began := s.clock.Now()
-		if began.Before(sh.rests) {
+		if began.Before(sh.skipUntil) {
 			continue
 		}
 		c, err := s.suspectOf(ctx, sh)
@@ -38,7 +38,7 @@ func (s *store) ClaimSuspect(ctx context.Context) (*state.Claimed, error) {
 			answered = true
 		case errors.Is(err, state.ErrUnavailable):
 			sick = err
-			s.rest(sh, began)
+			s.skip(sh, began)
 		default:
 			return nil, fmt.Errorf("claim a suspect: %w", err)
 		}
@@ -53,24 +53,24 @@ func (s *store) ClaimSuspect(ctx context.Context) (*state.Claimed, error) {
 func (sh *shard) holdsSuspect() bool {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	return sh.alone != 0 && sh.suspect == nil
+	return sh.suspectNumber != 0 && sh.suspect == nil
 }
 
-// suspectOf is a shard's next suspect: one whose answer was lost, or what the script says. The call does not end with
-// ctx: what Redis says we hold, we must know of.
+// suspectOf returns a shard's next suspect: one whose answer was lost, or the one that the script claims. The call does not
+// end with ctx: this process must know what Redis gave it.
 func (s *store) suspectOf(ctx context.Context, sh *shard) (*state.Claimed, error) {
 	call, cancel := s.detached(ctx)
 	defer cancel()
-	if err := s.find(call, sh); err != nil {
+	if err := s.recoverClaims(call, sh); err != nil {
 		return nil, err
 	}
 	if c := sh.foundSuspect(); c != nil {
 		return c, nil
 	}
 	sh.mu.Lock()
-	sh.lost = true // until the answer is here
+	sh.lostClaim = true // until the answer has arrived
 	sh.mu.Unlock()
-	got, err := s.run(call, suspectScript, sh.base, s.now(), s.holder)
+	got, err := suspectScript.run(call, s, sh.base, holderArgs{s.holder})
 	if err != nil && strings.Contains(err.Error(), "NOGROUP") {
 		got, err = nil, s.regroup(call, sh)
 	}
@@ -79,21 +79,21 @@ func (s *store) suspectOf(ctx context.Context, sh *shard) (*state.Claimed, error
 	}
 	var some []state.Claimed
 	if entry := asList(got); len(entry) > 0 {
-		if some, err = s.take(call, sh, []any{entry}); err != nil {
+		if some, err = s.decodeClaimed(call, sh, []any{entry}); err != nil {
 			return nil, err
 		}
 	}
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	sh.lost = false
-	if len(some) == 0 { // none, or one that cannot be read, which is a dead letter now
+	sh.lostClaim = false
+	if len(some) == 0 { // none, or one that cannot be decoded and became a dead letter
 		return nil, nil
 	}
-	_, sh.alone = s.at(some[0].Position)
+	_, sh.suspectNumber = s.at(some[0].Position)
 	return &some[0], nil
 }
 
-// foundSuspect is a suspect that find found.
+// foundSuspect returns a suspect that recoverClaims found.
 func (sh *shard) foundSuspect() *state.Claimed {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()

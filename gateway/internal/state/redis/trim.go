@@ -13,17 +13,17 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// Trim works in slices of a millisecond or two, so that traffic goes between them, and ends after sliceBudget of them
-// even where more is left: the next call goes on.
+// Trim works in slices of a millisecond or two, between which other calls run. It ends after sliceBudget slices; if more is
+// left, the next call continues.
 const (
 	sliceBudget = 400
 	sliceEvents = 128
 	sliceList   = 256
-	idBytes     = 64 // what recognising an id takes
+	idBytes     = 64 // memory for recognising one ID
 	trimLease   = 10 * time.Second
 )
 
-// trimming is one Trim.
+// trimming is one call of Trim.
 type trimming struct {
 	s      *store
 	ctx    context.Context
@@ -33,8 +33,8 @@ type trimming struct {
 	leased time.Time // when the lease was taken or renewed
 }
 
-// Trim removes what retention ends. Bounds hold for all shards together: each has the part that is its part of what is
-// kept. One replica trims at a time: two would each end what is over the bound. Where another one does, it does nothing.
+// Trim removes what exceeds retention. A bound holds for all shards together: each shard gets the part of it that it has of
+// the data. Two replicas would both remove what exceeds a bound, so one trims at a time; Trim does nothing while another does.
 func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
@@ -51,14 +51,14 @@ func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, er
 	return &t.done, nil
 }
 
-// lease takes the lease of trimming, or renews it; state.ErrConflict where another replica has it.
+// lease takes or renews the lease of trimming; state.ErrConflict means that another replica has it.
 func (t *trimming) lease(ttl time.Duration) error {
 	t.leased = t.s.clock.Now()
 	_, err := t.s.Lease(t.ctx, "trim", t.s.holder, ttl)
 	return err
 }
 
-// unlease gives the lease back. Where that fails it ends by itself.
+// unlease gives the lease back. If that fails, it expires.
 func (t *trimming) unlease() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), time.Second)
 	defer cancel()
@@ -84,7 +84,7 @@ func (t *trimming) all() error {
 	return t.minutes()
 }
 
-// slices runs a script until it says that nothing more is to be done.
+// slices calls step until it returns that nothing more is to be done.
 func (t *trimming) slices(step func() (more bool, err error)) error {
 	for t.budget > 0 {
 		t.budget--
@@ -128,16 +128,28 @@ func (t *trimming) dests() error {
 	return nil
 }
 
+// destArgs are the arguments of trimdest.lua. Ages are microseconds; 0: no bound.
+type destArgs struct {
+	Dest                                   string
+	TooOld, TooMany, TooLarge              string // reasons of dead letters
+	WaitingAge, WaitingCount, WaitingBytes int64
+	DeadAge                                int64
+	HistoryAge, HistoryCount, FailureCount int64
+	Most                                   int
+}
+
 func (t *trimming) dest(sh *shard, dest string, count, bytes, history, failures int64) error {
-	// An age below a microsecond is still one.
+	// An age below a microsecond would become 0, which is no bound.
 	age := t.r.Waiting.Age
 	if age > 0 {
 		age = max(age, time.Microsecond)
 	}
 	return t.slices(func() (bool, error) {
-		got, err := t.s.run(t.ctx, destScript, sh.base, t.s.now(), dest, span(age), count, bytes,
-			span(t.r.Dead.Age), span(t.r.History.Age), history, failures, sliceList,
-			t.r.Waiting.TooOld(), t.r.Waiting.TooMany(), t.r.Waiting.TooLarge())
+		got, err := destScript.run(t.ctx, t.s, sh.base, destArgs{
+			Dest: dest, TooOld: t.r.Waiting.TooOld(), TooMany: t.r.Waiting.TooMany(), TooLarge: t.r.Waiting.TooLarge(),
+			WaitingAge: age.Microseconds(), WaitingCount: count, WaitingBytes: bytes, DeadAge: t.r.Dead.Age.Microseconds(),
+			HistoryAge: t.r.History.Age.Microseconds(), HistoryCount: history, FailureCount: failures, Most: sliceList,
+		})
 		if err != nil {
 			return false, err
 		}

@@ -8,7 +8,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// dead bounds what dead letters keep.
+// dead bounds the bytes of the events that dead letters keep.
 func (t *trimming) dead() error {
 	if t.r.Dead.Bytes <= 0 {
 		return nil
@@ -29,7 +29,19 @@ func (t *trimming) dead() error {
 	return nil
 }
 
-// deadUsed is what the dead letters of tenants keep in a shard.
+// estimateDeadArgs are the arguments of estimatedead.lua.
+type estimateDeadArgs struct{ Dests []string }
+
+// dropDeadArgs are the arguments of dropdead.lua.
+type dropDeadArgs struct{ Letters []letterRef }
+
+// letterRef is a dead letter: its destination and suffix, and its event's number.
+type letterRef struct {
+	Dest, Suffix string
+	N            uint64
+}
+
+// deadUsed returns the bytes that the dead letters of each tenant keep in a shard.
 func (t *trimming) deadUsed(sh *shard) (map[string]int64, error) {
 	dests, err := t.s.client.SMembers(t.ctx, sh.base+"dests").Result()
 	if err != nil {
@@ -41,11 +53,7 @@ func (t *trimming) deadUsed(sh *shard) (map[string]int64, error) {
 	}
 	uncounted := slices.DeleteFunc(dests, func(dest string) bool { _, ok := counted[dest]; return ok })
 	for some := range slices.Chunk(uncounted, shedTenants) {
-		args := []any{t.s.now()}
-		for _, dest := range some {
-			args = append(args, dest)
-		}
-		if _, err := t.s.run(t.ctx, weighScript, sh.base, args...); err != nil {
+		if _, err := estimateDeadScript.run(t.ctx, t.s, sh.base, estimateDeadArgs{some}); err != nil {
 			return nil, err
 		}
 	}
@@ -62,7 +70,7 @@ func (t *trimming) deadUsed(sh *shard) (map[string]int64, error) {
 	return used, nil
 }
 
-// deadBytes bounds the events that dead letters keep: tenants that have most lose the oldest over all their destinations.
+// deadBytes applies the bound: the tenants with most bytes lose their oldest dead letters, over all their destinations.
 func (t *trimming) deadBytes(sh *shard, p *shedding) (more bool, err error) {
 	if p.bound == 0 {
 		return false, nil
@@ -77,7 +85,7 @@ func (t *trimming) deadBytes(sh *shard, p *shedding) (more bool, err error) {
 	}
 	levels := map[string]int64{}
 	for _, o := range p.over {
-		levels[o.tenant] = o.level
+		levels[o.Tenant] = o.Level
 	}
 	mustLose := func(dest string) (tenant string, ok bool) {
 		tenant, _, _ = strings.Cut(dest, "/")
@@ -125,9 +133,9 @@ func (t *trimming) deadBytes(sh *shard, p *shedding) (more bool, err error) {
 		return false, err
 	}
 	slices.SortFunc(heads, func(a, b head) int { return cmp.Or(cmp.Compare(a.score, b.score), cmp.Compare(a.n, b.n)) })
-	args := []any{t.s.now()}
+	var args dropDeadArgs
 	for _, h := range heads {
-		if over <= 0 || len(args) > 3*sliceEvents {
+		if over <= 0 || len(args.Letters) >= sliceEvents {
 			break
 		}
 		tenant, ok := mustLose(h.dest)
@@ -139,9 +147,9 @@ func (t *trimming) deadBytes(sh *shard, p *shedding) (more bool, err error) {
 		size := int64(r.big(4))
 		over -= size
 		p.used[tenant] -= size
-		args = append(args, h.dest, text(h.n), h.name)
+		args.Letters = append(args.Letters, letterRef{h.dest, h.name, h.n})
 	}
-	got, err := t.s.run(t.ctx, buryScript, sh.base, args...)
+	got, err := dropDeadScript.run(t.ctx, t.s, sh.base, args)
 	t.done.Dead += int(asInt(got))
 	return over > 0 && asInt(got) > 0, err
 }

@@ -5,39 +5,67 @@ import (
 	"maps"
 	"slices"
 
-	goredis "github.com/redis/go-redis/v9"
-
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// What all tenants share is shed by those who have most of it (state.Level). Events leave in the order of the stream, so
-// one that stands before them and belongs to somebody else is put aside into its tenant's share, a stream of its own, and
-// leaves there when it is too old or its tenant has most itself.
+// A bound that all tenants share takes from the tenants that have most (state.Level). The stream can only be trimmed from its
+// oldest entry on. So an older event of another tenant is moved to that tenant's share, a stream of its own. It is removed from
+// there when it is too old or when its tenant has most.
 
 const (
-	countBudget  = 200  // slices of counting in one Trim, beside its other work
-	usedChunk    = 1000 // tenants that are asked for at once
-	shedTenants  = 16   // that one script ends something of
-	namedTenants = 128  // whose levels one script is told
-	everybody    = "-"  // has more than its level
+	countBudget  = 200  // slices of counting in one Trim
+	usedChunk    = 1000 // tenants read in one command
+	shedTenants  = 16   // tenants in one call of trimshares.lua
+	namedTenants = 128  // tenants with a level in one call of trim.lua
+	everybody    = "-"  // as trimArgs.Rest: every tenant has more than its level
 )
 
-// shed is what one tenant may keep in one shard.
-type shed struct {
-	tenant string // escaped
-	level  int64
+// retainArgs are the arguments of trim.lua and trimshares.lua that retain.lua takes. Ages are microseconds; 0: no bound.
+type retainArgs struct {
+	Age, Bound, IDAge int64 // Bound: bytes of events in the shard
+	Most              int   // events
 }
 
-// shedding is what one shard must end for a bound that all tenants share.
+// trimArgs are the arguments of trim.lua.
+type trimArgs struct {
+	retainArgs
+	Rest   string // the level of tenants that have none
+	Levels []tenantLevel
+}
+
+// trimSharesArgs are the arguments of trimshares.lua.
+type trimSharesArgs struct {
+	retainArgs
+	Levels []tenantLevel
+}
+
+// countArgs are the arguments of count.lua.
+type countArgs struct{ Most int }
+
+// dropEventsArgs are the arguments of dropevents.lua.
+type dropEventsArgs struct {
+	Age  int64 // microseconds
+	Most int   // events of each tenant
+}
+
+// formerHoldersArgs are the arguments of formerholders.lua.
+type formerHoldersArgs struct {
+	DeadAfter int64 // microseconds
+}
+
+// setFieldArgs are the arguments of setfield.lua.
+type setFieldArgs struct{ Hash, Name, Value string }
+
+// shedding is what one shard must remove for a bound that all tenants share.
 type shedding struct {
-	bound int64  // what may stay in the shard; 0: nothing must leave
-	over  []shed // tenants that have more than their level, those with most first
-	rest  string // the level of all others, where it is known
+	bound int64         // what the shard may keep; 0: nothing is removed
+	over  []tenantLevel // tenants above their level, those with most first
+	rest  string        // the level of all others, if it is known
 	used  map[string]int64
 }
 
-// plan says what each shard must end for a bound: tenants come down to one level over all shards, in each by its part of
-// what they have there.
+// plan returns what each shard must remove for a bound: tenants are reduced to one level over all shards, in each shard by
+// its part of their data.
 func (t *trimming) plan(bound int64, sums []inShard, of func(*inShard) int64, usedIn func(*shard) (map[string]int64, error)) ([]shedding, error) {
 	plans := make([]shedding, len(sums))
 	if bound <= 0 || sum(sums, of) <= bound {
@@ -53,7 +81,7 @@ func (t *trimming) plan(bound int64, sums []inShard, of func(*inShard) int64, us
 			all[tenant] += n
 		}
 	}
-	// What left while tenants were asked for is not over the bound: the excess is the smaller one, before and after.
+	// Data that was removed while the tenants were read does not exceed the bound: the smaller excess counts.
 	later, err := t.measure()
 	if err != nil {
 		return nil, err
@@ -79,7 +107,7 @@ func (t *trimming) plan(bound int64, sums []inShard, of func(*inShard) int64, us
 			}
 			if n := p.used[tenant]; n > 0 {
 				part := int64(float64(n) / float64(all[tenant]) * float64(level))
-				p.over = append(p.over, shed{tenant, part})
+				p.over = append(p.over, tenantLevel{tenant, part})
 				p.bound -= n - part
 			}
 		}
@@ -98,7 +126,7 @@ func sum(all []inShard, of func(*inShard) int64) (n int64) {
 	return n
 }
 
-// ranked reads what tenants have in a shard.
+// ranked returns a function that reads what tenants have in a shard.
 func (t *trimming) ranked(key string) func(*shard) (map[string]int64, error) {
 	return func(sh *shard) (map[string]int64, error) { return t.ranks(sh.base + key) }
 }
@@ -121,7 +149,7 @@ func (t *trimming) ranks(key string) (map[string]int64, error) {
 	}
 }
 
-// events ends events, by age and bytes.
+// events removes events by age and bytes.
 func (t *trimming) events() error {
 	counted, err := t.count()
 	if err != nil {
@@ -174,8 +202,8 @@ func (t *trimming) planEvents(counted bool, sums []inShard) ([]shedding, error) 
 			return plans, nil
 		}
 	}
-	// What tenants have is known in a moment, and replicas of a former version end soon. Where that takes long, the oldest
-	// leave, whosever they are.
+	// What tenants have is soon counted, and replicas of a former version soon end. If that takes long, the oldest events are
+	// removed, of any tenant.
 	plans := make([]shedding, len(sums))
 	for i, part := range shares(t.r.Events.Bytes/8*9, sums, all) {
 		plans[i] = shedding{bound: part, rest: everybody}
@@ -183,13 +211,13 @@ func (t *trimming) planEvents(counted bool, sums []inShard) ([]shedding, error) 
 	return plans, nil
 }
 
-// mayShare says whether events may be put into shares. A former version does not find them there, and would take
-// deliveries of theirs out of the due-queue: so no replica of one may live, and none may start any more, which the layout
-// says. It begins with the next call, which looks once more whether one started before.
+// mayShare reports whether events may be moved to shares. A former version does not find them there, and would remove their
+// deliveries from the due-queue. So no replica of one may be alive, and the layout keeps others from starting. begins means
+// that the layout was just written: the next call checks again for replicas that started before.
 func (t *trimming) mayShare() (may, begins bool, err error) {
 	s := t.s
 	for _, sh := range s.shards {
-		got, err := s.run(t.ctx, eldersScript, sh.base, "", deadAfter.Microseconds())
+		got, err := formerHoldersScript.run(t.ctx, s, sh.base, formerHoldersArgs{deadAfter.Microseconds()})
 		if err != nil || asInt(got) > 0 {
 			return false, false, err
 		}
@@ -198,14 +226,14 @@ func (t *trimming) mayShare() (may, begins bool, err error) {
 	if err != nil || version == sharedLayout {
 		return err == nil, false, s.fault(err)
 	}
-	if _, err := s.run(t.ctx, markScript, s.meta, "", "layout", "version", sharedLayout); err != nil {
+	if _, err := setFieldScript.run(t.ctx, s, s.meta, setFieldArgs{"layout", "version", sharedLayout}); err != nil {
 		return false, false, err
 	}
-	t.done.Moved++ // so that there is a next call
+	t.done.Moved++ // so that Trim is called again
 	return false, true, nil
 }
 
-// count has what tenants have counted where a former version did not. It says whether it is known.
+// count counts what tenants have, if a former version did not, and reports whether it is known.
 func (t *trimming) count() (known bool, err error) {
 	budget := countBudget
 	known = true
@@ -215,13 +243,13 @@ func (t *trimming) count() (known bool, err error) {
 			if err := t.s.check(t.ctx); err != nil {
 				return false, err
 			}
-			got, err := t.s.run(t.ctx, countScript, sh.base, t.s.now(), sliceEvents)
+			got, err := countScript.run(t.ctx, t.s, sh.base, countArgs{sliceEvents})
 			if err != nil {
 				return false, err
 			}
 			if state = asInt(got); state == 2 {
 				budget--
-				t.done.Moved++ // so that there is a next call
+				t.done.Moved++ // so that Trim is called again
 			}
 		}
 		known = known && state == 1
@@ -229,12 +257,12 @@ func (t *trimming) count() (known bool, err error) {
 	return known, nil
 }
 
-// shardEvents ends a shard's events: dead letters of their own, what is in shares, and what is in the stream.
+// shardEvents removes a shard's events: dead letters, those in shares, and those in the stream.
 func (t *trimming) shardEvents(m *inShard, p *shedding) error {
 	s, sh := t.s, m.sh
 	if t.r.Dead.Age > 0 {
 		err := t.slices(func() (bool, error) {
-			got, err := s.run(t.ctx, endedScript, sh.base, s.now(), span(t.r.Dead.Age), sliceEvents)
+			got, err := dropEventsScript.run(t.ctx, s, sh.base, dropEventsArgs{t.r.Dead.Age.Microseconds(), sliceEvents})
 			t.done.Dead += int(asInt(got))
 			return asInt(got) >= sliceEvents, err
 		})
@@ -242,18 +270,19 @@ func (t *trimming) shardEvents(m *inShard, p *shedding) error {
 			return err
 		}
 	}
-	left := m.bytes // of what was measured: what came since is the next call's
-	shed := func(sc *goredis.Script, named ...any) (n []any, err error) {
-		bound := p.bound
-		if left <= bound {
-			bound = 0
+	left := m.bytes // events appended since the measurement are left to the next call
+	bounds := func() retainArgs {
+		args := retainArgs{t.r.Events.Age.Microseconds(), p.bound, t.r.Dedupe.Age.Microseconds(), sliceEvents}
+		if left <= p.bound {
+			args.Bound = 0
 		}
-		args := append([]any{s.now(), span(t.r.Events.Age), bound, span(t.r.Dedupe.Age), sliceEvents}, named...)
-		got, err := s.run(t.ctx, sc, sh.base, args...)
+		return args
+	}
+	ended := func(got any, err error) ([]any, error) {
 		if err != nil {
 			return nil, err
 		}
-		n = asList(got)
+		n := asList(got)
 		t.done.Events += int(asInt(n[0]))
 		t.done.Kept += int(asInt(n[1]))
 		t.done.Dedupe += int(asInt(n[2]))
@@ -262,7 +291,7 @@ func (t *trimming) shardEvents(m *inShard, p *shedding) error {
 	}
 	if t.r.Events.Age > 0 {
 		if err := t.slices(func() (bool, error) {
-			n, err := shed(shedScript)
+			n, err := ended(trimSharesScript.run(t.ctx, s, sh.base, trimSharesArgs{retainArgs: bounds()}))
 			return err == nil && asInt(n[3]) == 1, err
 		}); err != nil {
 			return err
@@ -274,7 +303,7 @@ func (t *trimming) shardEvents(m *inShard, p *shedding) error {
 	}
 	for some := range slices.Chunk(over, shedTenants) {
 		if err := t.slices(func() (bool, error) {
-			n, err := shed(shedScript, named(some)...)
+			n, err := ended(trimSharesScript.run(t.ctx, s, sh.base, trimSharesArgs{bounds(), some}))
 			return err == nil && asInt(n[3]) == 1, err
 		}); err != nil {
 			return err
@@ -283,9 +312,9 @@ func (t *trimming) shardEvents(m *inShard, p *shedding) error {
 	if err := t.pack(sh); err != nil {
 		return err
 	}
-	levels := append([]any{p.rest}, named(p.over[:min(len(p.over), namedTenants)])...)
+	levels := p.over[:min(len(p.over), namedTenants)]
 	return t.slices(func() (bool, error) {
-		n, err := shed(trimScript, levels...)
+		n, err := ended(trimScript.run(t.ctx, s, sh.base, trimArgs{bounds(), p.rest, levels}))
 		if err != nil {
 			return false, err
 		}
@@ -294,20 +323,12 @@ func (t *trimming) shardEvents(m *inShard, p *shedding) error {
 	})
 }
 
-func named(over []shed) []any {
-	var args []any
-	for _, o := range over {
-		args = append(args, o.tenant, o.level)
-	}
-	return args
-}
-
-// withShare are those tenants that have something in their share.
-func (t *trimming) withShare(sh *shard, over []shed) (some []shed, err error) {
+// withShare returns the tenants whose share has events.
+func (t *trimming) withShare(sh *shard, over []tenantLevel) (some []tenantLevel, err error) {
 	for chunk := range slices.Chunk(over, usedChunk) {
 		names := make([]string, len(chunk))
 		for i, o := range chunk {
-			names[i] = o.tenant
+			names[i] = o.Tenant
 		}
 		sizes, err := t.s.client.HMGet(t.ctx, sh.base+"sharebytes", names...).Result()
 		if err != nil {

@@ -6,15 +6,28 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// ids forgets ids of events that are gone.
+// splitIDsArgs are the arguments of splitids.lua.
+type splitIDsArgs struct {
+	Age  int64 // microseconds; 0: no bound
+	Most int
+}
+
+// trimIDsArgs are the arguments of trimids.lua.
+type trimIDsArgs struct {
+	Age    int64 // microseconds; 0: no bound
+	Most   int
+	Levels []tenantLevel
+}
+
+// ids forgets IDs of events that were removed.
 func (t *trimming) ids() error {
 	if t.r.Dedupe == (state.Bound{}) {
 		return nil
 	}
-	s, age := t.s, span(t.r.Dedupe.Age)
+	s, age := t.s, t.r.Dedupe.Age.Microseconds()
 	for _, sh := range s.shards {
 		if err := t.slices(func() (bool, error) {
-			got, err := s.run(t.ctx, spreadScript, sh.base, s.now(), age, sliceList)
+			got, err := splitIDsScript.run(t.ctx, s, sh.base, splitIDsArgs{age, sliceList})
 			if err != nil {
 				return false, err
 			}
@@ -36,7 +49,7 @@ func (t *trimming) ids() error {
 	}
 	for i := range sums {
 		if sums[i].former > 0 {
-			most = 0 // not all are known by tenant: the next call goes on
+			most = 0 // some are not yet in the lists of their tenants: the next call continues
 		}
 	}
 	plans, err := t.plan(most, sums, func(m *inShard) int64 { return m.ids }, t.ranked("idcount"))
@@ -44,9 +57,9 @@ func (t *trimming) ids() error {
 		return err
 	}
 	for i := range sums {
-		forget := func(named ...any) error {
+		forget := func(levels []tenantLevel) error {
 			return t.slices(func() (bool, error) {
-				got, err := s.run(t.ctx, forgetScript, sums[i].sh.base, append([]any{s.now(), age, sliceList}, named...)...)
+				got, err := trimIDsScript.run(t.ctx, s, sums[i].sh.base, trimIDsArgs{age, sliceList, levels})
 				if err != nil {
 					return false, err
 				}
@@ -55,12 +68,12 @@ func (t *trimming) ids() error {
 			})
 		}
 		if t.r.Dedupe.Age > 0 {
-			if err := forget(); err != nil {
+			if err := forget(nil); err != nil {
 				return err
 			}
 		}
 		for some := range slices.Chunk(plans[i].over, shedTenants) {
-			if err := forget(named(some)...); err != nil {
+			if err := forget(some); err != nil {
 				return err
 			}
 		}
@@ -68,7 +81,7 @@ func (t *trimming) ids() error {
 	return nil
 }
 
-// idSize is what recognising one id takes: on several shards its route too.
+// idSize returns the memory for recognising one ID, with its route if there are several shards.
 func (s *store) idSize() int64 {
 	if len(s.shards) > 1 {
 		return 2 * idBytes

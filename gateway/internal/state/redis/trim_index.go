@@ -7,12 +7,12 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// packSlices is how many slices of an index are packed in one Trim.
+// packSlices is how many slices of an index are compacted in one Trim.
 const packSlices = 2
 
-// pack takes out of a shard's indexes what is gone, in slices that retention passed as a whole and where some events are
-// kept: without it the few that a tenant keeps in a slice would hold the entries of all the others. Nobody writes into
-// such a slice any more, but to remove it, so it is done from here.
+// pack removes the entries of removed events from a shard's indexes, in slices that retention has passed and that still have
+// kept events: otherwise a few kept events would keep the entries of all others. Such slices are only ever removed, so
+// reading and writing them need not be atomic.
 func (t *trimming) pack(sh *shard) error {
 	s := t.s
 	v, err := s.client.HMGet(t.ctx, sh.base+"meta", "first", "packed").Result()
@@ -37,14 +37,14 @@ func (t *trimming) pack(sh *shard) error {
 		}
 		next = slice + 1
 	}
-	_, err = s.run(t.ctx, markScript, sh.base, "", "meta", "packed", text(next))
+	_, err = setFieldScript.run(t.ctx, s, sh.base, setFieldArgs{"meta", "packed", text(next)})
 	return err
 }
 
-// packSlice takes what is gone out of a slice.
+// packSlice removes the entries of removed events from a slice.
 func (t *trimming) packSlice(sh *shard, slice uint64) error {
 	s, name := t.s, text(slice)
-	// An event goes from its share to those kept by themselves, never back: asked for in this order, it is not missed.
+	// An event moves from its share to the kept ones, never back: read in this order, it is not missed.
 	bits, err := s.client.Get(t.ctx, sh.base+"aside:"+name).Result()
 	if err != nil && err != goredis.Nil { //nolint:errorlint // go-redis returns it bare
 		return s.fault(err)
@@ -81,7 +81,15 @@ func (t *trimming) packSlice(sh *shard, slice uint64) error {
 	return nil
 }
 
-// packKeys takes entries of a size out of strings of them: each ends with an event's offset in its slice.
+// compactArgs are the arguments of compact.lua.
+type compactArgs struct{ Parts []indexPart }
+
+type indexPart struct {
+	Name  string
+	Value []byte // what is left of it
+}
+
+// packKeys removes entries from strings of entries of one size. An entry ends with its event's offset in the slice.
 func (s *store) packKeys(ctx context.Context, sh *shard, names []string, size int, stays func(offset uint64) bool) error {
 	keys := make([]string, len(names))
 	for i, name := range names {
@@ -91,7 +99,7 @@ func (s *store) packKeys(ctx context.Context, sh *shard, names []string, size in
 	if err != nil {
 		return s.fault(err)
 	}
-	args := []any{""}
+	var args compactArgs
 	for i, v := range values {
 		all := asText(v)
 		var left []byte
@@ -101,12 +109,12 @@ func (s *store) packKeys(ctx context.Context, sh *shard, names []string, size in
 			}
 		}
 		if len(left) < len(all) {
-			args = append(args, names[i], left)
+			args.Parts = append(args.Parts, indexPart{names[i], left})
 		}
 	}
-	if len(args) == 1 {
+	if len(args.Parts) == 0 {
 		return nil
 	}
-	_, err = s.run(ctx, packScript, sh.base, args...)
+	_, err = compactScript.run(ctx, s, sh.base, args)
 	return err
 }

@@ -7,16 +7,16 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// inShard is what one shard keeps: in all, or of one destination.
+// inShard is how much one shard has: in all, or of one destination.
 type inShard struct {
 	sh                         *shard
-	bytes                      int64 // of events in the stream and in shares; of a destination: of the events that wait for it
-	ids, former, dead          int64 // in all: ids of events that are gone, those not known by tenant, bytes of dead letters
+	bytes                      int64 // of events in the stream and in shares; of a destination: of the events of its waiting deliveries
+	ids, former, dead          int64 // in all: IDs of removed events, those of them in the list of former versions, bytes of dead letters
 	waiting, history, failures int64 // of a destination
 }
 
-// shares are each shard's part of a bound: all of them together are the bound, and a shard that has more of what is
-// kept has more of it. So nothing leaves before the bound is reached, however events are spread over the shards.
+// shares divides a bound among the shards in proportion to what they have. So nothing is removed before the bound is reached,
+// however events are spread over the shards.
 func shares(bound int64, all []inShard, of func(*inShard) int64) []int64 {
 	parts := make([]int64, len(all))
 	var total int64
@@ -50,7 +50,7 @@ func shares(bound int64, all []inShard, of func(*inShard) int64) []int64 {
 	return parts
 }
 
-// measure is what the shards keep in all.
+// measure returns how much the shards have in all.
 func (t *trimming) measure() ([]inShard, error) {
 	all := make([]inShard, len(t.s.shards))
 	pipe := t.s.client.Pipeline()
@@ -69,7 +69,7 @@ func (t *trimming) measure() ([]inShard, error) {
 	return all, nil
 }
 
-// lists is what the shards keep of each destination.
+// lists returns how much the shards have of each destination.
 func (t *trimming) lists() (map[string][]inShard, error) {
 	by := map[string][]inShard{}
 	for _, sh := range t.s.shards {

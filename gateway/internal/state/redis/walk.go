@@ -12,17 +12,15 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// walk are the next events of a list below a number, newest first.
+// walk returns the numbers of the next events of a query below a number, newest first.
 func (s *store) walk(ctx context.Context, sh *shard, tenant string, q *state.EventQuery, below uint64, most int) ([]uint64, error) {
 	switch {
 	case q.Response != "":
-		bucket, tag := term(tenant, "r", q.Response)
-		return s.posted(ctx, sh, bucket, tag, below, most)
+		return s.posted(ctx, sh, term(tenant, "r", q.Response), below, most)
 	case q.Respondent != "":
-		bucket, tag := term(tenant, "p", string(s.people.Load().Hash(q.Respondent)))
-		return s.posted(ctx, sh, bucket, tag, below, most)
+		return s.posted(ctx, sh, term(tenant, "p", string(s.people.Load().Hash(q.Respondent))), below, most)
 	case q.Dead:
-		// They are few, as each is kept by hand or ends by its age.
+		// They are few, as they are bounded by age.
 		all, err := s.client.ZRange(ctx, sh.base+"gone:"+escape(tenant), 0, -1).Result()
 		if err != nil {
 			return nil, s.fault(err)
@@ -40,8 +38,8 @@ func (s *store) walk(ctx context.Context, sh *shard, tenant string, q *state.Eve
 	return s.timeline(ctx, sh, tenant, below, most)
 }
 
-// marks are where a shard's events are: its first in the stream, the next to come, and the slices of its indexes, oldest
-// first. Numbers jump where somebody else wrote into the stream, so slices are listed, not counted.
+// marks are the number of a shard's first event in the stream, that of its next event, and the slices of its indexes, oldest
+// first. Slices are listed, because numbers jump after an entry of another program.
 type marks struct {
 	first, next uint64
 	slices      []uint64
@@ -62,8 +60,8 @@ func (s *store) marks(ctx context.Context, sh *shard) (*marks, error) {
 	return m, nil
 }
 
-// timeline are a tenant's events: by the slices of two bytes each those in the stream and in its share, and those kept
-// by themselves, of which all tenants have one list.
+// timeline returns the numbers of a tenant's events: those in the stream and in its share, from the index by tenant, and kept
+// ones, from the one list of all tenants.
 func (s *store) timeline(ctx context.Context, sh *shard, tenant string, below uint64, most int) ([]uint64, error) {
 	m, err := s.marks(ctx, sh)
 	if err != nil {
@@ -105,8 +103,7 @@ func (s *store) timeline(ctx context.Context, sh *shard, tenant string, below ui
 	return ns[:min(len(ns), most)], nil
 }
 
-// slice are the numbers of a tenant's events within a slice, in order: of those that retention passed, below first, the
-// ones in its share.
+// slice returns the numbers of a tenant's events within a slice, in order; below first, only those in its share.
 func (s *store) slice(ctx context.Context, sh *shard, tenant string, slice, first uint64) ([]uint64, error) {
 	pipe := s.client.Pipeline()
 	line := pipe.Get(ctx, sh.base+"line:"+escape(tenant)+":"+text(slice))
@@ -131,11 +128,11 @@ func (s *store) slice(ctx context.Context, sh *shard, tenant string, slice, firs
 	return ns, nil
 }
 
-// bit is a bit as SETBIT counts them.
+// bit returns a bit in the order of SETBIT.
 func bit(bits string, n uint64) bool { return n/8 < uint64(len(bits)) && bits[n/8]&(0x80>>(n%8)) != 0 }
 
-// posted are the events that an index has under a tag.
-func (s *store) posted(ctx context.Context, sh *shard, bucket, tag string, below uint64, most int) ([]uint64, error) {
+// posted returns the numbers of the events that have a term, newest first.
+func (s *store) posted(ctx context.Context, sh *shard, t indexTerm, below uint64, most int) ([]uint64, error) {
 	m, err := s.marks(ctx, sh)
 	if err != nil {
 		return nil, err
@@ -149,7 +146,7 @@ func (s *store) posted(ctx context.Context, sh *shard, bucket, tag string, below
 		newest = newest[len(some):]
 		var keys []string
 		for _, slice := range some {
-			keys = append(keys, sh.base+"index:"+text(slice)+":"+bucket)
+			keys = append(keys, sh.base+"index:"+text(slice)+":"+t.Bucket)
 		}
 		values, err := s.client.MGet(ctx, keys...).Result()
 		if err != nil {
@@ -158,7 +155,7 @@ func (s *store) posted(ctx context.Context, sh *shard, bucket, tag string, below
 		for i, v := range values {
 			raw := asText(v)
 			for at := len(raw) - tagSize - 2; at >= 0 && len(ns) < most; at -= tagSize + 2 {
-				if raw[at:at+tagSize] != tag {
+				if raw[at:at+tagSize] != t.Tag {
 					continue
 				}
 				n := some[i]*sliced + uint64(raw[at+tagSize])<<8 + uint64(raw[at+tagSize+1])
@@ -168,8 +165,8 @@ func (s *store) posted(ctx context.Context, sh *shard, bucket, tag string, below
 			}
 		}
 	}
-	// Revisions are found beside the index, whose slices are in the order of numbers.
-	revised, err := s.client.ZRevRangeByScore(ctx, sh.base+termsKey(bucket, tag), &goredis.ZRangeBy{
+	// Revisions have sets of their own, because the index is in the order of numbers.
+	revised, err := s.client.ZRevRangeByScore(ctx, sh.base+termsKey(t), &goredis.ZRangeBy{
 		Min: "-inf", Max: "(" + text(below), Count: int64(most),
 	}).Result()
 	if err != nil {
@@ -186,7 +183,7 @@ func (s *store) posted(ctx context.Context, sh *shard, bucket, tag string, below
 	return ns[:min(len(ns), most)], nil
 }
 
-// termsKey is where revisions are found by a term, without the prefix.
-func termsKey(bucket, tag string) string {
-	return "terms:" + bucket + ":" + hex.EncodeToString([]byte(tag))
+// termsKey returns the key of the revisions that have a term, without the prefix.
+func termsKey(t indexTerm) string {
+	return "terms:" + t.Bucket + ":" + hex.EncodeToString([]byte(t.Tag))
 }

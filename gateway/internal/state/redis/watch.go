@@ -12,10 +12,10 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// Messages only say that something changed: what it was is read from the changes by version, so that a message that was
-// missed is made up for within a second.
+// A message only says that something changed. What changed is read by version, so a lost message is made up for within a
+// second.
 
-// Watch receives the kind and name of every change.
+// Watch returns a channel of the kinds and names of changed settings.
 func (s *store) Watch(ctx context.Context, tenant string) (<-chan state.Change, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
@@ -23,7 +23,7 @@ func (s *store) Watch(ctx context.Context, tenant string) (<-chan state.Change, 
 	return s.watchers.Watch(ctx, tenant)
 }
 
-// watchFrom begins behind what changed before.
+// watchFrom begins after all present changes.
 func (s *store) watchFrom(ctx context.Context) error {
 	v, err := s.client.Get(ctx, s.meta+"version").Uint64()
 	if err != nil && !errors.Is(err, goredis.Nil) {
@@ -33,8 +33,8 @@ func (s *store) watchFrom(ctx context.Context) error {
 	return nil
 }
 
-// listen hears what other processes say: something can be claimed, or changed. It asks once a second besides, as
-// messages are lost while Redis cannot be reached.
+// listen receives messages of other processes: an event can be claimed, or a setting changed. It also reads the changes once
+// a second, as messages are lost while Redis cannot be reached.
 func (s *store) listen() {
 	channels := []string{s.meta + "changes"}
 	for _, sh := range s.shards {
@@ -65,7 +65,7 @@ func (s *store) listen() {
 	}
 }
 
-// changed tells watchers what changed since the last time.
+// changed tells watchers what changed since the last call.
 func (s *store) changed(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lostAfter)
 	defer cancel()
@@ -77,7 +77,7 @@ func (s *store) changed(ctx context.Context) error {
 		return nil
 	}
 	if newest < s.seen {
-		s.seen = 0 // Redis lost data: everything there is now is news
+		s.seen = 0 // Redis lost data: watchers are told of everything
 	}
 	forgotten, err := s.client.Get(ctx, s.meta+"forgotten").Uint64()
 	if err != nil && !errors.Is(err, goredis.Nil) {
@@ -106,7 +106,7 @@ func (s *store) changed(ctx context.Context) error {
 	return nil
 }
 
-// tellAll tells watchers of every setting there is: this process missed more changes than are remembered.
+// tellAll tells watchers of every setting: this process missed more changes than are kept.
 func (s *store) tellAll(ctx context.Context) error {
 	prefix := s.meta + "set:"
 	master := s.client
@@ -131,7 +131,7 @@ func (s *store) tellAll(ctx context.Context) error {
 	}
 }
 
-// globbed is a text that a pattern takes as it is.
+// globbed escapes a text for a pattern.
 func globbed(text string) string {
 	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(text)
 }

@@ -1,11 +1,11 @@
 #!lua
--- Appends events, each once by its id. It is refused by Redis as a whole when memory is full.
---   ARGV  time, then for each event: slot, field (of its id), tenant (as a part of keys), id, tenant, type, source,
---         survey, response, time, received, event, raw, number of index terms, the terms (bucket, tag),
---         number of better ids, those (slot, field), strongest first
---   returns for each event its position, or 0 minus the position of the first; -0 as '-0': that one is gone. Where the
---   first has one of the better ids, + and which of them follow
--- The number behind the last entry: what anybody else wrote into the stream, or what it has where the counters are gone.
+-- Appends events, each once by its ID. When memory is full, Redis refuses the script as a whole.
+--   share    the tenant as a part of keys
+--   terms    what the event is indexed by
+--   better   IDs that the event has by a stronger proof, the strongest first
+--   returns for each event its position. For a duplicate: '-' and the position of the first event, 0 if that was removed; if
+--           that one has one of the better IDs, also '+' and the index of that ID
+-- The number after the last entry, for when another program wrote into the stream or the counters are lost.
 local function behind()
   if redis.call('EXISTS', events) == 0 then return 1 end
   local info = redis.call('XINFO', 'STREAM', events)
@@ -16,23 +16,22 @@ end
 local start = redis.call('HMGET', meta, 'next', 'first')
 local pos, first = tonumber(start[1]), tonumber(start[2] or '1')
 if not pos then pos = behind() end
-local results, i, fresh, bytes, tenants, slices = {}, 2, 0, 0, {}, {}
+local results, fresh, bytes, tenants, slices = {}, 0, 0, {}, {}
 
--- Indexes grow once per call.
+-- Indexes are appended to once per call.
 local grown = {}
 local function grow(name, by)
   local parts = grown[name]
   if parts then parts[#parts + 1] = by else grown[name] = { by } end
 end
 
--- An entry's fields are public: their names and the first value are the same in all, and 54 bytes together.
-local function add(call, n, i)
-  return call('XADD', events, n .. '-0', 'v', '1', 'id', ARGV[i], 'tenant', ARGV[i + 1], 'type', ARGV[i + 2],
-    'source', ARGV[i + 3], 'survey', ARGV[i + 4], 'response', ARGV[i + 5], 'time', ARGV[i + 6],
-    'received', ARGV[i + 7], 'event', ARGV[i + 8], 'raw', ARGV[i + 9])
+-- An entry's fields are public. Their names and the first value are the same in all entries: 54 bytes.
+local function add(call, n, id, tenant, eventtype, source, survey, response, time, received, event, raw)
+  return call('XADD', events, n .. '-0', 'v', '1', 'id', id, 'tenant', tenant, 'type', eventtype, 'source', source,
+    'survey', survey, 'response', response, 'time', time, 'received', received, 'event', event, 'raw', raw)
 end
 
--- The number of the event that an id is of, as a duplicate's answer has it: 0 where it is gone.
+-- The number of the event that has an ID, for the answer to a duplicate: 0 if it was removed.
 local function keptat(known)
   local kept = tonumber(known)
   if kept < first and redis.call('EXISTS', base .. 'kept:' .. known) == 0
@@ -42,48 +41,50 @@ local function keptat(known)
   return text(kept)
 end
 
--- Which of the better ids that stand at an argument is known: the answer of a duplicate, or nil.
-local function better(at)
-  for k = 1, tonumber(ARGV[at]) do
-    local known = redis.call('HGET', base .. 'id:' .. ARGV[at + 2 * k - 1], ARGV[at + 2 * k])
-    if known then return '-' .. keptat(known) .. '+' .. k end
+-- Takes the better IDs. Returns the answer for a duplicate if an event has one of them, else nil.
+local function better(nbetter)
+  local answer
+  for k = 1, nbetter do
+    local idslot, idfield = take(2)
+    local known = not answer and redis.call('HGET', base .. 'id:' .. idslot, idfield)
+    if known then answer = '-' .. keptat(known) .. '+' .. k end
   end
+  return answer
 end
 
-local most = #ARGV
-while i <= most do
-  local ids, field, tenant, terms = base .. 'id:' .. ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 13])
-  local n, at = text(pos), i + 3
-  i = i + 14
-  local of = better(i + 2 * terms)
-  if of then
-    results[#results + 1] = of
-  elseif redis.call('HSETNX', ids, field, n) == 0 then
-    results[#results + 1] = '-' .. keptat(redis.call('HGET', ids, field))
+local buckets, tags = {}, {} -- of the terms of one event
+local nevents = take(1)
+for _ = 1, nevents do
+  local idslot, idfield, share, id, tenant, eventtype, source, survey, response, time, received, event, raw, nterms = take(14)
+  for k = 1, nterms do
+    local bucket, tag = take(2)
+    buckets[k], tags[k] = bucket, tag
+  end
+  local nbetter = take(1)
+  local ids, n, duplicate = base .. 'id:' .. idslot, text(pos), better(nbetter)
+  if duplicate then
+    results[#results + 1] = duplicate
+  elseif redis.call('HSETNX', ids, idfield, n) == 0 then
+    results[#results + 1] = '-' .. keptat(redis.call('HGET', ids, idfield))
   else
-    if type(add(redis.pcall, n, at)) == 'table' then
-      foreign()
+    if type(add(redis.pcall, n, id, tenant, eventtype, source, survey, response, time, received, event, raw)) == 'table' then
+      countforeign()
       pos = behind()
       n = text(pos)
-      add(redis.call, n, at)
-      redis.call('HSET', ids, field, n)
+      add(redis.call, n, id, tenant, eventtype, source, survey, response, time, received, event, raw)
+      redis.call('HSET', ids, idfield, n)
     end
     local slice, offset = text(math.floor(pos / 65536)), struct.pack('>I2', pos % 65536)
     slices[slice] = true
-    grow('line:' .. tenant .. ':' .. slice, offset)
+    grow('line:' .. share .. ':' .. slice, offset)
     local index = 'index:' .. slice .. ':'
-    for t = i, i + 2 * terms - 1, 2 do
-      grow(index .. ARGV[t], ARGV[t + 1] .. offset)
-    end
-    local size = 54
-    for f = at, at + 9 do size = size + #ARGV[f] end
+    for k = 1, nterms do grow(index .. buckets[k], tags[k] .. offset) end
+    local size = 54 + #id + #tenant + #eventtype + #source + #survey + #response + #time + #received + #event + #raw
     bytes = bytes + size
     results[#results + 1] = n
     pos, fresh = pos + 1, fresh + 1
-    tenants[tenant] = (tenants[tenant] or 0) + size
+    tenants[share] = (tenants[share] or 0) + size
   end
-  i = i + 2 * terms
-  i = i + 1 + 2 * tonumber(ARGV[i])
 end
 if fresh > 0 then
   for name, parts in pairs(grown) do redis.call('APPEND', base .. name, table.concat(parts)) end
@@ -97,7 +98,7 @@ if fresh > 0 then
   count('bytes', bytes)
   count('used', bytes)
   count('pending', fresh)
-  counted()
+  writecounters()
   redis.call('PUBLISH', base .. 'wake', '')
 end
 return results

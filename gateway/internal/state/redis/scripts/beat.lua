@@ -1,34 +1,28 @@
 #!lua flags=allow-oom
--- A holder says that it lives, and those that have not said so for long are taken over: what they held can be claimed,
--- with its count, and what they had leased is due. A consumer is deleted only when it holds nothing: Redis would forget
--- what it holds.
---   ARGV  time (signs of life are Redis' own time also where it is given), consumer (empty: none), microseconds after which
---         a holder is dead, microseconds since its last sign of life (empty: it is the first)
---   returns the events and the deliveries that were freed, and by how much the clock stepped (microseconds, negative: back)
-local step = pace(tonumber(ARGV[4]))
+-- Records a holder's sign of life and releases what dead holders had: their events can be claimed and count as claimed once
+-- more, and their leases are due. A consumer is deleted only when nothing is pending for it: Redis would drop that with it.
+--   deadafter  microseconds without a sign of life after which a holder is dead
+--   elapsed    microseconds since this one's last sign of life; empty: it is the first
+--   returns how many events and deliveries were released, and by how much the clock stepped (microseconds, negative: back)
+local consumer, deadafter, elapsed = take(3)
+local step = pace(tonumber(elapsed))
 local holders, freed, due = base .. 'holders', 0, 0
-local sign = now
-if ARGV[1] ~= '' then
-  local t = redis.call('TIME')
-  sign = t[1] * 1000000 + t[2]
-end
-if ARGV[2] ~= '' then
-  redis.call('ZADD', holders, text(sign), ARGV[2])
-  redis.call('ZREMRANGEBYSCORE', leases(ARGV[2]), '-inf', text(now)) -- those are over
-  redis.call('EXPIRE', leases(ARGV[2]), 86400) -- a former version, which may run beside this one, does not know of them
-  redis.call('SADD', base .. 'sharers', ARGV[2])
-end
-for _, dead in ipairs(redis.call('ZRANGEBYSCORE', holders, '-inf', text(sign - tonumber(ARGV[3])))) do
+local sign = signtime()
+redis.call('ZADD', holders, text(sign), consumer)
+redis.call('ZREMRANGEBYSCORE', leases(consumer), '-inf', text(now)) -- leases that have ended
+redis.call('EXPIRE', leases(consumer), 86400) -- a former version, which may run beside this one, does not know of them
+redis.call('SADD', base .. 'sharers', consumer)
+for _, dead in ipairs(redis.call('ZRANGEBYSCORE', holders, '-inf', text(sign - deadafter))) do
   due = due + unlease(dead)
   local held
   repeat
     held = redis.pcall('XPENDING', events, group, '-', '+', 256, dead)
     if held.err then held = {} end
-    for _, p in ipairs(held) do letgo(p[1], p[4]) end
+    for _, p in ipairs(held) do release(p[1], p[4]) end
     if #held > 0 then
       freed = freed + #held
       local left = redis.call('XPENDING', events, group, '-', '+', 1, dead)
-      if left[1] and left[1][1] == held[1][1] then break end -- it cannot be moved; better late than never ending
+      if left[1] and left[1][1] == held[1][1] then break end -- it cannot be moved; it is tried again with the next beat
     end
   until #held == 0
   if #held == 0 then

@@ -1,14 +1,15 @@
 #!lua flags=allow-oom
--- Moves deliveries on without their event's claim, each if it is still what the caller read and nobody has it.
---   ARGV  time, then each as move.lua reads it
---   returns for each 1 when it was moved, 0 when somebody has it or its event is gone, -1 when it changed meanwhile
+-- Changes deliveries without a claim of their event, each if it is as the caller read it and is not leased.
+--   moves  deliveries, as move.lua reads them
+--   returns for each 1 when it was changed, 0 when it is leased or its event was removed, -1 when it is not as it was read
 local results = {}
-for i = 2, #ARGV, 17 do
-  local d = wanted(i)
+local nmoves = take(1)
+for _ = 1, nmoves do
+  local d = wanted()
   local done = movable(d)
   if done == 1 then move(d) end
   results[#results + 1] = done
 end
-settled()
-counted()
+touchall()
+writecounters()
 return results

@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
--- Holds one suspect for a consumer: that with the fewest claims, and of several the oldest.
---   ARGV  time, consumer
+-- Claims one suspect for a consumer: the one with the fewest claims, and of several the oldest.
 --   returns nothing, or the event's stream id, its fields and how often it was claimed; an error NOGROUP when the group
---         is gone
+--           does not exist
+local consumer = take(1)
 local regrouped = tonumber(redis.call('HGET', meta, 'regrouped') or '0')
 while true do
   local all = redis.pcall('XPENDING', events, group, '-', '+', 256, 'suspect')
@@ -14,9 +14,9 @@ while true do
   end
   local id = next[1]
   local n = tonumber(string.match(id, '^%d+'))
-  local entry = redis.call('XCLAIM', events, group, ARGV[2], 0, id)[1]
+  local entry = redis.call('XCLAIM', events, group, consumer, 0, id)[1]
   if not entry then
-    redis.call('XACK', events, group, id) -- somebody took it out of the stream
+    redis.call('XACK', events, group, id) -- it was deleted from the stream
   elseif n <= regrouped and redis.call('HEXISTS', base .. 'outcome:' .. text(math.floor(n / 64)), n % 64) == 1 then
     redis.call('XACK', events, group, id) -- committed before the group was lost
   else

@@ -1,41 +1,44 @@
 #!lua flags=allow-oom
--- Applies outcomes of events and of due deliveries, each only if its fence holds, in one step. It works when memory is
--- full: what was accepted must be able to end.
---   ARGV  time, holder, then operations:
---     R release: position, slot, field
---     B burial of what cannot be read: position, tenant, outcome
---     E event: position, slot, field, outcome, number of deliveries, those
---     F event that is a dead letter or gives keys of once back: position, slot, field, outcome, number of deliveries,
---       those, tenant, dead at (0: it is not), keys of once
---     D due delivery: slot, field, lease, keys of once, one delivery
---   keys of once are a number, then key and owner of each
---   a delivery is: state, destination, list of its history entry (or empty), entry; and unless an event's ended with it:
---         suffix, leased, size (-1: as it is), created, microseconds until due, due, reason, tail
---   returns for each operation whether its fence held
-local results, i, published = {}, 3, false
-holder = ARGV[2]
+-- Applies outcomes of events and of due deliveries, each only if its fence holds. It runs also when memory is full, so that
+-- accepted events can be completed.
+--   ops        operations, each a letter and its arguments:
+--     R release of an event
+--     B burial of an event that cannot be decoded
+--     E outcome of an event
+--     F outcome of an event that is a dead letter or gives keys of `once` back
+--     D outcome of a due delivery
+--   share      the tenant as a part of keys
+--   deadat     when the event became a dead letter; 0: it is none
+--   list       the history list to write entry to; empty: none
+--   size       bytes of the event; -1: to be looked up
+--   wait       microseconds until the delivery is due
+--   returns for each operation 1 when its fence held, else 0
+local results, published = {}, false
+local caller, nops = take(2)
+holder = caller
 
--- One that ended with its event leaves no more than its entry in history.
+-- Whether a delivery of this state has ended: of one that ended with its event, only the history entry is kept.
 local function ended(state) return state ~= 'W' and state ~= 'X' end
-local function delivery(whole)
-  local d = {
-    state = ARGV[i], dest = ARGV[i + 1], to = ARGV[i + 2], entry = ARGV[i + 3], list = '-', at = 0, seq = 0, where = '',
-  }
-  i = i + 4
-  if whole or not ended(d.state) then
-    d.suffix, d.leased, d.size, d.created = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
-    d.score, d.due = now + tonumber(ARGV[i + 4]), tonumber(ARGV[i + 5])
-    d.reason, d.tail, d.updated, d.failed = ARGV[i + 6], ARGV[i + 7], wall, 0
-    i = i + 8
+local function delivery(recorded)
+  local state, dest, list, entry = take(4)
+  local d = { state = state, dest = dest, to = list, entry = entry, list = '-', at = 0, seq = 0, where = '' }
+  if recorded or not ended(state) then
+    local suffix, reason, tail = take(3)
+    local leased, size, created, wait, due = numbers(5)
+    d.suffix, d.reason, d.tail, d.leased, d.size, d.created = suffix, reason, tail, leased, size, created
+    d.score, d.due, d.updated, d.failed = now + wait, due, wall, 0
   end
   return d
 end
 
+-- The keys of `once` that an operation gives back.
 local function free()
   local keys = {}
-  local n = tonumber(ARGV[i])
-  for k = i + 1, i + 2 * n, 2 do keys[#keys + 1] = { ARGV[k], ARGV[k + 1] } end
-  i = i + 1 + 2 * n
+  local nkeys = take(1)
+  for k = 1, nkeys do
+    local key, owner = take(2)
+    keys[k] = { key, owner }
+  end
   return keys
 end
 local function freed(keys)
@@ -45,7 +48,7 @@ local function freed(keys)
   end
 end
 
--- Outcomes are written at the end, those that are kept together at once.
+-- Outcomes are written at the end, with one command for each hash.
 local outcomes = {}
 local function decided(n, outcome)
   local bucket = math.floor(n / 64)
@@ -70,55 +73,52 @@ local function apply(d, n)
   end
 end
 
-local function pending(n, slot, field)
-  return redis.call('HGET', base .. 'id:' .. slot, field) == n
+local function pending(n, idslot, idfield)
+  return redis.call('HGET', base .. 'id:' .. idslot, idfield) == n
 end
 
--- An entry that somebody else wrote, which reads like an event of ours, is no event: it is acknowledged, or it would be
--- pending for ever.
+-- Acknowledges an entry that another program wrote in the form of an event: it would be pending for ever.
 local function stray(n, slot, place)
   local p = redis.call('XPENDING', events, group, n .. '-0', n .. '-0', 1)[1]
   local all = p and fields(n)
-  if not all or ours(n, all) then return end
+  if not all or isours(n, all) then return end
   local ids, id = idplace(field(all, 'tenant'), field(all, 'id'))
   if ids == base .. 'id:' .. slot and id == place then
     redis.call('XACK', events, group, n .. '-0')
-    foreign()
+    countforeign()
   end
 end
 
-while i <= #ARGV do
-  local op, held = ARGV[i], 0
+for _ = 1, nops do
+  local held = 0
+  local op = take(1)
   if op == 'R' then
-    local n, slot, field = ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
-    i = i + 4
-    if pending(n, slot, field) then
+    local n, idslot, idfield = take(3)
+    if pending(n, idslot, idfield) then
       local p = redis.call('XPENDING', events, group, n .. '-0', n .. '-0', 1)[1]
-      if p and not letgone(p[2]) then
-        letgo(p[1], math.max(p[4] - 1, 0))
+      if p and not isreleased(p[2]) then
+        release(p[1], math.max(p[4] - 1, 0))
         held, published = 1, true
       end
     end
   elseif op == 'B' then
-    local n, tenant, outcome = ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
-    i = i + 4
+    local n, share, outcome = take(3)
     local all = fields(n)
     if redis.call('XACK', events, group, n .. '-0') == 1 then
       held = 1
       decided(tonumber(n), outcome)
-      if all and ours(n, all) then
+      if all and isours(n, all) then
         count('pending', -1)
-        if tenant ~= '' then redis.call('ZADD', base .. 'gone:' .. tenant, text(wall), n) end
+        if share ~= '' then redis.call('ZADD', base .. 'gone:' .. share, text(wall), n) end
       else
-        foreign()
+        countforeign()
       end
     end
   elseif op == 'E' or op == 'F' then
-    local n, slot, field, outcome, deliveries = ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], tonumber(ARGV[i + 5])
-    i = i + 6
-    local holds = pending(n, slot, field) and redis.call('XACK', events, group, n .. '-0') == 1
+    local n, idslot, idfield, outcome, ndeliveries = take(5)
+    local holds = pending(n, idslot, idfield) and redis.call('XACK', events, group, n .. '-0') == 1
     local number, links = tonumber(n), {}
-    for k = 1, deliveries do
+    for k = 1, ndeliveries do
       local d = delivery(false)
       if holds then
         apply(d, number)
@@ -129,8 +129,8 @@ while i <= #ARGV do
         end
         if not ended(d.state) then
           if d.size < 0 then d.size = size(fields(number)) end
-          redis.call('HSET', owedkey(number), owedfield(number, d.suffix), owed(d))
-          listed(d, number, d.suffix, d.score)
+          redis.call('HSET', owedkey(number), owedfield(number, d.suffix), encoderecord(d))
+          addtolists(d, number, d.suffix, d.score)
           destination(d.dest)
         end
       end
@@ -140,34 +140,33 @@ while i <= #ARGV do
       decided(number, outcome .. table.concat(links))
       count('pending', -1)
     else
-      stray(n, slot, field)
+      stray(n, idslot, idfield)
     end
     if op == 'F' then
-      local tenant, dead = ARGV[i], ARGV[i + 1]
-      i = i + 2
+      local share, deadat = take(2)
       local keys = free()
       if holds then
-        if dead ~= '0' then redis.call('ZADD', base .. 'gone:' .. tenant, dead, n) end
+        if deadat ~= '0' then redis.call('ZADD', base .. 'gone:' .. share, deadat, n) end
         freed(keys)
       end
     end
   else
-    local slot, field, lease = ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])
-    i = i + 4
+    local idslot, idfield = take(2)
+    local lease = numbers(1)
     local keys = free()
     local d = delivery(true)
-    local n = tonumber(redis.call('HGET', base .. 'id:' .. slot, field) or '0')
+    local n = tonumber(redis.call('HGET', base .. 'id:' .. idslot, idfield) or '0')
     local kept = n > 0 and redis.call('HGET', owedkey(n), owedfield(n, d.suffix))
-    local old = kept and unowed(kept)
+    local old = kept and decoderecord(kept)
     if old and old.state == 'W' and old.due == lease then
       held = 1
-      unlisted(old, n, d.suffix)
+      removefromlists(old, n, d.suffix)
       d.size, d.created, d.failed = old.size, old.created, old.failed
       d.list, d.at, d.seq, d.where = old.list, old.at, old.seq, old.where
       if d.where == '' and d.list ~= '-' and d.dest ~= old.dest then d.where = old.dest end
       apply(d, n)
-      redis.call('HSET', owedkey(n), owedfield(n, d.suffix), owed(d))
-      listed(d, n, d.suffix, d.score)
+      redis.call('HSET', owedkey(n), owedfield(n, d.suffix), encoderecord(d))
+      addtolists(d, n, d.suffix, d.score)
       freed(keys)
       if ended(d.state) then orphan(n) end
     end
@@ -175,7 +174,7 @@ while i <= #ARGV do
   results[#results + 1] = held
 end
 written()
-settled()
-counted()
+touchall()
+writecounters()
 if published then redis.call('PUBLISH', base .. 'wake', '') end
 return results

@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
--- Counts what tenants have, where somebody changed events who did not count it: a former version, which may also run
--- beside this one while replicas are changed. It begins at most once a minute, and goes on where the last call ended.
---   ARGV  time, most events
---   returns 1 when what tenants have is known, 2 when more is to be counted, 0 when it is not known for now
-local most = tonumber(ARGV[2])
+-- Counts what tenants have, after a former version changed events without counting them; it may run beside this one during an
+-- upgrade. Counting begins at most once a minute and continues where the last call ended.
+--   most  events
+--   returns 1 when what tenants have is known, 2 when more is to be counted, 0 when it is not known yet
+local most = numbers(1)
 local m = redis.call('HMGET', meta, 'bytes', 'sharebytes', 'used', 'drift', 'counting', 'countto', 'countedat', 'found')
 local function n(i) return tonumber(m[i] or '0') end
 local drift, at, to = n(1) + n(2) - n(3), n(5), n(6)
@@ -24,7 +24,7 @@ local by = {}
 for _, entry in ipairs(some) do
   local all, size = entry[2], 0
   at = tonumber(string.match(entry[1], '^%d+'))
-  if ours(at, all) then
+  if isours(at, all) then
     size = revisedbytes(at)
     for i = 1, #all do size = size + #all[i] end
     local tenant = escaped(field(all, 'tenant'))
@@ -35,13 +35,13 @@ for tenant, size in pairs(by) do
   redis.call('ZINCRBY', base .. 'used', text(size), tenant)
   count('used', size)
 end
-counted()
+writecounters()
 if #some == most then
   redis.call('HSET', meta, 'counting', text(at + 1))
   return 2
 end
 redis.call('HDEL', meta, 'counting', 'countto')
--- A difference that is found twice is nobody's any more: somebody took entries out by hand.
+-- A difference that is found twice is accepted: entries were deleted by hand.
 drift = n(1) + n(2) - tonumber(redis.call('HGET', meta, 'used') or '0')
 if drift == 0 or m[8] and drift == n(8) then
   redis.call('HSET', meta, 'drift', text(drift))

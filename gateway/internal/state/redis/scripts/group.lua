@@ -1,14 +1,13 @@
 #!lua flags=allow-oom
--- Makes the consumer group where it is missing: at the low mark, below which everything is committed. Never at 0,
--- which repeats all that is kept, nor at $, which loses what was not claimed.
---   ARGV  time
+-- Creates the consumer group if it is missing: at the low mark, below which everything is committed. 0 would repeat all
+-- kept events, and $ would lose events that were not claimed.
 --   returns 1 when it was made
 local low = tonumber(redis.call('HGET', meta, 'low') or '1')
 local made = redis.pcall('XGROUP', 'CREATE', events, group, text(low - 1) .. '-0', 'MKSTREAM')
 if made.err then return 0 end
--- Above the mark some are committed: they are told from the others by their outcome.
+-- Some events above the mark are committed: those have an outcome.
 redis.call('HSET', meta, 'regrouped', text(tonumber(redis.call('HGET', meta, 'next') or '1') - 1))
--- What is pending is counted again, as entries may be lost too: all there are from the mark on, but those committed.
+-- Pending events are counted again, as entries may be lost too: those from the mark on that are not committed.
 local pending, oldest = 0, redis.call('XRANGE', events, text(low) .. '-0', '+', 'COUNT', 1)[1]
 if oldest then
   local from = tonumber(string.match(oldest[1], '^%d+'))

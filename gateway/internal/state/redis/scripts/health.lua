@@ -1,10 +1,9 @@
 #!lua flags=no-writes
--- What a shard holds, and since when.
---   ARGV  time
+-- Returns what a shard contains, and since when.
 --   returns the time, pending, waiting, dead, events, bytes, when the oldest pending event and the oldest recognised id
 --         were received, when the oldest waiting delivery was created (microseconds; 0: none),
---         how often somebody else was found to have written into the stream, and when last,
---         by how much the clock stepped (microseconds, negative: back), and what it showed then (empty: it never did)
+--         how often entries of other programs were found in the stream, and when last,
+--         by how much the clock stepped (microseconds, negative: back), and its time then (empty: it never stepped)
 local m = redis.call('HMGET', meta, 'pending', 'waiting', 'dead', 'events', 'bytes', 'kept', 'keptbytes', 'foreign', 'foreignat', 'share', 'sharebytes', 'step', 'steppedat')
 local function n(i) return tonumber(m[i] or '0') end
 local function received(entry) return entry and (tonumber(field(entry[2], 'received')) or 0) * 1000 or 0 end

@@ -1,21 +1,23 @@
 #!lua flags=allow-oom
--- Keeps a destination from being served, or lifts that: one write, however much waits.
---   ARGV  time, destination, microseconds until it ends (empty: never), record (empty: it is lifted), and, unless it is
---         over whatever stands, the record that it replaces
---   returns 0 when another stands, else 1
-if ARGV[5] then
-  local stands = redis.call('HGET', base .. 'holds', ARGV[2])
-  if stands and string.sub(stands, 8) ~= ARGV[5] then
-    local till = struct.unpack('>I7', stands)
-    if till == 0 or till > now then return 0 end
+-- Puts a destination on hold or lifts its hold: one write, however many deliveries wait.
+--   till         microseconds until it ends; empty: never
+--   record       of the hold; empty: it is lifted
+--   conditional  1: only if there is no present hold, or its record is `over`
+--   returns 0 when there is another hold, else 1
+local dest, till, record, conditional, over = take(5)
+if conditional == '1' then
+  local stands = redis.call('HGET', base .. 'holds', dest)
+  if stands and string.sub(stands, 8) ~= over then
+    local ends = struct.unpack('>I7', stands)
+    if ends == 0 or ends > now then return 0 end
   end
 end
-if ARGV[4] == '' then
-  redis.call('HDEL', base .. 'holds', ARGV[2])
+if record == '' then
+  redis.call('HDEL', base .. 'holds', dest)
 else
-  local till = 0
-  if ARGV[3] ~= '' then till = now + tonumber(ARGV[3]) end
-  redis.call('HSET', base .. 'holds', ARGV[2], struct.pack('>I7', till) .. ARGV[4])
+  local ends = 0
+  if till ~= '' then ends = now + till end
+  redis.call('HSET', base .. 'holds', dest, struct.pack('>I7', ends) .. record)
 end
-touch(ARGV[2])
+touch(dest)
 return 1

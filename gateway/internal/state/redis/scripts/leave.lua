@@ -1,24 +1,24 @@
 #!lua flags=allow-oom
--- A holder leaves: what it holds can be claimed, and those claims are not counted. What it has leased is due.
---   ARGV  time, consumer
---   returns the events that were freed
+-- Removes a holder that stops: its events can be claimed and those claims do not count; its leases are due.
+--   returns how many events were released
+local consumer = take(1)
 local freed, last = 0, '-'
-unlease(ARGV[2])
+unlease(consumer)
 while true do
-  local held = redis.pcall('XPENDING', events, group, last, '+', 256, ARGV[2])
+  local held = redis.pcall('XPENDING', events, group, last, '+', 256, consumer)
   if held.err or #held == 0 then break end
   for _, p in ipairs(held) do
-    letgo(p[1], math.max(p[4] - 1, 0))
+    release(p[1], math.max(p[4] - 1, 0))
     last = '(' .. p[1]
   end
   freed = freed + #held
 end
-local left = redis.pcall('XPENDING', events, group, '-', '+', 1, ARGV[2])
+local left = redis.pcall('XPENDING', events, group, '-', '+', 1, consumer)
 if not left.err and #left == 0 then
-  redis.pcall('XGROUP', 'DELCONSUMER', events, group, ARGV[2])
-  redis.call('ZREM', base .. 'holders', ARGV[2])
-  redis.call('HDEL', base .. 'unheard', ARGV[2])
-  redis.call('SREM', base .. 'sharers', ARGV[2])
+  redis.pcall('XGROUP', 'DELCONSUMER', events, group, consumer)
+  redis.call('ZREM', base .. 'holders', consumer)
+  redis.call('HDEL', base .. 'unheard', consumer)
+  redis.call('SREM', base .. 'sharers', consumer)
 end
 if freed > 0 then redis.call('PUBLISH', base .. 'wake', '') end
 return freed

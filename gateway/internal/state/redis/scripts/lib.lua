@@ -1,16 +1,27 @@
--- What every script begins with. KEYS[1] is the shard's prefix with its hash tag; every key that a script touches is
--- that prefix and a name, so that a script never leaves its shard. ARGV[1] is the time in microseconds, or empty:
--- then it is Redis' own, so that all replicas share one clock.
+-- The library that every script begins with. KEYS[1] is the shard's prefix with its hash tag. Every key of a script is that
+-- prefix and a name, so a script uses one shard only. ARGV[1] is the time in microseconds. It is empty in production: then
+-- the time is that of Redis, and all replicas share one clock.
 local base = KEYS[1]
 local events, meta, group = base .. 'events', base .. 'meta', 'gateway'
+
+-- Arguments are read in order, each once: take(n) returns the next n as text, numbers(n) as numbers. Their names are those
+-- of the fields of the script's struct in Go; the length of a list is called n and its name (TestScriptArguments compares them).
+-- Lua converts text in arithmetic and as the bound of a loop, but not in comparisons.
+local nextarg = 2
+local function take(n)
+  nextarg = nextarg + n
+  return unpack(ARGV, nextarg - n, nextarg - 1)
+end
+local function numbers(n)
+  if n > 0 then return tonumber(take(1)), numbers(n - 1) end
+end
 
 -- A number as text: Lua alone would write a microsecond time as 1.7e+15.
 local function text(n) return string.format('%.0f', n) end
 
--- Clocks step. `wall` is what the clock shows: what is stamped with it, and ages of what was stamped. `now` is what due
--- times, leases, holds and signs of life are judged by. It never goes back: it is `ahead` of a clock that stepped back,
--- and goes on from the latest time that was seen. What was seen is written down every second (tick), so a time far behind
--- it is a step, which is believed only then.
+-- Clocks step. `wall` is the time of the clock, for time stamps and the ages of what has one. `now` is for due times, leases,
+-- holds and signs of life, and never goes back: after a step back it continues from the latest time that was seen, `ahead` of
+-- the clock. The time seen is written every second (tick), so a clock far beyond it has stepped; only tick and beat accept that.
 local wall
 if ARGV[1] ~= '' then
   wall = tonumber(ARGV[1])
@@ -24,16 +35,23 @@ local ahead, seen = tonumber(hand[1] or '0'), tonumber(hand[2] or '0')
 local now = math.max(wall + ahead, seen)
 if seen > 0 and ARGV[1] == '' then now = math.min(now, seen + 30 * second) end
 
--- Counters change once per call, however many events it carries.
+-- The time of signs of life: that of Redis, also if the caller passes another.
+local function signtime()
+  if ARGV[1] == '' then return now end
+  local t = redis.call('TIME')
+  return t[1] * 1000000 + t[2]
+end
+
+-- Counters are written once per call, for all of its events.
 local deltas = {}
 local function count(name, by) deltas[name] = (deltas[name] or 0) + by end
-local function counted()
+local function writecounters()
   for name, by in pairs(deltas) do
     if by ~= 0 then redis.call('HINCRBY', meta, name, text(by)) end
   end
 end
 
--- Where an event's id is kept: small hashes, which Redis packs. Go computes the same.
+-- The key and field of an event's ID. The hashes are small, so that Redis packs them. Go computes the same (idRefOf).
 local function idplace(tenant, id)
   local slot = 0
   for i = 1, #id do slot = (slot * 31 + string.byte(id, i)) % 16384 end
@@ -49,24 +67,24 @@ local function owedkey(n) return base .. 'owed:' .. text(math.floor(n / 16)) end
 local function owedfield(n, suffix) return string.char(n % 16) .. suffix end
 local function member(n, suffix) return struct.pack('>I8', n) .. suffix end
 
--- An owed delivery: what scripts must read is a header, everything else is the caller's and follows it.
+-- The record of a delivery: a header that scripts read, and a tail that only Go reads.
 --   state: W waiting, X dead, D delivered, S skipped, P dropped
 --   link: the newest entry of its history: list (h, f or -), time, sequence, destination (empty: its own)
 local layout = '>c1BI4I7I7I7I7c1I7I2sss'
-local function unowed(v)
+local function decoderecord(v)
   local o, tail = {}, nil
   o.state, o.leased, o.size, o.created, o.updated, o.due, o.failed, o.list, o.at, o.seq, o.where, o.dest, o.reason, tail =
     struct.unpack(layout, v)
   o.tail = string.sub(v, tail)
   return o
 end
-local function owed(o)
+local function encoderecord(o)
   return struct.pack(layout, o.state, o.leased, o.size, o.created, o.updated, o.due, o.failed, o.list, o.at, o.seq,
     o.where, o.dest, o.reason) .. o.tail
 end
 
--- The bytes of a destination's dead letters are counted from its first on. Where a former version listed some, they are
--- estimated once it matters (weigh.lua).
+-- The bytes of a destination's dead letters are counted from its first one on. If a former version listed some, they are
+-- estimated when they are needed (estimatedead.lua).
 local function deadbytes(dest, by)
   local left = redis.call('ZCARD', base .. 'dead:' .. dest)
   if left == 0 then
@@ -78,14 +96,14 @@ local function deadbytes(dest, by)
   end
 end
 
--- What a holder has leased is listed until it is settled: leases follow their holder's signs of life. An entry is the
--- destination, NUL and the member, by the end of the lease; it counts while that is the delivery's due time. `holder` is
--- the caller, in scripts that it leases or settles with.
+-- A holder's leases are listed until they are settled, so that they end with their holder. An entry is the destination, NUL
+-- and the member, scored by the end of the lease; it is valid while that is the delivery's due time. `holder` is the caller,
+-- set by scripts that lease or settle.
 local holder
 local function leases(of) return base .. 'leased:' .. of end
 
 local touched = {}
-local function listed(o, n, suffix, score)
+local function addtolists(o, n, suffix, score)
   local m = member(n, suffix)
   if o.state == 'W' then
     redis.call('ZADD', base .. 'due:' .. o.dest, text(score), m)
@@ -101,7 +119,7 @@ local function listed(o, n, suffix, score)
     count('deadbytes', o.size)
   end
 end
-local function unlisted(o, n, suffix)
+local function removefromlists(o, n, suffix)
   local m = member(n, suffix)
   if o.state == 'W' then
     redis.call('ZREM', base .. 'due:' .. o.dest, m)
@@ -118,8 +136,8 @@ local function unlisted(o, n, suffix)
   end
 end
 
--- Where a destination stands in the queue of destinations: at the latest of its earliest due, the end of its hold and
--- the time it was served last. One on hold without an end is not in the queue.
+-- Updates a destination's place in the queue of destinations: the latest of its earliest due time, the end of its hold and the
+-- time it was last served. A destination on hold without an end is not in the queue.
 local function touch(dest, served)
   local queue = base .. 'service'
   local first = redis.call('ZRANGE', base .. 'due:' .. dest, 0, 0, 'WITHSCORES')
@@ -133,12 +151,12 @@ local function touch(dest, served)
   end
   redis.call('ZADD', queue, text(at), dest)
 end
-local function settled()
+local function touchall()
   for dest in pairs(touched) do touch(dest) end
 end
 
--- Makes due what a holder has leased and nobody settles: all of it, or what was leased with one of some due times. What
--- stood there may still settle it while nobody else has it.
+-- Makes a holder's leases due: all of them, or those with one of some due times. The holder may still settle a delivery until
+-- another one leases it.
 local function unlease(of, words)
   local freed = 0
   local all = redis.call('ZRANGE', leases(of), 0, -1, 'WITHSCORES')
@@ -148,23 +166,23 @@ local function unlease(of, words)
     local n, at = struct.unpack('>I8', m)
     local suffix = string.sub(m, at)
     local kept = redis.call('ZSCORE', base .. 'due:' .. dest, m) == all[i + 1] and redis.call('HGET', owedkey(n), owedfield(n, suffix))
-    local o = kept and unowed(kept)
+    local o = kept and decoderecord(kept)
     if not o or o.leased == 0 then
       redis.call('ZREM', leases(of), all[i])
     elseif not words or words[o.due] then
       o.leased = 0
-      redis.call('HSET', owedkey(n), owedfield(n, suffix), owed(o))
+      redis.call('HSET', owedkey(n), owedfield(n, suffix), encoderecord(o))
       redis.call('ZADD', base .. 'due:' .. dest, 0, m)
       redis.call('ZREM', leases(of), all[i])
       touched[dest] = true
       freed = freed + 1
     end
   end
-  settled()
+  touchall()
   return freed
 end
 
--- The names of destinations are kept once per call.
+-- Adds a destination to the set of names, once per call.
 local known = {}
 local function destination(dest)
   if not known[dest] then
@@ -173,7 +191,7 @@ local function destination(dest)
   end
 end
 
--- Adds an entry to a destination's history. Where the clock stepped back, the list's last time goes on.
+-- Adds an entry to a destination's history. If the clock stepped back, its time follows the last one of the list.
 local stamp = text(wall) .. '-'
 local function enter(list, dest, entry)
   local k = base .. list .. ':' .. dest
@@ -190,7 +208,7 @@ local function enter(list, dest, entry)
   return tonumber(at), tonumber(seq)
 end
 
--- An entry of history begins with whether it is a repeat, its event and what was before it.
+-- The beginning of a history entry: whether it is a repeat, the event, and the link to the entry before it.
 local function before(o, n, again, dest)
   if o.list == '-' then return again .. struct.pack('>I6', n) .. '-' end
   local where = o.where == '' and o.dest or o.where
@@ -198,20 +216,20 @@ local function before(o, n, again, dest)
   return again .. struct.pack('>I6', n) .. struct.pack('>c1I7I2s', o.list, o.at, o.seq, where)
 end
 
--- Names as parts of keys; Go writes the same.
+-- Escapes a name for keys, as Go does.
 local function escaped(name)
   return (string.gsub(name, '[%%:/{}%z]', function(c) return string.format('%%%02x', string.byte(c)) end))
 end
 
--- Revisions. An entry is never changed: what the newest revision of an event says stands beside it, in revised:N. They are
--- looked for only where there are any.
+-- Revisions. An entry is never changed: the fields of an event's newest revision are in revised:N, which is read only if the
+-- shard has revisions.
 local revisions
-local function mayberevised()
+local function hasrevisions()
   revisions = revisions or tonumber(redis.call('HGET', meta, 'revised') or '0')
   return revisions > 0
 end
 local function newest(n, all)
-  if not all or not mayberevised() then return all end
+  if not all or not hasrevisions() then return all end
   local newer = redis.call('HGETALL', base .. 'revised:' .. text(n))
   for i = 1, #newer, 2 do
     for k = 1, #all, 2 do
@@ -220,13 +238,13 @@ local function newest(n, all)
   end
   return all
 end
--- The bytes that an event's revisions take, beside its entry.
+-- The bytes of an event's revisions.
 local function revisedbytes(n)
-  return mayberevised() and tonumber(redis.call('HGET', base .. 'revised:' .. text(n), 'bytes') or '0') or 0
+  return hasrevisions() and tonumber(redis.call('HGET', base .. 'revised:' .. text(n), 'bytes') or '0') or 0
 end
 
--- An event's fields, wherever it is kept: in the stream, in its tenant's share or by itself, as its newest revision has
--- them; nil: it is gone. Without a tenant, those of one that is pending: it is in the stream.
+-- An event's fields as of its newest revision, from the stream, its tenant's share or kept:N; nil: it was removed. Without a
+-- tenant, the share is not read: a pending event is in the stream.
 local function fields(n, tenant)
   local id = text(n) .. '-0'
   local found = redis.call('XRANGE', events, id, id)
@@ -244,24 +262,24 @@ local function field(all, name)
 end
 local function size(all) return #field(all, 'event') + #field(all, 'raw') end
 
--- Whether an entry of the stream was appended by the append script: its id leads to it. Anybody may write into a stream.
-local function ours(n, all)
+-- Whether append.lua added an entry of the stream: then its ID leads to it. Other programs may write into a stream.
+local function isours(n, all)
   local ids, id = idplace(field(all, 'tenant'), field(all, 'id'))
   return redis.call('HGET', ids, id) == text(n)
 end
-local function foreign()
+local function countforeign()
   count('foreign', 1)
   redis.call('HSET', meta, 'foreignat', text(wall))
 end
 
--- Ids of events that are gone, as long as they are recognised: each tenant has a list, oldest first, of when it was
--- received, the hash that recognises it, and its field there. They are gathered in a call, and put on the lists at its end.
-local function recall(all, tenant, at, where, id)
+-- IDs of removed events that are still recognised. Each tenant has a list of them, oldest first: when the event was received,
+-- the hash that has the ID, and its field. A call collects them and writes them at its end.
+local function addrecalled(all, tenant, at, where, id)
   all[#all + 1] = { tenant, struct.pack('>I7s', at, where) .. id, at }
 end
-local function recalls(all, spread)
+local function writerecalled(all, spread)
   if not all[1] then return end
-  -- While the one list of a former version is taken apart, they join its end: so each tenant's stay in order.
+  -- While the single list of a former version is split, they are added to its end, so that each tenant's are in order.
   local joins = not spread and redis.call('EXISTS', base .. 'ids') == 1
   local by, first = {}, {}
   for _, r in ipairs(all) do
@@ -284,16 +302,16 @@ local function recalls(all, spread)
   end
   count('recalled', #all)
 end
-local function unrecognise(where, id) redis.call('HDEL', base .. where, id) end
+local function forgetid(where, id) redis.call('HDEL', base .. where, id) end
 
--- Whether an event that retention passed is still referred to is asked when a reference ends.
+-- Notes that a reference to an event ended, if retention has passed it: trim.lua checks whether others are left.
 local function orphan(n)
   if n < tonumber(redis.call('HGET', meta, 'first') or '1') then redis.call('SADD', base .. 'orphans', text(n)) end
 end
 
--- Lets go of a pending event, of which so many claims ended without a commit or a release: anybody may claim it, or it is
--- a suspect, which is claimed alone (state.InCompany). XCLAIM keeps its place among what is pending.
-local function letgo(id, claims)
+-- Releases a pending event after a number of claims that ended without a commit or a release. The next claim may take it, or it
+-- is a suspect, which is claimed alone (state.InCompany). XCLAIM keeps its place among the pending events.
+local function release(id, claims)
   redis.call('XCLAIM', events, group, claims >= 2 and 'suspect' or 'free', 0, id, 'RETRYCOUNT', claims, 'JUSTID')
 end
-local function letgone(consumer) return consumer == 'free' or consumer == 'suspect' end
+local function isreleased(consumer) return consumer == 'free' or consumer == 'suspect' end

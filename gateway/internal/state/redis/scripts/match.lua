@@ -1,15 +1,17 @@
 #!lua flags=no-writes
--- Says which events fit a query, without moving them out of Redis.
---   ARGV  empty, tenant, type, source, survey (empty: any), positions
---   returns for each position when it was received in milliseconds, negative where it does not fit, 0 where it is gone
-local results, tenant = {}, escaped(ARGV[2])
-for i = 6, #ARGV do
-  local all = fields(tonumber(ARGV[i]), tenant)
+-- Finds out which events match a query, without transferring them.
+--   eventtype, source, survey  what an event must have; empty: any
+--   returns for each position when it was received in milliseconds, negative if it does not match, 0 if it was removed
+local tenant, eventtype, source, survey, npositions = take(5)
+local results, share = {}, escaped(tenant)
+for _ = 1, npositions do
+  local position = numbers(1)
+  local all = fields(position, share)
   local at = 0
   if all then
     at = tonumber(field(all, 'received')) or 0
-    if field(all, 'tenant') ~= ARGV[2] or ARGV[3] ~= '' and field(all, 'type') ~= ARGV[3]
-      or ARGV[4] ~= '' and field(all, 'source') ~= ARGV[4] or ARGV[5] ~= '' and field(all, 'survey') ~= ARGV[5] then
+    if field(all, 'tenant') ~= tenant or eventtype ~= '' and field(all, 'type') ~= eventtype
+      or source ~= '' and field(all, 'source') ~= source or survey ~= '' and field(all, 'survey') ~= survey then
       at = -at
     end
   end

@@ -1,15 +1,16 @@
 #!lua flags=allow-oom
--- Keeps texts that records refer to, each where no other text has its reference. It works when memory is full, as
--- commits do.
---   ARGV  empty, then reference and text in turn
---   returns the places of the pairs, from 0 on, whose reference another text has
+-- Keeps texts that records refer to, each unless another text has its reference. It runs also when memory is full, as commits
+-- do.
+--   returns which of the names, counted from 0, have a reference that another text has
 local taken = {}
-for i = 2, #ARGV, 2 do
-  local kept = redis.call('HGET', base .. 'names', ARGV[i])
+local nnames = take(1)
+for i = 1, nnames do
+  local ref, value = take(2)
+  local kept = redis.call('HGET', base .. 'names', ref)
   if not kept then
-    redis.call('HSET', base .. 'names', ARGV[i], ARGV[i + 1])
-  elseif kept ~= ARGV[i + 1] then
-    taken[#taken + 1] = i / 2 - 1
+    redis.call('HSET', base .. 'names', ref, value)
+  elseif kept ~= value then
+    taken[#taken + 1] = i - 1
   end
 end
 return taken

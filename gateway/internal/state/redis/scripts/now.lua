@@ -1,5 +1,3 @@
 #!lua flags=no-writes
--- What time it is for due times, leases and holds.
---   ARGV  time
---   returns it
+-- Returns the time of due times, leases and holds.
 return text(now)

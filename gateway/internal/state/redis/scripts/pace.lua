@@ -1,6 +1,6 @@
--- What the scripts share that look at the clock (beat, tick): it stands behind lib.lua in them, and before them.
+-- Shared by the scripts that check the clock (beat, tick); inserted after lib.lua.
 
--- Has leases end later: those of all holders.
+-- Extends the leases of all holders.
 local function extend(by)
   for _, h in ipairs(redis.call('ZRANGE', base .. 'holders', 0, -1)) do
     local all = redis.call('ZRANGE', leases(h), 0, -1, 'WITHSCORES')
@@ -15,14 +15,14 @@ local function extend(by)
       end
     end
   end
-  settled()
+  touchall()
 end
 
--- Writes down the time that is seen, and finds out whether the clock stepped. After a step back the time goes on from the
--- latest that was seen. A step forward takes that back; what is left of it is followed, but by leases, whose holders need
--- as long as before. How long it really was, who looks knows: elapsed is the time since it last did (microseconds; nil: it
--- did not yet, and nobody can tell a step forward from a rest).
---   returns by how much the clock stepped (microseconds, negative: back), 0: it did not
+-- Writes the time that was seen, and detects steps of the clock. After a step back, time continues from the latest that was
+-- seen. A step forward first undoes that; the rest of it is followed, and leases are extended by it, as their holders need as
+-- long as before. elapsed is the time since the caller's last check (microseconds; nil: it is the first, which cannot tell a
+-- step forward from a pause).
+--   returns by how much the clock stepped (microseconds, negative: back), 0: it did not step
 local function pace(elapsed)
   local was, at, step = seen, wall + ahead, 0
   if was > 0 and at < was - second then
@@ -39,7 +39,7 @@ local function pace(elapsed)
   seen = math.max(was, wall + ahead)
   now = seen
   redis.call('HSET', meta, 'seen', text(seen), 'ahead', text(ahead))
-  -- While nobody could give a sign of life, none says that its holder is dead: Redis was away, or the clock stepped.
+  -- Redis was down or the clock stepped, and no holder could give a sign of life: that time does not count.
   if was > 0 and seen > was + 5 * second and ARGV[1] == '' then
     for _, h in ipairs(redis.call('ZRANGE', base .. 'holders', 0, -1)) do
       redis.call('ZINCRBY', base .. 'holders', text(seen - was), h)

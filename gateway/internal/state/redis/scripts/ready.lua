@@ -1,19 +1,19 @@
 #!lua flags=no-writes
--- A part of the destinations that can be served now, those that wait longest first, and how much is due for each. Who has
--- no room for some of them asks for the next part: all parts together are a turn, which ends with the destinations that
--- were ready when it began.
---   ARGV  time, most destinations, then, unless it is the first part of a turn: when the turn began, score and name of
---         the last destination of the part before
---   returns the time, the time of the next service behind now (or empty), when the turn began, score and name of the last
---         destination (empty: the turn is over), then destination and number in turn
-local queue, most = base .. 'service', tonumber(ARGV[2])
-local till, from = tonumber(ARGV[3]) or now, 0
-if ARGV[4] then
-  -- The destination itself may have moved or left since.
-  if redis.call('ZSCORE', queue, ARGV[5]) == ARGV[4] then
-    from = redis.call('ZRANK', queue, ARGV[5]) + 1
+-- Returns a page of the destinations that can be served now, those that wait longest first, and how much is due for each. A
+-- caller without capacity for them asks for the next page. All pages together are a pass, which ends with the destinations
+-- that were ready when it began.
+--   began, score, last  when the pass began, and score and name of the last destination of the page before; empty for
+--                       the first page of a pass
+--   returns the time, the time of the next service after it (or empty), when the pass began, score and name of the last
+--           destination (empty: the pass is over), then destination and number by turns
+local most, began, score, last = take(4)
+local queue, till, from = base .. 'service', tonumber(began) or now, 0
+if last ~= '' then
+  -- The destination may have moved or left the queue since.
+  if redis.call('ZSCORE', queue, last) == score then
+    from = redis.call('ZRANK', queue, last) + 1
   else
-    from = redis.call('ZCOUNT', queue, '-inf', '(' .. ARGV[4])
+    from = redis.call('ZCOUNT', queue, '-inf', '(' .. score)
   end
 end
 local next = redis.call('ZRANGEBYSCORE', queue, '(' .. text(now), '+inf', 'WITHSCORES', 'LIMIT', 0, 1)

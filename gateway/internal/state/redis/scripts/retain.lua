@@ -1,12 +1,14 @@
--- What the scripts share that end events (trim, shed): it stands behind lib.lua in them, and before them.
---   ARGV  time, age of events, bytes of events in this shard, age of ids (microseconds; 0: no bound), most events
-local age, bound, idage, most = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+-- Shared by the scripts that remove events (trim, trimshares); inserted after lib.lua.
+--   age, idage  of events and of ids, in microseconds; 0: no bound
+--   bound       bytes of events in this shard; 0: no bound
+--   most        events
+local age, bound, idage, most = numbers(4)
 local done, kept, forgotten, moved, freed = 0, 0, 0, 0, 0
 local state = redis.call('HMGET', meta, 'bytes', 'sharebytes', 'counting', 'countto')
 local total = tonumber(state[1] or '0') + tonumber(state[2] or '0')
 local function over() return bound > 0 and total > bound end
 
--- The bytes of an event: its entry, and what is kept of its revisions.
+-- The bytes of an event: its entry and its revisions.
 local function length(n, all)
   local sum = revisedbytes(n)
   for i = 1, #all do sum = sum + #all[i] end
@@ -15,8 +17,7 @@ end
 local function received(all) return (tonumber(field(all, 'received')) or 0) * 1000 end
 local function old(at) return age > 0 and at < wall - age end
 
--- What tenants have changes once per call. While it is counted anew (count.lua), events that are still to come are in
--- nobody's sum.
+-- What tenants have is written once per call. While count.lua counts it, events that it has not reached are in no sum.
 local used, spent, shared, recalled = {}, {}, {}, {}
 local counting, countto = tonumber(state[3] or '0'), tonumber(state[4] or '0')
 local function summed(n) return not state[3] or n < counting or n >= countto end
@@ -30,7 +31,7 @@ local function spend(tenant, by)
   count('used', -by)
 end
 
--- Whether something open refers to an event, and the fields to remove of what is owed of it.
+-- Whether a waiting delivery or a dead letter refers to an event, and the fields of its deliveries' records.
 local function references(n, tenant)
   local all, mine, open = redis.call('HGETALL', owedkey(n)), {}, false
   for i = 1, #all, 2 do
@@ -43,9 +44,9 @@ local function references(n, tenant)
   return open or redis.call('ZSCORE', base .. 'gone:' .. tenant, text(n)), mine
 end
 
--- Takes what is kept of an event's revisions, and what they are found by.
+-- Removes an event's revisions and the sets that they are found by.
 local function unrevise(n)
-  if not mayberevised() then return end
+  if not hasrevisions() then return end
   local at = base .. 'revised:' .. text(n)
   local terms = redis.call('HGET', at, 'terms')
   if not terms then return end
@@ -54,7 +55,7 @@ local function unrevise(n)
   count('revised', -1)
 end
 
--- Takes an event out of what is kept of it. Its id is recognised as long as deduplication says.
+-- Removes everything of an event but its ID, which is recognised for the dedupe window.
 local function forget(n, tenant, all, mine)
   if #mine > 0 then redis.call('HDEL', owedkey(n), unpack(mine)) end
   redis.call('HDEL', base .. 'outcome:' .. text(math.floor(n / 64)), n % 64)
@@ -62,15 +63,15 @@ local function forget(n, tenant, all, mine)
   local ids, id = idplace(field(all, 'tenant'), field(all, 'id'))
   local where = string.sub(ids, #base + 1)
   if idage > 0 and received(all) < wall - idage then
-    unrecognise(where, id)
+    forgetid(where, id)
     forgotten = forgotten + 1
   else
-    recall(recalled, tenant, received(all), where, id)
+    addrecalled(recalled, tenant, received(all), where, id)
   end
   done = done + 1
 end
 
--- Keeps an event aside that something refers to: it leaves with its last reference.
+-- Keeps an event by itself that something refers to, until its last reference ends.
 local function keep(n, all)
   redis.call('HSET', base .. 'kept:' .. text(n), unpack(all))
   redis.call('ZADD', base .. 'kept', text(n), text(n))
@@ -79,19 +80,19 @@ local function keep(n, all)
   kept = kept + 1
 end
 
--- Ends an event that is in the stream or in its tenant's share no more.
+-- Keeps or forgets an event that was removed from the stream or its tenant's share.
 local function leave(n, tenant, all)
   local open, mine = references(n, tenant)
   if open then keep(n, all) else forget(n, tenant, all, mine) end
 end
 
-local function retained()
+local function writesums()
   for tenant, by in pairs(spent) do
     if tonumber(redis.call('ZINCRBY', base .. 'used', text(-by), tenant)) == 0 then redis.call('ZREM', base .. 'used', tenant) end
   end
   for tenant, by in pairs(shared) do
     if redis.call('HINCRBY', base .. 'sharebytes', tenant, text(by)) == 0 then redis.call('HDEL', base .. 'sharebytes', tenant) end
   end
-  recalls(recalled)
-  counted()
+  writerecalled(recalled)
+  writecounters()
 end

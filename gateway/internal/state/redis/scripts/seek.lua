@@ -1,13 +1,14 @@
 #!lua flags=no-writes
--- Finds where a list of events that ends at a time begins: below this number all were received before it.
---   ARGV  empty, time (milliseconds)
+-- Finds the number below which all events were received before a time.
+--   untiltime  milliseconds
 --   returns the number
-local till, low = tonumber(ARGV[2]), tonumber(redis.call('HGET', meta, 'first') or '1')
+local untiltime = numbers(1)
+local low = tonumber(redis.call('HGET', meta, 'first') or '1')
 local high = tonumber(redis.call('HGET', meta, 'next') or '1')
 while low < high do
   local middle = math.floor((low + high) / 2)
   local entry = redis.call('XRANGE', events, text(middle) .. '-0', '+', 'COUNT', 1)[1]
-  if not entry or (tonumber(field(entry[2], 'received')) or 0) >= till then
+  if not entry or (tonumber(field(entry[2], 'received')) or 0) >= untiltime then
     high = middle
   else
     low = middle + 1

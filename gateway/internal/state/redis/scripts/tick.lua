@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
--- Writes down what time it is, where nobody gives signs of life.
---   ARGV  time, microseconds since this was last done by who does it (empty: it did not yet)
+-- Records the time for keys that have no signs of life.
+--   elapsed  microseconds since this holder last did it; empty: it did not yet
 --   returns by how much the clock stepped (microseconds, negative: back)
-return text(pace(tonumber(ARGV[2])))
+local elapsed = take(1)
+return text(pace(tonumber(elapsed)))

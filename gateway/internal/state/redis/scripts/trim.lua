@@ -1,14 +1,19 @@
 #!lua flags=allow-oom
--- Takes the oldest events out, never one that is pending or was not delivered to the group: Redis would lose it
--- silently. What something refers to is kept aside, and leaves with its last reference. Where bytes are exceeded, those
--- leave whose tenants have more than their level; what belongs to others is put into its tenant's share.
---   ARGV  those of retain.lua, then the level of tenants that are not named (empty: none is over it; '-': all are), and
---         tenants and their levels in turn
---   returns events, kept, ids forgotten, whether more is to be done, how many were put aside, bytes freed
-local rest, levels = tonumber(ARGV[6]) or (ARGV[6] == '-' and -math.huge or math.huge), {}
-for i = 7, #ARGV, 2 do levels[ARGV[i]] = tonumber(ARGV[i + 1]) end
+-- Removes the oldest events from the stream, except pending ones and those not yet delivered to the group, which Redis would
+-- lose silently. An event that something refers to is kept by itself until its last reference ends. While the bytes exceed the
+-- bound, events of tenants above their level are removed, and those of others are moved to their tenant's share.
+--   rest    the level of tenants that have none in levels; empty: none is above it; '-': all are
+--   levels  tenants and their levels
+--   returns events, kept, ids forgotten, whether more is to be done, how many were moved to shares, bytes freed
+local rest, nlevels = take(2)
+local levels = {}
+for _ = 1, nlevels do
+  local tenant, level = take(2)
+  levels[tenant] = tonumber(level)
+end
+rest = tonumber(rest) or (rest == '-' and -math.huge or math.huge)
 
--- First the events whose last reference left.
+-- First the kept events whose last reference ended.
 local orphans = redis.call('SPOP', base .. 'orphans', most)
 for _, name in ipairs(orphans) do
   local n, at = tonumber(name), base .. 'kept:' .. name
@@ -40,7 +45,7 @@ if not groups.err then
   end
 end
 
--- Puts an event into its tenant's share: a stream of the same entries. False where that has come further.
+-- Moves an event to its tenant's share, a stream of the same entries. False if that already has later ones.
 local function putAside(n, tenant, all, size)
   local name = text(n) .. '-0'
   if type(redis.pcall('XADD', base .. 'share:' .. tenant, name, unpack(all))) == 'table' then return false end
@@ -63,7 +68,7 @@ if low > 1 and (age > 0 or bound > 0) then
     local ends = old(received(all))
     if not ends and not over() then break end
     local n = tonumber(string.match(entry[1], '^%d+'))
-    if ours(n, all) then
+    if isours(n, all) then
       local tenant, size = escaped(field(all, 'tenant')), length(n, all)
       count('events', -1)
       count('bytes', -size)
@@ -73,7 +78,7 @@ if low > 1 and (age > 0 or bound > 0) then
         leave(n, tenant, all)
       end
     else
-      -- Nothing was counted of what somebody else wrote, and its id may be that of an event.
+      -- An entry of another program is in no counter, and its ID may be that of an event.
       redis.call('HDEL', base .. 'outcome:' .. text(math.floor(n / 64)), n % 64)
       done = done + 1
     end
@@ -86,7 +91,7 @@ if low > 1 and (age > 0 or bound > 0) then
   more = more or removed == most
 end
 
--- Indexes leave by the slice, when nothing in it is kept. Those that stay are passed, some in each call.
+-- A slice of the indexes is removed when none of its events is kept. Each call checks some of the others.
 local last = math.floor((first or tonumber(redis.call('HGET', meta, 'first') or '1')) / 65536)
 local from = redis.call('HGET', meta, 'slicesfrom') or '-inf'
 local past = redis.call('ZRANGEBYSCORE', base .. 'slices', from, '(' .. text(last), 'LIMIT', 0, 64)
@@ -107,5 +112,5 @@ if #past == 64 then
 elseif from ~= '-inf' then
   redis.call('HDEL', meta, 'slicesfrom')
 end
-retained()
+writesums()
 return { done, kept, forgotten, more and 1 or 0, moved, freed }

@@ -1,33 +1,34 @@
 #!lua flags=allow-oom
--- Bounds one destination's lists: the oldest of what waits become dead letters, dead letters are dropped, history ends.
---   ARGV  time, destination, waiting: age, number, bytes; dead: age; history: age, number, number of failures; most at once;
---         the reasons of what exceeds waiting's age, number, bytes (ages in microseconds; 0: no bound)
+-- Bounds one destination's lists: the oldest waiting deliveries become dead letters, dead letters are dropped, history is
+-- trimmed.
+--   tooold, toomany, toolarge  the reasons of deliveries that exceed the age, number and bytes for waiting
+--   waitingage, deadage, ...   the bounds; ages in microseconds; 0: no bound
+--   most                       how many at once
 --   returns overdue, dead letters dropped, history entries removed, whether more is to be done
-local dest, most = ARGV[2], tonumber(ARGV[10])
-local wage, wcount, wbytes, dage, hage =
-  tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local hcount = { h = tonumber(ARGV[8]), f = tonumber(ARGV[9]) }
+local dest, tooold, toomany, toolarge = take(4)
+local waitingage, waitingcount, waitingbytes, deadage, historyage, historycount, failurecount, most = numbers(8)
+local bounds = { h = historycount, f = failurecount }
 local overdue, dropped, ended, more = 0, 0, 0, false
 
 local waits = redis.call('ZCARD', base .. 'wait:' .. dest)
 local bytes = tonumber(redis.call('HGET', base .. 'waitbytes', dest) or '0')
--- Those that a holder has are passed, however many they are: what stands behind them is not held up.
+-- Leased deliveries are skipped, so that they do not block those after them.
 local passed = 0
 while overdue < most do
   local oldest = redis.call('ZRANGE', base .. 'wait:' .. dest, passed, passed, 'WITHSCORES')
   if not oldest[2] then break end
   local reason
-  if wcount > 0 and waits > wcount then reason = ARGV[12]
-  elseif wbytes > 0 and bytes > wbytes then reason = ARGV[13]
-  elseif wage > 0 and tonumber(oldest[2]) < wall - wage then reason = ARGV[11]
+  if waitingcount > 0 and waits > waitingcount then reason = toomany
+  elseif waitingbytes > 0 and bytes > waitingbytes then reason = toolarge
+  elseif waitingage > 0 and tonumber(oldest[2]) < wall - waitingage then reason = tooold
   else break end
   local m = oldest[1]
   local n, at = struct.unpack('>I8', m)
   local suffix = string.sub(m, at)
   local kept = redis.call('HGET', owedkey(n), owedfield(n, suffix))
-  local o = kept and unowed(kept)
+  local o = kept and decoderecord(kept)
   local score = tonumber(redis.call('ZSCORE', base .. 'due:' .. dest, m) or '0')
-  if not o then -- nothing is known of it
+  if not o then -- it has no record
     redis.call('ZREM', base .. 'due:' .. dest, m)
     redis.call('ZREM', base .. 'wait:' .. dest, m)
     count('waiting', -1)
@@ -36,28 +37,28 @@ while overdue < most do
   elseif o.leased == 1 and score > now then
     passed = passed + 1
   else
-    unlisted(o, n, suffix)
+    removefromlists(o, n, suffix)
     o.state, o.reason, o.leased, o.due, o.updated = 'X', reason, 0, 0, wall
-    -- History says what ended: here as the record itself, as scripts cannot write what the caller would.
-    local at, seq = enter('h', dest, before(o, n, 'n', dest) .. 'o' .. struct.pack('>s', suffix) .. owed(o))
+    -- The history entry is the record itself, as scripts cannot encode the form that Go writes.
+    local at, seq = enter('h', dest, before(o, n, 'n', dest) .. 'o' .. struct.pack('>s', suffix) .. encoderecord(o))
     o.list, o.at, o.seq, o.where = 'h', at, seq, ''
-    redis.call('HSET', owedkey(n), owedfield(n, suffix), owed(o))
-    listed(o, n, suffix, 0)
+    redis.call('HSET', owedkey(n), owedfield(n, suffix), encoderecord(o))
+    addtolists(o, n, suffix, 0)
     waits, bytes, overdue = waits - 1, bytes - o.size, overdue + 1
   end
 end
 more = more or overdue == most
 
-if dage > 0 then
-  for _, m in ipairs(redis.call('ZRANGEBYSCORE', base .. 'dead:' .. dest, '-inf', '(' .. text(wall - dage), 'LIMIT', 0, most)) do
+if deadage > 0 then
+  for _, m in ipairs(redis.call('ZRANGEBYSCORE', base .. 'dead:' .. dest, '-inf', '(' .. text(wall - deadage), 'LIMIT', 0, most)) do
     local n, at = struct.unpack('>I8', m)
     local suffix = string.sub(m, at)
     local kept = redis.call('HGET', owedkey(n), owedfield(n, suffix))
     if kept then
-      local o = unowed(kept)
-      unlisted(o, n, suffix)
+      local o = decoderecord(kept)
+      removefromlists(o, n, suffix)
       o.state = 'P'
-      redis.call('HSET', owedkey(n), owedfield(n, suffix), owed(o))
+      redis.call('HSET', owedkey(n), owedfield(n, suffix), encoderecord(o))
       orphan(n)
     else
       redis.call('ZREM', base .. 'dead:' .. dest, m)
@@ -70,15 +71,15 @@ end
 
 for _, list in ipairs({ 'h', 'f' }) do
   local k = base .. list .. ':' .. dest
-  if hage > 0 then ended = ended + redis.call('XTRIM', k, 'MINID', text(wall - hage)) end
-  if hcount[list] > 0 then ended = ended + redis.call('XTRIM', k, 'MAXLEN', hcount[list]) end
+  if historyage > 0 then ended = ended + redis.call('XTRIM', k, 'MINID', text(wall - historyage)) end
+  if bounds[list] > 0 then ended = ended + redis.call('XTRIM', k, 'MAXLEN', bounds[list]) end
   if redis.call('EXISTS', k) == 1 and redis.call('XLEN', k) == 0 then redis.call('DEL', k) end
 end
-settled()
-counted()
+touchall()
+writecounters()
 local names = {}
 for i, list in ipairs({ 'wait:', 'dead:', 'h:', 'f:' }) do names[i] = base .. list .. dest end
-if redis.call('EXISTS', unpack(names)) == 0 then -- nothing is kept of it: lists need not look there
+if redis.call('EXISTS', unpack(names)) == 0 then -- its lists are empty: readers skip it
   redis.call('SREM', base .. 'dests', dest)
   redis.call('HDEL', base .. 'waitbytes', dest)
   redis.call('HDEL', base .. 'deadbytes', dest)

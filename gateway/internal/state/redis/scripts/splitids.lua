@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
--- Takes apart the list of ids that former versions kept for all tenants: each id goes to its tenant's list, or is forgotten.
---   ARGV  time, age (microseconds; 0: no bound), most
---   returns how many were forgotten, how many went to their tenants, whether more is to be done
-local age, most = tonumber(ARGV[2]), tonumber(ARGV[3])
+-- Splits the list of IDs that former versions kept for all tenants: each ID moves to its tenant's list, or is forgotten.
+--   age  microseconds; 0: no bound
+--   returns how many were forgotten, how many were moved, whether more is to be done
+local age, most = numbers(2)
 local forgotten, moved, recalled = 0, 0, {}
 
--- Whose id it is: the field that recognises it is the id, packed where it is 32 hexadecimal digits, and the tenant.
+-- The tenant of an ID. Its field is the ID, packed if it is 32 hexadecimal digits, and the tenant.
 local function owner(where, id)
   local tenant = string.sub(id, 17)
   local hex = string.gsub(string.sub(id, 1, 16), '.', function(c) return string.format('%02x', string.byte(c)) end)
@@ -18,14 +18,14 @@ for _, v in ipairs(some) do
   local at, where, rest = struct.unpack('>I7s', v)
   local id = string.sub(v, rest)
   if age > 0 and at < wall - age then
-    unrecognise(where, id)
+    forgetid(where, id)
     forgotten = forgotten + 1
   else
     recalled[#recalled + 1] = { escaped(owner(where, id)), v, at }
     moved = moved + 1
   end
 end
-recalls(recalled, true)
+writerecalled(recalled, true)
 if #some == most then count('ids', -most) else redis.call('HDEL', meta, 'ids') end
-counted()
+writecounters()
 return { forgotten, moved, #some == most and 1 or 0 }

@@ -9,37 +9,37 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// What events, recognised ids and the waiting of a destination may take of maxmemory, in hundredths: 60 in all. The rest
-// is for history, indexes, dead letters and Redis itself, which needs room while it writes a snapshot.
+// The percentages of maxmemory for events, recognised IDs, and the waiting deliveries of a destination: 60 in all. The rest
+// is for history, indexes, dead letters, and Redis itself, which needs memory while it writes a snapshot.
 const (
 	eventsShare  = 40
 	dedupeShare  = 5
 	waitingShare = 15
 	allShares    = eventsShare + dedupeShare + waitingShare
-	// unbounded is what all of them take together where Redis has no maxmemory.
+	// unbounded is their sum in bytes if Redis has no maxmemory.
 	unbounded = 1 << 30
 )
 
-// Shares are parts of maxmemory.
+// Shares returns the default bounds in bytes, as parts of maxmemory.
 func (s *store) Shares(ctx context.Context) (state.Shares, error) {
 	if err := s.check(ctx); err != nil {
 		return state.Shares{}, err
 	}
-	room, err := s.room(ctx)
+	memory, err := s.maxMemory(ctx)
 	if err != nil {
 		return state.Shares{}, fmt.Errorf("shares of memory: %w", err)
 	}
 	all := int64(unbounded)
-	if room > 0 {
-		all = room / 100 * allShares
+	if memory > 0 {
+		all = memory / 100 * allShares
 	}
 	of := func(share int64) int64 { return max(all/allShares*share, 1) }
 	return state.Shares{Events: of(eventsShare), Dedupe: of(dedupeShare), Waiting: of(waitingShare)}, nil
 }
 
-// room is the maxmemory that there is for all shards; 0: none is set. Events spread evenly over shards, so the node that
-// has least for each of its shards says what all can have.
-func (s *store) room(ctx context.Context) (int64, error) {
+// maxMemory returns the maxmemory for all shards; 0: none is set. Events spread evenly over shards, so the node with the
+// least memory for each of its shards limits all of them.
+func (s *store) maxMemory(ctx context.Context) (int64, error) {
 	cluster, ok := s.client.(*goredis.ClusterClient)
 	if !ok {
 		c, ok := s.client.(*goredis.Client)

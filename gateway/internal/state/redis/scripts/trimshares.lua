@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- Ends the oldest of what tenants have in their shares: what is too old, or, of tenants that are named, what is more than
--- their level while bytes are exceeded.
---   ARGV  those of retain.lua, then tenants and their levels in turn; none: all that have something too old
+-- Removes the oldest events of tenants' shares: those that are too old, or, while the bytes exceed the bound, those above the
+-- level of the given tenants.
+--   levels  tenants and their levels; none: all tenants with events that are too old
 --   returns events, kept, ids forgotten, whether more is to be done, bytes freed
 local more = false
 local function shed(tenant, level, most)
@@ -30,13 +30,17 @@ local function shed(tenant, level, most)
   end
   more = more or n == most
 end
-if ARGV[6] then
-  local turn = math.max(math.floor(most / ((#ARGV - 5) / 2)), 1)
-  for i = 6, #ARGV, 2 do shed(ARGV[i], tonumber(ARGV[i + 1]), turn) end
+local nlevels = numbers(1)
+if nlevels > 0 then
+  local turn = math.max(math.floor(most / nlevels), 1)
+  for _ = 1, nlevels do
+    local tenant, level = take(2)
+    shed(tenant, tonumber(level), turn)
+  end
 elseif age > 0 then
   local some = redis.call('ZRANGEBYSCORE', base .. 'shares', '-inf', '(' .. text(wall - age), 'LIMIT', 0, 8)
   for _, tenant in ipairs(some) do shed(tenant, math.huge, math.floor(most / #some)) end
   more = more or #some == 8
 end
-retained()
+writesums()
 return { done, kept, forgotten, more and 1 or 0, freed }

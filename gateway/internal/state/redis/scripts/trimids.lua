@@ -1,10 +1,11 @@
 #!lua flags=allow-oom
--- Forgets ids of events that are gone, the oldest of each tenant first: those that are too old, or, of tenants that are
--- named, those that are more than their level.
---   ARGV  time, age (microseconds; 0: no bound), most at once, then tenants and their levels in turn; none: all that have
---         something too old
+-- Forgets IDs of removed events, the oldest of each tenant first: those that are too old, or those above the level of the given
+-- tenants.
+--   age     microseconds; 0: no bound
+--   most    at once
+--   levels  tenants and their levels; none: all tenants with IDs that are too old
 --   returns how many were forgotten, whether more is to be done
-local age, most = tonumber(ARGV[2]), tonumber(ARGV[3])
+local age, most = numbers(2)
 local done, more = 0, false
 local function shed(tenant, level, most)
   local ids, n = base .. 'ids:' .. tenant, 0
@@ -22,21 +23,25 @@ local function shed(tenant, level, most)
       break
     end
     redis.call('LPOP', ids)
-    unrecognise(where, string.sub(v, rest))
+    forgetid(where, string.sub(v, rest))
     left, n = left - 1, n + 1
   end
   more = more or n == most
   if n > 0 and tonumber(redis.call('ZINCRBY', base .. 'idcount', -n, tenant)) == 0 then redis.call('ZREM', base .. 'idcount', tenant) end
   done = done + n
 end
-if ARGV[4] then
-  local turn = math.max(math.floor(most / ((#ARGV - 3) / 2)), 1)
-  for i = 4, #ARGV, 2 do shed(ARGV[i], tonumber(ARGV[i + 1]), turn) end
+local nlevels = numbers(1)
+if nlevels > 0 then
+  local turn = math.max(math.floor(most / nlevels), 1)
+  for _ = 1, nlevels do
+    local tenant, level = take(2)
+    shed(tenant, tonumber(level), turn)
+  end
 elseif age > 0 then
   local some = redis.call('ZRANGEBYSCORE', base .. 'idage', '-inf', '(' .. text(wall - age), 'LIMIT', 0, 8)
   for _, tenant in ipairs(some) do shed(tenant, math.huge, math.floor(most / #some)) end
   more = more or #some == 8
 end
 count('recalled', -done)
-counted()
+writecounters()
 return { done, more and 1 or 0 }

@@ -7,7 +7,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// What is kept where nobody says how much follows maxmemory, also when it is changed while the gateway runs.
+// The default bounds follow maxmemory, also when it is changed while the gateway runs.
 func TestSharesOfMaxmemory(t *testing.T) {
 	t.Parallel()
 	srv := start(t)
@@ -29,7 +29,7 @@ func TestSharesOfMaxmemory(t *testing.T) {
 	}
 }
 
-// In a Cluster the node with least memory for each of its shards says what all may have.
+// In a Cluster, the node with the least memory for each of its shards limits all of them.
 func TestSharesOfACluster(t *testing.T) {
 	t.Parallel()
 	url, nodes := startCluster(t)
