@@ -3,8 +3,10 @@
 GO       ?= go
 FUZZTIME ?= 30s
 TESTTIME ?= 30m
-# More flags for the tests: many wait for others, so -p 4 suits two cores.
+# More flags for the tests: many wait for other processes, so -p 4 suits two cores.
 TESTFLAGS ?=
+# What the race detector is for; ./... is everything.
+RACED    ?= $$(.ci/raced)
 BIN      := bin
 
 .DEFAULT_GOAL := help
@@ -35,7 +37,7 @@ endif
 	$(GO) test -count=1 -tags contracts -run 'Contracts|WrongRequests' ./gateway/internal/outbound
 
 race: needs ## run the tests with the race detector, where goroutines meet (.ci/raced)
-	CGO_ENABLED=1 $(GO) test -race -vet=off -timeout $(TESTTIME) $(TESTFLAGS) $$(.ci/raced)
+	CGO_ENABLED=1 $(GO) test -race -vet=off -timeout $(TESTTIME) $(TESTFLAGS) $(RACED)
 
 fuzz: ## run every fuzzer for FUZZTIME (30s), two at a time
 	@.ci/fuzz $(FUZZTIME)
@@ -68,7 +70,7 @@ needs: ## install what the tests start and is missing: Redis, and its client for
 check: ## what CI runs, word for word
 	bash .ci/run
 
-# Built once for a version of it and of Go. It is one of two tools: make vuln builds the other.
+# Built again when its version or that of Go changes.
 $(BIN)/golangci-lint: .ci/tools/go.mod .ci/tools/go.sum go.mod
 	@mkdir -p $(BIN)
 	cd .ci/tools && CGO_ENABLED=0 $(GO) build -o ../../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
