@@ -48,7 +48,8 @@ crash: ## kill the built binary under load, five times
 bench: ## run the benchmarks, and the whole way beside its limit
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime 1s ./rules/... ./connectors/... ./gateway/... ./cmd/...
 
-lint: $(BIN)/golangci-lint ## formatting and linters, vet among them
+lint: $(BIN)/golangci-lint ## vet, formatting and linters
+	$(GO) vet ./...
 	$(BIN)/golangci-lint run ./...
 
 vuln: ## known vulnerabilities of what is linked
