@@ -3,7 +3,7 @@
 GO       ?= go
 FUZZTIME ?= 30s
 TESTTIME ?= 30m
-# More flags for the tests: many wait for other processes, so -p 4 suits two cores.
+# More flags for the tests: many wait for other processes, so -parallel 4 suits two cores.
 TESTFLAGS ?=
 # What the race detector is for; ./... is everything.
 RACED    ?= $$(.ci/raced)

@@ -106,7 +106,8 @@ func report(in io.Reader, out io.Writer, list string) (ok bool, err error) {
 			}
 			delete(buffers[e.Package], e.Test)
 			seen[name+" "+e.Test] = true
-			if e.Elapsed > most && !strings.Contains(e.Test, "/") && reasons[name+" "+e.Test] == "" {
+			top, _, _ := strings.Cut(e.Test, "/") // its reason is that of its subtests too
+			if e.Elapsed > most && strings.Count(e.Test, "/") < 2 && reasons[name+" "+top] == "" {
 				slow = append(slow, fmt.Sprintf("%s %s took %.1fs", name, e.Test, e.Elapsed))
 			}
 		}
