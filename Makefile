@@ -3,10 +3,14 @@
 GO       ?= go
 FUZZTIME ?= 30s
 TESTTIME ?= 30m
+# More flags for the tests: many wait for other processes, so -parallel 4 suits two cores.
+TESTFLAGS ?=
+# What the race detector is for; ./... is everything.
+RACED    ?= $$(.ci/raced)
 BIN      := bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test contracts race fuzz crash bench lint vuln docs docs-check examples check needs tools
+.PHONY: help run build test contracts race fuzz crash bench lint vuln docs docs-check examples check needs
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*## "} {printf "  %-12s %s\n", $$1, $$2}'
@@ -19,7 +23,7 @@ build: ## build the binary into bin/
 
 # Without cgo, as the binary is shipped: what is compiled here is linked again by the test of the image.
 test: needs ## run every test; with SURVEYGATE_SPECS the contracts too
-	CGO_ENABLED=0 $(GO) test -timeout $(TESTTIME) ./...
+	CGO_ENABLED=0 $(GO) test -timeout $(TESTTIME) $(TESTFLAGS) ./...
 ifdef SURVEYGATE_SPECS
 	@$(MAKE) --no-print-directory contracts
 else
@@ -32,10 +36,10 @@ ifndef SURVEYGATE_SPECS
 endif
 	$(GO) test -count=1 -tags contracts -run 'Contracts|WrongRequests' ./gateway/internal/outbound
 
-race: needs ## run every test with the race detector
-	$(GO) test -race -timeout $(TESTTIME) ./...
+race: needs ## run the tests with the race detector, where goroutines meet (.ci/raced)
+	CGO_ENABLED=1 $(GO) test -race -vet=off -timeout $(TESTTIME) $(TESTFLAGS) $(RACED)
 
-fuzz: ## run every fuzzer for FUZZTIME (30s)
+fuzz: ## run every fuzzer for FUZZTIME (30s), two at a time
 	@.ci/fuzz $(FUZZTIME)
 
 crash: ## kill the built binary under load, five times
@@ -44,7 +48,7 @@ crash: ## kill the built binary under load, five times
 bench: ## run the benchmarks, and the whole way beside its limit
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime 1s ./rules/... ./connectors/... ./gateway/... ./cmd/...
 
-lint: tools ## vet, formatting and linters
+lint: $(BIN)/golangci-lint ## vet, formatting and linters
 	$(GO) vet ./...
 	$(BIN)/golangci-lint run ./...
 
@@ -67,6 +71,8 @@ needs: ## install what the tests start and is missing: Redis, and its client for
 check: ## what CI runs, word for word
 	bash .ci/run
 
-tools:
+# Built again when its version or that of Go changes.
+$(BIN)/golangci-lint: .ci/tools/go.mod .ci/tools/go.sum go.mod
 	@mkdir -p $(BIN)
-	cd .ci/tools && $(GO) build -o ../../$(BIN)/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	cd .ci/tools && CGO_ENABLED=0 $(GO) build -o ../../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch $@

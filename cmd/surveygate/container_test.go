@@ -67,7 +67,7 @@ func TestImagesByDigest(t *testing.T) {
 // Time zones are known where the system has none, as in the image.
 func TestZonesWithoutTheSystem(t *testing.T) {
 	t.Parallel()
-	for _, r := range rooms(t) {
+	for _, r := range packages(t) {
 		if r.ImportPath == "cmd/command" {
 			if !slices.Contains(r.Imports, "time/tzdata") {
 				t.Error("cmd/command does not bring the zones along")
@@ -150,7 +150,7 @@ func TestDockerfile(t *testing.T) {
 		t.Errorf("it runs as %q", user)
 	}
 	// All that the binary is made of is copied.
-	for _, r := range rooms(t) {
+	for _, r := range packages(t) {
 		top, _, _ := strings.Cut(r.ImportPath, "/")
 		if top != "examples" && top != ".ci" && !copied[top] {
 			t.Errorf("the Dockerfile does not copy %s", top)

@@ -133,7 +133,7 @@ func TestFewDescriptors(t *testing.T) {
 		"tokens: [{name: load, secret: %q, scopes: [publish, read]}]\nwebhooks:\n", testToken)
 	sinks := make([]*sink, receivers)
 	for i := range sinks {
-		sinks[i] = newSink(t, func(int, *http.Request) int { time.Sleep(2 * time.Second); return http.StatusOK })
+		sinks[i] = newSink(t, func(int, *http.Request) int { time.Sleep(500 * time.Millisecond); return http.StatusOK })
 		fmt.Fprintf(&yaml, "  - {name: sink%d, url: %q, events: [response.completed], signature: none, retry: [1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s]}\n", i, sinks[i].url)
 	}
 	p := limited(t, 256, yaml.String())
