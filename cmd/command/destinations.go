@@ -240,7 +240,7 @@ func (g *globals) testDestination(cmd *cobra.Command, name, email string, wait t
 }
 
 // heldBefore says that a delivery found its destination on hold, and did not put it there itself.
-func heldBefore(d *client.Delivery) bool { return d.Hold != nil && !d.Hold.Since.After(d.Created) }
+func heldBefore(d *client.Delivery) bool { return d.Hold != nil && !d.Hold.Since.After(d.Created.Time) }
 
 // sayTested says how far a test delivery got.
 func (g *globals) sayTested(d *client.Delivery, wait time.Duration) {

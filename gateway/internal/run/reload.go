@@ -9,7 +9,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/gateway/internal/files"
 	"github.com/surveygate/surveygate/gateway/internal/state"
-	"github.com/surveygate/surveygate/gateway/internal/web/api"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
 // unchangedFor is how long files that take away much must stay as they are until they are used.
@@ -27,7 +27,7 @@ type held struct {
 // ask is a reload that a person waits for.
 type ask struct {
 	force bool
-	done  chan<- api.Reloaded
+	done  chan<- view.Reloaded
 }
 
 // reloads reads the configuration again when it is told to, or when something that was read last time changed. One with
@@ -65,23 +65,23 @@ func (g *running) reloads(ctx context.Context) {
 
 // Reload is what the API asks for a person: the configuration is read again now, and what takes away much is used at once
 // where force says so.
-func (g *running) askReload(ctx context.Context, force bool) (api.Reloaded, error) {
-	done := make(chan api.Reloaded, 1)
+func (g *running) askReload(ctx context.Context, force bool) (view.Reloaded, error) {
+	done := make(chan view.Reloaded, 1)
 	select {
 	case g.asks <- ask{force, done}:
 	case <-ctx.Done():
-		return api.Reloaded{}, ctx.Err()
+		return view.Reloaded{}, ctx.Err()
 	}
 	select {
 	case outcome := <-done:
 		return outcome, nil
 	case <-ctx.Done():
-		return api.Reloaded{}, ctx.Err()
+		return view.Reloaded{}, ctx.Err()
 	}
 }
 
 // look reads the configuration again if it was asked for, if a file changed, or if the store failed at the last reload.
-func (g *running) look(ctx context.Context, asked, signalled, force bool) api.Reloaded {
+func (g *running) look(ctx context.Context, asked, signalled, force bool) view.Reloaded {
 	changed := g.files.Changed()
 	if changed != "" {
 		g.log.Info("a file of the configuration changed", "path", changed)
@@ -97,7 +97,7 @@ func (g *running) look(ctx context.Context, asked, signalled, force bool) api.Re
 		return g.waiting()
 	}
 	if !asked && !g.again && changed == "" {
-		return api.Reloaded{}
+		return view.Reloaded{}
 	}
 	return g.reload(ctx, signalled, force)
 }
@@ -111,7 +111,7 @@ func (o *Options) settle() time.Duration {
 }
 
 // reload loads the configuration and uses it if it has no faults, and takes away no more than somebody can want.
-func (g *running) reload(ctx context.Context, signalled, force bool) api.Reloaded {
+func (g *running) reload(ctx context.Context, signalled, force bool) view.Reloaded {
 	force = force || g.again && g.insisted // the store failed, and nobody has to insist twice
 	g.held, g.again, g.insisted = nil, false, force
 	loaded, err := g.load()
@@ -135,18 +135,18 @@ func (g *running) reload(ctx context.Context, signalled, force bool) api.Reloade
 }
 
 // waiting says that a configuration waits.
-func (g *running) waiting() api.Reloaded {
+func (g *running) waiting() view.Reloaded {
 	g.stale("it takes away " + g.held.why + ", and waits until its files stood unchanged for " + g.options.settle().String() +
 		"; `surveygate reload --force` uses it now")
 	g.stats.Reloaded(false, true)
-	return api.Reloaded{
-		Status: api.ReloadWaits, Difference: differ(g.plan.Load().Config, g.held.loaded).String(),
+	return view.Reloaded{
+		Status: view.ReloadWaits, Difference: differ(g.plan.Load().Config, g.held.loaded).String(),
 		Reason: "it takes away " + g.held.why + ": it is used once its files stood unchanged for " + g.options.settle().String() + ", or with --force",
 	}
 }
 
 // adopt uses a configuration.
-func (g *running) adopt(ctx context.Context, loaded *config.Config) api.Reloaded {
+func (g *running) adopt(ctx context.Context, loaded *config.Config) view.Reloaded {
 	g.held = nil
 	before := g.plan.Load()
 	running := before.Config
@@ -167,7 +167,7 @@ func (g *running) adopt(ctx context.Context, loaded *config.Config) api.Reloaded
 		g.stale("the store did not take it")
 		g.stats.Reloaded(false, false)
 		g.log.Error("the new configuration cannot be used, the running one stays", "err", err)
-		return api.Reloaded{Status: api.ReloadRefused, Difference: difference.String(), Reason: "the store did not take it: " + err.Error()}
+		return view.Reloaded{Status: view.ReloadRefused, Difference: difference.String(), Reason: "the store did not take it: " + err.Error()}
 	}
 	g.stale("")
 	g.stats.Reloaded(true, false)
@@ -188,7 +188,7 @@ func (g *running) adopt(ctx context.Context, loaded *config.Config) api.Reloaded
 		g.log.Warn("the configuration has no tokens any more: until the next start the API is open over the socket only")
 	}
 	g.warnOfGone(ctx, before, g.plan.Load())
-	return api.Reloaded{Status: api.ReloadLoaded, Difference: difference.String(), Generation: loaded.Generation}
+	return view.Reloaded{Status: view.ReloadLoaded, Difference: difference.String(), Generation: loaded.Generation}
 }
 
 // load reads the configuration and remembers the files it read, also when they have faults.
@@ -200,14 +200,14 @@ func (g *running) load() (*config.Config, error) {
 }
 
 // refused says what is wrong with a new configuration: a line for each fault, as a line of a log is one.
-func (g *running) refused(err error) api.Reloaded {
+func (g *running) refused(err error) view.Reloaded {
 	const message = "the new configuration is refused, the running one stays"
 	g.stats.Reloaded(false, false)
 	var faults document.Faults
 	if !errors.As(err, &faults) {
 		g.stale(err.Error())
 		g.log.Error(message, "err", err)
-		return api.Reloaded{Status: api.ReloadRefused, Reason: err.Error()}
+		return view.Reloaded{Status: view.ReloadRefused, Reason: err.Error()}
 	}
 	g.stale("it has faults")
 	for _, f := range faults.Sorted() {
@@ -217,5 +217,5 @@ func (g *running) refused(err error) api.Reloaded {
 		}
 		g.log.Error(message, "at", f.Position.String(), "err", text)
 	}
-	return api.Reloaded{Status: api.ReloadRefused, Reason: "it has faults", Faults: faults.Sorted()}
+	return view.Reloaded{Status: view.ReloadRefused, Reason: "it has faults", Faults: faults.Sorted()}
 }
