@@ -279,7 +279,7 @@ func (g *globals) printDeliveries(page *client.DeliveryPage) {
 	if len(page.Data) == 0 {
 		g.printf("none\n")
 	}
-	if page.SearchedBackTo != nil {
+	if !page.SearchedBackTo.IsZero() {
 		g.printf("searched back to %s\n", page.SearchedBackTo.Format(time.DateTime))
 	}
 	if page.Next != nil {

@@ -240,7 +240,9 @@ func (g *globals) testDestination(cmd *cobra.Command, name, email string, wait t
 }
 
 // onHoldBefore reports whether the destination was on hold before the delivery, so that the delivery is not its cause.
-func onHoldBefore(d *client.Delivery) bool { return d.Hold != nil && !d.Hold.Since.After(d.Created) }
+func onHoldBefore(d *client.Delivery) bool {
+	return d.Hold != nil && !d.Hold.Since.After(d.Created.Time)
+}
 
 // printTested prints the state of a test delivery.
 func (g *globals) printTested(d *client.Delivery, wait time.Duration) {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/internal/socket"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
 // Client speaks to a running gateway, over its socket or over HTTP. Make it with Dial.
@@ -73,32 +74,10 @@ func Dial(o Options) (*Client, error) {
 }
 
 // APIError is a refusal by the gateway.
-type APIError struct {
-	Status    int      `json:"status"`
-	Detail    []Detail `json:"detail"`
-	RequestID string   `json:"request_id"`
-}
+type APIError = view.Problem
 
-// Detail is one thing that was wrong.
-type Detail struct {
-	Msg  string   `json:"msg"`
-	Type string   `json:"type"`
-	Loc  []string `json:"loc,omitempty"`
-}
-
-func (e *APIError) Error() string {
-	var parts []string
-	for _, d := range e.Detail {
-		if len(d.Loc) == 1 && d.Type == "validation_error" && !strings.Contains(d.Msg, "`"+d.Loc[0]+"`") {
-			d.Msg = d.Loc[0] + ": " + d.Msg
-		}
-		parts = append(parts, d.Msg)
-	}
-	if len(parts) == 0 {
-		parts = append(parts, http.StatusText(e.Status))
-	}
-	return fmt.Sprintf("%s (%d)", strings.Join(parts, "; "), e.Status)
-}
+// Detail is one fault of a refusal.
+type Detail = view.Detail
 
 // ErrNotRunning is when no gateway answers where one was looked for.
 var ErrNotRunning = errors.New("no gateway is running there")

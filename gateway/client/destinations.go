@@ -4,55 +4,26 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
-// Destination is a connection or a webhook, as the API shows it.
-type Destination struct {
-	Name    string `json:"name"`
-	Tenant  string `json:"tenant"`
-	Product string `json:"product"`
-	// State is serving, disabled, or the kind of its hold: paused, revoked, gone, circuit, rate.
-	State       string   `json:"state"`
-	Enabled     bool     `json:"enabled"`
-	Timeout     string   `json:"timeout"`
-	Retry       []string `json:"retry"`
-	Concurrency int      `json:"concurrency"`
-	Rate        string   `json:"rate,omitempty"`
-	// Waiting is how much is owed and not finished; OldestWaiting is zero where nothing is.
-	Waiting       int       `json:"waiting"`
-	OldestWaiting time.Time `json:"oldest_waiting,omitzero"`
-	// Hold is why it is sent nothing now; nil where nothing holds it.
-	Hold *Hold `json:"hold,omitempty"`
-	// At is where it is defined.
-	At *FilePlace `json:"defined_in,omitempty"`
-}
-
-// Hold is why a destination is sent nothing now.
-type Hold struct {
-	Kind   string    `json:"kind"`
-	Reason string    `json:"reason,omitempty"`
-	Since  time.Time `json:"since,omitzero"`
-	Until  time.Time `json:"until,omitzero"`
-	// Hint is what lifts it.
-	Hint string `json:"hint,omitempty"`
-}
-
-// FilePlace is a line of a file.
-type FilePlace struct {
-	File string `json:"file"`
-	Line int    `json:"line"`
-}
+// What the API shows of destinations.
+type (
+	// Destination is a connection or a webhook: what is limited, paused and measured.
+	Destination = view.Destination
+	// Hold is why a destination is sent nothing now.
+	Hold = view.Hold
+	// FilePlace is a line of a file.
+	FilePlace = view.FilePlace
+)
 
 // Destinations lists a tenant's connections and webhooks, by name.
 func (c *Client) Destinations(ctx context.Context) ([]Destination, error) {
 	var all []Destination
 	query := url.Values{"limit": {"200"}}
 	for {
-		var page struct {
-			Data []Destination `json:"data"`
-			Next *string       `json:"next"`
-		}
+		var page view.Page[Destination]
 		if err := c.Do(ctx, Call{Method: http.MethodGet, Path: "/v1/destinations", Query: query, Into: &page}); err != nil {
 			return nil, err
 		}

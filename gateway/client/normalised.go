@@ -5,24 +5,24 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/surveygate/surveygate/gateway/internal/renormalise"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
 // What became of events whose raw bodies were read again, or would.
 type (
 	// Normalised is one event's.
-	Normalised = renormalise.Result
+	Normalised = view.Normalised
 	// NormalisedDelivery is a delivery that it makes, ends or leaves.
-	NormalisedDelivery = renormalise.Delivery
+	NormalisedDelivery = view.NormalisedDelivery
 	// NormalisedPage counts some events.
-	NormalisedPage = renormalise.Page
+	NormalisedPage = view.NormalisedPage
 )
 
 // What an event can have become.
 const (
-	Revised   = renormalise.Revised
-	Unchanged = renormalise.Unchanged
-	Left      = renormalise.Left
+	Revised   = view.Revised
+	Unchanged = view.Unchanged
+	Left      = view.Left
 )
 
 // Normalise has an event's raw body read again.

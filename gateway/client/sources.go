@@ -7,35 +7,28 @@ import (
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/source"
-	"github.com/surveygate/surveygate/gateway/internal/web/intake"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
 // What a source kept of requests, and how a request stood to its checks.
 type (
 	// RejectedRequest is one that was refused.
-	RejectedRequest = intake.Rejected
+	RejectedRequest = view.Rejected
 	// NotKept counts those that were refused and not kept.
-	NotKept = intake.NotKept
+	NotKept = view.NotKept
 	// CapturedRequest is one that came while `capture` lasted.
-	CapturedRequest = intake.Captured
+	CapturedRequest = view.Captured
 	// KeptRequest is what both have in common.
-	KeptRequest = intake.Request
+	KeptRequest = view.Request
 	// SourceCheck is one proof that a source asks for.
 	SourceCheck = source.Check
 )
 
 // SourceInfo is a source of a running gateway.
 type SourceInfo struct {
-	Name    string `json:"name"`
-	Tenant  string `json:"tenant"`
-	Enabled bool   `json:"enabled"`
-	Profile string `json:"profile"`
-	// Path is where its platform sends to, with [secret] for its token unless that was asked for; Stream the Redis stream
-	// it reads instead.
-	Path   string `json:"path,omitempty"`
-	Stream string `json:"redis_stream,omitempty"`
+	view.Source
 	// Last is when its newest event came; zero where none is kept.
-	Last time.Time `json:"last_event,omitzero"`
+	Last view.Time `json:"last_event,omitzero"`
 }
 
 // Sources lists a tenant's sources, by name. With showSecrets their paths are whole, which needs the scope `secrets`.
@@ -46,10 +39,7 @@ func (c *Client) Sources(ctx context.Context, showSecrets bool) ([]SourceInfo, e
 		query.Set("show_secrets", "true")
 	}
 	for {
-		var page struct {
-			Data []SourceInfo `json:"data"`
-			Next *string      `json:"next"`
-		}
+		var page view.Page[SourceInfo]
 		if err := c.Do(ctx, Call{Method: http.MethodGet, Path: "/v1/sources", Query: query, Into: &page}); err != nil {
 			return nil, err
 		}
@@ -60,11 +50,7 @@ func (c *Client) Sources(ctx context.Context, showSecrets bool) ([]SourceInfo, e
 		query.Set("cursor", *page.Next)
 	}
 	for i := range all {
-		var page struct {
-			Data []struct {
-				Received time.Time `json:"received"`
-			} `json:"data"`
-		}
+		var page view.Page[view.Event]
 		newest := url.Values{"source": {all[i].Name}, "limit": {"1"}}
 		if err := c.Do(ctx, Call{Method: http.MethodGet, Path: "/v1/events", Query: newest, Into: &page}); err != nil {
 			return nil, err
@@ -78,20 +64,14 @@ func (c *Client) Sources(ctx context.Context, showSecrets bool) ([]SourceInfo, e
 
 // Rejected lists what a source refused, newest first, and says how much of it was not kept; nil where all was.
 func (c *Client) Rejected(ctx context.Context, name string) ([]RejectedRequest, *NotKept, error) {
-	var page struct {
-		Data    []RejectedRequest `json:"data"`
-		NotKept *NotKept          `json:"not_kept"`
-	}
+	var page view.RejectedPage
 	err := c.Do(ctx, Call{Method: http.MethodGet, Path: "/v1/sources/" + url.PathEscape(name) + "/rejected", Into: &page})
 	return page.Data, page.NotKept, err
 }
 
 // Captured lists what a source captured, newest first, and says until when it does; zero where it does not.
 func (c *Client) Captured(ctx context.Context, name string) ([]CapturedRequest, time.Time, error) {
-	var page struct {
-		Data  []CapturedRequest `json:"data"`
-		Until time.Time         `json:"capture_until"`
-	}
+	var page view.CapturedPage
 	err := c.Do(ctx, Call{Method: http.MethodGet, Path: "/v1/sources/" + url.PathEscape(name) + "/captured", Into: &page})
-	return page.Data, page.Until, err
+	return page.Data, page.CaptureUntil.Time, err
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/rules/event"
 )
 
@@ -18,7 +19,7 @@ func (x *Explanation) ask(plan *decide.Plan, ev *event.Event) {
 	for _, each := range plan.Explain(ev) {
 		configured := plan.Config.Rules[each.Index]
 		origin := decide.OriginOf(configured)
-		rule := Rule{
+		rule := view.ExplainedRule{
 			Kind: origin.Kind, Name: origin.Name, Matched: each.Matched, Why: each.Why,
 			Missing: each.Missing, Faults: each.Faults,
 		}
@@ -29,7 +30,7 @@ func (x *Explanation) ask(plan *decide.Plan, ev *event.Event) {
 			rule.Error = each.Err.Error()
 		}
 		for _, p := range each.Parts {
-			part := Part{p.Text, p.Value, p.Depth}
+			part := view.ConditionPart{Text: p.Text, Value: p.Value, Depth: p.Depth}
 			if slices.Contains(each.Missing, p.Text) {
 				part.Value = "absent" // what makes the rest unknown
 			}
@@ -37,7 +38,7 @@ func (x *Explanation) ask(plan *decide.Plan, ev *event.Event) {
 		}
 		if each.Matched {
 			for _, s := range configured.Steps {
-				step := Step{Name: s.Name, Destination: s.Destination}
+				step := view.ExplainedStep{Name: s.Name, Destination: s.Destination}
 				destination := plan.Destination(ev.Tenant, s.Destination)
 				if destination != nil {
 					step.Connector = s.Connector(destination)
@@ -57,7 +58,7 @@ func (x *Explanation) record(o *state.Outcome) {
 	for _, was := range o.Rules {
 		rule := x.rule(was.Origin)
 		if rule == nil {
-			x.Rules = append(x.Rules, Rule{Kind: was.Origin.Kind, Name: was.Origin.Name, Why: "it matched"})
+			x.Rules = append(x.Rules, view.ExplainedRule{Kind: was.Origin.Kind, Name: was.Origin.Name, Why: "it matched"})
 			rule = &x.Rules[len(x.Rules)-1]
 		}
 		if rule.Matched = was.Err == ""; !rule.Matched {
@@ -79,18 +80,21 @@ func (x *Explanation) attach(deliveries []state.Delivery, holds []state.Destinat
 				if d.Origin.Kind == state.Test {
 					why = "somebody asked for a test delivery"
 				}
-				x.Rules = append(x.Rules, Rule{Kind: d.Origin.Kind, Name: d.Origin.Name, Matched: true, Why: why})
+				x.Rules = append(x.Rules, view.ExplainedRule{Kind: d.Origin.Kind, Name: d.Origin.Name, Matched: true, Why: why})
 				rule = &x.Rules[len(x.Rules)-1]
 			}
-			rule.Steps = append(rule.Steps, Step{Name: d.Step})
+			rule.Steps = append(rule.Steps, view.ExplainedStep{Name: d.Step})
 			step = &rule.Steps[len(rule.Steps)-1]
 		}
 		step.Destination, step.Connector, step.Note = d.Destination, d.Connector, ""
-		step.Delivery = view(d, x, today)
-		step.Delivery.Hint = DeliveryHint(d)
+		step.Delivery = explained(d, x, today)
+		step.Delivery.Hint = view.DeliveryHint(d)
 		for _, h := range holds {
 			if h.Destination == d.Destination && d.State == state.Waiting && (h.Hold.Until.IsZero() || h.Hold.Until.After(x.At)) {
-				step.Hold = &Hold{h.Hold.Kind, h.Hold.Reason, h.Hold.Since, h.Hold.Until, HoldHint(&h.Hold, d.Destination, d.Connector)}
+				step.Hold = &view.ExplainedHold{
+					Kind: h.Hold.Kind, Reason: h.Hold.Reason, Since: h.Hold.Since, Until: h.Hold.Until,
+					Hint: view.HoldHint(&h.Hold, d.Destination, d.Connector),
+				}
 			}
 		}
 	}
@@ -106,16 +110,16 @@ func (x *Explanation) attach(deliveries []state.Delivery, holds []state.Destinat
 	}
 }
 
-func view(d *state.Delivery, x *Explanation, today *decide.Plan) *Delivery {
-	v := &Delivery{ID: d.ID, State: d.State, Reason: today.ReasonOf(d), Attempts: d.Attempts, Updated: d.Updated, Revision: d.Revision}
+func explained(d *state.Delivery, x *Explanation, today *decide.Plan) *view.ExplainedDelivery {
+	v := &view.ExplainedDelivery{ID: d.ID, State: d.State, Reason: today.ReasonOf(d), Attempts: d.Attempts, Updated: d.Updated, Revision: d.Revision}
 	if d.State == state.Waiting {
 		v.Due = d.Due
 		v.Now = d.Leased && d.Due.After(x.At)
 	}
 	for i := range d.Log {
 		a := &d.Log[i]
-		v.Log = append(v.Log, Attempt{
-			N: a.N, At: a.At, TookMS: float64(a.Took.Microseconds()) / 1000,
+		v.Log = append(v.Log, view.ExplainedAttempt{
+			N: a.N, At: a.At, TookMS: view.Milliseconds(a.Took),
 			Verdict: a.Verdict, Status: a.Status, Reason: a.Reason, Repeat: a.Repeat,
 		})
 	}
@@ -131,21 +135,21 @@ func (x *Explanation) compare(today *decide.Plan, ev *event.Event) {
 		was := x.rule(origin)
 		switch {
 		case was == nil && each.Matched && !x.Unknown:
-			x.Changed = append(x.Changed, Change{origin.Kind, origin.Name, "it is new, and would match"})
+			x.Changed = append(x.Changed, view.RuleChange{Kind: origin.Kind, Name: origin.Name, Why: "it is new, and would match"})
 		case was == nil && each.Matched, was != nil && !was.Matched && each.Matched:
-			x.Changed = append(x.Changed, Change{origin.Kind, origin.Name, "it would match today"})
+			x.Changed = append(x.Changed, view.RuleChange{Kind: origin.Kind, Name: origin.Name, Why: "it would match today"})
 		case was != nil && was.Matched && !each.Matched:
-			x.Changed = append(x.Changed, Change{origin.Kind, origin.Name, "it would not match today: " + each.Why})
+			x.Changed = append(x.Changed, view.RuleChange{Kind: origin.Kind, Name: origin.Name, Why: "it would not match today: " + each.Why})
 		}
 	}
 	for i := range x.Rules {
 		if r := &x.Rules[i]; r.Matched && !now[state.Origin{Kind: r.Kind, Name: r.Name}] {
-			x.Changed = append(x.Changed, Change{r.Kind, r.Name, "it is gone from today's configuration"})
+			x.Changed = append(x.Changed, view.RuleChange{Kind: r.Kind, Name: r.Name, Why: "it is gone from today's configuration"})
 		}
 	}
 }
 
-func (x *Explanation) rule(o state.Origin) *Rule {
+func (x *Explanation) rule(o state.Origin) *view.ExplainedRule {
 	for i := range x.Rules {
 		if x.Rules[i].Kind == o.Kind && x.Rules[i].Name == o.Name {
 			return &x.Rules[i]
@@ -154,7 +158,7 @@ func (x *Explanation) rule(o state.Origin) *Rule {
 	return nil
 }
 
-func (x *Explanation) step(o state.Origin, name string) *Step {
+func (x *Explanation) step(o state.Origin, name string) *view.ExplainedStep {
 	rule := x.rule(o)
 	if rule == nil {
 		return nil

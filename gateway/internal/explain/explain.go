@@ -17,147 +17,12 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// Explanation is everything that is known of one event's way.
-type Explanation struct {
-	Event Event `json:"event"`
-	// State is pending (no decision yet), decided, dead (the event itself is a dead letter) or dry (never stored:
-	// it says what would happen).
-	State string `json:"state"`
-	// Summary is the answer in one sentence.
-	Summary string `json:"summary"`
-	// Same are this event as it came with other proofs.
-	Same []Same `json:"same_event,omitempty"`
-	// Position orders the events that are kept.
-	Position uint64 `json:"position,omitempty"`
-	// Dead is why the event is a dead letter.
-	Dead      string    `json:"dead,omitempty"`
-	Claims    int       `json:"claims,omitempty"`
-	DecidedAt time.Time `json:"decided_at,omitzero"`
-	// Generation is the configuration that decided. Unknown: it is no longer kept, so only what matched is here.
-	Generation string `json:"generation,omitempty"`
-	Unknown    bool   `json:"generation_unknown,omitempty"`
-	Rules      []Rule `json:"rules"`
-	// Changed are rules that today's configuration would answer differently.
-	Changed []Change `json:"changed,omitempty"`
-	// Former are the revisions before the newest, oldest first.
-	Former []Former `json:"former,omitempty"`
-	// Today is how the raw body would be read today, where that is otherwise.
-	Today *Reading `json:"today,omitempty"`
-	// At is when it was explained; waits count from it.
-	At time.Time `json:"at"`
-}
-
-// Event is who it is about.
-type Event struct {
-	ID         string    `json:"id"`
-	Type       string    `json:"type"`
-	Tenant     string    `json:"tenant"`
-	Source     string    `json:"source"`
-	SourceKind string    `json:"sourcekind,omitempty"`
-	OrigType   string    `json:"origtype,omitempty"`
-	SurveyID   string    `json:"survey_id,omitempty"`
-	Survey     string    `json:"survey,omitempty"`
-	ResponseID string    `json:"response_id,omitempty"`
-	Time       time.Time `json:"time"`
-	Received   time.Time `json:"received"`
-	Verified   string    `json:"verified,omitempty"`
-	// Revision counts how often its raw body was read again.
-	Revision int      `json:"revision,omitempty"`
-	Warnings []string `json:"warnings,omitempty"`
-	// Unread are places of the body whose values the event does not hold.
-	Unread []string `json:"unread,omitempty"`
-	// Stream and Entry are where it stood, of an entry of a Redis stream that no event could be made of.
-	Stream string `json:"redis_stream,omitempty"`
-	Entry  string `json:"entry,omitempty"`
-}
-
-// Rule is one rule or webhook of the event's tenant.
-type Rule struct {
-	Kind    state.OriginKind `json:"kind"`
-	Name    string           `json:"name"`
-	Matched bool             `json:"matched"`
-	// Why is a sentence without a full stop.
-	Why string `json:"why"`
-	// When is its condition as written.
-	When string `json:"when,omitempty"`
-	// Missing are absent fields that left the condition unknown; Faults values whose type did not fit.
-	Missing []string `json:"missing,omitempty"`
-	Faults  []string `json:"faults,omitempty"`
-	Error   string   `json:"error,omitempty"`
-	// Parts are the condition's parts with their values.
-	Parts []Part `json:"parts,omitempty"`
-	// Steps are what it owes.
-	Steps []Step `json:"steps,omitempty"`
-}
-
-// Part is a part of a condition and what it came to; Depth 0 is the whole.
-type Part struct {
-	Text  string `json:"text"`
-	Value string `json:"value"`
-	Depth int    `json:"depth"`
-}
-
-// Step is one thing that a rule sends.
-type Step struct {
-	Name        string `json:"step"`
-	Destination string `json:"destination"`
-	Connector   string `json:"connector"`
-	// Note says why there is no delivery, or what would become of it.
-	Note string `json:"note,omitempty"`
-	// Request is what would be sent now, without secrets; of explanations that are dry.
-	Request  string    `json:"request,omitempty"`
-	Delivery *Delivery `json:"delivery,omitempty"`
-	// Hold is why its destination is not served now.
-	Hold *Hold `json:"hold,omitempty"`
-}
-
-// Delivery is where one stands.
-type Delivery struct {
-	ID       string              `json:"id"`
-	State    state.DeliveryState `json:"state"`
-	Reason   string              `json:"reason,omitempty"`
-	Attempts int                 `json:"attempts"`
-	Updated  time.Time           `json:"updated"`
-	Due      time.Time           `json:"due,omitzero"`
-	// Hint is what a person can do about a dead letter.
-	Hint string `json:"hint,omitempty"`
-	// Revision is that of the event which owes it.
-	Revision int `json:"revision,omitempty"`
-	// Now says that it is being delivered at this moment.
-	Now bool      `json:"now,omitempty"`
-	Log []Attempt `json:"log,omitempty"`
-}
-
-// Attempt is one request that was sent or could not connect.
-type Attempt struct {
-	N       int       `json:"n"`
-	At      time.Time `json:"at"`
-	TookMS  float64   `json:"took_ms"`
-	Verdict string    `json:"verdict"`
-	Status  int       `json:"status,omitempty"`
-	Reason  string    `json:"reason,omitempty"`
-	Repeat  bool      `json:"repeat,omitempty"`
-}
-
-// Hold is why a destination is not served.
-type Hold struct {
-	Kind   state.HoldKind `json:"kind"`
-	Reason string         `json:"reason,omitempty"`
-	Since  time.Time      `json:"since,omitzero"`
-	Until  time.Time      `json:"until,omitzero"`
-	// Hint is what lifts it.
-	Hint string `json:"hint,omitempty"`
-}
-
-// Change is a rule that today's configuration would answer differently.
-type Change struct {
-	Kind state.OriginKind `json:"kind"`
-	Name string           `json:"name"`
-	Why  string           `json:"why"`
-}
+// Explanation is a view.Explanation that can print itself.
+type Explanation struct{ view.Explanation }
 
 // Asker explains events of a running gateway. All fields are required; it is safe for concurrent use.
 type Asker struct {
@@ -284,10 +149,10 @@ func would(owed decide.Owed, ev *event.Event, now time.Time) (note, request stri
 }
 
 func begin(ev *event.Event, now time.Time) *Explanation {
-	x := &Explanation{At: now.UTC(), Rules: []Rule{}, Event: Event{
+	x := &Explanation{view.Explanation{At: now.UTC(), Rules: []view.ExplainedRule{}, Event: view.ExplainedEvent{
 		ID: ev.ID, Type: ev.Type, Tenant: ev.Tenant, Source: ev.Source, SourceKind: ev.SourceKind, OrigType: ev.OrigType,
 		SurveyID: ev.SurveyID, ResponseID: ev.ResponseID, Time: ev.Time, Received: ev.Received, Verified: ev.Verified, Revision: ev.Revision,
-	}}
+	}}}
 	if ev.Type == event.TypeEntry {
 		x.Event.Stream, x.Event.Entry, x.Event.OrigType = ev.OrigType, ev.OrigID, ""
 	}

@@ -4,33 +4,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/renormalise"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/rules/event"
 )
-
-// Former is a revision of the event that is no longer the newest: how its raw body was read before, and what was decided.
-type Former struct {
-	Revision   int       `json:"revision"`
-	DecidedAt  time.Time `json:"decided_at,omitzero"`
-	Generation string    `json:"generation,omitempty"`
-	// Matched are the rules and webhooks that matched it.
-	Matched []string `json:"matched"`
-	// Differences are the fields that the next revision reads otherwise.
-	Differences []string `json:"differences"`
-	Dead        string   `json:"dead,omitempty"`
-}
-
-// Reading is how the raw body would be read today, where that is not how it was read.
-type Reading struct {
-	// Differences are the fields that read otherwise.
-	Differences []string `json:"differences"`
-	// Command puts it right.
-	Command string `json:"command"`
-}
 
 // former tells of the revisions before the newest.
 func (x *Explanation) former(record *state.Record) {
@@ -40,7 +20,7 @@ func (x *Explanation) former(record *state.Record) {
 		if i+1 < len(record.Former) {
 			next = record.Former[i+1].Event
 		}
-		told := Former{
+		told := view.ExplainedRevision{
 			Revision: f.Event.Revision, DecidedAt: f.At, Generation: f.Generation, Dead: f.Dead, Matched: []string{},
 			Differences: event.Differences(f.Event, next),
 		}
@@ -61,7 +41,7 @@ func (x *Explanation) read(today *decide.Plan, ev *event.Event) {
 		return
 	}
 	if differences := event.Differences(ev, next); len(differences) > 0 {
-		x.Today = &Reading{Differences: differences, Command: "surveygate replay --normalise " + ev.ID + ofTenant(ev.Tenant)}
+		x.Today = &view.Reading{Differences: differences, Command: "surveygate replay --normalise " + ev.ID + ofTenant(ev.Tenant)}
 	}
 }
 

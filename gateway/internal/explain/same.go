@@ -7,22 +7,13 @@ import (
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// Same is the same event as it came with another proof: one that its source proves is accepted although a weaker one of
-// its dedupe key came before.
-type Same struct {
-	ID       string    `json:"id"`
-	Verified string    `json:"verified"`
-	Received time.Time `json:"received"`
-	// Proof is `better` or `weaker` than that of the event that was asked for.
-	Proof string `json:"proof"`
-}
-
 // SameEvent finds the others of an event, best proved first, among those that are kept.
-func SameEvent(ctx context.Context, store state.Reader, ev *event.Event) ([]Same, error) {
-	var all []Same
+func SameEvent(ctx context.Context, store state.Reader, ev *event.Event) ([]view.SameEvent, error) {
+	var all []view.SameEvent
 	for _, side := range []struct {
 		proof string
 		ids   []string
@@ -35,14 +26,14 @@ func SameEvent(ctx context.Context, store state.Reader, ev *event.Event) ([]Same
 			if err != nil {
 				return nil, fmt.Errorf("find the same event with another proof: %w", err)
 			}
-			all = append(all, Same{id, record.Event.Verified, record.Event.Received, side.proof})
+			all = append(all, view.SameEvent{ID: id, Verified: record.Event.Verified, Received: record.Event.Received, Proof: side.proof})
 		}
 	}
 	return all, nil
 }
 
-// sentence says what happened, seen from an event that was received at a time.
-func (s *Same) sentence(received time.Time, when func(time.Time) string) string {
+// sameSentence says what happened, seen from an event that was received at a time.
+func sameSentence(s *view.SameEvent, received time.Time, when func(time.Time) string) string {
 	order := "before"
 	if s.Received.After(received) {
 		order = "later"

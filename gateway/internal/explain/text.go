@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
 // Text prints the explanation for a person: first the answer, then each rule and webhook with why, and what became
@@ -104,7 +105,7 @@ func (p *printer) head(x *Explanation) {
 	}
 	p.revisions(x)
 	for i := range x.Same {
-		p.line("  %s", x.Same[i].sentence(e.Received, p.when))
+		p.line("  %s", sameSentence(&x.Same[i], e.Received, p.when))
 	}
 	if x.Claims > 1 {
 		p.line("  taken up %d times: a gateway stopped while it held it", x.Claims)
@@ -123,7 +124,7 @@ func (p *printer) head(x *Explanation) {
 	}
 }
 
-func (p *printer) rule(r *Rule) {
+func (p *printer) rule(r *view.ExplainedRule) {
 	mark := "✗"
 	if r.Matched {
 		mark = "✓"
@@ -139,7 +140,7 @@ func (p *printer) rule(r *Rule) {
 	}
 	width := 0
 	for i := range r.Steps {
-		width = max(width, len([]rune(r.Steps[i].label())))
+		width = max(width, len([]rune(label(&r.Steps[i]))))
 	}
 	for i := range r.Steps {
 		p.step(&r.Steps[i], width)
@@ -149,7 +150,7 @@ func (p *printer) rule(r *Rule) {
 // maxPart is where an expression's text is cut.
 const maxPart = 60
 
-func (p *printer) parts(parts []Part) {
+func (p *printer) parts(parts []view.ConditionPart) {
 	width := 0
 	for _, part := range parts {
 		width = max(width, 2*part.Depth+len([]rune(clip(oneLine(part.Text), maxPart))))
@@ -160,17 +161,18 @@ func (p *printer) parts(parts []Part) {
 	}
 }
 
-func (s *Step) label() string {
+func label(s *view.ExplainedStep) string {
 	if s.Name == s.Destination {
 		return s.Name
 	}
 	return s.Name + " (" + s.Destination + ")"
 }
 
-func (p *printer) step(s *Step, width int) {
-	label := s.label() + strings.Repeat(" ", width-len([]rune(s.label())))
+func (p *printer) step(s *view.ExplainedStep, width int) {
+	name := label(s)
+	name += strings.Repeat(" ", width-len([]rune(name)))
 	if s.Delivery == nil {
-		p.line("    → %s   %s: %s", label, s.Connector, or(s.Note, "not decided yet"))
+		p.line("    → %s   %s: %s", name, s.Connector, or(s.Note, "not decided yet"))
 		for line := range strings.Lines(s.Request) {
 			p.line("        %s", strings.TrimRight(line, "\n"))
 		}
@@ -190,7 +192,7 @@ func (p *printer) step(s *Step, width int) {
 	case d.State == state.Waiting && s.Hold == nil && !d.Due.IsZero():
 		text += ", next try " + p.when(d.Due)
 	}
-	p.line("    → %s   %s %s", label, s.Connector, text)
+	p.line("    → %s   %s %s", name, s.Connector, text)
 	if !p.brief {
 		p.line("        %s", d.ID)
 	}
@@ -215,7 +217,7 @@ func (p *printer) step(s *Step, width int) {
 	}
 }
 
-func (p *printer) attempt(a Attempt) {
+func (p *printer) attempt(a view.ExplainedAttempt) {
 	text := fmt.Sprintf("attempt %d  %s  %s", a.N, a.At.UTC().Format(time.DateTime), a.Verdict)
 	switch {
 	case a.Reason != "" && a.Status != 0 && a.Verdict == string(state.Delivered): // it counts as what its status says, whatever else was odd

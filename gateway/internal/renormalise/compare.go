@@ -13,6 +13,7 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/rules/event"
 )
 
@@ -158,6 +159,6 @@ func (n *Normaliser) taken(ctx context.Context, ev *event.Event, owed []decide.O
 	return taken, nil
 }
 
-func view(d *state.Delivery, why string) Delivery {
-	return Delivery{ID: d.ID, Kind: d.Origin.Kind, Rule: d.Origin.Name, Step: d.Step, Destination: d.Destination, Why: why}
+func normalised(d *state.Delivery, why string) view.NormalisedDelivery {
+	return view.NormalisedDelivery{ID: d.ID, Kind: string(d.Origin.Kind), Rule: d.Origin.Name, Step: d.Step, Destination: d.Destination, Why: why}
 }

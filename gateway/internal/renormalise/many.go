@@ -9,6 +9,7 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/internal/source"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/rules/event"
 )
 
@@ -19,37 +20,6 @@ type Query struct {
 	// Cursor goes on where a page ended.
 	Cursor string
 	How
-}
-
-// Page is what became of some events, oldest first, so that what a product keeps in the end is of the newest.
-type Page struct {
-	// Events were selected: Revised, Unchanged and Left together.
-	Events    int `json:"events"`
-	Revised   int `json:"revised"`
-	Unchanged int `json:"unchanged"`
-	Left      int `json:"left"`
-	// OwnForm are those of Left that were published in our own form, in which nothing can be read otherwise.
-	OwnForm int `json:"own_form"`
-	// Deliveries are made, Superseded ones end, Kept ones stay as they are.
-	Deliveries int `json:"deliveries"`
-	Superseded int `json:"superseded"`
-	Kept       int `json:"kept"`
-	// Results are those of events that are revised or left, each without its deliveries and without those of OwnForm.
-	Results []Brief `json:"results"`
-	// Reached is when the last event that was looked at was received.
-	Reached time.Time `json:"reached,omitzero"`
-	// Next is the cursor of the next page; empty at the end.
-	Next string `json:"next,omitempty"`
-}
-
-// Brief is a Result in a line.
-type Brief struct {
-	Event       string   `json:"event"`
-	Status      Status   `json:"status"`
-	Reason      string   `json:"reason,omitempty"`
-	Revision    int      `json:"revision,omitempty"`
-	Differences []string `json:"differences,omitempty"`
-	Deliveries  int      `json:"deliveries,omitempty"`
 }
 
 // What one page does at most, so that a request ends soon and memory stays small.
@@ -63,7 +33,7 @@ var errFull = errors.New("the page is full")
 // Many reads a page of events again. A dry run counts what a response is told once as often as there are pages with events of
 // it. Each event is a step of its own: what was done stays done if the gateway dies, and
 // asked for again it does nothing a second time.
-func (n *Normaliser) Many(ctx context.Context, tenant string, q Query) (*Page, error) {
+func (n *Normaliser) Many(ctx context.Context, tenant string, q Query) (*view.NormalisedPage, error) {
 	var from uint64
 	if q.Cursor != "" {
 		var err error
@@ -71,7 +41,7 @@ func (n *Normaliser) Many(ctx context.Context, tenant string, q Query) (*Page, e
 			return nil, state.ErrCursor
 		}
 	}
-	p := &Page{Results: []Brief{}}
+	p := &view.NormalisedPage{Results: []view.NormalisedBrief{}}
 	looked, told := 0, supposed{}
 	err := n.Store.Range(ctx, tenant, from, func(r *state.Record) error {
 		if looked == lookMost || len(p.Results) == reviseMost {
@@ -87,7 +57,7 @@ func (n *Normaliser) Many(ctx context.Context, tenant string, q Query) (*Page, e
 		if err != nil {
 			return err
 		}
-		p.add(res)
+		count(p, res)
 		return nil
 	})
 	if err != nil && !errors.Is(err, errFull) {
@@ -101,15 +71,16 @@ func (q *Query) selects(ev *event.Event) bool {
 		(q.Since.IsZero() || !ev.Received.Before(q.Since)) && (q.Until.IsZero() || ev.Received.Before(q.Until))
 }
 
-func (p *Page) add(res *Result) {
+// count adds what became of one event to a page.
+func count(p *view.NormalisedPage, res *view.Normalised) {
 	p.Events++
 	switch res.Status {
-	case Unchanged:
+	case view.Unchanged:
 		p.Unchanged++
 		return
-	case Revised:
+	case view.Revised:
 		p.Revised++
-	case Left:
+	case view.Left:
 		p.Left++
 	}
 	p.Deliveries += len(res.Deliveries)
@@ -119,7 +90,7 @@ func (p *Page) add(res *Result) {
 		p.OwnForm++
 		return
 	}
-	p.Results = append(p.Results, Brief{
+	p.Results = append(p.Results, view.NormalisedBrief{
 		Event: res.Event, Status: res.Status, Reason: res.Reason, Revision: res.Revision, Differences: res.Differences,
 		Deliveries: len(res.Deliveries),
 	})

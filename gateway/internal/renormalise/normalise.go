@@ -14,6 +14,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/source"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/rules/event"
 )
 
@@ -33,46 +34,6 @@ type How struct {
 	Again bool
 }
 
-// Status is what became of one event.
-type Status string
-
-// The statuses.
-const (
-	// Revised: today it reads otherwise; it has another revision, or would have one.
-	Revised Status = "revised"
-	// Unchanged: it reads as it did, so nothing is done.
-	Unchanged Status = "unchanged"
-	// Left: it cannot be read again, or not now; it stays as it is.
-	Left Status = "left"
-)
-
-// Result is what became of one event, or would.
-type Result struct {
-	Event  string `json:"event"`
-	Status Status `json:"status"`
-	// Reason is why it was left.
-	Reason string `json:"reason,omitempty"`
-	// Revision is the newest one, this one included.
-	Revision int `json:"revision"`
-	// Differences are the fields that read otherwise.
-	Differences []string `json:"differences,omitempty"`
-	// Deliveries are made; Superseded ones, of earlier revisions, end by this one; Kept ones stay as they are.
-	Deliveries []Delivery `json:"deliveries"`
-	Superseded []Delivery `json:"superseded"`
-	Kept       []Delivery `json:"kept"`
-}
-
-// Delivery is one of a Result.
-type Delivery struct {
-	ID          string           `json:"id,omitempty"`
-	Kind        state.OriginKind `json:"kind"`
-	Rule        string           `json:"rule"`
-	Step        string           `json:"step"`
-	Destination string           `json:"destination"`
-	// Why is what stands behind it, in words.
-	Why string `json:"why,omitempty"`
-}
-
 // Today is the event as it would be read today, as its next revision; the error says why it cannot be read, in words for a
 // person.
 func Today(plan *decide.Plan, ev *event.Event) (*event.Event, error) {
@@ -90,19 +51,19 @@ func Today(plan *decide.Plan, ev *event.Event) (*event.Event, error) {
 }
 
 // One reads one event again.
-func (n *Normaliser) One(ctx context.Context, record *state.Record, how How) (*Result, error) {
+func (n *Normaliser) One(ctx context.Context, record *state.Record, how How) (*view.Normalised, error) {
 	return n.one(ctx, record, how, supposed{})
 }
 
-func (n *Normaliser) one(ctx context.Context, record *state.Record, how How, told supposed) (*Result, error) {
+func (n *Normaliser) one(ctx context.Context, record *state.Record, how How, told supposed) (*view.Normalised, error) {
 	ev := record.Event
-	res := &Result{
-		Event: ev.ID, Revision: ev.Revision, Deliveries: []Delivery{}, Superseded: []Delivery{}, Kept: []Delivery{},
+	res := &view.Normalised{
+		Event: ev.ID, Revision: ev.Revision, Deliveries: []view.NormalisedDelivery{}, Superseded: []view.NormalisedDelivery{}, Kept: []view.NormalisedDelivery{},
 	}
-	left := func(reason string) (*Result, error) {
-		return &Result{
-			Event: ev.ID, Status: Left, Reason: reason, Revision: ev.Revision,
-			Deliveries: []Delivery{}, Superseded: []Delivery{}, Kept: []Delivery{},
+	left := func(reason string) (*view.Normalised, error) {
+		return &view.Normalised{
+			Event: ev.ID, Status: view.Left, Reason: reason, Revision: ev.Revision,
+			Deliveries: []view.NormalisedDelivery{}, Superseded: []view.NormalisedDelivery{}, Kept: []view.NormalisedDelivery{},
 		}, nil
 	}
 	plan := n.Plan()
@@ -114,10 +75,10 @@ func (n *Normaliser) one(ctx context.Context, record *state.Record, how How, tol
 		return left("it is still being worked on")
 	}
 	if res.Differences = event.Differences(ev, next); len(res.Differences) == 0 {
-		res.Status = Unchanged
+		res.Status = view.Unchanged
 		return res, nil
 	}
-	res.Status, res.Revision = Revised, next.Revision
+	res.Status, res.Revision = view.Revised, next.Revision
 	r, err := n.plan(ctx, plan, record, next, how, told, res)
 	if err != nil {
 		return nil, err
@@ -147,7 +108,7 @@ func (n *Normaliser) one(ctx context.Context, record *state.Record, how How, tol
 }
 
 // plan decides a revision by today's rules, and holds what it owes against the deliveries that there are.
-func (n *Normaliser) plan(ctx context.Context, plan *decide.Plan, record *state.Record, next *event.Event, how How, told supposed, res *Result) (*state.Revision, error) {
+func (n *Normaliser) plan(ctx context.Context, plan *decide.Plan, record *state.Record, next *event.Event, how How, told supposed, res *view.Normalised) (*state.Revision, error) {
 	now := n.Clock.Now()
 	decision := plan.Decide(next, now)
 	r := &state.Revision{Event: next, Generation: plan.Config.Generation, At: now, Rules: decision.Rules}
@@ -157,7 +118,7 @@ func (n *Normaliser) plan(ctx context.Context, plan *decide.Plan, record *state.
 	}
 	end := func(d *state.Delivery, why string) {
 		r.Ended = append(r.Ended, d.ID)
-		res.Superseded = append(res.Superseded, view(d, why))
+		res.Superseded = append(res.Superseded, normalised(d, why))
 	}
 	owed := map[stepOf]bool{}
 	for i := range decision.Owed {
@@ -170,13 +131,13 @@ func (n *Normaliser) plan(ctx context.Context, plan *decide.Plan, record *state.
 			newest := before[len(before)-1]
 			if alike, why := same(o, record, newest, next); alike {
 				d.ID = newest.ID
-				res.Kept = append(res.Kept, view(&d, why))
+				res.Kept = append(res.Kept, normalised(&d, why))
 				continue
 			}
 		}
 		if by := taken[o.Once]; by != "" {
 			d.ID = ""
-			res.Kept = append(res.Kept, view(&d, "once: event "+by+" of the same response told it"))
+			res.Kept = append(res.Kept, normalised(&d, "once: event "+by+" of the same response told it"))
 			continue
 		}
 		for _, old := range before {
@@ -189,7 +150,7 @@ func (n *Normaliser) plan(ctx context.Context, plan *decide.Plan, record *state.
 			d.Due = now
 		}
 		r.Deliveries = append(r.Deliveries, d)
-		res.Deliveries = append(res.Deliveries, view(&d, ""))
+		res.Deliveries = append(res.Deliveries, normalised(&d, ""))
 	}
 	// What its rule no longer asks for must not go out later. What lost its step is the configuration's business.
 	for i := range record.Outcome.Deliveries {

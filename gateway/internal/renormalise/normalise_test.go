@@ -19,6 +19,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/source"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/state/embedded"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/rules/event"
 )
 
@@ -153,7 +154,7 @@ func (w *world) record(id string) *state.Record {
 	return r
 }
 
-func (w *world) read(id string, how How) *Result {
+func (w *world) read(id string, how How) *view.Normalised {
 	w.Helper()
 	res, err := w.n.One(context.Background(), w.record(id), how)
 	if err != nil {
@@ -163,7 +164,7 @@ func (w *world) read(id string, how How) *Result {
 }
 
 // steps are those of deliveries, with why.
-func steps(all []Delivery) (names []string) {
+func steps(all []view.NormalisedDelivery) (names []string) {
 	for _, d := range all {
 		name := d.Step
 		if d.Why != "" {
@@ -187,7 +188,7 @@ func TestMendedRoles(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, plain)
 	id := w.take("js", fmt.Sprintf(body, "r1"), map[string]state.DeliveryState{"list": state.Skipped, "text": state.Waiting, "whole": state.Dead})[0]
-	w.same("as it reads now", w.read(id, How{}).Status, Unchanged)
+	w.same("as it reads now", w.read(id, How{}).Status, view.Unchanged)
 
 	w.load(mended)
 	before := w.record(id)
@@ -195,7 +196,7 @@ func TestMendedRoles(t *testing.T) {
 	w.same("a dry run changes nothing", w.record(id).Event.Revision, 0)
 	done := w.read(id, How{})
 	w.same("the dry run said what would be done", dry, done)
-	w.same("status", done.Status, Revised)
+	w.same("status", done.Status, view.Revised)
 	w.same("differences", done.Differences, []string{"respondent.email", "response.answers", "response.feedback"})
 	w.same("delivered", steps(done.Deliveries), []string{"text", "thread", "list", "whole"})
 	w.same("superseded", steps(done.Superseded), []string{"text: its request is another one today", "whole: its request is another one today"})
@@ -223,7 +224,7 @@ func TestMendedRoles(t *testing.T) {
 	if err != nil || len(page.Items) != 1 {
 		t.Errorf("found by its mended e-mail: %d, %v", len(page.Items), err)
 	}
-	w.same("a second time", w.read(id, How{}).Status, Unchanged)
+	w.same("a second time", w.read(id, How{}).Status, view.Unchanged)
 }
 
 // TestAgain: on somebody's word what was delivered with the same request is delivered once more.
@@ -311,7 +312,7 @@ func TestDeliveredJustNow(t *testing.T) {
 		t.Fatal(len(due), err)
 	}
 	w.load(mended)
-	if res := w.read(id, How{}); res.Status != Left || !strings.Contains(res.Reason, "just now") {
+	if res := w.read(id, How{}); res.Status != view.Left || !strings.Contains(res.Reason, "just now") {
 		t.Errorf("%+v", res)
 	}
 	due[0].Delivery.State = state.Delivered
@@ -319,7 +320,7 @@ func TestDeliveredJustNow(t *testing.T) {
 		t.Fatal(err)
 	}
 	res := w.read(id, How{})
-	w.same("status", res.Status, Revised)
+	w.same("status", res.Status, view.Revised)
 	w.same("the step hears the corrected event", strings.Contains(fmt.Sprint(steps(res.Deliveries)), "text"), true)
 }
 
@@ -330,12 +331,12 @@ func TestTwoAtOnce(t *testing.T) {
 	id := w.take("js", fmt.Sprintf(body, "r1"), nil)[0]
 	w.load(mended)
 	seen := w.record(id)
-	w.same("the first", w.read(id, How{}).Status, Revised)
+	w.same("the first", w.read(id, How{}).Status, view.Revised)
 	res, err := w.n.One(context.Background(), seen, How{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.same("the second", []any{res.Status, res.Reason, res.Revision, len(res.Deliveries)}, []any{Unchanged, "", 1, 0})
+	w.same("the second", []any{res.Status, res.Reason, res.Revision, len(res.Deliveries)}, []any{view.Unchanged, "", 1, 0})
 }
 
 // TestOnce: what is said once for a response is not said for another event of it, and a dry run reserves nothing.
@@ -356,7 +357,7 @@ rules: [{name: told, events: [response.*], when: has(feedback), once: response, 
 	w.clock.Advance(time.Second)
 	w.same("the first tells it", len(w.read(first, How{}).Deliveries), 1)
 	res := w.read(second, How{})
-	w.same("status", res.Status, Revised)
+	w.same("status", res.Status, view.Revised)
 	w.same("the second does not", steps(res.Kept), []string{"chat: once: event " + first + " of the same response told it"})
 }
 
@@ -430,7 +431,7 @@ func TestLeftAsItIs(t *testing.T) {
 			}
 			before := w.record(id)
 			w.load(c.after)
-			if res := w.read(id, How{}); res.Status != Left || !strings.Contains(res.Reason, c.want) {
+			if res := w.read(id, How{}); res.Status != view.Left || !strings.Contains(res.Reason, c.want) {
 				t.Errorf("%s: %q", res.Status, res.Reason)
 			}
 			if diff := cmp.Diff(string(before.Event.Envelope()), string(w.record(id).Event.Envelope())); diff != "" {
@@ -450,7 +451,7 @@ func TestMany(t *testing.T) {
 		w.clock.Advance(time.Minute)
 	}
 	w.load(mended) // without nicely
-	all := func(q Query) (sum Page) {
+	all := func(q Query) (sum view.NormalisedPage) {
 		t.Helper()
 		for pages := 0; ; pages++ {
 			p, err := w.n.Many(context.Background(), "default", q)
@@ -473,12 +474,12 @@ func TestMany(t *testing.T) {
 	}
 	since, until := noon.Add(10*time.Minute), noon.Add(140*time.Minute)
 	dry := Query{Source: "js", Since: since, Until: until, How: How{DryRun: true}}
-	want := Page{Events: 130, Revised: 130, Deliveries: 4 * 130, Kept: 2 * 130}
+	want := view.NormalisedPage{Events: 130, Revised: 130, Deliveries: 4 * 130, Kept: 2 * 130}
 	w.same("counted", all(dry), want)
 	w.same("counted again", all(dry), want)
 	w.same("done", all(Query{Source: "js", Since: since, Until: until}), want)
-	w.same("done again", all(Query{Source: "js", Since: since, Until: until}), Page{Events: 130, Unchanged: 130})
-	w.same("all", all(Query{}), Page{Events: 300, Revised: 20, Unchanged: 130, Left: 150, Deliveries: 4 * 20, Kept: 2 * 20})
+	w.same("done again", all(Query{Source: "js", Since: since, Until: until}), view.NormalisedPage{Events: 130, Unchanged: 130})
+	w.same("all", all(Query{}), view.NormalisedPage{Events: 300, Revised: 20, Unchanged: 130, Left: 150, Deliveries: 4 * 20, Kept: 2 * 20})
 	if _, err := w.n.Many(context.Background(), "default", Query{Cursor: "!"}); err == nil {
 		t.Error("a cursor that is none is taken")
 	}

@@ -46,7 +46,7 @@ rules:
 						}
 						for _, d := range page.Data {
 							// Put off by the loop, and not only shown so.
-							if d.Reason != reason || reason != "delay" && d.Due.Sub(d.Created).Minutes() < 50 {
+							if d.Reason != reason || reason != "delay" && d.Due.Sub(d.Created.Time).Minutes() < 50 {
 								return false
 							}
 						}

@@ -10,7 +10,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/gateway/internal/files"
 	"github.com/surveygate/surveygate/gateway/internal/state"
-	"github.com/surveygate/surveygate/gateway/internal/web/api"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
 // unchangedFor is how long files that remove much must stay unchanged until they are used.
@@ -39,7 +39,7 @@ type deferred struct {
 // reloadRequest is a reload that a caller of the API waits for.
 type reloadRequest struct {
 	force bool
-	done  chan<- api.Reloaded
+	done  chan<- view.Reloaded
 }
 
 // setOutdated records why the changed configuration is not in use; "" means that it is.
@@ -87,23 +87,23 @@ func (g *gateway) reloads(ctx context.Context) {
 
 // requestReload reads the configuration now, for a caller of the API. With force, a configuration that removes much is used
 // at once.
-func (g *gateway) requestReload(ctx context.Context, force bool) (api.Reloaded, error) {
-	done := make(chan api.Reloaded, 1)
+func (g *gateway) requestReload(ctx context.Context, force bool) (view.Reloaded, error) {
+	done := make(chan view.Reloaded, 1)
 	select {
 	case g.reloading.requests <- reloadRequest{force, done}:
 	case <-ctx.Done():
-		return api.Reloaded{}, ctx.Err()
+		return view.Reloaded{}, ctx.Err()
 	}
 	select {
 	case outcome := <-done:
 		return outcome, nil
 	case <-ctx.Done():
-		return api.Reloaded{}, ctx.Err()
+		return view.Reloaded{}, ctx.Err()
 	}
 }
 
 // reloadIfNeeded reads the configuration if somebody asked, if a file changed, or if the store failed at the last reload.
-func (g *gateway) reloadIfNeeded(ctx context.Context, asked, signalled, force bool) api.Reloaded {
+func (g *gateway) reloadIfNeeded(ctx context.Context, asked, signalled, force bool) view.Reloaded {
 	r := &g.reloading
 	changed := r.files.Changed()
 	if changed != "" {
@@ -120,13 +120,13 @@ func (g *gateway) reloadIfNeeded(ctx context.Context, asked, signalled, force bo
 		return g.waiting()
 	}
 	if !asked && !r.retry && changed == "" {
-		return api.Reloaded{}
+		return view.Reloaded{}
 	}
 	return g.reload(ctx, signalled, force)
 }
 
 // reload reads the configuration and uses it, unless it has faults or removes much.
-func (g *gateway) reload(ctx context.Context, signalled, force bool) api.Reloaded {
+func (g *gateway) reload(ctx context.Context, signalled, force bool) view.Reloaded {
 	r := &g.reloading
 	force = force || r.retry && r.forced // what the store refused need not be forced twice
 	r.deferred, r.retry, r.forced = nil, false, force
@@ -151,19 +151,19 @@ func (g *gateway) reload(ctx context.Context, signalled, force bool) api.Reloade
 }
 
 // waiting reports that a configuration waits.
-func (g *gateway) waiting() api.Reloaded {
+func (g *gateway) waiting() view.Reloaded {
 	r := &g.reloading
 	r.setOutdated("it removes " + r.deferred.removes + ", and waits until its files stay unchanged for " + g.options.unchangedFor.String() +
 		"; `surveygate reload --force` uses it now")
 	g.stats.Reloaded(false, true)
-	return api.Reloaded{
-		Status: api.ReloadWaits, Difference: differ(g.plan.Load().Config, r.deferred.loaded).String(),
+	return view.Reloaded{
+		Status: view.ReloadWaits, Difference: differ(g.plan.Load().Config, r.deferred.loaded).String(),
 		Reason: "it removes " + r.deferred.removes + ": it is used once its files stay unchanged for " + g.options.unchangedFor.String() + ", or with --force",
 	}
 }
 
 // adopt makes a configuration the running one and tells every part.
-func (g *gateway) adopt(ctx context.Context, loaded *config.Config) api.Reloaded {
+func (g *gateway) adopt(ctx context.Context, loaded *config.Config) view.Reloaded {
 	g.reloading.deferred = nil
 	before := g.plan.Load()
 	running := before.Config
@@ -184,7 +184,7 @@ func (g *gateway) adopt(ctx context.Context, loaded *config.Config) api.Reloaded
 		g.reloading.setOutdated("the store did not take it")
 		g.stats.Reloaded(false, false)
 		g.log.Error("the new configuration cannot be used, the running one stays", "err", err)
-		return api.Reloaded{Status: api.ReloadRefused, Difference: difference.String(), Reason: "the store did not take it: " + err.Error()}
+		return view.Reloaded{Status: view.ReloadRefused, Difference: difference.String(), Reason: "the store did not take it: " + err.Error()}
 	}
 	g.reloading.setOutdated("")
 	g.stats.Reloaded(true, false)
@@ -205,7 +205,7 @@ func (g *gateway) adopt(ctx context.Context, loaded *config.Config) api.Reloaded
 		g.log.Warn("the configuration has no tokens any more: until the next start the API is open over the socket only")
 	}
 	g.warnOfRemovedSteps(ctx, before, g.plan.Load())
-	return api.Reloaded{Status: api.ReloadLoaded, Difference: difference.String(), Generation: loaded.Generation}
+	return view.Reloaded{Status: view.ReloadLoaded, Difference: difference.String(), Generation: loaded.Generation}
 }
 
 // load reads the configuration and remembers the files it read, also when they have faults.
@@ -217,14 +217,14 @@ func (g *gateway) load() (*config.Config, error) {
 }
 
 // refused reports what is wrong with a new configuration: one line of the log for each fault.
-func (g *gateway) refused(err error) api.Reloaded {
+func (g *gateway) refused(err error) view.Reloaded {
 	const message = "the new configuration is refused, the running one stays"
 	g.stats.Reloaded(false, false)
 	var faults document.Faults
 	if !errors.As(err, &faults) {
 		g.reloading.setOutdated(err.Error())
 		g.log.Error(message, "err", err)
-		return api.Reloaded{Status: api.ReloadRefused, Reason: err.Error()}
+		return view.Reloaded{Status: view.ReloadRefused, Reason: err.Error()}
 	}
 	g.reloading.setOutdated("it has faults")
 	for _, f := range faults.Sorted() {
@@ -234,5 +234,5 @@ func (g *gateway) refused(err error) api.Reloaded {
 		}
 		g.log.Error(message, "at", f.Position.String(), "err", text)
 	}
-	return api.Reloaded{Status: api.ReloadRefused, Reason: "it has faults", Faults: faults.Sorted()}
+	return view.Reloaded{Status: view.ReloadRefused, Reason: "it has faults", Faults: faults.Sorted()}
 }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/client"
 	"github.com/surveygate/surveygate/gateway/config"
-	"github.com/surveygate/surveygate/gateway/internal/web/api"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/rules"
 )
 
@@ -27,7 +27,7 @@ func (s *site) readyWarnings() string {
 	return strings.Join(ready.Warnings, "\n")
 }
 
-func (s *site) reload(force string) (r api.Reloaded) {
+func (s *site) reload(force string) (r view.Reloaded) {
 	s.t.Helper()
 	call := client.Call{Method: http.MethodPost, Path: "/v1/reload", Query: url.Values{"force": {force}}, Into: &r}
 	if err := s.client.Do(s.t.Context(), call); err != nil {
@@ -65,7 +65,7 @@ func TestEmptiedFileWaits(t *testing.T) {
 	if !s.metric("surveygate_config_reload_waiting 1") || !s.metric("surveygate_config_last_reload_successful 0") {
 		t.Error("the metrics do not say that it waits")
 	}
-	if r := s.reload("false"); r.Status != api.ReloadWaits || r.Difference != "-1 webhook, -1 rule" {
+	if r := s.reload("false"); r.Status != view.ReloadWaits || r.Difference != "-1 webhook, -1 rule" {
 		t.Errorf("%+v", r)
 	}
 	s.delivered(s.publish("goes-on", 3))
@@ -85,7 +85,7 @@ func TestEmptiedFileIsUsed(t *testing.T) {
 	t.Parallel()
 	for name, insist := range map[string]func(s *site, signals chan<- os.Signal){
 		"force": func(s *site, _ chan<- os.Signal) {
-			if r := s.reload("true"); r.Status != api.ReloadLoaded {
+			if r := s.reload("true"); r.Status != view.ReloadLoaded {
 				s.t.Errorf("%+v", r)
 			}
 		},

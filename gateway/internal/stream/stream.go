@@ -19,21 +19,15 @@ import (
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/accept"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
-	"github.com/surveygate/surveygate/gateway/internal/crashpoint"
-	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// Appender makes events durable; a state.Store is one.
-type Appender interface {
-	Append(ctx context.Context, events []*event.Event) ([]state.Appended, error)
-}
-
 // Options are what readers work with; all are required.
 type Options struct {
-	Store Appender
+	Store accept.Store
 	Stats *stats.Stats
 	Clock clock.Clock
 	Log   *slog.Logger
@@ -49,6 +43,7 @@ type Options struct {
 // Readers read the streams of a configuration. Make them with New; they are safe for concurrent use.
 type Readers struct {
 	Options
+	acceptor *accept.Acceptor
 
 	using   sync.Mutex // held while readers start and end, which may take long
 	stopped bool
@@ -61,7 +56,12 @@ type Readers struct {
 type readerKey struct{ tenant, source, stream, url string }
 
 // New makes readers that read no stream yet.
-func New(o Options) *Readers { return &Readers{Options: o, running: map[readerKey]*reader{}} }
+func New(o Options) *Readers {
+	return &Readers{
+		Options: o, running: map[readerKey]*reader{},
+		acceptor: accept.New(accept.Options{Store: o.Store, Stats: o.Stats, Clock: o.Clock}),
+	}
+}
 
 // group is a source's consumer group: each source reads all of its stream, and the gateway's replicas share it.
 func (r *Readers) group(tenant, source string) string {
@@ -216,7 +216,7 @@ func (r *reader) accept(ctx context.Context, entries []entry) error {
 		if len(batch) == 0 {
 			return nil
 		}
-		if err := r.append(ctx, batch, started); err != nil {
+		if _, err := r.acceptor.Append(ctx, batch, started, r); err != nil {
 			return err
 		}
 		batch, size = batch[:0:0], 0
@@ -249,27 +249,8 @@ func (r *reader) accept(ctx context.Context, entries []entry) error {
 	return nil
 }
 
-// append makes events durable and counts the results.
-func (r *reader) append(ctx context.Context, events []*event.Event, started time.Time) error {
-	appended, err := r.Store.Append(ctx, events)
-	crashpoint.At(crashpoint.Appended)
-	if err != nil {
-		r.counts.Unavailable.Add(len(events))
-		return err
-	}
-	r.Stats.Accept(r.Clock.Now().Sub(started))
-	for i, a := range appended {
-		switch {
-		case a.Duplicate:
-			r.counts.Duplicate.Add(1)
-		case events[i].Type == event.TypeEntry:
-			r.counts.Invalid.Add(1)
-		default:
-			r.counts.Accepted.Add(1)
-		}
-	}
-	return nil
-}
+// Counters are those of the reader's source, which every event of the stream belongs to.
+func (r *reader) Counters(_, _ string) *stats.Source { return r.counts }
 
 // sum returns a hash of fields, which tells entries of one ID apart: IDs start over when a stream was deleted.
 func sum(fields map[string]string) string {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/internal/source"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
 )
 
@@ -158,8 +159,8 @@ func TestRejectedWithoutSecrets(t *testing.T) {
 		}
 	}
 	got := kept[0]
-	want := &intake.Rejected{
-		Request: intake.Request{
+	want := view.Rejected{
+		Request: view.Request{
 			At: noon, Status: 401, RequestID: "caller-42", Method: "POST",
 			Path: "/in/pollqr/[secret]?token=[secret]&x=1", Remote: got.Remote, Headers: got.Headers, Size: len(body), SHA256: got.SHA256,
 			Body: `{"api_key": "[secret]", "nested": {"accessToken" : "[secret]", "note": "my [secret] is here"}, "score": 3`,

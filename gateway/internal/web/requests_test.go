@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/source"
-	"github.com/surveygate/surveygate/gateway/internal/web/intake"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/rules/event"
 )
 
@@ -59,7 +59,7 @@ func TestCapture(t *testing.T) {
 			t.Fatalf("%s %s: %d %s", a.method, a.path, got.status, got.body)
 		}
 	}
-	kept, until := list[intake.Captured](t, r.ask(t, ask{path: "/v1/sources/new/captured", token: readToken}))
+	kept, until := list[view.Captured](t, r.ask(t, ask{path: "/v1/sources/new/captured", token: readToken}))
 	var seen []string
 	for _, k := range kept {
 		seen = append(seen, fmt.Sprintf("%s %d %v", k.Method, k.Status, k.Proved))
@@ -85,12 +85,12 @@ func TestCapture(t *testing.T) {
 	if body, err := form.Bytes(); err != nil || string(body) != odd || form.Redacted || form.Encoding != "base64" || form.Body != base64.StdEncoding.EncodeToString([]byte(odd)) {
 		t.Errorf("%+v, %v", form, err)
 	}
-	if none, until := list[intake.Captured](t, r.ask(t, ask{path: "/v1/sources/quiet/captured", token: readToken})); len(none) != 0 || until != "" {
+	if none, until := list[view.Captured](t, r.ask(t, ask{path: "/v1/sources/quiet/captured", token: readToken})); len(none) != 0 || until != "" {
 		t.Errorf("captured without being asked to: %+v, until %s", none, until)
 	}
 
 	// Tenants never meet.
-	hers, until := list[intake.Captured](t, r.ask(t, ask{path: "/v1/sources/hers/captured", token: acmeToken}))
+	hers, until := list[view.Captured](t, r.ask(t, ask{path: "/v1/sources/hers/captured", token: acmeToken}))
 	if len(hers) != 1 || hers[0].Body != `{"event":"hers"}` || hers[0].Path != "/t/acme/in/hers" || until != "2026-01-02T12:30:00.000Z" {
 		t.Errorf("%+v, until %s", hers, until)
 	}
@@ -108,7 +108,7 @@ func TestCaptureEnds(t *testing.T) {
 	r := newRigOf(t, capturing)
 	count := func() int {
 		t.Helper()
-		kept, _ := list[intake.Captured](t, r.ask(t, ask{path: "/v1/sources/hers/captured", token: acmeToken}))
+		kept, _ := list[view.Captured](t, r.ask(t, ask{path: "/v1/sources/hers/captured", token: acmeToken}))
 		return len(kept)
 	}
 	send := func() {
@@ -156,7 +156,7 @@ func TestCaptureIsBounded(t *testing.T) {
 	for range 100 { // at once
 		r.ask(t, ask{method: "POST", path: "/in/new", body: "flood"})
 	}
-	kept, _ := list[intake.Captured](t, r.ask(t, ask{path: "/v1/sources/new/captured", token: readToken}))
+	kept, _ := list[view.Captured](t, r.ask(t, ask{path: "/v1/sources/new/captured", token: readToken}))
 	flood := 0
 	for _, k := range kept {
 		if k.Body == "flood" {
@@ -171,7 +171,7 @@ func TestCaptureIsBounded(t *testing.T) {
 	}
 	r2 := newRigOf(t, capturing)
 	r2.ask(t, ask{method: "POST", path: "/in/new", body: large})
-	kept, _ = list[intake.Captured](t, r2.ask(t, ask{path: "/v1/sources/new/captured", token: readToken}))
+	kept, _ = list[view.Captured](t, r2.ask(t, ask{path: "/v1/sources/new/captured", token: readToken}))
 	if len(kept) != 1 || !kept[0].Truncated || kept[0].Size != len(large) || len(kept[0].Body) > 256<<10 || !strings.HasPrefix(large, kept[0].Body) {
 		t.Errorf("a large body is kept as %d bytes, truncated %v", len(kept[0].Body), kept[0].Truncated)
 	}
@@ -202,7 +202,7 @@ sources:
 			t.Errorf("the sender is told %s", got.body)
 		}
 	}
-	kept, _ := list[intake.Rejected](t, r.ask(t, ask{path: "/v1/sources/mine/rejected", token: readToken}))
+	kept, _ := list[view.Rejected](t, r.ask(t, ask{path: "/v1/sources/mine/rejected", token: readToken}))
 	if len(kept) != 2 {
 		t.Fatalf("%+v", kept)
 	}
@@ -227,7 +227,7 @@ sources:
 		t.Errorf("a misspelt source: %d %s", got.status, got.body)
 	}
 	r.reload(t, "sources: {other: {profile: popsee, unverified: true}}\n")
-	if kept, _ := list[intake.Rejected](t, r.ask(t, ask{path: "/v1/sources/mine/rejected", token: readToken})); len(kept) != 2 {
+	if kept, _ := list[view.Rejected](t, r.ask(t, ask{path: "/v1/sources/mine/rejected", token: readToken})); len(kept) != 2 {
 		t.Errorf("%d kept of a source that is gone", len(kept))
 	}
 }
@@ -258,12 +258,12 @@ sources:
 			t.Errorf("%s with %v: %d, want %d: %s", c.path, c.header, got.status, c.want, got.body)
 		}
 	}
-	kept, _ := list[intake.Rejected](t, r.ask(t, ask{path: "/v1/sources/far/rejected", token: readToken}))
+	kept, _ := list[view.Rejected](t, r.ask(t, ask{path: "/v1/sources/far/rejected", token: readToken}))
 	if len(kept) != 2 || kept[0].Remote != "127.0.0.1" || kept[0].Checks[0].Reason != "it came from 127.0.0.1" {
 		t.Errorf("%+v", kept)
 	}
 	// The control socket has no addresses.
-	kept, _ = list[intake.Rejected](t, r.ask(t, ask{path: "/v1/sources/nobody/rejected", token: readToken}))
+	kept, _ = list[view.Rejected](t, r.ask(t, ask{path: "/v1/sources/nobody/rejected", token: readToken}))
 	if len(kept) != 1 || kept[0].Remote != "" || kept[0].Checks[0].Reason != "it came from no address" {
 		t.Errorf("%+v", kept)
 	}
@@ -298,8 +298,8 @@ sources: {near: {profile: popsee, unverified: true, allow_from: ["203.0.113.0/24
 		}
 	}
 	_ = send("203.0.113.9, 198.51.100.8")
-	kept, _ := list[intake.Rejected](t, r.ask(t, ask{path: "/v1/sources/near/rejected", token: readToken}))
-	if !slices.ContainsFunc(kept, func(k intake.Rejected) bool {
+	kept, _ := list[view.Rejected](t, r.ask(t, ask{path: "/v1/sources/near/rejected", token: readToken}))
+	if !slices.ContainsFunc(kept, func(k view.Rejected) bool {
 		return k.Remote == "198.51.100.8" && k.Checks[0].Reason == "it came from 198.51.100.8"
 	}) {
 		t.Errorf("%+v", kept)

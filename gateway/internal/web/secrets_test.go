@@ -12,7 +12,7 @@ import (
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/internal/redact/redacttest"
-	"github.com/surveygate/surveygate/gateway/internal/web/intake"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
 // keptOf is everything that is kept of a source's requests, as texts: rejected ones with their details and checks, and
@@ -20,7 +20,7 @@ import (
 func keptOf(t *testing.T, r *rig, source string) []string {
 	t.Helper()
 	var texts []string
-	of := func(k *intake.Request) {
+	of := func(k *view.Request) {
 		body, err := k.Bytes()
 		if err != nil {
 			t.Fatal(err)
@@ -30,7 +30,7 @@ func keptOf(t *testing.T, r *rig, source string) []string {
 			texts = append(texts, h[0]+": "+h[1])
 		}
 	}
-	rejected, _ := list[intake.Rejected](t, r.ask(t, ask{path: "/v1/sources/" + source + "/rejected", token: readToken}))
+	rejected, _ := list[view.Rejected](t, r.ask(t, ask{path: "/v1/sources/" + source + "/rejected", token: readToken}))
 	for i := range rejected {
 		of(&rejected[i].Request)
 		texts = append(texts, rejected[i].Detail)
@@ -38,7 +38,7 @@ func keptOf(t *testing.T, r *rig, source string) []string {
 			texts = append(texts, c.Asks, c.Reason, c.Signed, c.Given)
 		}
 	}
-	captured, _ := list[intake.Captured](t, r.ask(t, ask{path: "/v1/sources/" + source + "/captured", token: readToken}))
+	captured, _ := list[view.Captured](t, r.ask(t, ask{path: "/v1/sources/" + source + "/captured", token: readToken}))
 	for i := range captured {
 		of(&captured[i].Request)
 	}
@@ -111,7 +111,7 @@ func newestKept(t *testing.T, r *rig, source string) []string {
 		if err != nil || len(items) == 0 {
 			t.Fatalf("%s: %d items, %v", list, len(items), err)
 		}
-		var k intake.Rejected
+		var k view.Rejected
 		if err := json.Unmarshal(items[0], &k); err != nil {
 			t.Fatal(err)
 		}

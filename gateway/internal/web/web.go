@@ -26,6 +26,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/renormalise"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/api"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
@@ -72,7 +73,7 @@ type Options struct {
 	Clock  clock.Clock
 	Bounds Bounds
 	// Reload is api.Options.Reload.
-	Reload func(ctx context.Context, force bool) (api.Reloaded, error)
+	Reload func(ctx context.Context, force bool) (view.Reloaded, error)
 	// Problems are what readiness warns of besides the store's and the connections' own; nil is none.
 	Problems func() []string
 	// Log is where problems go; nil drops them.

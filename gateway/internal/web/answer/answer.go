@@ -16,40 +16,15 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/internal/source"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/rules/event"
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// Type is what kind of thing went wrong, a closed set.
-type Type string
-
-// The types.
-const (
-	Validation      Type = "validation_error"
-	Authentication  Type = "authentication_error"
-	Permission      Type = "permission_error"
-	NotFound        Type = "not_found"
-	Conflict        Type = "conflict"
-	DefinedInFile   Type = "defined_in_file"
-	PlanRestriction Type = "plan_restriction"
-	DeliveryFailed  Type = "delivery_failed"
-	RateLimited     Type = "rate_limited"
-	TooLarge        Type = "too_large"
-	Unavailable     Type = "unavailable"
-	Internal        Type = "internal"
-)
-
-// Detail is one fault. Loc leads to it: the name of a parameter, or a path into the body.
-type Detail struct {
-	Msg  string   `json:"msg"`
-	Type Type     `json:"type"`
-	Loc  []string `json:"loc,omitempty"`
-}
-
 // Problem is an error that the caller is told of.
 type Problem struct {
 	Status int
-	Detail []Detail
+	Detail []view.Detail
 	// RetryAfter is told where it is not 0.
 	RetryAfter time.Duration
 	// Cause is logged and never told.
@@ -70,24 +45,24 @@ func (p *Problem) Error() string {
 func (p *Problem) Unwrap() error { return p.Cause }
 
 // Say makes a problem of one detail.
-func Say(status int, t Type, msg string, loc ...string) *Problem {
-	return &Problem{Status: status, Detail: []Detail{{Msg: msg, Type: t, Loc: loc}}}
+func Say(status int, t view.ProblemType, msg string, loc ...string) *Problem {
+	return &Problem{Status: status, Detail: []view.Detail{{Msg: msg, Type: t, Loc: loc}}}
 }
 
 // Invalid is a 422 for what the caller wrote; loc names it.
 func Invalid(msg string, loc ...string) *Problem {
-	return Say(fiber.StatusUnprocessableEntity, Validation, msg, loc...)
+	return Say(fiber.StatusUnprocessableEntity, view.Validation, msg, loc...)
 }
 
 // Missing is a 404 for a thing of a kind: also where it is another tenant's.
-func Missing(what string) *Problem { return Say(fiber.StatusNotFound, NotFound, "no such "+what) }
+func Missing(what string) *Problem { return Say(fiber.StatusNotFound, view.NotFound, "no such "+what) }
 
 // Clash is a 409.
-func Clash(msg string) *Problem { return Say(fiber.StatusConflict, Conflict, msg) }
+func Clash(msg string) *Problem { return Say(fiber.StatusConflict, view.Conflict, msg) }
 
 // Full is a 503 that asks the caller to come back.
 func Full(msg string, after time.Duration, cause error) *Problem {
-	p := Say(fiber.StatusServiceUnavailable, Unavailable, msg)
+	p := Say(fiber.StatusServiceUnavailable, view.Unavailable, msg)
 	p.RetryAfter, p.Cause = after, cause
 	return p
 }
@@ -111,11 +86,11 @@ func Of(err error) *Problem {
 	case errors.Is(err, event.ErrTooDeep), errors.Is(err, event.ErrTooManyAnswers), errors.Is(err, source.ErrTooManyEvents):
 		return Invalid(err.Error())
 	case errors.Is(err, jsonpath.ErrUTF16):
-		return Say(fiber.StatusBadRequest, Validation, "the body is not JSON: "+jsonpath.ErrUTF16.Error())
+		return Say(fiber.StatusBadRequest, view.Validation, "the body is not JSON: "+jsonpath.ErrUTF16.Error())
 	case errors.Is(err, event.ErrNotJSON), errors.Is(err, source.ErrNotJSON):
-		return Say(fiber.StatusBadRequest, Validation, "the body is not JSON")
+		return Say(fiber.StatusBadRequest, view.Validation, "the body is not JSON")
 	case errors.Is(err, state.ErrNotFound):
-		return Say(fiber.StatusNotFound, NotFound, "no such thing here")
+		return Say(fiber.StatusNotFound, view.NotFound, "no such thing here")
 	case errors.Is(err, state.ErrConflict):
 		return Clash("it is being worked on, or changed meanwhile")
 	case errors.Is(err, state.ErrUnavailable), errors.Is(err, state.ErrClosed):
@@ -123,7 +98,7 @@ func Of(err error) *Problem {
 	default:
 		return &Problem{
 			Status: fiber.StatusInternalServerError,
-			Detail: []Detail{{Msg: "something went wrong here; the request id leads to it in the log", Type: Internal}},
+			Detail: []view.Detail{{Msg: "something went wrong here; the request id leads to it in the log", Type: view.Internal}},
 			Cause:  err,
 		}
 	}
@@ -133,18 +108,18 @@ func Of(err error) *Problem {
 func ofWeb(err *fiber.Error) *Problem {
 	switch err.Code {
 	case fiber.StatusNotFound:
-		return Say(err.Code, NotFound, "no such path")
+		return Say(err.Code, view.NotFound, "no such path")
 	case fiber.StatusMethodNotAllowed:
-		return Say(err.Code, Validation, "this path does not know that method")
+		return Say(err.Code, view.Validation, "this path does not know that method")
 	case fiber.StatusRequestEntityTooLarge:
-		return Say(err.Code, TooLarge, "the body is too large")
+		return Say(err.Code, view.TooLarge, "the body is too large")
 	case fiber.StatusRequestHeaderFieldsTooLarge:
-		return Say(err.Code, TooLarge, "the headers are too large")
+		return Say(err.Code, view.TooLarge, "the headers are too large")
 	case fiber.StatusRequestTimeout:
-		return Say(err.Code, Validation, "the request took too long to arrive")
+		return Say(err.Code, view.Validation, "the request took too long to arrive")
 	default:
 		// Whatever else the server could not read is the caller's; its words may quote the request.
-		return Say(fiber.StatusBadRequest, Validation, "this is no HTTP request that can be read")
+		return Say(fiber.StatusBadRequest, view.Validation, "this is no HTTP request that can be read")
 	}
 }
 
@@ -181,12 +156,6 @@ func decent(id string) bool {
 	return true
 }
 
-type problemBody struct {
-	Status    int      `json:"status"`
-	Detail    []Detail `json:"detail"`
-	RequestID string   `json:"request_id"`
-}
-
 // Write answers with a problem, in place of whatever was answered so far.
 func (p *Problem) Write(c *fasthttp.RequestCtx) {
 	id := RequestID(c)
@@ -194,7 +163,7 @@ func (p *Problem) Write(c *fasthttp.RequestCtx) {
 	if p.RetryAfter > 0 {
 		c.Response.Header.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(int((p.RetryAfter+time.Second-1)/time.Second)))
 	}
-	body, err := event.Marshal(problemBody{Status: p.Status, Detail: p.Detail, RequestID: id})
+	body, err := event.Marshal(view.Problem{Status: p.Status, Detail: p.Detail, RequestID: id})
 	if err != nil { // a struct of texts and a number can be written
 		body = []byte(`{"status":500,"detail":[{"msg":"something went wrong here","type":"internal"}]}`)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/explain"
 	"github.com/surveygate/surveygate/gateway/internal/renormalise"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
 )
@@ -36,7 +37,7 @@ type Options struct {
 	Clock clock.Clock
 	Log   *slog.Logger
 	// Reload reads the configuration again; force uses it also where it takes away much.
-	Reload func(ctx context.Context, force bool) (Reloaded, error)
+	Reload func(ctx context.Context, force bool) (view.Reloaded, error)
 	// Context ends when the gateway does.
 	Context context.Context
 }
@@ -198,16 +199,16 @@ func (a *API) handler(r Route, open bool) fiber.Handler {
 			grant = a.Access.Grant(access.Bearer(c.Request().Header.Peek(fiber.HeaderAuthorization)))
 			if grant == nil {
 				c.Set(fiber.HeaderWWWAuthenticate, "Bearer")
-				return answer.Say(fiber.StatusUnauthorized, answer.Authentication, "a bearer token is needed, and this is none that counts here")
+				return answer.Say(fiber.StatusUnauthorized, view.Authentication, "a bearer token is needed, and this is none that counts here")
 			}
 		}
 		if !grant.May(r.Scope) {
-			return answer.Say(fiber.StatusForbidden, answer.Permission, "this token lacks the scope `"+r.Scope.String()+"`")
+			return answer.Say(fiber.StatusForbidden, view.Permission, "this token lacks the scope `"+r.Scope.String()+"`")
 		}
 		asked := query(c, "tenant")
 		tenant, ok := grant.TenantFor(asked)
 		if !ok {
-			return answer.Say(fiber.StatusForbidden, answer.Permission, "this token does not reach that tenant", "tenant")
+			return answer.Say(fiber.StatusForbidden, view.Permission, "this token does not reach that tenant", "tenant")
 		}
 		if err := known(c, r.Query); err != nil {
 			return err

@@ -2,151 +2,45 @@ package api
 
 import (
 	"errors"
-	"fmt"
 	"sort"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/surveygate/surveygate/gateway/config"
-	"github.com/surveygate/surveygate/gateway/internal/explain"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 )
 
-// destinationView is a connection or a webhook: what is limited, paused and measured.
-type destinationView struct {
-	Name    string `json:"name"`
-	Tenant  string `json:"tenant"`
-	Product string `json:"product"`
-	// State is serving, disabled, or the kind of its hold.
-	State       string   `json:"state"`
-	Enabled     bool     `json:"enabled"`
-	Timeout     string   `json:"timeout"`
-	Retry       []string `json:"retry"`
-	Concurrency int      `json:"concurrency"`
-	Rate        string   `json:"rate,omitempty"`
-	// Waiting is how much is owed and not finished, OldestWaiting since when the oldest of it.
-	Waiting       int       `json:"waiting"`
-	OldestWaiting string    `json:"oldest_waiting,omitempty"`
-	Hold          *holdView `json:"hold,omitempty"`
-	At            *fileView `json:"defined_in,omitempty"`
-}
-
-// The states of destinations that no hold is put on.
-const (
-	serving  = "serving"
-	disabled = "disabled"
-)
-
-// heldView is why a destination is sent nothing now.
-type heldView struct {
-	Kind   string `json:"kind"`
-	Reason string `json:"reason,omitempty"`
-	Since  string `json:"since,omitempty"`
-	Until  string `json:"until,omitempty"`
-	// Hint is what lifts it.
-	Hint string `json:"hint,omitempty"`
-}
-
-type holdView struct {
-	heldView
-	Waiting int `json:"waiting"`
-}
-
-func viewDestination(d *config.Destination, held map[string]state.DestinationOnHold, waits state.Backlog) destinationView {
-	v := destinationView{
-		Name: d.Name, Tenant: d.Tenant, Product: d.Product, State: serving, Enabled: d.Enabled, Timeout: d.Timeout.String(),
-		Retry: []string{}, Concurrency: d.Concurrency, At: viewFile(d.At),
-		Waiting: waits.Waiting, OldestWaiting: stamp(waits.Oldest),
-	}
-	for _, wait := range d.Retry.Waits {
-		v.Retry = append(v.Retry, wait.String())
-	}
-	if d.Rate.Events > 0 {
-		v.Rate = rateText(d.Rate)
-	}
-	if h, ok := held[d.Name]; ok {
-		v.State = string(h.Hold.Kind)
-		v.Hold = &holdView{heldView: viewHold(&h.Hold, d), Waiting: h.Waiting}
-	}
-	if !d.Enabled {
-		v.State = disabled
-	}
-	return v
-}
-
-func viewHold(h *state.Hold, d *config.Destination) heldView {
-	v := heldView{
-		Kind: string(h.Kind), Reason: h.Reason, Since: stamp(h.Since), Until: stamp(h.Until), Hint: explain.HoldHint(h, d.Name, d.Product),
-	}
-	if !d.Enabled {
-		v.Hint += " And it is switched off: take `enabled: false` out of " + definedIn(d) + " and reload."
-	}
-	return v
-}
-
-// definedIn names the place of a destination in the configuration.
-func definedIn(d *config.Destination) string {
-	if d.At.File == "" {
-		return "the configuration"
-	}
-	return fmt.Sprintf("%s:%d", d.At.File, d.At.Line)
-}
-
-// held are a tenant's holds by destination.
-func (a *API) held(c *call) (map[string]state.DestinationOnHold, error) {
+// holds returns a tenant's holds by destination.
+func (a *API) holds(c *call) (map[string]*state.DestinationOnHold, error) {
 	list, err := a.Store.Holds(c.ctx, c.tenant)
 	if err != nil {
 		return nil, err
 	}
-	byName := make(map[string]state.DestinationOnHold, len(list))
-	for _, h := range list {
-		byName[h.Destination] = h
+	byName := make(map[string]*state.DestinationOnHold, len(list))
+	for i := range list {
+		byName[list[i].Destination] = &list[i]
 	}
 	return byName, nil
 }
 
-// heldUp says what keeps a destination from being served now; nil where nothing does.
-func (a *API) heldUp(c *call, destination string) (*heldView, error) {
+// hold returns why deliveries to a destination wait; nil where it is served, or is not configured.
+func (a *API) hold(c *call, destination string) (*view.Hold, error) {
 	d := a.Plan().Destination(c.tenant, destination)
 	if d == nil {
 		return nil, nil //nolint:nilnil // nothing is known of it
 	}
-	if !d.Enabled {
-		where := definedIn(d)
-		return &heldView{Kind: disabled, Reason: "`enabled: false` in " + where, Hint: "Take `enabled: false` out of " + where + " and reload."}, nil
-	}
-	held, err := a.held(c)
+	holds, err := a.holds(c)
 	if err != nil {
 		return nil, err
 	}
-	h, ok := held[destination]
-	if !ok {
-		return nil, nil //nolint:nilnil // nothing holds it
-	}
-	v := viewHold(&h.Hold, d)
-	return &v, nil
-}
-
-// noteHold notes what holds a destination, once.
-func (a *API) noteHold(c *call, destination string, held *map[string]*heldView) error {
-	if _, noted := (*held)[destination]; noted {
-		return nil
-	}
-	h, err := a.heldUp(c, destination)
-	if err != nil || h == nil {
-		return err
-	}
-	if *held == nil {
-		*held = map[string]*heldView{}
-	}
-	(*held)[destination] = h
-	return nil
+	return view.NewHold(d, holds[destination]), nil
 }
 
 func (a *API) destinations(c *call) error {
-	held, err := a.held(c)
+	holds, err := a.holds(c)
 	if err != nil {
 		return err
 	}
@@ -157,22 +51,22 @@ func (a *API) destinations(c *call) error {
 		}
 	}
 	sort.Slice(mine, func(i, j int) bool { return mine[i].Name < mine[j].Name })
-	return pageOfViews(c, mine, func(d *config.Destination) string { return d.Name }, func(mine []*config.Destination) ([]destinationView, error) {
-		waits, err := a.backlogs(c, mine)
+	return pageOfViews(c, mine, func(d *config.Destination) string { return d.Name }, func(page []*config.Destination) ([]view.Destination, error) {
+		backlogs, err := a.backlogs(c, page)
 		if err != nil {
 			return nil, err
 		}
-		all := make([]destinationView, len(mine))
-		for i, d := range mine {
-			all[i] = viewDestination(d, held, waits[i])
+		all := make([]view.Destination, len(page))
+		for i, d := range page {
+			all[i] = view.NewDestination(d, holds[d.Name], backlogs[i])
 		}
 		return all, nil
 	})
 }
 
-func (a *API) backlogs(c *call, of []*config.Destination) ([]state.Backlog, error) {
-	names := make([]string, len(of))
-	for i, d := range of {
+func (a *API) backlogs(c *call, destinations []*config.Destination) ([]state.Backlog, error) {
+	names := make([]string, len(destinations))
+	for i, d := range destinations {
 		names[i] = d.Name
 	}
 	return a.Store.Backlogs(c.ctx, c.tenant, names)
@@ -183,15 +77,15 @@ func (a *API) destination(c *call) error {
 	if err != nil {
 		return err
 	}
-	held, err := a.held(c)
+	holds, err := a.holds(c)
 	if err != nil {
 		return err
 	}
-	waits, err := a.backlogs(c, []*config.Destination{d})
+	backlogs, err := a.backlogs(c, []*config.Destination{d})
 	if err != nil {
 		return err
 	}
-	return answer.JSON(c.Ctx, fiber.StatusOK, viewDestination(d, held, waits[0]))
+	return answer.JSON(c.Ctx, fiber.StatusOK, view.NewDestination(d, holds[d.Name], backlogs[0]))
 }
 
 // named is the destination that the path names.
@@ -213,13 +107,13 @@ func (a *API) pause(c *call) error {
 	if len(reason) > 200 {
 		return answer.Invalid("a reason has at most 200 bytes", "reason")
 	}
-	return a.hold(c, state.Hold{Kind: state.HoldPaused, Reason: reason, Since: a.Clock.Now()})
+	return a.putHold(c, state.Hold{Kind: state.HoldPaused, Reason: reason, Since: a.Clock.Now()})
 }
 
 // resume lifts whatever hold there is, also one that the gateway put on.
-func (a *API) resume(c *call) error { return a.hold(c, state.Hold{}) }
+func (a *API) resume(c *call) error { return a.putHold(c, state.Hold{}) }
 
-func (a *API) hold(c *call, h state.Hold) error {
+func (a *API) putHold(c *call, h state.Hold) error {
 	d, err := a.named(c)
 	if err != nil {
 		return err
@@ -228,15 +122,6 @@ func (a *API) hold(c *call, h state.Hold) error {
 		return err
 	}
 	return a.destination(c)
-}
-
-// statView is one minute of one destination.
-type statView struct {
-	Destination string           `json:"destination"`
-	Minute      string           `json:"minute"`
-	Verdicts    map[string]int64 `json:"verdicts"`
-	// LatencyMS counts attempts by the upper bound of their duration in milliseconds.
-	LatencyMS map[int64]int64 `json:"latency_ms"`
 }
 
 // maxSpan bounds what one request for statistics may read.
@@ -267,15 +152,9 @@ func (a *API) stats(c *call) error {
 			return err
 		}
 	}
-	out := page[statView]{Data: make([]statView, 0, len(list))}
-	for _, s := range list {
-		v := statView{Destination: s.Destination, Minute: stamp(s.Minute), Verdicts: s.Verdicts, LatencyMS: map[int64]int64{}}
-		for i, n := range s.Latency {
-			if n > 0 {
-				v.LatencyMS[int64(1)<<i] = n
-			}
-		}
-		out.Data = append(out.Data, v)
+	out := view.Page[view.Stat]{Data: make([]view.Stat, len(list))}
+	for i := range list {
+		out.Data[i] = view.NewStat(&list[i])
 	}
 	return answer.JSON(c.Ctx, fiber.StatusOK, out)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/explain"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/stream"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/rules/event"
 )
@@ -45,7 +46,7 @@ func (a *API) events(c *call) error {
 			return err
 		}
 	}
-	return answer.JSON(c.Ctx, fiber.StatusOK, viewPage(p, viewEvent))
+	return answer.JSON(c.Ctx, fiber.StatusOK, view.NewPage(p, view.NewEvent))
 }
 
 func (a *API) event(c *call) error {
@@ -53,7 +54,7 @@ func (a *API) event(c *call) error {
 	if err != nil {
 		return err
 	}
-	v := viewRecord(record, a.Plan())
+	v := view.NewRecord(record, a.Plan())
 	if v.SameEvent, err = explain.SameEvent(c.ctx, a.Store, record.Event); err != nil {
 		return err
 	}
@@ -73,18 +74,6 @@ func (a *API) explain(c *call) error {
 		return err
 	}
 	return answer.JSON(c.Ctx, fiber.StatusOK, explanation)
-}
-
-// replayView says what a replay of an event brought about.
-type replayView struct {
-	Scheduled []string `json:"scheduled"`
-	// LeftAlone are deliveries that are being worked on now.
-	LeftAlone []string      `json:"left_alone"`
-	Rules     []ruleOutcome `json:"rules"`
-	// Held says of each destination that is sent nothing now what holds it.
-	Held map[string]*heldView `json:"held,omitempty"`
-	// Events are those that a stream's entry was read as.
-	Events []resultView `json:"events,omitempty"`
 }
 
 // replayEvent decides again, by today's configuration, and delivers what that owes; what `once` had reserved
@@ -114,7 +103,7 @@ func (a *API) replayEvent(c *call) error {
 	rule, destination := query(c.Ctx, "rule"), query(c.Ctx, "destination")
 	now := a.Clock.Now()
 	decision := a.Plan().Decide(record.Event, now)
-	view := replayView{Scheduled: []string{}, LeftAlone: []string{}, Rules: viewRules(decision.Rules)}
+	out := view.Replay{Scheduled: []string{}, LeftAlone: []string{}, Rules: view.NewRuleOutcomes(decision.Rules)}
 	var deliveries []state.Delivery
 	for _, owed := range decision.Owed {
 		d := owed.Delivery
@@ -141,15 +130,31 @@ func (a *API) replayEvent(c *call) error {
 	}
 	for i, d := range deliveries {
 		if done[i] {
-			view.Scheduled = append(view.Scheduled, d.ID)
-			if err := a.noteHold(c, d.Destination, &view.Held); err != nil {
+			out.Scheduled = append(out.Scheduled, d.ID)
+			if err := a.addHold(c, d.Destination, &out); err != nil {
 				return err
 			}
 		} else {
-			view.LeftAlone = append(view.LeftAlone, d.ID)
+			out.LeftAlone = append(out.LeftAlone, d.ID)
 		}
 	}
-	return answer.JSON(c.Ctx, fiber.StatusOK, view)
+	return answer.JSON(c.Ctx, fiber.StatusOK, out)
+}
+
+// addHold adds the hold of a destination to a replay, if there is one.
+func (a *API) addHold(c *call, destination string, to *view.Replay) error {
+	if _, known := to.Held[destination]; known {
+		return nil
+	}
+	h, err := a.hold(c, destination)
+	if err != nil || h == nil {
+		return err
+	}
+	if to.Held == nil {
+		to.Held = map[string]*view.Hold{}
+	}
+	to.Held[destination] = h
+	return nil
 }
 
 // newest is a step's delivery that is to be made again: the one with its own id, else the one of the newest revision that
@@ -200,11 +205,11 @@ func (a *API) readAgain(c *call, record *state.Record) error {
 	if err := a.seenTo(c, record); err != nil {
 		return err
 	}
-	view := replayView{Scheduled: []string{}, LeftAlone: []string{}, Rules: []ruleOutcome{}}
+	out := view.Replay{Scheduled: []string{}, LeftAlone: []string{}, Rules: []view.RuleOutcome{}}
 	for i, ev := range events {
-		view.Events = append(view.Events, viewResult(ev, appended[i]))
+		out.Events = append(out.Events, view.NewResult(ev, appended[i]))
 	}
-	return answer.JSON(c.Ctx, fiber.StatusOK, view)
+	return answer.JSON(c.Ctx, fiber.StatusOK, out)
 }
 
 // dropEvent takes an event that is a dead letter itself out of the dead letters.
@@ -222,7 +227,7 @@ func (a *API) dropEvent(c *call) error {
 		}
 		return err
 	}
-	return answer.JSON(c.Ctx, fiber.StatusOK, viewEvent(record))
+	return answer.JSON(c.Ctx, fiber.StatusOK, view.NewEvent(record))
 }
 
 func (a *API) deliveries(c *call) error {
@@ -255,7 +260,7 @@ func (a *API) deliveries(c *call) error {
 		}
 	}
 	plan := a.Plan()
-	return answer.JSON(c.Ctx, fiber.StatusOK, viewPage(p, func(d state.Delivery) deliveryView { return viewDelivery(&d, plan) }))
+	return answer.JSON(c.Ctx, fiber.StatusOK, view.NewPage(p, func(d state.Delivery) view.Delivery { return view.NewDelivery(&d, plan) }))
 }
 
 // nothing says that a list is empty from its beginning to its end: then a name in its filters may be mistyped.
@@ -294,10 +299,10 @@ func (a *API) delivery(c *call) error {
 
 // show answers with one delivery, and with what holds its destination where it waits.
 func (a *API) show(c *call, d *state.Delivery) error {
-	v := viewDelivery(d, a.Plan())
+	v := view.NewDelivery(d, a.Plan())
 	if d.State == state.Waiting {
 		var err error
-		if v.Hold, err = a.heldUp(c, d.Destination); err != nil {
+		if v.Hold, err = a.hold(c, d.Destination); err != nil {
 			return err
 		}
 	}
@@ -403,5 +408,5 @@ func (a *API) drop(c *call) error {
 	}
 	d.State, d.Reason, d.Log = state.Dropped, "", nil
 	d.Updated = a.Clock.Now()
-	return answer.JSON(c.Ctx, fiber.StatusOK, viewDelivery(d, a.Plan()))
+	return answer.JSON(c.Ctx, fiber.StatusOK, view.NewDelivery(d, a.Plan()))
 }

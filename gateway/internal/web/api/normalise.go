@@ -7,6 +7,7 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/internal/renormalise"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 )
 
@@ -42,7 +43,7 @@ func (a *API) normaliseEvent(c *call, record *state.Record, how renormalise.How)
 	if err != nil {
 		return err
 	}
-	if res.Status == renormalise.Left {
+	if res.Status == view.Left {
 		return answer.Clash("it is left as it is: " + res.Reason)
 	}
 	return answer.JSON(c.Ctx, fiber.StatusOK, res)

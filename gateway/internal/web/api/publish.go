@@ -16,6 +16,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/source"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
 	"github.com/surveygate/surveygate/rules/event"
@@ -28,19 +29,15 @@ const MaxBody = 10 << 20
 // verifiedByToken is how events of our API's own source were proved; event.VerifiedAPI is how those of others were.
 const verifiedByToken = "token"
 
-type resultsView struct {
-	Results []resultView `json:"results"`
-}
-
 // publish takes one event, a JSON array, NDJSON or CloudEvents, and with `?source=` a platform's own body.
 func (a *API) publish(c *call) error {
 	started := a.Clock.Now()
 	header := &c.Request().Header
 	if encoding := header.ContentEncoding(); len(encoding) > 0 && !bytes.EqualFold(encoding, []byte("identity")) {
-		return answer.Say(fiber.StatusUnsupportedMediaType, answer.Validation, "a body is taken without Content-Encoding only", "Content-Encoding")
+		return answer.Say(fiber.StatusUnsupportedMediaType, view.Validation, "a body is taken without Content-Encoding only", "Content-Encoding")
 	}
 	if len(c.Request().Body()) > MaxBody {
-		return answer.Say(fiber.StatusRequestEntityTooLarge, answer.TooLarge, "a body has at most 10 MiB")
+		return answer.Say(fiber.StatusRequestEntityTooLarge, view.TooLarge, "a body has at most 10 MiB")
 	}
 	if name := query(c.Ctx, "source"); name != "" {
 		return a.publishAs(c, name, started)
@@ -48,14 +45,14 @@ func (a *API) publish(c *call) error {
 	body := c.Request().Body() // the server read it into memory of its own, which events keep
 	form := formOf(header)
 	if len(bytes.TrimSpace(body)) == 0 && form != binaryForm {
-		return answer.Say(fiber.StatusBadRequest, answer.Validation, emptyBody)
+		return answer.Say(fiber.StatusBadRequest, view.Validation, emptyBody)
 	}
 	parsed, alone, err := read(form, header, body, event.Defaults{
 		Tenant: c.tenant, AnyTenant: c.grant.Tenant == access.AnyTenant && !c.named,
 		Received: started, Verified: verifiedByToken,
 	})
 	if errors.Is(err, event.ErrTooManyEvents) {
-		return answer.Say(fiber.StatusRequestEntityTooLarge, answer.TooLarge, "a body has at most 10,000 events")
+		return answer.Say(fiber.StatusRequestEntityTooLarge, view.TooLarge, "a body has at most 10,000 events")
 	}
 	if err != nil {
 		return err
@@ -71,7 +68,7 @@ func (a *API) publish(c *call) error {
 // mayPublishAs refuses a source that the caller's token does not publish as.
 func mayPublishAs(grant *access.Grant, source string) error {
 	if err := grant.MayPublishAs(source); err != nil {
-		return answer.Say(fiber.StatusForbidden, answer.Permission, err.Error(), "source")
+		return answer.Say(fiber.StatusForbidden, view.Permission, err.Error(), "source")
 	}
 	return nil
 }
@@ -133,11 +130,11 @@ func read(f form, header *fasthttp.RequestHeader, body []byte, d event.Defaults)
 		}
 		ev, err := event.ParseBinary(func(name string) string { return string(header.Peek(event.AttributeHeader + name)) }, body, d)
 		if errors.Is(err, event.ErrNotJSON) {
-			err = answer.Say(fiber.StatusBadRequest, answer.Validation, "the data is not JSON, which an event's data is, whatever Content-Type (`datacontenttype`) says")
+			err = answer.Say(fiber.StatusBadRequest, view.Validation, "the data is not JSON, which an event's data is, whatever Content-Type (`datacontenttype`) says")
 		}
 		return []event.Parsed{{Event: ev, Err: err}}, true, nil
 	case unknownForm:
-		return nil, false, answer.Say(fiber.StatusUnsupportedMediaType, answer.Validation,
+		return nil, false, answer.Say(fiber.StatusUnsupportedMediaType, view.Validation,
 			"CloudEvents are taken in JSON: application/cloudevents+json, application/cloudevents-batch+json, or with ce- headers", "Content-Type")
 	}
 	parsed, err = event.ParseMany(body, d)
@@ -168,12 +165,12 @@ func isArray(body []byte) bool {
 // accept appends the valid ones in one step and says of each, in order, what became of it.
 func (a *API) accept(c *call, parsed []event.Parsed, alone bool, body []byte, started time.Time) error {
 	valid := make([]*event.Event, 0, len(parsed))
-	results := make([]resultView, len(parsed))
+	results := make([]view.Result, len(parsed))
 	at := make([]int, 0, len(parsed))
 	for i, p := range parsed {
 		err := p.Err
 		if err == nil && len(p.Event.Raw.Body) > intake.MaxBody {
-			err = answer.Say(fiber.StatusRequestEntityTooLarge, answer.TooLarge, "an event has at most 1 MiB")
+			err = answer.Say(fiber.StatusRequestEntityTooLarge, view.TooLarge, "an event has at most 1 MiB")
 		}
 		if err != nil {
 			a.Door.Invalid(1)
@@ -185,7 +182,7 @@ func (a *API) accept(c *call, parsed []event.Parsed, alone bool, body []byte, st
 			if p.Line > 0 && errors.Is(err, event.ErrNotJSON) {
 				d.Msg = "the line is not JSON"
 			}
-			results[i] = resultView{Status: "invalid", Error: &errorView{Msg: d.Msg, Type: string(d.Type), Loc: d.Loc, Line: p.Line}}
+			results[i] = view.Result{Status: "invalid", Error: &view.ResultError{Msg: d.Msg, Type: d.Type, Loc: d.Loc, Line: p.Line}}
 			continue
 		}
 		valid = append(valid, p.Event)
@@ -197,18 +194,18 @@ func (a *API) accept(c *call, parsed []event.Parsed, alone bool, body []byte, st
 			return err
 		}
 		for i := range valid {
-			results[at[i]] = viewResult(valid[i], appended[i])
+			results[at[i]] = view.NewResult(valid[i], appended[i])
 		}
 		if c.grant.Tenant == access.AnyTenant {
-			a.warnOfTenants(valid, func(i int) *resultView { return &results[at[i]] })
+			a.warnOfTenants(valid, func(i int) *view.Result { return &results[at[i]] })
 		}
 	}
-	return answer.JSON(c.Ctx, fiber.StatusOK, resultsView{results})
+	return answer.JSON(c.Ctx, fiber.StatusOK, view.Results{Results: results})
 }
 
 // warnOfTenants tells who may publish for every tenant of those that nothing is configured for: a name that is misspelt
 // takes an event where nobody looks for it.
-func (a *API) warnOfTenants(events []*event.Event, result func(int) *resultView) {
+func (a *API) warnOfTenants(events []*event.Event, result func(int) *view.Result) {
 	known := a.tenants.of(a.Plan())
 	for i, ev := range events {
 		if known[ev.Tenant] {
@@ -262,10 +259,10 @@ func (a *API) publishAs(c *call, name string, started time.Time) error {
 	}
 	body := c.Request().Body()
 	if len(bytes.TrimSpace(body)) == 0 {
-		return answer.Say(fiber.StatusBadRequest, answer.Validation, "the body is empty: with `source` it is what that platform sends")
+		return answer.Say(fiber.StatusBadRequest, view.Validation, "the body is empty: with `source` it is what that platform sends")
 	}
 	if len(body) > intake.MaxBody {
-		return answer.Say(fiber.StatusRequestEntityTooLarge, answer.TooLarge, "a platform's body has at most 1 MiB")
+		return answer.Say(fiber.StatusRequestEntityTooLarge, view.TooLarge, "a platform's body has at most 1 MiB")
 	}
 	header := &c.Request().Header
 	remote, _ := netip.AddrFromSlice(c.Context().RemoteIP())

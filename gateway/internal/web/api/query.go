@@ -8,6 +8,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 )
 
@@ -89,23 +90,13 @@ func (c *call) moment(name string, now time.Time) (time.Time, error) {
 	return time.Time{}, answer.Invalid("this is a time as 2026-01-02T03:04:05Z, or how long ago, as 15m or 7d", name)
 }
 
-// page is a list as every one is answered.
-type page[T any] struct {
-	Data []T     `json:"data"`
-	Next *string `json:"next"`
-	// SearchedBackTo is how far a search got within its budget; `next` goes on from there.
-	SearchedBackTo string `json:"searched_back_to,omitempty"`
-	// RespondentsSince is since when events are found by their respondent, where the key of that index was lost.
-	RespondentsSince string `json:"respondents_since,omitempty"`
-}
-
 // pageOf cuts a page out of a list that is whole in memory and in the order of its names.
 func pageOf[T any](c *call, all []T, name func(T) string) error {
 	return pageOfViews(c, all, name, func(some []T) ([]T, error) { return some, nil })
 }
 
 // pageOfViews is pageOf where only what is on the page is made a view of.
-func pageOfViews[T, V any](c *call, all []T, name func(T) string, view func([]T) ([]V, error)) error {
+func pageOfViews[T, V any](c *call, all []T, name func(T) string, show func([]T) ([]V, error)) error {
 	limit, err := c.limit()
 	if err != nil {
 		return err
@@ -120,25 +111,17 @@ func pageOfViews[T, V any](c *call, all []T, name func(T) string, view func([]T)
 		}
 		all = all[at:]
 	}
-	var p page[V]
+	var p view.Page[V]
 	if len(all) > limit {
 		all = all[:limit]
 		next := name(all[limit-1])
 		p.Next = &next
 	}
-	if p.Data, err = view(all); err != nil {
+	if p.Data, err = show(all); err != nil {
 		return err
 	}
 	if p.Data == nil {
 		p.Data = []V{}
 	}
 	return answer.JSON(c.Ctx, fiber.StatusOK, p)
-}
-
-// stamp is a time as JSON says it: RFC 3339 UTC with milliseconds; empty for none.
-func stamp(at time.Time) string {
-	if at.IsZero() {
-		return ""
-	}
-	return at.UTC().Format("2006-01-02T15:04:05.000Z07:00")
 }

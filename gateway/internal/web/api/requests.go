@@ -3,6 +3,7 @@ package api
 import (
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
 	"github.com/surveygate/surveygate/rules/event"
@@ -19,21 +20,11 @@ func (a *API) rejected(c *call) error {
 		if err := a.knownSource(c, name); err != nil {
 			return err
 		}
-		list = []*intake.Rejected{}
+		list = []view.Rejected{}
 	}
-	return answer.JSON(c.Ctx, fiber.StatusOK, rejectedView{page[*intake.Rejected]{Data: list}, a.Door.NotKept(c.tenant, name)})
-}
-
-// rejectedView is what a source refused, and how much of it was not kept.
-type rejectedView struct {
-	page[*intake.Rejected]
-	NotKept *intake.NotKept `json:"not_kept,omitempty"`
-}
-
-// capturedView is what a source captured, and until when it does.
-type capturedView struct {
-	page[*intake.Captured]
-	CaptureUntil string `json:"capture_until,omitempty"`
+	return answer.JSON(c.Ctx, fiber.StatusOK, view.RejectedPage{
+		Page: view.Page[view.Rejected]{Data: list}, NotKept: a.Door.NotKept(c.tenant, name),
+	})
 }
 
 func (a *API) captured(c *call) error {
@@ -46,10 +37,10 @@ func (a *API) captured(c *call) error {
 		if err := a.knownSource(c, name); err != nil {
 			return err
 		}
-		list = []*intake.Captured{}
+		list = []view.Captured{}
 	}
-	return answer.JSON(c.Ctx, fiber.StatusOK, capturedView{
-		page[*intake.Captured]{Data: list}, stamp(a.Door.CaptureUntil(c.tenant, name)),
+	return answer.JSON(c.Ctx, fiber.StatusOK, view.CapturedPage{
+		Page: view.Page[view.Captured]{Data: list}, CaptureUntil: view.Time{Time: a.Door.CaptureUntil(c.tenant, name)},
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/surveygate/surveygate/gateway/internal/decide"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/rules/event"
 )
@@ -41,11 +42,11 @@ func (a *API) test(c *call) error {
 	}
 	delivery := decide.TestDelivery(ev, started)
 	delivery.Connector = d.Product
-	view := viewDelivery(&delivery, a.Plan())
-	if view.Hold, err = a.heldUp(c, d.Name); err != nil {
+	v := view.NewDelivery(&delivery, a.Plan())
+	if v.Hold, err = a.hold(c, d.Name); err != nil {
 		return err
 	}
-	return answer.JSON(c.Ctx, fiber.StatusOK, view)
+	return answer.JSON(c.Ctx, fiber.StatusOK, v)
 }
 
 // testBody is the event as somebody would publish it. With an address it is somebody's who agreed to be written to.

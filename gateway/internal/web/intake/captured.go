@@ -11,6 +11,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 )
 
@@ -21,16 +22,6 @@ const (
 	capturedFor     = 24 * time.Hour
 	capturedMaxBody = 256 << 10
 )
-
-// Captured is a request of any method as a source with `capture` got it, whatever became of it. Its body is exact, but
-// for secrets: the source's own, those that the request brought, and what stands where `verify` looks. What an unknown platform sends cannot be told from a secret by its name.
-type Captured struct {
-	Request
-	// Proved says that the source's checks passed, where it has any.
-	Proved bool `json:"proved"`
-	// Redacted says that one of the source's secrets stood in the body and was taken out, so no signature fits it.
-	Redacted bool `json:"redacted,omitempty"`
-}
 
 // captures says whether requests of now are kept.
 func (e *entry) captures(now time.Time) bool { return now.Before(e.captureUntil) }
@@ -45,7 +36,7 @@ func (d *Door) capture(c *fiber.Ctx, e *entry, r *reader, now time.Time, err err
 		return
 	}
 	mask := newMask(e.source, &r.request)
-	kept := &Captured{Request: requestOf(c, e, r, mask, now), Proved: r.request.Verified.Kind != ""}
+	kept := &view.Captured{Request: requestOf(c, e, r, mask, now), Proved: r.request.Verified.Kind != ""}
 	kept.Status = c.Response().StatusCode()
 	if err != nil {
 		kept.Status = answer.Of(err).Status
@@ -53,7 +44,7 @@ func (d *Door) capture(c *fiber.Ctx, e *entry, r *reader, now time.Time, err err
 	body := head(c.Request().Body(), capturedMaxBody)
 	masked := mask.exact(body, c.Request().Header.ContentType())
 	kept.Redacted = !bytes.Equal(masked.bytes, body.bytes)
-	kept.keep(masked)
+	keep(&kept.Request, masked)
 	item, err := json.Marshal(kept)
 	if err == nil {
 		err = d.Store.Keep(d.Context, e.tenant, capturedList(e.name, kept.Proved), item, capturedKept, capturedFor)
@@ -71,10 +62,10 @@ func capturedList(name string, proved bool) string {
 }
 
 // CapturedOf are a source's captured requests, newest first.
-func CapturedOf(ctx context.Context, store state.Settings, tenant, name string) ([]*Captured, error) {
-	var all []*Captured
+func CapturedOf(ctx context.Context, store state.Settings, tenant, name string) ([]view.Captured, error) {
+	var all []view.Captured
 	for _, proved := range []bool{true, false} {
-		more, err := keptOf[Captured](ctx, store, tenant, capturedList(name, proved))
+		more, err := keptOf[view.Captured](ctx, store, tenant, capturedList(name, proved))
 		if err != nil {
 			return nil, fmt.Errorf("captured requests of %s: %w", name, err)
 		}

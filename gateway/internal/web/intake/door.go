@@ -15,9 +15,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/surveygate/surveygate/gateway/internal/accept"
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
-	"github.com/surveygate/surveygate/gateway/internal/crashpoint"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/source"
 	"github.com/surveygate/surveygate/gateway/internal/state"
@@ -32,12 +32,6 @@ const MaxBody = 1 << 20
 // MaxRead is the largest body that is read at all. Those between the two are refused after they were read: a client
 // that is still writing when the connection closes sees a broken connection and not the 413.
 const MaxRead = 2 * MaxBody
-
-// What may wait for the store at once. Beyond it callers are asked to come back: platforms do, and memory does not.
-const (
-	maxWaitingBytes    = 256 << 20
-	maxWaitingRequests = 8192
-)
 
 // Options are what the door works with; all are required.
 type Options struct {
@@ -56,82 +50,52 @@ type Options struct {
 type Door struct {
 	Options
 
+	acceptor *accept.Acceptor
+
 	sources atomic.Pointer[sources]
 	mu      sync.Mutex // for building sources
 	api     *stats.Source
 	readers sync.Pool
 	limits  *limits // of all sources together
-
-	requests atomic.Int64
-	bytes    atomic.Int64
-	draining atomic.Bool
 }
 
 // New is an open door.
 func New(o Options) *Door {
 	d := &Door{
-		Options: o,
-		api:     o.Stats.Source("default", "api"),
-		limits:  allLimits(),
+		Options:  o,
+		acceptor: accept.New(accept.Options{Store: o.Store, Stats: o.Stats, Clock: o.Clock}),
+		api:      o.Stats.Source("default", "api"),
+		limits:   allLimits(),
 	}
 	d.readers.New = func() any { return newReader() }
 	return d
 }
 
-// Drain refuses what comes from now on, so that callers go elsewhere or come back after the restart.
-func (d *Door) Drain() { d.draining.Store(true) }
+// Drain refuses events from now on, so that callers go elsewhere or come back after the restart.
+func (d *Door) Drain() { d.acceptor.Drain() }
 
-// Draining says whether the door is closing.
-func (d *Door) Draining() bool { return d.draining.Load() }
+// Draining reports whether the door refuses events because the gateway stops.
+func (d *Door) Draining() bool { return d.acceptor.Draining() }
 
-var (
-	errDraining = errors.New("the gateway is stopping")
-	errFull     = errors.New("the gateway is full")
-)
-
-// Append makes events durable, counts them, and answers per event whether it was new. The error is a Problem that
-// asks the caller to come back.
+// Append admits the events of one request and returns for each whether it was new. The error is a Problem that asks the
+// caller to come back.
 func (d *Door) Append(events []*event.Event, size int, started time.Time) ([]state.Appended, error) {
-	if d.draining.Load() {
-		d.count(events, nil)
-		return nil, answer.Full("the gateway is stopping", answer.ComeBack, errDraining)
-	}
-	requests, bytes := d.requests.Add(1), d.bytes.Add(int64(size))
-	defer func() {
-		d.requests.Add(-1)
-		d.bytes.Add(-int64(size))
-	}()
-	if requests > maxWaitingRequests || bytes > maxWaitingBytes {
-		d.count(events, nil)
-		return nil, answer.Full("too much is waiting to be made durable", answer.ComeBack, errFull)
-	}
-	appended, err := d.Store.Append(d.Context, events)
-	crashpoint.At(crashpoint.Appended)
+	appended, err := d.acceptor.Admit(d.Context, events, size, started, d.current())
 	if err != nil {
-		d.count(events, nil)
-		return nil, answer.Full("nothing can be made durable now", answer.ComeBack, err)
+		return nil, unavailable(err)
 	}
-	d.Stats.Accept(d.Clock.Now().Sub(started))
-	d.count(events, appended)
 	return appended, nil
 }
 
-// count counts events per source; without results they were not accepted.
-func (d *Door) count(events []*event.Event, appended []state.Appended) {
-	s := d.current()
-	for i, ev := range events {
-		counts := d.api
-		if e := s.find(ev.Tenant, ev.Source); e != nil {
-			counts = e.counts
-		}
-		switch {
-		case appended == nil:
-			counts.Unavailable.Add(1)
-		case appended[i].Duplicate:
-			counts.Duplicate.Add(1)
-		default:
-			counts.Accepted.Add(1)
-		}
+// unavailable is the answer to a request that was not accepted.
+func unavailable(err error) *answer.Problem {
+	switch {
+	case errors.Is(err, accept.ErrDraining):
+		return answer.Full("the gateway is stopping", answer.ComeBack, err)
+	case errors.Is(err, accept.ErrFull):
+		return answer.Full("too much is waiting to be made durable", answer.ComeBack, err)
+	default:
+		return answer.Full("nothing can be made durable now", answer.ComeBack, err)
 	}
 }
 
@@ -171,6 +135,7 @@ func (d *Door) Takes(path []byte, post bool) bool {
 // sources are those of one configuration, found without an allocation.
 type sources struct {
 	plan    *decide.Plan
+	api     *stats.Source  // counters of events of sources that are not configured
 	proxies []netip.Prefix // whose word on who sent a request is believed
 	tenants map[string]map[string]*entry
 	shares  map[string]*limits // by tenant
@@ -198,6 +163,14 @@ func (s *sources) find(tenant, name string) *entry {
 	return s.tenants[tenant][name]
 }
 
+// Counters are those of a configured source, and of the API for every other: anybody who may publish can invent names.
+func (s *sources) Counters(tenant, name string) *stats.Source {
+	if e := s.find(tenant, name); e != nil {
+		return e.counts
+	}
+	return s.api
+}
+
 // current are the sources of the running configuration, made when it is seen for the first time.
 func (d *Door) current() *sources {
 	if s := d.sources.Load(); s != nil && s.plan == d.Plan() {
@@ -215,7 +188,7 @@ func (d *Door) build() *sources {
 		return before
 	}
 	now := d.Clock.Now()
-	s := &sources{plan: plan, proxies: plan.Config.TrustedProxies, tenants: map[string]map[string]*entry{}, shares: map[string]*limits{}}
+	s := &sources{plan: plan, api: d.api, proxies: plan.Config.TrustedProxies, tenants: map[string]map[string]*entry{}, shares: map[string]*limits{}}
 	for _, each := range plan.Config.Sources {
 		if s.tenants[each.Tenant] == nil {
 			s.tenants[each.Tenant] = map[string]*entry{}

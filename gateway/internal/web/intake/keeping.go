@@ -7,6 +7,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/surveygate/surveygate/gateway/internal/source"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
 // task is work that anybody can cause and that is therefore bounded, each kind by itself: what strangers cause takes no
@@ -71,19 +72,10 @@ func (d *Door) shared(share *limits, c task, now time.Time) bool {
 	return share != nil && share[c].AllowN(now, 1) || d.limits[c].AllowN(now, 1)
 }
 
-// NotKept counts refused requests of a source that were counted and not kept, because too many came at once, by this
-// replica since it started.
-type NotKept struct {
-	Proved   int `json:"proved"`
-	Unproved int `json:"unproved"`
-	// Since is when the first of them came.
-	Since time.Time `json:"since"`
-}
-
 // missed counts what NotKept tells. As what is kept, it is forgotten after a while.
 type missed struct {
 	mu sync.Mutex
-	NotKept
+	view.NotKept
 	last time.Time
 }
 
@@ -91,7 +83,7 @@ func (m *missed) add(proved bool, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.old(now) {
-		m.NotKept = NotKept{Since: now.UTC()}
+		m.NotKept = view.NotKept{Since: now.UTC()}
 	}
 	if m.last = now; proved {
 		m.Proved++
@@ -103,7 +95,7 @@ func (m *missed) add(proved bool, now time.Time) {
 func (m *missed) old(now time.Time) bool { return m.last.IsZero() || now.Sub(m.last) > rejectedFor }
 
 // NotKept is nil where all refused requests of the last day were kept, as far as this replica saw them.
-func (d *Door) NotKept(tenant, name string) *NotKept {
+func (d *Door) NotKept(tenant, name string) *view.NotKept {
 	e := d.current().find(tenant, name)
 	if e == nil {
 		return nil

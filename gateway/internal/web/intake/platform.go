@@ -15,6 +15,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/source"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/rules/event"
 )
@@ -61,7 +62,7 @@ func (d *Door) closed(tenant, name string, e *entry) error {
 		return answer.Full("this source does not take anything now", goneFor, nil)
 	}
 	if e != nil {
-		return answer.Say(fiber.StatusNotFound, answer.NotFound, "this source reads a Redis stream and takes no requests")
+		return answer.Say(fiber.StatusNotFound, view.NotFound, "this source reads a Redis stream and takes no requests")
 	}
 	return answer.Missing("source")
 }
@@ -81,7 +82,7 @@ func (d *Door) take(c *fiber.Ctx, e *entry, r *reader, started time.Time) error 
 	if encoding := c.Request().Header.ContentEncoding(); len(encoding) > 0 && !bytes.EqualFold(encoding, identity) {
 		// What a platform signs is what it wrote, and a small body may unpack to a large one.
 		return d.refuse(c, e, r, rejection{reason: "encoding", problem: answer.Say(fiber.StatusBadRequest,
-			answer.Validation, "a body is taken without Content-Encoding only")})
+			view.Validation, "a body is taken without Content-Encoding only")})
 	}
 	body := c.Request().Body()
 	if len(body) > MaxBody {
@@ -99,7 +100,7 @@ func (d *Door) take(c *fiber.Ctx, e *entry, r *reader, started time.Time) error 
 	verified, err := e.source.Verify(&r.request)
 	if err != nil {
 		return d.refuse(c, e, r, rejection{reason: "signature", cause: err, problem: answer.Say(fiber.StatusUnauthorized,
-			answer.Authentication, "this request is not proved to come from the platform")})
+			view.Authentication, "this request is not proved to come from the platform")})
 	}
 	r.request.Verified = verified
 	r.request.ContentType = contentType(c.Request().Header.ContentType())
@@ -127,7 +128,7 @@ func (d *Door) take(c *fiber.Ctx, e *entry, r *reader, started time.Time) error 
 var identity = []byte("identity")
 
 func tooLarge() rejection {
-	return rejection{reason: "too large", problem: answer.Say(fiber.StatusRequestEntityTooLarge, answer.TooLarge,
+	return rejection{reason: "too large", problem: answer.Say(fiber.StatusRequestEntityTooLarge, view.TooLarge,
 		"a body has at most 1 MiB")}
 }
 

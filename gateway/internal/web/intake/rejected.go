@@ -12,6 +12,7 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/internal/source"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 )
 
@@ -32,17 +33,6 @@ type rejection struct {
 	cause error
 	// proved says that the platform sent it.
 	proved bool
-}
-
-// Rejected is a refused request as it is kept: without secrets.
-type Rejected struct {
-	Request
-	Reason string `json:"reason"`
-	Detail string `json:"detail,omitempty"`
-	// Proved says that the platform sent it. Of those that were not proved, Checks says what was asked of them, and
-	// what a signature would have been made of.
-	Proved bool           `json:"proved"`
-	Checks []source.Check `json:"checks,omitempty"`
 }
 
 // refuse counts a rejection, keeps the request if its source has not just kept many, and is what is answered.
@@ -86,16 +76,16 @@ func (d *Door) TooLarge(c *fiber.Ctx) {
 	_ = d.refuse(c, e, &reader{ctx: c}, tooLarge()) // the server's own answer stands
 }
 
-func (d *Door) describe(c *fiber.Ctx, e *entry, r *reader, why rejection, now time.Time) *Rejected {
+func (d *Door) describe(c *fiber.Ctx, e *entry, r *reader, why rejection, now time.Time) *view.Rejected {
 	mask := newMask(e.source, &r.request)
-	kept := &Rejected{
+	kept := &view.Rejected{
 		Request: requestOf(c, e, r, mask, now), Reason: why.reason, Proved: why.proved,
 	}
 	kept.Status = why.problem.Status
 	if why.cause != nil {
 		kept.Detail = mask.text(why.cause.Error())
 	}
-	kept.keep(mask.body(head(c.Request().Body(), rejectedMaxBody), c.Request().Header.ContentType()))
+	keep(&kept.Request, mask.body(head(c.Request().Body(), rejectedMaxBody), c.Request().Header.ContentType()))
 	if errors.Is(why.cause, source.ErrRefused) {
 		kept.Checks = e.source.Inspect(&r.request)
 		for i := range kept.Checks {
@@ -114,10 +104,10 @@ func rejectedList(name string, proved bool) string {
 }
 
 // RejectedOf are a source's rejected requests, newest first.
-func RejectedOf(ctx context.Context, store state.Settings, tenant, name string) ([]*Rejected, error) {
-	var all []*Rejected
+func RejectedOf(ctx context.Context, store state.Settings, tenant, name string) ([]view.Rejected, error) {
+	var all []view.Rejected
 	for _, proved := range []bool{true, false} {
-		more, err := keptOf[Rejected](ctx, store, tenant, rejectedList(name, proved))
+		more, err := keptOf[view.Rejected](ctx, store, tenant, rejectedList(name, proved))
 		if err != nil {
 			return nil, fmt.Errorf("rejected requests of %s: %w", name, err)
 		}

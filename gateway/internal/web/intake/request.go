@@ -16,6 +16,7 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 )
 
@@ -24,35 +25,9 @@ const (
 	maxValue   = 1024
 )
 
-// Request is a request as it is kept: without secrets.
-type Request struct {
-	At        time.Time   `json:"at"`
-	Status    int         `json:"status"`
-	RequestID string      `json:"request_id"`
-	Method    string      `json:"method"`
-	Path      string      `json:"path"`
-	Remote    string      `json:"remote,omitempty"`
-	Headers   [][2]string `json:"headers"`
-	// Size and SHA256 are of the body as it came.
-	Size   int    `json:"size"`
-	SHA256 string `json:"sha256,omitempty"`
-	Body   string `json:"body,omitempty"`
-	// Encoding is base64 where the body is no UTF-8.
-	Encoding  string `json:"encoding,omitempty"`
-	Truncated bool   `json:"truncated,omitempty"`
-}
-
-// Bytes are the body's.
-func (r *Request) Bytes() ([]byte, error) {
-	if r.Encoding == "base64" {
-		return base64.StdEncoding.DecodeString(r.Body)
-	}
-	return []byte(r.Body), nil
-}
-
 // requestOf is all of a request but its body and how it was answered.
-func requestOf(c *fiber.Ctx, e *entry, r *reader, mask mask, now time.Time) Request {
-	kept := Request{
+func requestOf(c *fiber.Ctx, e *entry, r *reader, mask mask, now time.Time) view.Request {
+	kept := view.Request{
 		At: now.UTC(), RequestID: answer.RequestID(c.Context()), Method: strings.Clone(c.Method()), Path: "/in/" + e.name,
 	}
 	if e.tenant != access.DefaultTenant {
@@ -95,7 +70,7 @@ func head(body []byte, most int) part {
 }
 
 // keep puts a body, without its secrets, into the request: as text where it is one.
-func (r *Request) keep(body part) {
+func keep(r *view.Request, body part) {
 	b := body.bytes
 	if r.Truncated = body.cut; r.Truncated {
 		for range utf8.UTFMax - 1 { // the cut may have split a character
@@ -113,25 +88,22 @@ func (r *Request) keep(body part) {
 }
 
 // keptOf reads what was kept in a list.
-func keptOf[T any](ctx context.Context, store state.Settings, tenant, list string) ([]*T, error) {
+func keptOf[T any](ctx context.Context, store state.Settings, tenant, list string) ([]T, error) {
 	items, err := store.Kept(ctx, tenant, list)
 	if err != nil {
 		return nil, err
 	}
-	all := make([]*T, len(items))
+	all := make([]T, len(items))
 	for i, item := range items {
-		all[i] = new(T)
-		if err := json.Unmarshal(item, all[i]); err != nil {
+		if err := json.Unmarshal(item, &all[i]); err != nil {
 			return nil, err
 		}
 	}
 	return all, nil
 }
 
-func (r *Request) when() time.Time { return r.At }
-
 // newest puts what stood in several lists in one order, newest first.
-func newest[T interface{ when() time.Time }](all []T) []T {
-	slices.SortStableFunc(all, func(a, b T) int { return cmp.Compare(b.when().UnixNano(), a.when().UnixNano()) })
+func newest[T interface{ When() time.Time }](all []T) []T {
+	slices.SortStableFunc(all, func(a, b T) int { return cmp.Compare(b.When().UnixNano(), a.When().UnixNano()) })
 	return all
 }

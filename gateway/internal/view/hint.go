@@ -1,4 +1,4 @@
-package explain
+package view
 
 import (
 	"strings"

@@ -1,0 +1,198 @@
+package view
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/connectors/webhook"
+	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/document"
+	"github.com/surveygate/surveygate/rules/expression"
+)
+
+// Source is a configured source. Its secrets are never shown, but for the token in Path where that was asked for.
+type Source struct {
+	Name    string     `json:"name"`
+	Tenant  string     `json:"tenant"`
+	Enabled bool       `json:"enabled"`
+	At      *FilePlace `json:"defined_in,omitempty"`
+	Profile string     `json:"profile"`
+	// Path is where its platform sends to, with [secret] for its token unless `show_secrets` asks for it.
+	Path string `json:"path,omitempty"`
+	// Stream is the Redis stream that it reads instead.
+	Stream string `json:"redis_stream,omitempty"`
+	// Secrets counts the secrets that its platform may sign with.
+	Secrets    int      `json:"secrets"`
+	Surveys    []string `json:"surveys,omitempty"`
+	Unverified bool     `json:"unverified,omitempty"`
+}
+
+// NewSource makes the view of a source. With showSecrets its path is whole.
+func NewSource(s *config.Source, showSecrets bool) Source {
+	v := Source{
+		Name: s.Name, Tenant: s.Tenant, Enabled: s.Enabled, At: newFilePlace(s.At),
+		Profile: s.Receiver.Profile.Name, Path: "/in/" + s.Name,
+		Secrets: len(s.Receiver.Secrets), Unverified: s.Receiver.Unverified,
+	}
+	if s.Tenant != access.DefaultTenant {
+		v.Path = "/t/" + s.Tenant + v.Path
+	}
+	if token := s.Receiver.PathToken; !token.IsZero() {
+		shown := connectors.Hidden
+		if showSecrets {
+			shown = token.Expose()
+		}
+		v.Path += "/" + shown
+	}
+	if s.Stream != nil {
+		v.Path, v.Stream, v.Unverified = "", s.Stream.Name, false
+	}
+	for id := range s.Receiver.Surveys {
+		v.Surveys = append(v.Surveys, id)
+	}
+	slices.Sort(v.Surveys)
+	return v
+}
+
+// Connection is a configured product with its credentials, which are never shown.
+type Connection struct {
+	Name    string     `json:"name"`
+	Tenant  string     `json:"tenant"`
+	Enabled bool       `json:"enabled"`
+	At      *FilePlace `json:"defined_in,omitempty"`
+	Product string     `json:"product"`
+}
+
+// NewConnection makes the view of a connection.
+func NewConnection(d *config.Destination) Connection {
+	return Connection{Name: d.Name, Tenant: d.Tenant, Enabled: d.Enabled, At: newFilePlace(d.At), Product: d.Product}
+}
+
+// Webhook is a configured webhook.
+type Webhook struct {
+	Name    string     `json:"name"`
+	Tenant  string     `json:"tenant"`
+	Enabled bool       `json:"enabled"`
+	At      *FilePlace `json:"defined_in,omitempty"`
+	// Events are the types that it is sent.
+	Events []string `json:"events,omitempty"`
+	// When is its condition.
+	When    string `json:"when,omitempty"`
+	Product string `json:"product"`
+	// URL is as it is written, or [secret] where it is a credential.
+	URL string `json:"url"`
+	// Body is raw, event, cloudevents or cloudevents-binary, or the names of a mapping's fields.
+	Body string `json:"body"`
+	// Signature is a style, or the header of a signature that the configuration defines.
+	Signature string `json:"signature"`
+}
+
+// NewWebhook makes the view of a webhook. Rule is what selects its events; nil where it selects nothing.
+func NewWebhook(d *config.Destination, rule *config.Rule) Webhook {
+	v := Webhook{Name: d.Name, Tenant: d.Tenant, Enabled: d.Enabled, At: newFilePlace(d.At), Product: d.Product}
+	if rule != nil {
+		v.Events, v.When = rule.Match.Events, conditionText(rule.Match.When)
+	}
+	w, ok := d.Alone.(*webhook.Connector)
+	if !ok {
+		return v
+	}
+	v.URL, v.Body, v.Signature = w.URL.String(), string(cmp.Or(w.Body.Format, webhook.RawBytes)), w.Style().Style
+	if !w.Body.Values.IsZero() {
+		v.Body = "a mapping of " + strings.Join(w.Body.Values.Keys(), ", ")
+	}
+	if v.Signature == "" {
+		v.Signature = "header " + w.Style().Header
+	}
+	return v
+}
+
+// Rule is a configured rule as it runs in one tenant.
+type Rule struct {
+	Name    string     `json:"name"`
+	Tenant  string     `json:"tenant"`
+	Enabled bool       `json:"enabled"`
+	At      *FilePlace `json:"defined_in,omitempty"`
+	// Events are the types that it is asked about.
+	Events []string `json:"events,omitempty"`
+	// When is its condition.
+	When  string `json:"when,omitempty"`
+	Delay string `json:"delay,omitempty"`
+	Once  bool   `json:"once,omitempty"`
+	Send  []Step `json:"send"`
+}
+
+// Step is one entry of a rule's `send`.
+type Step struct {
+	Step        string `json:"step"`
+	Destination string `json:"destination"`
+	Connector   string `json:"connector"`
+}
+
+// NewRule makes the view of a rule as it runs in a tenant, whose destinations are given by name.
+func NewRule(r *config.Rule, tenant string, destinations map[string]*config.Destination) Rule {
+	v := Rule{
+		Name: r.Name, Tenant: r.Tenant, Enabled: !r.Match.Disabled, At: newFilePlace(r.At), Events: r.Match.Events,
+		When: conditionText(r.Match.When), Once: r.Once, Send: []Step{},
+	}
+	if r.Delay > 0 {
+		v.Delay = r.Delay.String()
+	}
+	for _, s := range r.Steps {
+		d := destinations[s.Destination]
+		if _, here := s.Build[tenant]; here && d != nil {
+			v.Send = append(v.Send, Step{s.Name, s.Destination, s.Connector(d)})
+		}
+	}
+	return v
+}
+
+// conditionText returns a condition as it was written.
+func conditionText(c *expression.Condition) string {
+	if c == nil {
+		return ""
+	}
+	return c.String()
+}
+
+// Token is a token of the API, without its secret.
+type Token struct {
+	Name   string   `json:"name"`
+	Tenant string   `json:"tenant"`
+	Scopes []string `json:"scopes"`
+	// Sources are those that it may publish as; absent where it may not publish.
+	Sources []string `json:"sources,omitempty"`
+}
+
+// NewToken makes the view of a token.
+func NewToken(g *access.Grant) Token {
+	v := Token{Name: g.Name, Tenant: g.Tenant, Scopes: g.Scopes.Names()}
+	if g.May(access.Publish) {
+		v.Sources = g.PublishesAs()
+	}
+	return v
+}
+
+// ReloadStatus is the outcome of a reload.
+type ReloadStatus string
+
+// The outcomes of a reload.
+const (
+	ReloadLoaded  ReloadStatus = "loaded"
+	ReloadWaits   ReloadStatus = "waiting"
+	ReloadRefused ReloadStatus = "refused"
+)
+
+// Reloaded is the answer to a reload.
+type Reloaded struct {
+	Status ReloadStatus `json:"status"`
+	// Difference is what it changes, as `+1 rule, -1 webhook`.
+	Difference string `json:"difference,omitempty"`
+	Generation string `json:"generation,omitempty"`
+	// Reason is why it waits or is refused; Faults are where.
+	Reason string          `json:"reason,omitempty"`
+	Faults document.Faults `json:"faults,omitempty"`
+}

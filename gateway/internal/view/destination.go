@@ -1,0 +1,128 @@
+package view
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/document"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// Destination is a connection or a webhook: what is limited, paused and measured.
+type Destination struct {
+	Name    string `json:"name"`
+	Tenant  string `json:"tenant"`
+	Product string `json:"product"`
+	// State is serving, disabled, or the kind of its hold: paused, revoked, gone, circuit or rate.
+	State   string `json:"state"`
+	Enabled bool   `json:"enabled"`
+	Timeout string `json:"timeout"`
+	// Retry are the waits after failed attempts, in their order.
+	Retry       []string `json:"retry"`
+	Concurrency int      `json:"concurrency"`
+	Rate        string   `json:"rate,omitempty"`
+	// Waiting counts its waiting deliveries, OldestWaiting is when the oldest of them was created.
+	Waiting       int  `json:"waiting"`
+	OldestWaiting Time `json:"oldest_waiting,omitzero"`
+	// Hold is why it is on hold; absent where it is not.
+	Hold *Hold `json:"hold,omitempty"`
+	// At is the place in the configuration that defines it.
+	At *FilePlace `json:"defined_in,omitempty"`
+}
+
+// The states of destinations without a hold.
+const (
+	Serving  = "serving"
+	Disabled = "disabled"
+)
+
+// Hold is why a destination is sent nothing now.
+type Hold struct {
+	// Kind is paused, revoked, gone, circuit, rate or disabled.
+	Kind   string `json:"kind"`
+	Reason string `json:"reason,omitempty"`
+	Since  Time   `json:"since,omitzero"`
+	Until  Time   `json:"until,omitzero"`
+	// Hint is what lifts it.
+	Hint string `json:"hint,omitempty"`
+	// Waiting counts the destination's waiting deliveries, where the destination was asked for.
+	Waiting *int `json:"waiting,omitempty"`
+}
+
+// FilePlace is a line of a file.
+type FilePlace struct {
+	File string `json:"file"`
+	Line int    `json:"line"`
+}
+
+func newFilePlace(at document.Position) *FilePlace {
+	if at.File == "" {
+		return nil
+	}
+	return &FilePlace{at.File, at.Line}
+}
+
+// NewDestination makes the view of a destination. Hold is nil where it is not on hold.
+func NewDestination(d *config.Destination, hold *state.DestinationOnHold, backlog state.Backlog) Destination {
+	v := Destination{
+		Name: d.Name, Tenant: d.Tenant, Product: d.Product, State: Serving, Enabled: d.Enabled, Timeout: d.Timeout.String(),
+		Retry: []string{}, Concurrency: d.Concurrency, At: newFilePlace(d.At),
+		Waiting: backlog.Waiting, OldestWaiting: Time{backlog.Oldest},
+	}
+	for _, wait := range d.Retry.Waits {
+		v.Retry = append(v.Retry, wait.String())
+	}
+	if d.Rate.Events > 0 {
+		v.Rate = rateText(d.Rate)
+	}
+	if hold != nil {
+		v.State = string(hold.Hold.Kind)
+		v.Hold = newHold(&hold.Hold, d)
+		v.Hold.Waiting = &hold.Waiting
+	}
+	if !d.Enabled {
+		v.State = Disabled
+	}
+	return v
+}
+
+// NewHold makes the view of why deliveries to a destination wait: it is disabled, or on hold. It is nil where neither is so.
+func NewHold(d *config.Destination, hold *state.DestinationOnHold) *Hold {
+	switch {
+	case !d.Enabled:
+		place := definedIn(d)
+		return &Hold{Kind: Disabled, Reason: "`enabled: false` in " + place, Hint: "Take `enabled: false` out of " + place + " and reload."}
+	case hold == nil:
+		return nil
+	}
+	return newHold(&hold.Hold, d)
+}
+
+func newHold(h *state.Hold, d *config.Destination) *Hold {
+	v := &Hold{Kind: string(h.Kind), Reason: h.Reason, Since: Time{h.Since}, Until: Time{h.Until}, Hint: HoldHint(h, d.Name, d.Product)}
+	if !d.Enabled {
+		v.Hint += " And it is switched off: take `enabled: false` out of " + definedIn(d) + " and reload."
+	}
+	return v
+}
+
+// definedIn names the place of a destination in the configuration.
+func definedIn(d *config.Destination) string {
+	if d.At.File == "" {
+		return "the configuration"
+	}
+	return fmt.Sprintf("%s:%d", d.At.File, d.At.Line)
+}
+
+func rateText(r config.Rate) string {
+	per := r.Per.String()
+	switch r.Per {
+	case time.Second:
+		per = "s"
+	case time.Minute:
+		per = "m"
+	}
+	return strconv.Itoa(r.Events) + "/" + per
+}

@@ -1,0 +1,55 @@
+package view
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// ProblemType is the kind of a problem, a closed set.
+type ProblemType string
+
+// The types of problems.
+const (
+	Validation      ProblemType = "validation_error"
+	Authentication  ProblemType = "authentication_error"
+	Permission      ProblemType = "permission_error"
+	NotFound        ProblemType = "not_found"
+	Conflict        ProblemType = "conflict"
+	DefinedInFile   ProblemType = "defined_in_file"
+	PlanRestriction ProblemType = "plan_restriction"
+	DeliveryFailed  ProblemType = "delivery_failed"
+	RateLimited     ProblemType = "rate_limited"
+	TooLarge        ProblemType = "too_large"
+	Unavailable     ProblemType = "unavailable"
+	Internal        ProblemType = "internal"
+)
+
+// Problem is the body of every answer of 400 and more. A client returns it as an error.
+type Problem struct {
+	Status    int      `json:"status"`
+	Detail    []Detail `json:"detail"`
+	RequestID string   `json:"request_id"`
+}
+
+// Detail is one fault. Loc leads to it: the name of a parameter, or a path into the body.
+type Detail struct {
+	Msg  string      `json:"msg"`
+	Type ProblemType `json:"type"`
+	Loc  []string    `json:"loc,omitempty"`
+}
+
+// Error joins the messages, each with the parameter that it is about where its message does not name it.
+func (p *Problem) Error() string {
+	var parts []string
+	for _, d := range p.Detail {
+		if len(d.Loc) == 1 && d.Type == Validation && !strings.Contains(d.Msg, "`"+d.Loc[0]+"`") {
+			d.Msg = d.Loc[0] + ": " + d.Msg
+		}
+		parts = append(parts, d.Msg)
+	}
+	if len(parts) == 0 {
+		parts = append(parts, http.StatusText(p.Status))
+	}
+	return fmt.Sprintf("%s (%d)", strings.Join(parts, "; "), p.Status)
+}
