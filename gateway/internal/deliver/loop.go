@@ -184,8 +184,16 @@ func (l *Loop) Reloaded(ctx context.Context) error {
 	return err
 }
 
-// Wake makes the loop look at the due-queue now: something was scheduled from outside, or a hold lifted.
+// Wake makes the loop look at the due-queue now: something was scheduled from outside. It never waits.
 func (l *Loop) Wake() { l.wakeDue() }
+
+// HoldsChanged makes the loop read the holds now: one was put on or lifted from outside. A failure is logged; the loop reads
+// them again by itself within a second.
+func (l *Loop) HoldsChanged(ctx context.Context) {
+	if err := l.learnHolds(ctx); err != nil && ctx.Err() == nil {
+		l.Log.Warn("cannot look at holds", "err", err)
+	}
+}
 
 func (l *Loop) wakeDue() {
 	select {

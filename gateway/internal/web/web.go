@@ -74,6 +74,9 @@ type Options struct {
 	Bounds Bounds
 	// Reload is api.Options.Reload.
 	Reload func(ctx context.Context, force bool) (view.Reloaded, error)
+	// Due and HoldsChanged tell the delivery loop what a person did: see act.Options. nil: it finds out by itself.
+	Due          func()
+	HoldsChanged func(ctx context.Context)
 	// Problems are what readiness warns of besides the store's and the connections' own; nil is none.
 	Problems func() []string
 	// Log is where problems go; nil drops them.
@@ -97,11 +100,18 @@ func New(o Options) *App {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Due == nil {
+		o.Due = func() {}
+	}
+	if o.HoldsChanged == nil {
+		o.HoldsChanged = func(context.Context) {}
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	a := &App{options: o, stop: stop, noise: rate.NewLimiter(1, 5)}
 	a.door = intake.New(intake.Options{Store: o.Store, Plan: o.Plan, Stats: o.Stats, Clock: o.Clock, Log: o.Log, Context: ctx})
 	management := api.New(api.Options{
 		Store: o.Store, Plan: o.Plan, Access: o.Access, Door: a.door, Clock: o.Clock, Log: o.Log, Context: ctx, Reload: o.Reload,
+		Due: o.Due, HoldsChanged: o.HoldsChanged,
 		Explain:   &explain.Asker{Store: o.Store, Plan: o.Plan, PlanOf: o.PlanOf, Clock: o.Clock},
 		Normalise: &renormalise.Normaliser{Store: o.Store, Plan: o.Plan, Clock: o.Clock},
 	})

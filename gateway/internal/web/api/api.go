@@ -13,6 +13,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/act"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/explain"
@@ -38,6 +39,9 @@ type Options struct {
 	Log   *slog.Logger
 	// Reload reads the configuration again; force uses it also where it takes away much.
 	Reload func(ctx context.Context, force bool) (view.Reloaded, error)
+	// Due and HoldsChanged are act.Options'.
+	Due          func()
+	HoldsChanged func(ctx context.Context)
 	// Context ends when the gateway does.
 	Context context.Context
 }
@@ -45,13 +49,17 @@ type Options struct {
 // API answers /v1. Make it with New; it is safe for concurrent use.
 type API struct {
 	Options
+	actor   *act.Actor
 	once    once
 	tenants tenants
 }
 
 // New is an API, not yet mounted.
 func New(o Options) *API {
-	return &API{Options: o, once: once{store: o.Store, log: o.Log}}
+	actor := act.New(act.Options{
+		Store: o.Store, Plan: o.Plan, Clock: o.Clock, Accept: o.Door.Append, Due: o.Due, HoldsChanged: o.HoldsChanged,
+	})
+	return &API{Options: o, actor: actor, once: once{store: o.Store, log: o.Log}}
 }
 
 // Route is one path of the API.

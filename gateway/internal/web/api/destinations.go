@@ -98,30 +98,36 @@ func (a *API) named(c *call) (*config.Destination, error) {
 	return d, nil
 }
 
-// pause keeps a destination from being served until somebody resumes it; what is owed to it waits.
 func (a *API) pause(c *call) error {
-	reason := query(c.Ctx, "reason")
-	if reason == "" {
-		reason = "paused by hand"
-	}
-	if len(reason) > 200 {
-		return answer.Invalid("a reason has at most 200 bytes", "reason")
-	}
-	return a.putHold(c, state.Hold{Kind: state.HoldPaused, Reason: reason, Since: a.Clock.Now()})
-}
-
-// resume lifts whatever hold there is, also one that the gateway put on.
-func (a *API) resume(c *call) error { return a.putHold(c, state.Hold{}) }
-
-func (a *API) putHold(c *call, h state.Hold) error {
 	d, err := a.named(c)
 	if err != nil {
 		return err
 	}
-	if err := a.Store.Hold(c.ctx, c.tenant, d.Name, h, nil); err != nil {
-		return err
+	if err := a.actor.Pause(c.ctx, c.tenant, d.Name, query(c.Ctx, "reason")); err != nil {
+		return actError(err)
 	}
 	return a.destination(c)
+}
+
+func (a *API) resume(c *call) error {
+	d, err := a.named(c)
+	if err != nil {
+		return err
+	}
+	if err := a.actor.Resume(c.ctx, c.tenant, d.Name); err != nil {
+		return actError(err)
+	}
+	return a.destination(c)
+}
+
+// test answers with the test delivery before its first attempt.
+func (a *API) test(c *call) error {
+	d, err := a.named(c)
+	if err != nil {
+		return err
+	}
+	sent, err := a.actor.Test(d, query(c.Ctx, "email"))
+	return a.show(c, sent, err)
 }
 
 // maxSpan bounds what one request for statistics may read.

@@ -1,4 +1,4 @@
-package api
+package act
 
 import (
 	"crypto/rand"
@@ -6,50 +6,41 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/gofiber/fiber/v2"
-
+	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
-	"github.com/surveygate/surveygate/gateway/internal/view"
-	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/rules/event"
 )
 
 // testText is what every test delivery says of itself.
 const testText = "This is a test delivery of surveygate: nobody answered a survey."
 
-// test sends a destination a test delivery: an event of type `test` that no rule hears, kept, queued, sent and recorded as
-// every other. The answer is the delivery before its first attempt.
-func (a *API) test(c *call) error {
-	d, err := a.named(c)
-	if err != nil {
-		return err
-	}
-	email := strings.TrimSpace(query(c.Ctx, "email"))
+// Test sends a destination a test delivery: an event of type `test`, which no rule accepts, is kept, queued, sent and recorded
+// like every other. It returns the delivery before its first attempt. Email is whose record is written at products that keep
+// people; without it those skip the delivery.
+func (a *Actor) Test(d *config.Destination, email string) (*state.Delivery, error) {
+	email = strings.TrimSpace(email)
 	if name, host, ok := strings.Cut(email, "@"); email != "" && (!ok || name == "" || host == "" || strings.ContainsAny(email, " \t\r\n")) {
-		return answer.Invalid("this is no e-mail address", "email")
+		return nil, &InvalidError{"email", "this is no e-mail address"}
 	}
-	started := a.Clock.Now()
+	started := a.options.Clock.Now()
 	body, err := testBody(d.Name, email)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	ev, err := event.ParseOne(body, event.Defaults{Tenant: c.tenant, Source: event.TestSource, Received: started, Verified: "token"})
+	ev, err := event.ParseOne(body, event.Defaults{Tenant: d.Tenant, Source: event.TestSource, Received: started, Verified: "token"})
 	if err != nil {
-		return fmt.Errorf("make a test event: %w", err)
+		return nil, fmt.Errorf("make a test event: %w", err)
 	}
-	if _, err := a.Door.Append([]*event.Event{ev}, len(body), started); err != nil {
-		return err
+	if _, err := a.options.Accept([]*event.Event{ev}, len(body), started); err != nil {
+		return nil, err
 	}
 	delivery := decide.TestDelivery(ev, started)
 	delivery.Connector = d.Product
-	v := view.NewDelivery(&delivery, a.Plan())
-	if v.Hold, err = a.hold(c, d.Name); err != nil {
-		return err
-	}
-	return answer.JSON(c.Ctx, fiber.StatusOK, v)
+	return &delivery, nil
 }
 
-// testBody is the event as somebody would publish it. With an address it is somebody's who agreed to be written to.
+// testBody is the event as somebody would publish it. With an address, it is that of a person who agreed to be contacted.
 func testBody(destination, email string) ([]byte, error) {
 	type survey struct {
 		ID    string `json:"id"`

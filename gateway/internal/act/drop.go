@@ -1,0 +1,42 @@
+package act
+
+import (
+	"context"
+	"errors"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// DropDelivery ends a delivery that waits or is a dead letter, and returns it so.
+func (a *Actor) DropDelivery(ctx context.Context, tenant, id string) (*state.Delivery, error) {
+	d, err := a.Delivery(ctx, tenant, id)
+	if err != nil {
+		return nil, err
+	}
+	if !d.State.Open() {
+		return nil, conflict("it is " + string(d.State) + "; there is nothing to drop")
+	}
+	switch err := a.options.Store.Drop(ctx, tenant, d.ID); {
+	case errors.Is(err, state.ErrConflict):
+		return nil, errBeingDelivered
+	case errors.Is(err, state.ErrNotFound):
+		return nil, ErrNoDelivery
+	case err != nil:
+		return nil, err
+	}
+	d.State, d.Reason, d.Log = state.Dropped, "", nil
+	d.Updated = a.options.Clock.Now()
+	return d, nil
+}
+
+// DropEvent takes an event that is itself a dead letter out of the dead letters.
+func (a *Actor) DropEvent(ctx context.Context, record *state.Record) error {
+	if record.Outcome == nil || record.Outcome.Dead == "" {
+		return conflict("this event is no dead letter; it leaves with its retention")
+	}
+	err := a.options.Store.Drop(ctx, record.Event.Tenant, record.Event.ID)
+	if errors.Is(err, state.ErrNotFound) {
+		return conflict("this event is no dead letter any more")
+	}
+	return err
+}
