@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/surveygate/surveygate/gateway/client"
+	"github.com/surveygate/surveygate/gateway"
 	"github.com/surveygate/surveygate/gateway/redistest"
 )
 
@@ -31,7 +31,7 @@ func TestAPIRoutes(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("\n| path | for | scope | parameters |\n| --- | --- | --- | --- |\n")
 	last := ""
-	for _, r := range client.Routes() {
+	for _, r := range gateway.Routes() {
 		if r.For == "" {
 			t.Errorf("%s %s: nothing says what it is for", r.Method, r.Path)
 		}

@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/surveygate/surveygate/gateway/client"
+	"github.com/surveygate/surveygate/gateway"
 	"github.com/surveygate/surveygate/gateway/redistest"
 )
 
@@ -213,7 +213,7 @@ func noSecretIsShown(t *testing.T, fromEnvironment bool) {
 		shown("a delivery", one)
 	}
 	names := map[string][]string{"sources": {"monkey", "poltio", "stream"}, "connections": {"contacts", "channel"}, "webhooks": {"hook"}, "rules": {"all"}, "destinations": {"hook", "bot"}}
-	for _, r := range client.Routes() {
+	for _, r := range gateway.Routes() {
 		if r.Method != http.MethodGet {
 			continue
 		}

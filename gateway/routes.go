@@ -1,4 +1,4 @@
-package client
+package gateway
 
 import "github.com/surveygate/surveygate/gateway/internal/web/api"
 
