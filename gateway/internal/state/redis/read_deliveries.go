@@ -13,9 +13,6 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// placeBudget bounds the entries that are read for one page of deliveries.
-const placeBudget = 5000
-
 // place is the position of a delivery in a list.
 type place struct {
 	at, n  uint64

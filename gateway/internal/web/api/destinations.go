@@ -32,6 +32,9 @@ func (a *API) hold(c *call, destination string) (*view.Hold, error) {
 	if d == nil {
 		return nil, nil //nolint:nilnil // nothing is known of it
 	}
+	if !d.Enabled {
+		return view.NewHold(d, nil), nil
+	}
 	holds, err := a.holds(c)
 	if err != nil {
 		return nil, err
