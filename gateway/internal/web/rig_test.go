@@ -252,7 +252,9 @@ func (r *rig) ask(t testing.TB, a ask) told {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return told{res.StatusCode, res.Header, string(body)}
+	got := told{res.StatusCode, res.Header, string(body)}
+	holdsView(t, a.method, a.path, got)
+	return got
 }
 
 // claim is a request with a body of a length, and without its body where the server refuses it by its header alone.

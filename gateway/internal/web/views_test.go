@@ -1,0 +1,112 @@
+package web
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/surveygate/surveygate/gateway/internal/view"
+)
+
+// views are the answers of the API by method and path; the first that matches counts.
+var views = []struct {
+	route *regexp.Regexp
+	view  func() any
+}{
+	{route("POST /v1/events"), viewOf[view.Results]},
+	{route("GET /v1/events"), viewOf[view.Page[view.Event]]},
+	{route("GET /v1/events/ID"), viewOf[view.Record]},
+	{route("GET /v1/events/ID/explain"), viewOf[view.Explanation]},
+	{route("POST /v1/events/ID/replay?normalise"), viewOf[view.Normalised]},
+	{route("POST /v1/events/ID/replay"), viewOf[view.Replay]},
+	{route("POST /v1/events/ID/drop"), viewOf[view.Event]},
+	{route("POST /v1/replays"), viewOf[view.NormalisedPage]},
+	{route("GET /v1/deliveries"), viewOf[view.Page[view.Delivery]]},
+	{route("GET /v1/deliveries/ID"), viewOf[view.Delivery]},
+	{route("POST /v1/deliveries/ID/(retry|replay|drop)"), viewOf[view.Delivery]},
+	{route("GET /v1/destinations"), viewOf[view.Page[view.Destination]]},
+	{route("GET /v1/destinations/ID"), viewOf[view.Destination]},
+	{route("POST /v1/destinations/ID/(pause|resume)"), viewOf[view.Destination]},
+	{route("POST /v1/destinations/ID/test"), viewOf[view.Delivery]},
+	{route("GET /v1/sources"), viewOf[view.Page[view.Source]]},
+	{route("GET /v1/sources/ID"), viewOf[view.Source]},
+	{route("GET /v1/sources/ID/rejected"), viewOf[view.RejectedPage]},
+	{route("GET /v1/sources/ID/captured"), viewOf[view.CapturedPage]},
+	{route("GET /v1/connections"), viewOf[view.Page[view.Connection]]},
+	{route("GET /v1/connections/ID"), viewOf[view.Connection]},
+	{route("GET /v1/webhooks"), viewOf[view.Page[view.Webhook]]},
+	{route("GET /v1/webhooks/ID"), viewOf[view.Webhook]},
+	{route("GET /v1/rules"), viewOf[view.Page[view.Rule]]},
+	{route("GET /v1/rules/ID"), viewOf[view.Rule]},
+	{route("GET /v1/tokens"), viewOf[view.Page[view.Token]]},
+	{route("GET /v1/stats"), viewOf[view.Page[view.Stat]]},
+	{route("POST /v1/reload"), viewOf[view.Reloaded]},
+}
+
+func viewOf[T any]() any { return new(T) }
+
+func route(text string) *regexp.Regexp {
+	text, query, with := strings.Cut(text, "?")
+	text = "^" + strings.ReplaceAll(text, "ID", "[^/?]+")
+	if with {
+		return regexp.MustCompile(text + `\?(.*&)?` + query)
+	}
+	return regexp.MustCompile(text + `/?(\?|$)`)
+}
+
+// holdsView checks every answer of the API in every test of this package: it is one of the types in package view, whole and
+// without anything else. What package client reads is then what the API writes.
+func holdsView(t testing.TB, method, path string, got told) {
+	t.Helper()
+	if !strings.HasPrefix(path, "/v1/") || !strings.HasPrefix(got.header.Get("Content-Type"), "application/json") {
+		return
+	}
+	var to any
+	if got.status >= http.StatusBadRequest {
+		to = new(view.Problem)
+		if method == http.MethodPost && strings.HasPrefix(path, "/v1/events") && strings.HasPrefix(got.body, `{"results"`) {
+			to = new(view.Results)
+		}
+	} else {
+		for _, v := range views {
+			if v.route.MatchString(method + " " + path) {
+				to = v.view()
+				break
+			}
+		}
+	}
+	if to == nil {
+		t.Errorf("%s %s: no view is known for its answer", method, path)
+		return
+	}
+	dec := json.NewDecoder(strings.NewReader(got.body))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(to); err != nil {
+		t.Errorf("%s %s: %T: %v in %s", method, path, to, err, got.body)
+		return
+	}
+	again, err := json.Marshal(to)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	if diff := cmp.Diff(numbers(t, []byte(got.body)), numbers(t, again)); diff != "" {
+		t.Errorf("%s %s: %T does not hold all of its answer (-answer +view):\n%s", method, path, to, diff)
+	}
+}
+
+// numbers decodes JSON and keeps numbers as they are written.
+func numbers(t testing.TB, text []byte) (v any) {
+	t.Helper()
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	if err := dec.Decode(&v); err != nil {
+		t.Error(err)
+	}
+	return v
+}
