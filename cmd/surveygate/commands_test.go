@@ -184,7 +184,7 @@ rules: [{name: r, when: nps_score <= 6, send: [a]}]
 		{"test --config " + failing, 1, "expected [a], got []"},
 		{"deliveries list", 3, "no gateway is running there"},
 		{"explain 98f112ad9000831e10656e02964b1bb9", 3, "no gateway is running there"},
-		{"emit", 2, "what is to be published"},
+		{"emit", 2, "name what to publish"},
 		{"nothing", 2, "unknown command"},
 		{"listen --signature standard", 2, "secret"},
 		{"listen --signature none --answer 999", 2, "--answer 999: a status is 200 to 599"},

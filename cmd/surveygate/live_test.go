@@ -55,7 +55,7 @@ rules:
 		{"check --live", 1, []string{"crm ", "wrong ", "mapped ", "alarms ", "gone "}},
 		{"check --live --tenant acme crm", 4, []string{"there is no connection crm"}},
 		{"check --live crn", 4, []string{"there is no connection crn; there are: alarms, crm, gone, mapped, wrong"}},
-		{"check crm", 2, []string{"named for --live only"}},
+		{"check crm", 2, []string{"names of connections need --live"}},
 		{"check", 0, []string{"no faults"}},
 	}
 	run := func(args ...string) (string, int) {
