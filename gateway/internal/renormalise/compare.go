@@ -82,7 +82,7 @@ func revision(record *state.Record, n int) *event.Event {
 	return nil
 }
 
-// told is what a step tells its product of an event.
+// told is what a step sends to its product for an event.
 type told struct {
 	request *connectors.Request
 	rest    []byte

@@ -38,7 +38,7 @@ const (
 // The clock of the callers who wait, which a test's own clock must not change.
 var wall = clock.System()
 
-// once answers a request that was seen before with what it was answered then.
+// once replays the stored answer for a repeated Idempotency-Key.
 type once struct {
 	store state.Store
 	log   *slog.Logger
