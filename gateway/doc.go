@@ -1,5 +1,5 @@
 // Package gateway runs a survey event gateway inside a program: cmd/surveygate does so, and a company's own main can.
 //
-// What stands beside it: config reads the YAML, client calls the API of a running gateway, offline looks at a configuration
+// Beside it: config reads the YAML, client calls the API of a running gateway, offline looks at a configuration
 // with nothing running, receiver takes webhooks as a customer's server would, and signature signs and verifies them.
 package gateway

@@ -15,7 +15,7 @@ type Route struct {
 	Once bool
 }
 
-// Routes are all paths of the API, in the order in which they are told of.
+// Routes are all paths of the API, in the order of the pages.
 func Routes() []Route {
 	var all []Route
 	for _, r := range api.Routes() {

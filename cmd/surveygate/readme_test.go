@@ -234,3 +234,25 @@ func commands(text string) []string {
 	}
 	return all
 }
+
+// TestContributingNamesFiles: what CONTRIBUTING points to exists.
+func TestContributingNamesFiles(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../CONTRIBUTING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths := regexp.MustCompile("`((?:cmd|configs|connectors|examples|gateway|rules)/[a-z0-9_./-]+)`").FindAllSubmatch(page, -1)
+	if len(paths) < 15 {
+		t.Fatalf("found %d paths", len(paths))
+	}
+	for _, m := range paths {
+		path := string(m[1])
+		if strings.HasSuffix(path, "/yours") {
+			continue // the reader's own
+		}
+		if _, err := os.Stat(filepath.Join("../..", path)); err != nil {
+			t.Errorf("CONTRIBUTING.md names %s: %v", path, err)
+		}
+	}
+}

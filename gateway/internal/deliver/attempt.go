@@ -44,7 +44,7 @@ func (l *Loop) attemptOf(lane *lane, jobs []*job, epoch uint64) (rest []*job) {
 	if jobs = l.begun(jobs, deadline); len(jobs) == 0 {
 		return nil
 	}
-	t := &trial{jobs: jobs, lane: lane, lead: lead}
+	t := &attemptOutcome{jobs: jobs, lane: lane, lead: lead}
 	rest = l.try(t, deadline)
 	end := l.Clock.Now()
 	if t.putOff != "" {
@@ -61,11 +61,11 @@ func (l *Loop) attemptOf(lane *lane, jobs []*job, epoch uint64) (rest []*job) {
 	if len(t.jobs) > 0 {
 		lane.judge(t.health(), t, destination, epoch, end)
 		for i, j := range t.jobs {
-			l.conclude(t, j, t.of(i), now, end)
+			l.conclude(t, j, t.verdictOn(i), now, end)
 		}
 	}
 	for _, o := range t.unsent {
-		l.conclude(&trial{jobs: []*job{o.job}}, o.job, o.verdict, now, end)
+		l.conclude(&attemptOutcome{jobs: []*job{o.job}}, o.job, o.verdict, now, end)
 	}
 	return rest
 }
@@ -89,7 +89,7 @@ func (l *Loop) begun(jobs []*job, deadline time.Time) []*job {
 }
 
 // conclude settles one delivery after its attempt, or its part in one.
-func (l *Loop) conclude(t *trial, j *job, v connectors.Verdict, began, end time.Time) {
+func (l *Loop) conclude(t *attemptOutcome, j *job, v connectors.Verdict, began, end time.Time) {
 	d := j.delivery
 	d.Updated, d.Log = end, nil
 	if v.Ref != "" && len(v.Ref) <= connectors.MaxRef {

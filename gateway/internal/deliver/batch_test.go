@@ -569,7 +569,7 @@ func TestDrainWhileGathering(t *testing.T) {
 		l := b.loop.lanes.at(laneKey{"default", "crm"})
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		return l.waits == 0 && l.under == 0 && len(l.gather.last) == 0 && len(l.gather.held) == 0
+		return l.pending == 0 && l.inFlight == 0 && len(l.gather.last) == 0 && len(l.gather.unqueued) == 0
 	})
 }
 

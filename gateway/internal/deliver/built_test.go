@@ -69,15 +69,15 @@ func TestALargeBatchGoesInParts(t *testing.T) {
 	for _, j := range jobs {
 		j.build = w
 	}
-	trial := &trial{jobs: jobs}
+	attemptOutcome := &attemptOutcome{jobs: jobs}
 	var sizes []int
-	for len(trial.jobs) > 0 {
-		rest := b.loop.try(trial, b.clock.Now().Add(time.Minute))
-		if trial.verdict.Kind != connectors.Delivered || len(trial.unsent) > 0 {
-			t.Fatalf("%s, %d unsent", trial.verdict, len(trial.unsent))
+	for len(attemptOutcome.jobs) > 0 {
+		rest := b.loop.try(attemptOutcome, b.clock.Now().Add(time.Minute))
+		if attemptOutcome.verdict.Kind != connectors.Delivered || len(attemptOutcome.unsent) > 0 {
+			t.Fatalf("%s, %d unsent", attemptOutcome.verdict, len(attemptOutcome.unsent))
 		}
-		sizes = append(sizes, len(trial.jobs))
-		trial.jobs = rest
+		sizes = append(sizes, len(attemptOutcome.jobs))
+		attemptOutcome.jobs = rest
 	}
 	if diff := cmp.Diff([]int{2, 2, 3, 3}, sizes); diff != "" || len(c.all()) != 4 {
 		t.Errorf("%d requests (-want +got):\n%s", len(c.all()), diff)

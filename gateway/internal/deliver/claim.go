@@ -104,15 +104,15 @@ func (l *Loop) start(c *claim, now time.Time) {
 			l.postpone(j, d.Reason, d.Due)
 		default:
 			l.gathers(j, &keys)
-			if at := j.later(now); !at.IsZero() {
+			if at := j.deferUntil(now); !at.IsZero() {
 				l.postpone(j, reasonBatch, at)
 				continue
 			}
 			if j.most > 1 {
-				j.gathered = now.Add(gatherFor(j.destination))
+				j.gathered = now.Add(batchWait(j.destination))
 			}
 			if reason := l.lanes.of(j).push(j, now); reason != "" {
-				l.postpone(j, reason, later(now, j.back))
+				l.postpone(j, reason, maxTime(now, j.back))
 			}
 		}
 	}

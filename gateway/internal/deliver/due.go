@@ -168,6 +168,6 @@ func (l *Loop) again(plan *decide.Plan, due *state.Due, now time.Time, newest fu
 	j.delivery, j.build, j.destination, j.once, j.sets = owed.Delivery, owed.Build, owed.Destination, owed.Once, owed.Sets
 	l.gathers(j, new(keys))
 	if reason := l.lanes.of(j).pushDue(j, now); reason != "" {
-		l.postpone(j, reason, later(now, j.back))
+		l.postpone(j, reason, maxTime(now, j.back))
 	}
 }

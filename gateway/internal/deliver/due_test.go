@@ -192,7 +192,7 @@ func TestChainSharesItsTime(t *testing.T) {
 		manual.Advance(o.Timeout) // as long as the attempt may take
 		return ok()
 	}
-	try := &trial{jobs: b.loop.decide(b.plan.Load(), claimed[0], b.clock.Now()).jobs}
+	try := &attemptOutcome{jobs: b.loop.decide(b.plan.Load(), claimed[0], b.clock.Now()).jobs}
 	b.loop.try(try, deadline)
 	if sent != 1 || try.verdict.Kind != connectors.Retry || !try.sent {
 		t.Errorf("%d sent, %s", sent, try.verdict)

@@ -3,7 +3,7 @@ package deliver
 import "github.com/surveygate/surveygate/connectors"
 
 // fault is what was wrong with the answer behind its status line, or "".
-func (t *trial) fault() string {
+func (t *attemptOutcome) fault() string {
 	if t.response == nil {
 		return ""
 	}
@@ -11,7 +11,7 @@ func (t *trial) fault() string {
 }
 
 // reason is a verdict's with the fault of the answer, so that a person sees both.
-func (t *trial) reason(v connectors.Verdict) string {
+func (t *attemptOutcome) reason(v connectors.Verdict) string {
 	switch fault := t.fault(); {
 	case fault == "" || fault == v.Reason:
 		return v.Reason

@@ -15,7 +15,7 @@ const (
 	gatherMost = 500 * time.Millisecond
 	// gatherDue is how long those gather at least that were claimed together from the due-queue.
 	gatherDue = 20 * time.Millisecond
-	// rateAhead is how far ahead a due batch may book its turn under the destination's rate.
+	// rateAhead is how far ahead a due batch may reserve its turn under the destination's rate.
 	rateAhead = time.Second
 	// batchMost bounds a batch where neither the product nor the configuration does.
 	batchMost = 256
@@ -55,9 +55,9 @@ type batch struct {
 
 // gathering is what a lane knows of its batches. Its zero value is ready.
 type gathering struct {
-	open map[place]*batch    // that a delivery may still join
-	last map[record]*batch   // the latest unfinished one with the record
-	held map[*batch]struct{} // not queued yet
+	open     map[place]*batch    // that a delivery may still join
+	last     map[record]*batch   // the latest unfinished one with the record
+	unqueued map[*batch]struct{} // not queued yet
 	// back are the records of which deliveries went back to the due-queue; backs are all of those since then.
 	back       map[record]sentBack
 	forgot     time.Time // when those of back were taken out that were quiet
@@ -115,12 +115,12 @@ func (l *Loop) gathers(j *job, keys *keys) {
 	j.key = keyer.Key(keys.of(j.event))
 }
 
-// gatherFor is how long a destination's deliveries wait for others in memory.
-func gatherFor(d *config.Destination) time.Duration { return min(d.Batch.Wait, gatherMost) }
+// batchWait is how long a delivery waits in memory for others to join its batch.
+func batchWait(d *config.Destination) time.Duration { return min(d.Batch.Wait, gatherMost) }
 
-// later is when a first attempt goes on that waits for others in the due-queue; zero where it waits in memory, or not.
+// deferUntil returns when a first attempt that waits for others in the due-queue continues; zero if it does not wait there.
 // All of one span are due together.
-func (j *job) later(now time.Time) (at time.Time) {
+func (j *job) deferUntil(now time.Time) (at time.Time) {
 	if wait := j.destination.Batch.Wait; j.most > 1 && wait > gatherMost {
 		at = now.Truncate(wait).Add(wait)
 	}
@@ -132,7 +132,7 @@ func (j *job) later(now time.Time) (at time.Time) {
 func (l *lane) collect(j *job, now time.Time, due bool) (reason string) {
 	g := &l.gather
 	if g.open == nil {
-		g.open, g.last, g.held = map[place]*batch{}, map[record]*batch{}, map[*batch]struct{}{}
+		g.open, g.last, g.unqueued = map[place]*batch{}, map[record]*batch{}, map[*batch]struct{}{}
 	}
 	of := record{group{j.delivery.Origin, j.delivery.Step}, j.key}
 	var before *batch
@@ -163,9 +163,9 @@ func (l *lane) collect(j *job, now time.Time, due bool) (reason string) {
 	}
 	j.batch = b
 	b.jobs = append(b.jobs, j)
-	l.waits++
+	l.pending++
 	if b.before > 0 {
-		l.parked++
+		l.blockedByRecord++
 	}
 	switch {
 	case b.queued:
@@ -198,7 +198,7 @@ func (l *lane) begin(j *job, at place, now time.Time, due bool) (*batch, string)
 	}
 	wait := time.Duration(0)
 	if b.most > 1 {
-		if wait = gatherFor(l.destination); due {
+		if wait = batchWait(l.destination); due {
 			wait = max(wait, gatherDue)
 		}
 	}
@@ -214,7 +214,7 @@ func (l *lane) begin(j *job, at place, now time.Time, due bool) (*batch, string)
 			l.wait(b, alarm, early)
 		})
 	}
-	l.gather.open[at], l.gather.held[b] = b, struct{}{}
+	l.gather.open[at], l.gather.unqueued[b] = b, struct{}{}
 	return b, ""
 }
 
@@ -250,20 +250,20 @@ func (l *lane) enqueue(b *batch) {
 		return
 	}
 	b.queued = true
-	delete(l.gather.held, b)
+	delete(l.gather.unqueued, b)
 	l.line(b.jobs[0])
 }
 
 // release lets every batch go whatever holds it: the gateway stops, and they are handed back. l.mu is held.
 func (l *lane) release() {
-	for b := range l.gather.held {
+	for b := range l.gather.unqueued {
 		b.hurry()
 		l.enqueue(b)
 	}
 }
 
-// took closes the batch of a job that a worker begins with, and says how many deliveries it has. l.mu is held.
-func (l *lane) took(j *job) int {
+// dequeue closes the batch of a job that a worker begins, and returns how many deliveries it has. l.mu is held.
+func (l *lane) dequeue(j *job) int {
 	b := j.batch
 	if b == nil {
 		return 1
@@ -283,10 +283,10 @@ func (l *lane) ended(j *job) {
 	defer l.mu.Unlock()
 	b := j.batch
 	if b == nil {
-		l.under--
+		l.inFlight--
 		return
 	}
-	l.under -= len(b.jobs)
+	l.inFlight -= len(b.jobs)
 	for _, j := range b.jobs {
 		of := record{b.place.group, j.key}
 		if l.gather.last[of] == b {

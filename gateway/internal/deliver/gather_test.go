@@ -55,8 +55,8 @@ func (l *lane) is(t *testing.T, waits, under, open int) {
 	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.waits != waits || l.under != under || len(l.gather.open) != open {
-		t.Errorf("%d wait, %d are under way, %d batches open; want %d, %d, %d", l.waits, l.under, len(l.gather.open), waits, under, open)
+	if l.pending != waits || l.inFlight != under || len(l.gather.open) != open {
+		t.Errorf("%d wait, %d are under way, %d batches open; want %d, %d, %d", l.pending, l.inFlight, len(l.gather.open), waits, under, open)
 	}
 }
 
@@ -71,7 +71,7 @@ func TestWhenABatchGoes(t *testing.T) {
 		}
 	}
 	b.until("the full one is sent", func() bool { return len(c.all()) == 1 })
-	b.until("settled", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.under == 0 })
+	b.until("settled", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.inFlight == 0 })
 	l.is(t, 2, 0, 1)
 	manual.Advance(99 * time.Millisecond)
 	if n := len(c.all()); n != 1 {
@@ -79,7 +79,7 @@ func TestWhenABatchGoes(t *testing.T) {
 	}
 	manual.Advance(time.Millisecond)
 	b.until("the other is sent", func() bool { return len(c.all()) == 2 })
-	b.until("settled", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.under == 0 })
+	b.until("settled", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.inFlight == 0 })
 	l.is(t, 0, 0, 0)
 	if all := c.all(); len(all[0]) != 3 || len(all[1]) != 2 {
 		t.Errorf("requests: %v", all)
@@ -92,7 +92,7 @@ func TestHandedOverWhileItGathers(t *testing.T) {
 	b, c, l, manual := idle(t, &many{}, &config.Destination{Timeout: 15 * time.Second, Batch: config.Batch{Wait: 500 * time.Millisecond}})
 	jobs := b.owed(2)
 	for _, j := range jobs {
-		j.gathered = manual.Now().Add(gatherFor(j.destination))
+		j.gathered = manual.Now().Add(batchWait(j.destination))
 		if reason := l.push(j, manual.Now()); reason != "" {
 			t.Fatal(reason)
 		}
@@ -126,7 +126,7 @@ func TestGatheredForTooLong(t *testing.T) {
 	t.Parallel()
 	b, c, l, manual := idle(t, &many{}, &config.Destination{Timeout: time.Second, Batch: config.Batch{Wait: 500 * time.Millisecond}})
 	j := b.owed(1)[0]
-	j.gathered = manual.Now().Add(gatherFor(j.destination))
+	j.gathered = manual.Now().Add(batchWait(j.destination))
 	if reason := l.push(j, manual.Now()); reason != "" {
 		t.Fatal(reason)
 	}
@@ -181,7 +181,7 @@ func TestTheCircuitOpensWhileABatchGathers(t *testing.T) {
 	l.change(state.Hold{Kind: state.HoldCircuit, Until: manual.Now().Add(time.Hour)})
 	l.mu.Unlock()
 	manual.Advance(100 * time.Millisecond)
-	b.until("handed back", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.waits == 0 && l.under == 0 })
+	b.until("handed back", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.pending == 0 && l.inFlight == 0 })
 	for _, j := range jobs {
 		if d := j.delivery; d.Reason != reasonCircuit || d.Attempts != 0 {
 			t.Errorf("waits for %q after %d attempts", d.Reason, d.Attempts)
@@ -220,7 +220,7 @@ func TestRoomFollowsWhatGoesTogether(t *testing.T) {
 				manual.Advance(10 * time.Second) // each of them may wait for the one before
 				l.mu.Lock()
 				defer l.mu.Unlock()
-				return l.waits == 0 && l.under == 0
+				return l.pending == 0 && l.inFlight == 0
 			})
 		}
 		want := []int{100, 100, 100}
@@ -283,7 +283,7 @@ func TestARateCountsChains(t *testing.T) {
 		if passed != want {
 			t.Errorf("rate %d/s: %d chains of three at once, want %d", most, passed, want)
 		}
-		b.until("sent", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.waits == 0 && l.under == 0 })
+		b.until("sent", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.pending == 0 && l.inFlight == 0 })
 	}
 }
 
@@ -308,7 +308,7 @@ func TestSinglesBesideBatches(t *testing.T) {
 		t.Errorf("room for %d the next time, though nothing goes together", again)
 	}
 	l.loop.lanes.stop()
-	b.until("handed back", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.waits == 0 && l.under == 0 })
+	b.until("handed back", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.pending == 0 && l.inFlight == 0 })
 }
 
 // A chain longer than what a rate allows at once is a debt that the next ones wait for: the rate holds in the long run.
@@ -337,7 +337,7 @@ func TestAChainLongerThanTheRateIsPaidFor(t *testing.T) {
 			manual.Advance(rateAhead)
 			l.mu.Lock()
 			defer l.mu.Unlock()
-			return l.waits == 0 && l.under == 0
+			return l.pending == 0 && l.inFlight == 0
 		})
 		if len(c.all()) != 3 {
 			t.Errorf("%s: requests %v", name, c.all())

@@ -16,7 +16,7 @@ import (
 // judge keeps the lane's health after an answer: it opens and closes the circuit, obeys a throttle, and pauses a
 // destination that will take nothing any more. Epoch is the circuit's when the attempt began: what began before the circuit
 // opened says nothing new of it.
-func (l *lane) judge(v connectors.Verdict, t *trial, d *config.Destination, epoch uint64, now time.Time) {
+func (l *lane) judge(v connectors.Verdict, t *attemptOutcome, d *config.Destination, epoch uint64, now time.Time) {
 	if !t.sent && v.Kind != connectors.Revoked { // it says nothing of the destination
 		return
 	}
@@ -135,7 +135,7 @@ func (l *lane) writeHold() {
 	if !h.Until.IsZero() {
 		log = log.With("until", h.Until)
 	}
-	log.Warn("destination held", "status", h.Kind, "err", h.Reason)
+	log.Warn("destination is on hold", "status", h.Kind, "err", h.Reason)
 }
 
 // putHold is the hold that stands afterwards: this one, or a stronger one that was put on elsewhere, even a moment ago.
@@ -208,7 +208,7 @@ func (l *Loop) learnHolds(ctx context.Context) error {
 	return nil
 }
 
-// lift ends a hold that was put on for credentials, or for a URL, that are others today.
+// lift removes a hold whose credentials or URL have changed since.
 func (l *Loop) lift(ctx context.Context, plan *decide.Plan, h state.DestinationOnHold) bool {
 	d := plan.Destination(h.Tenant, h.Destination)
 	if d == nil || h.Hold.Fingerprint == "" || h.Hold.Fingerprint == l.fingerprint(d, h.Hold.Kind) {

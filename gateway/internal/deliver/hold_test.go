@@ -56,7 +56,7 @@ func idleLane(t *testing.T) (*bench, *lane, *clock.Manual, func(status int, afte
 		if status == 200 {
 			v = connectors.Deliver()
 		}
-		l.judge(v, &trial{sent: true, status: status, verdict: v}, l.destination, l.circuit.epoch, manual.Now())
+		l.judge(v, &attemptOutcome{sent: true, status: status, verdict: v}, l.destination, l.circuit.epoch, manual.Now())
 	}
 }
 
@@ -94,7 +94,7 @@ func TestCircuit(t *testing.T) {
 			t.Fatalf("opening %d is for %s (%s), want %s", i+1, got, h.Kind, want)
 		}
 		for _, late := range []connectors.Verdict{connectors.TryAgain("503"), connectors.Deliver()} {
-			l.judge(late, &trial{sent: true, verdict: late}, l.destination, l.circuit.epoch-1, now.Now())
+			l.judge(late, &attemptOutcome{sent: true, verdict: late}, l.destination, l.circuit.epoch-1, now.Now())
 			if h2 := b.hold(); h2 != h {
 				t.Fatalf("an answer to an attempt that began before it opened changed %+v to %+v", h, h2)
 			}
@@ -112,7 +112,7 @@ func TestCircuit(t *testing.T) {
 				if status == 200 {
 					v = connectors.Deliver()
 				}
-				l.judge(v, &trial{sent: true, status: status, verdict: v}, l.destination, l.circuit.epoch, now.Now())
+				l.judge(v, &attemptOutcome{sent: true, status: status, verdict: v}, l.destination, l.circuit.epoch, now.Now())
 			}
 		}
 		now.Advance(want)
@@ -136,11 +136,11 @@ func TestAnAnswerThatSkipsClosesTheCircuit(t *testing.T) {
 	}
 	now.Advance(circuitFirst)
 	skip := connectors.Verdict{Kind: connectors.Skipping, Reason: "opted out"}
-	l.judge(skip, &trial{verdict: skip}, l.destination, l.circuit.epoch, now.Now())
+	l.judge(skip, &attemptOutcome{verdict: skip}, l.destination, l.circuit.epoch, now.Now())
 	if l.hold.Kind != state.HoldCircuit { // the store lists none whose time is over
 		t.Fatalf("closed by what was never sent: %+v", l.hold)
 	}
-	l.judge(skip, &trial{sent: true, status: 400, verdict: skip}, l.destination, l.circuit.epoch, now.Now())
+	l.judge(skip, &attemptOutcome{sent: true, status: 400, verdict: skip}, l.destination, l.circuit.epoch, now.Now())
 	if h := b.hold(); h.Kind != "" || l.hold.Kind != "" {
 		t.Errorf("still %+v, %+v", h, l.hold)
 	}

@@ -130,11 +130,11 @@ func TestGoingBackIsBounded(t *testing.T) {
 	}
 	looking := func() bool { n, again := l.space(now); return n > 0 || again.IsZero() }
 
-	l.parked = parkedMost - 1
+	l.blockedByRecord = parkedMost - 1
 	if got := back(true); got != 0 {
 		t.Errorf("back for %s where there is room", got)
 	}
-	l.waits, l.parked = parkedMost, parkedMost
+	l.pending, l.blockedByRecord = parkedMost, parkedMost
 	if got := back(false); got != 0 {
 		t.Errorf("back for %s where nothing of the record is under way", got)
 	}
@@ -149,7 +149,7 @@ func TestGoingBackIsBounded(t *testing.T) {
 	if looking() {
 		t.Errorf("more is claimed after %d went back", backEach)
 	}
-	l.waits, l.parked = 0, 0
+	l.pending, l.blockedByRecord = 0, 0
 	if got := back(false); got != backFirst {
 		t.Errorf("one that came later goes first: back for %s", got)
 	}
@@ -161,7 +161,7 @@ func TestGoingBackIsBounded(t *testing.T) {
 	if got := back(true); got != 0 {
 		t.Errorf("back for %s where all went on", got)
 	}
-	l.waits, l.parked = parkedMost, parkedMost
+	l.pending, l.blockedByRecord = parkedMost, parkedMost
 	if got, want := back(true), 2*backFirst; got < want || got > want+10*time.Millisecond {
 		t.Errorf("back for %s, want about %s: as long as it takes to look at so many", got, want)
 	}

@@ -37,29 +37,29 @@ const (
 
 type laneKey struct{ tenant, name string }
 
-// lane is one destination's queue, with what limits it. A sick one fills its own and nobody else's.
+// lane is one destination's queue, with what limits it. A destination that fails fills only its own queue.
 type lane struct {
 	loop *Loop
 	key  laneKey
 
-	mu          sync.Mutex
-	destination *config.Destination
-	queue       []*job // from head on; of a batch, the one that leads it
-	head        int
-	waits       int // deliveries that no worker has yet: queued ones, and those of gathering batches
-	parked      int // of them, those of batches that wait for an earlier one with their record
-	under       int // deliveries that workers have
-	workers     int
-	gather      gathering
-	limiter     *rate.Limiter // of what is admitted; nil without a rate
-	pace        *pace         // of what begins; nil without a rate
-	hold        state.Hold    // zero: none
-	changes     uint64        // of hold by the lane itself, so that a refresh overwrites no newer one
-	unwritten   bool          // the store does not know hold yet
-	circuit     circuit
-	backlog     bool // deliveries wait that a limit kept back; new ones go behind them
-	hungry      bool // the due-queue had more than the lane had room for
-	stopped     bool
+	mu              sync.Mutex
+	destination     *config.Destination
+	queue           []*job // from head on; of a batch, the one that leads it
+	head            int
+	pending         int // deliveries that no worker has yet: queued ones, and those of gathering batches
+	blockedByRecord int // of them, those of batches that wait for an earlier one with their record
+	inFlight        int // deliveries that workers have
+	workers         int
+	gather          gathering
+	limiter         *rate.Limiter // of what is admitted; nil without a rate
+	pace            *pace         // of what begins; nil without a rate
+	hold            state.Hold    // zero: none
+	changes         uint64        // of hold by the lane itself, so that a refresh overwrites no newer one
+	unwritten       bool          // the store does not know hold yet
+	circuit         circuit
+	backlog         bool // deliveries wait that a limit kept back; new ones go behind them
+	wantsMore       bool // the due-queue had more than the lane could take
+	stopped         bool
 
 	writing sync.Mutex // of hold into the store, one change after the other
 }
@@ -184,7 +184,7 @@ func (l *lane) push(j *job, now time.Time) (reason string) {
 		l.fallBehind()
 		return reasonHalfOpen
 	}
-	if l.waits-l.parked >= laneQueue {
+	if l.pending-l.blockedByRecord >= laneQueue {
 		l.fallBehind()
 		return reasonQueue
 	}
@@ -201,7 +201,7 @@ func (l *lane) push(j *job, now time.Time) (reason string) {
 		}
 		l.owes(j, now)
 	}
-	l.waits++
+	l.pending++
 	l.line(j)
 	return ""
 }
@@ -221,7 +221,7 @@ func (l *lane) pushDue(j *job, now time.Time) (reason string) {
 		l.limiter.ReserveN(now, l.turns(j)) // a debt that the next ones wait for
 		l.owes(j, now)
 	}
-	l.waits++
+	l.pending++
 	l.line(j)
 	return ""
 }
@@ -256,7 +256,7 @@ func (l *lane) staff(n int) {
 func (l *lane) atOnce() int { return l.circuit.atOnce(l.destination.Concurrency) }
 
 // busy is how many deliveries the lane works at, parked ones left out. l.mu is held.
-func (l *lane) busy() int { return l.waits - l.parked + l.under }
+func (l *lane) busy() int { return l.pending - l.blockedByRecord + l.inFlight }
 
 func (l *lane) queued() int { return len(l.queue) - l.head }
 
@@ -282,7 +282,7 @@ func (l *lane) space(now time.Time) (n int, again time.Time) {
 		return 0, until
 	}
 	if n = l.most() - l.busy(); n <= 0 {
-		l.hungry = true
+		l.wantsMore = true
 		return 0, again
 	}
 	if again = l.lookingBack(now); !again.IsZero() {
@@ -330,8 +330,8 @@ func (l *lane) next() (j *job, reason string) {
 	now := l.loop.Clock.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.hungry && l.busy() < l.most() {
-		l.hungry = false
+	if l.wantsMore && l.busy() < l.most() {
+		l.wantsMore = false
 		l.loop.wakeDue()
 	}
 	if l.queued() == 0 || l.workers > l.atOnce() {
@@ -341,9 +341,9 @@ func (l *lane) next() (j *job, reason string) {
 	j = l.queue[l.head]
 	l.queue[l.head] = nil
 	l.head++
-	n := l.took(j)
-	l.waits -= n
-	l.under += n
+	n := l.dequeue(j)
+	l.pending -= n
+	l.inFlight += n
 	if l.stopped {
 		return j, reasonStopping
 	}
@@ -368,7 +368,7 @@ func (l *lane) work() {
 		}
 		if reason != "" {
 			for _, j := range j.unit() {
-				l.loop.postpone(j, reason, later(l.loop.Clock.Now(), due))
+				l.loop.postpone(j, reason, maxTime(l.loop.Clock.Now(), due))
 			}
 		} else {
 			l.loop.attempt(l, j)

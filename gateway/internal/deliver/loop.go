@@ -1,8 +1,8 @@
 // Package deliver is the loop from an accepted event to its committed outcome: claim, decide, one queue per
 // destination, Build, send, Judge, commit; and the same again for what became due.
 //
-// An event is held from claim to commit. It is committed as soon as each of its deliveries is finished or handed
-// over to the due-queue, so that a slow destination delays no other one, and a crash repeats only what was held.
+// An event is claimed until it is committed. It is committed as soon as each of its deliveries is finished or handed
+// over to the due-queue, so that a slow destination delays no other one, and a crash repeats only claimed events.
 package deliver
 
 import (
@@ -70,8 +70,8 @@ type Options struct {
 	Clock    clock.Clock
 	Log      *slog.Logger
 	Observer Observer
-	// Newest says whether no replica was given a newer configuration than Plan's: what it does not have is then gone for
-	// good. Nil: there are no other replicas.
+	// Newest reports whether Plan is the newest configuration of all replicas. Only then is a step that Plan lacks really
+	// deleted. Nil: there are no other replicas.
 	Newest func(ctx context.Context) bool
 	// Jitter is from 0 to 1: the part of a tenth that is added to a wait.
 	Jitter func() float64
@@ -99,7 +99,7 @@ type Loop struct {
 	claims   map[*claim]struct{} // decided and not closed
 
 	dueWake      chan struct{}
-	suspectEnded chan struct{}   // the one that was held is committed or released
+	suspectEnded chan struct{}   // the claimed one is committed or released
 	running      sync.WaitGroup  // workers
 	sending      context.Context // of every request; ends when the drain is over
 	giveUp       context.CancelFunc

@@ -24,7 +24,7 @@ func TestAMemberThatWasLostHoldsUpNothing(t *testing.T) {
 			t.Fatal(reason)
 		}
 	}
-	b.until("the batch ended", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.waits == 0 && l.under == 0 })
+	b.until("the batch ended", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.pending == 0 && l.inFlight == 0 })
 	if all := c.all(); len(all) != 1 || len(all[0]) != 1 {
 		t.Fatalf("requests: %v", all)
 	}

@@ -35,7 +35,7 @@ func (l *lane) goesBack(of record, busy bool, now time.Time) (until time.Time) {
 	g := &l.gather
 	back := g.back[of]
 	if !back.until.After(now) {
-		if !busy || l.parked < parkedMost {
+		if !busy || l.blockedByRecord < parkedMost {
 			return until
 		}
 		if g.back == nil {
@@ -76,7 +76,7 @@ func (l *lane) lookingBack(now time.Time) (until time.Time) {
 // park makes a batch wait for one that is before it with the same record. l.mu is held.
 func (l *lane) park(b, before *batch) {
 	if b.before++; b.before == 1 {
-		l.parked += len(b.jobs)
+		l.blockedByRecord += len(b.jobs)
 	}
 	b.holds++
 	before.behind = append(before.behind, b)
@@ -85,15 +85,14 @@ func (l *lane) park(b, before *batch) {
 // unpark is the end of one that it waits for. l.mu is held.
 func (l *lane) unpark(b *batch) {
 	if b.before == 1 {
-		l.parked -= len(b.jobs)
+		l.blockedByRecord -= len(b.jobs)
 	}
 	b.before = max(b.before-1, 0)
 }
 
-// later is the second time where it is later than the first.
-func later(now, then time.Time) time.Time {
-	if then.After(now) {
-		return then
+func maxTime(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
 	}
-	return now
+	return a
 }

@@ -146,7 +146,7 @@ func TestNoTimeToAsk(t *testing.T) {
 	if reason := l.push(j, manual.Now()); reason != "" {
 		t.Fatal(reason)
 	}
-	b.until("settled", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.waits == 0 && l.under == 0 })
+	b.until("settled", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.pending == 0 && l.inFlight == 0 })
 	if d := j.delivery; d.State != state.Waiting || d.Attempts != 0 || len(c.all()) != 0 {
 		t.Errorf("%s after %d attempts: %s", d.State, d.Attempts, d.Reason)
 	}

@@ -108,7 +108,7 @@ func (p *printer) head(x *Explanation) {
 		p.line("  %s", sameSentence(&x.Same[i], e.Received, p.when))
 	}
 	if x.Claims > 1 {
-		p.line("  taken up %d times: a gateway stopped while it held it", x.Claims)
+		p.line("  claimed %d times: a gateway stopped before the commit", x.Claims)
 		if alone := x.Claims - state.MaxBatchClaims; alone > 0 {
 			p.line("  of these %d times alone, to find out whether it is what stops the gateway", alone)
 		}

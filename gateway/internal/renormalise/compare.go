@@ -82,7 +82,7 @@ func revision(record *state.Record, n int) *event.Event {
 	return nil
 }
 
-// told is the content that a step sends its product for an event.
+// told is what a step sends to its product for an event.
 type told struct {
 	request *connectors.Request
 	rest    []byte

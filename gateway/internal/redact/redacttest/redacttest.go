@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// Secret has characters that each spelling writes in its own way, and none of which a header or YAML would object to.
+// Secret has characters that each encoding writes differently. All of them are valid in a header and in YAML.
 const Secret = `s3cr"t+/&<x> \7üş😀-end` //nolint:gosec // it opens nothing
 
 // Plain is a secret as products make them.

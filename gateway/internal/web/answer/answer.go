@@ -21,13 +21,13 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// Problem is an error that is answered to the caller.
+// Problem is an error that the caller sees.
 type Problem struct {
 	Status int
 	Detail []view.Detail
-	// RetryAfter is the Retry-After header; 0 leaves it out.
+	// RetryAfter is sent if it is not 0.
 	RetryAfter time.Duration
-	// Cause is logged and never answered.
+	// Cause is logged and never sent.
 	Cause error
 }
 
@@ -141,7 +141,7 @@ func RequestID(c *fasthttp.RequestCtx) string {
 	return id
 }
 
-// decent reports whether an id is safe to write into logs.
+// decent reports whether a request id of a caller may be written into the log.
 func decent(id string) bool {
 	if len(id) < 8 || len(id) > 64 {
 		return false

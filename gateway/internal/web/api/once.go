@@ -38,7 +38,7 @@ const (
 // Callers wait by the system's clock, which a test's clock must not change.
 var wall = clock.System()
 
-// once answers a repeated request with the answer of the first one.
+// once replays the stored answer for a repeated Idempotency-Key.
 type once struct {
 	store state.Store
 	log   *slog.Logger

@@ -45,7 +45,7 @@ func (d *Door) serve(c *fiber.Ctx) error {
 	r.open(c, now, all.proxies)
 	var err error
 	if c.Method() != fiber.MethodPost {
-		err = d.greet(c, e, r)
+		err = d.handshake(c, e, r)
 	} else {
 		err = d.take(c, e, r, now)
 	}
@@ -67,8 +67,8 @@ func (d *Door) closed(tenant, name string, e *entry) error {
 	return answer.Missing("source")
 }
 
-// greet answers requests without an event: platforms probe a URL before they use it.
-func (d *Door) greet(c *fiber.Ctx, e *entry, r *reader) error {
+// handshake answers requests that are not POST: platforms probe an address before they use it.
+func (d *Door) handshake(c *fiber.Ctx, e *entry, r *reader) error {
 	reply, ok := e.source.Handshake(&r.request)
 	if !ok {
 		c.Set(fiber.HeaderAllow, "POST, GET, HEAD")
@@ -238,7 +238,7 @@ func pathToken(segment string) string {
 	return plain
 }
 
-// contentType returns the content type: a constant for the usual ones, otherwise a copy.
+// contentType copies the header, without allocating for application/json.
 func contentType(b []byte) string {
 	if string(b) == jsonType {
 		return jsonType

@@ -19,7 +19,7 @@ func TestSender(t *testing.T) {
 		{"a proxy that says nothing, at length", "10.0.0.1", []string{" ", ""}, "10.0.0.1"},
 		{"a proxy", "10.0.0.1", []string{"203.0.113.9"}, "203.0.113.9"},
 		{"a proxy in IPv6", "2001:db8::1", []string{"2001:0:0::9"}, "2001::9"},
-		{"an address in IPv6's clothes", "::ffff:10.0.0.1", []string{"::ffff:203.0.113.9"}, "203.0.113.9"},
+		{"an IPv4-mapped IPv6 address", "::ffff:10.0.0.1", []string{"::ffff:203.0.113.9"}, "203.0.113.9"},
 		{"what the sender wrote", "10.0.0.1", []string{"10.9.9.9, 1.1.1.1, 203.0.113.9"}, "203.0.113.9"},
 		{"several lines", "10.0.0.1", []string{"1.1.1.1", "203.0.113.9, 10.0.0.2"}, "203.0.113.9"},
 		{"a line below", "10.0.0.1", []string{"203.0.113.9", "10.0.0.2,10.0.0.3"}, "203.0.113.9"},

@@ -16,8 +16,8 @@ import (
 // chainSteps bounds the requests of one attempt.
 const chainSteps = 5
 
-// trial is what one attempt came to.
-type trial struct {
+// attemptOutcome is the result of one attempt, for all deliveries of its request.
+type attemptOutcome struct {
 	lane    *lane
 	lead    *job   // has the places of the lane's pace
 	jobs    []*job // that the request told of
@@ -42,8 +42,8 @@ type unsent struct {
 	verdict connectors.Verdict
 }
 
-// of is the verdict on one of the deliveries.
-func (t *trial) of(i int) connectors.Verdict {
+// verdictOn returns the verdict on one of the deliveries.
+func (t *attemptOutcome) verdictOn(i int) connectors.Verdict {
 	if len(t.verdict.Each) > 0 {
 		return t.verdict.Each[i]
 	}
@@ -52,13 +52,13 @@ func (t *trial) of(i int) connectors.Verdict {
 
 // goesAlone says that a member of a batch is asked for once more by itself: the batch was refused as a whole, which may be
 // the fault of any one in it, or the answer says nothing of this one.
-func (t *trial) goesAlone(v connectors.Verdict) bool {
+func (t *attemptOutcome) goesAlone(v connectors.Verdict) bool {
 	return len(t.jobs) > 1 && v.Kind == connectors.Rejected && (v.RetryAlone || len(t.verdict.Each) == 0)
 }
 
-// health is what the answer says of the destination: a revoked part of it is revoked, and one that took anything or
-// knew its mind about it is well. So is one that refuses what the step asks for.
-func (t *trial) health() connectors.Verdict {
+// health returns the verdict on the destination. It is revoked if a delivery in the request was; a destination that accepted or
+// definitively rejected anything is healthy, and so is one that refuses what the step asks for.
+func (t *attemptOutcome) health() connectors.Verdict {
 	v := t.verdict
 	if len(v.Each) > 0 {
 		v = v.Each[0]
@@ -79,7 +79,7 @@ func (t *trial) health() connectors.Verdict {
 
 // try makes the requests of one attempt; rest are the deliveries that had no room in it. A panic in Build or Judge is
 // its delivery's fault alone, or its batch's.
-func (l *Loop) try(t *trial, deadline time.Time) (rest []*job) {
+func (l *Loop) try(t *attemptOutcome, deadline time.Time) (rest []*job) {
 	d := t.jobs[0].delivery
 	report := func(p *panicked) {
 		l.Log.Error("connector panicked", "tenant", d.Tenant, "event", d.EventID,
@@ -151,7 +151,7 @@ func (l *Loop) try(t *trial, deadline time.Time) (rest []*job) {
 
 // compose makes the request of what may go together, and leaves in t.jobs those it tells of; nil where it tells of
 // none. A panic of one member's Build is that member's.
-func (t *trial) compose() (req *connectors.Request, rest []*job) {
+func (t *attemptOutcome) compose() (req *connectors.Request, rest []*job) {
 	if len(t.jobs) == 1 {
 		req, err := t.build(t.jobs[0])
 		if err != nil {
@@ -195,7 +195,7 @@ func (t *trial) compose() (req *connectors.Request, rest []*job) {
 
 // sort takes out the members for which nothing can be sent, each with its own reason; false where there are none, or
 // where the credentials make no request of anybody, which is then the verdict.
-func (t *trial) sort() bool {
+func (t *attemptOutcome) sort() bool {
 	good, before := make([]*job, 0, len(t.jobs)), len(t.unsent)
 	for _, j := range t.jobs {
 		if _, err := t.build(j); err != nil {
@@ -215,13 +215,13 @@ func (t *trial) sort() bool {
 }
 
 // build makes the request of one, and turns a panic into an error, so that the member it comes from is found.
-func (t *trial) build(j *job) (req *connectors.Request, err error) {
+func (t *attemptOutcome) build(j *job) (req *connectors.Request, err error) {
 	defer t.recovered(&err)
 	t.events = []*event.Event{j.event.WithBudget(nil)}
 	return made(j.build.Build(t.events[0]))
 }
 
-func (t *trial) buildBatch(c connectors.Batcher) (req *connectors.Request, err error) {
+func (t *attemptOutcome) buildBatch(c connectors.Batcher) (req *connectors.Request, err error) {
 	defer t.recovered(&err)
 	budget := event.NewBudget()
 	t.events = make([]*event.Event, len(t.jobs))
@@ -232,7 +232,7 @@ func (t *trial) buildBatch(c connectors.Batcher) (req *connectors.Request, err e
 }
 
 // recovered is deferred.
-func (t *trial) recovered(err *error) {
+func (t *attemptOutcome) recovered(err *error) {
 	if r := recover(); r != nil {
 		t.panicked = &panicked{r}
 		*err = t.panicked
@@ -363,7 +363,7 @@ const kept = 4 << 10
 
 // transcripts are the request before its credentials and the answer, with every secret cut out. Of a batch it is the
 // delivery's own part, as it were sent alone, and the answer's head: its body may tell of the others.
-func (t *trial) transcripts(j *job) (request, response []byte) {
+func (t *attemptOutcome) transcripts(j *job) (request, response []byte) {
 	req, res := t.request, t.response
 	if len(t.jobs) > 1 {
 		own, err := t.build(j)
