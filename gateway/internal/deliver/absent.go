@@ -22,7 +22,7 @@ const (
 	// recallAgain is when a look for deliveries whose step is back is repeated: a delivery that was claimed under the
 	// configuration before may have been put off meanwhile.
 	recallAgain = 5 * time.Second
-	// recallFor is how long one replica may take for a page of that look.
+	// recallFor is the lease of a replica for one page of that look.
 	recallFor = time.Minute
 
 	// systemTenant owns what belongs to the gateway itself. No tenant can be named so.
@@ -36,8 +36,8 @@ const (
 	recalled    = "configured again"
 )
 
-// missing finds deliveries that wait for their step, so that they need not wait longer than their step is gone. That a
-// delivery waits so, and since when, is in the delivery itself: its reason and its due time.
+// missing finds deliveries that wait for their step, so that they continue as soon as it is back. The delivery itself records that it
+// waits, and since when: in its reason and its due time.
 type missing struct {
 	holder string        // of the lease
 	wake   chan struct{} // receives after a reload
@@ -47,8 +47,8 @@ type missing struct {
 	warned map[laneKey]time.Time
 }
 
-// recallLooks are the versions that notes had at the look before. A note is removed only when it is unchanged since then:
-// what one of a moment ago stands for may not have been put off yet.
+// recallLooks has the versions of notes at the previous look. A note is removed only if it is unchanged since then: a delivery for
+// which a new note was written may not have been put off yet.
 type recallLooks map[string]uint64
 
 func (m *missing) init() {
@@ -62,7 +62,7 @@ func (m *missing) look() {
 	}
 }
 
-// warns says whether the log is to be told of a destination now.
+// warns reports whether a destination is to be logged now.
 func (m *missing) warns(key laneKey, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -92,8 +92,8 @@ func (l *Loop) unconfigured(plan *decide.Plan, j *job, now time.Time, noted map[
 		log.Warn("deliveries are due whose step is not configured now: they wait an hour for it and then become dead letters",
 			"rule", j.delivery.Origin.Name, "step", j.delivery.Step)
 	}
-	// Before it is put off: a process that ends in between leaves a note too many, never one too few. In each round anew,
-	// as a recall, of this replica or another, may have removed the note of the last one.
+	// Before the delivery is put off: a process that ends in between leaves a superfluous note, and never a missing one. In each round
+	// anew, as a recall by any replica may have removed the previous note.
 	if !noted[key] {
 		if err := l.writeMissing(key); err != nil { // they are found by their due time, only later
 			log.Warn("cannot note that deliveries wait for their step", "err", err)
@@ -177,8 +177,8 @@ func (l *Loop) recall(ctx context.Context, before recallLooks) error {
 	return nil
 }
 
-// recallOf makes the deliveries of a destination due whose step is back, and says whether others still wait for theirs.
-// Replicas take turns: what one has read as waiting, another may have delivered a moment later.
+// recallOf makes the deliveries of a destination due whose step is back, and reports whether others still wait. Only one replica does
+// this at a time: a delivery that one has read as waiting may be delivered by another a moment later.
 func (l *Loop) recallOf(ctx context.Context, key laneKey) (left bool, err error) {
 	q := state.DeliveryQuery{State: state.Waiting, Destination: key.name, Limit: 200}
 	n := 0

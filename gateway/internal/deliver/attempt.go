@@ -8,11 +8,10 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// patienceMost is how long a delivery that was put off waits at most, where neither its schedule nor the product asks
-// for more.
+// patienceMost bounds the wait of a postponed delivery, unless its schedule or the product asks for more.
 const patienceMost = 10 * time.Minute
 
-// busyFor is how long a delivery waits when the gateway had no connection free for it.
+// busyFor is how long a delivery waits if the gateway had no free connection for it.
 const busyFor = time.Second
 
 // attempt builds, sends and judges one delivery, or a batch of them, and settles each.
@@ -35,7 +34,7 @@ func (l *Loop) attempt(lane *lane, lead *job) {
 	}
 }
 
-// attemptOf makes one request, or one chain of them, and returns the deliveries that had no room in it.
+// attemptOf makes one request, or one chain of them, and returns the deliveries that did not fit.
 func (l *Loop) attemptOf(lane *lane, jobs []*job, epoch uint64) (rest []*job) {
 	lead := jobs[0]
 	now := l.Clock.Now()
@@ -70,8 +69,8 @@ func (l *Loop) attemptOf(lane *lane, jobs []*job, epoch uint64) (rest []*job) {
 	return rest
 }
 
-// begun are the deliveries that are still this holder's, marked as running. The batch itself stays as it is: it ends
-// for all of its members.
+// begun marks deliveries as running and returns those that still belong to this process. The batch itself is unchanged: it ends for
+// all of its deliveries.
 func (l *Loop) begun(jobs []*job, deadline time.Time) []*job {
 	if len(jobs) == 1 { // as nearly always
 		if l.begin(jobs[0], deadline) {
@@ -153,17 +152,17 @@ func (l *Loop) conclude(t *attemptOutcome, j *job, v connectors.Verdict, began, 
 	l.settle(j, d, free)
 }
 
-// putOff says that the product is there, took nothing, and said when to come back: an exhausted limit, be it the day's.
-// That is no failure, so it uses nothing up of the schedule; what bounds it is how long deliveries wait at all. A
-// server's fault (5xx) counts whatever it asks for, and so does everything where a repeat may count twice.
+// putOff reports whether the product is healthy, accepted nothing, and said when to come back, as with an exhausted daily limit. That
+// is no failure and uses up no attempt of the schedule; retention.waiting bounds it. A server's fault (5xx) counts whatever it asks
+// for, and so does every answer of a product where a repeat may count twice.
 func (j *job) putOff(v connectors.Verdict, status int) bool {
 	_, cautious := j.build.(connectors.RetryLimiter)
 	return v.Kind == connectors.Retry && v.After > 0 && status < 500 && !cautious &&
 		len(j.destination.Retry.Waits) > 0
 }
 
-// patience is the least wait of a delivery that was put off so often: from the schedule's first wait on it doubles, so
-// that a product which says "in a second" for days is not asked every second.
+// patience returns the shortest wait of a delivery that was put off so often. It doubles from the schedule's first wait, so that a
+// product that says "in a second" for days is not asked every second.
 func patience(first time.Duration, times int) time.Duration {
 	if first >= patienceMost {
 		return first
@@ -171,7 +170,7 @@ func patience(first time.Duration, times int) time.Duration {
 	return min(first<<min(times-1, 20), patienceMost)
 }
 
-// waits is the retry schedule: the destination's, and no longer than a product allows where a repeat may count twice.
+// waits returns the retry schedule of the destination, cut to what a product allows where a repeat may count twice.
 func (j *job) waits() []time.Duration {
 	waits := j.destination.Retry.Waits
 	if c, ok := j.build.(connectors.RetryLimiter); ok {
@@ -180,8 +179,8 @@ func (j *job) waits() []time.Duration {
 	return waits
 }
 
-// after is the schedule's wait after so many attempts that count. There may be none, where nothing could be sent; and
-// more than there are waits, where a reload has shortened the schedule.
+// after returns the schedule's wait after so many counted attempts. There may be none, if nothing could be sent, and more than waits,
+// if a reload has shortened the schedule.
 func after(waits []time.Duration, used int) time.Duration {
 	if len(waits) == 0 {
 		return 0
@@ -189,12 +188,12 @@ func after(waits []time.Duration, used int) time.Duration {
 	return waits[min(max(used-1, 0), len(waits)-1)]
 }
 
-// atFault says that the setting which the product refuses is the step's own.
+// atFault reports whether the setting that the product refuses belongs to the step.
 func (j *job) atFault(v connectors.Verdict) bool {
 	return v.Setting != "" && slices.Contains(j.sets, v.Setting)
 }
 
-// wait is the schedule's wait or what the receiver asked for, whichever is longer, and up to a tenth more.
+// wait returns the longer of the schedule's wait and what the receiver asked for, plus up to a tenth.
 func (l *Loop) wait(scheduled, asked time.Duration) time.Duration {
 	w := max(scheduled, asked)
 	return w + time.Duration(l.Jitter()*0.1*float64(w))

@@ -6,9 +6,9 @@ import (
 )
 
 const (
-	// A circuit opens when at least circuitAfter answers are known and sickShare percent of them are `retry`, of those in
-	// the last one to two windowFor, or of the last windowLeast where there were fewer. A receiver that fails a part of its
-	// requests, or all of them for a moment, still takes the others.
+	// A circuit opens when at least circuitAfter answers are known and sickShare percent of them are `retry`: of the answers in the last
+	// one to two windowFor, or of the last windowLeast if there were fewer. A receiver that fails some requests, or all for a moment,
+	// still gets the others.
 	circuitAfter = 10
 	sickShare    = 80
 	windowFor    = time.Second

@@ -47,8 +47,8 @@ func (c *commits) signal() {
 	}
 }
 
-// take is the next batch, in the order it came. A delivery that was handed over is settled only after its event was
-// taken, so that it never comes before it.
+// take returns the next batch, in order. A delivery that was handed over is settled after its event was taken, so that it is never
+// committed before the event.
 func (c *commits) take() (events []*claim, settled []state.Settled, closed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -57,7 +57,7 @@ func (c *commits) take() (events []*claim, settled []state.Settled, closed bool)
 	return events, settled, c.closed
 }
 
-// cut takes what one commit holds off the front.
+// cut splits off what fits into one commit.
 func cut[T any](list []T) (front, rest []T) {
 	n := min(len(list), commitAtMost)
 	if n == len(list) {
@@ -119,7 +119,7 @@ func (l *Loop) write(ctx context.Context, batch *state.Commit) bool {
 	}
 }
 
-// writeEach finds what is invalid in a batch, so that it holds up nothing else, and ends it.
+// writeEach commits the parts of a batch one by one, so that an invalid one delays no other, and ends the invalid one.
 func (l *Loop) writeEach(ctx context.Context, batch *state.Commit, err error) bool {
 	if len(batch.Events)+len(batch.Due) == 1 {
 		return l.bury(ctx, batch, err)
@@ -137,7 +137,7 @@ func (l *Loop) writeEach(ctx context.Context, batch *state.Commit, err error) bo
 	return true
 }
 
-// bury makes an event a dead letter whose outcome the store can never apply.
+// bury makes an event a dead letter if the store can never apply its outcome.
 func (l *Loop) bury(ctx context.Context, batch *state.Commit, err error) bool {
 	if len(batch.Events) == 0 {
 		d := &batch.Due[0].Delivery

@@ -10,7 +10,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// claimDue takes what is due, as much as its destinations have room for, and sleeps until there is more.
+// claimDue claims due deliveries, as many as their destinations take now, and sleeps until there are more.
 func (l *Loop) claimDue(ctx context.Context) {
 	backoff := newBackoff()
 	for ctx.Err() == nil {
@@ -18,7 +18,7 @@ func (l *Loop) claimDue(ctx context.Context) {
 		round := dueRound{loop: l, plan: plan, now: now, left: map[laneKey]int{}, newest: l.newest(ctx)}
 		var claimed []state.Due
 		var next time.Time
-		// While the store keeps no end of a delivery, none is taken: it would be made again whenever its lease ends.
+		// While the store takes no commits, no delivery is claimed: it would be repeated whenever its lease ends.
 		free := dueInFlight - int(l.due.Load())
 		asks := free > 0 && !l.unkept.Load()
 		if asks {
@@ -41,7 +41,7 @@ func (l *Loop) claimDue(ctx context.Context) {
 			round.later(now)
 		}
 		noted := map[laneKey]bool{}
-		newest := l.newest(ctx) // asked again: what is claimed may be owed to a configuration that came meanwhile
+		newest := l.newest(ctx) // asked once more: what was claimed may need a configuration that came meanwhile
 		for i := range claimed {
 			round.left[laneKey{claimed[i].Delivery.Tenant, claimed[i].Delivery.Destination}]--
 			l.again(plan, &claimed[i], now, newest, noted)
@@ -57,7 +57,7 @@ func (l *Loop) claimDue(ctx context.Context) {
 		}
 		behind := l.lanes.withBacklog()
 		if !asks {
-			behind = nil // nobody knows what waits for them
+			behind = nil // the store was not asked
 		}
 		for _, lane := range behind {
 			if _, waits := round.left[lane.key]; !waits {
@@ -92,7 +92,7 @@ func (l *Loop) waitDue(ctx context.Context, now, next, again time.Time) bool {
 	return true
 }
 
-// dueRound is one look at the due-queue.
+// dueRound is one claim from the due-queue.
 type dueRound struct {
 	loop *Loop
 	plan *decide.Plan
@@ -100,7 +100,7 @@ type dueRound struct {
 	// newest says whether what the plan does not have is gone.
 	newest func() bool
 	left   map[laneKey]int // the room that destinations with due deliveries had, and have left
-	again  time.Time       // when time alone makes room for the first of them; zero is never
+	again  time.Time       // when time alone lets one of them take more; zero: never
 }
 
 // room is how many due deliveries a destination takes now.
@@ -108,8 +108,8 @@ func (r *dueRound) room(tenant, destination string) int {
 	key, n, again := laneKey{tenant, destination}, 0, time.Time{}
 	switch d := r.plan.Destination(tenant, destination); {
 	case d == nil && r.newest():
-		n = dueAtOnce // today's step may send elsewhere; without one they are put off, and are dead letters in the end
-	case d == nil: // other replicas know it
+		n = dueAtOnce // today's step may name another destination; without a step they wait, and become dead letters in the end
+	case d == nil: // a replica with a newer configuration has it
 	case d.Enabled:
 		lane := r.loop.lanes.at(key)
 		lane.use(d)
@@ -122,7 +122,7 @@ func (r *dueRound) room(tenant, destination string) int {
 	return n
 }
 
-// later asks for another look, not too soon: what has a rate is given several at once.
+// later schedules the next round, not too soon: a destination with a rate gets several deliveries at once.
 func (r *dueRound) later(at time.Time) {
 	if soonest := r.now.Add(recheck); at.Before(soonest) {
 		at = soonest
@@ -132,7 +132,7 @@ func (r *dueRound) later(at time.Time) {
 	}
 }
 
-// leaseFor is longer than any due delivery can take: its turn behind one queued before it, and its own attempt.
+// leaseFor returns a lease that is longer than any due delivery takes: the attempt queued before it, and its own.
 func leaseFor(plan *decide.Plan) time.Duration {
 	longest := 30 * time.Second
 	for _, d := range plan.Config.Destinations {
@@ -141,7 +141,7 @@ func leaseFor(plan *decide.Plan) time.Duration {
 	return 3*longest + leaseGrace
 }
 
-// newest is Options.Newest, asked when it is needed and then once.
+// newest returns a function that asks Options.Newest at its first call and remembers the answer.
 func (l *Loop) newest(ctx context.Context) func() bool {
 	return sync.OnceValue(func() bool { return l.Newest == nil || l.Newest(ctx) })
 }
@@ -151,11 +151,11 @@ func (l *Loop) newest(ctx context.Context) func() bool {
 func (l *Loop) again(plan *decide.Plan, due *state.Due, now time.Time, newest func() bool, noted map[laneKey]bool) {
 	l.due.Add(1)
 	j := &job{delivery: due.Delivery, event: due.Event, progress: leased, lease: due.Lease}
-	j.delivery.Log, j.delivery.Leased = nil, false // its lease ends with what comes of it
+	j.delivery.Log, j.delivery.Leased = nil, false // its end also ends its lease
 	owed, ok := plan.Today(j.delivery, due.Event)
 	if !ok && !newest() {
 		reason := decide.Newer
-		if j.delivery.Reason == decide.Absent { // its hour goes on
+		if j.delivery.Reason == decide.Absent { // its hour keeps running
 			reason = decide.Absent
 		}
 		l.postpone(j, reason, now.Add(leaveFor))

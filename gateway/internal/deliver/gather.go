@@ -11,41 +11,40 @@ import (
 )
 
 const (
-	// gatherMost is how long deliveries gather in memory; those that may wait longer do it in the due-queue.
+	// gatherMost bounds how long deliveries wait in memory for their batch; longer waits happen in the due-queue.
 	gatherMost = 500 * time.Millisecond
-	// gatherDue is how long those gather at least that were claimed together from the due-queue.
+	// gatherDue is the shortest wait of a batch of deliveries from the due-queue, which are claimed together.
 	gatherDue = 20 * time.Millisecond
 	// rateAhead is how far ahead a due batch may reserve its turn under the destination's rate.
 	rateAhead = time.Second
-	// batchMost bounds a batch where neither the product nor the configuration does.
+	// batchMost bounds a batch if neither the product nor the configuration does.
 	batchMost = 256
 )
 
-// group is what may stand in one batch: deliveries of one step.
+// group identifies deliveries that can be in one batch: those of one step.
 type group struct {
 	origin state.Origin
 	step   string
 }
 
-// place is where a delivery may join a batch. Those that wait for an earlier one of their record gather apart from
-// those that need not.
+// place identifies a batch that a delivery can join. Deliveries that wait for an earlier one of their record have batches of their
+// own.
 type place struct {
 	group  group
 	behind bool
 }
 
-// batch is deliveries of one step that one request tells of. It is queued as soon as nothing holds it back any more:
-// its time, its turn under the rate, and earlier batches with a record that it has too. A product that takes one
-// event at a time and has keys gets batches of one.
+// batch is deliveries of one step for one request. It is queued when its wait is over, the rate allows it, and all earlier batches
+// with one of its records have ended. A product that takes one event at a time and has keys gets batches of one.
 type batch struct {
 	place place
 	build connectors.Connector // all members have it
 	most  int
 	jobs  []*job // the first one leads; no more are added once a worker has it
 	holds int
-	// before is how many of holds are earlier batches with a record that it has too.
+	// before counts the earlier batches with one of its records; they are part of holds.
 	before int
-	// behind are later batches that wait for the end of this one.
+	// behind are later batches that wait for this one.
 	behind []*batch
 	queued bool
 	// early ends the wait before its time.
@@ -53,29 +52,29 @@ type batch struct {
 	turn  time.Time // under the rate
 }
 
-// gathering is what a lane knows of its batches. Its zero value is ready.
+// gathering is the state of a lane's batches. Its zero value is ready.
 type gathering struct {
-	open     map[place]*batch    // that a delivery may still join
+	open     map[place]*batch    // those that a delivery can still join
 	last     map[record]*batch   // the latest unfinished one with the record
 	unqueued map[*batch]struct{} // not queued yet
-	// back are the records of which deliveries went back to the due-queue; backs are all of those since then.
+	// back has the records whose deliveries went back to the due-queue; backs counts those deliveries since backsSince.
 	back       map[record]sentBack
-	forgot     time.Time // when those of back were taken out that were quiet
+	forgot     time.Time // when quiet records were last removed from back
 	backs      int
 	backsSince time.Time
-	// What the last round of the due-queue came to: deliveries, and the requests they make.
+	// Deliveries of the last round of the due-queue, and how many requests they make.
 	jobs, requests int
 	ratio          float64
 }
 
-// keysWork and keysBytes bound what the keys of one event's deliveries take together, whose expressions are evaluated
-// where those of all tenants wait. One that takes more is nobody's: it keeps no order with others of its record.
+// keysWork and keysBytes bound the evaluation of the keys of one event's deliveries together, because all tenants wait for it. A
+// delivery beyond the bound has no key, and so no order among others of its record.
 const (
 	keysWork  = expression.MaxWork / 4
 	keysBytes = 1 << 20
 )
 
-// keys are the event that the keys of its deliveries are made from, within their budget. Its zero value is ready.
+// keys is an event with the budget for the keys of its deliveries. Its zero value is ready.
 type keys struct{ event *event.Event }
 
 func (k *keys) of(ev *event.Event) *event.Event {
@@ -85,7 +84,8 @@ func (k *keys) of(ev *event.Event) *event.Event {
 	return k.event
 }
 
-// gathers reads what the connector and its destination say of batches. Key is the connector's code.
+// gathers sets the job's batch size, number of requests and key, as its connector and destination say. It calls code of the
+// connector, which may panic.
 func (l *Loop) gathers(j *job, keys *keys) {
 	j.requests = 1
 	if chained, ok := j.build.(connectors.Chained); ok {
@@ -94,7 +94,7 @@ func (l *Loop) gathers(j *job, keys *keys) {
 	keyer, ok := j.build.(connectors.Keyer)
 	if !ok {
 		if j.destination.Batch.Max > 1 {
-			j.most = 1 // beside others that gather; the due-queue is asked for all of them
+			j.most = 1 // other steps of the destination have batches
 		}
 		return
 	}
@@ -109,7 +109,7 @@ func (l *Loop) gathers(j *job, keys *keys) {
 	}
 	defer func() {
 		if recover() != nil {
-			j.key = "" // Build fails as well, and is heard there
+			j.key = "" // Build fails too, and its error is recorded
 		}
 	}()
 	j.key = keyer.Key(keys.of(j.event))
@@ -119,7 +119,7 @@ func (l *Loop) gathers(j *job, keys *keys) {
 func batchWait(d *config.Destination) time.Duration { return min(d.Batch.Wait, gatherMost) }
 
 // deferUntil returns when a first attempt that waits for others in the due-queue continues; zero if it does not wait there.
-// All of one span are due together.
+// All deliveries of one interval are due together.
 func (j *job) deferUntil(now time.Time) (at time.Time) {
 	if wait := j.destination.Batch.Wait; j.most > 1 && wait > gatherMost {
 		at = now.Truncate(wait).Add(wait)
@@ -127,8 +127,8 @@ func (j *job) deferUntil(now time.Time) (at time.Time) {
 	return at
 }
 
-// collect puts a delivery into a batch, or says why it has to wait. Who joins one needs no turn under the rate: it is
-// one request. l.mu is held.
+// collect puts a delivery into a batch, or returns why it has to wait. A delivery that joins a batch needs no turn under the rate,
+// as it adds no request. l.mu is held.
 func (l *lane) collect(j *job, now time.Time, due bool) (reason string) {
 	g := &l.gather
 	if g.open == nil {
@@ -180,7 +180,7 @@ func (l *lane) collect(j *job, now time.Time, due bool) (reason string) {
 	return ""
 }
 
-// begin is a new batch, where the rate has a turn for it. l.mu is held.
+// begin makes a new batch if the rate allows one, or returns why it has to wait. l.mu is held.
 func (l *lane) begin(j *job, at place, now time.Time, due bool) (*batch, string) {
 	b := &batch{place: at, build: j.build, most: j.most, turn: now}
 	if l.limiter != nil {
@@ -203,7 +203,7 @@ func (l *lane) begin(j *job, at place, now time.Time, due bool) (*batch, string)
 		}
 	}
 	if l.circuit.limit == 1 {
-		wait = 0 // nobody joins: the first one after a circuit was open is alone
+		wait = 0 // the first delivery after a circuit was open is alone
 	}
 	if wait = max(wait, b.turn.Sub(now)); wait > 0 {
 		early := make(chan struct{})
@@ -237,14 +237,14 @@ func (b *batch) hurry() {
 	}
 }
 
-// unhold takes one of the reasons away for which a batch is not queued. l.mu is held.
+// unhold removes one of the reasons why a batch is not queued. l.mu is held.
 func (l *lane) unhold(b *batch) {
 	if b.holds--; b.holds == 0 {
 		l.enqueue(b)
 	}
 }
 
-// enqueue gives a batch to the workers; it can still be joined until one has it. l.mu is held.
+// enqueue gives a batch to the workers. It can be joined until a worker takes it. l.mu is held.
 func (l *lane) enqueue(b *batch) {
 	if b.queued {
 		return
@@ -254,7 +254,7 @@ func (l *lane) enqueue(b *batch) {
 	l.line(b.jobs[0])
 }
 
-// release lets every batch go whatever holds it: the gateway stops, and they are handed back. l.mu is held.
+// release queues every batch at a stop, so that its deliveries are handed over. l.mu is held.
 func (l *lane) release() {
 	for b := range l.gather.unqueued {
 		b.hurry()
@@ -277,7 +277,7 @@ func (l *lane) dequeue(j *job) int {
 	return len(b.jobs)
 }
 
-// ended makes room for what comes next, and lets later batches with the same records go.
+// ended counts a job out, and queues later batches with the same records.
 func (l *lane) ended(j *job) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -299,10 +299,10 @@ func (l *lane) ended(j *job) {
 	}
 }
 
-// turns are what a delivery, or its batch, takes of the rate before it begins. l.mu is held.
+// turns returns how many requests of the rate a delivery, or its batch, takes before it begins. l.mu is held.
 func (l *lane) turns(j *job) int { return min(j.requests, l.limiter.Burst()) }
 
-// owes books the rest of a chain that is longer than what the rate allows at once: the next ones wait for it. l.mu is
+// owes reserves the rest of a chain of requests that is longer than the rate allows at once; later deliveries wait for it. l.mu is
 // held.
 func (l *lane) owes(j *job, now time.Time) {
 	for rest := j.requests - l.turns(j); rest > 0; rest -= l.limiter.Burst() {
@@ -310,7 +310,7 @@ func (l *lane) owes(j *job, now time.Time) {
 	}
 }
 
-// anotherTurn is booked for a batch that needs a second request, because it was too large for one.
+// anotherTurn reserves a second request for a batch that was too large for one.
 func (l *lane) anotherTurn() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -319,9 +319,8 @@ func (l *lane) anotherTurn() {
 	}
 }
 
-// underRate is how many due deliveries are asked for where the rate allows so many requests: twice what they told of in
-// the last round, so that it grows as long as they go together, and few have to go back where they do not. l.mu is
-// held.
+// underRate returns how many due deliveries to claim if the rate allows so many requests: twice as many per request as in the last
+// round, so that the number grows while they share requests, and few go back if they do not. l.mu is held.
 func (l *lane) underRate(requests int) int {
 	most := l.destination.Batch.Max
 	if most <= 1 || requests <= 0 {
@@ -338,7 +337,7 @@ func (l *lane) underRate(requests int) int {
 	return max(1, min(int(2*g.ratio*float64(requests)), requests*most))
 }
 
-// unit is everything that goes with a job: its batch, or itself alone.
+// unit returns the jobs of one attempt: those of the batch, or the job alone.
 func (j *job) unit() []*job {
 	if j.batch != nil {
 		return j.batch.jobs

@@ -13,11 +13,10 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// judge keeps the lane's health after an answer: it opens and closes the circuit, obeys a throttle, and pauses a
-// destination that will take nothing any more. Epoch is the circuit's when the attempt began: what began before the circuit
-// opened says nothing new of it.
+// judge updates the lane after an answer: it opens and closes the circuit, obeys Retry-After, and puts a destination on hold that
+// refuses everything. epoch is the circuit's when the attempt began: an attempt from before the circuit opened does not count.
 func (l *lane) judge(v connectors.Verdict, t *attemptOutcome, d *config.Destination, epoch uint64, now time.Time) {
-	if !t.sent && v.Kind != connectors.Revoked { // it says nothing of the destination
+	if !t.sent && v.Kind != connectors.Revoked { // the destination was not asked
 		return
 	}
 	l.mu.Lock()
@@ -47,8 +46,8 @@ func (l *lane) judge(v connectors.Verdict, t *attemptOutcome, d *config.Destinat
 	}
 }
 
-// refused puts on a hold for what the attempt was made with, which may not be what a reload has brought since.
-// l.mu is held.
+// refused puts the destination on hold for the credentials or the URL of the attempt, which a reload may have changed since. l.mu is
+// held.
 func (l *lane) refused(kind state.HoldKind, v connectors.Verdict, d *config.Destination, now time.Time) bool {
 	h := state.Hold{Kind: kind, Reason: v.Reason, Since: now, Fingerprint: l.loop.fingerprint(d, kind)}
 	if !replaces(kind, l.hold.Kind) || l.hold.Kind == kind && l.hold.Fingerprint == h.Fingerprint {
@@ -72,7 +71,7 @@ func (l *lane) failed(v connectors.Verdict, now time.Time) bool {
 	return true
 }
 
-// holds puts on a hold that ends by itself, unless one stands that is stronger or longer. l.mu is held.
+// holds puts on a hold that ends by itself, unless there is a stronger or longer one. It reports whether it did. l.mu is held.
 func (l *lane) holds(h state.Hold) bool {
 	if !replaces(h.Kind, l.hold.Kind) || l.hold.Until.After(h.Until) {
 		return false
@@ -81,7 +80,7 @@ func (l *lane) holds(h state.Hold) bool {
 	return true
 }
 
-// openings is how often a circuit has opened in a row, read from how long it is open now.
+// openings returns how often a circuit has opened in a row, computed from how long it is open now.
 func openings(h state.Hold) int {
 	n := 1
 	for wait := circuitFirst; wait < h.Until.Sub(h.Since) && wait < circuitMost; wait *= 2 {
@@ -90,7 +89,7 @@ func openings(h state.Hold) int {
 	return n
 }
 
-// replaces: what was put on by hand or for good stays, whatever late answers say.
+// replaces reports whether a hold may replace another: one put on by hand or for good stays, whatever late answers say.
 func replaces(by, old state.HoldKind) bool {
 	rank := map[state.HoldKind]int{state.HoldRate: 1, state.HoldCircuit: 1, state.HoldRevoked: 2, state.HoldGone: 3, state.HoldPaused: 4}
 	if by == "" {
@@ -105,10 +104,10 @@ func (l *lane) change(h state.Hold) {
 	l.changes++
 }
 
-// writeHold makes the lane's own hold known to the store, so that the due-queue keeps what waits and a restart knows.
-// A stronger one that was put on elsewhere meanwhile stays.
+// writeHold stores the lane's own hold, so that the due-queue keeps its deliveries and a restart knows the hold. A stronger one that
+// was stored elsewhere meanwhile stays.
 func (l *lane) writeHold() {
-	l.writing.Lock() // else two changes could be written in the other order
+	l.writing.Lock() // otherwise two changes could be stored in the wrong order
 	defer l.writing.Unlock()
 	l.mu.Lock()
 	h, change, unwritten := l.hold, l.changes, l.unwritten
@@ -138,7 +137,7 @@ func (l *lane) writeHold() {
 	log.Warn("destination is on hold", "status", h.Kind, "err", h.Reason)
 }
 
-// putHold is the hold that stands afterwards: this one, or a stronger one that was put on elsewhere, even a moment ago.
+// putHold stores a hold and returns the one that is stored afterwards: this one, or a stronger one that was put on elsewhere.
 func (l *Loop) putHold(ctx context.Context, key laneKey, h state.Hold) (state.Hold, error) {
 	const tries = 3
 	for try := 1; ; try++ {
@@ -197,7 +196,7 @@ func (l *Loop) learnHolds(ctx context.Context) error {
 	lifted := false
 	for _, lane := range l.lanes.all() {
 		lane.mu.Lock()
-		if h := listed[lane]; lane.changes == before[lane] { // else the lane knows better
+		if h := listed[lane]; lane.changes == before[lane] { // otherwise the lane has a newer one
 			lifted = lane.learn(h, now) || lifted
 		}
 		lane.mu.Unlock()
@@ -226,7 +225,7 @@ func (l *Loop) lift(ctx context.Context, plan *decide.Plan, h state.DestinationO
 	return true
 }
 
-// learn takes over the hold that the store has, and says whether one was lifted. l.mu is held.
+// learn takes over the stored hold and reports whether one was lifted. l.mu is held.
 func (l *lane) learn(h state.Hold, now time.Time) (lifted bool) {
 	if h.Kind == l.hold.Kind && h.Until.Equal(l.hold.Until) {
 		return false
@@ -235,7 +234,7 @@ func (l *lane) learn(h state.Hold, now time.Time) (lifted bool) {
 		if over := !l.hold.Until.IsZero() && !l.hold.Until.After(now); over {
 			return false // the store lists none that is over
 		}
-		l.circuit.opened = 0 // somebody found that it serves: it may serve more and more
+		l.circuit.opened = 0 // it serves again: the circuit begins anew
 	}
 	if h.Kind == state.HoldCircuit {
 		l.circuit.reopened(openings(h))

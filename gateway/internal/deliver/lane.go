@@ -15,8 +15,8 @@ import (
 const (
 	// laneQueue bounds the first attempts that wait in memory for one destination; more go to the due-queue.
 	laneQueue = 512
-	// laneBatched bounds the due deliveries that a destination which takes batches has in memory, so that it leaves room
-	// for the others: more than it needs for full requests one after the other.
+	// laneBatched bounds the due deliveries that a destination with batches has in memory, so that it leaves capacity for other
+	// destinations. It is enough for full requests one after the other.
 	laneBatched = 256
 )
 
@@ -51,20 +51,20 @@ type lane struct {
 	inFlight        int // deliveries that workers have
 	workers         int
 	gather          gathering
-	limiter         *rate.Limiter // of what is admitted; nil without a rate
-	pace            *pace         // of what begins; nil without a rate
+	limiter         *rate.Limiter // of deliveries that enter the queue; nil without a rate
+	pace            *pace         // of requests that begin; nil without a rate
 	hold            state.Hold    // zero: none
-	changes         uint64        // of hold by the lane itself, so that a refresh overwrites no newer one
+	changes         uint64        // how often the lane itself changed hold, so that a refresh does not overwrite a newer one
 	unwritten       bool          // the store does not know hold yet
 	circuit         circuit
-	backlog         bool // deliveries wait that a limit kept back; new ones go behind them
+	backlog         bool // deliveries that exceeded a limit wait in the due-queue; new ones go behind them
 	wantsMore       bool // the due-queue had more than the lane could take
 	stopped         bool
 
 	writing sync.Mutex // of hold into the store, one change after the other
 }
 
-// lanes are made when first used and stay: one per destination.
+// lanes has one lane per destination. A lane is made at its first use and stays.
 type lanes struct {
 	loop    *Loop
 	mu      sync.RWMutex
@@ -150,7 +150,7 @@ func (l *lane) use(d *config.Destination) {
 	}
 }
 
-// blocked says why nothing may start now, and until when where time ends it. l.mu is held.
+// blocked returns why no attempt may start now, and until when if time ends it; "" if attempts may start. l.mu is held.
 func (l *lane) blocked(now time.Time) (reason string, until time.Time) {
 	if !l.destination.Enabled {
 		return reasonDisabled, until
@@ -170,7 +170,7 @@ func (l *lane) blocked(now time.Time) (reason string, until time.Time) {
 	return "", until
 }
 
-// push queues a first attempt, or says why it has to wait.
+// push queues a first attempt, or returns why it has to wait.
 func (l *lane) push(j *job, now time.Time) (reason string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -206,8 +206,8 @@ func (l *lane) push(j *job, now time.Time) (reason string) {
 	return ""
 }
 
-// pushDue queues a delivery claimed from the due-queue: room was asked for before, so only a change since then refuses
-// it, or more batches than were thought.
+// pushDue queues a delivery claimed from the due-queue, or returns why it has to wait. It was claimed within the capacity of the
+// lane, so only a later change refuses it, or more batches than expected.
 func (l *lane) pushDue(j *job, now time.Time) (reason string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -218,7 +218,7 @@ func (l *lane) pushDue(j *job, now time.Time) (reason string) {
 		return l.collect(j, now, true)
 	}
 	if l.limiter != nil {
-		l.limiter.ReserveN(now, l.turns(j)) // a debt that the next ones wait for
+		l.limiter.ReserveN(now, l.turns(j)) // may go below zero; the next deliveries wait for it
 		l.owes(j, now)
 	}
 	l.pending++
@@ -226,7 +226,7 @@ func (l *lane) pushDue(j *job, now time.Time) (reason string) {
 	return ""
 }
 
-// refuses says why the lane takes nothing. l.mu is held.
+// refuses returns why the lane takes no delivery now. l.mu is held.
 func (l *lane) refuses(now time.Time) (reason string) {
 	if l.stopped {
 		return reasonStopping
@@ -255,13 +255,12 @@ func (l *lane) staff(n int) {
 // atOnce is how many requests may run at once now. l.mu is held.
 func (l *lane) atOnce() int { return l.circuit.atOnce(l.destination.Concurrency) }
 
-// busy is how many deliveries the lane works at, parked ones left out. l.mu is held.
+// busy returns how many deliveries the lane has in memory, without those that wait for an earlier one of their record. l.mu is held.
 func (l *lane) busy() int { return l.pending - l.blockedByRecord + l.inFlight }
 
 func (l *lane) queued() int { return len(l.queue) - l.head }
 
-// most is how many deliveries the lane works at, waiting ones included: what its workers get through soon. The first one
-// after a circuit was open is alone. l.mu is held.
+// most bounds busy: about what the workers finish soon. After a circuit was open, the first delivery is alone. l.mu is held.
 func (l *lane) most() int {
 	if l.circuit.limit == 1 {
 		return 1
@@ -270,8 +269,8 @@ func (l *lane) most() int {
 	return max(most, min(most*l.destination.Batch.Max, laneBatched))
 }
 
-// space is how many due deliveries the lane takes now: what its workers get through soon, within its limits. Again is
-// when there will be more where time alone makes it; a worker that runs out of work says so itself.
+// space returns how many due deliveries the lane takes now. again is when it takes more, if time alone decides that; a worker that
+// runs out of work wakes the due-queue itself.
 func (l *lane) space(now time.Time) (n int, again time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -308,7 +307,7 @@ func (l *lane) fallBehind() {
 	l.loop.lanes.mu.Unlock()
 }
 
-// caughtUp says that the due-queue had less for the lane than it had room for. While nothing may start it says nothing.
+// caughtUp is called when the due-queue had less for the lane than it could take: its backlog is gone, unless the lane is blocked.
 func (l *lane) caughtUp(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -324,8 +323,7 @@ func (l *lane) caughtUp(now time.Time) {
 	l.loop.lanes.mu.Unlock()
 }
 
-// next is the job to do, or one that has to wait after all because the lane was blocked while it was queued; nil
-// where a worker is not needed any more.
+// next returns the next job, and why it has to wait if the lane was blocked meanwhile; nil if the worker is no longer needed.
 func (l *lane) next() (j *job, reason string) {
 	now := l.loop.Clock.Now()
 	l.mu.Lock()

@@ -41,13 +41,13 @@ const (
 	dueInFlight   = 4096
 	commitAtMost  = 512
 
-	// recheck is how soon the due-queue is asked again at the earliest for what it could not give.
+	// recheck is the shortest time between two claims from the due-queue if the first one got nothing.
 	recheck = 50 * time.Millisecond
-	// lookAgain is how long the due-queue is left alone at most: what the API or another replica scheduled says nothing here.
+	// lookAgain is the longest time between two claims from the due-queue: what another replica scheduled is not announced here.
 	lookAgain = 500 * time.Millisecond
-	// leaveFor is how long a delivery whose step only a newer configuration has is left to the replicas that have it.
+	// leaveFor is how long a delivery whose step only a newer configuration has is left to the replicas that run it.
 	leaveFor = time.Second
-	// refresh is how often holds put on elsewhere are learnt.
+	// refresh is how often holds that were put on elsewhere are read.
 	refresh = time.Second
 )
 
@@ -56,7 +56,7 @@ type Sender interface {
 	Send(ctx context.Context, r *connectors.Request, o outbound.Attempt) outbound.Result
 }
 
-// Observer hears of every attempt and of the sizes of batches. It must be quick.
+// Observer receives every attempt and the sizes of batches. It must be quick.
 type Observer interface {
 	Attempt(tenant, destination, connector, verdict string, took time.Duration, at time.Time)
 	Batch(stage string, n int)

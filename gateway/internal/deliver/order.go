@@ -6,12 +6,11 @@ import (
 )
 
 const (
-	// parkedMost bounds the deliveries that wait in memory for an earlier one of their record. They take no room from
-	// others; more of them go back to the due-queue.
+	// parkedMost bounds the deliveries that wait in memory for an earlier one of their record, beside the lane's other bounds; more of
+	// them go back to the due-queue.
 	parkedMost = 128
-	// backEach bounds how many of a lane go back in backFirst, and so how often they are claimed for nothing. They are
-	// due again together, in the order of their events, when all of them can have been looked at: after backFirst and
-	// longer the more they are, and after backMost at the latest.
+	// backEach bounds how many deliveries of a lane go back within backFirst, and so how often they are claimed in vain. They are due
+	// again together, in the order of their events: after backFirst, later the more there are, and after backMost at the latest.
 	backEach  = 4096
 	backFirst = time.Second
 	backMost  = time.Minute
@@ -29,8 +28,8 @@ type sentBack struct {
 	n     int
 }
 
-// goesBack says when a delivery is due again that finds too many before it that change its record; zero where it may
-// wait in memory, or need not wait. Until those come that went back, those behind them go back as well. l.mu is held.
+// goesBack returns when a delivery is due again for which too many earlier ones of its record wait; zero if it can wait in memory, or
+// need not wait. As long as earlier ones are back in the due-queue, later ones go back too. l.mu is held.
 func (l *lane) goesBack(of record, busy bool, now time.Time) (until time.Time) {
 	g := &l.gather
 	back := g.back[of]
@@ -50,8 +49,7 @@ func (l *lane) goesBack(of record, busy bool, now time.Time) (until time.Time) {
 	return back.until
 }
 
-// forget takes out the records that have been quiet for long: each time over all of them would cost the more, the more
-// records are busy. l.mu is held.
+// forget removes records that have been quiet for long, only now and then, because it reads all of them. l.mu is held.
 func (l *lane) forget(now time.Time) {
 	g := &l.gather
 	if since := now.Sub(g.forgot); since >= 0 && since < backMost/4 {
@@ -61,7 +59,7 @@ func (l *lane) forget(now time.Time) {
 	maps.DeleteFunc(g.back, func(_ record, b sentBack) bool { return b.until.Before(now.Add(-backMost)) })
 }
 
-// lookingBack says until when nothing more is claimed for the lane, because so many of it had to go back. l.mu is held.
+// lookingBack returns until when no delivery is claimed for the lane because too many had to go back. l.mu is held.
 func (l *lane) lookingBack(now time.Time) (until time.Time) {
 	g := &l.gather
 	if now.Sub(g.backsSince) >= backFirst {
@@ -73,7 +71,7 @@ func (l *lane) lookingBack(now time.Time) (until time.Time) {
 	return g.backsSince.Add(backFirst)
 }
 
-// park makes a batch wait for one that is before it with the same record. l.mu is held.
+// park makes a batch wait for an earlier one with the same record. l.mu is held.
 func (l *lane) park(b, before *batch) {
 	if b.before++; b.before == 1 {
 		l.blockedByRecord += len(b.jobs)
@@ -82,7 +80,7 @@ func (l *lane) park(b, before *batch) {
 	before.behind = append(before.behind, b)
 }
 
-// unpark is the end of one that it waits for. l.mu is held.
+// unpark counts the end of one batch that it waits for. l.mu is held.
 func (l *lane) unpark(b *batch) {
 	if b.before == 1 {
 		l.blockedByRecord -= len(b.jobs)

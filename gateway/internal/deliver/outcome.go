@@ -50,8 +50,8 @@ func (t *attemptOutcome) verdictOn(i int) connectors.Verdict {
 	return t.verdict
 }
 
-// goesAlone says that a member of a batch is asked for once more by itself: the batch was refused as a whole, which may be
-// the fault of any one in it, or the answer says nothing of this one.
+// goesAlone reports whether a delivery of a batch is sent once more by itself: the batch was refused as a whole, which one delivery
+// may have caused, or the answer does not name this one.
 func (t *attemptOutcome) goesAlone(v connectors.Verdict) bool {
 	return len(t.jobs) > 1 && v.Kind == connectors.Rejected && (v.RetryAlone || len(t.verdict.Each) == 0)
 }
@@ -77,8 +77,8 @@ func (t *attemptOutcome) health() connectors.Verdict {
 	return v
 }
 
-// try makes the requests of one attempt; rest are the deliveries that had no room in it. A panic in Build or Judge is
-// its delivery's fault alone, or its batch's.
+// try makes the requests of one attempt; rest are the deliveries that did not fit. A panic in Build or Judge rejects its delivery, or
+// its batch, and nothing else.
 func (l *Loop) try(t *attemptOutcome, deadline time.Time) (rest []*job) {
 	d := t.jobs[0].delivery
 	report := func(p *panicked) {
@@ -149,8 +149,8 @@ func (l *Loop) try(t *attemptOutcome, deadline time.Time) (rest []*job) {
 	return rest
 }
 
-// compose makes the request of what may go together, and leaves in t.jobs those it tells of; nil where it tells of
-// none. A panic of one member's Build is that member's.
+// compose builds the request and leaves in t.jobs the deliveries that it contains; nil if it contains none. A panic in the Build of
+// one delivery rejects that one.
 func (t *attemptOutcome) compose() (req *connectors.Request, rest []*job) {
 	if len(t.jobs) == 1 {
 		req, err := t.build(t.jobs[0])
@@ -173,7 +173,7 @@ func (t *attemptOutcome) compose() (req *connectors.Request, rest []*job) {
 		req, more := t.compose()
 		return req, append(more, rest...)
 	case err != nil:
-		if v := refusal(err); v.Kind == connectors.Revoked { // said of all of them
+		if v := refusal(err); v.Kind == connectors.Revoked { // it concerns all of them
 			t.verdict = v
 			return nil, nil
 		}
@@ -186,21 +186,21 @@ func (t *attemptOutcome) compose() (req *connectors.Request, rest []*job) {
 		if t.verdict.Kind == connectors.Revoked {
 			return nil, nil
 		}
-		// Each of them alone is good, so nothing that is said of them together is true of one.
+		// Each of them can be built alone, so the error concerns none of them alone.
 		t.verdict = connectors.Reject("cannot be built together: " + err.Error())
 		return nil, nil
 	}
 	return req, nil
 }
 
-// sort takes out the members for which nothing can be sent, each with its own reason; false where there are none, or
-// where the credentials make no request of anybody, which is then the verdict.
+// sort removes the deliveries that cannot be built, each with its own reason. It returns false if there are none, or if the
+// credentials are unusable for all, which is then the verdict.
 func (t *attemptOutcome) sort() bool {
 	good, before := make([]*job, 0, len(t.jobs)), len(t.unsent)
 	for _, j := range t.jobs {
 		if _, err := t.build(j); err != nil {
 			v := refusal(err)
-			if v.Kind == connectors.Revoked { // whatever else is wrong with others, this is said of all
+			if v.Kind == connectors.Revoked { // this concerns all, whatever else is wrong with others
 				t.verdict, t.unsent = v, t.unsent[:before]
 				return false
 			}
@@ -214,7 +214,7 @@ func (t *attemptOutcome) sort() bool {
 	return found
 }
 
-// build makes the request of one, and turns a panic into an error, so that the member it comes from is found.
+// build builds the request of one delivery, and turns a panic into an error of that delivery.
 func (t *attemptOutcome) build(j *job) (req *connectors.Request, err error) {
 	defer t.recovered(&err)
 	t.events = []*event.Event{j.event.WithBudget(nil)}
@@ -239,7 +239,7 @@ func (t *attemptOutcome) recovered(err *error) {
 	}
 }
 
-// made refuses what a faulty connector may give: neither a request nor a reason.
+// made refuses the result of a faulty connector: neither a request nor an error.
 func made(req *connectors.Request, err error) (*connectors.Request, error) {
 	if req == nil && err == nil {
 		return nil, errNoRequest
@@ -254,7 +254,7 @@ type panicked struct{ value any }
 
 func (*panicked) Error() string { return "the connector panicked" }
 
-// refusal is what an error of Build means.
+// refusal returns the verdict for an error of Build.
 func refusal(err error) connectors.Verdict {
 	var skip *connectors.Skipped
 	var unusable *connectors.UnusableError
@@ -270,7 +270,7 @@ func refusal(err error) connectors.Verdict {
 	return connectors.Reject("cannot be built: " + err.Error())
 }
 
-// keepMost bounds what a request may ask for of its answer.
+// keepMost bounds the size of an answer that a request may ask for.
 const keepMost = 8 << 20
 
 func options(j *job, req *connectors.Request, left time.Duration) outbound.Attempt {
@@ -287,7 +287,7 @@ func options(j *job, req *connectors.Request, left time.Duration) outbound.Attem
 	}
 }
 
-// unanswered is what a request without an answer means for its delivery.
+// unanswered returns the verdict for a request without an answer.
 func unanswered(res outbound.Result) connectors.Verdict {
 	v := connectors.TryAgain(reason(res))
 	switch res.Kind {
@@ -306,7 +306,7 @@ func reason(res outbound.Result) string {
 	return res.Err.Error()
 }
 
-// judge asks the connector, or the status where it has no opinion, and holds a success against the preset.
+// judge asks the connector, or uses the status if it has no Judge, and applies the preset of the destination to a success.
 func judge(c connectors.Connector, d *config.Destination, res *connectors.Response) connectors.Verdict {
 	var v connectors.Verdict
 	if judge, ok := c.(connectors.Judge); ok {
@@ -341,13 +341,13 @@ func judge(c connectors.Connector, d *config.Destination, res *connectors.Respon
 	return v
 }
 
-// silent says that the product's answers do not name what it took.
+// silent reports whether the product's answers do not name the events that it accepted.
 func silent(c connectors.Connector) bool {
 	batcher, ok := c.(connectors.Batcher)
 	return ok && batcher.Batch().Silent
 }
 
-// settled is a verdict within its bounds; one that is none is a fault of the connector.
+// settled returns a verdict within its bounds; an invalid one is a fault of the connector.
 func settled(v connectors.Verdict) connectors.Verdict {
 	if v.Kind == "" || v.Kind == connectors.Continue && v.Next == nil {
 		return connectors.Reject("the connector gave no verdict")
@@ -358,11 +358,11 @@ func settled(v connectors.Verdict) connectors.Verdict {
 
 func clamp(after time.Duration) time.Duration { return min(max(after, 0), connectors.MaxRetryAfter) }
 
-// kept bounds what is kept of a request or a response.
+// kept bounds the stored text of a request or a response.
 const kept = 4 << 10
 
-// transcripts are the request before its credentials and the answer, with every secret cut out. Of a batch it is the
-// delivery's own part, as it were sent alone, and the answer's head: its body may tell of the others.
+// transcripts returns the request without its credentials and the answer, with all secrets removed. For a delivery of a batch it
+// returns the request as if sent alone, and the head of the answer, whose body may be about other deliveries.
 func (t *attemptOutcome) transcripts(j *job) (request, response []byte) {
 	req, res := t.request, t.response
 	if len(t.jobs) > 1 {

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// pace holds a destination's rate in every window of its length, whatever delays what was admitted: a request takes one of
-// as many places as the rate has, and gives it back one window after it began. The limiter of the lane says how many
-// deliveries are admitted; alone it lets a second's worth out at once, and the next one in the second that follows.
+// pace keeps a destination's rate in every window of its length, however long admitted deliveries wait: a request takes one of as many
+// places as the rate has, and returns it one window after it began. The lane's limiter decides how many deliveries are admitted; alone
+// it would send a second's worth at once, and the next one in the following second.
 //
 // A request whose chain is longer than the rate begins without a place, and those behind it wait. The lane's mu guards it.
 type pace struct {
@@ -19,8 +19,8 @@ type pace struct {
 
 func newPace(most int, window time.Duration) *pace { return &pace{most: max(most, 1), window: window} }
 
-// take takes places for an attempt of n requests, whose first one begins now. Where there are too few it takes none, and
-// returns how long to wait before it is asked again.
+// take takes places for an attempt of n requests, whose first one begins now. If there are too few it takes none, and returns how long
+// to wait before the next call.
 func (p *pace) take(n int, now time.Time) (wait time.Duration) {
 	n = min(n, p.most)
 	p.forget(now)
@@ -60,12 +60,12 @@ func (p *pace) forget(now time.Time) {
 	}
 }
 
-// await waits until the rate lets an attempt begin, or returns why it is to be put off, and until when.
+// await waits until the rate lets an attempt begin, or returns why it has to be put off, and until when.
 func (l *lane) await(j *job) (reason string, due time.Time) {
 	for {
 		now := l.loop.Clock.Now()
 		if !slices.ContainsFunc(j.unit(), func(j *job) bool { return !j.ended() }) {
-			return reasonQueue, now // and nobody is put off
+			return reasonQueue, now // none of them is put off
 		}
 		wait, reason := l.takePlaces(j, now)
 		switch {

@@ -9,7 +9,8 @@ import (
 )
 
 const (
-	// maxClaimsAlone is how many claims alone without a commit make a suspect a dead letter: those in company prove nothing.
+	// maxClaimsAlone is how many claims alone without a commit make a suspect a dead letter. Claims together with other events prove
+	// nothing.
 	maxClaimsAlone = 5
 	// suspectEvery is how often a suspect is asked for.
 	suspectEvery = 500 * time.Millisecond
@@ -34,7 +35,7 @@ func (l *Loop) claimSuspects(ctx context.Context) {
 			l.Log.Warn("an event is tried alone: gateways stopped while they had claimed it",
 				"tenant", c.Event.Tenant, "event", c.Event.ID, "attempt", c.Claims)
 			l.Observer.Batch("claim", 1)
-			l.capacity.take(1, c.Event.Size()) // also where there is none: it is one
+			l.capacity.take(1, c.Event.Size()) // even beyond the capacity: it is only one
 			l.undecided.add([]state.Claimed{*c})
 		default:
 			backoff.reset()
@@ -49,7 +50,7 @@ func (l *Loop) claimSuspects(ctx context.Context) {
 	}
 }
 
-// endSuspect has the next suspect claimed where one of these is one.
+// endSuspect lets the next suspect be claimed if one of these was a suspect.
 func (l *Loop) endSuspect(committed []*claim) {
 	for _, c := range committed {
 		if c.suspect {
