@@ -1,5 +1,5 @@
-// Package intake is the door for what survey platforms send: prove the bytes, make events of them, make those
-// durable, and only then say 200.
+// Package intake receives the requests of survey platforms: it verifies the bytes, makes events of them, makes those
+// durable, and only then answers 200.
 //
 // It is the gateway's hot path. Nothing here logs a request that went well, starts a goroutine or writes JSON by
 // reflection, and the body is not copied: the server read it into memory of its own, which events keep.

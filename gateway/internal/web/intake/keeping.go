@@ -10,8 +10,8 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
-// task is work that anybody can cause and that is therefore bounded, each kind by itself: what strangers cause takes no
-// room from what the platform itself sent.
+// task is a kind of work that unverified requests can cause. Each kind has its own bound, so that it does not displace
+// verified requests of the platform.
 type task uint8
 
 const (
@@ -56,7 +56,7 @@ func limitsOf(of func(task) pace) *limits {
 	return &l
 }
 
-// proved says whether a request's proof passed, where its source has any: what anybody may send is a stranger's.
+// proved reports whether the request was verified. Requests of a source without verification never are.
 func (r *reader) proved() bool {
 	kind := r.request.Verified.Kind
 	return kind != "" && kind != source.KindNone
