@@ -30,7 +30,7 @@ func TestResponseIDIsNoIdentity(t *testing.T) {
 		"gateway/internal/state/embedded/records.go": "indexes it as a search term",
 		"gateway/internal/state/redis/append.go":     "indexes it as a search term, and places events in shards",
 		"gateway/internal/state/redis/revise.go":     "writes it, as a field of the revision",
-		"gateway/internal/view/event.go":           "shows it, beside source and survey",
+		"gateway/internal/view/event.go":             "shows it, beside source and survey",
 		"rules/event/decode.go":                      "reads it",
 		"rules/event/envelope.go":                    "writes it",
 		"rules/event/fields.go":                      "names it in expressions",

@@ -41,6 +41,7 @@ const (
 type missing struct {
 	holder string        // of the lease
 	wake   chan struct{} // receives after a reload
+	repeat time.Duration // recallAgain, but in tests
 
 	mu     sync.Mutex
 	warned map[laneKey]time.Time
@@ -51,7 +52,7 @@ type missing struct {
 type recallLooks map[string]uint64
 
 func (m *missing) init() {
-	m.holder, m.wake, m.warned = rand.Text(), make(chan struct{}, 1), map[laneKey]time.Time{}
+	m.holder, m.wake, m.warned, m.repeat = rand.Text(), make(chan struct{}, 1), map[laneKey]time.Time{}, recallAgain
 }
 
 func (m *missing) look() {
@@ -131,7 +132,7 @@ func (l *Loop) recalls(ctx context.Context) {
 			case !errors.Is(err, state.ErrConflict): // else another replica is at it
 				l.Log.Warn("cannot look for deliveries whose step is configured again", "err", err)
 			}
-			if !l.sleep(ctx, recallAgain) {
+			if !l.sleep(ctx, l.missing.repeat) {
 				return
 			}
 		}
@@ -197,7 +198,7 @@ func (l *Loop) recallOf(ctx context.Context, key laneKey) (left bool, err error)
 			case d.Reason != decide.Absent:
 			case !plan.HasStep(d.Tenant, d.Origin, d.Step):
 				left = true
-			case d.Leased || d.Due.Sub(now) < recallAgain: // it is tried anyway
+			case d.Leased || d.Due.Sub(now) < l.missing.repeat: // it is tried anyway
 			default:
 				back = append(back, state.Delivery{ID: d.ID, EventID: d.EventID, Tenant: d.Tenant, Reason: recalled, Due: now})
 			}

@@ -171,6 +171,8 @@ func (l *Loop) fingerprint(d *config.Destination, kind state.HoldKind) string {
 
 // learnHolds takes over holds put on or lifted elsewhere, and lifts those whose credentials have changed.
 func (l *Loop) learnHolds(ctx context.Context) error {
+	l.learning.Lock() // else an older list could be applied after a newer one
+	defer l.learning.Unlock()
 	const unwritten = ^uint64(0)
 	before := map[*lane]uint64{}
 	for _, lane := range l.lanes.all() {

@@ -392,3 +392,47 @@ func TestBeginsWithoutItsStore(t *testing.T) {
 		t.Errorf("the paused one is %s after %d attempts", d.State, len(d.Log))
 	}
 }
+
+// slowHolds keeps the first answer to Holds back.
+type slowHolds struct {
+	state.Store
+	asked      atomic.Bool
+	read, give chan struct{}
+}
+
+func (s *slowHolds) Holds(ctx context.Context, tenant string) ([]state.DestinationOnHold, error) {
+	holds, err := s.Store.Holds(ctx, tenant)
+	if s.asked.CompareAndSwap(false, true) {
+		close(s.read)
+		<-s.give
+	}
+	return holds, err
+}
+
+// A pause by hand takes effect at once, and an older list of holds that is still on its way does not lift it.
+func TestOlderHoldsDoNotLiftAPause(t *testing.T) {
+	t.Parallel()
+	b, l, now, _ := idleLane(t)
+	slow := &slowHolds{Store: b.store, read: make(chan struct{}), give: make(chan struct{})}
+	b.loop.Store = slow
+	var both sync.WaitGroup
+	both.Go(func() { b.loop.HoldsChanged(t.Context()) })
+	<-slow.read
+	pause := state.Hold{Kind: state.HoldPaused, Reason: "by hand", Since: now.Now()}
+	if err := b.store.Hold(t.Context(), "default", "crm", pause, nil); err != nil {
+		t.Fatal(err)
+	}
+	learnt := make(chan struct{})
+	both.Go(func() { b.loop.HoldsChanged(t.Context()); close(learnt) })
+	select {
+	case <-learnt:
+	case <-time.After(100 * time.Millisecond): // it waits for the older one
+	}
+	close(slow.give)
+	both.Wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.hold.Kind != state.HoldPaused {
+		t.Errorf("after the pause, the lane has %+v", l.hold)
+	}
+}

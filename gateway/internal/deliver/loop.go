@@ -93,6 +93,8 @@ type Loop struct {
 	due       atomic.Int64 // due deliveries leased and not yet committed
 	unkept    atomic.Bool  // the store did not take the last commit
 
+	learning sync.Mutex // of holds from the store, one list after the other
+
 	claimsMu sync.Mutex
 	claims   map[*claim]struct{} // decided and not closed
 

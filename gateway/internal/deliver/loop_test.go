@@ -191,6 +191,7 @@ func (b *bench) make() {
 		Log: slog.New(slog.DiscardHandler), Observer: nothing{}, Jitter: func() float64 { return 0 },
 		FingerprintKey: []byte("key"), Drain: b.drain, Newest: b.newest,
 	})
+	b.loop.missing.repeat = 200 * time.Millisecond
 	b.stop = func() {}
 }
 

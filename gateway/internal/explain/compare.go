@@ -11,7 +11,7 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// ask fills in every rule and webhook as a configuration answers; nil is one that is no longer kept.
+// ask evaluates every rule and webhook of a configuration; nil: the configuration is no longer stored.
 func (x *Explanation) ask(plan *decide.Plan, ev *event.Event) {
 	if plan == nil {
 		return
@@ -53,7 +53,7 @@ func (x *Explanation) ask(plan *decide.Plan, ev *event.Event) {
 	}
 }
 
-// record lays what was recorded over what was asked again: the record is what happened.
+// record replaces what was evaluated by what was recorded, because that is what happened.
 func (x *Explanation) record(o *state.Outcome) {
 	for _, was := range o.Rules {
 		rule := x.rule(was.Origin)
@@ -67,8 +67,8 @@ func (x *Explanation) record(o *state.Outcome) {
 	}
 }
 
-// attach hangs deliveries and holds where they belong. A delivery whose rule was not asked about, one of a replay
-// by a later configuration, brings its rule along.
+// attach adds deliveries and holds to their steps. A delivery whose rule is missing, as after a replay with a later
+// configuration, adds its rule.
 func (x *Explanation) attach(deliveries []state.Delivery, holds []state.DestinationOnHold, today *decide.Plan) {
 	for i := range deliveries {
 		d := &deliveries[i]
@@ -126,7 +126,7 @@ func explained(d *state.Delivery, x *Explanation, today *decide.Plan) *view.Expl
 	return v
 }
 
-// compare says what today's configuration would answer differently.
+// compare adds what today's configuration would decide differently.
 func (x *Explanation) compare(today *decide.Plan, ev *event.Event) {
 	now := map[state.Origin]bool{}
 	for _, each := range today.Explain(ev) {
@@ -171,7 +171,7 @@ func (x *Explanation) step(o state.Origin, name string) *view.ExplainedStep {
 	return nil
 }
 
-// summarise is the answer in one sentence.
+// summarise returns the explanation in one sentence.
 func (x *Explanation) summarise() string {
 	switch x.State {
 	case "pending":

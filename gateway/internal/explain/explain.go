@@ -1,7 +1,7 @@
 // Package explain answers why an event arrived somewhere, or why it did not.
 //
-// What was decided is in the event's outcome; every single "no" is asked again of the configuration that decided.
-// An explanation is a value: JSON for the API, and a text for people.
+// The outcome of the event says what was decided; why a rule did not match is evaluated once more with the configuration that
+// decided. An explanation is a value: JSON for the API, and a text for people.
 package explain
 
 import (
@@ -27,13 +27,13 @@ type Explanation struct{ view.Explanation }
 // Asker explains events of a running gateway. All fields are required; it is safe for concurrent use.
 type Asker struct {
 	Store state.Store
-	// Plan is the running configuration; PlanOf one that ran before, as a tenant sees it.
+	// Plan returns the running configuration; PlanOf a tenant's part of an earlier one.
 	Plan   func() *decide.Plan
 	PlanOf func(ctx context.Context, tenant, generation string) (*decide.Plan, error)
 	Clock  clock.Clock
 }
 
-// Event explains one that is kept; state.ErrNotFound where the tenant has none of that id.
+// Event explains a stored event. It returns state.ErrNotFound if the tenant has no event with the id.
 func (a *Asker) Event(ctx context.Context, tenant, id string) (*Explanation, error) {
 	record, err := a.Store.Event(ctx, tenant, id)
 	if err != nil {
@@ -87,7 +87,7 @@ func (a *Asker) Event(ctx context.Context, tenant, id string) (*Explanation, err
 // maxDetails bounds the deliveries whose attempts are read for one explanation.
 const maxDetails = 200
 
-// deliveries are those of an outcome, with their attempts.
+// deliveries returns the deliveries of an outcome with their attempts.
 func (a *Asker) deliveries(ctx context.Context, tenant string, brief []state.Delivery) ([]state.Delivery, error) {
 	full := make([]state.Delivery, len(brief))
 	copy(full, brief)
@@ -106,7 +106,7 @@ func (a *Asker) deliveries(ctx context.Context, tenant string, brief []state.Del
 	return full, nil
 }
 
-// Dry says what a configuration would do with an event that is stored nowhere.
+// Dry explains what a configuration would do with an event that is not stored.
 func Dry(plan *decide.Plan, ev *event.Event, now time.Time) *Explanation {
 	x := begin(ev, now)
 	x.State = "dry"
@@ -123,7 +123,7 @@ func Dry(plan *decide.Plan, ev *event.Event, now time.Time) *Explanation {
 	return x
 }
 
-// would builds the request of a delivery that nobody sends.
+// would builds the request of a delivery without sending it.
 func would(owed decide.Owed, ev *event.Event, now time.Time) (note, request string) {
 	defer func() {
 		if r := recover(); r != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// former tells of the revisions before the newest.
+// former adds the revisions before the newest.
 func (x *Explanation) former(record *state.Record) {
 	for i := range record.Former {
 		f := &record.Former[i]
@@ -33,8 +33,8 @@ func (x *Explanation) former(record *state.Record) {
 	}
 }
 
-// read says how today's profile and roles read the raw body, where that is otherwise. A body that they cannot read again is
-// none of its concern: who asks for it to be read is told.
+// read adds how today's profile and roles read the raw body, if that differs. A body that they cannot read is left out here: a
+// request to normalise it reports the error.
 func (x *Explanation) read(today *decide.Plan, ev *event.Event) {
 	next, err := renormalise.Today(today, ev)
 	if err != nil {
@@ -58,7 +58,7 @@ func newestFirst(deliveries []state.Delivery) []state.Delivery {
 	return deliveries
 }
 
-// numbered names a revision for a person.
+// numbered returns the name of a revision for a person.
 func numbered(revision int) string {
 	if revision == 0 {
 		return "as it came"

@@ -11,7 +11,7 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// SameEvent finds the others of an event, best proved first, among those that are kept.
+// SameEvent returns the other stored events that are the same event with another proof, best proof first.
 func SameEvent(ctx context.Context, store state.Reader, ev *event.Event) ([]view.SameEvent, error) {
 	var all []view.SameEvent
 	for _, side := range []struct {
@@ -32,7 +32,7 @@ func SameEvent(ctx context.Context, store state.Reader, ev *event.Event) ([]view
 	return all, nil
 }
 
-// sameSentence says what happened, seen from an event that was received at a time.
+// sameSentence describes what happened, from the point of view of an event that was received at a time.
 func sameSentence(s *view.SameEvent, received time.Time, when func(time.Time) string) string {
 	order := "before"
 	if s.Received.After(received) {
@@ -42,7 +42,7 @@ func sameSentence(s *view.SameEvent, received time.Time, when func(time.Time) st
 		order, s.Proof, s.ID, when(s.Received), verifier(s.Verified))
 }
 
-// verifier says who proved an event.
+// verifier returns who proved an event.
 func verifier(verified string) string {
 	switch verified {
 	case "":

@@ -2,7 +2,7 @@ package explain
 
 import "github.com/surveygate/surveygate/gateway/internal/state"
 
-// Settled says that nothing of the event is under way or waiting any more.
+// Settled reports whether no delivery of the event is waiting or being attempted any more.
 func (x *Explanation) Settled() bool {
 	if x.State == "pending" {
 		return false

@@ -11,8 +11,8 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
-// Text prints the explanation for a person: first the answer, then each rule and webhook with why, and what became
-// of each of its deliveries.
+// Text prints the explanation for a person: first the answer, then each rule and webhook with the reason, and the result of
+// each of its deliveries.
 func (x *Explanation) Text(w io.Writer) error {
 	p := &printer{now: x.At, revision: x.Event.Revision}
 	p.head(x)
@@ -40,7 +40,7 @@ func (x *Explanation) Text(w io.Writer) error {
 	return err
 }
 
-// Brief prints only each rule and webhook with why, and how its deliveries went.
+// Brief prints only each rule and webhook with the reason and the result of its deliveries.
 func (x *Explanation) Brief(w io.Writer) error {
 	p := &printer{now: x.At, brief: true}
 	for i := range x.Rules {
@@ -237,7 +237,7 @@ func (p *printer) attempt(a view.ExplainedAttempt) {
 // maxHints bounds the hints of one explanation.
 const maxHints = 8
 
-// hints are what a person would do next: each once with its destination, what is on hold and what is dead.
+// hints returns what a person can do next about holds and dead letters, each hint once.
 func (x *Explanation) hints() (all []string) {
 	if x.State == "dead" && x.Event.Stream != "" {
 		return []string{"To read it again, once its source can: surveygate dead replay " + x.Event.ID}
@@ -272,7 +272,7 @@ func (x *Explanation) hints() (all []string) {
 	return all
 }
 
-// when is a time and how far it is from now.
+// when returns a time and its distance from now.
 func (p *printer) when(at time.Time) string {
 	text := at.UTC().Format(time.DateTime) + " UTC"
 	switch d := at.Sub(p.now); {
@@ -285,7 +285,7 @@ func (p *printer) when(at time.Time) string {
 	}
 }
 
-// short is a duration with as many digits as a person reads.
+// short returns a duration rounded for a person.
 func short(d time.Duration) string {
 	switch {
 	case d < 0:

@@ -17,13 +17,13 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// stepOf is what deliveries of several revisions have in common.
+// stepOf identifies the step of deliveries of several revisions.
 type stepOf struct {
 	origin state.Origin
 	step   string
 }
 
-// earlier are a step's deliveries, those of the newest revision last.
+// earlier returns the deliveries of a step, those of the newest revision last.
 func earlier(record *state.Record, of stepOf) (all []*state.Delivery) {
 	for i := range record.Outcome.Deliveries {
 		if d := &record.Outcome.Deliveries[i]; d.Origin == of.origin && d.Step == of.step {
@@ -38,8 +38,8 @@ func earlier(record *state.Record, of stepOf) (all []*state.Delivery) {
 
 func open(d *state.Delivery) bool { return d.State == state.Waiting || d.State == state.Dead }
 
-// same says whether a destination would be told by the next revision what an earlier delivery tells it, and where that one
-// stands. Both requests are built by today's step: what the configuration changed meanwhile does not count.
+// same reports whether the next revision would send a destination the same request as an earlier delivery, and the state of that
+// delivery. Both requests are built by today's step, so changes of the configuration do not count.
 func same(o *decide.Owed, record *state.Record, before *state.Delivery, next *event.Event) (same bool, why string) {
 	was := revision(record, before.Revision)
 	if was == nil {
@@ -65,7 +65,7 @@ func same(o *decide.Owed, record *state.Record, before *state.Delivery, next *ev
 	return true, "its request is the same, and it is " + string(before.State)
 }
 
-// revision is an event's revision as it is kept, with the raw bytes that all have; nil where it is kept no longer.
+// revision returns a stored revision of an event, with the raw bytes that all revisions share; nil if it is no longer stored.
 func revision(record *state.Record, n int) *event.Event {
 	if record.Event.Revision == n {
 		return record.Event
@@ -82,7 +82,7 @@ func revision(record *state.Record, n int) *event.Event {
 	return nil
 }
 
-// told is what a step sends to its product for an event.
+// told is the content that a step sends its product for an event.
 type told struct {
 	request *connectors.Request
 	rest    []byte
@@ -121,8 +121,7 @@ func tell(build connectors.Connector, ev *event.Event) (t told) {
 	return t
 }
 
-// supposed are the events that a dry run takes for those which told what is told once, by key: in earnest they would have
-// reserved it.
+// supposed maps keys of `once` to the events that would have reserved them if the run were not dry.
 type supposed map[string]string
 
 // taken are the events that have told a response already what is to be told once, by key. What nobody has is reserved, but

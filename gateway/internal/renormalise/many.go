@@ -13,16 +13,16 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// Query selects events of a tenant; zero fields select nothing out.
+// Query selects events of a tenant; zero fields do not restrict the selection.
 type Query struct {
 	Source       string
 	Since, Until time.Time // of Received
-	// Cursor goes on where a page ended.
+	// Cursor continues after a page.
 	Cursor string
 	How
 }
 
-// What one page does at most, so that a request ends soon and memory stays small.
+// Limits of one page, so that a request ends soon and memory stays small.
 const (
 	lookMost   = 2000
 	reviseMost = 100
@@ -71,7 +71,7 @@ func (q *Query) selects(ev *event.Event) bool {
 		(q.Since.IsZero() || !ev.Received.Before(q.Since)) && (q.Until.IsZero() || ev.Received.Before(q.Until))
 }
 
-// count adds what became of one event to a page.
+// count adds the result of one event to a page.
 func count(p *view.NormalisedPage, res *view.Normalised) {
 	p.Events++
 	switch res.Status {

@@ -1,6 +1,6 @@
 // Package renormalise reads the kept raw bodies of events again, through the profile and the roles that their sources have
-// today, and puts right what followed from the earlier reading: the event has another revision, is decided by today's
-// rules, and its corrected deliveries go out.
+// today, and corrects what followed from the earlier reading: the event gets another revision, is decided by today's rules, and
+// its corrected deliveries are sent.
 package renormalise
 
 import (
@@ -26,11 +26,11 @@ type Normaliser struct {
 	Clock clock.Clock
 }
 
-// How says how events are read again.
+// How are the options of a reading.
 type How struct {
 	// DryRun counts, and changes nothing.
 	DryRun bool
-	// Again delivers also what a destination was delivered already with the same request.
+	// Again sends also requests that a destination was sent already.
 	Again bool
 }
 
@@ -107,7 +107,7 @@ func (n *Normaliser) one(ctx context.Context, record *state.Record, how How, tol
 	return res, nil
 }
 
-// plan decides a revision by today's rules, and holds what it owes against the deliveries that there are.
+// plan decides a revision by today's rules and compares what it owes with the deliveries that exist.
 func (n *Normaliser) plan(ctx context.Context, plan *decide.Plan, record *state.Record, next *event.Event, how How, told supposed, res *view.Normalised) (*state.Revision, error) {
 	now := n.Clock.Now()
 	decision := plan.Decide(next, now)

@@ -67,8 +67,15 @@ func (g *gateway) await(ctx context.Context, do func() error) error {
 			return fmt.Errorf("redis did not answer for %s: %w", redisTimeout, err)
 		}
 		g.log.Warn("Redis does not answer yet; trying again", "took", took.Round(time.Second), "err", err)
-		if !g.sleep(ctx, wait) {
-			return fmt.Errorf("stopped while waiting for Redis: %w", err)
+		again, stop := g.clock.After(wait)
+		select {
+		case <-again:
+			stop()
+			continue
+		case <-ctx.Done():
+		case <-g.options.Leave: // nothing is served yet that a balancer could leave
 		}
+		stop()
+		return fmt.Errorf("stopped while waiting for Redis: %w", err)
 	}
 }

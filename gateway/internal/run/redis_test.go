@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -191,6 +192,26 @@ func TestAwait(t *testing.T) {
 		err := g.await(ctx, func() error { cancel(); return away })
 		if !errors.Is(err, state.ErrUnavailable) {
 			t.Errorf("said %v", err)
+		}
+	})
+	t.Run("told to leave", func(t *testing.T) {
+		t.Parallel()
+		manual := clock.NewManual(time.Unix(1e9, 0))
+		leave := make(chan os.Signal, 1)
+		g := &gateway{clock: manual, log: slog.New(slog.DiscardHandler), options: Options{Leave: leave}}
+		ended := make(chan error, 1)
+		go func() {
+			ended <- g.await(t.Context(), func() error { return away })
+		}()
+		<-manual.Set()
+		leave <- os.Interrupt
+		select {
+		case err := <-ended:
+			if !errors.Is(err, state.ErrUnavailable) || !strings.Contains(err.Error(), "stopped while waiting for Redis") {
+				t.Errorf("said %v", err)
+			}
+		case <-time.After(5 * time.Second):
+			t.Error("the start still waits for Redis")
 		}
 	})
 }

@@ -25,7 +25,7 @@ const (
 	// firstRoom is how much memory a body has before anything of it came, and all that the body of nearly every webhook
 	// needs. It does not count in the bound of all bodies: there is one for each connection at most.
 	firstRoom = 4 << 10
-	// growth is how much room a body gets beyond what came.
+	// growth is by how much the buffer exceeds the bytes that came.
 	growth = 4
 )
 
@@ -46,7 +46,7 @@ const (
 // wall is the clock of the network, which a test's own clock must not change.
 var wall = clock.System()
 
-// bodyLimit is how large a body is read for a request, by its header alone. Zero: none is.
+// bodyLimit returns the size up to which the body of a request is read, by its header alone; 0 if it is not read.
 func (f *front) bodyLimit(h *fasthttp.RequestHeader) int {
 	if h.IsGet() && noBody(h) { // as most that take none
 		return 0
@@ -70,13 +70,13 @@ func (f *front) bodyLimit(h *fasthttp.RequestHeader) int {
 	return smallBody
 }
 
-// noBody says that a request announces no body.
+// noBody reports whether a request announces no body.
 func noBody(h *fasthttp.RequestHeader) bool {
 	length := h.ContentLength()
 	return length == 0 || length < -1 // -1 is chunked
 }
 
-// pathOf is the path that the router will see: as it was written, without the query.
+// pathOf returns the path that the router will see: as written, without the query.
 func pathOf(h *fasthttp.RequestHeader) []byte {
 	path := h.RequestURI()
 	if len(path) > 0 && path[0] == '/' && !bytes.HasPrefix(path, []byte("//")) {
@@ -111,8 +111,8 @@ func hasField(raw []byte, name string) bool {
 
 const waitsForContinue = "100-continue"
 
-// headerReceived keeps the server from reading a body where none is wanted, or one that is too large to be read on: it
-// makes of the request one that asks first (`Expect: 100-continue`), and expected says no.
+// headerReceived keeps the server from reading a body that no route wants or that is too large: it turns the request into one
+// that asks first (`Expect: 100-continue`), which expected then refuses.
 func (f *front) headerReceived(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	if !noBody(h) && (f.bodyLimit(h) == 0 || h.ContentLength() > discardMost) {
 		h.Set(fasthttp.HeaderExpect, waitsForContinue)
@@ -125,7 +125,7 @@ func (f *front) wanted(h *fasthttp.RequestHeader) bool {
 	return limit > 0 && h.ContentLength() <= limit
 }
 
-// expected says whether the body of a request that asks first is read. Where it is not, it has answered.
+// expected reports whether the body of a request that asks first is read. If it is not, expected has answered.
 func (f *front) expected(c *fasthttp.RequestCtx) (status int) {
 	h := &c.Request.Header
 	if noBody(h) || f.wanted(h) {
@@ -198,7 +198,7 @@ func (f *front) readBody(c *fasthttp.RequestCtx, conn *listener.Conn) error {
 	}
 }
 
-// ofReading is what a client is told of a body that could not be read.
+// ofReading returns the answer for a body that could not be read.
 func ofReading(err error) error {
 	var network net.Error
 	if errors.As(err, &network) && network.Timeout() || strings.Contains(err.Error(), "timeout") {
@@ -207,7 +207,7 @@ func ofReading(err error) error {
 	return fiber.ErrBadRequest
 }
 
-// discard reads on without keeping anything, until the body ends, the client pauses or a bound is reached.
+// discard reads and drops the rest of a body until it ends, the client pauses, or a bound is reached.
 func (p *progress) discard(stream io.Reader) {
 	if p.end.IsZero() {
 		p.end = wall.Now().Add(bodyFor)
@@ -234,7 +234,7 @@ var discards = sync.Pool{New: func() any {
 	return &room
 }}
 
-// progress ends the reading of a body that comes too slowly.
+// progress ends the reading of a body that arrives too slowly.
 type progress struct {
 	conn  net.Conn
 	reads int

@@ -24,7 +24,7 @@ type front struct {
 	routes      fasthttp.RequestHandler
 }
 
-// errNoRoom is why a request is refused that the server is too full to read.
+// errNoRoom means that the server has no memory left to read the body of the request.
 var errNoRoom = errors.New("too many connections, or too many bodies are being read")
 
 func (a *App) front(management *api.API, bounds listener.Options, open bool) *front {
@@ -76,7 +76,7 @@ func (f *front) serve(ln net.Listener) error {
 	return nil
 }
 
-// handle reads a request's body, answers it, and says to the connection how far it is.
+// handle reads the body of a request, answers it, and reports its progress to the connection.
 func (f *front) handle(c *fasthttp.RequestCtx) {
 	conn := c.Conn().(*listener.Conn)
 	defer conn.Served()
@@ -110,7 +110,7 @@ func (f *front) refuse(c *fasthttp.RequestCtx, conn *listener.Conn, err error) {
 	_ = f.app.failed(each, err) // it answers whatever it is
 }
 
-// recovered is deferred, and keeps a panic in one request from ending them all.
+// recovered is deferred: a panic in one request must not end the process.
 func (f *front) recovered(c *fasthttp.RequestCtx) {
 	if r := recover(); r != nil {
 		f.app.options.Log.Error("panic while answering", "request_id", answer.RequestID(c), "panic", fmt.Sprint(r), "stack", string(debug.Stack()))

@@ -13,34 +13,34 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 )
 
-// lagging is from when on events without a decision are worth a warning.
+// lagging is the age of the oldest undecided event from which on readiness warns.
 const lagging = time.Minute
 
-// lookFor bounds how long a look at the store may keep a probe waiting.
+// lookFor bounds how long a probe waits for the store.
 const lookFor = 2 * time.Second
 
-// alive says that the process answers; that is all a restart could mend.
+// alive answers liveness probes: the process answers. Nothing else can be repaired by a restart.
 func (a *App) alive(c *fiber.Ctx) error {
 	return answer.Bytes(c, fiber.StatusOK, []byte(`{"status":"alive"}`))
 }
 
-// readiness is what readyz answers.
+// readiness is the answer of /readyz.
 type readiness struct {
 	Status string `json:"status"`
-	// Reasons are why it is not ready; Warnings what a person should see to.
+	// Reasons say why it is not ready; Warnings are what a person should look at.
 	Reasons  []string `json:"reasons,omitempty"`
 	Warnings []string `json:"warnings,omitempty"`
 	// Pending are events without a decision, and how old the oldest is.
 	Pending        int64   `json:"pending"`
 	OldestPendingS float64 `json:"oldest_pending_s"`
-	// Waiting are deliveries to be tried again, Dead those that will not be.
+	// Waiting counts deliveries that will be tried, Dead the dead letters.
 	Waiting        int64   `json:"waiting"`
 	OldestWaitingS float64 `json:"oldest_waiting_s"`
 	Dead           int64   `json:"dead"`
 	Generation     string  `json:"generation"`
 }
 
-// ready says whether events can be taken in. Lag is no reason: a gateway that is behind must be left to catch up.
+// ready answers whether events can be accepted. Lag is not a reason to be unready: a gateway that is behind must catch up.
 func (a *App) ready(c *fiber.Ctx) error {
 	ctx, cancel := context.WithTimeout(context.Background(), lookFor)
 	defer cancel()
@@ -88,8 +88,8 @@ func (a *App) metrics(c *fiber.Ctx) error {
 	return c.Send(text)
 }
 
-// scrapes makes one text of the metrics at a time. Who asks before it is begun shares it: nobody needs a token, and many
-// that ask at once must not cost more than one.
+// scrapes renders the metrics once at a time. Requests that come before the next rendering begins share it: a scrape needs no
+// token, and many at once must not cost more than one.
 type scrapes struct {
 	running sync.Mutex
 	mu      sync.Mutex

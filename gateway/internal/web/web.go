@@ -1,7 +1,7 @@
-// Package web is the gateway's HTTP server: platforms and events in, the API, health and metrics.
+// Package web is the gateway's HTTP server: intake from platforms, the API, health and metrics.
 //
-// It listens on TCP, where the API wants a token, and on a unix socket, where whoever can open it may do
-// everything. Both are the same routes over the same rooms.
+// It listens on TCP, where the API needs a token, and on a unix socket, where everybody who can open the socket may do
+// everything. Both serve the same routes.
 package web
 
 import (
@@ -33,8 +33,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/web/listener"
 )
 
-// What a stranger can make the server hold: the headers of each connection, and for how long. How many connections and
-// how much of bodies is in Bounds.
+// Limits of one connection: the size of its headers and its timeouts. Bounds limits all connections together.
 const (
 	maxHeader     = 8 << 10
 	headerTimeout = 10 * time.Second
@@ -42,16 +41,16 @@ const (
 	idleTimeout   = 75 * time.Second
 )
 
-// Bounds are what all clients together can make the server hold. What is zero has a default.
+// Bounds limit what all clients together can occupy. Zero fields have a default.
 type Bounds struct {
-	// Connections are those of the port, Control those of the control socket, which has its own so that strangers cannot
-	// keep the operator out. Without them, MaxConnections and 64.
+	// Connections bounds the connections of the port (default MaxConnections), Control those of the control socket (default 64).
+	// The socket has its own bound so that clients of the port cannot lock the operator out.
 	Connections, Control int
-	// Bodies is how many bytes of request bodies are held at once; without it, MaxBodies.
+	// Bodies bounds the bytes of request bodies in memory (default MaxBodies).
 	Bodies int64
 }
 
-// The bounds where nothing makes them smaller.
+// The default bounds.
 const (
 	MaxConnections = 10_000
 	MaxBodies      = 64 << 20
@@ -64,8 +63,8 @@ const perAddress = 8
 // Options are what the server works with. All but Bounds, Log and Problems are required.
 type Options struct {
 	Store state.Store
-	// Plan is the running configuration; a reload swaps it. PlanOf is one that ran before, by its generation, as a tenant
-	// sees it.
+	// Plan returns the running configuration; a reload swaps it. PlanOf returns a tenant's part of an earlier one, by its
+	// generation.
 	Plan   func() *decide.Plan
 	PlanOf func(ctx context.Context, tenant, generation string) (*decide.Plan, error)
 	Access *access.Access
@@ -77,9 +76,9 @@ type Options struct {
 	// Due and HoldsChanged tell the delivery loop what a person did: see act.Options. nil: it finds out by itself.
 	Due          func()
 	HoldsChanged func(ctx context.Context)
-	// Problems are what readiness warns of besides the store's and the connections' own; nil is none.
+	// Problems returns what readiness warns of beside the problems of the store and of the connections; nil: none.
 	Problems func() []string
-	// Log is where problems go; nil drops them.
+	// Log receives problems; nil drops them.
 	Log *slog.Logger
 }
 
@@ -95,7 +94,7 @@ type App struct {
 	noise   *rate.Limiter // of log lines about answers of 503
 }
 
-// New is a server that does not listen yet.
+// New returns a server that does not listen yet.
 func New(o Options) *App {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -130,13 +129,13 @@ func (b Bounds) orDefaults() Bounds {
 	}
 }
 
-// isProxy says that an address is one of the proxies in front of the gateway.
+// isProxy reports whether an address is one of the trusted proxies.
 func (a *App) isProxy(address netip.Addr) bool {
 	return slices.ContainsFunc(a.options.Plan().Config.TrustedProxies, func(n netip.Prefix) bool { return n.Contains(address) })
 }
 
-// Remember keeps the names of the configured sources for good, so that one that is taken away later answers 503 and
-// not 404. Call it at start and after a reload.
+// Remember stores the names of the configured sources for good, so that a source that is removed later answers 503 and not
+// 404. Call it at the start and after a reload.
 func (a *App) Remember(ctx context.Context) error {
 	if err := a.door.Remember(ctx); err != nil {
 		return fmt.Errorf("remember the sources: %w", err)
@@ -147,19 +146,18 @@ func (a *App) Remember(ctx context.Context) error {
 // Serve answers on a TCP listener until Shutdown.
 func (a *App) Serve(ln net.Listener) error { return a.tcp.serve(ln) }
 
-// ServeSocket answers on a unix socket until Shutdown: without tokens, with every scope. Whoever made the listener
-// has seen to its file's mode.
+// ServeSocket answers on a unix socket until Shutdown: without tokens, with every scope. The file mode of the socket decides
+// who may open it.
 func (a *App) ServeSocket(ln net.Listener) error { return a.socket.serve(ln) }
 
-// Leave makes the gateway not ready while everything is still accepted, so that a balancer sends elsewhere before the port
-// closes. Connections are closed after each answer.
+// Leave makes the gateway not ready while it still accepts everything, so that a load balancer sends requests elsewhere before
+// the port closes. Connections are closed after each answer.
 func (a *App) Leave() { a.leaving.Store(true) }
 
-// Drain refuses events from now on with 503 and makes the gateway not ready; everything else goes on answering.
+// Drain refuses events with 503 from now on and makes the gateway not ready. All other requests are still answered.
 func (a *App) Drain() { a.door.Drain() }
 
-// Shutdown drains, finishes the requests that run, and stops listening. When ctx ends first, requests that still run
-// are given up.
+// Shutdown drains, lets running requests finish, and stops listening. When ctx ends first, it aborts running requests.
 func (a *App) Shutdown(ctx context.Context) error {
 	a.Drain()
 	defer a.stop()
@@ -170,7 +168,7 @@ func (a *App) Shutdown(ctx context.Context) error {
 	return errors.Join(a.tcp.fiber.ShutdownWithContext(ctx), a.socket.fiber.ShutdownWithContext(ctx))
 }
 
-// failed is what is answered where a handler, the router or the HTTP server found fault.
+// failed answers a request that a handler, the router or the HTTP server refused.
 func (a *App) failed(c *fiber.Ctx, err error) error {
 	problem := answer.Of(err)
 	switch {
@@ -185,7 +183,7 @@ func (a *App) failed(c *fiber.Ctx, err error) error {
 	return nil
 }
 
-// isServers says that no handler saw the request.
+// isServers reports whether the HTTP server or the router made the error, so that no handler saw the request.
 func isServers(err error) bool {
 	var web *fiber.Error
 	return errors.As(err, &web)

@@ -1,4 +1,4 @@
-// Package answer is how every door of the gateway answers: one shape of JSON, one shape of error, one request id.
+// Package answer writes the answers of every HTTP route: one form of JSON, one form of errors, one request id.
 package answer
 
 import (
@@ -21,13 +21,13 @@ import (
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// Problem is an error that the caller sees.
+// Problem is an error that is answered to the caller.
 type Problem struct {
 	Status int
 	Detail []view.Detail
-	// RetryAfter is sent if it is not 0.
+	// RetryAfter is the Retry-After header; 0 leaves it out.
 	RetryAfter time.Duration
-	// Cause is logged and never sent.
+	// Cause is logged and never answered.
 	Cause error
 }
 
@@ -44,34 +44,34 @@ func (p *Problem) Error() string {
 
 func (p *Problem) Unwrap() error { return p.Cause }
 
-// Say makes a problem of one detail.
+// Say returns a problem with one detail.
 func Say(status int, t view.ProblemType, msg string, loc ...string) *Problem {
 	return &Problem{Status: status, Detail: []view.Detail{{Msg: msg, Type: t, Loc: loc}}}
 }
 
-// Invalid is a 422 for what the caller wrote; loc names it.
+// Invalid returns a 422 for the part of the request that loc names.
 func Invalid(msg string, loc ...string) *Problem {
 	return Say(fiber.StatusUnprocessableEntity, view.Validation, msg, loc...)
 }
 
-// Missing is a 404 for a thing of a kind: also where it is another tenant's.
+// Missing returns a 404 for a kind of thing; also if it belongs to another tenant.
 func Missing(what string) *Problem { return Say(fiber.StatusNotFound, view.NotFound, "no such "+what) }
 
-// Clash is a 409.
+// Clash returns a 409.
 func Clash(msg string) *Problem { return Say(fiber.StatusConflict, view.Conflict, msg) }
 
-// Full is a 503 that asks the caller to come back.
+// Full returns a 503 with Retry-After.
 func Full(msg string, after time.Duration, cause error) *Problem {
 	p := Say(fiber.StatusServiceUnavailable, view.Unavailable, msg)
 	p.RetryAfter, p.Cause = after, cause
 	return p
 }
 
-// ComeBack is how long a 503 asks callers to wait.
+// ComeBack is the usual Retry-After of a 503.
 const ComeBack = 5 * time.Second
 
-// Of is the problem in an error: what stores and readers of events say becomes what a caller can act upon, and
-// anything unforeseen a 500 that tells nothing.
+// Of returns the problem in an error: errors of stores and of readers of events become answers that a caller can act upon, and
+// any other error a 500 without details.
 func Of(err error) *Problem {
 	if problem, ok := errors.AsType[*Problem](err); ok {
 		return problem
@@ -104,7 +104,7 @@ func Of(err error) *Problem {
 	}
 }
 
-// ofWeb says what the router and the HTTP server refused.
+// ofWeb returns the problem for an error of the router or the HTTP server.
 func ofWeb(err *fiber.Error) *Problem {
 	switch err.Code {
 	case fiber.StatusNotFound:
@@ -118,15 +118,15 @@ func ofWeb(err *fiber.Error) *Problem {
 	case fiber.StatusRequestTimeout:
 		return Say(err.Code, view.Validation, "the request took too long to arrive")
 	default:
-		// Whatever else the server could not read is the caller's; its words may quote the request.
+		// Anything else that the server could not read is the caller's fault; its text may quote the request.
 		return Say(fiber.StatusBadRequest, view.Validation, "this is no HTTP request that can be read")
 	}
 }
 
-// RequestIDHeader carries the request's id, both ways.
+// RequestIDHeader is the header of the request id, in requests and answers.
 const RequestIDHeader = "X-Request-Id"
 
-// RequestID is the caller's own id where it sent a decent one, else one made now. It is the same for the whole request.
+// RequestID returns the caller's own id if it is printable and short, otherwise a new one. It stays the same for the request.
 func RequestID(c *fasthttp.RequestCtx) string {
 	if id, ok := c.UserValue(RequestIDHeader).(string); ok {
 		return id
@@ -141,7 +141,7 @@ func RequestID(c *fasthttp.RequestCtx) string {
 	return id
 }
 
-// decent reports whether a request id of a caller may be written into the log.
+// decent reports whether an id is safe to write into logs.
 func decent(id string) bool {
 	if len(id) < 8 || len(id) > 64 {
 		return false
@@ -156,7 +156,7 @@ func decent(id string) bool {
 	return true
 }
 
-// Write answers with a problem, in place of whatever was answered so far.
+// Write answers with a problem and replaces what was answered before.
 func (p *Problem) Write(c *fasthttp.RequestCtx) {
 	id := RequestID(c)
 	c.Response.Header.Set(RequestIDHeader, id)
@@ -170,7 +170,7 @@ func (p *Problem) Write(c *fasthttp.RequestCtx) {
 	put(c, p.Status, body)
 }
 
-// Whole is the problem as a whole HTTP response that ends its connection, for clients whose request is not read.
+// Whole returns the problem as a complete HTTP response that closes the connection, for clients whose request is not read.
 func (p *Problem) Whole() []byte {
 	var c fasthttp.RequestCtx
 	p.Write(&c)

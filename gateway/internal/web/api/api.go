@@ -1,7 +1,7 @@
-// Package api is the gateway's own API, /v1: events in, and everything that is kept, looked at and acted upon.
+// Package api is the gateway's own API, /v1: it publishes events, shows what is stored, and acts on it.
 //
-// Every route is one line of a table with the scope it needs. A handler sees one tenant, its caller's, and every
-// call of the store takes it from there.
+// Every route is one row of a table with the scope that it needs. A handler serves one tenant, the caller's, and passes it to
+// every call of the store.
 package api
 
 import (
@@ -24,20 +24,20 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
 )
 
-// Options are what the API works with; all are required.
+// Options are the dependencies of the API; all are required.
 type Options struct {
 	Store state.Store
 	// Plan is the running configuration.
 	Plan    func() *decide.Plan
 	Access  *access.Access
 	Explain *explain.Asker
-	// Normalise reads events again.
+	// Normalise reads raw bodies once more.
 	Normalise *renormalise.Normaliser
-	// Door is where events are made durable.
+	// Door accepts events.
 	Door  *intake.Door
 	Clock clock.Clock
 	Log   *slog.Logger
-	// Reload reads the configuration again; force uses it also where it takes away much.
+	// Reload reads the configuration now; force uses it even if it removes much.
 	Reload func(ctx context.Context, force bool) (view.Reloaded, error)
 	// Due and HoldsChanged are act.Options'.
 	Due          func()
@@ -54,7 +54,7 @@ type API struct {
 	tenants tenants
 }
 
-// New is an API, not yet mounted.
+// New returns an API that is not mounted yet.
 func New(o Options) *API {
 	actor := act.New(act.Options{
 		Store: o.Store, Plan: o.Plan, Clock: o.Clock, Accept: o.Door.Append, Due: o.Due, HoldsChanged: o.HoldsChanged,
@@ -65,32 +65,32 @@ func New(o Options) *API {
 // Route is one path of the API.
 type Route struct {
 	Method, Path string
-	// Scope is what a token must allow.
+	// Scope is the scope that a token needs.
 	Scope access.Scope
-	// For says what it is for, in few words.
+	// For is its purpose in a few words.
 	For string
-	// Query are the parameters it takes, besides `tenant`.
+	// Query lists its parameters beside `tenant`.
 	Query []string
-	// Once: an Idempotency-Key makes a second request answer what the first one did. Publishing needs none: an
-	// event's `id`, or its body, is that key, for longer.
+	// Once: a second request with the same Idempotency-Key gets the answer of the first. Publishing needs no such key: the
+	// `id` of an event, or its body, has the same effect for longer.
 	Once bool
 
 	serve func(*API, *call) error
 }
 
-// What several routes take.
+// Parameters of several routes.
 var (
 	pageQuery = []string{"limit", "cursor"}
 	spanQuery = []string{"since", "until"}
-	// ofEvent says which source an event was published with, where it is named by the id it was published with.
+	// ofEvent names the source of an event that is asked for by the id it was published with.
 	ofEvent = []string{"source"}
-	// secretsQuery shows path tokens to whoever may see them.
+	// secretsQuery shows path tokens; it needs the scope `secrets`.
 	secretsQuery = []string{"show_secrets"}
 )
 
 func params(lists ...[]string) []string { return slices.Concat(lists...) }
 
-// Routes are all of them.
+// Routes returns all routes.
 func Routes() []Route {
 	routes := []Route{
 		{Method: fiber.MethodPost, Path: "/v1/events", Scope: access.Publish, serve: (*API).publish, Query: []string{"source"}, For: "publish events"},
@@ -167,7 +167,7 @@ func Routes() []Route {
 	return routes
 }
 
-// Mount adds the routes. On the unix socket (open) nobody needs a token: whoever can open it may do everything.
+// Mount adds the routes. open: they need no token, as on the unix socket.
 func (a *API) Mount(app *fiber.App, open bool) {
 	for _, r := range Routes() {
 		app.Add(r.Method, r.Path, a.handler(r, open))
@@ -179,12 +179,12 @@ type call struct {
 	*fiber.Ctx
 	ctx    context.Context
 	tenant string
-	// named says that the caller asked for this tenant, and did not just get the default.
+	// named: the caller named this tenant; otherwise it is the default.
 	named bool
 	grant *access.Grant
 }
 
-// acted logs what somebody changed by hand: whoever reads later why a destination was silent, or was told twice, finds it.
+// acted logs what a person changed by hand, so that the log explains why a destination got nothing, or got something twice.
 func (a *API) acted(r Route, c *call) {
 	attrs := []any{"act", strings.TrimPrefix(r.Path[strings.LastIndexByte(r.Path, '/'):], "/"), "tenant", c.tenant, "by", c.grant.Name}
 	for _, name := range []string{"id", "name"} {
@@ -221,7 +221,7 @@ func (a *API) handler(r Route, open bool) fiber.Handler {
 		if err := known(c, r.Query); err != nil {
 			return err
 		}
-		// The id goes with every answer of the API, so that a person can quote it.
+		// Every answer of the API has the id, so that a person can quote it.
 		c.Set(answer.RequestIDHeader, answer.RequestID(c.Context()))
 		each := &call{Ctx: c, ctx: a.Context, tenant: tenant, named: asked != "", grant: grant}
 		do := func() error {

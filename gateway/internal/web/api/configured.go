@@ -14,7 +14,7 @@ import (
 	"github.com/surveygate/surveygate/rules"
 )
 
-// kind is one sort of thing that the configuration defines.
+// kind is a kind of thing that the configuration defines.
 type kind string
 
 const (
@@ -83,7 +83,7 @@ func (k kind) things(c *config.Config, tenant string, showSecrets bool) []thing 
 // webhookProduct is the product of the destinations that are webhooks.
 const webhookProduct = "webhook"
 
-// showSecrets says whether the caller asks for secrets, and may see them.
+// showSecrets reports whether the caller asks for secrets and has the scope to see them.
 func (c *call) showSecrets() (bool, error) {
 	asked, err := c.flag("show_secrets")
 	if err == nil && asked && !c.grant.May(access.Secrets) {
@@ -133,7 +133,7 @@ func (k kind) one(a *API, c *call) error {
 	return answer.JSON(c.Ctx, fiber.StatusOK, t.view)
 }
 
-// definedInFile refuses to change what a file defines, and says where to.
+// definedInFile refuses to change what a file defines, and names the file and line.
 func (k kind) definedInFile(a *API, c *call) error {
 	t, err := k.find(a, c)
 	if err != nil {
@@ -146,7 +146,7 @@ func (k kind) definedInFile(a *API, c *call) error {
 	return answer.Say(fiber.StatusForbidden, view.DefinedInFile, "`"+t.name+"` is defined in "+where+"; change it there and reload")
 }
 
-// tokens are those that reach this tenant.
+// tokens lists the tokens that reach this tenant.
 func (a *API) tokens(c *call) error {
 	var all []view.Token
 	for _, g := range a.Access.Grants() {

@@ -26,11 +26,11 @@ func (a *API) holds(c *call) (map[string]*state.DestinationOnHold, error) {
 	return byName, nil
 }
 
-// hold returns why deliveries to a destination wait; nil where it is served, or is not configured.
+// hold returns why deliveries to a destination wait; nil if it is served, or is not configured.
 func (a *API) hold(c *call, destination string) (*view.Hold, error) {
 	d := a.Plan().Destination(c.tenant, destination)
 	if d == nil {
-		return nil, nil //nolint:nilnil // nothing is known of it
+		return nil, nil //nolint:nilnil // nil: nothing is known of it
 	}
 	if !d.Enabled {
 		return view.NewHold(d, nil), nil
@@ -91,7 +91,7 @@ func (a *API) destination(c *call) error {
 	return answer.JSON(c.Ctx, fiber.StatusOK, view.NewDestination(d, holds[d.Name], backlogs[0]))
 }
 
-// named is the destination that the path names.
+// named returns the destination that the path names.
 func (a *API) named(c *call) (*config.Destination, error) {
 	name := param(c.Ctx, "name")
 	d := a.Plan().Destination(c.tenant, name)

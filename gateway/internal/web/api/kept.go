@@ -113,7 +113,7 @@ func (a *API) replayEvent(c *call) error {
 	return answer.JSON(c.Ctx, fiber.StatusOK, out)
 }
 
-// actError is the answer to what cannot be done.
+// actError turns an error of package act into an answer.
 func actError(err error) error {
 	if conflict, ok := errors.AsType[*act.ConflictError](err); ok {
 		return answer.Clash(conflict.Reason)
@@ -187,12 +187,12 @@ func (a *API) deliveries(c *call) error {
 	return answer.JSON(c.Ctx, fiber.StatusOK, view.NewPage(p, func(d state.Delivery) view.Delivery { return view.NewDelivery(&d, plan) }))
 }
 
-// nothing says that a list is empty from its beginning to its end: then a name in its filters may be mistyped.
+// nothing reports whether a whole list is empty: then a name in its filters may be mistyped.
 func nothing[T any](p *state.Page[T], cursor string) bool {
 	return len(p.Items) == 0 && cursor == "" && p.Next == "" && p.SearchedBackTo.IsZero()
 }
 
-// knownTarget refuses a destination or rule of which nothing is kept and which is not configured.
+// knownTarget refuses the name of a destination or rule that is not configured.
 func (a *API) knownTarget(c *call, destination, rule string) error {
 	destinations := a.destinationNames(c.tenant)
 	if destination != "" && !slices.Contains(destinations, destination) {
@@ -204,7 +204,7 @@ func (a *API) knownTarget(c *call, destination, rule string) error {
 	return nil
 }
 
-// listError tells a cursor that the store cannot read from a store that cannot.
+// listError distinguishes a cursor that is not valid from a store that fails.
 func listError(err error, cursor string) error {
 	known := errors.Is(err, state.ErrUnavailable) || errors.Is(err, state.ErrClosed) || errors.Is(err, state.ErrNotFound)
 	if cursor == "" || known {
@@ -218,7 +218,7 @@ func (a *API) delivery(c *call) error {
 	return a.show(c, d, err)
 }
 
-// show answers with one delivery, and with what holds its destination where it waits.
+// show answers with one delivery; if it waits, with the hold of its destination.
 func (a *API) show(c *call, d *state.Delivery, err error) error {
 	if err != nil {
 		return actError(err)

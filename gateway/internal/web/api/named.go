@@ -9,7 +9,7 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// record is the event that the path names: by its id, or by the one it was published with.
+// record returns the event that the path names, by its id or by the id it was published with.
 func (a *API) record(c *call) (*state.Record, error) {
 	id := param(c.Ctx, "id")
 	record, err := a.Store.Event(c.ctx, c.tenant, id)
@@ -19,7 +19,7 @@ func (a *API) record(c *call) (*state.Record, error) {
 	return record, err
 }
 
-// maxNamed bounds the sources that an id is looked for in.
+// maxNamed bounds the sources that are searched for an id.
 const maxNamed = 100
 
 // published finds an event by the caller's own id, from which its id is made: with the source that was named, else
@@ -56,7 +56,7 @@ func (a *API) published(c *call, id string) (*state.Record, error) {
 // named is a dedupe key within a source.
 type named struct{ source, key string }
 
-// keysOf are the keys that an id may stand for in each source.
+// keysOf returns the dedupe keys that an id can mean in each source.
 func keysOf(sources []string, id string) []named {
 	var all []named
 	for _, source := range sources {
@@ -71,7 +71,7 @@ func keysOf(sources []string, id string) []named {
 	return all
 }
 
-// bestProved is the first of an event's ids that is kept, from the best proved on; nil where none is.
+// bestProved returns the event of the first id that is stored, in the order of their proofs, best first; nil if none is.
 func (a *API) bestProved(c *call, ids []string) (*state.Record, error) {
 	for _, id := range ids {
 		record, err := a.Store.Event(c.ctx, c.tenant, id)
@@ -79,5 +79,5 @@ func (a *API) bestProved(c *call, ids []string) (*state.Record, error) {
 			return record, err
 		}
 	}
-	return nil, nil //nolint:nilnil // none is no error
+	return nil, nil //nolint:nilnil // nil: no such event
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 )
 
-// how reads what normalising takes, and says whether it was asked for; with is what must not stand beside it.
+// how reads the parameters of normalising and whether it was asked for. with are parameters that exclude it.
 func (c *call) how(with ...string) (how renormalise.How, asked bool, err error) {
 	if asked, err = c.flag("normalise"); err != nil {
 		return how, false, err

@@ -18,8 +18,8 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 )
 
-// What is kept for Idempotency-Key, per tenant: 256 lists of at most 64 answers, so a look-up is short and no
-// caller can fill anything.
+// Answers are stored per tenant for Idempotency-Key, in 256 lists of at most 64 answers: a look-up is short, and the memory is
+// bounded.
 const (
 	onceFor     = 24 * time.Hour
 	onceEach    = 64
@@ -27,18 +27,18 @@ const (
 	onceMaxKey  = 255
 )
 
-// How a request keeps others of its key away, on every replica: with a lease of the store, which it renews while it runs.
+// A request excludes others with the same key, on every replica, by a lease of the store, which it renews while it runs.
 const (
-	onceLease = 30 * time.Second // a killed replica has it for so long
+	onceLease = 30 * time.Second // after a kill, the key is blocked for this long
 	onceRenew = 10 * time.Second
-	onceWait  = 2 * time.Second // how long another request of the key waits for its end
+	onceWait  = 2 * time.Second // how long another request with the key waits
 	onceLook  = 20 * time.Millisecond
 )
 
-// The clock of the callers who wait, which a test's own clock must not change.
+// Callers wait by the system's clock, which a test's clock must not change.
 var wall = clock.System()
 
-// once replays the stored answer for a repeated Idempotency-Key.
+// once answers a repeated request with the answer of the first one.
 type once struct {
 	store state.Store
 	log   *slog.Logger
@@ -86,7 +86,7 @@ func (o *once) serve(c *call, key string, do func() error) error {
 		c.Set("Idempotency-Replayed", "true")
 		return answer.Bytes(c.Ctx, was.Status, was.Body)
 	}
-	// A refusal changed nothing and is not kept: asking again may go better.
+	// A refusal changed nothing and is not stored: the same request may succeed later.
 	if err := do(); err != nil {
 		return err
 	}
@@ -98,14 +98,14 @@ func (o *once) serve(c *call, key string, do func() error) error {
 	if err == nil {
 		err = o.store.Keep(c.ctx, c.tenant, list, item, onceEach, onceFor)
 	}
-	if err != nil { // what was asked for is done, and saying otherwise would make it happen again
+	if err != nil { // the act is done; an error would make the caller repeat it
 		o.log.Warn("answer to an idempotency key is not kept", "tenant", c.tenant, "err", err)
 	}
 	return nil
 }
 
-// lease keeps all other requests of a key away until release is called. Of the 4,096 leases that there are, keys share
-// some: a lease's record stays for good.
+// lease excludes all other requests with a key until release is called. Keys share 4,096 leases, because the record of a lease
+// is never deleted.
 func (o *once) lease(c *call, key string) (release func(), err error) {
 	sum := sha256.Sum256([]byte(c.tenant + "\x00" + c.grant.Name + "\x00" + key))
 	name := "idempotency/" + hex.EncodeToString(sum[:2])[:3]
@@ -143,7 +143,7 @@ func (o *once) lease(c *call, key string) (release func(), err error) {
 	}, nil
 }
 
-// pause is false when ctx ended.
+// pause returns false when ctx ended.
 func pause(ctx context.Context, d time.Duration) bool {
 	after, stop := wall.After(d)
 	defer stop()

@@ -26,10 +26,10 @@ import (
 // MaxBody is the largest body of published events; each event in it has at most intake.MaxBody.
 const MaxBody = 10 << 20
 
-// verifiedByToken is how events of our API's own source were proved; event.VerifiedAPI is how those of others were.
+// verifiedByToken is the proof of events of the source `api`; event.VerifiedAPI is that of events published as other sources.
 const verifiedByToken = "token"
 
-// publish takes one event, a JSON array, NDJSON or CloudEvents, and with `?source=` a platform's own body.
+// publish accepts one event, a JSON array, NDJSON or CloudEvents, and with `?source=` a platform's own body.
 func (a *API) publish(c *call) error {
 	started := a.Clock.Now()
 	header := &c.Request().Header
@@ -65,7 +65,7 @@ func (a *API) publish(c *call) error {
 	return a.accept(c, parsed, alone, body, started)
 }
 
-// mayPublishAs refuses a source that the caller's token does not publish as.
+// mayPublishAs refuses a source that the caller's token may not publish as.
 func mayPublishAs(grant *access.Grant, source string) error {
 	if err := grant.MayPublishAs(source); err != nil {
 		return answer.Say(fiber.StatusForbidden, view.Permission, err.Error(), "source")
@@ -75,11 +75,11 @@ func mayPublishAs(grant *access.Grant, source string) error {
 
 const emptyBody = "the body is empty: publish an event, such as {\"type\": \"response.completed\", \"id\": \"r1\", \"nps_score\": 9}"
 
-// form is how published events are written, where the headers say so.
+// form is the format of published events, if the headers name it.
 type form uint8
 
 const (
-	anyForm form = iota // told from the bytes
+	anyForm form = iota // detected from the body
 	lineForm
 	structuredForm
 	batchForm
@@ -89,7 +89,7 @@ const (
 
 var requiredHeaders = event.RequiredHeaders()
 
-// formOf reads the headers as CloudEvents' HTTP binding asks for: the content type first, then `ce-` headers.
+// formOf reads the headers as the HTTP binding of CloudEvents says: the content type first, then `ce-` headers.
 // https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md#3-http-message-mapping
 func formOf(header *fasthttp.RequestHeader) form {
 	media, _, _ := strings.Cut(strings.ToLower(string(header.ContentType())), ";")
@@ -112,7 +112,7 @@ func formOf(header *fasthttp.RequestHeader) form {
 	return anyForm
 }
 
-// read makes events of a body. Alone says that it is one event, whose fault is the request's.
+// read makes events of a body. alone: the body is one event, whose fault is the fault of the request.
 func read(f form, header *fasthttp.RequestHeader, body []byte, d event.Defaults) (parsed []event.Parsed, alone bool, err error) {
 	switch f {
 	case lineForm:
@@ -162,7 +162,7 @@ func isArray(body []byte) bool {
 	return len(body) > 0 && body[0] == '['
 }
 
-// accept appends the valid ones in one step and says of each, in order, what became of it.
+// accept appends the valid events in one step and returns the result of each, in order.
 func (a *API) accept(c *call, parsed []event.Parsed, alone bool, body []byte, started time.Time) error {
 	valid := make([]*event.Event, 0, len(parsed))
 	results := make([]view.Result, len(parsed))
@@ -203,8 +203,8 @@ func (a *API) accept(c *call, parsed []event.Parsed, alone bool, body []byte, st
 	return answer.JSON(c.Ctx, fiber.StatusOK, view.Results{Results: results})
 }
 
-// warnOfTenants tells who may publish for every tenant of those that nothing is configured for: a name that is misspelt
-// takes an event where nobody looks for it.
+// warnOfTenants warns a caller who may publish for every tenant of tenants that the configuration does not name: with a
+// misspelt name, events go where nobody looks for them.
 func (a *API) warnOfTenants(events []*event.Event, result func(int) *view.Result) {
 	known := a.tenants.of(a.Plan())
 	for i, ev := range events {
@@ -220,7 +220,7 @@ func (a *API) warnOfTenants(events []*event.Event, result func(int) *view.Result
 	}
 }
 
-// tenants are those that a configuration names, found once for each. Its zero value is ready.
+// tenants caches the tenants that a configuration names. Its zero value is ready.
 type tenants struct{ last atomic.Pointer[tenantsOf] }
 
 type tenantsOf struct {
@@ -247,8 +247,8 @@ func (t *tenants) of(plan *decide.Plan) map[string]bool {
 	return named
 }
 
-// publishAs takes a platform's own body through its source's profile: the token stands for the signature, and what it
-// vouches for has keys of its own.
+// publishAs reads a platform's own body with the profile of its source. The token replaces the signature, and events proved by
+// it have dedupe keys of their own.
 func (a *API) publishAs(c *call, name string, started time.Time) error {
 	if err := mayPublishAs(c.grant, name); err != nil {
 		return err

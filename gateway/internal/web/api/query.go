@@ -12,18 +12,18 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 )
 
-// maxLimit is the longest page.
+// maxLimit bounds the length of a page.
 const maxLimit = 200
 
-// query is a parameter, copied: fasthttp writes the next request over it.
+// query returns a parameter, copied: fasthttp reuses its buffer for the next request.
 func query(c *fiber.Ctx, name string) string {
 	return string(c.Request().URI().QueryArgs().Peek(name))
 }
 
-// param is a part of the path, copied.
+// param returns a part of the path, copied.
 func param(c *fiber.Ctx, name string) string { return strings.Clone(c.Params(name)) }
 
-// known refuses parameters that nobody reads: a mistyped filter would otherwise select everything.
+// known refuses unknown parameters: a mistyped filter would otherwise select everything.
 func known(c *fiber.Ctx, names []string) error {
 	for key := range c.Request().URI().QueryArgs().All() {
 		name := string(key)
@@ -90,12 +90,12 @@ func (c *call) moment(name string, now time.Time) (time.Time, error) {
 	return time.Time{}, answer.Invalid("this is a time as 2026-01-02T03:04:05Z, or how long ago, as 15m or 7d", name)
 }
 
-// pageOf cuts a page out of a list that is whole in memory and in the order of its names.
+// pageOf answers with a page of a list that is in memory, sorted by name.
 func pageOf[T any](c *call, all []T, name func(T) string) error {
 	return pageOfViews(c, all, name, func(some []T) ([]T, error) { return some, nil })
 }
 
-// pageOfViews is pageOf where only what is on the page is made a view of.
+// pageOfViews is pageOf for lists whose views are made for the page only.
 func pageOfViews[T, V any](c *call, all []T, name func(T) string, show func([]T) ([]V, error)) error {
 	limit, err := c.limit()
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 )
 
-// reload reads the configuration again. It is the operator's, who can open the control socket: a token is a tenant's.
+// reload reads the configuration now. It is for the operator, who can open the control socket; a token belongs to a tenant.
 func (a *API) reload(c *call) error {
 	if c.grant != access.Socket {
 		return answer.Say(fiber.StatusForbidden, view.Permission, "the configuration is reloaded over the control socket only")

@@ -9,7 +9,7 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// rejected are what a source refused, newest first: also of one that is gone, for what it refused may be why.
+// rejected lists what a source refused, newest first; also of a source that was removed, as the refusals may be the reason.
 func (a *API) rejected(c *call) error {
 	name := param(c.Ctx, "name")
 	list, err := intake.RejectedOf(c.ctx, a.Store, c.tenant, name)
@@ -83,7 +83,7 @@ func (a *API) ruleNames(tenant string) []string {
 	return names
 }
 
-// noSuch is a 404 that names what was probably meant, of the tenant's own.
+// noSuch returns a 404 that suggests a similar name of the tenant's own.
 func noSuch(what, name string, names []string) *answer.Problem {
 	problem := answer.Missing(what)
 	if near := event.Nearest(name, names); near != "" {

@@ -15,18 +15,18 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 )
 
-// How captured requests are kept, while a source's `capture` lasts. As with rejected ones, strangers fill a list of
-// their own.
+// Captured requests are stored while a source's `capture` lasts. As with rejected ones, unproved requests have a list of their
+// own.
 const (
 	capturedKept    = 50
 	capturedFor     = 24 * time.Hour
 	capturedMaxBody = 256 << 10
 )
 
-// captures says whether requests of now are kept.
+// captures reports whether requests are captured now.
 func (e *entry) captures(now time.Time) bool { return now.Before(e.captureUntil) }
 
-// capture keeps a request after it was answered; err is what it was refused with.
+// capture stores a request after it was answered; err is why it was refused.
 func (d *Door) capture(c *fiber.Ctx, e *entry, r *reader, now time.Time, err error) {
 	of := captureStranger
 	if r.proved() {
@@ -61,7 +61,7 @@ func capturedList(name string, proved bool) string {
 	return "captured/" + name + "/unproved"
 }
 
-// CapturedOf are a source's captured requests, newest first.
+// CapturedOf returns the captured requests of a source, newest first.
 func CapturedOf(ctx context.Context, store state.Settings, tenant, name string) ([]view.Captured, error) {
 	var all []view.Captured
 	for _, proved := range []bool{true, false} {
@@ -74,7 +74,7 @@ func CapturedOf(ctx context.Context, store state.Settings, tenant, name string) 
 	return newest(all), nil
 }
 
-// CaptureUntil is how long a source's requests are kept; zero where they are not.
+// CaptureUntil returns until when a source captures requests; zero: it does not.
 func (d *Door) CaptureUntil(tenant, name string) time.Time {
 	if e := d.current().find(tenant, name); e != nil && e.enabled && e.captures(d.Clock.Now()) {
 		return e.captureUntil
@@ -82,7 +82,7 @@ func (d *Door) CaptureUntil(tenant, name string) time.Time {
 	return time.Time{}
 }
 
-// Knew says whether a tenant has a source, or had one.
+// Knew reports whether a tenant has, or had, a source of that name.
 func (d *Door) Knew(tenant, name string) (bool, error) {
 	if d.current().find(tenant, name) != nil {
 		return true, nil

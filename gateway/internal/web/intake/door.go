@@ -1,8 +1,8 @@
-// Package intake receives the requests of survey platforms: it verifies the bytes, makes events of them, makes those
-// durable, and only then answers 200.
+// Package intake accepts what survey platforms send: it verifies the request, makes events of its body, makes them durable, and
+// only then answers 200.
 //
-// It is the gateway's hot path. Nothing here logs a request that went well, starts a goroutine or writes JSON by
-// reflection, and the body is not copied: the server read it into memory of its own, which events keep.
+// It is the gateway's hot path: an accepted request is not logged, starts no goroutine, and writes no JSON by reflection. The
+// body is not copied: the server read it into memory of its own, which the events keep.
 package intake
 
 import (
@@ -26,14 +26,14 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// MaxBody is the largest body of a platform, and of one event.
+// MaxBody is the size limit of a platform's body, and of one event.
 const MaxBody = 1 << 20
 
 // MaxRead is the largest body that is read at all. Those between the two are refused after they were read: a client
 // that is still writing when the connection closes sees a broken connection and not the 413.
 const MaxRead = 2 * MaxBody
 
-// Options are what the door works with; all are required.
+// Options are the dependencies of a Door; all are required.
 type Options struct {
 	Store state.Store
 	// Plan is the running configuration.
@@ -41,12 +41,12 @@ type Options struct {
 	Stats *stats.Stats
 	Clock clock.Clock
 	Log   *slog.Logger
-	// Context ends when the gateway does. It bounds every append: a request has no shorter life of its own,
-	// since what was handed to the store may become durable all the same.
+	// Context ends when the gateway does. It bounds every append; the context of a request does not, since events that were
+	// handed to the store may become durable even if the client is gone.
 	Context context.Context
 }
 
-// Door takes events in. Make it with New; it is safe for concurrent use.
+// Door accepts requests of platforms. Make it with New; it is safe for concurrent use.
 type Door struct {
 	Options
 
@@ -59,7 +59,7 @@ type Door struct {
 	limits  *limits // of all sources together
 }
 
-// New is an open door.
+// New returns a Door that does not drain.
 func New(o Options) *Door {
 	d := &Door{
 		Options:  o,
@@ -87,7 +87,7 @@ func (d *Door) Append(events []*event.Event, size int, started time.Time) ([]sta
 	return appended, nil
 }
 
-// unavailable is the answer to a request that was not accepted.
+// unavailable returns the answer to a request that was not accepted.
 func unavailable(err error) *answer.Problem {
 	switch {
 	case errors.Is(err, accept.ErrDraining):
@@ -99,10 +99,10 @@ func unavailable(err error) *answer.Problem {
 	}
 }
 
-// Invalid counts published events that are none.
+// Invalid counts published events that are invalid.
 func (d *Door) Invalid(n int) { d.api.Invalid.Add(n) }
 
-// Source is a tenant's source of the running configuration; nil where there is none or it is switched off.
+// Source returns a tenant's source of the running configuration; nil if there is none or it is disabled.
 func (d *Door) Source(tenant, name string) *source.Source {
 	if e := d.current().find(tenant, name); e != nil && e.enabled {
 		return e.source
@@ -110,7 +110,7 @@ func (d *Door) Source(tenant, name string) *source.Source {
 	return nil
 }
 
-// Takes says whether a path is that of a source which has a use for the body of a request: of a POST, or of any while it
+// Takes reports whether a path is that of a source that reads the body of the request: of a POST, or of any method while it
 // captures requests.
 func (d *Door) Takes(path []byte, post bool) bool {
 	tenant := []byte(access.DefaultTenant)
@@ -136,7 +136,7 @@ func (d *Door) Takes(path []byte, post bool) bool {
 type sources struct {
 	plan    *decide.Plan
 	api     *stats.Source  // counters of events of sources that are not configured
-	proxies []netip.Prefix // whose word on who sent a request is believed
+	proxies []netip.Prefix // trusted to name the sender of a request
 	tenants map[string]map[string]*entry
 	shares  map[string]*limits // by tenant
 }
@@ -152,10 +152,10 @@ type entry struct {
 	missed       *missed
 	refusals     *refusals
 	capture      time.Duration
-	captureUntil time.Time // zero: it keeps none
+	captureUntil time.Time // zero: it does not capture
 }
 
-// find is nil where there is none, also before there are any sources.
+// find returns nil if there is no such source.
 func (s *sources) find(tenant, name string) *entry {
 	if s == nil {
 		return nil
@@ -163,7 +163,7 @@ func (s *sources) find(tenant, name string) *entry {
 	return s.tenants[tenant][name]
 }
 
-// Counters are those of a configured source, and of the API for every other: anybody who may publish can invent names.
+// Counters returns the counters of a configured source, and those of the API for every other, as publishers can invent names.
 func (s *sources) Counters(tenant, name string) *stats.Source {
 	if e := s.find(tenant, name); e != nil {
 		return e.counts
@@ -171,7 +171,7 @@ func (s *sources) Counters(tenant, name string) *stats.Source {
 	return s.api
 }
 
-// current are the sources of the running configuration, made when it is seen for the first time.
+// current returns the sources of the running configuration, which it builds when it sees the configuration first.
 func (d *Door) current() *sources {
 	if s := d.sources.Load(); s != nil && s.plan == d.Plan() {
 		return s
@@ -212,16 +212,16 @@ func (d *Door) build() *sources {
 	return s
 }
 
-// carryOver keeps what a reload does not begin anew.
+// carryOver keeps the state that a reload must not reset.
 func (e *entry) carryOver(was *entry) {
 	e.limits, e.missed, e.refusals = was.limits, was.missed, was.refusals
-	// Capturing lasts from the load that brought it: one that changed something else does not make it longer.
+	// Capturing lasts from the load that started it: a later load that changes something else does not extend it.
 	if was.capture == e.capture {
 		e.captureUntil = was.captureUntil
 	}
 }
 
-// share is the limits of a tenant's share, new ones for a tenant that there was not.
+// share returns the limits of a tenant's share, new ones for a new tenant.
 func (s *sources) share(tenant string) *limits {
 	if s != nil && s.shares[tenant] != nil {
 		return s.shares[tenant]
@@ -229,12 +229,11 @@ func (s *sources) share(tenant string) *limits {
 	return shareLimits()
 }
 
-// settingKind names what remembers that a source was once configured.
+// settingKind is the kind of settings that record that a source was once configured.
 const settingKind = "source"
 
-// Remember makes it known for good that the sources of the running configuration exist: when one is taken away, its
-// platform hears 503 and keeps its events, where 404 would make it throw them away. Call it at start and after a
-// reload.
+// Remember records for good that the sources of the running configuration exist: when one is removed, its platform gets 503 and
+// keeps its events; a 404 would make the platform drop them. Call it at the start and after a reload.
 func (d *Door) Remember(ctx context.Context) error {
 	for _, names := range d.current().tenants {
 		for _, e := range names {
@@ -253,7 +252,7 @@ func (d *Door) Remember(ctx context.Context) error {
 	return nil
 }
 
-// once says whether a source was ever configured. While strangers ask for more names than we look up, it says yes:
+// once reports whether a source was ever configured. When more unknown names are asked for than are looked up, it returns true:
 // a platform that is asked to come back loses nothing.
 func (d *Door) once(tenant, name string) bool {
 	if !d.shared(d.current().shares[tenant], lookUp, d.Clock.Now()) {

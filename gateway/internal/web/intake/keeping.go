@@ -10,8 +10,8 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
-// task is a kind of work that unverified requests can cause. Each kind has its own bound, so that it does not displace
-// verified requests of the platform.
+// task is work that any client can cause. Each kind of task has its own bound, so that unproved requests take no capacity from
+// those of the platform.
 type task uint8
 
 const (
@@ -23,8 +23,8 @@ const (
 	tasks
 )
 
-// paces bound each kind of task: of one source, of a tenant's share, and of all together. A tenant's share is its own
-// and is taken first: what others cause cannot use it up.
+// paces bounds each kind of task: of one source, of a tenant's share, and of all together. A tenant's share is used first, and
+// other tenants cannot use it up.
 var paces = [tasks]struct{ source, share, all pace }{
 	keepProved:      {pace{1, 20}, pace{0.5, 10}, pace{20, 100}},
 	keepStranger:    {pace{1, 20}, pace{0.5, 10}, pace{20, 100}},
@@ -33,7 +33,7 @@ var paces = [tasks]struct{ source, share, all pace }{
 	lookUp:          {pace{}, pace{20, 20}, pace{200, 200}},
 }
 
-// pace is so many a second, and so many at once.
+// pace is a rate per second and a burst.
 type pace struct {
 	perSecond float64
 	burst     int
@@ -56,23 +56,23 @@ func limitsOf(of func(task) pace) *limits {
 	return &l
 }
 
-// proved reports whether the request was verified. Requests of a source without verification never are.
+// proved reports whether a request passed the checks of its source; false if the source has none.
 func (r *reader) proved() bool {
 	kind := r.request.Verified.Kind
 	return kind != "" && kind != source.KindNone
 }
 
-// may says whether a task of a source may be done now.
+// may reports whether a task of a source may be done now.
 func (d *Door) may(e *entry, c task, now time.Time) bool {
 	return e.limits[c].AllowN(now, 1) && d.shared(e.share, c, now)
 }
 
-// shared says whether a task of a tenant may be done now; a tenant without a configuration has no share.
+// shared reports whether a task of a tenant may be done now. A tenant that is not configured has no share.
 func (d *Door) shared(share *limits, c task, now time.Time) bool {
 	return share != nil && share[c].AllowN(now, 1) || d.limits[c].AllowN(now, 1)
 }
 
-// missed counts what NotKept tells. As what is kept, it is forgotten after a while.
+// missed counts the requests that were not stored, for NotKept. The counts expire as stored requests do.
 type missed struct {
 	mu sync.Mutex
 	view.NotKept
@@ -94,7 +94,7 @@ func (m *missed) add(proved bool, now time.Time) {
 
 func (m *missed) old(now time.Time) bool { return m.last.IsZero() || now.Sub(m.last) > rejectedFor }
 
-// NotKept is nil where all refused requests of the last day were kept, as far as this replica saw them.
+// NotKept returns nil if this replica stored all refused requests of the last day.
 func (d *Door) NotKept(tenant, name string) *view.NotKept {
 	e := d.current().find(tenant, name)
 	if e == nil {

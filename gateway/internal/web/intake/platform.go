@@ -26,7 +26,7 @@ func (d *Door) Mount(app *fiber.App) {
 	app.All("/t/:tenant/in/:source/:token?", d.serve)
 }
 
-// goneFor is how long a source that is switched off or gone asks its platform to wait.
+// goneFor is the Retry-After of a source that is disabled or was removed.
 const goneFor = 5 * time.Minute
 
 func (d *Door) serve(c *fiber.Ctx) error {
@@ -45,7 +45,7 @@ func (d *Door) serve(c *fiber.Ctx) error {
 	r.open(c, now, all.proxies)
 	var err error
 	if c.Method() != fiber.MethodPost {
-		err = d.handshake(c, e, r)
+		err = d.greet(c, e, r)
 	} else {
 		err = d.take(c, e, r, now)
 	}
@@ -55,7 +55,7 @@ func (d *Door) serve(c *fiber.Ctx) error {
 	return err
 }
 
-// closed answers for a source that takes no requests: there is none (nil), it is switched off, or it reads a stream.
+// closed answers for a source that takes no requests: it does not exist (nil), is disabled, or reads a stream.
 func (d *Door) closed(tenant, name string, e *entry) error {
 	configured := e != nil && !e.stream
 	if configured || access.ValidName(tenant) && access.ValidName(name) && d.once(tenant, name) {
@@ -67,8 +67,8 @@ func (d *Door) closed(tenant, name string, e *entry) error {
 	return answer.Missing("source")
 }
 
-// handshake answers requests that are not POST: platforms probe an address before they use it.
-func (d *Door) handshake(c *fiber.Ctx, e *entry, r *reader) error {
+// greet answers requests without an event: platforms probe a URL before they use it.
+func (d *Door) greet(c *fiber.Ctx, e *entry, r *reader) error {
 	reply, ok := e.source.Handshake(&r.request)
 	if !ok {
 		c.Set(fiber.HeaderAllow, "POST, GET, HEAD")
@@ -80,7 +80,7 @@ func (d *Door) handshake(c *fiber.Ctx, e *entry, r *reader) error {
 
 func (d *Door) take(c *fiber.Ctx, e *entry, r *reader, started time.Time) error {
 	if encoding := c.Request().Header.ContentEncoding(); len(encoding) > 0 && !bytes.EqualFold(encoding, identity) {
-		// What a platform signs is what it wrote, and a small body may unpack to a large one.
+		// A platform signs the bytes that it sent, and a small compressed body may become a large one.
 		return d.refuse(c, e, r, rejection{reason: "encoding", problem: answer.Say(fiber.StatusBadRequest,
 			view.Validation, "a body is taken without Content-Encoding only")})
 	}
@@ -132,7 +132,7 @@ func tooLarge() rejection {
 		"a body has at most 1 MiB")}
 }
 
-// unreadable says what Normalise refused of a request that was proved.
+// unreadable returns the refusal for a verified request of which no event can be made.
 func unreadable(err error) rejection {
 	r := rejection{proved: true, cause: err}
 	if field, ok := errors.AsType[*event.FieldError](err); ok {
@@ -195,8 +195,8 @@ func result(res *fasthttp.Response, ev *event.Event, a state.Appended) {
 	res.AppendBodyString(`","status":"accepted"}`)
 }
 
-// reader is one request as the source's room wants it. It is pooled with its look-up functions, which would otherwise be
-// made for each request.
+// reader is a request in the form that package source takes. It is pooled together with its look-up functions, which would
+// otherwise be allocated for each request.
 type reader struct {
 	request source.Request
 	ctx     *fiber.Ctx
@@ -226,7 +226,7 @@ func (r *reader) reset() {
 	}
 }
 
-// pathToken is the secret segment, copied only where it was escaped.
+// pathToken returns the secret segment of the path, copied only if it was escaped.
 func pathToken(segment string) string {
 	if !strings.Contains(segment, "%") {
 		return segment
@@ -238,7 +238,7 @@ func pathToken(segment string) string {
 	return plain
 }
 
-// contentType copies the header, without allocating for application/json.
+// contentType returns the content type: a constant for the usual ones, otherwise a copy.
 func contentType(b []byte) string {
 	if string(b) == jsonType {
 		return jsonType

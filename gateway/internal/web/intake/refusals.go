@@ -11,10 +11,10 @@ import (
 )
 
 const (
-	// refusedInARow is how many refused requests without an accepted one between them are worth a warning. Anybody who
-	// knows a source's address can cause fewer.
+	// refusedInARow is how many requests in a row must be refused until readiness warns. Anybody who knows the address of a
+	// source can cause some.
 	refusedInARow = 5
-	// refusedTold is how many sources one warning names.
+	// refusedTold bounds the sources that one warning names.
 	refusedTold = 10
 )
 
@@ -36,7 +36,7 @@ func (r *refusals) refused(reason string, now time.Time) {
 	r.reason, r.last = reason, now
 }
 
-// accepted ends the row.
+// accepted resets the count.
 func (r *refusals) accepted() {
 	if r.n.Load() == 0 {
 		return
@@ -46,8 +46,7 @@ func (r *refusals) accepted() {
 	r.n.Store(0)
 }
 
-// problem is empty for a source that accepts something, and for one that was left alone for as long as refused requests
-// are kept.
+// problem is empty for a source that accepts requests, and for one whose last refusal is older than refused requests are kept.
 func (r *refusals) problem(now time.Time) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -58,8 +57,8 @@ func (r *refusals) problem(now time.Time) string {
 	return fmt.Sprintf("refused all of its last %d requests, since %s (the last one: %s)", n, r.since.UTC().Format(time.RFC3339), r.reason)
 }
 
-// Problems are the sources that refuse everything, as sentences for readiness: a secret that was changed on one side only,
-// or a platform that sends something else by now.
+// Problems returns a sentence for each source that refuses everything, for readiness: its secret was changed on one side only, or
+// its platform has changed what it sends.
 func (d *Door) Problems() []string {
 	now := d.Clock.Now()
 	var all []string

@@ -16,8 +16,8 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 )
 
-// How rejected requests are kept. Those that were not proved have a list of their own: whoever knows the address
-// can fill that one, and must not push out what the platform itself sent.
+// Rejected requests are stored in two lists. Unproved ones have a list of their own: anybody who knows the address can fill it,
+// and must not displace what the platform itself sent.
 const (
 	rejectedKept    = 100
 	rejectedFor     = 24 * time.Hour
@@ -26,16 +26,16 @@ const (
 
 // rejection is a refusal of one request.
 type rejection struct {
-	// reason is one of few: it is a label of a metric.
+	// reason is one of a few constants, as it is a label of a metric.
 	reason  string
 	problem *answer.Problem
-	// cause is for the operator; the caller never sees it.
+	// cause is for the operator; it is not in the answer.
 	cause error
-	// proved says that the platform sent it.
+	// proved: the platform sent it.
 	proved bool
 }
 
-// refuse counts a rejection, keeps the request if its source has not just kept many, and is what is answered.
+// refuse counts a rejection, stores the request unless the source has just stored many, and returns the answer.
 func (d *Door) refuse(c *fiber.Ctx, e *entry, r *reader, why rejection) error {
 	e.counts.Rejected(why.reason)
 	now := d.Clock.Now()
@@ -59,7 +59,7 @@ func (d *Door) refuse(c *fiber.Ctx, e *entry, r *reader, why rejection) error {
 	return why.problem
 }
 
-// TooLarge keeps a request that the HTTP server refused unread, if its path is a source's.
+// TooLarge stores a request that the HTTP server refused without reading it, if its path is that of a source.
 func (d *Door) TooLarge(c *fiber.Ctx) {
 	parts := strings.Split(strings.Trim(c.Path(), "/"), "/")
 	tenant := "default"
@@ -103,7 +103,7 @@ func rejectedList(name string, proved bool) string {
 	return "rejected/" + name + "/unproved"
 }
 
-// RejectedOf are a source's rejected requests, newest first.
+// RejectedOf returns the rejected requests of a source, newest first.
 func RejectedOf(ctx context.Context, store state.Settings, tenant, name string) ([]view.Rejected, error) {
 	var all []view.Rejected
 	for _, proved := range []bool{true, false} {

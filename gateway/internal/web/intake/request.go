@@ -25,7 +25,7 @@ const (
 	maxValue   = 1024
 )
 
-// requestOf is all of a request but its body and how it was answered.
+// requestOf returns a request without its body and its answer.
 func requestOf(c *fiber.Ctx, e *entry, r *reader, mask mask, now time.Time) view.Request {
 	kept := view.Request{
 		At: now.UTC(), RequestID: answer.RequestID(c.Context()), Method: strings.Clone(c.Method()), Path: "/in/" + e.name,
@@ -69,7 +69,7 @@ func head(body []byte, most int) part {
 	return part{body[:most], true}
 }
 
-// keep puts a body, without its secrets, into the request: as text where it is one.
+// keep stores a body without its secrets in the request, as text if it is UTF-8.
 func keep(r *view.Request, body part) {
 	b := body.bytes
 	if r.Truncated = body.cut; r.Truncated {
@@ -87,7 +87,7 @@ func keep(r *view.Request, body part) {
 	}
 }
 
-// keptOf reads what was kept in a list.
+// keptOf reads the requests of a list.
 func keptOf[T any](ctx context.Context, store state.Settings, tenant, list string) ([]T, error) {
 	items, err := store.Kept(ctx, tenant, list)
 	if err != nil {
@@ -102,7 +102,7 @@ func keptOf[T any](ctx context.Context, store state.Settings, tenant, list strin
 	return all, nil
 }
 
-// newest puts what stood in several lists in one order, newest first.
+// newest merges several lists, newest first.
 func newest[T interface{ When() time.Time }](all []T) []T {
 	slices.SortStableFunc(all, func(a, b T) int { return cmp.Compare(b.When().UnixNano(), a.When().UnixNano()) })
 	return all

@@ -8,8 +8,8 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// remote is who sent a request; none on the unix socket, which fasthttp calls 0.0.0.0. What headers say of it is
-// believed of trusted proxies only: anybody can write them.
+// remote returns the address of the sender; none on the unix socket, which fasthttp calls 0.0.0.0. Forwarding headers count
+// only if a trusted proxy sent them: any client can write them.
 func remote(c *fiber.Ctx, proxies []netip.Prefix) netip.Addr {
 	peer, _ := netip.AddrFromSlice(c.Context().RemoteIP())
 	peer = peer.Unmap()
@@ -48,7 +48,7 @@ func sender(peer netip.Addr, proxies []netip.Prefix, lines [][]byte) netip.Addr 
 	return from
 }
 
-// forwarded is the address of an entry, which may have a port, and brackets where it is IPv6.
+// forwarded returns the address of an entry, which may have a port, and brackets around IPv6.
 func forwarded(entry string) netip.Addr {
 	if n := len(entry); n > 2 && entry[0] == '[' && entry[n-1] == ']' {
 		entry = entry[1 : n-1]
