@@ -14,19 +14,27 @@ func (a *Actor) DropDelivery(ctx context.Context, tenant, id string) (*state.Del
 		return nil, err
 	}
 	if !d.State.Open() {
-		return nil, conflict("it is " + string(d.State) + "; there is nothing to drop")
+		return nil, nothingToDrop(d.State)
 	}
 	switch err := a.options.Store.Drop(ctx, tenant, d.ID); {
 	case errors.Is(err, state.ErrConflict):
 		return nil, errBeingDelivered
-	case errors.Is(err, state.ErrNotFound):
-		return nil, ErrNoDelivery
+	case errors.Is(err, state.ErrNotFound): // it ended meanwhile, or its event was removed
+		now, err := a.Delivery(ctx, tenant, id)
+		if err != nil {
+			return nil, err
+		}
+		return nil, nothingToDrop(now.State)
 	case err != nil:
 		return nil, err
 	}
 	d.State, d.Reason, d.Log = state.Dropped, "", nil
 	d.Updated = a.options.Clock.Now()
 	return d, nil
+}
+
+func nothingToDrop(s state.DeliveryState) error {
+	return conflict("it is " + string(s) + "; there is nothing to drop")
 }
 
 // DropEvent takes an event that is itself a dead letter out of the dead letters.

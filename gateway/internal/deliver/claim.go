@@ -111,7 +111,7 @@ func (l *Loop) start(c *claim, now time.Time) {
 			if j.most > 1 {
 				j.gathered = now.Add(batchWait(j.destination))
 			}
-			if reason := l.lanes.of(j).push(j, now); reason != "" {
+			if reason := l.lanes.forJob(j).push(j, now); reason != "" {
 				l.postpone(j, reason, maxTime(now, j.back))
 			}
 		}

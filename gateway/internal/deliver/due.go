@@ -24,7 +24,7 @@ func (l *Loop) claimDue(ctx context.Context) {
 		if asks {
 			var err error
 			claimed, next, err = l.Store.ClaimDue(ctx, state.ClaimDue{
-				Max: min(free, dueAtOnce), Bytes: claimBytes, Lease: leaseFor(plan), Capacity: round.room,
+				Max: min(free, dueAtOnce), Bytes: claimBytes, Lease: leaseFor(plan), Capacity: round.capacity,
 			})
 			if err != nil {
 				if ctx.Err() != nil || errors.Is(err, state.ErrClosed) {
@@ -44,7 +44,7 @@ func (l *Loop) claimDue(ctx context.Context) {
 		newest := l.newest(ctx) // asked once more: what was claimed may need a configuration that came meanwhile
 		for i := range claimed {
 			round.left[laneKey{claimed[i].Delivery.Tenant, claimed[i].Delivery.Destination}]--
-			l.again(plan, &claimed[i], now, newest, noted)
+			l.requeue(plan, &claimed[i], now, newest, noted)
 		}
 		for key, left := range round.left {
 			if left > 0 {
@@ -97,14 +97,14 @@ type dueRound struct {
 	loop *Loop
 	plan *decide.Plan
 	now  time.Time
-	// newest says whether what the plan does not have is gone.
+	// newest reports whether a step that the plan lacks is really deleted.
 	newest func() bool
-	left   map[laneKey]int // the room that destinations with due deliveries had, and have left
+	left   map[laneKey]int // the remaining capacity of each destination with due deliveries
 	again  time.Time       // when time alone lets one of them take more; zero: never
 }
 
-// room is how many due deliveries a destination takes now.
-func (r *dueRound) room(tenant, destination string) int {
+// capacity returns how many due deliveries a destination takes now.
+func (r *dueRound) capacity(tenant, destination string) int {
 	key, n, again := laneKey{tenant, destination}, 0, time.Time{}
 	switch d := r.plan.Destination(tenant, destination); {
 	case d == nil && r.newest():
@@ -146,9 +146,9 @@ func (l *Loop) newest(ctx context.Context) func() bool {
 	return sync.OnceValue(func() bool { return l.Newest == nil || l.Newest(ctx) })
 }
 
-// again queues a due delivery with today's step. One whose step is gone waits for it to come back, and is a dead letter in
+// requeue queues a due delivery with today's step. One whose step is gone waits for it to come back, and is a dead letter in
 // the end; one that only a newer configuration has is left to the replicas that have it, with no attempt counted.
-func (l *Loop) again(plan *decide.Plan, due *state.Due, now time.Time, newest func() bool, noted map[laneKey]bool) {
+func (l *Loop) requeue(plan *decide.Plan, due *state.Due, now time.Time, newest func() bool, noted map[laneKey]bool) {
 	l.due.Add(1)
 	j := &job{delivery: due.Delivery, event: due.Event, progress: leased, lease: due.Lease}
 	j.delivery.Log, j.delivery.Leased = nil, false // its end also ends its lease
@@ -167,7 +167,7 @@ func (l *Loop) again(plan *decide.Plan, due *state.Due, now time.Time, newest fu
 	}
 	j.delivery, j.build, j.destination, j.once, j.sets = owed.Delivery, owed.Build, owed.Destination, owed.Once, owed.Sets
 	l.gathers(j, new(keys))
-	if reason := l.lanes.of(j).pushDue(j, now); reason != "" {
+	if reason := l.lanes.forJob(j).pushDue(j, now); reason != "" {
 		l.postpone(j, reason, maxTime(now, j.back))
 	}
 }

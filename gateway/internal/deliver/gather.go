@@ -77,7 +77,7 @@ const (
 // keys is an event with the budget for the keys of its deliveries. Its zero value is ready.
 type keys struct{ event *event.Event }
 
-func (k *keys) of(ev *event.Event) *event.Event {
+func (k *keys) budgeted(ev *event.Event) *event.Event {
 	if k.event == nil {
 		k.event = ev.WithBudget(&event.Budget{Work: keysWork, Bytes: keysBytes})
 	}
@@ -112,7 +112,7 @@ func (l *Loop) gathers(j *job, keys *keys) {
 			j.key = "" // Build fails too, and its error is recorded
 		}
 	}()
-	j.key = keyer.Key(keys.of(j.event))
+	j.key = keyer.Key(keys.budgeted(j.event))
 }
 
 // batchWait is how long a delivery waits in memory for others to join its batch.
@@ -172,7 +172,7 @@ func (l *lane) collect(j *job, now time.Time, due bool) (reason string) {
 	case b.holds == 0:
 		l.enqueue(b)
 	case len(b.jobs) == b.most && !b.turn.After(now):
-		b.hurry()
+		b.endWait()
 	}
 	if len(b.jobs) >= b.most && g.open[b.place] == b {
 		delete(g.open, b.place)
@@ -229,8 +229,8 @@ func (l *lane) wait(b *batch, alarm <-chan time.Time, early <-chan struct{}) {
 	l.unhold(b)
 }
 
-// hurry ends the wait of a batch that is full. The lane's mu is held.
-func (b *batch) hurry() {
+// endWait ends the wait of a batch that is full. The lane's mu is held.
+func (b *batch) endWait() {
 	if b.early != nil {
 		close(b.early)
 		b.early = nil
@@ -251,13 +251,13 @@ func (l *lane) enqueue(b *batch) {
 	}
 	b.queued = true
 	delete(l.gather.unqueued, b)
-	l.line(b.jobs[0])
+	l.enqueueJob(b.jobs[0])
 }
 
 // release queues every batch at a stop, so that its deliveries are handed over. l.mu is held.
 func (l *lane) release() {
 	for b := range l.gather.unqueued {
-		b.hurry()
+		b.endWait()
 		l.enqueue(b)
 	}
 }

@@ -34,7 +34,7 @@ func (l *lane) judge(v connectors.Verdict, t *attemptOutcome, d *config.Destinat
 	default:
 		limit := l.circuit.limit
 		if l.circuit.count(false, l.destination.Concurrency, now); l.circuit.limit != limit {
-			l.staff(l.queued()) // more may run than before
+			l.addWorkers(l.queued()) // more may run than before
 		}
 		if changed = l.hold.Kind == state.HoldCircuit; changed {
 			l.change(state.Hold{})
@@ -197,7 +197,7 @@ func (l *Loop) learnHolds(ctx context.Context) error {
 	for _, lane := range l.lanes.all() {
 		lane.mu.Lock()
 		if h := listed[lane]; lane.changes == before[lane] { // otherwise the lane has a newer one
-			lifted = lane.learn(h, now) || lifted
+			lifted = lane.adoptHold(h, now) || lifted
 		}
 		lane.mu.Unlock()
 	}
@@ -225,8 +225,8 @@ func (l *Loop) lift(ctx context.Context, plan *decide.Plan, h state.DestinationO
 	return true
 }
 
-// learn takes over the stored hold and reports whether one was lifted. l.mu is held.
-func (l *lane) learn(h state.Hold, now time.Time) (lifted bool) {
+// adoptHold takes over the stored hold and reports whether one was lifted. l.mu is held.
+func (l *lane) adoptHold(h state.Hold, now time.Time) (lifted bool) {
 	if h.Kind == l.hold.Kind && h.Until.Equal(l.hold.Until) {
 		return false
 	}

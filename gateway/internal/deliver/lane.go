@@ -74,7 +74,7 @@ type lanes struct {
 	stopped bool
 }
 
-func (ls *lanes) of(j *job) *lane {
+func (ls *lanes) forJob(j *job) *lane {
 	l := ls.at(laneKey{j.delivery.Tenant, j.delivery.Destination})
 	l.use(j.destination)
 	return l
@@ -202,7 +202,7 @@ func (l *lane) push(j *job, now time.Time) (reason string) {
 		l.owes(j, now)
 	}
 	l.pending++
-	l.line(j)
+	l.enqueueJob(j)
 	return ""
 }
 
@@ -222,7 +222,7 @@ func (l *lane) pushDue(j *job, now time.Time) (reason string) {
 		l.owes(j, now)
 	}
 	l.pending++
-	l.line(j)
+	l.enqueueJob(j)
 	return ""
 }
 
@@ -235,17 +235,17 @@ func (l *lane) refuses(now time.Time) (reason string) {
 	return reason
 }
 
-// line puts a job at the end of the queue and sees to it that somebody works. l.mu is held.
-func (l *lane) line(j *job) {
+// enqueueJob appends a job to the queue, and adds a worker if the lane may have one. l.mu is held.
+func (l *lane) enqueueJob(j *job) {
 	if l.head > 64 && l.head*2 > len(l.queue) {
 		l.queue, l.head = slices.Delete(l.queue, 0, l.head), 0
 	}
 	l.queue = append(l.queue, j)
-	l.staff(1)
+	l.addWorkers(1)
 }
 
-// staff adds workers, as many as may run beside the others and n at most. l.mu is held.
-func (l *lane) staff(n int) {
+// addWorkers adds at most n workers, up to the limit of the lane. l.mu is held.
+func (l *lane) addWorkers(n int) {
 	for n = min(n, l.atOnce()-l.workers); n > 0; n-- {
 		l.workers++
 		l.loop.running.Go(l.work)
