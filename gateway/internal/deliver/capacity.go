@@ -7,7 +7,7 @@ import (
 
 // capacity bounds the claimed events, in number and bytes. One goroutine takes, many give back.
 type capacity struct {
-	mu     sync.Mutex
+	mu     sync.Mutex // guards events and bytes, which are what is left
 	events int
 	bytes  int
 	freed  chan struct{}

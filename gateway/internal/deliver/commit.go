@@ -12,7 +12,7 @@ import (
 
 // commits gathers outcomes while one commit is under way; what waits goes together, without a timer.
 type commits struct {
-	mu      sync.Mutex
+	mu      sync.Mutex // guards all but wake
 	events  []*claim
 	settled []state.Settled
 	closed  bool

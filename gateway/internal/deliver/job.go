@@ -113,7 +113,9 @@ func (l *Loop) settle(j *job, d state.Delivery, free string) {
 func (l *Loop) end(j *job, d state.Delivery, free []string, tried bool) {
 	c := j.claim
 	if c == nil {
-		j.move(toEnd)
+		if !j.move(toEnd) {
+			return // ended already
+		}
 		l.commits.due(state.Settled{Delivery: d, Lease: j.lease, Free: free})
 		l.due.Add(-1)
 		return

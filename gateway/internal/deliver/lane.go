@@ -42,7 +42,7 @@ type lane struct {
 	loop *Loop
 	key  laneKey
 
-	mu              sync.Mutex
+	mu              sync.Mutex // guards what follows, up to writing, and the circuit
 	destination     *config.Destination
 	queue           []*job // from head on; of a batch, the one that leads it
 	head            int
@@ -67,7 +67,7 @@ type lane struct {
 // lanes has one lane per destination. A lane is made at its first use and stays.
 type lanes struct {
 	loop    *Loop
-	mu      sync.RWMutex
+	mu      sync.RWMutex // guards byKey, behind and stopped
 	byKey   map[laneKey]*lane
 	behind  map[*lane]struct{} // those with a backlog
 	halt    chan struct{}      // closed by stop

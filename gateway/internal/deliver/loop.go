@@ -95,7 +95,7 @@ type Loop struct {
 
 	learning sync.Mutex // of holds from the store, one list after the other
 
-	claimsMu sync.Mutex
+	claimsMu sync.Mutex          // guards claims
 	claims   map[*claim]struct{} // decided and not closed
 
 	dueWake      chan struct{}

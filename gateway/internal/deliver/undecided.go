@@ -21,7 +21,7 @@ const maxDeciders = 8
 // no other tenant. The part of a backlog that exceeds this delays the others, since the stream is claimed in order: by
 // about 10 ms for each event in the worst case.
 type undecided struct {
-	mu     sync.Mutex
+	mu     sync.Mutex // guards everything
 	more   sync.Cond
 	queues map[string]*queue
 	ready  []*queue // in the order of their turns
