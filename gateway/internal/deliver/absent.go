@@ -14,16 +14,16 @@ import (
 )
 
 const (
-	// missingFor is how long a due delivery waits for its step to be configured again. It covers a configuration that was
+	// missingWait is how long a due delivery waits for its step to be configured again. It covers a configuration that was
 	// loaded by mistake: a file that was empty or half written for a while.
-	missingFor = time.Hour
+	missingWait = time.Hour
 	// warnAgain is how often the log is told at most that deliveries of a destination miss their step.
 	warnAgain = time.Minute
-	// recallAgain is when a look for deliveries whose step is back is repeated: a delivery that was claimed under the
-	// configuration before may have been put off meanwhile.
+	// recallAgain is the time between two searches for deliveries whose step is configured again. One search is not enough: a
+	// delivery that was claimed under the previous configuration may have been postponed after it.
 	recallAgain = 5 * time.Second
-	// recallFor is the lease of a replica for one page of that look.
-	recallFor = time.Minute
+	// recallLeaseTTL is how long a replica holds recallLeaseName, for one page of that search.
+	recallLeaseTTL = time.Minute
 
 	// systemTenant owns what belongs to the gateway itself. No tenant can be named so.
 	systemTenant = "*"
@@ -32,8 +32,8 @@ const (
 	// reasonGone is why a delivery is a dead letter whose step has been missing for longer.
 	reasonGone = "no longer configured"
 
-	recallLease = "recall"
-	recalled    = "configured again"
+	recallLeaseName = "recall"
+	reasonRecalled  = "configured again"
 )
 
 // missing finds deliveries that wait for their step, so that they continue as soon as it is back. The delivery itself records that it
@@ -47,23 +47,23 @@ type missing struct {
 	warned map[laneKey]time.Time
 }
 
-// recallLooks has the versions of notes at the previous look. A note is removed only if it is unchanged since then: a delivery for
-// which a new note was written may not have been put off yet.
-type recallLooks map[string]uint64
+// noteVersions maps the name of each note to its version at the previous search. A note is removed only if it is unchanged since
+// then: a delivery for which a new note was written may not have been postponed yet.
+type noteVersions map[string]uint64
 
 func (m *missing) init() {
 	m.holder, m.wake, m.warned, m.repeat = rand.Text(), make(chan struct{}, 1), map[laneKey]time.Time{}, recallAgain
 }
 
-func (m *missing) look() {
+func (m *missing) wakeRecall() {
 	select {
 	case m.wake <- struct{}{}:
 	default:
 	}
 }
 
-// warns reports whether a destination is to be logged now.
-func (m *missing) warns(key laneKey, now time.Time) bool {
+// shouldWarn reports whether to log a warning about a destination now: at most once per warnAgain.
+func (m *missing) shouldWarn(key laneKey, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if at, ok := m.warned[key]; ok && now.Sub(at) < warnAgain {
@@ -73,7 +73,7 @@ func (m *missing) warns(key laneKey, now time.Time) bool {
 	return true
 }
 
-// unconfigured takes a due delivery whose step is not in the newest configuration. It waits once, for missingFor; if the
+// unconfigured takes a due delivery whose step is not in the newest configuration. It waits once, for missingWait; if the
 // step is still missing then, it is a dead letter. Noted are the destinations whose notes were written in this round.
 func (l *Loop) unconfigured(plan *decide.Plan, j *job, now time.Time, noted map[laneKey]bool) {
 	if l.Plan() != plan { // a reload may have brought the step back
@@ -88,7 +88,7 @@ func (l *Loop) unconfigured(plan *decide.Plan, j *job, now time.Time, noted map[
 	}
 	key := laneKey{j.delivery.Tenant, j.delivery.Destination}
 	log := l.Log.With("tenant", key.tenant, "destination", key.name)
-	if l.missing.warns(key, now) {
+	if l.missing.shouldWarn(key, now) {
 		log.Warn("deliveries are due whose step is not configured now: they wait an hour for it and then become dead letters",
 			"rule", j.delivery.Origin.Name, "step", j.delivery.Step)
 	}
@@ -101,7 +101,7 @@ func (l *Loop) unconfigured(plan *decide.Plan, j *job, now time.Time, noted map[
 			noted[key] = true
 		}
 	}
-	l.postpone(j, decide.Absent, now.Add(missingFor))
+	l.postpone(j, decide.Absent, now.Add(missingWait))
 }
 
 // writeMissing writes the note anew where it stands already, so that a recall that began before does not remove it.
@@ -119,9 +119,9 @@ func (l *Loop) writeMissing(key laneKey) error {
 	return err
 }
 
-// recalls makes deliveries due whose step is back, at the start and after each reload.
-func (l *Loop) recalls(ctx context.Context) {
-	before := recallLooks{}
+// recallLoop makes deliveries due whose step is back, at the start and after each reload.
+func (l *Loop) recallLoop(ctx context.Context) {
+	before := noteVersions{}
 	for {
 		for looks := 0; looks < 2; {
 			switch err := l.recall(ctx, before); {
@@ -145,7 +145,7 @@ func (l *Loop) recalls(ctx context.Context) {
 }
 
 // recall looks once through the destinations that are noted.
-func (l *Loop) recall(ctx context.Context, before recallLooks) error {
+func (l *Loop) recall(ctx context.Context, before noteVersions) error {
 	noted, err := l.Store.List(ctx, systemTenant, kindMissing)
 	if err != nil || len(noted) == 0 {
 		return err
@@ -153,11 +153,11 @@ func (l *Loop) recall(ctx context.Context, before recallLooks) error {
 	was := maps.Clone(before)
 	clear(before)
 	defer func() { // the lease ends by itself where this fails
-		_, _ = l.Store.Lease(context.WithoutCancel(ctx), recallLease, l.missing.holder, 0)
+		_, _ = l.Store.Lease(context.WithoutCancel(ctx), recallLeaseName, l.missing.holder, 0)
 	}()
 	for _, note := range noted {
 		tenant, name, _ := strings.Cut(note.Name, "/")
-		left, err := l.recallOf(ctx, laneKey{tenant, name})
+		left, err := l.recallDestination(ctx, laneKey{tenant, name})
 		if err != nil {
 			return err
 		}
@@ -177,13 +177,13 @@ func (l *Loop) recall(ctx context.Context, before recallLooks) error {
 	return nil
 }
 
-// recallOf makes the deliveries of a destination due whose step is back, and reports whether others still wait. Only one replica does
+// recallDestination makes the deliveries of a destination due whose step is back, and reports whether others still wait. Only one replica does
 // this at a time: a delivery that one has read as waiting may be delivered by another a moment later.
-func (l *Loop) recallOf(ctx context.Context, key laneKey) (left bool, err error) {
+func (l *Loop) recallDestination(ctx context.Context, key laneKey) (left bool, err error) {
 	q := state.DeliveryQuery{State: state.Waiting, Destination: key.name, Limit: 200}
 	n := 0
 	for {
-		if _, err := l.Store.Lease(ctx, recallLease, l.missing.holder, recallFor); err != nil {
+		if _, err := l.Store.Lease(ctx, recallLeaseName, l.missing.holder, recallLeaseTTL); err != nil {
 			return false, err
 		}
 		page, err := l.Store.Deliveries(ctx, key.tenant, q)
@@ -200,7 +200,7 @@ func (l *Loop) recallOf(ctx context.Context, key laneKey) (left bool, err error)
 				left = true
 			case d.Leased || d.Due.Sub(now) < l.missing.repeat: // it is tried anyway
 			default:
-				back = append(back, state.Delivery{ID: d.ID, EventID: d.EventID, Tenant: d.Tenant, Reason: recalled, Due: now})
+				back = append(back, state.Delivery{ID: d.ID, EventID: d.EventID, Tenant: d.Tenant, Reason: reasonRecalled, Due: now})
 			}
 		}
 		if len(back) > 0 {

@@ -45,7 +45,7 @@ func TestNoteOfAMomentAgoStays(t *testing.T) {
 	b := prepare(t, destinations(destination("crm", time.Hour)), func(seen) (int, http.Header) { return 200, nil })
 	b.open()
 	key := laneKey{"default", "crm"}
-	looks := recallLooks{}
+	looks := noteVersions{}
 	for _, c := range []struct {
 		write bool
 		notes int

@@ -8,23 +8,23 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// patienceMost bounds the wait of a postponed delivery, unless its schedule or the product asks for more.
-const patienceMost = 10 * time.Minute
+// maxPostponedWait bounds the wait of a postponed delivery, unless its schedule or the product asks for more.
+const maxPostponedWait = 10 * time.Minute
 
-// busyFor is how long a delivery waits if the gateway had no free connection for it.
-const busyFor = time.Second
+// busyWait is how long a delivery waits if the gateway had no free connection for it.
+const busyWait = time.Second
 
 // attempt builds, sends and judges one delivery, or a batch of them, and settles each.
 func (l *Loop) attempt(lane *lane, lead *job) {
-	jobs, epoch := lead.unit(), lead.epoch
+	jobs, epoch := lead.members(), lead.epoch
 	for {
 		lead = jobs[0]
-		jobs = l.attemptOf(lane, jobs, epoch)
+		jobs = l.attemptOnce(lane, jobs, epoch)
 		lane.releasePlaces(lead)
 		if len(jobs) == 0 {
 			return
 		}
-		lane.anotherTurn()
+		lane.reserveRequest()
 		if reason, due := lane.await(jobs[0]); reason != "" {
 			for _, j := range jobs {
 				l.postpone(j, reason, due)
@@ -34,24 +34,24 @@ func (l *Loop) attempt(lane *lane, lead *job) {
 	}
 }
 
-// attemptOf makes one request, or one chain of them, and returns the deliveries that did not fit.
-func (l *Loop) attemptOf(lane *lane, jobs []*job, epoch uint64) (rest []*job) {
+// attemptOnce makes one request, or one chain of them, and returns the deliveries that did not fit.
+func (l *Loop) attemptOnce(lane *lane, jobs []*job, epoch uint64) (rest []*job) {
 	lead := jobs[0]
 	now := l.Clock.Now()
 	destination := jobs[0].destination
 	deadline := now.Add(destination.Timeout)
-	if jobs = l.begun(jobs, deadline); len(jobs) == 0 {
+	if jobs = l.beginAll(jobs, deadline); len(jobs) == 0 {
 		return nil
 	}
 	t := &attemptOutcome{jobs: jobs, lane: lane, lead: lead}
 	rest = l.try(t, deadline)
 	end := l.Clock.Now()
-	if t.putOff != "" {
+	if t.postponeReason != "" {
 		for _, j := range jobs {
 			d := j.delivery
-			d.State, d.Reason, d.Due, d.Updated, d.Log = state.Waiting, t.putOff, end, end, nil
-			if t.putOff != reasonStopping {
-				d.Due = end.Add(l.wait(busyFor, 0))
+			d.State, d.Reason, d.Due, d.Updated, d.Log = state.Waiting, t.postponeReason, end, end, nil
+			if t.postponeReason != reasonStopping {
+				d.Due = end.Add(l.jitteredWait(busyWait, 0))
 			}
 			l.settle(j, d, "")
 		}
@@ -69,9 +69,9 @@ func (l *Loop) attemptOf(lane *lane, jobs []*job, epoch uint64) (rest []*job) {
 	return rest
 }
 
-// begun marks deliveries as running and returns those that still belong to this process. The batch itself is unchanged: it ends for
+// beginAll marks deliveries as running and returns those that still belong to this process. The batch itself is unchanged: it ends for
 // all of its deliveries.
-func (l *Loop) begun(jobs []*job, deadline time.Time) []*job {
+func (l *Loop) beginAll(jobs []*job, deadline time.Time) []*job {
 	if len(jobs) == 1 { // as nearly always
 		if l.begin(jobs[0], deadline) {
 			return jobs
@@ -128,20 +128,20 @@ func (l *Loop) conclude(t *attemptOutcome, j *job, v connectors.Verdict, began, 
 		if t.sent {
 			d.Forgiven++
 		}
-	case j.putOff(v, t.status):
+	case j.postponedByProduct(v, t.status):
 		d.Forgiven++
 		waits := j.destination.Retry.Waits
 		d.State, d.Reason = state.Waiting, v.Reason
-		d.Due = end.Add(l.wait(max(after(waits, d.Attempts-d.Forgiven), patience(waits[0], d.Forgiven)), v.After))
+		d.Due = end.Add(l.jitteredWait(max(scheduledWait(waits, d.Attempts-d.Forgiven), postponedWait(waits[0], d.Forgiven)), v.After))
 	case v.Kind == connectors.Revoked, v.Kind == connectors.Retry:
-		waits := j.waits()
+		waits := j.retryWaits()
 		used := d.Attempts - d.Forgiven
 		if used > len(waits) {
 			d.State, d.Reason = state.Dead, "no attempts left: "+v.Reason
 			break
 		}
 		d.State, d.Reason = state.Waiting, v.Reason
-		d.Due = end.Add(l.wait(after(waits, used), v.After))
+		d.Due = end.Add(l.jitteredWait(scheduledWait(waits, used), v.After))
 	default:
 		d.State, d.Reason = state.Dead, v.Reason
 	}
@@ -152,26 +152,26 @@ func (l *Loop) conclude(t *attemptOutcome, j *job, v connectors.Verdict, began, 
 	l.settle(j, d, free)
 }
 
-// putOff reports whether the product is healthy, accepted nothing, and said when to come back, as with an exhausted daily limit. That
+// postponedByProduct reports whether the product is healthy, accepted nothing, and said when to come back, as with an exhausted daily limit. That
 // is no failure and uses up no attempt of the schedule; retention.waiting bounds it. A server's fault (5xx) counts whatever it asks
 // for, and so does every answer of a product where a repeat may count twice.
-func (j *job) putOff(v connectors.Verdict, status int) bool {
+func (j *job) postponedByProduct(v connectors.Verdict, status int) bool {
 	_, cautious := j.build.(connectors.RetryLimiter)
 	return v.Kind == connectors.Retry && v.After > 0 && status < 500 && !cautious &&
 		len(j.destination.Retry.Waits) > 0
 }
 
-// patience returns the shortest wait of a delivery that was put off so often. It doubles from the schedule's first wait, so that a
+// postponedWait returns the shortest wait of a delivery that the product postponed `times` times. It doubles from the schedule's first wait, so that a
 // product that says "in a second" for days is not asked every second.
-func patience(first time.Duration, times int) time.Duration {
-	if first >= patienceMost {
+func postponedWait(first time.Duration, times int) time.Duration {
+	if first >= maxPostponedWait {
 		return first
 	}
-	return min(first<<min(times-1, 20), patienceMost)
+	return min(first<<min(times-1, 20), maxPostponedWait)
 }
 
-// waits returns the retry schedule of the destination, cut to what a product allows where a repeat may count twice.
-func (j *job) waits() []time.Duration {
+// retryWaits returns the retry schedule of the destination, cut to what a product allows where a repeat may count twice.
+func (j *job) retryWaits() []time.Duration {
 	waits := j.destination.Retry.Waits
 	if c, ok := j.build.(connectors.RetryLimiter); ok {
 		waits = waits[:min(len(waits), max(c.MaxRetries(), 0))]
@@ -179,9 +179,9 @@ func (j *job) waits() []time.Duration {
 	return waits
 }
 
-// after returns the schedule's wait after so many counted attempts. There may be none, if nothing could be sent, and more than waits,
-// if a reload has shortened the schedule.
-func after(waits []time.Duration, used int) time.Duration {
+// scheduledWait returns the wait of the schedule after used counted attempts. used is 0 if nothing could be sent, and may exceed the
+// schedule if a reload has shortened it.
+func scheduledWait(waits []time.Duration, used int) time.Duration {
 	if len(waits) == 0 {
 		return 0
 	}
@@ -193,8 +193,8 @@ func (j *job) atFault(v connectors.Verdict) bool {
 	return v.Setting != "" && slices.Contains(j.sets, v.Setting)
 }
 
-// wait returns the longer of the schedule's wait and what the receiver asked for, plus up to a tenth.
-func (l *Loop) wait(scheduled, asked time.Duration) time.Duration {
+// jitteredWait returns the longer of the schedule's wait and what the receiver asked for, plus up to a tenth.
+func (l *Loop) jitteredWait(scheduled, asked time.Duration) time.Duration {
 	w := max(scheduled, asked)
 	return w + time.Duration(l.Jitter()*0.1*float64(w))
 }

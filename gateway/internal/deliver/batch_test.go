@@ -566,7 +566,7 @@ func TestDrainWhileGathering(t *testing.T) {
 		}
 	}
 	b.until("nothing is left in memory", func() bool {
-		l := b.loop.lanes.at(laneKey{"default", "crm"})
+		l := b.loop.lanes.get(laneKey{"default", "crm"})
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		return l.pending == 0 && l.inFlight == 0 && len(l.gather.last) == 0 && len(l.gather.unqueued) == 0

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// capacity bounds the claimed events, in number and bytes. One goroutine takes, many give back.
+// capacity is the number and the bytes of events that may still be claimed. One goroutine takes from it, many give back.
 type capacity struct {
 	mu     sync.Mutex // guards events and bytes, which are what is left
 	events int
@@ -38,7 +38,7 @@ func (c *capacity) free() (events, bytes int) {
 	return c.events, c.bytes
 }
 
-// take may go below zero: the last claim is bounded by bytes only from its second event on.
+// take reduces the capacity, possibly below zero: the store returns the first event of a claim whatever its size.
 func (c *capacity) take(events, bytes int) {
 	c.mu.Lock()
 	c.events -= events

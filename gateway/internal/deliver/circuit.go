@@ -6,13 +6,13 @@ import (
 )
 
 const (
-	// A circuit opens when at least circuitAfter answers are known and sickShare percent of them are `retry`: of the answers in the last
-	// one to two windowFor, or of the last windowLeast if there were fewer. A receiver that fails some requests, or all for a moment,
-	// still gets the others.
-	circuitAfter = 10
-	sickShare    = 80
-	windowFor    = time.Second
-	windowLeast  = 20
+	// A circuit opens when at least circuitAfter answers are known and failingPercent of them are `retry`. The answers that count are
+	// those of the last one to two windowSpan, or the last windowAnswers if those are more. A receiver that fails only some requests,
+	// or all of them for a moment, still gets the others.
+	circuitAfter   = 10
+	failingPercent = 80
+	windowSpan     = time.Second
+	windowAnswers  = 20
 	// circuitFirst is how long a circuit opens, doubling to circuitMost.
 	circuitFirst = 10 * time.Second
 	circuitMost  = 10 * time.Minute
@@ -53,50 +53,49 @@ func (t *tally) total() int { return t.passed + t.failed }
 type window struct {
 	began          time.Time // of current
 	current, older tally
-	last           uint32 // the last windowLeast answers, a bit each; 1 failed
+	last           uint32 // the last windowAnswers answers, a bit each; 1 failed
 	known          int    // bits of last
 }
 
 func (w *window) add(failed bool, now time.Time) {
 	switch age := now.Sub(w.began); {
-	case age < 0 || age >= 2*windowFor:
+	case age < 0 || age >= 2*windowSpan:
 		w.older, w.current, w.began = tally{}, tally{}, now
-	case age >= windowFor:
-		w.older, w.current, w.began = w.current, tally{}, w.began.Add(windowFor)
+	case age >= windowSpan:
+		w.older, w.current, w.began = w.current, tally{}, w.began.Add(windowSpan)
 	}
 	w.current.add(failed)
-	w.last = w.last << 1 & (1<<windowLeast - 1)
+	w.last = w.last << 1 & (1<<windowAnswers - 1)
 	if failed {
 		w.last |= 1
 	}
-	w.known = min(w.known+1, windowLeast)
+	w.known = min(w.known+1, windowAnswers)
 }
 
-// sick reports whether the destination fails nearly everything.
-func (w *window) sick() bool {
+// failing reports whether the destination fails nearly everything.
+func (w *window) failing() bool {
 	failed, total := w.older.failed+w.current.failed, w.older.total()+w.current.total()
 	if total < w.known {
 		failed, total = bits.OnesCount32(w.last), w.known
 	}
-	return total >= circuitAfter && 100*failed >= sickShare*total
+	return total >= circuitAfter && 100*failed >= failingPercent*total
 }
 
-// count counts an answer, with how many requests at once the destination is made for. It reports whether the circuit is to
-// open.
+// count counts an answer; concurrency is the configured limit of requests at once. It reports whether the circuit is to open.
 func (c *circuit) count(failed bool, concurrency int, now time.Time) (opens bool) {
 	if c.limit == 0 {
 		c.window.add(failed, now)
-		return failed && c.window.sick()
+		return failed && c.window.failing()
 	}
 	if failed && c.limit == 1 && c.round.failed+1 < probes {
-		c.round.failed++ // another one may pass: what stands first may be what failed before
+		c.round.failed++ // the next request may pass: the first one may be the same that failed before
 		return false
 	}
 	if failed && c.limit == 1 {
 		return true
 	}
 	if c.limit == 1 {
-		c.round = tally{} // one that is answered is enough
+		c.round = tally{} // a single answer is enough
 	}
 	if c.round.add(failed); c.round.total() < c.limit {
 		return false
@@ -116,12 +115,12 @@ func (c *circuit) count(failed bool, concurrency int, now time.Time) (opens bool
 // open opens the circuit and returns for how long.
 func (c *circuit) open() time.Duration {
 	wait := min(circuitFirst<<min(c.opened, 10), circuitMost)
-	c.reopened(c.opened + 1)
+	c.setOpened(c.opened + 1)
 	return wait
 }
 
-// reopened makes the circuit one that was opened so many times in a row, here or by another replica.
-func (c *circuit) reopened(times int) {
+// setOpened puts the circuit into the state after `times` openings in a row, by this replica or another.
+func (c *circuit) setOpened(times int) {
 	c.epoch++
 	c.opened, c.limit, c.round, c.window = times, 1, tally{}, window{}
 }

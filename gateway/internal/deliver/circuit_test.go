@@ -111,7 +111,7 @@ func TestCircuitUnderTotalFailure(t *testing.T) {
 	healthy = false
 	before := s.sent
 	s.run(9 * time.Second)
-	if most := s.ideal(2 * windowFor); s.sent-before > most {
+	if most := s.ideal(2 * windowSpan); s.sent-before > most {
 		t.Errorf("%d attempts before a circuit of a busy destination opened, want %d at most", s.sent-before, most)
 	}
 }
@@ -161,7 +161,7 @@ func TestCircuitOfAnotherReplica(t *testing.T) {
 		}
 		l.mu.Unlock()
 	}
-	if n, _ := l.space(now.Now()); n != 1 {
+	if n, _ := l.dueCapacity(now.Now()); n != 1 {
 		t.Errorf("room for %d", n)
 	}
 	answer(200, 0)

@@ -23,7 +23,7 @@ type claim struct {
 	phase      phase
 	outcome    state.Outcome // all but its deliveries, which are those of the jobs
 	unfinished int           // jobs neither done nor handed over
-	first      time.Time     // when the first of them ended
+	firstEnded time.Time     // when the first of them ended
 	handedOver time.Time     // when those that were not done were handed over
 }
 
@@ -96,23 +96,23 @@ func (l *Loop) start(c *claim, now time.Time) {
 	for _, j := range c.jobs {
 		d := &j.delivery
 		switch {
-		case j.taken != "":
+		case j.onceOwner != "":
 			skipped := *d
-			skipped.State, skipped.Reason = state.Skipped, "once: event "+j.taken+" of this response came first"
+			skipped.State, skipped.Reason = state.Skipped, "once: event "+j.onceOwner+" of this response came first"
 			l.settle(j, skipped, "")
 		case d.Due.After(now):
 			l.postpone(j, d.Reason, d.Due)
 		default:
-			l.gathers(j, &keys)
+			l.setBatching(j, &keys)
 			if at := j.deferUntil(now); !at.IsZero() {
 				l.postpone(j, reasonBatch, at)
 				continue
 			}
-			if j.most > 1 {
-				j.gathered = now.Add(batchWait(j.destination))
+			if j.maxBatch > 1 {
+				j.batchReadyAt = now.Add(batchWait(j.destination))
 			}
 			if reason := l.lanes.forJob(j).push(j, now); reason != "" {
-				l.postpone(j, reason, maxTime(now, j.back))
+				l.postpone(j, reason, maxTime(now, j.requeueAt))
 			}
 		}
 	}
@@ -137,7 +137,7 @@ func (l *Loop) close(c *claim) {
 	l.claimsMu.Lock()
 	delete(l.claims, c)
 	l.claimsMu.Unlock()
-	l.commits.event(c)
+	l.commits.addEvent(c)
 }
 
 // seal returns the outcome to commit. A lane whose destination hangs may keep jobs for long that are not this process's any
@@ -163,7 +163,7 @@ func (c *claim) seal() state.Outcome {
 func (l *Loop) handOverLate() {
 	now := l.Clock.Now()
 	l.handOver(now, func(c *claim) bool {
-		return now.Sub(c.at) >= claimedFor || (!c.first.IsZero() && now.Sub(c.first) >= claimedAfterFirst)
+		return now.Sub(c.at) >= claimedFor || (!c.firstEnded.IsZero() && now.Sub(c.firstEnded) >= claimedAfterFirst)
 	})
 }
 
@@ -195,8 +195,8 @@ func (j *job) handOver(now time.Time) {
 	switch {
 	case j.progress == running:
 		until = j.deadline.Add(leaseGrace)
-	case j.gathered.After(now):
-		until = j.gathered.Add(j.destination.Timeout + leaseGrace)
+	case j.batchReadyAt.After(now):
+		until = j.batchReadyAt.Add(j.destination.Timeout + leaseGrace)
 	default:
 		j.move(toRelease)
 		return

@@ -10,7 +10,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// commits gathers outcomes while one commit is under way; what waits goes together, without a timer.
+// commits collects outcomes while a commit is under way. The next commit takes all of them, without a timer.
 type commits struct {
 	mu      sync.Mutex // guards all but wake
 	events  []*claim
@@ -19,14 +19,14 @@ type commits struct {
 	wake    chan struct{}
 }
 
-func (c *commits) event(claim *claim) {
+func (c *commits) addEvent(claim *claim) {
 	c.mu.Lock()
 	c.events = append(c.events, claim)
 	c.mu.Unlock()
 	c.signal()
 }
 
-func (c *commits) due(s state.Settled) {
+func (c *commits) addDue(s state.Settled) {
 	c.mu.Lock()
 	c.settled = append(c.settled, s)
 	c.mu.Unlock()
@@ -52,13 +52,13 @@ func (c *commits) signal() {
 func (c *commits) take() (events []*claim, settled []state.Settled, closed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	events, c.events = cut(c.events)
-	settled, c.settled = cut(c.settled)
+	events, c.events = splitCommit(c.events)
+	settled, c.settled = splitCommit(c.settled)
 	return events, settled, c.closed
 }
 
-// cut splits off what fits into one commit.
-func cut[T any](list []T) (front, rest []T) {
+// splitCommit splits off what fits into one commit.
+func splitCommit[T any](list []T) (front, rest []T) {
 	n := min(len(list), commitAtMost)
 	if n == len(list) {
 		return list, nil
@@ -104,7 +104,7 @@ func (l *Loop) write(ctx context.Context, batch *state.Commit) bool {
 	backoff := newBackoff()
 	for {
 		_, err := l.Store.Commit(context.WithoutCancel(ctx), batch)
-		l.unkept.Store(err != nil && !errors.Is(err, state.ErrInvalid))
+		l.commitFailing.Store(err != nil && !errors.Is(err, state.ErrInvalid))
 		switch {
 		case err == nil:
 			return true
@@ -122,7 +122,7 @@ func (l *Loop) write(ctx context.Context, batch *state.Commit) bool {
 // writeEach commits the parts of a batch one by one, so that an invalid one delays no other, and ends the invalid one.
 func (l *Loop) writeEach(ctx context.Context, batch *state.Commit, err error) bool {
 	if len(batch.Events)+len(batch.Due) == 1 {
-		return l.bury(ctx, batch, err)
+		return l.commitDead(ctx, batch, err)
 	}
 	for i := range batch.Events {
 		if !l.write(ctx, &state.Commit{Events: batch.Events[i : i+1]}) {
@@ -137,8 +137,8 @@ func (l *Loop) writeEach(ctx context.Context, batch *state.Commit, err error) bo
 	return true
 }
 
-// bury makes an event a dead letter if the store can never apply its outcome.
-func (l *Loop) bury(ctx context.Context, batch *state.Commit, err error) bool {
+// commitDead makes an event a dead letter if the store can never apply its outcome.
+func (l *Loop) commitDead(ctx context.Context, batch *state.Commit, err error) bool {
 	if len(batch.Events) == 0 {
 		d := &batch.Due[0].Delivery
 		l.Log.Error("the end of a delivery cannot be kept", "tenant", d.Tenant, "delivery", d.ID, "err", err)

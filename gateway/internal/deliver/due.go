@@ -20,7 +20,7 @@ func (l *Loop) claimDue(ctx context.Context) {
 		var next time.Time
 		// While the store takes no commits, no delivery is claimed: it would be repeated whenever its lease ends.
 		free := dueInFlight - int(l.due.Load())
-		asks := free > 0 && !l.unkept.Load()
+		asks := free > 0 && !l.commitFailing.Load()
 		if asks {
 			var err error
 			claimed, next, err = l.Store.ClaimDue(ctx, state.ClaimDue{
@@ -38,7 +38,7 @@ func (l *Loop) claimDue(ctx context.Context) {
 			}
 			backoff.reset()
 		} else {
-			round.later(now)
+			round.wakeAt(now)
 		}
 		noted := map[laneKey]bool{}
 		newest := l.newest(ctx) // asked once more: what was claimed may need a configuration that came meanwhile
@@ -48,7 +48,7 @@ func (l *Loop) claimDue(ctx context.Context) {
 		}
 		for key, left := range round.left {
 			if left > 0 {
-				l.lanes.at(key).caughtUp(now)
+				l.lanes.get(key).caughtUp(now)
 			}
 		}
 		if len(claimed) > 0 {
@@ -64,7 +64,7 @@ func (l *Loop) claimDue(ctx context.Context) {
 				lane.caughtUp(now)
 			}
 		}
-		if !l.waitDue(ctx, now, next, round.again) {
+		if !l.waitDue(ctx, now, next, round.nextRound) {
 			return
 		}
 	}
@@ -98,9 +98,9 @@ type dueRound struct {
 	plan *decide.Plan
 	now  time.Time
 	// newest reports whether a step that the plan lacks is really deleted.
-	newest func() bool
-	left   map[laneKey]int // the remaining capacity of each destination with due deliveries
-	again  time.Time       // when time alone lets one of them take more; zero: never
+	newest    func() bool
+	left      map[laneKey]int // the remaining capacity of each destination with due deliveries
+	nextRound time.Time       // when a destination can take more without any other change; zero: never
 }
 
 // capacity returns how many due deliveries a destination takes now.
@@ -111,24 +111,24 @@ func (r *dueRound) capacity(tenant, destination string) int {
 		n = dueAtOnce // today's step may name another destination; without a step they wait, and become dead letters in the end
 	case d == nil: // a replica with a newer configuration has it
 	case d.Enabled:
-		lane := r.loop.lanes.at(key)
-		lane.use(d)
-		n, again = lane.space(r.now)
+		lane := r.loop.lanes.get(key)
+		lane.configure(d)
+		n, again = lane.dueCapacity(r.now)
 	}
 	if !again.IsZero() {
-		r.later(again)
+		r.wakeAt(again)
 	}
 	r.left[key] = n
 	return n
 }
 
-// later schedules the next round, not too soon: a destination with a rate gets several deliveries at once.
-func (r *dueRound) later(at time.Time) {
+// wakeAt schedules the next round, not too soon: a destination with a rate gets several deliveries at once.
+func (r *dueRound) wakeAt(at time.Time) {
 	if soonest := r.now.Add(recheck); at.Before(soonest) {
 		at = soonest
 	}
-	if r.again.IsZero() || at.Before(r.again) {
-		r.again = at
+	if r.nextRound.IsZero() || at.Before(r.nextRound) {
+		r.nextRound = at
 	}
 }
 
@@ -158,7 +158,7 @@ func (l *Loop) requeue(plan *decide.Plan, due *state.Due, now time.Time, newest 
 		if j.delivery.Reason == decide.Absent { // its hour keeps running
 			reason = decide.Absent
 		}
-		l.postpone(j, reason, now.Add(leaveFor))
+		l.postpone(j, reason, now.Add(newerConfigWait))
 		return
 	}
 	if !ok {
@@ -166,8 +166,8 @@ func (l *Loop) requeue(plan *decide.Plan, due *state.Due, now time.Time, newest 
 		return
 	}
 	j.delivery, j.build, j.destination, j.once, j.sets = owed.Delivery, owed.Build, owed.Destination, owed.Once, owed.Sets
-	l.gathers(j, new(keys))
+	l.setBatching(j, new(keys))
 	if reason := l.lanes.forJob(j).pushDue(j, now); reason != "" {
-		l.postpone(j, reason, maxTime(now, j.back))
+		l.postpone(j, reason, maxTime(now, j.requeueAt))
 	}
 }

@@ -94,7 +94,7 @@ func TestLowRateCatchesUp(t *testing.T) {
 	for _, id := range b.accept(2) {
 		b.untilState(id, "crm", state.Delivered)
 	}
-	lane := b.loop.lanes.at(laneKey{"default", "crm"})
+	lane := b.loop.lanes.get(laneKey{"default", "crm"})
 	b.until("nothing waits before what comes next", func() bool {
 		lane.mu.Lock()
 		defer lane.mu.Unlock()

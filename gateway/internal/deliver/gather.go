@@ -11,14 +11,14 @@ import (
 )
 
 const (
-	// gatherMost bounds how long deliveries wait in memory for their batch; longer waits happen in the due-queue.
-	gatherMost = 500 * time.Millisecond
-	// gatherDue is the shortest wait of a batch of deliveries from the due-queue, which are claimed together.
-	gatherDue = 20 * time.Millisecond
+	// maxMemoryWait bounds how long deliveries wait in memory for their batch; longer waits happen in the due-queue.
+	maxMemoryWait = 500 * time.Millisecond
+	// minDueWait is the shortest wait of a batch of deliveries from the due-queue, which are claimed together.
+	minDueWait = 20 * time.Millisecond
 	// rateAhead is how far ahead a due batch may reserve its turn under the destination's rate.
 	rateAhead = time.Second
-	// batchMost bounds a batch if neither the product nor the configuration does.
-	batchMost = 256
+	// defaultMaxBatch bounds a batch if neither the product nor the configuration does.
+	defaultMaxBatch = 256
 )
 
 // group identifies deliveries that can be in one batch: those of one step.
@@ -27,44 +27,46 @@ type group struct {
 	step   string
 }
 
-// place identifies a batch that a delivery can join. Deliveries that wait for an earlier one of their record have batches of their
+// batchKey identifies a batch that a delivery can join. Deliveries that wait for an earlier one of their record have batches of their
 // own.
-type place struct {
-	group  group
-	behind bool
+type batchKey struct {
+	group   group
+	blocked bool
 }
 
 // batch is deliveries of one step for one request. It is queued when its wait is over, the rate allows it, and all earlier batches
 // with one of its records have ended. A product that takes one event at a time and has keys gets batches of one.
 type batch struct {
-	place place
-	build connectors.Connector // all members have it
-	most  int
-	jobs  []*job // the first one leads; no more are added once a worker has it
-	holds int
-	// before counts the earlier batches with one of its records; they are part of holds.
-	before int
-	// behind are later batches that wait for this one.
-	behind []*batch
-	queued bool
+	key     batchKey
+	build   connectors.Connector // all members have it
+	maxJobs int
+	jobs    []*job // the first one leads; no more are added once a worker has it
+	// obstacles counts the reasons why it is not queued: its wait, and each of its blockers.
+	obstacles int
+	// blockers counts the earlier batches with one of its records.
+	blockers int
+	// waiters are later batches that wait for this one.
+	waiters []*batch
+	queued  bool
 	// early ends the wait before its time.
-	early chan struct{}
-	turn  time.Time // under the rate
+	early     chan struct{}
+	allowedAt time.Time // under the rate
 }
 
 // gathering is the state of a lane's batches. Its zero value is ready.
 type gathering struct {
-	open     map[place]*batch    // those that a delivery can still join
+	open     map[batchKey]*batch // those that a delivery can still join
 	last     map[record]*batch   // the latest unfinished one with the record
 	unqueued map[*batch]struct{} // not queued yet
-	// back has the records whose deliveries went back to the due-queue; backs counts those deliveries since backsSince.
-	back       map[record]sentBack
-	forgot     time.Time // when quiet records were last removed from back
-	backs      int
-	backsSince time.Time
+	// sentBack has the records whose deliveries went back to the due-queue; sentBackCount counts those deliveries since
+	// sentBackSince.
+	sentBack       map[record]sentBack
+	quietDroppedAt time.Time // when quiet records were last removed from sentBack
+	sentBackCount  int
+	sentBackSince  time.Time
 	// Deliveries of the last round of the due-queue, and how many requests they make.
-	jobs, requests int
-	ratio          float64
+	dueJobs, dueRequests int
+	jobsPerRequest       float64
 }
 
 // keysWork and keysBytes bound the evaluation of the keys of one event's deliveries together, because all tenants wait for it. A
@@ -84,9 +86,9 @@ func (k *keys) budgeted(ev *event.Event) *event.Event {
 	return k.event
 }
 
-// gathers sets the job's batch size, number of requests and key, as its connector and destination say. It calls code of the
+// setBatching sets the job's batch size, number of requests and key, as its connector and destination say. It calls code of the
 // connector, which may panic.
-func (l *Loop) gathers(j *job, keys *keys) {
+func (l *Loop) setBatching(j *job, keys *keys) {
 	j.requests = 1
 	if chained, ok := j.build.(connectors.Chained); ok {
 		j.requests = max(chained.MaxRequests(), 1)
@@ -94,16 +96,16 @@ func (l *Loop) gathers(j *job, keys *keys) {
 	keyer, ok := j.build.(connectors.Keyer)
 	if !ok {
 		if j.destination.Batch.Max > 1 {
-			j.most = 1 // other steps of the destination have batches
+			j.maxBatch = 1 // other steps of the destination have batches
 		}
 		return
 	}
-	j.most = 1
+	j.maxBatch = 1
 	if batcher, ok := j.build.(connectors.Batcher); ok && !j.delivery.Alone {
-		j.most = batchMost
+		j.maxBatch = defaultMaxBatch
 		for _, bound := range []int{batcher.Batch().Events, j.destination.Batch.Max} {
 			if bound > 0 {
-				j.most = min(j.most, bound)
+				j.maxBatch = min(j.maxBatch, bound)
 			}
 		}
 	}
@@ -116,42 +118,42 @@ func (l *Loop) gathers(j *job, keys *keys) {
 }
 
 // batchWait is how long a delivery waits in memory for others to join its batch.
-func batchWait(d *config.Destination) time.Duration { return min(d.Batch.Wait, gatherMost) }
+func batchWait(d *config.Destination) time.Duration { return min(d.Batch.Wait, maxMemoryWait) }
 
 // deferUntil returns when a first attempt that waits for others in the due-queue continues; zero if it does not wait there.
 // All deliveries of one interval are due together.
 func (j *job) deferUntil(now time.Time) (at time.Time) {
-	if wait := j.destination.Batch.Wait; j.most > 1 && wait > gatherMost {
+	if wait := j.destination.Batch.Wait; j.maxBatch > 1 && wait > maxMemoryWait {
 		at = now.Truncate(wait).Add(wait)
 	}
 	return at
 }
 
-// collect puts a delivery into a batch, or returns why it has to wait. A delivery that joins a batch needs no turn under the rate,
+// collect puts a delivery into a batch, or returns why it has to wait. A delivery that joins a batch reserves nothing of the rate,
 // as it adds no request. l.mu is held.
 func (l *lane) collect(j *job, now time.Time, due bool) (reason string) {
 	g := &l.gather
 	if g.open == nil {
-		g.open, g.last, g.unqueued = map[place]*batch{}, map[record]*batch{}, map[*batch]struct{}{}
+		g.open, g.last, g.unqueued = map[batchKey]*batch{}, map[record]*batch{}, map[*batch]struct{}{}
 	}
 	of := record{group{j.delivery.Origin, j.delivery.Step}, j.key}
 	var before *batch
 	if j.key != "" {
 		before = g.last[of]
-		if j.back = l.goesBack(of, before != nil, now); !j.back.IsZero() {
+		if j.requeueAt = l.sendBackUntil(of, before != nil, now); !j.requeueAt.IsZero() {
 			return reasonRecord
 		}
 	}
-	at := place{of.group, before != nil}
+	at := batchKey{of.group, before != nil}
 	if due {
-		g.jobs++
+		g.dueJobs++
 	}
 	b := g.open[at]
-	if b == nil || b.build != j.build || len(b.jobs) >= min(b.most, j.most) || b == before || (before != nil && b.queued) {
+	if b == nil || b.build != j.build || len(b.jobs) >= min(b.maxJobs, j.maxBatch) || b == before || (before != nil && b.queued) {
 		if due {
-			g.requests += j.requests
+			g.dueRequests += j.requests
 		}
-		if b, reason = l.begin(j, at, now, due); reason != "" {
+		if b, reason = l.newBatch(j, at, now, due); reason != "" {
 			return reason
 		}
 	}
@@ -164,27 +166,27 @@ func (l *lane) collect(j *job, now time.Time, due bool) (reason string) {
 	j.batch = b
 	b.jobs = append(b.jobs, j)
 	l.pending++
-	if b.before > 0 {
+	if b.blockers > 0 {
 		l.blockedByRecord++
 	}
 	switch {
 	case b.queued:
-	case b.holds == 0:
+	case b.obstacles == 0:
 		l.enqueue(b)
-	case len(b.jobs) == b.most && !b.turn.After(now):
+	case len(b.jobs) == b.maxJobs && !b.allowedAt.After(now):
 		b.endWait()
 	}
-	if len(b.jobs) >= b.most && g.open[b.place] == b {
-		delete(g.open, b.place)
+	if len(b.jobs) >= b.maxJobs && g.open[b.key] == b {
+		delete(g.open, b.key)
 	}
 	return ""
 }
 
-// begin makes a new batch if the rate allows one, or returns why it has to wait. l.mu is held.
-func (l *lane) begin(j *job, at place, now time.Time, due bool) (*batch, string) {
-	b := &batch{place: at, build: j.build, most: j.most, turn: now}
+// newBatch makes a batch if the rate allows one, or returns why it has to wait. l.mu is held.
+func (l *lane) newBatch(j *job, at batchKey, now time.Time, due bool) (*batch, string) {
+	b := &batch{key: at, build: j.build, maxJobs: j.maxBatch, allowedAt: now}
 	if l.limiter != nil {
-		turn, ahead := l.limiter.ReserveN(now, l.turns(j)), time.Duration(0)
+		turn, ahead := l.limiter.ReserveN(now, l.rateCost(j)), time.Duration(0)
 		if due {
 			ahead = rateAhead
 		}
@@ -193,21 +195,21 @@ func (l *lane) begin(j *job, at place, now time.Time, due bool) (*batch, string)
 			turn.CancelAt(now)
 			return nil, reasonRate
 		}
-		b.turn = now.Add(delay)
-		l.owes(j, now)
+		b.allowedAt = now.Add(delay)
+		l.reserveChain(j, now)
 	}
 	wait := time.Duration(0)
-	if b.most > 1 {
+	if b.maxJobs > 1 {
 		if wait = batchWait(l.destination); due {
-			wait = max(wait, gatherDue)
+			wait = max(wait, minDueWait)
 		}
 	}
 	if l.circuit.limit == 1 {
 		wait = 0 // the first delivery after a circuit was open is alone
 	}
-	if wait = max(wait, b.turn.Sub(now)); wait > 0 {
+	if wait = max(wait, b.allowedAt.Sub(now)); wait > 0 {
 		early := make(chan struct{})
-		b.holds, b.early = 1, early
+		b.obstacles, b.early = 1, early
 		alarm, stop := l.loop.Clock.After(wait)
 		l.loop.running.Go(func() {
 			defer stop()
@@ -218,7 +220,7 @@ func (l *lane) begin(j *job, at place, now time.Time, due bool) (*batch, string)
 	return b, ""
 }
 
-// wait lets a batch go when its time has come, or early.
+// wait ends the wait of a batch when alarm or early fires.
 func (l *lane) wait(b *batch, alarm <-chan time.Time, early <-chan struct{}) {
 	select {
 	case <-alarm:
@@ -239,7 +241,7 @@ func (b *batch) endWait() {
 
 // unhold removes one of the reasons why a batch is not queued. l.mu is held.
 func (l *lane) unhold(b *batch) {
-	if b.holds--; b.holds == 0 {
+	if b.obstacles--; b.obstacles == 0 {
 		l.enqueue(b)
 	}
 }
@@ -254,31 +256,31 @@ func (l *lane) enqueue(b *batch) {
 	l.enqueueJob(b.jobs[0])
 }
 
-// release queues every batch at a stop, so that its deliveries are handed over. l.mu is held.
-func (l *lane) release() {
+// queueAllBatches queues every batch at a stop, so that its deliveries are handed over. l.mu is held.
+func (l *lane) queueAllBatches() {
 	for b := range l.gather.unqueued {
 		b.endWait()
 		l.enqueue(b)
 	}
 }
 
-// dequeue closes the batch of a job that a worker begins, and returns how many deliveries it has. l.mu is held.
-func (l *lane) dequeue(j *job) int {
+// closeBatch closes the batch of a job that a worker begins, and returns how many deliveries it has. l.mu is held.
+func (l *lane) closeBatch(j *job) int {
 	b := j.batch
 	if b == nil {
 		return 1
 	}
-	if l.gather.open[b.place] == b {
-		delete(l.gather.open, b.place)
+	if l.gather.open[b.key] == b {
+		delete(l.gather.open, b.key)
 	}
-	for b.before > 0 { // the gateway stops
+	for b.blockers > 0 { // the gateway stops
 		l.unpark(b)
 	}
 	return len(b.jobs)
 }
 
-// ended counts a job out, and queues later batches with the same records.
-func (l *lane) ended(j *job) {
+// finish removes a job from inFlight, and queues later batches with the same records.
+func (l *lane) finish(j *job) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b := j.batch
@@ -288,30 +290,30 @@ func (l *lane) ended(j *job) {
 	}
 	l.inFlight -= len(b.jobs)
 	for _, j := range b.jobs {
-		of := record{b.place.group, j.key}
+		of := record{b.key.group, j.key}
 		if l.gather.last[of] == b {
 			delete(l.gather.last, of)
 		}
 	}
-	for _, next := range b.behind {
+	for _, next := range b.waiters {
 		l.unpark(next)
 		l.unhold(next)
 	}
 }
 
-// turns returns how many requests of the rate a delivery, or its batch, takes before it begins. l.mu is held.
-func (l *lane) turns(j *job) int { return min(j.requests, l.limiter.Burst()) }
+// rateCost returns how many requests of the rate a delivery, or its batch, reserves before it begins. l.mu is held.
+func (l *lane) rateCost(j *job) int { return min(j.requests, l.limiter.Burst()) }
 
-// owes reserves the rest of a chain of requests that is longer than the rate allows at once; later deliveries wait for it. l.mu is
+// reserveChain reserves the rest of a chain of requests that is longer than the rate allows at once; later deliveries wait for it. l.mu is
 // held.
-func (l *lane) owes(j *job, now time.Time) {
-	for rest := j.requests - l.turns(j); rest > 0; rest -= l.limiter.Burst() {
+func (l *lane) reserveChain(j *job, now time.Time) {
+	for rest := j.requests - l.rateCost(j); rest > 0; rest -= l.limiter.Burst() {
 		l.limiter.ReserveN(now, min(rest, l.limiter.Burst()))
 	}
 }
 
-// anotherTurn reserves a second request for a batch that was too large for one.
-func (l *lane) anotherTurn() {
+// reserveRequest reserves a second request for a batch that was too large for one.
+func (l *lane) reserveRequest() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.limiter != nil {
@@ -319,26 +321,26 @@ func (l *lane) anotherTurn() {
 	}
 }
 
-// underRate returns how many due deliveries to claim if the rate allows so many requests: twice as many per request as in the last
+// dueUnderRate returns how many due deliveries to claim if the rate allows the given number of requests: twice as many per request as in the last
 // round, so that the number grows while they share requests, and few go back if they do not. l.mu is held.
-func (l *lane) underRate(requests int) int {
+func (l *lane) dueUnderRate(requests int) int {
 	most := l.destination.Batch.Max
 	if most <= 1 || requests <= 0 {
 		return requests
 	}
 	g := &l.gather
-	if g.requests > 0 {
-		g.ratio = float64(g.jobs) / float64(g.requests)
-		g.jobs, g.requests = 0, 0
+	if g.dueRequests > 0 {
+		g.jobsPerRequest = float64(g.dueJobs) / float64(g.dueRequests)
+		g.dueJobs, g.dueRequests = 0, 0
 	}
-	if g.ratio == 0 {
+	if g.jobsPerRequest == 0 {
 		return requests * most
 	}
-	return max(1, min(int(2*g.ratio*float64(requests)), requests*most))
+	return max(1, min(int(2*g.jobsPerRequest*float64(requests)), requests*most))
 }
 
-// unit returns the jobs of one attempt: those of the batch, or the job alone.
-func (j *job) unit() []*job {
+// members returns the jobs of one attempt: those of the batch, or the job alone.
+func (j *job) members() []*job {
 	if j.batch != nil {
 		return j.batch.jobs
 	}

@@ -25,8 +25,8 @@ func idle(t *testing.T, m *many, d *config.Destination) (*bench, *crowd, *lane, 
 	manual := clock.NewManual(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
 	b.sender, b.clock = c, manual
 	b.make()
-	l := b.loop.lanes.at(laneKey{"default", "crm"})
-	l.use(d)
+	l := b.loop.lanes.get(laneKey{"default", "crm"})
+	l.configure(d)
 	return b, c, l, manual
 }
 
@@ -46,7 +46,7 @@ func (b *bench) owed(n int) []*job {
 		jobs = append(jobs, h.jobs...)
 	}
 	for _, j := range jobs {
-		b.loop.gathers(j, new(keys))
+		b.loop.setBatching(j, new(keys))
 	}
 	return jobs
 }
@@ -92,7 +92,7 @@ func TestHandedOverWhileItGathers(t *testing.T) {
 	b, c, l, manual := idle(t, &many{}, &config.Destination{Timeout: 15 * time.Second, Batch: config.Batch{Wait: 500 * time.Millisecond}})
 	jobs := b.owed(2)
 	for _, j := range jobs {
-		j.gathered = manual.Now().Add(batchWait(j.destination))
+		j.batchReadyAt = manual.Now().Add(batchWait(j.destination))
 		if reason := l.push(j, manual.Now()); reason != "" {
 			t.Fatal(reason)
 		}
@@ -126,7 +126,7 @@ func TestGatheredForTooLong(t *testing.T) {
 	t.Parallel()
 	b, c, l, manual := idle(t, &many{}, &config.Destination{Timeout: time.Second, Batch: config.Batch{Wait: 500 * time.Millisecond}})
 	j := b.owed(1)[0]
-	j.gathered = manual.Now().Add(batchWait(j.destination))
+	j.batchReadyAt = manual.Now().Add(batchWait(j.destination))
 	if reason := l.push(j, manual.Now()); reason != "" {
 		t.Fatal(reason)
 	}
@@ -152,9 +152,9 @@ func TestTheProbeOfABatcherIsOne(t *testing.T) {
 	b, c, l, manual := idle(t, &many{}, &config.Destination{Batch: config.Batch{Max: 100, Wait: 100 * time.Millisecond}})
 	l.mu.Lock()
 	l.circuit.open()
-	l.change(state.Hold{Kind: state.HoldCircuit, Until: manual.Now().Add(-time.Second)})
+	l.setHold(state.Hold{Kind: state.HoldCircuit, Until: manual.Now().Add(-time.Second)})
 	l.mu.Unlock()
-	if n, _ := l.space(manual.Now()); n != 1 {
+	if n, _ := l.dueCapacity(manual.Now()); n != 1 {
 		t.Errorf("room for %d", n)
 	}
 	jobs := b.owed(3)
@@ -178,7 +178,7 @@ func TestTheCircuitOpensWhileABatchGathers(t *testing.T) {
 		}
 	}
 	l.mu.Lock()
-	l.change(state.Hold{Kind: state.HoldCircuit, Until: manual.Now().Add(time.Hour)})
+	l.setHold(state.Hold{Kind: state.HoldCircuit, Until: manual.Now().Add(time.Hour)})
 	l.mu.Unlock()
 	manual.Advance(100 * time.Millisecond)
 	b.until("handed back", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.pending == 0 && l.inFlight == 0 })
@@ -205,7 +205,7 @@ func TestRoomFollowsWhatGoesTogether(t *testing.T) {
 		})
 		var rooms []int
 		for round := range 3 {
-			n, _ := l.space(manual.Now())
+			n, _ := l.dueCapacity(manual.Now())
 			rooms = append(rooms, n)
 			refused := 0
 			for _, j := range b.owed(n) {
@@ -293,7 +293,7 @@ func TestSinglesBesideBatches(t *testing.T) {
 	d := &config.Destination{Rate: config.Rate{Events: 2, Per: time.Second}, Batch: config.Batch{Max: 100, Wait: 100 * time.Millisecond}}
 	b, _, l, manual := idle(t, &many{}, d)
 	b.plan.Load().Config.Rules[0].Steps[0].Build["default"] = &product{}
-	n, _ := l.space(manual.Now())
+	n, _ := l.dueCapacity(manual.Now())
 	refused := 0
 	jobs := b.owed(n)
 	for _, j := range jobs {
@@ -304,7 +304,7 @@ func TestSinglesBesideBatches(t *testing.T) {
 	if taken := len(jobs) - refused; taken < 2 || taken > 4 { // two now, and what may book the second ahead
 		t.Errorf("%d of %d taken at 2/s", taken, len(jobs))
 	}
-	if again, _ := l.space(manual.Now().Add(2 * time.Second)); again > 8 {
+	if again, _ := l.dueCapacity(manual.Now().Add(2 * time.Second)); again > 8 {
 		t.Errorf("room for %d the next time, though nothing goes together", again)
 	}
 	l.loop.lanes.stop()

@@ -80,7 +80,7 @@ func TestNothingIsHandedOverBeforeItStarted(t *testing.T) {
 	}
 	now := b.clock.Now()
 	h := b.loop.decide(b.plan.Load(), claimed[0], now.Add(-time.Minute)) // the keys of once took so long
-	h.jobs[1].taken = "another"
+	h.jobs[1].onceOwner = "another"
 	b.loop.claimsMu.Lock()
 	b.loop.claims[h] = struct{}{}
 	b.loop.claimsMu.Unlock()
@@ -316,7 +316,7 @@ func TestWait(t *testing.T) {
 	}
 	for _, c := range cases {
 		l := New(Options{Jitter: func() float64 { return c.jitter }})
-		if got := l.wait(c.scheduled, c.asked); got != c.want {
+		if got := l.jitteredWait(c.scheduled, c.asked); got != c.want {
 			t.Errorf("%s, asked for %s, jitter %g: %s, want %s", c.scheduled, c.asked, c.jitter, got, c.want)
 		}
 		l.giveUp()
@@ -359,7 +359,7 @@ func TestNothingIsClaimedWhileNothingIsKept(t *testing.T) {
 	id := b.accept(1)[0]
 	b.until("its end is refused", func() bool { return store.refused.Load() >= 2 })
 	asked := store.asked.Load()
-	l, since := b.loop.lanes.at(laneKey{"default", "crm"}), int32(0)
+	l, since := b.loop.lanes.get(laneKey{"default", "crm"}), int32(0)
 	b.until("new deliveries stay behind those that wait, of which nobody knows", func() bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()

@@ -23,21 +23,21 @@ func (l *lane) judge(v connectors.Verdict, t *attemptOutcome, d *config.Destinat
 	changed := false
 	switch {
 	case v.Gone:
-		changed = l.refused(state.HoldGone, v, d, now)
+		changed = l.holdRefused(state.HoldGone, v, d, now)
 	case v.Kind == connectors.Revoked:
-		changed = l.refused(state.HoldRevoked, v, d, now)
+		changed = l.holdRefused(state.HoldRevoked, v, d, now)
 	case v.Kind == connectors.Retry && t.status == http.StatusTooManyRequests && v.After > 0:
-		changed = l.holds(state.Hold{Kind: state.HoldRate, Reason: v.Reason, Since: now, Until: now.Add(v.After)})
+		changed = l.applyHold(state.Hold{Kind: state.HoldRate, Reason: v.Reason, Since: now, Until: now.Add(v.After)})
 	case epoch != l.circuit.epoch:
 	case v.Kind == connectors.Retry:
-		changed = l.failed(v, now)
+		changed = l.countFailure(v, now)
 	default:
 		limit := l.circuit.limit
 		if l.circuit.count(false, l.destination.Concurrency, now); l.circuit.limit != limit {
 			l.addWorkers(l.queued()) // more may run than before
 		}
 		if changed = l.hold.Kind == state.HoldCircuit; changed {
-			l.change(state.Hold{})
+			l.setHold(state.Hold{})
 		}
 	}
 	l.mu.Unlock()
@@ -46,37 +46,37 @@ func (l *lane) judge(v connectors.Verdict, t *attemptOutcome, d *config.Destinat
 	}
 }
 
-// refused puts the destination on hold for the credentials or the URL of the attempt, which a reload may have changed since. l.mu is
+// holdRefused puts the destination on hold for the credentials or the URL of the attempt, which a reload may have changed since. l.mu is
 // held.
-func (l *lane) refused(kind state.HoldKind, v connectors.Verdict, d *config.Destination, now time.Time) bool {
+func (l *lane) holdRefused(kind state.HoldKind, v connectors.Verdict, d *config.Destination, now time.Time) bool {
 	h := state.Hold{Kind: kind, Reason: v.Reason, Since: now, Fingerprint: l.loop.fingerprint(d, kind)}
 	if !replaces(kind, l.hold.Kind) || l.hold.Kind == kind && l.hold.Fingerprint == h.Fingerprint {
 		return false
 	}
-	l.change(h)
+	l.setHold(h)
 	return true
 }
 
-// failed counts a `retry` and reports whether it opened the circuit. l.mu is held.
-func (l *lane) failed(v connectors.Verdict, now time.Time) bool {
+// countFailure counts a `retry` and reports whether it opened the circuit. l.mu is held.
+func (l *lane) countFailure(v connectors.Verdict, now time.Time) bool {
 	if !l.circuit.count(true, l.destination.Concurrency, now) {
 		return false
 	}
 	before := l.circuit
 	h := state.Hold{Kind: state.HoldCircuit, Reason: v.Reason, Since: now, Until: now.Add(l.circuit.open())}
-	if !l.holds(h) {
+	if !l.applyHold(h) {
 		l.circuit = before
 		return false
 	}
 	return true
 }
 
-// holds puts on a hold that ends by itself, unless there is a stronger or longer one. It reports whether it did. l.mu is held.
-func (l *lane) holds(h state.Hold) bool {
+// applyHold puts on a hold that ends by itself, unless there is a stronger or longer one. It reports whether it did. l.mu is held.
+func (l *lane) applyHold(h state.Hold) bool {
 	if !replaces(h.Kind, l.hold.Kind) || l.hold.Until.After(h.Until) {
 		return false
 	}
-	l.change(h)
+	l.setHold(h)
 	return true
 }
 
@@ -98,8 +98,8 @@ func replaces(by, old state.HoldKind) bool {
 	return rank[by] >= rank[old] && old != state.HoldPaused
 }
 
-// change is a hold that the lane puts on or lifts itself; writeHold follows. l.mu is held.
-func (l *lane) change(h state.Hold) {
+// setHold sets or lifts a hold by the decision of the lane itself; the caller then calls writeHold. l.mu is held.
+func (l *lane) setHold(h state.Hold) {
 	l.hold, l.unwritten = h, true
 	l.changes++
 }
@@ -190,7 +190,7 @@ func (l *Loop) learnHolds(ctx context.Context) error {
 	listed := map[*lane]state.Hold{}
 	for _, h := range holds {
 		if !l.lift(ctx, plan, h) {
-			listed[l.lanes.at(laneKey{h.Tenant, h.Destination})] = h.Hold
+			listed[l.lanes.get(laneKey{h.Tenant, h.Destination})] = h.Hold
 		}
 	}
 	lifted := false
@@ -237,7 +237,7 @@ func (l *lane) adoptHold(h state.Hold, now time.Time) (lifted bool) {
 		l.circuit.opened = 0 // it serves again: the circuit begins anew
 	}
 	if h.Kind == state.HoldCircuit {
-		l.circuit.reopened(openings(h))
+		l.circuit.setOpened(openings(h))
 	}
 	l.hold = h
 	return h.Kind == ""

@@ -48,8 +48,8 @@ func idleLane(t *testing.T) (*bench, *lane, *clock.Manual, func(status int, afte
 	manual := clock.NewManual(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
 	b.clock = manual
 	b.make()
-	l := b.loop.lanes.at(laneKey{"default", "crm"})
-	l.use(b.plan.Load().Destination("default", "crm"))
+	l := b.loop.lanes.get(laneKey{"default", "crm"})
+	l.configure(b.plan.Load().Destination("default", "crm"))
 	return b, l, manual, func(status int, after time.Duration) {
 		t.Helper()
 		v := connectors.Verdict{Kind: connectors.Retry, Reason: connectors.StatusReason(status), After: after}
@@ -105,8 +105,8 @@ func TestCircuit(t *testing.T) {
 			if err := b.loop.learnHolds(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			l = b.loop.lanes.at(laneKey{"default", "crm"})
-			l.use(b.plan.Load().Destination("default", "crm"))
+			l = b.loop.lanes.get(laneKey{"default", "crm"})
+			l.configure(b.plan.Load().Destination("default", "crm"))
 			answer = func(status int, after time.Duration) {
 				v := connectors.Verdict{Kind: connectors.Retry, Reason: "503", After: after}
 				if status == 200 {
@@ -164,11 +164,11 @@ func TestOneProbe(t *testing.T) {
 	if reason := l.push(push(), now.Now()); reason != reasonCircuit {
 		t.Fatalf("pushed into an open circuit: %q", reason)
 	}
-	if n, again := l.space(now.Now()); n != 0 || again.Sub(now.Now()) != circuitFirst {
+	if n, again := l.dueCapacity(now.Now()); n != 0 || again.Sub(now.Now()) != circuitFirst {
 		t.Errorf("an open circuit has room for %d, and more at %s", n, again)
 	}
 	now.Advance(circuitFirst)
-	if n, _ := l.space(now.Now()); n != 1 {
+	if n, _ := l.dueCapacity(now.Now()); n != 1 {
 		t.Errorf("room for %d probes", n)
 	}
 	l.workers = l.destination.Concurrency // nobody works: the probe stays queued
@@ -179,7 +179,7 @@ func TestOneProbe(t *testing.T) {
 	if reason := l.push(push(), now.Now()); reason != reasonHalfOpen {
 		t.Errorf("a second one beside the probe: %q", reason)
 	}
-	if n, _ := l.space(now.Now()); n != 0 {
+	if n, _ := l.dueCapacity(now.Now()); n != 0 {
 		t.Errorf("room for %d beside the probe", n)
 	}
 }
@@ -299,7 +299,7 @@ func TestResumeClosesTheCircuit(t *testing.T) {
 	if err := b.store.Hold(t.Context(), "default", "crm", hour, nil); err != nil {
 		t.Fatal(err)
 	}
-	lane := b.loop.lanes.at(laneKey{"default", "crm"})
+	lane := b.loop.lanes.get(laneKey{"default", "crm"})
 	b.until("the lane knows that it is open for an hour", func() bool {
 		lane.mu.Lock()
 		defer lane.mu.Unlock()
@@ -319,7 +319,7 @@ func TestUnwrittenHoldStays(t *testing.T) {
 	t.Parallel()
 	b, l, now, _ := idleLane(t)
 	l.mu.Lock()
-	l.change(state.Hold{Kind: state.HoldRevoked, Reason: "401", Since: now.Now(), Fingerprint: b.loop.fingerprint(l.destination, state.HoldRevoked)})
+	l.setHold(state.Hold{Kind: state.HoldRevoked, Reason: "401", Since: now.Now(), Fingerprint: b.loop.fingerprint(l.destination, state.HoldRevoked)})
 	l.mu.Unlock()
 	if err := b.loop.learnHolds(t.Context()); err != nil {
 		t.Fatal(err)

@@ -122,70 +122,70 @@ func TestGoingBackIsBounded(t *testing.T) {
 	of := record{key: "kiosk"}
 	now := manual.Now()
 	back := func(busy bool) time.Duration {
-		until := l.goesBack(of, busy, now)
+		until := l.sendBackUntil(of, busy, now)
 		if until.IsZero() {
 			return 0
 		}
 		return until.Sub(now)
 	}
-	looking := func() bool { n, again := l.space(now); return n > 0 || again.IsZero() }
+	looking := func() bool { n, again := l.dueCapacity(now); return n > 0 || again.IsZero() }
 
-	l.blockedByRecord = parkedMost - 1
+	l.blockedByRecord = maxParked - 1
 	if got := back(true); got != 0 {
 		t.Errorf("back for %s where there is room", got)
 	}
-	l.pending, l.blockedByRecord = parkedMost, parkedMost
+	l.pending, l.blockedByRecord = maxParked, maxParked
 	if got := back(false); got != 0 {
 		t.Errorf("back for %s where nothing of the record is under way", got)
 	}
-	for n := range backEach + 1 { // the first look begins the count
-		if got := back(true); got != backFirst {
-			t.Fatalf("%d: back for %s, want %s", n, got, backFirst)
+	for n := range maxSentBack + 1 { // the first look begins the count
+		if got := back(true); got != minSendBack {
+			t.Fatalf("%d: back for %s, want %s", n, got, minSendBack)
 		}
 		if n == 0 && !looking() {
 			t.Error("one that goes back keeps all others from being claimed")
 		}
 	}
 	if looking() {
-		t.Errorf("more is claimed after %d went back", backEach)
+		t.Errorf("more is claimed after %d went back", maxSentBack)
 	}
 	l.pending, l.blockedByRecord = 0, 0
-	if got := back(false); got != backFirst {
+	if got := back(false); got != minSendBack {
 		t.Errorf("one that came later goes first: back for %s", got)
 	}
 
-	now = now.Add(backFirst)
+	now = now.Add(minSendBack)
 	if !looking() {
 		t.Error("nothing is claimed any more")
 	}
 	if got := back(true); got != 0 {
 		t.Errorf("back for %s where all went on", got)
 	}
-	l.pending, l.blockedByRecord = parkedMost, parkedMost
-	if got, want := back(true), 2*backFirst; got < want || got > want+10*time.Millisecond {
+	l.pending, l.blockedByRecord = maxParked, maxParked
+	if got, want := back(true), 2*minSendBack; got < want || got > want+10*time.Millisecond {
 		t.Errorf("back for %s, want about %s: as long as it takes to look at so many", got, want)
 	}
-	l.gather.back[of] = sentBack{until: now, n: 1 << 30}
-	if got := back(true); got != backMost {
-		t.Errorf("back for %s, want %s at most", got, backMost)
+	l.gather.sentBack[of] = sentBack{until: now, count: 1 << 30}
+	if got := back(true); got != maxSendBack {
+		t.Errorf("back for %s, want %s at most", got, maxSendBack)
 	}
-	now = now.Add(3 * backMost)
-	l.goesBack(record{key: "another"}, true, now)
-	if n := len(l.gather.back); n != 1 {
+	now = now.Add(3 * maxSendBack)
+	l.sendBackUntil(record{key: "another"}, true, now)
+	if n := len(l.gather.sentBack); n != 1 {
 		t.Errorf("%d records are remembered, want the one of today", n)
 	}
 	// All of them are looked through now and then only: many records may be busy, and the lane waits meanwhile.
-	l.gather.back[of] = sentBack{until: now.Add(-3 * backMost)}
+	l.gather.sentBack[of] = sentBack{until: now.Add(-3 * maxSendBack)}
 	for _, want := range []int{3, 3} {
 		now = now.Add(time.Second)
-		l.goesBack(record{key: "a third"}, true, now)
-		if n := len(l.gather.back); n != want {
+		l.sendBackUntil(record{key: "a third"}, true, now)
+		if n := len(l.gather.sentBack); n != want {
 			t.Errorf("%d records are remembered, want %d: it was looked through a moment ago", n, want)
 		}
 	}
-	now = now.Add(backMost)
-	l.goesBack(record{key: "a third"}, true, now)
-	if _, kept := l.gather.back[of]; kept {
+	now = now.Add(maxSendBack)
+	l.sendBackUntil(record{key: "a third"}, true, now)
+	if _, kept := l.gather.sentBack[of]; kept {
 		t.Error("a record that was quiet for long is remembered")
 	}
 }

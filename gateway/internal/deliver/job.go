@@ -16,26 +16,26 @@ type job struct {
 	event       *event.Event
 	build       connectors.Connector
 	destination *config.Destination
-	once        string
-	taken       string    // the event that once belongs to, if not ours
+	once        string    // the key of `once` that it reserves; empty without `once`
+	onceOwner   string    // id of the event that reserved once before this one; empty: none did
 	sets        []string  // the settings that the step writes itself
-	most        int       // how many may be in one batch with it; 0 where the product has neither batches nor keys
+	maxBatch    int       // how many may be in one batch with it; 0 where the product has neither batches nor keys
 	key         string    // of the record that it changes
-	requests    int       // that it makes
+	requests    int       // how many requests its attempt may make
 	batch       *batch    // under lane.mu until a worker has it; nil for one alone
-	back        time.Time // when it is due again that had to go back for others of its record
+	requeueAt   time.Time // when it is due again, if it went back to the due-queue because of earlier ones of its record; else zero
 	self        [1]*job
 
 	// claim is the event whose first attempt this is; nil for a delivery from the due-queue, which one goroutine has at a time.
-	claim    *claim
-	progress progress  // under claim.mu
-	gathered time.Time // when the batch that it waits in is complete; set before it is queued
-	deadline time.Time // of the running attempt; under claim.mu
-	lease    time.Time // until when it is this process's, once it is leased; under claim.mu
+	claim        *claim
+	progress     progress  // under claim.mu
+	batchReadyAt time.Time // when the batch that it waits in is complete; set before it is queued
+	deadline     time.Time // of the running attempt; under claim.mu
+	lease        time.Time // until when it is this process's, once it is leased; under claim.mu
 
 	epoch uint64 // of the lane's circuit when a worker took it; under lane.mu
-	// pace is the lane's when a worker took it, nil without a rate; places are what its attempt has there beyond its first
-	// request.
+	// pace is the lane's when a worker took it, nil without a rate. places is how many requests beyond the first its attempt
+	// has reserved there.
 	pace   *pace
 	places int
 }
@@ -116,7 +116,7 @@ func (l *Loop) end(j *job, d state.Delivery, free []string, tried bool) {
 		if !j.move(toEnd) {
 			return // ended already
 		}
-		l.commits.due(state.Settled{Delivery: d, Lease: j.lease, Free: free})
+		l.commits.addDue(state.Settled{Delivery: d, Lease: j.lease, Free: free})
 		l.due.Add(-1)
 		return
 	}
@@ -126,7 +126,7 @@ func (l *Loop) end(j *job, d state.Delivery, free []string, tried bool) {
 		return // released: it is another process's
 	}
 	if c.phase == phaseSealed { // it was leased: its event is committed, or about to be
-		l.commits.due(state.Settled{Delivery: d, Lease: j.lease, Free: free})
+		l.commits.addDue(state.Settled{Delivery: d, Lease: j.lease, Free: free})
 		return
 	}
 	// Also where it was leased meanwhile: committed as still waiting, it could be due before its end is committed.
@@ -136,8 +136,8 @@ func (l *Loop) end(j *job, d state.Delivery, free []string, tried bool) {
 		return
 	}
 	c.unfinished--
-	if tried && c.first.IsZero() {
-		c.first = l.Clock.Now()
+	if tried && c.firstEnded.IsZero() {
+		c.firstEnded = l.Clock.Now()
 	}
 	l.closeIfDone(c)
 }

@@ -23,7 +23,7 @@ func (p *wordy) Build(ev *event.Event) (*connectors.Request, error) {
 // A request says how much of its answer is needed, and gets no more than there is memory for.
 func TestLongAnswers(t *testing.T) {
 	t.Parallel()
-	for keep, want := range map[int]int{0: 0, 1 << 20: 1 << 20, 1 << 30: keepMost} {
+	for keep, want := range map[int]int{0: 0, 1 << 20: 1 << 20, 1 << 30: maxResponseLimit} {
 		conf := destinations(destination("crm", time.Minute))
 		conf.Rules = []*config.Rule{ruleTo("crm", &wordy{keep})}
 		b := prepare(t, conf, nil)

@@ -66,21 +66,21 @@ type lane struct {
 
 // lanes has one lane per destination. A lane is made at its first use and stays.
 type lanes struct {
-	loop    *Loop
-	mu      sync.RWMutex // guards byKey, behind and stopped
-	byKey   map[laneKey]*lane
-	behind  map[*lane]struct{} // those with a backlog
-	halt    chan struct{}      // closed by stop
-	stopped bool
+	loop       *Loop
+	mu         sync.RWMutex // guards byKey, backlogged and stopped
+	byKey      map[laneKey]*lane
+	backlogged map[*lane]struct{} // those with a backlog
+	halt       chan struct{}      // closed by stop
+	stopped    bool
 }
 
 func (ls *lanes) forJob(j *job) *lane {
-	l := ls.at(laneKey{j.delivery.Tenant, j.delivery.Destination})
-	l.use(j.destination)
+	l := ls.get(laneKey{j.delivery.Tenant, j.delivery.Destination})
+	l.configure(j.destination)
 	return l
 }
 
-func (ls *lanes) at(key laneKey) *lane {
+func (ls *lanes) get(key laneKey) *lane {
 	ls.mu.RLock()
 	l := ls.byKey[key]
 	ls.mu.RUnlock()
@@ -109,7 +109,7 @@ func (ls *lanes) all() []*lane {
 func (ls *lanes) withBacklog() []*lane {
 	ls.mu.RLock()
 	defer ls.mu.RUnlock()
-	return slices.Collect(maps.Keys(ls.behind))
+	return slices.Collect(maps.Keys(ls.backlogged))
 }
 
 // stop lets running attempts go on and starts no new ones.
@@ -123,13 +123,13 @@ func (ls *lanes) stop() {
 	for _, l := range ls.all() {
 		l.mu.Lock()
 		l.stopped = true
-		l.release()
+		l.queueAllBatches()
 		l.mu.Unlock()
 	}
 }
 
-// use takes over the destination's settings when the configuration changed.
-func (l *lane) use(d *config.Destination) {
+// configure takes over the destination's settings when the configuration changed.
+func (l *lane) configure(d *config.Destination) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.destination == d {
@@ -140,7 +140,7 @@ func (l *lane) use(d *config.Destination) {
 		l.limiter, l.pace = nil, nil
 		return
 	}
-	if l.pace == nil || l.pace.most != d.Rate.Events || l.pace.window != d.Rate.Per {
+	if l.pace == nil || l.pace.limit != d.Rate.Events || l.pace.window != d.Rate.Per {
 		l.pace = newPace(d.Rate.Events, d.Rate.Per)
 	}
 	limit := rate.Limit(float64(d.Rate.Events) / d.Rate.Per.Seconds())
@@ -180,7 +180,7 @@ func (l *lane) push(j *job, now time.Time) (reason string) {
 	if l.backlog {
 		return reasonBacklog
 	}
-	if l.circuit.limit > 0 && l.busy() >= l.most() {
+	if l.circuit.limit > 0 && l.busy() >= l.maxBusy() {
 		l.fallBehind()
 		return reasonHalfOpen
 	}
@@ -188,18 +188,18 @@ func (l *lane) push(j *job, now time.Time) (reason string) {
 		l.fallBehind()
 		return reasonQueue
 	}
-	if j.most > 0 {
-		if reason = l.collect(j, now, false); reason != "" && j.back.IsZero() {
+	if j.maxBatch > 0 {
+		if reason = l.collect(j, now, false); reason != "" && j.requeueAt.IsZero() {
 			l.fallBehind()
 		}
 		return reason
 	}
 	if l.limiter != nil {
-		if !l.limiter.AllowN(now, l.turns(j)) {
+		if !l.limiter.AllowN(now, l.rateCost(j)) {
 			l.fallBehind()
 			return reasonRate
 		}
-		l.owes(j, now)
+		l.reserveChain(j, now)
 	}
 	l.pending++
 	l.enqueueJob(j)
@@ -214,12 +214,12 @@ func (l *lane) pushDue(j *job, now time.Time) (reason string) {
 	if reason = l.refuses(now); reason != "" {
 		return reason
 	}
-	if j.most > 0 {
+	if j.maxBatch > 0 {
 		return l.collect(j, now, true)
 	}
 	if l.limiter != nil {
-		l.limiter.ReserveN(now, l.turns(j)) // may go below zero; the next deliveries wait for it
-		l.owes(j, now)
+		l.limiter.ReserveN(now, l.rateCost(j)) // may go below zero; the next deliveries wait for it
+		l.reserveChain(j, now)
 	}
 	l.pending++
 	l.enqueueJob(j)
@@ -260,8 +260,8 @@ func (l *lane) busy() int { return l.pending - l.blockedByRecord + l.inFlight }
 
 func (l *lane) queued() int { return len(l.queue) - l.head }
 
-// most bounds busy: about what the workers finish soon. After a circuit was open, the first delivery is alone. l.mu is held.
-func (l *lane) most() int {
+// maxBusy is the bound of busy: about what the workers finish soon. After a circuit was open, the first delivery is alone. l.mu is held.
+func (l *lane) maxBusy() int {
 	if l.circuit.limit == 1 {
 		return 1
 	}
@@ -269,9 +269,9 @@ func (l *lane) most() int {
 	return max(most, min(most*l.destination.Batch.Max, laneBatched))
 }
 
-// space returns how many due deliveries the lane takes now. again is when it takes more, if time alone decides that; a worker that
-// runs out of work wakes the due-queue itself.
-func (l *lane) space(now time.Time) (n int, again time.Time) {
+// dueCapacity returns how many due deliveries the lane takes now. again is when to ask again; it is zero if time alone changes
+// nothing, since a worker that runs out of work wakes the due-queue.
+func (l *lane) dueCapacity(now time.Time) (n int, again time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.stopped || l.destination == nil {
@@ -280,16 +280,16 @@ func (l *lane) space(now time.Time) (n int, again time.Time) {
 	if reason, until := l.blocked(now); reason != "" {
 		return 0, until
 	}
-	if n = l.most() - l.busy(); n <= 0 {
+	if n = l.maxBusy() - l.busy(); n <= 0 {
 		l.wantsMore = true
 		return 0, again
 	}
-	if again = l.lookingBack(now); !again.IsZero() {
+	if again = l.claimAgainAt(now); !again.IsZero() {
 		return 0, again
 	}
 	if l.limiter != nil {
 		tokens := l.limiter.TokensAt(now)
-		if n = min(n, l.underRate(int(tokens))); n <= 0 {
+		if n = min(n, l.dueUnderRate(int(tokens))); n <= 0 {
 			return 0, now.Add(time.Duration((1 - tokens) / float64(l.limiter.Limit()) * float64(time.Second)))
 		}
 	}
@@ -303,7 +303,7 @@ func (l *lane) fallBehind() {
 	}
 	l.backlog = true
 	l.loop.lanes.mu.Lock()
-	l.loop.lanes.behind[l] = struct{}{}
+	l.loop.lanes.backlogged[l] = struct{}{}
 	l.loop.lanes.mu.Unlock()
 }
 
@@ -319,7 +319,7 @@ func (l *lane) caughtUp(now time.Time) {
 	}
 	l.backlog = false
 	l.loop.lanes.mu.Lock()
-	delete(l.loop.lanes.behind, l)
+	delete(l.loop.lanes.backlogged, l)
 	l.loop.lanes.mu.Unlock()
 }
 
@@ -328,7 +328,7 @@ func (l *lane) next() (j *job, reason string) {
 	now := l.loop.Clock.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.wantsMore && l.busy() < l.most() {
+	if l.wantsMore && l.busy() < l.maxBusy() {
 		l.wantsMore = false
 		l.loop.wakeDue()
 	}
@@ -339,7 +339,7 @@ func (l *lane) next() (j *job, reason string) {
 	j = l.queue[l.head]
 	l.queue[l.head] = nil
 	l.head++
-	n := l.dequeue(j)
+	n := l.closeBatch(j)
 	l.pending -= n
 	l.inFlight += n
 	if l.stopped {
@@ -365,12 +365,12 @@ func (l *lane) work() {
 			reason, due = l.await(j)
 		}
 		if reason != "" {
-			for _, j := range j.unit() {
+			for _, j := range j.members() {
 				l.loop.postpone(j, reason, maxTime(l.loop.Clock.Now(), due))
 			}
 		} else {
 			l.loop.attempt(l, j)
 		}
-		l.ended(j)
+		l.finish(j)
 	}
 }

@@ -45,8 +45,8 @@ const (
 	recheck = 50 * time.Millisecond
 	// lookAgain is the longest time between two claims from the due-queue: what another replica scheduled is not announced here.
 	lookAgain = 500 * time.Millisecond
-	// leaveFor is how long a delivery whose step only a newer configuration has is left to the replicas that run it.
-	leaveFor = time.Second
+	// newerConfigWait is how long a delivery whose step only a newer configuration has is left to the replicas that run it.
+	newerConfigWait = time.Second
 	// refresh is how often holds that were put on elsewhere are read.
 	refresh = time.Second
 )
@@ -56,7 +56,8 @@ type Sender interface {
 	Send(ctx context.Context, r *connectors.Request, o outbound.Attempt) outbound.Result
 }
 
-// Observer receives every attempt and the sizes of batches. It must be quick.
+// Observer receives every attempt and the sizes of batches; stage is claim, due, deliver or commit. It is called in the loop's hot
+// path, so it must not wait.
 type Observer interface {
 	Attempt(tenant, destination, connector, verdict string, took time.Duration, at time.Time)
 	Batch(stage string, n int)
@@ -73,9 +74,9 @@ type Options struct {
 	// Newest reports whether Plan is the newest configuration of all replicas. Only then is a step that Plan lacks really
 	// deleted. Nil: there are no other replicas.
 	Newest func(ctx context.Context) bool
-	// Jitter is from 0 to 1: the part of a tenth that is added to a wait.
+	// Jitter returns a random number from 0 to 1; each wait is extended by that fraction of a tenth.
 	Jitter func() float64
-	// FingerprintKey keys the fingerprints of credentials.
+	// FingerprintKey is the HMAC key for the fingerprints of credentials (state.Hold.Fingerprint).
 	FingerprintKey []byte
 	// Drain bounds how long Run waits for running attempts once its context has ended.
 	Drain time.Duration
@@ -85,13 +86,13 @@ type Options struct {
 type Loop struct {
 	Options
 
-	lanes     lanes
-	commits   commits
-	capacity  capacity  // for claimed events
-	undecided undecided // claimed events that wait for their decision
-	missing   missing
-	due       atomic.Int64 // due deliveries leased and not yet committed
-	unkept    atomic.Bool  // the store did not take the last commit
+	lanes         lanes
+	commits       commits
+	capacity      capacity  // for claimed events
+	undecided     undecided // claimed events that wait for their decision
+	missing       missing
+	due           atomic.Int64 // due deliveries leased and not yet committed
+	commitFailing atomic.Bool  // the store did not take the last commit
 
 	learning sync.Mutex // of holds from the store, one list after the other
 
@@ -110,7 +111,7 @@ func New(o Options) *Loop {
 	l := &Loop{Options: o, claims: map[*claim]struct{}{}, dueWake: make(chan struct{}, 1), suspectEnded: make(chan struct{}, 1)}
 	l.sending, l.giveUp = context.WithCancel(context.Background())
 	l.lanes.loop, l.lanes.halt = l, make(chan struct{})
-	l.lanes.byKey, l.lanes.behind = map[laneKey]*lane{}, map[*lane]struct{}{}
+	l.lanes.byKey, l.lanes.backlogged = map[laneKey]*lane{}, map[*lane]struct{}{}
 	l.commits.wake = make(chan struct{}, 1)
 	l.capacity.init(claimedEvents, claimedBytes)
 	l.undecided.init()
@@ -156,7 +157,7 @@ func (l *Loop) Run(ctx context.Context) error {
 	}
 	loops.Go(func() { l.claimDue(ctx) })
 	loops.Go(func() { l.every(ctx, refresh, func() { _ = l.learnHolds(ctx) }) })
-	loops.Go(func() { l.recalls(ctx) })
+	loops.Go(func() { l.recallLoop(ctx) })
 	tail.Go(func() { l.every(work, watchEvery, l.handOverLate) })
 	tail.Go(func() { l.commit(work) })
 
@@ -177,12 +178,12 @@ func (l *Loop) Reloaded(ctx context.Context) error {
 	plan := l.Plan()
 	for _, lane := range l.lanes.all() {
 		if d := plan.Destination(lane.key.tenant, lane.key.name); d != nil {
-			lane.use(d)
+			lane.configure(d)
 		}
 	}
 	err := l.learnHolds(ctx)
 	l.wakeDue()
-	l.missing.look()
+	l.missing.wakeRecall()
 	return err
 }
 
@@ -274,7 +275,7 @@ func (l *Loop) reserve(ctx context.Context, decided []*claim) bool {
 			if err == nil {
 				for i, j := range jobs {
 					if owners[i] != j.delivery.EventID {
-						j.taken = owners[i]
+						j.onceOwner = owners[i]
 					}
 				}
 				break

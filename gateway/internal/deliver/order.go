@@ -6,14 +6,15 @@ import (
 )
 
 const (
-	// parkedMost bounds the deliveries that wait in memory for an earlier one of their record, beside the lane's other bounds; more of
+	// maxParked bounds the deliveries that wait in memory for an earlier one of their record, beside the lane's other bounds; more of
 	// them go back to the due-queue.
-	parkedMost = 128
-	// backEach bounds how many deliveries of a lane go back within backFirst, and so how often they are claimed in vain. They are due
-	// again together, in the order of their events: after backFirst, later the more there are, and after backMost at the latest.
-	backEach  = 4096
-	backFirst = time.Second
-	backMost  = time.Minute
+	maxParked = 128
+	// maxSentBack bounds how many deliveries of a lane go back to the due-queue within minSendBack, and so how often they are claimed
+	// in vain. They are due again together, in the order of their events: after minSendBack or later, depending on their number, and
+	// after maxSendBack at the latest.
+	maxSentBack = 4096
+	minSendBack = time.Second
+	maxSendBack = time.Minute
 )
 
 // record is what a delivery changes at the product.
@@ -25,67 +26,67 @@ type record struct {
 // sentBack are the deliveries of a record that went back to the due-queue.
 type sentBack struct {
 	until time.Time // when they are due again
-	n     int
+	count int
 }
 
-// goesBack returns when a delivery is due again for which too many earlier ones of its record wait; zero if it can wait in memory, or
-// need not wait. As long as earlier ones are back in the due-queue, later ones go back too. l.mu is held.
-func (l *lane) goesBack(of record, busy bool, now time.Time) (until time.Time) {
+// sendBackUntil returns when a delivery is due again that has to go back to the due-queue, because too many earlier ones of its record
+// wait in memory. It is zero if the delivery can wait in memory, or need not wait. As long as earlier ones are back in the due-queue, later ones go back too. l.mu is held.
+func (l *lane) sendBackUntil(of record, busy bool, now time.Time) (until time.Time) {
 	g := &l.gather
-	back := g.back[of]
+	back := g.sentBack[of]
 	if !back.until.After(now) {
-		if !busy || l.blockedByRecord < parkedMost {
+		if !busy || l.blockedByRecord < maxParked {
 			return until
 		}
-		if g.back == nil {
-			g.back = map[record]sentBack{}
+		if g.sentBack == nil {
+			g.sentBack = map[record]sentBack{}
 		}
-		l.forget(now)
-		back = sentBack{until: now.Add(min(backFirst+time.Duration(back.n)*backFirst/backEach, backMost))}
+		l.dropQuietRecords(now)
+		back = sentBack{until: now.Add(min(minSendBack+time.Duration(back.count)*minSendBack/maxSentBack, maxSendBack))}
 	}
-	back.n++
-	g.back[of] = back
-	g.backs++
+	back.count++
+	g.sentBack[of] = back
+	g.sentBackCount++
 	return back.until
 }
 
-// forget removes records that have been quiet for long, only now and then, because it reads all of them. l.mu is held.
-func (l *lane) forget(now time.Time) {
+// dropQuietRecords removes records that have been quiet for long, only now and then, because it reads all of them. l.mu is held.
+func (l *lane) dropQuietRecords(now time.Time) {
 	g := &l.gather
-	if since := now.Sub(g.forgot); since >= 0 && since < backMost/4 {
+	if since := now.Sub(g.quietDroppedAt); since >= 0 && since < maxSendBack/4 {
 		return
 	}
-	g.forgot = now
-	maps.DeleteFunc(g.back, func(_ record, b sentBack) bool { return b.until.Before(now.Add(-backMost)) })
+	g.quietDroppedAt = now
+	maps.DeleteFunc(g.sentBack, func(_ record, b sentBack) bool { return b.until.Before(now.Add(-maxSendBack)) })
 }
 
-// lookingBack returns until when no delivery is claimed for the lane because too many had to go back. l.mu is held.
-func (l *lane) lookingBack(now time.Time) (until time.Time) {
+// claimAgainAt returns until when no delivery is claimed for the lane, because too many were sent back; zero: claim now. l.mu is held.
+func (l *lane) claimAgainAt(now time.Time) (until time.Time) {
 	g := &l.gather
-	if now.Sub(g.backsSince) >= backFirst {
-		g.backsSince, g.backs = now, 0
+	if now.Sub(g.sentBackSince) >= minSendBack {
+		g.sentBackSince, g.sentBackCount = now, 0
 	}
-	if g.backs < backEach {
+	if g.sentBackCount < maxSentBack {
 		return until
 	}
-	return g.backsSince.Add(backFirst)
+	return g.sentBackSince.Add(minSendBack)
 }
 
 // park makes a batch wait for an earlier one with the same record. l.mu is held.
 func (l *lane) park(b, before *batch) {
-	if b.before++; b.before == 1 {
+	if b.blockers++; b.blockers == 1 {
 		l.blockedByRecord += len(b.jobs)
 	}
-	b.holds++
-	before.behind = append(before.behind, b)
+	b.obstacles++
+	before.waiters = append(before.waiters, b)
 }
 
 // unpark counts the end of one batch that it waits for. l.mu is held.
 func (l *lane) unpark(b *batch) {
-	if b.before == 1 {
+	if b.blockers == 1 {
 		l.blockedByRecord -= len(b.jobs)
 	}
-	b.before = max(b.before-1, 0)
+	b.blockers = max(b.blockers-1, 0)
 }
 
 func maxTime(a, b time.Time) time.Time {

@@ -19,21 +19,21 @@ const chainSteps = 5
 // attemptOutcome is the result of one attempt, for all deliveries of its request.
 type attemptOutcome struct {
 	lane    *lane
-	lead    *job   // has the places of the lane's pace
-	jobs    []*job // that the request told of
+	lead    *job   // its places are the reserved requests of the attempt
+	jobs    []*job // whose events the request contains
 	unsent  []unsent
 	verdict connectors.Verdict
 	sent    bool // a request went out, or could not connect
-	// putOff is why no attempt was made, and it is to be made again: the gateway stops before the answer came, or has no
-	// connection free.
-	putOff        string
-	status        int
-	bytesSent     int
-	bytesReceived int
-	events        []*event.Event // of jobs, within the budget of their request
-	request       *connectors.Request
-	response      *connectors.Response
-	panicked      *panicked // the last panic of a Build, for the log
+	// postponeReason is why the attempt is repeated without being counted: the gateway stops before the answer came, or has no
+	// free connection. Empty: it counts.
+	postponeReason string
+	status         int
+	bytesSent      int
+	bytesReceived  int
+	events         []*event.Event // of jobs, within the budget of their request
+	request        *connectors.Request
+	response       *connectors.Response
+	panicked       *panicked // the last panic of a Build, for the log
 }
 
 // unsent is a member of a batch that was left out of its request.
@@ -112,17 +112,17 @@ func (l *Loop) try(t *attemptOutcome, deadline time.Time) (rest []*job) {
 			return rest
 		}
 		if len(trail) > 0 {
-			t.lane.another(t.lead)
+			t.lane.countRequest(t.lead)
 		}
 		crashpoint.At(crashpoint.Claimed)
 		res := l.Sender.Send(l.sending, req, options(first, req, left))
 		crashpoint.At(crashpoint.Sent)
 		if res.Kind == outbound.Canceled {
-			t.putOff = reasonStopping
+			t.postponeReason = reasonStopping
 			return rest
 		}
 		if res.Kind == outbound.Busy {
-			t.putOff = reason(res)
+			t.postponeReason = reason(res)
 			return rest
 		}
 		t.sent = t.sent || res.Kind != outbound.Invalid && res.Kind != outbound.Credentials
@@ -177,7 +177,7 @@ func (t *attemptOutcome) compose() (req *connectors.Request, rest []*job) {
 			t.verdict = v
 			return nil, nil
 		}
-		switch found := t.sort(); {
+		switch found := t.removeUnbuildable(); {
 		case len(t.jobs) == 0:
 			return nil, nil
 		case found:
@@ -193,9 +193,9 @@ func (t *attemptOutcome) compose() (req *connectors.Request, rest []*job) {
 	return req, nil
 }
 
-// sort removes the deliveries that cannot be built, each with its own reason. It returns false if there are none, or if the
+// removeUnbuildable removes the deliveries that cannot be built, each with its own reason. It returns false if there are none, or if the
 // credentials are unusable for all, which is then the verdict.
-func (t *attemptOutcome) sort() bool {
+func (t *attemptOutcome) removeUnbuildable() bool {
 	good, before := make([]*job, 0, len(t.jobs)), len(t.unsent)
 	for _, j := range t.jobs {
 		if _, err := t.build(j); err != nil {
@@ -218,7 +218,7 @@ func (t *attemptOutcome) sort() bool {
 func (t *attemptOutcome) build(j *job) (req *connectors.Request, err error) {
 	defer t.recovered(&err)
 	t.events = []*event.Event{j.event.WithBudget(nil)}
-	return made(j.build.Build(t.events[0]))
+	return checkBuilt(j.build.Build(t.events[0]))
 }
 
 func (t *attemptOutcome) buildBatch(c connectors.Batcher) (req *connectors.Request, err error) {
@@ -228,10 +228,10 @@ func (t *attemptOutcome) buildBatch(c connectors.Batcher) (req *connectors.Reque
 	for i, j := range t.jobs {
 		t.events[i] = j.event.WithBudget(budget)
 	}
-	return made(c.BuildBatch(t.events))
+	return checkBuilt(c.BuildBatch(t.events))
 }
 
-// recovered is deferred.
+// recovered turns a panic into an error, which it stores in err. It must be deferred.
 func (t *attemptOutcome) recovered(err *error) {
 	if r := recover(); r != nil {
 		t.panicked = &panicked{r}
@@ -239,8 +239,8 @@ func (t *attemptOutcome) recovered(err *error) {
 	}
 }
 
-// made refuses the result of a faulty connector: neither a request nor an error.
-func made(req *connectors.Request, err error) (*connectors.Request, error) {
+// checkBuilt returns errNoRequest for a faulty connector that returned neither a request nor an error.
+func checkBuilt(req *connectors.Request, err error) (*connectors.Request, error) {
 	if req == nil && err == nil {
 		return nil, errNoRequest
 	}
@@ -270,8 +270,8 @@ func refusal(err error) connectors.Verdict {
 	return connectors.Reject("cannot be built: " + err.Error())
 }
 
-// keepMost bounds the size of an answer that a request may ask for.
-const keepMost = 8 << 20
+// maxResponseLimit bounds the size of an answer that a request may ask for.
+const maxResponseLimit = 8 << 20
 
 func options(j *job, req *connectors.Request, left time.Duration) outbound.Attempt {
 	return outbound.Attempt{
@@ -283,7 +283,7 @@ func options(j *job, req *connectors.Request, left time.Duration) outbound.Attem
 		Destination: j.delivery.Tenant + "/" + j.delivery.Destination,
 		MaxConns:    j.destination.Concurrency,
 		TLS:         j.destination.TLS,
-		Keep:        min(req.ResponseLimit, keepMost),
+		Keep:        min(req.ResponseLimit, maxResponseLimit),
 	}
 }
 
@@ -331,10 +331,10 @@ func judge(c connectors.Connector, d *config.Destination, res *connectors.Respon
 		return connectors.TryAgain(fmt.Sprintf("answered %d, and only 200 counts", res.Status))
 	}
 	if len(v.Each) == 0 {
-		v = settled(v)
+		v = checkVerdict(v)
 	}
 	for i := range v.Each {
-		if v.Each[i] = settled(v.Each[i]); v.Each[i].Kind == connectors.Continue {
+		if v.Each[i] = checkVerdict(v.Each[i]); v.Each[i].Kind == connectors.Continue {
 			v.Each[i] = connectors.Reject("one event of a batch cannot go on alone")
 		}
 	}
@@ -347,8 +347,8 @@ func silent(c connectors.Connector) bool {
 	return ok && batcher.Batch().Silent
 }
 
-// settled returns a verdict within its bounds; an invalid one is a fault of the connector.
-func settled(v connectors.Verdict) connectors.Verdict {
+// checkVerdict returns the verdict with After within its bounds, or a rejection if the connector gave an invalid verdict.
+func checkVerdict(v connectors.Verdict) connectors.Verdict {
 	if v.Kind == "" || v.Kind == connectors.Continue && v.Next == nil {
 		return connectors.Reject("the connector gave no verdict")
 	}
@@ -358,8 +358,8 @@ func settled(v connectors.Verdict) connectors.Verdict {
 
 func clamp(after time.Duration) time.Duration { return min(max(after, 0), connectors.MaxRetryAfter) }
 
-// kept bounds the stored text of a request or a response.
-const kept = 4 << 10
+// maxTranscript bounds the stored text of a request or a response.
+const maxTranscript = 4 << 10
 
 // transcripts returns the request without its credentials and the answer, with all secrets removed. For a delivery of a batch it
 // returns the request as if sent alone, and the head of the answer, whose body may be about other deliveries.
@@ -387,8 +387,8 @@ func (t *attemptOutcome) transcripts(j *job) (request, response []byte) {
 }
 
 func clip(text []byte) []byte {
-	if len(text) <= kept {
+	if len(text) <= maxTranscript {
 		return text
 	}
-	return append([]byte(strings.ToValidUTF8(string(text[:kept]), "")), "\n…"...)
+	return append([]byte(strings.ToValidUTF8(string(text[:maxTranscript]), "")), "\n…"...)
 }

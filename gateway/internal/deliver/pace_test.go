@@ -31,12 +31,12 @@ func TestPaceHoldsEveryWindow(t *testing.T) {
 			still := running[:0]
 			for _, a := range running {
 				if !a.next.After(now) && a.left > 0 {
-					a.places = p.another(a.places, now)
+					a.places = p.countRequest(a.places, now)
 					began = append(began, now)
 					a.left, a.next = a.left-1, now.Add(time.Duration(random.IntN(300))*time.Millisecond)
 				}
 				if a.left == 0 || random.IntN(100) == 0 { // an answer may end a chain
-					p.done(a.places)
+					p.giveBack(a.places)
 					continue
 				}
 				still = append(still, a)

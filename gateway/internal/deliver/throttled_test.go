@@ -129,7 +129,7 @@ func TestPatience(t *testing.T) {
 		{time.Hour, 3, time.Hour},
 	}
 	for _, c := range cases {
-		if got := patience(c.first, c.times); got != c.want {
+		if got := postponedWait(c.first, c.times); got != c.want {
 			t.Errorf("%s, %d times: %s, want %s", c.first, c.times, got, c.want)
 		}
 	}

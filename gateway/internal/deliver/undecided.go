@@ -164,7 +164,7 @@ func (l *Loop) decideTurn(ctx context.Context, batch []state.Claimed) (n int) {
 // release gives undecided events back to the store. Their claims are not counted.
 func (l *Loop) release(undecided []state.Claimed) {
 	for _, c := range undecided {
-		l.commits.event(&claim{
+		l.commits.addEvent(&claim{
 			size: c.Event.Size(), phase: phaseClosed,
 			outcome: state.Outcome{Position: c.Position, Tenant: c.Event.Tenant, EventID: c.Event.ID, Release: true},
 		})
