@@ -135,15 +135,15 @@ func (f *front) expected(c *fasthttp.RequestCtx) (status int) {
 		h.Del(fasthttp.HeaderExpect) // the client never asked
 	}
 	conn := c.Conn().(*listener.Conn)
-	defer conn.Served()
+	defer conn.EndServing()
 	defer func() { status = c.Response.StatusCode() }()
 	defer f.recovered(c)
 	switch {
-	case !conn.Serve(): // it gave way, and nothing can be answered
+	case !conn.BeginServing(): // it was evicted, and nothing can be answered
 	case h.ContentLength() > intake.MaxRead, f.bodyLimit(h) > 0:
 		f.refuse(c, conn, fiber.ErrRequestEntityTooLarge)
 	default:
-		conn.Unread()
+		conn.DrainOnClose()
 		f.route(c)
 	}
 	return 0 // replaced by what was answered
@@ -151,7 +151,7 @@ func (f *front) expected(c *fasthttp.RequestCtx) (status int) {
 
 // readBody reads the body of a request into memory of its own, which belongs to whoever handles the request.
 func (f *front) readBody(c *fasthttp.RequestCtx, conn *listener.Conn) error {
-	if !conn.Received() {
+	if !conn.HeaderRead() {
 		return net.ErrClosed
 	}
 	length, limit := c.Request.Header.ContentLength(), f.bodyLimit(&c.Request.Header)

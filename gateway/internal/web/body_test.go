@@ -62,16 +62,16 @@ func TestBodiesGrowWithWhatCame(t *testing.T) {
 	}{{10 << 10, 12 << 10}, {100 << 10, 252 << 10}} {
 		r := newPort(t)
 		stalled := r.talk(t, "POST /in/pollqr HTTP/1.1\r\nHost: x\r\nContent-Length: 2097152\r\n\r\n"+repeat("x", c.sent))
-		for end := time.Now().Add(time.Minute); r.app.tcp.connections.Held() != c.held; runtime.Gosched() {
+		for end := time.Now().Add(time.Minute); r.app.tcp.connections.BodyBytes() != c.held; runtime.Gosched() {
 			if time.Now().After(end) {
-				t.Fatalf("%d bytes that came hold %d, want %d", c.sent, r.app.tcp.connections.Held(), c.held)
+				t.Fatalf("%d bytes that came hold %d, want %d", c.sent, r.app.tcp.connections.BodyBytes(), c.held)
 			}
 		}
 		if err := stalled.Conn.(*net.TCPConn).CloseWrite(); err != nil {
 			t.Fatal(err)
 		}
-		if got := stalled.answer(); got.status != 400 || r.app.tcp.connections.Held() != 0 {
-			t.Errorf("%d %s; %d bytes are still held", got.status, got.body, r.app.tcp.connections.Held())
+		if got := stalled.answer(); got.status != 400 || r.app.tcp.connections.BodyBytes() != 0 {
+			t.Errorf("%d %s; %d bytes are still held", got.status, got.body, r.app.tcp.connections.BodyBytes())
 		}
 	}
 }
@@ -135,8 +135,8 @@ func TestStopEndsSlowConnections(t *testing.T) {
 			t.Errorf("%s heard %s, %v", name, text, err)
 		}
 	}
-	if r.app.tcp.connections.Open() != 0 {
-		t.Errorf("%d are open", r.app.tcp.connections.Open())
+	if r.app.tcp.connections.Count() != 0 {
+		t.Errorf("%d are open", r.app.tcp.connections.Count())
 	}
 	t.Logf("stopped after %s", time.Since(began))
 }

@@ -79,7 +79,7 @@ func (f *front) serve(ln net.Listener) error {
 // handle reads the body of a request, answers it, and reports its progress to the connection.
 func (f *front) handle(c *fasthttp.RequestCtx) {
 	conn := c.Conn().(*listener.Conn)
-	defer conn.Served()
+	defer conn.EndServing()
 	defer f.recovered(c)
 	if f.app.leaving.Load() {
 		defer c.SetConnectionClose()
@@ -93,7 +93,7 @@ func (f *front) handle(c *fasthttp.RequestCtx) {
 			return
 		}
 	}
-	if !conn.Serve() { // it gave way, and nothing can be answered
+	if !conn.BeginServing() { // it was evicted, and nothing can be answered
 		c.SetConnectionClose()
 		return
 	}
@@ -102,7 +102,7 @@ func (f *front) handle(c *fasthttp.RequestCtx) {
 
 // refuse answers a request that was not read to its end.
 func (f *front) refuse(c *fasthttp.RequestCtx, conn *listener.Conn, err error) {
-	conn.Unread()
+	conn.DrainOnClose()
 	c.SetConnectionClose()
 	c.Request.ResetBody()
 	each := f.fiber.AcquireCtx(c)

@@ -82,9 +82,9 @@ func TestNoRoomForConnections(t *testing.T) {
 	r := (&rig{port: true, bounds: Bounds{Connections: 8}}).open(t)
 	var slow []*talk
 	for range 7 {
-		held := r.app.tcp.connections.Held()
+		held := r.app.tcp.connections.BodyBytes()
 		slow = append(slow, r.talk(t, "POST /in/pollqr HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"+repeat(" ", firstRoom)))
-		r.until(t, "its body is read before the next one's", func() bool { return r.app.tcp.connections.Held() > held })
+		r.until(t, "its body is read before the next one's", func() bool { return r.app.tcp.connections.BodyBytes() > held })
 	}
 	for range 3 {
 		if got := r.talk(t, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").answer(); got.status != 200 {
@@ -115,7 +115,7 @@ func TestNoRoomForBodies(t *testing.T) {
 		return `{"type":"response.completed","feedback":"` + repeat("x", pad) + `"}`
 	}
 	held := r.talk(t, head(900<<10)+repeat(" ", 800<<10))
-	r.until(t, "it is read", func() bool { return r.app.tcp.connections.Held() >= 800<<10 })
+	r.until(t, "it is read", func() bool { return r.app.tcp.connections.BodyBytes() >= 800<<10 })
 	body := event(600 << 10)
 	late := r.talk(t, head(len(body))+body[:300<<10])
 	if got := held.answer(); !isNoRoom(got) {

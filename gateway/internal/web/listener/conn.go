@@ -8,99 +8,99 @@ import (
 	"time"
 )
 
-// What Conn.waiting is beside the turn since which a connection waits for its client.
+// Values of Conn.waitingSince other than a turn.
 const (
-	serving = 0  // a complete request is being served: it never gives way
-	gone    = -1 // it was closed, or gave way
+	serving = 0  // a complete request is being served: it is never evicted
+	gone    = -1 // it was closed or evicted
 )
 
-// Conn is one connection. The server calls Read, Write and Close; whoever serves a request says how far it is: Received,
-// Reserve, Serve, Served. Those four belong to the goroutine that serves the connection.
+// Conn is one connection. The server calls Read, Write and Close. The goroutine that serves it, and no other, calls for each
+// request, in this order: HeaderRead, Reserve (for each part of the body), BeginServing, EndServing.
 type Conn struct {
 	net.Conn
-	of      *Connections
-	address netip.Addr   // counted by; zero: not counted
-	waiting atomic.Int64 // serving, gone, or since when it waits for its client
-	held    atomic.Int64 // bytes of the body that count in Connections.bodies
-	began   atomic.Bool  // bytes came since the last answer
-	fresh   atomic.Bool  // nothing was answered yet
-	freed   int64        // what was held of the body when it gave way; belongs to whoever took it out
-	unread  bool         // the client may still be sending what nobody reads
+	set          *Connections
+	address      netip.Addr   // address under which Options.PerAddress counts it; zero: not counted
+	waitingSince atomic.Int64 // serving, gone, or the turn at which it began to wait for its client
+	bodyBytes    atomic.Int64 // bytes of its body that count in Connections.bodies
+	requestBegun atomic.Bool  // bytes of the next request have arrived
+	unanswered   atomic.Bool  // nothing was answered yet
+	evictedBytes int64        // bodyBytes at its eviction; only the goroutine that evicted it reads this
+	drainOnClose bool         // the client may still be sending a request that is not read
 }
 
-// Received says that a request's header is complete: from now on it is its body that is waited for. False: the connection
-// gave way, and nothing can be answered.
-func (c *Conn) Received() bool { return c.wait(c.waiting.Load()) }
+// HeaderRead reports to the set that a request's header is complete, and that its body is awaited from now on. False: the
+// connection was evicted, and nothing can be answered.
+func (c *Conn) HeaderRead() bool { return c.wait(c.waitingSince.Load()) }
 
-// wait moves the connection behind all that wait now.
+// wait gives the connection a new turn, behind all that wait now. False: it was evicted.
 func (c *Conn) wait(since int64) bool {
-	return since != gone && c.waiting.CompareAndSwap(since, c.of.turns.Add(1))
+	return since != gone && c.waitingSince.CompareAndSwap(since, c.set.turns.Add(1))
 }
 
-// Reserve counts so many more bytes of the body in the bound of all bodies, until Served. False: there is no room.
-func (c *Conn) Reserve(n int) bool { return c.of.reserve(c, int64(n)) }
+// Reserve counts n more bytes of the body against Options.Bodies, until EndServing. False: they exceed that bound.
+func (c *Conn) Reserve(n int) bool { return c.set.reserve(c, int64(n)) }
 
-// Serve says that the request is complete: until Served the connection does not give way. False: it gave way already,
-// and nothing can be answered.
-func (c *Conn) Serve() bool {
-	since := c.waiting.Load()
-	return since != gone && c.waiting.CompareAndSwap(since, serving)
+// BeginServing reports to the set that the request is complete: the connection is not evicted until EndServing. False: it was
+// evicted before, and nothing can be answered.
+func (c *Conn) BeginServing() bool {
+	since := c.waitingSince.Load()
+	return since != gone && c.waitingSince.CompareAndSwap(since, serving)
 }
 
-// Served says that the answer is made; it is about to be written, and then the next request is waited for.
-func (c *Conn) Served() {
-	c.of.release(c)
-	c.began.Store(false)
-	c.fresh.Store(false)
-	c.wait(c.waiting.Load())
+// EndServing reports to the set that the answer is made. The server then writes it and waits for the next request.
+func (c *Conn) EndServing() {
+	c.set.release(c)
+	c.requestBegun.Store(false)
+	c.unanswered.Store(false)
+	c.wait(c.waitingSince.Load())
 }
 
-// Unread says that the request was not read to its end: Close takes in a part of the rest, because a client that still
-// sends when its connection is closed sees a broken connection and not the answer.
-func (c *Conn) Unread() { c.unread = true }
+// DrainOnClose makes Close read a part of the rest of a request that was not read to its end. A client that is still sending
+// when its connection is closed sees a broken connection and not the answer.
+func (c *Conn) DrainOnClose() { c.drainOnClose = true }
 
-// expects says that an answer can be written that the client expects: it did not just have one that may be half written.
-func (c *Conn) expects() bool { return c.began.Load() || c.fresh.Load() }
+// expectsAnswer reports whether the client can read a refusal: it has begun a request, or had no answer yet. Otherwise its last
+// answer may be half written.
+func (c *Conn) expectsAnswer() bool { return c.requestBegun.Load() || c.unanswered.Load() }
 
 func (c *Conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	if n > 0 && !c.began.Load() {
-		c.began.Store(true)
+	if n > 0 && !c.requestBegun.Load() {
+		c.requestBegun.Store(true)
 	}
 	return n, err
 }
 
 func (c *Conn) Write(b []byte) (int, error) {
-	if c.waiting.Load() == gone {
-		return 0, net.ErrClosed // whoever took it out answers
+	if c.waitingSince.Load() == gone {
+		return 0, net.ErrClosed // the goroutine that evicted it answers
 	}
 	return c.Conn.Write(b)
 }
 
-// What is taken in of a request that is not read.
+// Bounds of what Close reads of the rest of a request.
 const (
 	unreadFor   = 3 * time.Second
 	unreadBytes = 16 << 20
 )
 
-// Close closes the connection, unless it gave way: then whoever took it out does.
+// Close closes the connection. One that was evicted is closed by the goroutine that evicted it.
 func (c *Conn) Close() error {
-	if c.unread { // it still counts and may give way meanwhile
-		c.unread = false
+	if c.drainOnClose { // it still counts, and may be evicted meanwhile
+		c.drainOnClose = false
 		c.drain(unreadFor, unreadBytes)
 	}
-	c.of.release(c)
-	if c.waiting.Swap(gone) == gone {
+	c.set.release(c)
+	if c.waitingSince.Swap(gone) == gone {
 		return nil
 	}
-	c.of.mu.Lock()
-	c.of.forget(c)
-	c.of.mu.Unlock()
+	c.set.mu.Lock()
+	c.set.uncount(c)
+	c.set.mu.Unlock()
 	return c.Conn.Close()
 }
 
-// drain says that nothing more will be written, where the connection can, and reads on until the client closes it or the
-// bounds end it.
+// drain closes the writing side, if the connection has one, and reads until the client closes it or a bound is reached.
 func (c *Conn) drain(most time.Duration, bytes int64) {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() != nil {
 		return

@@ -1,8 +1,9 @@
-// Package listener bounds what the HTTP server holds for its clients before a request is complete: connections, those of
-// one address, and the bytes of bodies that are being read.
+// Package listener bounds what the HTTP server holds for its clients before a request is complete: the connections, the
+// connections of one address, and the bytes of bodies that are being read.
 //
-// Where a bound is reached, the connection that has been without a complete request the longest gives way to the new one.
-// So a flood of slow clients keeps nobody out: a client that sends its request is served before it is its turn to go.
+// At a bound, a new connection evicts the one that has waited for its client the longest: that one is answered with
+// Options.Refusal and closed. So a flood of slow clients locks nobody out: a client that sends its request without delay is
+// served before its connection is the oldest.
 package listener
 
 import (
@@ -22,42 +23,42 @@ import (
 
 // Options are the bounds of one set of connections. Max, Bodies and Refusal are required.
 type Options struct {
-	// Max is how many connections there are at most, those included that are being refused.
+	// Max is the largest number of connections, including those that are being refused.
 	Max int
-	// PerAddress is how many of them one address may have; 0 is no bound. An IPv6 address stands for its /64 network,
-	// which one client has for itself.
+	// PerAddress is the largest number of connections of one address; 0 is no bound. IPv6 addresses of one /64 network count
+	// as one address, because a client has such a network for itself. Loopback, private and link-local addresses have no bound.
 	PerAddress int
-	// Proxy names addresses that many clients share, and that PerAddress is not for; nil is none.
+	// Proxy reports whether an address is that of a proxy, which many clients share: PerAddress does not apply to it. nil: none is.
 	Proxy func(netip.Addr) bool
-	// Bodies is how many bytes of request bodies may be held at once.
+	// Bodies is the largest number of bytes of request bodies in memory.
 	Bodies int64
-	// Refusal is a whole HTTP response that is written to a connection before it is closed for want of room.
+	// Refusal returns the complete HTTP response that is written to a connection before it is refused or evicted.
 	Refusal func() []byte
-	// Log is where problems go; nil drops them.
+	// Log receives problems; nil drops them.
 	Log *slog.Logger
 }
 
 // Connections are the open connections of one or more listeners. Make them with New; they are safe for concurrent use.
 type Connections struct {
 	Options
-	admitted int           // Max without the places for refused connections
-	refusing chan struct{} // places for connections that are refused and not yet closed
+	admitted int           // the bound of all: Max without the slots of refusing
+	refusing chan struct{} // a slot for each connection that is refused and not yet closed
 
-	turns  atomic.Int64 // counts up: the order in which connections began to wait
-	bodies atomic.Int64 // bytes of bodies that are held
-	noise  *rate.Limiter
+	turns    atomic.Int64 // the last turn given: turns number the order in which connections began to wait
+	bodies   atomic.Int64 // bytes of bodies in memory
+	logLimit *rate.Limiter
 
 	mu         sync.Mutex
 	all        map[*Conn]struct{}
 	perAddress map[netip.Addr]int
-	short      time.Time // when there was last no room without closing another connection
+	fullAt     time.Time // when a bound was last reached
 	fault      error     // why nothing can be accepted; nil while it can
 }
 
-// The clock of the network, which a test's own clock must not change.
+// wall is the machine's clock: deadlines of the network must not depend on the clock of a test.
 var wall = clock.System()
 
-// New makes an empty set.
+// New returns an empty set.
 func New(o Options) *Connections {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -65,20 +66,20 @@ func New(o Options) *Connections {
 	places := min(max(o.Max/8, 1), 128)
 	return &Connections{
 		Options: o, admitted: max(o.Max-places, 1), refusing: make(chan struct{}, places),
-		noise: rate.NewLimiter(rate.Every(10*time.Second), 1),
-		all:   map[*Conn]struct{}{}, perAddress: map[netip.Addr]int{},
+		logLimit: rate.NewLimiter(rate.Every(10*time.Second), 1),
+		all:      map[*Conn]struct{}{}, perAddress: map[netip.Addr]int{},
 	}
 }
 
-// shortFor is how long readiness warns after a connection was closed for want of room.
-const shortFor = time.Minute
+// warnFull is how long Problems reports that a bound was reached.
+const warnFull = time.Minute
 
-// Problems are what an operator should know: that connections are closed for want of room, or none can be accepted.
+// Problems returns sentences for readiness: that a bound was reached in the last minute, or that no connection can be accepted.
 func (cs *Connections) Problems() []string {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	var all []string
-	if !cs.short.IsZero() && wall.Now().Sub(cs.short) < shortFor {
+	if !cs.fullAt.IsZero() && wall.Now().Sub(cs.fullAt) < warnFull {
 		all = append(all, "there was no room for all connections or bodies in the last minute: clients that had sent no complete request were closed")
 	}
 	if cs.fault != nil {
@@ -87,86 +88,86 @@ func (cs *Connections) Problems() []string {
 	return all
 }
 
-// Open is how many connections there are.
-func (cs *Connections) Open() int {
+// Count returns the number of open connections.
+func (cs *Connections) Count() int {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	return len(cs.all)
 }
 
-// Held is how many bytes of bodies are held.
-func (cs *Connections) Held() int64 { return cs.bodies.Load() }
+// BodyBytes returns the bytes of request bodies in memory.
+func (cs *Connections) BodyBytes() int64 { return cs.bodies.Load() }
 
-// admit counts a connection in, and makes room where there is none. False: nothing can give way, and it was refused.
+// admit adds a connection to the set, and evicts others at a bound. False: none can be evicted, and the connection was refused.
 func (cs *Connections) admit(c *Conn) bool {
 	cs.mu.Lock()
-	var leaving []*Conn
+	var evicted []*Conn
 	if cs.PerAddress > 0 && c.address.IsValid() && cs.perAddress[c.address] >= cs.PerAddress {
-		leaving = cs.takeOut(cs.PerAddress, func(other *Conn) bool { return other.address == c.address })
+		evicted = cs.evict(cs.PerAddress, func(other *Conn) bool { return other.address == c.address })
 	}
 	if len(cs.all) >= cs.admitted {
-		leaving = append(leaving, cs.takeOut(cs.admitted, nil)...)
+		evicted = append(evicted, cs.evict(cs.admitted, nil)...)
 	}
 	ok := len(cs.all) < cs.admitted && (cs.PerAddress == 0 || !c.address.IsValid() || cs.perAddress[c.address] < cs.PerAddress)
 	if ok {
-		c.waiting.Store(cs.turns.Add(1))
+		c.waitingSince.Store(cs.turns.Add(1))
 		cs.all[c] = struct{}{}
 		if c.address.IsValid() {
 			cs.perAddress[c.address]++
 		}
 	}
-	full := !ok || len(leaving) > 0
+	full := !ok || len(evicted) > 0
 	if full {
-		cs.short = wall.Now()
+		cs.fullAt = wall.Now()
 	}
 	cs.mu.Unlock()
-	cs.refuse(leaving)
+	cs.refuse(evicted)
 	if !ok {
-		c.waiting.Store(gone)
+		c.waitingSince.Store(gone)
 		cs.refuse([]*Conn{c})
 	}
-	if full && cs.noise.AllowN(wall.Now(), 1) {
-		cs.Log.Warn("no room for more connections: those without a complete request give way", "open", cs.Open(), "most", cs.Max, "most_of_one_address", cs.PerAddress)
+	if full && cs.logLimit.AllowN(wall.Now(), 1) {
+		cs.Log.Warn("no room for more connections: those without a complete request give way", "open", cs.Count(), "most", cs.Max, "most_of_one_address", cs.PerAddress)
 	}
 	return ok
 }
 
-// takeOut takes those out that have waited the longest: some at once, because to find them all have to be looked at.
-// cs.mu is held.
-func (cs *Connections) takeOut(bound int, among func(*Conn) bool) (leaving []*Conn) {
-	for _, each := range cs.longest(among) {
-		if len(leaving) > bound/64 {
+// evict removes those of the connections selected by among (nil: all) that have waited the longest, and returns them. It removes
+// bound/64 + 1 of them, because finding them costs a pass over all connections. cs.mu is held.
+func (cs *Connections) evict(bound int, among func(*Conn) bool) (evicted []*Conn) {
+	for _, each := range cs.longestWaiting(among) {
+		if len(evicted) > bound/64 {
 			break
 		}
 		if cs.remove(each) {
-			leaving = append(leaving, each.Conn)
+			evicted = append(evicted, each.Conn)
 		}
 	}
-	return leaving
+	return evicted
 }
 
-// candidate is a connection and since when it waited when it was looked at.
+// candidate is a connection with its turn when it was read: if the turn has changed, the connection is not evicted.
 type candidate struct {
 	*Conn
 	turn int64
 }
 
-// How long a stop waits for connections on which nothing of a request came, which is the time that what a client has sent
-// takes to be seen, and for those whose request is not complete.
+// How long a stop waits for connections without any byte of a request, which the client may have sent but which was not read yet,
+// and for those whose request is not complete.
 const (
-	silentFor     = 100 * time.Millisecond
-	incompleteFor = 4 * time.Second
+	silentGrace     = 100 * time.Millisecond
+	incompleteGrace = 4 * time.Second
 )
 
-// End closes what waits for its client, so that a stop need not wait for clients that are slow: first those that say
-// nothing, a little later those whose request is still not complete. It returns early when ended is closed.
+// End closes the connections that wait for their client, so that a stop does not wait for slow clients: after 100 ms those without
+// any byte of a request, after 4 s more those whose request is not complete. It returns early when ended is closed.
 func (cs *Connections) End(ended <-chan struct{}) {
 	for _, step := range []struct {
 		after time.Duration
 		among func(*Conn) bool
 	}{
-		{silentFor, func(c *Conn) bool { return !c.began.Load() }},
-		{incompleteFor, nil},
+		{silentGrace, func(c *Conn) bool { return !c.requestBegun.Load() }},
+		{incompleteGrace, nil},
 	} {
 		after, stop := wall.After(step.after)
 		select {
@@ -176,22 +177,23 @@ func (cs *Connections) End(ended <-chan struct{}) {
 			return
 		}
 		cs.mu.Lock()
-		var leaving []*Conn
-		for _, each := range cs.longest(step.among) {
+		var evicted []*Conn
+		for _, each := range cs.longestWaiting(step.among) {
 			if cs.remove(each) {
-				leaving = append(leaving, each.Conn)
+				evicted = append(evicted, each.Conn)
 			}
 		}
 		cs.mu.Unlock()
-		cs.refuse(leaving)
+		cs.refuse(evicted)
 	}
 }
 
-// longest are the connections that wait for their client, those that have waited the longest first. cs.mu is held.
-func (cs *Connections) longest(among func(*Conn) bool) []candidate {
+// longestWaiting returns the connections that wait for their client and are selected by among (nil: all), those that have waited the
+// longest first. cs.mu is held.
+func (cs *Connections) longestWaiting(among func(*Conn) bool) []candidate {
 	all := make([]candidate, 0, len(cs.all))
 	for c := range cs.all {
-		if turn := c.waiting.Load(); turn > 0 && (among == nil || among(c)) {
+		if turn := c.waitingSince.Load(); turn > 0 && (among == nil || among(c)) {
 			all = append(all, candidate{c, turn})
 		}
 	}
@@ -199,19 +201,19 @@ func (cs *Connections) longest(among func(*Conn) bool) []candidate {
 	return all
 }
 
-// remove makes a connection gone if it still waits as it did when it was looked at. cs.mu is held.
+// remove evicts a connection if its turn is unchanged. cs.mu is held.
 func (cs *Connections) remove(c candidate) bool {
-	if !c.waiting.CompareAndSwap(c.turn, gone) {
+	if !c.waitingSince.CompareAndSwap(c.turn, gone) {
 		return false
 	}
-	cs.forget(c.Conn)
-	c.freed = c.held.Swap(0)
-	cs.bodies.Add(-c.freed)
+	cs.uncount(c.Conn)
+	c.evictedBytes = c.bodyBytes.Swap(0)
+	cs.bodies.Add(-c.evictedBytes)
 	return true
 }
 
-// forget counts a connection out. cs.mu is held.
-func (cs *Connections) forget(c *Conn) {
+// uncount removes a connection from the set. cs.mu is held.
+func (cs *Connections) uncount(c *Conn) {
 	if _, ok := cs.all[c]; !ok {
 		return
 	}
@@ -224,37 +226,37 @@ func (cs *Connections) forget(c *Conn) {
 	}
 }
 
-// makeRoom closes some of those that have waited the longest, whatever the bounds: the process has no descriptor left.
+// makeRoom evicts some of the connections that have waited the longest, even below the bounds: the process has no file descriptor left.
 func (cs *Connections) makeRoom() {
 	cs.mu.Lock()
-	leaving := cs.takeOut(len(cs.all), nil)
-	cs.short = wall.Now()
+	evicted := cs.evict(len(cs.all), nil)
+	cs.fullAt = wall.Now()
 	cs.mu.Unlock()
-	cs.refuse(leaving)
+	cs.refuse(evicted)
 }
 
-// reserve counts bytes of a body in, and makes room where there is none: bodies that began to come earlier and are still
-// not complete give way. False: there is none.
+// reserve adds bytes of a body to bodies. At the bound it evicts connections whose bodies began earlier and are still incomplete.
+// False: the bound is exceeded even so, and all bytes of this body were subtracted again.
 func (cs *Connections) reserve(c *Conn, n int64) bool {
-	c.held.Add(n)
+	c.bodyBytes.Add(n)
 	if cs.bodies.Add(n) <= cs.Bodies {
 		return true
 	}
 	cs.mu.Lock()
-	var leaving []*Conn
-	mine := c.waiting.Load()
-	for _, each := range cs.longest(func(other *Conn) bool { return other != c && other.held.Load() > 0 }) {
-		// A little more than is needed, because to find them all have to be looked at.
+	var evicted []*Conn
+	mine := c.waitingSince.Load()
+	for _, each := range cs.longestWaiting(func(other *Conn) bool { return other != c && other.bodyBytes.Load() > 0 }) {
+		// Up to a sixteenth of the bound is freed, because finding them costs a pass over all connections.
 		if each.turn >= mine || cs.bodies.Load() <= cs.Bodies-cs.Bodies/16 {
 			break
 		}
 		if cs.remove(each) {
-			leaving = append(leaving, each.Conn)
+			evicted = append(evicted, each.Conn)
 		}
 	}
-	cs.short = wall.Now()
+	cs.fullAt = wall.Now()
 	cs.mu.Unlock()
-	cs.refuse(leaving)
+	cs.refuse(evicted)
 	if cs.bodies.Load() <= cs.Bodies {
 		return true
 	}
@@ -263,30 +265,30 @@ func (cs *Connections) reserve(c *Conn, n int64) bool {
 }
 
 func (cs *Connections) release(c *Conn) {
-	if held := c.held.Swap(0); held != 0 {
+	if held := c.bodyBytes.Swap(0); held != 0 {
 		cs.bodies.Add(-held)
 	}
 }
 
-// What a refused connection may cost: the time to take in what its client is still sending, so that it reads the answer.
+// Bounds of what is read from a refused connection, so that its client reads the answer.
 const (
 	refuseFor   = time.Second
 	refuseBytes = 256 << 10
 )
 
-// refuse answers connections that are gone, and closes them. It does not wait for their clients.
-func (cs *Connections) refuse(leaving []*Conn) {
-	for _, c := range leaving {
-		if !c.expects() {
+// refuse answers evicted or refused connections with Options.Refusal, and closes them. It does not wait for their clients.
+func (cs *Connections) refuse(evicted []*Conn) {
+	for _, c := range evicted {
+		if !c.expectsAnswer() {
 			_ = c.Conn.Close()
 			continue
 		}
-		_ = c.SetWriteDeadline(wall.Now().Add(time.Second)) // there is room in its buffer, or it is no use; a busy machine may take a while until it is written
+		_ = c.SetWriteDeadline(wall.Now().Add(time.Second)) // the answer fits the socket's buffer or is given up; a busy machine may take a while to write it
 		if _, err := c.Conn.Write(cs.Refusal()); err != nil {
 			_ = c.Conn.Close()
 			continue
 		}
-		if c.freed > 0 { // whoever reads its body lets go of it only when the connection is closed
+		if c.evictedBytes > 0 { // the goroutine that reads its body ends only when the connection is closed
 			_ = c.Conn.Close()
 			continue
 		}
@@ -303,8 +305,8 @@ func (cs *Connections) refuse(leaving []*Conn) {
 	}
 }
 
-// addressOf is what PerAddress counts a client by; none where it is not counted: on a unix socket, from this machine and
-// private networks, where proxies stand, and from the proxies that are named.
+// addressOf returns the address under which PerAddress counts a client. It is zero for clients that are not counted: on a unix
+// socket, on this machine or a private network, where proxies run, and behind Options.Proxy.
 func (cs *Connections) addressOf(remote net.Addr) netip.Addr {
 	tcp, ok := remote.(*net.TCPAddr)
 	if !ok {

@@ -8,37 +8,37 @@ import (
 	"time"
 )
 
-// listener is a net.Listener whose connections are bounded, and whose Accept fails only after Close: an HTTP server takes
-// any other error for its end, and a process that is out of descriptors for a moment is not at its end.
+// listener is a net.Listener whose connections are bounded. Its Accept fails only after Close: an HTTP server stops at any error,
+// but a process that is out of file descriptors for a moment must go on.
 type listener struct {
 	net.Listener
-	of     *Connections
+	set    *Connections
 	once   sync.Once
 	closed chan struct{}
 }
 
-// Listen bounds the connections of a listener.
+// Listen returns a listener whose connections belong to the set. They are of type *Conn.
 func (cs *Connections) Listen(ln net.Listener) net.Listener {
-	return &listener{Listener: ln, of: cs, closed: make(chan struct{})}
+	return &listener{Listener: ln, set: cs, closed: make(chan struct{})}
 }
 
-// How long nothing is accepted after a failure.
+// Bounds of the pause after a failed Accept, which doubles at each failure.
 const (
 	firstPause = 5 * time.Millisecond
-	mostPause  = time.Second
+	maxPause   = time.Second
 )
 
-// Accept returns the next connection that there is room for.
+// Accept returns the next connection that admit accepts.
 func (l *listener) Accept() (net.Conn, error) {
 	pause := firstPause
 	for {
 		inner, err := l.Listener.Accept()
 		if err == nil {
 			pause = firstPause
-			l.of.failed(nil)
-			c := &Conn{Conn: inner, of: l.of, address: l.of.addressOf(inner.RemoteAddr())}
-			c.fresh.Store(true)
-			if l.of.admit(c) {
+			l.set.setFault(nil)
+			c := &Conn{Conn: inner, set: l.set, address: l.set.addressOf(inner.RemoteAddr())}
+			c.unanswered.Store(true)
+			if l.set.admit(c) {
 				return c, nil
 			}
 			continue
@@ -46,15 +46,15 @@ func (l *listener) Accept() (net.Conn, error) {
 		if l.isClosed(err) {
 			return nil, err
 		}
-		l.of.failed(err)
-		l.of.makeRoom()
+		l.set.setFault(err)
+		l.set.makeRoom()
 		after, stop := wall.After(pause)
 		select {
 		case <-after:
 		case <-l.closed:
 		}
 		stop()
-		pause = min(2*pause, mostPause)
+		pause = min(2*pause, maxPause)
 	}
 }
 
@@ -73,11 +73,11 @@ func (l *listener) Close() error {
 	return l.Listener.Close()
 }
 
-// failed remembers why nothing can be accepted, and says so once in a while; nil: it can.
-func (cs *Connections) failed(err error) {
+// setFault stores why no connection can be accepted, and logs it at most once in 10 s; nil: connections are accepted.
+func (cs *Connections) setFault(err error) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if cs.fault = err; err != nil && cs.noise.AllowN(wall.Now(), 1) {
+	if cs.fault = err; err != nil && cs.logLimit.AllowN(wall.Now(), 1) {
 		cs.Log.Warn("a connection could not be accepted; waiting and going on", "err", err)
 	}
 }

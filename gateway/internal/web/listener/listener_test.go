@@ -67,8 +67,8 @@ func TestAcceptGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cs.Open() != 1 || conn.Close() != nil || cs.Open() != 0 {
-		t.Errorf("%d connections are open", cs.Open())
+	if cs.Count() != 1 || conn.Close() != nil || cs.Count() != 0 {
+		t.Errorf("%d connections are open", cs.Count())
 	}
 	ended := make(chan error, 1)
 	go func() {
@@ -90,11 +90,11 @@ func TestProblems(t *testing.T) {
 	if got := cs.Problems(); len(got) != 0 {
 		t.Errorf("at first: %v", got)
 	}
-	cs.failed(syscall.EMFILE)
+	cs.setFault(syscall.EMFILE)
 	if got := strings.Join(cs.Problems(), "\n"); !strings.Contains(got, "no connection can be accepted: too many open files") {
 		t.Errorf("out of descriptors: %s", got)
 	}
-	cs.failed(nil)
+	cs.setFault(nil)
 	if got := cs.Problems(); len(got) != 0 {
 		t.Errorf("after it: %v", got)
 	}
@@ -162,10 +162,10 @@ func serve(t *testing.T, client net.Conn, c *Conn) {
 	if _, err := c.Read(make([]byte, 16)); err != nil {
 		t.Fatal(err)
 	}
-	if !c.Received() || !c.Serve() {
+	if !c.HeaderRead() || !c.BeginServing() {
 		t.Fatal("it gave way")
 	}
-	c.Served()
+	c.EndServing()
 }
 
 // Who has been without a complete request the longest gives way; who is being served does not; where all are, the new one
@@ -182,14 +182,14 @@ func TestLongestWaitingGivesWay(t *testing.T) {
 	if got := said(t, second); got != refusal {
 		t.Errorf("the one that waited longest heard %q", got)
 	}
-	if secondServer.Received() || secondServer.Serve() {
+	if secondServer.HeaderRead() || secondServer.BeginServing() {
 		t.Error("what gave way goes on")
 	}
 	if _, err := secondServer.Write([]byte("x")); err == nil {
 		t.Error("what gave way can be answered")
 	}
 	for _, c := range []*Conn{thirdServer, fourthServer} {
-		if !c.Received() || !c.Serve() {
+		if !c.HeaderRead() || !c.BeginServing() {
 			t.Fatal("a connection gave way without need")
 		}
 	}
@@ -197,7 +197,7 @@ func TestLongestWaitingGivesWay(t *testing.T) {
 	if got := said(t, first); got != "" {
 		t.Errorf("a kept connection heard %q", got)
 	}
-	if !fifthServer.Serve() {
+	if !fifthServer.BeginServing() {
 		t.Fatal("a new connection gave way")
 	}
 	refused := r.dial()
@@ -209,7 +209,7 @@ func TestLongestWaitingGivesWay(t *testing.T) {
 	if got := said(t, refused); got != refusal {
 		t.Errorf("where all are being served, a new one heard %q", got)
 	}
-	thirdServer.Served()
+	thirdServer.EndServing()
 	if err := thirdServer.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -218,8 +218,8 @@ func TestLongestWaitingGivesWay(t *testing.T) {
 	}
 	_ = r.dial()
 	c := <-next
-	if c == nil || r.cs.Open() != 3 {
-		t.Fatalf("%d are open", r.cs.Open())
+	if c == nil || r.cs.Count() != 3 {
+		t.Fatalf("%d are open", r.cs.Count())
 	}
 	_ = c.Close()
 	if len(r.cs.Problems()) != 1 {
@@ -257,7 +257,7 @@ func TestPerAddress(t *testing.T) {
 		}
 		return c.(*Conn)
 	}
-	here := func(c *Conn) bool { return c.waiting.Load() != gone }
+	here := func(c *Conn) bool { return c.waitingSince.Load() != gone }
 	other := from("198.51.100.1")
 	a, b := from("198.51.100.7"), from("::ffff:198.51.100.7")
 	c := from("198.51.100.7")
@@ -274,8 +274,8 @@ func TestPerAddress(t *testing.T) {
 				t.Errorf("%s is counted", shared)
 			}
 		}
-		if cs.Open() > 30 {
-			t.Fatalf("%s: %d are open", shared, cs.Open())
+		if cs.Count() > 30 {
+			t.Fatalf("%s: %d are open", shared, cs.Count())
 		}
 	}
 	_ = other.Close()
@@ -296,34 +296,34 @@ func TestBodiesGiveWay(t *testing.T) {
 	_, served := r.pair()
 	_, late := r.pair()
 	for _, c := range []*Conn{slowServer, served} {
-		if !c.Received() || !c.Reserve(500<<10) {
+		if !c.HeaderRead() || !c.Reserve(500<<10) {
 			t.Fatal("no room for the first two")
 		}
 	}
-	if !served.Serve() {
+	if !served.BeginServing() {
 		t.Fatal("it gave way")
 	}
-	if !late.Received() || !late.Reserve(500<<10) {
+	if !late.HeaderRead() || !late.Reserve(500<<10) {
 		t.Fatal("no room for a body although another waits for its rest")
 	}
 	if got := said(t, slow); got != refusal {
 		t.Errorf("the body that gave way heard %q", got)
 	}
 	_, none := r.pair()
-	if !late.Serve() || !none.Received() || none.Reserve(500<<10) {
+	if !late.BeginServing() || !none.HeaderRead() || none.Reserve(500<<10) {
 		t.Error("there is room beyond the bound")
 	}
-	late.Served()
+	late.EndServing()
 	if !none.Reserve(500 << 10) {
 		t.Error("what was answered still takes room")
 	}
 	// What a connection that gave way reserved meanwhile is given back when it is closed.
 	_ = slowServer.Reserve(1 << 10)
 	for _, c := range []*Conn{slowServer, served, late, none} {
-		c.Served()
+		c.EndServing()
 		_ = c.Close()
 	}
-	if left := r.cs.Held(); left != 0 {
+	if left := r.cs.BodyBytes(); left != 0 {
 		t.Errorf("%d bytes are still counted", left)
 	}
 }
@@ -341,7 +341,7 @@ func TestUnreadRequestsAnswerArrives(t *testing.T) {
 	if _, err := server.Read(make([]byte, 1)); err != nil {
 		t.Fatal(err)
 	}
-	server.Unread()
+	server.DrainOnClose()
 	if _, err := io.WriteString(server, refusal); err != nil {
 		t.Fatal(err)
 	}
