@@ -29,7 +29,7 @@ var errNoRoom = errors.New("too many connections, or too many bodies are being r
 
 func (a *App) front(management *api.API, bounds listener.Options, open bool) *front {
 	bounds.Log = a.options.Log
-	bounds.Refusal = func() []byte { return noRoom().Whole() }
+	bounds.Refusal = func() []byte { return noRoom().ClosingResponse() }
 	f := &front{app: a, open: open, connections: listener.New(bounds)}
 	f.fiber = fiber.New(fiber.Config{
 		DisableStartupMessage: true,
@@ -66,7 +66,7 @@ func (a *App) front(management *api.API, bounds listener.Options, open bool) *fr
 }
 
 func noRoom() *answer.Problem {
-	return answer.Full("there is no room for more requests now", answer.ComeBack, errNoRoom)
+	return answer.Unavailable("there is no room for more requests now", answer.DefaultRetryAfter, errNoRoom)
 }
 
 func (f *front) serve(ln net.Listener) error {
@@ -116,14 +116,14 @@ func (f *front) recovered(c *fasthttp.RequestCtx) {
 		f.app.options.Log.Error("panic while answering", "request_id", answer.RequestID(c), "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 		c.Response.Reset()
 		c.SetConnectionClose() // the request may not have been read
-		answer.Of(errPanic).Write(c)
+		answer.FromError(errPanic).Write(c)
 	}
 }
 
 // route answers a request that was read, also of a method that the router does not know.
 func (f *front) route(c *fasthttp.RequestCtx) {
 	if !c.IsPost() && !c.IsGet() && !knownMethod(c.Method()) {
-		answer.Of(fiber.ErrMethodNotAllowed).Write(c)
+		answer.FromError(fiber.ErrMethodNotAllowed).Write(c)
 		return
 	}
 	f.routes(c)

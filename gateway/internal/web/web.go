@@ -170,7 +170,7 @@ func (a *App) Shutdown(ctx context.Context) error {
 
 // failed answers a request that a handler, the router or the HTTP server refused.
 func (a *App) failed(c *fiber.Ctx, err error) error {
-	problem := answer.Of(err)
+	problem := answer.FromError(err)
 	switch {
 	case problem.Status == fiber.StatusRequestEntityTooLarge && isServers(err):
 		a.door.TooLarge(c)

@@ -44,40 +44,42 @@ func (p *Problem) Error() string {
 
 func (p *Problem) Unwrap() error { return p.Cause }
 
-// Say returns a problem with one detail.
-func Say(status int, t view.ProblemType, msg string, loc ...string) *Problem {
+// NewProblem returns a problem with one detail.
+func NewProblem(status int, t view.ProblemType, msg string, loc ...string) *Problem {
 	return &Problem{Status: status, Detail: []view.Detail{{Msg: msg, Type: t, Loc: loc}}}
 }
 
 // Invalid returns a 422 for the part of the request that loc names.
 func Invalid(msg string, loc ...string) *Problem {
-	return Say(fiber.StatusUnprocessableEntity, view.Validation, msg, loc...)
+	return NewProblem(fiber.StatusUnprocessableEntity, view.Validation, msg, loc...)
 }
 
-// Missing returns a 404 for a kind of thing; also if it belongs to another tenant.
-func Missing(what string) *Problem { return Say(fiber.StatusNotFound, view.NotFound, "no such "+what) }
+// NotFound returns a 404; what is the kind of thing, such as `delivery`. A thing of another tenant gets the same answer.
+func NotFound(what string) *Problem {
+	return NewProblem(fiber.StatusNotFound, view.NotFound, "no such "+what)
+}
 
-// Clash returns a 409.
-func Clash(msg string) *Problem { return Say(fiber.StatusConflict, view.Conflict, msg) }
+// Conflict returns a 409.
+func Conflict(msg string) *Problem { return NewProblem(fiber.StatusConflict, view.Conflict, msg) }
 
-// Full returns a 503 with Retry-After.
-func Full(msg string, after time.Duration, cause error) *Problem {
-	p := Say(fiber.StatusServiceUnavailable, view.Unavailable, msg)
+// Unavailable returns a 503 with Retry-After.
+func Unavailable(msg string, after time.Duration, cause error) *Problem {
+	p := NewProblem(fiber.StatusServiceUnavailable, view.Unavailable, msg)
 	p.RetryAfter, p.Cause = after, cause
 	return p
 }
 
-// ComeBack is the usual Retry-After of a 503.
-const ComeBack = 5 * time.Second
+// DefaultRetryAfter is the Retry-After of a 503 that has no better one.
+const DefaultRetryAfter = 5 * time.Second
 
-// Of returns the problem in an error: errors of stores and of readers of events become answers that a caller can act upon, and
+// FromError returns the problem for an error: errors of stores and of readers of events become answers that a caller can act upon, and
 // any other error a 500 without details.
-func Of(err error) *Problem {
+func FromError(err error) *Problem {
 	if problem, ok := errors.AsType[*Problem](err); ok {
 		return problem
 	}
 	if web, ok := errors.AsType[*fiber.Error](err); ok {
-		return ofWeb(web)
+		return fromHTTP(web)
 	}
 	var field *event.FieldError
 	switch {
@@ -86,15 +88,15 @@ func Of(err error) *Problem {
 	case errors.Is(err, event.ErrTooDeep), errors.Is(err, event.ErrTooManyAnswers), errors.Is(err, source.ErrTooManyEvents):
 		return Invalid(err.Error())
 	case errors.Is(err, jsonpath.ErrUTF16):
-		return Say(fiber.StatusBadRequest, view.Validation, "the body is not JSON: "+jsonpath.ErrUTF16.Error())
+		return NewProblem(fiber.StatusBadRequest, view.Validation, "the body is not JSON: "+jsonpath.ErrUTF16.Error())
 	case errors.Is(err, event.ErrNotJSON), errors.Is(err, source.ErrNotJSON):
-		return Say(fiber.StatusBadRequest, view.Validation, "the body is not JSON")
+		return NewProblem(fiber.StatusBadRequest, view.Validation, "the body is not JSON")
 	case errors.Is(err, state.ErrNotFound):
-		return Say(fiber.StatusNotFound, view.NotFound, "no such thing here")
+		return NewProblem(fiber.StatusNotFound, view.NotFound, "no such thing here")
 	case errors.Is(err, state.ErrConflict):
-		return Clash("it is being worked on, or changed meanwhile")
+		return Conflict("it is being worked on, or changed meanwhile")
 	case errors.Is(err, state.ErrUnavailable), errors.Is(err, state.ErrClosed):
-		return Full("nothing can be read or kept now; /readyz says why", ComeBack, err)
+		return Unavailable("nothing can be read or kept now; /readyz says why", DefaultRetryAfter, err)
 	default:
 		return &Problem{
 			Status: fiber.StatusInternalServerError,
@@ -104,22 +106,22 @@ func Of(err error) *Problem {
 	}
 }
 
-// ofWeb returns the problem for an error of the router or the HTTP server.
-func ofWeb(err *fiber.Error) *Problem {
+// fromHTTP returns the problem for an error of the router or the HTTP server.
+func fromHTTP(err *fiber.Error) *Problem {
 	switch err.Code {
 	case fiber.StatusNotFound:
-		return Say(err.Code, view.NotFound, "no such path")
+		return NewProblem(err.Code, view.NotFound, "no such path")
 	case fiber.StatusMethodNotAllowed:
-		return Say(err.Code, view.Validation, "this path does not know that method")
+		return NewProblem(err.Code, view.Validation, "this path does not know that method")
 	case fiber.StatusRequestEntityTooLarge:
-		return Say(err.Code, view.TooLarge, "the body is too large")
+		return NewProblem(err.Code, view.TooLarge, "the body is too large")
 	case fiber.StatusRequestHeaderFieldsTooLarge:
-		return Say(err.Code, view.TooLarge, "the headers are too large")
+		return NewProblem(err.Code, view.TooLarge, "the headers are too large")
 	case fiber.StatusRequestTimeout:
-		return Say(err.Code, view.Validation, "the request took too long to arrive")
+		return NewProblem(err.Code, view.Validation, "the request took too long to arrive")
 	default:
 		// Anything else that the server could not read is the caller's fault; its text may quote the request.
-		return Say(fiber.StatusBadRequest, view.Validation, "this is no HTTP request that can be read")
+		return NewProblem(fiber.StatusBadRequest, view.Validation, "this is no HTTP request that can be read")
 	}
 }
 
@@ -132,7 +134,7 @@ func RequestID(c *fasthttp.RequestCtx) string {
 		return id
 	}
 	id := string(c.Request.Header.Peek(RequestIDHeader))
-	if !decent(id) {
+	if !isLoggableID(id) {
 		var random [12]byte
 		_, _ = rand.Read(random[:]) // it cannot fail
 		id = "req_" + hex.EncodeToString(random[:])
@@ -141,8 +143,8 @@ func RequestID(c *fasthttp.RequestCtx) string {
 	return id
 }
 
-// decent reports whether a request id of a caller may be written into the log.
-func decent(id string) bool {
+// isLoggableID reports whether a request id of a caller may be written into the log.
+func isLoggableID(id string) bool {
 	if len(id) < 8 || len(id) > 64 {
 		return false
 	}
@@ -170,8 +172,8 @@ func (p *Problem) Write(c *fasthttp.RequestCtx) {
 	put(c, p.Status, body)
 }
 
-// Whole returns the problem as a complete HTTP response that closes the connection, for clients whose request is not read.
-func (p *Problem) Whole() []byte {
+// ClosingResponse returns the problem as a complete HTTP response that closes the connection, for clients whose request is not read.
+func (p *Problem) ClosingResponse() []byte {
 	var c fasthttp.RequestCtx
 	p.Write(&c)
 	c.Response.SetConnectionClose()

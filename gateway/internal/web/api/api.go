@@ -207,16 +207,16 @@ func (a *API) handler(r Route, open bool) fiber.Handler {
 			grant = a.Access.Grant(access.Bearer(c.Request().Header.Peek(fiber.HeaderAuthorization)))
 			if grant == nil {
 				c.Set(fiber.HeaderWWWAuthenticate, "Bearer")
-				return answer.Say(fiber.StatusUnauthorized, view.Authentication, "a bearer token is needed, and this is none that counts here")
+				return answer.NewProblem(fiber.StatusUnauthorized, view.Authentication, "a bearer token is needed, and this is none that counts here")
 			}
 		}
 		if !grant.May(r.Scope) {
-			return answer.Say(fiber.StatusForbidden, view.Permission, "this token lacks the scope `"+r.Scope.String()+"`")
+			return answer.NewProblem(fiber.StatusForbidden, view.Permission, "this token lacks the scope `"+r.Scope.String()+"`")
 		}
 		asked := query(c, "tenant")
 		tenant, ok := grant.TenantFor(asked)
 		if !ok {
-			return answer.Say(fiber.StatusForbidden, view.Permission, "this token does not reach that tenant", "tenant")
+			return answer.NewProblem(fiber.StatusForbidden, view.Permission, "this token does not reach that tenant", "tenant")
 		}
 		if err := known(c, r.Query); err != nil {
 			return err

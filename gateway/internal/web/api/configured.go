@@ -87,7 +87,7 @@ const webhookProduct = "webhook"
 func (c *call) showSecrets() (bool, error) {
 	asked, err := c.flag("show_secrets")
 	if err == nil && asked && !c.grant.May(access.Secrets) {
-		err = answer.Say(fiber.StatusForbidden, view.Permission, "this token lacks the scope `"+access.Secrets.String()+"`", "show_secrets")
+		err = answer.NewProblem(fiber.StatusForbidden, view.Permission, "this token lacks the scope `"+access.Secrets.String()+"`", "show_secrets")
 	}
 	return asked, err
 }
@@ -143,7 +143,7 @@ func (k kind) definedInFile(a *API, c *call) error {
 	if t.at != nil {
 		where = fmt.Sprintf("%s:%d", t.at.File, t.at.Line)
 	}
-	return answer.Say(fiber.StatusForbidden, view.DefinedInFile, "`"+t.name+"` is defined in "+where+"; change it there and reload")
+	return answer.NewProblem(fiber.StatusForbidden, view.DefinedInFile, "`"+t.name+"` is defined in "+where+"; change it there and reload")
 }
 
 // tokens lists the tokens that reach this tenant.

@@ -67,7 +67,7 @@ func (a *API) explain(c *call) error {
 	}
 	explanation, err := a.Explain.Event(c.ctx, c.tenant, record.Event.ID)
 	if errors.Is(err, state.ErrNotFound) {
-		return answer.Missing("event")
+		return answer.NotFound("event")
 	}
 	if err != nil {
 		return err
@@ -116,13 +116,13 @@ func (a *API) replayEvent(c *call) error {
 // actError turns an error of package act into an answer.
 func actError(err error) error {
 	if conflict, ok := errors.AsType[*act.ConflictError](err); ok {
-		return answer.Clash(conflict.Reason)
+		return answer.Conflict(conflict.Reason)
 	}
 	if invalid, ok := errors.AsType[*act.InvalidError](err); ok {
 		return answer.Invalid(invalid.Problem, invalid.Parameter)
 	}
 	if errors.Is(err, act.ErrNoDelivery) {
-		return answer.Missing("delivery")
+		return answer.NotFound("delivery")
 	}
 	return err
 }

@@ -40,15 +40,15 @@ func (a *API) published(c *call, id string) (*state.Record, error) {
 			return nil, err
 		case record == nil:
 		case found != nil && found.Event.ID != record.Event.ID && found.Event.Source == record.Event.Source:
-			return nil, answer.Clash("two CloudEvents may be meant, because their source holds #: ask by the id that publishing answered")
+			return nil, answer.Conflict("two CloudEvents may be meant, because their source holds #: ask by the id that publishing answered")
 		case found != nil && found.Event.ID != record.Event.ID:
-			return nil, answer.Clash("the sources " + found.Event.Source + " and " + record.Event.Source + " both have an event of that id: say which with `source`")
+			return nil, answer.Conflict("the sources " + found.Event.Source + " and " + record.Event.Source + " both have an event of that id: say which with `source`")
 		default:
 			found = record
 		}
 	}
 	if found == nil {
-		return nil, answer.Missing("event")
+		return nil, answer.NotFound("event")
 	}
 	return found, nil
 }

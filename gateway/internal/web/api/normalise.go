@@ -44,7 +44,7 @@ func (a *API) normaliseEvent(c *call, record *state.Record, how renormalise.How)
 		return err
 	}
 	if res.Status == view.Left {
-		return answer.Clash("it is left as it is: " + res.Reason)
+		return answer.Conflict("it is left as it is: " + res.Reason)
 	}
 	return answer.JSON(c.Ctx, fiber.StatusOK, res)
 }

@@ -81,7 +81,7 @@ func (o *once) serve(c *call, key string, do func() error) error {
 			continue
 		}
 		if was.Request != request {
-			return answer.Clash("this Idempotency-Key was used for another request")
+			return answer.Conflict("this Idempotency-Key was used for another request")
 		}
 		c.Set("Idempotency-Replayed", "true")
 		return answer.Bytes(c.Ctx, was.Status, was.Body)
@@ -119,7 +119,7 @@ func (o *once) lease(c *call, key string) (release func(), err error) {
 			return nil, err
 		}
 		if wall.Now().Sub(began) > onceWait {
-			return nil, answer.Clash("a request with this Idempotency-Key is being worked on; ask again a little later")
+			return nil, answer.Conflict("a request with this Idempotency-Key is being worked on; ask again a little later")
 		}
 		if !pause(c.ctx, onceLook) {
 			return nil, c.ctx.Err()

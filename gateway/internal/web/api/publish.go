@@ -34,10 +34,10 @@ func (a *API) publish(c *call) error {
 	started := a.Clock.Now()
 	header := &c.Request().Header
 	if encoding := header.ContentEncoding(); len(encoding) > 0 && !bytes.EqualFold(encoding, []byte("identity")) {
-		return answer.Say(fiber.StatusUnsupportedMediaType, view.Validation, "a body is taken without Content-Encoding only", "Content-Encoding")
+		return answer.NewProblem(fiber.StatusUnsupportedMediaType, view.Validation, "a body is taken without Content-Encoding only", "Content-Encoding")
 	}
 	if len(c.Request().Body()) > MaxBody {
-		return answer.Say(fiber.StatusRequestEntityTooLarge, view.TooLarge, "a body has at most 10 MiB")
+		return answer.NewProblem(fiber.StatusRequestEntityTooLarge, view.TooLarge, "a body has at most 10 MiB")
 	}
 	if name := query(c.Ctx, "source"); name != "" {
 		return a.publishAs(c, name, started)
@@ -45,14 +45,14 @@ func (a *API) publish(c *call) error {
 	body := c.Request().Body() // the server read it into memory of its own, which events keep
 	form := formOf(header)
 	if len(bytes.TrimSpace(body)) == 0 && form != binaryForm {
-		return answer.Say(fiber.StatusBadRequest, view.Validation, emptyBody)
+		return answer.NewProblem(fiber.StatusBadRequest, view.Validation, emptyBody)
 	}
 	parsed, alone, err := read(form, header, body, event.Defaults{
 		Tenant: c.tenant, AnyTenant: c.grant.Tenant == access.AnyTenant && !c.named,
 		Received: started, Verified: verifiedByToken,
 	})
 	if errors.Is(err, event.ErrTooManyEvents) {
-		return answer.Say(fiber.StatusRequestEntityTooLarge, view.TooLarge, "a body has at most 10,000 events")
+		return answer.NewProblem(fiber.StatusRequestEntityTooLarge, view.TooLarge, "a body has at most 10,000 events")
 	}
 	if err != nil {
 		return err
@@ -68,7 +68,7 @@ func (a *API) publish(c *call) error {
 // mayPublishAs refuses a source that the caller's token may not publish as.
 func mayPublishAs(grant *access.Grant, source string) error {
 	if err := grant.MayPublishAs(source); err != nil {
-		return answer.Say(fiber.StatusForbidden, view.Permission, err.Error(), "source")
+		return answer.NewProblem(fiber.StatusForbidden, view.Permission, err.Error(), "source")
 	}
 	return nil
 }
@@ -130,11 +130,11 @@ func read(f form, header *fasthttp.RequestHeader, body []byte, d event.Defaults)
 		}
 		ev, err := event.ParseBinary(func(name string) string { return string(header.Peek(event.AttributeHeader + name)) }, body, d)
 		if errors.Is(err, event.ErrNotJSON) {
-			err = answer.Say(fiber.StatusBadRequest, view.Validation, "the data is not JSON, which an event's data is, whatever Content-Type (`datacontenttype`) says")
+			err = answer.NewProblem(fiber.StatusBadRequest, view.Validation, "the data is not JSON, which an event's data is, whatever Content-Type (`datacontenttype`) says")
 		}
 		return []event.Parsed{{Event: ev, Err: err}}, true, nil
 	case unknownForm:
-		return nil, false, answer.Say(fiber.StatusUnsupportedMediaType, view.Validation,
+		return nil, false, answer.NewProblem(fiber.StatusUnsupportedMediaType, view.Validation,
 			"CloudEvents are taken in JSON: application/cloudevents+json, application/cloudevents-batch+json, or with ce- headers", "Content-Type")
 	}
 	parsed, err = event.ParseMany(body, d)
@@ -170,11 +170,11 @@ func (a *API) accept(c *call, parsed []event.Parsed, alone bool, body []byte, st
 	for i, p := range parsed {
 		err := p.Err
 		if err == nil && len(p.Event.Raw.Body) > intake.MaxBody {
-			err = answer.Say(fiber.StatusRequestEntityTooLarge, view.TooLarge, "an event has at most 1 MiB")
+			err = answer.NewProblem(fiber.StatusRequestEntityTooLarge, view.TooLarge, "an event has at most 1 MiB")
 		}
 		if err != nil {
 			a.Door.Invalid(1)
-			problem := answer.Of(err)
+			problem := answer.FromError(err)
 			if alone || problem.Status >= fiber.StatusInternalServerError {
 				return err
 			}
@@ -259,10 +259,10 @@ func (a *API) publishAs(c *call, name string, started time.Time) error {
 	}
 	body := c.Request().Body()
 	if len(bytes.TrimSpace(body)) == 0 {
-		return answer.Say(fiber.StatusBadRequest, view.Validation, "the body is empty: with `source` it is what that platform sends")
+		return answer.NewProblem(fiber.StatusBadRequest, view.Validation, "the body is empty: with `source` it is what that platform sends")
 	}
 	if len(body) > intake.MaxBody {
-		return answer.Say(fiber.StatusRequestEntityTooLarge, view.TooLarge, "a platform's body has at most 1 MiB")
+		return answer.NewProblem(fiber.StatusRequestEntityTooLarge, view.TooLarge, "a platform's body has at most 1 MiB")
 	}
 	header := &c.Request().Header
 	remote, _ := netip.AddrFromSlice(c.Context().RemoteIP())

@@ -11,7 +11,7 @@ import (
 // reload reads the configuration now. It is for the operator, who can open the control socket; a token belongs to a tenant.
 func (a *API) reload(c *call) error {
 	if c.grant != access.Socket {
-		return answer.Say(fiber.StatusForbidden, view.Permission, "the configuration is reloaded over the control socket only")
+		return answer.NewProblem(fiber.StatusForbidden, view.Permission, "the configuration is reloaded over the control socket only")
 	}
 	force, err := c.flag("force")
 	if err != nil {
@@ -19,7 +19,7 @@ func (a *API) reload(c *call) error {
 	}
 	outcome, err := a.Reload(c.ctx, force)
 	if err != nil {
-		return answer.Full("the gateway is stopping", answer.ComeBack, err)
+		return answer.Unavailable("the gateway is stopping", answer.DefaultRetryAfter, err)
 	}
 	return answer.JSON(c.Ctx, fiber.StatusOK, outcome)
 }

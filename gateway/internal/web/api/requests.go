@@ -85,7 +85,7 @@ func (a *API) ruleNames(tenant string) []string {
 
 // noSuch returns a 404 that suggests a similar name of the tenant's own.
 func noSuch(what, name string, names []string) *answer.Problem {
-	problem := answer.Missing(what)
+	problem := answer.NotFound(what)
 	if near := event.Nearest(name, names); near != "" {
 		problem.Detail[0].Msg += " `" + name + "`; did you mean `" + near + "`?"
 	}

@@ -39,7 +39,7 @@ func (d *Door) capture(c *fiber.Ctx, e *entry, r *reader, now time.Time, err err
 	kept := &view.Captured{Request: requestOf(c, e, r, mask, now), Proved: r.request.Verified.Kind != ""}
 	kept.Status = c.Response().StatusCode()
 	if err != nil {
-		kept.Status = answer.Of(err).Status
+		kept.Status = answer.FromError(err).Status
 	}
 	body := head(c.Request().Body(), capturedMaxBody)
 	masked := mask.exact(body, c.Request().Header.ContentType())

@@ -91,11 +91,11 @@ func (d *Door) Append(events []*event.Event, size int, started time.Time) ([]sta
 func unavailable(err error) *answer.Problem {
 	switch {
 	case errors.Is(err, accept.ErrDraining):
-		return answer.Full("the gateway is stopping", answer.ComeBack, err)
+		return answer.Unavailable("the gateway is stopping", answer.DefaultRetryAfter, err)
 	case errors.Is(err, accept.ErrFull):
-		return answer.Full("too much is waiting to be made durable", answer.ComeBack, err)
+		return answer.Unavailable("too much is waiting to be made durable", answer.DefaultRetryAfter, err)
 	default:
-		return answer.Full("nothing can be made durable now", answer.ComeBack, err)
+		return answer.Unavailable("nothing can be made durable now", answer.DefaultRetryAfter, err)
 	}
 }
 

@@ -59,12 +59,12 @@ func (d *Door) serve(c *fiber.Ctx) error {
 func (d *Door) closed(tenant, name string, e *entry) error {
 	configured := e != nil && !e.stream
 	if configured || access.ValidName(tenant) && access.ValidName(name) && d.once(tenant, name) {
-		return answer.Full("this source does not take anything now", goneFor, nil)
+		return answer.Unavailable("this source does not take anything now", goneFor, nil)
 	}
 	if e != nil {
-		return answer.Say(fiber.StatusNotFound, view.NotFound, "this source reads a Redis stream and takes no requests")
+		return answer.NewProblem(fiber.StatusNotFound, view.NotFound, "this source reads a Redis stream and takes no requests")
 	}
-	return answer.Missing("source")
+	return answer.NotFound("source")
 }
 
 // handshake answers requests that are not POST: platforms probe an address before they use it.
@@ -81,7 +81,7 @@ func (d *Door) handshake(c *fiber.Ctx, e *entry, r *reader) error {
 func (d *Door) take(c *fiber.Ctx, e *entry, r *reader, started time.Time) error {
 	if encoding := c.Request().Header.ContentEncoding(); len(encoding) > 0 && !bytes.EqualFold(encoding, identity) {
 		// A platform signs the bytes that it sent, and a small compressed body may become a large one.
-		return d.refuse(c, e, r, rejection{reason: "encoding", problem: answer.Say(fiber.StatusBadRequest,
+		return d.refuse(c, e, r, rejection{reason: "encoding", problem: answer.NewProblem(fiber.StatusBadRequest,
 			view.Validation, "a body is taken without Content-Encoding only")})
 	}
 	body := c.Request().Body()
@@ -99,7 +99,7 @@ func (d *Door) take(c *fiber.Ctx, e *entry, r *reader, started time.Time) error 
 	r.request.Body = body
 	verified, err := e.source.Verify(&r.request)
 	if err != nil {
-		return d.refuse(c, e, r, rejection{reason: "signature", cause: err, problem: answer.Say(fiber.StatusUnauthorized,
+		return d.refuse(c, e, r, rejection{reason: "signature", cause: err, problem: answer.NewProblem(fiber.StatusUnauthorized,
 			view.Authentication, "this request is not proved to come from the platform")})
 	}
 	r.request.Verified = verified
@@ -128,7 +128,7 @@ func (d *Door) take(c *fiber.Ctx, e *entry, r *reader, started time.Time) error 
 var identity = []byte("identity")
 
 func tooLarge() rejection {
-	return rejection{reason: "too large", problem: answer.Say(fiber.StatusRequestEntityTooLarge, view.TooLarge,
+	return rejection{reason: "too large", problem: answer.NewProblem(fiber.StatusRequestEntityTooLarge, view.TooLarge,
 		"a body has at most 1 MiB")}
 }
 
@@ -136,13 +136,13 @@ func tooLarge() rejection {
 func unreadable(err error) rejection {
 	r := rejection{proved: true, cause: err}
 	if field, ok := errors.AsType[*event.FieldError](err); ok {
-		r.reason, r.problem = "invalid", answer.Of(field)
+		r.reason, r.problem = "invalid", answer.FromError(field)
 		return r
 	}
 	switch {
 	case errors.Is(err, source.ErrNotJSON), errors.Is(err, event.ErrNotJSON):
 		r.reason = "not json"
-		r.problem = answer.Of(err)
+		r.problem = answer.FromError(err)
 	case errors.Is(err, event.ErrTooDeep):
 		r.reason = "too deep"
 		r.problem = answer.Invalid("the body is nested deeper than 64 levels")
