@@ -1,4 +1,4 @@
-// Package leaktest ends the tests of other rooms: no goroutine that they started may outlive them.
+// Package leaktest fails the tests of a package if a goroutine that they started is still running when they have ended.
 package leaktest
 
 import (
@@ -9,11 +9,11 @@ import (
 	"go.uber.org/goleak"
 )
 
-// looks is how often it is looked, each time for half a second: on a machine that is busy with other things, what is
-// about to end may need that long.
+// looks is how often leftover goroutines are searched for, each time for half a second: on a busy machine a goroutine that is about to
+// end may need that long.
 const looks = 60
 
-// Main is a room's TestMain. What is ignored lives on by right.
+// Main is the TestMain of a package: it runs the tests, and exits with 1 if goroutines are left that ignored does not name.
 func Main(m *testing.M, ignored ...goleak.Option) {
 	code := m.Run()
 	if code == 0 {
