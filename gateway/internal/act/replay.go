@@ -132,7 +132,7 @@ func (a *Actor) replayEntry(ctx context.Context, record *state.Record) (*Replaye
 	if i < 0 {
 		return nil, conflict("the configuration no longer has the source `" + record.Event.Source + "`")
 	}
-	events, err := stream.Again(sources[i], record.Event, started)
+	events, err := stream.Reread(sources[i], record.Event, started)
 	if err != nil {
 		return nil, conflict("it still cannot be read: " + err.Error())
 	}

@@ -212,7 +212,7 @@ func TestLetter(t *testing.T) {
 	if cut.Size() > MaxEntry {
 		t.Errorf("a letter of %d bytes", cut.Size())
 	}
-	if _, err := Again(s, cut, noon); !errors.Is(err, ErrCut) {
+	if _, err := Reread(s, cut, noon); !errors.Is(err, ErrCut) {
 		t.Errorf("read again: %v", err)
 	}
 }

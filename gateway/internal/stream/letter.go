@@ -66,9 +66,9 @@ func letterOf(s *config.Source, e entry, why error, now time.Time) (*event.Event
 // ErrCut means that a dead letter cannot be read again, because its entry was truncated.
 var ErrCut = errors.New("too little of this entry was kept to read it again: it was too large")
 
-// Again reads the entry of a dead letter with the present source. The error says why that still fails; it wraps ErrCut if it
+// Reread reads the entry of a dead letter with the present source. The error says why that still fails; it wraps ErrCut if it
 // always will.
-func Again(s *config.Source, dead *event.Event, now time.Time) ([]*event.Event, error) {
+func Reread(s *config.Source, dead *event.Event, now time.Time) ([]*event.Event, error) {
 	e, err := entryOf(dead)
 	if err != nil {
 		return nil, err

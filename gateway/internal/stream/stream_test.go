@@ -332,7 +332,7 @@ func TestReloadChangesTheSource(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := Again(c.Sources[0], record.Event, noon)
+	again, err := Reread(c.Sources[0], record.Event, noon)
 	if err != nil || len(again) != 1 || again[0].Type != event.TypeResponseCompleted {
 		t.Errorf("read again: %v, %v", again, err)
 	}
