@@ -9,8 +9,8 @@ import (
 	"github.com/surveygate/surveygate/gateway/config"
 )
 
-// rooms are where the types of a configuration are declared, by package name; every other is a product.
-var rooms = map[string]string{
+// typePackages maps the name of each package that declares types of a configuration to its folder. Any other name is a product.
+var typePackages = map[string]string{
 	"config":     "gateway/config",
 	"connectors": "connectors",
 	"outbound":   "gateway/internal/outbound",
@@ -22,10 +22,10 @@ var rooms = map[string]string{
 func configuration(src *source) ([]file, error) {
 	var faults []error
 	schema, err := config.Schema(func(typeName, field string) string {
-		room, name, _ := strings.Cut(typeName, ".")
-		path, ok := rooms[room]
+		pkg, name, _ := strings.Cut(typeName, ".")
+		path, ok := typePackages[pkg]
 		if !ok {
-			path = "connectors/" + room
+			path = "connectors/" + pkg
 		}
 		text, err := src.describe(path, name, field)
 		if err != nil && !slices.ContainsFunc(faults, func(known error) bool { return known.Error() == err.Error() }) {
