@@ -2,13 +2,13 @@ package client
 
 import "encoding/json"
 
-// Answer is what a source's URL answers for one event.
+// Answer is the answer of a source's URL to one event.
 type Answer struct {
 	ID     string `json:"id"`
 	Status string `json:"status"`
 }
 
-// ParseAnswer reads it.
+// ParseAnswer decodes the JSON of an Answer.
 func ParseAnswer(text []byte) (Answer, error) {
 	var a Answer
 	err := json.Unmarshal(text, &a)

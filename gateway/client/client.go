@@ -23,7 +23,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
-// Client speaks to a running gateway, over its socket or over HTTP. Make it with Dial.
+// Client calls the API of one gateway. Make it with Dial.
 type Client struct {
 	http   *http.Client
 	base   string
@@ -32,18 +32,18 @@ type Client struct {
 	tenant string
 }
 
-// Options say which gateway. Server and Token together, or Data alone.
+// Options select a gateway: Server and Token together, or Data alone.
 type Options struct {
 	// Data is the gateway's data folder, in which its socket is.
 	Data string
 	// Server is a URL such as https://surveys.example.com.
 	Server string
 	Token  connectors.Secret
-	// Tenant is whose; empty is the token's own, or default over the socket.
+	// Tenant is the tenant of all calls; empty is the token's own, or `default` over the socket.
 	Tenant string
 }
 
-// Dial makes a client. Nothing is sent yet.
+// Dial returns a client. It checks the options, and sends nothing.
 func Dial(o Options) (*Client, error) {
 	if o.Server != "" {
 		u, err := url.Parse(o.Server)
@@ -73,27 +73,28 @@ func Dial(o Options) (*Client, error) {
 	}, nil
 }
 
-// APIError is a refusal by the gateway.
+// APIError is the error of a call that the gateway answered with a status of 400 or more.
 type APIError = view.Problem
 
-// Detail is one fault of a refusal.
+// Detail is one fault in an APIError.
 type Detail = view.Detail
 
-// ErrNotRunning is when no gateway answers where one was looked for.
+// ErrNotRunning means that no gateway answers at the address in Options.
 var ErrNotRunning = errors.New("no gateway is running there")
 
-// Call is one request of a client.
+// Call is one request for Client.Do.
 type Call struct {
 	Method, Path string
 	Query        url.Values
 	// Body is sent as ContentType.
 	Body        []byte
 	ContentType string
-	// Into takes the answer: *[]byte as it is, anything else decoded; nil drops it.
+	// Into receives the body of the answer: a *[]byte its bytes, any other pointer its decoded JSON. nil discards it.
 	Into any
 }
 
-// Do makes one request. An answer of 400 and more is an *APIError, and still goes into Into where it is of its form.
+// Do makes one request. An answer with a status of 400 or more is an *APIError; if its body has no details but fits Into, it is decoded
+// there too.
 func (c *Client) Do(ctx context.Context, call Call) error {
 	query := url.Values{}
 	maps.Copy(query, call.Query)
@@ -153,5 +154,5 @@ func (c *Client) Do(ctx context.Context, call Call) error {
 	return nil
 }
 
-// Close lets go of connections.
+// Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }

@@ -12,23 +12,23 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
-// What the API shows of events and deliveries.
+// The answers of the API about events and deliveries.
 type (
-	// Delivery is one event owed to one destination by one step or webhook, with its attempts where it was asked for alone.
+	// Delivery is one event owed to one destination by one step or webhook, with its attempts if it was read by its id.
 	Delivery = view.Delivery
-	// Attempt is one try to send a delivery.
+	// Attempt is one attempt to send a delivery.
 	Attempt = view.Attempt
-	// DeliveryPage is a part of a list of deliveries, newest first.
+	// DeliveryPage is one page of a list of deliveries, newest first.
 	DeliveryPage = view.Page[view.Delivery]
-	// DeadEvent is an event that is a dead letter itself; Dead says why.
+	// DeadEvent is an event that is itself a dead letter; its field Dead is the reason.
 	DeadEvent = view.Event
 	// StreamEntry is an entry of a source's Redis stream.
 	StreamEntry = view.StreamEntry
-	// Published is what became of one published event.
+	// Published is the result of publishing one event.
 	Published = view.Result
 	// PublishedFault is why a published event is invalid.
 	PublishedFault = view.ResultError
-	// Time is a time as the API writes it.
+	// Time is a time in the format of the API.
 	Time = view.Time
 )
 
@@ -45,13 +45,13 @@ func (c *Client) Deliveries(ctx context.Context, query url.Values) (*DeliveryPag
 	return page, c.Do(ctx, Call{Method: http.MethodGet, Path: "/v1/deliveries", Query: query, Into: page})
 }
 
-// Delivery is one delivery with its attempts.
+// Delivery returns one delivery with its attempts.
 func (c *Client) Delivery(ctx context.Context, id string) (*Delivery, error) {
 	d := &Delivery{}
 	return d, c.Do(ctx, Call{Method: http.MethodGet, Path: "/v1/deliveries/" + url.PathEscape(id), Into: d})
 }
 
-// contentType is what a body is: with a source it may be a form.
+// contentType returns the content type of a body; with a source it may be a form.
 func contentType(source string, body []byte) string {
 	text := strings.TrimLeft(string(body[:min(len(body), 256)]), " \t\r\n\uFEFF")
 	switch {

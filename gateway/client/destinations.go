@@ -8,13 +8,13 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
-// What the API shows of destinations.
+// The answers of the API about destinations.
 type (
-	// Destination is a connection or a webhook: what is limited, paused and measured.
+	// Destination is a connection or a webhook: the unit that is limited, paused and measured.
 	Destination = view.Destination
-	// Hold is why a destination is sent nothing now.
+	// Hold is the reason why nothing is sent to a destination now.
 	Hold = view.Hold
-	// FilePlace is a line of a file.
+	// FilePlace is a file and a line in it.
 	FilePlace = view.FilePlace
 )
 
@@ -35,12 +35,13 @@ func (c *Client) Destinations(ctx context.Context) ([]Destination, error) {
 	}
 }
 
-// Destination is one of them.
+// Destination returns a destination by name.
 func (c *Client) Destination(ctx context.Context, name string) (*Destination, error) {
 	return c.destination(ctx, http.MethodGet, name, "", nil)
 }
 
-// Pause keeps a destination from being sent anything until it is resumed. The reason is shown to whoever asks why.
+// Pause puts a destination on hold until it is resumed: its deliveries wait. The reason is shown with the destination and its
+// deliveries.
 func (c *Client) Pause(ctx context.Context, name, reason string) (*Destination, error) {
 	query := url.Values{}
 	if reason != "" {
@@ -49,7 +50,7 @@ func (c *Client) Pause(ctx context.Context, name, reason string) (*Destination, 
 	return c.destination(ctx, http.MethodPost, name, "/pause", query)
 }
 
-// Resume lifts whatever holds a destination.
+// Resume lifts the hold of a destination, also one that the gateway put on.
 func (c *Client) Resume(ctx context.Context, name string) (*Destination, error) {
 	return c.destination(ctx, http.MethodPost, name, "/resume", nil)
 }
@@ -59,8 +60,8 @@ func (c *Client) destination(ctx context.Context, method, name, verb string, que
 	return d, c.Do(ctx, Call{Method: method, Path: "/v1/destinations/" + url.PathEscape(name) + verb, Query: query, Into: d})
 }
 
-// TestDestination sends a destination a test delivery, and answers it as it is before its first attempt. Email is whose record
-// is written at products that keep people; without it those skip the delivery.
+// TestDestination sends a test delivery to a destination, and returns it as it is before its first attempt. email is the address of the
+// respondent whose record is written, for products that keep records of people; if it is empty, those products skip the delivery.
 func (c *Client) TestDestination(ctx context.Context, name, email string) (*Delivery, error) {
 	query := url.Values{}
 	if email != "" {

@@ -8,11 +8,11 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/explain"
 )
 
-// Explanation is everything that is known of one event's way; Text prints it for a person.
+// Explanation describes how one event was handled; Text prints it for a person.
 type Explanation = explain.Explanation
 
-// Explain asks a running gateway why an event arrived where it did, and why not elsewhere. The id is the event's, or
-// the one it was published with; then source says through which, where it was not our API or one that is configured.
+// Explain returns why an event was delivered to some destinations and not to others. id is the event's id, or the one that it was
+// published with. In the second case source names its source, unless that is the gateway's API or a configured source.
 func (c *Client) Explain(ctx context.Context, id, source string) (*Explanation, error) {
 	x := &Explanation{}
 	query := url.Values{}

@@ -10,28 +10,28 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
-// What a source kept of requests, and how a request stood to its checks.
+// The requests that a source kept, and the checks that it makes.
 type (
-	// RejectedRequest is one that was refused.
+	// RejectedRequest is a request that a source refused.
 	RejectedRequest = view.Rejected
-	// NotKept counts those that were refused and not kept.
+	// NotKept counts the requests that a source refused and did not keep.
 	NotKept = view.NotKept
-	// CapturedRequest is one that came while `capture` lasted.
+	// CapturedRequest is a request that was received while `capture` was on.
 	CapturedRequest = view.Captured
-	// KeptRequest is what both have in common.
+	// KeptRequest has the fields that RejectedRequest and CapturedRequest share.
 	KeptRequest = view.Request
-	// SourceCheck is one proof that a source asks for.
+	// SourceCheck is the result of one check of a request.
 	SourceCheck = source.Check
 )
 
 // SourceInfo is a source of a running gateway.
 type SourceInfo struct {
 	view.Source
-	// Last is when its newest event came; zero where none is kept.
+	// Last is when its newest kept event was received; zero if none is kept.
 	Last view.Time `json:"last_event,omitzero"`
 }
 
-// Sources lists a tenant's sources, by name. With showSecrets their paths are whole, which needs the scope `secrets`.
+// Sources lists a tenant's sources, by name. With showSecrets their paths contain the path tokens, which needs the scope `secrets`.
 func (c *Client) Sources(ctx context.Context, showSecrets bool) ([]SourceInfo, error) {
 	var all []SourceInfo
 	query := url.Values{"limit": {"200"}}
@@ -62,14 +62,15 @@ func (c *Client) Sources(ctx context.Context, showSecrets bool) ([]SourceInfo, e
 	return all, nil
 }
 
-// Rejected lists what a source refused, newest first, and says how much of it was not kept; nil where all was.
+// Rejected returns the requests that a source refused and kept, newest first. NotKept counts those that it did not keep; nil: it kept
+// all.
 func (c *Client) Rejected(ctx context.Context, name string) ([]RejectedRequest, *NotKept, error) {
 	var page view.RejectedPage
 	err := c.Do(ctx, Call{Method: http.MethodGet, Path: "/v1/sources/" + url.PathEscape(name) + "/rejected", Into: &page})
 	return page.Data, page.NotKept, err
 }
 
-// Captured lists what a source captured, newest first, and says until when it does; zero where it does not.
+// Captured returns the requests that a source captured, newest first, and until when it captures; zero if it does not.
 func (c *Client) Captured(ctx context.Context, name string) ([]CapturedRequest, time.Time, error) {
 	var page view.CapturedPage
 	err := c.Do(ctx, Call{Method: http.MethodGet, Path: "/v1/sources/" + url.PathEscape(name) + "/captured", Into: &page})
