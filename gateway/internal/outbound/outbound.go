@@ -1,5 +1,5 @@
-// Package outbound is the only way out: it adds credentials to a request, sends it to a guarded address, and
-// returns a capped answer with every secret cut out.
+// Package outbound sends every request that leaves the gateway: it adds credentials to the request, checks the address, and
+// returns the answer, cut at a limit and with every secret cut out.
 //
 // One Sender has two transports with the same limits, guard and tests: fasthttp's HTTP/1.1, the cheaper one, and net/http
 // for HTTP/2 and proxies. Redirects are never followed.
@@ -38,7 +38,7 @@ const (
 	Canceled Kind = "canceled"
 )
 
-// Error says why there is no answer. Its text is for people; it holds no secret and no URL.
+// Error is the reason why there is no answer. Its text is for people; it holds no secret and no URL.
 type Error struct {
 	Kind   Kind
 	Reason string
@@ -64,19 +64,19 @@ type Result struct {
 
 // Limits of every request.
 const (
-	// ConnectTimeout bounds the resolving and connecting of one connection.
+	// ConnectTimeout bounds the name look-up and the dial of one connection.
 	ConnectTimeout = 5 * time.Second
 	// DefaultTimeout bounds a request that names no timeout.
 	DefaultTimeout = 15 * time.Second
-	// BodyCap is how much of an answer is kept, unless Attempt.Keep says more; Response.Truncated says that there was more.
+	// BodyCap is how many bytes of an answer's body are kept if Attempt.Keep is 0. Response.Truncated is set if there were more.
 	BodyCap = connectors.DefaultResponseLimit
-	// HeaderCap bounds an answer's header section.
+	// HeaderCap bounds an answer's header section, in bytes.
 	HeaderCap = 16 << 10
 	// IdleTimeout closes idle connections. It is shorter than what peers commonly allow, so that the gateway closes first.
 	IdleTimeout = 4 * time.Second
 )
 
-// Attempt says how one request is sent.
+// Attempt is how one request is sent.
 type Attempt struct {
 	// DeliveryID is the webhook-id of signed requests: the same on every attempt.
 	DeliveryID string
@@ -85,15 +85,16 @@ type Attempt struct {
 	Transport Transport
 	// Trusted permits the addresses of Policy.AllowAddresses, which are not public; without it only public ones are reached.
 	Trusted bool
-	// Tenant owns the destination; Options.Tokens fetches in its name.
+	// Tenant owns the destination; it is passed to Options.Tokens.
 	Tenant string
 	// Destination separates connections, so that one destination cannot use up those of another on the same host.
 	Destination string
 	// MaxConns bounds the destination's connections with Fast; 0 is no bound. Std has none: HTTP/2 shares one connection.
 	MaxConns int
-	// TLS is the destination's own; nil is the common one. Destinations never share what was made with it.
+	// TLS is the destination's own TLS settings; nil is the common ones. Nothing that was made with it, such as a connection, is shared
+	// with another destination.
 	TLS *ClientTLS
-	// Keep is how much of the answer is kept; 0 is BodyCap.
+	// Keep is how many bytes of the answer's body are kept; 0 is BodyCap.
 	Keep int
 }
 

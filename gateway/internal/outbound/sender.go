@@ -17,25 +17,25 @@ import (
 // wall measures real time for the network's deadlines, which a test's clock must not shorten.
 var wall = clock.System()
 
-// Options are what a Sender is made of.
+// Options are the dependencies and limits of a Sender; the zero value is valid.
 type Options struct {
 	Policy Policy
-	// Version stands in the user agent; empty is `dev`.
+	// Version is the version in the User-Agent header; empty is `dev`.
 	Version string
-	// Clock dates signatures and answers; nil is the machine's.
+	// Clock gives the time of signatures and answers; nil is the machine's.
 	Clock clock.Clock
 	// RootCAs are the only authorities trusted; nil is the machine's.
 	RootCAs *x509.CertPool
 	// Resolver looks names up; nil is the machine's.
 	Resolver *net.Resolver
-	// Tokens fetches the tokens of requests that carry a TokenAuth; nil fails those for their credentials.
+	// Tokens fetches the tokens of requests with a TokenAuth. If it is nil, those requests fail with Kind Credentials.
 	Tokens Tokens
 	// MaxConns bounds the file descriptors of the connections to all destinations together; 0 is no bound. If none is
 	// free, a request waits for a part of its time and is then Busy.
 	MaxConns int
 }
 
-// Sender sends requests. It is safe for concurrent use, holds connections open, and ends with Close.
+// Sender sends requests and keeps idle connections for reuse. Make it with New and end it with Close; it is safe for concurrent use.
 type Sender struct {
 	agent    string
 	clock    clock.Clock
@@ -59,7 +59,7 @@ type transports struct {
 	own       identities
 }
 
-// New makes a Sender.
+// New returns a Sender.
 func New(o Options) *Sender {
 	s := &Sender{clock: o.Clock, roots: o.RootCAs, resolver: o.Resolver, tokens: o.Tokens}
 	if s.clock == nil {
