@@ -2,20 +2,20 @@ package gateway
 
 import "github.com/surveygate/surveygate/gateway/internal/web/api"
 
-// Route is one path of the API, for pages about it.
+// Route is one path of the API, for documentation.
 type Route struct {
 	Method, Path string
 	// Scopes are what a token must allow.
 	Scopes []string
-	// For says what it is for.
+	// For is its purpose in a few words.
 	For string
 	// Query are the parameters it takes, besides `tenant`.
 	Query []string
-	// Once says that it knows Idempotency-Key.
+	// Once reports whether a second request with the same Idempotency-Key gets the answer of the first.
 	Once bool
 }
 
-// Routes are all paths of the API, in the order of the pages.
+// Routes returns all paths of the API, in the order of the documentation.
 func Routes() []Route {
 	var all []Route
 	for _, r := range api.Routes() {

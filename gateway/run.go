@@ -9,45 +9,45 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/run"
 )
 
-// Options say what to run.
+// Options configure Run.
 type Options struct {
 	// Config is a file, or a folder of files.
 	Config string
-	// Listen, Data and Redis win over the file; empty leaves it to the file. Redis is a URL and may hold a password.
+	// Listen, Data and Redis override the settings of the file; an empty one does not. Redis is a URL and may hold a password.
 	Listen string
 	Data   string
 	Redis  string
 	// Env looks up ${NAME}; nil is the process's environment.
 	Env func(name string) (string, bool)
-	// Log receives what happens; nil discards it.
+	// Log receives the gateway's log; nil discards it.
 	Log *slog.Logger
-	// Reload receives when the configuration is to be read again.
+	// Reload receives a value when the configuration is to be read again; nil: it is not read again by a signal.
 	Reload <-chan os.Signal
 	// Leave receives when the gateway is to stop in a way that a balancer in front of it can follow: it is not ready from
 	// then on, and stops once the configuration's `drain` has passed, or when the context ends. Nil: only the context stops it.
 	Leave <-chan os.Signal
 	// Started is called once, when everything listens.
 	Started func(Started)
-	// Token is called with the token that is made where the store was emptied while the gateway ran, and so lost the one of
-	// the first start. data is the data folder.
+	// Token is called with a new token if the store was emptied while the gateway ran, and so lost the token of the first start.
+	// data is the data folder.
 	Token func(data, token string)
 }
 
-// Started says where a gateway is.
+// Started describes a gateway that listens.
 type Started struct {
 	// Address is host:port of the HTTP surface, with the port that was taken.
 	Address string `json:"address"`
 	Socket  string `json:"socket"`
 	Data    string `json:"data"`
-	// Engine is what keeps the state: embedded in Data, or in Redis under keys that begin with Prefix.
+	// Engine is the storage engine: embedded, in the folder Data, or Redis, under keys that begin with Prefix.
 	Engine config.Engine `json:"engine"`
 	Prefix string        `json:"prefix,omitempty"`
-	// Warnings are what could lose data, in words.
+	// Warnings are sentences about conditions that could lose data.
 	Warnings []string `json:"warnings,omitempty"`
 	// Token is the token made at the first start, to be shown once; empty at every later start.
 	Token string `json:"-"`
-	// Sources are where platforms send to, by source, with [secret] for path tokens: what is said at every start stands in
-	// logs. offline.Check and client.Client.Sources show them.
+	// Sources are the URLs that platforms send to, with [secret] for path tokens, because this is written to logs at every start.
+	// offline.Check returns the path tokens, and so does client.Client.Sources with showSecrets.
 	Sources []config.SourceURL `json:"sources"`
 }
 
