@@ -1,5 +1,5 @@
 // Package accept admits events: it bounds what waits for the store, refuses while the gateway drains, makes events durable
-// and counts what became of each. Both doors use it: HTTP requests (package web/intake) and Redis streams (package stream).
+// and counts what became of each. Both ways in use it: HTTP requests (package web/intake) and Redis streams (package stream).
 //
 // It is on the hot path: it takes no lock and allocates nothing.
 package accept

@@ -1,5 +1,5 @@
 // Package act does what a person asks for by hand: it retries, replays and drops deliveries and events, pauses and resumes
-// destinations, and sends test deliveries. It knows no HTTP: the API and every other door call the same functions.
+// destinations, and sends test deliveries. It does no HTTP: the API and all other callers use the same functions.
 package act
 
 import (

@@ -41,7 +41,7 @@ type Positions struct {
 	To   uint64 `json:"to"`
 }
 
-// ErrWhole: there is nothing to repair.
+// ErrWhole is the error of Repair, without force, for a store that is not damaged.
 var ErrWhole = errors.New("nothing in the store is damaged: there is nothing to repair")
 
 // reportName is the file with the report in a new store. A folder that has it is complete.
