@@ -135,7 +135,7 @@ func New(stdout, stderr io.Writer) *cobra.Command {
 	flags.StringVar(&g.data, "data", environ("SURVEYGATE_DATA"), "folder of the gateway's store (default ./surveygate-data)")
 	flags.StringVar(&g.server, "server", environ("SURVEYGATE_SERVER"), "URL of a running gateway, instead of the socket in --data")
 	flags.StringVar(&g.token, "token", "", "bearer token for --server (or SURVEYGATE_TOKEN)")
-	flags.StringVar(&g.tenant, "tenant", environ("SURVEYGATE_TENANT"), "tenant (default: the token's, or `default`)")
+	flags.StringVar(&g.tenant, "tenant", environ("SURVEYGATE_TENANT"), "tenant (default: the token's, or default)")
 	flags.BoolVar(&g.json, "json", false, "print JSON")
 	root.AddCommand(
 		g.run(), g.demo(), g.check(), g.test(), g.fields(), g.explain(), g.emit(), g.listen(),

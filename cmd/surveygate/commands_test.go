@@ -229,6 +229,9 @@ func TestUnknownWords(t *testing.T) {
 		if code != 0 || help == "" {
 			t.Errorf("%s --help: exit %d", c.CommandPath(), code)
 		}
+		if !strings.Contains(help, "--tenant string") { // backquotes in a flag's text would name its value
+			t.Errorf("%s --help does not show --tenant string", c.CommandPath())
+		}
 		if c.HasSubCommands() {
 			out, errs, code := invoke(t, dir, nil, append(strings.Fields(c.CommandPath())[1:], "lits")...)
 			if code != 2 || out != "" || !strings.Contains(errs, `unknown command "lits"`) {
