@@ -94,7 +94,13 @@ type Keyer interface {
 // event to find those at fault, and then BuildBatch again without them.
 //
 // A successful status does not prove that every event of a batch was written: Judge compares the answer with res.Events
-// (see JudgeEach).
+// (see JudgeEach). Judge returns what the answer says, whatever the status is:
+//
+//   - One verdict for each event (Verdict.Each), if the answer tells which events it is about. Events that the product left
+//     unwritten only because of those get Resend, and are sent again at once without them.
+//   - Reject for the batch, if the product refused it as a whole and does not tell because of which event, or because of its size.
+//     The gateway halves it until the event at fault is alone; halving uses up no attempts. Reject is final for a single event.
+//   - Retry or Revoke for the batch, if the reason concerns all events. The gateway does not split it.
 type Batcher interface {
 	Keyer
 	// Batch returns the limits of one batch.

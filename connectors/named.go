@@ -2,7 +2,7 @@ package connectors
 
 import "github.com/surveygate/surveygate/rules/event"
 
-// JudgeEach compares a successful answer with the events of its request. judge returns what the answer says about event i, and
+// JudgeEach compares an answer with the events of its request. judge returns what the answer says about event i, and
 // whether the answer names that event at all. An event that is not named gets the verdict Unconfirmed, whatever the status,
 // because products drop records silently. The result is a plain verdict for one event, and has Verdict.Each for a batch.
 func JudgeEach(res *Response, judge func(i int, ev *event.Event) (v Verdict, named bool)) Verdict {
@@ -17,7 +17,7 @@ func JudgeEach(res *Response, judge func(i int, ev *event.Event) (v Verdict, nam
 		return Deliver()
 	case 1:
 		v := verdict(0)
-		v.RetryAlone = false
+		v.RetryAlone, v.Resend = false, false
 		return v
 	}
 	all := Deliver()

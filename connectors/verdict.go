@@ -27,7 +27,8 @@ const (
 	Continue Kind = "continue"
 )
 
-// Verdict is what Judge concludes from one answer. Make it with Deliver, Reject, Revoke, TryAgain, TryAfter, Then or ByStatus.
+// Verdict is what Judge concludes from one answer. Make it with Deliver, Reject, Revoke, TryAgain, TryAfter, Resend, Then or
+// ByStatus.
 type Verdict struct {
 	Kind Kind
 	// After is the wait that the product asked for; zero means the retry schedule. A `retry` with After, for an answer with a
@@ -43,6 +44,9 @@ type Verdict struct {
 	// RetryAlone is set on a rejected event of a batch that may be accepted by itself. The gateway tries it once more alone,
 	// which does not count as an attempt, and uses the verdict on that.
 	RetryAlone bool
+	// Resend is set on a `retry` of an event that the product left unwritten only because of another event of the batch. See
+	// Resend.
+	Resend bool
 	// Setting is the name of the setting that the product refuses for every event (a channel, an audience), for Revoked. If
 	// the rule's step sets it, only that step is at fault: its deliveries are retried by the schedule until the rule is
 	// corrected, and the connection continues for all other steps.
@@ -67,6 +71,9 @@ func (v Verdict) String() string {
 	}
 	if v.RetryAlone {
 		text += ", next try alone"
+	}
+	if v.Resend {
+		text += ", at once without the others"
 	}
 	if v.Setting != "" {
 		text += " for " + v.Setting
@@ -100,6 +107,12 @@ func TryAgain(reason string) Verdict { return Verdict{Kind: Retry, Reason: reaso
 func TryAfter(res *Response, reason string) Verdict {
 	return Verdict{Kind: Retry, Reason: reason, After: RetryAfter(res)}
 }
+
+// Resend returns a Retry verdict on an event of a batch that the product left unwritten only because of other events of the batch,
+// which have verdicts of their own. The gateway sends all such events again at once, in one batch without the others, and
+// counts no attempt for them. If all events of a batch have this verdict, the batch is halved, as one that was refused as a whole.
+// For an event that was sent alone it is a plain Retry.
+func Resend(reason string) Verdict { return Verdict{Kind: Retry, Reason: reason, Resend: true} }
 
 // ByStatus returns the default verdict on a product's answer: delivered for 2xx; retry for 408, 425, 429 and 5xx; revoked for
 // 401 and 403; rejected for every other status. It obeys Retry-After, up to MaxRetryAfter.
