@@ -17,6 +17,8 @@ type (
 		User     string
 		Password Secret
 	}
+	// BasicTokenAuth is the header `Authorization: Basic …` with a token as the user name, and no password.
+	BasicTokenAuth struct{ Token Secret }
 	// HeaderAuth is a product-specific header.
 	HeaderAuth struct {
 		Name  string
@@ -46,19 +48,23 @@ type (
 	}
 )
 
-func (BearerAuth) auth()    {}
-func (BasicAuth) auth()     {}
-func (HeaderAuth) auth()    {}
-func (QueryAuth) auth()     {}
-func (BodyFieldAuth) auth() {}
-func (AddressAuth) auth()   {}
-func (SignedAuth) auth()    {}
+func (BearerAuth) auth()     {}
+func (BasicAuth) auth()      {}
+func (BasicTokenAuth) auth() {}
+func (HeaderAuth) auth()     {}
+func (QueryAuth) auth()      {}
+func (BodyFieldAuth) auth()  {}
+func (AddressAuth) auth()    {}
+func (SignedAuth) auth()     {}
 
 // Bearer returns the credential `Authorization: Bearer TOKEN`.
 func Bearer(token Secret) Auth { return BearerAuth{token} }
 
 // Basic returns the credential `Authorization: Basic …`.
 func Basic(user string, password Secret) Auth { return BasicAuth{user, password} }
+
+// BasicToken returns the credential `Authorization: Basic …` with a token as the user name, and no password.
+func BasicToken(token Secret) Auth { return BasicTokenAuth{token} }
 
 // Header returns a credential that is sent in the header name.
 func Header(name string, value Secret) Auth { return HeaderAuth{name, value} }

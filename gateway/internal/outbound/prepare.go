@@ -141,6 +141,8 @@ func (s *Sender) authorise(ctx context.Context, w *wire, u *url.URL, auth connec
 		return w.secretHeader("Authorization", "Bearer ", auth.Token)
 	case connectors.BasicAuth:
 		return w.basic(auth)
+	case connectors.BasicTokenAuth:
+		return w.basicToken(auth)
 	case connectors.HeaderAuth:
 		return w.secretHeader(auth.Name, "", auth.Value)
 	case connectors.QueryAuth:
@@ -204,7 +206,18 @@ func (w *wire) basic(auth connectors.BasicAuth) error {
 			return err
 		}
 	}
-	w.set("Authorization", "Basic "+basic(auth), true)
+	w.set("Authorization", "Basic "+basic(auth.User, auth.Password), true)
+	return nil
+}
+
+func (w *wire) basicToken(auth connectors.BasicTokenAuth) error {
+	if err := checkCredential("the token", "", auth.Token); err != nil {
+		return err
+	}
+	if strings.Contains(auth.Token.Expose(), ":") {
+		return unusable("a token that is sent as a user's name has no colon")
+	}
+	w.set("Authorization", "Basic "+basic(auth.Token.Expose(), connectors.Secret{}), true)
 	return nil
 }
 
@@ -243,8 +256,8 @@ func (w *wire) set(name, value string, replace bool) {
 	w.fields = append(w.fields, connectors.Field{Name: name, Value: value})
 }
 
-func basic(a connectors.BasicAuth) string {
-	return base64.StdEncoding.EncodeToString([]byte(a.User + ":" + a.Password.Expose()))
+func basic(user string, password connectors.Secret) string {
+	return base64.StdEncoding.EncodeToString([]byte(user + ":" + password.Expose()))
 }
 
 // addField appends a field to a JSON object. It is the last, so that for readers that take the last of two equal names no

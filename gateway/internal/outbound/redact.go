@@ -41,7 +41,9 @@ func credentialTexts(req *connectors.Request, out []string) []string {
 	case connectors.BearerAuth:
 		out = append(out, auth.Token.Expose())
 	case connectors.BasicAuth:
-		out = append(out, auth.Password.Expose(), basic(auth))
+		out = append(out, auth.Password.Expose(), basic(auth.User, auth.Password))
+	case connectors.BasicTokenAuth:
+		out = append(out, auth.Token.Expose(), basic(auth.Token.Expose(), connectors.Secret{}))
 	case connectors.HeaderAuth:
 		out = append(out, auth.Value.Expose())
 	case connectors.QueryAuth:

@@ -131,6 +131,7 @@ func TestAuth(t *testing.T) {
 			"none":    {nil, func(s seen) string { return s.url + " " + s.body }, `/in?a=1 {"a":1}`},
 			"bearer":  {connectors.Bearer(secret), func(s seen) string { return s.header.Get("Authorization") }, "Bearer s3cret&/"},
 			"basic":   {connectors.Basic("jo", secret), func(s seen) string { return s.header.Get("Authorization") }, "Basic am86czNjcmV0Ji8="},
+			"token":   {connectors.BasicToken(secret), func(s seen) string { return s.header.Get("Authorization") }, "Basic czNjcmV0Ji86"},
 			"header":  {connectors.Header("X-Old", secret), func(s seen) string { return strings.Join(s.header["X-Old"], "|") }, "s3cret&/"},
 			"query":   {connectors.Query("api_secret", secret), func(s seen) string { return s.url }, "/in?a=1&api_secret=s3cret%26%2F"},
 			"body":    {connectors.BodyField("api_key", secret), func(s seen) string { return s.body }, `{"a":1,"api_key":"s3cret&/"}`},
