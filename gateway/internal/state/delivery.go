@@ -55,8 +55,8 @@ type Delivery struct {
 	// Attempts counts all requests ever made for it: sent, or unable to connect.
 	Attempts int
 	// Forgiven is how many of Attempts do not count against the retry schedule: those before a retry or replay by hand,
-	// those refused because of the credentials or together with their whole batch, and those that the product postponed to
-	// a time it named. Commit keeps the value it is given; Schedule sets it to Attempts, so that a retry or replay by hand
+	// those refused because of the credentials or because of another event of their batch, and those that the product
+	// postponed to a time it named. Commit keeps the value it is given; Schedule sets it to Attempts, so that a retry or replay by hand
 	// begins a fresh schedule.
 	Forgiven int
 	// Created is when it was decided; Updated when it last changed; Due when a Waiting one is tried next.
