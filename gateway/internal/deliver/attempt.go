@@ -15,8 +15,8 @@ const maxPostponedWait = 10 * time.Minute
 const busyWait = time.Second
 
 // attempt builds, sends and judges one delivery, or a batch of them, and settles each. A batch may need several requests, one after
-// the other: those of its parts that are left when the lane is blocked, or the rate does not allow the next one soon, go back to
-// the due-queue.
+// the other. What is left of it goes back to the due-queue if the lane is blocked, the rate does not allow the next request soon, or
+// the configuration changes.
 func (l *Loop) attempt(lane *lane, lead *job) {
 	jobs, epoch := lead.members(), lead.epoch
 	var parts [][]*job // those after jobs
@@ -30,7 +30,11 @@ func (l *Loop) attempt(lane *lane, lead *job) {
 			return
 		}
 		jobs, parts = parts[0], parts[1:]
-		if reason, due := lane.await(jobs[0]); reason != "" {
+		reason, due := reasonReloaded, l.Clock.Now()
+		if d := jobs[0].delivery; l.Plan().Destination(d.Tenant, d.Destination) == jobs[0].destination {
+			reason, due = lane.await(jobs[0])
+		}
+		if reason != "" {
 			for _, part := range append(parts, jobs) {
 				for _, j := range part {
 					l.postpone(j, reason, due)

@@ -11,6 +11,7 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/rules/event"
 )
@@ -154,6 +155,39 @@ func TestHalvingStopsForWhatConcernsAll(t *testing.T) {
 			if used := d.Attempts - d.Forgiven; (used == 1) != (status != 401) {
 				t.Errorf("%d: e%d has used up %d attempts", status, i+1, used)
 			}
+		}
+	}
+}
+
+// A configuration that changes while a batch is halved counts for what is left of it, which goes on from the due-queue.
+func TestHalvingStopsForANewConfiguration(t *testing.T) {
+	t.Parallel()
+	m := &many{limit: connectors.BatchLimit{Events: 8}}
+	b, c, l, manual := idle(t, m, &config.Destination{Batch: config.Batch{Max: 8, Wait: 100 * time.Millisecond}})
+	c.answer = func(ids []string) int {
+		if len(ids) == 4 {
+			b.plan.Store(decide.New(destinations(destination("crm"))))
+		}
+		return refusing("e1")(ids)
+	}
+	jobs := b.owed(8)
+	for _, j := range jobs {
+		if reason := l.pushDue(j, manual.Now()); reason != "" {
+			t.Fatal(reason)
+		}
+	}
+	b.until("all have ended", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.pending == 0 && l.inFlight == 0 })
+	if sizes := c.sizes(); !slices.Equal(sizes, []int{8, 4}) {
+		t.Errorf("requests of %v events", sizes)
+	}
+	for i, j := range jobs {
+		want := state.Delivery{MaxBatch: 2, Attempts: 2, Forgiven: 2}
+		if i >= 4 {
+			want = state.Delivery{MaxBatch: 4, Attempts: 1, Forgiven: 1}
+		}
+		if d := j.delivery; d.State != state.Waiting || d.Reason != reasonReloaded || d.MaxBatch != want.MaxBatch ||
+			d.Attempts != want.Attempts || d.Forgiven != want.Forgiven || len(d.Log) != want.Attempts {
+			t.Errorf("e%d: %+v", i+1, d)
 		}
 	}
 }
