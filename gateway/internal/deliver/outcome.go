@@ -50,12 +50,6 @@ func (t *attemptOutcome) verdictOn(i int) connectors.Verdict {
 	return t.verdict
 }
 
-// goesAlone reports whether a delivery of a batch is sent once more by itself: the batch was refused as a whole, which one delivery
-// may have caused, or the answer does not name this one.
-func (t *attemptOutcome) goesAlone(v connectors.Verdict) bool {
-	return len(t.jobs) > 1 && v.Kind == connectors.Rejected && (v.RetryAlone || len(t.verdict.Each) == 0)
-}
-
 // health returns the verdict on the destination. It is revoked if a delivery in the request was; a destination that accepted or
 // definitively rejected anything is healthy, and so is one that refuses what the step asks for.
 func (t *attemptOutcome) health() connectors.Verdict {
@@ -320,12 +314,15 @@ func judge(c connectors.Connector, d *config.Destination, res *connectors.Respon
 	switch n := len(v.Each); {
 	case n == 0:
 	case n != len(res.Events):
-		return connectors.Reject(fmt.Sprintf("the connector gave %d verdicts on %d events", n, len(res.Events)))
+		return oneByOne(fmt.Sprintf("the connector gave %d verdicts on %d events", n, len(res.Events)))
 	case n == 1:
 		v = v.Each[0]
 	}
+	if v = blameless(v); len(v.Each) == 0 {
+		v.Resend = false
+	}
 	if done := v.Kind == connectors.Delivered || v.Kind == connectors.Skipping; done && len(v.Each) == 0 && len(res.Events) > 1 && !silent(c) {
-		return connectors.Reject(connectors.StatusReason(res.Status) + ", but nothing says of each event that the product took it")
+		return oneByOne(connectors.StatusReason(res.Status) + ", but nothing says of each event that the product took it")
 	}
 	if v.Kind == connectors.Delivered && d.Retry.Only200 && res.Status != 200 {
 		return connectors.TryAgain(fmt.Sprintf("answered %d, and only 200 counts", res.Status))
