@@ -7,7 +7,6 @@ package mixpanel
 
 import (
 	"encoding/hex"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -77,6 +76,8 @@ const (
 	// maxBytes is the limit that the documented 413 answer names; the page says 10 MB.
 	maxBytes = 2 << 20
 	maxText  = 255
+	// answerSize bounds what an answer says about one event.
+	answerSize = 512
 )
 
 // record is one event of the body.
@@ -113,11 +114,12 @@ func (c *Connector) Key(*event.Event) string { return "" }
 
 // post sends records to be validated (strict=1): without it, Mixpanel answers 200 and drops the bad ones.
 func (a *Account) post(records []record) *connectors.Request {
-	address := a.BaseURL.At(hosts[a.Region], "/import?strict=1")
-	if !a.Token.IsZero() {
-		return connectors.Post(address, records).As(connectors.BasicToken(a.Token))
+	address, auth := a.BaseURL.At(hosts[a.Region], "/import?strict=1"), connectors.BasicToken(a.Token)
+	if a.Token.IsZero() {
+		address, auth = address+"&project_id="+a.Project, connectors.Basic(a.ServiceAccount, a.Secret)
 	}
-	return connectors.Post(address+"&project_id="+url.QueryEscape(a.Project), records).As(connectors.Basic(a.ServiceAccount, a.Secret))
+	return connectors.Post(address, records).As(auth).
+		LimitResponse(max(connectors.DefaultResponseLimit, len(records)*answerSize))
 }
 
 // ip is the property from which Mixpanel finds the place of a person. With "0" it finds none, instead of the gateway's.
