@@ -25,7 +25,8 @@ type answer struct {
 	QuotaDevices map[string]any   `json:"exceeded_daily_quota_devices"`
 }
 
-// throttledDelay is the shortest retry delay for a person whose events come too fast.
+// throttledDelay is the shortest retry delay for events that come too fast. When a daily quota ends is not documented: events wait
+// for that by the retry schedule.
 // https://amplitude.com/docs/apis/analytics/http-v2
 const throttledDelay = 30 * time.Second
 
@@ -55,10 +56,10 @@ func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 	case res.Status == 400:
 		listed, v.Reason = a.refused(v.Reason), reason(v.Reason, a.MissingField)
 	case res.Status == 429:
-		listed = c.throttled(res, a)
-		if v.After == 0 && len(a.QuotaUsers)+len(a.QuotaDevices) == 0 {
-			v.After = throttledDelay
+		if len(a.QuotaUsers)+len(a.QuotaDevices) == 0 {
+			v.After = max(v.After, throttledDelay)
 		}
+		listed = a.throttled(v)
 	}
 	maps.DeleteFunc(listed, func(i int, _ connectors.Verdict) bool { return i < 0 || i >= len(res.Events) })
 	if len(listed) == 0 {
@@ -86,25 +87,13 @@ func (a answer) refused(status string) map[int]connectors.Verdict {
 	return all
 }
 
-// throttled returns the verdicts on the events of people who have too many, by their index. Amplitude does not say when a daily
-// quota ends, so those wait by the retry schedule.
-func (c *Connector) throttled(res *connectors.Response, a answer) map[int]connectors.Verdict {
+// throttled returns the verdict on each event of a person who has too many, by their index.
+func (a answer) throttled(v connectors.Verdict) map[int]connectors.Verdict {
 	all := map[int]connectors.Verdict{}
 	for _, i := range a.Throttled {
-		v := connectors.TryAfter(res, connectors.StatusReason(res.Status))
-		if i >= 0 && i < len(res.Events) && !c.overQuota(res.Events[i], a) {
-			v.After = max(v.After, throttledDelay)
-		}
 		all[i] = v
 	}
 	return all
-}
-
-func (c *Connector) overQuota(ev *event.Event, a answer) bool {
-	user, device, err := c.person(ev)
-	_, byUser := a.QuotaUsers[user]
-	_, byDevice := a.QuotaDevices[device]
-	return err == nil && (byUser || byDevice)
 }
 
 // reason appends the name of a field to a status, if this connector sends it: other names may be a respondent's words.

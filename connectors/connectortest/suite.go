@@ -348,7 +348,9 @@ func CheckVerdict(t *testing.T, c connectors.Connector, res *connectors.Response
 	for _, each := range v.Each {
 		checkVerdict(t, each, res.Status, partial)
 	}
-	checkVerdict(t, v, res.Status, partial)
+	if len(v.Each) == 0 {
+		checkVerdict(t, v, res.Status, false)
+	}
 }
 
 func checkVerdict(t *testing.T, v connectors.Verdict, status int, partial bool) {
