@@ -37,7 +37,7 @@ func Facts(ev *event.Event, own expression.Values, limit int) expression.Object 
 }
 
 // Properties returns Facts and the values of own, for a product that records values of any type. All texts are clipped to limit
-// characters, also those in lists and objects. A field with an empty text is left out.
+// characters, also those in lists and objects. Empty texts are left out.
 func Properties(ev *event.Event, own expression.Values, limit int) (expression.Object, error) {
 	values, err := own.Evaluate(ev)
 	if err != nil {
@@ -52,21 +52,25 @@ func Properties(ev *event.Event, own expression.Values, limit int) (expression.O
 	return all, nil
 }
 
-// clipTexts returns an evaluated value with its texts clipped. It changes nothing in v.
+// clipTexts returns an evaluated value with its texts clipped, and without empty texts in lists and objects. It does not change v.
 func clipTexts(v any, limit int) any {
 	switch v := v.(type) {
 	case string:
 		return Clip(strings.TrimSpace(v), limit)
 	case []any:
-		items := make([]any, len(v))
-		for i := range v {
-			items[i] = clipTexts(v[i], limit)
+		items := make([]any, 0, len(v))
+		for _, item := range v {
+			if item = clipTexts(item, limit); item != "" {
+				items = append(items, item)
+			}
 		}
 		return items
 	case expression.Object:
-		members := make(expression.Object, len(v))
-		for i, m := range v {
-			members[i] = expression.Member{Key: m.Key, Value: clipTexts(m.Value, limit)}
+		members := make(expression.Object, 0, len(v))
+		for _, m := range v {
+			if m.Value = clipTexts(m.Value, limit); m.Value != "" {
+				members = append(members, m)
+			}
 		}
 		return members
 	}

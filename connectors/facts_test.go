@@ -24,8 +24,8 @@ func TestProperties(t *testing.T) {
 	t.Parallel()
 	own, err := expression.CompileValues([]expression.Pair{
 		{Key: "survey_id", Value: "'own'"},
-		{Key: "texts", Value: []any{"feedback", 1}},
-		{Key: "nested", Value: []expression.Pair{{Key: "text", Value: "feedback"}}},
+		{Key: "texts", Value: []any{"feedback", "' '", 1}},
+		{Key: "nested", Value: []expression.Pair{{Key: "text", Value: "feedback"}, {Key: "none", Value: "{{ email }}"}}},
 		{Key: "empty", Value: "{{ email }}"},
 		{Key: "absent", Value: "email"},
 		{Key: "yes", Value: true},
