@@ -5,6 +5,7 @@ import (
 	_ "github.com/surveygate/surveygate/connectors/ga4"
 	_ "github.com/surveygate/surveygate/connectors/hubspot"
 	_ "github.com/surveygate/surveygate/connectors/mailchimp"
+	_ "github.com/surveygate/surveygate/connectors/salesforce"
 	_ "github.com/surveygate/surveygate/connectors/slack"
 	_ "github.com/surveygate/surveygate/connectors/webhook"
 )
