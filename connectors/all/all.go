@@ -8,6 +8,7 @@ import (
 	_ "github.com/surveygate/surveygate/connectors/hubspot"
 	_ "github.com/surveygate/surveygate/connectors/mailchimp"
 	_ "github.com/surveygate/surveygate/connectors/mixpanel"
+	_ "github.com/surveygate/surveygate/connectors/salesforce"
 	_ "github.com/surveygate/surveygate/connectors/slack"
 	_ "github.com/surveygate/surveygate/connectors/teams"
 	_ "github.com/surveygate/surveygate/connectors/webhook"
