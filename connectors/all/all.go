@@ -2,6 +2,7 @@
 package all
 
 import (
+	_ "github.com/surveygate/surveygate/connectors/airtable"
 	_ "github.com/surveygate/surveygate/connectors/amplitude"
 	_ "github.com/surveygate/surveygate/connectors/discord"
 	_ "github.com/surveygate/surveygate/connectors/ga4"
