@@ -35,6 +35,7 @@ func TestUnusableCredentials(t *testing.T) {
 				"bearer":  connectors.Bearer(secret),
 				"basic":   connectors.Basic("jo", secret),
 				"header":  connectors.Header("X-Key", secret),
+				"scheme":  connectors.Authorization("Product-Key", secret),
 				"query":   connectors.Query("key", secret),
 				"body":    connectors.BodyField("key", secret),
 				"address": connectors.Address(secret),

@@ -142,7 +142,11 @@ func (s *Sender) authorise(ctx context.Context, w *wire, u *url.URL, auth connec
 	case connectors.BasicAuth:
 		return w.basic(auth)
 	case connectors.HeaderAuth:
-		return w.secretHeader(auth.Name, "", auth.Value)
+		prefix := ""
+		if auth.Scheme != "" {
+			prefix = auth.Scheme + " "
+		}
+		return w.secretHeader(auth.Name, prefix, auth.Value)
 	case connectors.QueryAuth:
 		if err := checkCredential("the parameter ", auth.Name, auth.Value); err != nil {
 			return err
