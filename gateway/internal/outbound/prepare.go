@@ -144,7 +144,11 @@ func (s *Sender) authorise(ctx context.Context, w *wire, u *url.URL, auth connec
 	case connectors.BasicTokenAuth:
 		return w.basicToken(auth)
 	case connectors.HeaderAuth:
-		return w.secretHeader(auth.Name, "", auth.Value)
+		prefix := ""
+		if auth.Scheme != "" {
+			prefix = auth.Scheme + " "
+		}
+		return w.secretHeader(auth.Name, prefix, auth.Value)
 	case connectors.QueryAuth:
 		if err := checkCredential("the parameter ", auth.Name, auth.Value); err != nil {
 			return err
