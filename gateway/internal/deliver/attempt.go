@@ -96,7 +96,7 @@ func (l *Loop) conclude(t *attemptOutcome, j *job, v connectors.Verdict, began, 
 	}
 	took := time.Duration(0)
 	if t.sent {
-		took = end.Sub(began)
+		took = max(end.Sub(began)-t.tokenWait, 0)
 		d.Attempts++
 		record := state.Attempt{
 			N: d.Attempts, At: began, Took: took, Verdict: string(v.Kind), Reason: t.reason(v),
