@@ -141,7 +141,6 @@ func TestRelativeURLs(t *testing.T) {
 			"https://user@acme.example":         outbound.Protocol,
 			"https://acme.example/path":         outbound.Protocol,
 			"https://acme.example?a=":           outbound.Protocol,
-			"https://acme.example#":             outbound.Protocol,
 			"https://acme.example#a":            outbound.Protocol,
 			"https://acme.example\r\nX: y":      outbound.Protocol,
 			"https://acme.example:port":         outbound.Protocol,
