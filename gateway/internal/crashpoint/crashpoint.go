@@ -12,6 +12,8 @@ const (
 	Sent = "sent"
 	// Committed: outcomes are committed, and what they leave to be tried again is not due yet.
 	Committed = "committed"
+	// TokenFetched: a token endpoint has issued an access token, and the store does not hold it yet.
+	TokenFetched = "token_fetched"
 )
 
 // Points are all of them, in the order of an event's way.
