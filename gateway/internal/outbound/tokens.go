@@ -90,7 +90,7 @@ func tokenTexts(auth connectors.OAuth2, out []string) []string {
 		out = append(out, s.Expose())
 	}
 	if !auth.ClientSecret.IsZero() {
-		out = append(out, basic(connectors.BasicAuth{User: auth.ClientID, Password: auth.ClientSecret}))
+		out = append(out, basic(auth.ClientID, auth.ClientSecret))
 	}
 	return out
 }
