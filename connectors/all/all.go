@@ -4,6 +4,7 @@ package all
 import (
 	_ "github.com/surveygate/surveygate/connectors/ga4"
 	_ "github.com/surveygate/surveygate/connectors/hubspot"
+	_ "github.com/surveygate/surveygate/connectors/klaviyo"
 	_ "github.com/surveygate/surveygate/connectors/mailchimp"
 	_ "github.com/surveygate/surveygate/connectors/slack"
 	_ "github.com/surveygate/surveygate/connectors/webhook"
