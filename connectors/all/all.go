@@ -6,6 +6,7 @@ import (
 	_ "github.com/surveygate/surveygate/connectors/hubspot"
 	_ "github.com/surveygate/surveygate/connectors/klaviyo"
 	_ "github.com/surveygate/surveygate/connectors/mailchimp"
+	_ "github.com/surveygate/surveygate/connectors/sendgrid"
 	_ "github.com/surveygate/surveygate/connectors/slack"
 	_ "github.com/surveygate/surveygate/connectors/webhook"
 )
