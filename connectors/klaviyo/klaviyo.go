@@ -5,8 +5,8 @@
 // accept, or has on file with another profile, is left out, and the delivery's reason says so. A person who has unsubscribed is
 // not subscribed again, except by `.subscribe`, which needs the consent in the event itself, whatever `consent` says.
 //
-// Klaviyo answers before it processes a subscription or an event: `delivered` means that Klaviyo has accepted it. An event that
-// Klaviyo has already is ignored.
+// Klaviyo answers before it processes a subscription or an event: `delivered` means that Klaviyo has accepted it. After a crash
+// a request may be sent twice: Klaviyo ignores an event that it already has, and may ask for a confirmation of a subscription twice.
 package klaviyo
 
 import (
