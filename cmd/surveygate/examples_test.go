@@ -23,6 +23,7 @@ var exampleEnv = []string{
 	"SLACK_TOKEN=xoxb-1234-example",
 	"HUBSPOT_TOKEN=pat-eu1-example",
 	"MAILCHIMP_KEY=0123456789abcdef0123456789abcdef-us6",
+	"KLAVIYO_KEY=pk_0123456789abcdef0123456789abcdef",
 	"GA4_SECRET=example-secret",
 	"MIXPANEL_SECRET=example-secret",
 	"AMPLITUDE_KEY=0123456789abcdef0123456789abcdef",
