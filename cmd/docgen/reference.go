@@ -83,9 +83,13 @@ var samples = map[string]string{
 	"user_id":         "respondent.external_id",
 	"when":            "nps_score <= 6",
 
-	"salesforce.client_id": "3MVG9AbC",
-	"salesforce.domain":    "acme.my.salesforce.com",
-	"salesforce.key":       "SG_Key__c",
+	"constantcontact.client_id": "a1b2c3d4",
+	"constantcontact.fields":    `{job_title: params.title, 1618ae62-4752-11e9-9c8a-fa163e6b01c1: nps_score}`,
+	"constantcontact.lists":     "[07936f78-662a-11eb-af0a-fa163e56c9b0]",
+	"constantcontact.token_url": "https://proxy.example.com/token",
+	"salesforce.client_id":      "3MVG9AbC",
+	"salesforce.domain":         "acme.my.salesforce.com",
+	"salesforce.key":            "SG_Key__c",
 }
 
 // node is a part of a JSON Schema.

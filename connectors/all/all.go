@@ -2,6 +2,7 @@
 package all
 
 import (
+	_ "github.com/surveygate/surveygate/connectors/constantcontact"
 	_ "github.com/surveygate/surveygate/connectors/ga4"
 	_ "github.com/surveygate/surveygate/connectors/hubspot"
 	_ "github.com/surveygate/surveygate/connectors/mailchimp"
