@@ -36,9 +36,7 @@ var (
 
 func init() {
 	connectors.Register("constantcontact", func() connectors.Connector {
-		return &Connector{Account: Account{
-			Consent: connectors.ConsentRequired, TokenURL: "https://authz.constantcontact.com/oauth2/default/v1/token",
-		}}
+		return &Connector{Account: Account{Consent: connectors.ConsentRequired, TokenURL: authorization + "/token"}}
 	})
 }
 
@@ -79,6 +77,10 @@ type Connector struct {
 	// the values of custom fields to 255.
 	Fields expression.Values `yaml:"fields,omitempty"`
 }
+
+// authorization is the server that issues tokens.
+// https://developer.constantcontact.com/api_guide/server_flow.html
+const authorization = "https://authz.constantcontact.com/oauth2/default/v1"
 
 // lookupRequest and storeRequest are the names of requests. The sign-up has none.
 const (
@@ -137,7 +139,6 @@ func (c *Connector) LaterContent(ev *event.Event) ([]byte, error) {
 func (c *Connector) at(path string) string { return c.BaseURL.At("https://api.cc.email/v3", path) }
 
 // auth returns the access token's source.
-// https://developer.constantcontact.com/api_guide/server_flow.html
 func (c *Connector) auth() connectors.Auth {
 	return connectors.OAuth2{
 		Grant: connectors.GrantRefreshToken, TokenURL: string(c.TokenURL), ClientID: c.ClientID, ClientSecret: c.ClientSecret, BasicAuth: true,

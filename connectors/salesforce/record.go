@@ -101,7 +101,10 @@ func (o *Org) person(ev *event.Event, own expression.Values) (record, error) {
 		return nil, fmt.Errorf("the e-mail address is longer than the %d characters that Salesforce takes", maxEmail)
 	}
 	standard := []expression.Member{
-		{Key: "FirstName", Value: who.FirstName}, {Key: lastName, Value: who.LastName}, {Key: email, Value: address}, {Key: "Phone", Value: who.Phone},
+		{Key: "FirstName", Value: who.FirstName},
+		{Key: lastName, Value: who.LastName},
+		{Key: email, Value: address},
+		{Key: "Phone", Value: who.Phone},
 		{Key: o.Key, Value: address},
 	}
 	identifier := o.Key
