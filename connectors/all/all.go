@@ -6,6 +6,7 @@ import (
 	_ "github.com/surveygate/surveygate/connectors/ga4"
 	_ "github.com/surveygate/surveygate/connectors/hubspot"
 	_ "github.com/surveygate/surveygate/connectors/mailchimp"
+	_ "github.com/surveygate/surveygate/connectors/pipedrive"
 	_ "github.com/surveygate/surveygate/connectors/slack"
 	_ "github.com/surveygate/surveygate/connectors/webhook"
 )
