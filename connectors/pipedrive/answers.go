@@ -1,6 +1,7 @@
 package pipedrive
 
 import (
+	"cmp"
 	"net/http"
 	"regexp"
 	"slices"
@@ -120,28 +121,39 @@ func (p problem) reason(text string) string {
 	return text
 }
 
-// found is a person in the answer to the search. ID is 0 if there is none.
+// found is a person who has an address. ID is 0 if nobody has it.
 type found struct {
 	ID     int64    `json:"id"`
 	Phones []string `json:"phones"`
+	// contacts are the phones with all that Pipedrive has of them; nil from a search.
+	contacts []contact
 }
 
 func (f found) hasPhone(phone string) bool {
 	return slices.ContainsFunc(f.Phones, func(p string) bool { return samePhone(p, phone) })
 }
 
-// searchResult returns the oldest person of a search; ok is false if the answer has no list.
-func searchResult(res *connectors.Response) (oldest found, ok bool) {
-	persons := searchResults(res)
-	for _, p := range persons {
-		if oldest.ID == 0 || p.ID < oldest.ID {
-			oldest = p
-		}
+// find returns the oldest person of an answer with the address, or else a verdict: after the search, the newest persons are
+// listed; after those, the person is created.
+func (a *Account) find(res *connectors.Response, p person) (oldest found, v connectors.Verdict) {
+	persons, ok := personsIn(res, p.Email)
+	switch {
+	case !ok:
+		return oldest, unreadable
+	case len(persons) > 0:
+		return slices.MinFunc(persons, func(a, b found) int { return cmp.Compare(a.ID, b.ID) }), v
+	case nameOf(res) == newest:
+		return oldest, connectors.Then(a.create(p))
 	}
-	return oldest, persons != nil
+	return oldest, connectors.Then(a.listNewest())
 }
 
-func searchResults(res *connectors.Response) (persons []found) {
+// personsIn returns the persons with an address in the answer to a search, or in the list of the newest ones; ok is false for an
+// answer without a list.
+func personsIn(res *connectors.Response, address string) (persons []found, ok bool) {
+	if nameOf(res) == newest {
+		return newestWith(res, address)
+	}
 	var answer struct {
 		Data struct {
 			Items []struct {
@@ -150,37 +162,66 @@ func searchResults(res *connectors.Response) (persons []found) {
 		} `json:"data"`
 	}
 	if res.JSON(&answer) != nil || answer.Data.Items == nil {
-		return nil
+		return nil, false
 	}
-	persons = make([]found, 0, len(answer.Data.Items))
 	for _, i := range answer.Data.Items {
 		if i.Item.ID > 0 {
 			persons = append(persons, i.Item)
 		}
 	}
-	return persons
+	return persons, true
+}
+
+func newestWith(res *connectors.Response, address string) (persons []found, ok bool) {
+	var answer struct {
+		Data []struct {
+			ID      int64     `json:"id"`
+			Deleted bool      `json:"is_deleted"`
+			Emails  []contact `json:"emails"`
+			Phones  []contact `json:"phones"`
+		} `json:"data"`
+	}
+	if res.JSON(&answer) != nil {
+		return nil, false
+	}
+	for _, one := range answer.Data {
+		if !one.Deleted && one.ID > 0 && slices.ContainsFunc(one.Emails, func(c contact) bool { return strings.EqualFold(c.Value, address) }) {
+			f := found{ID: one.ID, contacts: append([]contact{}, one.Phones...)}
+			for _, phone := range one.Phones {
+				f.Phones = append(f.Phones, phone.Value)
+			}
+			persons = append(persons, f)
+		}
+	}
+	return persons, true
 }
 
 // personID returns the person of a chain: the one that was created, or else found. It is 0 if no answer names one.
-func personID(res *connectors.Response) int64 {
+func personID(res *connectors.Response, address string) int64 {
 	for _, answer := range slices.Backward(append(slices.Clip(res.Trail), res)) {
 		switch nameOf(answer) {
-		case created, changed, read:
-			var made struct {
-				Data struct {
-					ID int64 `json:"id"`
-				} `json:"data"`
-			}
-			if answer.JSON(&made) == nil && made.Data.ID > 0 {
-				return made.Data.ID
-			}
-		case "", searchedAgain:
-			if p, _ := searchResult(answer); p.ID > 0 {
-				return p.ID
+		case created:
+			return recordID(answer)
+		case "", searchedAgain, newest:
+			if persons, _ := personsIn(answer, address); len(persons) > 0 {
+				return slices.MinFunc(persons, func(a, b found) int { return cmp.Compare(a.ID, b.ID) }).ID
 			}
 		}
 	}
 	return 0
+}
+
+// recordID returns the id of the record that was written; 0 if the answer names none.
+func recordID(res *connectors.Response) int64 {
+	var answer struct {
+		Data struct {
+			ID int64 `json:"id"`
+		} `json:"data"`
+	}
+	if res.JSON(&answer) != nil {
+		return 0
+	}
+	return answer.Data.ID
 }
 
 // phonesOf returns the phones of the person that was read; ok is false if the answer has no person.
@@ -203,8 +244,10 @@ func done(res *connectors.Response, id int64) connectors.Verdict {
 		v.Ref = strconv.FormatInt(id, 10)
 	}
 	for _, answer := range append(slices.Clip(res.Trail), res) {
-		if name := nameOf(answer); (name == "" || name == searchedAgain) && len(searchResults(answer)) > 1 {
-			v.Reason = "several persons have this e-mail address; the oldest one was used"
+		if name := nameOf(answer); name == "" || name == searchedAgain {
+			if persons, _ := personsIn(answer, ""); len(persons) > 1 {
+				v.Reason = "several persons have this e-mail address; the oldest one was used"
+			}
 		}
 	}
 	return v

@@ -11,7 +11,7 @@ import (
 
 var (
 	_ connectors.Judge         = (*Lead)(nil)
-	_ connectors.Keyer         = (*Lead)(nil)
+	_ connectors.SharedKeyer   = (*Lead)(nil)
 	_ connectors.Chained       = (*Lead)(nil)
 	_ connectors.ChainComparer = (*Lead)(nil)
 	_ connectors.Validator     = (*Lead)(nil)
@@ -40,10 +40,8 @@ const (
 	archived = "archived leads"
 	added    = "lead"
 
-	// maxLeads is the largest number of leads that Pipedrive lists, and maxLeadsBytes their assumed size.
-	// https://developers.pipedrive.com/docs/api/v1/Leads#getLeads
-	maxLeads      = 500
-	maxLeadsBytes = maxLeads * (8 << 10)
+	// maxLeads is the largest number of leads that Pipedrive lists. https://developers.pipedrive.com/docs/api/v1/Leads#getLeads
+	maxLeads = 500
 )
 
 // leadFields are the fields of a lead that an operator may write.
@@ -93,7 +91,7 @@ func (l *Lead) Judge(res *connectors.Response) connectors.Verdict {
 // https://developers.pipedrive.com/changelog/post/breaking-change-archived-deals-and-leads-will-not-be-returned-in-existing-endpoints-and-will-not-be-editable
 func (l *Lead) list(id int64, path string) *connectors.Request {
 	query := "?limit=" + strconv.Itoa(maxLeads) + "&person_id=" + strconv.FormatInt(id, 10)
-	return connectors.Get(l.at(path + query)).LimitResponse(maxLeadsBytes).As(l.auth())
+	return connectors.Get(l.at(path + query)).LimitResponse(maxList).As(l.auth())
 }
 
 // find returns the verdict if a list has the lead, or cannot be read.
@@ -183,8 +181,8 @@ func leadID(res *connectors.Response) string {
 // Key returns the person's e-mail address.
 func (l *Lead) Key(ev *event.Event) string { return keyOf(ev, expression.Values{}) }
 
-// MaxRequests counts the search, the leads, the archived leads and the lead.
-func (l *Lead) MaxRequests() int { return 4 }
+// MaxRequests counts the search, the newest persons, the leads, the archived leads and the lead.
+func (l *Lead) MaxRequests() int { return 5 }
 
 // LaterContent returns the person and the lead.
 func (l *Lead) LaterContent(ev *event.Event) ([]byte, error) {

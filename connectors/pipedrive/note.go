@@ -13,7 +13,7 @@ import (
 
 var (
 	_ connectors.Judge         = (*Note)(nil)
-	_ connectors.Keyer         = (*Note)(nil)
+	_ connectors.SharedKeyer   = (*Note)(nil)
 	_ connectors.Chained       = (*Note)(nil)
 	_ connectors.ChainComparer = (*Note)(nil)
 	_ connectors.Validator     = (*Note)(nil)
@@ -42,10 +42,9 @@ const (
 
 	// maxNote is the length of a note in characters: about 100 KB with 4 bytes each. Pipedrive documents no limit.
 	maxNote = 25_000
-	// maxListed is the number of notes in which the mark is searched, and maxListedBytes their largest size.
+	// maxListed is the number of notes in which the mark is searched.
 	// https://developers.pipedrive.com/docs/api/v1/Notes#getNotes
-	maxListed      = 100
-	maxListedBytes = 8 << 20
+	maxListed = 100
 )
 
 // Build searches the person. Judge continues with the notes on the person, and then with the note.
@@ -110,7 +109,7 @@ func (n *Note) compare(res *connectors.Response, ev *event.Event, id int64, cont
 // https://developers.pipedrive.com/docs/api/v1/Notes#getNotes
 func (n *Note) list(id int64) *connectors.Request {
 	query := url.Values{"person_id": {strconv.FormatInt(id, 10)}, "sort": {"add_time DESC"}, "limit": {strconv.Itoa(maxListed)}}
-	return connectors.Get(n.at("/api/v1/notes?" + query.Encode())).Named(listed).LimitResponse(maxListedBytes).As(n.auth())
+	return connectors.Get(n.at("/api/v1/notes?" + query.Encode())).Named(listed).LimitResponse(maxList).As(n.auth())
 }
 
 // noteBody is the body of a note. https://developers.pipedrive.com/docs/api/v1/Notes#addNote
@@ -150,8 +149,8 @@ func markOf(ev *event.Event) string {
 // Key returns the person's e-mail address.
 func (n *Note) Key(ev *event.Event) string { return keyOf(ev, expression.Values{}) }
 
-// MaxRequests counts the search, the person or the notes, and the note.
-func (n *Note) MaxRequests() int { return 3 }
+// MaxRequests counts the search, the newest persons, the person or the notes, and the note.
+func (n *Note) MaxRequests() int { return 4 }
 
 // LaterContent returns the person and the note with its time.
 func (n *Note) LaterContent(ev *event.Event) ([]byte, error) {
