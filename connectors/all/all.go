@@ -11,6 +11,7 @@ import (
 	_ "github.com/surveygate/surveygate/connectors/klaviyo"
 	_ "github.com/surveygate/surveygate/connectors/mailchimp"
 	_ "github.com/surveygate/surveygate/connectors/mixpanel"
+	_ "github.com/surveygate/surveygate/connectors/pipedrive"
 	_ "github.com/surveygate/surveygate/connectors/salesforce"
 	_ "github.com/surveygate/surveygate/connectors/sendgrid"
 	_ "github.com/surveygate/surveygate/connectors/slack"

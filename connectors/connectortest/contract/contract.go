@@ -60,6 +60,18 @@ func Load(folder, product string) (Documents, error) {
 	return all, nil
 }
 
+// TakesBodies reports whether an operation of the document has a request body.
+func (d *Document) TakesBodies() bool {
+	for _, item := range d.doc.Paths.Map() {
+		for _, operation := range item.Operations() {
+			if operation.RequestBody != nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // open maps documents that are incomplete to the sentence in which they say so.
 var open = map[string]string{
 	"slack-webhook": "the real service accepts more optional fields than listed here",
