@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
+
+	"github.com/surveygate/surveygate/connectors/connectortest/credentials"
 )
 
 var update = flag.Bool("update", false, "rewrite what is expected")
@@ -25,6 +27,7 @@ var exampleEnv = []string{
 	"MAILCHIMP_KEY=0123456789abcdef0123456789abcdef-us6",
 	"GA4_SECRET=example-secret",
 	"PAGER_TOKEN=example-token",
+	"GOOGLE_CREDENTIALS=" + credentials.Google(),
 }
 
 // Each example is checked, its rules' tests pass, and each of its expected/*.txtar is a command and what it prints.
