@@ -2,6 +2,7 @@
 package all
 
 import (
+	_ "github.com/surveygate/surveygate/connectors/bigquery"
 	_ "github.com/surveygate/surveygate/connectors/discord"
 	_ "github.com/surveygate/surveygate/connectors/ga4"
 	_ "github.com/surveygate/surveygate/connectors/hubspot"
