@@ -81,6 +81,12 @@ var samples = map[string]string{
 	"user":            "survey",
 	"user_id":         "respondent.external_id",
 	"when":            "nps_score <= 6",
+
+	"bigquery.credentials": `"${NAME}"`,
+	"bigquery.dataset":     "feedback",
+	"bigquery.project":     "acme-surveys",
+	"bigquery.row":         "{score: nps_score, comment: feedback}",
+	"bigquery.table":       "responses",
 }
 
 // node is a part of a JSON Schema.
