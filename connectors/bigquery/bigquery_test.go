@@ -120,6 +120,27 @@ func TestInsertID(t *testing.T) {
 	}
 }
 
+// An answer that was cut off does not say which rows were refused, so a batch is tried again in parts.
+func TestAnswerThatIsCutOff(t *testing.T) {
+	t.Parallel()
+	c := bound(t, "")
+	events := make([]*event.Event, 100)
+	for i := range events {
+		events[i] = parsed(t, fmt.Sprintf(`{"type":"response.completed","id":"ev-%d"}`, i))
+	}
+	req, err := c.BuildBatch(events)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := 100 * errorsOfRow; req.ResponseLimit != want {
+		t.Errorf("%d bytes of the answer are read, want %d", req.ResponseLimit, want)
+	}
+	v := c.Judge(&connectors.Response{Status: 200, Body: []byte(`{"kind":"bigquery#tableDataInsertAllResponse","insertErrors":[{"ind`), Truncated: true, To: req, Events: events})
+	if v.Kind != connectors.Rejected || v.Each != nil {
+		t.Errorf("got %v", v)
+	}
+}
+
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	const table = "`acme-surveys.feedback.responses`"
@@ -149,12 +170,18 @@ func TestCheck(t *testing.T) {
 				"ADD COLUMN both ARRAY<STRING>, ADD COLUMN place STRUCT<country STRING>"},
 			Unproved: []string{unchecked},
 		}},
-		{", row: {score: nps_score}", 404, `{"error":{"code":404,"message":"Not found: Table acme-surveys:feedback.responses","errors":[{"reason":"notFound"}]}}`,
-			connectors.Missing("the table responses; create it with: CREATE TABLE " + table + " (score FLOAT64)")},
-		{"", 404, `{"error":{"code":404,"message":"Not found: Dataset acme-surveys:feedback","errors":[{"reason":"notFound"}]}}`,
-			connectors.Missing("the dataset feedback in the project acme-surveys")},
-		{", row: {score: nps_score}", 404, `<html>`,
-			connectors.Missing("the project acme-surveys, its dataset or its table; create the table with: CREATE TABLE " + table + " (score FLOAT64)")},
+		{
+			", row: {score: nps_score}", 404, `{"error":{"code":404,"message":"Not found: Table acme-surveys:feedback.responses","errors":[{"reason":"notFound"}]}}`,
+			connectors.Missing("the table responses; create it with: CREATE TABLE " + table + " (score FLOAT64)"),
+		},
+		{
+			"", 404, `{"error":{"code":404,"message":"Not found: Dataset acme-surveys:feedback","errors":[{"reason":"notFound"}]}}`,
+			connectors.Missing("the dataset feedback in the project acme-surveys"),
+		},
+		{
+			", row: {score: nps_score}", 404, `<html>`,
+			connectors.Missing("the project acme-surveys, its dataset or its table; create the table with: CREATE TABLE " + table + " (score FLOAT64)"),
+		},
 		{"", 401, `{"error":{"errors":[{"reason":"authError"}]}}`, connectors.Missing("a key that Google accepts (401 Unauthorized: authError)")},
 		{"", 403, `{"error":{"errors":[{"reason":"accessDenied"}]}}`, connectors.Missing(
 			"permission to read the table: give the service account the role BigQuery Data Editor on the dataset (403 Forbidden: accessDenied)")},
