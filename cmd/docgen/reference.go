@@ -90,6 +90,11 @@ var samples = map[string]string{ //nolint:gosec // samples of settings, no crede
 	"salesforce.client_id":      "3MVG9AbC",
 	"salesforce.domain":         "acme.my.salesforce.com",
 	"salesforce.key":            "SG_Key__c",
+	"bigquery.credentials":      `"${NAME}"`,
+	"bigquery.dataset":          "feedback",
+	"bigquery.project":          "acme-surveys",
+	"bigquery.row":              "{score: nps_score, comment: feedback}",
+	"bigquery.table":            "responses",
 }
 
 // node is a part of a JSON Schema.
