@@ -19,10 +19,11 @@ type (
 	}
 	// BasicTokenAuth is the header `Authorization: Basic …` with a token as the user name, and no password.
 	BasicTokenAuth struct{ Token Secret }
-	// HeaderAuth is a product-specific header.
+	// HeaderAuth is a product-specific header. Its value is the secret, with Scheme and a space before it if there is a Scheme.
 	HeaderAuth struct {
-		Name  string
-		Value Secret
+		Name   string
+		Scheme string
+		Value  Secret
 	}
 	// QueryAuth is a query parameter of the URL.
 	QueryAuth struct {
@@ -67,7 +68,12 @@ func Basic(user string, password Secret) Auth { return BasicAuth{user, password}
 func BasicToken(token Secret) Auth { return BasicTokenAuth{token} }
 
 // Header returns a credential that is sent in the header name.
-func Header(name string, value Secret) Auth { return HeaderAuth{name, value} }
+func Header(name string, value Secret) Auth { return HeaderAuth{Name: name, Value: value} }
+
+// Authorization returns the credential `Authorization: SCHEME TOKEN`, for a product with a scheme of its own.
+func Authorization(scheme string, token Secret) Auth {
+	return HeaderAuth{Name: "Authorization", Scheme: scheme, Value: token}
+}
 
 // Query returns a credential that is sent as the query parameter name.
 func Query(name string, value Secret) Auth { return QueryAuth{name, value} }

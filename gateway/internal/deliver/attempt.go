@@ -14,28 +14,41 @@ const maxPostponedWait = 10 * time.Minute
 // busyWait is how long a delivery waits if the gateway had no free connection for it.
 const busyWait = time.Second
 
-// attempt builds, sends and judges one delivery, or a batch of them, and settles each.
+// attempt builds, sends and judges one delivery, or a batch of them, and settles each. A batch may need several requests, one after
+// the other. What is left of it goes back to the due-queue if the lane is blocked, the rate does not allow the next request soon, or
+// the configuration changes.
 func (l *Loop) attempt(lane *lane, lead *job) {
 	jobs, epoch := lead.members(), lead.epoch
+	var parts [][]*job // those after jobs
 	for {
 		lead = jobs[0]
-		jobs = l.attemptOnce(lane, jobs, epoch)
+		if again := l.attemptOnce(lane, jobs, epoch); len(again) > 0 {
+			parts = append(again, parts...)
+		}
 		lane.releasePlaces(lead)
-		if len(jobs) == 0 {
+		if len(parts) == 0 {
 			return
 		}
-		lane.reserveRequest()
-		if reason, due := lane.await(jobs[0]); reason != "" {
-			for _, j := range jobs {
-				l.postpone(j, reason, due)
+		jobs, parts = parts[0], parts[1:]
+		reason, due := reasonReloaded, l.Clock.Now()
+		if d := jobs[0].delivery; l.Plan().Destination(d.Tenant, d.Destination) == jobs[0].destination {
+			reason, due = lane.await(jobs[0])
+		}
+		if reason != "" {
+			for _, part := range append(parts, jobs) {
+				for _, j := range part {
+					l.postpone(j, reason, due)
+				}
 			}
 			return
 		}
+		lane.reserveRequest()
 	}
 }
 
-// attemptOnce makes one request, or one chain of them, and returns the deliveries that did not fit.
-func (l *Loop) attemptOnce(lane *lane, jobs []*job, epoch uint64) (rest []*job) {
+// attemptOnce makes one request, or one chain of them, and returns the batches that are sent next, at once: those of a batch that was
+// refused because of some of its deliveries, and the deliveries that did not fit into the request.
+func (l *Loop) attemptOnce(lane *lane, jobs []*job, epoch uint64) (again [][]*job) {
 	lead := jobs[0]
 	now := l.Clock.Now()
 	destination := jobs[0].destination
@@ -44,12 +57,12 @@ func (l *Loop) attemptOnce(lane *lane, jobs []*job, epoch uint64) (rest []*job) 
 		return nil
 	}
 	t := &attemptOutcome{jobs: jobs, lane: lane, lead: lead}
-	rest = l.try(t, deadline)
+	rest := l.try(t, deadline)
 	end := l.Clock.Now()
 	if t.postponeReason != "" {
 		for _, j := range jobs {
-			d := j.delivery
-			d.State, d.Reason, d.Due, d.Updated, d.Log = state.Waiting, t.postponeReason, end, end, nil
+			d := j.current()
+			d.State, d.Reason, d.Due, d.Updated = state.Waiting, t.postponeReason, end, end
 			if t.postponeReason != reasonStopping {
 				d.Due = end.Add(l.jitteredWait(busyWait, 0))
 			}
@@ -59,14 +72,15 @@ func (l *Loop) attemptOnce(lane *lane, jobs []*job, epoch uint64) (rest []*job) 
 	}
 	if len(t.jobs) > 0 {
 		lane.judge(t.health(), t, destination, epoch, end)
-		for i, j := range t.jobs {
-			l.conclude(t, j, t.verdictOn(i), now, end)
-		}
+		again = l.concludeAll(t, now, end)
 	}
 	for _, o := range t.unsent {
 		l.conclude(&attemptOutcome{jobs: []*job{o.job}}, o.job, o.verdict, now, end)
 	}
-	return rest
+	if len(rest) > 0 {
+		again = append(again, rest)
+	}
+	return again
 }
 
 // beginAll marks deliveries as running and returns those that still belong to this process. The batch itself is unchanged: it ends for
@@ -89,36 +103,21 @@ func (l *Loop) beginAll(jobs []*job, deadline time.Time) []*job {
 
 // conclude settles one delivery after its attempt, or its part in one.
 func (l *Loop) conclude(t *attemptOutcome, j *job, v connectors.Verdict, began, end time.Time) {
-	d := j.delivery
-	d.Updated, d.Log = end, nil
+	d := j.current()
+	d.Updated = end
 	if v.Ref != "" && len(v.Ref) <= connectors.MaxRef {
 		d.Ref = v.Ref
 	}
 	took := time.Duration(0)
 	if t.sent {
-		took = end.Sub(began)
+		took = max(end.Sub(began)-t.tokenWait, 0)
 		d.Attempts++
-		record := state.Attempt{
-			N: d.Attempts, At: began, Took: took, Verdict: string(v.Kind), Reason: t.reason(v),
-			Status: t.status, Sent: t.bytesSent / len(t.jobs), Received: t.bytesReceived / len(t.jobs),
-		}
-		if v.Kind != connectors.Delivered || t.fault() != "" || j.destination.CaptureAll {
-			record.Request, record.Response = t.transcripts(j)
-		}
-		d.Log = []state.Attempt{record}
+		d.Log = append(d.Log, t.record(j, v, d.Attempts, began, took))
 	}
 	l.Observer.Attempt(d.Tenant, d.Destination, d.Connector, string(v.Kind), took, began)
 
 	free := ""
 	switch {
-	case t.goesAlone(v):
-		d.State, d.Reason, d.Due, d.Alone = state.Waiting, "its batch was refused: "+v.Reason, end, true
-		if v.RetryAlone {
-			d.Reason = "next try alone: " + v.Reason
-		}
-		if t.sent {
-			d.Forgiven++
-		}
 	case v.Kind == connectors.Delivered:
 		d.State, d.Reason = state.Delivered, ""
 	case v.Kind == connectors.Skipping:

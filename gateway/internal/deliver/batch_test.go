@@ -255,38 +255,6 @@ func TestEachHasItsOwnVerdict(t *testing.T) {
 	}
 }
 
-// A batch that is refused as a whole is asked for one by one: the bad record costs itself alone, and nobody an attempt.
-func TestARefusedBatchIsTriedOneByOne(t *testing.T) {
-	t.Parallel()
-	b, c := gathered(t, &many{}, config.Batch{Wait: 500 * time.Millisecond}, func(ids []string) int {
-		if slices.Contains(ids, "e3") {
-			return 400
-		}
-		return 200
-	})
-	b.open()
-	ids := b.accept(5)
-	for i, id := range ids {
-		want := state.Delivered
-		if i == 2 {
-			want = state.Dead
-		}
-		d := b.untilState(id, "crm", want)
-		if d.Attempts != 2 || d.Forgiven != 1 || !d.Alone || d.Log[0].Verdict != "rejected" {
-			t.Errorf("%s: %d attempts, %d forgiven, alone %t, %+v", d.State, d.Attempts, d.Forgiven, d.Alone, d.Log)
-		}
-	}
-	all := c.all()
-	if len(all) != 6 || len(all[0]) != 5 {
-		t.Errorf("requests: %v", all)
-	}
-	for _, ids := range all[1:] {
-		if len(ids) != 1 {
-			t.Errorf("%v go together after their batch was refused", ids)
-		}
-	}
-}
-
 // An event that the answer to its batch does not name is not delivered: it is tried once alone, and what is said of it then
 // counts. Its neighbours that are named are done.
 func TestWhatABatchsAnswerDoesNotName(t *testing.T) {

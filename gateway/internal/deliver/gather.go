@@ -28,10 +28,11 @@ type group struct {
 }
 
 // batchKey identifies a batch that a delivery can join. Deliveries that wait for an earlier one of their record have batches of their
-// own.
+// own, and so have those that were in a refused batch of the same size.
 type batchKey struct {
-	group   group
-	blocked bool
+	group    group
+	blocked  bool
+	maxBatch int // state.Delivery.MaxBatch
 }
 
 // batch is deliveries of one step for one request. It is queued when its wait is over, the rate allows it, and all earlier batches
@@ -101,9 +102,9 @@ func (l *Loop) setBatching(j *job, keys *keys) {
 		return
 	}
 	j.maxBatch = 1
-	if batcher, ok := j.build.(connectors.Batcher); ok && !j.delivery.Alone {
+	if batcher, ok := j.build.(connectors.Batcher); ok {
 		j.maxBatch = defaultMaxBatch
-		for _, bound := range []int{batcher.Batch().Events, j.destination.Batch.Max} {
+		for _, bound := range []int{batcher.Batch().Events, j.destination.Batch.Max, j.delivery.MaxBatch} {
 			if bound > 0 {
 				j.maxBatch = min(j.maxBatch, bound)
 			}
@@ -144,7 +145,7 @@ func (l *lane) collect(j *job, now time.Time, due bool) (reason string) {
 			return reasonRecord
 		}
 	}
-	at := batchKey{of.group, before != nil}
+	at := batchKey{of.group, before != nil, j.delivery.MaxBatch}
 	if due {
 		g.dueJobs++
 	}
@@ -312,7 +313,7 @@ func (l *lane) reserveChain(j *job, now time.Time) {
 	}
 }
 
-// reserveRequest reserves a second request for a batch that was too large for one.
+// reserveRequest reserves one more request for a batch that needs several.
 func (l *lane) reserveRequest() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

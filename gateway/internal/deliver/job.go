@@ -25,6 +25,7 @@ type job struct {
 	batch       *batch    // under lane.mu until a worker has it; nil for one alone
 	requeueAt   time.Time // when it is due again, if it went back to the due-queue because of earlier ones of its record; else zero
 	self        [1]*job
+	refusals    *refusals // set once a batch that it was in was refused because of some of its deliveries
 
 	// claim is the event whose first attempt this is; nil for a delivery from the due-queue, which one goroutine has at a time.
 	claim        *claim
@@ -61,7 +62,7 @@ func (j *job) result() state.Delivery {
 func (l *Loop) begin(j *job, deadline time.Time) bool {
 	until, ok := j.begin(deadline)
 	if ok && !until.IsZero() && deadline.After(until) {
-		l.postpone(j, j.delivery.Reason, l.Clock.Now())
+		l.postpone(j, j.current().Reason, l.Clock.Now())
 		return false
 	}
 	return ok
@@ -95,7 +96,7 @@ func (j *job) ended() bool {
 // postpone ends a job whose delivery was not tried: it goes to the due-queue, and no attempt is counted. What a hold keeps
 // back is due all the same: it goes on as soon as the hold ends, also where that is sooner than expected.
 func (l *Loop) postpone(j *job, reason string, due time.Time) {
-	d := j.delivery
+	d := j.current()
 	d.State, d.Reason, d.Due = state.Waiting, reason, due
 	l.end(j, d, nil, false)
 }

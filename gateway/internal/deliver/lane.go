@@ -33,6 +33,7 @@ const (
 	reasonStopping   = "gateway stopping"
 	reasonBatch      = "gathering a batch"
 	reasonRecord     = "behind others of its record"
+	reasonReloaded   = "the configuration changed"
 )
 
 type laneKey struct{ tenant, name string }

@@ -28,6 +28,7 @@ type attemptOutcome struct {
 	// free connection. Empty: it counts.
 	postponeReason string
 	status         int
+	tokenWait      time.Duration // for access tokens, which is not the product's latency
 	bytesSent      int
 	bytesReceived  int
 	events         []*event.Event // of jobs, within the budget of their request
@@ -48,12 +49,6 @@ func (t *attemptOutcome) verdictOn(i int) connectors.Verdict {
 		return t.verdict.Each[i]
 	}
 	return t.verdict
-}
-
-// goesAlone reports whether a delivery of a batch is sent once more by itself: the batch was refused as a whole, which one delivery
-// may have caused, or the answer does not name this one.
-func (t *attemptOutcome) goesAlone(v connectors.Verdict) bool {
-	return len(t.jobs) > 1 && v.Kind == connectors.Rejected && (v.RetryAlone || len(t.verdict.Each) == 0)
 }
 
 // health returns the verdict on the destination. It is revoked if a delivery in the request was; a destination that accepted or
@@ -104,18 +99,21 @@ func (l *Loop) try(t *attemptOutcome, deadline time.Time) (rest []*job) {
 		l.Observer.Batch("deliver", len(t.jobs))
 	}
 	var trail []*connectors.Response
-	for range chainSteps {
+	var refused connectors.Secret // the access token that the product did not accept
+	for steps := 0; steps < chainSteps; {
 		t.request, t.response, t.status = req, nil, 0
 		left := deadline.Sub(l.Clock.Now())
 		if left <= 0 {
 			t.verdict = connectors.TryAgain(fmt.Sprintf("no time left for request %d of the attempt", len(trail)+1))
 			return rest
 		}
-		if len(trail) > 0 {
+		if len(trail) > 0 || !refused.IsZero() {
 			t.lane.countRequest(t.lead)
 		}
 		crashpoint.At(crashpoint.Claimed)
-		res := l.Sender.Send(l.sending, req, options(first, req, left))
+		o := options(first, req, left)
+		o.RefusedToken = refused
+		res := l.Sender.Send(l.sending, req, o)
 		crashpoint.At(crashpoint.Sent)
 		if res.Kind == outbound.Canceled {
 			t.postponeReason = reasonStopping
@@ -128,6 +126,7 @@ func (l *Loop) try(t *attemptOutcome, deadline time.Time) (rest []*job) {
 		t.sent = t.sent || res.Kind != outbound.Invalid && res.Kind != outbound.Credentials
 		t.bytesSent += res.Sent
 		t.bytesReceived += res.Received
+		t.tokenWait += res.TokenWait
 		if res.Err != nil || res.Response == nil {
 			t.verdict = unanswered(res)
 			return rest
@@ -137,9 +136,15 @@ func (l *Loop) try(t *attemptOutcome, deadline time.Time) (rest []*job) {
 		answer.To, answer.Events, answer.Trail = req, t.events, trail
 		t.response, t.status = answer, answer.Status
 		t.verdict = judge(first.build, first.destination, answer)
+		if refused.IsZero() && !res.Token.IsZero() && isTokenRefusal(t.verdict) {
+			refused = res.Token // which may have been withdrawn early: the second refusal counts
+			continue
+		}
 		if t.verdict.Kind != connectors.Continue {
 			break
 		}
+		refused = connectors.Secret{}
+		steps++
 		trail = append(trail, answer)
 		req = t.verdict.Next
 	}
@@ -147,6 +152,16 @@ func (l *Loop) try(t *attemptOutcome, deadline time.Time) (rest []*job) {
 		t.verdict = connectors.Reject(fmt.Sprintf("more than %d requests in one attempt", chainSteps))
 	}
 	return rest
+}
+
+// isTokenRefusal reports whether the product refused a request as a whole, and no setting of it.
+func isTokenRefusal(v connectors.Verdict) bool {
+	for _, each := range v.Each {
+		if each.Kind != connectors.Revoked || each.Setting != "" {
+			return false
+		}
+	}
+	return len(v.Each) > 0 || v.Kind == connectors.Revoked && v.Setting == ""
 }
 
 // compose builds the request and leaves in t.jobs the deliveries that it contains; nil if it contains none. A panic in the Build of
@@ -280,7 +295,7 @@ func options(j *job, req *connectors.Request, left time.Duration) outbound.Attem
 		Transport:   j.destination.Transport,
 		Trusted:     j.destination.Trusted,
 		Tenant:      j.delivery.Tenant,
-		Destination: j.delivery.Tenant + "/" + j.delivery.Destination,
+		Destination: j.delivery.Destination,
 		MaxConns:    j.destination.Concurrency,
 		TLS:         j.destination.TLS,
 		Keep:        min(req.ResponseLimit, maxResponseLimit),
@@ -290,6 +305,9 @@ func options(j *job, req *connectors.Request, left time.Duration) outbound.Attem
 // unanswered returns the verdict for a request without an answer.
 func unanswered(res outbound.Result) connectors.Verdict {
 	v := connectors.TryAgain(reason(res))
+	if failed, ok := errors.AsType[*outbound.Error](res.Err); ok {
+		v.After = clamp(failed.After)
+	}
 	switch res.Kind {
 	case outbound.Invalid:
 		v.Kind = connectors.Rejected
@@ -320,12 +338,15 @@ func judge(c connectors.Connector, d *config.Destination, res *connectors.Respon
 	switch n := len(v.Each); {
 	case n == 0:
 	case n != len(res.Events):
-		return connectors.Reject(fmt.Sprintf("the connector gave %d verdicts on %d events", n, len(res.Events)))
+		return oneByOne(fmt.Sprintf("the connector gave %d verdicts on %d events", n, len(res.Events)))
 	case n == 1:
 		v = v.Each[0]
 	}
+	if v = blameless(v); len(v.Each) == 0 {
+		v.Resend = false
+	}
 	if done := v.Kind == connectors.Delivered || v.Kind == connectors.Skipping; done && len(v.Each) == 0 && len(res.Events) > 1 && !silent(c) {
-		return connectors.Reject(connectors.StatusReason(res.Status) + ", but nothing says of each event that the product took it")
+		return oneByOne(connectors.StatusReason(res.Status) + ", but nothing says of each event that the product took it")
 	}
 	if v.Kind == connectors.Delivered && d.Retry.Only200 && res.Status != 200 {
 		return connectors.TryAgain(fmt.Sprintf("answered %d, and only 200 counts", res.Status))

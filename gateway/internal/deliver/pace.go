@@ -89,10 +89,8 @@ func (l *lane) await(j *job) (reason string, due time.Time) {
 func (l *lane) takePlaces(j *job, now time.Time) (wait time.Duration, reason string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if j.pace, j.places = l.pace, 0; j.pace == nil {
-		return 0, ""
-	}
-	if reason = l.refuses(now); reason != "" {
+	j.pace, j.places = l.pace, 0
+	if reason = l.refuses(now); reason != "" || j.pace == nil {
 		return 0, reason
 	}
 	if wait = j.pace.take(j.requests, now); wait == 0 {

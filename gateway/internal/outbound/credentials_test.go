@@ -36,6 +36,7 @@ func TestUnusableCredentials(t *testing.T) {
 				"basic":   connectors.Basic("jo", secret),
 				"token":   connectors.BasicToken(secret),
 				"header":  connectors.Header("X-Key", secret),
+				"scheme":  connectors.Authorization("Product-Key", secret),
 				"query":   connectors.Query("key", secret),
 				"body":    connectors.BodyField("key", secret),
 				"address": connectors.Address(secret),

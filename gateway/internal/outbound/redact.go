@@ -50,6 +50,8 @@ func credentialTexts(req *connectors.Request, out []string) []string {
 		out = append(out, auth.Value.Expose())
 	case connectors.BodyFieldAuth:
 		out = append(out, auth.Value.Expose())
+	case connectors.OAuth2:
+		out = tokenTexts(auth, out)
 	case connectors.SignedAuth:
 		for _, s := range auth.Secrets {
 			text := s.Expose()
@@ -111,7 +113,7 @@ func Cut(text []byte, secrets []connectors.Secret) []byte {
 func (w *wire) cut(res *connectors.Response) {
 	w.cutAddress(res)
 	var buf [8]string
-	texts := credentialTexts(w.request, buf[:0])
+	texts := w.token.texts(credentialTexts(w.request, buf[:0]))
 	shortest := 1 << 30
 	for _, text := range texts {
 		shortest = min(shortest, len(text))

@@ -133,6 +133,7 @@ func TestAuth(t *testing.T) {
 			"basic":   {connectors.Basic("jo", secret), func(s seen) string { return s.header.Get("Authorization") }, "Basic am86czNjcmV0Ji8="},
 			"token":   {connectors.BasicToken(secret), func(s seen) string { return s.header.Get("Authorization") }, "Basic czNjcmV0Ji86"},
 			"header":  {connectors.Header("X-Old", secret), func(s seen) string { return strings.Join(s.header["X-Old"], "|") }, "s3cret&/"},
+			"scheme":  {connectors.Authorization("Product-Key", secret), func(s seen) string { return strings.Join(s.header["Authorization"], "|") }, "Product-Key s3cret&/"},
 			"query":   {connectors.Query("api_secret", secret), func(s seen) string { return s.url }, "/in?a=1&api_secret=s3cret%26%2F"},
 			"body":    {connectors.BodyField("api_key", secret), func(s seen) string { return s.body }, `{"a":1,"api_key":"s3cret&/"}`},
 			"address": {connectors.Address(connectors.NewSecret(srv.URL + "/services/T0/B0?x=1")), func(s seen) string { return s.url }, "/services/T0/B0?x=1"},

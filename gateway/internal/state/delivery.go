@@ -55,14 +55,14 @@ type Delivery struct {
 	// Attempts counts all requests ever made for it: sent, or unable to connect.
 	Attempts int
 	// Forgiven is how many of Attempts do not count against the retry schedule: those before a retry or replay by hand,
-	// those refused because of the credentials or together with their whole batch, and those that the product postponed to
-	// a time it named. Commit keeps the value it is given; Schedule sets it to Attempts, so that a retry or replay by hand
+	// those refused because of the credentials or because of another event of their batch, and those that the product
+	// postponed to a time it named. Commit keeps the value it is given; Schedule sets it to Attempts, so that a retry or replay by hand
 	// begins a fresh schedule.
 	Forgiven int
 	// Created is when it was decided; Updated when it last changed; Due when a Waiting one is tried next.
 	Created, Updated, Due time.Time
-	// Alone keeps it out of batches.
-	Alone bool
+	// MaxBatch is the largest batch that it may be in, because a larger one with it was refused; 0: any, 1: it is sent alone.
+	MaxBatch int
 	// Leased: a holder has it until Due. Given to Commit: a running attempt is handed over, and Schedule and Drop leave the
 	// delivery alone until then. Read back: a holder has this Waiting delivery now.
 	Leased bool
@@ -135,7 +135,7 @@ func Reschedule(kept, given *Delivery, now time.Time) (d Delivery, ok bool) {
 	switch {
 	case kept != nil && kept.State.Open():
 		d = *kept
-		d.Reason, d.Alone = given.Reason, given.Alone || kept.Alone
+		d.Reason, d.MaxBatch = given.Reason, TighterBatch(given.MaxBatch, kept.MaxBatch)
 	case given.Destination == "":
 		return d, false
 	default:
@@ -151,6 +151,14 @@ func Reschedule(kept, given *Delivery, now time.Time) (d Delivery, ok bool) {
 	d.State, d.Due, d.Leased, d.Log = Waiting, given.Due, false, nil
 	d.Stamp(now)
 	return d, true
+}
+
+// TighterBatch returns the smaller of two values of MaxBatch, of which 0 is no limit.
+func TighterBatch(a, b int) int {
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
 }
 
 // CheckScheduled checks the arguments of Schedule: deliveries of the tenant, whose ids lead to their events.

@@ -124,7 +124,7 @@ func (t *tx) change(o *owed, to *state.Delivery) {
 	old := t.s.due.find(o.Tenant, o.Destination)
 	t.list(old, o, -1)
 
-	o.State, o.Reason, o.Alone = to.State, to.Reason, to.Alone
+	o.State, o.Reason, o.MaxBatch = to.State, to.Reason, to.MaxBatch
 	o.Attempts, o.Forgiven, o.Ref = to.Attempts, to.Forgiven, to.Ref
 	o.Step, o.Destination, o.Connector = to.Step, to.Destination, to.Connector
 	o.Updated, o.Log = fromNanos(max(nanos(t.wall), o.newest.at+1)), to.Log

@@ -126,13 +126,16 @@ const (
 	flagForgiven   // how many attempts are forgiven follows their number
 	flagRevision   // the revision that owes it follows those
 	flagRef        // Ref follows those
+	flagMaxBatch   // MaxBatch, if it is not 1 (flagAlone), follows those
 )
 
 // appendDelivery writes a delivery without its tenant, event and log, which follow from the key and the surrounding record.
 func appendDelivery(b []byte, d *state.Delivery) []byte {
 	var flags byte
-	if d.Alone {
+	if d.MaxBatch == 1 {
 		flags |= flagAlone
+	} else if d.MaxBatch > 1 {
+		flags |= flagMaxBatch
 	}
 	if d.Leased {
 		flags |= flagLeased
@@ -171,6 +174,9 @@ func appendDelivery(b []byte, d *state.Delivery) []byte {
 	if d.Ref != "" {
 		b = state.AppendText(b, d.Ref)
 	}
+	if flags&flagMaxBatch != 0 {
+		b = appendUint(b, uint64(d.MaxBatch))
+	}
 	created := nanos(d.Created)
 	b = appendInt(b, created)
 	b = appendInt(b, nanos(d.Updated)-created)
@@ -180,7 +186,7 @@ func appendDelivery(b []byte, d *state.Delivery) []byte {
 func (r *reader) delivery() (d state.Delivery) {
 	r.Version(deliveryV1)
 	flags := r.Byte()
-	d.Alone, d.Leased = flags&flagAlone != 0, flags&flagLeased != 0
+	d.Leased = flags&flagLeased != 0
 	d.State = state.DeliveryState(r.Code(state.StateCodes))
 	d.Origin.Kind = state.OriginKind(r.Code(state.OriginCodes))
 	d.Origin.Name = r.Text()
@@ -203,6 +209,12 @@ func (r *reader) delivery() (d state.Delivery) {
 	}
 	if flags&flagRef != 0 {
 		d.Ref = r.Text()
+	}
+	if flags&flagAlone != 0 {
+		d.MaxBatch = 1
+	}
+	if flags&flagMaxBatch != 0 {
+		d.MaxBatch = int(r.Uint())
 	}
 	created := r.Int()
 	d.Created = fromNanos(created)

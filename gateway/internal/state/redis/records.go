@@ -22,11 +22,14 @@ const (
 	flagForgiven // how many attempts are forgiven follows their number
 	flagRevision // the revision that owes it follows those
 	flagRef      // Ref follows those
+	flagMaxBatch // MaxBatch, if it is not 1 (flagAlone), follows those
 )
 
 func flagsOf(d *state.Delivery) (flags byte) {
-	if d.Alone {
+	if d.MaxBatch == 1 {
 		flags |= flagAlone
+	} else if d.MaxBatch > 1 {
+		flags |= flagMaxBatch
 	}
 	if d.Forgiven > 0 {
 		flags |= flagForgiven
@@ -52,11 +55,13 @@ func appendAttempts(b []byte, d *state.Delivery) []byte {
 	if d.Ref != "" {
 		b = state.AppendText(b, d.Ref)
 	}
+	if d.MaxBatch > 1 {
+		b = appendUint(b, uint64(d.MaxBatch))
+	}
 	return b
 }
 
 func (r *reader) attempts(flags byte, d *state.Delivery) {
-	d.Alone = flags&flagAlone != 0
 	d.Attempts = int(r.Uint())
 	if flags&flagForgiven != 0 {
 		d.Forgiven = int(r.Uint())
@@ -66,6 +71,12 @@ func (r *reader) attempts(flags byte, d *state.Delivery) {
 	}
 	if flags&flagRef != 0 {
 		d.Ref = r.Text()
+	}
+	if flags&flagAlone != 0 {
+		d.MaxBatch = 1
+	}
+	if flags&flagMaxBatch != 0 {
+		d.MaxBatch = int(r.Uint())
 	}
 }
 

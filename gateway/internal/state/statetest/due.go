@@ -307,14 +307,14 @@ var leases = []test{
 			d := s.oneDue()
 			s.same("attempts so far", d.Delivery.Attempts, n-1)
 			tried(n, s.h.Now(), "retry", 500+n)(&d.Delivery)
-			d.Delivery.Due, d.Delivery.Reason, d.Delivery.Alone = s.h.Now().Add(time.Minute), "retry", n == 2
+			d.Delivery.Due, d.Delivery.Reason, d.Delivery.MaxBatch = s.h.Now().Add(time.Minute), "retry", []int{0, 50, 1}[n-1]
 			s.same("fence", s.settle(state.Settled{Delivery: d.Delivery, Lease: d.Lease}), []bool{true})
 			s.noneDue()
 			if _, next := s.claimDue(1); !next.Equal(s.h.Now().Add(time.Minute)) {
 				s.Fatalf("next at %v", next)
 			}
 			got := s.delivery(id(e, "crm"))
-			if got.Alone != (n == 2) || got.Reason != "retry" || got.Attempts != n {
+			if got.MaxBatch != []int{0, 50, 1}[n-1] || got.Reason != "retry" || got.Attempts != n {
 				s.Fatalf("got %+v", got)
 			}
 			s.h.Advance(time.Minute)

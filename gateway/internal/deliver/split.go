@@ -1,0 +1,106 @@
+package deliver
+
+import (
+	"slices"
+	"time"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// refusals is what a delivery has met in batches that were refused because of some of their deliveries, within one turn of its
+// lane. Its worker alone uses it.
+type refusals struct {
+	attempts []state.Attempt // they use up no attempt
+	reason   string          // why it is sent again
+	maxBatch int             // the largest batch that it may be in now; 0: any
+}
+
+// current returns the delivery with the refusals that it has met since it was queued.
+func (j *job) current() state.Delivery {
+	d := j.delivery
+	d.Log = nil
+	if r := j.refusals; r != nil {
+		d.Log, d.Reason = r.attempts, r.reason
+		d.Attempts, d.Forgiven = d.Attempts+len(r.attempts), d.Forgiven+len(r.attempts)
+		d.MaxBatch = state.TighterBatch(d.MaxBatch, r.maxBatch)
+	}
+	return d
+}
+
+// concludeAll settles the deliveries of a request, and returns the batches in which the others are sent again at once. If the product
+// refused a batch as a whole, these are its halves, so that a delivery at fault is alone after a few requests and the others are
+// delivered. If the answer has a verdict on each, they are those that others alone kept from being written, together, and each one
+// that is to be sent alone.
+func (l *Loop) concludeAll(t *attemptOutcome, began, end time.Time) (again [][]*job) {
+	if n := len(t.jobs); n > 1 && len(t.verdict.Each) == 0 && t.verdict.Kind == connectors.Rejected && !t.verdict.RetryAlone {
+		half := (n + 1) / 2
+		for _, j := range t.jobs {
+			l.sendAgain(t, j, t.verdict, half, began, end)
+		}
+		return [][]*job{t.jobs[:half:half], t.jobs[half:]}
+	}
+	var resent []*job
+	var alone [][]*job
+	for i, j := range t.jobs {
+		switch v := t.verdictOn(i); {
+		case len(t.jobs) > 1 && v.Kind == connectors.Rejected && v.RetryAlone:
+			l.sendAgain(t, j, v, 1, began, end)
+			alone = append(alone, []*job{j})
+		case len(t.jobs) > 1 && v.Kind == connectors.Retry && v.Resend:
+			l.sendAgain(t, j, v, 0, began, end)
+			resent = append(resent, j)
+		default:
+			l.conclude(t, j, v, began, end)
+		}
+	}
+	if len(resent) > 0 {
+		again = append(again, resent)
+	}
+	return append(again, alone...)
+}
+
+// sendAgain records an attempt of a delivery whose next one follows at once, in a batch of at most maxBatch deliveries (0: any number).
+func (l *Loop) sendAgain(t *attemptOutcome, j *job, v connectors.Verdict, maxBatch int, began, end time.Time) {
+	if j.refusals == nil {
+		j.refusals = &refusals{}
+	}
+	r, took := j.refusals, time.Duration(0)
+	r.reason, r.maxBatch = "its batch was refused: "+v.Reason, state.TighterBatch(r.maxBatch, maxBatch)
+	if v.RetryAlone {
+		r.reason = "next try alone: " + v.Reason
+	}
+	if t.sent {
+		took = end.Sub(began)
+		r.attempts = append(r.attempts, t.record(j, v, j.current().Attempts+1, began, took))
+	}
+	d := &j.delivery
+	l.Observer.Attempt(d.Tenant, d.Destination, d.Connector, string(v.Kind), took, began)
+}
+
+// record returns the attempt for the history of one delivery.
+func (t *attemptOutcome) record(j *job, v connectors.Verdict, n int, began time.Time, took time.Duration) state.Attempt {
+	a := state.Attempt{
+		N: n, At: began, Took: took, Verdict: string(v.Kind), Reason: t.reason(v),
+		Status: t.status, Sent: t.bytesSent / len(t.jobs), Received: t.bytesReceived / len(t.jobs),
+	}
+	if v.Kind != connectors.Delivered || t.fault() != "" || j.destination.CaptureAll {
+		a.Request, a.Response = t.transcripts(j)
+	}
+	return a
+}
+
+// oneByOne returns the verdict on a batch whose deliveries are sent again each by itself, because the connector is at fault.
+func oneByOne(reason string) connectors.Verdict {
+	v := connectors.Reject(reason)
+	v.RetryAlone = true
+	return v
+}
+
+// blameless returns a rejection of the whole batch instead of a verdict that blames the others of it for every event.
+func blameless(v connectors.Verdict) connectors.Verdict {
+	if len(v.Each) == 0 || slices.ContainsFunc(v.Each, func(v connectors.Verdict) bool { return v.Kind != connectors.Retry || !v.Resend }) {
+		return v
+	}
+	return connectors.Reject(v.Each[0].Reason)
+}
