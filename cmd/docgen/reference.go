@@ -26,7 +26,6 @@ var samples = map[string]string{
 	"allow_addresses": `["127.0.0.0/8"]`,
 	"allow_from":      `["203.0.113.0/24"]`,
 	"trusted_proxies": `["10.0.0.0/8"]`,
-	"api_key":         `"${NAME}-us6"`,
 	"audience":        "a1b2c3d4e5",
 	"base_url":        "https://proxy.example.com",
 	"blocks":          `[{type: "'section'", text: {type: "'mrkdwn'", text: "{{ feedback }}"}}]`,
@@ -83,6 +82,9 @@ var samples = map[string]string{
 	"user_id":         "respondent.external_id",
 	"when":            "nps_score <= 6",
 
+	"mailchimp.api_key":    `"${NAME}-us6"`,
+	"mixpanel.distinct_id": "respondent.external_id",
+	"mixpanel.project":     `"123456"`,
 	"salesforce.client_id": "3MVG9AbC",
 	"salesforce.domain":    "acme.my.salesforce.com",
 	"salesforce.key":       "SG_Key__c",
