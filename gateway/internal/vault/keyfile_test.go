@@ -53,7 +53,7 @@ func TestLostKeyFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := New(Options{Keys: own, Store: store, Context: t.Context()})
+	v := New(Options{Keys: own, Store: store})
 	if err := v.Prove(t.Context()); err != nil {
 		t.Fatal(err)
 	}
