@@ -33,8 +33,10 @@ func (g *gateway) refill(ctx context.Context) error {
 	if _, err := fingerprintKey(ctx, g.store, g.key); err != nil {
 		return err
 	}
-	if err := g.vault.Prove(ctx); err != nil {
-		return err
+	if g.vault.HasKey() {
+		if err := g.vault.Prove(ctx); err != nil {
+			return err
+		}
 	}
 	if err := g.web.Remember(ctx); err != nil {
 		return err

@@ -29,13 +29,9 @@ func (g *gateway) openVault(ctx context.Context, c *config.Config) error {
 }
 
 func (g *gateway) proveVault(ctx context.Context, c *config.Config) error {
-	keys := c.Keys
+	keys, err := c.Keys, error(nil)
 	if c.Engine() == config.EngineEmbedded {
-		own, err := vault.OwnKeys(ctx, g.data, g.store)
-		if err == nil {
-			keys, err = keys.Behind(own)
-		}
-		if err != nil {
+		if keys, err = vault.OwnKeys(ctx, g.data, g.store, keys); err != nil {
 			return err
 		}
 	}
@@ -43,8 +39,8 @@ func (g *gateway) proveVault(ctx context.Context, c *config.Config) error {
 	if err := g.keyFault(c); err != nil {
 		return err
 	}
-	err := g.vault.Prove(ctx)
-	if lost, ok := errors.AsType[*vault.LostKeyError](err); ok && keys.IsZero() && !slices.Contains(g.options.LostKeys, lost.ID) {
+	err = g.vault.Prove(ctx)
+	if lost, ok := errors.AsType[*vault.LostKeyError](err); ok && !g.vault.HasKey() && !slices.Contains(g.options.LostKeys, lost.ID) {
 		// Nothing that runs needs the key: keyFault refuses a configuration that does.
 		g.keyWarning = "secrets in the store cannot be opened, and no connection needs them now: " + err.Error()
 		return nil
