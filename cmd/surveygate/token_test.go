@@ -96,6 +96,9 @@ func TestTokenSet(t *testing.T) {
 					t.Errorf("%s: exit %d\n%s", name, code, out)
 				}
 			}
+			if out, code := p.say("vault", "reseal"); code != 0 || out != "0 values sealed anew with k1\n" {
+				t.Errorf("vault reseal: exit %d\n%s", code, out)
+			}
 			for _, path := range []string{"/v1/connections", "/v1/connections/contacts", "/v1/destinations", "/v1/tokens", "/readyz"} {
 				if status, text := p.request(t, http.MethodGet, path); status != http.StatusOK || strings.Contains(text, firstRefresh) {
 					t.Errorf("%s: %d %s", path, status, text)

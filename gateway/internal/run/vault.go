@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 
 	"github.com/surveygate/surveygate/gateway/config"
@@ -65,10 +66,11 @@ func (g *gateway) keyFault(c *config.Config) error {
 // keyProblems warns of a key that is missing, or that others may read.
 func (g *gateway) keyProblems() []string {
 	var problems []string
-	for _, problem := range []string{g.keyWarning, vault.KeyFileProblem(g.data)} {
-		if problem != "" {
-			problems = append(problems, problem)
-		}
+	if g.keyWarning != "" {
+		problems = append(problems, g.keyWarning)
+	}
+	if path := filepath.Join(g.data, vault.KeyFile); isShown(path) {
+		problems = append(problems, fmt.Sprintf("users other than the gateway's may read %s, the key of the secrets in the store: run `chmod 600 %s` as the gateway's user", path, path))
 	}
 	return problems
 }

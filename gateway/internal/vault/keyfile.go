@@ -106,12 +106,3 @@ func writeWhole(path, text string) error {
 	}
 	return errors.Join(folder.Sync(), folder.Close())
 }
-
-// KeyFileProblem warns of a key file that users other than the gateway's may read; "" for one that they may not.
-func KeyFileProblem(folder string) string {
-	path := filepath.Join(folder, KeyFile)
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm()&0o077 == 0 {
-		return ""
-	}
-	return fmt.Sprintf("users other than the gateway's may read %s, the key of every secret in the store: run `chmod 600 %s` as the gateway's user", path, path)
-}

@@ -31,18 +31,6 @@ func TestKeyFile(t *testing.T) {
 	if err != nil || !again.Equal(first) {
 		t.Errorf("the second start: %v", err)
 	}
-	if problem := KeyFileProblem(folder); problem != "" {
-		t.Error(problem)
-	}
-	if err := os.Chmod(path, 0o640); err != nil {
-		t.Fatal(err)
-	}
-	if problem := KeyFileProblem(folder); !strings.Contains(problem, "chmod 600 "+path) {
-		t.Errorf("of a file that the group may read it says %q", problem)
-	}
-	if problem := KeyFileProblem(t.TempDir()); problem != "" {
-		t.Errorf("of no file it says %q", problem)
-	}
 }
 
 // A lost key is not replaced while the store holds what was sealed with it.
