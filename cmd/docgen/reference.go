@@ -50,6 +50,7 @@ var samples = map[string]string{ //nolint:gosec // samples of settings, no crede
 	"header":          "X-Signature",
 	"headers":         `{X-Token: "${NAME}"}`,
 	"key":             `"{secret}"`,
+	"key_file":        "/run/secrets/surveygate-key",
 	"kind":            "hmac",
 	"listen":          "127.0.0.1:8080",
 	"measurement_id":  "G-AB12CD34EF",
