@@ -176,11 +176,16 @@ func TestEarlyRenewal(t *testing.T) {
 	c.Advance(6 * time.Minute)
 	release := make(chan struct{})
 	i.before = func(http.ResponseWriter, url.Values) bool { <-release; return false }
-	if res := r.delivers(t, i.refreshing()); res.Token != connectors.NewSecret("access-1") {
-		t.Error("the request did not use the token that is still valid")
+	for i.fetches() == 1 { // a look into the store may be under way
+		if res := r.delivers(t, i.refreshing()); res.Token != connectors.NewSecret("access-1") {
+			t.Error("the request did not use the token that is still valid")
+		}
 	}
 	close(release)
 	<-fetched
+	for used := (connectors.Secret{}); used != connectors.NewSecret("access-2"); { // it is stored a moment later
+		used = r.send(t.Context(), i.refreshing(), connectors.Secret{}).Token
+	}
 
 	i.expiresIn, i.before = 0, nil
 	c.Advance(time.Hour)
