@@ -18,7 +18,7 @@ type contacts struct {
 	mu      sync.Mutex
 	times   map[string]int
 	largest int
-	n       int // requests
+	n       int    // requests
 	refuse  string // one record that makes its whole batch a 400
 	hang    chan struct{}
 	hanging chan struct{}
