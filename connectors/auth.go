@@ -17,10 +17,13 @@ type (
 		User     string
 		Password Secret
 	}
-	// HeaderAuth is a product-specific header.
+	// BasicTokenAuth is the header `Authorization: Basic …` with a token as the user name, and no password.
+	BasicTokenAuth struct{ Token Secret }
+	// HeaderAuth is a product-specific header. Its value is the secret, with Scheme and a space before it if there is a Scheme.
 	HeaderAuth struct {
-		Name  string
-		Value Secret
+		Name   string
+		Scheme string
+		Value  Secret
 	}
 	// QueryAuth is a query parameter of the URL.
 	QueryAuth struct {
@@ -46,13 +49,14 @@ type (
 	}
 )
 
-func (BearerAuth) auth()    {}
-func (BasicAuth) auth()     {}
-func (HeaderAuth) auth()    {}
-func (QueryAuth) auth()     {}
-func (BodyFieldAuth) auth() {}
-func (AddressAuth) auth()   {}
-func (SignedAuth) auth()    {}
+func (BearerAuth) auth()     {}
+func (BasicAuth) auth()      {}
+func (BasicTokenAuth) auth() {}
+func (HeaderAuth) auth()     {}
+func (QueryAuth) auth()      {}
+func (BodyFieldAuth) auth()  {}
+func (AddressAuth) auth()    {}
+func (SignedAuth) auth()     {}
 
 // Bearer returns the credential `Authorization: Bearer TOKEN`.
 func Bearer(token Secret) Auth { return BearerAuth{token} }
@@ -60,8 +64,16 @@ func Bearer(token Secret) Auth { return BearerAuth{token} }
 // Basic returns the credential `Authorization: Basic …`.
 func Basic(user string, password Secret) Auth { return BasicAuth{user, password} }
 
+// BasicToken returns the credential `Authorization: Basic …` with a token as the user name, and no password.
+func BasicToken(token Secret) Auth { return BasicTokenAuth{token} }
+
 // Header returns a credential that is sent in the header name.
-func Header(name string, value Secret) Auth { return HeaderAuth{name, value} }
+func Header(name string, value Secret) Auth { return HeaderAuth{Name: name, Value: value} }
+
+// Authorization returns the credential `Authorization: SCHEME TOKEN`, for a product with a scheme of its own.
+func Authorization(scheme string, token Secret) Auth {
+	return HeaderAuth{Name: "Authorization", Scheme: scheme, Value: token}
+}
 
 // Query returns a credential that is sent as the query parameter name.
 func Query(name string, value Secret) Auth { return QueryAuth{name, value} }

@@ -40,6 +40,13 @@ func TestMessageFor(t *testing.T) {
 		`{"type": "response.updated", "nps_score": 9}`:                   {"Changed response: Score 9/10", "promoter", "good", nil},
 		`{"type": "survey.closed", "survey": {"title": "Onboarding"}}`:   {"survey.closed: Onboarding", "", "", []connectors.MessageField{field("Survey", "Onboarding", true)}},
 		`{"type": "test"}`: {"Test event", "", "", nil},
+		`{"type": "response.completed", "feedback": "slow", "response": {"answers": [
+			{"question_id": "1", "question": "How likely?", "value": 3}, {"question_id": "2", "question": "Why?", "value": "slow"}]}}`: {
+			"New response", "", "", []connectors.MessageField{field("Question", "Why?", false), field("Feedback", "slow", false)},
+		},
+		`{"type": "response.completed", "feedback": "slow", "response": {"answers": [{"question_id": "1", "question": "How likely?", "value": 3, "comment": "slow"}]}}`: {
+			"New response", "", "", []connectors.MessageField{field("Question", "How likely?", false), field("Feedback", "slow", false)},
+		},
 	}
 	for given, want := range rows {
 		ev, err := connectortest.ParseEvent([]byte(given))
@@ -52,6 +59,9 @@ func TestMessageFor(t *testing.T) {
 		}
 		if diff := cmp.Diff(connectors.Message{Title: want.Title, Group: want.Group, Fields: want.Fields}, m); diff != "" {
 			t.Errorf("%s:\n%s", given, diff)
+		}
+		if got := m.GroupTitle(); !strings.EqualFold(got, want.Group) || got != "" && got == want.Group {
+			t.Errorf("%s: the group is shown as %q", given, got)
 		}
 		if got := m.Level(); got != want.Level {
 			t.Errorf("%s: the level is %q, want %q", given, got, want.Level)
@@ -100,4 +110,28 @@ func FuzzClip(f *testing.F) {
 			t.Errorf("%q became %q", text, got)
 		}
 	})
+}
+
+func TestMessageLink(t *testing.T) {
+	t.Parallel()
+	for given, want := range map[string]string{
+		"https://polls.example/r/1?a=b&c=%20#top":            "https://polls.example/r/1?a=b&c=%20#top",
+		"http://polls.example":                               "http://polls.example",
+		"https://polls.example/ö":                            "https://polls.example/%C3%B6",
+		"https://polls.example/a|b":                          "https://polls.example/a%7Cb",
+		"https://polls.example/?a=|b":                        "", // would end an address in Slack
+		"https://polls.example/?a=<b>":                       "",
+		"https://jo:secret@polls.example/":                   "",
+		"javascript:alert(1)":                                "",
+		"/r/1":                                               "",
+		"https://polls.example/" + strings.Repeat("a", 2048): "",
+	} {
+		ev, err := connectortest.ParseEvent([]byte(`{"type": "response.completed", "response": {"permalink": "` + given + `"}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := connectors.MessageFor(ev).Link; got != want {
+			t.Errorf("%s: the link is %q, want %q", given, got, want)
+		}
+	}
 }

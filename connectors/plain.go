@@ -8,7 +8,11 @@ import (
 
 // PlainText converts an evaluated value (see expression.Value) to text, for products whose fields hold text only. A number has no
 // needless fraction, the items of a list are joined with commas, and nil is empty. ok is false for an object.
-func PlainText(v any) (text string, ok bool) {
+func PlainText(v any) (text string, ok bool) { return JoinedText(v, ", ") }
+
+// JoinedText is PlainText with another separator between the items of a list, such as `;` for products whose field for several
+// choices holds `a;b`.
+func JoinedText(v any, separator string) (text string, ok bool) {
 	switch v := v.(type) {
 	case nil:
 		return "", true
@@ -35,7 +39,7 @@ func PlainText(v any) (text string, ok bool) {
 				items = append(items, text)
 			}
 		}
-		return strings.Join(items, ", "), true
+		return strings.Join(items, separator), true
 	}
 	return "", false
 }

@@ -32,3 +32,13 @@ func TestPlainText(t *testing.T) {
 		}
 	}
 }
+
+func TestJoinedText(t *testing.T) {
+	t.Parallel()
+	if got, ok := JoinedText([]any{" a ", "", 3.0, []any{"b", true}}, ";"); got != "a;3;b, true" || !ok {
+		t.Errorf("got %q, %v", got, ok)
+	}
+	if got, ok := JoinedText("a, b", ";"); got != "a, b" || !ok {
+		t.Errorf("got %q, %v", got, ok)
+	}
+}

@@ -69,6 +69,25 @@ func (s Secret) Region() string {
 	return found[1]
 }
 
+// Host returns the host name of a secret that is an address, in lower case, or "" if it is none. The host is not secret: name
+// servers and proxies see it.
+func (s Secret) Host() string {
+	u, err := url.Parse(s.reveal())
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(u.Hostname())
+}
+
+// WithQuery returns a secret that is an address with one more query parameter. name and value must need no escaping.
+func (s Secret) WithQuery(name, value string) Secret {
+	separator := "?"
+	if strings.Contains(s.reveal(), "?") {
+		separator = "&"
+	}
+	return NewSecret(s.reveal() + separator + name + "=" + value)
+}
+
 // IsBlank reports whether r is white space or invisible: a byte order mark or a zero-width space, which editors and web pages
 // leave at the ends of a copied credential.
 func IsBlank(r rune) bool { return unicode.IsSpace(r) || r == '\ufeff' || r == '\u200b' }

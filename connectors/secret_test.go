@@ -123,3 +123,25 @@ func TestCheckSecret(t *testing.T) {
 		}
 	}
 }
+
+func TestAddressParts(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{
+		"https://Acme.webhook.office.com:443/webhookb2/a": "acme.webhook.office.com",
+		"xoxb-1": "",
+		"":       "",
+		"%zz":    "",
+	} {
+		if got := connectors.NewSecret(address).Host(); got != want {
+			t.Errorf("%s: the host is %q, want %q", address, got, want)
+		}
+	}
+	for address, want := range map[string]string{
+		"https://x.example/hook":             "https://x.example/hook?wait=true",
+		"https://x.example/hook?thread_id=1": "https://x.example/hook?thread_id=1&wait=true",
+	} {
+		if got := connectors.NewSecret(address).WithQuery("wait", "true"); got != connectors.NewSecret(want) {
+			t.Errorf("%s becomes another address than %s", address, want)
+		}
+	}
+}

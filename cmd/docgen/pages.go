@@ -141,16 +141,18 @@ func settingsTable(b *bytes.Buffer, src *source, title string, c connectors.Conn
 }
 
 var kinds = map[reflect.Type]string{
-	reflect.TypeFor[connectors.Secret]():      "secret",
-	reflect.TypeFor[connectors.HeaderValue](): "secret",
-	reflect.TypeFor[connectors.URL]():         "URL",
-	reflect.TypeFor[connectors.BaseURL]():     "URL",
-	reflect.TypeFor[connectors.Signature]():   "word or mapping",
-	reflect.TypeFor[expression.Text]():        "text with `{{ }}`",
-	reflect.TypeFor[expression.Value]():       "value",
-	reflect.TypeFor[expression.Values]():      "mapping of values",
-	reflect.TypeFor[[]expression.Text]():      "list of texts with `{{ }}`",
-	reflect.TypeFor[time.Duration]():          "duration",
+	reflect.TypeFor[connectors.Secret]():         "secret",
+	reflect.TypeFor[connectors.HeaderValue]():    "secret",
+	reflect.TypeFor[connectors.PrivateKey]():     "secret of several lines",
+	reflect.TypeFor[connectors.ServiceAccount](): "secret of several lines",
+	reflect.TypeFor[connectors.URL]():            "URL",
+	reflect.TypeFor[connectors.BaseURL]():        "URL",
+	reflect.TypeFor[connectors.Signature]():      "word or mapping",
+	reflect.TypeFor[expression.Text]():           "text with `{{ }}`",
+	reflect.TypeFor[expression.Value]():          "value",
+	reflect.TypeFor[expression.Values]():         "mapping of values",
+	reflect.TypeFor[[]expression.Text]():         "list of texts with `{{ }}`",
+	reflect.TypeFor[time.Duration]():             "duration",
 }
 
 func kindOf(t reflect.Type) string {

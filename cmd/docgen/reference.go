@@ -60,6 +60,7 @@ var samples = map[string]string{
 	"path":            "data.token",
 	"per_destination": "10000",
 	"prefix":          `"sha256="`,
+	"private_key":     `"${NAME}"`,
 	"profile":         "pollqr",
 	"properties":      "{last_nps: nps_score}",
 	"query":           "token",
@@ -81,6 +82,10 @@ var samples = map[string]string{
 	"user":            "survey",
 	"user_id":         "respondent.external_id",
 	"when":            "nps_score <= 6",
+
+	"salesforce.client_id": "3MVG9AbC",
+	"salesforce.domain":    "acme.my.salesforce.com",
+	"salesforce.key":       "SG_Key__c",
 }
 
 // node is a part of a JSON Schema.

@@ -30,6 +30,7 @@ var doors = []struct {
 	{"github.com/getkin/kin-openapi", []string{"connectors/connectortest/contract"}, false, "only tests read vendors' documents"},
 	{"github.com/prometheus/client_golang", []string{"gateway/internal/stats"}, false, "all metrics are declared in one package"},
 	{"github.com/prometheus/common", []string{"gateway/internal/stats"}, false, "all metrics are declared in one package"},
+	{"golang.org/x/oauth2", []string{"gateway/internal/oauth"}, false, "one package asks token endpoints, through outbound"},
 	{"golang.org/x/time", []string{"gateway/internal/deliver", "gateway/internal/web"}, false, "rates belong to destinations and to callers"},
 	{"github.com/spf13/cobra", []string{"cmd"}, false, "flags are parsed by commands"},
 	{"golang.org/x/tools", []string{"cmd/docgen", "connectors/connectortest"}, true, "transcripts are read by tests and by the pages made of them"},
@@ -38,6 +39,7 @@ var doors = []struct {
 	{"github.com/santhosh-tekuri/jsonschema", nil, true, "for tests"},
 	{"github.com/cloudevents/sdk-go", nil, true, "for tests: our reading is compared with it"},
 	{"github.com/standard-webhooks/standard-webhooks", nil, true, "for tests: our signatures are compared with it"},
+	{"crypto/cipher", []string{"gateway/internal/vault"}, false, "what the store must hold of a secret is sealed in one way, with one set of keys"},
 	{"net/http/httputil", nil, false, "what it prints of a request shows its secrets"},
 }
 

@@ -24,6 +24,8 @@ var exampleEnv = []string{
 	"HUBSPOT_TOKEN=pat-eu1-example",
 	"MAILCHIMP_KEY=0123456789abcdef0123456789abcdef-us6",
 	"GA4_SECRET=example-secret",
+	"MIXPANEL_SECRET=example-secret",
+	"AMPLITUDE_KEY=0123456789abcdef0123456789abcdef",
 	"PAGER_TOKEN=example-token",
 }
 

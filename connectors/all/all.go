@@ -2,9 +2,15 @@
 package all
 
 import (
+	_ "github.com/surveygate/surveygate/connectors/airtable"
+	_ "github.com/surveygate/surveygate/connectors/amplitude"
+	_ "github.com/surveygate/surveygate/connectors/discord"
 	_ "github.com/surveygate/surveygate/connectors/ga4"
 	_ "github.com/surveygate/surveygate/connectors/hubspot"
 	_ "github.com/surveygate/surveygate/connectors/mailchimp"
+	_ "github.com/surveygate/surveygate/connectors/mixpanel"
+	_ "github.com/surveygate/surveygate/connectors/salesforce"
 	_ "github.com/surveygate/surveygate/connectors/slack"
+	_ "github.com/surveygate/surveygate/connectors/teams"
 	_ "github.com/surveygate/surveygate/connectors/webhook"
 )

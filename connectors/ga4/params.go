@@ -39,7 +39,7 @@ func textLimit(name string) int {
 const engagement = 100
 
 // standardParams are the parameters of every event.
-var standardParams = []string{"survey_type", "nps_score", "survey_id", "response_id", "session_id", "engagement_time_msec"}
+var standardParams = append(slices.Clone(connectors.FactNames), "session_id", "engagement_time_msec")
 
 // params returns the standard parameters and the operator's. A parameter that the event has no value for is left out, except the
 // two that every report needs.
@@ -48,20 +48,7 @@ func (c *Connector) params(ev *event.Event) (expression.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := ev.Data()
-	all := make(expression.Object, 0, len(standardParams)+len(own))
-	named := c.Params.Keys()
-	text := func(name, value string) {
-		if value != "" && !slices.Contains(named, name) {
-			all = append(all, expression.Member{Key: name, Value: connectors.Clip(value, maxText)})
-		}
-	}
-	text("survey_type", d.Survey.Type)
-	if nps := d.Response.Score.NPS; nps != nil && !slices.Contains(named, "nps_score") {
-		all = append(all, expression.Member{Key: "nps_score", Value: *nps})
-	}
-	text("survey_id", d.Survey.ID)
-	text("response_id", d.Response.ID)
+	all := connectors.Facts(ev, c.Params, maxText)
 	for _, m := range own {
 		value, err := parameter(m.Key, m.Value)
 		if err != nil {

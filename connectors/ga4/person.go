@@ -1,14 +1,12 @@
 package ga4
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/rules/event"
@@ -35,24 +33,11 @@ const maxID = 256
 
 // identity evaluates an operator's expression for an id; "" if it has no value.
 func identity(setting string, from expression.Value, ev *event.Event) (string, error) {
-	if from.IsZero() {
-		return "", nil
-	}
-	v, _, err := from.Evaluate(ev)
-	if err != nil {
-		return "", err
-	}
-	id, ok := connectors.PlainText(v)
-	switch {
-	case !ok:
-		return "", fmt.Errorf("`%s` is an object, and Google takes a text", setting)
-	case isEmail(id):
+	id, err := connectors.PersonID(setting, from, ev, maxID)
+	if err == nil && isEmail(id) {
 		return "", fmt.Errorf("`%s` is an e-mail address, and Google's terms forbid to send one", setting)
-	case utf8.RuneCountInString(id) > maxID:
-		// A shortened id might be another visitor's.
-		return "", fmt.Errorf("`%s` is longer than the %d characters that Google takes", setting, maxID)
 	}
-	return id, nil
+	return id, err
 }
 
 // cookieValue matches the value of the `_ga` cookie, which has a prefix before the id: GA1.1.1234567890.1234567890.
@@ -70,32 +55,9 @@ func (c *Connector) client(ev *event.Event) (string, error) {
 		}
 		return given, nil
 	}
-	kind, id := respondent(ev)
-	// The stream is part of the hash, so that respondents cannot be followed from one stream to another.
-	sum := sha256.Sum256([]byte(c.MeasurementID + "\x00" + kind + "\x00" + id))
+	sum := connectors.Pseudonym(ev, c.MeasurementID)
 	b := strconv.AppendUint(nil, uint64(binary.BigEndian.Uint32(sum[:4])), 10)
 	return string(strconv.AppendUint(append(b, '.'), uint64(binary.BigEndian.Uint32(sum[4:8])), 10)), nil
-}
-
-// respondent returns what identifies the respondent. An e-mail address, a phone number and the operator's own id identify a
-// person across sources. A platform's id of a respondent is unique only within its source, and that of a response within its
-// survey.
-func respondent(ev *event.Event) (kind, id string) {
-	d := ev.Data()
-	switch r := &d.Respondent; {
-	case r.Email != "":
-		return "email", strings.ToLower(r.Email)
-	case r.Phone != "":
-		return "phone", r.Phone
-	case r.ExternalID != "":
-		return "external", r.ExternalID
-	case r.ID != "":
-		return "respondent", ev.Tenant + "\x00" + ev.Source + "\x00" + r.ID
-	}
-	if response := ev.ResponseKey(); response != "" {
-		return "response", ev.Tenant + "\x00" + response
-	}
-	return "event", ev.ID
 }
 
 // isEmail reports whether a text is an e-mail address and nothing else.

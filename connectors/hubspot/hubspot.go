@@ -179,7 +179,7 @@ func (a *Account) input(ev *event.Event, own expression.Values) (input, error) {
 		}
 	}
 	for _, m := range mapped {
-		text, ok := plain(m.Value)
+		text, ok := connectors.JoinedText(m.Value, ";")
 		if !ok {
 			return input{}, fmt.Errorf("property %s is an object, and HubSpot takes a text", m.Key)
 		}
@@ -207,25 +207,6 @@ func (in *input) put(name, text string) {
 	if name == in.IDProperty {
 		in.ID = text
 	}
-}
-
-// plain converts a value to HubSpot's form, which is always text: `9`, `true`, `a;b`.
-func plain(v any) (string, bool) {
-	list, ok := v.([]any)
-	if !ok {
-		return connectors.PlainText(v)
-	}
-	items := make([]string, 0, len(list))
-	for _, item := range list {
-		text, ok := connectors.PlainText(item)
-		if !ok {
-			return "", false
-		}
-		if text != "" {
-			items = append(items, text)
-		}
-	}
-	return strings.Join(items, ";"), true
 }
 
 // Validate checks that properties have internal names, which are lower case.

@@ -1,14 +1,10 @@
 package hubspot
 
 import (
-	"crypto/sha256"
-	"encoding/base32"
 	"encoding/json"
-	"html"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/rules/event"
@@ -57,12 +53,8 @@ func (n *Note) Build(ev *event.Event) (*connectors.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !n.Text.IsZero() {
-		if text, err := n.Text.Render(ev, escape); err != nil {
-			return nil, err
-		} else if strings.TrimSpace(text) == "" {
-			return nil, connectors.Skip("the text comes out empty")
-		}
+	if _, err := n.body(ev); err != nil {
+		return nil, err
 	}
 	return n.upsert(inputs{Inputs: []input{in}}), nil
 }
@@ -211,67 +203,17 @@ func (n *Note) note(ev *event.Event, body, contact string) *connectors.Request {
 
 // body returns the note's text with its mark.
 func (n *Note) body(ev *event.Event) (string, error) {
-	text := standard(ev)
-	if !n.Text.IsZero() {
-		var err error
-		if text, err = n.Text.Render(ev, escape); err != nil {
-			return "", err
-		}
-	}
-	text = strings.NewReplacer("\r\n", "<br>", "\n", "<br>").Replace(strings.TrimSpace(text))
-	end := "<br>" + mark(ev)
-	return clip(text, maxText-utf8.RuneCountInString(end)) + end, nil
+	return connectors.NoteHTML(ev, n.Text, mark(ev), maxText)
 }
 
-// standard returns the default text: title, feedback and survey. The respondent is left out, because the note is on their
-// contact.
-func standard(ev *event.Event) string {
-	about := connectors.MessageFor(ev)
-	lines := []string{escape(about.Title)}
-	for _, f := range about.Fields {
-		if f.Name != "Customer" {
-			lines = append(lines, f.Name+": "+escape(f.Value))
-		}
-	}
-	return strings.Join(lines, "\n")
-}
+// mark returns the mark that identifies the response in its note. A corrected event gets a second note: the first one shows the
+// wrong content. The marks of older versions held only the response's id. They are not searched for, because they do not identify
+// the survey.
+func mark(ev *event.Event) string { return connectors.NoteMark(code(ev)) }
 
-// escape escapes a respondent's text for HTML, and breaks any mark in it: otherwise a mark in the feedback would make the search
-// find another response's note.
-func escape(text string) string {
-	return strings.ReplaceAll(html.EscapeString(text), "[sg:", "&#91;sg:")
-}
-
-// mark returns the mark that identifies the response in its note.
-func mark(ev *event.Event) string { return "[sg:" + code(ev) + "]" }
-
-var letters = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
-
-// code identifies the response, or an event without one, among all that several tenants may write to one account: 100 bits of
-// a hash as letters and digits, which HubSpot's search treats as one word. The marks of older versions held only the response's
-// id. They are not searched for, because they do not identify the survey.
 func code(ev *event.Event) string {
-	kind, id := "response", ev.ResponseKey()
-	if id == "" {
-		kind, id = "event", ev.ID
+	if ev.Revision > 0 {
+		return connectors.ResponseCode(ev, strconv.Itoa(ev.Revision))
 	}
-	if ev.Revision > 0 { // a corrected event gets a second note: the first one shows the wrong content
-		id += "\x00" + strconv.Itoa(ev.Revision)
-	}
-	sum := sha256.Sum256([]byte(kind + "\x00" + ev.Tenant + "\x00" + id))
-	return letters.EncodeToString(sum[:])[:20]
-}
-
-// clip shortens HTML without cutting an entity (`&amp;`) or a tag in half, whose remains would be shown.
-func clip(text string, limit int) string {
-	if len(text) <= limit || utf8.RuneCountInString(text) <= limit {
-		return text
-	}
-	text = strings.TrimSuffix(connectors.Clip(text, limit), "…")
-	for _, pair := range []string{"&;", "<>"} {
-		if at := strings.LastIndexByte(text, pair[0]); at >= 0 && !strings.Contains(text[at:], pair[1:]) && (pair[0] == '<' || at > len(text)-len("&quot;")) {
-			text = text[:at]
-		}
-	}
-	return text + "…"
+	return connectors.ResponseCode(ev)
 }

@@ -129,9 +129,12 @@ func (a *Account) post(m message) *connectors.Request {
 		As(connectors.Bearer(a.Token))
 }
 
+// openResponse is the text of the link to the response.
+const openResponse = "Open the response"
+
 // attachments returns one attachment with the NPS group's colour, or none if it would be empty.
 func attachments(about connectors.Message) []attachment {
-	if len(about.Fields) == 0 && about.Group == "" {
+	if len(about.Fields) == 0 && about.Group == "" && about.Link == "" {
 		return nil
 	}
 	a := attachment{Attachment: slack.Attachment{
@@ -141,6 +144,9 @@ func attachments(about connectors.Message) []attachment {
 	}}
 	for i, f := range about.Fields {
 		a.Fields[i] = slack.AttachmentField{Title: f.Name, Value: escape(f.Value, maxField), Short: f.Short}
+	}
+	if about.Link != "" {
+		a.Title, a.TitleLink = openResponse, about.Link
 	}
 	if len(a.Fields) == 0 {
 		a.Text = about.Group // Slack shows the colour only of an attachment that has content

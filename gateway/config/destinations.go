@@ -54,8 +54,8 @@ func (l *loader) addConnections(f *fileSettings) {
 		}
 		d.Product, d.settings = product.Name, product.Node
 		connector, _ := connectors.New(d.Product)
+		l.connect(d, connector) // before delivery, because a product's limits may depend on its settings
 		l.delivery(d, e.Node, s.deliverySettings, "", connector)
-		l.connect(d, connector)
 		l.tls(d, e.Node.Key("tls"), connector)
 	}
 }

@@ -199,7 +199,7 @@ func (p *proof) send(ctx context.Context, req *connectors.Request) outbound.Resu
 	d := p.destination
 	res := p.sender.Send(ctx, req, outbound.Attempt{
 		DeliveryID: "check", Timeout: min(d.Timeout, outbound.DefaultTimeout), Transport: d.Transport, Trusted: d.Trusted, TLS: d.TLS,
-		Tenant: d.Tenant, Destination: d.Tenant + "/" + d.Name, MaxConns: 1, Keep: liveKeep,
+		Tenant: d.Tenant, Destination: d.Name, MaxConns: 1, Keep: liveKeep,
 	})
 	p.answers[key] = res
 	return res

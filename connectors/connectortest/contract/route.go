@@ -2,6 +2,7 @@ package contract
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,7 +28,12 @@ var placeholders = map[string]string{"server.api.mailchimp.com": "*.api.mailchim
 func (d *Document) find(r *http.Request) (best *routers.Route, params map[string]string) {
 	fewest := 0
 	for _, server := range d.doc.Servers {
-		rest, ok := below(server.URL, r)
+		rest, ok := "", false
+		for _, address := range addresses(server) {
+			if rest, ok = below(address, r); ok {
+				break
+			}
+		}
 		if !ok {
 			continue
 		}
@@ -42,6 +48,25 @@ func (d *Document) find(r *http.Request) (best *routers.Route, params map[string
 		}
 	}
 	return best, params
+}
+
+// addresses returns the URLs of a server: one for each value of its variables. A variable that takes any value becomes `*`.
+func addresses(server *openapi3.Server) []string {
+	all := []string{server.URL}
+	for name, variable := range server.Variables {
+		values := variable.Enum
+		if len(values) == 0 {
+			values = []string{"*"}
+		}
+		var next []string
+		for _, address := range all {
+			for _, value := range values {
+				next = append(next, strings.ReplaceAll(address, "{"+name+"}", value))
+			}
+		}
+		all = next
+	}
+	return all
 }
 
 // below returns the request's path relative to a server's URL; false if the request is for another server.
@@ -112,9 +137,8 @@ func authenticate(_ context.Context, in *openapi3filter.AuthenticationInput) err
 	given := ""
 	switch {
 	case scheme.Type == "http" && scheme.Scheme == "basic":
-		if _, given, _ = r.BasicAuth(); given == "" {
-			return errUnauthorised
-		}
+		user, password, _ := r.BasicAuth()
+		given = cmp.Or(password, user) // some products take a token as the user name, and no password
 	case scheme.Type == "http" && scheme.Scheme == "bearer", scheme.Type == "oauth2", scheme.Type == "openIdConnect":
 		given, _ = strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		if given == r.Header.Get("Authorization") {

@@ -1,9 +1,11 @@
-// Package crashpoint names the points between two steps of an event's way at which tests kill the process. Only a binary
+// Package crashpoint names the points between two steps of a start or of an event's way at which tests kill the process. Only a binary
 // that is built with the tag crashpoints dies there; in every other one At does nothing and is inlined away.
 package crashpoint
 
 // The points.
 const (
+	// KeyMade: the key of the vault is on disk, and nothing is sealed with it yet.
+	KeyMade = "key-made"
 	// Appended: events are durable, and their sender has no answer yet.
 	Appended = "appended"
 	// Claimed: a delivery is claimed and built, and its request is not sent yet.
@@ -12,7 +14,9 @@ const (
 	Sent = "sent"
 	// Committed: outcomes are committed, and what they leave to be tried again is not due yet.
 	Committed = "committed"
+	// TokenFetched: a token endpoint has issued an access token, and the store does not hold it yet.
+	TokenFetched = "token_fetched"
 )
 
-// Points are all of them, in the order of an event's way.
-func Points() []string { return []string{Appended, Claimed, Sent, Committed} }
+// Points are all of them, in the order in which a gateway passes them.
+func Points() []string { return []string{KeyMade, Appended, Claimed, Sent, Committed} }

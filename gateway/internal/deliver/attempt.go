@@ -110,7 +110,7 @@ func (l *Loop) conclude(t *attemptOutcome, j *job, v connectors.Verdict, began, 
 	}
 	took := time.Duration(0)
 	if t.sent {
-		took = end.Sub(began)
+		took = max(end.Sub(began)-t.tokenWait, 0)
 		d.Attempts++
 		d.Log = append(d.Log, t.record(j, v, d.Attempts, began, took))
 	}

@@ -28,6 +28,7 @@ type attemptOutcome struct {
 	// free connection. Empty: it counts.
 	postponeReason string
 	status         int
+	tokenWait      time.Duration // for access tokens, which is not the product's latency
 	bytesSent      int
 	bytesReceived  int
 	events         []*event.Event // of jobs, within the budget of their request
@@ -98,18 +99,21 @@ func (l *Loop) try(t *attemptOutcome, deadline time.Time) (rest []*job) {
 		l.Observer.Batch("deliver", len(t.jobs))
 	}
 	var trail []*connectors.Response
-	for range chainSteps {
+	var refused connectors.Secret // the access token that the product did not accept
+	for steps := 0; steps < chainSteps; {
 		t.request, t.response, t.status = req, nil, 0
 		left := deadline.Sub(l.Clock.Now())
 		if left <= 0 {
 			t.verdict = connectors.TryAgain(fmt.Sprintf("no time left for request %d of the attempt", len(trail)+1))
 			return rest
 		}
-		if len(trail) > 0 {
+		if len(trail) > 0 || !refused.IsZero() {
 			t.lane.countRequest(t.lead)
 		}
 		crashpoint.At(crashpoint.Claimed)
-		res := l.Sender.Send(l.sending, req, options(first, req, left))
+		o := options(first, req, left)
+		o.RefusedToken = refused
+		res := l.Sender.Send(l.sending, req, o)
 		crashpoint.At(crashpoint.Sent)
 		if res.Kind == outbound.Canceled {
 			t.postponeReason = reasonStopping
@@ -122,6 +126,7 @@ func (l *Loop) try(t *attemptOutcome, deadline time.Time) (rest []*job) {
 		t.sent = t.sent || res.Kind != outbound.Invalid && res.Kind != outbound.Credentials
 		t.bytesSent += res.Sent
 		t.bytesReceived += res.Received
+		t.tokenWait += res.TokenWait
 		if res.Err != nil || res.Response == nil {
 			t.verdict = unanswered(res)
 			return rest
@@ -131,9 +136,15 @@ func (l *Loop) try(t *attemptOutcome, deadline time.Time) (rest []*job) {
 		answer.To, answer.Events, answer.Trail = req, t.events, trail
 		t.response, t.status = answer, answer.Status
 		t.verdict = judge(first.build, first.destination, answer)
+		if refused.IsZero() && !res.Token.IsZero() && isTokenRefusal(t.verdict) {
+			refused = res.Token // which may have been withdrawn early: the second refusal counts
+			continue
+		}
 		if t.verdict.Kind != connectors.Continue {
 			break
 		}
+		refused = connectors.Secret{}
+		steps++
 		trail = append(trail, answer)
 		req = t.verdict.Next
 	}
@@ -141,6 +152,16 @@ func (l *Loop) try(t *attemptOutcome, deadline time.Time) (rest []*job) {
 		t.verdict = connectors.Reject(fmt.Sprintf("more than %d requests in one attempt", chainSteps))
 	}
 	return rest
+}
+
+// isTokenRefusal reports whether the product refused a request as a whole, and no setting of it.
+func isTokenRefusal(v connectors.Verdict) bool {
+	for _, each := range v.Each {
+		if each.Kind != connectors.Revoked || each.Setting != "" {
+			return false
+		}
+	}
+	return len(v.Each) > 0 || v.Kind == connectors.Revoked && v.Setting == ""
 }
 
 // compose builds the request and leaves in t.jobs the deliveries that it contains; nil if it contains none. A panic in the Build of
@@ -274,7 +295,7 @@ func options(j *job, req *connectors.Request, left time.Duration) outbound.Attem
 		Transport:   j.destination.Transport,
 		Trusted:     j.destination.Trusted,
 		Tenant:      j.delivery.Tenant,
-		Destination: j.delivery.Tenant + "/" + j.delivery.Destination,
+		Destination: j.delivery.Destination,
 		MaxConns:    j.destination.Concurrency,
 		TLS:         j.destination.TLS,
 		Keep:        min(req.ResponseLimit, maxResponseLimit),
@@ -284,6 +305,9 @@ func options(j *job, req *connectors.Request, left time.Duration) outbound.Attem
 // unanswered returns the verdict for a request without an answer.
 func unanswered(res outbound.Result) connectors.Verdict {
 	v := connectors.TryAgain(reason(res))
+	if failed, ok := errors.AsType[*outbound.Error](res.Err); ok {
+		v.After = clamp(failed.After)
+	}
 	switch res.Kind {
 	case outbound.Invalid:
 		v.Kind = connectors.Rejected

@@ -34,7 +34,9 @@ func TestUnusableCredentials(t *testing.T) {
 			ways := map[string]connectors.Auth{
 				"bearer":  connectors.Bearer(secret),
 				"basic":   connectors.Basic("jo", secret),
+				"token":   connectors.BasicToken(secret),
 				"header":  connectors.Header("X-Key", secret),
+				"scheme":  connectors.Authorization("Product-Key", secret),
 				"query":   connectors.Query("key", secret),
 				"body":    connectors.BodyField("key", secret),
 				"address": connectors.Address(secret),
@@ -90,6 +92,7 @@ func TestCredentialsOfAStyle(t *testing.T) {
 			"a password":    {connectors.Address(connectors.NewSecret("https://jo:hush@example.com")), "the URL holds a user or password: send credentials in a header instead"},
 			"user":          {connectors.Basic("a:b", secret), "a user's name has no colon"},
 			"user's line":   {connectors.Basic("a\nb", secret), "the user's name holds a control character"},
+			"token":         {connectors.BasicToken(connectors.NewSecret("hush:x")), "a token that is sent as a user's name has no colon"},
 			"header's name": {connectors.Header("X Key", secret), "a header's name is not a valid HTTP token"},
 			"no secret":     {signed(connectors.Signature{}), "sign: style standard has no secret"},
 			"no key":        {signed(connectors.Signature{Style: "standard"}, connectors.NewSecret("hush!")), "sign: style standard: the secret is not base64, with or without whsec_ before it; `surveygate secret` prints one"},

@@ -52,39 +52,39 @@ func explain(ctx context.Context, err error, deadline time.Time, timeout time.Du
 		return own
 	}
 	if refused, ok := errors.AsType[*guardError](err); ok {
-		return &Error{Refused, refused.Error()}
+		return &Error{Kind: Refused, Reason: refused.Error()}
 	}
 	at := phaseExchange
 	if p, ok := errors.AsType[*phaseError](err); ok {
 		at = p.phase
 	}
 	if cause := ctx.Err(); errors.Is(cause, context.Canceled) {
-		return &Error{Canceled, "the gateway gave the attempt up"}
+		return &Error{Kind: Canceled, Reason: "the gateway gave the attempt up"}
 	}
 	if errors.Is(err, errBusy) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
-		return &Error{Busy, "the gateway has no connection free: the process may have too few file descriptors"}
+		return &Error{Kind: Busy, Reason: "the gateway has no connection free: the process may have too few file descriptors"}
 	}
 	over := isTimeout(err) || errors.Is(err, context.DeadlineExceeded)
 	if over && !wall.Now().Before(deadline.Add(-time.Millisecond)) {
-		return &Error{Timeout, timeoutReason(at, timeout)}
+		return &Error{Kind: Timeout, Reason: timeoutReason(at, timeout)}
 	}
 	switch at {
 	case phaseWait:
-		return &Error{Timeout, timeoutReason(at, timeout)}
+		return &Error{Kind: Timeout, Reason: timeoutReason(at, timeout)}
 	case phaseConnect:
-		return &Error{Connect, connectReason(err, over)}
+		return &Error{Kind: Connect, Reason: connectReason(err, over)}
 	case phaseTLS:
 		if reason := certificateReason(err, false); reason != "" {
-			return &Error{TLS, reason}
+			return &Error{Kind: TLS, Reason: reason}
 		}
-		return &Error{TLS, tlsReason(err, over)}
+		return &Error{Kind: TLS, Reason: tlsReason(err, over)}
 	}
 	closed := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 	if reason := certificateReason(err, closed); reason != "" {
-		return &Error{TLS, reason}
+		return &Error{Kind: TLS, Reason: reason}
 	}
 	if alert := alertOf(err); alert != "" {
-		return &Error{TLS, "the peer ended the secure connection: " + alert}
+		return &Error{Kind: TLS, Reason: "the peer ended the secure connection: " + alert}
 	}
 	return exchangeFailure(err, over, timeout)
 }
@@ -166,20 +166,20 @@ func exchangeFailure(err error, over bool, timeout time.Duration) *Error {
 	var small *fasthttp.ErrSmallBuffer
 	switch {
 	case errors.As(err, &own):
-		return &Error{Protocol, own.Error()}
+		return &Error{Kind: Protocol, Reason: own.Error()}
 	case over:
-		return &Error{Timeout, timeoutReason(phaseExchange, timeout)}
+		return &Error{Kind: Timeout, Reason: timeoutReason(phaseExchange, timeout)}
 	case errors.As(err, &small), strings.Contains(err.Error(), "response headers exceeded"): // net/http exports no error for it
-		return &Error{Protocol, headerTooLarge}
+		return &Error{Kind: Protocol, Reason: headerTooLarge}
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return &Error{Protocol, brokenOff}
+		return &Error{Kind: Protocol, Reason: brokenOff}
 	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrClosed), errors.Is(err, errStale):
-		return &Error{Protocol, closedEarly}
+		return &Error{Kind: Protocol, Reason: closedEarly}
 	}
 	if reason := systemReason(err); reason != "" {
-		return &Error{Protocol, reason}
+		return &Error{Kind: Protocol, Reason: reason}
 	}
-	return &Error{Protocol, notHTTP}
+	return &Error{Kind: Protocol, Reason: notHTTP}
 }
 
 const notHTTP = "the answer is not HTTP"

@@ -32,7 +32,7 @@ const (
 	Invalid Kind = "invalid"
 	// Credentials: the request's credentials cannot be used. No request of this destination can be sent until they change.
 	Credentials Kind = "credentials"
-	// Busy: the gateway has no free connection. Nothing was sent, and the destination is not at fault.
+	// Busy: the gateway has no free connection, or its store is unavailable. Nothing was sent, and the destination is not at fault.
 	Busy Kind = "busy"
 	// Canceled: the caller's context ended first.
 	Canceled Kind = "canceled"
@@ -42,6 +42,8 @@ const (
 type Error struct {
 	Kind   Kind
 	Reason string
+	// After is how long a token endpoint asked to wait before the next request; 0: it did not.
+	After time.Duration
 }
 
 func (e *Error) Error() string { return e.Reason }
@@ -56,6 +58,10 @@ type Result struct {
 	Err error
 	// Took is the time from the call to the end of the answer.
 	Took time.Duration
+	// Token is the access token that was sent, if the request's Auth is an OAuth2; TokenWait is the part of Took that passed
+	// until it was there.
+	Token     connectors.Secret
+	TokenWait time.Duration
 	// Reached reports whether the peer may have received bytes of the request, and so may have acted on them.
 	Reached bool
 	// Sent and Received are the sizes of the two bodies in bytes.
@@ -85,10 +91,12 @@ type Attempt struct {
 	Transport Transport
 	// Trusted permits the addresses of Policy.AllowAddresses, which are not public; without it only public ones are reached.
 	Trusted bool
-	// Tenant owns the destination; it is passed to Options.Tokens.
-	Tenant string
-	// Destination separates connections, so that one destination cannot use up those of another on the same host.
+	// Tenant and Destination name the destination. It has connections and access tokens of its own, so that one destination
+	// cannot use up those of another on the same host.
+	Tenant      string
 	Destination string
+	// RefusedToken is the access token that the product has refused (Result.Token): the request is sent with another one.
+	RefusedToken connectors.Secret
 	// MaxConns bounds the destination's connections with Fast; 0 is no bound. Std has none: HTTP/2 shares one connection.
 	MaxConns int
 	// TLS is the destination's own TLS settings; nil is the common ones. Nothing that was made with it, such as a connection, is shared
@@ -97,6 +105,9 @@ type Attempt struct {
 	// Keep is how many bytes of the answer's body are kept; 0 is BodyCap.
 	Keep int
 }
+
+// owner returns the key of the destination's connections.
+func (a *Attempt) owner() string { return a.Tenant + "/" + a.Destination }
 
 func (a *Attempt) timeout() time.Duration {
 	if a.Timeout <= 0 {

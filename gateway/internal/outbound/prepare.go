@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -37,15 +38,18 @@ type wire struct {
 	address *redact.Cutter
 	// keep is how many bytes of the answer's body are kept.
 	keep int
+	// token is the one that was fetched for the request, and tokenWait how long that took.
+	token     Token
+	tokenWait time.Duration
 }
 
 func invalid(format string, args ...any) error {
-	return &Error{Invalid, fmt.Sprintf(format, args...)}
+	return &Error{Kind: Invalid, Reason: fmt.Sprintf(format, args...)}
 }
 
 // unusable returns an error about the credentials of a request.
 func unusable(format string, args ...any) error {
-	return &Error{Credentials, fmt.Sprintf(format, args...)}
+	return &Error{Kind: Credentials, Reason: fmt.Sprintf(format, args...)}
 }
 
 // checkCredential refuses a secret that would not reach the peer as it is meant: an empty one, one that no header can
@@ -58,7 +62,8 @@ func checkCredential(what, name string, s connectors.Secret) error {
 	return nil
 }
 
-// prepare checks a request and adds its credentials. Errors hold neither URL nor secret.
+// prepare checks a request and adds its credentials. Errors hold neither URL nor secret. If no token could be fetched, the wire
+// says how long that took.
 func (s *Sender) prepare(ctx context.Context, req *connectors.Request, a Attempt, p Policy) (*wire, error) {
 	w := &wire{method: req.Method, body: req.Body, request: req, keep: BodyCap}
 	if a.Keep > 0 {
@@ -70,12 +75,24 @@ func (s *Sender) prepare(ctx context.Context, req *connectors.Request, a Attempt
 	if !isToken(req.Method) {
 		return nil, invalid("the method is not a valid HTTP token")
 	}
+	auth, fetches := req.Auth.(connectors.OAuth2)
+	if fetches && isRelative(req) {
+		if err := s.fetchToken(ctx, w, auth, &a); err != nil {
+			return w, err
+		}
+		absolute := *req
+		var err error
+		if absolute.URL, err = w.token.resolve(req.URL); err != nil {
+			return w, err
+		}
+		req = &absolute
+	}
 	u, err := address(req)
 	if err != nil {
 		return nil, err
 	}
 	if err := p.checkReach(u, a.Trusted); err != nil {
-		return nil, &Error{Refused, err.Error()}
+		return nil, &Error{Kind: Refused, Reason: err.Error()}
 	}
 	w.fields = make([]connectors.Field, 0, len(req.Header)+6)
 	for i := range req.Header {
@@ -89,13 +106,13 @@ func (s *Sender) prepare(ctx context.Context, req *connectors.Request, a Attempt
 		w.fields = append(w.fields, connectors.Field{Name: f.Name, Value: strings.Trim(f.Value, " \t")})
 	}
 	if err := s.authorise(ctx, w, u, req.Auth, a); err != nil {
-		return nil, err
+		return w, err
 	}
 	w.set("User-Agent", s.agent, false)
 	u.RawQuery = escapeQuery(u.RawQuery)
 	w.url, w.tls, w.target = u, u.Scheme == "https", u.RequestURI()
 	w.addr = dialAddress(u)
-	w.key = poolKey{addr: w.addr, tls: w.tls, trusted: a.Trusted, destination: a.Destination, max: a.MaxConns, identity: a.TLS.Fingerprint()}
+	w.key = poolKey{addr: w.addr, tls: w.tls, trusted: a.Trusted, destination: a.owner(), max: a.MaxConns, identity: a.TLS.Fingerprint()}
 	return w, nil
 }
 
@@ -113,7 +130,7 @@ func address(req *connectors.Request) (*url.URL, error) {
 			return nil, unusable("the URL that is a secret cannot be read")
 		}
 		if err := checkForm(u); err != nil {
-			return nil, &Error{Credentials, err.Error()}
+			return nil, &Error{Kind: Credentials, Reason: err.Error()}
 		}
 		return u, nil
 	}
@@ -122,7 +139,7 @@ func address(req *connectors.Request) (*url.URL, error) {
 		return nil, invalid("the URL cannot be read")
 	}
 	if err := checkForm(u); err != nil {
-		return nil, &Error{Refused, err.Error()}
+		return nil, &Error{Kind: Refused, Reason: err.Error()}
 	}
 	return u, nil
 }
@@ -141,8 +158,14 @@ func (s *Sender) authorise(ctx context.Context, w *wire, u *url.URL, auth connec
 		return w.secretHeader("Authorization", "Bearer ", auth.Token)
 	case connectors.BasicAuth:
 		return w.basic(auth)
+	case connectors.BasicTokenAuth:
+		return w.basicToken(auth)
 	case connectors.HeaderAuth:
-		return w.secretHeader(auth.Name, "", auth.Value)
+		prefix := ""
+		if auth.Scheme != "" {
+			prefix = auth.Scheme + " "
+		}
+		return w.secretHeader(auth.Name, prefix, auth.Value)
 	case connectors.QueryAuth:
 		if err := checkCredential("the parameter ", auth.Name, auth.Value); err != nil {
 			return err
@@ -162,8 +185,13 @@ func (s *Sender) authorise(ctx context.Context, w *wire, u *url.URL, auth connec
 		return err
 	case connectors.SignedAuth:
 		return s.sign(w, auth, a)
-	case TokenAuth:
-		return s.fetchToken(ctx, w, auth, &a)
+	case connectors.OAuth2:
+		if w.token.Access.IsZero() {
+			if err := s.fetchToken(ctx, w, auth, &a); err != nil {
+				return err
+			}
+		}
+		return w.secretHeader("Authorization", "Bearer ", w.token.Access)
 	}
 	return unusable("the gateway does not know this way to authorise")
 }
@@ -204,7 +232,18 @@ func (w *wire) basic(auth connectors.BasicAuth) error {
 			return err
 		}
 	}
-	w.set("Authorization", "Basic "+basic(auth), true)
+	w.set("Authorization", "Basic "+basic(auth.User, auth.Password), true)
+	return nil
+}
+
+func (w *wire) basicToken(auth connectors.BasicTokenAuth) error {
+	if err := checkCredential("the token", "", auth.Token); err != nil {
+		return err
+	}
+	if strings.Contains(auth.Token.Expose(), ":") {
+		return unusable("a token that is sent as a user's name has no colon")
+	}
+	w.set("Authorization", "Basic "+basic(auth.Token.Expose(), connectors.Secret{}), true)
 	return nil
 }
 
@@ -243,8 +282,8 @@ func (w *wire) set(name, value string, replace bool) {
 	w.fields = append(w.fields, connectors.Field{Name: name, Value: value})
 }
 
-func basic(a connectors.BasicAuth) string {
-	return base64.StdEncoding.EncodeToString([]byte(a.User + ":" + a.Password.Expose()))
+func basic(user string, password connectors.Secret) string {
+	return base64.StdEncoding.EncodeToString([]byte(user + ":" + password.Expose()))
 }
 
 // addField appends a field to a JSON object. It is the last, so that for readers that take the last of two equal names no

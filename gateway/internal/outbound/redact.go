@@ -41,13 +41,17 @@ func credentialTexts(req *connectors.Request, out []string) []string {
 	case connectors.BearerAuth:
 		out = append(out, auth.Token.Expose())
 	case connectors.BasicAuth:
-		out = append(out, auth.Password.Expose(), basic(auth))
+		out = append(out, auth.Password.Expose(), basic(auth.User, auth.Password))
+	case connectors.BasicTokenAuth:
+		out = append(out, auth.Token.Expose(), basic(auth.Token.Expose(), connectors.Secret{}))
 	case connectors.HeaderAuth:
 		out = append(out, auth.Value.Expose())
 	case connectors.QueryAuth:
 		out = append(out, auth.Value.Expose())
 	case connectors.BodyFieldAuth:
 		out = append(out, auth.Value.Expose())
+	case connectors.OAuth2:
+		out = tokenTexts(auth, out)
 	case connectors.SignedAuth:
 		for _, s := range auth.Secrets {
 			text := s.Expose()
@@ -109,7 +113,7 @@ func Cut(text []byte, secrets []connectors.Secret) []byte {
 func (w *wire) cut(res *connectors.Response) {
 	w.cutAddress(res)
 	var buf [8]string
-	texts := credentialTexts(w.request, buf[:0])
+	texts := w.token.texts(credentialTexts(w.request, buf[:0]))
 	shortest := 1 << 30
 	for _, text := range texts {
 		shortest = min(shortest, len(text))

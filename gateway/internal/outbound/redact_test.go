@@ -35,6 +35,7 @@ func TestAnswersLoseSecrets(t *testing.T) {
 		address := srv.URL + "/services/T000/B000/" + plain + "?key=" + plain
 		for name, req := range map[string]*connectors.Request{
 			"basic":   post(srv.URL).As(connectors.Basic("jo", secret)),
+			"token":   post(srv.URL).As(connectors.BasicToken(secret)),
 			"query":   post(srv.URL).As(connectors.Query("k", secret)),
 			"body":    post(srv.URL).As(connectors.BodyField("k", secret)),
 			"custom":  post(srv.URL).WithSecret("X-Custom", secret).As(connectors.Bearer(connectors.NewSecret(plain))),

@@ -28,7 +28,7 @@ type Options struct {
 	RootCAs *x509.CertPool
 	// Resolver looks names up; nil is the machine's.
 	Resolver *net.Resolver
-	// Tokens fetches the tokens of requests with a TokenAuth. If it is nil, those requests fail with Kind Credentials.
+	// Tokens fetches the tokens of requests with connectors.OAuth2. If it is nil, those requests fail with Kind Credentials.
 	Tokens Tokens
 	// MaxConns bounds the file descriptors of the connections to all destinations together; 0 is no bound. If none is
 	// free, a request waits for a part of its time and is then Busy.
@@ -154,12 +154,16 @@ type answer struct {
 func (s *Sender) Send(ctx context.Context, req *connectors.Request, a Attempt) Result {
 	begun := wall.Now()
 	if s.closed.Load() {
-		return Result{Kind: Canceled, Err: &Error{Canceled, "the gateway is stopping"}}
+		return Result{Kind: Canceled, Err: &Error{Kind: Canceled, Reason: "the gateway is stopping"}}
 	}
 	r := s.current.Load()
 	w, err := s.prepare(ctx, req, a, r.policy)
 	if err != nil {
-		return failed(err, answer{}, begun)
+		result := failed(err, answer{}, begun)
+		if w != nil {
+			result.TokenWait = w.tokenWait
+		}
+		return result
 	}
 	if address := addressOf(req); !address.IsZero() {
 		w.address = r.addresses.find(address)
@@ -197,6 +201,7 @@ func (s *Sender) Send(ctx context.Context, req *connectors.Request, a Attempt) R
 		if got.reached {
 			result.Sent = len(w.body)
 		}
+		result.Token, result.TokenWait = w.token.Access, w.tokenWait
 		return result
 	}
 	res := &got.response
@@ -204,14 +209,14 @@ func (s *Sender) Send(ctx context.Context, req *connectors.Request, a Attempt) R
 	w.cut(res)
 	return Result{
 		Kind: Answered, Response: res, Took: wall.Now().Sub(begun),
-		Reached: true, Sent: len(w.body), Received: got.received,
+		Reached: true, Sent: len(w.body), Received: got.received, Token: w.token.Access, TokenWait: w.tokenWait,
 	}
 }
 
 func failed(err error, got answer, begun time.Time) Result {
 	var e *Error
 	if !errors.As(err, &e) {
-		e = &Error{Protocol, "the request failed"}
+		e = &Error{Kind: Protocol, Reason: "the request failed"}
 	}
 	return Result{Kind: e.Kind, Err: e, Took: wall.Now().Sub(begun), Reached: got.reached, Received: got.received}
 }

@@ -187,7 +187,7 @@ type identities struct {
 func (ids *identities) find(a *Attempt, base *tls.Config) *identity {
 	ids.mu.Lock()
 	defer ids.mu.Unlock()
-	old := ids.byDestination[a.Destination]
+	old := ids.byDestination[a.owner()]
 	if old != nil && old.id == a.TLS.id {
 		return old
 	}
@@ -206,7 +206,7 @@ func (ids *identities) find(a *Attempt, base *tls.Config) *identity {
 		ids.byDestination = map[string]*identity{}
 	}
 	made := &identity{id: a.TLS.id, config: config}
-	ids.byDestination[a.Destination] = made
+	ids.byDestination[a.owner()] = made
 	return made
 }
 

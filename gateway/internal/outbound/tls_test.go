@@ -70,7 +70,7 @@ func TestClientCertificates(t *testing.T) {
 					s := sender(t, outbound.Options{Policy: loopback})
 					server := mutual(t, ca, version, http2, tls.RequireAndVerifyClientCert)
 					a := trusted(by)
-					a.Destination, a.TLS = "default/a", clientTLS(t, ca, "client a")
+					a.Destination, a.TLS = "a", clientTLS(t, ca, "client a")
 					if res := s.Send(context.Background(), post(server.URL), a); res.Kind != outbound.Answered || !strings.HasPrefix(string(res.Response.Body), "client a ") {
 						t.Errorf("with a certificate: %s %v", res.Kind, res.Err)
 					}
@@ -78,12 +78,12 @@ func TestClientCertificates(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					a.Destination, a.TLS = "default/b", onlyCA
+					a.Destination, a.TLS = "b", onlyCA
 					res := s.Send(context.Background(), post(server.URL), a)
 					if res.Kind != outbound.TLS || !strings.Contains(res.Err.Error(), "client certificate") || !strings.Contains(res.Err.Error(), "`tls: {cert, key}`") {
 						t.Errorf("without one: %s %v", res.Kind, res.Err)
 					}
-					a.Destination, a.TLS = "default/c", clientTLS(t, newAuthority(t), "stranger")
+					a.Destination, a.TLS = "c", clientTLS(t, newAuthority(t), "stranger")
 					other := mutual(t, ca, version, http2, tls.RequireAndVerifyClientCert)
 					cert, key := pems(t, newAuthority(t).issue("stranger"))
 					if a.TLS, err = outbound.NewClientTLS([]byte(ca.pem()), cert, key, time.Now()); err != nil {
@@ -153,7 +153,7 @@ func TestReplacedCertificate(t *testing.T) {
 		s := sender(t, outbound.Options{Policy: loopback})
 		for _, name := range []string{"old", "new"} {
 			a := trusted(by)
-			a.Destination, a.TLS = "default/hook", clientTLS(t, ca, name)
+			a.Destination, a.TLS = "hook", clientTLS(t, ca, name)
 			for range 2 {
 				if res := s.Send(context.Background(), post(server.URL), a); res.Kind != outbound.Answered || !strings.HasPrefix(string(res.Response.Body), name+" ") {
 					t.Errorf("%s: %s %v %+v", name, res.Kind, res.Err, res.Response)

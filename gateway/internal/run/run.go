@@ -18,6 +18,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/deliver"
 	"github.com/surveygate/surveygate/gateway/internal/files"
+	"github.com/surveygate/surveygate/gateway/internal/oauth"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/gateway/internal/repeats"
 	"github.com/surveygate/surveygate/gateway/internal/state"
@@ -107,6 +108,13 @@ func (g *gateway) grouped(calls int) {
 	}
 }
 
+// tokenFetched counts a request to a token endpoint.
+func (g *gateway) tokenFetched(tenant, destination, result string) {
+	if s := g.counting.Load(); s != nil {
+		s.TokenFetched(tenant, destination, result)
+	}
+}
+
 // Run is gateway.Run.
 func Run(ctx context.Context, o Options) error {
 	g, err := open(ctx, o)
@@ -182,8 +190,14 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 	if g.newest != nil {
 		isNewest = g.isNewest
 	}
-	g.sender = outbound.New(outbound.Options{Policy: c.Outbound, Clock: g.clock, Version: o.Version, MaxConns: g.descriptors.outgoing})
+	tokens := oauth.New(oauth.Options{
+		Store: g.store, Clock: g.clock, Log: traffic, Jitter: mathrand.Float64, FingerprintKey: g.key, Fetched: g.tokenFetched,
+	})
+	g.sender = outbound.New(outbound.Options{
+		Policy: c.Outbound, Clock: g.clock, Version: o.Version, MaxConns: g.descriptors.outgoing, Tokens: tokens,
+	})
 	g.life.add(part{name: "sender", close: func(context.Context) error { g.sender.Close(); return nil }})
+	g.life.add(part{name: "access tokens", close: tokens.Close})
 	g.stats = stats.New(stats.Options{
 		Store: g.store, Clock: g.clock, Log: traffic, Version: o.Version,
 		Generation:   func() string { return g.plan.Load().Config.Generation },

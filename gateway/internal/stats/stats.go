@@ -38,6 +38,7 @@ type Stats struct {
 	events, rejected, deliveries *handles[*Counter]
 	delivery, accept             prometheus.Histogram
 	batches                      *handles[prometheus.Observer]
+	tokenFetches                 *handles[*Counter]
 
 	minutes minutes
 
@@ -67,8 +68,10 @@ func New(o Options) *Stats {
 		deliveries: counters(r, "surveygate_deliveries_total", "Attempts, by destination, connector and verdict.", "destination", "connector", "verdict"),
 		delivery:   durations(r, "surveygate_delivery_seconds", "Duration of attempts."),
 		accept:     durations(r, "surveygate_accept_seconds", "Time from receiving a request's body to its events being durable."),
-		batches:    newHandles(0, func(l labels) prometheus.Observer { return batches.WithLabelValues(l[0]) }),
-		minutes:    minutes{cells: map[cellKey]*cell{}},
+		tokenFetches: counters(r, "surveygate_token_fetches_total",
+			"Requests for access tokens, by destination and result: ok, retry or refused.", "destination", "result"),
+		batches: newHandles(0, func(l labels) prometheus.Observer { return batches.WithLabelValues(l[0]) }),
+		minutes: minutes{cells: map[cellKey]*cell{}},
 	}
 	s.reloads.at = o.Clock.Now() // the configuration was loaded at the start
 	r.MustRegister(batches, &collector{stats: s}, collectors.NewGoCollector(),
@@ -107,6 +110,11 @@ func (s *Stats) Attempt(tenant, destination, connector, verdict string, took tim
 	s.deliveries.get(labels{tenant, destination, connector, verdict}).Add(1)
 	s.delivery.Observe(took.Seconds())
 	s.minutes.add(tenant, destination, verdict, took, at)
+}
+
+// TokenFetched counts one request to a token endpoint.
+func (s *Stats) TokenFetched(tenant, destination, result string) {
+	s.tokenFetches.get(labels{tenant, destination, result}).Add(1)
 }
 
 // reloads is the result of the last reload.

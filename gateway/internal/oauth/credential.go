@@ -1,0 +1,263 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/crashpoint"
+	"github.com/surveygate/surveygate/gateway/internal/outbound"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// wall measures real time, for what waits for the network and for other replicas.
+var wall = clock.System()
+
+const (
+	// renewFor bounds one renewal: waiting for the lease, the request to the token endpoint, and storing its answer.
+	renewFor = 40 * time.Second
+	// leaseFor is how long other replicas wait for one that has died. It covers outbound.TokenTimeout and saveFor.
+	leaseFor = 25 * time.Second
+	// leasePoll is how often a replica that waits for another one reads the record.
+	leasePoll = 100 * time.Millisecond
+	// saveFor bounds how long a renewal tries to store a new record.
+	saveFor = 10 * time.Second
+	// lookEvery is how often a record is read again while its token is valid: another replica, or a person, may have stored another.
+	lookEvery = 30 * time.Second
+	// earlyRetry is the shortest time between two early renewals that failed.
+	earlyRetry = 30 * time.Second
+)
+
+// credential is one credential of one destination in this process.
+type credential struct {
+	tokens              *Tokens
+	tenant, destination string
+	auth                connectors.OAuth2
+	name                string        // of its record and its lease
+	jitter              float64       // of early renewals
+	used                time.Duration // when it was last asked for; guarded by Tokens.mu
+
+	mu       sync.Mutex    // guards what follows; it is not held during any call
+	known    *record       // the newest record that was read or stored; nil: none yet
+	looked   time.Duration // when the store was last read
+	retryAt  time.Duration // no early renewal before
+	running  *renewal      // the one that is under way, if any
+	endpoint struct {      // what the token endpoint said when it asked to wait
+		until time.Duration
+		err   error
+	}
+
+	// unsaved is a record that was fetched and that the store has not taken yet; fence is that of the last lease. The running
+	// renewal uses them, and Close after it.
+	unsaved *record
+	fence   uint64
+}
+
+// renewal is one search for another token. It is shared by all requests of this process that need one.
+type renewal struct {
+	refused connectors.Secret // the token that must be replaced; zero: any valid one will do
+	early   bool              // the known token is still valid
+	done    chan struct{}     // closed when record and err are set
+	record  *record
+	fetched bool // the record is new, not found in the store
+	err     error
+}
+
+func newCredential(t *Tokens, r outbound.TokenRequest) *credential {
+	return &credential{
+		tokens: t, tenant: r.Tenant, destination: r.Destination, auth: r.Auth,
+		name: nameOf(t.FingerprintKey, r), jitter: t.Jitter(),
+	}
+}
+
+// idle reports whether nothing would be lost if the credential were forgotten.
+func (c *credential) idle() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.running == nil && c.unsaved == nil
+}
+
+// token returns a valid token. A token that is valid but should soon be replaced is returned at once, and replaced meanwhile.
+func (c *credential) token(ctx context.Context, r outbound.TokenRequest) (outbound.Token, error) {
+	for {
+		c.mu.Lock()
+		now, elapsed := c.tokens.Clock.Now(), c.tokens.Clock.Elapsed()
+		if c.known.valid(now, r.Refused) {
+			known := c.known
+			due := elapsed-c.looked > lookEvery || known.shouldRenew(now, c.jitter)
+			if due && c.running == nil && elapsed >= c.retryAt {
+				c.renew(r, true)
+			}
+			c.mu.Unlock()
+			return known.token(), nil
+		}
+		running := c.running
+		if running == nil {
+			running = c.renew(r, false)
+		}
+		c.mu.Unlock()
+		select {
+		case <-running.done:
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return outbound.Token{}, &outbound.Error{Kind: outbound.Canceled, Reason: "the gateway gave the attempt up"}
+			}
+			return outbound.Token{}, &outbound.Error{Kind: outbound.Timeout, Reason: "no access token in time"}
+		}
+		// A renewal that began for another request may not have replaced this one's token.
+		if running.refused != r.Refused && !running.fetched || running.early && running.err != nil {
+			continue
+		}
+		if running.err != nil {
+			return outbound.Token{}, running.err
+		}
+		return running.record.token(), nil
+	}
+}
+
+// renew starts a renewal. It does not end with the request that needed it: a refresh token may be used up by then. c.mu is held.
+func (c *credential) renew(r outbound.TokenRequest, early bool) *renewal {
+	n := &renewal{refused: r.Refused, early: early, done: make(chan struct{})}
+	c.running = n
+	c.tokens.renewals.Go(func() {
+		ctx, cancel := context.WithTimeout(c.tokens.renewing, renewFor)
+		defer cancel()
+		n.record, n.fetched, n.err = c.replace(ctx, n, r.Send)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.running = nil
+		if n.err == nil {
+			c.known, c.looked, c.retryAt = n.record, c.tokens.Clock.Elapsed(), 0
+		} else if early {
+			c.retryAt = c.tokens.Clock.Elapsed() + earlyRetry
+			c.tokens.Log.Warn("cannot renew an access token early", "tenant", c.tenant, "destination", c.destination, "err", n.err)
+		}
+		close(n.done)
+	})
+	return n
+}
+
+// send sends a request to the token endpoint.
+type send func(ctx context.Context, req *connectors.Request) outbound.Result
+
+// replace returns a record with another token: one that is in the store, or a new one.
+func (c *credential) replace(ctx context.Context, n *renewal, send send) (_ *record, fetched bool, err error) {
+	if c.unsaved != nil { // not to be used before it is stored
+		if _, err := c.save(ctx); err != nil {
+			return nil, false, err
+		}
+	}
+	lease := leaseName(c.tenant, c.name)
+	leased, repeated := false, false
+	defer func() {
+		// While a record is unsaved, the others must not use the refresh token before it: their wait ends with the lease.
+		if leased && c.unsaved == nil {
+			_, _ = c.tokens.Store.Lease(context.WithoutCancel(ctx), lease, c.tokens.holder, 0)
+		}
+	}()
+	for {
+		found, err := c.load(ctx)
+		if err != nil {
+			return nil, false, err
+		}
+		if found.serves(n, c.tokens.Clock.Now(), c.jitter) {
+			return found.record, false, nil
+		}
+		if err := c.asksToWait(); err != nil {
+			return nil, false, err
+		}
+		if leased {
+			r, err := c.fetch(ctx, found, send)
+			if !repeated && isRefusal(err) && c.changedSince(ctx, found) {
+				repeated = true // a replica whose lease had ended was faster
+				continue
+			}
+			return r, err == nil, err
+		}
+		fence, err := c.tokens.Store.Lease(ctx, lease, c.tokens.holder, leaseFor)
+		switch {
+		case err == nil:
+			leased, c.fence = true, fence // and read again: the one before may just have stored a token
+		case !errors.Is(err, state.ErrConflict):
+			return nil, false, storeFailure(err)
+		case !pause(ctx, leasePoll):
+			return nil, false, &outbound.Error{Kind: outbound.Busy, Reason: "another replica is fetching the access token"}
+		}
+	}
+}
+
+// asksToWait returns the last error of the token endpoint while it lasts for as long as the endpoint said.
+func (c *credential) asksToWait() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if left := c.endpoint.until - c.tokens.Clock.Elapsed(); left > 0 {
+		return waiting(c.endpoint.err, left)
+	}
+	return nil
+}
+
+// fetch asks the token endpoint, and stores what it answers.
+func (c *credential) fetch(ctx context.Context, found found, send send) (*record, error) {
+	// Whether it can be sealed is found out before a refresh token is used up.
+	if _, err := c.tokens.Vault.Seal(c.tenant, kindToken, c.name, fieldSealed, nil); err != nil {
+		return nil, sealFailure(err)
+	}
+	refresh, err := found.refreshToken(c)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := exchange(ctx, c.auth, refresh, c.tenant, c.destination, send)
+	c.observe(err)
+	if err != nil {
+		return nil, err
+	}
+	crashpoint.At(crashpoint.TokenFetched)
+	c.unsaved = found.succeed(c, refresh, answer)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveFor)
+	defer cancel()
+	for backoff := leasePoll; ; backoff *= 2 {
+		r, err := c.save(ctx)
+		if err == nil || !pause(ctx, backoff) {
+			return r, err
+		}
+	}
+}
+
+// changedSince reports whether the record was stored anew after it was read.
+func (c *credential) changedSince(ctx context.Context, f found) bool {
+	now, err := c.load(ctx)
+	return err == nil && now.version != f.version
+}
+
+// observe counts the outcome of a request to the token endpoint, and notes how long the endpoint asked to wait.
+func (c *credential) observe(err error) {
+	result := "ok"
+	if own, ok := errors.AsType[*outbound.Error](err); ok {
+		if result = "retry"; isRefusal(err) {
+			result = "refused"
+		}
+		if own.After > 0 {
+			c.mu.Lock()
+			c.endpoint.until, c.endpoint.err = c.tokens.Clock.Elapsed()+own.After, own
+			c.mu.Unlock()
+		}
+	}
+	if c.tokens.Fetched != nil {
+		c.tokens.Fetched(c.tenant, c.destination, result)
+	}
+}
+
+// pause returns false when ctx ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	after, stop := wall.After(d)
+	defer stop()
+	select {
+	case <-after:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
