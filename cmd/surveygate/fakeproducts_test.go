@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto"
+	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
@@ -113,7 +116,7 @@ func raw(v any) string {
 	enc := json.NewEncoder(b)
 	enc.SetEscapeHTML(false)
 	_ = enc.Encode(v)
-	return b.String()
+	return strings.TrimSpace(b.String())
 }
 
 // chat is a channel that takes a message and has no key: Slack, Teams, Discord.
@@ -325,7 +328,7 @@ func (p *panel) constantContact(k *tokens) func(http.ResponseWriter, *reading) [
 }
 
 // salesforce says of a session that it has expired; its token answers do not say when one will.
-func (p *panel) salesforce(k *tokens, self func() string) func(http.ResponseWriter, *reading) []string {
+func (p *panel) salesforce(k *tokens) func(http.ResponseWriter, *reading) []string {
 	contacts, cases := newKeyed(p.t), newKeyed(p.t)
 	return func(w http.ResponseWriter, r *reading) (told []string) {
 		if r.URL.Path == "/services/oauth2/token" {
@@ -342,7 +345,7 @@ func (p *panel) salesforce(k *tokens, self func() string) func(http.ResponseWrit
 				return nil
 			}
 			access, _ := k.next("sf")
-			answer(w, http.StatusOK, obj{"access_token": access, "instance_url": self(), "id": self() + "/id/00D/005", "token_type": "Bearer", "issued_at": "1795214596000", "signature": "c2ln"})
+			answer(w, http.StatusOK, obj{"access_token": access, "instance_url": "http://" + r.Host, "id": "http://" + r.Host + "/id/00D/005", "token_type": "Bearer", "issued_at": "1795214596000", "signature": "c2ln"})
 			return nil
 		}
 		if !k.good(r) {
@@ -493,17 +496,39 @@ func (p *panel) amplitude() func(http.ResponseWriter, *reading) []string {
 	}
 }
 
+// serviceAccount is a service account of Google's, with the file that Google gives out for it. URL in it is where the fake is served.
+type serviceAccount struct {
+	key  *rsa.PrivateKey
+	file string
+}
+
+func newServiceAccount(t *testing.T) *serviceAccount {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &serviceAccount{key, raw(obj{
+		"type": "service_account", "project_id": "acme", "private_key_id": "1", "client_email": "gateway@acme.iam.gserviceaccount.com", "client_id": "1",
+		"private_key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), "token_uri": "URL/token",
+	})}
+}
+
 // bigquery gives a token for an assertion that the service account's key has signed.
-func (p *panel) bigquery(k *tokens, account *rsa.PublicKey, self func() string) func(http.ResponseWriter, *reading) []string {
+func (p *panel) bigquery(k *tokens, account *serviceAccount) func(http.ResponseWriter, *reading) []string {
 	known := newKeyed(p.t)
 	return func(w http.ResponseWriter, r *reading) (told []string) {
 		if r.URL.Path == "/token" {
 			k.mu.Lock()
 			defer k.mu.Unlock()
 			f := form(p.t, r)
-			claims, err := verified(f.Get("assertion"), account)
+			claims, err := verified(f.Get("assertion"), &account.key.PublicKey)
 			if err != nil || f.Get("grant_type") != "urn:ietf:params:oauth:grant-type:jwt-bearer" || text(claims, "iss") != "gateway@acme.iam.gserviceaccount.com" ||
-				text(claims, "aud") != self()+"/token" || !strings.HasPrefix(text(claims, "scope"), "https://www.googleapis.com/auth/bigquery") {
+				text(claims, "aud") != "http://"+r.Host+"/token" || !strings.HasPrefix(text(claims, "scope"), "https://www.googleapis.com/auth/bigquery") {
 				p.t.Errorf("BigQuery: asked for a token with %v: %v", claims, err)
 				answer(w, http.StatusBadRequest, obj{"error": "invalid_grant"})
 				return nil

@@ -68,8 +68,8 @@ sources:
   chattosurvey: {profile: chattosurvey, path_token: %[4]s, roles: {q1: nps_score}}
 `, pollqrSecret, popseeSecret, pollarixSecret, sourceToken)
 
-// submit sends the response as its platform does, with the proof that the platform gives.
-func (p *process) submit(t *testing.T, r respondent) {
+// answerAs sends the response as its platform does, with the proof that the platform gives.
+func (p *process) answerAs(t *testing.T, r respondent) {
 	t.Helper()
 	path, body := "/in/"+r.platform, []byte(r.body())
 	header := http.Header{"Content-Type": {"application/json"}}
