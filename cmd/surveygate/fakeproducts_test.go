@@ -125,6 +125,9 @@ func (p *panel) chat(path string, status int, body string) func(http.ResponseWri
 		if r.Method != http.MethodPost || r.URL.Path != path {
 			return refuse(p.t, w, r, http.StatusNotFound, "no such channel")
 		}
+		if strings.Contains(path, "/webhooks/") && (r.URL.Query().Get("wait") != "true" || !strings.Contains(string(r.body), `"allowed_mentions":{"parse":[]}`)) {
+			return refuse(p.t, w, r, http.StatusBadRequest, "Discord would not say whether it has the message, or somebody may be woken")
+		}
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, body)
