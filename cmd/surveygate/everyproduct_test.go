@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -28,11 +27,12 @@ type fakeProduct struct {
 
 // everyProduct are fakes of all products, as their vendors describe them, and the configuration that delivers to them.
 type everyProduct struct {
-	t      *testing.T
-	panel  *panel
-	all    []fakeProduct
-	config strings.Builder // connections
-	steps  []string
+	t         *testing.T
+	panel     *panel
+	all       []fakeProduct
+	config    strings.Builder // connections
+	steps     []string
+	warehouse *fake // a webhook
 	// well says that the product that is down, and the one that is throttling, are well again.
 	well                           atomic.Bool
 	down, throttled                patient
@@ -118,21 +118,23 @@ func newEveryProduct(t *testing.T, all, waiting []respondent) *everyProduct {
 	e.add("amplitude", `{amplitude: {api_key: 0123456789abcdef0123456789abcdef, base_url: "URL"}}`, p.amplitude(), once)
 	e.add("bigquery", `{bigquery: {credentials: '`+account.file+`', project: acme, dataset: surveys, table: responses, base_url: "URL"}}`,
 		p.bigquery(&e.bigquery, account), once)
+	e.warehouse = newFake(t, "", p.chat("/", http.StatusOK, ""))
+	e.all = append(e.all, fakeProduct{e.warehouse, "the webhook", once})
 	return e
 }
 
 // yaml is the configuration that sends every response to every product.
-func (e *everyProduct) yaml(redis string) string {
+func (e *everyProduct) yaml() string {
 	return fmt.Sprintf(`
-redis: %q
 outbound: {allow_addresses: ["127.0.0.0/8"], allow_http: true}
+webhooks: [{name: warehouse, url: %q, events: [response.completed], signature: none}]
 tokens: [{name: load, secret: %q, scopes: [publish, read]}]
 %s
 connections:
 %s
 rules:
   - {name: everybody, send: [%s]}
-`, redis, testToken, respondentSources, e.config.String(), strings.Join(e.steps, ", "))
+`, e.warehouse.url, testToken, respondentSources, e.config.String(), strings.Join(e.steps, ", "))
 }
 
 // isDown ends each connection without an answer until the product is well. Then it loses the first answer: it has stored what came.
@@ -171,72 +173,72 @@ func (e *everyProduct) throttling(waiting []respondent, answerTo func(http.Respo
 	}
 }
 
-// Responses on all five platforms go to all fifteen products at once, from the built binary on Redis. One product is down, one is
-// throttling, and two refuse an access token that has expired: all others are told at once, and so are those two; the product that
-// is down and the one that is throttling are told on their schedule. Nobody is told anything twice, not even by an answer that was lost
-// at a product that has a key. A gateway that is started again goes on with the tokens that are kept.
-func TestFifteenProducts(t *testing.T) {
+// Responses on all five platforms go to all fifteen products and a webhook at once. One product is down, one is throttling, and two
+// refuse an access token that has expired: all others are told at once, and so are those two; the product that is down and the one
+// that is throttling are told on their schedule. Nobody is told anything twice, not even where an answer was lost, by a product that has
+// a key. A gateway that is started again goes on with the tokens that are kept.
+func TestEveryProductAtOnce(t *testing.T) {
 	t.Parallel()
-	first, later := respondents(0, 2), respondents(2, 1)
-	everybody := slices.Concat(first, later)
-	e := newEveryProduct(t, everybody, first)
-	config := e.yaml(redistest.Start(t, redistest.Durable...).URL())
-	key := "SURVEYGATE_KEY=" + base64.StdEncoding.EncodeToString(make([]byte, 32))
-	dir := t.TempDir()
-
-	p := start(t, dir, config, key)
-	t.Cleanup(func() {
-		if t.Failed() {
-			for _, state := range []string{"waiting", "dead", "skipped"} {
-				t.Logf("%s: %s", state, p.fetchAfter(state))
+	for _, engine := range []string{"redis", "embedded"} {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			first, later := respondents(0, 2), respondents(2, 1)
+			everybody := slices.Concat(first, later)
+			e := newEveryProduct(t, everybody, first)
+			config, key := e.yaml(), "SURVEYGATE_TEST="
+			if engine == "redis" {
+				config = fmt.Sprintf("redis: %q\n", redistest.Start(t, redistest.Durable...).URL()) + config
+				key = "SURVEYGATE_KEY=" + base64.StdEncoding.EncodeToString(make([]byte, 32))
 			}
-			t.Logf("the gateway said:\n%s", p.said())
-		}
-	})
-	for _, r := range first {
-		p.answerAs(t, r)
-	}
-	sick := func(product fakeProduct) bool { return product.name == "discord" || product.name == "mixpanel" }
-	for _, product := range e.all {
-		if !sick(product) {
-			product.awaitEach(t, first)
-		}
-	}
-	for _, product := range e.all {
-		if n := product.count(); sick(product) && n > 0 {
-			t.Errorf("%s is not well, and took %d records", product.name, n)
-		}
-	}
-	e.well.Store(true)
-	for _, product := range e.all {
-		product.awaitEach(t, first)
-	}
-	e.down.spaced(t, "mixpanel", time.Second)
-	e.throttled.spaced(t, "discord", 1250*time.Millisecond)
-	e.committed(p, len(first))
-	p.stop()
+			dir := t.TempDir()
 
-	for _, k := range []*tokens{&e.constant, &e.salesforce, &e.bigquery} {
-		k.expire()
+			p := start(t, dir, config, key)
+			for _, r := range first {
+				p.answerAs(t, r)
+			}
+			sick := func(product fakeProduct) bool { return product.name == "discord" || product.name == "mixpanel" }
+			for _, product := range e.all {
+				if !sick(product) {
+					product.awaitEach(t, first)
+				}
+			}
+			for _, product := range e.all {
+				if n := product.count(); sick(product) && n > 0 {
+					t.Errorf("%s is not well, and took %d records", product.name, n)
+				}
+			}
+			e.well.Store(true)
+			for _, product := range e.all {
+				product.awaitEach(t, first)
+			}
+			e.down.spaced(t, "mixpanel", time.Second)
+			e.throttled.spaced(t, "discord", 1250*time.Millisecond)
+			e.committed(p, len(first))
+			p.stop()
+
+			for _, k := range []*tokens{&e.constant, &e.salesforce, &e.bigquery} {
+				k.expire()
+			}
+			p = start(t, dir, config, key)
+			for _, r := range later {
+				p.answerAs(t, r)
+			}
+			for _, product := range e.all {
+				product.awaitEach(t, everybody)
+				product.check(t, product.name)
+			}
+			e.committed(p, len(everybody))
+			for name, k := range map[string]*tokens{"Constant Contact": &e.constant, "Salesforce": &e.salesforce, "BigQuery": &e.bigquery} {
+				if n := k.issued(); n > 3 {
+					t.Errorf("%s was asked for %d tokens", name, n)
+				}
+			}
+			if said := p.said(); strings.Contains(said, `"level":"ERROR"`) {
+				t.Errorf("the gateway complained:\n%s", said)
+			}
+			p.stop()
+		})
 	}
-	p = start(t, dir, config, key)
-	for _, r := range later {
-		p.answerAs(t, r)
-	}
-	for _, product := range e.all {
-		product.awaitEach(t, everybody)
-		product.check(t, product.name)
-	}
-	e.committed(p, len(everybody))
-	for name, k := range map[string]*tokens{"Constant Contact": &e.constant, "Salesforce": &e.salesforce, "BigQuery": &e.bigquery} {
-		if n := k.issued(); n > 3 {
-			t.Errorf("%s was asked for %d tokens", name, n)
-		}
-	}
-	if said := p.said(); strings.Contains(said, `"level":"ERROR"`) {
-		t.Errorf("the gateway complained:\n%s", said)
-	}
-	p.stop()
 }
 
 // awaitEach waits until the product was told of each of the respondents, once.
@@ -271,25 +273,11 @@ func (e *everyProduct) committed(p *process, events int) {
 		return page
 	}
 	until(e.t, "everything is committed as delivered", func() bool {
-		return len(list("delivered").Data) >= min(200, events*len(e.steps))
+		return len(list("delivered").Data) >= min(200, events*(len(e.steps)+1))
 	})
 	for _, state := range []string{"waiting", "dead", "skipped"} {
 		for _, d := range list(state).Data {
 			e.t.Errorf("%s is %s: %s", d.Destination, state, d.Reason)
 		}
 	}
-}
-
-// fetchAfter is for what failed.
-func (p *process) fetchAfter(state string) string {
-	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+p.address+"/v1/deliveries?limit=20&state="+state, http.NoBody)
-	if err != nil {
-		return err.Error()
-	}
-	req.Header.Set("Authorization", "Bearer "+p.token)
-	_, body, err := do(req)
-	if err != nil {
-		return err.Error()
-	}
-	return body
 }
