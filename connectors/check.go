@@ -17,13 +17,15 @@ type Checker interface {
 	JudgeCheck(res *Response) Proof
 }
 
-// Proof is the result of one check request. The zero value means that all settings are good. Both lists hold phrases for
+// Proof is the result of one check request. The zero value means that all settings are good. The lists hold phrases for
 // people, such as "the scope crm.objects.contacts.write" or "the audience a1b2". They hold no secret and no response body.
 type Proof struct {
 	// Missing lists what the product lacks; deliveries will fail because of it.
 	Missing []string
 	// Unproved lists what no harmless request can prove.
 	Unproved []string
+	// Notes list what the product says that an operator needs for writing the settings, such as the ids of fields.
+	Notes []string
 }
 
 // Missing returns a Proof with the given phrases as Missing.

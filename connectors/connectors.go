@@ -27,7 +27,7 @@
 // implements at the top of its file: `var _ connectors.Judge = (*Connector)(nil)`.
 //
 //   - Judge: the product's answer means more than its status code.
-//   - Keyer: deliveries that change the same record must be made in order.
+//   - Keyer, SharedKeyer: deliveries that change the same record must be made in order.
 //   - Batcher: the product takes several events in one request.
 //   - Chained, ChainComparer: one event needs several requests.
 //   - RetryLimiter: the product counts a repeated event twice.
@@ -85,6 +85,15 @@ type Keyer interface {
 	// Key returns the record's key, such as the e-mail address in the product's own spelling. An event with the empty key waits
 	// for no other.
 	Key(ev *event.Event) string
+}
+
+// SharedKeyer is implemented by a Keyer whose records are changed by several steps of a connection, such as a person that each step
+// searches and creates if there is none. Deliveries of all these steps, of any rule, that have the same key are made one after the
+// other. A Batcher cannot be one.
+type SharedKeyer interface {
+	Keyer
+	// SharesKeys does nothing; it marks the connector.
+	SharesKeys()
 }
 
 // Batcher is implemented by a connector whose product takes several events in one request. A batch never holds two events

@@ -121,4 +121,7 @@ func (g *globals) connection(c offline.Connection) {
 	for _, what := range c.Unproved {
 		g.printf("    not checked: %s\n", what)
 	}
+	for _, note := range c.Notes {
+		g.printf("    note: %s\n", note)
+	}
 }

@@ -21,7 +21,7 @@ const preface = `## Every setting of surveygate, with what it is. Derived by ` +
 
 // samples are what stands for the value of a setting, by its name, where its type alone would say little; by its place
 // and its name where the name says several things.
-var samples = map[string]string{
+var samples = map[string]string{ //nolint:gosec // samples of settings, no credentials
 	"age":             "7d",
 	"allow_addresses": `["127.0.0.0/8"]`,
 	"allow_from":      `["203.0.113.0/24"]`,
@@ -83,9 +83,13 @@ var samples = map[string]string{
 	"user_id":         "respondent.external_id",
 	"when":            "nps_score <= 6",
 
-	"salesforce.client_id": "3MVG9AbC",
-	"salesforce.domain":    "acme.my.salesforce.com",
-	"salesforce.key":       "SG_Key__c",
+	"constantcontact.client_id": "a1b2c3d4",
+	"constantcontact.fields":    `{job_title: params.title, 1618ae62-4752-11e9-9c8a-fa163e6b01c1: nps_score}`,
+	"constantcontact.lists":     "[07936f78-662a-11eb-af0a-fa163e56c9b0]",
+	"constantcontact.token_url": "https://proxy.example.com",
+	"salesforce.client_id":      "3MVG9AbC",
+	"salesforce.domain":         "acme.my.salesforce.com",
+	"salesforce.key":            "SG_Key__c",
 }
 
 // node is a part of a JSON Schema.

@@ -23,10 +23,14 @@ var exampleEnv = []string{
 	"SLACK_TOKEN=xoxb-1234-example",
 	"HUBSPOT_TOKEN=pat-eu1-example",
 	"MAILCHIMP_KEY=0123456789abcdef0123456789abcdef-us6",
+	"KLAVIYO_KEY=pk_0123456789abcdef0123456789abcdef",
 	"GA4_SECRET=example-secret",
 	"MIXPANEL_SECRET=example-secret",
 	"AMPLITUDE_KEY=0123456789abcdef0123456789abcdef",
 	"PAGER_TOKEN=example-token",
+	"SALESFORCE_SECRET=example-secret-of-salesforce",
+	"TEAMS_WEBHOOK=https://default00.00.environment.api.powerplatform.com/powerautomate/automations/direct/workflows/0a1b2c" +
+		"/triggers/manual/paths/invoke?api-version=1&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig=example",
 }
 
 // Each example is checked, its rules' tests pass, and each of its expected/*.txtar is a command and what it prints.

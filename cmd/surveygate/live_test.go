@@ -20,6 +20,10 @@ func TestCheckLive(t *testing.T) {
 		case r.Header.Get("Authorization") == "Bearer pat-refused":
 			w.WriteHeader(http.StatusUnauthorized)
 			_, _ = fmt.Fprint(w, `{"category":"INVALID_AUTHENTICATION","message":"pat-refused"}`)
+		case strings.HasSuffix(r.URL.Path, "/field_definitions"):
+			_, _ = fmt.Fprint(w, `{"custom_fields":[{"id":"e1_N","name":"nps","field_type":"Number"}]}`)
+		case strings.HasSuffix(r.URL.Path, "/marketing/lists"):
+			_, _ = fmt.Fprint(w, `{"result":[]}`)
 		case strings.HasSuffix(r.URL.Path, "/properties/contacts"):
 			_, _ = fmt.Fprint(w, `{"results":[{"name":"email"},{"name":"firstname"},{"name":"lastname"},{"name":"phone"}]}`)
 		default:
@@ -36,8 +40,9 @@ connections:
   mapped: {hubspot: {token: pat-good, base_url: %[1]q}}
   alarms: {slack: {webhook: "https://hooks.slack.com/services/T0/B0/pat-address"}}
   gone: {hubspot: {token: pat-good, base_url: "http://127.0.0.1:1"}}
+  letters: {sendgrid: {api_key: pat-good, base_url: %[1]q}}
 rules:
-  - {name: scores, send: [{mapped: {properties: {sg_nps: nps_score}}}, crm, wrong, alarms, gone]}
+  - {name: scores, send: [{mapped: {properties: {sg_nps: nps_score}}}, crm, wrong, alarms, gone, letters]}
 `, fake.URL)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -51,10 +56,12 @@ rules:
 		{"check --live alarms", 0, []string{"unproved\n", "not checked: anything"}},
 		{"check --live wrong crm", 1, []string{"missing: a token that HubSpot accepts (401 Unauthorized: INVALID_AUTHENTICATION)", "proved\n"}},
 		{"check --live mapped", 1, []string{"missing: the property sg_nps (for scores: mapped)"}},
+		{"check --live letters", 0, []string{"letters      sendgrid       proved\n    note: the custom field nps has the id e1_N\n"}},
+		{"check --live letters --json", 0, []string{`"the custom field nps has the id e1_N"`, `"notes": [`}},
 		{"check --live gone", 1, []string{"unreachable: "}},
 		{"check --live", 1, []string{"crm ", "wrong ", "mapped ", "alarms ", "gone "}},
 		{"check --live --tenant acme crm", 4, []string{"there is no connection crm"}},
-		{"check --live crn", 4, []string{"there is no connection crn; there are: alarms, crm, gone, mapped, wrong"}},
+		{"check --live crn", 4, []string{"there is no connection crn; there are: alarms, crm, gone, letters, mapped, wrong"}},
 		{"check crm", 2, []string{"names of connections need --live"}},
 		{"check", 0, []string{"no faults"}},
 	}

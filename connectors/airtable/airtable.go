@@ -4,14 +4,10 @@
 // them every event adds a row, and an event that is sent twice, because the first answer was lost, adds two. Up to 10 rows go in
 // one request, of which Airtable writes either all or none.
 //
-// Make the table with the standard columns, or name your own in `fields`; `check --live` says which are missing. The standard ones
-// are:
-//
-//   - Response ID (single line text): the platform's id of the response, and a code that is different for the same id in another
-//     survey.
-//   - Email (email), Name (single line text) and Phone (phone number) of the respondent.
-//   - NPS, CSAT and CES (numbers): the scores that the response has.
-//   - Feedback (long text), Survey (single line text): its title, or else its id; Submitted at (date and time).
+// Make the table with the standard columns, or name your own in `fields`; `check --live` says which are missing, and their types.
+// The standard ones are Response ID, Name and Survey (single line text), Email (email), Phone (phone number), NPS, CSAT and CES
+// (numbers), Feedback (long text) and Submitted at (date and time). Response ID is the platform's id and a code, which differs for
+// the same id in another survey.
 //
 // A respondent's text that begins with `=`, `+`, `-` or `@` gets an apostrophe before it, unless it is a number or a phone number:
 // a spreadsheet would run it as a formula once the table is exported.

@@ -52,7 +52,7 @@ var causes = []connectors.Cause{
 	{Code: "NUMBER_OUTSIDE_VALID_RANGE", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: checkValue},
 	{Code: "MALFORMED_ID", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: "A value of `fields` is not the id of a record."},
 	{Code: "INVALID_CROSS_REFERENCE_KEY", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: "A value of `fields` names a record that does not exist, or that the app's user may not see."},
-	{Code: "DUPLICATES_DETECTED", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "A duplicate rule of the org found the person in a record without this key: write the key into that record, or let the rule allow it."},
+	{Code: "DUPLICATES_DETECTED", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "A duplicate rule of the org found the person in a record without this key: write the key into that record, use `key: Email`, or let the rule allow it."},
 	{Code: duplicateValue, Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "Another record has the same value in a unique field."},
 	{Code: "DUPLICATE_EXTERNAL_ID", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: severalRecords},
 	{Code: "300 Multiple Choices", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: severalRecords},

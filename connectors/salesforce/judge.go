@@ -2,8 +2,6 @@ package salesforce
 
 import (
 	"bytes"
-	"encoding/json"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -13,22 +11,6 @@ import (
 	"github.com/surveygate/surveygate/rules/expression"
 )
 
-// result is Salesforce's answer about one record.
-type result struct {
-	ID      string    `json:"id"`
-	Success bool      `json:"success"`
-	Errors  []problem `json:"errors"`
-}
-
-// problem is Salesforce's error about a request, or about one record of it, where the code has another name.
-// https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/errorcodes.htm
-type problem struct {
-	Code       string   `json:"errorCode"`
-	RecordCode string   `json:"statusCode"`
-	Message    string   `json:"message"`
-	Fields     []string `json:"fields"`
-}
-
 const (
 	// again is the name of the second request for records that may be accepted then.
 	again = "again"
@@ -36,12 +18,6 @@ const (
 	// requests are free again soon; Salesforce does not say when.
 	// https://developer.salesforce.com/docs/atlas.en-us.salesforce_app_limits_cheatsheet.meta/salesforce_app_limits_cheatsheet/salesforce_app_limits_platform_api.htm
 	limitDelay = 15 * time.Minute
-)
-
-// These match the parts of an answer that may be quoted or used: codes, and ids of records.
-var (
-	code     = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,79}$`)
-	recordID = regexp.MustCompile(`^[A-Za-z0-9]{15,18}$`)
 )
 
 // judge returns the verdict on each person. Records that may be accepted by a second request are sent once more within this attempt;
@@ -116,23 +92,6 @@ func (o *Org) sendAgain(events []*event.Event, own expression.Values, results []
 	return o.upsert(string(o.Object), o.Key, people).Named(again), nil
 }
 
-// read returns the results of an answer, one for each record in the order of the request; nil if it is not of that form.
-func read(res *connectors.Response, records int) []result {
-	var list []result
-	if body := bytes.TrimSpace(res.Body); len(body) > 0 && body[0] == '{' {
-		list = make([]result, 1)
-		if json.Unmarshal(body, &list[0]) != nil || !list[0].Success && len(list[0].Errors) == 0 {
-			return nil
-		}
-	} else if json.Unmarshal(body, &list) != nil {
-		return nil
-	}
-	if len(list) != records {
-		return nil
-	}
-	return list
-}
-
 // unreadable returns the verdict on an answer that does not name each record. A proxy's page has written nothing: retry. If it is a
 // list, the events are tried one by one.
 func unreadable(res *connectors.Response) connectors.Verdict {
@@ -142,12 +101,16 @@ func unreadable(res *connectors.Response) connectors.Verdict {
 	return connectors.JudgeEach(res, func(int, *event.Event) (v connectors.Verdict, named bool) { return v, false })
 }
 
-// code returns the code of a record's first error; "" without one.
-func (r result) code() string {
-	if r.Success || len(r.Errors) == 0 {
-		return ""
+// refused returns the verdict on a request that was refused as a whole. setting is the one that names what Salesforce does not find.
+func refused(res *connectors.Response, setting string) connectors.Verdict {
+	v := connectors.ByStatus(res)
+	if list := problems(res.Body); len(list) > 0 {
+		v = list[0].verdict(res, v)
 	}
-	return r.Errors[0].code()
+	if res.Status == 404 && strings.HasPrefix(v.Reason, notFound) { // every request names it
+		return connectors.Revoke(v.Reason).ForSetting(setting)
+	}
+	return v
 }
 
 // verdict returns the verdict on one record; named is false if the result says nothing.
@@ -165,38 +128,6 @@ func (r result) verdict(res *connectors.Response) (v connectors.Verdict, named b
 	v = r.Errors[0].verdict(res, connectors.Reject(refusedRecord))
 	v.RetryAlone = r.code() == convertedLead // alone, the person's contact is written
 	return v, true
-}
-
-// refused returns the verdict on a request that was refused as a whole. setting is the one that names what Salesforce does not find.
-func refused(res *connectors.Response, setting string) connectors.Verdict {
-	v := connectors.ByStatus(res)
-	if list := problems(res.Body); len(list) > 0 {
-		v = list[0].verdict(res, v)
-	}
-	if res.Status == 404 && strings.HasPrefix(v.Reason, notFound) { // every request names it
-		return connectors.Revoke(v.Reason).ForSetting(setting)
-	}
-	return v
-}
-
-// problems returns the errors of a body, which are a list, or rarely a bare object.
-func problems(body []byte) []problem {
-	var list []problem
-	if json.Unmarshal(body, &list) == nil {
-		return list
-	}
-	list = make([]problem, 1)
-	if json.Unmarshal(body, &list[0]) != nil {
-		return nil
-	}
-	return list
-}
-
-func (p problem) code() string {
-	if p.Code != "" {
-		return p.Code
-	}
-	return p.RecordCode
 }
 
 // verdict returns the verdict that the code leads to (see causes); otherwise is the verdict on an unknown code.
@@ -225,20 +156,6 @@ func (p problem) verdict(res *connectors.Response, otherwise connectors.Verdict)
 		}
 	}
 	return v
-}
-
-// named returns the fields at fault, as `: LastName, Company`.
-func (p problem) named() string {
-	var names []string
-	for _, name := range p.Fields {
-		if apiName.MatchString(name) && len(names) < 3 && len(name) <= 40 {
-			names = append(names, name)
-		}
-	}
-	if len(names) == 0 {
-		return ""
-	}
-	return ": " + strings.Join(names, ", ")
 }
 
 // stepOf returns the name of the request that was answered.

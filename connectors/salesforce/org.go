@@ -30,9 +30,10 @@ type Org struct {
 	// Object is what a respondent is: a `Contact` (the default) or a `Lead`.
 	Object Object `yaml:"object,omitempty"`
 
-	// Key is the API name of the object's field that identifies a person, a Text field that is marked as External ID and as Unique,
-	// such as `SG_Key__c`. It is filled with the e-mail address in lower case, unless `fields` has another value for it. Without
-	// `key` every delivery creates a record.
+	// Key is the API name of the object's field that identifies a person: a Text field of yours that is marked as External ID and as
+	// Unique, such as `SG_Key__c`, or `Email`, which also finds people whom the org knew before, but refuses an address that several
+	// records have. It is filled with the e-mail address in lower case, unless `fields` has another value for it. Without `key` every
+	// delivery creates a record.
 	Key string `yaml:"key,omitempty"`
 
 	// BaseURL is the address before `/services/…`, for proxies and tests. The default is `domain` for access tokens, and the

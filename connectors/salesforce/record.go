@@ -66,7 +66,7 @@ func newRecord(ev *event.Event, own expression.Values, standard ...expression.Me
 	return r, nil
 }
 
-// names reports whether the operator sets a field. Salesforce does not tell capital letters from small ones in names.
+// names reports whether the operator's fields contain one. Salesforce does not tell capital letters from small ones in names.
 func names(own expression.Values, field string) bool {
 	return slices.ContainsFunc(own.Keys(), func(name string) bool { return strings.EqualFold(name, field) })
 }
@@ -101,7 +101,10 @@ func (o *Org) person(ev *event.Event, own expression.Values) (record, error) {
 		return nil, fmt.Errorf("the e-mail address is longer than the %d characters that Salesforce takes", maxEmail)
 	}
 	standard := []expression.Member{
-		{Key: "FirstName", Value: who.FirstName}, {Key: lastName, Value: who.LastName}, {Key: email, Value: address}, {Key: "Phone", Value: who.Phone},
+		{Key: "FirstName", Value: who.FirstName},
+		{Key: lastName, Value: who.LastName},
+		{Key: email, Value: address},
+		{Key: "Phone", Value: who.Phone},
 		{Key: o.Key, Value: address},
 	}
 	identifier := o.Key
@@ -151,8 +154,9 @@ type collection struct {
 // resultBytes is an upper bound in bytes for what Salesforce answers about one record, with the duplicates that it may list.
 const resultBytes = 16 << 10
 
-// upsert returns the request that creates or changes records. The key is in the body of each record: no text of a respondent is part
-// of a URL.
+// upsert returns the request that creates or changes records. The key is in the body of each record, also of a single one, so that no
+// address is part of a URL: proxies log URLs, and Salesforce does not find some addresses there.
+// https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/resources_sobject_upsert_patch.htm
 func (o *Org) upsert(object, key string, records []record) *connectors.Request {
 	typed := make([]record, len(records))
 	for i, r := range records {

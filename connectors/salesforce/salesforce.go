@@ -6,8 +6,10 @@
 //
 // Salesforce requires a last name of every new record, and a company of a new lead. If the event has none, they are filled when the
 // record is created, and never change a record that exists: the last name with the part of the e-mail address before `@`, the
-// company with `[not provided]`. When the org's API requests of 24 hours are used up, deliveries wait, which does not count as an
-// attempt.
+// company with `[not provided]`. A lead that was converted cannot be changed any more: the contact that it became is, without Company
+// and Status, and the history says so.
+//
+// When the org's API requests of 24 hours are used up, deliveries wait, which does not count as an attempt.
 package salesforce
 
 import (

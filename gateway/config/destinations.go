@@ -100,16 +100,16 @@ func (l *loader) product(e document.Entry[connectionSettings]) *document.Entry[*
 				remedy = "did you mean " + nearest + "? " + remedy
 			}
 			message := fmt.Sprintf("`%s` is not a known product", p.Name)
-			if setting := l.settingOf(p.Name); setting != "" {
-				remedy = fmt.Sprintf("it is a setting of %s: write %s: {%s: …}", setting, setting, p.Name)
+			if owners, example := l.settingOf(p.Name); owners != "" {
+				remedy = fmt.Sprintf("it is a setting of %s: write %s: {%s: …}", owners, example, p.Name)
 			}
 			l.fault(p.Key.Fault(message, remedy))
 			return nil
 		case p.Value.Kind == document.Scalar:
 			document.Pair{Key: p.Key, Value: p.Node}.Conceal()
 			remedy := fmt.Sprintf("write %s: and its settings below", p.Name)
-			if setting := l.settingOf(p.Name); setting != "" {
-				remedy = fmt.Sprintf("did you mean the setting of %s? Write %s: {%s: …}", setting, setting, p.Name)
+			if owners, example := l.settingOf(p.Name); owners != "" {
+				remedy = fmt.Sprintf("did you mean the setting of %s? Write %s: {%s: …}", owners, example, p.Name)
 			}
 			l.fault(p.Key.Fault(fmt.Sprintf("`%s` is a product, but has a value instead of settings", p.Name), remedy))
 			return nil
@@ -125,8 +125,12 @@ func (l *loader) product(e document.Entry[connectionSettings]) *document.Entry[*
 	return found
 }
 
-// settingOf returns the product that has a setting of this name, if there is exactly one: the product's name was left out.
-func (l *loader) settingOf(name string) string {
+// maxOwners is how many products settingOf names; a setting of more of them says too little about the one that was meant.
+const maxOwners = 3
+
+// settingOf returns the products that have a setting of this name, in words (`discord or slack`), and how to write it: the
+// product's name if there is one, `PRODUCT` if there are several. Both are empty for a setting of more than maxOwners products.
+func (l *loader) settingOf(name string) (owners, example string) {
 	var found []string
 	for _, product := range products() {
 		c, _ := connectors.New(product)
@@ -134,10 +138,13 @@ func (l *loader) settingOf(name string) string {
 			found = append(found, product)
 		}
 	}
-	if len(found) == 1 {
-		return found[0]
+	switch n := len(found); {
+	case n == 1:
+		return found[0], found[0]
+	case n > 1 && n <= maxOwners:
+		return strings.Join(found[:n-1], ", ") + " or " + found[n-1], "PRODUCT"
 	}
-	return ""
+	return "", ""
 }
 
 // delivery applies the settings that connections and webhooks share.

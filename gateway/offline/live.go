@@ -35,6 +35,8 @@ type Connection struct {
 	Missing []Lack `json:"missing,omitempty"`
 	// Unproved lists what harmless requests cannot check.
 	Unproved []string `json:"unproved,omitempty"`
+	// Notes list what the product says that helps to write the settings.
+	Notes []string `json:"notes,omitempty"`
 	// Reason is why the product could not be asked.
 	Reason string `json:"reason,omitempty"`
 }
@@ -187,6 +189,9 @@ func (p *proof) ask(ctx context.Context, c connectors.Connector, step string) {
 		for _, what := range shown.Unproved {
 			p.unproved(string(outbound.Cut([]byte(what), secrets)))
 		}
+		for _, note := range shown.Notes {
+			p.note(string(outbound.Cut([]byte(note), secrets)))
+		}
 	}
 }
 
@@ -214,6 +219,12 @@ func (p *proof) lacks(what, step string) {
 		p.found.Missing = append(p.found.Missing, Lack{What: what, Steps: []string{step}})
 	case len(p.found.Missing[at].Steps) > 0 && !slices.Contains(p.found.Missing[at].Steps, step):
 		p.found.Missing[at].Steps = append(p.found.Missing[at].Steps, step)
+	}
+}
+
+func (p *proof) note(text string) {
+	if !slices.Contains(p.found.Notes, text) {
+		p.found.Notes = append(p.found.Notes, text)
 	}
 }
 

@@ -60,6 +60,18 @@ func Load(folder, product string) (Documents, error) {
 	return all, nil
 }
 
+// TakesBodies reports whether an operation of the document has a request body.
+func (d *Document) TakesBodies() bool {
+	for _, item := range d.doc.Paths.Map() {
+		for _, operation := range item.Operations() {
+			if operation.RequestBody != nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // open maps documents that are incomplete to the sentence in which they say so.
 var open = map[string]string{
 	"slack-webhook": "the real service accepts more optional fields than listed here",
@@ -106,7 +118,8 @@ func load(path, name string) (*Document, error) {
 	return &Document{Name: name, doc: doc}, nil
 }
 
-// closeSchema forbids additional properties in an object's schema, unless the document allows or forbids them explicitly.
+// closeSchema forbids additional properties in an object's schema, unless the document allows or forbids them explicitly, or
+// has them in the schema's own example.
 func closeSchema(ref *openapi3.SchemaRef, seen map[*openapi3.Schema]bool) {
 	if ref == nil || ref.Value == nil || seen[ref.Value] {
 		return
@@ -116,7 +129,7 @@ func closeSchema(ref *openapi3.SchemaRef, seen map[*openapi3.Schema]bool) {
 	parts := slices.Concat(s.AllOf, s.OneOf, s.AnyOf)
 	shared := slices.ContainsFunc(parts, func(p *openapi3.SchemaRef) bool { return p.Value != nil && len(p.Value.Properties) > 0 })
 	extra := &s.AdditionalProperties
-	if len(s.Properties) > 0 && extra.Has == nil && extra.Schema == nil && !shared {
+	if len(s.Properties) > 0 && extra.Has == nil && extra.Schema == nil && !shared && !exampleHasMore(s) {
 		extra.Has = new(bool)
 	}
 	for _, part := range parts {
@@ -134,6 +147,17 @@ func closeSchema(ref *openapi3.SchemaRef, seen map[*openapi3.Schema]bool) {
 	}
 	closeSchema(s.Items, seen)
 	closeSchema(extra.Schema, seen)
+}
+
+// exampleHasMore reports whether the example of an object has properties that its schema does not name.
+func exampleHasMore(s *openapi3.Schema) bool {
+	example, _ := s.Example.(map[string]any)
+	for name := range example {
+		if s.Properties[name] == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // Check validates a request and returns the document that describes it; nil if none does. body is the request's body, which has

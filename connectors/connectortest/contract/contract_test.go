@@ -46,6 +46,8 @@ func TestCheck(t *testing.T) {
 		"field's bound":          {put + bearer + "\n\n" + `{"count":0}`, "shop", "/count"},
 		"field unknown":          {put + bearer + "\n\n" + `{"count":1,"cuont":1}`, "shop", `"cuont" is unsupported`},
 		"label's type":           {put + bearer + "\n\n" + `{"count":1,"labels":{"a":1}}`, "shop", "/labels/a"},
+		"more as in its example": {put + bearer + "\n\n" + `{"count":1,"marks":{"m7":"a"}}`, "shop", ""},
+		"mark's type":            {put + bearer + "\n\n" + `{"count":1,"marks":{"m1":1}}`, "shop", "/marks/m1"},
 		"part of a whole":        {put + bearer + "\n\n" + `{"count":1,"item":{"size":2}}`, "shop", "/item"},
 		"old field unknown":      {"POST https://old.shop.test/v1/orders\nAuthorization: Basic YTpi\n\n" + `{"count":1,"x":1}`, "shop-old", `"x" is unsupported`},
 	}

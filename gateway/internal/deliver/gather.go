@@ -91,6 +91,7 @@ func (k *keys) budgeted(ev *event.Event) *event.Event {
 // connector, which may panic.
 func (l *Loop) setBatching(j *job, keys *keys) {
 	j.requests = 1
+	_, j.sharesKey = j.build.(connectors.SharedKeyer)
 	if chained, ok := j.build.(connectors.Chained); ok {
 		j.requests = max(chained.MaxRequests(), 1)
 	}
@@ -137,7 +138,7 @@ func (l *lane) collect(j *job, now time.Time, due bool) (reason string) {
 	if g.open == nil {
 		g.open, g.last, g.unqueued = map[batchKey]*batch{}, map[record]*batch{}, map[*batch]struct{}{}
 	}
-	of := record{group{j.delivery.Origin, j.delivery.Step}, j.key}
+	of := j.record()
 	var before *batch
 	if j.key != "" {
 		before = g.last[of]

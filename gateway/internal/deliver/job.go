@@ -21,6 +21,7 @@ type job struct {
 	sets        []string  // the settings that the step writes itself
 	maxBatch    int       // how many may be in one batch with it; 0 where the product has neither batches nor keys
 	key         string    // of the record that it changes
+	sharesKey   bool      // other steps change the record too
 	requests    int       // how many requests its attempt may make
 	batch       *batch    // under lane.mu until a worker has it; nil for one alone
 	requeueAt   time.Time // when it is due again, if it went back to the due-queue because of earlier ones of its record; else zero

@@ -17,10 +17,17 @@ const (
 	maxSendBack = time.Minute
 )
 
-// record is what a delivery changes at the product.
+// record is what a delivery changes at the product. group is zero if several steps of the destination change it.
 type record struct {
 	group group
 	key   string
+}
+
+func (j *job) record() record {
+	if j.sharesKey {
+		return record{key: j.key}
+	}
+	return record{group{j.delivery.Origin, j.delivery.Step}, j.key}
 }
 
 // sentBack are the deliveries of a record that went back to the due-queue.
