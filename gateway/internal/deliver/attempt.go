@@ -108,9 +108,8 @@ func (l *Loop) conclude(t *attemptOutcome, j *job, v connectors.Verdict, began, 
 	if v.Ref != "" && len(v.Ref) <= connectors.MaxRef {
 		d.Ref = v.Ref
 	}
-	took := time.Duration(0)
+	took := t.took(began, end)
 	if t.sent {
-		took = max(end.Sub(began)-t.tokenWait, 0)
 		d.Attempts++
 		d.Log = append(d.Log, t.record(j, v, d.Attempts, began, took))
 	}

@@ -65,17 +65,24 @@ func (l *Loop) sendAgain(t *attemptOutcome, j *job, v connectors.Verdict, maxBat
 	if j.refusals == nil {
 		j.refusals = &refusals{}
 	}
-	r, took := j.refusals, time.Duration(0)
+	r, took := j.refusals, t.took(began, end)
 	r.reason, r.maxBatch = "its batch was refused: "+v.Reason, state.TighterBatch(r.maxBatch, maxBatch)
 	if v.RetryAlone {
 		r.reason = "next try alone: " + v.Reason
 	}
 	if t.sent {
-		took = end.Sub(began)
 		r.attempts = append(r.attempts, t.record(j, v, j.current().Attempts+1, began, took))
 	}
 	d := &j.delivery
 	l.Observer.Attempt(d.Tenant, d.Destination, d.Connector, string(v.Kind), took, began)
+}
+
+// took returns the product's latency; 0 if nothing was sent.
+func (t *attemptOutcome) took(began, end time.Time) time.Duration {
+	if !t.sent {
+		return 0
+	}
+	return max(end.Sub(began)-t.tokenWait, 0)
 }
 
 // record returns the attempt for the history of one delivery.
