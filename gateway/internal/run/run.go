@@ -200,7 +200,8 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 		isNewest = g.isNewest
 	}
 	tokens := oauth.New(oauth.Options{
-		Store: g.store, Clock: g.clock, Log: traffic, Jitter: mathrand.Float64, FingerprintKey: g.key, Fetched: g.tokenFetched,
+		Store: g.store, Vault: g.vault, Clock: g.clock, Log: traffic, Jitter: mathrand.Float64, FingerprintKey: g.key,
+		Fetched: g.tokenFetched,
 	})
 	g.sender = outbound.New(outbound.Options{
 		Policy: c.Outbound, Clock: g.clock, Version: o.Version, MaxConns: g.descriptors.outgoing, Tokens: tokens,
