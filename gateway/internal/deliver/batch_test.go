@@ -585,7 +585,7 @@ func TestAHangingBatchHurtsNobodyElse(t *testing.T) {
 	var once sync.Once
 	c := &crowd{}
 	b.sender = senders(func(ctx context.Context, r *connectors.Request, o outbound.Attempt) outbound.Result {
-		if o.Destination == "default/hanging" {
+		if o.Tenant+"/"+o.Destination == "default/hanging" {
 			<-release
 		}
 		return c.Send(ctx, r, o)

@@ -54,7 +54,7 @@ type seen struct {
 
 func (w *world) Send(ctx context.Context, r *connectors.Request, o outbound.Attempt) outbound.Result {
 	w.mu.Lock()
-	s := seen{destination: o.Destination, event: r.URL[len("https://product.example/"):], delivery: o.DeliveryID, n: 1, at: time.Now()}
+	s := seen{destination: o.Tenant + "/" + o.Destination, event: r.URL[len("https://product.example/"):], delivery: o.DeliveryID, n: 1, at: time.Now()}
 	for _, before := range w.seen {
 		if before.delivery == s.delivery {
 			s.n++
