@@ -17,6 +17,8 @@ type Options struct {
 	Listen string
 	Data   string
 	Redis  string
+	// LostKeys are the ids of keys of the vault that are lost for good: what was sealed with them is deleted at the start.
+	LostKeys []string
 	// Env looks up ${NAME}; nil is the process's environment.
 	Env func(name string) (string, bool)
 	// Log receives the gateway's log; nil discards it.
@@ -56,7 +58,7 @@ type Started struct {
 func Run(ctx context.Context, o Options) error {
 	r := run.Options{
 		Config: o.Config, Listen: o.Listen, Data: o.Data, Redis: o.Redis, Env: o.Env, Log: o.Log, Reload: o.Reload, Leave: o.Leave,
-		Token: o.Token, Version: Version(),
+		Token: o.Token, LostKeys: o.LostKeys, Version: Version(),
 	}
 	if o.Started != nil {
 		r.Started = func(s run.Started) { o.Started(Started(s)) }

@@ -22,6 +22,7 @@ import (
 
 func (g *globals) run() *cobra.Command {
 	var listen, level, redis string
+	var lostKeys []string
 	var health bool
 	cmd := &cobra.Command{
 		Use:   "run",
@@ -50,7 +51,7 @@ refused, and the current one stays in use; at the start, the exit code is 2.`,
 			ctx, leave, stop := leaving(cmd.Context())
 			defer stop()
 			err = gateway.Run(ctx, gateway.Options{
-				Config: g.config, Listen: listen, Data: g.data, Redis: redis, Log: log, Reload: reload, Leave: leave,
+				Config: g.config, Listen: listen, Data: g.data, Redis: redis, LostKeys: lostKeys, Log: log, Reload: reload, Leave: leave,
 				Started: func(s gateway.Started) {
 					tuneGC(s.Engine)
 					g.started(s)
@@ -68,6 +69,7 @@ refused, and the current one stays in use; at the start, the exit code is 2.`,
 	}
 	cmd.Flags().StringVar(&listen, "listen", environ("SURVEYGATE_LISTEN"), "host:port (default "+config.DefaultListen+")")
 	redisFlag(cmd, &redis)
+	cmd.Flags().StringSliceVar(&lostKeys, "lost-key", nil, "id of a key of the vault that is lost for good, such as k1: delete what was sealed with it")
 	cmd.Flags().BoolVar(&health, "health", false, "for probes: do not run, but ask the gateway that uses --data whether it is ready")
 	cmd.Flags().StringVar(&level, "log-level", env("SURVEYGATE_LOG_LEVEL", "info"), "debug, info, warn or error")
 	return cmd

@@ -16,7 +16,8 @@ func (g *globals) secret() *cobra.Command {
   webhook  whsec_…, signs webhooks in the standard style: 32 bytes
   ed25519  whsk_…, signs webhooks; receivers hold the public key, printed too
   path     the secret part of a source's URL
-  token    grants access to the API`,
+  token    grants access to the API
+  key      seals secrets in the store: SURVEYGATE_KEY or key_file`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			made, err := offline.NewSecret(kind)
@@ -33,6 +34,6 @@ func (g *globals) secret() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&kind, "for", "webhook", "webhook, ed25519, path or token")
+	cmd.Flags().StringVar(&kind, "for", "webhook", "webhook, ed25519, path, token or key")
 	return cmd
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
+
+	"github.com/surveygate/surveygate/connectors/connectortest/credentials"
 )
 
 var update = flag.Bool("update", false, "rewrite what is expected")
@@ -31,6 +33,7 @@ var exampleEnv = []string{
 	"SALESFORCE_SECRET=example-secret-of-salesforce",
 	"TEAMS_WEBHOOK=https://default00.00.environment.api.powerplatform.com/powerautomate/automations/direct/workflows/0a1b2c" +
 		"/triggers/manual/paths/invoke?api-version=1&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig=example",
+	"GOOGLE_CREDENTIALS=" + credentials.Google(),
 }
 
 // Each example is checked, its rules' tests pass, and each of its expected/*.txtar is a command and what it prints.

@@ -21,7 +21,7 @@ const module = "github.com/surveygate/surveygate/"
 // floors are all packages of the module in the order of their imports, lowest first: a package imports only packages of
 // lower floors, and so do its tests. connectors/* is every product; the products share a floor, so none imports another.
 var floors = [][]string{
-	{"rules/jsonpath", "configs", "connectors/declared", "connectors/connectortest/contract"},
+	{"rules/jsonpath", "configs", "connectors/declared", "connectors/connectortest/contract", "connectors/connectortest/credentials"},
 	{"rules/event"},
 	{"rules/expression"},
 	{"rules", "connectors"},
@@ -56,7 +56,7 @@ var floors = [][]string{
 
 // testHelpers are imported by tests (and by each other) alone, whatever their floor.
 var testHelpers = []string{
-	"connectors/connectortest", "connectors/connectortest/contract", "gateway/internal/leaktest", "gateway/internal/redact/redacttest",
+	"connectors/connectortest", "connectors/connectortest/contract", "connectors/connectortest/credentials", "gateway/internal/leaktest", "gateway/internal/redact/redacttest",
 	"gateway/internal/state/statetest", "gateway/redistest",
 }
 

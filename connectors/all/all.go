@@ -4,6 +4,7 @@ package all
 import (
 	_ "github.com/surveygate/surveygate/connectors/airtable"
 	_ "github.com/surveygate/surveygate/connectors/amplitude"
+	_ "github.com/surveygate/surveygate/connectors/bigquery"
 	_ "github.com/surveygate/surveygate/connectors/constantcontact"
 	_ "github.com/surveygate/surveygate/connectors/discord"
 	_ "github.com/surveygate/surveygate/connectors/ga4"

@@ -86,7 +86,7 @@ func bind(node *yaml.Node, into reflect.Value, path string) error {
 		}
 	}
 	if text, ok := reflect.TypeAssert[encoding.TextUnmarshaler](into.Addr()); ok && node.Kind == yaml.ScalarNode {
-		return fail(text.UnmarshalText([]byte(node.Value)))
+		return fail(text.UnmarshalText([]byte(resolve(node.Value))))
 	}
 	if _, ok := reflect.TypeAssert[time.Duration](into); ok {
 		d, err := time.ParseDuration(node.Value)

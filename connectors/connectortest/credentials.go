@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/connectors/connectortest/credentials"
 )
 
 // WithSecret returns one configured connector for each transcript of a registered name that has a secret. Every secret is
@@ -19,4 +20,13 @@ func WithSecret(t testing.TB, dir, name, secret string) []connectors.Connector {
 		}
 	}
 	return all
+}
+
+// resolve returns the value of a setting in a transcript. `${GOOGLE_CREDENTIALS}` stands for a key file of Google's: a page shows
+// the first transcript, and no private key belongs in a repository.
+func resolve(setting string) string {
+	if setting == "${GOOGLE_CREDENTIALS}" {
+		return credentials.Google()
+	}
+	return setting
 }

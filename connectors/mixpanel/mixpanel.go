@@ -126,8 +126,8 @@ func (a *Account) post(records []record) *connectors.Request {
 // https://docs.mixpanel.com/reference/import-events#geoip-enrichment
 const ip = "ip"
 
-// own are the properties that Mixpanel needs for itself.
-var own = []string{"time", "distinct_id", "$insert_id"}
+// reserved are the properties that Mixpanel needs for itself.
+var reserved = []string{"time", "distinct_id", "$insert_id"}
 
 func (c *Connector) properties(ev *event.Event) (expression.Object, error) {
 	facts, err := connectors.Properties(ev, c.Properties, maxText)
@@ -141,9 +141,9 @@ func (c *Connector) properties(ev *event.Event) (expression.Object, error) {
 	}
 	all := make(expression.Object, 0, len(facts)+4)
 	all = append(all,
-		expression.Member{Key: own[0], Value: occurred(ev).UnixMilli()},
-		expression.Member{Key: own[1], Value: person},
-		expression.Member{Key: own[2], Value: id})
+		expression.Member{Key: reserved[0], Value: occurred(ev).UnixMilli()},
+		expression.Member{Key: reserved[1], Value: person},
+		expression.Member{Key: reserved[2], Value: id})
 	if _, given := facts.Lookup(ip); !given {
 		all = append(all, expression.Member{Key: ip, Value: "0"})
 	}

@@ -49,7 +49,7 @@ func (c *Connector) Validate() error {
 		return connectors.Invalid("event", fmt.Sprintf("is longer than the %d characters that Mixpanel takes", maxText))
 	}
 	for _, name := range c.Properties.Keys() {
-		if slices.Contains(own, name) {
+		if slices.Contains(reserved, name) {
 			return connectors.Invalid("properties", "`"+name+"` is always sent, and cannot be replaced; choose another name")
 		}
 	}

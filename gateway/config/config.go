@@ -11,6 +11,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/gateway/internal/source"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/vault"
 	"github.com/surveygate/surveygate/rules"
 )
 
@@ -43,6 +44,8 @@ type Config struct {
 
 	Data  string
 	Redis Redis
+	// Keys seal secrets in the store: those of key_file or SURVEYGATE_KEY. The embedded engine adds its own.
+	Keys vault.Keys
 	// Retention limits what is kept. Bytes are zero where the files set none; the store then uses its own defaults.
 	Retention state.Retention
 	Outbound  outbound.Policy

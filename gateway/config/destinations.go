@@ -370,6 +370,8 @@ func secretsOf(v reflect.Value, found []connectors.Secret) []connectors.Secret {
 		switch {
 		case field.Type == secretType:
 			found = append(found, value.Interface().(connectors.Secret))
+		case document.EmbedsSecret(field.Type): // a PrivateKey, a ServiceAccount
+			found = append(found, value.FieldByName(secretType.Name()).Interface().(connectors.Secret))
 		case field.Type.Kind() == reflect.Slice && field.Type.Elem() == secretType:
 			for i := range value.Len() {
 				found = append(found, value.Index(i).Interface().(connectors.Secret))

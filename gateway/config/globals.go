@@ -59,6 +59,9 @@ func (l *loader) globals(f *fileSettings) {
 	if l.setOnce(f, "redis") {
 		l.redis(f)
 	}
+	if l.setOnce(f, "key_file") {
+		l.keyFile(f)
+	}
 	if l.setOnce(f, "retention") {
 		l.retention(f)
 	}
@@ -122,6 +125,7 @@ func (l *loader) override() {
 		}
 	}
 	l.overrideRedis(env)
+	l.overrideKeys(env)
 }
 
 func (l *loader) retention(f *fileSettings) {

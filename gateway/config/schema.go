@@ -220,7 +220,7 @@ func (s *schema) step() object {
 		c, _ := connectors.New(name)
 		own := s.connector(name)["properties"].(object)
 		for _, f := range document.FieldsOf(c) {
-			ofConnection := f.Type == secretType || f.Type == urlType || f.Type == baseType
+			ofConnection := f.Type == secretType || document.EmbedsSecret(f.Type) || f.Type == urlType || f.Type == baseType
 			if name == productWebhook {
 				ofConnection = !slices.Contains(webhookStepSettings, f.Name)
 			}

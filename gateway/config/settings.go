@@ -42,6 +42,12 @@ type fileSettings struct {
 	// again for each new connection).
 	Redis redisSettings `yaml:"redis,omitempty"`
 
+	// KeyFile is a file with the key that seals secrets in the store, such as fetched tokens; the variable `SURVEYGATE_KEY`
+	// overrides it. `surveygate secret --for key` prints a key. To rotate it, write several with their ids, the current one first:
+	// `k2:…,k1:…`. Redis needs it as soon as a connection fetches its tokens, and all replicas need the same. The embedded engine
+	// makes its own key, `vault.key` in `data`, and uses this one before it. A change takes effect at the next start.
+	KeyFile string `yaml:"key_file,omitempty"`
+
 	// Retention limits how long and how much is kept, by age and size, whichever is reached first.
 	Retention retentionSettings `yaml:"retention,omitempty"`
 

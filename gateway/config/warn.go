@@ -16,6 +16,9 @@ func (l *loader) warn() {
 	if c := l.config; len(c.Sources)+len(c.Destinations)+len(c.Rules)+len(c.Tokens) == 0 && len(l.faults) == 0 {
 		l.warning(document.At(l.options.Path, "the configuration is empty: no platform can send, and nothing is delivered", "`surveygate demo` shows a working configuration and saves it"))
 	}
+	if fault := l.config.MissingKey(); fault != nil && !l.options.AllowUnset {
+		l.warning(*fault)
+	}
 	for _, d := range l.webhooks {
 		w, ok := d.alone.(*webhook.Connector)
 		if ok {

@@ -11,6 +11,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
+	"github.com/surveygate/surveygate/gateway/internal/oauth"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 )
 
@@ -37,7 +38,7 @@ type Connection struct {
 	Unproved []string `json:"unproved,omitempty"`
 	// Notes list what the product says that helps to write the settings.
 	Notes []string `json:"notes,omitempty"`
-	// Reason is why the product could not be asked.
+	// Reason is why the product, or its token endpoint, could not be asked.
 	Reason string `json:"reason,omitempty"`
 }
 
@@ -72,7 +73,7 @@ func Live(ctx context.Context, o Options, tenant string, names []string) ([]Conn
 	if err != nil {
 		return nil, err
 	}
-	sender := outbound.New(outbound.Options{Policy: c.Outbound, Clock: clock.System(), Version: o.Version})
+	sender := outbound.New(outbound.Options{Policy: c.Outbound, Clock: clock.System(), Version: o.Version, Tokens: &oauth.Direct{}})
 	defer sender.Close()
 
 	found := make([]Connection, len(asked))
@@ -163,9 +164,18 @@ func (p *proof) ask(ctx context.Context, c connectors.Connector, step string) {
 	}()
 	for _, req := range checker.Check() {
 		p.asked = true
+		auth, fetched := req.Auth.(connectors.OAuth2)
+		if fetched && auth.Grant == connectors.GrantRefreshToken {
+			p.unproved("anything: only the running gateway may use the refresh token, which the product may replace each time")
+			return
+		}
 		res := p.send(ctx, req)
 		if res.Kind == outbound.Credentials {
-			p.lacks("credentials that can be sent ("+res.Err.Error()+")", step)
+			what := "credentials that can be sent"
+			if fetched {
+				what = "credentials that an access token is issued for"
+			}
+			p.lacks(what+" ("+res.Err.Error()+")", step)
 			return
 		}
 		if res.Err != nil || res.Response == nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/internal/vault"
 	"github.com/surveygate/surveygate/gateway/signature"
 )
 
@@ -18,7 +19,7 @@ type Made struct {
 	Public string `json:"public,omitempty"`
 }
 
-// NewSecret makes a random secret for a purpose: webhook, ed25519, path or token.
+// NewSecret makes a random secret for a purpose: webhook, ed25519, path, token or key.
 func NewSecret(purpose string) (Made, error) {
 	switch purpose {
 	case "webhook":
@@ -30,8 +31,10 @@ func NewSecret(purpose string) (Made, error) {
 		return Made{Secret: random(18)}, nil
 	case "token":
 		return Made{Secret: "sg_" + random(32)}, nil
+	case "key":
+		return Made{Secret: vault.NewKey()}, nil
 	}
-	return Made{}, fmt.Errorf("%q is not a purpose of a secret; write webhook, ed25519, path or token", purpose)
+	return Made{}, fmt.Errorf("%q is not a purpose of a secret; write webhook, ed25519, path, token or key", purpose)
 }
 
 func random(bytes int) string {

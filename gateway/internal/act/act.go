@@ -9,6 +9,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/vault"
 	"github.com/surveygate/surveygate/rules/event"
 )
 
@@ -22,6 +23,8 @@ type Options struct {
 	Accept func(events []*event.Event, size int, started time.Time) ([]state.Appended, error)
 	// Due tells the delivery loop of this process that deliveries have become due; without it they wait for its next look.
 	Due func()
+	// Vault seals refresh tokens.
+	Vault *vault.Vault
 	// HoldsChanged tells the delivery loop of this process that a hold was put on or lifted.
 	HoldsChanged func(ctx context.Context)
 }

@@ -115,11 +115,11 @@ func (b *binder) ofConnection(p Pair, f Field) bool {
 	if t.Kind() == reflect.Slice {
 		t = t.Elem()
 	}
-	switch t {
-	case secretType:
+	switch {
+	case t == secretType, EmbedsSecret(t):
 		p.Value.concealAll()
 		b.fault(p.Key.Fault(fmt.Sprintf("`%s` is a secret, and rules may not contain secrets", f.Name), "move it to the connection"))
-	case urlType, baseType:
+	case t == urlType, t == baseType:
 		b.fault(p.Key.Fault(fmt.Sprintf("`%s` belongs to the connection, not to a rule", f.Name), "move it to the connection"))
 	default:
 		return false

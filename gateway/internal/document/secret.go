@@ -38,6 +38,15 @@ var (
 // IsSecret reports whether a type is a secret.
 func IsSecret(t reflect.Type) bool { return t.Implements(exposerType) }
 
+// EmbedsSecret reports whether a type is a secret with a form of its own, which embeds connectors.Secret.
+func EmbedsSecret(t reflect.Type) bool {
+	if t.Kind() != reflect.Struct {
+		return false
+	}
+	field, ok := t.FieldByName(secretType.Name())
+	return ok && field.Anonymous && field.Type == secretType
+}
+
 // mayBeSecret reports whether values of a type can be secrets.
 func mayBeSecret(t reflect.Type) bool {
 	return IsSecret(t) || reflect.PointerTo(t).Implements(referencedType)

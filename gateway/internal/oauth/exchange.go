@@ -88,7 +88,7 @@ type endpoint struct {
 	result outbound.Result // zero: nothing was sent
 }
 
-var errNoAnswer = errors.New("no answer")
+var errNoAnswer = errors.New("no whole answer")
 
 func (e *endpoint) RoundTrip(r *http.Request) (*http.Response, error) {
 	body, err := io.ReadAll(r.Body)
@@ -102,7 +102,7 @@ func (e *endpoint) RoundTrip(r *http.Request) (*http.Response, error) {
 			req.Header = append(req.Header, connectors.Field{Name: name, Value: value, Secret: name == "Authorization"})
 		}
 	}
-	if e.result = e.send(r.Context(), req); e.result.Err != nil {
+	if e.result = e.send(r.Context(), req); e.result.Err != nil || e.result.Response.Fault != "" {
 		return nil, errNoAnswer
 	}
 	res := e.result.Response

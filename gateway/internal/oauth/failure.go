@@ -83,6 +83,9 @@ func (e *endpoint) failure(auth connectors.OAuth2, tenant, destination string) e
 		return again()
 	case code == "server_error", code == "temporarily_unavailable":
 		return again()
+	case res.Fault != "":
+		reason = "token endpoint: " + res.Fault
+		return again()
 	case status >= 200 && status <= 299 && code == "":
 		reason = "token endpoint: the answer holds no access token"
 		return again()

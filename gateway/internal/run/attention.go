@@ -22,6 +22,7 @@ const (
 func (g *gateway) problems() []string {
 	all := append(g.descriptors.Problems(), g.streams.Problems()...)
 	all = append(all, g.folderProblems()...)
+	all = append(all, g.keyProblems()...)
 	if why := g.reloading.notInUse(); why != "" {
 		all = append(all, "the configuration that was changed is not in use: "+why+"; the log says more")
 	}

@@ -19,3 +19,9 @@ func isOpen(folder string) bool {
 	owner, ok := info.Sys().(*syscall.Stat_t)
 	return ok && owner.Uid != 0 && int(owner.Uid) != os.Geteuid()
 }
+
+// isShown reports whether users other than a file's owner may read it.
+func isShown(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().Perm()&0o077 != 0
+}

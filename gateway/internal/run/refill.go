@@ -23,7 +23,7 @@ func (g *gateway) refillUntilDone(ctx context.Context) {
 }
 
 // refill stores the running configuration, so that decisions can be explained; the key of fingerprints, so that credentials
-// compare with those that were refused; and the names of the sources. The first token cannot be stored again, as only its
+// compare with those that were refused; the mark of the vault's key; and the names of the sources. The first token cannot be stored again, as only its
 // hash is known: one replica makes a new one, all of them accept it, and it is shown.
 func (g *gateway) refill(ctx context.Context) error {
 	c := g.plan.Load().Config
@@ -32,6 +32,11 @@ func (g *gateway) refill(ctx context.Context) error {
 	}
 	if _, err := fingerprintKey(ctx, g.store, g.key); err != nil {
 		return err
+	}
+	if g.vault.HasKey() {
+		if err := g.vault.Prove(ctx); err != nil {
+			return err
+		}
 	}
 	if err := g.web.Remember(ctx); err != nil {
 		return err

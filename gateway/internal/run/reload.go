@@ -138,6 +138,9 @@ func (g *gateway) reload(ctx context.Context, signalled, force bool) view.Reload
 	if loaded.Redis != running.Redis {
 		return g.refused(errors.New("`redis` changed, which needs a restart"))
 	}
+	if err := g.keyFault(loaded); err != nil {
+		return g.refused(err)
+	}
 	if removes := differ(running, loaded).drastic(); removes != "" && !force {
 		r.deferred = &deferred{loaded: loaded, removes: removes, since: g.clock.Now()}
 		if signalled {
@@ -169,8 +172,9 @@ func (g *gateway) adopt(ctx context.Context, loaded *config.Config) view.Reloade
 	running := before.Config
 	difference := differ(running, loaded)
 	for setting, differs := range map[string]bool{
-		"listen": loaded.Listen != running.Listen,
-		"data":   loaded.Data != running.Data,
+		"listen":   loaded.Listen != running.Listen,
+		"data":     loaded.Data != running.Data,
+		"key_file": !loaded.Keys.Equal(running.Keys),
 	} {
 		if differs {
 			g.log.Warn("a setting takes effect at the next start only", "setting", setting)

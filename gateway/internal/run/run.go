@@ -24,6 +24,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
 	"github.com/surveygate/surveygate/gateway/internal/stream"
+	"github.com/surveygate/surveygate/gateway/internal/vault"
 	"github.com/surveygate/surveygate/gateway/internal/web"
 )
 
@@ -36,6 +37,9 @@ type Options struct {
 	Reload, Leave <-chan os.Signal
 	Started       func(Started)
 	Token         func(data, token string)
+
+	// LostKeys are the ids of keys of the vault that are lost for good.
+	LostKeys []string
 
 	// Version is the program's, for the User-Agent and for metrics.
 	Version string
@@ -83,6 +87,8 @@ type gateway struct {
 	newest     *newest       // nil on the embedded engine, which has no replicas
 	firstToken *access.First // used by the goroutine that reloads, once that runs; nil where the configuration has tokens
 	key        []byte        // of fingerprints of credentials
+	vault      *vault.Vault  // seals secrets in the store
+	keyWarning string        // of a missing key that nothing needs
 	access     *access.Access
 	stats      *stats.Stats
 	counting   atomic.Pointer[stats.Stats] // stats, for the store, which writes before they are there
@@ -183,6 +189,9 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 	if err = g.listenAll(ctx); err != nil {
 		return nil, err
 	}
+	if err = g.begin(ctx, c, func() error { return g.openVault(ctx, c) }); err != nil {
+		return nil, err
+	}
 	if err = g.begin(ctx, c, func() error { return g.keepOwn(ctx, c) }); err != nil {
 		return nil, err
 	}
@@ -191,7 +200,8 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 		isNewest = g.isNewest
 	}
 	tokens := oauth.New(oauth.Options{
-		Store: g.store, Clock: g.clock, Log: traffic, Jitter: mathrand.Float64, FingerprintKey: g.key, Fetched: g.tokenFetched,
+		Store: g.store, Vault: g.vault, Clock: g.clock, Log: traffic, Jitter: mathrand.Float64, FingerprintKey: g.key,
+		Fetched: g.tokenFetched,
 	})
 	g.sender = outbound.New(outbound.Options{
 		Policy: c.Outbound, Clock: g.clock, Version: o.Version, MaxConns: g.descriptors.outgoing, Tokens: tokens,
@@ -214,8 +224,8 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 	})
 	g.web = web.New(web.Options{
 		Store: g.store, Plan: g.plan.Load, PlanOf: g.planOf, Access: g.access, Stats: g.stats, Clock: g.clock, Log: traffic,
-		Bounds:   web.Bounds{Connections: g.descriptors.incoming, Control: g.descriptors.control, Bodies: maxBodies()},
-		Problems: g.problems, Reload: g.requestReload, Due: g.loop.Wake, HoldsChanged: g.loop.HoldsChanged,
+		Bounds: web.Bounds{Connections: g.descriptors.incoming, Control: g.descriptors.control, Bodies: maxBodies()},
+		Vault:  g.vault, Problems: g.problems, Reload: g.requestReload, Due: g.loop.Wake, HoldsChanged: g.loop.HoldsChanged,
 	})
 	g.log.Info("bounds of connections", "port", g.descriptors.incoming, "control_socket", g.descriptors.control,
 		"destinations", g.descriptors.outgoing, "file_descriptors", limit)

@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/decide"
@@ -89,7 +90,7 @@ func (g *gateway) started(ctx context.Context) Started {
 	address := g.public.Addr().String()
 	s := Started{
 		Address: address, Socket: filepath.Join(g.data, socket.Name), Data: g.data,
-		Engine: c.Engine(), Prefix: c.Redis.Prefix, Warnings: append(g.folderProblems(), g.store.Health(ctx).Warnings...),
+		Engine: c.Engine(), Prefix: c.Redis.Prefix, Warnings: slices.Concat(g.folderProblems(), g.keyProblems(), g.store.Health(ctx).Warnings),
 		Sources: c.SourceURLs("http://"+address, false),
 	}
 	if g.firstToken != nil {

@@ -19,21 +19,28 @@ const KeyFile = "vault.key"
 // maxKeyFile is more than any number of keys needs.
 const maxKeyFile = 64 << 10
 
-// OwnKeys returns the keys in a data folder. Without a key file it makes one, with a new key, unless the store holds values
-// that were sealed with a lost one: then the error is a *LostKeyError. Only the process that holds the folder's store may call
-// it.
-func OwnKeys(ctx context.Context, folder string, store state.Settings) (Keys, error) {
+// OwnKeys returns the keys that are set, with those of the data folder behind them. Where there are none, it makes one in the
+// data folder, unless the store holds values that were sealed with a lost one: then the error is a *LostKeyError. Only the
+// process that holds the folder's store may call it.
+func OwnKeys(ctx context.Context, folder string, store state.Settings, set Keys) (Keys, error) {
 	path := filepath.Join(folder, KeyFile)
-	keys, err := readKeyFile(path)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return keys, err
+	own, err := readKeyFile(path)
+	switch {
+	case err == nil:
+		return set.Behind(own)
+	case !errors.Is(err, fs.ErrNotExist):
+		return Keys{}, err
+	case !set.IsZero():
+		return set, nil
 	}
 	all, err := marks(ctx, store)
 	if err != nil {
 		return Keys{}, err
 	}
 	if ids := needed(all); len(ids) > 0 {
-		return Keys{}, &LostKeyError{ID: ids[0], Places: placesOf(all, ids[0]), remedy: "put " + path + " back from the backup"}
+		return Keys{}, &LostKeyError{
+			ID: ids[0], Places: placesOf(all, ids[0]), remedy: "put " + path + " back from the backup, or set " + variable + " to this key",
+		}
 	}
 	return makeKeyFile(path)
 }
@@ -98,13 +105,4 @@ func writeWhole(path, text string) error {
 		return err
 	}
 	return errors.Join(folder.Sync(), folder.Close())
-}
-
-// KeyFileProblem warns of a key file that users other than the gateway's may read; "" for one that they may not.
-func KeyFileProblem(folder string) string {
-	path := filepath.Join(folder, KeyFile)
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm()&0o077 == 0 {
-		return ""
-	}
-	return fmt.Sprintf("users other than the gateway's may read %s, the key of every secret in the store: run `chmod 600 %s` as the gateway's user", path, path)
 }

@@ -17,7 +17,7 @@ func TestKeyFile(t *testing.T) {
 	if err := os.WriteFile(path+".new", []byte("k1:half"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	first, err := OwnKeys(t.Context(), folder, store)
+	first, err := OwnKeys(t.Context(), folder, store, Keys{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,21 +27,9 @@ func TestKeyFile(t *testing.T) {
 	if _, err := os.Stat(path + ".new"); err == nil {
 		t.Error("the draft is left")
 	}
-	again, err := OwnKeys(t.Context(), folder, store)
+	again, err := OwnKeys(t.Context(), folder, store, Keys{})
 	if err != nil || !again.Equal(first) {
 		t.Errorf("the second start: %v", err)
-	}
-	if problem := KeyFileProblem(folder); problem != "" {
-		t.Error(problem)
-	}
-	if err := os.Chmod(path, 0o640); err != nil {
-		t.Fatal(err)
-	}
-	if problem := KeyFileProblem(folder); !strings.Contains(problem, "chmod 600 "+path) {
-		t.Errorf("of a file that the group may read it says %q", problem)
-	}
-	if problem := KeyFileProblem(t.TempDir()); problem != "" {
-		t.Errorf("of no file it says %q", problem)
 	}
 }
 
@@ -49,11 +37,11 @@ func TestKeyFile(t *testing.T) {
 func TestLostKeyFile(t *testing.T) {
 	t.Parallel()
 	store, folder := local(t), t.TempDir()
-	own, err := OwnKeys(t.Context(), folder, store)
+	own, err := OwnKeys(t.Context(), folder, store, Keys{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := New(Options{Keys: own, Store: store, Context: t.Context()})
+	v := New(Options{Keys: own, Store: store})
 	if err := v.Prove(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +50,7 @@ func TestLostKeyFile(t *testing.T) {
 	if err := os.Rename(path, path+".old"); err != nil {
 		t.Fatal(err)
 	}
-	_, err = OwnKeys(t.Context(), folder, store)
+	_, err = OwnKeys(t.Context(), folder, store, Keys{})
 	lost, ok := errors.AsType[*LostKeyError](err)
 	if !ok || lost.ID != "k1" || !strings.Contains(err.Error(), "put "+path+" back from the backup") || !strings.Contains(err.Error(), "token of tenant acme") {
 		t.Errorf("said %v", err)
@@ -73,9 +61,31 @@ func TestLostKeyFile(t *testing.T) {
 	if deleted, err := Forget(t.Context(), store, Keys{}, "k1"); err != nil || deleted != 1 {
 		t.Errorf("deleted %d, %v", deleted, err)
 	}
-	anew, err := OwnKeys(t.Context(), folder, store)
+	anew, err := OwnKeys(t.Context(), folder, store, Keys{})
 	if err != nil || anew.Equal(own) {
 		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// With keys that are set, no file is needed; one that is there stands behind them.
+func TestKeyFileBehindOthers(t *testing.T) {
+	t.Parallel()
+	store, folder, set := local(t), t.TempDir(), keys(t, "k2:"+two)
+	v := New(Options{Keys: set, Store: store})
+	if err := v.Prove(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := OwnKeys(t.Context(), folder, store, set); err != nil || !got.Equal(set) {
+		t.Errorf("without a file: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(folder, KeyFile)); err == nil {
+		t.Error("a file was made")
+	}
+	if err := os.WriteFile(filepath.Join(folder, KeyFile), []byte(one), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := OwnKeys(t.Context(), folder, store, set); err != nil || !got.Equal(keys(t, "k2:"+two+",k1:"+one)) {
+		t.Errorf("with a file: %v", err)
 	}
 }
 
@@ -100,7 +110,7 @@ func TestStrangeKeyFile(t *testing.T) {
 			if err := c.make(path); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := OwnKeys(t.Context(), folder, local(t)); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), path) {
+			if _, err := OwnKeys(t.Context(), folder, local(t), Keys{}); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), path) {
 				t.Errorf("said %v", err)
 			}
 		})
@@ -114,7 +124,7 @@ func TestStrangeKeyFile(t *testing.T) {
 		if err := os.Symlink("data", filepath.Join(folder, KeyFile)); err != nil {
 			t.Fatal(err)
 		}
-		if own, err := OwnKeys(t.Context(), folder, local(t)); err != nil || !own.Equal(keys(t, one)) {
+		if own, err := OwnKeys(t.Context(), folder, local(t), Keys{}); err != nil || !own.Equal(keys(t, one)) {
 			t.Errorf("said %v", err)
 		}
 	})

@@ -172,7 +172,7 @@ func Forget(ctx context.Context, store state.Settings, keys Keys, id string) (in
 	if err != nil {
 		return 0, err
 	}
-	v, deleted := New(Options{Keys: keys, Store: store, Context: ctx}), 0
+	v, deleted := New(Options{Keys: keys, Store: store}), 0
 	for _, m := range all {
 		if m.id != id || m.kind == "" {
 			continue

@@ -29,8 +29,6 @@ type Options struct {
 	Keys Keys
 	// Store holds the settings with sealed values, and marks of the keys that are in use.
 	Store state.Settings
-	// Context ends when the gateway does.
-	Context context.Context
 }
 
 // Vault seals and opens secrets. Make it with New; it is safe for concurrent use.
@@ -38,6 +36,9 @@ type Vault struct{ options Options }
 
 // New returns a vault. Call Prove before it is used.
 func New(o Options) *Vault { return &Vault{o} }
+
+// HasKey reports whether the vault can seal.
+func (v *Vault) HasKey() bool { return !v.options.Keys.IsZero() }
 
 // sealedForm matches sealed text: an id and at least a nonce and a tag. Its characters are never escaped in JSON.
 var sealedForm = regexp.MustCompile(`^(` + idForm + `):([A-Za-z0-9_-]{38,})$`)
@@ -60,7 +61,7 @@ func (v *Vault) Seal(tenant, kind, name, field string, plain []byte) (string, er
 	if key == nil {
 		return "", fmt.Errorf("%w: nothing can be sealed; %s", ErrNoKey, v.options.Keys.remedy())
 	}
-	ctx, cancel := context.WithTimeout(v.options.Context, markTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), markTimeout)
 	defer cancel()
 	if _, err := v.mark(ctx, key, placeMark(key.id, tenant, kind)); err != nil {
 		return "", fmt.Errorf("seal %s of %s %s: %w", field, kind, name, err)

@@ -69,7 +69,7 @@ func engines(t *testing.T, test func(t *testing.T, store state.Store)) {
 
 func newVault(t testing.TB, store state.Settings, text string) *Vault {
 	t.Helper()
-	o := Options{Store: store, Context: t.Context()}
+	o := Options{Store: store}
 	if text != "" {
 		o.Keys = keys(t, text)
 	}
@@ -285,7 +285,7 @@ func TestPinned(t *testing.T) {
 }
 
 func FuzzOpen(f *testing.F) {
-	v := newVault(f, local(f), "k2:"+two+",k1:"+one)
+	v := newVault(f, nil, "k2:"+two+",k1:"+one)
 	for _, text := range []string{pinned, "k1:" + pinned[3:], "", "k1:", "k2:AAAA", strings.Repeat("k2:", 30)} {
 		f.Add("acme", "refresh", text)
 	}

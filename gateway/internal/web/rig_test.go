@@ -32,6 +32,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/state/embedded"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
+	"github.com/surveygate/surveygate/gateway/internal/vault"
 )
 
 func TestMain(m *testing.M) {
@@ -158,6 +159,7 @@ func (r *rig) start(t testing.TB) *rig {
 	r.app = New(Options{
 		Store: r.store, Plan: r.plan.Load, Access: doors, Clock: r.clock, Bounds: r.bounds, Log: r.log,
 		PlanOf: func(context.Context, string, string) (*decide.Plan, error) { return nil, state.ErrNotFound },
+		Vault:  newVault(t, r.store),
 		Stats:  stats.New(stats.Options{Store: r.store, Clock: r.clock, Version: "test"}),
 	})
 	if err := r.app.Remember(context.Background()); err != nil {
@@ -175,6 +177,16 @@ func (r *rig) start(t testing.TB) *rig {
 		}
 	})
 	return r
+}
+
+// newVault is a vault with a key of its own.
+func newVault(t testing.TB, store state.Settings) *vault.Vault {
+	t.Helper()
+	keys, err := vault.ParseKeys(vault.NewKey(), "the test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return vault.New(vault.Options{Keys: keys, Store: store})
 }
 
 func serveOn(t testing.TB, serve func(net.Listener) error, port bool) (*http.Client, func() (net.Conn, error)) {

@@ -39,6 +39,8 @@ var views = []struct {
 	{route("GET /v1/sources/ID/captured"), viewOf[view.CapturedPage]},
 	{route("GET /v1/connections"), viewOf[view.Page[view.Connection]]},
 	{route("GET /v1/connections/ID"), viewOf[view.Connection]},
+	{route("PUT /v1/connections/ID/token"), viewOf[view.StoredToken]},
+	{route("POST /v1/vault/reseal"), viewOf[view.Resealed]},
 	{route("GET /v1/webhooks"), viewOf[view.Page[view.Webhook]]},
 	{route("GET /v1/webhooks/ID"), viewOf[view.Webhook]},
 	{route("GET /v1/rules"), viewOf[view.Page[view.Rule]]},

@@ -26,6 +26,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/renormalise"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
+	"github.com/surveygate/surveygate/gateway/internal/vault"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/api"
@@ -76,6 +77,8 @@ type Options struct {
 	// Due and HoldsChanged tell the delivery loop what a person did: see act.Options. nil: it finds out by itself.
 	Due          func()
 	HoldsChanged func(ctx context.Context)
+	// Vault seals what callers give to be stored.
+	Vault *vault.Vault
 	// Problems returns what readiness warns of beside the problems of the store and of the connections; nil: none.
 	Problems func() []string
 	// Log receives problems; nil drops them.
@@ -110,7 +113,7 @@ func New(o Options) *App {
 	a.door = intake.New(intake.Options{Store: o.Store, Plan: o.Plan, Stats: o.Stats, Clock: o.Clock, Log: o.Log, Context: ctx})
 	management := api.New(api.Options{
 		Store: o.Store, Plan: o.Plan, Access: o.Access, Door: a.door, Clock: o.Clock, Log: o.Log, Context: ctx, Reload: o.Reload,
-		Due: o.Due, HoldsChanged: o.HoldsChanged,
+		Due: o.Due, HoldsChanged: o.HoldsChanged, Vault: o.Vault,
 		Explain:   &explain.Asker{Store: o.Store, Plan: o.Plan, PlanOf: o.PlanOf, Clock: o.Clock},
 		Normalise: &renormalise.Normaliser{Store: o.Store, Plan: o.Plan, Clock: o.Clock},
 	})

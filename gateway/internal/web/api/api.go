@@ -19,6 +19,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/explain"
 	"github.com/surveygate/surveygate/gateway/internal/renormalise"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/vault"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
@@ -33,6 +34,8 @@ type Options struct {
 	Explain *explain.Asker
 	// Normalise reads raw bodies once more.
 	Normalise *renormalise.Normaliser
+	// Vault seals what callers give to be stored.
+	Vault *vault.Vault
 	// Door accepts events.
 	Door  *intake.Door
 	Clock clock.Clock
@@ -57,7 +60,7 @@ type API struct {
 // New returns an API that is not mounted yet.
 func New(o Options) *API {
 	actor := act.New(act.Options{
-		Store: o.Store, Plan: o.Plan, Clock: o.Clock, Accept: o.Door.Append, Due: o.Due, HoldsChanged: o.HoldsChanged,
+		Store: o.Store, Plan: o.Plan, Clock: o.Clock, Accept: o.Door.Append, Due: o.Due, HoldsChanged: o.HoldsChanged, Vault: o.Vault,
 	})
 	return &API{Options: o, actor: actor, once: once{store: o.Store, log: o.Log}}
 }
@@ -134,6 +137,15 @@ func Routes() []Route {
 		{
 			Method: fiber.MethodPost, Path: "/v1/destinations/:name/test", Scope: access.Write, serve: (*API).test, Once: true,
 			Query: []string{"email"}, For: "send it a test delivery, which says that it is one; `email` is whose record products write",
+		},
+
+		{
+			Method: fiber.MethodPut, Path: "/v1/connections/:name/token", Scope: access.Secrets, serve: (*API).plantToken,
+			For: "store its first refresh token, sealed; a hold for refused credentials ends",
+		},
+		{
+			Method: fiber.MethodPost, Path: "/v1/vault/reseal", Scope: access.Secrets, serve: (*API).reseal,
+			For: "seal with the current key what is sealed with an older one; over the control socket only",
 		},
 
 		{Method: fiber.MethodGet, Path: "/v1/sources/:name/rejected", Scope: access.Read, serve: (*API).rejected, For: "requests it refused in the last day"},
@@ -226,7 +238,7 @@ func (a *API) handler(r Route, open bool) fiber.Handler {
 		each := &call{Ctx: c, ctx: a.Context, tenant: tenant, named: asked != "", grant: grant}
 		do := func() error {
 			err := r.serve(a, each)
-			if err == nil && r.Scope == access.Write {
+			if err == nil && (r.Scope == access.Write || r.Scope == access.Secrets) {
 				a.acted(r, each)
 			}
 			return err

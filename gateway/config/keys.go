@@ -1,0 +1,110 @@
+package config
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/internal/document"
+	"github.com/surveygate/surveygate/gateway/internal/vault"
+)
+
+// keyVariable overrides key_file.
+const keyVariable = "SURVEYGATE_KEY"
+
+// keyFile reads the keys of the vault from the file that key_file names.
+func (l *loader) keyFile(f *fileSettings) {
+	node := f.Node.Key("key_file")
+	if node == nil || node.Unset || l.hasFault(node) {
+		return
+	}
+	const remedy = "write the path of a file with a key, relative to the folder of this one; " + vault.MakeKey
+	if f.KeyFile == "" {
+		l.fault(node.Fault("`key_file` is empty", remedy))
+		return
+	}
+	path := f.KeyFile
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(filepath.Dir(node.At.File), path)
+	}
+	text, err := l.read(path)
+	if err != nil {
+		(document.Pair{Value: node}).Conceal() // somebody may have written the key itself
+		if !l.options.AllowUnset {
+			l.fault(node.Fault("the file of `key_file` cannot be read", remedy))
+		}
+		return
+	}
+	if l.config.Keys, err = vault.ParseKeys(string(text), "the file of `key_file`"); err != nil {
+		l.fault(node.Fault("the file of `key_file` "+err.Error(), remedy))
+	}
+}
+
+// overrideKeys replaces the keys of the file by those of the environment.
+func (l *loader) overrideKeys(env func(name string) string) {
+	text := env(keyVariable)
+	if text == "" {
+		return
+	}
+	keys, err := vault.ParseKeys(text, keyVariable)
+	if err != nil {
+		l.fault(document.At(keyVariable, keyVariable+" "+err.Error(), vault.MakeKey))
+	}
+	l.config.Keys = keys
+}
+
+// OAuth2 returns the credential of a destination whose access token the gateway fetches, as its check uses it.
+func (d *Destination) OAuth2() (auth connectors.OAuth2, ok bool) {
+	checker, ok := d.Alone.(connectors.Checker)
+	if !ok {
+		return auth, false
+	}
+	for _, request := range checker.Check() {
+		if auth, ok = request.Auth.(connectors.OAuth2); ok {
+			return auth, true
+		}
+	}
+	return auth, false
+}
+
+// MissingKey returns the fault of a configuration that stores fetched tokens in Redis and has no key to seal them with; nil
+// otherwise. It is a warning when the configuration is checked, because the key may be set where the gateway runs.
+func (c *Config) MissingKey() *document.Fault {
+	if c.Engine() != EngineRedis || !c.Keys.IsZero() {
+		return nil
+	}
+	fetching := c.Fetching()
+	if len(fetching) == 0 {
+		return nil
+	}
+	names := make([]string, 0, len(fetching))
+	for _, d := range fetching {
+		names = append(names, "`"+d.Name+"`")
+	}
+	fault := document.Fault{
+		Position: fetching[0].At,
+		Message:  fmt.Sprintf("the gateway fetches tokens for %s and needs a key to seal them in Redis, and none is set", few(names)),
+		Remedy:   "set " + keyVariable + " or `key_file` to the same key for all replicas; " + vault.MakeKey,
+	}
+	return &fault
+}
+
+// Fetching returns the destinations whose access tokens the gateway fetches.
+func (c *Config) Fetching() []*Destination {
+	var all []*Destination
+	for _, d := range c.Destinations {
+		if _, ok := d.OAuth2(); ok && d.Enabled {
+			all = append(all, d)
+		}
+	}
+	return all
+}
+
+// few lists three names, and replaces those beyond by their count.
+func few(names []string) string {
+	if len(names) <= 3 {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:3], ", "), len(names)-3)
+}
