@@ -57,7 +57,7 @@ type process struct {
 }
 
 // patience bounds the wait for what must happen: it is for a machine that is slow and busy with other things.
-const patience = 12 * time.Second
+const patience = 3 * time.Minute
 
 const testToken = "test-token-of-more-than-thirty-two-characters"
 

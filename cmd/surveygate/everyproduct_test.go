@@ -78,7 +78,7 @@ func (p *patient) spaced(t *testing.T, name string, least time.Duration) {
 
 // add serves a product, and configures its connection and steps. URL in the connection is where it is served.
 func (e *everyProduct) add(name, connection string, answer func(http.ResponseWriter, *reading) []string, told []string, steps ...string) {
-	if _, ok := connectors.New(name); !ok || name == "salesforce" {
+	if _, ok := connectors.New(name); !ok || name == "salesforce" || name == "constantcontact" || name == "bigquery" {
 		return // TODO
 	}
 	f := newFake(e.t, name, answer)

@@ -396,6 +396,13 @@ func (p *panel) pipedrive() func(http.ResponseWriter, *reading) []string {
 			}
 			answer(w, http.StatusOK, obj{"success": true, "data": obj{"items": items}, "additional_data": obj{"next_cursor": nil}})
 			return nil
+		case r.Method == http.MethodGet && r.URL.Path == persons: // the newest first: a search does not find them at once
+			newest := make([]obj, len(ids))
+			for address, id := range ids {
+				newest[len(ids)-id] = obj{"id": id, "name": "Jo", "emails": []obj{{"value": address, "primary": true}}}
+			}
+			answer(w, http.StatusOK, obj{"success": true, "data": newest, "additional_data": obj{"next_cursor": nil}})
+			return nil
 		case r.Method == http.MethodPost && r.URL.Path == persons:
 			body := r.json(p.t)
 			who := p.about(raw(body))
@@ -411,7 +418,12 @@ func (p *panel) pipedrive() func(http.ResponseWriter, *reading) []string {
 		case r.Method == http.MethodPost && r.URL.Path == "/api/v1/notes":
 			notes++
 			answer(w, http.StatusCreated, obj{"success": true, "data": obj{"id": notes}})
-			return []string{"note: " + p.about(string(r.body))}
+			for address, id := range ids {
+				if at(r.json(p.t), "person_id") == float64(id) {
+					return []string{"note: " + p.about(address)}
+				}
+			}
+			return refuse(p.t, w, r, http.StatusBadRequest, "no such person")
 		}
 		return refuse(p.t, w, r, http.StatusNotFound, "no such call")
 	}
