@@ -100,7 +100,7 @@ func TestKilledBeforeItStores(t *testing.T) {
 				if out, err := run("token_fetched:1"); err == nil || !strings.Contains(err.Error(), "killed") {
 					t.Fatalf("run %d: it lives (%v)\n%s", n, err, out)
 				}
-				if i.requests != n {
+				if i.served() != n {
 					t.Errorf("run %d: the token was used before it was stored", n)
 				}
 				if out, err := run(""); err != nil {
@@ -109,11 +109,7 @@ func TestKilledBeforeItStores(t *testing.T) {
 				i.revoke()
 				c.Refused = fmt.Sprintf("access-%d", 2*n+2)
 			}
-			var used []string
-			for _, form := range i.forms {
-				used = append(used, form.Get("refresh_token"))
-			}
-			if got := strings.Join(used, " "); got != "first first refresh-2 refresh-2" {
+			if got := strings.Join(i.used(), " "); got != "first first refresh-2 refresh-2" {
 				t.Errorf("used %s", got)
 			}
 		})

@@ -120,11 +120,7 @@ func TestRotation(t *testing.T) {
 	r.delivers(t, i.refreshing())
 	c.Advance(time.Hour)
 	newReplica(t, oauth.Options{Store: store, Clock: c}).delivers(t, i.refreshing())
-	var used []string
-	for _, form := range i.forms {
-		used = append(used, form.Get("refresh_token"))
-	}
-	if got := strings.Join(used, " "); got != "first refresh-1 refresh-2" {
+	if got := strings.Join(i.used(), " "); got != "first refresh-1 refresh-2" {
 		t.Errorf("used %s", got)
 	}
 
@@ -335,8 +331,8 @@ func TestOutcomes(t *testing.T) {
 			if !errors.As(res.Err, &failed) || res.Kind != tt.kind || failed.Reason != tt.reason || failed.After != tt.after || res.Reached {
 				t.Errorf("%s after %v: %v", res.Kind, failed, res.Err)
 			}
-			if i.fetches() != 1 || i.requests != 0 {
-				t.Errorf("%d fetches, %d requests", i.fetches(), i.requests)
+			if i.fetches() != 1 || i.served() != 0 {
+				t.Errorf("%d fetches, %d requests", i.fetches(), i.served())
 			}
 			if i.before = nil; tt.after == 0 { // nothing of it stays
 				r.delivers(t, i.refreshing())
@@ -522,8 +518,8 @@ func TestStoreFails(t *testing.T) {
 	go func() { done <- r.send(ctx, i.refreshing(), connectors.Secret{}) }()
 	<-store.failed
 	cancel()
-	if res := <-done; res.Kind != outbound.Canceled || i.requests != 1 {
-		t.Errorf("%s %v: %d requests", res.Kind, res.Err, i.requests)
+	if res := <-done; res.Kind != outbound.Canceled || i.served() != 1 {
+		t.Errorf("%s %v: %d requests", res.Kind, res.Err, i.served())
 	}
 	store.mu.Lock()
 	store.puts = 0
