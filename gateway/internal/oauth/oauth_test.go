@@ -271,6 +271,27 @@ func TestOneFetchPerProcess(t *testing.T) {
 	}
 }
 
+// TestHangingEndpoint: a token endpoint that does not answer fails the requests of its destination alone, and an answer that comes
+// too late for a request is not lost.
+func TestHangingEndpoint(t *testing.T) {
+	t.Parallel()
+	i, other := newIssuer(t, "first"), newIssuer(t, "first")
+	release := make(chan struct{})
+	i.before = func(http.ResponseWriter, url.Values) bool { <-release; return false }
+	r := newReplica(t, oauth.Options{Store: openStore(t, nil)})
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if res := r.send(ctx, i.refreshing(), connectors.Secret{}); res.Kind != outbound.Timeout || res.Err.Error() != "token endpoint: no access token in time" {
+		t.Errorf("%s %v", res.Kind, res.Err)
+	}
+	r.delivers(t, other.refreshing())
+	close(release)
+	r.delivers(t, i.refreshing())
+	if i.fetches() != 1 || i.served() != 1 {
+		t.Errorf("%d fetches, %d requests", i.fetches(), i.served())
+	}
+}
+
 // TestOutcomes is what each answer of a token endpoint means.
 func TestOutcomes(t *testing.T) {
 	t.Parallel()
@@ -552,8 +573,8 @@ func TestAnotherReplicaFetches(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	if res := r.send(ctx, i.refreshing(), connectors.Secret{}); res.Kind != outbound.Timeout || i.fetches() != 1 {
-		t.Errorf("%s %v after %d fetches", res.Kind, res.Err, i.fetches())
+	if res := r.send(ctx, i.refreshing(), connectors.Secret{}); res.Kind != outbound.Busy || i.fetches() != 1 {
+		t.Errorf("%s %v after %d fetches", res.Kind, res.Err, i.fetches()) // the destination is not at fault
 	}
 	c.Advance(time.Minute)
 	r.delivers(t, i.refreshing())
