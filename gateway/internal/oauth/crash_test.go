@@ -42,15 +42,17 @@ func TestMain(m *testing.M) {
 
 func (c child) send() (err error) {
 	var store state.Store
+	holder := ""
 	if c.Redis != "" {
 		store, err = redis.Open(redis.Options{URL: c.Redis})
 	} else {
 		store, err = embedded.Open(embedded.Options{Dir: c.Dir})
+		holder = "alone"
 	}
 	if err != nil {
 		return err
 	}
-	r := makeReplica(oauth.Options{Store: store})
+	r := makeReplica(oauth.Options{Store: store, Holder: holder})
 	i := &issuer{address: c.Issuer}
 	if res := r.send(context.Background(), i.refreshing(), connectors.NewSecret(c.Refused)); res.Err != nil || res.Response.Status != 200 {
 		return fmt.Errorf("%s %w: %+v", res.Kind, res.Err, res.Response)

@@ -168,7 +168,7 @@ func (c *credential) replace(ctx context.Context, n *renewal, send send) (_ *rec
 	defer func() {
 		// While a record is unsaved, the others must not use the refresh token before it: their wait ends with the lease.
 		if leased && c.unsaved == nil {
-			_, _ = c.tokens.Store.Lease(context.WithoutCancel(ctx), lease, c.tokens.holder, 0)
+			_, _ = c.tokens.Store.Lease(context.WithoutCancel(ctx), lease, c.tokens.Holder, 0)
 		}
 	}()
 	for {
@@ -190,7 +190,7 @@ func (c *credential) replace(ctx context.Context, n *renewal, send send) (_ *rec
 			}
 			return r, err == nil, err
 		}
-		fence, err := c.tokens.Store.Lease(ctx, lease, c.tokens.holder, leaseFor)
+		fence, err := c.tokens.Store.Lease(ctx, lease, c.tokens.Holder, leaseFor)
 		switch {
 		case err == nil:
 			leased, c.fence = true, fence // and read again: the one before may just have stored a token
