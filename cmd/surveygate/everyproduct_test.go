@@ -271,7 +271,8 @@ func (e *everyProduct) committed(p *process, events int) {
 	e.t.Helper()
 	list := func(state string) (page struct {
 		Data []struct{ Destination, Reason string }
-	}) {
+	},
+	) {
 		if err := json.Unmarshal([]byte(p.fetch(e.t, "/v1/deliveries?limit=200&state="+state)), &page); err != nil {
 			e.t.Fatal(err)
 		}

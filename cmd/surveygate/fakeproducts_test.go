@@ -233,8 +233,10 @@ func (p *panel) sendgrid() func(http.ResponseWriter, *reading) []string {
 		const jobs = "/v3/marketing/contacts/imports/"
 		switch {
 		case r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, jobs):
-			answer(w, http.StatusOK, obj{"id": strings.TrimPrefix(r.URL.Path, jobs), "status": "completed", "job_type": "upsert",
-				"results": obj{"requested_count": 1, "created_count": 1, "updated_count": 0, "deleted_count": 0, "errored_count": 0}})
+			answer(w, http.StatusOK, obj{
+				"id": strings.TrimPrefix(r.URL.Path, jobs), "status": "completed", "job_type": "upsert",
+				"results": obj{"requested_count": 1, "created_count": 1, "updated_count": 0, "deleted_count": 0, "errored_count": 0},
+			})
 			return nil
 		case r.Method != http.MethodPut || r.URL.Path != "/v3/marketing/contacts":
 			return refuse(p.t, w, r, http.StatusNotFound, "no such call")
