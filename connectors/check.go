@@ -9,7 +9,8 @@ import (
 // Checker is implemented by a connector whose settings can be proved with requests that change nothing at the product.
 // `surveygate check --live` sends them for each connection, and for each step that has settings of its own.
 type Checker interface {
-	// Check returns the requests, none if the product has no harmless one. They do not depend on each other's answers. Equal
+	// Check returns the requests, none if the product has no harmless one. A connector with OAuth2 has at least one with that
+	// credential: the gateway finds it there before any event is sent (see TokenOf). They do not depend on each other's answers. Equal
 	// requests of several steps are sent once.
 	Check() []*Request
 	// JudgeCheck reads the answer to one of the requests, which is res.To. It is not called for an answer that ByStatus would
@@ -63,4 +64,18 @@ func ProofByStatus(res *Response) Proof {
 	default:
 		return Missing("an answer to the check (" + StatusReason(s) + ")")
 	}
+}
+
+// TokenOf returns the credential of a connector whose access token the gateway fetches, as its check uses it.
+func TokenOf(c Connector) (auth OAuth2, ok bool) {
+	checker, ok := c.(Checker)
+	if !ok {
+		return auth, false
+	}
+	for _, request := range checker.Check() {
+		if auth, ok = request.Auth.(OAuth2); ok {
+			return auth, true
+		}
+	}
+	return auth, false
 }

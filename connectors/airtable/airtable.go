@@ -147,8 +147,8 @@ func (c *Connector) complete(req *connectors.Request, rows int) *connectors.Requ
 // Batch returns the limit of one request.
 func (c *Connector) Batch() connectors.BatchLimit { return connectors.BatchLimit{Events: maxBatch} }
 
-// Key returns the values that identify the row. Two rows with the same values in one request are refused, and of two requests at
-// once each might add the row.
+// Key returns the values that identify the row. Airtable does not document what two rows with the same values in one request do,
+// and two requests at once might each add the row.
 func (c *Connector) Key(ev *event.Event) string {
 	switch {
 	case len(c.MergeOn) == 0:

@@ -1,7 +1,8 @@
 // Package bigquery streams survey events into a Google BigQuery table, one row per event.
 //
 // The table must exist: `surveygate check --live` prints the statement that creates it, or that adds the missing columns. Give the
-// service account the role BigQuery Data Editor on the dataset. Streaming needs a project with billing.
+// service account the role BigQuery Data Editor on the dataset. Streaming needs a project with billing. BigQuery may go on
+// refusing a new table or column for some minutes; rows that it refuses for that are tried again.
 //
 // BigQuery drops a row that is sent twice within about a minute, and does not promise even that. So a row may be there twice:
 // count by `event_id`, as in `SELECT … QUALIFY ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY received_at) = 1`.

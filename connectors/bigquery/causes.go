@@ -6,15 +6,16 @@ const temporary = "BigQuery has a fault of its own."
 
 // causes are Google's error codes. https://cloud.google.com/bigquery/docs/error-messages
 var causes = []connectors.Cause{
-	{Code: "no such field", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "The table lacks the column: add it (`surveygate check --live` prints the statement), or leave it out of the rule's `row`."},
+	// These two are tried again, because they also happen for some minutes after a table or a column was made.
+	{Code: "no such field", Fix: connectors.FixProduct, Hint: "The table lacks the column: add it (`surveygate check --live` prints the statement), or leave it out of the rule's `row`."},
+	{Code: "notFound", Fix: connectors.FixProduct, Hint: "The table, its dataset or the project does not exist: create it (`surveygate check --live` prints the statement)."},
+
 	{Code: "stopped", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: "Another row of the request was refused; this one is sent again."},
 	{Code: "rateLimitExceeded", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: "The project is over a limit of BigQuery's for a moment."},
 	{Code: "quotaExceeded", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: "The project is over a quota of BigQuery's: it is refilled within minutes, or raise it in the console."},
 	{Code: "backendError", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: temporary},
 	{Code: "internalError", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: temporary},
 	{Code: "timeout", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: temporary},
-	// A table answers so for some minutes after it was created.
-	{Code: "notFound", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: "The table, the dataset or the project does not exist, or the table is only some minutes old: `surveygate check --live` prints the statement that creates it."},
 
 	{Code: "accessDenied", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: "The service account may not write to the table: give it the role BigQuery Data Editor on the dataset."},
 	{Code: "billingNotEnabled", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: "The project has no billing account, and BigQuery streams only into projects that have one: link one in the console."},
@@ -26,11 +27,13 @@ var causes = []connectors.Cause{
 	{Code: "200 OK", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: "BigQuery refuses the row: correct the rule's `row`."},
 }
 
-// kinds maps a code to its verdict.
+// kinds maps a code to its verdict, if that depends on the code alone.
 var kinds = func() map[string]connectors.Kind {
 	all := make(map[string]connectors.Kind, len(causes))
 	for _, c := range causes {
-		all[c.Code] = c.Kind
+		if c.Kind != "" {
+			all[c.Code] = c.Kind
+		}
 	}
 	return all
 }()

@@ -58,7 +58,9 @@ func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 	})
 }
 
-// verdict returns the verdict on one row. A row that was only stopped by another one may be sent again.
+// verdict returns the verdict on one row. A row that was only stopped by another one may be sent again. One with a column that the
+// table lacks may be sent again too: BigQuery goes on refusing a new column for some minutes.
+// https://cloud.google.com/bigquery/docs/troubleshoot-streaming-inserts
 func verdict(res *connectors.Response, errors []problem) connectors.Verdict {
 	v := connectors.TryAgain(connectors.StatusReason(res.Status) + ": without a reason")
 	for _, p := range errors {
@@ -68,7 +70,10 @@ func verdict(res *connectors.Response, errors []problem) connectors.Verdict {
 		}
 		if missing := noSuchField.FindStringSubmatch(p.Message); missing != nil {
 			v.Reason += ": no such field: " + missing[1]
-		} else if columnPath.MatchString(p.Location) {
+			v.Kind = connectors.Retry
+			continue
+		}
+		if columnPath.MatchString(p.Location) {
 			v.Reason += ": " + p.Location
 		}
 		if kind, known := kinds[p.Reason]; known {
@@ -100,6 +105,9 @@ func refused(res *connectors.Response) connectors.Verdict {
 	reason := answer.Error.Errors[0].Reason
 	v.Reason += ": " + reason
 	kind, known := kinds[reason]
+	if reason == "notFound" { // also of a table that was created some minutes ago
+		kind, known = connectors.Retry, true
+	}
 	if !known || kind == connectors.Rejected {
 		return v
 	}

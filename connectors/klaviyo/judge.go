@@ -22,6 +22,7 @@ const (
 	badPhone   = "without the phone number, which has no country code (`+…`)"
 	otherPhone = "without the phone number, which Klaviyo does not accept for this profile"
 	optedOut   = "not subscribed: the person has unsubscribed, or the address is suppressed"
+	unknown    = "not subscribed: Klaviyo does not say whether the person has unsubscribed"
 )
 
 // Judge continues from the profile to its subscription. A phone number that Klaviyo refuses is left out in a second request.
@@ -84,11 +85,18 @@ type suppression struct {
 	List   string `json:"list_id"`
 }
 
-// hasOptedOut reports whether the person has unsubscribed from all e-mail or from the list, or was suppressed by the account.
-func (a *answer) hasOptedOut(list string) bool {
+// optOut returns why the person must not be subscribed to the list; "" if nothing speaks against it. isNew is set for a profile
+// that was just created, and asked if the person has consented in the event.
+func (a *answer) optOut(list string, isNew, asked bool) string {
 	m := &a.Data.Attributes.Subscriptions.Email.Marketing
-	return m.Consent == "UNSUBSCRIBED" || len(m.Suppressions) > 0 ||
-		slices.ContainsFunc(m.ListSuppressions, func(s suppression) bool { return s.List == list })
+	switch {
+	case m.Consent == "UNSUBSCRIBED", len(m.Suppressions) > 0,
+		slices.ContainsFunc(m.ListSuppressions, func(s suppression) bool { return s.List == list }):
+		return optedOut
+	case m.Consent == "" && !isNew && !asked:
+		return unknown
+	}
+	return ""
 }
 
 // upserted continues with the subscription once the profile is written, if the respondent may be subscribed.
@@ -101,11 +109,12 @@ func (c *Connector) upserted(res *connectors.Response) connectors.Verdict {
 		return c.done(res, "")
 	}
 	email, subscribe, err := recipient(res.Events[0], c.Consent)
-	switch {
-	case err != nil || !subscribe:
+	if err != nil || !subscribe {
 		return c.done(res, "")
-	case a.hasOptedOut(c.List):
-		return c.done(res, optedOut)
+	}
+	_, notAsked := connectors.ConsentRequired.Subscribe(res.Events[0])
+	if reason := a.optOut(c.List, res.Status == 201, notAsked == nil); reason != "" {
+		return c.done(res, reason)
 	}
 	return connectors.Then(c.subscription(email).Named(subscriptionRequest))
 }
@@ -172,8 +181,8 @@ type problems struct {
 // These match the parts of an error that a reason may quote; any other text may contain personal data. The last own field of a
 // resource is quoted from a pointer such as `/data/attributes/profile/data/attributes/email`.
 var (
-	code  = regexp.MustCompile(`^[a-z][a-z_]{0,63}$`)
-	field = regexp.MustCompile(`^/data/(?:.*/)?(?:attributes|relationships)/([a-z][a-z_]{0,39})(?:/|$)`)
+	code  = regexp.MustCompile(`^[a-z][a-z_]{0,31}$`)
+	field = regexp.MustCompile(`^/data/(?:.*/)?(?:attributes|relationships)/([a-z][a-z_]{0,31})(?:/|$)`)
 )
 
 // words returns the codes and fields of the errors.

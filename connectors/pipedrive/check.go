@@ -28,10 +28,11 @@ func (c *Connector) JudgeCheck(res *connectors.Response) connectors.Proof {
 	if !good || nameOf(res) != fields {
 		return proof
 	}
+	type field struct {
+		Code string `json:"field_code"`
+	}
 	var list struct {
-		Data []struct {
-			Code string `json:"field_code"`
-		} `json:"data"`
+		Data []field `json:"data"`
 		More struct {
 			Cursor *string `json:"next_cursor"`
 		} `json:"additional_data"`
@@ -40,13 +41,8 @@ func (c *Connector) JudgeCheck(res *connectors.Response) connectors.Proof {
 		return connectors.UnexpectedAnswer("Pipedrive", "the fields of persons", res)
 	}
 	for _, name := range c.Fields.Keys() {
-		known := slices.ContainsFunc(list.Data, func(f struct {
-			Code string `json:"field_code"`
-		}) bool {
-			return f.Code == name
-		})
 		switch {
-		case known || !customKey.MatchString(name):
+		case slices.Contains(list.Data, field{name}), !customKey.MatchString(name):
 		case list.More.Cursor != nil && *list.More.Cursor != "":
 			proof.Unproved = append(proof.Unproved, "that persons have the field "+name+": there are more than 500 fields")
 		default:

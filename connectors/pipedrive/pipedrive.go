@@ -3,7 +3,7 @@
 // A person is found by their e-mail address, and created if there is none; of several persons with the address, the oldest one is
 // used. A person who is known gets the respondent's name, and a new phone beside their own. Pipedrive cannot do this in
 // one request and has no key for repeated ones: after the loss of an answer, the person is searched again, also among the
-// newest ones, which the search may not know yet. Events of one address follow one another.
+// newest ones, which the search may not know yet. Events of one address follow one another within a process of the gateway.
 //
 // Every request uses up a part of the company's daily budget: 25 to 35 tokens for a person, 45 to 50 with a note, 45 to 90 with a
 // lead. When it is used up, deliveries wait until midnight UTC, which does not count as an attempt.
@@ -142,9 +142,9 @@ func (c *Connector) LaterContent(ev *event.Event) ([]byte, error) {
 	return c.create(p).Body, nil
 }
 
-// Rate returns the limit of the smallest plan: 20 requests in 2 seconds.
+// Rate returns the limit of searches: 10 in 2 seconds. The smallest plan allows 20 requests of all kinds in that time.
 // https://pipedrive.readme.io/docs/core-api-concepts-rate-limiting
-func (a *Account) Rate() connectors.Rate { return connectors.Rate{Requests: 10, Per: time.Second} }
+func (a *Account) Rate() connectors.Rate { return connectors.Rate{Requests: 5, Per: time.Second} }
 
 // at returns the address of a path.
 func (a *Account) at(path string) string {

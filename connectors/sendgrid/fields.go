@@ -3,7 +3,6 @@ package sendgrid
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -23,8 +22,6 @@ var limits = map[string]int{
 	"first_name": 50, "last_name": 50, "address_line_1": 100, "address_line_2": 100, "city": 60, "state_province_region": 50,
 	"postal_code": 50, "country": 50, externalID: maxEmail,
 }
-
-var reservedNames = maps.Keys(limits)
 
 // externalID is the reserved field that identifies a contact beside its address: a contact that has one is only changed by
 // requests with both.

@@ -8,6 +8,7 @@ package sendgrid
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -150,7 +151,7 @@ func (c *Connector) Validate() error {
 	}
 	for _, name := range c.Fields.Keys() {
 		if _, reserved := limits[name]; !reserved && !fieldID.MatchString(name) {
-			return connectors.Invalid("fields", "`"+name+"` is not the id of a custom field, such as `e1_N`; `check --live` prints the ids with their names. Other fields are "+strings.Join(slices.Sorted(reservedNames), ", "))
+			return connectors.Invalid("fields", "`"+name+"` is not the id of a custom field, such as `e1_N`; `check --live` prints the ids with their names. Other fields are "+strings.Join(slices.Sorted(maps.Keys(limits)), ", "))
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package teams
 
 import (
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/surveygate/surveygate/connectors"
@@ -105,7 +106,7 @@ func newCard(title, text string, about connectors.Message) card {
 
 // addText adds a text of any length.
 func (c *card) addText(text string) {
-	c.long = &element{Type: "TextBlock", Text: text, Wrap: true}
+	c.long = &element{Type: "TextBlock", Text: paragraphs(text), Wrap: true}
 	c.Body = append(c.Body, c.long)
 }
 
@@ -120,7 +121,7 @@ func (c *card) addFields(about connectors.Message) {
 		case f.Name == "Question":
 			heading = markdown.Clip(markdown.Escape(f.Value), maxFact)
 		default:
-			feedback = markdown.Escape(f.Value)
+			feedback = markdown.Escape(strings.TrimSpace(f.Value))
 			if heading == "" {
 				heading = f.Name
 			}
@@ -136,6 +137,23 @@ func (c *card) addFields(about connectors.Message) {
 		c.Body = append(c.Body, &element{Type: "TextBlock", Text: heading, Weight: "Bolder", Wrap: true})
 		c.addText(feedback)
 	}
+}
+
+// paragraphs makes a paragraph of each line, because a card joins lines that no empty one separates. It also removes the
+// indentation, which would make code of a line.
+// https://learn.microsoft.com/microsoftteams/platform/task-modules-and-cards/cards/cards-format#newlines-for-adaptive-cards
+func paragraphs(text string) string {
+	if !strings.ContainsAny(text, "\r\n") {
+		return text
+	}
+	lines := strings.FieldsFunc(text, func(r rune) bool { return r == '\r' || r == '\n' })
+	kept := lines[:0]
+	for _, line := range lines {
+		if line = strings.TrimSpace(line); line != "" {
+			kept = append(kept, line)
+		}
+	}
+	return strings.Join(kept, "\n\n")
 }
 
 // clipJSON shortens a text by at least excess bytes of its form in JSON.

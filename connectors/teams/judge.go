@@ -39,11 +39,11 @@ func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 	if code.MatchString(answer.Error.Code) {
 		v.Reason += ": " + answer.Error.Code
 	}
-	if ends[answer.Error.Code] || res.Status == 404 || res.Status == 410 {
+	if forAll[answer.Error.Code] || res.Status == 404 || res.Status == 410 {
 		v.Kind, v.After = connectors.Revoked, 0
 	}
 	return v
 }
 
-// ends are the codes with which the workflow refuses every card.
-var ends = map[string]bool{"WorkflowTriggerIsNotEnabled": true, "TriggerInputSchemaMismatch": true, "WorkflowNotFound": true}
+// forAll are the codes with which a workflow refuses every card.
+var forAll = map[string]bool{"WorkflowTriggerIsNotEnabled": true, "TriggerInputSchemaMismatch": true, "WorkflowNotFound": true}

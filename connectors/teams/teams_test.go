@@ -70,7 +70,7 @@ func TestLongTextsFit(t *testing.T) {
 		if err := connectortest.Bind([]byte(config), c); err != nil {
 			t.Fatal(err)
 		}
-		for _, piece := range []string{"slow ", "é", "😀", "*", `\`, `"`, "\n", "\x01", "\u2028", "a*", "\\\x01"} {
+		for _, piece := range []string{"slow ", "é", "😀", "*", `\`, `"`, "x\n", "\x01", "\u2028", "a*", "\\\x01"} {
 			given, err := json.Marshal(map[string]any{
 				"type": "response.completed", "feedback": "a" + strings.Repeat(piece, 30_000/len(piece)) + "b",
 				"email": strings.Repeat(piece, 600) + "@example.com", "survey": map[string]any{"title": strings.Repeat(piece, 600) + "b"},

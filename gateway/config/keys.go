@@ -54,20 +54,6 @@ func (l *loader) overrideKeys(env func(name string) string) {
 	l.config.Keys = keys
 }
 
-// OAuth2 returns the credential of a destination whose access token the gateway fetches, as its check uses it.
-func (d *Destination) OAuth2() (auth connectors.OAuth2, ok bool) {
-	checker, ok := d.Alone.(connectors.Checker)
-	if !ok {
-		return auth, false
-	}
-	for _, request := range checker.Check() {
-		if auth, ok = request.Auth.(connectors.OAuth2); ok {
-			return auth, true
-		}
-	}
-	return auth, false
-}
-
 // MissingKey returns the fault of a configuration that stores fetched tokens in Redis and has no key to seal them with; nil
 // otherwise. It is a warning when the configuration is checked, because the key may be set where the gateway runs.
 func (c *Config) MissingKey() *document.Fault {
@@ -94,7 +80,7 @@ func (c *Config) MissingKey() *document.Fault {
 func (c *Config) Fetching() []*Destination {
 	var all []*Destination
 	for _, d := range c.Destinations {
-		if _, ok := d.OAuth2(); ok && d.Enabled {
+		if _, ok := connectors.TokenOf(d.Alone); ok && d.Enabled {
 			all = append(all, d)
 		}
 	}

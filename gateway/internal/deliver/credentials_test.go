@@ -2,8 +2,10 @@ package deliver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -71,6 +73,16 @@ func (u *unbuildable) BuildBatch(events []*event.Event) (*connectors.Request, er
 // letter: the destination pauses and says why, and its events wait with no attempt counted.
 func TestUnusableCredentialsPause(t *testing.T) {
 	t.Parallel()
+	var events []*event.Event
+	for i := range 2 {
+		body := fmt.Sprintf(`{"type": "response.completed", "id": "e%d", "nps_score": 3, "feedback": "slow", "survey": {"id": "s1", "title": "S"},
+			"respondent": {"email": "jo%d@example.com", "first_name": "Jo", "external_id": "c%d", "consent": true}, "params": {"customer": "c%d"}, "response": {"id": "r%d"}}`, i, i, i, i, i)
+		ev, err := connectortest.ParseEvent([]byte(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, ev)
+	}
 	conf := &config.Config{Generation: "g1"}
 	var names []string // of products, by destination
 	add := func(name string, connector connectors.Connector) {
@@ -89,9 +101,13 @@ func TestUnusableCredentialsPause(t *testing.T) {
 			add(name, &credentialed{auth})
 		}
 		for _, name := range connectors.Names() {
-			refitted := connectortest.WithSecret(t, "../../../connectors", name, bad)
+			refitted := slices.DeleteFunc(connectortest.WithSecret(t, "../../../connectors", name, bad), func(c connectors.Connector) bool {
+				_, err := c.Build(events[0])
+				_, skips := errors.AsType[*connectors.Skipped](err) // its mapping needs another event
+				return skips
+			})
 			if len(refitted) == 0 {
-				t.Errorf("no transcript of %s has a secret", name)
+				t.Errorf("no transcript of %s has a secret, and settings that send these events", name)
 			}
 			for _, c := range refitted[:min(len(refitted), 3)] {
 				add(name, c)
@@ -103,16 +119,6 @@ func TestUnusableCredentialsPause(t *testing.T) {
 	b := prepare(t, conf, nil)
 	b.sender = sender
 	b.open()
-	var events []*event.Event
-	for i := range 2 {
-		body := fmt.Sprintf(`{"type": "response.completed", "id": "e%d", "nps_score": 3, "feedback": "slow", "survey": {"id": "s1", "title": "S"},
-			"respondent": {"email": "jo%d@example.com", "first_name": "Jo", "external_id": "c%d", "consent": true}, "params": {"customer": "c%d"}, "response": {"id": "r%d"}}`, i, i, i, i, i)
-		ev, err := connectortest.ParseEvent([]byte(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		events = append(events, ev)
-	}
 	if _, err := b.store.Append(t.Context(), events); err != nil {
 		t.Fatal(err)
 	}

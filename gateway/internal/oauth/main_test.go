@@ -18,14 +18,11 @@ import (
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
-	"github.com/surveygate/surveygate/gateway/internal/leaktest"
 	"github.com/surveygate/surveygate/gateway/internal/oauth"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/state/embedded"
 )
-
-func TestMain(m *testing.M) { leaktest.Main(m) }
 
 var loopback = outbound.Policy{AllowAddresses: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 
@@ -36,6 +33,7 @@ var noon = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 // successor has not been used (as products do, because answers get lost).
 type issuer struct {
 	*httptest.Server
+	address string
 	// before is called before a token is issued; an answer that it writes itself is the answer.
 	before func(w http.ResponseWriter, form url.Values) (answered bool)
 	// expiresIn is in seconds; 0 is left out of the answer.
@@ -60,6 +58,7 @@ func newIssuer(t testing.TB, firstRefresh string) *issuer {
 	mux.HandleFunc("POST /token", i.token)
 	mux.HandleFunc("/", i.api)
 	i.Server = httptest.NewServer(mux)
+	i.address = i.URL
 	t.Cleanup(i.Close)
 	return i
 }
@@ -133,16 +132,23 @@ func (i *issuer) revoke() {
 	i.access = "none"
 }
 
+// newest is the newest token.
+func (i *issuer) newest() connectors.Secret {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return connectors.NewSecret(i.access)
+}
+
 func (i *issuer) refreshing() connectors.OAuth2 {
 	return connectors.OAuth2{
-		Grant: connectors.GrantRefreshToken, TokenURL: i.URL + "/token", ClientID: "client",
+		Grant: connectors.GrantRefreshToken, TokenURL: i.address + "/token", ClientID: "client",
 		ClientSecret: connectors.NewSecret("client-secret"), RefreshToken: connectors.NewSecret("first"),
 	}
 }
 
 func (i *issuer) credentials() connectors.OAuth2 {
 	return connectors.OAuth2{
-		Grant: connectors.GrantClientCredentials, TokenURL: i.URL + "/token", ClientID: "client",
+		Grant: connectors.GrantClientCredentials, TokenURL: i.address + "/token", ClientID: "client",
 		ClientSecret: connectors.NewSecret("client-secret"), Scopes: []string{"one", "two"},
 	}
 }
@@ -189,6 +195,12 @@ type replica struct {
 
 func newReplica(t testing.TB, o oauth.Options) *replica {
 	t.Helper()
+	r := makeReplica(o)
+	t.Cleanup(func() { r.close(t) })
+	return r
+}
+
+func makeReplica(o oauth.Options) *replica {
 	if o.Vault == nil {
 		o.Vault = box{}
 	}
@@ -201,7 +213,6 @@ func newReplica(t testing.TB, o oauth.Options) *replica {
 	}
 	r := &replica{tokens: oauth.New(o)}
 	r.Sender = outbound.New(outbound.Options{Policy: loopback, Tokens: r.tokens})
-	t.Cleanup(func() { r.close(t) })
 	return r
 }
 
