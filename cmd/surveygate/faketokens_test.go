@@ -64,24 +64,27 @@ func form(t *testing.T, r *reading) url.Values {
 	return values
 }
 
-// constantContact has refresh tokens that are used once. The access token that it issues first has expired.
-func (p *panel) constantContact(k *tokens) func(http.ResponseWriter, *reading) []string {
-	known := p.keyed("constantcontact")
+// constantContactTokens gives a token for a refresh token that was not used yet.
+func (p *panel) constantContactTokens(k *tokens) func(http.ResponseWriter, *reading) []string {
 	k.refresh = "the-first-refresh-token"
 	return func(w http.ResponseWriter, r *reading) []string {
-		if r.URL.Path == "/token" {
-			k.mu.Lock()
-			defer k.mu.Unlock()
-			id, secret, _ := r.BasicAuth()
-			if f := form(p.t, r); id != "cc-client" || secret != "cc-secret" || f.Get("grant_type") != "refresh_token" || f.Get("refresh_token") != k.refresh {
-				answer(w, http.StatusBadRequest, obj{"error": "invalid_grant"})
-				p.t.Errorf("Constant Contact: asked for a token with %s, of %s", f, id)
-				return nil
-			}
-			access, refresh := k.next("cc")
-			answer(w, http.StatusOK, obj{"access_token": access, "refresh_token": refresh, "token_type": "Bearer", "expires_in": 86400, "scope": "contact_data offline_access"})
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		id, secret, _ := r.BasicAuth()
+		if f := form(p.t, r); id != "cc-client" || secret != "cc-secret" || f.Get("grant_type") != "refresh_token" || f.Get("refresh_token") != k.refresh {
+			answer(w, http.StatusBadRequest, obj{"error": "invalid_grant"})
+			p.t.Errorf("Constant Contact: asked for a token with %s, of %s", f, id)
 			return nil
 		}
+		access, refresh := k.next("cc")
+		answer(w, http.StatusOK, obj{"access_token": access, "refresh_token": refresh, "token_type": "Bearer", "expires_in": 86400, "scope": "contact_data offline_access"})
+		return nil
+	}
+}
+
+func (p *panel) constantContact(k *tokens) func(http.ResponseWriter, *reading) []string {
+	known := p.keyed("constantcontact")
+	return func(w http.ResponseWriter, r *reading) []string {
 		if !k.good(r) {
 			answer(w, http.StatusUnauthorized, obj{"error_key": "unauthorized", "error_message": "Unauthorized"})
 			return nil
@@ -177,7 +180,7 @@ func (p *panel) salesforce(k *tokens) func(http.ResponseWriter, *reading) []stri
 	}
 }
 
-// serviceAccount is a service account of Google's, with the file that Google gives out for it. URL in it is where the fake is served.
+// serviceAccount is a service account of Google's, with the file that Google gives out for it. TOKENS in it is where its tokens are.
 type serviceAccount struct {
 	key  *rsa.PrivateKey
 	file string
@@ -195,29 +198,32 @@ func newServiceAccount(t *testing.T) *serviceAccount {
 	}
 	return &serviceAccount{key, raw(obj{
 		"type": "service_account", "project_id": "acme-surveys", "private_key_id": "1", "client_email": "gateway@acme.iam.gserviceaccount.com", "client_id": "1",
-		"private_key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), "token_uri": "URL/token",
+		"private_key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), "token_uri": "TOKENS/token",
 	})}
 }
 
-// bigquery gives a token for an assertion that the service account's key has signed.
-func (p *panel) bigquery(k *tokens, account *serviceAccount) func(http.ResponseWriter, *reading) []string {
-	known := p.keyed("bigquery")
-	return func(w http.ResponseWriter, r *reading) (told []string) {
-		if r.URL.Path == "/token" {
-			k.mu.Lock()
-			defer k.mu.Unlock()
-			f := form(p.t, r)
-			claims, err := verified(f.Get("assertion"), &account.key.PublicKey)
-			if err != nil || f.Get("grant_type") != "urn:ietf:params:oauth:grant-type:jwt-bearer" || text(claims, "iss") != "gateway@acme.iam.gserviceaccount.com" ||
-				text(claims, "aud") != "http://"+r.Host+"/token" || !strings.HasPrefix(text(claims, "scope"), "https://www.googleapis.com/auth/bigquery") {
-				p.t.Errorf("BigQuery: asked for a token with %v: %v", claims, err)
-				answer(w, http.StatusBadRequest, obj{"error": "invalid_grant"})
-				return nil
-			}
-			access, _ := k.next("bq")
-			answer(w, http.StatusOK, obj{"access_token": access, "token_type": "Bearer", "expires_in": 3599})
+// googleTokens gives a token for an assertion that the service account's key has signed.
+func (p *panel) googleTokens(k *tokens, account *serviceAccount) func(http.ResponseWriter, *reading) []string {
+	return func(w http.ResponseWriter, r *reading) []string {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		f := form(p.t, r)
+		claims, err := verified(f.Get("assertion"), &account.key.PublicKey)
+		if err != nil || f.Get("grant_type") != "urn:ietf:params:oauth:grant-type:jwt-bearer" || text(claims, "iss") != "gateway@acme.iam.gserviceaccount.com" ||
+			text(claims, "aud") != "http://"+r.Host+"/token" || !strings.HasPrefix(text(claims, "scope"), "https://www.googleapis.com/auth/bigquery") {
+			p.t.Errorf("BigQuery: asked for a token with %v: %v", claims, err)
+			answer(w, http.StatusBadRequest, obj{"error": "invalid_grant"})
 			return nil
 		}
+		access, _ := k.next("bq")
+		answer(w, http.StatusOK, obj{"access_token": access, "token_type": "Bearer", "expires_in": 3599})
+		return nil
+	}
+}
+
+func (p *panel) bigquery(k *tokens) func(http.ResponseWriter, *reading) []string {
+	known := p.keyed("bigquery")
+	return func(w http.ResponseWriter, r *reading) (told []string) {
 		if !k.good(r) {
 			answer(w, http.StatusUnauthorized, obj{"error": obj{"code": 401, "status": "UNAUTHENTICATED", "errors": []obj{{"reason": "authError", "domain": "global"}}}})
 			return nil
