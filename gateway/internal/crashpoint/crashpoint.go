@@ -9,7 +9,7 @@ const (
 	// Claimed: a delivery is claimed and built, and its request is not sent yet.
 	Claimed = "claimed"
 	// TokenFetched: a token endpoint has issued the access token that the request needs, and the store does not hold it yet.
-	TokenFetched = "token_fetched"
+	TokenFetched = "token-fetched"
 	// Sent: the request was answered, and its outcome is not committed yet.
 	Sent = "sent"
 	// Committed: outcomes are committed, and what they leave to be tried again is not due yet.
@@ -17,4 +17,4 @@ const (
 )
 
 // Points are all of them, in the order of an event's way.
-func Points() []string { return []string{Appended, Claimed, TokenFetched, Sent, Committed} }
+func Points() []string { return []string{Appended, Claimed, Sent, Committed} }
