@@ -3,6 +3,7 @@ package oauth
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,12 +35,11 @@ const (
 
 // credential is one credential of one destination in this process.
 type credential struct {
-	tokens              *Tokens
-	tenant, destination string
-	auth                connectors.OAuth2
-	name                string        // of its record and its lease
-	jitter              float64       // of early renewals
-	used                time.Duration // when it was last asked for; guarded by Tokens.mu
+	tokens      *Tokens
+	place       // of its record
+	destination string
+	jitter      float64       // of early renewals
+	used        time.Duration // when it was last asked for; guarded by Tokens.mu
 
 	mu       sync.Mutex    // guards what follows; it is not held during any call
 	known    *record       // the newest record that was read or stored; nil: none yet
@@ -59,6 +59,9 @@ type credential struct {
 
 // renewal is one search for another token. It is shared by all requests of this process that need one.
 type renewal struct {
+	key     key
+	auth    connectors.OAuth2
+	send    send
 	refused connectors.Secret // the token that must be replaced; zero: any valid one will do
 	early   bool              // the known token is still valid
 	asking  atomic.Bool       // the token endpoint has been asked
@@ -68,12 +71,8 @@ type renewal struct {
 	err     error
 }
 
-func newCredential(t *Tokens, r outbound.TokenRequest) *credential {
-	return &credential{
-		tokens: t, tenant: r.Tenant, destination: r.Destination, auth: r.Auth,
-		name: nameOf(t.FingerprintKey, r), jitter: t.Jitter(),
-	}
-}
+// send sends a request to the token endpoint.
+type send func(ctx context.Context, req *connectors.Request) outbound.Result
 
 // idle reports whether nothing would be lost if the credential were forgotten.
 func (c *credential) idle() bool {
@@ -106,8 +105,7 @@ func (c *credential) token(ctx context.Context, r outbound.TokenRequest) (outbou
 		case <-ctx.Done():
 			return outbound.Token{}, running.unfinished(ctx)
 		}
-		// A renewal that began for another request may not have replaced this one's token.
-		if running.refused != r.Refused && !running.fetched || running.early && running.err != nil {
+		if !running.isFor(r) && (running.err != nil || !running.fetched) {
 			continue
 		}
 		if running.err != nil {
@@ -119,12 +117,12 @@ func (c *credential) token(ctx context.Context, r outbound.TokenRequest) (outbou
 
 // renew starts a renewal. It does not end with the request that needed it: a refresh token may be used up by then. c.mu is held.
 func (c *credential) renew(r outbound.TokenRequest, early bool) *renewal {
-	n := &renewal{refused: r.Refused, early: early, done: make(chan struct{})}
+	n := &renewal{key: keyOf(r), auth: r.Auth, send: r.Send, refused: r.Refused, early: early, done: make(chan struct{})}
 	c.running = n
 	c.tokens.renewals.Go(func() {
 		ctx, cancel := context.WithTimeout(c.tokens.renewing, renewFor)
 		defer cancel()
-		n.record, n.fetched, n.err = c.replace(ctx, n, r.Send)
+		n.record, n.fetched, n.err = c.replaceSafely(ctx, n)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.running = nil
@@ -137,6 +135,12 @@ func (c *credential) renew(r outbound.TokenRequest, early bool) *renewal {
 		close(n.done)
 	})
 	return n
+}
+
+// isFor reports whether the result is final for a request. One that began for another request may have failed with another
+// secret, or found a token that this request must not use.
+func (n *renewal) isFor(r outbound.TokenRequest) bool {
+	return !n.early && n.refused == r.Refused && n.key == keyOf(r)
 }
 
 // unfinished returns the error of a request that cannot wait any longer. The destination is at fault only if its token endpoint
@@ -153,11 +157,19 @@ func (n *renewal) unfinished(ctx context.Context) error {
 
 var errAnotherReplica = &outbound.Error{Kind: outbound.Busy, Reason: "another replica is fetching the access token"}
 
-// send sends a request to the token endpoint.
-type send func(ctx context.Context, req *connectors.Request) outbound.Result
+// replaceSafely is replace, with an error in place of a panic, which would end the gateway.
+func (c *credential) replaceSafely(ctx context.Context, n *renewal) (r *record, fetched bool, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.tokens.Log.Error("fetching an access token panicked", "tenant", c.tenant, "destination", c.destination, "err", fmt.Sprint(p))
+			r, fetched, err = nil, false, &outbound.Error{Kind: outbound.Protocol, Reason: "the access token cannot be fetched"}
+		}
+	}()
+	return c.replace(ctx, n)
+}
 
 // replace returns a record with another token: one that is in the store, or a new one.
-func (c *credential) replace(ctx context.Context, n *renewal, send send) (_ *record, fetched bool, err error) {
+func (c *credential) replace(ctx context.Context, n *renewal) (_ *record, fetched bool, err error) {
 	if c.unsaved != nil { // not to be used before it is stored
 		if _, err := c.save(ctx); err != nil {
 			return nil, false, err
@@ -172,7 +184,7 @@ func (c *credential) replace(ctx context.Context, n *renewal, send send) (_ *rec
 		}
 	}()
 	for {
-		found, err := c.load(ctx)
+		found, err := c.load(ctx, n.auth)
 		if err != nil {
 			return nil, false, err
 		}
@@ -183,8 +195,8 @@ func (c *credential) replace(ctx context.Context, n *renewal, send send) (_ *rec
 			return nil, false, err
 		}
 		if leased {
-			r, err := c.fetch(ctx, n, found, send)
-			if !repeated && isRefusal(err) && c.changedSince(ctx, found) {
+			r, err := c.fetch(ctx, n, found)
+			if !repeated && isRefusal(err) && c.changedSince(ctx, n.auth, found) {
 				repeated = true // a replica whose lease had ended was faster
 				continue
 			}
@@ -213,17 +225,17 @@ func (c *credential) asksToWait() error {
 }
 
 // fetch asks the token endpoint, and stores what it answers.
-func (c *credential) fetch(ctx context.Context, n *renewal, found found, send send) (*record, error) {
+func (c *credential) fetch(ctx context.Context, n *renewal, found found) (*record, error) {
 	// Whether it can be sealed is found out before a refresh token is used up.
 	if _, err := c.tokens.Vault.Seal(c.tenant, kindToken, c.name, fieldSealed, nil); err != nil {
 		return nil, sealFailure(err)
 	}
-	refresh, err := found.refreshToken(c)
+	refresh, err := found.refreshToken(c, n.auth)
 	if err != nil {
 		return nil, err
 	}
 	n.asking.Store(true)
-	answer, err := exchange(ctx, c.auth, refresh, c.tenant, c.destination, send)
+	answer, err := exchange(ctx, n.auth, refresh, c.tenant, c.destination, n.send)
 	c.observe(err)
 	if err != nil {
 		return nil, err
@@ -241,8 +253,8 @@ func (c *credential) fetch(ctx context.Context, n *renewal, found found, send se
 }
 
 // changedSince reports whether the record was stored anew after it was read.
-func (c *credential) changedSince(ctx context.Context, f found) bool {
-	now, err := c.load(ctx)
+func (c *credential) changedSince(ctx context.Context, auth connectors.OAuth2, f found) bool {
+	now, err := c.load(ctx, auth)
 	return err == nil && now.version != f.version
 }
 
