@@ -17,4 +17,4 @@ const (
 )
 
 // Points are all of them, in the order of an event's way.
-func Points() []string { return []string{Appended, Claimed, Sent, Committed} }
+func Points() []string { return []string{Appended, Claimed, TokenFetched, Sent, Committed} }
