@@ -19,10 +19,12 @@ import (
 var wall = clock.System()
 
 const (
-	// renewFor bounds one renewal: waiting for the lease, the request to the token endpoint, and storing its answer.
+	// renewFor bounds one renewal until the token endpoint is asked. It is longer than leaseFor.
 	renewFor = 40 * time.Second
-	// leaseFor is how long other replicas wait for one that has died. It covers outbound.TokenTimeout and saveFor.
+	// leaseFor is how long other replicas wait for one that has died. It covers askWithin, outbound.TokenTimeout and saveFor.
 	leaseFor = 25 * time.Second
+	// askWithin is how old a lease may be when the token endpoint is asked. An older one is renewed first.
+	askWithin = 5 * time.Second
 	// leasePoll is how often a replica that waits for another one reads the record.
 	leasePoll = 100 * time.Millisecond
 	// saveFor bounds how long a renewal tries to store a new record.
@@ -150,12 +152,12 @@ func (n *renewal) unfinished(ctx context.Context) error {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return &outbound.Error{Kind: outbound.Canceled, Reason: "the gateway gave the attempt up"}
 	case !n.asking.Load():
-		return errAnotherReplica
+		return errStillWaiting
 	}
 	return &outbound.Error{Kind: outbound.Timeout, Reason: "token endpoint: no access token in time"}
 }
 
-var errAnotherReplica = &outbound.Error{Kind: outbound.Busy, Reason: "another replica is fetching the access token"}
+var errStillWaiting = &outbound.Error{Kind: outbound.Busy, Reason: "no access token in time: another replica is fetching it, or the store is slow"}
 
 // replaceSafely is replace, with an error in place of a panic, which would end the gateway.
 func (c *credential) replaceSafely(ctx context.Context, n *renewal) (r *record, fetched bool, err error) {
@@ -177,6 +179,7 @@ func (c *credential) replace(ctx context.Context, n *renewal) (_ *record, fetche
 	}
 	lease := leaseName(c.tenant, c.name)
 	leased, repeated := false, false
+	var leasedAt time.Time
 	defer func() {
 		// While a record is unsaved, the others must not use the refresh token before it: their wait ends with the lease.
 		if leased && c.unsaved == nil {
@@ -194,7 +197,7 @@ func (c *credential) replace(ctx context.Context, n *renewal) (_ *record, fetche
 		if err := c.asksToWait(); err != nil {
 			return nil, false, err
 		}
-		if leased {
+		if leased && wall.Now().Sub(leasedAt) < askWithin {
 			r, err := c.fetch(ctx, n, found)
 			if !repeated && isRefusal(err) && c.changedSince(ctx, n.auth, found) {
 				repeated = true // a replica whose lease had ended was faster
@@ -202,14 +205,19 @@ func (c *credential) replace(ctx context.Context, n *renewal) (_ *record, fetche
 			}
 			return r, err == nil, err
 		}
+		// Whether the answer can be sealed is found out before a refresh token is used up.
+		if _, err := c.tokens.Vault.Seal(c.tenant, kindToken, c.name, fieldSealed, nil); err != nil {
+			return nil, false, c.sealFailure(err)
+		}
+		leasedAt = wall.Now()
 		fence, err := c.tokens.Store.Lease(ctx, lease, c.tokens.Holder, leaseFor)
-		switch {
-		case err == nil:
-			leased, c.fence = true, fence // and read again: the one before may just have stored a token
+		switch leased = err == nil; {
+		case leased:
+			c.fence = fence // and read again: the one before may just have stored a token
 		case !errors.Is(err, state.ErrConflict):
-			return nil, false, storeFailure(err)
+			return nil, false, c.storeFailure(err)
 		case !pause(ctx, leasePoll):
-			return nil, false, errAnotherReplica
+			return nil, false, errStillWaiting
 		}
 	}
 }
@@ -224,16 +232,13 @@ func (c *credential) asksToWait() error {
 	return nil
 }
 
-// fetch asks the token endpoint, and stores what it answers.
+// fetch asks the token endpoint, and stores what it answers. The end of ctx stops neither: a refresh token that was sent may be used up.
 func (c *credential) fetch(ctx context.Context, n *renewal, found found) (*record, error) {
-	// Whether it can be sealed is found out before a refresh token is used up.
-	if _, err := c.tokens.Vault.Seal(c.tenant, kindToken, c.name, fieldSealed, nil); err != nil {
-		return nil, sealFailure(err)
-	}
 	refresh, err := found.refreshToken(c, n.auth)
 	if err != nil {
 		return nil, err
 	}
+	ctx = context.WithoutCancel(ctx)
 	n.asking.Store(true)
 	answer, err := exchange(ctx, n.auth, refresh, c.tenant, c.destination, n.send)
 	c.observe(err)
@@ -242,7 +247,7 @@ func (c *credential) fetch(ctx context.Context, n *renewal, found found) (*recor
 	}
 	crashpoint.At(crashpoint.TokenFetched)
 	c.unsaved = found.succeed(c, refresh, answer)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveFor)
+	ctx, cancel := context.WithTimeout(ctx, saveFor)
 	defer cancel()
 	for backoff := leasePoll; ; backoff *= 2 {
 		r, err := c.save(ctx)

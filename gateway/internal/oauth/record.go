@@ -126,7 +126,7 @@ func (c *credential) load(ctx context.Context, auth connectors.OAuth2) (found, e
 	var f found
 	setting, err := c.tokens.Store.Get(ctx, c.tenant, kindToken, c.name)
 	if err != nil && !errors.Is(err, state.ErrNotFound) {
-		return f, storeFailure(err)
+		return f, c.storeFailure(err)
 	}
 	f.version = setting.Version
 	var stored storedRecord
@@ -193,7 +193,7 @@ func (c *credential) planted(ctx context.Context) (connectors.Secret, time.Time,
 		return connectors.Secret{}, time.Time{}, nil
 	}
 	if err != nil {
-		return connectors.Secret{}, time.Time{}, storeFailure(err)
+		return connectors.Secret{}, time.Time{}, c.storeFailure(err)
 	}
 	var stored storedPlanted
 	var plain []byte
@@ -252,7 +252,7 @@ func (c *credential) save(ctx context.Context) (*record, error) {
 	for range tries {
 		value, err := c.seal(r)
 		if err != nil {
-			return nil, sealFailure(err)
+			return nil, c.sealFailure(err)
 		}
 		version, err := c.tokens.Store.Put(ctx, c.tenant, kindToken, c.name, value, r.version)
 		if err == nil {
@@ -260,11 +260,11 @@ func (c *credential) save(ctx context.Context) (*record, error) {
 			return r, nil
 		}
 		if !errors.Is(err, state.ErrConflict) {
-			return nil, storeFailure(err)
+			return nil, c.storeFailure(err)
 		}
 		setting, err := c.tokens.Store.Get(ctx, c.tenant, kindToken, c.name)
 		if err != nil && !errors.Is(err, state.ErrNotFound) {
-			return nil, storeFailure(err)
+			return nil, c.storeFailure(err)
 		}
 		r.version = setting.Version
 		var stored storedRecord
@@ -274,7 +274,7 @@ func (c *credential) save(ctx context.Context) (*record, error) {
 		}
 		// Otherwise it is the record from before, sealed with another key.
 	}
-	return nil, storeFailure(state.ErrConflict)
+	return nil, c.storeFailure(state.ErrConflict)
 }
 
 func (c *credential) seal(r *record) ([]byte, error) {
