@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"sync"
 	"time"
@@ -37,6 +38,7 @@ type credential struct {
 	tenant, destination string
 	auth                connectors.OAuth2
 	name                string        // of its record and its lease
+	holder              string        // of the lease: another credential of this process may have the same name
 	jitter              float64       // of early renewals
 	used                time.Duration // when it was last asked for; guarded by Tokens.mu
 
@@ -69,7 +71,7 @@ type renewal struct {
 func newCredential(t *Tokens, r outbound.TokenRequest) *credential {
 	return &credential{
 		tokens: t, tenant: r.Tenant, destination: r.Destination, auth: r.Auth,
-		name: nameOf(t.FingerprintKey, r), jitter: t.Jitter(),
+		name: nameOf(t.FingerprintKey, r), holder: rand.Text(), jitter: t.Jitter(),
 	}
 }
 
@@ -155,7 +157,7 @@ func (c *credential) replace(ctx context.Context, n *renewal, send send) (_ *rec
 	defer func() {
 		// While a record is unsaved, the others must not use the refresh token before it: their wait ends with the lease.
 		if leased && c.unsaved == nil {
-			_, _ = c.tokens.Store.Lease(context.WithoutCancel(ctx), lease, c.tokens.holder, 0)
+			_, _ = c.tokens.Store.Lease(context.WithoutCancel(ctx), lease, c.holder, 0)
 		}
 	}()
 	for {
@@ -172,12 +174,12 @@ func (c *credential) replace(ctx context.Context, n *renewal, send send) (_ *rec
 		if leased {
 			r, err := c.fetch(ctx, found, send)
 			if !repeated && isRefusal(err) && c.changedSince(ctx, found) {
-				repeated = true // a replica whose lease had ended was faster
+				repeated = true // a replica whose lease had ended was faster, or a person has stored another refresh token
 				continue
 			}
 			return r, err == nil, err
 		}
-		fence, err := c.tokens.Store.Lease(ctx, lease, c.tokens.holder, leaseFor)
+		fence, err := c.tokens.Store.Lease(ctx, lease, c.holder, leaseFor)
 		switch {
 		case err == nil:
 			leased, c.fence = true, fence // and read again: the one before may just have stored a token
@@ -226,10 +228,10 @@ func (c *credential) fetch(ctx context.Context, found found, send send) (*record
 	}
 }
 
-// changedSince reports whether the record was stored anew after it was read.
+// changedSince reports whether the record, or the first refresh token, was stored anew after it was read.
 func (c *credential) changedSince(ctx context.Context, f found) bool {
 	now, err := c.load(ctx)
-	return err == nil && now.version != f.version
+	return err == nil && (now.version != f.version || now.first != f.first)
 }
 
 // observe counts the outcome of a request to the token endpoint, and notes how long the endpoint asked to wait.

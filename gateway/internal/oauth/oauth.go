@@ -12,7 +12,6 @@ package oauth
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"log/slog"
 	"strings"
@@ -49,7 +48,6 @@ type Options struct {
 // Tokens implements outbound.Tokens for a running gateway. Make it with New and end it with Close.
 type Tokens struct {
 	Options
-	holder string // of leases
 
 	mu          sync.Mutex // guards the two below
 	credentials map[key]*credential
@@ -62,7 +60,7 @@ type Tokens struct {
 
 // New returns Tokens without any credential.
 func New(o Options) *Tokens {
-	t := &Tokens{Options: o, holder: rand.Text(), credentials: map[key]*credential{}}
+	t := &Tokens{Options: o, credentials: map[key]*credential{}}
 	t.renewing, t.giveUp = context.WithCancel(context.Background())
 	return t
 }

@@ -1,0 +1,93 @@
+package oauth_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/internal/oauth"
+	"github.com/surveygate/surveygate/gateway/internal/outbound"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// contended is a store that says when somebody does not get a lease.
+type contended struct {
+	state.Store
+	refused chan struct{}
+}
+
+func (s *contended) Lease(ctx context.Context, name, holder string, ttl time.Duration) (uint64, error) {
+	fence, err := s.Store.Lease(ctx, name, holder, ttl)
+	if errors.Is(err, state.ErrConflict) {
+		select {
+		case s.refused <- struct{}{}:
+		default:
+		}
+	}
+	return fence, err
+}
+
+// TestClientSecretChangesDuringARenewal: the configuration from before and the new one do not use a refresh token at the same time.
+// A product that notices a second use withdraws all tokens.
+func TestClientSecretChangesDuringARenewal(t *testing.T) {
+	t.Parallel()
+	i := newIssuer(t, "first")
+	store := &contended{openStore(t, nil), make(chan struct{}, 1)}
+	r := newReplica(t, oauth.Options{Store: store})
+	asked, release := make(chan struct{}, 2), make(chan struct{})
+	i.before = func(http.ResponseWriter, url.Values) bool { asked <- struct{}{}; <-release; return false }
+	var group sync.WaitGroup
+	send := func(secret string) {
+		auth := i.refreshing()
+		auth.ClientSecret = connectors.NewSecret(secret)
+		group.Go(func() {
+			if res := r.send(t.Context(), auth, connectors.Secret{}); res.Err != nil || res.Response.Status != http.StatusOK {
+				t.Errorf("%s: %s %v: %+v", secret, res.Kind, res.Err, res.Response)
+			}
+		})
+	}
+	send("old")
+	<-asked
+	send("new")
+	select {
+	case <-store.refused:
+	case <-asked:
+		t.Error("the refresh token is used twice at the same time")
+	}
+	close(release)
+	group.Wait()
+	if n := i.fetches(); n != 1 {
+		t.Errorf("%d fetches", n)
+	}
+}
+
+// TestTokenIsSetDuringARefusal: a refresh token that a person stores while the product refuses the one before is used at once,
+// because nothing would end a hold that begins after it was stored.
+func TestTokenIsSetDuringARefusal(t *testing.T) {
+	t.Parallel()
+	i, store := newIssuer(t, "first"), openStore(t, nil)
+	r := newReplica(t, oauth.Options{Store: store})
+	r.delivers(t, i.refreshing())
+	used := i.newest()
+	i.revoke()
+	i.current, i.former = "planted", "planted"
+	asked, release := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	i.before = func(http.ResponseWriter, url.Values) bool {
+		once.Do(func() { close(asked); <-release })
+		return false
+	}
+	done := make(chan outbound.Result, 1)
+	go func() { done <- r.send(t.Context(), i.refreshing(), used) }()
+	<-asked
+	plant(t, store, "planted", noon)
+	close(release)
+	if res := <-done; res.Err != nil || res.Response.Status != http.StatusOK {
+		t.Errorf("%s %v: %+v", res.Kind, res.Err, res.Response)
+	}
+}
