@@ -94,7 +94,7 @@ func (c *credential) token(ctx context.Context, r outbound.TokenRequest) (outbou
 				c.renew(r, true)
 			}
 			c.mu.Unlock()
-			return known.token(), nil
+			return known.token(false), nil
 		}
 		running := c.running
 		if running == nil {
@@ -116,7 +116,7 @@ func (c *credential) token(ctx context.Context, r outbound.TokenRequest) (outbou
 		if running.err != nil {
 			return outbound.Token{}, running.err
 		}
-		return running.record.token(), nil
+		return running.record.token(running.fetched), nil
 	}
 }
 
