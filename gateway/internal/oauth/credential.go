@@ -24,8 +24,10 @@ const (
 	leaseFor = 25 * time.Second
 	// leasePoll is how often a replica that waits for another one reads the record.
 	leasePoll = 100 * time.Millisecond
-	// saveFor bounds how long a renewal tries to store a new record.
-	saveFor = 10 * time.Second
+	// saveFor bounds how long requests wait for a new record to be stored.
+	saveFor = 5 * time.Second
+	// savePoll is how often it tries after that.
+	savePoll = 250 * time.Millisecond
 	// lookEvery is how often a record is read again while its token is valid: another replica, or a person, may have stored another.
 	lookEvery = 30 * time.Second
 	// earlyRetry is the shortest time between two early renewals that failed.
@@ -62,6 +64,7 @@ type credential struct {
 type renewal struct {
 	refused connectors.Secret // the token that must be replaced; zero: any valid one will do
 	early   bool              // the known token is still valid
+	saving  bool              // it has ended, but its record is not stored yet: done is closed, and err the error of all requests
 	done    chan struct{}     // closed when record and err are set
 	record  *record
 	fetched bool // the record is new, not found in the store
@@ -110,7 +113,7 @@ func (c *credential) token(ctx context.Context, r outbound.TokenRequest) (outbou
 			return outbound.Token{}, &outbound.Error{Kind: outbound.Timeout, Reason: "no access token in time"}
 		}
 		// A renewal that began for another request may not have replaced this one's token.
-		if running.refused != r.Refused && !running.fetched || running.early && running.err != nil {
+		if !running.saving && (running.refused != r.Refused && !running.fetched || running.early && running.err != nil) {
 			continue
 		}
 		if running.err != nil {
@@ -128,18 +131,45 @@ func (c *credential) renew(r outbound.TokenRequest, early bool) *renewal {
 		ctx, cancel := context.WithTimeout(c.tokens.renewing, renewFor)
 		defer cancel()
 		n.record, n.fetched, n.err = c.replace(ctx, n, r.Send)
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.running = nil
-		if n.err == nil {
-			c.known, c.looked, c.retryAt = n.record, c.tokens.Clock.Elapsed(), 0
-		} else if early {
-			c.retryAt = c.tokens.Clock.Elapsed() + earlyRetry
-			c.tokens.Log.Warn("cannot renew an access token early", "tenant", c.tenant, "destination", c.destination, "err", n.err)
+		c.end(n, n.record)
+		if c.unsaved != nil {
+			c.end(&renewal{saving: true}, c.keepSaving())
 		}
-		close(n.done)
 	})
 	return n
+}
+
+// end ends a renewal, with the record that it found or stored, if any.
+func (c *credential) end(n *renewal, r *record) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r != nil {
+		c.known, c.looked, c.retryAt = r, c.tokens.Clock.Elapsed(), 0
+	} else if n.early {
+		c.retryAt = c.tokens.Clock.Elapsed() + earlyRetry
+		c.tokens.Log.Warn("cannot renew an access token early", "tenant", c.tenant, "destination", c.destination, "err", n.err)
+	}
+	if !n.saving {
+		close(n.done)
+	}
+	c.running = nil
+	if c.unsaved != nil && !n.saving {
+		c.running = &renewal{saving: true, done: n.done, err: n.err}
+	}
+}
+
+// keepSaving writes the unsaved record as soon as the store takes it, so that no replica uses the refresh token before it. Requests
+// fail meanwhile, with the renewal's error. It returns nil if the gateway stops first.
+func (c *credential) keepSaving() *record {
+	for pause(c.tokens.renewing, savePoll) {
+		ctx, cancel := context.WithTimeout(c.tokens.renewing, saveFor)
+		r, err := c.save(ctx)
+		cancel()
+		if err == nil {
+			return r
+		}
+	}
+	return nil
 }
 
 // send sends a request to the token endpoint.

@@ -66,6 +66,36 @@ func TestClientSecretChangesDuringARenewal(t *testing.T) {
 	}
 }
 
+// TestStoreComesBack: a refresh token that the store did not take is stored when it can be, although no request asks for it, so that the
+// next replica does not use the one before. Until then every request fails, and none waits.
+func TestStoreComesBack(t *testing.T) {
+	t.Parallel()
+	i := newIssuer(t, "first")
+	store := &failing{Store: openStore(t, nil), failed: make(chan struct{}, 1)}
+	a, b := newReplica(t, oauth.Options{Store: store}), newReplica(t, oauth.Options{Store: store.Store})
+	a.delivers(t, i.refreshing())
+	used := i.newest()
+	i.revoke()
+	store.mu.Lock()
+	store.puts = 1 << 30
+	store.mu.Unlock()
+	for range 2 {
+		if res := a.send(t.Context(), i.refreshing(), used); res.Kind != outbound.Busy {
+			t.Fatalf("%s %v", res.Kind, res.Err)
+		}
+	}
+	i.mu.Lock()
+	i.former = "" // refused from now on
+	i.mu.Unlock()
+	store.mu.Lock()
+	store.puts = 0
+	store.mu.Unlock()
+	res := b.send(t.Context(), i.refreshing(), used) // waits for a's lease or record
+	if res.Err != nil || res.Response.Status != http.StatusOK || i.fetches() != 2 {
+		t.Errorf("%s %v: %+v after %d fetches", res.Kind, res.Err, res.Response, i.fetches())
+	}
+}
+
 // TestTokenIsSetDuringARefusal: a refresh token that a person stores while the product refuses the one before is used at once,
 // because nothing would end a hold that begins after it was stored.
 func TestTokenIsSetDuringARefusal(t *testing.T) {
