@@ -100,9 +100,11 @@ func TestKilledBeforeItStores(t *testing.T) {
 				if out, err := run("token_fetched:1"); err == nil || !strings.Contains(err.Error(), "killed") {
 					t.Fatalf("run %d: it lives (%v)\n%s", n, err, out)
 				}
+				i.mu.Lock()
 				if i.requests != n {
 					t.Errorf("run %d: the token was used before it was stored", n)
 				}
+				i.mu.Unlock()
 				if out, err := run(""); err != nil {
 					t.Fatalf("run %d: %v\n%s", n, err, out)
 				}
@@ -110,6 +112,8 @@ func TestKilledBeforeItStores(t *testing.T) {
 				c.Refused = fmt.Sprintf("access-%d", 2*n+2)
 			}
 			var used []string
+			i.mu.Lock()
+			defer i.mu.Unlock()
 			for _, form := range i.forms {
 				used = append(used, form.Get("refresh_token"))
 			}
