@@ -118,15 +118,30 @@ func (c contact) maySignUp(ev *event.Event) bool {
 	default: // a sign-up would also confirm an address that its owner has not confirmed
 		return false
 	}
-	out, err := time.Parse(time.RFC3339, c.Email.OptOut)
-	if err != nil { // a deletion has a day only, so that the consent must be of a later one
-		if out, err = time.Parse(time.DateOnly, c.Deleted); err != nil {
-			return false
-		}
-		out = out.AddDate(0, 0, 1)
-	}
+	out, known := c.out()
 	given := ev.Data().Respondent.Consent
-	return given != nil && *given && ev.Time.After(out)
+	return known && given != nil && *given && ev.Time.After(out)
+}
+
+// out returns the time from which on a consent counts again: after the opt-out and the deletion, of which a contact may have both.
+// known is false if Constant Contact does not say when.
+func (c contact) out() (at time.Time, known bool) {
+	if c.Email.OptOut != "" {
+		var err error
+		if at, err = time.Parse(time.RFC3339, c.Email.OptOut); err != nil {
+			return at, false
+		}
+	}
+	if c.Deleted != "" {
+		day, err := time.Parse(time.DateOnly, c.Deleted)
+		if err != nil {
+			return at, false
+		}
+		if next := day.AddDate(0, 0, 1); next.After(at) { // only the day is known, so that the consent must be of a later one
+			at = next
+		}
+	}
+	return at, !at.IsZero()
 }
 
 // written returns the verdict on a contact that was written.
