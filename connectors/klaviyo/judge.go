@@ -3,6 +3,7 @@ package klaviyo
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,10 +19,12 @@ const (
 
 // Reasons that this package writes.
 const (
-	notBuilt   = "the profile cannot be built: "
-	badPhone   = "without the phone number, which has no country code (`+…`)"
-	otherPhone = "without the phone number, which Klaviyo does not accept for this profile"
-	optedOut   = "not subscribed: the person has unsubscribed, or the address is suppressed"
+	notKlaviyos = "the answer is not Klaviyo's"
+	notBuilt    = "the profile cannot be built: "
+	badPhone    = "without the phone number, which has no country code (`+…`)"
+	otherPhone  = "without the phone number, which Klaviyo does not accept for this profile"
+	optedOut    = "not subscribed: the person has unsubscribed, or the address is suppressed"
+	unknown     = "not subscribed: Klaviyo does not say whether the person has unsubscribed"
 )
 
 // Judge continues from the profile to its subscription. A phone number that Klaviyo refuses is left out in a second request.
@@ -66,7 +69,7 @@ type answer struct {
 	Data struct {
 		ID         string `json:"id"`
 		Attributes struct {
-			Subscriptions struct {
+			Subscriptions *struct {
 				Email struct {
 					Marketing struct {
 						Consent          string        `json:"consent"`
@@ -86,6 +89,9 @@ type suppression struct {
 
 // hasOptedOut reports whether the person has unsubscribed from all e-mail or from the list, or was suppressed by the account.
 func (a *answer) hasOptedOut(list string) bool {
+	if a.Data.Attributes.Subscriptions == nil {
+		return false
+	}
 	m := &a.Data.Attributes.Subscriptions.Email.Marketing
 	return m.Consent == "UNSUBSCRIBED" || len(m.Suppressions) > 0 ||
 		slices.ContainsFunc(m.ListSuppressions, func(s suppression) bool { return s.List == list })
@@ -95,7 +101,7 @@ func (a *answer) hasOptedOut(list string) bool {
 func (c *Connector) upserted(res *connectors.Response) connectors.Verdict {
 	var a answer
 	if res.JSON(&a) != nil || a.Data.ID == "" {
-		return connectors.TryAgain("the answer is not Klaviyo's")
+		return connectors.TryAgain(notKlaviyos)
 	}
 	if len(res.Events) == 0 || c.List == "" {
 		return c.done(res, "")
@@ -106,6 +112,8 @@ func (c *Connector) upserted(res *connectors.Response) connectors.Verdict {
 		return c.done(res, "")
 	case a.hasOptedOut(c.List):
 		return c.done(res, optedOut)
+	case a.Data.Attributes.Subscriptions == nil && res.Status != http.StatusCreated: // a new profile has no subscription
+		return c.done(res, unknown)
 	}
 	return connectors.Then(c.subscription(email).Named(subscriptionRequest))
 }
@@ -139,9 +147,21 @@ func (c *Connector) done(res *connectors.Response, omitted string) connectors.Ve
 
 // subscribed returns the verdict on a subscription. A list that does not exist concerns every event.
 func subscribed(res *connectors.Response) connectors.Verdict {
-	v := accepted(res)
+	v := queued(res)
 	if v.Kind == connectors.Rejected && listRefused(res) {
 		return connectors.Revoke(v.Reason).ForSetting("list")
+	}
+	return v
+}
+
+// queued returns the verdict on a request that Klaviyo processes later, whose only success is 202. Another 2xx comes from a server in
+// between, and the request is safe to repeat.
+// https://developers.klaviyo.com/en/reference/create_event
+// https://developers.klaviyo.com/en/reference/bulk_subscribe_profiles
+func queued(res *connectors.Response) connectors.Verdict {
+	v := accepted(res)
+	if v.Kind == connectors.Delivered && res.Status != http.StatusAccepted {
+		return connectors.TryAgain(notKlaviyos)
 	}
 	return v
 }
@@ -153,7 +173,7 @@ func accepted(res *connectors.Response) connectors.Verdict {
 	case res.Status < 200 || res.Status > 299:
 		return refused(res)
 	case len(body) > 0 && body[0] != '{':
-		return connectors.TryAgain("the answer is not Klaviyo's")
+		return connectors.TryAgain(notKlaviyos)
 	}
 	return connectors.Deliver()
 }
