@@ -74,19 +74,22 @@ var date = regexp.MustCompile(`^([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{1,2}/[0-9]{1,2
 
 // convert returns a value as its field takes it; "" if it is empty.
 func convert(name string, v any) (any, error) {
-	if strings.HasSuffix(name, "_N") && v != "" {
+	text, ok := connectors.PlainText(v)
+	if ok && text == "" {
+		return "", nil
+	}
+	if strings.HasSuffix(name, "_N") {
 		switch v.(type) {
 		case float64, int, int64, json.Number:
 			return v, nil
 		}
 		return nil, fmt.Errorf("field %s is a number, and its value is not: write `number(…)` around a text", name)
 	}
-	text, ok := connectors.PlainText(v)
 	limit, reserved := limits[name]
 	switch {
 	case !ok:
 		return nil, fmt.Errorf("field %s takes a text, and its value is an object", name)
-	case strings.HasSuffix(name, "_D") && text != "" && !date.MatchString(text):
+	case strings.HasSuffix(name, "_D") && !date.MatchString(text):
 		return nil, fmt.Errorf("field %s is a date, and its value is not: write `2026-01-02`", name)
 	case name == externalID && utf8.RuneCountInString(text) > limit: // a shortened one may be another person's
 		return nil, fmt.Errorf("field %s has more than %d characters", name, limit)
