@@ -90,6 +90,9 @@ func look(res *connectors.Response, ev *event.Event) (who contact, exists, ok bo
 	if res.JSON(&answer) != nil || answer.Contacts == nil {
 		return who, false, false
 	}
+	if slices.ContainsFunc(*answer.Contacts, func(c contact) bool { return c.Email.Address == "" }) { // it may be the one, unsubscribed
+		return who, false, false
+	}
 	i := slices.IndexFunc(*answer.Contacts, func(c contact) bool { return strings.EqualFold(c.Email.Address, ev.Data().Respondent.Email) })
 	if i < 0 {
 		return who, false, true

@@ -69,7 +69,7 @@ type answer struct {
 	Data struct {
 		ID         string `json:"id"`
 		Attributes struct {
-			Subscriptions *struct {
+			Subscriptions struct {
 				Email struct {
 					Marketing struct {
 						Consent          string        `json:"consent"`
@@ -89,9 +89,6 @@ type suppression struct {
 
 // hasOptedOut reports whether the person has unsubscribed from all e-mail or from the list, or was suppressed by the account.
 func (a *answer) hasOptedOut(list string) bool {
-	if a.Data.Attributes.Subscriptions == nil {
-		return false
-	}
 	m := &a.Data.Attributes.Subscriptions.Email.Marketing
 	return m.Consent == "UNSUBSCRIBED" || len(m.Suppressions) > 0 ||
 		slices.ContainsFunc(m.ListSuppressions, func(s suppression) bool { return s.List == list })
@@ -112,7 +109,7 @@ func (c *Connector) upserted(res *connectors.Response) connectors.Verdict {
 		return c.done(res, "")
 	case a.hasOptedOut(c.List):
 		return c.done(res, optedOut)
-	case a.Data.Attributes.Subscriptions == nil && res.Status != http.StatusCreated: // a new profile has no subscription
+	case a.Data.Attributes.Subscriptions.Email.Marketing.Consent == "" && res.Status != http.StatusCreated: // a new profile has none
 		return c.done(res, unknown)
 	}
 	return connectors.Then(c.subscription(email).Named(subscriptionRequest))
