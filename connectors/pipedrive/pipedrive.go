@@ -53,7 +53,8 @@ type Connector struct {
 
 	// Fields are added to `email`, `name` and `phone`, or replace them. Write a field of a person, such as `owner_id` or
 	// `label_ids`, or the key of your own field, 40 letters and digits. A number field takes a number, a text field a text.
-	// `marketing_status: "'subscribed'"` is left out unless the respondent has consented.
+	// `marketing_status: "'subscribed'"` is left out unless the respondent has consented. A person who is known is subscribed only if
+	// their status is `no_consent`: whoever has unsubscribed, or is archived, stays so.
 	Fields expression.Values `yaml:"fields,omitempty"`
 }
 
@@ -102,18 +103,31 @@ func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 		}
 		return done(res, id)
 	case read:
-		phones, ok := phonesOf(res)
+		known, status, ok := readPerson(res)
 		if !ok {
 			return unreadable
 		}
-		return connectors.Then(c.change(id, p, phones))
+		if p.subscribes() && status != undecided {
+			p.keepStatus()
+		}
+		known.ID = id
+		return c.update(res, known, p)
 	}
 	known, v := c.find(res, p)
 	switch {
 	case known.ID == 0:
 		return v
-	case p.Phone != "" && !known.hasPhone(p.Phone) && known.contacts == nil:
-		return connectors.Then(c.read(known.ID))
+	case p.subscribes() && len(res.Trail)+3 > c.MaxRequests(): // the status and the change are two more
+		return vanished
+	case p.subscribes(), p.Phone != "" && !known.hasPhone(p.Phone) && known.contacts == nil:
+		return connectors.Then(c.read(known.ID, p))
+	}
+	return c.update(res, known, p)
+}
+
+// update continues with the change of a person, unless there is nothing to change.
+func (c *Connector) update(res *connectors.Response, known found, p person) connectors.Verdict {
+	switch {
 	case p.Phone != "" && !known.hasPhone(p.Phone):
 		return connectors.Then(c.change(known.ID, p, known.contacts))
 	case p.isKnown():
