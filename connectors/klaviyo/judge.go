@@ -19,12 +19,11 @@ const (
 
 // Reasons that this package writes.
 const (
-	notKlaviyos = "the answer is not Klaviyo's"
-	notBuilt    = "the profile cannot be built: "
-	badPhone    = "without the phone number, which has no country code (`+…`)"
-	otherPhone  = "without the phone number, which Klaviyo does not accept for this profile"
-	optedOut    = "not subscribed: the person has unsubscribed, or the address is suppressed"
-	unknown     = "not subscribed: Klaviyo does not say whether the person has unsubscribed"
+	notBuilt   = "the profile cannot be built: "
+	badPhone   = "without the phone number, which has no country code (`+…`)"
+	otherPhone = "without the phone number, which Klaviyo does not accept for this profile"
+	optedOut   = "not subscribed: the person has unsubscribed, or the address is suppressed"
+	unknown    = "not subscribed: Klaviyo does not say whether the person has unsubscribed"
 )
 
 // Judge continues from the profile to its subscription. A phone number that Klaviyo refuses is left out in a second request.
@@ -87,30 +86,36 @@ type suppression struct {
 	List   string `json:"list_id"`
 }
 
-// hasOptedOut reports whether the person has unsubscribed from all e-mail or from the list, or was suppressed by the account.
-func (a *answer) hasOptedOut(list string) bool {
+// optOut returns why the person must not be subscribed to the list; "" if nothing speaks against it. isNew is set for a profile
+// that was just created, and asked if the person has consented in the event.
+func (a *answer) optOut(list string, isNew, asked bool) string {
 	m := &a.Data.Attributes.Subscriptions.Email.Marketing
-	return m.Consent == "UNSUBSCRIBED" || len(m.Suppressions) > 0 ||
-		slices.ContainsFunc(m.ListSuppressions, func(s suppression) bool { return s.List == list })
+	switch {
+	case m.Consent == "UNSUBSCRIBED", len(m.Suppressions) > 0,
+		slices.ContainsFunc(m.ListSuppressions, func(s suppression) bool { return s.List == list }):
+		return optedOut
+	case m.Consent == "" && !isNew && !asked:
+		return unknown
+	}
+	return ""
 }
 
 // upserted continues with the subscription once the profile is written, if the respondent may be subscribed.
 func (c *Connector) upserted(res *connectors.Response) connectors.Verdict {
 	var a answer
 	if res.JSON(&a) != nil || a.Data.ID == "" {
-		return connectors.TryAgain(notKlaviyos)
+		return connectors.TryAgain("the answer is not Klaviyo's")
 	}
 	if len(res.Events) == 0 || c.List == "" {
 		return c.done(res, "")
 	}
 	email, subscribe, err := recipient(res.Events[0], c.Consent)
-	switch {
-	case err != nil || !subscribe:
+	if err != nil || !subscribe {
 		return c.done(res, "")
-	case a.hasOptedOut(c.List):
-		return c.done(res, optedOut)
-	case a.Data.Attributes.Subscriptions.Email.Marketing.Consent == "" && res.Status != http.StatusCreated: // a new profile has none
-		return c.done(res, unknown)
+	}
+	_, notAsked := connectors.ConsentRequired.Subscribe(res.Events[0])
+	if reason := a.optOut(c.List, res.Status == 201, notAsked == nil); reason != "" {
+		return c.done(res, reason)
 	}
 	return connectors.Then(c.subscription(email).Named(subscriptionRequest))
 }
@@ -158,7 +163,7 @@ func subscribed(res *connectors.Response) connectors.Verdict {
 func queued(res *connectors.Response) connectors.Verdict {
 	v := accepted(res)
 	if v.Kind == connectors.Delivered && res.Status != http.StatusAccepted {
-		return connectors.TryAgain(notKlaviyos)
+		return connectors.TryAgain("the answer is not Klaviyo's")
 	}
 	return v
 }
@@ -170,7 +175,7 @@ func accepted(res *connectors.Response) connectors.Verdict {
 	case res.Status < 200 || res.Status > 299:
 		return refused(res)
 	case len(body) > 0 && body[0] != '{':
-		return connectors.TryAgain(notKlaviyos)
+		return connectors.TryAgain("the answer is not Klaviyo's")
 	}
 	return connectors.Deliver()
 }
@@ -189,8 +194,8 @@ type problems struct {
 // These match the parts of an error that a reason may quote; any other text may contain personal data. The last own field of a
 // resource is quoted from a pointer such as `/data/attributes/profile/data/attributes/email`.
 var (
-	code  = regexp.MustCompile(`^[a-z][a-z_]{0,63}$`)
-	field = regexp.MustCompile(`^/data/(?:.*/)?(?:attributes|relationships)/([a-z][a-z_]{0,39})(?:/|$)`)
+	code  = regexp.MustCompile(`^[a-z][a-z_]{0,31}$`)
+	field = regexp.MustCompile(`^/data/(?:.*/)?(?:attributes|relationships)/([a-z][a-z_]{0,31})(?:/|$)`)
 )
 
 // words returns the codes and fields of the errors.

@@ -12,6 +12,8 @@ package klaviyo
 
 import (
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/surveygate/surveygate/connectors"
@@ -131,7 +133,10 @@ func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
 }
 
 // Key returns the profile's address, so that of several responses of one person the last one is written last.
-func (c *Connector) Key(ev *event.Event) string { return addressOf(ev) }
+func (c *Connector) Key(ev *event.Event) string {
+	email, _, _ := ev.Person()
+	return strings.ToLower(email)
+}
 
 // MaxRequests counts the profile, the profile without its phone number, and the subscription.
 func (c *Connector) MaxRequests() int {
@@ -152,10 +157,8 @@ func (c *Connector) LaterContent(ev *event.Event) ([]byte, error) {
 
 // Validate checks the list's id and the names of the properties.
 func (c *Connector) Validate() error {
-	for _, name := range c.Properties.Keys() {
-		if name == "email" {
-			return connectors.Invalid("properties", "`email` is the profile itself; remove it")
-		}
+	if slices.Contains(c.Properties.Keys(), "email") {
+		return connectors.Invalid("properties", "`email` is the profile itself; remove it")
 	}
 	return c.Account.Validate()
 }

@@ -124,12 +124,6 @@ func phone(text string) string {
 	return ""
 }
 
-// addressOf returns the e-mail address in lower case, as Klaviyo stores it.
-func addressOf(ev *event.Event) string {
-	email, _, _ := ev.Person()
-	return strings.ToLower(email)
-}
-
 // upsert returns the request that creates or changes a profile. The answer has only its id and subscriptions: with all its fields
 // it may be too long to be read.
 // https://developers.klaviyo.com/en/reference/create_or_update_profile
