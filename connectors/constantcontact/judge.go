@@ -121,6 +121,9 @@ func (c contact) maySignUp(ev *event.Event) bool {
 	default: // a sign-up would also confirm an address that its owner has not confirmed
 		return false
 	}
+	if c.Email.Permission == "pending_confirmation" || c.Email.Permission == "temp_hold" { // and was deleted
+		return false
+	}
 	out, known := c.out()
 	given := ev.Data().Respondent.Consent
 	return known && given != nil && *given && ev.Time.After(out)

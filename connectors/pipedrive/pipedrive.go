@@ -5,7 +5,7 @@
 // one request and has no key for repeated ones: after the loss of an answer, the person is searched again, also among the
 // newest ones, which the search may not know yet. Events of one address follow one another within a process of the gateway.
 //
-// Every request uses up a part of the company's daily budget: 25 to 35 tokens for a person, 45 to 50 with a note, 45 to 90 with a
+// Every request uses up a part of the company's daily budget: 25 to 36 tokens for a person, 45 to 60 with a note, 45 to 90 with a
 // lead. When it is used up, deliveries wait until midnight UTC, which does not count as an attempt.
 package pipedrive
 
