@@ -260,7 +260,7 @@ func done(res *connectors.Response, id int64) connectors.Verdict {
 			}
 		case read:
 			_, status, ok := readPerson(answer)
-			if asked := strings.HasSuffix(answer.To.URL, marketingStatus); ok && asked && status != undecided && status != subscribed {
+			if ok && asksStatus(answer) && status != undecided && status != subscribed {
 				reasons = append(reasons, notSubscribed)
 			}
 		}
@@ -271,6 +271,13 @@ func done(res *connectors.Response, id int64) connectors.Verdict {
 
 // notSubscribed is the reason for a consent that changes nothing.
 const notSubscribed = "not subscribed: the person has unsubscribed, or is archived, or Pipedrive does not say"
+
+// asksStatus reports whether the answered request asks for the person's marketing status, which only companies with Pipedrive's
+// marketing app have.
+// https://developers.pipedrive.com/docs/api/v1/Persons#getPerson
+func asksStatus(res *connectors.Response) bool {
+	return nameOf(res) == read && strings.HasSuffix(res.To.URL, marketingStatus)
+}
 
 func nameOf(res *connectors.Response) string {
 	if res.To == nil {

@@ -81,6 +81,9 @@ func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 	step := nameOf(res)
 	gone := res.Status == 404 && (step == read || step == changed)
 	if v, ok := accepted(res); !ok && !gone {
+		if asksStatus(res) && (res.Status == 400 || v.Kind == connectors.Revoked && res.Status == 403) {
+			return connectors.Revoke(v.Reason + ": " + marketingStatus).ForSetting("fields")
+		}
 		return v
 	}
 	if len(res.Events) == 0 {
