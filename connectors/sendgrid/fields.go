@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/surveygate/surveygate/connectors"
@@ -68,9 +69,16 @@ func (c *Connector) contact(email string, ev *event.Event) (expression.Object, e
 	return all, nil
 }
 
-// date matches the beginning of a date in one of the two forms that SendGrid reads. It reads a number of seconds as no date, and
-// the import fails after it was accepted.
-var date = regexp.MustCompile(`^([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{1,2}/[0-9]{1,2}/[0-9]{4})`)
+// dates are the forms of a date that SendGrid reads. It reads no other, such as a number of seconds or a thirteenth month, and the
+// import fails after it was accepted.
+var dates = []string{time.DateOnly, time.RFC3339, "2006-01-02T15:04:05", time.DateTime, "1/2/2006"}
+
+func isDate(text string) bool {
+	return slices.ContainsFunc(dates, func(form string) bool {
+		_, err := time.Parse(form, text)
+		return err == nil
+	})
+}
 
 // convert returns a value as its field takes it; "" if it is empty.
 func convert(name string, v any) (any, error) {
@@ -89,7 +97,7 @@ func convert(name string, v any) (any, error) {
 	switch {
 	case !ok:
 		return nil, fmt.Errorf("field %s takes a text, and its value is an object", name)
-	case strings.HasSuffix(name, "_D") && !date.MatchString(text):
+	case strings.HasSuffix(name, "_D") && !isDate(text):
 		return nil, fmt.Errorf("field %s is a date, and its value is not: write `2026-01-02`", name)
 	case name == externalID && utf8.RuneCountInString(text) > limit: // a shortened one may be another person's
 		return nil, fmt.Errorf("field %s has more than %d characters", name, limit)
