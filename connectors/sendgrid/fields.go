@@ -69,15 +69,23 @@ func (c *Connector) contact(email string, ev *event.Event) (expression.Object, e
 	return all, nil
 }
 
-// dates are the forms of a date that SendGrid reads. It reads no other, such as a number of seconds or a thirteenth month, and the
-// import fails after it was accepted.
-var dates = []string{time.DateOnly, time.RFC3339, "2006-01-02T15:04:05", time.DateTime, "1/2/2006"}
-
+// isDate reports whether a text is a date in a form that SendGrid reads. It reads no other, such as a number of seconds or a
+// thirteenth month, and the import fails after it was accepted.
 func isDate(text string) bool {
-	return slices.ContainsFunc(dates, func(form string) bool {
-		_, err := time.Parse(form, text)
-		return err == nil
-	})
+	const local = "2006-01-02T15:04:05"
+	form := time.RFC3339
+	switch {
+	case strings.Contains(text, "/"):
+		form = "1/2/2006"
+	case strings.Contains(text, " "):
+		form = time.DateTime
+	case len(text) == len(time.DateOnly):
+		form = time.DateOnly
+	case len(text) == len(local):
+		form = local
+	}
+	_, err := time.Parse(form, text)
+	return err == nil
 }
 
 // convert returns a value as its field takes it; "" if it is empty.
