@@ -68,6 +68,10 @@ func verdict(res *connectors.Response, errors []problem) connectors.Verdict {
 		if code.MatchString(p.Reason) {
 			v.Reason += ": " + p.Reason
 		}
+		if p.Reason == "stopped" {
+			v = connectors.Resend(v.Reason)
+			continue
+		}
 		if missing := noSuchField.FindStringSubmatch(p.Message); missing != nil {
 			v.Reason += ": no such field: " + missing[1]
 			v.Kind = connectors.Retry
