@@ -28,7 +28,7 @@ var (
 )
 
 func init() {
-	connectors.Register("bigquery", func() connectors.Connector { return &Connector{} })
+	connectors.Register("bigquery", func() connectors.Connector { return &Connector{Standard: true} })
 }
 
 // Account is a table, and the service account that writes to it.
@@ -53,12 +53,16 @@ type Account struct {
 type Connector struct {
 	Account `yaml:",inline"`
 
-	// Row holds the columns in place of the default ones, which are: `event_id event_type event_time received_at tenant source`,
+	// Row adds columns to the standard ones, or replaces them: `event_id event_type event_time received_at tenant source`,
 	// `survey_id survey_title survey_type response_id response_key started_at submitted_at duration_s`, `nps_score nps_group
 	// csat_score ces_score custom_score feedback`, `respondent_id external_id email name language`, and `answers` as JSON text.
 	// Values keep their types: a list is for a REPEATED column, a mapping for a RECORD. A column without a value is left out, which
 	// BigQuery stores as NULL. Nothing is cut; a row over 10 MB is refused.
 	Row expression.Values `yaml:"row,omitempty"`
+
+	// Standard is whether the standard columns are written, which is the default. `false` is for a table that lacks them: it
+	// leaves all of them out that `row` does not have.
+	Standard bool `yaml:"standard,omitempty"`
 }
 
 const (

@@ -23,7 +23,7 @@ func TestTranscripts(t *testing.T) {
 
 func bound(t testing.TB, more string) *Connector {
 	t.Helper()
-	c := &Connector{}
+	c := &Connector{Standard: true}
 	if err := connectortest.Bind([]byte(settings+more+"}"), c); err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestFields(t *testing.T) {
 
 func rowOf(t testing.TB, ev *event.Event) []byte {
 	t.Helper()
-	values, err := (&Connector{}).values(ev)
+	values, err := (&Connector{Standard: true}).values(ev)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func TestInsertID(t *testing.T) {
 		t.Error("a repeated row has another id")
 	}
 	for what, other := range map[string]string{
-		"of another rule": id(", row: {score: nps_score}", "acme"), "of another tenant": id("", "zeta"),
+		"of another rule": id(", standard: false, row: {score: nps_score}", "acme"), "of another tenant": id("", "zeta"),
 	} {
 		if other == first {
 			t.Errorf("the row %s has the same id", what)
@@ -144,7 +144,7 @@ func TestAnswerThatIsCutOff(t *testing.T) {
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	const table = "`acme-surveys.feedback.responses`"
-	own := ", row: {score: nps_score, when: response.completed_at, who: email, done: response.completed, why: \"answer('2')\", both: [email, name], place: {country: context.country}}"
+	own := ", standard: false, row: {score: nps_score, when: response.completed_at, who: email, done: response.completed, why: \"answer('2')\", both: [email, name], place: {country: context.country}}"
 	var all []string
 	for _, c := range columns {
 		all = append(all, `{"name":"`+strings.ToUpper(c.name)+`","type":"STRING"}`)
@@ -171,7 +171,7 @@ func TestCheck(t *testing.T) {
 			Unproved: []string{unchecked},
 		}},
 		{
-			", row: {score: nps_score}", 404, `{"error":{"code":404,"message":"Not found: Table acme-surveys:feedback.responses","errors":[{"reason":"notFound"}]}}`,
+			", standard: false, row: {score: nps_score}", 404, `{"error":{"code":404,"message":"Not found: Table acme-surveys:feedback.responses","errors":[{"reason":"notFound"}]}}`,
 			connectors.Missing("the table responses; create it with: CREATE TABLE " + table + " (score FLOAT64)"),
 		},
 		{
@@ -179,7 +179,7 @@ func TestCheck(t *testing.T) {
 			connectors.Missing("the dataset feedback in the project acme-surveys"),
 		},
 		{
-			", row: {score: nps_score}", 404, `<html>`,
+			", standard: false, row: {score: nps_score}", 404, `<html>`,
 			connectors.Missing("the project acme-surveys, its dataset or its table; create the table with: CREATE TABLE " + table + " (score FLOAT64)"),
 		},
 		{"", 401, `{"error":{"errors":[{"reason":"authError"}]}}`, connectors.Missing("a key that Google accepts (401 Unauthorized: authError)")},
@@ -193,7 +193,11 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%d %.80s (-want +got):\n%s", row.status, row.body, diff)
 		}
 	}
-	partition := &Connector{}
+	added := bound(t, ", row: {country: context.country, EMAIL: respondent.external_id}").createTable()
+	if !strings.Contains(added, "answers JSON, country STRING, EMAIL STRING)") || strings.Contains(added, " email ") {
+		t.Errorf("own columns beside the standard ones: %s", added)
+	}
+	partition := &Connector{Standard: true}
 	if err := connectortest.Bind([]byte("{credentials: '${GOOGLE_CREDENTIALS}', project: acme-data, dataset: feedback, table: responses$20260131}"), partition); err != nil {
 		t.Fatal(err)
 	}

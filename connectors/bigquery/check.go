@@ -106,10 +106,7 @@ func (a *Account) name() string {
 
 // columns returns the names and types of the step's columns.
 func (c *Connector) columns() []column {
-	if c.Row.IsZero() {
-		return columns
-	}
-	all := make([]column, 0, len(c.Row.Keys()))
+	all := slices.Clone(c.standard())
 	sample := c.sample()
 	for _, name := range c.Row.Keys() {
 		value, _ := sample.Lookup(name)

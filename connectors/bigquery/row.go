@@ -1,6 +1,7 @@
 package bigquery
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -9,14 +10,14 @@ import (
 	"github.com/surveygate/surveygate/rules/expression"
 )
 
-// column is a column of the default row. value returns nil for an event without a value.
+// column is a standard column. value returns nil for an event without a value.
 type column struct {
 	name  string
 	kind  string // its type in SQL
 	value func(ev *event.Event, d *event.Data) any
 }
 
-// columns are those of the default row. A response is identified by tenant and response_key together, because platforms number
+// columns are the standard columns. A response is identified by tenant and response_key together, because platforms number
 // the responses of each survey from 1.
 var columns = []column{
 	{"event_id", "STRING", func(ev *event.Event, _ *event.Data) any { return text(ev.ID) }},
@@ -47,30 +48,46 @@ var columns = []column{
 	{"answers", "JSON", func(_ *event.Event, d *event.Data) any { return answers(d.Response.Answers) }},
 }
 
-// values returns the row: the operator's columns, or the default ones.
-func (c *Connector) values(ev *event.Event) (expression.Object, error) {
-	if !c.Row.IsZero() {
-		own, err := c.Row.Evaluate(ev)
-		if err != nil {
-			return nil, err
-		}
-		kept := own[:0]
-		for _, m := range own {
-			if m.Value != "" {
-				kept = append(kept, m)
-			}
-		}
-		if len(kept) == 0 {
-			return nil, connectors.Skip("no column has a value")
-		}
-		return kept, nil
+// standard returns the standard columns that are written: those that `row` does not replace. BigQuery compares names without regard
+// to case.
+func (c *Connector) standard() []column {
+	if !c.Standard {
+		return nil
 	}
-	d := ev.Data()
-	all := make(expression.Object, 0, len(columns))
-	for i := range columns {
-		if value := columns[i].value(ev, d); value != nil {
-			all = append(all, expression.Member{Key: columns[i].name, Value: value})
+	own := c.Row.Keys()
+	if len(own) == 0 {
+		return columns
+	}
+	kept := make([]column, 0, len(columns))
+	for _, column := range columns {
+		if !slices.ContainsFunc(own, func(name string) bool { return strings.EqualFold(name, column.name) }) {
+			kept = append(kept, column)
 		}
+	}
+	return kept
+}
+
+// values returns the row: the standard columns and the operator's, without those that are empty.
+func (c *Connector) values(ev *event.Event) (expression.Object, error) {
+	own, err := c.Row.Evaluate(ev)
+	if err != nil {
+		return nil, err
+	}
+	standard := c.standard()
+	d := ev.Data()
+	all := make(expression.Object, 0, len(standard)+len(own))
+	for i := range standard {
+		if value := standard[i].value(ev, d); value != nil {
+			all = append(all, expression.Member{Key: standard[i].name, Value: value})
+		}
+	}
+	for _, m := range own {
+		if m.Value != "" {
+			all = append(all, m)
+		}
+	}
+	if len(all) == 0 {
+		return nil, connectors.Skip("no column has a value")
 	}
 	return all, nil
 }
