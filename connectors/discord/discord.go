@@ -51,6 +51,10 @@ const (
 	maxField = 1024
 )
 
+// agent is the User-Agent in the form that Discord requires. Its network may block requests with another.
+// https://docs.discord.com/developers/reference#user-agent
+const agent = "DiscordBot (https://github.com/surveygate/surveygate, 1)"
+
 // markdown are the characters with a meaning in Discord's Markdown, also those of links, mentions and emojis.
 // https://support.discord.com/hc/articles/210298617
 const markdown = connectors.Markdown("\\`*_~|#>[]()<")
@@ -111,7 +115,8 @@ func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
 		made.Fields = fields(about)
 	}
 	// With wait, Discord answers after the message is saved, with its id; without, it reports no message that is not saved.
-	return connectors.Post("", message{Embeds: [1]embed{made}}).As(connectors.Address(c.Webhook.WithQuery("wait", "true"))), nil
+	address := connectors.Address(c.Webhook.WithQuery("wait", "true"))
+	return connectors.Post("", message{Embeds: [1]embed{made}}).With("User-Agent", agent).As(address), nil
 }
 
 // fields returns the fields of the default message. Discord refuses one without a value.
@@ -139,7 +144,7 @@ func (c *Connector) Validate() error {
 // Check asks for the webhook, which posts nothing.
 // https://docs.discord.com/developers/resources/webhook#get-webhook-with-token
 func (c *Connector) Check() []*connectors.Request {
-	return []*connectors.Request{connectors.Get("").As(connectors.Address(c.Webhook))}
+	return []*connectors.Request{connectors.Get("").With("User-Agent", agent).As(connectors.Address(c.Webhook))}
 }
 
 // JudgeCheck returns what the webhook lacks.
