@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"os/exec"
 )
 
 // A connection without a refresh token goes on hold; `token set` ends the hold, and what waits is delivered.
