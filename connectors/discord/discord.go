@@ -8,6 +8,7 @@
 package discord
 
 import (
+	"regexp"
 	"strings"
 	"time"
 
@@ -133,10 +134,18 @@ func fields(about connectors.Message) []field {
 	return all
 }
 
+// webhookPath matches the end of a webhook's path. Discord also has `/slack` and `/github` behind it, which take other bodies.
+// https://docs.discord.com/developers/resources/webhook#execute-webhook
+var webhookPath = regexp.MustCompile(`/webhooks/[0-9]+/[A-Za-z0-9_-]+$`)
+
 // Validate checks the address.
 func (c *Connector) Validate() error {
 	if err := connectors.CheckAddress(c.Webhook); err != nil {
 		return connectors.Invalid("webhook", err.Error())
+	}
+	if !c.Webhook.PathMatches(webhookPath) {
+		return connectors.Invalid("webhook", "is not a webhook's URL, which ends in `/webhooks/`, the webhook's id and its token; "+
+			"copy it from the channel's settings, Integrations, Webhooks")
 	}
 	return nil
 }
