@@ -9,6 +9,7 @@
 package teams
 
 import (
+	"regexp"
 	"strings"
 	"time"
 
@@ -104,11 +105,13 @@ func (c *Connector) post(made card) *connectors.Request {
 	return connectors.Post("", body).With("Content-Type", "application/json; charset=utf-8").As(connectors.Address(c.Webhook))
 }
 
+// retired matches the hosts of Office 365 connectors.
+var retired = regexp.MustCompile(`^(outlook\.office(365)?|(.+\.)?webhook\.office)\.com$`)
+
 // Validate refuses the addresses of Office 365 connectors, which Microsoft ended in May 2026.
 // https://devblogs.microsoft.com/microsoft365dev/retirement-of-office-365-connectors-within-microsoft-teams/
 func (c *Connector) Validate() error {
-	host := c.Webhook.Host()
-	if strings.HasSuffix(host, ".webhook.office.com") || strings.HasPrefix(host, "outlook.office") {
+	if retired.MatchString(c.Webhook.Host()) {
 		return connectors.Invalid("webhook", "is an Office 365 connector's address, which Microsoft has retired and posts nothing; "+
 			"in Teams, open the channel's menu, Workflows, `Send webhook alerts to a channel`, and give the URL that it shows")
 	}
