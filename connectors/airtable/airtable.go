@@ -9,8 +9,8 @@
 // (numbers), Feedback (long text) and Submitted at (date and time). Response ID is the platform's id and a code, which differs for
 // the same id in another survey.
 //
-// A respondent's text that begins with `=`, `+`, `-` or `@` gets an apostrophe before it, unless it is a number or a phone number:
-// a spreadsheet would run it as a formula once the table is exported.
+// A respondent's text that begins with `=`, `+`, `-` or `@`, or their full-width forms, gets an apostrophe before it, unless it is
+// a number or a phone number: a spreadsheet would run it as a formula once the table is exported.
 package airtable
 
 import (
@@ -44,8 +44,8 @@ func init() {
 
 // Account is a table with the token of a user who may edit it.
 type Account struct {
-	// Token is a personal access token (`pat…`) with the scope `data.records:write` for the base; `check --live` also asks
-	// for `schema.bases:read`.
+	// Token is a personal access token (`pat…`) with the scope `data.records:write` and access to the base. A user who may edit
+	// the base makes it in Airtable's Builder Hub, Personal access tokens. `check --live` also asks for `schema.bases:read`.
 	Token connectors.Secret `yaml:"token"`
 
 	// Base is the base's id (`app…`), as the address of its page shows it.

@@ -135,8 +135,8 @@ func isEmpty(v any) bool {
 // digits matches a number or a phone number, which no spreadsheet turns into anything but a number.
 var digits = regexp.MustCompile(`^[+-]?[0-9 ().,/-]*$`)
 
-// guard puts an apostrophe before a respondent's text that a spreadsheet would run as a formula, also one that begins with characters
-// that nobody sees, or with the full-width form of a sign.
+// guard puts an apostrophe before a respondent's text that a spreadsheet would run as a formula, also one that begins with
+// characters that nobody sees, or with the full-width form of a sign.
 // https://owasp.org/www-community/attacks/CSV_Injection
 func guard(s string) string {
 	s = strings.TrimSpace(s)

@@ -1,7 +1,8 @@
 // Package teams posts survey events to a Microsoft Teams channel or chat as cards, through a Workflows webhook.
 //
-// Make the webhook in Teams: open the channel's menu, Workflows, `Send webhook alerts to a channel`, and copy the URL. The URL
-// belongs to the person who makes the workflow: give it a co-owner, or it ends with that account.
+// Make the webhook in Teams: open the channel's menu, Workflows, `Send webhook alerts to a channel`, let its trigger be open to
+// `Anyone`, and copy the URL. The URL belongs to the person who makes the workflow: give it a co-owner, or it ends with that
+// account. `check --live` cannot prove it, because every request to it posts a card.
 //
 // Teams accepts an event before it posts the card, and has no idempotency key. So `delivered` means that the workflow was
 // started: a card that Teams refuses afterwards is seen only in the workflow's run history. A retry after an answer that was
