@@ -338,15 +338,15 @@ func judge(c connectors.Connector, d *config.Destination, res *connectors.Respon
 	switch n := len(v.Each); {
 	case n == 0:
 	case n != len(res.Events):
-		return oneByOne(fmt.Sprintf("the connector gave %d verdicts on %d events", n, len(res.Events)))
+		return connectors.Reject(fmt.Sprintf("the connector gave %d verdicts on %d events", n, len(res.Events)))
 	case n == 1:
 		v = v.Each[0]
 	}
-	if v = blameless(v); len(v.Each) == 0 {
-		v.Resend = false
+	if v = asAWhole(v); len(v.Each) == 0 {
+		v.Resend, v.RetryAlone = false, false
 	}
 	if done := v.Kind == connectors.Delivered || v.Kind == connectors.Skipping; done && len(v.Each) == 0 && len(res.Events) > 1 && !silent(c) {
-		return oneByOne(connectors.StatusReason(res.Status) + ", but nothing says of each event that the product took it")
+		return connectors.Reject(connectors.StatusReason(res.Status) + ", but nothing says of each event that the product took it")
 	}
 	if v.Kind == connectors.Delivered && d.Retry.Only200 && res.Status != 200 {
 		return connectors.TryAgain(fmt.Sprintf("answered %d, and only 200 counts", res.Status))
