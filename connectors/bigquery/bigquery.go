@@ -33,7 +33,8 @@ func init() {
 
 // Account is a table, and the service account that writes to it.
 type Account struct {
-	// Credentials are the service account's key file in JSON, whole: `${file:key.json}`, or a variable with its content.
+	// Credentials are the service account's key file in JSON, whole: `${file:key.json}`, or a variable with its content. Google's
+	// console makes the file under IAM & Admin, Service Accounts, Keys.
 	Credentials connectors.ServiceAccount `yaml:"credentials"`
 
 	// Project is the id of the project that holds the dataset; the default is the service account's own project.
