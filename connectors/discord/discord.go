@@ -8,6 +8,7 @@
 package discord
 
 import (
+	"regexp"
 	"strings"
 	"time"
 
@@ -128,10 +129,21 @@ func fields(about connectors.Message) []field {
 	return all
 }
 
+// discordHost and webhookPath are the host and the path of a webhook at Discord. Its addresses for Slack's and GitHub's messages end
+// with one more word. https://docs.discord.com/developers/resources/webhook#execute-webhook
+var (
+	discordHost = regexp.MustCompile(`^(.+\.)?discord(app)?\.com$`)
+	webhookPath = regexp.MustCompile(`^https?://[^/]+/api/(v[0-9]+/)?webhooks/[0-9]+/[^/?]+/?(\?.*)?$`)
+)
+
 // Validate checks the address.
 func (c *Connector) Validate() error {
-	if err := connectors.CheckAddress(c.Webhook); err != nil {
+	if err := connectors.CheckWebhook(c.Webhook, "Discord"); err != nil {
 		return connectors.Invalid("webhook", err.Error())
+	}
+	if discordHost.MatchString(c.Webhook.Host()) && !c.Webhook.Matches(webhookPath) {
+		return connectors.Invalid("webhook", "is not the address of a webhook, `https://discord.com/api/webhooks/ID/TOKEN`; "+
+			"copy it from the channel's settings, Integrations, Webhooks, and leave out `/slack` or `/github` at its end")
 	}
 	return nil
 }
