@@ -16,12 +16,14 @@ import (
 // renews it once more before it accepts a `revoked` verdict. A token endpoint that cannot be reached gives `retry`; one that
 // refuses the credentials gives `revoked`.
 //
-// A Request.URL that begins with `/` is relative to the address that the token's answer names (`instance_url`).
+// A Request.URL that begins with `/` is relative to the address that the token's answer names (`instance_url`), an origin such as
+// `https://acme.my.salesforce.com`.
 type OAuth2 struct {
 	Grant Grant
 	// TokenURL is the token endpoint, an absolute URL.
 	TokenURL string
-	// Scopes are requested with the token; without any, the product chooses.
+	// Scopes are requested with the token; without any, the product chooses. GrantRefreshToken sends none: the refresh token has
+	// those that a person agreed to.
 	Scopes []string
 
 	// ClientID and ClientSecret identify the application, for GrantClientCredentials and GrantRefreshToken.

@@ -15,13 +15,13 @@ func (g *globals) vault() *cobra.Command {
 
   1. surveygate secret --for key prints a new key.
   2. Write it behind the current one (k1:…,k2:…) and restart every replica.
-  3. Write it in front (k2:…,k1:…) and restart every replica. A single gateway
-     needs only this step.
+  3. Write it in front (k2:…,k1:…) and restart every replica.
+     A single gateway needs only this step.
   4. surveygate vault reseal. It may be stopped and repeated.
   5. Remove the old key, and restart.
 
-The keys are in SURVEYGATE_KEY or key_file, or in vault.key in the data folder. Exit code 1 means that an older key is still
-needed.`,
+The keys are in SURVEYGATE_KEY or key_file, or in vault.key in the data folder.
+Exit code 1 means that an older key is still needed.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return g.reseal(cmd) },
 	}

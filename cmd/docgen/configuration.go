@@ -36,7 +36,7 @@ func configuration(src *source) ([]file, error) {
 	if err := errors.Join(append(faults, err)...); err != nil {
 		return nil, fmt.Errorf("schema: %w", err)
 	}
-	reference, err := writeReference(schema)
+	reference, err := writeReference(src.root, schema)
 	if err != nil {
 		return nil, fmt.Errorf("reference: %w", err)
 	}

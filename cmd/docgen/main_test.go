@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/config"
 )
@@ -109,6 +111,8 @@ func TestTheReferenceIsAConfiguration(t *testing.T) {
 	}
 }
 
+var placeholder = regexp.MustCompile(`\bNAME\b`)
+
 // Uncommented, the reference is a configuration too: every name is known, and every sample fits.
 func TestTheReferenceUncommented(t *testing.T) {
 	t.Parallel()
@@ -119,7 +123,7 @@ func TestTheReferenceUncommented(t *testing.T) {
 	var b strings.Builder
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimPrefix(line, "#")
-		b.WriteString(strings.ReplaceAll(strings.ReplaceAll(line, "${NAME}", "${X}"), "NAME", "name"))
+		b.WriteString(placeholder.ReplaceAllString(strings.ReplaceAll(line, "${NAME}", "${X}"), "name"))
 	}
 	// The product that stands beside `batch` takes none, and a source takes requests or a stream. Certificates are files, and none is there.
 	uncommented := regexp.MustCompile(`(?m)^ +batch:\n( +(#|max:|wait:).*\n)+`).ReplaceAllString(b.String(), "")
@@ -184,6 +188,23 @@ func TestEverySampleIsOfASetting(t *testing.T) {
 		if !strings.Contains(string(text), name[strings.LastIndexByte(name, '.')+1:]+": "+sample+"\n") {
 			t.Errorf("no setting has the sample of `%s`", name)
 		}
+		if _, product := connectors.New(strings.Split(name, ".")[0]); product {
+			t.Errorf("`%s` is a product's setting, whose sample is in the product's transcripts", name)
+		}
+	}
+}
+
+func TestSettingsOfATranscript(t *testing.T) {
+	t.Parallel()
+	got := settings("# all\nurl: \"https://x\" \ntags: [a,\n  b]\n\nfields:\n  A: a\n  B:\n    b: 1\n  C: 3\n  D: 4\nlist:\n- 1\n- 2\n")
+	want := map[string][]string{
+		"url": {`"https://x"`}, "tags": {"[a,", "  b]"}, "fields": {"", "  A: a", "  B:", "    b: 1", "  C: 3", "  D: 4"}, "list": {"", "- 1", "- 2"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(want["fields"][:5], shortened(got["fields"])); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

@@ -4,14 +4,9 @@ import (
 	"bytes"
 	"encoding"
 	"fmt"
-	"os"
-	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
 	"time"
-
-	"golang.org/x/tools/txtar"
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/connectors/declared"
@@ -107,7 +102,7 @@ func productPage(src *source, name, what string) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if err := example(&b, filepath.Join(src.root, "connectors", name, "testdata"), name); err != nil {
+	if err := example(&b, src.root, name); err != nil {
 		return nil, err
 	}
 	return b.Bytes(), nil
@@ -183,20 +178,12 @@ func kindOf(t reflect.Type) string {
 }
 
 // example ends a page with the product's first transcript: the configuration as a whole file, then the bytes.
-func example(b *bytes.Buffer, folder, name string) error {
-	entries, err := os.ReadDir(folder)
+func example(b *bytes.Buffer, root, name string) error {
+	all, err := transcripts(root, name)
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(entries, func(a, b os.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
-	at := slices.IndexFunc(entries, func(e os.DirEntry) bool { return strings.HasSuffix(e.Name(), ".txtar") })
-	if at < 0 {
-		return fmt.Errorf("no transcript in %s", folder)
-	}
-	archive, err := txtar.ParseFile(filepath.Join(folder, entries[at].Name()))
-	if err != nil {
-		return err
-	}
+	archive := all[0]
 	lead := "is sent as"
 	fmt.Fprintf(b, "\n## An example\n\n%s\n", strings.TrimSpace(string(archive.Comment)))
 	for _, part := range archive.Files {

@@ -20,49 +20,38 @@ const preface = `## Every setting of surveygate, with what it is. Derived by ` +
 `
 
 // samples are what stands for the value of a setting, by its name, where its type alone would say little; by its place
-// and its name where the name says several things.
+// and its name where the name says several things. A product's settings have what its transcripts write.
 var samples = map[string]string{ //nolint:gosec // samples of settings, no credentials
 	"age":             "7d",
 	"allow_addresses": `["127.0.0.0/8"]`,
 	"allow_from":      `["203.0.113.0/24"]`,
 	"trusted_proxies": `["10.0.0.0/8"]`,
-	"audience":        "a1b2c3d4e5",
 	"base_url":        "https://proxy.example.com",
-	"blocks":          `[{type: "'section'", text: {type: "'mrkdwn'", text: "{{ feedback }}"}}]`,
 	"body":            "raw",
 	"bytes":           "10GiB",
 	"ca":              "company-ca.pem",
 	"candidates":      "[raw, compact]",
 	"cert":            "client.pem",
-	"channel":         `"#nps"`,
-	"client_id":       "params.ga",
 	"count":           "1000000",
 	"data":            "./surveygate-data",
 	"encoding":        "hex",
-	"event":           "survey_response",
 	"events":          "[response.completed]",
 	"expect":          "[NAME]",
 	"field":           "signature",
 	"format":          "unix",
 	"given":           "{nps_score: 3, email: jo@example.com}",
 	"hash":            "sha256",
-	"hubspot.key":     "customer_number",
 	"header":          "X-Signature",
 	"headers":         `{X-Token: "${NAME}"}`,
 	"key":             `"{secret}"`,
 	"key_file":        "/run/secrets/surveygate-key",
 	"kind":            "hmac",
 	"listen":          "127.0.0.1:8080",
-	"measurement_id":  "G-AB12CD34EF",
-	"merge_fields":    "{SCORE: nps_score}",
 	"name":            "example",
-	"params":          "{plan: params.plan}",
 	"path":            "data.token",
 	"per_destination": "10000",
 	"prefix":          `"sha256="`,
-	"private_key":     `"${NAME}"`,
 	"profile":         "pollqr",
-	"properties":      "{last_nps: nps_score}",
 	"query":           "token",
 	"redis":           `"${REDIS_URL}"`,
 	"retry":           "standard",
@@ -73,31 +62,12 @@ var samples = map[string]string{ //nolint:gosec // samples of settings, no crede
 	"send":            `[NAME, {NAME-slack: {text: "NPS {{ nps_score }}"}, as: loud}]`,
 	"separator":       `" "`,
 	"signed":          `"{body}"`,
-	"tags":            `["nps-{{ nps_group }}", "{{ survey.title }}"]`,
 	"tenant":          "default",
-	"text":            `"NPS {{ nps_score }}: {{ feedback ?? 'no comment' }}"`,
 	"tls.key":         "client.key",
 	"timezone":        "Europe/Istanbul",
 	"url":             "https://hook.example.com/in",
 	"user":            "survey",
-	"user_id":         "respondent.external_id",
 	"when":            "nps_score <= 6",
-
-	"bigquery.credentials":      `"${NAME}"`,
-	"bigquery.dataset":          "feedback",
-	"bigquery.project":          "acme-surveys",
-	"bigquery.row":              "{score: nps_score, comment: feedback}",
-	"bigquery.table":            "responses",
-	"constantcontact.client_id": "a1b2c3d4",
-	"constantcontact.fields":    `{job_title: params.title, 1618ae62-4752-11e9-9c8a-fa163e6b01c1: nps_score}`,
-	"constantcontact.lists":     "[07936f78-662a-11eb-af0a-fa163e56c9b0]",
-	"constantcontact.token_url": "https://proxy.example.com",
-	"mailchimp.api_key":         `"${NAME}-us6"`,
-	"mixpanel.distinct_id":      "respondent.external_id",
-	"mixpanel.project":          `"123456"`,
-	"salesforce.client_id":      "3MVG9AbC",
-	"salesforce.domain":         "acme.my.salesforce.com",
-	"salesforce.key":            "SG_Key__c",
 }
 
 // node is a part of a JSON Schema.
@@ -113,35 +83,39 @@ type node struct {
 	AnyOf       []*node          `json:"anyOf"`
 	Not         *node            `json:"not"`
 	Required    []string         `json:"required"`
+	WriteOnly   bool             `json:"writeOnly"`
 	Defs        map[string]*node `json:"$defs"`
 }
 
 // writer writes the reference: prose as comments, settings as lines to uncomment.
 type writer struct {
 	bytes.Buffer
+	root   string // folder of the module
 	defs   map[string]*node
 	within string // the setting whose own settings are written
 	order  *node  // the same schema, whose descriptions are numbers in the order of the structs
+	// written is what transcripts write for each setting of the product whose settings are written.
+	written map[string][]string
 }
 
 // writeReference makes the reference configuration of the schema.
-func writeReference(schema []byte) ([]byte, error) {
+func writeReference(root string, schema []byte) ([]byte, error) {
 	// JSON objects have no order, but Schema asks for comments in the order of the structs.
 	asked := 0
 	numbered, err := config.Schema(func(string, string) string { asked++; return strconv.Itoa(asked) })
 	if err != nil {
 		return nil, err
 	}
-	var root, order node
-	if err := json.Unmarshal(schema, &root); err != nil {
+	var top, order node
+	if err := json.Unmarshal(schema, &top); err != nil {
 		return nil, err
 	}
 	if err := json.Unmarshal(numbered, &order); err != nil {
 		return nil, err
 	}
-	w := &writer{defs: root.Defs, order: &order}
+	w := &writer{root: root, defs: top.Defs, order: &order}
 	w.WriteString(preface)
-	if err := w.properties(&root, &order, 0, false); err != nil {
+	if err := w.properties(&top, &order, 0, false); err != nil {
 		return nil, err
 	}
 	return w.Bytes(), nil
@@ -183,6 +157,10 @@ func (w *writer) properties(n, order *node, depth int, dash bool) error {
 			if products++; products > 1 {
 				w.line("NAME-"+name+":", depth-1) // a connection is one product
 			}
+			var err error
+			if w.written, err = settingsOf(w.root, name); err != nil {
+				return err
+			}
 		}
 		if depth == 0 {
 			w.WriteByte('\n')
@@ -209,7 +187,14 @@ func (w *writer) setting(key string, n, order *node, depth int) error {
 	if !sampled {
 		sample, sampled = samples[name]
 	}
+	written := w.written[name]
 	switch extra := free(n); {
+	case len(written) > 0 && !n.secret() && !n.listsWords():
+		lines := shortened(written)
+		w.line(strings.TrimSuffix(key+" "+lines[0], " "), depth)
+		for _, line := range lines[1:] {
+			w.line(line, depth)
+		}
 	case len(n.Properties) > 0:
 		w.line(key, depth)
 		outer := w.within
@@ -244,9 +229,22 @@ func free(n *node) *node {
 	return &extra
 }
 
+// secret reports whether a setting holds a secret, alone or in a list or mapping.
+func (n *node) secret() bool {
+	extra := free(n)
+	return n.WriteOnly || n.Items != nil && n.Items.secret() || extra != nil && extra.secret()
+}
+
+// listsWords reports whether a setting is true or false, or one of a few words: the first one is shown, which is the default.
+func (n *node) listsWords() bool {
+	return len(n.Enum) > 0 || n.Type == "boolean" || len(n.AnyOf) > 0 && n.AnyOf[0].listsWords()
+}
+
 // value is something that may stand there.
 func value(n *node) string {
 	switch {
+	case n.WriteOnly:
+		return `"${NAME}"`
 	case len(n.Examples) > 0:
 		return n.Examples[0]
 	case len(n.Enum) > 0:
@@ -254,14 +252,11 @@ func value(n *node) string {
 	case len(n.AnyOf) > 0:
 		return value(n.AnyOf[0])
 	}
-	kind, more := n.Type, ""
+	kind := n.Type
 	if list, ok := n.Type.([]any); ok && len(list) > 0 {
 		kind = list[0]
-		more = fmt.Sprint(list...)
 	}
 	switch {
-	case more == "stringnumber" || more == "string number":
-		return `"${NAME}"` // a secret
 	case kind == "boolean":
 		return "true"
 	case kind == "integer", kind == "number":

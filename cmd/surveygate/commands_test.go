@@ -177,7 +177,7 @@ rules: [{name: r, when: nps_score <= 6, send: [a]}]
 	}{
 		{"version", 0, "surveygate "},
 		{"secret", 0, "whsec_"},
-		{"secret --for nothing", 2, "webhook, ed25519, path or token"},
+		{"secret --for nothing", 2, "webhook, ed25519, path, token or key"},
 		{"check --config " + bad, 2, "bad.yaml:2:21: `nps_scor` is not a name"},
 		{"check", 2, "surveygate demo"},
 		{"run", 2, "surveygate demo"},

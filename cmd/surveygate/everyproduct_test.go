@@ -1,9 +1,9 @@
 package main
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/surveygate/surveygate/connectors"
-	_ "github.com/surveygate/surveygate/connectors/all"
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/surveygate/surveygate/gateway/redistest"
 )
 
@@ -21,8 +21,8 @@ import (
 type fakeProduct struct {
 	*fake
 	name string
-	// told is what the product is told of each respondent, each before the respondent's name: "" by the first step.
-	told []string
+	// tells is what the steps tell the product of each respondent, in words before the respondent's name: "" for the first step.
+	tells []string
 }
 
 // everyProduct are fakes of all products, as their vendors describe them, and the configuration that delivers to them.
@@ -77,12 +77,9 @@ func (p *patient) spaced(t *testing.T, name string, least time.Duration) {
 }
 
 // add serves a product, and configures its connection and steps. URL in the connection is where it is served.
-func (e *everyProduct) add(name, connection string, answer func(http.ResponseWriter, *reading) []string, told []string, steps ...string) {
-	if _, ok := connectors.New(name); !ok || name == "salesforce" || name == "constantcontact" || name == "bigquery" {
-		return // TODO
-	}
+func (e *everyProduct) add(name, connection string, answer func(http.ResponseWriter, *reading) []string, tells []string, steps ...string) {
 	f := newFake(e.t, name, answer)
-	e.all = append(e.all, fakeProduct{f, name, told})
+	e.all = append(e.all, fakeProduct{f, name, tells})
 	fmt.Fprintf(&e.config, "  %s: %s\n", name, strings.ReplaceAll(connection, "URL", f.url))
 	e.steps = append(append(e.steps, name), steps...)
 }
@@ -91,33 +88,35 @@ func (e *everyProduct) add(name, connection string, answer func(http.ResponseWri
 // are not well.
 func newEveryProduct(t *testing.T, all, waiting []respondent) *everyProduct {
 	t.Helper()
-	e := &everyProduct{t: t, panel: &panel{t, all}}
+	e := &everyProduct{t: t, panel: &panel{t: t, all: all, repeats: map[string]int{}}}
 	e.down.tries, e.throttled.tries = map[string][]time.Time{}, map[string][]time.Time{}
 	e.constant.stale, e.salesforce.stale = true, true
 	p, once := e.panel, []string{""}
 	account := newServiceAccount(t)
+	constant := newFake(t, "", p.constantContactTokens(&e.constant)).url + "/token"
+	account.file = strings.ReplaceAll(account.file, "TOKENS", newFake(t, "", p.googleTokens(&e.bigquery, account)).url)
 
 	e.add("slack", `{slack: {webhook: "URL/services/T0000/B0000/XXXX"}, rate: 100/s}`, p.chat("/services/T0000/B0000/XXXX", http.StatusOK, "ok"), once)
 	e.add("hubspot", `{hubspot: {token: pat-eu1-test, base_url: "URL"}}`, p.hubspot(), once)
 	e.add("mailchimp", `{mailchimp: {api_key: 0123456789abcdef-us6, audience: a1b2c3d4e5, consent: assume, base_url: "URL/3.0"}}`, p.mailchimp(), once)
 	e.add("ga4", `{ga4: {measurement_id: G-AB12CD34EF, api_secret: test-secret, base_url: "URL"}}`, p.ga4(), once)
-	e.add("klaviyo", `{klaviyo: {api_key: pk_test, list: Y6nRLr, consent: assume, base_url: "URL"}}`, p.klaviyo(),
+	e.add("klaviyo", `{klaviyo: {api_key: pk_test, list: Y6nRLr, consent: assume, base_url: "URL"}, rate: 100/s}`, p.klaviyo(),
 		[]string{"", "subscribed: ", "event: "}, "klaviyo.event")
 	e.add("sendgrid", `{sendgrid: {api_key: SG.test, lists: [7c0ff7b2-0000-4000-8000-000000000001], consent: assume, base_url: "URL"}}`, p.sendgrid(), once)
 	e.add("constantcontact", `{constantcontact: {client_id: cc-client, client_secret: cc-secret, refresh_token: the-first-refresh-token, consent: assume,
-    lists: [81aa0000-0000-4000-8000-000000000003], token_url: "URL/token", base_url: "URL/v3"}, rate: 100/s}`, p.constantContact(&e.constant), once)
+    lists: [81aa0000-0000-4000-8000-000000000003], token_url: "`+constant+`", base_url: "URL/v3"}, rate: 100/s}`, p.constantContact(&e.constant), once)
 	e.add("salesforce", `{salesforce: {domain: acme.my.salesforce.com, client_id: sf-client, client_secret: sf-secret, key: SG_Key__c, base_url: "URL"}}`,
 		p.salesforce(&e.salesforce), []string{"", "case: "}, "salesforce.case: {case_key: SG_Response__c}")
 	e.add("pipedrive", `{pipedrive: {token: pd-token, domain: acme, base_url: "URL"}, rate: 100/s}`, p.pipedrive(), []string{"", "note: "}, "pipedrive.note")
 	e.add("airtable", `{airtable: {token: patTest.0123, base: appAAAAAAAAAAAAAA, table: tblBBBBBBBBBBBBBB, base_url: "URL/v0"}}`, p.airtable(), once)
-	e.add("teams", `{teams: {webhook: "URL/powerautomate/automations/direct/workflows/1/triggers/manual/paths/invoke?api-version=1&sig=abc"}, rate: 100/s}`,
+	e.add("teams", `{teams: {webhook: "URL/powerautomate/automations/direct/workflows/1/triggers/manual/paths/invoke?api-version=1&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig=abc"}, rate: 100/s}`,
 		p.chat("/powerautomate/automations/direct/workflows/1/triggers/manual/paths/invoke", http.StatusAccepted, ""), once)
 	e.add("discord", `{discord: {webhook: "URL/api/v10/webhooks/1234567890/token"}, rate: 100/s}`,
 		e.throttling(waiting, p.chat("/api/v10/webhooks/1234567890/token", http.StatusOK, `{"id":"1"}`)), once)
 	e.add("mixpanel", `{mixpanel: {token: mp-token, base_url: "URL"}, retry: [1s`+strings.Repeat(", 1s", 40)+`]}`, e.isDown(waiting, p.mixpanel()), once)
 	e.add("amplitude", `{amplitude: {api_key: 0123456789abcdef0123456789abcdef, base_url: "URL"}}`, p.amplitude(), once)
-	e.add("bigquery", `{bigquery: {credentials: '`+account.file+`', project: acme, dataset: surveys, table: responses, base_url: "URL"}}`,
-		p.bigquery(&e.bigquery, account), once)
+	e.add("bigquery", `{bigquery: {credentials: '`+account.file+`', project: acme-surveys, dataset: surveys, table: responses, base_url: "URL/bigquery/v2"}}`,
+		p.bigquery(&e.bigquery), once)
 	e.warehouse = newFake(t, "", p.chat("/", http.StatusOK, ""))
 	e.all = append(e.all, fakeProduct{e.warehouse, "the webhook", once})
 	return e
@@ -185,14 +184,19 @@ func TestEveryProductAtOnce(t *testing.T) {
 			first, later := respondents(0, 2), respondents(2, 1)
 			everybody := slices.Concat(first, later)
 			e := newEveryProduct(t, everybody, first)
-			config, key := e.yaml(), "SURVEYGATE_TEST="
+			config, env := e.yaml(), []string(nil)
 			if engine == "redis" {
 				config = fmt.Sprintf("redis: %q\n", redistest.Start(t, redistest.Durable...).URL()) + config
-				key = "SURVEYGATE_KEY=" + base64.StdEncoding.EncodeToString(make([]byte, 32))
+				env = []string{"SURVEYGATE_KEY=MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="}
 			}
 			dir := t.TempDir()
 
-			p := start(t, dir, config, key)
+			p := start(t, dir, config, env...)
+			t.Cleanup(func() {
+				if t.Failed() {
+					t.Logf("the gateway said:\n%s", p.said())
+				}
+			})
 			for _, r := range first {
 				p.answerAs(t, r)
 			}
@@ -219,7 +223,7 @@ func TestEveryProductAtOnce(t *testing.T) {
 			for _, k := range []*tokens{&e.constant, &e.salesforce, &e.bigquery} {
 				k.expire()
 			}
-			p = start(t, dir, config, key)
+			p = start(t, dir, config, env...)
 			for _, r := range later {
 				p.answerAs(t, r)
 			}
@@ -228,6 +232,10 @@ func TestEveryProductAtOnce(t *testing.T) {
 				product.check(t, product.name)
 			}
 			e.committed(p, len(everybody))
+			// Mixpanel's first answer was lost, and the step of Salesforce's cases writes the contact too.
+			if diff := cmp.Diff([]string{"mixpanel", "salesforce"}, slices.Sorted(maps.Keys(e.panel.repeats))); diff != "" {
+				t.Errorf("told again of what they had (-want +got):\n%s", diff)
+			}
 			for name, k := range map[string]*tokens{"Constant Contact": &e.constant, "Salesforce": &e.salesforce, "BigQuery": &e.bigquery} {
 				if n := k.issued(); n > 3 {
 					t.Errorf("%s was asked for %d tokens", name, n)
@@ -246,7 +254,7 @@ func (f *fakeProduct) awaitEach(t *testing.T, all []respondent) {
 	t.Helper()
 	var want []string
 	for _, r := range all {
-		for _, what := range f.told {
+		for _, what := range f.tells {
 			want = append(want, what+r.name)
 		}
 	}
@@ -257,26 +265,25 @@ func (f *fakeProduct) awaitEach(t *testing.T, all []respondent) {
 func (f *fakeProduct) count() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return len(f.fake.told)
+	return len(f.told)
 }
 
-// committed waits until all deliveries of so many events are committed as delivered, and none is anything else.
+// committed waits until the deliveries of so many events are committed, and says which are not delivered.
 func (e *everyProduct) committed(p *process, events int) {
 	e.t.Helper()
-	list := func(state string) (page struct {
-		Data []struct{ ID, Destination, Reason string }
-		Next *string
-	}) {
+	type delivery struct{ Destination, Reason string }
+	list := func(state string) []delivery {
+		var page struct{ Data []delivery }
 		if err := json.Unmarshal([]byte(p.fetch(e.t, "/v1/deliveries?limit=200&state="+state)), &page); err != nil {
 			e.t.Fatal(err)
 		}
-		return page
+		return page.Data
 	}
-	until(e.t, "everything is committed as delivered", func() bool {
-		return len(list("delivered").Data) >= min(200, events*(len(e.steps)+1))
+	until(e.t, "everything is committed", func() bool {
+		return len(list("delivered")) >= min(200, events*(len(e.steps)+1)) && len(list("waiting")) == 0
 	})
-	for _, state := range []string{"waiting", "dead", "skipped"} {
-		for _, d := range list(state).Data {
+	for _, state := range []string{"dead", "skipped"} {
+		for _, d := range list(state) {
 			e.t.Errorf("%s is %s: %s", d.Destination, state, d.Reason)
 		}
 	}

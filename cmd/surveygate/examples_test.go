@@ -17,6 +17,7 @@ var update = flag.Bool("update", false, "rewrite what is expected")
 
 // exampleEnv is what the examples and the README leave to the environment.
 var exampleEnv = []string{
+	"SURVEYGATE_KEY=MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
 	"POLLQR_SECRET=pollqr-example-secret",
 	"POPSEE_SECRET=popsee-example-secret",
 	"SLACK_WEBHOOK=https://hooks.slack.com/services/T0/B0/example",

@@ -3,28 +3,22 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
-	"crypto"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/sha256"
-	"crypto/x509"
-	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 )
 
-// panel tells whom a request is about.
+// panel is everybody who answers, and what products were told of them more than once.
 type panel struct {
-	t   *testing.T
-	all []respondent
+	t       *testing.T
+	all     []respondent
+	mu      sync.Mutex
+	repeats map[string]int // records that a product had already, by product
 }
 
 // about returns the one respondent that the text names, by address or by response.
@@ -46,30 +40,38 @@ func (p *panel) about(text string) string {
 
 // keyed is what a product has stored, by the key by which it recognises a record that it has already.
 type keyed struct {
-	t    *testing.T
-	mu   sync.Mutex
-	keys map[string]string // key: respondent
-	seen int               // records that it had already
+	panel   *panel
+	product string
+	stored  map[string]string // key: respondent; under panel.mu
 }
 
-func newKeyed(t *testing.T) *keyed { return &keyed{t: t, keys: map[string]string{}} }
+func (p *panel) keyed(product string) *keyed {
+	return &keyed{p, product, map[string]string{}}
+}
 
 // put returns the respondent if the record is new. It says when one key stands for two respondents.
 func (k *keyed) put(key, who string) (told []string) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	before, known := k.keys[key]
+	k.panel.mu.Lock()
+	defer k.panel.mu.Unlock()
+	before, known := k.stored[key]
 	switch {
 	case key == "":
-		k.t.Errorf("the record of %s has no key", who)
+		k.panel.t.Errorf("%s: the record of %s has no key", k.product, who)
 	case known && before != who:
-		k.t.Errorf("the records of %s and %s have one key: %s", before, who, key)
+		k.panel.t.Errorf("%s: the records of %s and %s have one key: %s", k.product, before, who, key)
 	case known:
-		k.seen++
+		k.panel.repeats[k.product]++
 		return nil
 	}
-	k.keys[key] = who
+	k.stored[key] = who
 	return []string{who}
+}
+
+func (k *keyed) has(key string) bool {
+	k.panel.mu.Lock()
+	defer k.panel.mu.Unlock()
+	_, known := k.stored[key]
+	return known
 }
 
 // refuse answers with a status and a body, and says why if the request should not have been made.
@@ -136,7 +138,7 @@ func (p *panel) chat(path string, status int, body string) func(http.ResponseWri
 }
 
 func (p *panel) hubspot() func(http.ResponseWriter, *reading) []string {
-	known := newKeyed(p.t)
+	known := p.keyed("hubspot")
 	return func(w http.ResponseWriter, r *reading) (told []string) {
 		if r.URL.Path != "/crm/v3/objects/contacts/batch/upsert" || r.Header.Get("Authorization") != "Bearer pat-eu1-test" {
 			return refuse(p.t, w, r, http.StatusNotFound, "no such call")
@@ -155,7 +157,7 @@ func (p *panel) hubspot() func(http.ResponseWriter, *reading) []string {
 }
 
 func (p *panel) mailchimp() func(http.ResponseWriter, *reading) []string {
-	known := newKeyed(p.t)
+	known := p.keyed("mailchimp")
 	return func(w http.ResponseWriter, r *reading) []string {
 		_, key, _ := r.BasicAuth()
 		const members = "/3.0/lists/a1b2c3d4e5/members/"
@@ -190,7 +192,7 @@ func (p *panel) ga4() func(http.ResponseWriter, *reading) []string {
 }
 
 func (p *panel) klaviyo() func(http.ResponseWriter, *reading) []string {
-	profiles, subscribed, events := newKeyed(p.t), newKeyed(p.t), newKeyed(p.t)
+	profiles, subscribed, events := p.keyed("klaviyo"), p.keyed("klaviyo"), p.keyed("klaviyo")
 	return func(w http.ResponseWriter, r *reading) (told []string) {
 		if r.Header.Get("Authorization") != "Klaviyo-API-Key pk_test" || !strings.HasPrefix(r.Header.Get("Revision"), "2026-") || r.Method != http.MethodPost {
 			return refuse(p.t, w, r, http.StatusUnauthorized, "no key or no revision")
@@ -223,7 +225,7 @@ func (p *panel) klaviyo() func(http.ResponseWriter, *reading) []string {
 }
 
 func (p *panel) sendgrid() func(http.ResponseWriter, *reading) []string {
-	known := newKeyed(p.t)
+	known := p.keyed("sendgrid")
 	return func(w http.ResponseWriter, r *reading) (told []string) {
 		if r.Header.Get("Authorization") != "Bearer SG.test" {
 			return refuse(p.t, w, r, http.StatusUnauthorized, "no key")
@@ -231,8 +233,10 @@ func (p *panel) sendgrid() func(http.ResponseWriter, *reading) []string {
 		const jobs = "/v3/marketing/contacts/imports/"
 		switch {
 		case r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, jobs):
-			answer(w, http.StatusOK, obj{"id": strings.TrimPrefix(r.URL.Path, jobs), "status": "completed", "job_type": "upsert",
-				"results": obj{"requested_count": 1, "created_count": 1, "updated_count": 0, "deleted_count": 0, "errored_count": 0}})
+			answer(w, http.StatusOK, obj{
+				"id": strings.TrimPrefix(r.URL.Path, jobs), "status": "completed", "job_type": "upsert",
+				"results": obj{"requested_count": 1, "created_count": 1, "updated_count": 0, "deleted_count": 0, "errored_count": 0},
+			})
 			return nil
 		case r.Method != http.MethodPut || r.URL.Path != "/v3/marketing/contacts":
 			return refuse(p.t, w, r, http.StatusNotFound, "no such call")
@@ -246,134 +250,6 @@ func (p *panel) sendgrid() func(http.ResponseWriter, *reading) []string {
 		}
 		answer(w, http.StatusAccepted, obj{"job_id": "5ffb0e2a-0000-4000-8000-000000000002"})
 		return told
-	}
-}
-
-// tokens issues access tokens, and refresh tokens of which only the newest is good.
-type tokens struct {
-	mu      sync.Mutex
-	stale   bool // the first access token has expired when it is issued
-	n       int
-	current string // the access token that is good
-	refresh string // the refresh token that is good
-}
-
-// next issues an access token, and another refresh token.
-func (k *tokens) next(prefix string) (access, refresh string) {
-	k.n++
-	access, k.refresh = fmt.Sprintf("%s-access-token-number-%d", prefix, k.n), fmt.Sprintf("%s-refresh-token-number-%d", prefix, k.n)
-	if k.current = access; k.stale && k.n == 1 {
-		k.current = ""
-	}
-	return access, k.refresh
-}
-
-// expire makes the access token that is in use a bad one.
-func (k *tokens) expire() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.current = ""
-}
-
-func (k *tokens) good(r *reading) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.current != "" && r.Header.Get("Authorization") == "Bearer "+k.current
-}
-
-func (k *tokens) issued() int {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.n
-}
-
-// form returns the fields of a request to a token endpoint.
-func form(t *testing.T, r *reading) url.Values {
-	values, err := url.ParseQuery(string(r.body))
-	if err != nil || !strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
-		t.Errorf("a token is asked for with %s: %v", r.Header.Get("Content-Type"), err)
-	}
-	return values
-}
-
-// constantContact has refresh tokens that are used once. The access token that it issues first has expired.
-func (p *panel) constantContact(k *tokens) func(http.ResponseWriter, *reading) []string {
-	known := newKeyed(p.t)
-	k.refresh = "the-first-refresh-token"
-	return func(w http.ResponseWriter, r *reading) []string {
-		if r.URL.Path == "/token" {
-			k.mu.Lock()
-			defer k.mu.Unlock()
-			id, secret, _ := r.BasicAuth()
-			if f := form(p.t, r); id != "cc-client" || secret != "cc-secret" || f.Get("grant_type") != "refresh_token" || f.Get("refresh_token") != k.refresh {
-				answer(w, http.StatusBadRequest, obj{"error": "invalid_grant"})
-				p.t.Errorf("Constant Contact: asked for a token with %s, of %s", f, id)
-				return nil
-			}
-			access, refresh := k.next("cc")
-			answer(w, http.StatusOK, obj{"access_token": access, "refresh_token": refresh, "token_type": "Bearer", "expires_in": 86400, "scope": "contact_data offline_access"})
-			return nil
-		}
-		if !k.good(r) {
-			answer(w, http.StatusUnauthorized, obj{"error_key": "unauthorized", "error_message": "Unauthorized"})
-			return nil
-		}
-		if r.Method != http.MethodPost || r.URL.Path != "/v3/contacts/sign_up_form" {
-			return refuse(p.t, w, r, http.StatusNotFound, "no such call")
-		}
-		body := r.json(p.t)
-		if text(body, "list_memberships", 0) != "81aa0000-0000-4000-8000-000000000003" {
-			return refuse(p.t, w, r, http.StatusBadRequest, "no such list")
-		}
-		answer(w, http.StatusCreated, obj{"contact_id": "5a0e0000-0000-4000-8000-000000000004", "action": "created"})
-		return known.put(text(body, "email_address"), p.about(raw(body)))
-	}
-}
-
-// salesforce says of a session that it has expired; its token answers do not say when one will.
-func (p *panel) salesforce(k *tokens) func(http.ResponseWriter, *reading) []string {
-	contacts, cases := newKeyed(p.t), newKeyed(p.t)
-	return func(w http.ResponseWriter, r *reading) (told []string) {
-		if r.URL.Path == "/services/oauth2/token" {
-			k.mu.Lock()
-			defer k.mu.Unlock()
-			f := form(p.t, r)
-			id, secret := f.Get("client_id"), f.Get("client_secret")
-			if user, password, basic := r.BasicAuth(); basic {
-				id, secret = user, password
-			}
-			if id != "sf-client" || secret != "sf-secret" || f.Get("grant_type") != "client_credentials" {
-				answer(w, http.StatusBadRequest, obj{"error": "invalid_client"})
-				p.t.Errorf("Salesforce: asked for a token by %s for %s", id, f.Get("grant_type"))
-				return nil
-			}
-			access, _ := k.next("sf")
-			answer(w, http.StatusOK, obj{"access_token": access, "instance_url": "http://" + r.Host, "id": "http://" + r.Host + "/id/00D/005", "token_type": "Bearer", "issued_at": "1795214596000", "signature": "c2ln"})
-			return nil
-		}
-		if !k.good(r) {
-			answer(w, http.StatusUnauthorized, []obj{{"message": "Session expired or invalid", "errorCode": "INVALID_SESSION_ID"}})
-			return nil
-		}
-		parts := strings.Split(strings.TrimPrefix(r.URL.EscapedPath(), "/services/data/v"), "/") // 67.0/sobjects/Contact/SG_Key__c/KEY
-		if r.Method != http.MethodPatch || len(parts) != 5 || parts[1] != "sobjects" {
-			return refuse(p.t, w, r, http.StatusNotFound, "no such call")
-		}
-		key, err := url.PathUnescape(parts[4])
-		if err != nil {
-			return refuse(p.t, w, r, http.StatusBadRequest, err.Error())
-		}
-		answer(w, http.StatusCreated, obj{"id": "003" + fmt.Sprint(len(key)), "success": true, "errors": []any{}, "created": true})
-		switch parts[2] + " " + parts[3] {
-		case "Contact SG_Key__c":
-			return contacts.put(key, p.about(key))
-		case "Case SG_Response__c":
-			for _, who := range cases.put(key, p.about(key+string(r.body))) {
-				told = append(told, "case: "+who)
-			}
-			return told
-		}
-		return refuse(p.t, w, r, http.StatusNotFound, "no such field")
 	}
 }
 
@@ -430,7 +306,7 @@ func (p *panel) pipedrive() func(http.ResponseWriter, *reading) []string {
 }
 
 func (p *panel) airtable() func(http.ResponseWriter, *reading) []string {
-	known := newKeyed(p.t)
+	known := p.keyed("airtable")
 	return func(w http.ResponseWriter, r *reading) (told []string) {
 		if r.Header.Get("Authorization") != "Bearer patTest.0123" || r.Method != http.MethodPatch || r.URL.Path != "/v0/appAAAAAAAAAAAAAA/tblBBBBBBBBBBBBBB" {
 			return refuse(p.t, w, r, http.StatusForbidden, "no such table")
@@ -458,7 +334,7 @@ func (p *panel) airtable() func(http.ResponseWriter, *reading) []string {
 }
 
 func (p *panel) mixpanel() func(http.ResponseWriter, *reading) []string {
-	known := newKeyed(p.t)
+	known := p.keyed("mixpanel")
 	return func(w http.ResponseWriter, r *reading) (told []string) {
 		user, password, _ := r.BasicAuth()
 		if user != "mp-token" || password != "" || r.URL.Path != "/import" || r.URL.Query().Get("strict") != "1" {
@@ -493,7 +369,7 @@ func (p *panel) mixpanel() func(http.ResponseWriter, *reading) []string {
 const alphanumeric = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 func (p *panel) amplitude() func(http.ResponseWriter, *reading) []string {
-	known := newKeyed(p.t)
+	known := p.keyed("amplitude")
 	return func(w http.ResponseWriter, r *reading) (told []string) {
 		body := r.json(p.t)
 		if text(body, "api_key") != "0123456789abcdef0123456789abcdef" || r.URL.Path != "/2/httpapi" || r.Method != http.MethodPost {
@@ -509,84 +385,4 @@ func (p *panel) amplitude() func(http.ResponseWriter, *reading) []string {
 		answer(w, http.StatusOK, obj{"code": 200, "events_ingested": len(events), "payload_size_bytes": len(r.body), "server_upload_time": time.Now().UnixMilli()})
 		return told
 	}
-}
-
-// serviceAccount is a service account of Google's, with the file that Google gives out for it. URL in it is where the fake is served.
-type serviceAccount struct {
-	key  *rsa.PrivateKey
-	file string
-}
-
-func newServiceAccount(t *testing.T) *serviceAccount {
-	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &serviceAccount{key, raw(obj{
-		"type": "service_account", "project_id": "acme", "private_key_id": "1", "client_email": "gateway@acme.iam.gserviceaccount.com", "client_id": "1",
-		"private_key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), "token_uri": "URL/token",
-	})}
-}
-
-// bigquery gives a token for an assertion that the service account's key has signed.
-func (p *panel) bigquery(k *tokens, account *serviceAccount) func(http.ResponseWriter, *reading) []string {
-	known := newKeyed(p.t)
-	return func(w http.ResponseWriter, r *reading) (told []string) {
-		if r.URL.Path == "/token" {
-			k.mu.Lock()
-			defer k.mu.Unlock()
-			f := form(p.t, r)
-			claims, err := verified(f.Get("assertion"), &account.key.PublicKey)
-			if err != nil || f.Get("grant_type") != "urn:ietf:params:oauth:grant-type:jwt-bearer" || text(claims, "iss") != "gateway@acme.iam.gserviceaccount.com" ||
-				text(claims, "aud") != "http://"+r.Host+"/token" || !strings.HasPrefix(text(claims, "scope"), "https://www.googleapis.com/auth/bigquery") {
-				p.t.Errorf("BigQuery: asked for a token with %v: %v", claims, err)
-				answer(w, http.StatusBadRequest, obj{"error": "invalid_grant"})
-				return nil
-			}
-			access, _ := k.next("bq")
-			answer(w, http.StatusOK, obj{"access_token": access, "token_type": "Bearer", "expires_in": 3599})
-			return nil
-		}
-		if !k.good(r) {
-			answer(w, http.StatusUnauthorized, obj{"error": obj{"code": 401, "status": "UNAUTHENTICATED", "errors": []obj{{"reason": "authError", "domain": "global"}}}})
-			return nil
-		}
-		if r.Method != http.MethodPost || r.URL.Path != "/bigquery/v2/projects/acme/datasets/surveys/tables/responses/insertAll" {
-			return refuse(p.t, w, r, http.StatusNotFound, "no such table")
-		}
-		for _, row := range items(r.json(p.t), "rows") {
-			told = append(told, known.put(text(row, "insertId"), p.about(raw(row)))...)
-		}
-		answer(w, http.StatusOK, obj{"kind": "bigquery#tableDataInsertAllResponse"})
-		return told
-	}
-}
-
-// verified returns the claims of a JSON Web Token that the key has signed with RS256.
-func verified(token string, key *rsa.PublicKey) (claims obj, err error) {
-	parts := strings.Split(token, ".")
-	if len(parts) != 3 {
-		return nil, fmt.Errorf("%d parts", len(parts))
-	}
-	var head obj
-	for i, into := range []*obj{&head, &claims} {
-		b, err := base64.RawURLEncoding.DecodeString(parts[i])
-		if err != nil {
-			return nil, err
-		}
-		if err := json.Unmarshal(b, into); err != nil {
-			return nil, err
-		}
-	}
-	signature, err := base64.RawURLEncoding.DecodeString(parts[2])
-	if err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
-	return claims, rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], signature)
 }

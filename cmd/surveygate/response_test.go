@@ -16,12 +16,11 @@ import (
 )
 
 // A response id alone identifies no response: platforms count 1, 2, 3 for each survey. Whoever means "the same response" asks
-// Header.ResponseKey; these are the files that may name the id itself, each with its reason.
+// Header.ResponseKey. A connector may show the id to people, beside what tells it apart: the survey's id, or the response's key or
+// code. These are the other files that may name the id itself, each with its reason.
 func TestResponseIDIsNoIdentity(t *testing.T) {
 	t.Parallel()
 	allowed := map[string]string{
-		"connectors/ga4/params.go":                   "shows it in reports, beside survey_id",
-		"connectors/message.go":                      "names the survey to people, by its response where nothing else does",
 		"gateway/internal/explain/explain.go":        "shows it, beside source and survey",
 		"gateway/internal/explain/text.go":           "shows it, beside source and survey",
 		"gateway/internal/source/field.go":           "fills it",
@@ -58,21 +57,23 @@ func TestResponseIDIsNoIdentity(t *testing.T) {
 			return err
 		}
 		name = filepath.ToSlash(name)
-		ast.Inspect(parsed, func(n ast.Node) bool {
-			s, ok := n.(*ast.SelectorExpr)
-			if !ok {
-				return true
+		for _, declaration := range parsed.Decls {
+			at, completed := responseIDs(declaration)
+			if len(at) == 0 {
+				continue
 			}
-			of, _ := s.X.(*ast.SelectorExpr)
-			if s.Sel.Name != "ResponseID" && (s.Sel.Name != "ID" || of == nil || of.Sel.Name != "Response") {
-				return true
+			if strings.HasPrefix(name, "connectors/") {
+				if !completed {
+					t.Errorf("%s:%d names a response by its id alone; add survey.id, or take Header.ResponseKey or connectors.ResponseCode",
+						name, files.Position(at[0]).Line)
+				}
+				continue
 			}
 			used[name] = true
 			if allowed[name] == "" {
-				t.Errorf("%s:%d names a response by its id alone; Header.ResponseKey identifies it", name, files.Position(s.Pos()).Line)
+				t.Errorf("%s:%d names a response by its id alone; Header.ResponseKey identifies it", name, files.Position(at[0]).Line)
 			}
-			return true
-		})
+		}
 		return nil
 	})
 	if err != nil {
@@ -83,6 +84,28 @@ func TestResponseIDIsNoIdentity(t *testing.T) {
 			t.Errorf("%s no longer names a response id: take it out of this list", name)
 		}
 	}
+}
+
+// responseIDs returns where a declaration names the id of a response, and whether it names what tells it apart too.
+func responseIDs(declaration ast.Node) (at []token.Pos, completed bool) {
+	ast.Inspect(declaration, func(n ast.Node) bool {
+		s, ok := n.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		of := ""
+		if x, ok := s.X.(*ast.SelectorExpr); ok {
+			of = x.Sel.Name
+		}
+		switch name := of + "." + s.Sel.Name; {
+		case name == "Response.ID" || s.Sel.Name == "ResponseID":
+			at = append(at, s.Pos())
+		case name == "Survey.ID" || s.Sel.Name == "ResponseKey" || s.Sel.Name == "ResponseCode":
+			completed = true
+		}
+		return true
+	})
+	return at, completed
 }
 
 // LimeSurvey and Wufoo count the responses of each survey 1, 2, 3. `once: response` sends each of them, and no response twice.

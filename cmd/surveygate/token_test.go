@@ -51,15 +51,16 @@ func TestTokenSet(t *testing.T) {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			dir, config, env := t.TempDir(), fmt.Sprintf(fetchingConfig, testToken), []string{}
+			key := "no key is set"
 			var server *redistest.Server
 			if engine == "redis" {
 				server = redistest.Start(t, redistest.Durable...)
 				config = fmt.Sprintf("redis: %q\n", server.URL()) + config
-				key, _, code := invoke(t, dir, nil, "secret", "--for", "key")
-				if code != 0 {
+				printed, _, code := invoke(t, dir, nil, "secret", "--for", "key")
+				if key = strings.TrimSpace(printed); code != 0 || key == "" {
 					t.Fatalf("no key: exit %d", code)
 				}
-				env = []string{"SURVEYGATE_KEY=" + strings.TrimSpace(key)}
+				env = []string{"SURVEYGATE_KEY=" + key}
 			}
 			p := startWith(t, []string{program}, dir, config, env...)
 			data := []string{"--data", filepath.Join(dir, "data")}
@@ -75,7 +76,8 @@ func TestTokenSet(t *testing.T) {
 				"without a line break": {firstRefresh, append([]string{"contacts", "--json"}, data...), 0, `"stored": "2`},
 				"over HTTP":            {firstRefresh + "\n", append([]string{"contacts"}, overHTTP...), 0, "refresh token stored at"},
 				"without the scope": {
-					firstRefresh, []string{"contacts", "--server", "http://" + p.address, "--token", "reader-0123456789-0123456789-0123"},
+					firstRefresh,
+					[]string{"contacts", "--server", "http://" + p.address, "--token", "reader-0123456789-0123456789-0123"},
 					1, "lacks the scope `secrets`",
 				},
 				"nothing on stdin":      {"", append([]string{"contacts"}, data...), 2, "stdin is empty"},
@@ -105,7 +107,7 @@ func TestTokenSet(t *testing.T) {
 				}
 			}
 			p.stop()
-			if strings.Contains(p.said(), firstRefresh) || !strings.Contains(p.said(), `"act":"token"`) {
+			if strings.Contains(p.said(), firstRefresh) || strings.Contains(p.said(), key) || !strings.Contains(p.said(), `"act":"token"`) {
 				t.Errorf("the log:\n%s", p.said())
 			}
 			if engine == "redis" {
@@ -113,7 +115,7 @@ func TestTokenSet(t *testing.T) {
 				dir = fmt.Sprint(folder[1])
 			}
 			kept := everyFile(t, dir)
-			if bytes.Contains(kept, []byte(firstRefresh)) || !bytes.Contains(kept, []byte(`{"planted":"k1:`)) {
+			if bytes.Contains(kept, []byte(firstRefresh)) || bytes.Contains(kept, []byte(key)) || !bytes.Contains(kept, []byte(`{"planted":"k1:`)) {
 				t.Errorf("the %d bytes that are stored hold the token, or none that is sealed", len(kept))
 			}
 		})

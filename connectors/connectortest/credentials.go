@@ -2,6 +2,7 @@ package connectortest
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/surveygate/surveygate/connectors"
@@ -22,11 +23,12 @@ func WithSecret(t testing.TB, dir, name, secret string) []connectors.Connector {
 	return all
 }
 
-// resolve returns the value of a setting in a transcript. `${GOOGLE_CREDENTIALS}` stands for a key file of Google's: a page shows
-// the first transcript, and no private key belongs in a repository.
+// resolve returns the value of a setting in a transcript, which may be written `${NAME}` (see credentials.Named).
 func resolve(setting string) string {
-	if setting == "${GOOGLE_CREDENTIALS}" {
-		return credentials.Google()
+	if name, ok := strings.CutPrefix(setting, "${"); ok {
+		if value, ok := credentials.Named(strings.TrimSuffix(name, "}")); ok {
+			return value
+		}
 	}
 	return setting
 }

@@ -3,7 +3,8 @@
 // A transcript is a txtar file (https://pkg.go.dev/golang.org/x/tools/txtar) with these parts, in this order:
 //
 //   - a comment that says what the transcript shows,
-//   - `config.yaml`: the connector's settings,
+//   - `config.yaml`: the connector's settings; `${PRIVATE_KEY}` and `${GOOGLE_CREDENTIALS}` stand for a new private key and a new key
+//     file of a service account, since no private key belongs in a repository,
 //   - `event.json`: the event, in the form that POST /v1/events accepts; several such parts are a batch,
 //   - `build`: the error of Build or Validate, if there is one; in a batch, one line for each event that is left out,
 //   - `request`: the request, without credentials,

@@ -10,13 +10,15 @@ const (
 	Appended = "appended"
 	// Claimed: a delivery is claimed and built, and its request is not sent yet.
 	Claimed = "claimed"
+	// TokenFetched: a token endpoint has issued the access token that the request needs, and the store does not hold it yet.
+	TokenFetched = "token_fetched"
 	// Sent: the request was answered, and its outcome is not committed yet.
 	Sent = "sent"
 	// Committed: outcomes are committed, and what they leave to be tried again is not due yet.
 	Committed = "committed"
-	// TokenFetched: a token endpoint has issued an access token, and the store does not hold it yet.
-	TokenFetched = "token_fetched"
 )
 
 // Points are all of them, in the order in which a gateway passes them.
-func Points() []string { return []string{KeyMade, Appended, Claimed, Sent, Committed} }
+func Points() []string {
+	return []string{KeyMade, Appended, Claimed, TokenFetched, Sent, Committed}
+}

@@ -11,6 +11,7 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 	_ "github.com/surveygate/surveygate/connectors/all"
 	"github.com/surveygate/surveygate/connectors/connectortest"
+	"github.com/surveygate/surveygate/connectors/connectortest/credentials"
 	"github.com/surveygate/surveygate/gateway/internal/document"
 )
 
@@ -42,6 +43,9 @@ func TestTranscriptsAreBoundAlike(t *testing.T) {
 
 func bind(text []byte, into connectors.Connector) error {
 	node, faults := document.Parse("config.yaml", text)
+	if len(faults) == 0 {
+		_, faults = node.Expand(document.Lookup{Env: credentials.Named})
+	}
 	if len(faults) == 0 {
 		faults = document.Bind(node, into, document.Options{})
 	}

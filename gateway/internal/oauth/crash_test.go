@@ -42,15 +42,17 @@ func TestMain(m *testing.M) {
 
 func (c child) send() (err error) {
 	var store state.Store
+	holder := ""
 	if c.Redis != "" {
 		store, err = redis.Open(redis.Options{URL: c.Redis})
 	} else {
 		store, err = embedded.Open(embedded.Options{Dir: c.Dir})
+		holder = "alone"
 	}
 	if err != nil {
 		return err
 	}
-	r := makeReplica(oauth.Options{Store: store})
+	r := makeReplica(oauth.Options{Store: store, Holder: holder})
 	i := &issuer{address: c.Issuer}
 	if res := r.send(context.Background(), i.refreshing(), connectors.NewSecret(c.Refused)); res.Err != nil || res.Response.Status != 200 {
 		return fmt.Errorf("%s %w: %+v", res.Kind, res.Err, res.Response)
@@ -100,7 +102,7 @@ func TestKilledBeforeItStores(t *testing.T) {
 				if out, err := run("token_fetched:1"); err == nil || !strings.Contains(err.Error(), "killed") {
 					t.Fatalf("run %d: it lives (%v)\n%s", n, err, out)
 				}
-				if i.requests != n {
+				if i.served() != n {
 					t.Errorf("run %d: the token was used before it was stored", n)
 				}
 				if out, err := run(""); err != nil {
@@ -109,11 +111,7 @@ func TestKilledBeforeItStores(t *testing.T) {
 				i.revoke()
 				c.Refused = fmt.Sprintf("access-%d", 2*n+2)
 			}
-			var used []string
-			for _, form := range i.forms {
-				used = append(used, form.Get("refresh_token"))
-			}
-			if got := strings.Join(used, " "); got != "first first refresh-2 refresh-2" {
+			if got := strings.Join(i.used(), " "); got != "first first refresh-2 refresh-2" {
 				t.Errorf("used %s", got)
 			}
 		})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/surveygate/surveygate/connectors"
@@ -60,6 +61,7 @@ type credential struct {
 type renewal struct {
 	refused connectors.Secret // the token that must be replaced; zero: any valid one will do
 	early   bool              // the known token is still valid
+	asking  atomic.Bool       // the token endpoint has been asked
 	done    chan struct{}     // closed when record and err are set
 	record  *record
 	fetched bool // the record is new, not found in the store
@@ -102,10 +104,7 @@ func (c *credential) token(ctx context.Context, r outbound.TokenRequest) (outbou
 		select {
 		case <-running.done:
 		case <-ctx.Done():
-			if errors.Is(ctx.Err(), context.Canceled) {
-				return outbound.Token{}, &outbound.Error{Kind: outbound.Canceled, Reason: "the gateway gave the attempt up"}
-			}
-			return outbound.Token{}, &outbound.Error{Kind: outbound.Timeout, Reason: "no access token in time"}
+			return outbound.Token{}, running.unfinished(ctx)
 		}
 		// A renewal that began for another request may not have replaced this one's token.
 		if running.refused != r.Refused && !running.fetched || running.early && running.err != nil {
@@ -140,6 +139,20 @@ func (c *credential) renew(r outbound.TokenRequest, early bool) *renewal {
 	return n
 }
 
+// unfinished returns the error of a request that cannot wait any longer. The destination is at fault only if its token endpoint
+// was asked.
+func (n *renewal) unfinished(ctx context.Context) error {
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return &outbound.Error{Kind: outbound.Canceled, Reason: "the gateway gave the attempt up"}
+	case !n.asking.Load():
+		return errAnotherReplica
+	}
+	return &outbound.Error{Kind: outbound.Timeout, Reason: "token endpoint: no access token in time"}
+}
+
+var errAnotherReplica = &outbound.Error{Kind: outbound.Busy, Reason: "another replica is fetching the access token"}
+
 // send sends a request to the token endpoint.
 type send func(ctx context.Context, req *connectors.Request) outbound.Result
 
@@ -155,7 +168,7 @@ func (c *credential) replace(ctx context.Context, n *renewal, send send) (_ *rec
 	defer func() {
 		// While a record is unsaved, the others must not use the refresh token before it: their wait ends with the lease.
 		if leased && c.unsaved == nil {
-			_, _ = c.tokens.Store.Lease(context.WithoutCancel(ctx), lease, c.tokens.holder, 0)
+			_, _ = c.tokens.Store.Lease(context.WithoutCancel(ctx), lease, c.tokens.Holder, 0)
 		}
 	}()
 	for {
@@ -170,21 +183,21 @@ func (c *credential) replace(ctx context.Context, n *renewal, send send) (_ *rec
 			return nil, false, err
 		}
 		if leased {
-			r, err := c.fetch(ctx, found, send)
+			r, err := c.fetch(ctx, n, found, send)
 			if !repeated && isRefusal(err) && c.changedSince(ctx, found) {
 				repeated = true // a replica whose lease had ended was faster
 				continue
 			}
 			return r, err == nil, err
 		}
-		fence, err := c.tokens.Store.Lease(ctx, lease, c.tokens.holder, leaseFor)
+		fence, err := c.tokens.Store.Lease(ctx, lease, c.tokens.Holder, leaseFor)
 		switch {
 		case err == nil:
 			leased, c.fence = true, fence // and read again: the one before may just have stored a token
 		case !errors.Is(err, state.ErrConflict):
 			return nil, false, storeFailure(err)
 		case !pause(ctx, leasePoll):
-			return nil, false, &outbound.Error{Kind: outbound.Busy, Reason: "another replica is fetching the access token"}
+			return nil, false, errAnotherReplica
 		}
 	}
 }
@@ -200,7 +213,7 @@ func (c *credential) asksToWait() error {
 }
 
 // fetch asks the token endpoint, and stores what it answers.
-func (c *credential) fetch(ctx context.Context, found found, send send) (*record, error) {
+func (c *credential) fetch(ctx context.Context, n *renewal, found found, send send) (*record, error) {
 	// Whether it can be sealed is found out before a refresh token is used up.
 	if _, err := c.tokens.Vault.Seal(c.tenant, kindToken, c.name, fieldSealed, nil); err != nil {
 		return nil, sealFailure(err)
@@ -209,6 +222,7 @@ func (c *credential) fetch(ctx context.Context, found found, send send) (*record
 	if err != nil {
 		return nil, err
 	}
+	n.asking.Store(true)
 	answer, err := exchange(ctx, c.auth, refresh, c.tenant, c.destination, send)
 	c.observe(err)
 	if err != nil {

@@ -39,16 +39,14 @@ type issuer struct {
 	// expiresIn is in seconds; 0 is left out of the answer.
 	expiresIn int
 
-	mu            sync.Mutex
-	forms         []url.Values
-	basic         []string // of each form
-	issued        int
-	current       string // the valid refresh token
-	former        string // valid until current is used
-	access        string // the only access token that the API accepts; the newest
-	requests      int    // of the API
-	unauthorised  int
-	authorisation []string
+	mu       sync.Mutex
+	forms    []url.Values
+	basic    []string // of each form
+	issued   int
+	current  string // the valid refresh token
+	former   string // valid until current is used
+	access   string // the only access token that the API accepts; the newest
+	requests int    // of the API
 }
 
 func newIssuer(t testing.TB, firstRefresh string) *issuer {
@@ -111,9 +109,7 @@ func (i *issuer) api(w http.ResponseWriter, r *http.Request) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.requests++
-	i.authorisation = append(i.authorisation, r.Header.Get("Authorization"))
 	if r.Header.Get("Authorization") != "Bearer "+i.access {
-		i.unauthorised++
 		w.WriteHeader(http.StatusUnauthorized)
 	}
 }
@@ -123,6 +119,23 @@ func (i *issuer) fetches() int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return len(i.forms)
+}
+
+// served is how often the API was asked.
+func (i *issuer) served() int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.requests
+}
+
+// used are the refresh tokens in the order of their use.
+func (i *issuer) used() (all []string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, form := range i.forms {
+		all = append(all, form.Get("refresh_token"))
+	}
+	return all
 }
 
 // revoke makes the API refuse the newest token.

@@ -31,7 +31,7 @@ type Vault interface {
 	Open(tenant, kind, name, field, sealed string) ([]byte, error)
 }
 
-// Options are what Tokens works with. All but Vault and Fetched are needed.
+// Options are what Tokens works with. All but Vault, Holder and Fetched are needed.
 type Options struct {
 	Store state.Settings
 	// Vault seals the records. If it is nil, every token is an error of kind Credentials.
@@ -42,6 +42,9 @@ type Options struct {
 	Jitter func() float64
 	// FingerprintKey is the HMAC key of credentials' names in the store.
 	FingerprintKey []byte
+	// Holder names this process among those that share the store. A process that has the store alone keeps its name across
+	// restarts, and so need not wait for the leases of the one before. Empty: a random name.
+	Holder string
 	// Fetched receives the result of each request to a token endpoint: `ok`, `retry` or `refused`. It may be nil.
 	Fetched func(tenant, destination, result string)
 }
@@ -49,7 +52,6 @@ type Options struct {
 // Tokens implements outbound.Tokens for a running gateway. Make it with New and end it with Close.
 type Tokens struct {
 	Options
-	holder string // of leases
 
 	mu          sync.Mutex // guards the two below
 	credentials map[key]*credential
@@ -62,7 +64,10 @@ type Tokens struct {
 
 // New returns Tokens without any credential.
 func New(o Options) *Tokens {
-	t := &Tokens{Options: o, holder: rand.Text(), credentials: map[key]*credential{}}
+	t := &Tokens{Options: o, credentials: map[key]*credential{}}
+	if t.Holder == "" {
+		t.Holder = rand.Text()
+	}
 	t.renewing, t.giveUp = context.WithCancel(context.Background())
 	return t
 }

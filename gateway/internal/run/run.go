@@ -207,6 +207,9 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 		Policy: c.Outbound, Clock: g.clock, Version: o.Version, MaxConns: g.descriptors.outgoing, Tokens: tokens,
 	})
 	g.life.add(part{name: "sender", close: func(context.Context) error { g.sender.Close(); return nil }})
+	if g.newest == nil {
+		tokens.Holder = "gateway" // the only process of this store
+	}
 	g.life.add(part{name: "access tokens", close: tokens.Close})
 	g.stats = stats.New(stats.Options{
 		Store: g.store, Clock: g.clock, Log: traffic, Version: o.Version,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/document"
@@ -15,12 +16,17 @@ import (
 // openVault makes the vault and checks that it has every key that the store needs. What was sealed with a key that the operator
 // calls lost is deleted. It may be called again after a failure.
 func (g *gateway) openVault(ctx context.Context, c *config.Config) error {
+	called := slices.Clone(g.options.LostKeys)
 	for {
 		err := g.proveVault(ctx, c)
 		lost, ok := errors.AsType[*vault.LostKeyError](err)
-		if !ok || !slices.Contains(g.options.LostKeys, lost.ID) {
+		if !ok || !slices.Contains(called, lost.ID) {
+			if err == nil && len(called) > 0 {
+				g.log.Warn("the store does not miss a key that is called lost: nothing was deleted", "key", strings.Join(called, ", "))
+			}
 			return err
 		}
+		called = slices.DeleteFunc(called, func(id string) bool { return id == lost.ID })
 		deleted, err := vault.Forget(ctx, g.store, c.Keys, lost.ID)
 		if err != nil {
 			return err

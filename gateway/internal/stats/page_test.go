@@ -28,6 +28,7 @@ func TestMetricsPage(t *testing.T) {
 	pollqr.Rejected("signature")
 	s.Accept(time.Millisecond)
 	s.Attempt("default", "crm", "hubspot", "delivered", time.Millisecond, start)
+	s.TokenFetched("default", "crm", "ok")
 	s.Batch("append", 1)
 	text, err := s.Scrape()
 	if err != nil {

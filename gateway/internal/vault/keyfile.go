@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/surveygate/surveygate/gateway/internal/crashpoint"
 	"github.com/surveygate/surveygate/gateway/internal/state"
@@ -37,9 +38,15 @@ func OwnKeys(ctx context.Context, folder string, store state.Settings, set Keys)
 	if err != nil {
 		return Keys{}, err
 	}
-	if ids := needed(all); len(ids) > 0 {
+	if i := slices.IndexFunc(all, func(m marked) bool { return m.kind != "" }); i >= 0 {
+		id := all[i].id
 		return Keys{}, &LostKeyError{
-			ID: ids[0], Places: placesOf(all, ids[0]), remedy: "put " + path + " back from the backup, or set " + variable + " to this key",
+			ID: id, Places: placesOf(all, id), remedy: "put " + path + " back from the backup, or set " + variable + " to this key",
+		}
+	}
+	for _, m := range all { // of a key that is gone, with which nothing was sealed
+		if err := New(Options{Store: store}).unmark(ctx, m); err != nil {
+			return Keys{}, err
 		}
 	}
 	return makeKeyFile(path)

@@ -67,6 +67,25 @@ func TestLostKeyFile(t *testing.T) {
 	}
 }
 
+// A key with which nothing was sealed is no loss: another one is made.
+func TestUnusedKeyFile(t *testing.T) {
+	t.Parallel()
+	store, folder := local(t), t.TempDir()
+	for range 2 {
+		own, err := OwnKeys(t.Context(), folder, store, Keys{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := New(Options{Keys: own, Store: store})
+		if err := v.Prove(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Remove(filepath.Join(folder, KeyFile)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // With keys that are set, no file is needed; one that is there stands behind them.
 func TestKeyFileBehindOthers(t *testing.T) {
 	t.Parallel()

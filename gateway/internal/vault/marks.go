@@ -91,7 +91,7 @@ type LostKeyError struct {
 	// ID is the key, which is missing, or differs from the one that the store was sealed with.
 	ID      string
 	Differs bool
-	// Places names what is sealed with it, such as `token of tenant acme`; empty where nothing is yet.
+	// Places names what is sealed with it, such as `token of tenant acme`, and how many more there are; empty where nothing is yet.
 	Places []string
 	remedy string
 }
@@ -155,12 +155,18 @@ func (k *key) opensMark(m marked) bool {
 	return err == nil
 }
 
+// maxPlaces is how many places an error names.
+const maxPlaces = 10
+
 func placesOf(all []marked, id string) []string {
 	var places []string
 	for _, m := range all {
 		if m.id == id && m.kind != "" {
 			places = append(places, m.kind+" of tenant "+m.tenant)
 		}
+	}
+	if len(places) > maxPlaces {
+		return append(places[:maxPlaces], fmt.Sprintf("and %d more", len(places)-maxPlaces))
 	}
 	return places
 }

@@ -374,6 +374,21 @@ func TestProve(t *testing.T) {
 	})
 }
 
+// The error of a lost key stays short, however many tenants it concerns.
+func TestLostKeyOfManyTenants(t *testing.T) {
+	t.Parallel()
+	store := local(t)
+	v := newVault(t, store, one)
+	for i := range 50 {
+		if _, err := v.Seal(fmt.Sprint("t", i), "token", "crm", "refresh", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := newVault(t, store, "k2:"+two).Prove(t.Context()); err == nil || !strings.Contains(err.Error(), "and 40 more)") {
+		t.Errorf("said %v", err)
+	}
+}
+
 // Of two replicas that start at once with different keys on an empty store, one is refused.
 func TestProveAtOnce(t *testing.T) {
 	t.Parallel()

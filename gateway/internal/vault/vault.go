@@ -54,8 +54,8 @@ func keyID(sealed string) string {
 // markTimeout bounds a call of the store by Seal, which has no context of its own.
 const markTimeout = 10 * time.Second
 
-// Seal seals a secret with the current key. It first records in the store that the key is needed there, so that it fails if the
-// store does.
+// Seal seals a secret with the current key. It first records in the store that the key is needed there, so that it fails with
+// state.ErrUnavailable if the store does.
 func (v *Vault) Seal(tenant, kind, name, field string, plain []byte) (string, error) {
 	key := v.options.Keys.current()
 	if key == nil {
@@ -64,6 +64,9 @@ func (v *Vault) Seal(tenant, kind, name, field string, plain []byte) (string, er
 	ctx, cancel := context.WithTimeout(context.Background(), markTimeout)
 	defer cancel()
 	if _, err := v.mark(ctx, key, placeMark(key.id, tenant, kind)); err != nil {
+		if errors.Is(err, context.DeadlineExceeded) { // of markTimeout, not of the caller
+			err = fmt.Errorf("%w: %w", state.ErrUnavailable, err)
+		}
 		return "", fmt.Errorf("seal %s of %s %s: %w", field, kind, name, err)
 	}
 	return key.seal(place{tenant, kind, name, field}, plain), nil

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -173,6 +174,24 @@ func TestMissingKey(t *testing.T) {
 	}
 	if _, err = none.Reseal(t.Context()); !errors.Is(err, ErrNoKey) {
 		t.Errorf("reseal without keys: %v", err)
+	}
+}
+
+// slow is a store that gives no answer in time.
+type slow struct{ state.Settings }
+
+func (slow) Put(context.Context, string, string, string, []byte, uint64) (uint64, error) {
+	return 0, fmt.Errorf("put: %w", context.DeadlineExceeded)
+}
+
+// A store that does not answer is unavailable: no caller may take that for a fault of its secret.
+func TestSealWithoutAStore(t *testing.T) {
+	t.Parallel()
+	for name, store := range map[string]state.Settings{"refuses": &failing{}, "is slow": slow{}} {
+		text, err := newVault(t, store, "k1:"+one).Seal("acme", "token", "crm", "refresh", []byte("x"))
+		if text != "" || !errors.Is(err, state.ErrUnavailable) {
+			t.Errorf("%s: %q, %v", name, text, err)
+		}
 	}
 }
 
