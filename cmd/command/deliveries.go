@@ -298,6 +298,9 @@ func (g *globals) showDelivery(d *client.Delivery) {
 		g.printf("  on hold: %s\n  what to do: %s\n", holdText(d.Destination, d.Hold), d.Hold.Hint)
 	case d.State == "waiting" && !d.Due.IsZero():
 		g.printf("  next attempt: %s\n", d.Due.Format(time.RFC3339))
+		if d.Hint != "" {
+			g.printf("  what to do: %s\n", d.Hint)
+		}
 	case d.Hint != "":
 		g.printf("  what to do: %s\n", d.Hint)
 	}
