@@ -60,10 +60,11 @@ func HoldHint(h *state.Hold, destination, product string) string {
 	case state.HoldGone:
 		return "The receiver asked never to be called again. When `url` is changed and reloaded, what waits goes out by itself; to ask the same one again: " + resume
 	}
-	if strings.HasPrefix(h.Reason, "token endpoint: ") { // the rest of the reason says what to do
-		if strings.Contains(h.Reason, "surveygate token set ") {
-			return "When the new refresh token of " + destination + " is stored, what waits goes out by itself."
-		}
+	// A reason without an access token itself says what to do.
+	if strings.Contains(h.Reason, "surveygate token set ") {
+		return "When the refresh token of " + destination + " is stored, what waits goes out by itself."
+	}
+	if strings.HasPrefix(h.Reason, "token endpoint: ") {
 		return "When the credentials of " + destination + " are changed and reloaded, what waits goes out by itself; after a correction in the product: " + resume
 	}
 	cause, known := causeOf(product, h.Reason)

@@ -81,7 +81,8 @@ func TestHintsByCause(t *testing.T) {
 	}
 	for reason, want := range map[string]string{
 		"token endpoint: 400 Bad Request: inactive_user: the user … is not active; activate it in the product":                       "after a correction in the product: " + resume,
-		"token endpoint: invalid_grant: the refresh token is no longer valid; obtain … and store it with `surveygate token set crm`": "When the new refresh token of crm is stored",
+		"token endpoint: invalid_grant: the refresh token is no longer valid; obtain … and store it with `surveygate token set crm`": "When the refresh token of crm is stored",
+		"there is no refresh token yet: obtain a refresh token from the product and store it with `surveygate token set crm`":        "When the refresh token of crm is stored",
 	} {
 		if got := HoldHint(&state.Hold{Kind: state.HoldRevoked, Reason: reason}, "crm", "salesforce"); !strings.Contains(got, want) || strings.Contains(got, "request is wrong") {
 			t.Errorf("held, %s: %s", reason, got)
