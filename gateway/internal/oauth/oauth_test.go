@@ -276,11 +276,9 @@ func TestOneFetchPerProcess(t *testing.T) {
 func TestHangingEndpoint(t *testing.T) {
 	t.Parallel()
 	i, other := newIssuer(t, "first"), newIssuer(t, "first")
-	release := make(chan struct{})
-	i.before = func(http.ResponseWriter, url.Values) bool { <-release; return false }
+	ctx, release := deadline{t.Context(), make(chan struct{})}, make(chan struct{})
+	i.before = func(http.ResponseWriter, url.Values) bool { close(ctx.passed); <-release; return false }
 	r := newReplica(t, oauth.Options{Store: openStore(t, nil)})
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
 	if res := r.send(ctx, i.refreshing(), connectors.Secret{}); res.Kind != outbound.Timeout || res.Err.Error() != "token endpoint: no access token in time" {
 		t.Errorf("%s %v", res.Kind, res.Err)
 	}
