@@ -96,6 +96,42 @@ func TestStoreComesBack(t *testing.T) {
 	}
 }
 
+// leasing is a store whose leases have all ended.
+type leasing struct{ state.Store }
+
+func (leasing) Lease(context.Context, string, string, time.Duration) (uint64, error) { return 1 << 20, nil }
+
+// TestStoreComesBackLate: a replica that uses a refresh token whose successor another one could not store waits for it.
+func TestStoreComesBackLate(t *testing.T) {
+	t.Parallel()
+	i := newIssuer(t, "first")
+	store := &failing{Store: openStore(t, nil), failed: make(chan struct{}, 1)}
+	a, b := newReplica(t, oauth.Options{Store: store}), newReplica(t, oauth.Options{Store: leasing{store.Store}})
+	a.delivers(t, i.refreshing())
+	used := i.newest()
+	i.revoke()
+	store.mu.Lock()
+	store.puts = 1 << 30
+	store.mu.Unlock()
+	done := make(chan outbound.Result, 1)
+	go func() { done <- a.send(t.Context(), i.refreshing(), used) }()
+	<-store.failed
+	i.mu.Lock()
+	i.former = "" // refused from now on
+	i.before = func(http.ResponseWriter, url.Values) bool {
+		store.mu.Lock()
+		defer store.mu.Unlock()
+		store.puts = 0
+		return false
+	}
+	i.mu.Unlock()
+	res := b.send(t.Context(), i.refreshing(), used)
+	if res.Err != nil || res.Response.Status != http.StatusOK || i.fetches() != 3 {
+		t.Errorf("%s %v: %+v after %d fetches", res.Kind, res.Err, res.Response, i.fetches())
+	}
+	<-done
+}
+
 // TestTokenIsSetDuringARefusal: a refresh token that a person stores while the product refuses the one before is used at once,
 // because nothing would end a hold that begins after it was stored.
 func TestTokenIsSetDuringARefusal(t *testing.T) {
