@@ -31,6 +31,8 @@ const (
 	saveFor = 5 * time.Second
 	// savePoll is how often it tries after that.
 	savePoll = 250 * time.Millisecond
+	// saveWait is how long a replica whose refresh token was refused waits for another one to store the successor.
+	saveWait = 3 * time.Second
 	// lookEvery is how often a record is read again while its token is valid: another replica, or a person, may have stored another.
 	lookEvery = 30 * time.Second
 	// earlyRetry is the shortest time between two early renewals that failed.
@@ -287,10 +289,19 @@ func (c *credential) fetch(ctx context.Context, n *renewal, found found) (*recor
 	}
 }
 
-// changedSince reports whether the record, or the first refresh token, was stored anew after it was read.
+// changedSince reports whether the record, or the first refresh token, was stored anew after it was read. For the newest refresh token
+// it waits a moment: a replica that could not store the successor stores it as soon as the store is back.
 func (c *credential) changedSince(ctx context.Context, auth connectors.OAuth2, f found) bool {
-	now, err := c.load(ctx, auth)
-	return err == nil && (now.version != f.version || now.first != f.first)
+	waits := f.record != nil && f.first.IsZero() && auth.Grant == connectors.GrantRefreshToken
+	for until := wall.Elapsed() + saveWait; ; {
+		now, err := c.load(ctx, auth)
+		if err == nil && (now.version != f.version || now.first != f.first) {
+			return true
+		}
+		if !waits || wall.Elapsed() >= until || !pause(ctx, leasePoll) {
+			return false
+		}
+	}
 }
 
 // observe counts the outcome of a request to the token endpoint, and notes how long the endpoint asked to wait.

@@ -3,9 +3,12 @@ package oauth
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -106,8 +109,29 @@ func (e *endpoint) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, errNoAnswer
 	}
 	res := e.result.Response
+	read := withLifetime(res.Body)
 	return &http.Response{
-		StatusCode: res.Status, Header: res.Header, Body: io.NopCloser(bytes.NewReader(res.Body)), Request: r,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, ContentLength: int64(len(res.Body)),
+		StatusCode: res.Status, Header: res.Header, Body: io.NopCloser(bytes.NewReader(read)), Request: r,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, ContentLength: int64(len(read)),
 	}, nil
+}
+
+// withLifetime returns an answer whose expires_in is a whole number of seconds, or absent if it is none that is positive.
+// golang.org/x/oauth2 refuses other forms, such as 3600.0, and with them the refresh token, which the product has replaced.
+func withLifetime(body []byte) []byte {
+	var answer map[string]json.RawMessage
+	if json.Unmarshal(body, &answer) != nil || answer["expires_in"] == nil {
+		return body
+	}
+	seconds, err := strconv.ParseFloat(strings.Trim(string(answer["expires_in"]), `"`), 64)
+	if err == nil && seconds >= 1 {
+		answer["expires_in"] = strconv.AppendInt(nil, int64(min(seconds, math.MaxInt32)), 10)
+	} else {
+		delete(answer, "expires_in")
+	}
+	changed, err := json.Marshal(answer)
+	if err != nil {
+		return body
+	}
+	return changed
 }

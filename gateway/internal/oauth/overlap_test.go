@@ -3,6 +3,7 @@ package oauth_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/oauth"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/gateway/internal/state"
@@ -94,6 +96,86 @@ func TestStoreComesBack(t *testing.T) {
 	if res.Err != nil || res.Response.Status != http.StatusOK || i.fetches() != 2 {
 		t.Errorf("%s %v: %+v after %d fetches", res.Kind, res.Err, res.Response, i.fetches())
 	}
+}
+
+// TestLifetimes: an expires_in in another form than a whole number costs neither the access token nor the refresh token.
+func TestLifetimes(t *testing.T) {
+	t.Parallel()
+	for form, lasts := range map[string]bool{
+		`3600`: true, `3600.0`: true, `3.6e3`: true, `"3600"`: true, `1e12`: true, `1000000000000`: true,
+		`0`: false, `-5`: false, `"soon"`: false, `null`: false, `"NaN"`: false, `[]`: false,
+	} {
+		i, c := newIssuer(t, "first"), clock.NewManual(noon)
+		first := true
+		i.before = func(w http.ResponseWriter, values url.Values) bool {
+			if !first {
+				return false
+			}
+			first = false
+			i.mu.Lock()
+			defer i.mu.Unlock()
+			i.access, i.current, i.former = "access", "rotated", "rotated"
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = fmt.Fprintf(w, `{"access_token": "access", "refresh_token": "rotated", "token_type": "Bearer", "instance_url": %q, "expires_in": %s}`, i.address, form)
+			return true
+		}
+		r := newReplica(t, oauth.Options{Store: openStore(t, c), Clock: c})
+		r.delivers(t, i.refreshing())
+		c.Advance(30 * time.Minute)
+		r.delivers(t, i.refreshing())
+		if n := i.fetches(); n != 1 {
+			t.Errorf("%s: %d fetches", form, n)
+		}
+		if c.Advance(100 * 365 * 24 * time.Hour); !lasts {
+			r.delivers(t, i.refreshing())
+			if n := i.fetches(); n != 1 {
+				t.Errorf("%s: %d fetches after a century", form, n)
+			}
+			continue
+		}
+		r.delivers(t, i.refreshing())
+		if n := i.fetches(); n != 2 {
+			t.Errorf("%s: %d fetches after a century", form, n)
+		}
+	}
+}
+
+// leasing is a store whose leases have all ended.
+type leasing struct{ state.Store }
+
+func (leasing) Lease(context.Context, string, string, time.Duration) (uint64, error) {
+	return 1 << 20, nil
+}
+
+// TestStoreComesBackLate: a replica that uses a refresh token whose successor another one could not store waits for it.
+func TestStoreComesBackLate(t *testing.T) {
+	t.Parallel()
+	i := newIssuer(t, "first")
+	store := &failing{Store: openStore(t, nil), failed: make(chan struct{}, 1)}
+	a, b := newReplica(t, oauth.Options{Store: store}), newReplica(t, oauth.Options{Store: leasing{store.Store}})
+	a.delivers(t, i.refreshing())
+	used := i.newest()
+	i.revoke()
+	store.mu.Lock()
+	store.puts = 1 << 30
+	store.mu.Unlock()
+	done := make(chan outbound.Result, 1)
+	go func() { done <- a.send(t.Context(), i.refreshing(), used) }()
+	<-store.failed
+	i.mu.Lock()
+	i.former = "" // refused from now on
+	i.before = func(http.ResponseWriter, url.Values) bool {
+		store.mu.Lock()
+		defer store.mu.Unlock()
+		store.puts = 0
+		return false
+	}
+	i.mu.Unlock()
+	res := b.send(t.Context(), i.refreshing(), used)
+	if res.Err != nil || res.Response.Status != http.StatusOK || i.fetches() != 3 {
+		t.Errorf("%s %v: %+v after %d fetches", res.Kind, res.Err, res.Response, i.fetches())
+	}
+	<-done
 }
 
 // TestTokenIsSetDuringARefusal: a refresh token that a person stores while the product refuses the one before is used at once,
