@@ -100,6 +100,7 @@ func (l *Loop) try(t *attemptOutcome, deadline time.Time) (rest []*job) {
 	}
 	var trail []*connectors.Response
 	var refused connectors.Secret // the access token that the product did not accept
+	replaced := 0                 // how many it did not accept
 	for steps := 0; steps < chainSteps; {
 		t.request, t.response, t.status = req, nil, 0
 		left := deadline.Sub(l.Clock.Now())
@@ -136,14 +137,17 @@ func (l *Loop) try(t *attemptOutcome, deadline time.Time) (rest []*job) {
 		answer.To, answer.Events, answer.Trail = req, t.events, trail
 		t.response, t.status = answer, answer.Status
 		t.verdict = judge(first.build, first.destination, answer)
-		if refused.IsZero() && !res.Token.IsZero() && isTokenRefusal(t.verdict) {
-			refused = res.Token // which may have been withdrawn early: the second refusal counts
+		if !res.Token.IsZero() && isTokenRefusal(t.verdict) && (replaced == 0 || replaced == 1 && res.TokenKept) {
+			// It may have been withdrawn early. If the next one was kept too, such as the store's after this replica's own, the
+			// one after it is fetched.
+			refused = res.Token
+			replaced++
 			continue
 		}
 		if t.verdict.Kind != connectors.Continue {
 			break
 		}
-		refused = connectors.Secret{}
+		refused, replaced = connectors.Secret{}, 0
 		steps++
 		trail = append(trail, answer)
 		req = t.verdict.Next

@@ -27,8 +27,10 @@ const (
 	askWithin = 5 * time.Second
 	// leasePoll is how often a replica that waits for another one reads the record.
 	leasePoll = 100 * time.Millisecond
-	// saveFor bounds how long a renewal tries to store a new record.
-	saveFor = 10 * time.Second
+	// saveFor bounds how long requests wait for a new record to be stored.
+	saveFor = 5 * time.Second
+	// savePoll is how often it tries after that.
+	savePoll = 250 * time.Millisecond
 	// lookEvery is how often a record is read again while its token is valid: another replica, or a person, may have stored another.
 	lookEvery = 30 * time.Second
 	// earlyRetry is the shortest time between two early renewals that failed.
@@ -67,6 +69,7 @@ type renewal struct {
 	refused connectors.Secret // the token that must be replaced; zero: any valid one will do
 	early   bool              // the known token is still valid
 	asking  atomic.Bool       // the token endpoint has been asked
+	saving  bool              // it has ended, but its record is not stored yet: done is closed, and err the error of all requests
 	done    chan struct{}     // closed when record and err are set
 	record  *record
 	fetched bool // the record is new, not found in the store
@@ -95,7 +98,7 @@ func (c *credential) token(ctx context.Context, r outbound.TokenRequest) (outbou
 				c.renew(r, true)
 			}
 			c.mu.Unlock()
-			return known.token(), nil
+			return known.token(false), nil
 		}
 		running := c.running
 		if running == nil {
@@ -107,13 +110,13 @@ func (c *credential) token(ctx context.Context, r outbound.TokenRequest) (outbou
 		case <-ctx.Done():
 			return outbound.Token{}, running.unfinished(ctx)
 		}
-		if !running.isFor(r) && (running.err != nil || !running.fetched) {
+		if !running.saving && !running.isFor(r) && (running.err != nil || !running.fetched) {
 			continue
 		}
 		if running.err != nil {
 			return outbound.Token{}, running.err
 		}
-		return running.record.token(), nil
+		return running.record.token(running.fetched), nil
 	}
 }
 
@@ -125,16 +128,10 @@ func (c *credential) renew(r outbound.TokenRequest, early bool) *renewal {
 		ctx, cancel := context.WithTimeout(c.tokens.renewing, renewFor)
 		defer cancel()
 		n.record, n.fetched, n.err = c.replaceSafely(ctx, n)
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.running = nil
-		if n.err == nil {
-			c.known, c.looked, c.retryAt = n.record, c.tokens.Clock.Elapsed(), 0
-		} else if early {
-			c.retryAt = c.tokens.Clock.Elapsed() + earlyRetry
-			c.tokens.Log.Warn("cannot renew an access token early", "tenant", c.tenant, "destination", c.destination, "err", n.err)
+		c.end(n, n.record)
+		if c.unsaved != nil {
+			c.end(&renewal{saving: true}, c.keepSaving())
 		}
-		close(n.done)
 	})
 	return n
 }
@@ -170,6 +167,39 @@ func (c *credential) replaceSafely(ctx context.Context, n *renewal) (r *record, 
 	return c.replace(ctx, n)
 }
 
+// end ends a renewal, with the record that it found or stored, if any.
+func (c *credential) end(n *renewal, r *record) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r != nil {
+		c.known, c.looked, c.retryAt = r, c.tokens.Clock.Elapsed(), 0
+	} else if n.early {
+		c.retryAt = c.tokens.Clock.Elapsed() + earlyRetry
+		c.tokens.Log.Warn("cannot renew an access token early", "tenant", c.tenant, "destination", c.destination, "err", n.err)
+	}
+	if !n.saving {
+		close(n.done)
+	}
+	c.running = nil
+	if c.unsaved != nil && !n.saving {
+		c.running = &renewal{saving: true, done: n.done, err: n.err}
+	}
+}
+
+// keepSaving writes the unsaved record as soon as the store takes it, so that no replica uses the refresh token before it. Requests
+// fail meanwhile, with the renewal's error. It returns nil if the gateway stops first.
+func (c *credential) keepSaving() *record {
+	for pause(c.tokens.renewing, savePoll) {
+		ctx, cancel := context.WithTimeout(c.tokens.renewing, saveFor)
+		r, err := c.save(ctx)
+		cancel()
+		if err == nil {
+			return r
+		}
+	}
+	return nil
+}
+
 // replace returns a record with another token: one that is in the store, or a new one.
 func (c *credential) replace(ctx context.Context, n *renewal) (_ *record, fetched bool, err error) {
 	if c.unsaved != nil { // not to be used before it is stored
@@ -200,7 +230,7 @@ func (c *credential) replace(ctx context.Context, n *renewal) (_ *record, fetche
 		if leased && wall.Now().Sub(leasedAt) < askWithin {
 			r, err := c.fetch(ctx, n, found)
 			if !repeated && isRefusal(err) && c.changedSince(ctx, n.auth, found) {
-				repeated = true // a replica whose lease had ended was faster
+				repeated = true // a replica whose lease had ended was faster, or a person has stored another refresh token
 				continue
 			}
 			return r, err == nil, err
@@ -257,10 +287,10 @@ func (c *credential) fetch(ctx context.Context, n *renewal, found found) (*recor
 	}
 }
 
-// changedSince reports whether the record was stored anew after it was read.
+// changedSince reports whether the record, or the first refresh token, was stored anew after it was read.
 func (c *credential) changedSince(ctx context.Context, auth connectors.OAuth2, f found) bool {
 	now, err := c.load(ctx, auth)
-	return err == nil && now.version != f.version
+	return err == nil && (now.version != f.version || now.first != f.first)
 }
 
 // observe counts the outcome of a request to the token endpoint, and notes how long the endpoint asked to wait.

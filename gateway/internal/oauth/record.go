@@ -79,9 +79,9 @@ func nameOf(fingerprintKey []byte, r outbound.TokenRequest) string {
 
 func leaseName(tenant, name string) string { return "oauth/" + tenant + "/" + name }
 
-// token returns the record's token as the sender needs it.
-func (r *record) token() outbound.Token {
-	return outbound.Token{Access: r.access, BaseURL: r.baseURL, Others: []connectors.Secret{r.formerAccess, r.refresh, r.formerRefresh}}
+// token returns the record's token as the sender needs it. fetched reports that it was fetched for this request.
+func (r *record) token(fetched bool) outbound.Token {
+	return outbound.Token{Access: r.access, Kept: !fetched, BaseURL: r.baseURL, Others: []connectors.Secret{r.formerAccess, r.refresh, r.formerRefresh}}
 }
 
 // valid reports whether the token can be sent now. A request must arrive before the token ends, so it counts as ended a little
