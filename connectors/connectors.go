@@ -32,21 +32,35 @@
 //   - Chained, ChainComparer: one event needs several requests.
 //   - RetryLimiter: the product counts a repeated event twice.
 //   - RateLimiter, ConcurrencyLimiter: the product publishes limits.
-//   - Validator: two settings depend on each other.
-//   - Checker: the settings can be proved with a harmless request.
+//   - Validator: a setting has a form, or depends on another one.
+//   - Checker: the settings can be proved with a harmless request. A connector with OAuth2 needs it.
 //   - Advisor: the product's reasons for a refusal tell what a person can do about them.
+//
+// An event becomes a record of the product with these functions:
+//
+//   - Properties, Facts: the event of an analytics product. RecordID makes the id by which the product knows a repeated one.
+//   - PersonID, Pseudonym: the id of a respondent. ResponseCode: the id of a response.
+//   - Consent.Subscribe: whether a mailing list may have the respondent.
+//   - MessageFor: the message of a chat product, and Markdown, which escapes it. NoteHTML: the note of a CRM.
+//   - PlainText, JoinedText: the text of a value, for fields that hold text only. Clip: a text within the product's limit.
 //
 // These rules hold for every connector:
 //
 //   - Respondents are strangers. Escape what comes from an event for the product (`c.Text.Render(ev, escape)`).
-//   - Credentials have the type Secret. They go into Request.Auth, or into a header with WithSecret, so that a request can be
-//     printed and stored.
+//   - Credentials have the type Secret, PrivateKey or ServiceAccount. They go into Request.Auth, or into a header with WithSecret, so
+//     that a request can be printed and stored. An access token that has to be fetched is an OAuth2: the gateway fetches it.
+//   - A setting `base_url` of the type BaseURL replaces the product's own address, also that of the token endpoint unless a setting
+//     `token_url` does, so that tests and sandboxes never reach the product.
 //   - A response's id is not unique. Identify a response by ev.Tenant together with ev.ResponseKey().
 //   - A reason (Skip, Verdict.Reason) contains no response body, no secret and nothing about a person.
 //
-// The settings may have any type that the YAML reader knows: string, bool, int, time.Duration, Secret, URL, BaseURL, Consent,
-// HeaderValue, expression.Text, expression.Value, expression.Values, lists, maps and structs of these, and types with
-// an UnmarshalText method. A setting is required unless its yaml tag has omitempty. Its comment is its documentation.
+// The settings may have any type that the YAML reader knows: string, bool, int, time.Duration, Secret, PrivateKey, ServiceAccount,
+// URL, BaseURL, HeaderValue, Signature, Consent, expression.Text, expression.Value, expression.Values, lists, maps and structs of
+// these, and types with an UnmarshalText method, which are Enum if they are one of a few words, and ValuesUnmarshaler if they
+// may also be a mapping of values. A setting is required unless its yaml tag has omitempty. Its comment is its documentation, and
+// what the connector's transcripts write for it is its sample in the reference configuration.
+//
+// A connector costs its folder and its import line in connectors/all. If another file had to know it, that file is at fault.
 //
 // Package connectortest tests a connector with transcripts. CONTRIBUTING.md shows the steps to add one.
 package connectors
@@ -180,8 +194,8 @@ type ConcurrencyLimiter interface {
 	Concurrency() int
 }
 
-// Validator is implemented by a connector with settings that depend on each other. Validate runs after the defaults, the
-// connection's settings and the step's settings are merged. An error made with Invalid names the setting at fault.
+// Validator is implemented by a connector with settings that have a form of their own or depend on each other. Validate runs after
+// the defaults, the connection's settings and the step's settings are merged. An error made with Invalid names the setting at fault.
 type Validator interface {
 	Validate() error
 }

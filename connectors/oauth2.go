@@ -73,22 +73,35 @@ func (k *PrivateKey) UnmarshalText(b []byte) error {
 
 // checkRSA returns an error if text is not an RSA private key in PEM form. The error does not quote it.
 func checkRSA(text string) error {
-	const remedy = "; give the whole file, from `-----BEGIN PRIVATE KEY-----` to its `-----END …` line"
 	block, _ := pem.Decode([]byte(text))
 	if block == nil {
-		return errors.New("is not a private key in PEM form" + remedy)
+		return errors.New("is not a private key in PEM form; " +
+			"write ${file:/path}, or the whole content of the file, from `-----BEGIN PRIVATE KEY-----` to its `-----END …` line, with its line breaks")
 	}
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
 		key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
 	}
 	if err != nil {
-		return errors.New("is not a private key without a passphrase" + remedy)
+		return noRSA(block)
 	}
 	if _, ok := key.(*rsa.PrivateKey); !ok {
-		return errors.New("is not an RSA key; the assertion is signed with RS256, which needs one")
+		return errors.New("is not an RSA key; create one, `openssl genrsa -out key.pem 2048`, because the assertion is signed with RS256")
 	}
 	return nil
+}
+
+// noRSA returns the error for a PEM block that holds something else.
+func noRSA(block *pem.Block) error {
+	switch {
+	case strings.Contains(block.Type, "ENCRYPTED"), strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED"):
+		return errors.New("is a private key with a passphrase; remove the passphrase: `openssl pkey -in key.pem -out plain.pem`")
+	case strings.Contains(block.Type, "CERTIFICATE"), strings.Contains(block.Type, "PUBLIC KEY"):
+		return errors.New("is a certificate or a public key; give the file with the private key that belongs to it")
+	case block.Type == "PRIVATE KEY", block.Type == "RSA PRIVATE KEY":
+		return errors.New("is damaged or incomplete; give the whole file, from its `-----BEGIN …` line to its `-----END …` line")
+	}
+	return errors.New("is not an RSA key in PKCS #8 or PKCS #1 form; convert it, `openssl pkey -in key.pem -out plain.pem`, or create one, `openssl genrsa -out key.pem 2048`")
 }
 
 // ServiceAccount is the JSON key of a Google service account, a secret of several lines.
@@ -101,7 +114,7 @@ type ServiceAccount struct {
 
 // UnmarshalText accepts the content of the key file that Google's console offers for download.
 func (a *ServiceAccount) UnmarshalText(b []byte) error {
-	const remedy = "; give the whole JSON key file of the service account, for example as ${file:key.json}"
+	const remedy = "; write ${file:/path/key.json}, the key file of the service account, or a variable with the whole file, unchanged"
 	var file struct {
 		Type        string `json:"type"`
 		ProjectID   string `json:"project_id"`

@@ -129,6 +129,9 @@ func isVisibleASCII(text string) bool {
 	return text != ""
 }
 
+// Matches reports whether the text has a form, such as that of a product's keys, for checks of a setting.
+func (s Secret) Matches(form *regexp.Regexp) bool { return form.MatchString(s.reveal()) }
+
 // CheckAddress returns an error if a secret is not a valid URL for an Address. The error does not quote the secret.
 func CheckAddress(s Secret) error {
 	u, err := url.Parse(s.reveal())

@@ -147,7 +147,7 @@ func New(stdout, stderr io.Writer) *cobra.Command {
 	known(root)
 	narrow(root)
 	root.SetUsageTemplate(strings.NewReplacer(
-		"FlagUsages", fmt.Sprint("FlagUsagesWrapped ", width), " for more information about a command.", " says more about one.",
+		"FlagUsages", fmt.Sprint("FlagUsagesWrapped ", width), " for more information about a command.", " to read about one.",
 	).Replace(root.UsageTemplate()))
 	return root
 }

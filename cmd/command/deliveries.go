@@ -271,8 +271,12 @@ func (g *globals) listDead(cmd *cobra.Command, q url.Values, limit int) error {
 func (g *globals) printDeliveries(page *client.DeliveryPage) {
 	w := tabwriter.NewWriter(g.out, 0, 4, 2, ' ', 0)
 	for _, d := range page.Data {
+		to := d.Destination
+		if strings.HasPrefix(d.Step, to+".") { // an action, such as crm.note
+			to = d.Step
+		}
 		_, _ = w.Write([]byte(strings.Join([]string{
-			d.ID, d.State, d.Destination, d.Rule, strconv.Itoa(d.Attempts) + plural(d.Attempts, " attempt"), d.Updated.Format(time.DateTime), d.Reason,
+			d.ID, d.State, to, d.Rule, strconv.Itoa(d.Attempts) + plural(d.Attempts, " attempt"), d.Updated.Format(time.DateTime), d.Reason,
 		}, "\t") + "\n"))
 	}
 	_ = w.Flush()
@@ -298,6 +302,9 @@ func (g *globals) showDelivery(d *client.Delivery) {
 		g.printf("  on hold: %s\n  what to do: %s\n", holdText(d.Destination, d.Hold), d.Hold.Hint)
 	case d.State == "waiting" && !d.Due.IsZero():
 		g.printf("  next attempt: %s\n", d.Due.Format(time.RFC3339))
+		if d.Hint != "" {
+			g.printf("  what to do: %s\n", d.Hint)
+		}
 	case d.Hint != "":
 		g.printf("  what to do: %s\n", d.Hint)
 	}

@@ -164,7 +164,7 @@ func shorter(waits []string) []string {
 // holdText describes the hold of a destination: `crm is paused since 2026-01-02T12:00:00Z: moving`.
 func holdText(name string, h *client.Hold) string {
 	kind := map[string]string{
-		"paused": "is paused", "disabled": "is switched off", "revoked": "is on hold, because it accepts nothing",
+		"paused": "is paused", "disabled": "is switched off", "revoked": "is on hold, because it has accepted nothing",
 		"gone": "is on hold, because its receiver answered 410 Gone", "circuit": "is on hold, because nearly all of its last answers were failures",
 		"rate": "is on hold, because it asked to wait",
 	}[h.Kind]

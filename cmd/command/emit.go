@@ -24,7 +24,7 @@ func (g *globals) emit() *cobra.Command {
 --source, through that source's profile), or a platform's sample (--sample). A sample goes to the source with the
 platform's name, or to --source. With --token, the token's ` + "`sources`" + ` must name the source. There are samples of
 ` + list(offline.Samples(), 100),
-		Example: `  surveygate emit '{"type": "response.completed", "nps_score": 3, "email": "jo@example.com"}'
+		Example: `  surveygate emit '{"type": "response.completed", "nps_score": 3}'
   surveygate emit event.json
   surveygate emit --sample pollqr --source pollqr`,
 		Args: cobra.MaximumNArgs(1),

@@ -27,7 +27,7 @@ func (g *globals) replay() *cobra.Command {
 	r := &replaying{globals: g}
 	var normalise bool
 	cmd := &cobra.Command{
-		Use:   "replay ID… | --normalise [--source NAME] [--since TIME] [--until TIME]",
+		Use:   "replay ID… | --normalise",
 		Short: "Deliver again, or normalise raw bodies again",
 		Long: `With ids of events or deliveries: decide and deliver them again, with the current rules and steps.
 

@@ -30,7 +30,8 @@ func (g *globals) sourceTest() *cobra.Command {
 		Long: `Test a profile, which is your own YAML file or a built-in's name, with a platform's body. It prints the resulting events,
 what could not be used, the places that the profile does not read, and with --secret how the request was verified, or why
 not, and the signed text. It needs no running gateway, and sends and stores nothing.`,
-		Example: `  surveygate source test ./acme.yaml body.json --header 'X-Acme-Signature: sha256=00ff' --secret "$ACME_SECRET"
+		Example: `  surveygate source test ./acme.yaml body.json --secret "$ACME_SECRET" \
+    --header 'X-Acme-Signature: sha256=00ff'
   surveygate source test typeform body.json`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(_ *cobra.Command, args []string) error {

@@ -222,7 +222,7 @@ func TestUnknownWords(t *testing.T) {
 		}
 		help, _, code := invoke(t, dir, nil, append(strings.Fields(c.CommandPath())[1:], "--help")...)
 		for line := range strings.Lines(help) {
-			if utf8.RuneCountInString(strings.TrimRight(line, "\n")) > 80 && !strings.HasPrefix(strings.TrimSpace(line), "surveygate ") { // a command to copy
+			if utf8.RuneCountInString(strings.TrimRight(line, "\n")) > 80 && !strings.HasPrefix(strings.TrimSpace(line), "surveygate completion ") { // the library's own
 				t.Errorf("%s --help is wider than 80 columns: %s", c.CommandPath(), line)
 			}
 		}

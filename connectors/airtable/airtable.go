@@ -187,11 +187,17 @@ func (c *Connector) MaxRetries() int {
 // https://airtable.com/developers/web/api/rate-limits
 func (c *Connector) Rate() connectors.Rate { return connectors.Rate{Requests: 4, Per: time.Second} }
 
+// oldKey matches an API key of the kind that Airtable ended in February 2024.
+// https://support.airtable.com/docs/airtable-api-key-deprecation-notice
+var oldKey = regexp.MustCompile(`^key[A-Za-z0-9]{5,}$`)
+
 var baseID = regexp.MustCompile(`^app[A-Za-z0-9]{14}$`)
 
 // Validate checks the base's id, and that each column of `merge_on` gets a value from `fields`.
 func (c *Connector) Validate() error {
 	switch {
+	case c.Token.Matches(oldKey):
+		return connectors.Invalid("token", "is an API key (`key…`), which Airtable no longer accepts; create a personal access token (`pat…`) at airtable.com/create/tokens")
 	case !baseID.MatchString(c.Base):
 		return connectors.Invalid("base", "`"+c.Base+"` is no id of a base; write the `app…` from the address of the base's page")
 	case strings.TrimSpace(c.Table) == "":

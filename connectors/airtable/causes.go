@@ -9,7 +9,7 @@ var causes = []connectors.Cause{
 	{Code: "UNKNOWN_FIELD_NAME", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "The table lacks the column: add it (`check --live` names its type), or correct its name in `fields`; `standard: false` leaves the standard columns out."},
 	{Code: "INVALID_VALUE_FOR_COLUMN", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: "The column has another type than the value: change the column's type, or the value in `fields`, or set `typecast`."},
 	{Code: "INVALID_MULTIPLE_CHOICE_OPTIONS", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "The select column lacks the option: add it in Airtable, or set `typecast`, which adds options by itself."},
-	{Code: "ROW_DOES_NOT_EXIST", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "The row, or one that it links to, was deleted in Airtable."},
+	{Code: "ROW_DOES_NOT_EXIST", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "The row, or one that it links to, was deleted in Airtable: correct `fields` if it names that row."},
 	{Code: "CANNOT_CREATE_WITH_COLUMN", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: "Airtable computes this column itself: remove it from `fields`."},
 	{Code: "INVALID_REQUEST*", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: "Airtable says that the request is wrong. Several rows with the same values in the columns of `merge_on` are a common reason: delete all but one."},
 	{Code: "PUBLIC_API_BILLING_LIMIT_EXCEEDED", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: "The workspace has used the calls of its plan for this month."},

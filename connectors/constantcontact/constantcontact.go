@@ -8,6 +8,20 @@
 //
 // Every response takes two of the application's 10,000 requests of a day. When these are used up, deliveries wait for the next day,
 // which does not count as an attempt.
+//
+// Obtain the first refresh token once. Give the application the Authorization Code Flow and a redirect URI, such as
+// `https://localhost`, and open this address in a browser with the application's API key in place of KEY:
+//
+//	https://authz.constantcontact.com/oauth2/default/v1/authorize?response_type=code&client_id=KEY&redirect_uri=https%3A%2F%2Flocalhost&scope=contact_data+offline_access&state=1
+//
+// When you have allowed the access, the browser's address contains a code. Exchange it; curl asks for the application's secret:
+//
+//	curl -u KEY https://authz.constantcontact.com/oauth2/default/v1/token -d grant_type=authorization_code -d redirect_uri=https://localhost -d code=CODE
+//
+// Give the `refresh_token` of the answer to `surveygate token set CONNECTION`. With its `access_token`, the ids of lists and custom
+// fields can be read for a day:
+//
+//	curl -H "Authorization: Bearer ACCESS_TOKEN" https://api.cc.email/v3/contact_lists https://api.cc.email/v3/contact_custom_fields
 package constantcontact
 
 import (
@@ -52,8 +66,7 @@ type Account struct {
 	// and `offline_access`. Later ones are kept in the store, as are those of `surveygate token set`.
 	RefreshToken connectors.Secret `yaml:"refresh_token,omitempty"`
 
-	// Lists are the ids of the lists that respondents are signed up for, 1 to 50. If one does not exist, `check --live` lists those
-	// that do.
+	// Lists are the ids of the lists that respondents are signed up for, 1 to 50.
 	Lists []string `yaml:"lists"`
 
 	// Consent is the treatment of a respondent who has not consented to receive e-mail: `required` (the default) skips them,
@@ -73,8 +86,8 @@ type Connector struct {
 	Account `yaml:",inline"`
 
 	// Fields are added to first_name, last_name and phone_number, or replace them: job_title, company_name, anniversary,
-	// birthday_month with birthday_day, and your custom fields by their ids (`check --live` lists them if one does not exist). Texts are cut to 50 characters, phone numbers to 25,
-	// the values of custom fields to 255.
+	// birthday_month with birthday_day, and your custom fields by their ids. Texts are cut to 50 characters, phone
+	// numbers to 25, the values of custom fields to 255.
 	Fields expression.Values `yaml:"fields,omitempty"`
 }
 
@@ -160,7 +173,7 @@ func (c *Connector) Validate() error {
 	}
 	for _, id := range c.Lists {
 		if !uuid.MatchString(id) {
-			return connectors.Invalid("lists", "`"+id+"` is no id of a list, such as `07936f78-662a-11eb-af0a-fa163e56c9b0`; with an id that does not exist, `check --live` lists those that do")
+			return connectors.Invalid("lists", "`"+id+"` is no id of a list, such as `07936f78-662a-11eb-af0a-fa163e56c9b0`; the connector's page says how to list the ids")
 		}
 	}
 	custom, names := 0, c.Fields.Keys()
@@ -171,7 +184,7 @@ func (c *Connector) Validate() error {
 		case name == "email_address":
 			return connectors.Invalid("fields", "`email_address` is the contact itself; remove it")
 		case !slices.Contains(numbers, name) && limits[name] == 0:
-			return connectors.Invalid("fields", "`"+name+"` is no field of a contact, nor the id of a custom field, such as `1618ae62-4752-11e9-9c8a-fa163e6b01c1`; with an id that does not exist, `check --live` lists those that do")
+			return connectors.Invalid("fields", "`"+name+"` is no field of a contact, nor the id of a custom field, such as `1618ae62-4752-11e9-9c8a-fa163e6b01c1`; the connector's page says how to list the ids")
 		}
 	}
 	most := maxCustom

@@ -137,13 +137,17 @@ func (p *Package) Describe(structName, field string) string {
 	return d.comment
 }
 
-// join joins the lines of each paragraph of a comment.
+// join joins the lines of each paragraph of a comment. Indented paragraphs, which are commands to copy, stay as they are.
 func join(group *ast.CommentGroup) string {
 	if group == nil {
 		return ""
 	}
 	var paragraphs []string
 	for paragraph := range strings.SplitSeq(strings.TrimSpace(group.Text()), "\n\n") {
+		if strings.HasPrefix(paragraph, "\t") {
+			paragraphs = append(paragraphs, strings.ReplaceAll(strings.TrimRight(paragraph, "\n"), "\t", "    "))
+			continue
+		}
 		paragraphs = append(paragraphs, strings.Join(strings.Fields(paragraph), " "))
 	}
 	return strings.Join(paragraphs, "\n\n")

@@ -89,3 +89,20 @@ func TestAFolderWithoutSourceIsAnError(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+// Commands to copy keep their lines.
+func TestIndentedParagraphs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	source := "// Package p does\n// it:\n//\n//\tcurl \\\n//\t  URL\n//\n// or\n// not.\npackage p\n"
+	if err := os.WriteFile(filepath.Join(dir, "p.go"), []byte(source), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, err := declared.Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff("Package p does it:\n\n    curl \\\n      URL\n\nor not.", p.Comment); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -19,7 +19,7 @@ var causes = []connectors.Cause{
 
 	{Code: "10015", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: newWebhook},
 	{Code: "50027", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: "The token in the webhook's URL is wrong: copy the URL from the channel's settings again."},
-	{Code: "10003", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: "The channel, or the thread of the URL, no longer exists: make a webhook in another channel and give its URL."},
+	{Code: "10003", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: "The channel, or the thread of the URL, no longer exists: make a webhook in another channel and give its URL."},
 	{Code: "40333", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: "Discord's network blocks the request: check the proxies and gateways in between."},
 	{Code: "50013", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: "The webhook may not post there: change the permissions of the channel, or make a webhook in another one."},
 	{Code: "50083", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: thread},
@@ -33,7 +33,7 @@ var causes = []connectors.Cause{
 	{Code: "40005", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: "The message is larger than Discord takes: shorten the rule's `text`."},
 	{Code: "200000", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: moderated},
 	{Code: "200001", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: moderated},
-	{Code: "240000", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "Discord considers a link in the message harmful."},
+	{Code: "240000", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: "Discord considers a link in the message harmful: leave the text with the link out of the rule's `text`."},
 
 	// Answers without a code.
 	{Code: "404 Not Found", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: newWebhook},

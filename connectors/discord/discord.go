@@ -140,12 +140,12 @@ var webhookPath = regexp.MustCompile(`/webhooks/[0-9]+/[A-Za-z0-9_-]+$`)
 
 // Validate checks the address.
 func (c *Connector) Validate() error {
-	if err := connectors.CheckAddress(c.Webhook); err != nil {
+	if err := connectors.CheckWebhook(c.Webhook, "Discord"); err != nil {
 		return connectors.Invalid("webhook", err.Error())
 	}
 	if !c.Webhook.PathMatches(webhookPath) {
-		return connectors.Invalid("webhook", "is not a webhook's URL, which ends in `/webhooks/`, the webhook's id and its token; "+
-			"copy it from the channel's settings, Integrations, Webhooks")
+		return connectors.Invalid("webhook", "is not the address of a webhook, `https://discord.com/api/webhooks/ID/TOKEN`; "+
+			"copy it from the channel's settings, Integrations, Webhooks, and leave out `/slack` or `/github` at its end")
 	}
 	return nil
 }

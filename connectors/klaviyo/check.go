@@ -100,7 +100,7 @@ func (a *Account) judgeList(res *connectors.Response, reason string) connectors.
 	case res.Status == 403:
 		return connectors.Missing("the scopes lists:write, profiles:write and subscriptions:write")
 	case a.List != "" && listRefused(res):
-		return connectors.Missing("the list " + a.List)
+		return connectors.Missing("the list " + a.List + ": `list` takes the id of a list, not its name")
 	case res.Status == 400 && a.List == "": // the scopes suffice; nobody is in the job
 		return connectors.Proof{}
 	case res.Status == 400:

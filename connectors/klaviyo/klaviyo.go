@@ -108,8 +108,16 @@ func recipient(ev *event.Event, consent connectors.Consent) (email string, subsc
 
 var listID = regexp.MustCompile(`^[A-Za-z0-9]+$`)
 
-// Validate checks the list's id.
+// privateKey matches a private key. The public key of an account, its six-character site id, and OAuth tokens have other forms.
+// https://developers.klaviyo.com/en/docs/authenticate_
+var privateKey = regexp.MustCompile(`^pk_\S+$`)
+
+// Validate checks the form of the key and the list's id.
 func (a *Account) Validate() error {
+	if !a.APIKey.Matches(privateKey) {
+		return connectors.Invalid("api_key", "is not a private key, which begins with `pk_`; create one in Klaviyo's settings, API keys, "+
+			"Private API keys (the public key of six characters cannot write)")
+	}
 	if a.List != "" && !listID.MatchString(a.List) {
 		return connectors.Invalid("list", "is not the id of a list; Klaviyo shows it in the list's settings and in its address, such as `Y6nRLr`")
 	}

@@ -63,7 +63,7 @@ func (a *Account) validateCredentials() error {
 	case a.Token.IsZero() && !account:
 		return connectors.Invalid("token", "is missing; write the project's token, or `service_account`, `secret` and `project`")
 	case !a.Token.IsZero() && account:
-		return connectors.Invalid("token", "stands beside a service account; write one of the two")
+		return connectors.Invalid("token", "cannot be set beside a service account; leave one of them out")
 	case account && !complete:
 		return connectors.Invalid("service_account", "is incomplete; a service account needs `service_account`, `secret` and `project`")
 	case account && !projectID.MatchString(a.Project):

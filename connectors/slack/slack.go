@@ -176,7 +176,7 @@ func (a *Account) validate() error {
 	case token && a.Channel == "":
 		return connectors.Invalid("channel", "is missing: a bot needs one to post to; its id (`C0123456789`) is safest")
 	case webhook:
-		if err := connectors.CheckAddress(a.Webhook); err != nil {
+		if err := connectors.CheckWebhook(a.Webhook, "Slack"); err != nil {
 			return connectors.Invalid("webhook", err.Error())
 		}
 	}

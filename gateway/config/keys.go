@@ -66,7 +66,11 @@ func (c *Config) MissingKey() *document.Fault {
 	}
 	names := make([]string, 0, len(fetching))
 	for _, d := range fetching {
-		names = append(names, "`"+d.Name+"`")
+		name := d.Name
+		if d.Tenant != "" && d.Tenant != DefaultTenant {
+			name += " of " + d.Tenant
+		}
+		names = append(names, "`"+name+"`")
 	}
 	fault := document.Fault{
 		Position: fetching[0].At,

@@ -166,7 +166,7 @@ func (p *proof) ask(ctx context.Context, c connectors.Connector, step string) {
 		p.asked = true
 		auth, fetched := req.Auth.(connectors.OAuth2)
 		if fetched && auth.Grant == connectors.GrantRefreshToken {
-			p.unproved("anything: only the running gateway may use the refresh token, which the product may replace each time")
+			p.unproved("anything: only the running gateway may use the refresh token, which the product may replace each time; `surveygate destinations test NAME` sends a test through it")
 			return
 		}
 		res := p.send(ctx, req)

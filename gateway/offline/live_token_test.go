@@ -70,7 +70,7 @@ func TestLiveFetchesTokens(t *testing.T) {
 		"bad": {Standing: Missing, Missing: []Lack{{What: "credentials that an access token is issued for " +
 			"(token endpoint: invalid_client: the application is not accepted; check its id and secret)"}}},
 		"busy":    {Standing: Unreachable, Reason: "token endpoint: 503 Service Unavailable"},
-		"refresh": {Standing: Unproved, Unproved: []string{"anything: only the running gateway may use the refresh token, which the product may replace each time"}},
+		"refresh": {Standing: Unproved, Unproved: []string{"anything: only the running gateway may use the refresh token, which the product may replace each time; `surveygate destinations test NAME` sends a test through it"}},
 	} {
 		auth := connectors.OAuth2{
 			Grant: connectors.GrantClientCredentials, TokenURL: server.URL + "/token", ClientID: "app", ClientSecret: connectors.NewSecret(name),

@@ -118,7 +118,7 @@ func (e *expander) replace(n *Node, hole string, at int) string {
 		text, err := e.lookup.File(path)
 		if err != nil {
 			n.Unset = true
-			e.faults = append(e.faults, fault(fmt.Sprintf("cannot read the file `%s`: %v", path, reason(err)), "write a path that begins with / and that the gateway's user can read"))
+			e.faults = append(e.faults, fault(fmt.Sprintf("cannot read the file `%s`: %v", path, reason(err)), "write the whole path, beginning with /, of a file that the gateway's user can read"))
 			return hole
 		}
 		return strings.TrimFunc(string(text), connectors.IsBlank)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
@@ -52,7 +53,7 @@ func newToken(tenant, destination string) string {
 	return "obtain a refresh token from the product and store it with `" + command + "`"
 }
 
-// failure returns why there is no token. The answer is not quoted, except for the codes of RFC 6749.
+// failure returns why there is no token. The answer is not quoted, except for its code.
 func (e *endpoint) failure(auth connectors.OAuth2, tenant, destination string) error {
 	var own *outbound.Error
 	switch {
@@ -70,10 +71,13 @@ func (e *endpoint) failure(auth connectors.OAuth2, tenant, destination string) e
 		return refused("no assertion can be signed with the private key")
 	}
 	res := e.result.Response
-	code := errorCode(res.Body)
+	code, standard := errorCode(res.Body)
 	reason := "token endpoint: " + connectors.StatusReason(res.Status)
-	if code != "" {
+	switch {
+	case standard:
 		reason = "token endpoint: " + code
+	case code != "":
+		reason += ": " + code
 	}
 	again := func() error {
 		return &outbound.Error{Kind: outbound.Protocol, Reason: reason, After: connectors.RetryAfter(res)}
@@ -82,33 +86,40 @@ func (e *endpoint) failure(auth connectors.OAuth2, tenant, destination string) e
 	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status == http.StatusTooManyRequests, status >= 500:
 		reason = "token endpoint: " + connectors.StatusReason(status)
 		return again()
-	case code == "server_error", code == "temporarily_unavailable":
+	case code == "server_error", code == "temporarily_unavailable", code == "rate_limit_exceeded":
 		return again()
 	case res.Fault != "":
 		reason = "token endpoint: " + res.Fault
 		return again()
-	case status >= 200 && status <= 299 && code == "":
+	case status >= 200 && status <= 299 && !standard:
 		reason = "token endpoint: the answer holds no access token"
 		return again()
 	}
 	return refused("%s: %s", reason, remedy(code, auth, tenant, destination))
 }
 
-// errorCode returns the error of an answer if RFC 6749 defines it, and else "".
+// ownCode matches codes that RFC 6749 does not define, such as Salesforce's `inactive_user`.
+// https://help.salesforce.com/s/articleView?id=xcloud.remoteaccess_oauth_flow_errors.htm
+var ownCode = regexp.MustCompile(`^[a-z]{2,20}(_[a-z]{2,20}){1,4}$`)
+
+// errorCode returns the error of an answer if RFC 6749 defines it, which is then standard, or if it has the form of a code; else "".
 // https://www.rfc-editor.org/rfc/rfc6749#section-5.2 https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1
-func errorCode(body []byte) string {
+func errorCode(body []byte) (code string, standard bool) {
 	var said struct {
 		Error string `json:"error"`
 	}
 	if json.Unmarshal(body, &said) != nil {
-		return ""
+		return "", false
 	}
 	switch said.Error {
 	case "invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
 		"access_denied", "server_error", "temporarily_unavailable":
-		return said.Error
+		return said.Error, true
 	}
-	return ""
+	if !ownCode.MatchString(said.Error) {
+		return "", false
+	}
+	return said.Error, false
 }
 
 // remedy says what a person can do about a refusal.
@@ -123,7 +134,9 @@ func remedy(code string, auth connectors.OAuth2, tenant, destination string) str
 			return "the signed assertion is not accepted; check the key, that the application is approved for this user, and this machine's clock"
 		}
 		return "check the user that the application acts as"
-	case "invalid_client", "access_denied":
+	case "inactive_user", "inactive_org":
+		return "the user or the organization that the application acts for is not active; activate it in the product"
+	case "invalid_client", "invalid_client_id", "invalid_client_credentials", "access_denied":
 		if assertion {
 			return "the application is not accepted; check its id and the key"
 		}

@@ -55,7 +55,9 @@ func newIssuer(t testing.TB, firstRefresh string) *issuer {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /token", i.token)
 	mux.HandleFunc("/", i.api)
-	i.Server = httptest.NewServer(mux)
+	// A child process may ask as soon as the server runs: what its handlers read is there before.
+	i.Server = httptest.NewUnstartedServer(mux)
+	i.Start()
 	i.address = i.URL
 	t.Cleanup(i.Close)
 	return i
@@ -163,6 +165,23 @@ func (i *issuer) credentials() connectors.OAuth2 {
 	return connectors.OAuth2{
 		Grant: connectors.GrantClientCredentials, TokenURL: i.address + "/token", ClientID: "client",
 		ClientSecret: connectors.NewSecret("client-secret"), Scopes: []string{"one", "two"},
+	}
+}
+
+// deadline is a context whose deadline passes when passed is closed.
+type deadline struct {
+	context.Context
+	passed chan struct{}
+}
+
+func (d deadline) Done() <-chan struct{} { return d.passed }
+
+func (d deadline) Err() error {
+	select {
+	case <-d.passed:
+		return context.DeadlineExceeded
+	default:
+		return nil
 	}
 }
 

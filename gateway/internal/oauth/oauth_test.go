@@ -276,11 +276,9 @@ func TestOneFetchPerProcess(t *testing.T) {
 func TestHangingEndpoint(t *testing.T) {
 	t.Parallel()
 	i, other := newIssuer(t, "first"), newIssuer(t, "first")
-	release := make(chan struct{})
-	i.before = func(http.ResponseWriter, url.Values) bool { <-release; return false }
+	ctx, release := deadline{t.Context(), make(chan struct{})}, make(chan struct{})
+	i.before = func(http.ResponseWriter, url.Values) bool { close(ctx.passed); <-release; return false }
 	r := newReplica(t, oauth.Options{Store: openStore(t, nil)})
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
 	if res := r.send(ctx, i.refreshing(), connectors.Secret{}); res.Kind != outbound.Timeout || res.Err.Error() != "token endpoint: no access token in time" {
 		t.Errorf("%s %v", res.Kind, res.Err)
 	}
@@ -338,6 +336,9 @@ func TestOutcomes(t *testing.T) {
 		{"invalid_client", answers(401, `{"error":"invalid_client"}`), outbound.Credentials, "token endpoint: invalid_client: the application is not accepted; check its id and secret", 0},
 		{"unauthorized_client", answers(400, `{"error":"unauthorized_client"}`), outbound.Credentials, "token endpoint: unauthorized_client: the application may not obtain tokens this way; allow it in the product", 0},
 		{"a code of its own", answers(400, `{"error":"inactive jo@example.com"}`), outbound.Credentials, "token endpoint: 400 Bad Request: the request for an access token was refused; check the credentials and the address of the token endpoint", 0},
+		{"a code of Salesforce's", answers(400, `{"error":"invalid_client_id","error_description":"of jo@example.com"}`), outbound.Credentials, "token endpoint: 400 Bad Request: invalid_client_id: the application is not accepted; check its id and secret", 0},
+		{"an inactive user", answers(400, `{"error":"inactive_user"}`), outbound.Credentials, "token endpoint: 400 Bad Request: inactive_user: the user or the organization that the application acts for is not active; activate it in the product", 0},
+		{"too many tokens", answers(400, `{"error":"rate_limit_exceeded"}`), outbound.Protocol, "token endpoint: 400 Bad Request: rate_limit_exceeded", 0},
 		{"not found", answers(404, "<html>"), outbound.Credentials, "token endpoint: 404 Not Found: the request for an access token was refused; check the credentials and the address of the token endpoint", 0},
 		{"redirect", answers(302, "", "Location", "https://elsewhere.example/"), outbound.Credentials, "token endpoint: 302 Found: the request for an access token was refused; check the credentials and the address of the token endpoint", 0},
 	}

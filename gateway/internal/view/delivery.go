@@ -30,7 +30,7 @@ type Delivery struct {
 	Updated  Time   `json:"updated,omitzero"`
 	// Due is when a waiting delivery is attempted next.
 	Due Time `json:"due,omitzero"`
-	// Hint is what a person can do about a dead letter.
+	// Hint is what a person can do about a dead letter, or about the failed attempts of a waiting delivery.
 	Hint string `json:"hint,omitempty"`
 	// Hold is why its destination is on hold, of a waiting delivery that was asked for alone; absent in lists.
 	Hold *Hold `json:"hold,omitempty"`

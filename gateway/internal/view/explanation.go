@@ -109,7 +109,7 @@ type ExplainedDelivery struct {
 	Attempts int                 `json:"attempts"`
 	Updated  time.Time           `json:"updated"`
 	Due      time.Time           `json:"due,omitzero"`
-	// Hint is what a person can do about a dead letter.
+	// Hint is what a person can do about a dead letter, or about the failed attempts of a waiting delivery.
 	Hint string `json:"hint,omitempty"`
 	// Revision is that of the event which owes it.
 	Revision int `json:"revision,omitempty"`

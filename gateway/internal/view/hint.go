@@ -8,14 +8,18 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// DeliveryHint is what a person can do about a dead letter: where its cause is mended, and the command that brings it on its
-// way afterwards. It is empty for deliveries that are not dead.
+// DeliveryHint is what a person can do about a dead letter, or about a waiting delivery whose last attempt failed: where its cause
+// is mended, and the command that brings a dead letter on its way afterwards. It is empty if there is nothing to do.
 func DeliveryHint(d *state.Delivery) string {
-	if d.State != state.Dead {
+	if d.State != state.Dead && d.State != state.Waiting || d.Reason == "" {
 		return ""
 	}
 	cause, known := causeOf(d.Connector, d.Reason)
 	switch {
+	case d.State == state.Waiting && (!known || cause.Kind == connectors.Revoked || cause.Fix == connectors.FixWait || cause.Fix == connectors.FixNone):
+		return "" // of a refusal of credentials, HoldHint says what to do
+	case d.State == state.Waiting:
+		return cause.Hint + " It is tried again by itself."
 	case !known || cause.Fix == connectors.FixWait:
 		return "To deliver it after all: surveygate dead replay " + d.ID
 	case cause.Fix == connectors.FixNone:
@@ -55,6 +59,13 @@ func HoldHint(h *state.Hold, destination, product string) string {
 		return destination + " asked to be left alone; it goes on by itself" + at(h.Until) + "."
 	case state.HoldGone:
 		return "The receiver asked never to be called again. When `url` is changed and reloaded, what waits goes out by itself; to ask the same one again: " + resume
+	}
+	// A reason without an access token itself says what to do.
+	if strings.Contains(h.Reason, "surveygate token set ") {
+		return "When the refresh token of " + destination + " is stored, what waits goes out by itself."
+	}
+	if strings.HasPrefix(h.Reason, "token endpoint: ") {
+		return "When the credentials of " + destination + " are changed and reloaded, what waits goes out by itself; after a correction in the product: " + resume
 	}
 	cause, known := causeOf(product, h.Reason)
 	if !known {

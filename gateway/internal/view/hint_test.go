@@ -68,6 +68,24 @@ func TestHintsByCause(t *testing.T) {
 		}
 	}
 	if got := DeliveryHint(&state.Delivery{State: state.Waiting, Reason: "is_archived", Connector: "slack"}); got != "" {
-		t.Errorf("what waits needs nobody: %s", got)
+		t.Errorf("the hold of what waits has the hint: %s", got)
+	}
+	if got := DeliveryHint(&state.Delivery{State: state.Waiting, Reason: "404 Not Found: notFound", Connector: "bigquery"}); !strings.Contains(got, "create it") ||
+		!strings.HasSuffix(got, " It is tried again by itself.") {
+		t.Errorf("what waits for a table: %s", got)
+	}
+	for _, reason := range []string{"", "503 Service Unavailable", "200 OK: stopped"} {
+		if got := DeliveryHint(&state.Delivery{State: state.Waiting, Reason: reason, Connector: "bigquery"}); got != "" {
+			t.Errorf("what waits after %q needs nobody: %s", reason, got)
+		}
+	}
+	for reason, want := range map[string]string{
+		"token endpoint: 400 Bad Request: inactive_user: the user … is not active; activate it in the product":                       "after a correction in the product: " + resume,
+		"token endpoint: invalid_grant: the refresh token is no longer valid; obtain … and store it with `surveygate token set crm`": "When the refresh token of crm is stored",
+		"there is no refresh token yet: obtain a refresh token from the product and store it with `surveygate token set crm`":        "When the refresh token of crm is stored",
+	} {
+		if got := HoldHint(&state.Hold{Kind: state.HoldRevoked, Reason: reason}, "crm", "salesforce"); !strings.Contains(got, want) || strings.Contains(got, "request is wrong") {
+			t.Errorf("held, %s: %s", reason, got)
+		}
 	}
 }
