@@ -36,14 +36,22 @@ func Facts(ev *event.Event, own expression.Values, limit int) expression.Object 
 	return all
 }
 
-// Properties returns Facts and the values of own, for a product that records values of any type. All texts are clipped to limit
-// characters, also those in lists and objects. Empty texts are left out.
+// PropertyNames are the names of what Properties returns beside the values of own, in order.
+var PropertyNames = append(slices.Clone(FactNames), "csat_score", "ces_score")
+
+// Properties returns Facts, the other scores and the values of own, for a product that records values of any type. All texts are
+// clipped to limit characters, also those in lists and objects. Empty texts are left out.
 func Properties(ev *event.Event, own expression.Values, limit int) (expression.Object, error) {
 	values, err := own.Evaluate(ev)
 	if err != nil {
 		return nil, err
 	}
-	all := Facts(ev, own, limit)
+	all, set, score := Facts(ev, own, limit), own.Keys(), &ev.Data().Response.Score
+	for i, value := range []*float64{score.CSAT, score.CES} {
+		if name := PropertyNames[len(FactNames)+i]; value != nil && !slices.Contains(set, name) {
+			all = append(all, expression.Member{Key: name, Value: *value})
+		}
+	}
 	for _, m := range values {
 		if m.Value = ClipTexts(m.Value, limit); m.Value != "" {
 			all = append(all, m)

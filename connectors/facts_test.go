@@ -24,6 +24,7 @@ func TestProperties(t *testing.T) {
 	t.Parallel()
 	own, err := expression.CompileValues([]expression.Pair{
 		{Key: "survey_id", Value: "'own'"},
+		{Key: "ces_score", Value: 7},
 		{Key: "texts", Value: []any{"feedback", "' '", 1}},
 		{Key: "nested", Value: []expression.Pair{{Key: "text", Value: "feedback"}, {Key: "none", Value: "{{ email }}"}}},
 		{Key: "empty", Value: "{{ email }}"},
@@ -33,7 +34,7 @@ func TestProperties(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ev := parsed(t, "acme", `{"type":"response.completed","nps_score":9,"feedback":"`+strings.Repeat("é", 9)+`","survey":{"id":"s1"},"response":{"id":"`+strings.Repeat("r", 9)+`"}}`)
+	ev := parsed(t, "acme", `{"type":"response.completed","nps_score":9,"csat_score":4,"ces_score":2,"feedback":"`+strings.Repeat("é", 9)+`","survey":{"id":"s1"},"response":{"id":"`+strings.Repeat("r", 9)+`"}}`)
 	for range 2 { // the event is not changed
 		got, err := connectors.Properties(ev, own, 5)
 		if err != nil {
@@ -43,7 +44,7 @@ func TestProperties(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := `{"nps_score":9,"response_id":"rrrr…","survey_id":"own","texts":["éééé…",1],"nested":{"text":"éééé…"},"yes":true}`; string(text) != want {
+		if want := `{"nps_score":9,"response_id":"rrrr…","csat_score":4,"survey_id":"own","ces_score":7,"texts":["éééé…",1],"nested":{"text":"éééé…"},"yes":true}`; string(text) != want {
 			t.Errorf("got  %s\nwant %s", text, want)
 		}
 	}

@@ -49,8 +49,8 @@ type Connector struct {
 	// Event is the name (`event_type`) of the event in Amplitude; the default is `survey_response`.
 	Event string `yaml:"event,omitempty"`
 
-	// Properties are added to `survey_type nps_score survey_id response_id`, or replace them. Numbers, booleans, lists and
-	// objects keep their types; texts are cut to 1,024 characters.
+	// Properties are added to `survey_type nps_score survey_id response_id csat_score ces_score`, or replace them. Numbers,
+	// booleans, lists and objects keep their types; texts are cut to 1,024 characters.
 	Properties expression.Values `yaml:"properties,omitempty"`
 
 	// UserID is the person's id in Amplitude, at most 1,024 characters, such as `respondent.external_id`. Without it, and for an

@@ -2,7 +2,10 @@ package bigquery
 
 import "github.com/surveygate/surveygate/connectors"
 
-const temporary = "BigQuery has a fault of its own."
+const (
+	temporary = "BigQuery has a fault of its own."
+	noBilling = "The project has no billing account, and BigQuery streams only into projects that have one: link one in the console."
+)
 
 // causes are Google's error codes. https://cloud.google.com/bigquery/docs/error-messages
 var causes = []connectors.Cause{
@@ -17,8 +20,9 @@ var causes = []connectors.Cause{
 	{Code: "internalError", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: temporary},
 	{Code: "timeout", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: temporary},
 
+	{Code: freeTier, Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: noBilling},
 	{Code: "accessDenied", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: "The service account may not write to the table: give it the role BigQuery Data Editor on the dataset."},
-	{Code: "billingNotEnabled", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: "The project has no billing account, and BigQuery streams only into projects that have one: link one in the console."},
+	{Code: "billingNotEnabled", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: noBilling},
 	{Code: "authError", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: "Google does not accept the service account's key: make a new one in the console."},
 
 	{Code: "invalid", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: "A value does not fit the type of its column: correct the rule's `row`, or the column."},

@@ -110,6 +110,10 @@ func (c *Connector) verdict(res *connectors.Response, errors []problem) connecto
 // https://cloud.google.com/bigquery/docs/troubleshoot-quotas
 const quotaDelay = 5 * time.Minute
 
+// freeTier is the part of a message with which BigQuery refuses rows for a project without billing, also as accessDenied.
+// https://cloud.google.com/bigquery/docs/write-api-rest
+const freeTier = "free tier"
+
 // refused returns the verdict on a whole request, with Google's code as the reason.
 func refused(res *connectors.Response) connectors.Verdict {
 	var answer struct {
@@ -124,6 +128,11 @@ func refused(res *connectors.Response) connectors.Verdict {
 	}
 	reason := answer.Error.Errors[0].Reason
 	v.Reason += ": " + reason
+	if strings.Contains(answer.Error.Errors[0].Message, freeTier) {
+		v.Reason += ": " + freeTier
+	} else if reason == "accessDenied" {
+		v = v.ForSetting("table")
+	}
 	kind, known := kinds[reason]
 	if reason == "notFound" { // also of a table that was created some minutes ago
 		kind, known = connectors.Retry, true

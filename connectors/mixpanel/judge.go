@@ -77,7 +77,7 @@ func (c *Connector) refused(res *connectors.Response, a answer) map[int]connecto
 func (c *Connector) reason(status int, field string) string {
 	text := connectors.StatusReason(status)
 	name, found := strings.CutPrefix(field, "properties.")
-	sent := slices.Concat(reserved, connectors.FactNames, []string{ip}, c.Properties.Keys())
+	sent := slices.Concat(reserved, connectors.PropertyNames, []string{ip}, c.Properties.Keys())
 	if field == "event" || found && slices.Contains(sent, name) {
 		text += ": " + connectors.Clip(field, 100)
 	}

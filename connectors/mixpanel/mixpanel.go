@@ -59,9 +59,10 @@ type Connector struct {
 	// Event is the name of the event in Mixpanel; the default is `survey_response`.
 	Event string `yaml:"event,omitempty"`
 
-	// Properties are added to `survey_type nps_score survey_id response_id`, or replace them. Numbers, booleans, lists and objects
-	// keep their types; texts are cut to 255 characters. Mixpanel takes at most 254 properties, items of a list and fields of an
-	// object, and three levels of objects. Write `ip: context.ip` to let Mixpanel find the respondent's city and country.
+	// Properties are added to `survey_type nps_score survey_id response_id csat_score ces_score`, or replace them. Numbers,
+	// booleans, lists and objects keep their types; texts are cut to 255 characters. Mixpanel takes at most 254 properties, items
+	// of a list and fields of an object, and three levels of objects. Write `ip: context.ip` to let Mixpanel find the
+	// respondent's city and country.
 	Properties expression.Values `yaml:"properties,omitempty"`
 
 	// DistinctID is the person's id in Mixpanel, at most 255 characters, such as `respondent.external_id`. Without it, a stable id
