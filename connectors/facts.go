@@ -45,22 +45,23 @@ func Properties(ev *event.Event, own expression.Values, limit int) (expression.O
 	}
 	all := Facts(ev, own, limit)
 	for _, m := range values {
-		if m.Value = clipTexts(m.Value, limit); m.Value != "" {
+		if m.Value = ClipTexts(m.Value, limit); m.Value != "" {
 			all = append(all, m)
 		}
 	}
 	return all, nil
 }
 
-// clipTexts returns an evaluated value with its texts clipped, and without empty texts in lists and objects. It does not change v.
-func clipTexts(v any, limit int) any {
+// ClipTexts returns an evaluated value with its texts clipped to limit characters, and without empty texts in lists and objects. It
+// does not change v.
+func ClipTexts(v any, limit int) any {
 	switch v := v.(type) {
 	case string:
 		return Clip(strings.TrimSpace(v), limit)
 	case []any:
 		items := make([]any, 0, len(v))
 		for _, item := range v {
-			if item = clipTexts(item, limit); item != "" {
+			if item = ClipTexts(item, limit); item != "" {
 				items = append(items, item)
 			}
 		}
@@ -68,7 +69,7 @@ func clipTexts(v any, limit int) any {
 	case expression.Object:
 		members := make(expression.Object, 0, len(v))
 		for _, m := range v {
-			if m.Value = clipTexts(m.Value, limit); m.Value != "" {
+			if m.Value = ClipTexts(m.Value, limit); m.Value != "" {
 				members = append(members, m)
 			}
 		}

@@ -4,7 +4,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/surveygate/surveygate/rules/event"
 )
@@ -147,22 +146,4 @@ func firstOf(texts ...string) string {
 		}
 	}
 	return ""
-}
-
-// Clip shortens text to at most limit runes. A shortened text ends in `…`, which counts as one of them.
-func Clip(text string, limit int) string {
-	if len(text) <= limit || utf8.RuneCountInString(text) <= limit {
-		return text
-	}
-	if limit <= 0 {
-		return ""
-	}
-	kept := 0
-	for at := range text {
-		if kept == limit-1 {
-			return text[:at] + "…"
-		}
-		kept++
-	}
-	return text
 }

@@ -3,7 +3,6 @@ package connectors_test
 import (
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -67,49 +66,6 @@ func TestMessageFor(t *testing.T) {
 			t.Errorf("%s: the level is %q, want %q", given, got, want.Level)
 		}
 	}
-}
-
-func TestClip(t *testing.T) {
-	t.Parallel()
-	rows := []struct {
-		text  string
-		limit int
-		want  string
-	}{
-		{"", 0, ""},
-		{"", 5, ""},
-		{"abc", 3, "abc"},
-		{"abcd", 3, "ab…"},
-		{"abc", 1, "…"},
-		{"abc", 0, ""},
-		{"abc", -1, ""},
-		{"çğş", 3, "çğş"},
-		{"çğşı", 3, "çğ…"},
-		{"👍👍👍", 2, "👍…"},
-	}
-	for _, row := range rows {
-		if got := connectors.Clip(row.text, row.limit); got != row.want {
-			t.Errorf("%q to %d: got %q, want %q", row.text, row.limit, got, row.want)
-		}
-	}
-}
-
-func FuzzClip(f *testing.F) {
-	f.Add("abc", 2)
-	f.Add("\xff\xfe\xfd", 2)
-	f.Add(strings.Repeat("é", 100), 50)
-	f.Fuzz(func(t *testing.T, text string, limit int) {
-		got := connectors.Clip(text, limit)
-		if n := utf8.RuneCountInString(got); n > max(limit, 0) {
-			t.Errorf("%d runes, at most %d", n, limit)
-		}
-		if got != text && got != "" && !strings.HasSuffix(got, "…") {
-			t.Errorf("%q became %q without a mark", text, got)
-		}
-		if utf8.ValidString(text) && !utf8.ValidString(got) {
-			t.Errorf("%q became %q", text, got)
-		}
-	})
 }
 
 func TestMessageLink(t *testing.T) {

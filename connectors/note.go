@@ -1,8 +1,6 @@
 package connectors
 
 import (
-	"crypto/sha256"
-	"encoding/base32"
 	"html"
 	"strings"
 	"unicode/utf8"
@@ -10,21 +8,6 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 	"github.com/surveygate/surveygate/rules/expression"
 )
-
-var letters = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
-
-// ResponseCode identifies the event's response, or an event without one, among all that several tenants may write to one account:
-// 100 bits of a hash as 20 letters and digits, which searches treat as one word. more distinguishes several records of one
-// response.
-func ResponseCode(ev *event.Event, more ...string) string {
-	kind, id := "response", ev.ResponseKey()
-	if id == "" {
-		kind, id = "event", ev.ID
-	}
-	parts := append([]string{kind, ev.Tenant, id}, more...)
-	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
-	return letters.EncodeToString(sum[:])[:20]
-}
 
 // NoteMark returns the mark that identifies a response in a note: `[sg:CODE]`, with its ResponseCode.
 func NoteMark(code string) string { return "[sg:" + code + "]" }

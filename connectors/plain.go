@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // PlainText converts an evaluated value (see expression.Value) to text, for products whose fields hold text only. A number has no
@@ -42,4 +43,22 @@ func JoinedText(v any, separator string) (text string, ok bool) {
 		return strings.Join(items, separator), true
 	}
 	return "", false
+}
+
+// Clip shortens text to at most limit runes. A shortened text ends in `…`, which counts as one of them.
+func Clip(text string, limit int) string {
+	if len(text) <= limit || utf8.RuneCountInString(text) <= limit {
+		return text
+	}
+	if limit <= 0 {
+		return ""
+	}
+	kept := 0
+	for at := range text {
+		if kept == limit-1 {
+			return text[:at] + "…"
+		}
+		kept++
+	}
+	return text
 }

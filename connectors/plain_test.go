@@ -2,7 +2,9 @@ package connectors
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/surveygate/surveygate/rules/expression"
 )
@@ -41,4 +43,47 @@ func TestJoinedText(t *testing.T) {
 	if got, ok := JoinedText("a, b", ";"); got != "a, b" || !ok {
 		t.Errorf("got %q, %v", got, ok)
 	}
+}
+
+func TestClip(t *testing.T) {
+	t.Parallel()
+	rows := []struct {
+		text  string
+		limit int
+		want  string
+	}{
+		{"", 0, ""},
+		{"", 5, ""},
+		{"abc", 3, "abc"},
+		{"abcd", 3, "ab…"},
+		{"abc", 1, "…"},
+		{"abc", 0, ""},
+		{"abc", -1, ""},
+		{"çğş", 3, "çğş"},
+		{"çğşı", 3, "çğ…"},
+		{"👍👍👍", 2, "👍…"},
+	}
+	for _, row := range rows {
+		if got := Clip(row.text, row.limit); got != row.want {
+			t.Errorf("%q to %d: got %q, want %q", row.text, row.limit, got, row.want)
+		}
+	}
+}
+
+func FuzzClip(f *testing.F) {
+	f.Add("abc", 2)
+	f.Add("\xff\xfe\xfd", 2)
+	f.Add(strings.Repeat("é", 100), 50)
+	f.Fuzz(func(t *testing.T, text string, limit int) {
+		got := Clip(text, limit)
+		if n := utf8.RuneCountInString(got); n > max(limit, 0) {
+			t.Errorf("%d runes, at most %d", n, limit)
+		}
+		if got != text && got != "" && !strings.HasSuffix(got, "…") {
+			t.Errorf("%q became %q without a mark", text, got)
+		}
+		if utf8.ValidString(text) && !utf8.ValidString(got) {
+			t.Errorf("%q became %q", text, got)
+		}
+	})
 }

@@ -2,7 +2,9 @@ package connectors
 
 import (
 	"crypto/sha256"
+	"encoding/base32"
 	"encoding/hex"
+	"strings"
 
 	"github.com/surveygate/surveygate/rules/event"
 )
@@ -13,4 +15,19 @@ import (
 func RecordID(ev *event.Event, name string) string {
 	sum := sha256.Sum256([]byte(ev.Tenant + "\x00" + ev.ID + "\x00" + name))
 	return hex.EncodeToString(sum[:18])
+}
+
+var letters = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// ResponseCode identifies the event's response, or an event without one, among all that several tenants may write to one account:
+// 100 bits of a hash as 20 letters and digits, which searches treat as one word. more distinguishes several records of one
+// response.
+func ResponseCode(ev *event.Event, more ...string) string {
+	kind, id := "response", ev.ResponseKey()
+	if id == "" {
+		kind, id = "event", ev.ID
+	}
+	parts := append([]string{kind, ev.Tenant, id}, more...)
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return letters.EncodeToString(sum[:])[:20]
 }

@@ -18,7 +18,8 @@ import (
 // return it.
 type Request struct {
 	Method string
-	// URL is absolute. It is empty if the URL is a secret: then Auth is an AddressAuth, or Address holds the URL.
+	// URL is absolute; with OAuth2 it may begin with `/` (see there). It is empty if the URL is a secret: then Auth is an AddressAuth,
+	// or Address holds the URL.
 	URL string
 	// Address is the URL if it is a secret and Auth holds another credential, as for a signed webhook.
 	Address Secret

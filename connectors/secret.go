@@ -79,6 +79,12 @@ func (s Secret) Host() string {
 	return strings.ToLower(u.Hostname())
 }
 
+// PathMatches reports whether a secret is an address whose path matches a pattern.
+func (s Secret) PathMatches(pattern *regexp.Regexp) bool {
+	u, err := url.Parse(s.reveal())
+	return err == nil && pattern.MatchString(u.Path)
+}
+
 // WithQuery returns a secret that is an address with one more query parameter. name and value must need no escaping.
 func (s Secret) WithQuery(name, value string) Secret {
 	separator := "?"

@@ -42,7 +42,8 @@ type Verdict struct {
 	// `delivered` for a batch of several events, unless BatchLimit.Silent is set (see JudgeEach).
 	Each []Verdict
 	// RetryAlone is set on a rejected event of a batch that may be accepted by itself. The gateway tries it once more alone,
-	// which does not count as an attempt, and uses the verdict on that.
+	// which does not count as an attempt, and uses the verdict on that. If all events of a batch have it, the batch is halved, as
+	// one that was refused as a whole.
 	RetryAlone bool
 	// Resend is set on a `retry` of an event that the product left unwritten only because of another event of the batch. See
 	// Resend.
@@ -110,8 +111,8 @@ func TryAfter(res *Response, reason string) Verdict {
 
 // Resend returns a Retry verdict on an event of a batch that the product left unwritten only because of other events of the batch,
 // which have verdicts of their own. The gateway sends all such events again at once, in one batch without the others, and
-// counts no attempt for them. If all events of a batch have this verdict, the batch is halved, as one that was refused as a whole.
-// For an event that was sent alone it is a plain Retry.
+// counts no attempt for them. If no event of a batch has another verdict, the batch is halved, as one that was refused as a whole. For
+// an event that was sent alone it is a plain Retry.
 func Resend(reason string) Verdict { return Verdict{Kind: Retry, Reason: reason, Resend: true} }
 
 // ByStatus returns the default verdict on a product's answer: delivered for 2xx; retry for 408, 425, 429 and 5xx; revoked for

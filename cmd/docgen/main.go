@@ -39,13 +39,25 @@ func (f *file) fresh(now []byte) ([]byte, error) {
 	if f.part == "" {
 		return f.text, nil
 	}
-	begin, end := []byte("<!-- "+f.part+" -->\n"), []byte("<!-- /"+f.part+" -->")
+	begin, end := markers(f.part)
 	before, rest, opened := bytes.Cut(now, begin)
 	_, after, closed := bytes.Cut(rest, end)
 	if !opened || !closed {
 		return nil, fmt.Errorf("%s: the derived part `%s` has no place: write `%s` and `%s` around it", f.path, f.part, bytes.TrimSpace(begin), end)
 	}
 	return slices.Concat(before, begin, f.text, end, after), nil
+}
+
+func markers(part string) (begin, end []byte) {
+	return []byte("<!-- " + part + " -->\n"), []byte("<!-- /" + part + " -->")
+}
+
+// outside is what a page says outside a derived part.
+func outside(page []byte, part string) []byte {
+	begin, end := markers(part)
+	before, rest, _ := bytes.Cut(page, begin)
+	_, after, _ := bytes.Cut(rest, end)
+	return slices.Concat(before, after)
 }
 
 func run(out io.Writer, root string, check bool) error {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding"
 	"fmt"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"time"
@@ -17,8 +19,12 @@ const derived = "<!-- Derived by `make docs`; change the Go source instead. -->\
 
 // pages are the README of every product, and the table of all.
 func pages(src *source) ([]file, error) {
+	readme, err := os.ReadFile(filepath.Join(src.root, "README.md"))
+	if err != nil && !os.IsNotExist(err) {
+		return nil, err
+	}
 	var files []file
-	var table strings.Builder
+	var table, further strings.Builder
 	for _, name := range connectors.Names() {
 		if strings.Contains(name, ".") {
 			continue // an action stands on its product's page
@@ -37,6 +43,9 @@ func pages(src *source) ([]file, error) {
 			return nil, err
 		}
 		table.WriteString(row)
+		if link := "(connectors/" + name + "/README.md)"; !bytes.Contains(outside(readme, furtherProducts), []byte(link)) {
+			fmt.Fprintf(&further, "- [%s]%s: %s\n", name, link, firstSentence(opening(p, name)))
+		}
 	}
 	all := derived + `
 # Connectors
@@ -47,8 +56,14 @@ event; the gateway sends, signs, retries, limits and records. Each page shows th
 | Connector | What it does | Actions | Own limit |
 | --- | --- | --- | --- |
 ` + table.String()
-	return append(files, file{path: "connectors/README.md", text: []byte(all)}), nil
+	return append(files,
+		file{path: "connectors/README.md", text: []byte(all)},
+		file{path: "README.md", text: []byte(further.String()), part: furtherProducts},
+	), nil
 }
+
+// furtherProducts is the part of the first page that lists the products which its table leaves out.
+const furtherProducts = "further products"
 
 func tableRow(name, what string) (string, error) {
 	c, ok := connectors.New(name)

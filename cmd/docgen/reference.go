@@ -21,7 +21,7 @@ const preface = `## Every setting of surveygate, with what it is. Derived by ` +
 
 // samples are what stands for the value of a setting, by its name, where its type alone would say little; by its place
 // and its name where the name says several things. A product's settings have what its transcripts write.
-var samples = map[string]string{ //nolint:gosec // samples of settings, no credentials
+var samples = map[string]string{
 	"age":             "7d",
 	"allow_addresses": `["127.0.0.0/8"]`,
 	"allow_from":      `["203.0.113.0/24"]`,

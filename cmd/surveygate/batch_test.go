@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/surveygate/surveygate/gateway/redistest"
 )
 
 // contacts is a fake of HubSpot's upsert: it remembers who was in each request, and may be told to keep them waiting.
@@ -161,8 +163,8 @@ rules:
 func TestOneBadRecordOfABatch(t *testing.T) {
 	t.Parallel()
 	const all = 100
-	for _, killed := range []bool{false, true} {
-		t.Run(fmt.Sprintf("killed=%t", killed), func(t *testing.T) {
+	for name, killed := range map[string]bool{"embedded": false, "redis": false, "killed": true} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			fake := newContacts(t)
 			fake.refuse = person(7)
@@ -174,6 +176,9 @@ connections:
 rules:
   - {name: everybody, send: [crm]}
 `, testToken, fake.URL)
+			if name == "redis" {
+				config = fmt.Sprintf("redis: %q\n", redistest.Start(t, redistest.Durable...).URL()) + config
+			}
 			most := 2*15 + 2 // should the events be claimed in two portions
 			var p *process
 			if killed {

@@ -76,11 +76,11 @@ func (p *patient) spaced(t *testing.T, name string, least time.Duration) {
 	}
 }
 
-// add serves a product, and configures its connection and steps. URL in the connection is where it is served.
+// add serves a product, and configures its connection and steps. `<url>` in the connection is where it is served.
 func (e *everyProduct) add(name, connection string, answer func(http.ResponseWriter, *reading) []string, tells []string, steps ...string) {
 	f := newFake(e.t, name, answer)
 	e.all = append(e.all, fakeProduct{f, name, tells})
-	fmt.Fprintf(&e.config, "  %s: %s\n", name, strings.ReplaceAll(connection, "URL", f.url))
+	fmt.Fprintf(&e.config, "  %s: %s\n", name, strings.ReplaceAll(connection, "<url>", f.url))
 	e.steps = append(append(e.steps, name), steps...)
 }
 
@@ -94,28 +94,28 @@ func newEveryProduct(t *testing.T, all, waiting []respondent) *everyProduct {
 	p, once := e.panel, []string{""}
 	account := newServiceAccount(t)
 	constant := newFake(t, "", p.constantContactTokens(&e.constant)).url + "/token"
-	account.file = strings.ReplaceAll(account.file, "TOKENS", newFake(t, "", p.googleTokens(&e.bigquery, account)).url)
+	account.file = strings.ReplaceAll(account.file, "<tokens>", newFake(t, "", p.googleTokens(&e.bigquery, account)).url)
 
-	e.add("slack", `{slack: {webhook: "URL/services/T0000/B0000/XXXX"}, rate: 100/s}`, p.chat("/services/T0000/B0000/XXXX", http.StatusOK, "ok"), once)
-	e.add("hubspot", `{hubspot: {token: pat-eu1-test, base_url: "URL"}}`, p.hubspot(), once)
-	e.add("mailchimp", `{mailchimp: {api_key: 0123456789abcdef-us6, audience: a1b2c3d4e5, consent: assume, base_url: "URL/3.0"}}`, p.mailchimp(), once)
-	e.add("ga4", `{ga4: {measurement_id: G-AB12CD34EF, api_secret: test-secret, base_url: "URL"}}`, p.ga4(), once)
-	e.add("klaviyo", `{klaviyo: {api_key: pk_test, list: Y6nRLr, consent: assume, base_url: "URL"}, rate: 100/s}`, p.klaviyo(),
+	e.add("slack", `{slack: {webhook: "<url>/services/T0000/B0000/XXXX"}, rate: 100/s}`, p.chat("/services/T0000/B0000/XXXX", http.StatusOK, "ok"), once)
+	e.add("hubspot", `{hubspot: {token: pat-eu1-test, base_url: "<url>"}}`, p.hubspot(), once)
+	e.add("mailchimp", `{mailchimp: {api_key: 0123456789abcdef-us6, audience: a1b2c3d4e5, consent: assume, base_url: "<url>/3.0"}}`, p.mailchimp(), once)
+	e.add("ga4", `{ga4: {measurement_id: G-AB12CD34EF, api_secret: test-secret, base_url: "<url>"}}`, p.ga4(), once)
+	e.add("klaviyo", `{klaviyo: {api_key: pk_test, list: Y6nRLr, consent: assume, base_url: "<url>"}, rate: 100/s}`, p.klaviyo(),
 		[]string{"", "subscribed: ", "event: "}, "klaviyo.event")
-	e.add("sendgrid", `{sendgrid: {api_key: SG.test, lists: [7c0ff7b2-0000-4000-8000-000000000001], consent: assume, base_url: "URL"}}`, p.sendgrid(), once)
+	e.add("sendgrid", `{sendgrid: {api_key: SG.test, lists: [7c0ff7b2-0000-4000-8000-000000000001], consent: assume, base_url: "<url>"}}`, p.sendgrid(), once)
 	e.add("constantcontact", `{constantcontact: {client_id: cc-client, client_secret: cc-secret, refresh_token: the-first-refresh-token, consent: assume,
-    lists: [81aa0000-0000-4000-8000-000000000003], token_url: "`+constant+`", base_url: "URL/v3"}, rate: 100/s}`, p.constantContact(&e.constant), once)
-	e.add("salesforce", `{salesforce: {domain: acme.my.salesforce.com, client_id: sf-client, client_secret: sf-secret, key: SG_Key__c, base_url: "URL"}}`,
+    lists: [81aa0000-0000-4000-8000-000000000003], token_url: "`+constant+`", base_url: "<url>/v3"}, rate: 100/s}`, p.constantContact(&e.constant), once)
+	e.add("salesforce", `{salesforce: {domain: acme.my.salesforce.com, client_id: sf-client, client_secret: sf-secret, key: SG_Key__c, base_url: "<url>"}}`,
 		p.salesforce(&e.salesforce), []string{"", "case: "}, "salesforce.case: {case_key: SG_Response__c}")
-	e.add("pipedrive", `{pipedrive: {token: pd-token, domain: acme, base_url: "URL"}, rate: 100/s}`, p.pipedrive(), []string{"", "note: "}, "pipedrive.note")
-	e.add("airtable", `{airtable: {token: patTest.0123, base: appAAAAAAAAAAAAAA, table: tblBBBBBBBBBBBBBB, base_url: "URL/v0"}}`, p.airtable(), once)
-	e.add("teams", `{teams: {webhook: "URL/powerautomate/automations/direct/workflows/1/triggers/manual/paths/invoke?api-version=1&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig=abc"}, rate: 100/s}`,
+	e.add("pipedrive", `{pipedrive: {token: pd-token, domain: acme, base_url: "<url>"}, rate: 100/s}`, p.pipedrive(), []string{"", "note: "}, "pipedrive.note")
+	e.add("airtable", `{airtable: {token: patTest.0123, base: appAAAAAAAAAAAAAA, table: tblBBBBBBBBBBBBBB, base_url: "<url>/v0"}}`, p.airtable(), once)
+	e.add("teams", `{teams: {webhook: "<url>/powerautomate/automations/direct/workflows/1/triggers/manual/paths/invoke?api-version=1&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig=abc"}, rate: 100/s}`,
 		p.chat("/powerautomate/automations/direct/workflows/1/triggers/manual/paths/invoke", http.StatusAccepted, ""), once)
-	e.add("discord", `{discord: {webhook: "URL/api/v10/webhooks/1234567890/token"}, rate: 100/s}`,
+	e.add("discord", `{discord: {webhook: "<url>/api/v10/webhooks/1234567890/token"}, rate: 100/s}`,
 		e.throttling(waiting, p.chat("/api/v10/webhooks/1234567890/token", http.StatusOK, `{"id":"1"}`)), once)
-	e.add("mixpanel", `{mixpanel: {token: mp-token, base_url: "URL"}, retry: [1s`+strings.Repeat(", 1s", 40)+`]}`, e.isDown(waiting, p.mixpanel()), once)
-	e.add("amplitude", `{amplitude: {api_key: 0123456789abcdef0123456789abcdef, base_url: "URL"}}`, p.amplitude(), once)
-	e.add("bigquery", `{bigquery: {credentials: '`+account.file+`', project: acme-surveys, dataset: surveys, table: responses, base_url: "URL/bigquery/v2"}}`,
+	e.add("mixpanel", `{mixpanel: {token: mp-token, base_url: "<url>"}, retry: [1s`+strings.Repeat(", 1s", 40)+`]}`, e.isDown(waiting, p.mixpanel()), once)
+	e.add("amplitude", `{amplitude: {api_key: 0123456789abcdef0123456789abcdef, base_url: "<url>"}}`, p.amplitude(), once)
+	e.add("bigquery", `{bigquery: {credentials: '`+account.file+`', project: acme-surveys, dataset: surveys, table: responses, base_url: "<url>/bigquery/v2"}}`,
 		p.bigquery(&e.bigquery), once)
 	e.warehouse = newFake(t, "", p.chat("/", http.StatusOK, ""))
 	e.all = append(e.all, fakeProduct{e.warehouse, "the webhook", once})

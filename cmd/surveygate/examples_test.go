@@ -1,7 +1,6 @@
 package main
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,10 +9,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
 
+	"github.com/surveygate/surveygate/connectors/connectortest"
 	"github.com/surveygate/surveygate/connectors/connectortest/credentials"
 )
 
-var update = flag.Bool("update", false, "rewrite what is expected")
+var update = connectortest.Update
 
 // exampleEnv is what the examples and the README leave to the environment.
 var exampleEnv = []string{

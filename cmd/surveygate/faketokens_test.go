@@ -180,7 +180,7 @@ func (p *panel) salesforce(k *tokens) func(http.ResponseWriter, *reading) []stri
 	}
 }
 
-// serviceAccount is a service account of Google's, with the file that Google gives out for it. TOKENS in it is where its tokens are.
+// serviceAccount is a service account of Google's, with the file that Google gives out for it. `<tokens>` in it is where its tokens are.
 type serviceAccount struct {
 	key  *rsa.PrivateKey
 	file string
@@ -198,7 +198,7 @@ func newServiceAccount(t *testing.T) *serviceAccount {
 	}
 	return &serviceAccount{key, raw(obj{
 		"type": "service_account", "project_id": "acme-surveys", "private_key_id": "1", "client_email": "gateway@acme.iam.gserviceaccount.com", "client_id": "1",
-		"private_key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), "token_uri": "TOKENS/token",
+		"private_key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), "token_uri": "<tokens>/token",
 	})}
 }
 

@@ -10,12 +10,18 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"net/url"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/connectors/connectortest"
+	"github.com/surveygate/surveygate/connectors/declared"
 )
 
 // markers are the secrets of a configuration, each one's own text.
@@ -36,6 +42,15 @@ func (m *markers) add(text, format string) string {
 	return value
 }
 
+// key makes a key of the vault, which is random.
+func (m *markers) key() string {
+	random := make([]byte, 32)
+	_, _ = rand.Read(random) // it never fails
+	text := base64.StdEncoding.EncodeToString(random)
+	m.texts = append(m.texts, text)
+	return text
+}
+
 // shownIn are those that a text holds.
 func (m *markers) shownIn(text string) []string {
 	var found []string
@@ -47,14 +62,114 @@ func (m *markers) shownIn(text string) []string {
 	return found
 }
 
+// secretEvent is sent to every product.
+const secretEvent = `{"type":"response.completed","nps_score":3,"email":"jo@example.com","consent":true}`
+
 // object and list are JSON, which is YAML.
 type (
 	object = map[string]any
 	array  = []any
 )
 
-// secretConfiguration sets every setting that is a secret; peer answers for every product, and is the proxy to them.
-func secretConfiguration(m *markers, peer, redis string) object {
+// secretConfiguration sets every setting that is a secret; peer answers for every product, and is the proxy to them. The secrets of
+// products that it does not name itself are those of their transcripts.
+func secretConfiguration(t *testing.T, m *markers, peer, redis string) object {
+	t.Helper()
+	c := namedSecrets(m, peer, redis)
+	var steps array
+	marked := markedPaths(c, "", freeNames)
+	for _, product := range connectors.Names() {
+		if strings.Contains(product, ".") {
+			continue
+		}
+		for i, settings := range connectortest.Settings(t, "../../connectors", product) {
+			var missing []string
+			for _, path := range secretPaths(t) {
+				name, ok := strings.CutPrefix(path, ".connections.*."+product+".")
+				if text, isText := settings[name].(string); ok && isText && text != "" && !slices.Contains(marked, path) {
+					missing, marked = append(missing, name), append(marked, path)
+				}
+			}
+			if len(missing) == 0 {
+				continue
+			}
+			connection := fmt.Sprintf("%s-%d", product, i)
+			c["connections"].(object)[connection] = object{product: m.marked(t, product, settings, missing, peer), "capture": "all"}
+			steps = append(steps, connection)
+		}
+	}
+	rule := c["rules"].(array)[0].(object)
+	rule["send"] = append(rule["send"].(array), steps...)
+	return c
+}
+
+// marked returns the settings of a connection to peer, with markers in the named secrets, in a form that the connector takes.
+func (m *markers) marked(t *testing.T, product string, settings object, secrets []string, peer string) object {
+	t.Helper()
+	made, ok := connectors.New(product)
+	if !ok {
+		t.Fatal(product)
+	}
+	for _, s := range declared.Settings(reflect.TypeOf(made)) {
+		if strings.HasSuffix(s.Name, "_url") {
+			settings[s.Name] = peer + "/" + product
+		}
+	}
+	for _, name := range secrets {
+		written := settings[name].(string)
+		found := slices.ContainsFunc(formats(written, peer), func(format string) bool {
+			settings[name] = strings.ReplaceAll(format, "%s", "MARKERx0123456789x0123456789")
+			if !accepted(product, settings) {
+				return false
+			}
+			settings[name] = m.of(format)
+			return true
+		})
+		if !found {
+			t.Fatalf("%s: no form of a marker is accepted as %s", product, name)
+		}
+	}
+	return settings
+}
+
+// accepted reports whether a product can be sent an event with these settings.
+func accepted(product string, settings object) bool {
+	text, err := json.Marshal(settings)
+	if err != nil {
+		return false
+	}
+	c, _ := connectors.New(product)
+	if connectortest.Bind(text, c) != nil {
+		return false
+	}
+	ev, err := connectortest.ParseEvent([]byte(secretEvent))
+	if err != nil {
+		return false
+	}
+	_, err = c.Build(ev)
+	return err == nil
+}
+
+// formats returns forms of a secret with %s for a marker, the ones that hold the least beside it first.
+func formats(written, peer string) []string {
+	if block, _ := pem.Decode([]byte(written)); block != nil {
+		block.Headers = map[string]string{"Comment": "%s"}
+		return []string{string(pem.EncodeToMemory(block))}
+	}
+	var file object
+	if json.Unmarshal([]byte(written), &file) == nil {
+		file["private_key_id"], file["token_uri"] = "%s", peer+"/token"
+		text, _ := json.Marshal(file) // it was JSON
+		return []string{string(text)}
+	}
+	if u, err := url.Parse(written); err == nil && u.Host != "" {
+		return []string{peer + u.RequestURI() + "%s"}
+	}
+	return []string{"%s", written + "%s", "%s" + written}
+}
+
+// namedSecrets sets the secrets of everything but most products.
+func namedSecrets(m *markers, peer, redis string) object {
 	own := strings.TrimPrefix(peer, "http://")
 	key := base64.StdEncoding.EncodeToString([]byte("a key of more than twenty-four bytes"))
 	certificate, private := clientCertificate()

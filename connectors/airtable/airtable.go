@@ -9,8 +9,8 @@
 // (numbers), Feedback (long text) and Submitted at (date and time). Response ID is the platform's id and a code, which differs for
 // the same id in another survey.
 //
-// A respondent's text that begins with `=`, `+`, `-` or `@` gets an apostrophe before it, unless it is a number or a phone number:
-// a spreadsheet would run it as a formula once the table is exported.
+// A respondent's text that begins with `=`, `+`, `-` or `@`, or their full-width forms, gets an apostrophe before it, unless it is
+// a number or a phone number: a spreadsheet would run it as a formula once the table is exported.
 package airtable
 
 import (
@@ -44,8 +44,8 @@ func init() {
 
 // Account is a table with the token of a user who may edit it.
 type Account struct {
-	// Token is a personal access token (`pat…`) with the scope `data.records:write` for the base; `check --live` also asks
-	// for `schema.bases:read`.
+	// Token is a personal access token (`pat…`) with the scope `data.records:write` and access to the base. A user who may edit
+	// the base makes it in Airtable's Builder Hub, Personal access tokens. `check --live` also asks for `schema.bases:read`.
 	Token connectors.Secret `yaml:"token"`
 
 	// Base is the base's id (`app…`), as the address of its page shows it.
@@ -120,6 +120,9 @@ func (c *Connector) BuildBatch(events []*event.Event) (*connectors.Request, erro
 		if err != nil {
 			return nil, err
 		}
+		if len(fields) == 0 {
+			return nil, connectors.Skip("no column has a value")
+		}
 		for _, name := range c.MergeOn {
 			if _, ok := fields.Lookup(name); !ok {
 				return nil, connectors.Skip("no " + name)
@@ -190,7 +193,7 @@ var oldKey = regexp.MustCompile(`^key[A-Za-z0-9]{5,}$`)
 
 var baseID = regexp.MustCompile(`^app[A-Za-z0-9]{14}$`)
 
-// Validate checks the base's id, and that each column of `merge_on` gets a value.
+// Validate checks the base's id, and that each column of `merge_on` gets a value from `fields`.
 func (c *Connector) Validate() error {
 	switch {
 	case c.Token.Matches(oldKey):
@@ -207,7 +210,7 @@ func (c *Connector) Validate() error {
 		switch {
 		case slices.Contains(c.MergeOn[:i], name):
 			return connectors.Invalid("merge_on", "`"+name+"` is written twice")
-		case !slices.Contains(names, name):
+		case !slices.Contains(names, name) && !c.Fields.IsZero(): // a connection without fields gets them from its steps
 			return connectors.Invalid("merge_on", "`"+name+"` is neither a standard column nor in `fields`, so no row would have a value for it")
 		}
 	}

@@ -221,6 +221,11 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%s %d (-want +got):\n%s", row.ask, row.status, diff)
 		}
 	}
+	if diff := cmp.Diff(connectors.Missing("the column Order"), bound(t, "standard: false\nmerge_on: [Order]").JudgeCheck(&connectors.Response{
+		Status: 200, Body: []byte(tables(usual...)), To: &connectors.Request{Name: schema},
+	})); diff != "" {
+		t.Errorf("a column that only the steps fill (-want +got):\n%s", diff)
+	}
 	if got := bound(t, "typecast: true\nstandard: false").JudgeCheck(&connectors.Response{
 		Status: 200, Body: []byte(tables(column("Response ID", "number"))), To: &connectors.Request{Name: schema},
 	}); len(got.Missing)+len(got.Unproved) > 0 {

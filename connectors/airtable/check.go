@@ -103,7 +103,11 @@ func (c *Connector) checkTable(res *connectors.Response) (proof connectors.Proof
 		}
 	}
 	for _, name := range c.MergeOn {
-		if f, ok := find(name); ok && !slices.Contains(mergeable, f.Type) {
+		f, ok := find(name)
+		if !ok && !slices.Contains(c.names(), name) { // those in names are reported above
+			proof.Missing = append(proof.Missing, "the column "+name)
+		}
+		if ok && !slices.Contains(mergeable, f.Type) {
 			proof.Unproved = append(proof.Unproved, fmt.Sprintf("that Airtable merges on the column %s of the type %s", name, cmp.Or(f.Type, "unknown")))
 		}
 	}

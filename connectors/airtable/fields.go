@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/rules/event"
@@ -83,10 +85,7 @@ func (c *Connector) fields(ev *event.Event) (expression.Object, error) {
 		put(column.name, column.value(ev, d))
 	}
 	for _, m := range own {
-		if s, ok := m.Value.(string); ok {
-			m.Value = connectors.Clip(strings.TrimSpace(s), maxText)
-		}
-		put(m.Key, m.Value)
+		put(m.Key, connectors.ClipTexts(m.Value, maxText))
 	}
 	return row, nil
 }
@@ -136,11 +135,13 @@ func isEmpty(v any) bool {
 // digits matches a number or a phone number, which no spreadsheet turns into anything but a number.
 var digits = regexp.MustCompile(`^[+-]?[0-9 ().,/-]*$`)
 
-// guard puts an apostrophe before a respondent's text that a spreadsheet would run as a formula.
+// guard puts an apostrophe before a respondent's text that a spreadsheet would run as a formula, also one that begins with
+// characters that nobody sees, or with the full-width form of a sign.
 // https://owasp.org/www-community/attacks/CSV_Injection
 func guard(s string) string {
 	s = strings.TrimSpace(s)
-	if s == "" || !strings.ContainsRune("=+-@", rune(s[0])) || digits.MatchString(s) {
+	seen := strings.TrimLeftFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.In(r, unicode.Cc, unicode.Cf) })
+	if first, _ := utf8.DecodeRuneInString(seen); !strings.ContainsRune("=+-@＝＋－＠", first) || digits.MatchString(s) {
 		return s
 	}
 	return "'" + s

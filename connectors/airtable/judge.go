@@ -38,11 +38,13 @@ func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 		v.After = max(v.After, throttledDelay)
 	case res.Status == 402:
 		v.Kind = connectors.Revoked
-	case res.Status == 403 && p.Type == "INVALID_PERMISSIONS_OR_MODEL_NOT_FOUND", res.Status == 404 && p.Type != "":
-		return connectors.Revoke(v.Reason).ForSetting("table")
-	case res.Status == 422 && p.Type == "ROW_DOES_NOT_EXIST" && len(c.MergeOn) > 0 && res.To != nil && res.To.Name != repeated:
+	case p.Type == "ROW_DOES_NOT_EXIST" && len(c.MergeOn) > 0 && res.To != nil && res.To.Name != repeated:
 		again := *res.To
 		return connectors.Then(again.Named(repeated))
+	case p.Type == "ROW_DOES_NOT_EXIST": // also with 404, which speaks of the table otherwise
+		v.Kind = connectors.Rejected
+	case res.Status == 403 && p.Type == "INVALID_PERMISSIONS_OR_MODEL_NOT_FOUND", res.Status == 404 && p.Type != "":
+		return connectors.Revoke(v.Reason).ForSetting("table")
 	}
 	return v
 }

@@ -32,7 +32,7 @@ func init() {
 
 // Account is an Amplitude project.
 type Account struct {
-	// APIKey is the project's API key, as the project's settings show it, not its secret key.
+	// APIKey is the project's API key, which Amplitude shows in the Organization settings, Projects, not its secret key.
 	APIKey connectors.Secret `yaml:"api_key"`
 
 	// Region is where the project's data lives: `us` (the default) or `eu`.

@@ -41,11 +41,13 @@ var fields = []string{"events", "event_type", "user_id", "device_id", "time", "i
 // Judge returns the verdict on each event. Where Amplitude lists events, it has ingested none of the request.
 func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 	var a answer
-	known := res.JSON(&a) == nil
+	if res.JSON(&a) != nil { // an index in another form would have been read as 0
+		a = answer{Error: a.Error, MissingField: a.MissingField}
+	}
 	v := connectors.ByStatus(res)
 	var listed map[int]connectors.Verdict
 	switch {
-	case v.Kind == connectors.Delivered && (!known || a.Ingested == nil):
+	case v.Kind == connectors.Delivered && a.Ingested == nil:
 		return connectors.TryAgain("the answer is not Amplitude's")
 	case v.Kind == connectors.Delivered:
 		return connectors.JudgeEach(res, func(int, *event.Event) (connectors.Verdict, bool) {

@@ -179,6 +179,10 @@ func TestCheck(t *testing.T) {
 			connectors.Missing("the dataset feedback in the project acme-surveys"),
 		},
 		{
+			", standard: false", 404, `{"error":{"code":404,"message":"Not found: Table acme-surveys:feedback.responses"}}`,
+			connectors.Missing("the table responses; create it with the columns that the rules have in `row`"),
+		},
+		{
 			", standard: false, row: {score: nps_score}", 404, `<html>`,
 			connectors.Missing("the project acme-surveys, its dataset or its table; create the table with: CREATE TABLE " + table + " (score FLOAT64)"),
 		},

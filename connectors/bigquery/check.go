@@ -52,9 +52,9 @@ func (c *Connector) JudgeCheck(res *connectors.Response) connectors.Proof {
 	case res.Status == 404 && strings.Contains(table.Error.Message, "Dataset"):
 		return connectors.Missing("the dataset " + c.Dataset + " in the project " + c.project())
 	case res.Status == 404 && strings.Contains(table.Error.Message, "Table"):
-		return connectors.Missing("the table " + c.bareTable() + "; create it with: " + c.createTable())
+		return connectors.Missing("the table " + c.bareTable() + "; create it " + c.with())
 	case res.Status == 404:
-		return connectors.Missing("the project " + c.project() + ", its dataset or its table; create the table with: " + c.createTable())
+		return connectors.Missing("the project " + c.project() + ", its dataset or its table; create the table " + c.with())
 	case res.Status == 401:
 		return connectors.Missing("a key that Google accepts (" + refused(res).Reason + ")")
 	case res.Status == 403:
@@ -86,6 +86,14 @@ func (c *Connector) compare(has []existing) (missing []string) {
 		}
 	}
 	return missing
+}
+
+// with returns how to create the table. A connection with `standard: false` leaves its columns to its steps.
+func (c *Connector) with() string {
+	if len(c.columns()) == 0 {
+		return "with the columns that the rules have in `row`"
+	}
+	return "with: " + c.createTable()
 }
 
 // createTable returns the statement that creates the table.

@@ -3,19 +3,32 @@ package bigquery
 import (
 	"bytes"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// These match the parts of an answer that a reason may quote: a code, the path of a column, and the message about a column that
-// the table lacks. Any other text may contain a respondent's words.
 var (
-	code        = regexp.MustCompile(`^[a-z][A-Za-z]{2,39}$`)
-	columnPath  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.\[\]]{0,99}$`)
-	noSuchField = regexp.MustCompile(`(?i)^no such field: ([A-Za-z_][A-Za-z0-9_.\[\]]{0,99}?)\.?$`)
+	// code matches a code. Any other text of an answer may contain a respondent's words, except the names of columns.
+	code = regexp.MustCompile(`^[a-z][A-Za-z]{2,39}$`)
+	// noSuchField matches the message about a column that the table lacks, or about a field that a column lacks.
+	noSuchField = regexp.MustCompile(`(?i)^no such field: (\S+?)\.?$`)
 )
+
+// column returns the step's column at the beginning of a path, or "" if there is none: the names below a column may be a
+// respondent's words.
+func (c *Connector) column(path string) string {
+	name, _, _ := strings.Cut(path, ".")
+	name, _, _ = strings.Cut(name, "[")
+	for _, sent := range c.names() {
+		if strings.EqualFold(sent, name) {
+			return sent
+		}
+	}
+	return ""
+}
 
 // problem is one error of Google's, for a request or for a row of it.
 // https://cloud.google.com/bigquery/docs/error-messages
@@ -48,7 +61,7 @@ func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 		if e.Index < 0 || e.Index >= len(res.Events) {
 			return connectors.Reject(connectors.StatusReason(res.Status) + ", but the answer refuses a row that was not sent")
 		}
-		named[e.Index] = verdict(res, e.Errors)
+		named[e.Index] = c.verdict(res, e.Errors)
 	}
 	return connectors.JudgeEach(res, func(i int, _ *event.Event) (connectors.Verdict, bool) {
 		if v, refused := named[i]; refused {
@@ -61,20 +74,27 @@ func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 // verdict returns the verdict on one row. A row that was only stopped by another one may be sent again. One with a column that the
 // table lacks may be sent again too: BigQuery goes on refusing a new column for some minutes.
 // https://cloud.google.com/bigquery/docs/troubleshoot-streaming-inserts
-func verdict(res *connectors.Response, errors []problem) connectors.Verdict {
+func (c *Connector) verdict(res *connectors.Response, errors []problem) connectors.Verdict {
 	v := connectors.TryAgain(connectors.StatusReason(res.Status) + ": without a reason")
 	for _, p := range errors {
 		v = connectors.Reject(connectors.StatusReason(res.Status))
 		if code.MatchString(p.Reason) {
 			v.Reason += ": " + p.Reason
 		}
+		if p.Reason == "stopped" {
+			v = connectors.Resend(v.Reason)
+			continue
+		}
 		if missing := noSuchField.FindStringSubmatch(p.Message); missing != nil {
-			v.Reason += ": no such field: " + missing[1]
+			v.Reason += ": no such field"
+			if name := c.column(missing[1]); name != "" {
+				v.Reason += ": " + name
+			}
 			v.Kind = connectors.Retry
 			continue
 		}
-		if columnPath.MatchString(p.Location) {
-			v.Reason += ": " + p.Location
+		if name := c.column(p.Location); name != "" {
+			v.Reason += ": " + name
 		}
 		if kind, known := kinds[p.Reason]; known {
 			v.Kind = kind

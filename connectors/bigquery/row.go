@@ -67,6 +67,15 @@ func (c *Connector) standard() []column {
 	return kept
 }
 
+// names returns the columns that are written.
+func (c *Connector) names() []string {
+	names := c.Row.Keys()
+	for _, column := range c.standard() {
+		names = append(names, column.name)
+	}
+	return names
+}
+
 // values returns the row: the standard columns and the operator's, without those that are empty.
 func (c *Connector) values(ev *event.Event) (expression.Object, error) {
 	own, err := c.Row.Evaluate(ev)

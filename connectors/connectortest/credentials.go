@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"go.yaml.in/yaml/v3"
+
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/connectors/connectortest/credentials"
 )
@@ -31,4 +33,24 @@ func resolve(setting string) string {
 		}
 	}
 	return setting
+}
+
+// Settings returns the settings of a registered connector's transcripts, the example of its page first, without those that the
+// connector refuses. dir is the connectors folder.
+func Settings(t testing.TB, dir, name string) []map[string]any {
+	t.Helper()
+	var all []map[string]any
+	for _, e := range examples(t, dir, name) {
+		var settings map[string]any
+		if err := yaml.Unmarshal(e.config, &settings); err != nil {
+			t.Fatalf("%s: %v", e.name, err)
+		}
+		for name, value := range settings {
+			if text, ok := value.(string); ok {
+				settings[name] = resolve(text)
+			}
+		}
+		all = append(all, settings)
+	}
+	return all
 }

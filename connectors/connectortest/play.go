@@ -36,7 +36,8 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-var update = flag.Bool("update", false, "rewrite requests and verdicts in transcripts")
+// Update is the flag -update of all tests of a package that use connectortest.
+var Update = flag.Bool("update", false, "rewrite requests and verdicts in transcripts, and whatever else a test compares with a file")
 
 // ReceivedAt is the time at which every transcript's event is received and every answer arrives.
 var ReceivedAt = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -71,7 +72,7 @@ func PlayFiles(t *testing.T, name, glob string, bind Binder) {
 			if bytes.Equal(got, text) {
 				return
 			}
-			if *update {
+			if *Update {
 				if err := os.WriteFile(file, got, 0o600); err != nil {
 					t.Fatal(err)
 				}

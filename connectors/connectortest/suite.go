@@ -33,6 +33,7 @@ func Suite(t *testing.T, dir string) {
 			t.Run("an exceeded budget is an error", func(t *testing.T) { t.Parallel(); checkBudget(t, name, cases) })
 			t.Run("no secret is printed", func(t *testing.T) { t.Parallel(); checkSecrets(t, name, cases) })
 			t.Run("a fetched token is in the check", func(t *testing.T) { t.Parallel(); checkToken(t, name, cases) })
+			t.Run("a base URL replaces every address", func(t *testing.T) { t.Parallel(); checkBaseURL(t, name, cases) })
 			t.Run("every answer has a verdict", func(t *testing.T) { t.Parallel(); checkAnswers(t, name, cases) })
 			t.Run("a batch is compared with its answer", func(t *testing.T) { t.Parallel(); checkBatchAnswers(t, name, cases) })
 			t.Run("every refusal has advice", func(t *testing.T) { t.Parallel(); checkAdvice(t, name, cases) })

@@ -90,6 +90,9 @@ func look(res *connectors.Response, ev *event.Event) (who contact, exists, ok bo
 	if res.JSON(&answer) != nil || answer.Contacts == nil {
 		return who, false, false
 	}
+	if slices.ContainsFunc(*answer.Contacts, func(c contact) bool { return c.Email.Address == "" }) { // it may be the one, unsubscribed
+		return who, false, false
+	}
 	i := slices.IndexFunc(*answer.Contacts, func(c contact) bool { return strings.EqualFold(c.Email.Address, ev.Data().Respondent.Email) })
 	if i < 0 {
 		return who, false, true
@@ -118,15 +121,33 @@ func (c contact) maySignUp(ev *event.Event) bool {
 	default: // a sign-up would also confirm an address that its owner has not confirmed
 		return false
 	}
-	out, err := time.Parse(time.RFC3339, c.Email.OptOut)
-	if err != nil { // a deletion has a day only, so that the consent must be of a later one
-		if out, err = time.Parse(time.DateOnly, c.Deleted); err != nil {
-			return false
-		}
-		out = out.AddDate(0, 0, 1)
+	if c.Email.Permission == "pending_confirmation" || c.Email.Permission == "temp_hold" { // and was deleted
+		return false
 	}
+	out, known := c.out()
 	given := ev.Data().Respondent.Consent
-	return given != nil && *given && ev.Time.After(out)
+	return known && given != nil && *given && ev.Time.After(out)
+}
+
+// out returns the time from which on a consent counts again: after the opt-out and the deletion, of which a contact may have both.
+// known is false if Constant Contact does not say when.
+func (c contact) out() (at time.Time, known bool) {
+	if c.Email.OptOut != "" {
+		var err error
+		if at, err = time.Parse(time.RFC3339, c.Email.OptOut); err != nil {
+			return at, false
+		}
+	}
+	if c.Deleted != "" {
+		day, err := time.Parse(time.DateOnly, c.Deleted)
+		if err != nil {
+			return at, false
+		}
+		if next := day.AddDate(0, 0, 1); next.After(at) { // only the day is known, so that the consent must be of a later one
+			at = next
+		}
+	}
+	return at, !at.IsZero()
 }
 
 // written returns the verdict on a contact that was written.

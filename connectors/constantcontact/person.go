@@ -55,18 +55,16 @@ func (c *Connector) person(ev *event.Event) (person, error) {
 		}
 	}
 	for _, m := range own {
-		if slices.Contains(numbers, m.Key) {
-			if !isWhole(m.Value) {
-				return person{}, fmt.Errorf("field %s is not a whole number", m.Key)
-			}
-			p.fields = append(p.fields, m)
-			continue
-		}
 		text, ok := connectors.PlainText(m.Value)
-		if !ok {
+		switch number := slices.Contains(numbers, m.Key); {
+		case ok && text == "":
+		case number && !isWhole(m.Value):
+			return person{}, fmt.Errorf("field %s is not a whole number", m.Key)
+		case number:
+			p.fields = append(p.fields, m)
+		case !ok:
 			return person{}, fmt.Errorf("field %s is an object, and Constant Contact takes a text", m.Key)
-		}
-		if text != "" {
+		default:
 			p.put(m.Key, text)
 		}
 	}

@@ -6,6 +6,7 @@ const (
 	newWebhook = "The webhook no longer exists: make a new one in the channel's settings (Integrations, Webhooks) and give its URL."
 	content    = "Discord cannot show the message: correct the rule's `title` or `text`."
 	forum      = "The channel is a forum: add `?thread_id=` and the id of a post to the webhook's URL, or use a webhook of a text channel."
+	thread     = "The thread of the URL is archived or locked: open it again, or give another `?thread_id=`."
 	moderated  = "The server's moderation blocks the message: allow the webhook in the rules of AutoMod, or change the rule's `text`."
 )
 
@@ -21,6 +22,8 @@ var causes = []connectors.Cause{
 	{Code: "10003", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: "The channel, or the thread of the URL, no longer exists: make a webhook in another channel and give its URL."},
 	{Code: "40333", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: "Discord's network blocks the request: check the proxies and gateways in between."},
 	{Code: "50013", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: "The webhook may not post there: change the permissions of the channel, or make a webhook in another one."},
+	{Code: "50083", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: thread},
+	{Code: "160005", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: thread},
 	{Code: "220001", Kind: connectors.Revoked, Fix: connectors.FixConfiguration, Hint: forum},
 	{Code: "220004", Kind: connectors.Revoked, Fix: connectors.FixConfiguration, Hint: "Webhooks may not post in the forum: use a webhook of a text channel."},
 

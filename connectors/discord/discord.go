@@ -52,6 +52,10 @@ const (
 	maxField = 1024
 )
 
+// agent is the User-Agent in the form that Discord requires. Its network may block requests with another.
+// https://docs.discord.com/developers/reference#user-agent
+const agent = "DiscordBot (https://github.com/surveygate/surveygate, 1)"
+
 // markdown are the characters with a meaning in Discord's Markdown, also those of links, mentions and emojis.
 // https://support.discord.com/hc/articles/210298617
 const markdown = connectors.Markdown("\\`*_~|#>[]()<")
@@ -112,7 +116,8 @@ func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
 		made.Fields = fields(about)
 	}
 	// With wait, Discord answers after the message is saved, with its id; without, it reports no message that is not saved.
-	return connectors.Post("", message{Embeds: [1]embed{made}}).As(connectors.Address(c.Webhook.WithQuery("wait", "true"))), nil
+	address := connectors.Address(c.Webhook.WithQuery("wait", "true"))
+	return connectors.Post("", message{Embeds: [1]embed{made}}).With("User-Agent", agent).As(address), nil
 }
 
 // fields returns the fields of the default message. Discord refuses one without a value.
@@ -129,21 +134,18 @@ func fields(about connectors.Message) []field {
 	return all
 }
 
-// discordHost and webhookPath are the host and the path of a webhook at Discord. Its addresses for Slack's and GitHub's messages end
-// with one more word. https://docs.discord.com/developers/resources/webhook#execute-webhook
-var (
-	discordHost = regexp.MustCompile(`^(.+\.)?discord(app)?\.com$`)
-	webhookPath = regexp.MustCompile(`^https?://[^/]+/api/(v[0-9]+/)?webhooks/[0-9]+/[^/?]+/?(\?.*)?$`)
-)
+// webhookPath matches the end of a webhook's path. Discord also has `/slack` and `/github` behind it, which take other bodies.
+// https://docs.discord.com/developers/resources/webhook#execute-webhook
+var webhookPath = regexp.MustCompile(`/webhooks/[0-9]+/[A-Za-z0-9_-]+$`)
 
 // Validate checks the address.
 func (c *Connector) Validate() error {
 	if err := connectors.CheckWebhook(c.Webhook, "Discord"); err != nil {
 		return connectors.Invalid("webhook", err.Error())
 	}
-	if discordHost.MatchString(c.Webhook.Host()) && !c.Webhook.Matches(webhookPath) {
-		return connectors.Invalid("webhook", "is not the address of a webhook, `https://discord.com/api/webhooks/ID/TOKEN`; "+
-			"copy it from the channel's settings, Integrations, Webhooks, and leave out `/slack` or `/github` at its end")
+	if !c.Webhook.PathMatches(webhookPath) {
+		return connectors.Invalid("webhook", "is not a webhook's URL, which ends in `/webhooks/`, the webhook's id and its token; "+
+			"copy it from the channel's settings, Integrations, Webhooks, and leave out `/slack` or `/github` behind it")
 	}
 	return nil
 }
@@ -151,7 +153,7 @@ func (c *Connector) Validate() error {
 // Check asks for the webhook, which posts nothing.
 // https://docs.discord.com/developers/resources/webhook#get-webhook-with-token
 func (c *Connector) Check() []*connectors.Request {
-	return []*connectors.Request{connectors.Get("").As(connectors.Address(c.Webhook))}
+	return []*connectors.Request{connectors.Get("").With("User-Agent", agent).As(connectors.Address(c.Webhook))}
 }
 
 // JudgeCheck returns what the webhook lacks.

@@ -23,6 +23,7 @@ func TestFields(t *testing.T) {
 		{To: "method", From: "always", Want: "POST"},
 		{To: "url", From: "the webhook, which is a secret", Want: ""},
 		{To: "header.Content-Type", From: "always", Want: "application/json"},
+		{To: "header.User-Agent", From: "always", Want: agent},
 		{To: "embeds.0.title", From: "response.score.nps", Sample: 3, Want: "Low NPS Alert: Score 3/10"},
 		{To: "embeds.0.color", From: "group of the score", Want: 0xd92d20},
 		{To: "embeds.0.url", From: "response.permalink", Sample: "https://polls.example/r/1"},
@@ -106,6 +107,26 @@ func BenchmarkBuild(b *testing.B) {
 	for b.Loop() {
 		if _, err := c.Build(ev); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// TestAddresses: a webhook has an id and a token at the end of its path, with any host and version before them.
+func TestAddresses(t *testing.T) {
+	t.Parallel()
+	const hook = "/webhooks/223704706495545344/3d_89-g7"
+	for address, refused := range map[string]bool{
+		"https://discord.com/api" + hook:                                       false,
+		"https://discordapp.com/api/v10" + hook:                                false,
+		"https://ptb.discord.com/api" + hook + "?thread_id=223704706495545345": false,
+		"https://proxy.example/discord" + hook:                                 false,
+		"https://discord.com/api" + hook + "/slack":                            true,
+		"https://discord.com/api/webhooks/223704706495545344":                  true,
+		"https://discord.com/channels/1/2":                                     true,
+		"https://discord.gg/invite":                                            true,
+	} {
+		if err := (&Connector{Webhook: connectors.NewSecret(address)}).Validate(); (err != nil) != refused {
+			t.Errorf("%s: %v", address, err)
 		}
 	}
 }

@@ -111,8 +111,8 @@ func TestOneContactIsOneKey(t *testing.T) {
 	}
 }
 
-// 207 gives each contact its own verdict if HubSpot identifies the contacts of its errors. Otherwise the events are rejected and
-// retried one by one.
+// 207 gives each contact its own verdict if HubSpot identifies the contacts of its errors. Otherwise the events that the answer does
+// not name are retried alone.
 func TestPartOfABatch(t *testing.T) {
 	t.Parallel()
 	c := bound(t, "hubspot", "").(*Connector)

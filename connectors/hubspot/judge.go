@@ -115,8 +115,7 @@ func (a *Account) written(res *connectors.Response, key func(*event.Event) strin
 const repeated = "again"
 
 // unreadable returns the verdict on a 2xx answer that is not a complete answer of HubSpot's. A proxy's page has written nothing:
-// retry. An answer that was cut off does not say which contacts were written: reject it, so that a batch is retried event by
-// event.
+// retry. An answer that was cut off does not say which contacts were written: reject it, so that a batch is halved.
 func unreadable(res *connectors.Response) connectors.Verdict {
 	if res.Truncated && isObject(res) {
 		return connectors.Reject(connectors.StatusReason(res.Status) + " with an answer that is too long to read")

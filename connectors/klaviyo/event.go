@@ -108,7 +108,7 @@ func facts(ev *event.Event, mapped []string, room int) expression.Object {
 }
 
 // Judge returns the verdict on the event, which Klaviyo has queued.
-func (e *Event) Judge(res *connectors.Response) connectors.Verdict { return accepted(res) }
+func (e *Event) Judge(res *connectors.Response) connectors.Verdict { return queued(res) }
 
 // Validate checks the metric's name and the number of properties.
 func (e *Event) Validate() error {

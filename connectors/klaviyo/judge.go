@@ -3,6 +3,7 @@ package klaviyo
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -148,9 +149,21 @@ func (c *Connector) done(res *connectors.Response, omitted string) connectors.Ve
 
 // subscribed returns the verdict on a subscription. A list that does not exist concerns every event.
 func subscribed(res *connectors.Response) connectors.Verdict {
-	v := accepted(res)
+	v := queued(res)
 	if v.Kind == connectors.Rejected && listRefused(res) {
 		return connectors.Revoke(v.Reason).ForSetting("list")
+	}
+	return v
+}
+
+// queued returns the verdict on a request that Klaviyo processes later, whose only success is 202. Another 2xx comes from a server in
+// between, and the request is safe to repeat.
+// https://developers.klaviyo.com/en/reference/create_event
+// https://developers.klaviyo.com/en/reference/bulk_subscribe_profiles
+func queued(res *connectors.Response) connectors.Verdict {
+	v := accepted(res)
+	if v.Kind == connectors.Delivered && res.Status != http.StatusAccepted {
+		return connectors.TryAgain("the answer is not Klaviyo's")
 	}
 	return v
 }

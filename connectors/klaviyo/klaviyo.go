@@ -3,7 +3,8 @@
 //
 // A profile is identified by its e-mail address: a new one is created, a known one is changed. A phone number that Klaviyo does not
 // accept, or has on file with another profile, is left out, and the delivery's reason says so. A person who has unsubscribed is
-// not subscribed again, except by `.subscribe`, which needs the consent in the event itself, whatever `consent` says.
+// not subscribed again, except by `.subscribe`, which needs the consent in the event itself, whatever `consent` says. The replay of an
+// old response subscribes them too, so replay none to `.subscribe`.
 //
 // Klaviyo answers before it processes a subscription or an event: `delivered` means that Klaviyo has accepted it. After a crash
 // a request may be sent twice: Klaviyo ignores an event that it already has, and may ask for a confirmation of a subscription twice.

@@ -135,6 +135,46 @@ func TestRequests(t *testing.T) {
 	}
 }
 
+// TestNobodyIsSilentlySubscribedAgain checks every setting and every consent with every state of the profile.
+func TestNobodyIsSilentlySubscribedAgain(t *testing.T) {
+	t.Parallel()
+	const subscribed, stored, skipped = "subscribed", "stored", "skipped"
+	const never, out = `{"consent":"NEVER_SUBSCRIBED","suppression":[],"list_suppressions":[]}`, `{"consent":"UNSUBSCRIBED"}`
+	const suppressed, left = `{"consent":"SUBSCRIBED","suppression":[{"reason":"USER_SUPPRESSED"}]}`, `{"consent":"SUBSCRIBED","list_suppressions":[{"list_id":"Y6nRLr"}]}`
+	for _, row := range []struct {
+		status                                    int
+		marketing, given, required, assume, store string
+	}{
+		{201, "null", "true", subscribed, subscribed, subscribed},
+		{201, "null", "null", skipped, subscribed, stored},
+		{201, "null", "false", skipped, skipped, stored},
+		{200, never, "true", subscribed, subscribed, subscribed},
+		{200, never, "null", skipped, subscribed, stored},
+		{200, never, "false", skipped, skipped, stored},
+		{200, "null", "null", skipped, stored, stored},
+		{200, out, "true", stored, stored, stored},
+		{200, out, "null", skipped, stored, stored},
+		{200, suppressed, "true", stored, stored, stored},
+		{200, suppressed, "null", skipped, stored, stored},
+		{200, left, "true", stored, stored, stored},
+		{200, left, "null", skipped, stored, stored},
+	} {
+		ev := parsed(t, `{"type":"response.completed","email":"jane@example.com","consent":`+row.given+`}`)
+		for setting, want := range map[string]string{"required": row.required, "assume": row.assume, "store": row.store} {
+			c := bound(t, "klaviyo", account+"list: Y6nRLr\nconsent: "+setting)
+			got := skipped
+			if to, err := c.Build(ev); err == nil {
+				body := `{"data":{"id":"01G","attributes":{"subscriptions":{"email":{"marketing":` + row.marketing + `}}}}}`
+				got = map[connectors.Kind]string{connectors.Continue: subscribed, connectors.Delivered: stored}[c.(connectors.Judge).Judge(
+					&connectors.Response{Status: row.status, Body: []byte(body), To: to, Events: []*event.Event{ev}}).Kind]
+			}
+			if got != want {
+				t.Errorf("consent %s with %s, %d %s: %s, want %s", setting, row.given, row.status, row.marketing, got, want)
+			}
+		}
+	}
+}
+
 func TestKey(t *testing.T) {
 	t.Parallel()
 	c := bound(t, "klaviyo", account)

@@ -30,10 +30,12 @@ const limitWindow = time.Minute
 // Judge returns the verdict on each event. With 400, Mixpanel has stored the events that it does not name.
 func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 	var a answer
-	known := res.JSON(&a) == nil
+	if res.JSON(&a) != nil { // an index in another form would have been read as 0
+		a = answer{}
+	}
 	v := connectors.ByStatus(res)
 	switch refused := c.refused(res, a); {
-	case v.Kind == connectors.Delivered && (!known || a.Imported == nil):
+	case v.Kind == connectors.Delivered && a.Imported == nil:
 		return connectors.TryAgain("the answer is not Mixpanel's")
 	case v.Kind == connectors.Delivered, res.Status == 400 && len(refused) > 0:
 		stored := a.Imported != nil && *a.Imported == len(res.Events)-len(refused)

@@ -31,11 +31,12 @@ func init() {
 
 // Account is a Mixpanel project with its credentials: the project's token, or a service account.
 type Account struct {
-	// Token is the project's token, as the project's settings show it. Write it, or else `service_account`, `secret` and
-	// `project`.
+	// Token is the project's token, which Mixpanel shows in the Project Settings. Write it, or else `service_account`, `secret`
+	// and `project`.
 	Token connectors.Secret `yaml:"token,omitempty"`
 
-	// ServiceAccount is the user name of a service account, which must be Owner or Admin of the project.
+	// ServiceAccount is the user name of a service account, which must be Owner or Admin of the project. Mixpanel makes one in
+	// the Organization Settings, Service Accounts.
 	ServiceAccount string `yaml:"service_account,omitempty"`
 
 	// Secret is the service account's secret.

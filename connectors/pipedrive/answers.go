@@ -224,33 +224,59 @@ func recordID(res *connectors.Response) int64 {
 	return answer.Data.ID
 }
 
-// phonesOf returns the phones of the person that was read; ok is false if the answer has no person.
-func phonesOf(res *connectors.Response) (phones []contact, ok bool) {
+// readPerson returns the phones of the person that was read, and their marketing status if it was asked for; ok is false if the
+// answer has no person.
+func readPerson(res *connectors.Response) (f found, status string, ok bool) {
 	var answer struct {
 		Data *struct {
 			Phones []contact `json:"phones"`
+			Status string    `json:"marketing_status"`
 		} `json:"data"`
 	}
 	if res.JSON(&answer) != nil || answer.Data == nil {
-		return nil, false
+		return f, "", false
 	}
-	return slices.DeleteFunc(answer.Data.Phones, func(c contact) bool { return c.Value == "" }), true
+	for _, c := range answer.Data.Phones {
+		if c.Value != "" {
+			f.Phones, f.contacts = append(f.Phones, c.Value), append(f.contacts, c)
+		}
+	}
+	return f, answer.Data.Status, true
 }
 
-// done returns a Delivered verdict with Pipedrive's id. Its reason says if several persons have the address.
+// done returns a Delivered verdict with Pipedrive's id. Its reason says if several persons have the address, and if a person was not
+// subscribed.
 func done(res *connectors.Response, id int64) connectors.Verdict {
 	v := connectors.Deliver()
 	if id > 0 {
 		v.Ref = strconv.FormatInt(id, 10)
 	}
+	var reasons []string
 	for _, answer := range append(slices.Clip(res.Trail), res) {
-		if name := nameOf(answer); name == "" || name == searchedAgain {
+		switch nameOf(answer) {
+		case "", searchedAgain:
 			if persons, _ := personsIn(answer, ""); len(persons) > 1 {
-				v.Reason = "several persons have this e-mail address; the oldest one was used"
+				reasons = []string{"several persons have this e-mail address; the oldest one was used"}
+			}
+		case read:
+			_, status, ok := readPerson(answer)
+			if ok && asksStatus(answer) && status != undecided && status != subscribed {
+				reasons = append(reasons, notSubscribed)
 			}
 		}
 	}
+	v.Reason = strings.Join(reasons, "; ")
 	return v
+}
+
+// notSubscribed is the reason for a consent that changes nothing.
+const notSubscribed = "not subscribed: the person has unsubscribed, or is archived, or Pipedrive does not say"
+
+// asksStatus reports whether the answered request asks for the person's marketing status, which only companies with Pipedrive's
+// marketing app have.
+// https://developers.pipedrive.com/docs/api/v1/Persons#getPerson
+func asksStatus(res *connectors.Response) bool {
+	return nameOf(res) == read && strings.HasSuffix(res.To.URL, marketingStatus)
 }
 
 func nameOf(res *connectors.Response) string {

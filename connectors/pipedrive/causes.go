@@ -16,6 +16,7 @@ var causes = []connectors.Cause{
 	{Code: "feature_capping*", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: "The company has reached a limit of its plan: delete records in Pipedrive, or change the plan."},
 	{Code: "too many long notes", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "The answer with the person's notes is too long to find out whether the note exists: delete notes of the person in Pipedrive."},
 	{Code: "too many leads", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "The answer with the person's leads is too long to find out whether the lead exists: delete leads of the person in Pipedrive."},
+	{Code: marketingStatus, Fix: connectors.FixConfiguration, Hint: "Pipedrive refuses `marketing_status`, which needs its marketing app (Campaigns): remove it from `fields`, or correct it."},
 	{Code: "400 Bad Request", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: "Pipedrive refuses a value: correct `fields`. A number field takes no text, and a text field no number; an option is given by its id."},
 	{Code: "401 Unauthorized", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: "Pipedrive does not accept the token: copy it again from the user's personal preferences, and correct `domain`."},
 	{Code: "402 Payment Required", Kind: connectors.Revoked, Fix: connectors.FixProduct, Hint: "The company's account is not open: settle its subscription in Pipedrive."},

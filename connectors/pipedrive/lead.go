@@ -68,7 +68,9 @@ func (l *Lead) Judge(res *connectors.Response) connectors.Verdict {
 		return v
 	case step == added:
 		v = done(res, 0)
-		v.Ref = leadID(res)
+		if v.Ref = leadID(res); v.Ref == "" && !res.Truncated {
+			return unreadable
+		}
 		return v
 	case step == leads || step == archived:
 		if found, v := l.find(res, origin(ev)); found {

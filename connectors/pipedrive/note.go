@@ -66,7 +66,11 @@ func (n *Note) Judge(res *connectors.Response) connectors.Verdict {
 	case ev == nil:
 		return v
 	case step == noted || step == updated:
-		return done(res, recordID(res))
+		note := recordID(res)
+		if note == 0 && !res.Truncated { // the answer repeats the note, which may be long
+			return unreadable
+		}
+		return done(res, note)
 	}
 	content, mark, err := n.content(ev)
 	switch {

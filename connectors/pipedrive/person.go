@@ -52,7 +52,7 @@ func newPerson(ev *event.Event, own expression.Values) (p person, err error) {
 				v = text // without white space around it
 			}
 			switch {
-			case isText && text == "", name == "marketing_status" && text == "subscribed" && !agreed(who):
+			case isText && text == "", name == marketingStatus && text == subscribed && !agreed(who):
 			case customKey.MatchString(name):
 				p.Custom = append(p.Custom, expression.Member{Key: name, Value: v})
 			default:
@@ -83,6 +83,26 @@ func newPerson(ev *event.Event, own expression.Values) (p person, err error) {
 
 func agreed(who event.Respondent) bool { return who.Consent != nil && *who.Consent }
 
+const (
+	marketingStatus = "marketing_status"
+	subscribed      = "subscribed"
+	// undecided is the status of a person who has neither subscribed nor unsubscribed.
+	// https://developers.pipedrive.com/docs/api/v1/Persons#updatePerson
+	undecided = "no_consent"
+)
+
+// subscribes reports whether the person would become a subscriber.
+func (p person) subscribes() bool {
+	status, _ := p.Fields.Lookup(marketingStatus)
+	text, _ := connectors.PlainText(status)
+	return text == subscribed
+}
+
+// keepStatus leaves the marketing status out.
+func (p *person) keepStatus() {
+	p.Fields = slices.DeleteFunc(p.Fields, func(m expression.Member) bool { return m.Key == marketingStatus })
+}
+
 // isKnown reports whether there is nothing to change for a person who was found by their address.
 func (p person) isKnown() bool { return p.Name == "" && len(p.Fields)+len(p.Custom) == 0 }
 
@@ -111,10 +131,14 @@ func (a *Account) create(p person) *connectors.Request {
 	return connectors.Post(a.at("/api/v2/persons"), p.rest(body)).Named(created).As(a.auth())
 }
 
-// read returns the request for the person's phones.
+// read returns the request for the person's phones, and for their marketing status if the event would change it.
 // https://developers.pipedrive.com/docs/api/v1/Persons#getPerson
-func (a *Account) read(id int64) *connectors.Request {
-	return connectors.Get(a.at(personPath(id))).Named(read).As(a.auth())
+func (a *Account) read(id int64, p person) *connectors.Request {
+	path := personPath(id)
+	if p.subscribes() {
+		path += "?include_fields=" + marketingStatus
+	}
+	return connectors.Get(a.at(path)).Named(read).As(a.auth())
 }
 
 // change returns the request that changes the person, whose phones are those of before and the new one: Pipedrive replaces
@@ -163,7 +187,7 @@ var (
 
 	// personFields are the fields that a person of the API has, and ours.
 	// https://developers.pipedrive.com/docs/api/v1/Persons#updatePerson
-	personFields = []string{"email", "name", "phone", "owner_id", "org_id", "label_ids", "visible_to", "marketing_status", "add_time"}
+	personFields = []string{"email", "name", "phone", "owner_id", "org_id", "label_ids", "visible_to", marketingStatus, "add_time"}
 	// reserved are fields that only the contact sync may write; others get a 403.
 	// https://developers.pipedrive.com/docs/api/v1/Persons#addPerson
 	reserved = []string{"job_title", "notes", "im", "ims", "birthday", "postal_address"}

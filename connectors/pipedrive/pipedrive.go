@@ -5,7 +5,7 @@
 // one request and has no key for repeated ones: after the loss of an answer, the person is searched again, also among the
 // newest ones, which the search may not know yet. Events of one address follow one another within a process of the gateway.
 //
-// Every request uses up a part of the company's daily budget: 25 to 35 tokens for a person, 45 to 50 with a note, 45 to 90 with a
+// Every request uses up a part of the company's daily budget: 25 to 36 tokens for a person, 45 to 60 with a note, 45 to 90 with a
 // lead. When it is used up, deliveries wait until midnight UTC, which does not count as an attempt.
 package pipedrive
 
@@ -53,7 +53,8 @@ type Connector struct {
 
 	// Fields are added to `email`, `name` and `phone`, or replace them. Write a field of a person, such as `owner_id` or
 	// `label_ids`, or the key of your own field, 40 letters and digits. A number field takes a number, a text field a text.
-	// `marketing_status: "'subscribed'"` is left out unless the respondent has consented.
+	// `marketing_status: "'subscribed'"` is left out unless the respondent has consented. A person who is known is subscribed only if
+	// their status is `no_consent`: whoever has unsubscribed, or is archived, stays so.
 	Fields expression.Values `yaml:"fields,omitempty"`
 }
 
@@ -80,6 +81,9 @@ func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 	step := nameOf(res)
 	gone := res.Status == 404 && (step == read || step == changed)
 	if v, ok := accepted(res); !ok && !gone {
+		if asksStatus(res) && (res.Status == 400 || v.Kind == connectors.Revoked && res.Status == 403) {
+			return connectors.Revoke(v.Reason + ": " + marketingStatus).ForSetting("fields")
+		}
 		return v
 	}
 	if len(res.Events) == 0 {
@@ -102,18 +106,31 @@ func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 		}
 		return done(res, id)
 	case read:
-		phones, ok := phonesOf(res)
+		known, status, ok := readPerson(res)
 		if !ok {
 			return unreadable
 		}
-		return connectors.Then(c.change(id, p, phones))
+		if p.subscribes() && status != undecided {
+			p.keepStatus()
+		}
+		known.ID = id
+		return c.update(res, known, p)
 	}
 	known, v := c.find(res, p)
 	switch {
 	case known.ID == 0:
 		return v
-	case p.Phone != "" && !known.hasPhone(p.Phone) && known.contacts == nil:
-		return connectors.Then(c.read(known.ID))
+	case p.subscribes() && len(res.Trail)+3 > c.MaxRequests(): // the status and the change are two more
+		return vanished
+	case p.subscribes(), p.Phone != "" && !known.hasPhone(p.Phone) && known.contacts == nil:
+		return connectors.Then(c.read(known.ID, p))
+	}
+	return c.update(res, known, p)
+}
+
+// update continues with the change of a person, unless there is nothing to change.
+func (c *Connector) update(res *connectors.Response, known found, p person) connectors.Verdict {
+	switch {
 	case p.Phone != "" && !known.hasPhone(p.Phone):
 		return connectors.Then(c.change(known.ID, p, known.contacts))
 	case p.isKnown():

@@ -3,7 +3,7 @@ package salesforce
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
+	"slices"
 	"strings"
 
 	"github.com/surveygate/surveygate/connectors"
@@ -22,7 +22,8 @@ var (
 )
 
 // Case writes the feedback of a response as a case. If the connection has a `key` for contacts and the event an e-mail address, the
-// contact is written first, and the case belongs to it; otherwise the case stands alone, and its description names the respondent.
+// contact is written first, and the case belongs to it; otherwise, or if Salesforce does not take the address, the case stands alone,
+// and its description names the respondent.
 type Case struct {
 	Org `yaml:",inline"`
 
@@ -53,11 +54,8 @@ func (c *Case) Build(ev *event.Event) (*connectors.Request, error) {
 		return c.write(ev, feedback), nil
 	}
 	person, err := c.person(ev, expression.Values{})
-	if _, skipped := errors.AsType[*connectors.Skipped](err); skipped {
+	if err != nil { // no address, or one that Salesforce does not take
 		return c.write(ev, feedback), nil
-	}
-	if err != nil {
-		return nil, err
 	}
 	return c.upsert(string(Contact), c.Org.Key, []record{person}), nil
 }
@@ -133,15 +131,19 @@ func (c *Case) Judge(res *connectors.Response) connectors.Verdict {
 		return c.judgeCase(res, step)
 	}
 	v := c.judge(res, expression.Values{})
-	if v.Kind != connectors.Delivered || len(res.Events) == 0 {
+	alone := v.Kind == connectors.Rejected && addressRefused(res)
+	if len(res.Events) == 0 || v.Kind != connectors.Delivered && !alone {
 		return v
 	}
-	if v.Ref == "" {
+	if v.Ref == "" && !alone {
 		return connectors.TryAgain("the answer names no contact")
 	}
 	feedback, err := c.feedback(res.Events[0])
-	if err != nil {
+	switch {
+	case err != nil:
 		return connectors.Reject("the case cannot be built: " + err.Error())
+	case alone:
+		return connectors.Then(c.write(res.Events[0], feedback))
 	}
 	if feedback.text("ContactId") == "" {
 		feedback = append(feedback, expression.Member{Key: "ContactId", Value: v.Ref})
@@ -162,7 +164,17 @@ func (c *Case) judgeCase(res *connectors.Response, step string) connectors.Verdi
 		repeat := *res.To
 		return connectors.Then(repeat.Named(caseAgain))
 	}
-	return connectors.JudgeEach(res, func(int, *event.Event) (connectors.Verdict, bool) { return results[0].verdict(res) })
+	v := connectors.JudgeEach(res, func(int, *event.Event) (connectors.Verdict, bool) { return results[0].verdict(res) })
+	if v.Kind == connectors.Delivered && slices.ContainsFunc(res.Trail, addressRefused) {
+		v.Reason = "without a contact, because Salesforce considers the e-mail address invalid"
+	}
+	return v
+}
+
+// addressRefused reports whether Salesforce refuses the contact because of the address, which nobody can correct.
+func addressRefused(res *connectors.Response) bool {
+	results := read(res, 1)
+	return results != nil && results[0].code() == invalidAddress
 }
 
 // Validate checks the settings of the org and the names of fields.

@@ -7,6 +7,7 @@ const (
 	missingField   = "REQUIRED_FIELD_MISSING"
 	duplicateValue = "DUPLICATE_VALUE"
 	notFound       = "NOT_FOUND"
+	invalidAddress = "INVALID_EMAIL_ADDRESS"
 	locked         = "UNABLE_TO_LOCK_ROW"
 	// blocked is the code of a failed trigger or flow. Its message names the cause, which may pass.
 	blocked = "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY"
@@ -45,7 +46,7 @@ var causes = []connectors.Cause{
 	{Code: "INVALID_FIELD_FOR_INSERT_UPDATE", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "The app's user may not write this field: give access to it, or remove it from `fields`."},
 	{Code: "JSON_PARSER_ERROR", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: "A value has another type than its field: write a text as \"{{ … }}\", and a number or a boolean as an expression."},
 	{Code: "STRING_TOO_LONG", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "The text is longer than the field: make the field longer in Salesforce, or send a shorter text."},
-	{Code: "INVALID_EMAIL_ADDRESS", Kind: connectors.Rejected, Fix: connectors.FixNone, Hint: "Salesforce considers the e-mail address invalid, and the event keeps the address that was answered."},
+	{Code: invalidAddress, Kind: connectors.Rejected, Fix: connectors.FixNone, Hint: "Salesforce considers the e-mail address invalid, and the event keeps the address that was answered."},
 	{Code: "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "The picklist accepts only its own values: add the value in Salesforce, or write one of them in `fields`."},
 	{Code: "FIELD_CUSTOM_VALIDATION_EXCEPTION", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "A validation rule of the org refuses the record: change the rule, or what `fields` sends."},
 	{Code: "FIELD_INTEGRITY_EXCEPTION", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: checkValue},

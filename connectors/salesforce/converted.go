@@ -45,7 +45,7 @@ func (o *Org) followLead(ev *event.Event, own expression.Values) connectors.Verd
 func (o *Org) ofContact(person record) record {
 	kept := make(record, 0, len(person))
 	for _, m := range person {
-		if m.Key == company || m.Key == "Status" || strings.EqualFold(m.Key, o.Key) {
+		if strings.EqualFold(m.Key, company) || strings.EqualFold(m.Key, "Status") || strings.EqualFold(m.Key, o.Key) {
 			continue
 		}
 		if text, ok := m.Value.(string); ok {
@@ -76,12 +76,15 @@ func judgeConverted(res *connectors.Response) connectors.Verdict {
 	if res.JSON(&answer) != nil || len(answer.Parts) != 2 {
 		return connectors.TryAgain("the answer is not Salesforce's")
 	}
-	if answer.Parts[1].Status < 300 {
+	if last := answer.Parts[1].Status; last >= 200 && last <= 299 {
 		v := connectors.Deliver()
 		v.Reason = "the lead was converted, so its contact was changed"
 		return v
 	}
 	for _, part := range answer.Parts {
+		if part.Status == 0 {
+			return connectors.TryAgain("the answer is not Salesforce's")
+		}
 		for _, p := range problems(part.Body) {
 			if p.code() != "PROCESSING_HALTED" && p.code() != "" { // halted by the other part
 				return p.verdict(res, connectors.Reject(convertedLead))

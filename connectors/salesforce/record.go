@@ -21,10 +21,20 @@ func (r record) MarshalJSON() ([]byte, error) { return expression.Object(r).Mars
 // https://developer.salesforce.com/docs/atlas.en-us.object_reference.meta/object_reference/sforce_api_objects_contact.htm
 // https://developer.salesforce.com/docs/atlas.en-us.object_reference.meta/object_reference/sforce_api_objects_lead.htm
 // https://developer.salesforce.com/docs/atlas.en-us.object_reference.meta/object_reference/sforce_api_objects_case.htm
-var limits = map[string]int{
-	"FirstName": 40, lastName: 80, "Phone": 40, "Title": 128, company: 255,
-	"Subject": 255, "Description": 32_000,
-	"SuppliedName": 80, "SuppliedPhone": 40, "SuppliedCompany": 80,
+var limits = []struct {
+	field string
+	limit int
+}{
+	{"FirstName", 40},
+	{lastName, 80},
+	{"Phone", 40},
+	{"Title", 128},
+	{company, 255},
+	{"Subject", 255},
+	{"Description", 32_000},
+	{"SuppliedName", 80},
+	{"SuppliedPhone", 40},
+	{"SuppliedCompany", 80},
 }
 
 const (
@@ -76,8 +86,10 @@ func (r *record) put(name, text string) {
 	if text = strings.TrimSpace(text); text == "" {
 		return
 	}
-	if limit, known := limits[name]; known {
-		text = connectors.Clip(text, limit)
+	for _, own := range limits {
+		if strings.EqualFold(own.field, name) {
+			text = connectors.Clip(text, own.limit)
+		}
 	}
 	*r = append(*r, expression.Member{Key: name, Value: text})
 }

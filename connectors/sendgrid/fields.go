@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/surveygate/surveygate/connectors"
@@ -65,25 +66,43 @@ func (c *Connector) contact(email string, ev *event.Event) (expression.Object, e
 	return all, nil
 }
 
-// date matches the beginning of a date in one of the two forms that SendGrid reads. It reads a number of seconds as no date, and
-// the import fails after it was accepted.
-var date = regexp.MustCompile(`^([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{1,2}/[0-9]{1,2}/[0-9]{4})`)
+// isDate reports whether a text is a date in a form that SendGrid reads. It reads no other, such as a number of seconds or a
+// thirteenth month, and the import fails after it was accepted.
+func isDate(text string) bool {
+	const local = "2006-01-02T15:04:05"
+	form := time.RFC3339
+	switch {
+	case strings.Contains(text, "/"):
+		form = "1/2/2006"
+	case strings.Contains(text, " "):
+		form = time.DateTime
+	case len(text) == len(time.DateOnly):
+		form = time.DateOnly
+	case len(text) == len(local):
+		form = local
+	}
+	_, err := time.Parse(form, text)
+	return err == nil
+}
 
 // convert returns a value as its field takes it; "" if it is empty.
 func convert(name string, v any) (any, error) {
-	if strings.HasSuffix(name, "_N") && v != "" {
+	text, ok := connectors.PlainText(v)
+	if ok && text == "" {
+		return "", nil
+	}
+	if strings.HasSuffix(name, "_N") {
 		switch v.(type) {
 		case float64, int, int64, json.Number:
 			return v, nil
 		}
 		return nil, fmt.Errorf("field %s is a number, and its value is not: write `number(…)` around a text", name)
 	}
-	text, ok := connectors.PlainText(v)
 	limit, reserved := limits[name]
 	switch {
 	case !ok:
 		return nil, fmt.Errorf("field %s takes a text, and its value is an object", name)
-	case strings.HasSuffix(name, "_D") && text != "" && !date.MatchString(text):
+	case strings.HasSuffix(name, "_D") && !isDate(text):
 		return nil, fmt.Errorf("field %s is a date, and its value is not: write `2026-01-02`", name)
 	case name == externalID && utf8.RuneCountInString(text) > limit: // a shortened one may be another person's
 		return nil, fmt.Errorf("field %s has more than %d characters", name, limit)

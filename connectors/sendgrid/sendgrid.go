@@ -45,8 +45,8 @@ type Account struct {
 	Lists []string `yaml:"lists,omitempty"`
 
 	// Consent is the treatment of a respondent who has not consented to receive e-mail: `required` (the default) skips them,
-	// `assume` adds them to the lists unless they refused, `store` stores them as contacts in no list. With `store` and `lists`,
-	// every contact has a request of its own.
+	// `assume` adds them to the lists unless they refused, `store` stores them as contacts in no list: send no campaign to all
+	// contacts then, because it reaches them too. With `store` and `lists`, every contact has a request of its own.
 	Consent connectors.Consent `yaml:"consent,omitempty"`
 
 	// BaseURL is the address before `/v3`; the default is `https://api.sendgrid.com`. Accounts in the European Union have

@@ -166,6 +166,10 @@ func TestConvert(t *testing.T) {
 		{"e3_D", "1/2/2026", "1/2/2026", ""},
 		{"e3_D", 1767322800.0, nil, "is a date"},
 		{"e3_D", "yesterday", nil, "is a date"},
+		{"e3_D", "2026-01-02T03:00:00Z", "2026-01-02T03:00:00Z", ""},
+		{"e3_D", "2026-13-45", nil, "is a date"},
+		{"e3_D", "2026-01-02, at noon", nil, "is a date"},
+		{"e3_D", "31/12/2026", nil, "is a date"},
 		{"city", strings.Repeat("c", 60), strings.Repeat("c", 60), ""},
 		{"external_id", strings.Repeat("c", 255), nil, "more than 254"},
 	} {

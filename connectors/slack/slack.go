@@ -102,7 +102,7 @@ func compose(own expression.Text, blocks []expression.Object, ev *event.Event) (
 		if err != nil {
 			return m, err
 		}
-		if m.Text = clip(strings.TrimSpace(restorePipes(text)), maxText); m.Text == "" && len(blocks) == 0 {
+		if m.Text = connectors.ClipHTML(strings.TrimSpace(restorePipes(text)), maxText); m.Text == "" && len(blocks) == 0 {
 			return m, connectors.Skip("the text comes out empty")
 		}
 	}

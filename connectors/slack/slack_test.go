@@ -12,6 +12,7 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/connectors/connectortest"
 	"github.com/surveygate/surveygate/rules/event"
+	"github.com/surveygate/surveygate/rules/expression"
 )
 
 func TestTranscripts(t *testing.T) {
@@ -157,7 +158,7 @@ func TestClipNeverCutsAnEscape(t *testing.T) {
 	t.Parallel()
 	text := strings.Repeat("é&amp;", 10)
 	for limit := 1; limit < 70; limit++ {
-		got := clip(text, limit)
+		got := connectors.ClipHTML(text, limit)
 		if n := utf8.RuneCountInString(got); n > limit {
 			t.Errorf("limit %d: %d runes", limit, n)
 		}
@@ -165,6 +166,24 @@ func TestClipNeverCutsAnEscape(t *testing.T) {
 		if strings.ContainsAny(bare, "&;") || !utf8.ValidString(got) {
 			t.Errorf("limit %d cuts an escape: %q", limit, got)
 		}
+	}
+}
+
+// Half a link would be shown as it is written.
+func TestALinkIsNotCutInHalf(t *testing.T) {
+	t.Parallel()
+	c := &Connector{Account: Account{Token: connectors.NewSecret("xoxb-1"), Channel: "#nps"}}
+	c.Text = expression.MustText("{{ feedback }} <https://example.com/responses/{{ response.id }}|open>")
+	ev, err := connectortest.ParseEvent([]byte(`{"type":"response.completed","response":{"id":"r1"},"feedback":"` + strings.Repeat("a", maxText-20) + `"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := c.Build(ev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(req.Body), "<https") {
+		t.Error("the text ends in half a link")
 	}
 }
 

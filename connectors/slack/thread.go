@@ -97,7 +97,7 @@ func (t *Thread) reply(ev *event.Event) (string, error) {
 		return answers(ev), nil
 	}
 	text, err := t.Reply.Render(ev, fill)
-	return clip(strings.TrimSpace(restorePipes(text)), maxText), err
+	return connectors.ClipHTML(strings.TrimSpace(restorePipes(text)), maxText), err
 }
 
 // answers returns the questions with their answers, one per line.
@@ -110,7 +110,7 @@ func answers(ev *event.Event) string {
 		}
 		b.WriteString("*" + escape(question, maxField) + "*: " + escape(answered(a), maxField) + "\n")
 	}
-	return clip(strings.TrimSpace(b.String()), maxText)
+	return connectors.ClipHTML(strings.TrimSpace(b.String()), maxText)
 }
 
 // answered returns an answer as text, followed by its comment in parentheses.

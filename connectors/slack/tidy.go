@@ -2,7 +2,6 @@ package slack
 
 import (
 	"strings"
-	"unicode/utf8"
 
 	"github.com/slack-go/slack/slackutilsx"
 
@@ -58,7 +57,7 @@ func tidy(b expression.Object) (expression.Object, bool) {
 	case "image":
 		clipText(field(b, "title"), maxAlt)
 		if alt := stringField(b, "alt_text"); alt != "" {
-			set(b, "alt_text", clip(alt, maxAlt))
+			set(b, "alt_text", connectors.ClipHTML(alt, maxAlt))
 		}
 		return b, hasPicture(b)
 	}
@@ -91,7 +90,7 @@ func clipText(v any, limit int) bool {
 	case "mrkdwn", "plain_text":
 		text := stringField(object, "text")
 		if text != "" {
-			set(object, "text", clip(text, limit))
+			set(object, "text", connectors.ClipHTML(text, limit))
 		}
 		return strings.TrimSpace(text) != ""
 	}
@@ -156,17 +155,5 @@ func without(o expression.Object, key string) expression.Object {
 
 // escape escapes a respondent's text, so that Slack shows it and does not interpret it (`<!channel>`).
 func escape(text string, limit int) string {
-	return clip(slackutilsx.EscapeMessage(connectors.Clip(text, limit)), limit)
-}
-
-// clip shortens escaped text without cutting an entity (`&amp;`) in half, whose remains would be shown.
-func clip(text string, limit int) string {
-	if len(text) <= limit || utf8.RuneCountInString(text) <= limit {
-		return text
-	}
-	text = strings.TrimSuffix(connectors.Clip(text, limit), "…")
-	if at := strings.LastIndexByte(text, '&'); at >= 0 && at > len(text)-len("&amp;") && !strings.Contains(text[at:], ";") {
-		text = text[:at]
-	}
-	return text + "…"
+	return connectors.ClipHTML(slackutilsx.EscapeMessage(connectors.Clip(text, limit)), limit)
 }

@@ -46,4 +46,10 @@ func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 }
 
 // forAll are the codes with which a workflow refuses every card.
-var forAll = map[string]bool{"WorkflowTriggerIsNotEnabled": true, "TriggerInputSchemaMismatch": true, "WorkflowNotFound": true}
+var forAll = func() map[string]bool {
+	all := make(map[string]bool, len(causes))
+	for _, c := range causes {
+		all[c.Code] = c.Kind == connectors.Revoked
+	}
+	return all
+}()

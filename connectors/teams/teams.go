@@ -1,7 +1,8 @@
 // Package teams posts survey events to a Microsoft Teams channel or chat as cards, through a Workflows webhook.
 //
-// Make the webhook in Teams: open the channel's menu, Workflows, `Send webhook alerts to a channel`, and copy the URL. The URL
-// belongs to the person who makes the workflow: give it a co-owner, or it ends with that account.
+// Make the webhook in Teams: open the channel's menu, Workflows, `Send webhook alerts to a channel`, let its trigger be open to
+// `Anyone`, and copy the URL. The URL belongs to the person who makes the workflow: give it a co-owner, or it ends with that
+// account. `check --live` cannot prove it, because every request to it posts a card.
 //
 // Teams accepts an event before it posts the card, and has no idempotency key. So `delivered` means that the workflow was
 // started: a card that Teams refuses afterwards is seen only in the workflow's run history. A retry after an answer that was
@@ -9,6 +10,7 @@
 package teams
 
 import (
+	"regexp"
 	"strings"
 	"time"
 
@@ -104,18 +106,20 @@ func (c *Connector) post(made card) *connectors.Request {
 	return connectors.Post("", body).With("Content-Type", "application/json; charset=utf-8").As(connectors.Address(c.Webhook))
 }
 
+// retired matches the hosts of Office 365 connectors.
+var retired = regexp.MustCompile(`^(outlook\.office(365)?|(.+\.)?webhook\.office)\.com$`)
+
 // pages are hosts that show channels and workflows, whose addresses are copied by mistake.
-var pages = map[string]bool{"teams.microsoft.com": true, "teams.cloud.microsoft": true, "make.powerautomate.com": true, "flow.microsoft.com": true}
+var pages = map[string]bool{"teams.microsoft.com": true, "teams.cloud.microsoft": true, "make.powerautomate.com": true}
 
 // Validate refuses the addresses of Office 365 connectors, which Microsoft ended in May 2026.
 // https://devblogs.microsoft.com/microsoft365dev/retirement-of-office-365-connectors-within-microsoft-teams/
 func (c *Connector) Validate() error {
-	host := c.Webhook.Host()
-	if strings.HasSuffix(host, ".webhook.office.com") || strings.HasPrefix(host, "outlook.office") {
+	if retired.MatchString(c.Webhook.Host()) {
 		return connectors.Invalid("webhook", "is an Office 365 connector's address, which Microsoft has retired; "+
 			"in Teams, open the channel's menu, Workflows, `Send webhook alerts to a channel`, and give the URL that it shows")
 	}
-	if pages[host] {
+	if pages[c.Webhook.Host()] {
 		return connectors.Invalid("webhook", "is the address of a page, not of a workflow; open the workflow, and copy the URL of its first step, "+
 			"`When a Teams webhook request is received`")
 	}

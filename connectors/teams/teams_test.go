@@ -127,3 +127,25 @@ func BenchmarkBuild(b *testing.B) {
 		}
 	}
 }
+
+// TestHosts: workflows have many hosts, and those of the retired connectors are refused.
+func TestHosts(t *testing.T) {
+	t.Parallel()
+	for address, refused := range map[string]bool{
+		"https://prod-12.westeurope.logic.azure.com:443/workflows/1/triggers/manual/paths/invoke?sig=x": false,
+		"https://prod-12.usgovvirginia.logic.azure.us/workflows/1?sig=x":                                false,
+		"https://default1.00.environment.api.powerplatform.us/powerautomate/x?sig=x":                    false,
+		"https://api.powerautomate.com/x?sig=x":                                                         false,
+		"https://flow.microsoft.com/x?sig=x":                                                            false,
+		"https://office.example/webhookb2/1":                                                            false,
+		"https://acme.webhook.office.com/webhookb2/1":                                                   true,
+		"https://ACME.webhook.office.com:443/webhookb2/1":                                               true,
+		"https://webhook.office.com/webhookb2/1":                                                        true,
+		"https://outlook.office.com/webhook/1":                                                          true,
+		"https://outlook.office365.com/webhook/1":                                                       true,
+	} {
+		if err := (&Connector{Webhook: connectors.NewSecret(address)}).Validate(); (err != nil) != refused {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}

@@ -173,8 +173,11 @@ func canonicalTime(s string) bool {
 		return false
 	}
 	t, err := time.Parse(time.RFC3339Nano, s)
-	return err == nil && (len(s) == len("2006-01-02T15:04:05Z") || t.Format(time.RFC3339Nano) == s)
+	return err == nil && inRange(t) && (len(s) == len("2006-01-02T15:04:05Z") || t.Format(time.RFC3339Nano) == s)
 }
+
+// inRange reports whether a time is in the years 1 to 9999: products refuse a record with any other.
+func inRange(t time.Time) bool { return t.Year() >= 1 && t.Year() <= 9999 }
 
 // layouts are the time formats that platforms send. Abbreviated zones other than UTC and GMT are not supported, because Go parses
 // EST with an offset of 0.
@@ -216,7 +219,7 @@ func ParseTime(text string, zone *time.Location) (time.Time, bool) {
 		}
 		if t, err := time.ParseInLocation(l.layout, text, in); err == nil {
 			t = t.UTC()
-			return t, t.Year() >= 0 && t.Year() <= 9999
+			return t, inRange(t)
 		}
 	}
 	return time.Time{}, false

@@ -134,7 +134,7 @@ func (h *Header) complete() error {
 	}
 	received := h.Received.UTC()
 	h.Received = received.Truncate(time.Millisecond)
-	if h.Time = h.Time.UTC(); h.Time.IsZero() || h.Time.Year() < 0 || h.Time.Year() > 9999 {
+	if h.Time = h.Time.UTC(); h.Time.IsZero() || !inRange(h.Time) {
 		h.Time = h.Received
 	}
 	for _, s := range []*string{&h.Tenant, &h.Source, &h.SourceKind, &h.OrigType, &h.OrigID, &h.DedupeKey, &h.SurveyID, &h.ResponseID} {

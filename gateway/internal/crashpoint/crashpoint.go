@@ -11,7 +11,7 @@ const (
 	// Claimed: a delivery is claimed and built, and its request is not sent yet.
 	Claimed = "claimed"
 	// TokenFetched: a token endpoint has issued the access token that the request needs, and the store does not hold it yet.
-	TokenFetched = "token_fetched"
+	TokenFetched = "token-fetched"
 	// Sent: the request was answered, and its outcome is not committed yet.
 	Sent = "sent"
 	// Committed: outcomes are committed, and what they leave to be tried again is not due yet.

@@ -294,11 +294,11 @@ func TestABatchIsNotDeliveredAsAWhole(t *testing.T) {
 		f := &faulty{many: many{limit: connectors.BatchLimit{Silent: silent}}, verdict: &whole}
 		b, c := gathered(t, f, config.Batch{Wait: 500 * time.Millisecond}, nil)
 		b.open()
-		requests, attempts := 4, 2
+		requests, attempts := 3, 2
 		if silent {
 			requests, attempts = 1, 1
 		}
-		for _, id := range b.accept(3) {
+		for _, id := range b.accept(2) {
 			if d := b.untilState(id, "crm", state.Delivered); d.Attempts != attempts {
 				t.Errorf("silent %t: %d attempts: %+v", silent, d.Attempts, d.Log)
 			}

@@ -14,7 +14,7 @@ import (
 )
 
 // idle is a lane that takes batches, of a loop that does not run, on a clock that stands still.
-func idle(t *testing.T, m *many, d *config.Destination) (*bench, *crowd, *lane, *clock.Manual) {
+func idle(t *testing.T, m connectors.Connector, d *config.Destination) (*bench, *crowd, *lane, *clock.Manual) {
 	t.Helper()
 	d.Name = "crm"
 	d.Enabled = true

@@ -100,6 +100,7 @@ func (l *Loop) try(t *attemptOutcome, deadline time.Time) (rest []*job) {
 	}
 	var trail []*connectors.Response
 	var refused connectors.Secret // the access token that the product did not accept
+	replaced := 0                 // how many it did not accept
 	for steps := 0; steps < chainSteps; {
 		t.request, t.response, t.status = req, nil, 0
 		left := deadline.Sub(l.Clock.Now())
@@ -136,14 +137,17 @@ func (l *Loop) try(t *attemptOutcome, deadline time.Time) (rest []*job) {
 		answer.To, answer.Events, answer.Trail = req, t.events, trail
 		t.response, t.status = answer, answer.Status
 		t.verdict = judge(first.build, first.destination, answer)
-		if refused.IsZero() && !res.Token.IsZero() && isTokenRefusal(t.verdict) {
-			refused = res.Token // which may have been withdrawn early: the second refusal counts
+		if !res.Token.IsZero() && isTokenRefusal(t.verdict) && (replaced == 0 || replaced == 1 && res.TokenKept) {
+			// It may have been withdrawn early. If the next one was kept too, such as the store's after this replica's own, the
+			// one after it is fetched.
+			refused = res.Token
+			replaced++
 			continue
 		}
 		if t.verdict.Kind != connectors.Continue {
 			break
 		}
-		refused = connectors.Secret{}
+		refused, replaced = connectors.Secret{}, 0
 		steps++
 		trail = append(trail, answer)
 		req = t.verdict.Next
@@ -338,15 +342,15 @@ func judge(c connectors.Connector, d *config.Destination, res *connectors.Respon
 	switch n := len(v.Each); {
 	case n == 0:
 	case n != len(res.Events):
-		return oneByOne(fmt.Sprintf("the connector gave %d verdicts on %d events", n, len(res.Events)))
+		return connectors.Reject(fmt.Sprintf("the connector gave %d verdicts on %d events", n, len(res.Events)))
 	case n == 1:
 		v = v.Each[0]
 	}
-	if v = blameless(v); len(v.Each) == 0 {
-		v.Resend = false
+	if v = asAWhole(v); len(v.Each) == 0 {
+		v.Resend, v.RetryAlone = false, false
 	}
 	if done := v.Kind == connectors.Delivered || v.Kind == connectors.Skipping; done && len(v.Each) == 0 && len(res.Events) > 1 && !silent(c) {
-		return oneByOne(connectors.StatusReason(res.Status) + ", but nothing says of each event that the product took it")
+		return connectors.Reject(connectors.StatusReason(res.Status) + ", but nothing says of each event that the product took it")
 	}
 	if v.Kind == connectors.Delivered && d.Retry.Only200 && res.Status != 200 {
 		return connectors.TryAgain(fmt.Sprintf("answered %d, and only 200 counts", res.Status))

@@ -1,7 +1,6 @@
 package deliver
 
 import (
-	"slices"
 	"time"
 
 	"github.com/surveygate/surveygate/connectors"
@@ -30,11 +29,12 @@ func (j *job) current() state.Delivery {
 
 // concludeAll settles the deliveries of a request, and returns the batches in which the others are sent again at once. If the product
 // refused a batch as a whole, these are its halves, so that a delivery at fault is alone after a few requests and the others are
-// delivered. If the answer has a verdict on each, they are those that others alone kept from being written, together, and each one
+// delivered. If the answer has a verdict on each, they are those that only others kept from being written, together, and each one
 // that is to be sent alone.
 func (l *Loop) concludeAll(t *attemptOutcome, began, end time.Time) (again [][]*job) {
-	if n := len(t.jobs); n > 1 && len(t.verdict.Each) == 0 && t.verdict.Kind == connectors.Rejected && !t.verdict.RetryAlone {
-		half := (n + 1) / 2
+	batch := len(t.jobs) > 1
+	if batch && len(t.verdict.Each) == 0 && t.verdict.Kind == connectors.Rejected {
+		half := (len(t.jobs) + 1) / 2
 		for _, j := range t.jobs {
 			l.sendAgain(t, j, t.verdict, half, began, end)
 		}
@@ -44,10 +44,10 @@ func (l *Loop) concludeAll(t *attemptOutcome, began, end time.Time) (again [][]*
 	var alone [][]*job
 	for i, j := range t.jobs {
 		switch v := t.verdictOn(i); {
-		case len(t.jobs) > 1 && v.Kind == connectors.Rejected && v.RetryAlone:
+		case batch && isUnnamed(v):
 			l.sendAgain(t, j, v, 1, began, end)
 			alone = append(alone, []*job{j})
-		case len(t.jobs) > 1 && v.Kind == connectors.Retry && v.Resend:
+		case batch && isResent(v):
 			l.sendAgain(t, j, v, 0, began, end)
 			resent = append(resent, j)
 		default:
@@ -97,17 +97,22 @@ func (t *attemptOutcome) record(j *job, v connectors.Verdict, n int, began time.
 	return a
 }
 
-// oneByOne returns the verdict on a batch whose deliveries are sent again each by itself, because the connector is at fault.
-func oneByOne(reason string) connectors.Verdict {
-	v := connectors.Reject(reason)
-	v.RetryAlone = true
-	return v
-}
-
-// blameless returns a rejection of the whole batch instead of a verdict that blames the others of it for every event.
-func blameless(v connectors.Verdict) connectors.Verdict {
-	if len(v.Each) == 0 || slices.ContainsFunc(v.Each, func(v connectors.Verdict) bool { return v.Kind != connectors.Retry || !v.Resend }) {
+// asAWhole returns a rejection of the whole batch, if the answer blames none of its events: each one is to be sent again, because of
+// the others or because it is not named.
+func asAWhole(v connectors.Verdict) connectors.Verdict {
+	if len(v.Each) == 0 {
 		return v
+	}
+	for _, each := range v.Each {
+		if !isResent(each) && !isUnnamed(each) {
+			return v
+		}
 	}
 	return connectors.Reject(v.Each[0].Reason)
 }
+
+// isResent reports whether only other events of the batch kept this one from being written.
+func isResent(v connectors.Verdict) bool { return v.Kind == connectors.Retry && v.Resend }
+
+// isUnnamed reports whether the event may be accepted by itself.
+func isUnnamed(v connectors.Verdict) bool { return v.Kind == connectors.Rejected && v.RetryAlone }

@@ -37,9 +37,8 @@ func refusing(bad ...string) func(ids []string) int {
 }
 
 // sentTogether has one batch of n deliveries made by a lane on a clock that stands still, and returns them when all have ended.
-func sentTogether(t *testing.T, m *many, n int, rate config.Rate, answer func(ids []string) int) ([]*job, *crowd, *bench) {
+func sentTogether(t *testing.T, m connectors.Connector, n int, rate config.Rate, answer func(ids []string) int) ([]*job, *crowd, *bench) {
 	t.Helper()
-	m.limit = connectors.BatchLimit{Events: n}
 	b, c, l, manual := idle(t, m, &config.Destination{Rate: rate, Batch: config.Batch{Max: n, Wait: 100 * time.Millisecond}, Retry: config.Retry{Waits: []time.Duration{time.Hour}}})
 	c.answer = answer
 	jobs := b.owed(n)
@@ -278,6 +277,28 @@ func TestNobodyIsToBlame(t *testing.T) {
 	for i, j := range jobs {
 		if d := j.delivery; d.State != state.Waiting || d.Reason != "stopped" || d.Attempts-d.Forgiven != 1 || d.MaxBatch != 1 {
 			t.Errorf("e%d: %+v", i+1, d)
+		}
+	}
+}
+
+// An answer that names no event of a batch, as one that only counts them, halves the batch until the event that it lacks is alone.
+func TestAnAnswerThatNamesNobodyHalves(t *testing.T) {
+	t.Parallel()
+	m := &naming{names: func(_ *many, _ *event.Event, res *connectors.Response) (connectors.Verdict, bool) {
+		return connectors.Deliver(), !slices.ContainsFunc(res.Events, func(ev *event.Event) bool { return ev.OrigID == "e1" })
+	}}
+	m.limit = connectors.BatchLimit{Events: 100}
+	jobs, c, _ := sentTogether(t, m, 100, config.Rate{}, nil)
+	if sizes := c.sizes(); len(sizes) != 15 {
+		t.Errorf("requests of %v events", sizes)
+	}
+	for i, j := range jobs {
+		want, reason := state.Delivered, ""
+		if i == 0 {
+			want, reason = state.Dead, "200 OK"+connectors.UnconfirmedReason
+		}
+		if d := j.delivery; d.State != want || d.Reason != reason || d.Attempts-d.Forgiven != 1 {
+			t.Errorf("e%d: %s: %s, %d attempts, %d forgiven", i+1, d.State, d.Reason, d.Attempts, d.Forgiven)
 		}
 	}
 }

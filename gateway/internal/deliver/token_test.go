@@ -72,6 +72,42 @@ func TestRefusedTokenIsReplacedOnce(t *testing.T) {
 	}
 }
 
+// TestKeptTokensAreRefused: a replica that has not sent for a while finds a newer token in the store, which may be withdrawn too. Only the
+// refusal of one that was fetched for the request counts.
+func TestKeptTokensAreRefused(t *testing.T) {
+	t.Parallel()
+	kept := answered(401, "stored")
+	kept.TokenKept = true
+	for name, tt := range map[string]struct {
+		third outbound.Result
+		state state.DeliveryState
+	}{
+		"accepted":      {answered(200, "new"), state.Delivered},
+		"refused again": {answered(401, "new"), state.Waiting},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var requests atomic.Int64
+			b := prepare(t, destinations(destination("crm", time.Hour)), nil)
+			b.world.send = func(_ context.Context, _ seen, o outbound.Attempt) outbound.Result {
+				requests.Add(1)
+				switch o.RefusedToken {
+				case connectors.Secret{}:
+					return answered(401, "own")
+				case connectors.NewSecret("own"):
+					return kept
+				}
+				return tt.third
+			}
+			b.open()
+			d := b.untilState(b.accept(1)[0], "crm", tt.state)
+			if d.Attempts != 1 || requests.Load() != 3 {
+				t.Errorf("%d attempts, %d requests: %s", d.Attempts, requests.Load(), d.Reason)
+			}
+		})
+	}
+}
+
 // TestTokenOfTheConfigurationIsBelieved: a refusal of a token that is not fetched is not asked about again.
 func TestTokenOfTheConfigurationIsBelieved(t *testing.T) {
 	t.Parallel()

@@ -99,7 +99,7 @@ func TestKilledBeforeItStores(t *testing.T) {
 				return string(out), err
 			}
 			for n := range 2 { // the first refresh token of all, and one that was issued
-				if out, err := run("token_fetched:1"); err == nil || !strings.Contains(err.Error(), "killed") {
+				if out, err := run("token-fetched:1"); err == nil || !strings.Contains(err.Error(), "killed") {
 					t.Fatalf("run %d: it lives (%v)\n%s", n, err, out)
 				}
 				if i.served() != n {

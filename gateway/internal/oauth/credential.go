@@ -3,6 +3,7 @@ package oauth
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,14 +19,18 @@ import (
 var wall = clock.System()
 
 const (
-	// renewFor bounds one renewal: waiting for the lease, the request to the token endpoint, and storing its answer.
+	// renewFor bounds one renewal until the token endpoint is asked. It is longer than leaseFor.
 	renewFor = 40 * time.Second
-	// leaseFor is how long other replicas wait for one that has died. It covers outbound.TokenTimeout and saveFor.
+	// leaseFor is how long other replicas wait for one that has died. It covers askWithin, outbound.TokenTimeout and saveFor.
 	leaseFor = 25 * time.Second
+	// askWithin is how old a lease may be when the token endpoint is asked. An older one is renewed first.
+	askWithin = 5 * time.Second
 	// leasePoll is how often a replica that waits for another one reads the record.
 	leasePoll = 100 * time.Millisecond
-	// saveFor bounds how long a renewal tries to store a new record.
-	saveFor = 10 * time.Second
+	// saveFor bounds how long requests wait for a new record to be stored.
+	saveFor = 5 * time.Second
+	// savePoll is how often it tries after that.
+	savePoll = 250 * time.Millisecond
 	// lookEvery is how often a record is read again while its token is valid: another replica, or a person, may have stored another.
 	lookEvery = 30 * time.Second
 	// earlyRetry is the shortest time between two early renewals that failed.
@@ -34,12 +39,11 @@ const (
 
 // credential is one credential of one destination in this process.
 type credential struct {
-	tokens              *Tokens
-	tenant, destination string
-	auth                connectors.OAuth2
-	name                string        // of its record and its lease
-	jitter              float64       // of early renewals
-	used                time.Duration // when it was last asked for; guarded by Tokens.mu
+	tokens      *Tokens
+	place       // of its record
+	destination string
+	jitter      float64       // of early renewals
+	used        time.Duration // when it was last asked for; guarded by Tokens.mu
 
 	mu       sync.Mutex    // guards what follows; it is not held during any call
 	known    *record       // the newest record that was read or stored; nil: none yet
@@ -59,21 +63,21 @@ type credential struct {
 
 // renewal is one search for another token. It is shared by all requests of this process that need one.
 type renewal struct {
+	key     key
+	auth    connectors.OAuth2
+	send    send
 	refused connectors.Secret // the token that must be replaced; zero: any valid one will do
 	early   bool              // the known token is still valid
 	asking  atomic.Bool       // the token endpoint has been asked
+	saving  bool              // it has ended, but its record is not stored yet: done is closed, and err the error of all requests
 	done    chan struct{}     // closed when record and err are set
 	record  *record
 	fetched bool // the record is new, not found in the store
 	err     error
 }
 
-func newCredential(t *Tokens, r outbound.TokenRequest) *credential {
-	return &credential{
-		tokens: t, tenant: r.Tenant, destination: r.Destination, auth: r.Auth,
-		name: nameOf(t.FingerprintKey, r), jitter: t.Jitter(),
-	}
-}
+// send sends a request to the token endpoint.
+type send func(ctx context.Context, req *connectors.Request) outbound.Result
 
 // idle reports whether nothing would be lost if the credential were forgotten.
 func (c *credential) idle() bool {
@@ -94,7 +98,7 @@ func (c *credential) token(ctx context.Context, r outbound.TokenRequest) (outbou
 				c.renew(r, true)
 			}
 			c.mu.Unlock()
-			return known.token(), nil
+			return known.token(false), nil
 		}
 		running := c.running
 		if running == nil {
@@ -106,37 +110,36 @@ func (c *credential) token(ctx context.Context, r outbound.TokenRequest) (outbou
 		case <-ctx.Done():
 			return outbound.Token{}, running.unfinished(ctx)
 		}
-		// A renewal that began for another request may not have replaced this one's token.
-		if running.refused != r.Refused && !running.fetched || running.early && running.err != nil {
+		if !running.saving && !running.isFor(r) && (running.err != nil || !running.fetched) {
 			continue
 		}
 		if running.err != nil {
 			return outbound.Token{}, running.err
 		}
-		return running.record.token(), nil
+		return running.record.token(running.fetched), nil
 	}
 }
 
 // renew starts a renewal. It does not end with the request that needed it: a refresh token may be used up by then. c.mu is held.
 func (c *credential) renew(r outbound.TokenRequest, early bool) *renewal {
-	n := &renewal{refused: r.Refused, early: early, done: make(chan struct{})}
+	n := &renewal{key: keyOf(r), auth: r.Auth, send: r.Send, refused: r.Refused, early: early, done: make(chan struct{})}
 	c.running = n
 	c.tokens.renewals.Go(func() {
 		ctx, cancel := context.WithTimeout(c.tokens.renewing, renewFor)
 		defer cancel()
-		n.record, n.fetched, n.err = c.replace(ctx, n, r.Send)
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.running = nil
-		if n.err == nil {
-			c.known, c.looked, c.retryAt = n.record, c.tokens.Clock.Elapsed(), 0
-		} else if early {
-			c.retryAt = c.tokens.Clock.Elapsed() + earlyRetry
-			c.tokens.Log.Warn("cannot renew an access token early", "tenant", c.tenant, "destination", c.destination, "err", n.err)
+		n.record, n.fetched, n.err = c.replaceSafely(ctx, n)
+		c.end(n, n.record)
+		if c.unsaved != nil {
+			c.end(&renewal{saving: true}, c.keepSaving())
 		}
-		close(n.done)
 	})
 	return n
+}
+
+// isFor reports whether the result is final for a request. One that began for another request may have failed with another
+// secret, or found a token that this request must not use.
+func (n *renewal) isFor(r outbound.TokenRequest) bool {
+	return !n.early && n.refused == r.Refused && n.key == keyOf(r)
 }
 
 // unfinished returns the error of a request that cannot wait any longer. The destination is at fault only if its token endpoint
@@ -146,18 +149,59 @@ func (n *renewal) unfinished(ctx context.Context) error {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return &outbound.Error{Kind: outbound.Canceled, Reason: "the gateway gave the attempt up"}
 	case !n.asking.Load():
-		return errAnotherReplica
+		return errStillWaiting
 	}
 	return &outbound.Error{Kind: outbound.Timeout, Reason: "token endpoint: no access token in time"}
 }
 
-var errAnotherReplica = &outbound.Error{Kind: outbound.Busy, Reason: "another replica is fetching the access token"}
+var errStillWaiting = &outbound.Error{Kind: outbound.Busy, Reason: "no access token in time: another replica is fetching it, or the store is slow"}
 
-// send sends a request to the token endpoint.
-type send func(ctx context.Context, req *connectors.Request) outbound.Result
+// replaceSafely is replace, with an error in place of a panic, which would end the gateway.
+func (c *credential) replaceSafely(ctx context.Context, n *renewal) (r *record, fetched bool, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.tokens.Log.Error("fetching an access token panicked", "tenant", c.tenant, "destination", c.destination, "err", fmt.Sprint(p))
+			r, fetched, err = nil, false, &outbound.Error{Kind: outbound.Protocol, Reason: "the access token cannot be fetched"}
+		}
+	}()
+	return c.replace(ctx, n)
+}
+
+// end ends a renewal, with the record that it found or stored, if any.
+func (c *credential) end(n *renewal, r *record) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r != nil {
+		c.known, c.looked, c.retryAt = r, c.tokens.Clock.Elapsed(), 0
+	} else if n.early {
+		c.retryAt = c.tokens.Clock.Elapsed() + earlyRetry
+		c.tokens.Log.Warn("cannot renew an access token early", "tenant", c.tenant, "destination", c.destination, "err", n.err)
+	}
+	if !n.saving {
+		close(n.done)
+	}
+	c.running = nil
+	if c.unsaved != nil && !n.saving {
+		c.running = &renewal{saving: true, done: n.done, err: n.err}
+	}
+}
+
+// keepSaving writes the unsaved record as soon as the store takes it, so that no replica uses the refresh token before it. Requests
+// fail meanwhile, with the renewal's error. It returns nil if the gateway stops first.
+func (c *credential) keepSaving() *record {
+	for pause(c.tokens.renewing, savePoll) {
+		ctx, cancel := context.WithTimeout(c.tokens.renewing, saveFor)
+		r, err := c.save(ctx)
+		cancel()
+		if err == nil {
+			return r
+		}
+	}
+	return nil
+}
 
 // replace returns a record with another token: one that is in the store, or a new one.
-func (c *credential) replace(ctx context.Context, n *renewal, send send) (_ *record, fetched bool, err error) {
+func (c *credential) replace(ctx context.Context, n *renewal) (_ *record, fetched bool, err error) {
 	if c.unsaved != nil { // not to be used before it is stored
 		if _, err := c.save(ctx); err != nil {
 			return nil, false, err
@@ -165,6 +209,7 @@ func (c *credential) replace(ctx context.Context, n *renewal, send send) (_ *rec
 	}
 	lease := leaseName(c.tenant, c.name)
 	leased, repeated := false, false
+	var leasedAt time.Time
 	defer func() {
 		// While a record is unsaved, the others must not use the refresh token before it: their wait ends with the lease.
 		if leased && c.unsaved == nil {
@@ -172,7 +217,7 @@ func (c *credential) replace(ctx context.Context, n *renewal, send send) (_ *rec
 		}
 	}()
 	for {
-		found, err := c.load(ctx)
+		found, err := c.load(ctx, n.auth)
 		if err != nil {
 			return nil, false, err
 		}
@@ -182,22 +227,27 @@ func (c *credential) replace(ctx context.Context, n *renewal, send send) (_ *rec
 		if err := c.asksToWait(); err != nil {
 			return nil, false, err
 		}
-		if leased {
-			r, err := c.fetch(ctx, n, found, send)
-			if !repeated && isRefusal(err) && c.changedSince(ctx, found) {
-				repeated = true // a replica whose lease had ended was faster
+		if leased && wall.Now().Sub(leasedAt) < askWithin {
+			r, err := c.fetch(ctx, n, found)
+			if !repeated && isRefusal(err) && c.changedSince(ctx, n.auth, found) {
+				repeated = true // a replica whose lease had ended was faster, or a person has stored another refresh token
 				continue
 			}
 			return r, err == nil, err
 		}
+		// Whether the answer can be sealed is found out before a refresh token is used up.
+		if _, err := c.tokens.Vault.Seal(c.tenant, kindToken, c.name, fieldSealed, nil); err != nil {
+			return nil, false, c.sealFailure(err)
+		}
+		leasedAt = wall.Now()
 		fence, err := c.tokens.Store.Lease(ctx, lease, c.tokens.Holder, leaseFor)
-		switch {
-		case err == nil:
-			leased, c.fence = true, fence // and read again: the one before may just have stored a token
+		switch leased = err == nil; {
+		case leased:
+			c.fence = fence // and read again: the one before may just have stored a token
 		case !errors.Is(err, state.ErrConflict):
-			return nil, false, storeFailure(err)
+			return nil, false, c.storeFailure(err)
 		case !pause(ctx, leasePoll):
-			return nil, false, errAnotherReplica
+			return nil, false, errStillWaiting
 		}
 	}
 }
@@ -212,25 +262,22 @@ func (c *credential) asksToWait() error {
 	return nil
 }
 
-// fetch asks the token endpoint, and stores what it answers.
-func (c *credential) fetch(ctx context.Context, n *renewal, found found, send send) (*record, error) {
-	// Whether it can be sealed is found out before a refresh token is used up.
-	if _, err := c.tokens.Vault.Seal(c.tenant, kindToken, c.name, fieldSealed, nil); err != nil {
-		return nil, sealFailure(err)
-	}
-	refresh, err := found.refreshToken(c)
+// fetch asks the token endpoint, and stores what it answers. The end of ctx stops neither: a refresh token that was sent may be used up.
+func (c *credential) fetch(ctx context.Context, n *renewal, found found) (*record, error) {
+	refresh, err := found.refreshToken(c, n.auth)
 	if err != nil {
 		return nil, err
 	}
+	ctx = context.WithoutCancel(ctx)
 	n.asking.Store(true)
-	answer, err := exchange(ctx, c.auth, refresh, c.tenant, c.destination, send)
+	answer, err := exchange(ctx, n.auth, refresh, c.tenant, c.destination, n.send)
 	c.observe(err)
 	if err != nil {
 		return nil, err
 	}
 	crashpoint.At(crashpoint.TokenFetched)
 	c.unsaved = found.succeed(c, refresh, answer)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveFor)
+	ctx, cancel := context.WithTimeout(ctx, saveFor)
 	defer cancel()
 	for backoff := leasePoll; ; backoff *= 2 {
 		r, err := c.save(ctx)
@@ -240,10 +287,10 @@ func (c *credential) fetch(ctx context.Context, n *renewal, found found, send se
 	}
 }
 
-// changedSince reports whether the record was stored anew after it was read.
-func (c *credential) changedSince(ctx context.Context, f found) bool {
-	now, err := c.load(ctx)
-	return err == nil && now.version != f.version
+// changedSince reports whether the record, or the first refresh token, was stored anew after it was read.
+func (c *credential) changedSince(ctx context.Context, auth connectors.OAuth2, f found) bool {
+	now, err := c.load(ctx, auth)
+	return err == nil && (now.version != f.version || now.first != f.first)
 }
 
 // observe counts the outcome of a request to the token endpoint, and notes how long the endpoint asked to wait.

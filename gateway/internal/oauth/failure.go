@@ -25,15 +25,16 @@ func isRefusal(err error) bool {
 	return ok && own.Kind == outbound.Credentials
 }
 
-// storeFailure returns the error of a request whose token cannot be read or stored. It is not the destination's fault.
-func storeFailure(error) error {
+// storeFailure logs why a token cannot be read or stored, and returns the error of the request. It is not the destination's fault.
+func (c *credential) storeFailure(err error) error {
+	c.tokens.Log.Warn("cannot read or store an access token", "tenant", c.tenant, "destination", c.destination, "err", err)
 	return &outbound.Error{Kind: outbound.Busy, Reason: "the store, which holds the access token, is unavailable"}
 }
 
 // sealFailure returns the error of a record that cannot be sealed.
-func sealFailure(err error) error {
+func (c *credential) sealFailure(err error) error {
 	if errors.Is(err, state.ErrUnavailable) || errors.Is(err, state.ErrClosed) {
-		return storeFailure(err)
+		return c.storeFailure(err)
 	}
 	return refused("the access token cannot be kept sealed: %s", err)
 }

@@ -53,9 +53,10 @@ type Options struct {
 type Tokens struct {
 	Options
 
-	mu          sync.Mutex // guards the two below
-	credentials map[key]*credential
-	pruned      time.Duration // when unused credentials were last removed
+	mu          sync.Mutex // guards the three below
+	credentials map[place]*credential
+	byKey       map[key]*credential // the same, for requests
+	pruned      time.Duration       // when unused credentials were last removed
 
 	renewals sync.WaitGroup
 	renewing context.Context // ends when Close gives up
@@ -64,7 +65,7 @@ type Tokens struct {
 
 // New returns Tokens without any credential.
 func New(o Options) *Tokens {
-	t := &Tokens{Options: o, credentials: map[key]*credential{}}
+	t := &Tokens{Options: o, credentials: map[place]*credential{}, byKey: map[key]*credential{}}
 	if t.Holder == "" {
 		t.Holder = rand.Text()
 	}
@@ -106,7 +107,11 @@ func (t *Tokens) Token(ctx context.Context, r outbound.TokenRequest) (outbound.T
 	return t.credential(r).token(ctx, r)
 }
 
-// key identifies a credential in memory. Unlike connectors.OAuth2 it is comparable.
+// place is where a credential's record is kept. Credentials that share a record, such as those of an application whose secret was
+// changed, are one: there must not be two renewals of a record at a time.
+type place struct{ tenant, name string }
+
+// key identifies the credential of a request. Unlike connectors.OAuth2 it is comparable.
 type key struct {
 	tenant, destination                    string
 	grant                                  connectors.Grant
@@ -133,19 +138,34 @@ func (t *Tokens) credential(r outbound.TokenRequest) *credential {
 	k, now := keyOf(r), t.Clock.Elapsed()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	c := t.credentials[k]
+	c := t.byKey[k]
 	if c == nil {
-		if now-t.pruned > unusedFor {
-			t.pruned = now
-			for k, c := range t.credentials {
-				if now-c.used > unusedFor && c.idle() {
-					delete(t.credentials, k)
-				}
-			}
+		t.prune(now)
+		at := place{r.Tenant, nameOf(t.FingerprintKey, r)}
+		if c = t.credentials[at]; c == nil {
+			c = &credential{tokens: t, place: at, destination: r.Destination, jitter: t.Jitter()}
+			t.credentials[at] = c
 		}
-		c = newCredential(t, r)
-		t.credentials[k] = c
+		t.byKey[k] = c
 	}
 	c.used = now
 	return c
+}
+
+// prune forgets credentials that no request has used for a while. t.mu is held.
+func (t *Tokens) prune(now time.Duration) {
+	if now-t.pruned <= unusedFor {
+		return
+	}
+	t.pruned = now
+	for at, c := range t.credentials {
+		if now-c.used > unusedFor && c.idle() {
+			delete(t.credentials, at)
+		}
+	}
+	for k, c := range t.byKey {
+		if t.credentials[c.place] != c {
+			delete(t.byKey, k)
+		}
+	}
 }

@@ -654,3 +654,67 @@ func TestDirect(t *testing.T) {
 		t.Errorf("%d fetches", i.fetches())
 	}
 }
+
+// TestReloadDuringARenewal: requests of an older and a newer configuration do not use the refresh token side by side.
+func TestReloadDuringARenewal(t *testing.T) {
+	t.Parallel()
+	i := newIssuer(t, "first")
+	asked, release := make(chan struct{}), make(chan struct{})
+	i.before = func(http.ResponseWriter, url.Values) bool { close(asked); <-release; return false }
+	r := newReplica(t, oauth.Options{Store: openStore(t, nil)})
+	older, newer := i.refreshing(), i.refreshing()
+	newer.ClientSecret = connectors.NewSecret("new")
+	var group sync.WaitGroup
+	group.Go(func() { r.delivers(t, older) })
+	<-asked
+	group.Go(func() { r.delivers(t, newer) })
+	close(release)
+	group.Wait()
+	if n := i.fetches(); n != 1 {
+		t.Errorf("%d fetches", n)
+	}
+
+	// What the older one fails with is not the newer one's failure.
+	i.revoke()
+	i.mu.Lock()
+	i.current, i.former = "connected again", ""
+	i.mu.Unlock()
+	asked, release = make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	i.before = func(http.ResponseWriter, url.Values) bool { once.Do(func() { close(asked); <-release }); return false }
+	newer.RefreshToken = connectors.NewSecret("connected again")
+	refused := connectors.NewSecret("access-1")
+	group.Go(func() {
+		if res := r.send(t.Context(), older, refused); res.Kind != outbound.Credentials {
+			t.Errorf("%s %v", res.Kind, res.Err)
+		}
+	})
+	<-asked
+	group.Go(func() {
+		if res := r.send(t.Context(), newer, refused); res.Err != nil || res.Response.Status != http.StatusOK {
+			t.Errorf("%s %v", res.Kind, res.Err)
+		}
+	})
+	close(release)
+	group.Wait()
+}
+
+// TestTenantsNeverMeet: two tenants with the same settings have two tokens.
+func TestTenantsNeverMeet(t *testing.T) {
+	t.Parallel()
+	i := newIssuer(t, "")
+	r := newReplica(t, oauth.Options{Store: openStore(t, nil)})
+	var used []connectors.Secret
+	for _, tenant := range []string{"acme", "other", "acme"} {
+		res := r.Send(t.Context(), connectors.Post("/records", []byte(`{}`)).As(i.credentials()), outbound.Attempt{
+			DeliveryID: "dl_1", Trusted: true, Tenant: tenant, Destination: "crm", Timeout: 30 * time.Second,
+		})
+		if res.Err != nil {
+			t.Fatal(res.Err)
+		}
+		used = append(used, res.Token)
+	}
+	if used[0] == used[1] || used[0] != used[2] || i.fetches() != 2 {
+		t.Errorf("%d fetches for two tenants, or a token of another", i.fetches())
+	}
+}

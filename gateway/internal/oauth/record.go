@@ -79,9 +79,9 @@ func nameOf(fingerprintKey []byte, r outbound.TokenRequest) string {
 
 func leaseName(tenant, name string) string { return "oauth/" + tenant + "/" + name }
 
-// token returns the record's token as the sender needs it.
-func (r *record) token() outbound.Token {
-	return outbound.Token{Access: r.access, BaseURL: r.baseURL, Others: []connectors.Secret{r.formerAccess, r.refresh, r.formerRefresh}}
+// token returns the record's token as the sender needs it. fetched reports that it was fetched for this request.
+func (r *record) token(fetched bool) outbound.Token {
+	return outbound.Token{Access: r.access, Kept: !fetched, BaseURL: r.baseURL, Others: []connectors.Secret{r.formerAccess, r.refresh, r.formerRefresh}}
 }
 
 // valid reports whether the token can be sent now. A request must arrive before the token ends, so it counts as ended a little
@@ -122,11 +122,11 @@ func (f found) serves(n *renewal, now time.Time, jitter float64) bool {
 }
 
 // load reads a credential's record, and the refresh token that a person has stored.
-func (c *credential) load(ctx context.Context) (found, error) {
+func (c *credential) load(ctx context.Context, auth connectors.OAuth2) (found, error) {
 	var f found
 	setting, err := c.tokens.Store.Get(ctx, c.tenant, kindToken, c.name)
 	if err != nil && !errors.Is(err, state.ErrNotFound) {
-		return f, storeFailure(err)
+		return f, c.storeFailure(err)
 	}
 	f.version = setting.Version
 	var stored storedRecord
@@ -134,7 +134,7 @@ func (c *credential) load(ctx context.Context) (found, error) {
 	if err == nil {
 		f.record, unreadable = c.open(setting, &stored)
 	}
-	if c.auth.Grant != connectors.GrantRefreshToken {
+	if auth.Grant != connectors.GrantRefreshToken {
 		return f, nil // a record that cannot be read is replaced
 	}
 	planted, at, err := c.planted(ctx)
@@ -161,7 +161,7 @@ func (c *credential) load(ctx context.Context) (found, error) {
 		}
 	}
 	consider(planted, "planted "+at.UTC().Format(time.RFC3339Nano))
-	consider(c.auth.RefreshToken, "configured "+outbound.Fingerprint(c.tokens.FingerprintKey, []connectors.Secret{c.auth.RefreshToken}))
+	consider(auth.RefreshToken, "configured "+outbound.Fingerprint(c.tokens.FingerprintKey, []connectors.Secret{auth.RefreshToken}))
 	return f, nil
 }
 
@@ -193,7 +193,7 @@ func (c *credential) planted(ctx context.Context) (connectors.Secret, time.Time,
 		return connectors.Secret{}, time.Time{}, nil
 	}
 	if err != nil {
-		return connectors.Secret{}, time.Time{}, storeFailure(err)
+		return connectors.Secret{}, time.Time{}, c.storeFailure(err)
 	}
 	var stored storedPlanted
 	var plain []byte
@@ -207,9 +207,9 @@ func (c *credential) planted(ctx context.Context) (connectors.Secret, time.Time,
 }
 
 // refreshToken returns the refresh token to use: a first one that is new, or else the newest that the product issued.
-func (f found) refreshToken(c *credential) (connectors.Secret, error) {
+func (f found) refreshToken(c *credential, auth connectors.OAuth2) (connectors.Secret, error) {
 	switch {
-	case c.auth.Grant != connectors.GrantRefreshToken, !f.first.IsZero():
+	case auth.Grant != connectors.GrantRefreshToken, !f.first.IsZero():
 		return f.first, nil
 	case f.record != nil:
 		return f.record.refresh, nil
@@ -252,7 +252,7 @@ func (c *credential) save(ctx context.Context) (*record, error) {
 	for range tries {
 		value, err := c.seal(r)
 		if err != nil {
-			return nil, sealFailure(err)
+			return nil, c.sealFailure(err)
 		}
 		version, err := c.tokens.Store.Put(ctx, c.tenant, kindToken, c.name, value, r.version)
 		if err == nil {
@@ -260,11 +260,11 @@ func (c *credential) save(ctx context.Context) (*record, error) {
 			return r, nil
 		}
 		if !errors.Is(err, state.ErrConflict) {
-			return nil, storeFailure(err)
+			return nil, c.storeFailure(err)
 		}
 		setting, err := c.tokens.Store.Get(ctx, c.tenant, kindToken, c.name)
 		if err != nil && !errors.Is(err, state.ErrNotFound) {
-			return nil, storeFailure(err)
+			return nil, c.storeFailure(err)
 		}
 		r.version = setting.Version
 		var stored storedRecord
@@ -274,7 +274,7 @@ func (c *credential) save(ctx context.Context) (*record, error) {
 		}
 		// Otherwise it is the record from before, sealed with another key.
 	}
-	return nil, storeFailure(state.ErrConflict)
+	return nil, c.storeFailure(state.ErrConflict)
 }
 
 func (c *credential) seal(r *record) ([]byte, error) {

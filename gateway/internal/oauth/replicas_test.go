@@ -29,6 +29,27 @@ func replicaStores(t *testing.T, n int) []state.Store {
 	return stores
 }
 
+// TestIdleReplica: a replica that finds in the store another token than its own says so, because that one may be withdrawn as well.
+func TestIdleReplica(t *testing.T) {
+	t.Parallel()
+	i, store := newIssuer(t, "first"), openStore(t, nil)
+	i.expiresIn = 0 // Salesforce does not say when a session ends
+	idle, busy := newReplica(t, oauth.Options{Store: store}), newReplica(t, oauth.Options{Store: store})
+	own := idle.delivers(t, i.credentials())
+	i.revoke()
+	stored := busy.send(t.Context(), i.credentials(), own.Token)
+	i.revoke()
+	first := idle.send(t.Context(), i.credentials(), connectors.Secret{})
+	second := idle.send(t.Context(), i.credentials(), first.Token)
+	third := idle.send(t.Context(), i.credentials(), second.Token)
+	if own.TokenKept || stored.TokenKept || first.Token != own.Token || second.Token != stored.Token || !second.TokenKept {
+		t.Errorf("own %t, stored %t, first %t, second %t", own.TokenKept, stored.TokenKept, first.TokenKept, second.TokenKept)
+	}
+	if third.Response == nil || third.Response.Status != http.StatusOK || third.TokenKept {
+		t.Errorf("%s %v: %+v", third.Kind, third.Err, third.Response)
+	}
+}
+
 // TestReplicasFetchOnce: two replicas that need a token at the same time ask for one, also when theirs is refused or a slow token
 // endpoint makes one of them wait.
 func TestReplicasFetchOnce(t *testing.T) {

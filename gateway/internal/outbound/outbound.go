@@ -59,8 +59,9 @@ type Result struct {
 	// Took is the time from the call to the end of the answer.
 	Took time.Duration
 	// Token is the access token that was sent, if the request's Auth is an OAuth2; TokenWait is the part of Took that passed
-	// until it was there.
+	// until it was there. TokenKept reports that it was not fetched for this request, so that it may be as old as one that was refused.
 	Token     connectors.Secret
+	TokenKept bool
 	TokenWait time.Duration
 	// Reached reports whether the peer may have received bytes of the request, and so may have acted on them.
 	Reached bool

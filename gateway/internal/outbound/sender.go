@@ -201,7 +201,7 @@ func (s *Sender) Send(ctx context.Context, req *connectors.Request, a Attempt) R
 		if got.reached {
 			result.Sent = len(w.body)
 		}
-		result.Token, result.TokenWait = w.token.Access, w.tokenWait
+		result.Token, result.TokenKept, result.TokenWait = w.token.Access, w.token.Kept, w.tokenWait
 		return result
 	}
 	res := &got.response
@@ -209,7 +209,7 @@ func (s *Sender) Send(ctx context.Context, req *connectors.Request, a Attempt) R
 	w.cut(res)
 	return Result{
 		Kind: Answered, Response: res, Took: wall.Now().Sub(begun),
-		Reached: true, Sent: len(w.body), Received: got.received, Token: w.token.Access, TokenWait: w.tokenWait,
+		Reached: true, Sent: len(w.body), Received: got.received, Token: w.token.Access, TokenKept: w.token.Kept, TokenWait: w.tokenWait,
 	}
 }
 

@@ -32,6 +32,8 @@ type TokenRequest struct {
 // Token is an access token with what belongs to it.
 type Token struct {
 	Access connectors.Secret
+	// Kept reports that the token was not fetched for this request, but for an earlier one.
+	Kept bool
 	// BaseURL is the address that relative URLs are relative to, as the token endpoint wrote it (`instance_url`); empty: none.
 	BaseURL string
 	// Others are further secrets of the exchange, such as refresh tokens. Like Access, they are cut out of answers.

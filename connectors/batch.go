@@ -29,7 +29,7 @@ func JudgeEach(res *Response, judge func(i int, ev *event.Event) (v Verdict, nam
 }
 
 // Unconfirmed returns the verdict on an event that a product's answer names neither as accepted nor as refused. The event is
-// tried once more by itself, and is rejected if the answer to that does not name it either.
+// tried once more by itself, and is rejected if the answer to that does not name it either (see Verdict.RetryAlone).
 func Unconfirmed(res *Response) Verdict {
 	v := Reject(StatusReason(res.Status) + UnconfirmedReason)
 	v.RetryAlone = true

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/surveygate/surveygate/connectors"
@@ -13,14 +14,14 @@ import (
 // checkBatchAnswers checks that a connector compares the answer to a batch with its events. Each answer in its transcripts that
 // delivers all events is judged again with a part left out: one item of a list, all items, or a lower count. Then at least one
 // event must not be delivered. Connectors with BatchLimit.Silent are exempt, and so are settings with which every event is sent
-// alone.
+// alone. With its numbers written as texts, an answer must refuse no other events than before.
 func checkBatchAnswers(t *testing.T, name string, cases []example) {
 	c, _ := connectors.New(name)
 	batcher, ok := c.(connectors.Batcher)
-	if !ok || batcher.Batch().Silent {
+	if !ok {
 		return
 	}
-	alone, together := false, false
+	alone, together := batcher.Batch().Silent, batcher.Batch().Silent
 	for _, e := range cases {
 		c, events := e.ready(t, name)
 		if c.(connectors.Batcher).Batch().Events == 1 {
@@ -36,7 +37,11 @@ func checkBatchAnswers(t *testing.T, name string, cases []example) {
 				t.Fatalf("%s: %v", e.name, err)
 			}
 			res.To, res.Events = req, events
-			if v := judge(c, res); !allDelivered(v) {
+			v := judge(c, res)
+			if i, misread := misread(c, *res, v); misread {
+				t.Errorf("%s: event %d is refused by %s once its numbers are texts", e.name, i+1, res.Body)
+			}
+			if !allDelivered(v) || batcher.Batch().Silent {
 				continue
 			} else if len(events) > 1 {
 				together = true
@@ -63,6 +68,44 @@ func allDelivered(v connectors.Verdict) bool {
 		}
 	}
 	return v.Kind == connectors.Delivered
+}
+
+// misread judges an answer with its numbers written as texts. It returns an event that is refused only then, such as the one at
+// index 0 in place of the one at index "1".
+func misread(c connectors.Connector, res connectors.Response, v connectors.Verdict) (event int, ok bool) {
+	var body any
+	if json.Unmarshal(res.Body, &body) != nil {
+		return 0, false
+	}
+	res.Body, _ = json.Marshal(numbersAsTexts(body))
+	for i, each := range judge(c, &res).Each {
+		refusedBefore := v.Kind == connectors.Rejected || i < len(v.Each) && v.Each[i].Kind == connectors.Rejected
+		if each.Kind == connectors.Rejected && !each.RetryAlone && !refusedBefore {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// numbersAsTexts returns a copy of a value with its numbers as texts.
+func numbersAsTexts(v any) any {
+	switch v := v.(type) {
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	case []any:
+		list := slices.Clone(v)
+		for i := range list {
+			list[i] = numbersAsTexts(list[i])
+		}
+		return list
+	case map[string]any:
+		object := maps.Clone(v)
+		for key := range object {
+			object[key] = numbersAsTexts(object[key])
+		}
+		return object
+	}
+	return v
 }
 
 // unnoticed returns a shortened answer that still delivers all events. It returns "" if there is a list or a count whose
