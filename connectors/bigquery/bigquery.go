@@ -161,7 +161,7 @@ func (c *Connector) Validate() error {
 	case !projectID.MatchString(c.project()):
 		return connectors.Invalid("project", "`"+c.project()+"` is no project's id; the console shows it beside the project's name, such as `acme-surveys`")
 	case !datasetID.MatchString(c.Dataset):
-		return connectors.Invalid("dataset", "`"+c.Dataset+"` is no dataset's id, which has letters, digits and `_` only; write it as the console shows it, without the project, which belongs into `project`")
+		return connectors.Invalid("dataset", "`"+c.Dataset+"` is no dataset's id, which has letters, digits and `_` only; write the project into `project`")
 	case !tableID.MatchString(c.Table):
 		return connectors.Invalid("table", "`"+c.Table+"` is no table's id; write project and dataset into `project` and `dataset`")
 	}

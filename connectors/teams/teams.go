@@ -110,17 +110,16 @@ func (c *Connector) post(made card) *connectors.Request {
 var retired = regexp.MustCompile(`^(outlook\.office(365)?|(.+\.)?webhook\.office)\.com$`)
 
 // pages are hosts that show channels and workflows, whose addresses are copied by mistake.
-var pages = map[string]bool{"teams.microsoft.com": true, "teams.cloud.microsoft": true, "make.powerautomate.com": true, "flow.microsoft.com": true}
+var pages = map[string]bool{"teams.microsoft.com": true, "teams.cloud.microsoft": true, "make.powerautomate.com": true}
 
 // Validate refuses the addresses of Office 365 connectors, which Microsoft ended in May 2026.
 // https://devblogs.microsoft.com/microsoft365dev/retirement-of-office-365-connectors-within-microsoft-teams/
 func (c *Connector) Validate() error {
-	host := c.Webhook.Host()
-	if retired.MatchString(host) {
+	if retired.MatchString(c.Webhook.Host()) {
 		return connectors.Invalid("webhook", "is an Office 365 connector's address, which Microsoft has retired; "+
 			"in Teams, open the channel's menu, Workflows, `Send webhook alerts to a channel`, and give the URL that it shows")
 	}
-	if pages[host] {
+	if pages[c.Webhook.Host()] {
 		return connectors.Invalid("webhook", "is the address of a page, not of a workflow; open the workflow, and copy the URL of its first step, "+
 			"`When a Teams webhook request is received`")
 	}

@@ -14,7 +14,7 @@ import (
 
 // Options change how Bind reads a node.
 type Options struct {
-	// Partial skips the check for required settings: the node is one of several layers.
+	// Partial skips the check for required settings: the node is one of several layers of a product's settings.
 	Partial bool
 	// Embedded binds only the fields of embedded (inline) structs and ignores all other keys. It binds the settings that a
 	// connection shares with an action of its product.

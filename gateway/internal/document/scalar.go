@@ -45,6 +45,9 @@ func (b *binder) scalar(n *Node, v reflect.Value, name string) {
 		b.refusedAs(n, name, err)
 		v.SetInt(int64(d))
 	case t.Kind() == reflect.String:
+		if b.options.Partial && strings.Contains(n.Text, "{{") { // of a product, which would receive the hole as it is written
+			b.fault(n.Fault("`"+name+"` is used as it is written, and takes no {{ }}", "write it without an expression"))
+		}
 		v.SetString(n.Text)
 	case t.Kind() == reflect.Bool:
 		switch strings.ToLower(n.Text) {
