@@ -100,7 +100,8 @@ func IsBlank(r rune) bool { return unicode.IsSpace(r) || r == '\ufeff' || r == '
 
 // CheckSecret returns an error if a secret cannot be a credential: if it is empty, is not UTF-8, has white space at an end (it
 // was copied with too much), or contains a control character (a header cannot carry a line break). A secret of bytes or several
-// lines has to be written in base64 or hexadecimal. The error does not quote the secret.
+// lines has to be written in base64 or hexadecimal, unless its type checks itself (PrivateKey, ServiceAccount). The error does not
+// quote the secret.
 func CheckSecret(s Secret) error {
 	text := s.reveal()
 	if isVisibleASCII(text) { // fast path: CheckSecret runs for every request
