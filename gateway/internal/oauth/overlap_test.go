@@ -140,6 +140,34 @@ func TestLifetimes(t *testing.T) {
 	}
 }
 
+// TestStoreIsEmptied: a refresh token that the store has lost, but a running gateway knows, is used and stored again.
+func TestStoreIsEmptied(t *testing.T) {
+	t.Parallel()
+	i, store := newIssuer(t, "first"), openStore(t, nil)
+	r := newReplica(t, oauth.Options{Store: store})
+	first := r.delivers(t, i.refreshing())
+	i.revoke()
+	second := r.send(t.Context(), i.refreshing(), first.Token) // uses up the first refresh token, which is configured
+	i.mu.Lock()
+	i.former = ""
+	i.mu.Unlock()
+	i.revoke()
+	kept, err := store.List(t.Context(), "acme", "token-fetched")
+	if err != nil || len(kept) != 1 {
+		t.Fatalf("%d records, %v", len(kept), err)
+	}
+	if err := store.Delete(t.Context(), "acme", "token-fetched", kept[0].Name, kept[0].Version); err != nil {
+		t.Fatal(err)
+	}
+	if res := r.send(t.Context(), i.refreshing(), second.Token); res.Err != nil || res.Response.Status != http.StatusOK {
+		t.Fatalf("%s %v: %+v", res.Kind, res.Err, res.Response)
+	}
+	newReplica(t, oauth.Options{Store: store}).delivers(t, i.refreshing())
+	if n := i.fetches(); n != 3 {
+		t.Errorf("%d fetches", n)
+	}
+}
+
 // leasing is a store whose leases have all ended.
 type leasing struct{ state.Store }
 

@@ -133,6 +133,8 @@ func (c *credential) load(ctx context.Context) (found, error) {
 	var unreadable error
 	if err == nil {
 		f.record, unreadable = c.open(setting, &stored)
+	} else {
+		f.record = c.remembered() // the store has lost it, and nobody has stored another one since
 	}
 	if c.auth.Grant != connectors.GrantRefreshToken {
 		return f, nil // a record that cannot be read is replaced
@@ -163,6 +165,13 @@ func (c *credential) load(ctx context.Context) (found, error) {
 	consider(planted, "planted "+at.UTC().Format(time.RFC3339Nano))
 	consider(c.auth.RefreshToken, "configured "+outbound.Fingerprint(c.tokens.FingerprintKey, []connectors.Secret{c.auth.RefreshToken}))
 	return f, nil
+}
+
+// remembered returns the newest record that was read or stored; nil: none.
+func (c *credential) remembered() *record {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.known
 }
 
 // open reads a record's setting.
