@@ -15,6 +15,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/oauth"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/vault"
 )
 
 // contended is a store that says when somebody does not get a lease.
@@ -165,6 +166,18 @@ func TestStoreIsEmptied(t *testing.T) {
 	newReplica(t, oauth.Options{Store: store}).delivers(t, i.refreshing())
 	if n := i.fetches(); n != 3 {
 		t.Errorf("%d fetches", n)
+	}
+}
+
+// TestReplicaLacksTheKey: in a rotation, a replica without the new key leaves the delivery to the others, which have it.
+func TestReplicaLacksTheKey(t *testing.T) {
+	t.Parallel()
+	i, store := newIssuer(t, "first"), openStore(t, nil)
+	lacking := box{fail: fmt.Errorf("%w: the value is sealed with k2", vault.ErrNoKey)}
+	newReplica(t, oauth.Options{Store: store}).delivers(t, i.refreshing())
+	res := newReplica(t, oauth.Options{Store: store, Vault: lacking}).send(t.Context(), i.refreshing(), connectors.Secret{})
+	if res.Kind != outbound.Busy || res.Err.Error() != "this replica cannot read the refresh token: the key is missing: the value is sealed with k2" {
+		t.Errorf("%s %v", res.Kind, res.Err)
 	}
 }
 

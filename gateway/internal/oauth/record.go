@@ -145,7 +145,7 @@ func (c *credential) load(ctx context.Context) (found, error) {
 	}
 	if unreadable != nil {
 		if planted.IsZero() || !at.After(stored.Fetched) {
-			return f, refused("the stored refresh token cannot be read (%s); if its key is lost, %s", unreadable, newToken(c.tenant, c.destination))
+			return f, openFailure(unreadable, "the stored refresh token cannot be read (%s); if its key is lost, %s", unreadable, newToken(c.tenant, c.destination))
 		}
 		f.record = nil
 	}
@@ -210,7 +210,7 @@ func (c *credential) planted(ctx context.Context) (connectors.Secret, time.Time,
 		plain, err = c.tokens.Vault.Open(c.tenant, kindPlanted, c.destination, fieldPlanted, stored.Planted)
 	}
 	if err != nil {
-		return connectors.Secret{}, time.Time{}, refused("the refresh token that was stored by hand cannot be read (%s); %s", err, newToken(c.tenant, c.destination))
+		return connectors.Secret{}, time.Time{}, openFailure(err, "the refresh token that was stored by hand cannot be read (%s); %s", err, newToken(c.tenant, c.destination))
 	}
 	return connectors.NewSecret(string(plain)), stored.At, nil
 }
