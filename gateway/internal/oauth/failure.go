@@ -12,6 +12,7 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/vault"
 )
 
 // refused returns an error that pauses the destination. Its text holds no secret.
@@ -37,6 +38,15 @@ func (c *credential) sealFailure(err error) error {
 		return c.storeFailure(err)
 	}
 	return refused("the access token cannot be kept sealed: %s", err)
+}
+
+// openFailure returns the error of a stored refresh token that does not open. A key that only this replica lacks, as in a rotation,
+// is not the destination's fault: another replica can send.
+func openFailure(err error, format string, args ...any) error {
+	if errors.Is(err, vault.ErrNoKey) {
+		return &outbound.Error{Kind: outbound.Busy, Reason: "this replica cannot read the refresh token: " + err.Error()}
+	}
+	return refused(format, args...)
 }
 
 // waiting returns the error while a token endpoint does not want to be asked.

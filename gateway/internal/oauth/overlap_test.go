@@ -15,6 +15,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/oauth"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/vault"
 )
 
 // contended is a store that says when somebody does not get a lease.
@@ -137,6 +138,46 @@ func TestLifetimes(t *testing.T) {
 		if n := i.fetches(); n != 2 {
 			t.Errorf("%s: %d fetches after a century", form, n)
 		}
+	}
+}
+
+// TestStoreIsEmptied: a refresh token that the store has lost, but a running gateway knows, is used and stored again.
+func TestStoreIsEmptied(t *testing.T) {
+	t.Parallel()
+	i, store := newIssuer(t, "first"), openStore(t, nil)
+	r := newReplica(t, oauth.Options{Store: store})
+	first := r.delivers(t, i.refreshing())
+	i.revoke()
+	second := r.send(t.Context(), i.refreshing(), first.Token) // uses up the first refresh token, which is configured
+	i.mu.Lock()
+	i.former = ""
+	i.mu.Unlock()
+	i.revoke()
+	kept, err := store.List(t.Context(), "acme", "token-fetched")
+	if err != nil || len(kept) != 1 {
+		t.Fatalf("%d records, %v", len(kept), err)
+	}
+	if err := store.Delete(t.Context(), "acme", "token-fetched", kept[0].Name, kept[0].Version); err != nil {
+		t.Fatal(err)
+	}
+	if res := r.send(t.Context(), i.refreshing(), second.Token); res.Err != nil || res.Response.Status != http.StatusOK {
+		t.Fatalf("%s %v: %+v", res.Kind, res.Err, res.Response)
+	}
+	newReplica(t, oauth.Options{Store: store}).delivers(t, i.refreshing())
+	if n := i.fetches(); n != 3 {
+		t.Errorf("%d fetches", n)
+	}
+}
+
+// TestReplicaLacksTheKey: in a rotation, a replica without the new key leaves the delivery to the others, which have it.
+func TestReplicaLacksTheKey(t *testing.T) {
+	t.Parallel()
+	i, store := newIssuer(t, "first"), openStore(t, nil)
+	lacking := box{fail: fmt.Errorf("%w: the value is sealed with k2", vault.ErrNoKey)}
+	newReplica(t, oauth.Options{Store: store}).delivers(t, i.refreshing())
+	res := newReplica(t, oauth.Options{Store: store, Vault: lacking}).send(t.Context(), i.refreshing(), connectors.Secret{})
+	if res.Kind != outbound.Busy || res.Err.Error() != "this replica cannot read the refresh token: the key is missing: the value is sealed with k2" {
+		t.Errorf("%s %v", res.Kind, res.Err)
 	}
 }
 

@@ -133,6 +133,8 @@ func (c *credential) load(ctx context.Context, auth connectors.OAuth2) (found, e
 	var unreadable error
 	if err == nil {
 		f.record, unreadable = c.open(setting, &stored)
+	} else {
+		f.record = c.remembered() // the store has lost it, and nobody has stored another one since
 	}
 	if auth.Grant != connectors.GrantRefreshToken {
 		return f, nil // a record that cannot be read is replaced
@@ -143,7 +145,7 @@ func (c *credential) load(ctx context.Context, auth connectors.OAuth2) (found, e
 	}
 	if unreadable != nil {
 		if planted.IsZero() || !at.After(stored.Fetched) {
-			return f, refused("the stored refresh token cannot be read (%s); if its key is lost, %s", unreadable, newToken(c.tenant, c.destination))
+			return f, openFailure(unreadable, "the stored refresh token cannot be read (%s); if its key is lost, %s", unreadable, newToken(c.tenant, c.destination))
 		}
 		f.record = nil
 	}
@@ -163,6 +165,13 @@ func (c *credential) load(ctx context.Context, auth connectors.OAuth2) (found, e
 	consider(planted, "planted "+at.UTC().Format(time.RFC3339Nano))
 	consider(auth.RefreshToken, "configured "+outbound.Fingerprint(c.tokens.FingerprintKey, []connectors.Secret{auth.RefreshToken}))
 	return f, nil
+}
+
+// remembered returns the newest record that was read or stored; nil: none.
+func (c *credential) remembered() *record {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.known
 }
 
 // open reads a record's setting.
@@ -201,7 +210,7 @@ func (c *credential) planted(ctx context.Context) (connectors.Secret, time.Time,
 		plain, err = c.tokens.Vault.Open(c.tenant, kindPlanted, c.destination, fieldPlanted, stored.Planted)
 	}
 	if err != nil {
-		return connectors.Secret{}, time.Time{}, refused("the refresh token that was stored by hand cannot be read (%s); %s", err, newToken(c.tenant, c.destination))
+		return connectors.Secret{}, time.Time{}, openFailure(err, "the refresh token that was stored by hand cannot be read (%s); %s", err, newToken(c.tenant, c.destination))
 	}
 	return connectors.NewSecret(string(plain)), stored.At, nil
 }
