@@ -91,6 +91,30 @@ func (c *Config) Fetching() []*Destination {
 	return all
 }
 
+// SharedTokens returns a warning for each destination with a refresh token that one before it has, too. Each keeps the tokens that
+// follow for itself, and a product that replaces a refresh token accepts it once.
+func (c *Config) SharedTokens() []document.Fault {
+	var faults []document.Fault
+	first := map[connectors.Secret]*Destination{}
+	for _, d := range c.Fetching() {
+		auth, _ := connectors.TokenOf(d.Alone)
+		if auth.Grant != connectors.GrantRefreshToken || auth.RefreshToken.IsZero() {
+			continue
+		}
+		other := first[auth.RefreshToken]
+		if other == nil {
+			first[auth.RefreshToken] = d
+			continue
+		}
+		faults = append(faults, document.Fault{
+			Position: d.At,
+			Message:  fmt.Sprintf("`%s` has the same refresh token as `%s`, and a product may accept it once", d.Name, other.Name),
+			Remedy:   "obtain a refresh token for each connection, or use one connection in several steps",
+		})
+	}
+	return faults
+}
+
 // few lists three names, and replaces those beyond by their count.
 func few(names []string) string {
 	if len(names) <= 3 {

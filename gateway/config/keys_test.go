@@ -100,14 +100,36 @@ func TestKeyFaults(t *testing.T) {
 }
 
 // fetching is a product whose access token is fetched.
-type fetching struct{ grant connectors.Grant }
+type fetching struct {
+	grant   connectors.Grant
+	refresh string
+}
 
 func (f fetching) request() *connectors.Request {
-	return connectors.Post("https://api.example.com", nil).As(connectors.OAuth2{Grant: f.grant})
+	return connectors.Post("https://api.example.com", nil).As(connectors.OAuth2{Grant: f.grant, RefreshToken: connectors.NewSecret(f.refresh)})
 }
 func (f fetching) Build(*event.Event) (*connectors.Request, error) { return f.request(), nil }
 func (f fetching) Check() []*connectors.Request                    { return []*connectors.Request{f.request()} }
 func (fetching) JudgeCheck(*connectors.Response) connectors.Proof  { return connectors.Proof{} }
+
+// Connections that are given one refresh token use it up for each other.
+func TestSharedTokens(t *testing.T) {
+	t.Parallel()
+	var c config.Config
+	for name, token := range map[string]fetching{
+		"a": {connectors.GrantRefreshToken, "one"}, "b": {connectors.GrantRefreshToken, "two"}, "c": {connectors.GrantRefreshToken, ""},
+		"d": {connectors.GrantRefreshToken, ""}, "e": {connectors.GrantClientCredentials, "one"},
+	} {
+		c.Destinations = append(c.Destinations, &config.Destination{Item: config.Item{Name: name}, Enabled: true, Alone: token})
+	}
+	if faults := c.SharedTokens(); len(faults) != 0 {
+		t.Errorf("%v", faults)
+	}
+	c.Destinations = append(c.Destinations, &config.Destination{Item: config.Item{Name: "f"}, Enabled: true, Alone: fetching{connectors.GrantRefreshToken, "one"}})
+	if faults := c.SharedTokens(); len(faults) != 1 || faults[0].Message != "`f` has the same refresh token as `a`, and a product may accept it once" {
+		t.Errorf("%v", faults)
+	}
+}
 
 // Only Redis needs a key, and only for a destination that is served and whose token is fetched.
 func TestMissingKey(t *testing.T) {
@@ -116,7 +138,7 @@ func TestMissingKey(t *testing.T) {
 	destination := func(name string, enabled bool, alone connectors.Connector) *config.Destination {
 		return &config.Destination{Item: config.Item{Name: name}, Enabled: enabled, Alone: alone}
 	}
-	token := fetching{connectors.GrantClientCredentials}
+	token := fetching{grant: connectors.GrantClientCredentials}
 	for name, c := range map[string]struct {
 		config config.Config
 		want   string

@@ -19,6 +19,11 @@ func (l *loader) warn() {
 	if fault := l.config.MissingKey(); fault != nil && !l.options.AllowUnset {
 		l.warning(*fault)
 	}
+	if !l.options.AllowUnset {
+		for _, fault := range l.config.SharedTokens() {
+			l.warning(fault)
+		}
+	}
 	for _, d := range l.webhooks {
 		w, ok := d.alone.(*webhook.Connector)
 		if ok {
