@@ -76,8 +76,11 @@ func TestRefusedTokenIsReplacedOnce(t *testing.T) {
 // refusal of one that was fetched for the request counts.
 func TestKeptTokensAreRefused(t *testing.T) {
 	t.Parallel()
-	kept := answered(401, "stored")
-	kept.TokenKept = true
+	kept := func() outbound.Result { // a new answer each time, which the attempt changes
+		r := answered(401, "stored")
+		r.TokenKept = true
+		return r
+	}
 	for name, tt := range map[string]struct {
 		third outbound.Result
 		state state.DeliveryState
@@ -95,7 +98,7 @@ func TestKeptTokensAreRefused(t *testing.T) {
 				case connectors.Secret{}:
 					return answered(401, "own")
 				case connectors.NewSecret("own"):
-					return kept
+					return kept()
 				}
 				return tt.third
 			}
