@@ -109,7 +109,7 @@ func (g *globals) checkRunning(ctx context.Context, c offline.Connection) offlin
 	refused, _ := errors.AsType[*client.APIError](err)
 	switch {
 	case err == nil:
-		found.Notes = append(found.Notes, "checked by the running gateway; changes of the configuration need `surveygate reload` first")
+		found.Notes = append(found.Notes, "checked by the running gateway with the configuration that it runs; after a change, `surveygate reload` first")
 		return *found
 	case errors.Is(err, client.ErrNotRunning):
 	case refused != nil && refused.Status == http.StatusNotFound:
