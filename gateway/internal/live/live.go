@@ -3,6 +3,7 @@ package live
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"sync"
@@ -53,9 +54,9 @@ const (
 	atOnce = 8
 	// keep limits the bytes of an answer; lists of everything in a product are long.
 	keep = 8 << 20
-	// replaced is how many access tokens that were kept from before may be refused before one is fetched for the check: this
-	// process's own, and the store's.
-	replaced = 2
+	// maxReplaced is how many access tokens one check replaces that were kept from before and are refused: this process's own, and
+	// the store's.
+	maxReplaced = 2
 )
 
 // onlyTheGateway is what an Offline checker says of a connection whose token is fetched with a refresh token.
@@ -94,6 +95,7 @@ type proof struct {
 	answers     map[string]outbound.Result
 	found       Connection
 	asked       bool
+	replaced    int // access tokens
 }
 
 // check checks the connection without a step, and then every step that has its own settings.
@@ -155,6 +157,9 @@ func (p *proof) ask(ctx context.Context, c connectors.Connector, step string) {
 			if res.Err != nil {
 				p.found.Reason = res.Err.Error()
 			}
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				p.found.Reason = "the check took too long"
+			}
 			return
 		}
 		answer := *res.Response
@@ -189,7 +194,8 @@ func (p *proof) send(ctx context.Context, req *connectors.Request) outbound.Resu
 		Tenant: d.Tenant, Destination: d.Name, MaxConns: 1, Keep: keep,
 	}
 	res := p.Sender.Send(ctx, req, attempt)
-	for n := 0; n < replaced && res.TokenKept && res.Response != nil && res.Response.Status == http.StatusUnauthorized; n++ {
+	for p.replaced < maxReplaced && res.TokenKept && res.Response != nil && res.Response.Status == http.StatusUnauthorized {
+		p.replaced++
 		attempt.RefusedToken = res.Token // it may have been withdrawn early
 		res = p.Sender.Send(ctx, req, attempt)
 	}
