@@ -1,6 +1,7 @@
 package live
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -86,5 +87,20 @@ func TestLiveFetchesTokens(t *testing.T) {
 	}
 	if fetches.Load() != 3 || refreshes.Load() != 0 {
 		t.Errorf("%d fetches, %d of them with a refresh token", fetches.Load(), refreshes.Load())
+	}
+}
+
+// A check that has no time left says so.
+func TestCheckWithoutTime(t *testing.T) {
+	t.Parallel()
+	sender := outbound.New(outbound.Options{Tokens: &oauth.Direct{}})
+	t.Cleanup(sender.Close)
+	auth := connectors.OAuth2{Grant: connectors.GrantClientCredentials, TokenURL: "https://fetched.example/token", ClientID: "app"}
+	ctx, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
+	defer cancel()
+	checker := Checker{Config: &config.Config{}, Sender: sender}
+	got := checker.Check(ctx, &config.Destination{Timeout: time.Minute, Alone: &fetching{auth}})
+	if diff := cmp.Diff([]Connection{{Standing: Unreachable, Reason: "the check took too long"}}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
