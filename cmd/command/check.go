@@ -1,12 +1,15 @@
 package command
 
 import (
+	"context"
 	"errors"
+	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/surveygate/surveygate/gateway"
+	"github.com/surveygate/surveygate/gateway/client"
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/offline"
 )
@@ -26,7 +29,9 @@ func (g *globals) check() *cobra.Command {
 		Long: `Check the configuration, and print the URLs to paste, path tokens included.
 
 With --live, also check each connection, or the named ones, with harmless requests to its product: whether it accepts the
-credentials, and has what the rules need (scopes, properties, audiences, fields).
+credentials, and has what the rules need (scopes, properties, audiences, fields). A connection whose access token is fetched with a
+refresh token is checked by the running gateway (--data or --server), as its running configuration has it: only the gateway may use
+the token. With --server, the token of the API needs the scope write.
 Exit code 1 means that something is missing or unreachable.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, names []string) error {
@@ -52,7 +57,11 @@ Exit code 1 means that something is missing or unreachable.`,
 					}
 					return err
 				}
-				for _, c := range report.Connections {
+				for i, c := range report.Connections {
+					if c.OnlyGateway {
+						c = g.checkRunning(cmd.Context(), c)
+						report.Connections[i] = c
+					}
 					if c.Standing == offline.Missing || c.Standing == offline.Unreachable {
 						fault = &exit{code: exitFailed}
 					}
@@ -85,6 +94,30 @@ Exit code 1 means that something is missing or unreachable.`,
 	cmd.Flags().BoolVar(&live, "live", false, "also ask the products whether the connections work")
 	cmd.Flags().StringVar(&base, "url", "", "the gateway's public URL, for the URLs to paste (default: its listen address)")
 	return cmd
+}
+
+// checkRunning returns the running gateway's result for a connection that only the gateway can check. If no gateway is running, it
+// returns the connection as it is; if the gateway cannot check it, the connection with the reason.
+func (g *globals) checkRunning(ctx context.Context, c offline.Connection) offline.Connection {
+	gw, err := g.dialFor(c.Tenant)
+	if err != nil {
+		c.Unproved = []string{"anything: only the running gateway can check it, and cannot be asked: " + err.Error()}
+		return c
+	}
+	defer gw.Close()
+	found, err := gw.CheckConnection(ctx, c.Name)
+	refused, _ := errors.AsType[*client.APIError](err)
+	switch {
+	case err == nil:
+		found.Notes = append(found.Notes, "checked by the running gateway with the configuration that it runs; after a change, `surveygate reload` first")
+		return *found
+	case errors.Is(err, client.ErrNotRunning):
+	case refused != nil && refused.Status == http.StatusNotFound:
+		c.Unproved = []string{"anything: the running gateway, which alone can check it, does not have it yet: `surveygate reload`, and check again"}
+	default:
+		c.Unproved = []string{"anything: the running gateway, which alone can check it, did not: " + err.Error()}
+	}
+	return c
 }
 
 // faulty is the output of --json for a faulty configuration.

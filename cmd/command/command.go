@@ -243,7 +243,10 @@ func env(name, fallback string) string {
 }
 
 // dial returns a client of the gateway that the flags select.
-func (g *globals) dial() (*client.Client, error) {
+func (g *globals) dial() (*client.Client, error) { return g.dialFor(g.tenant) }
+
+// dialFor is dial for another tenant.
+func (g *globals) dialFor(tenant string) (*client.Client, error) {
 	token := g.token
 	if token == "" {
 		token = environ("SURVEYGATE_TOKEN")
@@ -253,7 +256,7 @@ func (g *globals) dial() (*client.Client, error) {
 		data = config.DefaultData
 	}
 	return client.Dial(client.Options{
-		Data: data, Server: g.server, Token: connectors.NewSecret(token), Tenant: g.tenant,
+		Data: data, Server: g.server, Token: connectors.NewSecret(token), Tenant: tenant,
 	})
 }
 

@@ -37,7 +37,7 @@ var floors = [][]string{
 	{"gateway/config/actiontest", "gateway/internal/state/embedded", "gateway/internal/state/redis"},
 	{"gateway/internal/access", "gateway/internal/decide", "gateway/internal/oauth", "gateway/internal/stats"},
 	{"gateway/internal/view"},
-	{"gateway/internal/renormalise"},
+	{"gateway/internal/live", "gateway/internal/renormalise"},
 	{"gateway/internal/explain"},
 	{"gateway/internal/accept"},
 	{"gateway/internal/deliver", "gateway/internal/stream"},

@@ -228,6 +228,14 @@ func noSecretIsShown(t *testing.T, fromEnvironment bool) {
 			shown("GET "+at, ask(http.MethodGet, at, ""))
 		}
 	}
+	for name := range c["connections"].(object) {
+		at := "/v1/connections/" + name + "/check"
+		checked := ask(http.MethodPost, at, "")
+		if !strings.Contains(checked, `"standing":`) {
+			t.Errorf("checked: %s", checked)
+		}
+		shown("POST "+at, checked)
+	}
 	for _, at := range []string{"/metrics", "/readyz", "/healthz", "/v1/deliveries?state=waiting", "/v1/deliveries?state=dead", "/in/poltio/" + url.PathEscape("wrong")} {
 		shown("GET "+at, ask(http.MethodGet, at, ""))
 	}

@@ -18,8 +18,9 @@
 //
 //	curl -u KEY https://authz.constantcontact.com/oauth2/default/v1/token -d grant_type=authorization_code -d redirect_uri=https://localhost -d code=CODE
 //
-// Give the `refresh_token` of the answer to `surveygate token set CONNECTION`. With its `access_token`, the ids of lists and custom
-// fields can be read for a day:
+// Give the `refresh_token` of the answer to `surveygate token set CONNECTION`. From then on `surveygate check --live` has the running
+// gateway, which alone may use the refresh token, look for the lists and custom fields; where an id is wrong, it names those that the
+// account has. With the answer's `access_token`, the ids can also be read for a day:
 //
 //	curl -H "Authorization: Bearer ACCESS_TOKEN" https://api.cc.email/v3/contact_lists https://api.cc.email/v3/contact_custom_fields
 package constantcontact

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/surveygate/surveygate/gateway/internal/live"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
@@ -14,6 +15,8 @@ type (
 	Destination = view.Destination
 	// Hold is the reason why nothing is sent to a destination now.
 	Hold = view.Hold
+	// CheckedConnection is the result of checking a connection.
+	CheckedConnection = live.Connection
 	// FilePlace is a file and a line in it.
 	FilePlace = view.FilePlace
 )
@@ -69,4 +72,10 @@ func (c *Client) TestDestination(ctx context.Context, name, email string) (*Deli
 	}
 	d := &Delivery{}
 	return d, c.Do(ctx, Call{Method: http.MethodPost, Path: "/v1/destinations/" + url.PathEscape(name) + "/test", Query: query, Into: d})
+}
+
+// CheckConnection checks a connection of the running configuration with harmless requests to its product.
+func (c *Client) CheckConnection(ctx context.Context, name string) (*CheckedConnection, error) {
+	found := &CheckedConnection{}
+	return found, c.Do(ctx, Call{Method: http.MethodPost, Path: "/v1/connections/" + url.PathEscape(name) + "/check", Into: found})
 }

@@ -99,7 +99,7 @@ rules:
 	}
 	refused := "a token that HubSpot accepts (401 Unauthorized: INVALID_AUTHENTICATION)"
 	want := []Connection{
-		{Name: "good", Product: "hubspot", Standing: Missing, Missing: []Lack{{"the property sg_nsp", []string{"first: good", "second: good"}}}},
+		{Name: "good", Product: "hubspot", Standing: Missing, Missing: []Lack{{What: "the property sg_nsp", Steps: []string{"first: good", "second: good"}}}},
 		{
 			Name: "blind", Product: "hubspot", Standing: Missing, Missing: []Lack{{What: "the scope crm.objects.contacts.write"}},
 			Unproved: []string{"that its properties exist: the token lacks the scope crm.schemas.contacts.read"},

@@ -29,6 +29,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/leaktest"
+	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/state/embedded"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
@@ -92,6 +93,7 @@ type rig struct {
 	port   bool                     // tcp is a real port
 	bounds Bounds
 	log    *slog.Logger
+	tokens outbound.Tokens
 }
 
 func load(t testing.TB, text string) *decide.Plan {
@@ -156,11 +158,13 @@ func (r *rig) start(t testing.TB) *rig {
 	if err := doors.Load(r.plan.Load().Config.Tokens, nil); err != nil {
 		t.Fatal(err)
 	}
+	sender := outbound.New(outbound.Options{Policy: r.plan.Load().Config.Outbound, Tokens: r.tokens})
+	t.Cleanup(sender.Close)
 	r.app = New(Options{
 		Store: r.store, Plan: r.plan.Load, Access: doors, Clock: r.clock, Bounds: r.bounds, Log: r.log,
 		PlanOf: func(context.Context, string, string) (*decide.Plan, error) { return nil, state.ErrNotFound },
-		Vault:  newVault(t, r.store),
-		Stats:  stats.New(stats.Options{Store: r.store, Clock: r.clock, Version: "test"}),
+		Vault:  newVault(t, r.store), Sender: sender,
+		Stats: stats.New(stats.Options{Store: r.store, Clock: r.clock, Version: "test"}),
 	})
 	if err := r.app.Remember(context.Background()); err != nil {
 		t.Fatal(err)

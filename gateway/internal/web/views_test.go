@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/surveygate/surveygate/gateway/internal/live"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
@@ -39,6 +40,7 @@ var views = []struct {
 	{route("GET /v1/sources/ID/captured"), viewOf[view.CapturedPage]},
 	{route("GET /v1/connections"), viewOf[view.Page[view.Connection]]},
 	{route("GET /v1/connections/ID"), viewOf[view.Connection]},
+	{route("POST /v1/connections/ID/check"), viewOf[live.Connection]},
 	{route("PUT /v1/connections/ID/token"), viewOf[view.StoredToken]},
 	{route("POST /v1/vault/reseal"), viewOf[view.Resealed]},
 	{route("GET /v1/webhooks"), viewOf[view.Page[view.Webhook]]},

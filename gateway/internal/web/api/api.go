@@ -17,6 +17,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/explain"
+	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/gateway/internal/renormalise"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/vault"
@@ -36,6 +37,8 @@ type Options struct {
 	Normalise *renormalise.Normaliser
 	// Vault seals what callers give to be stored.
 	Vault *vault.Vault
+	// Sender sends the requests that check connections.
+	Sender *outbound.Sender
 	// Door accepts events.
 	Door  *intake.Door
 	Clock clock.Clock
@@ -55,6 +58,7 @@ type API struct {
 	actor   *act.Actor
 	once    once
 	tenants tenants
+	checks  chan struct{} // holds one value for each check that runs
 }
 
 // New returns an API that is not mounted yet.
@@ -62,7 +66,7 @@ func New(o Options) *API {
 	actor := act.New(act.Options{
 		Store: o.Store, Plan: o.Plan, Clock: o.Clock, Accept: o.Door.Append, Due: o.Due, HoldsChanged: o.HoldsChanged, Vault: o.Vault,
 	})
-	return &API{Options: o, actor: actor, once: once{store: o.Store, log: o.Log}}
+	return &API{Options: o, actor: actor, once: once{store: o.Store, log: o.Log}, checks: make(chan struct{}, maxChecks)}
 }
 
 // Route is one path of the API.
@@ -139,6 +143,10 @@ func Routes() []Route {
 			Query: []string{"email"}, For: "send it a test delivery, which says that it is one; `email` is whose record products write",
 		},
 
+		{
+			Method: fiber.MethodPost, Path: "/v1/connections/:name/check", Scope: access.Write, serve: (*API).check,
+			For: "check it with harmless requests to its product, as `check --live` does",
+		},
 		{
 			Method: fiber.MethodPut, Path: "/v1/connections/:name/token", Scope: access.Secrets, serve: (*API).plantToken,
 			For: "store its first refresh token, sealed; a hold for refused credentials ends",

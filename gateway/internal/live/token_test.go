@@ -1,6 +1,7 @@
-package offline
+package live
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -70,7 +71,7 @@ func TestLiveFetchesTokens(t *testing.T) {
 		"bad": {Standing: Missing, Missing: []Lack{{What: "credentials that an access token is issued for " +
 			"(token endpoint: invalid_client: the application is not accepted; check its id and secret)"}}},
 		"busy":    {Standing: Unreachable, Reason: "token endpoint: 503 Service Unavailable"},
-		"refresh": {Standing: Unproved, Unproved: []string{"anything: only the running gateway may use the refresh token, which the product may replace each time; `surveygate destinations test NAME` sends a test through it"}},
+		"refresh": {Standing: Unproved, Unproved: []string{onlyTheGateway}, OnlyGateway: true},
 	} {
 		auth := connectors.OAuth2{
 			Grant: connectors.GrantClientCredentials, TokenURL: server.URL + "/token", ClientID: "app", ClientSecret: connectors.NewSecret(name),
@@ -79,12 +80,27 @@ func TestLiveFetchesTokens(t *testing.T) {
 			auth.Grant, auth.RefreshToken = connectors.GrantRefreshToken, connectors.NewSecret("first")
 		}
 		d := &config.Destination{Trusted: true, Timeout: time.Minute, Alone: &fetching{auth}}
-		p := &proof{sender: sender, destination: d, answers: map[string]outbound.Result{}}
-		if diff := cmp.Diff(want, p.check(t.Context(), &config.Config{})); diff != "" {
+		checker := Checker{Config: &config.Config{}, Sender: sender, Offline: true}
+		if diff := cmp.Diff([]Connection{want}, checker.Check(t.Context(), d)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 	if fetches.Load() != 3 || refreshes.Load() != 0 {
 		t.Errorf("%d fetches, %d of them with a refresh token", fetches.Load(), refreshes.Load())
+	}
+}
+
+// A check that has no time left says so.
+func TestCheckWithoutTime(t *testing.T) {
+	t.Parallel()
+	sender := outbound.New(outbound.Options{Tokens: &oauth.Direct{}})
+	t.Cleanup(sender.Close)
+	auth := connectors.OAuth2{Grant: connectors.GrantClientCredentials, TokenURL: "https://fetched.example/token", ClientID: "app"}
+	ctx, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
+	defer cancel()
+	checker := Checker{Config: &config.Config{}, Sender: sender}
+	got := checker.Check(ctx, &config.Destination{Timeout: time.Minute, Alone: &fetching{auth}})
+	if diff := cmp.Diff([]Connection{{Standing: Unreachable, Reason: "the check took too long"}}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
