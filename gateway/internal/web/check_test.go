@@ -70,8 +70,8 @@ connections:
   contacts: {checked: {base_url: %[1]q, list: clients}}
   second: {checked: {base_url: %[1]q}}
   third: {checked: {base_url: %[1]q}}
-  fourth: {checked: {base_url: %[1]q}}
   theirs: {checked: {base_url: %[1]q}, tenant: acme}
+  another: {checked: {base_url: %[1]q}, tenant: acme}
 webhooks:
   - {name: warehouse, url: "https://hook.example.com/in", secrets: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw]}
 rules:
@@ -120,7 +120,7 @@ func TestCheckConnection(t *testing.T) {
 	}
 }
 
-// Few connections are checked at once; further checks are refused for a moment.
+// Few connections are checked at once, and fewer of one tenant; further checks are refused for a moment.
 func TestCheckConnectionAtOnce(t *testing.T) {
 	t.Parallel()
 	asked, release := make(chan struct{}), make(chan struct{})
@@ -129,18 +129,30 @@ func TestCheckConnectionAtOnce(t *testing.T) {
 		<-release
 	})
 	var checks sync.WaitGroup
-	for path, token := range map[string]string{"contacts": everyToken, "second": everyToken, "third": everyToken, "theirs": acmeToken} {
+	check := func(name, token string) told {
+		return r.ask(t, ask{method: http.MethodPost, path: "/v1/connections/" + name + "/check", token: token})
+	}
+	begin := func(name, token string) {
 		checks.Go(func() {
-			if got := r.ask(t, ask{method: http.MethodPost, path: "/v1/connections/" + path + "/check", token: token}); got.status != http.StatusOK {
-				t.Errorf("%s: %d %s", path, got.status, got.body)
+			if got := check(name, token); got.status != http.StatusOK {
+				t.Errorf("%s: %d %s", name, got.status, got.body)
 			}
 		})
 		<-asked
 	}
-	got := r.ask(t, ask{method: http.MethodPost, path: "/v1/connections/fourth/check", token: everyToken})
-	if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" || !strings.Contains(got.body, "other connections are being checked") {
-		t.Errorf("%d %s", got.status, got.body)
+	refuses := func(name, token string) {
+		t.Helper()
+		got := check(name, token)
+		if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" || !strings.Contains(got.body, "other connections are being checked") {
+			t.Errorf("%s: %d %s", name, got.status, got.body)
+		}
 	}
+	begin("contacts", everyToken)
+	begin("second", everyToken)
+	refuses("third", everyToken) // the other half is for other tenants
+	begin("theirs", acmeToken)
+	begin("another", acmeToken)
+	refuses("theirs", acmeToken)
 	close(release)
 	checks.Wait()
 }

@@ -58,7 +58,7 @@ type API struct {
 	actor   *act.Actor
 	once    once
 	tenants tenants
-	checks  chan struct{} // holds one value for each check that runs
+	checks  checks
 }
 
 // New returns an API that is not mounted yet.
@@ -66,7 +66,7 @@ func New(o Options) *API {
 	actor := act.New(act.Options{
 		Store: o.Store, Plan: o.Plan, Clock: o.Clock, Accept: o.Door.Append, Due: o.Due, HoldsChanged: o.HoldsChanged, Vault: o.Vault,
 	})
-	return &API{Options: o, actor: actor, once: once{store: o.Store, log: o.Log}, checks: make(chan struct{}, maxChecks)}
+	return &API{Options: o, actor: actor, once: once{store: o.Store, log: o.Log}}
 }
 
 // Route is one path of the API.
