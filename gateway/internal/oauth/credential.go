@@ -130,9 +130,8 @@ func (c *credential) renew(r outbound.TokenRequest, early bool) *renewal {
 		ctx, cancel := context.WithTimeout(c.tokens.renewing, renewFor)
 		defer cancel()
 		n.record, n.fetched, n.err = c.replaceSafely(ctx, n)
-		c.end(n, n.record)
-		if c.unsaved != nil {
-			c.end(&renewal{saving: true}, c.keepSaving())
+		if saving := c.end(n, n.record); saving != nil {
+			c.end(saving, c.keepSaving())
 		}
 	})
 	return n
@@ -169,8 +168,9 @@ func (c *credential) replaceSafely(ctx context.Context, n *renewal) (r *record, 
 	return c.replace(ctx, n)
 }
 
-// end ends a renewal, with the record that it found or stored, if any.
-func (c *credential) end(n *renewal, r *record) {
+// end ends a renewal, with the record that it found or stored, if any. If the store did not take the record, it returns the renewal
+// that goes on until it does.
+func (c *credential) end(n *renewal, r *record) (saving *renewal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if r != nil {
@@ -180,12 +180,13 @@ func (c *credential) end(n *renewal, r *record) {
 		c.tokens.Log.Warn("cannot renew an access token early", "tenant", c.tenant, "destination", c.destination, "err", n.err)
 	}
 	if !n.saving {
+		if c.unsaved != nil {
+			saving = &renewal{saving: true, done: n.done, err: n.err}
+		}
 		close(n.done)
 	}
-	c.running = nil
-	if c.unsaved != nil && !n.saving {
-		c.running = &renewal{saving: true, done: n.done, err: n.err}
-	}
+	c.running = saving
+	return saving
 }
 
 // keepSaving writes the unsaved record as soon as the store takes it, so that no replica uses the refresh token before it. Requests
