@@ -87,7 +87,7 @@ func (c *rebuilder) has(key []byte) (bool, error) {
 // copyVerbatim copies the tables that no other table is derived from.
 func (c *rebuilder) copyVerbatim() error {
 	numbers := map[string][2]uint64{} // first and next of each list
-	for _, table := range []byte{tabHold, tabSetting, tabListItem, tabList, tabLease, tabStats} {
+	for _, table := range []byte{tabHold, tabSetting, tabListItem, tabList, tabLease, tabStats, tabCount} {
 		if err := c.from.each(table, func(key, value []byte) error {
 			if table == tabSetting {
 				if len(value) < 8 {

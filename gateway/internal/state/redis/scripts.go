@@ -59,6 +59,7 @@ var (
 	putScript           = newScript[putArgs]("put")
 	addToListScript     = newScript[addToListArgs]("addtolist")
 	leaseNameScript     = newScript[leaseNameArgs]("leasename")
+	setCountsScript     = newScript[setCountsArgs]("setcounts")
 	healthScript        = newScript[noArgs]("health")
 )
 

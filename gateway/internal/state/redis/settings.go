@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -176,111 +175,4 @@ func (s *store) Lease(ctx context.Context, name, holder string, ttl time.Duratio
 		return 0, fmt.Errorf("lease %s: %w", name, err)
 	}
 	return uint64(asInt(got)), nil
-}
-
-// Statistics are a hash for each minute of a tenant, and a set of these minutes.
-
-func statField(dest, count string) string { return string(state.AppendText(nil, dest)) + count }
-
-// AddStats adds to the minutes of destinations.
-func (s *store) AddStats(ctx context.Context, stats []state.Stat) error {
-	if err := s.check(ctx); err != nil || len(stats) == 0 {
-		return err
-	}
-	for some := range slices.Chunk(stats, 256) {
-		pipe := s.client.Pipeline()
-		for i := range some {
-			st := &some[i]
-			minute := micros(st.Minute.Truncate(time.Minute))
-			key := s.meta + "stats:" + escape(st.Tenant) + ":" + minute
-			pipe.ZAdd(ctx, s.meta+"minutes:"+escape(st.Tenant), goredis.Z{Score: float64(asInt(minute)), Member: minute})
-			pipe.SAdd(ctx, s.meta+"tenants", escape(st.Tenant))
-			for v, n := range st.Verdicts {
-				pipe.HIncrBy(ctx, key, statField(st.Destination, "v"+v), n)
-			}
-			for b, n := range st.Latency {
-				if n != 0 {
-					pipe.HIncrBy(ctx, key, statField(st.Destination, "l"+strconv.Itoa(b)), n)
-				}
-			}
-		}
-		if err := s.exec(ctx, pipe); err != nil {
-			return fmt.Errorf("add statistics: %w", err)
-		}
-	}
-	return nil
-}
-
-// Stats returns a tenant's minutes within a span, oldest first.
-func (s *store) Stats(ctx context.Context, tenant, destination string, since, until time.Time) ([]state.Stat, error) {
-	if err := s.check(ctx); err != nil {
-		return nil, err
-	}
-	by := &goredis.ZRangeBy{Min: "-inf", Max: "+inf"}
-	if !since.IsZero() {
-		by.Min = micros(since)
-	}
-	if !until.IsZero() {
-		by.Max = "(" + micros(until)
-	}
-	minutes, err := s.client.ZRangeByScore(ctx, s.meta+"minutes:"+escape(tenant), by).Result()
-	if err != nil {
-		return nil, fmt.Errorf("statistics: %w", s.fault(err))
-	}
-	var all []state.Stat
-	for some := range slices.Chunk(minutes, 256) {
-		pipe := s.client.Pipeline()
-		var asked []*goredis.MapStringStringCmd
-		for _, m := range some {
-			asked = append(asked, pipe.HGetAll(ctx, s.meta+"stats:"+escape(tenant)+":"+m))
-		}
-		if err := s.exec(ctx, pipe); err != nil {
-			return nil, fmt.Errorf("statistics: %w", err)
-		}
-		for i, cmd := range asked {
-			found, err := readStats(cmd.Val(), destination)
-			if err != nil {
-				return nil, fmt.Errorf("statistics: %w", err)
-			}
-			for _, st := range found {
-				st.Tenant, st.Minute = tenant, fromMicro(asInt(some[i]))
-				all = append(all, *st)
-			}
-		}
-	}
-	return all, nil
-}
-
-func readStats(fields map[string]string, destination string) ([]*state.Stat, error) {
-	by := map[string]*state.Stat{}
-	for f, n := range fields {
-		r := readerOf(f)
-		dest := r.Text()
-		if destination != "" && dest != destination {
-			continue
-		}
-		st := by[dest]
-		if st == nil {
-			st = &state.Stat{Destination: dest, Verdicts: map[string]int64{}}
-			by[dest] = st
-		}
-		switch kind := r.Byte(); kind {
-		case 'v':
-			st.Verdicts[r.Rest] = asInt(n)
-		case 'l':
-			b, err := strconv.Atoi(r.Rest)
-			if err != nil || b < 0 || b >= len(st.Latency) {
-				return nil, errCorrupt
-			}
-			st.Latency[b] = asInt(n)
-		default:
-			return nil, errCorrupt
-		}
-	}
-	all := make([]*state.Stat, 0, len(by))
-	for _, st := range by {
-		all = append(all, st)
-	}
-	slices.SortFunc(all, func(a, b *state.Stat) int { return cmp.Compare(a.Destination, b.Destination) })
-	return all, nil
 }
