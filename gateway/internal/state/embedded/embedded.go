@@ -84,7 +84,10 @@ type store struct {
 	fault   atomic.Pointer[error] // why the store failed; nothing is written after it
 	gate    gate                  // entered by readers of db, shut by Close
 
-	lastTidy atomic.Int64
+	lastTidy     atomic.Int64
+	countBytes   atomic.Int64 // of statistics, changed by the writer
+	unreadCounts atomic.Int64 // cells of statistics that could not be read
+
 	oldestID atomic.Int64 // when the oldest entry of the tenants' lists was received; noTime: none
 
 	w           writer

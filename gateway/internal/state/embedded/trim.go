@@ -18,6 +18,7 @@ const (
 	sliceBytes  = 4 << 20
 	sliceList   = 512
 	sliceDests  = 16
+	statsBudget = 100 // slices for statistics, also when the others were used up
 )
 
 // slice is one piece of Trim. It sets more if another slice of its kind is needed.
@@ -43,7 +44,7 @@ func (s *slice) before(age time.Duration) (int64, bool) {
 
 // Shares returns fixed bounds: a disk is large, and space keeps a reserve.
 func (s *store) Shares(ctx context.Context) (state.Shares, error) {
-	return state.Shares{Events: 10 << 30, Dedupe: 512 << 20, Waiting: 4 << 30}, s.check(ctx)
+	return state.Shares{Events: 10 << 30, Dedupe: 512 << 20, Waiting: 4 << 30, Stats: 2 << 30}, s.check(ctx)
 }
 
 // Trim applies retention.
@@ -94,8 +95,12 @@ func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, er
 	if err == nil {
 		err = run(showOldest)
 	}
+	budget = max(budget, statsBudget)
 	if err == nil && s.tidyDue(m.now) {
-		err = errors.Join(run(trimStats), run(trimCounts), run(trimLists))
+		err = errors.Join(run(trimFormerStats), s.trimCounts(run), run(trimLists))
+	}
+	if err == nil {
+		err = s.shrinkCounts(ctx, r.Stats, run)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("trim: %w", err)
@@ -111,6 +116,7 @@ func add(to, n *state.Trimmed) {
 	to.Dead += n.Dead
 	to.Overdue += n.Overdue
 	to.Moved += n.Moved
+	to.Stats += n.Stats
 }
 
 // tidyDue reports once an hour that small tables are to be trimmed by a full scan.

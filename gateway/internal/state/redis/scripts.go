@@ -60,6 +60,8 @@ var (
 	addToListScript     = newScript[addToListArgs]("addtolist")
 	leaseNameScript     = newScript[leaseNameArgs]("leasename")
 	setCountsScript     = newScript[setCountsArgs]("setcounts")
+	dropCountsScript    = newScript[dropCountsArgs]("dropcounts")
+	formerStatsScript   = newScript[formerStatsArgs]("formerstats")
 	healthScript        = newScript[noArgs]("health")
 )
 

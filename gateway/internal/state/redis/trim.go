@@ -8,8 +8,6 @@ import (
 	"slices"
 	"time"
 
-	goredis "github.com/redis/go-redis/v9"
-
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
@@ -81,7 +79,7 @@ func (t *trimming) all() error {
 	if err := t.dead(); err != nil {
 		return err
 	}
-	return t.minutes()
+	return errors.Join(t.counts(), t.minutes())
 }
 
 // slices calls step until it returns that nothing more is to be done.
@@ -159,34 +157,4 @@ func (t *trimming) dest(sh *shard, dest string, count, bytes, history, failures 
 		t.done.Attempts += int(asInt(n[2]))
 		return asInt(n[3]) == 1, nil
 	})
-}
-
-// minutes removes statistics older than history.
-func (t *trimming) minutes() error {
-	if t.r.History.Age <= 0 {
-		return nil
-	}
-	s := t.s
-	before := micros(s.clock.Now().Add(-t.r.History.Age))
-	tenants, err := s.client.SMembers(t.ctx, s.meta+"tenants").Result()
-	if err != nil {
-		return s.fault(err)
-	}
-	for _, tenant := range tenants {
-		old, err := s.client.ZRangeByScore(t.ctx, s.meta+"minutes:"+tenant, &goredis.ZRangeBy{Min: "-inf", Max: "(" + before, Count: 1000}).Result()
-		if err != nil {
-			return s.fault(err)
-		}
-		pipe := s.client.Pipeline()
-		for _, m := range old {
-			pipe.Del(t.ctx, s.meta+"stats:"+tenant+":"+m)
-			pipe.ZRem(t.ctx, s.meta+"minutes:"+tenant, m)
-		}
-		if len(old) > 0 {
-			if err := s.exec(t.ctx, pipe); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
