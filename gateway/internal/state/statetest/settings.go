@@ -1,9 +1,11 @@
 package statetest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/state"
@@ -162,6 +164,52 @@ var settings = []test{
 		s.h.Advance(time.Hour)
 		want = nil
 		read(0, 10)
+	}},
+	{name: "the last change of each tenant is known by kind", run: func(s *suite) {
+		last := func(kind string) map[string]uint64 {
+			s.Helper()
+			all, err := s.store().LastChanges(s.ctx, kind)
+			s.ok(err)
+			by := map[string]uint64{}
+			for _, l := range all {
+				by[l.Tenant] = l.Version
+			}
+			if len(by) != len(all) || !slices.IsSortedFunc(all, func(a, b state.LastChange) int { return cmp.Compare(a.Tenant, b.Tenant) }) {
+				s.Errorf("the tenants are not in order: %v", all)
+			}
+			return by
+		}
+		s.same("none", last("setting"), map[string]uint64{})
+		const odd = "o:d/{d}\x00"
+		v1, err := s.store().Put(s.ctx, acme, "setting", "a", nil, 0)
+		s.ok(err)
+		v2, err := s.h.Second().Put(s.ctx, odd, "setting", "a", nil, 0)
+		s.ok(err)
+		other, err := s.store().Put(s.ctx, acme, "settings", "a", nil, 0)
+		s.ok(err)
+		s.same("after a put each", last("setting"), map[string]uint64{acme: v1, odd: v2})
+		s.same("of another kind", last("settings"), map[string]uint64{acme: other})
+		// A change that was refused is none.
+		if _, err := s.store().Put(s.ctx, acme, "setting", "a", nil, 0); !errors.Is(err, state.ErrConflict) {
+			s.Fatal(err)
+		}
+		if err := s.store().Delete(s.ctx, acme, "setting", "none", 0); !errors.Is(err, state.ErrNotFound) {
+			s.Fatal(err)
+		}
+		s.same("after refused changes", last("setting"), map[string]uint64{acme: v1, odd: v2})
+		s.ok(s.store().Delete(s.ctx, acme, "setting", "a", v1))
+		deleted := last("setting")
+		if deleted[acme] <= other || deleted[odd] != v2 || len(deleted) != 2 {
+			s.Fatalf("after a delete: %v, before it versions reached %d", deleted, other)
+		}
+		s.h.Crash()
+		s.same("after a crash", last("setting"), deleted)
+		v3, err := s.store().Put(s.ctx, acme, "setting", "a", nil, 0)
+		s.ok(err)
+		if v3 <= deleted[acme] {
+			s.Errorf("the version %d of a put after %d", v3, deleted[acme])
+		}
+		s.same("after another put", last("setting"), map[string]uint64{acme: v3, odd: v2})
 	}},
 	{name: "lists are capped, and items expire", run: func(s *suite) {
 		st := s.store()
