@@ -64,6 +64,7 @@ import (
 //	changes               channel a setting changed
 //	list:TENANT:LIST      list    end, item
 //	lease:NAME            hash    holder, until, fence
+//	trim                  hash    round of retention over names -> where the next call of Trim continues (turns.go)
 //	stats:TENANT:MINUTE   hash    destination and count -> number, as former versions kept statistics
 //	minutes:TENANT        zset    minutes that have such statistics
 //

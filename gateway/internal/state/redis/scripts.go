@@ -48,6 +48,7 @@ var (
 	splitIDsScript      = newScript[splitIDsArgs]("splitids")
 	trimIDsScript       = newScript[trimIDsArgs]("trimids")
 	trimRoutesScript    = newScript[trimRoutesArgs]("trimroutes")
+	listEndsScript      = newScript[listEndsArgs]("listends")
 	destScript          = newScript[destArgs]("trimdest")
 	estimateDeadScript  = newScript[estimateDeadArgs]("estimatedead")
 	dropDeadScript      = newScript[dropDeadArgs]("dropdead")
