@@ -59,6 +59,10 @@ var (
 	putScript           = newScript[putArgs]("put")
 	addToListScript     = newScript[addToListArgs]("addtolist")
 	leaseNameScript     = newScript[leaseNameArgs]("leasename")
+	orderScript         = newScript[orderArgs]("order")
+	orderListsScript    = newScript[orderListsArgs]("orderlists")
+	orderedScript       = newScript[orderedArgs]("ordered")
+	newestScript        = newScript[newestArgs]("newest")
 	healthScript        = newScript[noArgs]("health")
 )
 
