@@ -62,6 +62,10 @@ var (
 	keptScript          = newScript[keptArgs]("kept")
 	leaseNameScript     = newScript[leaseNameArgs]("leasename")
 	setCountsScript     = newScript[setCountsArgs]("setcounts")
+	orderScript         = newScript[orderArgs]("order")
+	orderListsScript    = newScript[orderListsArgs]("orderlists")
+	orderedScript       = newScript[orderedArgs]("ordered")
+	newestScript        = newScript[newestArgs]("newest")
 	healthScript        = newScript[noArgs]("health")
 )
 
