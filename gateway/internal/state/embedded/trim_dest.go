@@ -46,6 +46,7 @@ func trimDest(t *tx, s *slice, d *dest) {
 	trimDead(t, s, d)
 	trimHistory(t, s, d, tabHistory)
 	trimHistory(t, s, d, tabFailures)
+	trimForgotten(t, s, d)
 }
 
 // trimWaiting makes the oldest waiting deliveries over the bound dead letters. Leased ones are skipped until the next Trim.

@@ -81,6 +81,9 @@ func (t *trimming) all() error {
 	if err := t.dead(); err != nil {
 		return err
 	}
+	if err := t.holds(); err != nil {
+		return err
+	}
 	return t.minutes()
 }
 
