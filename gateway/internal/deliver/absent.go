@@ -69,6 +69,7 @@ func (m *missing) shouldWarn(key laneKey, now time.Time) bool {
 	if at, ok := m.warned[key]; ok && now.Sub(at) < warnAgain {
 		return false
 	}
+	maps.DeleteFunc(m.warned, func(_ laneKey, at time.Time) bool { return now.Sub(at) >= warnAgain })
 	m.warned[key] = now
 	return true
 }

@@ -201,6 +201,7 @@ func (l *Loop) learnHolds(ctx context.Context) error {
 		}
 		lane.mu.Unlock()
 	}
+	l.lanes.removeUnused(plan, now)
 	if lifted {
 		l.wakeDue()
 	}
