@@ -74,6 +74,7 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) Harness) {
 		{"lease", leases},
 		{"hold", holds},
 		{"standing", standings},
+		{"forget", forgets},
 		{"test deliveries", testDeliveries},
 		{"schedule", schedules},
 		{"revise", revisions},
