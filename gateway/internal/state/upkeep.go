@@ -90,6 +90,21 @@ type Trimmed struct {
 	Moved int
 	// Stats counts the periods (hours of minutes, days of hours, quarters of days) that tenants lost to the bound of statistics.
 	Stats int
+	// More: the call ended before everything was looked at, or something is still to be removed. The next call continues.
+	More bool
+}
+
+// Add adds what another call of the same round did; More is that of the later call.
+func (t *Trimmed) Add(later *Trimmed) {
+	t.Events += later.Events
+	t.Kept += later.Kept
+	t.Dedupe += later.Dedupe
+	t.Attempts += later.Attempts
+	t.Dead += later.Dead
+	t.Overdue += later.Overdue
+	t.Moved += later.Moved
+	t.Stats += later.Stats
+	t.More = later.More
 }
 
 // ClockSetBack is the warning that a clock was set back, with its effects.

@@ -31,11 +31,13 @@ import (
 //	history   tenant dest time position suffix            a delivery after one commit, with the attempts of that commit
 //	failures  tenant dest time position suffix            the same, if an attempt failed
 //	deadEvent tenant time position                        -
-//	dest      tenant dest                                 counts of the five lists above
+//	dest      tenant dest                                 counts of the five lists above, since when rules are complete
+//	rule      tenant dest rule                            -: a rule or webhook whose deliveries are or were in its lists
 //	hold      tenant dest                                 a hold
 //	once      tenant key                                  owner, end
 //	onceEnd   end tenant key                              -
 //	setting   tenant kind name                            version, value
+//	last      kind tenant                                 version of the tenant's last change of a setting of this kind
 //	list      tenant list                                 first and last number
 //	listItem  tenant list number                          end, item
 //	lease     name                                        holder, end, fence
@@ -78,7 +80,9 @@ const (
 	tabRemovedID
 	tabTenant
 	tabLeased
+	tabLastChange
 	tabCount
+	tabRule
 	tabCountUse
 	tabCountName
 )

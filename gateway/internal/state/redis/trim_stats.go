@@ -13,13 +13,8 @@ import (
 
 // Statistics expire by themselves. If they exceed their bound in bytes, the largest tenants lose minutes, the oldest hours first, until
 // they are at the level of all others (state.Level); then hours, and days at last.
-const (
-	// dropsAtOnce is how many scripts of one Trim remove statistics over the bound. It has no part of sliceBudget, which other steps
-	// may use up.
-	dropsAtOnce = 200
-	// dropThings is how many hashes of cells one script removes.
-	dropThings = 256
-)
+// dropThings is how many hashes of cells one script removes.
+const dropThings = 256
 
 // dropCountsArgs are the arguments of dropcounts.lua.
 type dropCountsArgs struct {
@@ -80,19 +75,18 @@ func (t *trimming) counts() error {
 	if err != nil {
 		return err
 	}
-	all := make([]inShard, len(uses))
+	all := make([]*inShard, len(uses))
 	for i := range uses {
-		all[i] = inShard{sh: t.s.shards[i], bytes: sumOf(uses[i])}
+		all[i] = &inShard{sh: t.s.shards[i], bytes: sumOf(uses[i])}
 	}
-	drops := dropsAtOnce
 	for i, part := range shares(t.r.Stats, all, func(m *inShard) int64 { return m.bytes }) {
 		over := all[i].bytes - part
 		for step := range slices.Values(state.StatSteps[:]) {
-			if part <= 0 || over <= 0 || drops <= 0 {
+			if part <= 0 || over <= 0 {
 				break
 			}
 			of := slices.DeleteFunc(slices.Clone(uses[i]), func(u statUse) bool { return u.step != step })
-			freed, err := t.shrinkCounts(all[i].sh, of, over, &drops)
+			freed, err := t.shrinkCounts(all[i].sh, of, over)
 			if err != nil {
 				return err
 			}
@@ -103,7 +97,7 @@ func (t *trimming) counts() error {
 }
 
 // shrinkCounts removes statistics of one step from the largest tenants of a shard, their oldest first.
-func (t *trimming) shrinkCounts(sh *shard, uses []statUse, over int64, drops *int) (freed int64, err error) {
+func (t *trimming) shrinkCounts(sh *shard, uses []statUse, over int64) (freed int64, err error) {
 	pipe := t.s.client.Pipeline()
 	var asked []*goredis.MapStringStringCmd
 	for _, u := range uses {
@@ -139,9 +133,11 @@ func (t *trimming) shrinkCounts(sh *shard, uses []statUse, over int64, drops *in
 			if bytes <= 0 || by[tenant] <= level {
 				continue
 			}
-			if *drops -= (len(things) + dropThings - 1) / dropThings; *drops < 0 {
+			if t.budget <= 0 {
+				t.done.More = true
 				return freed, nil
 			}
+			t.budget -= (len(things) + dropThings - 1) / dropThings
 			if err := t.dropCounts(sh, tenant, u.period, things); err != nil {
 				return freed, err
 			}
@@ -178,6 +174,9 @@ func (t *trimming) dropCounts(sh *shard, tenant, period string, things []string)
 		args := dropCountsArgs{Tenant: tenant, Period: period, Things: things[:n]}
 		if things = things[n:]; len(things) == 0 {
 			args.Ends = 1
+		}
+		if err := t.goOn(); err != nil {
+			return err
 		}
 		if _, err := dropCountsScript.run(t.ctx, t.s, sh.base, args); err != nil {
 			return err

@@ -270,7 +270,7 @@ var tenants = []test{
 			}
 			list, err := st.List(s.ctx, tenant, "rule")
 			s.ok(err)
-			kept, err := st.Kept(s.ctx, tenant, "list")
+			kept, err := st.Kept(s.ctx, tenant, "list", 0, -1)
 			s.ok(err)
 			stats := s.counts(tenant, state.CountQuery{Step: state.ByHour})
 			stats = append(stats, s.counts(tenant, state.CountQuery{Step: state.ByHour, Names: []string{"", "crm"}})...)
