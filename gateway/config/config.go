@@ -103,8 +103,8 @@ type Destination struct {
 	// Alone is the connector without the settings of a step.
 	Alone   connectors.Connector
 	Enabled bool
-	// Broken marks the destination of a stored document that has faults. Alone is nil, and so are the connectors of steps to it:
-	// what is owed to it waits until the document is mended.
+	// Broken: it is of a tenant's document that does not compile. Deliveries to it wait; Alone and everything below it may be zero,
+	// and steps have no connector for it.
 	Broken bool
 	Retry  Retry
 	// Timeout bounds one request.
