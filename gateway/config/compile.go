@@ -332,11 +332,12 @@ func (o *overlay) breakDestinations() {
 			if doc.kind == kindWebhook {
 				d.Product = productWebhook
 			}
-			o.delivery(d, nil, deliverySettings{}, "", nil)
 			o.destinations[at] = d
 			o.config.Destinations = append(o.config.Destinations, d.Destination)
 		}
 		d.Broken, d.alone, d.Alone = true, nil, nil
+		on := !doc.disabled
+		o.delivery(d, nil, deliverySettings{Enabled: &on}, "", nil) // instead of settings that may have the faults
 	}
 	for _, r := range o.config.Rules {
 		for _, s := range r.Steps {
@@ -459,6 +460,9 @@ func (d *compiling) keep(faults document.Faults) document.Faults {
 	}
 	for i, f := range all {
 		f.Remedy = strings.ReplaceAll(f.Remedy, `"${NAME}"`, `"…"`) // a stored document has no variables
+		if f.Loc == nil {
+			f.Loc = []any{} // a text that cannot be parsed has no paths
+		}
 		f.Message, f.Remedy = d.node.Redacted(f.Message), d.node.Redacted(f.Remedy)
 		all[i] = f.Detached()
 	}
