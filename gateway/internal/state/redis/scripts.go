@@ -58,7 +58,9 @@ var (
 	freeKeysScript      = newScript[freeKeysArgs]("freekeys")
 	putScript           = newScript[putArgs]("put")
 	addToListScript     = newScript[addToListArgs]("addtolist")
+	keptScript          = newScript[keptArgs]("kept")
 	leaseNameScript     = newScript[leaseNameArgs]("leasename")
+	setCountsScript     = newScript[setCountsArgs]("setcounts")
 	healthScript        = newScript[noArgs]("health")
 )
 
