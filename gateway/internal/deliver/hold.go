@@ -202,6 +202,7 @@ func (l *Loop) learnHolds(ctx context.Context, tenants ...string) error {
 		}
 		lane.mu.Unlock()
 	}
+	l.lanes.removeUnused(plan, now)
 	if lifted {
 		l.wakeDue()
 	}

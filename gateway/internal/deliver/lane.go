@@ -62,12 +62,13 @@ type lane struct {
 	backlog         bool // deliveries that exceeded a limit wait in the due-queue; new ones go behind them
 	wantsMore       bool // the due-queue had more than the lane could take
 	stopped         bool
-	removed         bool // from the lanes
+	removed         bool // it is no longer in lanes: the next delivery makes another lane
 
 	writing sync.Mutex // of hold into the store, one change after the other
 }
 
-// lanes has one lane per destination. A lane is made at its first use and stays until its destination is removed.
+// lanes has one lane per destination. A lane is made at its first use, and removed when no configuration has its destination and
+// nothing is left in it.
 type lanes struct {
 	loop       *Loop
 	mu         sync.RWMutex // guards byKey, ofTenant, backlogged and stopped
@@ -164,6 +165,30 @@ func (ls *lanes) withBacklog() []*lane {
 	ls.mu.RLock()
 	defer ls.mu.RUnlock()
 	return slices.Collect(maps.Keys(ls.backlogged))
+}
+
+// removeUnused removes the lanes of destinations that the plan does not have, once they are empty and not on hold.
+func (ls *lanes) removeUnused(plan *decide.Plan, now time.Time) {
+	for _, l := range ls.all() {
+		if plan.Destination(l.key.tenant, l.key.name) != nil {
+			continue
+		}
+		l.mu.Lock()
+		if l.unused(now) {
+			l.removed = true
+			ls.mu.Lock()
+			delete(ls.byKey, l.key)
+			ls.mu.Unlock()
+		}
+		l.mu.Unlock()
+	}
+}
+
+// unused reports whether nothing is in the lane, and the store knows all of it. l.mu is held.
+func (l *lane) unused(now time.Time) bool {
+	onHold := l.hold.Kind != "" && (l.hold.Until.IsZero() || l.hold.Until.After(now))
+	return !onHold && !l.unwritten && !l.backlog && l.pending == 0 && l.inFlight == 0 && l.workers == 0 && l.queued() == 0 &&
+		len(l.gather.open) == 0 && len(l.gather.last) == 0 && len(l.gather.unqueued) == 0
 }
 
 // stop lets running attempts go on and starts no new ones.
