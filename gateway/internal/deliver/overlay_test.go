@@ -393,26 +393,6 @@ func TestChangedTenantAlone(t *testing.T) {
 	b.close()
 }
 
-// TestRemovedLaneRefuses: a delivery that found its lane just before it was removed goes back to the due-queue.
-func TestRemovedLaneRefuses(t *testing.T) {
-	t.Parallel()
-	b := prepare(t, &config.Config{Generation: "base"}, nil)
-	b.make()
-	d := destination("crm")
-	d.Concurrency = 1
-	lane := b.loop.lanes.get(laneKey{"default", "crm"})
-	lane.configure(d)
-	b.loop.lanes.follow(b.plan.Load(), b.loop.lanes.all())
-	now := b.clock.Now()
-	if got := lane.push(&job{destination: d}, now); got != reasonReloaded {
-		t.Errorf("refused: %q", got)
-	}
-	if again := b.loop.lanes.get(lane.key); again == lane {
-		t.Error("the removed lane is in use again")
-	}
-	b.close()
-}
-
 // TestOnePlanDecides: while base and overlays are swapped, each event is decided by one plan: its generation and all of its
 // deliveries are of the same base and overlay.
 func TestOnePlanDecides(t *testing.T) {
