@@ -22,8 +22,9 @@ type Settings interface {
 
 	// Keep adds an item to a list of at most max items, each kept for ttl. The oldest item is removed first.
 	Keep(ctx context.Context, tenant, list string, item []byte, max int, ttl time.Duration) error
-	// Kept returns the items of a list, newest first.
-	Kept(ctx context.Context, tenant, list string) ([][]byte, error)
+	// Kept returns at most n items of a list, newest first, from the skip-th on (0: from the newest); a negative n means all
+	// that follow. Both count items that have not expired. It reads skip+n items, and not the list behind them.
+	Kept(ctx context.Context, tenant, list string, skip, n int) ([][]byte, error)
 
 	// Lease gives a name to one holder for ttl, or renews the holder's lease; fence rises with each new holder.
 	// ErrConflict: another holder has it. A ttl of 0 gives it back. It takes no tenant: names belong to the gateway.

@@ -188,8 +188,8 @@ func (op *keeping) stage(t *tx) error {
 	return nil
 }
 
-// Kept returns the items of a list, newest first.
-func (s *store) Kept(ctx context.Context, tenant, list string) ([][]byte, error) {
+// Kept returns items of a list, newest first.
+func (s *store) Kept(ctx context.Context, tenant, list string, skip, n int) ([][]byte, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
 	}
@@ -197,22 +197,28 @@ func (s *store) Kept(ctx context.Context, tenant, list string) ([][]byte, error)
 		return nil, err
 	}
 	defer s.leave()
-	now := s.clock.look().now
+	if n == 0 {
+		return nil, nil
+	}
 	var all [][]byte
-	err := scan(s.db, textKey(tabListItem, tenant, list), func(_, value []byte) error {
-		if len(value) < 8 {
+	now := s.clock.look().now
+	err := backwards(s.db, textKey(tabListItem, tenant, list), func(value []byte) error {
+		switch {
+		case len(value) < 8:
 			return state.ErrCorrupt
-		}
-		if keyTime(value) > now {
+		case keyTime(value) <= now: // it has expired
+		case skip > 0:
+			skip--
+		default:
 			all = append(all, append([]byte{}, value[8:]...))
+			if len(all) == n {
+				return errStop
+			}
 		}
 		return nil
 	})
-	if err != nil {
+	if err := ignoreStop(err); err != nil {
 		return nil, fmt.Errorf("list %s: %w", list, err)
-	}
-	for i, j := 0, len(all)-1; i < j; i, j = i+1, j-1 {
-		all[i], all[j] = all[j], all[i]
 	}
 	return all, nil
 }

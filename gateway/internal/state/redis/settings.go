@@ -55,6 +55,12 @@ type addToListArgs struct {
 	TTL  int64 // microseconds
 }
 
+// keptArgs are the arguments of kept.lua.
+type keptArgs struct {
+	List    string
+	Skip, N int // items; N < 0: all that follow
+}
+
 // leaseNameArgs are the arguments of leasename.lua.
 type leaseNameArgs struct {
 	Name, Caller string
@@ -160,24 +166,21 @@ func (s *store) Keep(ctx context.Context, tenant, list string, item []byte, most
 }
 
 // Kept returns a list's items, newest first.
-func (s *store) Kept(ctx context.Context, tenant, list string) ([][]byte, error) {
+func (s *store) Kept(ctx context.Context, tenant, list string, skip, n int) ([][]byte, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
 	}
-	items, err := s.client.LRange(ctx, s.meta+listKey(tenant, list), 0, -1).Result()
-	if err != nil {
-		return nil, fmt.Errorf("list %s: %w", list, s.fault(err))
+	if n == 0 {
+		return nil, nil
 	}
-	now, err := s.time(ctx, s.meta)
+	got, err := keptScript.run(ctx, s, s.meta, keptArgs{listKey(tenant, list), max(skip, 0), n})
 	if err != nil {
 		return nil, fmt.Errorf("list %s: %w", list, err)
 	}
-	var all [][]byte
-	for _, raw := range items {
-		r := readerOf(raw)
-		if end := int64(r.big(8)); end > now && !r.Bad() {
-			all = append(all, []byte(r.Rest))
-		}
+	items := asList(got)
+	all := make([][]byte, len(items))
+	for i := range items {
+		all[i] = []byte(asText(items[i]))
 	}
 	return all, nil
 }

@@ -118,6 +118,53 @@ var settings = []test{
 			}
 		}
 	}},
+	{name: "lists are read from the newest item on, as many as are asked for", run: func(s *suite) {
+		for i := range 300 {
+			ttl := 2 * time.Hour
+			if i%3 == 1 {
+				ttl = time.Hour // these expire between others
+			}
+			s.ok(s.store().Keep(s.ctx, acme, "audit", fmt.Append(nil, i), 1000, ttl))
+		}
+		var want []string
+		read := func(skip, n int) {
+			items, err := s.store().Kept(s.ctx, acme, "audit", skip, n)
+			s.ok(err)
+			var got []string
+			for _, i := range items {
+				got = append(got, string(i))
+			}
+			from, to := min(skip, len(want)), len(want)
+			if n >= 0 {
+				to = min(from+n, to)
+			}
+			s.same(fmt.Sprint(n, " items from ", skip), got, want[from:to])
+		}
+		all := func() {
+			for _, skip := range []int{0, 1, 7, 127, 128, 129, 199, 200, 299, 300, 1000} {
+				for _, n := range []int{-1, 0, 1, 5, 128, 1000} {
+					read(skip, n)
+				}
+			}
+		}
+		for i := 299; i >= 0; i-- {
+			want = append(want, fmt.Sprint(i))
+		}
+		all()
+		s.h.Advance(90 * time.Minute)
+		want = nil
+		for i := 299; i >= 0; i-- {
+			if i%3 != 1 {
+				want = append(want, fmt.Sprint(i))
+			}
+		}
+		all()
+		s.trim(state.Retention{})
+		all()
+		s.h.Advance(time.Hour)
+		want = nil
+		read(0, 10)
+	}},
 	{name: "the last change of each tenant is known by kind", run: func(s *suite) {
 		last := func(kind string) map[string]uint64 {
 			s.Helper()
@@ -170,7 +217,7 @@ var settings = []test{
 			s.ok(st.Keep(s.ctx, acme, "rejected/app", []byte(item), 3, ttl))
 		}
 		kept := func() []string {
-			items, err := s.store().Kept(s.ctx, acme, "rejected/app")
+			items, err := s.store().Kept(s.ctx, acme, "rejected/app", 0, -1)
 			s.ok(err)
 			var all []string
 			for _, i := range items {
@@ -190,7 +237,7 @@ var settings = []test{
 		s.trim(state.Retention{})
 		s.h.Reopen()
 		s.same("kept", kept(), []string{"5"})
-		other, err := s.store().Kept(s.ctx, "zeta", "rejected/app")
+		other, err := s.store().Kept(s.ctx, "zeta", "rejected/app", 0, -1)
 		s.ok(err)
 		s.same("another tenant's", other, [][]byte{})
 	}},
