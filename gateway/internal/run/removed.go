@@ -21,26 +21,28 @@ type tenantStep struct {
 	origin       state.Origin
 }
 
-// stepsOf maps the steps of a configuration to their destinations.
-func stepsOf(p *decide.Plan) map[tenantStep]string {
+// stepsOf maps the steps that some tenants have to their destinations.
+func stepsOf(p *decide.Plan, tenants []string) map[tenantStep]string {
 	all := map[tenantStep]string{}
-	for _, r := range p.Config.Rules {
-		for _, s := range r.Steps {
-			for tenant := range s.Build {
-				all[tenantStep{tenant, s.Name, decide.OriginOf(r)}] = s.Destination
+	for _, tenant := range tenants {
+		for _, r := range p.Rules(tenant) {
+			for _, s := range r.Steps {
+				if _, _, ok := p.Target(tenant, s); ok {
+					all[tenantStep{tenant, s.Name, decide.OriginOf(r)}] = s.Destination
+				}
 			}
 		}
 	}
 	return all
 }
 
-// warnOfRemovedSteps logs how many deliveries wait for steps that a reload removed: they become dead letters if the steps do
-// not come back.
-func (g *gateway) warnOfRemovedSteps(ctx context.Context, before, now *decide.Plan) {
+// warnOfRemovedSteps logs how many deliveries of some tenants wait for steps that a change removed: they become dead letters if
+// the steps do not come back.
+func (g *gateway) warnOfRemovedSteps(ctx context.Context, before, now *decide.Plan, tenants ...string) {
 	ctx, cancel := context.WithTimeout(ctx, countTimeout)
 	defer cancel()
-	kept := stepsOf(now)
-	for s, destination := range stepsOf(before) {
+	kept := stepsOf(now, tenants)
+	for s, destination := range stepsOf(before, tenants) {
 		if _, ok := kept[s]; ok {
 			continue
 		}

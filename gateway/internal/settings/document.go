@@ -24,14 +24,8 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/vault"
 )
 
-const (
-	// form is the version of the stored form that this version writes, and the only one that it reads.
-	form = 1
-	// MaxDocument bounds the stored form of one document, in bytes.
-	MaxDocument = 64 << 10
-	// MaxDocuments and MaxBytes bound the documents of one tenant together.
-	MaxDocuments, MaxBytes = 1000, 8 << 20
-)
+// form is the version of the stored form that this version writes, and the only one that it reads.
+const form = 1
 
 // ErrTooLarge means that a document, or the documents of a tenant together, would exceed a bound.
 var ErrTooLarge = errors.New("too large")
@@ -64,7 +58,7 @@ type Draft struct {
 }
 
 // Encode returns the stored form of a draft. It seals the secrets, for which the vault records in the store that the key is
-// needed. ErrTooLarge: it exceeds MaxDocument. vault.ErrNoKey: there are secrets, and no key to seal them.
+// needed. ErrTooLarge: it exceeds config.MaxDocument. vault.ErrNoKey: there are secrets, and no key to seal them.
 func Encode(v *vault.Vault, tenant string, d Draft) ([]byte, error) {
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, d.Spec); err != nil {
@@ -88,8 +82,8 @@ func Encode(v *vault.Vault, tenant string, d Draft) ([]byte, error) {
 	if err := e.Encode(s); err != nil {
 		return nil, fmt.Errorf("%s: %w", d.Name, err)
 	}
-	if value.Len() > MaxDocument {
-		return nil, fmt.Errorf("%s: %w: it takes %d bytes, at most %d are kept of one document", d.Name, ErrTooLarge, value.Len(), MaxDocument)
+	if value.Len() > config.MaxDocument {
+		return nil, fmt.Errorf("%s: %w: it takes %d bytes, at most %d are kept of one document", d.Name, ErrTooLarge, value.Len(), config.MaxDocument)
 	}
 	return bytes.TrimSuffix(value.Bytes(), []byte("\n")), nil
 }
@@ -99,10 +93,10 @@ func Encode(v *vault.Vault, tenant string, d Draft) ([]byte, error) {
 func Decode(v *vault.Vault, tenant string, setting state.Setting) config.Document {
 	d := config.Document{Name: setting.Name, Version: setting.Version}
 	fault := func(message, remedy string) {
-		d.Faults = append(d.Faults, document.At("store:"+setting.Name, message, remedy))
+		d.Faults = append(d.Faults, document.At(config.StorePrefix+setting.Name, message, remedy))
 	}
-	if len(setting.Value) > MaxDocument {
-		fault(fmt.Sprintf("the document takes %d bytes, and at most %d are read", len(setting.Value), MaxDocument), "write a smaller one")
+	if len(setting.Value) > config.MaxDocument {
+		fault(fmt.Sprintf("the document takes %d bytes, and at most %d are read", len(setting.Value), config.MaxDocument), "write a smaller one")
 		return d
 	}
 	var head struct {

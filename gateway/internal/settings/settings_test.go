@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/leaktest"
 	"github.com/surveygate/surveygate/gateway/internal/state"
@@ -124,8 +125,8 @@ func TestDecodeFaults(t *testing.T) {
 		`{"v":"1","doc":{}}`:          "not in the form",
 		`{"v":1,"doc":1,"sealed":[]}`: "not in the form",
 		`{"v":2,"document":"any"}`:    "form 2, which a newer version",
-		`{"v":1,"doc":{},"sealed":{"a":"clear"}}`:                        "`a` cannot be opened",
-		`{"v":1,"doc":{"a":"` + strings.Repeat("x", MaxDocument) + `"}}`: "at most 65536",
+		`{"v":1,"doc":{},"sealed":{"a":"clear"}}`:                               "`a` cannot be opened",
+		`{"v":1,"doc":{"a":"` + strings.Repeat("x", config.MaxDocument) + `"}}`: "at most 65536",
 	} {
 		d := Decode(v, "acme", state.Setting{Name: "webhook/a", Value: []byte(value), Version: 7})
 		if len(d.Faults) != 1 || !strings.Contains(d.Faults[0].Message, want) || d.Faults[0].Remedy == "" || d.Version != 7 {
@@ -138,13 +139,13 @@ func TestBounds(t *testing.T) {
 	t.Parallel()
 	store := local(t)
 	w := newWriter(t, store)
-	if _, err := w.Put(t.Context(), "acme", hook("a", `{"a":"`+strings.Repeat("x", MaxDocument)+`"}`), 0); !errors.Is(err, ErrTooLarge) {
+	if _, err := w.Put(t.Context(), "acme", hook("a", `{"a":"`+strings.Repeat("x", config.MaxDocument)+`"}`), 0); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("a large one: %v", err)
 	}
 	if _, err := w.Put(t.Context(), "acme", hook("a", `{`), 0); err == nil {
 		t.Error("what is not JSON is written")
 	}
-	spec := `{"a":"` + strings.Repeat("x", MaxDocument-200) + `"}`
+	spec := `{"a":"` + strings.Repeat("x", config.MaxDocument-200) + `"}`
 	var version uint64
 	names := 0
 	for ; ; names++ {
@@ -152,14 +153,14 @@ func TestBounds(t *testing.T) {
 		if errors.Is(err, ErrTooLarge) {
 			break
 		}
-		if err != nil || names > MaxDocuments {
+		if err != nil || names > config.MaxDocuments {
 			t.Fatal(names, err)
 		}
 		if names == 0 {
 			version = v
 		}
 	}
-	if names < MaxBytes/MaxDocument || names > MaxBytes/MaxDocument+1 {
+	if names < config.MaxDocumentBytes/config.MaxDocument || names > config.MaxDocumentBytes/config.MaxDocument+1 {
 		t.Errorf("%d large documents fit", names)
 	}
 	// In place of the present one there is room, and in another tenant.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/vault"
@@ -73,10 +74,10 @@ func (w *Writer) fits(ctx context.Context, tenant, name string, size int) error 
 		}
 	}
 	switch {
-	case count > MaxDocuments:
-		return fmt.Errorf("%w: a tenant has at most %d documents", ErrTooLarge, MaxDocuments)
-	case bytes > MaxBytes:
-		return fmt.Errorf("%w: the documents of a tenant take at most %d bytes together", ErrTooLarge, MaxBytes)
+	case count > config.MaxDocuments:
+		return fmt.Errorf("%w: a tenant has at most %d documents", ErrTooLarge, config.MaxDocuments)
+	case bytes > config.MaxDocumentBytes:
+		return fmt.Errorf("%w: the documents of a tenant take at most %d bytes together", ErrTooLarge, config.MaxDocumentBytes)
 	}
 	return nil
 }
