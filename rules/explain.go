@@ -39,7 +39,7 @@ const explainWork = 4 * expression.MaxWork
 func (s *Set) Explain(ev *event.Event) []Explanation {
 	reading := s.batch.Read(ev)
 	defer reading.Release()
-	decided, _ := s.match(reading, ev, nil)
+	decided, _ := s.match(reading, ev, nil, nil)
 	var out []Explanation
 	for i, r := range s.rules {
 		if r.Tenant == ev.Tenant || r.Tenant == AllTenants {

@@ -156,16 +156,44 @@ func (s *Set) Rule(index int) *Rule { return s.rules[index] }
 // set. An error of one rule does not affect the others. All conditions together may use expression.MaxWork, which is divided
 // deterministically: the same event and set always give the same matches. work is the number of steps that were used.
 func (s *Set) Match(ev *event.Event, out []Match) (matches []Match, work int) {
+	return s.ask(ev, out, nil)
+}
+
+// Ask is Match that also appends to unknown the indexes of the rules whose condition was evaluated and is unknown. A rule that the
+// index skips is not among them, although a value that the event lacks may be the reason: see Asked.
+func (s *Set) Ask(ev *event.Event, out []Match, unknown []int32) (matches []Match, stillUnknown []int32, work int) {
+	matches, work = s.ask(ev, out, &unknown)
+	return matches, unknown, work
+}
+
+func (s *Set) ask(ev *event.Event, out []Match, unknown *[]int32) (matches []Match, work int) {
 	own, all := s.buckets[bucketKey{ev.Tenant, ev.Type}], s.buckets[bucketKey{AllTenants, ev.Type}]
 	if own == nil && all == nil && s.known[ev.Type] {
 		return out, 0
 	}
 	reading := s.batch.Read(ev)
 	defer reading.Release()
-	return s.match(reading, ev, out)
+	return s.match(reading, ev, out, unknown)
 }
 
-func (s *Set) match(reading expression.Reading, ev *event.Event, out []Match) (matches []Match, work int) {
+// Asked calls each for every rule that an event of a tenant and type is matched against: those that accept the type and are not
+// disabled, also those that Match skips because the event lacks a value that they require. It takes time for all rules of the
+// tenant, so it is for counting afterwards and not for each event.
+func (s *Set) Asked(tenant, eventType string, each func(*Rule)) {
+	for _, owner := range []string{tenant, AllTenants} {
+		for _, i := range s.tenants[owner] {
+			if s.rules[i].AcceptsType(eventType) {
+				each(s.rules[i])
+			}
+		}
+		if tenant == AllTenants {
+			break
+		}
+	}
+}
+
+// match evaluates the candidates. unknown may be nil.
+func (s *Set) match(reading expression.Reading, ev *event.Event, out []Match, unknown *[]int32) (matches []Match, work int) {
 	own, all := s.buckets[bucketKey{ev.Tenant, ev.Type}], s.buckets[bucketKey{AllTenants, ev.Type}]
 	buf := s.scratch.Get().(*[]int32)
 	candidates := (*buf)[:0]
@@ -181,10 +209,13 @@ func (s *Set) match(reading expression.Reading, ev *event.Event, out []Match) (m
 	reading.DivideWork(expression.MaxWork, len(candidates))
 	for _, i := range candidates {
 		truth, err := s.batch.Match(reading, int(i))
-		if err != nil {
+		switch {
+		case err != nil:
 			out = append(out, Match{Index: int(i), Err: err})
-		} else if truth == expression.True {
+		case truth == expression.True:
 			out = append(out, Match{Index: int(i)})
+		case truth == expression.Unknown && unknown != nil:
+			*unknown = append(*unknown, i)
 		}
 	}
 	*buf = candidates

@@ -21,10 +21,17 @@ type Plan struct {
 	Config *config.Config
 
 	set          *rules.Set
+	sets         [1]*rules.Set // set
 	destinations map[target]*config.Destination
 	steps        map[stepKey]configured
 	scratch      sync.Pool
 	names        func() map[string][]string
+}
+
+// scratch is reused by decisions.
+type scratch struct {
+	matches []rules.Match
+	unknown []int32
 }
 
 type target struct{ tenant, name string }
@@ -58,6 +65,7 @@ func New(c *config.Config) *Plan {
 		}
 	}
 	p.set = rules.NewSet(matches)
+	p.sets[0] = p.set
 	p.names = sync.OnceValue(func() map[string][]string {
 		all := map[string][]string{}
 		for _, d := range c.Destinations {
@@ -65,7 +73,7 @@ func New(c *config.Config) *Plan {
 		}
 		return all
 	})
-	p.scratch.New = func() any { return new([]rules.Match) }
+	p.scratch.New = func() any { return new(scratch) }
 	return p
 }
 
@@ -84,6 +92,8 @@ type Decision struct {
 	Owed  []Owed
 	// Work is the cost of matching, in steps of rules/expression.
 	Work int
+	// Unknown are the names of the rules whose condition was evaluated and is unknown.
+	Unknown []string
 }
 
 // Owed is one delivery with the connector that builds it under this plan.
@@ -103,11 +113,17 @@ func (p *Plan) Decide(ev *event.Event, now time.Time) Decision {
 	if ev.Source == event.TestSource {
 		return p.test(ev, now)
 	}
-	buffer := p.scratch.Get().(*[]rules.Match)
+	buffer := p.scratch.Get().(*scratch)
 	defer p.scratch.Put(buffer)
 	var d Decision
-	*buffer, d.Work = p.set.Match(ev, (*buffer)[:0])
-	for _, m := range *buffer {
+	buffer.matches, buffer.unknown, d.Work = p.set.Ask(ev, buffer.matches[:0], buffer.unknown[:0])
+	if n := len(buffer.unknown); n > 0 {
+		d.Unknown = make([]string, n)
+		for i, index := range buffer.unknown {
+			d.Unknown[i] = p.Config.Rules[index].Name
+		}
+	}
+	for _, m := range buffer.matches {
 		rule := p.Config.Rules[m.Index]
 		origin := OriginOf(rule)
 		outcome := state.RuleOutcome{Origin: origin}
@@ -144,6 +160,9 @@ func (p *Plan) Decide(ev *event.Event, now time.Time) Decision {
 	}
 	return d
 }
+
+// Sets returns the sets of rules that a tenant's events are matched against. They stay the same until its rules change.
+func (p *Plan) Sets(string) []*rules.Set { return p.sets[:] }
 
 // TestID is the id that an event of event.TestSource is published with: it says which destination is tested, and apart makes
 // two tests of one.

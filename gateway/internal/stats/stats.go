@@ -1,6 +1,8 @@
-// Package stats counts events and attempts: as Prometheus metrics, and per destination and minute in the store.
+// Package stats counts events, decisions, attempts and deliveries: as Prometheus metrics, and in the store, where each tenant finds
+// those of its destinations, sources, rules and surveys. It also says what the figures mean that are made of the counts (Rates).
 //
-// Counters are looked up without a lock and, except for the first use of a series, without an allocation.
+// Counters are looked up without a lock and, except for the first use of a series, without an allocation. Counts for the store take a
+// short lock that tenants share only by chance.
 package stats
 
 import (
@@ -40,7 +42,7 @@ type Stats struct {
 	batches                      *handles[prometheus.Observer]
 	tokenFetches                 *handles[*Counter]
 
-	minutes minutes
+	cells cells
 
 	reloads      reloads
 	destinations destinationBacklogs
@@ -71,45 +73,12 @@ func New(o Options) *Stats {
 		tokenFetches: counters(r, "surveygate_token_fetches_total",
 			"Requests for access tokens, by destination and result: ok, retry or refused.", "destination", "result"),
 		batches: newHandles(0, func(l labels) prometheus.Observer { return batches.WithLabelValues(l[0]) }),
-		minutes: minutes{cells: map[cellKey]*cell{}},
 	}
+	s.cells.init()
 	s.reloads.at = o.Clock.Now() // the configuration was loaded at the start
 	r.MustRegister(batches, &collector{stats: s}, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return s
-}
-
-// Source holds the counters of one source. It is safe for concurrent use.
-type Source struct {
-	Accepted, Duplicate, Invalid, Unavailable *Counter
-
-	tenant, name string
-	stats        *Stats
-}
-
-// Source returns the counters of a source. The label is its name, prefixed by its tenant unless that is `default`. Callers keep
-// the result. Names must come from a configuration, never from a request.
-func (s *Stats) Source(tenant, name string) *Source {
-	counter := func(outcome string) *Counter { return s.events.get(labels{tenant, name, outcome}) }
-	return &Source{
-		Accepted: counter("accepted"), Duplicate: counter("duplicate"), Invalid: counter("invalid"), Unavailable: counter("unavailable"),
-		tenant: tenant, name: name, stats: s,
-	}
-}
-
-// Rejected counts a refused request. The caller must use a closed set of reasons.
-func (s *Source) Rejected(reason string) {
-	s.stats.rejected.get(labels{s.tenant, s.name, reason}).Add(1)
-}
-
-// Accept records the time until a request's events were durable.
-func (s *Stats) Accept(took time.Duration) { s.accept.Observe(took.Seconds()) }
-
-// Attempt counts one attempt of the deliver loop.
-func (s *Stats) Attempt(tenant, destination, connector, verdict string, took time.Duration, at time.Time) {
-	s.deliveries.get(labels{tenant, destination, connector, verdict}).Add(1)
-	s.delivery.Observe(took.Seconds())
-	s.minutes.add(tenant, destination, verdict, took, at)
 }
 
 // TokenFetched counts one request to a token endpoint.

@@ -54,7 +54,7 @@ type Door struct {
 
 	sources atomic.Pointer[sources]
 	mu      sync.Mutex // for building sources
-	api     *stats.Source
+	apis    *apis
 	readers sync.Pool
 	limits  *limits // of all sources together
 }
@@ -64,7 +64,7 @@ func New(o Options) *Door {
 	d := &Door{
 		Options:  o,
 		acceptor: accept.New(accept.Options{Store: o.Store, Stats: o.Stats, Clock: o.Clock}),
-		api:      o.Stats.Source("default", "api"),
+		apis:     newAPIs(o.Stats),
 		limits:   allLimits(),
 	}
 	d.readers.New = func() any { return newReader() }
@@ -99,8 +99,8 @@ func unavailable(err error) *answer.Problem {
 	}
 }
 
-// Invalid counts published events that are invalid.
-func (d *Door) Invalid(n int) { d.api.Invalid.Add(n) }
+// Invalid counts an invalid event that a caller of a tenant published.
+func (d *Door) Invalid(tenant string) { d.apis.of(tenant).Invalid(1, d.Clock.Now()) }
 
 // Source returns a tenant's source of the running configuration; nil if there is none or it is disabled.
 func (d *Door) Source(tenant, name string) *source.Source {
@@ -135,7 +135,7 @@ func (d *Door) Takes(path []byte, post bool) bool {
 // sources are those of one configuration, found without an allocation.
 type sources struct {
 	plan    *decide.Plan
-	api     *stats.Source  // counters of events of sources that are not configured
+	apis    *apis          // counters of events of sources that are not configured
 	proxies []netip.Prefix // trusted to name the sender of a request
 	tenants map[string]map[string]*entry
 	shares  map[string]*limits // by tenant
@@ -163,12 +163,12 @@ func (s *sources) find(tenant, name string) *entry {
 	return s.tenants[tenant][name]
 }
 
-// Counters returns the counters of a configured source, and those of the API for every other, as publishers can invent names.
+// Counters returns the counters of a configured source, and those of its tenant's API for every other, as publishers can invent names.
 func (s *sources) Counters(tenant, name string) *stats.Source {
 	if e := s.find(tenant, name); e != nil {
 		return e.counts
 	}
-	return s.api
+	return s.apis.of(tenant)
 }
 
 // current returns the sources of the running configuration, which it builds when it sees the configuration first.
@@ -188,7 +188,7 @@ func (d *Door) build() *sources {
 		return before
 	}
 	now := d.Clock.Now()
-	s := &sources{plan: plan, api: d.api, proxies: plan.Config.TrustedProxies, tenants: map[string]map[string]*entry{}, shares: map[string]*limits{}}
+	s := &sources{plan: plan, apis: d.apis, proxies: plan.Config.TrustedProxies, tenants: map[string]map[string]*entry{}, shares: map[string]*limits{}}
 	for _, each := range plan.Config.Sources {
 		if s.tenants[each.Tenant] == nil {
 			s.tenants[each.Tenant] = map[string]*entry{}
