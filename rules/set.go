@@ -36,10 +36,12 @@ type equalityIndex struct {
 	rules map[expression.Key][]int32
 }
 
-// Match is a rule that an event matches, or one whose condition could not be evaluated.
+// Match is a rule that an event matches, or one of which it is not known.
 type Match struct {
 	// Index is the index of the rule in the set.
 	Index int
+	// Unknown: the condition was evaluated and is unknown, so the rule does not match.
+	Unknown bool
 	// Err is set if the condition panicked, or was stopped because it took too much work. It is then unknown whether the rule
 	// matches.
 	Err error
@@ -152,75 +154,93 @@ func (s *Set) Len() int { return len(s.rules) }
 // Rule returns the rule at an index.
 func (s *Set) Rule(index int) *Rule { return s.rules[index] }
 
-// Match appends to out the rules that an event matches, and those whose condition could not be evaluated, in the order of the
-// set. An error of one rule does not affect the others. All conditions together may use expression.MaxWork, which is divided
+// Match appends to out the rules that an event matches, those whose condition is unknown, and those whose condition could not be
+// evaluated, in the order of the set. Rules that the index skips are left out, although a value that the event lacks may be the
+// reason. An error of one rule does not affect the others. All conditions together may use expression.MaxWork, which is divided
 // deterministically: the same event and set always give the same matches. work is the number of steps that were used.
 func (s *Set) Match(ev *event.Event, out []Match) (matches []Match, work int) {
-	return s.ask(ev, out, nil)
-}
-
-// Ask is Match that also appends to unknown the indexes of the rules whose condition was evaluated and is unknown. A rule that the
-// index skips is not among them, although a value that the event lacks may be the reason: see Asked.
-func (s *Set) Ask(ev *event.Event, out []Match, unknown []int32) (matches []Match, stillUnknown []int32, work int) {
-	matches, work = s.ask(ev, out, &unknown)
-	return matches, unknown, work
-}
-
-func (s *Set) ask(ev *event.Event, out []Match, unknown *[]int32) (matches []Match, work int) {
-	own, all := s.buckets[bucketKey{ev.Tenant, ev.Type}], s.buckets[bucketKey{AllTenants, ev.Type}]
-	if own == nil && all == nil && s.known[ev.Type] {
+	if !s.asks(ev) {
 		return out, 0
 	}
 	reading := s.batch.Read(ev)
 	defer reading.Release()
-	return s.match(reading, ev, out, unknown)
+	buf := s.scratch.Get().(*[]int32)
+	defer s.scratch.Put(buf)
+	*buf = s.candidates(reading, ev, (*buf)[:0])
+	reading.DivideWork(expression.MaxWork, len(*buf))
+	out = s.evaluate(reading, *buf, out)
+	return out, expression.MaxWork - reading.WorkLeft()
+}
+
+// MatchBoth matches an event against s and then against other, as one set of the rules of both would: together they may use
+// expression.MaxWork. The first n matches are rules of s, and those behind them rules of other.
+func (s *Set) MatchBoth(other *Set, ev *event.Event, out []Match) (matches []Match, n, work int) {
+	switch asksFirst, asksSecond := s.asks(ev), other.asks(ev); {
+	case !asksSecond:
+		matches, work = s.Match(ev, out)
+		return matches, len(matches), work
+	case !asksFirst:
+		matches, work = other.Match(ev, out)
+		return matches, len(out), work
+	}
+	first, second := s.batch.Read(ev), other.batch.Read(ev)
+	defer first.Release()
+	defer second.Release()
+	return s.matchBoth(other, first, second, ev, out)
+}
+
+func (s *Set) matchBoth(other *Set, first, second expression.Reading, ev *event.Event, out []Match) (matches []Match, n, work int) {
+	buf, otherBuf := s.scratch.Get().(*[]int32), other.scratch.Get().(*[]int32)
+	defer s.scratch.Put(buf)
+	defer other.scratch.Put(otherBuf)
+	*buf, *otherBuf = s.candidates(first, ev, (*buf)[:0]), other.candidates(second, ev, (*otherBuf)[:0])
+	first.DivideWork(expression.MaxWork, len(*buf)+len(*otherBuf))
+	out = s.evaluate(first, *buf, out)
+	n = len(out)
+	second.ContinueWork(first)
+	out = other.evaluate(second, *otherBuf, out)
+	return out, n, expression.MaxWork - second.WorkLeft()
+}
+
+// asks reports whether the set may have rules for an event.
+func (s *Set) asks(ev *event.Event) bool {
+	return !s.known[ev.Type] || s.buckets[bucketKey{ev.Tenant, ev.Type}] != nil || s.buckets[bucketKey{AllTenants, ev.Type}] != nil
+}
+
+// candidates appends the rules that the event may match, in the order of the set.
+func (s *Set) candidates(reading expression.Reading, ev *event.Event, out []int32) []int32 {
+	if s.known[ev.Type] {
+		out = s.buckets[bucketKey{ev.Tenant, ev.Type}].candidates(reading, out)
+		if ev.Tenant != AllTenants {
+			out = s.buckets[bucketKey{AllTenants, ev.Type}].candidates(reading, out)
+		}
+	} else {
+		out = s.unindexed(ev.Tenant, ev.Type, out)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// evaluate appends the candidates that match, those that are unknown, and those that failed.
+func (s *Set) evaluate(reading expression.Reading, candidates []int32, out []Match) []Match {
+	for _, i := range candidates {
+		switch truth, err := s.batch.Match(reading, int(i)); {
+		case err != nil:
+			out = append(out, Match{Index: int(i), Err: err})
+		case truth != expression.False:
+			out = append(out, Match{Index: int(i), Unknown: truth == expression.Unknown})
+		}
+	}
+	return out
 }
 
 // Asked calls each for every rule that an event of a tenant and type is matched against: those that accept the type and are not
-// disabled, also those that Match skips because the event lacks a value that they require. It takes time for all rules of the
-// tenant, so it is for counting afterwards and not for each event.
+// disabled, also those that the index skips. It takes time for all rules of the tenant, so it is for counting afterwards and not
+// for each event.
 func (s *Set) Asked(tenant, eventType string, each func(*Rule)) {
-	for _, owner := range []string{tenant, AllTenants} {
-		for _, i := range s.tenants[owner] {
-			if s.rules[i].AcceptsType(eventType) {
-				each(s.rules[i])
-			}
-		}
-		if tenant == AllTenants {
-			break
-		}
+	for _, i := range s.unindexed(tenant, eventType, nil) {
+		each(s.rules[i])
 	}
-}
-
-// match evaluates the candidates. unknown may be nil.
-func (s *Set) match(reading expression.Reading, ev *event.Event, out []Match, unknown *[]int32) (matches []Match, work int) {
-	own, all := s.buckets[bucketKey{ev.Tenant, ev.Type}], s.buckets[bucketKey{AllTenants, ev.Type}]
-	buf := s.scratch.Get().(*[]int32)
-	candidates := (*buf)[:0]
-	if s.known[ev.Type] {
-		candidates = own.candidates(reading, candidates)
-		if ev.Tenant != AllTenants {
-			candidates = all.candidates(reading, candidates)
-		}
-	} else {
-		candidates = s.unindexed(ev, candidates)
-	}
-	slices.Sort(candidates)
-	reading.DivideWork(expression.MaxWork, len(candidates))
-	for _, i := range candidates {
-		truth, err := s.batch.Match(reading, int(i))
-		switch {
-		case err != nil:
-			out = append(out, Match{Index: int(i), Err: err})
-		case truth == expression.True:
-			out = append(out, Match{Index: int(i)})
-		case truth == expression.Unknown && unknown != nil:
-			*unknown = append(*unknown, i)
-		}
-	}
-	*buf = candidates
-	s.scratch.Put(buf)
-	return out, expression.MaxWork - reading.WorkLeft()
 }
 
 func (b *bucket) candidates(r expression.Reading, out []int32) []int32 {
@@ -236,15 +256,16 @@ func (b *bucket) candidates(r expression.Reading, out []int32) []int32 {
 	return out
 }
 
-// unindexed returns the candidates for types without buckets: the gateway's own notices.
-func (s *Set) unindexed(ev *event.Event, out []int32) []int32 {
-	for _, tenant := range []string{ev.Tenant, AllTenants} {
-		for _, i := range s.tenants[tenant] {
-			if s.rules[i].AcceptsType(ev.Type) {
+// unindexed appends all rules that an event of a tenant and type is matched against. It is used for types without buckets, too: the
+// gateway's own notices.
+func (s *Set) unindexed(tenant, eventType string, out []int32) []int32 {
+	for _, owner := range []string{tenant, AllTenants} {
+		for _, i := range s.tenants[owner] {
+			if s.rules[i].AcceptsType(eventType) {
 				out = append(out, i)
 			}
 		}
-		if ev.Tenant == AllTenants {
+		if tenant == AllTenants {
 			break
 		}
 	}

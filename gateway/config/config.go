@@ -101,7 +101,10 @@ type Destination struct {
 	// Alone is the connector without the settings of a step.
 	Alone   connectors.Connector
 	Enabled bool
-	Retry   Retry
+	// Broken: it is of a tenant's document that does not compile. Deliveries to it wait; Alone and everything below it may be zero,
+	// and steps have no connector for it.
+	Broken bool
+	Retry  Retry
 	// Timeout bounds one request.
 	Timeout     time.Duration
 	Concurrency int

@@ -45,7 +45,7 @@ type Stats struct {
 	cells cells
 
 	reloads      reloads
-	destinations destinationBacklogs
+	destinations standings
 
 	healthMu  sync.Mutex
 	healthAt  time.Time

@@ -31,12 +31,12 @@ func (s *store) Holds(context.Context, string) ([]state.DestinationOnHold, error
 	return s.held, s.away()
 }
 
-func (s *store) Backlogs(_ context.Context, tenant string, names []string) ([]state.Backlog, error) {
-	all := make([]state.Backlog, len(names))
+func (s *store) Standing(_ context.Context, tenant string, names []string) ([]state.Standing, error) {
+	all := make([]state.Standing, len(names))
 	for i, name := range names {
-		all[i] = state.Backlog{Destination: name}
+		all[i] = state.Standing{Destination: name}
 		if tenant == "acme" && name == "crm" {
-			all[i].Waiting, all[i].Oldest = 4, start.Add(-time.Minute)
+			all[i].Waiting, all[i].OldestWaiting = 4, start.Add(-time.Minute)
 		}
 	}
 	return all, s.away()

@@ -36,6 +36,7 @@ import (
 //	once      tenant key                                  owner, end
 //	onceEnd   end tenant key                              -
 //	setting   tenant kind name                            version, value
+//	last      kind tenant                                 version of the tenant's last change of a setting of this kind
 //	list      tenant list                                 first and last number
 //	listItem  tenant list number                          end, item
 //	lease     name                                        holder, end, fence
@@ -74,6 +75,7 @@ const (
 	tabRemovedID
 	tabTenant
 	tabLeased
+	tabLastChange
 )
 
 // layoutVersion is written at the first start. A store of another version is refused.

@@ -215,10 +215,7 @@ func (s *store) Holds(ctx context.Context, tenant string) ([]state.DestinationOn
 	defer q.mu.Unlock()
 	var held []state.DestinationOnHold
 	for n, d := range q.dests {
-		if !d.onHold || tenant != "*" && n.tenant != tenant {
-			continue
-		}
-		if d.holdEnd <= now {
+		if !d.inForce(now) || tenant != "*" && n.tenant != tenant {
 			continue
 		}
 		held = append(held, state.DestinationOnHold{Tenant: n.tenant, Destination: n.name, Hold: d.hold, Waiting: int(d.counts.waiting)})

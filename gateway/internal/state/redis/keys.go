@@ -56,6 +56,7 @@ import (
 //	layout                hash    version, shards, key of the respondents' hashes, when the store was found emptied
 //	names                 hash    reference -> text that records would otherwise repeat
 //	set:TENANT:KIND       hash    name -> version, value
+//	last:KIND             hash    tenant -> version of its last change of that kind
 //	version, changed      string, zset  newest version; changed settings by version, the newest of them
 //	forgotten             string  newest version that left changed
 //	changes               channel a setting changed

@@ -58,6 +58,7 @@ var (
 	freeKeysScript      = newScript[freeKeysArgs]("freekeys")
 	putScript           = newScript[putArgs]("put")
 	addToListScript     = newScript[addToListArgs]("addtolist")
+	keptScript          = newScript[keptArgs]("kept")
 	leaseNameScript     = newScript[leaseNameArgs]("leasename")
 	healthScript        = newScript[noArgs]("health")
 )

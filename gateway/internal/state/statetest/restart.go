@@ -270,7 +270,7 @@ var tenants = []test{
 			}
 			list, err := st.List(s.ctx, tenant, "rule")
 			s.ok(err)
-			kept, err := st.Kept(s.ctx, tenant, "list")
+			kept, err := st.Kept(s.ctx, tenant, "list", 0, -1)
 			s.ok(err)
 			stats, err := st.Stats(s.ctx, tenant, "", time.Time{}, time.Time{})
 			s.ok(err)

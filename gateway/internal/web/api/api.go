@@ -131,7 +131,7 @@ func Routes() []Route {
 		},
 		{Method: fiber.MethodPost, Path: "/v1/deliveries/:id/drop", Scope: access.Write, serve: (*API).drop, Once: true, For: "give up what waits or is dead"},
 
-		{Method: fiber.MethodGet, Path: "/v1/destinations", Scope: access.Read, serve: (*API).destinations, Query: pageQuery, For: "connections and webhooks, and what holds them"},
+		{Method: fiber.MethodGet, Path: "/v1/destinations", Scope: access.Read, serve: (*API).destinations, Query: params([]string{"include"}, pageQuery), For: "connections and webhooks, and what holds them; `include=standing` adds their standing: what waits, and their dead letters"},
 		{Method: fiber.MethodGet, Path: "/v1/destinations/:name", Scope: access.Read, serve: (*API).destination, For: "one of them"},
 		{
 			Method: fiber.MethodPost, Path: "/v1/destinations/:name/pause", Scope: access.Write, serve: (*API).pause, Once: true,
