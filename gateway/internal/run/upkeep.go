@@ -9,6 +9,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/socket"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
 const (
@@ -90,7 +91,7 @@ func (g *gateway) started(ctx context.Context) Started {
 	address := g.public.Addr().String()
 	s := Started{
 		Address: address, Socket: filepath.Join(g.data, socket.Name), Data: g.data,
-		Engine: c.Engine(), Prefix: c.Redis.Prefix, Warnings: slices.Concat(g.folderProblems(), g.keyProblems(), g.store.Health(ctx).Warnings),
+		Engine: c.Engine(), Prefix: c.Redis.Prefix, Warnings: slices.Concat(g.folderProblems(), view.Sentences(g.keyProblems(), true), g.store.Health(ctx).Warnings),
 		Sources: c.SourceURLs("http://"+address, false),
 	}
 	if g.firstToken != nil {

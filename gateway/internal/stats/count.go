@@ -68,7 +68,9 @@ func (s *Stats) Accept(took time.Duration) { s.accept.Observe(took.Seconds()) }
 // those that were, without skipped ones and tests.
 func (s *Stats) Attempt(d *state.Delivery, verdict connectors.Kind, reached state.Reached, took time.Duration, began time.Time) {
 	s.deliveries.get(labels{d.Tenant, d.Destination, d.Connector, string(verdict)}).Add(1)
-	s.delivery.Observe(took.Seconds())
+	if reached == state.Answered {
+		s.delivery.Observe(took.Seconds())
+	}
 	var counter int
 	switch verdict {
 	case connectors.Delivered:

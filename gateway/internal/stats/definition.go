@@ -50,7 +50,9 @@ func Attempts(c *state.Count) int64 {
 }
 
 // SuccessRate returns the success rate of a destination's attempts; nil without any.
-func SuccessRate(c *state.Count) *float64 { return ratio(c.Counts[state.AttemptsDelivered], Attempts(c)) }
+func SuccessRate(c *state.Count) *float64 {
+	return ratio(c.Counts[state.AttemptsDelivered], Attempts(c))
+}
 
 // ErrorRate returns the error rate of a destination's attempts; nil without any.
 func ErrorRate(c *state.Count) *float64 {

@@ -83,7 +83,7 @@ type Options struct {
 	// Sender sends the requests that check connections.
 	Sender *outbound.Sender
 	// Problems returns what readiness warns of beside the problems of the store and of the connections; nil: none.
-	Problems func() []string
+	Problems func() []view.Warning
 	// Log receives problems; nil drops them.
 	Log *slog.Logger
 }
@@ -96,7 +96,7 @@ type App struct {
 	socket  *front
 	stop    context.CancelFunc
 	leaving atomic.Bool
-	scrapes scrapes
+	scrapes [2]scrapes    // of what is public, and of everything
 	noise   *rate.Limiter // of log lines about answers of 503
 }
 

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sync"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
 const (
@@ -57,11 +59,12 @@ func (r *refusals) problem(now time.Time) string {
 	return fmt.Sprintf("refused all of its last %d requests, since %s (the last one: %s)", n, r.since.UTC().Format(time.RFC3339), r.reason)
 }
 
-// Problems returns a sentence for each source that refuses everything, for readiness: its secret was changed on one side only, or
-// its platform has changed what it sends.
-func (d *Door) Problems() []string {
+// Problems returns a warning for each source that refuses everything, for readiness: its secret was changed on one side only, or
+// its platform has changed what it sends. Public ones come first.
+func (d *Door) Problems() []view.Warning {
 	now := d.Clock.Now()
-	var all []string
+	var all []view.Warning
+	public := d.Plan().Public()
 	for tenant, sources := range d.current().tenants {
 		for name, e := range sources {
 			why := ""
@@ -71,16 +74,23 @@ func (d *Door) Problems() []string {
 			if why == "" {
 				continue
 			}
+			w := view.Warning{}
+			if !public.Source(tenant, name) {
+				w.Hidden = "sources that refused all of their last requests"
+			}
 			command := "surveygate source rejected " + name
 			if tenant != access.DefaultTenant {
 				name, command = tenant+"/"+name, command+" --tenant "+tenant
 			}
-			all = append(all, "the source "+name+" "+why+"; `"+command+"` shows them")
+			w.Text = "the source " + name + " " + why + "; `" + command + "` shows them"
+			all = append(all, w)
 		}
 	}
-	slices.Sort(all)
+	slices.SortFunc(all, func(a, b view.Warning) int {
+		return cmp.Or(cmp.Compare(a.Hidden, b.Hidden), cmp.Compare(a.Text, b.Text))
+	})
 	if more := len(all) - refusedTold; more > 0 {
-		all = append(all[:refusedTold], fmt.Sprintf("%d more sources refuse everything", more))
+		all = append(all[:refusedTold], view.Public(fmt.Sprintf("%d more sources refuse everything", more)))
 	}
 	return all
 }
