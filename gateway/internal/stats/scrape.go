@@ -89,10 +89,7 @@ func (l *collector) Collect(c chan<- prometheus.Metric) {
 	gauge(reloadOK, number(!failed))
 	gauge(reloadAt, float64(at.UnixMilli())/1000)
 	gauge(reloadWaits, number(waits))
-	s.minutes.mu.Lock()
-	lost := s.minutes.lost
-	s.minutes.mu.Unlock()
-	c <- prometheus.MustNewConstMetric(lostCounts, prometheus.CounterValue, float64(lost))
+	c <- prometheus.MustNewConstMetric(lostCounts, prometheus.CounterValue, float64(s.cells.lost.Load()))
 
 	h := s.Health(ctx)
 	now := s.options.Clock.Now()

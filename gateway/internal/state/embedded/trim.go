@@ -95,7 +95,7 @@ func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, er
 		err = run(showOldest)
 	}
 	if err == nil && s.tidyDue(m.now) {
-		err = errors.Join(run(trimStats), run(trimLists))
+		err = errors.Join(run(trimStats), run(trimCounts), run(trimLists))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("trim: %w", err)

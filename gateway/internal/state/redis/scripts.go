@@ -60,6 +60,7 @@ var (
 	addToListScript     = newScript[addToListArgs]("addtolist")
 	keptScript          = newScript[keptArgs]("kept")
 	leaseNameScript     = newScript[leaseNameArgs]("leasename")
+	setCountsScript     = newScript[setCountsArgs]("setcounts")
 	healthScript        = newScript[noArgs]("health")
 )
 

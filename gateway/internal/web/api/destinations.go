@@ -139,7 +139,11 @@ func (a *API) stats(c *call) error {
 		return answer.Invalid("statistics are given for up to 7 days at once", "since")
 	}
 	destination := query(c.Ctx, "destination")
-	list, err := a.Store.Stats(c.ctx, c.tenant, destination, since, until)
+	ask := state.CountQuery{Kind: state.DestinationStats, Step: state.ByMinute, Since: since, Until: until}
+	if destination != "" {
+		ask.Names = []string{destination}
+	}
+	list, err := a.Store.Counts(c.ctx, c.tenant, ask)
 	if err != nil && !errors.Is(err, state.ErrNotFound) {
 		return err
 	}
