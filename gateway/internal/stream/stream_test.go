@@ -188,7 +188,7 @@ func TestGoodAndBadEntries(t *testing.T) {
 		})
 	}
 	scrape := httptest.NewRecorder()
-	text, err := r.stats.Scrape()
+	text, err := r.stats.Scrape(true)
 	if err != nil {
 		t.Fatal(err)
 	}
