@@ -84,6 +84,20 @@ type Trimmed struct {
 	// Moved counts records that stay and were moved: events into their tenant's share, because the bytes of other tenants
 	// reached the common bound, and dedupe keys of former versions to their tenant.
 	Moved int
+	// More: the call ended before everything was looked at, or something is still to be removed. The next call continues.
+	More bool
+}
+
+// Add adds what another call of the same round did; More is that of the later call.
+func (t *Trimmed) Add(later *Trimmed) {
+	t.Events += later.Events
+	t.Kept += later.Kept
+	t.Dedupe += later.Dedupe
+	t.Attempts += later.Attempts
+	t.Dead += later.Dead
+	t.Overdue += later.Overdue
+	t.Moved += later.Moved
+	t.More = later.More
 }
 
 // ClockSetBack is the warning that a clock was set back, with its effects.

@@ -100,7 +100,7 @@ func FuzzCodec(f *testing.F) {
 		_, _ = readTimeline(bad)
 		_, _, _ = readIDRecord(bad)
 		_, _, _ = readHold(bad)
-		_, _ = readDest(bad)
+		_, _, _ = readDest(bad)
 		_, _ = readFormerID(bad)
 		_, _ = readClaims(bad)
 		_, _, _ = readOnce(bad)

@@ -31,7 +31,8 @@ import (
 //	history   tenant dest time position suffix            a delivery after one commit, with the attempts of that commit
 //	failures  tenant dest time position suffix            the same, if an attempt failed
 //	deadEvent tenant time position                        -
-//	dest      tenant dest                                 counts of the five lists above
+//	dest      tenant dest                                 counts of the five lists above, since when rules are complete
+//	rule      tenant dest rule                            -: a rule or webhook whose deliveries are or were in its lists
 //	hold      tenant dest                                 a hold
 //	once      tenant key                                  owner, end
 //	onceEnd   end tenant key                              -
@@ -78,6 +79,7 @@ const (
 	tabLeased
 	tabLastChange
 	tabCount
+	tabRule
 )
 
 // layoutVersion is written at the first start. A store of another version is refused.

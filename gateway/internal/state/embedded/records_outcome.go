@@ -88,19 +88,33 @@ type destCounts struct {
 	history, failures     int64
 }
 
-func appendDest(b []byte, c *destCounts) []byte {
+// appendDest writes the counts, and up to when the destination has entries of rules that are not in tabRule (destRules).
+func appendDest(b []byte, c *destCounts, unknownTo int64) []byte {
 	b = append(b, destV1)
 	for _, n := range [...]int64{c.waiting, c.waitingBytes, c.dead, c.deadBytes, c.history, c.failures} {
 		b = appendInt(b, n)
 	}
-	return b
+	// Former versions read and write only up to here. If one of them wrote last, what follows is missing.
+	switch unknownTo {
+	case noTime:
+		unknownTo = 0
+	case 0:
+		unknownTo = 1
+	}
+	return appendInt(b, unknownTo)
 }
 
-func readDest(b []byte) (c destCounts, err error) {
+// readDest returns in unknownTo unlooked if a former version wrote the record last.
+func readDest(b []byte) (c destCounts, unknownTo int64, err error) {
 	r := readerOf(b)
 	r.Version(destV1)
 	for _, n := range [...]*int64{&c.waiting, &c.waitingBytes, &c.dead, &c.deadBytes, &c.history, &c.failures} {
 		*n = r.Int()
 	}
-	return c, r.Err()
+	if unknownTo = unlooked; len(r.Rest) > 0 {
+		if unknownTo = r.Int(); unknownTo == 0 {
+			unknownTo = noTime
+		}
+	}
+	return c, unknownTo, r.Err()
 }

@@ -46,8 +46,10 @@ import (
 //	kept:N, kept          hash, zset  events that are older than retention keeps and that something refers to
 //	orphans               set     kept events that lost a reference
 //	dests, tenants        set     names
+//	order:TENANT:LIST     zset    destinations by the newest entry of a list (W: wait, X: dead, h, f), or a later time
+//	ordered               set     tenants whose orders have all destinations (order.go)
 //	holders               zset    consumers by their last sign of life
-//	sharers               set     consumers whose version knows shares
+//	sharers, orderers     set     consumers whose version knows shares, keeps the orders of lists
 //	once:TENANT:KEY       string  end, owner
 //	st:TENANT:KIND        zset    names of a kind that have statistics, by when they were last counted
 //	st:TENANT:KIND:NAME:STEP:PERIOD  hash  minute of an hour, hour of a day, day of a quarter -> packed count; a tenant's are in one shard
@@ -64,6 +66,7 @@ import (
 //	changes               channel a setting changed
 //	list:TENANT:LIST      list    end, item
 //	lease:NAME            hash    holder, until, fence
+//	trim                  hash    round of retention over names -> where the next call of Trim continues (turns.go)
 //	stats:TENANT:MINUTE   hash    destination and count -> number, as former versions kept statistics
 //	minutes:TENANT        zset    minutes that have such statistics
 //
