@@ -34,6 +34,11 @@ func (g *gateway) trimRound(ctx context.Context) {
 	for {
 		began := g.clock.Now()
 		done, err := g.trimOnce(ctx)
+		if done != nil {
+			for _, o := range done.OverdueOf {
+				g.stats.Overdue(o.Tenant, o.Destination, o.Count)
+			}
+		}
 		if err != nil {
 			if ctx.Err() == nil {
 				g.log.Warn("cannot apply retention", "err", err)
