@@ -16,12 +16,14 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// Normaliser reads events again. All fields are required; it is safe for concurrent use.
+// Normaliser reads events again. All fields but Ended are required; it is safe for concurrent use.
 type Normaliser struct {
 	Store state.Store
 	// Plan is the running configuration.
 	Plan  func() *decide.Plan
 	Clock clock.Clock
+	// Ended counts a waiting delivery that a revision replaced, whose event was received then; nil: nobody counts.
+	Ended func(d *state.Delivery, received time.Time)
 }
 
 // How are the options of a reading.
@@ -102,7 +104,21 @@ func (n *Normaliser) one(ctx context.Context, record *state.Record, how How, tol
 	case err != nil:
 		return nil, err
 	}
+	n.countEnded(record, r)
 	return res, nil
+}
+
+// countEnded reports the deliveries that a revision ended. Dead letters ended before.
+func (n *Normaliser) countEnded(record *state.Record, r *state.Revision) {
+	if n.Ended == nil {
+		return
+	}
+	for i := range record.Outcome.Deliveries {
+		if d := record.Outcome.Deliveries[i]; d.State == state.Waiting && slices.Contains(r.Ended, d.ID) {
+			d.State, d.Updated = state.Dropped, r.At
+			n.Ended(&d, record.Event.Received)
+		}
+	}
 }
 
 // plan decides a revision by today's rules and compares what it owes with the deliveries that exist.
