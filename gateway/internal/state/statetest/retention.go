@@ -341,7 +341,7 @@ var retentions = []test{
 	{name: "the store has default bounds in bytes", run: func(s *suite) {
 		shares, err := s.store().Shares(s.ctx)
 		s.ok(err)
-		if shares.Dedupe < 1<<20 || shares.Waiting < shares.Dedupe || shares.Events < shares.Waiting {
+		if shares.Dedupe < 1<<20 || shares.Waiting < shares.Dedupe || shares.Events < shares.Waiting || shares.Stats < 1<<20 {
 			s.Fatalf("got %+v", shares)
 		}
 		s.decided("a")
@@ -349,6 +349,7 @@ var retentions = []test{
 		said := state.Retention{Events: state.Bound{Bytes: 1}, Waiting: state.WaitingBound{Count: 7}}.With(shares)
 		s.same("what is said stands", said, state.Retention{
 			Events: state.Bound{Bytes: 1}, Dedupe: state.Bound{Bytes: shares.Dedupe}, Waiting: state.WaitingBound{Count: 7, Bytes: shares.Waiting},
+			Stats: shares.Stats,
 		})
 	}},
 	{name: "retention without bounds removes nothing", run: func(s *suite) {

@@ -1,10 +1,8 @@
 package api
 
 import (
-	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/gofiber/fiber/v2"
 

@@ -173,7 +173,7 @@ func answerStatsByName[T any](a *API, c *call, ask *statsAsk, see func(*state.Co
 		limit = 50
 	}
 	limit = min(limit, maxPoints/max(ask.points, 1))
-	names, err := a.Store.CountNames(c.ctx, c.tenant, ask.kind)
+	names, err := a.Store.CountedNames(c.ctx, c.tenant, ask.kind, ask.first)
 	if err != nil {
 		return err
 	}
@@ -188,8 +188,7 @@ func answerStatsByName[T any](a *API, c *call, ask *statsAsk, see func(*state.Co
 		Step: string(ask.step), Since: view.Time{Time: ask.first}, Until: view.Time{Time: ask.end()}, Data: []view.NamedStats[T]{},
 	}
 	if len(names) > limit {
-		names = names[:limit]
-		out.Next = &names[limit-1]
+		out.Next, names = &names[limit-1], names[:limit]
 	}
 	sum, err := a.counts(c, ask, "")
 	if err != nil {
