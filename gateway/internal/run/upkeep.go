@@ -9,6 +9,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/socket"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
 const (
@@ -33,6 +34,11 @@ func (g *gateway) trimRound(ctx context.Context) {
 	for {
 		began := g.clock.Now()
 		done, err := g.trimOnce(ctx)
+		if done != nil {
+			for _, o := range done.OverdueOf {
+				g.stats.Overdue(o.Tenant, o.Destination, o.Count)
+			}
+		}
 		if err != nil {
 			if ctx.Err() == nil {
 				g.log.Warn("cannot apply retention", "err", err)
@@ -99,7 +105,7 @@ func (g *gateway) started(ctx context.Context) Started {
 	address := g.public.Addr().String()
 	s := Started{
 		Address: address, Socket: filepath.Join(g.data, socket.Name), Data: g.data,
-		Engine: c.Engine(), Prefix: c.Redis.Prefix, Warnings: slices.Concat(g.folderProblems(), g.keyProblems(), g.store.Health(ctx).Warnings),
+		Engine: c.Engine(), Prefix: c.Redis.Prefix, Warnings: slices.Concat(g.folderProblems(), view.Sentences(g.keyProblems(), true), g.store.Health(ctx).Warnings),
 		Sources: c.SourceURLs("http://"+address, false),
 	}
 	if g.firstToken != nil {

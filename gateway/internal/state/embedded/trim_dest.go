@@ -141,7 +141,7 @@ func trimWaiting(t *tx, s *slice, d *dest) (read bool) {
 		t.change(o, &to)
 		left.waiting--
 		left.waitingBytes -= int64(o.size)
-		s.done.Overdue++
+		s.done.AddOverdue(d.tenant, d.name, 1)
 		return true
 	})
 	return true

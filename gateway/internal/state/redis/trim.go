@@ -43,7 +43,7 @@ func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, er
 		err = t.all()
 	}
 	if err != nil && !errors.Is(err, state.ErrConflict) {
-		return nil, fmt.Errorf("trim: %w", err)
+		return &t.done, fmt.Errorf("trim: %w", err)
 	}
 	return &t.done, nil
 }
