@@ -37,16 +37,40 @@ const explainWork = 4 * expression.MaxWork
 // Err are the same as those of Match, because Explain repeats the decision. The reasons have a separate work limit, and are left
 // out when it is used up.
 func (s *Set) Explain(ev *event.Event) []Explanation {
-	reading := s.batch.Read(ev)
+	explanations, _ := s.ExplainBoth(nothing, ev)
+	return explanations
+}
+
+// nothing is a set without rules.
+var nothing = NewSet(nil)
+
+// ExplainBoth explains the rules of s and of other, whose Matched and Err are the same as those of MatchBoth. Both share the work
+// limit.
+func (s *Set) ExplainBoth(other *Set, ev *event.Event) (first, second []Explanation) {
+	reading, otherReading := s.batch.Read(ev), other.batch.Read(ev)
 	defer reading.Release()
-	decided, _ := s.match(reading, ev, nil)
+	defer otherReading.Release()
+	decided, n, _ := s.matchBoth(other, reading, otherReading, ev, nil)
+	first, second = s.explanations(ev), other.explanations(ev)
+	reading.DivideWork(explainWork, 3*(len(first)+len(second))) // at most two evaluations of each condition, and one of its parts
+	s.explainAll(reading, ev, decided[:n], first)
+	otherReading.ContinueWork(reading)
+	other.explainAll(otherReading, ev, decided[n:], second)
+	return first, second
+}
+
+// explanations returns an empty explanation for each rule of the event's tenant and of AllTenants.
+func (s *Set) explanations(ev *event.Event) []Explanation {
 	var out []Explanation
 	for i, r := range s.rules {
 		if r.Tenant == ev.Tenant || r.Tenant == AllTenants {
 			out = append(out, Explanation{Index: i, Rule: r})
 		}
 	}
-	reading.DivideWork(explainWork, 3*len(out)) // at most two evaluations of each condition, and one of its parts
+	return out
+}
+
+func (s *Set) explainAll(reading expression.Reading, ev *event.Event, decided []Match, out []Explanation) {
 	for i := range out {
 		e := &out[i]
 		at, found := slices.BinarySearchFunc(decided, e.Index, func(m Match, index int) int { return m.Index - index })
@@ -55,7 +79,6 @@ func (s *Set) Explain(ev *event.Event) []Explanation {
 		}
 		s.explain(reading, ev, e)
 	}
-	return out
 }
 
 // explain sets the reasons of one explanation.

@@ -156,29 +156,70 @@ func (s *Set) Rule(index int) *Rule { return s.rules[index] }
 // set. An error of one rule does not affect the others. All conditions together may use expression.MaxWork, which is divided
 // deterministically: the same event and set always give the same matches. work is the number of steps that were used.
 func (s *Set) Match(ev *event.Event, out []Match) (matches []Match, work int) {
-	own, all := s.buckets[bucketKey{ev.Tenant, ev.Type}], s.buckets[bucketKey{AllTenants, ev.Type}]
-	if own == nil && all == nil && s.known[ev.Type] {
+	if !s.asks(ev) {
 		return out, 0
 	}
 	reading := s.batch.Read(ev)
 	defer reading.Release()
-	return s.match(reading, ev, out)
+	buf := s.scratch.Get().(*[]int32)
+	defer s.scratch.Put(buf)
+	*buf = s.candidates(reading, ev, (*buf)[:0])
+	reading.DivideWork(expression.MaxWork, len(*buf))
+	out = s.evaluate(reading, *buf, out)
+	return out, expression.MaxWork - reading.WorkLeft()
 }
 
-func (s *Set) match(reading expression.Reading, ev *event.Event, out []Match) (matches []Match, work int) {
-	own, all := s.buckets[bucketKey{ev.Tenant, ev.Type}], s.buckets[bucketKey{AllTenants, ev.Type}]
-	buf := s.scratch.Get().(*[]int32)
-	candidates := (*buf)[:0]
+// MatchBoth matches an event against s and then against other, as one set of the rules of both would: together they may use
+// expression.MaxWork. The first n matches are rules of s, and those behind them rules of other.
+func (s *Set) MatchBoth(other *Set, ev *event.Event, out []Match) (matches []Match, n, work int) {
+	switch asksFirst, asksSecond := s.asks(ev), other.asks(ev); {
+	case !asksSecond:
+		matches, work = s.Match(ev, out)
+		return matches, len(matches), work
+	case !asksFirst:
+		matches, work = other.Match(ev, out)
+		return matches, len(out), work
+	}
+	first, second := s.batch.Read(ev), other.batch.Read(ev)
+	defer first.Release()
+	defer second.Release()
+	return s.matchBoth(other, first, second, ev, out)
+}
+
+func (s *Set) matchBoth(other *Set, first, second expression.Reading, ev *event.Event, out []Match) (matches []Match, n, work int) {
+	buf, otherBuf := s.scratch.Get().(*[]int32), other.scratch.Get().(*[]int32)
+	defer s.scratch.Put(buf)
+	defer other.scratch.Put(otherBuf)
+	*buf, *otherBuf = s.candidates(first, ev, (*buf)[:0]), other.candidates(second, ev, (*otherBuf)[:0])
+	first.DivideWork(expression.MaxWork, len(*buf)+len(*otherBuf))
+	out = s.evaluate(first, *buf, out)
+	n = len(out)
+	second.ContinueWork(first)
+	out = other.evaluate(second, *otherBuf, out)
+	return out, n, expression.MaxWork - second.WorkLeft()
+}
+
+// asks reports whether the set may have rules for an event.
+func (s *Set) asks(ev *event.Event) bool {
+	return !s.known[ev.Type] || s.buckets[bucketKey{ev.Tenant, ev.Type}] != nil || s.buckets[bucketKey{AllTenants, ev.Type}] != nil
+}
+
+// candidates appends the rules that the event may match, in the order of the set.
+func (s *Set) candidates(reading expression.Reading, ev *event.Event, out []int32) []int32 {
 	if s.known[ev.Type] {
-		candidates = own.candidates(reading, candidates)
+		out = s.buckets[bucketKey{ev.Tenant, ev.Type}].candidates(reading, out)
 		if ev.Tenant != AllTenants {
-			candidates = all.candidates(reading, candidates)
+			out = s.buckets[bucketKey{AllTenants, ev.Type}].candidates(reading, out)
 		}
 	} else {
-		candidates = s.unindexed(ev, candidates)
+		out = s.unindexed(ev, out)
 	}
-	slices.Sort(candidates)
-	reading.DivideWork(expression.MaxWork, len(candidates))
+	slices.Sort(out)
+	return out
+}
+
+// evaluate appends the candidates that match, and those that failed.
+func (s *Set) evaluate(reading expression.Reading, candidates []int32, out []Match) []Match {
 	for _, i := range candidates {
 		truth, err := s.batch.Match(reading, int(i))
 		if err != nil {
@@ -187,9 +228,7 @@ func (s *Set) match(reading expression.Reading, ev *event.Event, out []Match) (m
 			out = append(out, Match{Index: int(i)})
 		}
 	}
-	*buf = candidates
-	s.scratch.Put(buf)
-	return out, expression.MaxWork - reading.WorkLeft()
+	return out
 }
 
 func (b *bucket) candidates(r expression.Reading, out []int32) []int32 {

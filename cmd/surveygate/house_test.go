@@ -28,7 +28,7 @@ var floors = [][]string{
 	{"connectors/connectortest", "connectors/*"},
 	{"connectors/all"},
 
-	{"gateway/internal/clock", "gateway/internal/redact", "gateway/internal/document", "gateway/internal/redis", "gateway/internal/socket", "gateway/internal/crashpoint"},
+	{"gateway/internal/clock", "gateway/internal/redact", "gateway/internal/document", "gateway/internal/redis", "gateway/internal/socket", "gateway/internal/crashpoint", "gateway/internal/tenantmap"},
 	{"gateway/internal/leaktest", "gateway/redistest", "gateway/internal/redact/redacttest"},
 	{"gateway/signature", "gateway/internal/files", "gateway/internal/repeats"},
 	{"gateway/internal/source", "gateway/internal/state", "gateway/internal/outbound"},

@@ -50,6 +50,10 @@ const MaxWork = event.MaxWork
 // one gets at least its part of half of the steps, and may use more if others need less; see workPool.
 func (r Reading) DivideWork(steps, evaluations int) { r.f.work = newWorkPool(steps, evaluations) }
 
+// ContinueWork takes over the steps that another reading has left, for the evaluations that were not begun there: DivideWork of
+// the other one counted them too.
+func (r Reading) ContinueWork(from Reading) { r.f.work = from.f.work }
+
 // WorkLeft returns the number of steps that are left.
 func (r Reading) WorkLeft() int { return r.f.work.left() }
 

@@ -17,7 +17,7 @@ func (x *Explanation) ask(plan *decide.Plan, ev *event.Event) {
 		return
 	}
 	for _, each := range plan.Explain(ev) {
-		configured := plan.Config.Rules[each.Index]
+		configured := each.Configured
 		origin := decide.OriginOf(configured)
 		rule := view.ExplainedRule{
 			Kind: origin.Kind, Name: origin.Name, Matched: each.Matched, Why: each.Why,
@@ -39,11 +39,11 @@ func (x *Explanation) ask(plan *decide.Plan, ev *event.Event) {
 		if each.Matched {
 			for _, s := range configured.Steps {
 				step := view.ExplainedStep{Name: s.Name, Destination: s.Destination}
-				destination := plan.Destination(ev.Tenant, s.Destination)
+				destination, _, here := plan.Target(ev.Tenant, s)
 				if destination != nil {
 					step.Connector = s.Connector(destination)
 				}
-				if _, here := s.Build[ev.Tenant]; !here || destination == nil {
+				if !here {
 					step.Note = "not sent: tenant " + ev.Tenant + " has no " + s.Destination
 				}
 				rule.Steps = append(rule.Steps, step)
@@ -130,7 +130,7 @@ func explained(d *state.Delivery, x *Explanation, today *decide.Plan) *view.Expl
 func (x *Explanation) compare(today *decide.Plan, ev *event.Event) {
 	now := map[state.Origin]bool{}
 	for _, each := range today.Explain(ev) {
-		origin := decide.OriginOf(today.Config.Rules[each.Index])
+		origin := decide.OriginOf(each.Configured)
 		now[origin] = true
 		was := x.rule(origin)
 		switch {

@@ -13,14 +13,18 @@ type Settings interface {
 	Get(ctx context.Context, tenant, kind, name string) (Setting, error)
 	List(ctx context.Context, tenant, kind string) ([]Setting, error)
 	Delete(ctx context.Context, tenant, kind, name string, version uint64) error
+	// LastChanges returns for each tenant that had a setting of a kind the version of its last Put or Delete, by tenant. It is
+	// an index over all tenants: one read tells which tenants to List. Changes by versions before this index are not in it.
+	LastChanges(ctx context.Context, kind string) ([]LastChange, error)
 	// Watch returns a channel that receives the kind and name of every change of a tenant's settings until ctx ends; "*"
 	// means all tenants. Changes of one name may be merged for a slow watcher, but it is always notified after the last one.
 	Watch(ctx context.Context, tenant string) (<-chan Change, error)
 
 	// Keep adds an item to a list of at most max items, each kept for ttl. The oldest item is removed first.
 	Keep(ctx context.Context, tenant, list string, item []byte, max int, ttl time.Duration) error
-	// Kept returns the items of a list, newest first.
-	Kept(ctx context.Context, tenant, list string) ([][]byte, error)
+	// Kept returns at most n items of a list, newest first, from the skip-th on (0: from the newest); a negative n means all
+	// that follow. Both count items that have not expired. It reads skip+n items, and not the list behind them.
+	Kept(ctx context.Context, tenant, list string, skip, n int) ([][]byte, error)
 
 	// Lease gives a name to one holder for ttl, or renews the holder's lease; fence rises with each new holder.
 	// ErrConflict: another holder has it. A ttl of 0 gives it back. It takes no tenant: names belong to the gateway.
@@ -32,6 +36,13 @@ type Setting struct {
 	Kind, Name string
 	Value      []byte
 	Version    uint64
+}
+
+// LastChange is the newest change of a tenant's settings of one kind. Versions rise over all settings of a store, and begin
+// again only in a store that lost its data.
+type LastChange struct {
+	Tenant  string
+	Version uint64
 }
 
 // Change names a setting that changed.

@@ -237,21 +237,36 @@ type Deliveries interface {
 	// Holds returns the destinations on hold; tenant "*" means all tenants, for the loop that serves them all.
 	Holds(ctx context.Context, tenant string) ([]DestinationOnHold, error)
 
-	// Backlogs returns one backlog for each named destination of a tenant, in their order, also where nothing waits. Each
-	// costs a few reads, however many deliveries wait.
-	Backlogs(ctx context.Context, tenant string, destinations []string) ([]Backlog, error)
+	// Forget removes a destination that no configuration has: its hold, and its place in all indexes. ErrConflict: deliveries
+	// wait for it, leased ones included; the error says how many, and nothing has changed. It returns false, and has changed
+	// nothing, while dead letters or history of it are kept: they stay readable until retention removes them. With a delivery
+	// that is owed to it later, the destination is there again; none is lost that is owed at the same moment.
+	//
+	// Trim forgets every destination without deliveries, dead letters, history and hold. So Forget is for those with a hold,
+	// which may be one of a configured destination that nothing was owed to yet: only the caller knows the configuration.
+	Forget(ctx context.Context, tenant, destination string) (bool, error)
+
+	// Standing returns the standing of each named destination of a tenant, in their order, also of those that the store does
+	// not know. With nil it returns those of all destinations that the store knows, by name: those with deliveries, dead
+	// letters, history or a hold. A destination costs a few reads, however many deliveries wait.
+	Standing(ctx context.Context, tenant string, destinations []string) ([]Standing, error)
 
 	// Drop ends a waiting or dead delivery; ErrConflict: it is leased. With the id of an event it removes that event from the
 	// dead letters; the outcome keeps the reason why it was one.
 	Drop(ctx context.Context, tenant, id string) error
 }
 
-// Backlog is the deliveries that wait for one destination, including those that are being delivered now.
-type Backlog struct {
+// Standing is the state of a destination: what waits for it, what has failed, and what holds it.
+type Standing struct {
 	Destination string
-	Waiting     int
-	// Oldest is when the oldest of them was created; zero if nothing waits.
-	Oldest time.Time
+	// Waiting counts the waiting deliveries, including those that are being delivered now; OldestWaiting is when the oldest of
+	// them was created, zero if nothing waits.
+	Waiting       int
+	OldestWaiting time.Time
+	// Dead counts the dead letters.
+	Dead int
+	// Hold is the hold in force; zero if there is none.
+	Hold Hold
 }
 
 // Revision is the next revision of a committed event, with its deliveries.

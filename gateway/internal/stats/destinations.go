@@ -15,8 +15,8 @@ import (
 const (
 	// maxDestinations is how many destinations have their own series: the first by tenant and name. Totals include all.
 	maxDestinations = 1000
-	// backlogsFor is how long backlogs are cached.
-	backlogsFor = 10 * time.Second
+	// standingFor is how long the standing of destinations is cached.
+	standingFor = 10 * time.Second
 )
 
 var (
@@ -25,54 +25,54 @@ var (
 	destinationOnHold  = desc("surveygate_destination_held", "1 for each destination on hold, by kind of hold.", "destination", "kind")
 )
 
-// destinationBacklogs caches the backlogs of destinations. While the store is unavailable, the last ones are kept.
-type destinationBacklogs struct {
-	mu       sync.Mutex
-	at       time.Time
-	names    map[string][]string
-	backlogs map[string][]state.Backlog // by tenant
+// standings caches the standing of destinations. While the store is unavailable, the last one is kept.
+type standings struct {
+	mu    sync.Mutex
+	at    time.Time
+	names map[string][]string
+	known map[string][]state.Standing // by tenant
 }
 
-// read returns the backlogs of the configured destinations.
-func (l *destinationBacklogs) read(ctx context.Context, s *Stats) map[string][]state.Backlog {
+// read returns the standing of the configured destinations.
+func (l *standings) read(ctx context.Context, s *Stats) map[string][]state.Standing {
 	if s.options.Destinations == nil {
 		return nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	names, now := s.options.Destinations(), s.options.Clock.Now()
-	if age := now.Sub(l.at); age >= 0 && age < backlogsFor && maps.EqualFunc(names, l.names, slices.Equal[[]string]) {
-		return l.backlogs
+	if age := now.Sub(l.at); age >= 0 && age < standingFor && maps.EqualFunc(names, l.names, slices.Equal[[]string]) {
+		return l.known
 	}
-	found, left := map[string][]state.Backlog{}, maxDestinations
+	found, left := map[string][]state.Standing{}, maxDestinations
 	for _, tenant := range slices.Sorted(maps.Keys(names)) {
 		some := slices.Sorted(slices.Values(names[tenant]))
 		some = some[:min(len(some), left)]
 		if left -= len(some); len(some) == 0 {
 			continue
 		}
-		backlogs, err := s.options.Store.Backlogs(ctx, tenant, some)
+		standing, err := s.options.Store.Standing(ctx, tenant, some)
 		if err != nil {
-			return l.backlogs
+			return l.known
 		}
-		found[tenant] = backlogs
+		found[tenant] = standing
 	}
-	l.at, l.names, l.backlogs = now, names, found
+	l.at, l.names, l.known = now, names, found
 	return found
 }
 
-// collectDestinations sends the backlogs and holds of destinations.
+// collectDestinations sends the standing and holds of destinations.
 func (l *collector) collectDestinations(ctx context.Context, c chan<- prometheus.Metric, holds []state.DestinationOnHold, now time.Time) {
 	s := l.stats
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		c <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
 	shown := map[[2]string]bool{}
-	for tenant, backlogs := range s.destinations.read(ctx, s) {
-		for _, b := range backlogs {
-			shown[[2]string{tenant, b.Destination}] = true
-			gauge(destinationWaiting, float64(b.Waiting), label(tenant, b.Destination))
-			gauge(destinationOldest, age(now, b.Oldest), label(tenant, b.Destination))
+	for tenant, all := range s.destinations.read(ctx, s) {
+		for _, d := range all {
+			shown[[2]string{tenant, d.Destination}] = true
+			gauge(destinationWaiting, float64(d.Waiting), label(tenant, d.Destination))
+			gauge(destinationOldest, age(now, d.OldestWaiting), label(tenant, d.Destination))
 		}
 	}
 	for _, h := range holds {

@@ -43,7 +43,7 @@ type Stats struct {
 	minutes minutes
 
 	reloads      reloads
-	destinations destinationBacklogs
+	destinations standings
 
 	healthMu  sync.Mutex
 	healthAt  time.Time

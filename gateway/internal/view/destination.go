@@ -28,8 +28,20 @@ type Destination struct {
 	OldestWaiting Time `json:"oldest_waiting,omitzero"`
 	// Hold is why it is on hold; absent where it is not.
 	Hold *Hold `json:"hold,omitempty"`
+	// Standing is there where it was asked for.
+	Standing *Standing `json:"standing,omitempty"`
 	// At is the place in the configuration that defines it.
 	At *FilePlace `json:"defined_in,omitempty"`
+}
+
+// Standing is what waits for a destination, what has failed, and what holds it.
+type Standing struct {
+	// Hold is null where it is not on hold.
+	Hold          *Hold `json:"hold"`
+	Waiting       int   `json:"waiting"`
+	OldestWaiting Time  `json:"oldest_waiting,omitzero"`
+	// Dead counts its dead letters.
+	Dead int `json:"dead"`
 }
 
 // The states of destinations without a hold.
@@ -64,12 +76,12 @@ func newFilePlace(at document.Position) *FilePlace {
 	return &FilePlace{at.File, at.Line}
 }
 
-// NewDestination makes the view of a destination. Hold is nil where it is not on hold.
-func NewDestination(d *config.Destination, hold *state.DestinationOnHold, backlog state.Backlog) Destination {
+// NewDestination makes the view of a destination, without Standing.
+func NewDestination(d *config.Destination, standing *state.Standing) Destination {
 	v := Destination{
 		Name: d.Name, Tenant: d.Tenant, Product: d.Product, State: Serving, Enabled: d.Enabled, Timeout: d.Timeout.String(),
 		Retry: []string{}, Concurrency: d.Concurrency, At: newFilePlace(d.At),
-		Waiting: backlog.Waiting, OldestWaiting: Time{backlog.Oldest},
+		Waiting: standing.Waiting, OldestWaiting: Time{standing.OldestWaiting},
 	}
 	for _, wait := range d.Retry.Waits {
 		v.Retry = append(v.Retry, wait.String())
@@ -77,10 +89,10 @@ func NewDestination(d *config.Destination, hold *state.DestinationOnHold, backlo
 	if d.Rate.Events > 0 {
 		v.Rate = rateText(d.Rate)
 	}
-	if hold != nil {
-		v.State = string(hold.Hold.Kind)
-		v.Hold = newHold(&hold.Hold, d)
-		v.Hold.Waiting = &hold.Waiting
+	if hold := &standing.Hold; *hold != (state.Hold{}) {
+		v.State = string(hold.Kind)
+		v.Hold = newHold(hold, d)
+		v.Hold.Waiting = &standing.Waiting
 	}
 	if !d.Enabled {
 		v.State = Disabled
@@ -88,16 +100,23 @@ func NewDestination(d *config.Destination, hold *state.DestinationOnHold, backlo
 	return v
 }
 
+// NewStanding makes the view of the standing of a destination.
+func NewStanding(d *config.Destination, standing *state.Standing) *Standing {
+	return &Standing{
+		Hold: NewHold(d, &standing.Hold), Waiting: standing.Waiting, OldestWaiting: Time{standing.OldestWaiting}, Dead: standing.Dead,
+	}
+}
+
 // NewHold makes the view of why deliveries to a destination wait: it is disabled, or on hold. It is nil where neither is so.
-func NewHold(d *config.Destination, hold *state.DestinationOnHold) *Hold {
+func NewHold(d *config.Destination, hold *state.Hold) *Hold {
 	switch {
 	case !d.Enabled:
 		place := definedIn(d)
 		return &Hold{Kind: Disabled, Reason: "`enabled: false` in " + place, Hint: "Take `enabled: false` out of " + place + " and reload."}
-	case hold == nil:
+	case *hold == state.Hold{}:
 		return nil
 	}
-	return newHold(&hold.Hold, d)
+	return newHold(hold, d)
 }
 
 func newHold(h *state.Hold, d *config.Destination) *Hold {

@@ -81,6 +81,50 @@ func TestRetrySaysWhatHoldsIt(t *testing.T) {
 	}
 }
 
+// TestListWithStanding: `include=standing` adds the standing of each destination; without it the answer is as before.
+func TestListWithStanding(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.accept(t, pollqr("r1", 3))
+	r.decide(t, state.Waiting)
+	r.accept(t, pollqr("r2", 2))
+	r.decide(t, state.Dead)
+	if err := r.store.Hold(context.Background(), "default", "alarms", state.Hold{Kind: state.HoldPaused, Since: noon}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.ask(t, ask{path: "/v1/destinations", token: everyToken}); got.status != 200 || strings.Contains(got.body, "standing") {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	if got := r.ask(t, ask{path: "/v1/destinations?include=hold", token: everyToken}); got.status != 422 {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	got := r.ask(t, ask{path: "/v1/destinations?include=standing", token: everyToken})
+	var page struct {
+		Data []struct {
+			Name     string
+			Standing struct {
+				Hold          *struct{ Kind string }
+				Waiting, Dead int
+				OldestWaiting string `json:"oldest_waiting"`
+			}
+		}
+	}
+	if got.status != 200 || json.Unmarshal([]byte(got.body), &page) != nil || len(page.Data) == 0 {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	for _, d := range page.Data {
+		st := d.Standing
+		switch {
+		case d.Name == "alarms":
+			if st.Hold == nil || st.Hold.Kind != "paused" || st.Waiting != 1 || st.Dead != 1 || st.OldestWaiting == "" {
+				t.Errorf("alarms: %+v", st)
+			}
+		case st.Waiting != 0 || st.Dead != 0 || st.OldestWaiting != "":
+			t.Errorf("%s: %+v", d.Name, st)
+		}
+	}
+}
+
 // TestTestDeliveries: only who may write asks for one, in their own tenant; nobody else can make such an event; and no rule
 // hears it, whatever events it names.
 func TestTestDeliveries(t *testing.T) {

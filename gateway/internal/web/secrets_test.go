@@ -107,7 +107,7 @@ func newestKept(t *testing.T, r *rig, source string) []string {
 	t.Helper()
 	var texts []string
 	for _, list := range []string{"rejected/" + source + "/unproved", "captured/" + source + "/unproved"} {
-		items, err := r.store.Kept(t.Context(), "default", list)
+		items, err := r.store.Kept(t.Context(), "default", list, 0, -1)
 		if err != nil || len(items) == 0 {
 			t.Fatalf("%s: %d items, %v", list, len(items), err)
 		}

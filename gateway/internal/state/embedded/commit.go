@@ -195,7 +195,7 @@ func (op *committing) decide(t *tx, o *state.Outcome, p *prepared) bool {
 		d := &o.Deliveries[i]
 		dest := t.s.due.find(o.Tenant, d.Destination)
 		if at := p.entries[i]; at[1] > 0 {
-			t.enter(dest, sortKey{p.links[i].at, o.Position, p.suffixes[i]}, p.links[i].table, op.buf[at[0]:at[1]])
+			t.enter(dest, sortKey{p.links[i].at, o.Position, p.suffixes[i]}, p.links[i].table, d.Origin.Name, op.buf[at[0]:at[1]])
 		}
 		if !d.State.Open() {
 			continue
@@ -216,9 +216,10 @@ func (op *committing) decide(t *tx, o *state.Outcome, p *prepared) bool {
 	return true
 }
 
-// enter adds an entry to the history of a destination.
-func (t *tx) enter(d *dest, p sortKey, table byte, entry []byte) {
-	t.s.due.lowerTo(d, table, p)
+// enter adds an entry of a rule or webhook to the history of a destination.
+func (t *tx) enter(d *dest, p sortKey, table byte, rule string, entry []byte) {
+	t.noteRule(d, rule)
+	t.s.due.widen(d, table, p)
 	must(t.part(partHistory).Set(listKey(t.key, table, d.tenant, d.name, p), entry, nil))
 	if table == tabFailures {
 		t.counts(d).failures++

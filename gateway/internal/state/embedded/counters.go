@@ -159,3 +159,21 @@ func between(from pebble.Reader, lower, upper []byte, each func(key, value []byt
 	}
 	return errors.Join(it.Error(), it.Close())
 }
+
+// backwards calls each for the values of all keys with a prefix, last first.
+func backwards(from pebble.Reader, prefix []byte, each func(value []byte) error) error {
+	it, err := from.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: prefixEnd(prefix)})
+	if err != nil {
+		return err
+	}
+	for ok := it.Last(); ok; ok = it.Prev() {
+		v, err := it.ValueAndErr()
+		if err == nil {
+			err = each(v)
+		}
+		if err != nil {
+			return errors.Join(err, it.Close())
+		}
+	}
+	return errors.Join(it.Error(), it.Close())
+}

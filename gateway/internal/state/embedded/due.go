@@ -22,8 +22,10 @@ type dueQueue struct {
 
 type destName struct{ tenant, name string }
 
-// tenant has the destinations of a tenant that can be served now; the first is next.
+// tenant has the destinations of a tenant that can be served now; the first is next. It is in the queue's map while it is
+// queued.
 type tenant struct {
+	name   string
 	ready  []*dest
 	queued bool // it is in ready of the queue
 }
@@ -40,14 +42,19 @@ type dest struct {
 	stale   bool    // head may have been removed, or was never looked up
 
 	// Lower bounds of the entries of waiting, dead, history and failures; under mu.
-	low [tabFailures - tabWaiting + 1]sortKey
+	low [listTableCount]sortKey
+	// When their newest entries are; under mu.
+	newest [listTableCount]newest
+	rules  destRules
 
 	hold    state.Hold
 	onHold  bool
 	holdEnd int64 // when the hold ends, by the store's clock; never: not by itself
 	queue   queueState
-	index   int   // in later
-	at      int64 // of service, while in later
+	index   int   // in future
+	at      int64 // of service, while in future
+
+	forgotten bool // it is no longer in dests; another may have its name
 }
 
 type queueState byte
@@ -81,13 +88,16 @@ func (q *dueQueue) load(s *store) error {
 		if err != nil {
 			return err
 		}
-		d.counts, err = readDest(value)
+		d.counts, d.rules.unknownTo, err = readDest(value)
 		if d.counts.waiting > 0 {
 			d.hasHead, d.stale, d.head = true, true, start
 		}
 		return err
 	})
 	if err != nil {
+		return err
+	}
+	if err := q.loadRules(s); err != nil {
 		return err
 	}
 	err = scan(s.db, []byte{tabHold}, func(rest, value []byte) error {
@@ -107,12 +117,21 @@ func (q *dueQueue) load(s *store) error {
 }
 
 func (q *dueQueue) named(key []byte) (*dest, error) {
+	d, rest, err := q.cut(key)
+	if err == nil && len(rest) > 0 {
+		err = state.ErrCorrupt
+	}
+	return d, err
+}
+
+// cut reads a destination from the beginning of the rest of a key.
+func (q *dueQueue) cut(key []byte) (d *dest, rest []byte, err error) {
 	tenant, rest, ok := cutText(key)
 	name, rest, ok2 := cutText(rest)
-	if !ok || !ok2 || len(rest) > 0 {
-		return nil, state.ErrCorrupt
+	if !ok || !ok2 {
+		return nil, nil, state.ErrCorrupt
 	}
-	return q.dest(tenant, name), nil
+	return q.dest(tenant, name), rest, nil
 }
 
 // dest returns the destination of a name, and adds it if it is new. The caller holds mu.
@@ -123,27 +142,23 @@ func (q *dueQueue) dest(tenant, name string) *dest {
 		d = &dest{tenant: tenant, name: name, cursor: start}
 		for i := range d.low {
 			d.low[i] = start
+			d.newest[i].at = math.MinInt64
 		}
+		d.rules.unknownTo = noTime
 		q.dests[n] = d
 	}
 	return d
 }
 
-// lower moves the lower bound of a list down to an entry.
-func (q *dueQueue) lower(d *dest, o *owed) {
-	switch o.State {
-	case state.Waiting:
-		q.lowerTo(d, tabWaiting, o.waitingSortKey())
-	case state.Dead:
-		q.lowerTo(d, tabDead, o.deadSortKey())
-	}
-}
-
-func (q *dueQueue) lowerTo(d *dest, table byte, p sortKey) {
+// widen moves the bounds of a list so that they include an entry that is being written.
+func (q *dueQueue) widen(d *dest, table byte, p sortKey) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if low := &d.low[table-tabWaiting]; p.less(*low) {
 		*low = p
+	}
+	if n := &d.newest[table-tabWaiting]; p.at > n.at {
+		n.at = p.at
 	}
 }
 
@@ -191,7 +206,7 @@ func (q *dueQueue) destinations(tenant string) []*dest {
 func (q *dueQueue) put(d *dest, now int64) {
 	at := d.service()
 	switch {
-	case at == never:
+	case d.forgotten || at == never:
 		q.remove(d)
 	case at <= now:
 		if d.queue == inReady {
@@ -200,8 +215,8 @@ func (q *dueQueue) put(d *dest, now int64) {
 		q.remove(d)
 		t := q.tenant[d.tenant]
 		if t == nil {
-			t = &tenant{}
-			q.tenant[d.tenant] = t
+			t = &tenant{name: d.tenant}
+			q.tenant[t.name] = t
 		}
 		t.ready = append(t.ready, d)
 		d.queue = inReady
@@ -219,6 +234,12 @@ func (q *dueQueue) put(d *dest, now int64) {
 		d.at, d.queue = at, inFuture
 		heap.Push(&q.future, d)
 	}
+}
+
+// unqueue removes a tenant that has no destination to be served now.
+func (q *dueQueue) unqueue(t *tenant) {
+	t.queued = false
+	delete(q.tenant, t.name)
 }
 
 func (q *dueQueue) remove(d *dest) {

@@ -93,11 +93,15 @@ type store struct {
 	w           writer
 	window      window
 	due         dueQueue
+	reads       reads
 	generations generations
 	watchers    state.Watchers
 	space       space
 	folder      dataFolder
 }
+
+// reads are how many lists pages of deliveries opened, and how many entries they read, for tests.
+type reads struct{ lists, entries atomic.Int64 }
 
 var (
 	_ state.Store     = (*store)(nil)

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
@@ -68,14 +66,13 @@ func (s *store) ages(h *state.Health, now time.Time) error {
 		}
 	}
 	if h.Waiting > 0 {
-		for _, d := range s.due.destinations("*") {
-			at, ok, err := s.oldest(d)
-			if err != nil {
-				return err
-			}
-			if created := fromNanos(at.at); ok && (h.OldestWaiting.IsZero() || created.Before(h.OldestWaiting)) {
+		err := s.eachOldestWaiting(s.due.destinations("*"), func(_ int, created time.Time) {
+			if h.OldestWaiting.IsZero() || created.Before(h.OldestWaiting) {
 				h.OldestWaiting = created
 			}
+		})
+		if err != nil {
+			return err
 		}
 	}
 	oldest, err := s.oldestDuplicate()
@@ -83,27 +80,6 @@ func (s *store) ages(h *state.Health, now time.Time) error {
 		h.DedupeWindow = max(now.Sub(fromNanos(oldest)), 0)
 	}
 	return err
-}
-
-// oldest is the sort key of the delivery that waits longest for a destination.
-func (s *store) oldest(d *dest) (p sortKey, ok bool, err error) {
-	s.due.mu.Lock()
-	low, some := d.low[0], d.counts.waiting > 0
-	s.due.mu.Unlock()
-	if !some {
-		return p, false, nil
-	}
-	prefix := destPrefix(nil, tabWaiting, d.tenant, d.name)
-	it, err := s.db.NewIter(&pebble.IterOptions{
-		LowerBound: low.append(append([]byte(nil), prefix...)), UpperBound: prefixEnd(prefix),
-	})
-	if err != nil {
-		return p, false, err
-	}
-	if it.First() {
-		p, ok = cutSortKey(it.Key()[len(prefix):])
-	}
-	return p, ok, errors.Join(it.Error(), it.Close())
 }
 
 // oldestDuplicate is when the oldest event or id was accepted that is still deduplicated.

@@ -31,15 +31,18 @@ import (
 //	history   tenant dest time position suffix            a delivery after one commit, with the attempts of that commit
 //	failures  tenant dest time position suffix            the same, if an attempt failed
 //	deadEvent tenant time position                        -
-//	dest      tenant dest                                 counts of the five lists above
+//	dest      tenant dest                                 counts of the five lists above, since when rules are complete
+//	rule      tenant dest rule                            -: a rule or webhook whose deliveries are or were in its lists
 //	hold      tenant dest                                 a hold
 //	once      tenant key                                  owner, end
 //	onceEnd   end tenant key                              -
 //	setting   tenant kind name                            version, value
+//	last      kind tenant                                 version of the tenant's last change of a setting of this kind
 //	list      tenant list                                 first and last number
 //	listItem  tenant list number                          end, item
 //	lease     name                                        holder, end, fence
-//	stats     tenant minute dest                          counts
+//	stats     tenant minute dest                          counts of a minute, as former versions kept them
+//	count     step period tenant kind name unit           packed counts of a minute, hour or day
 //
 // An event's number is its position: all records of an event are found by it, and removed with it in one range.
 // A delivery is (position, suffix), where the suffix is the part of its id behind the event's.
@@ -74,6 +77,9 @@ const (
 	tabRemovedID
 	tabTenant
 	tabLeased
+	tabLastChange
+	tabCount
+	tabRule
 )
 
 // layoutVersion is written at the first start. A store of another version is refused.

@@ -19,7 +19,13 @@ func (t *tx) list(d *dest, o *owed, by int64) {
 	c := t.counts(d)
 	n := &t.s.w.counters
 	if by > 0 {
-		t.s.due.lower(d, o)
+		t.noteRule(d, o.Origin.Name)
+		switch o.State {
+		case state.Waiting:
+			t.s.due.widen(d, tabWaiting, o.waitingSortKey())
+		case state.Dead:
+			t.s.due.widen(d, tabDead, o.deadSortKey())
+		}
 	}
 	write := t.set
 	if by < 0 {
@@ -156,7 +162,7 @@ func (t *tx) enterOwed(d *dest, o *owed, repeat bool) {
 	}
 	table := tableFor(&o.Delivery)
 	t.val = appendEntry(t.val[:0], &o.Delivery, o.newest, at, repeat)
-	t.enter(d, sortKey{at, o.pos, o.suffix}, table, t.val)
+	t.enter(d, sortKey{at, o.pos, o.suffix}, table, o.Origin.Name, t.val)
 	o.newest = link{table, at, d.name}
 	if table == tabFailures {
 		o.failedAt = at

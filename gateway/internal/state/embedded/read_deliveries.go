@@ -1,11 +1,13 @@
 package embedded
 
 import (
+	"cmp"
 	"container/heap"
 	"context"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -141,7 +143,8 @@ func (s *store) Deliveries(ctx context.Context, tenant string, q state.DeliveryQ
 	return page, nil
 }
 
-// merge reads lists of several destinations of a tenant as one, newest first.
+// merge reads lists of several destinations of a tenant as one, newest first. It opens a list when the page reaches the time of
+// its newest entry.
 type merge struct {
 	s            *store
 	tenant       string
@@ -149,7 +152,8 @@ type merge struct {
 	since, until int64
 	snap         *pebble.Snapshot
 	it           *pebble.Iterator
-	lists        lists
+	closed       []*listed // the one with the newest entry is first
+	open         lists
 }
 
 // lists is a heap: the list with the newest entry is first.
@@ -157,10 +161,12 @@ type lists []*listed
 
 // listed is one list of a destination, at its next entry.
 type listed struct {
+	dest   *dest
 	table  byte
 	prefix []byte
-	key    sortKey
-	value  []byte
+	key    sortKey // while it is closed: its entries are before it
+	newest int64   // while it is closed: of the entries before key
+	whole  bool    // while it is closed: it has no entry after key
 }
 
 func (h lists) Len() int           { return len(h) }
@@ -192,42 +198,25 @@ func (m *merge) page(ctx context.Context) (page *state.Page[state.Delivery], err
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, m.it.Close()) }()
-	for _, d := range m.s.due.destinations(m.tenant) {
-		if d.tenant != m.tenant || m.q.Destination != "" && d.name != m.q.Destination {
-			continue
-		}
-		for _, list := range m.q.Lists() {
-			table := listTables[list]
-			if m.s.due.listLength(d, table) == 0 {
-				continue
-			}
-			l := &listed{table: table, prefix: destPrefix(nil, table, d.tenant, d.name)}
-			from := top
-			if table != tabWaiting && m.until != math.MaxInt64 {
-				if bound := (sortKey{at: m.until}); bound.less(from) {
-					from = bound
-				}
-			}
-			l.key = from
-			if ok, err := m.step(l); err != nil {
-				return nil, err
-			} else if ok {
-				m.lists = append(m.lists, l)
-			}
-		}
-	}
-	heap.Init(&m.lists)
+	m.begin(top)
 	page = &state.Page[state.Delivery]{}
 	most := state.PageLimit(m.q.Limit)
-	for budget := state.MaxListEntries; len(m.lists) > 0; budget-- {
+	for budget := state.MaxListEntries; ; budget-- {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		l := m.lists[0]
+		l, err := m.next()
+		if l == nil || err != nil {
+			return page, err
+		}
 		if len(page.Items) == most || budget == 0 {
+			page.Next = cursor(top)
+			if len(page.Items) < most {
+				page.SearchedBackTo = fromNanos(top.at)
+			}
 			return page, nil
 		}
-		at := l.key
+		top = l.key
 		d, err := m.item(l)
 		if err != nil {
 			return nil, err
@@ -238,37 +227,94 @@ func (m *merge) page(ctx context.Context) (page *state.Page[state.Delivery], err
 		if ok, err := m.step(l); err != nil {
 			return nil, err
 		} else if ok {
-			heap.Fix(&m.lists, 0)
+			heap.Fix(&m.open, 0)
 		} else {
-			heap.Pop(&m.lists)
-		}
-		page.Next = ""
-		if len(m.lists) > 0 {
-			page.Next = cursor(at)
-			if budget == 1 && len(page.Items) < most {
-				page.SearchedBackTo = fromNanos(at.at)
-			}
+			heap.Pop(&m.open)
 		}
 	}
-	return page, nil
+}
+
+// begin finds the lists that the page may open: entries before top.
+func (m *merge) begin(top sortKey) {
+	q := &m.s.due
+	for _, d := range q.destinations(m.tenant) {
+		if m.q.Destination != "" && d.name != m.q.Destination {
+			continue
+		}
+		rulesTo := int64(math.MaxInt64)
+		if m.q.Rule != "" {
+			if rulesTo = q.rulesTo(d, m.q.Rule); rulesTo == noTime {
+				continue
+			}
+		}
+		for _, list := range m.q.Lists() {
+			table := listTables[list]
+			if q.listLength(d, table) == 0 {
+				continue
+			}
+			at, known := q.newestAt(d, table)
+			if table != tabWaiting && known && at < m.since {
+				continue
+			}
+			l := &listed{dest: d, table: table, key: top}
+			if rulesTo < l.key.at {
+				l.key = sortKey{at: rulesTo + 1}
+			}
+			if table != tabWaiting && m.until < l.key.at {
+				l.key = sortKey{at: m.until}
+			}
+			l.newest, l.whole = l.key.at, l.key.at == math.MaxInt64
+			if known {
+				l.newest = min(l.newest, at)
+			}
+			m.closed = append(m.closed, l)
+		}
+	}
+	slices.SortFunc(m.closed, func(a, b *listed) int { return cmp.Compare(b.newest, a.newest) })
+}
+
+// next is the list with the newest entry; nil: there are no more entries.
+func (m *merge) next() (*listed, error) {
+	for len(m.closed) > 0 && (len(m.open) == 0 || m.closed[0].newest >= m.open[0].key.at) {
+		l := m.closed[0]
+		m.closed = m.closed[1:]
+		l.prefix = destPrefix(nil, l.table, l.dest.tenant, l.dest.name)
+		m.s.reads.lists.Add(1)
+		ok, err := m.step(l)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			heap.Push(&m.open, l)
+		}
+	}
+	if len(m.open) == 0 {
+		return nil, nil
+	}
+	return m.open[0], nil
 }
 
 // step moves to the next older entry of a list; false: the query selects no further one.
 func (m *merge) step(l *listed) (bool, error) {
 	key := l.key.append(append([]byte(nil), l.prefix...))
-	if !m.it.SeekLT(key) || len(m.it.Key()) < len(l.prefix) || string(m.it.Key()[:len(l.prefix)]) != string(l.prefix) {
-		return false, m.it.Error()
+	found := m.it.SeekLT(key) && len(m.it.Key()) >= len(l.prefix) && string(m.it.Key()[:len(l.prefix)]) == string(l.prefix)
+	if err := m.it.Error(); err != nil {
+		return false, err
 	}
-	p, ok := cutSortKey(m.it.Key()[len(l.prefix):])
-	if !ok {
-		return false, state.ErrCorrupt
+	at := int64(math.MinInt64)
+	if found {
+		p, ok := cutSortKey(m.it.Key()[len(l.prefix):])
+		if !ok {
+			return false, state.ErrCorrupt
+		}
+		m.s.reads.entries.Add(1)
+		l.key, at = p, p.at
 	}
-	if l.table != tabWaiting && p.at < m.since {
-		return false, nil
+	if l.whole {
+		l.whole = false
+		m.s.due.lookedAt(l.dest, l.table, at)
 	}
-	v, err := m.it.ValueAndErr()
-	l.key, l.value = p, append(l.value[:0], v...)
-	return err == nil, err
+	return found && (l.table == tabWaiting || at >= m.since), nil
 }
 
 // item is the delivery of an entry; nil: the query does not select it, or another entry stands for it.
@@ -290,7 +336,10 @@ func (m *merge) item(l *listed) (*state.Delivery, error) {
 		}
 	case tabFailures, tabHistory:
 		if o == nil {
-			e, err := readEntry(m.tenant, l.key, l.value)
+			if v, err = m.s.read(m.snap, listKey(nil, l.table, m.tenant, l.dest.name, l.key), nil); err != nil {
+				return nil, err
+			}
+			e, err := readEntry(m.tenant, l.key, v)
 			if err != nil {
 				return nil, err
 			}

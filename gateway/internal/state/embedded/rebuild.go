@@ -87,15 +87,26 @@ func (c *rebuilder) has(key []byte) (bool, error) {
 // copyVerbatim copies the tables that no other table is derived from.
 func (c *rebuilder) copyVerbatim() error {
 	numbers := map[string][2]uint64{} // first and next of each list
-	for _, table := range []byte{tabHold, tabSetting, tabListItem, tabList, tabLease, tabStats} {
+	last := map[string]uint64{}       // newest version by key of tabLastChange
+	for _, table := range []byte{tabHold, tabSetting, tabLastChange, tabListItem, tabList, tabLease, tabStats, tabCount} {
 		if err := c.from.each(table, func(key, value []byte) error {
 			if table == tabSetting {
 				if len(value) < 8 {
 					c.leftOut("settings that cannot be decoded")
 					return nil
 				}
-				c.version = max(c.version, binary.BigEndian.Uint64(value))
+				version := binary.BigEndian.Uint64(value)
+				c.version = max(c.version, version)
 				c.report.Settings++
+				if of, ok := lastChangeOf(key); ok {
+					last[of] = max(last[of], version)
+				}
+			}
+			if table == tabLastChange {
+				if len(value) == 8 {
+					last[string(key)] = max(last[string(key)], binary.BigEndian.Uint64(value))
+				}
+				return nil
 			}
 			if table == tabListItem && len(key) > 9 {
 				list, n := string(key[1:len(key)-8]), binary.BigEndian.Uint64(key[len(key)-8:])
@@ -114,6 +125,12 @@ func (c *rebuilder) copyVerbatim() error {
 			return err
 		}
 	}
+	for key, version := range last {
+		c.version = max(c.version, version)
+		if err := c.add(len(key)+8, func(t *tx) { t.set([]byte(key), appendU64(nil, version)) }); err != nil {
+			return err
+		}
+	}
 	for list, span := range numbers {
 		if err := c.add(len(list), func(t *tx) {
 			t.set(append([]byte{tabList}, list...), appendUint(appendUint(nil, span[0]), span[1]))
@@ -122,6 +139,16 @@ func (c *rebuilder) copyVerbatim() error {
 		}
 	}
 	return nil
+}
+
+// lastChangeOf returns the key of the last change of a setting's tenant and kind.
+func lastChangeOf(setting []byte) (key string, ok bool) {
+	tenant, rest, ok := cutText(setting[1:])
+	if !ok {
+		return "", false
+	}
+	kind, _, ok := cutText(rest)
+	return string(textKey(tabLastChange, kind, tenant)), ok
 }
 
 // totals writes what is known only after all tables were read.

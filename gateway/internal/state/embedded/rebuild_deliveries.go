@@ -55,8 +55,13 @@ func (c *rebuilder) history(table byte) error {
 			return nil
 		}
 		value = append([]byte{}, value...)
+		e, err := readEntry(tenant, p, value)
+		if err != nil {
+			c.leftOut("entries of history that cannot be decoded")
+			return nil
+		}
 		c.report.History++
-		return c.add(len(value), func(t *tx) { t.enter(t.s.due.find(tenant, name), p, table, value) })
+		return c.add(len(value), func(t *tx) { t.enter(t.s.due.find(tenant, name), p, table, e.Origin.Name, value) })
 	})
 }
 

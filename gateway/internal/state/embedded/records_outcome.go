@@ -88,56 +88,33 @@ type destCounts struct {
 	history, failures     int64
 }
 
-func appendDest(b []byte, c *destCounts) []byte {
+// appendDest writes the counts, and up to when the destination has entries of rules that are not in tabRule (destRules).
+func appendDest(b []byte, c *destCounts, unknownTo int64) []byte {
 	b = append(b, destV1)
 	for _, n := range [...]int64{c.waiting, c.waitingBytes, c.dead, c.deadBytes, c.history, c.failures} {
 		b = appendInt(b, n)
 	}
-	return b
+	// Former versions read and write only up to here. If one of them wrote last, what follows is missing.
+	switch unknownTo {
+	case noTime:
+		unknownTo = 0
+	case 0:
+		unknownTo = 1
+	}
+	return appendInt(b, unknownTo)
 }
 
-func readDest(b []byte) (c destCounts, err error) {
+// readDest returns in unknownTo unlooked if a former version wrote the record last.
+func readDest(b []byte) (c destCounts, unknownTo int64, err error) {
 	r := readerOf(b)
 	r.Version(destV1)
 	for _, n := range [...]*int64{&c.waiting, &c.waitingBytes, &c.dead, &c.deadBytes, &c.history, &c.failures} {
 		*n = r.Int()
 	}
-	return c, r.Err()
-}
-
-func appendStat(b []byte, s *state.Stat) []byte {
-	b = append(b, statV1)
-	n := 0
-	for i, c := range s.Latency {
-		if c != 0 {
-			n = i + 1
+	if unknownTo = unlooked; len(r.Rest) > 0 {
+		if unknownTo = r.Int(); unknownTo == 0 {
+			unknownTo = noTime
 		}
 	}
-	b = appendUint(b, uint64(n))
-	for _, c := range s.Latency[:n] {
-		b = appendInt(b, c)
-	}
-	b = appendUint(b, uint64(len(s.Verdicts)))
-	for verdict, c := range s.Verdicts {
-		b = appendInt(state.VerdictCodes.Append(b, verdict), c)
-	}
-	return b
-}
-
-func (r *reader) stat() (s state.Stat) {
-	r.Version(statV1)
-	n := r.Count()
-	if n > len(s.Latency) {
-		r.Fail()
-		return s
-	}
-	for i := range s.Latency[:n] {
-		s.Latency[i] = r.Int()
-	}
-	s.Verdicts = map[string]int64{}
-	for n := r.Count(); n > 0 && !r.Bad(); n-- {
-		verdict := r.Code(state.VerdictCodes)
-		s.Verdicts[verdict] += r.Int()
-	}
-	return s
+	return c, unknownTo, r.Err()
 }

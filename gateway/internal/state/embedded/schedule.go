@@ -194,7 +194,14 @@ func (op *holding) stage(t *tx) error {
 		}
 		t.set(key, t.val)
 	}
-	d, q, now := t.s.due.find(op.tenant, op.destination), &t.s.due, t.now
+	q, now := &t.s.due, t.now
+	d := q.known(op.tenant, op.destination)
+	switch {
+	case d == nil && lifted:
+		return nil
+	case d == nil:
+		d = q.find(op.tenant, op.destination)
+	}
 	t.after = append(t.after, func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
@@ -215,10 +222,7 @@ func (s *store) Holds(ctx context.Context, tenant string) ([]state.DestinationOn
 	defer q.mu.Unlock()
 	var held []state.DestinationOnHold
 	for n, d := range q.dests {
-		if !d.onHold || tenant != "*" && n.tenant != tenant {
-			continue
-		}
-		if d.holdEnd <= now {
+		if !d.inForce(now) || tenant != "*" && n.tenant != tenant {
 			continue
 		}
 		held = append(held, state.DestinationOnHold{Tenant: n.tenant, Destination: n.name, Hold: d.hold, Waiting: int(d.counts.waiting)})

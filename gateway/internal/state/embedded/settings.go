@@ -47,15 +47,16 @@ func (op *putting) stage(t *tx) error {
 	case kept != op.version:
 		return state.ErrConflict
 	}
+	c := &t.s.w.counters
+	c.version++
+	t.s.w.dirty = true
+	op.version = c.version
 	if op.remove {
 		t.drop(key)
 	} else {
-		c := &t.s.w.counters
-		c.version++
-		t.s.w.dirty = true
-		op.version = c.version
-		t.put(key, append(appendU64(nil, c.version), op.value...))
+		t.put(key, append(appendU64(nil, op.version), op.value...))
 	}
+	t.set(textKey(tabLastChange, op.kind, op.tenant), appendU64(nil, op.version))
 	change := state.Change{Tenant: op.tenant, Kind: op.kind, Name: op.name}
 	watchers := &t.s.watchers
 	t.after = append(t.after, func() { watchers.Notify(change) })
@@ -105,6 +106,30 @@ func (s *store) List(ctx context.Context, tenant, kind string) ([]state.Setting,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list %s: %w", kind, err)
+	}
+	return all, nil
+}
+
+// LastChanges returns the version of each tenant's last change of a kind.
+func (s *store) LastChanges(ctx context.Context, kind string) ([]state.LastChange, error) {
+	if err := s.check(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	var all []state.LastChange
+	err := scan(s.db, textKey(tabLastChange, kind), func(rest, value []byte) error {
+		tenant, _, ok := cutText(rest)
+		if !ok || len(value) != 8 {
+			return state.ErrCorrupt
+		}
+		all = append(all, state.LastChange{Tenant: tenant, Version: binary.BigEndian.Uint64(value)})
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("last changes of %s: %w", kind, err)
 	}
 	return all, nil
 }
@@ -163,8 +188,8 @@ func (op *keeping) stage(t *tx) error {
 	return nil
 }
 
-// Kept returns the items of a list, newest first.
-func (s *store) Kept(ctx context.Context, tenant, list string) ([][]byte, error) {
+// Kept returns items of a list, newest first.
+func (s *store) Kept(ctx context.Context, tenant, list string, skip, n int) ([][]byte, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
 	}
@@ -172,22 +197,28 @@ func (s *store) Kept(ctx context.Context, tenant, list string) ([][]byte, error)
 		return nil, err
 	}
 	defer s.leave()
-	now := s.clock.look().now
+	if n == 0 {
+		return nil, nil
+	}
 	var all [][]byte
-	err := scan(s.db, textKey(tabListItem, tenant, list), func(_, value []byte) error {
-		if len(value) < 8 {
+	now := s.clock.look().now
+	err := backwards(s.db, textKey(tabListItem, tenant, list), func(value []byte) error {
+		switch {
+		case len(value) < 8:
 			return state.ErrCorrupt
-		}
-		if keyTime(value) > now {
+		case keyTime(value) <= now: // it has expired
+		case skip > 0:
+			skip--
+		default:
 			all = append(all, append([]byte{}, value[8:]...))
+			if len(all) == n {
+				return errStop
+			}
 		}
 		return nil
 	})
-	if err != nil {
+	if err := ignoreStop(err); err != nil {
 		return nil, fmt.Errorf("list %s: %w", list, err)
-	}
-	for i, j := 0, len(all)-1; i < j; i, j = i+1, j-1 {
-		all[i], all[j] = all[j], all[i]
 	}
 	return all, nil
 }

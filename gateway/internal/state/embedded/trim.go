@@ -85,7 +85,7 @@ func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, er
 	}
 	parts = append(parts, part{1, showOldest})
 	if s.tidyDue(m.now) {
-		parts = append(parts, part{1, trimStats}, part{5, trimLists})
+		parts = append(parts, part{1, trimStats}, part{5, trimCounts}, part{5, trimLists})
 	}
 	for _, p := range parts {
 		if err := run(max(s.trimBudget*p.percent/100, 1), p.work); err != nil {

@@ -94,6 +94,7 @@ func (r *destRound) trim(t *tx, s *slice) {
 func trimDest(t *tx, s *slice, d *dest) (read bool) {
 	waiting, dead := trimWaiting(t, s, d), trimDead(t, s, d)
 	history, failures := trimHistory(t, s, d, tabHistory), trimHistory(t, s, d, tabFailures)
+	trimForgotten(t, s, d)
 	return waiting || dead || history || failures
 }
 

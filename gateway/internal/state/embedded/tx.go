@@ -71,7 +71,7 @@ func (t *tx) finish() {
 	}
 	for d, delta := range t.deltas {
 		delta.add(&d.counts)
-		t.val = appendDest(t.val[:0], delta)
+		t.val = appendDest(t.val[:0], delta, d.rules.unknownTo)
 		t.set(destPrefix(t.key, tabDest, d.tenant, d.name), t.val)
 	}
 	s.w.tenants.flush(t)

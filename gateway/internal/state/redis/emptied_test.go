@@ -46,6 +46,32 @@ func TestEmptiedWhileRunning(t *testing.T) {
 	same(t, "claimed", keysOf(hold(t, a, 1)), []string{"two"})
 }
 
+// The last changes of settings are lost with the settings, and are those of what is written afterwards.
+func TestEmptiedLastChanges(t *testing.T) {
+	t.Parallel()
+	srv := start(t)
+	s := gate(t, srv.url())
+	for _, tenant := range []string{acme, "zeta"} {
+		if _, err := s.Put(t.Context(), tenant, "setting", "a", nil, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	srv.do("FLUSHALL")
+	<-s.Emptied()
+	last, err := s.LastChanges(t.Context(), "setting")
+	if err != nil || len(last) != 0 {
+		t.Fatalf("%v, %v", last, err)
+	}
+	v, err := s.Put(t.Context(), acme, "setting", "a", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last, err = s.LastChanges(t.Context(), "setting"); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "last changes", last, []state.LastChange{{Tenant: acme, Version: v}})
+}
+
 // Redis is emptied while no replica runs: the note in the data folder tells the next start.
 func TestEmptiedWhileStopped(t *testing.T) {
 	t.Parallel()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -55,33 +56,24 @@ func (s *store) Holds(ctx context.Context, tenant string) ([]state.DestinationOn
 		return nil, err
 	}
 	// Every shard has all of them. After a crash in Hold they may differ: then the first shard counts, as it does there.
-	tokens := map[string]string{}
+	records := map[string]string{}
 	for _, sh := range slices.Backward(s.shards) {
 		all, err := s.client.HGetAll(ctx, sh.base+"holds").Result()
 		if err != nil {
 			return nil, fmt.Errorf("holds: %w", s.fault(err))
 		}
-		maps.Copy(tokens, all)
+		maps.Copy(records, all)
 	}
-	if len(tokens) == 0 {
-		return nil, nil
-	}
-	now, err := s.time(ctx, s.shards[0].base)
+	maps.DeleteFunc(records, func(t, _ string) bool { return tenant != "*" && !strings.HasPrefix(t, escape(tenant)+"/") })
+	inForce, err := s.inForce(ctx, records)
 	if err != nil {
 		return nil, fmt.Errorf("holds: %w", err)
 	}
 	var held []state.DestinationOnHold
 	var counts [][]*goredis.IntCmd
 	pipe := s.client.Pipeline()
-	for t, raw := range tokens {
-		h, till, err := readHold(raw)
-		if err != nil {
-			return nil, fmt.Errorf("hold of %s: %w", t, err)
-		}
+	for t, h := range inForce {
 		of, dest := untoken(t)
-		if tenant != "*" && of != tenant || till != 0 && till <= now {
-			continue
-		}
 		held = append(held, state.DestinationOnHold{Tenant: of, Destination: dest, Hold: h})
 		var waiting []*goredis.IntCmd
 		for _, sh := range s.shards {

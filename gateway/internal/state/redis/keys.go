@@ -46,9 +46,13 @@ import (
 //	kept:N, kept          hash, zset  events that are older than retention keeps and that something refers to
 //	orphans               set     kept events that lost a reference
 //	dests, tenants        set     names
+//	order:TENANT:LIST     zset    destinations by the newest entry of a list (W: wait, X: dead, h, f), or a later time
+//	ordered               set     tenants whose orders have all destinations (order.go)
 //	holders               zset    consumers by their last sign of life
-//	sharers               set     consumers whose version knows shares
+//	sharers, orderers     set     consumers whose version knows shares, keeps the orders of lists
 //	once:TENANT:KEY       string  end, owner
+//	st:TENANT:KIND        zset    names of a kind that have statistics, by when they were last counted
+//	st:TENANT:KIND:NAME:STEP:PERIOD  hash  minute of an hour, hour of a day, day of a quarter -> packed count; a tenant's are in one shard
 //	wake                  channel published when an event may be claimed
 //
 //	key of meta           type    holds
@@ -56,14 +60,15 @@ import (
 //	layout                hash    version, shards, key of the respondents' hashes, when the store was found emptied
 //	names                 hash    reference -> text that records would otherwise repeat
 //	set:TENANT:KIND       hash    name -> version, value
+//	last:KIND             hash    tenant -> version of its last change of that kind
 //	version, changed      string, zset  newest version; changed settings by version, the newest of them
 //	forgotten             string  newest version that left changed
 //	changes               channel a setting changed
 //	list:TENANT:LIST      list    end, item
 //	lease:NAME            hash    holder, until, fence
 //	trim                  hash    round of retention over names -> where the next call of Trim continues (turns.go)
-//	stats:TENANT:MINUTE   hash    destination and count -> number
-//	minutes:TENANT        zset    minutes that have statistics
+//	stats:TENANT:MINUTE   hash    destination and count -> number, as former versions kept statistics
+//	minutes:TENANT        zset    minutes that have such statistics
 //
 // Any program may read the stream of events, and none may write into it. XADD with * makes numbers jump to the milliseconds
 // since 1970. The engine tolerates that: numbers continue after such entries, which are acknowledged and removed by age, and

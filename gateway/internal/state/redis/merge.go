@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"container/heap"
 	"context"
 	"slices"
 	"strings"
@@ -8,33 +9,39 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// fill reads the next entries of lists that have none, in one round trip for all lists, a second one if there are more entries
-// of one time than were asked for, and one for the deliveries' records.
+// fill reads the next entries of lists that have none, in one round trip for all lists, a second one where all entries that
+// were asked for have one time, and one for the deliveries' records. Lists that have entries then are open.
 func (m *merge) fill(ctx context.Context, all []*listed) error {
-	all = slices.DeleteFunc(slices.Clone(all), func(l *listed) bool { return l.end })
 	for len(all) > 0 {
-		var again []*listed
-		if err := m.read(ctx, all, m.chunk); err != nil {
+		all = slices.DeleteFunc(slices.Clone(all), func(l *listed) bool { return l.end })
+		if err := m.read(ctx, all); err != nil {
 			return err
-		}
-		for _, l := range all {
-			if !l.end && len(l.items) == 0 {
-				again = append(again, l)
-			}
 		}
 		if err := m.records(ctx, all); err != nil {
 			return err
+		}
+		var again []*listed
+		for _, l := range all {
+			if len(l.items) > 0 {
+				heap.Push(&m.open, l)
+			} else {
+				again = append(again, l)
+			}
 		}
 		all = again
 	}
 	return nil
 }
 
-func (m *merge) read(ctx context.Context, all []*listed, chunk int64) error {
+func (m *merge) read(ctx context.Context, all []*listed) error {
+	if len(all) == 0 {
+		return nil
+	}
+	m.s.read.lists.Add(int64(len(all)))
 	pipe := m.s.client.Pipeline()
 	asked := make([]goredis.Cmder, len(all))
 	for i, l := range all {
-		asked[i] = l.ask(ctx, pipe, "", chunk)
+		asked[i] = l.ask(ctx, pipe, "", l.chunk)
 	}
 	if err := m.s.exec(ctx, pipe); err != nil {
 		return err
@@ -43,18 +50,22 @@ func (m *merge) read(ctx context.Context, all []*listed, chunk int64) error {
 	whole := make([]goredis.Cmder, len(all))
 	for i, l := range all {
 		found := l.found(asked[i])
-		if int64(len(found)) < chunk {
+		if int64(len(found)) < l.chunk {
 			l.end = true
 		} else {
-			// There may be more entries of the last time, in another order than that of places: all of them are read.
-			at := found[len(found)-1].at
-			for len(found) > 0 && found[len(found)-1].at == at {
-				found = found[:len(found)-1]
+			// There may be more entries of the last time, in another order than that of places: those are read together.
+			at, n := found[len(found)-1].at, len(found)
+			for n > 0 && found[n-1].at == at {
+				n--
 			}
-			whole[i] = l.ask(ctx, pipe, text(at), 0)
-			l.upto, l.open = at, true
+			if l.upto, l.below = at, false; n == 0 {
+				whole[i] = l.ask(ctx, pipe, text(at), 0)
+				l.below = true
+			}
+			found = found[:n]
 		}
 		l.items = found
+		l.chunk = min(2*l.chunk, chunkMost)
 	}
 	if pipe.Len() > 0 {
 		if err := m.s.exec(ctx, pipe); err != nil {
@@ -63,8 +74,9 @@ func (m *merge) read(ctx context.Context, all []*listed, chunk int64) error {
 	}
 	for i, l := range all {
 		if whole[i] != nil {
-			l.items = append(l.items, l.found(whole[i])...)
+			l.items = l.found(whole[i])
 		}
+		m.s.read.entries.Add(int64(len(l.items)))
 		slices.SortStableFunc(l.items, func(a, b placed) int { return b.compare(a.place) })
 		l.items = slices.DeleteFunc(l.items, func(p placed) bool { return p.compare(m.top) >= 0 })
 		if l.list != 'W' {
@@ -79,7 +91,7 @@ func (m *merge) read(ctx context.Context, all []*listed, chunk int64) error {
 // ask requests the next entries, or all of one time.
 func (l *listed) ask(ctx context.Context, pipe goredis.Pipeliner, at string, count int64) goredis.Cmder {
 	from, to := "-inf", text(l.upto)
-	if l.open {
+	if l.below {
 		to = "(" + to
 	}
 	if at != "" {
@@ -91,7 +103,7 @@ func (l *listed) ask(ctx context.Context, pipe goredis.Pipeliner, at string, cou
 	switch {
 	case at != "":
 		return pipe.XRevRange(ctx, l.key, at+"-18446744073709551615", at+"-0")
-	case l.open:
+	case l.below:
 		to += "-0"
 	default:
 		to += "-18446744073709551615"

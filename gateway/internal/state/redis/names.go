@@ -22,6 +22,7 @@ type names struct {
 	mu    sync.Mutex
 	texts map[string]string     // by reference, as Redis has them
 	refs  map[string]*reference // by text
+	rules ruleNames
 	hash  func(text string, further int) string
 	runs  string // run IDs of the servers that they were written to
 }
@@ -201,6 +202,7 @@ func (n *names) forget() {
 	for _, r := range n.refs {
 		r.kept = false
 	}
+	n.rules = ruleNames{}
 }
 
 // shape encodes what deliveries of one step have in common.
@@ -221,4 +223,62 @@ func (s *store) readShape(ctx context.Context, r string, d *state.Delivery) erro
 	d.Origin.Kind = state.OriginKind(v.Text())
 	d.Origin.Name, d.Step, d.Destination, d.Connector = v.Text(), v.Text(), v.Text(), v.Text()
 	return v.Err()
+}
+
+// ruleNames are the destinations that deliveries of each rule or webhook have had, of all tenants, as far as names had them when
+// there were size names.
+type ruleNames struct {
+	size  int64
+	dests map[string]map[string]bool
+}
+
+// destinations returns the destinations that deliveries of a rule or webhook may have. It misses none: a record refers to the
+// shape of its delivery, which is kept before it, by former versions too, and never leaves. It may return destinations of
+// another tenant's rule of that name.
+func (n *names) destinations(ctx context.Context, s *store, rule string) (map[string]bool, error) {
+	size, err := s.client.HLen(ctx, s.meta+"names").Result()
+	if err != nil {
+		return nil, s.fault(err)
+	}
+	n.mu.Lock()
+	known := n.rules
+	n.mu.Unlock()
+	if known.dests != nil && known.size == size {
+		return known.dests[rule], nil
+	}
+	read := ruleNames{dests: map[string]map[string]bool{}}
+	seen := map[string]bool{}
+	for next := uint64(0); ; {
+		var some []string
+		if some, next, err = s.client.HScan(ctx, s.meta+"names", next, "", 1000).Result(); err != nil {
+			return nil, s.fault(err)
+		}
+		for i := 0; i+1 < len(some); i += 2 {
+			if ref := some[i]; !seen[ref] { // a scan may return one twice
+				seen[ref] = true
+				read.add(some[i+1])
+			}
+		}
+		if next == 0 {
+			break
+		}
+	}
+	read.size = int64(len(seen))
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.rules = read
+	return read.dests[rule], nil
+}
+
+// add adds a text if it is a shape.
+func (r *ruleNames) add(text string) {
+	v := readerOf(text)
+	_, name, _, destination, _ := v.Text(), v.Text(), v.Text(), v.Text(), v.Text()
+	if v.Bad() || v.Rest != "" {
+		return
+	}
+	if r.dests[name] == nil {
+		r.dests[name] = map[string]bool{}
+	}
+	r.dests[name][destination] = true
 }

@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
+
+	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
@@ -62,28 +63,65 @@ func (s *store) Delivery(ctx context.Context, tenant, id string) (*state.Deliver
 
 // whole returns a delivery with all attempts that are kept, oldest first.
 func (s *store) whole(ctx context.Context, o *owed) (*state.Delivery, error) {
-	d := s.shown(o)
-	d.Log = nil
-	for l := o.newest; l.list != '-'; {
-		id := text(l.at) + "-" + text(l.seq)
-		found, err := s.client.XRange(ctx, o.shard.base+string(l.list)+":"+l.dest, id, id).Result()
-		if err != nil {
-			return nil, s.fault(err)
+	all, err := s.complete(ctx, []*row{{owed: o, next: o.newest}})
+	if err != nil {
+		return nil, err
+	}
+	return &all[0], nil
+}
+
+// complete returns deliveries with all attempts that are kept, oldest first. It reads the entries of all of them together: the
+// newest of each, then those before them.
+func (s *store) complete(ctx context.Context, rows []*row) ([]state.Delivery, error) {
+	left := slices.Clone(rows)
+	for {
+		pipe := s.client.Pipeline()
+		asked := make([]*goredis.XMessageSliceCmd, len(left))
+		for i, r := range left {
+			if l := r.next; l.list != '-' && (l != r.at || r.raw == "") {
+				id := text(l.at) + "-" + text(l.seq)
+				asked[i] = pipe.XRange(ctx, r.shard.base+string(l.list)+":"+l.dest, id, id)
+			}
 		}
-		if len(found) == 0 {
-			break // retention removed it and older ones
+		if pipe.Len() > 0 {
+			if err := s.exec(ctx, pipe); err != nil {
+				return nil, err
+			}
 		}
-		e, err := s.readEntry(ctx, o.Tenant, l.dest, o.shard, l.at, asText(found[0].Values["d"]))
-		if err != nil {
-			return nil, err
+		var more []*row
+		for i, r := range left {
+			raw := r.raw
+			if asked[i] != nil {
+				if found := asked[i].Val(); len(found) > 0 {
+					raw = asText(found[0].Values["d"])
+				} else {
+					continue // retention removed it and older ones
+				}
+			} else if r.next.list == '-' {
+				continue
+			}
+			e, err := s.readEntry(ctx, r.Tenant, r.next.dest, r.shard, r.next.at, raw)
+			if err != nil {
+				return nil, err
+			}
+			if e.n == r.n && e.suffix == r.suffix {
+				r.log, r.next = append(r.log, e.Log), e.before
+				more = append(more, r)
+			}
 		}
-		if e.n != o.n || e.suffix != o.suffix {
+		if left = more; len(left) == 0 {
 			break
 		}
-		d.Log = append(e.Log, d.Log...)
-		l = e.before
 	}
-	return &d, nil
+	all := make([]state.Delivery, len(rows))
+	for i, r := range rows {
+		all[i] = s.shown(r.owed)
+		all[i].Log = nil
+		for _, log := range slices.Backward(r.log) {
+			all[i].Log = append(all[i].Log, log...)
+		}
+	}
+	return all, nil
 }
 
 // Deliveries selects deliveries.
@@ -92,7 +130,7 @@ func (s *store) Deliveries(ctx context.Context, tenant string, q state.DeliveryQ
 		return nil, err
 	}
 	q.Since, q.Until = q.Since.Truncate(time.Microsecond), q.Until.Truncate(time.Microsecond) // as exact as records are
-	m := &merge{s: s, tenant: tenant, q: &q, until: math.MaxInt64}
+	m := &merge{s: s, tenant: tenant, q: &q, until: maxMicro}
 	if !q.Since.IsZero() {
 		m.since = uint64(max(unixMicro(q.Since), 0))
 	}
@@ -106,15 +144,23 @@ func (s *store) Deliveries(ctx context.Context, tenant string, q state.DeliveryQ
 	return page, nil
 }
 
-// merge reads the lists of a tenant's destinations together, newest first.
+// maxMicro is later than every time.
+const maxMicro = math.MaxInt64
+
+// merge reads the lists of a tenant's destinations together, newest first. It opens a list when the page reaches the time of
+// its newest entry, which it knows from the orders or from a look.
 type merge struct {
 	s            *store
 	tenant       string
 	q            *state.DeliveryQuery
+	kinds        []byte // of the lists that the query selects
 	since, until uint64
-	top          place
-	chunk        int64
-	lists        lists
+	top          place // the last entry that was passed: only older ones are returned
+	wanted       int   // rows that are still to be found, and one to tell whether there is a next page
+	tails        []*order
+	closed       []*listed // the one with the newest entry is first
+	open         lists
+	only         map[string]bool // tokens of the only destinations that can have rows; nil: all
 }
 
 // lists is a heap; the list with the newest entry is first.
@@ -122,14 +168,17 @@ type lists []*listed
 
 // listed is one list of one destination.
 type listed struct {
-	sh    *shard
-	list  byte // W, X, h or f
-	key   string
-	dest  string
-	upto  uint64 // entries that are read next are not newer
-	open  bool   // they are older than upto
-	items []placed
-	end   bool
+	sh     *shard
+	list   byte // W, X, h or f
+	key    string
+	dest   string
+	newest uint64 // it has no newer entry that the page may return
+	looked bool   // newest is not only the beginning of the page
+	upto   uint64 // entries that are read next are not newer
+	below  bool   // they are older than upto
+	chunk  int64  // how many are read next
+	items  []placed
+	end    bool
 }
 
 type placed struct {
@@ -152,8 +201,11 @@ func (h *lists) Pop() any {
 // listLetters are the letters of state's lists, in their order.
 const listLetters = "WXhf"
 
+// listKeys begin the keys of lists, by their letters.
+var listKeys = map[byte]string{'W': "wait:", 'X': "dead:", 'h': "h:", 'f': "f:"}
+
 func (m *merge) page(ctx context.Context) (*state.Page[state.Delivery], error) {
-	m.top = place{at: math.MaxInt64, n: math.MaxUint64}
+	m.top = place{at: maxMicro, n: math.MaxUint64}
 	if m.q.Cursor != "" {
 		var err error
 		if m.top, err = readCursor(m.q.Cursor); err != nil {
@@ -164,89 +216,190 @@ func (m *merge) page(ctx context.Context) (*state.Page[state.Delivery], error) {
 		return m.ofEvent(ctx)
 	}
 	most := state.PageLimit(m.q.Limit)
-	m.chunk = int64(most + 1)
-	var all []*listed
-	for _, sh := range m.s.shards {
-		dests, err := m.dests(ctx, sh)
-		if err != nil {
-			return nil, err
-		}
-		for _, dest := range dests {
-			for _, list := range m.q.Lists() {
-				kind := listLetters[list]
-				l := &listed{sh: sh, list: kind, dest: dest, upto: m.top.at}
-				if kind != 'W' && m.until < l.upto {
-					l.upto, l.open = m.until, true
-				}
-				name := map[byte]string{'W': "wait:", 'X': "dead:", 'h': "h:", 'f': "f:"}[kind]
-				l.key = sh.base + name + dest
-				all = append(all, l)
-			}
-		}
+	m.wanted = most + 1
+	for _, list := range m.q.Lists() {
+		m.kinds = append(m.kinds, listLetters[list])
 	}
-	if err := m.fill(ctx, all); err != nil {
+	if err := m.begin(ctx); err != nil {
 		return nil, err
 	}
-	for _, l := range all {
-		if len(l.items) > 0 {
-			m.lists = append(m.lists, l)
-		}
-	}
-	heap.Init(&m.lists)
 	page := &state.Page[state.Delivery]{}
-	var last place
-	for budget := state.MaxListEntries; len(m.lists) > 0; budget-- {
+	var rows []*row
+	for budget := state.MaxListEntries; ; budget-- {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if len(page.Items) == most || budget == 0 {
-			page.Next = cursor(last)
-			if len(page.Items) < most {
-				page.SearchedBackTo = fromMicro(int64(last.at))
-			}
-			return page, nil
-		}
-		l := m.lists[0]
-		it := l.items[0]
-		d, err := m.item(ctx, l, it)
+		l, err := m.next(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if d != nil {
-			page.Items = append(page.Items, *d)
+		if l == nil {
+			break
 		}
-		last = it.place
-		if l.items = l.items[1:]; len(l.items) == 0 {
-			if err := m.fill(ctx, []*listed{l}); err != nil {
-				return nil, err
+		if len(rows) == most || budget == 0 {
+			page.Next = cursor(m.top)
+			if len(rows) < most {
+				page.SearchedBackTo = fromMicro(int64(m.top.at))
 			}
+			break
 		}
+		r, err := m.item(ctx, l, l.items[0])
+		if err != nil {
+			return nil, err
+		}
+		if r != nil {
+			rows = append(rows, r)
+			m.wanted--
+		}
+		m.top = l.items[0].place
+		l.items = l.items[1:]
 		if len(l.items) > 0 {
-			heap.Fix(&m.lists, 0)
-		} else {
-			heap.Pop(&m.lists)
+			heap.Fix(&m.open, 0)
+			continue
+		}
+		heap.Pop(&m.open)
+		if err := m.fill(ctx, []*listed{l}); err != nil {
+			return nil, err
 		}
 	}
-	return page, nil
+	var err error
+	page.Items, err = m.s.complete(ctx, rows)
+	return page, err
 }
 
-func (m *merge) dests(ctx context.Context, sh *shard) ([]string, error) {
-	if m.q.Destination != "" {
-		return []string{token(m.tenant, m.q.Destination)}, nil
+// begin finds the lists that the page may open.
+func (m *merge) begin(ctx context.Context) error {
+	switch {
+	case m.q.Destination != "":
+		m.only = map[string]bool{token(m.tenant, m.q.Destination): true}
+	case m.q.Rule != "":
+		names, err := m.s.names.destinations(ctx, m.s, m.q.Rule)
+		if err != nil {
+			return err
+		}
+		m.only = map[string]bool{}
+		for name := range names {
+			m.only[token(m.tenant, name)] = true
+		}
 	}
-	all, err := m.s.client.SMembers(ctx, sh.base+"dests").Result()
-	if err != nil {
-		return nil, m.s.fault(err)
+	for _, sh := range m.s.shards {
+		if m.only == nil || len(m.only) > orderStep {
+			if err := m.orders(ctx, sh); err != nil {
+				return err
+			}
+			continue
+		}
+		for dest := range m.only {
+			for _, kind := range m.kinds {
+				m.enter(sh, kind, dest, maxMicro)
+			}
+		}
 	}
-	all = slices.DeleteFunc(all, func(t string) bool { return !strings.HasPrefix(t, escape(m.tenant)+"/") })
-	slices.Sort(all)
-	return all, nil
+	return m.look(ctx)
+}
+
+// upper is where entries of a kind of list begin: they are not newer than it, or older if below is set.
+func (m *merge) upper(kind byte) (top place, below bool) {
+	top = m.top
+	if kind != 'W' && m.until < top.at {
+		return place{at: m.until}, true
+	}
+	return top, false
+}
+
+// enter adds a list that has no entry newer than a time.
+func (m *merge) enter(sh *shard, kind byte, dest string, newest uint64) {
+	if m.only != nil && !m.only[dest] || kind != 'W' && newest < m.since {
+		return
+	}
+	l := &listed{sh: sh, list: kind, dest: dest, key: sh.base + listKeys[kind] + dest, newest: newest, looked: true}
+	top, below := m.upper(kind)
+	l.upto, l.below = top.at, below
+	if newest >= top.at {
+		l.newest, l.looked = top.at, false
+	}
+	m.closed = append(m.closed, l)
+}
+
+func (m *merge) sortClosed() {
+	m.closed = slices.DeleteFunc(m.closed, func(l *listed) bool { return l.end })
+	slices.SortStableFunc(m.closed, func(a, b *listed) int { return cmp.Compare(b.newest, a.newest) })
+}
+
+// next returns the list with the newest entry, of all lists; nil: there are no more entries.
+func (m *merge) next(ctx context.Context) (*listed, error) {
+	for {
+		var reached uint64 // the newest entry of open and closed lists
+		if len(m.open) > 0 {
+			reached = m.open[0].items[0].at
+		}
+		if len(m.closed) > 0 {
+			reached = max(reached, m.closed[0].newest)
+		}
+		m.tails = slices.DeleteFunc(m.tails, func(o *order) bool { return o.end })
+		again := false
+		for _, o := range m.tails {
+			if o.rest < reached {
+				continue
+			}
+			if _, _, err := m.extend(ctx, o.sh, o); err != nil {
+				return nil, err
+			}
+			again = true
+		}
+		if again {
+			if err := m.look(ctx); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		switch {
+		case len(m.closed) > 0 && m.closed[0].newest >= reached:
+			if err := m.openSome(ctx); err != nil {
+				return nil, err
+			}
+		case len(m.open) > 0:
+			return m.open[0], nil
+		default:
+			return nil, nil
+		}
+	}
+}
+
+// Bounds of one read of lists.
+const (
+	openAtOnce = 64
+	chunkLeast = 3
+	chunkMost  = 256
+)
+
+// openSome opens the next closed lists: as many as the page may need, with twice the entries that it needs in all.
+func (m *merge) openSome(ctx context.Context) error {
+	some := m.closed[:min(len(m.closed), m.wanted, openAtOnce)]
+	m.closed = m.closed[len(some):]
+	for _, l := range some {
+		l.chunk = int64(min(max(2*m.wanted/len(some), chunkLeast), m.wanted+1))
+		if m.top.at < l.upto { // entries that came since the page began are not returned
+			l.upto, l.below = m.top.at, false
+		}
+	}
+	return m.fill(ctx, some)
+}
+
+// row is a delivery of a page whose attempts are still to be read.
+type row struct {
+	*owed
+	next link   // the newest entry of its history that was not read
+	at   link   // an entry of its history
+	raw  string // that entry as it was read
+	log  [][]state.Attempt
 }
 
 // item returns the delivery of an entry; nil: the query does not select it, or another entry stands for it.
-func (m *merge) item(ctx context.Context, l *listed, p placed) (*state.Delivery, error) {
+func (m *merge) item(ctx context.Context, l *listed, p placed) (*row, error) {
 	var o *owed
 	var err error
+	at := link{list: l.list, at: p.at, seq: p.seq, dest: l.dest}
 	if p.owed != "" {
 		if o, err = m.s.readOwed(ctx, m.tenant, l.sh, p.n, p.suffix, p.owed); err != nil {
 			return nil, err
@@ -258,7 +411,6 @@ func (m *merge) item(ctx context.Context, l *listed, p placed) (*state.Delivery,
 			return nil, nil
 		}
 	default:
-		newest := link{list: l.list, at: p.at, seq: p.seq, dest: l.dest}
 		if o == nil {
 			e, err := m.s.readEntry(ctx, m.tenant, l.dest, l.sh, p.at, p.raw)
 			if err != nil {
@@ -268,19 +420,19 @@ func (m *merge) item(ctx context.Context, l *listed, p placed) (*state.Delivery,
 				return nil, nil // a later entry has its present state
 			}
 			o = &e.owed
-			o.newest = newest
+			o.newest = at
 		} else if m.q.Failed {
 			if o.failed != p.at {
 				return nil, nil // it failed again later: that entry stands for it
 			}
-		} else if o.State.Open() || o.newest != newest {
+		} else if o.State.Open() || o.newest != at {
 			return nil, nil
 		}
 	}
 	if !m.q.Matches(&o.Delivery) {
 		return nil, nil
 	}
-	return m.s.whole(ctx, o)
+	return &row{owed: o, next: o.newest, at: at, raw: p.raw}, nil
 }
 
 // ofEvent are an event's deliveries: few, so a page is cut out of all of them.
@@ -314,20 +466,18 @@ func (m *merge) ofEvent(ctx context.Context) (*state.Page[state.Delivery], error
 	slices.SortFunc(all, func(a, b *owed) int { return at(b).compare(at(a)) })
 	most := state.PageLimit(m.q.Limit)
 	var last place
+	var rows []*row
 	for _, o := range all {
 		if at(o).compare(m.top) >= 0 || !m.q.Matches(&o.Delivery) || m.q.Failed && o.failed == 0 {
 			continue
 		}
-		if len(page.Items) == most {
+		if len(rows) == most {
 			page.Next = cursor(last)
-			return page, nil
+			break
 		}
-		d, err := m.s.whole(ctx, o)
-		if err != nil {
-			return nil, err
-		}
-		page.Items = append(page.Items, *d)
+		rows = append(rows, &row{owed: o, next: o.newest})
 		last = at(o)
 	}
-	return page, nil
+	page.Items, err = m.s.complete(ctx, rows)
+	return page, err
 }

@@ -92,6 +92,7 @@ type store struct {
 	trimBudget int          // slices of one Trim: sliceBudget, less in tests
 	full       atomic.Bool  // Redis has almost no memory left
 	calls      atomic.Int64 // of scripts, for the benchmarks
+	read       reads        // of lists, for tests
 
 	wake       chan struct{}
 	firstShard atomic.Uint32 // the shard that is asked first
@@ -105,6 +106,9 @@ type store struct {
 }
 
 var _ state.Store = (*store)(nil)
+
+// reads are how often pages of deliveries read a list, and how many entries they read.
+type reads struct{ lists, entries atomic.Int64 }
 
 // shard is one part of the store, under one hash tag.
 type shard struct {

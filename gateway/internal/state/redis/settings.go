@@ -16,6 +16,8 @@ import (
 
 func settingKey(tenant, kind string) string { return "set:" + escape(tenant) + ":" + escape(kind) }
 
+func lastKey(kind string) string { return "last:" + escape(kind) }
+
 // Put writes a value if version is its present one.
 func (s *store) Put(ctx context.Context, tenant, kind, name string, value []byte, version uint64) (uint64, error) {
 	v, err := s.put(ctx, tenant, kind, name, version, "put", value)
@@ -36,6 +38,8 @@ func (s *store) Delete(ctx context.Context, tenant, kind, name string, version u
 // putArgs are the arguments of put.lua.
 type putArgs struct {
 	Key, Name  string
+	Last       string // key of the kind's last changes
+	Tenant     string
 	Version    uint64
 	Change     []byte
 	Verb       string
@@ -51,6 +55,12 @@ type addToListArgs struct {
 	TTL  int64 // microseconds
 }
 
+// keptArgs are the arguments of kept.lua.
+type keptArgs struct {
+	List    string
+	Skip, N int // items; N < 0: all that follow
+}
+
 // leaseNameArgs are the arguments of leasename.lua.
 type leaseNameArgs struct {
 	Name, Caller string
@@ -63,7 +73,7 @@ func (s *store) put(ctx context.Context, tenant, kind, name string, version uint
 	}
 	change := state.AppendText(state.AppendText(state.AppendText(nil, tenant), kind), name)
 	got, err := putScript.run(ctx, s, s.meta, putArgs{
-		Key: settingKey(tenant, kind), Name: name, Version: version, Change: change, Verb: verb, Value: value, MaxChanges: s.recent,
+		Key: settingKey(tenant, kind), Name: name, Last: lastKey(kind), Tenant: tenant, Version: version, Change: change, Verb: verb, Value: value, MaxChanges: s.recent,
 	})
 	if err != nil {
 		return 0, err
@@ -121,6 +131,27 @@ func (s *store) List(ctx context.Context, tenant, kind string) ([]state.Setting,
 	return all, nil
 }
 
+// LastChanges returns the version of each tenant's last change of a kind.
+func (s *store) LastChanges(ctx context.Context, kind string) ([]state.LastChange, error) {
+	if err := s.check(ctx); err != nil {
+		return nil, err
+	}
+	kept, err := s.client.HGetAll(ctx, s.meta+lastKey(kind)).Result()
+	if err != nil {
+		return nil, fmt.Errorf("last changes of %s: %w", kind, s.fault(err))
+	}
+	all := make([]state.LastChange, 0, len(kept))
+	for tenant, raw := range kept {
+		version, err := strconv.ParseUint(raw, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("last changes of %s: %w", kind, errCorrupt)
+		}
+		all = append(all, state.LastChange{Tenant: tenant, Version: version})
+	}
+	slices.SortFunc(all, func(a, b state.LastChange) int { return cmp.Compare(a.Tenant, b.Tenant) })
+	return all, nil
+}
+
 func listKey(tenant, list string) string { return "list:" + escape(tenant) + ":" + escape(list) }
 
 // Keep adds an item to a capped list.
@@ -135,24 +166,21 @@ func (s *store) Keep(ctx context.Context, tenant, list string, item []byte, most
 }
 
 // Kept returns a list's items, newest first.
-func (s *store) Kept(ctx context.Context, tenant, list string) ([][]byte, error) {
+func (s *store) Kept(ctx context.Context, tenant, list string, skip, n int) ([][]byte, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
 	}
-	items, err := s.client.LRange(ctx, s.meta+listKey(tenant, list), 0, -1).Result()
-	if err != nil {
-		return nil, fmt.Errorf("list %s: %w", list, s.fault(err))
+	if n == 0 {
+		return nil, nil
 	}
-	now, err := s.time(ctx, s.meta)
+	got, err := keptScript.run(ctx, s, s.meta, keptArgs{listKey(tenant, list), max(skip, 0), n})
 	if err != nil {
 		return nil, fmt.Errorf("list %s: %w", list, err)
 	}
-	var all [][]byte
-	for _, raw := range items {
-		r := readerOf(raw)
-		if end := int64(r.big(8)); end > now && !r.Bad() {
-			all = append(all, []byte(r.Rest))
-		}
+	items := asList(got)
+	all := make([][]byte, len(items))
+	for i := range items {
+		all[i] = []byte(asText(items[i]))
 	}
 	return all, nil
 }
@@ -176,111 +204,4 @@ func (s *store) Lease(ctx context.Context, name, holder string, ttl time.Duratio
 		return 0, fmt.Errorf("lease %s: %w", name, err)
 	}
 	return uint64(asInt(got)), nil
-}
-
-// Statistics are a hash for each minute of a tenant, and a set of these minutes.
-
-func statField(dest, count string) string { return string(state.AppendText(nil, dest)) + count }
-
-// AddStats adds to the minutes of destinations.
-func (s *store) AddStats(ctx context.Context, stats []state.Stat) error {
-	if err := s.check(ctx); err != nil || len(stats) == 0 {
-		return err
-	}
-	for some := range slices.Chunk(stats, 256) {
-		pipe := s.client.Pipeline()
-		for i := range some {
-			st := &some[i]
-			minute := micros(st.Minute.Truncate(time.Minute))
-			key := s.meta + "stats:" + escape(st.Tenant) + ":" + minute
-			pipe.ZAdd(ctx, s.meta+"minutes:"+escape(st.Tenant), goredis.Z{Score: float64(asInt(minute)), Member: minute})
-			pipe.SAdd(ctx, s.meta+"tenants", escape(st.Tenant))
-			for v, n := range st.Verdicts {
-				pipe.HIncrBy(ctx, key, statField(st.Destination, "v"+v), n)
-			}
-			for b, n := range st.Latency {
-				if n != 0 {
-					pipe.HIncrBy(ctx, key, statField(st.Destination, "l"+strconv.Itoa(b)), n)
-				}
-			}
-		}
-		if err := s.exec(ctx, pipe); err != nil {
-			return fmt.Errorf("add statistics: %w", err)
-		}
-	}
-	return nil
-}
-
-// Stats returns a tenant's minutes within a span, oldest first.
-func (s *store) Stats(ctx context.Context, tenant, destination string, since, until time.Time) ([]state.Stat, error) {
-	if err := s.check(ctx); err != nil {
-		return nil, err
-	}
-	by := &goredis.ZRangeBy{Min: "-inf", Max: "+inf"}
-	if !since.IsZero() {
-		by.Min = micros(since)
-	}
-	if !until.IsZero() {
-		by.Max = "(" + micros(until)
-	}
-	minutes, err := s.client.ZRangeByScore(ctx, s.meta+"minutes:"+escape(tenant), by).Result()
-	if err != nil {
-		return nil, fmt.Errorf("statistics: %w", s.fault(err))
-	}
-	var all []state.Stat
-	for some := range slices.Chunk(minutes, 256) {
-		pipe := s.client.Pipeline()
-		var asked []*goredis.MapStringStringCmd
-		for _, m := range some {
-			asked = append(asked, pipe.HGetAll(ctx, s.meta+"stats:"+escape(tenant)+":"+m))
-		}
-		if err := s.exec(ctx, pipe); err != nil {
-			return nil, fmt.Errorf("statistics: %w", err)
-		}
-		for i, cmd := range asked {
-			found, err := readStats(cmd.Val(), destination)
-			if err != nil {
-				return nil, fmt.Errorf("statistics: %w", err)
-			}
-			for _, st := range found {
-				st.Tenant, st.Minute = tenant, fromMicro(asInt(some[i]))
-				all = append(all, *st)
-			}
-		}
-	}
-	return all, nil
-}
-
-func readStats(fields map[string]string, destination string) ([]*state.Stat, error) {
-	by := map[string]*state.Stat{}
-	for f, n := range fields {
-		r := readerOf(f)
-		dest := r.Text()
-		if destination != "" && dest != destination {
-			continue
-		}
-		st := by[dest]
-		if st == nil {
-			st = &state.Stat{Destination: dest, Verdicts: map[string]int64{}}
-			by[dest] = st
-		}
-		switch kind := r.Byte(); kind {
-		case 'v':
-			st.Verdicts[r.Rest] = asInt(n)
-		case 'l':
-			b, err := strconv.Atoi(r.Rest)
-			if err != nil || b < 0 || b >= len(st.Latency) {
-				return nil, errCorrupt
-			}
-			st.Latency[b] = asInt(n)
-		default:
-			return nil, errCorrupt
-		}
-	}
-	all := make([]*state.Stat, 0, len(by))
-	for _, st := range by {
-		all = append(all, st)
-	}
-	slices.SortFunc(all, func(a, b *state.Stat) int { return cmp.Compare(a.Destination, b.Destination) })
-	return all, nil
 }

@@ -159,14 +159,14 @@ var clocks = []test{
 			s.Fatalf("taken from its holder: %v", err)
 		}
 		s.same("owner", once("two"), "one")
-		kept, err := s.store().Kept(s.ctx, acme, "list")
+		kept, err := s.store().Kept(s.ctx, acme, "list", 0, -1)
 		s.ok(err)
 		s.same("kept", len(kept), 1)
 		s.h.Advance(time.Second)
 		_, err = s.store().Lease(s.ctx, "trim", "two", time.Minute)
 		s.ok(err)
 		s.same("owner", once("two"), "two")
-		kept, err = s.store().Kept(s.ctx, acme, "list")
+		kept, err = s.store().Kept(s.ctx, acme, "list", 0, -1)
 		s.ok(err)
 		s.same("kept", len(kept), 0)
 	}},

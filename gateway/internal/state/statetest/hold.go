@@ -108,8 +108,8 @@ var holds = []test{
 	}},
 }
 
-var backlogs = []test{
-	{name: "are counted and have the age of the oldest, by destination and tenant", run: func(s *suite) {
+var standings = []test{
+	{name: "has counts, the age of the oldest and the hold, by destination and tenant", run: func(s *suite) {
 		began := s.h.Now()
 		for _, k := range numbered(3) {
 			s.waiting(k, s.h.Now().Add(time.Hour), "crm")
@@ -117,25 +117,41 @@ var backlogs = []test{
 		}
 		s.waiting("other", s.h.Now().Add(time.Hour), "mail")
 		s.waitingOf("zeta", "foreign", s.h.Now().Add(time.Hour), "crm")
-		s.ok(s.store().Hold(s.ctx, acme, "crm", state.Hold{Kind: state.HoldPaused}, nil))
-		backlogs := func(tenant string, names ...string) []state.Backlog {
-			got, err := s.store().Backlogs(s.ctx, tenant, names)
+		s.finished("failed", "crm", state.Dead, tried(1, s.h.Now(), "rejected", 422))
+		s.finished("done", "done", state.Delivered, tried(1, s.h.Now(), "delivered", 200))
+		paused := state.Hold{Kind: state.HoldPaused, Reason: "by hand", Since: s.h.Now()}
+		s.ok(s.store().Hold(s.ctx, acme, "crm", paused, nil))
+		s.ok(s.store().Hold(s.ctx, acme, "idle", paused, nil))
+		s.ok(s.store().Hold(s.ctx, "zeta", "idle", paused, nil))
+		s.ok(s.store().Hold(s.ctx, acme, "mail", state.Hold{Kind: state.HoldRate, Until: s.h.Now().Add(time.Minute)}, nil))
+		s.ok(s.store().Hold(s.ctx, acme, "ended", state.Hold{Kind: state.HoldRate, Until: s.h.Now().Add(time.Minute)}, nil))
+		s.h.Advance(time.Minute)
+		standing := func(tenant string, names []string) []state.Standing {
+			got, err := s.store().Standing(s.ctx, tenant, names)
 			s.ok(err)
 			for i := range got {
-				got[i].Oldest = got[i].Oldest.Truncate(time.Millisecond)
+				got[i].OldestWaiting = got[i].OldestWaiting.Truncate(time.Millisecond)
 			}
 			return got
 		}
-		s.same("backlogs", backlogs(acme, "mail", "crm", "none"), []state.Backlog{
-			{Destination: "mail", Waiting: 1, Oldest: began.Add(3 * time.Minute)},
-			{Destination: "crm", Waiting: 3, Oldest: began},
-			{Destination: "none"},
+		crm := state.Standing{Destination: "crm", Waiting: 3, OldestWaiting: began, Dead: 1, Hold: paused}
+		mail := state.Standing{Destination: "mail", Waiting: 1, OldestWaiting: began.Add(3 * time.Minute)}
+		s.same("named", standing(acme, []string{"mail", "crm", "none", "crm"}), []state.Standing{mail, crm, {Destination: "none"}, crm})
+		s.same("all that are known", standing(acme, nil), []state.Standing{crm, {Destination: "done"}, {Destination: "idle", Hold: paused}, mail})
+		s.same("another tenant's", standing("zeta", nil), []state.Standing{
+			{Destination: "crm", Waiting: 1, OldestWaiting: mail.OldestWaiting}, {Destination: "idle", Hold: paused},
 		})
-		s.same("another tenant's", backlogs("zeta", "crm")[0].Waiting, 1)
-		s.same("none asked for", backlogs(acme), []state.Backlog{})
+		s.same("none asked for", standing(acme, []string{}), []state.Standing{})
+		s.same("of an unknown tenant", standing("none", nil), []state.Standing{})
 		s.ok(s.store().Drop(s.ctx, acme, id(s.event(acme, numbered(1)[0]), "crm")))
-		s.same("after the oldest has left", backlogs(acme, "crm"), []state.Backlog{{Destination: "crm", Waiting: 2, Oldest: began.Add(time.Minute)}})
+		crm.Waiting, crm.OldestWaiting = 2, began.Add(time.Minute)
+		s.same("after the oldest has left", standing(acme, []string{"crm"}), []state.Standing{crm})
+		s.h.Reopen()
+		s.same("after a restart", standing(acme, []string{"crm", "mail"}), []state.Standing{crm, mail})
 	}},
+}
+
+var testDeliveries = []test{
 	{name: "test deliveries are kept as what they are", run: func(s *suite) {
 		e := s.event(acme, "test")
 		s.append(e)

@@ -1,9 +1,11 @@
 package statetest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/state"
@@ -116,13 +118,106 @@ var settings = []test{
 			}
 		}
 	}},
+	{name: "lists are read from the newest item on, as many as are asked for", run: func(s *suite) {
+		for i := range 300 {
+			ttl := 2 * time.Hour
+			if i%3 == 1 {
+				ttl = time.Hour // these expire between others
+			}
+			s.ok(s.store().Keep(s.ctx, acme, "audit", fmt.Append(nil, i), 1000, ttl))
+		}
+		var want []string
+		read := func(skip, n int) {
+			items, err := s.store().Kept(s.ctx, acme, "audit", skip, n)
+			s.ok(err)
+			var got []string
+			for _, i := range items {
+				got = append(got, string(i))
+			}
+			from, to := min(skip, len(want)), len(want)
+			if n >= 0 {
+				to = min(from+n, to)
+			}
+			s.same(fmt.Sprint(n, " items from ", skip), got, want[from:to])
+		}
+		all := func() {
+			for _, skip := range []int{0, 1, 7, 127, 128, 129, 199, 200, 299, 300, 1000} {
+				for _, n := range []int{-1, 0, 1, 5, 128, 1000} {
+					read(skip, n)
+				}
+			}
+		}
+		for i := 299; i >= 0; i-- {
+			want = append(want, fmt.Sprint(i))
+		}
+		all()
+		s.h.Advance(90 * time.Minute)
+		want = nil
+		for i := 299; i >= 0; i-- {
+			if i%3 != 1 {
+				want = append(want, fmt.Sprint(i))
+			}
+		}
+		all()
+		s.trim(state.Retention{})
+		all()
+		s.h.Advance(time.Hour)
+		want = nil
+		read(0, 10)
+	}},
+	{name: "the last change of each tenant is known by kind", run: func(s *suite) {
+		last := func(kind string) map[string]uint64 {
+			s.Helper()
+			all, err := s.store().LastChanges(s.ctx, kind)
+			s.ok(err)
+			by := map[string]uint64{}
+			for _, l := range all {
+				by[l.Tenant] = l.Version
+			}
+			if len(by) != len(all) || !slices.IsSortedFunc(all, func(a, b state.LastChange) int { return cmp.Compare(a.Tenant, b.Tenant) }) {
+				s.Errorf("the tenants are not in order: %v", all)
+			}
+			return by
+		}
+		s.same("none", last("setting"), map[string]uint64{})
+		const odd = "o:d/{d}\x00"
+		v1, err := s.store().Put(s.ctx, acme, "setting", "a", nil, 0)
+		s.ok(err)
+		v2, err := s.h.Second().Put(s.ctx, odd, "setting", "a", nil, 0)
+		s.ok(err)
+		other, err := s.store().Put(s.ctx, acme, "settings", "a", nil, 0)
+		s.ok(err)
+		s.same("after a put each", last("setting"), map[string]uint64{acme: v1, odd: v2})
+		s.same("of another kind", last("settings"), map[string]uint64{acme: other})
+		// A change that was refused is none.
+		if _, err := s.store().Put(s.ctx, acme, "setting", "a", nil, 0); !errors.Is(err, state.ErrConflict) {
+			s.Fatal(err)
+		}
+		if err := s.store().Delete(s.ctx, acme, "setting", "none", 0); !errors.Is(err, state.ErrNotFound) {
+			s.Fatal(err)
+		}
+		s.same("after refused changes", last("setting"), map[string]uint64{acme: v1, odd: v2})
+		s.ok(s.store().Delete(s.ctx, acme, "setting", "a", v1))
+		deleted := last("setting")
+		if deleted[acme] <= other || deleted[odd] != v2 || len(deleted) != 2 {
+			s.Fatalf("after a delete: %v, before it versions reached %d", deleted, other)
+		}
+		s.h.Crash()
+		s.same("after a crash", last("setting"), deleted)
+		v3, err := s.store().Put(s.ctx, acme, "setting", "a", nil, 0)
+		s.ok(err)
+		if v3 <= deleted[acme] {
+			s.Errorf("the version %d of a put after %d", v3, deleted[acme])
+		}
+		s.same("after another put", last("setting"), map[string]uint64{acme: v3, odd: v2})
+	}},
 	{name: "lists are capped, and items expire", run: func(s *suite) {
 		st := s.store()
 		keep := func(item string, ttl time.Duration) {
 			s.ok(st.Keep(s.ctx, acme, "rejected/app", []byte(item), 3, ttl))
 		}
 		kept := func() []string {
-			items, err := s.store().Kept(s.ctx, acme, "rejected/app")
+			items, err := s.store().Kept(s.ctx, acme, "rejected/app", 0, -1)
 			s.ok(err)
 			var all []string
 			for _, i := range items {
@@ -142,7 +237,7 @@ var settings = []test{
 		s.trim(state.Retention{})
 		s.h.Reopen()
 		s.same("kept", kept(), []string{"5"})
-		other, err := s.store().Kept(s.ctx, "zeta", "rejected/app")
+		other, err := s.store().Kept(s.ctx, "zeta", "rejected/app", 0, -1)
 		s.ok(err)
 		s.same("another tenant's", other, [][]byte{})
 	}},
@@ -176,39 +271,4 @@ func (s *suite) sees(changes <-chan state.Change, want state.Change) {
 			s.Fatalf("no change %v", want)
 		}
 	}
-}
-
-var statistics = []test{
-	{name: "are added up by minute", run: func(s *suite) {
-		stat := func(dest string, at time.Time, delivered int64) state.Stat {
-			st := state.Stat{Tenant: acme, Destination: dest, Minute: at.Truncate(time.Minute), Verdicts: map[string]int64{"delivered": delivered, "odd": 1}}
-			st.Latency[5] = delivered
-			st.Latency[23] = 1
-			return st
-		}
-		now := s.h.Now()
-		s.ok(s.store().AddStats(s.ctx, []state.Stat{stat("crm", now, 2), stat("crm", now, 3), stat("mail", now, 7)}))
-		s.ok(s.h.Second().AddStats(s.ctx, []state.Stat{stat("crm", now, 10), stat("crm", now.Add(time.Minute), 1)}))
-		got, err := s.store().Stats(s.ctx, acme, "crm", now, now.Add(time.Hour))
-		s.ok(err)
-		want := stat("crm", now, 15)
-		want.Verdicts["odd"], want.Latency[23] = 3, 3
-		s.same("crm", got, []state.Stat{want, stat("crm", now.Add(time.Minute), 1)})
-		got, err = s.store().Stats(s.ctx, acme, "", now, now.Add(time.Minute))
-		s.ok(err)
-		s.same("all destinations of one minute", len(got), 2)
-		got, err = s.store().Stats(s.ctx, "zeta", "", time.Time{}, time.Time{})
-		s.ok(err)
-		s.same("another tenant's", got, []state.Stat{})
-	}},
-	{name: "many at once", run: func(s *suite) {
-		var all []state.Stat
-		for i := range 1000 {
-			all = append(all, state.Stat{Tenant: acme, Destination: fmt.Sprint("d", i), Minute: s.h.Now(), Verdicts: map[string]int64{"retry": 1}})
-		}
-		s.ok(s.store().AddStats(s.ctx, all))
-		got, err := s.store().Stats(s.ctx, acme, "", time.Time{}, time.Time{})
-		s.ok(err)
-		s.same("minutes", len(got), 1000)
-	}},
 }

@@ -55,10 +55,9 @@ type Options struct {
 // API answers /v1. Make it with New; it is safe for concurrent use.
 type API struct {
 	Options
-	actor   *act.Actor
-	once    once
-	tenants tenants
-	checks  checks
+	actor  *act.Actor
+	once   once
+	checks checks
 }
 
 // New returns an API that is not mounted yet.
@@ -131,7 +130,7 @@ func Routes() []Route {
 		},
 		{Method: fiber.MethodPost, Path: "/v1/deliveries/:id/drop", Scope: access.Write, serve: (*API).drop, Once: true, For: "give up what waits or is dead"},
 
-		{Method: fiber.MethodGet, Path: "/v1/destinations", Scope: access.Read, serve: (*API).destinations, Query: pageQuery, For: "connections and webhooks, and what holds them"},
+		{Method: fiber.MethodGet, Path: "/v1/destinations", Scope: access.Read, serve: (*API).destinations, Query: params([]string{"include"}, pageQuery), For: "connections and webhooks, and what holds them; `include=standing` adds their standing: what waits, and their dead letters"},
 		{Method: fiber.MethodGet, Path: "/v1/destinations/:name", Scope: access.Read, serve: (*API).destination, For: "one of them"},
 		{
 			Method: fiber.MethodPost, Path: "/v1/destinations/:name/pause", Scope: access.Write, serve: (*API).pause, Once: true,

@@ -2,7 +2,8 @@ package api
 
 import (
 	"errors"
-	"sort"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -13,17 +14,13 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 )
 
-// holds returns a tenant's holds by destination.
-func (a *API) holds(c *call) (map[string]*state.DestinationOnHold, error) {
-	list, err := a.Store.Holds(c.ctx, c.tenant)
-	if err != nil {
-		return nil, err
+// standing returns the standing of destinations, in their order, with one read.
+func (a *API) standing(c *call, destinations ...*config.Destination) ([]state.Standing, error) {
+	names := make([]string, len(destinations))
+	for i, d := range destinations {
+		names[i] = d.Name
 	}
-	byName := make(map[string]*state.DestinationOnHold, len(list))
-	for i := range list {
-		byName[list[i].Destination] = &list[i]
-	}
-	return byName, nil
+	return a.Store.Standing(c.ctx, c.tenant, names)
 }
 
 // hold returns why deliveries to a destination wait; nil if it is served, or is not configured.
@@ -35,44 +32,35 @@ func (a *API) hold(c *call, destination string) (*view.Hold, error) {
 	if !d.Enabled {
 		return view.NewHold(d, nil), nil
 	}
-	holds, err := a.holds(c)
+	standing, err := a.standing(c, d)
 	if err != nil {
 		return nil, err
 	}
-	return view.NewHold(d, holds[destination]), nil
+	return view.NewHold(d, &standing[0].Hold), nil
 }
 
 func (a *API) destinations(c *call) error {
-	holds, err := a.holds(c)
-	if err != nil {
-		return err
+	include := query(c.Ctx, "include")
+	if include != "" && include != "standing" {
+		return answer.Invalid("this is `standing` or nothing", "include")
 	}
-	var mine []*config.Destination
-	for _, d := range a.Plan().Config.Destinations {
-		if d.Tenant == c.tenant {
-			mine = append(mine, d)
-		}
-	}
-	sort.Slice(mine, func(i, j int) bool { return mine[i].Name < mine[j].Name })
+	mine := slices.SortedFunc(slices.Values(a.Plan().DestinationsOf(c.tenant)), func(x, y *config.Destination) int {
+		return strings.Compare(x.Name, y.Name)
+	})
 	return pageOfViews(c, mine, func(d *config.Destination) string { return d.Name }, func(page []*config.Destination) ([]view.Destination, error) {
-		backlogs, err := a.backlogs(c, page)
+		standing, err := a.standing(c, page...)
 		if err != nil {
 			return nil, err
 		}
 		all := make([]view.Destination, len(page))
 		for i, d := range page {
-			all[i] = view.NewDestination(d, holds[d.Name], backlogs[i])
+			all[i] = view.NewDestination(d, &standing[i])
+			if include != "" {
+				all[i].Standing = view.NewStanding(d, &standing[i])
+			}
 		}
 		return all, nil
 	})
-}
-
-func (a *API) backlogs(c *call, destinations []*config.Destination) ([]state.Backlog, error) {
-	names := make([]string, len(destinations))
-	for i, d := range destinations {
-		names[i] = d.Name
-	}
-	return a.Store.Backlogs(c.ctx, c.tenant, names)
 }
 
 func (a *API) destination(c *call) error {
@@ -80,15 +68,11 @@ func (a *API) destination(c *call) error {
 	if err != nil {
 		return err
 	}
-	holds, err := a.holds(c)
+	standing, err := a.standing(c, d)
 	if err != nil {
 		return err
 	}
-	backlogs, err := a.backlogs(c, []*config.Destination{d})
-	if err != nil {
-		return err
-	}
-	return answer.JSON(c.Ctx, fiber.StatusOK, view.NewDestination(d, holds[d.Name], backlogs[0]))
+	return answer.JSON(c.Ctx, fiber.StatusOK, view.NewDestination(d, &standing[0]))
 }
 
 // named returns the destination that the path names.
@@ -152,7 +136,11 @@ func (a *API) stats(c *call) error {
 		return answer.Invalid("statistics are given for up to 7 days at once", "since")
 	}
 	destination := query(c.Ctx, "destination")
-	list, err := a.Store.Stats(c.ctx, c.tenant, destination, since, until)
+	ask := state.CountQuery{Kind: state.DestinationStats, Step: state.ByMinute, Since: since, Until: until}
+	if destination != "" {
+		ask.Names = []string{destination}
+	}
+	list, err := a.Store.Counts(c.ctx, c.tenant, ask)
 	if err != nil && !errors.Is(err, state.ErrNotFound) {
 		return err
 	}

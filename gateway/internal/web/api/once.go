@@ -71,7 +71,7 @@ func (o *once) serve(c *call, key string, do func() error) error {
 		return err
 	}
 	defer release()
-	kept, err := o.store.Kept(c.ctx, c.tenant, list)
+	kept, err := o.store.Kept(c.ctx, c.tenant, list, 0, -1)
 	if err != nil {
 		return err
 	}

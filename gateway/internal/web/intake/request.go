@@ -89,7 +89,7 @@ func keep(r *view.Request, body part) {
 
 // keptOf reads the requests of a list.
 func keptOf[T any](ctx context.Context, store state.Settings, tenant, list string) ([]T, error) {
-	items, err := store.Kept(ctx, tenant, list)
+	items, err := store.Kept(ctx, tenant, list, 0, -1)
 	if err != nil {
 		return nil, err
 	}

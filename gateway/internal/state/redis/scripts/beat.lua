@@ -12,6 +12,15 @@ redis.call('ZADD', holders, text(sign), consumer)
 redis.call('ZREMRANGEBYSCORE', leases(consumer), '-inf', text(now)) -- leases that have ended
 redis.call('EXPIRE', leases(consumer), 86400) -- a former version, which may run beside this one, does not know of them
 redis.call('SADD', base .. 'sharers', consumer)
+redis.call('SADD', base .. 'orderers', consumer)
+-- The orders of lists lack what a former version writes. So they are complete no longer when one lives, or when for three
+-- seconds none of this version looked whether one does. Readers make them again (orderlists.lua).
+local looked = tonumber(redis.call('HGET', meta, 'ordersign') or '0')
+if unordered() or sign < looked or sign > looked + 3 * second then
+  redis.call('DEL', base .. 'ordered')
+  redis.call('HINCRBY', meta, 'disordered', 1)
+end
+redis.call('HSET', meta, 'ordersign', text(sign))
 for _, dead in ipairs(redis.call('ZRANGEBYSCORE', holders, '-inf', text(sign - deadafter))) do
   due = due + unlease(dead)
   local held
@@ -30,6 +39,7 @@ for _, dead in ipairs(redis.call('ZRANGEBYSCORE', holders, '-inf', text(sign - d
     redis.call('ZREM', holders, dead)
     redis.call('HDEL', base .. 'unheard', dead)
     redis.call('SREM', base .. 'sharers', dead)
+    redis.call('SREM', base .. 'orderers', dead)
   end
 end
 local pending = redis.pcall('XPENDING', events, group)

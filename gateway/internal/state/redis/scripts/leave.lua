@@ -19,6 +19,7 @@ if not left.err and #left == 0 then
   redis.call('ZREM', base .. 'holders', consumer)
   redis.call('HDEL', base .. 'unheard', consumer)
   redis.call('SREM', base .. 'sharers', consumer)
+  redis.call('SREM', base .. 'orderers', consumer)
 end
 if freed > 0 then redis.call('PUBLISH', base .. 'wake', '') end
 return freed

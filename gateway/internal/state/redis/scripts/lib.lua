@@ -102,6 +102,45 @@ end
 local holder
 local function leases(of) return base .. 'leased:' .. of end
 
+-- The orders of lists: for each tenant and kind of list its destinations by the time of the newest entry, or a later one, as an
+-- entry that leaves does not lower it (correct does). A page opens a list only when it reaches that time. A call writes each
+-- time once.
+local listkeys = { W = 'wait:', X = 'dead:', h = 'h:', f = 'f:' }
+local function orderplace(list, dest)
+  local tenant, name = string.match(dest, '^([^/]*)/(.*)$')
+  return base .. 'order:' .. tenant .. ':' .. list, name
+end
+local raised = {}
+local function raise(list, dest, at)
+  local was = raised[list .. dest]
+  if was and was >= at then return end
+  raised[list .. dest] = at
+  local order, name = orderplace(list, dest)
+  redis.call('ZADD', order, 'GT', text(at), name)
+end
+
+-- The time of the newest entry of a list up to a time (text), as text; nil: there is none.
+local function newestof(list, dest, upto)
+  local k = base .. listkeys[list] .. dest
+  if list == 'W' or list == 'X' then
+    return redis.call('ZREVRANGEBYSCORE', k, upto or '+inf', '-inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
+  end
+  local found = redis.call('XREVRANGE', k, upto or '+', '-', 'COUNT', 1)[1]
+  return found and string.match(found[1], '^%d+')
+end
+
+-- Sets a destination's times in the orders to what its lists have.
+local function correct(dest)
+  for list in pairs(listkeys) do
+    local at = newestof(list, dest)
+    local order, name = orderplace(list, dest)
+    if at then redis.call('ZADD', order, at, name) else redis.call('ZREM', order, name) end
+  end
+end
+
+-- Whether a living holder is of a former version, which does not keep the orders.
+local function unordered() return redis.call('ZDIFF', 2, base .. 'holders', base .. 'orderers')[1] ~= nil end
+
 local touched = {}
 local function addtolists(o, n, suffix, score)
   local m = member(n, suffix)
@@ -109,11 +148,13 @@ local function addtolists(o, n, suffix, score)
     redis.call('ZADD', base .. 'due:' .. o.dest, text(score), m)
     if o.leased == 1 and holder then redis.call('ZADD', leases(holder), text(score), o.dest .. '\0' .. m) end
     redis.call('ZADD', base .. 'wait:' .. o.dest, text(o.created), m)
+    raise('W', o.dest, o.created)
     redis.call('HINCRBY', base .. 'waitbytes', o.dest, o.size)
     count('waiting', 1)
     touched[o.dest] = true
   elseif o.state == 'X' then
     redis.call('ZADD', base .. 'dead:' .. o.dest, text(o.updated), m)
+    raise('X', o.dest, o.updated)
     deadbytes(o.dest, o.size)
     count('dead', 1)
     count('deadbytes', o.size)
@@ -197,7 +238,10 @@ local function enter(list, dest, entry)
   local k = base .. list .. ':' .. dest
   local id = redis.pcall('XADD', k, stamp .. '*', 'd', entry)
   destination(dest)
-  if type(id) ~= 'table' then return wall, tonumber(string.sub(id, #stamp + 1)) end
+  if type(id) ~= 'table' then
+    raise(list, dest, wall)
+    return wall, tonumber(string.sub(id, #stamp + 1))
+  end
   local info = redis.call('XINFO', 'STREAM', k)
   for i = 1, #info, 2 do
     if info[i] == 'last-generated-id' then
@@ -205,6 +249,7 @@ local function enter(list, dest, entry)
     end
   end
   local at, seq = string.match(id, '^(%d+)-(%d+)$')
+  raise(list, dest, tonumber(at))
   return tonumber(at), tonumber(seq)
 end
 

@@ -2,12 +2,14 @@
 -- Writes or removes a setting, if the version is its present one. Versions rise over all settings, so a setting that was
 -- removed and made again has another one. Changes are kept by version, so that a watcher that missed a message catches up.
 --   key         of the kind's settings
+--   last        key of the kind's last changes, by tenant
+--   tenant      whose setting it is
 --   version     the version that must be present
 --   change      what changed, for watchers
 --   verb        put or delete
 --   maxchanges  how many changes are kept
 --   returns the new version, 0 when another version is present, -1 when there is no setting to delete
-local key, name, version, change, verb, value, maxchanges = take(7)
+local key, name, last, tenant, version, change, verb, value, maxchanges = take(9)
 local k = base .. key
 local v = redis.call('HGET', k, name)
 local kept = v and struct.unpack('>I8', v) or 0
@@ -19,6 +21,7 @@ if verb == 'delete' then
 else
   redis.call('HSET', k, name, struct.pack('>I8', new) .. value)
 end
+redis.call('HSET', base .. last, tenant, new)
 redis.call('ZADD', base .. 'changed', new, change)
 local over = redis.call('ZCARD', base .. 'changed') - maxchanges
 if over > 0 then

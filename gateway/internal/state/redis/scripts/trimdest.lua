@@ -92,4 +92,5 @@ if redis.call('EXISTS', unpack(names)) == 0 then -- its lists are empty: readers
   redis.call('HDEL', base .. 'waitbytes', dest)
   redis.call('HDEL', base .. 'deadbytes', dest)
 end
+if not more then correct(dest) end
 return { overdue, dropped, ended, more and 1 or 0 }
