@@ -33,14 +33,14 @@ func (g *gateway) trimRound(ctx context.Context) {
 	for {
 		began := g.clock.Now()
 		done, err := g.trimOnce(ctx)
+		if done.Overdue > 0 {
+			g.log.Warn("deliveries exceeded retention.waiting and are dead letters now: the reason of each names the bound", "count", done.Overdue)
+		}
 		if err != nil {
 			if ctx.Err() == nil {
 				g.log.Warn("cannot apply retention", "err", err)
 			}
 			return
-		}
-		if done.Overdue > 0 {
-			g.log.Warn("deliveries exceeded retention.waiting and are dead letters now: the reason of each names the bound", "count", done.Overdue)
 		}
 		if !done.More || !g.sleep(ctx, min(max(g.clock.Now().Sub(began), trimPause), trimEvery)) {
 			return
@@ -52,7 +52,7 @@ func (g *gateway) trimRound(ctx context.Context) {
 func (g *gateway) trimOnce(ctx context.Context) (*state.Trimmed, error) {
 	shares, err := g.store.Shares(ctx)
 	if err != nil {
-		return nil, err
+		return &state.Trimmed{}, err
 	}
 	return g.store.Trim(ctx, g.plan.Load().Config.Retention.With(shares))
 }

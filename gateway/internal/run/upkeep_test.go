@@ -24,7 +24,7 @@ func (s *trimmedStore) Shares(context.Context) (state.Shares, error) { return st
 
 func (s *trimmedStore) Trim(context.Context, state.Retention) (*state.Trimmed, error) {
 	if s.calls++; s.calls > len(s.answers) {
-		return nil, errors.New("no further call is expected")
+		return &state.Trimmed{}, errors.New("no further call is expected")
 	}
 	return &s.answers[s.calls-1], nil
 }

@@ -89,7 +89,7 @@ func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, er
 	}
 	for _, p := range parts {
 		if err := run(max(s.trimBudget*p.percent/100, 1), p.work); err != nil {
-			return nil, fmt.Errorf("trim: %w", err)
+			return &done, fmt.Errorf("trim: %w", err)
 		}
 	}
 	return &done, nil
