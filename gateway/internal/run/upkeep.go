@@ -38,15 +38,15 @@ func (g *gateway) trimRound(ctx context.Context) {
 			for _, o := range done.OverdueOf {
 				g.stats.Overdue(o.Tenant, o.Destination, o.Count)
 			}
+			if done.Overdue > 0 {
+				g.log.Warn("deliveries exceeded retention.waiting and are dead letters now: the reason of each names the bound", "count", done.Overdue)
+			}
 		}
 		if err != nil {
 			if ctx.Err() == nil {
 				g.log.Warn("cannot apply retention", "err", err)
 			}
 			return
-		}
-		if done.Overdue > 0 {
-			g.log.Warn("deliveries exceeded retention.waiting and are dead letters now: the reason of each names the bound", "count", done.Overdue)
 		}
 		if !done.More || !g.sleep(ctx, min(max(g.clock.Now().Sub(began), trimPause), trimEvery)) {
 			return
@@ -58,7 +58,7 @@ func (g *gateway) trimRound(ctx context.Context) {
 func (g *gateway) trimOnce(ctx context.Context) (*state.Trimmed, error) {
 	shares, err := g.store.Shares(ctx)
 	if err != nil {
-		return nil, err
+		return &state.Trimmed{}, err
 	}
 	return g.store.Trim(ctx, g.plan.Load().Config.Retention.With(shares))
 }
