@@ -57,6 +57,8 @@ type Config struct {
 
 	// Warnings are for `check`: settings that are valid but may surprise.
 	Warnings document.Faults
+
+	index *index // see names
 }
 
 // Item holds the fields that all named things share.
@@ -126,6 +128,8 @@ type Destination struct {
 	// Address is the URL; a pause by status 410 ends when it changes.
 	Credentials []connectors.Secret
 	Address     connectors.Secret
+
+	sets []string // the names of the product's settings that are written
 }
 
 // Retry is the retry schedule of a destination.
@@ -174,9 +178,12 @@ type Step struct {
 	// Sets are the names of the settings that the step itself sets, besides those of its connection.
 	Sets []string
 	// Build holds the connector per tenant: the product's defaults, overridden by the connection, then by the step. A rule
-	// of tenant "*" has one for each tenant that has the destination.
+	// of tenant "*" has one for each tenant of the files that has the destination; for destinations of stored documents see
+	// TenantConfig.Builds. It is nil, but present, for a broken destination.
 	Build map[string]connectors.Connector
 	At    document.Position
+
+	settings *document.Node // in rules of tenant "*": what the step sets, for destinations of stored documents
 }
 
 // Connector returns the name of the connector that builds this step for a destination: product, or product.action. In

@@ -28,14 +28,18 @@ type destination struct {
 	settings *document.Node
 	// alone is the connector without the settings of a step; nil if it has faults.
 	alone connectors.Connector
+	// bound is the connector as it was bound, with or without faults.
+	bound connectors.Connector
 	// subscription is set for webhooks.
 	subscription *webhookSettings
 	named        bool // reports whether a rule names it
 }
 
-// fromFile returns a destination that a file defines. It is trusted because files are the operator's, who also writes
+// origin returns a destination without settings. One of a file is trusted because files are the operator's, who also writes
 // outbound.allow_addresses: whoever can write the one can write the other. A destination from any other origin must not be.
-func fromFile(item Item) *Destination { return &Destination{Item: item, Trusted: true} }
+func (l *loader) origin(item Item) *Destination {
+	return &Destination{Item: item, Trusted: l.base == nil}
+}
 
 func (l *loader) addConnections(f *fileSettings) {
 	for _, e := range f.Connections {
@@ -43,7 +47,7 @@ func (l *loader) addConnections(f *fileSettings) {
 		l.named(e.Key, "connection")
 		d := &destination{
 			key:         e.Key,
-			Destination: fromFile(Item{Tenant: l.owner(f, s.Tenant), Name: e.Name, At: e.Key.At, Sum: sumOf(s.Node)}),
+			Destination: l.origin(Item{Tenant: l.owner(f, s.Tenant), Name: e.Name, At: e.Key.At, Sum: l.sum(s.Node)}),
 		}
 		if !l.register(d, "connection") || s.Node == nil || s.Node.Kind != document.Mapping {
 			continue
@@ -229,6 +233,10 @@ func (l *loader) batch(d *destination, n *document.Node, s Batch, connector conn
 // connect builds and checks the connector of a destination, without the settings of a step.
 func (l *loader) connect(d *destination, connector connectors.Connector) {
 	before := len(l.faults)
+	d.bound = connector
+	for _, p := range d.settings.Pairs {
+		d.sets = append(d.sets, p.Key.Text)
+	}
 	options := document.Options{Partial: true, Known: d.known()}
 	if d.subscription != nil {
 		options.Misnamed = d.subscription

@@ -73,7 +73,19 @@ func (l *loader) digest() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// sumOf returns the Item.Sum of a node; nil hashes as empty.
+// sum returns the Item.Sum of a node.
+func (l *loader) sum(n *document.Node) uint64 {
+	if l.base == nil {
+		return sumOf(n)
+	}
+	h := fnv.New64a()
+	if n != nil {
+		n.Sum(h)
+	}
+	return h.Sum64()
+}
+
+// sumOf returns the Item.Sum of a node of a file; nil hashes as empty.
 func sumOf(n *document.Node) uint64 {
 	h := fnv.New64a()
 	if n != nil {
@@ -129,33 +141,61 @@ var ErrUnreadable = errors.New("what is kept of the configuration cannot be read
 // LoadKept reads one tenant's part of a kept form, and the rules that run in every tenant. The result can explain a
 // decision but cannot send: its destinations have no settings, and its steps no connectors.
 func LoadKept(kept []byte, tenant string) (*Config, error) {
-	head, rest, ok := bytes.Cut(kept, []byte("\n"))
-	if !ok || !bytes.HasPrefix(head, []byte(keptForm)) {
-		return nil, ErrUnreadable
+	return loadKept(generationOf(kept), tenant, kept)
+}
+
+// LoadKeptOver is like LoadKept, with the kept form of the tenant's overlay over that of the base.
+func LoadKeptOver(base, overlay []byte, tenant string) (*Config, error) {
+	return loadKept(OverGeneration(generationOf(base), generationOf(overlay)), tenant, base, overlay)
+}
+
+// OverGeneration returns the generation of a tenant with an overlay: that of the base and that of the overlay, joined by a plus.
+func OverGeneration(base, overlay string) string {
+	if overlay == "" {
+		return base
 	}
-	c := &Config{Generation: generationOf(kept)}
+	return base + "+" + overlay
+}
+
+// loadKept reads a tenant's part of kept forms that belong together. All destinations are read before the first rule, because a rule
+// of tenant "*" in the first form may use a destination of the second.
+func loadKept(generation, tenant string, forms ...[]byte) (*Config, error) {
+	c := &Config{Generation: generation}
+	type ownedRule struct {
+		owner string
+		rule  *keptRule
+	}
 	products := map[string]string{}
-	for len(rest) > 0 {
-		var line []byte
-		line, rest, _ = bytes.Cut(rest, []byte("\n"))
-		owner, text, _ := bytes.Cut(line, []byte(" "))
-		if string(owner) != tenant && string(owner) != AnyTenant {
-			continue
+	var kept []ownedRule
+	for _, form := range forms {
+		head, rest, ok := bytes.Cut(form, []byte("\n"))
+		if !ok || !bytes.HasPrefix(head, []byte(keptForm)) {
+			return nil, ErrUnreadable
 		}
-		var k keptLine
-		if err := json.Unmarshal(text, &k); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
+		for len(rest) > 0 {
+			var line []byte
+			line, rest, _ = bytes.Cut(rest, []byte("\n"))
+			owner, text, _ := bytes.Cut(line, []byte(" "))
+			if string(owner) != tenant && string(owner) != AnyTenant {
+				continue
+			}
+			var k keptLine
+			if err := json.Unmarshal(text, &k); err != nil {
+				return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
+			}
+			for name, product := range k.Destinations {
+				products[name] = product
+				c.Destinations = append(c.Destinations, &Destination{Item: Item{Tenant: tenant, Name: name}, Product: product})
+			}
+			if k.Rule != nil {
+				kept = append(kept, ownedRule{string(owner), k.Rule})
+			}
 		}
-		for name, product := range k.Destinations {
-			products[name] = product
-			c.Destinations = append(c.Destinations, &Destination{Item: Item{Tenant: tenant, Name: name}, Product: product})
-		}
-		if k.Rule == nil {
-			continue
-		}
-		r, err := k.Rule.load(string(owner), tenant, products)
+	}
+	for _, k := range kept {
+		r, err := k.rule.load(k.owner, tenant, products)
 		if err != nil {
-			return nil, fmt.Errorf("%w: the rule %s: %w", ErrUnreadable, k.Rule.Name, err)
+			return nil, fmt.Errorf("%w: the rule %s: %w", ErrUnreadable, k.rule.Name, err)
 		}
 		c.Rules = append(c.Rules, r)
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/clock"
@@ -120,13 +121,7 @@ func isOurs(name string) bool {
 
 // load builds a configuration from its files and reports all faults at once.
 func load(o Options, read func(path string) ([]byte, error), inputs []input) (*Config, error) {
-	l := &loader{
-		options: o, read: read, library: source.Builtin(),
-		single: map[string]*document.Node{}, profiles: map[string]*source.Profile{},
-		destinations: map[target]*destination{}, sources: map[target]*document.Node{}, rules: map[string]map[string]*document.Node{},
-		config: &Config{Listen: DefaultListen, Drain: DefaultDrain, Data: DefaultData, Retention: defaultRetention()},
-	}
-	l.aliases = l.library.Aliases()
+	l := newLoader(o, read, &Config{Listen: DefaultListen, Drain: DefaultDrain, Data: DefaultData, Retention: defaultRetention()})
 	l.parse(inputs)
 	for _, f := range l.files {
 		l.globals(f)
@@ -150,7 +145,24 @@ func load(o Options, read func(path string) ([]byte, error), inputs []input) (*C
 	l.config.Warnings = l.config.Warnings.Sorted()
 	l.config.Kept = keep(l.config, l.digest())
 	l.config.Generation = generationOf(l.config.Kept)
+	l.config.index = &index{}
 	return l.config, nil
+}
+
+// platforms are the built-in profiles with the event names of their platforms. All loads and overlays share them.
+var platforms = sync.OnceValues(func() (*source.Library, map[string][]string) {
+	library := source.Builtin()
+	return library, library.Aliases()
+})
+
+func newLoader(o Options, read func(path string) ([]byte, error), c *Config) *loader {
+	l := &loader{
+		options: o, read: read, config: c,
+		single: map[string]*document.Node{}, profiles: map[string]*source.Profile{},
+		destinations: map[target]*destination{}, sources: map[target]*document.Node{}, rules: map[string]map[string]*document.Node{},
+	}
+	l.library, l.aliases = platforms()
+	return l
 }
 
 // target is a name within a tenant.
@@ -176,6 +188,9 @@ type loader struct {
 	rules        map[string]map[string]*document.Node // names, by rule and tenant
 	webhooks     []*destination
 	origins      map[string]*origins // by tenant; see originsOf
+
+	// base is what the files define in the tenant whose stored documents are loaded; nil when files are loaded.
+	base *names
 }
 
 func (l *loader) fault(f ...document.Fault) { l.faults = append(l.faults, f...) }

@@ -39,6 +39,12 @@ func (l *loader) originsOf(tenant string) *origins {
 			r.sources = append(r.sources, s)
 			r.free = r.free || s.Receiver.Free()
 		}
+		if l.base != nil {
+			r := entry(tenant)
+			for _, s := range l.base.all {
+				r.names, r.sources, r.free = append(r.names, s.Name), append(r.sources, s), r.free || s.Receiver.Free()
+			}
+		}
 		for _, t := range l.config.Tokens {
 			if slices.Contains(t.Scopes, "publish") {
 				r := entry(t.Tenant)
@@ -77,6 +83,20 @@ func (l *loader) ruleOriginsOf(r *Rule, tenant string) ruleOrigins {
 		}
 	}
 	return a
+}
+
+// sourcesIn returns a tenant's sources.
+func (l *loader) sourcesIn(tenant string) []*Source {
+	var all []*Source
+	if l.base != nil {
+		all = append(all, l.base.all...)
+	}
+	for _, s := range l.config.Sources {
+		if s.Tenant == tenant {
+			all = append(all, s)
+		}
+	}
+	return all
 }
 
 // tenants returns the configured tenants that a rule runs in.

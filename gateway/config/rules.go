@@ -74,7 +74,7 @@ func (l *loader) addRules(f *fileSettings) {
 			l.claimRule(target{tenant, string(s.Name)}, key)
 		}
 		r := &Rule{
-			Item:  Item{Tenant: tenant, Name: string(s.Name), At: key.At, Sum: sumOf(s.Node)},
+			Item:  Item{Tenant: tenant, Name: string(s.Name), At: key.At, Sum: l.sum(s.Node)},
 			Delay: s.Delay, Once: s.Once != "",
 			Match: &rules.Rule{Tenant: tenant, Name: string(s.Name), Events: []string{completed}, When: s.When, Disabled: !enabled(s.Enabled)},
 		}
@@ -131,6 +131,9 @@ func (l *loader) steps(r *Rule, s *ruleSettings) {
 			for _, p := range set.settings.Pairs {
 				step.Sets = append(step.Sets, p.Key.Text)
 			}
+			if r.Tenant == AnyTenant {
+				step.settings = set.settings.Detached()
+			}
 		}
 		if first := names[step.Name]; first != nil {
 			l.fault(set.key.Fault(fmt.Sprintf("the rule sends to `%s` twice", step.Name), fmt.Sprintf("give one of them another name: - {%s: …, as: %s-2}", set.name, strings.ReplaceAll(step.Name, ".", "-"))))
@@ -144,6 +147,10 @@ func (l *loader) steps(r *Rule, s *ruleSettings) {
 		}
 		for _, d := range found {
 			d.named = true
+			if d.Broken {
+				step.Build[d.Tenant] = nil // its settings are judged when the destination is mended
+				continue
+			}
 			if c := l.step(d, step.Connector(d.Destination), set); c != nil {
 				step.Build[d.Tenant] = c
 			}
@@ -157,6 +164,10 @@ func (l *loader) find(tenant, name string) []*destination {
 	if tenant != AnyTenant {
 		if d := l.destinations[target{tenant, name}]; d != nil {
 			return []*destination{d}
+		}
+		if l.base != nil && l.base.destinations[name] != nil {
+			d := l.base.destinations[name]
+			return []*destination{{Destination: d, alone: d.Alone}}
 		}
 		return nil
 	}
@@ -173,6 +184,9 @@ func (l *loader) find(tenant, name string) []*destination {
 // nowhere returns the fault of a name without a destination. It suggests a similar name, or says which other tenant has it.
 func (l *loader) nowhere(r *Rule, set *stepSettings, name string) document.Fault {
 	var here []string
+	if l.base != nil {
+		here = slices.Collect(maps.Keys(l.base.destinations))
+	}
 	for at := range l.destinations {
 		if at.tenant == r.Tenant || r.Tenant == AnyTenant {
 			here = append(here, at.name)
@@ -184,6 +198,9 @@ func (l *loader) nowhere(r *Rule, set *stepSettings, name string) document.Fault
 	slices.Sort(here)
 	here = slices.Compact(here)
 	remedy := "add it under connections: or webhooks:"
+	if l.base != nil {
+		remedy = "store the connection or webhook first"
+	}
 	if len(here) > 0 {
 		remedy = document.DidYouMean(name, here)
 	}
@@ -216,9 +233,8 @@ func (l *loader) step(d *destination, connector string, set *stepSettings) conne
 	if !isAction && set.settings == nil {
 		return d.alone
 	}
-	if d.settings != nil {
-		// Faults of the connection are reported where it is defined.
-		_ = document.Bind(d.settings, c, document.Options{Partial: true, Embedded: isAction})
+	if d.alone != nil { // else faults of the connection are reported where it is defined
+		lay(c, d.alone, d.sets)
 	}
 	before := len(l.faults)
 	if set.settings != nil {
@@ -239,7 +255,11 @@ func (l *loader) step(d *destination, connector string, set *stepSettings) conne
 		l.fault(missing...)
 		return nil
 	}
-	if l.check(d, c, at, d.settings); len(l.faults) > before {
+	below := d.settings
+	if l.base != nil {
+		below = nil // a fault of this step is one of its rule, and not of the document of its connection
+	}
+	if l.check(d, c, at, below); len(l.faults) > before {
 		return nil
 	}
 	return c
@@ -308,6 +328,10 @@ func (l *loader) body(r *Rule, given *document.Node, test *Test) bool {
 	faults := document.Bind(given, &set, document.Options{})
 	l.fault(faults...)
 	if len(faults) > 0 {
+		return false
+	}
+	if l.base != nil {
+		l.fault(given.Named("file").Fault("a stored rule cannot test the body of a file", "write given: and the event itself"))
 		return false
 	}
 	var names []string

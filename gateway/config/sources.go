@@ -67,7 +67,7 @@ func (l *loader) addSources(f *fileSettings) {
 			l.warning(at(e, p.Setting).Fault(p.Message, p.Remedy))
 		}
 		l.config.Sources = append(l.config.Sources, &Source{
-			Item:    Item{Tenant: tenant, Name: e.Name, At: e.Key.At, Sum: sumOf(s.Node)},
+			Item:    Item{Tenant: tenant, Name: e.Name, At: e.Key.At, Sum: l.sum(s.Node)},
 			Enabled: enabled(s.Enabled), Capture: s.Capture, Receiver: receiver, Stream: stream,
 		})
 	}
@@ -115,11 +115,15 @@ func (l *loader) profile(n *document.Node) *source.Profile {
 	if n == nil || n.Kind != document.Scalar || n.Unset {
 		return nil
 	}
-	if ext := filepath.Ext(n.Text); ext != ".yaml" && ext != ".yml" {
+	ext := filepath.Ext(n.Text)
+	if isPath := ext == ".yaml" || ext == ".yml"; isPath && l.base != nil {
+		l.fault(n.Fault("a stored source cannot have the file of a profile", document.OneOf(l.library.Names())))
+		return nil
+	} else if !isPath {
 		profile, ok := l.library.Profile(n.Text)
 		if !ok {
 			remedy := document.DidYouMean(n.Text, l.library.Names())
-			if !strings.HasPrefix(remedy, "did") {
+			if !strings.HasPrefix(remedy, "did") && l.base == nil {
 				remedy += "; or write the path of your own profile: ./" + filepath.Base(n.Text) + ".yaml"
 			}
 			l.fault(n.Fault(fmt.Sprintf("`%s` is not a profile", n.Text), remedy))

@@ -83,6 +83,10 @@ func (l *loader) pem(n *document.Node, setting string) (text []byte, ok bool) {
 	if strings.Contains(n.Text, "-----BEGIN") || n.Text == "" {
 		return []byte(n.Text), true
 	}
+	if l.base != nil { // the text is not quoted: it may be a key in another format
+		l.fault(n.Fault(fmt.Sprintf("`%s` is not PEM", setting), "write PEM, which begins with -----BEGIN: a stored document reads no files"))
+		return nil, false
+	}
 	path := n.Text
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(filepath.Dir(n.At.File), path)

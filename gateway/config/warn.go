@@ -24,6 +24,10 @@ func (l *loader) warn() {
 			l.warning(fault)
 		}
 	}
+	l.warnOfWebhooks()
+}
+
+func (l *loader) warnOfWebhooks() {
 	for _, d := range l.webhooks {
 		w, ok := d.alone.(*webhook.Connector)
 		if ok {
@@ -39,8 +43,8 @@ func (l *loader) warn() {
 		// PollQR's own sample verifies JSON.stringify of the parsed body. That equals the raw body only if the platform's JSON
 		// is compact.
 		var loose []string
-		for _, s := range l.config.Sources {
-			if s.Tenant == d.Tenant && (s.Stream == nil || !s.Stream.Bare) && !compact(s.Receiver) {
+		for _, s := range l.sourcesIn(d.Tenant) {
+			if (s.Stream == nil || !s.Stream.Bare) && !compact(s.Receiver) {
 				loose = append(loose, s.Name)
 			}
 		}
@@ -74,8 +78,8 @@ func (l *loader) warnOfSecrets(d *destination, w *webhook.Connector) {
 // bodies of some platforms.
 func (l *loader) warnOfUncut(d *destination, w *webhook.Connector) {
 	var answers, leads []string
-	for _, s := range l.config.Sources {
-		if s.Tenant != d.Tenant || s.Stream != nil && s.Stream.Bare {
+	for _, s := range l.sourcesIn(d.Tenant) {
+		if s.Stream != nil && s.Stream.Bare {
 			continue
 		}
 		stay, too := s.Receiver.Profile.Uncut()

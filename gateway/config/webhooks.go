@@ -23,7 +23,7 @@ func (l *loader) addWebhooks(f *fileSettings) {
 		}
 		d := &destination{
 			key: name, subscription: s,
-			Destination: fromFile(Item{Tenant: l.owner(f, s.Tenant), Name: string(s.Name), At: name.At, Sum: sumOf(s.Node)}),
+			Destination: l.origin(Item{Tenant: l.owner(f, s.Tenant), Name: string(s.Name), At: name.At, Sum: l.sum(s.Node)}),
 		}
 		d.Product = productWebhook
 		if s.Name != "" && !l.register(d, productWebhook) {
@@ -50,35 +50,40 @@ func (l *loader) addWebhooks(f *fileSettings) {
 // subscribe adds a rule for every webhook that has events, after all other rules.
 func (l *loader) subscribe() {
 	for _, d := range l.webhooks {
-		s := d.subscription
-		events := l.events(s.Node.Key("events"), s.Events)
-		switch at := s.Node.Key("events"); {
-		case at == nil:
-			if when := s.Node.Named("when"); when != nil {
-				l.fault(when.Fault("`when` without `events` has no effect", "add events: [response.completed], or move the condition to the rule that names this webhook"))
-			} else if !d.named {
-				l.warning(d.key.Fault(fmt.Sprintf("the webhook `%s` receives nothing: it has no events, and no rule names it", d.Name), "add events: [response.completed]"))
-			}
-			continue
-		case at.Kind == document.List && len(at.Items) == 0:
-			l.fault(at.Fault("`events` is empty", "name events, or remove the setting if rules name this webhook"))
-			continue
-		case d.alone == nil || len(events) == 0:
-			continue
-		}
-		events = l.incomplete(d, events)
-		r := &Rule{
-			Item:  d.Item,
-			Match: &rules.Rule{Kind: rules.WebhookKind, Tenant: d.Tenant, Name: d.Name, Events: events, When: s.When, Disabled: !d.Enabled},
-			Steps: []*Step{{
-				Name: d.Name, Destination: d.Name, At: d.At,
-				Build: map[string]connectors.Connector{d.Tenant: d.alone},
-			}},
-		}
-		l.warnOfComparisons(r, s.Node.Key("when"), s.When.Comparisons())
-		l.warnOfWords(r, d.settings)
-		l.config.Rules = append(l.config.Rules, r)
+		l.subscription(d)
 	}
+}
+
+func (l *loader) subscription(d *destination) {
+	s, before := d.subscription, len(l.faults)
+	events := l.events(s.Node.Key("events"), s.Events)
+	switch at := s.Node.Key("events"); {
+	case at == nil:
+		if when := s.Node.Named("when"); when != nil {
+			l.fault(when.Fault("`when` without `events` has no effect", "add events: [response.completed], or move the condition to the rule that names this webhook"))
+		} else if !d.named {
+			l.warning(d.key.Fault(fmt.Sprintf("the webhook `%s` receives nothing: it has no events, and no rule names it", d.Name), "add events: [response.completed]"))
+		}
+		return
+	case at.Kind == document.List && len(at.Items) == 0:
+		l.fault(at.Fault("`events` is empty", "name events, or remove the setting if rules name this webhook"))
+		return
+	case len(l.faults) > before, len(events) == 0, s.When == nil && s.Node.Key("when") != nil:
+		return // a subscription whose own settings have faults is unknown
+	}
+	// The webhook itself may have faults. A stored one then owes what it subscribes to until it is mended.
+	events = l.incomplete(d, events)
+	r := &Rule{
+		Item:  d.Item,
+		Match: &rules.Rule{Kind: rules.WebhookKind, Tenant: d.Tenant, Name: d.Name, Events: events, When: s.When, Disabled: !d.Enabled},
+		Steps: []*Step{{
+			Name: d.Name, Destination: d.Name, At: d.At,
+			Build: map[string]connectors.Connector{d.Tenant: d.alone},
+		}},
+	}
+	l.warnOfComparisons(r, s.Node.Key("when"), s.When.Comparisons())
+	l.warnOfWords(r, d.settings)
+	l.config.Rules = append(l.config.Rules, r)
 }
 
 const partial, completed = "response.partial", "response.completed"
@@ -86,7 +91,7 @@ const partial, completed = "response.partial", "response.completed"
 // incomplete subscribes a webhook that sends unfinished responses to them. It warns about a webhook that subscribes to them
 // but does not send them.
 func (l *loader) incomplete(d *destination, events []string) []string {
-	w, ok := d.alone.(*webhook.Connector)
+	w, ok := d.bound.(*webhook.Connector)
 	switch {
 	case !ok:
 	case w.SendIncomplete && slices.Contains(events, completed) && !(&rules.Rule{Events: events}).AcceptsType(partial):

@@ -8,6 +8,7 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/live"
 	"github.com/surveygate/surveygate/gateway/internal/oauth"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
@@ -51,7 +52,7 @@ func Live(ctx context.Context, o Options, tenant string, names []string) ([]Conn
 	}
 	sender := outbound.New(outbound.Options{Policy: c.Outbound, Clock: clock.System(), Version: o.Version, Tokens: &oauth.Direct{}})
 	defer sender.Close()
-	checker := live.Checker{Config: c, Sender: sender, Offline: true}
+	checker := live.Checker{Plan: decide.New(c), Sender: sender, Offline: true}
 	found := checker.Check(ctx, asked...)
 	return found, ctx.Err()
 }

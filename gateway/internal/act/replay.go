@@ -3,9 +3,7 @@ package act
 import (
 	"context"
 	"errors"
-	"slices"
 
-	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/stream"
 	"github.com/surveygate/surveygate/rules/event"
@@ -125,14 +123,11 @@ func (a *Actor) revive(ctx context.Context, record *state.Record) error {
 // they had just come.
 func (a *Actor) replayEntry(ctx context.Context, record *state.Record) (*Replayed, error) {
 	started := a.options.Clock.Now()
-	sources := a.options.Plan().Config.Sources
-	i := slices.IndexFunc(sources, func(s *config.Source) bool {
-		return s.Tenant == record.Event.Tenant && s.Name == record.Event.Source
-	})
-	if i < 0 {
+	source := a.options.Plan().Source(record.Event.Tenant, record.Event.Source)
+	if source == nil {
 		return nil, conflict("the configuration no longer has the source `" + record.Event.Source + "`")
 	}
-	events, err := stream.Reread(sources[i], record.Event, started)
+	events, err := stream.Reread(source, record.Event, started)
 	if err != nil {
 		return nil, conflict("it still cannot be read: " + err.Error())
 	}

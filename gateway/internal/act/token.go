@@ -18,6 +18,9 @@ const maxToken = 16 << 10
 // PlantToken stores the first refresh token of a connection, from which the gateway fetches access tokens from now on, and
 // returns when. A hold for refused credentials ends: its deliveries are sent with the new token.
 func (a *Actor) PlantToken(ctx context.Context, d *config.Destination, token string) (time.Time, error) {
+	if d.Broken {
+		return time.Time{}, &InvalidError{"name", fmt.Sprintf("the settings of `%s` have a fault: correct them first", d.Name)}
+	}
 	switch auth, fetches := connectors.TokenOf(d.Alone); {
 	case !fetches:
 		return time.Time{}, &InvalidError{"name", fmt.Sprintf("`%s` sends to %s, for which no token is fetched", d.Name, d.Product)}

@@ -1,7 +1,9 @@
 package decide
 
 import (
+	"iter"
 	"slices"
+	"time"
 
 	"github.com/surveygate/surveygate/gateway/config"
 )
@@ -54,6 +56,27 @@ func (p *Plan) Rules(tenant string) []*config.Rule {
 	return all
 }
 
+// Tenants returns all tenants that the base or an overlay names, in no order.
+func (p *Plan) Tenants() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for tenant := range p.base.byTenant {
+			if tenant != config.AnyTenant && !yield(tenant) {
+				return
+			}
+		}
+		for tenant := range p.overlays.All() {
+			if p.base.byTenant[tenant] == nil && !yield(tenant) {
+				return
+			}
+		}
+	}
+}
+
+// HasTenant reports whether Tenants has a tenant.
+func (p *Plan) HasTenant(tenant string) bool {
+	return tenant != config.AnyTenant && (p.base.byTenant[tenant] != nil || p.overlays.Get(tenant) != nil)
+}
+
 // Source returns a tenant's source; nil if there is none.
 func (p *Plan) Source(tenant, name string) *config.Source {
 	if s := p.base.sources[target{tenant, name}]; s != nil {
@@ -75,6 +98,17 @@ func (p *Plan) destination(tenant string, over *overlay, name string) *config.De
 		return d
 	}
 	return over.destinations[target{tenant, name}]
+}
+
+// LongestTimeout returns the longest timeout of all destinations.
+func (p *Plan) LongestTimeout() time.Duration { return p.longest() }
+
+func (p *Plan) longestTimeout() time.Duration {
+	longest := p.base.longest
+	for _, o := range p.overlays.All() {
+		longest = max(longest, o.longest)
+	}
+	return longest
 }
 
 // Destinations returns the names of all destinations by tenant. The caller must not change them.

@@ -3,6 +3,7 @@ package decide
 
 import (
 	"sync"
+	"time"
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/config"
@@ -21,6 +22,7 @@ type Plan struct {
 	base     *base
 	overlays tenantmap.Map[*overlay]
 	names    func() map[string][]string
+	longest  func() time.Duration
 }
 
 // base is the compiled base. Plans that differ in overlays share it.
@@ -51,6 +53,7 @@ type layer struct {
 	sources      map[target]*config.Source
 	destinations map[target]*config.Destination
 	steps        map[stepKey]configured
+	longest      time.Duration // timeout of a destination
 }
 
 type target struct{ tenant, name string }
@@ -100,7 +103,7 @@ func (p *Plan) With(overlays ...*config.TenantConfig) *Plan {
 			}
 		})
 	}
-	next.names = sync.OnceValue(next.destinationNames)
+	next.names, next.longest = sync.OnceValue(next.destinationNames), sync.OnceValue(next.longestTimeout)
 	return next
 }
 
@@ -128,6 +131,7 @@ func newLayer(sources []*config.Source, destinations []*config.Destination, all 
 	}
 	for _, d := range destinations {
 		l.destinations[target{d.Tenant, d.Name}] = d
+		l.longest = max(l.longest, d.Timeout)
 	}
 	matches := make([]*rules.Rule, len(all))
 	for i, r := range all {

@@ -36,12 +36,15 @@ func (p *Plan) IsBroken(tenant string, origin state.Origin) bool {
 		return false
 	}
 	for _, name := range DocumentsOf(origin) {
-		if o.stateOf(name) == config.Broken {
+		if d := o.document(name); d != nil && d.State == config.Broken {
 			return true
 		}
 	}
 	return false
 }
+
+// DocumentKind is the kind of the settings of the store that are documents of tenants.
+const DocumentKind = "setting"
 
 // DocumentsOf returns the names of the documents that may define the steps of an origin.
 func DocumentsOf(origin state.Origin) []string {
@@ -55,14 +58,24 @@ func DocumentsOf(origin state.Origin) []string {
 	}
 }
 
-// stateOf returns what became of a document; empty if there is none.
-func (o *overlay) stateOf(name string) config.DocumentState {
-	for i := range o.config.Documents {
-		if d := &o.config.Documents[i]; d.Name == name {
-			return d.State
+// DocumentVersion returns the version of the document that the plan was made with, whatever its state; 0 if it had none.
+func (p *Plan) DocumentVersion(tenant, name string) uint64 {
+	if o := p.overlays.Get(tenant); o != nil {
+		if d := o.document(name); d != nil {
+			return d.Version
 		}
 	}
-	return ""
+	return 0
+}
+
+// document returns nil if the overlay has no document of that name.
+func (o *overlay) document(name string) *config.CompiledDocument {
+	for i := range o.config.Documents {
+		if d := &o.config.Documents[i]; d.Name == name {
+			return d
+		}
+	}
+	return nil
 }
 
 // ReasonOf returns a delivery's reason. For a waiting delivery whose step the configuration lacks, or whose destination is

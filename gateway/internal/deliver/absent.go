@@ -19,6 +19,8 @@ const (
 	missingWait = time.Hour
 	// warnAgain is how often the log is told at most that deliveries of a destination miss their step.
 	warnAgain = time.Minute
+	// maxWarned is how many destinations are remembered for that until those are removed that may be told again.
+	maxWarned = 1000
 	// recallAgain is the time between two searches for deliveries whose step is configured again. One search is not enough: a
 	// delivery that was claimed under the previous configuration may have been postponed after it.
 	recallAgain = 5 * time.Second
@@ -43,9 +45,20 @@ type missing struct {
 	wake   chan struct{} // receives after a reload
 	repeat time.Duration // recallAgain, but in tests
 
-	mu     sync.Mutex
-	warned map[laneKey]time.Time
+	mu      sync.Mutex // guards what follows
+	warned  map[laneKey]time.Time
+	pending scope // what the next search is of
 }
+
+// scope is the destinations of some tenants, or of all.
+type scope struct {
+	all     bool
+	tenants map[string]bool
+}
+
+func (s *scope) isEmpty() bool { return !s.all && len(s.tenants) == 0 }
+
+func (s *scope) has(tenant string) bool { return s.all || s.tenants[tenant] }
 
 // noteVersions maps the name of each note to its version at the previous search. A note is removed only if it is unchanged since
 // then: a delivery for which a new note was written may not have been postponed yet.
@@ -55,11 +68,33 @@ func (m *missing) init() {
 	m.holder, m.wake, m.warned, m.repeat = rand.Text(), make(chan struct{}, 1), map[laneKey]time.Time{}, recallAgain
 }
 
-func (m *missing) wakeRecall() {
+// wakeRecall asks for a search in some tenants, or without any in all.
+func (m *missing) wakeRecall(tenants ...string) {
+	m.mu.Lock()
+	if m.pending.all = m.pending.all || len(tenants) == 0; m.pending.all {
+		m.pending.tenants = nil
+	} else {
+		if m.pending.tenants == nil {
+			m.pending.tenants = map[string]bool{}
+		}
+		for _, tenant := range tenants {
+			m.pending.tenants[tenant] = true
+		}
+	}
+	m.mu.Unlock()
 	select {
 	case m.wake <- struct{}{}:
 	default:
 	}
+}
+
+// takeScope returns what was asked for since the last call.
+func (m *missing) takeScope() scope {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.pending
+	m.pending = scope{}
+	return s
 }
 
 // shouldWarn reports whether to log a warning about a destination now: at most once per warnAgain.
@@ -69,15 +104,17 @@ func (m *missing) shouldWarn(key laneKey, now time.Time) bool {
 	if at, ok := m.warned[key]; ok && now.Sub(at) < warnAgain {
 		return false
 	}
+	if len(m.warned) >= maxWarned {
+		maps.DeleteFunc(m.warned, func(_ laneKey, at time.Time) bool { return now.Sub(at) >= warnAgain })
+	}
 	m.warned[key] = now
 	return true
 }
 
 // unconfigured takes a due delivery whose step is not in the newest configuration. It waits once, for missingWait; if the
 // step is still missing then, it is a dead letter. Noted are the destinations whose notes were written in this round.
-func (l *Loop) unconfigured(plan *decide.Plan, j *job, now time.Time, noted map[laneKey]bool) {
-	if l.Plan() != plan { // a reload may have brought the step back
-		l.postpone(j, j.delivery.Reason, now.Add(recheck))
+func (l *Loop) unconfigured(j *job, now time.Time, noted map[laneKey]bool) {
+	if l.stepIsBack(j, now) {
 		return
 	}
 	if j.delivery.Reason == decide.Absent {
@@ -86,23 +123,40 @@ func (l *Loop) unconfigured(plan *decide.Plan, j *job, now time.Time, noted map[
 		l.settle(j, d, "")
 		return
 	}
-	key := laneKey{j.delivery.Tenant, j.delivery.Destination}
-	log := l.Log.With("tenant", key.tenant, "destination", key.name)
-	if l.missing.shouldWarn(key, now) {
-		log.Warn("deliveries are due whose step is not configured now: they wait an hour for it and then become dead letters",
-			"rule", j.delivery.Origin.Name, "step", j.delivery.Step)
+	if l.missing.shouldWarn(j.laneKey(), now) {
+		l.Log.Warn("deliveries are due whose step is not configured now: they wait an hour for it and then become dead letters",
+			"tenant", j.delivery.Tenant, "destination", j.delivery.Destination, "rule", j.delivery.Origin.Name, "step", j.delivery.Step)
 	}
+	l.awaitStep(j, decide.Absent, now, noted)
+}
+
+// stepIsBack postpones a delivery whose step a change of the configuration may have brought back since the round began.
+func (l *Loop) stepIsBack(j *job, now time.Time) bool {
+	d := &j.delivery
+	plan := l.Plan()
+	if !plan.HasStep(d.Tenant, d.Origin, d.Step) && !plan.IsBroken(d.Tenant, d.Origin) {
+		return false
+	}
+	l.postpone(j, d.Reason, now.Add(recheck))
+	return true
+}
+
+// awaitStep lets a delivery wait, for missingWait or until its step is back.
+func (l *Loop) awaitStep(j *job, reason string, now time.Time, noted map[laneKey]bool) {
+	key := j.laneKey()
 	// Before the delivery is put off: a process that ends in between leaves a superfluous note, and never a missing one. In each round
 	// anew, as a recall by any replica may have removed the previous note.
 	if !noted[key] {
 		if err := l.writeMissing(key); err != nil { // they are found by their due time, only later
-			log.Warn("cannot note that deliveries wait for their step", "err", err)
+			l.Log.Warn("cannot note that deliveries wait for their step", "tenant", key.tenant, "destination", key.name, "err", err)
 		} else {
 			noted[key] = true
 		}
 	}
-	l.postpone(j, decide.Absent, now.Add(missingWait))
+	l.postpone(j, reason, now.Add(missingWait))
 }
+
+func (j *job) laneKey() laneKey { return laneKey{j.delivery.Tenant, j.delivery.Destination} }
 
 // writeMissing writes the note anew where it stands already, so that a recall that began before does not remove it.
 func (l *Loop) writeMissing(key laneKey) error {
@@ -122,9 +176,9 @@ func (l *Loop) writeMissing(key laneKey) error {
 // recallLoop makes deliveries due whose step is back, at the start and after each reload.
 func (l *Loop) recallLoop(ctx context.Context) {
 	before := noteVersions{}
-	for {
-		for looks := 0; looks < 2; {
-			switch err := l.recall(ctx, before); {
+	for of := (scope{all: true}); ; of = l.missing.takeScope() {
+		for looks := 0; looks < 2 && !of.isEmpty(); {
+			switch err := l.recall(ctx, of, before); {
 			case err == nil:
 				looks++
 			case ctx.Err() != nil || errors.Is(err, state.ErrClosed):
@@ -144,19 +198,28 @@ func (l *Loop) recallLoop(ctx context.Context) {
 	}
 }
 
-// recall looks once through the destinations that are noted.
-func (l *Loop) recall(ctx context.Context, before noteVersions) error {
+// recall looks once through the destinations that are noted, of some tenants.
+func (l *Loop) recall(ctx context.Context, of scope, before noteVersions) error {
 	noted, err := l.Store.List(ctx, systemTenant, kindMissing)
-	if err != nil || len(noted) == 0 {
+	if err != nil {
 		return err
 	}
 	was := maps.Clone(before)
 	clear(before)
+	if len(noted) == 0 {
+		return nil
+	}
 	defer func() { // the lease ends by itself where this fails
 		_, _ = l.Store.Lease(context.WithoutCancel(ctx), recallLeaseName, l.missing.holder, 0)
 	}()
 	for _, note := range noted {
 		tenant, name, _ := strings.Cut(note.Name, "/")
+		if !of.has(tenant) {
+			if version, looked := was[note.Name]; looked {
+				before[note.Name] = version
+			}
+			continue
+		}
 		left, err := l.recallDestination(ctx, laneKey{tenant, name})
 		if err != nil {
 			return err
@@ -195,7 +258,7 @@ func (l *Loop) recallDestination(ctx context.Context, key laneKey) (left bool, e
 		for i := range page.Items {
 			d := &page.Items[i]
 			switch {
-			case d.Reason != decide.Absent:
+			case d.Reason != decide.Absent && d.Reason != decide.BrokenRule:
 			case !plan.HasStep(d.Tenant, d.Origin, d.Step):
 				left = true
 			case d.Leased || d.Due.Sub(now) < l.missing.repeat: // it is tried anyway

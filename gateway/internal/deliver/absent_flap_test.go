@@ -55,7 +55,7 @@ func TestNoteOfAMomentAgoStays(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		b.until("no other look is at it", func() bool { return b.loop.recall(t.Context(), looks) == nil })
+		b.until("no other look is at it", func() bool { return b.loop.recall(t.Context(), scope{all: true}, looks) == nil })
 		if noted, err := b.store.List(t.Context(), systemTenant, kindMissing); err != nil || len(noted) != c.notes {
 			t.Fatalf("noted: %v, %v, want %d", noted, err, c.notes)
 		}

@@ -47,7 +47,7 @@ func (l *Loop) decide(plan *decide.Plan, claimed state.Claimed, now time.Time) (
 	c = &claim{at: now, size: ev.Size(), suspect: state.IsSuspect(claimed.Claims - 1)}
 	c.outcome = state.Outcome{
 		Position: claimed.Position, Tenant: ev.Tenant, EventID: ev.ID,
-		Generation: plan.Config.Generation, At: now,
+		Generation: plan.Generation(ev.Tenant), At: now,
 	}
 	if claimed.Claims > state.MaxBatchClaims+maxClaimsAlone {
 		c.outcome.Dead = fmt.Sprintf("claimed %d times without a commit, %d of them alone", claimed.Claims-1, claimed.Claims-1-state.MaxBatchClaims)
@@ -102,6 +102,8 @@ func (l *Loop) start(c *claim, now time.Time) {
 			l.settle(j, skipped, "")
 		case d.Due.After(now):
 			l.postpone(j, d.Reason, d.Due)
+		case j.destination.Broken:
+			l.postpone(j, decide.BrokenDestination, now)
 		default:
 			l.setBatching(j, &keys)
 			if at := j.deferUntil(now); !at.IsZero() {

@@ -3,7 +3,6 @@ package deliver
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/decide"
@@ -15,7 +14,7 @@ func (l *Loop) claimDue(ctx context.Context) {
 	backoff := newBackoff()
 	for ctx.Err() == nil {
 		plan, now := l.Plan(), l.Clock.Now()
-		round := dueRound{loop: l, plan: plan, now: now, left: map[laneKey]int{}, newest: l.newest(ctx)}
+		round := dueRound{loop: l, plan: plan, now: now, left: map[laneKey]int{}, absence: l.absence(ctx, plan)}
 		var claimed []state.Due
 		var next time.Time
 		// While the store takes no commits, no delivery is claimed: it would be repeated whenever its lease ends.
@@ -41,14 +40,16 @@ func (l *Loop) claimDue(ctx context.Context) {
 			round.wakeAt(now)
 		}
 		noted := map[laneKey]bool{}
-		newest := l.newest(ctx) // asked once more: what was claimed may need a configuration that came meanwhile
+		absence := l.absence(ctx, plan) // asked once more: what was claimed may need a configuration that came meanwhile
 		for i := range claimed {
 			round.left[laneKey{claimed[i].Delivery.Tenant, claimed[i].Delivery.Destination}]--
-			l.requeue(plan, &claimed[i], now, newest, noted)
+			l.requeue(plan, &claimed[i], now, absence, noted)
 		}
 		for key, left := range round.left {
 			if left > 0 {
-				l.lanes.get(key).caughtUp(now)
+				if lane := l.lanes.find(key); lane != nil {
+					lane.caughtUp(now)
+				}
 			}
 		}
 		if len(claimed) > 0 {
@@ -94,11 +95,10 @@ func (l *Loop) waitDue(ctx context.Context, now, next, again time.Time) bool {
 
 // dueRound is one claim from the due-queue.
 type dueRound struct {
-	loop *Loop
-	plan *decide.Plan
-	now  time.Time
-	// newest reports whether a step that the plan lacks is really deleted.
-	newest    func() bool
+	loop      *Loop
+	plan      *decide.Plan
+	now       time.Time
+	absence   *absence
 	left      map[laneKey]int // the remaining capacity of each destination with due deliveries
 	nextRound time.Time       // when a destination can take more without any other change; zero: never
 }
@@ -107,10 +107,10 @@ type dueRound struct {
 func (r *dueRound) capacity(tenant, destination string) int {
 	key, n, again := laneKey{tenant, destination}, 0, time.Time{}
 	switch d := r.plan.Destination(tenant, destination); {
-	case d == nil && r.newest():
+	case d == nil && r.absence.hasNewestBase():
 		n = dueAtOnce // today's step may name another destination; without a step they wait, and become dead letters in the end
 	case d == nil: // a replica with a newer configuration has it
-	case d.Enabled:
+	case d.Enabled && !d.Broken:
 		lane := r.loop.lanes.get(key)
 		lane.configure(d)
 		n, again = lane.dueCapacity(r.now)
@@ -134,26 +134,22 @@ func (r *dueRound) wakeAt(at time.Time) {
 
 // leaseFor returns a lease that is longer than any due delivery takes: the attempt queued before it, and its own.
 func leaseFor(plan *decide.Plan) time.Duration {
-	longest := 30 * time.Second
-	for _, d := range plan.Config.Destinations {
-		longest = max(longest, d.Timeout)
-	}
-	return 3*longest + leaseGrace
-}
-
-// newest returns a function that asks Options.Newest at its first call and remembers the answer.
-func (l *Loop) newest(ctx context.Context) func() bool {
-	return sync.OnceValue(func() bool { return l.Newest == nil || l.Newest(ctx) })
+	return 3*max(30*time.Second, plan.LongestTimeout()) + leaseGrace
 }
 
 // requeue queues a due delivery with today's step. One whose step is gone waits for it to come back, and is a dead letter in
-// the end; one that only a newer configuration has is left to the replicas that have it, with no attempt counted.
-func (l *Loop) requeue(plan *decide.Plan, due *state.Due, now time.Time, newest func() bool, noted map[laneKey]bool) {
+// the end. No attempt is counted of one that only a newer configuration has, which is left to the replicas that have it, nor of
+// one whose rule or destination has a fault in its settings, which waits until that is corrected.
+func (l *Loop) requeue(plan *decide.Plan, due *state.Due, now time.Time, absence *absence, noted map[laneKey]bool) {
 	l.due.Add(1)
 	j := &job{delivery: due.Delivery, event: due.Event, progress: leased, lease: due.Lease}
 	j.delivery.Log, j.delivery.Leased = nil, false // its end also ends its lease
 	owed, ok := plan.Today(j.delivery, due.Event)
-	if !ok && !newest() {
+	if !ok && plan.IsBroken(j.delivery.Tenant, j.delivery.Origin) {
+		l.awaitStep(j, decide.BrokenRule, now, noted)
+		return
+	}
+	if !ok && !absence.isGone(j.delivery.Tenant, j.delivery.Origin) {
 		reason := decide.Newer
 		if j.delivery.Reason == decide.Absent { // its hour keeps running
 			reason = decide.Absent
@@ -162,10 +158,14 @@ func (l *Loop) requeue(plan *decide.Plan, due *state.Due, now time.Time, newest 
 		return
 	}
 	if !ok {
-		l.unconfigured(plan, j, now, noted)
+		l.unconfigured(j, now, noted)
 		return
 	}
 	j.delivery, j.build, j.destination, j.once, j.sets = owed.Delivery, owed.Build, owed.Destination, owed.Once, owed.Sets
+	if j.destination.Broken {
+		l.postpone(j, decide.BrokenDestination, now)
+		return
+	}
 	l.setBatching(j, new(keys))
 	if reason := l.lanes.forJob(j).pushDue(j, now); reason != "" {
 		l.postpone(j, reason, maxTime(now, j.requeueAt))

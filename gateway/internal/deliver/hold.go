@@ -33,7 +33,7 @@ func (l *lane) judge(v connectors.Verdict, t *attemptOutcome, d *config.Destinat
 		changed = l.countFailure(v, now)
 	default:
 		limit := l.circuit.limit
-		if l.circuit.count(false, l.destination.Concurrency, now); l.circuit.limit != limit {
+		if l.circuit.count(false, l.concurrency(), now); l.circuit.limit != limit {
 			l.addWorkers(l.queued()) // more may run than before
 		}
 		if changed = l.hold.Kind == state.HoldCircuit; changed {
@@ -59,7 +59,7 @@ func (l *lane) holdRefused(kind state.HoldKind, v connectors.Verdict, d *config.
 
 // countFailure counts a `retry` and reports whether it opened the circuit. l.mu is held.
 func (l *lane) countFailure(v connectors.Verdict, now time.Time) bool {
-	if !l.circuit.count(true, l.destination.Concurrency, now) {
+	if !l.circuit.count(true, l.concurrency(), now) {
 		return false
 	}
 	before := l.circuit
@@ -168,13 +168,14 @@ func (l *Loop) fingerprint(d *config.Destination, kind state.HoldKind) string {
 	return outbound.Fingerprint(l.FingerprintKey, d.Credentials)
 }
 
-// learnHolds takes over holds put on or lifted elsewhere, and lifts those whose credentials have changed.
-func (l *Loop) learnHolds(ctx context.Context) error {
+// learnHolds takes over holds put on or lifted elsewhere, and lifts those whose credentials have changed: of some tenants, or
+// without any of all.
+func (l *Loop) learnHolds(ctx context.Context, tenants ...string) error {
 	l.learning.Lock() // else an older list could be applied after a newer one
 	defer l.learning.Unlock()
 	const unwritten = ^uint64(0)
 	before := map[*lane]uint64{}
-	for _, lane := range l.lanes.all() {
+	for _, lane := range l.lanes.of(tenants...) {
 		lane.writeHold() // what the store did not take yet
 		lane.mu.Lock()
 		if before[lane] = lane.changes; lane.unwritten {
@@ -182,7 +183,7 @@ func (l *Loop) learnHolds(ctx context.Context) error {
 		}
 		lane.mu.Unlock()
 	}
-	holds, err := l.Store.Holds(ctx, "*")
+	holds, err := l.holdsOf(ctx, tenants)
 	if err != nil {
 		return err
 	}
@@ -194,23 +195,39 @@ func (l *Loop) learnHolds(ctx context.Context) error {
 		}
 	}
 	lifted := false
-	for _, lane := range l.lanes.all() {
+	for _, lane := range l.lanes.of(tenants...) {
 		lane.mu.Lock()
 		if h := listed[lane]; lane.changes == before[lane] { // otherwise the lane has a newer one
 			lifted = lane.adoptHold(h, now) || lifted
 		}
 		lane.mu.Unlock()
 	}
+	l.lanes.removeUnused(plan, now)
 	if lifted {
 		l.wakeDue()
 	}
 	return nil
 }
 
+// holdsOf returns the holds of some tenants, or without any of all.
+func (l *Loop) holdsOf(ctx context.Context, tenants []string) (holds []state.DestinationOnHold, err error) {
+	if len(tenants) == 0 {
+		tenants = []string{"*"}
+	}
+	for _, tenant := range tenants {
+		some, err := l.Store.Holds(ctx, tenant)
+		if err != nil {
+			return nil, err
+		}
+		holds = append(holds, some...)
+	}
+	return holds, nil
+}
+
 // lift removes a hold whose credentials or URL have changed since.
 func (l *Loop) lift(ctx context.Context, plan *decide.Plan, h state.DestinationOnHold) bool {
 	d := plan.Destination(h.Tenant, h.Destination)
-	if d == nil || h.Hold.Fingerprint == "" || h.Hold.Fingerprint == l.fingerprint(d, h.Hold.Kind) {
+	if d == nil || d.Broken || h.Hold.Fingerprint == "" || h.Hold.Fingerprint == l.fingerprint(d, h.Hold.Kind) {
 		return false
 	}
 	err := l.Store.Hold(ctx, h.Tenant, h.Destination, state.Hold{}, &h.Hold)

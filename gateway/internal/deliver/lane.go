@@ -9,6 +9,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
@@ -61,17 +62,20 @@ type lane struct {
 	backlog         bool // deliveries that exceeded a limit wait in the due-queue; new ones go behind them
 	wantsMore       bool // the due-queue had more than the lane could take
 	stopped         bool
+	removed         bool // it is no longer in lanes: the next delivery makes another lane
 
 	writing sync.Mutex // of hold into the store, one change after the other
 }
 
-// lanes has one lane per destination. A lane is made at its first use and stays.
+// lanes has one lane per destination. A lane is made at its first use, and removed when no configuration has its destination and
+// nothing is left in it.
 type lanes struct {
 	loop       *Loop
-	mu         sync.RWMutex // guards byKey, backlogged and stopped
+	mu         sync.RWMutex // guards byKey, ofTenant, backlogged and stopped
 	byKey      map[laneKey]*lane
-	backlogged map[*lane]struct{} // those with a backlog
-	halt       chan struct{}      // closed by stop
+	ofTenant   map[string]map[string]*lane // the same by tenant and name
+	backlogged map[*lane]struct{}          // those with a backlog
+	halt       chan struct{}               // closed by stop
 	stopped    bool
 }
 
@@ -81,10 +85,15 @@ func (ls *lanes) forJob(j *job) *lane {
 	return l
 }
 
-func (ls *lanes) get(key laneKey) *lane {
+// find returns a destination's lane; nil if it was not used yet.
+func (ls *lanes) find(key laneKey) *lane {
 	ls.mu.RLock()
-	l := ls.byKey[key]
-	ls.mu.RUnlock()
+	defer ls.mu.RUnlock()
+	return ls.byKey[key]
+}
+
+func (ls *lanes) get(key laneKey) *lane {
+	l := ls.find(key)
 	if l != nil {
 		return l
 	}
@@ -93,8 +102,53 @@ func (ls *lanes) get(key laneKey) *lane {
 	if l = ls.byKey[key]; l == nil {
 		l = &lane{loop: ls.loop, key: key, stopped: ls.stopped}
 		ls.byKey[key] = l
+		if ls.ofTenant[key.tenant] == nil {
+			ls.ofTenant[key.tenant] = map[string]*lane{}
+		}
+		ls.ofTenant[key.tenant][key.name] = l
 	}
 	return l
+}
+
+// of returns the lanes of some tenants, each once; without any, those of all.
+func (ls *lanes) of(tenants ...string) (all []*lane) {
+	if len(tenants) == 0 {
+		return ls.all()
+	}
+	ls.mu.RLock()
+	defer ls.mu.RUnlock()
+	for _, tenant := range slices.Compact(slices.Sorted(slices.Values(tenants))) {
+		all = slices.AppendSeq(all, maps.Values(ls.ofTenant[tenant]))
+	}
+	return all
+}
+
+// follow makes lanes obey the settings of a plan, and removes those whose destination it lacks and that have nothing to do.
+func (ls *lanes) follow(plan *decide.Plan, lanes []*lane) {
+	for _, l := range lanes {
+		if d := plan.Destination(l.key.tenant, l.key.name); d != nil {
+			l.configure(d)
+		} else {
+			ls.remove(l)
+		}
+	}
+}
+
+// remove removes an idle lane. Who has found it before is refused: the delivery returns to the due-queue, and goes to a new lane.
+func (ls *lanes) remove(l *lane) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.pending > 0 || l.inFlight > 0 || l.workers > 0 || l.backlog || l.unwritten || l.hold.Kind != "" {
+		return
+	}
+	l.removed = true
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	delete(ls.byKey, l.key)
+	delete(ls.ofTenant[l.key.tenant], l.key.name)
+	if len(ls.ofTenant[l.key.tenant]) == 0 {
+		delete(ls.ofTenant, l.key.tenant)
+	}
 }
 
 func (ls *lanes) all() []*lane {
@@ -111,6 +165,30 @@ func (ls *lanes) withBacklog() []*lane {
 	ls.mu.RLock()
 	defer ls.mu.RUnlock()
 	return slices.Collect(maps.Keys(ls.backlogged))
+}
+
+// removeUnused removes the lanes of destinations that the plan does not have, once they are empty and not on hold.
+func (ls *lanes) removeUnused(plan *decide.Plan, now time.Time) {
+	for _, l := range ls.all() {
+		if plan.Destination(l.key.tenant, l.key.name) != nil {
+			continue
+		}
+		l.mu.Lock()
+		if l.unused(now) {
+			l.removed = true
+			ls.mu.Lock()
+			delete(ls.byKey, l.key)
+			ls.mu.Unlock()
+		}
+		l.mu.Unlock()
+	}
+}
+
+// unused reports whether nothing is in the lane, and the store knows all of it. l.mu is held.
+func (l *lane) unused(now time.Time) bool {
+	onHold := l.hold.Kind != "" && (l.hold.Until.IsZero() || l.hold.Until.After(now))
+	return !onHold && !l.unwritten && !l.backlog && l.pending == 0 && l.inFlight == 0 && l.workers == 0 && l.queued() == 0 &&
+		len(l.gather.open) == 0 && len(l.gather.last) == 0 && len(l.gather.unqueued) == 0
 }
 
 // stop lets running attempts go on and starts no new ones.
@@ -153,7 +231,10 @@ func (l *lane) configure(d *config.Destination) {
 
 // blocked returns why no attempt may start now, and until when if time ends it; "" if attempts may start. l.mu is held.
 func (l *lane) blocked(now time.Time) (reason string, until time.Time) {
-	if !l.destination.Enabled {
+	switch {
+	case l.destination.Broken:
+		return decide.BrokenDestination, until
+	case !l.destination.Enabled:
 		return reasonDisabled, until
 	}
 	switch {
@@ -229,8 +310,11 @@ func (l *lane) pushDue(j *job, now time.Time) (reason string) {
 
 // refuses returns why the lane takes no delivery now. l.mu is held.
 func (l *lane) refuses(now time.Time) (reason string) {
-	if l.stopped {
+	switch {
+	case l.stopped:
 		return reasonStopping
+	case l.removed:
+		return reasonReloaded
 	}
 	reason, _ = l.blocked(now)
 	return reason
@@ -254,7 +338,10 @@ func (l *lane) addWorkers(n int) {
 }
 
 // atOnce is how many requests may run at once now. l.mu is held.
-func (l *lane) atOnce() int { return l.circuit.atOnce(l.destination.Concurrency) }
+func (l *lane) atOnce() int { return l.circuit.atOnce(l.concurrency()) }
+
+// concurrency is at least 1, also of a destination that is Broken: workers hand back what was queued before. l.mu is held.
+func (l *lane) concurrency() int { return max(l.destination.Concurrency, 1) }
 
 // busy returns how many deliveries the lane has in memory, without those that wait for an earlier one of their record. l.mu is held.
 func (l *lane) busy() int { return l.pending - l.blockedByRecord + l.inFlight }

@@ -71,8 +71,8 @@ type Options struct {
 	Clock    clock.Clock
 	Log      *slog.Logger
 	Observer Observer
-	// Newest reports whether Plan is the newest configuration of all replicas. Only then is a step that Plan lacks really
-	// deleted. Nil: there are no other replicas.
+	// Newest reports whether the base of Plan is the newest of all replicas. Only then is a step that Plan lacks really deleted,
+	// if no document of the store may have it. Nil: there are no other replicas.
 	Newest func(ctx context.Context) bool
 	// Jitter returns a random number from 0 to 1; each wait is extended by that fraction of a tenth.
 	Jitter func() float64
@@ -111,7 +111,7 @@ func New(o Options) *Loop {
 	l := &Loop{Options: o, claims: map[*claim]struct{}{}, dueWake: make(chan struct{}, 1), suspectEnded: make(chan struct{}, 1)}
 	l.sending, l.giveUp = context.WithCancel(context.Background())
 	l.lanes.loop, l.lanes.halt = l, make(chan struct{})
-	l.lanes.byKey, l.lanes.backlogged = map[laneKey]*lane{}, map[*lane]struct{}{}
+	l.lanes.byKey, l.lanes.ofTenant, l.lanes.backlogged = map[laneKey]*lane{}, map[string]map[string]*lane{}, map[*lane]struct{}{}
 	l.commits.wake = make(chan struct{}, 1)
 	l.capacity.init(claimedEvents, claimedBytes)
 	l.undecided.init()
@@ -172,18 +172,24 @@ func (l *Loop) Run(ctx context.Context) error {
 	return nil
 }
 
-// Reloaded tells the loop that Plan returns something new: lanes obey their new settings, and pauses whose credentials
-// changed are lifted.
-func (l *Loop) Reloaded(ctx context.Context) error {
-	plan := l.Plan()
-	for _, lane := range l.lanes.all() {
-		if d := plan.Destination(lane.key.tenant, lane.key.name); d != nil {
-			lane.configure(d)
-		}
+// Reloaded tells the loop that Plan has another base: lanes obey their new settings, pauses whose credentials changed are lifted,
+// and deliveries go on whose step is back.
+func (l *Loop) Reloaded(ctx context.Context) error { return l.changed(ctx) }
+
+// Changed tells the loop that the overlays of these tenants changed in Plan. It is Reloaded for these tenants alone.
+func (l *Loop) Changed(ctx context.Context, tenants ...string) error {
+	if len(tenants) == 0 {
+		return nil
 	}
-	err := l.learnHolds(ctx)
+	return l.changed(ctx, tenants...)
+}
+
+// changed follows a change of some tenants, or without any of all.
+func (l *Loop) changed(ctx context.Context, tenants ...string) error {
+	l.lanes.follow(l.Plan(), l.lanes.of(tenants...))
+	err := l.learnHolds(ctx, tenants...)
 	l.wakeDue()
-	l.missing.wakeRecall()
+	l.missing.wakeRecall(tenants...)
 	return err
 }
 

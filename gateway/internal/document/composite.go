@@ -77,7 +77,7 @@ func (b *binder) structure(n *Node, v reflect.Value, name string) {
 	b.depth++
 	defer func() { b.depth-- }()
 	if n.Kind == Null {
-		n = &Node{Kind: Mapping, At: n.At, file: n.file}
+		n = &Node{Kind: Mapping, At: n.At, file: n.file, parent: n.parent, index: n.index}
 	}
 	for _, f := range fields {
 		if f.Self {

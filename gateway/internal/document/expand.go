@@ -14,6 +14,8 @@ type Lookup struct {
 	Env func(name string) (value string, ok bool)
 	// File returns the content of ${file:/path}.
 	File func(path string) ([]byte, error)
+	// Refuse makes each ${…} a fault, because variables and files belong to the operator and the text was written by others.
+	Refuse bool
 }
 
 // Unset is a ${NAME} without a value.
@@ -56,6 +58,8 @@ func (e *expander) node(n *Node) {
 	case n.Kind != Scalar || n.spans != nil:
 	case strings.Contains(n.Text, "${"):
 		e.scalar(n)
+	case shellName.MatchString(n.Text) && e.lookup.Refuse:
+		e.faults = append(e.faults, n.Fault("`$NAME` is not replaced by a variable's value", "write the value itself"))
 	case shellName.MatchString(n.Text):
 		// The message does not quote the value, which may be a password that happens to look like $NAME.
 		e.faults = append(e.faults, n.Fault("`$NAME` is not replaced by the variable's value", `write "${NAME}", with braces`))
@@ -87,7 +91,11 @@ func (e *expander) scalar(n *Node) {
 		end := strings.IndexByte(text[i:], '}')
 		if end < 0 {
 			n.Text = text
-			e.faults = append(e.faults, n.FaultAt(i, 2, "`${` is not closed", "write ${NAME}, or $${ for a literal ${"))
+			remedy := "write ${NAME}, or $${ for a literal ${"
+			if e.lookup.Refuse {
+				remedy = "write $${ for a literal ${"
+			}
+			e.faults = append(e.faults, n.FaultAt(i, 2, "`${` is not closed", remedy))
 			return
 		}
 		end += i + 1
@@ -109,6 +117,12 @@ func (e *expander) replace(n *Node, hole string, at int) string {
 		n.spans = nil
 		defer func() { n.spans = spans }()
 		return n.FaultAt(at, len(hole), message, remedy)
+	}
+	if e.lookup.Refuse {
+		n.Unset = true
+		e.faults = append(e.faults, fault("`${…}` is for the files of the configuration: nothing is looked up for a stored document",
+			"write the value itself, or $${ for a literal ${"))
+		return hole
 	}
 	if path, ok := strings.CutPrefix(inner, "file:"); ok {
 		if e.lookup.File == nil {

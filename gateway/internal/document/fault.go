@@ -32,8 +32,13 @@ type Fault struct {
 	Remedy  string `json:"remedy,omitempty"`
 	// Page is a documentation page about the problem; may be empty.
 	Page string `json:"page,omitempty"`
+	// Loc is the path of the value within a stored document: keys (string) and places in lists (int), such as "send", 0, "crm".
+	// It is empty for the whole document, and nil in a file.
+	Loc []any `json:"loc,omitempty"`
 
 	file *file
+	// excerpt replaces file in a detached fault; see Detached.
+	excerpt *excerpt
 }
 
 // Faults is an error that holds all faults.
@@ -44,9 +49,12 @@ func At(file, message, remedy string) Fault {
 	return Fault{Position: Position{File: file}, Message: message, Remedy: remedy}
 }
 
-// Source returns the line as written, with secrets masked.
+// Source returns the line as written, with secrets masked. Of a detached fault it returns the part that String shows.
 func (f Fault) Source() string {
-	if f.file == nil {
+	switch {
+	case f.excerpt != nil:
+		return f.excerpt.text
+	case f.file == nil:
 		return ""
 	}
 	return f.file.line(f.Line)
@@ -57,19 +65,19 @@ const (
 	maxBefore = 60  // characters kept before the caret when a line is longer than that
 )
 
-// String shows the position, the line, a caret under the faulty part, and the remedy beside it.
-func (f Fault) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s", f.Position, f.Message)
-	if f.Line == 0 || f.file == nil {
-		if f.Remedy != "" {
-			b.WriteString("\n    " + f.Remedy)
-		}
-		return b.String()
+// excerpt is the part of a line that a fault shows; column is the caret's, from 0.
+type excerpt struct {
+	text   string
+	column int
+}
+
+// shown returns the part of the line that is shown.
+func (f Fault) shown() excerpt {
+	if f.excerpt != nil {
+		return *f.excerpt
 	}
 	source := []rune(f.Source())
 	column := min(max(f.Column-1, 0), len(source))
-	length := max(f.Length, 1)
 	if len(source) > maxShown {
 		start := max(0, column-maxBefore)
 		end := min(len(source), start+maxShown)
@@ -82,6 +90,32 @@ func (f Fault) String() string {
 		}
 		source, column = shown, column-start
 	}
+	return excerpt{string(source), column}
+}
+
+// Detached returns the fault without its file: it keeps the part of the line that it shows, and not the whole text.
+func (f Fault) Detached() Fault {
+	if f.Line > 0 && f.file != nil {
+		shown := f.shown()
+		f.excerpt = &excerpt{strings.Clone(shown.text), shown.column}
+	}
+	f.file = nil
+	return f
+}
+
+// String shows the position, the line, a caret under the faulty part, and the remedy beside it.
+func (f Fault) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s", f.Position, f.Message)
+	if f.Line == 0 || f.file == nil && f.excerpt == nil {
+		if f.Remedy != "" {
+			b.WriteString("\n    " + f.Remedy)
+		}
+		return b.String()
+	}
+	shown := f.shown()
+	source, column := []rune(shown.text), shown.column
+	length := max(f.Length, 1)
 	if column < len(source) {
 		length = min(length, len(source)-column)
 	} else {
@@ -144,6 +178,8 @@ type file struct {
 	masks []mask // positions of secrets
 	// secrets are their texts, which a comment may repeat.
 	secrets []string
+	// stored marks a document of the store: its faults have a path.
+	stored bool
 }
 
 // mask hides characters of a line; columns count from 1.

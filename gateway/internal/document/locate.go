@@ -13,6 +13,8 @@ type place struct{ line, column int }
 // its first key or bracket.
 func (n *Node) width() int {
 	switch {
+	case n.placed:
+		return 1
 	case n.Kind == Mapping && len(n.Pairs) > 0 && n.Pairs[0].Key.At == n.At:
 		return n.Pairs[0].Key.width()
 	case n.Kind != Scalar:
@@ -29,6 +31,9 @@ func (n *Node) width() int {
 
 // locate returns the position in the file of bytes of Text. Bytes that come from a ${NAME} are located at its `${`.
 func (n *Node) locate(offset, length int) (line, column, width int) {
+	if n.placed {
+		return n.At.Line, n.At.Column, 1
+	}
 	places, end := n.places()
 	places = append(places, end)
 	at := func(offset int) int {

@@ -55,6 +55,12 @@ type Node struct {
 	written string // Text before ${…} was replaced
 	spans   []span // maps Text to written; nil if they are equal
 	secret  bool   // whether the text is a secret
+	placed  bool   // whether it is not written in the file: see Put
+
+	// parent is the list or mapping that holds the node, and index its place there; nil for the root. They give the path of a
+	// fault. A key has the parent and index of its value.
+	parent *Node
+	index  int
 }
 
 // Pair is one key of a mapping with its value.
@@ -97,7 +103,7 @@ func (n *Node) Named(name string) *Node {
 
 // Fault returns a fault at this node. For a mapping or list in block style, it points to the first line.
 func (n *Node) Fault(message, remedy string) Fault {
-	return n.file.fault(n.At.Line, n.At.Column, n.width(), message, remedy)
+	return n.located(n.file.fault(n.At.Line, n.At.Column, n.width(), message, remedy))
 }
 
 // FaultAt returns a fault at a part of a scalar's text; offset and length are in bytes.
@@ -106,7 +112,7 @@ func (n *Node) FaultAt(offset, length int, message, remedy string) Fault {
 		return n.Fault(message, remedy)
 	}
 	line, column, width := n.locate(offset, length)
-	return n.file.fault(line, column, width, message, remedy)
+	return n.located(n.file.fault(line, column, width, message, remedy))
 }
 
 // HasUnset reports whether the node or one of its children contains a ${NAME} without a value.
@@ -140,7 +146,7 @@ func (n *Node) Written() string {
 
 // With returns a mapping that contains only the pairs whose keys pass keep.
 func (n *Node) With(keep func(key string) bool) *Node {
-	part := &Node{Kind: Mapping, At: n.At, file: n.file}
+	part := &Node{Kind: Mapping, At: n.At, file: n.file, parent: n.parent, index: n.index}
 	for _, p := range n.Pairs {
 		if keep(p.Key.Text) {
 			part.Pairs = append(part.Pairs, p)

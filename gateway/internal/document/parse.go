@@ -150,7 +150,7 @@ func (c *converter) node(y *yaml.Node, depth int, aliased bool) *Node {
 		n.Kind = List
 		for _, item := range y.Content {
 			if child := c.node(item, depth+1, aliased); child != nil {
-				n.Items = append(n.Items, child)
+				n.addItem(child)
 			}
 		}
 	case yaml.MappingNode:
@@ -237,14 +237,14 @@ func (c *converter) pairs(n *Node, y *yaml.Node, depth int, aliased bool) {
 		}
 		seen[key.Text] = key
 		if value := c.node(yv, depth+1, aliased); value != nil {
-			n.Pairs = append(n.Pairs, Pair{key, value})
+			n.addPair(key, value)
 		}
 	}
 	for _, m := range merged {
 		for _, p := range m.Pairs {
 			if seen[p.Key.Text] == nil {
 				seen[p.Key.Text] = p.Key
-				n.Pairs = append(n.Pairs, p)
+				n.addPair(p.Key, p.Value)
 			}
 		}
 	}

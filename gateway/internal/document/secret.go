@@ -350,6 +350,40 @@ func (f *file) block(head, least int) []mask {
 	return all
 }
 
+// Sum writes a canonical form of a stored document into a hash. In addition to what Digest leaves out, the order of keys and the
+// quotes of texts do not count, because a store may write JSON anew.
+func (n *Node) Sum(w io.Writer) {
+	switch n.Kind {
+	case Scalar:
+		switch {
+		case n.secret && !n.isReference():
+			writeDigest(w, "h", "")
+		case n.IsNumber():
+			writeDigest(w, "i", n.Written())
+		case n.IsBool():
+			writeDigest(w, "b", strings.ToLower(n.Written()))
+		default:
+			writeDigest(w, "s", n.Written())
+		}
+	case List:
+		writeDigest(w, "l", "")
+		for _, item := range n.Items {
+			item.Sum(w)
+		}
+		writeDigest(w, "e", "")
+	case Mapping:
+		writeDigest(w, "m", "")
+		pairs := slices.SortedFunc(slices.Values(n.Pairs), func(a, b Pair) int { return strings.Compare(a.Key.Text, b.Key.Text) })
+		for _, p := range pairs {
+			writeDigest(w, "k", p.Key.Text)
+			p.Value.Sum(w)
+		}
+		writeDigest(w, "e", "")
+	default:
+		writeDigest(w, "n", "")
+	}
+}
+
 // Digest writes a canonical form of the tree into a hash. Comments, layout and quoting style do not count, and of a secret
 // only its ${NAME} does.
 func (n *Node) Digest(w io.Writer) {

@@ -57,7 +57,7 @@ func (a *Asker) Event(ctx context.Context, tenant, id string) (*Explanation, err
 		if o.Dead != "" {
 			x.State = "dead"
 		}
-		if o.Generation != today.Config.Generation && o.Generation != "" {
+		if o.Generation != today.Generation(tenant) && o.Generation != "" {
 			then, err = a.PlanOf(ctx, tenant, o.Generation)
 			switch {
 			case errors.Is(err, state.ErrNotFound), errors.Is(err, config.ErrUnreadable):
@@ -110,7 +110,7 @@ func (a *Asker) deliveries(ctx context.Context, tenant string, brief []state.Del
 func Dry(plan *decide.Plan, ev *event.Event, now time.Time) *Explanation {
 	x := begin(ev, now)
 	x.State = "dry"
-	x.Generation = plan.Config.Generation
+	x.Generation = plan.Generation(ev.Tenant)
 	x.ask(plan, ev)
 	for _, owed := range plan.Decide(ev, now).Owed {
 		step := x.step(owed.Delivery.Origin, owed.Delivery.Step)
@@ -130,6 +130,9 @@ func would(owed decide.Owed, ev *event.Event, now time.Time) (note, request stri
 			note = "would be rejected: building its request panics"
 		}
 	}()
+	if owed.Destination.Broken {
+		return "would wait: the settings of " + owed.Destination.Name + " have a fault", ""
+	}
 	if !owed.Destination.Enabled {
 		return "would wait: " + owed.Destination.Name + " is switched off", ""
 	}

@@ -70,7 +70,7 @@ func (p *printer) revisions(x *Explanation) {
 	if x.Event.Revision == 0 {
 		return
 	}
-	p.line("  revision %d: its raw body was read again %s, decided by configuration %s", x.Event.Revision, p.when(x.DecidedAt), clip(x.Generation, 12))
+	p.line("  revision %d: its raw body was read again %s, decided by configuration %s", x.Event.Revision, p.when(x.DecidedAt), shortGeneration(x.Generation))
 	for i := range x.Former {
 		f := &x.Former[i]
 		matched := "nothing matched"

@@ -100,7 +100,7 @@ func (p *printer) head(x *Explanation) {
 	} else {
 		p.line("  received %s, verified by %s", p.when(e.Received), verifier(e.Verified))
 		if !x.DecidedAt.IsZero() && e.Revision == 0 {
-			p.line("  decided %s later, by configuration %s", short(x.DecidedAt.Sub(e.Received)), clip(x.Generation, 12))
+			p.line("  decided %s later, by configuration %s", short(x.DecidedAt.Sub(e.Received)), shortGeneration(x.Generation))
 		}
 	}
 	p.revisions(x)
@@ -327,6 +327,15 @@ func clip(text string, most int) string {
 		return text
 	}
 	return string(runes[:most-1]) + "…"
+}
+
+// shortGeneration shortens both parts of a generation, of which only the second may differ.
+func shortGeneration(generation string) string {
+	ofBase, ofTenant, both := strings.Cut(generation, "+")
+	if !both {
+		return clip(generation, 12)
+	}
+	return clip(ofBase, 12) + "+" + clip(ofTenant, 12)
 }
 
 // printable keeps respondents from steering a terminal: control characters, and those that turn the direction of

@@ -63,9 +63,9 @@ const (
 const onlyTheGateway = "anything: only the running gateway may use the refresh token, which the product may replace each time; " +
 	"`check --live` asks the gateway, if it is running (in the folder of --data, or at --server)"
 
-// Checker checks connections of a configuration.
+// Checker checks connections of a plan.
 type Checker struct {
-	Config *config.Config
+	Plan   *decide.Plan
 	Sender *outbound.Sender
 	// Offline: refresh tokens are not used, because they belong to the running gateway.
 	Offline bool
@@ -102,10 +102,17 @@ type proof struct {
 func (p *proof) check(ctx context.Context) Connection {
 	d := p.destination
 	p.found = Connection{Tenant: d.Tenant, Name: d.Name, Product: d.Product, Standing: Proved}
+	if d.Broken {
+		p.found.Standing, p.found.Reason = Unreachable, "its settings have a fault"
+		return p.found
+	}
 	p.ask(ctx, d.Alone, "")
-	for _, rule := range p.Config.Rules {
+	for _, rule := range p.Plan.Rules(d.Tenant) {
 		for _, step := range rule.Steps {
-			if build := step.Build[d.Tenant]; step.Destination == d.Name && build != nil && build != d.Alone && p.found.Reason == "" {
+			if step.Destination != d.Name || p.found.Reason != "" {
+				continue
+			}
+			if _, build, _ := p.Plan.Target(d.Tenant, step); build != nil && build != d.Alone {
 				p.ask(ctx, build, decide.OriginOf(rule).Name+": "+step.Name)
 			}
 		}

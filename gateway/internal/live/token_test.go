@@ -14,6 +14,7 @@ import (
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/oauth"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/rules/event"
@@ -80,7 +81,7 @@ func TestLiveFetchesTokens(t *testing.T) {
 			auth.Grant, auth.RefreshToken = connectors.GrantRefreshToken, connectors.NewSecret("first")
 		}
 		d := &config.Destination{Trusted: true, Timeout: time.Minute, Alone: &fetching{auth}}
-		checker := Checker{Config: &config.Config{}, Sender: sender, Offline: true}
+		checker := Checker{Plan: decide.New(&config.Config{}), Sender: sender, Offline: true}
 		if diff := cmp.Diff([]Connection{want}, checker.Check(t.Context(), d)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
@@ -98,7 +99,7 @@ func TestCheckWithoutTime(t *testing.T) {
 	auth := connectors.OAuth2{Grant: connectors.GrantClientCredentials, TokenURL: "https://fetched.example/token", ClientID: "app"}
 	ctx, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
 	defer cancel()
-	checker := Checker{Config: &config.Config{}, Sender: sender}
+	checker := Checker{Plan: decide.New(&config.Config{}), Sender: sender}
 	got := checker.Check(ctx, &config.Destination{Timeout: time.Minute, Alone: &fetching{auth}})
 	if diff := cmp.Diff([]Connection{{Standing: Unreachable, Reason: "the check took too long"}}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

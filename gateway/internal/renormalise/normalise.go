@@ -7,9 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
-	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/source"
@@ -43,11 +41,11 @@ func Today(plan *decide.Plan, ev *event.Event) (*event.Event, error) {
 	if ev.Source == event.DefaultSource {
 		return nil, source.ErrOwnForm
 	}
-	i := slices.IndexFunc(plan.Config.Sources, func(s *config.Source) bool { return s.Tenant == ev.Tenant && s.Name == ev.Source })
-	if i < 0 {
+	s := plan.Source(ev.Tenant, ev.Source)
+	if s == nil {
 		return nil, fmt.Errorf("the configuration no longer has the source `%s`", ev.Source)
 	}
-	return plan.Config.Sources[i].Receiver.Renormalise(ev)
+	return s.Receiver.Renormalise(ev)
 }
 
 // One reads one event again.
@@ -111,7 +109,7 @@ func (n *Normaliser) one(ctx context.Context, record *state.Record, how How, tol
 func (n *Normaliser) plan(ctx context.Context, plan *decide.Plan, record *state.Record, next *event.Event, how How, told supposed, res *view.Normalised) (*state.Revision, error) {
 	now := n.Clock.Now()
 	decision := plan.Decide(next, now)
-	r := &state.Revision{Event: next, Generation: plan.Config.Generation, At: now, Rules: decision.Rules}
+	r := &state.Revision{Event: next, Generation: plan.Generation(next.Tenant), At: now, Rules: decision.Rules}
 	taken, err := n.taken(ctx, next, decision.Owed, how, told)
 	if err != nil {
 		return nil, err

@@ -42,6 +42,7 @@ func (g *gateway) addParts() {
 			close: func(ctx context.Context) error { return g.stats.Close(ctx) },
 		},
 		g.worker("retention", g.trim),
+		g.worker("removed destinations", g.forget),
 		g.worker("watch of the store", g.watchStore),
 		g.worker("removal of configuration texts", g.emptyOldTexts),
 		g.worker("reloads", g.reloads),

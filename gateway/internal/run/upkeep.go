@@ -14,27 +14,36 @@ import (
 const (
 	// trimEvery is how often retention is applied.
 	trimEvery = 10 * time.Second
+	// trimPause is the shortest time between two calls of one round of retention.
+	trimPause = 20 * time.Millisecond
 	// lookEvery is how often the configuration's files and the store's health are looked at, where Options does not say.
 	lookEvery = 2 * time.Second
 )
 
-// trim applies retention every trimEvery, in small steps, until a step finds nothing to remove.
+// trim applies retention every trimEvery. The store does it in short calls: they follow each other until one has looked at
+// everything, whether or not they removed something. Between two of them the store has at least as much time for events as the
+// call took.
 func (g *gateway) trim(ctx context.Context) {
 	for g.sleep(ctx, trimEvery) {
-		for ctx.Err() == nil {
-			done, err := g.trimOnce(ctx)
-			if err != nil {
-				if ctx.Err() == nil {
-					g.log.Warn("cannot apply retention", "err", err)
-				}
-				break
+		g.trimRound(ctx)
+	}
+}
+
+func (g *gateway) trimRound(ctx context.Context) {
+	for {
+		began := g.clock.Now()
+		done, err := g.trimOnce(ctx)
+		if err != nil {
+			if ctx.Err() == nil {
+				g.log.Warn("cannot apply retention", "err", err)
 			}
-			if *done == (state.Trimmed{}) {
-				break
-			}
-			if done.Overdue > 0 {
-				g.log.Warn("deliveries exceeded retention.waiting and are dead letters now: the reason of each names the bound", "count", done.Overdue)
-			}
+			return
+		}
+		if done.Overdue > 0 {
+			g.log.Warn("deliveries exceeded retention.waiting and are dead letters now: the reason of each names the bound", "count", done.Overdue)
+		}
+		if !done.More || !g.sleep(ctx, min(max(g.clock.Now().Sub(began), trimPause), trimEvery)) {
+			return
 		}
 	}
 }

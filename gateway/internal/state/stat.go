@@ -1,11 +1,15 @@
 package state
 
-import "time"
+import (
+	"fmt"
+	"slices"
+	"time"
+)
 
 // StatKind is what a Count counts.
 type StatKind string
 
-// The kinds of statistics. The name of a survey is SOURCE/SURVEY, as surveys are identified within their source.
+// The kinds of statistics. Each has a letter in keys (Letter). The name of a survey is SOURCE/SURVEY, as surveys are identified within their source.
 const (
 	DestinationStats StatKind = "destination"
 	SourceStats      StatKind = "source"
@@ -54,41 +58,83 @@ const (
 	CSATCount
 )
 
-// StatStep is the length of the time that a Count covers.
-type StatStep string
-
-// The steps, each kept for a time of its own: minutes 24 hours, hours 30 days, days 400 days. Days and hours are UTC's.
-const (
-	ByMinute StatStep = "minute"
-	ByHour   StatStep = "hour"
-	ByDay    StatStep = "day"
-)
-
 // MaxCounters is how many counters a Count has.
 const MaxCounters = 16
+
+// OtherName is the name under which an engine counts names that it does not keep: those beyond MaxStatNames of a tenant and kind,
+// and those longer than MaxStatName. A thing that is really called so shares its counts.
+const OtherName = "other"
+
+// Bounds of statistics.
+const (
+	// MaxStatNames is how many names of a tenant and kind have counts of their own, beside the total and OtherName. A name leaves
+	// when it was not counted for as long as days are kept.
+	MaxStatNames = 2000
+	// MaxStatName is the length of a name in bytes.
+	MaxStatName = 200
+	// MaxCountCells is how many cells a query may ask for: its names times the steps of its span.
+	MaxCountCells = 100_000
+)
 
 // Count is what was counted of one thing within a minute, hour or day.
 type Count struct {
 	Tenant string
 	Kind   StatKind
-	// Name is the destination's, source's, rule's or survey's; empty is the total of the tenant.
+	// Name is the destination's, source's, rule's or survey's; empty is the total of the tenant. The store adds nothing up over
+	// names: who counts adds to the total by a Count of its own.
 	Name string
 	// At is the start of the minute, hour or day.
-	At     time.Time
+	At time.Time
+	// Counts has the meaning that the constants above give it for the kind. No count is negative.
 	Counts [MaxCounters]int64
 	// Took are the durations of attempts with an answer; Age the times from an event's receipt to its successful delivery.
 	Took, Age Latencies
 }
 
-// Latencies counts durations by buckets, four to each doubling: bucket i holds those from Floor(i) up to Floor(i+1). They reach
-// from 1 ms to 5 min; shorter and longer ones are in the first and the last bucket.
-type Latencies map[uint8]int64
+// Add adds the counts of another Count.
+func (c *Count) Add(o *Count) {
+	for i, n := range o.Counts {
+		c.Counts[i] += n
+	}
+	c.Took, c.Age = c.Took.Merge(o.Took), c.Age.Merge(o.Age)
+}
 
 // CountQuery selects counts.
 type CountQuery struct {
 	Kind StatKind
 	// Names selects some; an empty name is the tenant's total. Nil selects all names, without the total.
-	Names        []string
-	Step         StatStep
+	Names []string
+	Step  StatStep
+	// Since and Until select the cells that start at Since or later, and before Until. A zero Since is as far back as the step is
+	// kept, a zero Until includes the present.
 	Since, Until time.Time
+}
+
+// CheckCounts checks the arguments of AddCounts.
+func CheckCounts(counts []Count) error {
+	for i := range counts {
+		c := &counts[i]
+		if c.Tenant == "" || c.Kind.Letter() == 0 || c.At.IsZero() {
+			return fmt.Errorf("%w: count of %s %q of tenant %q at %v: tenant, a kind and a time are required", ErrInvalid, c.Kind, c.Name, c.Tenant, c.At)
+		}
+		if !c.Took.valid() || !c.Age.valid() || slices.Min(c.Counts[:]) < 0 {
+			return fmt.Errorf("%w: count of %s %q of tenant %q: a count is negative, or a bucket is unknown or out of order", ErrInvalid, c.Kind, c.Name, c.Tenant)
+		}
+	}
+	return nil
+}
+
+// Letter returns the letter of a kind in keys; 0: there is no such kind.
+func (k StatKind) Letter() byte {
+	switch k {
+	case DestinationStats:
+		return 'd'
+	case SourceStats:
+		return 's'
+	case RuleStats:
+		return 'r'
+	case SurveyStats:
+		return 'v'
+	}
+	return 0
 }

@@ -7,12 +7,20 @@ import (
 	"time"
 )
 
-// Upkeep is statistics, retention and health. Apart from Stats it takes no tenant: the gateway calls it for all of them.
+// Upkeep is statistics, retention and health. Apart from Counts it takes no tenant: the gateway calls it for all of them.
 type Upkeep interface {
-	// AddStats adds counts to the minutes of destinations.
-	AddStats(ctx context.Context, stats []Stat) error
-	// Stats returns the minutes of a tenant in a span of time, oldest first; destination "" means all destinations.
-	Stats(ctx context.Context, tenant, destination string, since, until time.Time) ([]Stat, error)
+	// AddCounts adds counts to the minute, hour and day that each is in (At), in one step for each count. A count that is older
+	// than days are kept is left out, and so are the steps that are not kept for as long.
+	//
+	// left are the counts that were not added; err says why, and is nil if there are none. The caller adds them again with its next
+	// counts. All others are added once, or are known to be added by this store's next call: a lost answer doubles nothing.
+	//
+	// One store of a tenant's or of everyone's (a shard) that fails keeps back no others. Counts that break a rule (CheckCounts) are
+	// ErrInvalid, and nothing is added.
+	AddCounts(ctx context.Context, counts []Count) (left []Count, err error)
+	// Counts returns counts of a tenant, by name and then by time; without those that are 0. A query of more than MaxCountCells, or
+	// of an unknown kind or step, is ErrInvalid.
+	Counts(ctx context.Context, tenant string, q CountQuery) ([]Count, error)
 
 	// Trim applies retention to events, dedupe keys, history and dead letters, oldest first. An event that a delivery still
 	// refers to is kept until its last reference. Waiting deliveries over the bound become dead letters.
@@ -27,16 +35,6 @@ type Upkeep interface {
 	Shares(ctx context.Context) (Shares, error)
 
 	Health(ctx context.Context) Health
-}
-
-// Stat counts a destination's attempts within one minute.
-type Stat struct {
-	Tenant, Destination string
-	Minute              time.Time
-	// Verdicts counts attempts by verdict.
-	Verdicts map[string]int64
-	// Latency counts attempts by log-bucket: bucket i holds 2^(i-1) to 2^i milliseconds, bucket 0 less than one.
-	Latency [24]int64
 }
 
 // Retention bounds what is kept by age and by bytes, whichever is reached first; zero means no bound. Bytes of events,
@@ -86,6 +84,20 @@ type Trimmed struct {
 	// Moved counts records that stay and were moved: events into their tenant's share, because the bytes of other tenants
 	// reached the common bound, and dedupe keys of former versions to their tenant.
 	Moved int
+	// More: the call ended before everything was looked at, or something is still to be removed. The next call continues.
+	More bool
+}
+
+// Add adds what another call of the same round did; More is that of the later call.
+func (t *Trimmed) Add(later *Trimmed) {
+	t.Events += later.Events
+	t.Kept += later.Kept
+	t.Dedupe += later.Dedupe
+	t.Attempts += later.Attempts
+	t.Dead += later.Dead
+	t.Overdue += later.Overdue
+	t.Moved += later.Moved
+	t.More = later.More
 }
 
 // ClockSetBack is the warning that a clock was set back, with its effects.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/bits"
+	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -132,31 +133,38 @@ func (s *Stats) flush(ctx context.Context) error {
 	if len(taken) == 0 {
 		return nil
 	}
-	list := make([]state.Stat, 0, len(taken))
+	list := make([]state.Count, 0, len(taken))
 	for key, c := range taken {
-		stat := state.Stat{
-			Tenant: key.tenant, Destination: key.destination,
-			Minute: time.Unix(key.minute, 0).UTC(), Verdicts: map[string]int64{}, Latency: c.latency,
+		one := state.Count{Tenant: key.tenant, Kind: state.DestinationStats, Name: key.destination, At: time.Unix(key.minute, 0).UTC()}
+		for counter, verdict := range [...]int{state.AttemptsDelivered: 0, state.AttemptsRetry: 2, state.AttemptsRejected: 3, state.AttemptsRevoked: 4} {
+			one.Counts[counter] = c.verdicts[verdict]
 		}
-		for i, n := range c.verdicts {
+		for i, n := range c.latency {
 			if n > 0 {
-				stat.Verdicts[verdicts[i]] = n
+				one.Took = one.Took.Merge(state.Latencies{{Bucket: state.Bucket(time.Duration(1<<i) * time.Millisecond / 2), N: n}})
 			}
 		}
-		list = append(list, stat)
+		list = append(list, one)
 	}
 	sort.Slice(list, func(i, j int) bool {
 		a, b := &list[i], &list[j]
 		switch {
 		case a.Tenant != b.Tenant:
 			return a.Tenant < b.Tenant
-		case a.Destination != b.Destination:
-			return a.Destination < b.Destination
+		case a.Name != b.Name:
+			return a.Name < b.Name
 		default:
-			return a.Minute.Before(b.Minute)
+			return a.At.Before(b.At)
 		}
 	})
-	if err := s.options.Store.AddStats(ctx, list); err != nil {
+	if left, err := s.options.Store.AddCounts(ctx, list); err != nil {
+		for key := range taken { // what was added is not added again
+			if !slices.ContainsFunc(left, func(c state.Count) bool {
+				return c.Tenant == key.tenant && c.Name == key.destination && c.At.Unix() == key.minute
+			}) {
+				delete(taken, key)
+			}
+		}
 		s.minutes.restore(taken)
 		return fmt.Errorf("write %d minutes of statistics: %w", len(list), err)
 	}

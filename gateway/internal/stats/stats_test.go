@@ -22,7 +22,7 @@ type store struct {
 	looks   int
 	held    []state.DestinationOnHold
 	fail    error
-	written chan []state.Stat
+	written chan []state.Count
 }
 
 func (s *store) Health(context.Context) state.Health { s.looks++; return s.health }
@@ -45,12 +45,12 @@ func (s *store) Standing(_ context.Context, tenant string, names []string) ([]st
 // away is the error of questions while the store is.
 func (s *store) away() error { return s.health.Err }
 
-func (s *store) AddStats(_ context.Context, stats []state.Stat) error {
+func (s *store) AddCounts(_ context.Context, counts []state.Count) ([]state.Count, error) {
 	if s.fail != nil {
-		return s.fail
+		return counts, s.fail
 	}
-	s.written <- stats
-	return nil
+	s.written <- counts
+	return nil, nil
 }
 
 func newStats(s *store) (*Stats, *clock.Manual) {
@@ -210,7 +210,7 @@ func TestBacklogNeverKnown(t *testing.T) {
 
 func TestMinutes(t *testing.T) {
 	t.Parallel()
-	st := &store{written: make(chan []state.Stat, 1)}
+	st := &store{written: make(chan []state.Count, 1)}
 	s, c := newStats(st)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
@@ -225,10 +225,18 @@ func TestMinutes(t *testing.T) {
 	c.Advance(flushEvery)
 
 	minute := start.Truncate(time.Minute)
-	want := []state.Stat{
-		{Tenant: "acme", Destination: "crm", Minute: minute, Verdicts: map[string]int64{"delivered": 1}, Latency: [24]int64{22: 1}},
-		{Tenant: "default", Destination: "crm", Minute: minute, Verdicts: map[string]int64{"delivered": 1, "retry": 1}, Latency: [24]int64{0: 1, 2: 1}},
-		{Tenant: "default", Destination: "crm", Minute: minute.Add(time.Minute), Verdicts: map[string]int64{"delivered": 1}, Latency: [24]int64{0: 1}},
+	count := func(tenant string, at time.Time, delivered, retry int64, took ...time.Duration) state.Count {
+		c := state.Count{Tenant: tenant, Kind: state.DestinationStats, Name: "crm", At: at}
+		c.Counts[state.AttemptsDelivered], c.Counts[state.AttemptsRetry] = delivered, retry
+		for _, d := range took {
+			c.Took = c.Took.Merge(state.Latencies{{Bucket: state.Bucket(d), N: 1}})
+		}
+		return c
+	}
+	want := []state.Count{
+		count("acme", minute, 1, 0, 1<<21*time.Millisecond),
+		count("default", minute, 1, 1, 0, 2*time.Millisecond),
+		count("default", minute.Add(time.Minute), 1, 0, 0),
 	}
 	if diff := cmp.Diff(want, <-st.written); diff != "" {
 		t.Error(diff)
@@ -240,7 +248,7 @@ func TestMinutes(t *testing.T) {
 // What the store does not take is written with the next, and nothing twice.
 func TestMinutesWait(t *testing.T) {
 	t.Parallel()
-	st := &store{written: make(chan []state.Stat, 1), fail: state.ErrUnavailable}
+	st := &store{written: make(chan []state.Count, 1), fail: state.ErrUnavailable}
 	s, _ := newStats(st)
 	ctx := context.Background()
 	s.Attempt("default", "crm", "hubspot", "delivered", 0, start)
@@ -252,7 +260,7 @@ func TestMinutesWait(t *testing.T) {
 	if err := s.Close(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if got := (<-st.written)[0].Verdicts["delivered"]; got != 2 {
+	if got := (<-st.written)[0].Counts[state.AttemptsDelivered]; got != 2 {
 		t.Errorf("%d delivered", got)
 	}
 	if err := s.Close(ctx); err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/surveygate/surveygate/connectors/webhook"
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/rules/expression"
 )
@@ -132,8 +133,8 @@ type Step struct {
 	Connector   string `json:"connector"`
 }
 
-// NewRule makes the view of a rule as it runs in a tenant, whose destinations are given by name.
-func NewRule(r *config.Rule, tenant string, destinations map[string]*config.Destination) Rule {
+// NewRule makes the view of a rule as it runs in a tenant.
+func NewRule(r *config.Rule, plan *decide.Plan, tenant string) Rule {
 	v := Rule{
 		Name: r.Name, Tenant: r.Tenant, Enabled: !r.Match.Disabled, At: newFilePlace(r.At), Events: r.Match.Events,
 		When: conditionText(r.Match.When), Once: r.Once, Send: []Step{},
@@ -142,8 +143,7 @@ func NewRule(r *config.Rule, tenant string, destinations map[string]*config.Dest
 		v.Delay = r.Delay.String()
 	}
 	for _, s := range r.Steps {
-		d := destinations[s.Destination]
-		if _, here := s.Build[tenant]; here && d != nil {
+		if d, _, here := plan.Target(tenant, s); here {
 			v.Send = append(v.Send, Step{s.Name, s.Destination, s.Connector(d)})
 		}
 	}

@@ -40,12 +40,17 @@ type Stat struct {
 }
 
 // NewStat makes the view of one minute.
-func NewStat(s *state.Stat) Stat {
-	v := Stat{Destination: s.Destination, Minute: Time{s.Minute}, Verdicts: s.Verdicts, LatencyMS: map[int64]int64{}}
-	for i, n := range s.Latency {
-		if n > 0 {
-			v.LatencyMS[int64(1)<<i] = n
+func NewStat(c *state.Count) Stat {
+	v := Stat{Destination: c.Name, Minute: Time{c.At}, Verdicts: map[string]int64{}, LatencyMS: map[int64]int64{}}
+	for counter, verdict := range [...]string{
+		state.AttemptsDelivered: "delivered", state.AttemptsRetry: "retry", state.AttemptsRejected: "rejected", state.AttemptsRevoked: "revoked",
+	} {
+		if n := c.Counts[counter]; n > 0 {
+			v.Verdicts[verdict] = n
 		}
+	}
+	for _, l := range c.Took {
+		v.LatencyMS[state.Floor(int(l.Bucket)+1).Milliseconds()] += l.N
 	}
 	return v
 }

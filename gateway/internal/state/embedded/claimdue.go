@@ -88,7 +88,7 @@ func (r *round) pick(ask state.ClaimDue) (next int64, err error) {
 		t := q.ready[0]
 		q.ready = q.ready[1:]
 		if len(t.ready) == 0 {
-			t.queued = false
+			q.unqueue(t)
 			continue
 		}
 		d := t.ready[0]
@@ -123,8 +123,10 @@ func (r *round) pick(ask state.ClaimDue) (next int64, err error) {
 				q.put(d, r.now)
 			}
 		}
-		if t.queued = len(t.ready) > 0; t.queued {
+		if len(t.ready) > 0 {
 			q.ready = append(q.ready, t)
+		} else {
+			q.unqueue(t)
 		}
 	}
 	return r.next()

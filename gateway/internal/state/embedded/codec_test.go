@@ -29,7 +29,6 @@ func FuzzCodec(f *testing.F) {
 	f.Add("e\x00\xff", "", 0, false, appendEntry(nil, &d, link{tabFailures, 7, "old"}, 9, true))
 	f.Add("", "x", -1, false, appendOutcome(nil, &state.Outcome{Deliveries: []state.Delivery{d}}, 3, []string{"s"}, []link{{}}))
 	f.Add("a", "b", 1, true, appendHold(nil, &state.Hold{Kind: "odd", Until: someTime}))
-	f.Add("a", "b", 1, true, appendStat(nil, &state.Stat{Verdicts: map[string]int64{"retry": 4}}))
 	f.Add("a", "b", 1, true, appendEvent(nil, &terms{tenant: "t", id: "x", persons: [][]byte{{1}}}, []byte("{}"), []byte("raw")))
 	f.Fuzz(func(t *testing.T, id, text string, n int, flag bool, bad []byte) {
 		d := someDelivery(text, max(n, 0), max(n, 0)%5)
@@ -108,8 +107,6 @@ func FuzzCodec(f *testing.F) {
 		_, _, _ = cutText(bad)
 		_, _, _ = cutID(bad)
 		_, _ = cutSortKey(bad)
-		r := readerOf(bad)
-		_ = r.stat()
 		_, _ = new(counters).read(bad)
 		_, _ = readRemovedID(bad)
 		_, _ = readShare(bad)

@@ -22,8 +22,10 @@ type dueQueue struct {
 
 type destName struct{ tenant, name string }
 
-// tenant has the destinations of a tenant that can be served now; the first is next.
+// tenant has the destinations of a tenant that can be served now; the first is next. It is in the queue's map while it is
+// queued.
 type tenant struct {
+	name   string
 	ready  []*dest
 	queued bool // it is in ready of the queue
 }
@@ -49,8 +51,10 @@ type dest struct {
 	onHold  bool
 	holdEnd int64 // when the hold ends, by the store's clock; never: not by itself
 	queue   queueState
-	index   int   // in later
-	at      int64 // of service, while in later
+	index   int   // in future
+	at      int64 // of service, while in future
+
+	forgotten bool // it is no longer in dests; another may have its name
 }
 
 type queueState byte
@@ -202,7 +206,7 @@ func (q *dueQueue) destinations(tenant string) []*dest {
 func (q *dueQueue) put(d *dest, now int64) {
 	at := d.service()
 	switch {
-	case at == never:
+	case d.forgotten || at == never:
 		q.remove(d)
 	case at <= now:
 		if d.queue == inReady {
@@ -211,8 +215,8 @@ func (q *dueQueue) put(d *dest, now int64) {
 		q.remove(d)
 		t := q.tenant[d.tenant]
 		if t == nil {
-			t = &tenant{}
-			q.tenant[d.tenant] = t
+			t = &tenant{name: d.tenant}
+			q.tenant[t.name] = t
 		}
 		t.ready = append(t.ready, d)
 		d.queue = inReady
@@ -230,6 +234,12 @@ func (q *dueQueue) put(d *dest, now int64) {
 		d.at, d.queue = at, inFuture
 		heap.Push(&q.future, d)
 	}
+}
+
+// unqueue removes a tenant that has no destination to be served now.
+func (q *dueQueue) unqueue(t *tenant) {
+	t.queued = false
+	delete(q.tenant, t.name)
 }
 
 func (q *dueQueue) remove(d *dest) {

@@ -84,8 +84,11 @@ type store struct {
 	fault   atomic.Pointer[error] // why the store failed; nothing is written after it
 	gate    gate                  // entered by readers of db, shut by Close
 
-	lastTidy atomic.Int64
-	oldestID atomic.Int64 // when the oldest entry of the tenants' lists was received; noTime: none
+	lastTidy    atomic.Int64
+	tidying     atomic.Bool              // trimLists is not at its end
+	trimmedDest atomic.Pointer[destName] // where the last Trim ended; nil: none yet in this process
+	trimBudget  int                      // slices of one Trim: sliceBudget, less in tests
+	oldestID    atomic.Int64             // when the oldest entry of the tenants' lists was received; noTime: none
 
 	w           writer
 	window      window
@@ -150,7 +153,7 @@ func open(opts Options) (s *store, err error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	s = &store{
-		opts: opts, log: opts.Logger, clock: storeClock{clock: opts.Clock, log: opts.Logger},
+		opts: opts, trimBudget: sliceBudget, log: opts.Logger, clock: storeClock{clock: opts.Clock, log: opts.Logger},
 		watch: watch, calls: make(chan *call, maxGroup), closing: make(chan struct{}), stopped: make(chan struct{}), broke: make(chan struct{}),
 	}
 	s.clock.moved = s.due.shift

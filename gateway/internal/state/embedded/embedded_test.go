@@ -55,6 +55,9 @@ func (h *harness) open() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
+	if h.opts.ShortTrims {
+		s.trimBudget = 32
+	}
 	h.store = s
 }
 

@@ -41,7 +41,8 @@ import (
 //	list      tenant list                                 first and last number
 //	listItem  tenant list number                          end, item
 //	lease     name                                        holder, end, fence
-//	stats     tenant minute dest                          counts
+//	stats     tenant minute dest                          counts of a minute, as former versions kept them
+//	count     step period tenant kind name unit           packed counts of a minute, hour or day
 //
 // An event's number is its position: all records of an event are found by it, and removed with it in one range.
 // A delivery is (position, suffix), where the suffix is the part of its id behind the event's.
@@ -77,6 +78,7 @@ const (
 	tabTenant
 	tabLeased
 	tabLastChange
+	tabCount
 	tabRule
 )
 

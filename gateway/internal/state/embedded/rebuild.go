@@ -88,7 +88,7 @@ func (c *rebuilder) has(key []byte) (bool, error) {
 func (c *rebuilder) copyVerbatim() error {
 	numbers := map[string][2]uint64{} // first and next of each list
 	last := map[string]uint64{}       // newest version by key of tabLastChange
-	for _, table := range []byte{tabHold, tabSetting, tabLastChange, tabListItem, tabList, tabLease, tabStats} {
+	for _, table := range []byte{tabHold, tabSetting, tabLastChange, tabListItem, tabList, tabLease, tabStats, tabCount} {
 		if err := c.from.each(table, func(key, value []byte) error {
 			if table == tabSetting {
 				if len(value) < 8 {

@@ -19,7 +19,6 @@ const (
 	historyV1   = 1
 	holdV1      = 1
 	destV1      = 1
-	statV1      = 1
 )
 
 // terms are the fields of an event that indexes and filters use. They are stored next to the envelope, so that retention can

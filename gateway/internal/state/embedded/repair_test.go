@@ -92,7 +92,7 @@ func fillStore(t *testing.T, dir string, n int, flush bool) (events []*event.Eve
 	}
 	if err := errors.Join(
 		s.Hold(ctx, "blue", "d1", state.Hold{Kind: state.HoldPaused, Reason: "by hand", Since: now}, nil),
-		s.AddStats(ctx, []state.Stat{{Tenant: "red", Destination: "d0", Minute: now, Verdicts: map[string]int64{"delivered": 3}}}),
+		errorOf(s.AddCounts(ctx, []state.Count{{Tenant: "red", Kind: state.DestinationStats, Name: "d0", At: now, Counts: [state.MaxCounters]int64{3}}})),
 	); err != nil {
 		t.Fatal(err)
 	}
@@ -392,3 +392,6 @@ func countedLists(t *testing.T, s *store) {
 		t.Errorf("lists of destinations (-there is, +counted):\n%s", diff)
 	}
 }
+
+// errorOf returns the error of a call that also returns something else.
+func errorOf[T any](_ T, err error) error { return err }

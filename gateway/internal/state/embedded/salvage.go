@@ -310,5 +310,6 @@ var tableNames = map[byte]string{
 	tabMeta: "meta", tabEvent: "events", tabKept: "kept events", tabOutcome: "outcomes", tabClaims: "claims", tabOwed: "deliveries",
 	tabID: "ids", tabDedupe: "ids of former versions", tabTimeline: "timeline", tabHistory: "history", tabFailures: "failures",
 	tabDeadEvent: "dead events", tabHold: "holds", tabOnce: "once keys", tabSetting: "settings", tabList: "lists",
-	tabLastChange: "last changes of settings", tabListItem: "items of lists", tabLease: "leases", tabStats: "statistics", tabShare: "shares", tabRemovedID: "ids of removed events",
+	tabLastChange: "last changes of settings", tabListItem: "items of lists", tabLease: "leases", tabStats: "former statistics",
+	tabCount: "statistics", tabShare: "shares", tabRemovedID: "ids of removed events",
 }

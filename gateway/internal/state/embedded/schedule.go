@@ -194,7 +194,14 @@ func (op *holding) stage(t *tx) error {
 		}
 		t.set(key, t.val)
 	}
-	d, q, now := t.s.due.find(op.tenant, op.destination), &t.s.due, t.now
+	q, now := &t.s.due, t.now
+	d := q.known(op.tenant, op.destination)
+	switch {
+	case d == nil && lifted:
+		return nil
+	case d == nil:
+		d = q.find(op.tenant, op.destination)
+	}
 	t.after = append(t.after, func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()

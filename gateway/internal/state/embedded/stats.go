@@ -2,59 +2,76 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"math"
-	"time"
+	"slices"
+	"strings"
 
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// statsAtOnce bounds one operation, so that merging thousands of minutes does not delay events.
-const statsAtOnce = 256
+// countsAtOnce bounds one operation of the writer, so that merging thousands of counts does not delay events.
+const countsAtOnce = 128
 
-type counting struct{ stats []state.Stat }
+// counting adds counts. A count is added to the cells of its steps in one batch, so it is added as a whole or not at all.
+type counting struct{ counts []state.Count }
 
-// AddStats adds counts to the minutes of destinations.
-func (s *store) AddStats(ctx context.Context, stats []state.Stat) error {
-	for len(stats) > 0 {
-		n := min(len(stats), statsAtOnce)
-		if err := s.do(ctx, &call{op: &counting{stats[:n]}, size: 128 * n}); err != nil {
-			return fmt.Errorf("add statistics: %w", err)
-		}
-		stats = stats[n:]
+// AddCounts adds counts to their minutes, hours and days.
+func (s *store) AddCounts(ctx context.Context, counts []state.Count) ([]state.Count, error) {
+	if err := state.CheckCounts(counts); err != nil {
+		return counts, err
 	}
-	return s.check(ctx)
+	for len(counts) > 0 {
+		if err := ctx.Err(); err != nil {
+			return counts, fmt.Errorf("add statistics: %w", err)
+		}
+		n := min(len(counts), countsAtOnce)
+		// The writer always answers soon, so ctx does not end the wait: whether these counts were added would be unknown.
+		if err := s.do(context.WithoutCancel(ctx), &call{op: &counting{counts[:n]}, size: 256 * n}); err != nil {
+			return counts, fmt.Errorf("add statistics: %w", err)
+		}
+		counts = counts[n:]
+	}
+	return nil, nil
 }
 
 func (op *counting) stage(t *tx) error {
-	for i := range op.stats {
-		given := &op.stats[i]
-		key := statKey(given.Tenant, minute(given.Minute), given.Destination)
-		sum := state.Stat{Verdicts: map[string]int64{}}
-		if v := t.get(key); v != nil {
-			r := readerOf(v)
-			sum = r.stat()
-			must(r.Err())
+	now := fromNanos(nanos(t.wall))
+	for i := range op.counts {
+		given := &op.counts[i]
+		for _, step := range state.StatSteps {
+			if now.Sub(step.Start(given.At)) >= step.Kept() {
+				continue
+			}
+			key := countKey(t.key, step, given)
+			sum := *given
+			if v := t.get(key); v != nil {
+				var kept state.Count
+				if state.ReadCount(v, &kept) != nil {
+					continue
+				}
+				sum.Add(&kept)
+			}
+			t.put(key, state.AppendCount(nil, &sum))
 		}
-		for verdict, n := range given.Verdicts {
-			sum.Verdicts[verdict] += n
-		}
-		for b, n := range given.Latency {
-			sum.Latency[b] += n
-		}
-		t.put(key, appendStat(nil, &sum))
 	}
 	return nil
 }
 
-func minute(t time.Time) int64 { return nanos(t.Truncate(time.Minute)) }
-
-func statKey(tenant string, minute int64, dest string) []byte {
-	return appendText(appendTime(textKey(tabStats, tenant), minute), dest)
+// countPrefix is the prefix of the cells of one name in a period.
+func countPrefix(b []byte, step state.StatStep, period int64, tenant string, kind state.StatKind, name string) []byte {
+	b = appendTime(append(b[:0], tabCount, step.Letter()), period)
+	b = append(appendText(b, tenant), kind.Letter())
+	return appendText(b, name)
 }
 
-// Stats returns the minutes of a tenant in a span of time, oldest first.
-func (s *store) Stats(ctx context.Context, tenant, destination string, since, until time.Time) ([]state.Stat, error) {
+func countKey(b []byte, step state.StatStep, c *state.Count) []byte {
+	period, unit := step.Cell(c.At)
+	return append(countPrefix(b, step, period, c.Tenant, c.Kind, c.Name), byte(unit))
+}
+
+// Counts returns counts of a tenant, by name and time.
+func (s *store) Counts(ctx context.Context, tenant string, q state.CountQuery) ([]state.Count, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
 	}
@@ -62,33 +79,84 @@ func (s *store) Stats(ctx context.Context, tenant, destination string, since, un
 		return nil, err
 	}
 	defer s.leave()
-	from, to := int64(math.MinInt64), int64(math.MaxInt64)
-	if !since.IsZero() {
-		from = nanos(since)
-	}
-	if !until.IsZero() {
-		to = nanos(until)
-	}
-	prefix := textKey(tabStats, tenant)
-	var all []state.Stat
-	err := between(s.db, appendTime(append([]byte(nil), prefix...), from), appendTime(append([]byte(nil), prefix...), to),
-		func(key, value []byte) error {
-			rest := key[len(prefix):]
-			name, _, ok := cutText(rest[8:])
-			if !ok {
-				return state.ErrCorrupt
-			}
-			if destination != "" && name != destination {
-				return nil
-			}
-			r := readerOf(value)
-			st := r.stat()
-			st.Tenant, st.Destination, st.Minute = tenant, name, fromNanos(keyTime(rest))
-			all = append(all, st)
-			return r.Err()
-		})
+	all, err := s.readCounts(tenant, q)
 	if err != nil {
 		return nil, fmt.Errorf("statistics: %w", err)
 	}
 	return all, nil
+}
+
+func (s *store) readCounts(tenant string, q state.CountQuery) ([]state.Count, error) {
+	first, last, err := q.Span(s.clock.look().wall)
+	if err != nil {
+		return nil, err
+	}
+	names := slices.Sorted(slices.Values(q.Names))
+	names = slices.Compact(names)
+	from, _ := q.Step.Cell(first)
+	to, _ := q.Step.Cell(last)
+	if q.Names == nil {
+		if names, err = s.countNames(tenant, q, from, to); err != nil {
+			return nil, err
+		}
+	}
+	if err := q.CheckCells(first, last, len(names)); err != nil {
+		return nil, err
+	}
+	var all []state.Count
+	for _, name := range names {
+		for period := from; period <= to; period++ {
+			prefix := countPrefix(nil, q.Step, period, tenant, q.Kind, name)
+			err := scan(s.db, prefix, func(rest, value []byte) error {
+				if len(rest) != 1 {
+					return state.ErrCorrupt
+				}
+				c := state.Count{Tenant: tenant, Kind: q.Kind, Name: name, At: q.Step.Time(period, int(rest[0]))}
+				if c.At.Before(first) || c.At.After(last) || state.ReadCount(value, &c) != nil {
+					return nil
+				}
+				all = append(all, c)
+				return nil
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	return all, nil
+}
+
+// countNames returns the names of a kind that have counts within periods.
+func (s *store) countNames(tenant string, q state.CountQuery, from, to int64) ([]string, error) {
+	var names []string
+	for period := from; period <= to; period++ {
+		prefix := appendText(appendTime([]byte{tabCount, q.Step.Letter()}, period), tenant)
+		prefix = append(prefix, q.Kind.Letter())
+		err := scan(s.db, prefix, func(rest, _ []byte) error {
+			name, _, ok := cutText(rest)
+			if !ok {
+				return state.ErrCorrupt
+			}
+			if name != "" {
+				names = append(names, strings.Clone(name))
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, errors.Join(err)
+		}
+		slices.Sort(names)
+		names = slices.Compact(names)
+	}
+	return names, nil
+}
+
+// trimCounts removes the periods that are over.
+func trimCounts(t *tx, s *slice) {
+	now := fromNanos(s.now)
+	for _, step := range state.StatSteps {
+		first, _ := step.Cell(now.Add(-step.Kept()))
+		begin := []byte{tabCount, step.Letter()}
+		must(t.b.DeleteRange(begin, appendTime(slices.Clone(begin), first), nil))
+	}
 }

@@ -98,7 +98,7 @@ func trimAll(t *testing.T, s *store, r state.Retention) (all state.Trimmed) {
 		if *done == (state.Trimmed{}) {
 			return all
 		}
-		add(&all, done)
+		all.Add(done)
 	}
 }
 

@@ -2,18 +2,16 @@ package embedded
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// Trim gives the writer slices of a millisecond or two, so that other calls run between them. It ends after sliceBudget slices
-// even if more is left; the next call goes on.
+// Trim gives the writer slices of a millisecond or two, so that other calls run between them. Its parts have slices of their
+// own, so that none of them takes what another one needs. What goes over names continues where the last call ended.
 const (
-	sliceBudget = 400
+	sliceBudget = 400 // slices of all parts
 	sliceEvents = 256
 	sliceBytes  = 4 << 20
 	sliceList   = 512
@@ -49,72 +47,56 @@ func (s *store) Shares(ctx context.Context) (state.Shares, error) {
 // Trim applies retention.
 func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, error) {
 	m := s.clock.look()
-	sl := &slice{r: &r, now: nanos(m.wall), over: m.now}
-	budget := sliceBudget
-	run := func(work func(*tx, *slice)) error {
+	var done state.Trimmed
+	run := func(budget int, work func(*tx, *slice)) error {
 		for {
 			if budget--; budget < 0 {
+				done.More = true
 				return nil
 			}
-			step := &slice{r: &r, now: sl.now, over: sl.over, work: work}
+			step := &slice{r: &r, now: nanos(m.wall), over: m.now, work: work}
 			// Not synced: what a power cut undoes is done again.
 			if err := s.do(ctx, &call{op: step, alone: true}); err != nil {
 				return err
 			}
-			add(&sl.done, &step.done)
-			if !step.more {
+			more := done.More
+			done.Add(&step.done)
+			if done.More = more; !step.more {
 				return nil
 			}
 		}
 	}
 	var events, ids shedding
-	var err error
-	for _, work := range [...]func(*tx, *slice){
-		overdueEvents, overdueKept,
-		events.planEvents, events.trimShares, events.trimEvents,
-		splitFormerIDs, ids.planDedupe, ids.trimDedupe,
-		trimOnce,
-	} {
-		if err == nil {
-			err = run(work)
+	var dead deadShedding
+	dests := s.destRound()
+	type part struct {
+		percent int // of the slices
+		work    func(*tx, *slice)
+	}
+	parts := []part{
+		{5, overdueEvents}, {1, overdueKept},
+		{1, events.planEvents}, {15, events.trimShares}, {25, events.trimEvents},
+		{10, splitFormerIDs}, {1, ids.planDedupe}, {15, ids.trimDedupe},
+		{5, trimOnce},
+		{20, dests.trim},
+	}
+	if r.Dead.Bytes > 0 {
+		parts = append(parts, part{1, dead.plan}, part{10, dead.trim})
+	}
+	parts = append(parts, part{1, showOldest})
+	if s.tidyDue(m.now) {
+		parts = append(parts, part{1, trimStats}, part{5, trimCounts}, part{5, trimLists})
+	}
+	for _, p := range parts {
+		if err := run(max(s.trimBudget*p.percent/100, 1), p.work); err != nil {
+			return nil, fmt.Errorf("trim: %w", err)
 		}
 	}
-	for group := range slices.Chunk(s.due.destinations("*"), sliceDests) {
-		if err == nil {
-			err = run(func(t *tx, sl *slice) {
-				for _, d := range group {
-					trimDest(t, sl, d)
-				}
-			})
-		}
-	}
-	if err == nil && r.Dead.Bytes > 0 {
-		err = run(trimDeadBytes)
-	}
-	if err == nil {
-		err = run(showOldest)
-	}
-	if err == nil && s.tidyDue(m.now) {
-		err = errors.Join(run(trimStats), run(trimLists))
-	}
-	if err != nil {
-		return nil, fmt.Errorf("trim: %w", err)
-	}
-	return &sl.done, nil
+	return &done, nil
 }
 
-func add(to, n *state.Trimmed) {
-	to.Events += n.Events
-	to.Kept += n.Kept
-	to.Dedupe += n.Dedupe
-	to.Attempts += n.Attempts
-	to.Dead += n.Dead
-	to.Overdue += n.Overdue
-	to.Moved += n.Moved
-}
-
-// tidyDue reports once an hour that small tables are to be trimmed by a full scan.
+// tidyDue reports once an hour that small tables are to be trimmed, and until that is done.
 func (s *store) tidyDue(now int64) bool {
 	last := s.lastTidy.Load()
-	return now-last >= int64(time.Hour) && s.lastTidy.CompareAndSwap(last, now)
+	return now-last >= int64(time.Hour) && s.lastTidy.CompareAndSwap(last, now) || s.tidying.Load()
 }

@@ -3,10 +3,9 @@ package embedded
 import (
 	"bytes"
 	"cmp"
-	"container/heap"
 	"errors"
-	"maps"
 	"math"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -40,21 +39,76 @@ func (t *tx) eachOldest(d *dest, table byte, each func(p sortKey) bool) {
 	must(errors.Join(it.Error(), it.Close()))
 }
 
-// trimDest trims the lists of one destination.
-func trimDest(t *tx, s *slice, d *dest) {
-	trimWaiting(t, s, d)
-	trimDead(t, s, d)
-	trimHistory(t, s, d, tabHistory)
-	trimHistory(t, s, d, tabFailures)
+// destRound trims destinations, in the order of their names. A call begins behind the destination that the last call ended with;
+// the first one in a process begins anywhere, so that all have their turn also if processes live shortly.
+type destRound struct {
+	left  []*dest // still to be looked at
+	again []*dest // with more to remove than one slice can
+	first bool    // left is not again
 }
 
+// destRound begins a round for one call of Trim.
+func (s *store) destRound() *destRound {
+	all := s.due.destinations("*")
+	slices.SortFunc(all, func(a, b *dest) int { return cmp.Or(cmp.Compare(a.tenant, b.tenant), cmp.Compare(a.name, b.name)) })
+	from := 0
+	if after := s.trimmedDest.Load(); after != nil {
+		from, _ = slices.BinarySearchFunc(all, after, func(d *dest, after *destName) int {
+			if c := cmp.Or(cmp.Compare(d.tenant, after.tenant), cmp.Compare(d.name, after.name)); c != 0 {
+				return c
+			}
+			return -1 // the one behind it
+		})
+	} else if len(all) > 0 {
+		from = rand.IntN(len(all))
+	}
+	return &destRound{left: slices.Concat(all[from:], all[:from]), first: true}
+}
+
+// trim is one slice. Destinations have their turn once, and share what slices are left.
+func (r *destRound) trim(t *tx, s *slice) {
+	for looked := 0; len(r.left) > 0 && looked < sliceDests; {
+		d := r.left[0]
+		r.left = r.left[1:]
+		if r.first {
+			t.s.trimmedDest.Store(&destName{d.tenant, d.name})
+		}
+		if trimDest(t, s, d) {
+			looked++
+		}
+		if s.more {
+			s.more = false
+			r.again = append(r.again, d)
+		}
+		if s.done.Overdue+s.done.Dead+s.done.Attempts/8 >= sliceEvents {
+			break
+		}
+	}
+	if len(r.left) == 0 {
+		r.left, r.again, r.first = r.again, nil, false
+	}
+	s.more = len(r.left) > 0
+}
+
+// trimDest trims the lists of one destination, and reports whether it read any.
+func trimDest(t *tx, s *slice, d *dest) (read bool) {
+	waiting, dead := trimWaiting(t, s, d), trimDead(t, s, d)
+	history, failures := trimHistory(t, s, d, tabHistory), trimHistory(t, s, d, tabFailures)
+	trimForgotten(t, s, d)
+	return waiting || dead || history || failures
+}
+
+// mayBeOlder reports whether a list may have entries from before a time. Its lower bound tells, mostly.
+func (d *dest) mayBeOlder(table byte, before int64) bool { return d.low[table-tabWaiting].at < before }
+
 // trimWaiting makes the oldest waiting deliveries over the bound dead letters. Leased ones are skipped until the next Trim.
-func trimWaiting(t *tx, s *slice, d *dest) {
+func trimWaiting(t *tx, s *slice, d *dest) (read bool) {
 	b := s.r.Waiting
 	before, aged := s.before(b.Age)
 	left := d.counts
-	if left.waiting == 0 {
-		return
+	if left.waiting == 0 || !(b.Count > 0 && left.waiting > int64(b.Count) || b.Bytes > 0 && left.waitingBytes > b.Bytes ||
+		aged && d.mayBeOlder(tabWaiting, before)) {
+		return false
 	}
 	exceeded := func(p sortKey) (reason func() string) {
 		switch {
@@ -90,13 +144,14 @@ func trimWaiting(t *tx, s *slice, d *dest) {
 		s.done.Overdue++
 		return true
 	})
+	return true
 }
 
 // trimDead drops dead letters that are too old.
-func trimDead(t *tx, s *slice, d *dest) {
+func trimDead(t *tx, s *slice, d *dest) (read bool) {
 	before, aged := s.before(s.r.Dead.Age)
-	if d.counts.dead == 0 || !aged {
-		return
+	if d.counts.dead == 0 || !aged || !d.mayBeOlder(tabDead, before) {
+		return false
 	}
 	n := 0
 	t.eachOldest(d, tabDead, func(p sortKey) bool {
@@ -110,6 +165,7 @@ func trimDead(t *tx, s *slice, d *dest) {
 		t.dropDeadLetter(d, p, s)
 		return true
 	})
+	return true
 }
 
 // dropDeadLetter ends a dead letter; its record stays with its event.
@@ -133,18 +189,18 @@ func (t *tx) noteUnreferenced(pos uint64) {
 	}
 }
 
-func trimHistory(t *tx, s *slice, d *dest, table byte) {
+func trimHistory(t *tx, s *slice, d *dest, table byte) (read bool) {
 	before, aged := s.before(s.r.History.Age)
 	total := d.counts.history
 	if table == tabFailures {
 		total = d.counts.failures
 	}
-	if total == 0 {
-		return
-	}
 	extra := int64(0)
 	if most := int64(s.r.History.PerDestination); most > 0 {
 		extra = total - most
+	}
+	if total == 0 || extra <= 0 && !(aged && d.mayBeOlder(table, before)) {
+		return false
 	}
 	n := int64(0)
 	var last sortKey
@@ -162,7 +218,7 @@ func trimHistory(t *tx, s *slice, d *dest, table byte) {
 		return true
 	})
 	if n == 0 {
-		return
+		return true
 	}
 	must(t.b.DeleteRange(listKey(nil, table, d.tenant, d.name, from), listKey(nil, table, d.tenant, d.name, last.after()), nil))
 	t.s.due.setLow(&d.low[table-tabWaiting], last.after())
@@ -173,75 +229,7 @@ func trimHistory(t *tx, s *slice, d *dest, table byte) {
 		c.history -= n
 	}
 	s.done.Attempts += int(n)
-}
-
-// trimDeadBytes bounds the bytes of events that dead letters refer to: the largest tenants lose their oldest dead letters, over
-// all their destinations.
-func trimDeadBytes(t *tx, s *slice) {
-	used, total := map[string]int64{}, int64(0)
-	for _, d := range t.s.due.destinations("*") {
-		used[d.tenant] += d.counts.deadBytes
-		total += d.counts.deadBytes
-	}
-	if total <= s.r.Dead.Bytes {
-		return
-	}
-	level, _ := state.Level(slices.SortedFunc(maps.Values(used), func(a, b int64) int { return cmp.Compare(b, a) }), total-s.r.Dead.Bytes)
-	var h deadHeads
-	for _, d := range t.s.due.destinations("*") {
-		if d.counts.dead == 0 || used[d.tenant] <= level {
-			continue
-		}
-		head := deadHead{d: d}
-		t.eachOldest(d, tabDead, func(p sortKey) bool {
-			head.at = append(head.at, p)
-			return len(head.at) < sliceEvents
-		})
-		if len(head.at) > 0 {
-			h = append(h, head)
-		}
-	}
-	heap.Init(&h)
-	for n := 0; total > s.r.Dead.Bytes && len(h) > 0; {
-		d, p := h[0].d, h[0].at[0]
-		if used[d.tenant] <= level {
-			heap.Pop(&h)
-			continue
-		}
-		if n++; n > sliceEvents {
-			s.more = true
-			return
-		}
-		if o := t.owed(d.tenant, p.pos, p.suffix); o != nil {
-			total -= int64(o.size)
-			used[d.tenant] -= int64(o.size)
-		}
-		t.dropDeadLetter(d, p, s)
-		if h[0].at = h[0].at[1:]; len(h[0].at) == 0 {
-			heap.Pop(&h)
-			s.more = true
-		} else {
-			heap.Fix(&h, 0)
-		}
-	}
-	s.more = s.more && total > s.r.Dead.Bytes
-}
-
-type deadHead struct {
-	d  *dest
-	at []sortKey
-}
-
-type deadHeads []deadHead
-
-func (h deadHeads) Len() int           { return len(h) }
-func (h deadHeads) Less(i, j int) bool { return h[i].at[0].less(h[j].at[0]) }
-func (h deadHeads) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *deadHeads) Push(x any)        { *h = append(*h, x.(deadHead)) }
-func (h *deadHeads) Pop() any {
-	last := (*h)[len(*h)-1]
-	*h = (*h)[:len(*h)-1]
-	return last
+	return true
 }
 
 // trimOnce removes reservations that have ended.
@@ -290,11 +278,21 @@ func trimStats(t *tx, s *slice) {
 	}
 }
 
-// trimLists removes list items that have ended.
+// trimLists removes list items that have ended, of some lists in each slice.
 func trimLists(t *tx, s *slice) {
-	must(scan(t.s.db, []byte{tabList}, func(rest, value []byte) error {
+	w, n := &t.s.w, 0
+	if w.listsFrom == nil {
+		w.listsFrom = []byte{tabList}
+	}
+	must(ignoreStop(between(t.s.db, w.listsFrom, []byte{tabList + 1}, func(key, value []byte) error {
+		if n++; n > sliceList {
+			s.more = true
+			w.listsFrom = append(w.listsFrom[:0], key...)
+			return errStop
+		}
 		r := readerOf(value)
 		first, next := r.Uint(), r.Uint()
+		rest := key[1:]
 		items := append([]byte{tabListItem}, rest...)
 		was := first
 		for ; first < next; first++ {
@@ -308,5 +306,9 @@ func trimLists(t *tx, s *slice) {
 			t.put(append([]byte{tabList}, rest...), appendUint(appendUint(nil, first), next))
 		}
 		return r.Err()
-	}))
+	})))
+	if !s.more {
+		w.listsFrom = nil
+	}
+	t.s.tidying.Store(s.more)
 }

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"errors"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -210,31 +211,42 @@ func overdueKept(t *tx, s *slice) {
 	}
 }
 
-// overdueEvents drops events that were dead letters themselves for longer than the bound.
+// overdueEvents drops events that were dead letters themselves for longer than the bound. It continues in turn over the tenants.
 func overdueEvents(t *tx, s *slice) {
 	before, aged := s.before(s.r.Dead.Age)
 	if !aged {
 		return
 	}
+	w := &t.s.w
+	from := []byte{tabDeadEvent}
+	if w.deadFrom != nil {
+		from = w.deadFrom
+	}
+	it, err := t.s.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: []byte{tabDeadEvent + 1}})
+	must(err)
 	n := 0
-	must(ignoreStop(scan(t.s.db, []byte{tabDeadEvent}, func(rest, _ []byte) error {
-		_, at, ok := cutText(rest)
-		if !ok || len(at) != 16 {
-			return state.ErrCorrupt
+	ok := it.First()
+	for ; ok && n < sliceEvents; n++ {
+		key := it.Key()
+		tenant, at, valid := cutText(key[1:])
+		if !valid || len(at) != 16 {
+			must(state.ErrCorrupt)
 		}
 		if keyTime(at) >= before {
-			return nil
+			ok = it.SeekGE(prefixEnd(textKey(tabDeadEvent, tenant))) // the next tenant
+			continue
 		}
 		pos := keyPos(at[7:])
-		t.drop(append([]byte{tabDeadEvent}, rest...))
-		if pos < t.s.w.counters.first {
-			t.s.w.unreferenced = append(t.s.w.unreferenced, pos)
+		t.drop(bytes.Clone(key))
+		if pos < w.counters.first {
+			w.unreferenced = append(w.unreferenced, pos)
 		}
 		s.done.Dead++
-		if n++; n == sliceEvents {
-			s.more = true
-			return errStop
-		}
-		return nil
-	})))
+		ok = it.Next()
+	}
+	w.deadFrom = nil
+	if s.more = ok; ok {
+		w.deadFrom = bytes.Clone(it.Key())
+	}
+	must(errors.Join(it.Error(), it.Close()))
 }

@@ -73,6 +73,8 @@ type writer struct {
 
 	unreferenced []uint64 // kept events that may have lost their last reference
 	keptAt       uint64   // where overdueKept continues
+	deadFrom     []byte   // where overdueEvents continues; nil: from the beginning
+	listsFrom    []byte   // where trimLists continues; nil: from the beginning
 	onceFrom     []byte   // lower bound of the keys in tabOnceEnd
 }
 

@@ -51,6 +51,8 @@ import (
 //	holders               zset    consumers by their last sign of life
 //	sharers, orderers     set     consumers whose version knows shares, keeps the orders of lists
 //	once:TENANT:KEY       string  end, owner
+//	st:TENANT:KIND        zset    names of a kind that have statistics, by when they were last counted
+//	st:TENANT:KIND:NAME:STEP:PERIOD  hash  minute of an hour, hour of a day, day of a quarter -> packed count; a tenant's are in one shard
 //	wake                  channel published when an event may be claimed
 //
 //	key of meta           type    holds
@@ -64,8 +66,9 @@ import (
 //	changes               channel a setting changed
 //	list:TENANT:LIST      list    end, item
 //	lease:NAME            hash    holder, until, fence
-//	stats:TENANT:MINUTE   hash    destination and count -> number
-//	minutes:TENANT        zset    minutes that have statistics
+//	trim                  hash    round of retention over names -> where the next call of Trim continues (turns.go)
+//	stats:TENANT:MINUTE   hash    destination and count -> number, as former versions kept statistics
+//	minutes:TENANT        zset    minutes that have such statistics
 //
 // Any program may read the stream of events, and none may write into it. XADD with * makes numbers jump to the milliseconds
 // since 1970. The engine tolerates that: numbers continue after such entries, which are acknowledged and removed by age, and

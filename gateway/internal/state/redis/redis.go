@@ -76,22 +76,23 @@ type store struct {
 	layouts sync.Mutex // guards key and emptiedAt
 	key     []byte     // of the respondents' hashes, as this process read it; nil before
 	// emptiedAt is when the store was found empty although it had been in use: microseconds, as in the layout; "" is never.
-	emptiedAt string
-	emptied   chan struct{} // see Emptied
-	people    atomic.Pointer[state.People]
-	meta      string // prefix of the keys that belong to no shard
-	shards    []*shard
-	names     names
-	partial   partialCommits
-	fair      fairShare
-	watchers  state.Watchers
-	ticked    clockCheck
-	lastLease atomic.Int64 // newest due time that was written for a lease
-	seen      uint64       // newest version of a setting that watchers were told of
-	recent    int          // how many changes of settings are kept: maxRecent, less in tests
-	full      atomic.Bool  // Redis has almost no memory left
-	calls     atomic.Int64 // of scripts, for the benchmarks
-	read      reads        // of lists, for tests
+	emptiedAt  string
+	emptied    chan struct{} // see Emptied
+	people     atomic.Pointer[state.People]
+	meta       string // prefix of the keys that belong to no shard
+	shards     []*shard
+	names      names
+	partial    partialCommits
+	fair       fairShare
+	watchers   state.Watchers
+	ticked     clockCheck
+	lastLease  atomic.Int64 // newest due time that was written for a lease
+	seen       uint64       // newest version of a setting that watchers were told of
+	recent     int          // how many changes of settings are kept: maxRecent, less in tests
+	trimBudget int          // slices of one Trim: sliceBudget, less in tests
+	full       atomic.Bool  // Redis has almost no memory left
+	calls      atomic.Int64 // of scripts, for the benchmarks
+	read       reads        // of lists, for tests
 
 	wake       chan struct{}
 	firstShard atomic.Uint32 // the shard that is asked first
@@ -161,7 +162,7 @@ func open(opts Options) (*store, error) {
 	s := &store{
 		opts: opts, form: address.Form, clock: opts.Clock, manual: opts.Clock != clock.System(), log: opts.Logger,
 		holder: opts.Holder + "-" + hex.EncodeToString(suffix[:]), meta: escape(opts.Prefix) + ":{meta}:",
-		wake: make(chan struct{}, 1), emptied: make(chan struct{}, 1), recent: maxRecent,
+		wake: make(chan struct{}, 1), emptied: make(chan struct{}, 1), recent: maxRecent, trimBudget: sliceBudget,
 	}
 	s.client = address.Client()
 	s.ctx, s.cancel = context.WithCancel(context.Background())

@@ -35,12 +35,16 @@ func TestMain(m *testing.M) {
 
 var prefixes atomic.Int64
 
+// shortTrim is sliceBudget where a test asks for short calls of Trim.
+const shortTrim = 64
+
 // harness runs the engine in a Redis that several tests share, each with its own prefix.
 type harness struct {
 	t      *testing.T
 	url    string
 	prefix string
 	shards int
+	opts   statetest.Options
 	clock  *clock.Manual
 	mu     sync.Mutex
 	stores []*store
@@ -79,6 +83,9 @@ func (h *harness) open() *store {
 		h.t.Fatal(err)
 	}
 	s.client.AddHook(&h.sent)
+	if h.opts.ShortTrims {
+		s.trimBudget = shortTrim
+	}
 	return s
 }
 
@@ -174,7 +181,7 @@ func (h *harness) Now() time.Time          { return h.clock.Now() }
 func conform(t *testing.T, url string, shards int) {
 	t.Helper()
 	statetest.Run(t, func(t *testing.T, opts statetest.Options) statetest.Harness {
-		h := &harness{t: t, url: url, shards: shards, prefix: fmt.Sprintf("t%d", prefixes.Add(1)), clock: clock.NewManual(opts.Start)}
+		h := &harness{t: t, url: url, shards: shards, opts: opts, prefix: fmt.Sprintf("t%d", prefixes.Add(1)), clock: clock.NewManual(opts.Start)}
 		h.stores = []*store{h.open()}
 		t.Cleanup(func() {
 			counted(t, h.stores[0])

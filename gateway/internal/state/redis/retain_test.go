@@ -352,7 +352,7 @@ func TestPlanWhileAnotherTrims(t *testing.T) {
 	small := eventsOf(t, "small", "s", 20)
 	decide(t, s, small)
 	decide(t, s, eventsOf(t, "large", "l", 400))
-	trim := &trimming{s: s, ctx: t.Context(), budget: sliceBudget}
+	trim := &trimming{s: s, ctx: t.Context()}
 	sums, err := trim.measure()
 	if err != nil {
 		t.Fatal(err)

@@ -208,19 +208,15 @@ func (t *trimming) routes() error {
 	}
 	// A crash leaves few routes without an event: up to an eighth of all routes may wait for their age.
 	over := routed - known - known/8 - routeBatch
-	for _, sh := range s.shards {
+	return t.inEach(func(_ int, sh *shard) error {
 		var seen int64
-		err := t.slices(func() (bool, error) {
+		return t.slices(func() (bool, error) {
 			checked, gone, err := t.oldRoutes(sh, over > 0)
 			over -= int64(gone)
 			seen += int64(checked)
 			return checked == routeBatch && seen <= routed, err
 		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	})
 }
 
 // oldRoutes checks a shard's oldest routes: of every age, or only those older than the dedupe window.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -13,10 +11,11 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// Trim works in slices of a millisecond or two, between which other calls run. It ends after sliceBudget slices; if more is
-// left, the next call continues.
+// Trim works in slices of a millisecond or two, between which other calls run. Its parts have slices of their own, so that none
+// of them takes what another one needs. A part that used up its slices continues in the next call: what goes over names
+// continues where it ended (turns.go), and what is oldest first has less to do.
 const (
-	sliceBudget = 400
+	sliceBudget = 512 // slices of all parts
 	sliceEvents = 128
 	sliceList   = 256
 	idBytes     = 64 // memory for recognising one ID
@@ -29,7 +28,7 @@ type trimming struct {
 	ctx    context.Context
 	r      state.Retention
 	done   state.Trimmed
-	budget int
+	budget int       // slices that are left to the part
 	leased time.Time // when the lease was taken or renewed
 }
 
@@ -39,7 +38,7 @@ func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, er
 	if err := s.check(ctx); err != nil {
 		return nil, err
 	}
-	t := &trimming{s: s, ctx: ctx, r: r, budget: sliceBudget}
+	t := &trimming{s: s, ctx: ctx, r: r}
 	err := t.lease(trimLease)
 	if err == nil {
 		defer t.unlease()
@@ -65,100 +64,88 @@ func (t *trimming) unlease() {
 	_, _ = t.s.Lease(ctx, "trim", t.s.holder, 0)
 }
 
+// all does the parts, each with its share of the slices. What one of them cannot read keeps no other from its work.
 func (t *trimming) all() error {
-	if err := t.events(); err != nil {
-		return err
+	var errs []error
+	for _, part := range [...]struct {
+		percent int
+		do      func() error
+	}{
+		{40, t.events},
+		{5, t.deadEvents},
+		{15, t.ids},
+		{5, t.routes},
+		{25, t.dests},
+		{10, t.dead},
+		{5, t.holds},
+		{0, t.minutes},
+	} {
+		t.budget = max(t.s.trimBudget*part.percent/100, 1)
+		err := part.do()
+		if stops(err) {
+			return errors.Join(append(errs, err)...)
+		}
+		if err != nil {
+			errs = append(errs, err)
+		}
 	}
-	if err := t.ids(); err != nil {
-		return err
-	}
-	if err := t.routes(); err != nil {
-		return err
-	}
-	if err := t.dests(); err != nil {
-		return err
-	}
-	if err := t.dead(); err != nil {
-		return err
-	}
-	return t.minutes()
+	return errors.Join(errs...)
 }
 
-// slices calls step until it returns that nothing more is to be done.
+// stops reports whether an error keeps also the other parts of Trim from their work.
+func stops(err error) bool {
+	for _, of := range [...]error{state.ErrUnavailable, state.ErrClosed, state.ErrConflict, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, of) {
+			return true
+		}
+	}
+	return false
+}
+
+// slices calls step until it returns that nothing more is to be done, or the slices of the part are used up.
 func (t *trimming) slices(step func() (more bool, err error)) error {
 	for t.budget > 0 {
 		t.budget--
-		if err := t.s.check(t.ctx); err != nil {
+		if err := t.goOn(); err != nil {
 			return err
-		}
-		if t.s.clock.Now().Sub(t.leased) > trimLease/3 {
-			if err := t.lease(trimLease); err != nil {
-				return err
-			}
 		}
 		if more, err := step(); err != nil || !more {
 			return err
 		}
 	}
+	t.done.More = true
 	return nil
 }
 
-// dests bounds each destination's lists.
-func (t *trimming) dests() error {
-	w, h := t.r.Waiting, t.r.History
-	if w == (state.WaitingBound{}) && h == (state.HistoryBound{}) && t.r.Dead.Age <= 0 {
-		return nil
-	}
-	by, err := t.lists()
-	if err != nil {
+// goOn checks before each slice that the call may continue, and keeps the lease.
+func (t *trimming) goOn() error {
+	if err := t.s.check(t.ctx); err != nil {
 		return err
 	}
-	for _, dest := range slices.Sorted(maps.Keys(by)) {
-		all := by[dest]
-		counts := shares(int64(w.Count), all, func(m *inShard) int64 { return m.waiting })
-		bytes := shares(w.Bytes, all, func(m *inShard) int64 { return m.bytes })
-		history := shares(int64(h.PerDestination), all, func(m *inShard) int64 { return m.history })
-		failures := shares(int64(h.PerDestination), all, func(m *inShard) int64 { return m.failures })
-		for i := range all {
-			if err := t.dest(all[i].sh, dest, counts[i], bytes[i], history[i], failures[i]); err != nil {
-				return err
-			}
-		}
+	if t.s.clock.Now().Sub(t.leased) > trimLease/3 {
+		return t.lease(trimLease)
 	}
 	return nil
 }
 
-// destArgs are the arguments of trimdest.lua. Ages are microseconds; 0: no bound.
-type destArgs struct {
-	Dest                                   string
-	TooOld, TooMany, TooLarge              string // reasons of dead letters
-	WaitingAge, WaitingCount, WaitingBytes int64
-	DeadAge                                int64
-	HistoryAge, HistoryCount, FailureCount int64
-	Most                                   int
+// within does a piece of a part with some of the part's slices.
+func (t *trimming) within(slices int, do func() error) error {
+	whole := t.budget
+	t.budget = max(slices, 1)
+	err := do()
+	t.budget = whole
+	return err
 }
 
-func (t *trimming) dest(sh *shard, dest string, count, bytes, history, failures int64) error {
-	// An age below a microsecond would become 0, which is no bound.
-	age := t.r.Waiting.Age
-	if age > 0 {
-		age = max(age, time.Microsecond)
-	}
-	return t.slices(func() (bool, error) {
-		got, err := destScript.run(t.ctx, t.s, sh.base, destArgs{
-			Dest: dest, TooOld: t.r.Waiting.TooOld(), TooMany: t.r.Waiting.TooMany(), TooLarge: t.r.Waiting.TooLarge(),
-			WaitingAge: age.Microseconds(), WaitingCount: count, WaitingBytes: bytes, DeadAge: t.r.Dead.Age.Microseconds(),
-			HistoryAge: t.r.History.Age.Microseconds(), HistoryCount: history, FailureCount: failures, Most: sliceList,
-		})
-		if err != nil {
-			return false, err
+// inEach does a piece of a part for each shard, with an equal part of the slices, so that no shard waits until another one has
+// nothing left to remove.
+func (t *trimming) inEach(do func(i int, sh *shard) error) error {
+	for i, sh := range t.s.shards {
+		if err := t.within(t.budget/len(t.s.shards), func() error { return do(i, sh) }); err != nil {
+			return err
 		}
-		n := asList(got)
-		t.done.Overdue += int(asInt(n[0]))
-		t.done.Dead += int(asInt(n[1]))
-		t.done.Attempts += int(asInt(n[2]))
-		return asInt(n[3]) == 1, nil
-	})
+	}
+	return nil
 }
 
 // minutes removes statistics older than history.

@@ -2,10 +2,18 @@ package redis
 
 import (
 	"cmp"
+	"errors"
+	"maps"
 	"slices"
 	"strings"
 
 	goredis "github.com/redis/go-redis/v9"
+)
+
+const (
+	uncountedDests = 128 // destinations in one call of estimatedead.lua
+	headDests      = 512 // destinations whose oldest dead letter is read in one round trip
+	oldestDests    = 16  // destinations that lose dead letters in one slice
 )
 
 // dead bounds the bytes of the events that dead letters keep.
@@ -17,16 +25,35 @@ func (t *trimming) dead() error {
 	if err != nil {
 		return err
 	}
-	plans, err := t.plan(t.r.Dead.Bytes, sums, func(m *inShard) int64 { return m.dead }, t.deadUsed)
+	dests := map[*shard][]string{}
+	plans, err := t.plan(t.r.Dead.Bytes, sums, func(m *inShard) int64 { return m.dead }, func(sh *shard) (map[string]int64, error) {
+		byDest, err := t.deadUsed(sh)
+		used := map[string]int64{}
+		for dest, n := range byDest {
+			used[tenantOf(dest)] += max(n, 0)
+		}
+		dests[sh] = slices.Collect(maps.Keys(byDest))
+		return used, err
+	})
 	if err != nil {
 		return err
 	}
-	for i := range sums {
-		if err := t.slices(func() (bool, error) { return t.deadBytes(sums[i].sh, &plans[i]) }); err != nil {
+	return t.inEach(func(i int, sh *shard) error {
+		if plans[i].bound == 0 {
+			return nil
+		}
+		d := &deadShedding{shedding: &plans[i], trimming: t, sh: sh}
+		if err := d.readHeads(dests[sh]); err != nil {
 			return err
 		}
-	}
-	return nil
+		return t.slices(d.dropOldest)
+	})
+}
+
+// tenantOf returns the tenant, escaped, of a destination's name in keys.
+func tenantOf(dest string) string {
+	tenant, _, _ := strings.Cut(dest, "/")
+	return tenant
 }
 
 // estimateDeadArgs are the arguments of estimatedead.lua.
@@ -41,7 +68,7 @@ type letterRef struct {
 	N            uint64
 }
 
-// deadUsed returns the bytes that the dead letters of each tenant keep in a shard.
+// deadUsed returns the bytes that the dead letters of each destination keep in a shard.
 func (t *trimming) deadUsed(sh *shard) (map[string]int64, error) {
 	dests, err := t.s.client.SMembers(t.ctx, sh.base+"dests").Result()
 	if err != nil {
@@ -52,104 +79,167 @@ func (t *trimming) deadUsed(sh *shard) (map[string]int64, error) {
 		return nil, t.s.fault(err)
 	}
 	uncounted := slices.DeleteFunc(dests, func(dest string) bool { _, ok := counted[dest]; return ok })
-	for some := range slices.Chunk(uncounted, shedTenants) {
-		if _, err := estimateDeadScript.run(t.ctx, t.s, sh.base, estimateDeadArgs{some}); err != nil {
+	estimated := false
+	for some := range slices.Chunk(uncounted, uncountedDests) {
+		if err := t.goOn(); err != nil {
 			return nil, err
 		}
+		got, err := estimateDeadScript.run(t.ctx, t.s, sh.base, estimateDeadArgs{some})
+		if err != nil {
+			return nil, err
+		}
+		estimated = estimated || asInt(got) > 0
 	}
-	if len(uncounted) > 0 {
+	if estimated {
 		if counted, err = t.s.client.HGetAll(t.ctx, sh.base+"deadbytes").Result(); err != nil {
 			return nil, t.s.fault(err)
 		}
 	}
-	used := map[string]int64{}
+	byDest := make(map[string]int64, len(counted))
 	for dest, n := range counted {
-		tenant, _, _ := strings.Cut(dest, "/")
-		used[tenant] += max(asInt(n), 0)
+		byDest[dest] = asInt(n)
 	}
-	return used, nil
+	return byDest, nil
 }
 
-// deadBytes applies the bound: the tenants with most bytes lose their oldest dead letters, over all their destinations.
-func (t *trimming) deadBytes(sh *shard, p *shedding) (more bool, err error) {
-	if p.bound == 0 {
-		return false, nil
-	}
-	total, err := t.s.client.HGet(t.ctx, sh.base+"meta", "deadbytes").Int64()
-	if err != nil && err != goredis.Nil { //nolint:errorlint // go-redis returns it bare
-		return false, t.s.fault(err)
-	}
-	over := total - p.bound
-	if over <= 0 {
-		return false, nil
-	}
-	levels := map[string]int64{}
-	for _, o := range p.over {
-		levels[o.Tenant] = o.Level
-	}
-	mustLose := func(dest string) (tenant string, ok bool) {
-		tenant, _, _ = strings.Cut(dest, "/")
-		level, ok := levels[tenant]
-		return tenant, ok && p.used[tenant] > level
-	}
-	dests, err := t.s.client.SMembers(t.ctx, sh.base+"dests").Result()
-	if err != nil {
-		return false, t.s.fault(err)
-	}
-	dests = slices.DeleteFunc(dests, func(dest string) bool { _, ok := mustLose(dest); return !ok })
-	if len(dests) == 0 {
-		return false, nil
-	}
-	type head struct {
-		dest  string
-		score float64
-		n     uint64
-		name  string
-		owed  *goredis.StringCmd
-	}
-	var heads []head
-	pipe := t.s.client.Pipeline()
-	asked := make([]*goredis.ZSliceCmd, len(dests))
-	for i, dest := range dests {
-		asked[i] = pipe.ZRangeWithScores(t.ctx, sh.base+"dead:"+dest, 0, sliceEvents-1)
-	}
-	if err := t.s.exec(t.ctx, pipe); err != nil {
-		return false, err
-	}
-	pipe = t.s.client.Pipeline()
-	for i, cmd := range asked {
-		for _, z := range cmd.Val() {
-			r := readerOf(asText(z.Member))
-			h := head{dest: dests[i], score: z.Score, n: r.big(8), name: r.Rest}
-			key, field := owedAt(sh, h.n, h.name)
-			h.owed = pipe.HGet(t.ctx, key, field)
-			heads = append(heads, h)
+// deadShedding applies the bound in a shard: the tenants with most bytes lose their oldest dead letters, over all their
+// destinations.
+type deadShedding struct {
+	*shedding
+	*trimming
+	sh     *shard
+	levels map[string]int64
+	heads  []deadHead // of destinations that may lose some, those with the oldest dead letter first
+}
+
+// deadHead is when the oldest dead letter of a destination ended.
+type deadHead struct {
+	dest string
+	at   float64
+}
+
+// deadLetter is one of the oldest dead letters of a destination.
+type deadLetter struct {
+	letterRef
+	at   float64
+	owed *goredis.StringCmd
+}
+
+// mustLose reports whether a destination's tenant is above its level.
+func (d *deadShedding) mustLose(dest string) bool {
+	tenant := tenantOf(dest)
+	level, ok := d.levels[tenant]
+	return ok && d.used[tenant] > level
+}
+
+// readHeads reads when the oldest dead letters of destinations ended, and puts them among the heads.
+func (d *deadShedding) readHeads(dests []string) error {
+	if d.levels == nil {
+		d.levels = map[string]int64{}
+		for _, o := range d.over {
+			d.levels[o.Tenant] = o.Level
 		}
 	}
-	if len(heads) == 0 {
+	dests = slices.DeleteFunc(dests, func(dest string) bool { return !d.mustLose(dest) })
+	for some := range slices.Chunk(dests, headDests) {
+		if err := d.goOn(); err != nil {
+			return err
+		}
+		pipe := d.s.client.Pipeline()
+		asked := make([]*goredis.ZSliceCmd, len(some))
+		for i, dest := range some {
+			asked[i] = pipe.ZRangeWithScores(d.ctx, d.sh.base+"dead:"+dest, 0, 0)
+		}
+		if err := d.s.exec(d.ctx, pipe); err != nil {
+			return err
+		}
+		for i, cmd := range asked {
+			for _, z := range cmd.Val() {
+				d.heads = append(d.heads, deadHead{some[i], z.Score})
+			}
+		}
+	}
+	slices.SortFunc(d.heads, func(a, b deadHead) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.dest, b.dest)) })
+	return nil
+}
+
+// dropOldest drops the oldest dead letters of the destinations with the oldest ones, and reports whether the bound is still exceeded.
+func (d *deadShedding) dropOldest() (more bool, err error) {
+	total, err := d.s.client.HGet(d.ctx, d.sh.base+"meta", "deadbytes").Int64()
+	if err != nil && !errors.Is(err, goredis.Nil) {
+		return false, d.s.fault(err)
+	}
+	d.heads = slices.DeleteFunc(d.heads, func(h deadHead) bool { return !d.mustLose(h.dest) })
+	over := total - d.bound
+	if over <= 0 || len(d.heads) == 0 {
 		return false, nil
 	}
-	if err := t.s.exec(t.ctx, pipe); err != nil {
+	oldest := d.heads[:min(len(d.heads), oldestDests)]
+	letters, err := d.oldestLetters(oldest)
+	if err != nil {
 		return false, err
 	}
-	slices.SortFunc(heads, func(a, b head) int { return cmp.Or(cmp.Compare(a.score, b.score), cmp.Compare(a.n, b.n)) })
 	var args dropDeadArgs
-	for _, h := range heads {
-		if over <= 0 || len(args.Letters) >= sliceEvents {
+	for _, l := range letters {
+		if over <= 0 {
 			break
 		}
-		tenant, ok := mustLose(h.dest)
-		if !ok {
+		if len(d.heads) > len(oldest) && l.at > d.heads[len(oldest)].at {
+			break // another destination has older ones
+		}
+		if !d.mustLose(l.Dest) {
 			continue
 		}
-		r := readerOf(h.owed.Val())
+		r := readerOf(l.owed.Val())
 		r.Take(2)
 		size := int64(r.big(4))
 		over -= size
-		p.used[tenant] -= size
-		args.Letters = append(args.Letters, letterRef{h.dest, h.name, h.n})
+		d.used[tenantOf(l.Dest)] -= size
+		args.Letters = append(args.Letters, l.letterRef)
 	}
-	got, err := dropDeadScript.run(t.ctx, t.s, sh.base, args)
-	t.done.Dead += int(asInt(got))
-	return over > 0 && asInt(got) > 0, err
+	got, err := dropDeadScript.run(d.ctx, d.s, d.sh.base, args)
+	if err != nil {
+		return false, err
+	}
+	d.done.Dead += int(asInt(got))
+	dests := make([]string, len(oldest))
+	for i, h := range oldest {
+		dests[i] = h.dest
+	}
+	d.heads = slices.Delete(d.heads, 0, len(oldest))
+	if err := d.readHeads(dests); err != nil {
+		return false, err
+	}
+	return over > 0 && (asInt(got) > 0 || len(letters) == 0), nil // without letters, others dropped them meanwhile
+}
+
+// oldestLetters returns the oldest dead letters of some destinations, oldest first, as many as a slice may have.
+func (d *deadShedding) oldestLetters(of []deadHead) (letters []deadLetter, err error) {
+	pipe := d.s.client.Pipeline()
+	asked := make([]*goredis.ZSliceCmd, len(of))
+	for i, h := range of {
+		asked[i] = pipe.ZRangeWithScores(d.ctx, d.sh.base+"dead:"+h.dest, 0, sliceEvents-1)
+	}
+	if err := d.s.exec(d.ctx, pipe); err != nil {
+		return nil, err
+	}
+	for i, cmd := range asked {
+		for _, z := range cmd.Val() {
+			r := readerOf(asText(z.Member))
+			n := r.big(8)
+			letters = append(letters, deadLetter{letterRef: letterRef{of[i].dest, r.Rest, n}, at: z.Score})
+		}
+	}
+	slices.SortFunc(letters, func(a, b deadLetter) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.N, b.N)) })
+	letters = letters[:min(len(letters), sliceEvents)]
+	if len(letters) == 0 {
+		return nil, nil
+	}
+	pipe = d.s.client.Pipeline()
+	for i := range letters {
+		l := &letters[i]
+		key, field := owedAt(d.sh, l.N, l.Suffix)
+		l.owed = pipe.HGet(d.ctx, key, field)
+	}
+	return letters, d.s.exec(d.ctx, pipe)
 }

@@ -42,12 +42,6 @@ type trimSharesArgs struct {
 // countArgs are the arguments of count.lua.
 type countArgs struct{ Most int }
 
-// dropEventsArgs are the arguments of dropevents.lua.
-type dropEventsArgs struct {
-	Age  int64 // microseconds
-	Most int   // events of each tenant
-}
-
 // formerHoldersArgs are the arguments of formerholders.lua.
 type formerHoldersArgs struct {
 	DeadAfter int64 // microseconds
@@ -66,7 +60,7 @@ type shedding struct {
 
 // plan returns what each shard must remove for a bound: tenants are reduced to one level over all shards, in each shard by
 // its part of their data.
-func (t *trimming) plan(bound int64, sums []inShard, of func(*inShard) int64, usedIn func(*shard) (map[string]int64, error)) ([]shedding, error) {
+func (t *trimming) plan(bound int64, sums []*inShard, of func(*inShard) int64, usedIn func(*shard) (map[string]int64, error)) ([]shedding, error) {
 	plans := make([]shedding, len(sums))
 	if bound <= 0 || sum(sums, of) <= bound {
 		return plans, nil
@@ -100,7 +94,7 @@ func (t *trimming) plan(bound int64, sums []inShard, of func(*inShard) int64, us
 	level, _ := state.Level(used, total-bound)
 	for i := range plans {
 		p := &plans[i]
-		p.bound = of(&sums[i])
+		p.bound = of(sums[i])
 		for _, tenant := range largest {
 			if all[tenant] <= level {
 				break
@@ -119,9 +113,9 @@ func (t *trimming) plan(bound int64, sums []inShard, of func(*inShard) int64, us
 	return plans, nil
 }
 
-func sum(all []inShard, of func(*inShard) int64) (n int64) {
+func sum(all []*inShard, of func(*inShard) int64) (n int64) {
 	for i := range all {
-		n += of(&all[i])
+		n += of(all[i])
 	}
 	return n
 }
@@ -163,15 +157,10 @@ func (t *trimming) events() error {
 	if err != nil {
 		return err
 	}
-	for i := range sums {
-		if err := t.shardEvents(&sums[i], &plans[i]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return t.inEach(func(i int, _ *shard) error { return t.shardEvents(sums[i], &plans[i]) })
 }
 
-func (t *trimming) planEvents(counted bool, sums []inShard) ([]shedding, error) {
+func (t *trimming) planEvents(counted bool, sums []*inShard) ([]shedding, error) {
 	all := func(m *inShard) int64 { return m.bytes }
 	if counted {
 		plans, err := t.plan(t.r.Events.Bytes, sums, all, t.ranked("used"))
@@ -229,7 +218,7 @@ func (t *trimming) mayShare() (may, begins bool, err error) {
 	if _, err := setFieldScript.run(t.ctx, s, s.meta, setFieldArgs{"layout", "version", sharedLayout}); err != nil {
 		return false, false, err
 	}
-	t.done.Moved++ // so that Trim is called again
+	t.done.More = true // the next call moves events
 	return false, true, nil
 }
 
@@ -248,8 +237,9 @@ func (t *trimming) count() (known bool, err error) {
 				return false, err
 			}
 			if state = asInt(got); state == 2 {
-				budget--
-				t.done.Moved++ // so that Trim is called again
+				if budget--; budget == 0 {
+					t.done.More = true
+				}
 			}
 		}
 		known = known && state == 1
@@ -257,19 +247,10 @@ func (t *trimming) count() (known bool, err error) {
 	return known, nil
 }
 
-// shardEvents removes a shard's events: dead letters, those in shares, and those in the stream.
+// shardEvents removes a shard's events: those in shares that are too old, those in shares of the largest tenants, and those in
+// the stream. Each has slices of its own.
 func (t *trimming) shardEvents(m *inShard, p *shedding) error {
 	s, sh := t.s, m.sh
-	if t.r.Dead.Age > 0 {
-		err := t.slices(func() (bool, error) {
-			got, err := dropEventsScript.run(t.ctx, s, sh.base, dropEventsArgs{t.r.Dead.Age.Microseconds(), sliceEvents})
-			t.done.Dead += int(asInt(got))
-			return asInt(got) >= sliceEvents, err
-		})
-		if err != nil {
-			return err
-		}
-	}
 	left := m.bytes // events appended since the measurement are left to the next call
 	bounds := func() retainArgs {
 		args := retainArgs{t.r.Events.Age.Microseconds(), p.bound, t.r.Dedupe.Age.Microseconds(), sliceEvents}
@@ -289,37 +270,44 @@ func (t *trimming) shardEvents(m *inShard, p *shedding) error {
 		left -= asInt(n[len(n)-1])
 		return n, nil
 	}
+	slices4 := t.budget / 4
 	if t.r.Events.Age > 0 {
-		if err := t.slices(func() (bool, error) {
-			n, err := ended(trimSharesScript.run(t.ctx, s, sh.base, trimSharesArgs{retainArgs: bounds()}))
-			return err == nil && asInt(n[3]) == 1, err
+		if err := t.within(slices4, func() error {
+			return t.slices(func() (bool, error) {
+				n, err := ended(trimSharesScript.run(t.ctx, s, sh.base, trimSharesArgs{retainArgs: bounds()}))
+				return err == nil && asInt(n[3]) == 1, err
+			})
 		}); err != nil {
 			return err
 		}
 	}
-	over, err := t.withShare(sh, p.over)
-	if err != nil {
+	if err := t.within(slices4, func() error {
+		over, err := t.withShare(sh, p.over)
+		for some := range slices.Chunk(over, shedTenants) {
+			if err == nil {
+				err = t.slices(func() (bool, error) {
+					n, err := ended(trimSharesScript.run(t.ctx, s, sh.base, trimSharesArgs{bounds(), some}))
+					return err == nil && asInt(n[3]) == 1, err
+				})
+			}
+		}
 		return err
-	}
-	for some := range slices.Chunk(over, shedTenants) {
-		if err := t.slices(func() (bool, error) {
-			n, err := ended(trimSharesScript.run(t.ctx, s, sh.base, trimSharesArgs{bounds(), some}))
-			return err == nil && asInt(n[3]) == 1, err
-		}); err != nil {
-			return err
-		}
+	}); err != nil {
+		return err
 	}
 	if err := t.pack(sh); err != nil {
 		return err
 	}
 	levels := p.over[:min(len(p.over), namedTenants)]
-	return t.slices(func() (bool, error) {
-		n, err := ended(trimScript.run(t.ctx, s, sh.base, trimArgs{bounds(), p.rest, levels}))
-		if err != nil {
-			return false, err
-		}
-		t.done.Moved += int(asInt(n[4]))
-		return asInt(n[3]) == 1, nil
+	return t.within(2*slices4, func() error {
+		return t.slices(func() (bool, error) {
+			n, err := ended(trimScript.run(t.ctx, s, sh.base, trimArgs{bounds(), p.rest, levels}))
+			if err != nil {
+				return false, err
+			}
+			t.done.Moved += int(asInt(n[4]))
+			return asInt(n[3]) == 1, nil
+		})
 	})
 }
 

@@ -25,8 +25,8 @@ func (t *trimming) ids() error {
 		return nil
 	}
 	s, age := t.s, t.r.Dedupe.Age.Microseconds()
-	for _, sh := range s.shards {
-		if err := t.slices(func() (bool, error) {
+	if err := t.inEach(func(_ int, sh *shard) error {
+		return t.slices(func() (bool, error) {
 			got, err := splitIDsScript.run(t.ctx, s, sh.base, splitIDsArgs{age, sliceList})
 			if err != nil {
 				return false, err
@@ -35,9 +35,9 @@ func (t *trimming) ids() error {
 			t.done.Dedupe += int(asInt(n[0]))
 			t.done.Moved += int(asInt(n[1]))
 			return asInt(n[2]) == 1, nil
-		}); err != nil {
-			return err
-		}
+		})
+	}); err != nil {
+		return err
 	}
 	sums, err := t.measure()
 	if err != nil {
@@ -56,10 +56,11 @@ func (t *trimming) ids() error {
 	if err != nil {
 		return err
 	}
-	for i := range sums {
+	return t.inEach(func(i int, sh *shard) error {
+		half := t.budget / 2
 		forget := func(levels []tenantLevel) error {
 			return t.slices(func() (bool, error) {
-				got, err := trimIDsScript.run(t.ctx, s, sums[i].sh.base, trimIDsArgs{age, sliceList, levels})
+				got, err := trimIDsScript.run(t.ctx, s, sh.base, trimIDsArgs{age, sliceList, levels})
 				if err != nil {
 					return false, err
 				}
@@ -68,17 +69,19 @@ func (t *trimming) ids() error {
 			})
 		}
 		if t.r.Dedupe.Age > 0 {
-			if err := forget(nil); err != nil {
+			if err := t.within(half, func() error { return forget(nil) }); err != nil {
 				return err
 			}
 		}
-		for some := range slices.Chunk(plans[i].over, shedTenants) {
-			if err := forget(some); err != nil {
-				return err
+		return t.within(half, func() error {
+			for some := range slices.Chunk(plans[i].over, shedTenants) {
+				if err := forget(some); err != nil {
+					return err
+				}
 			}
-		}
-	}
-	return nil
+			return nil
+		})
+	})
 }
 
 // idSize returns the memory for recognising one ID, with its route if there are several shards.

@@ -37,6 +37,9 @@ func (t *trimming) pack(sh *shard) error {
 		}
 		next = slice + 1
 	}
+	if next < first/sliced {
+		t.done.More = true
+	}
 	_, err = setFieldScript.run(t.ctx, s, sh.base, setFieldArgs{"meta", "packed", text(next)})
 	return err
 }

@@ -223,7 +223,7 @@ var tenants = []test{
 		_, err := st.Put(s.ctx, acme, "rule", "r", []byte("x"), 0)
 		s.ok(err)
 		s.ok(st.Keep(s.ctx, acme, "list", []byte("x"), 5, time.Hour))
-		s.ok(st.AddStats(s.ctx, []state.Stat{{Tenant: acme, Destination: "crm", Minute: s.h.Now(), Verdicts: map[string]int64{"retry": 1}}}))
+		s.addCounts(st, count("crm", s.h.Now(), 1), count("", s.h.Now(), 1))
 		s.ok(st.Hold(s.ctx, acme, "mail", state.Hold{Kind: state.HoldPaused}, nil))
 
 		for _, tenant := range []string{other, "", "acm", "acme\x00", "acme2", "ACME"} {
@@ -272,8 +272,8 @@ var tenants = []test{
 			s.ok(err)
 			kept, err := st.Kept(s.ctx, tenant, "list", 0, -1)
 			s.ok(err)
-			stats, err := st.Stats(s.ctx, tenant, "", time.Time{}, time.Time{})
-			s.ok(err)
+			stats := s.counts(tenant, state.CountQuery{Step: state.ByHour})
+			stats = append(stats, s.counts(tenant, state.CountQuery{Step: state.ByHour, Names: []string{"", "crm"}})...)
 			onHold, err := st.Holds(s.ctx, tenant)
 			s.ok(err)
 			if n := len(list) + len(kept) + len(stats) + len(onHold); n > 0 {

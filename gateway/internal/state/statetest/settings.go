@@ -272,38 +272,3 @@ func (s *suite) sees(changes <-chan state.Change, want state.Change) {
 		}
 	}
 }
-
-var statistics = []test{
-	{name: "are added up by minute", run: func(s *suite) {
-		stat := func(dest string, at time.Time, delivered int64) state.Stat {
-			st := state.Stat{Tenant: acme, Destination: dest, Minute: at.Truncate(time.Minute), Verdicts: map[string]int64{"delivered": delivered, "odd": 1}}
-			st.Latency[5] = delivered
-			st.Latency[23] = 1
-			return st
-		}
-		now := s.h.Now()
-		s.ok(s.store().AddStats(s.ctx, []state.Stat{stat("crm", now, 2), stat("crm", now, 3), stat("mail", now, 7)}))
-		s.ok(s.h.Second().AddStats(s.ctx, []state.Stat{stat("crm", now, 10), stat("crm", now.Add(time.Minute), 1)}))
-		got, err := s.store().Stats(s.ctx, acme, "crm", now, now.Add(time.Hour))
-		s.ok(err)
-		want := stat("crm", now, 15)
-		want.Verdicts["odd"], want.Latency[23] = 3, 3
-		s.same("crm", got, []state.Stat{want, stat("crm", now.Add(time.Minute), 1)})
-		got, err = s.store().Stats(s.ctx, acme, "", now, now.Add(time.Minute))
-		s.ok(err)
-		s.same("all destinations of one minute", len(got), 2)
-		got, err = s.store().Stats(s.ctx, "zeta", "", time.Time{}, time.Time{})
-		s.ok(err)
-		s.same("another tenant's", got, []state.Stat{})
-	}},
-	{name: "many at once", run: func(s *suite) {
-		var all []state.Stat
-		for i := range 1000 {
-			all = append(all, state.Stat{Tenant: acme, Destination: fmt.Sprint("d", i), Minute: s.h.Now(), Verdicts: map[string]int64{"retry": 1}})
-		}
-		s.ok(s.store().AddStats(s.ctx, all))
-		got, err := s.store().Stats(s.ctx, acme, "", time.Time{}, time.Time{})
-		s.ok(err)
-		s.same("minutes", len(got), 1000)
-	}},
-}

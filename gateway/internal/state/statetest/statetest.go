@@ -23,6 +23,8 @@ type Options struct {
 	Start time.Time
 	// Small asks for caches so small that everything is read from disk.
 	Small bool
+	// ShortTrims asks for calls of Trim that end after a few slices, so that a round takes many of them.
+	ShortTrims bool
 }
 
 // Harness runs and controls one engine with data of its own. It cleans up when the test ends.
@@ -74,6 +76,7 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) Harness) {
 		{"lease", leases},
 		{"hold", holds},
 		{"standing", standings},
+		{"forget", forgets},
 		{"test deliveries", testDeliveries},
 		{"schedule", schedules},
 		{"revise", revisions},
@@ -84,6 +87,7 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) Harness) {
 		{"statistics", statistics},
 		{"retention", retentions},
 		{"shares", shares},
+		{"rounds", rounds},
 		{"restart", restarts},
 		{"suspects", suspects},
 		{"clock", clocks},

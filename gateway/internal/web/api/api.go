@@ -55,10 +55,9 @@ type Options struct {
 // API answers /v1. Make it with New; it is safe for concurrent use.
 type API struct {
 	Options
-	actor   *act.Actor
-	once    once
-	tenants tenants
-	checks  checks
+	actor  *act.Actor
+	once   once
+	checks checks
 }
 
 // New returns an API that is not mounted yet.

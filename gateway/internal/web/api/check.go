@@ -34,7 +34,7 @@ func (a *API) check(c *call) error {
 	defer a.checks.end(c.tenant)
 	ctx, cancel := context.WithTimeout(c.ctx, checkTimeout)
 	defer cancel()
-	checker := live.Checker{Config: plan.Config, Sender: a.Sender}
+	checker := live.Checker{Plan: plan, Sender: a.Sender}
 	return answer.JSON(c.Ctx, fiber.StatusOK, checker.Check(ctx, d)[0])
 }
 

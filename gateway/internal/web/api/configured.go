@@ -9,6 +9,7 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/rules"
@@ -32,45 +33,37 @@ type thing struct {
 }
 
 // things returns a tenant's things of one kind, by name. A rule of every tenant is shown in each.
-func (k kind) things(c *config.Config, tenant string, showSecrets bool) []thing {
+func (k kind) things(plan *decide.Plan, tenant string, showSecrets bool) []thing {
 	var all []thing
 	switch k {
 	case sources:
-		for _, s := range c.Sources {
-			if s.Tenant == tenant {
-				v := view.NewSource(s, showSecrets)
-				all = append(all, thing{v.Name, v.At, v})
-			}
+		for _, s := range plan.Sources(tenant) {
+			v := view.NewSource(s, showSecrets)
+			all = append(all, thing{v.Name, v.At, v})
 		}
 	case ruleKind:
-		destinations := map[string]*config.Destination{}
-		for _, d := range c.Destinations {
-			if d.Tenant == tenant {
-				destinations[d.Name] = d
-			}
-		}
-		for _, r := range c.Rules {
-			if r.Match.Kind == rules.RuleKind && (r.Tenant == tenant || r.Tenant == access.AnyTenant) {
-				v := view.NewRule(r, tenant, destinations)
+		for _, r := range plan.Rules(tenant) {
+			if r.Match.Kind == rules.RuleKind {
+				v := view.NewRule(r, plan, tenant)
 				all = append(all, thing{v.Name, v.At, v})
 			}
 		}
 	case connections:
-		for _, d := range c.Destinations {
-			if d.Tenant == tenant && d.Product != webhookProduct {
+		for _, d := range plan.DestinationsOf(tenant) {
+			if d.Product != webhookProduct {
 				v := view.NewConnection(d)
 				all = append(all, thing{v.Name, v.At, v})
 			}
 		}
 	case webhooks:
 		selects := map[string]*config.Rule{}
-		for _, r := range c.Rules {
-			if r.Match.Kind == rules.WebhookKind && r.Tenant == tenant {
+		for _, r := range plan.Rules(tenant) {
+			if r.Match.Kind == rules.WebhookKind {
 				selects[r.Name] = r
 			}
 		}
-		for _, d := range c.Destinations {
-			if d.Tenant == tenant && d.Product == webhookProduct {
+		for _, d := range plan.DestinationsOf(tenant) {
+			if d.Product == webhookProduct {
 				v := view.NewWebhook(d, selects[d.Name])
 				all = append(all, thing{v.Name, v.At, v})
 			}
@@ -97,7 +90,7 @@ func (k kind) list(a *API, c *call) error {
 	if err != nil {
 		return err
 	}
-	return pageOfViews(c, k.things(a.Plan().Config, c.tenant, shown), func(t thing) string { return t.name }, func(page []thing) ([]any, error) {
+	return pageOfViews(c, k.things(a.Plan(), c.tenant, shown), func(t thing) string { return t.name }, func(page []thing) ([]any, error) {
 		views := make([]any, len(page))
 		for i := range page {
 			views[i] = page[i].view
@@ -112,7 +105,7 @@ func (k kind) find(a *API, c *call) (*thing, error) {
 		return nil, err
 	}
 	name := param(c.Ctx, "name")
-	things := k.things(a.Plan().Config, c.tenant, shown)
+	things := k.things(a.Plan(), c.tenant, shown)
 	for i := range things {
 		if things[i].name == name {
 			return &things[i], nil

@@ -2,7 +2,8 @@ package api
 
 import (
 	"errors"
-	"sort"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -43,13 +44,9 @@ func (a *API) destinations(c *call) error {
 	if include != "" && include != "standing" {
 		return answer.Invalid("this is `standing` or nothing", "include")
 	}
-	var mine []*config.Destination
-	for _, d := range a.Plan().Config.Destinations {
-		if d.Tenant == c.tenant {
-			mine = append(mine, d)
-		}
-	}
-	sort.Slice(mine, func(i, j int) bool { return mine[i].Name < mine[j].Name })
+	mine := slices.SortedFunc(slices.Values(a.Plan().DestinationsOf(c.tenant)), func(x, y *config.Destination) int {
+		return strings.Compare(x.Name, y.Name)
+	})
 	return pageOfViews(c, mine, func(d *config.Destination) string { return d.Name }, func(page []*config.Destination) ([]view.Destination, error) {
 		standing, err := a.standing(c, page...)
 		if err != nil {
@@ -139,7 +136,11 @@ func (a *API) stats(c *call) error {
 		return answer.Invalid("statistics are given for up to 7 days at once", "since")
 	}
 	destination := query(c.Ctx, "destination")
-	list, err := a.Store.Stats(c.ctx, c.tenant, destination, since, until)
+	ask := state.CountQuery{Kind: state.DestinationStats, Step: state.ByMinute, Since: since, Until: until}
+	if destination != "" {
+		ask.Names = []string{destination}
+	}
+	list, err := a.Store.Counts(c.ctx, c.tenant, ask)
 	if err != nil && !errors.Is(err, state.ErrNotFound) {
 		return err
 	}

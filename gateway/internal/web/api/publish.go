@@ -3,18 +3,15 @@ package api
 import (
 	"bytes"
 	"errors"
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
 	"github.com/surveygate/surveygate/gateway/internal/access"
-	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/source"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
@@ -206,45 +203,23 @@ func (a *API) accept(c *call, parsed []event.Parsed, alone bool, body []byte, st
 // warnOfTenants warns a caller who may publish for every tenant of tenants that the configuration does not name: with a
 // misspelt name, events go where nobody looks for them.
 func (a *API) warnOfTenants(events []*event.Event, result func(int) *view.Result) {
-	known := a.tenants.of(a.Plan())
+	plan := a.Plan()
+	var known []string // read at the first tenant that is not
 	for i, ev := range events {
-		if known[ev.Tenant] {
+		if ev.Tenant == access.DefaultTenant || plan.HasTenant(ev.Tenant) {
 			continue
 		}
+		if known == nil {
+			known = slices.Sorted(plan.Tenants())
+			known = append(known, access.DefaultTenant)
+		}
 		msg := "nothing is configured for the tenant `" + ev.Tenant + "`"
-		if near := event.Nearest(ev.Tenant, slices.Sorted(maps.Keys(known))); near != "" {
+		if near := event.Nearest(ev.Tenant, known); near != "" {
 			msg += "; did you mean `" + near + "`?"
 		}
 		r := result(i)
 		r.Warnings = append(slices.Clone(r.Warnings), msg)
 	}
-}
-
-// tenants caches the tenants that a configuration names. Its zero value is ready.
-type tenants struct{ last atomic.Pointer[tenantsOf] }
-
-type tenantsOf struct {
-	plan  *decide.Plan
-	named map[string]bool
-}
-
-func (t *tenants) of(plan *decide.Plan) map[string]bool {
-	if last := t.last.Load(); last != nil && last.plan == plan {
-		return last.named
-	}
-	named := map[string]bool{access.DefaultTenant: true}
-	for _, s := range plan.Config.Sources {
-		named[s.Tenant] = true
-	}
-	for _, d := range plan.Config.Destinations {
-		named[d.Tenant] = true
-	}
-	for _, r := range plan.Config.Rules {
-		named[r.Tenant] = true
-	}
-	delete(named, access.AnyTenant)
-	t.last.Store(&tenantsOf{plan, named})
-	return named
 }
 
 // publishAs reads a platform's own body with the profile of its source. The token replaces the signature, and events proved by

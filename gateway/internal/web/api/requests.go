@@ -55,30 +55,24 @@ func (a *API) knownSource(c *call, name string) error {
 
 func (a *API) sourceNames(tenant string) []string {
 	var names []string
-	for _, s := range a.Plan().Config.Sources {
-		if s.Tenant == tenant {
-			names = append(names, s.Name)
-		}
+	for _, s := range a.Plan().Sources(tenant) {
+		names = append(names, s.Name)
 	}
 	return names
 }
 
 func (a *API) destinationNames(tenant string) []string {
 	var names []string
-	for _, d := range a.Plan().Config.Destinations {
-		if d.Tenant == tenant {
-			names = append(names, d.Name)
-		}
+	for _, d := range a.Plan().DestinationsOf(tenant) {
+		names = append(names, d.Name)
 	}
 	return names
 }
 
 func (a *API) ruleNames(tenant string) []string {
 	names := []string{}
-	for _, r := range a.Plan().Config.Rules {
-		if r.Tenant == tenant || r.Tenant == "*" {
-			names = append(names, r.Name)
-		}
+	for _, r := range a.Plan().Rules(tenant) {
+		names = append(names, r.Name)
 	}
 	return names
 }

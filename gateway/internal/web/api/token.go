@@ -36,8 +36,8 @@ func (a *API) plantToken(c *call) error {
 func (a *API) connection(c *call) (*config.Destination, error) {
 	name := param(c.Ctx, "name")
 	var names []string
-	for _, d := range a.Plan().Config.Destinations {
-		if d.Tenant != c.tenant || d.Product == webhookProduct {
+	for _, d := range a.Plan().DestinationsOf(c.tenant) {
+		if d.Product == webhookProduct {
 			continue
 		}
 		if d.Name == name {

@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
 -- Estimates the bytes of the events of dead letters that a former version listed, by a sample spread evenly over the list of
 -- each destination. From then on they are counted.
-local samples = 64
+--   returns how many destinations were estimated
+local samples, estimated = 64, 0
 local ndests = take(1)
 for _ = 1, ndests do
   local dest = take(1)
@@ -16,6 +17,6 @@ for _ = 1, ndests do
       sum, seen = sum + decoderecord(kept).size, seen + 1
     end
   end
-  if seen > 0 then redis.call('HSETNX', base .. 'deadbytes', dest, text(math.floor(sum / seen * all))) end
+  if seen > 0 then estimated = estimated + redis.call('HSETNX', base .. 'deadbytes', dest, text(math.floor(sum / seen * all))) end
 end
-return 0
+return estimated

@@ -91,23 +91,33 @@ if low > 1 and (age > 0 or bound > 0) then
   more = more or removed == most
 end
 
--- A slice of the indexes is removed when none of its events is kept. Each call checks some of the others.
+-- A slice of the indexes is removed when none of its events is kept. Each call checks some of the others, and continues in the
+-- next one after a number of keys, as each tenant has one in a slice.
 local last = math.floor((first or tonumber(redis.call('HGET', meta, 'first') or '1')) / 65536)
 local from = redis.call('HGET', meta, 'slicesfrom') or '-inf'
 local past = redis.call('ZRANGEBYSCORE', base .. 'slices', from, '(' .. text(last), 'LIMIT', 0, 64)
+local tenants, keys, resume
 for _, slice in ipairs(past) do
+  if keys and keys > 2048 then
+    resume = slice
+    break
+  end
   if redis.call('ZCOUNT', base .. 'kept', slice * 65536, slice * 65536 + 65535) == 0
     and redis.call('BITCOUNT', base .. 'aside:' .. slice) == 0 then
-    for _, tenant in ipairs(redis.call('SMEMBERS', base .. 'tenants')) do
-      redis.call('DEL', base .. 'line:' .. tenant .. ':' .. slice)
-    end
-    for bucket = 0, 31 do redis.call('DEL', base .. 'index:' .. slice .. ':' .. bucket) end
-    redis.call('DEL', base .. 'aside:' .. slice)
+    tenants = tenants or redis.call('SMEMBERS', base .. 'tenants')
+    local names = { base .. 'aside:' .. slice }
+    for bucket = 0, 31 do names[#names + 1] = base .. 'index:' .. slice .. ':' .. bucket end
+    for _, tenant in ipairs(tenants) do names[#names + 1] = base .. 'line:' .. tenant .. ':' .. slice end
+    for i = 1, #names, 1000 do redis.call('DEL', unpack(names, i, math.min(i + 999, #names))) end
     redis.call('ZREM', base .. 'slices', slice)
+    keys = (keys or 0) + #names
     more = more or #past == 64
   end
 end
-if #past == 64 then
+if resume then
+  redis.call('HSET', meta, 'slicesfrom', resume)
+  more = true
+elseif #past == 64 then
   redis.call('HSET', meta, 'slicesfrom', '(' .. past[64])
 elseif from ~= '-inf' then
   redis.call('HDEL', meta, 'slicesfrom')

@@ -8,13 +8,13 @@
 local dest, tooold, toomany, toolarge = take(4)
 local waitingage, waitingcount, waitingbytes, deadage, historyage, historycount, failurecount, most = numbers(8)
 local bounds = { h = historycount, f = failurecount }
-local overdue, dropped, ended, more = 0, 0, 0, false
+local overdue, lost, dropped, ended, more = 0, 0, 0, 0, false
 
 local waits = redis.call('ZCARD', base .. 'wait:' .. dest)
 local bytes = tonumber(redis.call('HGET', base .. 'waitbytes', dest) or '0')
 -- Leased deliveries are skipped, so that they do not block those after them.
 local passed = 0
-while overdue < most do
+while overdue + lost < most do
   local oldest = redis.call('ZRANGE', base .. 'wait:' .. dest, passed, passed, 'WITHSCORES')
   if not oldest[2] then break end
   local reason
@@ -33,7 +33,7 @@ while overdue < most do
     redis.call('ZREM', base .. 'wait:' .. dest, m)
     count('waiting', -1)
     touched[dest] = true
-    waits = waits - 1
+    waits, lost = waits - 1, lost + 1
   elseif o.leased == 1 and score > now then
     passed = passed + 1
   else
@@ -47,7 +47,7 @@ while overdue < most do
     waits, bytes, overdue = waits - 1, bytes - o.size, overdue + 1
   end
 end
-more = more or overdue == most
+more = more or overdue + lost == most
 
 if deadage > 0 then
   for _, m in ipairs(redis.call('ZRANGEBYSCORE', base .. 'dead:' .. dest, '-inf', '(' .. text(wall - deadage), 'LIMIT', 0, most)) do
@@ -69,10 +69,18 @@ if deadage > 0 then
   more = more or dropped == most
 end
 
+-- Redis removes whole nodes of a stream with a limit, and single entries only without one. A limit that was not reached leaves
+-- less than a node to the second command.
+local limit = 8 * most
+local function cut(k, how, bound)
+  local n = redis.call('XTRIM', k, how, '~', bound, 'LIMIT', limit)
+  if n > limit / 2 then more = true else n = n + redis.call('XTRIM', k, how, bound) end
+  ended = ended + n
+end
 for _, list in ipairs({ 'h', 'f' }) do
   local k = base .. list .. ':' .. dest
-  if historyage > 0 then ended = ended + redis.call('XTRIM', k, 'MINID', text(wall - historyage)) end
-  if bounds[list] > 0 then ended = ended + redis.call('XTRIM', k, 'MAXLEN', bounds[list]) end
+  if historyage > 0 then cut(k, 'MINID', text(wall - historyage)) end
+  if bounds[list] > 0 then cut(k, 'MAXLEN', bounds[list]) end
   if redis.call('EXISTS', k) == 1 and redis.call('XLEN', k) == 0 then redis.call('DEL', k) end
 end
 touchall()

@@ -1,0 +1,436 @@
+package config
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/document"
+	"github.com/surveygate/surveygate/rules"
+)
+
+// The bounds of a tenant's documents: of one, and of all. The documents with the lowest versions stay below the bound of all.
+const (
+	MaxDocument      = 64 << 10
+	MaxDocuments     = 1000
+	MaxDocumentBytes = 4 << 20
+)
+
+// The kinds of documents.
+const (
+	kindWebhook    = "webhook"
+	kindConnection = "connection"
+	kindSource     = "source"
+	kindRule       = "rule"
+)
+
+var documentKinds = []string{kindConnection, kindRule, kindSource, kindWebhook}
+
+// StorePrefix begins the name of a stored document in positions, such as store:webhook/crm.
+const StorePrefix = "store:"
+
+// Overlay compiles a tenant's documents over the base. It never fails as a whole, and it changes neither.
+func Overlay(base *Config, tenant string, documents []Document) *TenantConfig {
+	x := base.indexed()
+	l := newLoader(Options{Now: clock.System().Now()}, func(string) ([]byte, error) { return nil, errNoFiles },
+		&Config{Outbound: base.Outbound, Redis: base.Redis, Keys: base.Keys, Tokens: base.Tokens})
+	l.base = x.of(tenant)
+	o := &overlay{loader: l, index: x, tenant: tenant}
+	o.take(documents)
+	o.compile()
+	return o.finish()
+}
+
+var errNoFiles = errors.New("a stored document reads no files")
+
+// overlay is the state of a compilation.
+type overlay struct {
+	*loader
+	index  *index
+	tenant string
+	all    []*compiling // by name
+
+	builds     map[*Step]connectors.Connector
+	attributed int // faults
+}
+
+// compiling is a document on its way.
+type compiling struct {
+	CompiledDocument
+	kind, name string
+	at         string // its File in positions
+	settings   *fileSettings
+	node       *document.Node
+	disabled   bool
+}
+
+// refuse adds a fault of the whole document.
+func (d *compiling) refuse(message, remedy string) {
+	f := document.At(d.at, message, remedy)
+	f.Loc = []any{}
+	d.CompiledDocument.Faults = append(d.CompiledDocument.Faults, f)
+}
+
+func (d *compiling) isDestination() bool { return d.kind == kindWebhook || d.kind == kindConnection }
+
+// take decides what can be known by name and size alone: which documents are too many, have a name that a file has, or the
+// name of another document.
+func (o *overlay) take(documents []Document) {
+	for _, doc := range documents {
+		d := &compiling{CompiledDocument: CompiledDocument{Document: doc, State: Active}, at: StorePrefix + doc.Name}
+		d.CompiledDocument.Faults = slices.Clone(doc.Faults)
+		d.kind, d.name, _ = strings.Cut(doc.Name, "/")
+		o.all = append(o.all, d)
+	}
+	slices.SortStableFunc(o.all, func(a, b *compiling) int {
+		return cmp.Or(cmp.Compare(a.Version, b.Version), strings.Compare(a.Name, b.Name))
+	})
+	bytes, seen, destinations := 0, map[string]bool{}, map[string]*compiling{}
+	for i, d := range o.all {
+		known := slices.Contains(documentKinds, d.kind)
+		switch {
+		case !known:
+			d.refuse(fmt.Sprintf("`%s` is not the name of a document", d.Name), "name it webhook/NAME, connection/NAME, source/NAME or rule/NAME")
+			d.kind = ""
+			continue
+		case !validName(d.name):
+			d.refuse(fmt.Sprintf("`%s` is not a %s's name", d.name, d.kind), nameRule)
+			d.kind = ""
+			continue
+		case seen[d.Name]:
+			d.refuse(fmt.Sprintf("there are two documents `%s`", d.Name), "delete one of them")
+			d.kind = ""
+			continue
+		}
+		seen[d.Name] = true
+		if o.shadow(d) {
+			continue
+		}
+		if d.isDestination() {
+			if first := destinations[d.name]; first != nil {
+				d.refuse(fmt.Sprintf("the destination `%s` is defined twice", d.name), fmt.Sprintf("the other is %s: delete one of them", first.Name))
+				d.kind = ""
+				continue
+			}
+			destinations[d.name] = d
+		}
+		if len(d.Spec) > MaxDocument {
+			d.refuse(fmt.Sprintf("the document has more than %d KiB", MaxDocument>>10), "make it shorter")
+			continue
+		}
+		bytes += len(d.Spec)
+		switch {
+		case i >= MaxDocuments:
+			d.refuse(fmt.Sprintf("the tenant has more than %d documents", MaxDocuments), "delete those that are not needed; those that were changed last are not used")
+		case bytes > MaxDocumentBytes:
+			d.refuse(fmt.Sprintf("the tenant's documents have more than %d MiB together", MaxDocumentBytes>>20), "delete those that are not needed; those that were changed last are not used")
+		}
+	}
+	slices.SortStableFunc(o.all, func(a, b *compiling) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// shadow reports whether a file has the document's name.
+func (o *overlay) shadow(d *compiling) bool {
+	var file document.Position
+	what := d.kind
+	switch d.kind {
+	case kindSource:
+		if s := o.base.sources[d.name]; s != nil {
+			file = s.At
+		}
+	case kindRule:
+		if r := cmp.Or(o.base.rules[d.name], o.index.everywhere[d.name]); r != nil {
+			file = r.At
+		}
+	default:
+		if s := o.base.destinations[d.name]; s != nil {
+			file, what = s.At, "destination"
+		}
+	}
+	if file == (document.Position{}) {
+		return false
+	}
+	d.State, d.CompiledDocument.Faults = Shadowed, nil
+	d.refuse(fmt.Sprintf("the %s `%s` is defined in the files, and that one is used", what, d.name),
+		fmt.Sprintf("it is at %s: remove it there, or give this document another name", file))
+	return true
+}
+
+// usable reports whether a document is to be read.
+func (d *compiling) usable() bool {
+	return d.kind != "" && d.State != Shadowed && len(d.CompiledDocument.Faults) == 0
+}
+
+// each does a step of the compilation for every document of a kind. A panic is a fault of the document that caused it: a text
+// that a stranger wrote must not stop the gateway, which would compile it again at its next start.
+func (o *overlay) each(kind string, step func(d *compiling)) {
+	for _, d := range o.all {
+		if d.settings == nil || d.kind != kind {
+			continue
+		}
+		o.guard(d, func() { step(d) })
+	}
+}
+
+func (o *overlay) guard(d *compiling, step func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			d.refuse(fmt.Sprintf("the document cannot be compiled: %v", p), "please report this, with the document")
+		}
+	}()
+	step()
+}
+
+func (o *overlay) compile() {
+	for _, d := range o.all {
+		if d.usable() {
+			o.guard(d, func() { o.read(d) })
+		}
+	}
+	o.each(kindSource, func(d *compiling) { o.addSources(d.settings) })
+	o.each(kindConnection, func(d *compiling) { o.addConnections(d.settings) })
+	o.each(kindWebhook, func(d *compiling) { o.addWebhooks(d.settings) })
+	o.attribute()
+	o.breakDestinations()
+	o.each(kindRule, func(d *compiling) { o.addRules(d.settings) })
+	o.buildForEverywhere()
+	for _, w := range o.webhooks {
+		o.guard(o.document(w.At.File), func() { o.subscription(w) })
+	}
+	o.warnOfWebhooks()
+	o.attribute()
+	o.breakDestinations() // those with a faulty subscription
+}
+
+// read parses a document, puts its secrets in, and binds it as if it were a file that holds this object alone.
+func (o *overlay) read(d *compiling) {
+	node, faults := document.ParseStored(d.at, d.Spec)
+	if node == nil {
+		o.fault(faults...)
+		return
+	}
+	if node.Kind != document.Mapping {
+		o.fault(node.Fault(fmt.Sprintf("a document must be a mapping of settings, and is %s", node.Kind), "write settings as key: value"))
+		return
+	}
+	_, faults = node.Expand(document.Lookup{Refuse: true})
+	o.fault(faults...)
+	for _, path := range slices.SortedFunc(maps.Keys(d.Secrets), func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b)) // secrets.2 before secrets.10
+	}) {
+		o.fault(node.Put(path, d.Secrets[path])...)
+	}
+	d.node = node
+	node = node.With(func(key string) bool { return !o.ofOperator(d, node, key) })
+	key := document.Title(d.at, d.name)
+	f := &fileSettings{Tenant: tenantName(o.tenant), Node: node}
+	switch d.kind {
+	case kindSource:
+		var s sourceSettings
+		o.fault(document.Bind(node, &s, document.Options{})...)
+		f.Sources = document.Map[sourceSettings]{{Name: d.name, Key: key, Node: node, Value: s}}
+		d.disabled = !enabled(s.Enabled)
+	case kindConnection:
+		var s connectionSettings
+		o.fault(document.Bind(node, &s, document.Options{})...)
+		f.Connections = document.Map[connectionSettings]{{Name: d.name, Key: key, Node: node, Value: s}}
+		d.disabled = !enabled(s.Enabled)
+	case kindWebhook:
+		var s webhookSettings
+		o.fault(document.Bind(node.Prepend("name", key), &s, document.Options{})...)
+		f.Webhooks = []webhookSettings{s}
+		d.disabled = !enabled(s.Enabled)
+	case kindRule:
+		var s ruleSettings
+		o.fault(document.Bind(node.Prepend("name", key), &s, document.Options{})...)
+		f.Rules = []ruleSettings{s}
+		d.disabled = !enabled(s.Enabled)
+	}
+	d.settings = f
+}
+
+// ofOperator reports whether a key of a document is not bound, because it only repeats the document's name or tenant, or is a
+// setting that only files may have. It adds the faults of those that are wrong.
+func (o *overlay) ofOperator(d *compiling, n *document.Node, key string) bool {
+	value := n.Key(key)
+	switch {
+	case key == "tenant":
+		if value.Kind != document.Scalar || value.Text != o.tenant {
+			o.fault(value.Fault(fmt.Sprintf("the document belongs to the tenant `%s`", o.tenant), "remove tenant:"))
+		}
+	case key == "name" && (d.kind == kindWebhook || d.kind == kindRule):
+		if value.Kind != document.Scalar || value.Text != d.name {
+			o.fault(value.Fault(fmt.Sprintf("the document is stored as `%s`", d.Name), "remove name:, or store it under the other name"))
+		}
+	case d.kind == kindSource && (key == "redis_stream" || key == "redis"):
+		o.fault(n.Named(key).Fault(fmt.Sprintf("`%s` is for sources of files: a stored source takes requests", key), "remove it, and name the platform in profile:"))
+	default:
+		return false
+	}
+	return true
+}
+
+// document returns the document of a position; nil if there is none.
+func (o *overlay) document(file string) *compiling {
+	name, _ := strings.CutPrefix(file, StorePrefix)
+	i, found := slices.BinarySearchFunc(o.all, name, func(d *compiling, name string) int { return strings.Compare(d.Name, name) })
+	if !found {
+		return nil
+	}
+	return o.all[i]
+}
+
+// attribute gives faults and warnings to the documents that have them.
+func (o *overlay) attribute() {
+	for _, f := range o.faults[o.attributed:] {
+		if d := o.document(f.File); d != nil {
+			d.CompiledDocument.Faults = append(d.CompiledDocument.Faults, f)
+		}
+	}
+	o.attributed = len(o.faults)
+	for _, f := range o.config.Warnings {
+		if d := o.document(f.File); d != nil {
+			d.Warnings = append(d.Warnings, f)
+		}
+	}
+	o.config.Warnings = nil
+}
+
+// breakDestinations marks the destinations whose documents have faults, and those of documents that could not be read. They keep
+// their names, so that rules which name them compile, and what is owed to them waits.
+func (o *overlay) breakDestinations() {
+	for _, doc := range o.all {
+		if !doc.isDestination() || doc.State == Shadowed || len(doc.CompiledDocument.Faults) == 0 {
+			continue
+		}
+		at := target{o.tenant, doc.name}
+		d := o.destinations[at]
+		if d == nil {
+			key := document.Title(doc.at, doc.name)
+			d = &destination{Destination: o.origin(Item{Tenant: o.tenant, Name: doc.name, At: key.At}), key: key}
+			if doc.kind == kindWebhook {
+				d.Product = productWebhook
+			}
+			o.delivery(d, nil, deliverySettings{}, "", nil)
+			o.destinations[at] = d
+			o.config.Destinations = append(o.config.Destinations, d.Destination)
+		}
+		d.Broken, d.alone, d.Alone = true, nil, nil
+		for _, r := range o.config.Rules {
+			for _, s := range r.Steps {
+				if s.Destination == doc.name {
+					s.Build[o.tenant] = nil
+				}
+			}
+		}
+		for s := range o.builds {
+			if s.Destination == doc.name {
+				o.builds[s] = nil
+			}
+		}
+	}
+}
+
+// buildForEverywhere builds the steps that rules of every tenant have for the tenant's own destinations.
+func (o *overlay) buildForEverywhere() {
+	o.builds = map[*Step]connectors.Connector{}
+	for _, doc := range o.all {
+		d := o.destinations[target{o.tenant, doc.name}]
+		if !doc.isDestination() || d == nil || d.At.File != doc.at {
+			continue
+		}
+		for _, everywhere := range o.index.steps[doc.name] {
+			d.named = true
+			o.guard(doc, func() { o.buildStep(doc, d, everywhere) })
+		}
+	}
+}
+
+func (o *overlay) buildStep(doc *compiling, d *destination, everywhere ruleStep) {
+	step := everywhere.step
+	if d.Broken {
+		o.builds[step] = nil
+		return
+	}
+	name := step.Destination
+	if step.Action != "" {
+		name += "." + step.Action
+	}
+	before := len(o.faults)
+	set := &stepSettings{name: name, key: document.Title(step.At.File, name), settings: step.settings.Detached()}
+	c := o.step(d, step.Connector(d.Destination), set)
+	faults := o.faults[before:]
+	o.faults = o.faults[:before]
+	if c != nil {
+		o.builds[step] = c
+		return
+	}
+	for _, f := range faults {
+		o.warning(d.key.Fault(fmt.Sprintf("the rule `%s` of the files (%s) cannot use it: %s", everywhere.rule.Name, step.At, f.Message), f.Remedy))
+	}
+}
+
+// finish collects what compiled.
+func (o *overlay) finish() *TenantConfig {
+	t := &TenantConfig{Tenant: o.tenant, Builds: o.builds}
+	for _, d := range o.all {
+		c := d.CompiledDocument
+		switch {
+		case c.State == Shadowed:
+		case len(c.Faults) > 0:
+			c.State = Broken
+		case d.disabled:
+			c.State = Disabled
+		}
+		d.State = c.State
+		c.Faults, c.Warnings = detached(c.Faults), detached(c.Warnings)
+		t.Documents = append(t.Documents, c)
+	}
+	t.Destinations = o.config.Destinations
+	slices.SortFunc(t.Destinations, func(a, b *Destination) int { return strings.Compare(a.Name, b.Name) })
+	for _, s := range o.config.Sources {
+		if o.document(s.At.File).State != Broken {
+			t.Sources = append(t.Sources, s)
+		}
+	}
+	for _, r := range o.config.Rules {
+		if r.Match.Kind == rules.WebhookKind || o.document(r.At.File).State != Broken {
+			t.Rules = append(t.Rules, r)
+		}
+	}
+	if len(t.Destinations)+len(t.Sources)+len(t.Rules) > 0 {
+		t.Kept = keep(&Config{Destinations: t.Destinations, Rules: t.Rules}, o.digest())
+		t.Generation = generationOf(t.Kept)
+	}
+	return t
+}
+
+func detached(faults document.Faults) document.Faults {
+	if len(faults) == 0 {
+		return nil
+	}
+	all := faults.Sorted()
+	for i := range all {
+		all[i] = all[i].Detached()
+	}
+	return all
+}
+
+// digest hashes the documents, so that overlays which differ have different generations.
+func (o *overlay) digest() string {
+	h := sha256.New()
+	for _, d := range o.all {
+		_, _ = fmt.Fprintf(h, "document %q %s ", d.Name, d.State)
+		if d.node != nil {
+			d.node.Sum(h)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}

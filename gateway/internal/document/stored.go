@@ -1,0 +1,170 @@
+package document
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/surveygate/surveygate/connectors"
+)
+
+// A stored document is the text of one object in the store, in JSON or YAML. It is named by its key in the store instead of by
+// a file, its faults have a path beside line and column, and its secrets are kept beside the text and put into the tree by Put.
+
+// ParseStored parses a stored document. name is its name in faults. If there are faults, the node is nil.
+func ParseStored(name string, text []byte) (*Node, Faults) {
+	n, faults := Parse(name, text)
+	if n != nil {
+		n.file.stored = true
+	}
+	return n, faults
+}
+
+// Title returns a scalar that is written in no file, such as the name under which a document is stored. Faults at it are faults of
+// the whole document.
+func Title(name, text string) *Node {
+	return &Node{Kind: Scalar, Text: text, At: Position{File: name}, placed: true, file: &file{name: name, stored: true}}
+}
+
+// Prepend returns a mapping with a further pair before the others. The value keeps its own position.
+func (n *Node) Prepend(key string, value *Node) *Node {
+	with := n.With(func(string) bool { return true })
+	with.Pairs = slices.Insert(with.Pairs, 0, Pair{Title(n.At.File, key), value})
+	return with
+}
+
+// Put sets the value at a path to a secret, which then counts as written ${PATH}: it is masked, and its value is no part of
+// digests. Steps of the path are separated by full stops, and a full stop within a key is written `\.`. Where the path leads to
+// a list, a step is a place in it, from 0. Lists and mappings on the way are made if they are absent. It must be called before
+// the tree is bound.
+func (n *Node) Put(path string, secret connectors.Secret) Faults {
+	steps := splitPath(path)
+	at := n
+	for i, step := range steps {
+		child := at.step(step)
+		if i == len(steps)-1 {
+			value := &Node{Kind: Scalar, Style: Double, Text: secret.Expose(), At: at.At, file: n.file,
+				written: "${" + path + "}", spans: []span{{0, 0, true}}, placed: true}
+			if child != nil {
+				value.At = child.At
+			}
+			value.conceal()
+			if !at.set(step, value) {
+				return Faults{at.Fault("the secret `"+path+"` has no place here", "store the document again, with its secrets")}
+			}
+			return nil
+		}
+		if child == nil || child.Kind == Null {
+			child = &Node{Kind: Mapping, At: at.At, file: n.file}
+			if _, err := strconv.Atoi(steps[i+1]); err == nil {
+				child.Kind = List
+			}
+			if !at.set(step, child) {
+				return Faults{at.Fault("the secret `"+path+"` has no place here", "store the document again, with its secrets")}
+			}
+		}
+		at = child
+	}
+	return nil
+}
+
+// splitPath splits a path at its full stops; `\.` is a full stop within a key.
+func splitPath(path string) []string {
+	var steps []string
+	var step strings.Builder
+	for i := 0; i < len(path); i++ {
+		switch {
+		case path[i] == '\\' && i+1 < len(path):
+			i++
+			step.WriteByte(path[i])
+		case path[i] == '.':
+			steps = append(steps, step.String())
+			step.Reset()
+		default:
+			step.WriteByte(path[i])
+		}
+	}
+	return append(steps, step.String())
+}
+
+// set replaces or adds a child; false if the node cannot have it.
+func (n *Node) set(step string, child *Node) bool {
+	switch n.Kind {
+	case Mapping:
+		for i, p := range n.Pairs {
+			if p.Key.Text == step {
+				n.Pairs[i].Value, child.parent, child.index = child, n, i
+				return true
+			}
+		}
+		n.addPair(&Node{Kind: Scalar, Text: step, At: n.At, file: n.file, placed: true}, child)
+		return true
+	case List:
+		i, err := strconv.Atoi(step)
+		if err != nil || i < 0 || i > len(n.Items) {
+			return false
+		}
+		if i == len(n.Items) {
+			n.addItem(child)
+		} else {
+			n.Items[i], child.parent, child.index = child, n, i
+		}
+		return true
+	}
+	return false
+}
+
+func (n *Node) addItem(child *Node) {
+	child.parent, child.index = n, len(n.Items)
+	n.Items = append(n.Items, child)
+}
+
+func (n *Node) addPair(key, value *Node) {
+	key.parent, key.index = n, len(n.Pairs)
+	value.parent, value.index = n, len(n.Pairs)
+	n.Pairs = append(n.Pairs, Pair{key, value})
+}
+
+// located adds the node's path to a fault of a stored document.
+func (n *Node) located(f Fault) Fault {
+	if n.file.stored {
+		f.Loc = n.path()
+	}
+	return f
+}
+
+// path returns the keys and places that lead from the root to a node.
+func (n *Node) path() []any {
+	path := []any{}
+	for ; n.parent != nil; n = n.parent {
+		switch up := n.parent; {
+		case up.Kind == List:
+			path = append(path, n.index)
+		case n.index < len(up.Pairs):
+			path = append(path, up.Pairs[n.index].Key.Text)
+		}
+	}
+	slices.Reverse(path)
+	return path
+}
+
+// Detached returns a copy of the tree that does not keep the text of its file, and that may be bound again and again: binding
+// marks secrets in the nodes, so nodes are bound by one goroutine only. Its faults have a position and no line.
+func (n *Node) Detached() *Node {
+	if n == nil {
+		return nil
+	}
+	return n.detached(&file{name: n.At.File})
+}
+
+func (n *Node) detached(f *file) *Node {
+	c := *n
+	c.file, c.parent, c.Items, c.Pairs = f, nil, nil, nil
+	for _, item := range n.Items {
+		c.addItem(item.detached(f))
+	}
+	for _, p := range n.Pairs {
+		c.addPair(p.Key.detached(f), p.Value.detached(f))
+	}
+	return &c
+}

@@ -1,0 +1,105 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+const (
+	// forgetEvery is how often removed destinations are looked for.
+	forgetEvery = time.Hour
+	// removedFor is how long a destination must be missing from the running configuration before it is forgotten: one that was
+	// removed by mistake keeps its hold for that long.
+	removedFor = 24 * time.Hour
+	// kindDocument are the settings that define webhooks and connections of tenants, named KIND/NAME.
+	kindDocument = "setting"
+)
+
+// tenantDestination is a destination of a tenant.
+type tenantDestination struct{ tenant, name string }
+
+// removals are destinations on hold that are in no configuration, by when this process saw that first. Retention forgets every
+// other destination that nothing is left of.
+type removals map[tenantDestination]time.Time
+
+// forget forgets removed destinations, once an hour.
+func (g *gateway) forget(ctx context.Context) {
+	seen := removals{}
+	for g.sleep(ctx, forgetEvery) {
+		if err := g.forgetOnce(ctx, seen); err != nil && ctx.Err() == nil {
+			g.log.Warn("cannot forget removed destinations", "err", err)
+		}
+	}
+}
+
+// forgetOnce forgets the destinations on hold that have been removed for removedFor, and that nothing was owed to for as long
+// as history is kept.
+func (g *gateway) forgetOnce(ctx context.Context, seen removals) error {
+	if g.newest != nil && !g.isNewest(ctx) {
+		return nil // another replica runs a newer configuration, which may have them
+	}
+	holds, err := g.store.Holds(ctx, systemTenant)
+	if err != nil {
+		return err
+	}
+	plan, now := g.plan.Load(), g.clock.Now()
+	unused := now.Add(-plan.Config.Retention.History.Age)
+	absent := removals{}
+	defined := map[string]map[string]bool{} // by documents of the tenant in the store
+	for _, h := range holds {
+		d := tenantDestination{h.Tenant, h.Destination}
+		if h.Waiting > 0 || h.Hold.Since.After(unused) || plan.Destination(d.tenant, d.name) != nil {
+			continue
+		}
+		// A document may not be in the plan: it was written just now, or a file has its name.
+		if defined[d.tenant] == nil {
+			if defined[d.tenant], err = g.definedByDocuments(ctx, d.tenant); err != nil {
+				return err
+			}
+		}
+		if defined[d.tenant][d.name] {
+			continue
+		}
+		since, ok := seen[d]
+		if !ok {
+			since = now
+		}
+		absent[d] = since
+		if now.Sub(since) < removedFor {
+			continue
+		}
+		forgotten, err := g.store.Forget(ctx, d.tenant, d.name)
+		switch {
+		case errors.Is(err, state.ErrConflict): // something is owed to it again
+			delete(absent, d)
+		case err != nil:
+			return err
+		case forgotten:
+			delete(absent, d)
+			g.log.Info("a removed destination is forgotten, with its hold", "tenant", d.tenant, "destination", d.name, "status", h.Hold.Kind, "since", h.Hold.Since)
+		}
+	}
+	clear(seen)
+	maps.Copy(seen, absent)
+	return nil
+}
+
+// definedByDocuments returns the names of the webhooks and connections that a tenant's documents define.
+func (g *gateway) definedByDocuments(ctx context.Context, tenant string) (map[string]bool, error) {
+	documents, err := g.store.List(ctx, tenant, kindDocument)
+	if err != nil {
+		return nil, err
+	}
+	names := map[string]bool{}
+	for _, d := range documents {
+		if kind, name, _ := strings.Cut(d.Name, "/"); kind == "webhook" || kind == "connection" {
+			names[name] = true
+		}
+	}
+	return names, nil
+}
