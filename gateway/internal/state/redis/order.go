@@ -17,7 +17,7 @@ import (
 //     else it first has them made again from the lists (orderlists.lua)
 //   - they are noted as complete when they were made while all holders were orderers; each sign of life of an orderer, once a
 //     second, drops all notes if another holder lives, or if there was no such sign for three seconds
-//   - retention sets a destination's times to what its lists have, each time it has trimmed them
+//   - retention sets the times of every destination to what its lists have, in each of its rounds
 type order struct {
 	sh      *shard
 	list    byte
