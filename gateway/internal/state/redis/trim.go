@@ -77,7 +77,7 @@ func (t *trimming) all() error {
 		{5, t.routes},
 		{25, t.dests},
 		{10, t.dead},
-		{5, t.holds},
+		{0, t.holds},
 		{0, t.minutes},
 	} {
 		t.budget = max(t.s.trimBudget*part.percent/100, 1)
