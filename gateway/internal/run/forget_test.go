@@ -60,7 +60,7 @@ func TestRemovedDestinationsAreForgotten(t *testing.T) {
 	for _, name := range []string{"broken", "kept", "removed"} {
 		hold(name)
 	}
-	if _, err := store.Put(ctx, "acme", kindDocument, "webhook/broken", []byte("{}"), 0); err != nil {
+	if _, err := store.Put(ctx, "acme", decide.DocumentKind, "webhook/broken", []byte("{}"), 0); err != nil {
 		t.Fatal(err)
 	}
 	use("kept")
