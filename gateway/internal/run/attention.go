@@ -26,6 +26,7 @@ func (g *gateway) problems() []string {
 	if why := g.reloading.notInUse(); why != "" {
 		all = append(all, "the configuration that was changed is not in use: "+why+"; the log says more")
 	}
+	all = append(all, g.documentProblems()...)
 	all = append(all, g.onHoldProblems()...)
 	return all
 }

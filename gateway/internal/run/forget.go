@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
@@ -90,7 +89,7 @@ func (g *gateway) forgetOnce(ctx context.Context, seen removals) error {
 
 // definedByDocuments returns the names of the webhooks and connections that a tenant's documents define.
 func (g *gateway) definedByDocuments(ctx context.Context, tenant string) (map[string]bool, error) {
-	documents, err := g.store.List(ctx, tenant, decide.DocumentKind)
+	documents, err := g.store.List(ctx, tenant, state.KindDocument)
 	if err != nil {
 		return nil, err
 	}

@@ -87,7 +87,7 @@ func (g *gateway) sleep(ctx context.Context, d time.Duration) bool {
 
 // planOf returns a tenant's part of a generation: the running plan, or an older one, which can explain but not send.
 func (g *gateway) planOf(ctx context.Context, tenant, generation string) (*decide.Plan, error) {
-	if p := g.plan.Load(); p.Config.Generation == generation {
+	if p := g.plan.Load(); p.Generation(tenant) == generation {
 		return p, nil
 	}
 	return g.generations.plan(ctx, tenant, generation)

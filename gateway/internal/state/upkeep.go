@@ -46,16 +46,20 @@ type Retention struct {
 	Dead    Bound
 	// Waiting bounds each destination.
 	Waiting WaitingBound
+	// Stats bounds the bytes of statistics, of all tenants together. Their age is not configured (StatStep.Kept). If they exceed the
+	// bound, the largest tenants lose minutes, the oldest first; then hours, and days at last.
+	Stats int64
 }
 
 // Shares are default bounds in bytes. Waiting is that of each destination.
-type Shares struct{ Events, Dedupe, Waiting int64 }
+type Shares struct{ Events, Dedupe, Waiting, Stats int64 }
 
 // With returns the retention, with default bounds in bytes where it has none.
 func (r Retention) With(s Shares) Retention {
 	r.Events.Bytes = cmp.Or(r.Events.Bytes, s.Events)
 	r.Dedupe.Bytes = cmp.Or(r.Dedupe.Bytes, s.Dedupe)
 	r.Waiting.Bytes = cmp.Or(r.Waiting.Bytes, s.Waiting)
+	r.Stats = cmp.Or(r.Stats, s.Stats)
 	return r
 }
 
@@ -84,6 +88,8 @@ type Trimmed struct {
 	// Moved counts records that stay and were moved: events into their tenant's share, because the bytes of other tenants
 	// reached the common bound, and dedupe keys of former versions to their tenant.
 	Moved int
+	// Stats counts the periods (hours of minutes, days of hours, quarters of days) that tenants lost to the bound of statistics.
+	Stats int
 	// More: the call ended before everything was looked at, or something is still to be removed. The next call continues.
 	More bool
 }
@@ -97,6 +103,7 @@ func (t *Trimmed) Add(later *Trimmed) {
 	t.Dead += later.Dead
 	t.Overdue += later.Overdue
 	t.Moved += later.Moved
+	t.Stats += later.Stats
 	t.More = later.More
 }
 

@@ -154,9 +154,9 @@ func (a *App) isProxy(address netip.Addr) bool {
 }
 
 // Remember stores the names of the configured sources for good, so that a source that is removed later answers 503 and not
-// 404. Call it at the start and after a reload.
-func (a *App) Remember(ctx context.Context) error {
-	if err := a.door.Remember(ctx); err != nil {
+// 404. Call it at the start and after a reload for all sources, and after a change of overlays for those of their tenants.
+func (a *App) Remember(ctx context.Context, tenants ...string) error {
+	if err := a.door.Remember(ctx, tenants...); err != nil {
 		return fmt.Errorf("remember the sources: %w", err)
 	}
 	return nil

@@ -38,9 +38,8 @@ func (op *forgetting) stage(t *tx) error {
 
 // forgetDest removes a destination without entries and its hold. The batch under way must have no entries of it.
 func (t *tx) forgetDest(d *dest) {
-	for _, table := range [...]byte{tabDest, tabHold} {
-		t.del(destPrefix(t.key, table, d.tenant, d.name))
-	}
+	t.del(destPrefix(t.key, tabDest, d.tenant, d.name))
+	t.del(destPrefix(t.key, tabHold, d.tenant, d.name))
 	for rule := range d.rules.names {
 		t.del(appendText(destPrefix(t.key, tabRule, d.tenant, d.name), rule))
 	}

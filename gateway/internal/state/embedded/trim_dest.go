@@ -261,23 +261,6 @@ func trimOnce(t *tx, s *slice) {
 	}
 }
 
-// trimStats removes minutes that are older than history.
-func trimStats(t *tx, s *slice) {
-	before, aged := s.before(s.r.History.Age)
-	if !aged {
-		return
-	}
-	seen := map[string]bool{}
-	for _, d := range t.s.due.destinations("*") {
-		if seen[d.tenant] {
-			continue
-		}
-		seen[d.tenant] = true
-		prefix := textKey(tabStats, d.tenant)
-		must(t.b.DeleteRange(prefix, appendTime(append([]byte(nil), prefix...), before), nil))
-	}
-}
-
 // trimLists removes list items that have ended, of some lists in each slice.
 func trimLists(t *tx, s *slice) {
 	w, n := &t.s.w, 0

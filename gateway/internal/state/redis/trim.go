@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	goredis "github.com/redis/go-redis/v9"
-
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
@@ -78,6 +76,7 @@ func (t *trimming) all() error {
 		{25, t.dests},
 		{10, t.dead},
 		{0, t.holds},
+		{5, t.counts},
 		{0, t.minutes},
 	} {
 		t.budget = max(t.s.trimBudget*part.percent/100, 1)
@@ -143,36 +142,6 @@ func (t *trimming) inEach(do func(i int, sh *shard) error) error {
 	for i, sh := range t.s.shards {
 		if err := t.within(t.budget/len(t.s.shards), func() error { return do(i, sh) }); err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-// minutes removes statistics older than history.
-func (t *trimming) minutes() error {
-	if t.r.History.Age <= 0 {
-		return nil
-	}
-	s := t.s
-	before := micros(s.clock.Now().Add(-t.r.History.Age))
-	tenants, err := s.client.SMembers(t.ctx, s.meta+"tenants").Result()
-	if err != nil {
-		return s.fault(err)
-	}
-	for _, tenant := range tenants {
-		old, err := s.client.ZRangeByScore(t.ctx, s.meta+"minutes:"+tenant, &goredis.ZRangeBy{Min: "-inf", Max: "(" + before, Count: 1000}).Result()
-		if err != nil {
-			return s.fault(err)
-		}
-		pipe := s.client.Pipeline()
-		for _, m := range old {
-			pipe.Del(t.ctx, s.meta+"stats:"+tenant+":"+m)
-			pipe.ZRem(t.ctx, s.meta+"minutes:"+tenant, m)
-		}
-		if len(old) > 0 {
-			if err := s.exec(t.ctx, pipe); err != nil {
-				return err
-			}
 		}
 	}
 	return nil

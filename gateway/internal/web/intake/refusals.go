@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
 )
 
 const (
@@ -58,12 +59,13 @@ func (r *refusals) problem(now time.Time) string {
 }
 
 // Problems returns a sentence for each source that refuses everything, for readiness: its secret was changed on one side only, or
-// its platform has changed what it sends.
+// its platform has changed what it sends. Sources of tenants' documents are counted only: everybody may ask for readiness.
 func (d *Door) Problems() []string {
 	now := d.Clock.Now()
+	plan := d.Plan()
 	var all []string
-	for tenant, sources := range d.current().tenants {
-		for name, e := range sources {
+	for tenant, sources := range d.ofBase(plan).tenants {
+		for name, e := range sources.entries {
 			why := ""
 			if e.enabled && !e.stream {
 				why = e.refusals.problem(now)
@@ -78,9 +80,27 @@ func (d *Door) Problems() []string {
 			all = append(all, "the source "+name+" "+why+"; `"+command+"` shows them")
 		}
 	}
+	if n := d.refusingOfOverlays(plan, now); n > 0 {
+		all = append(all, fmt.Sprintf("sources of tenants' documents that refuse everything: %d", n))
+	}
 	slices.Sort(all)
 	if more := len(all) - refusedTold; more > 0 {
 		all = append(all[:refusedTold], fmt.Sprintf("%d more sources refuse everything", more))
 	}
 	return all
+}
+
+// refusingOfOverlays counts the sources of overlays that refuse everything.
+func (d *Door) refusingOfOverlays(plan *decide.Plan, now time.Time) (n int) {
+	for tenant, t := range d.overlays.Load().All() {
+		if plan.Overlay(tenant) != t.overlay {
+			continue // it was replaced, and nothing came since
+		}
+		for _, e := range t.entries {
+			if e.enabled && !e.stream && e.refusals.problem(now) != "" {
+				n++
+			}
+		}
+	}
+	return n
 }
