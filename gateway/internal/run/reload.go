@@ -228,7 +228,7 @@ func (g *gateway) refused(err error) view.Reloaded {
 	g.stats.Reloaded(false, false)
 	var faults document.Faults
 	if !errors.As(err, &faults) {
-		g.reloading.setOutdated(err.Error())
+		g.reloading.setOutdated("it cannot be read") // err may name a file, which may be called after a tenant
 		g.log.Error(message, "err", err)
 		return view.Reloaded{Status: view.ReloadRefused, Reason: err.Error()}
 	}

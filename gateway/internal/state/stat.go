@@ -31,6 +31,7 @@ const (
 	EndedDelivered  // deliveries, once each
 	EndedDead
 	EndedSkipped
+	EndedDropped // by a person, or replaced by a revision
 )
 
 // Counters of sources. Events count as accepted, duplicate or invalid; requests as unavailable or refused.
@@ -57,7 +58,7 @@ const (
 	NPSPromoters
 	NPSPassives
 	NPSDetractors
-	CSATSum
+	CSATSum // in hundredths of a point
 	CSATCount
 )
 

@@ -87,7 +87,7 @@ type Options struct {
 	// Sender sends the requests that check connections.
 	Sender *outbound.Sender
 	// Problems returns what readiness warns of beside the problems of the store and of the connections; nil: none.
-	Problems func() []string
+	Problems func() []view.Warning
 	// Log receives problems; nil drops them.
 	Log *slog.Logger
 
@@ -105,7 +105,7 @@ type App struct {
 	streams *sse.Streams
 	stop    context.CancelFunc
 	leaving atomic.Bool
-	scrapes scrapes
+	scrapes [2]scrapes    // of what is public, and of everything
 	noise   *rate.Limiter // of log lines about answers of 503
 }
 
@@ -127,7 +127,8 @@ func New(o Options) *App {
 		Store: o.Store, Plan: o.Plan, Access: o.Access, Door: a.door, Clock: o.Clock, Log: o.Log, Context: ctx, Reload: o.Reload,
 		Due: o.Due, HoldsChanged: o.HoldsChanged, Vault: o.Vault, Sender: o.Sender,
 		Explain:   &explain.Asker{Store: o.Store, Plan: o.Plan, PlanOf: o.PlanOf, Clock: o.Clock},
-		Normalise: &renormalise.Normaliser{Store: o.Store, Plan: o.Plan, Clock: o.Clock},
+		Normalise: &renormalise.Normaliser{Store: o.Store, Plan: o.Plan, Clock: o.Clock, Ended: o.Stats.Ended},
+		Ended:     o.Stats.Ended,
 	})
 	bounds := o.Bounds.orDefaults()
 	a.options.writeTimeout = cmp.Or(o.writeTimeout, writeTimeout)

@@ -95,7 +95,7 @@ func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, er
 	parts = append(parts, part{5, counts.trim})
 	for _, p := range parts {
 		if err := run(max(s.trimBudget*p.percent/100, 1), p.work); err != nil {
-			return nil, fmt.Errorf("trim: %w", err)
+			return &done, fmt.Errorf("trim: %w", err)
 		}
 	}
 	return &done, nil

@@ -67,7 +67,7 @@ func (s *store) destRound() *destRound {
 
 // trim is one slice. Destinations have their turn once, and share what slices are left.
 func (r *destRound) trim(t *tx, s *slice) {
-	for looked := 0; len(r.left) > 0 && looked < sliceDests; {
+	for looked, passed := 0, 0; len(r.left) > 0 && looked < sliceDests && passed < sliceEvents; passed++ {
 		d := r.left[0]
 		r.left = r.left[1:]
 		if r.first {
@@ -141,7 +141,7 @@ func trimWaiting(t *tx, s *slice, d *dest) (read bool) {
 		t.change(o, &to)
 		left.waiting--
 		left.waitingBytes -= int64(o.size)
-		s.done.Overdue++
+		s.done.AddOverdue(d.tenant, d.name, 1)
 		return true
 	})
 	return true

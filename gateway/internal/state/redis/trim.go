@@ -34,7 +34,7 @@ type trimming struct {
 // the data. Two replicas would both remove what exceeds a bound, so one trims at a time; Trim does nothing while another does.
 func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, error) {
 	if err := s.check(ctx); err != nil {
-		return nil, err
+		return &state.Trimmed{}, err
 	}
 	t := &trimming{s: s, ctx: ctx, r: r}
 	err := t.lease(trimLease)
@@ -43,7 +43,7 @@ func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, er
 		err = t.all()
 	}
 	if err != nil && !errors.Is(err, state.ErrConflict) {
-		return nil, fmt.Errorf("trim: %w", err)
+		return &t.done, fmt.Errorf("trim: %w", err)
 	}
 	return &t.done, nil
 }
@@ -69,14 +69,14 @@ func (t *trimming) all() error {
 		percent int
 		do      func() error
 	}{
-		{40, t.events},
+		{38, t.events},
 		{5, t.deadEvents},
-		{15, t.ids},
+		{12, t.ids},
 		{5, t.routes},
-		{25, t.dests},
+		{23, t.dests},
 		{10, t.dead},
-		{0, t.holds},
 		{5, t.counts},
+		{0, t.holds}, // one look
 		{0, t.minutes},
 	} {
 		t.budget = max(t.s.trimBudget*part.percent/100, 1)

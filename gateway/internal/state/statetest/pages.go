@@ -195,8 +195,7 @@ func (h *history) step() {
 		}
 	case 9:
 		if age := time.Duration(20+h.rng.IntN(100)) * time.Second; h.rng.IntN(3) == 0 {
-			for done := h.trim(state.Retention{History: state.HistoryBound{Age: age}, Dead: state.Bound{Age: age}}); *done != (state.Trimmed{}); {
-				done = h.trim(state.Retention{History: state.HistoryBound{Age: age}, Dead: state.Bound{Age: age}})
+			for h.trim(state.Retention{History: state.HistoryBound{Age: age}, Dead: state.Bound{Age: age}}).More {
 			}
 			if at := h.h.Now().Add(-age); at.After(h.trimmed) {
 				h.trimmed = at

@@ -235,7 +235,8 @@ var retentions = []test{
 		old := s.waiting("a", s.h.Now(), "crm")
 		s.h.Advance(2 * time.Hour)
 		young := s.waiting("b", s.h.Now(), "crm")
-		s.same("overdue", s.trim(state.Retention{Waiting: state.WaitingBound{Age: time.Hour}}).Overdue, 1)
+		done := s.trim(state.Retention{Waiting: state.WaitingBound{Age: time.Hour}})
+		s.same("overdue", overdueOf(done), map[string]int{"acme/crm": 1})
 		if d := s.delivery(id(old, "crm")); d.State != state.Dead || d.Reason != (state.WaitingBound{Age: time.Hour}).TooOld() {
 			s.Fatalf("got %+v", d)
 		}
@@ -247,7 +248,9 @@ var retentions = []test{
 			all = append(all, id(s.waiting(k, s.h.Now(), "crm", "mail"), "crm"))
 			s.h.Advance(time.Second)
 		}
-		s.same("by count", s.trim(state.Retention{Waiting: state.WaitingBound{Count: 15}}).Overdue, 10)
+		done := s.trim(state.Retention{Waiting: state.WaitingBound{Count: 15}})
+		s.same("by count", done.Overdue, 10)
+		s.same("by destination", overdueOf(done), map[string]int{"acme/crm": 5, "acme/mail": 5})
 		s.same("waiting", s.deliveryPages(state.DeliveryQuery{State: state.Waiting, Destination: "crm"}, nil), reversed(all[5:]))
 		s.same("reason", s.delivery(all[0]).Reason, state.WaitingBound{Count: 15}.TooMany())
 		size := int64(s.event(acme, "k00000").Size())
@@ -392,4 +395,13 @@ var retentions = []test{
 		s.same("trimmed", *s.trim(state.Retention{}), state.Trimmed{})
 		s.same("events", len(s.pages(state.EventQuery{}, nil)), 6)
 	}},
+}
+
+// overdueOf sums what Trim reports by tenant and destination.
+func overdueOf(done *state.Trimmed) map[string]int {
+	sums := map[string]int{}
+	for _, o := range done.OverdueOf {
+		sums[o.Tenant+"/"+o.Destination] += o.Count
+	}
+	return sums
 }

@@ -56,6 +56,29 @@ func (s *suite) delivered(name string, step state.StatStep) (n int64) {
 }
 
 var statistics = []test{
+	{name: "list the names that were counted lately, of each tenant and kind", run: func(s *suite) {
+		now := s.h.Now()
+		old := count("old", now, 1)
+		foreign := count("foreign", now, 1)
+		foreign.Tenant = "zeta"
+		rule := count("rule", now, 1)
+		rule.Kind = state.RuleStats
+		s.addCounts(s.store(), old, count("odd \x00\xff/:*", now, 1), count("", now, 3), foreign, rule)
+		s.h.Advance(72 * time.Hour)
+		s.addCounts(s.store(), count("crm", s.h.Now(), 1), count("odd \x00\xff/:*", s.h.Now(), 1), count(state.OtherName, s.h.Now(), 1))
+		for since, want := range map[time.Duration][]string{
+			0:               {"crm", "odd \x00\xff/:*", state.OtherName},
+			-72 * time.Hour: {"crm", "odd \x00\xff/:*", "old", state.OtherName},
+		} {
+			got, err := s.store().CountedNames(s.ctx, acme, state.DestinationStats, s.h.Now().Add(since))
+			s.ok(err)
+			slices.Sort(want)
+			s.same(since.String(), got, want)
+		}
+		got, err := s.store().CountedNames(s.ctx, "nobody", state.RuleStats, now)
+		s.ok(err)
+		s.same("of nobody", got, []string{state.OtherName})
+	}},
 	{name: "are added up by minute, hour and day", run: func(s *suite) {
 		now := s.h.Now()
 		s.addCounts(s.store(), count("crm", now, 2), count("crm", now.Add(30*time.Second), 3), count("mail", now, 7), count("", now, 12))
