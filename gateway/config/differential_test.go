@@ -409,7 +409,7 @@ func TestOverlayDecidesLikeFiles(t *testing.T) {
 			o := config.Overlay(base, tenant, g.documents[tenant])
 			for _, d := range o.Documents {
 				if d.State != config.Active && d.State != config.Disabled {
-					t.Fatalf("seed %d: %s is %s: %v\n%s", seed, d.Name, d.State, d.Faults, d.Spec)
+					t.Fatalf("seed %d: %s is %s: %v\n%s", seed, d.Name, d.State, d.Faults, g.files[tenant+"-2.yaml"])
 				}
 			}
 			overlays = append(overlays, o)
