@@ -10,6 +10,7 @@ import (
 	"hash/fnv"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/surveygate/surveygate/connectors"
@@ -90,7 +91,7 @@ func (d *compiling) isDestination() bool { return d.kind == kindWebhook || d.kin
 // name of another document.
 func (o *overlay) take(documents []Document) {
 	for _, doc := range documents {
-		d := &compiling{CompiledDocument: CompiledDocument{Document: doc, State: Active}, at: StorePrefix + doc.Name}
+		d := &compiling{CompiledDocument: CompiledDocument{Document: doc, State: Active}, at: StorePrefix + printable(doc.Name)}
 		d.CompiledDocument.Faults = slices.Clone(doc.Faults)
 		for i := range d.CompiledDocument.Faults {
 			if f := &d.CompiledDocument.Faults[i]; f.File == "" {
@@ -105,14 +106,17 @@ func (o *overlay) take(documents []Document) {
 	})
 	size, seen, destinations := 0, map[string]bool{}, map[string]*compiling{}
 	for i, d := range o.all {
-		known := slices.Contains(documentKinds, d.kind)
 		switch {
-		case !known:
-			d.refuse(fmt.Sprintf("`%s` is not the name of a document", d.Name), "name it webhook/NAME, connection/NAME, source/NAME or rule/NAME")
+		case !validName(o.tenant):
+			d.refuse(fmt.Sprintf("`%s` is not a tenant's name", printable(o.tenant)), nameRule)
+			d.kind = ""
+			continue
+		case !slices.Contains(documentKinds, d.kind):
+			d.refuse(fmt.Sprintf("`%s` is not the name of a document", printable(d.Name)), "name it webhook/NAME, connection/NAME, source/NAME or rule/NAME")
 			d.kind = ""
 			continue
 		case !validName(d.name):
-			d.refuse(fmt.Sprintf("`%s` is not a %s's name", d.name, d.kind), nameRule)
+			d.refuse(fmt.Sprintf("`%s` is not a %s's name", printable(d.name), d.kind), nameRule)
 			d.kind = ""
 			continue
 		case seen[d.Name]:
@@ -145,6 +149,15 @@ func (o *overlay) take(documents []Document) {
 		}
 	}
 	slices.SortStableFunc(o.all, func(a, b *compiling) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// printable returns a name that may be anything, for messages.
+func printable(name string) string {
+	quoted := strconv.QuoteToGraphic(name)
+	if quoted = quoted[1 : len(quoted)-1]; len(quoted) > 2*maxName {
+		quoted = strings.ToValidUTF8(quoted[:2*maxName], "") + "…"
+	}
+	return quoted
 }
 
 // shadow reports whether a file has the document's name.
