@@ -55,7 +55,8 @@ func (g *gateway) onHoldProblems() []string {
 		return o.problems
 	}
 	o.problems = nil
-	more := 0
+	plan := g.plan.Load()
+	more, ofDocuments := 0, 0
 	for _, h := range holds {
 		remedy := ""
 		switch {
@@ -67,6 +68,8 @@ func (g *gateway) onHoldProblems() []string {
 		}
 		switch {
 		case remedy == "":
+		case plan.IsOfDocument(h.Tenant, h.Destination): // its tenant's business: whoever asks for readiness gets no names
+			ofDocuments++
 		case len(o.problems) == maxOnHold:
 			more++
 		default:
@@ -76,6 +79,9 @@ func (g *gateway) onHoldProblems() []string {
 	}
 	if more > 0 {
 		o.problems = append(o.problems, fmt.Sprintf("%d more destinations are on hold like that", more))
+	}
+	if ofDocuments > 0 {
+		o.problems = append(o.problems, fmt.Sprintf("destinations of tenants' documents that are on hold until their tenants do something: %d", ofDocuments))
 	}
 	return o.problems
 }
