@@ -178,7 +178,9 @@ func (p *Plan) Explain(ev *event.Event) []Explanation {
 }
 
 // isMatched reports whether rules are matched against an event.
-func isMatched(ev *event.Event) bool { return ev.Type != event.TypeEntry && ev.Source != event.TestSource }
+func isMatched(ev *event.Event) bool {
+	return ev.Type != event.TypeEntry && ev.Source != event.TestSource
+}
 
 // explanations appends the explanations of rules.
 func explanations(out []Explanation, all []*config.Rule, explained []rules.Explanation) []Explanation {
