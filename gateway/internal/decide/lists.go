@@ -111,11 +111,6 @@ func (p *Plan) longestTimeout() time.Duration {
 	return longest
 }
 
-// IsOfDocument reports whether a document of the tenant defines its destination, and not a file.
-func (p *Plan) IsOfDocument(tenant, destination string) bool {
-	return p.base.destinations[target{tenant, destination}] == nil && p.Destination(tenant, destination) != nil
-}
-
 // Destinations returns the names of all destinations by tenant. The caller must not change them.
 func (p *Plan) Destinations() map[string][]string { return p.names() }
 

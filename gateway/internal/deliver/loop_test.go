@@ -119,8 +119,10 @@ type bench struct {
 
 type nothing struct{}
 
-func (nothing) Attempt(_, _, _, _ string, _ time.Duration, _ time.Time) {}
-func (nothing) Batch(string, int)                                       {}
+func (nothing) Decided(*event.Event, []*rules.Set, []state.RuleOutcome, []string, time.Time)      {}
+func (nothing) Attempt(*state.Delivery, connectors.Kind, state.Reached, time.Duration, time.Time) {}
+func (nothing) Ended(*state.Delivery, time.Time)                                                  {}
+func (nothing) Batch(string, int)                                                                 {}
 
 // destinations make a configuration in which every response goes to each of them.
 func destinations(all ...*config.Destination) *config.Config {

@@ -133,7 +133,7 @@ func TestSourcesOfOverlays(t *testing.T) {
 		r.ask(t, ask{method: "POST", path: "/t/globex/in/pollqr", body: body})
 	}
 	ready := r.ask(t, ask{path: "/readyz"})
-	if strings.Contains(ready.body, "globex") || !strings.Contains(ready.body, "documents that refuse everything: 1") {
+	if strings.Contains(ready.body, "globex") || !strings.Contains(ready.body, "sources that refused all of their last requests") {
 		t.Errorf("readiness: %s", ready.body)
 	}
 	for {

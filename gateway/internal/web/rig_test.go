@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp/fasthttputil"
 	"go.uber.org/goleak"
 
@@ -34,6 +35,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state/embedded"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
 	"github.com/surveygate/surveygate/gateway/internal/vault"
+	"github.com/surveygate/surveygate/gateway/internal/web/sse"
 )
 
 func TestMain(m *testing.M) {
@@ -94,6 +96,10 @@ type rig struct {
 	bounds Bounds
 	log    *slog.Logger
 	tokens outbound.Tokens
+	// Of streams: routes adds those of a test to each server.
+	routes       func(a *App, app *fiber.App)
+	streams      sse.Options
+	writeTimeout time.Duration
 }
 
 func load(t testing.TB, text string) *decide.Plan {
@@ -164,8 +170,16 @@ func (r *rig) start(t testing.TB) *rig {
 		Store: r.store, Plan: r.plan.Load, Access: doors, Clock: r.clock, Bounds: r.bounds, Log: r.log,
 		PlanOf: func(context.Context, string, string) (*decide.Plan, error) { return nil, state.ErrNotFound },
 		Vault:  newVault(t, r.store), Sender: sender,
-		Stats: stats.New(stats.Options{Store: r.store, Clock: r.clock, Version: "test"}),
+		Stats: stats.New(stats.Options{
+			Store: r.store, Clock: r.clock, Version: "test", Public: func() *config.Public { return r.plan.Load().Public() },
+		}),
+
+		streams: r.streams, writeTimeout: r.writeTimeout,
 	})
+	if r.routes != nil {
+		r.routes(r.app, r.app.tcp.fiber)
+		r.routes(r.app, r.app.socket.fiber)
+	}
 	if err := r.app.Remember(context.Background()); err != nil {
 		t.Fatal(err)
 	}

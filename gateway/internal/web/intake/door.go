@@ -55,7 +55,7 @@ type Door struct {
 	sources  atomic.Pointer[sources]
 	overlays atomic.Pointer[overlays]
 	mu       sync.Mutex // for building either
-	api      *stats.Source
+	apis     *apis
 	readers  sync.Pool
 	limits   *limits // of all sources together
 }
@@ -65,7 +65,7 @@ func New(o Options) *Door {
 	d := &Door{
 		Options:  o,
 		acceptor: accept.New(accept.Options{Store: o.Store, Stats: o.Stats, Clock: o.Clock}),
-		api:      o.Stats.Source("default", "api"),
+		apis:     newAPIs(o.Stats),
 		limits:   allLimits(),
 	}
 	d.overlays.Store(&overlays{})
@@ -101,8 +101,8 @@ func unavailable(err error) *answer.Problem {
 	}
 }
 
-// Invalid counts published events that are invalid.
-func (d *Door) Invalid(n int) { d.api.Invalid.Add(n) }
+// Invalid counts an invalid event that a caller of a tenant published.
+func (d *Door) Invalid(tenant string) { d.apis.of(tenant).Invalid(1, d.Clock.Now()) }
 
 // Source returns a tenant's source of the running configuration; nil if there is none or it is disabled.
 func (d *Door) Source(tenant, name string) *source.Source {

@@ -68,12 +68,12 @@ func (d *Door) find(tenant, name string) *entry {
 	return d.ofOverlay(plan, tenant).find(name)
 }
 
-// Counters returns the counters of a configured source, and those of the API for every other, as publishers can invent names.
+// Counters returns the counters of a configured source, and those of its tenant's API for every other, as publishers can invent names.
 func (d *Door) Counters(tenant, name string) *stats.Source {
 	if e := d.find(tenant, name); e != nil {
 		return e.counts
 	}
-	return d.api
+	return d.apis.of(tenant)
 }
 
 // shareOf returns the limits of a tenant's share; nil for a tenant without sources.
@@ -190,13 +190,13 @@ func (d *Door) formerShare(ofBase *sources, tenant string) *limits {
 func (d *Door) newEntry(s *config.Source, share *limits, was *entry, now time.Time) *entry {
 	e := &entry{
 		tenant: s.Tenant, name: s.Name, enabled: s.Enabled, stream: s.Stream != nil, source: s.Receiver,
-		share: share, capture: s.Capture,
+		counts: d.Stats.Source(s.Tenant, s.Name), share: share, capture: s.Capture,
 	}
 	if s.Capture > 0 {
 		e.captureUntil = now.Add(s.Capture)
 	}
 	if was == nil {
-		e.counts, e.limits, e.missed, e.refusals = d.Stats.Source(s.Tenant, s.Name), sourceLimits(), &missed{}, &refusals{}
+		e.limits, e.missed, e.refusals = sourceLimits(), &missed{}, &refusals{}
 		return e
 	}
 	e.carryOver(was)
@@ -205,7 +205,7 @@ func (d *Door) newEntry(s *config.Source, share *limits, was *entry, now time.Ti
 
 // carryOver keeps the state that a change of the configuration must not reset.
 func (e *entry) carryOver(was *entry) {
-	e.counts, e.limits, e.missed, e.refusals = was.counts, was.limits, was.missed, was.refusals
+	e.limits, e.missed, e.refusals = was.limits, was.missed, was.refusals
 	// Capturing lasts from the load that started it: a later load that changes something else does not extend it.
 	if was.capture == e.capture {
 		e.captureUntil = was.captureUntil
