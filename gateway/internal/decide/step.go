@@ -1,6 +1,9 @@
 package decide
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/state"
@@ -70,12 +73,12 @@ func (p *Plan) DocumentVersion(tenant, name string) uint64 {
 
 // document returns nil if the overlay has no document of that name.
 func (o *overlay) document(name string) *config.CompiledDocument {
-	for i := range o.config.Documents {
-		if d := &o.config.Documents[i]; d.Name == name {
-			return d
-		}
+	all := o.config.Documents // by name
+	i, found := slices.BinarySearchFunc(all, name, func(d config.CompiledDocument, name string) int { return strings.Compare(d.Name, name) })
+	if !found {
+		return nil
 	}
-	return nil
+	return &all[i]
 }
 
 // ReasonOf returns a delivery's reason. For a waiting delivery whose step the configuration lacks, or whose destination is

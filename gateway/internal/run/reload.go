@@ -3,7 +3,6 @@ package run
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -211,7 +210,7 @@ func (g *gateway) adopt(ctx context.Context, loaded *config.Config) view.Reloade
 	}
 	now := g.plan.Load()
 	g.logNewTroubles(before, now)
-	g.warnOfRemovedSteps(ctx, before, now, slices.Collect(now.Tenants())...)
+	g.warnOfRemovedSteps(ctx, before, now)
 	return view.Reloaded{Status: view.ReloadLoaded, Difference: difference.String(), Generation: loaded.Generation}
 }
 
@@ -229,7 +228,7 @@ func (g *gateway) refused(err error) view.Reloaded {
 	g.stats.Reloaded(false, false)
 	var faults document.Faults
 	if !errors.As(err, &faults) {
-		g.reloading.setOutdated(err.Error())
+		g.reloading.setOutdated("it cannot be read") // err may name a file, which may be called after a tenant
 		g.log.Error(message, "err", err)
 		return view.Reloaded{Status: view.ReloadRefused, Reason: err.Error()}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/socket"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
 const (
@@ -33,14 +34,19 @@ func (g *gateway) trimRound(ctx context.Context) {
 	for {
 		began := g.clock.Now()
 		done, err := g.trimOnce(ctx)
+		if done != nil {
+			for _, o := range done.OverdueOf {
+				g.stats.Overdue(o.Tenant, o.Destination, o.Count)
+			}
+			if done.Overdue > 0 {
+				g.log.Warn("deliveries exceeded retention.waiting and are dead letters now: the reason of each names the bound", "count", done.Overdue)
+			}
+		}
 		if err != nil {
 			if ctx.Err() == nil {
 				g.log.Warn("cannot apply retention", "err", err)
 			}
 			return
-		}
-		if done.Overdue > 0 {
-			g.log.Warn("deliveries exceeded retention.waiting and are dead letters now: the reason of each names the bound", "count", done.Overdue)
 		}
 		if !done.More || !g.sleep(ctx, min(max(g.clock.Now().Sub(began), trimPause), trimEvery)) {
 			return
@@ -52,7 +58,7 @@ func (g *gateway) trimRound(ctx context.Context) {
 func (g *gateway) trimOnce(ctx context.Context) (*state.Trimmed, error) {
 	shares, err := g.store.Shares(ctx)
 	if err != nil {
-		return nil, err
+		return &state.Trimmed{}, err
 	}
 	return g.store.Trim(ctx, g.plan.Load().Config.Retention.With(shares))
 }
@@ -99,7 +105,7 @@ func (g *gateway) started(ctx context.Context) Started {
 	address := g.public.Addr().String()
 	s := Started{
 		Address: address, Socket: filepath.Join(g.data, socket.Name), Data: g.data,
-		Engine: c.Engine(), Prefix: c.Redis.Prefix, Warnings: slices.Concat(g.folderProblems(), g.keyProblems(), g.store.Health(ctx).Warnings),
+		Engine: c.Engine(), Prefix: c.Redis.Prefix, Warnings: slices.Concat(g.folderProblems(), view.Sentences(g.keyProblems(), true), g.store.Health(ctx).Warnings),
 		Sources: c.SourceURLs("http://"+address, false),
 	}
 	if g.firstToken != nil {

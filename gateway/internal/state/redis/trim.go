@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	goredis "github.com/redis/go-redis/v9"
-
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
@@ -36,7 +34,7 @@ type trimming struct {
 // the data. Two replicas would both remove what exceeds a bound, so one trims at a time; Trim does nothing while another does.
 func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, error) {
 	if err := s.check(ctx); err != nil {
-		return nil, err
+		return &state.Trimmed{}, err
 	}
 	t := &trimming{s: s, ctx: ctx, r: r}
 	err := t.lease(trimLease)
@@ -45,7 +43,7 @@ func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, er
 		err = t.all()
 	}
 	if err != nil && !errors.Is(err, state.ErrConflict) {
-		return nil, fmt.Errorf("trim: %w", err)
+		return &t.done, fmt.Errorf("trim: %w", err)
 	}
 	return &t.done, nil
 }
@@ -71,13 +69,14 @@ func (t *trimming) all() error {
 		percent int
 		do      func() error
 	}{
-		{40, t.events},
+		{38, t.events},
 		{5, t.deadEvents},
-		{15, t.ids},
+		{12, t.ids},
 		{5, t.routes},
-		{25, t.dests},
+		{23, t.dests},
 		{10, t.dead},
 		{5, t.holds},
+		{5, t.counts},
 		{0, t.minutes},
 	} {
 		t.budget = max(t.s.trimBudget*part.percent/100, 1)
@@ -143,36 +142,6 @@ func (t *trimming) inEach(do func(i int, sh *shard) error) error {
 	for i, sh := range t.s.shards {
 		if err := t.within(t.budget/len(t.s.shards), func() error { return do(i, sh) }); err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-// minutes removes statistics older than history.
-func (t *trimming) minutes() error {
-	if t.r.History.Age <= 0 {
-		return nil
-	}
-	s := t.s
-	before := micros(s.clock.Now().Add(-t.r.History.Age))
-	tenants, err := s.client.SMembers(t.ctx, s.meta+"tenants").Result()
-	if err != nil {
-		return s.fault(err)
-	}
-	for _, tenant := range tenants {
-		old, err := s.client.ZRangeByScore(t.ctx, s.meta+"minutes:"+tenant, &goredis.ZRangeBy{Min: "-inf", Max: "(" + before, Count: 1000}).Result()
-		if err != nil {
-			return s.fault(err)
-		}
-		pipe := s.client.Pipeline()
-		for _, m := range old {
-			pipe.Del(t.ctx, s.meta+"stats:"+tenant+":"+m)
-			pipe.ZRem(t.ctx, s.meta+"minutes:"+tenant, m)
-		}
-		if len(old) > 0 {
-			if err := s.exec(t.ctx, pipe); err != nil {
-				return err
-			}
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package redis
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -21,7 +22,7 @@ type destLists struct {
 	sh    *shard
 	dest  string
 	sick  bool  // they cannot be read
-	ended bool  // all are empty, and its name is still listed
+	stale bool  // all are empty, and its name is still listed; or an order has a time for it that no entry has
 	now   int64 // when they were read
 
 	waiting, bytes, history, failures         int64 // how much there is; bytes: of the events of waiting deliveries
@@ -39,7 +40,7 @@ func (t *trimming) dests() error {
 		return nil
 	}
 	var unfinished []*destLists
-	err := t.inTurn("dests", "dests", func(sh *shard, names []string) ([]string, error) {
+	err := t.inTurn("dests", t.s.shards, "dests", func(sh *shard, names []string) ([]string, error) {
 		names, all, err := t.lists(sh, names)
 		if err != nil {
 			return names, err
@@ -100,8 +101,8 @@ func (t *trimming) lists(sh *shard, names []string) (own []string, all [][]*dest
 		now := asInt(reply[0])
 		for i, v := range reply[1:] {
 			d := &destLists{sh: sh, dest: own[i], now: now, sick: true}
-			if n := asList(v); len(n) == 8 {
-				d.sick, d.ended = false, asInt(n[0]) == 1
+			if n := asList(v); len(n) == 9 {
+				d.sick, d.stale = false, asInt(n[0]) == 1 || asInt(n[8]) == 1
 				d.waiting, d.bytes, d.history, d.failures = asInt(n[1]), asInt(n[2]), asInt(n[3]), asInt(n[4])
 				d.oldestWaiting, d.oldestDead, d.oldestFinished = asInt(n[5]), asInt(n[6]), asInt(n[7])
 			}
@@ -152,7 +153,7 @@ func (t *trimming) exceeds(d *destLists) bool {
 	above := func(n, bound int64) bool { return bound > 0 && n > bound }
 	old := func(at int64, age time.Duration) bool { return age > 0 && at > 0 && at < d.now-atLeastOne(age) }
 	b := &d.bounds
-	return d.sick || d.ended || above(d.waiting, b.waiting) || above(d.bytes, b.bytes) || above(d.history, b.history) || above(d.failures, b.failures) ||
+	return d.sick || d.stale || above(d.waiting, b.waiting) || above(d.bytes, b.bytes) || above(d.history, b.history) || above(d.failures, b.failures) ||
 		old(d.oldestWaiting, t.r.Waiting.Age) || old(d.oldestDead, t.r.Dead.Age) || old(d.oldestFinished, t.r.History.Age)
 }
 
@@ -190,7 +191,8 @@ func (t *trimming) dest(d *destLists) (more bool, err error) {
 			return false, err
 		}
 		n := asList(got)
-		t.done.Overdue += int(asInt(n[0]))
+		tenant, destination, _ := strings.Cut(d.dest, "/")
+		t.done.AddOverdue(unescape(tenant), unescape(destination), int(asInt(n[0])))
 		t.done.Dead += int(asInt(n[1]))
 		t.done.Attempts += int(asInt(n[2]))
 		if asInt(n[3]) == 0 {
