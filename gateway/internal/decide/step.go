@@ -46,9 +46,6 @@ func (p *Plan) IsBroken(tenant string, origin state.Origin) bool {
 	return false
 }
 
-// DocumentKind is the kind of the settings of the store that are documents of tenants.
-const DocumentKind = state.KindDocument
-
 // DocumentsOf returns the names of the documents that may define the steps of an origin.
 func DocumentsOf(origin state.Origin) []string {
 	switch origin.Kind {

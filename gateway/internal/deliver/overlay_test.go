@@ -84,7 +84,7 @@ func (c *counting) ClaimDue(ctx context.Context, q state.ClaimDue) ([]state.Due,
 }
 
 func (c *counting) Get(ctx context.Context, tenant, kind, name string) (state.Setting, error) {
-	if kind == decide.DocumentKind {
+	if kind == state.KindDocument {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.gets[tenant+" "+name]++
@@ -266,7 +266,7 @@ func TestStepOfDocument(t *testing.T) {
 		b.plan.Store(b.plan.Load().With(overlayOf("default", destination("crm", time.Hour), destination("chat", time.Hour))))
 		c := b.count()
 		b.open()
-		version, err := b.store.Put(t.Context(), "default", decide.DocumentKind, "rule/to-crm", []byte("{}"), 0)
+		version, err := b.store.Put(t.Context(), "default", state.KindDocument, "rule/to-crm", []byte("{}"), 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -305,7 +305,7 @@ func TestStepOfDocument(t *testing.T) {
 		c.mu.Unlock()
 
 		c.fail(errors.New("the store is away")) // then nothing is taken for deleted
-		if err := b.store.Delete(t.Context(), "default", decide.DocumentKind, "rule/to-crm", version); err != nil {
+		if err := b.store.Delete(t.Context(), "default", state.KindDocument, "rule/to-crm", version); err != nil {
 			t.Fatal(err)
 		}
 		b.untilRounds(c, 5)
@@ -314,7 +314,7 @@ func TestStepOfDocument(t *testing.T) {
 		waits("crm", decide.Absent)
 
 		// The document is there, the plan was made with it, and it has another step.
-		version, err = b.store.Put(t.Context(), "default", decide.DocumentKind, "rule/to-chat", []byte("{}"), 0)
+		version, err = b.store.Put(t.Context(), "default", state.KindDocument, "rule/to-chat", []byte("{}"), 0)
 		if err != nil {
 			t.Fatal(err)
 		}

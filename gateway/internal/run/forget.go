@@ -54,7 +54,7 @@ func (g *gateway) forgetOnce(ctx context.Context, seen removals) error {
 		if h.Waiting > 0 || h.Hold.Since.After(unused) || plan.Destination(d.tenant, d.name) != nil {
 			continue
 		}
-		// A document may not be in the plan: it was written just now, or a file has its name.
+		// What a document defines may not be in the plan yet, after a write or a start.
 		if defined[d.tenant] == nil {
 			if defined[d.tenant], err = g.definedByDocuments(ctx, d.tenant); err != nil {
 				return err

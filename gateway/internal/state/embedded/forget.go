@@ -78,6 +78,9 @@ func (q *dueQueue) forget(d *dest) {
 	d.forgotten, d.onHold = true, false
 	q.remove(d)
 	delete(q.dests, destName{d.tenant, d.name})
+	if delete(q.of[d.tenant], d.name); len(q.of[d.tenant]) == 0 {
+		delete(q.of, d.tenant)
+	}
 }
 
 // endHold removes a hold that is over from memory.

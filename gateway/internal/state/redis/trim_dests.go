@@ -78,7 +78,7 @@ func (t *trimming) dests() error {
 	return err
 }
 
-// lists reads how much the shards have of each destination. It leaves out destinations that an earlier shard has too: they have
+// lists reads how much the shards have of each destination, and corrects its times in the orders of lists. It leaves out destinations that an earlier shard has too: they have
 // their turn there.
 func (t *trimming) lists(sh *shard, names []string) (own []string, all [][]*destLists, err error) {
 	if own, err = t.notBefore(sh, names); err != nil || len(own) == 0 {
@@ -97,6 +97,10 @@ func (t *trimming) lists(sh *shard, names []string) (own []string, all [][]*dest
 		reply := asList(got)
 		if len(reply) != 1+len(own) {
 			return own, nil, errCorrupt
+		}
+		t.budget--
+		if _, err := orderListsScript.run(t.ctx, t.s, sh.base, orderListsArgs{own}); err != nil {
+			return own, nil, err
 		}
 		now := asInt(reply[0])
 		for i, v := range reply[1:] {
