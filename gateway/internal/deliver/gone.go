@@ -55,7 +55,7 @@ func (a *absence) isGone(tenant string, origin state.Origin) bool {
 // with.
 func (a *absence) hasPending(tenant string, origin state.Origin) bool {
 	for _, name := range decide.DocumentsOf(origin) {
-		stored, err := a.loop.Store.Get(a.ctx, tenant, decide.DocumentKind, name)
+		stored, err := a.loop.Store.Get(a.ctx, tenant, state.KindDocument, name)
 		switch {
 		case errors.Is(err, state.ErrNotFound):
 		case err != nil:

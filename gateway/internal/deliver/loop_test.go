@@ -105,6 +105,8 @@ type bench struct {
 	plan  atomic.Pointer[decide.Plan]
 	clock clock.Clock
 	drain time.Duration
+	// openStore opens the store; nil opens the embedded engine in dir.
+	openStore func() (state.Store, error)
 	// newest is Options.Newest.
 	newest func(context.Context) bool
 	// sender is asked instead of the world; nil is the world.
@@ -176,7 +178,11 @@ func prepare(t *testing.T, c *config.Config, answer func(seen) (int, http.Header
 // make opens the store and makes a loop that does not run.
 func (b *bench) make() {
 	b.t.Helper()
-	store, err := embedded.Open(embedded.Options{Dir: b.dir, Clock: b.clock})
+	openStore := b.openStore
+	if openStore == nil {
+		openStore = func() (state.Store, error) { return embedded.Open(embedded.Options{Dir: b.dir, Clock: b.clock}) }
+	}
+	store, err := openStore()
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -82,6 +82,9 @@ func (n *Normaliser) one(ctx context.Context, record *state.Record, how How, tol
 	}
 	res.Status, res.Revision = view.Revised, next.Revision
 	r, err := n.plan(ctx, plan, record, next, how, told, res)
+	if broken, ok := errors.AsType[*brokenError](err); ok {
+		return left(broken.Error())
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -110,6 +113,13 @@ func (n *Normaliser) one(ctx context.Context, record *state.Record, how How, tol
 	return res, nil
 }
 
+// brokenError reports a destination whose requests cannot be compared with those that it was sent.
+type brokenError struct{ destination string }
+
+func (e *brokenError) Error() string {
+	return "the settings of " + e.destination + ", which it goes to, have a fault: correct them first"
+}
+
 // countEnded reports the deliveries that a revision ended. Dead letters ended before.
 func (n *Normaliser) countEnded(record *state.Record, r *state.Revision) {
 	if n.Ended == nil {
@@ -128,6 +138,11 @@ func (n *Normaliser) plan(ctx context.Context, plan *decide.Plan, record *state.
 	now := n.Clock.Now()
 	decision := plan.Decide(next, now)
 	r := &state.Revision{Event: next, Generation: plan.Generation(next.Tenant), At: now, Rules: decision.Rules}
+	for i := range decision.Owed {
+		if d := decision.Owed[i].Destination; d.Broken {
+			return nil, &brokenError{d.Name}
+		}
+	}
 	taken, err := n.taken(ctx, next, decision.Owed, how, told)
 	if err != nil {
 		return nil, err

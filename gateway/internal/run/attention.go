@@ -30,6 +30,9 @@ func (g *gateway) problems() []view.Warning {
 	if why := g.reloading.notInUse(); why != "" {
 		all = append(all, view.Public("the configuration that was changed is not in use: "+why+"; the log says more"))
 	}
+	for _, text := range g.documentProblems() {
+		all = append(all, view.Public(text))
+	}
 	return append(all, g.onHoldProblems()...)
 }
 

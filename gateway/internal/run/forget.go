@@ -16,8 +16,6 @@ const (
 	// removedFor is how long a destination must be missing from the running configuration before it is forgotten: one that was
 	// removed by mistake keeps its hold for that long.
 	removedFor = 24 * time.Hour
-	// kindDocument are the settings that define webhooks and connections of tenants, named KIND/NAME.
-	kindDocument = "setting"
 )
 
 // tenantDestination is a destination of a tenant.
@@ -56,7 +54,7 @@ func (g *gateway) forgetOnce(ctx context.Context, seen removals) error {
 		if h.Waiting > 0 || h.Hold.Since.After(unused) || plan.Destination(d.tenant, d.name) != nil {
 			continue
 		}
-		// A document may not be in the plan: it was written just now, or a file has its name.
+		// What a document defines may not be in the plan yet, after a write or a start.
 		if defined[d.tenant] == nil {
 			if defined[d.tenant], err = g.definedByDocuments(ctx, d.tenant); err != nil {
 				return err
@@ -91,7 +89,7 @@ func (g *gateway) forgetOnce(ctx context.Context, seen removals) error {
 
 // definedByDocuments returns the names of the webhooks and connections that a tenant's documents define.
 func (g *gateway) definedByDocuments(ctx context.Context, tenant string) (map[string]bool, error) {
-	documents, err := g.store.List(ctx, tenant, kindDocument)
+	documents, err := g.store.List(ctx, tenant, state.KindDocument)
 	if err != nil {
 		return nil, err
 	}

@@ -38,15 +38,15 @@ func (g *gateway) trimRound(ctx context.Context) {
 			for _, o := range done.OverdueOf {
 				g.stats.Overdue(o.Tenant, o.Destination, o.Count)
 			}
+			if done.Overdue > 0 {
+				g.log.Warn("deliveries exceeded retention.waiting and are dead letters now: the reason of each names the bound", "count", done.Overdue)
+			}
 		}
 		if err != nil {
 			if ctx.Err() == nil {
 				g.log.Warn("cannot apply retention", "err", err)
 			}
 			return
-		}
-		if done.Overdue > 0 {
-			g.log.Warn("deliveries exceeded retention.waiting and are dead letters now: the reason of each names the bound", "count", done.Overdue)
 		}
 		if !done.More || !g.sleep(ctx, min(max(g.clock.Now().Sub(began), trimPause), trimEvery)) {
 			return
@@ -58,7 +58,7 @@ func (g *gateway) trimRound(ctx context.Context) {
 func (g *gateway) trimOnce(ctx context.Context) (*state.Trimmed, error) {
 	shares, err := g.store.Shares(ctx)
 	if err != nil {
-		return nil, err
+		return &state.Trimmed{}, err
 	}
 	return g.store.Trim(ctx, g.plan.Load().Config.Retention.With(shares))
 }
@@ -93,7 +93,7 @@ func (g *gateway) sleep(ctx context.Context, d time.Duration) bool {
 
 // planOf returns a tenant's part of a generation: the running plan, or an older one, which can explain but not send.
 func (g *gateway) planOf(ctx context.Context, tenant, generation string) (*decide.Plan, error) {
-	if p := g.plan.Load(); p.Config.Generation == generation {
+	if p := g.plan.Load(); p.Generation(tenant) == generation {
 		return p, nil
 	}
 	return g.generations.plan(ctx, tenant, generation)

@@ -287,3 +287,67 @@ func BenchmarkDue(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkDeliveries reads pages of 50 of 100,000 deliveries to 500 destinations; each tenth is dead. `lists/op` and `entries/op`
+// count what of them it reads.
+func BenchmarkDeliveries(b *testing.B) {
+	const dests, n = 500, 100_000
+	s := benchStore(b)
+	for done := 0; done < n; {
+		if _, err := s.Append(context.Background(), benchEvents(b, done, 250)); err != nil {
+			b.Fatal(err)
+		}
+		some, err := s.Claim(context.Background(), 250, 0)
+		if err != nil {
+			b.Fatal(err)
+		}
+		c := &state.Commit{}
+		now := time.Now()
+		for i, x := range some {
+			name := fmt.Sprintf("d%04d", (done+i)*7%dests)
+			d := state.Delivery{
+				ID: "dl_" + x.Event.ID + benchSuffix, Tenant: x.Event.Tenant, EventID: x.Event.ID, Step: name, Destination: name,
+				Origin: state.Origin{Kind: state.Rule, Name: "rule-" + name}, Connector: "webhook", State: state.Delivered, Attempts: 1,
+				Log: []state.Attempt{{N: 1, At: now, Took: 12 * time.Millisecond, Verdict: "delivered", Status: 200, Sent: 2100, Received: 2}},
+			}
+			if (done+i)%10 == 0 {
+				d.State = state.Dead
+				d.Log[0].Verdict, d.Log[0].Status, d.Log[0].Response = "rejected", 404, filler
+			}
+			c.Events = append(c.Events, state.Outcome{Position: x.Position, Tenant: x.Event.Tenant, EventID: x.Event.ID, At: now, Deliveries: []state.Delivery{d}})
+		}
+		if _, err := s.Commit(context.Background(), c); err != nil {
+			b.Fatal(err)
+		}
+		done += len(some)
+	}
+	deep := state.DeliveryQuery{Limit: 200}
+	for range 100 {
+		page, err := s.Deliveries(context.Background(), "default", deep)
+		if err != nil {
+			b.Fatal(err)
+		}
+		deep.Cursor = page.Next
+	}
+	deep.Limit = 0
+	for _, test := range []struct {
+		name string
+		q    state.DeliveryQuery
+	}{
+		{"all", state.DeliveryQuery{}}, {"failed", state.DeliveryQuery{Failed: true}}, {"dead", state.DeliveryQuery{State: state.Dead}},
+		{"delivered", state.DeliveryQuery{State: state.Delivered}}, {"skipped", state.DeliveryQuery{State: state.Skipped}},
+		{"rule", state.DeliveryQuery{Rule: "rule-d0007"}}, {"destination", state.DeliveryQuery{Destination: "d0007"}},
+		{"rows=20000", deep}, {"rows=20000/failed", state.DeliveryQuery{Failed: true, Cursor: deep.Cursor}},
+	} {
+		b.Run(test.name, func(b *testing.B) {
+			lists, entries := s.reads.lists.Load(), s.reads.entries.Load()
+			for b.Loop() {
+				if _, err := s.Deliveries(context.Background(), "default", test.q); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(s.reads.lists.Load()-lists)/float64(b.N), "lists/op")
+			b.ReportMetric(float64(s.reads.entries.Load()-entries)/float64(b.N), "entries/op")
+		})
+	}
+}

@@ -2,7 +2,9 @@ package embedded
 
 import (
 	"container/heap"
+	"maps"
 	"math"
+	"slices"
 	"sync"
 
 	"github.com/surveygate/surveygate/gateway/internal/state"
@@ -13,8 +15,9 @@ import (
 type dueQueue struct {
 	mu     sync.Mutex
 	dests  map[destName]*dest
-	future byService // served later, by time
-	ready  []*tenant // with a destination that can be served now; the first is next
+	of     map[string]map[string]*dest // the same, by tenant and name
+	future byService                   // served later, by time
+	ready  []*tenant                   // with a destination that can be served now; the first is next
 	tenant map[string]*tenant
 	leases map[owedName]*lease
 	ends   byEnd
@@ -82,7 +85,8 @@ func (d *dest) service() int64 {
 }
 
 func (q *dueQueue) load(s *store) error {
-	q.dests, q.tenant, q.leases = map[destName]*dest{}, map[string]*tenant{}, map[owedName]*lease{}
+	q.dests, q.of = map[destName]*dest{}, map[string]map[string]*dest{}
+	q.tenant, q.leases = map[string]*tenant{}, map[owedName]*lease{}
 	err := scan(s.db, []byte{tabDest}, func(rest, value []byte) error {
 		d, err := q.named(rest)
 		if err != nil {
@@ -146,6 +150,10 @@ func (q *dueQueue) dest(tenant, name string) *dest {
 		}
 		d.rules.unknownTo = noTime
 		q.dests[n] = d
+		if q.of[tenant] == nil {
+			q.of[tenant] = map[string]*dest{}
+		}
+		q.of[tenant][name] = d
 	}
 	return d
 }
@@ -193,13 +201,10 @@ func (q *dueQueue) listLength(d *dest, table byte) int64 {
 func (q *dueQueue) destinations(tenant string) []*dest {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	var all []*dest
-	for n, d := range q.dests {
-		if tenant == "*" || n.tenant == tenant {
-			all = append(all, d)
-		}
+	if tenant == "*" {
+		return slices.Collect(maps.Values(q.dests))
 	}
-	return all
+	return slices.Collect(maps.Values(q.of[tenant]))
 }
 
 // put moves a destination to the queue that its next service belongs to.

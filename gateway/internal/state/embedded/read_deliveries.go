@@ -165,8 +165,9 @@ type listed struct {
 	table  byte
 	prefix []byte
 	key    sortKey // while it is closed: its entries are before it
-	newest int64   // while it is closed: of the entries before key
-	whole  bool    // while it is closed: it has no entry after key
+	value  []byte
+	newest int64 // while it is closed: of the entries before key
+	whole  bool  // while it is closed: it has no entry after key
 }
 
 func (h lists) Len() int           { return len(h) }
@@ -307,8 +308,12 @@ func (m *merge) step(l *listed) (bool, error) {
 		if !ok {
 			return false, state.ErrCorrupt
 		}
+		v, err := m.it.ValueAndErr()
+		if err != nil {
+			return false, err
+		}
 		m.s.reads.entries.Add(1)
-		l.key, at = p, p.at
+		l.key, l.value, at = p, append(l.value[:0], v...), p.at
 	}
 	if l.whole {
 		l.whole = false
@@ -336,10 +341,7 @@ func (m *merge) item(l *listed) (*state.Delivery, error) {
 		}
 	case tabFailures, tabHistory:
 		if o == nil {
-			if v, err = m.s.read(m.snap, listKey(nil, l.table, m.tenant, l.dest.name, l.key), nil); err != nil {
-				return nil, err
-			}
-			e, err := readEntry(m.tenant, l.key, v)
+			e, err := readEntry(m.tenant, l.key, l.value)
 			if err != nil {
 				return nil, err
 			}

@@ -27,9 +27,9 @@ func (s *store) Standing(ctx context.Context, tenant string, destinations []stri
 	now, q := s.clock.look().now, &s.due
 	q.mu.Lock()
 	if destinations == nil {
-		for n, d := range q.dests {
-			if n.tenant == tenant && d.known(now) {
-				destinations = append(destinations, n.name)
+		for name, d := range q.of[tenant] {
+			if d.known(now) {
+				destinations = append(destinations, name)
 			}
 		}
 		slices.Sort(destinations)

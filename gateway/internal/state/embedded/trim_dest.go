@@ -67,7 +67,7 @@ func (s *store) destRound() *destRound {
 
 // trim is one slice. Destinations have their turn once, and share what slices are left.
 func (r *destRound) trim(t *tx, s *slice) {
-	for looked := 0; len(r.left) > 0 && looked < sliceDests; {
+	for looked, passed := 0, 0; len(r.left) > 0 && looked < sliceDests && passed < sliceEvents; passed++ {
 		d := r.left[0]
 		r.left = r.left[1:]
 		if r.first {

@@ -244,3 +244,68 @@ func BenchmarkWhole(b *testing.B) {
 	wg.Wait()
 	m.end("B/event")
 }
+
+// BenchmarkDeliveries reads pages of 50 of 100,000 deliveries to 500 destinations; each tenth is dead. `lists/op` and `entries/op`
+// count what of them it reads.
+func BenchmarkDeliveries(b *testing.B) {
+	const dests, n = 500, 100_000
+	srv, s := benchStore(b)
+	events := benchEvents(b, 0, n)
+	appendAll(b, s, events)
+	for done := 0; done < n; {
+		some, err := s.Claim(context.Background(), 256, 0)
+		if err != nil {
+			b.Fatal(err)
+		}
+		c := &state.Commit{}
+		now := time.Now()
+		for i, x := range some {
+			st := state.Delivered
+			if (done+i)%10 == 0 {
+				st = state.Dead
+			}
+			d := benchDelivery(x.Event, i, st, now)
+			d.Destination = fmt.Sprintf("d%04d", (done+i)*7%dests)
+			d.Origin.Name, d.Step = "rule-"+d.Destination, d.Destination
+			if st == state.Dead {
+				d.Log[0].Verdict, d.Log[0].Status, d.Log[0].Response = "rejected", 404, filler
+			}
+			c.Events = append(c.Events, state.Outcome{Position: x.Position, Tenant: x.Event.Tenant, EventID: x.Event.ID, At: now, Deliveries: []state.Delivery{d}})
+		}
+		if _, err := s.Commit(context.Background(), c); err != nil {
+			b.Fatal(err)
+		}
+		done += len(some)
+	}
+	deep := state.DeliveryQuery{Limit: 200}
+	for range 100 {
+		page, err := s.Deliveries(context.Background(), "default", deep)
+		if err != nil {
+			b.Fatal(err)
+		}
+		deep.Cursor = page.Next
+	}
+	deep.Limit = 0
+	for _, test := range []struct {
+		name string
+		q    state.DeliveryQuery
+	}{
+		{"all", state.DeliveryQuery{}}, {"failed", state.DeliveryQuery{Failed: true}}, {"dead", state.DeliveryQuery{State: state.Dead}},
+		{"delivered", state.DeliveryQuery{State: state.Delivered}}, {"skipped", state.DeliveryQuery{State: state.Skipped}},
+		{"rule", state.DeliveryQuery{Rule: "rule-d0007"}}, {"destination", state.DeliveryQuery{Destination: "d0007"}},
+		{"rows=20000", deep}, {"rows=20000/failed", state.DeliveryQuery{Failed: true, Cursor: deep.Cursor}},
+	} {
+		b.Run(test.name, func(b *testing.B) {
+			lists, entries := s.read.lists.Load(), s.read.entries.Load()
+			m := begin(b, srv, s)
+			for b.Loop() {
+				if _, err := s.Deliveries(context.Background(), "default", test.q); err != nil {
+					b.Fatal(err)
+				}
+			}
+			m.end("B/op")
+			b.ReportMetric(float64(s.read.lists.Load()-lists)/float64(b.N), "lists/op")
+			b.ReportMetric(float64(s.read.entries.Load()-entries)/float64(b.N), "entries/op")
+		})
+	}
+}

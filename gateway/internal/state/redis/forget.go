@@ -117,9 +117,14 @@ func (t *trimming) holds() error {
 		var args trimHoldsArgs
 		for dest, raw := range all {
 			r := readerOf(raw)
-			if till := int64(r.big(7)); !r.Bad() && till > 0 && till <= now && len(args.Dests) < sliceList {
-				args.Dests = append(args.Dests, dest)
+			if till := int64(r.big(7)); r.Bad() || till == 0 || till > now {
+				continue
 			}
+			if len(args.Dests) == sliceList {
+				t.done.More = true
+				break
+			}
+			args.Dests = append(args.Dests, dest)
 		}
 		if len(args.Dests) > 0 {
 			if _, err := trimHoldsScript.run(t.ctx, t.s, sh.base, args); err != nil {

@@ -17,7 +17,7 @@ import (
 //     else it first has them made again from the lists (orderlists.lua)
 //   - they are noted as complete when they were made while all holders were orderers; each sign of life of an orderer, once a
 //     second, drops all notes if another holder lives, or if there was no such sign for three seconds
-//   - retention sets a destination's times to what its lists have, each time it has trimmed them
+//   - retention sets the times of every destination to what its lists have, in each of its rounds
 type order struct {
 	sh      *shard
 	list    byte
@@ -55,24 +55,25 @@ type newestRef struct{ List, Dest, Upto string }
 
 // orders reads the first destinations of a shard's orders and adds their lists to the closed ones.
 func (m *merge) orders(ctx context.Context, sh *shard) error {
-	var all []*order
-	for _, kind := range m.kinds {
-		all = append(all, &order{sh: sh, list: kind, entered: map[string]bool{}, more: orderStep})
-	}
-	complete, disordered, err := m.extend(ctx, sh, all...)
-	if err != nil {
-		return err
-	}
-	if !complete {
+	for made := false; ; made = true {
+		var all []*order
+		for _, kind := range m.kinds {
+			all = append(all, &order{sh: sh, list: kind, entered: map[string]bool{}, more: orderStep})
+		}
+		before := len(m.closed)
+		complete, disordered, err := m.extend(ctx, sh, all...)
+		if err != nil {
+			return err
+		}
+		if complete || made {
+			m.tails = append(m.tails, all...)
+			return nil
+		}
+		m.closed = m.closed[:before] // their times may be too early
 		if err := m.s.makeOrders(ctx, sh, m.tenant, disordered); err != nil {
 			return err
 		}
-		if _, _, err := m.extend(ctx, sh, all...); err != nil {
-			return err
-		}
 	}
-	m.tails = append(m.tails, all...)
-	return nil
 }
 
 // extend reads more destinations of orders. Each read begins at the front, since a destination may have moved there meanwhile.

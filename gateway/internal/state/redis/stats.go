@@ -108,11 +108,15 @@ func (s *store) AddCounts(ctx context.Context, counts []state.Count) (left []sta
 	return left, err
 }
 
-// addCounts adds counts of a shard, after a batch whose answer was lost.
 func (s *store) addCounts(ctx context.Context, sh *shard, counts []state.Count) (left []state.Count, err error) {
+	sh.counts.mu.Lock()
+	defer sh.counts.mu.Unlock()
+	return s.addCountsLocked(ctx, sh, counts)
+}
+
+// addCountsLocked adds counts of a shard, after a batch whose answer was lost. The caller has locked the writer.
+func (s *store) addCountsLocked(ctx context.Context, sh *shard, counts []state.Count) (left []state.Count, err error) {
 	w := &sh.counts
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	if len(w.unanswered) > 0 {
 		if _, err := s.addBatch(ctx, sh, w.unanswered); err != nil {
 			return counts, err

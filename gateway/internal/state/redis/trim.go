@@ -34,7 +34,7 @@ type trimming struct {
 // the data. Two replicas would both remove what exceeds a bound, so one trims at a time; Trim does nothing while another does.
 func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, error) {
 	if err := s.check(ctx); err != nil {
-		return nil, err
+		return &state.Trimmed{}, err
 	}
 	t := &trimming{s: s, ctx: ctx, r: r}
 	err := t.lease(trimLease)
@@ -69,11 +69,11 @@ func (t *trimming) all() error {
 		percent int
 		do      func() error
 	}{
-		{40, t.events},
+		{38, t.events},
 		{5, t.deadEvents},
-		{15, t.ids},
+		{12, t.ids},
 		{5, t.routes},
-		{25, t.dests},
+		{23, t.dests},
 		{10, t.dead},
 		{5, t.holds},
 		{5, t.counts},

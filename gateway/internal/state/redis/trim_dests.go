@@ -22,7 +22,7 @@ type destLists struct {
 	sh    *shard
 	dest  string
 	sick  bool  // they cannot be read
-	ended bool  // all are empty, and its name is still listed
+	stale bool  // all are empty, and its name is still listed; or an order has a time for it that no entry has
 	now   int64 // when they were read
 
 	waiting, bytes, history, failures         int64 // how much there is; bytes: of the events of waiting deliveries
@@ -40,7 +40,7 @@ func (t *trimming) dests() error {
 		return nil
 	}
 	var unfinished []*destLists
-	err := t.inTurn("dests", "dests", func(sh *shard, names []string) ([]string, error) {
+	err := t.inTurn("dests", t.s.shards, "dests", func(sh *shard, names []string) ([]string, error) {
 		names, all, err := t.lists(sh, names)
 		if err != nil {
 			return names, err
@@ -78,7 +78,7 @@ func (t *trimming) dests() error {
 	return err
 }
 
-// lists reads how much the shards have of each destination. It leaves out destinations that an earlier shard has too: they have
+// lists reads how much the shards have of each destination, and corrects its times in the orders of lists. It leaves out destinations that an earlier shard has too: they have
 // their turn there.
 func (t *trimming) lists(sh *shard, names []string) (own []string, all [][]*destLists, err error) {
 	if own, err = t.notBefore(sh, names); err != nil || len(own) == 0 {
@@ -98,11 +98,15 @@ func (t *trimming) lists(sh *shard, names []string) (own []string, all [][]*dest
 		if len(reply) != 1+len(own) {
 			return own, nil, errCorrupt
 		}
+		t.budget--
+		if _, err := orderListsScript.run(t.ctx, t.s, sh.base, orderListsArgs{own}); err != nil {
+			return own, nil, err
+		}
 		now := asInt(reply[0])
 		for i, v := range reply[1:] {
 			d := &destLists{sh: sh, dest: own[i], now: now, sick: true}
-			if n := asList(v); len(n) == 8 {
-				d.sick, d.ended = false, asInt(n[0]) == 1
+			if n := asList(v); len(n) == 9 {
+				d.sick, d.stale = false, asInt(n[0]) == 1 || asInt(n[8]) == 1
 				d.waiting, d.bytes, d.history, d.failures = asInt(n[1]), asInt(n[2]), asInt(n[3]), asInt(n[4])
 				d.oldestWaiting, d.oldestDead, d.oldestFinished = asInt(n[5]), asInt(n[6]), asInt(n[7])
 			}
@@ -153,7 +157,7 @@ func (t *trimming) exceeds(d *destLists) bool {
 	above := func(n, bound int64) bool { return bound > 0 && n > bound }
 	old := func(at int64, age time.Duration) bool { return age > 0 && at > 0 && at < d.now-atLeastOne(age) }
 	b := &d.bounds
-	return d.sick || d.ended || above(d.waiting, b.waiting) || above(d.bytes, b.bytes) || above(d.history, b.history) || above(d.failures, b.failures) ||
+	return d.sick || d.stale || above(d.waiting, b.waiting) || above(d.bytes, b.bytes) || above(d.history, b.history) || above(d.failures, b.failures) ||
 		old(d.oldestWaiting, t.r.Waiting.Age) || old(d.oldestDead, t.r.Dead.Age) || old(d.oldestFinished, t.r.History.Age)
 }
 

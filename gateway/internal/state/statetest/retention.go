@@ -147,6 +147,42 @@ var retentions = []test{
 		s.trim(nothingOlder)
 		s.gone(e.ID)
 	}},
+	{name: "the oldest kept event is known, also one that only a delivery keeps", run: func(s *suite) {
+		oldest := func(tenant string, want time.Time) {
+			s.Helper()
+			got, err := s.store().Oldest(s.ctx, tenant)
+			s.ok(err)
+			if !got.Equal(want) {
+				s.Fatalf("the oldest of %s was received at %v, want %v", tenant, got, want)
+			}
+		}
+		oldest(acme, time.Time{})
+		oldest("*", time.Time{})
+		dead := s.finished("a", "crm", state.Dead, tried(1, s.h.Now(), "rejected", 400))
+		first := dead.Received
+		s.h.Advance(time.Hour)
+		s.decided("b")
+		s.h.Advance(time.Hour)
+		second := s.h.Now()
+		s.append(s.event("zeta", "z")) // stays, as it is not decided
+		s.h.Advance(10 * time.Hour)
+		check := func() {
+			s.Helper()
+			oldest(acme, first)
+			oldest("zeta", second)
+			oldest("*", first)
+			oldest("none", time.Time{})
+		}
+		check()
+		s.trimAll(nothingOlder)
+		check()
+		s.h.Reopen()
+		check()
+		s.ok(s.store().Drop(s.ctx, acme, id(dead, "crm")))
+		s.trimAll(nothingOlder)
+		oldest(acme, time.Time{})
+		oldest("*", second)
+	}},
 	{name: "dead letters end by age", run: func(s *suite) {
 		e := s.finished("a", "crm", state.Dead, tried(1, s.h.Now(), "rejected", 400))
 		s.h.Advance(2 * time.Hour)

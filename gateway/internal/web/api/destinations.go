@@ -27,7 +27,7 @@ func (a *API) hold(c *call, destination string) (*view.Hold, error) {
 	if d == nil {
 		return nil, nil //nolint:nilnil // nil: nothing is known of it
 	}
-	if !d.Enabled {
+	if !d.Enabled || d.Broken {
 		return view.NewHold(d, nil), nil
 	}
 	standing, err := a.standing(c, d)

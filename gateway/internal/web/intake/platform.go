@@ -31,8 +31,7 @@ const goneFor = 5 * time.Minute
 
 func (d *Door) serve(c *fiber.Ctx) error {
 	tenant, name := c.Params("tenant", access.DefaultTenant), c.Params("source")
-	all := d.current()
-	e := all.find(tenant, name)
+	e := d.find(tenant, name)
 	if e == nil || !e.enabled || e.stream {
 		return d.closed(strings.Clone(tenant), strings.Clone(name), e)
 	}
@@ -42,7 +41,7 @@ func (d *Door) serve(c *fiber.Ctx) error {
 		d.readers.Put(r)
 	}()
 	now := d.Clock.Now()
-	r.open(c, now, all.proxies)
+	r.open(c, now, d.ofBase(d.Plan()).proxies)
 	var err error
 	if c.Method() != fiber.MethodPost {
 		err = d.handshake(c, e, r)

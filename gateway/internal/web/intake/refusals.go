@@ -3,12 +3,14 @@ package intake
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
@@ -63,28 +65,27 @@ func (r *refusals) problem(now time.Time) string {
 // its platform has changed what it sends. Public ones come first.
 func (d *Door) Problems() []view.Warning {
 	now := d.Clock.Now()
+	plan := d.Plan()
+	public := plan.Public()
 	var all []view.Warning
-	public := d.Plan().Public()
-	for tenant, sources := range d.current().tenants {
-		for name, e := range sources {
-			why := ""
-			if e.enabled && !e.stream {
-				why = e.refusals.problem(now)
-			}
-			if why == "" {
-				continue
-			}
-			w := view.Warning{}
-			if !public.Source(tenant, name) {
-				w.Hidden = "sources that refused all of their last requests"
-			}
-			command := "surveygate source rejected " + name
-			if tenant != access.DefaultTenant {
-				name, command = tenant+"/"+name, command+" --tenant "+tenant
-			}
-			w.Text = "the source " + name + " " + why + "; `" + command + "` shows them"
-			all = append(all, w)
+	for e := range d.running(plan) {
+		why := ""
+		if e.enabled && !e.stream {
+			why = e.refusals.problem(now)
 		}
+		if why == "" {
+			continue
+		}
+		w := view.Warning{}
+		if !public.Source(e.tenant, e.name) {
+			w.Hidden = "sources that refused all of their last requests"
+		}
+		name, command := e.name, "surveygate source rejected "+e.name
+		if e.tenant != access.DefaultTenant {
+			name, command = e.tenant+"/"+name, command+" --tenant "+e.tenant
+		}
+		w.Text = "the source " + name + " " + why + "; `" + command + "` shows them"
+		all = append(all, w)
 	}
 	slices.SortFunc(all, func(a, b view.Warning) int {
 		return cmp.Or(cmp.Compare(a.Hidden, b.Hidden), cmp.Compare(a.Text, b.Text))
@@ -93,4 +94,27 @@ func (d *Door) Problems() []view.Warning {
 		all = append(all[:refusedTold], view.Public(fmt.Sprintf("%d more sources refuse everything", more)))
 	}
 	return all
+}
+
+// running returns the sources of the running configuration, those of overlays as far as requests came for them.
+func (d *Door) running(plan *decide.Plan) iter.Seq[*entry] {
+	return func(yield func(*entry) bool) {
+		for _, t := range d.ofBase(plan).tenants {
+			for _, e := range t.entries {
+				if !yield(e) {
+					return
+				}
+			}
+		}
+		for tenant, t := range d.overlays.Load().All() {
+			if plan.Overlay(tenant) != t.overlay {
+				continue // it was replaced, and nothing came since
+			}
+			for _, e := range t.entries {
+				if !yield(e) {
+					return
+				}
+			}
+		}
+	}
 }

@@ -68,7 +68,7 @@ func (d *Door) TooLarge(c *fiber.Ctx) {
 	if len(parts) < 2 || parts[0] != "in" {
 		return
 	}
-	e := d.current().find(tenant, parts[1])
+	e := d.find(tenant, parts[1])
 	if e == nil || !e.enabled || e.stream {
 		return
 	}

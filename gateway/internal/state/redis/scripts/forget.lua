@@ -9,6 +9,8 @@ if waits == 0 and kept == 0 then
   redis.call('SREM', base .. 'dests', dest)
   redis.call('HDEL', base .. 'waitbytes', dest)
   redis.call('HDEL', base .. 'deadbytes', dest)
+  correct(dest)
   touch(dest)
+  correct(dest)
 end
 return { waits, math.min(kept, 1) }
