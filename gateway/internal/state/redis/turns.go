@@ -10,7 +10,7 @@ import (
 )
 
 // turnNames is about how many names one page of a round has.
-const turnNames = 128
+const turnNames = 32
 
 // A round goes over the members of a set that each shard has: of destinations, or of tenants. One call of Trim is too short for
 // many of them, so the next call continues behind the last one, in whichever replica. The place is kept in Redis: a replica
