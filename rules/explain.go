@@ -75,7 +75,7 @@ func (s *Set) explainAll(reading expression.Reading, ev *event.Event, decided []
 		e := &out[i]
 		at, found := slices.BinarySearchFunc(decided, e.Index, func(m Match, index int) int { return m.Index - index })
 		if found {
-			e.Matched, e.Err = decided[at].Err == nil, decided[at].Err
+			e.Matched, e.Err = decided[at].Err == nil && !decided[at].Unknown, decided[at].Err
 		}
 		s.explain(reading, ev, e)
 	}

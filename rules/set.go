@@ -36,10 +36,12 @@ type equalityIndex struct {
 	rules map[expression.Key][]int32
 }
 
-// Match is a rule that an event matches, or one whose condition could not be evaluated.
+// Match is a rule that an event matches, or one of which it is not known.
 type Match struct {
 	// Index is the index of the rule in the set.
 	Index int
+	// Unknown: the condition was evaluated and is unknown, so the rule does not match.
+	Unknown bool
 	// Err is set if the condition panicked, or was stopped because it took too much work. It is then unknown whether the rule
 	// matches.
 	Err error
@@ -152,8 +154,9 @@ func (s *Set) Len() int { return len(s.rules) }
 // Rule returns the rule at an index.
 func (s *Set) Rule(index int) *Rule { return s.rules[index] }
 
-// Match appends to out the rules that an event matches, and those whose condition could not be evaluated, in the order of the
-// set. An error of one rule does not affect the others. All conditions together may use expression.MaxWork, which is divided
+// Match appends to out the rules that an event matches, those whose condition is unknown, and those whose condition could not be
+// evaluated, in the order of the set. Rules that the index skips are left out, although a value that the event lacks may be the
+// reason. An error of one rule does not affect the others. All conditions together may use expression.MaxWork, which is divided
 // deterministically: the same event and set always give the same matches. work is the number of steps that were used.
 func (s *Set) Match(ev *event.Event, out []Match) (matches []Match, work int) {
 	if !s.asks(ev) {
@@ -212,23 +215,32 @@ func (s *Set) candidates(reading expression.Reading, ev *event.Event, out []int3
 			out = s.buckets[bucketKey{AllTenants, ev.Type}].candidates(reading, out)
 		}
 	} else {
-		out = s.unindexed(ev, out)
+		out = s.unindexed(ev.Tenant, ev.Type, out)
 	}
 	slices.Sort(out)
 	return out
 }
 
-// evaluate appends the candidates that match, and those that failed.
+// evaluate appends the candidates that match, those that are unknown, and those that failed.
 func (s *Set) evaluate(reading expression.Reading, candidates []int32, out []Match) []Match {
 	for _, i := range candidates {
-		truth, err := s.batch.Match(reading, int(i))
-		if err != nil {
+		switch truth, err := s.batch.Match(reading, int(i)); {
+		case err != nil:
 			out = append(out, Match{Index: int(i), Err: err})
-		} else if truth == expression.True {
-			out = append(out, Match{Index: int(i)})
+		case truth != expression.False:
+			out = append(out, Match{Index: int(i), Unknown: truth == expression.Unknown})
 		}
 	}
 	return out
+}
+
+// Asked calls each for every rule that an event of a tenant and type is matched against: those that accept the type and are not
+// disabled, also those that the index skips. It takes time for all rules of the tenant, so it is for counting afterwards and not
+// for each event.
+func (s *Set) Asked(tenant, eventType string, each func(*Rule)) {
+	for _, i := range s.unindexed(tenant, eventType, nil) {
+		each(s.rules[i])
+	}
 }
 
 func (b *bucket) candidates(r expression.Reading, out []int32) []int32 {
@@ -244,15 +256,16 @@ func (b *bucket) candidates(r expression.Reading, out []int32) []int32 {
 	return out
 }
 
-// unindexed returns the candidates for types without buckets: the gateway's own notices.
-func (s *Set) unindexed(ev *event.Event, out []int32) []int32 {
-	for _, tenant := range []string{ev.Tenant, AllTenants} {
-		for _, i := range s.tenants[tenant] {
-			if s.rules[i].AcceptsType(ev.Type) {
+// unindexed appends all rules that an event of a tenant and type is matched against. It is used for types without buckets, too: the
+// gateway's own notices.
+func (s *Set) unindexed(tenant, eventType string, out []int32) []int32 {
+	for _, owner := range []string{tenant, AllTenants} {
+		for _, i := range s.tenants[owner] {
+			if s.rules[i].AcceptsType(eventType) {
 				out = append(out, i)
 			}
 		}
-		if ev.Tenant == AllTenants {
+		if tenant == AllTenants {
 			break
 		}
 	}

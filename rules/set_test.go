@@ -26,9 +26,41 @@ func names(s *Set, matches []Match) []string {
 	return out
 }
 
+// match returns the rules that match or failed.
 func match(s *Set, ev *event.Event) []Match {
+	var out []Match
 	matches, _ := s.Match(ev, nil)
-	return matches
+	for _, m := range matches {
+		if !m.Unknown {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// A rule whose condition was evaluated and is unknown is told apart, and one that the index skipped is asked all the same.
+func TestUnknownAndAsked(t *testing.T) {
+	t.Parallel()
+	completed := []string{event.TypeResponseCompleted}
+	off := &Rule{Tenant: "default", Name: "off", Events: completed, Disabled: true}
+	set := NewSet([]*Rule{
+		{Tenant: "default", Name: "scored", Events: completed, When: condition(t, "nps_score <= 6")},
+		{Tenant: "default", Name: "here", Events: completed, When: condition(t, `survey.id == "s1" and nps_score <= 6`)},
+		{Tenant: "default", Name: "elsewhere", Events: completed, When: condition(t, `survey.id == "s2" and nps_score <= 6`)},
+		{Tenant: "*", Name: "every", Events: []string{"*"}},
+		{Tenant: "default", Name: "partial", Events: []string{event.TypeResponsePartial}},
+		{Tenant: "acme", Name: "foreign", Events: completed},
+		off,
+	})
+	got, _ := set.Match(parse(t, `{"type":"response.completed","id":"r1","survey":{"id":"s1"}}`), nil)
+	if diff := cmp.Diff([]Match{{Index: 0, Unknown: true}, {Index: 1, Unknown: true}, {Index: 3}}, got); diff != "" {
+		t.Error(diff)
+	}
+	var asked []string
+	set.Asked("default", event.TypeResponseCompleted, func(r *Rule) { asked = append(asked, r.Name) })
+	if diff := cmp.Diff([]string{"scored", "here", "elsewhere", "every"}, asked); diff != "" {
+		t.Error(diff)
+	}
 }
 
 func TestSet(t *testing.T) {
@@ -154,6 +186,12 @@ func TestIndexAgrees(t *testing.T) {
 		matched += len(want)
 		if diff := cmp.Diff(want, match(set, ev)); diff != "" {
 			t.Fatalf("%s (-every +indexed):\n%s", body, diff)
+		}
+		all, _ := set.Match(ev, nil)
+		for _, m := range all {
+			if m.Unknown && rules[m.Index].When.Match(ev).Truth != expression.Unknown {
+				t.Fatalf("%s: rule %d is not unknown", body, m.Index)
+			}
 		}
 	}
 	if matched < 1000 {

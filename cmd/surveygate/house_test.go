@@ -35,7 +35,7 @@ var floors = [][]string{
 	{"gateway/internal/state/statetest", "gateway/internal/vault"},
 	{"gateway/config"},
 	{"gateway/config/actiontest", "gateway/internal/state/embedded", "gateway/internal/state/redis"},
-	{"gateway/internal/access", "gateway/internal/decide", "gateway/internal/oauth", "gateway/internal/stats"},
+	{"gateway/internal/access", "gateway/internal/decide", "gateway/internal/settings", "gateway/internal/oauth", "gateway/internal/stats"},
 	{"gateway/internal/view"},
 	{"gateway/internal/live", "gateway/internal/renormalise"},
 	{"gateway/internal/explain"},

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/surveygate/surveygate/connectors"
@@ -25,6 +27,13 @@ type names struct {
 	destinations map[string]*Destination
 	rules        map[string]*Rule
 	all          []*Source
+}
+
+// fetching returns the destinations whose tokens the gateway fetches, by name.
+func (n *names) fetching() []*Destination {
+	all := (&Config{Destinations: slices.Collect(maps.Values(n.destinations))}).Fetching()
+	slices.SortFunc(all, func(a, b *Destination) int { return strings.Compare(a.Name, b.Name) })
+	return all
 }
 
 type ruleStep struct {

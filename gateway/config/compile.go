@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"maps"
 	"slices"
 	"strings"
@@ -21,6 +22,9 @@ const (
 	MaxDocument      = 64 << 10
 	MaxDocuments     = 1000
 	MaxDocumentBytes = 4 << 20
+
+	maxFaults      = 20      // of a document that are kept; and so many warnings
+	maxWarningWork = 100_000 // see loader.work
 )
 
 // The kinds of documents.
@@ -41,7 +45,7 @@ func Overlay(base *Config, tenant string, documents []Document) *TenantConfig {
 	x := base.indexed()
 	l := newLoader(Options{Now: clock.System().Now()}, func(string) ([]byte, error) { return nil, errNoFiles },
 		&Config{Outbound: base.Outbound, Redis: base.Redis, Keys: base.Keys, Tokens: base.Tokens})
-	l.base = x.of(tenant)
+	l.base, l.work = x.of(tenant), maxWarningWork
 	o := &overlay{loader: l, index: x, tenant: tenant}
 	o.take(documents)
 	o.compile()
@@ -86,6 +90,11 @@ func (o *overlay) take(documents []Document) {
 	for _, doc := range documents {
 		d := &compiling{CompiledDocument: CompiledDocument{Document: doc, State: Active}, at: StorePrefix + doc.Name}
 		d.CompiledDocument.Faults = slices.Clone(doc.Faults)
+		for i := range d.CompiledDocument.Faults {
+			if f := &d.CompiledDocument.Faults[i]; f.File == "" {
+				f.File = d.at
+			}
+		}
 		d.kind, d.name, _ = strings.Cut(doc.Name, "/")
 		o.all = append(o.all, d)
 	}
@@ -163,9 +172,10 @@ func (o *overlay) shadow(d *compiling) bool {
 	return true
 }
 
-// usable reports whether a document is to be read.
+// usable reports whether a document is to be read. One whose faults were found before is read too: a webhook whose secret cannot be
+// opened owes what it subscribes to.
 func (d *compiling) usable() bool {
-	return d.kind != "" && d.State != Shadowed && len(d.CompiledDocument.Faults) == 0
+	return d.kind != "" && d.State != Shadowed && len(d.CompiledDocument.Faults) == len(d.Document.Faults)
 }
 
 // each does a step of the compilation for every document of a kind. A panic is a fault of the document that caused it: a text
@@ -205,6 +215,7 @@ func (o *overlay) compile() {
 		o.guard(o.document(w.At.File), func() { o.subscription(w) })
 	}
 	o.warnOfWebhooks()
+	o.warnOfTokens()
 	o.attribute()
 	o.breakDestinations() // those with a faulty subscription
 }
@@ -234,22 +245,22 @@ func (o *overlay) read(d *compiling) {
 	switch d.kind {
 	case kindSource:
 		var s sourceSettings
-		o.fault(document.Bind(node, &s, document.Options{})...)
+		o.bind(node, &s, document.Options{})
 		f.Sources = document.Map[sourceSettings]{{Name: d.name, Key: key, Node: node, Value: s}}
 		d.disabled = !enabled(s.Enabled)
 	case kindConnection:
 		var s connectionSettings
-		o.fault(document.Bind(node, &s, document.Options{})...)
+		o.bind(node, &s, document.Options{})
 		f.Connections = document.Map[connectionSettings]{{Name: d.name, Key: key, Node: node, Value: s}}
 		d.disabled = !enabled(s.Enabled)
 	case kindWebhook:
 		var s webhookSettings
-		o.fault(document.Bind(node.Prepend("name", key), &s, document.Options{})...)
+		o.bind(node.Prepend("name", key), &s, document.Options{})
 		f.Webhooks = []webhookSettings{s}
 		d.disabled = !enabled(s.Enabled)
 	case kindRule:
 		var s ruleSettings
-		o.fault(document.Bind(node.Prepend("name", key), &s, document.Options{})...)
+		o.bind(node.Prepend("name", key), &s, document.Options{})
 		f.Rules = []ruleSettings{s}
 		d.disabled = !enabled(s.Enabled)
 	}
@@ -287,10 +298,11 @@ func (o *overlay) document(file string) *compiling {
 	return o.all[i]
 }
 
-// attribute gives faults and warnings to the documents that have them.
+// attribute gives faults and warnings to the documents that have them. A document whose faults were given has no others: they may be
+// consequences, such as of a secret that is absent because it cannot be opened.
 func (o *overlay) attribute() {
 	for _, f := range o.faults[o.attributed:] {
-		if d := o.document(f.File); d != nil {
+		if d := o.document(f.File); d != nil && len(d.Document.Faults) == 0 {
 			d.CompiledDocument.Faults = append(d.CompiledDocument.Faults, f)
 		}
 	}
@@ -306,10 +318,12 @@ func (o *overlay) attribute() {
 // breakDestinations marks the destinations whose documents have faults, and those of documents that could not be read. They keep
 // their names, so that rules which name them compile, and what is owed to them waits.
 func (o *overlay) breakDestinations() {
+	broken := map[string]bool{}
 	for _, doc := range o.all {
 		if !doc.isDestination() || doc.State == Shadowed || len(doc.CompiledDocument.Faults) == 0 {
 			continue
 		}
+		broken[doc.name] = true
 		at := target{o.tenant, doc.name}
 		d := o.destinations[at]
 		if d == nil {
@@ -318,22 +332,23 @@ func (o *overlay) breakDestinations() {
 			if doc.kind == kindWebhook {
 				d.Product = productWebhook
 			}
-			o.delivery(d, nil, deliverySettings{}, "", nil)
 			o.destinations[at] = d
 			o.config.Destinations = append(o.config.Destinations, d.Destination)
 		}
 		d.Broken, d.alone, d.Alone = true, nil, nil
-		for _, r := range o.config.Rules {
-			for _, s := range r.Steps {
-				if s.Destination == doc.name {
-					s.Build[o.tenant] = nil
-				}
+		on := !doc.disabled
+		o.delivery(d, nil, deliverySettings{Enabled: &on}, "", nil) // instead of settings that may have the faults
+	}
+	for _, r := range o.config.Rules {
+		for _, s := range r.Steps {
+			if broken[s.Destination] {
+				s.Build[o.tenant] = nil
 			}
 		}
-		for s := range o.builds {
-			if s.Destination == doc.name {
-				o.builds[s] = nil
-			}
+	}
+	for s := range o.builds {
+		if broken[s.Destination] {
+			o.builds[s] = nil
 		}
 	}
 }
@@ -377,23 +392,44 @@ func (o *overlay) buildStep(doc *compiling, d *destination, everywhere ruleStep)
 	}
 }
 
+// warnOfTokens warns about connections whose tokens the gateway cannot fetch, or that share a refresh token.
+func (o *overlay) warnOfTokens() {
+	of := *o.config
+	if len(of.Fetching()) == 0 {
+		return
+	}
+	for _, d := range o.config.Destinations {
+		of.Destinations = []*Destination{d}
+		if fault := of.MissingKey(); fault != nil {
+			o.warning(*fault)
+		}
+	}
+	of.Destinations = slices.Concat(o.base.fetching(), o.config.Destinations)
+	for _, fault := range of.SharedTokens() {
+		o.warning(fault)
+	}
+}
+
 // finish collects what compiled.
 func (o *overlay) finish() *TenantConfig {
-	t := &TenantConfig{Tenant: o.tenant, Builds: o.builds}
-	for _, d := range o.all {
-		c := d.CompiledDocument
+	t := &TenantConfig{Tenant: o.tenant, Builds: o.builds, Documents: make([]CompiledDocument, len(o.all))}
+	for i, d := range o.all {
 		switch {
-		case c.State == Shadowed:
-		case len(c.Faults) > 0:
-			c.State = Broken
+		case d.State == Shadowed:
+		case len(d.CompiledDocument.Faults) > 0:
+			d.State = Broken
 		case d.disabled:
-			c.State = Disabled
+			d.State = Disabled
 		}
-		d.State = c.State
-		c.Faults, c.Warnings = detached(c.Faults), detached(c.Warnings)
-		t.Documents = append(t.Documents, c)
+		d.CompiledDocument.Faults, d.Warnings = d.keep(d.CompiledDocument.Faults), d.keep(d.Warnings)
+		if d.node != nil {
+			h := fnv.New64a()
+			d.node.Sum(h)
+			d.Sum = h.Sum64()
+		}
+		t.Documents[i] = d.CompiledDocument
 	}
-	t.Destinations = o.config.Destinations
+	t.Destinations = slices.Clip(o.config.Destinations)
 	slices.SortFunc(t.Destinations, func(a, b *Destination) int { return strings.Compare(a.Name, b.Name) })
 	for _, s := range o.config.Sources {
 		if o.document(s.At.File).State != Broken {
@@ -412,13 +448,23 @@ func (o *overlay) finish() *TenantConfig {
 	return t
 }
 
-func detached(faults document.Faults) document.Faults {
+// keep returns the first faults or warnings of a document, without its text and its secrets.
+func (d *compiling) keep(faults document.Faults) document.Faults {
 	if len(faults) == 0 {
 		return nil
 	}
 	all := faults.Sorted()
-	for i := range all {
-		all[i] = all[i].Detached()
+	if more := len(all) - maxFaults; more > 0 {
+		all = append(all[:maxFaults:maxFaults], document.Fault{Position: document.Position{File: d.at}, Loc: []any{},
+			Message: fmt.Sprintf("there are %d more like these", more), Remedy: "mend the others first"})
+	}
+	for i, f := range all {
+		f.Remedy = strings.ReplaceAll(f.Remedy, `"${NAME}"`, `"…"`) // a stored document has no variables
+		if f.Loc == nil {
+			f.Loc = []any{} // a text that cannot be parsed has no paths
+		}
+		f.Message, f.Remedy = d.node.Redacted(f.Message), d.node.Redacted(f.Remedy)
+		all[i] = f.Detached()
 	}
 	return all
 }

@@ -129,7 +129,7 @@ type Destination struct {
 	Credentials []connectors.Secret
 	Address     connectors.Secret
 
-	sets []string // the names of the product's settings that are written
+	sets []string // the names of the product's settings that are written, for its actions; see lay
 }
 
 // Retry is the retry schedule of a destination.

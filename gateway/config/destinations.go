@@ -234,14 +234,16 @@ func (l *loader) batch(d *destination, n *document.Node, s Batch, connector conn
 func (l *loader) connect(d *destination, connector connectors.Connector) {
 	before := len(l.faults)
 	d.bound = connector
-	for _, p := range d.settings.Pairs {
-		d.sets = append(d.sets, p.Key.Text)
+	if len(connectors.Actions(d.Product)) > 0 {
+		for _, p := range d.settings.Pairs {
+			d.sets = append(d.sets, p.Key.Text)
+		}
 	}
 	options := document.Options{Partial: true, Known: d.known()}
 	if d.subscription != nil {
 		options.Misnamed = d.subscription
 	}
-	l.fault(document.Bind(d.settings, connector, options)...)
+	l.bind(d.settings, connector, options)
 	if len(l.faults) == before {
 		l.fault(document.Missing(connector, d.settings, "")...)
 	}

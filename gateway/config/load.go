@@ -157,7 +157,7 @@ var platforms = sync.OnceValues(func() (*source.Library, map[string][]string) {
 
 func newLoader(o Options, read func(path string) ([]byte, error), c *Config) *loader {
 	l := &loader{
-		options: o, read: read, config: c,
+		options: o, read: read, config: c, faulty: map[document.Position]bool{},
 		single: map[string]*document.Node{}, profiles: map[string]*source.Profile{},
 		destinations: map[target]*destination{}, sources: map[target]*document.Node{}, rules: map[string]map[string]*document.Node{},
 	}
@@ -174,6 +174,7 @@ type loader struct {
 	read    func(path string) ([]byte, error) // reads secrets, profiles and all other files that the configuration refers to
 	config  *Config
 	faults  document.Faults
+	faulty  map[document.Position]bool
 
 	files   []*fileSettings
 	keys    []string // of files, for the digest
@@ -191,13 +192,33 @@ type loader struct {
 
 	// base is what the files define in the tenant whose stored documents are loaded; nil when files are loaded.
 	base *names
+	// work is what warnings about stored documents may still cost: comparisons times sources. Rules times comparisons of destinations
+	// times sources would be too much for a tenant that has many of each.
+	work int
 }
 
-func (l *loader) fault(f ...document.Fault) { l.faults = append(l.faults, f...) }
+// spend takes the cost of a warning. It returns false if the warning is to be left out.
+func (l *loader) spend(cost int) bool {
+	l.work -= cost
+	return l.base == nil || l.work >= 0
+}
+
+func (l *loader) fault(all ...document.Fault) {
+	l.faults = append(l.faults, all...)
+	for _, f := range all {
+		l.faulty[f.Position] = true
+	}
+}
 
 // hasFault reports whether a value has a fault already, so that its consequences are not reported too.
-func (l *loader) hasFault(n *document.Node) bool {
-	return slices.ContainsFunc(l.faults, func(f document.Fault) bool { return f.Position == n.At })
+func (l *loader) hasFault(n *document.Node) bool { return l.faulty[n.At] }
+
+// bind binds a node to the settings of a connector or of an item. Of a stored document, few faults are enough.
+func (l *loader) bind(n *document.Node, into any, options document.Options) {
+	if l.base != nil {
+		options.Most = maxFaults
+	}
+	l.fault(document.Bind(n, into, options)...)
 }
 
 func (l *loader) warning(f document.Fault) {
@@ -220,7 +241,7 @@ func (l *loader) parse(inputs []input) {
 			}
 		}
 		f := &fileSettings{}
-		l.fault(document.Bind(node, f, document.Options{})...)
+		l.bind(node, f, document.Options{})
 		l.files, l.keys = append(l.files, f), append(l.keys, in.key)
 	}
 	if len(unset) > 0 && !l.options.AllowUnset {

@@ -139,6 +139,9 @@ func (l *loader) warnOfRule(r *Rule, s *ruleSettings) {
 // warnOfConsent warns about steps that skip every event, because they need a consent that no source of the rule provides.
 func (l *loader) warnOfConsent(r *Rule, s *ruleSettings) {
 	for _, step := range r.Steps {
+		if !l.spend(1 + len(l.originsOf(r.Tenant).sources)) {
+			return
+		}
 		for _, tenant := range l.tenants(r) {
 			c := step.Build[tenant]
 			if c == nil {
@@ -179,7 +182,7 @@ func (l *loader) warnOfWords(r *Rule, n *document.Node) {
 	for _, pair := range n.Pairs {
 		l.warnOfWords(r, pair.Value)
 	}
-	if n.Kind != document.Scalar || !strings.ContainsAny(n.Text, "\"'`") {
+	if n.Kind != document.Scalar || !strings.ContainsAny(n.Text, "\"'`") || !l.spend(10) {
 		return // it contains no string literal
 	}
 	if v, err := expression.CompileValue(n.Text); err == nil { // otherwise the fault is reported when it is bound, or it is not an expression
@@ -193,6 +196,9 @@ func (l *loader) warnOfComparisons(r *Rule, n *document.Node, all []expression.C
 		return
 	}
 	for _, c := range all {
+		if !l.spend(1 + len(l.originsOf(r.Tenant).sources)) {
+			return
+		}
 		words, closed := l.wordsOf(r, c.Name)
 		if !closed || slices.Contains(words, c.Text) {
 			continue

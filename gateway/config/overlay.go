@@ -55,6 +55,8 @@ func (t *TenantConfig) Inherit(before *TenantConfig) {
 type CompiledDocument struct {
 	Document
 	State DocumentState
+	// Sum is a hash of what is written, whatever the order of keys; see Item.Sum. It is 0 for a document that could not be read.
+	Sum uint64
 	// Faults are why it is broken or shadowed, with a remedy each; Warnings are those that `check` prints for a file.
 	Faults, Warnings document.Faults
 }

@@ -242,7 +242,7 @@ func (l *loader) step(d *destination, connector string, set *stepSettings) conne
 		if d.Product == productWebhook {
 			settings = l.stepOverrides(settings)
 		}
-		l.fault(document.Bind(settings, c, document.Options{Partial: true, Rule: true})...)
+		l.bind(settings, c, document.Options{Partial: true, Rule: true})
 	}
 	if d.alone == nil || len(l.faults) > before {
 		return nil

@@ -67,7 +67,7 @@ func (a *Acceptor) Draining() bool { return a.draining.Load() }
 // Admit appends the events of one request of size bytes, which started then. It is refused with ErrDraining or ErrFull.
 func (a *Acceptor) Admit(ctx context.Context, events []*event.Event, size int, started time.Time, c Counters) ([]state.Appended, error) {
 	if a.draining.Load() {
-		unavailable(events, c)
+		a.unavailable(events, c)
 		return nil, ErrDraining
 	}
 	requests, bytes := a.requests.Add(1), a.bytes.Add(int64(size))
@@ -76,7 +76,7 @@ func (a *Acceptor) Admit(ctx context.Context, events []*event.Event, size int, s
 		a.bytes.Add(-int64(size))
 	}()
 	if requests > maxWaitingRequests || bytes > maxWaitingBytes {
-		unavailable(events, c)
+		a.unavailable(events, c)
 		return nil, ErrFull
 	}
 	return a.Append(ctx, events, started, c)
@@ -88,27 +88,32 @@ func (a *Acceptor) Append(ctx context.Context, events []*event.Event, started ti
 	appended, err := a.options.Store.Append(ctx, events)
 	crashpoint.At(crashpoint.Appended)
 	if err != nil {
-		unavailable(events, c)
+		a.unavailable(events, c)
 		return nil, err
 	}
-	a.options.Stats.Accept(a.options.Clock.Now().Sub(started))
+	now := a.options.Clock.Now()
+	a.options.Stats.Accept(now.Sub(started))
 	for i, ev := range events {
 		counts := c.Counters(ev.Tenant, ev.Source)
 		switch {
 		case appended[i].Duplicate:
-			counts.Duplicate.Add(1)
+			counts.Duplicate(1, now)
 		case ev.Type == event.TypeEntry: // a dead letter: no event could be made of an entry
-			counts.Invalid.Add(1)
+			counts.Invalid(1, now)
 		default:
-			counts.Accepted.Add(1)
+			counts.Accepted(1, now)
 		}
 	}
 	return appended, nil
 }
 
-// unavailable counts events that were not accepted.
-func unavailable(events []*event.Event, c Counters) {
+// unavailable counts a request that was not accepted, once for each source of its events.
+func (a *Acceptor) unavailable(events []*event.Event, c Counters) {
+	now, of := a.options.Clock.Now(), map[*stats.Source]int{}
 	for _, ev := range events {
-		c.Counters(ev.Tenant, ev.Source).Unavailable.Add(1)
+		of[c.Counters(ev.Tenant, ev.Source)]++
+	}
+	for source, n := range of {
+		source.Unavailable(n, now)
 	}
 }

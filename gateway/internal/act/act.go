@@ -27,6 +27,8 @@ type Options struct {
 	Vault *vault.Vault
 	// HoldsChanged tells the delivery loop of this process that a hold was put on or lifted.
 	HoldsChanged func(ctx context.Context)
+	// Ended counts a delivery that a person ended.
+	Ended func(d *state.Delivery)
 }
 
 // Actor acts for a person. Make it with New; it is safe for concurrent use. Every function takes the tenant whose delivery,

@@ -28,8 +28,12 @@ func (a *Actor) DropDelivery(ctx context.Context, tenant, id string) (*state.Del
 	case err != nil:
 		return nil, err
 	}
+	waited := d.State == state.Waiting // a dead letter has ended before
 	d.State, d.Reason, d.Log = state.Dropped, "", nil
 	d.Updated = a.options.Clock.Now()
+	if waited {
+		a.options.Ended(d)
+	}
 	return d, nil
 }
 

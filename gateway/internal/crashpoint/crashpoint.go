@@ -6,6 +6,8 @@ package crashpoint
 const (
 	// KeyMade: the key of the vault is on disk, and nothing is sealed with it yet.
 	KeyMade = "key-made"
+	// DocumentRead: a changed document of a tenant is in the store and was read, and no decision is made with it yet.
+	DocumentRead = "document-read"
 	// Appended: events are durable, and their sender has no answer yet.
 	Appended = "appended"
 	// Claimed: a delivery is claimed and built, and its request is not sent yet.
@@ -20,5 +22,5 @@ const (
 
 // Points are all of them, in the order in which a gateway passes them.
 func Points() []string {
-	return []string{KeyMade, Appended, Claimed, TokenFetched, Sent, Committed}
+	return []string{KeyMade, DocumentRead, Appended, Claimed, TokenFetched, Sent, Committed}
 }

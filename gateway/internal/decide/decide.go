@@ -21,6 +21,8 @@ type Decision struct {
 	Owed  []Owed
 	// Work is the cost of matching, in steps of rules/expression.
 	Work int
+	// Unknown are the names of the rules whose condition was evaluated and is unknown.
+	Unknown []string
 }
 
 // Owed is one delivery with the connector that builds it under this plan.
@@ -58,10 +60,14 @@ func (p *Plan) Decide(ev *event.Event, now time.Time) Decision {
 	return d
 }
 
-// owe adds what the rules owe that matched.
+// owe adds what the rules owe that matched, and the names of those that are unknown.
 func (p *Plan) owe(d *Decision, ev *event.Event, now time.Time, over *overlay, all []*config.Rule, matches []rules.Match) {
 	for _, m := range matches {
 		rule := all[m.Index]
+		if m.Unknown {
+			d.Unknown = append(d.Unknown, rule.Name)
+			continue
+		}
 		origin := OriginOf(rule)
 		outcome := state.RuleOutcome{Origin: origin}
 		if m.Err != nil {
@@ -97,6 +103,14 @@ func (p *Plan) owe(d *Decision, ev *event.Event, now time.Time, over *overlay, a
 			d.Owed = append(d.Owed, owed)
 		}
 	}
+}
+
+// Sets returns the sets of rules that a tenant's events are matched against. The caller must not change the list.
+func (p *Plan) Sets(tenant string) []*rules.Set {
+	if over := p.overlays.Get(tenant); over != nil {
+		return []*rules.Set{p.base.set, over.set}
+	}
+	return p.base.sets
 }
 
 // TestID is the id that an event of event.TestSource is published with: it says which destination is tested, and apart makes

@@ -28,6 +28,8 @@ type Plan struct {
 // base is the compiled base. Plans that differ in overlays share it.
 type base struct {
 	layer
+	sets     []*rules.Set // the base's one
+	public   *config.Public
 	byTenant map[string]*ofTenant // what each tenant owns; for "*", the rules of every tenant
 	scratch  sync.Pool
 }
@@ -72,6 +74,7 @@ type configured struct {
 // New makes the plan of a base and of overlays that were compiled over it.
 func New(c *config.Config, overlays ...*config.TenantConfig) *Plan {
 	b := &base{layer: newLayer(c.Sources, c.Destinations, c.Rules), byTenant: map[string]*ofTenant{}}
+	b.sets, b.public = []*rules.Set{b.set}, config.NewPublic(c)
 	b.scratch.New = func() any { return new([]rules.Match) }
 	for _, s := range c.Sources {
 		own := b.own(s.Tenant)
@@ -87,6 +90,9 @@ func New(c *config.Config, overlays ...*config.TenantConfig) *Plan {
 	}
 	return (&Plan{Config: c, base: b}).With(overlays...)
 }
+
+// Public returns what everybody may know the names of.
+func (p *Plan) Public() *config.Public { return p.base.public }
 
 // With returns a plan in which the overlays of these tenants are replaced; one that is empty ends its tenant's. It shares
 // everything else with p, which is unchanged. The overlays must have been compiled over the base of p.

@@ -1,6 +1,9 @@
 package decide
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/state"
@@ -44,7 +47,7 @@ func (p *Plan) IsBroken(tenant string, origin state.Origin) bool {
 }
 
 // DocumentKind is the kind of the settings of the store that are documents of tenants.
-const DocumentKind = "setting"
+const DocumentKind = state.KindDocument
 
 // DocumentsOf returns the names of the documents that may define the steps of an origin.
 func DocumentsOf(origin state.Origin) []string {
@@ -70,12 +73,12 @@ func (p *Plan) DocumentVersion(tenant, name string) uint64 {
 
 // document returns nil if the overlay has no document of that name.
 func (o *overlay) document(name string) *config.CompiledDocument {
-	for i := range o.config.Documents {
-		if d := &o.config.Documents[i]; d.Name == name {
-			return d
-		}
+	all := o.config.Documents // by name
+	i, found := slices.BinarySearchFunc(all, name, func(d config.CompiledDocument, name string) int { return strings.Compare(d.Name, name) })
+	if !found {
+		return nil
 	}
-	return nil
+	return &all[i]
 }
 
 // ReasonOf returns a delivery's reason. For a waiting delivery whose step the configuration lacks, or whose destination is

@@ -19,8 +19,6 @@ const (
 	missingWait = time.Hour
 	// warnAgain is how often the log is told at most that deliveries of a destination miss their step.
 	warnAgain = time.Minute
-	// maxWarned is how many destinations are remembered for that until those are removed that may be told again.
-	maxWarned = 1000
 	// recallAgain is the time between two searches for deliveries whose step is configured again. One search is not enough: a
 	// delivery that was claimed under the previous configuration may have been postponed after it.
 	recallAgain = 5 * time.Second
@@ -103,9 +101,6 @@ func (m *missing) shouldWarn(key laneKey, now time.Time) bool {
 	defer m.mu.Unlock()
 	if at, ok := m.warned[key]; ok && now.Sub(at) < warnAgain {
 		return false
-	}
-	if len(m.warned) >= maxWarned {
-		maps.DeleteFunc(m.warned, func(_ laneKey, at time.Time) bool { return now.Sub(at) >= warnAgain })
 	}
 	m.warned[key] = now
 	return true

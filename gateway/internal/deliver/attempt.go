@@ -113,7 +113,7 @@ func (l *Loop) conclude(t *attemptOutcome, j *job, v connectors.Verdict, began, 
 		d.Attempts++
 		d.Log = append(d.Log, t.record(j, v, d.Attempts, began, took))
 	}
-	l.Observer.Attempt(d.Tenant, d.Destination, d.Connector, string(v.Kind), took, began)
+	l.Observer.Attempt(&j.delivery, v.Kind, t.reached(), took, began)
 
 	free := ""
 	switch {

@@ -59,7 +59,7 @@ func TestRemovedLaneTakesNothing(t *testing.T) {
 	t.Parallel()
 	b, l, now, _ := idleLane(t)
 	b.plan.Store(decide.New(destinations()))
-	b.loop.lanes.removeUnused(b.loop.Plan(), now.Now())
+	b.loop.lanes.removeUnused(b.loop.Plan(), b.loop.lanes.all(), now.Now())
 	if got := b.loop.lanes.all(); len(got) != 0 {
 		t.Fatalf("%d lanes", len(got))
 	}

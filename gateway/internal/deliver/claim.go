@@ -12,11 +12,14 @@ import (
 
 // claim is a claimed event between its decision and its commit.
 type claim struct {
-	at      time.Time // when it was decided
-	size    int       // of the event, in bytes
-	work    int       // that its rules took, in steps
-	jobs    []*job    // its deliveries
-	suspect bool      // it was claimed alone
+	at       time.Time // when it was decided
+	received time.Time // when the event was received
+	size     int       // of the event, in bytes
+	work     int       // that its rules took, in steps
+	asked    bool      // its rules were asked
+	unknown  []string  // names of the rules whose condition is unknown
+	jobs     []*job    // its deliveries
+	suspect  bool      // it was claimed alone
 
 	// mu guards what follows, and the progress of the jobs.
 	mu         sync.Mutex
@@ -44,7 +47,7 @@ const (
 // decide asks all rules; a panic there makes the event a dead letter, because it would come again and again.
 func (l *Loop) decide(plan *decide.Plan, claimed state.Claimed, now time.Time) (c *claim) {
 	ev := claimed.Event
-	c = &claim{at: now, size: ev.Size(), suspect: state.IsSuspect(claimed.Claims - 1)}
+	c = &claim{at: now, received: ev.Received, size: ev.Size(), suspect: state.IsSuspect(claimed.Claims - 1)}
 	c.outcome = state.Outcome{
 		Position: claimed.Position, Tenant: ev.Tenant, EventID: ev.ID,
 		Generation: plan.Generation(ev.Tenant), At: now,
@@ -59,13 +62,14 @@ func (l *Loop) decide(plan *decide.Plan, claimed state.Claimed, now time.Time) (
 	}
 	defer func() {
 		if r := recover(); r != nil {
-			c.jobs, c.unfinished = nil, 0
+			c.jobs, c.unfinished, c.asked = nil, 0, false
 			c.outcome.Dead = fmt.Sprintf("deciding panicked: %v", r)
 			l.Log.Error("deciding panicked", "event", ev.ID, "tenant", ev.Tenant, "err", r)
 		}
 	}()
 	d := plan.Decide(ev, now)
-	c.outcome.Rules, c.work = d.Rules, d.Work
+	c.outcome.Rules, c.work, c.unknown = d.Rules, d.Work, d.Unknown
+	c.asked = ev.Source != event.TestSource
 	if len(d.Owed) == 0 {
 		return c
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/crashpoint"
 	"github.com/surveygate/surveygate/gateway/internal/state"
@@ -14,9 +15,16 @@ import (
 type commits struct {
 	mu      sync.Mutex // guards all but wake
 	events  []*claim
-	settled []state.Settled
+	settled []settlement
 	closed  bool
 	wake    chan struct{}
+}
+
+// settlement is a settled delivery from the due-queue, or of an event that was committed before.
+type settlement struct {
+	state.Settled
+
+	received time.Time // when its event was received
 }
 
 func (c *commits) addEvent(claim *claim) {
@@ -26,7 +34,7 @@ func (c *commits) addEvent(claim *claim) {
 	c.signal()
 }
 
-func (c *commits) addDue(s state.Settled) {
+func (c *commits) addDue(s settlement) {
 	c.mu.Lock()
 	c.settled = append(c.settled, s)
 	c.mu.Unlock()
@@ -49,7 +57,7 @@ func (c *commits) signal() {
 
 // take returns the next batch, in order. A delivery that was handed over is settled after its event was taken, so that it is never
 // committed before the event.
-func (c *commits) take() (events []*claim, settled []state.Settled, closed bool) {
+func (c *commits) take() (events []*claim, settled []settlement, closed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	events, c.events = splitCommit(c.events)
@@ -78,15 +86,15 @@ func (l *Loop) commit(ctx context.Context) {
 			<-l.commits.wake
 			continue
 		}
-		batch := state.Commit{Events: make([]state.Outcome, len(events)), Due: settled}
-		waiting := slices.ContainsFunc(settled, func(s state.Settled) bool { return s.Delivery.State == state.Waiting })
+		batch := newCommitBatch(len(events), settled)
+		waiting := slices.ContainsFunc(settled, func(s settlement) bool { return s.Delivery.State == state.Waiting })
 		bytes := 0
 		for i, c := range events {
-			batch.Events[i] = c.seal()
+			batch.Events[i], batch.received[i] = c.seal(), c.received
 			waiting = waiting || slices.ContainsFunc(batch.Events[i].Deliveries, func(d state.Delivery) bool { return d.State == state.Waiting })
 			bytes += c.size
 		}
-		if !l.write(ctx, &batch) {
+		if !l.write(ctx, batch) {
 			return // stopping on a broken store: what was claimed is claimed again
 		}
 		crashpoint.At(crashpoint.Committed)
@@ -99,14 +107,63 @@ func (l *Loop) commit(ctx context.Context) {
 	}
 }
 
+// commitBatch is what is committed in one step.
+type commitBatch struct {
+	state.Commit
+
+	received, dueReceived []time.Time // when the events of Events and of Due were received
+}
+
+// newCommitBatch returns a batch of n events that are still to be filled in, and of settled deliveries.
+func newCommitBatch(n int, settled []settlement) *commitBatch {
+	b := &commitBatch{received: make([]time.Time, n), dueReceived: make([]time.Time, len(settled))}
+	b.Events, b.Due = make([]state.Outcome, n), make([]state.Settled, len(settled))
+	for i := range settled {
+		b.Due[i], b.dueReceived[i] = settled[i].Settled, settled[i].received
+	}
+	return b
+}
+
+// event returns the batch of one event, and due that of one settled delivery.
+func (b *commitBatch) event(i int) *commitBatch {
+	return &commitBatch{Commit: state.Commit{Events: b.Events[i : i+1]}, received: b.received[i : i+1]}
+}
+
+func (b *commitBatch) due(i int) *commitBatch {
+	return &commitBatch{Commit: state.Commit{Due: b.Due[i : i+1]}, dueReceived: b.dueReceived[i : i+1]}
+}
+
+// countEnded reports the deliveries that a commit has ended, and leaves out those whose fence was lost: another holder ends them.
+func (l *Loop) countEnded(batch *commitBatch, done *state.Committed) {
+	if done == nil {
+		return
+	}
+	for i := range batch.Events {
+		if !done.Events[i] {
+			continue
+		}
+		for j := range batch.Events[i].Deliveries {
+			if d := &batch.Events[i].Deliveries[j]; d.State != state.Waiting {
+				l.Observer.Ended(d, batch.received[i])
+			}
+		}
+	}
+	for i := range batch.Due {
+		if d := &batch.Due[i].Delivery; done.Due[i] && d.State != state.Waiting {
+			l.Observer.Ended(d, batch.dueReceived[i])
+		}
+	}
+}
+
 // write commits a batch, however long the store takes for it; false where ctx ended first.
-func (l *Loop) write(ctx context.Context, batch *state.Commit) bool {
+func (l *Loop) write(ctx context.Context, batch *commitBatch) bool {
 	backoff := newBackoff()
 	for {
-		_, err := l.Store.Commit(context.WithoutCancel(ctx), batch)
+		done, err := l.Store.Commit(context.WithoutCancel(ctx), &batch.Commit)
 		l.commitFailing.Store(err != nil && !errors.Is(err, state.ErrInvalid))
 		switch {
 		case err == nil:
+			l.countEnded(batch, done)
 			return true
 		case errors.Is(err, state.ErrInvalid):
 			return l.writeEach(ctx, batch, err)
@@ -120,17 +177,17 @@ func (l *Loop) write(ctx context.Context, batch *state.Commit) bool {
 }
 
 // writeEach commits the parts of a batch one by one, so that an invalid one delays no other, and ends the invalid one.
-func (l *Loop) writeEach(ctx context.Context, batch *state.Commit, err error) bool {
+func (l *Loop) writeEach(ctx context.Context, batch *commitBatch, err error) bool {
 	if len(batch.Events)+len(batch.Due) == 1 {
 		return l.commitDead(ctx, batch, err)
 	}
 	for i := range batch.Events {
-		if !l.write(ctx, &state.Commit{Events: batch.Events[i : i+1]}) {
+		if !l.write(ctx, batch.event(i)) {
 			return false
 		}
 	}
 	for i := range batch.Due {
-		if !l.write(ctx, &state.Commit{Due: batch.Due[i : i+1]}) {
+		if !l.write(ctx, batch.due(i)) {
 			return false
 		}
 	}
@@ -138,7 +195,7 @@ func (l *Loop) writeEach(ctx context.Context, batch *state.Commit, err error) bo
 }
 
 // commitDead makes an event a dead letter if the store can never apply its outcome.
-func (l *Loop) commitDead(ctx context.Context, batch *state.Commit, err error) bool {
+func (l *Loop) commitDead(ctx context.Context, batch *commitBatch, err error) bool {
 	if len(batch.Events) == 0 {
 		d := &batch.Due[0].Delivery
 		l.Log.Error("the end of a delivery cannot be kept", "tenant", d.Tenant, "delivery", d.ID, "err", err)
@@ -149,8 +206,8 @@ func (l *Loop) commitDead(ctx context.Context, batch *state.Commit, err error) b
 	if o.Dead != "" {
 		return true
 	}
-	return l.write(ctx, &state.Commit{Events: []state.Outcome{{
+	return l.write(ctx, &commitBatch{received: batch.received, Commit: state.Commit{Events: []state.Outcome{{
 		Position: o.Position, Tenant: o.Tenant, EventID: o.EventID, Generation: o.Generation, At: o.At, Rules: o.Rules,
 		Free: o.Free, Dead: "its outcome cannot be kept: " + err.Error(),
-	}}})
+	}}}})
 }

@@ -202,7 +202,7 @@ func (l *Loop) learnHolds(ctx context.Context, tenants ...string) error {
 		}
 		lane.mu.Unlock()
 	}
-	l.lanes.removeUnused(plan, now)
+	l.lanes.removeUnused(plan, l.lanes.of(tenants...), now)
 	if lifted {
 		l.wakeDue()
 	}

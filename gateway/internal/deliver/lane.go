@@ -123,31 +123,12 @@ func (ls *lanes) of(tenants ...string) (all []*lane) {
 	return all
 }
 
-// follow makes lanes obey the settings of a plan, and removes those whose destination it lacks and that have nothing to do.
+// follow makes lanes obey the settings of a plan.
 func (ls *lanes) follow(plan *decide.Plan, lanes []*lane) {
 	for _, l := range lanes {
 		if d := plan.Destination(l.key.tenant, l.key.name); d != nil {
 			l.configure(d)
-		} else {
-			ls.remove(l)
 		}
-	}
-}
-
-// remove removes an idle lane. Who has found it before is refused: the delivery returns to the due-queue, and goes to a new lane.
-func (ls *lanes) remove(l *lane) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.pending > 0 || l.inFlight > 0 || l.workers > 0 || l.backlog || l.unwritten || l.hold.Kind != "" {
-		return
-	}
-	l.removed = true
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	delete(ls.byKey, l.key)
-	delete(ls.ofTenant[l.key.tenant], l.key.name)
-	if len(ls.ofTenant[l.key.tenant]) == 0 {
-		delete(ls.ofTenant, l.key.tenant)
 	}
 }
 
@@ -167,20 +148,32 @@ func (ls *lanes) withBacklog() []*lane {
 	return slices.Collect(maps.Keys(ls.backlogged))
 }
 
-// removeUnused removes the lanes of destinations that the plan does not have, once they are empty and not on hold.
-func (ls *lanes) removeUnused(plan *decide.Plan, now time.Time) {
-	for _, l := range ls.all() {
+// removeUnused removes those of some lanes whose destination the plan does not have, once they are empty and not on hold.
+func (ls *lanes) removeUnused(plan *decide.Plan, lanes []*lane, now time.Time) {
+	for _, l := range lanes {
 		if plan.Destination(l.key.tenant, l.key.name) != nil {
 			continue
 		}
 		l.mu.Lock()
 		if l.unused(now) {
 			l.removed = true
-			ls.mu.Lock()
-			delete(ls.byKey, l.key)
-			ls.mu.Unlock()
+			ls.delete(l)
 		}
 		l.mu.Unlock()
+	}
+}
+
+func (ls *lanes) delete(l *lane) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if ls.byKey[l.key] != l {
+		return
+	}
+	delete(ls.byKey, l.key)
+	if of := ls.ofTenant[l.key.tenant]; len(of) > 1 {
+		delete(of, l.key.name)
+	} else {
+		delete(ls.ofTenant, l.key.tenant)
 	}
 }
 

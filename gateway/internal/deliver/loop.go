@@ -19,6 +19,8 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/rules"
+	"github.com/surveygate/surveygate/rules/event"
 )
 
 const (
@@ -56,10 +58,17 @@ type Sender interface {
 	Send(ctx context.Context, r *connectors.Request, o outbound.Attempt) outbound.Result
 }
 
-// Observer receives every attempt and the sizes of batches; stage is claim, due, deliver or commit. It is called in the loop's hot
-// path, so it must not wait.
+// Observer counts what the loop does. It is called in the loop's hot path, so it must not wait, and it keeps none of its arguments.
 type Observer interface {
-	Attempt(tenant, destination, connector, verdict string, took time.Duration, at time.Time)
+	// Decided is called once for each event whose rules were asked, at its first decision: with the sets of rules that were asked,
+	// the rules that matched or failed, and the names of those that are unknown.
+	Decided(ev *event.Event, sets []*rules.Set, outcomes []state.RuleOutcome, unknown []string, at time.Time)
+	// Attempt is called after each attempt for each delivery of it, with the verdict on that delivery, how long the product took,
+	// and when the attempt began.
+	Attempt(d *state.Delivery, verdict connectors.Kind, reached state.Reached, took time.Duration, began time.Time)
+	// Ended is called once a delivery has ended and that is committed, with the time when its event was received.
+	Ended(d *state.Delivery, received time.Time)
+	// Batch is called with the sizes of batches; stage is claim, due, deliver or commit.
 	Batch(stage string, n int)
 }
 

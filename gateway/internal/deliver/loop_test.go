@@ -105,6 +105,8 @@ type bench struct {
 	plan  atomic.Pointer[decide.Plan]
 	clock clock.Clock
 	drain time.Duration
+	// openStore opens the store; nil opens the embedded engine in dir.
+	openStore func() (state.Store, error)
 	// newest is Options.Newest.
 	newest func(context.Context) bool
 	// sender is asked instead of the world; nil is the world.
@@ -117,8 +119,10 @@ type bench struct {
 
 type nothing struct{}
 
-func (nothing) Attempt(_, _, _, _ string, _ time.Duration, _ time.Time) {}
-func (nothing) Batch(string, int)                                       {}
+func (nothing) Decided(*event.Event, []*rules.Set, []state.RuleOutcome, []string, time.Time)      {}
+func (nothing) Attempt(*state.Delivery, connectors.Kind, state.Reached, time.Duration, time.Time) {}
+func (nothing) Ended(*state.Delivery, time.Time)                                                  {}
+func (nothing) Batch(string, int)                                                                 {}
 
 // destinations make a configuration in which every response goes to each of them.
 func destinations(all ...*config.Destination) *config.Config {
@@ -174,7 +178,11 @@ func prepare(t *testing.T, c *config.Config, answer func(seen) (int, http.Header
 // make opens the store and makes a loop that does not run.
 func (b *bench) make() {
 	b.t.Helper()
-	store, err := embedded.Open(embedded.Options{Dir: b.dir, Clock: b.clock})
+	openStore := b.openStore
+	if openStore == nil {
+		openStore = func() (state.Store, error) { return embedded.Open(embedded.Options{Dir: b.dir, Clock: b.clock}) }
+	}
+	store, err := openStore()
 	if err != nil {
 		b.t.Fatal(err)
 	}

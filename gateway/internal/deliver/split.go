@@ -73,8 +73,18 @@ func (l *Loop) sendAgain(t *attemptOutcome, j *job, v connectors.Verdict, maxBat
 	if t.sent {
 		r.attempts = append(r.attempts, t.record(j, v, j.current().Attempts+1, began, took))
 	}
-	d := &j.delivery
-	l.Observer.Attempt(d.Tenant, d.Destination, d.Connector, string(v.Kind), took, began)
+	l.Observer.Attempt(&j.delivery, v.Kind, t.reached(), took, began)
+}
+
+// reached returns how far the attempt came.
+func (t *attemptOutcome) reached() state.Reached {
+	switch {
+	case !t.sent:
+		return state.NotSent
+	case t.status == 0:
+		return state.NoAnswer
+	}
+	return state.Answered
 }
 
 // took returns the product's latency; 0 if nothing was sent.

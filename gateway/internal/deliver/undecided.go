@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/rules/expression"
 )
@@ -149,6 +150,7 @@ func (l *Loop) decideTurn(ctx context.Context, batch []state.Claimed) (n int) {
 	if !l.reserve(ctx, decided) {
 		return 0 // stopping: they are given back with the rest
 	}
+	l.countDecided(plan, batch[:n], decided)
 	l.claimsMu.Lock()
 	for _, c := range decided {
 		l.claims[c] = struct{}{}
@@ -159,6 +161,18 @@ func (l *Loop) decideTurn(ctx context.Context, batch []state.Claimed) (n int) {
 	}
 	clear(batch[:n]) // the rest of the batch must not keep decided events in memory
 	return n
+}
+
+// countDecided reports the decisions on events of one tenant. An event that was claimed before was decided before, by a process that
+// died: it is counted at most once.
+func (l *Loop) countDecided(plan *decide.Plan, batch []state.Claimed, decided []*claim) {
+	for i, c := range decided {
+		if c.asked && batch[i].Claims == 1 {
+			ev := batch[i].Event
+			l.Observer.Decided(ev, plan.Sets(ev.Tenant), c.outcome.Rules, c.unknown, c.at)
+		}
+		c.unknown = nil
+	}
 }
 
 // release gives undecided events back to the store. Their claims are not counted.

@@ -21,6 +21,8 @@ type Options struct {
 	Embedded bool
 	// Rule refuses settings that belong to a connection: secrets and addresses.
 	Rule bool
+	// Most ends the binding when there are so many faults; 0 is no bound.
+	Most int
 	// Known are further keys to suggest for a misspelt key. Misnamed returns remedies for keys of other tools.
 	Known    []string
 	Misnamed Misnamer
@@ -87,6 +89,9 @@ type binder struct {
 
 func (b *binder) fault(f Fault) { b.faults = append(b.faults, f) }
 
+// full reports whether there are enough faults.
+func (b *binder) full() bool { return b.options.Most > 0 && len(b.faults) >= b.options.Most }
+
 var (
 	nodeType      = reflect.TypeFor[*Node]()
 	valuesType    = reflect.TypeFor[expression.Values]()
@@ -101,6 +106,10 @@ var (
 
 // bind sets a value from a node; name is the setting's name, for messages.
 func (b *binder) bind(n *Node, v reflect.Value, name string) {
+	if b.full() {
+		n.concealAll() // which would not be found to be secret
+		return
+	}
 	t := v.Type()
 	// A list may be a secret in brackets, and a single value may be the only secret of a list.
 	if IsSecret(t) || n.Kind != Scalar && mayBeSecret(t) || misplaced(n, t) && reachesSecret(t) {

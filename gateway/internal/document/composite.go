@@ -89,6 +89,10 @@ func (b *binder) structure(n *Node, v reflect.Value, name string) {
 		return
 	}
 	for _, p := range n.Pairs {
+		if b.full() {
+			p.Value.concealAll() // which would not be found to be secret
+			continue
+		}
 		i := slices.IndexFunc(fields, func(f Field) bool { return f.Name == p.Key.Text && f.Name != "" })
 		switch {
 		case i >= 0 && b.options.Embedded && len(fields[i].Index) == 1:

@@ -180,7 +180,15 @@ type file struct {
 	secrets []string
 	// stored marks a document of the store: its faults have a path.
 	stored bool
+
+	// masked and maskedLine remember the line of a stored document that was shown last: it may be long, and have many faults. Such
+	// faults are shown by one goroutine until they are detached.
+	masked     lineState
+	maskedLine string
 }
+
+// lineState is a line's number, and how many masks and secrets the file had when it was masked.
+type lineState struct{ line, masks, secrets int }
 
 // mask hides characters of a line; columns count from 1.
 type mask struct{ line, column, length int }
@@ -195,18 +203,33 @@ func (f *file) line(number int) string {
 	if number < 1 || number > len(f.lines) {
 		return ""
 	}
+	if !f.stored { // several may show faults of a file at once
+		return f.mask(number)
+	}
+	if is := (lineState{number, len(f.masks), len(f.secrets)}); f.masked != is {
+		f.masked, f.maskedLine = is, f.mask(number)
+	}
+	return f.maskedLine
+}
+
+func (f *file) mask(number int) string {
 	text := f.redacted(f.lines[number-1])
+	var runes []rune
 	for _, m := range f.masks {
 		if m.line != number {
 			continue
 		}
-		runes := []rune(text)
+		if runes == nil {
+			runes = []rune(text)
+		}
 		for i := m.column - 1; i >= 0 && i < len(runes) && i < m.column-1+m.length; i++ {
 			runes[i] = '*'
 		}
-		text = string(runes)
 	}
-	return text
+	if runes == nil {
+		return text
+	}
+	return string(runes)
 }
 
 func (f *file) fault(line, column, length int, message, remedy string) Fault {

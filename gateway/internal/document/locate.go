@@ -15,6 +15,8 @@ func (n *Node) width() int {
 	switch {
 	case n.placed:
 		return 1
+	case n.wide > 0:
+		return n.wide
 	case n.Kind == Mapping && len(n.Pairs) > 0 && n.Pairs[0].Key.At == n.At:
 		return n.Pairs[0].Key.width()
 	case n.Kind != Scalar:
@@ -207,6 +209,9 @@ func (w *walker) find(r rune, style Style) place {
 			w.skip(2)
 		case 'u':
 			w.skip(4)
+			if r > 0xffff { // JSON writes it as two
+				w.skip(len(`\uXXXX`))
+			}
 		case 'U':
 			w.skip(8)
 		}

@@ -56,6 +56,7 @@ type Node struct {
 	spans   []span // maps Text to written; nil if they are equal
 	secret  bool   // whether the text is a secret
 	placed  bool   // whether it is not written in the file: see Put
+	wide    int    // how many characters a scalar takes, with its quotes; 0 if that is not known yet
 
 	// parent is the list or mapping that holds the node, and index its place there; nil for the root. They give the path of a
 	// fault. A key has the parent and index of its value.

@@ -25,7 +25,10 @@ func Parse(name string, text []byte) (*Node, Faults) {
 	if len(text) > MaxBytes {
 		return nil, Faults{At(name, fmt.Sprintf("the file has more than %d MiB", MaxBytes>>20), "split it: a folder of files is read as one configuration")}
 	}
-	f := newFile(name, string(text))
+	return parse(newFile(name, string(text)), text)
+}
+
+func parse(f *file, text []byte) (*Node, Faults) {
 	if fault, ok := f.unreadable(text); ok {
 		return nil, f.guard(Faults{fault})
 	}
@@ -139,6 +142,10 @@ func (c *converter) node(y *yaml.Node, depth int, aliased bool) *Node {
 		return nil
 	}
 	if y.Kind == yaml.AliasNode {
+		if c.file.stored {
+			c.fault(y, 1, "a stored document has no aliases", "write the value out; put a text that begins with * in quotes")
+			return nil
+		}
 		return c.node(y.Alias, depth+1, true)
 	}
 	n := &Node{At: Position{c.file.name, y.Line, y.Column}, file: c.file}

@@ -175,6 +175,14 @@ func isKey(line string, from, to int) bool {
 		rest != line[to:] && strings.HasPrefix(rest, ":")
 }
 
+// Redacted masks secrets of the node's file that a text repeats. The node may be nil.
+func (n *Node) Redacted(text string) string {
+	if n == nil {
+		return text
+	}
+	return n.file.redacted(text)
+}
+
 // redacted masks secrets that a text repeats.
 func (f *file) redacted(text string) string {
 	for _, secret := range f.secrets {
@@ -270,6 +278,12 @@ const maxColumn = 1 << 30
 
 // extent returns the positions of a scalar in the file, without its quotes.
 func (n *Node) extent() []mask {
+	if n.wide > 0 {
+		if n.Style == Double {
+			return []mask{{n.At.Line, n.At.Column + 1, n.wide - 2}}
+		}
+		return []mask{{n.At.Line, n.At.Column, n.wide}}
+	}
 	w := walk(n.file, n.At.Line, n.At.Column)
 	w.anchor()
 	switch n.Style {

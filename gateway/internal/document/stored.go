@@ -1,6 +1,8 @@
 package document
 
 import (
+	"bytes"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,13 +13,24 @@ import (
 // A stored document is the text of one object in the store, in JSON or YAML. It is named by its key in the store instead of by
 // a file, its faults have a path beside line and column, and its secrets are kept beside the text and put into the tree by Put.
 
-// ParseStored parses a stored document. name is its name in faults. If there are faults, the node is nil.
+// maxStoredLine bounds a line of a stored document in YAML, in bytes: positions are found by walking through the line.
+const maxStoredLine = 4 << 10
+
+// ParseStored parses a stored document in JSON or YAML. name is its name in faults. If there are faults, the node is nil. Aliases
+// are refused: a stranger could make a few lines expand to many.
 func ParseStored(name string, text []byte) (*Node, Faults) {
-	n, faults := Parse(name, text)
-	if n != nil {
-		n.file.stored = true
+	text = bytes.TrimPrefix(text, []byte("\ufeff"))
+	f := newFile(name, string(text))
+	f.stored = true
+	if isJSON(text) {
+		return readJSON(f, string(text))
 	}
-	return n, faults
+	for i, line := range f.lines {
+		if len(line) > maxStoredLine {
+			return nil, Faults{At(name, fmt.Sprintf("line %d is longer than %d KiB, and this is not JSON", i+1, maxStoredLine>>10), "check the quotes and brackets, or write shorter lines")}
+		}
+	}
+	return parse(f, text)
 }
 
 // Title returns a scalar that is written in no file, such as the name under which a document is stored. Faults at it are faults of
@@ -44,7 +57,7 @@ func (n *Node) Put(path string, secret connectors.Secret) Faults {
 		child := at.step(step)
 		if i == len(steps)-1 {
 			value := &Node{Kind: Scalar, Style: Double, Text: secret.Expose(), At: at.At, file: n.file,
-				written: "${" + path + "}", spans: []span{{0, 0, true}}, placed: true}
+				written: "${" + strings.NewReplacer("{", "(", "}", ")").Replace(path) + "}", spans: []span{{0, 0, true}}, placed: true}
 			if child != nil {
 				value.At = child.At
 			}

@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
@@ -16,12 +18,14 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// Normaliser reads events again. All fields are required; it is safe for concurrent use.
+// Normaliser reads events again. All fields but Ended are required; it is safe for concurrent use.
 type Normaliser struct {
 	Store state.Store
 	// Plan is the running configuration.
 	Plan  func() *decide.Plan
 	Clock clock.Clock
+	// Ended counts a waiting delivery that a revision replaced, whose event was received then; nil: nobody counts.
+	Ended func(d *state.Delivery, received time.Time)
 }
 
 // How are the options of a reading.
@@ -78,6 +82,9 @@ func (n *Normaliser) one(ctx context.Context, record *state.Record, how How, tol
 	}
 	res.Status, res.Revision = view.Revised, next.Revision
 	r, err := n.plan(ctx, plan, record, next, how, told, res)
+	if broken, ok := errors.AsType[*brokenError](err); ok {
+		return left(broken.Error())
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +109,28 @@ func (n *Normaliser) one(ctx context.Context, record *state.Record, how How, tol
 	case err != nil:
 		return nil, err
 	}
+	n.countEnded(record, r)
 	return res, nil
+}
+
+// brokenError reports a destination whose requests cannot be compared with those that it was sent.
+type brokenError struct{ destination string }
+
+func (e *brokenError) Error() string {
+	return "the settings of " + e.destination + ", which it goes to, have a fault: correct them first"
+}
+
+// countEnded reports the deliveries that a revision ended. Dead letters ended before.
+func (n *Normaliser) countEnded(record *state.Record, r *state.Revision) {
+	if n.Ended == nil {
+		return
+	}
+	for i := range record.Outcome.Deliveries {
+		if d := record.Outcome.Deliveries[i]; d.State == state.Waiting && slices.Contains(r.Ended, d.ID) {
+			d.State, d.Updated = state.Dropped, r.At
+			n.Ended(&d, record.Event.Received)
+		}
+	}
 }
 
 // plan decides a revision by today's rules and compares what it owes with the deliveries that exist.
@@ -110,6 +138,11 @@ func (n *Normaliser) plan(ctx context.Context, plan *decide.Plan, record *state.
 	now := n.Clock.Now()
 	decision := plan.Decide(next, now)
 	r := &state.Revision{Event: next, Generation: plan.Generation(next.Tenant), At: now, Rules: decision.Rules}
+	for i := range decision.Owed {
+		if d := decision.Owed[i].Destination; d.Broken {
+			return nil, &brokenError{d.Name}
+		}
+	}
 	taken, err := n.taken(ctx, next, decision.Owed, how, told)
 	if err != nil {
 		return nil, err

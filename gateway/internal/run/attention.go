@@ -3,10 +3,12 @@ package run
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
 const (
@@ -19,27 +21,31 @@ const (
 )
 
 // problems lists what a person should look at, as sentences for readiness.
-func (g *gateway) problems() []string {
-	all := append(g.descriptors.Problems(), g.streams.Problems()...)
-	all = append(all, g.folderProblems()...)
-	all = append(all, g.keyProblems()...)
-	if why := g.reloading.notInUse(); why != "" {
-		all = append(all, "the configuration that was changed is not in use: "+why+"; the log says more")
+func (g *gateway) problems() []view.Warning {
+	var all []view.Warning
+	for _, text := range slices.Concat(g.descriptors.Problems(), g.folderProblems()) {
+		all = append(all, view.Public(text))
 	}
-	all = append(all, g.onHoldProblems()...)
-	return all
+	all = append(append(all, g.streams.Problems()...), g.keyProblems()...)
+	if why := g.reloading.notInUse(); why != "" {
+		all = append(all, view.Public("the configuration that was changed is not in use: "+why+"; the log says more"))
+	}
+	for _, text := range g.documentProblems() {
+		all = append(all, view.Public(text))
+	}
+	return append(all, g.onHoldProblems()...)
 }
 
 // onHold caches the sentences about destinations that serve again only when somebody does something.
 type onHold struct {
 	mu       sync.Mutex
 	at       time.Time // of the last read
-	problems []string
+	problems []view.Warning
 }
 
 // onHoldProblems names connections and webhooks whose credentials were refused, or whose receiver is gone for good, while
 // deliveries wait for them. A destination that somebody paused is no problem, and an open circuit closes by itself.
-func (g *gateway) onHoldProblems() []string {
+func (g *gateway) onHoldProblems() []view.Warning {
 	o := &g.onHold
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -55,8 +61,19 @@ func (g *gateway) onHoldProblems() []string {
 		return o.problems
 	}
 	o.problems = nil
-	more := 0
-	for _, h := range holds {
+	more, public := 0, g.plan.Load().Public()
+	isPublic := func(h *state.DestinationOnHold) bool { return public.Destination(h.Tenant, h.Destination) }
+	slices.SortStableFunc(holds, func(a, b state.DestinationOnHold) int { // public ones come first
+		switch pa, pb := isPublic(&a), isPublic(&b); {
+		case pa == pb:
+			return 0
+		case pa:
+			return -1
+		}
+		return 1
+	})
+	for i := range holds {
+		h := &holds[i]
 		remedy := ""
 		switch {
 		case h.Waiting == 0:
@@ -70,12 +87,16 @@ func (g *gateway) onHoldProblems() []string {
 		case len(o.problems) == maxOnHold:
 			more++
 		default:
-			o.problems = append(o.problems, fmt.Sprintf("%s is on hold since %s and %s: %s",
-				qualified(h.Tenant, h.Destination), h.Hold.Since.UTC().Format(time.RFC3339), waitingText(h.Waiting), remedy))
+			w := view.Warning{Text: fmt.Sprintf("%s is on hold since %s and %s: %s",
+				qualified(h.Tenant, h.Destination), h.Hold.Since.UTC().Format(time.RFC3339), waitingText(h.Waiting), remedy)}
+			if !isPublic(h) {
+				w.Hidden = "destinations that are on hold until somebody does something, while deliveries wait for them"
+			}
+			o.problems = append(o.problems, w)
 		}
 	}
 	if more > 0 {
-		o.problems = append(o.problems, fmt.Sprintf("%d more destinations are on hold like that", more))
+		o.problems = append(o.problems, view.Public(fmt.Sprintf("%d more destinations are on hold like that", more)))
 	}
 	return o.problems
 }

@@ -16,8 +16,6 @@ const (
 	// removedFor is how long a destination must be missing from the running configuration before it is forgotten: one that was
 	// removed by mistake keeps its hold for that long.
 	removedFor = 24 * time.Hour
-	// kindDocument are the settings that define webhooks and connections of tenants, named KIND/NAME.
-	kindDocument = "setting"
 )
 
 // tenantDestination is a destination of a tenant.
@@ -91,7 +89,7 @@ func (g *gateway) forgetOnce(ctx context.Context, seen removals) error {
 
 // definedByDocuments returns the names of the webhooks and connections that a tenant's documents define.
 func (g *gateway) definedByDocuments(ctx context.Context, tenant string) (map[string]bool, error) {
-	documents, err := g.store.List(ctx, tenant, kindDocument)
+	documents, err := g.store.List(ctx, tenant, state.KindDocument)
 	if err != nil {
 		return nil, err
 	}

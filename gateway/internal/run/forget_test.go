@@ -32,7 +32,7 @@ func TestRemovedDestinationsAreForgotten(t *testing.T) {
 		for _, name := range names {
 			c.Destinations = append(c.Destinations, &config.Destination{Item: config.Item{Tenant: "acme", Name: name}})
 		}
-		g.plan.Store(decide.New(c))
+		g.plan.plan.Store(decide.New(c))
 	}
 	ctx, seen := t.Context(), removals{}
 	look := func(what string, want ...string) {
@@ -60,7 +60,7 @@ func TestRemovedDestinationsAreForgotten(t *testing.T) {
 	for _, name := range []string{"broken", "kept", "removed"} {
 		hold(name)
 	}
-	if _, err := store.Put(ctx, "acme", kindDocument, "webhook/broken", []byte("{}"), 0); err != nil {
+	if _, err := store.Put(ctx, "acme", state.KindDocument, "webhook/broken", []byte("{}"), 0); err != nil {
 		t.Fatal(err)
 	}
 	use("kept")

@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -109,15 +110,28 @@ func (g *generations) read(ctx context.Context, of tenantGeneration) (*decide.Pl
 	defer func() { <-g.turns }()
 	ctx, cancel := context.WithTimeout(ctx, loadFor)
 	defer cancel()
-	kept, err := g.store.Get(ctx, systemTenant, kindGeneration, of.generation)
-	if err != nil {
-		return nil, fmt.Errorf("configuration %s: %w", of.generation, err)
-	}
-	c, err := config.LoadKept(kept.Value, of.tenant)
+	c, err := g.loadKept(ctx, of)
 	if err != nil {
 		return nil, fmt.Errorf("configuration %s: %w", of.generation, err)
 	}
 	return decide.New(c), nil
+}
+
+// loadKept loads a tenant's part of a configuration: of the base, or of the base and the tenant's overlay (config.OverGeneration).
+func (g *generations) loadKept(ctx context.Context, of tenantGeneration) (*config.Config, error) {
+	base, overlay, over := strings.Cut(of.generation, "+")
+	kept, err := g.store.Get(ctx, systemTenant, kindGeneration, base)
+	if err != nil {
+		return nil, err
+	}
+	if !over {
+		return config.LoadKept(kept.Value, of.tenant)
+	}
+	own, err := g.store.Get(ctx, of.tenant, kindGeneration, overlay)
+	if err != nil {
+		return nil, err
+	}
+	return config.LoadKeptOver(kept.Value, own.Value, of.tenant)
 }
 
 // remember caches a plan and evicts the least recently used ones beyond the bounds. g.mu is held.

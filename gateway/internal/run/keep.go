@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/access"
@@ -32,50 +33,75 @@ func (g *gateway) keepOwn(ctx context.Context, c *config.Config) (err error) {
 	if g.key, err = fingerprintKey(ctx, g.store, nil); err != nil {
 		return err
 	}
-	return g.use(ctx, c)
+	_, err = g.use(ctx, c)
+	return err
 }
 
-// use makes a configuration the running one. On an error nothing changed.
-func (g *gateway) use(ctx context.Context, c *config.Config) error {
-	// The generation is stored before anything is decided with it, so that every decision can be explained.
-	_, err := g.store.Put(ctx, systemTenant, kindGeneration, c.Generation, c.Kept, 0)
-	seen := errors.Is(err, state.ErrConflict)
-	if err != nil && !seen {
-		return fmt.Errorf("keep the configuration: %w", err)
-	}
-	if g.newest != nil && (!seen || g.plan.Load() != nil) {
-		if err := g.newest.take(ctx, c.Generation); err != nil {
+// use makes a configuration the running one, with the overlays of all tenants over it. On an error nothing changed. It returns the
+// plan before.
+func (g *gateway) use(ctx context.Context, c *config.Config) (*decide.Plan, error) {
+	return g.plan.rebase(c, func(overlays []*config.TenantConfig) error {
+		// The generation is stored before anything is decided with it, so that every decision can be explained.
+		seen, err := g.stored.keep(ctx, tenantGeneration{systemTenant, c.Generation}, c.Kept)
+		if err != nil {
 			return err
 		}
-	}
-	if err := g.access.Load(c.Tokens, g.firstToken); err != nil {
-		return err
-	}
-	if before := g.plan.Load(); before != nil {
-		inherit(before.Config, c)
-	}
-	g.plan.Store(decide.New(c))
-	return nil
+		if err := g.keepGenerations(ctx, overlays); err != nil {
+			return err
+		}
+		if g.newest != nil && (!seen || g.plan.Load() != nil) {
+			if err := g.newest.take(ctx, c.Generation); err != nil {
+				return err
+			}
+		}
+		return g.access.Load(c.Tokens, g.firstToken)
+	})
 }
 
-// inherit carries over what a reload must not restart: the time windows of accept_test.
-func inherit(before, now *config.Config) {
-	old := map[[2]string]*config.Source{}
-	for _, s := range before.Sources {
-		old[[2]string{s.Tenant, s.Name}] = s
+// maxKeeping is how many generations are stored at once.
+const maxKeeping = 16
+
+// keepGenerations stores the generations of overlays.
+func (g *gateway) keepGenerations(ctx context.Context, overlays []*config.TenantConfig) error {
+	next, failed := make(chan *config.TenantConfig), make(chan error, maxKeeping)
+	var keeping sync.WaitGroup
+	for range min(maxKeeping, len(overlays)) {
+		keeping.Go(func() {
+			var err error
+			for o := range next {
+				if err == nil {
+					err = g.keepGeneration(ctx, o)
+				}
+			}
+			failed <- err
+		})
 	}
-	for _, s := range now.Sources {
-		if was := old[[2]string{s.Tenant, s.Name}]; was != nil {
-			s.Receiver.Inherit(was.Receiver)
-		}
+	for _, o := range overlays {
+		next <- o
 	}
+	close(next)
+	keeping.Wait()
+	close(failed)
+	var err error
+	for each := range failed {
+		err = errors.Join(err, each)
+	}
+	return err
+}
+
+// keepGeneration stores the generation of an overlay, if it has one.
+func (g *gateway) keepGeneration(ctx context.Context, o *config.TenantConfig) error {
+	if o.Generation == "" {
+		return nil
+	}
+	_, err := g.stored.keep(ctx, tenantGeneration{o.Tenant, o.Generation}, o.Kept)
+	return err
 }
 
 const (
 	// systemTenant owns what belongs to the gateway itself. A tenant cannot have this name.
-	systemTenant   = "*"
-	kindGeneration = "generation"
-	kindKey        = "key"
+	systemTenant = "*"
+	kindKey      = "key"
 )
 
 // fingerprintKey returns the key of the fingerprints of credentials, which the first start makes. If the store has none, the

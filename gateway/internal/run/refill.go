@@ -2,10 +2,8 @@ package run
 
 import (
 	"context"
-	"errors"
 
 	"github.com/surveygate/surveygate/gateway/internal/access"
-	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
 // refillUntilDone writes what the gateway itself keeps into a store that was emptied. It tries again while the store fails.
@@ -23,11 +21,12 @@ func (g *gateway) refillUntilDone(ctx context.Context) {
 }
 
 // refill stores the running configuration, so that decisions can be explained; the key of fingerprints, so that credentials
-// compare with those that were refused; the mark of the vault's key; and the names of the sources. The first token cannot be stored again, as only its
-// hash is known: one replica makes a new one, all of them accept it, and it is shown.
+// compare with those that were refused; the mark of the vault's key; the documents of tenants that are in use; and the names of
+// the sources. The first token cannot be stored again, as only its hash is known: one replica makes a new one, all of them accept
+// it, and it is shown.
 func (g *gateway) refill(ctx context.Context) error {
 	c := g.plan.Load().Config
-	if _, err := g.store.Put(ctx, systemTenant, kindGeneration, c.Generation, c.Kept, 0); err != nil && !errors.Is(err, state.ErrConflict) {
+	if err := g.refreshGenerations(ctx); err != nil {
 		return err
 	}
 	if _, err := fingerprintKey(ctx, g.store, g.key); err != nil {
@@ -37,6 +36,9 @@ func (g *gateway) refill(ctx context.Context) error {
 		if err := g.vault.Prove(ctx); err != nil {
 			return err
 		}
+	}
+	if err := g.restoreDocuments(ctx); err != nil {
+		return err
 	}
 	if err := g.web.Remember(ctx); err != nil {
 		return err
@@ -59,4 +61,14 @@ func (g *gateway) refill(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// restoreDocuments writes the documents of tenants that are in use into the store, which lost them.
+func (g *gateway) restoreDocuments(ctx context.Context) error {
+	restored, err := g.settings.Restore(ctx)
+	if restored.Documents > 0 {
+		g.log.Error("the emptied store lost the documents of tenants: those in use stay in use, and were written back; changes that were not in use here yet are lost",
+			"count", restored.Documents, "tenants", restored.Tenants)
+	}
+	return err
 }

@@ -168,8 +168,7 @@ func (g *gateway) waiting() view.Reloaded {
 // adopt makes a configuration the running one and tells every part.
 func (g *gateway) adopt(ctx context.Context, loaded *config.Config) view.Reloaded {
 	g.reloading.deferred = nil
-	before := g.plan.Load()
-	running := before.Config
+	running := g.plan.Load().Config
 	difference := differ(running, loaded)
 	for setting, differs := range map[string]bool{
 		"listen":   loaded.Listen != running.Listen,
@@ -182,7 +181,8 @@ func (g *gateway) adopt(ctx context.Context, loaded *config.Config) view.Reloade
 	}
 	// The policy first: a configuration with a tighter policy must not send anything under the old one.
 	g.sender.SetPolicy(loaded.Outbound)
-	if err := g.use(ctx, loaded); err != nil {
+	before, err := g.use(ctx, loaded)
+	if err != nil {
 		g.sender.SetPolicy(running.Outbound)
 		g.reloading.retry = true
 		g.reloading.setOutdated("the store did not take it")
@@ -208,7 +208,9 @@ func (g *gateway) adopt(ctx context.Context, loaded *config.Config) view.Reloade
 	if len(loaded.Tokens) == 0 && g.firstToken == nil {
 		g.log.Warn("the configuration has no tokens any more: until the next start the API is open over the socket only")
 	}
-	g.warnOfRemovedSteps(ctx, before, g.plan.Load())
+	now := g.plan.Load()
+	g.logNewTroubles(before, now)
+	g.warnOfRemovedSteps(ctx, before, now)
 	return view.Reloaded{Status: view.ReloadLoaded, Difference: difference.String(), Generation: loaded.Generation}
 }
 
@@ -226,7 +228,7 @@ func (g *gateway) refused(err error) view.Reloaded {
 	g.stats.Reloaded(false, false)
 	var faults document.Faults
 	if !errors.As(err, &faults) {
-		g.reloading.setOutdated(err.Error())
+		g.reloading.setOutdated("it cannot be read") // err may name a file, which may be called after a tenant
 		g.log.Error(message, "err", err)
 		return view.Reloaded{Status: view.ReloadRefused, Reason: err.Error()}
 	}

@@ -2,6 +2,8 @@ package run
 
 import (
 	"context"
+	"iter"
+	"slices"
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/decide"
@@ -21,29 +23,34 @@ type tenantStep struct {
 	origin       state.Origin
 }
 
-// stepsOf maps the steps of a configuration to their destinations.
-func stepsOf(p *decide.Plan) map[tenantStep]string {
-	all := map[tenantStep]string{}
-	for _, r := range p.Config.Rules {
-		for _, s := range r.Steps {
-			for tenant := range s.Build {
-				all[tenantStep{tenant, s.Name, decide.OriginOf(r)}] = s.Destination
+// removedSteps maps the steps to their destinations that tenants had before and lack now. A step of a document that is there
+// and has a fault is not removed.
+func removedSteps(before, now *decide.Plan, tenants iter.Seq[string]) map[tenantStep]string {
+	removed := map[tenantStep]string{}
+	for tenant := range tenants {
+		for _, r := range before.Rules(tenant) {
+			origin := decide.OriginOf(r)
+			for _, s := range r.Steps {
+				_, _, had := before.Target(tenant, s)
+				if had && !now.HasStep(tenant, origin, s.Name) && !now.IsBroken(tenant, origin) {
+					removed[tenantStep{tenant, s.Name, origin}] = s.Destination
+				}
 			}
 		}
 	}
-	return all
+	return removed
 }
 
-// warnOfRemovedSteps logs how many deliveries wait for steps that a reload removed: they become dead letters if the steps do
-// not come back.
-func (g *gateway) warnOfRemovedSteps(ctx context.Context, before, now *decide.Plan) {
+// warnOfRemovedSteps logs how many deliveries wait for steps that a change of these tenants removed, or of all tenants if none
+// is given: they become dead letters if the steps do not come back.
+func (g *gateway) warnOfRemovedSteps(ctx context.Context, before, now *decide.Plan, tenants ...string) {
 	ctx, cancel := context.WithTimeout(ctx, countTimeout)
 	defer cancel()
-	kept := stepsOf(now)
-	for s, destination := range stepsOf(before) {
-		if _, ok := kept[s]; ok {
-			continue
-		}
+	changed := slices.Values(tenants)
+	if len(tenants) == 0 {
+		changed = before.Tenants()
+	}
+	for s, destination := range removedSteps(before, now, changed) {
 		n, more, err := g.waitingFor(ctx, s, destination)
 		switch {
 		case err != nil:

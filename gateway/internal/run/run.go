@@ -15,12 +15,12 @@ import (
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
-	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/deliver"
 	"github.com/surveygate/surveygate/gateway/internal/files"
 	"github.com/surveygate/surveygate/gateway/internal/oauth"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/gateway/internal/repeats"
+	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
 	"github.com/surveygate/surveygate/gateway/internal/stream"
@@ -102,8 +102,10 @@ type gateway struct {
 	descriptors descriptors // how many files and connections each part may have
 	onHold      onHold
 
-	plan        atomic.Pointer[decide.Plan]
-	generations *generations // older configurations, for explanations
+	plan        running
+	settings    *settings.Worker   // brings documents of tenants into the plan
+	stored      *storedGenerations // configurations in the store, for later explanations
+	generations *generations       // older configurations, for explanations
 	reloading   reloading
 }
 
@@ -181,7 +183,7 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 		g.storeErr = g.store.Close()
 		return g.storeErr
 	}})
-	g.generations = newGenerations(g.store)
+	g.stored, g.generations = newStoredGenerations(g.store, g.clock), newGenerations(g.store)
 	if c.Engine() == config.EngineRedis {
 		g.newest = &newest{store: g.store, clock: g.clock}
 	}
@@ -190,6 +192,10 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 		return nil, err
 	}
 	if err = g.begin(ctx, c, func() error { return g.openVault(ctx, c) }); err != nil {
+		return nil, err
+	}
+	// Before the first plan: no event may be decided by the base alone because its tenant's documents were not read yet.
+	if err = g.begin(ctx, c, func() error { return g.loadDocuments(ctx) }); err != nil {
 		return nil, err
 	}
 	if err = g.begin(ctx, c, func() error { return g.keepOwn(ctx, c) }); err != nil {
@@ -215,6 +221,7 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 		Store: g.store, Clock: g.clock, Log: traffic, Version: o.Version,
 		Generation:   func() string { return g.plan.Load().Config.Generation },
 		Destinations: func() map[string][]string { return g.plan.Load().Destinations() },
+		Public:       func() *config.Public { return g.plan.Load().Public() },
 	})
 	g.counting.Store(g.stats)
 	g.loop = deliver.New(deliver.Options{

@@ -38,7 +38,8 @@ func TestReloadIsWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.store = refusing{g.store}
-	if err := g.use(t.Context(), loaded); !errors.Is(err, state.ErrUnavailable) {
+	g.stored = newStoredGenerations(g.store, g.clock)
+	if _, err := g.use(t.Context(), loaded); !errors.Is(err, state.ErrUnavailable) {
 		t.Errorf("used: %v", err)
 	}
 	if g.plan.Load() != before || g.access.Grant([]byte(token)) != nil {

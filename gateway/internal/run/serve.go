@@ -47,6 +47,8 @@ func (g *gateway) addParts() {
 		g.worker("removal of configuration texts", g.emptyOldTexts),
 		g.worker("reloads", g.reloads),
 		g.worker("newest configuration", g.announceNewest),
+		g.worker("documents of tenants", g.settings.Run),
+		g.worker("stored configurations", g.upkeepGenerations),
 	)
 	// Deliveries end while the requests that still run are waited for: they do not depend on the clients of those.
 	g.life.add(

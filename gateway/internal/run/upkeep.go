@@ -9,6 +9,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/socket"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
 const (
@@ -33,8 +34,13 @@ func (g *gateway) trimRound(ctx context.Context) {
 	for {
 		began := g.clock.Now()
 		done, err := g.trimOnce(ctx)
-		if done.Overdue > 0 {
-			g.log.Warn("deliveries exceeded retention.waiting and are dead letters now: the reason of each names the bound", "count", done.Overdue)
+		if done != nil {
+			for _, o := range done.OverdueOf {
+				g.stats.Overdue(o.Tenant, o.Destination, o.Count)
+			}
+			if done.Overdue > 0 {
+				g.log.Warn("deliveries exceeded retention.waiting and are dead letters now: the reason of each names the bound", "count", done.Overdue)
+			}
 		}
 		if err != nil {
 			if ctx.Err() == nil {
@@ -87,7 +93,7 @@ func (g *gateway) sleep(ctx context.Context, d time.Duration) bool {
 
 // planOf returns a tenant's part of a generation: the running plan, or an older one, which can explain but not send.
 func (g *gateway) planOf(ctx context.Context, tenant, generation string) (*decide.Plan, error) {
-	if p := g.plan.Load(); p.Config.Generation == generation {
+	if p := g.plan.Load(); p.Generation(tenant) == generation {
 		return p, nil
 	}
 	return g.generations.plan(ctx, tenant, generation)
@@ -99,7 +105,7 @@ func (g *gateway) started(ctx context.Context) Started {
 	address := g.public.Addr().String()
 	s := Started{
 		Address: address, Socket: filepath.Join(g.data, socket.Name), Data: g.data,
-		Engine: c.Engine(), Prefix: c.Redis.Prefix, Warnings: slices.Concat(g.folderProblems(), g.keyProblems(), g.store.Health(ctx).Warnings),
+		Engine: c.Engine(), Prefix: c.Redis.Prefix, Warnings: slices.Concat(g.folderProblems(), view.Sentences(g.keyProblems(), true), g.store.Health(ctx).Warnings),
 		Sources: c.SourceURLs("http://"+address, false),
 	}
 	if g.firstToken != nil {

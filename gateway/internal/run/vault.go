@@ -11,6 +11,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/gateway/internal/vault"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
 // openVault makes the vault and checks that it has every key that the store needs. What was sealed with a key that the operator
@@ -70,13 +71,13 @@ func (g *gateway) keyFault(c *config.Config) error {
 }
 
 // keyProblems warns of a key that is missing, or that others may read.
-func (g *gateway) keyProblems() []string {
-	var problems []string
-	if g.keyWarning != "" {
-		problems = append(problems, g.keyWarning)
+func (g *gateway) keyProblems() []view.Warning {
+	var problems []view.Warning
+	if g.keyWarning != "" { // it says whose secrets those are
+		problems = append(problems, view.Warning{Text: g.keyWarning, Hidden: "keys of secrets in the store that are missing"})
 	}
 	if path := filepath.Join(g.data, vault.KeyFile); isShown(path) {
-		problems = append(problems, fmt.Sprintf("users other than the gateway's may read %s, the key of the secrets in the store: run `chmod 600 %s` as the gateway's user", path, path))
+		problems = append(problems, view.Public(fmt.Sprintf("users other than the gateway's may read %s, the key of the secrets in the store: run `chmod 600 %s` as the gateway's user", path, path)))
 	}
 	return problems
 }

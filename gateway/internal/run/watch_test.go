@@ -209,7 +209,7 @@ func TestReloadIsTriedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	store := &unkeeping{Store: g.store}
-	g.store = store
+	g.store, g.stored = store, newStoredGenerations(store, g.clock)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- g.serve(ctx) }()

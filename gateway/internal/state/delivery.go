@@ -86,6 +86,17 @@ type Attempt struct {
 	Repeat bool
 }
 
+// Reached is how far an attempt came.
+type Reached uint8
+
+// An attempt that was not sent, because its request cannot be built or its credentials cannot be had, is no attempt of the
+// delivery. One without an answer was sent, or could not connect.
+const (
+	NotSent Reached = iota
+	NoAnswer
+	Answered
+)
+
 // Open reports whether a delivery in this state can still be tried: it waits, or is a dead letter.
 func (s DeliveryState) Open() bool { return s == Waiting || s == Dead }
 

@@ -15,6 +15,10 @@ type Reader interface {
 	// Range calls each for a tenant's events from a position up, in the order of positions, as they were when Range was
 	// called. An error of each ends it and is returned.
 	Range(ctx context.Context, tenant string, from uint64, each func(*Record) error) error
+	// Oldest returns when a tenant's oldest kept event was received, by the order of positions, which deviates by up to
+	// MaxDisorder. "*" means all tenants. Zero: no event is kept. It reads the beginning of each tenant's events: it is for
+	// upkeep, not for requests.
+	Oldest(ctx context.Context, tenant string) (time.Time, error)
 
 	// Delivery returns one delivery with its attempts, as long as its event is kept.
 	Delivery(ctx context.Context, tenant, id string) (*Delivery, error)

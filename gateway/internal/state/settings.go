@@ -31,6 +31,9 @@ type Settings interface {
 	Lease(ctx context.Context, name, holder string, ttl time.Duration) (fence uint64, err error)
 }
 
+// KindDocument is the kind of the settings that hold the documents of tenants. Package settings knows their form.
+const KindDocument = "setting"
+
 // Setting is a named value.
 type Setting struct {
 	Kind, Name string

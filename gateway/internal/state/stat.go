@@ -17,6 +17,9 @@ const (
 	SurveyStats      StatKind = "survey"
 )
 
+// StatKinds are all kinds.
+var StatKinds = [...]StatKind{DestinationStats, SourceStats, RuleStats, SurveyStats}
+
 // Counters of destinations, as indexes of Count.Counts. Attempts count by their last verdict; continue, skipped and tests are
 // not attempts.
 const (
@@ -28,6 +31,7 @@ const (
 	EndedDelivered  // deliveries, once each
 	EndedDead
 	EndedSkipped
+	EndedDropped // by a person, or replaced by a revision
 )
 
 // Counters of sources. Events count as accepted, duplicate or invalid; requests as unavailable or refused.
@@ -54,7 +58,7 @@ const (
 	NPSPromoters
 	NPSPassives
 	NPSDetractors
-	CSATSum
+	CSATSum // in hundredths of a point
 	CSATCount
 )
 
@@ -124,6 +128,9 @@ func CheckCounts(counts []Count) error {
 	return nil
 }
 
+// KeptName reports whether a name may have counts of its own: not the total, OtherName or one that is too long.
+func KeptName(name string) bool { return name != "" && name != OtherName && len(name) <= MaxStatName }
+
 // Letter returns the letter of a kind in keys; 0: there is no such kind.
 func (k StatKind) Letter() byte {
 	switch k {
@@ -137,4 +144,12 @@ func (k StatKind) Letter() byte {
 		return 'v'
 	}
 	return 0
+}
+
+// UnreadCounts is the warning of Health about counts that cannot be read; empty if n is 0.
+func UnreadCounts(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("statistics: %d times a count was left out that cannot be read: it is damaged, or of a newer version", n)
 }

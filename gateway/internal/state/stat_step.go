@@ -96,6 +96,9 @@ func (s StatStep) Units() int {
 	return 92
 }
 
+// StatDay returns the number of a day, which engines note of a name when it is counted.
+func StatDay(t time.Time) int64 { return floorDiv(t.Unix(), 86400) }
+
 func floorDiv(a, b int64) int64 {
 	q := a / b
 	if a%b < 0 {
@@ -122,8 +125,12 @@ func (q *CountQuery) Span(now time.Time) (first, last time.Time, err error) {
 	return first, last, nil
 }
 
-// CheckCells refuses a query of more than MaxCountCells, given its span and how many names it selects.
+// CheckCells refuses a query of more names than a tenant can have, or of more than MaxCountCells, given its span and how many names it
+// selects.
 func (q *CountQuery) CheckCells(first, last time.Time, names int) error {
+	if most := MaxStatNames + 2; names > most {
+		return fmt.Errorf("%w: %d names of statistics at once, at most %d can be asked for", ErrInvalid, names, most)
+	}
 	steps := int64(last.Sub(first)/q.Step.Length()) + 1
 	if steps > 0 && (steps > MaxCountCells || int64(names)*steps > MaxCountCells) {
 		return fmt.Errorf("%w: %d names by %s are %d counts, and one query reads at most %d: ask for fewer names, a shorter span or a longer step",

@@ -21,12 +21,16 @@ type Upkeep interface {
 	// Counts returns counts of a tenant, by name and then by time; without those that are 0. A query of more than MaxCountCells, or
 	// of an unknown kind or step, is ErrInvalid.
 	Counts(ctx context.Context, tenant string, q CountQuery) ([]Count, error)
+	// CountedNames returns the names of a kind that were counted on the day of a time or later, sorted, with OtherName.
+	CountedNames(ctx context.Context, tenant string, kind StatKind, since time.Time) ([]string, error)
 
 	// Trim applies retention to events, dedupe keys, history and dead letters, oldest first. An event that a delivery still
 	// refers to is kept until its last reference. Waiting deliveries over the bound become dead letters.
 	//
 	// Bounds in bytes of events, dedupe keys and dead letters are for all tenants together. If one is exceeded, the largest
 	// tenants lose their oldest (Level), so that one tenant's traffic does not push out another tenant's data.
+	//
+	// With an error it also returns what it did before.
 	Trim(ctx context.Context, r Retention) (*Trimmed, error)
 
 	// Shares returns the default bounds in bytes, as they fit the disk or memory of this engine. They may change while the
@@ -46,16 +50,20 @@ type Retention struct {
 	Dead    Bound
 	// Waiting bounds each destination.
 	Waiting WaitingBound
+	// Stats bounds the bytes of statistics, of all tenants together. Their age is not configured (StatStep.Kept). If they exceed the
+	// bound, the largest tenants lose minutes, the oldest first; then hours, and days at last.
+	Stats int64
 }
 
 // Shares are default bounds in bytes. Waiting is that of each destination.
-type Shares struct{ Events, Dedupe, Waiting int64 }
+type Shares struct{ Events, Dedupe, Waiting, Stats int64 }
 
 // With returns the retention, with default bounds in bytes where it has none.
 func (r Retention) With(s Shares) Retention {
 	r.Events.Bytes = cmp.Or(r.Events.Bytes, s.Events)
 	r.Dedupe.Bytes = cmp.Or(r.Dedupe.Bytes, s.Dedupe)
 	r.Waiting.Bytes = cmp.Or(r.Waiting.Bytes, s.Waiting)
+	r.Stats = cmp.Or(r.Stats, s.Stats)
 	return r
 }
 
@@ -84,8 +92,36 @@ type Trimmed struct {
 	// Moved counts records that stay and were moved: events into their tenant's share, because the bytes of other tenants
 	// reached the common bound, and dedupe keys of former versions to their tenant.
 	Moved int
+	// OverdueOf says whose deliveries the Overdue ones are: in no order; one destination may have several entries.
+	OverdueOf []Overdue
+	// Stats counts the periods (hours of minutes, days of hours, quarters of days) that tenants lost to the bound of statistics.
+	Stats int
 	// More: the call ended before everything was looked at, or something is still to be removed. The next call continues.
 	More bool
+}
+
+// Overdue counts the deliveries to one destination that Trim made dead letters, test deliveries too.
+type Overdue struct {
+	Tenant, Destination string
+	Count               int
+}
+
+// AddOverdue counts n deliveries to a destination as Overdue.
+func (t *Trimmed) AddOverdue(tenant, destination string, n int) {
+	if n == 0 {
+		return
+	}
+	t.Overdue += n
+	if last := len(t.OverdueOf) - 1; last >= 0 && t.OverdueOf[last].Tenant == tenant && t.OverdueOf[last].Destination == destination {
+		t.OverdueOf[last].Count += n
+		return
+	}
+	t.OverdueOf = append(t.OverdueOf, Overdue{tenant, destination, n})
+}
+
+// Nothing reports whether nothing was removed or moved, and nothing is left to do.
+func (t *Trimmed) Nothing() bool {
+	return t.Events+t.Kept+t.Dedupe+t.Attempts+t.Dead+t.Overdue+t.Moved+t.Stats == 0 && !t.More
 }
 
 // Add adds what another call of the same round did; More is that of the later call.
@@ -95,8 +131,11 @@ func (t *Trimmed) Add(later *Trimmed) {
 	t.Dedupe += later.Dedupe
 	t.Attempts += later.Attempts
 	t.Dead += later.Dead
-	t.Overdue += later.Overdue
+	for _, o := range later.OverdueOf {
+		t.AddOverdue(o.Tenant, o.Destination, o.Count)
+	}
 	t.Moved += later.Moved
+	t.Stats += later.Stats
 	t.More = later.More
 }
 

@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -9,20 +10,29 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
 const (
-	// maxDestinations is how many destinations have their own series: the first by tenant and name. Totals include all.
+	// maxDestinations is how many destinations have their own series: the first by tenant and name, with public ones before all others.
+	// Totals include all.
 	maxDestinations = 1000
 	// standingFor is how long the standing of destinations is cached.
 	standingFor = 10 * time.Second
 )
 
+// The metrics of single destinations.
+const (
+	nameWaiting = "surveygate_destination_waiting"
+	nameOldest  = "surveygate_destination_oldest_waiting_seconds"
+	nameOnHold  = "surveygate_destination_held"
+)
+
 var (
-	destinationWaiting = desc("surveygate_destination_waiting", "Waiting deliveries, by destination.", "destination")
-	destinationOldest  = desc("surveygate_destination_oldest_waiting_seconds", "Age of the oldest waiting delivery, by destination; 0 if there is none.", "destination")
-	destinationOnHold  = desc("surveygate_destination_held", "1 for each destination on hold, by kind of hold.", "destination", "kind")
+	destinationWaiting = desc(nameWaiting, "Waiting deliveries, by destination.", "destination")
+	destinationOldest  = desc(nameOldest, "Age of the oldest waiting delivery, by destination; 0 if there is none.", "destination")
+	destinationOnHold  = desc(nameOnHold, "1 for each destination on hold, by kind of hold.", "destination", "kind")
 )
 
 // standings caches the standing of destinations. While the store is unavailable, the last one is kept.
@@ -45,8 +55,20 @@ func (l *standings) read(ctx context.Context, s *Stats) map[string][]state.Stand
 		return l.known
 	}
 	found, left := map[string][]state.Standing{}, maxDestinations
-	for _, tenant := range slices.Sorted(maps.Keys(names)) {
-		some := slices.Sorted(slices.Values(names[tenant]))
+	public := s.public()
+	rank := func(tenant, name string) int {
+		if public.Destination(tenant, name) {
+			return 0
+		}
+		return 1
+	}
+	tenants := slices.SortedFunc(maps.Keys(names), func(a, b string) int {
+		return cmp.Or(-cmp.Compare(number(a == config.DefaultTenant), number(b == config.DefaultTenant)), cmp.Compare(a, b))
+	})
+	for _, tenant := range tenants {
+		some := slices.SortedFunc(slices.Values(names[tenant]), func(a, b string) int {
+			return cmp.Or(cmp.Compare(rank(tenant, a), rank(tenant, b)), cmp.Compare(a, b))
+		})
 		some = some[:min(len(some), left)]
 		if left -= len(some); len(some) == 0 {
 			continue

@@ -6,13 +6,18 @@ import (
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/surveygate/surveygate/rules/event"
 )
 
-// maxSeries limits the series of a metric; further names are counted as `other`.
+// maxSeries limits the series of a metric; further names are counted as `other`, but for public ones, whose number the files limit.
 const maxSeries = 2000
 
-// other is the label of names beyond maxSeries.
+// other is the label of names beyond maxSeries, and of those that are not public.
 const other = "other"
+
+// ownSource is the source of what is published through the API.
+const ownSource = event.DefaultSource
 
 // labels identify a series of a metric. The first are names, of which there may be many; the others come from small sets.
 type labels [4]string
@@ -20,13 +25,14 @@ type labels [4]string
 // handles holds the series of a metric. They are looked up without a lock, an allocation or a hash of label names.
 type handles[T any] struct {
 	make   func(labels) T
-	names  int        // how many labels are names, which are replaced by `other` beyond maxSeries
-	mu     sync.Mutex // for adding a series
+	names  int               // how many labels are names, which are replaced by `other` beyond maxSeries
+	public func(labels) bool // whether a series stays apart beyond maxSeries; nil: none does
+	mu     sync.Mutex        // for adding a series
 	series atomic.Pointer[map[labels]T]
 }
 
-func newHandles[T any](names int, make func(labels) T) *handles[T] {
-	h := &handles[T]{make: make, names: names}
+func newHandles[T any](names int, public func(labels) bool, make func(labels) T) *handles[T] {
+	h := &handles[T]{make: make, names: names, public: public}
 	h.series.Store(&map[labels]T{})
 	return h
 }
@@ -45,7 +51,7 @@ func (h *handles[T]) add(key labels) T {
 	if found, ok := old[key]; ok {
 		return found
 	}
-	if len(old) >= maxSeries {
+	if len(old) >= maxSeries && (h.public == nil || !h.public(key)) {
 		for i := range h.names {
 			key[i] = ""
 		}
@@ -62,11 +68,12 @@ func (h *handles[T]) add(key labels) T {
 	return made
 }
 
-// counters registers a metric of counters. first is the label for a tenant's source or destination.
-func counters(r prometheus.Registerer, name, help, first string, others ...string) *handles[*Counter] {
+// counters registers a metric of counters. first is the label for a tenant's source or destination, whose tenant and name are the
+// first two of labels.
+func counters(r prometheus.Registerer, public func(labels) bool, name, help, first string, others ...string) *handles[*Counter] {
 	vec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, append([]string{first}, others...))
 	r.MustRegister(vec)
-	return newHandles(2, func(l labels) *Counter {
+	return newHandles(2, public, func(l labels) *Counter {
 		return &Counter{vec.WithLabelValues(append([]string{label(l[0], l[1])}, l[2:2+len(others)]...)...)}
 	})
 }

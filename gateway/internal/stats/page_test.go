@@ -1,36 +1,35 @@
 package stats
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
 	"maps"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-var update = flag.Bool("update", false, "write the table of metrics into gateway/API.md")
+var update = flag.Bool("update", false, "write the table of metrics and the definitions into gateway/API.md")
 
-var metricsTable = regexp.MustCompile(`(?s)<!-- metrics -->\n(.*?)<!-- /metrics -->`)
-
-// The page's table of metrics is that of the program.
+// The page's table of metrics and its definitions are those of the program.
 func TestMetricsPage(t *testing.T) {
 	t.Parallel()
 	st := &store{health: state.Health{Counted: true}, held: []state.DestinationOnHold{{Tenant: "acme", Destination: "crm", Hold: state.Hold{Kind: state.HoldPaused}}}}
 	s, _ := newStats(st)
 	pollqr := s.Source("default", "pollqr")
-	pollqr.Accepted.Add(1)
-	pollqr.Rejected("signature")
+	pollqr.Accepted(1, start)
+	pollqr.Refused(state.RefusedSignature, start)
 	s.Accept(time.Millisecond)
-	s.Attempt("default", "crm", "hubspot", "delivered", time.Millisecond, start)
+	s.Attempt(to("default", "crm"), connectors.Delivered, state.Answered, time.Millisecond, start)
 	s.TokenFetched("default", "crm", "ok")
 	s.Batch("append", 1)
-	text, err := s.Scrape()
+	text, err := s.Scrape(true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,17 +72,29 @@ func TestMetricsPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := metricsTable.FindSubmatch(page)
+	var d strings.Builder
+	d.WriteString("\n")
+	for _, each := range Definitions {
+		fmt.Fprintf(&d, "- **%s**: %s.\n", each.Figure, each.Meaning)
+	}
+	d.WriteString("\n")
+	written := page
+	for _, part := range []struct{ name, text string }{{"metrics", b.String()}, {"definitions", d.String()}} {
+		opening, closing := "<!-- "+part.name+" -->\n", "<!-- /"+part.name+" -->"
+		before, rest, found := strings.Cut(string(written), opening)
+		_, after, ended := strings.Cut(rest, closing)
+		if !found || !ended {
+			t.Fatalf("the page has no part %q", part.name)
+		}
+		written = []byte(before + opening + part.text + closing + after)
+	}
 	switch {
-	case found == nil:
-		t.Fatal("the page has no table of metrics")
-	case string(found[1]) == b.String():
+	case bytes.Equal(written, page):
 	case *update:
-		page = metricsTable.ReplaceAllLiteral(page, []byte("<!-- metrics -->\n"+b.String()+"<!-- /metrics -->"))
-		if err := os.WriteFile(path, page, 0o600); err != nil {
+		if err := os.WriteFile(path, written, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	default:
-		t.Errorf("the table of metrics is stale: go test ./gateway/internal/stats -run TestMetricsPage -update")
+		t.Errorf("the table of metrics or the definitions are stale: go test ./gateway/internal/stats -run TestMetricsPage -update")
 	}
 }

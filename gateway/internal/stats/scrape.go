@@ -16,11 +16,14 @@ import (
 // ContentType is the content type of Scrape: Prometheus' text format.
 const ContentType = "text/plain; version=0.0.4; charset=utf-8"
 
-// Scrape returns all metrics in Prometheus' text format.
-func (s *Stats) Scrape() ([]byte, error) {
+// Scrape returns all metrics in Prometheus' text format. If not whole, they name nothing that is not public.
+func (s *Stats) Scrape(whole bool) ([]byte, error) {
 	families, err := s.registry.Gather()
 	if err != nil {
 		return nil, fmt.Errorf("gather metrics: %w", err)
+	}
+	if !whole {
+		publicOnly(families, s.public())
 	}
 	var b bytes.Buffer
 	for _, family := range families {
@@ -55,13 +58,13 @@ var (
 	reloadAt      = desc("surveygate_config_last_reload_success_timestamp_seconds", "Unix time of the last successful reload.")
 	reloadWaits   = desc("surveygate_config_reload_waiting", "Whether a changed configuration waits because it removes much.")
 	buildInfo     = desc("surveygate_build_info", "Version of the program.", "version", "goversion")
-	lostMinutes   = desc("surveygate_statistics_lost_total", "Attempts missing in the statistics because the store was unavailable for too long.")
+	lostCounts    = desc("surveygate_statistics_lost_total", "Counts missing in the statistics because the store was unavailable for too long, or a tenant had too many names.")
 )
 
 // Describe implements prometheus.Collector.
 func (l *collector) Describe(c chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		storeUp, waiting, oldestWaiting, oldestPending, storedEvents, storedBytes, dedupeWindow, onHold, generation, reloadOK, reloadAt, reloadWaits, buildInfo, lostMinutes,
+		storeUp, waiting, oldestWaiting, oldestPending, storedEvents, storedBytes, dedupeWindow, onHold, generation, reloadOK, reloadAt, reloadWaits, buildInfo, lostCounts,
 		destinationWaiting, destinationOldest, destinationOnHold,
 	} {
 		c <- d
@@ -86,10 +89,7 @@ func (l *collector) Collect(c chan<- prometheus.Metric) {
 	gauge(reloadOK, number(!failed))
 	gauge(reloadAt, float64(at.UnixMilli())/1000)
 	gauge(reloadWaits, number(waits))
-	s.minutes.mu.Lock()
-	lost := s.minutes.lost
-	s.minutes.mu.Unlock()
-	c <- prometheus.MustNewConstMetric(lostMinutes, prometheus.CounterValue, float64(lost))
+	c <- prometheus.MustNewConstMetric(lostCounts, prometheus.CounterValue, float64(s.cells.lost.Load()))
 
 	h := s.Health(ctx)
 	now := s.options.Clock.Now()

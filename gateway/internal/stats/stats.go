@@ -1,6 +1,8 @@
-// Package stats counts events and attempts: as Prometheus metrics, and per destination and minute in the store.
+// Package stats counts events, decisions, attempts and deliveries: as Prometheus metrics, and in the store, where each tenant finds
+// those of its destinations, sources, rules and surveys. It also says what the figures mean that are made of the counts (Rates).
 //
-// Counters are looked up without a lock and, except for the first use of a series, without an allocation.
+// Counters are looked up without a lock and, except for the first use of a series, without an allocation. Counts for the store take a
+// short lock that tenants share only by chance.
 package stats
 
 import (
@@ -12,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
@@ -28,6 +31,8 @@ type Options struct {
 	Version string
 	// Destinations returns the names of the configured destinations of each tenant; nil means that there are none.
 	Destinations func() map[string][]string
+	// Public returns what everybody may know the names of; nil means nothing.
+	Public func() *config.Public
 }
 
 // Stats holds the counters. Create it with New; it is safe for concurrent use.
@@ -40,7 +45,7 @@ type Stats struct {
 	batches                      *handles[prometheus.Observer]
 	tokenFetches                 *handles[*Counter]
 
-	minutes minutes
+	cells cells
 
 	reloads      reloads
 	destinations standings
@@ -61,55 +66,32 @@ func New(o Options) *Stats {
 		Name: "surveygate_batch_size", Help: "Items per batch, by stage.", Buckets: prometheus.ExponentialBuckets(1, 2, 11),
 	}, []string{"stage"})
 	s := &Stats{
-		options:    o,
-		registry:   r,
-		events:     counters(r, "surveygate_events_total", "Events received, by source and outcome.", "source", "outcome"),
-		rejected:   counters(r, "surveygate_rejected_total", "Refused requests, by source and reason.", "source", "reason"),
-		deliveries: counters(r, "surveygate_deliveries_total", "Attempts, by destination, connector and verdict.", "destination", "connector", "verdict"),
-		delivery:   durations(r, "surveygate_delivery_seconds", "Duration of attempts."),
-		accept:     durations(r, "surveygate_accept_seconds", "Time from receiving a request's body to its events being durable."),
-		tokenFetches: counters(r, "surveygate_token_fetches_total",
-			"Requests for access tokens, by destination and result: ok, retry or refused.", "destination", "result"),
-		batches: newHandles(0, func(l labels) prometheus.Observer { return batches.WithLabelValues(l[0]) }),
-		minutes: minutes{cells: map[cellKey]*cell{}},
+		options:  o,
+		registry: r,
+		delivery: durations(r, "surveygate_delivery_seconds", "Response time: "+responseTimeMeaning+"."),
+		accept:   durations(r, "surveygate_accept_seconds", "Time from receiving a request's body to its events being durable."),
+		batches:  newHandles(0, nil, func(l labels) prometheus.Observer { return batches.WithLabelValues(l[0]) }),
 	}
+	source := func(l labels) bool { return l[1] == ownSource || s.public().Source(l[0], l[1]) }
+	destination := func(l labels) bool { return s.public().Destination(l[0], l[1]) }
+	s.events = counters(r, source, "surveygate_events_total", "Events received, by source and outcome.", "source", "outcome")
+	s.rejected = counters(r, source, "surveygate_rejected_total", "Refused requests, by source and reason.", "source", "reason")
+	s.deliveries = counters(r, destination, "surveygate_deliveries_total", "Attempts, by destination, connector and verdict: each is "+attemptMeaning+
+		". Also those that were not sent, skipped ones and tests.", "destination", "connector", "verdict")
+	s.tokenFetches = counters(r, destination, "surveygate_token_fetches_total",
+		"Requests for access tokens, by destination and result: ok, retry or refused.", "destination", "result")
+	s.cells.init()
 	s.reloads.at = o.Clock.Now() // the configuration was loaded at the start
 	r.MustRegister(batches, &collector{stats: s}, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return s
 }
 
-// Source holds the counters of one source. It is safe for concurrent use.
-type Source struct {
-	Accepted, Duplicate, Invalid, Unavailable *Counter
-
-	tenant, name string
-	stats        *Stats
-}
-
-// Source returns the counters of a source. The label is its name, prefixed by its tenant unless that is `default`. Callers keep
-// the result. Names must come from a configuration, never from a request.
-func (s *Stats) Source(tenant, name string) *Source {
-	counter := func(outcome string) *Counter { return s.events.get(labels{tenant, name, outcome}) }
-	return &Source{
-		Accepted: counter("accepted"), Duplicate: counter("duplicate"), Invalid: counter("invalid"), Unavailable: counter("unavailable"),
-		tenant: tenant, name: name, stats: s,
+func (s *Stats) public() *config.Public {
+	if s.options.Public == nil {
+		return nil
 	}
-}
-
-// Rejected counts a refused request. The caller must use a closed set of reasons.
-func (s *Source) Rejected(reason string) {
-	s.stats.rejected.get(labels{s.tenant, s.name, reason}).Add(1)
-}
-
-// Accept records the time until a request's events were durable.
-func (s *Stats) Accept(took time.Duration) { s.accept.Observe(took.Seconds()) }
-
-// Attempt counts one attempt of the deliver loop.
-func (s *Stats) Attempt(tenant, destination, connector, verdict string, took time.Duration, at time.Time) {
-	s.deliveries.get(labels{tenant, destination, connector, verdict}).Add(1)
-	s.delivery.Observe(took.Seconds())
-	s.minutes.add(tenant, destination, verdict, took, at)
+	return s.options.Public()
 }
 
 // TokenFetched counts one request to a token endpoint.

@@ -22,6 +22,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/accept"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/rules/event"
 )
 
@@ -129,21 +130,23 @@ func (r *Readers) Stop() {
 	end(r.remove(nil))
 }
 
-// Problems returns a sentence for each stream that cannot be read now.
-func (r *Readers) Problems() []string {
+// Problems returns a warning for each stream that cannot be read now.
+func (r *Readers) Problems() []view.Warning {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var all []string
+	var all []view.Warning
 	for at, each := range r.running {
 		if why := each.problem.Load(); why != nil {
-			name := at.source
+			w, name := view.Warning{}, at.source
 			if at.tenant != config.DefaultTenant {
 				name = at.tenant + "/" + name
+				w.Hidden = "sources that cannot take events from their streams"
 			}
-			all = append(all, fmt.Sprintf("the source %s cannot take events from its stream: %s", name, *why))
+			w.Text = fmt.Sprintf("the source %s cannot take events from its stream: %s", name, *why)
+			all = append(all, w)
 		}
 	}
-	slices.Sort(all)
+	slices.SortFunc(all, func(a, b view.Warning) int { return cmp.Compare(a.Text, b.Text) })
 	return all
 }
 

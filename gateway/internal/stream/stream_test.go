@@ -188,7 +188,7 @@ func TestGoodAndBadEntries(t *testing.T) {
 		})
 	}
 	scrape := httptest.NewRecorder()
-	text, err := r.stats.Scrape()
+	text, err := r.stats.Scrape(true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +213,7 @@ func TestPausesWhileNothingCanBeKept(t *testing.T) {
 	r.use("sources:\n  app: {redis_stream: survey-events}\n")
 	r.until("it says so", func() bool {
 		all := r.readers.Problems()
-		return len(all) == 1 && strings.Contains(all[0], "the source app cannot take events from its stream: accept entries: store unavailable: disk full")
+		return len(all) == 1 && strings.Contains(all[0].Text, "the source app cannot take events from its stream: accept entries: store unavailable: disk full")
 	})
 	if got := r.pending("survey-events", "surveygate:default:app"); !strings.HasPrefix(got, "[2 ") {
 		t.Errorf("pending %s", got)
@@ -370,7 +370,7 @@ func TestRedisGone(t *testing.T) {
 	r.server.Kill()
 	r.until("it says so", func() bool {
 		all := r.readers.Problems()
-		return len(all) == 1 && strings.HasPrefix(all[0], "the source acme/app cannot take events from its stream: read: ")
+		return len(all) == 1 && all[0].Hidden != "" && strings.HasPrefix(all[0].Text, "the source acme/app cannot take events from its stream: read: ")
 	})
 	r.server.Again()
 	r.add("survey-events", "event", ours("e2"))

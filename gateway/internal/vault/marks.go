@@ -44,6 +44,24 @@ func (v *Vault) mark(ctx context.Context, k *key, name string) (version uint64, 
 	return version, err
 }
 
+// Remark records again which keys a setting's sealed values need, in a store that lost its marks. Keys that the vault does not
+// have are left out: it cannot prove them.
+func (v *Vault) Remark(ctx context.Context, tenant string, setting state.Setting) error {
+	marked := map[string]bool{}
+	for _, s := range sealedIn(setting.Value) {
+		id := keyID(s.text)
+		k := v.options.Keys.find(id)
+		if k == nil || marked[id] {
+			continue
+		}
+		marked[id] = true
+		if _, err := v.mark(ctx, k, placeMark(id, tenant, setting.Kind)); err != nil {
+			return fmt.Errorf("record that %s %s needs the key %s: %w", setting.Kind, setting.Name, id, err)
+		}
+	}
+	return nil
+}
+
 // marked is what a mark says.
 type marked struct {
 	state.Setting
@@ -105,7 +123,7 @@ func (e *LostKeyError) Error() string {
 		text += " (sealed with it: " + strings.Join(e.Places, ", ") + ")"
 	}
 	return text + ": " + e.remedy + ". If the key is lost for good, `surveygate run --lost-key " + e.ID + "` deletes what was sealed with it: " +
-		"tokens are fetched again, and refresh tokens that were stored with `surveygate token set` must be set again"
+		"tokens are fetched again, refresh tokens that were stored with `surveygate token set` must be set again, and so must the secrets of tenants' documents"
 }
 
 // Prove checks that the vault has every key that the store needs, and records the current one. The error is a *LostKeyError
@@ -172,7 +190,8 @@ func placesOf(all []marked, id string) []string {
 }
 
 // Forget deletes the settings that hold values sealed with a key that is lost, and its marks. It returns how many settings it
-// deleted. Values that open stay, so that nothing is lost where the key is there after all.
+// deleted. Values that open stay, so that nothing is lost where the key is there after all. Documents of tenants stay too: they
+// are more than the secrets in them, and are broken until those are set again.
 func Forget(ctx context.Context, store state.Settings, keys Keys, id string) (int, error) {
 	all, err := marks(ctx, store)
 	if err != nil {
@@ -180,7 +199,7 @@ func Forget(ctx context.Context, store state.Settings, keys Keys, id string) (in
 	}
 	v, deleted := New(Options{Keys: keys, Store: store}), 0
 	for _, m := range all {
-		if m.id != id || m.kind == "" {
+		if m.id != id || m.kind == "" || m.kind == state.KindDocument {
 			continue
 		}
 		list, err := store.List(ctx, m.tenant, m.kind)

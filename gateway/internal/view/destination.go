@@ -3,9 +3,11 @@ package view
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
@@ -15,7 +17,7 @@ type Destination struct {
 	Name    string `json:"name"`
 	Tenant  string `json:"tenant"`
 	Product string `json:"product"`
-	// State is serving, disabled, or the kind of its hold: paused, revoked, gone, circuit or rate.
+	// State is serving, disabled, broken (its document has a fault), or the kind of its hold: paused, revoked, gone, circuit or rate.
 	State   string `json:"state"`
 	Enabled bool   `json:"enabled"`
 	Timeout string `json:"timeout"`
@@ -48,11 +50,12 @@ type Standing struct {
 const (
 	Serving  = "serving"
 	Disabled = "disabled"
+	Broken   = "broken"
 )
 
 // Hold is why a destination is sent nothing now.
 type Hold struct {
-	// Kind is paused, revoked, gone, circuit, rate or disabled.
+	// Kind is paused, revoked, gone, circuit, rate, disabled or broken.
 	Kind   string `json:"kind"`
 	Reason string `json:"reason,omitempty"`
 	Since  Time   `json:"since,omitzero"`
@@ -94,7 +97,13 @@ func NewDestination(d *config.Destination, standing *state.Standing) Destination
 		v.Hold = newHold(hold, d)
 		v.Hold.Waiting = &standing.Waiting
 	}
-	if !d.Enabled {
+	switch {
+	case d.Broken:
+		v.State = Broken
+		if v.Hold == nil {
+			v.Hold = NewHold(d, &state.Hold{})
+		}
+	case !d.Enabled:
 		v.State = Disabled
 	}
 	return v
@@ -107,12 +116,13 @@ func NewStanding(d *config.Destination, standing *state.Standing) *Standing {
 	}
 }
 
-// NewHold makes the view of why deliveries to a destination wait: it is disabled, or on hold. It is nil where neither is so.
+// NewHold makes the view of why deliveries to a destination wait: it is broken, disabled, or on hold. It is nil where none is so.
 func NewHold(d *config.Destination, hold *state.Hold) *Hold {
 	switch {
+	case d.Broken:
+		return &Hold{Kind: Broken, Reason: decide.BrokenDestination, Hint: "Correct " + definedIn(d) + ": what waits is delivered then."}
 	case !d.Enabled:
-		place := definedIn(d)
-		return &Hold{Kind: Disabled, Reason: "`enabled: false` in " + place, Hint: "Take `enabled: false` out of " + place + " and reload."}
+		return &Hold{Kind: Disabled, Reason: "`enabled: false` in " + definedIn(d), Hint: enable(d)}
 	case *hold == state.Hold{}:
 		return nil
 	}
@@ -122,17 +132,34 @@ func NewHold(d *config.Destination, hold *state.Hold) *Hold {
 func newHold(h *state.Hold, d *config.Destination) *Hold {
 	v := &Hold{Kind: string(h.Kind), Reason: h.Reason, Since: Time{h.Since}, Until: Time{h.Until}, Hint: HoldHint(h, d.Name, d.Product)}
 	if !d.Enabled {
-		v.Hint += " And it is switched off: take `enabled: false` out of " + definedIn(d) + " and reload."
+		v.Hint += " And it is switched off. " + enable(d)
 	}
 	return v
 }
 
+// enable says how a destination is switched on.
+func enable(d *config.Destination) string {
+	hint := "Take `enabled: false` out of " + definedIn(d)
+	if _, ofDocument := documentOf(d); ofDocument {
+		return hint + "."
+	}
+	return hint + " and reload."
+}
+
 // definedIn names the place of a destination in the configuration.
 func definedIn(d *config.Destination) string {
+	if document, ok := documentOf(d); ok {
+		return "the tenant's document " + document
+	}
 	if d.At.File == "" {
 		return "the configuration"
 	}
 	return fmt.Sprintf("%s:%d", d.At.File, d.At.Line)
+}
+
+// documentOf returns the name of the document that defines a destination.
+func documentOf(d *config.Destination) (string, bool) {
+	return strings.CutPrefix(d.At.File, config.StorePrefix)
 }
 
 func rateText(r config.Rate) string {

@@ -28,29 +28,3 @@ func NewPage[T, V any](p *state.Page[T], view func(T) V) Page[V] {
 	}
 	return out
 }
-
-// Stat is what one destination was sent in one minute.
-type Stat struct {
-	Destination string `json:"destination"`
-	Minute      Time   `json:"minute"`
-	// Verdicts counts attempts by verdict.
-	Verdicts map[string]int64 `json:"verdicts"`
-	// LatencyMS counts attempts by the upper bound of their duration in milliseconds.
-	LatencyMS map[int64]int64 `json:"latency_ms"`
-}
-
-// NewStat makes the view of one minute.
-func NewStat(c *state.Count) Stat {
-	v := Stat{Destination: c.Name, Minute: Time{c.At}, Verdicts: map[string]int64{}, LatencyMS: map[int64]int64{}}
-	for counter, verdict := range [...]string{
-		state.AttemptsDelivered: "delivered", state.AttemptsRetry: "retry", state.AttemptsRejected: "rejected", state.AttemptsRevoked: "revoked",
-	} {
-		if n := c.Counts[counter]; n > 0 {
-			v.Verdicts[verdict] = n
-		}
-	}
-	for _, l := range c.Took {
-		v.LatencyMS[state.Floor(int(l.Bucket)+1).Milliseconds()] += l.N
-	}
-	return v
-}

@@ -111,7 +111,7 @@ func TestEventsAndDeliveries(t *testing.T) {
 	}
 	for _, path := range []string{
 		"/v1/events?limit=0", "/v1/events?limit=201", "/v1/events?dead=yes", "/v1/events?since=yesterday", "/v1/events?color=red", "/v1/events?type=response.complete",
-		"/v1/deliveries?state=lost", "/v1/deliveries?cursor=nonsense", "/v1/events?cursor=nonsense", "/v1/stats?since=30d",
+		"/v1/deliveries?state=lost", "/v1/deliveries?cursor=nonsense", "/v1/events?cursor=nonsense", "/v1/stats?of=destination:&step=minute&since=30d",
 	} {
 		if got := r.ask(t, ask{path: path, token: everyToken}); got.status != 422 || !strings.Contains(got.body, `"loc":["`) {
 			t.Errorf("%s: %d %s", path, got.status, got.body)

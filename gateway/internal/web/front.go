@@ -53,8 +53,8 @@ func (a *App) front(management *api.API, bounds listener.Options, open bool) *fr
 	a.door.Mount(f.fiber)
 	management.Mount(f.fiber, open)
 	f.fiber.Get("/healthz", a.alive)
-	f.fiber.Get("/readyz", a.ready)
-	f.fiber.Get("/metrics", a.metrics)
+	f.fiber.Get("/readyz", func(c *fiber.Ctx) error { return a.ready(c, a.whole(c, open)) })
+	f.fiber.Get("/metrics", func(c *fiber.Ctx) error { return a.metrics(c, a.whole(c, open)) })
 
 	server := f.fiber.Server()
 	f.routes = server.Handler

@@ -9,7 +9,9 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 )
 
@@ -40,8 +42,18 @@ type readiness struct {
 	Generation     string  `json:"generation"`
 }
 
+// whole reports whether the caller may know the names of all tenants and of what they have: on the control socket, and with a token
+// for every tenant that may read. Everybody else is answered as well, without what is not public.
+func (a *App) whole(c *fiber.Ctx, open bool) bool {
+	if open {
+		return true
+	}
+	grant := a.options.Access.Grant(access.Bearer(c.Request().Header.Peek(fiber.HeaderAuthorization)))
+	return grant != nil && grant.Tenant == access.AnyTenant && grant.May(access.Read)
+}
+
 // ready answers whether events can be accepted. Lag is not a reason to be unready: a gateway that is behind must catch up.
-func (a *App) ready(c *fiber.Ctx) error {
+func (a *App) ready(c *fiber.Ctx, whole bool) error {
 	ctx, cancel := context.WithTimeout(context.Background(), lookFor)
 	defer cancel()
 	now := a.options.Clock.Now()
@@ -57,12 +69,12 @@ func (a *App) ready(c *fiber.Ctx) error {
 		Waiting: h.Waiting, OldestWaitingS: since(h.OldestWaiting), Dead: h.Dead,
 		Generation: a.options.Plan().Config.Generation,
 	}
+	var problems []view.Warning
 	if a.options.Problems != nil {
-		r.Warnings = append(slices.Clone(r.Warnings), a.options.Problems()...)
+		problems = a.options.Problems()
 	}
-	r.Warnings = append(slices.Clone(r.Warnings), a.tcp.connections.Problems()...)
-	r.Warnings = append(r.Warnings, a.socket.connections.Problems()...)
-	r.Warnings = append(r.Warnings, a.door.Problems()...)
+	problems = slices.Concat(problems, a.door.Problems())
+	r.Warnings = slices.Concat(r.Warnings, a.tcp.connections.Problems(), a.socket.connections.Problems(), view.Sentences(problems, whole))
 	if h.Err != nil {
 		r.Reasons = append(r.Reasons, "the store cannot make events durable: "+h.Err.Error())
 	}
@@ -79,8 +91,12 @@ func (a *App) ready(c *fiber.Ctx) error {
 	return answer.JSON(c, status, r)
 }
 
-func (a *App) metrics(c *fiber.Ctx) error {
-	text, err := a.scrapes.text(a.options.Stats.Scrape)
+func (a *App) metrics(c *fiber.Ctx, whole bool) error {
+	of := &a.scrapes[0]
+	if whole {
+		of = &a.scrapes[1]
+	}
+	text, err := of.text(func() ([]byte, error) { return a.options.Stats.Scrape(whole) })
 	if err != nil {
 		return err
 	}

@@ -85,7 +85,7 @@ func TestKeepingIsNobodysAlone(t *testing.T) {
 	if total < 100 || total > 200 {
 		t.Errorf("%d of 480 are kept, of a whole of 100 and a share of one tenant", total)
 	}
-	scrape := r.ask(t, ask{path: "/metrics"}).body
+	scrape := r.ask(t, ask{path: "/metrics", socket: true}).body
 	for _, line := range []string{
 		`surveygate_rejected_total{reason="signature",source="acme/acme11"} 40`, `surveygate_rejected_total{reason="not json",source="acme/acme0"} 3`,
 	} {

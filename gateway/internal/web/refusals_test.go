@@ -22,9 +22,10 @@ func TestReadyWarnsOfRefusals(t *testing.T) {
 			}
 		}
 	}
+	asks := ask{path: "/readyz"}
 	warns := func(text string, want bool) {
 		t.Helper()
-		if got := r.ask(t, ask{path: "/readyz"}); got.status != http.StatusOK || strings.Contains(got.body, text) != want {
+		if got := r.ask(t, asks); got.status != http.StatusOK || strings.Contains(got.body, text) != want {
 			t.Errorf("%d %s, want %q there: %v", got.status, got.body, text, want)
 		}
 	}
@@ -40,6 +41,9 @@ func TestReadyWarnsOfRefusals(t *testing.T) {
 	warns("refused all", false)
 
 	refuse("/t/acme/in/branch", 5)
+	warns("sources that refused all of their last requests: 1", true)
+	warns("acme", false)
+	asks.socket = true
 	warns("the source acme/branch refused all of its last 5 requests", true)
 	warns("`surveygate source rejected branch --tenant acme` shows them", true)
 	r.clock.Advance(25 * time.Hour)

@@ -433,7 +433,9 @@ func TestMisspeltNames(t *testing.T) {
 		"/v1/deliveries?rule=angry":                      "no such rule or webhook\"",
 		"/v1/events?source=polqr":                        "no such source `polqr`; did you mean `pollqr`?",
 		"/v1/events?source=branch":                       "no such source\"",
-		"/v1/stats?destination=alarm":                    "did you mean `alarms`?",
+		"/v1/stats?of=destination:alarm":                 "did you mean `alarms`?",
+		"/v1/stats?of=source:polqr":                      "did you mean `pollqr`?",
+		"/v1/stats?of=rule:detracter":                    "did you mean `detractor`?",
 		"/v1/destinations/alarm":                         "did you mean `alarms`?",
 		"/v1/rules/detracter":                            "did you mean `detractor`?",
 		"/v1/sources/polqr":                              "did you mean `pollqr`?",
@@ -446,7 +448,7 @@ func TestMisspeltNames(t *testing.T) {
 	}
 	for _, path := range []string{
 		"/v1/deliveries?destination=alarms", "/v1/deliveries?destination=warehouse&rule=warehouse", "/v1/deliveries?rule=promoter",
-		"/v1/events?source=pollqr", "/v1/events?source=api", "/v1/stats?destination=alarms",
+		"/v1/events?source=pollqr", "/v1/events?source=api", "/v1/stats?of=destination:alarms", "/v1/stats?of=destination:", "/v1/stats?of=source:api", "/v1/stats?of=rule:alarms", "/v1/stats?of=survey:api/s1",
 	} {
 		if got := r.ask(t, ask{path: path, token: readToken}); got.status != 200 || !strings.Contains(got.body, `"data":[]`) {
 			t.Errorf("%s: %d %s", path, got.status, got.body)

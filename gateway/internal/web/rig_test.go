@@ -164,7 +164,9 @@ func (r *rig) start(t testing.TB) *rig {
 		Store: r.store, Plan: r.plan.Load, Access: doors, Clock: r.clock, Bounds: r.bounds, Log: r.log,
 		PlanOf: func(context.Context, string, string) (*decide.Plan, error) { return nil, state.ErrNotFound },
 		Vault:  newVault(t, r.store), Sender: sender,
-		Stats: stats.New(stats.Options{Store: r.store, Clock: r.clock, Version: "test"}),
+		Stats: stats.New(stats.Options{
+			Store: r.store, Clock: r.clock, Version: "test", Public: func() *config.Public { return r.plan.Load().Public() },
+		}),
 	})
 	if err := r.app.Remember(context.Background()); err != nil {
 		t.Fatal(err)

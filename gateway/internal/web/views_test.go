@@ -48,7 +48,14 @@ var views = []struct {
 	{route("GET /v1/rules"), viewOf[view.Page[view.Rule]]},
 	{route("GET /v1/rules/ID"), viewOf[view.Rule]},
 	{route("GET /v1/tokens"), viewOf[view.Page[view.Token]]},
-	{route("GET /v1/stats"), viewOf[view.Page[view.Stat]]},
+	{route("GET /v1/stats?of=destination:&.*by=name"), viewOf[view.StatsByName[view.DestinationStat]]},
+	{route("GET /v1/stats?of=source:&.*by=name"), viewOf[view.StatsByName[view.SourceStat]]},
+	{route("GET /v1/stats?of=rule:&.*by=name"), viewOf[view.StatsByName[view.RuleStat]]},
+	{route("GET /v1/stats?of=survey:&.*by=name"), viewOf[view.StatsByName[view.SurveyStat]]},
+	{route("GET /v1/stats?of=destination:"), viewOf[view.Stats[view.DestinationStat]]},
+	{route("GET /v1/stats?of=source:"), viewOf[view.Stats[view.SourceStat]]},
+	{route("GET /v1/stats?of=rule:"), viewOf[view.Stats[view.RuleStat]]},
+	{route("GET /v1/stats?of=survey:"), viewOf[view.Stats[view.SurveyStat]]},
 	{route("POST /v1/reload"), viewOf[view.Reloaded]},
 }
 

@@ -83,7 +83,7 @@ type Options struct {
 	// Sender sends the requests that check connections.
 	Sender *outbound.Sender
 	// Problems returns what readiness warns of beside the problems of the store and of the connections; nil: none.
-	Problems func() []string
+	Problems func() []view.Warning
 	// Log receives problems; nil drops them.
 	Log *slog.Logger
 }
@@ -96,7 +96,7 @@ type App struct {
 	socket  *front
 	stop    context.CancelFunc
 	leaving atomic.Bool
-	scrapes scrapes
+	scrapes [2]scrapes    // of what is public, and of everything
 	noise   *rate.Limiter // of log lines about answers of 503
 }
 
@@ -118,7 +118,8 @@ func New(o Options) *App {
 		Store: o.Store, Plan: o.Plan, Access: o.Access, Door: a.door, Clock: o.Clock, Log: o.Log, Context: ctx, Reload: o.Reload,
 		Due: o.Due, HoldsChanged: o.HoldsChanged, Vault: o.Vault, Sender: o.Sender,
 		Explain:   &explain.Asker{Store: o.Store, Plan: o.Plan, PlanOf: o.PlanOf, Clock: o.Clock},
-		Normalise: &renormalise.Normaliser{Store: o.Store, Plan: o.Plan, Clock: o.Clock},
+		Normalise: &renormalise.Normaliser{Store: o.Store, Plan: o.Plan, Clock: o.Clock, Ended: o.Stats.Ended},
+		Ended:     o.Stats.Ended,
 	})
 	bounds := o.Bounds.orDefaults()
 	a.tcp = a.front(management, listener.Options{
@@ -141,9 +142,9 @@ func (a *App) isProxy(address netip.Addr) bool {
 }
 
 // Remember stores the names of the configured sources for good, so that a source that is removed later answers 503 and not
-// 404. Call it at the start and after a reload.
-func (a *App) Remember(ctx context.Context) error {
-	if err := a.door.Remember(ctx); err != nil {
+// 404. Call it at the start and after a reload for all sources, and after a change of overlays for those of their tenants.
+func (a *App) Remember(ctx context.Context, tenants ...string) error {
+	if err := a.door.Remember(ctx, tenants...); err != nil {
 		return fmt.Errorf("remember the sources: %w", err)
 	}
 	return nil

@@ -129,6 +129,9 @@ func (s *store) load() error {
 	if err := s.w.tenants.load(s, whole); err != nil {
 		return fmt.Errorf("tenants: %w", err)
 	}
+	if err := s.loadCounts(); err != nil {
+		return err
+	}
 	c.publish()
 	if err := s.generations.load(s); err != nil {
 		return err

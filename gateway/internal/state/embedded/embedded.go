@@ -84,11 +84,13 @@ type store struct {
 	fault   atomic.Pointer[error] // why the store failed; nothing is written after it
 	gate    gate                  // entered by readers of db, shut by Close
 
-	lastTidy    atomic.Int64
-	tidying     atomic.Bool              // trimLists is not at its end
-	trimmedDest atomic.Pointer[destName] // where the last Trim ended; nil: none yet in this process
-	trimBudget  int                      // slices of one Trim: sliceBudget, less in tests
-	oldestID    atomic.Int64             // when the oldest entry of the tenants' lists was received; noTime: none
+	lastTidy     atomic.Int64
+	tidying      atomic.Bool              // trimLists is not at its end
+	trimmedDest  atomic.Pointer[destName] // where the last Trim ended; nil: none yet in this process
+	trimBudget   int                      // slices of one Trim: sliceBudget, less in tests
+	oldestID     atomic.Int64             // when the oldest entry of the tenants' lists was received; noTime: none
+	countBytes   atomic.Int64             // of statistics, changed by the writer
+	unreadCounts atomic.Int64             // cells of statistics that could not be read
 
 	w           writer
 	window      window

@@ -39,6 +39,10 @@ func (h *harness) Store() state.Store  { return h.store }
 func (h *harness) Second() state.Store { return h.store }
 func (h *harness) Now() time.Time      { return h.clock.Now() }
 
+func (h *harness) Work() statetest.Work {
+	return statetest.Work{Lists: h.store.reads.lists.Load(), Entries: h.store.reads.entries.Load()}
+}
+
 func (h *harness) Advance(d time.Duration) { h.clock.Advance(d) }
 
 func (h *harness) open() {

@@ -40,6 +40,9 @@ func (op *forgetting) stage(t *tx) error {
 func (t *tx) forgetDest(d *dest) {
 	t.del(destPrefix(t.key, tabDest, d.tenant, d.name))
 	t.del(destPrefix(t.key, tabHold, d.tenant, d.name))
+	for rule := range d.rules.names {
+		t.del(appendText(destPrefix(t.key, tabRule, d.tenant, d.name), rule))
+	}
 	q := &t.s.due
 	t.after = append(t.after, func() { q.forget(d) })
 }

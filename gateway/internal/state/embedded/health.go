@@ -20,6 +20,7 @@ func (s *store) Health(ctx context.Context) state.Health {
 	defer s.leave()
 	c := s.w.counters.snapshot()
 	h.Pending, h.Waiting, h.Dead, h.Events, h.Bytes, h.Counted = c.pending, c.waiting, c.dead, c.events, c.bytes, true
+	h.Bytes += s.countBytes.Load()
 	now := s.clock.look().wall
 	if h.Err = s.broken(); h.Err == nil {
 		if h.Err = s.folder.check(); h.Err != nil {
@@ -40,6 +41,9 @@ func (s *store) Health(ctx context.Context) state.Health {
 	}
 	if s.space.ballastFreed.Load() {
 		h.Warnings = append(h.Warnings, "the disk was full and the reserve file was deleted: free some space")
+	}
+	if w := state.UnreadCounts(s.unreadCounts.Load()); w != "" {
+		h.Warnings = append(h.Warnings, w)
 	}
 	if w := s.clock.warning(); w != "" {
 		h.Warnings = append(h.Warnings, w)

@@ -42,7 +42,10 @@ import (
 //	listItem  tenant list number                          end, item
 //	lease     name                                        holder, end, fence
 //	stats     tenant minute dest                          counts of a minute, as former versions kept them
-//	count     step period tenant kind name unit           packed counts of a minute, hour or day
+//	count     step period tenant kind name unit           packed count of a minute, hour or day
+//	countUse  step period tenant                          bytes of the tenant's counts in the period
+//	countName tenant kind name                            day that it was last counted
+//	countName tenant kind                                 how many names there are
 //
 // An event's number is its position: all records of an event are found by it, and removed with it in one range.
 // A delivery is (position, suffix), where the suffix is the part of its id behind the event's.
@@ -80,6 +83,8 @@ const (
 	tabLastChange
 	tabCount
 	tabRule
+	tabCountUse
+	tabCountName
 )
 
 // layoutVersion is written at the first start. A store of another version is refused.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"sort"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -323,4 +324,46 @@ func (s *store) Range(ctx context.Context, tenant string, from uint64, each func
 		}
 	}
 	return it.Error()
+}
+
+// Oldest returns when a tenant's event with the lowest position was received; "*" means all tenants.
+func (s *store) Oldest(ctx context.Context, tenant string) (oldest time.Time, err error) {
+	if err := s.check(ctx); err != nil {
+		return oldest, err
+	}
+	if err := s.enter(); err != nil {
+		return oldest, err
+	}
+	defer s.leave()
+	lower := []byte{tabTimeline}
+	if tenant != "*" {
+		lower = textKey(tabTimeline, tenant)
+	}
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: prefixEnd(lower)})
+	if err != nil {
+		return oldest, err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	for ok := it.First(); ok; {
+		if err := ctx.Err(); err != nil {
+			return oldest, err
+		}
+		v, err := it.ValueAndErr()
+		if err != nil {
+			return oldest, fmt.Errorf("oldest event: %w", err)
+		}
+		l, err := readTimeline(v)
+		if err != nil {
+			return oldest, fmt.Errorf("oldest event: %w", err)
+		}
+		if received := fromNanos(l.received); oldest.IsZero() || received.Before(oldest) {
+			oldest = received
+		}
+		of, _, valid := cutText(it.Key()[1:])
+		if !valid {
+			return oldest, state.ErrCorrupt
+		}
+		ok = it.SeekGE(prefixEnd(textKey(tabTimeline, of)))
+	}
+	return oldest, it.Error()
 }

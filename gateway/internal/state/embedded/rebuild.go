@@ -66,7 +66,7 @@ func (r *Repaired) rebuild(from *salvage, work string) (err error) {
 	for _, step := range []func() error{
 		func() error { return c.events(tabEvent) }, func() error { return c.events(tabKept) },
 		c.deadEvents, c.deliveries, func() error { return c.history(tabHistory) }, func() error { return c.history(tabFailures) },
-		c.shares, c.removedIDs, c.formerIDs, c.once, c.copyVerbatim, c.attributeLost, c.countLostIDs, c.totals,
+		c.shares, c.removedIDs, c.formerIDs, c.once, c.copyVerbatim, c.counts, c.attributeLost, c.countLostIDs, c.totals,
 	} {
 		if err := step(); err != nil {
 			return err
@@ -88,7 +88,7 @@ func (c *rebuilder) has(key []byte) (bool, error) {
 func (c *rebuilder) copyVerbatim() error {
 	numbers := map[string][2]uint64{} // first and next of each list
 	last := map[string]uint64{}       // newest version by key of tabLastChange
-	for _, table := range []byte{tabHold, tabSetting, tabLastChange, tabListItem, tabList, tabLease, tabStats, tabCount} {
+	for _, table := range []byte{tabHold, tabSetting, tabLastChange, tabListItem, tabList, tabLease, tabStats} {
 		if err := c.from.each(table, func(key, value []byte) error {
 			if table == tabSetting {
 				if len(value) < 8 {

@@ -311,5 +311,5 @@ var tableNames = map[byte]string{
 	tabID: "ids", tabDedupe: "ids of former versions", tabTimeline: "timeline", tabHistory: "history", tabFailures: "failures",
 	tabDeadEvent: "dead events", tabHold: "holds", tabOnce: "once keys", tabSetting: "settings", tabList: "lists",
 	tabLastChange: "last changes of settings", tabListItem: "items of lists", tabLease: "leases", tabStats: "former statistics",
-	tabCount: "statistics", tabShare: "shares", tabRemovedID: "ids of removed events",
+	tabCount: "statistics", tabCountUse: "bytes of statistics", tabCountName: "names of statistics", tabShare: "shares", tabRemovedID: "ids of removed events",
 }

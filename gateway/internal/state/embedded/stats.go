@@ -2,32 +2,39 @@ package embedded
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
+// Statistics. A cell is a packed count (state.AppendCount). Cells are ordered by step and period first, so that everything whose time
+// is over leaves in one range, then by tenant, kind and name, so that a query reads one short range for each name and period.
+//
+// tabCountUse has the bytes of each tenant in a period, for the bound of all. tabCountName has the names, each with the day that it
+// was last counted, and how many there are of a tenant and kind.
+
 // countsAtOnce bounds one operation of the writer, so that merging thousands of counts does not delay events.
 const countsAtOnce = 128
 
-// counting adds counts. A count is added to the cells of its steps in one batch, so it is added as a whole or not at all.
+// countOverhead is about what a cell takes beside its key and value.
+const countOverhead = 8
+
+// counting adds counts. A count is added to the cells of all its steps in one batch: it is added as a whole or not at all.
 type counting struct{ counts []state.Count }
 
 // AddCounts adds counts to their minutes, hours and days.
-func (s *store) AddCounts(ctx context.Context, counts []state.Count) ([]state.Count, error) {
+func (s *store) AddCounts(ctx context.Context, counts []state.Count) (left []state.Count, err error) {
 	if err := state.CheckCounts(counts); err != nil {
 		return counts, err
 	}
 	for len(counts) > 0 {
-		if err := ctx.Err(); err != nil {
-			return counts, fmt.Errorf("add statistics: %w", err)
-		}
 		n := min(len(counts), countsAtOnce)
-		// The writer always answers soon, so ctx does not end the wait: whether these counts were added would be unknown.
-		if err := s.do(context.WithoutCancel(ctx), &call{op: &counting{counts[:n]}, size: 256 * n}); err != nil {
+		err := ctx.Err()
+		if err == nil {
+			// The writer always answers soon. If ctx ended the wait, it would be unknown whether these were added.
+			err = s.do(context.WithoutCancel(ctx), &call{op: &counting{counts[:n]}, size: 256 * n})
+		}
+		if err != nil {
 			return counts, fmt.Errorf("add statistics: %w", err)
 		}
 		counts = counts[n:]
@@ -36,127 +43,110 @@ func (s *store) AddCounts(ctx context.Context, counts []state.Count) ([]state.Co
 }
 
 func (op *counting) stage(t *tx) error {
-	now := fromNanos(nanos(t.wall))
 	for i := range op.counts {
-		given := &op.counts[i]
+		c := &op.counts[i]
+		name := t.admitName(c)
 		for _, step := range state.StatSteps {
-			if now.Sub(step.Start(given.At)) >= step.Kept() {
-				continue
+			if t.wall.Sub(step.Start(c.At)) < step.Kept() {
+				t.addToCell(step, c, name)
 			}
-			key := countKey(t.key, step, given)
-			sum := *given
-			if v := t.get(key); v != nil {
-				var kept state.Count
-				if state.ReadCount(v, &kept) != nil {
-					continue
-				}
-				sum.Add(&kept)
-			}
-			t.put(key, state.AppendCount(nil, &sum))
 		}
 	}
 	return nil
 }
 
-// countPrefix is the prefix of the cells of one name in a period.
-func countPrefix(b []byte, step state.StatStep, period int64, tenant string, kind state.StatKind, name string) []byte {
-	b = appendTime(append(b[:0], tabCount, step.Letter()), period)
-	b = append(appendText(b, tenant), kind.Letter())
-	return appendText(b, name)
-}
-
-func countKey(b []byte, step state.StatStep, c *state.Count) []byte {
+// addToCell adds a count to the cell of a step. A cell that cannot be read is left alone.
+func (t *tx) addToCell(step state.StatStep, c *state.Count, name string) {
 	period, unit := step.Cell(c.At)
-	return append(countPrefix(b, step, period, c.Tenant, c.Kind, c.Name), byte(unit))
+	key := append(cellPrefix(t.key, step, period, c.Tenant, c.Kind, name), byte(unit))
+	grown := int64(len(key) + countOverhead)
+	sum := state.Count{Counts: c.Counts, Took: c.Took, Age: c.Age}
+	if v := t.get(key); v != nil {
+		grown = -int64(len(v))
+		var kept state.Count
+		if state.ReadCount(v, &kept) != nil {
+			t.s.unreadCounts.Add(1)
+			return
+		}
+		sum.Add(&kept)
+	}
+	t.val = state.AppendCount(t.val[:0], &sum)
+	t.put(key, t.val)
+	t.useCounts(step, period, c.Tenant, grown+int64(len(t.val)))
 }
 
-// Counts returns counts of a tenant, by name and time.
-func (s *store) Counts(ctx context.Context, tenant string, q state.CountQuery) ([]state.Count, error) {
-	if err := s.check(ctx); err != nil {
-		return nil, err
+// useCounts changes the bytes that a tenant has in a period.
+func (t *tx) useCounts(step state.StatStep, period int64, tenant string, by int64) {
+	if by == 0 {
+		return
 	}
-	if err := s.enter(); err != nil {
-		return nil, err
+	key := countUseKey(t.key, step, period, tenant)
+	t.val = appendInt(t.val[:0], t.number(key)+by)
+	t.put(key, t.val)
+	t.s.countBytes.Add(by)
+}
+
+// number reads a number that is a value of its own; 0: there is none. A damaged one is 0 too: statistics never stop the store.
+func (t *tx) number(key []byte) int64 { return readNumber(t.get(key)) }
+
+func readNumber(value []byte) int64 {
+	r := readerOf(value)
+	return r.Int()
+}
+
+// admitName returns the name under which a count is kept: its own, or OtherName if the tenant has too many of this kind.
+func (t *tx) admitName(c *state.Count) string {
+	switch {
+	case c.Name == "":
+		return ""
+	case !state.KeptName(c.Name):
+		return state.OtherName
 	}
-	defer s.leave()
-	all, err := s.readCounts(tenant, q)
+	day := state.StatDay(c.At)
+	of := countNames(t.key, c.Tenant, c.Kind)
+	n := t.number(of)
+	key := appendText(of, c.Name)
+	if v := t.get(key); v == nil {
+		if n >= state.MaxStatNames {
+			return state.OtherName
+		}
+		t.put(key, appendInt(nil, day))
+		t.put(countNames(t.key, c.Tenant, c.Kind), appendInt(nil, n+1))
+	} else if last := t.number(key); day > last {
+		t.put(key, appendInt(nil, day))
+	}
+	return c.Name
+}
+
+// cellPeriod is the prefix of the cells of a tenant in a period.
+func cellPeriod(b []byte, step state.StatStep, period int64, tenant string) []byte {
+	return appendText(appendTime(append(b[:0], tabCount, step.Letter()), period), tenant)
+}
+
+// cellPrefix is the prefix of the cells of one name in a period.
+func cellPrefix(b []byte, step state.StatStep, period int64, tenant string, kind state.StatKind, name string) []byte {
+	return appendText(append(cellPeriod(b, step, period, tenant), kind.Letter()), name)
+}
+
+func countUseKey(b []byte, step state.StatStep, period int64, tenant string) []byte {
+	return appendText(appendTime(append(b[:0], tabCountUse, step.Letter()), period), tenant)
+}
+
+// countNames is the prefix of the names of a kind, and the key of how many there are.
+func countNames(b []byte, tenant string, kind state.StatKind) []byte {
+	return append(appendText(append(b[:0], tabCountName), tenant), kind.Letter())
+}
+
+// loadCounts sums up the bytes of statistics.
+func (s *store) loadCounts() error {
+	var sum int64
+	err := scan(s.db, []byte{tabCountUse}, func(_, value []byte) error {
+		sum += readNumber(value)
+		return nil
+	})
+	s.countBytes.Store(sum)
 	if err != nil {
-		return nil, fmt.Errorf("statistics: %w", err)
+		return fmt.Errorf("statistics: %w", err)
 	}
-	return all, nil
-}
-
-func (s *store) readCounts(tenant string, q state.CountQuery) ([]state.Count, error) {
-	first, last, err := q.Span(s.clock.look().wall)
-	if err != nil {
-		return nil, err
-	}
-	names := slices.Sorted(slices.Values(q.Names))
-	names = slices.Compact(names)
-	from, _ := q.Step.Cell(first)
-	to, _ := q.Step.Cell(last)
-	if q.Names == nil {
-		if names, err = s.countNames(tenant, q, from, to); err != nil {
-			return nil, err
-		}
-	}
-	if err := q.CheckCells(first, last, len(names)); err != nil {
-		return nil, err
-	}
-	var all []state.Count
-	for _, name := range names {
-		for period := from; period <= to; period++ {
-			prefix := countPrefix(nil, q.Step, period, tenant, q.Kind, name)
-			err := scan(s.db, prefix, func(rest, value []byte) error {
-				if len(rest) != 1 {
-					return state.ErrCorrupt
-				}
-				c := state.Count{Tenant: tenant, Kind: q.Kind, Name: name, At: q.Step.Time(period, int(rest[0]))}
-				if c.At.Before(first) || c.At.After(last) || state.ReadCount(value, &c) != nil {
-					return nil
-				}
-				all = append(all, c)
-				return nil
-			})
-			if err != nil {
-				return nil, err
-			}
-		}
-	}
-	return all, nil
-}
-
-// countNames returns the names of a kind that have counts within periods.
-func (s *store) countNames(tenant string, q state.CountQuery, from, to int64) ([]string, error) {
-	var names []string
-	for period := from; period <= to; period++ {
-		prefix := appendText(appendTime([]byte{tabCount, q.Step.Letter()}, period), tenant)
-		prefix = append(prefix, q.Kind.Letter())
-		err := scan(s.db, prefix, func(rest, _ []byte) error {
-			name, _, ok := cutText(rest)
-			if !ok {
-				return state.ErrCorrupt
-			}
-			if name != "" {
-				names = append(names, strings.Clone(name))
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, errors.Join(err)
-		}
-		slices.Sort(names)
-		names = slices.Compact(names)
-	}
-	return names, nil
-}
-
-// trimCounts removes the periods that are over.
-func trimCounts(t *tx, s *slice) {
-	now := fromNanos(s.now)
-	for _, step := range state.StatSteps {
-		first, _ := step.Cell(now.Add(-step.Kept()))
-		begin := []byte{tabCount, step.Letter()}
-		must(t.b.DeleteRange(begin, appendTime(slices.Clone(begin), first), nil))
-	}
+	return nil
 }

@@ -95,7 +95,7 @@ func trimAll(t *testing.T, s *store, r state.Retention) (all state.Trimmed) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if *done == (state.Trimmed{}) {
+		if done.Nothing() {
 			return all
 		}
 		all.Add(done)

@@ -41,7 +41,7 @@ func (s *slice) before(age time.Duration) (int64, bool) {
 
 // Shares returns fixed bounds: a disk is large, and space keeps a reserve.
 func (s *store) Shares(ctx context.Context) (state.Shares, error) {
-	return state.Shares{Events: 10 << 30, Dedupe: 512 << 20, Waiting: 4 << 30}, s.check(ctx)
+	return state.Shares{Events: 10 << 30, Dedupe: 512 << 20, Waiting: 4 << 30, Stats: 2 << 30}, s.check(ctx)
 }
 
 // Trim applies retention.
@@ -84,9 +84,15 @@ func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, er
 		parts = append(parts, part{1, dead.plan}, part{10, dead.trim})
 	}
 	parts = append(parts, part{1, showOldest})
-	if s.tidyDue(m.now) {
-		parts = append(parts, part{1, trimStats}, part{5, trimCounts}, part{5, trimLists})
+	tidy := s.tidyDue(m.now)
+	if tidy {
+		parts = append(parts, part{1, trimFormerStats}, part{5, trimLists})
 	}
+	counts, err := s.planCounts(r.Stats, tidy)
+	if err != nil {
+		return nil, fmt.Errorf("trim: %w", err)
+	}
+	parts = append(parts, part{5, counts.trim})
 	for _, p := range parts {
 		if err := run(max(s.trimBudget*p.percent/100, 1), p.work); err != nil {
 			return &done, fmt.Errorf("trim: %w", err)

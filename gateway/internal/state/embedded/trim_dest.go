@@ -141,7 +141,7 @@ func trimWaiting(t *tx, s *slice, d *dest) (read bool) {
 		t.change(o, &to)
 		left.waiting--
 		left.waitingBytes -= int64(o.size)
-		s.done.Overdue++
+		s.done.AddOverdue(d.tenant, d.name, 1)
 		return true
 	})
 	return true
@@ -258,23 +258,6 @@ func trimOnce(t *tx, s *slice) {
 	if n > 0 {
 		must(t.b.DeleteRange(from, last, nil))
 		w.onceFrom = last
-	}
-}
-
-// trimStats removes minutes that are older than history.
-func trimStats(t *tx, s *slice) {
-	before, aged := s.before(s.r.History.Age)
-	if !aged {
-		return
-	}
-	seen := map[string]bool{}
-	for _, d := range t.s.due.destinations("*") {
-		if seen[d.tenant] {
-			continue
-		}
-		seen[d.tenant] = true
-		prefix := textKey(tabStats, d.tenant)
-		must(t.b.DeleteRange(prefix, appendTime(append([]byte(nil), prefix...), before), nil))
 	}
 }
 

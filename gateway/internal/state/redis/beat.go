@@ -21,7 +21,7 @@ func (s *store) beats() {
 		ctx, cancel := context.WithTimeout(s.ctx, lostAfter)
 		err := errors.Join(s.look(ctx), s.lookForLayout(ctx))
 		for _, sh := range s.shards {
-			err = errors.Join(err, s.beat(ctx, sh))
+			err = errors.Join(err, s.beat(ctx, sh), s.resumeCounts(ctx, sh))
 		}
 		err = errors.Join(err, s.tick(ctx))
 		cancel()

@@ -227,6 +227,16 @@ func (s *store) Health(ctx context.Context) state.Health {
 			h.DedupeWindow = max(h.DedupeWindow, now.Sub(fromMicro(at)), time.Duration(0))
 		}
 	}
+	uses, err := s.statUses(ctx)
+	if err != nil {
+		return state.Health{Err: errors.Join(h.Err, fmt.Errorf("health: %w", err)), Warnings: h.Warnings}
+	}
+	for _, shard := range uses {
+		h.Bytes += sumOf(shard)
+	}
+	if w := state.UnreadCounts(s.unreadCounts.Load()); w != "" {
+		h.Warnings = append(h.Warnings, w)
+	}
 	h.Counted = true
 	return h
 }

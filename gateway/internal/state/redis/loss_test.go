@@ -89,7 +89,7 @@ func TestMemoryStaysBounded(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if *done == (state.Trimmed{}) {
+				if done.Nothing() {
 					break
 				}
 			}

@@ -9,14 +9,14 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// The percentages of maxmemory for events, recognised IDs, and the waiting deliveries of a destination: 60 in all. The rest
-// is for history, indexes, dead letters, and Redis itself, which needs memory while it writes a snapshot.
+// The percentages of maxmemory for events, recognised IDs, the waiting deliveries of a destination, and statistics: 68 in all. The
+// rest is for history, indexes, dead letters, and Redis itself, which needs memory while it writes a snapshot.
 const (
 	eventsShare  = 40
 	dedupeShare  = 5
 	waitingShare = 15
-	allShares    = eventsShare + dedupeShare + waitingShare
-	// unbounded is their sum in bytes if Redis has no maxmemory.
+	statsShare   = 8
+	// unbounded is the sum of the first three in bytes if Redis has no maxmemory.
 	unbounded = 1 << 30
 )
 
@@ -29,12 +29,12 @@ func (s *store) Shares(ctx context.Context) (state.Shares, error) {
 	if err != nil {
 		return state.Shares{}, fmt.Errorf("shares of memory: %w", err)
 	}
-	all := int64(unbounded)
+	percent := int64(unbounded / (eventsShare + dedupeShare + waitingShare))
 	if memory > 0 {
-		all = memory / 100 * allShares
+		percent = memory / 100
 	}
-	of := func(share int64) int64 { return max(all/allShares*share, 1) }
-	return state.Shares{Events: of(eventsShare), Dedupe: of(dedupeShare), Waiting: of(waitingShare)}, nil
+	of := func(share int64) int64 { return max(percent*share, 1) }
+	return state.Shares{Events: of(eventsShare), Dedupe: of(dedupeShare), Waiting: of(waitingShare), Stats: of(statsShare)}, nil
 }
 
 // maxMemory returns the maxmemory for all shards; 0: none is set. Events spread evenly over shards, so the node with the

@@ -269,18 +269,19 @@ func (m *merge) page(ctx context.Context) (*state.Page[state.Delivery], error) {
 
 // begin finds the lists that the page may open.
 func (m *merge) begin(ctx context.Context) error {
-	switch {
-	case m.q.Destination != "":
-		m.only = map[string]bool{token(m.tenant, m.q.Destination): true}
-	case m.q.Rule != "":
+	if m.q.Rule != "" {
 		names, err := m.s.names.destinations(ctx, m.s, m.q.Rule)
 		if err != nil {
 			return err
 		}
 		m.only = map[string]bool{}
 		for name := range names {
-			m.only[token(m.tenant, name)] = true
+			if m.q.Destination == "" || m.q.Destination == name {
+				m.only[token(m.tenant, name)] = true
+			}
 		}
+	} else if m.q.Destination != "" {
+		m.only = map[string]bool{token(m.tenant, m.q.Destination): true}
 	}
 	for _, sh := range m.s.shards {
 		if m.only == nil || len(m.only) > orderStep {

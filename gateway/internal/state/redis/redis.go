@@ -94,6 +94,8 @@ type store struct {
 	calls      atomic.Int64 // of scripts, for the benchmarks
 	read       reads        // of lists, for tests
 
+	unreadCounts atomic.Int64 // cells of statistics that could not be read
+
 	wake       chan struct{}
 	firstShard atomic.Uint32 // the shard that is asked first
 	claims     sync.Mutex    // one claim at a time: events that an earlier one could not hand out come first
@@ -128,6 +130,7 @@ type shard struct {
 	largest       int             // bytes of the largest event in the last claim
 	lostLeases    []int64         // due times of leases whose answers were lost, so their deliveries are unknown here
 	beaten        clockCheck
+	counts        countWriter
 	ready         readyCursor // how far ClaimDue has come among the ready destinations
 
 	routesSkipUntil atomic.Pointer[time.Time] // it did not answer for routes and is not asked until then

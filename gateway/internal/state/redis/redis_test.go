@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	goredis "github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
 	"github.com/surveygate/surveygate/gateway/internal/clock"
@@ -47,6 +48,32 @@ type harness struct {
 	clock  *clock.Manual
 	mu     sync.Mutex
 	stores []*store
+	sent   commandCount
+}
+
+// commandCount counts the commands of clients.
+type commandCount struct{ atomic.Int64 }
+
+func (c *commandCount) DialHook(next goredis.DialHook) goredis.DialHook { return next }
+
+func (c *commandCount) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
+	return func(ctx context.Context, cmd goredis.Cmder) error {
+		c.Add(1)
+		return next(ctx, cmd)
+	}
+}
+
+func (c *commandCount) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []goredis.Cmder) error {
+		c.Add(int64(len(cmds)))
+		return next(ctx, cmds)
+	}
+}
+
+// Work counts the commands of all holders.
+func (h *harness) Work() statetest.Work {
+	s := h.Store().(*store)
+	return statetest.Work{Lists: s.read.lists.Load(), Entries: s.read.entries.Load(), Commands: h.sent.Load()}
 }
 
 func (h *harness) open() *store {
@@ -58,6 +85,7 @@ func (h *harness) open() *store {
 	if h.opts.ShortTrims {
 		s.trimBudget = shortTrim
 	}
+	s.client.AddHook(&h.sent)
 	return s
 }
 

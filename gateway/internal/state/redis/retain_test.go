@@ -54,7 +54,7 @@ func trimAll(t testing.TB, s *store, r state.Retention) (all state.Trimmed) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if *done == (state.Trimmed{}) {
+		if done.Nothing() {
 			return all
 		}
 		all.Events += done.Events
@@ -384,7 +384,7 @@ func TestOneTrims(t *testing.T) {
 	if _, err := other.Lease(t.Context(), "trim", other.holder, time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	if done, err := s.Trim(t.Context(), r); err != nil || *done != (state.Trimmed{}) {
+	if done, err := s.Trim(t.Context(), r); err != nil || !done.Nothing() {
 		t.Fatalf("trimmed %+v while another replica trims, %v", done, err)
 	}
 	for _, st := range []*store{other, s} { // and each gives the lease back

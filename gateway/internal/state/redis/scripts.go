@@ -64,6 +64,8 @@ var (
 	keptScript          = newScript[keptArgs]("kept")
 	leaseNameScript     = newScript[leaseNameArgs]("leasename")
 	setCountsScript     = newScript[setCountsArgs]("setcounts")
+	dropCountsScript    = newScript[dropCountsArgs]("dropcounts")
+	formerStatsScript   = newScript[formerStatsArgs]("formerstats")
 	orderScript         = newScript[orderArgs]("order")
 	orderListsScript    = newScript[orderListsArgs]("orderlists")
 	orderedScript       = newScript[orderedArgs]("ordered")

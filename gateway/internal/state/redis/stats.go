@@ -3,8 +3,10 @@ package redis
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -12,39 +14,84 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// countsAtOnce is how many counts one script adds: it blocks Redis for about a millisecond.
-const countsAtOnce = 100
+// Statistics. A cell is a packed count (state.AppendCount): a field of a hash that has the cells of one name, step and period. The
+// hashes are small, so that Redis packs them, and they expire as a whole.
+//
+// Only Go reads cells: it reads those of a batch, adds to them, and setcounts.lua replaces them if all are still as they were read.
+// Otherwise nothing was written, and the batch is read again. So scripts stay short, and an unknown form of a cell is never changed.
+//
+// The statistics of a tenant are in one shard. They spread over the shards by tenant, as events do by response, and not in `meta`,
+// which one node of a Cluster has alone.
 
-// setCountsArgs are the arguments of setcounts.lua.
-type setCountsArgs struct{ Cells []cellChange }
+const (
+	// countsAtOnce is how many counts one script adds: it blocks Redis for about a millisecond.
+	countsAtOnce = 100
+	// countTries is how often a batch is added while other replicas change its cells.
+	countTries = 20
+	// writerKept is how long the number of a writer's last batch is kept: longer than an answer can be missing.
+	writerKept = 24 * time.Hour
+)
 
-// cellChange replaces a cell, if it is as it was read. Empty: it does not exist.
-type cellChange struct {
-	Key, Field string
-	Old, New   string
-	TTL        int64 // seconds
+// countWriter adds counts to one shard, in batches. A batch has a number, and Redis keeps the number of each writer's last one: if an
+// answer is lost, the batch is sent again, and nothing is added twice.
+type countWriter struct {
+	mu     sync.Mutex
+	number uint64
+	// unanswered is the last batch if its answer was lost; it comes before all others.
+	unanswered []state.Count
 }
 
-// statShard returns the shard that has the statistics of a tenant. So those of all tenants spread over the shards, and one script
-// adds many counts of a tenant.
+// setCountsArgs are the arguments of setcounts.lua.
+type setCountsArgs struct {
+	Writer         string
+	Number         uint64
+	Oldest, Most   int64
+	NameTTL, Keeps int64 // seconds
+	Names          []statNameArgs
+	Cells          []statCellArgs
+}
+
+// statNameArgs is a name that is new in its index, or was last counted on an earlier day.
+type statNameArgs struct {
+	Index, Name string
+	Day         int64
+}
+
+// statCellArgs replaces a cell; an empty Old does not exist.
+type statCellArgs struct {
+	Tenant, Thing, Period, Field string
+	Old, New                     string
+	TTL                          int64 // seconds
+}
+
 func (s *store) statShard(tenant string) *shard {
 	return s.shards[shardOf(tenant, "statistics", len(s.shards))]
 }
 
-func statKey(tenant string, kind state.StatKind, name string, step state.StatStep, period int64) string {
-	return "st:" + escape(tenant) + ":" + string(kind.Letter()) + ":" + escape(name) + ":" + string(step.Letter()) + ":" + strconv.FormatInt(period, 10)
+// statThing is the part of a key that says what was counted.
+func statThing(kind state.StatKind, name string) string {
+	return string(kind.Letter()) + ":" + escape(name)
 }
 
-func statNamesKey(tenant string, kind state.StatKind) string {
-	return "st:" + escape(tenant) + ":" + string(kind.Letter())
+// statPeriod is the part of a key that says when.
+func statPeriod(step state.StatStep, period int64) string {
+	return string(step.Letter()) + ":" + strconv.FormatInt(period, 10)
 }
 
-// AddCounts adds counts to their minutes, hours and days.
+// statKey returns the key of a hash of cells, from escaped parts.
+func statKey(tenant, thing, period string) string { return "st:" + tenant + ":" + thing + ":" + period }
+
+// statNames returns the key of the index of a kind's names.
+func statNames(tenant string, kind state.StatKind) string {
+	return "stnames:" + escape(tenant) + ":" + string(kind.Letter())
+}
+
+// statBytes returns the key of the bytes of cells that tenants have in a period; the field without a name is the sum.
+func statBytes(period string) string { return "stbytes:" + period }
+
+// AddCounts adds counts to their minutes, hours and days. A shard that fails keeps back only the counts of its tenants.
 func (s *store) AddCounts(ctx context.Context, counts []state.Count) (left []state.Count, err error) {
 	if err := state.CheckCounts(counts); err != nil {
-		return counts, err
-	}
-	if err := s.check(ctx); err != nil {
 		return counts, err
 	}
 	by := map[*shard][]state.Count{}
@@ -53,125 +100,203 @@ func (s *store) AddCounts(ctx context.Context, counts []state.Count) (left []sta
 		by[sh] = append(by[sh], c)
 	}
 	for _, sh := range s.shards {
-		for some := range slices.Chunk(by[sh], countsAtOnce) {
-			if addErr := s.addCounts(ctx, sh, some); addErr != nil {
-				left, err = append(left, some...), addErr
-			}
+		some, addErr := s.addCounts(ctx, sh, by[sh])
+		if addErr != nil {
+			left, err = append(left, some...), fmt.Errorf("add statistics: %w", addErr)
 		}
 	}
-	if err != nil {
-		return left, fmt.Errorf("add statistics: %w", err)
+	return left, err
+}
+
+func (s *store) addCounts(ctx context.Context, sh *shard, counts []state.Count) (left []state.Count, err error) {
+	sh.counts.mu.Lock()
+	defer sh.counts.mu.Unlock()
+	return s.addCountsLocked(ctx, sh, counts)
+}
+
+// addCountsLocked adds counts of a shard, after a batch whose answer was lost. The caller has locked the writer.
+func (s *store) addCountsLocked(ctx context.Context, sh *shard, counts []state.Count) (left []state.Count, err error) {
+	w := &sh.counts
+	if len(w.unanswered) > 0 {
+		if _, err := s.addBatch(ctx, sh, w.unanswered); err != nil {
+			return counts, err
+		}
+		w.unanswered = nil
+	}
+	for len(counts) > 0 {
+		batch := counts[:min(len(counts), countsAtOnce)]
+		w.number++
+		sent, err := s.addBatch(ctx, sh, batch)
+		if sent {
+			w.unanswered, batch = slices.Clone(batch), nil
+			counts = counts[len(w.unanswered):]
+		}
+		if err != nil {
+			return counts, err
+		}
+		counts = counts[len(batch):]
 	}
 	return nil, nil
 }
 
-func (s *store) addCounts(ctx context.Context, sh *shard, counts []state.Count) error {
+// resumeCounts sends the batch again whose answer was lost.
+func (s *store) resumeCounts(ctx context.Context, sh *shard) error {
+	sh.counts.mu.Lock()
+	lost := len(sh.counts.unanswered) > 0
+	sh.counts.mu.Unlock()
+	if !lost {
+		return nil
+	}
+	_, err := s.addCounts(ctx, sh, nil)
+	return err
+}
+
+// addBatch adds the writer's last batch. sent: the error leaves unknown whether it was added.
+func (s *store) addBatch(ctx context.Context, sh *shard, counts []state.Count) (sent bool, err error) {
+	for range countTries {
+		if err := s.check(ctx); err != nil {
+			return false, err
+		}
+		args, err := s.prepareCounts(ctx, sh, counts)
+		if err != nil {
+			return false, err
+		}
+		done, err := setCountsScript.run(ctx, s, sh.base, args)
+		if err != nil {
+			return true, err
+		}
+		if asInt(done) == 1 {
+			return false, nil
+		}
+	}
+	return false, fmt.Errorf("%w: other replicas changed the same statistics %d times", state.ErrUnavailable, countTries)
+}
+
+// prepareCounts reads the cells of counts, and returns them as they are and with the counts added. A cell that cannot be read is left
+// out.
+func (s *store) prepareCounts(ctx context.Context, sh *shard, counts []state.Count) (args setCountsArgs, err error) {
 	now := s.clock.Now()
-	type place struct{ key, field string }
-	sums := map[place]state.Count{}
-	ttl := map[place]int64{}
-	var order []place
-	pipe := s.client.Pipeline()
+	args = setCountsArgs{
+		Writer: s.holder, Number: sh.counts.number, Oldest: state.StatDay(now.Add(-state.ByDay.Kept())), Most: state.MaxStatNames,
+		NameTTL: int64(state.ByDay.Kept()/time.Second) + 86400, Keeps: int64(writerKept / time.Second),
+	}
+	names, err := s.admitNames(ctx, sh, counts, &args)
+	if err != nil {
+		return args, err
+	}
+	places := map[statCellArgs]int{} // by tenant, thing, period and field
+	var sums []state.Count
 	for i := range counts {
 		c := &counts[i]
-		pipe.ZAdd(ctx, sh.base+statNamesKey(c.Tenant, c.Kind), goredis.Z{Score: float64(c.At.Unix()), Member: c.Name})
 		for _, step := range state.StatSteps {
-			period, unit := step.Cell(c.At)
-			p := place{statKey(c.Tenant, c.Kind, c.Name, step, period), strconv.Itoa(unit)}
-			left := step.Time(period+1, 0).Add(step.Kept()).Sub(now)
 			if now.Sub(step.Start(c.At)) >= step.Kept() {
 				continue
 			}
-			sum, ok := sums[p]
+			period, unit := step.Cell(c.At)
+			cell := statCellArgs{Tenant: escape(c.Tenant), Thing: statThing(c.Kind, names[i]), Period: statPeriod(step, period), Field: strconv.Itoa(unit)}
+			at, ok := places[cell]
 			if !ok {
-				order = append(order, p)
-				ttl[p] = int64(left / time.Second)
+				at = len(sums)
+				places[cell], sums = at, append(sums, state.Count{})
+				ends := step.Time(period+1, 0).Sub(now)
+				cell.TTL = int64((min(ends, step.Time(period+1, 0).Sub(step.Time(period, 0))) + step.Kept()) / time.Second)
+				args.Cells = append(args.Cells, cell)
 			}
-			sum.Add(c)
-			sums[p] = sum
+			sums[at].Add(c)
 		}
+	}
+	if len(args.Cells) == 0 {
+		return args, nil
+	}
+	pipe := s.client.Pipeline()
+	asked := make([]*goredis.StringCmd, len(args.Cells))
+	for i, c := range args.Cells {
+		asked[i] = pipe.HGet(ctx, sh.base+statKey(c.Tenant, c.Thing, c.Period), c.Field)
 	}
 	if err := s.exec(ctx, pipe); err != nil {
-		return err
+		return args, err
 	}
-	for {
-		pipe := s.client.Pipeline()
-		var asked []*goredis.StringCmd
-		for _, p := range order {
-			asked = append(asked, pipe.HGet(ctx, sh.base+p.key, p.field))
-		}
-		if err := s.exec(ctx, pipe); err != nil {
-			return err
-		}
-		var args setCountsArgs
-		for i, p := range order {
-			sum := sums[p]
-			if old := asked[i].Val(); old != "" {
-				var kept state.Count
-				if state.ReadCount(old, &kept) != nil {
-					continue
-				}
-				sum.Add(&kept)
+	cells := args.Cells[:0]
+	for i, c := range args.Cells {
+		if c.Old = asked[i].Val(); c.Old != "" {
+			var kept state.Count
+			if state.ReadCount(c.Old, &kept) != nil {
+				s.unreadCounts.Add(1)
+				continue
 			}
-			args.Cells = append(args.Cells, cellChange{p.key, p.field, asked[i].Val(), string(state.AppendCount(nil, &sum)), ttl[p]})
+			sums[i].Add(&kept)
 		}
-		done, err := setCountsScript.run(ctx, s, sh.base, args)
-		if err != nil || asInt(done) == 1 {
-			return err
-		}
+		c.New = string(state.AppendCount(nil, &sums[i]))
+		cells = append(cells, c)
 	}
+	args.Cells = cells
+	return args, nil
 }
 
-// Counts returns counts of a tenant, by name and time.
-func (s *store) Counts(ctx context.Context, tenant string, q state.CountQuery) ([]state.Count, error) {
-	if err := s.check(ctx); err != nil {
-		return nil, err
+// admitNames returns under which name each count is kept: its own, or OtherName if there are too many.
+func (s *store) admitNames(ctx context.Context, sh *shard, counts []state.Count, args *setCountsArgs) ([]string, error) {
+	type index struct {
+		names  map[string]bool
+		asked  []string
+		scores *goredis.FloatSliceCmd
+		live   *goredis.IntCmd
+		days   map[string]int64 // last day that each was counted; 0: it is not in the index
+		n      int64
 	}
-	first, last, err := q.Span(s.clock.Now())
-	if err != nil {
-		return nil, fmt.Errorf("statistics: %w", err)
-	}
-	base := s.statShard(tenant).base
-	names := q.Names
-	if names == nil {
-		if names, err = s.client.ZRange(ctx, base+statNamesKey(tenant, q.Kind), 0, -1).Result(); err != nil {
-			return nil, fmt.Errorf("statistics: %w", s.fault(err))
+	all := map[string]*index{}
+	indexes := make([]*index, len(counts))
+	for i := range counts {
+		c := &counts[i]
+		if state.KeptName(c.Name) {
+			key := statNames(c.Tenant, c.Kind)
+			if all[key] == nil {
+				all[key] = &index{names: map[string]bool{}, days: map[string]int64{}}
+			}
+			indexes[i] = all[key]
+			all[key].names[c.Name] = true
 		}
-		names = slices.DeleteFunc(names, func(n string) bool { return n == "" })
 	}
-	names = slices.Compact(slices.Sorted(slices.Values(names)))
-	if err := q.CheckCells(first, last, len(names)); err != nil {
-		return nil, fmt.Errorf("statistics: %w", err)
-	}
-	from, _ := q.Step.Cell(first)
-	to, _ := q.Step.Cell(last)
 	pipe := s.client.Pipeline()
-	var asked []*goredis.MapStringStringCmd
-	for _, name := range names {
-		for period := from; period <= to; period++ {
-			asked = append(asked, pipe.HGetAll(ctx, base+statKey(tenant, q.Kind, name, q.Step, period)))
+	for key, in := range all {
+		in.asked = slices.Sorted(maps.Keys(in.names))
+		in.scores = pipe.ZMScore(ctx, sh.base+key, in.asked...)
+		in.live = pipe.ZCount(ctx, sh.base+key, strconv.FormatInt(args.Oldest, 10), "+inf")
+	}
+	if pipe.Len() > 0 {
+		if err := s.exec(ctx, pipe); err != nil {
+			return nil, err
 		}
 	}
-	if pipe.Len() == 0 {
-		return nil, nil
-	}
-	if err := s.exec(ctx, pipe); err != nil {
-		return nil, fmt.Errorf("statistics: %w", err)
-	}
-	var all []state.Count
-	for _, name := range names {
-		for period := from; period <= to; period++ {
-			kept := asked[0].Val()
-			asked = asked[1:]
-			for unit := range q.Step.Units() {
-				v, ok := kept[strconv.Itoa(unit)]
-				c := state.Count{Tenant: tenant, Kind: q.Kind, Name: name, At: q.Step.Time(period, unit)}
-				if !ok || c.At.Before(first) || c.At.After(last) || state.ReadCount(v, &c) != nil {
-					continue
-				}
-				all = append(all, c)
+	for _, in := range all {
+		in.n = in.live.Val()
+		for i, score := range in.scores.Val() {
+			if int64(score) >= args.Oldest {
+				in.days[in.asked[i]] = int64(score)
 			}
 		}
 	}
-	return all, nil
+	names := make([]string, len(counts))
+	for i := range counts {
+		c, in := &counts[i], indexes[i]
+		names[i] = c.Name
+		if in == nil {
+			if c.Name != "" {
+				names[i] = state.OtherName
+			}
+			continue
+		}
+		last, known := in.days[c.Name]
+		if !known && in.n >= args.Most {
+			names[i] = state.OtherName
+			continue
+		}
+		if !known {
+			in.n++
+		}
+		if day := state.StatDay(c.At); day > last && day >= args.Oldest {
+			in.days[c.Name] = day
+			args.Names = append(args.Names, statNameArgs{statNames(c.Tenant, c.Kind), c.Name, day})
+		}
+	}
+	return names, nil
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	goredis "github.com/redis/go-redis/v9"
-
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
@@ -78,6 +76,7 @@ func (t *trimming) all() error {
 		{23, t.dests},
 		{10, t.dead},
 		{5, t.holds},
+		{5, t.counts},
 		{2, t.minutes},
 	} {
 		t.budget = max(t.s.trimBudget*part.percent/100, 1)
@@ -146,39 +145,4 @@ func (t *trimming) inEach(do func(i int, sh *shard) error) error {
 		}
 	}
 	return nil
-}
-
-// minutes removes the statistics that former versions wrote, when they are older than history.
-func (t *trimming) minutes() error {
-	if t.r.History.Age <= 0 {
-		return nil
-	}
-	const most = 64 // minutes of each tenant
-	s := t.s
-	before := micros(s.clock.Now().Add(-t.r.History.Age))
-	return t.inTurn("minutes", []*shard{{base: s.meta}}, "tenants", func(_ *shard, tenants []string) ([]string, error) {
-		pipe := s.client.Pipeline()
-		var asked []*goredis.StringSliceCmd
-		for _, tenant := range tenants {
-			asked = append(asked, pipe.ZRangeByScore(t.ctx, s.meta+"minutes:"+tenant, &goredis.ZRangeBy{Min: "-inf", Max: "(" + before, Count: most}))
-		}
-		if err := s.exec(t.ctx, pipe); err != nil {
-			return nil, err
-		}
-		pipe = s.client.Pipeline()
-		for i, tenant := range tenants {
-			old := asked[i].Val()
-			for _, m := range old {
-				pipe.Del(t.ctx, s.meta+"stats:"+tenant+":"+m)
-				pipe.ZRem(t.ctx, s.meta+"minutes:"+tenant, m)
-			}
-			if len(old) == most {
-				t.done.More = true
-			}
-		}
-		if pipe.Len() == 0 {
-			return nil, nil
-		}
-		return nil, s.exec(t.ctx, pipe)
-	})
 }

@@ -3,6 +3,7 @@ package redis
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -39,7 +40,7 @@ func (t *trimming) dests() error {
 		return nil
 	}
 	var unfinished []*destLists
-	err := t.inTurn("dests", t.s.shards, "dests", func(sh *shard, names []string) ([]string, error) {
+	err := t.inTurn("dests", "dests", func(sh *shard, names []string) ([]string, error) {
 		names, all, err := t.lists(sh, names)
 		if err != nil {
 			return names, err
@@ -190,7 +191,8 @@ func (t *trimming) dest(d *destLists) (more bool, err error) {
 			return false, err
 		}
 		n := asList(got)
-		t.done.Overdue += int(asInt(n[0]))
+		tenant, destination, _ := strings.Cut(d.dest, "/")
+		t.done.AddOverdue(unescape(tenant), unescape(destination), int(asInt(n[0])))
 		t.done.Dead += int(asInt(n[1]))
 		t.done.Attempts += int(asInt(n[2]))
 		if asInt(n[3]) == 0 {

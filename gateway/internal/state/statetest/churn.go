@@ -59,7 +59,7 @@ func Churn(t *testing.T, h Harness, round string, n int) {
 	retention := state.Retention{Events: month, Dedupe: month, Dead: month, History: state.HistoryBound{Age: month.Age}}
 	onHold, err := s.store().Holds(s.ctx, "*")
 	s.ok(err)
-	for done := (&state.Trimmed{Events: 1}); *done != (state.Trimmed{}); {
+	for done := (&state.Trimmed{Events: 1}); !done.Nothing(); {
 		done, err = s.store().Trim(s.ctx, retention)
 		s.ok(err)
 	}

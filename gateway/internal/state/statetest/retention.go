@@ -147,6 +147,42 @@ var retentions = []test{
 		s.trim(nothingOlder)
 		s.gone(e.ID)
 	}},
+	{name: "the oldest kept event is known, also one that only a delivery keeps", run: func(s *suite) {
+		oldest := func(tenant string, want time.Time) {
+			s.Helper()
+			got, err := s.store().Oldest(s.ctx, tenant)
+			s.ok(err)
+			if !got.Equal(want) {
+				s.Fatalf("the oldest of %s was received at %v, want %v", tenant, got, want)
+			}
+		}
+		oldest(acme, time.Time{})
+		oldest("*", time.Time{})
+		dead := s.finished("a", "crm", state.Dead, tried(1, s.h.Now(), "rejected", 400))
+		first := dead.Received
+		s.h.Advance(time.Hour)
+		s.decided("b")
+		s.h.Advance(time.Hour)
+		second := s.h.Now()
+		s.append(s.event("zeta", "z")) // stays, as it is not decided
+		s.h.Advance(10 * time.Hour)
+		check := func() {
+			s.Helper()
+			oldest(acme, first)
+			oldest("zeta", second)
+			oldest("*", first)
+			oldest("none", time.Time{})
+		}
+		check()
+		s.trimAll(nothingOlder)
+		check()
+		s.h.Reopen()
+		check()
+		s.ok(s.store().Drop(s.ctx, acme, id(dead, "crm")))
+		s.trimAll(nothingOlder)
+		oldest(acme, time.Time{})
+		oldest("*", second)
+	}},
 	{name: "dead letters end by age", run: func(s *suite) {
 		e := s.finished("a", "crm", state.Dead, tried(1, s.h.Now(), "rejected", 400))
 		s.h.Advance(2 * time.Hour)
@@ -199,7 +235,8 @@ var retentions = []test{
 		old := s.waiting("a", s.h.Now(), "crm")
 		s.h.Advance(2 * time.Hour)
 		young := s.waiting("b", s.h.Now(), "crm")
-		s.same("overdue", s.trim(state.Retention{Waiting: state.WaitingBound{Age: time.Hour}}).Overdue, 1)
+		done := s.trim(state.Retention{Waiting: state.WaitingBound{Age: time.Hour}})
+		s.same("overdue", overdueOf(done), map[string]int{"acme/crm": 1})
 		if d := s.delivery(id(old, "crm")); d.State != state.Dead || d.Reason != (state.WaitingBound{Age: time.Hour}).TooOld() {
 			s.Fatalf("got %+v", d)
 		}
@@ -211,7 +248,9 @@ var retentions = []test{
 			all = append(all, id(s.waiting(k, s.h.Now(), "crm", "mail"), "crm"))
 			s.h.Advance(time.Second)
 		}
-		s.same("by count", s.trim(state.Retention{Waiting: state.WaitingBound{Count: 15}}).Overdue, 10)
+		done := s.trim(state.Retention{Waiting: state.WaitingBound{Count: 15}})
+		s.same("by count", done.Overdue, 10)
+		s.same("by destination", overdueOf(done), map[string]int{"acme/crm": 5, "acme/mail": 5})
 		s.same("waiting", s.deliveryPages(state.DeliveryQuery{State: state.Waiting, Destination: "crm"}, nil), reversed(all[5:]))
 		s.same("reason", s.delivery(all[0]).Reason, state.WaitingBound{Count: 15}.TooMany())
 		size := int64(s.event(acme, "k00000").Size())
@@ -338,7 +377,7 @@ var retentions = []test{
 	{name: "the store has default bounds in bytes", run: func(s *suite) {
 		shares, err := s.store().Shares(s.ctx)
 		s.ok(err)
-		if shares.Dedupe < 1<<20 || shares.Waiting < shares.Dedupe || shares.Events < shares.Waiting {
+		if shares.Dedupe < 1<<20 || shares.Waiting < shares.Dedupe || shares.Events < shares.Waiting || shares.Stats < 1<<20 {
 			s.Fatalf("got %+v", shares)
 		}
 		s.decided("a")
@@ -346,6 +385,7 @@ var retentions = []test{
 		said := state.Retention{Events: state.Bound{Bytes: 1}, Waiting: state.WaitingBound{Count: 7}}.With(shares)
 		s.same("what is said stands", said, state.Retention{
 			Events: state.Bound{Bytes: 1}, Dedupe: state.Bound{Bytes: shares.Dedupe}, Waiting: state.WaitingBound{Count: 7, Bytes: shares.Waiting},
+			Stats: shares.Stats,
 		})
 	}},
 	{name: "retention without bounds removes nothing", run: func(s *suite) {
@@ -355,4 +395,13 @@ var retentions = []test{
 		s.same("trimmed", *s.trim(state.Retention{}), state.Trimmed{})
 		s.same("events", len(s.pages(state.EventQuery{}, nil)), 6)
 	}},
+}
+
+// overdueOf sums what Trim reports by tenant and destination.
+func overdueOf(done *state.Trimmed) map[string]int {
+	sums := map[string]int{}
+	for _, o := range done.OverdueOf {
+		sums[o.Tenant+"/"+o.Destination] += o.Count
+	}
+	return sums
 }

@@ -38,7 +38,7 @@ func (s *suite) trimAll(r state.Retention) (all state.Trimmed) {
 	s.Helper()
 	for range 100 {
 		done := s.trim(r)
-		if *done == (state.Trimmed{}) {
+		if done.Nothing() {
 			return all
 		}
 		all.Events += done.Events

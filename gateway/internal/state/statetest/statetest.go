@@ -45,6 +45,8 @@ type Harness interface {
 	Step(d time.Duration)
 	// ReopenStepped is Reopen, with the system clock changed by d while the data is closed.
 	ReopenStepped(d time.Duration)
+	// Work is what the first holder has done for pages of deliveries.
+	Work() Work
 }
 
 // Begin is the first time of all clocks of the suite: a whole second, so that engines of any resolution agree.
@@ -80,6 +82,7 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) Harness) {
 		{"revise", revisions},
 		{"events", eventLists},
 		{"deliveries", deliveryLists},
+		{"pages", pages},
 		{"settings", settings},
 		{"statistics", statistics},
 		{"retention", retentions},

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -48,6 +49,8 @@ type Options struct {
 	// Due and HoldsChanged are act.Options'.
 	Due          func()
 	HoldsChanged func(ctx context.Context)
+	// Ended counts a delivery that a person ended, whose event was received then; a zero time: unknown.
+	Ended func(d *state.Delivery, received time.Time)
 	// Context ends when the gateway does.
 	Context context.Context
 }
@@ -64,6 +67,7 @@ type API struct {
 func New(o Options) *API {
 	actor := act.New(act.Options{
 		Store: o.Store, Plan: o.Plan, Clock: o.Clock, Accept: o.Door.Append, Due: o.Due, HoldsChanged: o.HoldsChanged, Vault: o.Vault,
+		Ended: func(d *state.Delivery) { o.Ended(d, time.Time{}) },
 	})
 	return &API{Options: o, actor: actor, once: once{store: o.Store, log: o.Log}}
 }
@@ -77,6 +81,8 @@ type Route struct {
 	For string
 	// Query lists its parameters beside `tenant`.
 	Query []string
+	// Former are parameters of earlier versions, with what to ask for instead.
+	Former map[string]string
 	// Once: a second request with the same Idempotency-Key gets the answer of the first. Publishing needs no such key: the
 	// `id` of an event, or its body, has the same effect for longer.
 	Once bool
@@ -158,8 +164,9 @@ func Routes() []Route {
 		{Method: fiber.MethodGet, Path: "/v1/sources/:name/rejected", Scope: access.Read, serve: (*API).rejected, For: "requests it refused in the last day"},
 		{Method: fiber.MethodGet, Path: "/v1/sources/:name/captured", Scope: access.Read, serve: (*API).captured, For: "requests it kept while `capture` lasted"},
 		{
-			Method: fiber.MethodGet, Path: "/v1/stats", Scope: access.Read, serve: (*API).stats, For: "attempts by minute and verdict, of up to 7 days",
-			Query: params([]string{"destination"}, spanQuery),
+			Method: fiber.MethodGet, Path: "/v1/stats", Scope: access.Read, serve: (*API).stats,
+			For:   "what was counted of `destination:NAME`, `source:NAME`, `rule:NAME` or `survey:SOURCE/SURVEY`, by minute, hour or day",
+			Query: params([]string{"of", "step", "by"}, spanQuery, pageQuery), Former: map[string]string{"destination": "ask for `of=destination:NAME`"},
 		},
 		{
 			Method: fiber.MethodPost, Path: "/v1/reload", Scope: access.Write, serve: (*API).reload,
@@ -237,7 +244,7 @@ func (a *API) handler(r Route, open bool) fiber.Handler {
 		if !ok {
 			return answer.NewProblem(fiber.StatusForbidden, view.Permission, "this token does not reach that tenant", "tenant")
 		}
-		if err := known(c, r.Query); err != nil {
+		if err := known(c, &r); err != nil {
 			return err
 		}
 		// Every answer of the API has the id, so that a person can quote it.

@@ -1,10 +1,8 @@
 package api
 
 import (
-	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -29,7 +27,7 @@ func (a *API) hold(c *call, destination string) (*view.Hold, error) {
 	if d == nil {
 		return nil, nil //nolint:nilnil // nil: nothing is known of it
 	}
-	if !d.Enabled {
+	if !d.Enabled || d.Broken {
 		return view.NewHold(d, nil), nil
 	}
 	standing, err := a.standing(c, d)
@@ -115,43 +113,4 @@ func (a *API) test(c *call) error {
 	}
 	sent, err := a.actor.Test(d, query(c.Ctx, "email"))
 	return a.show(c, sent, err)
-}
-
-// maxSpan bounds what one request for statistics may read.
-const maxSpan = 7 * 24 * time.Hour
-
-func (a *API) stats(c *call) error {
-	now := a.Clock.Now()
-	since, until, err := c.span(now)
-	if err != nil {
-		return err
-	}
-	if until.IsZero() {
-		until = now
-	}
-	if since.IsZero() {
-		since = until.Add(-time.Hour)
-	}
-	if span := until.Sub(since); span < 0 || span > maxSpan {
-		return answer.Invalid("statistics are given for up to 7 days at once", "since")
-	}
-	destination := query(c.Ctx, "destination")
-	ask := state.CountQuery{Kind: state.DestinationStats, Step: state.ByMinute, Since: since, Until: until}
-	if destination != "" {
-		ask.Names = []string{destination}
-	}
-	list, err := a.Store.Counts(c.ctx, c.tenant, ask)
-	if err != nil && !errors.Is(err, state.ErrNotFound) {
-		return err
-	}
-	if len(list) == 0 {
-		if err := a.knownTarget(c, destination, ""); err != nil {
-			return err
-		}
-	}
-	out := view.Page[view.Stat]{Data: make([]view.Stat, len(list))}
-	for i := range list {
-		out.Data[i] = view.NewStat(&list[i])
-	}
-	return answer.JSON(c.Ctx, fiber.StatusOK, out)
 }

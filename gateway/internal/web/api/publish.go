@@ -170,7 +170,7 @@ func (a *API) accept(c *call, parsed []event.Parsed, alone bool, body []byte, st
 			err = answer.NewProblem(fiber.StatusRequestEntityTooLarge, view.TooLarge, "an event has at most 1 MiB")
 		}
 		if err != nil {
-			a.Door.Invalid(1)
+			a.Door.Invalid(c.tenant)
 			problem := answer.FromError(err)
 			if alone || problem.Status >= fiber.StatusInternalServerError {
 				return err

@@ -24,11 +24,15 @@ func query(c *fiber.Ctx, name string) string {
 func param(c *fiber.Ctx, name string) string { return strings.Clone(c.Params(name)) }
 
 // known refuses unknown parameters: a mistyped filter would otherwise select everything.
-func known(c *fiber.Ctx, names []string) error {
+func known(c *fiber.Ctx, r *Route) error {
+	names := r.Query
 	for key := range c.Request().URI().QueryArgs().All() {
 		name := string(key)
 		if name == "tenant" || slices.Contains(names, name) {
 			continue
+		}
+		if instead := r.Former[name]; instead != "" {
+			return answer.Invalid("this path takes it no longer: "+instead, name)
 		}
 		if len(names) == 0 {
 			return answer.Invalid("this path takes no parameter but `tenant`", name)

@@ -76,7 +76,7 @@ func CapturedOf(ctx context.Context, store state.Settings, tenant, name string) 
 
 // CaptureUntil returns until when a source captures requests; zero: it does not.
 func (d *Door) CaptureUntil(tenant, name string) time.Time {
-	if e := d.current().find(tenant, name); e != nil && e.enabled && e.captures(d.Clock.Now()) {
+	if e := d.find(tenant, name); e != nil && e.enabled && e.captures(d.Clock.Now()) {
 		return e.captureUntil
 	}
 	return time.Time{}
@@ -84,7 +84,7 @@ func (d *Door) CaptureUntil(tenant, name string) time.Time {
 
 // Knew reports whether a tenant has, or had, a source of that name.
 func (d *Door) Knew(tenant, name string) (bool, error) {
-	if d.current().find(tenant, name) != nil {
+	if d.find(tenant, name) != nil {
 		return true, nil
 	}
 	_, err := d.Store.Get(d.Context, tenant, settingKind, name)

@@ -10,7 +10,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,11 +52,12 @@ type Door struct {
 
 	acceptor *accept.Acceptor
 
-	sources atomic.Pointer[sources]
-	mu      sync.Mutex // for building sources
-	api     *stats.Source
-	readers sync.Pool
-	limits  *limits // of all sources together
+	sources  atomic.Pointer[sources]
+	overlays atomic.Pointer[overlays]
+	mu       sync.Mutex // for building either
+	apis     *apis
+	readers  sync.Pool
+	limits   *limits // of all sources together
 }
 
 // New returns a Door that does not drain.
@@ -64,9 +65,10 @@ func New(o Options) *Door {
 	d := &Door{
 		Options:  o,
 		acceptor: accept.New(accept.Options{Store: o.Store, Stats: o.Stats, Clock: o.Clock}),
-		api:      o.Stats.Source("default", "api"),
+		apis:     newAPIs(o.Stats),
 		limits:   allLimits(),
 	}
+	d.overlays.Store(&overlays{})
 	d.readers.New = func() any { return newReader() }
 	return d
 }
@@ -80,7 +82,7 @@ func (d *Door) Draining() bool { return d.acceptor.Draining() }
 // Append admits the events of one request and returns for each whether it was new. The error is a Problem that asks the
 // caller to come back.
 func (d *Door) Append(events []*event.Event, size int, started time.Time) ([]state.Appended, error) {
-	appended, err := d.acceptor.Admit(d.Context, events, size, started, d.current())
+	appended, err := d.acceptor.Admit(d.Context, events, size, started, d)
 	if err != nil {
 		return nil, unavailable(err)
 	}
@@ -99,12 +101,12 @@ func unavailable(err error) *answer.Problem {
 	}
 }
 
-// Invalid counts published events that are invalid.
-func (d *Door) Invalid(n int) { d.api.Invalid.Add(n) }
+// Invalid counts an invalid event that a caller of a tenant published.
+func (d *Door) Invalid(tenant string) { d.apis.of(tenant).Invalid(1, d.Clock.Now()) }
 
 // Source returns a tenant's source of the running configuration; nil if there is none or it is disabled.
 func (d *Door) Source(tenant, name string) *source.Source {
-	if e := d.current().find(tenant, name); e != nil && e.enabled {
+	if e := d.find(tenant, name); e != nil && e.enabled {
 		return e.source
 	}
 	return nil
@@ -128,123 +130,30 @@ func (d *Door) Takes(path []byte, post bool) bool {
 		return false
 	}
 	name, _, _ := bytes.Cut(rest, []byte("/"))
-	e := d.current().tenants[string(tenant)][string(name)]
-	return e != nil && e.enabled && !e.stream && (post || e.captures(d.Clock.Now()))
-}
-
-// sources are those of one configuration, found without an allocation.
-type sources struct {
-	plan    *decide.Plan
-	api     *stats.Source  // counters of events of sources that are not configured
-	proxies []netip.Prefix // trusted to name the sender of a request
-	tenants map[string]map[string]*entry
-	shares  map[string]*limits // by tenant
-}
-
-type entry struct {
-	tenant, name string
-	enabled      bool
-	stream       bool // read from a Redis stream; it takes no requests
-	source       *source.Source
-	counts       *stats.Source
-	limits       *limits // its own
-	share        *limits // its tenant's
-	missed       *missed
-	refusals     *refusals
-	capture      time.Duration
-	captureUntil time.Time // zero: it does not capture
-}
-
-// find returns nil if there is no such source.
-func (s *sources) find(tenant, name string) *entry {
-	if s == nil {
-		return nil
-	}
-	return s.tenants[tenant][name]
-}
-
-// Counters returns the counters of a configured source, and those of the API for every other, as publishers can invent names.
-func (s *sources) Counters(tenant, name string) *stats.Source {
-	if e := s.find(tenant, name); e != nil {
-		return e.counts
-	}
-	return s.api
-}
-
-// current returns the sources of the running configuration, which it builds when it sees the configuration first.
-func (d *Door) current() *sources {
-	if s := d.sources.Load(); s != nil && s.plan == d.Plan() {
-		return s
-	}
-	return d.build()
-}
-
-func (d *Door) build() *sources {
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	plan := d.Plan()
-	before := d.sources.Load()
-	if before != nil && before.plan == plan {
-		return before
+	e := d.ofBase(plan).tenants[string(tenant)].entry(name)
+	if e == nil {
+		e = d.ofOverlay(plan, string(tenant)).entry(name)
 	}
-	now := d.Clock.Now()
-	s := &sources{plan: plan, api: d.api, proxies: plan.Config.TrustedProxies, tenants: map[string]map[string]*entry{}, shares: map[string]*limits{}}
-	for _, each := range plan.Config.Sources {
-		if s.tenants[each.Tenant] == nil {
-			s.tenants[each.Tenant] = map[string]*entry{}
-			s.shares[each.Tenant] = before.share(each.Tenant)
-		}
-		s.tenants[each.Tenant][each.Name] = &entry{
-			tenant: each.Tenant, name: each.Name, enabled: each.Enabled, stream: each.Stream != nil, source: each.Receiver,
-			counts: d.Stats.Source(each.Tenant, each.Name),
-			limits: sourceLimits(), share: s.shares[each.Tenant], missed: &missed{}, refusals: &refusals{},
-
-			capture: each.Capture,
-		}
-		if each.Capture > 0 {
-			s.tenants[each.Tenant][each.Name].captureUntil = now.Add(each.Capture)
-		}
-		if was := before.find(each.Tenant, each.Name); was != nil {
-			s.tenants[each.Tenant][each.Name].carryOver(was)
-		}
-	}
-	d.sources.Store(s)
-	return s
-}
-
-// carryOver keeps the state that a reload must not reset.
-func (e *entry) carryOver(was *entry) {
-	e.limits, e.missed, e.refusals = was.limits, was.missed, was.refusals
-	// Capturing lasts from the load that started it: a later load that changes something else does not extend it.
-	if was.capture == e.capture {
-		e.captureUntil = was.captureUntil
-	}
-}
-
-// share returns the limits of a tenant's share, new ones for a new tenant.
-func (s *sources) share(tenant string) *limits {
-	if s != nil && s.shares[tenant] != nil {
-		return s.shares[tenant]
-	}
-	return shareLimits()
+	return e != nil && e.enabled && !e.stream && (post || e.captures(d.Clock.Now()))
 }
 
 // settingKind is the kind of settings that record that a source was once configured.
 const settingKind = "source"
 
 // Remember records for good that the sources of the running configuration exist: when one is removed, its platform gets 503 and
-// keeps its events; a 404 would make the platform drop them. Call it at the start and after a reload.
-func (d *Door) Remember(ctx context.Context) error {
-	for _, names := range d.current().tenants {
-		for _, e := range names {
-			if e.stream {
-				continue
-			}
-			_, err := d.Store.Get(ctx, e.tenant, settingKind, e.name)
-			if errors.Is(err, state.ErrNotFound) {
-				_, err = d.Store.Put(ctx, e.tenant, settingKind, e.name, []byte(`{}`), 0)
-			}
-			if err != nil && !errors.Is(err, state.ErrConflict) {
+// keeps its events; a 404 would make the platform drop them. Call it at the start and after a reload for all sources, and after a
+// change of overlays for those of their tenants.
+func (d *Door) Remember(ctx context.Context, tenants ...string) error {
+	plan := d.Plan()
+	all := slices.Values(tenants)
+	if len(tenants) == 0 {
+		all = plan.Tenants()
+	}
+	for tenant := range all {
+		d.buildOverlay(tenant) // also where the overlay has ended
+		for e := range d.ofPlan(plan, tenant) {
+			if err := d.remember(ctx, e); err != nil {
 				return err
 			}
 		}
@@ -252,10 +161,24 @@ func (d *Door) Remember(ctx context.Context) error {
 	return nil
 }
 
+func (d *Door) remember(ctx context.Context, e *entry) error {
+	if e.stream {
+		return nil
+	}
+	_, err := d.Store.Get(ctx, e.tenant, settingKind, e.name)
+	if errors.Is(err, state.ErrNotFound) {
+		_, err = d.Store.Put(ctx, e.tenant, settingKind, e.name, []byte(`{}`), 0)
+	}
+	if errors.Is(err, state.ErrConflict) {
+		return nil // another replica recorded it
+	}
+	return err
+}
+
 // once reports whether a source was ever configured. When more unknown names are asked for than are looked up, it returns true:
 // a platform that is asked to come back loses nothing.
 func (d *Door) once(tenant, name string) bool {
-	if !d.shared(d.current().shares[tenant], lookUp, d.Clock.Now()) {
+	if !d.shared(d.shareOf(tenant), lookUp, d.Clock.Now()) {
 		return true
 	}
 	_, err := d.Store.Get(d.Context, tenant, settingKind, name)

@@ -96,7 +96,7 @@ func (m *missed) old(now time.Time) bool { return m.last.IsZero() || now.Sub(m.l
 
 // NotKept returns nil if this replica stored all refused requests of the last day.
 func (d *Door) NotKept(tenant, name string) *view.NotKept {
-	e := d.current().find(tenant, name)
+	e := d.find(tenant, name)
 	if e == nil {
 		return nil
 	}

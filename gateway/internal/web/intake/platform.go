@@ -31,8 +31,7 @@ const goneFor = 5 * time.Minute
 
 func (d *Door) serve(c *fiber.Ctx) error {
 	tenant, name := c.Params("tenant", access.DefaultTenant), c.Params("source")
-	all := d.current()
-	e := all.find(tenant, name)
+	e := d.find(tenant, name)
 	if e == nil || !e.enabled || e.stream {
 		return d.closed(strings.Clone(tenant), strings.Clone(name), e)
 	}
@@ -42,7 +41,7 @@ func (d *Door) serve(c *fiber.Ctx) error {
 		d.readers.Put(r)
 	}()
 	now := d.Clock.Now()
-	r.open(c, now, all.proxies)
+	r.open(c, now, d.ofBase(d.Plan()).proxies)
 	var err error
 	if c.Method() != fiber.MethodPost {
 		err = d.handshake(c, e, r)
@@ -81,7 +80,7 @@ func (d *Door) handshake(c *fiber.Ctx, e *entry, r *reader) error {
 func (d *Door) take(c *fiber.Ctx, e *entry, r *reader, started time.Time) error {
 	if encoding := c.Request().Header.ContentEncoding(); len(encoding) > 0 && !bytes.EqualFold(encoding, identity) {
 		// A platform signs the bytes that it sent, and a small compressed body may become a large one.
-		return d.refuse(c, e, r, rejection{reason: "encoding", problem: answer.NewProblem(fiber.StatusBadRequest,
+		return d.refuse(c, e, r, rejection{reason: state.RefusedEncoding, problem: answer.NewProblem(fiber.StatusBadRequest,
 			view.Validation, "a body is taken without Content-Encoding only")})
 	}
 	body := c.Request().Body()
@@ -99,7 +98,7 @@ func (d *Door) take(c *fiber.Ctx, e *entry, r *reader, started time.Time) error 
 	r.request.Body = body
 	verified, err := e.source.Verify(&r.request)
 	if err != nil {
-		return d.refuse(c, e, r, rejection{reason: "signature", cause: err, problem: answer.NewProblem(fiber.StatusUnauthorized,
+		return d.refuse(c, e, r, rejection{reason: state.RefusedSignature, cause: err, problem: answer.NewProblem(fiber.StatusUnauthorized,
 			view.Authentication, "this request is not proved to come from the platform")})
 	}
 	r.request.Verified = verified
@@ -128,7 +127,7 @@ func (d *Door) take(c *fiber.Ctx, e *entry, r *reader, started time.Time) error 
 var identity = []byte("identity")
 
 func tooLarge() rejection {
-	return rejection{reason: "too large", problem: answer.NewProblem(fiber.StatusRequestEntityTooLarge, view.TooLarge,
+	return rejection{reason: state.RefusedTooLarge, problem: answer.NewProblem(fiber.StatusRequestEntityTooLarge, view.TooLarge,
 		"a body has at most 1 MiB")}
 }
 
@@ -136,24 +135,24 @@ func tooLarge() rejection {
 func unreadable(err error) rejection {
 	r := rejection{proved: true, cause: err}
 	if field, ok := errors.AsType[*event.FieldError](err); ok {
-		r.reason, r.problem = "invalid", answer.FromError(field)
+		r.reason, r.problem = state.RefusedInvalid, answer.FromError(field)
 		return r
 	}
 	switch {
 	case errors.Is(err, source.ErrNotJSON), errors.Is(err, event.ErrNotJSON):
-		r.reason = "not json"
+		r.reason = state.RefusedNotJSON
 		r.problem = answer.FromError(err)
 	case errors.Is(err, event.ErrTooDeep):
-		r.reason = "too deep"
+		r.reason = state.RefusedTooDeep
 		r.problem = answer.Invalid("the body is nested deeper than 64 levels")
 	case errors.Is(err, event.ErrTooManyAnswers):
-		r.reason = "too many answers"
+		r.reason = state.RefusedTooManyAnswers
 		r.problem = answer.Invalid("one event has at most 2,000 answers")
 	case errors.Is(err, source.ErrTooManyEvents):
-		r.reason = "too many events"
+		r.reason = state.RefusedTooManyEvents
 		r.problem = answer.Invalid("one request has at most 1,000 events")
 	default:
-		r.reason = "unreadable"
+		r.reason = state.RefusedUnreadable
 		r.problem = answer.Invalid("the body cannot be read")
 	}
 	return r

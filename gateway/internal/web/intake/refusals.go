@@ -1,13 +1,17 @@
 package intake
 
 import (
+	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
 const (
@@ -57,30 +61,60 @@ func (r *refusals) problem(now time.Time) string {
 	return fmt.Sprintf("refused all of its last %d requests, since %s (the last one: %s)", n, r.since.UTC().Format(time.RFC3339), r.reason)
 }
 
-// Problems returns a sentence for each source that refuses everything, for readiness: its secret was changed on one side only, or
-// its platform has changed what it sends.
-func (d *Door) Problems() []string {
+// Problems returns a warning for each source that refuses everything, for readiness: its secret was changed on one side only, or
+// its platform has changed what it sends. Public ones come first.
+func (d *Door) Problems() []view.Warning {
 	now := d.Clock.Now()
-	var all []string
-	for tenant, sources := range d.current().tenants {
-		for name, e := range sources {
-			why := ""
-			if e.enabled && !e.stream {
-				why = e.refusals.problem(now)
-			}
-			if why == "" {
-				continue
-			}
-			command := "surveygate source rejected " + name
-			if tenant != access.DefaultTenant {
-				name, command = tenant+"/"+name, command+" --tenant "+tenant
-			}
-			all = append(all, "the source "+name+" "+why+"; `"+command+"` shows them")
+	plan := d.Plan()
+	public := plan.Public()
+	var all []view.Warning
+	for e := range d.running(plan) {
+		why := ""
+		if e.enabled && !e.stream {
+			why = e.refusals.problem(now)
 		}
+		if why == "" {
+			continue
+		}
+		w := view.Warning{}
+		if !public.Source(e.tenant, e.name) {
+			w.Hidden = "sources that refused all of their last requests"
+		}
+		name, command := e.name, "surveygate source rejected "+e.name
+		if e.tenant != access.DefaultTenant {
+			name, command = e.tenant+"/"+name, command+" --tenant "+e.tenant
+		}
+		w.Text = "the source " + name + " " + why + "; `" + command + "` shows them"
+		all = append(all, w)
 	}
-	slices.Sort(all)
+	slices.SortFunc(all, func(a, b view.Warning) int {
+		return cmp.Or(cmp.Compare(a.Hidden, b.Hidden), cmp.Compare(a.Text, b.Text))
+	})
 	if more := len(all) - refusedTold; more > 0 {
-		all = append(all[:refusedTold], fmt.Sprintf("%d more sources refuse everything", more))
+		all = append(all[:refusedTold], view.Public(fmt.Sprintf("%d more sources refuse everything", more)))
 	}
 	return all
+}
+
+// running returns the sources of the running configuration, those of overlays as far as requests came for them.
+func (d *Door) running(plan *decide.Plan) iter.Seq[*entry] {
+	return func(yield func(*entry) bool) {
+		for _, t := range d.ofBase(plan).tenants {
+			for _, e := range t.entries {
+				if !yield(e) {
+					return
+				}
+			}
+		}
+		for tenant, t := range d.overlays.Load().All() {
+			if plan.Overlay(tenant) != t.overlay {
+				continue // it was replaced, and nothing came since
+			}
+			for _, e := range t.entries {
+				if !yield(e) {
+					return
+				}
+			}
+		}
+	}
 }

@@ -26,8 +26,7 @@ const (
 
 // rejection is a refusal of one request.
 type rejection struct {
-	// reason is one of a few constants, as it is a label of a metric.
-	reason  string
+	reason  state.Refusal
 	problem *answer.Problem
 	// cause is for the operator; it is not in the answer.
 	cause error
@@ -37,9 +36,9 @@ type rejection struct {
 
 // refuse counts a rejection, stores the request unless the source has just stored many, and returns the answer.
 func (d *Door) refuse(c *fiber.Ctx, e *entry, r *reader, why rejection) error {
-	e.counts.Rejected(why.reason)
 	now := d.Clock.Now()
-	e.refusals.refused(why.reason, now)
+	e.counts.Refused(why.reason, now)
+	e.refusals.refused(why.reason.String(), now)
 	of := keepStranger
 	if r.proved() {
 		of = keepProved
@@ -69,7 +68,7 @@ func (d *Door) TooLarge(c *fiber.Ctx) {
 	if len(parts) < 2 || parts[0] != "in" {
 		return
 	}
-	e := d.current().find(tenant, parts[1])
+	e := d.find(tenant, parts[1])
 	if e == nil || !e.enabled || e.stream {
 		return
 	}
@@ -79,7 +78,7 @@ func (d *Door) TooLarge(c *fiber.Ctx) {
 func (d *Door) describe(c *fiber.Ctx, e *entry, r *reader, why rejection, now time.Time) *view.Rejected {
 	mask := newMask(e.source, &r.request)
 	kept := &view.Rejected{
-		Request: requestOf(c, e, r, mask, now), Reason: why.reason, Proved: why.proved,
+		Request: requestOf(c, e, r, mask, now), Reason: why.reason.String(), Proved: why.proved,
 	}
 	kept.Status = why.problem.Status
 	if why.cause != nil {

@@ -1,0 +1,142 @@
+package settings
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// A document that is no longer in the store was deleted, unless the store lost its data (FLUSHALL, or a Redis that came back
+// without its file). Two things follow for the latter, so that no tenant's destinations end by it: documents that are in use stay
+// in use, and are written back as they were. The identity of the store tells the two cases apart. It is a random text among the
+// settings, which is lost with the documents, and which is written again only after they are.
+
+const (
+	systemTenant = "*" // owns what belongs to the gateway itself
+	kindStore    = "store"
+	nameIdentity = "identity"
+)
+
+// identify reads the identity of the store, and gives it one if it has none.
+func (w *Worker) identify(ctx context.Context) error {
+	identity, err := w.readIdentity(ctx)
+	if err != nil {
+		return err
+	}
+	if identity == "" {
+		identity = rand.Text()
+		_, err = w.o.Store.Put(ctx, systemTenant, kindStore, nameIdentity, []byte(identity), 0)
+		if errors.Is(err, state.ErrConflict) {
+			identity, err = w.readIdentity(ctx)
+		}
+		if err != nil {
+			return fmt.Errorf("keep the identity of the store: %w", err)
+		}
+	}
+	w.mu.Lock()
+	w.identity = identity
+	w.mu.Unlock()
+	return nil
+}
+
+// readIdentity returns the identity of the store; "" if it has none.
+func (w *Worker) readIdentity(ctx context.Context) (string, error) {
+	kept, err := w.o.Store.Get(ctx, systemTenant, kindStore, nameIdentity)
+	if err != nil && !errors.Is(err, state.ErrNotFound) {
+		return "", fmt.Errorf("find the identity of the store: %w", err)
+	}
+	return string(kept.Value), nil
+}
+
+// errEmptied is why documents that are missing from the store stay in use.
+var errEmptied = errors.New("the store lost its documents; those in use stay, and are written back")
+
+// read returns the documents of a tenant in the store. errEmptied: some that are in use are missing because the store lost them.
+func (w *Worker) read(ctx context.Context, name string, t *tenant) ([]state.Setting, error) {
+	kept, err := w.o.Store.List(ctx, name, state.KindDocument)
+	if err != nil || !lacks(kept, t.kept) {
+		return kept, err
+	}
+	identity, err := w.readIdentity(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	known := w.identity
+	w.mu.Unlock()
+	if identity == known {
+		return kept, nil
+	}
+	if _, err := w.restore(ctx, name, t.kept); err != nil {
+		return nil, errors.Join(errEmptied, err)
+	}
+	return w.o.Store.List(ctx, name, state.KindDocument)
+}
+
+// lacks reports whether a document of before is missing from now. Both are sorted by name.
+func lacks(now, before []state.Setting) bool {
+	i := 0
+	for _, b := range before {
+		for i < len(now) && now[i].Name < b.Name {
+			i++
+		}
+		if i == len(now) || now[i].Name != b.Name {
+			return true
+		}
+	}
+	return false
+}
+
+// Restored counts what Restore wrote.
+type Restored struct{ Tenants, Documents int }
+
+// Restore writes the documents that are in use back into a store that lost them, and then gives the store a new identity. What
+// the store has, also of another replica, stays. It may be called again after an error.
+func (w *Worker) Restore(ctx context.Context) (Restored, error) {
+	var done Restored
+	w.mu.Lock()
+	held := map[string]*tenant{}
+	for name, t := range w.tenants {
+		held[name] = t
+	}
+	w.mu.Unlock()
+	for name, t := range held {
+		n, err := w.restore(ctx, name, w.keptOf(t))
+		if n > 0 {
+			done.Tenants++
+			done.Documents += n
+		}
+		if err != nil {
+			return done, err
+		}
+	}
+	return done, w.identify(ctx)
+}
+
+// keptOf returns the documents of a tenant that are in use.
+func (w *Worker) keptOf(t *tenant) []state.Setting {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return t.kept
+}
+
+// restore writes those documents of a tenant that the store lacks, and returns how many.
+func (w *Worker) restore(ctx context.Context, name string, kept []state.Setting) (n int, err error) {
+	for _, setting := range kept {
+		// The mark of the key first, as when a value is sealed.
+		if err := w.o.Vault.Remark(ctx, name, setting); err != nil {
+			return n, err
+		}
+		_, err := w.o.Store.Put(ctx, name, state.KindDocument, setting.Name, setting.Value, 0)
+		switch {
+		case err == nil:
+			n++
+		case !errors.Is(err, state.ErrConflict):
+			return n, fmt.Errorf("write %s of tenant %s back: %w", setting.Name, name, err)
+		}
+	}
+	return n, nil
+}
