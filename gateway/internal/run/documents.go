@@ -47,7 +47,7 @@ func (g *gateway) applyDocuments(ctx context.Context, tenant string, documents [
 		if err := g.loop.Changed(ctx, tenant); err != nil {
 			return fmt.Errorf("look at holds: %w", err)
 		}
-		return g.web.Remember(ctx)
+		return g.web.Remember(ctx, tenant)
 	}
 }
 
