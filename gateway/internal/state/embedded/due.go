@@ -16,8 +16,8 @@ type dueQueue struct {
 	mu     sync.Mutex
 	dests  map[destName]*dest
 	of     map[string]map[string]*dest // the same, by tenant and name
-	future byService // served later, by time
-	ready  []*tenant // with a destination that can be served now; the first is next
+	future byService                   // served later, by time
+	ready  []*tenant                   // with a destination that can be served now; the first is next
 	tenant map[string]*tenant
 	leases map[owedName]*lease
 	ends   byEnd
