@@ -90,18 +90,18 @@ func (p *Plan) ReasonOf(d *state.Delivery) string {
 		case destination == nil:
 			return Absent
 		case destination.Broken:
-			return BrokenDestination
+			return over.reason(BrokenDestination, d.Origin)
 		}
 		return d.Reason
 	}
 	found, ok := p.stepOf(d.Tenant, over, d.Origin, d.Step)
 	switch {
 	case !ok && p.IsBroken(d.Tenant, d.Origin):
-		return BrokenRule
+		return over.reason(BrokenRule, d.Origin)
 	case !ok:
 		return Absent
 	case found.destination.Broken:
-		return BrokenDestination
+		return over.reason(BrokenDestination, state.Origin{Kind: state.Test, Name: found.destination.Name})
 	}
 	return d.Reason
 }
@@ -163,7 +163,7 @@ type Explanation struct {
 // Explain says of every rule and webhook of the event's tenant whether it matches, and why not. It returns nil for events
 // that no rule is matched against.
 func (p *Plan) Explain(ev *event.Event) []Explanation {
-	if ev.Type == event.TypeEntry || ev.Source == event.TestSource {
+	if !isMatched(ev) {
 		return nil
 	}
 	over := p.overlays.Get(ev.Tenant)
@@ -172,6 +172,11 @@ func (p *Plan) Explain(ev *event.Event) []Explanation {
 	}
 	ofBase, ofOverlay := p.base.set.ExplainBoth(over.set, ev)
 	return explanations(explanations(nil, p.base.rules, ofBase), over.rules, ofOverlay)
+}
+
+// isMatched reports whether rules are matched against an event.
+func isMatched(ev *event.Event) bool {
+	return ev.Type != event.TypeEntry && ev.Source != event.TestSource
 }
 
 // explanations appends the explanations of rules.

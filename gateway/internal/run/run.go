@@ -102,6 +102,8 @@ type gateway struct {
 	descriptors descriptors // how many files and connections each part may have
 	onHold      onHold
 
+	waitingBound waitingBound // used by the goroutine that applies retention
+
 	plan        running
 	settings    *settings.Worker   // brings documents of tenants into the plan
 	stored      *storedGenerations // configurations in the store, for later explanations

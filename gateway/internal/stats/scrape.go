@@ -24,7 +24,7 @@ func (s *Stats) Scrape(whole bool) ([]byte, error) {
 		return nil, fmt.Errorf("gather metrics: %w", err)
 	}
 	if !whole {
-		publicOnly(families, s.public())
+		families = publicOnly(families, s.public())
 	}
 	var b bytes.Buffer
 	for _, family := range families {

@@ -75,8 +75,8 @@ func (t *trimming) all() error {
 		{5, t.routes},
 		{23, t.dests},
 		{10, t.dead},
-		{5, t.holds},
 		{5, t.counts},
+		{0, t.holds}, // one look
 		{0, t.minutes},
 	} {
 		t.budget = max(t.s.trimBudget*part.percent/100, 1)
