@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,6 +10,7 @@ import (
 	"hash/fnv"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/surveygate/surveygate/connectors"
@@ -25,6 +27,7 @@ const (
 
 	maxFaults      = 20      // of a document that are kept; and so many warnings
 	maxWarningWork = 100_000 // see loader.work
+	maxEvents      = 200     // names under `events` of a document
 )
 
 // The kinds of documents.
@@ -88,7 +91,7 @@ func (d *compiling) isDestination() bool { return d.kind == kindWebhook || d.kin
 // name of another document.
 func (o *overlay) take(documents []Document) {
 	for _, doc := range documents {
-		d := &compiling{CompiledDocument: CompiledDocument{Document: doc, State: Active}, at: StorePrefix + doc.Name}
+		d := &compiling{CompiledDocument: CompiledDocument{Document: doc, State: Active}, at: StorePrefix + printable(doc.Name)}
 		d.CompiledDocument.Faults = slices.Clone(doc.Faults)
 		for i := range d.CompiledDocument.Faults {
 			if f := &d.CompiledDocument.Faults[i]; f.File == "" {
@@ -101,16 +104,19 @@ func (o *overlay) take(documents []Document) {
 	slices.SortStableFunc(o.all, func(a, b *compiling) int {
 		return cmp.Or(cmp.Compare(a.Version, b.Version), strings.Compare(a.Name, b.Name))
 	})
-	bytes, seen, destinations := 0, map[string]bool{}, map[string]*compiling{}
+	size, seen, destinations := 0, map[string]bool{}, map[string]*compiling{}
 	for i, d := range o.all {
-		known := slices.Contains(documentKinds, d.kind)
 		switch {
-		case !known:
-			d.refuse(fmt.Sprintf("`%s` is not the name of a document", d.Name), "name it webhook/NAME, connection/NAME, source/NAME or rule/NAME")
+		case !validName(o.tenant):
+			d.refuse(fmt.Sprintf("`%s` is not a tenant's name", printable(o.tenant)), nameRule)
+			d.kind = ""
+			continue
+		case !slices.Contains(documentKinds, d.kind):
+			d.refuse(fmt.Sprintf("`%s` is not the name of a document", printable(d.Name)), "name it webhook/NAME, connection/NAME, source/NAME or rule/NAME")
 			d.kind = ""
 			continue
 		case !validName(d.name):
-			d.refuse(fmt.Sprintf("`%s` is not a %s's name", d.name, d.kind), nameRule)
+			d.refuse(fmt.Sprintf("`%s` is not a %s's name", printable(d.name), d.kind), nameRule)
 			d.kind = ""
 			continue
 		case seen[d.Name]:
@@ -134,15 +140,24 @@ func (o *overlay) take(documents []Document) {
 			d.refuse(fmt.Sprintf("the document has more than %d KiB", MaxDocument>>10), "make it shorter")
 			continue
 		}
-		bytes += len(d.Spec)
+		size += len(d.Spec)
 		switch {
 		case i >= MaxDocuments:
 			d.refuse(fmt.Sprintf("the tenant has more than %d documents", MaxDocuments), "delete those that are not needed; those that were changed last are not used")
-		case bytes > MaxDocumentBytes:
+		case size > MaxDocumentBytes:
 			d.refuse(fmt.Sprintf("the tenant's documents have more than %d MiB together", MaxDocumentBytes>>20), "delete those that are not needed; those that were changed last are not used")
 		}
 	}
 	slices.SortStableFunc(o.all, func(a, b *compiling) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// printable returns a name that may be anything, for messages.
+func printable(name string) string {
+	quoted := strconv.QuoteToGraphic(name)
+	if quoted = quoted[1 : len(quoted)-1]; len(quoted) > 2*maxName {
+		quoted = strings.ToValidUTF8(quoted[:2*maxName], "") + "…"
+	}
+	return quoted
 }
 
 // shadow reports whether a file has the document's name.
@@ -270,14 +285,13 @@ func (o *overlay) read(d *compiling) {
 // ofOperator reports whether a key of a document is not bound, because it only repeats the document's name or tenant, or is a
 // setting that only files may have. It adds the faults of those that are wrong.
 func (o *overlay) ofOperator(d *compiling, n *document.Node, key string) bool {
-	value := n.Key(key)
 	switch {
 	case key == "tenant":
-		if value.Kind != document.Scalar || value.Text != o.tenant {
+		if value := n.Key(key); value.Kind != document.Scalar || value.Text != o.tenant {
 			o.fault(value.Fault(fmt.Sprintf("the document belongs to the tenant `%s`", o.tenant), "remove tenant:"))
 		}
 	case key == "name" && (d.kind == kindWebhook || d.kind == kindRule):
-		if value.Kind != document.Scalar || value.Text != d.name {
+		if value := n.Key(key); value.Kind != document.Scalar || value.Text != d.name {
 			o.fault(value.Fault(fmt.Sprintf("the document is stored as `%s`", d.Name), "remove name:, or store it under the other name"))
 		}
 	case d.kind == kindSource && (key == "redis_stream" || key == "redis"):
@@ -428,6 +442,7 @@ func (o *overlay) finish() *TenantConfig {
 			d.Sum = h.Sum64()
 		}
 		t.Documents[i] = d.CompiledDocument
+		t.Documents[i].Spec, t.Documents[i].Secrets = nil, nil
 	}
 	t.Destinations = slices.Clip(o.config.Destinations)
 	slices.SortFunc(t.Destinations, func(a, b *Destination) int { return strings.Compare(a.Name, b.Name) })
@@ -442,7 +457,7 @@ func (o *overlay) finish() *TenantConfig {
 		}
 	}
 	if len(t.Destinations)+len(t.Sources)+len(t.Rules) > 0 {
-		t.Kept = keep(&Config{Destinations: t.Destinations, Rules: t.Rules}, o.digest())
+		t.Kept = bytes.Clone(keep(&Config{Destinations: t.Destinations, Rules: t.Rules}, o.digest()))
 		t.Generation = generationOf(t.Kept)
 	}
 	return t

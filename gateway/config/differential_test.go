@@ -405,14 +405,16 @@ func TestOverlayDecidesLikeFiles(t *testing.T) {
 		whole := decide.New(g.load(t, func(string) bool { return true }))
 		base := g.load(t, func(name string) bool { return !strings.HasSuffix(name, "-2.yaml") })
 		var overlays []*config.TenantConfig
+		kept := map[string]*decide.Plan{"default": loadKept(t, base, nil, "default")}
 		for _, tenant := range overlayTenants {
 			o := config.Overlay(base, tenant, g.documents[tenant])
 			for _, d := range o.Documents {
 				if d.State != config.Active && d.State != config.Disabled {
-					t.Fatalf("seed %d: %s is %s: %v\n%s", seed, d.Name, d.State, d.Faults, d.Spec)
+					t.Fatalf("seed %d: %s is %s: %v\n%s", seed, d.Name, d.State, d.Faults, g.files[tenant+"-2.yaml"])
 				}
 			}
 			overlays = append(overlays, o)
+			kept[tenant] = loadKept(t, base, o, tenant)
 			shuffled := slices.Clone(g.documents[tenant])
 			rand.New(rand.NewPCG(seed, 9)).Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
 			if again := config.Overlay(base, tenant, shuffled); !bytes.Equal(again.Kept, o.Kept) || again.Generation != o.Generation {
@@ -434,6 +436,9 @@ func TestOverlayDecidesLikeFiles(t *testing.T) {
 			if diff := cmp.Diff(a.explained, b.explained); diff != "" {
 				t.Fatalf("seed %d, event %s: %s", seed, ev.ID, diff)
 			}
+			if diff := cmp.Diff(outlines(whole.Decide(ev, now)), outlines(kept[ev.Tenant].Decide(ev, now))); diff != "" {
+				t.Fatalf("seed %d, event %s, by what is kept: %s", seed, ev.ID, diff)
+			}
 			for id, request := range a.requests {
 				if !reflect.DeepEqual(request, b.requests[id]) {
 					t.Fatalf("seed %d, event %s: the requests of %s differ:\n%+v\n%+v", seed, ev.ID, id, request, b.requests[id])
@@ -445,6 +450,32 @@ func TestOverlayDecidesLikeFiles(t *testing.T) {
 	if owed < configurations*events {
 		t.Errorf("only %d deliveries were compared", owed)
 	}
+}
+
+// loadKept returns the plan of what is kept of a tenant's configuration.
+func loadKept(t *testing.T, base *config.Config, o *config.TenantConfig, tenant string) *decide.Plan {
+	t.Helper()
+	c, err := config.LoadKept(base.Kept, tenant)
+	if o != nil && o.Generation != "" {
+		c, err = config.LoadKeptOver(base.Kept, o.Kept, tenant)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return decide.New(c)
+}
+
+// outlines describes a decision without what the kept form leaves out: delays, once and connectors.
+func outlines(d decide.Decision) []string {
+	var all []string
+	for _, r := range d.Rules {
+		all = append(all, fmt.Sprintf("%+v", r))
+	}
+	for _, o := range d.Owed {
+		all = append(all, o.Delivery.ID+" "+o.Delivery.Step+" "+o.Delivery.Destination+" "+o.Delivery.Connector)
+	}
+	slices.Sort(all)
+	return all
 }
 
 func randomEvent(t *testing.T, r *rand.Rand, tenants []string, i int) *event.Event {

@@ -84,7 +84,7 @@ func (c *counting) ClaimDue(ctx context.Context, q state.ClaimDue) ([]state.Due,
 }
 
 func (c *counting) Get(ctx context.Context, tenant, kind, name string) (state.Setting, error) {
-	if kind == decide.DocumentKind {
+	if kind == state.KindDocument {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.gets[tenant+" "+name]++
@@ -266,7 +266,7 @@ func TestStepOfDocument(t *testing.T) {
 		b.plan.Store(b.plan.Load().With(overlayOf("default", destination("crm", time.Hour), destination("chat", time.Hour))))
 		c := b.count()
 		b.open()
-		version, err := b.store.Put(t.Context(), "default", decide.DocumentKind, "rule/to-crm", []byte("{}"), 0)
+		version, err := b.store.Put(t.Context(), "default", state.KindDocument, "rule/to-crm", []byte("{}"), 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -305,7 +305,7 @@ func TestStepOfDocument(t *testing.T) {
 		c.mu.Unlock()
 
 		c.fail(errors.New("the store is away")) // then nothing is taken for deleted
-		if err := b.store.Delete(t.Context(), "default", decide.DocumentKind, "rule/to-crm", version); err != nil {
+		if err := b.store.Delete(t.Context(), "default", state.KindDocument, "rule/to-crm", version); err != nil {
 			t.Fatal(err)
 		}
 		b.untilRounds(c, 5)
@@ -314,7 +314,7 @@ func TestStepOfDocument(t *testing.T) {
 		waits("crm", decide.Absent)
 
 		// The document is there, the plan was made with it, and it has another step.
-		version, err = b.store.Put(t.Context(), "default", decide.DocumentKind, "rule/to-chat", []byte("{}"), 0)
+		version, err = b.store.Put(t.Context(), "default", state.KindDocument, "rule/to-chat", []byte("{}"), 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -331,6 +331,42 @@ func TestStepOfDocument(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestDestinationOfDocument: what a rule of every tenant owes to a destination that this replica lacks waits for the document that
+// the store has.
+func TestDestinationOfDocument(t *testing.T) {
+	t.Parallel()
+	var status atomic.Int64
+	status.Store(503)
+	everybody := ruleTo("crm", nil)
+	everybody.Tenant, everybody.Match.Tenant, everybody.Steps[0].Build = config.AnyTenant, config.AnyTenant, map[string]connectors.Connector{}
+	b := prepare(t, &config.Config{Generation: "base", Rules: []*config.Rule{everybody}}, func(seen) (int, http.Header) { return int(status.Load()), nil })
+	moves := &shifted{Clock: clock.System()}
+	b.clock = moves
+	with := func() *config.TenantConfig {
+		o := overlayOf("default", destination("crm", time.Hour))
+		o.Rules, o.Builds[everybody.Steps[0]] = nil, &product{}
+		return o
+	}
+	b.plan.Store(b.plan.Load().With(with()))
+	b.open()
+	id := b.accept(1)[0]
+	b.until("it is retried", func() bool {
+		d := b.delivery(id, "crm")
+		return d != nil && d.State == state.Waiting && d.Attempts == 1 && !d.Leased
+	})
+	status.Store(200)
+	if _, err := b.store.Put(t.Context(), "default", state.KindDocument, "connection/crm", []byte("{}"), 0); err != nil {
+		t.Fatal(err)
+	}
+	b.change(&config.TenantConfig{Tenant: "default"})
+	moves.advance(time.Hour)
+	b.untilReason(id, "crm", decide.Newer)
+	b.change(with())
+	if d := b.untilState(id, "crm", state.Delivered); d.Attempts != 2 {
+		t.Errorf("%d attempts", d.Attempts)
+	}
 }
 
 // TestChangedTenantAlone: a change of one tenant looks at this tenant's holds and lanes, lifts the pauses whose credentials it

@@ -37,7 +37,7 @@ func TestRetentionCompletesItsRound(t *testing.T) {
 	store := &trimmedStore{answers: []state.Trimmed{more(0), more(7), more(0), more(0), {Events: 3}}}
 	c := clock.NewManual(time.Now())
 	g := &gateway{store: store, clock: c, log: slog.New(slog.DiscardHandler)}
-	g.plan.Store(decide.New(&config.Config{}))
+	g.plan.plan.Store(decide.New(&config.Config{}))
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

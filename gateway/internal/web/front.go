@@ -41,7 +41,7 @@ func (a *App) front(management *api.API, bounds listener.Options, open bool) *fr
 		Concurrency:    2*bounds.Max + 1024,
 		ReadBufferSize: maxHeader,
 		ReadTimeout:    headerTimeout,
-		WriteTimeout:   writeTimeout,
+		WriteTimeout:   a.options.writeTimeout,
 		IdleTimeout:    idleTimeout,
 		// Bodies are read by readBody, into memory that grows with what came. The server itself reads one byte ahead:
 		// its own limit is how much it takes room for before anything came.
@@ -79,7 +79,12 @@ func (f *front) serve(ln net.Listener) error {
 // handle reads the body of a request, answers it, and reports its progress to the connection.
 func (f *front) handle(c *fasthttp.RequestCtx) {
 	conn := c.Conn().(*listener.Conn)
-	defer conn.EndServing()
+	defer func() {
+		// A stream is served until its connection is closed: it waits for no client, and gives way to none.
+		if !c.Response.IsBodyStream() {
+			conn.EndServing()
+		}
+	}()
 	defer f.recovered(c)
 	if f.app.leaving.Load() {
 		defer c.SetConnectionClose()

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp/fasthttputil"
 	"go.uber.org/goleak"
 
@@ -34,6 +35,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state/embedded"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
 	"github.com/surveygate/surveygate/gateway/internal/vault"
+	"github.com/surveygate/surveygate/gateway/internal/web/sse"
 )
 
 func TestMain(m *testing.M) {
@@ -94,6 +96,10 @@ type rig struct {
 	bounds Bounds
 	log    *slog.Logger
 	tokens outbound.Tokens
+	// Of streams: routes adds those of a test to each server.
+	routes       func(a *App, app *fiber.App)
+	streams      sse.Options
+	writeTimeout time.Duration
 }
 
 func load(t testing.TB, text string) *decide.Plan {
@@ -167,7 +173,13 @@ func (r *rig) start(t testing.TB) *rig {
 		Stats: stats.New(stats.Options{
 			Store: r.store, Clock: r.clock, Version: "test", Public: func() *config.Public { return r.plan.Load().Public() },
 		}),
+
+		streams: r.streams, writeTimeout: r.writeTimeout,
 	})
+	if r.routes != nil {
+		r.routes(r.app, r.app.tcp.fiber)
+		r.routes(r.app, r.app.socket.fiber)
+	}
 	if err := r.app.Remember(context.Background()); err != nil {
 		t.Fatal(err)
 	}

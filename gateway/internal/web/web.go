@@ -33,6 +33,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/web/api"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
 	"github.com/surveygate/surveygate/gateway/internal/web/listener"
+	"github.com/surveygate/surveygate/gateway/internal/web/sse"
 )
 
 // Limits of one connection: the size of its headers and its timeouts. Bounds limits all connections together.
@@ -59,8 +60,11 @@ const (
 	maxControl     = 64
 )
 
-// perAddress is the share of the connections that one address may have.
-const perAddress = 8
+// perAddress is the share of the connections that one address may have, streamsShare the one that streams may have.
+const (
+	perAddress   = 8
+	streamsShare = 4
+)
 
 // Options are what the server works with. All but Bounds, Log and Problems are required.
 type Options struct {
@@ -86,6 +90,10 @@ type Options struct {
 	Problems func() []view.Warning
 	// Log receives problems; nil drops them.
 	Log *slog.Logger
+
+	// In tests: writeTimeout is in place of the constant, streams in place of the defaults.
+	writeTimeout time.Duration
+	streams      sse.Options
 }
 
 // App is the server. Make it with New; it is safe for concurrent use.
@@ -94,6 +102,7 @@ type App struct {
 	door    *intake.Door
 	tcp     *front
 	socket  *front
+	streams *sse.Streams
 	stop    context.CancelFunc
 	leaving atomic.Bool
 	scrapes [2]scrapes    // of what is public, and of everything
@@ -122,6 +131,10 @@ func New(o Options) *App {
 		Ended:     o.Stats.Ended,
 	})
 	bounds := o.Bounds.orDefaults()
+	a.options.writeTimeout = cmp.Or(o.writeTimeout, writeTimeout)
+	o.streams.WriteTimeout = a.options.writeTimeout
+	o.streams.Max = min(cmp.Or(o.streams.Max, sse.DefaultMax), max(bounds.Connections/streamsShare, 1))
+	a.streams = sse.New(o.streams)
 	a.tcp = a.front(management, listener.Options{
 		Max: bounds.Connections, PerAddress: max(bounds.Connections/perAddress, 1), Proxy: a.isProxy, Bodies: bounds.Bodies,
 	}, false)
@@ -164,9 +177,11 @@ func (a *App) Leave() { a.leaving.Store(true) }
 // Drain refuses events with 503 from now on and makes the gateway not ready. All other requests are still answered.
 func (a *App) Drain() { a.door.Drain() }
 
-// Shutdown drains, lets running requests finish, and stops listening. When ctx ends first, it aborts running requests.
+// Shutdown drains, ends streams, lets all other requests finish, and stops listening. When ctx ends first, it aborts running
+// requests.
 func (a *App) Shutdown(ctx context.Context) error {
 	a.Drain()
+	a.streams.End()
 	defer a.stop()
 	ended := make(chan struct{})
 	defer close(ended)

@@ -166,8 +166,8 @@ type listed struct {
 	prefix []byte
 	key    sortKey // while it is closed: its entries are before it
 	value  []byte
-	newest int64   // while it is closed: of the entries before key
-	whole  bool    // while it is closed: it has no entry after key
+	newest int64 // while it is closed: of the entries before key
+	whole  bool  // while it is closed: it has no entry after key
 }
 
 func (h lists) Len() int           { return len(h) }

@@ -15,8 +15,8 @@ import (
 // standingMost is how many destinations one pipeline asks for.
 const standingMost = 1000
 
-// Standing returns the standing of destinations, over all shards: one pipeline for the named ones, and one more before it to
-// find those that are known.
+// Standing returns the standing of destinations, over all shards: one pipeline for the named ones. Those that are known are found
+// with the tenant's orders of lists before.
 func (s *store) Standing(ctx context.Context, tenant string, destinations []string) ([]state.Standing, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
@@ -110,25 +110,27 @@ func (s *store) inForce(ctx context.Context, records map[string]string) (map[str
 
 // knownDestinations returns the names of a tenant's destinations that have anything in the store, in order.
 func (s *store) knownDestinations(ctx context.Context, tenant string) ([]string, error) {
-	pipe := s.client.Pipeline()
-	dests, holds := make([]*goredis.StringSliceCmd, len(s.shards)), make([]*goredis.MapStringStringCmd, len(s.shards))
-	for n, sh := range s.shards {
-		dests[n], holds[n] = pipe.SMembers(ctx, sh.base+"dests"), pipe.HGetAll(ctx, sh.base+"holds")
-	}
-	if err := s.exec(ctx, pipe); err != nil {
-		return nil, err
-	}
 	prefix := escape(tenant) + "/"
 	names, records := map[string]bool{}, map[string]string{}
 	add := func(t string) {
 		_, name := untoken(t)
 		names[name] = true
 	}
-	for n := range slices.Backward(s.shards) {
-		for _, t := range dests[n].Val() {
-			if strings.HasPrefix(t, prefix) {
-				add(t)
-			}
+	pipe := s.client.Pipeline()
+	holds := make([]*goredis.MapStringStringCmd, len(s.shards))
+	for n, sh := range s.shards {
+		holds[n] = pipe.HGetAll(ctx, sh.base+"holds")
+	}
+	if err := s.exec(ctx, pipe); err != nil {
+		return nil, err
+	}
+	for n, sh := range slices.Backward(s.shards) {
+		listed, err := s.listedDestinations(ctx, sh, tenant)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range listed {
+			add(prefix + name)
 		}
 		for t, raw := range holds[n].Val() {
 			if strings.HasPrefix(t, prefix) {
@@ -144,4 +146,35 @@ func (s *store) knownDestinations(ctx context.Context, tenant string) ([]string,
 		add(t)
 	}
 	return slices.Sorted(maps.Keys(names)), nil
+}
+
+// listedDestinations returns the escaped names of a tenant's destinations that are in the orders of a shard, some more than once.
+func (s *store) listedDestinations(ctx context.Context, sh *shard, tenant string) (names []string, err error) {
+	args := orderArgs{Share: escape(tenant)}
+	for _, kind := range []byte(listLetters) {
+		args.Lists = append(args.Lists, orderRef{string(kind), "-inf", 0}) // none is older
+	}
+	for range 2 {
+		got, err := orderScript.run(ctx, s, sh.base, args)
+		if err != nil {
+			return nil, err
+		}
+		v := asList(got)
+		if len(v) != 2+2*len(args.Lists) {
+			return nil, errCorrupt
+		}
+		names = nil
+		for i := range args.Lists {
+			for found := asList(v[3+2*i]); len(found) > 1; found = found[2:] {
+				names = append(names, asText(found[0]))
+			}
+		}
+		if asInt(v[0]) == 1 {
+			break
+		}
+		if err := s.makeOrders(ctx, sh, tenant, text(uint64(asInt(v[1])))); err != nil {
+			return nil, err
+		}
+	}
+	return names, nil
 }

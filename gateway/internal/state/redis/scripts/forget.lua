@@ -11,5 +11,6 @@ if waits == 0 and kept == 0 then
   redis.call('HDEL', base .. 'deadbytes', dest)
   correct(dest)
   touch(dest)
+  correct(dest)
 end
 return { waits, math.min(kept, 1) }

@@ -1,0 +1,236 @@
+// Package sse streams server-sent events to clients of the HTTP server. Every handler whose answer goes on for longer than one
+// write uses it: it moves the deadline of the connection, notices clients that left, bounds the streams, and ends them at a stop.
+package sse
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+)
+
+// Options bound streams. WriteTimeout is required; zero values of the others mean their default.
+type Options struct {
+	// Max is how many streams may be open (default 256), MaxPerOwner how many of one session or token (default 8).
+	Max, MaxPerOwner int
+	// Lifetime is how long a stream lasts (default 5 minutes). Clients of server-sent events connect again by themselves.
+	Lifetime time.Duration
+	// Heartbeat is the longest time without a write (default 15 s). A client that left is noticed by a failing write, which is
+	// the second one after it left.
+	Heartbeat time.Duration
+	// WriteTimeout bounds each write. A client that reads nothing for that long is given up.
+	WriteTimeout time.Duration
+}
+
+// The defaults of Options.
+const (
+	DefaultMax         = 256
+	defaultMaxPerOwner = 8
+	defaultLifetime    = 5 * time.Minute
+	defaultHeartbeat   = 15 * time.Second
+)
+
+// endWithin bounds the last write of a stream at a stop, so that a client that reads nothing does not delay the stop.
+const endWithin = 500 * time.Millisecond
+
+// wall is the machine's clock: deadlines of the network must not depend on the clock of a test.
+var wall = clock.System()
+
+// Event is one message. Data may have several lines; ID and Name are one line each, and optional.
+type Event struct {
+	// ID is what the client sends as Last-Event-ID when it connects again.
+	ID, Name string
+	Data     []byte
+}
+
+// Streams are the open streams of a server. Make them with New; they are safe for concurrent use.
+type Streams struct {
+	options Options
+	ctx     context.Context // ends with End
+	end     context.CancelFunc
+
+	mu     sync.Mutex
+	open   map[*stream]struct{}
+	owners map[string]int // open streams of each owner
+	ended  bool
+}
+
+// stream is one open stream.
+type stream struct {
+	streams *Streams
+	owner   string
+	conn    net.Conn
+	ctx     context.Context // ends with the stream
+	end     context.CancelFunc
+}
+
+var errEnded = errors.New("streams have ended")
+
+// New returns Streams with no stream.
+func New(o Options) *Streams {
+	o.Max = cmp.Or(o.Max, DefaultMax)
+	o.MaxPerOwner = cmp.Or(o.MaxPerOwner, defaultMaxPerOwner)
+	o.Lifetime = cmp.Or(o.Lifetime, defaultLifetime)
+	o.Heartbeat = cmp.Or(o.Heartbeat, defaultHeartbeat)
+	s := &Streams{options: o, open: map[*stream]struct{}{}, owners: map[string]int{}}
+	s.ctx, s.end = context.WithCancel(context.Background())
+	return s
+}
+
+// Serve answers a request with a stream of the events that open's channel has. The stream lasts until the channel is closed,
+// its lifetime is over, the client has left, or End is called; then the context that open got ends. owner is the session or
+// token of the caller, which has a bound of its own. open runs before Serve returns; what it returns as an error is the answer.
+//
+// At a bound Serve returns a Problem: 429 for the owner's, 503 for that of all.
+func (s *Streams) Serve(c *fiber.Ctx, owner string, open func(ctx context.Context) (<-chan Event, error)) error {
+	if c.Method() == fiber.MethodHead {
+		setHeader(c)
+		return nil
+	}
+	st, err := s.admit(owner, c.Context().Conn())
+	if err != nil {
+		return err
+	}
+	writing := false
+	defer func() {
+		if !writing {
+			st.close()
+		}
+	}()
+	events, err := open(st.ctx)
+	if err != nil {
+		return err
+	}
+	setHeader(c)
+	c.Context().SetConnectionClose() // front counts the connection as being served until it is closed
+	c.Context().SetBodyStreamWriter(func(w *bufio.Writer) {
+		defer st.close()
+		st.write(w, events)
+	})
+	writing = true
+	return nil
+}
+
+func setHeader(c *fiber.Ctx) {
+	c.Set(fiber.HeaderContentType, "text/event-stream")
+	c.Set(fiber.HeaderCacheControl, "no-store")
+	c.Set("X-Accel-Buffering", "no") // nginx would hold events back
+}
+
+// admit adds a stream within the bounds.
+func (s *Streams) admit(owner string, conn net.Conn) (*stream, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.ended:
+		return nil, answer.Unavailable("the gateway is stopping", answer.DefaultRetryAfter, nil)
+	case s.owners[owner] >= s.options.MaxPerOwner:
+		p := answer.NewProblem(fiber.StatusTooManyRequests, view.RateLimited, "too many streams of this token or session are open: close one first")
+		p.RetryAfter = answer.DefaultRetryAfter
+		return nil, p
+	case len(s.open) >= s.options.Max:
+		return nil, answer.Unavailable("too many streams are open", answer.DefaultRetryAfter, nil)
+	}
+	st := &stream{streams: s, owner: strings.Clone(owner), conn: conn}
+	st.ctx, st.end = context.WithTimeout(s.ctx, s.options.Lifetime)
+	s.open[st] = struct{}{}
+	s.owners[st.owner]++
+	return st, nil
+}
+
+// Open returns how many streams are open.
+func (s *Streams) Open() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.open)
+}
+
+// End ends all streams and refuses new ones. It does not wait; a stream ends within half a second, whatever its client does.
+func (s *Streams) End() {
+	s.mu.Lock()
+	s.ended = true
+	for st := range s.open {
+		_ = st.conn.SetWriteDeadline(wall.Now().Add(endWithin)) // it may be in a write
+	}
+	s.mu.Unlock()
+	s.end()
+}
+
+func (st *stream) close() {
+	st.end()
+	s := st.streams
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, st)
+	if s.owners[st.owner]--; s.owners[st.owner] <= 0 {
+		delete(s.owners, st.owner)
+	}
+}
+
+// write writes events and heartbeats until the stream ends.
+func (st *stream) write(w *bufio.Writer, events <-chan Event) {
+	err := st.flush(w, []byte(": begin\n\n")) // proxies pass the header on with the first byte
+	for err == nil {
+		silent, stop := wall.After(st.streams.options.Heartbeat)
+		select {
+		case <-st.ctx.Done():
+			stop()
+			return
+		case e, ok := <-events:
+			if stop(); !ok {
+				return
+			}
+			err = st.flush(w, e.append(nil))
+		case <-silent:
+			err = st.flush(w, []byte(":\n\n"))
+		}
+	}
+}
+
+// flush writes a part of the stream and moves the deadline of the connection before it: the server's own deadline is set once for
+// the whole answer.
+func (st *stream) flush(w *bufio.Writer, part []byte) error {
+	s := st.streams
+	s.mu.Lock()
+	err := errEnded // End has set the last deadline
+	if !s.ended {
+		err = st.conn.SetWriteDeadline(wall.Now().Add(s.options.WriteTimeout))
+	}
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(part); err != nil {
+		return err
+	}
+	return w.Flush()
+}
+
+var oneLine = strings.NewReplacer("\r", " ", "\n", " ", "\x00", " ")
+
+// append writes an event as its client reads it.
+func (e *Event) append(b []byte) []byte {
+	field := func(name, value string) {
+		if value != "" {
+			b = append(append(append(append(b, name...), ": "...), oneLine.Replace(value)...), '\n')
+		}
+	}
+	field("id", e.ID)
+	field("event", e.Name)
+	data := bytes.ReplaceAll(bytes.ReplaceAll(e.Data, []byte("\r\n"), []byte("\n")), []byte("\r"), []byte("\n"))
+	for line := range bytes.SplitSeq(data, []byte("\n")) {
+		b = append(append(append(b, "data: "...), line...), '\n')
+	}
+	return append(b, '\n')
+}
