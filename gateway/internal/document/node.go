@@ -38,14 +38,17 @@ const (
 
 // Node is a value of a document. It is immutable after Expand.
 type Node struct {
-	Kind Kind
+	Kind  Kind
+	Style Style
+	// Unset reports that Text still contains a ${NAME} without a value, which only `test` and editors allow.
+	Unset  bool
+	secret bool // whether the text is a secret
+	placed bool // whether it is not written in the file: see Put
+
 	// At is the position of its first character.
 	At Position
 	// Text is the text of a scalar, with ${…} replaced.
-	Text  string
-	Style Style
-	// Unset reports that Text still contains a ${NAME} without a value, which only `test` and editors allow.
-	Unset bool
+	Text string
 	// Items are the items of a list.
 	Items []*Node
 	// Pairs are the pairs of a mapping, in the order written.
@@ -54,14 +57,12 @@ type Node struct {
 	file    *file
 	written string // Text before ${…} was replaced
 	spans   []span // maps Text to written; nil if they are equal
-	secret  bool   // whether the text is a secret
-	placed  bool   // whether it is not written in the file: see Put
-	wide    int    // how many characters a scalar takes, with its quotes; 0 if that is not known yet
+	wide    int32  // how many characters a scalar takes, with its quotes; 0 if that is not known yet
 
-	// parent is the list or mapping that holds the node, and index its place there; nil for the root. They give the path of a
+	// parent is the list or mapping that holds the node, nil for the root, and index the node's place there. They give the path of a
 	// fault. A key has the parent and index of its value.
+	index  int32
 	parent *Node
-	index  int
 }
 
 // Pair is one key of a mapping with its value.

@@ -106,7 +106,7 @@ func (n *Node) set(step string, child *Node) bool {
 	case Mapping:
 		for i, p := range n.Pairs {
 			if p.Key.Text == step {
-				n.Pairs[i].Value, child.parent, child.index = child, n, i
+				n.Pairs[i].Value, child.parent, child.index = child, n, int32(i)
 				return true
 			}
 		}
@@ -120,7 +120,7 @@ func (n *Node) set(step string, child *Node) bool {
 		if i == len(n.Items) {
 			n.addItem(child)
 		} else {
-			n.Items[i], child.parent, child.index = child, n, i
+			n.Items[i], child.parent, child.index = child, n, int32(i)
 		}
 		return true
 	}
@@ -128,13 +128,13 @@ func (n *Node) set(step string, child *Node) bool {
 }
 
 func (n *Node) addItem(child *Node) {
-	child.parent, child.index = n, len(n.Items)
+	child.parent, child.index = n, int32(len(n.Items))
 	n.Items = append(n.Items, child)
 }
 
 func (n *Node) addPair(key, value *Node) {
-	key.parent, key.index = n, len(n.Pairs)
-	value.parent, value.index = n, len(n.Pairs)
+	key.parent, key.index = n, int32(len(n.Pairs))
+	value.parent, value.index = n, int32(len(n.Pairs))
 	n.Pairs = append(n.Pairs, Pair{key, value})
 }
 
@@ -152,8 +152,8 @@ func (n *Node) path() []any {
 	for ; n.parent != nil; n = n.parent {
 		switch up := n.parent; {
 		case up.Kind == List:
-			path = append(path, n.index)
-		case n.index < len(up.Pairs):
+			path = append(path, int(n.index))
+		case int(n.index) < len(up.Pairs):
 			path = append(path, up.Pairs[n.index].Key.Text)
 		}
 	}
