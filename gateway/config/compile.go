@@ -82,7 +82,7 @@ type compiling struct {
 func (d *compiling) refuse(message, remedy string) {
 	f := document.At(d.at, message, remedy)
 	f.Loc = []any{}
-	d.CompiledDocument.Faults = append(d.CompiledDocument.Faults, f)
+	d.Faults = append(d.Faults, f)
 }
 
 func (d *compiling) isDestination() bool { return d.kind == kindWebhook || d.kind == kindConnection }
@@ -92,9 +92,9 @@ func (d *compiling) isDestination() bool { return d.kind == kindWebhook || d.kin
 func (o *overlay) take(documents []Document) {
 	for _, doc := range documents {
 		d := &compiling{CompiledDocument: CompiledDocument{Document: doc, State: Active}, at: StorePrefix + printable(doc.Name)}
-		d.CompiledDocument.Faults = slices.Clone(doc.Faults)
-		for i := range d.CompiledDocument.Faults {
-			if f := &d.CompiledDocument.Faults[i]; f.File == "" {
+		d.Faults = slices.Clone(doc.Faults)
+		for i := range d.Faults {
+			if f := &d.Faults[i]; f.File == "" {
 				f.File = d.at
 			}
 		}
@@ -181,7 +181,7 @@ func (o *overlay) shadow(d *compiling) bool {
 	if file == (document.Position{}) {
 		return false
 	}
-	d.State, d.CompiledDocument.Faults = Shadowed, nil
+	d.State, d.Faults = Shadowed, nil
 	d.refuse(fmt.Sprintf("the %s `%s` is defined in the files, and that one is used", what, d.name),
 		fmt.Sprintf("it is at %s: remove it there, or give this document another name", file))
 	return true
@@ -190,7 +190,7 @@ func (o *overlay) shadow(d *compiling) bool {
 // usable reports whether a document is to be read. One whose faults were found before is read too: a webhook whose secret cannot be
 // opened owes what it subscribes to.
 func (d *compiling) usable() bool {
-	return d.kind != "" && d.State != Shadowed && len(d.CompiledDocument.Faults) == len(d.Document.Faults)
+	return d.kind != "" && d.State != Shadowed && len(d.Faults) == len(d.Document.Faults)
 }
 
 // each does a step of the compilation for every document of a kind. A panic is a fault of the document that caused it: a text
@@ -317,7 +317,7 @@ func (o *overlay) document(file string) *compiling {
 func (o *overlay) attribute() {
 	for _, f := range o.faults[o.attributed:] {
 		if d := o.document(f.File); d != nil && len(d.Document.Faults) == 0 {
-			d.CompiledDocument.Faults = append(d.CompiledDocument.Faults, f)
+			d.Faults = append(d.Faults, f)
 		}
 	}
 	o.attributed = len(o.faults)
@@ -334,7 +334,7 @@ func (o *overlay) attribute() {
 func (o *overlay) breakDestinations() {
 	broken := map[string]bool{}
 	for _, doc := range o.all {
-		if !doc.isDestination() || doc.State == Shadowed || len(doc.CompiledDocument.Faults) == 0 {
+		if !doc.isDestination() || doc.State == Shadowed || len(doc.Faults) == 0 {
 			continue
 		}
 		broken[doc.name] = true
@@ -430,12 +430,12 @@ func (o *overlay) finish() *TenantConfig {
 	for i, d := range o.all {
 		switch {
 		case d.State == Shadowed:
-		case len(d.CompiledDocument.Faults) > 0:
+		case len(d.Faults) > 0:
 			d.State = Broken
 		case d.disabled:
 			d.State = Disabled
 		}
-		d.CompiledDocument.Faults, d.Warnings = d.keep(d.CompiledDocument.Faults), d.keep(d.Warnings)
+		d.Faults, d.Warnings = d.keep(d.Faults), d.keep(d.Warnings)
 		if d.node != nil {
 			h := fnv.New64a()
 			d.node.Sum(h)
@@ -470,8 +470,7 @@ func (d *compiling) keep(faults document.Faults) document.Faults {
 	}
 	all := faults.Sorted()
 	if more := len(all) - maxFaults; more > 0 {
-		all = append(all[:maxFaults:maxFaults], document.Fault{Position: document.Position{File: d.at}, Loc: []any{},
-			Message: fmt.Sprintf("there are %d more like these", more), Remedy: "mend the others first"})
+		all = append(all[:maxFaults:maxFaults], document.At(d.at, fmt.Sprintf("there are %d more like these", more), "mend the others first"))
 	}
 	for i, f := range all {
 		f.Remedy = strings.ReplaceAll(f.Remedy, `"${NAME}"`, `"…"`) // a stored document has no variables

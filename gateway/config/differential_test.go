@@ -37,7 +37,6 @@ type object struct {
 
 // generated is a configuration in both forms.
 type generated struct {
-	base      string // a file
 	files     map[string]string
 	env       map[string]string
 	documents map[string][]config.Document // by tenant
@@ -64,8 +63,13 @@ func (g *generator) delivery(s settings) settings {
 		name  string
 		value any
 	}{
-		{"timeout", "3s"}, {"concurrency", 3}, {"rate", "7/s"}, {"retry", pick[any](g, "standard", []string{"5s", "1m"})}, {"capture", "all"},
-		{"transport", pick(g, "std", "fast")}, {"enabled", g.chance(80)},
+		{"timeout", "3s"},
+		{"concurrency", 3},
+		{"rate", "7/s"},
+		{"retry", pick[any](g, "standard", []string{"5s", "1m"})},
+		{"capture", "all"},
+		{"transport", pick(g, "std", "fast")},
+		{"enabled", g.chance(80)},
 	} {
 		if g.chance(20) {
 			s[one.name] = one.value

@@ -56,8 +56,11 @@ func (n *Node) Put(path string, secret connectors.Secret) Faults {
 	for i, step := range steps {
 		child := at.step(step)
 		if i == len(steps)-1 {
-			value := &Node{Kind: Scalar, Style: Double, Text: secret.Expose(), At: at.At, file: n.file,
-				written: "${" + strings.NewReplacer("{", "(", "}", ")").Replace(path) + "}", spans: []span{{0, 0, true}}, placed: true}
+			value := &Node{
+				Kind: Scalar, Style: Double, At: at.At, file: n.file, placed: true,
+				Text:    secret.Expose(), //nolint:forbidigo // as the value of a ${…} stands in the text of a node
+				written: "${" + strings.NewReplacer("{", "(", "}", ")").Replace(path) + "}", spans: []span{{0, 0, true}},
+			}
 			if child != nil {
 				value.At = child.At
 			}
@@ -113,14 +116,14 @@ func (n *Node) set(step string, child *Node) bool {
 		n.addPair(&Node{Kind: Scalar, Text: step, At: n.At, file: n.file, placed: true}, child)
 		return true
 	case List:
-		i, err := strconv.Atoi(step)
-		if err != nil || i < 0 || i > len(n.Items) {
+		i, err := strconv.ParseInt(step, 10, 32)
+		switch at := int(i); {
+		case err != nil || at < 0 || at > len(n.Items):
 			return false
-		}
-		if i == len(n.Items) {
+		case at == len(n.Items):
 			n.addItem(child)
-		} else {
-			n.Items[i], child.parent, child.index = child, n, int32(i)
+		default:
+			n.Items[at], child.parent, child.index = child, n, int32(i)
 		}
 		return true
 	}
