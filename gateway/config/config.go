@@ -215,7 +215,7 @@ type Step struct {
 // Connector returns the name of the connector that builds this step for a destination: product, or product.action. In
 // different tenants, destinations of the same name may use different products.
 func (s *Step) Connector(d *Destination) string {
-	if s.Action == "" {
+	if s.Action == "" || d.Product == "" { // of a Broken destination it may be unknown
 		return d.Product
 	}
 	return d.Product + "." + s.Action

@@ -1,7 +1,9 @@
 package embedded
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -27,7 +29,7 @@ func (s *store) Counts(ctx context.Context, tenant string, q state.CountQuery) (
 	return all, nil
 }
 
-func (s *store) readCounts(ctx context.Context, tenant string, q state.CountQuery) (all []state.Count, err error) {
+func (s *store) readCounts(ctx context.Context, tenant string, q state.CountQuery) ([]state.Count, error) {
 	first, last, err := q.Span(s.clock.look().wall)
 	if err != nil || last.Before(first) {
 		return nil, err
@@ -41,51 +43,64 @@ func (s *store) readCounts(ctx context.Context, tenant string, q state.CountQuer
 	if err := q.CheckCells(first, last, len(names)); err != nil {
 		return nil, err
 	}
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{tabCount}, UpperBound: []byte{tabCount + 1}})
-	if err != nil {
+	by := make([][]state.Count, len(names))
+	if err := s.readCells(ctx, tenant, &q, names, first, last, by); err != nil {
 		return nil, err
 	}
-	defer func() {
-		if closeErr := it.Close(); err == nil {
-			err = closeErr
-		}
-	}()
+	return slices.Concat(by...), nil
+}
+
+// readCells adds the cells from first to last of each name to its place in by. It goes through the keys in their order, so that each
+// seek continues from the one before.
+func (s *store) readCells(ctx context.Context, tenant string, q *state.CountQuery, names []string, first, last time.Time, by [][]state.Count) (err error) {
 	from, fromUnit := q.Step.Cell(first)
 	to, toUnit := q.Step.Cell(last)
-	var prefix []byte
-	for _, name := range names {
+	it, err := s.db.NewIter(&pebble.IterOptions{
+		LowerBound: cellPeriod(nil, q.Step, from, tenant), UpperBound: prefixEnd(cellPeriod(nil, q.Step, to, tenant)),
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	var key []byte
+	for period := from; period <= to; period++ {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return err
 		}
-		for period := from; period <= to; period++ {
-			begin, end := 0, q.Step.Units()-1
-			if period == from {
-				begin = fromUnit
-			}
-			if period == to {
-				end = toUnit
-			}
-			prefix = cellPrefix(prefix, q.Step, period, tenant, q.Kind, name)
-			n := len(prefix)
-			it.SetBounds(append(slices.Clone(prefix), byte(begin)), append(slices.Clone(prefix), byte(end+1)))
-			for ok := it.First(); ok; ok = it.Next() {
+		begin, end := 0, q.Step.Units()-1
+		if period == from {
+			begin = fromUnit
+		}
+		if period == to {
+			end = toUnit
+		}
+		for i, name := range names {
+			key = append(cellPrefix(key, q.Step, period, tenant, q.Kind, name), byte(begin))
+			prefix := key[:len(key)-1]
+			for it.SeekGE(key) {
+				unit, found := bytes.CutPrefix(it.Key(), prefix)
+				if !found || len(unit) != 1 || int(unit[0]) > end {
+					break
+				}
 				v, err := it.ValueAndErr()
 				if err != nil {
-					return nil, err
+					return err
 				}
-				c := state.Count{Tenant: tenant, Kind: q.Kind, Name: name, At: q.Step.Time(period, int(it.Key()[n]))}
+				// A cell may have been written thousands of times since the memtable was flushed. Next would go through all of them.
+				key[len(key)-1] = unit[0] + 1
+				c := state.Count{Tenant: tenant, Kind: q.Kind, Name: name, At: q.Step.Time(period, int(unit[0]))}
 				if state.ReadCount(v, &c) != nil {
 					s.unreadCounts.Add(1)
 					continue
 				}
-				all = append(all, c)
+				by[i] = append(by[i], c)
 			}
 			if err := it.Error(); err != nil {
-				return nil, err
+				return err
 			}
 		}
 	}
-	return all, nil
+	return nil
 }
 
 // countedSince returns the names of a kind that were counted on the day of a time or later, sorted, with OtherName.

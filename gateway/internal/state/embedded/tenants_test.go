@@ -36,7 +36,43 @@ func (op *comparing) stage(t *tx) error {
 		return p.Last().String() == ".changed" || p.Last().String() == ".dirty"
 	}, cmp.Ignore()))
 	op.diff += cmp.Diff([]int64{share, shareBytes, events}, []int64{c.share, c.shareBytes, c.bytes})
+	op.diff += compareCounts(t.s)
 	return nil
+}
+
+// compareCounts compares the bytes and names of statistics that the store counts with its records.
+func compareCounts(s *store) string {
+	type use struct {
+		step   state.StatStep
+		period int64
+		tenant string
+	}
+	there, said := map[use]int64{}, map[use]int64{}
+	var sum int64
+	must(scan(s.db, []byte{tabCount}, func(rest, value []byte) error {
+		step, period, tail, _ := cutStep(rest)
+		tenant, _, _ := cutText(tail)
+		there[use{step, period, tenant}] += int64(1 + len(rest) + len(value) + countOverhead)
+		sum += int64(1 + len(rest) + len(value) + countOverhead)
+		return nil
+	}))
+	must(scan(s.db, []byte{tabCountUse}, func(rest, value []byte) error {
+		step, period, tail, _ := cutStep(rest)
+		tenant, _, _ := cutText(tail)
+		said[use{step, period, tenant}] = readNumber(value)
+		return nil
+	}))
+	names, numbers := map[string]int64{}, map[string]int64{}
+	must(scan(s.db, []byte{tabCountName}, func(rest, value []byte) error {
+		tenant, tail, _ := cutText(rest)
+		if key := fmt.Sprintf("%q %c", tenant, tail[0]); len(tail) == 1 {
+			numbers[key] = readNumber(value)
+		} else {
+			names[key]++
+		}
+		return nil
+	}))
+	return cmp.Diff(there, said, cmp.AllowUnexported(use{})) + cmp.Diff(sum, s.countBytes.Load()) + cmp.Diff(names, numbers)
 }
 
 func counted(t *testing.T, s *store) {

@@ -64,6 +64,21 @@ type statCellArgs struct {
 	TTL                          int64 // seconds
 }
 
+// statPlace is where a cell is.
+type statPlace struct {
+	step          state.StatStep
+	period        int64
+	unit          int
+	tenant, thing string
+}
+
+// statTTL returns in how many seconds the cells of a period expire: when all of them are older than they are kept. The end of a period
+// that is far ahead, because a clock is wrong, does not count.
+func statTTL(step state.StatStep, period int64, now time.Time) int64 {
+	ends := step.Time(period+1, 0)
+	return int64((min(ends.Sub(now), ends.Sub(step.Time(period, 0))) + step.Kept()) / time.Second)
+}
+
 func (s *store) statShard(tenant string) *shard {
 	return s.shards[shardOf(tenant, "statistics", len(s.shards))]
 }
@@ -184,23 +199,24 @@ func (s *store) prepareCounts(ctx context.Context, sh *shard, counts []state.Cou
 	if err != nil {
 		return args, err
 	}
-	places := map[statCellArgs]int{} // by tenant, thing, period and field
-	var sums []state.Count
+	places := make(map[statPlace]int, 3*len(counts))
+	sums := make([]state.Count, 0, 3*len(counts))
 	for i := range counts {
 		c := &counts[i]
+		tenant, thing := escape(c.Tenant), statThing(c.Kind, names[i])
 		for _, step := range state.StatSteps {
 			if now.Sub(step.Start(c.At)) >= step.Kept() {
 				continue
 			}
 			period, unit := step.Cell(c.At)
-			cell := statCellArgs{Tenant: escape(c.Tenant), Thing: statThing(c.Kind, names[i]), Period: statPeriod(step, period), Field: strconv.Itoa(unit)}
-			at, ok := places[cell]
+			p := statPlace{step, period, unit, tenant, thing}
+			at, ok := places[p]
 			if !ok {
 				at = len(sums)
-				places[cell], sums = at, append(sums, state.Count{})
-				ends := step.Time(period+1, 0).Sub(now)
-				cell.TTL = int64((min(ends, step.Time(period+1, 0).Sub(step.Time(period, 0))) + step.Kept()) / time.Second)
-				args.Cells = append(args.Cells, cell)
+				places[p], sums = at, append(sums, state.Count{})
+				args.Cells = append(args.Cells, statCellArgs{
+					Tenant: tenant, Thing: thing, Period: statPeriod(step, period), Field: strconv.Itoa(unit), TTL: statTTL(step, period, now),
+				})
 			}
 			sums[at].Add(c)
 		}

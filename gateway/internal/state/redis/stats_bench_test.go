@@ -10,13 +10,13 @@ import (
 
 // BenchmarkAddCounts adds a minute of 500 destinations, each to its minute, hour and day.
 func BenchmarkAddCounts(b *testing.B) {
-	_, s := benchStore(b)
+	srv, s := benchStore(b)
 	now := time.Now().Truncate(time.Hour)
 	all := make([]state.Count, 500)
 	for i := range all {
 		all[i] = busyCount(acme, fmt.Sprintf("wh_%016x", i), now)
 	}
-	b.ResetTimer()
+	m := begin(b, srv, s)
 	for n := 0; b.Loop(); n++ {
 		for i := range all {
 			all[i].At = now.Add(-time.Duration(n%30) * time.Minute)
@@ -25,11 +25,12 @@ func BenchmarkAddCounts(b *testing.B) {
 			b.Fatalf("%v, %d left", err, len(left))
 		}
 	}
+	m.end("memory-B/op")
 }
 
 // BenchmarkCounts reads what pages show, of destinations that never rest.
 func BenchmarkCounts(b *testing.B) {
-	_, s := benchStore(b)
+	srv, s := benchStore(b)
 	now := time.Now()
 	names := make([]string, 50)
 	var counts []state.Count
@@ -50,6 +51,7 @@ func BenchmarkCounts(b *testing.B) {
 		b.Run(x.what, func(b *testing.B) {
 			x.q.Kind = state.DestinationStats
 			var n int
+			m := begin(b, srv, s)
 			for b.Loop() {
 				got, err := s.Counts(b.Context(), acme, x.q)
 				if err != nil {
@@ -57,6 +59,7 @@ func BenchmarkCounts(b *testing.B) {
 				}
 				n = len(got)
 			}
+			m.end("memory-B/op")
 			b.ReportMetric(float64(n), "counts")
 		})
 	}

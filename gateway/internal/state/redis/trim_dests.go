@@ -40,7 +40,7 @@ func (t *trimming) dests() error {
 		return nil
 	}
 	var unfinished []*destLists
-	err := t.inTurn("dests", t.s.shards, "dests", func(sh *shard, names []string) ([]string, error) {
+	err := t.inTurn("dests", "dests", func(sh *shard, names []string) ([]string, error) {
 		names, all, err := t.lists(sh, names)
 		if err != nil {
 			return names, err
