@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -169,6 +170,20 @@ func (n *Node) IsNumber() bool {
 // IsBool reports whether a scalar is a plain true or false.
 func (n *Node) IsBool() bool {
 	return n.Kind == Scalar && n.Style == Plain && (strings.EqualFold(n.Text, "true") || strings.EqualFold(n.Text, "false"))
+}
+
+// Sorted returns a copy of the tree with the keys of all mappings in order.
+func (n *Node) Sorted() *Node {
+	c := *n
+	c.Items, c.Pairs = slices.Clone(n.Items), slices.Clone(n.Pairs)
+	for i, item := range c.Items {
+		c.Items[i] = item.Sorted()
+	}
+	for i, p := range c.Pairs {
+		c.Pairs[i].Value = p.Value.Sorted()
+	}
+	slices.SortFunc(c.Pairs, func(a, b Pair) int { return strings.Compare(a.Key.Text, b.Key.Text) })
+	return &c
 }
 
 // JSON returns the node as JSON, with keys in the order written and numbers with their original digits.
