@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
@@ -98,10 +99,7 @@ type Restored struct{ Tenants, Documents int }
 func (w *Worker) Restore(ctx context.Context) (Restored, error) {
 	var done Restored
 	w.mu.Lock()
-	held := map[string]*tenant{}
-	for name, t := range w.tenants {
-		held[name] = t
-	}
+	held := maps.Clone(w.tenants)
 	w.mu.Unlock()
 	for name, t := range held {
 		n, err := w.restore(ctx, name, w.keptOf(t))
