@@ -71,8 +71,12 @@ func (w *Worker) read(ctx context.Context, name string, t *tenant) ([]state.Sett
 	if identity == known {
 		return kept, nil
 	}
-	if _, err := w.restore(ctx, name, t.kept); err != nil {
+	restored, err := w.restore(ctx, name, t.kept)
+	if err != nil {
 		return nil, errors.Join(errEmptied, err)
+	}
+	if restored > 0 {
+		w.o.Log.Error("the store lost documents of a tenant: they stay in use, and were written back", "tenant", name, "count", restored)
 	}
 	return w.o.Store.List(ctx, name, state.KindDocument)
 }
