@@ -70,7 +70,7 @@ func (g *gateway) logOverlay(now, before *config.TenantConfig) {
 	if len(shadowed) > 0 {
 		attributes = append(attributes, "shadowed", few(shadowed))
 	}
-	message := "documents of a tenant are in use, but some are not: broken ones do not compile, shadowed ones have a name that a file has too"
+	const message = "documents of a tenant are in use, but some are not: broken ones do not compile, shadowed ones have a name that a file has too"
 	if before != nil && countsOf(before) == countsOf(now) {
 		g.log.Info(message, append(attributes, "err", fault)...)
 		return
