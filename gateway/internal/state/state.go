@@ -37,6 +37,17 @@ var (
 	ErrClosed = errors.New("store closed")
 )
 
+// StopsAll reports whether an error about one of many things means that the others fail too: the store is unavailable or
+// closed, another holder has the lease, or the caller has gone. Other errors are about that one thing: work on many goes on.
+func StopsAll(err error) bool {
+	for _, of := range [...]error{ErrUnavailable, ErrClosed, ErrConflict, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, of) {
+			return true
+		}
+	}
+	return false
+}
+
 // Store is an engine.
 type Store interface {
 	Intake
