@@ -51,7 +51,7 @@ func (t *TenantConfig) Inherit(before *TenantConfig) {
 	}
 }
 
-// CompiledDocument is a document with what became of it.
+// CompiledDocument is a document with what became of it. It keeps neither Spec nor Secrets: the store has them.
 type CompiledDocument struct {
 	Document
 	State DocumentState

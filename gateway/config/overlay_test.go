@@ -1,13 +1,19 @@
 package config_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/document"
 )
 
 const overlayBase = `
@@ -188,4 +194,234 @@ func TestBrokenDocuments(t *testing.T) {
 	}, all); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// TestLoc shows that a fault says where in the document it is.
+func TestLoc(t *testing.T) {
+	t.Parallel()
+	base := loadText(t, overlayBase)
+	for _, c := range []struct{ name, spec, want string }{
+		{"webhook/x", `{"url": "https://hook.example.com", "signature": "none", "headers": {"X-A": "{{ nps_scor }}"}}`, `store:webhook/x:1:81 ["headers","X-A"]`},
+		{"rule/x", `{"send": [{"files": {"channel": 1, "txt": "x"}}]}`, `store:rule/x:1:36 ["send",0,"files","txt"]`},
+		{"rule/x", `{"send": ["files", "nobody"]}`, `store:rule/x:1:20 ["send",1]`},
+		{"connection/x", `{"slack": {"webhook": "https://hooks.slack.com/services/T/B/x"}, "rate": "10"}`, `store:connection/x:1:74 ["rate"]`},
+		{"connection/x", `{"rate": "10/s"}`, `store:connection/x []`},
+		{"source/x", "profile: popsee\nsecrets: [0123456789abcdef]\nroles:\n  q: nobody", `store:source/x:4:6 ["roles","q"]`},
+		{"rule/x", `{`, `store:rule/x:1:1 []`},
+	} {
+		o := config.Overlay(base, "acme", documents(doc(c.name, c.spec)))
+		var got []string
+		for _, f := range o.Documents[0].Faults {
+			loc, err := json.Marshal(f.Loc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, f.Position.String()+" "+string(loc))
+		}
+		if !slices.Contains(got, c.want) {
+			t.Errorf("%s\n%q, not %s: %v", c.spec, got, c.want, o.Documents[0].Faults)
+		}
+	}
+}
+
+// TestSecretsOfDocuments shows that secrets are put where they belong, are masked, and end a pause when they change.
+func TestSecretsOfDocuments(t *testing.T) {
+	t.Parallel()
+	base := loadText(t, overlayBase)
+	with := func(url, secret string) *config.TenantConfig {
+		d := doc("webhook/x", `{"headers": {"X-A": "1"}, "rate": "5/s"}`)
+		d.Secrets = map[string]connectors.Secret{
+			"url": connectors.NewSecret(url), "secrets.0": connectors.NewSecret(secret), "headers.X-Api-Key": connectors.NewSecret("key-of-the-tenant"),
+		}
+		return config.Overlay(base, "acme", documents(d))
+	}
+	one := with("https://hook.example.com/secret-path-one", "whsec_deadbeefdeadbeefdeadbeefdeadbeef")
+	two := with("https://hook.example.com/secret-path-two", "whsec_deadbeefdeadbeefdeadbeefdeadbee0")
+	a, b := one.Destinations[0], two.Destinations[0]
+	if a.Broken || b.Broken {
+		t.Fatal(states(one), states(two))
+	}
+	if a.Sum != b.Sum || one.Documents[0].Sum != two.Documents[0].Sum || one.Generation != two.Generation {
+		t.Error("a hash depends on a secret")
+	}
+	if slices.Equal(a.Credentials, b.Credentials) || a.Address == b.Address || a.Address.IsZero() {
+		t.Error("a pause would not end when the secrets change")
+	}
+	reordered := doc("webhook/x", "rate: 5/s\nheaders: {X-A: '1'}")
+	reordered.Secrets = map[string]connectors.Secret{
+		"url": a.Address, "secrets.0": connectors.NewSecret("whsec_deadbeefdeadbeefdeadbeefdeadbeef"), "headers.X-Api-Key": connectors.NewSecret("key-of-the-tenant"),
+	}
+	if c := config.Overlay(base, "acme", documents(reordered)).Destinations[0]; !slices.Equal(a.Credentials, c.Credentials) || a.Sum != c.Sum {
+		t.Error("a pause would end when the keys are written in another order")
+	}
+	for _, text := range []string{fmt.Sprintf("%+v", one), string(one.Kept)} {
+		if strings.Contains(text, "secret-path") || strings.Contains(text, "deadbeef") || strings.Contains(text, "key-of-the-tenant") {
+			t.Error(text)
+		}
+	}
+	bad := with("ftp://hook.example.com/secret-path", "key-of-the-tenant\n")
+	for _, f := range bad.Documents[0].Faults {
+		if strings.Contains(f.String(), "secret-path") || strings.Contains(f.String(), "key-of") {
+			t.Error(f)
+		}
+	}
+	if len(bad.Documents[0].Faults) == 0 || !bad.Destinations[0].Broken {
+		t.Error("bad secrets are accepted")
+	}
+}
+
+// TestGivenFaults: a webhook whose secret cannot be opened owes what it subscribes to.
+func TestGivenFaults(t *testing.T) {
+	t.Parallel()
+	base := loadText(t, overlayBase)
+	d := doc("webhook/x", `{"url": "https://hook.example.com", "events": ["response.completed"], "send_incomplete": true}`)
+	d.Faults = document.Faults{{Message: "the secret `secrets.0` is sealed with the key `k1`, which this gateway does not have", Remedy: "add the key"}}
+	o := config.Overlay(base, "acme", documents(d, doc("rule/r", `{"send": ["x", "files"]}`)))
+	if diff := cmp.Diff(map[string]string{
+		"webhook/x": "broken\nstore:webhook/x: the secret `secrets.0` is sealed with the key `k1`, which this gateway does not have\n    add the key",
+	}, states(o)); diff != "" {
+		t.Error(diff)
+	}
+	if len(o.Rules) != 2 || !slices.Equal(o.Rules[1].Match.Events, []string{"response.completed", "response.partial"}) {
+		t.Fatalf("%+v", o.Rules)
+	}
+	for _, r := range o.Rules {
+		if c, owed := r.Steps[0].Build["acme"]; !owed || c != nil {
+			t.Errorf("%s: %v", r.Name, c)
+		}
+	}
+}
+
+// TestRulesOfEveryTenant: a step that does not fit the tenant's connection is left out with a warning; the others are built.
+func TestRulesOfEveryTenant(t *testing.T) {
+	t.Parallel()
+	base := loadText(t, `
+connections:
+  crm:  {hubspot: {token: pat-0123456789}}
+  chat: {slack: {webhook: "https://hooks.slack.com/services/T/B/x"}}
+rules:
+  - {name: one, tenant: "*", send: [crm, crm.note, {crm: {properties: {a: nps_score}}, as: vip}, chat]}
+  - {name: two, tenant: "*", send: [{crm: {properties: {a: source}}}]}
+`)
+	var before []string
+	for _, r := range base.Rules {
+		for _, s := range r.Steps {
+			before = append(before, fmt.Sprintf("%s %v", s.Name, s.Build))
+		}
+	}
+	o := config.Overlay(base, "acme", documents(
+		doc("connection/crm", `{"slack": {"webhook": "https://hooks.slack.com/services/T/B/x"}}`),
+		doc("connection/chat", `{"slack": {"webhook": "https://hooks.slack.com/services/T/B/y"}}`),
+	))
+	var built, after []string
+	for _, r := range base.Rules {
+		for _, s := range r.Steps {
+			after = append(after, fmt.Sprintf("%s %v", s.Name, s.Build))
+			if c, owed := o.Builds[s]; owed {
+				built = append(built, fmt.Sprintf("%s/%s %t", r.Name, s.Name, c != nil))
+			}
+		}
+	}
+	if diff := cmp.Diff([]string{"one/crm true", "one/chat true"}, built); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(before, after); diff != "" {
+		t.Errorf("the base was changed: %s", diff)
+	}
+	var got []string
+	for _, d := range o.Documents {
+		for _, f := range d.Warnings {
+			got = append(got, d.Name+": "+f.Message)
+		}
+	}
+	if diff := cmp.Diff([]string{
+		"connection/crm: the rule `one` of the files (surveygate.yaml:6:42) cannot use it: `note` is not an action of slack",
+		"connection/crm: the rule `one` of the files (surveygate.yaml:6:53) cannot use it: `properties` is not a setting here",
+		"connection/crm: the rule `two` of the files (surveygate.yaml:7:38) cannot use it: `properties` is not a setting here",
+	}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestBoundsOfDocuments: the newest documents beyond a bound are broken, and keep their place.
+func TestBoundsOfDocuments(t *testing.T) {
+	t.Parallel()
+	base := loadText(t, overlayBase)
+	count := func(o *config.TenantConfig, words string) (broken int) {
+		for _, d := range o.Documents {
+			if d.State != config.Broken {
+				continue
+			}
+			if broken++; !strings.Contains(d.Faults[0].Message, words) {
+				t.Error(d.Faults)
+			}
+		}
+		return broken
+	}
+	var many, large []config.Document
+	for i := range config.MaxDocuments + 3 {
+		many = append(many, doc(fmt.Sprintf("webhook/w%d", i), `{"url": "https://hook.example.com", "signature": "none"}`))
+	}
+	for i := range 80 {
+		large = append(large, doc(fmt.Sprintf("rule/r%d", i), `{"send": ["files"]`+strings.Repeat(" ", 60_000)+`}`))
+	}
+	slices.Reverse(many)
+	o := config.Overlay(base, "acme", documents(many...))
+	if n := count(o, "more than 1000 documents"); n != 3 || len(o.Destinations) != len(many) {
+		t.Errorf("%d are broken, %d destinations", n, len(o.Destinations))
+	}
+	for _, d := range o.Destinations {
+		if d.Broken != (d.Name == "w0" || d.Name == "w1" || d.Name == "w2") {
+			t.Errorf("%s is broken: %t", d.Name, d.Broken)
+		}
+	}
+	if n := count(config.Overlay(base, "acme", documents(large...)), "more than 4 MiB together"); n != 80-config.MaxDocumentBytes/60_019 {
+		t.Errorf("%d are broken", n)
+	}
+	if n := count(config.Overlay(base, "*", documents(many[:2]...)), "is not a tenant's name"); n != 2 {
+		t.Errorf("%d are broken", n)
+	}
+}
+
+// TestInheritedWindows: compiling documents anew does not open the window of accept_test again.
+func TestInheritedWindows(t *testing.T) {
+	t.Parallel()
+	base := loadText(t, overlayBase)
+	of := func(window string) *config.TenantConfig {
+		return config.Overlay(base, "acme", documents(doc("source/s", `{"profile": "popsee", "secrets": ["0123456789abcdef"], "accept_test": "`+window+`"}`)))
+	}
+	one, two, other := of("5m"), of("5m"), of("6m")
+	began := one.Sources[0].Receiver.Loaded
+	two.Sources[0].Receiver.Loaded = began.Add(time.Minute)
+	other.Sources[0].Receiver.Loaded = began.Add(time.Minute)
+	two.Inherit(one)
+	other.Inherit(one)
+	one.Inherit(nil)
+	if !two.Sources[0].Receiver.Loaded.Equal(began) || other.Sources[0].Receiver.Loaded.Equal(began) {
+		t.Error("the window does not go on, or goes on although it was changed")
+	}
+}
+
+// TestOverlaysAtOnce compiles over one base at once, for the race detector: nothing of the base may be written to.
+func TestOverlaysAtOnce(t *testing.T) {
+	t.Parallel()
+	g := generate(3)
+	base := g.load(t, func(name string) bool { return !strings.HasSuffix(name, "-2.yaml") })
+	var wait sync.WaitGroup
+	for i := range 8 {
+		wait.Go(func() {
+			for _, tenant := range overlayTenants {
+				o := config.Overlay(base, tenant, g.documents[tenant])
+				_ = fmt.Sprint(states(o))
+				broken := slices.Clone(g.documents[tenant])
+				for j := range broken {
+					if (i+j)%2 == 0 {
+						broken[j].Spec = []byte(`{"url": "x", "slack": {"txt": 1}, "send": ["crm"], "profile": "./x.yaml"}`)
+					}
+				}
+				_ = fmt.Sprint(states(config.Overlay(base, tenant, broken)))
+			}
+		})
+	}
+	wait.Wait()
 }

@@ -107,6 +107,10 @@ func (l *loader) events(n *document.Node, names []string) []string {
 	if n.HasUnset() {
 		return nil
 	}
+	if l.base != nil && len(names) > maxEvents {
+		l.fault(n.Fault(fmt.Sprintf("there are %d events; at most %d are allowed", len(names), maxEvents), "write `response.*`, or `*` for all"))
+		return nil
+	}
 	events, err := rules.ExpandEvents(names, l.aliases)
 	if faults, ok := errors.AsType[rules.EventErrors](err); ok {
 		for _, f := range faults {

@@ -81,6 +81,7 @@ func (s *scope) seal() {
 		}
 		s.byPath[at] = int32(i)
 	}
+	s.index = nil // needed while the scope is built
 	s.frames.New = func() any {
 		f := &frame{scope: s, vals: make([]value, len(s.slots)), loaded: make([]bool, len(s.slots))}
 		f.sink = f.store

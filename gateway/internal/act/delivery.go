@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
@@ -31,7 +32,10 @@ func (a *Actor) checkStep(ctx context.Context, tenant string, d *state.Delivery)
 	if err != nil {
 		return err
 	}
-	if _, ok := a.options.Plan().Today(*d, record.Event); !ok {
+	plan := a.options.Plan()
+	if _, ok := plan.Today(*d, record.Event); !ok && plan.IsBroken(tenant, d.Origin) {
+		return conflict(decide.BrokenRule + ": correct them first")
+	} else if !ok {
 		return conflict("the configuration no longer has its step")
 	}
 	return nil

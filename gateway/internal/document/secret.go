@@ -183,8 +183,20 @@ func (n *Node) Redacted(text string) string {
 	return n.file.redacted(text)
 }
 
+// fewSecrets is how many secrets are searched for one after the other.
+const fewSecrets = 16
+
 // redacted masks secrets that a text repeats.
 func (f *file) redacted(text string) string {
+	if len(f.secrets) > fewSecrets && len(text) > maxShown { // one pass, and not one for each
+		secrets := slices.Clone(f.secrets)
+		slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
+		pairs := make([]string, 0, 2*len(secrets))
+		for _, secret := range secrets {
+			pairs = append(pairs, secret, strings.Repeat("*", utf8.RuneCountInString(secret)))
+		}
+		return strings.NewReplacer(pairs...).Replace(text)
+	}
 	for _, secret := range f.secrets {
 		if strings.Contains(text, secret) {
 			text = strings.ReplaceAll(text, secret, strings.Repeat("*", utf8.RuneCountInString(secret)))
@@ -280,9 +292,9 @@ const maxColumn = 1 << 30
 func (n *Node) extent() []mask {
 	if n.wide > 0 {
 		if n.Style == Double {
-			return []mask{{n.At.Line, n.At.Column + 1, n.wide - 2}}
+			return []mask{{n.At.Line, n.At.Column + 1, int(n.wide) - 2}}
 		}
-		return []mask{{n.At.Line, n.At.Column, n.wide}}
+		return []mask{{n.At.Line, n.At.Column, int(n.wide)}}
 	}
 	w := walk(n.file, n.At.Line, n.At.Column)
 	w.anchor()

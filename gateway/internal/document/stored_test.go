@@ -275,3 +275,20 @@ func TestMost(t *testing.T) {
 		t.Error("a secret is shown")
 	}
 }
+
+// TestManySecrets shows that secrets are masked however many there are, and whatever they begin with.
+func TestManySecrets(t *testing.T) {
+	t.Parallel()
+	var list []string
+	for i := range 40 {
+		list = append(list, fmt.Sprintf(`"secret-of-%d", "secret-of-%d-and-more"`, i, i))
+	}
+	n, faults := ParseStored("store:x", []byte(`{"secrets": [`+strings.Join(list, ", ")+`], "comment": "secret-of-3-and-more and secret-of-39"}`))
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	n.Key("secrets").concealAll()
+	if text := n.Key("comment").Fault("m", "").Source(); strings.Contains(text, "secret-of") || strings.Contains(text, "more") {
+		t.Error(text)
+	}
+}

@@ -51,6 +51,9 @@ func (x *Explanation) ask(plan *decide.Plan, ev *event.Event) {
 		}
 		x.Rules = append(x.Rules, rule)
 	}
+	for _, faulty := range plan.FaultyRules(ev) {
+		x.Rules = append(x.Rules, view.ExplainedRule{Kind: faulty.Origin.Kind, Name: faulty.Origin.Name, Why: faulty.Reason})
+	}
 }
 
 // record replaces what was evaluated by what was recorded, because that is what happened.
@@ -142,10 +145,21 @@ func (x *Explanation) compare(today *decide.Plan, ev *event.Event) {
 			x.Changed = append(x.Changed, view.RuleChange{Kind: origin.Kind, Name: origin.Name, Why: "it would not match today: " + each.Why})
 		}
 	}
+	faulty := map[state.Origin]string{}
+	for _, f := range today.FaultyRules(ev) {
+		faulty[f.Origin] = f.Reason
+	}
 	for i := range x.Rules {
-		if r := &x.Rules[i]; r.Matched && !now[state.Origin{Kind: r.Kind, Name: r.Name}] {
-			x.Changed = append(x.Changed, view.RuleChange{Kind: r.Kind, Name: r.Name, Why: "it is gone from today's configuration"})
+		r := &x.Rules[i]
+		origin := state.Origin{Kind: r.Kind, Name: r.Name}
+		if !r.Matched || now[origin] {
+			continue
 		}
+		why := "it is gone from today's configuration"
+		if reason := faulty[origin]; reason != "" {
+			why = "it would not match today: " + reason
+		}
+		x.Changed = append(x.Changed, view.RuleChange{Kind: r.Kind, Name: r.Name, Why: why})
 	}
 }
 

@@ -117,11 +117,13 @@ func (w *world) commit(t *testing.T, ends map[string]func(*state.Delivery)) {
 	now := w.clock.Now()
 	decision := w.plan.Decide(w.ev, now)
 	o := state.Outcome{
-		Position: claimed[0].Position, Tenant: w.tenant, EventID: w.ev.ID, Generation: w.plan.Config.Generation, At: now, Rules: decision.Rules,
+		Position: claimed[0].Position, Tenant: w.tenant, EventID: w.ev.ID, Generation: w.plan.Generation(w.tenant), At: now, Rules: decision.Rules,
 	}
 	for _, owed := range decision.Owed {
 		d := owed.Delivery
-		ends[d.Step](&d)
+		if end := ends[d.Step]; end != nil {
+			end(&d)
+		}
 		o.Deliveries = append(o.Deliveries, d)
 	}
 	if _, err := w.store.Commit(context.Background(), &state.Commit{Events: []state.Outcome{o}}); err != nil {

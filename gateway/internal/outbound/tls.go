@@ -172,6 +172,7 @@ func (t *ClientTLS) Fingerprint() string {
 type identity struct {
 	id     string
 	config *tls.Config
+	used   time.Time // last; guarded by the mu of its identities
 
 	mu      sync.Mutex
 	clients [2][2]*http.Transport // of std, made when they are first used
@@ -183,17 +184,23 @@ type identities struct {
 	byDestination map[string]*identity
 }
 
+// identityUnusedFor is how long an identity stays that no request uses, as that of a destination that was removed.
+const identityUnusedFor = time.Hour
+
 // find returns a destination's identity, and replaces it if a reload changed its TLS.
 func (ids *identities) find(a *Attempt, base *tls.Config) *identity {
+	now := wall.Now()
 	ids.mu.Lock()
 	defer ids.mu.Unlock()
 	old := ids.byDestination[a.owner()]
 	if old != nil && old.id == a.TLS.id {
+		old.used = now
 		return old
 	}
 	if old != nil {
 		old.close()
 	}
+	ids.prune(now)
 	config := base.Clone()
 	config.ClientSessionCache = tls.NewLRUClientSessionCache(8)
 	if len(a.TLS.authorities) > 0 {
@@ -205,9 +212,19 @@ func (ids *identities) find(a *Attempt, base *tls.Config) *identity {
 	if ids.byDestination == nil {
 		ids.byDestination = map[string]*identity{}
 	}
-	made := &identity{id: a.TLS.id, config: config}
+	made := &identity{id: a.TLS.id, config: config, used: now}
 	ids.byDestination[a.owner()] = made
 	return made
+}
+
+// prune removes identities that no request uses any more. ids.mu is held.
+func (ids *identities) prune(now time.Time) {
+	for owner, i := range ids.byDestination {
+		if now.Sub(i.used) >= identityUnusedFor {
+			i.close()
+			delete(ids.byDestination, owner)
+		}
+	}
 }
 
 func (ids *identities) close() {

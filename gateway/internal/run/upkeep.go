@@ -60,7 +60,7 @@ func (g *gateway) trimOnce(ctx context.Context) (*state.Trimmed, error) {
 	if err != nil {
 		return &state.Trimmed{}, err
 	}
-	return g.store.Trim(ctx, g.plan.Load().Config.Retention.With(shares))
+	return g.store.Trim(ctx, g.retention(shares))
 }
 
 // watchStore logs when the store can no longer make events durable, and when it can again.

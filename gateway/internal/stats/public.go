@@ -10,8 +10,8 @@ import (
 )
 
 // publicOnly makes metrics name nothing that is not public: what has another source or destination as its label is added to the
-// series `other`. The standing of single destinations has no sum there: the metrics of all deliveries have it.
-func publicOnly(families []*dto.MetricFamily, public *config.Public) {
+// series `other`. It changes the families and returns those that have series. The standing of single destinations has no sum there: the metrics of all deliveries have it.
+func publicOnly(families []*dto.MetricFamily, public *config.Public) []*dto.MetricFamily {
 	for _, family := range families {
 		switch family.GetName() {
 		case nameWaiting, nameOldest, nameOnHold:
@@ -20,6 +20,7 @@ func publicOnly(families []*dto.MetricFamily, public *config.Public) {
 			family.Metric = foldHidden(family.Metric, public)
 		}
 	}
+	return slices.DeleteFunc(families, func(f *dto.MetricFamily) bool { return len(f.Metric) == 0 })
 }
 
 // hiddenLabel returns the index of the label that is not public; -1: there is none.

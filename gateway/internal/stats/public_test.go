@@ -66,3 +66,15 @@ func TestPublicScrape(t *testing.T) {
 		}
 	}
 }
+
+// A metric of which nothing is public is left out.
+func TestNothingPublic(t *testing.T) {
+	t.Parallel()
+	st := &store{health: state.Health{Counted: true}, held: []state.DestinationOnHold{{Tenant: "acme", Destination: "crm", Hold: state.Hold{Kind: state.HoldPaused}}}}
+	s, _ := newStats(st)
+	s.options.Public = nil
+	text, err := s.Scrape(false)
+	if err != nil || strings.Contains(string(text), nameOnHold) || !strings.Contains(string(text), "surveygate_store_up 1") {
+		t.Errorf("%v\n%s", err, text)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
@@ -34,6 +35,8 @@ var own = []struct {
 	cause  connectors.Cause
 }{
 	{"no longer configured", connectors.Cause{Fix: connectors.FixConfiguration, Hint: "The configuration no longer has its step: put that back first."}},
+	{decide.BrokenDestination, connectors.Cause{Fix: connectors.FixConfiguration, Hint: "Correct the document of its destination: what waits is delivered then."}},
+	{decide.BrokenRule, connectors.Cause{Fix: connectors.FixConfiguration, Hint: "Correct the document of its rule: what waits is delivered then."}},
 	{"cannot be built", connectors.Cause{Fix: connectors.FixConfiguration, Hint: "No request can be made of the event with today's step: correct the rule or the connection first."}},
 }
 

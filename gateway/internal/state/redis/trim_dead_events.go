@@ -13,7 +13,7 @@ func (t *trimming) deadEvents() error {
 	if t.r.Dead.Age <= 0 {
 		return nil
 	}
-	return t.inTurn("gone", t.s.shards, "tenants", func(sh *shard, tenants []string) ([]string, error) {
+	return t.inTurn("gone", "tenants", func(sh *shard, tenants []string) ([]string, error) {
 		for len(tenants) > 0 && t.budget > 0 {
 			t.budget--
 			if err := t.goOn(); err != nil {

@@ -10,7 +10,7 @@ import (
 )
 
 // turnNames is about how many names one page of a round has.
-const turnNames = 128
+const turnNames = 32
 
 // A round goes over the members of a set that each shard has: of destinations, or of tenants. One call of Trim is too short for
 // many of them, so the next call continues behind the last one, in whichever replica. The place is kept in Redis: a replica
@@ -54,14 +54,14 @@ func (p *roundPlace) begins() bool {
 
 // inTurn continues a round over a set of names, page by page, until the round is complete, or visit leaves names to the next
 // call. After an error, the next call continues behind the name that visit could not do, so that it is in nobody's way.
-func (t *trimming) inTurn(round string, in []*shard, set string, visit func(sh *shard, names []string) (left []string, err error)) error {
+func (t *trimming) inTurn(round, set string, visit func(sh *shard, names []string) (left []string, err error)) error {
 	s, at := t.s, t.s.meta+"trim"
 	before, err := s.client.HGet(t.ctx, at, round).Result()
 	if err != nil && !errors.Is(err, goredis.Nil) {
 		return s.fault(err)
 	}
-	p := readPlace(before, len(in))
-	err = t.goRound(&p, in, set, visit)
+	p := readPlace(before, len(s.shards))
+	err = t.goRound(&p, set, visit)
 	if errors.Is(err, state.ErrConflict) {
 		return err // another replica trims, from a place of its own
 	}
@@ -79,10 +79,11 @@ func (t *trimming) inTurn(round string, in []*shard, set string, visit func(sh *
 	return errors.Join(err, failed)
 }
 
-func (t *trimming) goRound(p *roundPlace, in []*shard, set string, visit func(sh *shard, names []string) (left []string, err error)) error {
+func (t *trimming) goRound(p *roundPlace, set string, visit func(sh *shard, names []string) (left []string, err error)) error {
+	shards := t.s.shards
 	for {
 		if len(p.names) > 0 {
-			left, err := visit(in[p.shard], p.names)
+			left, err := visit(shards[p.shard], p.names)
 			p.names = left
 			if err != nil {
 				return err
@@ -95,7 +96,7 @@ func (t *trimming) goRound(p *roundPlace, in []*shard, set string, visit func(sh
 		if p.last {
 			p.shard, p.cursor, p.last = p.shard+1, 0, false
 		}
-		if p.shard == len(in) {
+		if p.shard == len(shards) {
 			*p = roundPlace{}
 			return nil
 		}
@@ -107,7 +108,7 @@ func (t *trimming) goRound(p *roundPlace, in []*shard, set string, visit func(sh
 		if err := t.goOn(); err != nil {
 			return err
 		}
-		names, next, err := t.s.client.SScan(t.ctx, in[p.shard].base+set, p.cursor, "", turnNames).Result()
+		names, next, err := t.s.client.SScan(t.ctx, shards[p.shard].base+set, p.cursor, "", turnNames).Result()
 		if err != nil {
 			return t.s.fault(err)
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -133,6 +134,9 @@ func (k kind) definedInFile(a *API, c *call) error {
 		return err
 	}
 	where := "the configuration"
+	if t.at != nil && strings.HasPrefix(t.at.File, config.StorePrefix) {
+		return answer.NewProblem(fiber.StatusForbidden, view.Permission, "`"+t.name+"` is a document of the tenant, which this API does not change")
+	}
 	if t.at != nil {
 		where = fmt.Sprintf("%s:%d", t.at.File, t.at.Line)
 	}
