@@ -10,7 +10,6 @@ import (
 	"hash/fnv"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/surveygate/surveygate/connectors"
@@ -18,30 +17,6 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/rules"
 )
-
-// The bounds of a tenant's documents: of one, and of all. The documents with the lowest versions stay below the bound of all.
-const (
-	MaxDocument      = 64 << 10
-	MaxDocuments     = 1000
-	MaxDocumentBytes = 4 << 20
-
-	maxFaults      = 20      // of a document that are kept; and so many warnings
-	maxWarningWork = 100_000 // see loader.work
-	maxEvents      = 200     // names under `events` of a document
-)
-
-// The kinds of documents.
-const (
-	kindWebhook    = "webhook"
-	kindConnection = "connection"
-	kindSource     = "source"
-	kindRule       = "rule"
-)
-
-var documentKinds = []string{kindConnection, kindRule, kindSource, kindWebhook}
-
-// StorePrefix begins the name of a stored document in positions, such as store:webhook/crm.
-const StorePrefix = "store:"
 
 // Overlay compiles a tenant's documents over the base. It never fails as a whole, and it changes neither.
 func Overlay(base *Config, tenant string, documents []Document) *TenantConfig {
@@ -66,131 +41,6 @@ type overlay struct {
 
 	builds     map[*Step]connectors.Connector
 	attributed int // faults
-}
-
-// compiling is a document on its way.
-type compiling struct {
-	CompiledDocument
-	kind, name string
-	at         string // its File in positions
-	settings   *fileSettings
-	node       *document.Node
-	disabled   bool
-}
-
-// refuse adds a fault of the whole document.
-func (d *compiling) refuse(message, remedy string) {
-	f := document.At(d.at, message, remedy)
-	f.Loc = []any{}
-	d.CompiledDocument.Faults = append(d.CompiledDocument.Faults, f)
-}
-
-func (d *compiling) isDestination() bool { return d.kind == kindWebhook || d.kind == kindConnection }
-
-// take decides what can be known by name and size alone: which documents are too many, have a name that a file has, or the
-// name of another document.
-func (o *overlay) take(documents []Document) {
-	for _, doc := range documents {
-		d := &compiling{CompiledDocument: CompiledDocument{Document: doc, State: Active}, at: StorePrefix + printable(doc.Name)}
-		d.CompiledDocument.Faults = slices.Clone(doc.Faults)
-		for i := range d.CompiledDocument.Faults {
-			if f := &d.CompiledDocument.Faults[i]; f.File == "" {
-				f.File = d.at
-			}
-		}
-		d.kind, d.name, _ = strings.Cut(doc.Name, "/")
-		o.all = append(o.all, d)
-	}
-	slices.SortStableFunc(o.all, func(a, b *compiling) int {
-		return cmp.Or(cmp.Compare(a.Version, b.Version), strings.Compare(a.Name, b.Name))
-	})
-	size, seen, destinations := 0, map[string]bool{}, map[string]*compiling{}
-	for i, d := range o.all {
-		switch {
-		case !validName(o.tenant):
-			d.refuse(fmt.Sprintf("`%s` is not a tenant's name", printable(o.tenant)), nameRule)
-			d.kind = ""
-			continue
-		case !slices.Contains(documentKinds, d.kind):
-			d.refuse(fmt.Sprintf("`%s` is not the name of a document", printable(d.Name)), "name it webhook/NAME, connection/NAME, source/NAME or rule/NAME")
-			d.kind = ""
-			continue
-		case !validName(d.name):
-			d.refuse(fmt.Sprintf("`%s` is not a %s's name", printable(d.name), d.kind), nameRule)
-			d.kind = ""
-			continue
-		case seen[d.Name]:
-			d.refuse(fmt.Sprintf("there are two documents `%s`", d.Name), "delete one of them")
-			d.kind = ""
-			continue
-		}
-		seen[d.Name] = true
-		if o.shadow(d) {
-			continue
-		}
-		if d.isDestination() {
-			if first := destinations[d.name]; first != nil {
-				d.refuse(fmt.Sprintf("the destination `%s` is defined twice", d.name), fmt.Sprintf("the other is %s: delete one of them", first.Name))
-				d.kind = ""
-				continue
-			}
-			destinations[d.name] = d
-		}
-		if len(d.Spec) > MaxDocument {
-			d.refuse(fmt.Sprintf("the document has more than %d KiB", MaxDocument>>10), "make it shorter")
-			continue
-		}
-		size += len(d.Spec)
-		switch {
-		case i >= MaxDocuments:
-			d.refuse(fmt.Sprintf("the tenant has more than %d documents", MaxDocuments), "delete those that are not needed; those that were changed last are not used")
-		case size > MaxDocumentBytes:
-			d.refuse(fmt.Sprintf("the tenant's documents have more than %d MiB together", MaxDocumentBytes>>20), "delete those that are not needed; those that were changed last are not used")
-		}
-	}
-	slices.SortStableFunc(o.all, func(a, b *compiling) int { return strings.Compare(a.Name, b.Name) })
-}
-
-// printable returns a name that may be anything, for messages.
-func printable(name string) string {
-	quoted := strconv.QuoteToGraphic(name)
-	if quoted = quoted[1 : len(quoted)-1]; len(quoted) > 2*maxName {
-		quoted = strings.ToValidUTF8(quoted[:2*maxName], "") + "…"
-	}
-	return quoted
-}
-
-// shadow reports whether a file has the document's name.
-func (o *overlay) shadow(d *compiling) bool {
-	var file document.Position
-	what := d.kind
-	switch d.kind {
-	case kindSource:
-		if s := o.base.sources[d.name]; s != nil {
-			file = s.At
-		}
-	case kindRule:
-		if r := cmp.Or(o.base.rules[d.name], o.index.everywhere[d.name]); r != nil {
-			file = r.At
-		}
-	default:
-		if s := o.base.destinations[d.name]; s != nil {
-			file, what = s.At, "destination"
-		}
-	}
-	if file == (document.Position{}) {
-		return false
-	}
-	d.State, d.CompiledDocument.Faults = Shadowed, nil
-	d.refuse(fmt.Sprintf("the %s `%s` is defined in the files, and that one is used", what, d.name),
-		fmt.Sprintf("it is at %s: remove it there, or give this document another name", file))
-	return true
-}
-
-// usable reports whether a document is to be read. One whose faults were found before is read too: a webhook whose secret cannot be
-// opened owes what it subscribes to.
-func (d *compiling) usable() bool {
-	return d.kind != "" && d.State != Shadowed && len(d.CompiledDocument.Faults) == len(d.Document.Faults)
 }
 
 // each does a step of the compilation for every document of a kind. A panic is a fault of the document that caused it: a text
@@ -229,7 +79,9 @@ func (o *overlay) compile() {
 	for _, w := range o.webhooks {
 		o.guard(o.document(w.At.File), func() { o.subscription(w) })
 	}
-	o.warnOfWebhooks()
+	for _, w := range o.webhooks {
+		o.guard(o.document(w.At.File), func() { o.warnOfWebhook(w) })
+	}
 	o.warnOfTokens()
 	o.attribute()
 	o.breakDestinations() // those with a faulty subscription
@@ -317,7 +169,7 @@ func (o *overlay) document(file string) *compiling {
 func (o *overlay) attribute() {
 	for _, f := range o.faults[o.attributed:] {
 		if d := o.document(f.File); d != nil && len(d.Document.Faults) == 0 {
-			d.CompiledDocument.Faults = append(d.CompiledDocument.Faults, f)
+			d.Faults = append(d.Faults, f)
 		}
 	}
 	o.attributed = len(o.faults)
@@ -334,7 +186,7 @@ func (o *overlay) attribute() {
 func (o *overlay) breakDestinations() {
 	broken := map[string]bool{}
 	for _, doc := range o.all {
-		if !doc.isDestination() || doc.State == Shadowed || len(doc.CompiledDocument.Faults) == 0 {
+		if !doc.isDestination() || doc.State == Shadowed || len(doc.Faults) == 0 {
 			continue
 		}
 		broken[doc.name] = true
@@ -430,12 +282,12 @@ func (o *overlay) finish() *TenantConfig {
 	for i, d := range o.all {
 		switch {
 		case d.State == Shadowed:
-		case len(d.CompiledDocument.Faults) > 0:
+		case len(d.Faults) > 0:
 			d.State = Broken
 		case d.disabled:
 			d.State = Disabled
 		}
-		d.CompiledDocument.Faults, d.Warnings = d.keep(d.CompiledDocument.Faults), d.keep(d.Warnings)
+		d.Faults, d.Warnings = d.keep(d.Faults), d.keep(d.Warnings)
 		if d.node != nil {
 			h := fnv.New64a()
 			d.node.Sum(h)
@@ -461,27 +313,6 @@ func (o *overlay) finish() *TenantConfig {
 		t.Generation = generationOf(t.Kept)
 	}
 	return t
-}
-
-// keep returns the first faults or warnings of a document, without its text and its secrets.
-func (d *compiling) keep(faults document.Faults) document.Faults {
-	if len(faults) == 0 {
-		return nil
-	}
-	all := faults.Sorted()
-	if more := len(all) - maxFaults; more > 0 {
-		all = append(all[:maxFaults:maxFaults], document.Fault{Position: document.Position{File: d.at}, Loc: []any{},
-			Message: fmt.Sprintf("there are %d more like these", more), Remedy: "mend the others first"})
-	}
-	for i, f := range all {
-		f.Remedy = strings.ReplaceAll(f.Remedy, `"${NAME}"`, `"…"`) // a stored document has no variables
-		if f.Loc == nil {
-			f.Loc = []any{} // a text that cannot be parsed has no paths
-		}
-		f.Message, f.Remedy = d.node.Redacted(f.Message), d.node.Redacted(f.Remedy)
-		all[i] = f.Detached()
-	}
-	return all
 }
 
 // digest hashes the documents, so that overlays which differ have different generations.

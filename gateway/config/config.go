@@ -1,5 +1,31 @@
 // Package config loads YAML files into a typed, checked configuration. Load reports all faults at once, each with its file,
 // line, column and a remedy.
+//
+// # Documents of tenants
+//
+// The files are the base: one configuration, without faults or not at all. A tenant may have documents besides, which the store
+// keeps: each is a webhook, connection, source or rule, in the language of the files. Overlay compiles all documents of one tenant
+// together over the base, never fails as a whole, and does not change the base. Its rules:
+//
+//   - Whose fault it is. A fault belongs to the document whose text has it; a step that does not fit its connection is a fault of the
+//     rule. A document with faults is Broken and stands alone: the others compile as if it had none. Of a document whose faults were
+//     found before (a secret that no key opens), only those are reported, because others may be consequences.
+//   - Nothing owed is lost. The destination of a broken webhook or connection keeps its place: Destination.Broken is set, Alone is nil,
+//     and steps to it have no connector. Rules that name it compile, their steps to it are not judged, and what is owed to it waits. A
+//     broken webhook whose events and condition are sound goes on subscribing.
+//   - A rule that names what does not exist is broken, and so is the later of two documents that define one destination (webhook/x
+//     and connection/x): the one with the lower version keeps the name, even if it is broken.
+//   - Files win. A document is Shadowed by a file's object of its name in the tenant: a destination by a destination, a source by a
+//     source, a rule by a rule of the tenant or of tenant "*". It is not compiled, and its fault names the file and line.
+//   - Rules of tenant "*" in the files use the tenant's own destination of the name that they write; see TenantConfig.Builds. If
+//     a step does not fit the tenant's connection, the step is left out, the rule's other steps are not affected, and the connection
+//     has a warning.
+//   - Documents are written by strangers. `${…}` is a fault and nothing is looked up; no file is read; streams are refused;
+//     destinations are not Trusted; messages name nothing of other tenants; a panic is a fault of its document.
+//   - Secrets are beside the text. They are put at their paths before the document is bound, count as written ${PATH}, and are masked.
+//   - Bounds: MaxDocument of one document, MaxDocuments and MaxDocumentBytes of all, which the documents that were changed last do not
+//     fit into; and a bound of the faults and warnings of each.
+//   - The result depends on the documents alone, not on their order, nor on the order of keys in them.
 package config
 
 import (

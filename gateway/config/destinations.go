@@ -258,8 +258,8 @@ func (l *loader) connect(d *destination, connector connectors.Connector) {
 	// Products also refuse settings that are not secrets, such as a Slack channel or an audience. All settings are therefore
 	// included, so that correcting any of them ends the pause.
 	written := d.settings.JSON()
-	if l.base != nil { // of many documents, a hash of the settings takes less memory
-		sum := sha256.Sum256(written)
+	if l.base != nil { // a store may write the keys in another order, and of many documents a hash takes less memory
+		sum := sha256.Sum256(d.settings.Sorted().JSON())
 		written = sum[:]
 	}
 	d.Credentials = append(secretsOf(reflect.ValueOf(connector).Elem(), nil), connectors.NewSecret(string(written)))

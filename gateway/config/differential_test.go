@@ -37,7 +37,6 @@ type object struct {
 
 // generated is a configuration in both forms.
 type generated struct {
-	base      string // a file
 	files     map[string]string
 	env       map[string]string
 	documents map[string][]config.Document // by tenant
@@ -64,8 +63,13 @@ func (g *generator) delivery(s settings) settings {
 		name  string
 		value any
 	}{
-		{"timeout", "3s"}, {"concurrency", 3}, {"rate", "7/s"}, {"retry", pick[any](g, "standard", []string{"5s", "1m"})}, {"capture", "all"},
-		{"transport", pick(g, "std", "fast")}, {"enabled", g.chance(80)},
+		{"timeout", "3s"},
+		{"concurrency", 3},
+		{"rate", "7/s"},
+		{"retry", pick[any](g, "standard", []string{"5s", "1m"})},
+		{"capture", "all"},
+		{"transport", pick(g, "std", "fast")},
+		{"enabled", g.chance(80)},
 	} {
 		if g.chance(20) {
 			s[one.name] = one.value
@@ -504,4 +508,90 @@ func randomEvent(t *testing.T, r *rand.Rand, tenants []string, i int) *event.Eve
 		t.Fatal(err)
 	}
 	return ev
+}
+
+// TestBrokenDocumentsStandAlone breaks each document of many configurations in turn: the others keep their states, and only what the
+// document itself defines, or what is built with it, changes.
+func TestBrokenDocumentsStandAlone(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(15) {
+		g := generate(seed)
+		base := g.load(t, func(name string) bool { return !strings.HasSuffix(name, "-2.yaml") })
+		for _, tenant := range overlayTenants {
+			sound := config.Overlay(base, tenant, g.documents[tenant])
+			for i, d := range g.documents[tenant] {
+				for name, spec := range map[string]string{"setting": strings.Replace(string(d.Spec), "{", `{"no_such_setting": {"a": 1}, `, 1), "text": "{", "list": "[]"} {
+					changed := slices.Clone(g.documents[tenant])
+					changed[i].Spec = []byte(strings.Replace(spec, ", }", "}", 1))
+					broken := config.Overlay(base, tenant, changed)
+					what := fmt.Sprintf("seed %d, %s of %s with a broken %s", seed, d.Name, tenant, name)
+					if diff := cmp.Diff(statesBut(sound, d.Name), statesBut(broken, d.Name)); diff != "" {
+						t.Errorf("%s: %s", what, diff)
+					}
+					if diff := cmp.Diff(builtBut(sound, d.Name), builtBut(broken, d.Name)); diff != "" {
+						t.Errorf("%s: %s", what, diff)
+					}
+					if len(broken.Destinations) != len(sound.Destinations) {
+						t.Errorf("%s: %d destinations, not %d", what, len(broken.Destinations), len(sound.Destinations))
+					}
+					if broken.Generation == sound.Generation {
+						t.Errorf("%s: the generation is the same", what)
+					}
+				}
+			}
+		}
+	}
+}
+
+// statesBut lists the states of all documents but one.
+func statesBut(o *config.TenantConfig, name string) []string {
+	var all []string
+	for _, d := range o.Documents {
+		if d.Name != name {
+			all = append(all, fmt.Sprintf("%s %s %v", d.Name, d.State, d.Faults))
+		}
+	}
+	return all
+}
+
+// builtBut lists the steps of all documents but one, and whether they are built, except for steps to the destination that it defines.
+func builtBut(o *config.TenantConfig, name string) []string {
+	var all []string
+	_, own, _ := strings.Cut(name, "/")
+	for _, r := range o.Rules {
+		if r.At.File == config.StorePrefix+name {
+			continue
+		}
+		for _, s := range r.Steps {
+			c, owed := s.Build[o.Tenant]
+			all = append(all, fmt.Sprintf("%s/%s → %s, owed %t, built %t", r.Name, s.Name, s.Destination, owed, c != nil || s.Destination == own))
+		}
+	}
+	for s, c := range o.Builds {
+		all = append(all, fmt.Sprintf("* %s %s → %s, built %t", s.At, s.Name, s.Destination, c != nil || s.Destination == own))
+	}
+	slices.Sort(all)
+	return all
+}
+
+// TestGenerationOfOverlays shows what the generation of an overlay depends on.
+func TestGenerationOfOverlays(t *testing.T) {
+	t.Parallel()
+	base := loadText(t, overlayBase)
+	of := func(spec string) string {
+		return config.Overlay(base, "acme", documents(doc("webhook/x", spec))).Generation
+	}
+	one := of(`{"url": "https://hook.example.com", "signature": "none", "rate": "5/s", "headers": {"X-A": "1", "X-B": "2"}}`)
+	if one != of("signature: none\nheaders: {X-B: '2', X-A: '1'}\nurl: https://hook.example.com\nrate: 5/s") {
+		t.Error("the generation depends on how a document is written")
+	}
+	if one == of(`{"url": "https://hook.example.com", "signature": "none", "rate": "6/s", "headers": {"X-A": "1", "X-B": "2"}}`) {
+		t.Error("the generation does not depend on a setting")
+	}
+	if g := config.Overlay(base, "acme", nil); g.Generation != "" || g.Kept != nil {
+		t.Errorf("the generation of nothing is %q", g.Generation)
+	}
+	if g := config.Overlay(base, "acme", documents(doc("rule/own", "{}"))); g.Generation != "" {
+		t.Errorf("the generation of a shadowed document alone is %q", g.Generation)
+	}
 }

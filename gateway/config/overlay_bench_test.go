@@ -99,12 +99,19 @@ func BenchmarkOverlayOfStranger(b *testing.B) {
 	events := fill(`{"url": "https://hook.example.com", "signature": "none", "events": [`, `]}`, func(i int) string { return fmt.Sprintf(`"e%d"`, i) })
 	secrets := fill(`{"url": "https://hook.example.com", "secrets": [`, `], "rate": "x"}`, func(i int) string { return fmt.Sprintf(`"whsec_deadbeef%08x"`, i) })
 	steps := fill(`{"send": [`, `]}`, func(i int) string { return fmt.Sprintf(`{"files": {"text": "x"}, "as": "s%d"}`, i) })
-	words := fill(`{"send": ["files"], "when": "nps_score < 1`, `"}`, func(int) string { return ` or source == 'nobody'` })
+	words := `{"send": ["files"], "when": "nps_score < 1` + strings.Repeat(" or source == 'nobody'", 2900) + `"}`
 	surveys := fill(`{"profile": "popsee", "secrets": ["0123456789abcdef"], "surveys": {`, `}}`, func(i int) string { return fmt.Sprintf(`"s%d": {"roles": {"q": "email"}}`, i) })
 	for _, c := range []struct{ name, kind, spec string }{
-		{"unknown", "webhook", unknown}, {"unknown/yaml", "webhook", lines(strings.TrimSuffix(unknown, "}")) + ",\n x: y}"}, {"headers", "webhook", headers},
-		{"events", "webhook", events}, {"secrets", "webhook", secrets}, {"steps", "rule", steps}, {"words", "rule", strings.ReplaceAll(words, ", ", "")}, {"surveys", "source", surveys},
-		{"text", "webhook", strings.Repeat("x ", 30000)}, {"brackets", "webhook", strings.Repeat("[", 4000)},
+		{"unknown", "webhook", unknown},
+		{"unknown/yaml", "webhook", lines(unknown[:50_000]) + "1}"},
+		{"headers", "webhook", headers},
+		{"events", "webhook", events},
+		{"secrets", "webhook", secrets},
+		{"steps", "rule", steps},
+		{"words", "rule", words},
+		{"surveys", "source", surveys},
+		{"text", "webhook", strings.Repeat("x ", 30000)},
+		{"brackets", "webhook", strings.Repeat("[", 4000)},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			var documents []config.Document

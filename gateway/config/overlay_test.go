@@ -247,6 +247,13 @@ func TestSecretsOfDocuments(t *testing.T) {
 	if slices.Equal(a.Credentials, b.Credentials) || a.Address == b.Address || a.Address.IsZero() {
 		t.Error("a pause would not end when the secrets change")
 	}
+	reordered := doc("webhook/x", "rate: 5/s\nheaders: {X-A: '1'}")
+	reordered.Secrets = map[string]connectors.Secret{
+		"url": a.Address, "secrets.0": connectors.NewSecret("whsec_deadbeefdeadbeefdeadbeefdeadbeef"), "headers.X-Api-Key": connectors.NewSecret("key-of-the-tenant"),
+	}
+	if c := config.Overlay(base, "acme", documents(reordered)).Destinations[0]; !slices.Equal(a.Credentials, c.Credentials) || a.Sum != c.Sum {
+		t.Error("a pause would end when the keys are written in another order")
+	}
 	for _, text := range []string{fmt.Sprintf("%+v", one), string(one.Kept)} {
 		if strings.Contains(text, "secret-path") || strings.Contains(text, "deadbeef") || strings.Contains(text, "key-of-the-tenant") {
 			t.Error(text)

@@ -24,35 +24,36 @@ func (l *loader) warn() {
 			l.warning(fault)
 		}
 	}
-	l.warnOfWebhooks()
+	for _, d := range l.webhooks {
+		l.warnOfWebhook(d)
+	}
 }
 
-func (l *loader) warnOfWebhooks() {
-	for _, d := range l.webhooks {
-		w, ok := d.alone.(*webhook.Connector)
-		if ok {
-			l.warnOfSecrets(d, w)
+// warnOfWebhook warns about what receivers of a webhook may not expect.
+func (l *loader) warnOfWebhook(d *destination) {
+	w, ok := d.alone.(*webhook.Connector)
+	if ok {
+		l.warnOfSecrets(d, w)
+	}
+	if !ok || (w.Body.Format != "" && w.Body.Format != webhook.RawBytes) || !w.Body.Values.IsZero() {
+		return
+	}
+	l.warnOfUncut(d, w)
+	if w.Style().Style != "pollqr" {
+		return
+	}
+	// PollQR's own sample verifies JSON.stringify of the parsed body. That equals the raw body only if the platform's JSON
+	// is compact.
+	var loose []string
+	for _, s := range l.sourcesIn(d.Tenant) {
+		if (s.Stream == nil || !s.Stream.Bare) && !compact(s.Receiver) {
+			loose = append(loose, s.Name)
 		}
-		if !ok || (w.Body.Format != "" && w.Body.Format != webhook.RawBytes) || !w.Body.Values.IsZero() {
-			continue
-		}
-		l.warnOfUncut(d, w)
-		if w.Style().Style != "pollqr" {
-			continue
-		}
-		// PollQR's own sample verifies JSON.stringify of the parsed body. That equals the raw body only if the platform's JSON
-		// is compact.
-		var loose []string
-		for _, s := range l.sourcesIn(d.Tenant) {
-			if (s.Stream == nil || !s.Stream.Bare) && !compact(s.Receiver) {
-				loose = append(loose, s.Name)
-			}
-		}
-		if len(loose) > 0 {
-			l.warning(d.key.Fault(
-				fmt.Sprintf("receivers that use PollQR's sample code to verify may refuse raw bodies of %s, whose JSON may not be compact", strings.Join(loose, ", ")),
-				"write body: event for such receivers"))
-		}
+	}
+	if len(loose) > 0 {
+		l.warning(d.key.Fault(
+			fmt.Sprintf("receivers that use PollQR's sample code to verify may refuse raw bodies of %s, whose JSON may not be compact", strings.Join(loose, ", ")),
+			"write body: event for such receivers"))
 	}
 }
 

@@ -58,6 +58,15 @@ func DocumentsOf(origin state.Origin) []string {
 	}
 }
 
+// Missing returns the names of the documents that may define what the plan lacks of a step: its destination if the plan has the
+// rule, else the rule.
+func (p *Plan) Missing(tenant string, origin state.Origin, step string) []string {
+	if c, ok := p.findStep(tenant, p.overlays.Get(tenant), origin, step); ok {
+		return DocumentsOf(state.Origin{Kind: state.Test, Name: c.step.Destination})
+	}
+	return DocumentsOf(origin)
+}
+
 // DocumentVersion returns the version of the document that the plan was made with, whatever its state; 0 if it had none.
 func (p *Plan) DocumentVersion(tenant, name string) uint64 {
 	if o := p.overlays.Get(tenant); o != nil {
@@ -115,17 +124,22 @@ type targeted struct {
 
 // stepOf returns a tenant's step with its destination. over is the tenant's overlay, which may be nil.
 func (p *Plan) stepOf(tenant string, over *overlay, origin state.Origin, step string) (t targeted, ok bool) {
-	if t.configured, ok = p.base.steps[stepKey{tenant, origin, step}]; !ok {
-		t.configured, ok = p.base.steps[stepKey{config.AnyTenant, origin, step}]
-	}
-	if !ok && over != nil {
-		t.configured, ok = over.steps[stepKey{tenant, origin, step}]
-	}
-	if !ok {
+	if t.configured, ok = p.findStep(tenant, over, origin, step); !ok {
 		return targeted{}, false
 	}
 	t.destination, t.build, ok = p.target(tenant, over, t.step)
 	return t, ok
+}
+
+// findStep returns a step of a tenant's rule, or of a rule of every tenant, whether the tenant has its destination or not.
+func (p *Plan) findStep(tenant string, over *overlay, origin state.Origin, step string) (c configured, ok bool) {
+	if c, ok = p.base.steps[stepKey{tenant, origin, step}]; !ok {
+		c, ok = p.base.steps[stepKey{config.AnyTenant, origin, step}]
+	}
+	if !ok && over != nil {
+		c, ok = over.steps[stepKey{tenant, origin, step}]
+	}
+	return c, ok
 }
 
 // Today returns a delivery with its present connector and destination; false if the configuration lacks its step.

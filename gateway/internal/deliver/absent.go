@@ -207,6 +207,7 @@ func (l *Loop) recall(ctx context.Context, of scope, before noteVersions) error 
 	defer func() { // the lease ends by itself where this fails
 		_, _ = l.Store.Lease(context.WithoutCancel(ctx), recallLeaseName, l.missing.holder, 0)
 	}()
+	var errs []error // what cannot be read of one destination does not keep others waiting
 	for _, note := range noted {
 		tenant, name, _ := strings.Cut(note.Name, "/")
 		if !of.has(tenant) {
@@ -217,7 +218,11 @@ func (l *Loop) recall(ctx context.Context, of scope, before noteVersions) error 
 		}
 		left, err := l.recallDestination(ctx, laneKey{tenant, name})
 		if err != nil {
-			return err
+			errs = append(errs, err)
+			if state.StopsAll(err) {
+				break
+			}
+			continue
 		}
 		if left {
 			continue
@@ -229,10 +234,10 @@ func (l *Loop) recall(ctx context.Context, of scope, before noteVersions) error 
 		// Put off meanwhile: the note has another version, and stays.
 		err = l.Store.Delete(ctx, systemTenant, kindMissing, note.Name, note.Version)
 		if err != nil && !errors.Is(err, state.ErrConflict) && !errors.Is(err, state.ErrNotFound) {
-			return err
+			errs = append(errs, err)
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // recallDestination makes the deliveries of a destination due whose step is back, and reports whether others still wait. Only one replica does

@@ -149,7 +149,7 @@ func (l *Loop) requeue(plan *decide.Plan, due *state.Due, now time.Time, absence
 		l.awaitStep(j, decide.BrokenRule, now, noted)
 		return
 	}
-	if !ok && !absence.isGone(j.delivery.Tenant, j.delivery.Origin) {
+	if !ok && !absence.isGone(&j.delivery) {
 		reason := decide.Newer
 		if j.delivery.Reason == decide.Absent { // its hour keeps running
 			reason = decide.Absent

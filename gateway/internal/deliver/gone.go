@@ -15,17 +15,14 @@ type absence struct {
 	loop *Loop
 	plan *decide.Plan
 
-	newest    *bool // nil: not asked yet
-	documents map[tenantOrigin]bool
+	newest  *bool // nil: not asked yet
+	pending map[tenantDocument]bool
 }
 
-type tenantOrigin struct {
-	tenant string
-	origin state.Origin
-}
+type tenantDocument struct{ tenant, name string }
 
 func (l *Loop) absence(ctx context.Context, plan *decide.Plan) *absence {
-	return &absence{ctx: ctx, loop: l, plan: plan, documents: map[tenantOrigin]bool{}}
+	return &absence{ctx: ctx, loop: l, plan: plan, pending: map[tenantDocument]bool{}}
 }
 
 // hasNewestBase reports whether no other replica has a newer base.
@@ -37,35 +34,36 @@ func (a *absence) hasNewestBase() bool {
 	return *a.newest
 }
 
-// isGone reports whether a step of a tenant's rule, webhook or tested destination is deleted that the plan lacks.
-func (a *absence) isGone(tenant string, origin state.Origin) bool {
+// isGone reports whether the step of a delivery is deleted, which the plan lacks.
+func (a *absence) isGone(d *state.Delivery) bool {
 	if !a.hasNewestBase() {
 		return false
 	}
-	key := tenantOrigin{tenant, origin}
-	pending, asked := a.documents[key]
-	if !asked {
-		pending = a.hasPending(tenant, origin)
-		a.documents[key] = pending
-	}
-	return !pending
-}
-
-// hasPending reports whether the store has, or may have, a document that may define the step and that the plan was not made
-// with.
-func (a *absence) hasPending(tenant string, origin state.Origin) bool {
-	for _, name := range decide.DocumentsOf(origin) {
-		stored, err := a.loop.Store.Get(a.ctx, tenant, state.KindDocument, name)
-		switch {
-		case errors.Is(err, state.ErrNotFound):
-		case err != nil:
-			if a.ctx.Err() == nil {
-				a.loop.Log.Warn("cannot find out whether a document has a missing step", "tenant", tenant, "document", name, "err", err)
-			}
-			return true
-		case a.plan.DocumentVersion(tenant, name) < stored.Version:
-			return true
+	for _, name := range a.plan.Missing(d.Tenant, d.Origin, d.Step) {
+		key := tenantDocument{d.Tenant, name}
+		pending, asked := a.pending[key]
+		if !asked {
+			pending = a.isPending(key)
+			a.pending[key] = pending
+		}
+		if pending {
+			return false
 		}
 	}
-	return false
+	return true
+}
+
+// isPending reports whether the store has, or may have, a version of a document that the plan was not made with.
+func (a *absence) isPending(of tenantDocument) bool {
+	stored, err := a.loop.Store.Get(a.ctx, of.tenant, state.KindDocument, of.name)
+	switch {
+	case errors.Is(err, state.ErrNotFound):
+		return false
+	case err != nil:
+		if a.ctx.Err() == nil {
+			a.loop.Log.Warn("cannot find out whether a document has a missing step", "tenant", of.tenant, "document", of.name, "err", err)
+		}
+		return true
+	}
+	return a.plan.DocumentVersion(of.tenant, of.name) < stored.Version
 }

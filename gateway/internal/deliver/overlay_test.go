@@ -333,6 +333,42 @@ func TestStepOfDocument(t *testing.T) {
 	})
 }
 
+// TestDestinationOfDocument: what a rule of every tenant owes to a destination that this replica lacks waits for the document that
+// the store has.
+func TestDestinationOfDocument(t *testing.T) {
+	t.Parallel()
+	var status atomic.Int64
+	status.Store(503)
+	everybody := ruleTo("crm", nil)
+	everybody.Tenant, everybody.Match.Tenant, everybody.Steps[0].Build = config.AnyTenant, config.AnyTenant, map[string]connectors.Connector{}
+	b := prepare(t, &config.Config{Generation: "base", Rules: []*config.Rule{everybody}}, func(seen) (int, http.Header) { return int(status.Load()), nil })
+	moves := &shifted{Clock: clock.System()}
+	b.clock = moves
+	with := func() *config.TenantConfig {
+		o := overlayOf("default", destination("crm", time.Hour))
+		o.Rules, o.Builds[everybody.Steps[0]] = nil, &product{}
+		return o
+	}
+	b.plan.Store(b.plan.Load().With(with()))
+	b.open()
+	id := b.accept(1)[0]
+	b.until("it is retried", func() bool {
+		d := b.delivery(id, "crm")
+		return d != nil && d.State == state.Waiting && d.Attempts == 1 && !d.Leased
+	})
+	status.Store(200)
+	if _, err := b.store.Put(t.Context(), "default", state.KindDocument, "connection/crm", []byte("{}"), 0); err != nil {
+		t.Fatal(err)
+	}
+	b.change(&config.TenantConfig{Tenant: "default"})
+	moves.advance(time.Hour)
+	b.untilReason(id, "crm", decide.Newer)
+	b.change(with())
+	if d := b.untilState(id, "crm", state.Delivered); d.Attempts != 2 {
+		t.Errorf("%d attempts", d.Attempts)
+	}
+}
+
 // TestChangedTenantAlone: a change of one tenant looks at this tenant's holds and lanes, lifts the pauses whose credentials it
 // changed, and removes the lanes whose destination it removed.
 func TestChangedTenantAlone(t *testing.T) {

@@ -167,7 +167,7 @@ func (f Faults) Sorted() Faults {
 		return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line, a.Column-b.Column)
 	})
 	return slices.CompactFunc(sorted, func(a, b Fault) bool {
-		return a.Position == b.Position && a.Message == b.Message
+		return a.Position == b.Position && a.Message == b.Message && slices.Equal(a.Loc, b.Loc)
 	})
 }
 

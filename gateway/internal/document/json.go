@@ -65,7 +65,7 @@ func (r *jsonReader) value(depth int) *Node {
 	case '"':
 		n.Kind, n.Style = Scalar, Double
 		n.Text = r.string()
-		n.wide = r.column - n.At.Column
+		n.wide = int32(r.column - n.At.Column)
 		return n
 	default:
 		end := r.at
@@ -73,7 +73,7 @@ func (r *jsonReader) value(depth int) *Node {
 			end++
 		}
 		if text := r.text[r.at:end]; text != "null" {
-			n.Kind, n.Text, n.wide = Scalar, strings.Clone(text), len(text)
+			n.Kind, n.Text, n.wide = Scalar, strings.Clone(text), int32(len(text))
 		}
 		r.skip(end - r.at)
 		return n

@@ -16,7 +16,7 @@ func (n *Node) width() int {
 	case n.placed:
 		return 1
 	case n.wide > 0:
-		return n.wide
+		return int(n.wide)
 	case n.Kind == Mapping && len(n.Pairs) > 0 && n.Pairs[0].Key.At == n.At:
 		return n.Pairs[0].Key.width()
 	case n.Kind != Scalar:

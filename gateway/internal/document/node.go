@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -38,14 +39,17 @@ const (
 
 // Node is a value of a document. It is immutable after Expand.
 type Node struct {
-	Kind Kind
+	Kind  Kind
+	Style Style
+	// Unset reports that Text still contains a ${NAME} without a value, which only `test` and editors allow.
+	Unset  bool
+	secret bool // whether the text is a secret
+	placed bool // whether it is not written in the file: see Put
+
 	// At is the position of its first character.
 	At Position
 	// Text is the text of a scalar, with ${…} replaced.
-	Text  string
-	Style Style
-	// Unset reports that Text still contains a ${NAME} without a value, which only `test` and editors allow.
-	Unset bool
+	Text string
 	// Items are the items of a list.
 	Items []*Node
 	// Pairs are the pairs of a mapping, in the order written.
@@ -54,14 +58,12 @@ type Node struct {
 	file    *file
 	written string // Text before ${…} was replaced
 	spans   []span // maps Text to written; nil if they are equal
-	secret  bool   // whether the text is a secret
-	placed  bool   // whether it is not written in the file: see Put
-	wide    int    // how many characters a scalar takes, with its quotes; 0 if that is not known yet
+	wide    int32  // how many characters a scalar takes, with its quotes; 0 if that is not known yet
 
-	// parent is the list or mapping that holds the node, and index its place there; nil for the root. They give the path of a
+	// parent is the list or mapping that holds the node, nil for the root, and index the node's place there. They give the path of a
 	// fault. A key has the parent and index of its value.
+	index  int32
 	parent *Node
-	index  int
 }
 
 // Pair is one key of a mapping with its value.
@@ -168,6 +170,20 @@ func (n *Node) IsNumber() bool {
 // IsBool reports whether a scalar is a plain true or false.
 func (n *Node) IsBool() bool {
 	return n.Kind == Scalar && n.Style == Plain && (strings.EqualFold(n.Text, "true") || strings.EqualFold(n.Text, "false"))
+}
+
+// Sorted returns a copy of the tree with the keys of all mappings in order.
+func (n *Node) Sorted() *Node {
+	c := *n
+	c.Items, c.Pairs = slices.Clone(n.Items), slices.Clone(n.Pairs)
+	for i, item := range c.Items {
+		c.Items[i] = item.Sorted()
+	}
+	for i, p := range c.Pairs {
+		c.Pairs[i].Value = p.Value.Sorted()
+	}
+	slices.SortFunc(c.Pairs, func(a, b Pair) int { return strings.Compare(a.Key.Text, b.Key.Text) })
+	return &c
 }
 
 // JSON returns the node as JSON, with keys in the order written and numbers with their original digits.

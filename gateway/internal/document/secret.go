@@ -292,9 +292,9 @@ const maxColumn = 1 << 30
 func (n *Node) extent() []mask {
 	if n.wide > 0 {
 		if n.Style == Double {
-			return []mask{{n.At.Line, n.At.Column + 1, n.wide - 2}}
+			return []mask{{n.At.Line, n.At.Column + 1, int(n.wide) - 2}}
 		}
-		return []mask{{n.At.Line, n.At.Column, n.wide}}
+		return []mask{{n.At.Line, n.At.Column, int(n.wide)}}
 	}
 	w := walk(n.file, n.At.Line, n.At.Column)
 	w.anchor()

@@ -56,8 +56,11 @@ func (n *Node) Put(path string, secret connectors.Secret) Faults {
 	for i, step := range steps {
 		child := at.step(step)
 		if i == len(steps)-1 {
-			value := &Node{Kind: Scalar, Style: Double, Text: secret.Expose(), At: at.At, file: n.file,
-				written: "${" + strings.NewReplacer("{", "(", "}", ")").Replace(path) + "}", spans: []span{{0, 0, true}}, placed: true}
+			value := &Node{
+				Kind: Scalar, Style: Double, At: at.At, file: n.file, placed: true,
+				Text:    secret.Expose(), //nolint:forbidigo // as the value of a ${…} stands in the text of a node
+				written: "${" + strings.NewReplacer("{", "(", "}", ")").Replace(path) + "}", spans: []span{{0, 0, true}},
+			}
 			if child != nil {
 				value.At = child.At
 			}
@@ -106,21 +109,21 @@ func (n *Node) set(step string, child *Node) bool {
 	case Mapping:
 		for i, p := range n.Pairs {
 			if p.Key.Text == step {
-				n.Pairs[i].Value, child.parent, child.index = child, n, i
+				n.Pairs[i].Value, child.parent, child.index = child, n, int32(i)
 				return true
 			}
 		}
 		n.addPair(&Node{Kind: Scalar, Text: step, At: n.At, file: n.file, placed: true}, child)
 		return true
 	case List:
-		i, err := strconv.Atoi(step)
-		if err != nil || i < 0 || i > len(n.Items) {
+		i, err := strconv.ParseInt(step, 10, 32)
+		switch at := int(i); {
+		case err != nil || at < 0 || at > len(n.Items):
 			return false
-		}
-		if i == len(n.Items) {
+		case at == len(n.Items):
 			n.addItem(child)
-		} else {
-			n.Items[i], child.parent, child.index = child, n, i
+		default:
+			n.Items[at], child.parent, child.index = child, n, int32(i)
 		}
 		return true
 	}
@@ -128,13 +131,13 @@ func (n *Node) set(step string, child *Node) bool {
 }
 
 func (n *Node) addItem(child *Node) {
-	child.parent, child.index = n, len(n.Items)
+	child.parent, child.index = n, int32(len(n.Items))
 	n.Items = append(n.Items, child)
 }
 
 func (n *Node) addPair(key, value *Node) {
-	key.parent, key.index = n, len(n.Pairs)
-	value.parent, value.index = n, len(n.Pairs)
+	key.parent, key.index = n, int32(len(n.Pairs))
+	value.parent, value.index = n, int32(len(n.Pairs))
 	n.Pairs = append(n.Pairs, Pair{key, value})
 }
 
@@ -152,8 +155,8 @@ func (n *Node) path() []any {
 	for ; n.parent != nil; n = n.parent {
 		switch up := n.parent; {
 		case up.Kind == List:
-			path = append(path, n.index)
-		case n.index < len(up.Pairs):
+			path = append(path, int(n.index))
+		case int(n.index) < len(up.Pairs):
 			path = append(path, up.Pairs[n.index].Key.Text)
 		}
 	}

@@ -95,7 +95,7 @@ func (w *world) load(configuration string) {
 func (w *world) take(name, text string, ends map[string]state.DeliveryState) []string {
 	w.Helper()
 	var events []*event.Event
-	for _, s := range w.plan.Config.Sources {
+	for _, s := range w.plan.Sources("default") {
 		if s.Name != name {
 			continue
 		}
@@ -122,7 +122,7 @@ func (w *world) accept(events []*event.Event, ends map[string]state.DeliveryStat
 		for _, c := range claimed {
 			d := w.plan.Decide(c.Event, w.clock.Now())
 			o := state.Outcome{
-				Position: c.Position, Tenant: c.Event.Tenant, EventID: c.Event.ID, Generation: w.plan.Config.Generation,
+				Position: c.Position, Tenant: c.Event.Tenant, EventID: c.Event.ID, Generation: w.plan.Generation(c.Event.Tenant),
 				At: w.clock.Now(), Rules: d.Rules,
 			}
 			for _, owed := range d.Owed {

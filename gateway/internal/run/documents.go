@@ -10,6 +10,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/crashpoint"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
+	"github.com/surveygate/surveygate/gateway/internal/stats"
 )
 
 // loadDocuments reads the documents of all tenants, for the first plan. It may be called again after a failure.
@@ -69,8 +70,8 @@ func (g *gateway) logOverlay(now, before *config.TenantConfig) {
 	if len(shadowed) > 0 {
 		attributes = append(attributes, "shadowed", few(shadowed))
 	}
-	message := "documents of a tenant are in use, but some are not: broken ones do not compile, shadowed ones have a name that a file has too"
-	if before != nil && troubleOf(before) == troubleOf(now) {
+	const message = "documents of a tenant are in use, but some are not: broken ones do not compile, shadowed ones have a name that a file has too"
+	if before != nil && countsOf(before) == countsOf(now) {
 		g.log.Info(message, append(attributes, "err", fault)...)
 		return
 	}
@@ -104,9 +105,20 @@ func (g *gateway) logNewTroubles(before, now *decide.Plan) {
 			continue
 		}
 		was := before.Overlay(tenant)
-		if t := troubleOf(o); t != (trouble{}) && (was == nil || t != troubleOf(was)) {
+		if c := countsOf(o); c.troubled() && (was == nil || c != countsOf(was)) {
 			g.logOverlay(o, was)
 		}
+	}
+}
+
+// documentStats is how the documents stand, for metrics.
+func (g *gateway) documentStats() stats.Documents {
+	all, tenants, _ := g.plan.tally.count()
+	return stats.Documents{
+		Overlays: tenants, Unapplied: g.settings.Standing().Oldest,
+		ByState: map[config.DocumentState]int{
+			config.Active: all.active, config.Disabled: all.disabled, config.Broken: all.broken, config.Shadowed: all.shadowed,
+		},
 	}
 }
 
@@ -116,7 +128,7 @@ const staleAfter = 10 * time.Second
 // documentProblems warns of documents that are not in use, in counts: readiness is public, and tenants are not named there.
 func (g *gateway) documentProblems() []string {
 	var problems []string
-	if all, tenants := g.plan.troubles.count(); tenants > 0 {
+	if all, _, tenants := g.plan.tally.count(); tenants > 0 {
 		var parts []string
 		if all.broken > 0 {
 			parts = append(parts, fmt.Sprintf("%d do not compile", all.broken))

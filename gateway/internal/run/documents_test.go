@@ -18,6 +18,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/redistest"
 )
 
@@ -308,11 +309,9 @@ func TestEmptiedRedisKeepsDocuments(t *testing.T) {
 	sites[0].until("both have written back", func() bool {
 		return strings.Count(said.String(), "cannot") == 0 && all[0].settings.Standing() == settings.Standing{} && all[1].settings.Standing() == settings.Standing{}
 	})
+	sites[0].until("it is said", func() bool { return strings.Contains(said.String(), "the emptied store lost the documents of tenants") })
 	close(done)
 	<-lost
-	if !strings.Contains(said.String(), "the emptied store lost the documents of tenants") {
-		t.Error("nothing was said")
-	}
 	for _, stop := range stops {
 		stop()
 	}
@@ -385,4 +384,33 @@ func TestChangesLetGo(t *testing.T) {
 	if n := len(g.stored.fresh); n > 2 {
 		t.Errorf("%d generations are noted as marked, of one base and one overlay", n)
 	}
+}
+
+// A change of another document, and a reload, do not restart the time in which a source of a document accepts tests.
+func TestDocumentsGoOnAcceptingTests(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	g, _ := s.run()
+	source := config.Document{Name: "source/s", Version: 1, Spec: []byte(`{"profile": "pollqr", "unverified": true, "accept_test": "1m"}`)}
+	apply := func(others ...config.Document) {
+		t.Helper()
+		if err := g.applyDocuments(t.Context(), "acme", append([]config.Document{source}, others...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	apply()
+	first := g.plan.Load().Source("acme", "s").Receiver
+	check := func(when string) {
+		t.Helper()
+		if now := g.plan.Load().Source("acme", "s").Receiver; now == first || !now.Loaded.Equal(first.Loaded) {
+			t.Errorf("%s: it accepts tests since %v, before since %v", when, now.Loaded, first.Loaded)
+		}
+	}
+	apply(config.Document{Name: "webhook/w", Version: 2, Spec: []byte(documentHook(1)), Secrets: hookSecrets})
+	check("another document")
+	s.write(9)
+	if r := s.reload(""); r.Status != view.ReloadLoaded {
+		t.Fatalf("%+v", r)
+	}
+	check("a reload")
 }

@@ -192,7 +192,7 @@ func (c *cleaning) owner(ctx context.Context, tenant string, bounds generationBo
 				break // the later ones too
 			}
 			if oldest == nil {
-				first, err := c.store.Oldest(ctx, tenant)
+				first, err := c.store.Oldest(ctx, tenant) // of all tenants for systemTenant, which is "*"
 				if err != nil {
 					return left, err
 				}

@@ -49,6 +49,7 @@ func (g *gateway) forgetOnce(ctx context.Context, seen removals) error {
 	unused := now.Add(-plan.Config.Retention.History.Age)
 	absent := removals{}
 	defined := map[string]map[string]bool{} // by documents of the tenant in the store
+	var errs []error                        // what cannot be forgotten keeps no other from it
 	for _, h := range holds {
 		d := tenantDestination{h.Tenant, h.Destination}
 		if h.Waiting > 0 || h.Hold.Since.After(unused) || plan.Destination(d.tenant, d.name) != nil {
@@ -57,7 +58,11 @@ func (g *gateway) forgetOnce(ctx context.Context, seen removals) error {
 		// What a document defines may not be in the plan yet, after a write or a start.
 		if defined[d.tenant] == nil {
 			if defined[d.tenant], err = g.definedByDocuments(ctx, d.tenant); err != nil {
-				return err
+				if state.StopsAll(err) {
+					return err
+				}
+				errs, defined[d.tenant] = append(errs, err), nil
+				continue
 			}
 		}
 		if defined[d.tenant][d.name] {
@@ -71,12 +76,14 @@ func (g *gateway) forgetOnce(ctx context.Context, seen removals) error {
 		if now.Sub(since) < removedFor {
 			continue
 		}
-		forgotten, err := g.store.Forget(ctx, d.tenant, d.name)
+		forgotten, err := g.store.Forget(ctx, d.tenant, d.name, &h.Hold)
 		switch {
-		case errors.Is(err, state.ErrConflict): // something is owed to it again
+		case errors.Is(err, state.ErrConflict): // something is owed to it again, or it has another hold
 			delete(absent, d)
-		case err != nil:
+		case state.StopsAll(err):
 			return err
+		case err != nil:
+			errs = append(errs, err)
 		case forgotten:
 			delete(absent, d)
 			g.log.Info("a removed destination is forgotten, with its hold", "tenant", d.tenant, "destination", d.name, "status", h.Hold.Kind, "since", h.Hold.Since)
@@ -84,7 +91,7 @@ func (g *gateway) forgetOnce(ctx context.Context, seen removals) error {
 	}
 	clear(seen)
 	maps.Copy(seen, absent)
-	return nil
+	return errors.Join(errs...)
 }
 
 // definedByDocuments returns the names of the webhooks and connections that a tenant's documents define.

@@ -223,6 +223,7 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 		Store: g.store, Clock: g.clock, Log: traffic, Version: o.Version,
 		Generation:   func() string { return g.plan.Load().Config.Generation },
 		Destinations: func() map[string][]string { return g.plan.Load().Destinations() },
+		Documents:    g.documentStats,
 		Public:       func() *config.Public { return g.plan.Load().Public() },
 	})
 	g.counting.Store(g.stats)

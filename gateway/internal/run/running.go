@@ -20,7 +20,7 @@ type running struct {
 	// documents are what the overlays are compiled from, by tenant. A new base needs them.
 	documents map[string][]config.Document
 
-	troubles troubles
+	tally tally
 }
 
 // Load returns the plan in use; nil before the start has made the first.
@@ -43,7 +43,7 @@ func (r *running) rebase(base *config.Config, ready func(overlays []*config.Tena
 			}
 		}
 	}
-	r.troubles.replaceAll(overlays)
+	r.tally.replaceAll(overlays)
 	r.plan.Store(decide.New(base, overlays...))
 	return before, nil
 }
@@ -68,7 +68,7 @@ func (r *running) change(base *config.Config, overlay *config.TenantConfig, docu
 	} else {
 		delete(r.documents, overlay.Tenant)
 	}
-	r.troubles.replace(overlay)
+	r.tally.replace(overlay)
 	now = before.With(overlay)
 	r.plan.Store(now)
 	return before, now, true
@@ -111,61 +111,82 @@ func inherit(before, now []*config.Source) {
 	}
 }
 
-// troubles counts the documents of the overlays in use that are not in use themselves. The zero value is ready.
-type troubles struct {
+// tally counts the documents of the overlays in use. The zero value is ready.
+type tally struct {
 	mu       sync.Mutex
-	byTenant map[string]trouble // those with a trouble
-	all      trouble
+	byTenant map[string]documentCounts
+	all      documentCounts
+	troubled int // tenants with documents that are not in use
 }
 
-// trouble counts documents by state.
-type trouble struct{ broken, shadowed int }
+// documentCounts counts documents by state.
+type documentCounts struct{ active, disabled, broken, shadowed int }
 
-func troubleOf(o *config.TenantConfig) (t trouble) {
+func countsOf(o *config.TenantConfig) (c documentCounts) {
 	for i := range o.Documents {
 		switch o.Documents[i].State {
+		case config.Active:
+			c.active++
+		case config.Disabled:
+			c.disabled++
 		case config.Broken:
-			t.broken++
+			c.broken++
 		case config.Shadowed:
-			t.shadowed++
+			c.shadowed++
 		}
 	}
-	return t
+	return c
 }
 
-func (ts *troubles) replace(o *config.TenantConfig) {
-	ts.mu.Lock()
-	defer ts.mu.Unlock()
-	ts.set(o)
+// troubled reports whether documents are not in use that should be.
+func (c documentCounts) troubled() bool { return c.broken+c.shadowed > 0 }
+
+func (c *documentCounts) add(d documentCounts, sign int) {
+	c.active += sign * d.active
+	c.disabled += sign * d.disabled
+	c.broken += sign * d.broken
+	c.shadowed += sign * d.shadowed
 }
 
-func (ts *troubles) replaceAll(overlays []*config.TenantConfig) {
-	ts.mu.Lock()
-	defer ts.mu.Unlock()
-	ts.byTenant, ts.all = nil, trouble{}
+func (t *tally) replace(o *config.TenantConfig) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.set(o)
+}
+
+func (t *tally) replaceAll(overlays []*config.TenantConfig) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.byTenant, t.all, t.troubled = make(map[string]documentCounts, len(overlays)), documentCounts{}, 0
 	for _, o := range overlays {
-		ts.set(o)
+		t.set(o)
 	}
 }
 
-// set counts an overlay; ts.mu is held.
-func (ts *troubles) set(o *config.TenantConfig) {
-	was, now := ts.byTenant[o.Tenant], troubleOf(o)
-	ts.all.broken += now.broken - was.broken
-	ts.all.shadowed += now.shadowed - was.shadowed
-	if now == (trouble{}) {
-		delete(ts.byTenant, o.Tenant)
+// set counts an overlay; t.mu is held.
+func (t *tally) set(o *config.TenantConfig) {
+	was, now := t.byTenant[o.Tenant], countsOf(o)
+	t.all.add(was, -1)
+	t.all.add(now, 1)
+	if was.troubled() {
+		t.troubled--
+	}
+	if now.troubled() {
+		t.troubled++
+	}
+	if now == (documentCounts{}) {
+		delete(t.byTenant, o.Tenant)
 		return
 	}
-	if ts.byTenant == nil {
-		ts.byTenant = map[string]trouble{}
+	if t.byTenant == nil {
+		t.byTenant = map[string]documentCounts{}
 	}
-	ts.byTenant[o.Tenant] = now
+	t.byTenant[o.Tenant] = now
 }
 
-// count returns how many documents and tenants have a trouble.
-func (ts *troubles) count() (all trouble, tenants int) {
-	ts.mu.Lock()
-	defer ts.mu.Unlock()
-	return ts.all, len(ts.byTenant)
+// count returns the documents of all tenants, how many tenants have some, and how many have some that are not in use.
+func (t *tally) count() (all documentCounts, tenants, troubled int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.all, len(t.byTenant), t.troubled
 }

@@ -56,10 +56,14 @@ func (g *storedGenerations) keep(ctx context.Context, of tenantGeneration, text 
 	if fresh {
 		return true, nil
 	}
-	if err := g.mark(ctx, of, usedMark{Day: today, Bytes: len(text)}); err != nil {
+	isNew, err := g.mark(ctx, of, usedMark{Day: today, Bytes: len(text)})
+	if err != nil {
 		return false, fmt.Errorf("keep the configuration: %w", err)
 	}
-	if _, err = g.store.Get(ctx, of.tenant, kindGeneration, of.generation); errors.Is(err, state.ErrNotFound) {
+	if !isNew {
+		_, err = g.store.Get(ctx, of.tenant, kindGeneration, of.generation)
+	}
+	if isNew || errors.Is(err, state.ErrNotFound) {
 		if _, err = g.store.Put(ctx, of.tenant, kindGeneration, of.generation, text, 0); errors.Is(err, state.ErrConflict) {
 			seen, err = true, nil // another replica was faster
 		}
@@ -75,23 +79,23 @@ func (g *storedGenerations) keep(ctx context.Context, of tenantGeneration, text 
 	return seen, nil
 }
 
-// mark writes the mark of a configuration, unless its day is not before that.
-func (g *storedGenerations) mark(ctx context.Context, of tenantGeneration, m usedMark) error {
+// mark writes the mark of a configuration, unless its day is not before that. isNew: there was none.
+func (g *storedGenerations) mark(ctx context.Context, of tenantGeneration, m usedMark) (isNew bool, err error) {
 	value, err := json.Marshal(m)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for {
 		kept, err := g.store.Get(ctx, of.tenant, kindGenerationUsed, of.generation)
 		if err != nil && !errors.Is(err, state.ErrNotFound) {
-			return err
+			return false, err
 		}
 		if err == nil && readMark(kept.Value).Day >= m.Day {
-			return nil
+			return false, nil
 		}
 		_, err = g.store.Put(ctx, of.tenant, kindGenerationUsed, of.generation, value, kept.Version)
 		if !errors.Is(err, state.ErrConflict) {
-			return err
+			return kept.Version == 0, err
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
@@ -70,8 +71,12 @@ func (w *Worker) read(ctx context.Context, name string, t *tenant) ([]state.Sett
 	if identity == known {
 		return kept, nil
 	}
-	if _, err := w.restore(ctx, name, t.kept); err != nil {
+	restored, err := w.restore(ctx, name, t.kept)
+	if err != nil {
 		return nil, errors.Join(errEmptied, err)
+	}
+	if restored > 0 {
+		w.o.Log.Error("the store lost documents of a tenant: they stay in use, and were written back", "tenant", name, "count", restored)
 	}
 	return w.o.Store.List(ctx, name, state.KindDocument)
 }
@@ -98,10 +103,7 @@ type Restored struct{ Tenants, Documents int }
 func (w *Worker) Restore(ctx context.Context) (Restored, error) {
 	var done Restored
 	w.mu.Lock()
-	held := map[string]*tenant{}
-	for name, t := range w.tenants {
-		held[name] = t
-	}
+	held := maps.Clone(w.tenants)
 	w.mu.Unlock()
 	for name, t := range held {
 		n, err := w.restore(ctx, name, w.keptOf(t))

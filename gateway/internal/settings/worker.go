@@ -31,7 +31,7 @@ type Options struct {
 	Clock clock.Clock
 	Log   *slog.Logger
 	// Apply makes documents the ones of a tenant in the running plan. It is called for one tenant once at a time, and for several
-	// tenants at once. After an error nothing has changed; it is called again later.
+	// tenants at once. After an error it is called again later, with what the store has then.
 	Apply func(ctx context.Context, tenant string, documents []config.Document) error
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/expfmt"
 
+	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
@@ -57,6 +58,9 @@ var (
 	reloadOK      = desc("surveygate_config_last_reload_successful", "Whether the last reload of the configuration succeeded; also 0 while one waits because it removes much.")
 	reloadAt      = desc("surveygate_config_last_reload_success_timestamp_seconds", "Unix time of the last successful reload.")
 	reloadWaits   = desc("surveygate_config_reload_waiting", "Whether a changed configuration waits because it removes much.")
+	overlays      = desc("surveygate_overlays", "Tenants with documents in the store.")
+	documents     = desc("surveygate_documents", "Documents of tenants by state: broken ones do not compile, shadowed ones have a name that a file has too.", "state")
+	unapplied     = desc("surveygate_documents_unapplied_seconds", "Age of the oldest change of a document that is not in use yet; 0 if every change is in use.")
 	buildInfo     = desc("surveygate_build_info", "Version of the program.", "version", "goversion")
 	lostCounts    = desc("surveygate_statistics_lost_total", "Counts missing in the statistics because the store was unavailable for too long, or a tenant had too many names.")
 )
@@ -65,6 +69,7 @@ var (
 func (l *collector) Describe(c chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		storeUp, waiting, oldestWaiting, oldestPending, storedEvents, storedBytes, dedupeWindow, onHold, generation, reloadOK, reloadAt, reloadWaits, buildInfo, lostCounts,
+		overlays, documents, unapplied,
 		destinationWaiting, destinationOldest, destinationOnHold,
 	} {
 		c <- d
@@ -91,8 +96,18 @@ func (l *collector) Collect(c chan<- prometheus.Metric) {
 	gauge(reloadWaits, number(waits))
 	c <- prometheus.MustNewConstMetric(lostCounts, prometheus.CounterValue, float64(s.cells.lost.Load()))
 
-	h := s.Health(ctx)
 	now := s.options.Clock.Now()
+	var d Documents
+	if s.options.Documents != nil {
+		d = s.options.Documents()
+	}
+	gauge(overlays, float64(d.Overlays))
+	for _, state := range []config.DocumentState{config.Active, config.Disabled, config.Broken, config.Shadowed} {
+		gauge(documents, float64(d.ByState[state]), string(state))
+	}
+	gauge(unapplied, age(now, d.Unapplied))
+
+	h := s.Health(ctx)
 	gauge(storeUp, number(h.Err == nil))
 	if !h.Counted { // the store has not answered yet
 		return

@@ -31,8 +31,20 @@ type Options struct {
 	Version string
 	// Destinations returns the names of the configured destinations of each tenant; nil means that there are none.
 	Destinations func() map[string][]string
+	// Documents returns how the documents of tenants stand; nil means that there are none.
+	Documents func() Documents
 	// Public returns what everybody may know the names of; nil means nothing.
 	Public func() *config.Public
+}
+
+// Documents is how the documents of all tenants stand together.
+type Documents struct {
+	// Overlays is how many tenants have documents.
+	Overlays int
+	// ByState counts the documents.
+	ByState map[config.DocumentState]int
+	// Unapplied is when the oldest change was noticed that is not in use yet; zero: every change is in use.
+	Unapplied time.Time
 }
 
 // Stats holds the counters. Create it with New; it is safe for concurrent use.

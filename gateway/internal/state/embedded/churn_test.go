@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"maps"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/state/statetest"
 )
 
@@ -56,4 +58,39 @@ func held(t *testing.T, s *store) map[string]int {
 	n["destinations"], n["tenants in the queue"], n["leases"] = len(s.due.dests), len(s.due.tenant), len(s.due.leases)
 	n["future"], n["ready"] = len(s.due.future), len(s.due.ready)
 	return n
+}
+
+// TestEmptyListsLeave: a list whose items have expired leaves no key, and begins anew.
+func TestEmptyListsLeave(t *testing.T) {
+	t.Parallel()
+	c := clock.NewManual(statetest.Begin)
+	s, err := open(Options{Dir: t.TempDir(), Clock: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	keep := func(list, item string) {
+		if err := s.Keep(t.Context(), "acme", list, []byte(item), 10, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expire := func() {
+		c.Advance(2 * time.Hour)
+		if _, err := s.Trim(t.Context(), state.Retention{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expire() // it writes what every store has
+	before := held(t, s)
+	for i := range 100 {
+		keep(fmt.Sprint("rejected/", i), "item")
+	}
+	expire()
+	if diff := cmp.Diff(before, held(t, s)); diff != "" {
+		t.Errorf("-before +after:\n%s", diff)
+	}
+	keep("rejected/1", "new")
+	if got, err := s.Kept(t.Context(), "acme", "rejected/1", 0, -1); err != nil || len(got) != 1 || string(got[0]) != "new" {
+		t.Errorf("%q, %v", got, err)
+	}
 }

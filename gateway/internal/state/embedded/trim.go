@@ -74,9 +74,14 @@ func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, er
 		work    func(*tx, *slice)
 	}
 	parts := []part{
-		{5, overdueEvents}, {1, overdueKept},
-		{1, events.planEvents}, {15, events.trimShares}, {25, events.trimEvents},
-		{10, splitFormerIDs}, {1, ids.planDedupe}, {15, ids.trimDedupe},
+		{5, overdueEvents},
+		{1, overdueKept},
+		{1, events.planEvents},
+		{15, events.trimShares},
+		{25, events.trimEvents},
+		{10, splitFormerIDs},
+		{1, ids.planDedupe},
+		{15, ids.trimDedupe},
 		{5, trimOnce},
 		{20, dests.trim},
 	}
@@ -90,7 +95,7 @@ func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, er
 	}
 	counts, err := s.planCounts(r.Stats, tidy)
 	if err != nil {
-		return nil, fmt.Errorf("trim: %w", err)
+		return &done, fmt.Errorf("trim: %w", err)
 	}
 	parts = append(parts, part{5, counts.trim})
 	for _, p := range parts {

@@ -285,8 +285,11 @@ func trimLists(t *tx, s *slice) {
 			}
 			t.del(key)
 		}
-		if first > was {
-			t.put(append([]byte{tabList}, rest...), appendUint(appendUint(nil, first), next))
+		switch key := append([]byte{tabList}, rest...); {
+		case first == next:
+			t.drop(key) // the next item begins the list anew
+		case first > was:
+			t.put(key, appendUint(appendUint(nil, first), next))
 		}
 		return r.Err()
 	})))

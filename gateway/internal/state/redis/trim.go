@@ -81,7 +81,7 @@ func (t *trimming) all() error {
 	} {
 		t.budget = max(t.s.trimBudget*part.percent/100, 1)
 		err := part.do()
-		if stops(err) {
+		if state.StopsAll(err) {
 			return errors.Join(append(errs, err)...)
 		}
 		if err != nil {
@@ -89,16 +89,6 @@ func (t *trimming) all() error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// stops reports whether an error keeps also the other parts of Trim from their work.
-func stops(err error) bool {
-	for _, of := range [...]error{state.ErrUnavailable, state.ErrClosed, state.ErrConflict, context.Canceled, context.DeadlineExceeded} {
-		if errors.Is(err, of) {
-			return true
-		}
-	}
-	return false
 }
 
 // slices calls step until it returns that nothing more is to be done, or the slices of the part are used up.

@@ -78,8 +78,8 @@ func (t *trimming) dests() error {
 	return err
 }
 
-// lists reads how much the shards have of each destination, and corrects its times in the orders of lists. It leaves out destinations that an earlier shard has too: they have
-// their turn there.
+// lists reads how much the shards have of each destination, and corrects its times in the orders of lists. It leaves out
+// destinations that an earlier shard has too: they have their turn there.
 func (t *trimming) lists(sh *shard, names []string) (own []string, all [][]*destLists, err error) {
 	if own, err = t.notBefore(sh, names); err != nil || len(own) == 0 {
 		return own, nil, err
@@ -98,7 +98,7 @@ func (t *trimming) lists(sh *shard, names []string) (own []string, all [][]*dest
 		if len(reply) != 1+len(own) {
 			return own, nil, errCorrupt
 		}
-		t.budget--
+		// It costs no slice: a short call would have none left for what it found.
 		if _, err := orderListsScript.run(t.ctx, t.s, sh.base, orderListsArgs{own}); err != nil {
 			return own, nil, err
 		}

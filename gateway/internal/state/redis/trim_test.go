@@ -110,3 +110,80 @@ func TestIdleTrimCorrectsOrders(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// A long history is trimmed in several slices, exactly to its bound.
+func TestLongHistoryIsTrimmedInSlices(t *testing.T) {
+	t.Parallel()
+	srv := start(t)
+	s := gate(t, srv.url())
+	const entries, bound = 10_000, 123
+	key := s.shards[0].base + "h:" + token(acme, "crm")
+	pipe := s.client.Pipeline()
+	pipe.SAdd(t.Context(), s.shards[0].base+"dests", token(acme, "crm"))
+	for range entries {
+		pipe.Do(t.Context(), "XADD", key, "*", "d", "entry")
+	}
+	if err := s.exec(t.Context(), pipe); err != nil {
+		t.Fatal(err)
+	}
+	removed, calls := 0, 0
+	for more := true; more; calls++ {
+		s.trimBudget = 16 // two slices of trimdest.lua
+		done, err := s.Trim(t.Context(), state.Retention{History: state.HistoryBound{PerDestination: bound}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if done.Attempts > 2*8*sliceList {
+			t.Errorf("a call removed %d entries", done.Attempts)
+		}
+		removed, more = removed+done.Attempts, done.More
+	}
+	same(t, "removed", removed, entries-bound)
+	same(t, "left", s.client.XLen(t.Context(), key).Val(), int64(bound))
+	if calls < 2 {
+		t.Error("one call removed everything")
+	}
+}
+
+// Slices of the indexes that retention has passed are removed, however many tenants have keys in them, some in each call.
+func TestPassedIndexSlicesAreRemoved(t *testing.T) {
+	t.Parallel()
+	srv := start(t)
+	s := gate(t, srv.url())
+	s.trimBudget = 1
+	decide(t, s, eventsOf(t, acme, "a", 3))
+	base := s.shards[0].base
+	const passed, tenants = 100, 300
+	pipe := s.client.Pipeline()
+	for i := range tenants {
+		pipe.SAdd(t.Context(), base+"tenants", fmt.Sprint("t", i))
+	}
+	for slice := range passed {
+		pipe.Do(t.Context(), "ZADD", base+"slices", slice, slice)
+		for i := range tenants {
+			pipe.Set(t.Context(), fmt.Sprintf("%sline:t%d:%d", base, i, slice), "12", 0)
+		}
+	}
+	pipe.HSet(t.Context(), base+"meta", "first", passed*sliced, "packed", passed)
+	if err := s.exec(t.Context(), pipe); err != nil {
+		t.Fatal(err)
+	}
+	lines := func() int { return len(s.client.Keys(t.Context(), base+"line:t*").Val()) }
+	for calls, left := 0, lines(); left > 0; calls++ {
+		done, err := s.Trim(t.Context(), state.Retention{Events: state.Bound{Age: time.Hour}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := lines()
+		if left-now > 2*(2048+tenants) || calls > 2*passed {
+			t.Fatalf("call %d removed %d keys, %d are left", calls, left-now, now)
+		}
+		if left = now; left > 0 && !done.More {
+			t.Fatalf("%d keys are left at the end of a round", left)
+		}
+	}
+	same(t, "slices", s.client.ZRange(t.Context(), base+"slices", 0, -1).Val(), []string{})
+	if err := s.client.HSet(t.Context(), base+"meta", "first", 1, "packed", 0).Err(); err != nil { // as the events are
+		t.Fatal(err)
+	}
+}

@@ -12,8 +12,9 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// A message only says that something changed. What changed is read by version, so a lost message is made up for within a
-// second.
+// A message only says that something changed. What changed is read by version, so a lost message is made up for within
+// changesEvery.
+const changesEvery = 500 * time.Millisecond
 
 // Watch returns a channel of the kinds and names of changed settings.
 func (s *store) Watch(ctx context.Context, tenant string) (<-chan state.Change, error) {
@@ -33,8 +34,8 @@ func (s *store) watchFrom(ctx context.Context) error {
 	return nil
 }
 
-// listen receives messages of other processes: an event can be claimed, or a setting changed. It also reads the changes once
-// a second, as messages are lost while Redis cannot be reached.
+// listen receives messages of other processes: an event can be claimed, or a setting changed. It also reads the changes
+// every changesEvery, as messages are lost while Redis cannot be reached.
 func (s *store) listen() {
 	channels := []string{s.meta + "changes"}
 	for _, sh := range s.shards {
@@ -43,7 +44,7 @@ func (s *store) listen() {
 	sub := s.client.Subscribe(s.ctx, channels...)
 	defer sub.Close() //nolint:errcheck // the connection ends either way
 	messages := sub.Channel(goredis.WithChannelSize(1024), goredis.WithChannelSendTimeout(time.Millisecond))
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(changesEvery)
 	defer tick.Stop()
 	for {
 		select {
