@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -122,6 +123,34 @@ func TestVersionsAfterLoss(t *testing.T) {
 		t.Errorf("the version %d follows on the lost %d", v, again)
 	}
 	told()
+}
+
+// What was lost can be put back once, and not after it was written and deleted meanwhile.
+func TestPutBack(t *testing.T) {
+	t.Parallel()
+	srv := start(t)
+	s := gate(t, srv.url())
+	v, err := s.Put(t.Context(), acme, "setting", "a", []byte("lost"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.do("FLUSHALL")
+	<-s.Emptied()
+	for i, want := range []error{nil, state.ErrConflict} {
+		if err := s.PutBack(t.Context(), acme, "setting", "a", []byte("lost")); !errors.Is(err, want) {
+			t.Fatalf("call %d: %v", i, err)
+		}
+	}
+	kept, err := s.Get(t.Context(), acme, "setting", "a")
+	if err != nil || string(kept.Value) != "lost" || kept.Version <= v {
+		t.Fatalf("%+v, %v", kept, err)
+	}
+	if err := s.Delete(t.Context(), acme, "setting", "a", kept.Version); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.PutBack(t.Context(), acme, "setting", "a", []byte("lost")); !errors.Is(err, state.ErrConflict) {
+		t.Errorf("after the deletion: %v", err)
+	}
 }
 
 // What watchers missed is bounded: those that missed more are told of everything, whatever the size of versions.

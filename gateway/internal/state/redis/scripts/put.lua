@@ -7,7 +7,7 @@
 --   tenant      whose setting it is
 --   version     the version that must be present
 --   change      what changed, for watchers
---   verb        put or delete
+--   verb        put, putback or delete; putback writes what was lost, not what was deleted since then
 --   maxchanges  how many changes are kept
 --   returns the new version, 0 when another version is present, -1 when there is no setting to delete
 local key, name, last, tenant, version, change, verb, value, maxchanges = take(9)
@@ -16,6 +16,7 @@ local v = redis.call('HGET', k, name)
 local kept = v and struct.unpack('>I8', v) or 0
 if verb == 'delete' and kept == 0 then return -1 end
 if text(kept) ~= version then return 0 end
+if verb == 'putback' and redis.call('ZSCORE', base .. 'changed', change) then return 0 end
 local t = redis.call('TIME')
 local new = math.max(tonumber(redis.call('GET', base .. 'version') or '0') + 1, t[1] * 1000000 + t[2])
 redis.call('SET', base .. 'version', text(new))
