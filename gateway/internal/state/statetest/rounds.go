@@ -11,8 +11,8 @@ import (
 
 // As many destinations, or tenants, need several calls of Trim.
 const (
-	many    = 600 // calls as long as in the gateway
-	several = 200 // short calls (Options.ShortTrims)
+	many    = 600 // calls as long as in the gateway, or a round in which names come and go
+	several = 300 // short calls (Options.ShortTrims)
 )
 
 // trimRound trims until a call has looked at everything, as the gateway does, and returns what was removed.
@@ -76,8 +76,8 @@ var rounds = []test{
 		s.same("by bytes", s.trimRound(state.Retention{Waiting: state.WaitingBound{Bytes: size + size/2}}).Overdue, several)
 	}},
 	{name: "history ends at every destination", opts: Options{ShortTrims: true}, run: func(s *suite) {
-		s.oweMany("f", several/2, state.Dead, tried(1, s.h.Now(), "rejected", 400))
-		s.oweMany("h", several/2, state.Delivered, tried(1, s.h.Now(), "delivered", 200))
+		s.oweMany("f", several, state.Dead, tried(1, s.h.Now(), "rejected", 400))
+		s.oweMany("h", several, state.Delivered, tried(1, s.h.Now(), "delivered", 200))
 		s.h.Advance(2 * time.Hour)
 		s.trimRound(state.Retention{History: state.HistoryBound{Age: time.Hour}})
 		s.same("history", len(s.deliveryPages(state.DeliveryQuery{State: state.Delivered}, nil)), 0)
@@ -153,13 +153,13 @@ var rounds = []test{
 		s.same("dedupe keys", s.store().Health(s.ctx).DedupeWindow, time.Duration(0))
 	}},
 	{name: "names that come and go take no turn from others", opts: Options{ShortTrims: true}, run: func(s *suite) {
-		s.oweMany("m", several, state.Waiting, dueLater)
+		s.oweMany("m", many, state.Waiting, dueLater)
 		s.h.Advance(2 * time.Hour)
 		r := state.Retention{Waiting: state.WaitingBound{Age: time.Hour}, History: state.HistoryBound{Age: time.Minute}, Dead: state.Bound{Age: time.Minute}}
 		overdue := 0
-		for call := 0; overdue < several; call++ {
+		for call := 0; overdue < many; call++ {
 			if call == 100 {
-				s.Fatalf("%d of %d destinations had their turn in %d calls", overdue, several, call)
+				s.Fatalf("%d of %d destinations had their turn in %d calls", overdue, many, call)
 			}
 			overdue += s.trim(r).Overdue
 			s.oweMany(fmt.Sprintf("%c%02d-", 'a'+call%26, call), 5, state.Delivered, tried(1, s.h.Now(), "delivered", 200))
