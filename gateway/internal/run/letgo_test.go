@@ -58,7 +58,7 @@ func alive[T any](all []weak.Pointer[T]) (n int) {
 // came in through its sources, and its decisions are explained after it was replaced.
 func TestReloadsLetGo(t *testing.T) {
 	t.Parallel()
-	const webhooks, called, sources = 2000, 5, 20
+	const webhooks, called, sources = 200, 5, 20
 	s := newSite(t)
 	write := func(n int) {
 		var b strings.Builder

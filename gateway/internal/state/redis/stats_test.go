@@ -99,7 +99,7 @@ func TestCountsWhileConnectionsAreCut(t *testing.T) {
 	t.Parallel()
 	srv := start(t)
 	stores := []*store{gate(t, srv.url()), gate(t, srv.url())}
-	const calls, names = 60, 150
+	const calls, names = 20, 150
 	cut := make(chan struct{})
 	cutter := sync.WaitGroup{}
 	cutter.Go(func() {

@@ -57,7 +57,7 @@ func (s *suite) fillDestinations(dests, rounds int) {
 
 var pages = []test{
 	{name: "opens the lists that it shows", run: func(s *suite) {
-		const dests, rounds = 500, 12
+		const dests, rounds = 500, 6
 		s.fillDestinations(dests, rounds)
 		end := s.h.Now()
 		s.work(state.DeliveryQuery{}) // the first page after a start may look at each list once
@@ -72,10 +72,10 @@ var pages = []test{
 			{"dead", state.DeliveryQuery{State: state.Dead}, 50, Work{100, 400, 700}},
 			{"delivered", state.DeliveryQuery{State: state.Delivered}, 50, Work{200, 800, 1200}},
 			{"none waits", state.DeliveryQuery{State: state.Waiting}, 0, Work{0, 0, 20}},
-			{"since", state.DeliveryQuery{Since: end.Add(-10 * time.Second)}, 50, Work{200, 800, 1200}},
+			{"since", state.DeliveryQuery{Since: end.Add(-4 * time.Second)}, 50, Work{200, 800, 1200}},
 			{"since, none", state.DeliveryQuery{Since: end}, 0, Work{0, 0, 20}},
 			// Lists that have newer entries are looked at, each once.
-			{"until", state.DeliveryQuery{Until: end.Add(-7 * time.Second)}, 50, Work{1200, 1200, 1200}},
+			{"until", state.DeliveryQuery{Until: end.Add(-3 * time.Second)}, 50, Work{1200, 1200, 1200}},
 			{"a destination", state.DeliveryQuery{Destination: "d0007"}, rounds, Work{8, 60, 120}},
 			{"a rule", state.DeliveryQuery{Rule: "rule-d0007"}, rounds, Work{8, 60, 120}},
 			{"a rule's failures", state.DeliveryQuery{Rule: "rule-d0010", Failed: true}, rounds, Work{8, 60, 120}},
@@ -162,7 +162,7 @@ type history struct {
 
 func (s *suite) compareWithScan(seed uint64) {
 	h := &history{suite: s, rng: rand.New(rand.NewPCG(seed, seed))} //nolint:gosec // the same in each run
-	for range 8 {
+	for range 5 {
 		for range 30 {
 			h.step()
 		}
