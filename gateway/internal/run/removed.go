@@ -18,12 +18,20 @@ const (
 	countTimeout = 5 * time.Second
 	// maxUncounted bounds the removed steps in memory that are not counted yet.
 	maxUncounted = 10_000
+	// maxStanding is how many destinations are looked at with one read.
+	maxStanding = 500
 )
 
 // tenantStep is a step as one tenant has it.
 type tenantStep struct {
 	tenant, name string
 	origin       state.Origin
+}
+
+// removedStep is a step with the destination that it had.
+type removedStep struct {
+	tenantStep
+	destination string
 }
 
 // removedSteps are steps that changes removed, and for which the log does not say yet how many deliveries wait for them. Counting
@@ -101,13 +109,39 @@ func (g *gateway) warnOfRemovedSteps(ctx context.Context) {
 			return
 		}
 		steps, dropped := g.removed.take()
+		byTenant := map[string][]removedStep{}
 		for step, destination := range steps {
-			if step.isRemovedFrom(g.plan.Load()) {
-				g.warnOfRemovedStep(ctx, step, destination)
+			byTenant[step.tenant] = append(byTenant[step.tenant], removedStep{step, destination})
+		}
+		for tenant, steps := range byTenant {
+			for some := range slices.Chunk(steps, maxStanding) {
+				g.warnOfWaiting(ctx, tenant, some)
 			}
 		}
 		if dropped > 0 {
 			g.log.Warn("many steps were removed at once: the deliveries that wait for some of them are not counted", "count", dropped)
+		}
+	}
+}
+
+// warnOfWaiting is warnOfRemovedSteps for some steps of one tenant. One read finds the destinations that nothing waits for.
+func (g *gateway) warnOfWaiting(ctx context.Context, tenant string, steps []removedStep) {
+	names := make([]string, len(steps))
+	for i, s := range steps {
+		names[i] = s.destination
+	}
+	reading, cancel := context.WithTimeout(ctx, countTimeout)
+	defer cancel()
+	standing, err := g.store.Standing(reading, tenant, names)
+	if err != nil {
+		if ctx.Err() == nil {
+			g.traffic.Warn("cannot find out whether deliveries wait for removed steps", "tenant", tenant, "steps", len(steps), "err", err)
+		}
+		return
+	}
+	for i, s := range steps {
+		if standing[i].Waiting > 0 && s.isRemovedFrom(g.plan.Load()) {
+			g.warnOfRemovedStep(ctx, s.tenantStep, s.destination)
 		}
 	}
 }

@@ -95,6 +95,9 @@ func TestRemovedStepsDelayNobody(t *testing.T) {
 	if len(steps) != 10 || dropped != 0 {
 		t.Errorf("%d removed steps and %d more, instead of 10", len(steps), dropped)
 	}
+	for step, destination := range steps { // nothing waits for them, which is known without a list
+		g.warnOfWaiting(context.Background(), step.tenant, []removedStep{{step, destination}})
+	}
 	close(stuck.released)
 	if err := errors.Join(err, g.life.stop(context.Background())); err != nil {
 		t.Error(err)
