@@ -133,7 +133,9 @@ func (b *commitBatch) due(i int) *commitBatch {
 	return &commitBatch{Commit: state.Commit{Due: b.Due[i : i+1]}, dueReceived: b.dueReceived[i : i+1]}
 }
 
-// countEnded reports the deliveries that a commit has ended, and leaves out those whose fence was lost: another holder ends them.
+// countEnded reports the deliveries that a commit has ended, and leaves out those whose fence was lost: another holder ends them. A commit
+// that Redis applied although its answer was lost reads so too when it is repeated: its deliveries are then counted by nobody, and never
+// twice.
 func (l *Loop) countEnded(batch *commitBatch, done *state.Committed) {
 	if done == nil {
 		return

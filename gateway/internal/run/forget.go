@@ -76,9 +76,9 @@ func (g *gateway) forgetOnce(ctx context.Context, seen removals) error {
 		if now.Sub(since) < removedFor {
 			continue
 		}
-		forgotten, err := g.store.Forget(ctx, d.tenant, d.name)
+		forgotten, err := g.store.Forget(ctx, d.tenant, d.name, &h.Hold)
 		switch {
-		case errors.Is(err, state.ErrConflict): // something is owed to it again
+		case errors.Is(err, state.ErrConflict): // something is owed to it again, or it has another hold
 			delete(absent, d)
 		case state.StopsAll(err):
 			return err

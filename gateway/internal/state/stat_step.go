@@ -53,7 +53,7 @@ func (s StatStep) Start(t time.Time) time.Time {
 	return time.Unix(floorDiv(sec, length)*length, 0).UTC()
 }
 
-// Engines keep the cells of one name and step together by period: the minutes of an hour, the hours of a day, the days of a quarter.
+// Engines keep the cells of one name and step together by period: the minutes of an hour, the hours of a day, the days of a month.
 // A period is a number that rises with time, a unit the place of a cell in it.
 
 // Cell returns the period and the unit of a time.
@@ -69,8 +69,8 @@ func (s StatStep) Cell(t time.Time) (period int64, unit int) {
 	}
 	t = t.UTC()
 	year, month, _ := t.Date()
-	period = int64(year)*4 + int64(month-1)/3
-	return period, int((floorDiv(sec, 86400)*86400 - s.Time(period, 0).Unix()) / 86400)
+	period = int64(year)*12 + int64(month-1)
+	return period, t.Day() - 1
 }
 
 // Time returns the start of a cell; it reverses Cell.
@@ -81,8 +81,8 @@ func (s StatStep) Time(period int64, unit int) time.Time {
 	case ByHour:
 		return time.Unix(period*86400+int64(unit)*3600, 0).UTC()
 	}
-	year := floorDiv(period, 4)
-	return time.Date(int(year), time.Month((period-year*4)*3+1), 1+unit, 0, 0, 0, 0, time.UTC)
+	year := floorDiv(period, 12)
+	return time.Date(int(year), time.Month(period-year*12+1), 1+unit, 0, 0, 0, 0, time.UTC)
 }
 
 // Units is how many cells a period has at most.
@@ -93,7 +93,7 @@ func (s StatStep) Units() int {
 	case ByHour:
 		return 24
 	}
-	return 92
+	return 31
 }
 
 // StatDay returns the number of a day, which engines note of a name when it is counted.

@@ -61,7 +61,7 @@ func TestPercentile(t *testing.T) {
 			t.Errorf("p%v is %v, want about %v", p, got, exact)
 		}
 	}
-	if got := (Latencies)(nil).Percentile(50); got != 0 {
+	if got := Latencies(nil).Percentile(50); got != 0 {
 		t.Errorf("of none: %v", got)
 	}
 }

@@ -251,11 +251,12 @@ type Deliveries interface {
 	// Forget removes a destination that no configuration has: its hold, and its place in all indexes. ErrConflict: deliveries
 	// wait for it, leased ones included; the error says how many, and nothing has changed. It returns false, and has changed
 	// nothing, while dead letters or history of it are kept: they stay readable until retention removes them. With a delivery
-	// that is owed to it later, the destination is there again; none is lost that is owed at the same moment.
+	// that is owed to it later, the destination is there again; none is lost that is owed at the same moment. A caller that
+	// decided by the hold it saw passes it as over, as for Hold: if another hold is in force by now, the error is ErrConflict.
 	//
 	// Trim forgets every destination without deliveries, dead letters, history and hold. So Forget is for those with a hold,
 	// which may be one of a configured destination that nothing was owed to yet: only the caller knows the configuration.
-	Forget(ctx context.Context, tenant, destination string) (bool, error)
+	Forget(ctx context.Context, tenant, destination string, over *Hold) (bool, error)
 
 	// Standing returns the standing of each named destination of a tenant, in their order, also of those that the store does
 	// not know. With nil it returns those of all destinations that the store knows, by name: those with deliveries, dead

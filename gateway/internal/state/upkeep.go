@@ -94,7 +94,7 @@ type Trimmed struct {
 	Moved int
 	// OverdueOf says whose deliveries the Overdue ones are: in no order; one destination may have several entries.
 	OverdueOf []Overdue
-	// Stats counts the periods (hours of minutes, days of hours, quarters of days) that tenants lost to the bound of statistics.
+	// Stats counts the periods (hours of minutes, days of hours, months of days) that tenants lost to the bound of statistics.
 	Stats int
 	// More: the call ended before everything was looked at, or something is still to be removed. The next call continues.
 	More bool

@@ -22,7 +22,7 @@ func TestPublicScrape(t *testing.T) {
 	}
 	s, _ := newStats(st)
 	for tenant, n := range map[string]int{"default": 1, "acme": 2, "zeta": 4} {
-		for _, name := range []string{"pollqr", "api", "document"} {
+		for _, name := range []string{"pollqr", "api", "ofdocument"} {
 			source := s.Source(tenant, name)
 			source.Accepted(n, start)
 			source.Refused(state.RefusedTooDeep, start)
@@ -39,7 +39,7 @@ func TestPublicScrape(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, word := range []string{"acme", "zeta", "document", "alarms"} {
+		for _, word := range []string{"acme", "zeta", "ofdocument", "alarms"} {
 			if strings.Contains(string(text), word) {
 				t.Errorf("the scrape names %s", word)
 			}

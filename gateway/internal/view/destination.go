@@ -122,7 +122,7 @@ func NewHold(d *config.Destination, hold *state.Hold) *Hold {
 	case d.Broken:
 		return &Hold{Kind: Broken, Reason: decide.BrokenDestination, Hint: "Correct " + definedIn(d) + ": what waits is delivered then."}
 	case !d.Enabled:
-		return &Hold{Kind: Disabled, Reason: "`enabled: false` in " + definedIn(d), Hint: enable(d)}
+		return &Hold{Kind: Disabled, Reason: "`enabled: false` in " + definedIn(d), Hint: "Take " + enable(d)}
 	case *hold == state.Hold{}:
 		return nil
 	}
@@ -132,14 +132,14 @@ func NewHold(d *config.Destination, hold *state.Hold) *Hold {
 func newHold(h *state.Hold, d *config.Destination) *Hold {
 	v := &Hold{Kind: string(h.Kind), Reason: h.Reason, Since: Time{h.Since}, Until: Time{h.Until}, Hint: HoldHint(h, d.Name, d.Product)}
 	if !d.Enabled {
-		v.Hint += " And it is switched off. " + enable(d)
+		v.Hint += " And it is switched off: take " + enable(d)
 	}
 	return v
 }
 
-// enable says how a destination is switched on.
+// enable says what to take out of where, so that a destination is switched on.
 func enable(d *config.Destination) string {
-	hint := "Take `enabled: false` out of " + definedIn(d)
+	hint := "`enabled: false` out of " + definedIn(d)
 	if _, ofDocument := documentOf(d); ofDocument {
 		return hint + "."
 	}

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 
@@ -9,12 +10,13 @@ import (
 
 type forgetting struct {
 	tenant, destination string
+	over                *state.Hold
 	forgotten           bool
 }
 
 // Forget removes a destination of which nothing is left but its hold.
-func (s *store) Forget(ctx context.Context, tenant, destination string) (bool, error) {
-	op := &forgetting{tenant: tenant, destination: destination}
+func (s *store) Forget(ctx context.Context, tenant, destination string, over *state.Hold) (bool, error) {
+	op := &forgetting{tenant: tenant, destination: destination, over: over}
 	// Alone, so that the counts include all deliveries that were committed before.
 	if err := s.do(ctx, &call{op: op, size: 256, sync: true, alone: true}); err != nil {
 		return false, fmt.Errorf("forget %s: %w", destination, err)
@@ -29,6 +31,8 @@ func (op *forgetting) stage(t *tx) error {
 		op.forgotten = true
 	case d.counts.waiting > 0:
 		return fmt.Errorf("%w: %d deliveries wait for it", state.ErrConflict, d.counts.waiting)
+	case op.over != nil && d.inForce(t.now) && !bytes.Equal(appendHold(nil, &d.hold), appendHold(nil, op.over)):
+		return fmt.Errorf("%w: another hold is in force", state.ErrConflict)
 	case !d.counts.any():
 		t.forgetDest(d)
 		op.forgotten = true

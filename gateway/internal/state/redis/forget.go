@@ -12,42 +12,53 @@ import (
 )
 
 // forgetArgs are the arguments of forget.lua.
-type forgetArgs struct{ Dest string }
+type forgetArgs struct {
+	Dest        string
+	Conditional int // 1: only over the hold Over
+	Over        []byte
+}
 
 // Forget removes a destination of which nothing is left but its hold, in one shard after the other. All shards are looked at
-// first. If a delivery arrives in one of them meanwhile, the hold is put on again in those that forgot it.
-func (s *store) Forget(ctx context.Context, tenant, destination string) (bool, error) {
-	forgotten, err := s.forget(ctx, tenant, destination)
+// first. If a delivery or another hold arrives in one of them meanwhile, the hold is put on again in those that forgot it.
+func (s *store) Forget(ctx context.Context, tenant, destination string, over *state.Hold) (bool, error) {
+	forgotten, err := s.forget(ctx, tenant, destination, over)
 	if err != nil {
 		return false, fmt.Errorf("forget %s: %w", destination, err)
 	}
 	return forgotten, nil
 }
 
-func (s *store) forget(ctx context.Context, tenant, destination string) (bool, error) {
+func (s *store) forget(ctx context.Context, tenant, destination string, over *state.Hold) (bool, error) {
 	if err := s.check(ctx); err != nil {
 		return false, err
 	}
-	hold, err := s.forgettable(ctx, tenant, destination)
-	if err != nil || hold == nil {
+	hold, kept, err := s.leftOf(ctx, tenant, destination)
+	if err != nil || kept {
 		return false, err
 	}
+	args := forgetArgs{Dest: token(tenant, destination)}
+	if over != nil {
+		args.Conditional, args.Over = 1, appendHold(nil, over)
+	}
 	for i, sh := range slices.Backward(s.shards) { // the first one last: it decides about holds
-		got, err := forgetScript.run(ctx, s, sh.base, forgetArgs{token(tenant, destination)})
+		got, err := forgetScript.run(ctx, s, sh.base, args)
 		if err != nil {
 			return false, err
 		}
-		waits, kept := asInt(asList(got)[0]), asInt(asList(got)[1]) > 0
-		if waits == 0 && !kept {
+		said := asList(got)
+		if asInt(said[0]) == 1 {
 			continue
 		}
-		if i < len(s.shards)-1 && *hold != (state.Hold{}) {
-			if err := s.Hold(ctx, tenant, destination, *hold, hold); err != nil && !errors.Is(err, state.ErrConflict) {
+		if i < len(s.shards)-1 && hold != (state.Hold{}) {
+			if err := s.Hold(ctx, tenant, destination, hold, &hold); err != nil && !errors.Is(err, state.ErrConflict) {
 				return false, err
 			}
 		}
-		if waits > 0 {
+		switch waits := asInt(said[1]); {
+		case waits > 0:
 			return false, deliveriesWait(waits)
+		case asInt(said[3]) == 1:
+			return false, fmt.Errorf("%w: another hold is in force", state.ErrConflict)
 		}
 		return false, nil
 	}
@@ -58,43 +69,34 @@ func deliveriesWait(n int64) error {
 	return fmt.Errorf("%w: %d deliveries wait for it", state.ErrConflict, n)
 }
 
-// forgettable returns the hold of a destination that nothing is kept of in any shard, or else nil. state.ErrConflict:
-// deliveries wait.
-func (s *store) forgettable(ctx context.Context, tenant, destination string) (*state.Hold, error) {
+// leftOf returns a destination's hold in force, and whether dead letters or history of it are kept, over all shards.
+// state.ErrConflict: deliveries wait.
+func (s *store) leftOf(ctx context.Context, tenant, destination string) (hold state.Hold, kept bool, err error) {
 	t := token(tenant, destination)
 	pipe := s.client.Pipeline()
-	var waits, kept []*goredis.IntCmd
+	var waits, lists []*goredis.IntCmd
+	var holds []*goredis.SliceCmd
 	for _, sh := range s.shards {
 		waits = append(waits, pipe.ZCard(ctx, sh.base+"wait:"+t))
-		kept = append(kept, pipe.Exists(ctx, sh.base+"dead:"+t, sh.base+"h:"+t, sh.base+"f:"+t))
-	}
-	holds := make([]*goredis.SliceCmd, len(s.shards))
-	for i, sh := range s.shards {
-		holds[i] = pipe.HMGet(ctx, sh.base+"holds", t)
+		lists = append(lists, pipe.Exists(ctx, sh.base+"dead:"+t, sh.base+"h:"+t, sh.base+"f:"+t))
+		holds = append(holds, pipe.HMGet(ctx, sh.base+"holds", t))
 	}
 	if err := s.exec(ctx, pipe); err != nil {
-		return nil, err
+		return hold, false, err
 	}
 	var waiting, entries int64
 	records := map[string]string{}
 	for i := range slices.Backward(s.shards) {
-		waiting, entries = waiting+waits[i].Val(), entries+kept[i].Val()
+		waiting, entries = waiting+waits[i].Val(), entries+lists[i].Val()
 		if raw := holds[i].Val()[0]; raw != nil {
 			records[t] = asText(raw)
 		}
 	}
-	switch {
-	case waiting > 0:
-		return nil, deliveriesWait(waiting)
-	case entries > 0:
-		return nil, nil //nolint:nilnil // nil: something is kept
+	if waiting > 0 {
+		return hold, false, deliveriesWait(waiting)
 	}
 	held, err := s.inForce(ctx, records)
-	if err != nil {
-		return nil, err
-	}
-	hold := held[t]
-	return &hold, nil
+	return held[t], entries > 0, err
 }
 
 // trimHoldsArgs are the arguments of trimholds.lua.

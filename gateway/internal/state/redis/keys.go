@@ -51,7 +51,7 @@ import (
 //	holders               zset    consumers by their last sign of life
 //	sharers, orderers     set     consumers whose version knows shares, keeps the orders of lists
 //	once:TENANT:KEY       string  end, owner
-//	st:TENANT:KIND:NAME:STEP:PERIOD  hash  statistics: minute of an hour, hour of a day, day of a quarter -> packed count
+//	st:TENANT:KIND:NAME:STEP:PERIOD  hash  statistics: minute of an hour, hour of a day, day of a month -> packed count, in parts
 //	stnames:TENANT:KIND   zset    names with statistics by the day that they were last counted
 //	stbytes:STEP:PERIOD   hash    tenant -> bytes of its statistics in this period; the empty field is their sum
 //	stwriter:HOLDER       string  number of the last batch of statistics that a process added

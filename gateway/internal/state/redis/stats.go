@@ -14,8 +14,8 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// Statistics. A cell is a packed count (state.AppendCount): a field of a hash that has the cells of one name, step and period. The
-// hashes are small, so that Redis packs them, and they expire as a whole.
+// Statistics. A cell is a packed count (state.AppendCount) in a hash that has the cells of one name, step and period. The hashes are
+// small and cells are kept in short parts (splitCell), so that Redis packs them. They expire as a whole.
 //
 // Only Go reads cells: it reads those of a batch, adds to them, and setcounts.lua replaces them if all are still as they were read.
 // Otherwise nothing was written, and the batch is read again. So scripts stay short, and an unknown form of a cell is never changed.
@@ -57,7 +57,7 @@ type statNameArgs struct {
 	Day         int64
 }
 
-// statCellArgs replaces a cell; an empty Old does not exist.
+// statCellArgs replaces a part of a cell; an empty Old does not exist.
 type statCellArgs struct {
 	Tenant, Thing, Period, Field string
 	Old, New                     string
@@ -200,7 +200,7 @@ func (s *store) prepareCounts(ctx context.Context, sh *shard, counts []state.Cou
 		return args, err
 	}
 	places := make(map[statPlace]int, 3*len(counts))
-	sums := make([]state.Count, 0, 3*len(counts))
+	cells := make([]statCell, 0, 3*len(counts))
 	for i := range counts {
 		c := &counts[i]
 		tenant, thing := escape(c.Tenant), statThing(c.Kind, names[i])
@@ -208,45 +208,88 @@ func (s *store) prepareCounts(ctx context.Context, sh *shard, counts []state.Cou
 			if now.Sub(step.Start(c.At)) >= step.Kept() {
 				continue
 			}
-			period, unit := step.Cell(c.At)
-			p := statPlace{step, period, unit, tenant, thing}
+			p := statPlace{step: step, tenant: tenant, thing: thing}
+			p.period, p.unit = step.Cell(c.At)
 			at, ok := places[p]
 			if !ok {
-				at = len(sums)
-				places[p], sums = at, append(sums, state.Count{})
-				args.Cells = append(args.Cells, statCellArgs{
-					Tenant: tenant, Thing: thing, Period: statPeriod(step, period), Field: strconv.Itoa(unit), TTL: statTTL(step, period, now),
-				})
+				at = len(cells)
+				places[p], cells = at, append(cells, statCell{statPlace: p})
 			}
-			sums[at].Add(c)
+			cells[at].sum.Add(c)
 		}
 	}
-	if len(args.Cells) == 0 {
-		return args, nil
-	}
-	pipe := s.client.Pipeline()
-	asked := make([]*goredis.StringCmd, len(args.Cells))
-	for i, c := range args.Cells {
-		asked[i] = pipe.HGet(ctx, sh.base+statKey(c.Tenant, c.Thing, c.Period), c.Field)
-	}
-	if err := s.exec(ctx, pipe); err != nil {
+	if err := s.readCells(ctx, sh, cells); err != nil {
 		return args, err
 	}
-	cells := args.Cells[:0]
-	for i, c := range args.Cells {
-		if c.Old = asked[i].Val(); c.Old != "" {
+	for i := range cells {
+		c := &cells[i]
+		if len(c.old) > 0 {
 			var kept state.Count
-			if state.ReadCount(c.Old, &kept) != nil {
+			cell, ok := joinCell(c.old[0], func(i int) string { return c.old[i] })
+			if !ok || state.ReadCount(cell, &kept) != nil {
 				s.unreadCounts.Add(1)
 				continue
 			}
-			sums[i].Add(&kept)
+			c.sum.Add(&kept)
 		}
-		c.New = string(state.AppendCount(nil, &sums[i]))
-		cells = append(cells, c)
+		for k, part := range splitCell(state.AppendCount(nil, &c.sum)) {
+			of := statCellArgs{
+				Tenant: c.tenant, Thing: c.thing, Period: statPeriod(c.step, c.period), Field: partField(c.unit, k),
+				New: part, TTL: statTTL(c.step, c.period, now),
+			}
+			if k < len(c.old) {
+				of.Old = c.old[k]
+			}
+			args.Cells = append(args.Cells, of)
+		}
 	}
-	args.Cells = cells
 	return args, nil
+}
+
+// statCell is a cell that a batch adds to.
+type statCell struct {
+	statPlace
+	sum state.Count
+	old []string // parts, as they were read
+}
+
+// readCells reads the parts of cells: the first ones, and then those that there are beside them.
+func (s *store) readCells(ctx context.Context, sh *shard, cells []statCell) error {
+	if len(cells) == 0 {
+		return nil
+	}
+	key := func(c *statCell) string { return sh.base + statKey(c.tenant, c.thing, statPeriod(c.step, c.period)) }
+	pipe := s.client.Pipeline()
+	asked := make([]*goredis.StringCmd, len(cells))
+	for i := range cells {
+		asked[i] = pipe.HGet(ctx, key(&cells[i]), partField(cells[i].unit, 0))
+	}
+	if err := s.exec(ctx, pipe); err != nil {
+		return err
+	}
+	more := make(map[int]*goredis.SliceCmd)
+	for i := range cells {
+		c := &cells[i]
+		if first := asked[i].Val(); first != "" {
+			c.old = append(c.old, first)
+		}
+		if n := partsOf(asked[i].Val()); n > 1 && n <= maxParts {
+			more[i] = pipe.HMGet(ctx, key(c), partFields(c.unit, n)...)
+		}
+	}
+	if len(more) == 0 {
+		return nil
+	}
+	if err := s.exec(ctx, pipe); err != nil {
+		return err
+	}
+	for i, parts := range more {
+		for _, part := range parts.Val() {
+			text, _ := part.(string)
+			cells[i].old = append(cells[i].old, text)
+		}
+	}
+	return nil
 }
 
 // admitNames returns under which name each count is kept: its own, or OtherName if there are too many.

@@ -33,12 +33,10 @@ func BenchmarkCounts(b *testing.B) {
 	srv, s := benchStore(b)
 	now := time.Now()
 	names := make([]string, 50)
-	var counts []state.Count
 	for i := range names {
 		names[i] = fmt.Sprintf("wh_%016x", i)
-		counts = append(counts, busyCount(acme, names[i], now))
+		alwaysActive(b, s, now, func(state.StatStep) state.Count { return busyCount(acme, names[i], now) })
 	}
-	alwaysActive(b, s, now, counts...)
 	for _, x := range []struct {
 		what string
 		q    state.CountQuery
@@ -65,34 +63,27 @@ func BenchmarkCounts(b *testing.B) {
 	}
 }
 
-// BenchmarkMemoryOfStatistics prints the memory of one destination that never rests, by how busy it is: with the counts of a minute
-// (one day's are 1,440 times as many) and their spread. It does not depend on b.N.
+// BenchmarkMemoryOfStatistics prints the memory of one destination's statistics, by how many events it has a minute, all the time; 0: a
+// few events every third hour. It does not depend on b.N.
 func BenchmarkMemoryOfStatistics(b *testing.B) {
-	for _, times := range []int64{1, 60, 1440} {
+	for _, n := range []int{0, 1, 10, 100, 1000, 100_000} {
 		srv := start(b)
 		s := gate(b, srv.url())
 		now := time.Now()
-		c := busyCount(acme, "wh_0000000000000000", now)
-		for i := range c.Counts {
-			c.Counts[i] *= times
-		}
-		for _, l := range []state.Latencies{c.Took, c.Age} {
-			for i := range l {
-				l[i].N *= times
+		if n > 0 {
+			alwaysActive(b, s, now, eventsAMinute("wh_0000000000000000", n))
+		} else {
+			few := eventsAMinute("wh_0000000000000000", 5)
+			for at := now; now.Sub(at) < state.ByDay.Kept(); at = at.Add(-3 * time.Hour) {
+				c := few(state.ByMinute)
+				c.At = at
+				if left, err := s.AddCounts(b.Context(), []state.Count{c}); err != nil || len(left) > 0 {
+					b.Fatalf("%v, %d left", err, len(left))
+				}
 			}
 		}
-		if times > 1 { // many events spread more
-			for i := range 8 {
-				c.Took = append(c.Took, state.LatencyCount{Bucket: uint8(32 + i), N: 5 * times})
-				c.Age = append(c.Age, state.LatencyCount{Bucket: uint8(34 + i), N: 5 * times})
-			}
-		}
-		alwaysActive(b, s, now, c)
-		var sum int64
-		for _, key := range statKeys(srv) {
-			sum += asInt(srv.do("MEMORY", "USAGE", key, "SAMPLES", "0"))
-		}
-		b.ReportMetric(float64(sum), fmt.Sprintf("B/x%d", times))
-		b.ReportMetric(float64(len(state.AppendCount(nil, &c))), fmt.Sprintf("cell-B/x%d", times))
+		by, unpacked := statMemory(srv)
+		b.ReportMetric(float64(by["m"]+by["h"]+by["d"]), fmt.Sprintf("B/%d-a-minute", n))
+		b.ReportMetric(float64(unpacked), fmt.Sprintf("unpacked/%d-a-minute", n))
 	}
 }

@@ -99,31 +99,55 @@ func (s *store) readCountParts(ctx context.Context, tenant string, q *state.Coun
 		}
 		fields := make([]string, 0, p.last-p.first+1)
 		for unit := p.first; unit <= p.last; unit++ {
-			fields = append(fields, strconv.Itoa(unit))
+			fields = append(fields, partField(unit, 0))
 		}
 		some[i] = pipe.HMGet(ctx, key, fields...)
 	}
 	if err := s.exec(ctx, pipe); err != nil {
 		return nil, err
 	}
+	type cell struct {
+		count state.Count
+		first string
+		more  func(part int) string
+	}
+	var cells []cell
+	more := false // cells of which only the first part was read
 	for i, p := range parts {
+		key := base + statKey(escape(tenant), statThing(q.Kind, p.name), statPeriod(q.Step, p.period))
 		for unit := p.first; unit <= p.last; unit++ {
-			var cell string
+			c := cell{count: state.Count{Tenant: tenant, Kind: q.Kind, Name: p.name, At: q.Step.Time(p.period, unit)}}
 			if whole[i] != nil {
-				cell = whole[i].Val()[strconv.Itoa(unit)]
+				c.first = whole[i].Val()[partField(unit, 0)]
+				c.more = func(part int) string { return whole[i].Val()[partField(unit, part)] }
 			} else {
-				cell, _ = some[i].Val()[unit-p.first].(string)
+				c.first, _ = some[i].Val()[unit-p.first].(string)
+				if n := partsOf(c.first); n > 1 && n <= maxParts {
+					cmd := pipe.HMGet(ctx, key, partFields(unit, n)...)
+					more = true
+					c.more = func(part int) string {
+						text, _ := cmd.Val()[part-1].(string)
+						return text
+					}
+				}
 			}
-			if cell == "" {
-				continue
+			if c.first != "" {
+				cells = append(cells, c)
 			}
-			c := state.Count{Tenant: tenant, Kind: q.Kind, Name: p.name, At: q.Step.Time(p.period, unit)}
-			if state.ReadCount(cell, &c) != nil {
-				s.unreadCounts.Add(1)
-				continue
-			}
-			all = append(all, c)
 		}
+	}
+	if more {
+		if err := s.exec(ctx, pipe); err != nil {
+			return nil, err
+		}
+	}
+	for _, c := range cells {
+		packed, ok := joinCell(c.first, c.more)
+		if !ok || state.ReadCount(packed, &c.count) != nil {
+			s.unreadCounts.Add(1)
+			continue
+		}
+		all = append(all, c.count)
 	}
 	return all, nil
 }

@@ -67,7 +67,7 @@ func Churn(t *testing.T, h Harness, round string, n int) {
 		s.Fatal("no destination is on hold")
 	}
 	for _, h := range onHold {
-		done, err := s.store().Forget(s.ctx, h.Tenant, h.Destination)
+		done, err := s.store().Forget(s.ctx, h.Tenant, h.Destination, &h.Hold)
 		s.ok(err)
 		if !done {
 			s.Fatalf("%s is not forgotten", h.Destination)

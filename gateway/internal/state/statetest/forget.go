@@ -31,7 +31,7 @@ var forgets = []test{
 		paused := state.Hold{Kind: state.HoldPaused, Since: s.h.Now()}
 		refused := func(n int) {
 			s.Helper()
-			done, err := s.store().Forget(s.ctx, acme, "crm")
+			done, err := s.store().Forget(s.ctx, acme, "crm", nil)
 			if done || !errors.Is(err, state.ErrConflict) || !strings.Contains(err.Error(), fmt.Sprintf("%d deliveries wait", n)) {
 				s.Fatalf("%v, %v", done, err)
 			}
@@ -68,6 +68,27 @@ var forgets = []test{
 		s.forgotten("crm", true)
 		s.same("known", s.known(acme), []string{})
 	}},
+	{name: "removes the hold it was decided by, and no later one", run: func(s *suite) {
+		old := state.Hold{Kind: state.HoldPaused, Reason: "by hand", Since: s.h.Now()}
+		s.ok(s.store().Hold(s.ctx, acme, "crm", old, nil))
+		later := state.Hold{Kind: state.HoldPaused, Reason: "again", Since: s.h.Now().Add(time.Second)}
+		s.ok(s.store().Hold(s.ctx, acme, "crm", later, nil))
+		if done, err := s.store().Forget(s.ctx, acme, "crm", &old); done || !errors.Is(err, state.ErrConflict) {
+			s.Fatalf("%v, %v", done, err)
+		}
+		onHold, err := s.store().Holds(s.ctx, acme)
+		s.ok(err)
+		s.same("the later hold stays", onHold, []state.DestinationOnHold{{Tenant: acme, Destination: "crm", Hold: later}})
+		done, err := s.store().Forget(s.ctx, acme, "crm", &later)
+		s.ok(err)
+		s.same("forgotten", done, true)
+		rate := state.Hold{Kind: state.HoldRate, Since: s.h.Now(), Until: s.h.Now().Add(time.Minute)}
+		s.ok(s.store().Hold(s.ctx, acme, "crm", rate, nil))
+		s.h.Advance(time.Minute)
+		done, err = s.store().Forget(s.ctx, acme, "crm", &old) // no hold is in force
+		s.ok(err)
+		s.same("forgotten after the end of a hold", done, true)
+	}},
 	{name: "is done by retention where there is no hold in force", run: func(s *suite) {
 		s.finished("a", "crm", state.Delivered, tried(1, s.h.Now(), "delivered", 200))
 		s.finished("b", "mail", state.Delivered, tried(1, s.h.Now(), "delivered", 200))
@@ -89,7 +110,7 @@ var forgets = []test{
 			c := s.claim(1)[0]
 			var both sync.WaitGroup
 			both.Go(func() {
-				if _, err := s.h.Second().Forget(s.ctx, acme, "crm"); err != nil && !errors.Is(err, state.ErrConflict) {
+				if _, err := s.h.Second().Forget(s.ctx, acme, "crm", nil); err != nil && !errors.Is(err, state.ErrConflict) {
 					s.Error(err)
 				}
 			})
@@ -119,7 +140,7 @@ var forgets = []test{
 // forgotten calls Forget for a destination of acme.
 func (s *suite) forgotten(destination string, want bool) {
 	s.Helper()
-	done, err := s.store().Forget(s.ctx, acme, destination)
+	done, err := s.store().Forget(s.ctx, acme, destination, nil)
 	s.ok(err)
 	s.same("forgotten "+destination, done, want)
 }

@@ -116,10 +116,12 @@ var statistics = []test{
 		var wg sync.WaitGroup
 		for _, st := range []state.Store{s.store(), s.h.Second(), s.store()} {
 			wg.Go(func() {
-				for range calls {
+				for call := range calls {
 					var all []state.Count
 					for i := range names {
-						all = append(all, count(fmt.Sprint("d", i), s.h.Now(), 1), count("", s.h.Now(), 1))
+						c := count(fmt.Sprint("d", i), s.h.Now(), 1)
+						c.Age = state.Latencies{{Bucket: uint8(6 * call), N: int64(call + 1)}} // the cell grows with each call
+						all = append(all, c, count("", s.h.Now(), 1))
 					}
 					for len(all) > 0 { // what other stores kept back is added again
 						all, _ = st.AddCounts(s.ctx, all)
@@ -134,6 +136,11 @@ var statistics = []test{
 		for _, step := range state.StatSteps {
 			s.same("d3", s.delivered("d3", step), int64(3*calls))
 			s.same("total", s.delivered("", step), int64(3*calls*names))
+			var want state.Latencies
+			for call := range calls {
+				want = append(want, state.LatencyCount{Bucket: uint8(6 * call), N: int64(3 * (call + 1))})
+			}
+			s.same("ages", s.counts(acme, state.CountQuery{Names: []string{"d3"}, Step: step})[0].Age, want)
 		}
 	}},
 	{name: "many at once", run: func(s *suite) {
@@ -176,8 +183,8 @@ var statistics = []test{
 		s.same("by hour", len(s.counts(acme, state.CountQuery{Step: state.ByHour, Since: at(-2 * time.Hour)})), 3)
 		s.same("no names", s.counts(acme, state.CountQuery{Names: []string{}, Step: state.ByHour}), []state.Count{})
 	}},
-	{name: "borders of hours, days and quarters are those of UTC", run: func(s *suite) {
-		border := time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC) // a quarter begins
+	{name: "borders of hours, days and months are those of UTC", run: func(s *suite) {
+		border := time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC) // a month begins
 		s.h.Advance(border.Add(time.Hour).Sub(s.h.Now()))
 		zone := time.FixedZone("", 5*3600+1800)
 		s.addCounts(s.store(), count("crm", border.Add(-time.Nanosecond).In(zone), 1), count("crm", border.In(zone), 2))

@@ -5,13 +5,7 @@
 --   conditional  1: only if there is no present hold, or its record is `over`
 --   returns 0 when there is another hold, else 1
 local dest, till, record, conditional, over = take(5)
-if conditional == '1' then
-  local stands = redis.call('HGET', base .. 'holds', dest)
-  if stands and string.sub(stands, 8) ~= over then
-    local ends = struct.unpack('>I7', stands)
-    if ends == 0 or ends > now then return 0 end
-  end
-end
+if conditional == '1' and otherhold(dest, over) then return 0 end
 if record == '' then
   redis.call('HDEL', base .. 'holds', dest)
 else
