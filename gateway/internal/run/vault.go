@@ -49,8 +49,8 @@ func (g *gateway) proveVault(ctx context.Context, c *config.Config) error {
 	}
 	err = g.vault.Prove(ctx)
 	if lost, ok := errors.AsType[*vault.LostKeyError](err); ok && !g.vault.HasKey() && !slices.Contains(g.options.LostKeys, lost.ID) {
-		// Nothing that runs needs the key: keyFault refuses a configuration that does.
-		g.keyWarning = "secrets in the store cannot be opened, and no connection needs them now: " + err.Error()
+		// Only documents of tenants may need the key, and stand alone: keyFault refuses files that do.
+		g.keyWarning = "secrets in the store cannot be opened: no connection of the files needs them now, and documents of tenants that have some are broken: " + err.Error()
 		return nil
 	}
 	return err

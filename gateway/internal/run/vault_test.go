@@ -239,7 +239,7 @@ func TestReplicasWithDifferentKeys(t *testing.T) {
 	without := replica("")
 	without.write(6)
 	without.start()
-	if want := "secrets in the store cannot be opened, and no connection needs them now"; !strings.Contains(strings.Join(without.started.Warnings, "\n"), want) || !strings.Contains(without.readyWarnings(), want) {
+	if want := "secrets in the store cannot be opened: no connection of the files needs them now, and documents of tenants that have some are broken"; !strings.Contains(strings.Join(without.started.Warnings, "\n"), want) || !strings.Contains(without.readyWarnings(), want) {
 		t.Errorf("without a key, the start warns of %q, readyz of %s", without.started.Warnings, without.readyWarnings())
 	}
 	without.publish("low", 3)
