@@ -149,7 +149,11 @@ func (s *Stats) Decided(ev *event.Event, sets []*rules.Set, outcomes []state.Rul
 	key := cellKey{kind: state.RuleStats, tenant: ev.Tenant, minute: minuteOf(at)}
 	c := &s.cells
 	p := c.part(ev.Tenant)
-	score := scoreOf(ev) // decodes the event, so not under the lock
+	completed := completesResponse(ev)
+	nps, csat := math.NaN(), math.NaN()
+	if completed {
+		nps, csat = ev.Scores() // not by Data: an event that is delivered as it came is never decoded
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, set := range sets {
@@ -171,34 +175,29 @@ func (s *Stats) Decided(ev *event.Event, sets []*rules.Set, outcomes []state.Rul
 	for _, name := range unknown {
 		count(name, state.RuleUnknown)
 	}
-	if score == nil {
+	if !completed {
 		return
 	}
 	key.kind, key.name, key.survey = state.SurveyStats, ev.Source, ev.SurveyID
 	if cell := c.cell(p, key); cell != nil {
-		cell.score(score)
+		cell.score(nps, csat)
 	}
 }
 
-// scoreOf returns the score of the response that an event completes; nil if it completes none, or names no survey. Every accepted
-// response.completed counts, and no other type: partial responses are not complete, and an update would count the response twice.
-func scoreOf(ev *event.Event) *event.Score {
-	if ev.Type != event.TypeResponseCompleted || ev.SurveyID == "" {
-		return nil
-	}
-	if data := ev.Data(); data != nil {
-		return &data.Response.Score
-	}
-	return &event.Score{}
+// completesResponse reports whether an event completes a response of a survey with an ID. Every accepted response.completed counts, and
+// no other type: partial responses are not complete, and an update would count the response twice.
+func completesResponse(ev *event.Event) bool {
+	return ev.Type == event.TypeResponseCompleted && ev.SurveyID != ""
 }
 
 // maxCSAT bounds the scores that are summed: scales end far below it.
 const maxCSAT = 1000
 
-func (c *cell) score(score *event.Score) {
+// score counts a response and its scores; NaN: there is none.
+func (c *cell) score(nps, csat float64) {
 	c.counts[state.Responses]++
-	if nps := score.NPS; nps != nil {
-		switch event.NPSGroup(*nps) {
+	if !math.IsNaN(nps) {
+		switch event.NPSGroup(nps) {
 		case "promoter":
 			c.counts[state.NPSPromoters]++
 		case "passive":
@@ -207,8 +206,8 @@ func (c *cell) score(score *event.Score) {
 			c.counts[state.NPSDetractors]++
 		}
 	}
-	if csat := score.CSAT; csat != nil && *csat >= 0 && *csat <= maxCSAT {
-		c.counts[state.CSATSum] += int64(math.Round(*csat * CSATUnit))
+	if csat >= 0 && csat <= maxCSAT {
+		c.counts[state.CSATSum] += int64(math.Round(csat * CSATUnit))
 		c.counts[state.CSATCount]++
 	}
 }
