@@ -36,21 +36,6 @@ type TenantConfig struct {
 	Documents []CompiledDocument
 }
 
-// Inherit carries over from the overlay before what compiling the documents anew must not restart: the time windows of
-// accept_test. It must be called before the overlay is in use. before may be nil.
-func (t *TenantConfig) Inherit(before *TenantConfig) {
-	if before == nil {
-		return
-	}
-	for _, s := range t.Sources {
-		for _, was := range before.Sources {
-			if was.Name == s.Name {
-				s.Receiver.Inherit(was.Receiver)
-			}
-		}
-	}
-}
-
 // CompiledDocument is a document with what became of it. It keeps neither Spec nor Secrets: the store has them.
 type CompiledDocument struct {
 	Document

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -380,25 +379,6 @@ func TestBoundsOfDocuments(t *testing.T) {
 	}
 	if n := count(config.Overlay(base, "*", documents(many[:2]...)), "is not a tenant's name"); n != 2 {
 		t.Errorf("%d are broken", n)
-	}
-}
-
-// TestInheritedWindows: compiling documents anew does not open the window of accept_test again.
-func TestInheritedWindows(t *testing.T) {
-	t.Parallel()
-	base := loadText(t, overlayBase)
-	of := func(window string) *config.TenantConfig {
-		return config.Overlay(base, "acme", documents(doc("source/s", `{"profile": "popsee", "secrets": ["0123456789abcdef"], "accept_test": "`+window+`"}`)))
-	}
-	one, two, other := of("5m"), of("5m"), of("6m")
-	began := one.Sources[0].Receiver.Loaded
-	two.Sources[0].Receiver.Loaded = began.Add(time.Minute)
-	other.Sources[0].Receiver.Loaded = began.Add(time.Minute)
-	two.Inherit(one)
-	other.Inherit(one)
-	one.Inherit(nil)
-	if !two.Sources[0].Receiver.Loaded.Equal(began) || other.Sources[0].Receiver.Loaded.Equal(began) {
-		t.Error("the window does not go on, or goes on although it was changed")
 	}
 }
 

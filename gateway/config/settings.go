@@ -48,7 +48,8 @@ type fileSettings struct {
 	// makes its own key, `vault.key` in `data`, and uses this one before it. A change takes effect at the next start.
 	KeyFile string `yaml:"key_file,omitempty"`
 
-	// Retention limits how long and how much is kept, by age and size, whichever is reached first.
+	// Retention limits how long and how much is kept, by age and size, whichever is reached first. Statistics have limits of
+	// their own, which are fixed: minutes are kept 24 hours, hours 30 days and days 400 days.
 	Retention retentionSettings `yaml:"retention,omitempty"`
 
 	// Outbound restricts where requests may go.

@@ -118,11 +118,10 @@ func isEmpty(c *config.TenantConfig) bool {
 }
 
 func newOverlay(base *config.Config, c *config.TenantConfig) *overlay {
-	o := &overlay{layer: newLayer(c.Sources, c.Destinations, c.Rules), config: c, generation: base.Generation}
-	if c.Generation != "" {
-		o.generation += "+" + c.Generation
+	return &overlay{
+		layer: newLayer(c.Sources, c.Destinations, c.Rules), config: c,
+		generation: config.OverGeneration(base.Generation, c.Generation),
 	}
-	return o
 }
 
 func newLayer(sources []*config.Source, destinations []*config.Destination, all []*config.Rule) layer {

@@ -19,6 +19,8 @@ const (
 	missingWait = time.Hour
 	// warnAgain is how often the log is told at most that deliveries of a destination miss their step.
 	warnAgain = time.Minute
+	// minDropAt is how many destinations are remembered at least before those are dropped that may be warned of again.
+	minDropAt = 1000
 	// recallAgain is the time between two searches for deliveries whose step is configured again. One search is not enough: a
 	// delivery that was claimed under the previous configuration may have been postponed after it.
 	recallAgain = 5 * time.Second
@@ -43,8 +45,9 @@ type missing struct {
 	wake   chan struct{} // receives after a reload
 	repeat time.Duration // recallAgain, but in tests
 
-	mu      sync.Mutex // guards what follows
-	warned  map[laneKey]time.Time
+	mu      sync.Mutex            // guards what follows
+	warned  map[laneKey]time.Time // when a warning was logged; older ones are dropped when the map has dropAt
+	dropAt  int
 	pending scope // what the next search is of
 }
 
@@ -101,6 +104,10 @@ func (m *missing) shouldWarn(key laneKey, now time.Time) bool {
 	defer m.mu.Unlock()
 	if at, ok := m.warned[key]; ok && now.Sub(at) < warnAgain {
 		return false
+	}
+	if len(m.warned) >= m.dropAt {
+		maps.DeleteFunc(m.warned, func(_ laneKey, at time.Time) bool { return now.Sub(at) >= warnAgain })
+		m.dropAt = max(minDropAt, 2*len(m.warned))
 	}
 	m.warned[key] = now
 	return true

@@ -44,7 +44,7 @@ func (g *gateway) applyDocuments(ctx context.Context, tenant string, documents [
 			g.stored.replaced(tenantGeneration{tenant, was.Generation})
 		}
 		g.logOverlay(overlay, before.Overlay(tenant))
-		g.warnOfRemovedSteps(ctx, before, now, tenant)
+		g.removed.add(before, now, tenant)
 		if err := g.loop.Changed(ctx, tenant); err != nil {
 			return fmt.Errorf("look at holds: %w", err)
 		}

@@ -240,6 +240,45 @@ func TestReplicasFollowDocuments(t *testing.T) {
 	}
 }
 
+// A document that was deleted after one replica had written it back stays deleted when another one, which was away, writes back too.
+func TestEmptiedRedisKeepsDeletions(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := newSite(t)
+	s.options.Redis = server.URL()
+	s.withKeys(keyOne)
+	g, _ := s.run()
+	for _, name := range []string{"webhook/kept", "webhook/deleted"} {
+		putDocument(t, g, "acme", name, documentHook(6), hookSecrets)
+	}
+	s.until("the documents are in use", func() bool { return stateOf(g, "acme", "webhook/deleted") == config.Active })
+	late := settings.New(settings.Options{Store: g.store, Vault: g.vault, Clock: g.clock, Log: g.log, Apply: g.applyDocuments})
+	if _, err := late.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	server.Do("FLUSHALL")
+	names := func() string {
+		kept, err := g.store.List(t.Context(), "acme", state.KindDocument)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all []string
+		for _, k := range kept {
+			all = append(all, k.Name)
+		}
+		return strings.Join(all, " ")
+	}
+	s.until("they are written back", func() bool { return names() == "webhook/deleted webhook/kept" })
+	deleteDocument(t, g, "acme", "webhook/deleted")
+	if _, err := late.Restore(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := names(); got != "webhook/kept" {
+		t.Errorf("the store has %s", got)
+	}
+	s.until("the deletion is in use", func() bool { return stateOf(g, "acme", "webhook/deleted") == "" })
+}
+
 // A Redis that is emptied takes no tenant's destinations away: documents stay in use on every replica the whole time, and are
 // written back, with secrets that still open.
 func TestEmptiedRedisKeepsDocuments(t *testing.T) {

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"strings"
 	"time"
 
+	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
@@ -48,24 +48,20 @@ func (g *gateway) forgetOnce(ctx context.Context, seen removals) error {
 	plan, now := g.plan.Load(), g.clock.Now()
 	unused := now.Add(-plan.Config.Retention.History.Age)
 	absent := removals{}
-	defined := map[string]map[string]bool{} // by documents of the tenant in the store
-	var errs []error                        // what cannot be forgotten keeps no other from it
+	var errs []error // what cannot be forgotten keeps no other from it
 	for _, h := range holds {
 		d := tenantDestination{h.Tenant, h.Destination}
 		if h.Waiting > 0 || h.Hold.Since.After(unused) || plan.Destination(d.tenant, d.name) != nil {
 			continue
 		}
 		// What a document defines may not be in the plan yet, after a write or a start.
-		if defined[d.tenant] == nil {
-			if defined[d.tenant], err = g.definedByDocuments(ctx, d.tenant); err != nil {
-				if state.StopsAll(err) {
-					return err
-				}
-				errs, defined[d.tenant] = append(errs, err), nil
-				continue
-			}
-		}
-		if defined[d.tenant][d.name] {
+		switch defined, err := g.isDefinedByDocument(ctx, d); {
+		case state.StopsAll(err):
+			return err
+		case err != nil:
+			errs = append(errs, err)
+			continue
+		case defined:
 			continue
 		}
 		since, ok := seen[d]
@@ -94,17 +90,13 @@ func (g *gateway) forgetOnce(ctx context.Context, seen removals) error {
 	return errors.Join(errs...)
 }
 
-// definedByDocuments returns the names of the webhooks and connections that a tenant's documents define.
-func (g *gateway) definedByDocuments(ctx context.Context, tenant string) (map[string]bool, error) {
-	documents, err := g.store.List(ctx, tenant, state.KindDocument)
-	if err != nil {
-		return nil, err
-	}
-	names := map[string]bool{}
-	for _, d := range documents {
-		if kind, name, _ := strings.Cut(d.Name, "/"); kind == "webhook" || kind == "connection" {
-			names[name] = true
+// isDefinedByDocument reports whether the store has a document that defines a destination.
+func (g *gateway) isDefinedByDocument(ctx context.Context, d tenantDestination) (bool, error) {
+	for _, name := range decide.DocumentsOf(state.Origin{Kind: state.Test, Name: d.name}) {
+		_, err := g.store.Get(ctx, d.tenant, state.KindDocument, name)
+		if !errors.Is(err, state.ErrNotFound) {
+			return err == nil, err
 		}
 	}
-	return names, nil
+	return false, nil
 }

@@ -210,7 +210,7 @@ func (g *gateway) adopt(ctx context.Context, loaded *config.Config) view.Reloade
 	}
 	now := g.plan.Load()
 	g.logNewTroubles(before, now)
-	g.warnOfRemovedSteps(ctx, before, now)
+	g.removed.add(before, now)
 	return view.Reloaded{Status: view.ReloadLoaded, Difference: difference.String(), Generation: loaded.Generation}
 }
 

@@ -1,11 +1,17 @@
 package run
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
 // A reload that takes a step away says how many deliveries that ends, and one that is refused says each fault in a line.
@@ -41,4 +47,59 @@ rules:
 	s.until("it says how many wait", func() bool {
 		return strings.Contains(said.String(), "rule=low step=hook destination=hook count=3 more=false")
 	})
+}
+
+// stuckLists is a store that answers no question for deliveries until it is released.
+type stuckLists struct {
+	state.Store
+	released chan struct{}
+}
+
+func (s *stuckLists) Deliveries(ctx context.Context, tenant string, q state.DeliveryQuery) (*state.Page[state.Delivery], error) {
+	<-s.released
+	return s.Store.Deliveries(ctx, tenant, q)
+}
+
+// A change of documents that removes steps is in use, and lets the next tenant change, while the store cannot say what waits for
+// the steps.
+func TestRemovedStepsDelayNobody(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	g, err := open(t.Context(), s.options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stuck := &stuckLists{Store: g.store, released: make(chan struct{})}
+	g.store = stuck
+	changed := make(chan error, 1)
+	go func() {
+		changed <- func() error {
+			for i := range 10 {
+				tenant := fmt.Sprint("t", i)
+				spec := []byte(`{"url": "https://receiver.example.com/", "events": ["response.completed"]}`)
+				for _, documents := range [][]config.Document{{{Name: "webhook/hook", Spec: spec, Version: 1, Secrets: hookSecrets}}, nil} {
+					if err := g.applyDocuments(context.Background(), tenant, documents); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		}()
+	}()
+	select {
+	case err = <-changed:
+	case <-time.After(2 * time.Minute):
+		t.Error("changes wait for the count of deliveries")
+	}
+	steps, dropped := g.removed.take()
+	if len(steps) != 10 || dropped != 0 {
+		t.Errorf("%d removed steps and %d more, instead of 10", len(steps), dropped)
+	}
+	for step, destination := range steps { // nothing waits for them, which is known without a list
+		g.warnOfWaiting(context.Background(), step.tenant, []removedStep{{step, destination}})
+	}
+	close(stuck.released)
+	if err := errors.Join(err, g.life.stop(context.Background())); err != nil {
+		t.Error(err)
+	}
 }

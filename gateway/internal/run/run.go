@@ -105,6 +105,7 @@ type gateway struct {
 	waitingBound waitingBound // used by the goroutine that applies retention
 
 	plan        running
+	removed     *removedSteps
 	settings    *settings.Worker   // brings documents of tenants into the plan
 	stored      *storedGenerations // configurations in the store, for later explanations
 	generations *generations       // older configurations, for explanations
@@ -154,7 +155,7 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 	traffic, sums := repeats.New(o.Log.Handler(), o.clock)
 	g := &gateway{
 		options: o, life: newLifecycle(), log: o.Log, traffic: traffic, clock: o.clock, access: &access.Access{},
-		reloading: reloading{requests: make(chan reloadRequest)},
+		reloading: reloading{requests: make(chan reloadRequest)}, removed: newRemovedSteps(),
 	}
 	g.life.add(part{
 		name:  "sums of repeated log lines",

@@ -125,14 +125,23 @@ func (w *Worker) keptOf(t *tenant) []state.Setting {
 	return t.kept
 }
 
-// restore writes those documents of a tenant that the store lacks, and returns how many.
+// putBack writes a document that the store lost. One that was deleted since then, after another replica wrote it back, stays deleted.
+func (w *Worker) putBack(ctx context.Context, tenant string, setting state.Setting) error {
+	if s, ok := w.o.Store.(state.Emptier); ok {
+		return s.PutBack(ctx, tenant, setting.Kind, setting.Name, setting.Value)
+	}
+	_, err := w.o.Store.Put(ctx, tenant, setting.Kind, setting.Name, setting.Value, 0)
+	return err
+}
+
+// restore writes those documents of a tenant that the store lost, and returns how many.
 func (w *Worker) restore(ctx context.Context, name string, kept []state.Setting) (n int, err error) {
 	for _, setting := range kept {
 		// The mark of the key first, as when a value is sealed.
 		if err := w.o.Vault.Remark(ctx, name, setting); err != nil {
 			return n, err
 		}
-		_, err := w.o.Store.Put(ctx, name, state.KindDocument, setting.Name, setting.Value, 0)
+		err := w.putBack(ctx, name, setting)
 		switch {
 		case err == nil:
 			n++

@@ -69,6 +69,8 @@ type Breaker interface {
 type Emptier interface {
 	// Emptied receives when the engine has noticed such a deletion. The gateway then has to write its own settings again.
 	Emptied() <-chan struct{}
+	// PutBack writes a setting that was lost with the others. ErrConflict: there is one, or it was written and deleted since then.
+	PutBack(ctx context.Context, tenant, kind, name string, value []byte) error
 }
 
 // Compacter is implemented by engines whose files keep overwritten values until those files are rewritten.

@@ -82,9 +82,11 @@ func New(o Options) *Stats {
 		registry: r,
 		delivery: durations(r, "surveygate_delivery_seconds", "Response time: "+responseTimeMeaning+"."),
 		accept:   durations(r, "surveygate_accept_seconds", "Time from receiving a request's body to its events being durable."),
-		batches:  newHandles(0, nil, func(l labels) prometheus.Observer { return batches.WithLabelValues(l[0]) }),
+		batches:  newHandles(func(l labels) prometheus.Observer { return batches.WithLabelValues(l[0]) }),
 	}
-	source := func(l labels) bool { return l[1] == ownSource || s.public().Source(l[0], l[1]) }
+	source := func(l labels) bool {
+		return l[0] == config.DefaultTenant && l[1] == ownSource || s.public().Source(l[0], l[1])
+	}
 	destination := func(l labels) bool { return s.public().Destination(l[0], l[1]) }
 	s.events = counters(r, source, "surveygate_events_total", "Events received, by source and outcome.", "source", "outcome")
 	s.rejected = counters(r, source, "surveygate_rejected_total", "Refused requests, by source and reason.", "source", "reason")

@@ -149,7 +149,7 @@ func TestBoundedSeries(t *testing.T) {
 	for i := range 3 * maxSeries {
 		s.Attempt(to("acme", "d"+strings.Repeat("x", i)), connectors.Delivered, state.Answered, 0, start)
 	}
-	if n := len(*s.deliveries.series.Load()); n > maxSeries+1 {
+	if n := s.deliveries.len(); n > maxSeries+1 {
 		t.Errorf("%d series", n)
 	}
 	s.Attempt(to("default", "crm"), connectors.Delivered, state.Answered, 0, start)

@@ -207,6 +207,27 @@ func (q *dueQueue) destinations(tenant string) []*dest {
 	return slices.Collect(maps.Values(q.of[tenant]))
 }
 
+// withName are the destinations of a tenant that have a name; "*" means all tenants, and "" all names.
+func (q *dueQueue) withName(tenant, name string) (all []*dest) {
+	if name == "" {
+		return q.destinations(tenant)
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if tenant != "*" {
+		if d := q.of[tenant][name]; d != nil {
+			all = append(all, d)
+		}
+		return all
+	}
+	for _, of := range q.of {
+		if d := of[name]; d != nil {
+			all = append(all, d)
+		}
+	}
+	return all
+}
+
 // put moves a destination to the queue that its next service belongs to.
 func (q *dueQueue) put(d *dest, now int64) {
 	at := d.service()

@@ -238,10 +238,7 @@ func (m *merge) page(ctx context.Context) (page *state.Page[state.Delivery], err
 // begin finds the lists that the page may open: entries before top.
 func (m *merge) begin(top sortKey) {
 	q := &m.s.due
-	for _, d := range q.destinations(m.tenant) {
-		if m.q.Destination != "" && d.name != m.q.Destination {
-			continue
-		}
+	for _, d := range q.withName(m.tenant, m.q.Destination) {
 		rulesTo := int64(math.MaxInt64)
 		if m.q.Rule != "" {
 			if rulesTo = q.rulesTo(d, m.q.Rule); rulesTo == noTime {

@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,8 +14,8 @@ import (
 
 // losing is a connection that loses the answers to a script after Redis ran it.
 type losing struct {
-	script *goredis.Script
-	args   []any // of the last lost call
+	script atomic.Pointer[goredis.Script] // nil: it loses none. Signs of life read it too
+	args   []any                          // of the last lost call
 }
 
 var errLost = errors.New("read tcp: connection reset by peer")
@@ -25,7 +26,8 @@ func (l *losing) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
 	return func(ctx context.Context, cmd goredis.Cmder) error {
 		err := next(ctx, cmd)
 		args := cmd.Args()
-		if l.script != nil && err == nil && len(args) > 1 && args[0] == "evalsha" && args[1] == l.script.Hash() {
+		script := l.script.Load()
+		if script != nil && err == nil && len(args) > 1 && args[0] == "evalsha" && args[1] == script.Hash() {
 			l.args = args
 			cmd.SetErr(errLost)
 			return errLost
@@ -66,12 +68,12 @@ func TestLostAnswerOfALease(t *testing.T) {
 		if _, err := leaseScript.lua.Load(t.Context(), s.client).Result(); err != nil {
 			t.Fatal(err)
 		}
-		loses.script = leaseScript.lua
+		loses.script.Store(leaseScript.lua)
 		if due, _, err := s.ClaimDue(t.Context(), ask); err == nil || len(due) > 0 {
 			t.Fatalf("%d due, %v", len(due), err)
 		}
 		lost := loses.args
-		loses.script = nil
+		loses.script.Store(nil)
 		found := claim(2)
 		claim(0)
 

@@ -27,6 +27,14 @@ func (s *store) Put(ctx context.Context, tenant, kind, name string, value []byte
 	return v, nil
 }
 
+// PutBack writes a setting that was lost, unless it was written since then.
+func (s *store) PutBack(ctx context.Context, tenant, kind, name string, value []byte) error {
+	if _, err := s.put(ctx, tenant, kind, name, 0, "putback", value); err != nil {
+		return fmt.Errorf("put %s %s back: %w", kind, name, err)
+	}
+	return nil
+}
+
 // Delete removes a value if version is its present one.
 func (s *store) Delete(ctx context.Context, tenant, kind, name string, version uint64) error {
 	if _, err := s.put(ctx, tenant, kind, name, version, "delete", nil); err != nil {

@@ -1,6 +1,9 @@
 package redis
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // A cell is kept in parts, because Redis packs no hash with a value longer than 64 bytes (hash-max-listpack-value), and cells of busy days
 // are longer. The first part begins with the number of parts, so whoever changes that changes the first part too. It is the field
@@ -57,13 +60,17 @@ func joinCell(first string, part func(i int) string) (string, bool) {
 	if n == 0 || n > maxParts {
 		return "", false
 	}
-	cell := first[1:]
+	if n == 1 {
+		return first[1:], true
+	}
+	var cell strings.Builder
+	cell.WriteString(first[1:])
 	for i := 1; i < n; i++ {
 		more := part(i)
 		if more == "" {
 			return "", false
 		}
-		cell += more
+		cell.WriteString(more)
 	}
-	return cell, true
+	return cell.String(), true
 }

@@ -68,9 +68,9 @@ func TestCountsWhoseAnswerWasLost(t *testing.T) {
 	for round := range 4 {
 		w := &s.shards[0].counts
 		w.mu.Lock() // no sign of life settles it before the end of the call
-		loses.script = setCountsScript.lua
+		loses.script.Store(setCountsScript.lua)
 		left, err := s.addCountsLocked(t.Context(), s.shards[0], all)
-		loses.script = nil
+		loses.script.Store(nil)
 		w.mu.Unlock()
 		if !errors.Is(err, state.ErrUnavailable) || len(left) != countsAtOnce {
 			t.Fatalf("%v, %d left", err, len(left))
