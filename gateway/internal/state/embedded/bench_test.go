@@ -334,10 +334,15 @@ func BenchmarkDeliveries(b *testing.B) {
 		name string
 		q    state.DeliveryQuery
 	}{
-		{"all", state.DeliveryQuery{}}, {"failed", state.DeliveryQuery{Failed: true}}, {"dead", state.DeliveryQuery{State: state.Dead}},
-		{"delivered", state.DeliveryQuery{State: state.Delivered}}, {"skipped", state.DeliveryQuery{State: state.Skipped}},
-		{"rule", state.DeliveryQuery{Rule: "rule-d0007"}}, {"destination", state.DeliveryQuery{Destination: "d0007"}},
-		{"rows=20000", deep}, {"rows=20000/failed", state.DeliveryQuery{Failed: true, Cursor: deep.Cursor}},
+		{"all", state.DeliveryQuery{}},
+		{"failed", state.DeliveryQuery{Failed: true}},
+		{"dead", state.DeliveryQuery{State: state.Dead}},
+		{"delivered", state.DeliveryQuery{State: state.Delivered}},
+		{"skipped", state.DeliveryQuery{State: state.Skipped}},
+		{"rule", state.DeliveryQuery{Rule: "rule-d0007"}},
+		{"destination", state.DeliveryQuery{Destination: "d0007"}},
+		{"rows=20000", deep},
+		{"rows=20000/failed", state.DeliveryQuery{Failed: true, Cursor: deep.Cursor}},
 	} {
 		b.Run(test.name, func(b *testing.B) {
 			lists, entries := s.reads.lists.Load(), s.reads.entries.Load()

@@ -89,6 +89,7 @@ type store struct {
 	lastLease  atomic.Int64 // newest due time that was written for a lease
 	seen       uint64       // newest version of a setting that watchers were told of
 	recent     int          // how many changes of settings are kept: maxRecent, less in tests
+	pass       pass         // the calls of Trim
 	trimBudget int          // slices of one Trim: sliceBudget, less in tests
 	full       atomic.Bool  // Redis has almost no memory left
 	calls      atomic.Int64 // of scripts, for the benchmarks

@@ -41,6 +41,9 @@ func (s *store) Trim(ctx context.Context, r state.Retention) (*state.Trimmed, er
 	if err == nil {
 		defer t.unlease()
 		err = t.all()
+		if err == nil && !t.done.More {
+			s.pass.end()
+		}
 	}
 	if err != nil && !errors.Is(err, state.ErrConflict) {
 		return &t.done, fmt.Errorf("trim: %w", err)

@@ -61,7 +61,13 @@ func (t *trimming) inTurn(round, set string, visit func(sh *shard, names []strin
 		return s.fault(err)
 	}
 	p := readPlace(before, len(s.shards))
-	err = t.goRound(&p, set, visit)
+	if p.begins() {
+		s.pass.begins(round)
+	}
+	ended, err := t.goRound(&p, set, visit)
+	if !s.pass.looked(round, ended) && err == nil {
+		t.done.More = true
+	}
 	if errors.Is(err, state.ErrConflict) {
 		return err // another replica trims, from a place of its own
 	}
@@ -79,18 +85,15 @@ func (t *trimming) inTurn(round, set string, visit func(sh *shard, names []strin
 	return errors.Join(err, failed)
 }
 
-func (t *trimming) goRound(p *roundPlace, set string, visit func(sh *shard, names []string) (left []string, err error)) error {
+// goRound continues a round from a place, and reports whether it came to the round's end.
+func (t *trimming) goRound(p *roundPlace, set string, visit func(sh *shard, names []string) (left []string, err error)) (ended bool, err error) {
 	shards := t.s.shards
 	for {
 		if len(p.names) > 0 {
 			left, err := visit(shards[p.shard], p.names)
 			p.names = left
-			if err != nil {
-				return err
-			}
-			if len(left) > 0 {
-				t.done.More = true
-				return nil
+			if err != nil || len(left) > 0 {
+				return false, err
 			}
 		}
 		if p.last {
@@ -98,19 +101,18 @@ func (t *trimming) goRound(p *roundPlace, set string, visit func(sh *shard, name
 		}
 		if p.shard == len(shards) {
 			*p = roundPlace{}
-			return nil
+			return true, nil
 		}
 		if t.budget <= 0 {
-			t.done.More = true
-			return nil
+			return false, nil
 		}
 		t.budget--
 		if err := t.goOn(); err != nil {
-			return err
+			return false, err
 		}
 		names, next, err := t.s.client.SScan(t.ctx, shards[p.shard].base+set, p.cursor, "", turnNames).Result()
 		if err != nil {
-			return t.s.fault(err)
+			return false, t.s.fault(err)
 		}
 		slices.Sort(names)
 		p.names, p.cursor, p.last = slices.Compact(names), next, next == 0
