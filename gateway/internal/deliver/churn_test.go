@@ -69,3 +69,31 @@ func TestRemovedLaneTakesNothing(t *testing.T) {
 		t.Errorf("it says %q", reason)
 	}
 }
+
+// The lane of a destination that was removed while it was disabled, or its document had a fault, ends though it was behind.
+func TestLaneOfBlockedDestinationEnds(t *testing.T) {
+	t.Parallel()
+	for name, block := range map[string]func(*config.Destination){
+		"disabled": func(d *config.Destination) { d.Enabled = false },
+		"broken":   func(d *config.Destination) { d.Broken = true },
+	} {
+		b, l, now, _ := idleLane(t)
+		blocked := destination("crm")
+		block(blocked)
+		l.configure(blocked)
+		l.mu.Lock()
+		l.fallBehind()
+		l.mu.Unlock()
+		b.plan.Store(decide.New(destinations(blocked)))
+		l.caughtUp(now.Now())
+		if len(b.loop.lanes.withBacklog()) != 1 {
+			t.Errorf("%s: it caught up while it is blocked", name)
+		}
+		b.plan.Store(decide.New(destinations()))
+		l.caughtUp(now.Now())
+		b.loop.lanes.removeUnused(b.loop.Plan(), b.loop.lanes.all(), now.Now())
+		if got := b.loop.lanes.all(); len(got) != 0 || len(b.loop.lanes.withBacklog()) != 0 {
+			t.Errorf("%s: %d lanes", name, len(got))
+		}
+	}
+}

@@ -230,6 +230,11 @@ func (l *lane) blocked(now time.Time) (reason string, until time.Time) {
 	case !l.destination.Enabled:
 		return reasonDisabled, until
 	}
+	return l.held(now)
+}
+
+// held is blocked without the settings of the destination. l.mu is held.
+func (l *lane) held(now time.Time) (reason string, until time.Time) {
 	switch {
 	case l.hold.Kind == "":
 		return "", until
@@ -395,7 +400,12 @@ func (l *lane) caughtUp(now time.Time) {
 	if !l.backlog {
 		return
 	}
-	if reason, _ := l.blocked(now); reason != "" {
+	reason, _ := l.held(now)
+	// A destination that was removed while it was disabled or Broken has no settings any more: its lane must not wait for others.
+	if reason == "" && l.loop.Plan().Destination(l.key.tenant, l.key.name) != nil {
+		reason, _ = l.blocked(now)
+	}
+	if reason != "" {
 		return
 	}
 	l.backlog = false

@@ -3,6 +3,7 @@ package stats
 import (
 	"fmt"
 	"strconv"
+	"sync"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -94,5 +95,35 @@ func TestInventedTenants(t *testing.T) {
 		if _, apart = (*s.events.series.Load())[labels{"default", ownSource, "accepted"}]; !apart {
 			t.Error("what is published without a tenant is counted as other")
 		}
+	}
+}
+
+// Series that are made and used at the same time count everything.
+func TestSeriesAtOnce(t *testing.T) {
+	t.Parallel()
+	r := prometheus.NewRegistry()
+	h := counters(r, func(labels) bool { return true }, "test_total", "Help.", "destination", "verdict")
+	const n, users = 500, 4
+	var wait sync.WaitGroup
+	for range users {
+		wait.Go(func() {
+			for i := range n {
+				for _, j := range []int{i, i / 2, 0} {
+					h.get(labels{"default", strconv.Itoa(j), "delivered"}).Add(1)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	families, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := 0
+	for _, m := range families[0].Metric {
+		sum += int(m.GetCounter().GetValue())
+	}
+	if sum != 3*n*users || len(families[0].Metric) != n {
+		t.Errorf("%d series count %d, instead of %d that count %d", len(families[0].Metric), sum, n, 3*n*users)
 	}
 }
