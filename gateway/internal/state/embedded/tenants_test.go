@@ -36,7 +36,7 @@ func (op *comparing) stage(t *tx) error {
 		return p.Last().String() == ".changed" || p.Last().String() == ".dirty"
 	}, cmp.Ignore()))
 	op.diff += cmp.Diff([]int64{share, shareBytes, events}, []int64{c.share, c.shareBytes, c.bytes})
-	op.diff += compareCounts(t.s)
+	op.diff += compareCounts(t.s) + compareLists(t)
 	return nil
 }
 

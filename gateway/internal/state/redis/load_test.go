@@ -208,6 +208,7 @@ func finish(t testing.TB, s *store, accepted map[string]time.Time) (lost []strin
 			t.Errorf("%s: %v", key, err)
 		}
 	}
+	counted(t, s)
 	return lost
 }
 

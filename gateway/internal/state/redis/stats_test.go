@@ -434,3 +434,34 @@ func TestFormerStatisticsLeave(t *testing.T) {
 	same(t, "all older", left(time.Nanosecond), 0)
 	same(t, "nothing is left", asInt(srv.do("EXISTS", s.meta+"tenants", s.meta+"minutes:acme")), int64(0))
 }
+
+// A name that is first counted while retention removes its tenant's statistics stays, and so do its bytes.
+func TestCountedWhileStatisticsAreRemoved(t *testing.T) {
+	t.Parallel()
+	s := gate(t, start(t).url())
+	now := time.Now()
+	add := func(name string) {
+		t.Helper()
+		if left, err := s.AddCounts(t.Context(), []state.Count{countOf(acme, name, now, 1)}); err != nil || len(left) > 0 {
+			t.Fatalf("%+v are left, %v", left, err)
+		}
+	}
+	n, _ := state.ByMinute.Cell(now)
+	period := statPeriod(state.ByMinute, n)
+	bytes := func() int64 {
+		return asInt(s.client.HGet(t.Context(), s.shards[0].base+statBytes(period), acme).Val())
+	}
+	add("a")
+	before := bytes()
+	trim := &trimming{s: s, ctx: t.Context()}
+	things, err := trim.statThings(s.shards[0], acme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	add("b")
+	grown := bytes() - before
+	if err := trim.dropCounts(s.shards[0], acme, period, before, things); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "bytes", bytes(), grown)
+}

@@ -140,5 +140,6 @@ func counted(t testing.TB, s *store) {
 	t.Helper()
 	for _, sh := range s.shards {
 		same(t, fmt.Sprintf("what tenants have in shard %d", sh.n), said(t, s, sh), there(t, s, sh))
+		countedLists(t, s, sh)
 	}
 }

@@ -19,7 +19,7 @@ const dropThings = 256
 // dropCountsArgs are the arguments of dropcounts.lua.
 type dropCountsArgs struct {
 	Tenant, Period string
-	Ends           int // 1: nothing of the tenant is left in the period
+	Bytes          int64 // that are no longer counted; 0: other things are still to be removed
 	Things         []string
 }
 
@@ -138,7 +138,7 @@ func (t *trimming) shrinkCounts(sh *shard, uses []statUse, over int64) (freed in
 				return freed, nil
 			}
 			t.budget -= (len(things) + dropThings - 1) / dropThings
-			if err := t.dropCounts(sh, tenant, u.period, things); err != nil {
+			if err := t.dropCounts(sh, tenant, u.period, bytes, things); err != nil {
 				return freed, err
 			}
 			by[tenant] -= bytes
@@ -168,12 +168,12 @@ func (t *trimming) statThings(sh *shard, tenant string) ([]string, error) {
 	return things, nil
 }
 
-func (t *trimming) dropCounts(sh *shard, tenant, period string, things []string) error {
+func (t *trimming) dropCounts(sh *shard, tenant, period string, bytes int64, things []string) error {
 	for len(things) > 0 {
 		n := min(len(things), dropThings)
 		args := dropCountsArgs{Tenant: tenant, Period: period, Things: things[:n]}
 		if things = things[n:]; len(things) == 0 {
-			args.Ends = 1
+			args.Bytes = bytes
 		}
 		if err := t.goOn(); err != nil {
 			return err

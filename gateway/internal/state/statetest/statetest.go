@@ -88,6 +88,7 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) Harness) {
 		{"retention", retentions},
 		{"shares", shares},
 		{"rounds", rounds},
+		{"walks", walks},
 		{"restart", restarts},
 		{"suspects", suspects},
 		{"clock", clocks},
