@@ -18,7 +18,7 @@ import (
 const (
 	// maxCells bounds the counts of all tenants together.
 	maxCells = 50_000
-	// maxTenantCells bounds those of one tenant, so that one does not take the place of all others.
+	// maxTenantCells bounds those of one tenant, so that one does not take the place of all others, also during an outage.
 	maxTenantCells = maxCells / 5
 )
 
@@ -30,7 +30,7 @@ type cells struct {
 	seed  maphash.Seed
 	parts [shards]part
 	lost  atomic.Int64
-	n     atomic.Int64 // cells of all parts, and those of left
+	n     atomic.Int64 // cells and asked of all parts, and those of left
 
 	leftMu sync.Mutex // guards left
 	left   map[countKey]*state.Count
@@ -41,7 +41,7 @@ type part struct {
 	mu      sync.Mutex // guards everything
 	cells   map[cellKey]*cell
 	asked   map[askedKey]int64
-	tenants map[string]int  // cells of each tenant
+	tenants map[string]int  // cells and asked of each tenant, and those of left
 	names   map[cellKey]int // names of each tenant, kind and minute; the key has no name
 }
 
@@ -107,12 +107,17 @@ func (c *cells) cell(p *part, key cellKey) *cell {
 	if found := p.find(&key); found != nil {
 		return found
 	}
-	if p.tenants[key.tenant] >= maxTenantCells || c.n.Load() >= maxCells {
+	if c.full(p, key.tenant) {
 		c.lost.Add(1)
 		return nil
 	}
 	c.n.Add(1)
 	return p.make(key)
+}
+
+// full reports whether nothing new of a tenant fits. The part's lock is held.
+func (c *cells) full(p *part, tenant string) bool {
+	return p.tenants[tenant] >= maxTenantCells || c.n.Load() >= maxCells
 }
 
 // find returns the cell of a key; nil if there is none. It changes the key to that of state.OtherName where names are too many.
@@ -156,11 +161,13 @@ func (c *cells) add(kind state.StatKind, tenant, name string, counter, n int, at
 // ask counts an event that a set of rules was asked about. The part's lock is held.
 func (c *cells) ask(p *part, key askedKey) {
 	if _, found := p.asked[key]; !found {
-		if len(p.asked) >= maxTenantCells {
+		if c.full(p, key.tenant) {
 			c.lost.Add(1)
 			return
 		}
+		c.n.Add(1)
 		key.tenant, key.eventType = strings.Clone(key.tenant), strings.Clone(key.eventType)
+		p.tenants[key.tenant]++
 	}
 	p.asked[key]++
 }
@@ -198,11 +205,11 @@ func (c *cells) take() []state.Count {
 	for i := range c.parts {
 		c.parts[i].mu.Lock()
 		taken := part{cells: c.parts[i].cells, asked: c.parts[i].asked, tenants: c.parts[i].tenants, names: c.parts[i].names}
-		if len(taken.cells)+len(taken.asked) > 0 {
+		if len(taken.tenants) > 0 {
 			c.parts[i].reset()
 		}
 		c.parts[i].mu.Unlock()
-		c.n.Add(-int64(len(taken.cells)))
+		c.n.Add(-int64(len(taken.cells) + len(taken.asked)))
 		c.answer(&taken)
 		for key, cell := range taken.cells {
 			count := &state.Count{
@@ -277,15 +284,32 @@ func (c *cells) restore(left []state.Count) {
 	}
 	for i := range left {
 		count := left[i]
-		if c.left[keyOf(&count)] == nil {
-			if c.n.Load() >= maxCells {
-				c.lost.Add(lostOf(&count))
-				continue
-			}
-			c.n.Add(1)
+		if c.left[keyOf(&count)] == nil && !c.reserve(&count) {
+			c.lost.Add(lostOf(&count))
+			continue
 		}
 		merge(c.left, &count)
 	}
+}
+
+// reserve takes the place of a count in left; false: it does not fit. Totals have the bound of all tenants alone: there are never more
+// of them than of names.
+func (c *cells) reserve(count *state.Count) bool {
+	p := c.part(count.Tenant)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if count.Name == "" {
+		if c.n.Load() >= maxCells {
+			return false
+		}
+	} else {
+		if c.full(p, count.Tenant) {
+			return false
+		}
+		p.tenants[count.Tenant]++
+	}
+	c.n.Add(1)
+	return true
 }
 
 // lostOf returns how much a count holds, for the sum of what was lost. A total holds nothing of its own.

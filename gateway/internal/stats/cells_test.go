@@ -298,3 +298,59 @@ func BenchmarkDecided(b *testing.B) {
 		s.Decided(ev, sets, outcomes, unknown, start)
 	}
 }
+
+// TestBoundedTenant shows that a tenant leaves room for others while the store is unavailable for long.
+func TestBoundedTenant(t *testing.T) {
+	t.Parallel()
+	st := &store{written: make(chan []state.Count, 1)}
+	s, _ := newStats(st)
+	st.fail = state.ErrUnavailable
+	busy := s.Source("busy", "in")
+	for minute := range maxCells + 1 {
+		busy.Accepted(1, start.Add(time.Duration(minute)*time.Minute))
+		if minute%(maxTenantCells/2) == 0 {
+			_ = s.Close(t.Context())
+		}
+	}
+	if n := s.cells.n.Load(); n > 2*maxTenantCells { // each name has a total beside it
+		t.Errorf("a tenant has %d cells, at most %d fit", n, 2*maxTenantCells)
+	}
+	s.Source("acme", "in").Accepted(1, start)
+	_ = s.Close(t.Context())
+	st.fail = nil
+	found := false
+	for _, c := range flushed(t, s, st) {
+		found = found || c.Tenant == "acme" && c.Name == "in"
+	}
+	if !found {
+		t.Error("the counts of the other tenant were lost")
+	}
+	if n := s.cells.n.Load(); n != 0 {
+		t.Errorf("%d cells are left", n)
+	}
+}
+
+// TestBoundedEventTypes shows that a tenant with very many types of events leaves room for the others of its part.
+func TestBoundedEventTypes(t *testing.T) {
+	t.Parallel()
+	st := &store{written: make(chan []state.Count, 1)}
+	s, _ := newStats(st)
+	c, set := &s.cells, ruleSet(t, "acme", map[string]string{"all": "true"})
+	p := c.part("acme")
+	p.mu.Lock()
+	for i := range 2 * maxTenantCells {
+		c.ask(p, askedKey{set, "busy", fmt.Sprint("type", i), 0})
+	}
+	c.ask(p, askedKey{set, "acme", "response.completed", 0})
+	p.mu.Unlock()
+	if n, lost := c.n.Load(), c.lost.Load(); n != maxTenantCells+1 || lost != maxTenantCells {
+		t.Errorf("%d counts in memory, %d lost", n, lost)
+	}
+	if p.asked[askedKey{set, "acme", "response.completed", 0}] != 1 {
+		t.Error("the other tenant is not counted")
+	}
+	_ = flushed(t, s, st)
+	if n := c.n.Load(); n != 0 {
+		t.Errorf("%d cells are left", n)
+	}
+}
