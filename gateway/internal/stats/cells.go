@@ -292,8 +292,8 @@ func (c *cells) restore(left []state.Count) {
 	}
 }
 
-// reserve takes the place of a count in left; false: it does not fit. Totals have the bound of all tenants alone: there are never more
-// of them than of names.
+// reserve takes the place of a count in left; false: it does not fit. Totals have the bound of all tenants alone: names
+// that are kept have one total a minute and kind beside them.
 func (c *cells) reserve(count *state.Count) bool {
 	p := c.part(count.Tenant)
 	p.mu.Lock()
