@@ -166,8 +166,8 @@ func newHistory(s *suite, seed uint64) *history {
 
 func (s *suite) compareWithScan(seed uint64) {
 	h := newHistory(s, seed)
-	for range 5 {
-		for range 30 {
+	for range 3 {
+		for range 40 {
 			h.step()
 		}
 		h.check()

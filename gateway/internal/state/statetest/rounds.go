@@ -167,6 +167,7 @@ var rounds = []test{
 		}
 	}},
 	{name: "a holder that starts again after each call completes the round", opts: Options{ShortTrims: true}, run: func(s *suite) {
+		const several = 120 // a start takes a while
 		s.oweMany("d", several, state.Waiting, dueLater)
 		s.h.Advance(2 * time.Hour)
 		overdue := 0

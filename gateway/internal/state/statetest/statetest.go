@@ -100,7 +100,7 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) Harness) {
 				t.Run(strings.ReplaceAll(test.name, " ", "_"), func(t *testing.T) {
 					t.Parallel()
 					test.opts.Start = Begin
-					ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+					ctx, cancel := context.WithTimeout(t.Context(), lastsAtMost)
 					t.Cleanup(cancel)
 					test.run(&suite{T: t, h: open(t, test.opts), ctx: ctx, ordered: test.ordered})
 				})
@@ -332,6 +332,9 @@ func (s *suite) finished(key, destination string, st state.DeliveryState, change
 	s.commit(outcome(c, s.owe(e, destination, st, change...)))
 	return e
 }
+
+// lastsAtMost ends a test that hangs. The longest take some ten seconds, and several times that with the race detector beside others.
+const lastsAtMost = 5 * time.Minute
 
 const leaseTime = time.Minute
 

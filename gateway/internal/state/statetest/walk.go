@@ -12,16 +12,15 @@ import (
 // walks do everything at once at random, compare the store with a naive model, and then take everything away again.
 var walks = []test{
 	{name: "agrees with a model", run: func(s *suite) { s.walk(11) }},
-	{name: "agrees with a model in short trims", opts: Options{ShortTrims: true}, run: func(s *suite) { s.walk(12) }},
-	{name: "agrees with a model with small caches", opts: Options{Small: true, ShortTrims: true}, run: func(s *suite) { s.walk(13) }},
+	{name: "agrees with a model with small caches and short trims", opts: Options{Small: true, ShortTrims: true}, run: func(s *suite) { s.walk(13) }},
 }
 
 // walk is a history whose destinations are also put on hold, forgotten and bounded, while holders crash.
 func (s *suite) walk(seed uint64) {
 	h := newHistory(s, seed)
 	holds := map[string]state.Hold{}
-	for range 6 {
-		for range 30 {
+	for range 3 {
+		for range 40 {
 			h.step()
 			h.disturb(holds)
 		}
