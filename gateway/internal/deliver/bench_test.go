@@ -35,10 +35,12 @@ func (g *given) Claim(ctx context.Context, most, _ int) ([]state.Claimed, error)
 }
 
 func (g *given) Commit(_ context.Context, c *state.Commit) (*state.Committed, error) {
-	for range c.Events {
+	done := &state.Committed{Events: make([]bool, len(c.Events)), Due: make([]bool, len(c.Due))}
+	for i := range c.Events {
 		<-g.open
+		done.Events[i] = true
 	}
-	return &state.Committed{}, nil
+	return done, nil
 }
 
 // prompt is a receiver that answers at once.
