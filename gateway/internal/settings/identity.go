@@ -106,7 +106,7 @@ func (w *Worker) Restore(ctx context.Context) (Restored, error) {
 	held := maps.Clone(w.tenants)
 	w.mu.Unlock()
 	for name, t := range held {
-		n, err := w.restore(ctx, name, w.keptOf(t))
+		n, err := w.restoreOne(ctx, name, t)
 		if n > 0 {
 			done.Tenants++
 			done.Documents += n
@@ -118,11 +118,17 @@ func (w *Worker) Restore(ctx context.Context) (Restored, error) {
 	return done, w.identify(ctx)
 }
 
-// keptOf returns the documents of a tenant that are in use.
-func (w *Worker) keptOf(t *tenant) []state.Setting {
+// restoreOne writes the documents of a tenant that are in use back, when nothing else works on them.
+func (w *Worker) restoreOne(ctx context.Context, name string, t *tenant) (n int, err error) {
+	end, err := t.take(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer end()
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	return t.kept
+	kept := t.kept
+	w.mu.Unlock()
+	return w.restore(ctx, name, kept)
 }
 
 // putBack writes a document that the store lost. One that was deleted since then, after another replica wrote it back, stays deleted.

@@ -54,6 +54,10 @@ type Worker struct {
 // tenant is what the worker knows of one tenant. Its fields are guarded by Worker.mu; only the one application that runs for it
 // writes kept, and reads kept and failures without.
 type tenant struct {
+	// turn holds one value while the tenant's documents are read and applied, or written back. The two exclude each other: what
+	// was read before the documents were written back must not be judged by the identity that the store has afterwards, and what
+	// is being applied must be written back too.
+	turn chan struct{}
 	// version is that of the last change that is applied, as far as known: it is compared with state.LastChange.
 	version uint64
 	busy    bool
@@ -98,7 +102,8 @@ func (w *Worker) Load(ctx context.Context) (map[string][]config.Document, error)
 			return fmt.Errorf("read the documents of tenant %s: %w", last[i].Tenant, err)
 		}
 		all[i] = w.decode(last[i].Tenant, kept)
-		tenants[i] = &tenant{version: last[i].Version, kept: kept}
+		tenants[i] = newTenant()
+		tenants[i].version, tenants[i].kept = last[i].Version, kept
 		return nil
 	})
 	if err != nil {
@@ -181,10 +186,22 @@ func (w *Worker) startDue(ctx context.Context, running *sync.WaitGroup) (wait <-
 func (w *Worker) tenant(name string) *tenant {
 	t := w.tenants[name]
 	if t == nil {
-		t = &tenant{}
+		t = newTenant()
 		w.tenants[name] = t
 	}
 	return t
+}
+
+func newTenant() *tenant { return &tenant{turn: make(chan struct{}, 1)} }
+
+// take waits for the turn of a tenant. Call the result to end it.
+func (t *tenant) take(ctx context.Context) (end func(), err error) {
+	select {
+	case t.turn <- struct{}{}:
+		return func() { <-t.turn }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // changed notices a change of a tenant's documents.
@@ -235,6 +252,11 @@ func (w *Worker) nudge() {
 
 // apply reads and applies the documents of a tenant. It returns the newest version among them.
 func (w *Worker) apply(ctx context.Context, name string, t *tenant) (version uint64, err error) {
+	end, err := t.take(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer end()
 	kept, err := w.read(ctx, name, t)
 	if err != nil {
 		return 0, err

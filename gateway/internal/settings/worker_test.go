@@ -345,3 +345,58 @@ func TestWorkerSweeps(t *testing.T) {
 	})
 	until(t, "nothing is left", func() bool { return worker.Standing() == Standing{} })
 }
+
+// emptied is a store that calls asked once when it is asked for its identity.
+type emptied struct {
+	state.Store
+	asked func()
+}
+
+func (e *emptied) Get(ctx context.Context, tenant, kind, name string) (state.Setting, error) {
+	if kind == kindStore && e.asked != nil {
+		ask := e.asked
+		e.asked = nil
+		ask()
+	}
+	return e.Store.Get(ctx, tenant, kind, name)
+}
+
+// A store that lost its documents may be written back, and get a new identity, between the two questions of an application: what
+// the application read before that must not look like a deletion.
+func TestRestoreDuringApply(t *testing.T) {
+	t.Parallel()
+	store := &emptied{Store: local(t)}
+	w := newWriter(t, store)
+	put(t, w, "acme", "a", `{"n":1}`, 0)
+	put(t, w, "acme", "b", `{"n":1}`, 0)
+	a := newApplied(t)
+	worker := New(Options{
+		Store: store, Vault: newVault(t, store, one), Clock: clock.System(), Log: slog.New(slog.DiscardHandler), Apply: a.apply,
+	})
+	if _, err := worker.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	lose := func(tenant, kind, name string) {
+		kept, err := store.Store.Get(t.Context(), tenant, kind, name)
+		if err == nil {
+			err = store.Delete(t.Context(), tenant, kind, name, kept.Version)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	lose("acme", state.KindDocument, "webhook/a")
+	lose(systemTenant, kindStore, nameIdentity)
+	store.asked = func() {
+		// This ends when the application does, so that here it reaches its deadline.
+		within, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		_, _ = worker.Restore(within)
+	}
+	if _, err := worker.apply(t.Context(), "acme", worker.tenants["acme"]); err != nil {
+		t.Fatal(err)
+	}
+	if want := map[string]string{"webhook/a": `{"n":1}`, "webhook/b": `{"n":1}`}; !a.has("acme", want) {
+		t.Errorf("in use: %v", a.specs["acme"])
+	}
+}
