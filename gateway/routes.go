@@ -1,6 +1,6 @@
 package gateway
 
-import "github.com/surveygate/surveygate/gateway/internal/web/api"
+import "github.com/surveygate/surveygate/gateway/internal/web"
 
 // Route is one path of the API, for documentation.
 type Route struct {
@@ -18,7 +18,7 @@ type Route struct {
 // Routes returns all paths of the API, in the order of the documentation.
 func Routes() []Route {
 	var all []Route
-	for _, r := range api.Routes() {
+	for _, r := range web.Routes() {
 		all = append(all, Route{r.Method, r.Path, r.Scope.Names(), r.For, r.Query, r.Once})
 	}
 	return all

@@ -11,8 +11,8 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
-	"github.com/surveygate/surveygate/gateway/internal/web/api"
 	"github.com/surveygate/surveygate/gateway/internal/web/listener"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
 )
 
 // front is one HTTP server over the routes: that of the port, or that of the control socket.
@@ -27,7 +27,7 @@ type front struct {
 // errNoRoom means that the server has no memory left to read the body of the request.
 var errNoRoom = errors.New("too many connections, or too many bodies are being read")
 
-func (a *App) front(management *api.API, bounds listener.Options, open bool) *front {
+func (a *App) front(routes []route.Bound, bounds listener.Options, open bool) *front {
 	bounds.Log = a.options.Log
 	bounds.Refusal = func() []byte { return noRoom().ClosingResponse() }
 	f := &front{app: a, open: open, connections: listener.New(bounds)}
@@ -51,7 +51,7 @@ func (a *App) front(management *api.API, bounds listener.Options, open bool) *fr
 		DisablePreParseMultipartForm: true,
 	})
 	a.door.Mount(f.fiber)
-	management.Mount(f.fiber, open)
+	a.guard.Mount(f.fiber, open, routes)
 	f.fiber.Get("/healthz", a.alive)
 	f.fiber.Get("/readyz", func(c *fiber.Ctx) error { return a.ready(c, a.whole(c, open)) })
 	f.fiber.Get("/metrics", func(c *fiber.Ctx) error { return a.metrics(c, a.whole(c, open)) })

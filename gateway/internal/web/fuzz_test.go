@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-
-	"github.com/surveygate/surveygate/gateway/internal/web/api"
 )
 
 // check is what holds of every answer: no 500, no redirect, and every refusal in the one shape of errors.
@@ -64,7 +62,7 @@ func TestMalformedIsNever500(t *testing.T) {
 		}
 	}
 	odd := []string{"%00", "%ff", "..%2f..", "a%2fb", strings.Repeat("x", 3000), "dl_", "dl__", "dl_%00_a", "*", "'", "%"}
-	for _, route := range api.Routes() {
+	for _, route := range Routes() {
 		for _, name := range odd {
 			path := strings.NewReplacer(":id", name, ":name", name).Replace(route.Path)
 			req := ask{method: route.Method, path: path, token: platformWide, body: "x"}

@@ -33,6 +33,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/web/api"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
 	"github.com/surveygate/surveygate/gateway/internal/web/listener"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
 	"github.com/surveygate/surveygate/gateway/internal/web/sse"
 )
 
@@ -100,6 +101,7 @@ type Options struct {
 type App struct {
 	options Options
 	door    *intake.Door
+	guard   *route.Guard
 	tcp     *front
 	socket  *front
 	streams *sse.Streams
@@ -130,15 +132,17 @@ func New(o Options) *App {
 		Normalise: &renormalise.Normaliser{Store: o.Store, Plan: o.Plan, Clock: o.Clock, Ended: o.Stats.Ended},
 		Ended:     o.Stats.Ended,
 	})
+	a.guard = route.New(route.Options{Store: o.Store, Access: o.Access, Log: o.Log, Context: ctx})
+	routes := management.Bound()
 	bounds := o.Bounds.orDefaults()
 	a.options.writeTimeout = cmp.Or(o.writeTimeout, writeTimeout)
 	o.streams.WriteTimeout = a.options.writeTimeout
 	o.streams.Max = min(cmp.Or(o.streams.Max, sse.DefaultMax), max(bounds.Connections/streamsShare, 1))
 	a.streams = sse.New(o.streams)
-	a.tcp = a.front(management, listener.Options{
+	a.tcp = a.front(routes, listener.Options{
 		Max: bounds.Connections, PerAddress: max(bounds.Connections/perAddress, 1), Proxy: a.isProxy, Bodies: bounds.Bodies,
 	}, false)
-	a.socket = a.front(management, listener.Options{Max: bounds.Control, Bodies: bounds.Bodies}, true)
+	a.socket = a.front(routes, listener.Options{Max: bounds.Control, Bodies: bounds.Bodies}, true)
 	return a
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/internal/live"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
 )
 
 const (
@@ -21,18 +22,18 @@ const (
 )
 
 // check asks the product of a connection, or of a webhook, whether it works, without an event.
-func (a *API) check(c *call) error {
+func (a *API) check(c *route.Call) error {
 	plan := a.Plan()
-	name := param(c.Ctx, "name")
-	d := plan.Destination(c.tenant, name)
+	name := c.Segment("name")
+	d := plan.Destination(c.Tenant, name)
 	if d == nil {
-		return noSuch("connection", name, a.destinationNames(c.tenant))
+		return noSuch("connection", name, a.destinationNames(c.Tenant))
 	}
-	if !a.checks.begin(c.tenant) {
+	if !a.checks.begin(c.Tenant) {
 		return answer.Unavailable("other connections are being checked: try again in a moment", answer.DefaultRetryAfter, nil)
 	}
-	defer a.checks.end(c.tenant)
-	ctx, cancel := context.WithTimeout(c.ctx, checkTimeout)
+	defer a.checks.end(c.Tenant)
+	ctx, cancel := context.WithTimeout(c.Base, checkTimeout)
 	defer cancel()
 	checker := live.Checker{Plan: plan, Sender: a.Sender}
 	return answer.JSON(c.Ctx, fiber.StatusOK, checker.Check(ctx, d)[0])

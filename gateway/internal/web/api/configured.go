@@ -13,6 +13,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
 	"github.com/surveygate/surveygate/rules"
 )
 
@@ -78,20 +79,20 @@ func (k kind) things(plan *decide.Plan, tenant string, showSecrets bool) []thing
 const webhookProduct = "webhook"
 
 // showSecrets reports whether the caller asks for secrets and has the scope to see them.
-func (c *call) showSecrets() (bool, error) {
-	asked, err := c.flag("show_secrets")
-	if err == nil && asked && !c.grant.May(access.Secrets) {
+func showSecrets(c *route.Call) (bool, error) {
+	asked, err := c.Flag("show_secrets")
+	if err == nil && asked && !c.Grant.May(access.Secrets) {
 		err = answer.NewProblem(fiber.StatusForbidden, view.Permission, "this token lacks the scope `"+access.Secrets.String()+"`", "show_secrets")
 	}
 	return asked, err
 }
 
-func (k kind) list(a *API, c *call) error {
-	shown, err := c.showSecrets()
+func (k kind) list(a *API, c *route.Call) error {
+	shown, err := showSecrets(c)
 	if err != nil {
 		return err
 	}
-	return pageOfViews(c, k.things(a.Plan(), c.tenant, shown), func(t thing) string { return t.name }, func(page []thing) ([]any, error) {
+	return route.PageOfViews(c, k.things(a.Plan(), c.Tenant, shown), func(t thing) string { return t.name }, func(page []thing) ([]any, error) {
 		views := make([]any, len(page))
 		for i := range page {
 			views[i] = page[i].view
@@ -100,13 +101,13 @@ func (k kind) list(a *API, c *call) error {
 	})
 }
 
-func (k kind) find(a *API, c *call) (*thing, error) {
-	shown, err := c.showSecrets()
+func (k kind) find(a *API, c *route.Call) (*thing, error) {
+	shown, err := showSecrets(c)
 	if err != nil {
 		return nil, err
 	}
-	name := param(c.Ctx, "name")
-	things := k.things(a.Plan(), c.tenant, shown)
+	name := c.Segment("name")
+	things := k.things(a.Plan(), c.Tenant, shown)
 	for i := range things {
 		if things[i].name == name {
 			return &things[i], nil
@@ -119,7 +120,7 @@ func (k kind) find(a *API, c *call) (*thing, error) {
 	return nil, noSuch(string(k[:len(k)-1]), name, names)
 }
 
-func (k kind) one(a *API, c *call) error {
+func (k kind) one(a *API, c *route.Call) error {
 	t, err := k.find(a, c)
 	if err != nil {
 		return err
@@ -128,7 +129,7 @@ func (k kind) one(a *API, c *call) error {
 }
 
 // definedInFile refuses to change what a file defines, and names the file and line.
-func (k kind) definedInFile(a *API, c *call) error {
+func (k kind) definedInFile(a *API, c *route.Call) error {
 	t, err := k.find(a, c)
 	if err != nil {
 		return err
@@ -144,12 +145,12 @@ func (k kind) definedInFile(a *API, c *call) error {
 }
 
 // tokens lists the tokens that reach this tenant.
-func (a *API) tokens(c *call) error {
+func (a *API) tokens(c *route.Call) error {
 	var all []view.Token
 	for _, g := range a.Access.Grants() {
-		if g.Tenant == c.tenant || g.Tenant == access.AnyTenant && c.grant.Tenant == access.AnyTenant {
+		if g.Tenant == c.Tenant || g.Tenant == access.AnyTenant && c.Grant.Tenant == access.AnyTenant {
 			all = append(all, view.NewToken(g))
 		}
 	}
-	return pageOf(c, all, func(t view.Token) string { return t.Name })
+	return route.PageOf(c, all, func(t view.Token) string { return t.Name })
 }

@@ -10,20 +10,21 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
 )
 
 // standing returns the standing of destinations, in their order, with one read.
-func (a *API) standing(c *call, destinations ...*config.Destination) ([]state.Standing, error) {
+func (a *API) standing(c *route.Call, destinations ...*config.Destination) ([]state.Standing, error) {
 	names := make([]string, len(destinations))
 	for i, d := range destinations {
 		names[i] = d.Name
 	}
-	return a.Store.Standing(c.ctx, c.tenant, names)
+	return a.Store.Standing(c.Base, c.Tenant, names)
 }
 
 // hold returns why deliveries to a destination wait; nil if it is served, or is not configured.
-func (a *API) hold(c *call, destination string) (*view.Hold, error) {
-	d := a.Plan().Destination(c.tenant, destination)
+func (a *API) hold(c *route.Call, destination string) (*view.Hold, error) {
+	d := a.Plan().Destination(c.Tenant, destination)
 	if d == nil {
 		return nil, nil //nolint:nilnil // nil: nothing is known of it
 	}
@@ -37,15 +38,15 @@ func (a *API) hold(c *call, destination string) (*view.Hold, error) {
 	return view.NewHold(d, &standing[0].Hold), nil
 }
 
-func (a *API) destinations(c *call) error {
-	include := query(c.Ctx, "include")
+func (a *API) destinations(c *route.Call) error {
+	include := c.Asked("include")
 	if include != "" && include != "standing" {
 		return answer.Invalid("this is `standing` or nothing", "include")
 	}
-	mine := slices.SortedFunc(slices.Values(a.Plan().DestinationsOf(c.tenant)), func(x, y *config.Destination) int {
+	mine := slices.SortedFunc(slices.Values(a.Plan().DestinationsOf(c.Tenant)), func(x, y *config.Destination) int {
 		return strings.Compare(x.Name, y.Name)
 	})
-	return pageOfViews(c, mine, func(d *config.Destination) string { return d.Name }, func(page []*config.Destination) ([]view.Destination, error) {
+	return route.PageOfViews(c, mine, func(d *config.Destination) string { return d.Name }, func(page []*config.Destination) ([]view.Destination, error) {
 		standing, err := a.standing(c, page...)
 		if err != nil {
 			return nil, err
@@ -61,7 +62,7 @@ func (a *API) destinations(c *call) error {
 	})
 }
 
-func (a *API) destination(c *call) error {
+func (a *API) destination(c *route.Call) error {
 	d, err := a.named(c)
 	if err != nil {
 		return err
@@ -74,43 +75,43 @@ func (a *API) destination(c *call) error {
 }
 
 // named returns the destination that the path names.
-func (a *API) named(c *call) (*config.Destination, error) {
-	name := param(c.Ctx, "name")
-	d := a.Plan().Destination(c.tenant, name)
+func (a *API) named(c *route.Call) (*config.Destination, error) {
+	name := c.Segment("name")
+	d := a.Plan().Destination(c.Tenant, name)
 	if d == nil {
-		return nil, noSuch("destination", name, a.destinationNames(c.tenant))
+		return nil, noSuch("destination", name, a.destinationNames(c.Tenant))
 	}
 	return d, nil
 }
 
-func (a *API) pause(c *call) error {
+func (a *API) pause(c *route.Call) error {
 	d, err := a.named(c)
 	if err != nil {
 		return err
 	}
-	if err := a.actor.Pause(c.ctx, c.tenant, d.Name, query(c.Ctx, "reason")); err != nil {
+	if err := a.actor.Pause(c.Base, c.Tenant, d.Name, c.Asked("reason")); err != nil {
 		return actError(err)
 	}
 	return a.destination(c)
 }
 
-func (a *API) resume(c *call) error {
+func (a *API) resume(c *route.Call) error {
 	d, err := a.named(c)
 	if err != nil {
 		return err
 	}
-	if err := a.actor.Resume(c.ctx, c.tenant, d.Name); err != nil {
+	if err := a.actor.Resume(c.Base, c.Tenant, d.Name); err != nil {
 		return actError(err)
 	}
 	return a.destination(c)
 }
 
 // test answers with the test delivery before its first attempt.
-func (a *API) test(c *call) error {
+func (a *API) test(c *route.Call) error {
 	d, err := a.named(c)
 	if err != nil {
 		return err
 	}
-	sent, err := a.actor.Test(d, query(c.Ctx, "email"))
+	sent, err := a.actor.Test(d, c.Asked("email"))
 	return a.show(c, sent, err)
 }

@@ -11,13 +11,14 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-func (a *API) events(c *call) error {
+func (a *API) events(c *route.Call) error {
 	q := state.EventQuery{
-		Type: query(c.Ctx, "type"), Source: query(c.Ctx, "source"), Survey: query(c.Ctx, "survey"),
-		Response: query(c.Ctx, "response"), Respondent: query(c.Ctx, "respondent"), Cursor: query(c.Ctx, "cursor"),
+		Type: c.Asked("type"), Source: c.Asked("source"), Survey: c.Asked("survey"),
+		Response: c.Asked("response"), Respondent: c.Asked("respondent"), Cursor: c.Asked("cursor"),
 	}
 	if q.Type != "" && !event.IsCanonical(q.Type) {
 		msg := "`" + q.Type + "` is not a canonical type"
@@ -27,16 +28,16 @@ func (a *API) events(c *call) error {
 		return answer.Invalid(msg, "type")
 	}
 	var err error
-	if q.Limit, err = c.limit(); err != nil {
+	if q.Limit, err = c.Limit(); err != nil {
 		return err
 	}
-	if q.Dead, err = c.flag("dead"); err != nil {
+	if q.Dead, err = c.Flag("dead"); err != nil {
 		return err
 	}
-	if q.Since, q.Until, err = c.span(a.Clock.Now()); err != nil {
+	if q.Since, q.Until, err = c.Span(a.Clock.Now()); err != nil {
 		return err
 	}
-	p, err := a.Store.Events(c.ctx, c.tenant, q)
+	p, err := a.Store.Events(c.Base, c.Tenant, q)
 	if err != nil {
 		return listError(err, q.Cursor)
 	}
@@ -48,24 +49,24 @@ func (a *API) events(c *call) error {
 	return answer.JSON(c.Ctx, fiber.StatusOK, view.NewPage(p, view.NewEvent))
 }
 
-func (a *API) event(c *call) error {
+func (a *API) event(c *route.Call) error {
 	record, err := a.record(c)
 	if err != nil {
 		return err
 	}
 	v := view.NewRecord(record, a.Plan())
-	if v.SameEvent, err = explain.SameEvent(c.ctx, a.Store, record.Event); err != nil {
+	if v.SameEvent, err = explain.SameEvent(c.Base, a.Store, record.Event); err != nil {
 		return err
 	}
 	return answer.JSON(c.Ctx, fiber.StatusOK, v)
 }
 
-func (a *API) explain(c *call) error {
+func (a *API) explain(c *route.Call) error {
 	record, err := a.record(c)
 	if err != nil {
 		return err
 	}
-	explanation, err := a.Explain.Event(c.ctx, c.tenant, record.Event.ID)
+	explanation, err := a.Explain.Event(c.Base, c.Tenant, record.Event.ID)
 	if errors.Is(err, state.ErrNotFound) {
 		return answer.NotFound("event")
 	}
@@ -75,12 +76,12 @@ func (a *API) explain(c *call) error {
 	return answer.JSON(c.Ctx, fiber.StatusOK, explanation)
 }
 
-func (a *API) replayEvent(c *call) error {
-	fresh, err := c.flag("fresh")
+func (a *API) replayEvent(c *route.Call) error {
+	fresh, err := c.Flag("fresh")
 	if err != nil {
 		return err
 	}
-	how, normalised, err := c.how("fresh", "rule", "destination")
+	how, normalised, err := howOf(c, "fresh", "rule", "destination")
 	if err != nil {
 		return err
 	}
@@ -91,8 +92,8 @@ func (a *API) replayEvent(c *call) error {
 	if normalised {
 		return a.normaliseEvent(c, record, how)
 	}
-	replayed, err := a.actor.ReplayEvent(c.ctx, record, act.ReplayOptions{
-		Rule: query(c.Ctx, "rule"), Destination: query(c.Ctx, "destination"), Fresh: fresh,
+	replayed, err := a.actor.ReplayEvent(c.Base, record, act.ReplayOptions{
+		Rule: c.Asked("rule"), Destination: c.Asked("destination"), Fresh: fresh,
 	})
 	if err != nil {
 		return actError(err)
@@ -128,7 +129,7 @@ func actError(err error) error {
 }
 
 // addHold adds the hold of a destination to a replay, if there is one.
-func (a *API) addHold(c *call, destination string, to *view.Replay) error {
+func (a *API) addHold(c *route.Call, destination string, to *view.Replay) error {
 	if _, known := to.Held[destination]; known {
 		return nil
 	}
@@ -143,21 +144,21 @@ func (a *API) addHold(c *call, destination string, to *view.Replay) error {
 	return nil
 }
 
-func (a *API) dropEvent(c *call) error {
+func (a *API) dropEvent(c *route.Call) error {
 	record, err := a.record(c)
 	if err != nil {
 		return err
 	}
-	if err := a.actor.DropEvent(c.ctx, record); err != nil {
+	if err := a.actor.DropEvent(c.Base, record); err != nil {
 		return actError(err)
 	}
 	return answer.JSON(c.Ctx, fiber.StatusOK, view.NewEvent(record))
 }
 
-func (a *API) deliveries(c *call) error {
+func (a *API) deliveries(c *route.Call) error {
 	q := state.DeliveryQuery{
-		State: state.DeliveryState(query(c.Ctx, "state")), Destination: query(c.Ctx, "destination"),
-		Rule: query(c.Ctx, "rule"), EventID: query(c.Ctx, "event"), Cursor: query(c.Ctx, "cursor"),
+		State: state.DeliveryState(c.Asked("state")), Destination: c.Asked("destination"),
+		Rule: c.Asked("rule"), EventID: c.Asked("event"), Cursor: c.Asked("cursor"),
 	}
 	switch q.State {
 	case "", state.Waiting, state.Delivered, state.Skipped, state.Dead, state.Dropped:
@@ -165,16 +166,16 @@ func (a *API) deliveries(c *call) error {
 		return answer.Invalid("a delivery is waiting, delivered, skipped, dead or dropped", "state")
 	}
 	var err error
-	if q.Limit, err = c.limit(); err != nil {
+	if q.Limit, err = c.Limit(); err != nil {
 		return err
 	}
-	if q.Failed, err = c.flag("failed"); err != nil {
+	if q.Failed, err = c.Flag("failed"); err != nil {
 		return err
 	}
-	if q.Since, q.Until, err = c.span(a.Clock.Now()); err != nil {
+	if q.Since, q.Until, err = c.Span(a.Clock.Now()); err != nil {
 		return err
 	}
-	p, err := a.Store.Deliveries(c.ctx, c.tenant, q)
+	p, err := a.Store.Deliveries(c.Base, c.Tenant, q)
 	if err != nil {
 		return listError(err, q.Cursor)
 	}
@@ -193,12 +194,12 @@ func nothing[T any](p *state.Page[T], cursor string) bool {
 }
 
 // knownTarget refuses the name of a destination or rule that is not configured.
-func (a *API) knownTarget(c *call, destination, rule string) error {
-	destinations := a.destinationNames(c.tenant)
+func (a *API) knownTarget(c *route.Call, destination, rule string) error {
+	destinations := a.destinationNames(c.Tenant)
 	if destination != "" && !slices.Contains(destinations, destination) {
 		return noSuch("destination", destination, destinations)
 	}
-	if rules := append(a.ruleNames(c.tenant), destinations...); rule != "" && !slices.Contains(rules, rule) {
+	if rules := append(a.ruleNames(c.Tenant), destinations...); rule != "" && !slices.Contains(rules, rule) {
 		return noSuch("rule or webhook", rule, rules)
 	}
 	return nil
@@ -213,13 +214,13 @@ func listError(err error, cursor string) error {
 	return answer.Invalid("this is no cursor of this list", "cursor")
 }
 
-func (a *API) delivery(c *call) error {
-	d, err := a.actor.Delivery(c.ctx, c.tenant, param(c.Ctx, "id"))
+func (a *API) delivery(c *route.Call) error {
+	d, err := a.actor.Delivery(c.Base, c.Tenant, c.Segment("id"))
 	return a.show(c, d, err)
 }
 
 // show answers with one delivery; if it waits, with the hold of its destination.
-func (a *API) show(c *call, d *state.Delivery, err error) error {
+func (a *API) show(c *route.Call, d *state.Delivery, err error) error {
 	if err != nil {
 		return actError(err)
 	}
@@ -232,21 +233,21 @@ func (a *API) show(c *call, d *state.Delivery, err error) error {
 	return answer.JSON(c.Ctx, fiber.StatusOK, v)
 }
 
-func (a *API) retry(c *call) error {
-	d, err := a.actor.Retry(c.ctx, c.tenant, param(c.Ctx, "id"))
+func (a *API) retry(c *route.Call) error {
+	d, err := a.actor.Retry(c.Base, c.Tenant, c.Segment("id"))
 	return a.show(c, d, err)
 }
 
-func (a *API) replay(c *call) error {
-	fresh, err := c.flag("fresh")
+func (a *API) replay(c *route.Call) error {
+	fresh, err := c.Flag("fresh")
 	if err != nil {
 		return err
 	}
-	d, err := a.actor.ReplayDelivery(c.ctx, c.tenant, param(c.Ctx, "id"), fresh)
+	d, err := a.actor.ReplayDelivery(c.Base, c.Tenant, c.Segment("id"), fresh)
 	return a.show(c, d, err)
 }
 
-func (a *API) drop(c *call) error {
-	d, err := a.actor.DropDelivery(c.ctx, c.tenant, param(c.Ctx, "id"))
+func (a *API) drop(c *route.Call) error {
+	d, err := a.actor.DropDelivery(c.Base, c.Tenant, c.Segment("id"))
 	return a.show(c, d, err)
 }

@@ -6,13 +6,14 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
 	"github.com/surveygate/surveygate/rules/event"
 )
 
 // record returns the event that the path names, by its id or by the id it was published with.
-func (a *API) record(c *call) (*state.Record, error) {
-	id := param(c.Ctx, "id")
-	record, err := a.Store.Event(c.ctx, c.tenant, id)
+func (a *API) record(c *route.Call) (*state.Record, error) {
+	id := c.Segment("id")
+	record, err := a.Store.Event(c.Base, c.Tenant, id)
 	if errors.Is(err, state.ErrNotFound) {
 		return a.published(c, id)
 	}
@@ -24,17 +25,17 @@ const maxNamed = 100
 
 // published finds an event by the caller's own id, from which its id is made: with the source that was named, else
 // with our API's and each that is configured.
-func (a *API) published(c *call, id string) (*state.Record, error) {
+func (a *API) published(c *route.Call, id string) (*state.Record, error) {
 	if plain, err := url.PathUnescape(id); err == nil {
 		id = plain
 	}
-	names := append([]string{event.DefaultSource}, a.sourceNames(c.tenant)...)
-	if name := query(c.Ctx, "source"); name != "" {
+	names := append([]string{event.DefaultSource}, a.sourceNames(c.Tenant)...)
+	if name := c.Asked("source"); name != "" {
 		names = []string{name}
 	}
 	var found *state.Record
 	for _, at := range keysOf(names[:min(len(names), maxNamed)], id) {
-		record, err := a.bestProved(c, event.IDs(c.tenant, at.source, at.key))
+		record, err := a.bestProved(c, event.IDs(c.Tenant, at.source, at.key))
 		switch {
 		case err != nil:
 			return nil, err
@@ -72,9 +73,9 @@ func keysOf(sources []string, id string) []named {
 }
 
 // bestProved returns the event of the first id that is stored, in the order of their proofs, best first; nil if none is.
-func (a *API) bestProved(c *call, ids []string) (*state.Record, error) {
+func (a *API) bestProved(c *route.Call, ids []string) (*state.Record, error) {
 	for _, id := range ids {
-		record, err := a.Store.Event(c.ctx, c.tenant, id)
+		record, err := a.Store.Event(c.Base, c.Tenant, id)
 		if !errors.Is(err, state.ErrNotFound) {
 			return record, err
 		}

@@ -9,17 +9,18 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
 )
 
 // how reads the parameters of normalising and whether it was asked for. with are parameters that exclude it.
-func (c *call) how(with ...string) (how renormalise.How, asked bool, err error) {
-	if asked, err = c.flag("normalise"); err != nil {
+func howOf(c *route.Call, with ...string) (how renormalise.How, asked bool, err error) {
+	if asked, err = c.Flag("normalise"); err != nil {
 		return how, false, err
 	}
-	if how.Again, err = c.flag("again"); err != nil {
+	if how.Again, err = c.Flag("again"); err != nil {
 		return how, false, err
 	}
-	if how.DryRun, err = c.flag("dry_run"); err != nil {
+	if how.DryRun, err = c.Flag("dry_run"); err != nil {
 		return how, false, err
 	}
 	if !asked {
@@ -29,7 +30,7 @@ func (c *call) how(with ...string) (how renormalise.How, asked bool, err error) 
 		return how, false, nil
 	}
 	for _, name := range with {
-		if query(c.Ctx, name) != "" {
+		if c.Asked(name) != "" {
 			return how, false, answer.Invalid("`"+name+"` does not go with `normalise`: the whole event is read and decided again, "+
 				"and a revision's deliveries have ids of their own", name)
 		}
@@ -38,8 +39,8 @@ func (c *call) how(with ...string) (how renormalise.How, asked bool, err error) 
 }
 
 // normaliseEvent reads one event's raw body again.
-func (a *API) normaliseEvent(c *call, record *state.Record, how renormalise.How) error {
-	res, err := a.Normalise.One(c.ctx, record, how)
+func (a *API) normaliseEvent(c *route.Call, record *state.Record, how renormalise.How) error {
+	res, err := a.Normalise.One(c.Base, record, how)
 	if err != nil {
 		return err
 	}
@@ -50,24 +51,24 @@ func (a *API) normaliseEvent(c *call, record *state.Record, how renormalise.How)
 }
 
 // replays reads many events again, a page in each request.
-func (a *API) replays(c *call) error {
-	how, asked, err := c.how()
+func (a *API) replays(c *route.Call) error {
+	how, asked, err := howOf(c)
 	if err != nil {
 		return err
 	}
 	if !asked {
 		return answer.Invalid("many events at once are replayed with `normalise=true` alone", "normalise")
 	}
-	q := renormalise.Query{Source: query(c.Ctx, "source"), Cursor: query(c.Ctx, "cursor"), How: how}
+	q := renormalise.Query{Source: c.Asked("source"), Cursor: c.Asked("cursor"), How: how}
 	if q.Source != "" {
 		if err := a.knownSource(c, q.Source); err != nil {
 			return err
 		}
 	}
-	if q.Since, q.Until, err = c.span(a.Clock.Now()); err != nil {
+	if q.Since, q.Until, err = c.Span(a.Clock.Now()); err != nil {
 		return err
 	}
-	p, err := a.Normalise.Many(c.ctx, c.tenant, q)
+	p, err := a.Normalise.Many(c.Base, c.Tenant, q)
 	if errors.Is(err, state.ErrCursor) {
 		return answer.Invalid("this is no cursor of a replay", "cursor")
 	}

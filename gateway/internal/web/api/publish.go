@@ -16,6 +16,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
 	"github.com/surveygate/surveygate/rules/event"
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
@@ -27,7 +28,7 @@ const MaxBody = 10 << 20
 const verifiedByToken = "token"
 
 // publish accepts one event, a JSON array, NDJSON or CloudEvents, and with `?source=` a platform's own body.
-func (a *API) publish(c *call) error {
+func (a *API) publish(c *route.Call) error {
 	started := a.Clock.Now()
 	header := &c.Request().Header
 	if encoding := header.ContentEncoding(); len(encoding) > 0 && !bytes.EqualFold(encoding, []byte("identity")) {
@@ -36,7 +37,7 @@ func (a *API) publish(c *call) error {
 	if len(c.Request().Body()) > MaxBody {
 		return answer.NewProblem(fiber.StatusRequestEntityTooLarge, view.TooLarge, "a body has at most 10 MiB")
 	}
-	if name := query(c.Ctx, "source"); name != "" {
+	if name := c.Asked("source"); name != "" {
 		return a.publishAs(c, name, started)
 	}
 	body := c.Request().Body() // the server read it into memory of its own, which events keep
@@ -45,7 +46,7 @@ func (a *API) publish(c *call) error {
 		return answer.NewProblem(fiber.StatusBadRequest, view.Validation, emptyBody)
 	}
 	parsed, alone, err := read(form, header, body, event.Defaults{
-		Tenant: c.tenant, AnyTenant: c.grant.Tenant == access.AnyTenant && !c.named,
+		Tenant: c.Tenant, AnyTenant: c.Grant.Tenant == access.AnyTenant && !c.Named,
 		Received: started, Verified: verifiedByToken,
 	})
 	if errors.Is(err, event.ErrTooManyEvents) {
@@ -56,7 +57,7 @@ func (a *API) publish(c *call) error {
 	}
 	for i, p := range parsed {
 		if p.Err == nil {
-			parsed[i].Err = mayPublishAs(c.grant, p.Event.Source)
+			parsed[i].Err = mayPublishAs(c.Grant, p.Event.Source)
 		}
 	}
 	return a.accept(c, parsed, alone, body, started)
@@ -160,7 +161,7 @@ func isArray(body []byte) bool {
 }
 
 // accept appends the valid events in one step and returns the result of each, in order.
-func (a *API) accept(c *call, parsed []event.Parsed, alone bool, body []byte, started time.Time) error {
+func (a *API) accept(c *route.Call, parsed []event.Parsed, alone bool, body []byte, started time.Time) error {
 	valid := make([]*event.Event, 0, len(parsed))
 	results := make([]view.Result, len(parsed))
 	at := make([]int, 0, len(parsed))
@@ -170,7 +171,7 @@ func (a *API) accept(c *call, parsed []event.Parsed, alone bool, body []byte, st
 			err = answer.NewProblem(fiber.StatusRequestEntityTooLarge, view.TooLarge, "an event has at most 1 MiB")
 		}
 		if err != nil {
-			a.Door.Invalid(c.tenant)
+			a.Door.Invalid(c.Tenant)
 			problem := answer.FromError(err)
 			if alone || problem.Status >= fiber.StatusInternalServerError {
 				return err
@@ -193,7 +194,7 @@ func (a *API) accept(c *call, parsed []event.Parsed, alone bool, body []byte, st
 		for i := range valid {
 			results[at[i]] = view.NewResult(valid[i], appended[i])
 		}
-		if c.grant.Tenant == access.AnyTenant {
+		if c.Grant.Tenant == access.AnyTenant {
 			a.warnOfTenants(valid, func(i int) *view.Result { return &results[at[i]] })
 		}
 	}
@@ -224,13 +225,13 @@ func (a *API) warnOfTenants(events []*event.Event, result func(int) *view.Result
 
 // publishAs reads a platform's own body with the profile of its source. The token replaces the signature, and events proved by
 // it have dedupe keys of their own.
-func (a *API) publishAs(c *call, name string, started time.Time) error {
-	if err := mayPublishAs(c.grant, name); err != nil {
+func (a *API) publishAs(c *route.Call, name string, started time.Time) error {
+	if err := mayPublishAs(c.Grant, name); err != nil {
 		return err
 	}
-	through := a.Door.Source(c.tenant, name)
+	through := a.Door.Source(c.Tenant, name)
 	if through == nil {
-		return noSuch("source", name, a.sourceNames(c.tenant))
+		return noSuch("source", name, a.sourceNames(c.Tenant))
 	}
 	body := c.Request().Body()
 	if len(bytes.TrimSpace(body)) == 0 {
@@ -244,7 +245,7 @@ func (a *API) publishAs(c *call, name string, started time.Time) error {
 	events, err := through.Normalise(&source.Request{
 		Method: fiber.MethodPost,
 		Header: func(name string) string { return string(header.Peek(name)) },
-		Query:  func(name string) string { return query(c.Ctx, name) },
+		Query:  func(name string) string { return c.Asked(name) },
 		Body:   body, ContentType: string(header.ContentType()), Remote: remote.Unmap(),
 		Received: started, Verified: source.Verified{Kind: event.VerifiedAPI},
 	}, started)

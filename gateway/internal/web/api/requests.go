@@ -6,13 +6,14 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
 	"github.com/surveygate/surveygate/rules/event"
 )
 
 // rejected lists what a source refused, newest first; also of a source that was removed, as the refusals may be the reason.
-func (a *API) rejected(c *call) error {
-	name := param(c.Ctx, "name")
-	list, err := intake.RejectedOf(c.ctx, a.Store, c.tenant, name)
+func (a *API) rejected(c *route.Call) error {
+	name := c.Segment("name")
+	list, err := intake.RejectedOf(c.Base, a.Store, c.Tenant, name)
 	if err != nil {
 		return err
 	}
@@ -23,13 +24,13 @@ func (a *API) rejected(c *call) error {
 		list = []view.Rejected{}
 	}
 	return answer.JSON(c.Ctx, fiber.StatusOK, view.RejectedPage{
-		Page: view.Page[view.Rejected]{Data: list}, NotKept: a.Door.NotKept(c.tenant, name),
+		Page: view.Page[view.Rejected]{Data: list}, NotKept: a.Door.NotKept(c.Tenant, name),
 	})
 }
 
-func (a *API) captured(c *call) error {
-	name := param(c.Ctx, "name")
-	list, err := intake.CapturedOf(c.ctx, a.Store, c.tenant, name)
+func (a *API) captured(c *route.Call) error {
+	name := c.Segment("name")
+	list, err := intake.CapturedOf(c.Base, a.Store, c.Tenant, name)
 	if err != nil {
 		return err
 	}
@@ -40,17 +41,17 @@ func (a *API) captured(c *call) error {
 		list = []view.Captured{}
 	}
 	return answer.JSON(c.Ctx, fiber.StatusOK, view.CapturedPage{
-		Page: view.Page[view.Captured]{Data: list}, CaptureUntil: view.Time{Time: a.Door.CaptureUntil(c.tenant, name)},
+		Page: view.Page[view.Captured]{Data: list}, CaptureUntil: view.Time{Time: a.Door.CaptureUntil(c.Tenant, name)},
 	})
 }
 
 // knownSource refuses the name of a source that the tenant never had.
-func (a *API) knownSource(c *call, name string) error {
-	knew, err := a.Door.Knew(c.tenant, name)
+func (a *API) knownSource(c *route.Call, name string) error {
+	knew, err := a.Door.Knew(c.Tenant, name)
 	if err != nil || knew {
 		return err
 	}
-	return noSuch("source", name, a.sourceNames(c.tenant))
+	return noSuch("source", name, a.sourceNames(c.Tenant))
 }
 
 func (a *API) sourceNames(tenant string) []string {

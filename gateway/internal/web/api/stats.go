@@ -11,6 +11,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
 	"github.com/surveygate/surveygate/rules/event"
 )
 
@@ -35,7 +36,7 @@ type statsAsk struct {
 }
 
 // stats answers with what was counted. Its work and its memory are bounded by maxPoints.
-func (a *API) stats(c *call) error {
+func (a *API) stats(c *route.Call) error {
 	ask, err := a.statsAsk(c)
 	if err != nil {
 		return err
@@ -53,15 +54,15 @@ func (a *API) stats(c *call) error {
 }
 
 // statsAsk reads the parameters.
-func (a *API) statsAsk(c *call) (*statsAsk, error) {
+func (a *API) statsAsk(c *route.Call) (*statsAsk, error) {
 	const whatOf = "this is `destination:NAME`, `source:NAME`, `rule:NAME` or `survey:SOURCE/SURVEY`; without a name it is all of the tenant's together"
-	of := query(c.Ctx, "of")
+	of := c.Asked("of")
 	kind, name, found := strings.Cut(of, ":")
-	ask := &statsAsk{kind: state.StatKind(kind), name: name, step: state.StatStep(query(c.Ctx, "step"))}
+	ask := &statsAsk{kind: state.StatKind(kind), name: name, step: state.StatStep(c.Asked("step"))}
 	if !found || !slices.Contains(statKinds, ask.kind) {
 		return nil, answer.Invalid(whatOf, "of")
 	}
-	switch by := query(c.Ctx, "by"); {
+	switch by := c.Asked("by"); {
 	case by == "name" && name != "":
 		return nil, answer.Invalid("`by=name` gives one series for each name: it goes with `of="+kind+":`, without a name", "by")
 	case by == "name":
@@ -69,7 +70,7 @@ func (a *API) statsAsk(c *call) (*statsAsk, error) {
 	case by != "" && by != "none":
 		return nil, answer.Invalid("this is `none` or `name`", "by")
 	}
-	if !ask.byName && (query(c.Ctx, "cursor") != "" || query(c.Ctx, "limit") != "") {
+	if !ask.byName && (c.Asked("cursor") != "" || c.Asked("limit") != "") {
 		return nil, answer.Invalid("`limit` and `cursor` page through names: they go with `by=name`", "by")
 	}
 	if ask.step == "" {
@@ -80,7 +81,7 @@ func (a *API) statsAsk(c *call) (*statsAsk, error) {
 	}
 	now := a.Clock.Now()
 	var err error
-	if ask.since, ask.until, err = c.span(now); err != nil {
+	if ask.since, ask.until, err = c.Span(now); err != nil {
 		return nil, err
 	}
 	if ask.until.IsZero() || ask.until.After(now) {
@@ -144,7 +145,7 @@ func (s *statsAsk) query(names ...string) state.CountQuery {
 }
 
 // answerStats answers with the view of each count.
-func answerStats[T any](a *API, c *call, ask *statsAsk, see func(*state.Count) T) error {
+func answerStats[T any](a *API, c *route.Call, ask *statsAsk, see func(*state.Count) T) error {
 	if ask.byName {
 		return answerStatsByName(a, c, ask, see)
 	}
@@ -164,8 +165,8 @@ func answerStats[T any](a *API, c *call, ask *statsAsk, see func(*state.Count) T
 }
 
 // answerStatsByName answers with a page of names: as many as fit into maxPoints.
-func answerStatsByName[T any](a *API, c *call, ask *statsAsk, see func(*state.Count) T) error {
-	limit, err := c.limit()
+func answerStatsByName[T any](a *API, c *route.Call, ask *statsAsk, see func(*state.Count) T) error {
+	limit, err := c.Limit()
 	if err != nil {
 		return err
 	}
@@ -173,11 +174,11 @@ func answerStatsByName[T any](a *API, c *call, ask *statsAsk, see func(*state.Co
 		limit = 50
 	}
 	limit = min(limit, maxPoints/max(ask.points, 1))
-	names, err := a.Store.CountedNames(c.ctx, c.tenant, ask.kind, ask.first)
+	names, err := a.Store.CountedNames(c.Base, c.Tenant, ask.kind, ask.first)
 	if err != nil {
 		return err
 	}
-	if after := query(c.Ctx, "cursor"); after != "" {
+	if after := c.Asked("cursor"); after != "" {
 		at, found := slices.BinarySearch(names, after)
 		if found {
 			at++
@@ -216,11 +217,11 @@ func answerStatsByName[T any](a *API, c *call, ask *statsAsk, see func(*state.Co
 }
 
 // counts reads names, by name and then by time.
-func (a *API) counts(c *call, ask *statsAsk, names ...string) ([]state.Count, error) {
+func (a *API) counts(c *route.Call, ask *statsAsk, names ...string) ([]state.Count, error) {
 	if ask.points == 0 {
 		return nil, nil
 	}
-	counts, err := a.Store.Counts(c.ctx, c.tenant, ask.query(names...))
+	counts, err := a.Store.Counts(c.Base, c.Tenant, ask.query(names...))
 	if err != nil {
 		return nil, fmt.Errorf("read statistics: %w", err)
 	}
@@ -246,7 +247,7 @@ func series[T any](counts []state.Count, see func(*state.Count) T) (data []T, to
 }
 
 // knownStat refuses a name that is not configured. Surveys are in no configuration.
-func (a *API) knownStat(c *call, ask *statsAsk) error {
+func (a *API) knownStat(c *route.Call, ask *statsAsk) error {
 	if ask.name == "" || ask.name == state.OtherName {
 		return nil
 	}

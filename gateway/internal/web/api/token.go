@@ -13,10 +13,11 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/vault"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
 )
 
 // plantToken stores a connection's first refresh token.
-func (a *API) plantToken(c *call) error {
+func (a *API) plantToken(c *route.Call) error {
 	d, err := a.connection(c)
 	if err != nil {
 		return err
@@ -25,7 +26,7 @@ func (a *API) plantToken(c *call) error {
 	if err != nil {
 		return err
 	}
-	at, err := a.actor.PlantToken(c.ctx, d, token)
+	at, err := a.actor.PlantToken(c.Base, d, token)
 	if err != nil {
 		return vaultError(actError(err))
 	}
@@ -33,10 +34,10 @@ func (a *API) plantToken(c *call) error {
 }
 
 // connection returns the connection that the path names.
-func (a *API) connection(c *call) (*config.Destination, error) {
-	name := param(c.Ctx, "name")
+func (a *API) connection(c *route.Call) (*config.Destination, error) {
+	name := c.Segment("name")
 	var names []string
-	for _, d := range a.Plan().DestinationsOf(c.tenant) {
+	for _, d := range a.Plan().DestinationsOf(c.Tenant) {
 		if d.Product == webhookProduct {
 			continue
 		}
@@ -74,11 +75,11 @@ func refreshToken(body []byte) (string, error) {
 }
 
 // reseal seals anew what is sealed with an older key. It is for the operator, who has the keys; a token belongs to a tenant.
-func (a *API) reseal(c *call) error {
-	if c.grant != access.Socket {
+func (a *API) reseal(c *route.Call) error {
+	if c.Grant != access.Socket {
 		return answer.NewProblem(fiber.StatusForbidden, view.Permission, "secrets are sealed anew over the control socket only")
 	}
-	r, err := a.Vault.Reseal(c.ctx)
+	r, err := a.Vault.Reseal(c.Base)
 	if err != nil {
 		return vaultError(err)
 	}

@@ -1,4 +1,4 @@
-package api
+package route
 
 import (
 	"slices"
@@ -12,16 +12,18 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 )
 
-// maxLimit bounds the length of a page.
-const maxLimit = 200
+// MaxLimit bounds the length of a page.
+const MaxLimit = 200
 
-// query returns a parameter, copied: fasthttp reuses its buffer for the next request.
-func query(c *fiber.Ctx, name string) string {
+// Asked returns a parameter, copied: fasthttp reuses its buffer for the next request.
+func (c *Call) Asked(name string) string { return asked(c.Ctx, name) }
+
+func asked(c *fiber.Ctx, name string) string {
 	return string(c.Request().URI().QueryArgs().Peek(name))
 }
 
-// param returns a part of the path, copied.
-func param(c *fiber.Ctx, name string) string { return strings.Clone(c.Params(name)) }
+// Segment returns a part of the path, copied.
+func (c *Call) Segment(name string) string { return strings.Clone(c.Params(name)) }
 
 // known refuses unknown parameters: a mistyped filter would otherwise select everything.
 func known(c *fiber.Ctx, r *Route) error {
@@ -42,21 +44,22 @@ func known(c *fiber.Ctx, r *Route) error {
 	return nil
 }
 
-func (c *call) limit() (int, error) {
-	text := query(c.Ctx, "limit")
+// Limit returns the length that was asked for a page; 0 without one.
+func (c *Call) Limit() (int, error) {
+	text := c.Asked("limit")
 	if text == "" {
 		return 0, nil
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > maxLimit {
-		return 0, answer.Invalid("a page has 1 to "+strconv.Itoa(maxLimit)+" entries", "limit")
+	if err != nil || n < 1 || n > MaxLimit {
+		return 0, answer.Invalid("a page has 1 to "+strconv.Itoa(MaxLimit)+" entries", "limit")
 	}
 	return n, nil
 }
 
-// flag reads true, false or nothing.
-func (c *call) flag(name string) (bool, error) {
-	switch query(c.Ctx, name) {
+// Flag reads true, false or nothing.
+func (c *Call) Flag(name string) (bool, error) {
+	switch c.Asked(name) {
 	case "", "false":
 		return false, nil
 	case "true":
@@ -66,8 +69,8 @@ func (c *call) flag(name string) (bool, error) {
 	}
 }
 
-// span reads `since` and `until`: RFC 3339, or how long ago, as 90s, 15m, 24h, 7d.
-func (c *call) span(now time.Time) (since, until time.Time, err error) {
+// Span reads `since` and `until`: RFC 3339, or how long ago, as 90s, 15m, 24h, 7d.
+func (c *Call) Span(now time.Time) (since, until time.Time, err error) {
 	if since, err = c.moment("since", now); err != nil {
 		return since, until, err
 	}
@@ -75,8 +78,8 @@ func (c *call) span(now time.Time) (since, until time.Time, err error) {
 	return since, until, err
 }
 
-func (c *call) moment(name string, now time.Time) (time.Time, error) {
-	text := query(c.Ctx, name)
+func (c *Call) moment(name string, now time.Time) (time.Time, error) {
+	text := c.Asked(name)
 	if text == "" {
 		return time.Time{}, nil
 	}
@@ -94,21 +97,21 @@ func (c *call) moment(name string, now time.Time) (time.Time, error) {
 	return time.Time{}, answer.Invalid("this is a time as 2026-01-02T03:04:05Z, or how long ago, as 15m or 7d", name)
 }
 
-// pageOf answers with a page of a list that is in memory, sorted by name.
-func pageOf[T any](c *call, all []T, name func(T) string) error {
-	return pageOfViews(c, all, name, func(some []T) ([]T, error) { return some, nil })
+// PageOf answers with a page of a list that is in memory, sorted by name.
+func PageOf[T any](c *Call, all []T, name func(T) string) error {
+	return PageOfViews(c, all, name, func(some []T) ([]T, error) { return some, nil })
 }
 
-// pageOfViews is pageOf for lists whose views are made for the page only.
-func pageOfViews[T, V any](c *call, all []T, name func(T) string, show func([]T) ([]V, error)) error {
-	limit, err := c.limit()
+// PageOfViews is PageOf for lists whose views are made for the page only.
+func PageOfViews[T, V any](c *Call, all []T, name func(T) string, show func([]T) ([]V, error)) error {
+	limit, err := c.Limit()
 	if err != nil {
 		return err
 	}
 	if limit == 0 {
 		limit = 50
 	}
-	if after := query(c.Ctx, "cursor"); after != "" {
+	if after := c.Asked("cursor"); after != "" {
 		at, found := slices.BinarySearchFunc(all, after, func(item T, target string) int { return strings.Compare(name(item), target) })
 		if found {
 			at++

@@ -1,4 +1,4 @@
-package api
+package route
 
 import (
 	"bytes"
@@ -51,11 +51,11 @@ type onceAnswer struct {
 	Body    json.RawMessage `json:"body"`
 }
 
-func (o *once) serve(c *call, key string, do func() error) error {
+func (o *once) serve(c *Call, key string, do func() error) error {
 	if len(key) > onceMaxKey {
 		return answer.Invalid(fmt.Sprintf("an Idempotency-Key has at most %d characters", onceMaxKey), "Idempotency-Key")
 	}
-	sum := sha256.Sum256([]byte(c.grant.Name + "\x00" + key))
+	sum := sha256.Sum256([]byte(c.Grant.Name + "\x00" + key))
 	name := hex.EncodeToString(sum[:16])
 	list := "idempotency/" + name[:2]
 	asked := sha256.New()
@@ -71,7 +71,7 @@ func (o *once) serve(c *call, key string, do func() error) error {
 		return err
 	}
 	defer release()
-	kept, err := o.store.Kept(c.ctx, c.tenant, list, 0, -1)
+	kept, err := o.store.Kept(c.Base, c.Tenant, list, 0, -1)
 	if err != nil {
 		return err
 	}
@@ -96,23 +96,23 @@ func (o *once) serve(c *call, key string, do func() error) error {
 	}
 	item, err := json.Marshal(onceAnswer{Key: name, Request: request, Status: c.Response().StatusCode(), Body: bytes.Clone(body)})
 	if err == nil {
-		err = o.store.Keep(c.ctx, c.tenant, list, item, onceEach, onceFor)
+		err = o.store.Keep(c.Base, c.Tenant, list, item, onceEach, onceFor)
 	}
 	if err != nil { // the act is done; an error would make the caller repeat it
-		o.log.Warn("answer to an idempotency key is not kept", "tenant", c.tenant, "err", err)
+		o.log.Warn("answer to an idempotency key is not kept", "tenant", c.Tenant, "err", err)
 	}
 	return nil
 }
 
 // lease excludes all other requests with a key until release is called. Keys share 4,096 leases, because the record of a lease
 // is never deleted.
-func (o *once) lease(c *call, key string) (release func(), err error) {
-	sum := sha256.Sum256([]byte(c.tenant + "\x00" + c.grant.Name + "\x00" + key))
+func (o *once) lease(c *Call, key string) (release func(), err error) {
+	sum := sha256.Sum256([]byte(c.Tenant + "\x00" + c.Grant.Name + "\x00" + key))
 	name := "idempotency/" + hex.EncodeToString(sum[:2])[:3]
 	holder := rand.Text()
 	began := wall.Now()
 	for {
-		if _, err = o.store.Lease(c.ctx, name, holder, onceLease); err == nil {
+		if _, err = o.store.Lease(c.Base, name, holder, onceLease); err == nil {
 			break
 		}
 		if !errors.Is(err, state.ErrConflict) {
@@ -121,24 +121,24 @@ func (o *once) lease(c *call, key string) (release func(), err error) {
 		if wall.Now().Sub(began) > onceWait {
 			return nil, answer.Conflict("a request with this Idempotency-Key is being worked on; ask again a little later")
 		}
-		if !pause(c.ctx, onceLook) {
-			return nil, c.ctx.Err()
+		if !pause(c.Base, onceLook) {
+			return nil, c.Base.Err()
 		}
 	}
-	working, done := context.WithCancel(c.ctx)
+	working, done := context.WithCancel(c.Base)
 	var renewing sync.WaitGroup
 	renewing.Go(func() {
 		for pause(working, onceRenew) {
 			if _, err := o.store.Lease(working, name, holder, onceLease); err != nil && working.Err() == nil {
-				o.log.Warn("cannot keep other requests of an idempotency key away", "tenant", c.tenant, "err", err)
+				o.log.Warn("cannot keep other requests of an idempotency key away", "tenant", c.Tenant, "err", err)
 			}
 		}
 	})
 	return func() {
 		done()
 		renewing.Wait()
-		if _, err := o.store.Lease(c.ctx, name, holder, 0); err != nil {
-			o.log.Warn("cannot give an idempotency key back: requests of it are refused for a while", "tenant", c.tenant, "for", onceLease, "err", err)
+		if _, err := o.store.Lease(c.Base, name, holder, 0); err != nil {
+			o.log.Warn("cannot give an idempotency key back: requests of it are refused for a while", "tenant", c.Tenant, "for", onceLease, "err", err)
 		}
 	}, nil
 }

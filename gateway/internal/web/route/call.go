@@ -1,0 +1,21 @@
+package route
+
+import (
+	"context"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/surveygate/surveygate/gateway/internal/access"
+)
+
+// Call is one request of one tenant.
+type Call struct {
+	*fiber.Ctx
+	// Base ends when the gateway does. A client that left is not noticed.
+	Base context.Context
+	// Tenant is whose request it is, or access.AnyTenant where the route allows that and the caller asked for it.
+	Tenant string
+	// Named: the caller named this tenant; otherwise it is the default.
+	Named bool
+	Grant *access.Grant
+}

@@ -1,0 +1,94 @@
+package route
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+)
+
+// Options are the dependencies of a Guard; all are required.
+type Options struct {
+	Store  state.Store
+	Access *access.Access
+	Log    *slog.Logger
+	// Context ends when the gateway does.
+	Context context.Context
+}
+
+// Guard stands before every handler: it finds out who calls and for which tenant, and refuses what the caller may not do. Make
+// it with New; it is safe for concurrent use.
+type Guard struct {
+	Options
+	once once
+}
+
+// New returns a Guard.
+func New(o Options) *Guard { return &Guard{Options: o, once: once{store: o.Store, log: o.Log}} }
+
+// Mount adds routes. open: they need no token, as on the unix socket.
+func (g *Guard) Mount(app *fiber.App, open bool, routes []Bound) {
+	for i := range routes {
+		app.Add(routes[i].Method, routes[i].Path, g.handler(&routes[i], open))
+	}
+}
+
+func (g *Guard) handler(r *Bound, open bool) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		grant := access.Socket
+		if !open {
+			grant = g.Access.Grant(access.Bearer(c.Request().Header.Peek(fiber.HeaderAuthorization)))
+			if grant == nil {
+				c.Set(fiber.HeaderWWWAuthenticate, "Bearer")
+				return answer.NewProblem(fiber.StatusUnauthorized, view.Authentication, "a bearer token is needed, and this is none that counts here")
+			}
+		}
+		if !grant.May(r.Scope) {
+			return answer.NewProblem(fiber.StatusForbidden, view.Permission, "this token lacks the scope `"+r.Scope.String()+"`")
+		}
+		named := asked(c, "tenant")
+		tenant, ok := grant.TenantFor(named)
+		if !ok {
+			return answer.NewProblem(fiber.StatusForbidden, view.Permission, "this token does not reach that tenant", "tenant")
+		}
+		if err := known(c, &r.Route); err != nil {
+			return err
+		}
+		// Every answer of the API has the id, so that a person can quote it.
+		c.Set(answer.RequestIDHeader, answer.RequestID(c.Context()))
+		call := &Call{Ctx: c, Base: g.Context, Tenant: tenant, Named: named != "", Grant: grant}
+		do := func() error {
+			err := r.Serve(call)
+			if err == nil && (r.Scope == access.Write || r.Scope == access.Secrets) {
+				g.acted(&r.Route, call)
+			}
+			return err
+		}
+		if key := c.Request().Header.Peek("Idempotency-Key"); r.Once && len(key) > 0 {
+			return g.once.serve(call, string(key), do)
+		}
+		return do()
+	}
+}
+
+// acted logs what a person changed by hand, so that the log explains why a destination got nothing, or got something twice.
+func (g *Guard) acted(r *Route, c *Call) {
+	attrs := []any{"act", strings.TrimPrefix(r.Path[strings.LastIndexByte(r.Path, '/'):], "/"), "tenant", c.Tenant, "by", c.Grant.Name}
+	for _, name := range []string{"id", "name"} {
+		if value := c.Segment(name); value != "" {
+			attrs = append(attrs, name, value)
+		}
+	}
+	for _, name := range r.Query {
+		if value := c.Asked(name); value != "" {
+			attrs = append(attrs, name, value)
+		}
+	}
+	g.Log.Info("done by hand", attrs...)
+}

@@ -1,0 +1,41 @@
+// Package route serves the tables of routes that the API, the compatible API and the console are made of. A table declares each
+// route once: its path, the scope that it needs, its parameters, and the types of its request and answers. From that
+// declaration come the checks before a handler runs, and the description of the API.
+package route
+
+import "github.com/surveygate/surveygate/gateway/internal/access"
+
+// Route is one path of the API.
+type Route struct {
+	Method, Path string
+	// Scope is the scope that a token needs.
+	Scope access.Scope
+	// For is its purpose in a few words.
+	For string
+	// Query lists its parameters beside `tenant`.
+	Query []string
+	// Former are parameters of earlier versions, with what to ask for instead.
+	Former map[string]string
+	// Once: a second request with the same Idempotency-Key gets the answer of the first. Publishing needs no such key: the
+	// `id` of an event, or its body, has the same effect for longer.
+	Once bool
+	// AllTenants: a token of every tenant may ask it with `tenant=*`. The handler is then called with the tenant
+	// access.AnyTenant. It answers states, and never what a respondent wrote.
+	AllTenants bool
+	// Operator: it is of the gateway and not of a tenant, so that only a token of every tenant reaches it.
+	Operator bool
+
+	// In is a value of the type of the request's body, Out of that of the answer; nil where there is none. A handler that answers in
+	// several forms has one Out for the description that covers all of them.
+	In, Out any
+	// Status is that of the answer; 0 means 200. Statuses are those of refusals beside the ones that every route has: 400, 401, 403,
+	// 404, 422, 429, 500 and 503.
+	Status   int
+	Statuses []int
+}
+
+// Bound is a route with its handler.
+type Bound struct {
+	Route
+	Serve func(*Call) error
+}

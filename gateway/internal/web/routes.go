@@ -1,0 +1,9 @@
+package web
+
+import (
+	"github.com/surveygate/surveygate/gateway/internal/web/api"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
+)
+
+// Routes returns all routes of the API, in the order of the documentation.
+func Routes() []route.Route { return api.Routes() }
