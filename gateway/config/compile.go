@@ -20,14 +20,18 @@ import (
 
 // Overlay compiles a tenant's documents over the base. It never fails as a whole, and it changes neither.
 func Overlay(base *Config, tenant string, documents []Document) *TenantConfig {
+	o := newOverlay(base, tenant)
+	o.take(documents)
+	o.compile()
+	return o.finish()
+}
+
+func newOverlay(base *Config, tenant string) *overlay {
 	x := base.indexed()
 	l := newLoader(Options{Now: clock.System().Now()}, func(string) ([]byte, error) { return nil, errNoFiles },
 		&Config{Outbound: base.Outbound, Redis: base.Redis, Keys: base.Keys, Tokens: base.Tokens})
 	l.base, l.work = x.of(tenant), maxWarningWork
-	o := &overlay{loader: l, index: x, tenant: tenant}
-	o.take(documents)
-	o.compile()
-	return o.finish()
+	return &overlay{loader: l, index: x, tenant: tenant}
 }
 
 var errNoFiles = errors.New("a stored document reads no files")

@@ -51,7 +51,7 @@ func (n *Node) Prepend(key string, value *Node) *Node {
 // a list, a step is a place in it, from 0. Lists and mappings on the way are made if they are absent. It must be called before
 // the tree is bound.
 func (n *Node) Put(path string, secret connectors.Secret) Faults {
-	steps := splitPath(path)
+	steps := SplitPath(path)
 	at := n
 	for i, step := range steps {
 		child := at.step(step)
@@ -84,8 +84,8 @@ func (n *Node) Put(path string, secret connectors.Secret) Faults {
 	return nil
 }
 
-// splitPath splits a path at its full stops; `\.` is a full stop within a key.
-func splitPath(path string) []string {
+// SplitPath splits a path at its full stops. `\.` is a full stop within a key, `\\` a backslash.
+func SplitPath(path string) []string {
 	var steps []string
 	var step strings.Builder
 	for i := 0; i < len(path); i++ {
@@ -163,6 +163,43 @@ func (n *Node) path() []any {
 	slices.Reverse(path)
 	return path
 }
+
+// Split returns a copy of a tree that was bound, without its secrets, and the secrets by their path, as Put takes them. Lists of
+// secrets become empty, and a mapping of secrets stays a mapping.
+func (n *Node) Split() (public *Node, secrets map[string]connectors.Secret) {
+	secrets = map[string]connectors.Secret{}
+	return n.split(nil, secrets), secrets
+}
+
+func (n *Node) split(path []string, secrets map[string]connectors.Secret) *Node {
+	if n.secret {
+		secrets[JoinPath(path)] = connectors.NewSecret(n.Text)
+		return nil
+	}
+	c := &Node{Kind: n.Kind, Style: n.Style, At: n.At, Text: n.Text, file: n.file}
+	for i, item := range n.Items {
+		if part := item.split(append(path[:len(path):len(path)], strconv.Itoa(i)), secrets); part != nil {
+			c.addItem(part)
+		}
+	}
+	for _, p := range n.Pairs {
+		if part := p.Value.split(append(path[:len(path):len(path)], p.Key.Text), secrets); part != nil {
+			c.addPair(&Node{Kind: Scalar, Text: p.Key.Text, At: p.Key.At, file: n.file}, part)
+		}
+	}
+	return c
+}
+
+// JoinPath returns the path that Put and SplitPath read.
+func JoinPath(steps []string) string {
+	escaped := make([]string, len(steps))
+	for i, step := range steps {
+		escaped[i] = pathEscaper.Replace(step)
+	}
+	return strings.Join(escaped, ".")
+}
+
+var pathEscaper = strings.NewReplacer(`\`, `\\`, ".", `\.`)
 
 // Detached returns a copy of the tree that does not keep the text of its file, and that may be bound again and again: binding
 // marks secrets in the nodes, so nodes are bound by one goroutine only. Its faults have a position and no line.

@@ -1,0 +1,46 @@
+package config
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Secrets leave a document wherever their type says that they are one, and nothing else does.
+func TestSplit(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, spec, public, secrets string }{
+		{
+			"webhook/a", `{"url": "https://a.example.com/", "secrets": ["whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", "whsec_ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA="], "headers": {"X-Api.Key": "abc", "X-B": "d"}}`,
+			`{"url":"https://a.example.com/","secrets":[],"headers":{}}`, `headers.X-Api\.Key headers.X-B secrets.0 secrets.1`,
+		},
+		{"connection/crm", `{"hubspot": {"token": "pat-na1-0123456789"}, "rate": "10/s"}`, `{"hubspot":{},"rate":"10/s"}`, "hubspot.token"},
+		{"connection/alarms", `{"slack": {"webhook": "https://hooks.slack.com/services/T/B/x"}}`, `{"slack":{}}`, "slack.webhook"},
+		{"source/p", `{"profile": "pollqr", "secrets": ["abc"], "path_token": "0123456789012345678901", "vars": {"x": "y"}}`, `{"profile":"pollqr","secrets":[],"vars":{}}`, "path_token secrets.0 vars.x"},
+		{"rule/r", `{"when": "nps_score <= 6", "send": ["crm", {"crm.note": {"text": "a"}}]}`, `{"when":"nps_score <= 6","send":["crm",{"crm.note":{"text":"a"}}]}`, ""},
+	} {
+		spec, secrets, ok := Split(&Config{}, "acme", Document{Name: tt.name, Spec: []byte(tt.spec)})
+		var names []string
+		for path := range secrets {
+			names = append(names, path)
+		}
+		if got := strings.Join(slices.Sorted(slices.Values(names)), " "); !ok || string(spec) != tt.public || got != tt.secrets {
+			t.Errorf("%s: %t\n%s\n%s", tt.name, ok, spec, got)
+		}
+		// Together they compile as before.
+		whole := Overlay(&Config{}, "acme", []Document{{Name: tt.name, Spec: []byte(tt.spec)}})
+		parts := Overlay(&Config{}, "acme", []Document{{Name: tt.name, Spec: spec, Secrets: secrets}})
+		if a, b := verdict(whole), verdict(parts); a != b {
+			t.Errorf("%s: whole %s, in parts %s", tt.name, a, b)
+		}
+	}
+}
+
+// verdict is what became of the only document, and the messages of its faults.
+func verdict(o *TenantConfig) string {
+	text := string(o.Documents[0].State)
+	for _, f := range o.Documents[0].Faults {
+		text += "; " + f.Message
+	}
+	return text
+}
