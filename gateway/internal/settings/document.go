@@ -45,6 +45,11 @@ type Meta struct {
 	// Provenance is how it was written, such as `api`; Owner is whose it is among the writers, empty for nobody's.
 	Provenance string `json:"provenance"`
 	Owner      string `json:"owner"`
+	// Lock refuses changes by everybody but the owner.
+	Lock bool `json:"lock,omitempty"`
+	// CreatedBy and UpdatedBy are who did, as in package audit.
+	CreatedBy string `json:"created_by,omitempty"`
+	UpdatedBy string `json:"updated_by,omitempty"`
 }
 
 // Draft is a document to be written.

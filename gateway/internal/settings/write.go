@@ -73,6 +73,11 @@ func (w *Writer) fits(ctx context.Context, tenant, name string, size int) error 
 			bytes += len(other.Value)
 		}
 	}
+	return tooMany(count, bytes)
+}
+
+// tooMany checks the bounds of a tenant's documents together.
+func tooMany(count, bytes int) error {
 	switch {
 	case count > config.MaxDocuments:
 		return fmt.Errorf("%w: a tenant has at most %d documents", ErrTooLarge, config.MaxDocuments)

@@ -1,0 +1,90 @@
+// Package audit records what people and programs changed: one list for each tenant, and one for the gateway itself, under the
+// tenant "*". No line holds a secret.
+package audit
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// By is who does something.
+type By struct {
+	// Name is token:NAME, portal:ACTOR, import:OWNER, socket, or gateway.
+	Name string `json:"by"`
+	// IP is the address that the request came from, RequestID the request's; both may be empty.
+	IP        string `json:"ip,omitempty"`
+	RequestID string `json:"request_id,omitempty"`
+}
+
+// Line is one change or act.
+type Line struct {
+	At time.Time `json:"at"`
+	By
+	// Did is what was done, KIND.VERB, such as webhook.update or delivery.replay; Of is to what, KIND/NAME.
+	Did string `json:"did"`
+	Of  string `json:"of"`
+	// Version is that of the setting after the change; 0 where it has none.
+	Version uint64 `json:"version,omitempty"`
+	// Changed are the paths that differ; Before and After are the settings with masked secrets. They are left out where they
+	// are too large.
+	Changed []string        `json:"changed,omitempty"`
+	Before  json.RawMessage `json:"before,omitempty"`
+	After   json.RawMessage `json:"after,omitempty"`
+}
+
+// The bounds of a tenant's list. maxLine bounds a line in bytes.
+const (
+	maxLines = 20_000
+	keepFor  = 400 * 24 * time.Hour
+	maxLine  = 16 << 10
+	list     = "audit"
+)
+
+// Log keeps lines. All fields are required; it is safe for concurrent use.
+type Log struct {
+	Store state.Settings
+	Clock clock.Clock
+	// Added is called after a line was kept, to tell those who want to hear of it; nil tells nobody.
+	Added func(ctx context.Context, tenant string, line Line)
+}
+
+// Add keeps a line of a tenant. Its time is now.
+func (l *Log) Add(ctx context.Context, tenant string, line Line) error {
+	line.At = l.Clock.Now().UTC()
+	item, err := json.Marshal(line)
+	if err == nil && len(item) > maxLine {
+		line.Before, line.After = nil, nil
+		item, err = json.Marshal(line)
+	}
+	if err != nil {
+		return fmt.Errorf("write a line of the audit: %w", err)
+	}
+	if err := l.Store.Keep(ctx, tenant, list, item, maxLines, keepFor); err != nil {
+		return fmt.Errorf("keep a line of the audit: %w", err)
+	}
+	if l.Added != nil {
+		l.Added(ctx, tenant, line)
+	}
+	return nil
+}
+
+// Lines returns at most n lines of a tenant, newest first, from the skip-th on.
+func (l *Log) Lines(ctx context.Context, tenant string, skip, n int) ([]Line, error) {
+	kept, err := l.Store.Kept(ctx, tenant, list, skip, n)
+	if err != nil {
+		return nil, fmt.Errorf("read the audit: %w", err)
+	}
+	lines := make([]Line, 0, len(kept))
+	for _, item := range kept {
+		var line Line
+		if err := json.Unmarshal(item, &line); err == nil {
+			lines = append(lines, line)
+		}
+	}
+	return lines, nil
+}

@@ -1,0 +1,400 @@
+package settings
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/audit"
+	"github.com/surveygate/surveygate/gateway/internal/document"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// Change is what one document is to become.
+type Change struct {
+	// Name is KIND/NAME.
+	Name string
+	// Spec is the document's settings as JSON or YAML, with its secrets or their masks; with Patch it is a merge patch of what Get
+	// returns. Delete removes the document, and needs no Spec.
+	Spec   []byte
+	Patch  bool
+	Delete bool
+	// If is the version that the document must have; 0 means that there must be none. nil: whatever it is.
+	If *uint64
+}
+
+// How is who changes documents, and how.
+type How struct {
+	By audit.By
+	// Provenance is api, import or compat. A document that is there already keeps its own.
+	Provenance string
+	// Owner becomes the owner of the documents; empty changes none. Lock refuses changes by everybody but the owner.
+	Owner string
+	Lock  bool
+	// DryRun changes nothing: the results are those that there would be.
+	DryRun bool
+}
+
+// Would is what a change does.
+type Would string
+
+// What a change does.
+const (
+	WouldCreate  Would = "create"
+	WouldUpdate  Would = "update"
+	WouldDelete  Would = "delete"
+	WouldNothing Would = "nothing"
+)
+
+// Result is the result of one change.
+type Result struct {
+	Would Would
+	// Entry is the document after the change; of a deleted one, before it.
+	Entry Entry
+	// Waiting is how many deliveries waited for a deleted destination.
+	Waiting int
+}
+
+// Apply changes documents of a tenant, and returns a result for each change in its order. Either all changes pass all checks, or
+// nothing is written: the errors are those in refusal.go, ErrTooLarge, vault.ErrNoKey and those of the store. If the store fails
+// half-way, the changes before are done; the same call again does the rest.
+func (b *Book) Apply(ctx context.Context, tenant string, changes []Change, how How) (results []Result, err error) {
+	if how.DryRun {
+		p, err := b.plan(ctx, tenant, changes, how)
+		if err != nil {
+			return nil, err
+		}
+		return p.results(), nil
+	}
+	err = b.Writer.Alone(ctx, tenant, func(ctx context.Context) error {
+		p, err := b.plan(ctx, tenant, changes, how)
+		if err != nil {
+			return err
+		}
+		err = b.write(ctx, p)
+		results = p.results()
+		return err
+	})
+	return results, err
+}
+
+// planned are changes that passed all checks.
+type planned struct {
+	tenant  string
+	how     How
+	changes []*change
+	overlay *config.TenantConfig // with the changes
+}
+
+// change is one change on its way.
+type change struct {
+	Change
+	would         Would
+	current, next *read // nil: there is none
+	stored        []byte
+	waiting       int
+	before, after json.RawMessage // masked
+}
+
+func (p *planned) results() []Result {
+	results := make([]Result, len(p.changes))
+	for i, c := range p.changes {
+		r := Result{Would: c.would, Waiting: c.waiting}
+		of := cmp.Or(c.next, c.current)
+		r.Entry = Entry{Name: of.Name, Version: of.Version, Meta: of.meta, Spec: c.after}
+		if c.next == nil {
+			r.Entry.Spec = c.before
+		}
+		if d := compiled(p.overlay, of.Name); d != nil {
+			r.Entry.State, r.Entry.Faults, r.Entry.Warnings = d.State, d.Faults, d.Warnings
+		}
+		results[i] = r
+	}
+	return results
+}
+
+// plan checks changes, and prepares them.
+func (b *Book) plan(ctx context.Context, tenant string, changes []Change, how How) (*planned, error) {
+	all, err := b.documents(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	base := b.Base()
+	was := config.Overlay(base, tenant, listed(all))
+	p := &planned{tenant: tenant, how: how}
+	whole := maps.Clone(all) // as the callers wrote them, so that faults have their places
+	for _, each := range changes {
+		if slices.ContainsFunc(p.changes, func(c *change) bool { return c.Name == each.Name }) {
+			return nil, notOfKind(each.Name + " (twice)")
+		}
+		c := &change{Change: each, current: all[each.Name]}
+		if err := c.admit(how); err != nil {
+			return nil, err
+		}
+		p.changes = append(p.changes, c)
+		if c.Delete {
+			c.would = WouldDelete
+			delete(whole, c.Name)
+			continue
+		}
+		written, err := b.written(c)
+		if err != nil {
+			return nil, err
+		}
+		whole[c.Name] = &read{Document: config.Document{Name: c.Name, Spec: written, Version: c.version()}}
+	}
+	p.overlay = config.Overlay(base, tenant, listed(whole))
+	if err := p.check(was); err != nil {
+		return nil, err
+	}
+	for _, c := range p.changes {
+		if err := b.prepare(base, p, c, whole[c.Name]); err != nil {
+			return nil, err
+		}
+	}
+	return p, b.fits(ctx, p, all)
+}
+
+// version is the one that a document is compiled with before it is written: new ones come last.
+func (c *change) version() uint64 {
+	if c.current != nil {
+		return c.current.Version
+	}
+	return ^uint64(0)
+}
+
+// admit checks the version and the owner of what is to be changed.
+func (c *change) admit(how How) error {
+	if c.If != nil && (c.current == nil) != (*c.If == 0) || c.If != nil && c.current != nil && c.current.Version != *c.If {
+		e := &VersionError{Name: c.Name}
+		if c.current != nil {
+			e.Version, e.By, e.At = c.current.Version, c.current.meta.UpdatedBy, c.current.meta.Updated
+		}
+		return e
+	}
+	if c.current == nil {
+		if c.Delete || c.Patch {
+			return ErrNoDocument
+		}
+		return nil
+	}
+	if m := c.current.meta; m.Lock && m.Owner != how.Owner {
+		return &OwnedError{c.Name, m.Owner}
+	}
+	return nil
+}
+
+// written returns the settings of a document as its caller means them, with its secrets.
+func (b *Book) written(c *change) ([]byte, error) {
+	node, faults := document.ParseStored(storeName(c.Name), c.Spec)
+	if node == nil {
+		return nil, &FaultsError{c.Name, faults}
+	}
+	tree, err := parseTree(node.JSON())
+	if err != nil {
+		return nil, &FaultsError{c.Name, document.Faults{document.At(storeName(c.Name), "it is not JSON: "+err.Error(), "write a mapping of settings")}}
+	}
+	if c.Patch {
+		tree = mergePatch(b.masked(c.current), tree)
+	}
+	tree, masks, err := b.unmask(tree, c.current)
+	if err != nil {
+		return nil, err
+	}
+	if !c.Patch && !masks {
+		return c.Spec, nil // with the places of the caller's own text
+	}
+	return writeTree(tree), nil
+}
+
+// check refuses changes that do not compile, or that break other documents.
+func (p *planned) check(was *config.TenantConfig) error {
+	changed := map[string]bool{}
+	for _, c := range p.changes {
+		changed[c.Name] = true
+		d := compiled(p.overlay, c.Name)
+		switch {
+		case d == nil: // deleted
+		case d.State == config.Shadowed:
+			at := document.Position{File: "the configuration"}
+			if len(d.Faults) > 0 {
+				at = d.Faults[0].Position
+			}
+			return &InFileError{c.Name, at}
+		case d.State == config.Broken:
+			return &FaultsError{c.Name, d.Faults}
+		}
+	}
+	var needed []string
+	for i := range p.overlay.Documents {
+		d := &p.overlay.Documents[i]
+		if d.State != config.Broken || changed[d.Name] {
+			continue
+		}
+		if before := compiled(was, d.Name); before != nil && before.State != config.Broken {
+			needed = append(needed, d.Name)
+		}
+	}
+	if len(needed) > 0 {
+		return &NeededError{p.changes[0].Name, needed}
+	}
+	return nil
+}
+
+// prepare makes the document that a change writes.
+func (b *Book) prepare(base *config.Config, p *planned, c *change, whole *read) error {
+	if c.current != nil {
+		c.before = writeTree(b.masked(c.current))
+	}
+	if c.Delete {
+		return nil
+	}
+	spec, secrets, ok := config.Split(base, p.tenant, whole.Document)
+	if !ok {
+		return &FaultsError{c.Name, document.Faults{document.At(storeName(c.Name), "the document cannot be read", "write a mapping of settings")}}
+	}
+	c.next = &read{Document: config.Document{Name: c.Name, Spec: spec, Secrets: secrets}}
+	now := b.Writer.Clock.Now().UTC()
+	meta := Meta{Created: now, CreatedBy: p.how.By.Name, Provenance: p.how.Provenance}
+	if c.current != nil {
+		meta = c.current.meta
+	}
+	if p.how.Owner != "" {
+		meta.Owner, meta.Lock = p.how.Owner, p.how.Lock
+	}
+	c.next.meta = meta
+	c.after = writeTree(b.masked(c.next))
+	switch {
+	case c.current == nil:
+		c.would = WouldCreate
+	case len(c.current.Faults) == 0 && bytes.Equal(c.before, c.after) && sameSecrets(c.current.Secrets, secrets) && meta == c.current.meta:
+		c.would, c.next.Version = WouldNothing, c.current.Version
+		return nil
+	default:
+		c.would = WouldUpdate
+	}
+	c.next.meta.Updated, c.next.meta.UpdatedBy = now, p.how.By.Name
+	if p.how.DryRun { // nothing is sealed
+		return nil
+	}
+	stored, err := Encode(b.Writer.Vault, p.tenant, Draft{Name: c.Name, Spec: spec, Secrets: secrets, Meta: c.next.meta})
+	c.stored = stored
+	return err
+}
+
+// fits checks the tenant's limits, and the bounds of its documents together.
+func (b *Book) fits(ctx context.Context, p *planned, all map[string]*read) error {
+	count, size := len(all), 0
+	kinds, created := map[string]int{}, map[string]bool{}
+	for name, r := range all {
+		size += r.size
+		kinds[Kind(name)]++
+	}
+	for _, c := range p.changes {
+		kind := Kind(c.Name)
+		if c.current != nil && c.would != WouldNothing {
+			size -= c.current.size
+		}
+		switch c.would {
+		case WouldCreate:
+			count++
+			kinds[kind]++
+			created[kind] = true
+			fallthrough
+		case WouldUpdate:
+			size += max(len(c.stored), len(c.next.Spec))
+		case WouldDelete:
+			count--
+			kinds[kind]--
+		}
+	}
+	if err := tooMany(count, size); err != nil && len(created) > 0 {
+		return err
+	}
+	for _, kind := range slices.Sorted(maps.Keys(created)) {
+		if b.Limits == nil {
+			break
+		}
+		most, err := b.Limits(ctx, p.tenant, kind)
+		if err != nil {
+			return err
+		}
+		if have := kinds[kind]; most >= 0 && have > most {
+			return &LimitError{kind + "s", most, have - 1}
+		}
+	}
+	return nil
+}
+
+// write does what was planned: what others need comes first, and leaves last.
+func (b *Book) write(ctx context.Context, p *planned) error {
+	order := slices.Clone(p.changes)
+	rank := func(c *change) int {
+		isRule := Kind(c.Name) == "rule"
+		switch {
+		case c.Delete && isRule:
+			return 0
+		case c.Delete:
+			return 3
+		case isRule:
+			return 2
+		}
+		return 1
+	}
+	slices.SortStableFunc(order, func(x, y *change) int { return rank(x) - rank(y) })
+	for _, c := range order {
+		if err := b.writeOne(ctx, p, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *Book) writeOne(ctx context.Context, p *planned, c *change) (err error) {
+	line := audit.Line{By: p.how.By, Did: Kind(c.Name) + "." + string(c.would), Of: c.Name, Before: c.before, After: c.after}
+	switch c.would {
+	case WouldNothing:
+		return nil
+	case WouldDelete:
+		err = b.Writer.Store.Delete(ctx, p.tenant, state.KindDocument, c.Name, c.current.Version)
+		if errors.Is(err, state.ErrNotFound) {
+			err = nil
+		}
+	default:
+		var version uint64
+		if c.current != nil {
+			version = c.current.Version
+		}
+		c.next.Version, err = b.Writer.Store.Put(ctx, p.tenant, state.KindDocument, c.Name, c.stored, version)
+		line.Version = c.next.Version
+	}
+	if err != nil {
+		return err
+	}
+	line.Changed = changedPaths(c.before, c.after)
+	if err := b.Audit.Add(ctx, p.tenant, line); err != nil {
+		return err
+	}
+	if kind := Kind(c.Name); c.would == WouldDelete && b.Removed != nil && (kind == "webhook" || kind == "connection") {
+		c.waiting, err = b.Removed(ctx, p.tenant, Title(c.Name))
+	}
+	return err
+}
+
+// changedPaths returns the paths at which two specs differ.
+func changedPaths(before, after json.RawMessage) []string {
+	if before == nil || after == nil {
+		return nil
+	}
+	a, errA := parseTree(before)
+	b, errB := parseTree(after)
+	if errA != nil || errB != nil {
+		return nil
+	}
+	return differing(a, b, nil)
+}

@@ -1,0 +1,233 @@
+package settings
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/audit"
+	"github.com/surveygate/surveygate/gateway/internal/document"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// BookOptions are the dependencies of a Book; all are required but Limits and Removed.
+type BookOptions struct {
+	Writer Writer
+	Masks  Masks
+	Audit  *audit.Log
+	// Base returns the configuration of the files, Overlay the overlay of a tenant that is in use; nil: it has none.
+	Base    func() *config.Config
+	Overlay func(tenant string) *config.TenantConfig
+	// Limits returns how many documents of a kind a tenant may have; less than 0: no limit.
+	Limits func(ctx context.Context, tenant, kind string) (int, error)
+	// Removed is told of a destination whose document was deleted. It returns how many deliveries waited for it.
+	Removed func(ctx context.Context, tenant, destination string) (waiting int, err error)
+}
+
+// Book reads and changes the documents of tenants, for all that do: the API, imports, the compatible API. A document is changed by
+// no other way, so that all of them keep the same rules. It is safe for concurrent use.
+type Book struct{ BookOptions }
+
+// Entry is a document as a caller may see it: with masked secrets.
+type Entry struct {
+	// Name is KIND/NAME.
+	Name    string
+	Version uint64
+	Meta    Meta
+	// Spec is JSON.
+	Spec json.RawMessage
+	// State and the faults and warnings are those in use, or, of a document that is not in use yet, those that it will have.
+	State            config.DocumentState
+	Faults, Warnings document.Faults
+}
+
+// Kind and Title are the parts of a document's name.
+func Kind(name string) string { kind, _, _ := strings.Cut(name, "/"); return kind }
+
+// Title is the part of a document's name behind its kind: what rules call a destination.
+func Title(name string) string { _, title, _ := strings.Cut(name, "/"); return title }
+
+// read is a document of the store.
+type read struct {
+	config.Document
+	meta Meta
+	size int // of the setting's value
+}
+
+// documents returns all documents of a tenant by name.
+func (b *Book) documents(ctx context.Context, tenant string) (map[string]*read, error) {
+	list, err := b.Writer.Store.List(ctx, tenant, state.KindDocument)
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[string]*read, len(list))
+	for _, setting := range list {
+		all[setting.Name] = b.read(tenant, setting)
+	}
+	return all, nil
+}
+
+func (b *Book) read(tenant string, setting state.Setting) *read {
+	r := &read{Document: Decode(b.Writer.Vault, tenant, setting), size: len(setting.Value)}
+	var s struct {
+		Meta Meta `json:"meta"`
+	}
+	if json.Unmarshal(setting.Value, &s) == nil {
+		r.meta = s.Meta
+	}
+	return r
+}
+
+// Get returns a document. ErrNoDocument: the tenant has none of that name.
+func (b *Book) Get(ctx context.Context, tenant, name string) (*Entry, error) {
+	setting, err := b.Writer.Store.Get(ctx, tenant, state.KindDocument, name)
+	if errors.Is(err, state.ErrNotFound) {
+		return nil, ErrNoDocument
+	}
+	if err != nil {
+		return nil, err
+	}
+	entries, err := b.entries(ctx, tenant, []*read{b.read(tenant, setting)})
+	if err != nil {
+		return nil, err
+	}
+	return &entries[0], nil
+}
+
+// List returns at most n documents of a kind by name, from the first after a name on, and whether there are more.
+func (b *Book) List(ctx context.Context, tenant, kind, after string, n int) (entries []Entry, more bool, err error) {
+	list, err := b.Writer.Store.List(ctx, tenant, state.KindDocument)
+	if err != nil {
+		return nil, false, err
+	}
+	list = slices.DeleteFunc(list, func(s state.Setting) bool { return Kind(s.Name) != kind || Title(s.Name) <= after })
+	slices.SortFunc(list, func(a, b state.Setting) int { return strings.Compare(a.Name, b.Name) })
+	if len(list) > n {
+		list, more = list[:n], true
+	}
+	page := make([]*read, len(list))
+	for i, setting := range list { // secrets are opened for the page only
+		page[i] = b.read(tenant, setting)
+	}
+	entries, err = b.entries(ctx, tenant, page)
+	return entries, more, err
+}
+
+// entries returns documents with what became of them.
+func (b *Book) entries(ctx context.Context, tenant string, documents []*read) ([]Entry, error) {
+	overlay := b.Overlay(tenant)
+	entries := make([]Entry, len(documents))
+	for i, r := range documents {
+		entries[i] = b.entry(r)
+		c := compiled(overlay, r.Name)
+		if c == nil || c.Version != r.Version { // this replica has not applied it yet
+			all, err := b.documents(ctx, tenant)
+			if err != nil {
+				return nil, err
+			}
+			overlay = config.Overlay(b.Base(), tenant, listed(all))
+			if c = compiled(overlay, r.Name); c == nil { // it was deleted meanwhile
+				continue
+			}
+		}
+		entries[i].State, entries[i].Faults, entries[i].Warnings = c.State, c.Faults, c.Warnings
+	}
+	return entries, nil
+}
+
+func (b *Book) entry(r *read) Entry {
+	return Entry{Name: r.Name, Version: r.Version, Meta: r.meta, Spec: writeTree(b.masked(r))}
+}
+
+// compiled returns what became of a document; nil if the overlay does not have it.
+func compiled(o *config.TenantConfig, name string) *config.CompiledDocument {
+	if o == nil {
+		return nil
+	}
+	i, found := slices.BinarySearchFunc(o.Documents, name, func(d config.CompiledDocument, name string) int { return strings.Compare(d.Name, name) })
+	if !found {
+		return nil
+	}
+	return &o.Documents[i]
+}
+
+// listed returns documents by name.
+func listed(all map[string]*read) []config.Document {
+	documents := make([]config.Document, 0, len(all))
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		documents = append(documents, all[name].Document)
+	}
+	return documents
+}
+
+// masked returns the settings of a document with masks in place of secrets. A document that cannot be read is null.
+func (b *Book) masked(r *read) any {
+	tree, err := parseTree(r.Spec)
+	if err != nil {
+		return nil
+	}
+	for _, path := range slices.SortedFunc(maps.Keys(r.Secrets), byPlace) {
+		tree = place(tree, document.SplitPath(path), b.Masks.Mask(r.Secrets[path]))
+	}
+	return tree
+}
+
+// byPlace orders paths so that secrets.2 stands before secrets.10.
+func byPlace(a, b string) int {
+	if len(a) != len(b) {
+		return len(a) - len(b)
+	}
+	return strings.Compare(a, b)
+}
+
+// unmask puts the secrets of a document in place of their masks, and reports whether there were any. Within a list, a mask may have
+// another place than its secret.
+func (b *Book) unmask(tree any, current *read) (whole any, found bool, err error) {
+	var secrets map[string]connectors.Secret
+	if current != nil {
+		secrets = current.Secrets
+	}
+	whole, err = texts(tree, nil, func(steps []string, text string) (string, error) {
+		if !isMask(text) {
+			return text, nil
+		}
+		found = true
+		path := document.JoinPath(steps)
+		for at, secret := range secrets {
+			if sameList(at, path) && b.Masks.Mask(secret) == text {
+				return secret.Expose(), nil //nolint:forbidigo // it goes back to where it was
+			}
+		}
+		return "", &MaskError{path}
+	})
+	return whole, found, err
+}
+
+// sameList reports whether two paths are the same, or places in the same list.
+func sameList(a, b string) bool {
+	if a == b {
+		return true
+	}
+	x, y := document.SplitPath(a), document.SplitPath(b)
+	last := len(x) - 1
+	return len(x) == len(y) && slices.Equal(x[:last], y[:last]) && isIndex(x[last]) && isIndex(y[last])
+}
+
+func isIndex(step string) bool {
+	return step != "" && strings.Trim(step, "0123456789") == ""
+}
+
+// sameSecrets reports whether two documents have the same secrets.
+func sameSecrets(a, b map[string]connectors.Secret) bool {
+	return maps.EqualFunc(a, b, func(x, y connectors.Secret) bool { return x == y })
+}
+
+func notOfKind(name string) error {
+	return fmt.Errorf("%w: %q is no name of a document", state.ErrInvalid, name)
+}

@@ -1,0 +1,141 @@
+package settings
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/audit"
+	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+
+	_ "github.com/surveygate/surveygate/connectors/all"
+)
+
+func newBook(t testing.TB, store state.Store) *Book {
+	t.Helper()
+	base := &config.Config{}
+	return &Book{BookOptions{
+		Writer: *newWriter(t, store), Masks: Masks{Key: []byte("0123456789abcdef0123456789abcdef")},
+		Audit: &audit.Log{Store: store, Clock: clock.System()}, Base: func() *config.Config { return base },
+		Overlay: func(string) *config.TenantConfig { return nil },
+		Limits: func(_ context.Context, _, kind string) (int, error) {
+			if kind == "webhook" {
+				return 2, nil
+			}
+			return -1, nil
+		},
+	}}
+}
+
+var byTest = How{By: audit.By{Name: "token:ci"}, Provenance: "api"}
+
+// book applies one change to the tenant acme.
+func (b *Book) one(t testing.TB, c Change, how How) (Result, error) {
+	t.Helper()
+	results, err := b.Apply(t.Context(), "acme", []Change{c}, how)
+	if err != nil {
+		return Result{}, err
+	}
+	return results[0], nil
+}
+
+const someHook = `{"url": "https://a.example.com/", "events": ["response.completed"], "secrets": ["whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="], "headers": {"X-Key": "abcdef"}}`
+
+// A document is created, shown with masks, sent back, patched and deleted; each step is in the audit, without a secret.
+func TestBook(t *testing.T) {
+	t.Parallel()
+	store := local(t)
+	b := newBook(t, store)
+	made, err := b.one(t, Change{Name: "webhook/a", Spec: []byte(someHook)}, byTest)
+	if err != nil || made.Would != WouldCreate || made.Entry.Version == 0 {
+		t.Fatalf("%+v, %v", made, err)
+	}
+	shown, err := b.Get(t.Context(), "acme", "webhook/a")
+	if err != nil || shown.State != config.Active || strings.Contains(string(shown.Spec), "abcdef") || strings.Count(string(shown.Spec), dots+"-") != 2 {
+		t.Fatalf("%+v %s, %v", shown, shown.Spec, err)
+	}
+	again, err := b.one(t, Change{Name: "webhook/a", Spec: shown.Spec, If: &shown.Version}, byTest)
+	if err != nil || again.Would != WouldNothing || again.Entry.Version != shown.Version {
+		t.Errorf("sent back: %+v, %v", again, err)
+	}
+	dry := byTest
+	dry.DryRun = true
+	if r, err := b.one(t, Change{Name: "webhook/a", Patch: true, Spec: []byte(`{"timeout": "5s"}`)}, dry); err != nil || r.Would != WouldUpdate || r.Entry.Version != 0 {
+		t.Errorf("dry run: %+v, %v", r, err)
+	}
+	patched, err := b.one(t, Change{Name: "webhook/a", Patch: true, Spec: []byte(`{"timeout": "5s", "headers": {"X-New": "ghijkl"}}`)}, byTest)
+	if err != nil || patched.Would != WouldUpdate {
+		t.Fatalf("%+v, %v", patched, err)
+	}
+	all, err := b.documents(t.Context(), "acme")
+	if got := all["webhook/a"].Secrets; err != nil || got["headers.X-Key"].Expose() != "abcdef" || got["headers.X-New"].Expose() != "ghijkl" || len(got) != 3 {
+		t.Errorf("secrets %v, %v", got, err)
+	}
+	var version *VersionError
+	if _, err := b.one(t, Change{Name: "webhook/a", Delete: true, If: &shown.Version}, byTest); !errors.As(err, &version) || version.By != "token:ci" {
+		t.Errorf("an old version: %v", err)
+	}
+	if _, err := b.one(t, Change{Name: "webhook/a", Delete: true}, byTest); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Get(t.Context(), "acme", "webhook/a"); !errors.Is(err, ErrNoDocument) {
+		t.Errorf("after the deletion: %v", err)
+	}
+	lines, err := b.Audit.Lines(t.Context(), "acme", 0, -1)
+	if err != nil || len(lines) != 3 || lines[1].Did != "webhook.update" || strings.Join(lines[1].Changed, " ") != "headers.X-New timeout" {
+		t.Errorf("%+v, %v", lines, err)
+	}
+	for _, l := range lines {
+		if text := string(l.Before) + string(l.After); strings.Contains(text, "abcdef") || strings.Contains(text, "ghijkl") || strings.Contains(text, "whsec_") {
+			t.Errorf("a secret is in the audit: %s", text)
+		}
+	}
+}
+
+// What does not fit is refused, and nothing is written.
+func TestBookRefuses(t *testing.T) {
+	t.Parallel()
+	b := newBook(t, local(t))
+	for _, c := range []Change{
+		{Name: "webhook/a", Spec: []byte(someHook)},
+		{Name: "connection/crm", Spec: []byte(`{"hubspot": {"token": "pat-na1-0123456789"}}`)},
+		{Name: "rule/r", Spec: []byte("when: nps_score <= 6\nsend: [crm]\n")},
+	} {
+		if _, err := b.one(t, c, byTest); err != nil {
+			t.Fatal(err)
+		}
+	}
+	zero := uint64(0)
+	mask := b.Masks.Mask(connectors.NewSecret("abcdef"))
+	for what, tt := range map[string]struct {
+		c    Change
+		want any
+	}{
+		"a fault":              {Change{Name: "rule/x", Spec: []byte(`{"when": "nps_scor <= 6", "send": ["crm"]}`)}, new(*FaultsError)},
+		"needed by a rule":     {Change{Name: "connection/crm", Delete: true}, new(*NeededError)},
+		"there is one":         {Change{Name: "webhook/a", Spec: []byte(someHook), If: &zero}, new(*VersionError)},
+		"a moved mask":         {Change{Name: "webhook/a", Patch: true, Spec: []byte(`{"headers": {"X-Other": "` + mask + `"}}`)}, new(*MaskError)},
+		"a mask in the URL":    {Change{Name: "webhook/a", Patch: true, Spec: []byte(`{"url": "https://a.example.com/` + mask + `"}`)}, new(*MaskError)},
+		"a mask of a stranger": {Change{Name: "webhook/b", Spec: []byte(strings.Replace(someHook, "abcdef", mask, 1))}, new(*MaskError)},
+	} {
+		if _, err := b.one(t, tt.c, byTest); err == nil || !errors.As(err, tt.want) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, err := b.one(t, Change{Name: "webhook/b", Spec: []byte(strings.Replace(someHook, "a.example", "b.example", 1))}, byTest); err != nil {
+		t.Fatal(err)
+	}
+	var limit *LimitError
+	if _, err := b.one(t, Change{Name: "webhook/c", Spec: []byte(someHook)}, byTest); !errors.As(err, &limit) || limit.Error() != "this plan has 2 webhooks, and 2 are there" {
+		t.Errorf("over the limit: %v", err)
+	}
+	// Together they pass: the rule leaves with what it needs.
+	results, err := b.Apply(t.Context(), "acme", []Change{{Name: "connection/crm", Delete: true}, {Name: "rule/r", Delete: true}}, byTest)
+	if err != nil || len(results) != 2 {
+		t.Errorf("%+v, %v", results, err)
+	}
+}
