@@ -204,7 +204,7 @@ func (l *loader) addTokens(f *fileSettings) {
 			}
 		}
 		if scopes != nil && len(s.Scopes) == 0 && !l.hasFault(scopes) {
-			l.fault(scopes.Fault("the token has no scopes", "write scopes: [publish], or more of read, write, publish, secrets"))
+			l.fault(scopes.Fault("the token has no scopes", "write scopes: [publish], or more of "+strings.Join(Scopes, ", ")))
 		}
 		switch {
 		case sources == nil || l.hasFault(sources):

@@ -75,7 +75,7 @@ func (s *schema) form(t reflect.Type) object {
 	case reflect.TypeFor[once]():
 		return words("response")
 	case reflect.TypeFor[scope]():
-		return words("read", "write", "publish", "secrets")
+		return words(Scopes...)
 	case reflect.TypeFor[outbound.Transport]():
 		return words(string(outbound.Fast), string(outbound.Std))
 	case reflect.TypeFor[webhook.PresetName]():

@@ -276,7 +276,8 @@ type tokenSettings struct {
 	// Tenant owns the token; `*` gives it access to every tenant; without it, the file's.
 	Tenant ruleTenant `yaml:"tenant,omitempty"`
 
-	// Scopes are its permissions: `read`, `write`, `publish`, `secrets`.
+	// Scopes are its permissions: `read`, `write` (retry, replay, pause), `publish`, `secrets` (see path tokens), `settings`
+	// (webhooks, connections, sources, rules) and `admin` (tenants, tokens, audit, imports).
 	Scopes []scope `yaml:"scopes"`
 
 	// Sources are the sources that it may publish as, with `?source=` or with a source in the event; without it, only `api`.

@@ -104,11 +104,14 @@ func (o *once) UnmarshalText(b []byte) error {
 	return unmarshalOneOf(o, b, "a value of `once`", "response")
 }
 
+// Scopes are the permissions of tokens, in the documented order.
+var Scopes = []string{"read", "write", "publish", "secrets", "settings", "admin"}
+
 // scope is a permission of a token.
 type scope string
 
 func (s *scope) UnmarshalText(b []byte) error {
-	return unmarshalOneOf(s, b, "a scope", "read", "write", "publish", "secrets")
+	return unmarshalOneOf(s, b, "a scope", Scopes...)
 }
 
 // address is host:port.

@@ -18,21 +18,24 @@ import (
 // Scope is a set of things that a token allows.
 type Scope uint8
 
-// The scopes. Secrets shows what is otherwise hidden, such as a source's path token.
+// The scopes. Write acts on what is owed: it retries, replays and pauses. Secrets shows what is otherwise hidden, such as a source's
+// path token. Settings changes webhooks, connections, sources and rules; Admin tenants, tokens, portal links and imports.
 const (
 	Read Scope = 1 << iota
 	Write
 	Publish
 	Secrets
+	Settings
+	Admin
 
 	// Every is all of them.
-	Every = Read | Write | Publish | Secrets
+	Every = Read | Write | Publish | Secrets | Settings | Admin
 )
 
 var scopes = []struct {
 	scope Scope
 	name  string
-}{{Read, "read"}, {Write, "write"}, {Publish, "publish"}, {Secrets, "secrets"}}
+}{{Read, "read"}, {Write, "write"}, {Publish, "publish"}, {Secrets, "secrets"}, {Settings, "settings"}, {Admin, "admin"}}
 
 // Parse returns the union of the named scopes.
 func Parse(names []string) (Scope, error) {
@@ -46,7 +49,7 @@ func Parse(names []string) (Scope, error) {
 			}
 		}
 		if !found {
-			return 0, fmt.Errorf("`%s` is no scope; they are read, write, publish and secrets", name)
+			return 0, fmt.Errorf("`%s` is no scope; they are %s", name, strings.Join(config.Scopes, ", "))
 		}
 	}
 	return sum, nil
