@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/audit"
 	"github.com/surveygate/surveygate/gateway/internal/crashpoint"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
@@ -24,6 +25,15 @@ func (g *gateway) loadDocuments(ctx context.Context) error {
 	}
 	g.plan.documents = documents
 	return nil
+}
+
+// newBook returns what reads and changes the documents of tenants.
+func (g *gateway) newBook() *settings.Book {
+	return &settings.Book{BookOptions: settings.BookOptions{
+		Writer: settings.Writer{Store: g.store, Vault: g.vault, Clock: g.clock}, Masks: settings.Masks{Key: func() []byte { return g.key }},
+		Audit: &audit.Log{Store: g.store, Clock: g.clock}, Base: func() *config.Config { return g.plan.Load().Config },
+		Overlay: func(tenant string) *config.TenantConfig { return g.plan.Load().Overlay(tenant) },
+	}}
 }
 
 // applyDocuments makes documents the ones of a tenant in the running plan.

@@ -107,6 +107,7 @@ type gateway struct {
 	plan        running
 	removed     *removedSteps
 	settings    *settings.Worker   // brings documents of tenants into the plan
+	book        *settings.Book     // reads and changes the documents of tenants
 	stored      *storedGenerations // configurations in the store, for later explanations
 	generations *generations       // older configurations, for explanations
 	reloading   reloading
@@ -236,10 +237,11 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 	g.streams = stream.New(stream.Options{
 		Store: g.store, Stats: g.stats, Clock: g.clock, Log: traffic, Redis: c.Redis.URL.Expose(), Prefix: c.Redis.Prefix, Holder: host,
 	})
+	g.book = g.newBook()
 	g.web = web.New(web.Options{
 		Store: g.store, Plan: g.plan.Load, PlanOf: g.planOf, Access: g.access, Stats: g.stats, Clock: g.clock, Log: traffic,
 		Bounds: web.Bounds{Connections: g.descriptors.incoming, Control: g.descriptors.control, Bodies: maxBodies()},
-		Vault:  g.vault, Sender: g.sender, Problems: g.problems, Reload: g.requestReload, Due: g.loop.Wake, HoldsChanged: g.loop.HoldsChanged,
+		Vault:  g.vault, Sender: g.sender, Book: g.book, Problems: g.problems, Reload: g.requestReload, Due: g.loop.Wake, HoldsChanged: g.loop.HoldsChanged,
 	})
 	g.log.Info("bounds of connections", "port", g.descriptors.incoming, "control_socket", g.descriptors.control,
 		"destinations", g.descriptors.outgoing, "file_descriptors", limit)

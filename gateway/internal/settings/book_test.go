@@ -19,7 +19,7 @@ func newBook(t testing.TB, store state.Store) *Book {
 	t.Helper()
 	base := &config.Config{}
 	return &Book{BookOptions{
-		Writer: *newWriter(t, store), Masks: Masks{Key: []byte("0123456789abcdef0123456789abcdef")},
+		Writer: *newWriter(t, store), Masks: Masks{Key: func() []byte { return []byte("0123456789abcdef0123456789abcdef") }},
 		Audit: &audit.Log{Store: store, Clock: clock.System()}, Base: func() *config.Config { return base },
 		Overlay: func(string) *config.TenantConfig { return nil },
 		Limits: func(_ context.Context, _, kind string) (int, error) {

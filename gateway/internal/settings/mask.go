@@ -19,11 +19,14 @@ const dots = "••••••••"
 var maskForm = regexp.MustCompile(`^` + dots + `-[0-9a-f]{8}$`)
 
 // Masks masks secrets with a key of the store, so that all replicas mask alike.
-type Masks struct{ Key []byte }
+type Masks struct {
+	// Key returns the key, which is the same on all replicas.
+	Key func() []byte
+}
 
 // Mask returns the masked value of a secret.
 func (m Masks) Mask(secret connectors.Secret) string {
-	sum := hmac.New(sha256.New, m.Key)
+	sum := hmac.New(sha256.New, m.Key())
 	sum.Write([]byte("surveygate mask 1\x00"))
 	sum.Write([]byte(secret.Expose())) //nolint:forbidigo // the digest of a secret is what a mask shows
 	return dots + "-" + hex.EncodeToString(sum.Sum(nil)[:4])

@@ -76,7 +76,7 @@ webhooks:
   - {name: warehouse, url: "https://hook.example.com/in", secrets: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw]}
 rules:
   - {name: angry, send: [{contacts: {list: angry}}]}
-`, server.URL)+settings[strings.Index(settings, "tokens:"):]))
+`, server.URL)+someSettings[strings.Index(someSettings, "tokens:"):]))
 	return r.open(t), tokens
 }
 

@@ -130,7 +130,7 @@ func TestListWithStanding(t *testing.T) {
 func TestTestDeliveries(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.plan.Store(load(t, strings.Replace(settings, "rules:\n", "rules:\n  - {name: tests, events: [test], send: [alarms, warehouse]}\n", 1)))
+	r.plan.Store(load(t, strings.Replace(someSettings, "rules:\n", "rules:\n  - {name: tests, events: [test], send: [alarms, warehouse]}\n", 1)))
 	for _, row := range []struct {
 		path, token string
 		want        int

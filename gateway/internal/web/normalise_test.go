@@ -23,7 +23,7 @@ func TestNormalise(t *testing.T) {
 	if got := replay("normalise=true"); got.status != http.StatusOK || !strings.Contains(got.body, `"status":"unchanged"`) {
 		t.Errorf("nothing changed: %d %s", got.status, got.body)
 	}
-	before := settings[:strings.Index(settings, "tokens:")]
+	before := someSettings[:strings.Index(someSettings, "tokens:")]
 	r.reload(t, strings.Replace(strings.Replace(before, "pollqr: {profile: pollqr,", "pollqr: {profile: pollqr, roles: {\"2\": feedback},", 1),
 		"send: [alarms, warehouse]", "send: [alarms, warehouse, {alarms: {text: \"{{ feedback ?? 'none' }}\"}, as: told}]", 1))
 

@@ -33,7 +33,7 @@ func TestReadyWarnsOfRefusals(t *testing.T) {
 	warns("refused all", false)
 	refuse("/in/pollqr", 1)
 	warns(warning, true)
-	r.reload(t, settings[:strings.Index(settings, "tokens:")])
+	r.reload(t, someSettings[:strings.Index(someSettings, "tokens:")])
 	warns(warning, true)
 	r.accept(t, body)
 	warns("refused all", false)

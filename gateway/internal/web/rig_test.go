@@ -27,10 +27,12 @@ import (
 	_ "github.com/surveygate/surveygate/connectors/all"
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/audit"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/leaktest"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
+	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/state/embedded"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
@@ -57,7 +59,7 @@ const (
 	platformWide = "wide-0123456789-0123456789-012345"
 )
 
-const settings = `
+const someSettings = `
 sources:
   pollqr: {profile: pollqr, secrets: [` + pollqrSecret + `]}
   poltio: {profile: poltio, path_token: ` + pathToken + `}
@@ -96,6 +98,7 @@ type rig struct {
 	bounds Bounds
 	log    *slog.Logger
 	tokens outbound.Tokens
+	worker *settings.Worker // brings documents into the plan
 	// Of streams: routes adds those of a test to each server.
 	routes       func(a *App, app *fiber.App)
 	streams      sse.Options
@@ -130,14 +133,14 @@ func newPort(t testing.TB) *rig {
 func newRigOf(t testing.TB, sources string) *rig {
 	t.Helper()
 	r := &rig{port: true}
-	r.plan.Store(load(t, sources+settings[strings.Index(settings, "tokens:"):]))
+	r.plan.Store(load(t, sources+someSettings[strings.Index(someSettings, "tokens:"):]))
 	return r.open(t)
 }
 
 // reload runs another configuration from now on.
 func (r *rig) reload(t testing.TB, sources string) {
 	t.Helper()
-	r.plan.Store(load(t, sources+settings[strings.Index(settings, "tokens:"):]))
+	r.plan.Store(load(t, sources+someSettings[strings.Index(someSettings, "tokens:"):]))
 	if err := r.app.Remember(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +161,7 @@ func (r *rig) open(t testing.TB) *rig {
 func (r *rig) start(t testing.TB) *rig {
 	t.Helper()
 	if r.plan.Load() == nil {
-		r.plan.Store(load(t, settings))
+		r.plan.Store(load(t, someSettings))
 	}
 	doors := &access.Access{}
 	if err := doors.Load(r.plan.Load().Config.Tokens, nil); err != nil {
@@ -166,10 +169,17 @@ func (r *rig) start(t testing.TB) *rig {
 	}
 	sender := outbound.New(outbound.Options{Policy: r.plan.Load().Config.Outbound, Tokens: r.tokens})
 	t.Cleanup(sender.Close)
+	v := newVault(t, r.store)
+	book := &settings.Book{BookOptions: settings.BookOptions{
+		Writer: settings.Writer{Store: r.store, Vault: v, Clock: clock.System()},
+		Masks:  settings.Masks{Key: func() []byte { return []byte("0123456789abcdef0123456789abcdef") }},
+		Audit:  &audit.Log{Store: r.store, Clock: r.clock},
+		Base:   func() *config.Config { return r.plan.Load().Config }, Overlay: func(tenant string) *config.TenantConfig { return r.plan.Load().Overlay(tenant) },
+	}}
 	r.app = New(Options{
 		Store: r.store, Plan: r.plan.Load, Access: doors, Clock: r.clock, Bounds: r.bounds, Log: r.log,
 		PlanOf: func(context.Context, string, string) (*decide.Plan, error) { return nil, state.ErrNotFound },
-		Vault:  newVault(t, r.store), Sender: sender,
+		Vault:  v, Sender: sender, Book: book,
 		Stats: stats.New(stats.Options{
 			Store: r.store, Clock: r.clock, Version: "test", Public: func() *config.Public { return r.plan.Load().Public() },
 		}),
@@ -183,6 +193,7 @@ func (r *rig) start(t testing.TB) *rig {
 	if err := r.app.Remember(context.Background()); err != nil {
 		t.Fatal(err)
 	}
+	r.apply(t, v)
 	r.tcp, r.dial = serveOn(t, r.app.Serve, r.port)
 	r.socket, _ = serveOn(t, r.app.ServeSocket, false)
 	t.Cleanup(func() {
@@ -195,6 +206,29 @@ func (r *rig) start(t testing.TB) *rig {
 		}
 	})
 	return r
+}
+
+// apply brings the documents in the store into the plan, and each change of them, as the gateway does.
+func (r *rig) apply(t testing.TB, v *vault.Vault) {
+	t.Helper()
+	r.worker = settings.New(settings.Options{
+		Store: r.store, Vault: v, Clock: clock.System(), Log: slog.New(slog.DiscardHandler),
+		Apply: func(ctx context.Context, tenant string, documents []config.Document) error {
+			for {
+				before := r.plan.Load()
+				if r.plan.CompareAndSwap(before, before.With(config.Overlay(before.Config, tenant, documents))) {
+					return r.app.Remember(ctx, tenant)
+				}
+			}
+		},
+	})
+	if _, err := r.worker.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { defer close(ended); r.worker.Run(ctx) }()
+	t.Cleanup(func() { stop(); <-ended })
 }
 
 // newVault is a vault with a key of its own.

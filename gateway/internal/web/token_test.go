@@ -65,7 +65,7 @@ func newFetching(t *testing.T) (r *rig, said *lines) {
 	t.Helper()
 	said = &lines{}
 	r = &rig{port: true, log: slog.New(slog.NewTextHandler(said, nil))}
-	r.plan.Store(load(t, fetching+settings[strings.Index(settings, "tokens:"):]))
+	r.plan.Store(load(t, fetching+someSettings[strings.Index(someSettings, "tokens:"):]))
 	return r.open(t), said
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/explain"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/gateway/internal/renormalise"
+	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/vault"
 	"github.com/surveygate/surveygate/gateway/internal/view"
@@ -38,6 +39,8 @@ type Options struct {
 	Normalise *renormalise.Normaliser
 	// Vault seals what callers give to be stored.
 	Vault *vault.Vault
+	// Book reads and changes the documents of tenants.
+	Book *settings.Book
 	// Sender sends the requests that check connections.
 	Sender *outbound.Sender
 	// Door accepts events.
