@@ -81,11 +81,11 @@ rules:
   - {name: angry, when: nps_score <= 3, send: [crm], tenant: acme}
 tokens:
   - {name: every, secret: ` + everyToken + `, tenant: default, scopes: [read, write, publish, secrets]}
-  - {name: acme, secret: ` + acmeToken + `, tenant: acme, scopes: [read, write, publish]}
+  - {name: acme, secret: ` + acmeToken + `, tenant: acme, scopes: [read, write, publish, settings]}
   - {name: reader, secret: ` + readToken + `, tenant: default, scopes: [read]}
   - {name: publisher, secret: ` + publishToken + `, tenant: default, scopes: [publish], sources: ["*"]}
   - {name: settings, secret: ` + settingsToken + `, tenant: default, scopes: [read, write, settings]}
-  - {name: wide, secret: ` + platformWide + `, tenant: "*", scopes: [read, write, publish, secrets]}
+  - {name: wide, secret: ` + platformWide + `, tenant: "*", scopes: [read, write, publish, secrets, settings]}
 `
 
 // rig is a server over a store of its own.
