@@ -42,7 +42,7 @@ type row struct {
 }
 
 // table returns the rows of all resources.
-func table() []row { return slices.Concat(documentRows()) }
+func table() []row { return slices.Concat(documentRows(), secretRows()) }
 
 // Routes returns all routes.
 func Routes() []route.Route {
