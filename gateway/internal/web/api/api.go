@@ -8,7 +8,6 @@ import (
 	"context"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -86,8 +85,6 @@ var (
 	spanQuery = []string{"since", "until"}
 	// ofEvent names the source of an event that is asked for by the id it was published with.
 	ofEvent = []string{"source"}
-	// secretsQuery shows path tokens; it needs the scope `secrets`.
-	secretsQuery = []string{"show_secrets"}
 )
 
 func params(lists ...[]string) []string { return slices.Concat(lists...) }
@@ -102,7 +99,7 @@ func Routes() []route.Route {
 }
 
 func table() []row {
-	rows := []row{
+	return []row{
 		{(*API).publish, route.Route{Method: fiber.MethodPost, Path: "/v1/events", Scope: access.Publish, Query: []string{"source"}, For: "publish events"}},
 		{(*API).events, route.Route{
 			Method: fiber.MethodGet, Path: "/v1/events", Scope: access.Read, For: "list events",
@@ -172,23 +169,6 @@ func table() []row {
 		}},
 		{(*API).tokens, route.Route{Method: fiber.MethodGet, Path: "/v1/tokens", Scope: access.Read, Query: pageQuery, For: "tokens, without their secrets"}},
 	}
-	for _, kind := range []kind{sources, connections, webhooks, ruleKind} {
-		collection, one := "/v1/"+string(kind), strings.TrimSuffix(string(kind), "s")
-		var secret []string
-		if kind == sources {
-			secret = secretsQuery
-		}
-		rows = append(rows,
-			row{kind.list, route.Route{Method: fiber.MethodGet, Path: collection, Scope: access.Read, Query: params(pageQuery, secret), For: "list " + string(kind)}},
-			row{kind.one, route.Route{Method: fiber.MethodGet, Path: collection + "/:name", Scope: access.Read, Query: secret, For: "one " + one}})
-		for _, method := range []string{fiber.MethodPut, fiber.MethodPatch, fiber.MethodDelete} {
-			rows = append(rows, row{kind.definedInFile, route.Route{
-				Method: method, Path: collection + "/:name", Scope: access.Write,
-				For: "refused: a file defines it, and the answer says where",
-			}})
-		}
-	}
-	return rows
 }
 
 // Bound returns all routes with their handlers.
