@@ -27,6 +27,17 @@ const (
 	ruleKind    kind = "rules"
 )
 
+// view is a value of the type of one thing's view, page of that of a list.
+func (k kind) view() any {
+	return map[kind]any{sources: view.Source{}, connections: view.Connection{}, webhooks: view.Webhook{}, ruleKind: view.Rule{}}[k]
+}
+
+func (k kind) page() any {
+	return map[kind]any{
+		sources: view.Page[view.Source]{}, connections: view.Page[view.Connection]{}, webhooks: view.Page[view.Webhook]{}, ruleKind: view.Page[view.Rule]{},
+	}[k]
+}
+
 // thing is a configured thing with its view.
 type thing struct {
 	name string
