@@ -136,7 +136,10 @@ func New(o Options) *App {
 		Normalise: &renormalise.Normaliser{Store: o.Store, Plan: o.Plan, Clock: o.Clock, Ended: o.Stats.Ended},
 		Ended:     o.Stats.Ended,
 	})
-	a.guard = route.New(route.Options{Store: o.Store, Access: o.Access, Log: o.Log, Context: ctx})
+	a.guard = route.New(route.Options{
+		Store: o.Store, Access: o.Access, Log: o.Log, Context: ctx,
+		Remote: func(c *fiber.Ctx) netip.Addr { return intake.Remote(c, o.Plan().Config.TrustedProxies) },
+	})
 	routes := slices.Concat(management.Bound(), manage.New(manage.Options{
 		Store: o.Store, Plan: o.Plan, Access: o.Access, Book: o.Book, Clock: o.Clock, Log: o.Log,
 	}).Bound())
