@@ -34,6 +34,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/web/api"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
 	"github.com/surveygate/surveygate/gateway/internal/web/listener"
+	"github.com/surveygate/surveygate/gateway/internal/web/manage"
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
 	"github.com/surveygate/surveygate/gateway/internal/web/sse"
 )
@@ -136,7 +137,9 @@ func New(o Options) *App {
 		Ended:     o.Stats.Ended,
 	})
 	a.guard = route.New(route.Options{Store: o.Store, Access: o.Access, Log: o.Log, Context: ctx})
-	routes := management.Bound()
+	routes := slices.Concat(management.Bound(), manage.New(manage.Options{
+		Store: o.Store, Plan: o.Plan, Access: o.Access, Book: o.Book, Clock: o.Clock, Log: o.Log,
+	}).Bound())
 	bounds := o.Bounds.orDefaults()
 	a.options.writeTimeout = cmp.Or(o.writeTimeout, writeTimeout)
 	o.streams.WriteTimeout = a.options.writeTimeout
