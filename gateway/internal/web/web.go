@@ -32,6 +32,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/api"
+	"github.com/surveygate/surveygate/gateway/internal/web/inspect"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
 	"github.com/surveygate/surveygate/gateway/internal/web/listener"
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
@@ -136,7 +137,8 @@ func New(o Options) *App {
 		Ended:     o.Stats.Ended,
 	})
 	a.guard = route.New(route.Options{Store: o.Store, Access: o.Access, Log: o.Log, Context: ctx})
-	routes := management.Bound()
+	inspection := inspect.New(inspect.Options{Store: o.Store, Plan: o.Plan, Book: o.Book, Door: a.door, Clock: o.Clock, Log: o.Log})
+	routes := slices.Concat(management.Bound(), inspection.Bound())
 	bounds := o.Bounds.orDefaults()
 	a.options.writeTimeout = cmp.Or(o.writeTimeout, writeTimeout)
 	o.streams.WriteTimeout = a.options.writeTimeout
