@@ -3,6 +3,9 @@ package state
 import (
 	"context"
 	"encoding/base64"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/surveygate/surveygate/rules/event"
@@ -63,7 +66,12 @@ type EventQuery struct {
 	Source     string
 	Survey     string
 	// Dead selects events that are themselves dead letters.
-	Dead         bool
+	Dead bool
+	// Rule selects decided events that this rule or webhook matched. Matched selects those that any rule or webhook matched, or with
+	// false those that none did; with Rule, that this one did, or did not. One whose condition failed did not match. Both are a search
+	// through outcomes: see MaxOutcomes.
+	Rule         string
+	Matched      *bool
 	Since, Until time.Time // of Received
 	Limit        int       // 0 is 50, at most 200
 	Cursor       string
@@ -76,7 +84,12 @@ type DeliveryQuery struct {
 	Rule        string // rule or webhook
 	EventID     string
 	// Failed selects deliveries with at least one attempt that was not delivered.
-	Failed       bool
+	Failed bool
+	// Verdict and Status are those of the last attempt. Status is a number, 0 where there was no answer, or a class: 5xx. They
+	// cost a read of the attempts of each delivery that everything above selects.
+	Verdict, Status string
+	// Type and Source are those of the event. They cost a read of the event of each delivery that everything above selects.
+	Type, Source string
 	Since, Until time.Time // of Updated
 	Limit        int       // 0 is 50, at most 200
 	Cursor       string
@@ -89,7 +102,22 @@ func (q *EventQuery) Matches(r *Record, people *People) bool {
 		(q.Survey == "" || r.Event.SurveyID == q.Survey) &&
 		(q.Response == "" || r.Event.ResponseID == q.Response) &&
 		(!q.Dead || r.Outcome != nil && r.Outcome.Dead != "") &&
-		(q.Respondent == "" || people.Matches(r.Event, q.Respondent))
+		(q.Respondent == "" || people.Matches(r.Event, q.Respondent)) &&
+		q.matchesOutcome(r.Outcome)
+}
+
+// ReadsOutcomes reports whether the query selects by what was decided, so that each event has to be read.
+func (q *EventQuery) ReadsOutcomes() bool { return q.Rule != "" || q.Matched != nil }
+
+func (q *EventQuery) matchesOutcome(o *Outcome) bool {
+	if !q.ReadsOutcomes() {
+		return true
+	}
+	if o == nil || o.Dead != "" {
+		return false
+	}
+	matched := slices.ContainsFunc(o.Rules, func(r RuleOutcome) bool { return r.Err == "" && (q.Rule == "" || r.Origin.Name == q.Rule) })
+	return matched == (q.Matched == nil || *q.Matched)
 }
 
 // List is one of the lists of a destination's deliveries that engines keep.
@@ -119,7 +147,8 @@ func (q *DeliveryQuery) Lists() []List {
 	return []List{HistoryList, FailureList}
 }
 
-// Matches reports whether the query selects a delivery, regardless of Failed and EventID: those decide which list is read.
+// Matches reports whether the query selects a delivery, regardless of Failed and EventID, which decide which list is read, and of what
+// MatchesAttempt and MatchesEvent report.
 func (q *DeliveryQuery) Matches(d *Delivery) bool {
 	return (q.State == "" || d.State == q.State) &&
 		(q.Destination == "" || d.Destination == q.Destination) &&
@@ -128,10 +157,49 @@ func (q *DeliveryQuery) Matches(d *Delivery) bool {
 		(q.Until.IsZero() || d.Updated.Before(q.Until))
 }
 
+// MatchesAttempt reports whether the query selects a delivery by its last attempt that is kept, which its Log ends with.
+func (q *DeliveryQuery) MatchesAttempt(d *Delivery) bool {
+	if q.Verdict == "" && q.Status == "" {
+		return true
+	}
+	if len(d.Log) == 0 {
+		return false
+	}
+	last := &d.Log[len(d.Log)-1]
+	return (q.Verdict == "" || last.Verdict == q.Verdict) && (q.Status == "" || matchesStatus(q.Status, last.Status))
+}
+
+// NeedsEvent reports whether MatchesEvent has to be asked.
+func (q *DeliveryQuery) NeedsEvent() bool { return q.Type != "" || q.Source != "" }
+
+// MatchesEvent reports whether the query selects the deliveries of an event.
+func (q *DeliveryQuery) MatchesEvent(eventType, source string) bool {
+	return (q.Type == "" || eventType == q.Type) && (q.Source == "" || source == q.Source)
+}
+
+// IsStatus reports whether a text is a status that a query can select: 100 to 599, 0, or a class from 1xx to 5xx.
+func IsStatus(text string) bool {
+	if class, ok := strings.CutSuffix(text, "xx"); ok {
+		return len(class) == 1 && class[0] >= '1' && class[0] <= '5'
+	}
+	n, err := strconv.Atoi(text)
+	return err == nil && strconv.Itoa(n) == text && (n == 0 || n >= 100 && n <= 599)
+}
+
+func matchesStatus(text string, status int) bool {
+	if class, ok := strings.CutSuffix(text, "xx"); ok {
+		return strconv.Itoa(status/100) == class
+	}
+	return strconv.Itoa(status) == text
+}
+
 // The bounds of one page.
 const (
-	// MaxListEntries is how many list entries one page of deliveries may read.
+	// MaxListEntries is how many list entries one page of deliveries may read. A delivery whose event is read counts as EventEntries.
 	MaxListEntries = 5000
+	EventEntries   = 5
+	// MaxOutcomes is how many events one page may read to find those that a query of outcomes selects.
+	MaxOutcomes = 1000
 	// MaxDisorder is how far positions may deviate from the order of Received: an event with a lower position may have
 	// been received this much later.
 	MaxDisorder = 10 * time.Minute

@@ -17,8 +17,8 @@ import (
 // Source is a configured source. Its secrets are never shown, but for the token in Path where that was asked for.
 type Source struct {
 	Setting
-	Enabled bool `json:"enabled"`
-	Profile string     `json:"profile"`
+	Enabled bool   `json:"enabled"`
+	Profile string `json:"profile"`
 	// Path is where its platform sends to, with [secret] for its token unless `show_secrets` asks for it.
 	Path string `json:"path,omitempty"`
 	// Stream is the Redis stream that it reads instead.
@@ -59,8 +59,8 @@ func NewSource(s *config.Source, showSecrets bool) Source {
 // Connection is a configured product with its credentials, which are never shown.
 type Connection struct {
 	Setting
-	Enabled bool `json:"enabled"`
-	Product string     `json:"product"`
+	Enabled bool   `json:"enabled"`
+	Product string `json:"product"`
 }
 
 // NewConnection makes the view of a connection.

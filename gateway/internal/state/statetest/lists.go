@@ -179,6 +179,64 @@ var eventLists = []test{
 		}
 		s.same("and by response", s.pages(state.EventQuery{Respondent: "C-17", Response: "r-mail"}, nil), []string{})
 	}},
+	{name: "by what was decided", run: func(s *suite) {
+		decide := func(key string, dead string, rules ...state.RuleOutcome) {
+			s.accept(key)
+			o := outcome(s.claim(1)[0])
+			o.Dead, o.Rules = dead, rules
+			s.commit(o)
+			s.h.Advance(time.Second)
+		}
+		rule := func(name, fault string) state.RuleOutcome {
+			return state.RuleOutcome{Origin: state.Origin{Kind: state.Rule, Name: name}, Err: fault}
+		}
+		decide("vip", "", rule("vip", ""))
+		decide("both", "", rule("vip", ""), state.RuleOutcome{Origin: state.Origin{Kind: state.Webhook, Name: "hook"}})
+		decide("none", "")
+		decide("failed", "", rule("vip", "panic: no"))
+		decide("dead", "cannot be read", rule("vip", ""))
+		s.accept("pending")
+		yes, no := true, false
+		for _, c := range []struct {
+			q    state.EventQuery
+			want []string
+		}{
+			{state.EventQuery{Rule: "vip"}, []string{"both", "vip"}},
+			{state.EventQuery{Rule: "hook"}, []string{"both"}},
+			{state.EventQuery{Rule: "hook", Matched: &yes}, []string{"both"}},
+			{state.EventQuery{Rule: "hook", Matched: &no}, []string{"failed", "none", "vip"}},
+			{state.EventQuery{Matched: &yes}, []string{"both", "vip"}},
+			{state.EventQuery{Matched: &no}, []string{"failed", "none"}},
+			{state.EventQuery{Matched: &no, Response: "r-none"}, []string{"none"}},
+			{state.EventQuery{Matched: &no, Response: "r-vip"}, nil},
+			{state.EventQuery{Rule: "nobody"}, nil},
+		} {
+			for _, limit := range []int{0, 1} {
+				c.q.Limit = limit
+				s.same(fmt.Sprintf("%+v", c.q), s.pages(c.q, nil), c.want)
+			}
+		}
+	}},
+	{name: "a page of a search through outcomes is bounded, and reports how far back it searched", run: func(s *suite) {
+		rare := s.accept("rare")[0]
+		o := outcome(s.claim(1)[0])
+		o.Rules = []state.RuleOutcome{{Origin: state.Origin{Kind: state.Rule, Name: "rare"}}}
+		s.commit(o)
+		s.h.Advance(time.Second)
+		for some := range slices.Chunk(numbered(state.MaxOutcomes+100), 500) {
+			s.accept(some...)
+		}
+		first, err := s.store().Events(s.ctx, acme, state.EventQuery{Rule: "rare"})
+		s.ok(err)
+		if len(first.Items) != 0 || first.Next == "" || first.SearchedBackTo.IsZero() {
+			s.Fatalf("%d found, next %q, searched back to %v", len(first.Items), first.Next, first.SearchedBackTo)
+		}
+		second, err := s.store().Events(s.ctx, acme, state.EventQuery{Rule: "rare", Cursor: first.Next})
+		s.ok(err)
+		if len(second.Items) != 1 || second.Items[0].Event.ID != rare.ID || second.Next != "" {
+			s.Fatalf("%d found, next %q", len(second.Items), second.Next)
+		}
+	}},
 	{name: "the cursor of another list is refused", run: func(s *suite) {
 		if _, err := s.store().Events(s.ctx, acme, state.EventQuery{Cursor: "nonsense!"}); !errors.Is(err, state.ErrCursor) {
 			s.Errorf("events: %v", err)
@@ -315,6 +373,67 @@ var deliveryLists = []test{
 		page, err := s.store().Deliveries(s.ctx, acme, state.DeliveryQuery{State: state.Delivered, Destination: "mail"})
 		s.ok(err)
 		s.same("attempts in the list", len(page.Items[0].Log), 3)
+	}},
+	{name: "by the last attempt, and by the event", run: func(s *suite) {
+		now := s.h.Now()
+		add := func(key string, st state.DeliveryState, eventType, source string, log ...func(*state.Delivery)) string {
+			ev := s.event(acme, key, func(h *event.Header, _ *event.Data) { h.Type, h.Source = eventType, source })
+			s.append(ev)
+			s.commit(outcome(s.claim(1)[0], s.owe(ev, "crm", st, log...)))
+			s.h.Advance(time.Second)
+			return id(ev, "crm")
+		}
+		ok := add("ok", state.Delivered, "response.completed", "pollqr", tried(1, now, "retry", 503), tried(2, now, "delivered", 200))
+		refused := add("refused", state.Dead, "response.completed", "poltio", tried(1, now, "rejected", 404))
+		down := add("down", state.Waiting, "response.partial", "pollqr", tried(1, now, "retry", 503))
+		silent := add("silent", state.Dead, "response.partial", "poltio", tried(1, now, "rejected", 404), tried(2, now, "retry", 0))
+		untried := add("untried", state.Skipped, "response.updated", "pollqr")
+		for what, want := range map[string]struct {
+			q   state.DeliveryQuery
+			ids []string
+		}{
+			"404":            {state.DeliveryQuery{Status: "404"}, []string{refused}},
+			"4xx":            {state.DeliveryQuery{Status: "4xx"}, []string{refused}},
+			"5xx":            {state.DeliveryQuery{Status: "5xx"}, []string{down}},
+			"no answer":      {state.DeliveryQuery{Status: "0"}, []string{silent}},
+			"retry":          {state.DeliveryQuery{Verdict: "retry"}, []string{silent, down}},
+			"retry, 5xx":     {state.DeliveryQuery{Verdict: "retry", Status: "5xx"}, []string{down}},
+			"dead, retry":    {state.DeliveryQuery{Verdict: "retry", State: state.Dead}, []string{silent}},
+			"failed, 2xx":    {state.DeliveryQuery{Failed: true, Status: "2xx"}, []string{ok}},
+			"of a type":      {state.DeliveryQuery{Type: "response.partial"}, []string{silent, down}},
+			"of a source":    {state.DeliveryQuery{Source: "pollqr"}, []string{untried, down, ok}},
+			"of both":        {state.DeliveryQuery{Source: "pollqr", Type: "response.completed"}, []string{ok}},
+			"status, source": {state.DeliveryQuery{Source: "poltio", Status: "4xx"}, []string{refused}},
+			"none":           {state.DeliveryQuery{Type: "response.completed", Verdict: "retry"}, []string{}},
+		} {
+			s.same(what, s.deliveryPages(want.q, nil), want.ids)
+			want.q.Limit = 1
+			s.same(what+", one by one", s.deliveryPages(want.q, nil), want.ids)
+		}
+		of, _, _ := state.SplitDeliveryID(silent)
+		s.same("of an event", s.deliveryPages(state.DeliveryQuery{EventID: of, Status: "0"}, nil), []string{silent})
+		s.same("of an event, another type", s.deliveryPages(state.DeliveryQuery{EventID: of, Type: "response.completed"}, nil), []string{})
+	}},
+	{name: "a search by the event is bounded, and says how far it got", run: func(s *suite) {
+		rare := s.event(acme, "rare", func(h *event.Header, _ *event.Data) { h.Type = "response.partial" })
+		s.append(rare)
+		s.commit(outcome(s.claim(1)[0], s.owe(rare, "crm", state.Delivered)))
+		s.h.Advance(time.Second)
+		s.oweMany("other", 2500, state.Delivered)
+		q, pages := state.DeliveryQuery{Type: "response.partial"}, 0
+		for {
+			page, err := s.store().Deliveries(s.ctx, acme, q)
+			s.ok(err)
+			if pages++; page.Next == "" {
+				s.same("found at last", len(page.Items), 1)
+				break
+			}
+			if len(page.Items) > 0 || page.SearchedBackTo.IsZero() {
+				s.Fatalf("%d found, searched back to %v", len(page.Items), page.SearchedBackTo)
+			}
+			q.Cursor = page.Next
+		}
+		s.same("pages", pages, 3)
 	}},
 	{name: "cursors stay valid while deliveries come", run: func(s *suite) {
 		var want []string

@@ -73,7 +73,7 @@ func (m *Management) addSecret(c *route.Call) error {
 	if err := m.precondition(c, &change); err != nil {
 		return err
 	}
-	result, err := m.Book.AddSecret(c.Base, c.Tenant, change.Name, overlap, change.If, settings.How{By: by(c)})
+	result, err := m.Book.AddSecret(c.Base, c.Tenant, change.Name, overlap, change.If, settings.How{By: c.By()})
 	if err != nil {
 		return webhooks.refusal(m, c, name, err)
 	}
@@ -114,7 +114,7 @@ func (m *Management) removeSecret(c *route.Call) error {
 	if err := m.precondition(c, &change); err != nil {
 		return err
 	}
-	result, err := m.Book.RemoveSecret(c.Base, c.Tenant, change.Name, c.Segment("id"), change.If, settings.How{By: by(c)})
+	result, err := m.Book.RemoveSecret(c.Base, c.Tenant, change.Name, c.Segment("id"), change.If, settings.How{By: c.By()})
 	if err != nil {
 		return webhooks.refusal(m, c, name, err)
 	}

@@ -79,7 +79,7 @@ func (k kind) apply(m *Management, c *route.Call, name string, change settings.C
 			return nil, err
 		}
 	}
-	results, err := m.Book.Apply(c.Base, c.Tenant, []settings.Change{change}, settings.How{By: by(c), Provenance: ofAPI, DryRun: dry, MakeSecrets: true})
+	results, err := m.Book.Apply(c.Base, c.Tenant, []settings.Change{change}, settings.How{By: c.By(), Provenance: ofAPI, DryRun: dry, MakeSecrets: true})
 	if err != nil {
 		return nil, k.refusal(m, c, name, err)
 	}
