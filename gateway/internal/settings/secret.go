@@ -83,6 +83,12 @@ func hint(secret connectors.Secret) string {
 	return prefix + "…" + end[len(end)-shown:]
 }
 
+// isHint reports whether a text is a hint, which stands for nothing by itself.
+func isHint(text string) bool {
+	before, after, found := strings.Cut(text, "…")
+	return found && (before == "" || before == "whsec_" || before == "whsk_") && len(after) <= 4
+}
+
 func isASCII(text string) bool {
 	return strings.IndexFunc(text, func(r rune) bool { return r < '!' || r > '~' }) < 0
 }
@@ -176,6 +182,9 @@ func takeSecrets(tree any, current *read) (found bool, err error) {
 		known = secretsOf(current)
 	}
 	for i := range list {
+		if text, ok := list[i].(string); ok && isHint(text) {
+			return true, &MaskError{secretPath(i)}
+		}
 		entry, ok := list[i].(map[string]any)
 		if !ok {
 			continue
@@ -267,15 +276,17 @@ func (b *Book) Secrets(ctx context.Context, tenant, name string) ([]Secret, erro
 // secret, both sign until then. A style with a single signature signs with the former secret until then, so that the receiver has
 // that time to learn the new one. Its errors are those of Apply, ErrTwoSecrets and ErrUnsigned.
 func (b *Book) AddSecret(ctx context.Context, tenant, name string, overlap time.Duration, expected *uint64, how How) (*Result, error) {
+	e, err := b.Get(ctx, tenant, name)
+	if err != nil {
+		return nil, err
+	}
 	several, pair := true, false
-	if o := b.Overlay(tenant); o != nil {
-		for _, d := range o.Destinations {
-			if w, ok := d.Alone.(*webhook.Connector); ok && d.Name == Title(name) {
-				if w.Style().Unsigned() {
-					return nil, ErrUnsigned
-				}
-				several, pair = signature.Several(w.Style()), w.Style().Style == "ed25519"
+	for _, d := range e.Overlay.Destinations {
+		if w, ok := d.Alone.(*webhook.Connector); ok && d.Name == Title(name) {
+			if w.Style().Unsigned() {
+				return nil, ErrUnsigned
 			}
+			several, pair = signature.Several(w.Style()), w.Style().Style == "ed25519"
 		}
 	}
 	made := signature.NewSecret()

@@ -40,7 +40,7 @@ type row struct {
 }
 
 // table returns the rows of all resources.
-func table() []row { return slices.Concat(documentRows(), secretRows()) }
+func table() []row { return slices.Concat(documentRows(), secretRows(), enableRows()) }
 
 // Routes returns all routes.
 func Routes() []route.Route {

@@ -64,12 +64,15 @@ func secretView(s *settings.Secret) view.WebhookSecret {
 }
 
 func (m *Management) addSecret(c *route.Call) error {
+	name := c.Segment("name")
+	change := settings.Change{Name: webhooks.document(name)}
+	if _, err := m.Book.Secrets(c.Base, c.Tenant, change.Name); err != nil {
+		return webhooks.refusal(m, c, name, err)
+	}
 	overlap, err := overlapOf(c.Body())
 	if err != nil {
 		return err
 	}
-	name := c.Segment("name")
-	change := settings.Change{Name: webhooks.document(name)}
 	if err := m.precondition(c, &change); err != nil {
 		return err
 	}
