@@ -106,8 +106,9 @@ type gateway struct {
 
 	plan        running
 	removed     *removedSteps
-	settings    *settings.Worker   // brings documents of tenants into the plan
-	book        *settings.Book     // reads and changes the documents of tenants
+	settings    *settings.Worker // brings documents of tenants into the plan
+	book        *settings.Book   // reads and changes the documents of tenants
+	leaving     *settings.Leaving
 	stored      *storedGenerations // configurations in the store, for later explanations
 	generations *generations       // older configurations, for explanations
 	reloading   reloading
@@ -237,6 +238,7 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 	g.streams = stream.New(stream.Options{
 		Store: g.store, Stats: g.stats, Clock: g.clock, Log: traffic, Redis: c.Redis.URL.Expose(), Prefix: c.Redis.Prefix, Holder: host,
 	})
+	g.leaving = g.newLeaving()
 	g.book = g.newBook()
 	g.web = web.New(web.Options{
 		Store: g.store, Plan: g.plan.Load, PlanOf: g.planOf, Access: g.access, Stats: g.stats, Clock: g.clock, Log: traffic,

@@ -36,12 +36,32 @@ type Setting struct {
 	Standing *Standing `json:"standing,omitempty"`
 	// Shadowed is the document of the same name that is not used because a file has the name.
 	Shadowed *Setting `json:"shadowed,omitempty"`
+	// Secret is the one that was made for a new webhook; it is shown once.
+	Secret string `json:"secret,omitempty"`
 	// Would is what the change would do: create, update or nothing. It is there with `dry_run=true`.
 	Would string `json:"would,omitempty"`
 }
 
 // Common returns what all settings have in common.
 func (s *Setting) Common() *Setting { return s }
+
+// WebhookSecret is a secret that a webhook signs with. An entry of spec.secrets has the same form without Secret.
+type WebhookSecret struct {
+	ID string `json:"id"`
+	// Hint is its beginning and its end.
+	Hint  string `json:"hint"`
+	Since Time   `json:"since"`
+	// Until is when it ends; absent where it does not end by itself.
+	Until Time `json:"until,omitzero"`
+	// Secret is its value, which is there in the answer to its making alone.
+	Secret string `json:"secret,omitempty"`
+}
+
+// NewWebhookSecret asks for another secret.
+type NewWebhookSecret struct {
+	// Overlap is how long the former secret still counts, such as 24h, which is the default; at most 720h.
+	Overlap string `json:"overlap,omitempty"`
+}
 
 // Deleted is the answer to the deletion of a document.
 type Deleted struct {
