@@ -13,6 +13,9 @@ import (
 // pollarix is the name of the platform, its profile, its preset and its body.
 const pollarix = "pollarix"
 
+// PollarixPreset delivers as Pollarix does.
+const PollarixPreset PresetName = pollarix
+
 // pollarixEvents maps canonical types to the names of Pollarix' events: https://docs.pollarix.com/docs/guides/webhooks/webhooks-events
 var pollarixEvents = map[string]string{
 	event.TypeResponseCompleted:   "SURVEY_COMPLETED",
