@@ -102,7 +102,11 @@ func (c *Connector) pollarix(ev *event.Event) ([]byte, error) {
 	}
 	switch prefix, _, _ := strings.Cut(ev.Type, "."); prefix {
 	case "response", "answer", event.TypeTest:
-		envelope.Data = c.pollarixResponse(d)
+		r := c.pollarixResponse(d)
+		if r.CompletedAt == nil && ev.Type == event.TypeResponseCompleted {
+			r.CompletedAt = &envelope.Timestamp
+		}
+		envelope.Data = r
 	default:
 		other := pollarixOther{SurveyID: d.Survey.ID, SurveyName: d.Survey.Title, ResponseID: d.Response.ID}
 		if r := d.Respondent; r.ID != "" || r.Email != "" || r.Phone != "" {
