@@ -264,13 +264,23 @@ func (p *process) send(method, path string, header map[string]string, body strin
 // Pollarix itself sends arrive at a receiver that was written for that platform, and are the same there.
 func TestPollarixManagers(t *testing.T) {
 	t.Parallel()
-	clients := pollarixClients(t)
+	playPollarix(t, pollarixClients(t), "")
+}
+
+// TestPollarixOnRedis is TestPollarixManagers with one of the clients, on Redis.
+func TestPollarixOnRedis(t *testing.T) {
+	t.Parallel()
+	playPollarix(t, pollarixClients(t)[:1], "redis: "+startRedis(t).url()+"\n", exampleEnv...)
+}
+
+func playPollarix(t *testing.T, clients []pollarixClient, store string, env ...string) {
+	t.Helper()
 	names := make([]string, len(clients))
 	for i, c := range clients {
 		names[i] = c.department
 	}
 	receiver := newPollarixReceiver(t)
-	p := start(t, t.TempDir(), pollarixConfig(receiver.address, names...))
+	p := start(t, t.TempDir(), store+pollarixConfig(receiver.address, names...), env...)
 	for _, c := range clients {
 		t.Run(c.department, func(t *testing.T) {
 			env := []string{
