@@ -45,7 +45,7 @@ var floors = [][]string{
 	{"gateway/internal/act"},
 	{"gateway/internal/web/answer", "gateway/internal/web/listener"},
 	{"gateway/internal/web/intake", "gateway/internal/web/sse", "gateway/internal/web/route"},
-	{"gateway/internal/web/api"},
+	{"gateway/internal/web/api", "gateway/internal/web/openapi"},
 	{"gateway/internal/web"},
 	{"gateway/client", "gateway/offline", "gateway/receiver"},
 	{"gateway/internal/run"},

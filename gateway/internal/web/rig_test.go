@@ -99,6 +99,8 @@ type rig struct {
 	log    *slog.Logger
 	tokens outbound.Tokens
 	worker *settings.Worker // brings documents into the plan
+	// measured: requests are not held against the description, whose work would be measured too.
+	measured bool
 	// Of streams: routes adds those of a test to each server.
 	routes       func(a *App, app *fiber.App)
 	streams      sse.Options
@@ -196,6 +198,9 @@ func (r *rig) start(t testing.TB) *rig {
 	r.apply(t, v)
 	r.tcp, r.dial = serveOn(t, r.app.Serve, r.port)
 	r.socket, _ = serveOn(t, r.app.ServeSocket, false)
+	if test, ok := t.(*testing.T); ok && !r.measured {
+		r.tcp.Transport, r.socket.Transport = conform{test, r.tcp.Transport}, conform{test, r.socket.Transport}
+	}
 	t.Cleanup(func() {
 		r.tcp.CloseIdleConnections()
 		r.socket.CloseIdleConnections()
