@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -90,8 +89,6 @@ var (
 	ofEvent = []string{"source"}
 	// ambiguous is the refusal of such an id that several sources have.
 	ambiguous = []int{fiber.StatusConflict}
-	// secretsQuery shows path tokens; it needs the scope `secrets`.
-	secretsQuery = []string{"show_secrets"}
 )
 
 func params(lists ...[]string) []string { return slices.Concat(lists...) }
@@ -121,7 +118,7 @@ func Routes() []route.Route {
 }
 
 func table() []row {
-	rows := []row{
+	return []row{
 		{(*API).publish, route.Route{
 			Method: fiber.MethodPost, Path: "/v1/events", Scope: access.Publish, Query: []string{"source"}, For: "publish events", ID: "publishEvents",
 			In: published, Out: view.Results{}, Statuses: []int{fiber.StatusUnsupportedMediaType},
@@ -206,23 +203,6 @@ func table() []row {
 		}},
 		{(*API).tokens, route.Route{Method: fiber.MethodGet, Path: "/v1/tokens", Scope: access.Read, Query: pageQuery, For: "tokens, without their secrets", Out: view.Page[view.Token]{}}},
 	}
-	for _, kind := range []kind{sources, connections, webhooks, ruleKind} {
-		collection, one := "/v1/"+string(kind), strings.TrimSuffix(string(kind), "s")
-		var secret []string
-		if kind == sources {
-			secret = secretsQuery
-		}
-		rows = append(rows,
-			row{kind.list, route.Route{Method: fiber.MethodGet, Path: collection, Scope: access.Read, Query: params(pageQuery, secret), For: "list " + string(kind), Out: kind.page()}},
-			row{kind.one, route.Route{Method: fiber.MethodGet, Path: collection + "/:name", Scope: access.Read, Query: secret, For: "one " + one, Out: kind.view()}})
-		for _, method := range []string{fiber.MethodPut, fiber.MethodPatch, fiber.MethodDelete} {
-			rows = append(rows, row{kind.definedInFile, route.Route{
-				Method: method, Path: collection + "/:name", Scope: access.Write,
-				For: "refused: a file defines it, and the answer says where", Status: fiber.StatusForbidden,
-			}})
-		}
-	}
-	return rows
 }
 
 // Bound returns all routes with their handlers.
