@@ -104,7 +104,7 @@ type rig struct {
 	worker *settings.Worker // brings documents into the plan
 	// measured: requests are not held against the description, whose work would be measured too.
 	measured bool
-	book   *settings.Book
+	book     *settings.Book
 	// changed is told after documents were brought into the plan.
 	changed *sync.Cond
 	// Of streams: routes adds those of a test to each server.
