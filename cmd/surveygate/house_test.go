@@ -46,6 +46,7 @@ var floors = [][]string{
 	{"gateway/internal/web/answer", "gateway/internal/web/listener"},
 	{"gateway/internal/web/intake", "gateway/internal/web/sse", "gateway/internal/web/route"},
 	{"gateway/internal/web/api", "gateway/internal/web/manage", "gateway/internal/web/openapi"},
+	{"gateway/internal/web/docs"},
 	{"gateway/internal/web/inspect"},
 	{"gateway/internal/web"},
 	{"gateway/client", "gateway/offline", "gateway/receiver"},
