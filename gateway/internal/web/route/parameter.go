@@ -68,9 +68,11 @@ var parameters = []Parameter{
 	{Name: "since", For: "From this time on: RFC 3339, or how long ago, as `15m`, `24h` or `7d`.", Type: Moment},
 	{Name: "source", For: "The name of a source; `api` is what is published here."},
 	{Name: "state", For: "The state of a delivery.", Type: Word, Words: []string{"waiting", "delivered", "skipped", "dead", "dropped"}},
+	{Name: "status", For: "The status of the last attempt: a number such as `429`, a class such as `5xx`, or `0` where there was no answer."},
 	{Name: "step", For: "The length of one point.", Type: Word, Words: []string{"minute", "hour", "day"}, Default: "hour"},
 	{Name: "survey", For: "The platform's id of a survey."},
 	{Name: "type", For: "A canonical type of event, such as `response.completed`."},
+	{Name: "verdict", For: "The verdict of the last attempt.", Type: Word, Words: []string{"delivered", "skipped", "retry", "rejected", "revoked"}},
 	{Name: "until", For: "Up to this time, as `since`.", Type: Moment},
 }
 
