@@ -77,8 +77,8 @@ var parameters = []Parameter{
 	{Name: "step", For: "The length of one point.", Type: Word, Words: []string{"minute", "hour", "day"}, Default: "hour"},
 	{Name: "survey", For: "The platform's id of a survey."},
 	{Name: "type", For: "A canonical type of event, such as `response.completed`."},
+	{Name: "verdict", For: "The verdict of the last attempt.", Type: Word, Words: []string{"delivered", "skipped", "retry", "rejected", "revoked"}},
 	{Name: "until", For: "Up to this time, as `since`.", Type: Moment},
-	{Name: "verdict", For: "What the last attempt came to.", Type: Word, Words: []string{"delivered", "skipped", "retry", "rejected", "revoked"}},
 	{Name: "wait", For: "Answer when all replicas decide by the change, or after this time.", Type: Duration},
 }
 
