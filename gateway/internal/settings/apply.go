@@ -90,6 +90,8 @@ type planned struct {
 	tenant  string
 	how     How
 	changes []*change
+	base    *config.Config
+	was     *config.TenantConfig // without the changes
 	overlay *config.TenantConfig // with the changes
 }
 
@@ -126,7 +128,7 @@ func (b *Book) plan(ctx context.Context, tenant string, changes []Change, how Ho
 	}
 	base := b.Base()
 	was := config.Overlay(base, tenant, listed(all))
-	p := &planned{tenant: tenant, how: how}
+	p := &planned{tenant: tenant, how: how, base: base, was: was}
 	whole := maps.Clone(all) // as the callers wrote them, so that faults have their places
 	for _, each := range changes {
 		if slices.ContainsFunc(p.changes, func(c *change) bool { return c.Name == each.Name }) {

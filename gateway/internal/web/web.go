@@ -32,6 +32,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/api"
+	"github.com/surveygate/surveygate/gateway/internal/web/inspect"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
 	"github.com/surveygate/surveygate/gateway/internal/web/listener"
 	"github.com/surveygate/surveygate/gateway/internal/web/manage"
@@ -142,7 +143,7 @@ func New(o Options) *App {
 	})
 	routes := slices.Concat(management.Bound(), manage.New(manage.Options{
 		Store: o.Store, Plan: o.Plan, Access: o.Access, Book: o.Book, Clock: o.Clock, Log: o.Log,
-	}).Bound())
+	}).Bound(), inspect.New(inspect.Options{Store: o.Store, Plan: o.Plan, Book: o.Book, Door: a.door, Clock: o.Clock, Log: o.Log}).Bound())
 	bounds := o.Bounds.orDefaults()
 	a.options.writeTimeout = cmp.Or(o.writeTimeout, writeTimeout)
 	o.streams.WriteTimeout = a.options.writeTimeout

@@ -122,11 +122,11 @@ func table() []row {
 		}},
 		{(*API).events, route.Route{
 			Method: fiber.MethodGet, Path: "/v1/events", Scope: access.Read, For: "list events",
-			Query: params([]string{"type", "source", "survey", "response", "respondent", "dead"}, spanQuery, pageQuery),
+			Query: params([]string{"type", "source", "survey", "response", "respondent", "dead", "rule", "matched"}, spanQuery, pageQuery),
 			Out:   view.Page[view.Event]{},
 		}},
-		{(*API).event, route.Route{Method: fiber.MethodGet, Path: "/v1/events/:id", Scope: access.Read, Query: ofEvent, For: "one event in full, with its deliveries", Out: view.Record{}}},
-		{(*API).explain, route.Route{Method: fiber.MethodGet, Path: "/v1/events/:id/explain", Scope: access.Read, Query: ofEvent, For: "why it arrived where it did, and why not elsewhere", Out: view.Explanation{}}},
+		{(*API).event, route.Route{Method: fiber.MethodGet, Path: "/v1/events/:id", Scope: access.Read, Query: params(ofEvent, []string{"include"}), For: "one event in full, with its deliveries", Out: view.Record{}}},
+		{(*API).explain, route.Route{Method: fiber.MethodGet, Path: "/v1/events/:id/explain", Scope: access.Read, Query: ofEvent, For: "why it arrived where it did, and why not elsewhere; the id may be that of one of its deliveries", Out: view.Explanation{}}},
 		{(*API).replayEvent, route.Route{
 			Method: fiber.MethodPost, Path: "/v1/events/:id/replay", Scope: access.Write, Once: true,
 			Query: params([]string{"fresh", "rule", "destination", "normalise", "again", "dry_run"}, ofEvent),
@@ -143,7 +143,7 @@ func table() []row {
 
 		{(*API).deliveries, route.Route{
 			Method: fiber.MethodGet, Path: "/v1/deliveries", Scope: access.Read, For: "list deliveries; dead letters are `state=dead`",
-			Query: params([]string{"state", "destination", "rule", "event", "failed"}, spanQuery, pageQuery),
+			Query: params([]string{"state", "destination", "rule", "event", "failed", "include"}, spanQuery, pageQuery),
 			Out:   view.Page[view.Delivery]{},
 		}},
 		{(*API).delivery, route.Route{Method: fiber.MethodGet, Path: "/v1/deliveries/:id", Scope: access.Read, For: "one delivery, with its attempts", Out: view.Delivery{}}},

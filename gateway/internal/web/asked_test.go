@@ -1,0 +1,104 @@
+package web
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/view"
+)
+
+// TestEventsByDecision: events are found by what was decided on them, by a misspelt rule nothing, and never those of another tenant.
+func TestEventsByDecision(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	low := r.accept(t, pollqr("r1", 3))
+	r.decide(t, state.Delivered)
+	high := r.accept(t, pollqr("r2", 9))
+	r.decide(t, state.Delivered)
+	publish := func(token, body string) string {
+		t.Helper()
+		return ids.FindString(r.ask(t, ask{method: "POST", path: "/v1/events", token: token, body: body}).body)
+	}
+	none := publish(everyToken, `{"type": "response.started", "id": "n1"}`)
+	r.decide(t, state.Delivered)
+	publish(everyToken, `{"type": "response.completed", "id": "pending", "nps_score": 3}`)
+	for query, want := range map[string][]string{
+		"rule=detractor":                {low},
+		"rule=detractor&matched=true":   {low},
+		"rule=detractor&matched=false":  {none, high},
+		"matched=false":                 {none},
+		"matched=true":                  {high, low},
+		"matched=true&response=r2":      {high},
+		"rule=warehouse":                nil,
+		"rule=detractor&source=api":     nil,
+		"rule=detractor&source=pollqr":  {low},
+		"matched=false&type=test":       nil,
+		"matched=false&since=2026-1-1T": {"invalid"},
+	} {
+		got := r.ask(t, ask{path: "/v1/events?" + query, token: readToken})
+		var page view.Page[view.Event]
+		if len(want) == 1 && want[0] == "invalid" {
+			if got.status != 422 {
+				t.Errorf("%s: %d", query, got.status)
+			}
+			continue
+		}
+		r.into(t, &page, "/v1/events?"+query)
+		var found []string
+		for i := range page.Data {
+			found = append(found, page.Data[i].ID)
+		}
+		if strings.Join(found, " ") != strings.Join(want, " ") {
+			t.Errorf("%s: %v, want %v", query, found, want)
+		}
+	}
+	for query, part := range map[string]string{
+		"rule=warehose": "did you mean `warehouse`", "matched=maybe": `"loc":["matched"]`,
+	} {
+		if got := r.ask(t, ask{path: "/v1/events?" + query, token: readToken}); got.status/100 != 4 || !strings.Contains(got.body, part) {
+			t.Errorf("%s: %d %s", query, got.status, got.body)
+		}
+	}
+	if got := r.ask(t, ask{path: "/v1/events?matched=true", token: acmeToken}); got.status != 200 || strings.Contains(got.body, low) {
+		t.Errorf("another tenant sees %s", got.body)
+	}
+	if got := r.ask(t, ask{path: "/v1/events/" + low + "?include=raw", token: readToken}); got.status != 200 || !strings.Contains(got.body, `"body":"{\"event\"`) {
+		t.Errorf("include=raw: %d %s", got.status, got.body)
+	}
+	if got := r.ask(t, ask{path: "/v1/events/" + low + "?include=all", token: readToken}); got.status != 422 {
+		t.Errorf("include=all: %d", got.status)
+	}
+}
+
+// TestDeliveriesWithEvents: a list of deliveries has the heads of their events, and an explanation is found by a delivery's id.
+func TestDeliveriesWithEvents(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	id := r.accept(t, pollqr("r1", 3))
+	d := r.decide(t, state.Delivered).Deliveries[0]
+	var page view.Page[view.Delivery]
+	r.into(t, &page, "/v1/deliveries?include=event")
+	if len(page.Data) == 0 || page.Data[0].EventHead == nil || page.Data[0].EventHead.ResponseID != "r1" || page.Data[0].EventHead.ID != id {
+		t.Fatalf("%+v", page.Data)
+	}
+	if got := r.ask(t, ask{path: "/v1/deliveries?include=event", token: readToken}); strings.Contains(got.body, "slow") {
+		t.Errorf("an answer of the respondent is in a list: %s", got.body)
+	}
+	if got := r.ask(t, ask{path: "/v1/deliveries?include=events", token: readToken}); got.status != 422 {
+		t.Errorf("include=events: %d", got.status)
+	}
+	var x view.Explanation
+	r.into(t, &x, "/v1/events/"+d.ID+"/explain")
+	if x.Event.ID != id {
+		t.Errorf("explained %q", x.Event.ID)
+	}
+	for _, path := range []string{"/v1/events/" + d.ID + "/explain", "/v1/events/dl_x/explain", "/v1/events/dl_x_y/explain"} {
+		if got := r.ask(t, ask{path: path, token: acmeToken}); got.status != 404 {
+			t.Errorf("%s for another tenant: %d", path, got.status)
+		}
+	}
+	if got := r.ask(t, ask{path: "/v1/deliveries?include=event", token: acmeToken}); got.status != 200 || strings.Contains(got.body, id) {
+		t.Errorf("another tenant sees %s", got.body)
+	}
+}
