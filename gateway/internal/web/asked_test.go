@@ -6,6 +6,7 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/rules/event"
 )
 
 // TestEventsByDecision: events are found by what was decided on them, by a misspelt rule nothing, and never those of another tenant.
@@ -100,5 +101,22 @@ func TestDeliveriesWithEvents(t *testing.T) {
 	}
 	if got := r.ask(t, ask{path: "/v1/deliveries?include=event", token: acmeToken}); got.status != 200 || strings.Contains(got.body, id) {
 		t.Errorf("another tenant sees %s", got.body)
+	}
+}
+
+// TestEventTypes: all types are listed with an example that the gateway accepts as a CloudEvent.
+func TestEventTypes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	var all view.EventTypes
+	r.into(t, &all, "/v1/event-types")
+	if len(all.Data) != len(event.Types) || len(all.Fields) == 0 {
+		t.Fatalf("%d types, %d fields", len(all.Data), len(all.Fields))
+	}
+	for _, each := range all.Data {
+		got := r.ask(t, ask{method: "POST", path: "/v1/try", token: readToken, body: `{"events": {"body": ` + string(each.Example) + `}, "show": ["explain"]}`})
+		if got.status != 200 || !strings.Contains(got.body, `"type":"`+each.Name+`"`) {
+			t.Errorf("%s: %d %s", each.Name, got.status, got.body)
+		}
 	}
 }

@@ -58,7 +58,7 @@ type row struct {
 }
 
 // table returns the rows of all resources.
-func table() []row { return slices.Concat(tryRows()) }
+func table() []row { return slices.Concat(tryRows(), eventTypeRows()) }
 
 // Routes returns all routes.
 func Routes() []route.Route {
